@@ -1,0 +1,330 @@
+/**
+ * The settings of the daemon, from environment variables (and an `.env` file if one is there). The only reader of
+ * the environment. `toConfig` reports every problem at once, each naming its variable and the repair;
+ * `.env.example` documents every variable and a test compares the two.
+ */
+import { existsSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import { Invalid } from './errors.ts';
+
+/** Every variable there is, with its default. `null`: no default. */
+export const variables = {
+  DATABASE_URL: null,
+  DB_HOST: null,
+  DB_PORT: '5432',
+  DB_NAME: null,
+  DB_USER: null,
+  DB_PASS: null,
+  DB_SSL: 'off',
+  DB_SSL_CA: null,
+  GRAPH_TENANT_ID: null,
+  GRAPH_CLIENT_ID: null,
+  GRAPH_CLIENT_SECRET: null,
+  GRAPH_CLIENT_CERTIFICATE: null,
+  GRAPH_BASE_URL: 'https://graph.microsoft.com/v1.0',
+  GRAPH_AUTHORITY: 'https://login.microsoftonline.com',
+  API_KEY: null,
+  HOST: null,
+  PORT: '8082',
+  WEBHOOK_BASE_URL: null,
+  BOOKING_ADAPTER: 'portico',
+  BOOKING_TIMEZONE: 'Europe/Oslo',
+  SYNC_PAST_DAYS: '7',
+  SYNC_FUTURE_DAYS: '365',
+  POLL_INTERVAL_SECONDS: null,
+  SWEEP_SCHEDULE: '*/10 * * * *',
+  MISSING_SCHEDULE: '0 * * * *',
+  REPORT_SCHEDULE: '0 8 * * *',
+  CONFLICT_POLICY: 'booking',
+  OVERLAP_POLICY: 'flag',
+  IMPORT_MODE: 'auto',
+  BRAKE_MAX: '10',
+  BRAKE_SHARE: '0.2',
+  AUTO_SYNC: 'on',
+  START_MODE: 'sync',
+  WAKE: 'adaptive',
+  ALERT_WEBHOOK_URL: null,
+  LOG_LEVEL: 'info',
+  HTTPS_PROXY: null,
+  NO_PROXY: null,
+} as const satisfies Record<string, string | null>;
+
+export type Variable = keyof typeof variables;
+export type Environment = Readonly<Partial<Record<string, string>>>;
+export type WakeMode = 'adaptive' | 'notify' | 'poll';
+
+export interface DatabaseConfig {
+  /** A libpq URL without the password's TLS options; `ssl` stands beside it. */
+  readonly url: string;
+  readonly ssl: false | { readonly rejectUnauthorized: boolean; readonly caFile?: string };
+}
+
+export interface GraphConfig {
+  readonly tenantId: string;
+  readonly clientId: string;
+  readonly credential: { readonly secret: string } | { readonly certificateFile: string };
+  /** Without a trailing slash. */
+  readonly baseUrl: string;
+  readonly authority: string;
+  readonly proxy: { readonly url: string; readonly except: string } | null;
+}
+
+export interface Config {
+  readonly database: DatabaseConfig;
+  readonly graph: GraphConfig;
+  readonly http: { readonly host: string; readonly port: number; readonly apiKey: string | null };
+  readonly webhookBaseUrl: string | null;
+  readonly adapter: string;
+  readonly timezone: string;
+  readonly window: { readonly pastDays: number; readonly futureDays: number };
+  readonly pollSeconds: number;
+  readonly schedules: { readonly sweep: string; readonly missing: string; readonly report: string };
+  readonly conflictPolicy: 'booking' | 'outlook' | 'newest' | 'ask';
+  readonly overlapPolicy: 'flag' | 'import' | 'decline';
+  readonly importMode: 'auto' | 'manual';
+  readonly brake: { readonly max: number; readonly share: number };
+  readonly autoSync: boolean;
+  readonly startMode: 'sync' | 'plan' | 'shadow';
+  readonly wake: WakeMode;
+  readonly alertWebhookUrl: string | null;
+  readonly logLevel: string;
+}
+
+/** What `migrate` needs: everything but Microsoft's side. */
+export type BookingConfig = Pick<Config, 'database' | 'adapter' | 'timezone' | 'wake' | 'logLevel'>;
+
+/** The process's environment, filled up from `.env` in the working folder if that file is there. */
+export function readEnv(file = '.env'): Environment {
+  if (existsSync(file)) process.loadEnvFile(file);
+  return process.env;
+}
+
+/** The settings for `serve`. Throws ConfigError with every problem found. */
+export function toConfig(env: Environment): Config {
+  const problems = new Problems();
+  const booking = bookingPart(env, problems);
+  const graph = graphPart(env, problems);
+  const apiKey = text(env, 'API_KEY');
+  const webhookBaseUrl = url(env, 'WEBHOOK_BASE_URL', problems);
+  const config: Config = {
+    ...booking,
+    graph,
+    http: {
+      host: text(env, 'HOST') ?? (apiKey === null ? '127.0.0.1' : '0.0.0.0'),
+      port: whole(env, 'PORT', 0, 65_535, problems),
+      apiKey,
+    },
+    webhookBaseUrl,
+    window: {
+      pastDays: whole(env, 'SYNC_PAST_DAYS', 0, 365, problems),
+      futureDays: whole(env, 'SYNC_FUTURE_DAYS', 1, 1_400, problems),
+    },
+    pollSeconds:
+      text(env, 'POLL_INTERVAL_SECONDS') === null
+        ? webhookBaseUrl === null
+          ? 60
+          : 900
+        : whole(env, 'POLL_INTERVAL_SECONDS', 1, 86_400, problems),
+    schedules: {
+      sweep: text(env, 'SWEEP_SCHEDULE') ?? '',
+      missing: text(env, 'MISSING_SCHEDULE') ?? '',
+      report: text(env, 'REPORT_SCHEDULE') ?? '',
+    },
+    conflictPolicy: oneOf(env, 'CONFLICT_POLICY', ['booking', 'outlook', 'newest', 'ask'], problems),
+    overlapPolicy: oneOf(env, 'OVERLAP_POLICY', ['flag', 'import', 'decline'], problems),
+    importMode: oneOf(env, 'IMPORT_MODE', ['auto', 'manual'], problems),
+    brake: {
+      max: whole(env, 'BRAKE_MAX', 0, 1_000_000, problems),
+      share: share(env, 'BRAKE_SHARE', problems),
+    },
+    autoSync: oneOf(env, 'AUTO_SYNC', ['on', 'off'], problems) === 'on',
+    startMode: oneOf(env, 'START_MODE', ['sync', 'plan', 'shadow'], problems),
+    alertWebhookUrl: url(env, 'ALERT_WEBHOOK_URL', problems),
+  };
+  problems.throwIfAny();
+  return config;
+}
+
+/** The settings for commands that only touch the booking system's database. Throws ConfigError. */
+export function toBookingConfig(env: Environment): BookingConfig {
+  const problems = new Problems();
+  const config = bookingPart(env, problems);
+  problems.throwIfAny();
+  return config;
+}
+
+/** All that is wrong with the environment, one line each: the variable, what is wrong, and the repair. */
+export class ConfigError extends Invalid {
+  readonly problems: readonly string[];
+  constructor(problems: readonly string[]) {
+    super(
+      'environment',
+      `The settings have ${problems.length} problem(s):\n${problems.map((p) => `  - ${p}`).join('\n')}`,
+      'Every variable is explained in .env.example.',
+    );
+    this.problems = problems;
+  }
+}
+
+class Problems {
+  readonly #found: string[] = [];
+  add(variable: Variable, problem: string): void {
+    this.#found.push(`${variable}: ${problem}`);
+  }
+  throwIfAny(): void {
+    if (this.#found.length > 0) throw new ConfigError(this.#found);
+  }
+}
+
+function bookingPart(env: Environment, problems: Problems): BookingConfig {
+  const adapter = text(env, 'BOOKING_ADAPTER') ?? '';
+  const timezone = text(env, 'BOOKING_TIMEZONE') ?? '';
+  if (!isTimezone(timezone))
+    problems.add('BOOKING_TIMEZONE', `'${timezone}' is no IANA zone; write for example Europe/Oslo`);
+  return {
+    database: { url: databaseUrl(env, problems), ssl: databaseSsl(env, problems) },
+    adapter,
+    timezone,
+    wake: oneOf(env, 'WAKE', ['adaptive', 'notify', 'poll'], problems),
+    logLevel: oneOf(
+      env,
+      'LOG_LEVEL',
+      ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+      problems,
+    ),
+  };
+}
+
+function databaseUrl(env: Environment, problems: Problems): string {
+  const whole_ = text(env, 'DATABASE_URL');
+  if (whole_ !== null) {
+    if (!/^postgres(ql)?:\/\//.test(whole_) || !URL.canParse(whole_))
+      problems.add(
+        'DATABASE_URL',
+        'is no postgresql:// URL; write postgresql://user:password@host:5432/database',
+      );
+    return whole_;
+  }
+  for (const name of ['DB_HOST', 'DB_NAME', 'DB_USER'] as const)
+    if (text(env, name) === null) problems.add(name, 'is missing; set it, or DATABASE_URL for all of them');
+  const made = new URL('postgresql://localhost');
+  const host = text(env, 'DB_HOST') ?? '';
+  const port = whole(env, 'DB_PORT', 1, 65_535, problems);
+  if (host.startsWith('/')) made.searchParams.set('host', host);
+  else made.hostname = isIP(host) === 6 ? `[${host}]` : host;
+  made.port = String(port);
+  made.pathname = `/${encodeURIComponent(text(env, 'DB_NAME') ?? '')}`;
+  made.username = encodeURIComponent(text(env, 'DB_USER') ?? '');
+  made.password = encodeURIComponent(text(env, 'DB_PASS') ?? '');
+  return made.href;
+}
+
+function databaseSsl(env: Environment, problems: Problems): DatabaseConfig['ssl'] {
+  const caFile = text(env, 'DB_SSL_CA');
+  const mode = oneOf(env, 'DB_SSL', ['off', 'on', 'no-verify'], problems);
+  if (caFile !== null && !existsSync(caFile)) problems.add('DB_SSL_CA', `there is no file '${caFile}'`);
+  if (mode === 'off') {
+    if (caFile !== null) problems.add('DB_SSL_CA', 'is set while DB_SSL is off; set DB_SSL=on');
+    return false;
+  }
+  return { rejectUnauthorized: mode === 'on', ...(caFile === null ? {} : { caFile }) };
+}
+
+function graphPart(env: Environment, problems: Problems): GraphConfig {
+  for (const name of ['GRAPH_TENANT_ID', 'GRAPH_CLIENT_ID'] as const)
+    if (text(env, name) === null)
+      problems.add(name, 'is missing; it stands on the overview page of the app registration');
+  const secret = text(env, 'GRAPH_CLIENT_SECRET');
+  const certificateFile = text(env, 'GRAPH_CLIENT_CERTIFICATE');
+  if (secret === null && certificateFile === null)
+    problems.add(
+      'GRAPH_CLIENT_SECRET',
+      'is missing; set it, or GRAPH_CLIENT_CERTIFICATE to a PEM file with key and certificate',
+    );
+  if (secret !== null && certificateFile !== null)
+    problems.add('GRAPH_CLIENT_CERTIFICATE', 'is set beside GRAPH_CLIENT_SECRET; keep one of the two');
+  if (certificateFile !== null && !existsSync(certificateFile))
+    problems.add('GRAPH_CLIENT_CERTIFICATE', `there is no file '${certificateFile}'`);
+  const proxy = url(env, 'HTTPS_PROXY', problems);
+  return {
+    tenantId: text(env, 'GRAPH_TENANT_ID') ?? '',
+    clientId: text(env, 'GRAPH_CLIENT_ID') ?? '',
+    credential: certificateFile === null ? { secret: secret ?? '' } : { certificateFile },
+    baseUrl: url(env, 'GRAPH_BASE_URL', problems) ?? '',
+    authority: url(env, 'GRAPH_AUTHORITY', problems) ?? '',
+    proxy: proxy === null ? null : { url: proxy, except: text(env, 'NO_PROXY') ?? '' },
+  };
+}
+
+/** The value of a variable or its default; blank counts as unset, as in an `.env` file with an empty line. */
+function text(env: Environment, name: Variable): string | null {
+  const value = (env[name] ?? (name.endsWith('_PROXY') ? env[name.toLowerCase()] : undefined))?.trim();
+  return value === undefined || value === '' ? variables[name] : value;
+}
+
+function url(env: Environment, name: Variable, problems: Problems): string | null {
+  const value = text(env, name);
+  if (value === null) return null;
+  if (!z.url({ protocol: /^https?$/ }).safeParse(value).success && !isLoopbackUrl(value))
+    problems.add(
+      name,
+      `'${value}' is no http(s) address; write for example ${variables[name] ?? 'https://sync.example.org'}`,
+    );
+  else if (
+    name !== 'HTTPS_PROXY' &&
+    name !== 'ALERT_WEBHOOK_URL' &&
+    value.startsWith('http:') &&
+    !isLoopbackUrl(value)
+  )
+    problems.add(
+      name,
+      `'${value}' is not encrypted; write https:// (http is for addresses of this machine only)`,
+    );
+  return value.replace(/\/+$/, '');
+}
+
+/** Whether a URL leads to this machine: localhost, 127.0.0.0/8 or [::1]. */
+export function isLoopbackUrl(value: string): boolean {
+  if (!URL.canParse(value)) return false;
+  const { hostname } = new URL(value);
+  return (
+    hostname === 'localhost' || hostname === '[::1]' || (isIP(hostname) === 4 && hostname.startsWith('127.'))
+  );
+}
+
+function whole(env: Environment, name: Variable, least: number, most: number, problems: Problems): number {
+  const value = Number(text(env, name));
+  if (!Number.isInteger(value) || value < least || value > most)
+    problems.add(name, `'${text(env, name)}' is no whole number from ${least} to ${most}`);
+  return value;
+}
+
+function share(env: Environment, name: Variable, problems: Problems): number {
+  const value = Number(text(env, name));
+  if (!(value >= 0 && value <= 1))
+    problems.add(name, `'${text(env, name)}' is no number from 0 to 1; write 0.2 for a fifth`);
+  return value;
+}
+
+function oneOf<const Choice extends string>(
+  env: Environment,
+  name: Variable,
+  choices: readonly Choice[],
+  problems: Problems,
+): Choice {
+  const value = text(env, name)?.toLowerCase();
+  const found = choices.find((choice) => choice === value);
+  if (found === undefined) problems.add(name, `'${value}' is none of ${choices.join(', ')}`);
+  return found ?? choices[0]!;
+}
+
+function isTimezone(zone: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: zone });
+    return /^[A-Za-z]/.test(zone);
+  } catch {
+    // Intl's only way to say that it does not know a zone
+    return false;
+  }
+}

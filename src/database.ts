@@ -1,0 +1,110 @@
+/**
+ * Connections to the booking system's PostgreSQL: a pool for everyday queries and single clients for what needs a
+ * session of its own (LISTEN, advisory locks). Every session is named after the daemon, speaks UTC, and tells the
+ * server to notice soon when we are gone, so that our locks are freed.
+ */
+import { readFileSync } from 'node:fs';
+import pg from 'pg';
+import type { DatabaseConfig } from './config.ts';
+import { Permanent, Retryable, messageOf } from './errors.ts';
+
+export type Database = pg.Pool;
+export type Session = pg.Client;
+/** Whatever can run a query: a pool, a session, a client inside a transaction. */
+export type Queryable = Pick<pg.ClientBase, 'query'>;
+
+/** bigint columns (ids, revisions) fit a double for longer than the bridge will live; pg gives strings otherwise. */
+pg.types.setTypeParser(pg.types.builtins.INT8, Number);
+
+// Settable without superuser rights. Half-open connections end after about 20 s on either side.
+const sessionSettings = [
+  '-c TimeZone=UTC',
+  '-c DateStyle=ISO',
+  '-c IntervalStyle=iso_8601',
+  '-c search_path=public,pg_catalog',
+  '-c synchronous_commit=on',
+  '-c idle_in_transaction_session_timeout=30s',
+  '-c tcp_keepalives_idle=10',
+  '-c tcp_keepalives_interval=3',
+  '-c tcp_keepalives_count=3',
+  '-c tcp_user_timeout=15s',
+].join(' ');
+
+/** Connection settings for `pg`. `name` shows in pg_stat_activity. */
+export function connectionSettings(config: DatabaseConfig, name: string): pg.ClientConfig {
+  return {
+    connectionString: config.url,
+    ssl:
+      config.ssl === false
+        ? false
+        : {
+            rejectUnauthorized: config.ssl.rejectUnauthorized,
+            ...(config.ssl.caFile === undefined ? {} : { ca: readFileSync(config.ssl.caFile, 'utf8') }),
+          },
+    application_name: name,
+    options: sessionSettings,
+    connectionTimeoutMillis: 5_000,
+    query_timeout: 30_000,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+  };
+}
+
+/** A pool of at most `max` connections. An idle connection that breaks is dropped and never ends the process. */
+export function openPool(config: DatabaseConfig, name: string, max = 8): Database {
+  const pool = new pg.Pool({ ...connectionSettings(config, name), max, idleTimeoutMillis: 30_000 });
+  // the pool has removed the broken client already; whoever queries next gets the error that matters
+  pool.on('error', () => undefined);
+  return pool;
+}
+
+/** Runs `work` in one transaction; commits when it resolves, rolls back when it throws. */
+export async function inTransaction<T>(
+  db: Database,
+  work: (client: pg.PoolClient) => Promise<T>,
+): Promise<T> {
+  const client = await db.connect();
+  let broken: Error | undefined;
+  try {
+    await client.query('BEGIN');
+    const result = await work(client);
+    await client.query('COMMIT');
+    return result;
+  } catch (error) {
+    await client.query('ROLLBACK').catch((failed: Error) => {
+      broken = failed;
+    });
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}
+
+// https://www.postgresql.org/docs/current/errcodes-appendix.html
+const retryableStates = /^(08|53|57P0|40001|40P01|55P03|25006|57014|BR001)/;
+const lostConnection =
+  /ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|terminated|timeout|not queryable|Connection/i;
+
+/** The SQLSTATE of an error of the server, or null. */
+export function sqlState(error: unknown): string | null {
+  return error instanceof pg.DatabaseError ? (error.code ?? null) : null;
+}
+
+/** Turns a failure of PostgreSQL into our kinds: the only place that reads an SQLSTATE to decide what comes next. */
+export function databaseFailure(error: unknown, what: string): Error {
+  const state = sqlState(error);
+  const message = `${what}: ${messageOf(error)}`;
+  if (state === null)
+    return error instanceof Error &&
+      lostConnection.test(`${error.message} ${'code' in error ? String(error.code) : ''}`)
+      ? new Retryable(message, { reach: 'side', cause: error })
+      : (error as Error);
+  if (retryableStates.test(state)) return new Retryable(message, { reach: 'side', cause: error });
+  if (state === '42501')
+    return new Permanent(message, {
+      hint: 'Grant the right to our role; `migrate` prints the statement.',
+      cause: error,
+    });
+  if (/^(22|23|P0)/.test(state)) return new Permanent(message, { hint: messageOf(error), cause: error });
+  return error as Error;
+}

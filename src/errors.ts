@@ -1,0 +1,67 @@
+/**
+ * Errors say what to do next. The edge that saw the failure (outlook/http.ts by status, database.ts by
+ * SQLSTATE) decides the kind once; nothing further in reads a status code. Anything that is none of these
+ * is a bug: its stack is logged, its item is parked, and the daemon goes on.
+ */
+
+/** How far a failure reaches: one item, one room mailbox, or the whole side (an outage). */
+export type Reach = 'item' | 'room' | 'side';
+
+interface Told {
+  readonly hint?: string;
+  readonly reach?: Reach;
+  readonly requestId?: string;
+  readonly cause?: unknown;
+}
+
+abstract class Failure extends Error {
+  readonly hint: string | undefined;
+  readonly reach: Reach;
+  readonly requestId: string | undefined;
+  constructor(message: string, told: Told = {}) {
+    super(message, told.cause === undefined ? {} : { cause: told.cause });
+    this.hint = told.hint;
+    this.reach = told.reach ?? 'item';
+    this.requestId = told.requestId;
+  }
+}
+
+/** The same call may work later: 429, 5xx, timeouts, lost connections, SQLSTATE 40001, 40P01, 57P01, 08*. */
+export class Retryable extends Failure {
+  override readonly name = 'Retryable';
+  /** Milliseconds the other side asked us to wait; `undefined`: our own back-off. */
+  readonly afterMs: number | undefined;
+  /** The call may have been carried out although no answer came (a lost answer): look before repeating it. */
+  readonly ambiguous: boolean;
+  constructor(
+    message: string,
+    told: Told & { readonly afterMs?: number | undefined; readonly ambiguous?: boolean } = {},
+  ) {
+    super(message, told);
+    this.afterMs = told.afterMs;
+    this.ambiguous = told.ambiguous ?? false;
+  }
+}
+
+/** No retry helps until a person acts or the data changes: 403, a mailbox that is none, refused data. */
+export class Permanent extends Failure {
+  override readonly name = 'Permanent';
+}
+
+/** It moved under us (412): read again, decide again, at most three times. */
+export class Conflict extends Failure {
+  override readonly name = 'Conflict';
+}
+
+/** Bad input of a person or a script. `field` names what is wrong, `hint` the repair. */
+export class Invalid extends Failure {
+  override readonly name = 'Invalid';
+  readonly field: string;
+  constructor(field: string, message: string, hint: string) {
+    super(message, { hint });
+    this.field = field;
+  }
+}
+
+/** The text of whatever was thrown. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,0 +1,44 @@
+/**
+ * One item as either side shows it, in one normal form. `null` in place of an item means "not there".
+ * Instants are ISO 8601 in UTC with seconds ('2026-05-01T10:00:00Z'). An all-day item starts and ends at
+ * local midnights of BOOKING_TIMEZONE; the end is exclusive.
+ */
+export interface Item {
+  readonly startsAt: string;
+  readonly endsAt: string;
+  readonly allDay: boolean;
+  readonly title: string;
+  readonly description: string;
+  readonly isPrivate: boolean;
+}
+
+/** Some fields of an item: those that changed. */
+export type ItemChange = Partial<Item>;
+
+/** Which reservation an item is: its type ('event', 'booking', 'allocation' in PorticoEstate) and id. */
+export interface ReservationKey {
+  readonly type: string;
+  readonly id: number;
+}
+
+export const itemFields = ['startsAt', 'endsAt', 'allDay', 'title', 'description', 'isPrivate'] as const;
+
+/** The fields of `now` that differ from `before`; all of them when there was nothing before. */
+export function changedFields(before: Item | null, now: Item): ItemChange {
+  if (before === null) return { ...now };
+  const changed = itemFields.filter((field) => !sameField(field, before, now));
+  return Object.fromEntries(changed.map((field) => [field, now[field]]));
+}
+
+/** Whether both show the same. Texts are compared without their white space: Exchange re-wraps them. */
+export function sameItem(a: Item | null, b: Item | null): boolean {
+  if (a === null || b === null) return a === b;
+  return itemFields.every((field) => sameField(field, a, b));
+}
+
+function sameField(field: (typeof itemFields)[number], a: Item, b: Item): boolean {
+  const [left, right] = [a[field], b[field]];
+  return typeof left === 'string' && typeof right === 'string' ? bare(left) === bare(right) : left === right;
+}
+
+const bare = (text: string) => text.normalize('NFC').replace(/\s+/gu, ' ').trim();
