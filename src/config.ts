@@ -271,16 +271,8 @@ function url(env: Environment, name: Variable, problems: Problems): string | nul
       name,
       `'${value}' is no http(s) address; write for example ${variables[name] ?? 'https://sync.example.org'}`,
     );
-  else if (
-    name !== 'HTTPS_PROXY' &&
-    name !== 'ALERT_WEBHOOK_URL' &&
-    value.startsWith('http:') &&
-    !isLoopbackUrl(value)
-  )
-    problems.add(
-      name,
-      `'${value}' is not encrypted; write https:// (http is for addresses of this machine only)`,
-    );
+  else if (name === 'WEBHOOK_BASE_URL' && value.startsWith('http:') && !isLoopbackUrl(value))
+    problems.add(name, `'${value}' is not encrypted, and Microsoft calls https addresses only; write https://`);
   return value.replace(/\/+$/, '');
 }
 

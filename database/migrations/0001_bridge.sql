@@ -107,8 +107,12 @@ CREATE TABLE bridge_room_state (
   baselined_at timestamptz,
   -- NULL: compare the whole window of the booking system with the mappings
   reconciled_at timestamptz,
-  -- nothing is sent to the mailbox before this moment (Retry-After, back-off of the whole room)
+  -- nothing is sent to the mailbox before this moment: our own back-off, which a person may cut short ...
   retry_at timestamptz,
+  -- ... and the Retry-After of Graph, which nobody may
+  throttled_until timestamptz,
+  -- a person or a script asked for this room: it is worked on even with AUTO_SYNC=off
+  asked_at timestamptz,
   attempt integer NOT NULL DEFAULT 0,
   health text NOT NULL DEFAULT 'ok' CHECK (health IN ('ok', 'waiting', 'refused', 'held')),
   error_message text,
@@ -444,7 +448,7 @@ END $due$;
 -- The lease is a session advisory lock of the calling connection plus an epoch that fences every settle; `held` are
 -- the rooms this daemon has already (session locks re-enter). Candidates are materialised before a lock is tried.
 CREATE FUNCTION bridge_take(replica uuid, held integer[], rooms integer, most integer, past_days integer,
-  future_days integer, fold_most integer, any_lane boolean) RETURNS jsonb LANGUAGE plpgsql AS $take$
+  future_days integer, fold_most integer, any_lane boolean, asked_only boolean) RETURNS jsonb LANGUAGE plpgsql AS $take$
 DECLARE
   folded constant integer := bridge_fold(past_days, future_days, fold_most);
   opens timestamptz;
@@ -458,10 +462,11 @@ BEGIN
     SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
     FOR room IN
       SELECT r.id, r.resource_id, r.outlook_item_id, r.outlook_item_name, r.outlook_object_id, r.sync_direction,
-             s.baselined_at, s.reconciled_at, s.attempt
+             s.baselined_at, s.reconciled_at, s.attempt, s.lease_owner
       FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
       WHERE s.push_due_at <= clock_timestamp() AND r.active = 1 AND (s.retry_at IS NULL OR s.retry_at <= clock_timestamp())
-        AND NOT r.id = ANY (held) AND (any_lane OR s.push_lane = 0)
+        AND (s.throttled_until IS NULL OR s.throttled_until <= clock_timestamp())
+        AND (NOT asked_only OR s.asked_at IS NOT NULL) AND NOT r.id = ANY (held) AND (any_lane OR s.push_lane = 0)
       ORDER BY s.push_lane, s.push_due_at, r.id LIMIT rooms * 4 + 4
     LOOP
       IF cardinality(taken) >= rooms THEN
@@ -475,7 +480,7 @@ BEGIN
         'id', room.id, 'resourceId', room.resource_id, 'mailbox', coalesce(room.outlook_object_id, room.outlook_item_id),
         'outlookItemId', room.outlook_item_id, 'name', coalesce(room.outlook_item_name, room.outlook_item_id),
         'direction', room.sync_direction, 'baselined', room.baselined_at IS NOT NULL,
-        'reconciled', room.reconciled_at IS NOT NULL, 'attempt', room.attempt, 'epoch', epoch,
+        'reconciled', room.reconciled_at IS NOT NULL, 'abandoned', room.lease_owner IS NOT NULL, 'attempt', room.attempt, 'epoch', epoch,
         'due', CASE WHEN room.baselined_at IS NULL OR room.reconciled_at IS NULL THEN '[]'::jsonb
           ELSE (SELECT coalesce(jsonb_agg(d), '[]') FROM bridge_due_items(room.resource_id, most, opens, closes) d) END);
     END LOOP;
@@ -497,9 +502,12 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
   END IF;
+  -- never shown and nothing to show any more
+  DELETE FROM bridge_mappings m USING jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text)
+  WHERE m.id = r.id AND m.revision = r.revision AND r.status = 'forget' AND m.outlook_event_id IS NULL;
   WITH r AS (
     SELECT * FROM jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text, generation integer,
-      "bookingBase" jsonb, "outlookBase" jsonb, "bookingSeen" jsonb, error text, hint text, "dueInMs" double precision,
+      "bookingBase" jsonb, "outlookBase" jsonb, "bookingSeen" jsonb, "outlookSeen" jsonb, error text, hint text, "dueInMs" double precision,
       attempt integer, direction text, action text, reason text, "sinceAcceptedMs" double precision, "callMs" double precision,
       "requestId" text, detail jsonb)
   ), was AS (
@@ -507,9 +515,10 @@ BEGIN
     FROM bridge_mappings m JOIN r USING (id)
   ), settled AS (
     UPDATE bridge_mappings m SET
-      sync_status = CASE WHEN m.revision <> r.revision AND r.status IN ('synced', 'error') THEN 'pending' ELSE r.status END,
+      sync_status = CASE WHEN r.status = 'forget' OR m.revision <> r.revision AND r.status IN ('synced', 'error') THEN 'pending'
+                         ELSE r.status END,
       outlook_event_id = r."eventId", generation = r.generation,
-      booking_base = r."bookingBase", outlook_base = r."outlookBase", booking_seen = r."bookingSeen", outlook_seen = NULL,
+      booking_base = r."bookingBase", outlook_base = r."outlookBase", booking_seen = r."bookingSeen", outlook_seen = r."outlookSeen",
       error_message = r.error, hint = r.hint, attempt = r.attempt,
       due_at = CASE WHEN m.revision <> r.revision THEN coalesce(m.due_at, now())
                     WHEN r."dueInMs" IS NULL THEN NULL ELSE now() + r."dueInMs" * interval '1 millisecond' END,
@@ -608,14 +617,17 @@ BEGIN
   RETURN jsonb_build_object('added', added, 'changed', changed, 'gone', gone);
 END $reconcile$;
 
--- Gives a room back: it is due again when its earliest due mapping is, and not before `rest_ms` from now.
-CREATE FUNCTION bridge_release(room_id integer, epoch bigint, rest_ms double precision, why text, what_to_do text,
-  condition text) RETURNS boolean LANGUAGE plpgsql AS $release$
+-- Gives a room back: it is due again when its earliest due mapping is, and not before `rest_ms` from now
+-- (`throttled`: because Graph said so).
+CREATE FUNCTION bridge_release(room_id integer, epoch bigint, rest_ms double precision, throttled boolean, why text,
+  what_to_do text, condition text) RETURNS boolean LANGUAGE plpgsql AS $release$
 BEGIN
   UPDATE bridge_room_state s
   SET push_due_at = CASE WHEN s.baselined_at IS NULL OR s.reconciled_at IS NULL THEN now() ELSE due.at END,
       push_lane = coalesce(due.lane, 0), lease_owner = NULL,
-      retry_at = CASE WHEN rest_ms IS NULL THEN NULL ELSE now() + rest_ms * interval '1 millisecond' END,
+      retry_at = CASE WHEN rest_ms IS NULL OR throttled THEN NULL ELSE clock_timestamp() + rest_ms * interval '1 millisecond' END,
+      throttled_until = CASE WHEN throttled THEN clock_timestamp() + rest_ms * interval '1 millisecond' END,
+      asked_at = NULL,
       attempt = CASE WHEN rest_ms IS NULL THEN 0 ELSE s.attempt + 1 END,
       health = condition, error_message = why, hint = what_to_do, updated_at = now()
   FROM bridge_resource_mappings r
@@ -653,10 +665,10 @@ END $beat$;
 -- Down Migration
 
 DROP FUNCTION bridge_beat(uuid, integer[], integer);
-DROP FUNCTION bridge_release(integer, bigint, double precision, text, text, text);
+DROP FUNCTION bridge_release(integer, bigint, double precision, boolean, text, text, text);
 DROP FUNCTION bridge_reconcile(integer, bigint, integer, integer);
 DROP FUNCTION bridge_settle(integer, bigint, jsonb);
-DROP FUNCTION bridge_take(uuid, integer[], integer, integer, integer, integer, integer, boolean);
+DROP FUNCTION bridge_take(uuid, integer[], integer, integer, integer, integer, integer, boolean, boolean);
 DROP FUNCTION bridge_due_items(integer, integer, timestamptz, timestamptz);
 DROP FUNCTION bridge_item_state(timestamptz, timestamptz, boolean, text, text, boolean);
 DROP FUNCTION bridge_fold(integer, integer, integer);
