@@ -617,6 +617,27 @@ BEGIN
   RETURN jsonb_build_object('added', added, 'changed', changed, 'gone', gone);
 END $reconcile$;
 
+-- Notes that a room was compared with Outlook. Events that belong to a mapping without one are given to it; it is
+-- due then, and only what differs is written. Returns how many were adopted.
+CREATE FUNCTION bridge_baselined(room_id integer, epoch bigint, adoptions jsonb) RETURNS integer
+LANGUAGE plpgsql AS $baselined$
+DECLARE
+  adopted integer;
+BEGIN
+  UPDATE bridge_room_state SET baselined_at = now(), updated_at = now()
+  WHERE resource_mapping_id = room_id AND lease_epoch = epoch;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
+  END IF;
+  UPDATE bridge_mappings m
+  SET outlook_event_id = a."eventId", outlook_base = a."outlookBase", booking_base = NULL, due_at = now(),
+      revision = m.revision + 1, updated_at = now()
+  FROM jsonb_to_recordset(adoptions) AS a (id bigint, "eventId" text, "outlookBase" jsonb)
+  WHERE m.id = a.id AND m.outlook_event_id IS DISTINCT FROM a."eventId";
+  GET DIAGNOSTICS adopted = ROW_COUNT;
+  RETURN adopted;
+END $baselined$;
+
 -- Gives a room back: it is due again when its earliest due mapping is, and not before `rest_ms` from now
 -- (`throttled`: because Graph said so).
 CREATE FUNCTION bridge_release(room_id integer, epoch bigint, rest_ms double precision, throttled boolean, why text,
@@ -665,6 +686,7 @@ END $beat$;
 -- Down Migration
 
 DROP FUNCTION bridge_beat(uuid, integer[], integer);
+DROP FUNCTION bridge_baselined(integer, bigint, jsonb);
 DROP FUNCTION bridge_release(integer, bigint, double precision, boolean, text, text, text);
 DROP FUNCTION bridge_reconcile(integer, bigint, integer, integer);
 DROP FUNCTION bridge_settle(integer, bigint, jsonb);

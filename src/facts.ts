@@ -1,0 +1,67 @@
+/**
+ * All there is to tell. Parts do not log what the operator cares about: they tell a fact, and `ops/tell.ts` turns
+ * each into its log line, metric, alert and live-feed entry, exhaustively, so that the four cannot drift.
+ */
+
+/** What was done to one item in Outlook. `unchanged`: both sides were equal already. */
+export type PushAction =
+  'created' | 'adopted' | 'updated' | 'deleted' | 'shadowed' | 'waiting' | 'unchanged' | 'forgotten';
+
+interface About {
+  readonly room: string;
+  readonly resourceId: number;
+}
+interface AboutItem extends About {
+  readonly mappingId: number;
+  readonly reservationType: string;
+  readonly reservationId: number;
+}
+
+export type Fact =
+  /** `latencyMs`: from the booking's change to Graph's acceptance; null for a backfill. */
+  | (AboutItem & {
+      readonly fact: 'pushed';
+      readonly action: PushAction;
+      readonly latencyMs: number | null;
+      readonly callMs: number;
+    })
+  | (AboutItem & { readonly fact: 'item-delayed'; readonly error: string; readonly inMs: number })
+  | (AboutItem & { readonly fact: 'item-parked'; readonly error: string; readonly hint: string | null })
+  | (About & {
+      readonly fact: 'room-resting';
+      readonly error: string;
+      readonly hint: string | null;
+      readonly inMs: number;
+      readonly throttled: boolean;
+    })
+  | (About & { readonly fact: 'room-refused'; readonly error: string; readonly hint: string | null })
+  | (About & { readonly fact: 'room-well' })
+  | (About & {
+      readonly fact: 'room-baselined';
+      readonly events: number;
+      readonly adopted: number;
+      readonly ms: number;
+    })
+  | (About & {
+      readonly fact: 'room-reconciled';
+      readonly added: number;
+      readonly changed: number;
+      readonly gone: number;
+    })
+  | (About & { readonly fact: 'brake-held'; readonly wanted: number; readonly synced: number })
+  | {
+      readonly fact: 'outage';
+      readonly side: 'outlook' | 'booking';
+      readonly error: string;
+      readonly hint: string | null;
+    }
+  | { readonly fact: 'outage-over'; readonly side: 'outlook' | 'booking'; readonly ms: number }
+  | { readonly fact: 'listening'; readonly heard: boolean; readonly reason: string }
+  | { readonly fact: 'lease-lost'; readonly reason: string }
+  | { readonly fact: 'capture-missed'; readonly times: number }
+  | { readonly fact: 'capture-broken'; readonly triggers: readonly string[] }
+  | { readonly fact: 'started'; readonly replica: string; readonly rooms: number }
+  | { readonly fact: 'stopped' }
+  | { readonly fact: 'bug'; readonly error: Error; readonly where: string };
+
+export type Tell = (fact: Fact) => void;

@@ -1,0 +1,244 @@
+/**
+ * The work list: what is due, who holds it, what became of it. The queries are functions of our own schema
+ * (`database/migrations`), so that from wake to work and from work to done it is one round trip each.
+ */
+import type { Queryable } from '../database.ts';
+import type { Item } from '../item.ts';
+
+/** How many days around today both sides are kept equal. */
+export interface Window {
+  readonly pastDays: number;
+  readonly futureDays: number;
+}
+
+/** A mapping with work to do, and its item as the booking system shows it now. */
+export interface Due {
+  readonly id: number;
+  readonly reservationType: string;
+  readonly reservationId: number;
+  readonly eventId: string | null;
+  readonly status: string;
+  readonly direction: string;
+  readonly generation: number;
+  readonly revision: number;
+  readonly attempt: number;
+  /** 0: a change made now, 1: backfill. */
+  readonly lane: 0 | 1;
+  readonly bookingBase: Item | null;
+  readonly outlookBase: Item | null;
+  readonly outlookSeen: Item | null;
+  /** The reservation's active flag; null when it has no row in this room any more. */
+  readonly active: boolean | null;
+  readonly booking: Item | null;
+  readonly inWindow: boolean | null;
+  readonly covered: boolean;
+  readonly coverConfirmed: boolean;
+}
+
+/** A room under our lease. `epoch` fences everything we write down about it. */
+export interface LeasedRoom {
+  readonly id: number;
+  readonly resourceId: number;
+  /** Object id of the mailbox, or what the operator wrote until that is known. */
+  readonly mailbox: string;
+  readonly outlookItemId: string;
+  readonly name: string;
+  readonly direction: 'both' | 'booking_to_outlook' | 'outlook_to_booking';
+  readonly baselined: boolean;
+  readonly reconciled: boolean;
+  /** Its last holder vanished in the middle of its work: a create may have been sent that nobody wrote down. */
+  readonly abandoned: boolean;
+  readonly attempt: number;
+  readonly epoch: number;
+  readonly due: readonly Due[];
+}
+
+export interface Taken {
+  /** Outbox rows folded; -1 when another daemon was folding. */
+  readonly folded: number;
+  /** More rooms are due than were taken. */
+  readonly more: boolean;
+  readonly rooms: readonly LeasedRoom[];
+  /** Rooms we hold that were switched off or removed meanwhile. */
+  readonly stopped: readonly number[];
+}
+
+/** What was done to one mapping, as it is written down. */
+export interface Settled {
+  readonly id: number;
+  readonly revision: number;
+  /** 'forget' drops a mapping that has nothing to show on either side. */
+  readonly status: 'pending' | 'synced' | 'error' | 'conflict' | 'cancelled' | 'shadowed' | 'forget';
+  readonly eventId: string | null;
+  readonly generation: number;
+  readonly bookingBase: Item | null;
+  readonly outlookBase: Item | null;
+  readonly bookingSeen: Item | null;
+  readonly outlookSeen: Item | null;
+  readonly error: string | null;
+  readonly hint: string | null;
+  /** Due again after this long; null: done. */
+  readonly dueInMs: number | null;
+  readonly attempt: number;
+  readonly action: string;
+  readonly reason: string | null;
+  /** How long ago Graph accepted it, on our monotonic clock; the server counts latency back from it. */
+  readonly sinceAcceptedMs: number | null;
+  readonly callMs: number | null;
+  readonly requestId: string | null;
+}
+
+export interface TakeOptions {
+  readonly replica: string;
+  readonly held: readonly number[];
+  readonly rooms: number;
+  readonly items: number;
+  readonly window: Window;
+  /** Take rooms that have nothing but backfill to do as well. */
+  readonly anyLane: boolean;
+  readonly askedOnly: boolean;
+}
+
+/** At most this many outbox rows are folded at a time; the rest follows in the next take. */
+export const foldMost = 500;
+
+/** Folds the outbox, leases due rooms to the session and reads their first due mappings. */
+export async function takeRooms(session: Queryable, options: TakeOptions): Promise<Taken> {
+  const { rows } = await session.query<{ taken: Taken }>({
+    name: 'take_rooms',
+    text: 'SELECT bridge_take($1, $2, $3, $4, $5, $6, $7, $8, $9) AS taken',
+    values: [
+      options.replica,
+      options.held,
+      options.rooms,
+      options.items,
+      options.window.pastDays,
+      options.window.futureDays,
+      foldMost,
+      options.anyLane,
+      options.askedOnly,
+    ],
+  });
+  return rows[0]!.taken;
+}
+
+/** The next due mappings of a leased room, live changes before backfill, then by priority and start. */
+export async function dueMappings(
+  session: Queryable,
+  resourceId: number,
+  most: number,
+  window: Window,
+): Promise<Due[]> {
+  const { rows } = await session.query<{ due: Due }>({
+    name: 'due_mappings',
+    text: `SELECT d AS due FROM bridge_window($3, $4) w, bridge_due_items($1, $2, w.opens, w.closes) d`,
+    values: [resourceId, most, window.pastDays, window.futureDays],
+  });
+  return rows.map((row) => row.due);
+}
+
+/** Writes down results and returns the latency in ms of each mapping that had a change waiting. Throws BR001 when fenced. */
+export async function settleMappings(
+  session: Queryable,
+  room: LeasedRoom,
+  results: readonly Settled[],
+): Promise<ReadonlyMap<number, number>> {
+  const { rows } = await session.query<{ answer: { latency: Record<string, number> } }>({
+    name: 'settle_mappings',
+    text: 'SELECT bridge_settle($1, $2, $3) AS answer',
+    values: [room.id, room.epoch, JSON.stringify(results)],
+  });
+  return new Map(Object.entries(rows[0]!.answer.latency).map(([id, ms]) => [Number(id), ms]));
+}
+
+/** Compares the room's whole window in the booking system with its mappings; what differs is due afterwards. */
+export async function reconcileRoom(
+  session: Queryable,
+  room: LeasedRoom,
+  window: Window,
+): Promise<{ added: number; changed: number; gone: number }> {
+  const { rows } = await session.query<{ answer: { added: number; changed: number; gone: number } }>({
+    name: 'reconcile_room',
+    text: 'SELECT bridge_reconcile($1, $2, $3, $4) AS answer',
+    values: [room.id, room.epoch, window.pastDays, window.futureDays],
+  });
+  return rows[0]!.answer;
+}
+
+/** Why a room rests, and how long. */
+export interface Rest {
+  readonly ms: number;
+  /** Graph asked for it (Retry-After): nobody may cut it short. */
+  readonly throttled: boolean;
+  readonly condition: 'waiting' | 'refused';
+  readonly why: string;
+  readonly hint: string | null;
+}
+
+/** Gives a room back; it is due again when its earliest due mapping is, or after its rest. */
+export async function releaseRoom(session: Queryable, room: LeasedRoom, rest: Rest | null): Promise<void> {
+  await session.query({
+    name: 'release_room',
+    text: 'SELECT bridge_release($1, $2, $3, $4, $5, $6, $7)',
+    values: [
+      room.id,
+      room.epoch,
+      rest?.ms ?? null,
+      rest?.throttled ?? false,
+      rest?.why ?? null,
+      rest?.hint ?? null,
+      rest?.condition ?? 'ok',
+    ],
+  });
+}
+
+/** The window as instants, a day wider on each side: all-day events float, and Graph matches them in UTC. */
+export async function listWindow(session: Queryable, window: Window): Promise<{ from: string; to: string }> {
+  const { rows } = await session.query<{ from: Date; to: Date }>({
+    name: 'list_window',
+    text: `SELECT opens - interval '1 day' AS "from", closes + interval '1 day' AS "to" FROM bridge_window($1, $2)`,
+    values: [window.pastDays, window.futureDays],
+  });
+  return { from: rows[0]!.from.toISOString(), to: rows[0]!.to.toISOString() };
+}
+
+/** A mapping of a room, by what a baseline needs to recognise its event. */
+export interface Mapped {
+  readonly id: number;
+  readonly reservationType: string | null;
+  readonly reservationId: number | null;
+  readonly eventId: string | null;
+  readonly startsAt: string | null;
+  readonly status: string;
+}
+
+export async function mappingsOf(session: Queryable, resourceId: number): Promise<Mapped[]> {
+  const { rows } = await session.query<Mapped>({
+    name: 'mappings_of',
+    text: `SELECT id, reservation_type AS "reservationType", reservation_id AS "reservationId", outlook_event_id AS "eventId",
+        to_char(starts_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "startsAt", sync_status AS status
+      FROM bridge_mappings WHERE resource_id = $1`,
+    values: [resourceId],
+  });
+  return rows;
+}
+
+/** Events found in Outlook that belong to mappings without one. */
+export interface Adoption {
+  readonly id: number;
+  readonly eventId: string;
+  readonly outlookBase: Item | null;
+}
+
+/** Notes that a room was compared with Outlook and gives the found events to their mappings, which are due then. */
+export async function finishBaseline(
+  session: Queryable,
+  room: LeasedRoom,
+  adoptions: readonly Adoption[],
+): Promise<void> {
+  await session.query({
+    name: 'finish_baseline',
+    text: 'SELECT bridge_baselined($1, $2, $3)',
+    values: [room.id, room.epoch, JSON.stringify(adoptions)],
+  });
+}
