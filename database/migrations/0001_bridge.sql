@@ -5,7 +5,7 @@
 -- Advisory locks, all in the two-key form and local to this database:
 --   (7230911, resource mapping id)  the lease of one room, held by the session of the daemon that works on it
 --   (7230912, 1)                    hot: a daemon is busy and polls the outbox, so triggers need not NOTIFY
---   (7230912, 2)                    fold: one daemon at a time turns outbox rows into due mappings
+--   (7230912, 2)                    fold: alone; shared by settles, which touch the same rows in another order
 --   (7230912, 3)                    migrate
 --   (7230913, schedule number)      one run of a schedule across all daemons
 
@@ -300,7 +300,7 @@ RETURNS void LANGUAGE sql AS $neighbours$
 $neighbours$;
 
 -- Takes up to `most` rows from the outbox and makes their reservations due in every room they are or were in.
--- Returns how many outbox rows were taken; -1 when another daemon is folding. Coalescing is free: ten edits of one
+-- Returns how many outbox rows were taken. Coalescing is free: ten edits of one
 -- reservation are one due row. Rows are claimed by state and deleted, never by position: a transaction that took
 -- its sequence number early and commits late is not missed.
 CREATE FUNCTION bridge_fold(past_days integer, future_days integer, most integer) RETURNS integer
@@ -320,9 +320,7 @@ BEGIN
   IF NOT EXISTS (SELECT FROM bridge_changes) THEN
     RETURN 0;
   END IF;
-  IF NOT pg_try_advisory_xact_lock(7230912, 2) THEN
-    RETURN -1;
-  END IF;
+  PERFORM pg_advisory_xact_lock(7230912, 2);
   WITH gone AS (
     DELETE FROM bridge_changes
     WHERE seq = ANY (ARRAY(SELECT seq FROM bridge_changes ORDER BY seq LIMIT most FOR UPDATE SKIP LOCKED))
@@ -498,7 +496,9 @@ DECLARE
   answer jsonb;
   appeared jsonb;
 BEGIN
-  PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch FOR UPDATE;
+  -- never at the same time as a fold, which takes the same rows in another order; settles of other rooms go on
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
   END IF;

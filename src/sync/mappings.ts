@@ -54,7 +54,7 @@ export interface LeasedRoom {
 }
 
 export interface Taken {
-  /** Outbox rows folded; -1 when another daemon was folding. */
+  /** Outbox rows folded. */
   readonly folded: number;
   /** More rooms are due than were taken. */
   readonly more: boolean;

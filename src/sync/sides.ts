@@ -53,6 +53,8 @@ export type Written = {
 );
 
 export interface OutlookSide {
+  /** What Outlook shall show of an item: privacy, default titles, lengths. The same item gives the same form. */
+  show(item: Item): Item;
   /**
    * Carries out independent writes to one mailbox and answers in their order; never throws for one of them.
    * Singles up to four at a time, `$batch` when there are more. An aborted `signal` rejects as a whole.

@@ -1,0 +1,27 @@
+/**
+ * The mass-change brake. Events that would be deleted because the rows of their reservation are gone (a truncated
+ * table, a broken view, a restore gone wrong) are counted in a sliding hour; past the bound nothing destructive is
+ * applied until a person has looked. A cancellation made in the booking system is an intent and never counted.
+ */
+export interface BrakePolicy {
+  /** So many may go without a question. 0 switches the brake off. */
+  readonly max: number;
+  /** ... or so large a part of what is there. */
+  readonly share: number;
+}
+
+export interface BrakeCount {
+  /** Removed or to be removed within the hour, this round included. */
+  readonly removing: number;
+  /** Synced items that have not ended: those there now plus those removed in the hour. */
+  readonly synced: number;
+}
+
+/** Whether these removals wait for a person: too many and too large a part, or a room of three or more left empty. */
+export function brakes(room: BrakeCount, all: BrakeCount, policy: BrakePolicy): boolean {
+  if (policy.max === 0) return false;
+  const tooMany = (count: BrakeCount) =>
+    count.removing > policy.max && count.removing > policy.share * count.synced;
+  const leavesNone = room.synced >= 3 && room.removing >= room.synced;
+  return tooMany(room) || tooMany(all) || leavesNone;
+}
