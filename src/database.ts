@@ -58,6 +58,25 @@ export function openPool(config: DatabaseConfig, name: string, max = 8): Databas
   return pool;
 }
 
+/** A connected session of its own, and a signal that aborts when its connection is gone. The caller ends it. */
+export async function openSession(
+  config: DatabaseConfig,
+  name: string,
+): Promise<{ session: Session; lost: AbortSignal }> {
+  const session = new pg.Client(connectionSettings(config, name));
+  const lost = new AbortController();
+  session
+    .on('error', (error) => lost.abort(error))
+    .on('end', () => lost.abort(new Error('the connection has ended')));
+  try {
+    await session.connect();
+  } catch (error) {
+    await session.end().catch(() => undefined); // it never opened; the error above says why
+    throw error;
+  }
+  return { session, lost: lost.signal };
+}
+
 /** Runs `work` in one transaction; commits when it resolves, rolls back when it throws. */
 export async function inTransaction<T>(
   db: Database,

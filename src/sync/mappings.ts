@@ -3,6 +3,7 @@
  * (`database/migrations`), so that from wake to work and from work to done it is one round trip each.
  */
 import type { Queryable } from '../database.ts';
+import type { PushAction } from '../facts.ts';
 import type { Item } from '../item.ts';
 
 /** How many days around today both sides are kept equal. */
@@ -80,7 +81,7 @@ export interface Settled {
   /** Due again after this long; null: done. */
   readonly dueInMs: number | null;
   readonly attempt: number;
-  readonly action: string;
+  readonly action: PushAction | 'delayed' | 'parked';
   readonly reason: string | null;
   /** How long ago Graph accepted it, on our monotonic clock; the server counts latency back from it. */
   readonly sinceAcceptedMs: number | null;

@@ -1,0 +1,153 @@
+/**
+ * The drain of one room under its lease: compare it with both sides if that is due, then push what is due until
+ * nothing is. Everything it writes down is fenced by the lease's epoch, so a drain that lost its lease does no harm.
+ */
+import type { Database } from '../database.ts';
+import { databaseFailure } from '../database.ts';
+import { Permanent, Retryable } from '../errors.ts';
+import type { Tell } from '../facts.ts';
+import {
+  dueMappings,
+  finishBaseline,
+  listWindow,
+  mappingsOf,
+  reconcileRoom,
+  settleMappings,
+  type Adoption,
+  type Due,
+  type LeasedRoom,
+  type Mapped,
+  type Rest,
+  type Settled,
+  type Window,
+} from './mappings.ts';
+import { restFor, type Pushed } from './push.ts';
+import type { OutlookEvent, OutlookSide } from './sides.ts';
+
+/** Due mappings read at a time. Small enough that a booking made now waits for a part of a second behind a backfill. */
+export const itemsAtATime = 12;
+
+/** Why a drain ended: nothing is due, the room must rest, or the other side as a whole is out of reach. */
+export type Drained = { readonly rest: Rest | null; readonly outage: Retryable | Permanent | null };
+
+export interface DrainOptions {
+  readonly db: Database;
+  readonly outlook: OutlookSide;
+  readonly push: (room: LeasedRoom, due: readonly Due[], signal: AbortSignal) => Promise<Pushed>;
+  readonly window: Window;
+  readonly tell: Tell;
+  readonly random?: () => number;
+}
+
+const clear: Drained = { rest: null, outage: null };
+
+export function createDrain(options: DrainOptions) {
+  const { db, outlook, push, window, tell, random = Math.random } = options;
+
+  async function drain(room: LeasedRoom, signal: AbortSignal): Promise<Drained> {
+    if (!room.reconciled || !room.baselined) await reconcile(room);
+    if (!room.baselined || room.abandoned) {
+      const stopped = await baseline(room, signal);
+      if (stopped !== null) return stopped;
+    }
+    let due = room.due.length > 0 ? room.due : await readDue(room);
+    // bounded by what is due: each round settles its rows, and a row that stays due at once is counted in `attempt`
+    while (due.length > 0 && !signal.aborted) {
+      const pushed = await push(room, due, signal);
+      await settle(room, due, pushed.settled);
+      if (pushed.outage !== null || pushed.rest !== null) return pushed;
+      due = await readDue(room);
+    }
+    return clear;
+  }
+
+  const readDue = (room: LeasedRoom) =>
+    asked('read what is due', dueMappings(db, room.resourceId, itemsAtATime, window));
+
+  async function reconcile(room: LeasedRoom): Promise<void> {
+    const found = await asked('reconcile a room', reconcileRoom(db, room, window));
+    if (found.added + found.changed + found.gone > 0)
+      tell({ fact: 'room-reconciled', room: room.name, resourceId: room.resourceId, ...found });
+  }
+
+  async function settle(room: LeasedRoom, due: readonly Due[], results: readonly Settled[]): Promise<void> {
+    const latency = await asked('settle', settleMappings(db, room, results));
+    const rows = new Map(due.map((row) => [row.id, row]));
+    for (const result of results)
+      tellResult(room, rows.get(result.id)!, result, latency.get(result.id) ?? null);
+  }
+
+  function tellResult(room: LeasedRoom, row: Due, result: Settled, latencyMs: number | null): void {
+    const about = {
+      room: room.name,
+      resourceId: room.resourceId,
+      mappingId: row.id,
+      reservationType: row.reservationType,
+      reservationId: row.reservationId,
+    };
+    if (result.action === 'parked')
+      tell({ ...about, fact: 'item-parked', error: result.error ?? '', hint: result.hint });
+    else if (result.action === 'delayed')
+      tell({ ...about, fact: 'item-delayed', error: result.error ?? '', inMs: result.dueInMs ?? 0 });
+    else tell({ ...about, fact: 'pushed', action: result.action, latencyMs, callMs: result.callMs ?? 0 });
+  }
+
+  /**
+   * Reads the room's whole window in Outlook and gives events that carry our marks to the mappings that know none:
+   * after a lost mapping table, a lost answer or the predecessor, nothing is made twice.
+   */
+  async function baseline(room: LeasedRoom, signal: AbortSignal): Promise<Drained | null> {
+    const started = performance.now();
+    const { from, to } = await asked('read the window', listWindow(db, window));
+    const marked: OutlookEvent[] = [];
+    let events = 0;
+    try {
+      for await (const page of outlook.list(room, from, to, signal)) {
+        events += page.length;
+        marked.push(...page.filter((event) => event.marks !== null && event.isOrganizer));
+      }
+    } catch (error) {
+      if (!(error instanceof Retryable || error instanceof Permanent)) throw error;
+      return error.reach === 'side'
+        ? { rest: null, outage: error }
+        : { rest: restFor(error, room.attempt, random), outage: null };
+    }
+    const adoptions = adopt(await asked('read the mappings', mappingsOf(db, room.resourceId)), marked);
+    await asked('finish the baseline', finishBaseline(db, room, adoptions));
+    const about = { room: room.name, resourceId: room.resourceId };
+    tell({
+      ...about,
+      fact: 'room-baselined',
+      events,
+      adopted: adoptions.length,
+      ms: performance.now() - started,
+    });
+    return null;
+  }
+
+  return { drain };
+}
+
+/** Which found event belongs to which mapping: of several with the same marks the one at its time, else the first. */
+export function adopt(mappings: readonly Mapped[], marked: readonly OutlookEvent[]): Adoption[] {
+  const known = new Set(mappings.filter((m) => m.status !== 'cancelled').map((m) => m.eventId));
+  const byKey = Map.groupBy(
+    marked.filter((event) => !known.has(event.id)),
+    (event) => `${event.marks!.type}/${event.marks!.id}`,
+  );
+  return mappings.flatMap((mapping) => {
+    if (mapping.eventId !== null) return [];
+    const candidates = byKey.get(`${mapping.reservationType}/${mapping.reservationId}`) ?? [];
+    const event = candidates.find((c) => c.item?.startsAt === mapping.startsAt) ?? candidates[0];
+    return event === undefined ? [] : [{ id: mapping.id, eventId: event.id, outlookBase: event.item }];
+  });
+}
+
+/** A query's result, or its failure as one of our kinds. */
+async function asked<T>(what: string, query: Promise<T>): Promise<T> {
+  try {
+    return await query;
+  } catch (error) {
+    throw databaseFailure(error, what);
+  }
+}

@@ -1,0 +1,251 @@
+/**
+ * The one loop of the daemon. It is woken by NOTIFY, by a finished room and by the clock, which all say the same:
+ * look. Each look folds the outbox, leases due rooms and drains them side by side.
+ *
+ * Leases live on one session. While it is ours and we are awake, nobody else works on those rooms; when it is lost,
+ * or this process was frozen longer than `frozenMs`, nothing more is sent: every drain is aborted and, should it
+ * still write something down, fenced by its epoch.
+ */
+import { backOffMs } from '../back-off.ts';
+import type { Queryable } from '../database.ts';
+import { databaseFailure } from '../database.ts';
+import { Permanent, Retryable, messageOf } from '../errors.ts';
+import type { Tell } from '../facts.ts';
+import { releaseRoom, takeRooms, type LeasedRoom, type Taken, type Window } from './mappings.ts';
+import { itemsAtATime, type Drained } from './room.ts';
+
+/** Rooms one daemon works on at a time, and how many of these places backfills must leave free. */
+const roomsAtATime = 48;
+const keptForLive = 12;
+/** With other daemons alive each holds few, so that they share. */
+const roomsAmongPeers = 8;
+/** A gap this long on the monotonic clock means that we were frozen and others may have taken over. */
+const frozenMs = 3_000;
+
+/** How the loop is woken and how long it may sleep: the listener and the adaptive NOTIFY behind it. */
+export interface Rhythm {
+  /** Resolves at the next ring, after `ms`, or when `signal` aborts. */
+  waitOr(ms: number, signal: AbortSignal): Promise<void>;
+  ring(): void;
+  /** Told after each look how many outbox rows it folded; may go hot or cold on the lease session. */
+  afterTake(session: Queryable, folded: number): Promise<void>;
+  /** The lease session is gone, and with it the hot lock. */
+  lost(): void;
+  /** How long the loop may wait for a ring before it looks again. */
+  readonly waitMs: number;
+}
+
+export interface WorkOptions {
+  readonly replica: string;
+  /** Opens the session that holds our leases. */
+  readonly openLease: () => Promise<{
+    session: Queryable & { end(): Promise<void> };
+    lost: AbortSignal;
+    pid: number | null;
+  }>;
+  readonly drain: (room: LeasedRoom, signal: AbortSignal) => Promise<Drained>;
+  readonly rhythm: Rhythm;
+  readonly window: Window;
+  /** With false, rooms are worked on only when somebody asked for them. */
+  readonly autoSync: boolean;
+  readonly peers: () => number;
+  /** Rings the other daemons: more rooms are due than we work on. */
+  readonly ringPeers: () => void;
+  readonly tell: Tell;
+  readonly random?: () => number;
+}
+
+export function createWork(options: WorkOptions) {
+  const { replica, drain, rhythm, window, autoSync, tell, random = Math.random } = options;
+  const running = new Map<number, { room: LeasedRoom; stop: AbortController; done: Promise<void> }>();
+  const outlookDown = createOutage('outlook', tell);
+  const bookingDown = createOutage('booking', tell);
+  let awakeAt = performance.now();
+  let leasePid: number | null = null;
+  let current: AbortController | null = null;
+
+  /** Throws when nothing may be sent: the lease is lost, or we slept through our own heartbeat. */
+  function maySend(): void {
+    if (performance.now() - awakeAt > frozenMs) current?.abort(new Error('this process was frozen'));
+    if (current === null || current.signal.aborted)
+      throw new Retryable('the lease is lost; another daemon may hold the room', { reach: 'room' });
+  }
+
+  async function run(signal: AbortSignal): Promise<void> {
+    const ticking = setInterval(() => {
+      maySendOrStop();
+      awakeAt = performance.now();
+    }, 250);
+    const maySendOrStop = () => {
+      if (performance.now() - awakeAt > frozenMs) current?.abort(new Error('this process was frozen'));
+    };
+    try {
+      for (let attempt = 0; !signal.aborted;) {
+        try {
+          await holdLease(signal, () => {
+            attempt = 0;
+          });
+        } catch (error) {
+          const failure = databaseFailure(error, 'work');
+          if (!(failure instanceof Retryable)) tell({ fact: 'bug', error: failure, where: 'the work loop' });
+          bookingDown.failed(failure);
+          await rhythm.waitOr(backOffMs(attempt++, random()), signal);
+        }
+      }
+    } finally {
+      clearInterval(ticking);
+    }
+  }
+
+  async function holdLease(signal: AbortSignal, succeeded: () => void): Promise<void> {
+    const lease = await options.openLease();
+    const held = new AbortController();
+    current = held;
+    leasePid = lease.pid;
+    lease.lost.addEventListener('abort', () => held.abort(lease.lost.reason));
+    awakeAt = performance.now();
+    const until = AbortSignal.any([signal, held.signal]);
+    try {
+      while (!until.aborted) {
+        const taken = await takeRooms(lease.session, lookFor());
+        bookingDown.over();
+        succeeded();
+        start(taken, lease.session, held.signal, signal);
+        await rhythm.afterTake(lease.session, taken.folded);
+        if (taken.more && options.peers() > 0) options.ringPeers();
+        if (taken.folded === 0) await rhythm.waitOr(Math.min(rhythm.waitMs, outlookDown.retryInMs()), until);
+      }
+      if (held.signal.aborted) tell({ fact: 'lease-lost', reason: messageOf(held.signal.reason) });
+      if (signal.aborted) await drainOut();
+    } finally {
+      held.abort(new Error('the lease session was closed'));
+      current = null;
+      leasePid = null;
+      rhythm.lost();
+      await Promise.allSettled([...running.values()].map(({ done }) => done));
+      await lease.session.end().catch(() => undefined); // it may be the connection itself that broke
+    }
+  }
+
+  function lookFor() {
+    const places = outlookDown.isDown() ? 1 : options.peers() > 0 ? roomsAmongPeers : roomsAtATime;
+    const free = outlookDown.retryInMs() > 0 && outlookDown.isDown() ? 0 : Math.max(0, places - running.size);
+    return {
+      replica,
+      held: [...running.keys()],
+      rooms: free,
+      items: itemsAtATime,
+      window,
+      anyLane: running.size < Math.max(1, places - Math.min(keptForLive, places >> 2)),
+      askedOnly: !autoSync,
+    };
+  }
+
+  function start(taken: Taken, session: Queryable, held: AbortSignal, stopping: AbortSignal): void {
+    for (const id of taken.stopped) running.get(id)?.stop.abort(new Error('the room was switched off'));
+    for (const room of taken.rooms) {
+      const stop = new AbortController();
+      const until = AbortSignal.any([held, stopping, stop.signal]);
+      const done = work(room, session, until).finally(() => {
+        running.delete(room.id);
+        rhythm.ring();
+      });
+      running.set(room.id, { room, stop, done });
+    }
+  }
+
+  /** Drains one room and gives it back. Never rejects. */
+  async function work(room: LeasedRoom, session: Queryable, signal: AbortSignal): Promise<void> {
+    let drained: Drained = { rest: null, outage: null };
+    try {
+      drained = await drain(room, signal);
+      if (drained.outage === null) outlookDown.over();
+      else outlookDown.failed(drained.outage);
+      tellRoom(room, drained);
+    } catch (error) {
+      drained = { rest: restAfter(error, room, signal), outage: null };
+    }
+    try {
+      await releaseRoom(session, room, drained.rest);
+    } catch (error) {
+      // the lease ends with its session; if that is alive all the same, it must not keep the room
+      current?.abort(databaseFailure(error, 'release a room'));
+    }
+  }
+
+  function restAfter(error: unknown, room: LeasedRoom, signal: AbortSignal): Drained['rest'] {
+    const failure = databaseFailure(error, 'drain a room');
+    const aborted = signal.aborted;
+    const known = failure instanceof Retryable || failure instanceof Permanent;
+    if (!aborted && !known) tell({ fact: 'bug', error: failure, where: `the drain of ${room.name}` });
+    if (aborted) return null;
+    return {
+      ms: backOffMs(room.attempt, random()),
+      throttled: false,
+      condition: 'waiting',
+      why: failure.message,
+      hint: null,
+    };
+  }
+
+  function tellRoom(room: LeasedRoom, { rest }: Drained): void {
+    const about = { room: room.name, resourceId: room.resourceId };
+    if (rest === null && room.attempt > 0) tell({ ...about, fact: 'room-well' });
+    if (rest === null) return;
+    if (rest.condition === 'refused')
+      tell({ ...about, fact: 'room-refused', error: rest.why, hint: rest.hint });
+    else
+      tell({
+        ...about,
+        fact: 'room-resting',
+        error: rest.why,
+        hint: rest.hint,
+        inMs: rest.ms,
+        throttled: rest.throttled,
+      });
+  }
+
+  /** Stopping: in-flight calls end by themselves or by their signal; leases are given back. */
+  async function drainOut(): Promise<void> {
+    await Promise.allSettled([...running.values()].map(({ done }) => done));
+  }
+
+  return {
+    run,
+    maySend,
+    /** The backend of the lease session, for the heartbeat. */
+    leasePid: () => leasePid,
+    /** Rooms being worked on now. */
+    working: () => [...running.values()].map(({ room }) => room),
+    isOutlookDown: () => outlookDown.isDown(),
+    isBookingDown: () => bookingDown.isDown(),
+  };
+}
+
+/** One side as a whole: told once when it goes away and once when it is back, however many items were hit. */
+function createOutage(side: 'outlook' | 'booking', tell: Tell) {
+  let since: number | null = null;
+  let attempt = 0;
+  let retryAt = 0;
+  return {
+    failed(error: Error): void {
+      const asked = error instanceof Retryable ? error.afterMs : undefined;
+      retryAt = performance.now() + (asked ?? backOffMs(attempt, Math.random()));
+      attempt += 1;
+      if (since !== null) return;
+      since = performance.now();
+      const hint = error instanceof Retryable || error instanceof Permanent ? (error.hint ?? null) : null;
+      tell({ fact: 'outage', side, error: error.message, hint });
+    },
+    over(): void {
+      if (since === null) return;
+      tell({ fact: 'outage-over', side, ms: performance.now() - since });
+      since = null;
+      attempt = 0;
+      retryAt = 0;
+    },
+    isDown: () => since !== null,
+    /** Milliseconds until the next probe; `Infinity` when there is no outage to wait for. */
+    retryInMs: () => (since === null ? Number.POSITIVE_INFINITY : Math.max(0, retryAt - performance.now())),
+  };
+}
