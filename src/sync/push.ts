@@ -293,7 +293,7 @@ async function takenKey(
     if (event === null)
       return keep(step, 'waiting', {
         generation: due.generation + 1,
-        dueInMs: 0,
+        ...again(step, random),
         reason: 'its idempotency key was used up',
       });
     return keep(step, 'adopted', {

@@ -44,7 +44,8 @@ const clear: Drained = { rest: null, outage: null };
 export function createDrain(options: DrainOptions) {
   const { db, outlook, push, window, tell, random = Math.random } = options;
 
-  async function drain(room: LeasedRoom, signal: AbortSignal): Promise<Drained> {
+  /** `signal` cuts it off; at `stopping` the round under way is ended and written down first. */
+  async function drain(room: LeasedRoom, signal: AbortSignal, stopping: AbortSignal): Promise<Drained> {
     if (!room.reconciled || !room.baselined) await reconcile(room);
     if (!room.baselined || room.abandoned) {
       const stopped = await baseline(room, signal);
@@ -52,7 +53,8 @@ export function createDrain(options: DrainOptions) {
     }
     let due = room.due.length > 0 ? room.due : await readDue(room);
     // bounded by what is due: each round settles its rows, and a row that stays due at once is counted in `attempt`
-    while (due.length > 0 && !signal.aborted) {
+    while (due.length > 0 && !stopping.aborted) {
+      signal.throwIfAborted();
       const pushed = await push(room, due, signal);
       await settle(room, due, pushed.settled);
       if (pushed.outage !== null || pushed.rest !== null) return pushed;

@@ -21,6 +21,7 @@ const keptForLive = 12;
 const roomsAmongPeers = 8;
 /** A gap this long on the monotonic clock means that we were frozen and others may have taken over. */
 const frozenMs = 3_000;
+const drainOutMs = 8_000;
 
 /** How the loop is woken and how long it may sleep: the listener and the adaptive NOTIFY behind it. */
 export interface Rhythm {
@@ -43,7 +44,7 @@ export interface WorkOptions {
     lost: AbortSignal;
     pid: number | null;
   }>;
-  readonly drain: (room: LeasedRoom, signal: AbortSignal) => Promise<Drained>;
+  readonly drain: (room: LeasedRoom, signal: AbortSignal, stopping: AbortSignal) => Promise<Drained>;
   readonly rhythm: Rhythm;
   readonly window: Window;
   /** With false, rooms are worked on only when somebody asked for them. */
@@ -66,19 +67,20 @@ export function createWork(options: WorkOptions) {
 
   /** Throws when nothing may be sent: the lease is lost, or we slept through our own heartbeat. */
   function maySend(): void {
-    if (performance.now() - awakeAt > frozenMs) current?.abort(new Error('this process was frozen'));
+    stopIfFrozen();
     if (current === null || current.signal.aborted)
       throw new Retryable('the lease is lost; another daemon may hold the room', { reach: 'room' });
   }
 
+  function stopIfFrozen(): void {
+    if (performance.now() - awakeAt > frozenMs) current?.abort(new Error('this process was frozen'));
+  }
+
   async function run(signal: AbortSignal): Promise<void> {
     const ticking = setInterval(() => {
-      maySendOrStop();
+      stopIfFrozen();
       awakeAt = performance.now();
     }, 250);
-    const maySendOrStop = () => {
-      if (performance.now() - awakeAt > frozenMs) current?.abort(new Error('this process was frozen'));
-    };
     try {
       for (let attempt = 0; !signal.aborted;) {
         try {
@@ -145,8 +147,7 @@ export function createWork(options: WorkOptions) {
     for (const id of taken.stopped) running.get(id)?.stop.abort(new Error('the room was switched off'));
     for (const room of taken.rooms) {
       const stop = new AbortController();
-      const until = AbortSignal.any([held, stopping, stop.signal]);
-      const done = work(room, session, until).finally(() => {
+      const done = work(room, session, AbortSignal.any([held, stop.signal]), stopping).finally(() => {
         running.delete(room.id);
         rhythm.ring();
       });
@@ -154,17 +155,27 @@ export function createWork(options: WorkOptions) {
     }
   }
 
-  /** Drains one room and gives it back. Never rejects. */
-  async function work(room: LeasedRoom, session: Queryable, signal: AbortSignal): Promise<void> {
+  /**
+   * Drains one room and gives it back. Never rejects. `signal` cuts it off; at `stopping` it ends its round first, so
+   * that nothing is sent that nobody writes down.
+   */
+  async function work(
+    room: LeasedRoom,
+    session: Queryable,
+    signal: AbortSignal,
+    stopping: AbortSignal,
+  ): Promise<void> {
     let drained: Drained = { rest: null, outage: null };
     try {
-      drained = await drain(room, signal);
+      drained = await drain(room, signal, stopping);
       if (drained.outage === null) outlookDown.over();
       else outlookDown.failed(drained.outage);
       tellRoom(room, drained);
     } catch (error) {
       drained = { rest: restAfter(error, room, signal), outage: null };
     }
+    // a lease that is lost is not given back: the room stays marked as abandoned, so its next holder looks at Outlook first
+    if (current?.signal.aborted !== false) return;
     try {
       await releaseRoom(session, room, drained.rest);
     } catch (error) {
@@ -205,9 +216,11 @@ export function createWork(options: WorkOptions) {
       });
   }
 
-  /** Stopping: in-flight calls end by themselves or by their signal; leases are given back. */
+  /** Stopping: rounds under way are ended and written down, leases given back; after `drainOutMs` they are cut off. */
   async function drainOut(): Promise<void> {
+    const cutOff = setTimeout(() => current?.abort(new Error('stopped')), drainOutMs);
     await Promise.allSettled([...running.values()].map(({ done }) => done));
+    clearTimeout(cutOff);
   }
 
   return {
