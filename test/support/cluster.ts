@@ -1,0 +1,125 @@
+/**
+ * PostgreSQL for a test run: TEST_DATABASE_URL if set, else a container if a Docker engine answers, else the
+ * embedded binaries. Nothing starts before the first test asks for a database, so a run without one costs nothing.
+ * The template databases are made here, once per run, because only one process may make them.
+ */
+import { once } from 'node:events';
+import { createServer as createHttpServer } from 'node:http';
+import { connect, type AddressInfo } from 'node:net';
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+import type { TestProject } from 'vitest/node';
+import { startPostgres } from '../../src/sandbox/postgres.ts';
+import { templateScripts, type Schema } from './templates.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Where `openTestDatabase` asks for a template: an address of this machine. */
+    readonly cluster: string;
+  }
+}
+
+export interface Template {
+  /** Of the server, with the rights to create databases. */
+  readonly serverUrl: string;
+  readonly template: string;
+}
+
+/** Called by vitest before the first test file; what it returns runs after the last. */
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const run = `bridge_test_${randomBytes(3).toString('hex')}`;
+  const opened = new AsyncDisposableStack();
+  let server: Promise<string> | undefined;
+  const templates = new Map<string, Promise<string>>();
+
+  async function template(schema: Schema): Promise<Template> {
+    server ??= startServer(opened);
+    const serverUrl = await server;
+    let made = templates.get(schema);
+    if (made === undefined)
+      templates.set(schema, (made = buildTemplate(serverUrl, `${run}_${schema}`, schema)));
+    return { serverUrl, template: await made };
+  }
+
+  const http = createHttpServer((request, response) => {
+    template((request.url ?? '').slice(1) as Schema).then(
+      (answer) => response.end(JSON.stringify(answer)),
+      (error: unknown) => {
+        response.statusCode = 500;
+        response.end(error instanceof Error ? (error.stack ?? error.message) : String(error));
+      },
+    );
+  }).listen(0, '127.0.0.1');
+  await once(http, 'listening');
+  project.provide('cluster', `http://127.0.0.1:${(http.address() as AddressInfo).port}`);
+
+  return async () => {
+    http.close();
+    http.closeAllConnections();
+    if (server !== undefined) await dropDatabases(await server, run);
+    await opened.disposeAsync();
+  };
+}
+
+async function startServer(opened: AsyncDisposableStack): Promise<string> {
+  const given = process.env['TEST_DATABASE_URL'];
+  if (given !== undefined && given !== '') return given;
+  return (await dockerServer(opened)) ?? opened.use(await startPostgres()).url;
+}
+
+async function dockerServer(opened: AsyncDisposableStack): Promise<string | null> {
+  if (process.env['DOCKER_HOST'] === undefined && !(await answers('/var/run/docker.sock'))) return null;
+  try {
+    const { PostgreSqlContainer } = await import('@testcontainers/postgresql');
+    const container = await new PostgreSqlContainer('postgres:17-alpine')
+      .withCommand(['postgres', '-c', 'fsync=off', '-c', 'max_connections=200'])
+      .start();
+    opened.defer(async () => void (await container.stop()));
+    return container.getConnectionUri();
+  } catch {
+    // an engine without the image and without a way to get it: the embedded server does
+    return null;
+  }
+}
+
+async function answers(socketPath: string): Promise<boolean> {
+  const socket = connect(socketPath);
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    // nobody listens there
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function buildTemplate(serverUrl: string, name: string, schema: Schema): Promise<string> {
+  await onServer(serverUrl, (client) => client.query(`CREATE DATABASE ${name} TEMPLATE template0`));
+  const url = new URL(serverUrl);
+  url.pathname = `/${name}`;
+  await templateScripts(schema, url.href);
+  return name;
+}
+
+async function dropDatabases(serverUrl: string, run: string): Promise<void> {
+  await onServer(serverUrl, async (client) => {
+    const { rows } = await client.query<{ datname: string }>(
+      'SELECT datname FROM pg_database WHERE starts_with(datname, $1)',
+      [run],
+    );
+    for (const { datname } of rows) await client.query(`DROP DATABASE IF EXISTS ${datname} WITH (FORCE)`);
+  });
+}
+
+/** Runs `work` on a connection of its own to the server. */
+export async function onServer<T>(serverUrl: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: serverUrl });
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
