@@ -1,0 +1,48 @@
+/**
+ * The guarantee behind the triggers: every so often each room is compared as a whole with the booking system.
+ * It finds what no trigger saw (disabled triggers, replica role, a lost outbox row) and what entered the window.
+ */
+import type { Queryable } from '../database.ts';
+
+/** Makes every active room compare its whole window at its next drain, behind live changes. Returns how many. */
+export async function sweepRooms(db: Queryable): Promise<number> {
+  const { rowCount } = await db.query(`
+    UPDATE bridge_room_state s SET reconciled_at = NULL, push_due_at = least(s.push_due_at, now()), updated_at = now(),
+      push_lane = CASE WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END
+    FROM bridge_resource_mappings r WHERE r.id = s.resource_mapping_id AND r.active = 1`);
+  return rowCount ?? 0;
+}
+
+/**
+ * How often a trigger failed to write its outbox row since anybody last asked. It lets the booking through and raises
+ * a sequence, which survives the rollback of what went wrong; a change of the sequence asks for a sweep.
+ */
+export async function missedSince(db: Queryable): Promise<number> {
+  const { rows } = await db.query<{ missed: number }>(`
+    WITH now AS (SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS missed FROM bridge_missed_seq),
+    was AS (SELECT coalesce((SELECT value::bigint FROM bridge_settings WHERE name = 'missed_seen'), 0) AS missed),
+    seen AS (
+      INSERT INTO bridge_settings (name, value) SELECT 'missed_seen', missed::text FROM now
+      WHERE missed <> (SELECT missed FROM was)
+      ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now() RETURNING 1)
+    SELECT now.missed - was.missed AS missed FROM now, was`);
+  return rows[0]!.missed;
+}
+
+/** Runs `job` unless another daemon runs the same schedule right now or has run it within `withinSeconds`. */
+export async function onceAcrossReplicas(
+  db: Queryable,
+  schedule: string,
+  withinSeconds: number,
+  job: () => Promise<void>,
+): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `INSERT INTO bridge_settings (name, value) VALUES ('schedule.' || $1, now()::text)
+     ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now()
+     WHERE bridge_settings.updated_at < now() - $2 * interval '1 second'`,
+    [schedule, withinSeconds],
+  );
+  if (rowCount === 0) return false;
+  await job();
+  return true;
+}
