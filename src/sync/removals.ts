@@ -12,6 +12,8 @@ interface Counts {
   readonly room_synced: number;
   readonly all_removing: number;
   readonly all_synced: number;
+  readonly room_now: number;
+  readonly room_here: number;
 }
 
 /** Of the mappings whose reservations are gone, the ids of those whose events may be deleted now. */
@@ -26,6 +28,7 @@ export function createRemovals(db: Queryable, policy: BrakePolicy, tell: Tell) {
     const held = brakes(
       { removing: counts.room_removing, synced: counts.room_synced },
       { removing: counts.all_removing, synced: counts.all_synced },
+      { removing: counts.room_now, of: counts.room_here },
       policy,
     );
     if (held)
