@@ -661,8 +661,10 @@ END $release$;
 
 -- Events of this room that would be deleted because the rows of their reservation are gone: all of them that are due
 -- are noted, whichever batch they come in, and counted with those of the last hour, for the room and over all rooms.
+-- `room_now` and `room_here` are this round alone: what it would remove, and of how many.
 CREATE FUNCTION bridge_count_removals(room integer, OUT room_removing integer, OUT room_synced integer,
-  OUT all_removing integer, OUT all_synced integer) LANGUAGE plpgsql AS $removals$
+  OUT all_removing integer, OUT all_synced integer, OUT room_now integer, OUT room_here integer)
+LANGUAGE plpgsql AS $removals$
 BEGIN
   INSERT INTO bridge_removals (mapping_id, resource_id)
   SELECT m.id, m.resource_id FROM bridge_mappings m
@@ -672,10 +674,12 @@ BEGIN
                     AND i.reservation_id = m.reservation_id AND i.resource_id = room)
   ON CONFLICT (mapping_id) DO UPDATE SET wanted_at = now(), applied_at = NULL
     WHERE bridge_removals.applied_at IS NOT NULL AND bridge_removals.wanted_at < now() - interval '1 hour';
-  SELECT count(*) FILTER (WHERE resource_id = room), count(*) INTO room_removing, all_removing
+  SELECT count(*) FILTER (WHERE resource_id = room), count(*), count(*) FILTER (WHERE resource_id = room AND applied_at IS NULL)
+  INTO room_removing, all_removing, room_now
   FROM bridge_removals WHERE wanted_at > now() - interval '1 hour';
   SELECT count(*) FILTER (WHERE resource_id = room), count(*) INTO room_synced, all_synced
   FROM bridge_mappings WHERE outlook_event_id IS NOT NULL AND sync_status <> 'cancelled' AND ends_at > now();
+  room_here := room_synced;
   SELECT room_synced + count(*) FILTER (WHERE resource_id = room), all_synced + count(*) INTO room_synced, all_synced
   FROM bridge_removals WHERE applied_at > now() - interval '1 hour';
 END $removals$;

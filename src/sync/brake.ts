@@ -17,11 +17,17 @@ export interface BrakeCount {
   readonly synced: number;
 }
 
-/** Whether these removals wait for a person: too many and too large a part, or a room of three or more left empty. */
-export function brakes(room: BrakeCount, all: BrakeCount, policy: BrakePolicy): boolean {
+/** This round alone, in one room: how many it would remove, and of how many. */
+export interface Round {
+  readonly removing: number;
+  readonly of: number;
+}
+
+/** Whether these removals wait for a person: too many and too large a part, or one round empties a room of three or more. */
+export function brakes(room: BrakeCount, all: BrakeCount, round: Round, policy: BrakePolicy): boolean {
   if (policy.max === 0) return false;
   const tooMany = (count: BrakeCount) =>
     count.removing > policy.max && count.removing > policy.share * count.synced;
-  const leavesNone = room.synced >= 3 && room.removing >= room.synced;
+  const leavesNone = round.of >= 3 && round.removing >= round.of;
   return tooMany(room) || tooMany(all) || leavesNone;
 }
