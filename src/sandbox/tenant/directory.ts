@@ -1,0 +1,63 @@
+import { GraphError } from './graph-error.ts';
+import type { StoredEvent } from './event-model.ts';
+import { MailboxStore, type Attendant, type Change, type Mailbox } from './mailbox.ts';
+import type { Random } from './random.ts';
+
+/** What a new room does with meeting requests, unless told otherwise. */
+export const usualAttendant: Attendant = {
+  mode: 'autoAccept',
+  afterMs: 1_500,
+  allowConflicts: false,
+  removeCancelled: false,
+  keepDeclined: false,
+};
+
+/** The mailboxes of the tenant, found by object id or by address whatever its letter case. */
+export interface Directory {
+  add(mailbox: { upn: string; name: string; kind: Mailbox['kind'] }): Mailbox;
+  find(idOrUpn: string): Mailbox | undefined;
+  /** Throws Graph's 404 for nobody. */
+  get(idOrUpn: string): Mailbox;
+  rooms(): readonly Mailbox[];
+}
+
+export function createDirectory(options: {
+  random: Random;
+  now: () => number;
+  changed: (mailbox: Mailbox, event: StoredEvent, change: Change) => void;
+}): Directory {
+  const { random, now, changed } = options;
+  const byName = new Map<string, Mailbox>();
+  const rooms: Mailbox[] = [];
+  const find = (idOrUpn: string) => byName.get(idOrUpn.toLowerCase());
+  return {
+    add({ upn, name, kind }) {
+      if (find(upn)) throw new Error(`there is a mailbox ${upn} already`);
+      const key = random.letters(12);
+      const mailbox: Mailbox = {
+        id: random.guid(),
+        upn,
+        name,
+        kind,
+        key,
+        attendant: usualAttendant,
+        store: new MailboxStore({
+          key,
+          random,
+          now,
+          changed: (event, change) => changed(mailbox, event, change),
+        }),
+      };
+      byName.set(mailbox.id, mailbox).set(upn.toLowerCase(), mailbox);
+      if (kind === 'room') rooms.push(mailbox);
+      return mailbox;
+    },
+    find,
+    get(idOrUpn) {
+      const mailbox = find(idOrUpn);
+      if (mailbox) return mailbox;
+      throw new GraphError(404, 'ErrorInvalidUser', `The requested user '${idOrUpn}' is invalid.`);
+    },
+    rooms: () => rooms,
+  };
+}

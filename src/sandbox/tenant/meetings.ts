@@ -1,0 +1,155 @@
+import type { Mail, TenantCore } from './core.ts';
+import type { EventContent, StoredEvent } from './event-model.ts';
+import type { Mailbox } from './mailbox.ts';
+import { instancesBetween, overlaps } from './series.ts';
+import { DAY_MS } from './zones.ts';
+
+/** More mails than anyone reads; the oldest go. */
+const MOST_MAILS = 10_000;
+/** Microsoft: Set-CalendarProcessing, BookingWindowInDays, the default. */
+const BOOKING_WINDOW_DAYS = 180;
+
+function send(core: TenantCore, mail: Omit<Mail, 'at'>): void {
+  if (mail.to.length === 0) return;
+  core.mails.push({ at: core.clock.now(), ...mail });
+  if (core.mails.length > MOST_MAILS) core.mails.shift();
+}
+
+const addressesOf = (event: StoredEvent) => event.attendees.map(({ address }) => address);
+
+/** Attendees present means mail, always (Microsoft: user-post-events). Attendees of this tenant get a copy. */
+export function inviteAttendees(core: TenantCore, organizer: Mailbox, event: StoredEvent): void {
+  send(core, { kind: 'invitation', from: organizer.upn, to: addressesOf(event), subject: event.subject });
+  for (const attendee of attendeesHere(core, event)) deliverRequest(core, attendee, event);
+}
+
+/** Sends the organizer's new version around. Whoever is no longer invited hears of that too. */
+export function updateMeeting(
+  core: TenantCore,
+  organizer: Mailbox,
+  before: StoredEvent,
+  event: StoredEvent,
+): void {
+  if (before.attendees.length === 0 && event.attendees.length === 0) return;
+  const still = new Set(addressesOf(event).map((address) => address.toLowerCase()));
+  const dropped = before.attendees.filter(({ address }) => !still.has(address.toLowerCase()));
+  send(core, { kind: 'update', from: organizer.upn, to: addressesOf(event), subject: event.subject });
+  cancelCopies(core, organizer, { ...before, attendees: dropped });
+  for (const attendee of attendeesHere(core, event)) {
+    const copy = copyIn(attendee, event);
+    deliverRequest(core, attendee, event, copy);
+  }
+}
+
+export function cancelMeeting(core: TenantCore, organizer: Mailbox, event: StoredEvent): void {
+  cancelCopies(core, organizer, event);
+}
+
+function cancelCopies(core: TenantCore, organizer: Mailbox, event: StoredEvent): void {
+  send(core, { kind: 'cancellation', from: organizer.upn, to: addressesOf(event), subject: event.subject });
+  for (const attendee of attendeesHere(core, event)) {
+    const copy = copyIn(attendee, event);
+    if (!copy) continue;
+    if (attendee.kind === 'room' && attendee.attendant.removeCancelled) attendee.store.remove(copy);
+    else
+      attendee.store.change(copy, {
+        isCancelled: true,
+        subject: `Canceled: ${copy.subject}`,
+        showAs: 'free',
+      });
+  }
+}
+
+/** What accept, decline and tentativelyAccept do: the copy changes, or goes, and the organizer may hear of it. */
+export function respond(
+  core: TenantCore,
+  mailbox: Mailbox,
+  copy: StoredEvent,
+  response: 'accepted' | 'declined' | 'tentativelyAccepted',
+  sendResponse: boolean,
+): void {
+  // Declining moves the item to Deleted Items (seen live, 2026-10).
+  if (response === 'declined') mailbox.store.remove(copy);
+  else mailbox.store.change(copy, { response, showAs: response === 'accepted' ? 'busy' : 'tentative' });
+  if (sendResponse) tellOrganizer(core, mailbox, copy, response);
+}
+
+function tellOrganizer(core: TenantCore, mailbox: Mailbox, copy: StoredEvent, response: string): void {
+  send(core, {
+    kind: 'response',
+    from: mailbox.upn,
+    to: [copy.organizer.address],
+    subject: `${response}: ${copy.subject}`,
+  });
+  const organizer = core.directory.find(copy.organizer.address);
+  const original = organizer && copyIn(organizer, copy);
+  if (!original) return;
+  const upn = mailbox.upn.toLowerCase();
+  organizer.store.change(original, {
+    attendees: original.attendees.map((one) =>
+      one.address.toLowerCase() === upn ? { ...one, response } : one,
+    ),
+  });
+}
+
+const attendeesHere = (core: TenantCore, event: StoredEvent) =>
+  event.attendees.flatMap(({ address }) => core.directory.find(address) ?? []);
+
+/** The same meeting in another mailbox: iCalUId is the same there, the id is not. */
+const copyIn = (mailbox: Mailbox, event: StoredEvent) => mailbox.store.withMeeting(event.iCalUId);
+
+/** A request arrives: tentative at first (AddNewRequestsTentatively), an answer some seconds later. */
+function deliverRequest(
+  core: TenantCore,
+  mailbox: Mailbox,
+  meeting: StoredEvent,
+  earlier?: StoredEvent,
+): void {
+  const content: EventContent = {
+    ...meeting,
+    transactionId: null,
+    extended: new Map(),
+    isOrganizer: false,
+    response: 'notResponded',
+    showAs: 'tentative',
+    isReminderOn: mailbox.kind === 'person',
+    inCalendar: true,
+  };
+  const arrived = earlier ? mailbox.store.restore(earlier, content) : mailbox.store.insert(content);
+  const { attendant } = mailbox;
+  if (mailbox.kind !== 'room' || attendant.mode === 'none') return;
+  core.clock.after(attendant.afterMs, () => attend(core, mailbox, arrived));
+}
+
+/** The booking attendant decides, and rewrites what it accepts (Microsoft: Set-CalendarProcessing). */
+function attend(core: TenantCore, mailbox: Mailbox, arrived: StoredEvent): void {
+  const request = mailbox.store.byStem(arrived.stem);
+  if (!request || request.isCancelled || request.response !== 'notResponded') return;
+  const { attendant } = mailbox;
+  if (!attendant.allowConflicts && isTaken(core, mailbox, request)) {
+    if (attendant.keepDeclined) mailbox.store.change(request, { response: 'declined', showAs: 'free' });
+    else mailbox.store.remove(request);
+    return tellOrganizer(core, mailbox, request, 'declined');
+  }
+  mailbox.store.change(request, {
+    response: 'accepted',
+    showAs: 'busy',
+    // DeleteSubject and AddOrganizerToSubject, DeleteComments, RemovePrivateProperty: all on by default.
+    subject: request.organizer.name,
+    bodyHtml: '',
+    sensitivity: 'normal',
+  });
+  tellOrganizer(core, mailbox, request, 'accepted');
+}
+
+function isTaken(core: TenantCore, mailbox: Mailbox, request: StoredEvent): boolean {
+  const horizon = core.clock.now() + BOOKING_WINDOW_DAYS * DAY_MS;
+  const wanted = request.series ? instancesBetween(request, request.startAt, horizon) : [request];
+  return mailbox.store.inOrder().some((other) => {
+    if (other.stem === request.stem || other.showAs === 'free' || other.isCancelled || !other.inCalendar)
+      return false;
+    return wanted.some(({ startAt, endAt }) =>
+      other.series ? instancesBetween(other, startAt, endAt).length > 0 : overlaps(other, startAt, endAt),
+    );
+  });
+}

@@ -1,0 +1,165 @@
+import type { Clock } from './clock.ts';
+import type { Delivery, WebhookPost } from './delivery.ts';
+import type { StoredEvent } from './event-model.ts';
+import { etagOf } from './event-view.ts';
+import type { Switches } from './faults.ts';
+import { idOf, type Change, type ChangeType, type Mailbox } from './mailbox.ts';
+import type { Random } from './random.ts';
+
+export type LifecycleEvent = 'reauthorizationRequired' | 'subscriptionRemoved' | 'missed';
+
+export interface Subscription {
+  readonly id: string;
+  readonly mailboxId: string;
+  readonly resource: string;
+  readonly changeTypes: readonly ChangeType[];
+  readonly notificationUrl: string;
+  readonly lifecycleNotificationUrl: string | null;
+  readonly clientState: string | null;
+  readonly latestSupportedTlsVersion: string;
+  /** Notifications carry the kind of id that the POST asked for (Microsoft: Outlook immutable identifiers). */
+  readonly immutable: boolean;
+  readonly expiresAt: number;
+  /** When it was last renewed with PATCH and last reauthorized. */
+  readonly renewedAt: number;
+  readonly reauthorizedAt: number;
+}
+
+/** What a test does to webhooks. */
+export interface Webhooks {
+  /** Those that have not expired. */
+  subscriptions(): readonly Subscription[];
+  /** Sends a lifecycle notification to all subscriptions, or to those of one mailbox. `subscriptionRemoved` removes too. */
+  lifecycle(event: LifecycleEvent, mailbox?: string): void;
+  /** Posts a notification that Graph never sent: wrong clientState, or an unknown subscription. */
+  forge(mailbox: string, changes?: { readonly clientState?: string; readonly subscriptionId?: string }): void;
+  /** Subscriptions vanish without a word. */
+  vanish(mailbox?: string): void;
+  /** What was posted lately, oldest first. */
+  readonly deliveries: readonly Delivery[];
+}
+
+export interface SubscriptionBook extends Webhooks {
+  add(subscription: Omit<Subscription, 'id'>): Subscription;
+  get(id: string): Subscription | undefined;
+  /** One with the same resource and change types. */
+  like(resource: string, changeTypes: readonly string[]): Subscription | undefined;
+  replace(subscription: Subscription): void;
+  remove(id: string): void;
+  /** Tells the subscribers of a mailbox. */
+  changed(mailbox: Mailbox, event: StoredEvent, change: Change): void;
+}
+
+/** Microsoft: subscription, "1,000 active subscriptions per mailbox". */
+export const MOST_PER_MAILBOX = 1_000;
+
+export function createSubscriptions(options: {
+  clock: Clock;
+  random: Random;
+  tenantId: string;
+  post: WebhookPost;
+  switchesFor: (mailboxId: string) => Switches;
+  findMailbox: (idOrUpn: string) => Mailbox | undefined;
+}): SubscriptionBook {
+  const { clock, random, tenantId, post, switchesFor, findMailbox } = options;
+  const byId = new Map<string, Subscription>();
+  const byMailbox = new Map<string, Set<string>>();
+
+  const alive = (subscription: Subscription | undefined) => {
+    if (!subscription || subscription.expiresAt > clock.now()) return subscription;
+    remove(subscription.id);
+    return undefined;
+  };
+  const remove = (id: string) => {
+    byMailbox.get(byId.get(id)?.mailboxId ?? '')?.delete(id);
+    byId.delete(id);
+  };
+  const of = (mailboxId: string) =>
+    [...(byMailbox.get(mailboxId) ?? [])].flatMap((id) => alive(byId.get(id)) ?? []);
+  const chosen = (mailbox?: string) =>
+    mailbox === undefined
+      ? [...byId.values()].flatMap((one) => alive(one) ?? [])
+      : of(findMailbox(mailbox)?.id ?? '');
+  const common = (subscription: Subscription) => ({
+    subscriptionId: subscription.id,
+    subscriptionExpirationDateTime: new Date(subscription.expiresAt).toISOString(),
+    clientState: subscription.clientState,
+    tenantId,
+  });
+  const notification = (subscription: Subscription, event: StoredEvent, change: ChangeType) => {
+    const id = idOf(event, subscription.immutable);
+    const path = `Users/${subscription.mailboxId}/Events/${id}`;
+    return {
+      ...common(subscription),
+      changeType: change,
+      resource: path,
+      resourceData: {
+        '@odata.type': '#Microsoft.Graph.Event',
+        '@odata.id': path,
+        '@odata.etag': etagOf(event),
+        id,
+      },
+    };
+  };
+  const tell = (subscription: Subscription, item: object) => {
+    const { notifyLose, notifyDouble, notifyDelayMs, notifyShuffle } = switchesFor(subscription.mailboxId);
+    if (notifyLose > 0 && random.next() < notifyLose) return;
+    const times = notifyDouble > 0 && random.next() < notifyDouble ? 2 : 1;
+    for (let time = 0; time < times; time++) {
+      post.queue(subscription.notificationUrl, item, { delayMs: notifyDelayMs, shuffle: notifyShuffle });
+    }
+  };
+
+  return {
+    deliveries: post.deliveries,
+    subscriptions: () => chosen(),
+    get: (id) => alive(byId.get(id)),
+    remove,
+    replace: (subscription) => void byId.set(subscription.id, subscription),
+    like(resource, changeTypes) {
+      const [wanted, types] = [resource.toLowerCase(), [...changeTypes].sort().join()];
+      return chosen().find(
+        (one) => one.resource.toLowerCase() === wanted && [...one.changeTypes].sort().join() === types,
+      );
+    },
+    add(without) {
+      const subscription = { ...without, id: random.guid() };
+      byId.set(subscription.id, subscription);
+      const ids = byMailbox.get(subscription.mailboxId);
+      if (ids) ids.add(subscription.id);
+      else byMailbox.set(subscription.mailboxId, new Set([subscription.id]));
+      return subscription;
+    },
+    changed(mailbox, event, change) {
+      if (!byMailbox.has(mailbox.id)) return;
+      for (const subscription of of(mailbox.id)) {
+        if (subscription.changeTypes.includes(change.type)) {
+          tell(subscription, notification(subscription, event, change.type));
+        }
+      }
+    },
+    lifecycle(event, mailbox) {
+      for (const subscription of chosen(mailbox)) {
+        if (event === 'subscriptionRemoved') remove(subscription.id);
+        if (subscription.lifecycleNotificationUrl === null) continue;
+        post.queue(subscription.lifecycleNotificationUrl, { ...common(subscription), lifecycleEvent: event });
+      }
+    },
+    forge(mailbox, changes = {}) {
+      const [subscription] = chosen(mailbox);
+      if (!subscription) throw new Error(`nobody has subscribed to ${mailbox}`);
+      const path = `Users/${subscription.mailboxId}/Events/${random.letters(79)}=`;
+      post.queue(subscription.notificationUrl, {
+        ...common(subscription),
+        clientState: 'forged',
+        changeType: 'updated',
+        resource: path,
+        resourceData: { '@odata.type': '#Microsoft.Graph.Event', '@odata.id': path },
+        ...changes,
+      });
+    },
+    vanish(mailbox) {
+      for (const subscription of chosen(mailbox)) remove(subscription.id);
+    },
+  };
+}
