@@ -1,0 +1,74 @@
+/** Who may import whom: the layering is a convention, and this is what keeps it. */
+import { globSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import ts from 'typescript';
+import { expect, test } from 'vitest';
+
+const parts = ['', 'booking', 'outlook', 'sync', 'ops', 'http'];
+/** Folder of `src` → the folders it may import besides itself. '' is the root vocabulary. */
+const may: Readonly<Record<string, readonly string[]>> = {
+  '': [],
+  booking: [''],
+  outlook: [''],
+  sync: [''],
+  ops: [''],
+  http: ['', 'sync', 'ops'],
+  daemon: parts,
+  sandbox: ['', 'daemon', 'booking'],
+  cli: [...parts, 'daemon', 'sandbox'],
+  main: ['cli'],
+};
+/** Files that must stay pure: no node:, no packages but these, no clock, no chance, no await. */
+const pure: Readonly<Record<string, readonly string[]>> = {
+  'src/sync/decide.ts': [],
+  'src/sync/brake.ts': [],
+  'src/back-off.ts': [],
+  'src/item.ts': [],
+};
+
+const folderOf = (path: string) => {
+  const [first = '', rest] = relative('src', path).split('/');
+  return rest !== undefined ? first : /^(main|daemon)\.ts$/.test(first) ? first.slice(0, -3) : '';
+};
+const importsOf = (file: string) =>
+  ts.preProcessFile(readFileSync(file, 'utf8')).importedFiles.map((i) => i.fileName);
+
+for (const file of globSync('src/**/*.ts').sort()) {
+  test(`${file} imports only what its folder may`, () => {
+    const from = folderOf(file);
+    const wrong = importsOf(file)
+      .filter((name) => name.startsWith('.'))
+      .map((name) => folderOf(join(dirname(file), name)))
+      .filter((to) => to !== from && !may[from]?.includes(to));
+    expect(wrong).toEqual([]);
+  });
+}
+
+for (const [file, packages] of Object.entries(pure)) {
+  test(`${file} is pure`, () => {
+    expect(importsOf(file).filter((name) => !name.startsWith('.') && !packages.includes(name))).toEqual([]);
+    expect(readFileSync(file, 'utf8')).not.toMatch(
+      /Date\.now|new Date\(\)|Math\.random|performance\.|\bawait\b|process\./,
+    );
+  });
+}
+
+test('only config.ts reads the environment', () => {
+  const readers = globSync('src/**/*.ts').filter((file) => /process\.env/.test(readFileSync(file, 'utf8')));
+  expect(readers).toEqual(['src/config.ts']);
+});
+
+test('only main.ts handles signals and ends the process', () => {
+  const enders = globSync('src/**/*.ts').filter((file) =>
+    /process\.(on|once|exit)\(/.test(readFileSync(file, 'utf8')),
+  );
+  expect(enders).toEqual(['src/main.ts']);
+});
+
+test('no file of src names a booking table', () => {
+  const allowed = /^src\/sandbox\//; // the demo plays the booking system
+  const naming = globSync('src/**/*.ts').filter(
+    (f) => !allowed.test(f) && /\bbb_[a-z]/.test(readFileSync(f, 'utf8')),
+  );
+  expect(naming).toEqual([]);
+});
