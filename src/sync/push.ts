@@ -178,6 +178,8 @@ function quiet(step: Step): Settled {
     moved ? 'shadowed' : as === 'forget' ? 'forgotten' : step.adopted === null ? 'unchanged' : 'adopted',
     {
       status: as,
+      // the id a cancelled mapping keeps is of an event that is gone: nothing may take it for alive
+      ...(as === 'shadowed' ? { eventId: null } : {}),
       // agreed anew only when there is an event to agree with
       bookingBase: as === 'synced' ? due.booking : due.bookingBase,
       outlookBase: step.adopted?.item ?? due.outlookBase,

@@ -105,6 +105,7 @@ function after(sides: Sides, action: Action): Sides {
       return {
         ...sides,
         agreed: action.as === 'synced' ? sides.wanted : sides.agreed,
+        hasEvent: sides.hasEvent && action.as !== 'shadowed',
         cancelled: action.as === 'cancelled',
       };
     case 'wait':
