@@ -1,0 +1,96 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { ConfigError, toBookingConfig, toConfig, variables, type Environment } from '../src/config.ts';
+
+const enough: Environment = {
+  DATABASE_URL: 'postgresql://bridge:secret@db.example.org/portico',
+  GRAPH_TENANT_ID: 'tenant',
+  GRAPH_CLIENT_ID: 'client',
+  GRAPH_CLIENT_SECRET: 'secret',
+};
+
+const problemsOf = (env: Environment): readonly string[] => {
+  try {
+    toConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+};
+
+test('the least that must be set is enough', () => {
+  expect(toConfig(enough)).toMatchObject({
+    adapter: 'portico',
+    timezone: 'Europe/Oslo',
+    window: { pastDays: 7, futureDays: 365 },
+    wake: 'adaptive',
+    brake: { max: 10, share: 0.2 },
+  });
+});
+
+test('every problem is reported at once, each naming its variable', () => {
+  const problems = problemsOf({ BOOKING_TIMEZONE: 'Oslo', PORT: 'http', WAKE: 'often', BRAKE_SHARE: '20' });
+  for (const name of [
+    'DB_HOST',
+    'DB_NAME',
+    'DB_USER',
+    'GRAPH_TENANT_ID',
+    'GRAPH_CLIENT_ID',
+    'GRAPH_CLIENT_SECRET',
+  ])
+    expect(problems.some((problem) => problem.startsWith(`${name}:`))).toBe(true);
+  for (const name of ['BOOKING_TIMEZONE', 'PORT', 'WAKE', 'BRAKE_SHARE'])
+    expect(problems.some((problem) => problem.startsWith(`${name}:`))).toBe(true);
+});
+
+test('an open API never leaves the machine by accident', () => {
+  expect(toConfig(enough).http.host).toBe('127.0.0.1');
+  expect(toConfig({ ...enough, API_KEY: 'k' }).http.host).toBe('0.0.0.0');
+  expect(toConfig({ ...enough, HOST: '0.0.0.0' }).http.host).toBe('0.0.0.0');
+});
+
+test('polling is frequent without webhooks and rare with them', () => {
+  expect(toConfig(enough).pollSeconds).toBe(60);
+  expect(toConfig({ ...enough, WEBHOOK_BASE_URL: 'https://sync.example.org' }).pollSeconds).toBe(900);
+});
+
+test('the parts of the database address may hold any character', () => {
+  const { url } = toBookingConfig({
+    DB_HOST: 'db',
+    DB_NAME: 'a b',
+    DB_USER: 'x@y',
+    DB_PASS: 'p:/?#%',
+  }).database;
+  const parsed = new URL(url);
+  expect([parsed.hostname, decodeURIComponent(parsed.pathname), parsed.port]).toEqual(['db', '/a b', '5432']);
+  expect([decodeURIComponent(parsed.username), decodeURIComponent(parsed.password)]).toEqual([
+    'x@y',
+    'p:/?#%',
+  ]);
+});
+
+test('an unencrypted webhook address is refused, as Microsoft would', () => {
+  expect(problemsOf({ ...enough, WEBHOOK_BASE_URL: 'http://sync.example.org' })[0]).toMatch(
+    /^WEBHOOK_BASE_URL: .*https/,
+  );
+});
+
+test('a secret and a certificate together are refused', () => {
+  expect(problemsOf({ ...enough, GRAPH_CLIENT_CERTIFICATE: 'package.json' })[0]).toMatch(
+    /^GRAPH_CLIENT_CERTIFICATE:/,
+  );
+});
+
+describe('.env.example', () => {
+  const lines = readFileSync('.env.example', 'utf8').split('\n');
+  const documented = new Map(
+    lines.flatMap((line) => [...line.matchAll(/^#?([A-Z][A-Z0-9_]+)=(.*)$/g)].map((m) => [m[1]!, m[2]!])),
+  );
+  test('documents every variable there is, and no other', () =>
+    expect([...documented.keys()].sort()).toEqual(Object.keys(variables).sort()));
+  test('shows the true defaults', () => {
+    for (const [name, value] of Object.entries(variables))
+      if (value !== null) expect([name, documented.get(name)]).toEqual([name, value]);
+  });
+});
