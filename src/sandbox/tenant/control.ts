@@ -45,5 +45,12 @@ function call(targets: Record<ControlTarget, object>, { target, name, args }: Co
   const object = targets[target];
   if (!object || !(name in object)) throw new Error(`the tenant has no ${target}.${name}`);
   const member: unknown = Reflect.get(object, name);
-  return typeof member === 'function' ? Reflect.apply(member, object, args) : member;
+  // JSON has no undefined: an argument left out arrives as null.
+  return typeof member === 'function'
+    ? Reflect.apply(
+        member,
+        object,
+        args.map((one) => one ?? undefined),
+      )
+    : member;
 }

@@ -18,6 +18,8 @@ export interface Directory {
   find(idOrUpn: string): Mailbox | undefined;
   /** Throws Graph's 404 for nobody. */
   get(idOrUpn: string): Mailbox;
+  /** The same, in the words of the directory instead of the mailbox server. */
+  getUser(idOrUpn: string): Mailbox;
   rooms(): readonly Mailbox[];
 }
 
@@ -57,6 +59,12 @@ export function createDirectory(options: {
       const mailbox = find(idOrUpn);
       if (mailbox) return mailbox;
       throw new GraphError(404, 'ErrorInvalidUser', `The requested user '${idOrUpn}' is invalid.`);
+    },
+    getUser(idOrUpn) {
+      const mailbox = find(idOrUpn);
+      if (mailbox) return mailbox;
+      const message = `Resource '${idOrUpn}' does not exist or one of its queried reference-property objects are not present.`;
+      throw new GraphError(404, 'Request_ResourceNotFound', message);
     },
     rooms: () => rooms,
   };

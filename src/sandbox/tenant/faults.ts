@@ -119,6 +119,8 @@ export interface Switches {
   /** Within one burst, notifications leave in random order. */
   readonly notifyShuffle: boolean;
   readonly notifyDelayMs: number;
+  /** Webhooks may be plain http on this machine. Graph takes https alone. */
+  readonly allowHttpWebhooks: boolean;
 }
 
 export const usualSwitches: Switches = {
@@ -145,6 +147,7 @@ export const usualSwitches: Switches = {
   notifyDouble: 0,
   notifyShuffle: false,
   notifyDelayMs: 0,
+  allowHttpWebhooks: true,
 };
 
 /** What the token endpoint does. */

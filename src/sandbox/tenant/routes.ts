@@ -73,7 +73,7 @@ function mailboxRoute(core: TenantCore, request: GraphRequest, named: string): R
   if (!methods) throw badRequest(`Resource not found for the segment '${plain.at(-1) ?? ''}'.`);
   const handler = methods[request.method];
   if (!handler) throw notAllowed();
-  const mailbox = core.directory.get(named);
+  const mailbox = pattern === '' ? core.directory.getUser(named) : core.directory.get(named);
   return { mailbox, named, answer: () => handler(core, mailbox, request, id) };
 }
 

@@ -180,7 +180,7 @@ function readBody(request: IncomingMessage): Promise<string> {
     request.on('data', (chunk: Buffer) => {
       size += chunk.length;
       if (size <= LONGEST_BODY) chunks.push(chunk);
-      else reject(new GraphError(413, 'RequestEntityTooLarge', 'The request body is larger than 4 MB.'));
+      else reject(tooLarge());
     });
     request.once('end', () => resolve(Buffer.concat(chunks).toString()));
     request.once('error', reject);
@@ -188,8 +188,15 @@ function readBody(request: IncomingMessage): Promise<string> {
   });
 }
 
+const tooLarge = () =>
+  new GraphError(413, 'RequestEntityTooLarge', 'The request body is larger than 4 MB.', {
+    headers: { Connection: 'close' },
+  });
+
 const GRAPH_JSON =
   'application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8';
+
+let answered = 0;
 
 function send(
   response: ServerResponse,
@@ -200,9 +207,17 @@ function send(
   const correlation = asked['client-request-id'];
   const text = answer.body === undefined ? undefined : Buffer.from(JSON.stringify(answer.body));
   response.writeHead(answer.status, {
-    ...(text ? { 'Content-Type': GRAPH_JSON, 'Content-Length': text.length } : {}),
+    ...(text
+      ? { 'Content-Type': GRAPH_JSON, 'Content-Length': text.length }
+      : answer.status === 204
+        ? {}
+        : { 'Content-Length': 0 }),
     ...(correlation === undefined ? {} : { 'client-request-id': correlation }),
     'OData-Version': '4.0',
+    'request-id': `5a6e9d52-4f01-4000-8000-${(++answered).toString(16).padStart(12, '0')}`,
+      .toString(16)
+      .padStart(12, '0')
+      .replace(/^(.{4})/, '$1-4000-8000-')}`,
     ...answer.headers,
   });
   response.end(text);

@@ -108,7 +108,9 @@ export async function renewSubscription(
   if (expirationDateTime === undefined && notificationUrl === undefined)
     throw badRequest('Nothing to update.');
   const url =
-    notificationUrl === undefined ? before.notificationUrl : readUrl(notificationUrl, 'notificationUrl');
+    notificationUrl === undefined
+      ? before.notificationUrl
+      : readUrl(core, notificationUrl, 'notificationUrl');
   if (url !== before.notificationUrl) await validate(core, url);
   const now = core.clock.now();
   const expiresAt =
@@ -183,11 +185,11 @@ function readWanted(core: TenantCore, body: Members): Omit<Subscription, 'id' | 
     mailboxId: mailbox.id,
     resource,
     changeTypes: readChangeTypes(body.changeType),
-    notificationUrl: readUrl(body.notificationUrl, 'notificationUrl'),
+    notificationUrl: readUrl(core, body.notificationUrl, 'notificationUrl'),
     lifecycleNotificationUrl:
       lifecycleNotificationUrl === null
         ? null
-        : readUrl(lifecycleNotificationUrl, 'lifecycleNotificationUrl'),
+        : readUrl(core, lifecycleNotificationUrl, 'lifecycleNotificationUrl'),
     clientState,
     latestSupportedTlsVersion: String(latestSupportedTlsVersion),
     expiresAt: readExpiration(body.expirationDateTime, now),
@@ -213,9 +215,11 @@ function readChangeTypes(value: unknown): ChangeType[] {
 }
 
 /** https, or http on this machine: the sandbox has no certificates. */
-function readUrl(value: unknown, name: string): string {
+function readUrl(core: TenantCore, value: unknown, name: string): string {
   const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined;
-  const isLocal = url !== undefined && ['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname);
+  const { allowHttpWebhooks } = core.faults.switchesFor(undefined);
+  const isLocal =
+    url !== undefined && allowHttpWebhooks && ['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname);
   if (url && (url.protocol === 'https:' || (url.protocol === 'http:' && isLocal))) return String(value);
   throw badRequest(`${name} must be an https URL.`);
 }
