@@ -135,10 +135,7 @@ async function keeper(bin: string, data: string, folder: string, as: object): Pr
   };
 }
 
-interface Owner {
-  readonly uid?: number;
-  readonly gid?: number;
-}
+type Owner = { readonly uid: number; readonly gid: number } | { readonly uid?: never };
 
 /** Who runs the server: ourselves, or for root an ordinary user that every system has. */
 async function processOwner(): Promise<Owner> {
