@@ -197,6 +197,7 @@ const GRAPH_JSON =
   'application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8';
 
 let answered = 0;
+const nextRequestId = () => `5a6e9d52-4f01-4000-8000-${(++answered).toString(16).padStart(12, '0')}`;
 
 function send(
   response: ServerResponse,
@@ -214,10 +215,7 @@ function send(
         : { 'Content-Length': 0 }),
     ...(correlation === undefined ? {} : { 'client-request-id': correlation }),
     'OData-Version': '4.0',
-    'request-id': `5a6e9d52-4f01-4000-8000-${(++answered).toString(16).padStart(12, '0')}`,
-      .toString(16)
-      .padStart(12, '0')
-      .replace(/^(.{4})/, '$1-4000-8000-')}`,
+    'request-id': nextRequestId(),
     ...answer.headers,
   });
   response.end(text);
