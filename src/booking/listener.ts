@@ -1,0 +1,231 @@
+/**
+ * Hears NOTIFY, or says that it does not. pg-listen is used as nothing but a socket: one subscriber lives for one
+ * connection and is thrown away with it, because what it does about a lost connection by itself is what goes wrong
+ * (it gives up after 3 s, hangs on a silent server, swallows a refused LISTEN, reconnects after `close`).
+ *
+ *     connect ─► LISTEN ─► ring ─► heartbeat answered: heard ─► … ─► silence, an error, the end of the connection
+ *        ▲                                                                             │
+ *        └───────────── back-off with jitter, below 1 s first ◄── not heard, ring ◄────┘
+ *
+ * The proof of hearing is a NOTIFY sent to ourselves by a second session. It takes the way that a booking's takes:
+ * another backend commits, and the server tells an idle connection of its own accord. A NOTIFY by the listening
+ * connection itself would prove less: behind a transaction pooler its answer comes while the connection is lent to
+ * us, although nothing would be heard afterwards. Answered, it proves the sockets, the backend, both LISTENs, that
+ * this is no standby (which refuses both) and that no transaction pooler is in between.
+ */
+import { randomUUID } from 'node:crypto';
+import { Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import pg from 'pg';
+import pgListen from 'pg-listen';
+import { backOffMs } from '../back-off.ts';
+import type { DatabaseConfig } from '../config.ts';
+import { connectionSettings } from '../database.ts';
+import { messageOf } from '../errors.ts';
+
+/** What the booking system's triggers notify. */
+const changes = 'bridge_changes';
+const heartbeats = 'bridge_heartbeat';
+
+export interface Hearing {
+  /** A NOTIFY of another session reached us during the last two heartbeats. */
+  readonly heard: boolean;
+  /** Since when this is so. */
+  readonly since: Date;
+  /** Why nothing is heard. */
+  readonly reason?: string;
+}
+
+export interface ListenerOptions {
+  readonly config: DatabaseConfig;
+  /** Shows in pg_stat_activity. */
+  readonly name: string;
+  /** A listener that hears none of its own for twice as long is rebuilt. */
+  readonly heartbeatMs?: number;
+  /** Called for each notification, and whenever some may have been missed: after each LISTEN and after each loss. */
+  readonly onRing: () => void;
+  /** Called when hearing begins or ends, and once when the first try fails. */
+  readonly onState: (state: Hearing) => void;
+}
+
+export interface Listener extends AsyncDisposable {
+  readonly state: Hearing;
+  /** Notifications of changes received since the start. */
+  readonly notifications: number;
+}
+
+/**
+ * Listens until it is disposed of. Never throws and never rejects: while the database is away it keeps trying, at
+ * first after half a second, then every two heartbeats but never more than 5 s apart.
+ */
+export function openListener(options: ListenerOptions): Listener {
+  const { heartbeatMs = 1_000, onRing, onState } = options;
+  const closing = new AbortController();
+  let state: Hearing = { heard: false, since: new Date(), reason: 'not connected yet' };
+  let told: boolean | null = null;
+  let notifications = 0;
+
+  function become(heard: boolean, reason?: string): void {
+    const since = heard === state.heard ? state.since : new Date();
+    state = { heard, since, ...(reason === undefined ? {} : { reason }) };
+    if (told === heard || closing.signal.aborted) return;
+    told = heard;
+    onState(state);
+  }
+
+  async function listen(): Promise<void> {
+    for (let attempt = 0; !closing.signal.aborted; attempt += 1) {
+      const reason = await listenOnce({
+        ...options,
+        heartbeatMs,
+        connectMs: Math.min(5_000, 2 * heartbeatMs * (attempt + 1)),
+        closing: closing.signal,
+        onChange: () => {
+          notifications += 1;
+          onRing();
+        },
+        onHeard: () => {
+          attempt = 0;
+          become(true);
+        },
+      }).catch(messageOf);
+      become(false, reason);
+      if (closing.signal.aborted) return;
+      onRing();
+      const restMs = Math.min(backOffMs(attempt, Math.random()), 2 * heartbeatMs, 5_000);
+      await pause(restMs, undefined, { signal: closing.signal }).catch(() => undefined); // closing cuts the rest short
+    }
+  }
+
+  const listening = listen();
+  return {
+    get state() {
+      return state;
+    },
+    get notifications() {
+      return notifications;
+    },
+    async [Symbol.asyncDispose]() {
+      closing.abort();
+      await listening;
+    },
+  };
+}
+
+interface Life extends ListenerOptions {
+  readonly heartbeatMs: number;
+  readonly connectMs: number;
+  readonly closing: AbortSignal;
+  readonly onChange: () => void;
+  readonly onHeard: () => void;
+}
+
+/** One life: connects, listens, beats. Resolves with the reason of its end, when nothing of it is left. */
+async function listenOnce(life: Life): Promise<string> {
+  const over = Promise.withResolvers<string>();
+  const ended = new AbortController();
+  const end = (reason: string) => {
+    ended.abort();
+    over.resolve(reason);
+  };
+  const close = () => end('closed');
+  await using opened = new AsyncDisposableStack();
+  opened.defer(() => life.closing.removeEventListener('abort', close));
+  life.closing.addEventListener('abort', close);
+  const { ears, mouth } = openSessions(life, opened, end);
+  const begun = begin(ears, mouth, life, ended.signal, end);
+  begun.catch((error: unknown) => end(messageOf(error)));
+  return await over.promise;
+}
+
+async function begin(
+  ears: Ears,
+  mouth: pg.Client,
+  life: Life,
+  ended: AbortSignal,
+  end: (reason: string) => void,
+): Promise<void> {
+  const token = randomUUID();
+  let silentFor = 0;
+  ears.events.on('notification', ({ channel, payload }) => {
+    if (ended.aborted) return;
+    if (channel === changes) life.onChange();
+    else if (payload === token) {
+      silentFor = 0;
+      life.onHeard();
+    }
+  });
+  await Promise.all([ears.connect(), mouth.connect()]);
+  const pooled = await isPooled(mouth);
+  await Promise.all([ears.listenTo(changes), ears.listenTo(heartbeats)]);
+  if (ended.aborted) return;
+  life.onRing();
+  const beat = () => mouth.query('SELECT pg_notify($1, $2)', [heartbeats, token]);
+  // Silence is counted in ticks, not read off a clock: a process that was frozen reads its mail before it despairs.
+  const ticking = setInterval(() => {
+    silentFor += 1;
+    if (silentFor >= 4) end(pooled ? deafBehindPooler : deaf);
+    else beat().catch((error: unknown) => end(messageOf(error)));
+  }, life.heartbeatMs / 2);
+  ended.addEventListener('abort', () => clearInterval(ticking));
+  await beat();
+}
+
+const deaf = 'no notification arrives, not even our own';
+const deafBehindPooler = `${deaf}: a connection pooler is in between; connect to PostgreSQL itself`;
+
+type Ears = ReturnType<typeof pgListen.default>;
+
+/** The two sessions of one life. We own their sockets, so that both are gone when `opened` is disposed of. */
+function openSessions(life: Life, opened: AsyncDisposableStack, end: (reason: string) => void) {
+  const settings = (role: string) => ({
+    ...connectionSettings(life.config, `${life.name} ${role}`),
+    // Neither is on by default in pg, and both silences are met in the field: a server that accepts and says nothing,
+    // and a half-open connection.
+    connectionTimeoutMillis: life.connectMs,
+    query_timeout: 2 * life.heartbeatMs,
+    stream: onlyOnce(opened.adopt(new Socket(), (socket) => void socket.destroy())),
+  });
+  const ears = pgListen.default(settings('listener'), {
+    // It must not reconnect: that loop cannot be stopped. Its limit is off by one, so 1 means not at all; should that
+    // be repaired one day, its one try finds no second socket.
+    retryLimit: 1,
+    // Its check has no limit in time and cannot see a LISTEN that was lost; ours can.
+    paranoidChecking: false,
+    // JSON.parse is its default, and any program may use the channel.
+    parse: (payload) => payload,
+  });
+  // pg-listen emits 'error' also later than its end, and an 'error' nobody listens to ends the process
+  ears.events.on('error', (error) => end(error.message));
+  const mouth = new pg.Client(settings('heartbeat'));
+  mouth.on('error', (error) => end(error.message));
+  mouth.on('end', () => end('the connection ended'));
+  opened.defer(async () => {
+    if (!life.closing.aborted) return;
+    const goodbyes = Promise.allSettled([ears.close(), mouth.end()]);
+    await Promise.race([goodbyes, pause(goodbyeMs, undefined, { ref: false })]);
+  });
+  return { ears, mouth };
+}
+
+const goodbyeMs = 250;
+
+function onlyOnce(socket: Socket): () => Socket {
+  let given = false;
+  return () => {
+    if (given) throw new Error('one connection, one life');
+    given = true;
+    return socket;
+  };
+}
+
+/**
+ * Whether a connection pooler stands between this session and PostgreSQL: it hands out process ids of its own.
+ * Behind one that pools transactions, LISTEN and advisory locks succeed and are lost
+ * (https://www.pgbouncer.org/features.html, "SQL feature map for pooling modes").
+ */
+export async function isPooled(client: pg.ClientBase): Promise<boolean> {
+  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+  // `processID` is missing in the types of pg: what the server called itself when the session began
+  return (client as pg.ClientBase & { readonly processID: number | null }).processID !== rows[0]?.pid;
+}
