@@ -35,14 +35,12 @@ export async function onceAcrossReplicas(
   schedule: string,
   withinSeconds: number,
   job: () => Promise<void>,
-): Promise<boolean> {
+): Promise<void> {
   const { rowCount } = await db.query(
     `INSERT INTO bridge_settings (name, value) VALUES ('schedule.' || $1, now()::text)
      ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now()
      WHERE bridge_settings.updated_at < now() - $2 * interval '1 second'`,
     [schedule, withinSeconds],
   );
-  if (rowCount === 0) return false;
-  await job();
-  return true;
+  if (rowCount !== 0) await job();
 }

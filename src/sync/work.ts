@@ -47,6 +47,8 @@ export interface WorkOptions {
   readonly drain: (room: LeasedRoom, signal: AbortSignal, stopping: AbortSignal) => Promise<Drained>;
   readonly rhythm: Rhythm;
   readonly window: Window;
+  /** With false, changes are captured and folded, and nothing is ever sent (START_MODE plan or shadow). */
+  readonly writes: boolean;
   /** With false, rooms are worked on only when somebody asked for them. */
   readonly autoSync: boolean;
   readonly peers: () => number;
@@ -130,7 +132,13 @@ export function createWork(options: WorkOptions) {
   }
 
   function lookFor() {
-    const places = outlookDown.isDown() ? 1 : options.peers() > 0 ? roomsAmongPeers : roomsAtATime;
+    const places = !options.writes
+      ? 0
+      : outlookDown.isDown()
+        ? 1
+        : options.peers() > 0
+          ? roomsAmongPeers
+          : roomsAtATime;
     const free = outlookDown.retryInMs() > 0 && outlookDown.isDown() ? 0 : Math.max(0, places - running.size);
     return {
       replica,
