@@ -1,0 +1,94 @@
+/** A database with the bridge in it, a clerk, a calendar in memory and the drain between them, driven by hand. */
+import { randomUUID } from 'node:crypto';
+import { openSession } from '../../src/database.ts';
+import type { Fact } from '../../src/facts.ts';
+import { createDesk } from '../../src/sandbox/desk.ts';
+import { releaseRoom, takeRooms, type LeasedRoom, type Taken } from '../../src/sync/mappings.ts';
+import { createPush } from '../../src/sync/push.ts';
+import { createRemovals } from '../../src/sync/removals.ts';
+import { createDrain, itemsAtATime, type Drained } from '../../src/sync/room.ts';
+import { openTestDatabase } from '../support/database.ts';
+import { createOutlookInMemory } from './outlook-in-memory.ts';
+
+export const window = { pastDays: 7, futureDays: 365 };
+export const policy = { max: 10, share: 0.2 };
+
+export async function openRooms(rooms: Readonly<Record<number, string>> = { 101: 'room101@example.org' }) {
+  const db = await openTestDatabase({ schema: 'bridge' });
+  const { session } = await openSession(db.config, 'test leases');
+  const outlook = createOutlookInMemory();
+  const facts: Fact[] = [];
+  const tell = (fact: Fact) => void facts.push(fact);
+  const push = createPush({
+    outlook: outlook.side,
+    tell,
+    installationId: '6ba7b810-9dad-11d1-80b4-00c04fd430c8',
+    mayRemove: createRemovals(db.pool, policy, tell),
+    random: () => 0.5,
+  });
+  const { drain } = createDrain({ db: db.pool, outlook: outlook.side, push, window, tell });
+  const never = new AbortController().signal;
+  const replica = randomUUID();
+
+  const take = (held: readonly number[] = []): Promise<Taken> =>
+    takeRooms(session, {
+      replica,
+      held,
+      rooms: 50,
+      items: itemsAtATime,
+      window,
+      anyLane: true,
+      askedOnly: false,
+    });
+
+  async function drainOne(room: LeasedRoom): Promise<Drained> {
+    const drained = await drain(room, never, never);
+    await releaseRoom(session, room, drained.rest);
+    return drained;
+  }
+
+  /** Works until nothing is due (or rests); returns how each drain of a room ended. */
+  async function settle(): Promise<Drained[]> {
+    const ends: Drained[] = [];
+    for (let round = 0; round < 50; round += 1) {
+      const taken = await take();
+      for (const room of taken.rooms) ends.push(await drainOne(room));
+      if (taken.rooms.length === 0 && taken.folded === 0) return ends;
+    }
+    throw new Error('it never comes to rest');
+  }
+
+  for (const [resource, mailbox] of Object.entries(rooms))
+    await db.query('INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id) VALUES ($1, $2)', [
+      Number(resource),
+      mailbox,
+    ]);
+
+  return {
+    db,
+    desk: createDesk(db.pool),
+    outlook,
+    facts,
+    session,
+    take,
+    drainOne,
+    settle,
+    /** The one mapping of a reservation in a room. */
+    mapping: async (reservation: { type: string; id: number }, resource = 101) =>
+      (
+        await db.query(
+          `SELECT * FROM bridge_mappings WHERE reservation_type = $1 AND reservation_id = $2 AND resource_id = $3`,
+          [reservation.type, reservation.id, resource],
+        )
+      )[0],
+    /** A local wall-clock text some days from now. */
+    day: (days: number, time: string) => {
+      const date = new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
+      return `${date} ${time}`;
+    },
+    async [Symbol.asyncDispose]() {
+      await session.end();
+      await db[Symbol.asyncDispose]();
+    },
+  };
+}

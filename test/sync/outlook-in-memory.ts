@@ -1,0 +1,104 @@
+/** A room calendar in memory, for tests of what the sync does with it. It remembers idempotency keys as Graph does. */
+import { Permanent, Retryable } from '../../src/errors.ts';
+import type { Item, ReservationKey } from '../../src/item.ts';
+import type { OutlookEvent, OutlookSide, Write, Written } from '../../src/sync/sides.ts';
+
+interface Kept extends OutlookEvent {
+  readonly mailbox: string;
+}
+
+export function createOutlookInMemory() {
+  const events = new Map<string, Kept>();
+  const keys = new Map<string, string>();
+  const writes: { readonly mailbox: string; readonly write: Write }[] = [];
+  let next = 1;
+  let failing: ((write: Write, apply: () => OutlookEvent | null) => Written | null) | null = null;
+
+  const done = { acceptedAt: 0, callMs: 1 };
+  const put = (mailbox: string, item: Item, marks: ReservationKey | null): Kept => {
+    const id = `event-${next++}`;
+    const event: Kept = {
+      mailbox,
+      id,
+      iCalUId: `ical-${id}`,
+      item,
+      marks,
+      isOrganizer: true,
+      type: 'singleInstance',
+      seriesMasterId: null,
+      lastModifiedAt: null,
+      etag: null,
+    };
+    events.set(id, event);
+    return event;
+  };
+
+  function carryOut(mailbox: string, write: Write): Written {
+    const stamp = { ...done, acceptedAt: performance.now() };
+    if (write.do === 'create') {
+      const earlier = keys.get(write.transactionId);
+      if (earlier !== undefined) return { ...stamp, outcome: 'taken', existingId: earlier };
+      const event = put(mailbox, write.item, write.marks);
+      keys.set(write.transactionId, event.id);
+      return { ...stamp, outcome: 'written', event };
+    }
+    const event = events.get(write.eventId);
+    if (write.do === 'remove') {
+      events.delete(write.eventId);
+      return { ...stamp, outcome: 'written', event: null };
+    }
+    if (event === undefined) return { ...stamp, outcome: 'gone' };
+    const changed = { ...event, item: { ...event.item!, ...write.change } };
+    events.set(event.id, changed);
+    return { ...stamp, outcome: 'written', event: changed };
+  }
+
+  const side: OutlookSide = {
+    show: (item) => item,
+    async write(room, asked) {
+      return asked.map((write) => {
+        writes.push({ mailbox: room.mailbox, write });
+        let applied: Written | null = null;
+        const apply = () => {
+          applied = carryOut(room.mailbox, write);
+          return applied.outcome === 'written' ? applied.event : null;
+        };
+        return failing?.(write, apply) ?? applied ?? carryOut(room.mailbox, write);
+      });
+    },
+    read: async (_room, id) => events.get(id) ?? null,
+    find: async (room, marks) =>
+      [...events.values()].filter(
+        (e) => e.mailbox === room.mailbox && e.marks?.id === marks.id && e.marks.type === marks.type,
+      ),
+    async *list(room) {
+      yield [...events.values()].filter((event) => event.mailbox === room.mailbox);
+    },
+  };
+
+  return {
+    side,
+    writes,
+    put,
+    remove: (id: string) => events.delete(id),
+    /** What a room shows, by start. */
+    in: (mailbox: string) =>
+      [...events.values()]
+        .filter((event) => event.mailbox === mailbox)
+        .sort((a, b) => (a.item!.startsAt < b.item!.startsAt ? -1 : 1)),
+    titles(mailbox: string) {
+      return this.in(mailbox).map((event) => event.item!.title);
+    },
+    /** The next writes meet this instead; null lets them through. */
+    fail: (how: typeof failing) => {
+      failing = how;
+    },
+  };
+}
+
+export const failed = (error: Retryable | Permanent): Written => ({
+  acceptedAt: performance.now(),
+  callMs: 1,
+  outcome: 'failed',
+  error,
+});
