@@ -20,6 +20,10 @@ export async function templateScripts(schema: Schema, url: string): Promise<void
       const text = readFileSync(fileOf(path), 'utf8').split('-- Down Migration')[0]!;
       try {
         await client.query(text);
+        if (path.startsWith('database/'))
+          await client.query(
+            `INSERT INTO bridge_settings (name, value) VALUES ('timezone', 'Europe/Oslo'), ('adapter', 'portico')`,
+          );
       } catch (error) {
         throw new Error(`${path}: ${describe(error, text)}`, { cause: error });
       }
