@@ -201,7 +201,9 @@ function timesOf({ start, end, timeZone = 'UTC' }: { start: string; end: string;
 
 function timeOf(text: string, timeZone: string) {
   if (/(Z|[+-]\d\d:\d\d)$/i.test(text)) {
-    return { dateTime: printLocal(wallTimeAt(Date.parse(text), timeZone).local), timeZone };
+    const instant = Date.parse(text);
+    if (Number.isNaN(instant)) throw new Error(`not a time: ${text}`);
+    return { dateTime: printLocal(wallTimeAt(instant, timeZone).local), timeZone };
   }
   const padded = /T\d\d:\d\d$/.test(text) ? `${text}:00` : /T/.test(text) ? text : `${text}T00:00:00`;
   return { dateTime: padded, timeZone };
