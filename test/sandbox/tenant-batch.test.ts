@@ -1,0 +1,148 @@
+import { expect, test } from 'vitest';
+import { event, openTenant, ROOM, type TenantWorld } from './tenant-client.ts';
+
+const json = { 'Content-Type': 'application/json' };
+const list = (id: string, more: object = {}) => ({
+  id,
+  method: 'GET',
+  url: `/users/${ROOM}/events`,
+  ...more,
+});
+const write = (id: string, subject: string, more: object = {}) => ({
+  id,
+  method: 'POST',
+  url: `/users/${ROOM}/events`,
+  headers: json,
+  body: event({ subject }),
+  ...more,
+});
+const batch = (world: TenantWorld, requests: readonly object[]) => world.ask('POST', '/$batch', { requests });
+const statuses = (responses: readonly { id: string; status: number }[]) =>
+  Object.fromEntries(responses.map(({ id, status }) => [id, status]));
+
+test('a batch answers each request by its id', async () => {
+  await using world = await openTenant();
+  const { body } = await batch(world, [write('a', 'One'), list('b', { url: `/users/${ROOM}/events/42` })]);
+  expect(statuses(body.responses)).toEqual({ a: 201, b: 400 });
+});
+
+test('answers come in any order', async () => {
+  await using world = await openTenant();
+  const ids = Array.from({ length: 20 }, (_, index) => `${index}`);
+  const { body } = await batch(
+    world,
+    ids.map((id) => list(id)),
+  );
+  expect(body.responses.map((one: { id: string }) => one.id)).not.toEqual(ids);
+});
+
+test('inner requests carry their own Prefer header', async () => {
+  await using world = await openTenant();
+  const { id } = await world.create();
+  const { body } = await batch(world, [
+    list('a', { headers: { Prefer: 'IdType="ImmutableId"' } }),
+    list('b'),
+  ]);
+  const ids = Object.fromEntries(
+    body.responses.map((one: { id: string; body: { value: { id: string }[] } }) => [
+      one.id,
+      one.body.value[0]?.id,
+    ]),
+  );
+  expect([ids.a === id, ids.b === id]).toEqual([true, false]);
+});
+
+test.for([
+  ['more than 20 requests', Array.from({ length: 21 }, (_, index) => list(`${index}`))],
+  ['no request', []],
+  ['ids that differ in letter case alone', [list('a'), list('A')]],
+  ['a body without a Content-Type', [write('a', 'One', { headers: {} })]],
+  ['an absolute url', [list('a', { url: 'https://graph.microsoft.com/v1.0/users' })]],
+  ['a batch within', [write('a', 'One', { url: '/$batch' })]],
+  ['a dependency on nobody', [list('a', { dependsOn: ['b'] })]],
+  ['a circle of dependencies', [list('a', { dependsOn: ['b'] }), list('b', { dependsOn: ['a'] })]],
+] as const)('a batch with %s is refused as a whole', async ([, requests]) => {
+  await using world = await openTenant();
+  expect((await batch(world, requests)).status).toBe(400);
+});
+
+test('what depends on a failure fails with it', async () => {
+  await using world = await openTenant();
+  const { body } = await batch(world, [
+    list('b', { dependsOn: ['a'] }),
+    list('a', { url: `/users/${ROOM}/events/42` }),
+    list('c'),
+  ]);
+  expect(statuses(body.responses)).toEqual({ a: 400, b: 424, c: 200 });
+});
+
+test('a batch to one mailbox keeps four requests in flight', async () => {
+  await using world = await openTenant({ latencyMs: 5 });
+  await batch(
+    world,
+    Array.from({ length: 8 }, (_, index) => list(`${index}`)),
+  );
+  const inner = world.tenant.journal.filter((entry) => entry.batch !== null);
+  expect(Math.max(...inner.map((entry) => entry.inFlight))).toBe(4);
+});
+
+test('a request beside a batch makes one too many', async () => {
+  await using world = await openTenant({ latencyMs: 20 });
+  const [{ body }, beside] = await Promise.all([
+    batch(
+      world,
+      Array.from({ length: 8 }, (_, index) => list(`${index}`)),
+    ),
+    world.ask('GET', `/users/${ROOM}/events`),
+  ]);
+  const all = [beside.status, ...Object.values(statuses(body.responses))];
+  expect(all.filter((status) => status === 429).length).toBeGreaterThan(0);
+});
+
+test('the fifth request in flight to a mailbox is throttled and noted', async () => {
+  await using world = await openTenant({ latencyMs: 50 });
+  const answers = await Promise.all(
+    Array.from({ length: 5 }, () => world.ask('GET', `/users/${ROOM}/events`)),
+  );
+  const refused = answers.find(({ status }) => status === 429);
+  expect([
+    refused?.body.error.code,
+    refused?.headers.get('retry-after'),
+    world.tenant.violations[0]?.rule,
+  ]).toEqual(['ApplicationThrottled', '1', 'concurrency']);
+});
+
+test('the same mailbox by id and by address is one mailbox', async () => {
+  await using world = await openTenant({ latencyMs: 50 });
+  const names = [ROOM, world.room, ROOM, world.room, ROOM.toUpperCase()];
+  const answers = await Promise.all(names.map((name) => world.ask('GET', `/users/${name}/events`)));
+  expect(answers.filter(({ status }) => status === 429)).toHaveLength(1);
+});
+
+test('other mailboxes are unaffected', async () => {
+  await using world = await openTenant({ latencyMs: 50 });
+  const other = world.tenant.addRoom({ upn: 'attic@sandbox.example', name: 'Attic' });
+  const names = [ROOM, ROOM, ROOM, ROOM, other];
+  const answers = await Promise.all(names.map((name) => world.ask('GET', `/users/${name}/events`)));
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+});
+
+test('four in a row, as fast as answers come, are never throttled', async () => {
+  await using world = await openTenant();
+  const line = async () => {
+    for (let n = 0; n < 50; n++) await world.create({ subject: `${n}` });
+  };
+  await Promise.all([line(), line(), line(), line()]);
+  expect(world.tenant.violations).toEqual([]);
+});
+
+test('a limit per ten minutes can be set', async () => {
+  await using world = await openTenant();
+  world.tenant.faults.set({ requestsPerTenMinutes: 3 });
+  const answers = [];
+  for (let n = 0; n < 4; n++) answers.push((await world.ask('GET', `/users/${ROOM}/events`)).status);
+  world.tenant.advance(600_000);
+  answers.push((await world.ask('GET', `/users/${ROOM}/events`)).status);
+  // The first request of all went into the same ten minutes: the client asked for the room's id.
+  expect(answers).toEqual([200, 200, 429, 429, 200]);
+});
