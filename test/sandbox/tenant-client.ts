@@ -10,7 +10,7 @@ export interface Answer {
   readonly body: any;
 }
 
-export interface Ask {
+interface Ask {
   (method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
 }
 
@@ -25,7 +25,7 @@ export interface TenantWorld extends AsyncDisposable {
 }
 
 export const ROOM = 'hall@sandbox.example';
-export const IMMUTABLE = { prefer: 'IdType="ImmutableId"' };
+const IMMUTABLE = { prefer: 'IdType="ImmutableId"' };
 
 /** A tenant with one room, one person, and a client that is logged in. */
 export async function openTenant(options: TenantOptions = {}): Promise<TenantWorld> {

@@ -7,7 +7,7 @@ import type { Webhooks } from './subscriptions.ts';
 import type { Tenant } from './tenant.ts';
 
 /** The same functions, across a process boundary: each returns a promise, each member is asked for. */
-export type Remote<T> = {
+type Remote<T> = {
   readonly [K in keyof T]: T[K] extends (...args: infer A) => infer R
     ? (...args: A) => Promise<Awaited<R>>
     : () => Promise<T[K]>;

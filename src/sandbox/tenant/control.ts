@@ -11,7 +11,7 @@ const TARGETS = ['tenant', 'people', 'faults', 'webhooks'] as const;
 export type ControlTarget = (typeof TARGETS)[number];
 
 /** One call from another process. */
-export interface ControlCall {
+interface ControlCall {
   readonly target: ControlTarget;
   readonly name: string;
   readonly args: readonly unknown[];

@@ -4,7 +4,7 @@ import { MailboxStore, type Attendant, type Change, type Mailbox } from './mailb
 import type { Random } from './random.ts';
 
 /** What a new room does with meeting requests, unless told otherwise. */
-export const usualAttendant: Attendant = {
+const usualAttendant: Attendant = {
   mode: 'autoAccept',
   afterMs: 1_500,
   allowConflicts: false,

@@ -39,7 +39,7 @@ export interface ExtendedProperty {
 }
 
 /** What the server alone decides. */
-export interface ServerFields {
+interface ServerFields {
   readonly transactionId: string | null;
   /** By `propertyKey`. */
   readonly extended: ReadonlyMap<string, ExtendedProperty>;
@@ -57,7 +57,7 @@ export interface ServerFields {
 
 export type EventContent = EventFields & ServerFields;
 
-export type EventType = 'singleInstance' | 'seriesMaster' | 'occurrence' | 'exception';
+type EventType = 'singleInstance' | 'seriesMaster' | 'occurrence' | 'exception';
 
 /** One item of a mailbox. Replaced, never changed, so that readers hold a consistent picture. */
 export interface StoredEvent extends EventContent {

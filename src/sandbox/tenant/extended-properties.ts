@@ -11,7 +11,7 @@ const TAGGED = new RegExp(`^(${TYPES}) 0x[0-9a-f]{1,8}$`, 'i');
  * What identifies a single-value extended property. Type and GUID ignore letter case, the name does
  * not (Microsoft: singlevaluelegacyextendedproperty-get). Throws for an id in none of the three forms.
  */
-export function propertyKey(id: string): string {
+function propertyKey(id: string): string {
   const [, type, guid, kind, name] = NAMED.exec(id) ?? [];
   if (type && guid && kind && name) {
     return (

@@ -4,7 +4,7 @@ import type { Mailbox } from './mailbox.ts';
 import type { Random } from './random.ts';
 
 /** Refusals seen from Graph, by what they are about. */
-export const refusals = {
+const refusals = {
   throttled: [429, 'ApplicationThrottled', 'Application is over its MailboxConcurrency limit.'],
   tooManyRequests: [429, 'TooManyRequests', 'Too many requests.'],
   activityLimitReached: [429, 'activityLimitReached', 'The app or user has been throttled.'],
@@ -30,10 +30,10 @@ export const refusals = {
   syncStateNotFound: [410, 'SyncStateNotFound', 'The sync state generation is not found.'],
 } as const satisfies Readonly<Record<string, readonly [number, string, string]>>;
 
-export type Refusal = keyof typeof refusals;
+type Refusal = keyof typeof refusals;
 
 /** Which requests a fault meets. All that is given must hold. */
-export interface FaultMatch {
+interface FaultMatch {
   readonly method?: string;
   /** Source of a regular expression over path and query as sent, without `/v1.0`. */
   readonly path?: string;
@@ -65,7 +65,7 @@ export type FaultAction =
   /** Nothing is applied and nothing is answered, until the client gives up. */
   | { readonly do: 'hang' };
 
-export interface Fault {
+interface Fault {
   readonly match?: FaultMatch;
   /** How many requests it meets; for ever when absent. */
   readonly times?: number;
@@ -74,7 +74,7 @@ export interface Fault {
   readonly action: FaultAction;
 }
 
-export interface ActiveFault extends Fault {
+interface ActiveFault extends Fault {
   readonly id: string;
   readonly hits: number;
 }
@@ -123,7 +123,7 @@ export interface Switches {
   readonly allowHttpWebhooks: boolean;
 }
 
-export const usualSwitches: Switches = {
+const usualSwitches: Switches = {
   latencyMs: 0,
   latencyJitterMs: 0,
   concurrency: 4,

@@ -17,7 +17,7 @@ export interface Passage {
 }
 
 /** The mailbox a path is about, before anything else is known of the request. */
-export function mailboxNamed(path: string): string | undefined {
+function mailboxNamed(path: string): string | undefined {
   const named = /^\/users\/([^/?]+)/i.exec(path)?.[1];
   try {
     return named === undefined ? undefined : decodeURIComponent(named);

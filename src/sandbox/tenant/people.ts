@@ -43,7 +43,7 @@ export interface TenantEvent {
 }
 
 /** What somebody types into Outlook. Times: ISO with `Z` or an offset, or local to `timeZone` (UTC). */
-export interface Booking {
+interface Booking {
   readonly subject: string;
   readonly start: string;
   readonly end: string;
@@ -60,7 +60,7 @@ export interface Booking {
 }
 
 /** A Graph `patternedRecurrence`; `range.startDate` is filled in. */
-export interface SeriesBooking extends Booking {
+interface SeriesBooking extends Booking {
   readonly pattern: Readonly<Record<string, unknown>>;
   readonly range: Readonly<Record<string, unknown>>;
 }

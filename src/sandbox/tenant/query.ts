@@ -30,7 +30,7 @@ export function readNumber(
   );
 }
 
-export function readSelect(query: URLSearchParams): ReadonlySet<string> | undefined {
+function readSelect(query: URLSearchParams): ReadonlySet<string> | undefined {
   const text = query.get('$select');
   if (text === null) return undefined;
   const names = text.split(',').map((name) => name.trim());

@@ -142,7 +142,7 @@ function* candidates({ type, interval, startDay, weekdays, firstWeekday, dayOfMo
   }
 }
 
-export const printDay = (day: number) => new Date(day * DAY_MS).toISOString().slice(0, 10);
+const printDay = (day: number) => new Date(day * DAY_MS).toISOString().slice(0, 10);
 
 /** The slot of an id for an instance whose pattern put it on that day. */
 export const slotOf = (day: number) => printDay(day).replaceAll('-', '');

@@ -6,7 +6,7 @@ import type { Switches } from './faults.ts';
 import { idOf, type Change, type ChangeType, type Mailbox } from './mailbox.ts';
 import type { Random } from './random.ts';
 
-export type LifecycleEvent = 'reauthorizationRequired' | 'subscriptionRemoved' | 'missed';
+type LifecycleEvent = 'reauthorizationRequired' | 'subscriptionRemoved' | 'missed';
 
 export interface Subscription {
   readonly id: string;

@@ -18,7 +18,7 @@ import { createSubscriptions, type Webhooks } from './subscriptions.ts';
 import { createThrottle } from './throttle.ts';
 import { createTokenOffice } from './token-endpoint.ts';
 
-export interface MailboxName {
+interface MailboxName {
   readonly upn: string;
   readonly name: string;
 }

@@ -4,7 +4,7 @@ import type { TokenMode } from './faults.ts';
 import type { Random } from './random.ts';
 
 /** An answer of the identity platform: no Graph error shape. */
-export interface TokenAnswer {
+interface TokenAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: unknown;

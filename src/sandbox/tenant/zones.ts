@@ -78,8 +78,6 @@ export const wallTimeAt = (instant: number, zone: string): WallTime => ({
 /** As Graph prints it: seven fractional digits and no offset (Microsoft: event, JSON sample). */
 export const printLocal = (local: number) => `${new Date(local).toISOString().slice(0, 23)}0000`;
 
-export const printWall = (wall: WallTime) => ({ dateTime: printLocal(wall.local), timeZone: wall.zone });
-
 /** As Graph prints `createdDateTime` and its like. */
 export const printInstant = (instant: number) => `${new Date(instant).toISOString().slice(0, 23)}0000Z`;
 
