@@ -71,6 +71,8 @@ export async function openRooms(rooms: Readonly<Record<number, string>> = { 101:
     facts,
     session,
     take,
+    /** Folds the outbox while rooms are being worked on; returns how many rows it took. */
+    fold: async () => (await db.query<{ n: number }>('SELECT bridge_fold(7, 365, 500) AS n'))[0]!.n,
     drainOne,
     settle,
     /** The one mapping of a reservation in a room. */

@@ -12,6 +12,7 @@ export function createOutlookInMemory() {
   const keys = new Map<string, string>();
   const writes: { readonly mailbox: string; readonly write: Write }[] = [];
   let next = 1;
+  let once: (() => Promise<void>) | null = null;
   let failing: ((write: Write, apply: () => OutlookEvent | null) => Written | null) | null = null;
 
   const done = { acceptedAt: 0, callMs: 1 };
@@ -56,6 +57,9 @@ export function createOutlookInMemory() {
   const side: OutlookSide = {
     show: (item) => item,
     async write(room, asked) {
+      const first = once;
+      once = null;
+      await first?.();
       return asked.map((write) => {
         writes.push({ mailbox: room.mailbox, write });
         let applied: Written | null = null;
@@ -88,6 +92,10 @@ export function createOutlookInMemory() {
         .sort((a, b) => (a.item!.startsAt < b.item!.startsAt ? -1 : 1)),
     titles(mailbox: string) {
       return this.in(mailbox).map((event) => event.item!.title);
+    },
+    /** Happens while the next batch is on its way. */
+    meanwhile: (what: () => Promise<void>) => {
+      once = what;
     },
     /** The next writes meet this instead; null lets them through. */
     fail: (how: typeof failing) => {
