@@ -1,9 +1,9 @@
 /**
  * Milliseconds to wait before the next try: below one second at first, at most 5 s during about the first two minutes
- * (24 tries) of an outage, then growing to 30 s. Never gives up: retry limits are for poison, not for outages.
+ * (30 tries) of an outage, then growing to at most 30 s. Never gives up: retry limits are for poison, not for outages.
  * `random` is a number from 0 to 1; it spreads daemons that fail together.
  */
 export function backOffMs(attempt: number, random: number): number {
-  const most = attempt < 24 ? 5_000 : Math.min(30_000, 5_000 * 2 ** Math.min(attempt - 23, 3));
-  return Math.min(most, 400 * 2 ** Math.min(attempt, 10)) * (0.75 + random / 2);
+  const most = attempt < 30 ? 5_000 : Math.min(30_000, 5_000 * 2 ** Math.min(attempt - 29, 3));
+  return Math.min(most, 400 * 2 ** Math.min(attempt, 10)) * (0.75 + random / 4);
 }

@@ -92,8 +92,8 @@ export function openListener(options: ListenerOptions): Listener {
       become(false, reason);
       if (closing.signal.aborted) return;
       onRing();
-      const restMs = Math.min(backOffMs(attempt, Math.random()), 2 * heartbeatMs, 5_000);
-      await pause(restMs, undefined, { signal: closing.signal }).catch(() => undefined); // closing cuts the rest short
+      const ms = restMs(attempt, heartbeatMs, Math.random());
+      await pause(ms, undefined, { signal: closing.signal }).catch(() => undefined); // closing cuts the rest short
     }
   }
 
@@ -110,6 +110,15 @@ export function openListener(options: ListenerOptions): Listener {
       await listening;
     },
   };
+}
+
+/**
+ * Milliseconds until the next try: below one second at first, at most two heartbeats and never more than 5 s. The
+ * jitter (`random`, 0 to 1) keeps daemons that lost the same server from coming back in step.
+ */
+export function restMs(attempt: number, heartbeatMs: number, random: number): number {
+  const most = Math.min(2 * heartbeatMs, 5_000) * (0.75 + random / 4);
+  return Math.min(backOffMs(attempt, random), most);
 }
 
 interface Life extends ListenerOptions {
@@ -157,10 +166,17 @@ async function begin(
   });
   await Promise.all([ears.connect(), mouth.connect()]);
   const pooled = await isPooled(mouth);
-  await Promise.all([ears.listenTo(changes), ears.listenTo(heartbeats)]);
+  await ears.listenTo(changes);
+  await ears.listenTo(heartbeats);
   if (ended.aborted) return;
   life.onRing();
-  const beat = () => mouth.query('SELECT pg_notify($1, $2)', [heartbeats, token]);
+  let asking = false;
+  const beat = async () => {
+    if (asking) return;
+    asking = true;
+    await mouth.query('SELECT pg_notify($1, $2)', [heartbeats, token]);
+    asking = false;
+  };
   // Silence is counted in ticks, not read off a clock: a process that was frozen reads its mail before it despairs.
   const ticking = setInterval(() => {
     silentFor += 1;
