@@ -1,0 +1,295 @@
+/**
+ * Access tokens for Graph by client credentials (@azure/msal-node). MSAL repeats a failed token request from memory for
+ * a minute and does not merge parallel ones (tried with 7.2.1): so each token comes from a fresh client instance, is
+ * kept here, and is asked for by one request at a time.
+ */
+import { X509Certificate, createPrivateKey } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { ConfidentialClientApplication, type INetworkModule } from '@azure/msal-node';
+import type { Dispatcher } from 'undici';
+import type { GraphConfig } from '../config.ts';
+import { Permanent, Retryable, messageOf } from '../errors.ts';
+import { codeOfNetwork, retryAfterMs } from './failure.ts';
+import { membersOf, textOf } from './format.ts';
+
+export interface Tokens {
+  /** The token in memory; null when there is none that still lives. Renews it ahead in the background. */
+  current(): string | null;
+  /** The token in memory or a new one. Rejects with Retryable or Permanent, both of reach 'side'. */
+  get(signal: AbortSignal): Promise<string>;
+  /** Graph refused this token (401): the next one will be new. */
+  expire(token: string): void;
+}
+
+export interface TokenOptions {
+  readonly graph: GraphConfig;
+  readonly dispatcher: Dispatcher;
+  /** For the whole token request. */
+  readonly timeoutMs?: number;
+}
+
+interface Kept {
+  readonly token: string;
+  /** On the monotonic clock: `performance.now()`. */
+  readonly renewAt: number;
+  readonly deadAt: number;
+}
+
+/** A token is renewed this long before its end, but never in the first four fifths of a short life. */
+const renewAheadMs = 300_000;
+/** A token so close to its end could die on its way. */
+const tooLateMs = 20_000;
+/** After a failed renewal ahead the old token still serves; the next try comes this much later. */
+const renewAgainMs = 10_000;
+
+export function createTokens({ graph, dispatcher, timeoutMs = 15_000 }: TokenOptions): Tokens {
+  let kept: Kept | null = null;
+  let asking: Promise<string> | null = null;
+  let restUntil = 0;
+  let restBecause: Error | null = null;
+
+  /** One request at a time; whoever comes meanwhile shares its end. */
+  function ask(): Promise<string> {
+    asking ??= requestToken(graph, dispatcher, timeoutMs)
+      .then((fresh) => {
+        kept = fresh;
+        return fresh.token;
+      })
+      .catch((error: unknown) => {
+        if (error instanceof Retryable && error.afterMs !== undefined) {
+          restUntil = performance.now() + error.afterMs;
+          restBecause = error;
+        }
+        throw error;
+      })
+      .finally(() => {
+        asking = null;
+      });
+    return asking;
+  }
+
+  function renewAhead(): void {
+    const old = kept!;
+    ask().catch(() => {
+      // the old token still lives: whoever needs a token after its end gets the error
+      if (kept === old) kept = { ...old, renewAt: performance.now() + renewAgainMs };
+    });
+  }
+
+  function current(): string | null {
+    if (kept === null) return null;
+    const now = performance.now();
+    if (now >= kept.deadAt) return null;
+    if (now >= kept.renewAt && asking === null && now >= restUntil) renewAhead();
+    return kept.token;
+  }
+
+  return {
+    current,
+    async get(signal) {
+      const token = current();
+      if (token !== null) return token;
+      signal.throwIfAborted();
+      const restMs = restUntil - performance.now();
+      if (restMs > 0 && restBecause !== null)
+        throw new Retryable(restBecause.message, { reach: 'side', afterMs: restMs, cause: restBecause });
+      return unlessAborted(ask(), signal);
+    },
+    expire(token) {
+      if (kept?.token === token) kept = null;
+    },
+  };
+}
+
+/** The promise's end, or the signal's reason if that comes first. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
+
+/** What came over the wire: MSAL's own errors do not tell. */
+interface Heard {
+  answer: { status: number; headers: Record<string, string>; body: unknown } | null;
+  failure: unknown;
+}
+
+async function requestToken(graph: GraphConfig, dispatcher: Dispatcher, timeoutMs: number): Promise<Kept> {
+  const heard: Heard = { answer: null, failure: null };
+  const auth = { clientId: graph.clientId, ...authorityOf(graph), ...credentialOf(graph) };
+  try {
+    const client = new ConfidentialClientApplication({
+      auth,
+      system: { networkClient: networkOf(dispatcher, timeoutMs, heard), disableInternalRetries: true },
+    });
+    const result = await client.acquireTokenByClientCredential({
+      scopes: [`${new URL(graph.baseUrl).origin}/.default`],
+    });
+    if (result === null || result.accessToken === '') throw new Error('the answer holds no token');
+    const lifeMs = Math.max(0, (result.expiresOn?.getTime() ?? 0) - Date.now());
+    const now = performance.now();
+    return {
+      token: result.accessToken,
+      renewAt: now + lifeMs - Math.min(renewAheadMs, lifeMs / 5),
+      deadAt: now + lifeMs - Math.min(tooLateMs, lifeMs / 10),
+    };
+  } catch (error) {
+    throw tokenFailure(error, heard);
+  }
+}
+
+/** Hosts whose metadata MSAL has built in (and rewrites where Microsoft wants it). */
+const microsoftHosts = new Set([
+  'login.microsoftonline.com',
+  'login.microsoftonline.us',
+  'login.chinacloudapi.cn',
+  'login.partner.microsoftonline.cn',
+]);
+
+/**
+ * MSAL takes https authorities only and asks Microsoft about hosts it does not know. With the metadata given, it asks
+ * nobody, and the token endpoint in it may be http (for simulated tenants on this machine).
+ */
+function authorityOf({ authority, tenantId }: GraphConfig) {
+  const { host, protocol } = new URL(authority);
+  const base = `${authority}/${tenantId}`;
+  if (protocol === 'https:' && microsoftHosts.has(host)) return { authority: base };
+  const secure = base.replace(/^http:/, 'https:');
+  return {
+    authority: secure,
+    // with its port, or MSAL does not recognise it
+    knownAuthorities: [host],
+    authorityMetadata: JSON.stringify({
+      issuer: `${secure}/v2.0`,
+      authorization_endpoint: `${base}/oauth2/v2.0/authorize`,
+      token_endpoint: `${base}/oauth2/v2.0/token`,
+      jwks_uri: `${base}/discovery/v2.0/keys`,
+    }),
+  };
+}
+
+/** Read for every token, so that a renewed certificate is taken up without a restart. */
+function credentialOf({ credential }: GraphConfig) {
+  if ('secret' in credential) return { clientSecret: credential.secret };
+  try {
+    return { clientCertificate: readCertificate(readFileSync(credential.certificateFile, 'utf8')) };
+  } catch (error) {
+    throw new Permanent(`the certificate of the app cannot be used: ${messageOf(error)}`, {
+      reach: 'side',
+      hint: 'GRAPH_CLIENT_CERTIFICATE names a PEM file with the private key, without a passphrase, and its certificate.',
+      cause: error,
+    });
+  }
+}
+
+/** Key, chain and SHA-256 thumbprint of a PEM file. Throws when the key, or a certificate for it, is not in it. */
+export function readCertificate(pem: string) {
+  const privateKey = /-----BEGIN ((?:\w+ )?PRIVATE KEY)-----[\s\S]+?-----END \1-----/.exec(pem)?.[0];
+  if (privateKey === undefined) throw new Error('there is no private key in the file');
+  const key = createPrivateKey(privateKey);
+  const chain = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? [];
+  const own = chain.find((one) => new X509Certificate(one).checkPrivateKey(key));
+  if (own === undefined) throw new Error('there is no certificate for the private key in the file');
+  return {
+    privateKey,
+    thumbprintSha256: new X509Certificate(own).fingerprint256.replaceAll(':', ''),
+    x5c: [own, ...chain.filter((one) => one !== own)].join('\n'),
+  };
+}
+
+/** MSAL's requests through our connections (proxy, timeouts). */
+function networkOf(dispatcher: Dispatcher, timeoutMs: number, heard: Heard): INetworkModule {
+  async function send<T>(url: string, method: 'GET' | 'POST', options?: SendOptions) {
+    const { origin, pathname, search } = new URL(url);
+    try {
+      const { statusCode, headers, body } = await dispatcher.request({
+        origin,
+        path: pathname + search,
+        method,
+        headers: { accept: 'application/json', ...options?.headers },
+        body: method === 'POST' ? (options?.body ?? '') : null,
+        signal: AbortSignal.timeout(timeoutMs),
+      });
+      const flat = Object.fromEntries(
+        Object.entries(headers).map(([name, value]) => [
+          name,
+          Array.isArray(value) ? value.join(', ') : (value ?? ''),
+        ]),
+      );
+      const parsed = parse(await body.text());
+      heard.answer = { status: statusCode, headers: flat, body: parsed };
+      return { status: statusCode, headers: flat, body: parsed as T };
+    } catch (error) {
+      heard.failure = error;
+      throw error;
+    }
+  }
+  return {
+    sendGetRequestAsync: (url, options) => send(url, 'GET', options),
+    sendPostRequestAsync: (url, options) => send(url, 'POST', options),
+  };
+}
+
+interface SendOptions {
+  readonly headers?: Record<string, string>;
+  readonly body?: string;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // a proxy's page, say: its status tells enough, and MSAL wants an object
+    return {};
+  }
+}
+
+/** Which variable to repair, by Microsoft's error numbers (Microsoft: reference-error-codes). */
+const repairs: readonly (readonly [readonly number[], string])[] = [
+  [[7000215, 7000218], 'GRAPH_CLIENT_SECRET is not the secret of the app (its value is wanted, not its id).'],
+  [[7000222], 'The secret has expired: make a new one and put it into GRAPH_CLIENT_SECRET.'],
+  [[700016], 'There is no app with the id GRAPH_CLIENT_ID in this tenant.'],
+  [
+    [90002, 900023, 90013],
+    'GRAPH_TENANT_ID is no tenant of this cloud; check GRAPH_AUTHORITY for national clouds.',
+  ],
+  [
+    [700027, 700021, 700023, 50027, 5002738, 7000214],
+    'The certificate in GRAPH_CLIENT_CERTIFICATE is not among those of the app registration.',
+  ],
+  [
+    [700024],
+    'The clock of this machine is wrong, or the certificate in GRAPH_CLIENT_CERTIFICATE is not valid now.',
+  ],
+  [[1002012, 70011, 500011, 28002], 'GRAPH_BASE_URL does not belong to the cloud of GRAPH_AUTHORITY.'],
+];
+
+function tokenFailure(error: unknown, heard: Heard): Retryable | Permanent {
+  if (error instanceof Permanent) return error;
+  const { answer, failure } = heard;
+  const told = { reach: 'side', cause: error } as const;
+  const what = 'ask for an access token';
+  if (answer === null) {
+    const reason = failure ?? error;
+    const hint = 'Check the way to GRAPH_AUTHORITY: DNS, firewall, HTTPS_PROXY, NODE_EXTRA_CA_CERTS.';
+    const code = codeOfNetwork(reason);
+    return new Retryable(`${what}: ${messageOf(reason)}${code === '' ? '' : ` (${code})`}`, {
+      ...told,
+      hint,
+    });
+  }
+  const body = membersOf(answer.body);
+  const said = textOf(body.error_description)?.split('\n')[0] ?? textOf(body.error) ?? messageOf(error);
+  const message = `${what}: the authority says ${answer.status} ${said}`;
+  const later = body.error === 'temporarily_unavailable' || body.error === 'server_error';
+  if (later || answer.status < 400 || answer.status === 408 || answer.status === 429 || answer.status >= 500)
+    return new Retryable(message, { ...told, afterMs: retryAfterMs(answer.headers) });
+  const numbers = Array.isArray(body.error_codes) ? body.error_codes : [];
+  const repair = repairs.find(([known]) => known.some((number) => numbers.includes(number)))?.[1];
+  return new Permanent(message, {
+    ...told,
+    hint: repair ?? 'Check GRAPH_TENANT_ID, GRAPH_CLIENT_ID, the credential and GRAPH_AUTHORITY.',
+  });
+}

@@ -1,0 +1,59 @@
+/** What the calls to Outlook speak, in the normal form that both sides share. */
+import type { Item, ItemChange, ReservationKey } from '../item.ts';
+
+/** A room's mailbox: its object id, or its address until that id is known. */
+export interface Mailbox {
+  readonly mailbox: string;
+}
+
+/** An event as it stands in a room calendar. */
+export interface OutlookEvent {
+  readonly id: string;
+  /** The same for one meeting in every mailbox; '' where Graph left it out. */
+  readonly iCalUId: string;
+  /** Null: the event does not occupy the room (cancelled, declined, `free`, or waiting for approval). */
+  readonly item: Item | null;
+  /** What our extended properties on it say. Null where there are none, and where Graph does not show them. */
+  readonly marks: ReservationKey | null;
+  /** True: the room itself organises it. False: somebody invited the room. */
+  readonly isOrganizer: boolean;
+  /** An invitation the room has not answered yet: `item` is null until it has. */
+  readonly awaitsAnswer: boolean;
+  readonly type: 'singleInstance' | 'occurrence' | 'exception' | 'seriesMaster';
+  readonly seriesMasterId: string | null;
+  /** The slot that an occurrence had in its series' pattern, an ISO instant in UTC. */
+  readonly originalStart: string | null;
+  readonly organizer: { readonly name: string; readonly email: string } | null;
+  /** As Graph prints it. Changes without any edit (msgraph docs#14632): never proof of one. */
+  readonly lastModifiedAt: string | null;
+  readonly etag: string | null;
+}
+
+/** One write into a room calendar. A change carries only the fields to write; `whole` is the item after it. */
+export type Write =
+  | {
+      readonly do: 'create';
+      readonly item: Item;
+      readonly marks: ReservationKey;
+      /** Idempotency key: the same key and body again gives the same event. */
+      readonly transactionId: string;
+    }
+  | { readonly do: 'change'; readonly eventId: string; readonly change: ItemChange; readonly whole: Item }
+  | { readonly do: 'remove'; readonly eventId: string };
+
+/**
+ * What became of a write. `event`: the event as Graph answered it (null after a remove); its marks are known after
+ * a create only, because Graph does not echo them. `gone`: the event of a change was not there. `taken`: the
+ * idempotency key belongs to an earlier, different create (`existingId` if Graph named it). `failed`: a Retryable,
+ * Permanent or Conflict. `acceptedAt` is `performance.now()` of the answer.
+ */
+export type Written = {
+  readonly acceptedAt: number;
+  readonly callMs: number;
+  readonly requestId?: string;
+} & (
+  | { readonly outcome: 'written'; readonly event: OutlookEvent | null }
+  | { readonly outcome: 'gone' }
+  | { readonly outcome: 'taken'; readonly existingId: string | null }
+  | { readonly outcome: 'failed'; readonly error: Error }
+);

@@ -1,0 +1,192 @@
+/** Outlook's side: room calendars through Microsoft Graph. */
+import type { Dispatcher } from 'undici';
+import type { GraphConfig } from '../config.ts';
+import { Permanent, Retryable } from '../errors.ts';
+import type { Item, ReservationKey } from '../item.ts';
+import { createTokens } from './auth.ts';
+import { mostPerBatch } from './batch.ts';
+import type { Mailbox, OutlookEvent } from './event.ts';
+import { isGone } from './failure.ts';
+import { createFormat, idMark, typeMark, type Format } from './format.ts';
+import {
+  createDispatcher,
+  createGraphHttp,
+  encode,
+  preferEvents,
+  type Call,
+  type CallMade,
+  type GraphHttp,
+} from './http.ts';
+import { pagesOf } from './pages.ts';
+import { createThrottle } from './throttle.ts';
+import { createWrite } from './write.ts';
+
+export interface OutlookOptions {
+  readonly graph: GraphConfig;
+  /** BOOKING_TIMEZONE. */
+  readonly timezone: string;
+  /** Connections to use instead of our own; whoever passes it closes it. */
+  readonly dispatcher?: Dispatcher;
+  /** Subject of a private item, and of one without a title. */
+  readonly privateTitle?: string;
+  readonly emptyTitle?: string;
+  /** Writes per `$batch`, at most 20. */
+  readonly batchSize?: number;
+  /** Calls in flight over all mailboxes. */
+  readonly inFlight?: number;
+  /** Told about every request. */
+  readonly onCall?: (made: CallMade) => void;
+  /** Called right before a request that concerns a mailbox is sent; what it throws is thrown instead. */
+  readonly beforeSend?: () => void;
+}
+
+const dayMs = 86_400_000;
+/** Rows per page of a list; Graph's own default is 10. */
+const pageSize = 200;
+
+/** Connects nothing by itself: the first call does. Close it with `await using`. */
+export function createOutlook(options: OutlookOptions) {
+  const { graph, inFlight = 64, batchSize = mostPerBatch } = options;
+  const own = options.dispatcher === undefined ? createDispatcher(graph.proxy, inFlight) : null;
+  const dispatcher = options.dispatcher ?? own!;
+  const format = createFormat(options);
+  const throttle = createThrottle(inFlight);
+  const tokens = createTokens({ graph, dispatcher });
+  const { onCall, beforeSend } = options;
+  const http = createGraphHttp({ graph, dispatcher, tokens, throttle, onCall, beforeSend });
+
+  return {
+    /** What Outlook shall show of an item: privacy, default titles, lengths. The same item gives the same form. */
+    show: (item: Item): Item => format.show(item),
+    /**
+     * Carries out independent writes to one mailbox and answers in their order; never throws for one of them. Up to
+     * four go singly, more in `$batch`es. An aborted `signal` rejects as a whole.
+     */
+    write: createWrite({ http, format, batchSize }),
+    ...createReads(http, format),
+    /** Calls under way and calls waiting for a place. */
+    load: () => ({ inFlight: throttle.inFlight, waiting: throttle.waiting }),
+    [Symbol.asyncDispose]: async () => own?.destroy(),
+  };
+}
+
+function createReads(http: GraphHttp, format: Format) {
+  const calendar = (room: Mailbox) => `/users/${encode(room.mailbox)}`;
+  const call = (room: Mailbox, what: string, path: string): Call => ({
+    what,
+    mailbox: room.mailbox,
+    method: 'GET',
+    path: calendar(room) + path,
+    prefer: preferEvents,
+  });
+
+  /** One event with its marks, or null when the mailbox answers that it is not there (404, malformed id). */
+  async function read(room: Mailbox, eventId: string, signal: AbortSignal): Promise<OutlookEvent | null> {
+    const reading = call(room, 'read an event', `/events/${encode(eventId)}?${expandMarks}`);
+    const answer = await http.send(reading, signal);
+    if (isGone(answer)) return null;
+    if (answer.status !== 200) throw http.refused(answer, reading);
+    return format.toEvent(answer.body);
+  }
+
+  /** All events of the mailbox that are not cancelled and carry the marks of this reservation. */
+  async function find(room: Mailbox, marks: ReservationKey, signal: AbortSignal): Promise<OutlookEvent[]> {
+    // the comparison ignores case and an id may stand under several types, so the marks themselves decide
+    const found = await filtered(room, `ep/value eq '${marks.id}'`, signal);
+    return found.filter((event) => event.marks?.id === marks.id && event.marks.type === marks.type);
+  }
+
+  /** Events whose mark satisfies the condition, with their marks (Microsoft: singlevaluelegacyextendedproperty-get). */
+  async function filtered(room: Mailbox, condition: string, signal: AbortSignal) {
+    const filter = `singleValueExtendedProperties/Any(ep: ep/id eq '${idMark}' and ${condition})`;
+    const path = `/events?$top=${pageSize}&$filter=${encode(filter)}&${expandMarks}`;
+    const events: OutlookEvent[] = [];
+    for await (const rows of pagesOf(http, call(room, 'search our events', path), signal))
+      events.push(...rows.filter((row) => !isCancelled(row)).map((row) => format.toEvent(row)));
+    return events;
+  }
+
+  /** The events that overlap the window (ISO instants), page by page, with their marks; cancelled ones have no item. */
+  async function* list(
+    room: Mailbox,
+    from: string,
+    to: string,
+    signal: AbortSignal,
+  ): AsyncGenerator<OutlookEvent[]> {
+    const path = `/calendarView?${widerWindow(from, to)}&$top=${pageSize}`;
+    const inWindow = (event: OutlookEvent) =>
+      event.item === null ||
+      (event.item.startsAt < to && event.item.endsAt > from) ||
+      event.item.startsAt === from;
+    const plain: Call = { ...call(room, 'list a calendar', path), lane: 'bulk' };
+    const expanded = pagesOf(http, { ...plain, path: `${plain.path}&${expandMarks}` }, signal);
+    let rows: IteratorResult<readonly unknown[]>;
+    try {
+      rows = await expanded.next();
+    } catch (error) {
+      if (!isRefusedQuery(error)) throw error;
+      yield* listUnmarked(room, plain, inWindow, signal);
+      return;
+    }
+    for (; rows.done !== true; rows = await expanded.next())
+      yield rows.value.map((row) => format.toEvent(row)).filter(inWindow);
+  }
+
+  /** The same where Graph refuses `$expand` on a calendar view: the marks come from a search. */
+  async function* listUnmarked(
+    room: Mailbox,
+    plain: Call,
+    inWindow: (event: OutlookEvent) => boolean,
+    signal: AbortSignal,
+  ): AsyncGenerator<OutlookEvent[]> {
+    let marks: Map<string, ReservationKey | null> | null = null;
+    for await (const rows of pagesOf(http, plain, signal)) {
+      marks ??= new Map(
+        (await filtered(room, "ep/value ne ''", signal)).map((event) => [event.id, event.marks]),
+      );
+      const events = rows.map((row) => format.toEvent(row)).filter(inWindow);
+      yield events.map((event) => ({ ...event, marks: marks!.get(event.id) ?? null }));
+    }
+  }
+
+  /** The instances of a series in the window, or null when the series is not there any more. Marks are not read. */
+  async function series(
+    room: Mailbox,
+    masterId: string,
+    from: string,
+    to: string,
+    signal: AbortSignal,
+  ): Promise<OutlookEvent[] | null> {
+    const path = `/events/${encode(masterId)}/instances?${widerWindow(from, to)}&$top=${pageSize}`;
+    const events: OutlookEvent[] = [];
+    try {
+      for await (const rows of pagesOf(http, call(room, 'read a series', path), signal))
+        events.push(...rows.map((row) => format.toEvent(row)));
+    } catch (error) {
+      if (error instanceof Permanent && (await read(room, masterId, signal)) === null) return null;
+      throw error;
+    }
+    return events;
+  }
+
+  return { read, find, list, series };
+}
+
+/** All-day events are matched as UTC midnights whatever the zone (seen live, 2026-10): a day more on each side. */
+function widerWindow(from: string, to: string): string {
+  const at = (instant: string, ms: number) => new Date(Date.parse(instant) + ms).toISOString().slice(0, 19);
+  return `startDateTime=${at(from, -dayMs)}Z&endDateTime=${at(to, dayMs)}Z`;
+}
+
+/** There is no "all of them": each property is asked for by its id. */
+const expandMarks = `$expand=${encode(
+  `singleValueExtendedProperties($filter=id eq '${typeMark}' or id eq '${idMark}')`,
+)}`;
+
+const isCancelled = (row: unknown): boolean =>
+  typeof row === 'object' && row !== null && 'isCancelled' in row && row.isCancelled === true;
+
+/** A refusal that may be the query's fault: 400 and 501, and the 500 that a refused `$expand` was seen to give. */
+const isRefusedQuery = (error: unknown): boolean =>
+  (error instanceof Permanent && error.reach === 'item') ||
+  (error instanceof Retryable && error.reach === 'item');

@@ -1,0 +1,168 @@
+/** Refusals of Graph and of the network, as our three kinds of errors. The only place that reads a status code. */
+import { Conflict, Permanent, Retryable, messageOf, type Reach } from '../errors.ts';
+import { membersOf, textOf } from './format.ts';
+
+/** An answer of Graph, whole or one inside a `$batch`. Header names are in lower case. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** Parsed JSON; undefined where there was none. */
+  readonly body: unknown;
+  /** `performance.now()` when it had arrived. */
+  readonly at: number;
+  readonly ms: number;
+  readonly requestId: string | undefined;
+}
+
+/** What a call was about: it decides how far a failure reaches. */
+export interface About {
+  /** For people: 'create an event'. */
+  readonly what: string;
+  /** The mailbox it concerns; null: directory or subscriptions. */
+  readonly mailbox: string | null;
+  /** POST, PATCH or DELETE: without an answer it may have been carried out all the same. */
+  readonly writes: boolean;
+}
+
+/** The code of an error answer in lower case: Graph's spelling of them differs from its own documentation's. */
+export function codeOf(answer: Pick<Answer, 'body'>): string {
+  return textOf(membersOf(membersOf(answer.body).error).code)?.toLowerCase() ?? '';
+}
+
+/** Codes of a 404 that speak of the event and not of its mailbox; and of an id that is none (Microsoft: errors). */
+const eventCodes = new Set(['erroritemnotfound', 'itemnotfound']);
+
+/** Whether the mailbox answered that this one event is not there. Any other 404 says nothing about the event. */
+export const isGone = (answer: Answer): boolean =>
+  (answer.status === 404 && eventCodes.has(codeOf(answer))) ||
+  (answer.status === 400 && codeOf(answer) === 'errorinvalididmalformed');
+
+/** Whether the idempotency key of a create was used for another one before; 400 and 409 were both seen. */
+export const isTaken = (answer: Answer): boolean =>
+  (answer.status === 400 || answer.status === 409) && codeOf(answer) === 'errorduplicatetransactionid';
+
+/**
+ * Milliseconds asked for by a Retry-After header: seconds, also fractional as in Microsoft's own samples, or an HTTP
+ * date (RFC 9110 §10.2.3), which is compared with the answer's own Date because our clock may be wrong. `undefined`
+ * when it is missing or unreadable. At most an hour.
+ */
+export function retryAfterMs(headers: Answer['headers'], now = Date.now()): number | undefined {
+  const value = headers['retry-after'];
+  if (typeof value !== 'string') return undefined;
+  const seconds = /^\s*\d+(\.\d+)?\s*$/.test(value) ? Number(value) : Number.NaN;
+  const sent = typeof headers.date === 'string' ? Date.parse(headers.date) : Number.NaN;
+  const ms = Number.isNaN(seconds) ? Date.parse(value) - (Number.isNaN(sent) ? now : sent) : seconds * 1_000;
+  return Number.isNaN(ms) ? undefined : Math.min(3_600_000, Math.max(0, Math.ceil(ms)));
+}
+
+/** Many mailboxes in trouble with no success in between are an outage of Graph and not sick rooms. */
+const manyMailboxes = 3;
+
+export interface Failures {
+  /** Some call was answered properly. */
+  well(): void;
+  /** An answer that is no success, as the error to throw. */
+  refused(answer: Answer, about: About): Retryable | Permanent | Conflict;
+  /** No answer came, or none that can be read. */
+  unanswered(error: unknown, about: About): Retryable;
+}
+
+export function createFailures(): Failures {
+  const sick = new Set<string>();
+
+  function reachOfTrouble(about: About): Reach {
+    if (about.mailbox === null) return 'side';
+    sick.add(about.mailbox.toLowerCase());
+    return sick.size >= manyMailboxes ? 'side' : 'room';
+  }
+
+  function refused(answer: Answer, about: About): Retryable | Permanent | Conflict {
+    const { status, requestId } = answer;
+    const message = `${about.what}: ${wordsOf(answer)}`;
+    const told = requestId === undefined ? {} : { requestId };
+    const afterMs = retryAfterMs(answer.headers);
+    const again = (reach: Reach, more: { hint?: string; ambiguous?: boolean } = {}) =>
+      new Retryable(message, { ...told, reach, afterMs, ...more });
+
+    if (status === 401) return again(reachOfTrouble(about), { hint: hints.refusedToken });
+    if (status === 412) return new Conflict(message, told);
+    if (status === 409)
+      return codeOf(answer) === 'errorirresolvableconflict'
+        ? new Conflict(message, told)
+        : new Permanent(message, told);
+    // throttling is per mailbox (Microsoft: throttling-limits); what lies outside of one concerns all
+    if (status === 429) return again(about.mailbox === null ? 'side' : 'room');
+    // one item may be what breaks it; a query may be, too
+    if (status === 500) return again('item', { ambiguous: about.writes });
+    if (status === 502 || status === 504) return again(reachOfTrouble(about), { ambiguous: about.writes });
+    if (status === 503) return again(reachOfTrouble(about));
+    if (status === 408 || status === 423 || status === 424) return again('item');
+    if (status >= 505 || status < 400) return again('item', { ambiguous: about.writes });
+    return new Permanent(message, { ...told, ...permanent(answer, about) });
+  }
+
+  return {
+    well: () => sick.clear(),
+    refused,
+    unanswered(error, about) {
+      const code = codeOfNetwork(error);
+      const message = `${about.what}: ${code === '' ? messageOf(error) : `${messageOf(error)} (${code})`}`;
+      if (notSent.test(code) || notSent.test(messageOf(error)))
+        return new Retryable(message, { reach: 'side', hint: hintOfNetwork(code), cause: error });
+      const timedOut = /TIMEOUT/.test(code);
+      const reach = timedOut ? reachOfTrouble(about) : 'item';
+      return new Retryable(message, { reach, ambiguous: about.writes, cause: error });
+    },
+  };
+}
+
+const hints = {
+  refusedToken:
+    'Graph refuses a fresh token: check GRAPH_TENANT_ID, GRAPH_BASE_URL and the permissions of the app registration.',
+  access:
+    "Give the app Calendars.ReadWrite for this mailbox (admin consent, or Exchange's RBAC for Applications). It takes up to two hours to work.",
+  directory: 'Give the app the permission this directory call needs, with admin consent.',
+  mailbox:
+    'Check the address of the mailbox: it has none in Exchange Online, is not licensed, or is younger than 15 minutes.',
+  network: 'Check the way to GRAPH_BASE_URL and GRAPH_AUTHORITY: DNS, firewall, HTTPS_PROXY.',
+  certificate: "If the server's certificate is from a private authority, name it in NODE_EXTRA_CA_CERTS.",
+  proxy: 'Check HTTPS_PROXY: the proxy refuses to connect to Graph.',
+};
+
+/** Who has to act on a refusal that no repetition helps, and how many it concerns. */
+function permanent(answer: Answer, about: About): { hint?: string; reach: Reach } {
+  const { status } = answer;
+  if (about.mailbox === null)
+    return status === 403 ? { reach: 'item', hint: hints.directory } : { reach: 'item' };
+  if (status === 403) return { reach: 'room', hint: hints.access };
+  if (status === 404) return { reach: 'room', hint: hints.mailbox };
+  return { reach: 'item' };
+}
+
+/** What Graph said, for people: `Graph says 400 ErrorInvalidRequest: …`. */
+function wordsOf(answer: Answer): string {
+  const error = membersOf(membersOf(answer.body).error);
+  const [code, message] = [textOf(error.code), textOf(error.message)];
+  const what = [code, message === null ? null : message.slice(0, 500)].filter((part) => part !== null);
+  return `Graph says ${answer.status}${what.length === 0 ? '' : ` ${what.join(': ')}`}`;
+}
+
+/** Failures before a single byte of the request has left: it was certainly not carried out. */
+const notSent =
+  /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT|UND_ERR_CLOSED|UND_ERR_DESTROYED|CERT_.*|ERR_TLS_.*|ERR_SSL_.*|.*_CERT.*|UNABLE_TO_.*)$|^Proxy response/;
+
+/** The code of a network error, also of the one behind it (undici nests them). */
+export function codeOfNetwork(error: unknown): string {
+  let at: unknown = error;
+  for (let depth = 0; depth < 5 && at instanceof Error; depth += 1) {
+    if ('code' in at && typeof at.code === 'string' && at.code !== 'UND_ERR_ABORTED') return at.code;
+    // several addresses were tried; any of them tells
+    at = at instanceof AggregateError && at.errors.length > 0 ? at.errors[0] : at.cause;
+  }
+  return '';
+}
+
+function hintOfNetwork(code: string): string {
+  if (code === 'UND_ERR_ABORTED' || code === '') return hints.proxy;
+  return /CERT|UNABLE_TO|TLS|SSL/.test(code) ? hints.certificate : hints.network;
+}

@@ -1,0 +1,252 @@
+/**
+ * Item ↔ Graph event. Pure and total: no clock, no I/O. What is written is a stable normal form: written, changed by
+ * Exchange as it does, and read back, an item is equal to `show(item)`.
+ */
+import { Permanent } from '../errors.ts';
+import type { Item, ItemChange, ReservationKey } from '../item.ts';
+import type { OutlookEvent } from './event.ts';
+import { cleanDescription, cleanTitle, textOfHtml } from './text.ts';
+import { createZone, zoneNamed, type Zone } from './zone.ts';
+
+/**
+ * Marks on our events, the same as the predecessor's, so that its events are adopted.
+ * Microsoft: extended-properties-overview; the name part is case-sensitive.
+ */
+export const typeMark = 'String {66f5a359-4659-4830-9070-00047ec6ac6e} Name BookingSystemType';
+export const idMark = 'String {66f5a359-4659-4830-9070-00047ec6ac6f} Name BookingSystemId';
+
+interface GraphTime {
+  readonly dateTime: string;
+  readonly timeZone: string;
+}
+
+/** The members of an event that we write. Microsoft: resources/event. */
+export interface GraphEventBody {
+  subject?: string;
+  body?: { readonly contentType: 'text'; readonly content: string };
+  start?: GraphTime;
+  end?: GraphTime;
+  isAllDay?: boolean;
+  sensitivity?: 'normal' | 'private';
+  showAs?: 'busy';
+  isReminderOn?: false;
+  responseRequested?: false;
+  transactionId?: string;
+  singleValueExtendedProperties?: readonly { readonly id: string; readonly value: string }[];
+}
+
+export interface Format {
+  /** What Outlook shall show of an item: privacy, default titles, lengths. Applying it twice is applying it once. */
+  show(item: Item): Item;
+  /** The body of a create. Throws Permanent for an item whose times are none. */
+  toGraph(item: Item, marks: ReservationKey, transactionId: string): GraphEventBody;
+  /** The body of a PATCH: only what changed, but whatever makes sense only together. Throws as `toGraph`. */
+  toPatch(change: ItemChange, whole: Item): GraphEventBody;
+  /** The body of a PATCH of both times, in UTC, for where Exchange's rules of the zone are not ours. */
+  timesInUtc(item: Item): GraphEventBody;
+  /** The event that Graph answered. Throws Permanent for what is no event with an id and times. */
+  toEvent(value: unknown): OutlookEvent;
+}
+
+export interface FormatOptions {
+  /** BOOKING_TIMEZONE, an IANA name. */
+  readonly timezone: string;
+  /** Subject of a private item. */
+  readonly privateTitle?: string;
+  /** Subject of an item without a title. */
+  readonly emptyTitle?: string;
+}
+
+export function createFormat(options: FormatOptions): Format {
+  const { privateTitle = 'Private', emptyTitle = 'Booked' } = options;
+  const zone = createZone(options.timezone);
+
+  function show(item: Item): Item {
+    const times = showTimes(item, zone);
+    const title = item.isPrivate ? privateTitle : cleanTitle(item.title) || emptyTitle;
+    const description = item.isPrivate ? '' : cleanDescription(item.description);
+    return { ...times, title, description, isPrivate: item.isPrivate };
+  }
+
+  function toPatch(change: ItemChange, whole: Item): GraphEventBody {
+    const shown = show(whole);
+    const patch: GraphEventBody = {};
+    const flips = change.isPrivate !== undefined;
+    if (flips || change.title !== undefined) patch.subject = shown.title;
+    if (flips || change.description !== undefined) patch.body = bodyOf(shown);
+    if (flips) patch.sensitivity = sensitivityOf(shown);
+    if (change.startsAt !== undefined || change.endsAt !== undefined || change.allDay !== undefined)
+      Object.assign(patch, writeTimes(shown, zone));
+    return patch;
+  }
+
+  return {
+    show,
+    toGraph(item, marks, transactionId) {
+      const shown = show(item);
+      return {
+        subject: shown.title,
+        body: bodyOf(shown),
+        ...writeTimes(shown, zone),
+        sensitivity: sensitivityOf(shown),
+        showAs: 'busy',
+        isReminderOn: false,
+        responseRequested: false,
+        transactionId,
+        singleValueExtendedProperties: [
+          { id: typeMark, value: marks.type },
+          { id: idMark, value: String(marks.id) },
+        ],
+      };
+    },
+    toPatch,
+    timesInUtc: (item) => writeTimes(show(item), zone, false),
+    toEvent: (value) => readEvent(value, zone),
+  };
+}
+
+const bodyOf = (item: Item) => ({ contentType: 'text', content: item.description }) as const;
+const sensitivityOf = (item: Item) => (item.isPrivate ? 'private' : 'normal');
+
+type Times = Pick<Item, 'startsAt' | 'endsAt' | 'allDay'>;
+
+const instant = (ms: number) => `${new Date(ms).toISOString().slice(0, 19)}Z`;
+const normalInstant = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
+/** With whole seconds, in UTC; a text that is no time stays as it is. */
+function normal(at: string): string {
+  if (normalInstant.test(at)) return at;
+  const ms = Date.parse(at);
+  return Number.isNaN(ms) ? at : instant(Math.floor(ms / 1_000) * 1_000);
+}
+
+/** All day only from midnight to midnight of the zone (Microsoft: resources/event, isAllDay), and at least one day. */
+function showTimes(item: Times, zone: Zone): Times {
+  const [startsAt, endsAt] = [normal(item.startsAt), normal(item.endsAt)];
+  if (!item.allDay) return { startsAt, endsAt, allDay: false };
+  const [start, end] = [Date.parse(startsAt), Date.parse(endsAt)];
+  if (!(zone.isMidnight(start) && zone.isMidnight(end) && end > start))
+    return { startsAt, endsAt, allDay: false };
+  return { startsAt, endsAt, allDay: true };
+}
+
+/**
+ * Times as the zone's wall clock with its Windows name: Graph documents only some IANA names, and never an offset
+ * (Microsoft: resources/dateTimeTimeZone). UTC where the wall clock is ambiguous or the zone has no Windows name.
+ */
+function writeTimes(
+  item: Times,
+  zone: Zone,
+  mayBeLocal = true,
+): Pick<GraphEventBody, 'start' | 'end' | 'isAllDay'> {
+  const [start, end] = [Date.parse(item.startsAt), Date.parse(item.endsAt)];
+  if (Number.isNaN(start) || Number.isNaN(end))
+    throw new Permanent(`'${item.startsAt}' to '${item.endsAt}' is no time`, {
+      hint: 'Correct the times of the reservation in the booking system.',
+    });
+  const { allDay } = item;
+  const local = mayBeLocal && zone.windowsName !== null && !zone.isRepeated(start) && !zone.isRepeated(end);
+  const at = (ms: number) => {
+    // a date floats: it is the same in every zone
+    if (allDay)
+      return { dateTime: `${zone.wallAt(ms).slice(0, 10)}T00:00:00`, timeZone: zone.windowsName ?? 'UTC' };
+    if (local) return { dateTime: zone.wallAt(ms), timeZone: zone.windowsName! };
+    return { dateTime: instant(ms).slice(0, 19), timeZone: 'UTC' };
+  };
+  return { start: at(start), end: at(end), isAllDay: allDay };
+}
+
+type Members = Readonly<Record<string, unknown>>;
+
+/** An object's members; none for anything else. */
+export const membersOf = (value: unknown): Members =>
+  typeof value === 'object' && value !== null ? (value as Members) : {};
+/** A non-empty string, else null. */
+export const textOf = (value: unknown): string | null =>
+  typeof value === 'string' && value !== '' ? value : null;
+
+function readEvent(value: unknown, zone: Zone): OutlookEvent {
+  const event = membersOf(value);
+  const id = textOf(event.id);
+  if (id === null) throw new Permanent('Graph answered an event without an id');
+  const response = textOf(membersOf(event.responseStatus).response);
+  const isOrganizer = event.isOrganizer === true;
+  // rooms that need an approval, and rooms about to answer, show an invitation as tentative (Set-CalendarProcessing)
+  const awaitsAnswer =
+    !isOrganizer && event.showAs === 'tentative' && response !== 'accepted' && response !== 'organizer';
+  const occupies =
+    event.isCancelled !== true && response !== 'declined' && event.showAs !== 'free' && !awaitsAnswer;
+  return {
+    id,
+    iCalUId: textOf(event.iCalUId) ?? '',
+    item: occupies ? readItem(event, zone) : null,
+    marks: readMarks(event.singleValueExtendedProperties),
+    isOrganizer,
+    awaitsAnswer: awaitsAnswer && event.isCancelled !== true,
+    type: readType(event.type),
+    seriesMasterId: textOf(event.seriesMasterId),
+    originalStart: textOf(event.originalStart) === null ? null : normal(String(event.originalStart)),
+    organizer: readOrganizer(event.organizer),
+    lastModifiedAt: textOf(event.lastModifiedDateTime),
+    etag: textOf(event['@odata.etag']),
+  };
+}
+
+function readItem(event: Members, zone: Zone): Item {
+  return {
+    ...readTimes(event, zone),
+    title: cleanTitle(textOf(event.subject) ?? ''),
+    description: readBody(membersOf(event.body)),
+    isPrivate: event.sensitivity === 'private' || event.sensitivity === 'confidential',
+  };
+}
+
+/** The start and end of an event, or of the bare row of an occurrence. Throws Permanent where they are none. */
+export function readTimes(event: Members, zone: Zone): Times {
+  const allDay = event.isAllDay === true;
+  const [start, end] = [readTime(event.start, allDay, zone), readTime(event.end, allDay, zone)];
+  return { startsAt: instant(start), endsAt: instant(end), allDay };
+}
+
+const graphTime = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z?$/;
+
+/** All-day events float: midnight of their own date, whatever zone the answer names (seen live, 2026-10). */
+function readTime(value: unknown, allDay: boolean, zone: Zone): number {
+  const { dateTime, timeZone } = membersOf(value);
+  const [, date, time] = graphTime.exec(textOf(dateTime) ?? '') ?? [];
+  if (date === undefined || time === undefined)
+    throw new Permanent(`Graph answered '${String(dateTime)}' as the time of an event`);
+  if (allDay) return zone.instantOf(`${date}T00:00:00`);
+  const name = textOf(timeZone) ?? 'UTC';
+  if (name === 'UTC' || name === 'Etc/UTC') return Date.parse(`${date}T${time}Z`);
+  const named = zoneNamed(name);
+  if (named === null) throw new Permanent(`Graph answered a time in the unknown zone '${name}'`);
+  return named.instantOf(`${date}T${time}`);
+}
+
+function readBody(body: Members): string {
+  const content = textOf(body.content);
+  if (content === null) return '';
+  return cleanDescription(body.contentType === 'html' ? textOfHtml(content) : content);
+}
+
+/** The id is a decimal bigint of the booking system; anything else is not ours. */
+function readMarks(properties: unknown): ReservationKey | null {
+  if (!Array.isArray(properties)) return null;
+  const named = new Map(
+    properties.map(membersOf).map(({ id, value }) => [String(id).toLowerCase(), textOf(value)]),
+  );
+  const [type, id] = [named.get(typeMark.toLowerCase()), named.get(idMark.toLowerCase())];
+  if (type == null || id == null || !/^[1-9]\d{0,15}$/.test(id)) return null;
+  const number = Number(id);
+  return Number.isSafeInteger(number) ? { type, id: number } : null;
+}
+
+function readType(type: unknown): OutlookEvent['type'] {
+  return type === 'occurrence' || type === 'exception' || type === 'seriesMaster' ? type : 'singleInstance';
+}
+
+function readOrganizer(organizer: unknown): OutlookEvent['organizer'] {
+  const { name, address } = membersOf(membersOf(organizer).emailAddress);
+  const [person, email] = [textOf(name), textOf(address)];
+  return person === null && email === null ? null : { name: person ?? '', email: email ?? '' };
+}

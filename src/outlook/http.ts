@@ -1,0 +1,241 @@
+/**
+ * One request to Graph: connection, token, headers, places, timeouts. It repeats nothing but a request whose token was
+ * refused; everything else is for the caller, who knows what may be repeated (undici's RetryHandler caps Retry-After
+ * and never repeats a POST).
+ */
+import { randomUUID } from 'node:crypto';
+import { Agent, EnvHttpProxyAgent, type Dispatcher } from 'undici';
+import type { GraphConfig } from '../config.ts';
+import { Permanent, Retryable } from '../errors.ts';
+import type { Tokens } from './auth.ts';
+import { createFailures, type About, type Answer, type Failures } from './failure.ts';
+import type { Lane, Throttle } from './throttle.ts';
+
+/** One request. `path` is relative to GRAPH_BASE_URL, encoded, with its query. */
+export interface Call {
+  /** For people: 'create an event'. */
+  readonly what: string;
+  /** The mailbox it counts for; null: directory or subscriptions. */
+  readonly mailbox: string | null;
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly path: string;
+  /** JSON text. */
+  readonly body?: string;
+  /** Parts of the one Prefer header besides immutable ids. */
+  readonly prefer?: string;
+  readonly lane?: Lane;
+  /** Of the mailbox' four; a `$batch` takes all. */
+  readonly places?: number;
+}
+
+/** What is told about each request, for metrics. `status` 0: no answer came. */
+export interface CallMade {
+  readonly what: string;
+  readonly mailbox: string | null;
+  readonly status: number;
+  readonly ms: number;
+}
+
+export interface GraphHttp {
+  /** The answer, whatever its status. Throws Retryable when none came, and the signal's reason when that aborts. */
+  send(call: Call, signal: AbortSignal): Promise<Answer>;
+  /** The answer of a call that worked; throws what `failures` makes of any other. */
+  get(call: Call, signal: AbortSignal): Promise<Answer>;
+  /** The error for an answer that is no success. */
+  refused(answer: Answer, call: Call): Error;
+  readonly failures: Failures;
+  /** The path of a nextLink or deltaLink. Throws Permanent when it leads away: it would take our token along. */
+  pathOf(link: string): string;
+  /** What Graph's clock shows (ms), by the Date of its last answer. */
+  now(): number;
+}
+
+export interface HttpOptions {
+  readonly graph: GraphConfig;
+  readonly dispatcher: Dispatcher;
+  readonly tokens: Tokens;
+  readonly throttle: Throttle;
+  readonly onCall?: ((made: CallMade) => void) | undefined;
+  /** Called right before a request that concerns a mailbox is sent; what it throws is thrown instead. */
+  readonly beforeSend?: (() => void) | undefined;
+}
+
+const immutableIds = 'IdType="ImmutableId"';
+/** What every call that answers events prefers: ids that stay, times in UTC, texts as text. */
+export const preferEvents = 'outlook.timezone="UTC", outlook.body-content-type="text"';
+
+/** Graph refuses larger requests (4 MB). */
+export const longestBody = 4_000_000;
+const longestAnswer = 64_000_000;
+const headersMs = 25_000;
+const bodyMs = 30_000;
+/** From sending to the last byte of the answer, also when it drips in byte by byte. */
+const wholeMs = 60_000;
+
+/** Connections that are kept open, bounded per origin, through the proxy of the configuration if there is one. */
+export function createDispatcher(proxy: GraphConfig['proxy'], connections: number): Dispatcher {
+  const options = {
+    connections,
+    pipelining: 1,
+    allowH2: false,
+    connect: { timeout: 5_000 },
+    headersTimeout: headersMs,
+    bodyTimeout: bodyMs,
+    keepAliveTimeout: 30_000,
+    maxResponseSize: longestAnswer,
+  };
+  if (proxy === null) return new Agent(options);
+  // '' keeps it from reading the environment
+  return new EnvHttpProxyAgent({ ...options, httpProxy: '', httpsProxy: proxy.url, noProxy: proxy.except });
+}
+
+/** A part of a path: also apostrophes, which OData would read as quotes. */
+export const encode = (part: string): string => encodeURIComponent(part).replaceAll("'", '%27');
+
+export function createGraphHttp(options: HttpOptions): GraphHttp {
+  const { dispatcher, tokens, throttle, onCall, beforeSend } = options;
+  const failures = createFailures();
+  const { origin, pathname } = new URL(options.graph.baseUrl);
+  const basePath = pathname.replace(/\/+$/, '');
+  let lastDate: { readonly text: string; readonly at: number } | null = null;
+
+  const aboutOf = (call: Call): About => ({
+    what: call.what,
+    mailbox: call.mailbox,
+    writes: call.method !== 'GET',
+  });
+
+  async function send(call: Call, signal: AbortSignal): Promise<Answer> {
+    if (call.body !== undefined && call.body.length > longestBody)
+      throw new Permanent(`${call.what}: ${call.body.length} characters are more than Graph takes`, {
+        hint: 'Shorten the description.',
+      });
+    const { mailbox, places = 1, lane = 'quick' } = call;
+    const entered = throttle.enter(mailbox, places, lane, signal);
+    if (entered !== undefined) await entered;
+    try {
+      const token = tokens.current() ?? (await tokens.get(signal));
+      const answer = await sendOnce(call, token, signal);
+      if (answer.status !== 401) return answer;
+      tokens.expire(token);
+      return await sendOnce(call, await tokens.get(signal), signal);
+    } finally {
+      throttle.leave(mailbox, places);
+    }
+  }
+
+  async function sendOnce(call: Call, token: string, signal: AbortSignal): Promise<Answer> {
+    signal.throwIfAborted();
+    if (call.mailbox !== null) beforeSend?.();
+    const started = performance.now();
+    const stop = new AbortController();
+    const onAbort = () => stop.abort(signal.reason);
+    const tooLong = () =>
+      stop.abort(Object.assign(new Error('the answer took too long'), { code: 'ANSWER_TIMEOUT' }));
+    signal.addEventListener('abort', onAbort, { once: true });
+    const timer = setTimeout(tooLong, wholeMs);
+    let status = 0;
+    try {
+      const { statusCode, headers, body } = await dispatcher.request({
+        origin,
+        path: basePath + call.path,
+        method: call.method,
+        headers: headersOf(call, token),
+        body: call.body ?? null,
+        signal: stop.signal,
+      });
+      const text = await body.text();
+      const at = performance.now();
+      status = statusCode;
+      if (typeof headers.date === 'string') lastDate = { text: headers.date, at };
+      if (status < 400 || status === 404 || status === 400 || status === 412) failures.well();
+      const requestId = headers['request-id'];
+      return {
+        status,
+        headers,
+        body: parse(text),
+        at,
+        ms: at - started,
+        requestId: typeof requestId === 'string' ? requestId : undefined,
+      };
+    } catch (error) {
+      signal.throwIfAborted();
+      throw failures.unanswered(error, aboutOf(call));
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+      onCall?.({ what: call.what, mailbox: call.mailbox, status, ms: performance.now() - started });
+    }
+  }
+
+  function pathOf(link: string): string {
+    const start = `${origin}${basePath}/`;
+    if (link.startsWith(start)) return link.slice(start.length - 1);
+    const url = URL.canParse(link) ? new URL(link) : null;
+    if (url !== null && url.origin === origin && url.pathname.startsWith(`${basePath}/`))
+      return url.pathname.slice(basePath.length) + url.search;
+    throw new Permanent(
+      `a link of Graph leads to '${url?.origin ?? link.slice(0, 100)}' and is not followed`,
+      {
+        reach: 'room',
+        hint: 'GRAPH_BASE_URL names another host than the one Graph answers with.',
+      },
+    );
+  }
+
+  const refused = (answer: Answer, call: Call) => failures.refused(answer, aboutOf(call));
+
+  return {
+    send,
+    async get(call, signal) {
+      const answer = await send(call, signal);
+      if (answer.status >= 200 && answer.status < 300) return answer;
+      throw refused(answer, call);
+    },
+    refused,
+    failures,
+    pathOf,
+    now() {
+      const sent = lastDate === null ? Number.NaN : Date.parse(lastDate.text);
+      return lastDate === null || Number.isNaN(sent) ? Date.now() : sent + (performance.now() - lastDate.at);
+    },
+  };
+}
+
+/** Flat, as undici takes them without a copy. There is one Prefer header: of two, one is lost without a word. */
+function headersOf(call: Call, token: string): string[] {
+  const headers = [
+    'authorization',
+    `Bearer ${token}`,
+    'accept',
+    'application/json',
+    'prefer',
+    call.prefer === undefined ? immutableIds : `${immutableIds}, ${call.prefer}`,
+    'client-request-id',
+    randomUUID(),
+    'user-agent',
+    'outlook-booking-sync',
+  ];
+  if (call.body !== undefined) headers.push('content-type', 'application/json');
+  return headers;
+}
+
+/** JSON, or undefined for anything else (a proxy's page, an empty body). */
+function parse(text: string): unknown {
+  if (text === '') return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    // the status tells what is to be done; a success that needs a body is checked where it is read
+    return undefined;
+  }
+}
+
+/** A success whose body is not what it should be: as if the answer had been lost. */
+export function unreadable(what: string, answer: Answer, writes: boolean): Retryable {
+  const told = answer.requestId === undefined ? {} : { requestId: answer.requestId };
+  return new Retryable(`${what}: the answer of Graph (${answer.status}) cannot be read`, {
+    ...told,
+    ambiguous: writes,
+  });
+}

@@ -1,0 +1,93 @@
+/** Texts as Exchange keeps them, so that what was written and what is read back are equal. Pure. */
+import { compile } from 'html-to-text';
+
+/** Exchange keeps 255 UTF-16 units of a subject (PidTagSubject; the rest is cut off silently). */
+const longestTitle = 255;
+/** Ours: far above what people write, far below the 4 MB that one request to Graph may have. */
+const longestDescription = 131_072;
+const shortened = '\n\n[…] The text was too long and has been shortened.';
+
+/** Characters that XML, and so Exchange, cannot carry; white space among the controls is kept. */
+const unprintable = /[\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f\ufffe\uffff]/gu;
+const loneSurrogates = /\p{Surrogate}/gu;
+
+/** One trimmed line of at most 255 UTF-16 units, whole characters only. */
+export function cleanTitle(text: string): string {
+  const line = printable(text)
+    .replace(/[\s\u0085]+/gu, ' ')
+    .trim();
+  return line.length <= longestTitle ? line : cut(line, longestTitle).trimEnd();
+}
+
+/** The text without what Exchange drops, with '\n' for line ends; bounded, and then it says so. */
+export function cleanDescription(text: string): string {
+  const clean = printable(text)
+    .replace(/\r\n?|[\v\f\u0085]/g, '\n')
+    .trim();
+  if (clean.length <= longestDescription) return clean;
+  return cut(clean, longestDescription - shortened.length).trimEnd() + shortened;
+}
+
+const printable = (text: string) =>
+  (text.isWellFormed() ? text : text.replace(loneSurrogates, '')).replace(unprintable, '');
+
+/** At most `length` UTF-16 units; never half of a pair. */
+function cut(text: string, length: number): string {
+  const last = text.charCodeAt(length - 1);
+  return text.slice(0, last >= 0xd800 && last <= 0xdbff ? length - 1 : length);
+}
+
+/** html-to-text takes time quadratic in the depth of unclosed tags; such input is only stripped of its tags. */
+const mostTags = 20_000;
+const longestHtml = 1_000_000;
+
+const readHtml = compile({
+  wordwrap: false,
+  limits: { maxInputLength: longestHtml, maxDepth: 200, maxChildNodes: 20_000, ellipsis: ' … ' },
+  selectors: [
+    { selector: 'a', options: { hideLinkHrefIfSameAsText: true } },
+    { selector: 'img', format: 'skip' },
+    ...['h1', 'h2', 'h3', 'h4', 'h5', 'h6'].map((selector) => ({ selector, options: { uppercase: false } })),
+    { selector: 'table', options: { uppercaseHeaderCells: false } },
+  ],
+});
+
+/** The text of an HTML body. Never throws; takes time linear in the length, however hostile the input. */
+export function textOfHtml(html: string): string {
+  const bounded = html.length <= longestHtml ? html : cut(html, longestHtml);
+  if (countTags(bounded) > mostTags) return stripTags(bounded);
+  try {
+    return readHtml(bounded);
+  } catch {
+    // the parser gave up on it (a stack too deep): the words are better than nothing
+    return stripTags(bounded);
+  }
+}
+
+function countTags(html: string): number {
+  let count = 0;
+  for (let at = html.indexOf('<'); at !== -1 && count <= mostTags; at = html.indexOf('<', at + 1)) count += 1;
+  return count;
+}
+
+const entities: Readonly<Record<string, string>> = {
+  amp: '&',
+  lt: '<',
+  gt: '>',
+  quot: '"',
+  apos: "'",
+  nbsp: ' ',
+};
+
+function stripTags(html: string): string {
+  const words: string[] = [];
+  let from = 0;
+  for (let open = html.indexOf('<'); open !== -1; open = html.indexOf('<', from)) {
+    words.push(html.slice(from, open), ' ');
+    const close = html.indexOf('>', open);
+    from = close === -1 ? html.length : close + 1;
+  }
+  return [...words, html.slice(from)]
+    .join('')
+    .replace(/&(\w{1,6});/g, (whole, name: string) => entities[name.toLowerCase()] ?? whole);
+}
