@@ -168,6 +168,7 @@ describe('an existing stock', () => {
     await using w = await openRooms({});
     for (let n = 0; n < 30; n += 1)
       await w.desk.book(101, { title: `Old ${n}`, from: w.day(n + 1, '10:00'), to: w.day(n + 1, '11:00') });
+    await w.settle();
     await w.db.query(
       `INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id) VALUES (101, '${room}')`,
     );
