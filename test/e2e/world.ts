@@ -1,0 +1,131 @@
+/** The whole product in one process: a booking database, a clerk, the daemon, and a simulated tenant over real HTTP. */
+import { toConfig, type Config, type Environment } from '../../src/config.ts';
+import { createDaemon, type Daemon } from '../../src/daemon.ts';
+import type { Fact } from '../../src/facts.ts';
+import { createDesk } from '../../src/sandbox/desk.ts';
+import { startTenant, type Tenant } from '../../src/sandbox/tenant/tenant.ts';
+import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+
+/** Resource of the seed → its mailbox. */
+export const rooms: Readonly<Record<number, { upn: string; name: string }>> = {
+  101: { upn: 'formannskapssalen@bergen.example', name: 'Formannskapssalen' },
+  102: { upn: 'bystyresalen@bergen.example', name: 'Bystyresalen' },
+  103: { upn: 'floyen@bergen.example', name: 'Møterom Fløyen' },
+  104: { upn: 'ulriken@bergen.example', name: 'Møterom Ulriken' },
+  201: { upn: 'hall-a@bergen.example', name: 'Hall A' },
+  202: { upn: 'hall-b@bergen.example', name: 'Hall B' },
+};
+
+export interface WorldOptions {
+  readonly env?: Environment;
+  /** Resources that are mapped from the start; default: 101 and 102. */
+  readonly mapped?: readonly number[];
+}
+
+/** The daemon's settings in a world. */
+export const environmentOf = (db: TestDatabase, tenant: Tenant): Environment => ({
+  DATABASE_URL: db.url,
+  GRAPH_TENANT_ID: tenant.tenantId,
+  GRAPH_CLIENT_ID: tenant.clientId,
+  GRAPH_CLIENT_SECRET: tenant.clientSecret,
+  GRAPH_BASE_URL: tenant.graphBaseUrl,
+  GRAPH_AUTHORITY: tenant.authority,
+  PORT: '0',
+  LOG_LEVEL: 'silent',
+});
+
+export async function openWorld(options: WorldOptions = {}) {
+  await using opened = new AsyncDisposableStack();
+  const db = opened.use(await openTestDatabase({ schema: 'bridge' }));
+  const tenant = opened.use(await startTenant({ rooms: Object.values(rooms) }));
+  const config = toConfig({ ...environmentOf(db, tenant), ...options.env });
+  for (const resource of options.mapped ?? [101, 102]) await map(db, resource);
+  const daemons: Running[] = [];
+  opened.defer(async () => {
+    for (const daemon of daemons) await daemon.stop();
+  });
+  const start = async (change: Partial<Config> = {}) => {
+    const daemon = await startDaemon({ ...config, ...change });
+    daemons.push(daemon);
+    return daemon;
+  };
+  const owned = opened.move();
+  return {
+    db,
+    tenant,
+    config,
+    start,
+    desk: createDesk(db.pool),
+    map: (resource: number) => map(db, resource),
+    /** What a room shows in Outlook. */
+    titles: (resource: number) => tenant.eventsIn(rooms[resource]!.upn).map((event) => event.subject),
+    events: (resource: number) => tenant.eventsIn(rooms[resource]!.upn),
+    /** Resolves when nothing is due any more in any room. */
+    settled: () => settled(db),
+    /** A local wall-clock text some days from now. */
+    day: (days: number, time: string) =>
+      `${new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10)} ${time}`,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+export interface Running {
+  readonly daemon: Daemon;
+  readonly facts: readonly Fact[];
+  /** The first fact that matches, also an earlier one. */
+  until(match: (fact: Fact) => boolean): Promise<Fact>;
+  stop(): Promise<void>;
+}
+
+async function startDaemon(config: Config): Promise<Running> {
+  const facts: Fact[] = [];
+  const waiting = new Set<{ match: (fact: Fact) => boolean; found: (fact: Fact) => void }>();
+  const daemon = await createDaemon(config, (fact) => {
+    facts.push(fact);
+    for (const wait of waiting) if (wait.match(fact)) wait.found(fact);
+  });
+  const stop = new AbortController();
+  const running = daemon.run(stop.signal);
+  let ended: Promise<void> | null = null;
+  const started: Running = {
+    daemon,
+    facts,
+    until: (match) => {
+      const earlier = facts.find(match);
+      if (earlier !== undefined) return Promise.resolve(earlier);
+      return new Promise((resolve) => {
+        const wait = { match, found: (fact: Fact) => (waiting.delete(wait), resolve(fact)) };
+        waiting.add(wait);
+      });
+    },
+    stop: () =>
+      (ended ??= (async () => {
+        stop.abort(new Error('the test is over'));
+        await running;
+        await daemon[Symbol.asyncDispose]();
+      })()),
+  };
+  await started.until((fact) => fact.fact === 'listening' && fact.heard);
+  return started;
+}
+
+async function map(db: TestDatabase, resource: number): Promise<void> {
+  const { upn, name } = rooms[resource]!;
+  await db.query(
+    'INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id, outlook_item_name, active) VALUES ($1, $2, $3, 1)',
+    [resource, upn, name],
+  );
+}
+
+/** Looks until the outbox is empty and nothing is due; bounded by the test's own time limit. */
+async function settled(db: TestDatabase): Promise<void> {
+  for (;;) {
+    const [row] = await db.query<{ busy: boolean }>(`
+      SELECT EXISTS (SELECT FROM bridge_changes) OR EXISTS (SELECT FROM bridge_mappings WHERE due_at IS NOT NULL)
+        OR EXISTS (SELECT FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
+                   WHERE r.active = 1 AND (s.push_due_at IS NOT NULL OR s.lease_owner IS NOT NULL
+                                           OR s.reconciled_at IS NULL OR s.baselined_at IS NULL)) AS busy`);
+    if (row?.busy !== true) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
