@@ -1,8 +1,9 @@
 import type { GraphAnswer, TenantCore } from './core.ts';
 import { asMembers } from './event-fields.ts';
-import { refusalAnswer, type FrontDoor, type Outcome } from './front-door.ts';
+import type { FrontDoor, Outcome } from './front-door.ts';
 import { readRequest } from './graph-request.ts';
 import { badRequest, GraphError } from './graph-error.ts';
+import { refusalAnswer } from './refusal-answer.ts';
 
 /** Microsoft: json-batching. */
 const MOST_REQUESTS = 20;
@@ -41,7 +42,7 @@ export async function serveBatch(
   let lost: 'broken' | 'hanging' | undefined;
   const run = async (step: Step) => {
     const failed = step.dependsOn.some((id) => (replies.get(id)?.status ?? 500) >= 400);
-    const outcome = failed ? { answer: failedDependency(core) } : await serveStep(core, door, step, name);
+    const outcome = failed ? { answer: failedDependency(core) } : await serveStep(door, step, name);
     if ('lost' in outcome) lost = outcome.lost;
     else replies.set(step.id, replyOf(step.id, outcome.answer));
   };
@@ -56,18 +57,13 @@ export async function serveBatch(
   return { answer: { status: 200, body: { responses: core.random.shuffled([...replies.values()]) } } };
 }
 
-async function serveStep(core: TenantCore, door: FrontDoor, step: Step, name: string): Promise<Outcome> {
-  const passage = door.enter(step.url);
-  try {
-    const request = readRequest(step.method, step.url, step.headers, step.body);
-    const outcome = await passage.serve(request, `${name}/${step.id}`);
-    // The client cannot give up an inner request, so one that hangs holds no place for ever.
-    if ('lost' in outcome) passage.abandon();
-    return outcome;
-  } catch (error) {
-    passage.abandon();
-    return { answer: refusalAnswer(core, step, error) };
-  }
+async function serveStep(door: FrontDoor, step: Step, name: string): Promise<Outcome> {
+  const { method, url: target, headers, body } = step;
+  const passage = door.enter({ method, target, headers, batch: `${name}/${step.id}` });
+  const outcome = await passage.serve(() => readRequest(method, target, headers, body));
+  // The client cannot give up an inner request, so one that hangs holds no place for ever.
+  passage.abandon();
+  return outcome;
 }
 
 const failedDependency = (core: TenantCore) =>

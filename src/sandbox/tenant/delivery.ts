@@ -48,27 +48,12 @@ export function createWebhookPost(clock: Clock, random: Random): WebhookPost {
     firstAt: number,
   ): Promise<void> => {
     const at = monotonicMs();
-    const status = await statusOf(url, items, attempt === 1 ? FIRST_TIMEOUT_MS : RETRY_TIMEOUT_MS);
+    const status = await statusOf(agent, url, items, attempt === 1 ? FIRST_TIMEOUT_MS : RETRY_TIMEOUT_MS);
     deliveries.push({ at, url, items, status, tookMs: monotonicMs() - at, attempt });
     if (deliveries.length > MOST_DELIVERIES) deliveries.splice(0, MOST_DELIVERIES / 10);
     if (closed || (status >= 200 && status < 300) || clock.now() - firstAt > RETRY_FOR_MS) return;
     const waitMs = Math.min(FIRST_RETRY_MS * 2 ** (attempt - 1), LONGEST_RETRY_MS);
     clock.after(waitMs, () => void send(url, items, attempt + 1, firstAt));
-  };
-  const statusOf = async (url: string, items: readonly object[], timeoutMs: number) => {
-    try {
-      const { statusCode, body } = await request(url, {
-        method: 'POST',
-        dispatcher: agent,
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ value: items }),
-        signal: AbortSignal.timeout(timeoutMs),
-      });
-      await body.dump();
-      return statusCode;
-    } catch {
-      return 0; // nobody there, or too slow: the caller tries again
-    }
   };
   const flush = () => {
     flushing = false;
@@ -95,33 +80,59 @@ export function createWebhookPost(clock: Clock, random: Random): WebhookPost {
       if (delayMs > 0) clock.after(delayMs, () => put(url, item, shuffle));
       else put(url, item, shuffle);
     },
-    async validates(url) {
-      // Reserved characters, so that an echo that forgets to decode the token fails.
-      const token = `Validation: Testing client application reachability for subscription Request-Id: ${random.guid()} +/%&=é`;
-      const target = new URL(url);
-      const mark = target.search === '' ? '?' : '&';
-      try {
-        const { statusCode, headers, body } = await request(
-          `${url}${mark}validationToken=${encodeURIComponent(token)}`,
-          {
-            method: 'POST',
-            dispatcher: agent,
-            headers: { 'content-type': 'text/plain; charset=utf-8' },
-            body: '',
-            signal: AbortSignal.timeout(VALIDATION_TIMEOUT_MS),
-          },
-        );
-        const echo = Buffer.from(await body.arrayBuffer());
-        const isPlain = /^text\/plain\b/i.test(String(headers['content-type'] ?? ''));
-        return statusCode === 200 && isPlain && echo.equals(Buffer.from(token));
-      } catch {
-        return false; // unreachable or too slow, which is as good as a wrong echo
-      }
-    },
+    validates: (url) =>
+      echoes(
+        agent,
+        url,
+        // Reserved characters, so that an echo that forgets to decode the token fails.
+        `Validation: Testing client application reachability for subscription Request-Id: ${random.guid()} +/%&=é`,
+      ),
     async close() {
       closed = true;
       outbox.clear();
       await agent.destroy();
     },
   };
+}
+
+async function statusOf(
+  dispatcher: Agent,
+  url: string,
+  items: readonly object[],
+  timeoutMs: number,
+): Promise<number> {
+  try {
+    const { statusCode, body } = await request(url, {
+      method: 'POST',
+      dispatcher,
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ value: items }),
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    await body.dump();
+    return statusCode;
+  } catch {
+    return 0; // nobody there, or too slow: the caller tries again
+  }
+}
+
+async function echoes(dispatcher: Agent, url: string, token: string): Promise<boolean> {
+  const mark = new URL(url).search === '' ? '?' : '&';
+  try {
+    const { statusCode, headers, body } = await request(
+      `${url}${mark}validationToken=${encodeURIComponent(token)}`,
+      {
+        method: 'POST',
+        dispatcher,
+        headers: { 'content-type': 'text/plain; charset=utf-8' },
+        body: '',
+        signal: AbortSignal.timeout(VALIDATION_TIMEOUT_MS),
+      },
+    );
+    const echo = Buffer.from(await body.arrayBuffer());
+    const isPlain = /^text\/plain\b/i.test(String(headers['content-type'] ?? ''));
+    return statusCode === 200 && isPlain && echo.equals(Buffer.from(token));
+  } catch {
+    return false; // unreachable or too slow, which is as good as a wrong echo
+  }
 }

@@ -228,8 +228,7 @@ export function createFaults(options: {
       merged = new Map();
     },
     set(switches, mailbox) {
-      const unknown = Object.keys(switches).find((name) => !(name in usualSwitches));
-      if (unknown) throw new Error(`there is no switch ${unknown}`);
+      refuseUnknown(switches);
       const id = mailbox === undefined ? undefined : findMailbox(mailbox)?.id;
       if (mailbox !== undefined && !id) throw new Error(`there is no mailbox ${mailbox}`);
       if (id) particular.set(id, { ...particular.get(id), ...switches });
@@ -256,18 +255,29 @@ export function createFaults(options: {
       return rule.action;
     },
   };
-  function meets(
-    { match, pattern }: Rule,
-    request: GraphRequest,
-    mailbox: Mailbox | undefined,
-    named = '',
-  ): boolean {
-    if (!match) return true;
-    if (match.method !== undefined && match.method.toUpperCase() !== request.method) return false;
-    if (pattern && !pattern.test(request.path + request.search)) return false;
-    if (match.mailbox !== undefined && (!mailbox || findMailbox(match.mailbox) !== mailbox)) return false;
-    return match.addressedBy === undefined || match.addressedBy === (named.includes('@') ? 'upn' : 'id');
+}
+
+function refuseUnknown(switches: Partial<Switches>): void {
+  const unknown = Object.keys(switches).find((name) => !(name in usualSwitches));
+  if (unknown) throw new Error(`there is no switch ${unknown}`);
+}
+
+function meets(
+  { match, pattern }: Rule,
+  request: GraphRequest,
+  mailbox: Mailbox | undefined,
+  named = '',
+): boolean {
+  if (!match) return true;
+  if (match.method !== undefined && match.method.toUpperCase() !== request.method) return false;
+  if (pattern && !pattern.test(request.path + request.search)) return false;
+  if (
+    match.mailbox !== undefined &&
+    ![mailbox?.id, mailbox?.upn.toLowerCase()].includes(match.mailbox.toLowerCase())
+  ) {
+    return false;
   }
+  return match.addressedBy === undefined || match.addressedBy === (named.includes('@') ? 'upn' : 'id');
 }
 
 /** The refusal an action asks for. */

@@ -1,10 +1,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { serveBatch } from './batch.ts';
-import type { GraphAnswer, TenantCore } from './core.ts';
-import { refusalAnswer, type FrontDoor, type Outcome, type Passage } from './front-door.ts';
+import type { GraphAnswer, GraphRequest, TenantCore } from './core.ts';
+import { ClientLeft, isBatchPath, type FrontDoor } from './front-door.ts';
 import { GraphError, badRequest, notAllowed } from './graph-error.ts';
 import { readJson, readRequest } from './graph-request.ts';
+import { refusalAnswer } from './refusal-answer.ts';
 import type { TokenOffice } from './token-endpoint.ts';
 
 /** Exchange Online takes 4 MB in one request. */
@@ -65,48 +66,26 @@ async function receive(all: Behind, request: IncomingMessage, response: ServerRe
 
 async function receiveGraph(all: Behind, request: IncomingMessage, response: ServerResponse, target: string) {
   const { core, door, tokens } = all;
+  const { method = 'GET' } = request;
   const headers = request.headers as Readonly<Record<string, string | undefined>>;
-  const isBatch = /^\/(\$|%24)batch\/?(\?|$)/i.test(target);
-  const passage: Passage | undefined = isBatch ? undefined : door.enter(target);
-  response.once('close', () => passage?.abandon());
-  let outcome: Outcome;
-  try {
+  const passage = door.enter({ method, target, headers });
+  response.once('close', passage.abandon);
+  const read = async () => {
     const text = await readBody(request);
     const token = /^Bearer (\S+)$/i.exec(headers.authorization ?? '')?.[1];
     if (token === undefined || !tokens.isLive(token)) throw unauthenticated(token);
-    const isRead = request.method === 'GET' || request.method === 'DELETE';
-    const body = isRead ? undefined : readJson(text, headers['content-type']);
-    const asked = readRequest(request.method ?? 'GET', target, headers, body);
-    if (!isBatch) outcome = await passage!.serve(asked);
-    else if (asked.method !== 'POST') throw notAllowed();
-    else outcome = await serveBatch(core, door, body, headers['client-request-id'] ?? core.random.guid());
-  } catch (error) {
-    if (request.destroyed && !response.writable) return passage?.abandon();
-    passage?.abandon();
-    outcome = { answer: refusalAnswer(core, { headers }, error) };
-    noteRefused(core, request, target, outcome.answer);
-  }
-  if ('answer' in outcome) return send(response, outcome.answer, headers);
-  if (outcome.lost === 'broken') request.socket.destroy();
-}
-
-/** A request that never got as far as its mailbox. */
-function noteRefused(core: TenantCore, request: IncomingMessage, target: string, answer: GraphAnswer): void {
-  const [path = '', search] = target.split('?', 2);
-  core.journal.add({
-    at: core.journal.now(),
-    method: request.method ?? 'GET',
-    path,
-    search: search === undefined ? '' : `?${search}`,
-    mailbox: null,
-    status: answer.status,
-    code: (answer.body as { error: { code: string } }).error.code,
-    body: null,
-    inFlight: 0,
-    correlation: String(request.headers['client-request-id'] ?? '') || null,
-    batch: null,
-    lost: false,
-  });
+    const body =
+      method === 'GET' || method === 'DELETE' ? undefined : readJson(text, headers['content-type']);
+    return readRequest(method, target, headers, body);
+  };
+  const answerBatch = async (asked: GraphRequest) => {
+    if (asked.method !== 'POST') throw notAllowed();
+    return serveBatch(core, door, asked.body, headers['client-request-id'] ?? core.random.guid());
+  };
+  const isBatch = isBatchPath(target.split('?', 1)[0] ?? '');
+  const outcome = await (isBatch ? passage.serve(read, answerBatch) : passage.serve(read));
+  if ('answer' in outcome) send(response, outcome.answer, headers);
+  else if (outcome.lost === 'broken') request.socket.destroy();
 }
 
 async function receiveIdentity(
@@ -184,7 +163,7 @@ function readBody(request: IncomingMessage): Promise<string> {
     });
     request.once('end', () => resolve(Buffer.concat(chunks).toString()));
     request.once('error', reject);
-    request.once('close', () => reject(new Error('the client left')));
+    request.once('close', () => reject(new ClientLeft('the client left')));
   });
 }
 

@@ -80,27 +80,6 @@ export function createSubscriptions(options: {
     mailbox === undefined
       ? [...byId.values()].flatMap((one) => alive(one) ?? [])
       : of(findMailbox(mailbox)?.id ?? '');
-  const common = (subscription: Subscription) => ({
-    subscriptionId: subscription.id,
-    subscriptionExpirationDateTime: new Date(subscription.expiresAt).toISOString(),
-    clientState: subscription.clientState,
-    tenantId,
-  });
-  const notification = (subscription: Subscription, event: StoredEvent, change: ChangeType) => {
-    const id = idOf(event, subscription.immutable);
-    const path = `Users/${subscription.mailboxId}/Events/${id}`;
-    return {
-      ...common(subscription),
-      changeType: change,
-      resource: path,
-      resourceData: {
-        '@odata.type': '#Microsoft.Graph.Event',
-        '@odata.id': path,
-        '@odata.etag': etagOf(event),
-        id,
-      },
-    };
-  };
   const tell = (subscription: Subscription, item: object) => {
     const { notifyLose, notifyDouble, notifyDelayMs, notifyShuffle } = switchesFor(subscription.mailboxId);
     if (notifyLose > 0 && random.next() < notifyLose) return;
@@ -116,12 +95,10 @@ export function createSubscriptions(options: {
     get: (id) => alive(byId.get(id)),
     remove,
     replace: (subscription) => void byId.set(subscription.id, subscription),
-    like(resource, changeTypes) {
-      const [wanted, types] = [resource.toLowerCase(), [...changeTypes].sort().join()];
-      return chosen().find(
-        (one) => one.resource.toLowerCase() === wanted && [...one.changeTypes].sort().join() === types,
-      );
-    },
+    like: (resource, changeTypes) =>
+      chosen().find(
+        (one) => combination(one.resource, one.changeTypes) === combination(resource, changeTypes),
+      ),
     add(without) {
       const subscription = { ...without, id: random.guid() };
       byId.set(subscription.id, subscription);
@@ -134,7 +111,7 @@ export function createSubscriptions(options: {
       if (!byMailbox.has(mailbox.id)) return;
       for (const subscription of of(mailbox.id)) {
         if (subscription.changeTypes.includes(change.type)) {
-          tell(subscription, notification(subscription, event, change.type));
+          tell(subscription, notification(tenantId, subscription, event, change.type));
         }
       }
     },
@@ -142,24 +119,63 @@ export function createSubscriptions(options: {
       for (const subscription of chosen(mailbox)) {
         if (event === 'subscriptionRemoved') remove(subscription.id);
         if (subscription.lifecycleNotificationUrl === null) continue;
-        post.queue(subscription.lifecycleNotificationUrl, { ...common(subscription), lifecycleEvent: event });
+        post.queue(subscription.lifecycleNotificationUrl, {
+          ...common(tenantId, subscription),
+          lifecycleEvent: event,
+        });
       }
     },
     forge(mailbox, changes = {}) {
       const [subscription] = chosen(mailbox);
       if (!subscription) throw new Error(`nobody has subscribed to ${mailbox}`);
-      const path = `Users/${subscription.mailboxId}/Events/${random.letters(79)}=`;
-      post.queue(subscription.notificationUrl, {
-        ...common(subscription),
-        clientState: 'forged',
-        changeType: 'updated',
-        resource: path,
-        resourceData: { '@odata.type': '#Microsoft.Graph.Event', '@odata.id': path },
-        ...changes,
-      });
+      const item = forged(tenantId, subscription, `${random.letters(79)}=`);
+      post.queue(subscription.notificationUrl, { ...item, ...changes });
     },
     vanish(mailbox) {
       for (const subscription of chosen(mailbox)) remove(subscription.id);
     },
+  };
+}
+
+/** What makes two subscriptions the same: resource and change types (Microsoft: subscription-create, 409). */
+const combination = (resource: string, changeTypes: readonly string[]) =>
+  `${resource.toLowerCase()} ${changeTypes.toSorted().join()}`;
+
+const common = (tenantId: string, subscription: Subscription) => ({
+  subscriptionId: subscription.id,
+  subscriptionExpirationDateTime: new Date(subscription.expiresAt).toISOString(),
+  clientState: subscription.clientState,
+  tenantId,
+});
+
+function notification(
+  tenantId: string,
+  subscription: Subscription,
+  event: StoredEvent,
+  changeType: ChangeType,
+) {
+  const id = idOf(event, subscription.immutable);
+  const path = `Users/${subscription.mailboxId}/Events/${id}`;
+  return {
+    ...common(tenantId, subscription),
+    changeType,
+    resource: path,
+    resourceData: {
+      '@odata.type': '#Microsoft.Graph.Event',
+      '@odata.id': path,
+      '@odata.etag': etagOf(event),
+      id,
+    },
+  };
+}
+
+function forged(tenantId: string, subscription: Subscription, id: string) {
+  const path = `Users/${subscription.mailboxId}/Events/${id}`;
+  return {
+    ...common(tenantId, subscription),
+    clientState: 'forged',
+    changeType: 'updated',
+    resource: path,
+    resourceData: { '@odata.type': '#Microsoft.Graph.Event', '@odata.id': path, id },
   };
 }

@@ -76,32 +76,16 @@ export function createTokenOffice(options: {
     isLive: (token) => (live.get(token) ?? 0) > clock.now(),
     revokeAll: () => live.clear(),
     registerCertificate: (pem) => void keys.push(createPublicKey(pem)),
-    discovery(tenant) {
-      const base = `${identity.authority}/${tenant}`;
-      return {
-        status: 200,
-        headers: {},
-        body: {
-          issuer: `${base}/v2.0`,
-          authorization_endpoint: `${base}/oauth2/v2.0/authorize`,
-          token_endpoint: `${base}/oauth2/v2.0/token`,
-          jwks_uri: `${base}/discovery/v2.0/keys`,
-          token_endpoint_auth_methods_supported: ['client_secret_post', 'private_key_jwt'],
-          response_types_supported: ['code'],
-          subject_types_supported: ['pairwise'],
-          id_token_signing_alg_values_supported: ['RS256'],
-        },
-      };
-    },
+    discovery: (tenant) => ({
+      status: 200,
+      headers: {},
+      body: metadataOf(`${identity.authority}/${tenant}`),
+    }),
     issue(tenant, contentType, form) {
       const { expiresIn, refuse, retryAfter } = mode();
       if (refuse === 'hang') return undefined;
       try {
-        if (refuse === 'throttled')
-          throw new TokenRefusal(429, 'temporarily_unavailable', 90055, 'Too many requests.');
-        if (refuse === 'unavailable')
-          throw new TokenRefusal(503, 'temporarily_unavailable', 90033, 'A transient error has occurred.');
-        if (refuse === 'invalid_client') throw badSecret();
+        if (refuse !== null) throw refusalsByMode[refuse]();
         checkForm({ identity, keys, now: clock.now() }, tenant, contentType, new URLSearchParams(form));
       } catch (error) {
         if (error instanceof TokenRefusal) return refused(error, retryAfter);
@@ -118,6 +102,25 @@ export function createTokenOffice(options: {
     },
   };
 }
+
+/** What discovery tells of the endpoints below an authority. */
+const metadataOf = (base: string) => ({
+  issuer: `${base}/v2.0`,
+  authorization_endpoint: `${base}/oauth2/v2.0/authorize`,
+  token_endpoint: `${base}/oauth2/v2.0/token`,
+  jwks_uri: `${base}/discovery/v2.0/keys`,
+  token_endpoint_auth_methods_supported: ['client_secret_post', 'private_key_jwt'],
+  response_types_supported: ['code'],
+  subject_types_supported: ['pairwise'],
+  id_token_signing_alg_values_supported: ['RS256'],
+});
+
+const refusalsByMode = {
+  throttled: () => new TokenRefusal(429, 'temporarily_unavailable', 90055, 'Too many requests.'),
+  unavailable: () =>
+    new TokenRefusal(503, 'temporarily_unavailable', 90033, 'A transient error has occurred.'),
+  invalid_client: () => badSecret(),
+};
 
 const badSecret = () => new TokenRefusal(401, 'invalid_client', 7000215, 'Invalid client secret provided.');
 
