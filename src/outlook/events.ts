@@ -5,6 +5,8 @@ import { Permanent, Retryable } from '../errors.ts';
 import type { Item, ReservationKey } from '../item.ts';
 import { createTokens } from './auth.ts';
 import { mostPerBatch } from './batch.ts';
+import { createDelta } from './delta.ts';
+import { createDirectory } from './directory.ts';
 import type { Mailbox, OutlookEvent } from './event.ts';
 import { isGone } from './failure.ts';
 import { createFormat, idMark, typeMark, type Format } from './format.ts';
@@ -17,7 +19,9 @@ import {
   type CallMade,
   type GraphHttp,
 } from './http.ts';
-import { pagesOf } from './pages.ts';
+import { pagesOf, widerWindow } from './pages.ts';
+import { createSubscriptions } from './subscriptions.ts';
+import { cleanDescription } from './text.ts';
 import { createThrottle } from './throttle.ts';
 import { createWrite } from './write.ts';
 
@@ -40,7 +44,6 @@ export interface OutlookOptions {
   readonly beforeSend?: () => void;
 }
 
-const dayMs = 86_400_000;
 /** Rows per page of a list; Graph's own default is 10. */
 const pageSize = 200;
 
@@ -64,6 +67,9 @@ export function createOutlook(options: OutlookOptions) {
      */
     write: createWrite({ http, format, batchSize }),
     ...createReads(http, format),
+    ...createDirectory(http),
+    delta: createDelta(http, format),
+    subscriptions: createSubscriptions(http),
     /** Calls under way and calls waiting for a place. */
     load: () => ({ inFlight: throttle.inFlight, waiting: throttle.waiting }),
     [Symbol.asyncDispose]: async () => own?.destroy(),
@@ -169,13 +175,29 @@ function createReads(http: GraphHttp, format: Format) {
     return events;
   }
 
-  return { read, find, list, series };
-}
+  /**
+   * Answers an invitation in the room's name; the organiser gets a mail. A declined meeting leaves the calendar.
+   * 'gone': it was not there. Throws Permanent where the room itself is the organiser.
+   */
+  async function respond(
+    room: Mailbox,
+    eventId: string,
+    answer: 'accept' | 'decline',
+    comment: string,
+    signal: AbortSignal,
+  ): Promise<'answered' | 'gone'> {
+    const responding: Call = {
+      ...call(room, `${answer} a meeting`, `/events/${encode(eventId)}/${answer}`),
+      method: 'POST',
+      body: JSON.stringify({ comment: cleanDescription(comment), sendResponse: true }),
+    };
+    const said = await http.send(responding, signal);
+    if (isGone(said)) return 'gone';
+    if (said.status < 200 || said.status >= 300) throw http.refused(said, responding);
+    return 'answered';
+  }
 
-/** All-day events are matched as UTC midnights whatever the zone (seen live, 2026-10): a day more on each side. */
-function widerWindow(from: string, to: string): string {
-  const at = (instant: string, ms: number) => new Date(Date.parse(instant) + ms).toISOString().slice(0, 19);
-  return `startDateTime=${at(from, -dayMs)}Z&endDateTime=${at(to, dayMs)}Z`;
+  return { read, find, list, series, respond };
 }
 
 /** There is no "all of them": each property is asked for by its id. */

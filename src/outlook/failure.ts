@@ -22,6 +22,8 @@ export interface About {
   readonly mailbox: string | null;
   /** POST, PATCH or DELETE: without an answer it may have been carried out all the same. */
   readonly writes: boolean;
+  /** What a person can do about a refusal, where the refusal itself does not say. */
+  readonly hint?: string | undefined;
 }
 
 /** The code of an error answer in lower case: Graph's spelling of them differs from its own documentation's. */
@@ -121,7 +123,6 @@ const hints = {
     'Graph refuses a fresh token: check GRAPH_TENANT_ID, GRAPH_BASE_URL and the permissions of the app registration.',
   access:
     "Give the app Calendars.ReadWrite for this mailbox (admin consent, or Exchange's RBAC for Applications). It takes up to two hours to work.",
-  directory: 'Give the app the permission this directory call needs, with admin consent.',
   mailbox:
     'Check the address of the mailbox: it has none in Exchange Online, is not licensed, or is younger than 15 minutes.',
   network: 'Check the way to GRAPH_BASE_URL and GRAPH_AUTHORITY: DNS, firewall, HTTPS_PROXY.',
@@ -133,7 +134,7 @@ const hints = {
 function permanent(answer: Answer, about: About): { hint?: string; reach: Reach } {
   const { status } = answer;
   if (about.mailbox === null)
-    return status === 403 ? { reach: 'item', hint: hints.directory } : { reach: 'item' };
+    return { reach: 'item', ...(about.hint === undefined ? {} : { hint: about.hint }) };
   if (status === 403) return { reach: 'room', hint: hints.access };
   if (status === 404) return { reach: 'room', hint: hints.mailbox };
   return { reach: 'item' };

@@ -26,6 +26,8 @@ export interface Call {
   readonly lane?: Lane;
   /** Of the mailbox' four; a `$batch` takes all. */
   readonly places?: number;
+  /** What a person can do about a refusal, where the refusal itself does not say. */
+  readonly hint?: string;
 }
 
 /** What is told about each request, for metrics. `status` 0: no answer came. */
@@ -103,6 +105,7 @@ export function createGraphHttp(options: HttpOptions): GraphHttp {
     what: call.what,
     mailbox: call.mailbox,
     writes: call.method !== 'GET',
+    hint: call.hint,
   });
 
   async function send(call: Call, signal: AbortSignal): Promise<Answer> {

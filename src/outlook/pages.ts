@@ -4,6 +4,8 @@ import { Retryable } from '../errors.ts';
 import { membersOf, textOf } from './format.ts';
 import { unreadable, type Call, type GraphHttp } from './http.ts';
 
+const dayMs = 86_400_000;
+
 /** Far more than a room has in any window. */
 const mostPages = 1_000;
 
@@ -42,4 +44,10 @@ export function markOf(rows: readonly unknown[]): string | null {
     hash.update(`${String(id)} ${String(etag)} ${removed === undefined ? '' : 'removed'}\n`);
   }
   return hash.digest('base64');
+}
+
+/** All-day events are matched as UTC midnights whatever the zone (seen live, 2026-10): a day more on each side. */
+export function widerWindow(from: string, to: string): string {
+  const at = (instant: string, ms: number) => new Date(Date.parse(instant) + ms).toISOString().slice(0, 19);
+  return `startDateTime=${at(from, -dayMs)}Z&endDateTime=${at(to, dayMs)}Z`;
 }
