@@ -76,6 +76,37 @@ test('what depends on a failure fails with it', async () => {
   expect(statuses(body.responses)).toEqual({ a: 400, b: 424, c: 200 });
 });
 
+test('a batch is noted after its parts, without their bodies', async () => {
+  await using world = await openTenant();
+  await batch(world, [write('a', 'One'), list('b')]);
+  const noted = world.tenant.journal
+    .slice(-3)
+    .map(({ path, batch: part, body }) => [path, part !== null, body !== null]);
+  expect(noted.at(-1)).toEqual(['/$batch', false, false]);
+  expect(noted.filter(([, part]) => part)).toHaveLength(2);
+});
+
+test('a batch can be refused as a whole by a fault', async () => {
+  await using world = await openTenant();
+  world.tenant.faults.add({
+    match: { path: '^/\\$batch' },
+    action: { do: 'refuse', as: 'serviceUnavailable' },
+  });
+  const { status } = await batch(world, [write('a', 'One')]);
+  expect([status, world.tenant.eventsIn(ROOM)]).toEqual([503, []]);
+});
+
+test('more than four batches may run, if their mailboxes differ', async () => {
+  await using world = await openTenant({ latencyMs: 20 });
+  const rooms = Array.from({ length: 6 }, (_, n) =>
+    world.tenant.addRoom({ upn: `r${n}@sandbox.example`, name: `R${n}` }),
+  );
+  const answers = await Promise.all(
+    rooms.map((room) => batch(world, [list('a', { url: `/users/${room}/events` })])),
+  );
+  expect(answers.map(({ body }) => body.responses[0].status)).toEqual([200, 200, 200, 200, 200, 200]);
+});
+
 test('a batch to one mailbox keeps four requests in flight', async () => {
   await using world = await openTenant({ latencyMs: 5 });
   await batch(

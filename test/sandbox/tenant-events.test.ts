@@ -278,6 +278,29 @@ test('extended properties come when expanded by id', async () => {
   expect(body.singleValueExtendedProperties).toEqual([{ id: PROPERTY, value: '12' }]);
 });
 
+test('a patch adds a property and keeps the others', async () => {
+  await using world = await openTenant();
+  const { id } = await world.create(marked('12'));
+  const other = { id: PROPERTY.replace('Id', 'Type'), value: 'event' };
+  await world.ask('PATCH', `/users/${world.room}/events/${id}`, { singleValueExtendedProperties: [other] });
+  expect(Object.values(world.tenant.eventsIn(ROOM)[0]!.extendedProperties)).toEqual(['12', 'event']);
+});
+
+test('a time that the clocks skip moves on by the gap', async () => {
+  await using world = await openTenant();
+  const { start } = await world.create({
+    start: { dateTime: '2026-03-29T02:30:00', timeZone: 'W. Europe Standard Time' },
+    end: { dateTime: '2026-03-29T04:00:00', timeZone: 'W. Europe Standard Time' },
+  });
+  expect(start.dateTime).toBe('2026-03-29T01:30:00.0000000');
+});
+
+test('the same seed makes the same ids', async () => {
+  await using one = await openTenant({ seed: 7 });
+  await using other = await openTenant({ seed: 7 });
+  expect(one.tenant.clientId).toBe(other.tenant.clientId);
+});
+
 test('a copy carries the extended properties', async () => {
   await using world = await openTenant();
   const { id } = await world.create(marked('12'));

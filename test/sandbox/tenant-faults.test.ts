@@ -53,6 +53,26 @@ test('a request can hang until the client gives up', async () => {
 
 const bearer = async (world: TenantWorld) => `Bearer ${(await login(world.tenant)).body.access_token}`;
 
+test('a client that gave up holds no place', async () => {
+  await using world = await openTenant();
+  world.tenant.faults.add({ times: 4, action: { do: 'hang' } });
+  const authorization = await bearer(world);
+  for (let n = 0; n < 4; n++) {
+    const gone = new AbortController();
+    const seen = world.tenant.journal.length;
+    const hanging = fetch(world.tenant.graphBaseUrl + EVENTS, {
+      headers: { authorization },
+      signal: gone.signal,
+    });
+    await world.tenant.until((entry) => entry.lost && entry.seq > seen);
+    gone.abort();
+    await expect(hanging).rejects.toThrow();
+  }
+  let status = 429;
+  while (status === 429) ({ status } = await world.ask('GET', EVENTS));
+  expect(status).toBe(200);
+});
+
 test.for([
   ['throttled', 429, 'ApplicationThrottled'],
   ['internalError', 500, 'InternalServerError'],

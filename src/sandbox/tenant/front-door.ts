@@ -9,7 +9,7 @@ import { retryAfterMs, type Throttle } from './throttle.ts';
 export type Outcome = { readonly answer: GraphAnswer } | { readonly lost: 'broken' | 'hanging' };
 
 /** A request as its first line and headers announce it. */
-export interface Arrival {
+interface Arrival {
   readonly method: string;
   /** Path and query, without the version. */
   readonly target: string;

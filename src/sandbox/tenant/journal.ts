@@ -1,6 +1,9 @@
 import { monotonicMs } from './clock.ts';
 
-/** One request the tenant got, noted when its answer leaves. Inner requests of a $batch each have their own. */
+/**
+ * One request the tenant got, noted when its answer leaves. The inner requests of a $batch each have an
+ * entry of their own before that of the batch, whose body is left out.
+ */
 export interface Journalled {
   /** Counts up from 1 without gaps. */
   readonly seq: number;

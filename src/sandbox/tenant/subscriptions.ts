@@ -62,24 +62,9 @@ export function createSubscriptions(options: {
   findMailbox: (idOrUpn: string) => Mailbox | undefined;
 }): SubscriptionBook {
   const { clock, random, tenantId, post, switchesFor, findMailbox } = options;
-  const byId = new Map<string, Subscription>();
-  const byMailbox = new Map<string, Set<string>>();
-
-  const alive = (subscription: Subscription | undefined) => {
-    if (!subscription || subscription.expiresAt > clock.now()) return subscription;
-    remove(subscription.id);
-    return undefined;
-  };
-  const remove = (id: string) => {
-    byMailbox.get(byId.get(id)?.mailboxId ?? '')?.delete(id);
-    byId.delete(id);
-  };
-  const of = (mailboxId: string) =>
-    [...(byMailbox.get(mailboxId) ?? [])].flatMap((id) => alive(byId.get(id)) ?? []);
+  const registry = createRegistry(clock, random);
   const chosen = (mailbox?: string) =>
-    mailbox === undefined
-      ? [...byId.values()].flatMap((one) => alive(one) ?? [])
-      : of(findMailbox(mailbox)?.id ?? '');
+    mailbox === undefined ? registry.all() : registry.of(findMailbox(mailbox)?.id ?? '');
   const tell = (subscription: Subscription, item: object) => {
     const { notifyLose, notifyDouble, notifyDelayMs, notifyShuffle } = switchesFor(subscription.mailboxId);
     if (notifyLose > 0 && random.next() < notifyLose) return;
@@ -92,24 +77,16 @@ export function createSubscriptions(options: {
   return {
     deliveries: post.deliveries,
     subscriptions: () => chosen(),
-    get: (id) => alive(byId.get(id)),
-    remove,
-    replace: (subscription) => void byId.set(subscription.id, subscription),
+    get: registry.get,
+    add: registry.add,
+    replace: registry.replace,
+    remove: registry.remove,
     like: (resource, changeTypes) =>
       chosen().find(
         (one) => combination(one.resource, one.changeTypes) === combination(resource, changeTypes),
       ),
-    add(without) {
-      const subscription = { ...without, id: random.guid() };
-      byId.set(subscription.id, subscription);
-      const ids = byMailbox.get(subscription.mailboxId);
-      if (ids) ids.add(subscription.id);
-      else byMailbox.set(subscription.mailboxId, new Set([subscription.id]));
-      return subscription;
-    },
     changed(mailbox, event, change) {
-      if (!byMailbox.has(mailbox.id)) return;
-      for (const subscription of of(mailbox.id)) {
+      for (const subscription of registry.of(mailbox.id)) {
         if (subscription.changeTypes.includes(change.type)) {
           tell(subscription, notification(tenantId, subscription, event, change.type));
         }
@@ -117,7 +94,7 @@ export function createSubscriptions(options: {
     },
     lifecycle(event, mailbox) {
       for (const subscription of chosen(mailbox)) {
-        if (event === 'subscriptionRemoved') remove(subscription.id);
+        if (event === 'subscriptionRemoved') registry.remove(subscription.id);
         if (subscription.lifecycleNotificationUrl === null) continue;
         post.queue(subscription.lifecycleNotificationUrl, {
           ...common(tenantId, subscription),
@@ -132,7 +109,38 @@ export function createSubscriptions(options: {
       post.queue(subscription.notificationUrl, { ...item, ...changes });
     },
     vanish(mailbox) {
-      for (const subscription of chosen(mailbox)) remove(subscription.id);
+      for (const { id } of chosen(mailbox)) registry.remove(id);
+    },
+  };
+}
+
+/** The subscriptions that are alive, by id and by mailbox; the dead are dropped when somebody looks. */
+function createRegistry(clock: Clock, random: Random) {
+  const byId = new Map<string, Subscription>();
+  const byMailbox = new Map<string, Set<string>>();
+  const remove = (id: string) => {
+    byMailbox.get(byId.get(id)?.mailboxId ?? '')?.delete(id);
+    byId.delete(id);
+  };
+  const get = (id: string) => {
+    const subscription = byId.get(id);
+    if (!subscription || subscription.expiresAt > clock.now()) return subscription;
+    remove(id);
+    return undefined;
+  };
+  return {
+    remove,
+    get,
+    all: () => [...byId.keys()].flatMap((id) => get(id) ?? []),
+    of: (mailboxId: string) => [...(byMailbox.get(mailboxId) ?? [])].flatMap((id) => get(id) ?? []),
+    replace: (subscription: Subscription) => void byId.set(subscription.id, subscription),
+    add(without: Omit<Subscription, 'id'>): Subscription {
+      const subscription = { ...without, id: random.guid() };
+      byId.set(subscription.id, subscription);
+      const ids = byMailbox.get(subscription.mailboxId);
+      if (ids) ids.add(subscription.id);
+      else byMailbox.set(subscription.mailboxId, new Set([subscription.id]));
+      return subscription;
     },
   };
 }

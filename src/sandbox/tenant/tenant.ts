@@ -76,7 +76,7 @@ export interface Tenant extends AsyncDisposable {
   advance(ms: number): void;
 }
 
-const JOURNAL_SIZE = 200_000;
+const JOURNAL_SIZE = 100_000;
 
 /** Starts a tenant. Throws if the port is taken. Dispose it to close the port and every connection. */
 export async function startTenant(options: TenantOptions = {}): Promise<Tenant> {
