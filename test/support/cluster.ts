@@ -10,7 +10,7 @@ import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import { startPostgres } from '../../src/sandbox/postgres.ts';
-import { templateScripts, type Schema } from './templates.ts';
+import { fillDatabase, type Schema } from './templates.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -37,7 +37,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     const serverUrl = await server;
     let made = templates.get(schema);
     if (made === undefined)
-      templates.set(schema, (made = buildTemplate(serverUrl, `${run}_${schema}`, schema)));
+      templates.set(schema, (made = buildTemplate(serverUrl, `${run}_${schema.replace('-', '_')}`, schema)));
     return { serverUrl, template: await made };
   }
 
@@ -99,7 +99,7 @@ async function buildTemplate(serverUrl: string, name: string, schema: Schema): P
   await onServer(serverUrl, (client) => client.query(`CREATE DATABASE ${name} TEMPLATE template0`));
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
-  await templateScripts(schema, url.href);
+  await fillDatabase(schema, url.href);
   return name;
 }
 

@@ -1,53 +1,44 @@
 /** What each kind of test database holds. */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import pg from 'pg';
+import { migrate } from '../../src/cli/migrate.ts';
 
 /**
- * `empty`: nothing; `portico`: the booking system's tables with a small municipality; `bridge`: the same with the
- * bridge installed as `migrate` does.
+ * `empty`: nothing; `portico` and `mrbs`: the booking system's tables with a small seed; `bridge` and `mrbs-bridge`:
+ * the same with the bridge installed, for Europe/Oslo.
  */
-export type Schema = 'empty' | 'portico' | 'bridge';
+export type Schema = 'empty' | 'portico' | 'bridge' | 'mrbs' | 'mrbs-bridge';
 
-const fileOf = (path: string) => new URL(`../../${path}`, import.meta.url);
+const portico = ['src/sandbox/portico-tables.sql', 'src/sandbox/portico-seed.sql'];
+const mrbs = ['sql/mrbs/test/tables.sql', 'sql/mrbs/test/seed.sql'];
+
+const contents: Record<Schema, { readonly scripts: readonly string[]; readonly adapter?: string }> = {
+  empty: { scripts: [] },
+  portico: { scripts: portico },
+  bridge: { scripts: portico, adapter: 'portico' },
+  mrbs: { scripts: mrbs },
+  'mrbs-bridge': { scripts: mrbs, adapter: 'mrbs' },
+};
 
 /** Fills the empty database at `url`. */
-export async function templateScripts(schema: Schema, url: string): Promise<void> {
+export async function fillDatabase(schema: Schema, url: string): Promise<void> {
+  const { scripts, adapter } = contents[schema];
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
-    for (const path of scripts[schema]) {
-      if (!existsSync(fileOf(path))) continue;
-      const text = readFileSync(fileOf(path), 'utf8').split('-- Down Migration')[0]!;
-      try {
-        await client.query(text);
-        if (path.startsWith('database/'))
-          await client.query(
-            `INSERT INTO bridge_settings (name, value) VALUES ('timezone', 'Europe/Oslo'), ('adapter', 'portico')`,
-          );
-      } catch (error) {
-        throw new Error(`${path}: ${describe(error, text)}`, { cause: error });
-      }
-    }
+    for (const path of scripts)
+      await client.query(readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8'));
   } finally {
     await client.end();
   }
+  if (adapter === undefined) return;
+  const database = { url, ssl: false } as const;
+  const config = {
+    database,
+    adapter,
+    timezone: 'Europe/Oslo',
+    wake: 'adaptive',
+    logLevel: 'silent',
+  } as const;
+  await migrate(config, () => undefined, new AbortController().signal);
 }
-
-function describe(error: unknown, text: string): string {
-  if (!(error instanceof pg.DatabaseError)) return String(error);
-  const before = error.position === undefined ? '' : text.slice(0, Number(error.position));
-  return `${error.message} (line ${before.split('\n').length}) ${error.where ?? ''} ${error.hint ?? ''}`;
-}
-
-const booking = ['src/sandbox/portico-tables.sql', 'src/sandbox/portico-seed.sql'];
-const scripts: Record<Schema, readonly string[]> = {
-  empty: [],
-  portico: booking,
-  bridge: [
-    ...booking,
-    'database/migrations/0001_bridge.sql',
-    'sql/portico/10_view.sql',
-    'sql/portico/20_functions.sql',
-    'sql/portico/30_triggers.sql',
-  ],
-};

@@ -1,0 +1,53 @@
+/**
+ * Writes `create_tables.sql` from the migrations, for those who install with psql instead of `migrate`:
+ * `node database/build.ts`. A test compares the file with what this makes.
+ */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+
+const folder = new URL('migrations/', import.meta.url);
+
+/** The text of create_tables.sql. */
+export function createTables(): string {
+  const names = readdirSync(folder).filter((name) => name.endsWith('.sql'));
+  const steps = names.toSorted().map((name) => {
+    const text = readFileSync(new URL(name, folder), 'utf8');
+    const up = text.slice(text.indexOf('\n') + 1, text.indexOf('-- Down Migration')).trim();
+    return { name: name.replace(/\.sql$/, ''), up };
+  });
+  const made = steps.flatMap(({ up }) =>
+    [...up.matchAll(/^CREATE (?:TABLE|SEQUENCE) (\w+)/gm)].map((m) => m[1]!),
+  );
+  return [
+    head(made),
+    ...steps.map(({ name, up }) => `  EXECUTE $migration$\n${up}\n$migration$;\n${recorded(name)}`),
+    foot,
+  ].join('\n');
+}
+
+const head = (made: readonly string[]) => `\
+-- Everything the bridge owns: psql "$DATABASE_URL" -v ON_ERROR_STOP=1 -f database/create_tables.sql
+-- Made from database/migrations by database/build.ts; do not edit. All or nothing, and nothing at all when it was run
+-- before: updates, the view, the functions and the triggers in the booking system are installed by \`migrate\`.
+DO $create_tables$
+DECLARE
+  foreign_names text;
+BEGIN
+  PERFORM pg_advisory_xact_lock(7230912, 3);
+  IF to_regclass('public.bridge_migrations') IS NOT NULL THEN
+    RAISE NOTICE 'The tables are there already; nothing was changed. To update them run migrate.';
+    RETURN;
+  END IF;
+  SELECT string_agg(c.relname, ', ' ORDER BY c.relname) INTO foreign_names FROM pg_class c
+  WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY ('{${made.join(', ')}}');
+  IF foreign_names IS NOT NULL THEN
+    RAISE EXCEPTION 'There are tables under our names that are not ours: %', foreign_names
+      USING HINT = 'Run the command adopt: it moves them aside and takes over the pairs they hold. Nothing was changed.';
+  END IF;
+  PERFORM set_config('search_path', 'public', true);
+  CREATE TABLE bridge_migrations (id SERIAL PRIMARY KEY, name varchar(255) NOT NULL, run_on timestamp NOT NULL);
+`;
+const recorded = (name: string) =>
+  `  INSERT INTO bridge_migrations (name, run_on) VALUES ('${name}', now());\n`;
+const foot = 'END $create_tables$;\n';
+
+if (import.meta.main) writeFileSync(new URL('create_tables.sql', import.meta.url), createTables());

@@ -1,0 +1,36 @@
+-- What an event needs that Outlook does not say. Chosen where there is one choice, never overwritten: change a default
+-- with UPDATE bridge_settings SET value = ... WHERE name = ...
+INSERT INTO public.bridge_settings (name, value)
+SELECT 'default_activity_id', min(id)::text FROM public.bb_activity WHERE active = 1 AND coalesce(parent_id, 0) = 0
+HAVING count(*) = 1
+UNION ALL
+SELECT 'default_building_id', min(id)::text FROM public.bb_building WHERE active = 1 HAVING count(*) = 1
+UNION ALL
+SELECT * FROM (SELECT 'default_contact_name', b.name::text FROM public.bb_building b WHERE b.active = 1
+               AND (SELECT count(*) FROM public.bb_building o WHERE o.active = 1) = 1) one
+UNION ALL
+SELECT 'default_contact_email', min(email) FROM public.bb_building WHERE active = 1 AND email LIKE '%_@_%' HAVING count(DISTINCT email) = 1
+ON CONFLICT (name) DO NOTHING;
+
+INSERT INTO public.bridge_settings (name, value)
+SELECT 'default_agegroup_id', id::text FROM (
+  SELECT g.id FROM public.bb_agegroup g JOIN public.bridge_settings s ON s.name = 'default_activity_id' AND s.value = g.activity_id::text
+  WHERE g.active = 1 ORDER BY g.sort, g.id LIMIT 1) first
+ON CONFLICT (name) DO NOTHING;
+
+INSERT INTO public.bridge_settings (name, value)
+SELECT 'default_targetaudience_id', id::text FROM (
+  SELECT t.id FROM public.bb_targetaudience t JOIN public.bridge_settings s ON s.name = 'default_activity_id' AND s.value = t.activity_id::text
+  WHERE t.active = 1 ORDER BY t.sort, t.id LIMIT 1) first
+ON CONFLICT (name) DO NOTHING;
+
+-- What could not be chosen, and what happens then.
+SELECT format('%s is not set: %s. Set it with: INSERT INTO bridge_settings (name, value) VALUES (''%s'', ''...'');', d.name, d.why, d.name) AS note
+FROM (VALUES
+  ('default_activity_id', 'an imported event gets the topmost activity of its room'),
+  ('default_building_id', 'an imported event gets the building of its room'),
+  ('default_contact_name', 'an imported event names its organiser as contact, or nobody'),
+  ('default_contact_email', 'an imported event carries its organiser''s address, or none'),
+  ('default_agegroup_id', 'an imported event gets the first age group of its activity'),
+  ('default_targetaudience_id', 'an imported event gets the first target audience of its activity')) AS d (name, why)
+WHERE NOT EXISTS (SELECT FROM public.bridge_settings s WHERE s.name = d.name);

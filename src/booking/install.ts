@@ -1,0 +1,154 @@
+/**
+ * Installing an adapter: the SQL files of its folder, in the order of their names, statement by statement. Each
+ * statement is a transaction of its own and waits for a lock half a second at most, again and again, so that no
+ * booking waits behind us for longer. The contract of the files is sql/README.md.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { databaseFailure, sqlState, type Queryable } from '../database.ts';
+import { Invalid, Permanent, Retryable } from '../errors.ts';
+
+/** Says one line to the operator. */
+export type Tell = (line: string) => void;
+
+/** A right our role lacks. */
+export interface MissingRight {
+  /** The statement for the DBA; null when no right would help. */
+  readonly repair: string | null;
+  readonly needed: boolean;
+  readonly why: string | null;
+}
+
+/** The folder of an adapter: a name below sql/, or a path of the operator's own. Throws Invalid if it is none. */
+export function adapterFolder(adapter: string): string {
+  const ours = fileURLToPath(new URL('../../sql/', import.meta.url));
+  const folder = /[/\\]/.test(adapter) ? resolve(adapter) : join(ours, adapter);
+  if (adapter !== '' && existsSync(join(folder, '10_view.sql'))) return folder;
+  const known = readdirSync(ours, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  throw new Invalid(
+    'BOOKING_ADAPTER',
+    `There is no adapter '${adapter}' (no file ${join(folder, '10_view.sql')}).`,
+    `Set BOOKING_ADAPTER to ${known.map((entry) => entry.name).join(' or ')}, or to the path of a folder like them.`,
+  );
+}
+
+/** What `00_rights.sql` of the adapter finds lacking. */
+export async function missingRights(db: Queryable, folder: string): Promise<MissingRight[]> {
+  const file = join(folder, '00_rights.sql');
+  if (!existsSync(file)) return [];
+  return (await db.query<MissingRight>(readFileSync(file, 'utf8'))).rows;
+}
+
+/** Installs or updates the adapter. Rows with a column `note` are told. Installing twice is the same as once. */
+export async function installAdapter(
+  db: Queryable,
+  folder: string,
+  tell: Tell,
+  signal: AbortSignal,
+): Promise<void> {
+  const files = readdirSync(folder).filter((name) => /^[1-8]\d_\w+\.sql$/.test(name));
+  for (const name of files.toSorted()) {
+    const told = (line: string) => tell(`${basename(folder)}/${name}: ${line}`);
+    for (const statement of splitStatements(readFileSync(join(folder, name), 'utf8'))) {
+      const rows = await untilUnlocked(db, statement, told, signal);
+      for (const { note } of rows) if (typeof note === 'string') told(note);
+    }
+  }
+}
+
+/**
+ * Enables triggers of ours that somebody disabled. Only this and a person do: a DBA may have had a reason, and runs
+ * `migrate` when it is gone. Told, each; what our role may not enable is told as a statement for the DBA.
+ */
+export async function enableTriggers(db: Queryable, tell: Tell, signal: AbortSignal): Promise<void> {
+  const { rows } = await db.query<{ statement: string }>(
+    `SELECT format('ALTER TABLE %s ENABLE TRIGGER %I', t.tgrelid::regclass, t.tgname) AS statement
+     FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+     WHERE t.tgenabled = 'D' AND NOT t.tgisinternal
+       AND p.pronamespace = 'public'::regnamespace AND p.proname LIKE 'bridge\\_%'
+     ORDER BY 1`,
+  );
+  for (const { statement } of rows) {
+    try {
+      await untilUnlocked(db, statement, tell, signal);
+      tell(`A trigger was disabled and is enabled again: ${statement}`);
+    } catch (error) {
+      if (!(error instanceof Permanent)) throw error;
+      tell(`A trigger is disabled and only the owner of its table can enable it: ${statement};`);
+    }
+  }
+}
+
+// PostgreSQL's answers to "somebody else has it": a lock not granted in time, a deadlock, two DDL statements at once.
+const busyStates = new Set(['55P03', '40P01']);
+const longestWaitMs = 60_000;
+
+/** Runs one statement under lock_timeout, again while a lock is not to be had. Returns its rows. */
+export async function untilUnlocked(
+  db: Queryable,
+  statement: string,
+  tell: Tell,
+  signal: AbortSignal,
+): Promise<Record<string, unknown>[]> {
+  const what = summaryOf(statement);
+  const givesUpAt = Date.now() + longestWaitMs;
+  for (let attempt = 1; ; attempt += 1) {
+    signal.throwIfAborted();
+    try {
+      const { rows } = await db.query<Record<string, unknown>>(statement);
+      return rows;
+    } catch (error) {
+      const busy = busyStates.has(sqlState(error) ?? '') || /tuple concurrently updated/.test(String(error));
+      if (!busy) throw failure(error, what);
+      if (Date.now() > givesUpAt)
+        throw new Retryable(`${what}: a transaction has held the table for ${longestWaitMs / 1000} s`, {
+          hint: 'Look for it with: SELECT pid, xact_start, query FROM pg_stat_activity ORDER BY xact_start; then run migrate again.',
+          cause: error,
+        });
+      if (attempt % 5 === 1) tell(`${what}: waiting for a transaction that uses the table`);
+      // bookings that queued behind our request go first
+      await pause(200 + Math.random() * 300, undefined, { signal });
+    }
+  }
+}
+
+function failure(error: unknown, what: string): Error {
+  const state = sqlState(error);
+  if (state === '42501' || state === '42809' || state === '42P16')
+    return new Permanent(`${what}: ${String((error as Error).message)}`, {
+      hint:
+        state === '42501'
+          ? 'Our role lacks a right, or an object belongs to another role: run migrate as its owner, or let a DBA hand it over (ALTER ... OWNER TO).'
+          : 'The installed object has another shape: run 90_uninstall.sql of the adapter, then migrate again.',
+      cause: error,
+    });
+  return databaseFailure(error, what);
+}
+
+const summaryOf = (statement: string) =>
+  statement
+    .replace(/^\s*--.*$/gm, '')
+    .replace(/\s+/g, ' ')
+    .trim()
+    .slice(0, 80);
+
+/**
+ * The statements of a SQL file, without their semicolons. Knows quotes, dollar quotes and comments; knows neither
+ * psql's backslash commands nor BEGIN ATOMIC nor escape strings with a backslash before a quote.
+ */
+export function splitStatements(text: string): string[] {
+  const token = /'(?:[^']|'')*'|"[^"]*"|\$(\w*)\$[\s\S]*?\$\1\$|--[^\n]*|\/\*[\s\S]*?\*\/|;/g;
+  const statements: string[] = [];
+  let from = 0;
+  for (const match of text.matchAll(token)) {
+    if (match[0] !== ';') continue;
+    statements.push(text.slice(from, match.index));
+    from = match.index + 1;
+  }
+  statements.push(text.slice(from));
+  return statements
+    .map((s) => s.trim())
+    .filter((s) => s.replace(/--[^\n]*|\/\*[\s\S]*?\*\//g, '').trim() !== '');
+}

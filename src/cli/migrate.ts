@@ -1,0 +1,238 @@
+/**
+ * `migrate`: our tables and the adapter, installed or brought up to date. Running it twice gives the same as once, and
+ * running it while people book is safe. Either what it needs is there, or it changes nothing and says what to grant.
+ */
+import { readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { runner } from 'node-pg-migrate';
+import pg from 'pg';
+import {
+  adapterFolder,
+  enableTriggers,
+  installAdapter,
+  missingRights,
+  untilUnlocked,
+  type Tell,
+} from '../booking/install.ts';
+import { readEnv, toBookingConfig, type BookingConfig, type WakeMode } from '../config.ts';
+import { connectionSettings, databaseFailure, sqlState } from '../database.ts';
+import { Permanent, Retryable, messageOf } from '../errors.ts';
+import { readInstallation } from '../sync/installation.ts';
+
+export interface Migrated {
+  /** Names of the migrations of our own tables that were run now. */
+  readonly migrations: readonly string[];
+  /** How booking writes wake the daemon from now on; may differ from what was asked for. */
+  readonly wake: WakeMode;
+}
+
+const migrations = new URL('../../database/migrations/', import.meta.url);
+const migrateLock = [7_230_912, 3] as const;
+const oldestVersion = 14;
+
+/**
+ * Installs or updates everything in the booking database and tells what is worth knowing. Throws Permanent, with the
+ * repair, when a right is missing, when tables of somebody else bear our names, or when the database was set up with
+ * another zone or adapter; nothing is changed then.
+ */
+export async function migrate(config: BookingConfig, tell: Tell, signal: AbortSignal): Promise<Migrated> {
+  const folder = adapterFolder(config.adapter);
+  const client = new pg.Client({
+    ...connectionSettings(config.database, 'outlook-booking-sync migrate'),
+    query_timeout: 120_000,
+  });
+  client.on('error', () => undefined); // the query under way rejects; that is enough
+  client.on('notice', (notice) => tell(notice.message ?? ''));
+  try {
+    await client.connect();
+    // a person's own settings of the role must not make us wait for bookings, nor them for us
+    await client.query(
+      `SET lock_timeout = '500ms'; SET client_min_messages = notice; SET statement_timeout = 0`,
+    );
+    await waitForOthers(client, tell, signal);
+    await check(client, config, folder, tell);
+    return await install(client, config, folder, tell, signal);
+  } catch (error) {
+    throw signal.aborted ? error : databaseFailure(error, 'migrate');
+  } finally {
+    await client.end().catch(() => undefined); // the lock goes with the session, ended or broken
+  }
+}
+
+/** The command line's form: settings from the environment, lines to the terminal. Returns the exit code. */
+export async function migrateCommand(signal: AbortSignal): Promise<number> {
+  const { migrations: run, wake } = await migrate(
+    toBookingConfig(readEnv()),
+    (line) => console.log(line),
+    signal,
+  );
+  console.log(run.length === 0 ? 'Our tables were up to date.' : `Our tables: ${run.join(', ')}.`);
+  console.log(`The adapter is installed. Booking writes wake the daemon: ${wake}.`);
+  return 0;
+}
+
+async function install(
+  client: pg.Client,
+  config: BookingConfig,
+  folder: string,
+  tell: Tell,
+  signal: AbortSignal,
+): Promise<Migrated> {
+  const run = await ourTables(client, tell, signal);
+  const wake = await wakeMode(client, config.wake, tell);
+  await client.query({
+    text: `INSERT INTO public.bridge_settings (name, value) SELECT * FROM unnest($1::text[], $2::text[])
+           ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now()
+           WHERE bridge_settings.value <> excluded.value`,
+    values: [
+      ['timezone', 'adapter', 'wake'],
+      [config.timezone, config.adapter, wake],
+    ],
+  });
+  const body = readFileSync(new URL(`../../database/wake/${wake}.sql`, import.meta.url), 'utf8');
+  await untilUnlocked(client, body, tell, signal);
+  await installAdapter(client, folder, tell, signal);
+  await enableTriggers(client, tell, signal);
+  return { migrations: run, wake };
+}
+
+async function waitForOthers(client: pg.Client, tell: Tell, signal: AbortSignal): Promise<void> {
+  const givesUpAt = Date.now() + 60_000;
+  for (let told = false; ; told = true) {
+    signal.throwIfAborted();
+    const { rows } = await client.query<{ ours: boolean }>('SELECT pg_try_advisory_lock($1, $2) AS ours', [
+      ...migrateLock,
+    ]);
+    if (rows[0]!.ours) return;
+    if (!told) tell('Another migrate is at work on this database; waiting for it.');
+    if (Date.now() > givesUpAt)
+      throw new Retryable('another migrate has been at work on this database for a minute', {
+        reach: 'side',
+      });
+    await pause(200, undefined, { signal });
+  }
+}
+
+/** Everything that can be known before anything is changed. */
+async function check(client: pg.Client, config: BookingConfig, folder: string, tell: Tell): Promise<void> {
+  const { rows } = await client.query<{
+    version: number;
+    installed: boolean;
+    creates: boolean;
+    role: string;
+  }>(
+    `SELECT current_setting('server_version_num')::integer / 10000 AS version, current_user AS role,
+            to_regclass('public.bridge_migrations') IS NOT NULL AS installed,
+            has_schema_privilege('public', 'CREATE') AS creates`,
+  );
+  const { version, installed, creates, role } = rows[0]!;
+  if (version < oldestVersion)
+    throw new Permanent(`This is PostgreSQL ${version}; the bridge needs ${oldestVersion} or newer.`, {
+      hint: 'Upgrade the server: triggers with transition tables on partitions and multiranges are needed.',
+    });
+  if (!installed) await refuseForeignTables(client);
+  else await readInstallation(client, config.timezone, config.adapter);
+  await refuseUnknownZone(client, config.timezone);
+  const missing = await missingRights(client, folder);
+  if (!creates)
+    missing.unshift({
+      repair: `GRANT USAGE, CREATE ON SCHEMA public TO ${pg.escapeIdentifier(role)};`,
+      needed: true,
+      why: null,
+    });
+  const needed = missing.filter((right) => right.needed);
+  if (needed.length > 0)
+    throw new Permanent(`The role ${role} lacks rights in this database, or something is not there.`, {
+      hint: [
+        'Let a DBA run this in the booking database, then run migrate again:',
+        ...needed.map(({ repair, why }) => `  ${repair ?? why ?? ''}`),
+      ].join('\n'),
+    });
+  for (const { repair, why } of missing) tell(`Optional: ${repair ?? ''} -- without it ${why ?? ''}`);
+}
+
+/** Our own names in the hands of somebody else: the predecessor's newer form has a bridge_mappings of its own. */
+async function refuseForeignTables(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ names: string[] | null; predecessor: boolean }>(
+    `SELECT array_agg(c.relname::text ORDER BY c.relname) AS names,
+            bool_or(EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname IN ('source_bridge', 'target_bridge'))) AS predecessor
+     FROM pg_class c
+     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND c.relname = ANY ($1)`,
+    [ourNames()],
+  );
+  const { names, predecessor } = rows[0]!;
+  if (names === null) return;
+  throw new Permanent(
+    `There are tables under our names that are not ours: ${names.join(', ')}` +
+      (predecessor ? ' (the predecessor outlook-booking-bridge made them).' : '.'),
+    {
+      hint: 'Run `node src/main.ts adopt`: it moves them aside and takes over the pairs they hold. Nothing was changed.',
+    },
+  );
+}
+
+/** The tables, the sequence and the view that the migrations and the adapters make. */
+function ourNames(): string[] {
+  const first = readFileSync(new URL('0001_bridge.sql', migrations), 'utf8');
+  const made = first.matchAll(/^CREATE (?:TABLE|SEQUENCE) (\w+)/gm);
+  return [...[...made].map((match) => match[1]!), 'bridge_items'];
+}
+
+async function refuseUnknownZone(client: pg.Client, timezone: string): Promise<void> {
+  try {
+    await client.query('SELECT now() AT TIME ZONE $1', [timezone]);
+  } catch (error) {
+    if (sqlState(error) !== '22023') throw error;
+    throw new Permanent(`PostgreSQL does not know the zone '${timezone}' of BOOKING_TIMEZONE.`, {
+      hint: 'Write it as in: SELECT name FROM pg_timezone_names;',
+      cause: error,
+    });
+  }
+}
+
+/** Runs what is new in database/migrations, all in one transaction. */
+async function ourTables(client: pg.Client, tell: Tell, signal: AbortSignal): Promise<string[]> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const done = await runner({
+        dbClient: client,
+        dir: fileURLToPath(migrations),
+        schema: 'public',
+        migrationsTable: 'bridge_migrations',
+        direction: 'up',
+        noLock: true, // we hold a lock of our own, which the rest of this command needs too
+        singleTransaction: true,
+        logger: { info: () => undefined, warn: () => undefined, error: () => undefined },
+      });
+      return done.map(({ name }) => name);
+    } catch (error) {
+      if (sqlState(error) !== '55P03' || attempt >= 60) throw explain(error);
+      if (attempt === 1) tell('Our tables are in use; waiting.');
+      await pause(500, undefined, { signal });
+    }
+  }
+}
+
+const explain = (error: unknown) =>
+  /Not run migration .* is preceding|have been deleted/.test(messageOf(error))
+    ? new Permanent(`This database was migrated by a newer version: ${messageOf(error)}`, {
+        hint: 'Run the newer version, or an older one that knows these migrations.',
+        cause: error,
+      })
+    : error;
+
+/** NOTIFY forbids two-phase commits, so where the server allows those, nobody is notified unless it was asked for. */
+async function wakeMode(client: pg.Client, asked: WakeMode, tell: Tell): Promise<WakeMode> {
+  const { rows } = await client.query<{ most: number }>(
+    `SELECT current_setting('max_prepared_transactions')::integer AS most`,
+  );
+  if (rows[0]!.most === 0 || asked === 'poll') return asked;
+  const why = `max_prepared_transactions is ${rows[0]!.most}, and a transaction that notified cannot be prepared`;
+  tell(
+    asked === 'adaptive'
+      ? `WAKE=adaptive becomes poll: ${why}.`
+      : `Warning: WAKE=notify was asked for, but ${why}: such bookings will fail. Set WAKE=poll.`,
+  );
+  return asked === 'adaptive' ? 'poll' : asked;
+}
