@@ -121,10 +121,11 @@ async function map(db: TestDatabase, resource: number): Promise<void> {
 async function settled(db: TestDatabase): Promise<void> {
   for (;;) {
     const [row] = await db.query<{ busy: boolean }>(`
-      SELECT EXISTS (SELECT FROM bridge_changes) OR EXISTS (SELECT FROM bridge_mappings WHERE due_at IS NOT NULL)
-        OR EXISTS (SELECT FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
-                   WHERE r.active = 1 AND (s.push_due_at IS NOT NULL OR s.lease_owner IS NOT NULL
-                                           OR s.reconciled_at IS NULL OR s.baselined_at IS NULL)) AS busy`);
+      SELECT EXISTS (SELECT FROM bridge_changes) OR EXISTS (
+        SELECT FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
+        WHERE r.active = 1 AND (s.push_due_at IS NOT NULL OR s.lease_owner IS NOT NULL OR s.reconciled_at IS NULL
+          OR s.baselined_at IS NULL OR EXISTS (SELECT FROM bridge_mappings m
+            WHERE m.resource_id = r.resource_id AND m.due_at IS NOT NULL))) AS busy`);
     if (row?.busy !== true) return;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
