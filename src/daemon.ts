@@ -136,8 +136,16 @@ export async function createDaemon(config: Config, tell: Tell): Promise<Daemon> 
   };
 }
 
+/** Our leases end with their session, so it is given up sooner than any other when the server does not answer. */
+const leaseAnswerMs = 8_000;
+
 async function openLease(config: Config, name: string) {
-  const { session, lost } = await openSession(config.database, `${name} leases`);
-  const { rows } = await session.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
-  return { session, lost, pid: rows[0]!.pid };
+  const own = await openSession(config.database, `${name} leases`, leaseAnswerMs);
+  try {
+    const { rows } = await own.session.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    return { ...own, pid: rows[0]!.pid };
+  } catch (error) {
+    await own.close();
+    throw error;
+  }
 }

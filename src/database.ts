@@ -4,6 +4,8 @@
  * server to notice soon when we are gone, so that our locks are freed.
  */
 import { readFileSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import type { DatabaseConfig } from './config.ts';
 import { Permanent, Retryable, messageOf } from './errors.ts';
@@ -58,23 +60,42 @@ export function openPool(config: DatabaseConfig, name: string, max = 8): Databas
   return pool;
 }
 
-/** A connected session of its own, and a signal that aborts when its connection is gone. The caller ends it. */
+/** A session of its own: what it can run, a signal that aborts when its connection is gone, and its end. */
+export interface OwnSession {
+  readonly session: Session;
+  readonly lost: AbortSignal;
+  /** Ends it, with a word to the server if that still listens; never rejects and never waits longer than a second. */
+  close(): Promise<void>;
+}
+
+/** Connects a session. A query that is not answered within `queryMs` fails, and the session is then of no more use. */
 export async function openSession(
   config: DatabaseConfig,
   name: string,
-): Promise<{ session: Session; lost: AbortSignal }> {
-  const session = new pg.Client(connectionSettings(config, name));
+  queryMs = 30_000,
+): Promise<OwnSession> {
+  const socket = new Socket();
+  const session = new pg.Client({
+    ...connectionSettings(config, name),
+    query_timeout: queryMs,
+    stream: () => socket,
+  });
   const lost = new AbortController();
   session
     .on('error', (error) => lost.abort(error))
     .on('end', () => lost.abort(new Error('the connection has ended')));
+  const close = async () => {
+    // a half-open connection never says goodbye
+    await Promise.race([session.end(), pause(1_000, undefined, { ref: false })]).catch(() => undefined);
+    socket.destroy();
+  };
   try {
     await session.connect();
   } catch (error) {
-    await session.end().catch(() => undefined); // it never opened; the error above says why
+    await close();
     throw error;
   }
-  return { session, lost: lost.signal };
+  return { session, lost: lost.signal, close };
 }
 
 /** Runs `work` in one transaction; commits when it resolves, rolls back when it throws. */

@@ -17,6 +17,8 @@ export interface Pushed {
   readonly rest: Rest | null;
   /** Graph itself is out of reach (an outage), or refuses us as a whole. */
   readonly outage: Retryable | Permanent | null;
+  /** Graph answered something, be it a refusal of an item: it is there. */
+  readonly answered: boolean;
 }
 
 export interface PushOptions {
@@ -64,7 +66,8 @@ export function createPush(options: PushOptions) {
       else if (answer === undefined) settled.push(quiet(step));
       else settled.push(await outcome(step, answer, room, outlook, random, signal));
     }
-    return { settled, ...worst(answers, room, random) };
+    const answered = answers.some((answer) => answer.outcome !== 'failed' || isOfItem(answer.error));
+    return { settled, answered, ...worst(answers, room, random) };
   };
 }
 
@@ -336,6 +339,9 @@ function failed(step: Step, error: Error, random: () => number): Settled {
     error instanceof Permanent ? (error.hint ?? null) : 'This is a bug of the bridge; the log has its stack.';
   return keep(step, 'parked', { ...told, status: 'error', hint });
 }
+
+const isOfItem = (error: Error) =>
+  error instanceof Conflict || (error instanceof Permanent && error.reach === 'item');
 
 /** The failure that reaches furthest decides whether the room, or everything, has to wait. */
 function worst(

@@ -28,7 +28,12 @@ import type { OutlookEvent, OutlookSide } from './sides.ts';
 export const itemsAtATime = 12;
 
 /** Why a drain ended: nothing is due, the room must rest, or the other side as a whole is out of reach. */
-export type Drained = { readonly rest: Rest | null; readonly outage: Retryable | Permanent | null };
+export interface Drained {
+  readonly rest: Rest | null;
+  readonly outage: Retryable | Permanent | null;
+  /** Graph answered during this drain. */
+  readonly answered: boolean;
+}
 
 export interface DrainOptions {
   readonly db: Database;
@@ -39,17 +44,17 @@ export interface DrainOptions {
   readonly random?: () => number;
 }
 
-const clear: Drained = { rest: null, outage: null };
-
 export function createDrain(options: DrainOptions) {
   const { db, outlook, push, window, tell, random = Math.random } = options;
 
   /** `signal` cuts it off; at `stopping` the round under way is ended and written down first. */
   async function drain(room: LeasedRoom, signal: AbortSignal, stopping: AbortSignal): Promise<Drained> {
     if (!room.reconciled || !room.baselined) await reconcile(room);
+    let answered = false;
     if (!room.baselined || room.abandoned) {
       const stopped = await baseline(room, signal);
       if (stopped !== null) return stopped;
+      answered = true;
     }
     let due = room.due.length > 0 ? room.due : await readDue(room);
     // bounded by what is due: each round settles its rows, and a row that stays due at once is counted in `attempt`
@@ -57,10 +62,11 @@ export function createDrain(options: DrainOptions) {
       signal.throwIfAborted();
       const pushed = await push(room, due, signal);
       await settle(room, due, pushed.settled);
-      if (pushed.outage !== null || pushed.rest !== null) return pushed;
+      answered ||= pushed.answered;
+      if (pushed.outage !== null || pushed.rest !== null) return { ...pushed, answered };
       due = await readDue(room);
     }
-    return clear;
+    return { rest: null, outage: null, answered };
   }
 
   const readDue = (room: LeasedRoom) =>
@@ -111,8 +117,8 @@ export function createDrain(options: DrainOptions) {
     } catch (error) {
       if (!(error instanceof Retryable || error instanceof Permanent)) throw error;
       return error.reach === 'side'
-        ? { rest: null, outage: error }
-        : { rest: restFor(error, room.attempt, random), outage: null };
+        ? { rest: null, outage: error, answered: false }
+        : { rest: restFor(error, room.attempt, random), outage: null, answered: false };
     }
     const adoptions = adopt(await asked('read the mappings', mappingsOf(db, room.resourceId)), marked);
     await asked('finish the baseline', finishBaseline(db, room, adoptions));

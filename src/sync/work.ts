@@ -36,14 +36,21 @@ export interface Rhythm {
   readonly waitMs: number;
 }
 
+/** The session that holds our leases. */
+export interface Lease {
+  readonly session: Queryable;
+  /** Aborts when its connection is gone. */
+  readonly lost: AbortSignal;
+  /** Its backend, for the heartbeat. */
+  readonly pid: number;
+  /** Never rejects. */
+  close(): Promise<void>;
+}
+
 export interface WorkOptions {
   readonly replica: string;
   /** Opens the session that holds our leases. */
-  readonly openLease: () => Promise<{
-    session: Queryable & { end(): Promise<void> };
-    lost: AbortSignal;
-    pid: number | null;
-  }>;
+  readonly openLease: () => Promise<Lease>;
   readonly drain: (room: LeasedRoom, signal: AbortSignal, stopping: AbortSignal) => Promise<Drained>;
   readonly rhythm: Rhythm;
   readonly window: Window;
@@ -127,7 +134,7 @@ export function createWork(options: WorkOptions) {
       leasePid = null;
       rhythm.lost();
       await Promise.allSettled([...running.values()].map(({ done }) => done));
-      await lease.session.end().catch(() => undefined); // it may be the connection itself that broke
+      await lease.close();
     }
   }
 
@@ -173,14 +180,14 @@ export function createWork(options: WorkOptions) {
     signal: AbortSignal,
     stopping: AbortSignal,
   ): Promise<void> {
-    let drained: Drained = { rest: null, outage: null };
+    let drained: Drained = { rest: null, outage: null, answered: false };
     try {
       drained = await drain(room, signal, stopping);
-      if (drained.outage === null) outlookDown.over();
-      else outlookDown.failed(drained.outage);
+      if (drained.outage !== null) outlookDown.failed(drained.outage);
+      else if (drained.answered) outlookDown.over();
       tellRoom(room, drained);
     } catch (error) {
-      drained = { rest: restAfter(error, room, signal), outage: null };
+      drained = { ...drained, rest: restAfter(error, room, signal) };
     }
     // a lease that is lost is not given back: the room stays marked as abandoned, so its next holder looks at Outlook first
     if (current?.signal.aborted !== false) return;

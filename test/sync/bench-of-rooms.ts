@@ -15,7 +15,7 @@ export const policy = { max: 10, share: 0.2 };
 
 export async function openRooms(rooms: Readonly<Record<number, string>> = { 101: 'room101@example.org' }) {
   const db = await openTestDatabase({ schema: 'bridge' });
-  const { session } = await openSession(db.config, 'test leases');
+  const { session, close } = await openSession(db.config, 'test leases');
   const outlook = createOutlookInMemory();
   const facts: Fact[] = [];
   const tell = (fact: Fact) => void facts.push(fact);
@@ -89,7 +89,7 @@ export async function openRooms(rooms: Readonly<Record<number, string>> = { 101:
       return `${date} ${time}`;
     },
     async [Symbol.asyncDispose]() {
-      await session.end();
+      await close();
       await db[Symbol.asyncDispose]();
     },
   };

@@ -1,5 +1,5 @@
 /** A room calendar in memory, for tests of what the sync does with it. It remembers idempotency keys as Graph does. */
-import { Permanent, Retryable } from '../../src/errors.ts';
+import type { Permanent, Retryable } from '../../src/errors.ts';
 import type { Item, ReservationKey } from '../../src/item.ts';
 import type { OutlookEvent, OutlookSide, Write, Written } from '../../src/sync/sides.ts';
 
