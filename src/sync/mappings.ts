@@ -193,6 +193,15 @@ export async function releaseRoom(session: Queryable, room: LeasedRoom, rest: Re
   });
 }
 
+/** Keeps the object id of a room's mailbox beside the address the operator wrote. */
+export async function storeMailbox(db: Queryable, room: LeasedRoom, objectId: string): Promise<void> {
+  await db.query({
+    name: 'store_mailbox',
+    text: 'UPDATE bridge_resource_mappings SET outlook_object_id = $2 WHERE id = $1 AND outlook_item_id = $3',
+    values: [room.id, objectId, room.outlookItemId],
+  });
+}
+
 /** The window as instants, a day wider on each side: all-day events float, and Graph matches them in UTC. */
 export async function listWindow(session: Queryable, window: Window): Promise<{ from: string; to: string }> {
   const { rows } = await session.query<{ from: Date; to: Date }>({

@@ -13,6 +13,7 @@ import {
   mappingsOf,
   reconcileRoom,
   settleMappings,
+  storeMailbox,
   type Adoption,
   type Due,
   type LeasedRoom,
@@ -48,7 +49,8 @@ export function createDrain(options: DrainOptions) {
   const { db, outlook, push, window, tell, random = Math.random } = options;
 
   /** `signal` cuts it off; at `stopping` the round under way is ended and written down first. */
-  async function drain(room: LeasedRoom, signal: AbortSignal, stopping: AbortSignal): Promise<Drained> {
+  async function drain(leased: LeasedRoom, signal: AbortSignal, stopping: AbortSignal): Promise<Drained> {
+    const room = leased.baselined ? leased : await addressed(leased, signal);
     if (!room.reconciled || !room.baselined) await reconcile(room);
     let answered = false;
     if (!room.baselined || room.abandoned) {
@@ -67,6 +69,22 @@ export function createDrain(options: DrainOptions) {
       due = await readDue(room);
     }
     return { rest: null, outage: null, answered };
+  }
+
+  /** The room by the object id of its mailbox, if the directory tells: addresses change, and some calls refuse them. */
+  async function addressed(room: LeasedRoom, signal: AbortSignal): Promise<LeasedRoom> {
+    if (room.mailbox !== room.outlookItemId) return room;
+    try {
+      const mailbox = await outlook.resolveMailbox(room.outlookItemId, signal);
+      if (mailbox === null || mailbox === room.outlookItemId) return room;
+      await asked('store the id of a mailbox', storeMailbox(db, room, mailbox));
+      return { ...room, mailbox };
+    } catch (error) {
+      // whether there is such a mailbox is for the mailbox itself to say; the directory may be closed to us
+      if (error instanceof Permanent && error.reach !== 'side') return room;
+      if (error instanceof Retryable) return room;
+      throw error;
+    }
   }
 
   const readDue = (room: LeasedRoom) =>

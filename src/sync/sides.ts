@@ -55,6 +55,8 @@ export type Written = {
 export interface OutlookSide {
   /** What Outlook shall show of an item: privacy, default titles, lengths. The same item gives the same form. */
   show(item: Item): Item;
+  /** The object id of a mailbox, the surer way to address it; null when the directory refuses us. */
+  resolveMailbox(address: string, signal: AbortSignal): Promise<string | null>;
   /**
    * Carries out independent writes to one mailbox and answers in their order; never throws for one of them.
    * Singles up to four at a time, `$batch` when there are more. An aborted `signal` rejects as a whole.

@@ -186,6 +186,28 @@ describe('what Outlook shows', () => {
 });
 
 describe('a room', () => {
+  test('is addressed by its object id once the directory has told it, and by its address where it refuses', async () => {
+    await using world = await openWorld();
+    world.tenant.faults.set({ mayReadUsers: false }, rooms[102]!.upn);
+    await world.start();
+    await world.settled();
+    const ids = await world.db.query<{ outlook_object_id: string | null }>(
+      'SELECT outlook_object_id FROM bridge_resource_mappings ORDER BY resource_id',
+    );
+    expect(ids.map((row) => row.outlook_object_id)).toEqual([expect.stringMatching(/^[0-9a-f-]{36}$/), null]);
+  });
+
+  test('that gets another mailbox is shown there, and the old one is left as it is', async () => {
+    await using world = await openRunning();
+    await world.desk.book(101, { title: 'Møte', from: world.day(2, '10:00'), to: world.day(2, '11:00') });
+    await world.settled();
+    await world.db.query('UPDATE bridge_resource_mappings SET outlook_item_id = $1 WHERE resource_id = 101', [
+      rooms[103]!.upn,
+    ]);
+    await world.settled();
+    expect([world.titles(101), world.titles(103)]).toEqual([['Møte'], ['Møte']]);
+  });
+
   test('that is added is filled with what is booked in it already', async () => {
     await using world = await openRunning({ mapped: [] });
     for (let n = 0; n < 40; n += 1)
@@ -217,8 +239,12 @@ describe('a room', () => {
       to: world.day(2, '11:00'),
     });
     await world.settled();
-    const paths = world.tenant.journal.slice(before).map((entry) => decodeURIComponent(entry.path));
-    expect(paths.map((path) => path.includes(rooms[102]!.upn))).toEqual([true]);
+    const ids = await world.db.query<{ outlook_object_id: string }>(
+      'SELECT outlook_object_id FROM bridge_resource_mappings WHERE resource_id = 102',
+    );
+    expect(
+      world.tenant.journal.slice(before).map((entry) => entry.path.includes(ids[0]!.outlook_object_id)),
+    ).toEqual([true]);
     expect(world.titles(101)).toEqual(['Før']);
   });
 

@@ -56,6 +56,7 @@ export function createOutlookInMemory() {
 
   const side: OutlookSide = {
     show: (item) => item,
+    resolveMailbox: async () => null,
     async write(room, asked) {
       const first = once;
       once = null;
