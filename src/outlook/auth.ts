@@ -189,6 +189,8 @@ export function readCertificate(pem: string) {
   const privateKey = /-----BEGIN ((?:\w+ )?PRIVATE KEY)-----[\s\S]+?-----END \1-----/.exec(pem)?.[0];
   if (privateKey === undefined) throw new Error('there is no private key in the file');
   const key = createPrivateKey(privateKey);
+  if (key.asymmetricKeyType !== 'rsa')
+    throw new Error('the private key is no RSA key, which Microsoft wants');
   const chain = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? [];
   const own = chain.find((one) => new X509Certificate(one).checkPrivateKey(key));
   if (own === undefined) throw new Error('there is no certificate for the private key in the file');
@@ -266,16 +268,20 @@ const repairs: readonly (readonly [readonly number[], string])[] = [
   [[1002012, 70011, 500011, 28002], 'GRAPH_BASE_URL does not belong to the cloud of GRAPH_AUTHORITY.'],
 ];
 
+const usualHint = 'Check GRAPH_TENANT_ID, GRAPH_CLIENT_ID, the credential and GRAPH_AUTHORITY.';
+
 function tokenFailure(error: unknown, heard: Heard): Retryable | Permanent {
   if (error instanceof Permanent) return error;
   const { answer, failure } = heard;
   const told = { reach: 'side', cause: error } as const;
   const what = 'ask for an access token';
+  if (answer === null && failure === null)
+    // nothing was sent: MSAL does not like what it was given
+    return new Permanent(`${what}: ${messageOf(error)}`, { ...told, hint: usualHint });
   if (answer === null) {
-    const reason = failure ?? error;
     const hint = 'Check the way to GRAPH_AUTHORITY: DNS, firewall, HTTPS_PROXY, NODE_EXTRA_CA_CERTS.';
-    const code = codeOfNetwork(reason);
-    return new Retryable(`${what}: ${messageOf(reason)}${code === '' ? '' : ` (${code})`}`, {
+    const code = codeOfNetwork(failure);
+    return new Retryable(`${what}: ${messageOf(failure)}${code === '' ? '' : ` (${code})`}`, {
       ...told,
       hint,
     });
@@ -290,6 +296,6 @@ function tokenFailure(error: unknown, heard: Heard): Retryable | Permanent {
   const repair = repairs.find(([known]) => known.some((number) => numbers.includes(number)))?.[1];
   return new Permanent(message, {
     ...told,
-    hint: repair ?? 'Check GRAPH_TENANT_ID, GRAPH_CLIENT_ID, the credential and GRAPH_AUTHORITY.',
+    hint: repair ?? usualHint,
   });
 }

@@ -88,7 +88,7 @@ function readOffset(clock: Intl.DateTimeFormat, ms: number): number {
 /** The earliest instant whose wall clock shows `local` (ms as if UTC) or later. */
 function search(local: number, offsetAt: (ms: number) => number): number {
   if (Number.isNaN(local)) return Number.NaN;
-  const fits = [offsetAt(local - 36 * hour), offsetAt(local - 12 * hour), offsetAt(local + 36 * hour)]
+  const fits = [offsetAt(local - 36 * hour), offsetAt(local + 36 * hour)]
     .map((offset) => local - offset)
     .filter((ms) => ms + offsetAt(ms) === local);
   if (fits.length > 0) return Math.min(...fits);
