@@ -7,6 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { runner } from 'node-pg-migrate';
 import pg from 'pg';
+import { rememberTriggers } from '../booking/capture.ts';
 import {
   adapterFolder,
   enableTriggers,
@@ -94,6 +95,7 @@ async function install(
   await untilUnlocked(client, body, tell, signal);
   await installAdapter(client, folder, tell, signal);
   await enableTriggers(client, tell, signal);
+  await rememberTriggers(client);
   return { migrations: run, wake };
 }
 
