@@ -12,7 +12,7 @@ export const syncStatuses = [
   'shadowed',
 ] as const;
 type SyncStatus = (typeof syncStatuses)[number];
-type Counts = Partial<Record<SyncStatus, number>>;
+type Counts = Readonly<Record<string, number>>;
 
 export interface PendingItem {
   readonly id: number;
@@ -33,7 +33,7 @@ export interface PendingItem {
 
 export interface Statistics {
   readonly total_mappings: number;
-  readonly summary: Record<SyncStatus, number>;
+  readonly summary: Readonly<Record<SyncStatus, number>>;
   readonly by_type: Readonly<Record<string, Counts>>;
   readonly by_direction: Readonly<Record<string, Counts>>;
 }
@@ -63,9 +63,14 @@ export interface LogLine {
   readonly request_id: string | null;
 }
 
+export interface ExplainedMapping extends PendingItem {
+  readonly sync_direction: string;
+  readonly due_at: Date | null;
+  readonly last_sync_at: Date | null;
+}
+
 export interface Explained {
-  readonly mapping:
-    (PendingItem & { readonly due_at: Date | null; readonly last_sync_at: Date | null }) | null;
+  readonly mapping: ExplainedMapping | null;
   readonly lines: readonly LogLine[];
 }
 
@@ -114,7 +119,7 @@ export function createReports(db: Database) {
   /** One mapping, and what was done to it and why, the newest last; at most `limit` lines. Null: never heard of. */
   async function explain(id: number, limit: number): Promise<Explained | null> {
     const [mappings, log] = await Promise.all([
-      db.query<NonNullable<Explained['mapping']>>({
+      db.query<ExplainedMapping>({
         name: 'explain_mapping',
         text: explainText,
         values: [id],
@@ -137,7 +142,7 @@ const noneOfEach = () =>
   Object.fromEntries(syncStatuses.map((status) => [status, 0])) as Record<SyncStatus, number>;
 
 function countEach(rows: readonly { status: SyncStatus; count: number }[]): Counts {
-  const counts: Counts = {};
+  const counts: Record<string, number> = {};
   for (const { status, count } of rows) counts[status] = (counts[status] ?? 0) + count;
   return counts;
 }
@@ -183,7 +188,7 @@ const explainText = `
   FROM bridge_mappings WHERE id = $1`;
 
 const linesText = `
-  SELECT * FROM (
+  SELECT at, action, reason, latency_ms, call_ms, outlook_event_id, request_id FROM (
     SELECT id, at, action, reason, latency_ms, call_ms, outlook_event_id, request_id
     FROM bridge_log WHERE mapping_id = $1 ORDER BY id DESC LIMIT $2) newest
   ORDER BY id`;

@@ -1,0 +1,100 @@
+/**
+ * The HTTP API: each area is a file of routes that asks for the few functions it uses; what all share is here, from
+ * the outside in: security headers, the key, the size of bodies, and one place that answers what went wrong.
+ */
+import { OpenAPIHono, createRoute, z } from '@hono/zod-openapi';
+import type { Hono } from 'hono';
+import { methodNotAllowed } from 'hono/method-not-allowed';
+import { secureHeaders } from 'hono/secure-headers';
+import type { Tell } from '../facts.ts';
+import { requireKey } from './auth.ts';
+import { allowNoBody, limitBody } from './body.ts';
+import { healthRoutes, type HealthParts } from './health.ts';
+import { mappingRoutes, type MappingParts } from './mappings.ts';
+import { metricsRoutes, type MetricsParts } from './metrics.ts';
+import { nearest } from './nearest.ts';
+import { answerProblem, Problem } from './problem.ts';
+import { roomRoutes, type RoomParts } from './rooms.ts';
+import { statsRoutes, type StatsParts } from './stats.ts';
+import { syncRoutes, type SyncParts } from './sync.ts';
+
+export interface Parts extends SyncParts, HealthParts, StatsParts, RoomParts, MappingParts, MetricsParts {
+  readonly reports: SyncParts['reports'] & StatsParts['reports'] & MappingParts['reports'];
+  readonly apiKey: string | null;
+  readonly tell: Tell;
+}
+
+export function createApp(parts: Parts) {
+  const app = new OpenAPIHono({ strict: false });
+  app.onError((error, c) => answerProblem(error, c, parts.tell));
+  // HSTS is left to whoever ends TLS: it would bind the whole host name
+  app.use(secureHeaders({ strictTransportSecurity: false, xFrameOptions: 'DENY' }));
+  app.use(requireKey({ apiKey: parts.apiKey }));
+  app.use(limitBody, allowNoBody);
+  app.use(
+    methodNotAllowed({
+      app,
+      onMethodNotAllowed: (c, methods) =>
+        c.json(
+          {
+            success: false,
+            error: `${c.req.method} is not possible on ${c.req.path}.`,
+            hint: `Use ${methods.filter((method) => method !== 'HEAD').join(' or ')}.`,
+          },
+          405,
+          { Allow: methods.join(', ') },
+        ),
+    }),
+  );
+  const areas = [
+    healthRoutes(parts),
+    syncRoutes(parts),
+    statsRoutes(parts),
+    roomRoutes(parts),
+    mappingRoutes(parts),
+    metricsRoutes(parts),
+  ];
+  for (const area of areas) app.route('/', area);
+  describe(app);
+  app.notFound((c) => answerProblem(unknownPath(app, c.req.method, c.req.path), c, parts.tell));
+  return app;
+}
+
+const documentRoute = createRoute({
+  method: 'get',
+  path: '/openapi.json',
+  tags: ['Description'],
+  summary: 'This description of the API',
+  responses: {
+    200: { description: 'OpenAPI 3.1.', content: { 'application/json': { schema: z.looseObject({}) } } },
+  },
+});
+
+function describe(app: OpenAPIHono): void {
+  const { openAPIRegistry: registry } = app;
+  registry.registerComponent('securitySchemes', 'key', { type: 'apiKey', in: 'header', name: 'X-API-Key' });
+  registry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
+  let document: object | null = null;
+  app.openapi(documentRoute, (c) => {
+    document ??= app.getOpenAPI31Document({
+      openapi: '3.1.0',
+      info: {
+        title: 'outlook-booking-sync',
+        version: '1',
+        description: 'Keeps room bookings and Outlook room calendars equal. Times are ISO 8601 in UTC.',
+      },
+      security: [{ key: [] }, { bearer: [] }],
+    });
+    return c.json(document, 200);
+  });
+}
+
+function unknownPath(app: Pick<Hono, 'routes'>, method: string, path: string): Problem {
+  const known = app.routes.filter((route) => route.method !== 'ALL').map((r) => `${r.method} ${r.path}`);
+  const meant = nearest(`${method} ${path}`, known);
+  return new Problem(
+    404,
+    `There is no ${path.slice(0, 200)}.`,
+    `The nearest endpoint is ${meant?.replaceAll(/:(\w+)/g, '{$1}')}; all are in /openapi.json.`,
+  );
+}

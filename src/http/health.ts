@@ -1,0 +1,114 @@
+/** Is the process there, and can it do its work: for probes, so both are answered without a key. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { messageOf } from '../errors.ts';
+import type { HealthState } from '../ops/health.ts';
+import type { Capture } from '../sync/capture.ts';
+import { instant, newRoutes } from './schema.ts';
+
+export interface HealthParts {
+  readonly health: () => HealthState;
+  readonly readCapture: () => Promise<Capture>;
+}
+
+/** A database that does not answer within this is away: a probe has its answer within 2 s. */
+const databaseMs = 1_500;
+
+const tags = ['Health'];
+
+const healthRoute = createRoute({
+  method: 'get',
+  path: '/health',
+  tags,
+  summary: 'Whether the process lives',
+  security: [],
+  responses: {
+    200: {
+      description: 'It does.',
+      content: {
+        'application/json': {
+          schema: z.object({
+            success: z.literal(true),
+            status: z.literal('ok'),
+            uptime_seconds: z.number().int(),
+            started_at: instant,
+          }),
+        },
+      },
+    },
+  },
+});
+
+const check = z.object({ ok: z.boolean(), problems: z.array(z.string()) });
+const readiness = z
+  .object({
+    success: z.boolean(),
+    status: z.enum(['ready', 'not ready']),
+    checks: z.object({ database: check, listening: check, capture: check }),
+    hint: z
+      .string()
+      .optional()
+      .openapi({ description: 'What to do; a statement for the DBA where one helps.' }),
+  })
+  .openapi('Readiness');
+type Readiness = z.infer<typeof readiness>;
+
+const readyRoute = createRoute({
+  method: 'get',
+  path: '/ready',
+  tags,
+  summary: 'Whether changes of the booking system are noticed at once',
+  security: [],
+  responses: {
+    200: {
+      description: 'PostgreSQL answers, its notifications are heard, and the triggers are there.',
+      content: { 'application/json': { schema: readiness } },
+    },
+    503: { description: 'What is missing.', content: { 'application/json': { schema: readiness } } },
+  },
+});
+
+export function healthRoutes({ health, readCapture }: HealthParts) {
+  return newRoutes()
+    .openapi(healthRoute, (c) => {
+      const { uptimeSeconds, startedAt } = health();
+      const answer = { success: true as const, status: 'ok' as const, uptime_seconds: uptimeSeconds };
+      return c.json({ ...answer, started_at: startedAt }, 200);
+    })
+    .openapi(readyRoute, async (c) => {
+      const answer = readinessOf(health(), await within(databaseMs, readCapture));
+      if (answer.success) return c.json(answer, 200);
+      return c.json(answer, 503, { 'Retry-After': '1' });
+    });
+}
+
+/** The capture, or why it could not be read in time. */
+async function within(ms: number, read: () => Promise<Capture>): Promise<Capture | Error> {
+  const late = Promise.withResolvers<Error>();
+  const timer = setTimeout(() => late.resolve(new Error(`no answer within ${ms} ms`)), ms);
+  const asked = read().catch((error: unknown) => new Error(messageOf(error)));
+  return await Promise.race([asked, late.promise]).finally(() => clearTimeout(timer));
+}
+
+function readinessOf({ listener }: HealthState, capture: Capture | Error): Readiness {
+  const away = capture instanceof Error;
+  const database = away ? ['PostgreSQL does not answer'] : [];
+  const listening = listener.heard
+    ? []
+    : [`notifications are not heard: ${listener.reason ?? 'no reason known'}`];
+  const missing = away ? ['not known while PostgreSQL does not answer'] : capture.missing;
+  const of = (problems: readonly string[]) => ({ ok: problems.length === 0, problems: [...problems] });
+  const ready = [...database, ...listening, ...missing].length === 0;
+  const hint = away
+    ? 'Check DB_HOST, DB_PORT and the server.'
+    : capture.repair !== null
+      ? `Run: ${capture.repair}`
+      : listener.heard
+        ? null
+        : 'LISTEN needs a direct connection: no pooler in between, and no standby.';
+  return {
+    success: ready,
+    status: ready ? 'ready' : 'not ready',
+    checks: { database: of(database), listening: of(listening), capture: of(missing) },
+    ...(hint === null || ready ? {} : { hint }),
+  };
+}

@@ -1,0 +1,79 @@
+/** What a caller is told when something is wrong: one shape, one place that decides status and words. */
+import type { Context } from 'hono';
+import { HTTPException } from 'hono/http-exception';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { databaseFailure } from '../database.ts';
+import { Conflict, Invalid, Permanent, Retryable } from '../errors.ts';
+import type { Tell } from '../facts.ts';
+
+/** An answer that is no success. `hint` says what to do next. */
+export class Problem extends Error {
+  override readonly name = 'Problem';
+  readonly status: ContentfulStatusCode;
+  readonly hint: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Further fields of the answer. */
+  readonly more: object;
+  constructor(
+    status: ContentfulStatusCode,
+    error: string,
+    hint: string,
+    told: { readonly headers?: Readonly<Record<string, string>>; readonly more?: object } = {},
+  ) {
+    super(error);
+    this.status = status;
+    this.hint = hint;
+    this.headers = told.headers ?? {};
+    this.more = told.more ?? {};
+  }
+}
+
+/** Answers with a problem; what is none of our kinds is a bug, which is told and not shown. */
+export function answerProblem(error: unknown, c: Context, tell: Tell): Response {
+  const problem = problemOf(error) ?? bug(error, c, tell);
+  return c.json(
+    { success: false, error: problem.message, hint: problem.hint, ...problem.more },
+    problem.status,
+    { ...problem.headers },
+  );
+}
+
+function problemOf(thrown: unknown): Problem | null {
+  const error = databaseFailure(thrown, 'the booking database');
+  if (error instanceof Problem) return error;
+  if (error instanceof Invalid)
+    return new Problem(400, error.message, error.hint ?? '', { more: { field: error.field } });
+  if (error instanceof Retryable)
+    return new Problem(
+      503,
+      error.reach === 'side' ? 'The booking database is out of reach.' : error.message,
+      error.hint ?? 'Try again in a moment; nothing was lost.',
+      { headers: { 'Retry-After': String(Math.max(1, Math.ceil((error.afterMs ?? 2_000) / 1_000))) } },
+    );
+  if (error instanceof Conflict)
+    return new Problem(409, error.message, error.hint ?? 'It changed meanwhile; look again.');
+  if (error instanceof Permanent) return new Problem(422, error.message, error.hint ?? '');
+  if (error instanceof HTTPException) return ofLibrary(error);
+  return null;
+}
+
+/** What Hono and its validators throw themselves. */
+function ofLibrary(error: HTTPException): Problem {
+  if (error.status === 415)
+    return new Problem(
+      415,
+      'The body is no JSON.',
+      'Send it with Content-Type: application/json, or send no body.',
+    );
+  if (error.status === 400)
+    return new Problem(400, 'body: it is no valid JSON', 'Send valid JSON, or no body at all.', {
+      more: { field: 'body' },
+    });
+  return new Problem(error.status as ContentfulStatusCode, error.message, 'See /openapi.json.');
+}
+
+function bug(thrown: unknown, c: Context, tell: Tell): Problem {
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  tell({ fact: 'bug', error, where: `${c.req.method} ${c.req.routePath}` });
+  return new Problem(500, 'This is a bug of the bridge.', 'The log has the details; please report it.');
+}

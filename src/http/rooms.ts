@@ -1,0 +1,151 @@
+/** The rooms: how each stands, and what the brake holds there. */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { createHeld } from '../sync/held.ts';
+import type { createRoomReports, RoomReport } from '../sync/room-reports.ts';
+import { noRoom } from './room-problem.ts';
+import { answers, instant, newRoutes, resourceId } from './schema.ts';
+import { resultsSchema, summarise } from './synced.ts';
+
+export interface RoomParts {
+  readonly rooms: ReturnType<typeof createRoomReports>;
+  readonly held: ReturnType<typeof createHeld>;
+  /** Aborts when we are stopping: nobody is kept waiting then. */
+  readonly stopping: AbortSignal;
+}
+
+const tags = ['Rooms'];
+
+const room = z
+  .object({
+    id: z.number().int(),
+    resource_id: z.number().int(),
+    outlook_item_id: z.string(),
+    outlook_item_name: z.string().nullable(),
+    active: z.number().int(),
+    sync_direction: z.string(),
+    health: z.string().openapi({
+      description:
+        'ok, waiting (rests after a failure), refused (a person must act), held (by the brake), off (not active)',
+    }),
+    error: z.string().nullable(),
+    hint: z.string().nullable(),
+    working: z.boolean(),
+    due: z.number().int(),
+    lag_ms: z.number().openapi({ description: 'Age of the oldest change that is not in Outlook yet.' }),
+    due_at: instant.nullable(),
+    retry_at: instant.nullable(),
+    throttled_until: instant.nullable(),
+    baselined_at: instant.nullable(),
+    reconciled_at: instant.nullable(),
+    backfill: z.object({ total: z.number().int(), done: z.number().int() }),
+    held: z.number().int(),
+  })
+  .openapi('Room');
+
+const held = z
+  .object({
+    mapping_id: z.number().int(),
+    reservation_type: z.string(),
+    reservation_id: z.number().int(),
+    outlook_event_id: z.string(),
+    title: z.string().nullable(),
+    starts_at: instant.nullable(),
+    ends_at: instant.nullable(),
+    wanted_at: instant,
+  })
+  .openapi('HeldRemoval');
+
+const params = z.object({ resource: resourceId });
+const chosen = z
+  .object({ mappings: z.array(z.number().int().nonnegative()).max(10_000).optional() })
+  .openapi({ description: 'Only these mappings; without it all that are held now.' });
+const body = { content: { 'application/json': { schema: chosen } } };
+
+const listRoute = createRoute({
+  method: 'get',
+  path: '/rooms',
+  tags,
+  summary: 'All rooms',
+  responses: answers(
+    'The rooms, active ones first.',
+    z.object({ success: z.literal(true), count: z.number().int(), rooms: z.array(room) }),
+  ),
+});
+
+const roomRoute = createRoute({
+  method: 'get',
+  path: '/rooms/{resource}',
+  tags,
+  summary: 'One room, with what the brake holds there',
+  request: { params },
+  responses: answers(
+    'The room.',
+    z.object({ success: z.literal(true), room, removals: z.array(held) }),
+    [404],
+  ),
+});
+
+const releaseRoute = createRoute({
+  method: 'post',
+  path: '/rooms/{resource}/brake/release',
+  tags,
+  summary: 'Delete the events whose removal the brake holds, unless their reservations are back',
+  request: { params, body },
+  responses: answers(
+    'What became of each.',
+    z.object({
+      success: z.literal(true),
+      message: z.string(),
+      count: z.number().int(),
+      results: resultsSchema,
+    }),
+    [404, 413, 415],
+  ),
+});
+
+const refuseRoute = createRoute({
+  method: 'post',
+  path: '/rooms/{resource}/brake/refuse',
+  tags,
+  summary: 'Keep the events whose removal the brake holds',
+  request: { params, body },
+  responses: answers(
+    'How many were kept.',
+    z.object({ success: z.literal(true), message: z.string(), count: z.number().int() }),
+    [404, 413, 415],
+  ),
+});
+
+export function roomRoutes({ rooms, held: brake, stopping }: RoomParts) {
+  async function find(resource: number): Promise<RoomReport> {
+    const found = await rooms.find(resource);
+    if (found === null) throw noRoom(resource);
+    return found;
+  }
+  return newRoutes()
+    .openapi(listRoute, async (c) => {
+      const all = await rooms.list();
+      return c.json({ success: true as const, count: all.length, rooms: all }, 200);
+    })
+    .openapi(roomRoute, async (c) => {
+      const { resource } = c.req.valid('param');
+      const [found, removals] = await Promise.all([find(resource), brake.list(resource)]);
+      return c.json({ success: true as const, room: found, removals }, 200);
+    })
+    .openapi(releaseRoute, async (c) => {
+      const { resource } = c.req.valid('param');
+      await find(resource);
+      const choice = { resourceId: resource, mappings: c.req.valid('json').mappings ?? null };
+      const outcomes = await brake.release(choice, AbortSignal.any([c.req.raw.signal, stopping]));
+      const message = `Released ${outcomes.length} removals`;
+      const results = summarise(outcomes);
+      return c.json({ success: true as const, message, count: outcomes.length, results }, 200);
+    })
+    .openapi(refuseRoute, async (c) => {
+      const { resource } = c.req.valid('param');
+      await find(resource);
+      const mappings = c.req.valid('json').mappings ?? null;
+      const count = await brake.refuse({ resourceId: resource, mappings });
+      return c.json({ success: true as const, message: `Kept ${count} events`, count }, 200);
+    });
+}

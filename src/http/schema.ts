@@ -1,0 +1,90 @@
+/** What the endpoints have in common: the words of their parameters and of their answers, and how each is refused. */
+import { OpenAPIHono, z, type Hook } from '@hono/zod-openapi';
+import type { Env } from 'hono';
+import { Invalid } from '../errors.ts';
+
+const limitMost = 1_000;
+const clipped = (value: unknown) => `'${String(value).slice(0, 60)}'`;
+
+/** A whole number in a path or query string, from 0 to `most`. */
+const whole = (most: number) =>
+  z
+    .string()
+    .refine((text) => /^\d{1,16}$/.test(text) && Number(text) <= most, {
+      error: ({ input }) => `${clipped(input)} is no whole number from 0 to ${most}`,
+    })
+    .transform(Number);
+
+export const resourceId = whole(2 ** 31 - 1).openapi({ type: 'integer', example: 123 });
+export const reservationId = whole(Number.MAX_SAFE_INTEGER).openapi({ type: 'integer', example: 456 });
+export const mappingId = whole(Number.MAX_SAFE_INTEGER).openapi({ type: 'integer', example: 1 });
+
+const types = ['event', 'booking', 'allocation'] as const;
+export const reservationType = z.enum(types, {
+  error: ({ input }) => `${clipped(input)} is none of ${types.join(', ')}`,
+});
+
+/** How many at most: 1 to 1000; a larger number counts as 1000. */
+export const limit = (usual: number) =>
+  z
+    .string()
+    .refine((text) => /^0*[1-9]\d{0,14}$/.test(text), {
+      error: ({ input }) => `${clipped(input)} is no whole number from 1 to ${limitMost}`,
+    })
+    .default(String(usual))
+    .transform((text) => Math.min(Number(text), limitMost))
+    .openapi({ type: 'integer', minimum: 1, maximum: limitMost, default: usual });
+
+/** An instant, ISO 8601 in UTC. */
+export const instant = z.union([z.date(), z.string()]).openapi({ type: 'string', format: 'date-time' });
+
+const problemSchema = z
+  .object({
+    success: z.literal(false),
+    error: z.string(),
+    hint: z.string().openapi({ description: 'What to do next.' }),
+    field: z.string().optional().openapi({ description: 'What is wrong in the request (400).' }),
+  })
+  .openapi('Problem');
+
+const problemWords: Readonly<Record<number, string>> = {
+  400: 'A parameter is wrong; `field` names it.',
+  401: 'The API key is missing or wrong.',
+  404: 'There is no such thing.',
+  409: 'A person has to decide first.',
+  413: 'The body is larger than 1 MB.',
+  415: 'The body is no JSON.',
+  422: 'Understood, but it cannot be done.',
+  429: 'Too many wrong keys.',
+  503: 'Not now; Retry-After says when.',
+};
+
+const json = <Schema extends z.ZodType>(schema: Schema) => ({ 'application/json': { schema } });
+
+/** The answers of an endpoint: its success, and the problems it shares with all others or names itself. */
+export function answers<Schema extends z.ZodType>(
+  description: string,
+  schema: Schema,
+  also: readonly number[] = [],
+) {
+  const problems = [400, 401, 429, 503, ...also].map((status) => [
+    status,
+    { description: problemWords[status]!, content: json(problemSchema) },
+  ]);
+  return {
+    ...(Object.fromEntries(problems) as Record<400 | 401 | 429 | 503, (typeof ok)['problem']>),
+    200: { description, content: json(schema) },
+  };
+}
+const ok = { problem: { description: '', content: json(problemSchema) } };
+
+/** Refuses a request whose parameters do not fit, naming the first that does not. */
+const refuse: Hook<unknown, Env, string, unknown> = (result) => {
+  if (result.success) return;
+  const issue = result.error.issues[0]!;
+  const field = String(issue.path[0] ?? (result.target === 'json' ? 'body' : result.target));
+  throw new Invalid(field, `${field}: ${issue.message}`, 'The parameters are described in /openapi.json.');
+};
+
+/** The routes of one area. */
+export const newRoutes = () => new OpenAPIHono({ defaultHook: refuse });

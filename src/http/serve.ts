@@ -1,0 +1,78 @@
+/** The HTTP server: bounded in time and connections, so that a slow or greedy client costs the others nothing. */
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { createAdaptorServer, type HttpBindings } from '@hono/node-server';
+import { Permanent } from '../errors.ts';
+
+export interface ServeOptions {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+}
+
+export interface Served extends AsyncDisposable {
+  readonly url: string;
+  readonly port: number;
+}
+
+interface App {
+  fetch(request: Request, env: HttpBindings): Response | Promise<Response>;
+}
+
+const connectionsMost = 1_000;
+const closeMs = 1_500;
+
+/** Resolves when it listens; throws Permanent when it cannot. Disposing of it takes 2 s at most. */
+export async function serveApp(app: App, { host, port }: ServeOptions): Promise<Served> {
+  const server = createAdaptorServer({
+    fetch: (request, env) => app.fetch(request, env as HttpBindings),
+    hostname: host,
+    serverOptions: {
+      headersTimeout: 10_000,
+      requestTimeout: 30_000,
+      keepAliveTimeout: 5_000,
+      connectionsCheckingInterval: 2_000,
+    },
+  }) as Server;
+  server.maxConnections = connectionsMost;
+  server.on('clientError', refuseNonsense);
+  server.listen(port, host);
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    throw new Permanent(`The API cannot listen on ${host}:${port}: ${(error as Error).message}`, {
+      hint: 'Set HOST and PORT to an address of this machine that is free.',
+      cause: error,
+    });
+  }
+  const { port: taken } = server.address() as AddressInfo;
+  const name = host.includes(':') ? `[${host}]` : host;
+  return { url: `http://${name}:${taken}`, port: taken, [Symbol.asyncDispose]: () => close(server) };
+}
+
+/** What is no HTTP is answered in our words, with the header every answer carries. */
+function refuseNonsense(error: Error & { code?: string }, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+  const [status, words] =
+    error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+      ? ['408 Request Timeout', 'The request took too long.']
+      : error.code === 'HPE_HEADER_OVERFLOW'
+        ? ['431 Request Header Fields Too Large', 'The headers are too large.']
+        : ['400 Bad Request', 'This is no HTTP request.'];
+  const body = JSON.stringify({ success: false, error: words, hint: 'See /openapi.json.' });
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nX-Content-Type-Options: nosniff\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}
+
+/** Ends idle connections at once and requests under way when they are answered, after a moment all that are left. */
+async function close(server: Server): Promise<void> {
+  const closed = once(server, 'close');
+  server.close();
+  server.closeIdleConnections();
+  const cutOff = setTimeout(() => server.closeAllConnections(), closeMs);
+  await closed.finally(() => clearTimeout(cutOff));
+}

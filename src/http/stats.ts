@@ -1,0 +1,60 @@
+/** Everything at a glance. */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { HealthState } from '../ops/health.ts';
+import type { createReports } from '../sync/reports.ts';
+import { answers, instant, newRoutes } from './schema.ts';
+import { statisticsSchema } from './statistics.ts';
+
+export interface StatsParts {
+  readonly reports: Pick<ReturnType<typeof createReports>, 'statistics' | 'glance'>;
+  readonly health: () => HealthState;
+}
+
+const ms = z.number().nullable();
+const outage = z.object({ since: instant, error: z.string(), hint: z.string().nullable() }).nullable();
+
+const statsRoute = createRoute({
+  method: 'get',
+  path: '/stats',
+  tags: ['Health'],
+  summary: 'Everything at a glance',
+  responses: answers(
+    'Mappings, latency of the last hour, queue, rooms, backfill, listener, outages, daemons.',
+    z.object({
+      success: z.literal(true),
+      statistics: statisticsSchema,
+      latency: z.object({ count: z.number().int(), p50_ms: ms, p95_ms: ms, p99_ms: ms }),
+      queue: z.object({ outbox_rows: z.number().int(), due: z.number().int(), oldest_ms: ms }),
+      rooms: z.record(z.string(), z.number().int()),
+      backfill: z.object({ total: z.number().int(), done: z.number().int() }),
+      listener: z.object({ heard: z.boolean(), reason: z.string().nullable(), since: instant.nullable() }),
+      outages: z.object({ outlook: outage, booking: outage }),
+      missed_captures: z.number().int(),
+      replicas: z.number().int(),
+      replica: z.string().nullable(),
+      started_at: instant,
+      uptime_seconds: z.number().int(),
+    }),
+  ),
+});
+
+export function statsRoutes({ reports, health }: StatsParts) {
+  return newRoutes().openapi(statsRoute, async (c) => {
+    const [statistics, glance] = await Promise.all([reports.statistics(), reports.glance()]);
+    const { listener, outages, missedCaptures, replica, startedAt, uptimeSeconds } = health();
+    return c.json(
+      {
+        success: true as const,
+        statistics,
+        ...glance,
+        listener,
+        outages,
+        missed_captures: missedCaptures,
+        replica,
+        started_at: startedAt,
+        uptime_seconds: uptimeSeconds,
+      },
+      200,
+    );
+  });
+}

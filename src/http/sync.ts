@@ -1,0 +1,240 @@
+/** What is pending, sync it now, and how it stands: the booking system towards Outlook. */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { ItemAnswer, Manual } from '../sync/manual.ts';
+import type { Outcome } from '../sync/outcomes.ts';
+import type { createReports } from '../sync/reports.ts';
+import { Problem } from './problem.ts';
+import { noRoom } from './room-problem.ts';
+import { answers, instant, limit, newRoutes, reservationId, reservationType, resourceId } from './schema.ts';
+import { statisticsSchema } from './statistics.ts';
+import { detailOf, detailSchema, resultsSchema, summarise } from './synced.ts';
+
+export interface SyncParts {
+  readonly manual: Pick<Manual, 'syncPending' | 'syncItem' | 'populate' | 'cleanUp'>;
+  readonly reports: Pick<ReturnType<typeof createReports>, 'pending' | 'statistics'>;
+  /** Aborts when we are stopping: nobody is kept waiting then. */
+  readonly stopping: AbortSignal;
+}
+
+const tags = ['Sync'];
+
+const pendingItem = z
+  .object({
+    id: z.number().int(),
+    reservation_type: z.string().nullable(),
+    reservation_id: z.number().int().nullable(),
+    resource_id: z.number().int(),
+    outlook_item_id: z.string(),
+    outlook_event_id: z.string().nullable(),
+    sync_status: z.string(),
+    priority_level: z.number().int(),
+    title: z.string().nullable(),
+    starts_at: instant.nullable(),
+    ends_at: instant.nullable(),
+    attempt: z.number().int(),
+    error_message: z.string().nullable(),
+    hint: z.string().nullable(),
+  })
+  .openapi('PendingItem');
+
+const statisticsAnswer = z.object({ success: z.literal(true), statistics: statisticsSchema });
+
+const pendingRoute = createRoute({
+  method: 'get',
+  path: '/sync/pending-items',
+  tags,
+  summary: 'What waits to be synced, or failed',
+  request: { query: z.object({ limit: limit(50), resource_id: resourceId.optional() }) },
+  responses: answers(
+    'Pending items and items in error, the most important first.',
+    z.object({ success: z.literal(true), count: z.number().int(), items: z.array(pendingItem) }),
+  ),
+});
+
+const toOutlookRoute = createRoute({
+  method: 'post',
+  path: '/sync/to-outlook',
+  tags,
+  summary: 'Sync pending items to Outlook now',
+  request: { query: z.object({ limit: limit(50), resource_id: resourceId.optional() }) },
+  responses: answers(
+    'What was done to each, by whichever daemon.',
+    z.object({ success: z.literal(true), message: z.string(), results: resultsSchema }),
+  ),
+});
+
+const itemRoute = createRoute({
+  method: 'post',
+  path: '/sync/item/{type}/{id}/{resource}',
+  tags,
+  summary: 'Sync one reservation in one room now',
+  request: { params: z.object({ type: reservationType, id: reservationId, resource: resourceId }) },
+  responses: answers(
+    'What was done to it.',
+    z.object({ success: z.literal(true), message: z.string(), result: detailSchema }),
+    [404, 409, 422],
+  ),
+});
+
+const populateRoute = createRoute({
+  method: 'post',
+  path: '/sync/populate-mapping',
+  tags,
+  summary: 'Compare one room or all with both sides again, and make what is missing',
+  request: { query: z.object({ resource_id: resourceId.optional() }) },
+  responses: answers(
+    'How many mappings there are now.',
+    z.object({
+      success: z.literal(true),
+      message: z.string(),
+      results: z.object({
+        rooms: z.number().int(),
+        reconciled: z.number().int(),
+        created: z.number().int(),
+        total: z.number().int(),
+        pending: z.number().int(),
+      }),
+    }),
+    [404],
+  ),
+});
+
+const statsRoute = createRoute({
+  method: 'get',
+  path: '/sync/stats',
+  tags,
+  summary: 'Mappings by status, type and direction',
+  responses: answers('The statistics.', statisticsAnswer),
+});
+
+const statusRoute = createRoute({
+  method: 'get',
+  path: '/sync/status',
+  tags,
+  summary: 'The same as /sync/stats, under its old name',
+  responses: answers('The statistics.', statisticsAnswer),
+});
+
+const cleanUpRoute = createRoute({
+  method: 'delete',
+  path: '/sync/cleanup-orphaned',
+  tags,
+  summary: 'Remove mappings that have neither a reservation nor an event any more',
+  responses: answers(
+    'How many were removed.',
+    z.object({ success: z.literal(true), message: z.string(), count: z.number().int() }),
+  ),
+});
+
+export function syncRoutes({ manual, reports, stopping }: SyncParts) {
+  const waiting = (request: Request) => AbortSignal.any([request.signal, stopping]);
+  return newRoutes()
+    .openapi(pendingRoute, async (c) => {
+      const query = c.req.valid('query');
+      const items = await reports.pending(query.limit, query.resource_id ?? null);
+      return c.json({ success: true as const, count: items.length, items }, 200);
+    })
+    .openapi(toOutlookRoute, async (c) => {
+      const query = c.req.valid('query');
+      const choice = { limit: query.limit, resourceId: query.resource_id ?? null };
+      const summary = summarise(await manual.syncPending(choice, waiting(c.req.raw)));
+      const message = summary.pending === 0 ? 'Sync completed' : `Sync under way, ${summary.pending} pending`;
+      return c.json({ success: true as const, message, results: summary }, 200);
+    })
+    .openapi(itemRoute, async (c) => {
+      const { type, id, resource } = c.req.valid('param');
+      const answer = await manual.syncItem(type, id, resource, waiting(c.req.raw));
+      return c.json(itemAnswer(answer, type, id, resource), 200);
+    })
+    .openapi(populateRoute, async (c) => {
+      const { resource_id: resource = null } = c.req.valid('query');
+      const counted = await manual.populate(resource, waiting(c.req.raw));
+      if (counted === null) throw noRoom(resource!);
+      const missing = counted.rooms - counted.reconciled;
+      const message =
+        missing === 0 ? 'Mappings populated' : `${missing} of ${counted.rooms} rooms are still to come`;
+      return c.json({ success: true as const, message, results: counted }, 200);
+    })
+    .openapi(statsRoute, async (c) =>
+      c.json({ success: true as const, statistics: await reports.statistics() }, 200),
+    )
+    .openapi(statusRoute, async (c) =>
+      c.json({ success: true as const, statistics: await reports.statistics() }, 200),
+    )
+    .openapi(cleanUpRoute, async (c) => {
+      const count = await manual.cleanUp();
+      return c.json({ success: true as const, message: `Removed ${count} orphaned mappings`, count }, 200);
+    });
+}
+
+function itemAnswer(answer: ItemAnswer, type: string, id: number, resource: number) {
+  const item = `${type} ${id}`;
+  switch (answer.found) {
+    case 'no-room':
+      throw noRoom(resource);
+    case 'no-reservation':
+      throw answer.resources.length === 0
+        ? new Problem(
+            404,
+            `Calendar item not found: there is no ${item} in the booking system.`,
+            'Check type and id. If it was deleted, DELETE /sync/cleanup-orphaned removes what is left of it.',
+          )
+        : new Problem(
+            404,
+            `${item} is not in resource ${resource}.`,
+            `It is in ${answer.resources.join(', ')}.`,
+          );
+    case 'outside-window':
+      throw new Problem(
+        422,
+        `${item} lies outside the days that are kept equal.`,
+        'SYNC_PAST_DAYS and SYNC_FUTURE_DAYS say how many; it is synced when the window reaches it.',
+      );
+    case 'other-direction':
+      throw new Problem(
+        422,
+        `Resource ${resource} takes nothing from the booking system.`,
+        'Its sync_direction in bridge_resource_mappings is outlook_to_booking.',
+      );
+    case 'nothing-to-show':
+      return settledAs(unmapped(type, id, resource), `${item} is cancelled and has no event; nothing to do`);
+    case 'item':
+      return settledItem(answer.outcome, item);
+  }
+}
+
+const unmapped = (type: string, id: number, resource: number) => ({
+  item_type: type,
+  item_id: id,
+  resource_id: resource,
+  action: 'unchanged',
+  outlook_event_id: null,
+  title: null,
+  mapping_id: null,
+});
+
+const settledAs = (result: z.input<typeof detailSchema>, message: string) => ({
+  success: true as const,
+  message,
+  result,
+});
+
+function settledItem(outcome: Outcome, item: string) {
+  const result = detailOf(outcome);
+  if (outcome.action === 'error')
+    throw new Problem(422, outcome.error ?? `${item} could not be synced.`, outcome.hint ?? 'See the log.', {
+      more: { result },
+    });
+  if (outcome.action === 'held')
+    throw new Problem(
+      409,
+      outcome.error ?? `${item} is held by the brake.`,
+      outcome.hint ?? 'See GET /rooms.',
+      {
+        more: { result },
+      },
+    );
+  if (outcome.action === 'pending')
+    return settledAs(result, `${item} is not done yet; it is as soon as its room can be worked on`);
+  return settledAs(result, 'Item synced successfully');
+}

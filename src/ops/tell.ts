@@ -1,0 +1,149 @@
+/**
+ * What happens to a fact: its log line, its metrics, its mark on the health, and whoever watches live. One place, and
+ * exhaustive, so that the four cannot drift.
+ *
+ * Levels: error needs a person, warn may, info is what an operator wants to read tomorrow (a change that reached
+ * Outlook, a room or a side that went away or came back), debug is the rest: backfills, retries, items that were equal.
+ * Trouble that repeats is logged once a minute for each room. Texts of errors lose what could name a person.
+ */
+import type { Fact, Tell } from '../facts.ts';
+import type { Logger } from '../log.ts';
+
+export interface TellOptions {
+  readonly log: Logger;
+  /** Told of each fact before it is logged: metrics, health. */
+  readonly observers: readonly ((fact: Fact) => void)[];
+  /** Milliseconds on a monotonic clock. */
+  readonly now?: () => number;
+}
+
+export interface Told {
+  readonly tell: Tell;
+  /** Calls `watcher` for every fact until the returned function is called. One that throws is dropped. */
+  readonly watch: (watcher: (fact: Fact) => void) => () => void;
+}
+
+type Level = 'error' | 'warn' | 'info' | 'debug';
+interface Line {
+  readonly level: Level;
+  readonly message: string;
+  readonly fields: object;
+}
+
+const repeatMs = 60_000;
+
+export function createTell({ log, observers, now = () => performance.now() }: TellOptions): Told {
+  const watchers = new Set<(fact: Fact) => void>();
+  const isRepeated = createRepeats(now);
+
+  function tell(fact: Fact): void {
+    for (const observe of observers) observe(fact);
+    const { level, message, fields } = lineOf(fact);
+    log[isRepeated(fact, level) ? 'debug' : level](fields, message);
+    for (const watcher of watchers) {
+      try {
+        watcher(fact);
+      } catch (error) {
+        // whoever watches must not stop the work it watches
+        watchers.delete(watcher);
+        log.warn({ error: bare(String(error)) }, 'a watcher of the live feed failed and was dropped');
+      }
+    }
+  }
+
+  return {
+    tell,
+    watch(watcher) {
+      watchers.add(watcher);
+      return () => watchers.delete(watcher);
+    },
+  };
+}
+
+/** Trouble of one room that was logged less than a minute ago; a room that is well again starts afresh. */
+function createRepeats(now: () => number): (fact: Fact, level: Level) => boolean {
+  const loggedAt = new Map<string, number>();
+  return (fact, level) => {
+    if (!('resourceId' in fact)) return false;
+    if (fact.fact === 'room-well')
+      for (const kind of ['room-resting', 'room-refused']) loggedAt.delete(`${kind} ${fact.resourceId}`);
+    const repeats = ['room-resting', 'room-refused', 'brake-held'].includes(fact.fact) && level !== 'debug';
+    if (!repeats) return false;
+    const key = `${fact.fact} ${fact.resourceId}`;
+    const before = loggedAt.get(key);
+    if (before !== undefined && now() - before < repeatMs) return true;
+    loggedAt.set(key, now());
+    return false;
+  };
+}
+
+function lineOf(fact: Fact): Line {
+  const { fact: _name, ...fields } = fact;
+  switch (fact.fact) {
+    case 'pushed': {
+      const moved = ['created', 'adopted', 'updated', 'deleted'].includes(fact.action);
+      // an item without a latency is one of a backfill: thousands at a time, counted by the metrics
+      return {
+        level: moved && fact.latencyMs !== null ? 'info' : 'debug',
+        message: `item ${fact.action}`,
+        fields,
+      };
+    }
+    case 'item-delayed':
+      return { level: 'debug', message: 'item delayed', fields: { ...fields, error: bare(fact.error) } };
+    case 'item-parked':
+      return { level: 'warn', message: 'item parked', fields: { ...fields, error: bare(fact.error) } };
+    case 'room-resting':
+      return {
+        level: fact.throttled ? 'info' : 'warn',
+        message: fact.throttled ? 'room throttled by Graph' : 'room resting',
+        fields: { ...fields, error: bare(fact.error) },
+      };
+    case 'room-refused':
+      return { level: 'error', message: 'room refused', fields: { ...fields, error: bare(fact.error) } };
+    case 'room-well':
+      return { level: 'info', message: 'room well again', fields };
+    case 'room-baselined':
+      return { level: 'info', message: 'room compared with outlook', fields };
+    case 'room-reconciled':
+      return { level: 'info', message: 'room compared with the booking system', fields };
+    case 'brake-held':
+      return { level: 'error', message: 'mass removal held by the brake', fields };
+    case 'outage':
+      return {
+        level: 'error',
+        message: `${fact.side} is out of reach`,
+        fields: { ...fields, error: bare(fact.error) },
+      };
+    case 'outage-over':
+      return { level: 'info', message: `${fact.side} is back`, fields };
+    case 'listening':
+      return fact.heard
+        ? { level: 'info', message: 'listening', fields: {} }
+        : { level: 'warn', message: 'not listening', fields: { reason: bare(fact.reason) } };
+    case 'lease-lost':
+      return { level: 'warn', message: 'lease lost', fields: { reason: bare(fact.reason) } };
+    case 'capture-missed':
+      return { level: 'warn', message: 'a trigger could not note a change; everything is compared', fields };
+    case 'capture-broken':
+      return { level: 'error', message: 'triggers of the booking system are missing or disabled', fields };
+    case 'started':
+      return { level: 'info', message: 'started', fields };
+    case 'stopped':
+      return { level: 'info', message: 'stopped', fields: {} };
+    case 'bug':
+      return {
+        level: 'error',
+        message: 'bug',
+        // not pino's error serializer: the details of a database error quote the row
+        fields: { where: fact.where, error: bare(fact.error.message), stack: bare(fact.error.stack ?? '') },
+      };
+  }
+}
+
+/** The text without addresses and numbers of persons (11 digits in Norway). */
+function bare(text: string): string {
+  return text
+    .replace(/[^\s'"<>(),;=]+@[^\s'"<>(),;=]+/gu, '[address]')
+    .replace(/(?<!\d)\d{11}(?!\d)/gu, '[number]');
+}
