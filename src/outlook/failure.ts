@@ -51,9 +51,12 @@ export const isTaken = (answer: Answer): boolean =>
 export function retryAfterMs(headers: Answer['headers'], now = Date.now()): number | undefined {
   const value = headers['retry-after'];
   if (typeof value !== 'string') return undefined;
-  const seconds = /^\s*\d+(\.\d+)?\s*$/.test(value) ? Number(value) : Number.NaN;
-  const sent = typeof headers.date === 'string' ? Date.parse(headers.date) : Number.NaN;
-  const ms = Number.isNaN(seconds) ? Date.parse(value) - (Number.isNaN(sent) ? now : sent) : seconds * 1_000;
+  let ms = Number.NaN;
+  if (/^\s*\d+(\.\d+)?\s*$/.test(value)) ms = Number(value) * 1_000;
+  else if (/^\s*[A-Za-z]{3}/.test(value)) {
+    const sent = typeof headers.date === 'string' ? Date.parse(headers.date) : Number.NaN;
+    ms = Date.parse(value) - (Number.isNaN(sent) ? now : sent);
+  }
   return Number.isNaN(ms) ? undefined : Math.min(3_600_000, Math.max(0, Math.ceil(ms)));
 }
 

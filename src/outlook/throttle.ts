@@ -40,7 +40,7 @@ export interface Throttle {
   readonly waiting: number;
 }
 
-/** `total`: places over all mailboxes. */
+/** `total`: places over all mailboxes, at least the four that a batch takes. */
 export function createThrottle(total: number): Throttle {
   const doors = new Map<string, Door>();
   /** Mailboxes whose next call fits into the mailbox but not into the total, in the order of their turns. */
@@ -118,6 +118,7 @@ export function createThrottle(total: number): Throttle {
       queue.push(waiter);
       waiting += 1;
       if (fits(door)) turns.add(door);
+      admit();
     });
   }
 
@@ -125,7 +126,9 @@ export function createThrottle(total: number): Throttle {
     enter(mailbox, places, lane, signal) {
       const door = doorOf(mailbox);
       const queued = door.quick.length + door.bulk.length;
-      if (queued === 0 && door.taken + places <= placesPerMailbox && inFlight + places <= total) {
+      const isFree = door.taken + places <= placesPerMailbox && inFlight + places <= total;
+      // whoever waits for the total comes first, or a batch would never get its four
+      if (isFree && queued === 0 && turns.size === 0) {
         take(door, places);
         return undefined;
       }
