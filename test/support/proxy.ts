@@ -7,8 +7,11 @@ export interface Proxy extends AsyncDisposable {
   through(url: string): string;
   /** Connections made from now on go there. */
   swingTo(url: string): void;
-  /** Open connections stay open, and nothing passes any more in either direction: half-open. New ones work. */
-  blackhole(): void;
+  /**
+   * Open connections stay open, and nothing passes any more in either direction: half-open. New ones work. With `sent`,
+   * only those on which the client has sent this text.
+   */
+  blackhole(sent?: string): void;
   /** Ends all open connections with a reset. */
   reset(): void;
   /** Holds back what is sent on all connections, new ones included, until `resume`. */
@@ -24,6 +27,7 @@ export interface Proxy extends AsyncDisposable {
   fromServer: (chunk: Buffer) => Buffer;
   /** Connections accepted since the start. */
   readonly accepted: number;
+  /** Connections that the client has not closed. */
   readonly open: number;
   /** Resolves when `condition` holds; looked at whenever a connection begins or ends. */
   until(condition: (proxy: Proxy) => boolean): Promise<void>;
@@ -33,6 +37,7 @@ interface Pair {
   readonly client: Socket;
   readonly server: Socket | null;
   swallows: boolean;
+  sent: string;
 }
 
 /** Starts a proxy to the server of `url`. */
@@ -57,7 +62,7 @@ export async function openProxy(url: string): Promise<Proxy> {
       return;
     }
     const server = proxy.silentNew ? null : connect(Number(target.port || 5432), target.hostname);
-    const pair: Pair = { client, server, swallows: false };
+    const pair: Pair = { client, server, swallows: false, sent: '' };
     pairs.add(pair);
     if (server !== null) join(pair, server);
     const gone = () => {
@@ -89,7 +94,10 @@ export async function openProxy(url: string): Promise<Proxy> {
         if (!pair.swallows) to.destroy();
       });
     };
-    pass(client, server, (chunk) => proxy.fromClient(chunk));
+    pass(client, server, (chunk) => {
+      pair.sent = (pair.sent + chunk.toString('latin1')).slice(-4_096);
+      return proxy.fromClient(chunk);
+    });
     pass(server, client, (chunk) => proxy.fromServer(chunk));
   }
 
@@ -103,8 +111,8 @@ export async function openProxy(url: string): Promise<Proxy> {
     swingTo: (to) => {
       target = new URL(to);
     },
-    blackhole: () => {
-      for (const pair of pairs) pair.swallows = true;
+    blackhole: (sent = '') => {
+      for (const pair of pairs) pair.swallows ||= pair.sent.includes(sent);
     },
     reset: () => {
       for (const { client, server } of pairs) {
@@ -128,7 +136,7 @@ export async function openProxy(url: string): Promise<Proxy> {
       return accepted;
     },
     get open() {
-      return pairs.size;
+      return [...pairs].filter(({ client }) => !client.destroyed).length;
     },
     until: (condition) =>
       new Promise((resolve) => {
