@@ -1,17 +1,36 @@
-/** Composition root: builds the whole program and owns everything it opens. The only file that knows every part. */
+/**
+ * Composition root: builds the whole program and owns everything it opens. The only file that knows every part.
+ *
+ * `createDaemon` is what works on the rooms; `openService` is the daemon as an operator runs it, with its HTTP surface,
+ * which answers also while the database is away.
+ */
 import { randomUUID } from 'node:crypto';
+import { readCapture } from './booking/capture.ts';
 import { createHeat } from './booking/heat.ts';
 import { openListener, type Hearing } from './booking/listener.ts';
 import type { Config } from './config.ts';
-import { openPool, openSession, type Database } from './database.ts';
-import type { Tell } from './facts.ts';
+import { setTimeout as pause } from 'node:timers/promises';
+import { backOffMs } from './back-off.ts';
+import { databaseFailure, openPool, openSession, type Database } from './database.ts';
+import { Permanent, Retryable } from './errors.ts';
+import type { Fact, Tell } from './facts.ts';
+import { createApp } from './http/app.ts';
+import { serveApp } from './http/serve.ts';
+import type { Logger } from './log.ts';
+import { createHealth } from './ops/health.ts';
+import { createMetrics } from './ops/metrics.ts';
 import { at, every } from './ops/schedule.ts';
+import { createTell } from './ops/tell.ts';
 import { Wake } from './ops/wake.ts';
 import { createOutlook } from './outlook/events.ts';
 import { readInstallation } from './sync/installation.ts';
+import { createHeld } from './sync/held.ts';
+import { createManual } from './sync/manual.ts';
 import { createPush } from './sync/push.ts';
 import { createRemovals } from './sync/removals.ts';
 import { beat, beatEveryMs, leave, ringAll } from './sync/replicas.ts';
+import { createReports, type QueueReport } from './sync/reports.ts';
+import { createRoomReports } from './sync/room-reports.ts';
 import { createDrain } from './sync/room.ts';
 import type { OutlookSide } from './sync/sides.ts';
 import { missedSince, onceAcrossReplicas, sweepRooms } from './sync/sweep.ts';
@@ -99,6 +118,12 @@ export async function createDaemon(config: Config, tell: Tell): Promise<Daemon> 
       }),
     );
     running.use(
+      at('*/30 * * * * *', config.timezone, tell, 'the look at the triggers', async () => {
+        const { missing } = await readCapture(db);
+        if (missing.length > 0) tell({ fact: 'capture-broken', triggers: missing });
+      }),
+    );
+    running.use(
       every(beatEveryMs, tell, 'the heartbeat', async () => {
         const pids = [work.leasePid()].filter((pid) => pid !== null);
         peers = await beat(db, replica, pids);
@@ -149,3 +174,78 @@ async function openLease(config: Config, name: string) {
     throw error;
   }
 }
+
+export interface Service extends AsyncDisposable {
+  /** Where the HTTP surface listens. */
+  readonly url: string;
+  /** Calls `watcher` for every fact until the returned function is called. */
+  watch(watcher: (fact: Fact) => void): () => void;
+  /** Works until `signal` aborts. Never rejects: what keeps it from working is told, shown by /ready, and tried again. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export interface ServiceOptions {
+  readonly config: Config;
+  readonly log: Logger;
+  /** Brings the tables up to date before the work begins; returns how booking writes wake us. */
+  readonly prepare: (signal: AbortSignal) => Promise<Config['wake']>;
+}
+
+/** Opens the HTTP surface. Throws Permanent when its address is taken. */
+export async function openService({ config, log, prepare }: ServiceOptions): Promise<Service> {
+  await using opened = new AsyncDisposableStack();
+  const db = openPool(config.database, 'bridge http', 6);
+  opened.defer(() => db.end());
+  const health = createHealth();
+  const reports = createReports(db);
+  const metrics = createMetrics({ health: health.state, queue: async () => queueOf(await reports.queue()) });
+  const { tell, watch } = createTell({ log, observers: [health.observe, metrics.observe] });
+  const stopping = new AbortController();
+  let daemon: Daemon | null = null;
+  const manual = createManual({ db, window: config.window, ring: () => daemon?.ring() });
+  const app = createApp({
+    apiKey: config.http.apiKey,
+    tell,
+    health: health.state,
+    readCapture: () => readCapture(db),
+    manual,
+    reports,
+    rooms: createRoomReports(db),
+    held: createHeld(db, manual),
+    metrics,
+    stopping: stopping.signal,
+  });
+  const served = opened.use(await serveApp(app, config.http));
+
+  async function run(signal: AbortSignal): Promise<void> {
+    signal.addEventListener('abort', () => stopping.abort(signal.reason));
+    for (let attempt = 0; !signal.aborted; attempt += 1) {
+      try {
+        const wake = await prepare(signal);
+        await using started = await createDaemon({ ...config, wake }, tell);
+        daemon = started;
+        await started.run(signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        const failure = databaseFailure(error, 'start');
+        if (!(failure instanceof Retryable || failure instanceof Permanent))
+          tell({ fact: 'bug', error: failure, where: 'the start' });
+        else tell({ fact: 'outage', side: 'booking', error: failure.message, hint: failure.hint ?? null });
+        const restMs = failure instanceof Retryable ? backOffMs(attempt, Math.random()) : 15_000;
+        await pause(restMs, undefined, { signal }).catch(() => undefined); // stopping cuts the wait short
+      } finally {
+        daemon = null;
+      }
+    }
+  }
+
+  const owned = opened.move();
+  return { url: served.url, watch, run, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+const queueOf = (queue: QueueReport) => ({
+  outboxRows: queue.outbox_rows,
+  due: queue.due,
+  oldestSeconds: (queue.oldest_ms ?? 0) / 1_000,
+  rooms: queue.rooms,
+});

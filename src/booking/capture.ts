@@ -1,0 +1,58 @@
+/**
+ * Whether the booking system's changes are noted at all: `migrate` writes down which triggers it left behind, and each
+ * of them must be there, enabled. One that is not is reported; only `migrate` or a person mends it.
+ */
+import type { Queryable } from '../database.ts';
+
+export interface Capture {
+  /** Each is a sentence: a trigger that is gone, or off. */
+  readonly missing: readonly string[];
+  /** What a DBA runs to repair it; null: nothing is to be repaired. */
+  readonly repair: string | null;
+}
+
+/** Triggers of ours in the booking system's tables: their functions are ours by name, the tables are not. */
+const triggers = `
+  SELECT t.tgrelid::regclass::text AS "table", quote_ident(t.tgname) AS name, t.tgenabled IN ('O', 'A') AS enabled
+  FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+  WHERE NOT t.tgisinternal AND p.pronamespace = 'public'::regnamespace AND p.proname LIKE 'bridge\\_%'
+    AND t.tgrelid::regclass::text NOT LIKE 'bridge\\_%'`;
+
+/** Writes down which triggers there are now. */
+export async function rememberTriggers(db: Queryable): Promise<void> {
+  await db.query(`
+    INSERT INTO bridge_settings (name, value)
+    SELECT 'triggers', coalesce(json_agg(json_build_object('table', t."table", 'name', t.name)
+      ORDER BY t."table", t.name), '[]')::text
+    FROM (${triggers}) t
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now()
+    WHERE bridge_settings.value <> excluded.value`);
+}
+
+const install = 'npm run migrate';
+
+/** Reads the state of the triggers; as cheap as a few rows of the catalogue. */
+export async function readCapture(db: Queryable): Promise<Capture> {
+  const { rows } = await db.query<{ table: string; name: string; enabled: boolean | null }>({
+    name: 'read_capture',
+    text: `
+      SELECT e."table", e.name, i.enabled
+      FROM bridge_settings s
+      CROSS JOIN json_to_recordset(s.value::json) AS e ("table" text, name text)
+      LEFT JOIN (${triggers}) i USING ("table", name)
+      WHERE s.name = 'triggers'
+      ORDER BY 1, 2`,
+  });
+  if (rows.length === 0)
+    return { missing: ['the adapter is not installed: there are no triggers'], repair: install };
+  const gone = rows.filter((row) => row.enabled === null);
+  const off = rows.filter((row) => row.enabled === false);
+  const enable = off.map((row) => `ALTER TABLE ${row.table} ENABLE TRIGGER ${row.name};`);
+  return {
+    missing: [
+      ...gone.map((row) => `the trigger ${row.name} on ${row.table} is gone`),
+      ...off.map((row) => `the trigger ${row.name} on ${row.table} is disabled`),
+    ],
+    repair: gone.length > 0 ? install : off.length > 0 ? enable.join(' ') : null,
+  };
+}
