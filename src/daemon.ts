@@ -29,7 +29,7 @@ import { createManual } from './sync/manual.ts';
 import { createPush } from './sync/push.ts';
 import { createRemovals } from './sync/removals.ts';
 import { beat, beatEveryMs, leave, ringAll } from './sync/replicas.ts';
-import { createReports, type QueueReport } from './sync/reports.ts';
+import { createReports } from './sync/reports.ts';
 import { createRoomReports } from './sync/room-reports.ts';
 import { createDrain } from './sync/room.ts';
 import type { OutlookSide } from './sync/sides.ts';
@@ -198,7 +198,7 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
   opened.defer(() => db.end());
   const health = createHealth();
   const reports = createReports(db);
-  const metrics = createMetrics({ health: health.state, queue: async () => queueOf(await reports.queue()) });
+  const metrics = createMetrics({ health: health.state, queue: reports.queue });
   const { tell, watch } = createTell({ log, observers: [health.observe, metrics.observe] });
   const stopping = new AbortController();
   let daemon: Daemon | null = null;
@@ -242,10 +242,3 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
   const owned = opened.move();
   return { url: served.url, watch, run, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
-
-const queueOf = (queue: QueueReport) => ({
-  outboxRows: queue.outbox_rows,
-  due: queue.due,
-  oldestSeconds: (queue.oldest_ms ?? 0) / 1_000,
-  rooms: queue.rooms,
-});
