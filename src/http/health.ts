@@ -2,8 +2,15 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { messageOf } from '../errors.ts';
 import type { HealthState } from '../ops/health.ts';
-import type { Capture } from '../sync/capture.ts';
 import { instant, newRoutes } from './schema.ts';
+
+/** Whether the booking system's changes are noted at all. */
+export interface Capture {
+  /** What is missing or disabled, one line each. */
+  readonly missing: readonly string[];
+  /** What a DBA runs to mend it; null: nothing is to be mended. */
+  readonly repair: string | null;
+}
 
 export interface HealthParts {
   readonly health: () => HealthState;

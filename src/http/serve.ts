@@ -1,6 +1,6 @@
 /** The HTTP server: bounded in time and connections, so that a slow or greedy client costs the others nothing. */
 import { once } from 'node:events';
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createAdaptorServer, type HttpBindings } from '@hono/node-server';
@@ -30,6 +30,7 @@ export async function serveApp(app: App, { host, port }: ServeOptions): Promise<
     fetch: (request, env) => app.fetch(request, env as HttpBindings),
     hostname: host,
     serverOptions: {
+      requireHostHeader: false,
       headersTimeout: 10_000,
       requestTimeout: 30_000,
       keepAliveTimeout: 5_000,
@@ -37,6 +38,10 @@ export async function serveApp(app: App, { host, port }: ServeOptions): Promise<
     },
   }) as Server;
   server.maxConnections = connectionsMost;
+  // also on what is refused before the app sees it
+  server.prependListener('request', (_request: IncomingMessage, response: ServerResponse) =>
+    response.setHeader('X-Content-Type-Options', 'nosniff'),
+  );
   server.on('clientError', refuseNonsense);
   server.listen(port, host);
   try {

@@ -6,7 +6,7 @@ import { answers, instant, newRoutes } from './schema.ts';
 import { statisticsSchema } from './statistics.ts';
 
 export interface StatsParts {
-  readonly reports: Pick<ReturnType<typeof createReports>, 'statistics' | 'glance'>;
+  readonly reports: Pick<ReturnType<typeof createReports>, 'statistics' | 'queue' | 'latency'>;
   readonly health: () => HealthState;
 }
 
@@ -40,13 +40,22 @@ const statsRoute = createRoute({
 
 export function statsRoutes({ reports, health }: StatsParts) {
   return newRoutes().openapi(statsRoute, async (c) => {
-    const [statistics, glance] = await Promise.all([reports.statistics(), reports.glance()]);
+    const [statistics, latency, state] = await Promise.all([
+      reports.statistics(),
+      reports.latency(),
+      reports.queue(),
+    ]);
+    const { rooms, backfill, replicas, ...queue } = state;
     const { listener, outages, missedCaptures, replica, startedAt, uptimeSeconds } = health();
     return c.json(
       {
         success: true as const,
         statistics,
-        ...glance,
+        latency,
+        queue,
+        rooms,
+        backfill,
+        replicas,
         listener,
         outages,
         missed_captures: missedCaptures,

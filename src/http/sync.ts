@@ -47,7 +47,12 @@ const pendingRoute = createRoute({
   request: { query: z.object({ limit: limit(50), resource_id: resourceId.optional() }) },
   responses: answers(
     'Pending items and items in error, the most important first.',
-    z.object({ success: z.literal(true), count: z.number().int(), items: z.array(pendingItem) }),
+    z.object({
+      success: z.literal(true),
+      count: z.number().int().openapi({ description: 'How many are listed here.' }),
+      total: z.number().int().openapi({ description: 'How many there are.' }),
+      items: z.array(pendingItem),
+    }),
   ),
 });
 
@@ -131,8 +136,8 @@ export function syncRoutes({ manual, reports, stopping }: SyncParts) {
   return newRoutes()
     .openapi(pendingRoute, async (c) => {
       const query = c.req.valid('query');
-      const items = await reports.pending(query.limit, query.resource_id ?? null);
-      return c.json({ success: true as const, count: items.length, items }, 200);
+      const { total, items } = await reports.pending(query.limit, query.resource_id ?? null);
+      return c.json({ success: true as const, count: items.length, total, items }, 200);
     })
     .openapi(toOutlookRoute, async (c) => {
       const query = c.req.valid('query');

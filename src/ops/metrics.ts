@@ -20,10 +20,10 @@ import type { HealthState } from './health.ts';
 
 /** What is counted in the database when the metrics are read. */
 export interface Queue {
-  readonly outboxRows: number;
+  readonly outbox_rows: number;
   readonly due: number;
-  /** Age in seconds of the oldest change that waits; 0: none does. */
-  readonly oldestSeconds: number;
+  /** Age of the oldest change that waits; null: none does. */
+  readonly oldest_ms: number | null;
   /** Active rooms by health. */
   readonly rooms: Readonly<Record<string, number>>;
 }
@@ -148,7 +148,7 @@ function gauges(registers: Registry[], health: () => HealthState, read: () => Pr
   gauge(
     'bridge_outbox_rows',
     'Changes noted by the triggers and not folded yet.',
-    ofQueue((q) => q.outboxRows),
+    ofQueue((q) => q.outbox_rows),
   );
   gauge(
     'bridge_due_items',
@@ -158,7 +158,7 @@ function gauges(registers: Registry[], health: () => HealthState, read: () => Pr
   gauge(
     'bridge_oldest_due_seconds',
     'Age of the oldest change that is not in Outlook yet.',
-    ofQueue((q) => q.oldestSeconds),
+    ofQueue((q) => (q.oldest_ms ?? 0) / 1_000),
   );
   gauge('bridge_listener_heard', '1 while notifications of PostgreSQL reach this daemon.', () =>
     Number(health().listener.heard),

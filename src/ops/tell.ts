@@ -78,7 +78,7 @@ function createRepeats(now: () => number): (fact: Fact, level: Level) => boolean
 }
 
 function lineOf(fact: Fact): Line {
-  const { fact: _name, ...fields } = fact;
+  const fields = bareFields(fact);
   switch (fact.fact) {
     case 'pushed': {
       const moved = ['created', 'adopted', 'updated', 'deleted'].includes(fact.action);
@@ -90,17 +90,17 @@ function lineOf(fact: Fact): Line {
       };
     }
     case 'item-delayed':
-      return { level: 'debug', message: 'item delayed', fields: { ...fields, error: bare(fact.error) } };
+      return { level: 'debug', message: 'item delayed', fields };
     case 'item-parked':
-      return { level: 'warn', message: 'item parked', fields: { ...fields, error: bare(fact.error) } };
+      return { level: 'warn', message: 'item parked', fields };
     case 'room-resting':
       return {
         level: fact.throttled ? 'info' : 'warn',
         message: fact.throttled ? 'room throttled by Graph' : 'room resting',
-        fields: { ...fields, error: bare(fact.error) },
+        fields,
       };
     case 'room-refused':
-      return { level: 'error', message: 'room refused', fields: { ...fields, error: bare(fact.error) } };
+      return { level: 'error', message: 'room refused', fields };
     case 'room-well':
       return { level: 'info', message: 'room well again', fields };
     case 'room-baselined':
@@ -113,16 +113,16 @@ function lineOf(fact: Fact): Line {
       return {
         level: 'error',
         message: `${fact.side} is out of reach`,
-        fields: { ...fields, error: bare(fact.error) },
+        fields,
       };
     case 'outage-over':
       return { level: 'info', message: `${fact.side} is back`, fields };
     case 'listening':
       return fact.heard
         ? { level: 'info', message: 'listening', fields: {} }
-        : { level: 'warn', message: 'not listening', fields: { reason: bare(fact.reason) } };
+        : { level: 'warn', message: 'not listening', fields: { reason: fields['reason'] } };
     case 'lease-lost':
-      return { level: 'warn', message: 'lease lost', fields: { reason: bare(fact.reason) } };
+      return { level: 'warn', message: 'lease lost', fields };
     case 'capture-missed':
       return { level: 'warn', message: 'a trigger could not note a change; everything is compared', fields };
     case 'capture-broken':
@@ -130,7 +130,7 @@ function lineOf(fact: Fact): Line {
     case 'started':
       return { level: 'info', message: 'started', fields };
     case 'stopped':
-      return { level: 'info', message: 'stopped', fields: {} };
+      return { level: 'info', message: 'stopped', fields };
     case 'bug':
       return {
         level: 'error',
@@ -139,6 +139,19 @@ function lineOf(fact: Fact): Line {
         fields: { where: fact.where, error: bare(fact.error.message), stack: bare(fact.error.stack ?? '') },
       };
   }
+}
+
+/** The fields of a fact for the log: its name is the message, and texts that come from elsewhere are bared. */
+function bareFields(fact: Fact): Readonly<Record<string, unknown>> {
+  const foreign = ['error', 'hint', 'reason'];
+  return Object.fromEntries(
+    Object.entries(fact)
+      .filter(([name]) => name !== 'fact')
+      .map(([name, value]) => [
+        name,
+        foreign.includes(name) && typeof value === 'string' ? bare(value) : value,
+      ]),
+  );
 }
 
 /** The text without addresses and numbers of persons (11 digits in Norway). */

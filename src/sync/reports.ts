@@ -38,18 +38,23 @@ export interface Statistics {
   readonly by_direction: Readonly<Record<string, Counts>>;
 }
 
-export interface Glance {
-  /** From a change in the booking system to Graph's acceptance, over the last hour; null: there was none. */
-  readonly latency: {
-    readonly count: number;
-    readonly p50_ms: number | null;
-    readonly p95_ms: number | null;
-    readonly p99_ms: number | null;
-  };
-  readonly queue: { readonly outbox_rows: number; readonly due: number; readonly oldest_ms: number | null };
+export interface LatencyReport {
+  readonly count: number;
+  /** Null: there was no change. */
+  readonly p50_ms: number | null;
+  readonly p95_ms: number | null;
+  readonly p99_ms: number | null;
+}
+
+export interface QueueReport {
+  readonly outbox_rows: number;
+  readonly due: number;
+  /** Age of the oldest change that is not in Outlook yet; null: none waits. */
+  readonly oldest_ms: number | null;
   /** Active rooms by health: ok, waiting, refused, held. */
   readonly rooms: Readonly<Record<string, number>>;
   readonly backfill: { readonly total: number; readonly done: number };
+  /** Daemons alive on this database. */
   readonly replicas: number;
 }
 
@@ -76,12 +81,18 @@ export interface Explained {
 
 export function createReports(db: Database) {
   /** What `syncPending` would take: pending and in error, in rooms that are active. */
-  async function pending(limit: number, resourceId: number | null): Promise<PendingItem[]> {
-    const { rows } = await db.query<PendingItem>({
+  async function pending(
+    limit: number,
+    resourceId: number | null,
+  ): Promise<{ total: number; items: PendingItem[] }> {
+    const { rows } = await db.query<PendingItem & { total: number }>({
       name: 'pending_items',
       text: `
         SELECT m.id, m.reservation_type, m.reservation_id, m.resource_id, m.outlook_item_id, m.outlook_event_id,
-          m.sync_status, m.priority_level, coalesce(m.booking_seen, m.booking_base) ->> 'title' AS title,
+          m.sync_status, m.priority_level, count(*) OVER () AS total,
+          coalesce(m.booking_seen ->> 'title', (
+            SELECT i.title FROM bridge_items i WHERE i.reservation_type = m.reservation_type
+              AND i.reservation_id = m.reservation_id AND i.resource_id = m.resource_id LIMIT 1)) AS title,
           m.starts_at, m.ends_at, m.attempt, m.error_message, m.hint
         FROM bridge_mappings m JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
         WHERE (m.sync_status IN ('pending', 'error') OR m.sync_status = 'cancelled' AND m.present AND m.due_at IS NOT NULL)
@@ -89,7 +100,7 @@ export function createReports(db: Database) {
         ORDER BY m.priority_level, m.starts_at, m.id LIMIT $1`,
       values: [limit, resourceId],
     });
-    return rows;
+    return { total: rows[0]?.total ?? 0, items: rows.map(({ total: _total, ...item }) => item) };
   }
 
   /** How many mappings there are of each status, type and direction. */
@@ -110,10 +121,23 @@ export function createReports(db: Database) {
     };
   }
 
-  /** Everything at a glance but the statistics. */
-  async function glance(): Promise<Glance> {
-    const { rows } = await db.query<{ glance: Glance }>({ name: 'glance', text: glanceText });
-    return rows[0]!.glance;
+  /** What waits, and how the rooms are. */
+  async function queue(): Promise<QueueReport> {
+    const { rows } = await db.query<{ queue: QueueReport }>({ name: 'queue', text: queueText });
+    return rows[0]!.queue;
+  }
+
+  /** From a change in the booking system to Graph's acceptance of it, over the last hour. */
+  async function latency(): Promise<LatencyReport> {
+    const { rows } = await db.query<LatencyReport>({
+      name: 'latency',
+      text: `
+        SELECT n AS count, round(p[1]::numeric, 1)::float8 AS p50_ms, round(p[2]::numeric, 1)::float8 AS p95_ms,
+          round(p[3]::numeric, 1)::float8 AS p99_ms
+        FROM (SELECT count(*) AS n, percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY latency_ms) AS p
+              FROM bridge_log WHERE at > now() - interval '1 hour' AND latency_ms IS NOT NULL) l`,
+    });
+    return rows[0]!;
   }
 
   /** One mapping, and what was done to it and why, the newest last; at most `limit` lines. Null: never heard of. */
@@ -133,7 +157,8 @@ export function createReports(db: Database) {
   return {
     pending: failingAs('list what is pending', pending),
     statistics: failingAs('count the mappings', statistics),
-    glance: failingAs('read the state', glance),
+    queue: failingAs('read the queue', queue),
+    latency: failingAs('read the latency', latency),
     explain: failingAs('explain a mapping', explain),
   };
 }
@@ -148,38 +173,35 @@ function countEach(rows: readonly { status: SyncStatus; count: number }[]): Coun
 }
 
 // A held room is one where a removal waits for a person; that outweighs what else is wrong with it.
-const glanceText = `
-  WITH due AS (
-    SELECT resource_id, count(*) AS n, count(*) FILTER (WHERE lane = 1) AS backfill,
+const queueText = `
+  WITH room AS (
+    SELECT r.resource_id, s.health, s.backfill_total FROM bridge_resource_mappings r
+    JOIN bridge_room_state s ON s.resource_mapping_id = r.id WHERE r.active = 1
+  ), due AS (
+    SELECT m.resource_id, count(*) AS n, count(*) FILTER (WHERE lane = 1) AS backfill,
       min(changed_at) FILTER (WHERE lane = 0) AS oldest
-    FROM bridge_mappings WHERE due_at IS NOT NULL GROUP BY resource_id
+    FROM bridge_mappings m WHERE m.due_at IS NOT NULL AND m.resource_id IN (SELECT resource_id FROM room)
+    GROUP BY m.resource_id
   ), held AS (
     SELECT DISTINCT m.resource_id FROM bridge_removals d
     JOIN bridge_mappings m ON m.id = d.mapping_id AND m.sync_status = 'conflict'
     WHERE d.released_at IS NULL AND d.applied_at IS NULL
   ), rooms AS (
-    SELECT CASE WHEN held.resource_id IS NOT NULL THEN 'held' ELSE s.health END AS health,
-      greatest(s.backfill_total, due.backfill, 0) AS total, coalesce(due.backfill, 0) AS waiting
-    FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id
-    LEFT JOIN due USING (resource_id) LEFT JOIN held USING (resource_id)
-    WHERE r.active = 1
-  ), latency AS (
-    SELECT count(*) AS n, percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY latency_ms) AS p
-    FROM bridge_log WHERE at > now() - interval '1 hour' AND latency_ms IS NOT NULL
+    SELECT CASE WHEN held.resource_id IS NOT NULL THEN 'held' ELSE room.health END AS health,
+      greatest(room.backfill_total, due.backfill, 0) AS total, coalesce(due.backfill, 0) AS waiting
+    FROM room LEFT JOIN due USING (resource_id) LEFT JOIN held USING (resource_id)
   ), outbox AS (
     SELECT count(*) AS n, min(changed_at) AS oldest FROM bridge_changes
   )
   SELECT jsonb_build_object(
-    'latency', (SELECT jsonb_build_object('count', n, 'p50_ms', round(p[1]::numeric, 1), 'p95_ms', round(p[2]::numeric, 1),
-      'p99_ms', round(p[3]::numeric, 1)) FROM latency),
-    'queue', jsonb_build_object(
-      'outbox_rows', (SELECT n FROM outbox), 'due', (SELECT coalesce(sum(n), 0) FROM due),
-      'oldest_ms', (SELECT round(extract(epoch FROM clock_timestamp() - least(min(due.oldest), (SELECT oldest FROM outbox))) * 1000)
-                    FROM due)),
+    'outbox_rows', (SELECT n FROM outbox),
+    'due', (SELECT coalesce(sum(n), 0) FROM due),
+    'oldest_ms', (SELECT round(extract(epoch FROM clock_timestamp() - least(min(due.oldest), (SELECT oldest FROM outbox))) * 1000)
+                  FROM due),
     'rooms', '{"ok": 0, "waiting": 0, "refused": 0, "held": 0}'::jsonb
       || (SELECT coalesce(jsonb_object_agg(health, n), '{}') FROM (SELECT health, count(*) AS n FROM rooms GROUP BY 1) h),
     'backfill', (SELECT jsonb_build_object('total', coalesce(sum(total), 0), 'done', coalesce(sum(total - waiting), 0)) FROM rooms),
-    'replicas', (SELECT count(*) FROM bridge_replicas WHERE beat_at > clock_timestamp() - interval '5 seconds')) AS glance`;
+    'replicas', (SELECT count(*) FROM bridge_replicas WHERE beat_at > clock_timestamp() - interval '5 seconds')) AS queue`;
 
 const explainText = `
   SELECT id, reservation_type, reservation_id, resource_id, outlook_item_id, outlook_event_id, sync_status, sync_direction,
