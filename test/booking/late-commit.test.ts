@@ -1,0 +1,227 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import pg from 'pg';
+import { assert, test, vi } from 'vitest';
+import { createHeat, type Heat } from '../../src/booking/heat.ts';
+import { openListener } from '../../src/booking/listener.ts';
+import { Wake } from '../../src/ops/wake.ts';
+import { takeRooms } from '../../src/sync/mappings.ts';
+import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+
+/** Nothing but NOTIFY, the hot lock and the drain: without a net, whatever they lose stays lost. */
+const withoutNet = { backstopMs: Number.POSITIVE_INFINITY, backstopAmongPeersMs: Number.POSITIVE_INFINITY };
+
+async function take(session: pg.Client): Promise<number> {
+  const taken = await takeRooms(session, {
+    replica: '00000000-0000-4000-8000-000000000000',
+    held: [],
+    rooms: 0,
+    items: 1,
+    window: { pastDays: 7, futureDays: 365 },
+    anyLane: true,
+    askedOnly: false,
+  });
+  return taken.folded;
+}
+
+/** A booking system with `events` events, and sessions that end with it. */
+async function openWorld(events: number) {
+  await using opened = new AsyncDisposableStack();
+  const db = opened.use(await openTestDatabase({ schema: 'bridge' }));
+  const clients: pg.Client[] = [];
+  opened.defer(async () => void (await Promise.allSettled(clients.map((client) => client.end()))));
+  await db.query(
+    `INSERT INTO bb_event (activity_id, name, from_, to_, building_name, contact_name, contact_email, contact_phone, secret)
+     SELECT (SELECT min(id) FROM bb_activity), 'before', now(), now() + interval '1 hour', '', '', '', '', '' FROM generate_series(1, $1)`,
+    [events],
+  );
+  const ids = (await db.query<{ id: number }>('SELECT id FROM bb_event ORDER BY id')).map(({ id }) => id);
+  await db.query('DELETE FROM bridge_changes');
+  const owned = opened.move();
+  return {
+    db,
+    ids,
+    open: async () => {
+      const client = new pg.Client({ connectionString: db.url });
+      await client.connect();
+      clients.push(client);
+      return client;
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** Changes the name of an event, which fires the trigger: one outbox row. */
+const change = (client: pg.ClientBase, id: number) =>
+  client.query('UPDATE bb_event SET name = clock_timestamp()::text WHERE id = $1', [id]);
+
+const waiting = async (db: TestDatabase) =>
+  (await db.query<{ n: number }>('SELECT count(*) AS n FROM bridge_changes'))[0]!.n;
+
+test('late commits, rollbacks and savepoints: every committed change is taken, and no other', async ({
+  onTestFinished,
+}) => {
+  await using world = await openWorld(200);
+  const stop = new AbortController();
+  const wake = new Wake();
+  const heat = createHeat({
+    mode: 'adaptive',
+    tuning: { ...withoutNet, burst: 4, burstMs: 100, quietMs: 40 },
+  });
+  await using listener = openListener({
+    config: world.db.config,
+    name: 'late commits',
+    onRing: () => {
+      heat.notified();
+      wake.ring();
+    },
+    onState: () => undefined,
+  });
+  const session = await world.open();
+  const seen = { folded: 0, hot: 0, drainedLong: 0 };
+  const running = keepTaking(session, heat, wake, seen, stop.signal);
+  onTestFinished(() => stop.abort());
+  await vi.waitFor(() => assert.isTrue(listener.state.heard), 10_000);
+
+  const writers = Array.from({ length: 8 }, async (_, writer) => {
+    const random = randomFrom(writer + 1);
+    const client = await world.open();
+    let committed = 0;
+    for (let storm = 0; storm < 6; storm += 1) {
+      for (let i = 0; i < 12; i += 1) committed += await book(client, world.ids, random);
+      // the daemon goes idle between two storms, while some still hold their transactions
+      await pause(100 + random() * 100);
+    }
+    return committed;
+  });
+  const committed = (await Promise.all(writers)).reduce((sum, n) => sum + n, 0);
+
+  await vi.waitFor(async () => assert.equal(await waiting(world.db), 0, 'left in the outbox'), 10_000);
+  stop.abort();
+  await running;
+  assert.equal(seen.folded, committed);
+  assert.isAtLeast(seen.hot, 4, 'it was hot and idle again several times');
+  assert.isAtLeast(seen.drainedLong, 1, 'it had late commits to wait for');
+}, 60_000);
+
+/** The daemon's loop, as far as waking goes. */
+async function keepTaking(
+  session: pg.Client,
+  heat: Heat,
+  wake: Wake,
+  seen: { folded: number; hot: number; drainedLong: number },
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    const folded = await take(session);
+    seen.folded += folded;
+    const before = heat.state;
+    await heat.afterTake(session, folded);
+    if (before !== 'hot' && heat.state === 'hot') seen.hot += 1;
+    if (before === 'draining' && heat.state === 'draining' && heat.waitMs > 0) seen.drainedLong += 1;
+    if (folded === 0) await wake.waitOr(heat.waitMs, signal);
+  }
+}
+
+/** One transaction of a booking system: some wait before they commit, some roll back, wholly or in part. Returns its changes. */
+async function book(client: pg.Client, ids: readonly number[], random: () => number): Promise<number> {
+  const anyId = () => ids[Math.floor(random() * ids.length)]!;
+  // two rows in one transaction are locked in one order, as a booking system that has no deadlocks does
+  const [first, second] = [anyId(), anyId()].sort((a, b) => a - b) as [number, number];
+  const kind = random();
+  if (kind < 0.6) {
+    await change(client, first);
+    return 1;
+  }
+  await client.query('BEGIN');
+  await change(client, first);
+  let changes = 1;
+  if (kind < 0.75) {
+    await client.query('SAVEPOINT before_second');
+    await change(client, second);
+    if (random() < 0.5) await client.query('ROLLBACK TO SAVEPOINT before_second');
+    else changes += 1;
+  }
+  if (random() < 0.5) await pause(random() * 300);
+  const commits = random() < 0.7;
+  await client.query(commits ? 'COMMIT' : 'ROLLBACK');
+  return commits ? changes : 0;
+}
+
+/** Park and Miller's generator: the same storms in every run. */
+function randomFrom(seed: number): () => number {
+  let state = seed * 7_919;
+  return () => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647;
+}
+
+/** A commit that comes after the last look of a daemon going idle, and how idle comes about: it is told in between. */
+async function lateCommit(
+  goIdle: (session: pg.Client, look: () => Promise<void>, commit: () => Promise<void>) => Promise<void>,
+) {
+  await using world = await openWorld(1);
+  const [daemon, booking, ear] = [await world.open(), await world.open(), await world.open()];
+  let notified = 0;
+  ear.on('notification', () => (notified += 1));
+  await ear.query('LISTEN bridge_changes');
+  await daemon.query('SELECT pg_advisory_lock(7230912, 1)');
+  await booking.query('BEGIN');
+  await change(booking, world.ids[0]!);
+  await goIdle(
+    daemon,
+    async () => void (await take(daemon)),
+    async () => void (await booking.query('COMMIT')),
+  );
+  await ear.query('SELECT'); // what was notified before this answer has arrived
+  return { notified, left: await waiting(world.db) };
+}
+
+test('the control fails: going idle at once strands a late commit', async () => {
+  const { notified, left } = await lateCommit(async (daemon, look, commit) => {
+    await look();
+    await daemon.query('SELECT pg_advisory_unlock(7230912, 1)');
+    await look();
+    await commit();
+  });
+  assert.equal(notified, 0, 'nobody is told');
+  assert.isAbove(left, 0);
+});
+
+test('going idle behind the barrier finds the same commit', async () => {
+  const { left } = await lateCommit(async (daemon, look, commit) => {
+    const heat = createHeat({ mode: 'adaptive', tuning: withoutNet });
+    await daemon.query('SELECT pg_advisory_unlock(7230912, 1)');
+    for (let looks = 0; looks < 10; looks += 1) {
+      await look();
+      await heat.afterTake(daemon, 0);
+    }
+    assert.equal(heat.state, 'draining');
+    await commit();
+    while ((heat.state as Heat['state']) !== 'cold') {
+      await look();
+      await heat.afterTake(daemon, 0);
+    }
+  });
+  assert.equal(left, 0);
+});
+
+test('the control fails: a reader that remembers the last sequence number loses what commits late', async () => {
+  await using world = await openWorld(2);
+  const [early, late] = [await world.open(), await world.open()];
+  let cursor = 0;
+  const readAfterCursor = async () => {
+    const rows = await world.db.query<{ seq: number }>(
+      'SELECT seq FROM bridge_changes WHERE seq > $1 ORDER BY seq',
+      [cursor],
+    );
+    cursor = rows.at(-1)?.seq ?? cursor;
+    return rows.length;
+  };
+  await late.query('BEGIN');
+  await change(late, world.ids[0]!);
+  await change(early, world.ids[1]!);
+  const first = await readAfterCursor();
+  await late.query('COMMIT');
+  const second = await readAfterCursor();
+  assert.isBelow(first + second, 2);
+  // by state it is found
+  assert.equal(await take(await world.open()), 2);
+});
