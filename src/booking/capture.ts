@@ -39,7 +39,7 @@ export async function readCapture(db: Queryable): Promise<Capture> {
       SELECT e."table", e.name, i.enabled
       FROM bridge_settings s
       CROSS JOIN json_to_recordset(s.value::json) AS e ("table" text, name text)
-      LEFT JOIN (${triggers}) i USING ("table", name)
+      LEFT JOIN (${triggers}) i ON i."table" = e."table" AND i.name = e.name
       WHERE s.name = 'triggers'
       ORDER BY 1, 2`,
   });

@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest';
+import { readCapture, rememberTriggers } from '../../src/booking/capture.ts';
+import { openTestDatabase } from '../support/database.ts';
+
+async function openInstalled() {
+  const db = await openTestDatabase({ schema: 'bridge' });
+  await rememberTriggers(db.pool);
+  return db;
+}
+
+test('with all triggers in place nothing is missing', async () => {
+  await using db = await openInstalled();
+  expect(await readCapture(db.pool)).toEqual({ missing: [], repair: null });
+});
+
+test('a disabled trigger is named, with the statement that enables it', async () => {
+  await using db = await openInstalled();
+  await db.query('ALTER TABLE bb_event DISABLE TRIGGER bridge_update');
+  expect(await readCapture(db.pool)).toEqual({
+    missing: ['the trigger bridge_update on bb_event is disabled'],
+    repair: 'ALTER TABLE bb_event ENABLE TRIGGER bridge_update;',
+  });
+});
+
+test('one dropped trigger of many is named, and migrate mends it', async () => {
+  await using db = await openInstalled();
+  await db.query('DROP TRIGGER bridge_insert ON bb_booking_resource');
+  expect(await readCapture(db.pool)).toEqual({
+    missing: ['the trigger bridge_insert on bb_booking_resource is gone'],
+    repair: 'npm run migrate',
+  });
+});
+
+test('a database without the adapter says so', async () => {
+  await using db = await openTestDatabase({ schema: 'bridge' });
+  await db.query(`DELETE FROM bridge_settings WHERE name = 'triggers'`);
+  expect((await readCapture(db.pool)).missing).toEqual([
+    'the adapter is not installed: there are no triggers',
+  ]);
+});
