@@ -23,20 +23,20 @@ export interface ReservationKey {
 
 export const itemFields = ['startsAt', 'endsAt', 'allDay', 'title', 'description', 'isPrivate'] as const;
 
-/** The fields of `now` that differ from `before`; all of them when there was nothing before. */
-export function changedFields(before: Item | null, now: Item): ItemChange {
+/** The fields of `now` that differ from `before`, or that `before` does not have; all of them when there was nothing. */
+export function changedFields(before: ItemChange | null, now: Item): ItemChange {
   if (before === null) return { ...now };
   const changed = itemFields.filter((field) => !sameField(field, before, now));
   return Object.fromEntries(changed.map((field) => [field, now[field]]));
 }
 
 /** Whether both show the same. Texts are compared without their white space: Exchange re-wraps them. */
-export function sameItem(a: Item | null, b: Item | null): boolean {
+export function sameItem(a: ItemChange | null, b: ItemChange | null): boolean {
   if (a === null || b === null) return a === b;
   return itemFields.every((field) => sameField(field, a, b));
 }
 
-function sameField(field: (typeof itemFields)[number], a: Item, b: Item): boolean {
+function sameField(field: (typeof itemFields)[number], a: ItemChange, b: ItemChange): boolean {
   const [left, right] = [a[field], b[field]];
   return typeof left === 'string' && typeof right === 'string' ? bare(left) === bare(right) : left === right;
 }

@@ -555,14 +555,21 @@ BEGIN
         EXIT;
       END IF;
       CONTINUE WHEN NOT pg_try_advisory_lock(7230911, room.id);
-      UPDATE bridge_room_state SET lease_owner = replica, lease_epoch = lease_epoch + 1
+      UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = lease_epoch + 1,
+        baselined_at = CASE WHEN s.lease_owner IS NULL THEN s.baselined_at END
       WHERE resource_mapping_id = room.id RETURNING lease_epoch INTO epoch;
+      -- its last holder vanished in the middle of its work: a create may be there that nobody wrote down (hence the
+      -- baseline), and of what was due nobody knows what Outlook shows
+      IF room.lease_owner IS NOT NULL THEN
+        UPDATE bridge_mappings SET booking_base = '{}', revision = revision + 1
+        WHERE resource_id = room.resource_id AND due_at IS NOT NULL AND outlook_event_id IS NOT NULL AND sync_status <> 'cancelled';
+      END IF;
       taken := taken || jsonb_build_object(
         'id', room.id, 'resourceId', room.resource_id, 'mailbox', coalesce(room.outlook_object_id, room.outlook_item_id),
         'outlookItemId', room.outlook_item_id, 'name', coalesce(room.outlook_item_name, room.outlook_item_id),
-        'direction', room.sync_direction, 'baselined', room.baselined_at IS NOT NULL,
+        'direction', room.sync_direction, 'baselined', room.baselined_at IS NOT NULL AND room.lease_owner IS NULL,
         'reconciled', room.reconciled_at IS NOT NULL, 'abandoned', room.lease_owner IS NOT NULL, 'attempt', room.attempt, 'epoch', epoch,
-        'due', CASE WHEN room.baselined_at IS NULL OR room.reconciled_at IS NULL THEN '[]'::jsonb
+        'due', CASE WHEN room.baselined_at IS NULL OR room.reconciled_at IS NULL OR room.lease_owner IS NOT NULL THEN '[]'::jsonb
           ELSE (SELECT coalesce(jsonb_agg(d), '[]') FROM bridge_due_items(room.resource_id, most, opens, closes) d) END);
     END LOOP;
   END IF;
@@ -714,6 +721,7 @@ BEGIN
   END IF;
   UPDATE bridge_mappings m
   SET outlook_event_id = a."eventId", outlook_base = a."outlookBase", booking_base = NULL, due_at = now(),
+      sync_status = CASE WHEN m.sync_status = 'cancelled' THEN 'pending' ELSE m.sync_status END,
       revision = m.revision + 1, updated_at = now()
   FROM jsonb_to_recordset(adoptions) AS a (id bigint, "eventId" text, "outlookBase" jsonb)
   WHERE m.id = a.id AND m.outlook_event_id IS DISTINCT FROM a."eventId";

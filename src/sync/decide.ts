@@ -5,8 +5,11 @@
 import { changedFields, type Item, type ItemChange } from '../item.ts';
 
 export interface Sides {
-  /** What Outlook should show of the reservation as both sides last agreed on it; null: they never did. */
-  readonly agreed: Item | null;
+  /**
+   * What Outlook should show of the reservation as both sides last agreed on it; null: they never did. A field that is
+   * missing was sent and not answered: nobody knows what Outlook shows of it, so it is written again.
+   */
+  readonly agreed: ItemChange | null;
   /** What Outlook should show of the reservation now; null: nothing (cancelled, deleted, or in another room). */
   readonly wanted: Item | null;
   /** What Outlook showed when both last agreed, or when the event was found; null: nothing known. */

@@ -4,7 +4,7 @@
  */
 import type { Queryable } from '../database.ts';
 import type { PushAction } from '../facts.ts';
-import type { Item } from '../item.ts';
+import type { Item, ItemChange } from '../item.ts';
 
 /** How many days around today both sides are kept equal. */
 export interface Window {
@@ -25,7 +25,8 @@ export interface Due {
   readonly attempt: number;
   /** 0: a change made now, 1: backfill. */
   readonly lane: 0 | 1;
-  readonly bookingBase: Item | null;
+  /** What both sides last agreed on. A field that is missing was sent and not answered: nobody knows who shows what. */
+  readonly bookingBase: ItemChange | null;
   readonly outlookBase: Item | null;
   readonly outlookSeen: Item | null;
   /** The reservation's active flag; null when it has no row in this room any more. */
@@ -72,7 +73,7 @@ export interface Settled {
   readonly status: 'pending' | 'synced' | 'error' | 'conflict' | 'cancelled' | 'shadowed' | 'forget';
   readonly eventId: string | null;
   readonly generation: number;
-  readonly bookingBase: Item | null;
+  readonly bookingBase: ItemChange | null;
   readonly outlookBase: Item | null;
   readonly bookingSeen: Item | null;
   readonly outlookSeen: Item | null;
@@ -202,6 +203,30 @@ export async function storeMailbox(db: Queryable, room: LeasedRoom, objectId: st
   });
 }
 
+/**
+ * Lets go of a room in the middle of its work: nobody knows what of it was sent. It stays marked as held, so whoever
+ * takes it next looks at Outlook first, and not before `rest` is over.
+ */
+export async function abandonRoom(session: Queryable, room: LeasedRoom, rest: Rest | null): Promise<void> {
+  await session.query({
+    name: 'abandon_room',
+    text: `
+      WITH rested AS (
+        UPDATE bridge_room_state SET retry_at = clock_timestamp() + $3::float8 * interval '1 millisecond',
+          attempt = attempt + 1, health = $4, error_message = $5, hint = $6, updated_at = now()
+        WHERE resource_mapping_id = $1 AND lease_epoch = $2 AND $3::float8 IS NOT NULL)
+      SELECT pg_advisory_unlock(7230911, $1)`,
+    values: [
+      room.id,
+      room.epoch,
+      rest?.ms ?? null,
+      rest?.condition ?? 'ok',
+      rest?.why ?? null,
+      rest?.hint ?? null,
+    ],
+  });
+}
+
 /** The window as instants, a day wider on each side: all-day events float, and Graph matches them in UTC. */
 export async function listWindow(session: Queryable, window: Window): Promise<{ from: string; to: string }> {
   const { rows } = await session.query<{ from: Date; to: Date }>({
@@ -220,13 +245,15 @@ export interface Mapped {
   readonly eventId: string | null;
   readonly startsAt: string | null;
   readonly status: string;
+  readonly due: boolean;
 }
 
 export async function mappingsOf(session: Queryable, resourceId: number): Promise<Mapped[]> {
   const { rows } = await session.query<Mapped>({
     name: 'mappings_of',
     text: `SELECT id, reservation_type AS "reservationType", reservation_id AS "reservationId", outlook_event_id AS "eventId",
-        to_char(starts_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "startsAt", sync_status AS status
+        to_char(starts_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "startsAt", sync_status AS status,
+        due_at IS NOT NULL AS due
       FROM bridge_mappings WHERE resource_id = $1`,
     values: [resourceId],
   });

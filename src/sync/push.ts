@@ -6,7 +6,7 @@ import { v5 as uuidv5 } from 'uuid';
 import { backOffMs } from '../back-off.ts';
 import { Conflict, Permanent, Retryable, messageOf } from '../errors.ts';
 import type { PushAction, Tell } from '../facts.ts';
-import { sameItem, type Item, type ReservationKey } from '../item.ts';
+import { itemFields, sameItem, type Item, type ItemChange, type ReservationKey } from '../item.ts';
 import { decide, type Action } from './decide.ts';
 import type { Due, LeasedRoom, Rest, Settled } from './mappings.ts';
 import type { OutlookEvent, OutlookSide, Write, Written } from './sides.ts';
@@ -72,22 +72,47 @@ export function createPush(options: PushOptions) {
 }
 
 function stepOf(due: Due, outlook: OutlookSide, adopted: OutlookEvent | null = null): Step {
-  const shown = (item: Item | null) => (item === null ? null : outlook.show(item));
-  const wanted = due.active === true ? shown(due.booking) : null;
+  const wanted = due.active === true && due.booking !== null ? outlook.show(due.booking) : null;
   const action = decide({
-    agreed: adopted === null ? shown(due.bookingBase) : null,
+    agreed: adopted === null ? shownBase(due, outlook) : null,
     wanted,
     outlook: adopted === null ? due.outlookBase : adopted.item,
     hasEvent: adopted !== null || due.eventId !== null,
     inWindow: due.inWindow === true,
     covered: due.covered,
     coverConfirmed: due.coverConfirmed,
-    cancelled: due.status === 'cancelled',
+    cancelled: adopted === null && due.status === 'cancelled',
   });
   return { due, action, wanted, adopted };
 }
 
-/** A create that failed before may have been carried out all the same: its event is looked for by our marks first. */
+/** What Outlook should show of what both sides last agreed on: what is not known of it stays unknown. */
+function shownBase({ bookingBase, booking }: Due, outlook: OutlookSide): ItemChange | null {
+  if (bookingBase === null || isWhole(bookingBase))
+    return bookingBase === null ? null : outlook.show(bookingBase);
+  return booking === null ? {} : pick(outlook.show({ ...booking, ...bookingBase }), bookingBase);
+}
+
+const isWhole = (item: ItemChange): item is Item => itemFields.every((field) => item[field] !== undefined);
+
+const times = ['startsAt', 'endsAt', 'allDay'] as const;
+const texts = ['title', 'description', 'isPrivate'] as const;
+
+/**
+ * What is still agreed after a write whose answer was lost: it may have been carried out or not, so nothing is known
+ * of the fields it carried, and after a create or a delete nothing at all. Should the clerk take the change back before
+ * the next try, both sides would else be taken for equal.
+ */
+function doubted({ action, adopted, due }: Step): ItemChange {
+  if (action.do !== 'change' || adopted !== null || due.bookingBase === null) return {};
+  const sent = new Set<string>(Object.keys(action.change));
+  // written together: see the format
+  if (times.some((field) => sent.has(field))) for (const field of times) sent.add(field);
+  if (sent.has('isPrivate')) for (const field of texts) sent.add(field);
+  return Object.fromEntries(Object.entries(due.bookingBase).filter(([field]) => !sent.has(field)));
+}
+
+/** A create whose answer was lost may have been carried out all the same: its event is looked for by our marks first. */
 async function lookBeforeRepeating(
   step: Step,
   room: LeasedRoom,
@@ -95,8 +120,7 @@ async function lookBeforeRepeating(
   signal: AbortSignal,
 ): Promise<Step> {
   const { due } = step;
-  const mayBeThere =
-    due.eventId === null && due.attempt > 0 && (step.action.do === 'create' || due.active !== true);
+  const mayBeThere = due.eventId === null && due.bookingBase !== null && !isWhole(due.bookingBase);
   if (!mayBeThere) return step;
   const found = await outlook.find(room, marksOf(due), signal).catch((error: unknown) => {
     // the same trouble will meet the write itself, which knows what to do about it
@@ -151,7 +175,8 @@ function keep(step: Step, action: PushAction | 'delayed' | 'parked', change: Par
     id: due.id,
     revision: due.revision,
     status: 'pending',
-    eventId: eventOf(step),
+    // the id that a cancelled mapping keeps is of no more use once it gets a fresh event
+    eventId: step.action.do === 'create' ? null : eventOf(step),
     generation: due.generation,
     bookingBase: due.bookingBase,
     outlookBase: due.outlookBase,
@@ -184,7 +209,7 @@ function quiet(step: Step): Settled {
       // the id a cancelled mapping keeps is of an event that is gone: nothing may take it for alive
       ...(as === 'shadowed' ? { eventId: null } : {}),
       // agreed anew only when there is an event to agree with
-      bookingBase: as === 'synced' ? due.booking : due.bookingBase,
+      bookingBase: as === 'synced' ? due.booking : sure(due.bookingBase),
       outlookBase: step.adopted?.item ?? due.outlookBase,
       reason: moved ? 'items of higher priority take its whole time' : null,
     },
@@ -272,8 +297,11 @@ function agreed(step: Step, event: OutlookEvent | null): Settled {
   });
 }
 
-const pick = (item: Item, fields: Partial<Item>): Partial<Item> =>
+const pick = (item: Item, fields: ItemChange): ItemChange =>
   Object.fromEntries(Object.keys(fields).map((field) => [field, item[field as keyof Item]]));
+
+/** Outlook was looked at, so no doubt is left. */
+const sure = (base: ItemChange | null): Item | null => (base !== null && isWhole(base) ? base : null);
 
 /**
  * The idempotency key was used for another create before: ours, with an older text, or that of an event that is gone.
@@ -320,7 +348,7 @@ async function takenKey(
 
 function failed(step: Step, error: Error, random: () => number): Settled {
   const { due } = step;
-  // an attempt that Graph refused outright leaves nothing behind to look for; any other may have been carried out
+  // an attempt that Graph refused outright says nothing about the item
   const refused = error instanceof Retryable && error.reach !== 'item' && !error.ambiguous;
   const attempt = refused ? due.attempt : due.attempt + 1;
   const told = { error: messageOf(error), attempt };
@@ -331,7 +359,8 @@ function failed(step: Step, error: Error, random: () => number): Settled {
     });
   if (error instanceof Retryable) {
     const wait = error.reach === 'item' ? (error.afterMs ?? backOffMs(due.attempt, random())) : 0;
-    return keep(step, 'delayed', { ...told, hint: error.hint ?? null, dueInMs: wait });
+    const base = error.ambiguous ? { bookingBase: doubted(step) } : {};
+    return keep(step, 'delayed', { ...told, ...base, hint: error.hint ?? null, dueInMs: wait });
   }
   if (error instanceof Permanent && error.reach !== 'item')
     return keep(step, 'delayed', { ...told, hint: error.hint ?? null, dueInMs: 0 });

@@ -51,9 +51,9 @@ export function createDrain(options: DrainOptions) {
   /** `signal` cuts it off; at `stopping` the round under way is ended and written down first. */
   async function drain(leased: LeasedRoom, signal: AbortSignal, stopping: AbortSignal): Promise<Drained> {
     const room = leased.baselined ? leased : await addressed(leased, signal);
-    if (!room.reconciled || !room.baselined) await reconcile(room);
+    if (!room.reconciled || (!room.baselined && !room.abandoned)) await reconcile(room);
     let answered = false;
-    if (!room.baselined || room.abandoned) {
+    if (!room.baselined) {
       const stopped = await baseline(room, signal);
       if (stopped !== null) return stopped;
       answered = true;
@@ -162,7 +162,9 @@ export function adopt(mappings: readonly Mapped[], marked: readonly OutlookEvent
     (event) => `${event.marks!.type}/${event.marks!.id}`,
   );
   return mappings.flatMap((mapping) => {
-    if (mapping.eventId !== null) return [];
+    // the id that a cancelled one keeps is of an event that is gone; if it is due, a fresh one may have been made that
+    // nobody wrote down
+    if (mapping.eventId !== null && !(mapping.status === 'cancelled' && mapping.due)) return [];
     const candidates = byKey.get(`${mapping.reservationType}/${mapping.reservationId}`) ?? [];
     const event = candidates.find((c) => c.item?.startsAt === mapping.startsAt) ?? candidates[0];
     return event === undefined ? [] : [{ id: mapping.id, eventId: event.id, outlookBase: event.item }];

@@ -11,7 +11,7 @@ import type { Queryable } from '../database.ts';
 import { databaseFailure } from '../database.ts';
 import { Permanent, Retryable, messageOf } from '../errors.ts';
 import type { Tell } from '../facts.ts';
-import { releaseRoom, takeRooms, type LeasedRoom, type Taken, type Window } from './mappings.ts';
+import { abandonRoom, releaseRoom, takeRooms, type LeasedRoom, type Taken, type Window } from './mappings.ts';
 import { itemsAtATime, type Drained } from './room.ts';
 
 /** Rooms one daemon works on at a time, and how many of these places backfills must leave free. */
@@ -22,6 +22,8 @@ const roomsAmongPeers = 8;
 /** A gap this long on the monotonic clock means that we were frozen and others may have taken over. */
 const frozenMs = 3_000;
 const drainOutMs = 8_000;
+/** Peers look this often by themselves. */
+const ringEveryMs = 250;
 
 /** How the loop is woken and how long it may sleep: the listener and the adaptive NOTIFY behind it. */
 export interface Rhythm {
@@ -71,6 +73,7 @@ export function createWork(options: WorkOptions) {
   const outlookDown = createOutage('outlook', tell);
   const bookingDown = createOutage('booking', tell);
   let awakeAt = performance.now();
+  let rungAt = Number.NEGATIVE_INFINITY;
   let leasePid: number | null = null;
   let current: AbortController | null = null;
 
@@ -110,6 +113,7 @@ export function createWork(options: WorkOptions) {
 
   async function holdLease(signal: AbortSignal, succeeded: () => void): Promise<void> {
     const lease = await options.openLease();
+    const session = oneAtATime(lease.session);
     const held = new AbortController();
     current = held;
     leasePid = lease.pid;
@@ -118,13 +122,13 @@ export function createWork(options: WorkOptions) {
     const until = AbortSignal.any([signal, held.signal]);
     try {
       while (!until.aborted) {
-        const taken = await takeRooms(lease.session, lookFor());
+        const taken = await takeRooms(session, lookFor());
         bookingDown.over();
         succeeded();
-        start(taken, lease.session, held.signal, signal);
-        await rhythm.afterTake(lease.session, taken.folded);
-        if (taken.more && options.peers() > 0) options.ringPeers();
-        if (taken.folded === 0) await rhythm.waitOr(Math.min(rhythm.waitMs, outlookDown.retryInMs()), until);
+        start(taken, session, held.signal, signal);
+        await rhythm.afterTake(session, taken.folded);
+        if (taken.more && options.peers() > 0) ringPeers();
+        if (taken.folded === 0) await rhythm.waitOr(Math.min(rhythm.waitMs, outlookDown.probeInMs()), until);
       }
       if (held.signal.aborted) tell({ fact: 'lease-lost', reason: messageOf(held.signal.reason) });
       if (signal.aborted) await drainOut();
@@ -138,6 +142,13 @@ export function createWork(options: WorkOptions) {
     }
   }
 
+  /** Not at each look: our own ring comes back to us and is the next look. */
+  function ringPeers(): void {
+    if (performance.now() - rungAt < ringEveryMs) return;
+    rungAt = performance.now();
+    options.ringPeers();
+  }
+
   function lookFor() {
     const places = !options.writes
       ? 0
@@ -146,7 +157,7 @@ export function createWork(options: WorkOptions) {
         : options.peers() > 0
           ? roomsAmongPeers
           : roomsAtATime;
-    const free = outlookDown.retryInMs() > 0 && outlookDown.isDown() ? 0 : Math.max(0, places - running.size);
+    const free = outlookDown.isResting() ? 0 : Math.max(0, places - running.size);
     return {
       replica,
       held: [...running.keys()],
@@ -180,23 +191,32 @@ export function createWork(options: WorkOptions) {
     signal: AbortSignal,
     stopping: AbortSignal,
   ): Promise<void> {
-    let drained: Drained = { rest: null, outage: null, answered: false };
+    let giveBack: () => Promise<void>;
     try {
-      drained = await drain(room, signal, stopping);
+      const drained = await drain(room, signal, stopping);
       if (drained.outage !== null) outlookDown.failed(drained.outage);
       else if (drained.answered) outlookDown.over();
       tellRoom(room, drained);
+      giveBack = () => releaseRoom(session, room, drained.rest ?? askedRest(drained.outage));
     } catch (error) {
-      drained = { ...drained, rest: restAfter(error, room, signal) };
+      const rest = restAfter(error, room, signal);
+      giveBack = () => abandonRoom(session, room, rest);
     }
     // a lease that is lost is not given back: the room stays marked as abandoned, so its next holder looks at Outlook first
     if (current?.signal.aborted !== false) return;
     try {
-      await releaseRoom(session, room, drained.rest);
+      await giveBack();
     } catch (error) {
       // the lease ends with its session; if that is alive all the same, it must not keep the room
       current?.abort(databaseFailure(error, 'release a room'));
     }
+  }
+
+  /** Also in an outage each mailbox is left alone for as long as it asked. */
+  function askedRest(outage: Drained['outage']): Drained['rest'] {
+    if (!(outage instanceof Retryable) || outage.afterMs === undefined) return null;
+    const { afterMs: ms, message: why, hint = null } = outage;
+    return { ms, throttled: true, condition: 'waiting', why, hint };
   }
 
   function restAfter(error: unknown, room: LeasedRoom, signal: AbortSignal): Drained['rest'] {
@@ -258,8 +278,12 @@ function createOutage(side: 'outlook' | 'booking', tell: Tell) {
   return {
     failed(error: Error): void {
       const asked = error instanceof Retryable ? error.afterMs : undefined;
-      retryAt = performance.now() + (asked ?? backOffMs(attempt, Math.random()));
-      attempt += 1;
+      // many rooms find out at once: that is one failed attempt
+      if (performance.now() >= retryAt) {
+        retryAt = performance.now() + backOffMs(attempt, Math.random());
+        attempt += 1;
+      }
+      if (asked !== undefined) retryAt = Math.max(retryAt, performance.now() + asked);
       if (since !== null) return;
       since = performance.now();
       const hint = error instanceof Retryable || error instanceof Permanent ? (error.hint ?? null) : null;
@@ -273,7 +297,23 @@ function createOutage(side: 'outlook' | 'booking', tell: Tell) {
       retryAt = 0;
     },
     isDown: () => since !== null,
-    /** Milliseconds until the next probe; `Infinity` when there is no outage to wait for. */
-    retryInMs: () => (since === null ? Number.POSITIVE_INFINITY : Math.max(0, retryAt - performance.now())),
+    /** It is down, and it is too early to try again. */
+    isResting: () => since !== null && performance.now() < retryAt,
+    /** Milliseconds until the next probe; `Infinity` when there is none to wait for, or it is under way. */
+    probeInMs: () => {
+      const ms = since === null ? 0 : retryAt - performance.now();
+      return ms > 0 ? ms : Number.POSITIVE_INFINITY;
+    },
   };
+}
+
+/** The session with its queries in single file: pg would queue them itself, and its next version refuses to. */
+function oneAtATime(session: Queryable): Queryable {
+  let last: Promise<unknown> = Promise.resolve();
+  const query = (...asked: unknown[]) => {
+    const answer = last.then(() => Reflect.apply(session.query, session, asked) as Promise<unknown>);
+    last = answer.catch(() => undefined); // who asked gets the error
+    return answer;
+  };
+  return { query: query as Queryable['query'] };
 }
