@@ -1,0 +1,214 @@
+/**
+ * Daemons as processes of their own on one booking database and one simulated tenant, to be killed, frozen and cut
+ * off; and the question that every such test ends with: does Outlook show what the booking system says?
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { expect } from 'vitest';
+import type { Environment } from '../../src/config.ts';
+import type { Fact } from '../../src/facts.ts';
+import { createDesk } from '../../src/sandbox/desk.ts';
+import { startTenant, type Tenant } from '../../src/sandbox/tenant/tenant.ts';
+import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { environmentOf } from './world.ts';
+
+export interface FleetOptions {
+  /** How many rooms are mapped: resources 501, 502, … */
+  readonly rooms: number;
+  readonly env?: Environment;
+  readonly latencyMs?: number;
+  /** A database to use instead of one of the common server. The fleet disposes of it. */
+  readonly database?: TestDatabase;
+}
+
+/** A fact as another process told it: an error is its text, `at` is `monotonicMs()`. */
+export type ToldFact = Fact & { readonly at: number };
+
+export interface Child extends AsyncDisposable {
+  readonly replica: string;
+  readonly process: ChildProcess;
+  readonly facts: readonly ToldFact[];
+  /** The first fact that matches, also an earlier one; `since`: only later ones. */
+  until(match: (fact: ToldFact) => boolean, since?: number): Promise<ToldFact>;
+  /** Sends a signal to this one process. */
+  signal(name: 'SIGKILL' | 'SIGTERM' | 'SIGSTOP' | 'SIGCONT'): void;
+  /** Its exit code, or null when a signal ended it. */
+  readonly ended: Promise<number | null>;
+}
+
+export const upnOf = (resource: number) => `room-${resource}@fleet.example`;
+
+export async function openFleet(options: FleetOptions) {
+  await using opened = new AsyncDisposableStack();
+  const db = opened.use(options.database ?? (await openTestDatabase({ schema: 'bridge' })));
+  const resources = Array.from({ length: options.rooms }, (_, index) => 501 + index);
+  const tenant = opened.use(
+    await startTenant({
+      latencyMs: options.latencyMs ?? 0,
+      rooms: resources.map((resource) => ({ upn: upnOf(resource), name: `Room ${resource}` })),
+    }),
+  );
+  await addRooms(db, resources);
+  const children: Child[] = [];
+  opened.defer(async () => {
+    await Promise.all(children.map((child) => child[Symbol.asyncDispose]()));
+  });
+  const owned = opened.move();
+  return {
+    db,
+    tenant,
+    resources,
+    desk: createDesk(db.pool),
+    /** Starts a daemon; resolves when it hears. `change`: settings of its own. */
+    start: async (change: Environment = {}): Promise<Child> => {
+      const env = { ...environmentOf(db, tenant), SYNC_PAST_DAYS: '1', ...options.env, ...change };
+      const child = await startChild(env);
+      children.push(child);
+      await child.until((fact) => fact.fact === 'listening' && fact.heard);
+      return child;
+    },
+    events: (resource: number) => tenant.eventsIn(upnOf(resource)),
+    /** Who holds a room, or held it when it died. */
+    holder: async (resource: number) =>
+      (
+        await db.query<{ owner: string | null }>(
+          `SELECT lease_owner AS owner FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
+           WHERE r.resource_id = $1`,
+          [resource],
+        )
+      )[0]?.owner ?? null,
+    settled: () => untilRow(db, settledQuery, (busy) => busy === 0),
+    /** Resolves when a query for a number answers one that satisfies the condition. */
+    until: (query: string, condition: (answer: number) => boolean) => untilRow(db, query, condition),
+    /** Fails unless Outlook shows every active reservation once in each of its rooms, and nothing else. */
+    expectEqual: async () => {
+      expect(shownIn(tenant, resources)).toEqual(await wantedIn(db));
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+export type Fleet = Awaited<ReturnType<typeof openFleet>>;
+
+async function addRooms(db: TestDatabase, resources: readonly number[]): Promise<void> {
+  await db.query(
+    `INSERT INTO bb_resource (id, name, activity_id, rescategory_id, sort) SELECT r, 'Room ' || r, 3, 1, 1 FROM unnest($1::int[]) r`,
+    [resources],
+  );
+  await db.query(
+    `INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id, outlook_item_name, active)
+     SELECT r, 'room-' || r || '@fleet.example', 'Room ' || r, 1 FROM unnest($1::int[]) r`,
+    [resources],
+  );
+}
+
+async function startChild(env: Environment): Promise<Child> {
+  const child = spawn(process.execPath, [new URL('./daemon.child.ts', import.meta.url).pathname], {
+    env: { PATH: process.env['PATH'] ?? '', ...env },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const facts: ToldFact[] = [];
+  const waiting = new Set<(fact: ToldFact) => void>();
+  const ready = Promise.withResolvers<string>();
+  const ended = once(child, 'exit').then(([code]) => code as number | null);
+  ended.then((code) => ready.reject(new Error(`the daemon ended with ${code}`))).catch(() => undefined);
+  createInterface(child.stdout).on('line', (line) => {
+    const told = JSON.parse(line) as ToldFact | { readonly ready: string };
+    if ('ready' in told) return ready.resolve(told.ready);
+    facts.push(told);
+    for (const look of [...waiting]) look(told);
+  });
+  return {
+    replica: await ready.promise,
+    process: child,
+    facts,
+    until: (match, since = 0) => {
+      const matches = (fact: ToldFact) => fact.at >= since && match(fact);
+      const earlier = facts.find(matches);
+      if (earlier !== undefined) return Promise.resolve(earlier);
+      return new Promise((resolve) => {
+        const look = (fact: ToldFact) => {
+          if (!matches(fact)) return;
+          waiting.delete(look);
+          resolve(fact);
+        };
+        waiting.add(look);
+      });
+    },
+    signal: (name) => void child.kill(name),
+    ended,
+    [Symbol.asyncDispose]: async () => {
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
+}
+
+/** How much is still to be done. */
+const settledQuery = `
+  SELECT (SELECT count(*) FROM bridge_changes) + (SELECT count(*) FROM bridge_mappings m
+      JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1 WHERE m.due_at IS NOT NULL)
+    + (SELECT count(*) FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
+       WHERE r.active = 1 AND (s.push_due_at IS NOT NULL OR s.lease_owner IS NOT NULL OR s.reconciled_at IS NULL
+                               OR s.baselined_at IS NULL)) AS answer`;
+
+/** Looks until it is so; bounded by the test's own time limit. */
+async function untilRow(
+  db: TestDatabase,
+  query: string,
+  condition: (answer: number) => boolean,
+): Promise<void> {
+  for (;;) {
+    const [row] = await db.query<{ answer: number }>(query);
+    if (condition(row!.answer)) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/** One line per item that Outlook should show, from the booking system alone: the bridge's own books are not asked. */
+async function wantedIn(db: TestDatabase): Promise<string[]> {
+  const rows = await db.query<{ line: string }>(`
+    WITH shown AS (
+      SELECT i.* FROM bridge_items i JOIN bridge_resource_mappings r ON r.resource_id = i.resource_id AND r.active = 1
+      WHERE i.active)
+    SELECT format('%s %s/%s %s–%s %s', a.resource_id, a.reservation_type, a.reservation_id,
+      to_char(a.starts_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI'), to_char(a.ends_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI'),
+      a.title) AS line
+    FROM shown a
+    WHERE NOT coalesce((SELECT range_agg(tstzrange(n.starts_at, n.ends_at)) @> tstzrange(a.starts_at, a.ends_at) FROM shown n
+      WHERE n.resource_id = a.resource_id AND n.priority_level < a.priority_level), false)`);
+  return rows.map((row) => row.line).sort();
+}
+
+function shownIn(tenant: Tenant, resources: readonly number[]): string[] {
+  const marks = (properties: Readonly<Record<string, string>>) => {
+    const ending = (name: string) => Object.entries(properties).find(([id]) => id.endsWith(name))?.[1] ?? '?';
+    return `${ending('BookingSystemType')}/${ending('BookingSystemId')}`;
+  };
+  return resources
+    .flatMap((resource) =>
+      tenant
+        .eventsIn(upnOf(resource))
+        .map(
+          (event) =>
+            `${resource} ${marks(event.extendedProperties)} ${event.start.slice(0, 16)}–${event.end.slice(0, 16)} ${event.subject}`,
+        ),
+    )
+    .sort();
+}
+
+/** A local wall-clock text some days from now. */
+export const day = (days: number, time: string) =>
+  `${new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10)} ${time}`;
+
+/** Numbers from 0 to 1, the same for the same seed (mulberry32). */
+export function createRandom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
