@@ -209,6 +209,7 @@ const isCancelled = (row: unknown): boolean =>
   typeof row === 'object' && row !== null && 'isCancelled' in row && row.isCancelled === true;
 
 /** A refusal that may be the query's fault: 400 and 501, and the 500 that a refused `$expand` was seen to give. */
-const isRefusedQuery = (error: unknown): boolean =>
-  (error instanceof Permanent && error.reach === 'item') ||
-  (error instanceof Retryable && error.reach === 'item');
+function isRefusedQuery(error: unknown): boolean {
+  if (error instanceof Permanent) return error.reach === 'item';
+  return error instanceof Retryable && error.reach === 'item' && error.cause === undefined;
+}

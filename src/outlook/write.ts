@@ -14,7 +14,8 @@ export interface WriteOptions {
   readonly batchSize: number;
 }
 
-const quarterMs = 900_000;
+/** Rules of a zone differ by so much, at least and at most; a larger difference is somebody's edit. */
+const shiftMs = { least: 900_000, most: 7_200_000 };
 
 export function createWrite({ http, format, batchSize }: WriteOptions) {
   const send = (calls: readonly Call[], signal: AbortSignal): Promise<BatchAnswer[]> =>
@@ -41,25 +42,21 @@ export function createWrite({ http, format, batchSize }: WriteOptions) {
     written: Written,
     signal: AbortSignal,
   ): Promise<Written> {
-    if (written.outcome !== 'written' || written.event === null || !isMoved(write, written.event, format))
-      return written;
-    const item = write.do === 'create' ? write.item : write.do === 'change' ? write.whole : null;
-    if (item === null) return written;
-    const marks = written.event.marks;
-    const call = {
-      ...patchOf(room, written.event.id, JSON.stringify(format.timesInUtc(item))),
-      what: 'write times in UTC',
-    };
+    if (write.do === 'remove' || written.outcome !== 'written' || written.event === null) return written;
+    const { event } = written;
+    if (!isMoved(write, event, format)) return written;
+    const whole = write.do === 'create' ? write.item : write.whole;
+    const call = patchOf(room, event.id, JSON.stringify(format.timesInUtc(whole)));
+    const answer = await sendOne(http, call, signal);
     const again = writtenOf(
-      { do: 'change', eventId: written.event.id, change: {}, whole: item },
+      { do: 'change', eventId: event.id, change: {}, whole },
       call,
-      await sendOne(http, call, signal),
+      answer,
       http,
       format,
     );
-    return again.outcome === 'written' && again.event !== null
-      ? { ...again, event: { ...again.event, marks } }
-      : again;
+    if (again.outcome !== 'written' || again.event === null) return again;
+    return { ...again, event: { ...again.event, marks: event.marks } };
   }
 
   return async function write(
@@ -158,14 +155,16 @@ function existingIdOf(answer: Answer): string | null {
   return textOf(membersOf(body.error)['@event.existingEventId']) ?? textOf(body['@event.existingEventId']);
 }
 
-function isMoved(write: Write, event: OutlookEvent, format: Format): boolean {
-  if (write.do === 'remove' || event.item === null || event.item.allDay) return false;
+function isMoved(write: Exclude<Write, { do: 'remove' }>, event: OutlookEvent, format: Format): boolean {
+  const { item } = event;
+  if (item === null || item.allDay) return false;
   const touchesTimes =
     write.do === 'create' || write.change.startsAt !== undefined || write.change.endsAt !== undefined;
   if (!touchesTimes) return false;
   const wanted = format.show(write.do === 'create' ? write.item : write.whole);
-  const off = (a: string, b: string) => Math.abs(Date.parse(a) - Date.parse(b)) >= quarterMs;
-  return (
-    !wanted.allDay && (off(wanted.startsAt, event.item.startsAt) || off(wanted.endsAt, event.item.endsAt))
+  const shifts = (['startsAt', 'endsAt'] as const).map((end) =>
+    Math.abs(Date.parse(wanted[end]) - Date.parse(item[end])),
   );
+  const shift = Math.max(...shifts);
+  return !wanted.allDay && shift >= shiftMs.least && shift <= shiftMs.most;
 }
