@@ -2,7 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { createReports, LogLine } from '../sync/reports.ts';
 import { Problem } from './problem.ts';
-import { answers, instant, limit, mappingId, newRoutes } from './schema.ts';
+import { answers, instant, instantOrNull, limit, mappingId, newRoutes } from './schema.ts';
 
 export interface MappingParts {
   readonly reports: Pick<ReturnType<typeof createReports>, 'explain'>;
@@ -20,13 +20,13 @@ const mapping = z
     sync_direction: z.string(),
     priority_level: z.number().int(),
     title: z.string().nullable(),
-    starts_at: instant.nullable(),
-    ends_at: instant.nullable(),
+    starts_at: instantOrNull,
+    ends_at: instantOrNull,
     attempt: z.number().int(),
     error_message: z.string().nullable(),
     hint: z.string().nullable(),
-    due_at: instant.nullable(),
-    last_sync_at: instant.nullable(),
+    due_at: instantOrNull,
+    last_sync_at: instantOrNull,
   })
   .openapi('Mapping');
 

@@ -3,7 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import type { createHeld } from '../sync/held.ts';
 import type { createRoomReports, RoomReport } from '../sync/room-reports.ts';
 import { noRoom } from './room-problem.ts';
-import { answers, instant, newRoutes, resourceId } from './schema.ts';
+import { answers, instant, instantOrNull, newRoutes, resourceId } from './schema.ts';
 import { resultsSchema, summarise } from './synced.ts';
 
 export interface RoomParts {
@@ -32,11 +32,11 @@ const room = z
     working: z.boolean(),
     due: z.number().int(),
     lag_ms: z.number().openapi({ description: 'Age of the oldest change that is not in Outlook yet.' }),
-    due_at: instant.nullable(),
-    retry_at: instant.nullable(),
-    throttled_until: instant.nullable(),
-    baselined_at: instant.nullable(),
-    reconciled_at: instant.nullable(),
+    due_at: instantOrNull,
+    retry_at: instantOrNull,
+    throttled_until: instantOrNull,
+    baselined_at: instantOrNull,
+    reconciled_at: instantOrNull,
     backfill: z.object({ total: z.number().int(), done: z.number().int() }),
     held: z.number().int(),
   })
@@ -49,8 +49,8 @@ const held = z
     reservation_id: z.number().int(),
     outlook_event_id: z.string(),
     title: z.string().nullable(),
-    starts_at: instant.nullable(),
-    ends_at: instant.nullable(),
+    starts_at: instantOrNull,
+    ends_at: instantOrNull,
     wanted_at: instant,
   })
   .openapi('HeldRemoval');

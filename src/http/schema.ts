@@ -37,6 +37,9 @@ export const limit = (usual: number) =>
 
 /** An instant, ISO 8601 in UTC. */
 export const instant = z.union([z.date(), z.string()]).openapi({ type: 'string', format: 'date-time' });
+export const instantOrNull = z
+  .union([z.date(), z.string(), z.null()])
+  .openapi({ type: ['string', 'null'], format: 'date-time' });
 
 const problemSchema = z
   .object({

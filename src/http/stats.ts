@@ -2,7 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { HealthState } from '../ops/health.ts';
 import type { createReports } from '../sync/reports.ts';
-import { answers, instant, newRoutes } from './schema.ts';
+import { answers, instant, instantOrNull, newRoutes } from './schema.ts';
 import { statisticsSchema } from './statistics.ts';
 
 export interface StatsParts {
@@ -27,7 +27,7 @@ const statsRoute = createRoute({
       queue: z.object({ outbox_rows: z.number().int(), due: z.number().int(), oldest_ms: ms }),
       rooms: z.record(z.string(), z.number().int()),
       backfill: z.object({ total: z.number().int(), done: z.number().int() }),
-      listener: z.object({ heard: z.boolean(), reason: z.string().nullable(), since: instant.nullable() }),
+      listener: z.object({ heard: z.boolean(), reason: z.string().nullable(), since: instantOrNull }),
       outages: z.object({ outlook: outage, booking: outage }),
       missed_captures: z.number().int(),
       replicas: z.number().int(),

@@ -5,7 +5,15 @@ import type { Outcome } from '../sync/outcomes.ts';
 import type { createReports } from '../sync/reports.ts';
 import { Problem } from './problem.ts';
 import { noRoom } from './room-problem.ts';
-import { answers, instant, limit, newRoutes, reservationId, reservationType, resourceId } from './schema.ts';
+import {
+  answers,
+  instantOrNull,
+  limit,
+  newRoutes,
+  reservationId,
+  reservationType,
+  resourceId,
+} from './schema.ts';
 import { statisticsSchema } from './statistics.ts';
 import { detailOf, detailSchema, resultsSchema, summarise } from './synced.ts';
 
@@ -29,8 +37,8 @@ const pendingItem = z
     sync_status: z.string(),
     priority_level: z.number().int(),
     title: z.string().nullable(),
-    starts_at: instant.nullable(),
-    ends_at: instant.nullable(),
+    starts_at: instantOrNull,
+    ends_at: instantOrNull,
     attempt: z.number().int(),
     error_message: z.string().nullable(),
     hint: z.string().nullable(),

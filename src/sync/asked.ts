@@ -16,8 +16,8 @@ export interface PendingChoice {
   readonly resourceId: number | null;
 }
 
-/** What is pending or failed, and what was done between the arrival of the call and now. The caller holds the fold lock. */
-export async function choosePending(db: Queryable, choice: PendingChoice, mark: number): Promise<Chosen[]> {
+/** What is pending or failed, and what was made or done since the call arrived. The caller holds the fold lock. */
+export async function choosePending(db: Queryable, choice: PendingChoice, call: Call): Promise<Chosen[]> {
   const { rows } = await db.query<Chosen>({
     name: 'choose_pending',
     text: `
@@ -28,10 +28,12 @@ export async function choosePending(db: Queryable, choice: PendingChoice, mark: 
           JOIN bridge_resource_mappings r ON r.resource_id = p.resource_id AND r.active = 1
           WHERE p.sync_status IN ('pending', 'error') OR p.sync_status = 'cancelled' AND p.present AND p.due_at IS NOT NULL
           UNION ALL
-          SELECT l.mapping_id FROM bridge_log l WHERE l.id > $3)
+          SELECT l.mapping_id FROM bridge_log l WHERE l.id > $3
+          UNION ALL
+          SELECT n.id FROM bridge_mappings n WHERE n.id > $4)
         AND ($2::integer IS NULL OR m.resource_id = $2)
       ORDER BY m.priority_level, m.starts_at, m.id LIMIT $1`,
-    values: [choice.limit, choice.resourceId, mark],
+    values: [choice.limit, choice.resourceId, call.mark, call.newest],
   });
   return rows;
 }
@@ -189,11 +191,6 @@ export interface Populated {
   readonly created: number;
   readonly total: number;
   readonly pending: number;
-}
-
-export async function newestMapping(db: Queryable): Promise<number> {
-  const { rows } = await db.query<{ id: number }>('SELECT coalesce(max(id), 0) AS id FROM bridge_mappings');
-  return rows[0]!.id;
 }
 
 /** Counts the mappings of these rooms; those with an id above `before` are new. */

@@ -5,6 +5,8 @@ import type { Queryable } from '../database.ts';
 export interface Call {
   /** The end of bridge_log when the call arrived: what was done since then counts. */
   readonly mark: number;
+  /** The newest mapping then. */
+  readonly newest: number;
   /** On the monotonic clock. */
   readonly deadline: number;
   /** The caller is gone, or we are stopping: what is open then is reported as pending. */
@@ -13,11 +15,12 @@ export interface Call {
 
 export async function beginCall(db: Queryable, waitMs: number, signal: AbortSignal): Promise<Call> {
   const deadline = performance.now() + waitMs;
-  const { rows } = await db.query<{ mark: number }>({
-    name: 'end_of_log',
-    text: 'SELECT coalesce(max(id), 0) AS mark FROM bridge_log',
+  const { rows } = await db.query<{ mark: number; newest: number }>({
+    name: 'end_of_books',
+    text: `SELECT (SELECT coalesce(max(id), 0) FROM bridge_log) AS mark,
+      (SELECT coalesce(max(id), 0) FROM bridge_mappings) AS newest`,
   });
-  return { mark: rows[0]!.mark, deadline, signal };
+  return { ...rows[0]!, deadline, signal };
 }
 
 /** Milliseconds the call may still wait; 0 when nobody waits any more. */

@@ -13,7 +13,6 @@ import {
   countPopulated,
   lockFold,
   makeDue,
-  newestMapping,
   noteChange,
   readItem,
   stillOpen,
@@ -67,7 +66,7 @@ export function createManual({ db, window, ring, waitMs = 20_000 }: ManualOption
     await startRooms(choice.resourceId, call);
     const chosen = await inTransaction(db, async (client) => {
       await client.query(lockFold);
-      const pending = await choosePending(client, choice, call.mark);
+      const pending = await choosePending(client, choice, call);
       await makeDue(client, pending);
       return pending;
     });
@@ -101,12 +100,11 @@ export function createManual({ db, window, ring, waitMs = 20_000 }: ManualOption
   /** Compares a room, or all of them, with both sides again. Null: no such room. */
   async function populate(resourceId: number | null, signal: AbortSignal): Promise<Populated | null> {
     const call = await begin(signal);
-    const before = await newestMapping(db);
     const rooms = await askRooms(db, 'all', resourceId);
     if (rooms.length === 0 && resourceId !== null) return null;
     await wake();
     await until(call, () => stillUncompared(db, rooms, call));
-    return await countPopulated(db, rooms, before);
+    return await countPopulated(db, rooms, call.newest);
   }
 
   /** Removes mappings that have neither a reservation nor an event any more. Returns how many. */

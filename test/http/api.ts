@@ -1,0 +1,159 @@
+/** The API over real HTTP, on a real database, with somebody at work behind it when it is rung for. */
+import { once } from 'node:events';
+import { request, type IncomingMessage } from 'node:http';
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
+import { expect } from 'vitest';
+import { readCapture, rememberTriggers } from '../../src/booking/capture.ts';
+import type { Database } from '../../src/database.ts';
+import type { Fact } from '../../src/facts.ts';
+import { createApp, type Parts } from '../../src/http/app.ts';
+import { serveApp } from '../../src/http/serve.ts';
+import { createHealth } from '../../src/ops/health.ts';
+import { createMetrics } from '../../src/ops/metrics.ts';
+import { createHeld } from '../../src/sync/held.ts';
+import { createManual } from '../../src/sync/manual.ts';
+import { createReports } from '../../src/sync/reports.ts';
+import { createRoomReports } from '../../src/sync/room-reports.ts';
+import { openRooms, window } from '../sync/bench-of-rooms.ts';
+
+export interface ApiOptions {
+  readonly apiKey?: string;
+  /** Whether somebody comes when it rings. */
+  readonly worked?: boolean;
+  readonly waitMs?: number;
+  /** Instead of the database of the rooms. */
+  readonly db?: Database;
+  readonly change?: Partial<Parts>;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  /** The parsed body; `{}` when it is no JSON. */
+  readonly body: Record<string, unknown>;
+}
+
+export type Api = Awaited<ReturnType<typeof openApi>>;
+
+/** `call` also checks every answer against the schema that /openapi.json promises for it. */
+export async function openApi(options: ApiOptions = {}) {
+  await using opened = new AsyncDisposableStack();
+  const rooms = opened.use(
+    await openRooms({ 101: 'formannskapssalen@bergen.example', 102: 'bystyresalen@bergen.example' }),
+  );
+  await rememberTriggers(rooms.db.pool);
+  const db = options.db ?? rooms.db.pool;
+  const facts: Fact[] = [];
+  const health = createHealth();
+  const tell = (fact: Fact) => {
+    facts.push(fact);
+    health.observe(fact);
+  };
+  let rings = 0;
+  let working: Promise<unknown> = Promise.resolve();
+  const ring = () => {
+    rings += 1;
+    if (options.worked !== false) working = working.then(() => rooms.settle());
+  };
+  const manual = createManual({ db, window, waitMs: options.waitMs ?? 20_000, ring });
+  const reports = createReports(db);
+  const stopping = new AbortController();
+  const app = createApp({
+    apiKey: options.apiKey ?? null,
+    tell,
+    health: health.state,
+    readCapture: () => readCapture(db),
+    manual,
+    reports,
+    rooms: createRoomReports(db),
+    held: createHeld(db, manual),
+    metrics: createMetrics({ health: health.state, queue: reports.queue, waitMs: 500 }),
+    stopping: stopping.signal,
+    ...options.change,
+  });
+  opened.defer(async () => void (await working));
+  const served = opened.use(await serveApp(app, { host: '127.0.0.1', port: 0 }));
+  opened.defer(() => stopping.abort());
+  const promise = promiseOf(app);
+
+  async function call(method: string, path: string, init: RequestInit = {}): Promise<Answer> {
+    const answer = await fetch(served.url + path, { method, ...init });
+    const text = await answer.text();
+    const isJson = answer.headers.get('content-type')?.startsWith('application/json') === true;
+    const body = isJson ? (JSON.parse(text) as Record<string, unknown>) : {};
+    if (isJson) await promise(method, path, answer.status, body);
+    return { status: answer.status, headers: answer.headers, text, body };
+  }
+
+  const owned = opened.move();
+  return {
+    ...rooms,
+    app,
+    served,
+    facts,
+    tell,
+    manual,
+    stopping,
+    call,
+    /** A request whose headers fetch would not send. */
+    raw: (path: string, headers: Record<string, string>) => rawRequest(served.port, path, headers),
+    rings: () => rings,
+    /** The rows of bb_event and what hangs on it are gone from one moment to the next. */
+    loseEvents: () => rooms.db.query('TRUNCATE bb_event CASCADE'),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** Checks an answer against the schema that the description gives for it. */
+function promiseOf(app: ReturnType<typeof createApp>) {
+  const ajv = new Ajv2020({ strict: false, validateFormats: false });
+  const checks = new Map<string, ValidateFunction>();
+  let document: OpenApi | null = null;
+  return async (method: string, path: string, status: number, body: unknown) => {
+    document ??= await describedBy(app);
+    const paths = document.paths;
+    const known = Object.keys(paths).find((template) =>
+      new RegExp(`^${template.replaceAll(/\{\w+\}/g, '[^/]+')}/?$`).test(path.split('?')[0]!),
+    );
+    const schema =
+      paths[known ?? '']?.[method.toLowerCase()]?.responses[status]?.content?.['application/json']?.schema;
+    // what every path may answer, described or not
+    if (schema === undefined && [401, 404, 405, 413, 500].includes(status)) return;
+    expect(schema, `${method} ${path} answered ${status}, which is not described`).toBeDefined();
+    const key = `${method} ${known} ${status}`;
+    const check = checks.get(key) ?? ajv.compile({ ...schema, components: document.components });
+    checks.set(key, check);
+    expect(check(body), `${key}: ${ajv.errorsText(check.errors)} in ${JSON.stringify(body)}`).toBe(true);
+  };
+}
+
+export interface OpenApi {
+  readonly paths: Record<
+    string,
+    Record<string, { responses: Record<string, { content?: Record<string, { schema: object }> }> }>
+  >;
+  readonly components: object;
+}
+
+export async function describedBy(app: ReturnType<typeof createApp>): Promise<OpenApi> {
+  const document = app.getOpenAPI31Document({ openapi: '3.1.0', info: { title: 'test', version: '1' } });
+  return JSON.parse(JSON.stringify(document)) as OpenApi;
+}
+
+async function rawRequest(port: number, path: string, headers: Record<string, string>) {
+  const asked = request({
+    host: '127.0.0.1',
+    port,
+    path,
+    headers,
+    setHost: headers['host'] === undefined,
+  }).end();
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+  const text = (await answer.toArray()).map(String).join('');
+  return {
+    status: answer.statusCode!,
+    headers: answer.headers,
+    body: JSON.parse(text) as Record<string, unknown>,
+  };
+}
