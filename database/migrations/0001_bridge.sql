@@ -497,6 +497,9 @@ BEGIN
   FOR m IN
     SELECT * FROM bridge_mappings b
     WHERE b.resource_id = room AND b.due_at <= clock_timestamp()
+      -- a change made now never shares its request with a backfill
+      AND (b.lane = 0 OR NOT EXISTS (SELECT FROM bridge_mappings live
+                                     WHERE live.resource_id = room AND live.lane = 0 AND live.due_at <= clock_timestamp()))
     ORDER BY b.lane, b.priority_level, b.starts_at LIMIT most
   LOOP
     SELECT i.active, i.starts_at, i.ends_at,
