@@ -1,0 +1,292 @@
+/**
+ * What sql/README.md promises of every adapter, asked of every adapter. A new one adds its desk (how its own people
+ * book) and nothing else.
+ */
+import assert from 'node:assert/strict';
+import { describe, test } from 'vitest';
+import { migrate } from '../../src/cli/migrate.ts';
+import { sqlState } from '../../src/database.ts';
+import { catalogue, runFile } from '../support/catalogue.ts';
+import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { desks } from '../support/desks.ts';
+
+const columns = {
+  reservation_type: 'text',
+  reservation_id: 'bigint',
+  resource_id: 'integer',
+  priority_level: 'smallint',
+  active: 'boolean',
+  starts_at: 'timestamp with time zone',
+  ends_at: 'timestamp with time zone',
+  all_day: 'boolean',
+  title: 'text',
+  description: 'text',
+  organizer_name: 'text',
+  organizer_email: 'text',
+  is_private: 'boolean',
+};
+
+const meeting = (room: number, more: object = {}) =>
+  JSON.stringify({
+    starts_at: '2027-05-03T08:00:00Z',
+    ends_at: '2027-05-03T09:30:00Z',
+    all_day: false,
+    title: 'Budget',
+    description: 'Bring the figures',
+    organizer_name: 'Ada',
+    organizer_email: 'ada@example.org',
+    is_private: false,
+    resource_ids: [room],
+    ...more,
+  });
+
+interface Key {
+  readonly type: string;
+  readonly id: number;
+}
+
+async function imported(db: TestDatabase, item: string): Promise<Key> {
+  const [key] = await db.query<{ type: string; id: number }>(
+    'SELECT reservation_type AS type, reservation_id AS id FROM bridge_import_item($1)',
+    [item],
+  );
+  return key!;
+}
+
+const itemsOf = (db: TestDatabase, { type, id }: Key) =>
+  db.query(
+    'SELECT * FROM bridge_items WHERE reservation_type = $1 AND reservation_id = $2 ORDER BY resource_id',
+    [type, id],
+  );
+
+async function change(db: TestDatabase, { type, id }: Key, what: object): Promise<string[]> {
+  const [row] = await db.query<{ keys: string[] }>('SELECT bridge_change_item($1, $2, $3) AS keys', [
+    type,
+    id,
+    JSON.stringify(what),
+  ]);
+  return row!.keys.toSorted();
+}
+
+const noted = async (db: TestDatabase) =>
+  (await db.query(
+    'DELETE FROM bridge_changes RETURNING reservation_type AS type, reservation_id AS id',
+  )) as unknown as Key[];
+
+describe.each(desks)('the adapter $adapter', (desk) => {
+  const open = () => openTestDatabase({ schema: desk.installed });
+
+  test('shows exactly the columns of the contract', async () => {
+    await using db = await open();
+    const rows = await db.query<{ name: string; type: string }>(
+      `SELECT attname::text AS name, format_type(atttypid, NULL) AS type FROM pg_attribute
+       WHERE attrelid = 'public.bridge_items'::regclass AND attnum > 0 ORDER BY attnum`,
+    );
+    assert.deepEqual(Object.fromEntries(rows.map((row) => [row.name, row.type])), columns);
+  });
+
+  test('shows a booking made at the desk at the instant of its wall clock, in summer and in winter', async () => {
+    await using db = await open();
+    const summer = await desk.book(db, desk.rooms[0], '2027-07-01 10:00', '2027-07-01 11:00', 'Choir');
+    const winter = await desk.book(db, desk.rooms[0], '2027-01-11 10:00', '2027-01-11 11:00', 'Choir');
+    const [first] = await itemsOf(db, summer);
+    const [second] = await itemsOf(db, winter);
+    assert.equal(first?.['starts_at'].toISOString(), '2027-07-01T08:00:00.000Z');
+    assert.equal(second?.['starts_at'].toISOString(), '2027-01-11T09:00:00.000Z');
+    assert.equal(first?.['resource_id'], desk.rooms[0]);
+    assert.equal(first?.['active'], true);
+    assert.equal(first?.['all_day'], false);
+  });
+
+  test('shows whole local days as all-day, also when the clock changes in them', async () => {
+    await using db = await open();
+    const whole = await desk.book(db, desk.rooms[0], '2027-03-28 00:00', '2027-03-29 00:00', 'Market');
+    const noon = await desk.book(db, desk.rooms[0], '2027-03-30 00:00', '2027-03-30 12:00', 'Market');
+    assert.deepEqual(
+      (await itemsOf(db, whole)).map((item) => item['all_day']),
+      [true],
+    );
+    assert.deepEqual(
+      (await itemsOf(db, noon)).map((item) => item['all_day']),
+      [false],
+    );
+  });
+
+  test('imports a meeting and shows it as it was asked for', async () => {
+    await using db = await open();
+    const key = await imported(db, meeting(desk.rooms[0], { is_private: true }));
+    const [item] = await itemsOf(db, key);
+    assert.equal(item?.['starts_at'].toISOString(), '2027-05-03T08:00:00.000Z');
+    assert.equal(item?.['ends_at'].toISOString(), '2027-05-03T09:30:00.000Z');
+    assert.equal(item?.['title'], 'Budget');
+    assert.equal(item?.['description'], 'Bring the figures');
+    assert.equal(item?.['is_private'], true);
+    assert.equal(item?.['active'], true);
+  });
+
+  test('refuses an import onto a taken slot with 23P01 and writes nothing, and obeys when overlap is allowed', async () => {
+    await using db = await open();
+    await desk.book(db, desk.rooms[0], '2027-05-03 10:30', '2027-05-03 12:00', 'Choir'); // 08:30Z to 10:00Z
+    const before = await db.query('SELECT count(*) FROM bridge_items');
+    await assert.rejects(imported(db, meeting(desk.rooms[0])), (error) => sqlState(error) === '23P01');
+    assert.deepEqual(await db.query('SELECT count(*) FROM bridge_items'), before);
+    await imported(db, meeting(desk.rooms[0], { overlap: 'allow' }));
+    await imported(db, meeting(desk.rooms[1]));
+  });
+
+  test('imports back to back: an end is not part of the slot', async () => {
+    await using db = await open();
+    await desk.book(db, desk.rooms[0], '2027-05-03 09:00', '2027-05-03 10:00', 'Choir'); // to 08:00Z
+    await imported(db, meeting(desk.rooms[0]));
+  });
+
+  test('refuses what cannot be with a permanent error: no room, a room that is none, an end before the start', async () => {
+    await using db = await open();
+    for (const wrong of [
+      { resource_ids: [] },
+      { resource_ids: [987_654] },
+      { ends_at: '2027-05-03T07:00:00Z' },
+      { starts_at: 'soon' },
+      { starts_at: null },
+    ])
+      await assert.rejects(imported(db, meeting(desk.rooms[0], wrong)), (error) =>
+        /^(22|23|P0001)/.test(sqlState(error) ?? ''),
+      );
+    assert.deepEqual(await noted(db), []);
+  });
+
+  test('changes an imported meeting and returns the keys it stored', async () => {
+    await using db = await open();
+    const key = await imported(db, meeting(desk.rooms[0]));
+    const what = {
+      starts_at: '2027-05-03T08:15:00Z',
+      title: 'Budget II',
+      description: 'New text',
+      is_private: true,
+    };
+    assert.deepEqual(await change(db, key, what), ['description', 'is_private', 'starts_at', 'title']);
+    const [item] = await itemsOf(db, key);
+    assert.equal(item?.['starts_at'].toISOString(), '2027-05-03T08:15:00.000Z');
+    assert.equal(
+      item?.['ends_at'].toISOString(),
+      '2027-05-03T09:30:00.000Z',
+      'an absent key means unchanged',
+    );
+    assert.equal(item?.['title'], 'Budget II');
+  });
+
+  test('does not return a key it could store in part only', async () => {
+    await using db = await open();
+    const key = await imported(db, meeting(desk.rooms[0]));
+    assert.deepEqual(await change(db, key, { title: 'x'.repeat(300), description: 'kept' }), ['description']);
+  });
+
+  test('moves a meeting to another room', async () => {
+    await using db = await open();
+    const key = await imported(db, meeting(desk.rooms[0]));
+    assert.deepEqual(await change(db, key, { resource_ids: [desk.rooms[1]] }), ['resource_ids']);
+    assert.deepEqual(
+      (await itemsOf(db, key)).map((item) => item['resource_id']),
+      [desk.rooms[1]],
+    );
+  });
+
+  test('refuses a change onto a taken slot when asked to, and takes nothing of it', async () => {
+    await using db = await open();
+    await desk.book(db, desk.rooms[0], '2027-05-04 10:00', '2027-05-04 12:00', 'Choir');
+    const key = await imported(db, meeting(desk.rooms[0]));
+    const onto = { starts_at: '2027-05-04T08:30:00Z', ends_at: '2027-05-04T09:00:00Z' };
+    await assert.rejects(
+      change(db, key, { ...onto, overlap: 'refuse' }),
+      (error) => sqlState(error) === '23P01',
+    );
+    assert.equal((await itemsOf(db, key))[0]?.['starts_at'].toISOString(), '2027-05-03T08:00:00.000Z');
+    assert.deepEqual(await change(db, key, onto), ['ends_at', 'starts_at']);
+  });
+
+  test('refuses to leave a reservation without a room', async () => {
+    await using db = await open();
+    const key = await imported(db, meeting(desk.rooms[0]));
+    await assert.rejects(change(db, key, { resource_ids: [] }), (error) => sqlState(error) === '22023');
+  });
+
+  test('cancels a meeting so that its slot is free', async () => {
+    await using db = await open();
+    const key = await imported(db, meeting(desk.rooms[0]));
+    await db.query('SELECT bridge_cancel_item($1, $2, $3)', [key.type, key.id, 'Cancelled from Outlook']);
+    assert.deepEqual(
+      (await itemsOf(db, key)).filter((item) => item['active']),
+      [],
+    );
+    await imported(db, meeting(desk.rooms[0]));
+  });
+
+  test('answers P0002 for a reservation or a type that is not there', async () => {
+    await using db = await open();
+    const key = await imported(db, meeting(desk.rooms[0]));
+    const gone = (error: unknown) => sqlState(error) === 'P0002';
+    for (const none of [
+      { type: key.type, id: 987_654 },
+      { type: 'picnic', id: key.id },
+    ]) {
+      await assert.rejects(change(db, none, { title: 'x' }), gone);
+      await assert.rejects(
+        db.query('SELECT bridge_cancel_item($1, $2, $3)', [none.type, none.id, 'x']),
+        gone,
+      );
+    }
+  });
+
+  test('notes every kind of change of what it shows, and nothing when that stays the same', async () => {
+    await using db = await open();
+    const key = await desk.book(db, desk.rooms[0], '2027-06-01 10:00', '2027-06-01 11:00', 'Choir');
+    assert.ok(
+      (await noted(db)).some((row) => row.id === key.id && row.type === key.type),
+      'a new booking',
+    );
+    await desk.move(db, key, '2027-06-01 12:00', '2027-06-01 13:00');
+    assert.deepEqual([...new Set((await noted(db)).map((row) => row.id))], [key.id], 'a moved one');
+    await desk.touch(db, key);
+    assert.deepEqual(await noted(db), [], 'one in which nothing of this was changed');
+    await desk.cancel(db, key);
+    assert.deepEqual([...new Set((await noted(db)).map((row) => row.id))], [key.id], 'a cancelled one');
+  });
+
+  test('is installed twice as once, and gone without a trace but our own tables when uninstalled', async () => {
+    await using db = await openTestDatabase({ schema: desk.bare });
+    const before = await catalogue(db, 'not ours');
+    const config = {
+      database: db.config,
+      adapter: desk.adapter,
+      timezone: 'Europe/Oslo',
+      wake: 'adaptive' as const,
+    };
+    const install = () =>
+      migrate({ ...config, logLevel: 'silent' }, () => undefined, new AbortController().signal);
+    await install();
+    const once = await catalogue(db, 'not ours');
+    await install();
+    assert.deepEqual(await catalogue(db, 'not ours'), once);
+    await desk.book(db, desk.rooms[0], '2027-06-01 10:00', '2027-06-01 11:00', 'Choir');
+    const data = await desk.everything(db);
+    await runFile(db, `sql/${desk.adapter}/90_uninstall.sql`);
+    assert.deepEqual(await desk.everything(db), data);
+    assert.deepEqual(await catalogue(db, 'not ours'), before);
+    await desk.book(db, desk.rooms[0], '2027-06-02 10:00', '2027-06-02 11:00', 'Choir');
+  });
+
+  test('refuses a database that is not the one it was written for, and changes nothing', async () => {
+    await using db = await openTestDatabase({ schema: 'empty' });
+    const config = {
+      database: db.config,
+      adapter: desk.adapter,
+      timezone: 'Europe/Oslo',
+      wake: 'adaptive' as const,
+    };
+    await assert.rejects(
+      migrate({ ...config, logLevel: 'silent' }, () => undefined, new AbortController().signal),
+      /lacks rights in this database, or something is not there/,
+    );
+    assert.deepEqual(await db.query(`SELECT relname FROM pg_class WHERE relname LIKE 'bridge%'`), []);
+  });
+});
