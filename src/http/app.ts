@@ -90,11 +90,22 @@ function describe(app: OpenAPIHono): void {
 }
 
 function unknownPath(app: Pick<Hono, 'routes'>, method: string, path: string): Problem {
-  const known = app.routes.filter((route) => route.method !== 'ALL').map((r) => `${r.method} ${r.path}`);
-  const meant = nearest(`${method} ${path}`, known);
+  const given = path.split('/');
+  // a parameter is as like as can be to whatever stands in its place
+  const filled = (template: string) =>
+    template
+      .split('/')
+      .map((part, at) => (part.startsWith(':') ? (given[at] ?? part) : part))
+      .join('/');
+  const known = new Map(
+    app.routes
+      .filter((route) => route.method !== 'ALL')
+      .map((route) => [`${route.method} ${filled(route.path)}`, `${route.method} ${route.path}`]),
+  );
+  const meant = known.get(nearest(`${method} ${path}`, [...known.keys()]) ?? '') ?? '';
   return new Problem(
     404,
     `There is no ${path.slice(0, 200)}.`,
-    `The nearest endpoint is ${meant?.replaceAll(/:(\w+)/g, '{$1}')}; all are in /openapi.json.`,
+    `The nearest endpoint is ${meant.replaceAll(/:(\w+)/g, '{$1}')}; all are in /openapi.json.`,
   );
 }

@@ -1,0 +1,71 @@
+import { expect, test } from 'vitest';
+import { openApi } from './api.ts';
+
+test('ready: PostgreSQL answers, its notifications are heard, and the triggers are there', async () => {
+  await using api = await openApi();
+  api.tell({ fact: 'listening', heard: true, reason: '' });
+  const answer = await api.call('GET', '/ready');
+  expect(answer.status).toBe(200);
+  expect(answer.body).toEqual({
+    success: true,
+    status: 'ready',
+    checks: {
+      database: { ok: true, problems: [] },
+      listening: { ok: true, problems: [] },
+      capture: { ok: true, problems: [] },
+    },
+  });
+});
+
+test('not ready while notifications are not heard, with the reason', async () => {
+  await using api = await openApi();
+  api.tell({ fact: 'listening', heard: true, reason: '' });
+  api.tell({ fact: 'listening', heard: false, reason: 'a connection pooler is in between' });
+  const answer = await api.call('GET', '/ready');
+  expect(answer.status).toBe(503);
+  expect(answer.headers.get('retry-after')).toBe('1');
+  expect(answer.body).toMatchObject({
+    success: false,
+    checks: { listening: { ok: false, problems: [expect.stringContaining('pooler')] } },
+    hint: expect.any(String),
+  });
+});
+
+test('not ready while a trigger is disabled, with the statement that enables it', async () => {
+  await using api = await openApi();
+  api.tell({ fact: 'listening', heard: true, reason: '' });
+  await api.db.query('ALTER TABLE bb_event DISABLE TRIGGER bridge_update');
+  const answer = await api.call('GET', '/ready');
+  expect(answer.status).toBe(503);
+  expect(answer.body).toMatchObject({
+    checks: { capture: { ok: false } },
+    hint: 'Run: ALTER TABLE bb_event ENABLE TRIGGER bridge_update;',
+  });
+  await api.db.query('ALTER TABLE bb_event ENABLE TRIGGER bridge_update');
+  expect((await api.call('GET', '/ready')).status).toBe(200);
+});
+
+test('healthy as long as the process lives, whatever else is wrong', async () => {
+  await using api = await openApi();
+  api.tell({ fact: 'outage', side: 'outlook', error: 'no route', hint: null });
+  api.tell({ fact: 'listening', heard: false, reason: 'gone' });
+  const answer = await api.call('GET', '/health');
+  expect(answer.status).toBe(200);
+  expect(answer.body).toMatchObject({ success: true, status: 'ok' });
+  expect((await api.call('GET', '/stats')).body).toMatchObject({
+    outages: { outlook: { error: 'no route' }, booking: null },
+    listener: { heard: false, reason: 'gone' },
+  });
+});
+
+test('the metrics tell of the queue, the rooms and the listener', async () => {
+  await using api = await openApi({ worked: false });
+  await api.settle();
+  await api.desk.book(101, { from: api.day(1, '10:00'), to: api.day(1, '11:00') });
+  api.tell({ fact: 'listening', heard: true, reason: '' });
+  const answer = await api.call('GET', '/metrics');
+  expect(answer.headers.get('content-type')).toContain('text/plain');
+  expect(answer.text).toMatch(/^bridge_outbox_rows [1-9]/m);
+  expect(answer.text).toMatch(/^bridge_listener_heard 1$/m);
+  expect(answer.text).toMatch(/^bridge_rooms\{health="ok"\} 2$/m);
+});

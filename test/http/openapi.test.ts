@@ -1,0 +1,44 @@
+import { expect, test } from 'vitest';
+import { describedBy, openApi } from './api.ts';
+
+test('every route is described, and every description has its route', async () => {
+  await using api = await openApi();
+  const { paths } = (await api.call('GET', '/openapi.json')).body as unknown as Awaited<
+    ReturnType<typeof describedBy>
+  >;
+  const described = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+  );
+  const routes = api.app.routes
+    .filter((route) => route.method !== 'ALL')
+    .map((route) => `${route.method} ${route.path.replaceAll(/:(\w+)/g, '{$1}')}`);
+  expect(described.sort()).toEqual([...new Set(routes)].sort());
+});
+
+test('every operation says what it is for, what it answers, and has an address of its own', async () => {
+  await using api = await openApi();
+  const { paths } = await describedBy(api.app);
+  for (const [path, methods] of Object.entries(paths))
+    for (const [method, operation] of Object.entries(methods)) {
+      expect(operation, `${method} ${path}`).toMatchObject({
+        summary: expect.any(String),
+        tags: [expect.any(String)],
+      });
+      expect(Object.keys(operation.responses), `${method} ${path}`).toContain('200');
+    }
+});
+
+test('limits are described as numbers with their bounds', async () => {
+  await using api = await openApi();
+  const { paths } = await describedBy(api.app);
+  expect(paths['/sync/to-outlook']!['post']).toMatchObject({
+    parameters: expect.arrayContaining([
+      expect.objectContaining({
+        name: 'limit',
+        in: 'query',
+        required: false,
+        schema: expect.objectContaining({ type: 'integer', minimum: 1, maximum: 1000, default: 50 }),
+      }),
+    ]),
+  });
+});

@@ -1,0 +1,124 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+import { expect, test } from 'vitest';
+import { openPool } from '../../src/database.ts';
+import { Conflict, Permanent, Retryable } from '../../src/errors.ts';
+import { openApi } from './api.ts';
+
+const failing = (error: Error) => ({
+  change: {
+    manual: {
+      syncPending: () => Promise.reject(error),
+      syncItem: () => Promise.reject(error),
+      populate: () => Promise.reject(error),
+      cleanUp: () => Promise.reject(error),
+    },
+  },
+});
+
+test('an address that does not exist is answered with the nearest that does', async () => {
+  await using api = await openApi();
+  const answer = await api.call('GET', '/sync/pending-item');
+  expect(answer.status).toBe(404);
+  expect(answer.body).toEqual({
+    success: false,
+    error: 'There is no /sync/pending-item.',
+    hint: 'The nearest endpoint is GET /sync/pending-items; all are in /openapi.json.',
+  });
+  expect((await api.call('POST', '/sync/items/event/1/101')).body['hint']).toContain(
+    'POST /sync/item/{type}/{id}/{resource}',
+  );
+  expect((await api.call('GET', '/sync/status/')).status).toBe(200);
+});
+
+test('the wrong method is 405 and names the right one', async () => {
+  await using api = await openApi();
+  const answer = await api.call('GET', '/sync/to-outlook');
+  expect(answer.status).toBe(405);
+  expect(answer.headers.get('allow')).toBe('POST');
+  expect(answer.body).toMatchObject({ success: false, hint: 'Use POST.' });
+  expect((await api.call('POST', '/sync/cleanup-orphaned')).status).toBe(405);
+});
+
+test.each(['application/json', 'application/x-www-form-urlencoded', 'text/plain', 'nonsense'])(
+  'an empty body is fine on every POST, whatever its content type says: %s',
+  async (type) => {
+    await using api = await openApi();
+    for (const path of ['/sync/to-outlook', '/rooms/101/brake/release', '/rooms/101/brake/refuse'])
+      for (const body of ['', undefined]) {
+        const answer = await api.call('POST', path, {
+          headers: { 'Content-Type': type },
+          ...(body === undefined ? {} : { body }),
+        });
+        expect(answer.status, path).toBe(200);
+      }
+  },
+);
+
+test('a body that is no JSON, or too large, is refused', async () => {
+  await using api = await openApi();
+  const post = (type: string, body: string) =>
+    api.call('POST', '/rooms/101/brake/release', { headers: { 'Content-Type': type }, body });
+  expect((await post('application/json', '{"mappings":')).body).toMatchObject({ field: 'body' });
+  expect((await post('application/x-www-form-urlencoded', 'mappings=1')).status).toBe(415);
+  expect((await post('application/json', `"${'x'.repeat(1_000_001)}"`)).status).toBe(413);
+});
+
+test('a bug is told with its stack and answered without it', async () => {
+  await using api = await openApi(failing(new Error('secret detail of line 7')));
+  const answer = await api.call('POST', '/sync/to-outlook');
+  expect(answer.status).toBe(500);
+  expect(answer.text).not.toMatch(/secret|at .*\.ts|stack/);
+  expect(api.facts).toMatchObject([{ fact: 'bug', where: 'POST /sync/to-outlook' }]);
+});
+
+test.each([
+  [new Retryable('the lease is lost', { afterMs: 4_200 }), 503, 'the lease is lost'],
+  [new Permanent('Graph refuses', { hint: 'Run doctor.' }), 422, 'Graph refuses'],
+  [new Conflict('somebody else changed it'), 409, 'somebody else changed it'],
+])('%s is answered with %i', async (error, status, words) => {
+  await using api = await openApi(failing(error));
+  const answer = await api.call('POST', '/sync/item/event/1/101');
+  expect(answer.status).toBe(status);
+  expect(answer.body).toMatchObject({ success: false, error: words, hint: expect.any(String) });
+  if (status === 503) expect(answer.headers.get('retry-after')).toBe('5');
+});
+
+test('while the database is away everything but /health is 503 with Retry-After, and /ready says so within 2 s', async () => {
+  // it takes connections and says nothing, which is worse than refusing them
+  const silent = createServer(() => undefined).listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const { port } = silent.address() as AddressInfo;
+  const away = openPool({ url: `postgresql://nobody@127.0.0.1:${port}/none`, ssl: false }, 'test');
+  await using api = await openApi({ db: away });
+  api.tell({ fact: 'listening', heard: true, reason: '' });
+  const asked = performance.now();
+  const ready = await api.call('GET', '/ready');
+  expect(performance.now() - asked).toBeLessThan(2_000);
+  expect(ready.status).toBe(503);
+  expect(ready.body).toMatchObject({ checks: { database: { ok: false }, listening: { ok: true } } });
+  expect((await api.call('GET', '/health')).status).toBe(200);
+  const scraped = await api.call('GET', '/metrics');
+  expect(scraped.status).toBe(200);
+  expect(scraped.text).not.toMatch(/^bridge_due_items \d/m);
+  const status = await api.call('GET', '/sync/status');
+  expect(status.status).toBe(503);
+  expect(status.headers.get('retry-after')).toBe('2');
+  expect(status.body['error']).toBe('The booking database is out of reach.');
+  silent.close();
+  await away.end();
+});
+
+test('every answer says nosniff, also what is refused before it is understood', async () => {
+  await using api = await openApi();
+  for (const path of [
+    '/health',
+    '/ready',
+    '/stats',
+    '/metrics',
+    '/nothing',
+    '/sync/to-outlook',
+    '/rooms/103',
+  ])
+    expect((await api.call('GET', path)).headers.get('x-content-type-options'), path).toBe('nosniff');
+});

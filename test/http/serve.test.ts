@@ -1,0 +1,63 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { Hono } from 'hono';
+import { expect, test } from 'vitest';
+import { Permanent } from '../../src/errors.ts';
+import { serveApp } from '../../src/http/serve.ts';
+
+const here = { host: '127.0.0.1', port: 0 };
+
+/** What the server says to these bytes. */
+async function say(port: number, bytes: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  socket.end(bytes);
+  return (await socket.toArray()).map(String).join('');
+}
+
+test.each([
+  ['nonsense', 'HELO mail.example\r\n\r\n', '400'],
+  ['a broken request line', 'GET /health HTTP/9.9\r\nHost: localhost\r\n\r\n', '400'],
+  ['a broken host', 'GET /health HTTP/1.1\r\nHost: a b@c\r\nConnection: close\r\n\r\n', '400'],
+  ['headers without end', `GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, '431'],
+])('%s is refused with the header that every answer carries', async (_what, bytes, status) => {
+  await using served = await serveApp(new Hono(), here);
+  const answer = await say(served.port, bytes);
+  expect(answer).toContain(`HTTP/1.1 ${status}`);
+  expect(answer.toLowerCase()).toContain('x-content-type-options: nosniff');
+});
+
+test('it closes within two seconds although a request is under way and never answered', async () => {
+  const reached = Promise.withResolvers<void>();
+  const app = new Hono().get('/slow', () => {
+    reached.resolve();
+    return new Promise<Response>(() => undefined);
+  });
+  const served = await serveApp(app, here);
+  const asked = fetch(`${served.url}/slow`).catch((error: Error) => error);
+  await reached.promise;
+  const began = performance.now();
+  await served[Symbol.asyncDispose]();
+  expect(performance.now() - began).toBeLessThan(2_000);
+  expect(await asked).toBeInstanceOf(Error);
+});
+
+test('an idle kept-alive connection does not hold it up', async () => {
+  const served = await serveApp(
+    new Hono().get('/', (c) => c.text('hello')),
+    here,
+  );
+  const socket = connect(served.port, '127.0.0.1');
+  socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  await once(socket, 'data');
+  const began = performance.now();
+  await served[Symbol.asyncDispose]();
+  expect(performance.now() - began).toBeLessThan(500);
+  socket.destroy();
+});
+
+test('an address that is taken is a problem with a hint, not a crash', async () => {
+  await using served = await serveApp(new Hono(), here);
+  const again = serveApp(new Hono(), { host: '127.0.0.1', port: served.port });
+  await expect(again).rejects.toThrow(Permanent);
+  await expect(again).rejects.toMatchObject({ hint: expect.stringContaining('PORT') });
+});
