@@ -287,11 +287,14 @@ END $stored$;
 
 -- The window in which both sides are kept equal: whole local days.
 CREATE FUNCTION bridge_window(past_days integer, future_days integer, OUT opens timestamptz, OUT closes timestamptz)
-LANGUAGE sql STABLE AS $window$
-  SELECT (today - past_days)::timestamp AT TIME ZONE zone, (today + future_days)::timestamp AT TIME ZONE zone
-  FROM (SELECT zone, (now() AT TIME ZONE zone)::date AS today
-        FROM (SELECT coalesce((SELECT value FROM public.bridge_settings WHERE name = 'timezone'), 'UTC') AS zone) z) t
-$window$;
+LANGUAGE plpgsql STABLE AS $window$
+DECLARE
+  zone constant text := coalesce((SELECT value FROM public.bridge_settings WHERE name = 'timezone'), 'UTC');
+  today constant date := (now() AT TIME ZONE zone)::date;
+BEGIN
+  opens := (today - past_days)::timestamp AT TIME ZONE zone;
+  closes := (today + future_days)::timestamp AT TIME ZONE zone;
+END $window$;
 
 -- A person's (or script's) change of the room list takes effect at once. Switching on is a baseline.
 CREATE FUNCTION bridge_rooms_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
@@ -374,14 +377,15 @@ CREATE TRIGGER bridge_mappings_reset AFTER UPDATE ON bridge_mappings FOR EACH RO
 
 -- Items of lower priority that share time with one that changed may appear or vanish (5.4 of the design: one slot
 -- is shown once), so they are looked at again. Never those of the same or a higher priority.
+-- The rectangle finds room and time at once; no other condition may lend itself to an index, or the planner reads that too.
 CREATE FUNCTION bridge_ring_neighbours(room integer, priority smallint, from_at timestamptz, to_at timestamptz)
-RETURNS void LANGUAGE sql AS $neighbours$
+RETURNS void LANGUAGE plpgsql AS $neighbours$
+BEGIN
   UPDATE bridge_mappings
   SET due_at = now(), lane = 0, revision = revision + 1, attempt = 0
-  WHERE present AND priority_level > priority AND starts_at < to_at AND ends_at > from_at AND resource_id = room
-    AND sync_status <> 'imported'
-    AND bridge_slot(resource_id, starts_at, ends_at) && bridge_slot(room, from_at, to_at)
-$neighbours$;
+  WHERE bridge_slot(resource_id, starts_at, ends_at) && bridge_slot(room, from_at, to_at) AND present
+    AND priority_level > priority AND starts_at < to_at AND ends_at > from_at AND sync_status <> 'imported';
+END $neighbours$;
 
 -- Takes up to `most` rows from the outbox and makes their reservations due in every room they are or were in.
 -- Returns how many outbox rows were taken. Coalescing is free: ten edits of one
@@ -491,8 +495,8 @@ LANGUAGE plpgsql STABLE AS $due$
 DECLARE
   m bridge_mappings;
   v record;
-  cover tstzmultirange;
-  confirmed tstzmultirange;
+  covered boolean;
+  cover_confirmed boolean;
 BEGIN
   FOR m IN
     SELECT * FROM bridge_mappings b
@@ -506,16 +510,18 @@ BEGIN
            bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private) AS state INTO v
     FROM bridge_items i
     WHERE i.reservation_type = m.reservation_type AND i.reservation_id = m.reservation_id AND i.resource_id = room;
-    cover := NULL;
-    confirmed := NULL;
-    IF v.active AND m.priority_level > 1 THEN
-      SELECT range_agg(tstzrange(n.starts_at, n.ends_at)),
-             range_agg(tstzrange(n.starts_at, n.ends_at)) FILTER (WHERE n.outlook_event_id IS NOT NULL AND n.sync_status = 'synced')
-      INTO cover, confirmed
+    covered := false;
+    cover_confirmed := false;
+    -- times the wrong way round are for Outlook to refuse; here they must not keep the others from their turn
+    IF v.active AND m.priority_level > 1 AND v.starts_at < v.ends_at THEN
+      SELECT coalesce(range_agg(tstzrange(n.starts_at, n.ends_at)) @> tstzrange(v.starts_at, v.ends_at), false),
+             coalesce(range_agg(tstzrange(n.starts_at, n.ends_at))
+               FILTER (WHERE n.outlook_event_id IS NOT NULL AND n.sync_status = 'synced') @> tstzrange(v.starts_at, v.ends_at), false)
+      INTO covered, cover_confirmed
       FROM bridge_mappings n
-      WHERE n.present AND n.resource_id = room AND n.priority_level < m.priority_level
-        AND n.starts_at < v.ends_at AND n.ends_at > v.starts_at
-        AND bridge_slot(n.resource_id, n.starts_at, n.ends_at) && bridge_slot(room, v.starts_at, v.ends_at);
+      WHERE bridge_slot(n.resource_id, n.starts_at, n.ends_at) && bridge_slot(room, v.starts_at, v.ends_at) AND n.present
+        AND n.priority_level < m.priority_level AND n.starts_at < v.ends_at AND n.ends_at > v.starts_at
+        AND n.starts_at < n.ends_at;
     END IF;
     RETURN NEXT jsonb_build_object(
       'id', m.id, 'reservationType', m.reservation_type, 'reservationId', m.reservation_id, 'eventId', m.outlook_event_id,
@@ -523,8 +529,7 @@ BEGIN
       'attempt', m.attempt, 'lane', m.lane, 'bookingBase', m.booking_base, 'outlookBase', m.outlook_base,
       'outlookSeen', m.outlook_seen, 'active', v.active, 'booking', v.state,
       'inWindow', v.ends_at > opens AND v.starts_at < closes,
-      'covered', coalesce(cover @> tstzrange(v.starts_at, v.ends_at), false),
-      'coverConfirmed', coalesce(confirmed @> tstzrange(v.starts_at, v.ends_at), false));
+      'covered', covered, 'coverConfirmed', cover_confirmed);
   END LOOP;
 END $due$;
 
