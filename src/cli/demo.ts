@@ -154,8 +154,8 @@ const codeOf = (error: unknown): string | null =>
 function inWords(error: unknown): unknown {
   const text = `${messageOf(error)} ${error instanceof Error && 'stderr' in error ? String(error.stderr) : ''}`;
   const platform = `${process.platform}-${process.arch}`;
-  if (/No space left|ENOSPC|EDQUOT/.test(text))
-    return new Permanent('There is no space for a PostgreSQL of about 60 MB in the temporary folder.', {
+  if (/No space left|free disk space|ENOSPC|EDQUOT/.test(text))
+    return new Permanent('There is no space for a PostgreSQL of about 100 MB in the temporary folder.', {
       hint: 'Make room, or set TMPDIR to a folder on another disk.',
       cause: error,
     });
@@ -164,7 +164,7 @@ function inWords(error: unknown): unknown {
       hint: 'Run npm ci without --omit=optional on Linux (glibc), macOS or Windows; or use a PostgreSQL of your own with npm start.',
       cause: error,
     });
-  if (codeOf(error) === 'ENOENT' && /initdb|pg_ctl|postgres/.test(text))
+  if (codeOf(error) === 'ENOENT' && text.includes('spawn'))
     return new Permanent(`The embedded PostgreSQL cannot be run on this ${platform}.`, {
       hint: 'Its binaries need glibc (Alpine has none): use a Debian, Ubuntu, Fedora or macOS machine.',
       cause: error,
