@@ -10,7 +10,7 @@ import { placesPerMailbox } from './throttle.ts';
 
 /** Microsoft: json-batching. */
 export const mostPerBatch = 20;
-/** Below the 4 MB that a request may have. */
+/** Bytes; below the 4 MB that a request may have. */
 const longestBatch = 3_000_000;
 
 /** An answer per call, in the calls' order; an Error where none came for it. */
@@ -57,7 +57,7 @@ function chunksOf(calls: readonly Call[], size: number): Placed[][] {
   const chunks: Placed[][] = [];
   let length = 0;
   calls.forEach((call, at) => {
-    const own = (call.body?.length ?? 0) + 500;
+    const own = (call.body === undefined ? 0 : Buffer.byteLength(call.body)) + 500;
     const last = chunks.at(-1);
     if (last === undefined || last.length >= size || length + own > longestBatch) {
       chunks.push([{ at, call }]);

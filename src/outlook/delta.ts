@@ -17,7 +17,7 @@ export type DeltaStart = { readonly from: string; readonly to: string } | { read
  * for what Graph shows only in part: occurrences of a series, which are to be read anew (`series`), and rows that
  * cannot be read. Marks are never shown. A series' master carries the times of its first occurrence, maybe years ago.
  */
-export interface DeltaRow {
+interface DeltaRow {
   readonly id: string;
   readonly type: OutlookEvent['type'];
   readonly seriesMasterId: string | null;

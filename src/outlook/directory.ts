@@ -4,7 +4,7 @@ import { membersOf, textOf } from './format.ts';
 import { encode, type Call, type GraphHttp } from './http.ts';
 import { pagesOf } from './pages.ts';
 
-export interface Place {
+interface Place {
   readonly id: string;
   readonly name: string;
   readonly email: string;

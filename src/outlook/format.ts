@@ -171,8 +171,7 @@ function readEvent(value: unknown, zone: Zone): OutlookEvent {
   const response = textOf(membersOf(event.responseStatus).response);
   const isOrganizer = event.isOrganizer === true;
   // rooms that need an approval, and rooms about to answer, show an invitation as tentative (Set-CalendarProcessing)
-  const awaitsAnswer =
-    !isOrganizer && event.showAs === 'tentative' && response !== 'accepted' && response !== 'organizer';
+  const awaitsAnswer = !isOrganizer && event.showAs === 'tentative' && response !== 'accepted';
   const occupies =
     event.isCancelled !== true && response !== 'declined' && event.showAs !== 'free' && !awaitsAnswer;
   return {
@@ -200,8 +199,8 @@ function readItem(event: Members, zone: Zone): Item {
   };
 }
 
-/** The start and end of an event, or of the bare row of an occurrence. Throws Permanent where they are none. */
-export function readTimes(event: Members, zone: Zone): Times {
+/** Throws Permanent where they are none. */
+function readTimes(event: Members, zone: Zone): Times {
   const allDay = event.isAllDay === true;
   const [start, end] = [readTime(event.start, allDay, zone), readTime(event.end, allDay, zone)];
   return { startsAt: instant(start), endsAt: instant(end), allDay };

@@ -66,8 +66,8 @@ const immutableIds = 'IdType="ImmutableId"';
 /** What every call that answers events prefers: ids that stay, times in UTC, texts as text. */
 export const preferEvents = 'outlook.timezone="UTC", outlook.body-content-type="text"';
 
-/** Graph refuses larger requests (4 MB). */
-export const longestBody = 4_000_000;
+/** Bytes; Graph refuses larger requests. */
+const longestBody = 4_000_000;
 const longestAnswer = 64_000_000;
 const headersMs = 25_000;
 const bodyMs = 30_000;
@@ -109,8 +109,8 @@ export function createGraphHttp(options: HttpOptions): GraphHttp {
   });
 
   async function send(call: Call, signal: AbortSignal): Promise<Answer> {
-    if (call.body !== undefined && call.body.length > longestBody)
-      throw new Permanent(`${call.what}: ${call.body.length} characters are more than Graph takes`, {
+    if (call.body !== undefined && Buffer.byteLength(call.body) > longestBody)
+      throw new Permanent(`${call.what}: ${Buffer.byteLength(call.body)} bytes are more than Graph takes`, {
         hint: 'Shorten the description.',
       });
     const { mailbox, places = 1, lane = 'quick' } = call;

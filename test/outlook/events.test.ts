@@ -261,6 +261,27 @@ describe('a list of a calendar', () => {
     expect(events.map(({ marks }) => marks?.id).sort()).toEqual([2, 4, 5]);
   });
 
+  test.each([
+    [
+      'Europe/Oslo',
+      '2026-11-30T23:00:00Z',
+      '2026-12-01T23:00:00Z',
+      '2026-11-30T23:00:00Z',
+      '2026-11-30T23:30:00Z',
+    ],
+    [
+      'America/St_Johns',
+      '2026-12-01T03:30:00Z',
+      '2026-12-02T03:30:00Z',
+      '2026-12-02T00:30:00Z',
+      '2026-12-02T01:00:00Z',
+    ],
+  ])('has the whole day of %s that UTC calls another', async (timezone, startsAt, endsAt, from, to) => {
+    await using world = await openWorld({}, { timezone });
+    await made(world, 1, { startsAt, endsAt, allDay: true });
+    expect((await idsOf(world, from, to)).map(({ marks }) => marks?.id)).toEqual([1]);
+  });
+
   test('shows occurrences of a series one by one, and cancelled meetings without an item', async () => {
     await using world = await openWorld();
     world.tenant.people.bookSeries(hall.mailbox, {
@@ -304,7 +325,7 @@ describe('a list of a calendar', () => {
     await using told: Awaited<ReturnType<typeof openTold>> = await openTold((_asked, number) => ({
       status: 200,
       body: {
-        value: [answeredEvent({})],
+        value: [answeredEvent({ id: next(number) === 'same' ? `event-${number}` : 'event' })],
         '@odata.nextLink': `${told.graph.baseUrl}/users/x/calendarView?$skip=${next(number)}`,
       },
     }));

@@ -99,6 +99,10 @@ describe('a request', () => {
     await arrived.promise;
     stop.abort(new Error('we are stopping'));
     await expect(writing).rejects.toThrow('we are stopping');
+    const later = new AbortController();
+    const reading = told.outlook.read(hall, 'AAMk', later.signal);
+    setImmediate(() => later.abort(new Error('later')));
+    await reading.catch((error: unknown) => expect(error).toBe(later.signal.reason));
     expect(told.outlook.load()).toEqual({ inFlight: 0, waiting: 0 });
     await expect(told.outlook.write(hall, [create(1)], stop.signal)).rejects.toThrow('we are stopping');
   });

@@ -105,7 +105,8 @@ describe('over all mailboxes', () => {
     for (let call = 0; call < 4; call += 1) void door.enter('hall', 'hall');
     void door.enter('batch', 'library', 4);
     for (let call = 0; call < 4; call += 1) void door.enter('attic', 'attic');
-    expect(door.entered.filter((name) => name === 'attic').length).toBeLessThanOrEqual(2);
+    // two places are left, but the batch came first
+    expect(door.entered).not.toContain('attic');
     throttle.leave('hall', 1);
     throttle.leave('hall', 1);
     throttle.leave('hall', 1);

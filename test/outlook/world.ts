@@ -42,7 +42,7 @@ export async function openWorld(
   return { tenant, graph, outlook, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-export const graphOf = (tenant: Tenant): GraphConfig => ({
+const graphOf = (tenant: Tenant): GraphConfig => ({
   tenantId: tenant.tenantId,
   clientId: tenant.clientId,
   credential: { secret: tenant.clientSecret },
