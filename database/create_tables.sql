@@ -404,7 +404,7 @@ BEGIN
   UPDATE bridge_mappings
   SET due_at = now(), lane = 0, revision = revision + 1, attempt = 0
   WHERE bridge_slot(resource_id, starts_at, ends_at) && bridge_slot(room, from_at, to_at) AND present
-    AND priority_level > priority AND starts_at < to_at AND ends_at > from_at AND sync_status <> 'imported';
+    AND priority_level > priority AND greatest(starts_at, from_at) < least(ends_at, to_at) AND sync_status <> 'imported';
 END $neighbours$;
 
 -- Takes up to `most` rows from the outbox and makes their reservations due in every room they are or were in.
@@ -421,6 +421,7 @@ DECLARE
   ids bigint[];
   changes timestamptz[];
   rooms integer[] := '{}';
+  here integer[];
   was record;
   item record;
   i integer;
@@ -459,21 +460,20 @@ BEGIN
         PERFORM bridge_ring_neighbours(was.resource_id, was.priority_level, was.starts_at, was.ends_at);
       END IF;
     END LOOP;
-    -- a row that has no item any more: deleted, or it lost this room
-    UPDATE bridge_mappings m
-    SET present = false, due_at = now(), lane = 0, attempt = 0, revision = m.revision + 1,
-        changed_at = CASE WHEN m.due_at IS NULL THEN changes[i] ELSE coalesce(m.changed_at, changes[i]) END,
-        last_modified_booking = changes[i], updated_at = now(),
-        sync_status = CASE WHEN m.sync_status IN ('synced', 'error') THEN 'pending' ELSE m.sync_status END
-    WHERE m.reservation_type = kinds[i] AND m.reservation_id = ids[i];
+    here := '{}';
     FOR item IN
       SELECT v.resource_id, v.priority_level, v.active, v.starts_at, v.ends_at FROM bridge_items v
       JOIN bridge_resource_mappings r ON r.resource_id = v.resource_id AND r.active = 1
       WHERE v.reservation_type = kinds[i] AND v.reservation_id = ids[i]
       ORDER BY v.resource_id
     LOOP
+      here := here || item.resource_id;
       UPDATE bridge_mappings m
-      SET present = item.active, starts_at = item.starts_at, ends_at = item.ends_at, priority_level = item.priority_level
+      SET present = item.active, starts_at = item.starts_at, ends_at = item.ends_at, priority_level = item.priority_level,
+          due_at = now(), lane = 0, attempt = 0, revision = m.revision + 1,
+          changed_at = CASE WHEN m.due_at IS NULL THEN changes[i] ELSE coalesce(m.changed_at, changes[i]) END,
+          last_modified_booking = changes[i], updated_at = now(),
+          sync_status = CASE WHEN m.sync_status IN ('synced', 'error') THEN 'pending' ELSE m.sync_status END
       WHERE m.reservation_type = kinds[i] AND m.reservation_id = ids[i] AND m.resource_id = item.resource_id;
       IF NOT FOUND THEN
         CONTINUE WHEN NOT item.active OR item.ends_at <= opens OR item.starts_at >= closes;
@@ -489,6 +489,13 @@ BEGIN
         PERFORM bridge_ring_neighbours(item.resource_id, item.priority_level, item.starts_at, item.ends_at);
       END IF;
     END LOOP;
+    -- a row that has no item any more: deleted, or it lost this room
+    UPDATE bridge_mappings m
+    SET present = false, due_at = now(), lane = 0, attempt = 0, revision = m.revision + 1,
+        changed_at = CASE WHEN m.due_at IS NULL THEN changes[i] ELSE coalesce(m.changed_at, changes[i]) END,
+        last_modified_booking = changes[i], updated_at = now(),
+        sync_status = CASE WHEN m.sync_status IN ('synced', 'error') THEN 'pending' ELSE m.sync_status END
+    WHERE m.reservation_type = kinds[i] AND m.reservation_id = ids[i] AND NOT m.resource_id = ANY (here);
   END LOOP;
 
   UPDATE bridge_room_state s SET push_due_at = least(s.push_due_at, now()), push_lane = 0, updated_at = now()
@@ -540,8 +547,8 @@ BEGIN
       INTO covered, cover_confirmed
       FROM bridge_mappings n
       WHERE bridge_slot(n.resource_id, n.starts_at, n.ends_at) && bridge_slot(room, v.starts_at, v.ends_at) AND n.present
-        AND n.priority_level < m.priority_level AND n.starts_at < v.ends_at AND n.ends_at > v.starts_at
-        AND n.starts_at < n.ends_at;
+        AND n.priority_level < m.priority_level AND n.starts_at < n.ends_at
+        AND greatest(n.starts_at, v.starts_at) < least(n.ends_at, v.ends_at);
     END IF;
     RETURN NEXT jsonb_build_object(
       'id', m.id, 'reservationType', m.reservation_type, 'reservationId', m.reservation_id, 'eventId', m.outlook_event_id,
