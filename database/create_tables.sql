@@ -400,10 +400,14 @@ CREATE TRIGGER bridge_mappings_reset AFTER UPDATE ON bridge_mappings FOR EACH RO
 -- The rectangle finds room and time at once; no other condition may lend itself to an index, or the planner reads that too.
 CREATE FUNCTION bridge_ring_neighbours(room integer, priority smallint, from_at timestamptz, to_at timestamptz)
 RETURNS void LANGUAGE plpgsql AS $neighbours$
+DECLARE
+  -- written out: bridge_slot() with constant arguments would be run by the planner, which costs more than the search
+  slot constant box := box(point(room, extract(epoch FROM from_at AT TIME ZONE 'UTC')::float8),
+                           point(room, extract(epoch FROM to_at AT TIME ZONE 'UTC')::float8));
 BEGIN
   UPDATE bridge_mappings
   SET due_at = now(), lane = 0, revision = revision + 1, attempt = 0
-  WHERE bridge_slot(resource_id, starts_at, ends_at) && bridge_slot(room, from_at, to_at) AND present
+  WHERE bridge_slot(resource_id, starts_at, ends_at) && slot AND present
     AND priority_level > priority AND greatest(starts_at, from_at) < least(ends_at, to_at) AND sync_status <> 'imported';
 END $neighbours$;
 
@@ -524,6 +528,7 @@ DECLARE
   v record;
   covered boolean;
   cover_confirmed boolean;
+  slot box;
 BEGIN
   FOR m IN
     SELECT * FROM bridge_mappings b
@@ -541,12 +546,14 @@ BEGIN
     cover_confirmed := false;
     -- times the wrong way round are for Outlook to refuse; here they must not keep the others from their turn
     IF v.active AND m.priority_level > 1 AND v.starts_at < v.ends_at THEN
+      slot := box(point(room, extract(epoch FROM v.starts_at AT TIME ZONE 'UTC')::float8),
+                  point(room, extract(epoch FROM v.ends_at AT TIME ZONE 'UTC')::float8));
       SELECT coalesce(range_agg(tstzrange(n.starts_at, n.ends_at)) @> tstzrange(v.starts_at, v.ends_at), false),
              coalesce(range_agg(tstzrange(n.starts_at, n.ends_at))
                FILTER (WHERE n.outlook_event_id IS NOT NULL AND n.sync_status = 'synced') @> tstzrange(v.starts_at, v.ends_at), false)
       INTO covered, cover_confirmed
       FROM bridge_mappings n
-      WHERE bridge_slot(n.resource_id, n.starts_at, n.ends_at) && bridge_slot(room, v.starts_at, v.ends_at) AND n.present
+      WHERE bridge_slot(n.resource_id, n.starts_at, n.ends_at) && slot AND n.present
         AND n.priority_level < m.priority_level AND n.starts_at < n.ends_at
         AND greatest(n.starts_at, v.starts_at) < least(n.ends_at, v.ends_at);
     END IF;
