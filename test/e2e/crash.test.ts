@@ -146,17 +146,9 @@ describe('of two daemons, one killed', () => {
     await using fleet = await openFleet({ rooms: 12, latencyMs: 15 });
     const [first] = [await fleet.start(), await fleet.start()];
     await fleet.settled();
-    await fleet.db.query(
-      `WITH e AS (INSERT INTO bb_event (activity_id, name, from_, to_, building_name, contact_name, contact_email, contact_phone, secret)
-         SELECT 1, 'Møte ' || n, $1::timestamp + n * interval '1 hour', $1::timestamp + n * interval '1 hour' + interval '30 minutes', 'x', 'x', 'x', 'x', 'x'
-         FROM generate_series(1, 240) n RETURNING id)
-       INSERT INTO bb_event_resource (event_id, resource_id) SELECT id, 501 + id % 12 FROM e`,
-      [day(2, '08:00')],
-    );
-    const written = (count: number) => (entry: { readonly seq: number }) =>
-      fleet.tenant.journal.filter((one) => one.method === 'POST' && one.status === 201).length >= count &&
-      entry.seq > 0;
-    await fleet.tenant.until(written(60));
+    await fleet.bookMany(240);
+    const written = () => fleet.tenant.journal.filter((entry) => entry.status === 201).length;
+    await fleet.tenant.until(() => written() >= 60);
     first.signal('SIGKILL');
     await fleet.settled();
     await fleet.expectEqual();

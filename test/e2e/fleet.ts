@@ -78,6 +78,17 @@ export async function openFleet(options: FleetOptions) {
           [resource],
         )
       )[0]?.owner ?? null,
+    /** Books so many events in one statement, spread over the rooms. */
+    bookMany: async (count: number) => {
+      await db.query(
+        `WITH e AS (INSERT INTO bb_event (activity_id, name, from_, to_, building_name, contact_name, contact_email, contact_phone, secret)
+           SELECT 1, 'Møte ' || n, $1::timestamp + n * interval '1 hour', $1::timestamp + n * interval '1 hour' + interval '30 minutes',
+             'x', 'x', 'x', 'x', 'x'
+           FROM generate_series(1, $2::int) n RETURNING id)
+         INSERT INTO bb_event_resource (event_id, resource_id) SELECT id, 501 + id % $3::int FROM e`,
+        [day(2, '08:00'), count, resources.length],
+      );
+    },
     settled: () => untilRow(db, settledQuery, (busy) => busy === 0),
     /** Resolves when a query for a number answers one that satisfies the condition. */
     until: (query: string, condition: (answer: number) => boolean) => untilRow(db, query, condition),
@@ -153,17 +164,25 @@ const settledQuery = `
        WHERE r.active = 1 AND (s.push_due_at IS NOT NULL OR s.lease_owner IS NOT NULL OR s.reconciled_at IS NULL
                                OR s.baselined_at IS NULL)) AS answer`;
 
-/** Looks until it is so; bounded by the test's own time limit. */
+/** Looks until it is so. Gives up, and shows what is still to be done, before a test's time is over. */
 async function untilRow(
   db: TestDatabase,
   query: string,
   condition: (answer: number) => boolean,
 ): Promise<void> {
-  for (;;) {
+  for (const giveUpAt = performance.now() + 25_000; performance.now() < giveUpAt;) {
     const [row] = await db.query<{ answer: number }>(query);
     if (condition(row!.answer)) return;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
+  const open = await db.query(`
+    SELECT r.resource_id, s.push_due_at, s.retry_at, s.throttled_until, s.lease_owner, s.health, s.error_message,
+      s.baselined_at, s.reconciled_at, (SELECT count(*) FROM bridge_changes) AS changes, now(),
+      (SELECT jsonb_agg(concat_ws(' ', m.reservation_type, m.reservation_id, m.sync_status, m.due_at, m.outlook_event_id, m.error_message))
+        FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.due_at IS NOT NULL) AS due
+    FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
+    WHERE s.push_due_at IS NOT NULL OR s.lease_owner IS NOT NULL`);
+  throw new Error(`it is still not so: ${query}\n${JSON.stringify(open, null, 1).slice(0, 4_000)}`);
 }
 
 /** One line per item that Outlook should show, from the booking system alone: the bridge's own books are not asked. */
