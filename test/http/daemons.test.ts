@@ -1,0 +1,60 @@
+/** The foreground drains with real daemons behind them. */
+import { expect, test } from 'vitest';
+import { createManual } from '../../src/sync/manual.ts';
+import { openWorld } from '../e2e/world.ts';
+
+const all = { limit: 50, resourceId: null };
+const patient = new AbortController().signal;
+
+test('with AUTO_SYNC=off a booking waits until an endpoint asks for it', async () => {
+  await using world = await openWorld({ env: { AUTO_SYNC: 'off' } });
+  const { daemon } = await world.start();
+  const manual = createManual({ db: daemon.db, window: world.config.window, ring: daemon.ring });
+  await manual.populate(null, patient);
+  const event = await world.desk.book(101, {
+    title: 'Høring',
+    from: world.day(1, '10:00'),
+    to: world.day(1, '11:00'),
+  });
+  for (let n = 0; n < 3; n += 1) {
+    await world.desk.retitle(event, `Høring ${n}`);
+    expect(await manual.syncPending(all, patient)).toMatchObject([
+      { action: n === 0 ? 'created' : 'updated' },
+    ]);
+    expect(world.titles(101)).toEqual([`Høring ${n}`]);
+  }
+  const other = await world.desk.book(102, {
+    title: 'Annet',
+    from: world.day(1, '10:00'),
+    to: world.day(1, '11:00'),
+  });
+  expect(await manual.syncItem('event', event.id, 101, patient)).toMatchObject({
+    outcome: { action: 'unchanged' },
+  });
+  expect(world.titles(102)).toEqual([]);
+  expect(await manual.syncItem('event', other.id, 102, patient)).toMatchObject({
+    outcome: { action: 'created' },
+  });
+});
+
+test('whichever daemon holds the room does it, and the call counts it', async () => {
+  await using world = await openWorld();
+  const first = await world.start();
+  const second = await world.start();
+  await world.settled();
+  const callers = [first, second].map(({ daemon }) =>
+    createManual({ db: daemon.db, window: world.config.window, ring: daemon.ring }),
+  );
+  for (let day = 1; day <= 6; day += 1) {
+    const event = await world.desk.book(101, {
+      title: `Møte ${day}`,
+      from: world.day(day, '10:00'),
+      to: world.day(day, '11:00'),
+    });
+    const answers = await Promise.all(
+      callers.map((caller) => caller.syncItem('event', event.id, 101, patient)),
+    );
+    for (const answer of answers) expect(answer).toMatchObject({ outcome: { eventId: expect.any(String) } });
+  }
+  expect(world.titles(101).length).toBe(6);
+});

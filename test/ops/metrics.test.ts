@@ -1,0 +1,87 @@
+import { expect, test } from 'vitest';
+import type { Fact } from '../../src/facts.ts';
+import { createHealth } from '../../src/ops/health.ts';
+import { createMetrics, type Queue } from '../../src/ops/metrics.ts';
+
+const item = { room: 'A', resourceId: 101, mappingId: 7, reservationType: 'event', reservationId: 456 };
+const empty: Queue = { outbox_rows: 0, due: 0, oldest_ms: null, rooms: {} };
+
+function open(queue: () => Promise<Queue> = async () => empty, waitMs = 50) {
+  const health = createHealth();
+  return { health, ...createMetrics({ health: health.state, queue, waitMs }) };
+}
+
+test('the latency from commit to acceptance is a histogram from 1 ms to 60 s', async () => {
+  const metrics = open();
+  for (const latencyMs of [0.8, 85, 59_000, null])
+    metrics.observe({ ...item, fact: 'pushed', action: 'created', latencyMs, callMs: 40 });
+  const text = await metrics.text();
+  expect(text).toMatch(/bridge_commit_to_accepted_seconds_bucket\{le="0.001"\} 1$/m);
+  expect(text).toMatch(/bridge_commit_to_accepted_seconds_bucket\{le="0.1"\} 2$/m);
+  expect(text).toMatch(/bridge_commit_to_accepted_seconds_bucket\{le="60"\} 3$/m);
+  expect(text).toMatch(/bridge_graph_call_seconds_count 4$/m);
+  expect(text).toMatch(/bridge_pushed_total\{action="created"\} 4$/m);
+});
+
+test('every kind of trouble has its line from the start, and is counted', async () => {
+  const metrics = open();
+  expect((await metrics.text()).match(/^bridge_errors_total\{.*\} 0$/gm)?.length).toBe(12);
+  const facts: Fact[] = [
+    { ...item, fact: 'item-delayed', error: '', inMs: 1 },
+    { ...item, fact: 'item-parked', error: '', hint: null },
+    { ...item, fact: 'room-resting', error: '', hint: null, inMs: 1, throttled: true },
+    { fact: 'listening', heard: false, reason: '' },
+    { fact: 'listening', heard: true, reason: '' },
+    { fact: 'capture-missed', times: 3 },
+  ];
+  for (const fact of facts) metrics.observe(fact);
+  const text = await metrics.text();
+  for (const [kind, count] of Object.entries({
+    delayed: 1,
+    parked: 1,
+    throttled: 1,
+    deaf: 1,
+    'capture-missed': 3,
+    bug: 0,
+  }))
+    expect(text).toContain(`bridge_errors_total{kind="${kind}"} ${count}\n`);
+});
+
+test('no label names a room, an item or an address', async () => {
+  const metrics = open(async () => ({ ...empty, rooms: { ok: 3, held: 1 } }));
+  metrics.observe({ ...item, fact: 'pushed', action: 'updated', latencyMs: 5, callMs: 5 });
+  const labels = new Set([...(await metrics.text()).matchAll(/(\w+)="/g)].map((match) => match[1]));
+  expect(labels).toEqual(new Set(['le', 'action', 'kind', 'health', 'side']));
+});
+
+test('the queue is read once for each scrape', async () => {
+  let reads = 0;
+  const metrics = open(async () => {
+    reads += 1;
+    return { outbox_rows: 4, due: 9, oldest_ms: 1_500, rooms: { ok: 2 } };
+  });
+  const text = await metrics.text();
+  expect(reads).toBe(1);
+  expect(text).toMatch(/^bridge_outbox_rows 4$/m);
+  expect(text).toMatch(/^bridge_due_items 9$/m);
+  expect(text).toMatch(/^bridge_oldest_due_seconds 1.5$/m);
+  expect(text).toMatch(/^bridge_rooms\{health="ok"\} 2$/m);
+});
+
+test.each([
+  ['fails', () => Promise.reject(new Error('away'))],
+  ['never answers', () => new Promise<Queue>(() => undefined)],
+])(
+  'a database that %s costs its own lines only, and they are missing rather than stale',
+  async (_how, away) => {
+    let queue: () => Promise<Queue> = async () => ({ ...empty, due: 9 });
+    const metrics = open(() => queue());
+    expect(await metrics.text()).toMatch(/^bridge_due_items 9$/m);
+    queue = away;
+    metrics.health.observe({ fact: 'outage', side: 'booking', error: 'away', hint: null });
+    const text = await metrics.text();
+    expect(text).not.toMatch(/^bridge_due_items \d/m);
+    expect(text).toMatch(/^bridge_outage\{side="booking"\} 1$/m);
+    expect(text).toMatch(/^bridge_outage\{side="outlook"\} 0$/m);
+  },
+);
