@@ -50,7 +50,7 @@ export const variables = {
   NO_PROXY: null,
 } as const satisfies Record<string, string | null>;
 
-export type Variable = keyof typeof variables;
+type Variable = keyof typeof variables;
 export type Environment = Readonly<Partial<Record<string, string>>>;
 export type WakeMode = 'adaptive' | 'notify' | 'poll';
 
@@ -277,7 +277,7 @@ function url(env: Environment, name: Variable, problems: Problems): string | nul
 }
 
 /** Whether a URL leads to this machine: localhost, 127.0.0.0/8 or [::1]. */
-export function isLoopbackUrl(value: string): boolean {
+function isLoopbackUrl(value: string): boolean {
   if (!URL.canParse(value)) return false;
   const { hostname } = new URL(value);
   return (

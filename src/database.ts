@@ -11,7 +11,7 @@ import type { DatabaseConfig } from './config.ts';
 import { Permanent, Retryable, messageOf } from './errors.ts';
 
 export type Database = pg.Pool;
-export type Session = pg.Client;
+type Session = pg.Client;
 /** Whatever can run a query: a pool, a session, a client inside a transaction. */
 export type Queryable = Pick<pg.ClientBase, 'query'>;
 

@@ -13,7 +13,7 @@ export interface HealthState {
   readonly bugs: number;
 }
 
-export interface Outage {
+interface Outage {
   readonly since: Date;
   readonly error: string;
   readonly hint: string | null;
@@ -52,4 +52,3 @@ export function createHealth(now: () => Date = () => new Date()) {
   };
 }
 
-export type Health = ReturnType<typeof createHealth>;

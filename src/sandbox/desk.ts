@@ -6,7 +6,7 @@ import type pg from 'pg';
 import type { Database } from '../database.ts';
 import { inTransaction } from '../database.ts';
 
-export type Kind = 'event' | 'booking' | 'allocation';
+type Kind = 'event' | 'booking' | 'allocation';
 
 /** A reservation as the tables know it. */
 export interface Reservation {
@@ -148,4 +148,3 @@ export function createDesk(db: Database) {
   return { book, bookGroup, allocate, move, moveTo, retitle, describe, cancel, reenable, erase };
 }
 
-export type Desk = ReturnType<typeof createDesk>;

@@ -61,7 +61,7 @@ export async function startPostgres({
   const native = (await isReachable(given, owner)) ? given : join(folder, 'native');
   const bin = join(native, 'bin');
   const data = join(folder, 'data');
-  const as = { ...owner, cwd: folder, env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C' } };
+  const as = { ...owner, cwd: folder, env: { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' } };
   opened.defer(await keeper(bin, data, folder, as));
   if (native !== given) await lend(given, native, owner);
 

@@ -161,7 +161,7 @@ function writeOf(step: Step, room: LeasedRoom, installationId: string): Write | 
 }
 
 /** The idempotency key of a create: the same for the same attempt at showing the same reservation in the same room. */
-export function transactionId(due: Due, room: LeasedRoom, installationId: string): string {
+function transactionId(due: Due, room: LeasedRoom, installationId: string): string {
   return uuidv5(
     `${due.reservationType}/${due.reservationId}/${room.resourceId}/${due.generation}`,
     installationId,

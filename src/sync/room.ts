@@ -155,7 +155,7 @@ export function createDrain(options: DrainOptions) {
 }
 
 /** Which found event belongs to which mapping: of several with the same marks the one at its time, else the first. */
-export function adopt(mappings: readonly Mapped[], marked: readonly OutlookEvent[]): Adoption[] {
+function adopt(mappings: readonly Mapped[], marked: readonly OutlookEvent[]): Adoption[] {
   const known = new Set(mappings.filter((m) => m.status !== 'cancelled').map((m) => m.eventId));
   const byKey = Map.groupBy(
     marked.filter((event) => !known.has(event.id)),

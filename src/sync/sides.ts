@@ -5,7 +5,7 @@
 import type { Item, ItemChange, ReservationKey } from '../item.ts';
 
 /** The mailbox of a room: its object id, or what the operator wrote until that is known. */
-export interface Mailbox {
+interface Mailbox {
   readonly mailbox: string;
 }
 

@@ -39,7 +39,7 @@ export interface Rhythm {
 }
 
 /** The session that holds our leases. */
-export interface Lease {
+interface Lease {
   readonly session: Queryable;
   /** Aborts when its connection is gone. */
   readonly lost: AbortSignal;

@@ -11,7 +11,7 @@ import { openTestDatabase } from '../support/database.ts';
 import { createOutlookInMemory } from './outlook-in-memory.ts';
 
 export const window = { pastDays: 7, futureDays: 365 };
-export const policy = { max: 10, share: 0.2 };
+const policy = { max: 10, share: 0.2 };
 
 export async function openRooms(rooms: Readonly<Record<number, string>> = { 101: 'room101@example.org' }) {
   const db = await openTestDatabase({ schema: 'bridge' });
