@@ -124,7 +124,7 @@ async function check(client: pg.Client, config: BookingConfig, folder: string, t
     creates: boolean;
     role: string;
   }>(
-    `SELECT current_setting('server_version_num')::integer / 10000 AS version, current_user AS role,
+    `SELECT current_setting('server_version_num')::integer / 10000 AS version, quote_ident(current_user) AS role,
             to_regclass('public.bridge_migrations') IS NOT NULL AS installed,
             has_schema_privilege('public', 'CREATE') AS creates`,
   );
@@ -139,7 +139,7 @@ async function check(client: pg.Client, config: BookingConfig, folder: string, t
   const missing = await missingRights(client, folder);
   if (!creates)
     missing.unshift({
-      repair: `GRANT USAGE, CREATE ON SCHEMA public TO ${pg.escapeIdentifier(role)};`,
+      repair: `GRANT USAGE, CREATE ON SCHEMA public TO ${role};`,
       needed: true,
       why: null,
     });

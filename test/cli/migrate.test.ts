@@ -1,0 +1,381 @@
+import assert from 'node:assert/strict';
+import { once, EventEmitter } from 'node:events';
+import { readFileSync } from 'node:fs';
+import pg from 'pg';
+import { describe, test } from 'vitest';
+import { migrate, type Migrated } from '../../src/cli/migrate.ts';
+import type { BookingConfig } from '../../src/config.ts';
+import { Invalid, Permanent } from '../../src/errors.ts';
+import { startPostgres } from '../../src/sandbox/postgres.ts';
+import { catalogue } from '../support/catalogue.ts';
+import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { bookingGrants, bridgeGrants, openRole } from '../support/roles.ts';
+
+type Settings = Partial<Omit<BookingConfig, 'logLevel'>>;
+
+/** Runs migrate on `db` and returns its answer with all it told. */
+async function run(db: TestDatabase, settings: Settings = {}): Promise<Migrated & { told: string }> {
+  const told: string[] = [];
+  const config = {
+    database: db.config,
+    adapter: 'portico',
+    timezone: 'Europe/Oslo',
+    wake: 'adaptive',
+  } as const;
+  const done = await migrate(
+    { ...config, ...settings, logLevel: 'silent' },
+    (line) => told.push(line),
+    new AbortController().signal,
+  );
+  return { ...done, told: told.join('\n') };
+}
+
+const book = `
+  INSERT INTO bb_event (activity_id, name, from_, to_, building_name, contact_name, contact_email, contact_phone, secret)
+  VALUES (1, 'Choir', '2027-05-03 10:00', '2027-05-03 11:00', 'b', 'c', 'e', 'p', 's')`;
+
+const settingsOf = async (db: TestDatabase) =>
+  Object.fromEntries(
+    (await db.query<{ name: string; value: string }>('SELECT name, value FROM bridge_settings')).map(
+      (row) => [row.name, row.value],
+    ),
+  );
+
+const ofOurs = (db: TestDatabase) =>
+  db.query(
+    `SELECT relname FROM pg_class WHERE relname LIKE 'bridge%' UNION SELECT proname FROM pg_proc WHERE proname LIKE 'bridge%'`,
+  );
+
+test('a second run changes nothing', async () => {
+  await using db = await openTestDatabase({ schema: 'portico' });
+  assert.deepEqual((await run(db)).migrations, ['0001_bridge']);
+  const [schema, settings] = [await catalogue(db, 'all'), await settingsOf(db)];
+  assert.deepEqual((await run(db)).migrations, []);
+  assert.deepEqual(await catalogue(db, 'all'), schema);
+  assert.deepEqual(await settingsOf(db), settings);
+});
+
+test('it writes down the zone, the adapter and the defaults it could choose, and names those it could not', async () => {
+  await using db = await openTestDatabase({ schema: 'portico' });
+  const { told } = await run(db);
+  const { installation_id, triggers, ...settings } = await settingsOf(db);
+  assert.match(installation_id ?? '', /^[0-9a-f-]{36}$/);
+  assert.match(triggers ?? '', /bb_event/);
+  assert.deepEqual(settings, {
+    timezone: 'Europe/Oslo',
+    adapter: 'portico',
+    wake: 'adaptive',
+    default_activity_id: '1',
+    default_agegroup_id: '1',
+    default_targetaudience_id: '1',
+  });
+  assert.match(told, /default_building_id is not set: .* INSERT INTO bridge_settings/);
+  assert.match(told, /default_contact_name is not set/);
+});
+
+test('a default that a person set is kept', async () => {
+  await using db = await openTestDatabase({ schema: 'bridge' });
+  await db.query(`UPDATE bridge_settings SET value = '2' WHERE name = 'default_activity_id'`);
+  await run(db);
+  assert.equal((await settingsOf(db))['default_activity_id'], '2');
+});
+
+describe('rights', () => {
+  test('an ordinary role with TRIGGER, SELECT, INSERT and UPDATE installs everything, and it works for the booking role', async () => {
+    await using db = await openTestDatabase({ schema: 'portico' });
+    await using ours = await openRole(db, bridgeGrants);
+    await using clerk = await openRole(db, bookingGrants);
+    const { told } = await run(db, { database: ours.config });
+    assert.match(told, new RegExp(`Optional: GRANT DELETE ON bb_event_resource TO ${ours.name};`));
+    assert.match(told, /Optional, faster for rooms with many bookings: CREATE INDEX CONCURRENTLY/);
+    const { client, warnings } = await clerk.session();
+    await client.query(book);
+    assert.deepEqual(warnings, []);
+    assert.equal((await db.query('SELECT FROM bridge_changes')).length, 1);
+    const session = await ours.session();
+    const { rows } = await session.client.query(
+      `SELECT bridge_import_item('{"starts_at": "2027-05-04T08:00Z", "ends_at": "2027-05-04T09:00Z", "resource_ids": [101]}')`,
+    );
+    assert.equal(rows.length, 1);
+    await run(db, { database: ours.config });
+  });
+
+  test('without them it changes nothing and prints the GRANTs, which are all that is needed', async () => {
+    await using db = await openTestDatabase({ schema: 'portico' });
+    await using ours = await openRole(db, ['REVOKE CREATE ON SCHEMA public FROM PUBLIC']);
+    const refused = await run(db, { database: ours.config }).then(
+      () => assert.fail('it was not refused'),
+      (error: unknown) => error,
+    );
+    assert.ok(refused instanceof Permanent);
+    const grants = (refused.hint ?? '').match(/GRANT .*;/g) ?? [];
+    assert.ok(grants.includes(`GRANT USAGE, CREATE ON SCHEMA public TO ${ours.name};`));
+    assert.ok(grants.includes(`GRANT INSERT, SELECT, TRIGGER, UPDATE ON bb_event TO ${ours.name};`));
+    assert.deepEqual(await ofOurs(db), []);
+    for (const grant of grants) await db.query(grant);
+    await run(db, { database: ours.config });
+  });
+
+  test('one missing right is named alone', async () => {
+    await using db = await openTestDatabase({ schema: 'portico' });
+    await using ours = await openRole(db, [...bridgeGrants, 'REVOKE TRIGGER ON bb_booking FROM role']);
+    await assert.rejects(run(db, { database: ours.config }), (error: Permanent) => {
+      assert.deepEqual((error.hint ?? '').match(/GRANT .*;/g), [
+        `GRANT TRIGGER ON bb_booking TO ${ours.name};`,
+      ]);
+      return true;
+    });
+  });
+
+  test('ids that come from a sequence of their own need a right on it, which is named', async () => {
+    await using db = await openTestDatabase({ schema: 'portico' });
+    await db.query(`CREATE SEQUENCE seq_bb_event START 5000; ALTER TABLE bb_event ALTER id DROP IDENTITY,
+      ALTER id SET DEFAULT nextval('seq_bb_event')`);
+    await using ours = await openRole(db, bridgeGrants);
+    await assert.rejects(run(db, { database: ours.config }), (error: Permanent) => {
+      assert.deepEqual((error.hint ?? '').match(/GRANT .*;/g), [
+        `GRANT USAGE ON SEQUENCE seq_bb_event TO ${ours.name};`,
+      ]);
+      return true;
+    });
+  });
+
+  test('an owner of the tables gets the indexes that lead from a room to its bookings', async () => {
+    await using db = await openTestDatabase({ schema: 'portico' });
+    await run(db);
+    assert.deepEqual(
+      await db.query(
+        `SELECT indexrelid::regclass::text AS name FROM pg_index WHERE indexrelid::regclass::text LIKE 'bridge_bb%' ORDER BY 1`,
+      ),
+      [
+        { name: 'bridge_bb_allocation_resource_resource_id' },
+        { name: 'bridge_bb_booking_resource_resource_id' },
+        { name: 'bridge_bb_event_resource_resource_id' },
+      ],
+    );
+  });
+});
+
+describe('it refuses, with the repair', () => {
+  test.each([
+    ['timezone', { timezone: 'Europe/London' }, 'Europe/London'],
+    ['adapter', { adapter: 'mrbs' }, 'mrbs'],
+  ] as const)('another %s than the database was set up with', async (name, settings, value) => {
+    await using db = await openTestDatabase({ schema: 'bridge' });
+    await assert.rejects(run(db, settings), (error: Permanent) => {
+      assert.match(error.message, new RegExp(`'${value}', but this database was set up with`));
+      assert.match(
+        error.hint ?? '',
+        new RegExp(`UPDATE bridge_settings SET value = '${value}' WHERE name = '${name}'`),
+      );
+      return true;
+    });
+    assert.notEqual((await settingsOf(db))[name], value);
+  });
+
+  test('the repair for another zone works', async () => {
+    await using db = await openTestDatabase({ schema: 'bridge' });
+    await db.query(`UPDATE bridge_settings SET value = 'Europe/London' WHERE name = 'timezone'`);
+    await run(db, { timezone: 'Europe/London' });
+    await db.query(`${book}; INSERT INTO bb_event_resource SELECT id, 101 FROM bb_event`);
+    const [item] = await db.query('SELECT starts_at FROM bridge_items');
+    assert.equal(item?.['starts_at'].toISOString(), '2027-05-03T09:00:00.000Z');
+  });
+
+  test('an adapter that is none, and a zone PostgreSQL does not know', async () => {
+    await using db = await openTestDatabase({ schema: 'portico' });
+    await assert.rejects(run(db, { adapter: 'outlook' }), (error: unknown) => error instanceof Invalid);
+    await assert.rejects(run(db, { timezone: 'Europe/Bergen' }), /does not know the zone 'Europe\/Bergen'/);
+    assert.deepEqual(await ofOurs(db), []);
+  });
+
+  test("the predecessor's tables under our names, which adopt moves aside", async () => {
+    await using db = await openTestDatabase({ schema: 'portico' });
+    await db.query('CREATE TABLE bridge_mappings (id serial, source_bridge text, target_bridge text)');
+    await assert.rejects(run(db), (error: Permanent) => {
+      assert.match(error.message, /bridge_mappings .*predecessor/);
+      assert.match(error.hint ?? '', /adopt/);
+      return true;
+    });
+    assert.deepEqual(
+      (await ofOurs(db)).map((row) => row['relname']),
+      ['bridge_mappings', 'bridge_mappings_id_seq'],
+    );
+  });
+});
+
+describe('how booking writes wake the daemon', () => {
+  const notifies = async (db: TestDatabase, hot: boolean): Promise<boolean> => {
+    const [listener, daemon] = [await db.pool.connect(), await db.pool.connect()];
+    let heard = false;
+    listener.on('notification', () => (heard = true));
+    try {
+      await listener.query('LISTEN bridge_changes');
+      if (hot) await daemon.query('SELECT pg_advisory_lock(7230912, 1)');
+      await db.query(book);
+      await listener.query('SELECT');
+      return heard;
+    } finally {
+      listener.removeAllListeners('notification');
+      listener.release(true);
+      daemon.release(true);
+    }
+  };
+
+  test.each([
+    ['adaptive', true, false],
+    ['notify', true, true],
+    ['poll', false, false],
+  ] as const)('%s: notified when idle: %s, when hot: %s', async (wake, idle, hot) => {
+    await using db = await openTestDatabase({ schema: 'bridge' });
+    assert.equal((await run(db, { wake })).wake, wake);
+    assert.equal((await settingsOf(db))['wake'], wake);
+    assert.equal(await notifies(db, false), idle);
+    assert.equal(await notifies(db, true), hot);
+    assert.equal((await db.query('SELECT FROM bridge_changes')).length, 2);
+  });
+
+  test('a server that allows two-phase commits gets poll instead of adaptive, and such a booking can be prepared', async () => {
+    await using server = await startPostgres({ settings: { max_prepared_transactions: '4' } });
+    const pool = new pg.Pool({ connectionString: server.url, max: 2 });
+    try {
+      for (const name of ['portico-tables', 'portico-seed'])
+        await pool.query(readFileSync(new URL(`../../src/sandbox/${name}.sql`, import.meta.url), 'utf8'));
+      const told: string[] = [];
+      const config = {
+        database: { url: server.url, ssl: false },
+        adapter: 'portico',
+        timezone: 'Europe/Oslo',
+      } as const;
+      const { wake } = await migrate(
+        { ...config, wake: 'adaptive', logLevel: 'silent' },
+        (line) => told.push(line),
+        new AbortController().signal,
+      );
+      assert.equal(wake, 'poll');
+      assert.match(told.join('\n'), /WAKE=adaptive becomes poll: max_prepared_transactions is 4/);
+      await pool.query(`BEGIN; ${book}; PREPARE TRANSACTION 'booking'`);
+      await pool.query(`COMMIT PREPARED 'booking'`);
+      assert.equal((await pool.query('SELECT FROM bridge_changes')).rowCount, 1);
+    } finally {
+      await pool.end();
+    }
+  });
+});
+
+describe('triggers', () => {
+  test('a disabled one is enabled again, and told', async () => {
+    await using db = await openTestDatabase({ schema: 'bridge' });
+    await db.query('ALTER TABLE bb_event DISABLE TRIGGER bridge_update');
+    assert.match((await run(db)).told, /is enabled again: ALTER TABLE bb_event ENABLE TRIGGER bridge_update/);
+    assert.deepEqual(await db.query(`SELECT FROM pg_trigger WHERE tgenabled = 'D'`), []);
+  });
+
+  test('a disabled one that only the owner of its table may enable is told as a statement, and the rest goes on', async () => {
+    await using db = await openTestDatabase({ schema: 'portico' });
+    await using ours = await openRole(db, bridgeGrants);
+    await run(db, { database: ours.config });
+    await db.query('ALTER TABLE bb_event DISABLE TRIGGER bridge_update');
+    const { told } = await run(db, { database: ours.config });
+    assert.match(
+      told,
+      /only the owner of its table can enable it: ALTER TABLE bb_event ENABLE TRIGGER bridge_update;/,
+    );
+  });
+
+  test('one that was dropped comes back, one that a person set to ALWAYS stays so', async () => {
+    await using db = await openTestDatabase({ schema: 'bridge' });
+    await db.query(
+      'DROP TRIGGER bridge_insert ON bb_event; ALTER TABLE bb_event ENABLE ALWAYS TRIGGER bridge_update',
+    );
+    await run(db);
+    assert.deepEqual(
+      await db.query(
+        `SELECT tgname AS name, tgenabled AS enabled FROM pg_trigger WHERE tgrelid = 'bb_event'::regclass AND NOT tgisinternal ORDER BY 1`,
+      ),
+      [
+        { name: 'bridge_delete', enabled: 'O' },
+        { name: 'bridge_insert', enabled: 'O' },
+        { name: 'bridge_truncate', enabled: 'O' },
+        { name: 'bridge_update', enabled: 'A' },
+      ],
+    );
+  });
+
+  test('a partition that came later gets its triggers', async () => {
+    await using db = await openTestDatabase({ schema: 'portico' });
+    await db.query(`ALTER TABLE bb_event_resource RENAME TO old_resource;
+      CREATE TABLE bb_event_resource (event_id integer NOT NULL, resource_id integer NOT NULL) PARTITION BY RANGE (event_id)`);
+    await run(db);
+    await db.query('CREATE TABLE late PARTITION OF bb_event_resource FOR VALUES FROM (0) TO (100000)');
+    await run(db);
+    await db.query('INSERT INTO late VALUES (1, 101)');
+    assert.deepEqual(await db.query('SELECT reservation_id AS id FROM bridge_changes'), [{ id: 1 }]);
+  });
+});
+
+describe('while people book', () => {
+  test('a long transaction on a table delays migrate, not the other bookings', async () => {
+    await using db = await openTestDatabase({ schema: 'portico' });
+    await db.query(book);
+    const [long, clerk] = [await db.pool.connect(), await db.pool.connect()];
+    try {
+      await long.query('BEGIN; UPDATE bb_event SET cost = 1');
+      const waiting = new EventEmitter();
+      const migrated = migrate(
+        {
+          database: db.config,
+          adapter: 'portico',
+          timezone: 'Europe/Oslo',
+          wake: 'adaptive',
+          logLevel: 'silent',
+        },
+        (line) => void (/waiting for a transaction/.test(line) && waiting.emit('waits')),
+        new AbortController().signal,
+      );
+      await once(waiting, 'waits');
+      for (let i = 0; i < 5; i += 1) {
+        const began = performance.now();
+        await clerk.query(book);
+        assert.ok(performance.now() - began < 1_000, 'it waited for longer than a lock_timeout');
+      }
+      await long.query('COMMIT');
+      await migrated;
+    } finally {
+      long.release(true);
+      clerk.release(true);
+    }
+    assert.deepEqual((await run(db)).migrations, []);
+  });
+
+  test('two at the same time take turns', async () => {
+    await using db = await openTestDatabase({ schema: 'portico' });
+    const done = await Promise.all([run(db), run(db), run(db)]);
+    assert.deepEqual(done.map(({ migrations }) => migrations.length).toSorted(), [0, 0, 1]);
+    assert.ok(done.some(({ told }) => /Another migrate is at work/.test(told)));
+  });
+
+  test('it stops waiting when it is told to stop', async () => {
+    await using db = await openTestDatabase({ schema: 'bridge' });
+    const other = await db.pool.connect();
+    try {
+      await other.query('SELECT pg_advisory_lock(7230912, 3)');
+      const stop = new AbortController();
+      await assert.rejects(
+        migrate(
+          {
+            database: db.config,
+            adapter: 'portico',
+            timezone: 'Europe/Oslo',
+            wake: 'adaptive',
+            logLevel: 'silent',
+          },
+          () => stop.abort(new Error('stopped by SIGTERM')),
+          stop.signal,
+        ),
+      );
+    } finally {
+      other.release(true);
+    }
+  });
+});
