@@ -108,7 +108,7 @@ describe('rights', () => {
       (error: unknown) => error,
     );
     assert.ok(refused instanceof Permanent);
-    const grants = (refused.hint ?? '').match(/GRANT .*;/g) ?? [];
+    const grants: readonly string[] = (refused.hint ?? '').match(/GRANT .*;/g) ?? [];
     assert.ok(grants.includes(`GRANT USAGE, CREATE ON SCHEMA public TO ${ours.name};`));
     assert.ok(grants.includes(`GRANT INSERT, SELECT, TRIGGER, UPDATE ON bb_event TO ${ours.name};`));
     assert.deepEqual(await ofOurs(db), []);
