@@ -47,6 +47,13 @@ export function createPush(options: PushOptions) {
   const { outlook, installationId, mayRemove, random = Math.random } = options;
 
   return async function push(room: LeasedRoom, due: readonly Due[], signal: AbortSignal): Promise<Pushed> {
+    if (room.direction === 'outlook_to_booking')
+      return {
+        settled: due.map((row) => leave(stepOf(row, outlook))),
+        answered: false,
+        rest: null,
+        outage: null,
+      };
     let steps = due.map((row) => stepOf(row, outlook));
     steps = await Promise.all(steps.map((step) => lookBeforeRepeating(step, room, outlook, signal)));
     const gone = steps.filter((s) => s.due.active === null && s.action.do === 'remove').map((s) => s.due);
@@ -214,6 +221,16 @@ function quiet(step: Step): Settled {
       reason: moved ? 'items of higher priority take its whole time' : null,
     },
   );
+}
+
+/**
+ * The room takes only what Outlook gives: nothing is written, and what is there stays. As nothing was seen of the
+ * booking, it is compared anew should the direction ever change.
+ */
+function leave(step: Step): Settled {
+  const { status, eventId } = step.due;
+  const as = eventId === null ? 'forget' : status === 'cancelled' ? 'cancelled' : 'synced';
+  return keep(step, as === 'forget' ? 'forgotten' : 'unchanged', { status: as, eventId, bookingSeen: null });
 }
 
 function holdBack(step: Step): Settled {

@@ -263,6 +263,27 @@ describe('a room', () => {
     expect(world.titles(101)).toEqual(['Etter']);
   });
 
+  test('that is switched to take only what Outlook gives keeps its events, and catches up when it is switched back', async () => {
+    await using world = await openRunning();
+    const event = await world.desk.book(101, {
+      title: 'Før',
+      from: world.day(2, '10:00'),
+      to: world.day(2, '11:00'),
+    });
+    await world.settled();
+    await world.db.query(
+      `UPDATE bridge_resource_mappings SET sync_direction = 'outlook_to_booking' WHERE resource_id = 101`,
+    );
+    await world.desk.retitle(event, 'Etter');
+    await world.settled();
+    expect(world.titles(101)).toEqual(['Før']);
+    await world.db.query(
+      `UPDATE bridge_resource_mappings SET sync_direction = 'both' WHERE resource_id = 101`,
+    );
+    await world.settled();
+    expect(world.titles(101)).toEqual(['Etter']);
+  });
+
   test('that takes only what Outlook gives is never written to', async () => {
     await using world = await openRunning({ mapped: [] });
     await world.db.query(
