@@ -493,13 +493,14 @@ BEGIN
         PERFORM bridge_ring_neighbours(item.resource_id, item.priority_level, item.starts_at, item.ends_at);
       END IF;
     END LOOP;
-    -- a row that has no item any more: deleted, or it lost this room
+    -- a row that has no item any more: deleted, or it lost this room (a room that is switched off compares later)
     UPDATE bridge_mappings m
     SET present = false, due_at = now(), lane = 0, attempt = 0, revision = m.revision + 1,
         changed_at = CASE WHEN m.due_at IS NULL THEN changes[i] ELSE coalesce(m.changed_at, changes[i]) END,
         last_modified_booking = changes[i], updated_at = now(),
         sync_status = CASE WHEN m.sync_status IN ('synced', 'error') THEN 'pending' ELSE m.sync_status END
-    WHERE m.reservation_type = kinds[i] AND m.reservation_id = ids[i] AND NOT m.resource_id = ANY (here);
+    WHERE m.reservation_type = kinds[i] AND m.reservation_id = ids[i] AND NOT m.resource_id = ANY (here)
+      AND EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.resource_id = m.resource_id AND r.active = 1);
   END LOOP;
 
   UPDATE bridge_room_state s SET push_due_at = least(s.push_due_at, now()), push_lane = 0, updated_at = now()
