@@ -51,4 +51,3 @@ export function createHealth(now: () => Date = () => new Date()) {
     }),
   };
 }
-
