@@ -41,8 +41,13 @@ export interface Tuning {
   readonly burstMs: number;
   /** How long the lock may be waited for. Its holders keep it for microseconds, unless another daemon is hot. */
   readonly lockMs: number;
-  /** Hot: between two looks, and how long nothing must have been folded before the lock is released. */
+  /**
+   * Hot: between two looks at least, and at least so many times as long as the look took. Folding costs more processor
+   * time than the booking did; what comes in faster than that is folded a little later, and after that it is quiet.
+   */
   readonly hotMs: number;
+  readonly hotRest: number;
+  /** Hot: how long nothing must have been folded before the lock is released. */
   readonly quietMs: number;
   /** Draining: between two looks, and between two looks once it takes longer than `drainLongAfterMs`. */
   readonly drainMs: number;
@@ -61,6 +66,7 @@ export const defaultTuning: Tuning = {
   burstMs: 100,
   lockMs: 50,
   hotMs: 8,
+  hotRest: 3,
   quietMs: 150,
   drainMs: 20,
   drainLongAfterMs: 5_000,
@@ -86,14 +92,16 @@ export interface Heat {
   readonly state: State['is'];
   /** How long the loop may wait for a ring before it takes again. */
   readonly waitMs: number;
+  /** Whether to wait also after a take that folded something: bookings come fast, and they go first. */
+  readonly yields: boolean;
   /** A notification arrived. */
   notified(): void;
   /**
    * Called after each take with the number of outbox rows it folded (-1: it could not look, because another daemon was
-   * folding). Runs at most a few statements on `session`, which holds the lock while we are hot, and none at all for a
+   * folding), and with the milliseconds it took. Runs at most a few statements on `session`, which holds the lock while we are hot, and none at all for a
    * booking now and then. Throws what they throw; the session must then be closed and `lost` called.
    */
-  afterTake(session: Queryable, folded: number): Promise<void>;
+  afterTake(session: Queryable, folded: number, tookMs?: number): Promise<void>;
   /** The session is gone, and with it the lock. */
   lost(): void;
 }
@@ -106,6 +114,7 @@ export function createHeat(options: HeatOptions): Heat {
   let hurried = false;
   let workedAt = Number.NEGATIVE_INFINITY;
   let peersBefore = 0;
+  let lastTookMs = 0;
 
   const drain = (barrier: string | null = null) => {
     state = { is: 'draining', since: now(), barrier, passed: false };
@@ -149,7 +158,8 @@ export function createHeat(options: HeatOptions): Heat {
     state = { ...state, passed: rows[0]!.passed };
   }
 
-  async function afterTake(session: Queryable, folded: number): Promise<void> {
+  async function afterTake(session: Queryable, folded: number, tookMs = 0): Promise<void> {
+    lastTookMs = tookMs;
     if (folded > 0) workedAt = now();
     if (mode === 'poll') return;
     const peersNow = peers();
@@ -179,7 +189,7 @@ export function createHeat(options: HeatOptions): Heat {
       case 'cold':
         return !heard() ? polling : peers() > 0 ? tuning.backstopAmongPeersMs : tuning.backstopMs;
       case 'hot':
-        return tuning.hotMs;
+        return Math.max(tuning.hotMs, tuning.hotRest * lastTookMs);
       case 'draining':
         if (state.barrier === null || state.passed) return 0;
         if (now() - state.since < tuning.drainLongAfterMs) return tuning.drainMs;
@@ -193,6 +203,9 @@ export function createHeat(options: HeatOptions): Heat {
     },
     get waitMs() {
       return waitMs();
+    },
+    get yields() {
+      return state.is === 'hot';
     },
     notified: () => {
       hurried = isBurst(now()) || hurried;

@@ -55,6 +55,18 @@ describe('how long the loop waits', () => {
     assert.equal(heat.waitMs, 50);
   });
 
+  test('hot it is 8 ms and three times as long as the look took, after work as well; bookings go first', async () => {
+    const heat = heatWith({});
+    assert.isFalse(heat.yields);
+    burst(heat);
+    await heat.afterTake(quiet, 5, 1);
+    assert.equal(heat.state, 'hot');
+    assert.isTrue(heat.yields);
+    assert.equal(heat.waitMs, 8);
+    await heat.afterTake(quiet, 100, 40);
+    assert.equal(heat.waitMs, 120);
+  });
+
   test('a daemon that vanished may have been hot, so the others drain', async () => {
     let peers = 1;
     const heat = heatWith({ peers: () => peers });
