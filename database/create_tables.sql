@@ -411,12 +411,15 @@ BEGIN
     AND priority_level > priority AND greatest(starts_at, from_at) < least(ends_at, to_at) AND sync_status <> 'imported';
 END $neighbours$;
 
+-- The functions of the way from wake to work plan each of their statements once: for `bridge_items`, a union over the
+-- booking system's tables, planning takes longer than the reading does.
+
 -- Takes up to `most` rows from the outbox and makes their reservations due in every room they are or were in.
 -- Returns how many outbox rows were taken. Coalescing is free: ten edits of one
 -- reservation are one due row. Rows are claimed by state and deleted, never by position: a transaction that took
 -- its sequence number early and commits late is not missed.
 CREATE FUNCTION bridge_fold(past_days integer, future_days integer, most integer) RETURNS integer
-LANGUAGE plpgsql AS $fold$
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $fold$
 DECLARE
   opens timestamptz;
   closes timestamptz;
@@ -523,7 +526,7 @@ $state$;
 -- needs, in one read. `active` is null when the reservation has no row in this room any more. `covered`: items of
 -- higher priority take its whole time; `coverConfirmed`: all of that cover is in Outlook.
 CREATE FUNCTION bridge_due_items(room integer, most integer, opens timestamptz, closes timestamptz) RETURNS SETOF jsonb
-LANGUAGE plpgsql STABLE AS $due$
+LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $due$
 DECLARE
   m bridge_mappings;
   v record;
@@ -572,7 +575,7 @@ END $due$;
 -- The lease is a session advisory lock of the calling connection plus an epoch that fences every settle; `held` are
 -- the rooms this daemon has already (session locks re-enter). Candidates are materialised before a lock is tried.
 CREATE FUNCTION bridge_take(replica uuid, held integer[], rooms integer, most integer, past_days integer,
-  future_days integer, fold_most integer, any_lane boolean, asked_only boolean) RETURNS jsonb LANGUAGE plpgsql AS $take$
+  future_days integer, fold_most integer, any_lane boolean, asked_only boolean) RETURNS jsonb LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $take$
 DECLARE
   folded constant integer := bridge_fold(past_days, future_days, fold_most);
   opens timestamptz;
@@ -624,7 +627,7 @@ END $take$;
 -- Writes down what was done to mappings of a leased room, with its line in bridge_log, and returns how long each
 -- change took. Fenced: throws 'BR001' when the lease was lost. A row whose revision moved on meanwhile stays due.
 CREATE FUNCTION bridge_settle(room_id integer, epoch bigint, results jsonb) RETURNS jsonb
-LANGUAGE plpgsql AS $settle$
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $settle$
 DECLARE
   answer jsonb;
   appeared jsonb;
@@ -775,7 +778,7 @@ END $baselined$;
 -- Gives a room back: it is due again when its earliest due mapping is, and not before `rest_ms` from now
 -- (`throttled`: because Graph said so).
 CREATE FUNCTION bridge_release(room_id integer, epoch bigint, rest_ms double precision, throttled boolean, why text,
-  what_to_do text, condition text) RETURNS boolean LANGUAGE plpgsql AS $release$
+  what_to_do text, condition text) RETURNS boolean LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $release$
 BEGIN
   UPDATE bridge_room_state s
   SET push_due_at = CASE WHEN s.baselined_at IS NULL OR s.reconciled_at IS NULL THEN now() ELSE due.at END,

@@ -167,6 +167,8 @@ const leaseAnswerMs = 8_000;
 async function openLease(config: Config, name: string) {
   const own = await openSession(config.database, `${name} leases`, leaseAnswerMs);
   try {
+    // nobody waits for the disk between wake and work: what a crash of the server forgets of it is looked at again
+    await own.session.query('SET synchronous_commit = off');
     const { rows } = await own.session.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
     return { ...own, pid: rows[0]!.pid };
   } catch (error) {

@@ -227,6 +227,25 @@ export async function abandonRoom(session: Queryable, room: LeasedRoom, rest: Re
   });
 }
 
+/**
+ * After the lease session was lost: had the server crashed, it may have forgotten that we took these rooms and what we
+ * folded, while their writes were on their way. Whoever takes them next looks at Outlook first.
+ */
+export async function doubtRooms(
+  session: Queryable,
+  rooms: readonly number[],
+  replica: string,
+): Promise<void> {
+  await session.query({
+    name: 'doubt_rooms',
+    text: `
+      UPDATE bridge_room_state SET lease_owner = $2, push_due_at = least(push_due_at, now()), updated_at = now()
+      WHERE lease_owner IS NULL AND resource_mapping_id IN (
+        SELECT r.id FROM bridge_resource_mappings r WHERE r.id = ANY ($1) AND r.active = 1)`,
+    values: [rooms, replica],
+  });
+}
+
 /** The window as instants, a day wider on each side: all-day events float, and Graph matches them in UTC. */
 export async function listWindow(session: Queryable, window: Window): Promise<{ from: string; to: string }> {
   const { rows } = await session.query<{ from: Date; to: Date }>({

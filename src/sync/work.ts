@@ -11,7 +11,15 @@ import type { Queryable } from '../database.ts';
 import { databaseFailure } from '../database.ts';
 import { Permanent, Retryable, messageOf } from '../errors.ts';
 import type { Tell } from '../facts.ts';
-import { abandonRoom, releaseRoom, takeRooms, type LeasedRoom, type Taken, type Window } from './mappings.ts';
+import {
+  abandonRoom,
+  doubtRooms,
+  releaseRoom,
+  takeRooms,
+  type LeasedRoom,
+  type Taken,
+  type Window,
+} from './mappings.ts';
 import { itemsAtATime, type Drained } from './room.ts';
 
 /** Rooms one daemon works on at a time, and how many of these places backfills must leave free. */
@@ -22,6 +30,11 @@ const roomsAmongPeers = 8;
 /** A gap this long on the monotonic clock means that we were frozen and others may have taken over. */
 const frozenMs = 3_000;
 const drainOutMs = 8_000;
+/**
+ * What the lease session commits is on the server's disk after three times its `wal_writer_delay`, 0.6 s as it comes
+ * (PostgreSQL: wal-async-commit); a crash of the server forgets what came later.
+ */
+const flushedMs = 2_000;
 /** Peers look this often by themselves. */
 const ringEveryMs = 250;
 
@@ -74,6 +87,8 @@ export function createWork(options: WorkOptions) {
   const bookingDown = createOutage('booking', tell);
   let awakeAt = performance.now();
   let rungAt = Number.NEGATIVE_INFINITY;
+  const givenBack = createRecent(flushedMs);
+  let doubtful: readonly number[] = [];
   let leasePid: number | null = null;
   let current: AbortController | null = null;
 
@@ -119,6 +134,8 @@ export function createWork(options: WorkOptions) {
     leasePid = lease.pid;
     lease.lost.addEventListener('abort', () => held.abort(lease.lost.reason));
     awakeAt = performance.now();
+    if (doubtful.length > 0) await doubtRooms(session, doubtful, replica);
+    doubtful = [];
     const until = AbortSignal.any([signal, held.signal]);
     try {
       while (!until.aborted) {
@@ -133,6 +150,7 @@ export function createWork(options: WorkOptions) {
       if (held.signal.aborted) tell({ fact: 'lease-lost', reason: messageOf(held.signal.reason) });
       if (signal.aborted) await drainOut();
     } finally {
+      if (!signal.aborted) doubtful = [...doubtful, ...running.keys(), ...givenBack.all()];
       held.abort(new Error('the lease session was closed'));
       current = null;
       leasePid = null;
@@ -206,6 +224,7 @@ export function createWork(options: WorkOptions) {
     if (current?.signal.aborted !== false) return;
     try {
       await giveBack();
+      givenBack.add(room.id);
     } catch (error) {
       // the lease ends with its session; if that is alive all the same, it must not keep the room
       current?.abort(databaseFailure(error, 'release a room'));
@@ -267,6 +286,23 @@ export function createWork(options: WorkOptions) {
     working: () => [...running.values()].map(({ room }) => room),
     isOutlookDown: () => outlookDown.isDown(),
     isBookingDown: () => bookingDown.isDown(),
+  };
+}
+
+/** What was added within the last `withinMs`. */
+function createRecent(withinMs: number) {
+  const added = new Map<number, number>();
+  const all = () => {
+    for (const [id, at] of added) if (at < performance.now() - withinMs) added.delete(id);
+    return [...added.keys()];
+  };
+  return {
+    add(id: number): void {
+      added.delete(id); // last added, last in order
+      added.set(id, performance.now());
+      if (added.size > 1_000) all();
+    },
+    all,
   };
 }
 
