@@ -1,6 +1,7 @@
 /** Is the process there, and can it do its work: for probes, so both are answered without a key. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { messageOf } from '../errors.ts';
+import { databaseFailure } from '../database.ts';
+import { Retryable } from '../errors.ts';
 import type { HealthState } from '../ops/health.ts';
 import { instant, newRoutes } from './schema.ts';
 
@@ -91,31 +92,33 @@ export function healthRoutes({ health, readCapture }: HealthParts) {
 /** The capture, or why it could not be read in time. */
 async function within(ms: number, read: () => Promise<Capture>): Promise<Capture | Error> {
   const late = Promise.withResolvers<Error>();
-  const timer = setTimeout(() => late.resolve(new Error(`no answer within ${ms} ms`)), ms);
-  const asked = read().catch((error: unknown) => new Error(messageOf(error)));
+  const timer = setTimeout(() => late.resolve(new Retryable(`no answer within ${ms} ms`)), ms);
+  const asked = read().catch((error: unknown) => databaseFailure(error, 'read the triggers'));
   return await Promise.race([asked, late.promise]).finally(() => clearTimeout(timer));
 }
 
-function readinessOf({ listener }: HealthState, capture: Capture | Error): Readiness {
-  const away = capture instanceof Error;
-  const database = away ? ['PostgreSQL does not answer'] : [];
+function readinessOf(health: HealthState, read: Capture | Error): Readiness {
+  const { listener } = health;
+  const outage = health.outages.booking;
+  const away = read instanceof Retryable;
+  const capture = read instanceof Error ? unreadable(away) : read;
+  const database = away ? ['PostgreSQL does not answer'] : outage === null ? [] : [outage.error];
   const listening = listener.heard
     ? []
     : [`notifications are not heard: ${listener.reason ?? 'no reason known'}`];
-  const missing = away ? ['not known while PostgreSQL does not answer'] : capture.missing;
   const of = (problems: readonly string[]) => ({ ok: problems.length === 0, problems: [...problems] });
-  const ready = [...database, ...listening, ...missing].length === 0;
+  const checks = { database: of(database), listening: of(listening), capture: of(capture.missing) };
+  if (Object.values(checks).every(({ ok }) => ok)) return { success: true, status: 'ready', checks };
   const hint = away
     ? 'Check DB_HOST, DB_PORT and the server.'
-    : capture.repair !== null
-      ? `Run: ${capture.repair}`
-      : listener.heard
-        ? null
-        : 'LISTEN needs a direct connection: no pooler in between, and no standby.';
-  return {
-    success: ready,
-    status: ready ? 'ready' : 'not ready',
-    checks: { database: of(database), listening: of(listening), capture: of(missing) },
-    ...(hint === null || ready ? {} : { hint }),
-  };
+    : (outage?.hint ??
+      (capture.repair === null
+        ? 'LISTEN needs a direct connection: no pooler in between, and no standby.'
+        : `Run: ${capture.repair}`));
+  return { success: false, status: 'not ready', checks, hint };
 }
+
+const unreadable = (away: boolean): Capture =>
+  away
+    ? { missing: ['not known while PostgreSQL does not answer'], repair: null }
+    : { missing: ['the tables of the bridge are missing, or not ours to read'], repair: 'npm run migrate' };

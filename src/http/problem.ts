@@ -2,7 +2,7 @@
 import type { Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import { databaseFailure } from '../database.ts';
+import { databaseFailure, sqlState } from '../database.ts';
 import { Conflict, Invalid, Permanent, Retryable } from '../errors.ts';
 import type { Tell } from '../facts.ts';
 
@@ -54,8 +54,20 @@ function problemOf(thrown: unknown): Problem | null {
     return new Problem(409, error.message, error.hint ?? 'It changed meanwhile; look again.');
   if (error instanceof Permanent) return new Problem(422, error.message, error.hint ?? '');
   if (error instanceof HTTPException) return ofLibrary(error);
+  if (isNotInstalled(error))
+    return new Problem(
+      503,
+      'This database has no bridge in it yet, or an older one.',
+      'Run: npm run migrate',
+      {
+        headers: { 'Retry-After': '10' },
+      },
+    );
   return null;
 }
+
+/** A table, view or function of ours is not there: https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const isNotInstalled = (error: unknown) => ['42P01', '42883', '42703'].includes(sqlState(error) ?? '');
 
 /** What Hono and its validators throw themselves. */
 function ofLibrary(error: HTTPException): Problem {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { openTestDatabase } from '../support/database.ts';
 import { openApi } from './api.ts';
 
 test('ready: PostgreSQL answers, its notifications are heard, and the triggers are there', async () => {
@@ -43,6 +44,29 @@ test('not ready while a trigger is disabled, with the statement that enables it'
   });
   await api.db.query('ALTER TABLE bb_event ENABLE TRIGGER bridge_update');
   expect((await api.call('GET', '/ready')).status).toBe(200);
+});
+
+test('not ready while the daemon cannot start, with what it needs', async () => {
+  await using api = await openApi();
+  const hint = 'GRANT CREATE ON SCHEMA public TO bridge;';
+  api.tell({ fact: 'outage', side: 'booking', error: 'permission denied for schema public', hint });
+  const answer = await api.call('GET', '/ready');
+  expect(answer.body).toMatchObject({ checks: { database: { ok: false } }, hint });
+});
+
+test('a database without the bridge in it is not ready, and says what to run', async () => {
+  await using empty = await openTestDatabase({ schema: 'empty' });
+  await using api = await openApi({ db: empty.pool });
+  const ready = await api.call('GET', '/ready');
+  expect(ready.status).toBe(503);
+  expect(ready.body).toMatchObject({
+    checks: { database: { ok: true }, capture: { ok: false } },
+    hint: 'Run: npm run migrate',
+  });
+  const status = await api.call('GET', '/sync/status');
+  expect(status.status).toBe(503);
+  expect(status.body['hint']).toBe('Run: npm run migrate');
+  expect(api.facts).toEqual([]);
 });
 
 test('healthy as long as the process lives, whatever else is wrong', async () => {
