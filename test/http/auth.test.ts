@@ -39,18 +39,20 @@ test('after thirty wrong keys in a minute an address has to wait, but never with
   expect((await api.call('GET', '/rooms')).status).toBe(401);
 });
 
-test.each([
-  ['X-Forwarded-For', '203.0.113.7'],
-  ['Forwarded', 'for=203.0.113.7'],
-  ['X-Real-IP', '203.0.113.7'],
-  ['X-Forwarded-Proto', 'https'],
-  ['Via', '1.1 nginx'],
-])('without a key, a request that came through a proxy (%s) is refused', async (name, value) => {
+test('without a key, a request that came through a proxy is refused', async () => {
   await using api = await openApi();
-  const answer = await api.call('GET', '/sync/status', { headers: { [name]: value } });
-  expect(answer.status).toBe(401);
-  expect(answer.body['hint']).toContain('API_KEY');
-  expect((await api.call('GET', '/health', { headers: { [name]: value } })).status).toBe(200);
+  for (const [name, value] of [
+    ['X-Forwarded-For', '203.0.113.7'],
+    ['Forwarded', 'for=203.0.113.7'],
+    ['X-Real-IP', '203.0.113.7'],
+    ['X-Forwarded-Proto', 'https'],
+    ['Via', '1.1 nginx'],
+  ] as const) {
+    const answer = await api.call('GET', '/sync/status', { headers: { [name]: value } });
+    expect(answer.status, name).toBe(401);
+    expect(answer.body['hint']).toContain('API_KEY');
+    expect((await api.call('GET', '/health', { headers: { [name]: value } })).status).toBe(200);
+  }
 });
 
 test('with a key, a proxy in front is no matter', async () => {

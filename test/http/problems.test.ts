@@ -40,20 +40,15 @@ test('the wrong method is 405 and names the right one', async () => {
   expect((await api.call('POST', '/sync/cleanup-orphaned')).status).toBe(405);
 });
 
-test.each(['application/json', 'application/x-www-form-urlencoded', 'text/plain', 'nonsense'])(
-  'an empty body is fine on every POST, whatever its content type says: %s',
-  async (type) => {
-    await using api = await openApi();
+test('an empty body is fine on every POST, whatever its content type says', async () => {
+  await using api = await openApi();
+  for (const type of ['application/json', 'application/x-www-form-urlencoded', 'text/plain', 'nonsense'])
     for (const path of ['/sync/to-outlook', '/rooms/101/brake/release', '/rooms/101/brake/refuse'])
-      for (const body of ['', undefined]) {
-        const answer = await api.call('POST', path, {
-          headers: { 'Content-Type': type },
-          ...(body === undefined ? {} : { body }),
-        });
-        expect(answer.status, path).toBe(200);
+      for (const body of [{ body: '' }, {}]) {
+        const answer = await api.call('POST', path, { headers: { 'Content-Type': type }, ...body });
+        expect(answer.status, `${path} as ${type}`).toBe(200);
       }
-  },
-);
+});
 
 test('a body that is no JSON, or too large, is refused', async () => {
   await using api = await openApi();
