@@ -143,7 +143,7 @@ async function listenOnce(life: Life): Promise<string> {
   life.closing.addEventListener('abort', close);
   const { ears, mouth } = openSessions(life, opened, end);
   const begun = begin(ears, mouth, life, ended.signal, end);
-  begun.catch((error: unknown) => end(messageOf(error)));
+  begun.catch((error: unknown) => end(reasonOf(error)));
   return await over.promise;
 }
 
@@ -187,8 +187,15 @@ async function begin(
   await beat();
 }
 
+/** PgBouncer refuses our settings at the start of a session unless told to ignore them, in every pooling mode. */
+function reasonOf(error: unknown): string {
+  const message = messageOf(error);
+  return message.startsWith('unsupported startup parameter') ? `${message}: ${pooler}` : message;
+}
+
+const pooler = 'a connection pooler is in between; connect to PostgreSQL itself';
 const deaf = 'no notification arrives, not even our own';
-const deafBehindPooler = `${deaf}: a connection pooler is in between; connect to PostgreSQL itself`;
+const deafBehindPooler = `${deaf}: ${pooler}`;
 
 type Ears = ReturnType<typeof pgListen.default>;
 

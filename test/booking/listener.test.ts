@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { Socket } from 'node:net';
+import { createServer, Socket, type AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import pg from 'pg';
 import { assert, describe, expect, test, vi } from 'vitest';
@@ -302,6 +302,22 @@ describe.concurrent('the listener', () => {
     proxy.fromServer = otherProcessId;
     proxy.fromClient = (chunk) => Buffer.from(chunk.toString('latin1').replace('LISTEN', '------'), 'latin1');
     await using ear = openEar(proxy.through(db.url));
+    await ear.deaf();
+    assert.match(ear.listener.state.reason ?? '', /connection pooler is in between/);
+  });
+  test('a pooler that refuses our settings is called by its name', async () => {
+    const text = 'SERROR\0C08P01\0Munsupported startup parameter: options\0\0';
+    const answer = Buffer.concat([Buffer.from([0x45, 0, 0, 0, 4 + text.length]), Buffer.from(text)]);
+    await using pooler = createServer((socket) =>
+      socket
+        .on('error', () => undefined)
+        .resume()
+        .end(answer),
+    );
+    pooler.listen(0, '127.0.0.1');
+    await once(pooler, 'listening');
+    const { port } = pooler.address() as AddressInfo;
+    await using ear = openEar(`postgresql://nobody@127.0.0.1:${port}/none`);
     await ear.deaf();
     assert.match(ear.listener.state.reason ?? '', /connection pooler is in between/);
   });
