@@ -408,8 +408,6 @@ DECLARE
   ids bigint[];
   changes timestamptz[];
   rooms integer[] := '{}';
-  here integer[];
-  was record;
   item record;
   i integer;
 BEGIN
@@ -430,60 +428,56 @@ BEGIN
   IF taken IS NULL THEN
     RETURN 0;
   END IF;
-  SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
-
   FOR i IN 1 .. cardinality(ids) LOOP
     IF ids[i] IS NULL THEN
       UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now(), push_lane = 0, updated_at = now();
       CONTINUE;
     END IF;
-    -- what its rooms held until now: the time it leaves may uncover something
-    FOR was IN
-      SELECT m.resource_id, m.priority_level, m.starts_at, m.ends_at, m.present FROM bridge_mappings m
-      WHERE m.reservation_type = kinds[i] AND m.reservation_id = ids[i]
-    LOOP
-      rooms := rooms || was.resource_id;
-      IF was.present AND was.starts_at IS NOT NULL THEN
-        PERFORM bridge_ring_neighbours(was.resource_id, was.priority_level, was.starts_at, was.ends_at);
-      END IF;
-    END LOOP;
-    here := '{}';
+    -- every active room it is in or was in: its mapping, if it has one, beside its item, if it still has one there (a
+    -- room that is switched off compares later)
     FOR item IN
-      SELECT v.resource_id, v.priority_level, v.active, v.starts_at, v.ends_at FROM bridge_items v
-      JOIN bridge_resource_mappings r ON r.resource_id = v.resource_id AND r.active = 1
-      WHERE v.reservation_type = kinds[i] AND v.reservation_id = ids[i]
-      ORDER BY v.resource_id
+      SELECT r.resource_id, r.outlook_item_id, r.sync_direction, m.id, m.present AS was_present, m.priority_level AS was_priority,
+        m.starts_at AS began_at, m.ends_at AS ended_at, coalesce(v.active, false) AS active,
+        coalesce(v.priority_level, m.priority_level) AS priority_level, coalesce(v.starts_at, m.starts_at) AS starts_at,
+        coalesce(v.ends_at, m.ends_at) AS ends_at
+      FROM (SELECT * FROM bridge_mappings WHERE reservation_type = kinds[i] AND reservation_id = ids[i]) m
+      FULL JOIN (SELECT * FROM bridge_items WHERE reservation_type = kinds[i] AND reservation_id = ids[i]) v
+        ON v.resource_id = m.resource_id
+      JOIN bridge_resource_mappings r ON r.resource_id = coalesce(m.resource_id, v.resource_id) AND r.active = 1
+      ORDER BY r.resource_id
     LOOP
-      here := here || item.resource_id;
-      UPDATE bridge_mappings m
-      SET present = item.active, starts_at = item.starts_at, ends_at = item.ends_at, priority_level = item.priority_level,
-          due_at = now(), lane = 0, attempt = 0, revision = m.revision + 1,
-          changed_at = CASE WHEN m.due_at IS NULL THEN changes[i] ELSE coalesce(m.changed_at, changes[i]) END,
-          last_modified_booking = changes[i], updated_at = now(),
-          sync_status = CASE WHEN m.sync_status IN ('synced', 'error') THEN 'pending' ELSE m.sync_status END
-      WHERE m.reservation_type = kinds[i] AND m.reservation_id = ids[i] AND m.resource_id = item.resource_id;
-      IF NOT FOUND THEN
-        CONTINUE WHEN NOT item.active OR item.ends_at <= opens OR item.starts_at >= closes;
+      IF item.id IS NULL THEN
+        IF opens IS NULL THEN
+          SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
+        END IF;
+        CONTINUE WHEN NOT item.active OR item.ends_at <= opens OR item.starts_at >= closes
+          OR item.sync_direction = 'outlook_to_booking';
         INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
           starts_at, ends_at, due_at, changed_at, last_modified_booking)
-        SELECT kinds[i], ids[i], item.resource_id, r.outlook_item_id, item.priority_level,
-          item.starts_at, item.ends_at, now(), changes[i], changes[i]
-        FROM bridge_resource_mappings r
-        WHERE r.resource_id = item.resource_id AND r.active = 1 AND r.sync_direction <> 'outlook_to_booking';
-        rooms := rooms || item.resource_id;
+        VALUES (kinds[i], ids[i], item.resource_id, item.outlook_item_id, item.priority_level,
+          item.starts_at, item.ends_at, now(), changes[i], changes[i])
+        ON CONFLICT (reservation_type, reservation_id, resource_id) -- a reconcile found it in the same moment
+          DO UPDATE SET due_at = now(), lane = 0, revision = bridge_mappings.revision + 1;
+      ELSE
+        UPDATE bridge_mappings m
+        SET present = item.active, starts_at = item.starts_at, ends_at = item.ends_at, priority_level = item.priority_level,
+            due_at = now(), lane = 0, attempt = 0, revision = m.revision + 1,
+            changed_at = CASE WHEN m.due_at IS NULL THEN changes[i] ELSE coalesce(m.changed_at, changes[i]) END,
+            last_modified_booking = changes[i], updated_at = now(),
+            sync_status = CASE WHEN m.sync_status IN ('synced', 'error') THEN 'pending' ELSE m.sync_status END
+        WHERE m.id = item.id;
+      END IF;
+      rooms := rooms || item.resource_id;
+      -- what lies beneath it only asks where it lies, not what it says
+      CONTINUE WHEN (item.was_present, item.was_priority, item.began_at, item.ended_at)
+        IS NOT DISTINCT FROM (item.active, item.priority_level, item.starts_at, item.ends_at);
+      IF item.was_present AND item.began_at IS NOT NULL THEN
+        PERFORM bridge_ring_neighbours(item.resource_id, item.was_priority, item.began_at, item.ended_at);
       END IF;
       IF item.active THEN
         PERFORM bridge_ring_neighbours(item.resource_id, item.priority_level, item.starts_at, item.ends_at);
       END IF;
     END LOOP;
-    -- a row that has no item any more: deleted, or it lost this room (a room that is switched off compares later)
-    UPDATE bridge_mappings m
-    SET present = false, due_at = now(), lane = 0, attempt = 0, revision = m.revision + 1,
-        changed_at = CASE WHEN m.due_at IS NULL THEN changes[i] ELSE coalesce(m.changed_at, changes[i]) END,
-        last_modified_booking = changes[i], updated_at = now(),
-        sync_status = CASE WHEN m.sync_status IN ('synced', 'error') THEN 'pending' ELSE m.sync_status END
-    WHERE m.reservation_type = kinds[i] AND m.reservation_id = ids[i] AND NOT m.resource_id = ANY (here)
-      AND EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.resource_id = m.resource_id AND r.active = 1);
   END LOOP;
 
   UPDATE bridge_room_state s SET push_due_at = least(s.push_due_at, now()), push_lane = 0, updated_at = now()
@@ -581,7 +575,7 @@ BEGIN
         EXIT;
       END IF;
       CONTINUE WHEN NOT pg_try_advisory_lock(7230911, room.id);
-      UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = lease_epoch + 1,
+      UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = lease_epoch + 1, asked_at = NULL,
         baselined_at = CASE WHEN s.lease_owner IS NULL THEN s.baselined_at END
       WHERE resource_mapping_id = room.id RETURNING lease_epoch INTO epoch;
       -- its last holder vanished in the middle of its work: a create may be there that nobody wrote down (hence the
@@ -685,7 +679,7 @@ DECLARE
   gone integer;
 BEGIN
   SELECT r.* INTO room FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id
-  WHERE r.id = room_id AND s.lease_epoch = epoch FOR UPDATE OF s;
+  WHERE r.id = room_id AND s.lease_epoch = epoch;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
   END IF;
@@ -765,7 +759,6 @@ BEGIN
       push_lane = coalesce(due.lane, 0), lease_owner = NULL,
       retry_at = CASE WHEN rest_ms IS NULL OR throttled THEN NULL ELSE clock_timestamp() + rest_ms * interval '1 millisecond' END,
       throttled_until = CASE WHEN throttled THEN clock_timestamp() + rest_ms * interval '1 millisecond' END,
-      asked_at = NULL,
       attempt = CASE WHEN rest_ms IS NULL THEN 0 ELSE s.attempt + 1 END,
       health = condition, error_message = why, hint = what_to_do, updated_at = now()
   FROM bridge_resource_mappings r
@@ -793,9 +786,11 @@ BEGIN
                     AND i.reservation_id = m.reservation_id AND i.resource_id = room)
   ON CONFLICT (mapping_id) DO UPDATE SET wanted_at = now(), applied_at = NULL
     WHERE bridge_removals.applied_at IS NOT NULL AND bridge_removals.wanted_at < now() - interval '1 hour';
+  -- those applied within the hour, and all that wait, however long they have
   SELECT count(*) FILTER (WHERE resource_id = room), count(*), count(*) FILTER (WHERE resource_id = room AND applied_at IS NULL)
   INTO room_removing, all_removing, room_now
-  FROM bridge_removals WHERE wanted_at > now() - interval '1 hour';
+  FROM bridge_removals
+  WHERE CASE WHEN applied_at IS NULL THEN released_at IS NULL ELSE applied_at > now() - interval '1 hour' END;
   SELECT count(*) FILTER (WHERE resource_id = room), count(*) INTO room_synced, all_synced
   FROM bridge_mappings WHERE outlook_event_id IS NOT NULL AND sync_status <> 'cancelled' AND ends_at > now();
   room_here := room_synced;
