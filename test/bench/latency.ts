@@ -1,0 +1,180 @@
+/**
+ * From a change in the booking system to its acceptance by Graph, as a ratio to the bare minimum: a trigger that
+ * notifies, a program that listens, and its POST. Both write the same statement into the same tables (two databases of
+ * one server), both call the same accepting server, in turn, one change at a time.
+ */
+import pg from 'pg';
+import { monotonicMs } from '../../src/sandbox/tenant/clock.ts';
+import { quantile, type Figure } from './figures.ts';
+import {
+  addDatabase,
+  bookEvents,
+  environmentOf,
+  forkChild,
+  openBridge,
+  pause,
+  settled,
+  startAcceptingServer,
+  startDaemon,
+  type AcceptingServer,
+} from './stage.ts';
+
+interface Side {
+  readonly client: pg.Client;
+  /** Event ids to change, in turn. */
+  readonly events: readonly number[];
+}
+
+/** Milliseconds from sending the change, and from its commit's acknowledgement, to the acceptance. */
+interface Sample {
+  readonly sent: number;
+  readonly acknowledged: number;
+}
+
+const rounds = 3;
+const events = 40;
+/** Ten changes within 100 ms make the daemon poll; idle is further apart than that. */
+const idlePauseMs = () => 12 + Math.random() * 8;
+const hotPauseMs = () => 1 + Math.random() * 4;
+
+/** Takes about 35 s. */
+export async function measureLatency(changes = 200): Promise<Figure[]> {
+  await using opened = new AsyncDisposableStack();
+  const bridge = opened.use(await openBridge(events));
+  const graph = opened.use(await startAcceptingServer());
+  const floorUrl = await addDatabase(bridge.serverUrl, 'floor', 'portico');
+  const first = await bookEvents(bridge.pool, events, events);
+  opened.use(await startDaemon(environmentOf(bridge, graph.origin)));
+  await settled(bridge.pool);
+  const ours = await openSide(bridge.url, first, opened);
+  const floor = await openFloor(floorUrl, graph, opened);
+
+  let number = 0;
+  const run = async (side: Side, count: number, pauseMs: () => number) => {
+    const samples: Sample[] = [];
+    for (let n = 0; n < count; n += 1) {
+      samples.push(await change(side, ++number, graph));
+      await pause(pauseMs());
+    }
+    return samples;
+  };
+  await run(floor, 100, idlePauseMs); // both warm up
+  await run(ours, 100, idlePauseMs);
+  await graph.reset();
+
+  const measured: { ours: Sample[]; floor: Sample[] }[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const pair: { ours: Sample[]; floor: Sample[] } = { ours: [], floor: [] };
+    // in short turns, so that a neighbour's noise meets both
+    for (let turn = 0; turn < 4; turn += 1) {
+      pair.floor.push(...(await run(floor, changes / 4, idlePauseMs)));
+      pair.ours.push(...(await run(ours, changes / 4, idlePauseMs)));
+    }
+    measured.push(pair);
+  }
+  await settled(bridge.pool);
+  const { requests } = await graph.count();
+  const calls = (requests['PATCH'] ?? 0) + (requests['GET'] ?? 0);
+  const hot: number[] = [];
+  for (let round = 0; round < rounds; round += 1)
+    hot.push(of(await run(ours, changes, hotPauseMs), 'sent', 0.99));
+  return figures(measured, hot, calls / (rounds * changes));
+}
+
+const of = (samples: readonly Sample[], from: keyof Sample, part: number) =>
+  quantile(
+    samples.map((sample) => sample[from]),
+    part,
+  );
+
+function figures(
+  measured: readonly { ours: Sample[]; floor: Sample[] }[],
+  hot: readonly number[],
+  callsPerPush: number,
+): Figure[] {
+  const ratio = (from: keyof Sample, part: number) =>
+    measured.map((round) => of(round.ours, from, part) / of(round.floor, from, part));
+  const ms = (side: 'ours' | 'floor', from: keyof Sample, part: number) =>
+    quantile(
+      measured.map((round) => of(round[side], from, part)),
+      0.5,
+    ).toFixed(2);
+  const note = (from: keyof Sample, part: number) =>
+    `${ms('ours', from, part)} / ${ms('floor', from, part)} ms`;
+  return [
+    { what: 'Graph calls per push, idle', values: [callsPerPush], target: '≤ 2' },
+    {
+      what: 'change sent → accepted, idle, p50 / floor',
+      values: ratio('sent', 0.5),
+      target: '≤ 1.5',
+      note: note('sent', 0.5),
+    },
+    {
+      what: 'change sent → accepted, idle, p99 / floor',
+      values: ratio('sent', 0.99),
+      target: '≤ 2',
+      note: note('sent', 0.99),
+    },
+    {
+      what: 'commit acknowledged → accepted, idle, p50 / floor',
+      values: ratio('acknowledged', 0.5),
+      target: '–',
+      note: note('acknowledged', 0.5),
+    },
+    {
+      what: 'commit acknowledged → accepted, idle, p99 / floor',
+      values: ratio('acknowledged', 0.99),
+      target: '–',
+      note: note('acknowledged', 0.99),
+    },
+    { what: 'change sent → accepted, hot, p99', values: hot, target: '≤ 25', unit: 'ms' },
+  ];
+}
+
+async function openSide(url: string, first: number, opened: AsyncDisposableStack): Promise<Side> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  opened.defer(() => client.end());
+  return { client, events: Array.from({ length: events }, (_, n) => first + n) };
+}
+
+async function openFloor(url: string, graph: AcceptingServer, opened: AsyncDisposableStack): Promise<Side> {
+  const side = await openSide(url, 0, opened);
+  await side.client.query(`
+    CREATE FUNCTION floor_notify() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN PERFORM pg_notify('floor', (SELECT max(name) FROM new_rows)); RETURN NULL; END $$;
+    CREATE TRIGGER floor AFTER UPDATE ON bb_event REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT
+      EXECUTE FUNCTION floor_notify()`);
+  const { rows } = await side.client.query<{ id: number }>(
+    `WITH e AS (
+       INSERT INTO bb_event (activity_id, name, from_, to_, building_name, contact_name, contact_email, contact_phone, secret)
+       SELECT 1, 'Møte ' || n, now()::date + n, now()::date + n + interval '1 hour', 'x', 'x', 'x', 'x', 'x'
+       FROM generate_series(1, $1::int) n RETURNING id)
+     SELECT id FROM e`,
+    [events],
+  );
+  const { child } = await forkChild('floor.child.ts', { DATABASE_URL: url, ORIGIN: graph.origin });
+  opened.defer(async () => {
+    child.disconnect();
+    await new Promise((resolve) => child.once('exit', resolve));
+  });
+  return { ...side, events: rows.map((row) => row.id) };
+}
+
+/** Renames one event and waits until the server has accepted the new name. */
+async function change(side: Side, number: number, graph: AcceptingServer): Promise<Sample> {
+  const accepted = new Promise<number>((resolve) => {
+    graph.onAccepted = (one) => {
+      if (one.number === number) resolve(one.at);
+    };
+  });
+  const sentAt = monotonicMs();
+  await side.client.query({
+    name: 'rename',
+    text: 'UPDATE bb_event SET name = $2 WHERE id = $1',
+    values: [side.events[number % side.events.length], `Kammerkoret øver #${number}`],
+  });
+  const acknowledgedAt = monotonicMs();
+  const at = await accepted;
+  return { sent: at - sentAt, acknowledged: at - acknowledgedAt };
+}

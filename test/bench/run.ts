@@ -1,0 +1,31 @@
+/** `npm run bench [-- name …]`: every figure, or those named, as ratios with their spread. */
+import { readFileSync } from 'node:fs';
+import { cpus, totalmem } from 'node:os';
+import { printed, type Figure } from './figures.ts';
+
+const figures: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
+  latency: async () => (await import('./latency.ts')).measureLatency(),
+};
+
+const names = process.argv.slice(2);
+const unknown = names.filter((name) => figures[name] === undefined);
+if (unknown.length > 0) {
+  console.error(`There is no figure ${unknown.join(', ')}; there are ${Object.keys(figures).join(', ')}.`);
+  process.exit(64);
+}
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+const [cpu] = cpus();
+console.log(
+  `outlook-booking-sync ${version}, ${cpus().length} × ${cpu?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB, Node ${process.version}`,
+);
+for (const name of names.length > 0 ? names : Object.keys(figures)) {
+  const started = performance.now();
+  const measured = await figures[name]!();
+  console.log(`\n${name} (${((performance.now() - started) / 1_000).toFixed(0)} s)`);
+  for (const figure of measured)
+    console.log(
+      `  ${figure.what.padEnd(56)} ${printed(figure).padEnd(24)} ${figure.target.padEnd(8)} ${figure.note ?? ''}`,
+    );
+}

@@ -1,0 +1,183 @@
+/** What the measurements stand on: a PostgreSQL with a real disk's manners, an accepting Graph, daemons as processes. */
+import { fork, type ChildProcess, type Serializable } from 'node:child_process';
+import { once } from 'node:events';
+import pg from 'pg';
+import { request } from 'undici';
+import type { Environment } from '../../src/config.ts';
+import { openPool, type Database } from '../../src/database.ts';
+import { startPostgres } from '../../src/sandbox/postgres.ts';
+import { fillDatabase } from '../support/templates.ts';
+import type { Accepted, Count } from './accepting-server.child.ts';
+
+/** Ids of the rooms that `openBridge` maps: 1001, 1002, … */
+export const firstRoom = 1_001;
+
+export interface AcceptingServer extends AsyncDisposable {
+  readonly origin: string;
+  /** Called for each numbered subject. */
+  onAccepted: (accepted: Accepted) => void;
+  count(): Promise<Count>;
+  /** Begins counting requests anew. */
+  reset(): Promise<void>;
+}
+
+/** Starts `accepting-server.child.ts`. */
+export async function startAcceptingServer(env: Environment = {}): Promise<AcceptingServer> {
+  const { child, first } = await forkChild('accepting-server.child.ts', env);
+  const { origin } = first as { origin: string };
+  const started: AcceptingServer = {
+    origin,
+    onAccepted: () => undefined,
+    count: async () => (await (await request(`${origin}/_count`)).body.json()) as Count,
+    reset: async () => void (await (await request(`${origin}/_count`, { method: 'POST' })).body.dump()),
+    [Symbol.asyncDispose]: () => end(child),
+  };
+  child.on('message', (accepted) => started.onAccepted(accepted as Accepted));
+  return started;
+}
+
+export interface Bridge extends AsyncDisposable {
+  readonly url: string;
+  readonly pool: Database;
+  readonly serverUrl: string;
+}
+
+/** A server and a database of PorticoEstate's with the bridge in it and so many mapped rooms. */
+export async function openBridge(
+  rooms: number,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<Bridge> {
+  await using opened = new AsyncDisposableStack();
+  const server = opened.use(await startPostgres({ settings: { ...diskSettings, ...settings } }));
+  const url = await addDatabase(server.url, 'bridge', 'bridge');
+  const pool = openPool({ url, ssl: false }, 'bench', 8);
+  opened.defer(() => pool.end());
+  await addRooms(pool, rooms);
+  const owned = opened.move();
+  return { url, pool, serverUrl: server.url, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+const diskSettings = {
+  fsync: 'on',
+  synchronous_commit: 'on',
+  full_page_writes: 'on',
+  shared_buffers: '256MB',
+  max_wal_size: '4GB',
+};
+
+/** Another database on the same server, so that both sides of a ratio share it. */
+export async function addDatabase(
+  serverUrl: string,
+  name: string,
+  schema: 'portico' | 'bridge',
+): Promise<string> {
+  const client = new pg.Client({ connectionString: serverUrl });
+  await client.connect();
+  await client.query(`CREATE DATABASE ${name}`);
+  await client.end();
+  const url = new URL(serverUrl);
+  url.pathname = `/${name}`;
+  await fillDatabase(schema, url.href);
+  return url.href;
+}
+
+async function addRooms(pool: Database, rooms: number): Promise<void> {
+  await pool.query(
+    `INSERT INTO bb_resource (id, name, activity_id, rescategory_id, sort)
+     SELECT $1::int + n, 'Room ' || n, 3, 1, 1 FROM generate_series(0, $2::int - 1) n`,
+    [firstRoom, rooms],
+  );
+  await pool.query(
+    `INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id, outlook_item_name)
+     SELECT $1::int + n, 'room-' || n || '@bench.example', 'Room ' || n FROM generate_series(0, $2::int - 1) n`,
+    [firstRoom, rooms],
+  );
+}
+
+/** Books events without telling anybody: for what is there before the measurement begins. Returns the first id. */
+export async function bookEvents(pool: Database, count: number, rooms: number): Promise<number> {
+  const { rows } = await pool.query<{ id: number }>(
+    `WITH e AS (
+       INSERT INTO bb_event (activity_id, name, from_, to_, building_name, contact_name, contact_email, contact_phone, secret)
+       SELECT 1, 'Møte ' || n, d.at, d.at + interval '30 minutes', 'x', 'x', 'x', 'x', 'x'
+       FROM generate_series(1, $1::int) n,
+         LATERAL (SELECT now()::date + 2 + (n / $2::int % 300) * interval '1 day' + (n / $2::int / 300 % 40) * interval '30 minutes' AS at) d
+       ORDER BY n RETURNING id),
+     r AS (INSERT INTO bb_event_resource (event_id, resource_id) SELECT id, $3::int + (id % $2::int) FROM e RETURNING event_id)
+     SELECT min(event_id) AS id FROM r`,
+    [count, rooms, firstRoom],
+  );
+  return rows[0]!.id;
+}
+
+/** The daemon's environment on this stage. `graph`: origin of an accepting server. */
+export const environmentOf = (bridge: Bridge, graph: string): Environment => ({
+  DATABASE_URL: bridge.url,
+  GRAPH_TENANT_ID: 't',
+  GRAPH_CLIENT_ID: 'bench',
+  GRAPH_CLIENT_SECRET: 'secret',
+  GRAPH_BASE_URL: `${graph}/v1.0`,
+  GRAPH_AUTHORITY: graph,
+  PORT: '0',
+  LOG_LEVEL: 'silent',
+});
+
+export interface BenchDaemon extends AsyncDisposable {
+  readonly child: ChildProcess;
+  kill(): Promise<void>;
+}
+
+/** Starts `bench-daemon.child.ts`; resolves when it hears. */
+export async function startDaemon(env: Environment): Promise<BenchDaemon> {
+  const { child } = await forkChild('bench-daemon.child.ts', env);
+  return {
+    child,
+    kill: async () => {
+      child.kill('SIGKILL');
+      await gone(child);
+    },
+    [Symbol.asyncDispose]: () => end(child),
+  };
+}
+
+/** Starts a program of this folder; resolves with its first message. It ends when its channel to us closes. */
+export async function forkChild(
+  file: string,
+  env: Environment,
+  execArgv: readonly string[] = [],
+): Promise<{ child: ChildProcess; first: Serializable }> {
+  const child = fork(new URL(file, import.meta.url), {
+    env: { PATH: process.env['PATH'] ?? '', ...env },
+    execArgv: [...execArgv],
+  });
+  const [first] = (await Promise.race([
+    once(child, 'message'),
+    once(child, 'exit').then(([code]) => {
+      throw new Error(`${file} ended with ${code}`);
+    }),
+  ])) as [Serializable];
+  return { child, first };
+}
+
+const gone = async (child: ChildProcess) => {
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+};
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.connected) child.disconnect();
+  await gone(child);
+}
+
+/** Looks until nothing is due and nobody works. */
+export async function settled(pool: Database): Promise<void> {
+  for (;;) {
+    const { rows } = await pool.query<{ busy: boolean }>(`
+      SELECT EXISTS (SELECT FROM bridge_changes) OR EXISTS (SELECT FROM bridge_mappings WHERE due_at IS NOT NULL)
+        OR EXISTS (SELECT FROM bridge_room_state WHERE push_due_at IS NOT NULL OR lease_owner IS NOT NULL
+                   OR baselined_at IS NULL OR reconciled_at IS NULL) AS busy`);
+    if (!rows[0]!.busy) return;
+    await pause(10);
+  }
+}
+
+export const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
