@@ -679,6 +679,9 @@ BEGIN
             AND (was.outlook_event_id IS NOT NULL AND was.sync_status = 'synced')
                 IS DISTINCT FROM (r."eventId" IS NOT NULL AND r.status = 'synced'))
   INTO answer, appeared;
+  -- a reservation that is back: what a person said about its removal was about another time
+  DELETE FROM bridge_removals d USING bridge_mappings m, jsonb_to_recordset(results) AS r (id bigint)
+  WHERE d.mapping_id = r.id AND m.id = r.id AND m.present AND d.applied_at IS NULL;
   -- cover that came or went in Outlook: what lies beneath it is looked at again
   PERFORM bridge_ring_neighbours(n.resource_id, n.priority_level, n.starts_at, n.ends_at)
   FROM jsonb_to_recordset(appeared) AS n (resource_id integer, priority_level smallint, starts_at timestamptz, ends_at timestamptz);
@@ -697,6 +700,8 @@ DECLARE
   added integer;
   changed integer;
   gone integer;
+  differing bigint[];
+  missing bigint[];
 BEGIN
   SELECT r.* INTO room FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id
   WHERE r.id = room_id AND s.lease_epoch = epoch;
@@ -706,22 +711,20 @@ BEGIN
   SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
   DELETE FROM bridge_mappings m
   WHERE m.resource_id = room.resource_id AND m.reservation_id IS NULL AND m.outlook_event_id IS NULL;
+  -- first what differs is found, which takes its time in a large room and locks nothing ...
   WITH items AS (
     SELECT i.reservation_type, i.reservation_id, i.priority_level, i.active, i.starts_at, i.ends_at,
            bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private) AS state
     FROM bridge_items i WHERE i.resource_id = room.resource_id
-  ), differing AS (
-    UPDATE bridge_mappings m
-    SET present = i.active, starts_at = i.starts_at, ends_at = i.ends_at, priority_level = i.priority_level,
-        due_at = now(), attempt = 0, revision = m.revision + 1, updated_at = now(),
-        lane = CASE WHEN m.due_at IS NULL THEN 1 ELSE m.lane END,
-        sync_status = CASE WHEN m.sync_status IN ('synced', 'error') THEN 'pending' ELSE m.sync_status END
-    FROM items i
-    WHERE m.resource_id = room.resource_id AND m.reservation_type = i.reservation_type AND m.reservation_id = i.reservation_id
-      AND m.due_at IS NULL AND (i.ends_at > opens AND i.starts_at < closes OR m.ends_at > opens AND m.starts_at < closes)
-      AND CASE WHEN i.active THEN m.booking_seen IS DISTINCT FROM i.state OR NOT m.present OR m.sync_status = 'cancelled'
+  ), both_sides AS (
+    SELECT m.id, i.reservation_type IS NULL AS is_gone
+    FROM bridge_mappings m
+    LEFT JOIN items i ON i.reservation_type = m.reservation_type AND i.reservation_id = m.reservation_id
+    WHERE m.resource_id = room.resource_id AND m.reservation_id IS NOT NULL AND m.due_at IS NULL
+      AND (i.ends_at > opens AND i.starts_at < closes OR m.ends_at > opens AND m.starts_at < closes)
+      AND CASE WHEN i.reservation_type IS NULL THEN m.sync_status NOT IN ('cancelled', 'imported')
+               WHEN i.active THEN m.booking_seen IS DISTINCT FROM i.state OR NOT m.present OR m.sync_status = 'cancelled'
                ELSE m.present OR m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled' END
-    RETURNING 1
   ), fresh AS (
     INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
       starts_at, ends_at, due_at, lane)
@@ -729,17 +732,31 @@ BEGIN
       i.starts_at, i.ends_at, now(), 1
     FROM items i
     WHERE i.active AND i.ends_at > opens AND i.starts_at < closes AND room.sync_direction <> 'outlook_to_booking'
+      AND NOT EXISTS (SELECT FROM bridge_mappings m WHERE m.reservation_type = i.reservation_type
+                      AND m.reservation_id = i.reservation_id AND m.resource_id = room.resource_id)
     ORDER BY i.priority_level, i.starts_at, i.reservation_type, i.reservation_id
     ON CONFLICT (reservation_type, reservation_id, resource_id) DO NOTHING
     RETURNING 1
   )
-  SELECT (SELECT count(*) FROM differing), (SELECT count(*) FROM fresh) INTO changed, added;
+  SELECT (SELECT count(*) FROM fresh), (SELECT coalesce(array_agg(id) FILTER (WHERE NOT is_gone), '{}') FROM both_sides),
+         (SELECT coalesce(array_agg(id) FILTER (WHERE is_gone), '{}') FROM both_sides)
+  INTO added, differing, missing;
+  -- ... then the few rows are made due, never at the same time as a fold (see bridge_settle)
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  UPDATE bridge_mappings m
+  SET present = i.active, starts_at = i.starts_at, ends_at = i.ends_at, priority_level = i.priority_level,
+      due_at = now(), lane = 1, attempt = 0, revision = m.revision + 1, updated_at = now(),
+      sync_status = CASE WHEN m.sync_status IN ('synced', 'error') THEN 'pending' ELSE m.sync_status END
+  FROM (SELECT d.id, v.* FROM bridge_mappings d
+        CROSS JOIN LATERAL (SELECT i.active, i.starts_at, i.ends_at, i.priority_level FROM bridge_items i
+                            WHERE i.reservation_type = d.reservation_type AND i.reservation_id = d.reservation_id
+                              AND i.resource_id = room.resource_id OFFSET 0) v
+        WHERE d.id = ANY (differing)) i
+  WHERE m.id = i.id AND m.due_at IS NULL;
+  GET DIAGNOSTICS changed = ROW_COUNT;
   UPDATE bridge_mappings m
   SET present = false, due_at = now(), lane = 1, attempt = 0, revision = m.revision + 1, updated_at = now()
-  WHERE m.resource_id = room.resource_id AND m.due_at IS NULL AND m.reservation_id IS NOT NULL AND m.ends_at > opens
-    AND m.sync_status NOT IN ('cancelled', 'imported')
-    AND NOT EXISTS (SELECT FROM bridge_items i WHERE i.resource_id = room.resource_id
-                    AND i.reservation_type = m.reservation_type AND i.reservation_id = m.reservation_id);
+  WHERE m.id = ANY (missing) AND m.due_at IS NULL;
   GET DIAGNOSTICS gone = ROW_COUNT;
   UPDATE bridge_room_state SET reconciled_at = now(), updated_at = now(),
     backfill_total = CASE WHEN added > 0 THEN added ELSE backfill_total END
@@ -754,6 +771,8 @@ LANGUAGE plpgsql AS $baselined$
 DECLARE
   adopted integer;
 BEGIN
+  -- see bridge_settle
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
   UPDATE bridge_room_state SET baselined_at = now(), updated_at = now()
   WHERE resource_mapping_id = room_id AND lease_epoch = epoch;
   IF NOT FOUND THEN
@@ -804,7 +823,7 @@ BEGIN
     AND m.sync_status <> 'cancelled' AND m.ends_at > now()
     AND NOT EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = m.reservation_type
                     AND i.reservation_id = m.reservation_id AND i.resource_id = room)
-  ON CONFLICT (mapping_id) DO UPDATE SET wanted_at = now(), applied_at = NULL
+  ON CONFLICT (mapping_id) DO UPDATE SET wanted_at = now(), applied_at = NULL, released_at = NULL
     WHERE bridge_removals.applied_at IS NOT NULL AND bridge_removals.wanted_at < now() - interval '1 hour';
   -- those applied within the hour, and all that wait, however long they have
   SELECT count(*) FILTER (WHERE resource_id = room), count(*), count(*) FILTER (WHERE resource_id = room AND applied_at IS NULL)

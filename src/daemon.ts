@@ -69,8 +69,11 @@ export async function createDaemon(config: Config, tell: Tell): Promise<Daemon> 
   const rhythm: Rhythm = {
     waitOr: (ms, signal) => wake.waitOr(ms, signal),
     ring: () => wake.ring(),
-    afterTake: (session, folded) => heat.afterTake(session, folded),
+    afterTake: (session, folded, tookMs) => heat.afterTake(session, folded, tookMs),
     lost: () => heat.lost(),
+    get yields() {
+      return heat.yields;
+    },
     get waitMs() {
       return heat.waitMs;
     },
@@ -189,7 +192,7 @@ export interface Service extends AsyncDisposable {
 export interface ServiceOptions {
   readonly config: Config;
   readonly log: Logger;
-  /** Brings the tables up to date before the work begins; returns how booking writes wake us. */
+  /** Brings the tables up to date before the work begins; returns how booking writes wake us. Permanent: it may not. */
   readonly prepare: (signal: AbortSignal) => Promise<Config['wake']>;
 }
 
@@ -204,12 +207,19 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
   const { tell, watch } = createTell({ log, observers: [health.observe, metrics.observe] });
   const stopping = new AbortController();
   let daemon: Daemon | null = null;
+  let refused: Permanent | null = null;
   const manual = createManual({ db, window: config.window, ring: () => daemon?.ring() });
   const app = createApp({
     apiKey: config.http.apiKey,
     tell,
     health: health.state,
-    readCapture: () => readCapture(db),
+    readCapture: async () => {
+      const capture = await readCapture(db);
+      // what our role may not mend, a DBA can
+      return capture.missing.length > 0 && refused !== null
+        ? { ...capture, repair: refused.hint ?? null }
+        : capture;
+    },
     manual,
     reports,
     rooms: createRoomReports(db),
@@ -219,12 +229,30 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
   });
   const served = opened.use(await serveApp(app, config.http));
 
+  /** Without the right to install anything we work with what is there; /ready says what is missing. */
+  async function prepared(signal: AbortSignal): Promise<Config['wake']> {
+    try {
+      const wake = await prepare(signal);
+      refused = null;
+      return wake;
+    } catch (error) {
+      if (!(error instanceof Permanent)) throw error;
+      refused = error;
+      log.error({ error: error.message, hint: error.hint }, 'migrate could not be run');
+      return config.wake;
+    }
+  }
+
   async function run(signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', () => stopping.abort(signal.reason));
+    let downSince: number | null = null;
     for (let attempt = 0; !signal.aborted; attempt += 1) {
       try {
-        const wake = await prepare(signal);
+        const wake = await prepared(signal);
         await using started = await createDaemon({ ...config, wake }, tell);
+        if (downSince !== null)
+          tell({ fact: 'outage-over', side: 'booking', ms: performance.now() - downSince });
+        downSince = null;
         daemon = started;
         await started.run(signal);
       } catch (error) {
@@ -232,7 +260,9 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
         const failure = databaseFailure(error, 'start');
         if (!(failure instanceof Retryable || failure instanceof Permanent))
           tell({ fact: 'bug', error: failure, where: 'the start' });
-        else tell({ fact: 'outage', side: 'booking', error: failure.message, hint: failure.hint ?? null });
+        else if (downSince === null)
+          tell({ fact: 'outage', side: 'booking', error: failure.message, hint: failure.hint ?? null });
+        downSince ??= performance.now();
         const restMs = failure instanceof Retryable ? backOffMs(attempt, Math.random()) : 15_000;
         await pause(restMs, undefined, { signal }).catch(() => undefined); // stopping cuts the wait short
       } finally {

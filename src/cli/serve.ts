@@ -1,7 +1,6 @@
 /** `serve`: the daemon as an operator runs it, until a signal. */
 import { readEnv, toConfig } from '../config.ts';
 import { openService } from '../daemon.ts';
-import { Permanent } from '../errors.ts';
 import { createLog } from '../log.ts';
 import { migrate } from './migrate.ts';
 
@@ -12,17 +11,7 @@ export async function serve(signal: AbortSignal): Promise<number> {
   await using service = await openService({
     config,
     log,
-    prepare: async (stop) => {
-      try {
-        const { wake } = await migrate(config, (line) => log.info({ line }, 'migrate'), stop);
-        return wake;
-      } catch (error) {
-        // without the right to install anything we work with what is there; /ready says what is missing
-        if (!(error instanceof Permanent)) throw error;
-        log.error({ error: error.message, hint: error.hint }, 'migrate could not be run');
-        return config.wake;
-      }
-    },
+    prepare: async (stop) => (await migrate(config, (line) => log.info({ line }, 'migrate'), stop)).wake,
   });
   log.info({ url: service.url }, 'listening');
   await service.run(signal);

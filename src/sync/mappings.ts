@@ -101,8 +101,8 @@ export interface TakeOptions {
   readonly askedOnly: boolean;
 }
 
-/** At most this many outbox rows are folded at a time; the rest follows in the next take. */
-export const foldMost = 500;
+/** At most this many outbox rows are folded at a time; the rest follows in the next take, and what is due goes between. */
+export const foldMost = 100;
 
 /** Folds the outbox, leases due rooms to the session and reads their first due mappings. */
 export async function takeRooms(session: Queryable, options: TakeOptions): Promise<Taken> {

@@ -127,7 +127,10 @@ async function lookBeforeRepeating(
   signal: AbortSignal,
 ): Promise<Step> {
   const { due } = step;
-  const mayBeThere = due.eventId === null && due.bookingBase !== null && !isWhole(due.bookingBase);
+  const unanswered = due.eventId === null && due.bookingBase !== null && !isWhole(due.bookingBase);
+  // a removal that a person refused left its event where it was
+  const left = due.status === 'cancelled' && due.outlookBase !== null && step.action.do === 'create';
+  const mayBeThere = unanswered || left;
   if (!mayBeThere) return step;
   const found = await outlook.find(room, marksOf(due), signal).catch((error: unknown) => {
     // the same trouble will meet the write itself, which knows what to do about it

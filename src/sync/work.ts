@@ -8,7 +8,7 @@
  */
 import { backOffMs } from '../back-off.ts';
 import type { Queryable } from '../database.ts';
-import { databaseFailure } from '../database.ts';
+import { databaseFailure, sqlState } from '../database.ts';
 import { Permanent, Retryable, messageOf } from '../errors.ts';
 import type { Tell } from '../facts.ts';
 import {
@@ -38,13 +38,18 @@ const flushedMs = 2_000;
 /** Peers look this often by themselves. */
 const ringEveryMs = 250;
 
+/** https://www.postgresql.org/docs/current/errcodes-appendix.html: deadlock_detected */
+const deadlock = '40P01';
+
 /** How the loop is woken and how long it may sleep: the listener and the adaptive NOTIFY behind it. */
 export interface Rhythm {
   /** Resolves at the next ring, after `ms`, or when `signal` aborts. */
   waitOr(ms: number, signal: AbortSignal): Promise<void>;
   ring(): void;
-  /** Told after each look how many outbox rows it folded; may go hot or cold on the lease session. */
-  afterTake(session: Queryable, folded: number): Promise<void>;
+  /** Told after each look how many outbox rows it folded and how long it took; may go hot or cold on the lease session. */
+  afterTake(session: Queryable, folded: number, tookMs: number): Promise<void>;
+  /** Bookings come so fast that the loop rests between two looks even after work: they go first. */
+  readonly yields: boolean;
   /** The lease session is gone, and with it the hot lock. */
   lost(): void;
   /** How long the loop may wait for a ring before it looks again. */
@@ -139,13 +144,16 @@ export function createWork(options: WorkOptions) {
     const until = AbortSignal.any([signal, held.signal]);
     try {
       while (!until.aborted) {
-        const taken = await takeRooms(session, lookFor());
+        const startedAt = performance.now();
+        const taken = await look(session);
+        const tookMs = performance.now() - startedAt;
         bookingDown.over();
         succeeded();
         start(taken, session, held.signal, signal);
-        await rhythm.afterTake(session, taken.folded);
+        await rhythm.afterTake(session, taken.folded, tookMs);
         if (taken.more && options.peers() > 0) ringPeers();
-        if (taken.folded === 0) await rhythm.waitOr(Math.min(rhythm.waitMs, outlookDown.probeInMs()), until);
+        if (taken.folded === 0 || rhythm.yields)
+          await rhythm.waitOr(Math.min(rhythm.waitMs, outlookDown.probeInMs()), until);
       }
       if (held.signal.aborted) tell({ fact: 'lease-lost', reason: messageOf(held.signal.reason) });
       if (signal.aborted) await drainOut();
@@ -157,6 +165,17 @@ export function createWork(options: WorkOptions) {
       rhythm.lost();
       await Promise.allSettled([...running.values()].map(({ done }) => done));
       await lease.close();
+    }
+  }
+
+  /** A fold may meet a person's statement that takes the same rows in another order; then one of the two goes again. */
+  async function look(session: Queryable): Promise<Taken> {
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await takeRooms(session, lookFor());
+      } catch (error) {
+        if (sqlState(error) !== deadlock || attempt === 3) throw error;
+      }
     }
   }
 
