@@ -169,9 +169,9 @@ function inWords(error: unknown): unknown {
       hint: 'Its binaries need glibc (Alpine has none): use a Debian, Ubuntu, Fedora or macOS machine.',
       cause: error,
     });
-  if (/EACCES|EROFS|EPERM|ENOENT|ENOTDIR/.test(codeOf(error) ?? ''))
-    return new Permanent(`Something may not be written or run: ${messageOf(error)}`, {
-      hint: 'The temporary folder must be writable and must allow programs to be run; TMPDIR chooses another.',
+  if (/EACCES|EROFS|EPERM|ENOENT|ENOTDIR/.test(codeOf(error) ?? '') || /Permission denied/.test(text))
+    return new Permanent(`Something may not be written, read or run: ${messageOf(error).trim()}`, {
+      hint: 'The temporary folder must be writable for all users (root lends its PostgreSQL to another one); TMPDIR=/tmp does.',
       cause: error,
     });
   return error;
