@@ -58,7 +58,7 @@ export async function createDaemon(config: Config, tell: Tell): Promise<Daemon> 
   await using opened = new AsyncDisposableStack(); // a failure below closes what was opened above
   const replica = randomUUID();
   const name = `bridge ${replica.slice(0, 8)}`;
-  const db = openPool(config.database, name);
+  const db = openPool(config.database, name, 8, answerMs);
   opened.defer(() => db.end());
   const installation = await readInstallation(db, config.timezone, config.adapter);
 
@@ -164,15 +164,19 @@ export async function createDaemon(config: Config, tell: Tell): Promise<Daemon> 
   };
 }
 
-/** Our leases end with their session, so it is given up sooner than any other when the server does not answer. */
-const leaseAnswerMs = 8_000;
+/** Everything on the way from wake to work is answered in milliseconds; what is not comes from a half-open connection. */
+const answerMs = 8_000;
 
 async function openLease(config: Config, name: string) {
-  const own = await openSession(config.database, `${name} leases`, leaseAnswerMs);
+  const own = await openSession(config.database, `${name} leases`, answerMs);
   try {
     // nobody waits for the disk between wake and work: what a crash of the server forgets of it is looked at again
     await own.session.query('SET synchronous_commit = off');
-    const { rows } = await own.session.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    // an earlier session of ours that the server has not missed yet would keep our rooms from us
+    const { rows } = await own.session.query<{ pid: number }>(`
+      SELECT pg_backend_pid() AS pid, count(pg_terminate_backend(a.pid)) FROM pg_stat_activity a
+      WHERE a.datname = current_database() AND a.usename = current_user AND a.pid <> pg_backend_pid()
+        AND a.application_name = current_setting('application_name')`);
     return { ...own, pid: rows[0]!.pid };
   } catch (error) {
     await own.close();

@@ -52,9 +52,17 @@ export function connectionSettings(config: DatabaseConfig, name: string): pg.Cli
   };
 }
 
-/** A pool of at most `max` connections. An idle connection that breaks is dropped and never ends the process. */
-export function openPool(config: DatabaseConfig, name: string, max = 8): Database {
-  const pool = new pg.Pool({ ...connectionSettings(config, name), max, idleTimeoutMillis: 30_000 });
+/**
+ * A pool of at most `max` connections. An idle connection that breaks is dropped and never ends the process. A query
+ * that is not answered within `queryMs` fails, and its connection with it: half-open ones look just like that.
+ */
+export function openPool(config: DatabaseConfig, name: string, max = 8, queryMs = 30_000): Database {
+  const pool = new pg.Pool({
+    ...connectionSettings(config, name),
+    query_timeout: queryMs,
+    max,
+    idleTimeoutMillis: 30_000,
+  });
   // the pool has removed the broken client already; whoever queries next gets the error that matters
   pool.on('error', () => undefined);
   return pool;

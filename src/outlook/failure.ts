@@ -75,10 +75,11 @@ export interface Failures {
 export function createFailures(): Failures {
   const sick = new Set<string>();
 
-  function reachOfTrouble(about: About): Reach {
-    if (about.mailbox === null) return 'side';
+  /** `least`: how far it reaches as long as it is not met everywhere. */
+  function reachOfTrouble(about: About, least: 'item' | 'room' = 'room'): Reach {
+    if (about.mailbox === null) return least === 'room' ? 'side' : least;
     sick.add(about.mailbox.toLowerCase());
-    return sick.size >= manyMailboxes ? 'side' : 'room';
+    return sick.size >= manyMailboxes ? 'side' : least;
   }
 
   function refused(answer: Answer, about: About): Retryable | Permanent | Conflict {
@@ -114,8 +115,8 @@ export function createFailures(): Failures {
       const message = `${about.what}: ${code === '' ? messageOf(error) : `${messageOf(error)} (${code})`}`;
       if (notSent.test(code) || notSent.test(messageOf(error)))
         return new Retryable(message, { reach: 'side', hint: hintOfNetwork(code), cause: error });
-      const timedOut = /TIMEOUT/.test(code);
-      const reach = timedOut ? reachOfTrouble(about) : 'item';
+      // one item may be what breaks a connection; a mailbox that does not answer answers none
+      const reach = reachOfTrouble(about, /TIMEOUT/.test(code) ? 'room' : 'item');
       return new Retryable(message, { reach, ambiguous: about.writes, cause: error });
     },
   };

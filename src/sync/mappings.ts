@@ -153,6 +153,9 @@ export async function settleMappings(
   return new Map(Object.entries(rows[0]!.answer.latency).map(([id, ms]) => [Number(id), ms]));
 }
 
+/** For a query that may take longer than all others. (pg knows `query_timeout` of a query, its types do not.) */
+const slow = { query_timeout: 120_000 };
+
 /** Compares the room's whole window in the booking system with its mappings; what differs is due afterwards. */
 export async function reconcileRoom(
   session: Queryable,
@@ -160,6 +163,7 @@ export async function reconcileRoom(
   window: Window,
 ): Promise<{ added: number; changed: number; gone: number }> {
   const { rows } = await session.query<{ answer: { added: number; changed: number; gone: number } }>({
+    ...slow,
     name: 'reconcile_room',
     text: 'SELECT bridge_reconcile($1, $2, $3, $4) AS answer',
     values: [room.id, room.epoch, window.pastDays, window.futureDays],

@@ -283,7 +283,7 @@ async function outcome(
 /** Decided again at once, a few times; then with back-off, so that no answer of Graph can make us spin. */
 const again = ({ due }: Step, random: () => number) => ({
   attempt: due.attempt + 1,
-  dueInMs: due.attempt < conflictTries ? 0 : backOffMs(due.attempt, random()),
+  dueInMs: due.attempt < conflictTries ? 0 : backOffMs(due.attempt - conflictTries, random()),
 });
 
 /** Both sides agree now: the bases are what each side showed, on our side as read, on Outlook's as answered. */
@@ -375,7 +375,7 @@ function failed(step: Step, error: Error, random: () => number): Settled {
   if (error instanceof Conflict)
     return keep(step, 'delayed', {
       ...told,
-      dueInMs: attempt <= conflictTries ? 0 : backOffMs(attempt, random()),
+      dueInMs: attempt <= conflictTries ? 0 : backOffMs(attempt - conflictTries, random()),
     });
   if (error instanceof Retryable) {
     const wait = error.reach === 'item' ? (error.afterMs ?? backOffMs(due.attempt, random())) : 0;
