@@ -420,6 +420,10 @@ describe('one slot is shown once', () => {
     await db.query(`UPDATE bb_booking SET active = 0 WHERE id = 1`);
     await fold(db);
     assert.deepEqual(await due(db), ['booking 1 in 101']);
+    await allSynced(db);
+    await db.query('UPDATE bb_event SET active = 0');
+    await fold(db);
+    assert.deepEqual(await due(db), ['event 1 in 101']);
   });
 
   test('an item of no length neither covers nor breaks the reading of the others', async () => {
