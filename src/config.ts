@@ -272,7 +272,10 @@ function url(env: Environment, name: Variable, problems: Problems): string | nul
       `'${value}' is no http(s) address; write for example ${variables[name] ?? 'https://sync.example.org'}`,
     );
   else if (name === 'WEBHOOK_BASE_URL' && value.startsWith('http:') && !isLoopbackUrl(value))
-    problems.add(name, `'${value}' is not encrypted, and Microsoft calls https addresses only; write https://`);
+    problems.add(
+      name,
+      `'${value}' is not encrypted, and Microsoft calls https addresses only; write https://`,
+    );
   return value.replace(/\/+$/, '');
 }
 

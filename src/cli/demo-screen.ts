@@ -122,7 +122,9 @@ export function createDemoScreen(out: NodeJS.WriteStream) {
       const share = (of: readonly number[]) =>
         `p50 ${round(percentile(of, 50))}, p99 ${round(percentile(of, 99))} ms`;
       const times = totalMs.length === 0 ? '' : `; ${share(totalMs)} (without Graph's part ${share(ownMs)})`;
-      line(`${now()}  ${paint('bold', `${done} ${done === 1 ? 'change' : 'changes'}, ${arrived}`)}${times}; ${equality(comparison)}`);
+      line(
+        `${now()}  ${paint('bold', `${done} ${done === 1 ? 'change' : 'changes'}, ${arrived}`)}${times}; ${equality(comparison)}`,
+      );
       for (const difference of comparison?.differences.slice(0, 3) ?? []) line(`          ${difference}`);
     },
   };

@@ -147,4 +147,3 @@ export function createDesk(db: Database) {
 
   return { book, bookGroup, allocate, move, moveTo, retitle, describe, cancel, reenable, erase };
 }
-

@@ -23,7 +23,7 @@ export interface FleetOptions {
 }
 
 /** A fact as another process told it: an error is its text, `at` is `monotonicMs()`. */
-export type ToldFact = Fact & { readonly at: number };
+type ToldFact = Fact & { readonly at: number };
 
 export interface Child extends AsyncDisposable {
   readonly replica: string;

@@ -1,7 +1,7 @@
 /** How each booking system's own people book: what an adapter's tests do without the bridge. */
 import type { Schema, TestDatabase } from './database.ts';
 
-export interface Booked {
+interface Booked {
   readonly type: string;
   readonly id: number;
 }

@@ -11,7 +11,7 @@ export interface TestRole extends AsyncDisposable {
   session(): Promise<RoleSession>;
 }
 
-export interface RoleSession {
+interface RoleSession {
   readonly client: pg.Client;
   readonly warnings: string[];
 }
