@@ -3,12 +3,16 @@
 import { run } from './cli/run.ts';
 
 const stop = new AbortController();
+/** Within this, a second signal is the first one again: a terminal's Ctrl-C may come directly and through npm. */
+const sameMs = 1_000;
+let stoppedAt: number | null = null;
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(name, () => {
+  process.on(name, () => {
+    if (stoppedAt !== null && performance.now() - stoppedAt > sameMs) process.exit(2);
+    if (stoppedAt !== null) return;
+    stoppedAt = performance.now();
     stop.abort(new Error(`stopped by ${name}`));
-    // the signal again ends us now; without it, this net does
-    process.once(name, () => process.exit(2));
-    setTimeout(() => process.exit(2), 12_000).unref();
+    setTimeout(() => process.exit(2), 12_000).unref(); // the net
   });
 }
 const [name = 'serve', ...args] = process.argv.slice(2);
