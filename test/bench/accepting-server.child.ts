@@ -2,7 +2,9 @@
  * A Graph that accepts, as fast as node:http can, in a process of its own: tokens, creates, changes, deletes, reads and
  * batches of room calendars. It checks nothing and forgets nothing, so it is the same floor for both sides of a ratio.
  * Tells its parent of each subject that ends in `#n` when the request was read to its end. Settings by environment:
- * LATENCY_MS before each answer; FORGETS=1: every create makes an event, whatever its transactionId.
+ * LATENCY_MS until each answer, of a batch for every four in it, as Graph works on four at a time; JITTERS=1: anything
+ * between nothing and twice that, and only then is it carried out; FORGETS=1: every create makes an event, whatever its
+ * transactionId.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -15,7 +17,10 @@ export interface Accepted {
   readonly at: number;
 }
 
-/** Answer of `GET /_count`: requests by method since the last `POST /_count`, and events with the same marks. */
+/**
+ * Answer of `GET /_count`: requests by method since the last `POST /_count`, those in batches as 'inner …', and how many
+ * events carry marks that another one has.
+ */
 export interface Count {
   readonly requests: Readonly<Record<string, number>>;
   readonly lastAt: number;
@@ -27,6 +32,7 @@ type Event = Record<string, unknown> & { readonly id: string };
 
 const latencyMs = Number(process.env['LATENCY_MS'] ?? 0);
 const forgets = process.env['FORGETS'] === '1';
+const jitters = process.env['JITTERS'] === '1';
 const mailboxes = new Map<string, Map<string, Event>>();
 const byTransaction = new Map<string, Event>();
 let requests: Record<string, number> = {};
@@ -48,7 +54,6 @@ const notFound = { status: 404, body: { error: { code: 'ErrorItemNotFound', mess
 
 /** One request to Graph, by itself or in a batch. */
 function answer(method: string, target: string, body: Record<string, unknown> | null): Answer {
-  requests[method] = (requests[method] ?? 0) + 1;
   const [path = '', query = ''] = target.split('?', 2);
   const [, root, mailbox = '', what, id] = path.split('/');
   if (root !== 'users' || what === undefined) return { status: 200, body: { id: mailbox, value: [] } };
@@ -103,21 +108,41 @@ async function receive(request: IncomingMessage, response: ServerResponse): Prom
   lastAt = read;
   const body = text === '' ? null : (JSON.parse(text) as Record<string, unknown>);
   const target = url.slice('/v1.0'.length);
-  if (target === '/$batch') return send(response, { status: 200, body: batch(body) });
+  if (target === '/$batch') {
+    const inner = (body as unknown as Batch).requests;
+    for (const one of inner) if (one.body !== undefined) tell(one.body);
+    await latency(Math.ceil(inner.length / 4));
+    return send(response, { status: 200, body: batch(inner) });
+  }
   if (body !== null) tell(body);
+  if (latencyMs > 0) await latency(1);
+  counted(method);
   send(response, answer(method, target, body));
 }
 
-function batch(body: Record<string, unknown> | null): object {
-  const inner = body?.['requests'] as {
-    id: string;
-    method: string;
-    url: string;
-    body?: Record<string, unknown>;
+const latency = (times: number) => {
+  const ms = times * (jitters ? 2 * Math.random() * latencyMs : latencyMs);
+  return ms > 0 ? new Promise<void>((resolve) => setTimeout(resolve, ms)) : undefined;
+};
+
+const counted = (what: string) => void (requests[what] = (requests[what] ?? 0) + 1);
+
+interface Batch {
+  readonly requests: readonly {
+    readonly id: string;
+    readonly method: string;
+    readonly url: string;
+    readonly body?: Record<string, unknown>;
   }[];
-  requests['$batch'] = (requests['$batch'] ?? 0) + 1;
+}
+
+function batch(inner: Batch['requests']): object {
+  counted('$batch');
   return {
-    responses: inner.map((one) => ({ id: one.id, ...answer(one.method, one.url, one.body ?? null) })),
+    responses: inner.map((one) => {
+      counted(`inner ${one.method}`);
+      return { id: one.id, ...answer(one.method, one.url, one.body ?? null) };
+    }),
   };
 }
 
@@ -153,15 +178,11 @@ function count(): Count {
 
 function send(response: ServerResponse, { status, body }: Answer): void {
   const text = body === undefined ? '' : JSON.stringify(body);
-  const write = () => {
-    response.writeHead(status, {
-      'content-type': 'application/json',
-      'content-length': Buffer.byteLength(text),
-    });
-    response.end(text);
-  };
-  if (latencyMs > 0) setTimeout(write, latencyMs);
-  else write();
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(text),
+  });
+  response.end(text);
 }
 
 const server = createServer((request, response) => {

@@ -4,7 +4,7 @@ import { createDaemon } from '../../src/daemon.ts';
 
 const stop = new AbortController();
 const daemon = await createDaemon(toConfig(process.env), (fact) => {
-  if (fact.fact === 'listening' && fact.heard) process.send?.({ heard: true });
+  if (fact.fact === 'listening' && fact.heard) process.send?.({ replica: daemon.replica });
   if (fact.fact === 'bug' || fact.fact === 'outage' || fact.fact === 'item-parked')
     console.error(fact.fact, fact.error);
 });

@@ -1,11 +1,29 @@
 /** `npm run bench [-- name …]`: every figure, or those named, as ratios with their spread. */
 import { readFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
+import type { KeptWrites } from './booking-writes.ts';
 import { printed, type Figure } from './figures.ts';
 
 const figures: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
   latency: async () => (await import('./latency.ts')).measureLatency(),
+  'booking-writes': async () =>
+    keptFigures(await (await import('./booking-writes.ts')).measureBookingWrites()),
+  backlog: async () => (await import('./backlog.ts')).measureBacklog(),
+  takeover: async () => (await import('./takeover.ts')).measureTakeover(),
+  duplicates: async () => (await import('./duplicates.ts')).measureDuplicates(),
+  coalescing: async () => (await import('./coalescing.ts')).measureCoalescing(),
+  idle: async () => (await import('./idle.ts')).measureIdle(),
+  growth: async () => (await import('./writes.ts')).measureGrowth(),
 };
+
+function keptFigures(kept: readonly KeptWrites[]): Figure[] {
+  const targets: Readonly<Record<number, string>> = { 1: '≥ 0.80', 8: '≥ 0.80', 32: '≥ 0.85' };
+  return kept.map(({ writers, variant, min, median, max }) => ({
+    what: `booking writes kept, ${writers} writer(s), ${variant}`,
+    values: [min, median, max],
+    target: variant === 'working' ? (targets[writers] ?? '–') : '–',
+  }));
+}
 
 const names = process.argv.slice(2);
 const unknown = names.filter((name) => figures[name] === undefined);

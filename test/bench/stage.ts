@@ -81,7 +81,8 @@ export async function addDatabase(
   return url.href;
 }
 
-async function addRooms(pool: Database, rooms: number): Promise<void> {
+/** Maps so many rooms. */
+export async function addRooms(pool: Database, rooms: number): Promise<void> {
   await pool.query(
     `INSERT INTO bb_resource (id, name, activity_id, rescategory_id, sort)
      SELECT $1::int + n, 'Room ' || n, 3, 1, 1 FROM generate_series(0, $2::int - 1) n`,
@@ -111,7 +112,7 @@ export async function bookEvents(pool: Database, count: number, rooms: number): 
 }
 
 /** The daemon's environment on this stage. `graph`: origin of an accepting server. */
-export const environmentOf = (bridge: Bridge, graph: string): Environment => ({
+export const environmentOf = (bridge: Pick<Bridge, 'url'>, graph: string): Environment => ({
   DATABASE_URL: bridge.url,
   GRAPH_TENANT_ID: 't',
   GRAPH_CLIENT_ID: 'bench',
@@ -124,14 +125,17 @@ export const environmentOf = (bridge: Bridge, graph: string): Environment => ({
 
 export interface BenchDaemon extends AsyncDisposable {
   readonly child: ChildProcess;
+  /** As in `lease_owner`. */
+  readonly replica: string;
   kill(): Promise<void>;
 }
 
 /** Starts `bench-daemon.child.ts`; resolves when it hears. */
 export async function startDaemon(env: Environment): Promise<BenchDaemon> {
-  const { child } = await forkChild('bench-daemon.child.ts', env);
+  const { child, first } = await forkChild('bench-daemon.child.ts', env);
   return {
     child,
+    replica: (first as { replica: string }).replica,
     kill: async () => {
       child.kill('SIGKILL');
       await gone(child);

@@ -1,0 +1,53 @@
+/** What a daemon with nothing to do costs: memory and processor time with 1,000 rooms. */
+import { readFileSync } from 'node:fs';
+import type { Figure } from './figures.ts';
+import { environmentOf, openBridge, pause, settled, startAcceptingServer, startDaemon } from './stage.ts';
+
+const rooms = 1_000;
+const rounds = 3;
+const roundMs = 4_000;
+
+/** Takes about 25 s. */
+export async function measureIdle(): Promise<Figure[]> {
+  await using opened = new AsyncDisposableStack();
+  const bridge = opened.use(await openBridge(rooms));
+  const graph = opened.use(await startAcceptingServer());
+  const daemon = opened.use(await startDaemon(environmentOf(bridge, graph.origin)));
+  await settled(bridge.pool);
+  await pause(3_000);
+  await graph.reset();
+  const cpu: number[] = [];
+  const megabytes: number[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const before = processorMs(daemon.child.pid!);
+    await pause(roundMs);
+    cpu.push((100 * (processorMs(daemon.child.pid!) - before)) / roundMs);
+    megabytes.push(residentMb(daemon.child.pid!));
+  }
+  const { requests } = await graph.count();
+  const calls = Object.values(requests).reduce((a, b) => a + b, 0);
+  return [
+    { what: `processor time, idle, ${rooms} rooms`, values: cpu, target: '≤ 2', unit: '% of a core' },
+    { what: `memory, idle, ${rooms} rooms`, values: megabytes, target: '< 150', unit: 'MB' },
+    {
+      what: 'Graph calls while nothing changes',
+      values: [calls],
+      target: '–',
+      note: `in ${(rounds * roundMs) / 1_000} s`,
+    },
+  ];
+}
+
+/** Time of all threads in user and kernel mode, counted in ticks of 10 ms (proc_pid_stat, fields 14 and 15). */
+function processorMs(pid: number): number {
+  const { utime, stime } = /^.*\) (?:\S+ ){11}(?<utime>\d+) (?<stime>\d+)/s.exec(
+    readFileSync(`/proc/${pid}/stat`, 'utf8'),
+  )!.groups as { utime: string; stime: string };
+  return (Number(utime) + Number(stime)) * ticksMs;
+}
+
+const ticksMs = 10;
+
+function residentMb(pid: number): number {
+  return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1_024;
+}
