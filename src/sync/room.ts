@@ -2,6 +2,7 @@
  * The drain of one room under its lease: compare it with both sides if that is due, then push what is due until
  * nothing is. Everything it writes down is fenced by the lease's epoch, so a drain that lost its lease does no harm.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Database } from '../database.ts';
 import { databaseFailure } from '../database.ts';
 import { Permanent, Retryable } from '../errors.ts';
@@ -58,14 +59,21 @@ export function createDrain(options: DrainOptions) {
       if (stopped !== null) return stopped;
       answered = true;
     }
+    const calm = createCalm();
     let due = room.due.length > 0 ? room.due : await readDue(room);
     // bounded by what is due: each round settles its rows, and a row that stays due at once is counted in `attempt`
     while (due.length > 0 && !stopping.aborted) {
       signal.throwIfAborted();
-      const pushed = await push(room, due, signal);
-      await settle(room, due, pushed.settled);
-      answered ||= pushed.answered;
-      if (pushed.outage !== null || pushed.rest !== null) return { ...pushed, answered };
+      const now = calm.choose(due);
+      if (now.length > 0) {
+        const pushed = await push(room, now, signal);
+        await settle(room, now, pushed.settled);
+        answered ||= pushed.answered;
+        if (pushed.outage !== null || pushed.rest !== null) return { ...pushed, answered };
+      } else
+        await pause(calm.waitMs(), undefined, { signal: AbortSignal.any([signal, stopping]) }).catch(
+          () => undefined,
+        );
       due = await readDue(room);
     }
     return { rest: null, outage: null, answered };
@@ -152,6 +160,36 @@ export function createDrain(options: DrainOptions) {
   }
 
   return { drain };
+}
+
+/** Between two rounds of repeated changes: the second at once, then with growing gaps. */
+const firstGapMs = 100;
+const longestGapMs = 1_000;
+/** How often it is looked for other changes meanwhile. */
+const lookMs = 50;
+
+/**
+ * Keeps a burst from becoming as many calls: a change of what this drain has written already waits for others of its
+ * kind, while whatever changes for the first time goes at once. It begins with each drain, which ends when nothing is
+ * due, so whoever waits for one change before making the next never meets it.
+ */
+function createCalm(now: () => number = () => performance.now()) {
+  const written = new Set<number>();
+  let gapMs = 0;
+  let nextAt = 0;
+  return {
+    /** Which of them to write now. */
+    choose(due: readonly Due[]): readonly Due[] {
+      const fresh = due.filter((row) => !written.has(row.id));
+      for (const row of fresh) written.add(row.id);
+      if (fresh.length > 0) return fresh;
+      if (now() < nextAt) return [];
+      gapMs = Math.min(longestGapMs, gapMs === 0 ? firstGapMs : gapMs * 2);
+      nextAt = now() + gapMs;
+      return due;
+    },
+    waitMs: () => Math.max(1, Math.min(lookMs, nextAt - now())),
+  };
 }
 
 /** Which found event belongs to which mapping: of several with the same marks the one at its time, else the first. */
