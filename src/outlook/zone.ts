@@ -112,8 +112,20 @@ function windowsNameOf(name: string): string | null {
   return null;
 }
 
+const named = new Map<string, Zone | null>();
+const mostNamed = 200;
+
 /** The zone that an answer of Graph names, by its Windows or IANA name; null where neither knows it. */
 export function zoneNamed(name: string): Zone | null {
+  const known = named.get(name);
+  if (known !== undefined) return known;
+  const found = findZone(name);
+  if (named.size >= mostNamed) named.clear();
+  named.set(name, found);
+  return found;
+}
+
+function findZone(name: string): Zone | null {
   try {
     return createZone(windowsIana.findIana(name)[0] ?? name);
   } catch (error) {
