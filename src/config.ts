@@ -6,7 +6,8 @@
 import { existsSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { Invalid } from './errors.ts';
+import { Cron } from 'croner';
+import { Invalid, messageOf } from './errors.ts';
 
 /** Every variable there is, with its default. `null`: no default. */
 export const variables = {
@@ -106,6 +107,11 @@ export function toConfig(env: Environment): Config {
   const booking = bookingPart(env, problems);
   const graph = graphPart(env, problems);
   const apiKey = text(env, 'API_KEY');
+  if (env['API_KEY'] !== undefined && env['API_KEY'] !== '' && apiKey === null)
+    problems.add(
+      'API_KEY',
+      'is blank; write a key, or nothing at all for an API that is open on this machine only',
+    );
   const webhookBaseUrl = url(env, 'WEBHOOK_BASE_URL', problems);
   const config: Config = {
     ...booking,
@@ -127,9 +133,9 @@ export function toConfig(env: Environment): Config {
           : 900
         : whole(env, 'POLL_INTERVAL_SECONDS', 1, 86_400, problems),
     schedules: {
-      sweep: text(env, 'SWEEP_SCHEDULE') ?? '',
-      missing: text(env, 'MISSING_SCHEDULE') ?? '',
-      report: text(env, 'REPORT_SCHEDULE') ?? '',
+      sweep: schedule(env, 'SWEEP_SCHEDULE', problems),
+      missing: schedule(env, 'MISSING_SCHEDULE', problems),
+      report: schedule(env, 'REPORT_SCHEDULE', problems),
     },
     conflictPolicy: oneOf(env, 'CONFLICT_POLICY', ['booking', 'outlook', 'newest', 'ask'], problems),
     overlapPolicy: oneOf(env, 'OVERLAP_POLICY', ['flag', 'import', 'decline'], problems),
@@ -286,6 +292,20 @@ function isLoopbackUrl(value: string): boolean {
   return (
     hostname === 'localhost' || hostname === '[::1]' || (isIP(hostname) === 4 && hostname.startsWith('127.'))
   );
+}
+
+function schedule(env: Environment, name: Variable, problems: Problems): string {
+  const expression = text(env, name) ?? '';
+  try {
+    new Cron(expression, { paused: true }).stop();
+    if (expression.split(/\s+/).length < 5) throw new Error('it has fewer than five fields');
+  } catch (error) {
+    problems.add(
+      name,
+      `'${expression}' is no cron expression (${messageOf(error)}); write for example ${variables[name]}`,
+    );
+  }
+  return expression;
 }
 
 function whole(env: Environment, name: Variable, least: number, most: number, problems: Problems): number {

@@ -129,7 +129,8 @@ export async function inTransaction<T>(
 }
 
 // https://www.postgresql.org/docs/current/errcodes-appendix.html
-const retryableStates = /^(08|53|57P0|40001|40P01|55P03|25006|57014|BR001)/;
+// 3D000: the database is not there yet, or not any more
+const retryableStates = /^(08|53|57P0|3D000|40001|40P01|55P03|25006|57014|BR001)/;
 const lostConnection =
   /ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|terminated|timeout|not queryable|Connection/i;
 
@@ -148,6 +149,12 @@ export function databaseFailure(error: unknown, what: string): Error {
       ? new Retryable(message, { reach: 'side', cause: error })
       : (error as Error);
   if (retryableStates.test(state)) return new Retryable(message, { reach: 'side', cause: error });
+  if (/^28/.test(state))
+    return new Retryable(message, {
+      reach: 'side',
+      hint: 'PostgreSQL refuses our login: check DB_USER, DB_PASS (or DATABASE_URL) and pg_hba.conf.',
+      cause: error,
+    });
   if (state === '42501')
     return new Permanent(message, {
       hint: 'Grant the right to our role; `migrate` prints the statement.',

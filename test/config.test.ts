@@ -76,6 +76,15 @@ test('an unencrypted webhook address is refused, as Microsoft would', () => {
   );
 });
 
+test.each([
+  ['SWEEP_SCHEDULE', 'every day'],
+  ['MISSING_SCHEDULE', '* * *'],
+  ['REPORT_SCHEDULE', '61 * * * *'],
+  ['API_KEY', '  '],
+])('%s=%s is refused at once', (name, value) => {
+  expect(problemsOf({ ...enough, [name]: value }).map((problem) => problem.split(':')[0])).toEqual([name]);
+});
+
 test('a secret and a certificate together are refused', () => {
   expect(problemsOf({ ...enough, GRAPH_CLIENT_CERTIFICATE: 'package.json' })[0]).toMatch(
     /^GRAPH_CLIENT_CERTIFICATE:/,

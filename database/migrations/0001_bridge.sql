@@ -342,6 +342,9 @@ BEGIN
   IF NEW.outlook_event_id IS NULL THEN
     NEW.outlook_base := NULL;
     NEW.booking_base := NULL;
+  ELSIF NEW.booking_base IS NOT NULL THEN
+    -- whoever asks doubts that Outlook shows it: it is read first
+    NEW.booking_base := '{}';
   END IF;
   RETURN NEW;
 END $touched$;
@@ -456,8 +459,10 @@ BEGIN
           starts_at, ends_at, due_at, changed_at, last_modified_booking)
         VALUES (kinds[i], ids[i], item.resource_id, item.outlook_item_id, item.priority_level,
           item.starts_at, item.ends_at, now(), changes[i], changes[i])
-        ON CONFLICT (reservation_type, reservation_id, resource_id) -- a reconcile found it in the same moment
-          DO UPDATE SET due_at = now(), lane = 0, revision = bridge_mappings.revision + 1;
+        ON CONFLICT (reservation_type, reservation_id, resource_id) DO UPDATE -- a reconcile found it in the same moment
+        SET present = true, starts_at = excluded.starts_at, ends_at = excluded.ends_at, due_at = now(), lane = 0, attempt = 0,
+            revision = bridge_mappings.revision + 1, changed_at = coalesce(bridge_mappings.changed_at, excluded.changed_at),
+            last_modified_booking = excluded.last_modified_booking;
       ELSE
         UPDATE bridge_mappings m
         SET present = item.active, starts_at = item.starts_at, ends_at = item.ends_at, priority_level = item.priority_level,
@@ -790,19 +795,27 @@ BEGIN
   RETURN pg_advisory_unlock(7230911, room_id);
 END $release$;
 
--- Events of this room that would be deleted because the rows of their reservation are gone: all of them that are due
--- are noted, whichever batch they come in, and counted with those of the last hour, for the room and over all rooms.
+-- Events that would be deleted because the rows of their reservation are gone: all of them are noted, whichever room and
+-- batch they come in, and counted with those of the last hour, for the room and over all rooms.
 -- `room_now` and `room_here` are this round alone: what it would remove, and of how many.
 CREATE FUNCTION bridge_count_removals(room integer, OUT room_removing integer, OUT room_synced integer,
   OUT all_removing integer, OUT all_synced integer, OUT room_now integer, OUT room_here integer)
 LANGUAGE plpgsql AS $removals$
+DECLARE
+  wide boolean;
 BEGIN
+  -- while changes wait to be folded or rooms to be compared, nobody knows yet what else is gone: then everything is
+  -- looked at, else what is due
+  wide := EXISTS (SELECT FROM bridge_changes)
+    OR EXISTS (SELECT FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
+               WHERE r.active = 1 AND s.reconciled_at IS NULL);
   INSERT INTO bridge_removals (mapping_id, resource_id)
   SELECT m.id, m.resource_id FROM bridge_mappings m
-  WHERE m.resource_id = room AND m.due_at IS NOT NULL AND NOT m.present AND m.outlook_event_id IS NOT NULL
-    AND m.sync_status <> 'cancelled' AND m.ends_at > now()
+  JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1 AND r.sync_direction <> 'outlook_to_booking'
+  WHERE (wide OR m.due_at IS NOT NULL AND NOT m.present) AND m.outlook_event_id IS NOT NULL AND m.reservation_id IS NOT NULL
+    AND m.sync_status NOT IN ('cancelled', 'imported') AND m.ends_at > now()
     AND NOT EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = m.reservation_type
-                    AND i.reservation_id = m.reservation_id AND i.resource_id = room)
+                    AND i.reservation_id = m.reservation_id AND i.resource_id = m.resource_id)
   ON CONFLICT (mapping_id) DO UPDATE SET wanted_at = now(), applied_at = NULL, released_at = NULL
     WHERE bridge_removals.applied_at IS NOT NULL AND bridge_removals.wanted_at < now() - interval '1 hour';
   -- those applied within the hour, and all that wait, however long they have

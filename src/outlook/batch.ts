@@ -87,7 +87,11 @@ async function sendBatch(
   };
   const outer = await sendOne(http, whole, signal);
   if (outer instanceof Error) return calls.map(() => outer);
-  if (outer.status === 200) return innerAnswers(calls, outer);
+  if (outer.status === 200) {
+    const inner = innerAnswers(calls, outer);
+    for (const answer of inner) if (!(answer instanceof Error)) http.heed(answer, whole);
+    return inner;
+  }
   const misfit = outer.status === 400 || outer.status === 404 || outer.status === 405 || outer.status === 413;
   if (misfit) return Promise.all(calls.map((call) => sendOne(http, call, signal)));
   return calls.map(() => http.refused(outer, whole));

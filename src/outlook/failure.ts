@@ -91,7 +91,8 @@ export function createFailures(): Failures {
       new Retryable(message, { ...told, reach, afterMs, ...more });
 
     if (status === 401) return again(reachOfTrouble(about), { hint: hints.refusedToken });
-    if (status === 412) return new Conflict(message, told);
+    // also on plain reads (Q&A 271870), where nothing is in conflict with us
+    if (status === 412) return about.writes ? new Conflict(message, told) : again('item');
     if (status === 409)
       return codeOf(answer) === 'errorirresolvableconflict'
         ? new Conflict(message, told)

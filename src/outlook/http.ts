@@ -8,7 +8,7 @@ import { Agent, EnvHttpProxyAgent, type Dispatcher } from 'undici';
 import type { GraphConfig } from '../config.ts';
 import { Permanent, Retryable } from '../errors.ts';
 import type { Tokens } from './auth.ts';
-import { createFailures, type About, type Answer, type Failures } from './failure.ts';
+import { createFailures, retryAfterMs, type About, type Answer, type Failures } from './failure.ts';
 import type { Lane, Throttle } from './throttle.ts';
 
 /** One request. `path` is relative to GRAPH_BASE_URL, encoded, with its query. */
@@ -45,6 +45,8 @@ export interface GraphHttp {
   get(call: Call, signal: AbortSignal): Promise<Answer>;
   /** The error for an answer that is no success. */
   refused(answer: Answer, call: Call): Error;
+  /** Notes that a mailbox asked to be left alone for a while, in an answer that came inside a `$batch`. */
+  heed(answer: Answer, call: Call): void;
   readonly failures: Failures;
   /** The path of a nextLink or deltaLink. Throws Permanent when it leads away: it would take our token along. */
   pathOf(link: string): string;
@@ -99,6 +101,9 @@ export function createGraphHttp(options: HttpOptions): GraphHttp {
   const failures = createFailures();
   const { origin, pathname } = new URL(options.graph.baseUrl);
   const basePath = pathname.replace(/\/+$/, '');
+  /** Mailboxes that asked for rest, and until when (`performance.now()`); '' for what concerns none. */
+  const closed = new Map<string, number>();
+  const keyOf = (call: Call) => call.mailbox?.toLowerCase() ?? '';
   let lastDate: { readonly text: string; readonly at: number } | null = null;
 
   const aboutOf = (call: Call): About => ({
@@ -117,14 +122,40 @@ export function createGraphHttp(options: HttpOptions): GraphHttp {
     const entered = throttle.enter(mailbox, places, lane, signal);
     if (entered !== undefined) await entered;
     try {
+      refuseWhileClosed(call);
       const token = tokens.current() ?? (await tokens.get(signal));
-      const answer = await sendOnce(call, token, signal);
-      if (answer.status !== 401) return answer;
-      tokens.expire(token);
-      return await sendOnce(call, await tokens.get(signal), signal);
+      let answer = await sendOnce(call, token, signal);
+      if (answer.status === 401) {
+        tokens.expire(token);
+        answer = await sendOnce(call, await tokens.get(signal), signal);
+      }
+      heed(answer, call);
+      return answer;
     } finally {
       throttle.leave(mailbox, places);
     }
+  }
+
+  /** Who asked to be left alone is: also by calls that were waiting for their place when it asked. */
+  function refuseWhileClosed(call: Call): void {
+    const key = keyOf(call);
+    const opensAt = closed.get(key);
+    if (opensAt === undefined) return;
+    const afterMs = Math.ceil(opensAt - performance.now());
+    if (afterMs <= 0) closed.delete(key);
+    else
+      throw new Retryable(`${call.what}: Graph asked for ${afterMs} ms of rest`, {
+        reach: call.mailbox === null ? 'side' : 'room',
+        afterMs,
+      });
+  }
+
+  function heed(answer: Answer, call: Call): void {
+    if (answer.status !== 429 && answer.status !== 503) return;
+    const afterMs = retryAfterMs(answer.headers);
+    if (afterMs === undefined || afterMs === 0) return;
+    const key = keyOf(call);
+    closed.set(key, Math.max(closed.get(key) ?? 0, answer.at + afterMs));
   }
 
   async function sendOnce(call: Call, token: string, signal: AbortSignal): Promise<Answer> {
@@ -196,6 +227,7 @@ export function createGraphHttp(options: HttpOptions): GraphHttp {
       throw refused(answer, call);
     },
     refused,
+    heed,
     failures,
     pathOf,
     now() {

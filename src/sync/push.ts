@@ -54,8 +54,11 @@ export function createPush(options: PushOptions) {
         rest: null,
         outage: null,
       };
-    let steps = due.map((row) => stepOf(row, outlook));
-    steps = await Promise.all(steps.map((step) => lookBeforeRepeating(step, room, outlook, signal)));
+    const looked = await Promise.all(
+      due.map((row) => lookFirst(stepOf(row, outlook), room, outlook, signal)),
+    );
+    const blind = looked.filter(isBlind);
+    const steps = looked.filter((step): step is Step => !isBlind(step));
     const gone = steps.filter((s) => s.due.active === null && s.action.do === 'remove').map((s) => s.due);
     const allowed = gone.length === 0 ? new Set<number>() : await mayRemove(room, gone);
     const held = (step: Step) =>
@@ -66,7 +69,7 @@ export function createPush(options: PushOptions) {
     const answers = writes.length === 0 ? [] : await outlook.write(room, writes, signal);
     const written = new Map(writing.map((step, at) => [step.due.id, answers[at]!]));
 
-    const settled: Settled[] = [];
+    const settled: Settled[] = blind.map((one) => blinded(one, random));
     for (const step of steps) {
       const answer = written.get(step.due.id);
       if (held(step)) settled.push(holdBack(step));
@@ -74,7 +77,8 @@ export function createPush(options: PushOptions) {
       else settled.push(await outcome(step, answer, room, outlook, random, signal));
     }
     const answered = answers.some((answer) => answer.outcome !== 'failed' || isOfItem(answer.error));
-    return { settled, answered, ...worst(answers, room, random) };
+    const failures = answers.flatMap((answer) => (answer.outcome === 'failed' ? [answer.error] : []));
+    return { settled, answered, ...worst([...failures, ...blind.map((one) => one.blind)], room, random) };
   };
 }
 
@@ -119,26 +123,61 @@ function doubted({ action, adopted, due }: Step): ItemChange {
   return Object.fromEntries(Object.entries(due.bookingBase).filter(([field]) => !sent.has(field)));
 }
 
-/** A create whose answer was lost may have been carried out all the same: its event is looked for by our marks first. */
-async function lookBeforeRepeating(
+/**
+ * Where nobody knows what is in Outlook, it is looked at before anything is decided: a create whose answer was lost is
+ * looked for by our marks, an event of which nothing is known (a crash, a person who asks) is read. A step that could
+ * not be looked at is blind, and so is whatever would be decided about it.
+ */
+async function lookFirst(
   step: Step,
   room: LeasedRoom,
   outlook: OutlookSide,
   signal: AbortSignal,
-): Promise<Step> {
+): Promise<Step | Blind> {
   const { due } = step;
-  const unanswered = due.eventId === null && due.bookingBase !== null && !isWhole(due.bookingBase);
+  const inDoubt = due.bookingBase !== null && !isWhole(due.bookingBase);
   // a removal that a person refused left its event where it was
   const left = due.status === 'cancelled' && due.outlookBase !== null && step.action.do === 'create';
-  const mayBeThere = unanswered || left;
-  if (!mayBeThere) return step;
-  const found = await outlook.find(room, marksOf(due), signal).catch((error: unknown) => {
-    // the same trouble will meet the write itself, which knows what to do about it
-    if (error instanceof Retryable || error instanceof Permanent) return [];
+  try {
+    if (left || (inDoubt && due.eventId === null)) {
+      const event = ours(await outlook.find(room, marksOf(due), signal), step.wanted);
+      return event === null ? step : stepOf(due, outlook, event);
+    }
+    const nothingKnown = inDoubt && Object.keys(due.bookingBase ?? {}).length === 0;
+    if (!nothingKnown || due.eventId === null || step.action.do !== 'change') return step;
+    const event = await outlook.read(room, due.eventId, signal);
+    // one that is gone is told so by the write itself
+    return event === null ? step : stepOf(due, outlook, event);
+  } catch (error) {
+    if (error instanceof Retryable || error instanceof Permanent) return { due, blind: error };
     throw error;
+  }
+}
+
+/** A mapping about which nothing can be decided now. */
+interface Blind {
+  readonly due: Due;
+  readonly blind: Retryable | Permanent;
+}
+
+const isBlind = (step: Step | Blind): step is Blind => 'blind' in step;
+
+/** It stays as it is, doubt included, and is due again. */
+function blinded({ due, blind }: Blind, random: () => number): Settled {
+  const step: Step = { due, action: { do: 'wait' }, wanted: null, adopted: null };
+  const wait =
+    blind instanceof Retryable && blind.reach === 'item'
+      ? (blind.afterMs ?? backOffMs(due.attempt, random()))
+      : 0;
+  const parked = blind instanceof Permanent && blind.reach === 'item';
+  return keep(step, parked ? 'parked' : 'delayed', {
+    status: parked ? 'error' : due.status === 'cancelled' ? 'cancelled' : 'pending',
+    bookingSeen: null,
+    attempt: due.attempt + 1,
+    error: blind.message,
+    hint: blind.hint ?? null,
+    dueInMs: parked ? null : wait,
   });
-  const event = ours(found, step.wanted);
-  return event === null ? step : stepOf(due, outlook, event);
 }
 
 /** Of several events with our marks the one at the wanted time, else the first; the others are copies. */
@@ -213,7 +252,13 @@ function quiet(step: Step): Settled {
   const moved = as === 'shadowed' && due.status !== 'shadowed';
   return keep(
     step,
-    moved ? 'shadowed' : as === 'forget' ? 'forgotten' : step.adopted === null ? 'unchanged' : 'adopted',
+    moved
+      ? 'shadowed'
+      : as === 'forget'
+        ? 'forgotten'
+        : step.adopted === null || step.adopted.id === due.eventId
+          ? 'unchanged'
+          : 'adopted',
     {
       status: as,
       // the id a cancelled mapping keeps is of an event that is gone: nothing may take it for alive
@@ -394,11 +439,10 @@ const isOfItem = (error: Error) =>
 
 /** The failure that reaches furthest decides whether the room, or everything, has to wait. */
 function worst(
-  answers: readonly Written[],
+  errors: readonly Error[],
   room: LeasedRoom,
   random: () => number,
 ): Pick<Pushed, 'rest' | 'outage'> {
-  const errors = answers.flatMap((a) => (a.outcome === 'failed' ? [a.error] : []));
   const known = errors.filter((e) => e instanceof Retryable || e instanceof Permanent);
   const outage = known.find((error) => error.reach === 'side') ?? null;
   const ofRoom = known.filter((error) => error.reach === 'room');

@@ -79,6 +79,20 @@ describe('a commit in the booking system', () => {
   });
 });
 
+test('a mailbox that asks for rest gets it, from every call that was on its way', async () => {
+  await using world = await openRunning();
+  world.tenant.faults.add({
+    match: { method: 'POST' },
+    times: 1,
+    action: { do: 'refuse', as: 'throttled', retryAfter: '1' },
+  });
+  for (let n = 0; n < 30; n += 1)
+    await world.desk.book(101, { from: world.day(n + 1, '10:00'), to: world.day(n + 1, '11:00') });
+  await world.settled();
+  expect(world.events(101).length).toBe(30);
+  expect(world.tenant.violations).toEqual([]);
+});
+
 describe('what Outlook shows', () => {
   test('of a private reservation is that the room is taken, and nothing else', async () => {
     await using world = await openRunning();

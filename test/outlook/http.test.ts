@@ -128,7 +128,7 @@ describe('a refusal', () => {
     [405, 'ErrorInvalidRequest', Permanent, 'item'],
     [408, 'Timeout', Retryable, 'item'],
     [409, 'ErrorIrresolvableConflict', Conflict, 'item'],
-    [412, 'ErrorIrresolvableConflict', Conflict, 'item'],
+    [412, 'ErrorIrresolvableConflict', Retryable, 'item'],
     [413, 'RequestEntityTooLarge', Permanent, 'item'],
     [423, 'Locked', Retryable, 'item'],
     [429, 'ApplicationThrottled', Retryable, 'room'],
@@ -156,6 +156,10 @@ describe('a refusal', () => {
       expect(await write(refusal(status, 'Trouble'))).toMatchObject({ ambiguous });
     for (const status of statuses)
       expect(await read(refusal(status, 'Trouble'))).toMatchObject({ ambiguous: false });
+  });
+
+  test('of a write that met another one is a conflict', async () => {
+    expect(await write(refusal(412, 'ErrorIrresolvableConflict'))).toBeInstanceOf(Conflict);
   });
 
   test('for a missing permission says what to grant', async () => {

@@ -12,6 +12,7 @@ export function createOutlookInMemory() {
   const keys = new Map<string, string>();
   const writes: { readonly mailbox: string; readonly write: Write }[] = [];
   let next = 1;
+  let blind: Error | null = null;
   let once: (() => Promise<void>) | null = null;
   let failing: ((write: Write, apply: () => OutlookEvent | null) => Written | null) | null = null;
 
@@ -72,10 +73,14 @@ export function createOutlookInMemory() {
       });
     },
     read: async (_room, id) => events.get(id) ?? null,
-    find: async (room, marks) =>
-      [...events.values()].filter(
+    find: async (room, marks) => {
+      const trouble = blind;
+      blind = null;
+      if (trouble !== null) throw trouble;
+      return [...events.values()].filter(
         (e) => e.mailbox === room.mailbox && e.marks?.id === marks.id && e.marks.type === marks.type,
-      ),
+      );
+    },
     async *list(room) {
       yield [...events.values()].filter((event) => event.mailbox === room.mailbox);
     },
@@ -97,6 +102,10 @@ export function createOutlookInMemory() {
     /** Happens while the next batch is on its way. */
     meanwhile: (what: () => Promise<void>) => {
       once = what;
+    },
+    /** The next search by marks fails so. */
+    blindOnce: (error: Error) => {
+      blind = error;
     },
     /** The next writes meet this instead; null lets them through. */
     fail: (how: typeof failing) => {

@@ -264,6 +264,42 @@ describe('a write that fails', () => {
     expect(w.outlook.writes.filter(({ write }) => write.do === 'create').length).toBe(1);
   });
 
+  test.each([
+    ['cancelled', 'throttled', new Retryable('429', { reach: 'room', afterMs: 1 })],
+    ['cancelled', 'lost', new Retryable('no answer', { afterMs: 0 })],
+    ['moved', 'throttled', new Retryable('429', { reach: 'room', afterMs: 1 })],
+  ])(
+    'whose answer was lost, %s before the look for it was %s, leaves nothing behind',
+    async (what, _how, error) => {
+      await using w = await openRooms({ 101: room, 102: 'room102@example.org' });
+      let lost = 0;
+      w.outlook.fail((write, apply) => {
+        if (write.do !== 'create' || lost++ > 0) return null;
+        apply();
+        w.outlook.blindOnce(error);
+        return failed(new Retryable('no answer', { ambiguous: true, afterMs: 60_000 }));
+      });
+      const choir = await w.desk.book(101, {
+        title: 'Choir',
+        from: w.day(3, '18:00'),
+        to: w.day(3, '20:00'),
+      });
+      await w.settle();
+      if (what === 'cancelled') await w.desk.cancel(choir);
+      else await w.desk.moveTo(choir, 102);
+      for (let round = 0; round < 5; round += 1) {
+        await w.settle();
+        await w.db.query(
+          'UPDATE bridge_room_state SET throttled_until = NULL, retry_at = NULL, push_due_at = now()',
+        );
+        await w.db.query(
+          'UPDATE bridge_mappings SET due_at = now(), revision = revision + 1 WHERE due_at IS NOT NULL',
+        );
+      }
+      expect(w.outlook.titles(room)).toEqual([]);
+    },
+  );
+
   test('for good is parked with its hint and tried again when the booking changes', async () => {
     await using w = await openRooms();
     w.outlook.fail(() => failed(new Permanent('refused', { hint: 'shorten it' })));
@@ -360,6 +396,18 @@ describe('the brake', () => {
     expect(w.facts.some((fact) => fact.fact === 'brake-held')).toBe(true);
   });
 
+  test('keeps every event of many small rooms when the rows of all of them are gone', async () => {
+    const rooms = { 101: 'a@x', 102: 'b@x', 103: 'c@x', 104: 'd@x', 201: 'e@x', 202: 'f@x' };
+    await using w = await openRooms(rooms);
+    for (const resource of Object.keys(rooms).map(Number))
+      for (let n = 0; n < 2; n += 1)
+        await w.desk.book(resource, { from: w.day(n + 1, '10:00'), to: w.day(n + 1, '11:00') });
+    await w.settle();
+    await w.db.query('TRUNCATE bb_event_resource');
+    await w.settle();
+    expect(Object.values(rooms).map((mailbox) => w.outlook.in(mailbox).length)).toEqual([2, 2, 2, 2, 2, 2]);
+  });
+
   test('lets any number of cancellations made in the booking system through', async () => {
     await using w = await openRooms();
     for (let n = 0; n < 20; n += 1)
@@ -395,6 +443,16 @@ describe('once both sides are equal', () => {
     await w.db.query(`UPDATE bb_event SET cost = cost + 1`);
     await w.settle();
     expect(w.outlook.writes).toEqual([]);
+  });
+
+  test('a row set to pending by hand whose event is gone from Outlook gets a fresh one', async () => {
+    await using w = await openRooms();
+    await w.desk.book(101, { title: 'Choir', from: w.day(3, '18:00'), to: w.day(3, '20:00') });
+    await w.settle();
+    w.outlook.remove(w.outlook.in(room)[0]!.id);
+    await w.db.query(`UPDATE bridge_mappings SET sync_status = 'pending'`);
+    await w.settle();
+    expect(w.outlook.titles(room)).toEqual(['Choir']);
   });
 
   test('a row set to pending by hand is looked at and left as it is', async () => {
