@@ -87,6 +87,7 @@ export function createManual({ db, window, ring, waitMs = 20_000 }: ManualOption
     if (!known.inWindow && !known.live) return { found: 'outside-window' };
     if (known.direction === 'outlook_to_booking' && known.mapping === null)
       return { found: 'other-direction' };
+    await doubtItem(db, type, id, resourceId);
     // as a trigger would say it: the fold makes the mapping, or makes the one there is due
     await noteChange(db, type, id);
     await foldAll(call);
@@ -140,4 +141,15 @@ export function createManual({ db, window, ring, waitMs = 20_000 }: ManualOption
     begin,
     settled,
   };
+}
+
+/** Whoever asks for one item doubts that Outlook shows it: its event is read before it is called equal. */
+async function doubtItem(db: Database, type: string, id: number, resourceId: number): Promise<void> {
+  await db.query({
+    name: 'doubt_item',
+    text: `UPDATE bridge_mappings SET booking_base = '{}', revision = revision + 1
+      WHERE reservation_type = $1 AND reservation_id = $2 AND resource_id = $3
+        AND booking_base IS NOT NULL AND outlook_event_id IS NOT NULL AND sync_status <> 'cancelled'`,
+    values: [type, id, resourceId],
+  });
 }

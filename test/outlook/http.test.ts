@@ -44,6 +44,21 @@ describe('a request', () => {
     expect(deaf.asked.length).toBe(2);
   });
 
+  test.each([429, 503])(
+    'to a mailbox that asked for rest with a %i is not sent until that is over',
+    async (status) => {
+      await using told = await openTold((asked) =>
+        asked.path.includes('hall') ? refusal(status, 'Busy', { 'retry-after': '30' }) : event(),
+      );
+      const { mailbox } = hall;
+      expect(mailbox).toContain('hall');
+      await expect(told.outlook.read(hall, 'AAMk', always)).rejects.toMatchObject({ afterMs: 30_000 });
+      await expect(told.outlook.read(hall, 'AAMk', always)).rejects.toMatchObject({ reach: 'room' });
+      expect(await told.outlook.read(library, 'AAMk', always)).not.toBeNull();
+      expect(told.asked.filter((one) => one.path.includes('hall')).length).toBe(1);
+    },
+  );
+
   test('revoked tokens cost one new token for all that are under way', async () => {
     await using world = await openWorld();
     const writes = [1, 2, 3, 4].map((id) => create(id));
