@@ -5,7 +5,7 @@ import { environmentOf, openBridge, pause, settled, startAcceptingServer, startD
 
 const rooms = 1_000;
 const rounds = 3;
-const roundMs = 4_000;
+const roundMs = 3_000;
 
 /** Takes about 25 s. */
 export async function measureIdle(): Promise<Figure[]> {

@@ -38,7 +38,7 @@ const idlePauseMs = () => 12 + Math.random() * 8;
 const hotPauseMs = () => 1 + Math.random() * 4;
 
 /** Takes about 35 s. */
-export async function measureLatency(changes = 200): Promise<Figure[]> {
+export async function measureLatency(changes = 160): Promise<Figure[]> {
   await using opened = new AsyncDisposableStack();
   const bridge = opened.use(await openBridge(events));
   const graph = opened.use(await startAcceptingServer());

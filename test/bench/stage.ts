@@ -81,8 +81,9 @@ export async function addDatabase(
   return url.href;
 }
 
-/** Maps so many rooms. */
+/** Maps so many rooms, and makes `bookEvents` possible. */
 export async function addRooms(pool: Database, rooms: number): Promise<void> {
+  await pool.query(booking);
   await pool.query(
     `INSERT INTO bb_resource (id, name, activity_id, rescategory_id, sort)
      SELECT $1::int + n, 'Room ' || n, 3, 1, 1 FROM generate_series(0, $2::int - 1) n`,
@@ -95,21 +96,36 @@ export async function addRooms(pool: Database, rooms: number): Promise<void> {
   );
 }
 
-/** Books events without telling anybody: for what is there before the measurement begins. Returns the first id. */
+/**
+ * Books so many events, one after the other as clerks do (the event, then its room), in one transaction; none lies on
+ * top of another. Returns the first id.
+ */
 export async function bookEvents(pool: Database, count: number, rooms: number): Promise<number> {
-  const { rows } = await pool.query<{ id: number }>(
-    `WITH e AS (
-       INSERT INTO bb_event (activity_id, name, from_, to_, building_name, contact_name, contact_email, contact_phone, secret)
-       SELECT 1, 'Møte ' || n, d.at, d.at + interval '30 minutes', 'x', 'x', 'x', 'x', 'x'
-       FROM generate_series(1, $1::int) n,
-         LATERAL (SELECT now()::date + 2 + (n / $2::int % 300) * interval '1 day' + (n / $2::int / 300 % 40) * interval '30 minutes' AS at) d
-       ORDER BY n RETURNING id),
-     r AS (INSERT INTO bb_event_resource (event_id, resource_id) SELECT id, $3::int + (id % $2::int) FROM e RETURNING event_id)
-     SELECT min(event_id) AS id FROM r`,
-    [count, rooms, firstRoom],
-  );
+  const { rows } = await pool.query<{ id: number }>(`SELECT bench_book($1, $2, $3) AS id`, [
+    count,
+    rooms,
+    firstRoom,
+  ]);
   return rows[0]!.id;
 }
+
+const booking = `
+  CREATE FUNCTION bench_book(many integer, rooms integer, first_room integer) RETURNS integer LANGUAGE plpgsql AS $book$
+  DECLARE
+    first integer;
+    made integer;
+    begins timestamp;
+  BEGIN
+    FOR n IN 1 .. many LOOP
+      SELECT now()::date + 2 + made_before / rooms % 300 + made_before / rooms / 300 * interval '30 minutes' INTO begins
+      FROM (SELECT coalesce(max(id), 0) AS made_before FROM bb_event) b;
+      INSERT INTO bb_event (activity_id, name, from_, to_, building_name, contact_name, contact_email, contact_phone, secret)
+      VALUES (1, 'Møte ' || n, begins, begins + interval '20 minutes', 'x', 'x', 'x', 'x', 'x') RETURNING id INTO made;
+      INSERT INTO bb_event_resource (event_id, resource_id) VALUES (made, first_room + made % rooms);
+      first := coalesce(first, made);
+    END LOOP;
+    RETURN first;
+  END $book$`;
 
 /** The daemon's environment on this stage. `graph`: origin of an accepting server. */
 export const environmentOf = (bridge: Pick<Bridge, 'url'>, graph: string): Environment => ({

@@ -14,13 +14,13 @@ import {
 } from './stage.ts';
 
 const rooms = 12;
-const rounds = 5;
+const rounds = 4;
 
 /** Takes about 25 s. */
 export async function measureTakeover(): Promise<Figure[]> {
   await using opened = new AsyncDisposableStack();
   const bridge = opened.use(await openBridge(rooms));
-  const graph = opened.use(await startAcceptingServer({ LATENCY_MS: '20' }));
+  const graph = opened.use(await startAcceptingServer({ LATENCY_MS: '100' }));
   const env = environmentOf(bridge, graph.origin);
   const first = await bookEvents(bridge.pool, rooms, rooms);
   const daemons = [await startDaemon(env), await startDaemon(env)];
