@@ -415,14 +415,16 @@ BEGIN
 END $neighbours$;
 
 -- The functions of the way from wake to work plan each of their statements once: for `bridge_items`, a union over the
--- booking system's tables, planning takes longer than the reading does.
+-- booking system's tables, planning takes longer than the reading does. Such a plan may have been made while our tables
+-- were empty and is kept while a backfill fills them, so it must use the indexes from the beginning.
 
 -- Takes up to `most` rows from the outbox and makes their reservations due in every room they are or were in.
 -- Returns how many outbox rows were taken. Coalescing is free: ten edits of one
 -- reservation are one due row. Rows are claimed by state and deleted, never by position: a transaction that took
 -- its sequence number early and commits late is not missed.
 CREATE FUNCTION bridge_fold(past_days integer, future_days integer, most integer) RETURNS integer
-LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $fold$
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $fold$
 DECLARE
   opens timestamptz;
   closes timestamptz;
@@ -525,7 +527,8 @@ $state$;
 -- needs, in one read. `active` is null when the reservation has no row in this room any more. `covered`: items of
 -- higher priority take its whole time; `coverConfirmed`: all of that cover is in Outlook.
 CREATE FUNCTION bridge_due_items(room integer, most integer, opens timestamptz, closes timestamptz) RETURNS SETOF jsonb
-LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $due$
+LANGUAGE plpgsql STABLE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $due$
 DECLARE
   m bridge_mappings;
   v record;
@@ -574,7 +577,8 @@ END $due$;
 -- The lease is a session advisory lock of the calling connection plus an epoch that fences every settle; `held` are
 -- the rooms this daemon has already (session locks re-enter). Candidates are materialised before a lock is tried.
 CREATE FUNCTION bridge_take(replica uuid, held integer[], rooms integer, most integer, past_days integer,
-  future_days integer, fold_most integer, any_lane boolean, asked_only boolean) RETURNS jsonb LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $take$
+  future_days integer, fold_most integer, any_lane boolean, asked_only boolean) RETURNS jsonb LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $take$
 DECLARE
   folded constant integer := bridge_fold(past_days, future_days, fold_most);
   opens timestamptz;
@@ -626,11 +630,14 @@ END $take$;
 -- Writes down what was done to mappings of a leased room, with its line in bridge_log, and returns how long each
 -- change took. Fenced: throws 'BR001' when the lease was lost. A row whose revision moved on meanwhile stays due.
 CREATE FUNCTION bridge_settle(room_id integer, epoch bigint, results jsonb) RETURNS jsonb
-LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $settle$
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $settle$
 DECLARE
   answer jsonb;
   appeared jsonb;
 BEGIN
+  -- the fold need not wait for our disk; what a crash of the server forgets, the daemon looks at again (`doubt_rooms`)
+  PERFORM set_config('synchronous_commit', 'off', true);
   -- never at the same time as a fold, which takes the same rows in another order; settles of other rooms go on
   PERFORM pg_advisory_xact_lock_shared(7230912, 2);
   PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
@@ -796,7 +803,8 @@ END $baselined$;
 -- Gives a room back: it is due again when its earliest due mapping is, and not before `rest_ms` from now
 -- (`throttled`: because Graph said so).
 CREATE FUNCTION bridge_release(room_id integer, epoch bigint, rest_ms double precision, throttled boolean, why text,
-  what_to_do text, condition text) RETURNS boolean LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $release$
+  what_to_do text, condition text) RETURNS boolean LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $release$
 BEGIN
   UPDATE bridge_room_state s
   SET push_due_at = CASE WHEN s.baselined_at IS NULL OR s.reconciled_at IS NULL THEN now() ELSE due.at END,

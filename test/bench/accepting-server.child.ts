@@ -3,7 +3,7 @@
  * batches of room calendars. It checks nothing and forgets nothing, so it is the same floor for both sides of a ratio.
  * Tells its parent of each subject that ends in `#n` when the request was read to its end. Settings by environment:
  * LATENCY_MS until each answer, of a batch for every four in it, as Graph works on four at a time; JITTERS=1: anything
- * between nothing and twice that, and only then is it carried out; FORGETS=1: every create makes an event, whatever its
+ * between nothing and twice that, one in ten takes thirty times as long; FORGETS=1: every create makes an event, whatever its
  * transactionId.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -121,7 +121,7 @@ async function receive(request: IncomingMessage, response: ServerResponse): Prom
 }
 
 const latency = (times: number) => {
-  const ms = times * (jitters ? 2 * Math.random() * latencyMs : latencyMs);
+  const ms = times * latencyMs * (!jitters ? 1 : Math.random() < 0.1 ? 30 : 2 * Math.random());
   return ms > 0 ? new Promise<void>((resolve) => setTimeout(resolve, ms)) : undefined;
 };
 

@@ -44,7 +44,7 @@ interface Run {
 async function run(server: Readonly<Record<string, string>>): Promise<Run> {
   await using opened = new AsyncDisposableStack();
   const bridge = opened.use(await openBridge(rooms));
-  const graph = opened.use(await startAcceptingServer({ LATENCY_MS: '40', JITTERS: '1', ...server }));
+  const graph = opened.use(await startAcceptingServer({ LATENCY_MS: '20', JITTERS: '1', ...server }));
   const env = environmentOf(bridge, graph.origin);
   const daemons = [await startDaemon(env), await startDaemon(env)];
   opened.defer(async () => {

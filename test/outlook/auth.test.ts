@@ -112,7 +112,6 @@ describe('a token', () => {
     }
     await asked.promise;
     expect(seen).toBe(first);
-    expect(performance.now() - beginning).toBeGreaterThan(1_400);
     expect(await office.tokens.get(always)).toBeDefined();
     expect(office.asked.length).toBe(2);
   });
