@@ -30,8 +30,10 @@ test('what is done by somebody else while the call waits counts', async () => {
   await using rooms = await openRooms();
   await rooms.settle();
   await oneEvent(rooms);
-  await using manual = manualOf(rooms, { comes: idle });
+  const rung = Promise.withResolvers<void>();
+  await using manual = manualOf(rooms, { comes: async () => rung.resolve() });
   const called = manual.syncPending(all, patient);
+  await rung.promise;
   await rooms.settle();
   expect(await called).toMatchObject([{ action: 'created', title: 'Møte' }]);
 });
