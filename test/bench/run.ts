@@ -13,6 +13,7 @@ const figures: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
   duplicates: async () => (await import('./duplicates.ts')).measureDuplicates(),
   coalescing: async () => (await import('./coalescing.ts')).measureCoalescing(),
   idle: async () => (await import('./idle.ts')).measureIdle(),
+  growth: async () => (await import('./writes.ts')).measureGrowth(),
 };
 
 function keptFigures(kept: readonly KeptWrites[]): Figure[] {
