@@ -7,7 +7,7 @@
 --   (7230912, 1)                    hot: a daemon is busy and polls the outbox, so triggers need not NOTIFY
 --   (7230912, 2)                    fold: alone; shared by settles, which touch the same rows in another order
 --   (7230912, 3)                    migrate
---   (7230913, schedule number)      one run of a schedule across all daemons
+--   (7230912, 4)                    alerts: one daemon at a time raises and closes them
 
 CREATE TABLE bridge_settings (
   name text PRIMARY KEY,
@@ -175,12 +175,31 @@ CREATE TABLE bridge_alerts (
   resource_id integer,
   message text NOT NULL,
   hint text,
-  detail jsonb,
+  detail jsonb NOT NULL DEFAULT '{}',
   created_at timestamptz NOT NULL DEFAULT now(),
+  -- when its reason was last seen
+  seen_at timestamptz NOT NULL DEFAULT now(),
+  -- the daemons that see what only a daemon can see (it hears nothing, Graph is out of its reach), and when each last
+  -- said so, in seconds since 1970; it is over when none of them does any more
+  holders jsonb NOT NULL DEFAULT '{}',
   acknowledged_at timestamptz,
   closed_at timestamptz
 );
 CREATE UNIQUE INDEX bridge_alerts_open ON bridge_alerts (type, coalesce(resource_id, 0)) WHERE closed_at IS NULL;
+CREATE INDEX bridge_alerts_closed ON bridge_alerts (closed_at) WHERE closed_at IS NOT NULL;
+
+-- What runs by the clock, once across all daemons: whoever finds it due by the server's clock moves next_run_at on and
+-- runs it, so clocks of daemons do not matter and a run that nobody was there for is made up for.
+CREATE TABLE bridge_schedules (
+  name text PRIMARY KEY,
+  cron text NOT NULL,
+  next_run_at timestamptz NOT NULL,
+  -- the daemon that is at it
+  run_by uuid,
+  last_run_at timestamptz,
+  last_result text,
+  last_ms double precision
+);
 
 -- Events we wanted to delete because the rows of their reservation are gone: counted by the brake.
 CREATE TABLE bridge_removals (
@@ -770,12 +789,19 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
   END IF;
-  UPDATE bridge_mappings m
-  SET outlook_event_id = a."eventId", outlook_base = a."outlookBase", booking_base = NULL, due_at = now(),
-      sync_status = CASE WHEN m.sync_status = 'cancelled' THEN 'pending' ELSE m.sync_status END,
-      revision = m.revision + 1, updated_at = now()
-  FROM jsonb_to_recordset(adoptions) AS a (id bigint, "eventId" text, "outlookBase" jsonb)
-  WHERE m.id = a.id AND m.outlook_event_id IS DISTINCT FROM a."eventId";
+  WITH given AS (
+    UPDATE bridge_mappings m
+    SET outlook_event_id = a."eventId", outlook_base = a."outlookBase", booking_base = NULL, due_at = now(),
+        sync_status = CASE WHEN m.sync_status = 'cancelled' THEN 'pending' ELSE m.sync_status END,
+        revision = m.revision + 1, updated_at = now()
+    FROM jsonb_to_recordset(adoptions) AS a (id bigint, "eventId" text, "outlookBase" jsonb)
+    WHERE m.id = a.id AND m.outlook_event_id IS DISTINCT FROM a."eventId"
+    RETURNING m.*
+  )
+  INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id,
+    action, reason)
+  SELECT id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, 'adopted',
+    'its marks were found on an event in the calendar' FROM given;
   GET DIAGNOSTICS adopted = ROW_COUNT;
   RETURN adopted;
 END $baselined$;
@@ -871,7 +897,7 @@ DROP FUNCTION bridge_due_items(integer, integer, timestamptz, timestamptz);
 DROP FUNCTION bridge_item_state(timestamptz, timestamptz, boolean, text, text, boolean);
 DROP FUNCTION bridge_fold(integer, integer, integer);
 DROP FUNCTION bridge_ring_neighbours(integer, smallint, timestamptz, timestamptz);
-DROP TABLE bridge_replicas, bridge_removals, bridge_alerts, bridge_log, bridge_subscriptions, bridge_room_state,
+DROP TABLE bridge_replicas, bridge_removals, bridge_schedules, bridge_alerts, bridge_log, bridge_subscriptions, bridge_room_state,
   bridge_changes, bridge_mappings, bridge_resource_mappings, bridge_settings;
 DROP FUNCTION bridge_slot(integer, timestamptz, timestamptz);
 DROP SEQUENCE bridge_missed_seq;
