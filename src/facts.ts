@@ -60,6 +60,25 @@ export type Fact =
   | { readonly fact: 'lease-lost'; readonly reason: string }
   | { readonly fact: 'capture-missed'; readonly times: number }
   | { readonly fact: 'capture-broken'; readonly triggers: readonly string[] }
+  /** An alert of all daemons, told by the one that raised or closed it. */
+  | {
+      readonly fact: 'alert';
+      readonly event: 'opened' | 'closed';
+      readonly type: string;
+      readonly severity: 'warning' | 'critical';
+      readonly room: string | null;
+      readonly resourceId: number | null;
+      readonly message: string;
+    }
+  | { readonly fact: 'alert-undelivered'; readonly type: string; readonly error: string }
+  /** `failed`: why; null: it did what it should. */
+  | {
+      readonly fact: 'schedule-ran';
+      readonly schedule: string;
+      readonly ms: number;
+      readonly failed: string | null;
+    }
+  | { readonly fact: 'report'; readonly report: Readonly<Record<string, unknown>> }
   | { readonly fact: 'started'; readonly replica: string; readonly rooms: number }
   | { readonly fact: 'stopped' }
   | { readonly fact: 'bug'; readonly error: Error; readonly where: string };

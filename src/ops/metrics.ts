@@ -80,11 +80,32 @@ export function createMetrics({ health, queue, waitMs = 1_500 }: MetricsOptions)
     registers,
   });
   for (const kind of kinds) errors.inc({ kind }, 0);
+  const alerts = new Counter({
+    name: 'bridge_alerts_total',
+    help: 'Alerts raised and closed by this daemon, by type.',
+    labelNames: ['event', 'type'] as const,
+    registers,
+  });
+  const undelivered = new Counter({
+    name: 'bridge_alerts_undelivered_total',
+    help: 'Messages that the address in ALERT_WEBHOOK_URL did not take.',
+    registers,
+  });
+  const runs = new Counter({
+    name: 'bridge_schedule_runs_total',
+    help: 'Runs of schedules by this daemon.',
+    labelNames: ['schedule', 'result'] as const,
+    registers,
+  });
   gauges(registers, health, sharedFor(queue, waitMs));
 
   function observe(fact: Fact): void {
     const kind = kindOf(fact);
     if (kind !== null) errors.inc({ kind }, fact.fact === 'capture-missed' ? fact.times : 1);
+    if (fact.fact === 'alert') alerts.inc({ event: fact.event, type: fact.type });
+    else if (fact.fact === 'alert-undelivered') undelivered.inc();
+    else if (fact.fact === 'schedule-ran')
+      runs.inc({ schedule: fact.schedule, result: fact.failed === null ? 'ok' : 'failed' });
     if (fact.fact !== 'pushed') return;
     pushed.inc({ action: fact.action });
     if (fact.latencyMs !== null) latency.observe(fact.latencyMs / 1_000);
@@ -121,6 +142,10 @@ function kindOf(fact: Fact): Kind | null {
     case 'room-baselined':
     case 'room-reconciled':
     case 'outage-over':
+    case 'alert':
+    case 'alert-undelivered':
+    case 'schedule-ran':
+    case 'report':
     case 'started':
     case 'stopped':
       return null;

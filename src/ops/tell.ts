@@ -8,6 +8,7 @@
  */
 import type { Fact, Tell } from '../facts.ts';
 import type { Logger } from '../log.ts';
+import { bare } from './bare.ts';
 
 export interface TellOptions {
   readonly log: Logger;
@@ -131,6 +132,22 @@ function lineOf(fact: Fact): Line {
       return { level: 'info', message: 'started', fields };
     case 'stopped':
       return { level: 'info', message: 'stopped', fields };
+    case 'alert':
+      return {
+        level: 'info',
+        message: `alert ${fact.event}`,
+        fields: { ...fields, message: bare(fact.message) },
+      };
+    case 'alert-undelivered':
+      return { level: 'warn', message: 'an alert could not be delivered', fields };
+    case 'schedule-ran':
+      return {
+        level: fact.failed === null ? 'debug' : 'warn',
+        message: fact.failed === null ? 'schedule ran' : 'schedule failed',
+        fields,
+      };
+    case 'report':
+      return { level: 'info', message: 'daily report', fields: { ...fact.report } };
     case 'bug':
       return {
         level: 'error',
@@ -143,7 +160,7 @@ function lineOf(fact: Fact): Line {
 
 /** The fields of a fact for the log: its name is the message, and texts that come from elsewhere are bared. */
 function bareFields(fact: Fact): Readonly<Record<string, unknown>> {
-  const foreign = ['error', 'hint', 'reason'];
+  const foreign = ['error', 'hint', 'reason', 'failed'];
   return Object.fromEntries(
     Object.entries(fact)
       .filter(([name]) => name !== 'fact')
@@ -152,11 +169,4 @@ function bareFields(fact: Fact): Readonly<Record<string, unknown>> {
         foreign.includes(name) && typeof value === 'string' ? bare(value) : value,
       ]),
   );
-}
-
-/** The text without addresses and numbers of persons (11 digits in Norway). */
-function bare(text: string): string {
-  return text
-    .replace(/[^\s'"<>(),;=]+@[^\s'"<>(),;=]+/gu, '[address]')
-    .replace(/(?<!\d)\d{11}(?!\d)/gu, '[number]');
 }
