@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { Cron } from 'croner';
+import { adapterFolder } from './adapter.ts';
 import { Invalid, messageOf } from './errors.ts';
 
 /** Every variable there is, with its default. `null`: no default. */
@@ -185,6 +186,12 @@ class Problems {
 
 function bookingPart(env: Environment, problems: Problems): BookingConfig {
   const adapter = text(env, 'BOOKING_ADAPTER') ?? '';
+  try {
+    adapterFolder(adapter);
+  } catch (error) {
+    if (!(error instanceof Invalid)) throw error;
+    problems.add('BOOKING_ADAPTER', `${error.message} ${error.hint ?? ''}`);
+  }
   const timezone = text(env, 'BOOKING_TIMEZONE') ?? '';
   if (!isTimezone(timezone))
     problems.add('BOOKING_TIMEZONE', `'${timezone}' is no IANA zone; write for example Europe/Oslo`);
@@ -237,10 +244,20 @@ function databaseSsl(env: Environment, problems: Problems): DatabaseConfig['ssl'
   return { rejectUnauthorized: mode === 'on', ...(caFile === null ? {} : { caFile }) };
 }
 
+/** A GUID, or a domain name; 'common' and its like are for people who sign in, never for an app's own rights. */
+const tenantShape =
+  /^(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*)$/i;
+
 function graphPart(env: Environment, problems: Problems): GraphConfig {
   for (const name of ['GRAPH_TENANT_ID', 'GRAPH_CLIENT_ID'] as const)
     if (text(env, name) === null)
       problems.add(name, 'is missing; it stands on the overview page of the app registration');
+  const tenantId = text(env, 'GRAPH_TENANT_ID') ?? '';
+  if (tenantId !== '' && !tenantShape.test(tenantId))
+    problems.add(
+      'GRAPH_TENANT_ID',
+      `'${tenantId}' is no directory (tenant) id; write the GUID of the app's overview page, or a domain of the tenant such as example.onmicrosoft.com`,
+    );
   const secret = text(env, 'GRAPH_CLIENT_SECRET');
   const certificateFile = text(env, 'GRAPH_CLIENT_CERTIFICATE');
   if (secret === null && certificateFile === null)
@@ -254,7 +271,7 @@ function graphPart(env: Environment, problems: Problems): GraphConfig {
     problems.add('GRAPH_CLIENT_CERTIFICATE', `there is no file '${certificateFile}'`);
   const proxy = url(env, 'HTTPS_PROXY', problems);
   return {
-    tenantId: text(env, 'GRAPH_TENANT_ID') ?? '',
+    tenantId,
     clientId: text(env, 'GRAPH_CLIENT_ID') ?? '',
     credential: certificateFile === null ? { secret: secret ?? '' } : { certificateFile },
     baseUrl: url(env, 'GRAPH_BASE_URL', problems) ?? '',

@@ -4,7 +4,7 @@ import { ConfigError, toBookingConfig, toConfig, variables, type Environment } f
 
 const enough: Environment = {
   DATABASE_URL: 'postgresql://bridge:secret@db.example.org/portico',
-  GRAPH_TENANT_ID: 'tenant',
+  GRAPH_TENANT_ID: 'example.onmicrosoft.com',
   GRAPH_CLIENT_ID: 'client',
   GRAPH_CLIENT_SECRET: 'secret',
 };
@@ -42,6 +42,29 @@ test('every problem is reported at once, each naming its variable', () => {
     expect(problems.some((problem) => problem.startsWith(`${name}:`))).toBe(true);
   for (const name of ['BOOKING_TIMEZONE', 'PORT', 'WAKE', 'BRAKE_SHARE'])
     expect(problems.some((problem) => problem.startsWith(`${name}:`))).toBe(true);
+});
+
+test.each(['common', 'tenant', '{00000000-0000-0000-0000-000000000000}', 'a b.example'])(
+  'a tenant id that is none is said: %s',
+  (GRAPH_TENANT_ID) => {
+    expect(problemsOf({ ...enough, GRAPH_TENANT_ID })).toEqual([
+      expect.stringMatching(/^GRAPH_TENANT_ID: .* is no directory/),
+    ]);
+  },
+);
+
+test('the GUID and any domain of a tenant are taken', () => {
+  expect(problemsOf({ ...enough, GRAPH_TENANT_ID: '3D2F3A0E-5c3a-4c8e-9d58-6a4f0f0d7c11' })).toEqual([]);
+  expect(problemsOf({ ...enough, GRAPH_TENANT_ID: 'bergen.kommune.no' })).toEqual([]);
+});
+
+test('an adapter that is none is reported with all the rest', () => {
+  expect(problemsOf({ ...enough, BOOKING_ADAPTER: 'nowhere', PORT: 'http' })).toEqual([
+    expect.stringMatching(
+      /^BOOKING_ADAPTER: There is no adapter 'nowhere'.* Set BOOKING_ADAPTER to mrbs or portico/,
+    ),
+    expect.stringMatching(/^PORT:/),
+  ]);
 });
 
 test('an open API never leaves the machine by accident', () => {

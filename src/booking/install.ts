@@ -4,11 +4,10 @@
  * booking waits behind us for longer. The contract of the files is sql/README.md.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { databaseFailure, sqlState, type Queryable } from '../database.ts';
-import { Invalid, Permanent, Retryable } from '../errors.ts';
+import { Permanent, Retryable } from '../errors.ts';
 
 /** Says one line to the operator. */
 export type Tell = (line: string) => void;
@@ -19,19 +18,6 @@ export interface MissingRight {
   readonly repair: string | null;
   readonly needed: boolean;
   readonly why: string | null;
-}
-
-/** The folder of an adapter: a name below sql/, or a path of the operator's own. Throws Invalid if it is none. */
-export function adapterFolder(adapter: string): string {
-  const ours = fileURLToPath(new URL('../../sql/', import.meta.url));
-  const folder = /[/\\]/.test(adapter) ? resolve(adapter) : join(ours, adapter);
-  if (adapter !== '' && existsSync(join(folder, '10_view.sql'))) return folder;
-  const known = readdirSync(ours, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-  throw new Invalid(
-    'BOOKING_ADAPTER',
-    `There is no adapter '${adapter}' (no file ${join(folder, '10_view.sql')}).`,
-    `Set BOOKING_ADAPTER to ${known.map((entry) => entry.name).join(' or ')}, or to the path of a folder like them.`,
-  );
 }
 
 /** What `00_rights.sql` of the adapter finds lacking. */

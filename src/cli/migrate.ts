@@ -7,9 +7,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { runner } from 'node-pg-migrate';
 import pg from 'pg';
+import { adapterFolder } from '../adapter.ts';
 import { rememberTriggers } from '../booking/capture.ts';
 import {
-  adapterFolder,
   enableTriggers,
   installAdapter,
   missingRights,

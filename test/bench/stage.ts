@@ -130,7 +130,7 @@ const booking = `
 /** The daemon's environment on this stage. `graph`: origin of an accepting server. */
 export const environmentOf = (bridge: Pick<Bridge, 'url'>, graph: string): Environment => ({
   DATABASE_URL: bridge.url,
-  GRAPH_TENANT_ID: 't',
+  GRAPH_TENANT_ID: '00000000-0000-0000-0000-000000000000',
   GRAPH_CLIENT_ID: 'bench',
   GRAPH_CLIENT_SECRET: 'secret',
   GRAPH_BASE_URL: `${graph}/v1.0`,
