@@ -159,6 +159,10 @@ function troubleInWords(fact: Fact): string | null {
     case 'room-well':
     case 'room-baselined':
     case 'room-reconciled':
+    case 'alert':
+    case 'alert-undelivered':
+    case 'schedule-ran':
+    case 'report':
     case 'started':
     case 'stopped':
       return null;
