@@ -12,7 +12,7 @@ import type { Config } from './config.ts';
 import { setTimeout as pause } from 'node:timers/promises';
 import { backOffMs } from './back-off.ts';
 import { databaseFailure, openPool, openSession, type Database } from './database.ts';
-import { Permanent, Retryable } from './errors.ts';
+import { Invalid, Permanent, Retryable } from './errors.ts';
 import type { Fact, Tell } from './facts.ts';
 import { createApp } from './http/app.ts';
 import { serveApp } from './http/serve.ts';
@@ -24,13 +24,16 @@ import { createTell } from './ops/tell.ts';
 import { Wake } from './ops/wake.ts';
 import { createOutlook } from './outlook/events.ts';
 import { readInstallation } from './sync/installation.ts';
+import { createActivity } from './sync/activity.ts';
 import { createHeld } from './sync/held.ts';
+import { createMappingList } from './sync/mapping-list.ts';
 import { createManual } from './sync/manual.ts';
 import { createPush } from './sync/push.ts';
 import { createRemovals } from './sync/removals.ts';
 import { beat, beatEveryMs, leave, ringAll } from './sync/replicas.ts';
 import { createReports } from './sync/reports.ts';
 import { createRoomReports } from './sync/room-reports.ts';
+import { createRoomSwitch } from './sync/room-switch.ts';
 import { createDrain } from './sync/room.ts';
 import type { OutlookSide } from './sync/sides.ts';
 import { missedSince, onceAcrossReplicas, sweepRooms } from './sync/sweep.ts';
@@ -189,7 +192,10 @@ export interface Service extends AsyncDisposable {
   readonly url: string;
   /** Calls `watcher` for every fact until the returned function is called. */
   watch(watcher: (fact: Fact) => void): () => void;
-  /** Works until `signal` aborts. Never rejects: what keeps it from working is told, shown by /ready, and tried again. */
+  /**
+   * Works until `signal` aborts. What keeps it from working is told, shown by /ready, and tried again; only settings
+   * that are not those the database was set up with reject, as Invalid: every booking would be read an hour off.
+   */
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -228,6 +234,10 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
     reports,
     rooms: createRoomReports(db),
     held: createHeld(db, manual),
+    roomSwitch: createRoomSwitch(db),
+    mappings: createMappingList(db),
+    activity: createActivity(db),
+    live: { watch, stopping: stopping.signal },
     metrics,
     stopping: stopping.signal,
   });
@@ -261,6 +271,7 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
         await started.run(signal);
       } catch (error) {
         if (signal.aborted) return;
+        if (error instanceof Invalid) throw error;
         const failure = databaseFailure(error, 'start');
         if (!(failure instanceof Retryable || failure instanceof Permanent))
           tell({ fact: 'bug', error: failure, where: 'the start' });

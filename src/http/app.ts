@@ -7,9 +7,11 @@ import type { Hono } from 'hono';
 import { methodNotAllowed } from 'hono/method-not-allowed';
 import { secureHeaders } from 'hono/secure-headers';
 import type { Tell } from '../facts.ts';
+import { activityRoutes, type ActivityParts } from './activity.ts';
 import { requireKey } from './auth.ts';
 import { allowNoBody, limitBody } from './body.ts';
 import { healthRoutes, type HealthParts } from './health.ts';
+import { liveRoutes, type LiveParts } from './live.ts';
 import { mappingRoutes, type MappingParts } from './mappings.ts';
 import { metricsRoutes, type MetricsParts } from './metrics.ts';
 import { nearest } from './nearest.ts';
@@ -18,8 +20,18 @@ import { roomRoutes, type RoomParts } from './rooms.ts';
 import { statsRoutes, type StatsParts } from './stats.ts';
 import { syncRoutes, type SyncParts } from './sync.ts';
 
-export interface Parts extends SyncParts, HealthParts, StatsParts, RoomParts, MappingParts, MetricsParts {
+export interface Parts
+  extends
+    SyncParts,
+    HealthParts,
+    StatsParts,
+    RoomParts,
+    MappingParts,
+    MetricsParts,
+    ActivityParts,
+    LiveParts {
   readonly reports: SyncParts['reports'] & StatsParts['reports'] & MappingParts['reports'];
+  readonly manual: SyncParts['manual'] & RoomParts['manual'];
   readonly apiKey: string | null;
   readonly tell: Tell;
 }
@@ -53,6 +65,8 @@ export function createApp(parts: Parts) {
     roomRoutes(parts),
     mappingRoutes(parts),
     metricsRoutes(parts),
+    activityRoutes(parts),
+    liveRoutes(parts),
   ];
   for (const area of areas) app.route('/', area);
   describe(app);

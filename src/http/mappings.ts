@@ -1,11 +1,23 @@
-/** The life of one mapping, in words. */
+/** Mappings: find them, and the life of one in words. */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { createReports, LogLine } from '../sync/reports.ts';
+import type { createMappingList } from '../sync/mapping-list.ts';
+import { syncStatuses, type createReports, type LogLine } from '../sync/reports.ts';
 import { Problem } from './problem.ts';
-import { answers, instant, instantOrNull, limit, mappingId, newRoutes } from './schema.ts';
+import {
+  answers,
+  instant,
+  instantOrNull,
+  limit,
+  mappingId,
+  newRoutes,
+  reservationId,
+  reservationType,
+  resourceId,
+} from './schema.ts';
 
 export interface MappingParts {
   readonly reports: Pick<ReturnType<typeof createReports>, 'explain'>;
+  readonly mappings: ReturnType<typeof createMappingList>;
 }
 
 const mapping = z
@@ -43,6 +55,31 @@ const line = z
   })
   .openapi('LogLine');
 
+const listRoute = createRoute({
+  method: 'get',
+  path: '/mappings',
+  tags: ['Mappings'],
+  summary: 'The mappings of a reservation, of a room, or of a status',
+  request: {
+    query: z.object({
+      reservation_type: reservationType.optional(),
+      reservation_id: reservationId.optional(),
+      resource_id: resourceId.optional(),
+      status: z.enum(syncStatuses).optional(),
+      limit: limit(50),
+    }),
+  },
+  responses: answers(
+    'The mappings, the soonest first and what is over last.',
+    z.object({
+      success: z.literal(true),
+      count: z.number().int().openapi({ description: 'How many are listed here.' }),
+      total: z.number().int().openapi({ description: 'How many there are.' }),
+      mappings: z.array(z.object({ ...mapping.shape, room: z.string() }).openapi('ListedMapping')),
+    }),
+  ),
+});
+
 const explainRoute = createRoute({
   method: 'get',
   path: '/mappings/{id}/explain',
@@ -61,15 +98,27 @@ const explainRoute = createRoute({
   ),
 });
 
-export function mappingRoutes({ reports }: MappingParts) {
-  return newRoutes().openapi(explainRoute, async (c) => {
-    const { id } = c.req.valid('param');
-    const explained = await reports.explain(id, c.req.valid('query').limit);
-    if (explained === null)
-      throw new Problem(404, `There is no mapping ${id}.`, 'GET /sync/pending-items names the ids of some.');
-    const lines = explained.lines.map((entry) => ({ ...entry, text: sentence(entry) }));
-    return c.json({ success: true as const, count: lines.length, mapping: explained.mapping, lines }, 200);
-  });
+export function mappingRoutes({ reports, mappings }: MappingParts) {
+  return newRoutes()
+    .openapi(listRoute, async (c) => {
+      const query = c.req.valid('query');
+      const found = await mappings.list({
+        type: query.reservation_type ?? null,
+        reservationId: query.reservation_id ?? null,
+        resourceId: query.resource_id ?? null,
+        status: query.status ?? null,
+        limit: query.limit,
+      });
+      return c.json({ success: true as const, count: found.mappings.length, ...found }, 200);
+    })
+    .openapi(explainRoute, async (c) => {
+      const { id } = c.req.valid('param');
+      const explained = await reports.explain(id, c.req.valid('query').limit);
+      if (explained === null)
+        throw new Problem(404, `There is no mapping ${id}.`, 'GET /mappings finds them by reservation.');
+      const lines = explained.lines.map((entry) => ({ ...entry, text: sentence(entry) }));
+      return c.json({ success: true as const, count: lines.length, mapping: explained.mapping, lines }, 200);
+    });
 }
 
 const sentences: Readonly<Record<string, string>> = {
@@ -85,7 +134,13 @@ const sentences: Readonly<Record<string, string>> = {
   kept: 'Its event is kept',
 };
 
-function sentence({ action, reason, latency_ms: latencyMs, call_ms: callMs }: LogLine): string {
+/** One line of the log as a person reads it. */
+export function sentence({
+  action,
+  reason,
+  latency_ms: latencyMs,
+  call_ms: callMs,
+}: Pick<LogLine, 'action' | 'reason' | 'latency_ms' | 'call_ms'>): string {
   const took = latencyMs === null ? '' : `, ${Math.round(latencyMs)} ms after the change`;
   const call = callMs === null || callMs === 0 ? '' : ` (the call took ${Math.round(callMs)} ms)`;
   return `${sentences[action] ?? action}${took}${call}${reason === null ? '' : `: ${reason}`}.`;

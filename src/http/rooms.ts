@@ -1,7 +1,10 @@
-/** The rooms: how each stands, and what the brake holds there. */
+/** The rooms: how each stands, what the brake holds there, and switching one off, on, or to a fresh comparison. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { createHeld } from '../sync/held.ts';
+import type { Manual } from '../sync/manual.ts';
 import type { createRoomReports, RoomReport } from '../sync/room-reports.ts';
+import type { createRoomSwitch } from '../sync/room-switch.ts';
+import { Problem } from './problem.ts';
 import { noRoom } from './room-problem.ts';
 import { answers, instant, instantOrNull, newRoutes, resourceId } from './schema.ts';
 import { resultsSchema, summarise } from './synced.ts';
@@ -9,6 +12,8 @@ import { resultsSchema, summarise } from './synced.ts';
 export interface RoomParts {
   readonly rooms: ReturnType<typeof createRoomReports>;
   readonly held: ReturnType<typeof createHeld>;
+  readonly roomSwitch: ReturnType<typeof createRoomSwitch>;
+  readonly manual: Pick<Manual, 'populate'>;
   /** Aborts when we are stopping: nobody is kept waiting then. */
   readonly stopping: AbortSignal;
 }
@@ -37,6 +42,11 @@ const room = z
     throttled_until: instantOrNull,
     baselined_at: instantOrNull,
     reconciled_at: instantOrNull,
+    last_sync_at: instantOrNull.openapi({ description: 'When something of it was last brought over.' }),
+    pull_due_at: instantOrNull.openapi({ description: 'When Outlook is asked next what changed there.' }),
+    subscription_expires_at: instantOrNull.openapi({
+      description: 'Null: Outlook does not tell us, we ask.',
+    }),
     backfill: z.object({ total: z.number().int(), done: z.number().int() }),
     held: z.number().int(),
   })
@@ -116,7 +126,37 @@ const refuseRoute = createRoute({
   ),
 });
 
-export function roomRoutes({ rooms, held: brake, stopping }: RoomParts) {
+const switched = z.object({ success: z.literal(true), message: z.string(), room });
+
+const pauseRoute = createRoute({
+  method: 'post',
+  path: '/rooms/{resource}/pause',
+  tags,
+  summary: 'Switch a room off: nothing is sent for it, its events and reservations stay',
+  request: { params },
+  responses: answers('The room, which is off.', switched, [404]),
+});
+
+const resumeRoute = createRoute({
+  method: 'post',
+  path: '/rooms/{resource}/resume',
+  tags,
+  summary: 'Switch a room on: both sides are compared, then it goes on',
+  request: { params },
+  responses: answers('The room, which is on.', switched, [404, 409]),
+});
+
+const resyncRoute = createRoute({
+  method: 'post',
+  path: '/rooms/{resource}/resync',
+  tags,
+  summary: 'Compare a room with both sides again, and make what is missing',
+  request: { params },
+  responses: answers('The room; what is not done within 20 s follows by itself.', switched, [404, 422]),
+});
+
+export function roomRoutes(parts: RoomParts) {
+  const { rooms, held: brake, roomSwitch, manual, stopping } = parts;
   async function find(resource: number): Promise<RoomReport> {
     const found = await rooms.find(resource);
     if (found === null) throw noRoom(resource);
@@ -147,5 +187,26 @@ export function roomRoutes({ rooms, held: brake, stopping }: RoomParts) {
       const mappings = c.req.valid('json').mappings ?? null;
       const count = await brake.refuse({ resourceId: resource, mappings });
       return c.json({ success: true as const, message: `Kept ${count} events`, count }, 200);
+    })
+    .openapi(pauseRoute, async (c) => {
+      const { resource } = c.req.valid('param');
+      await find(resource);
+      const message = (await roomSwitch.pause(resource)) ? 'Paused' : 'It was paused already';
+      return c.json({ success: true as const, message, room: await find(resource) }, 200);
+    })
+    .openapi(resumeRoute, async (c) => {
+      const { resource } = c.req.valid('param');
+      await find(resource);
+      const message = (await roomSwitch.resume(resource)) ? 'Resumed' : 'It was not paused';
+      return c.json({ success: true as const, message, room: await find(resource) }, 200);
+    })
+    .openapi(resyncRoute, async (c) => {
+      const { resource } = c.req.valid('param');
+      await find(resource);
+      const compared = await manual.populate(resource, AbortSignal.any([c.req.raw.signal, stopping]));
+      if (compared === null)
+        throw new Problem(422, `Resource ${resource} is paused.`, 'Resume it; that compares both sides too.');
+      const message = compared.reconciled === 0 ? 'The comparison follows' : 'Both sides were compared';
+      return c.json({ success: true as const, message, room: await find(resource) }, 200);
     });
 }

@@ -7,7 +7,7 @@ const limitMost = 1_000;
 const clipped = (value: unknown) => `'${String(value).slice(0, 60)}'`;
 
 /** A whole number in a path or query string, from 0 to `most`. */
-const whole = (most: number) =>
+export const whole = (most: number) =>
   z
     .string()
     .refine((text) => /^\d{1,16}$/.test(text) && Number(text) <= most, {

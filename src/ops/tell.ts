@@ -158,6 +158,12 @@ function lineOf(fact: Fact): Line {
   }
 }
 
+/** A fact as whoever watches may see it: without the addresses and numbers of persons that errors quote. */
+export function shownFact(fact: Fact): Readonly<Record<string, unknown>> {
+  if (fact.fact === 'bug') return { fact: 'bug', where: fact.where, error: bare(fact.error.message) };
+  return { fact: fact.fact, ...bareFields(fact) };
+}
+
 /** The fields of a fact for the log: its name is the message, and texts that come from elsewhere are bared. */
 function bareFields(fact: Fact): Readonly<Record<string, unknown>> {
   const foreign = ['error', 'hint', 'reason', 'failed'];

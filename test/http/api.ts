@@ -7,13 +7,17 @@ import { readCapture, rememberTriggers } from '../../src/booking/capture.ts';
 import type { Database } from '../../src/database.ts';
 import type { Fact } from '../../src/facts.ts';
 import { createApp, type Parts } from '../../src/http/app.ts';
+import type { LiveOptions } from '../../src/http/live.ts';
 import { serveApp } from '../../src/http/serve.ts';
 import { createHealth } from '../../src/ops/health.ts';
 import { createMetrics } from '../../src/ops/metrics.ts';
+import { createActivity } from '../../src/sync/activity.ts';
 import { createHeld } from '../../src/sync/held.ts';
 import { createManual } from '../../src/sync/manual.ts';
+import { createMappingList } from '../../src/sync/mapping-list.ts';
 import { createReports } from '../../src/sync/reports.ts';
 import { createRoomReports } from '../../src/sync/room-reports.ts';
+import { createRoomSwitch } from '../../src/sync/room-switch.ts';
 import { openRooms, window } from '../sync/bench-of-rooms.ts';
 
 export interface ApiOptions {
@@ -24,6 +28,7 @@ export interface ApiOptions {
   /** Instead of the database of the rooms. */
   readonly db?: Database;
   readonly change?: Partial<Parts>;
+  readonly live?: Partial<LiveOptions>;
 }
 
 export interface Answer {
@@ -46,9 +51,15 @@ export async function openApi(options: ApiOptions = {}) {
   const db = options.db ?? rooms.db.pool;
   const facts: Fact[] = [];
   const health = createHealth();
+  const watchers = new Set<(fact: Fact) => void>();
+  const watch = (watcher: (fact: Fact) => void) => {
+    watchers.add(watcher);
+    return () => watchers.delete(watcher);
+  };
   const tell = (fact: Fact) => {
     facts.push(fact);
     health.observe(fact);
+    for (const watcher of watchers) watcher(fact);
   };
   let rings = 0;
   let working: Promise<unknown> = Promise.resolve();
@@ -68,6 +79,10 @@ export async function openApi(options: ApiOptions = {}) {
     reports,
     rooms: createRoomReports(db),
     held: createHeld(db, manual),
+    roomSwitch: createRoomSwitch(db),
+    mappings: createMappingList(db),
+    activity: createActivity(db),
+    live: { watch, stopping: stopping.signal, ...options.live },
     metrics: createMetrics({ health: health.state, queue: reports.queue, waitMs: 500 }),
     stopping: stopping.signal,
     ...options.change,

@@ -1,0 +1,103 @@
+/** What was done lately and how fast: over all rooms, in both directions. */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { createActivity } from '../sync/activity.ts';
+import { sentence } from './mappings.ts';
+import { answers, instant, limit, newRoutes, resourceId, whole } from './schema.ts';
+
+export interface ActivityParts {
+  readonly activity: ReturnType<typeof createActivity>;
+}
+
+const hoursMost = 168;
+const direction = z.enum(['booking_to_outlook', 'outlook_to_booking']);
+const ms = z.number().nullable();
+const percentiles = { count: z.number().int(), p50_ms: ms, p95_ms: ms, p99_ms: ms };
+
+const line = z
+  .object({
+    id: z.number().int(),
+    at: instant,
+    direction,
+    action: z.string(),
+    text: z.string(),
+    reason: z.string().nullable(),
+    latency_ms: ms,
+    call_ms: ms,
+    mapping_id: z.number().int().nullable(),
+    resource_id: z.number().int().nullable(),
+    room: z.string().nullable(),
+    reservation_type: z.string().nullable(),
+    reservation_id: z.number().int().nullable(),
+    title: z.string().nullable(),
+    outlook_event_id: z.string().nullable(),
+    request_id: z.string().nullable(),
+  })
+  .openapi('ActivityLine');
+
+const curve = z
+  .object({
+    ...percentiles,
+    histogram: z
+      .array(z.object({ le_ms: z.number().int().nullable(), count: z.number().int() }))
+      .openapi({ description: 'At most `le_ms`, and longer than the bound before; null: longer than all.' }),
+    curve: z.array(z.object({ at: instant, ...percentiles })),
+  })
+  .openapi('LatencyCurve');
+
+const logRoute = createRoute({
+  method: 'get',
+  path: '/log',
+  tags: ['Activity'],
+  summary: 'What was done lately, by whichever daemon',
+  request: { query: z.object({ limit: limit(50), resource_id: resourceId.optional() }) },
+  responses: answers(
+    'The newest lines, the newest first.',
+    z.object({ success: z.literal(true), count: z.number().int(), lines: z.array(line) }),
+  ),
+});
+
+const latencyRoute = createRoute({
+  method: 'get',
+  path: '/stats/latency',
+  tags: ['Activity'],
+  summary: 'How long changes took, from one side to its acceptance by the other',
+  request: {
+    query: z.object({
+      hours: whole(hoursMost)
+        .refine((hours) => hours > 0, { error: 'it is at least 1' })
+        .optional()
+        .openapi({ type: 'integer', minimum: 1, maximum: hoursMost, default: 24 }),
+    }),
+  },
+  responses: answers(
+    'Percentiles, histogram and curve of each direction.',
+    z.object({
+      success: z.literal(true),
+      hours: z.number().int(),
+      from: instant,
+      to: instant,
+      step_seconds: z.number(),
+      directions: z.object({ booking_to_outlook: curve, outlook_to_booking: curve }),
+    }),
+  ),
+});
+
+export function activityRoutes({ activity }: ActivityParts) {
+  return newRoutes()
+    .openapi(logRoute, async (c) => {
+      const { limit: most, resource_id: resource = null } = c.req.valid('query');
+      const found = await activity.newest(most, resource);
+      const lines = found.map((entry) => ({ ...entry, text: sentence(entry) }));
+      return c.json({ success: true as const, count: lines.length, lines }, 200);
+    })
+    .openapi(latencyRoute, async (c) => {
+      const { hours = 24 } = c.req.valid('query');
+      const { directions, ...history } = await activity.latency(hours);
+      const { booking_to_outlook: out, outlook_to_booking: back } = directions;
+      const copied = {
+        booking_to_outlook: { ...out, histogram: [...out.histogram], curve: [...out.curve] },
+        outlook_to_booking: { ...back, histogram: [...back.histogram], curve: [...back.curve] },
+      };
+      return c.json({ success: true as const, hours, ...history, directions: copied }, 200);
+    });
+}

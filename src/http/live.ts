@@ -1,0 +1,155 @@
+/**
+ * Facts as they happen, as server-sent events. A client that reads slowly loses the oldest facts and is told how many
+ * (`missed`); one that does not read at all is cut off. A stream ends after a quarter of an hour and at shutdown: who
+ * may still listen comes back by itself, with Last-Event-ID, and gets what it did not see.
+ */
+import { createRoute, z } from '@hono/zod-openapi';
+import { streamSSE, type SSEStreamingApi } from 'hono/streaming';
+import type { Fact } from '../facts.ts';
+import { shownFact, type Told } from '../ops/tell.ts';
+import { Problem } from './problem.ts';
+import { answers, newRoutes } from './schema.ts';
+
+export interface LiveOptions {
+  readonly watch: Told['watch'];
+  /** Aborts when we are stopping: every stream ends then. */
+  readonly stopping: AbortSignal;
+  readonly clientsMost?: number;
+  /** Facts that wait for one client, and that are kept for one that comes back. */
+  readonly queueMost?: number;
+  readonly beatMs?: number;
+  readonly lifeMs?: number;
+}
+
+export interface LiveParts {
+  readonly live: LiveOptions;
+}
+
+interface Sent {
+  readonly id: string;
+  readonly event: string;
+  readonly data: string;
+}
+
+/** A client that takes nothing for so long is cut off. */
+const stuckMs = 30_000;
+/** What EventSource waits before it comes back. */
+const comeBackMs = 2_000;
+
+const liveRoute = createRoute({
+  method: 'get',
+  path: '/live',
+  tags: ['Activity'],
+  summary: 'Facts as they happen, as server-sent events',
+  responses: {
+    ...answers('', z.object({})),
+    200: {
+      description: '`event` is the name of the fact, `data` the fact as JSON; comments keep the line open.',
+      content: { 'text/event-stream': { schema: z.string() } },
+    },
+  },
+});
+
+export function liveRoutes({ live }: LiveParts) {
+  const { stopping, clientsMost = 50, beatMs = 15_000, lifeMs = 900_000 } = live;
+  const feed = createFeed(live);
+  let clients = 0;
+
+  async function serve(stream: SSEStreamingApi, since: string | undefined): Promise<void> {
+    const gone = new AbortController();
+    stream.onAbort(() => gone.abort());
+    const over = AbortSignal.any([stopping, gone.signal, AbortSignal.timeout(lifeMs)]);
+    using queue = feed.open(since);
+    await send(stream, () => stream.write(`retry: ${comeBackMs}\n\n`));
+    while (!over.aborted) {
+      const { told, missed } = queue.take();
+      if (missed > 0)
+        await send(stream, () => stream.writeSSE({ event: 'missed', data: JSON.stringify({ missed }) }));
+      for (const fact of told) await send(stream, () => stream.writeSSE(fact));
+      if (told.length > 0) continue;
+      const rung = await queue.rung(beatMs, over);
+      if (!rung && !over.aborted) await send(stream, () => stream.write(': still here\n\n'));
+    }
+  }
+
+  return newRoutes().openapi(liveRoute, (c) => {
+    if (stopping.aborted || clients >= clientsMost)
+      throw new Problem(
+        503,
+        stopping.aborted ? 'The daemon is stopping.' : `${clientsMost} clients listen already.`,
+        'Try again in a moment; GET /log shows what was done.',
+        { headers: { 'Retry-After': '10' } },
+      );
+    clients += 1;
+    c.header('X-Accel-Buffering', 'no'); // nginx would hold it back
+    const since = c.req.header('last-event-id');
+    return streamSSE(c, (stream) => serve(stream, since).finally(() => (clients -= 1)));
+  });
+}
+
+/** Writes; a client that takes nothing for half a minute is cut off. */
+async function send(stream: SSEStreamingApi, write: () => Promise<unknown>): Promise<void> {
+  const stuck = setTimeout(() => stream.abort(), stuckMs);
+  await write().finally(() => clearTimeout(stuck));
+}
+
+function createFeed({ watch, stopping, queueMost = 500 }: LiveOptions) {
+  const boot = Date.now().toString(36);
+  let count = 0;
+  const kept: Sent[] = [];
+  const queues = new Set<(fact: Sent) => void>();
+
+  const unwatch = watch((fact: Fact) => {
+    count += 1;
+    const told = { id: `${boot}-${count}`, event: fact.fact, data: JSON.stringify(shownFact(fact)) };
+    kept.push(told);
+    if (kept.length > queueMost) kept.shift();
+    for (const offer of queues) offer(told);
+  });
+  stopping.addEventListener('abort', unwatch, { once: true });
+
+  /** What is still to be sent to one client; `since`: the id of the last fact that it has. */
+  function open(since: string | undefined) {
+    const seen = kept.findIndex((told) => told.id === since);
+    let waiting = seen === -1 ? [] : kept.slice(seen + 1);
+    let missed = 0;
+    let ring = () => {};
+    const offer = (fact: Sent) => {
+      if (waiting.length >= queueMost) {
+        waiting.shift();
+        missed += 1;
+      }
+      waiting.push(fact);
+      ring();
+    };
+    queues.add(offer);
+    return {
+      take() {
+        const taken = { told: waiting, missed };
+        waiting = [];
+        missed = 0;
+        return taken;
+      },
+      /** Resolves when there is something to take (true), after `ms`, or when `signal` aborts (false). */
+      rung(ms: number, signal: AbortSignal): Promise<boolean> {
+        return new Promise((resolve) => {
+          const end = (rung: boolean) => () => {
+            clearTimeout(timer);
+            signal.removeEventListener('abort', aborted);
+            ring = () => {};
+            resolve(rung);
+          };
+          const aborted = end(false);
+          const timer = setTimeout(aborted, ms);
+          signal.addEventListener('abort', aborted);
+          ring = end(true);
+          if (signal.aborted) aborted();
+          else if (waiting.length > 0) ring();
+        });
+      },
+      [Symbol.dispose]: () => void queues.delete(offer),
+    };
+  }
+
+  return { open };
+}

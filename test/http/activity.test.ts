@@ -1,0 +1,89 @@
+import { expect, test } from 'vitest';
+import { openApi, type Answer, type Api } from './api.ts';
+
+interface Curve {
+  count: number;
+  p50_ms: number | null;
+  p95_ms: number | null;
+  histogram: { le_ms: number | null; count: number }[];
+  curve: { at: string; count: number; p50_ms: number | null }[];
+}
+const directionsOf = (answer: Answer) => answer.body['directions'] as Record<string, Curve>;
+const linesOf = (answer: Answer) => answer.body['lines'] as Record<string, unknown>[];
+
+/** A line of the log as if it had been written some minutes ago. */
+const log = (api: Api, action: string, latencyMs: number, minutesAgo = 0) =>
+  api.db.query(
+    `INSERT INTO bridge_log (action, latency_ms, at) VALUES ($1, $2, now() - $3 * interval '1 minute')`,
+    [action, latencyMs, minutesAgo],
+  );
+
+test('the log lists what was done lately, the newest first, with room, title and words', async () => {
+  await using api = await openApi();
+  const booked = await api.desk.book(101, {
+    title: '<img src=x onerror=alert(1)>',
+    from: api.day(1, '10:00'),
+    to: api.day(1, '11:00'),
+  });
+  await api.settle();
+  await api.desk.retitle(booked, 'Formannskapet');
+  await api.settle();
+  const answer = await api.call('GET', '/log?limit=2');
+  expect(linesOf(answer)).toMatchObject([
+    { action: 'updated', direction: 'booking_to_outlook', title: 'Formannskapet', resource_id: 101 },
+    { action: 'created', room: 'formannskapssalen@bergen.example', reservation_id: booked.id },
+  ]);
+  expect(linesOf(answer)[0]!['text']).toMatch(/^Its event was changed in Outlook, \d+ ms after the change/);
+});
+
+test('the log of one room has only its lines', async () => {
+  await using api = await openApi();
+  for (const room of [101, 102])
+    await api.desk.book(room, { from: api.day(1, '10:00'), to: api.day(1, '11:00') });
+  await api.settle();
+  const lines = linesOf(await api.call('GET', '/log?resource_id=102'));
+  expect(lines.map((line) => line['resource_id'])).toEqual([102]);
+});
+
+test('latencies are counted for each direction, in percentiles, buckets and steps of the day', async () => {
+  await using api = await openApi();
+  for (const ms of [10, 11, 20]) await log(api, 'created', ms);
+  await log(api, 'updated', 45_000, 60);
+  await log(api, 'imported', 700);
+  const { booking_to_outlook: out, outlook_to_booking: back } = directionsOf(
+    await api.call('GET', '/stats/latency'),
+  );
+  const filled = ({ histogram }: Curve) => histogram.filter(({ count }) => count > 0);
+  expect(out).toMatchObject({ count: 4, p50_ms: 15.5 });
+  expect(filled(out!)).toEqual([
+    { le_ms: 10, count: 1 },
+    { le_ms: 20, count: 2 },
+    { le_ms: null, count: 1 },
+  ]);
+  expect(filled(back!)).toEqual([{ le_ms: 1_000, count: 1 }]);
+  expect(out!.curve).toHaveLength(96);
+  expect(out!.curve.filter(({ count }) => count > 0).map(({ count }) => count)).toEqual([1, 3]);
+});
+
+test('what is older than the hours asked for does not count', async () => {
+  await using api = await openApi();
+  await log(api, 'created', 5, 180);
+  const counts = async (hours: number) =>
+    directionsOf(await api.call('GET', `/stats/latency?hours=${hours}`))['booking_to_outlook']!.count;
+  expect([await counts(1), await counts(24)]).toEqual([0, 1]);
+});
+
+test('without any change there are steps and buckets, all empty', async () => {
+  await using api = await openApi();
+  const { outlook_to_booking: back } = directionsOf(await api.call('GET', '/stats/latency?hours=2'));
+  expect(back).toMatchObject({ count: 0, p50_ms: null });
+  expect(new Set(back!.curve.map(({ count }) => count))).toEqual(new Set([0]));
+});
+
+test.each(['0', '169', 'x'])('hours=%s is refused', async (hours) => {
+  await using api = await openApi();
+  expect(await api.call('GET', `/stats/latency?hours=${hours}`)).toMatchObject({
+    status: 400,
+    body: { field: 'hours' },
+  });
+});
