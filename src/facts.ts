@@ -7,6 +7,9 @@
 export type PushAction =
   'created' | 'adopted' | 'updated' | 'deleted' | 'shadowed' | 'waiting' | 'unchanged' | 'forgotten';
 
+/** What was done to one reservation because of Outlook. `joined`: a meeting's further room; `declined`: we told its organiser. */
+export type PullAction = 'imported' | 'joined' | 'booking-updated' | 'booking-cancelled' | 'declined';
+
 interface About {
   readonly room: string;
   readonly resourceId: number;
@@ -58,6 +61,27 @@ export type Fact =
   | { readonly fact: 'outage-over'; readonly side: 'outlook' | 'booking'; readonly ms: number }
   | { readonly fact: 'listening'; readonly heard: boolean; readonly reason: string }
   | { readonly fact: 'lease-lost'; readonly reason: string }
+  /** Graph calls us for a room from now on, still, or no more. `lost`: Graph had forgotten it. */
+  | {
+      readonly fact: 'subscription';
+      readonly action: 'created' | 'renewed' | 'removed' | 'lost';
+      readonly room: string;
+      /** Null: the room was deleted. */
+      readonly resourceId: number | null;
+      readonly until: string | null;
+    }
+  | {
+      readonly fact: 'subscription-failed';
+      readonly room: string;
+      readonly resourceId: number | null;
+      readonly error: string;
+      readonly hint: string | null;
+      readonly inMs: number;
+    }
+  /** Notifications of Graph since the last such fact: changes and events of the subscriptions themselves. */
+  | { readonly fact: 'notified'; readonly changes: number; readonly lifecycle: number }
+  /** Notifications that were none of Graph's: subscription or secret are not ours. */
+  | { readonly fact: 'notifications-rejected'; readonly count: number }
   | { readonly fact: 'capture-missed'; readonly times: number }
   | { readonly fact: 'capture-broken'; readonly triggers: readonly string[] }
   /** An alert of all daemons, told by the one that raised or closed it. */

@@ -159,6 +159,10 @@ function troubleInWords(fact: Fact): string | null {
     case 'room-well':
     case 'room-baselined':
     case 'room-reconciled':
+    case 'subscription':
+    case 'subscription-failed':
+    case 'notified':
+    case 'notifications-rejected':
     case 'alert':
     case 'alert-undelivered':
     case 'schedule-ran':

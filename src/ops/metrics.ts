@@ -10,6 +10,8 @@
  *     bridge_outbox_rows                  changes noted by the triggers and not folded yet
  *     bridge_due_items                    mappings with work to do
  *     bridge_oldest_due_seconds           age of the oldest change that is not in Outlook yet
+ *     bridge_notifications_total{outcome} notifications of Outlook: accepted, lifecycle, rejected (forged)
+ *     bridge_subscriptions_total{action}  subscriptions created, renewed, removed, lost, failed
  *     bridge_listener_heard               1 while notifications of PostgreSQL reach this daemon
  *     bridge_outage{side}                 1 while Outlook or the booking database is out of reach
  *     process_resident_memory_bytes, process_start_time_seconds
@@ -80,6 +82,20 @@ export function createMetrics({ health, queue, waitMs = 1_500 }: MetricsOptions)
     registers,
   });
   for (const kind of kinds) errors.inc({ kind }, 0);
+  const notifications = new Counter({
+    name: 'bridge_notifications_total',
+    help: 'Notifications of Outlook, by what became of them.',
+    labelNames: ['outcome'] as const,
+    registers,
+  });
+  for (const outcome of ['accepted', 'lifecycle', 'rejected']) notifications.inc({ outcome }, 0);
+  const subscriptions = new Counter({
+    name: 'bridge_subscriptions_total',
+    help: 'What was done to subscriptions by this daemon.',
+    labelNames: ['action'] as const,
+    registers,
+  });
+  for (const action of ['created', 'renewed', 'removed', 'lost', 'failed']) subscriptions.inc({ action }, 0);
   const alerts = new Counter({
     name: 'bridge_alerts_total',
     help: 'Alerts raised and closed by this daemon, by type.',
@@ -106,6 +122,13 @@ export function createMetrics({ health, queue, waitMs = 1_500 }: MetricsOptions)
     else if (fact.fact === 'alert-undelivered') undelivered.inc();
     else if (fact.fact === 'schedule-ran')
       runs.inc({ schedule: fact.schedule, result: fact.failed === null ? 'ok' : 'failed' });
+    else if (fact.fact === 'subscription') subscriptions.inc({ action: fact.action });
+    else if (fact.fact === 'subscription-failed') subscriptions.inc({ action: 'failed' });
+    else if (fact.fact === 'notifications-rejected') notifications.inc({ outcome: 'rejected' }, fact.count);
+    else if (fact.fact === 'notified') {
+      notifications.inc({ outcome: 'accepted' }, fact.changes);
+      notifications.inc({ outcome: 'lifecycle' }, fact.lifecycle);
+    }
     if (fact.fact !== 'pushed') return;
     pushed.inc({ action: fact.action });
     if (fact.latencyMs !== null) latency.observe(fact.latencyMs / 1_000);
@@ -142,6 +165,10 @@ function kindOf(fact: Fact): Kind | null {
     case 'room-baselined':
     case 'room-reconciled':
     case 'outage-over':
+    case 'subscription':
+    case 'subscription-failed':
+    case 'notified':
+    case 'notifications-rejected':
     case 'alert':
     case 'alert-undelivered':
     case 'schedule-ran':

@@ -124,6 +124,18 @@ function lineOf(fact: Fact): Line {
         : { level: 'warn', message: 'not listening', fields: { reason: fields['reason'] } };
     case 'lease-lost':
       return { level: 'warn', message: 'lease lost', fields };
+    case 'subscription':
+      return {
+        level: { created: 'info', renewed: 'debug', removed: 'info', lost: 'warn' }[fact.action] as Level,
+        message: `subscription ${fact.action}`,
+        fields,
+      };
+    case 'subscription-failed':
+      return { level: 'warn', message: 'subscription failed, the room is polled meanwhile', fields };
+    case 'notified':
+      return { level: 'debug', message: 'notified by outlook', fields };
+    case 'notifications-rejected':
+      return { level: 'warn', message: 'forged notifications rejected', fields };
     case 'capture-missed':
       return { level: 'warn', message: 'a trigger could not note a change; everything is compared', fields };
     case 'capture-broken':
