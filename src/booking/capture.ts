@@ -5,7 +5,7 @@
 import type { Queryable } from '../database.ts';
 
 export interface Capture {
-  /** Each is a sentence: a trigger that is gone, or off. */
+  /** Each is a sentence: a trigger that is gone, or off, or not on a partition yet. */
   readonly missing: readonly string[];
   /** What a DBA runs to repair it; null: nothing is to be repaired. */
   readonly repair: string | null;
@@ -29,19 +29,38 @@ export async function rememberTriggers(db: Queryable): Promise<void> {
     WHERE bridge_settings.value <> excluded.value`);
 }
 
+interface Remembered {
+  readonly table: string;
+  readonly name: string;
+  /** Null: it is not there. */
+  readonly enabled: boolean | null;
+  /** The table it is a partition of, where it was attached after `migrate`. */
+  readonly partitionOf: string | null;
+}
+
 const install = 'npm run migrate';
 
 /** Reads the state of the triggers; as cheap as a few rows of the catalogue. */
 export async function readCapture(db: Queryable): Promise<Capture> {
-  const { rows } = await db.query<{ table: string; name: string; enabled: boolean | null }>({
+  const { rows } = await db.query<Remembered>({
     name: 'read_capture',
     text: `
-      SELECT e."table", e.name, i.enabled
-      FROM bridge_settings s
-      CROSS JOIN json_to_recordset(s.value::json) AS e ("table" text, name text)
-      LEFT JOIN (${triggers}) i ON i."table" = e."table" AND i.name = e.name
-      WHERE s.name = 'triggers'
-      ORDER BY 1, 2`,
+      WITH remembered AS (
+        SELECT e."table", e.name FROM bridge_settings s
+        CROSS JOIN json_to_recordset(s.value::json) AS e ("table" text, name text)
+        WHERE s.name = 'triggers'
+      ), wanted AS (
+        SELECT "table", name, NULL::text AS "partitionOf" FROM remembered
+        UNION ALL
+        -- a statement that names a partition fires the triggers of that partition only
+        SELECT p.relid::regclass::text, r.name, r."table" FROM remembered r
+        JOIN pg_class c ON c.oid = to_regclass(r."table") AND c.relkind = 'p'
+        CROSS JOIN pg_partition_tree(c.oid) p
+        WHERE (p.relid::regclass::text, r.name) NOT IN (SELECT "table", name FROM remembered)
+      )
+      SELECT DISTINCT ON (1, 2) w."table", w.name, i.enabled, w."partitionOf"
+      FROM wanted w LEFT JOIN (${triggers}) i ON i."table" = w."table" AND i.name = w.name
+      ORDER BY 1, 2, 4`,
   });
   if (rows.length === 0)
     return { missing: ['the adapter is not installed: there are no triggers'], repair: install };
@@ -50,7 +69,11 @@ export async function readCapture(db: Queryable): Promise<Capture> {
   const enable = off.map((row) => `ALTER TABLE ${row.table} ENABLE TRIGGER ${row.name};`);
   return {
     missing: [
-      ...gone.map((row) => `the trigger ${row.name} on ${row.table} is gone`),
+      ...gone.map((row) =>
+        row.partitionOf === null
+          ? `the trigger ${row.name} on ${row.table} is gone`
+          : `the partition ${row.table} of ${row.partitionOf} came later and has no trigger ${row.name}`,
+      ),
       ...off.map((row) => `the trigger ${row.name} on ${row.table} is disabled`),
     ],
     repair: gone.length > 0 ? install : off.length > 0 ? enable.join(' ') : null,

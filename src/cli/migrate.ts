@@ -2,7 +2,7 @@
  * `migrate`: our tables and the adapter, installed or brought up to date. Running it twice gives the same as once, and
  * running it while people book is safe. Either what it needs is there, or it changes nothing and says what to grant.
  */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { runner } from 'node-pg-migrate';
@@ -16,9 +16,10 @@ import {
   untilUnlocked,
   type Tell,
 } from '../booking/install.ts';
+import { missingObjects, rebuild, stepsOf } from '../booking/rebuild.ts';
 import { readEnv, toBookingConfig, type BookingConfig, type WakeMode } from '../config.ts';
-import { connectionSettings, databaseFailure, sqlState } from '../database.ts';
-import { Permanent, Retryable, messageOf } from '../errors.ts';
+import { connectionSettings, databaseFailure, sqlState, type Queryable } from '../database.ts';
+import { Invalid, Permanent, Retryable, messageOf } from '../errors.ts';
 import { readInstallation } from '../sync/installation.ts';
 
 export interface Migrated {
@@ -33,9 +34,9 @@ const migrateLock = [7_230_912, 3] as const;
 const oldestVersion = 14;
 
 /**
- * Installs or updates everything in the booking database and tells what is worth knowing. Throws Permanent, with the
- * repair, when a right is missing, when tables of somebody else bear our names, or when the database was set up with
- * another zone or adapter; nothing is changed then.
+ * Installs or updates everything in the booking database, makes again what was dropped of it, and tells what is worth
+ * knowing. Throws Permanent, with the repair, when a right is missing or when tables of somebody else bear our names,
+ * and Invalid when the database was set up with another zone or adapter; nothing is changed then.
  */
 export async function migrate(config: BookingConfig, tell: Tell, signal: AbortSignal): Promise<Migrated> {
   const folder = adapterFolder(config.adapter);
@@ -55,7 +56,7 @@ export async function migrate(config: BookingConfig, tell: Tell, signal: AbortSi
     await check(client, config, folder, tell);
     return await install(client, config, folder, tell, signal);
   } catch (error) {
-    throw signal.aborted ? error : databaseFailure(error, 'migrate');
+    throw signal.aborted || error instanceof Invalid ? error : databaseFailure(error, 'migrate');
   } finally {
     await client.end().catch(() => undefined); // the lock goes with the session, ended or broken
   }
@@ -81,6 +82,9 @@ async function install(
   signal: AbortSignal,
 ): Promise<Migrated> {
   const run = await ourTables(client, tell, signal);
+  const made = await rebuild(client, ourSteps());
+  if (made.length > 0)
+    tell(`Something of ours was gone and is made again: ${made.join(', ')}. All rooms are compared anew.`);
   const wake = await wakeMode(client, config.wake, tell);
   await client.query({
     text: `INSERT INTO public.bridge_settings (name, value) SELECT * FROM unnest($1::text[], $2::text[])
@@ -121,20 +125,22 @@ async function check(client: pg.Client, config: BookingConfig, folder: string, t
   const { rows } = await client.query<{
     version: number;
     installed: boolean;
+    settings: boolean;
     creates: boolean;
     role: string;
   }>(
     `SELECT current_setting('server_version_num')::integer / 10000 AS version, quote_ident(current_user) AS role,
             to_regclass('public.bridge_migrations') IS NOT NULL AS installed,
+            to_regclass('public.bridge_settings') IS NOT NULL AND to_regclass('public.bridge_resource_mappings') IS NOT NULL AS settings,
             has_schema_privilege('public', 'CREATE') AS creates`,
   );
-  const { version, installed, creates, role } = rows[0]!;
+  const { version, installed, settings, creates, role } = rows[0]!;
   if (version < oldestVersion)
     throw new Permanent(`This is PostgreSQL ${version}; the bridge needs ${oldestVersion} or newer.`, {
       hint: 'Upgrade the server: triggers with transition tables on partitions and multiranges are needed.',
     });
   if (!installed) await refuseForeignTables(client);
-  else await readInstallation(client, config.timezone, config.adapter);
+  else if (settings) await readInstallation(client, config.timezone, config.adapter);
   await refuseUnknownZone(client, config.timezone);
   const missing = await missingRights(client, folder);
   if (!creates)
@@ -156,40 +162,85 @@ async function check(client: pg.Client, config: BookingConfig, folder: string, t
 
 /** Our own names in the hands of somebody else: the predecessor's newer form has a bridge_mappings of its own. */
 async function refuseForeignTables(client: pg.Client): Promise<void> {
-  const { rows } = await client.query<{ names: string[] | null; predecessor: boolean }>(
-    `SELECT array_agg(c.relname::text ORDER BY c.relname) AS names,
-            bool_or(EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname IN ('source_bridge', 'target_bridge'))) AS predecessor
-     FROM pg_class c
-     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND c.relname = ANY ($1)`,
-    [ourNames()],
-  );
-  const { names, predecessor } = rows[0]!;
-  if (names === null) return;
+  const found = await namesTaken(client);
+  if (found.length === 0) return;
+  const names = found.map(({ name }) => name);
+  if ((await missingObjects(client, ourSteps())).length === 0)
+    throw new Permanent('The table bridge_migrations is gone, which says how new our tables are.', {
+      hint: `If nothing else was changed, write it down again and run migrate:\n${bookkeeping()}`,
+    });
   throw new Permanent(
     `There are tables under our names that are not ours: ${names.join(', ')}` +
-      (predecessor ? ' (the predecessor outlook-booking-bridge made them).' : '.'),
+      (found.some(({ predecessor }) => predecessor)
+        ? ' (the predecessor outlook-booking-bridge made them).'
+        : '.'),
     {
       hint: 'Run `node src/main.ts adopt`: it moves them aside and takes over the pairs they hold. Nothing was changed.',
     },
   );
 }
 
-/** The tables, the sequence and the view that the migrations and the adapters make. */
-function ourNames(): string[] {
-  const first = readFileSync(new URL('0001_bridge.sql', migrations), 'utf8');
-  const made = first.matchAll(/^CREATE (?:TABLE|SEQUENCE) (\w+)/gm);
-  return [...[...made].map((match) => match[1]!), 'bridge_items'];
+/** A table, view or sequence of somebody else under one of our names. */
+export interface Taken {
+  readonly name: string;
+  /** It has the columns of the predecessor's. */
+  readonly predecessor: boolean;
 }
+
+/** What stands under our names, in the order of their names. Asked before anything of ours is there. */
+export async function namesTaken(db: Queryable): Promise<Taken[]> {
+  const { rows } = await db.query<Taken>(
+    `SELECT c.relname::text AS name, EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid
+              AND a.attname IN ('source_bridge', 'target_bridge', 'bridge_from', 'bridge_type')) AS predecessor
+     FROM pg_class c
+     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND c.relname = ANY ($1)
+     ORDER BY 1`,
+    [ourNames()],
+  );
+  return rows;
+}
+
+/** The texts of our migrations, in order. */
+const migrationNames = () =>
+  readdirSync(migrations)
+    .filter((name) => name.endsWith('.sql'))
+    .toSorted();
+
+/** What our migrations are made of, one statement each. */
+export const ourSteps = () =>
+  stepsOf(migrationNames().map((name) => readFileSync(new URL(name, migrations), 'utf8')));
+
+/** The names of our migrations as bridge_migrations holds them. */
+export const ourMigrations = () => migrationNames().map((name) => name.replace(/\.sql$/, ''));
+
+const bookkeeping = () =>
+  [
+    'CREATE TABLE bridge_migrations (id serial PRIMARY KEY, name varchar(255) NOT NULL, run_on timestamp NOT NULL);',
+    ...ourMigrations().map(
+      (name) => `INSERT INTO bridge_migrations (name, run_on) VALUES ('${name}', now());`,
+    ),
+  ].join('\n');
+
+/** The tables and the sequence that the migrations make, and the views of the adapters. */
+const ourNames = () => [
+  ...ourSteps().flatMap(({ statement, makes }) =>
+    makes?.kind === 'relation' && !/^CREATE (?:UNIQUE )?INDEX/m.test(statement) ? [makes.name] : [],
+  ),
+  'bridge_items',
+  'bridge_resources',
+  'bridge_remarks',
+];
 
 async function refuseUnknownZone(client: pg.Client, timezone: string): Promise<void> {
   try {
     await client.query('SELECT now() AT TIME ZONE $1', [timezone]);
   } catch (error) {
     if (sqlState(error) !== '22023') throw error;
-    throw new Permanent(`PostgreSQL does not know the zone '${timezone}' of BOOKING_TIMEZONE.`, {
-      hint: 'Write it as in: SELECT name FROM pg_timezone_names;',
-      cause: error,
-    });
+    throw new Invalid(
+      'BOOKING_TIMEZONE',
+      `PostgreSQL does not know the zone '${timezone}' of BOOKING_TIMEZONE.`,
+      'Write it as in: SELECT name FROM pg_timezone_names;',
+    );
   }
 }
 

@@ -1,6 +1,6 @@
 /** What the daemon must know of its database before it works: who it is, and whether capture is in place. */
 import type { Queryable } from '../database.ts';
-import { Permanent } from '../errors.ts';
+import { Invalid } from '../errors.ts';
 
 export interface Installation {
   /** Namespace of the idempotency keys; made once by `migrate`. */
@@ -9,7 +9,7 @@ export interface Installation {
 }
 
 /**
- * Reads who we are. Throws Permanent when the settings in the database are not those of this process: wall-clock
+ * Reads who we are. Throws Invalid when the settings in the database are not those of this process: wall-clock
  * times would be read in the wrong zone, which moves every booking.
  */
 export async function readInstallation(
@@ -25,9 +25,11 @@ export async function readInstallation(
   ] as const) {
     const stored = settings.get(name);
     if (stored !== undefined && stored !== wanted)
-      throw new Permanent(`${variable} is '${wanted}', but this database was set up with '${stored}'.`, {
-        hint: `Set ${variable}=${stored}, or change it on purpose: UPDATE bridge_settings SET value = '${wanted}' WHERE name = '${name}'; then run migrate.`,
-      });
+      throw new Invalid(
+        variable,
+        `${variable} is '${wanted}', but this database was set up with '${stored}'.`,
+        `Set ${variable}=${stored}, or change it on purpose: UPDATE bridge_settings SET value = '${wanted}' WHERE name = '${name}'; then run migrate.`,
+      );
   }
   const count = await db.query<{ rooms: number }>(
     'SELECT count(*) AS rooms FROM bridge_resource_mappings WHERE active = 1',

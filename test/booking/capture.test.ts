@@ -31,6 +31,20 @@ test('one dropped trigger of many is named, and migrate mends it', async () => {
   });
 });
 
+test('a partition that was attached after migrate is named, one that migrate saw is not', async () => {
+  await using db = await openInstalled();
+  await db.query(`CREATE TABLE watched (id integer) PARTITION BY LIST (id);
+    CREATE TABLE early PARTITION OF watched FOR VALUES IN (1);
+    SELECT bridge_watch('watched', 'bridge_event_changed', '{INSERT}')`);
+  await rememberTriggers(db.pool);
+  expect(await readCapture(db.pool)).toEqual({ missing: [], repair: null });
+  await db.query('CREATE TABLE late PARTITION OF watched FOR VALUES IN (2)');
+  expect(await readCapture(db.pool)).toEqual({
+    missing: ['the partition late of watched came later and has no trigger bridge_insert'],
+    repair: 'npm run migrate',
+  });
+});
+
 test('a database without the adapter says so', async () => {
   await using db = await openTestDatabase({ schema: 'bridge' });
   await db.query(`DELETE FROM bridge_settings WHERE name = 'triggers'`);

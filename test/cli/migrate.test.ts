@@ -263,6 +263,69 @@ describe('how booking writes wake the daemon', () => {
   });
 });
 
+describe('what was dropped of ours', () => {
+  const tables = [
+    'bridge_settings',
+    'bridge_resource_mappings',
+    'bridge_mappings',
+    'bridge_changes',
+    'bridge_room_state',
+    'bridge_log',
+    'bridge_removals',
+    'bridge_replicas',
+  ];
+  test.each(tables)('%s is made again, and every room is compared anew', async (table) => {
+    await using db = await openTestDatabase({ schema: 'bridge' });
+    await run(db);
+    const whole = await catalogue(db, 'all');
+    await db.query(`INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id) VALUES (101, 'a@example.org');
+      UPDATE bridge_room_state SET baselined_at = now(), reconciled_at = now()`);
+    await db.query(`DROP TABLE ${table} CASCADE`);
+    assert.match((await run(db)).told, new RegExp(`is made again: .*\\b${table}\\b`));
+    assert.deepEqual(await catalogue(db, 'all'), whole);
+    assert.deepEqual(
+      await db.query(
+        'SELECT FROM bridge_room_state WHERE baselined_at IS NOT NULL OR reconciled_at IS NOT NULL',
+      ),
+      [],
+    );
+    assert.doesNotMatch((await run(db)).told, /made again/);
+  });
+
+  test('a table that stands keeps its rows', async () => {
+    await using db = await openTestDatabase({ schema: 'bridge' });
+    await db.query(`INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id) VALUES (101, 'a@example.org');
+      INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id) VALUES ('event', 1, 101, 'a');
+      DROP TABLE bridge_room_state`);
+    await run(db);
+    assert.equal((await db.query('SELECT FROM bridge_mappings')).length, 1);
+    assert.equal((await db.query('SELECT FROM bridge_room_state')).length, 1);
+  });
+
+  test('a function, an index and a trigger are made again', async () => {
+    await using db = await openTestDatabase({ schema: 'bridge' });
+    await run(db);
+    const whole = await catalogue(db, 'all');
+    await db.query(
+      `DROP FUNCTION bridge_window; DROP INDEX bridge_log_at; DROP TRIGGER bridge_mappings_reset ON bridge_mappings`,
+    );
+    await run(db);
+    assert.deepEqual(await catalogue(db, 'all'), whole);
+  });
+
+  test('without bridge_migrations nobody knows how new the rest is: the statements that say so are printed, and work', async () => {
+    await using db = await openTestDatabase({ schema: 'bridge' });
+    await db.query('DROP TABLE bridge_migrations');
+    const refused = await run(db).then(
+      () => assert.fail('it was not refused'),
+      (error: Permanent) => error,
+    );
+    assert.match(refused.message, /bridge_migrations is gone/);
+    await db.query((refused.hint ?? '').slice((refused.hint ?? '').indexOf('CREATE')));
+    assert.deepEqual((await run(db)).migrations, []);
+  });
+});
+
 describe('triggers', () => {
   test('a disabled one is enabled again, and told', async () => {
     await using db = await openTestDatabase({ schema: 'bridge' });

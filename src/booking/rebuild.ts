@@ -1,0 +1,96 @@
+/**
+ * Our own tables, made again where something was dropped: the statements of the migrations are gone through in their
+ * order, and those whose object is missing are run. What stands is not touched, so a complete database is left as it is.
+ */
+import type { Queryable } from '../database.ts';
+import { splitStatements } from './install.ts';
+
+/** What one statement of a migration makes or speaks of. */
+interface Step {
+  readonly statement: string;
+  /** Null: it makes nothing of its own (a comment, a row, a change of a table): run when `table` was made anew. */
+  readonly makes: { readonly kind: 'relation' | 'function' | 'trigger'; readonly name: string } | null;
+  readonly table: string | null;
+  /** Tables whose rows its own rows speak of. */
+  readonly refersTo: readonly string[];
+}
+
+/** The steps of our migrations, given the text of each in the order of their names. */
+export function stepsOf(migrations: readonly string[]): Step[] {
+  return migrations.flatMap((text) =>
+    splitStatements(text.slice(0, text.search(/^-- Down Migration/m))).map((statement) => {
+      const bare = statement.replace(/^(?:\s*--[^\n]*\n|\s+)+/, '');
+      const [, what = '', name = ''] =
+        /^CREATE (?:UNIQUE )?(TABLE|SEQUENCE|INDEX|FUNCTION|TRIGGER) (\w+)/.exec(bare) ?? [];
+      const [, table = what === 'TABLE' ? name : null] =
+        (what === 'TABLE' || what === 'FUNCTION'
+          ? null
+          : /^(?:INSERT INTO|COMMENT ON TABLE|COMMENT ON COLUMN|ALTER TABLE) (\w+)|\sON (\w+)/
+              .exec(bare)
+              ?.filter((part) => part !== undefined)) ?? [];
+      const kinds = {
+        TABLE: 'relation',
+        SEQUENCE: 'relation',
+        INDEX: 'relation',
+        FUNCTION: 'function',
+        TRIGGER: 'trigger',
+      } as const;
+      return {
+        statement,
+        makes: what === '' ? null : { kind: kinds[what as keyof typeof kinds], name },
+        table,
+        refersTo: what === 'TABLE' ? [...bare.matchAll(/\bREFERENCES (\w+)/g)].map((m) => m[1]!) : [],
+      };
+    }),
+  );
+}
+
+/** The names of what the steps make and the database does not have: tables, sequences, indexes, functions, triggers. */
+export async function missingObjects(db: Queryable, steps: readonly Step[]): Promise<string[]> {
+  const made = steps.flatMap(({ makes, table }, at) => (makes === null ? [] : [{ ...makes, table, at }]));
+  const { rows } = await db.query<{ name: string }>(
+    `SELECT o.name FROM jsonb_to_recordset($1) AS o (kind text, name text, "table" text, at integer)
+     WHERE NOT CASE o.kind
+       WHEN 'relation' THEN to_regclass('public.' || quote_ident(o.name)) IS NOT NULL
+       WHEN 'function' THEN EXISTS (SELECT FROM pg_proc p WHERE p.proname = o.name AND p.pronamespace = 'public'::regnamespace)
+       ELSE EXISTS (SELECT FROM pg_trigger t WHERE t.tgname = o.name AND t.tgrelid = to_regclass('public.' || quote_ident(o."table")))
+     END ORDER BY at`,
+    [JSON.stringify(made)],
+  );
+  return rows.map((row) => row.name);
+}
+
+/**
+ * Makes what is missing, in one transaction, and asks for every room to be compared with both sides again, because
+ * nobody knows what the lost rows said. A table whose rows speak of rows that are gone is made anew as well. Returns the
+ * names of what was made; none when nothing was missing.
+ */
+export async function rebuild(db: Queryable, steps: readonly Step[]): Promise<string[]> {
+  const missing = new Set(await missingObjects(db, steps));
+  if (missing.size === 0) return [];
+  await db.query('BEGIN');
+  try {
+    for (const { makes, table, refersTo } of steps) {
+      if (makes === null || table !== makes.name || missing.has(table)) continue;
+      if (!refersTo.some((name) => missing.has(name))) continue;
+      await db.query(`DROP TABLE public.${table}`);
+      missing.add(table);
+    }
+    // its indexes and triggers went with a table
+    for (const { makes, table } of steps)
+      if (makes !== null && table !== null && missing.has(table)) missing.add(makes.name);
+    for (const { statement, makes, table } of steps)
+      if (makes === null ? table !== null && missing.has(table) : missing.has(makes.name))
+        await db.query(statement);
+    await db.query(`
+      INSERT INTO public.bridge_room_state (resource_mapping_id, push_due_at)
+      SELECT id, now() FROM public.bridge_resource_mappings
+      ON CONFLICT (resource_mapping_id) DO UPDATE
+        SET push_due_at = now(), baselined_at = NULL, reconciled_at = NULL, updated_at = now()`);
+    await db.query('COMMIT');
+  } catch (error) {
+    await db.query('ROLLBACK').catch(() => undefined); // the first failure is the one that matters
+    throw error;
+  }
+  return [...missing];
+}
