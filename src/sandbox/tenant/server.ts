@@ -29,9 +29,14 @@ export interface Behind {
   readonly control: ControlDesk;
 }
 
-/** Listens on loopback. `behind` is asked for at each request. */
+interface Listening {
+  readonly port: number;
+  readonly host: string;
+}
+
+/** Listens, and says under which address. `behind` is asked for at each request. */
 export async function listen(
-  port: number,
+  { port, host }: Listening,
   behind: () => Behind,
 ): Promise<{ server: Server; origin: string }> {
   const server = createServer((request, response) => {
@@ -41,9 +46,9 @@ export async function listen(
   });
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(port, '127.0.0.1', () => resolve());
+    server.once('error', reject).listen(port, host, () => resolve());
   });
-  return { server, origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+  return { server, origin: `http://${host}:${(server.address() as AddressInfo).port}` };
 }
 
 /** Closes the port and every connection. */

@@ -26,6 +26,10 @@ interface MailboxName {
 export interface TenantOptions {
   /** 0, the default, takes any free one. */
   readonly port?: number;
+  /** Where it listens: this machine only, unless told otherwise. */
+  readonly host?: string;
+  /** What clients reach it by, when that is not where it listens: it is printed into links. */
+  readonly origin?: string;
   readonly rooms?: readonly MailboxName[];
   /** People who invite rooms. */
   readonly people?: readonly MailboxName[];
@@ -82,10 +86,12 @@ const JOURNAL_SIZE = 100_000;
 export async function startTenant(options: TenantOptions = {}): Promise<Tenant> {
   // The port comes first: what is behind it prints its own address into links.
   const opened: { behind?: Behind } = {};
-  const { server, origin } = await listen(options.port ?? 0, () => {
+  const { port = 0, host = '127.0.0.1' } = options;
+  const { server, origin: own } = await listen({ port, host }, () => {
     if (!opened.behind) throw new Error('the tenant is still starting');
     return opened.behind;
   });
+  const origin = options.origin ?? own;
   const { core, post, closeCore } = createCore(origin, options);
   const identity = {
     authority: origin,
