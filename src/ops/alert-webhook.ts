@@ -1,0 +1,140 @@
+/**
+ * Alerts on their way out: POSTed as JSON to ALERT_WEBHOOK_URL, one at a time and in order, tried again for a while when
+ * nobody takes them. Works without the database. `text` is what Slack, Teams and Mattermost show; the fields stand
+ * under `alert`, because Mattermost refuses a message whose own `type` it does not know
+ * (developers.mattermost.com/integrate/webhooks/incoming).
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Dispatcher } from 'undici';
+import { backOffMs } from '../back-off.ts';
+import { messageOf } from '../errors.ts';
+import type { Tell } from '../facts.ts';
+
+/** What is told of an alert; `id` is null while the database is away. */
+export interface Posted {
+  readonly id: number | null;
+  readonly type: string;
+  readonly severity: 'warning' | 'critical';
+  readonly room: string | null;
+  readonly resource_id: number | null;
+  readonly message: string;
+  readonly hint: string | null;
+  readonly detail: Readonly<Record<string, unknown>>;
+  readonly created_at: Date | string;
+  readonly closed_at: Date | string | null;
+}
+
+export interface AlertWebhook extends AsyncDisposable {
+  post(event: 'opened' | 'closed', alert: Posted): void;
+}
+
+export interface AlertWebhookOptions {
+  /** Null: nobody is told. */
+  readonly url: string | null;
+  readonly dispatcher: Dispatcher;
+  readonly tell: Tell;
+  /** For one try. */
+  readonly timeoutMs?: number;
+  /** How often one message is tried; with the pauses between, some ten minutes. */
+  readonly tries?: number;
+  /** The pause before try `attempt + 1`. */
+  readonly restMs?: (attempt: number) => number;
+}
+
+interface Message {
+  readonly type: string;
+  readonly body: string;
+}
+
+/** Messages that wait; of more the oldest are given up, and told. */
+const waitingMost = 200;
+/** On the way out: what is waiting has this long to go. */
+const farewellMs = 3_000;
+/** A message longer than that is cut (Slack shows 40,000 characters, Mattermost 16,383). */
+const textMost = 4_000;
+
+export function createAlertWebhook(options: AlertWebhookOptions): AlertWebhook {
+  const { url, dispatcher, tell, timeoutMs = 10_000, tries = 45 } = options;
+  const restMs = options.restMs ?? ((attempt: number) => backOffMs(attempt, Math.random()));
+  const waiting: Message[] = [];
+  const closing = new AbortController();
+  let sending: Promise<void> | null = null;
+
+  function post(event: 'opened' | 'closed', alert: Posted): void {
+    if (url === null || closing.signal.aborted) return;
+    waiting.push({
+      type: alert.type,
+      body: JSON.stringify({ text: textOf(event, alert), event, source: 'outlook-booking-sync', alert }),
+    });
+    if (waiting.length > waitingMost)
+      tell({
+        fact: 'alert-undelivered',
+        type: waiting.shift()!.type,
+        error: `${waitingMost} others wait behind it`,
+      });
+    start(url);
+  }
+
+  function start(to: string): void {
+    sending ??= sendAll(to).finally(() => {
+      sending = null;
+      if (waiting.length > 0) start(to); // it came as the last one left
+    });
+  }
+
+  async function sendAll(to: string): Promise<void> {
+    for (let message = waiting.shift(); message !== undefined; message = waiting.shift())
+      await send(to, message);
+  }
+
+  async function send(to: string, { type, body }: Message): Promise<void> {
+    let error = '';
+    for (let attempt = 0; attempt < tries; attempt += 1) {
+      try {
+        const status = await tryOnce(to, body);
+        if (status < 300) return;
+        error = `it answered ${status}`;
+        // it will not take this one, however often
+        if (status < 500 && status !== 408 && status !== 429) break;
+      } catch (failure) {
+        error = messageOf(failure);
+      }
+      if (closing.signal.aborted) break;
+      await pause(restMs(attempt), undefined, { signal: closing.signal }).catch(() => undefined); // closing cuts it short
+    }
+    tell({ fact: 'alert-undelivered', type, error });
+  }
+
+  async function tryOnce(to: string, body: string): Promise<number> {
+    const { origin, pathname, search } = new URL(to);
+    const answer = await dispatcher.request({
+      origin,
+      path: pathname + search,
+      method: 'POST',
+      headers: { 'content-type': 'application/json; charset=utf-8', 'user-agent': 'outlook-booking-sync' },
+      body,
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    await answer.body.dump();
+    return answer.statusCode;
+  }
+
+  return {
+    post,
+    async [Symbol.asyncDispose]() {
+      closing.abort();
+      const late = pause(farewellMs, undefined, { ref: false });
+      if (sending !== null) await Promise.race([sending, late]);
+    },
+  };
+}
+
+/** What a person reads in a chat. */
+function textOf(event: 'opened' | 'closed', alert: Posted): string {
+  const { severity, type, message, hint } = alert;
+  const text =
+    event === 'closed'
+      ? `Over: ${type}. ${message}`
+      : `${severity.toUpperCase()} ${type}: ${message}${hint === null ? '' : ` What to do: ${hint}`}`;
+  return text.slice(0, textMost);
+}

@@ -1,0 +1,86 @@
+/** What an alert says: of what was told, and of what only a daemon sees. Texts of others lose what could name a person. */
+import type { Fact } from '../facts.ts';
+import type { Alert } from './alert-types.ts';
+import { bare } from './bare.ts';
+
+const overall = { room: null, resourceId: null } as const;
+
+export const brakeHeld = ({
+  room,
+  resourceId,
+  wanted,
+  synced,
+}: Extract<Fact, { fact: 'brake-held' }>): Alert => ({
+  type: 'brake',
+  severity: 'critical',
+  room,
+  resourceId,
+  ...brakeWords(room, resourceId, wanted),
+  detail: { removals: wanted, synced },
+});
+
+export const brakeWords = (room: string, resourceId: number, removals: number) => ({
+  message: `${removals} removals in ${room} (resource ${resourceId}) are held by the brake.`,
+  hint: `Look at GET /rooms/${resourceId}; then POST /rooms/${resourceId}/brake/release or /rooms/${resourceId}/brake/refuse.`,
+});
+
+export const bugMet = ({ where, error }: Extract<Fact, { fact: 'bug' }>): Alert => ({
+  ...overall,
+  type: 'bug',
+  severity: 'critical',
+  message: `A bug in ${where}: ${bare(error.message)}`,
+  hint: 'The log has its stack (level 50, "bug"); please report it. What it met is parked, the rest goes on.',
+  detail: { where },
+});
+
+export const listenSilent = (reason: string): Alert => ({
+  ...overall,
+  type: 'listen-silent',
+  severity: 'warning',
+  message: `Notifications of PostgreSQL are not heard: ${bare(reason)}. Changes are looked for several times a second instead.`,
+  hint: 'LISTEN needs a direct connection to the primary: no PgBouncer in transaction pooling, no standby.',
+  detail: {},
+});
+
+/** Words of the authority about our credential itself (Microsoft: reference-error-codes). */
+const credentialTrouble =
+  /invalid_client|AADSTS(7000215|7000222|7000218|700016|700027|700024|700021|700023)\b/;
+
+export function outage({ side, error, hint }: Extract<Fact, { fact: 'outage' }>): Alert {
+  const isCredential = side === 'outlook' && credentialTrouble.test(error);
+  const what = side === 'booking' ? "The booking system's database" : 'Microsoft Graph';
+  return {
+    type: isCredential ? 'credential-refused' : `${side}-outage`,
+    severity: 'critical',
+    ...overall,
+    message: isCredential
+      ? `Microsoft refuses our credential: ${bare(error)}`
+      : `${what} is out of reach: ${bare(error)}`,
+    hint:
+      hint === null
+        ? 'Nothing is lost: changes wait and go out when it is back. It is tried again all the time.'
+        : bare(hint),
+    detail: { side },
+  };
+}
+
+export function credentialExpiring(ends: Date, days: number): Alert {
+  const left = days < 0 ? 'has ended' : `ends in ${Math.floor(days)} days`;
+  return {
+    type: 'credential-expiring',
+    severity: days < 7 ? 'critical' : 'warning',
+    ...overall,
+    message: `The certificate of the app registration ${left} (${ends.toISOString()}).`,
+    hint: 'Add a new certificate to the app registration, then put it and its key into the file GRAPH_CLIENT_CERTIFICATE names. No restart is needed.',
+    detail: { ends_at: ends.toISOString() },
+  };
+}
+
+export const captureBroken = (capture: { missing: readonly string[]; repair: string | null }): Alert => ({
+  type: 'capture-broken',
+  severity: 'critical',
+  ...overall,
+  message: `Changes of the booking system are not noted: ${capture.missing.slice(0, 5).join('; ')}. The sweep finds them, later.`,
+  hint: capture.repair === null ? null : `Run: ${capture.repair}`,
+  detail: { missing: capture.missing.slice(0, 20) },
+});

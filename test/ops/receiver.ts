@@ -1,0 +1,68 @@
+/** Who takes alerts: a chat's incoming webhook over real HTTP, that can refuse, hang or be gone. */
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export interface Received {
+  readonly text: string;
+  readonly event: 'opened' | 'closed';
+  readonly alert: {
+    readonly id: number | null;
+    readonly type: string;
+    readonly severity: string;
+    readonly room: string | null;
+    readonly resource_id: number | null;
+    readonly message: string;
+    readonly detail: Record<string, unknown>;
+    readonly created_at: string;
+    readonly closed_at: string | null;
+  };
+}
+
+export async function openReceiver() {
+  const taken: Received[] = [];
+  const watchers = new Set<() => void>();
+  let requests = 0;
+  /** What it answers, one after the other; then 200. 'hang': nothing. */
+  const answers: (number | 'hang')[] = [];
+  const changed = () => {
+    for (const look of [...watchers]) look();
+  };
+  const server = createServer((request, response) => {
+    void (async () => {
+      const text = (await request.toArray()).map(String).join('');
+      requests += 1;
+      const answer = answers.shift() ?? 200;
+      if (answer === 200) taken.push(JSON.parse(text) as Received);
+      if (answer !== 'hang') response.writeHead(answer).end('ok');
+      changed();
+    })();
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hooks/abc?room=1`,
+    taken,
+    answers,
+    requests: () => requests,
+    /** `opened brake 101`, in the order they came. */
+    lines: () =>
+      taken.map(({ event, alert }) =>
+        [event, alert.type, alert.resource_id].filter((part) => part !== null).join(' '),
+      ),
+    until: (condition: () => boolean) =>
+      new Promise<void>((resolve) => {
+        const look = () => {
+          if (!condition()) return;
+          watchers.delete(look);
+          resolve();
+        };
+        watchers.add(look);
+        look();
+      }),
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
