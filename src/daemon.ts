@@ -222,6 +222,7 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
   const app = createApp({
     apiKey: config.http.apiKey,
     tell,
+    log,
     health: health.state,
     readCapture: async () => {
       const capture = await readCapture(db);

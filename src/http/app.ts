@@ -1,22 +1,28 @@
 /**
  * The HTTP API: each area is a file of routes that asks for the few functions it uses; what all share is here, from
- * the outside in: security headers, the key, the size of bodies, and one place that answers what went wrong.
+ * the outside in: a log line, security headers, the key, what may be in a query, the size of bodies, and one place that
+ * answers what went wrong.
  */
 import { OpenAPIHono, createRoute, z } from '@hono/zod-openapi';
 import type { Hono } from 'hono';
 import { methodNotAllowed } from 'hono/method-not-allowed';
-import { secureHeaders } from 'hono/secure-headers';
 import type { Tell } from '../facts.ts';
+import { logRequests, type RequestLog } from './access-log.ts';
 import { activityRoutes, type ActivityParts } from './activity.ts';
-import { requireKey } from './auth.ts';
+import { createAuth } from './auth.ts';
 import { allowNoBody, limitBody } from './body.ts';
+import { docsRoutes } from './docs.ts';
+import { safeHeaders } from './headers.ts';
 import { healthRoutes, type HealthParts } from './health.ts';
 import { liveRoutes, type LiveParts } from './live.ts';
+import { loginRoutes } from './login.ts';
 import { mappingRoutes, type MappingParts } from './mappings.ts';
 import { metricsRoutes, type MetricsParts } from './metrics.ts';
 import { nearest } from './nearest.ts';
 import { answerProblem, Problem } from './problem.ts';
+import { knownQueries } from './query.ts';
 import { roomRoutes, type RoomParts } from './rooms.ts';
+import { sessionCookie } from './session.ts';
 import { statsRoutes, type StatsParts } from './stats.ts';
 import { syncRoutes, type SyncParts } from './sync.ts';
 
@@ -34,15 +40,14 @@ export interface Parts
   readonly manual: SyncParts['manual'] & RoomParts['manual'];
   readonly apiKey: string | null;
   readonly tell: Tell;
+  readonly log: RequestLog;
 }
 
 export function createApp(parts: Parts) {
   const app = new OpenAPIHono({ strict: false });
   app.onError((error, c) => answerProblem(error, c, parts.tell));
-  // HSTS is left to whoever ends TLS: it would bind the whole host name
-  app.use(secureHeaders({ strictTransportSecurity: false, xFrameOptions: 'DENY' }));
-  app.use(requireKey({ apiKey: parts.apiKey }));
-  app.use(limitBody, allowNoBody);
+  const { door, guard } = createAuth({ apiKey: parts.apiKey });
+  app.use(logRequests(parts.log), safeHeaders, guard, knownQueries(app), limitBody, allowNoBody);
   app.use(
     methodNotAllowed({
       app,
@@ -59,6 +64,8 @@ export function createApp(parts: Parts) {
     }),
   );
   const areas = [
+    loginRoutes(door),
+    docsRoutes(),
     healthRoutes(parts),
     syncRoutes(parts),
     statsRoutes(parts),
@@ -88,6 +95,12 @@ function describe(app: OpenAPIHono): void {
   const { openAPIRegistry: registry } = app;
   registry.registerComponent('securitySchemes', 'key', { type: 'apiKey', in: 'header', name: 'X-API-Key' });
   registry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
+  registry.registerComponent('securitySchemes', 'session', {
+    type: 'apiKey',
+    in: 'cookie',
+    name: sessionCookie,
+    description: 'Of a browser that logged in on /login.',
+  });
   let document: object | null = null;
   app.openapi(documentRoute, (c) => {
     document ??= app.getOpenAPI31Document({
@@ -97,7 +110,8 @@ function describe(app: OpenAPIHono): void {
         version: '1',
         description: 'Keeps room bookings and Outlook room calendars equal. Times are ISO 8601 in UTC.',
       },
-      security: [{ key: [] }, { bearer: [] }],
+      servers: [{ url: '/', description: 'The daemon that serves this description' }],
+      security: [{ key: [] }, { bearer: [] }, { session: [] }],
     });
     return c.json(document, 200);
   });

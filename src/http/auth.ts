@@ -1,21 +1,25 @@
 /**
- * Who may call. With an API key set, every endpoint but the open ones asks for it; a wrong key costs one of 30 tries a
- * minute and address, a missing one costs nothing, and the right one is never refused.
+ * Who may call. With an API key set, every endpoint but the open ones asks for it, or for the session of a browser that
+ * sent it once; what a browser's session changes has to be asked for by our own pages.
  *
- * Without a key the API is for this machine: a request that came through a proxy, or that names another host (a page
- * that resolves its own name to 127.0.0.1), is refused, and so is one that a page of another origin makes.
+ * Without a key the API is for this machine: a request that came through a proxy, that names another host (a page that
+ * resolves its own name to 127.0.0.1) or none, or that a page of another origin makes, is refused.
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
-import { isIP } from 'node:net';
-import type { HttpBindings } from '@hono/node-server';
 import type { Context, MiddlewareHandler } from 'hono';
+import { html } from 'hono/html';
+import { challenge, createKeyCheck, presentedKey, type KeyCheck } from './key.ts';
+import { forwardingHeader, isFromOtherPage, isFromOwnPage, isLoopback } from './origin.ts';
 import { Problem } from './problem.ts';
+import { createSessions, type Sessions } from './session.ts';
 
-/** Answered without a key: probes have none. */
-const open: ReadonlySet<string> = new Set(['/health', '/ready']);
+/** Answered to anybody, with and without a key set: probes have none, and Microsoft has none. */
+const open: ReadonlySet<string> = new Set(['/health', '/ready', '/webhook/outlook-notifications']);
 
-const triesAMinute = 30;
-const addressesMost = 10_000;
+/** Answered to anybody who may still get in: where the key is typed, and where a session ends. */
+const doorstep: ReadonlySet<string> = new Set(['/login', '/login/style.css', '/logout']);
+
+/** Pages: a browser that has no session is shown the way to one. */
+const page = /^\/(dashboard|docs)?\/?$/;
 
 export interface AuthOptions {
   readonly apiKey: string | null;
@@ -23,101 +27,101 @@ export interface AuthOptions {
   readonly now?: () => number;
 }
 
-/** Lets a request through or throws the Problem that refuses it. */
-export function requireKey({ apiKey, now = () => performance.now() }: AuthOptions): MiddlewareHandler {
-  const wrong = createTries(now);
-  const check = apiKey === null ? refuseStrangers : (c: Context) => checkKey(c, digest(apiKey), wrong);
-  return async function auth(c, next) {
-    if (!open.has(c.req.path)) check(c);
-    await next();
+/** What opens: null where no key is set. */
+export type Door = { readonly keys: KeyCheck; readonly sessions: Sessions } | null;
+
+/** The door, and what stands before every endpoint: it lets a request through, or says why not. */
+export function createAuth({ apiKey, now = () => performance.now() }: AuthOptions): {
+  readonly door: Door;
+  readonly guard: MiddlewareHandler;
+} {
+  const door =
+    apiKey === null ? null : { keys: createKeyCheck(apiKey, now), sessions: createSessions(apiKey) };
+  return {
+    door,
+    async guard(c, next) {
+      if (!open.has(c.req.path)) {
+        const answer = door === null ? refuseStrangers(c) : await admit(c, door);
+        if (answer !== undefined) return answer;
+      }
+      return next();
+    },
   };
 }
 
-function checkKey(c: Context, right: Buffer, wrong: Tries): void {
-  const given = c.req.header('x-api-key') ?? /^Bearer +(.+)$/i.exec(c.req.header('authorization') ?? '')?.[1];
-  if (given === undefined || given === '')
-    throw new Problem(
-      401,
-      'This endpoint asks for the API key.',
-      'Send it as X-API-Key or as Authorization: Bearer.',
-      { headers: { 'WWW-Authenticate': 'Bearer' } },
-    );
-  // digests are equally long, so the comparison takes the same time whatever was sent
-  if (timingSafeEqual(digest(given.trim()), right)) return;
-  const waitSeconds = wrong.count(addressOf(c));
-  if (waitSeconds > 0)
-    throw new Problem(429, 'Too many wrong API keys from this address.', `Wait ${waitSeconds} s.`, {
-      headers: { 'Retry-After': String(waitSeconds) },
-    });
+/** Nothing: come in. Else where a browser should go. Throws the Problem that refuses anybody else. */
+async function admit(c: Context, { keys, sessions }: NonNullable<Door>): Promise<Response | undefined> {
+  refuseKeyInQuery(c);
+  if (doorstep.has(c.req.path)) return undefined;
+  const presented = presentedKey(c);
+  if (presented !== null && keys.isRight(presented)) return undefined;
+  if (await sessions.isOpen(c)) {
+    if (!['GET', 'HEAD', 'OPTIONS'].includes(c.req.method) && !isFromOwnPage(c))
+      throw new Problem(
+        403,
+        'A session changes things from our own pages only, and this request does not say that it is from one.',
+        'Scripts send the API key as X-API-Key instead of the cookie.',
+      );
+    return undefined;
+  }
+  if (presented !== null) throw keys.refuse(c);
+  if (c.req.method === 'GET' && page.test(c.req.path) && /\btext\/html\b/.test(c.req.header('accept') ?? ''))
+    return showTheWay(c);
   throw new Problem(
     401,
-    'The API key is wrong.',
-    'It is the value of API_KEY in the settings of the daemon.',
-    {
-      headers: { 'WWW-Authenticate': 'Bearer' },
-    },
+    'This endpoint asks for the API key.',
+    'Send it as X-API-Key or as Authorization: Bearer.',
+    { headers: challenge },
   );
 }
 
-const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+const keyNames = /^(x-)?api[_-]?key$|^(access_?|auth_?|bearer_?)?token$|^key$/i;
 
-/** The other end of the connection. Headers that say otherwise are anybody's to write. */
-function addressOf(c: Context): string {
-  const { incoming } = (c.env ?? {}) as Partial<HttpBindings>;
-  return (incoming?.socket.remoteAddress ?? 'unknown').replace(/^::ffff:/, '');
+/** Addresses are kept in histories and in the logs of proxies, so a key in one is a key given away. */
+function refuseKeyInQuery(c: Context): void {
+  const name = Object.keys(c.req.query()).find((given) => keyNames.test(given));
+  if (name === undefined) return;
+  throw new Problem(
+    401,
+    `The API key is not taken from the address (${name.slice(0, 20)}).`,
+    'Send it as X-API-Key or as Authorization: Bearer. Addresses end up in logs: if this was the key, set another.',
+    { headers: challenge },
+  );
 }
 
-interface Tries {
-  /** Counts one wrong key; returns 0, or the seconds to wait when there were too many within a minute. */
-  count(address: string): number;
+/** To the login page; who came from another site goes round once more, because only then its cookie comes along. */
+function showTheWay(c: Context): Response | Promise<Response> {
+  const { pathname, search } = new URL(c.req.url);
+  if (['cross-site', 'same-site'].includes(c.req.header('sec-fetch-site') ?? ''))
+    return c.html(
+      html`<!doctype html>
+        <html lang="en">
+          <meta charset="utf-8" />
+          <meta http-equiv="refresh" content="0;url=${pathname + search}" />
+          <title>One moment</title>
+          <p><a href="${pathname + search}">Go on</a></p>
+        </html>`,
+      401,
+    );
+  return c.redirect(
+    pathname === '/' && search === '' ? '/login' : `/login?next=${encodeURIComponent(pathname + search)}`,
+    302,
+  );
 }
 
-function createTries(now: () => number): Tries {
-  const windows = new Map<string, { readonly since: number; tries: number }>();
-  return {
-    count(address) {
-      let window = windows.get(address);
-      if (window === undefined || now() - window.since >= 60_000) {
-        windows.delete(address);
-        // the oldest window makes place: a flood of addresses must not fill the memory
-        if (windows.size >= addressesMost) windows.delete(windows.keys().next().value!);
-        windows.set(address, (window = { since: now(), tries: 0 }));
-      }
-      window.tries += 1;
-      if (window.tries <= triesAMinute) return 0;
-      return Math.max(1, Math.ceil((window.since + 60_000 - now()) / 1_000));
-    },
-  };
-}
-
-const forwarding =
-  /^(forwarded|via|x-forwarded(-.+)?|x-real-ip|x-client-ip|true-client-ip|cf-connecting-ip)$/;
-
-function refuseStrangers(c: Context): void {
+/** Throws unless the request was made on this machine, for this machine. */
+function refuseStrangers(c: Context): undefined {
   const hint = 'Set API_KEY and send it as X-API-Key: without a key the API answers this machine only.';
-  const forwarded = Object.keys(c.req.header()).find((name) => forwarding.test(name));
-  if (forwarded !== undefined)
-    throw new Problem(401, `The request came through a proxy (${forwarded}), and no API key is set.`, hint);
-  const host = c.req.header('host') ?? new URL(c.req.url).host;
-  if (!isLoopback(host))
+  const proxy = forwardingHeader(c);
+  if (proxy !== null)
+    throw new Problem(401, `The request came through a proxy (${proxy}), and no API key is set.`, hint);
+  const host = c.req.header('host');
+  if (host === undefined || !isLoopback(host))
     throw new Problem(
       401,
-      `The request names the host '${host.slice(0, 100)}', and no API key is set.`,
+      `The request names ${host === undefined ? 'no host' : `the host '${host.slice(0, 100)}'`}, and no API key is set.`,
       hint,
     );
-  const origin = c.req.header('origin');
-  const foreign = origin !== undefined && origin !== 'null' && origin !== `http://${host}`;
-  if (c.req.header('sec-fetch-site') === 'cross-site' || foreign || origin === 'null')
+  if (isFromOtherPage(c))
     throw new Problem(401, 'The request was made by a page of another site, and no API key is set.', hint);
-}
-
-/** localhost, 127.0.0.0/8 or ::1, with or without a port. */
-function isLoopback(host: string): boolean {
-  if (!URL.canParse(`http://${host}/`)) return false;
-  const { hostname } = new URL(`http://${host}/`);
-  return (
-    /^(.+\.)?localhost\.?$/.test(hostname) ||
-    hostname === '[::1]' ||
-    (isIP(hostname) === 4 && hostname.startsWith('127.'))
-  );
 }

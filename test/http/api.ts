@@ -6,6 +6,7 @@ import { expect } from 'vitest';
 import { readCapture, rememberTriggers } from '../../src/booking/capture.ts';
 import type { Database } from '../../src/database.ts';
 import type { Fact } from '../../src/facts.ts';
+import { createLog } from '../../src/log.ts';
 import { createApp, type Parts } from '../../src/http/app.ts';
 import type { LiveOptions } from '../../src/http/live.ts';
 import { serveApp } from '../../src/http/serve.ts';
@@ -73,6 +74,7 @@ export async function openApi(options: ApiOptions = {}) {
   const app = createApp({
     apiKey: options.apiKey ?? null,
     tell,
+    log: createLog('silent'),
     health: health.state,
     readCapture: () => readCapture(db),
     manual,

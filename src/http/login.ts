@@ -1,0 +1,151 @@
+/** Where the key is typed once: the page, the session that follows, and its end. Forms and JSON alike. */
+import { readFileSync } from 'node:fs';
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Context } from 'hono';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { Invalid } from '../errors.ts';
+import type { Door } from './auth.ts';
+import { loginPage } from './login-page.ts';
+import { isFromOtherPage } from './origin.ts';
+import { Problem } from './problem.ts';
+import { answers, instantOrNull, newRoutes } from './schema.ts';
+
+const tags = ['Login'];
+const page = { 'text/html': { schema: z.string() } };
+
+const credentials = z.object({
+  key: z.string().max(1_000).optional().openapi({ description: 'The value of API_KEY.' }),
+  api_key: z.string().max(1_000).optional().openapi({ description: 'The same, for who calls it so.' }),
+  next: z.string().max(1_000).optional().openapi({ description: 'Where a form goes on to; a path of ours.' }),
+});
+
+const pageRoute = createRoute({
+  method: 'get',
+  path: '/login',
+  tags,
+  summary: 'The page on which the API key is typed',
+  security: [],
+  request: { query: z.object({ next: credentials.shape.next }) },
+  responses: {
+    200: { description: 'The page.', content: page },
+    303: { description: 'There is a session already, or no key is set.' },
+  },
+});
+
+const loginRoute = createRoute({
+  method: 'post',
+  path: '/login',
+  tags,
+  summary: 'Begin a session: the answer sets its cookie',
+  security: [],
+  request: {
+    body: {
+      content: {
+        'application/json': { schema: credentials },
+        'application/x-www-form-urlencoded': { schema: credentials },
+      },
+    },
+  },
+  responses: {
+    ...answers(
+      'It began (JSON).',
+      z.object({ success: z.literal(true), message: z.string(), expires_at: instantOrNull }),
+      [403, 413],
+    ),
+    303: { description: 'It began (form).' },
+  },
+});
+
+const logoutRoute = createRoute({
+  method: 'post',
+  path: '/logout',
+  tags,
+  summary: 'End the session of this browser',
+  security: [],
+  responses: {
+    ...answers('It ended.', z.object({ success: z.literal(true), message: z.string() }), [403]),
+    303: { description: 'It ended (form): on to the login page.' },
+  },
+});
+
+const styleRoute = createRoute({
+  method: 'get',
+  path: '/login/style.css',
+  tags,
+  summary: 'The style of the login page',
+  security: [],
+  responses: { 200: { description: 'The file.', content: { 'text/css': { schema: z.string() } } } },
+});
+
+export function loginRoutes(door: Door) {
+  const style = readFileSync(new URL('login.css', import.meta.url), 'utf8');
+  return newRoutes()
+    .openapi(pageRoute, async (c) => {
+      const next = ownPath(c.req.valid('query').next);
+      if (door === null || (await door.sessions.isOpen(c))) return c.redirect(next, 303);
+      return c.html(loginPage({ next, problem: null }), 200);
+    })
+    .openapi(loginRoute, async (c) => {
+      refuseOtherPages(c);
+      const form = isForm(c);
+      const given = form ? c.req.valid('form') : c.req.valid('json');
+      const next = ownPath(given.next);
+      if (door === null) {
+        if (form) return c.redirect(next, 303);
+        const message = 'No API key is set: there is nothing to log in to';
+        return c.json({ success: true as const, message, expires_at: null }, 200);
+      }
+      const key = given.key ?? given.api_key ?? '';
+      const problem =
+        key.trim() === ''
+          ? new Invalid('key', 'key: is missing', 'Send the value of API_KEY.')
+          : door.keys.isRight({ key, encoding: 'utf8' })
+            ? null
+            : door.keys.refuse(c);
+      if (problem !== null) {
+        if (!form) throw problem;
+        return again(c, next, problem) as never; // a page, where the description has a Problem
+      }
+      const until = await door.sessions.begin(c);
+      if (form) return c.redirect(next, 303);
+      return c.json({ success: true as const, message: 'Logged in', expires_at: until }, 200);
+    })
+    .openapi(logoutRoute, (c) => {
+      refuseOtherPages(c);
+      door?.sessions.end(c);
+      if (/\btext\/html\b/.test(c.req.header('accept') ?? '')) return c.redirect('/login', 303);
+      return c.json({ success: true as const, message: 'Logged out' }, 200);
+    })
+    .openapi(styleRoute, (c) =>
+      c.body(style, 200, { 'Content-Type': 'text/css; charset=utf-8', 'Cache-Control': 'no-cache' }),
+    );
+}
+
+const isForm = (c: Context): boolean =>
+  /^(application\/x-www-form-urlencoded|multipart\/form-data)\b/i.test(c.req.header('content-type') ?? '');
+
+/** The page once more, with what was wrong. */
+function again(c: Context, next: string, problem: Problem | Invalid) {
+  const [status, headers]: [ContentfulStatusCode, Record<string, string>] =
+    problem instanceof Problem ? [problem.status, { ...problem.headers }] : [400, {}];
+  const words = problem instanceof Problem ? problem.message : 'Type the API key.';
+  return c.html(loginPage({ next, problem: `${words} ${problem.hint ?? ''}`.trim() }), status, headers);
+}
+
+/** Nobody is logged in or out by somebody else's page. */
+function refuseOtherPages(c: Context): void {
+  if (isFromOtherPage(c))
+    throw new Problem(
+      403,
+      'This was asked for by a page of another site.',
+      'Open /login and type the key there.',
+    );
+}
+
+/** The path if it is one of ours, else the dashboard: nobody is sent to another site. */
+function ownPath(path: string | undefined): string {
+  const base = 'http://bridge.invalid';
+  if (path === undefined || !path.startsWith('/') || !URL.canParse(path, base)) return '/';
+  const { origin, pathname, search, hash } = new URL(path, base);
+  return origin === base && !pathname.startsWith('//') ? pathname + search + hash : '/';
+}

@@ -1,0 +1,56 @@
+/**
+ * Where a request comes from, by what a browser writes and a page cannot: `Origin`, `Sec-Fetch-Site`, `Host`.
+ *
+ * Hono's csrf middleware looks at form bodies only and leaves JSON to CORS; here every state-changing request that a
+ * browser makes for us has to come from our own pages, whatever its body.
+ */
+import { isIP } from 'node:net';
+import type { Context } from 'hono';
+
+/**
+ * Whether the browser speaks https with whoever ends TLS for us. X-Forwarded-Proto is believed without asking who wrote
+ * it: all that follows is the cookie's Secure and HSTS, which a browser on plain http refuses, so a lie hurts the liar.
+ */
+export function isHttps(c: Context): boolean {
+  const said = c.req.header('x-forwarded-proto')?.split(',')[0]?.trim().toLowerCase();
+  return said === 'https' || /(^|[;,\s])proto="?https\b/i.test(c.req.header('forwarded') ?? '');
+}
+
+/** Whether one of our own pages made the request. False too when nothing says so. */
+export function isFromOwnPage(c: Context): boolean {
+  const site = c.req.header('sec-fetch-site');
+  if (site !== undefined) return site === 'same-origin';
+  return isOwnOrigin(c);
+}
+
+/** Whether a page of another site made the request. False too when nothing says so: a script, curl. */
+export function isFromOtherPage(c: Context): boolean {
+  // a link that a person follows shows a page, and changes and reveals nothing
+  if (c.req.method === 'GET' && c.req.header('sec-fetch-mode') === 'navigate') return false;
+  if (c.req.header('sec-fetch-site') === 'cross-site') return true;
+  return c.req.header('origin') !== undefined && !isOwnOrigin(c);
+}
+
+function isOwnOrigin(c: Context): boolean {
+  const origin = c.req.header('origin');
+  const host = c.req.header('host');
+  return origin === `https://${host}` || (origin === `http://${host}` && !isHttps(c));
+}
+
+/** localhost, 127.0.0.0/8 or ::1, with or without a port. */
+export function isLoopback(host: string): boolean {
+  if (!URL.canParse(`http://${host}/`)) return false;
+  const { hostname } = new URL(`http://${host}/`);
+  return (
+    /^(.+\.)?localhost\.?$/.test(hostname) ||
+    hostname === '[::1]' ||
+    (isIP(hostname) === 4 && hostname.startsWith('127.'))
+  );
+}
+
+const forwarding =
+  /^(forwarded|via|x-forwarded(-.+)?|x-real-ip|x-client-ip|true-client-ip|cf-connecting-ip)$/;
+
+/** The header by which a proxy gives itself away, or null. */
+export const forwardingHeader = (c: Context): string | null =>
+  Object.keys(c.req.header()).find((name) => forwarding.test(name)) ?? null;
