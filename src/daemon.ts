@@ -15,6 +15,7 @@ import { databaseFailure, openPool, openSession, type Database } from './databas
 import { Invalid, Permanent, Retryable } from './errors.ts';
 import type { Fact, Tell } from './facts.ts';
 import { createApp } from './http/app.ts';
+import type { Directory } from './http/outlook.ts';
 import { serveApp } from './http/serve.ts';
 import type { Logger } from './log.ts';
 import { createHealth } from './ops/health.ts';
@@ -25,6 +26,8 @@ import { Wake } from './ops/wake.ts';
 import { createOutlook } from './outlook/events.ts';
 import { readInstallation } from './sync/installation.ts';
 import { createActivity } from './sync/activity.ts';
+import { createCancellationReports } from './sync/cancellation-reports.ts';
+import { createCancellations } from './sync/cancellations.ts';
 import { createHeld } from './sync/held.ts';
 import { createMappingList } from './sync/mapping-list.ts';
 import { createManual } from './sync/manual.ts';
@@ -32,6 +35,7 @@ import { createPush } from './sync/push.ts';
 import { createRemovals } from './sync/removals.ts';
 import { beat, beatEveryMs, leave, ringAll } from './sync/replicas.ts';
 import { createReports } from './sync/reports.ts';
+import { createRoomList } from './sync/room-list.ts';
 import { createRoomReports } from './sync/room-reports.ts';
 import { createRoomSwitch } from './sync/room-switch.ts';
 import { createDrain } from './sync/room.ts';
@@ -44,6 +48,7 @@ export interface Daemon extends AsyncDisposable {
   readonly replica: string;
   readonly db: Database;
   readonly outlook: OutlookSide;
+  readonly directory: Directory;
   /** Looks at once for something to do. */
   ring(): void;
   hearing(): Hearing;
@@ -158,6 +163,7 @@ export async function createDaemon(config: Config, tell: Tell): Promise<Daemon> 
     replica,
     db,
     outlook,
+    directory: outlook,
     run,
     ring: () => wake.ring(),
     hearing: () => hearing,
@@ -219,6 +225,11 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
   let daemon: Daemon | null = null;
   let refused: Permanent | null = null;
   const manual = createManual({ db, window: config.window, ring: () => daemon?.ring() });
+  /** The daemon behind the surface. Throws Retryable while there is none. */
+  function started(): Daemon {
+    if (daemon === null) throw new Retryable('the daemon is not started', { reach: 'side' });
+    return daemon;
+  }
   const app = createApp({
     apiKey: config.http.apiKey,
     tell,
@@ -239,6 +250,18 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
     mappings: createMappingList(db),
     activity: createActivity(db),
     live: { watch, stopping: stopping.signal },
+    cancellations: createCancellations({
+      db,
+      manual,
+      window: config.window,
+      writes: config.startMode === 'sync',
+    }),
+    cancellationReports: createCancellationReports(db, config.window),
+    roomList: createRoomList(db),
+    directory: {
+      rooms: (signal) => started().directory.rooms(signal),
+      roomLists: (signal) => started().directory.roomLists(signal),
+    },
     metrics,
     stopping: stopping.signal,
   });

@@ -13,6 +13,7 @@ import { createAuth } from './auth.ts';
 import { allowNoBody, limitBody } from './body.ts';
 import { docsRoutes } from './docs.ts';
 import { safeHeaders } from './headers.ts';
+import { cancelRoutes, type CancelParts } from './cancel.ts';
 import { healthRoutes, type HealthParts } from './health.ts';
 import { liveRoutes, type LiveParts } from './live.ts';
 import { loginRoutes } from './login.ts';
@@ -21,6 +22,8 @@ import { metricsRoutes, type MetricsParts } from './metrics.ts';
 import { nearest } from './nearest.ts';
 import { answerProblem, Problem } from './problem.ts';
 import { knownQueries } from './query.ts';
+import { outlookRoutes, type OutlookParts } from './outlook.ts';
+import { resourceMappingRoutes, type ResourceMappingParts } from './resource-mapping.ts';
 import { roomRoutes, type RoomParts } from './rooms.ts';
 import { sessionCookie } from './session.ts';
 import { statsRoutes, type StatsParts } from './stats.ts';
@@ -35,6 +38,9 @@ export interface Parts
     MappingParts,
     MetricsParts,
     ActivityParts,
+    CancelParts,
+    ResourceMappingParts,
+    OutlookParts,
     LiveParts {
   readonly reports: SyncParts['reports'] & StatsParts['reports'] & MappingParts['reports'];
   readonly manual: SyncParts['manual'] & RoomParts['manual'];
@@ -74,6 +80,9 @@ export function createApp(parts: Parts) {
     metricsRoutes(parts),
     activityRoutes(parts),
     liveRoutes(parts),
+    cancelRoutes(parts),
+    resourceMappingRoutes(parts),
+    outlookRoutes(parts),
   ];
   for (const area of areas) app.route('/', area);
   describe(app);

@@ -19,6 +19,13 @@ export const resourceId = whole(2 ** 31 - 1).openapi({ type: 'integer', example:
 export const reservationId = whole(Number.MAX_SAFE_INTEGER).openapi({ type: 'integer', example: 456 });
 export const mappingId = whole(Number.MAX_SAFE_INTEGER).openapi({ type: 'integer', example: 1 });
 
+/** An id in a body: scripts send it as a number or as its digits. */
+export const bodyId = z
+  .union([z.number().int().nonnegative(), whole(Number.MAX_SAFE_INTEGER)], {
+    error: ({ input }) => `${clipped(input)} is no id`,
+  })
+  .openapi({ type: 'integer', example: 456 });
+
 const types = ['event', 'booking', 'allocation'] as const;
 export const reservationType = z.enum(types, {
   error: ({ input }) => `${clipped(input)} is none of ${types.join(', ')}`,

@@ -1,7 +1,6 @@
 /** What is pending, sync it now, and how it stands: the booking system towards Outlook. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { ItemAnswer, Manual } from '../sync/manual.ts';
-import type { Outcome } from '../sync/outcomes.ts';
 import type { createReports } from '../sync/reports.ts';
 import { Problem } from './problem.ts';
 import { noRoom } from './room-problem.ts';
@@ -15,7 +14,7 @@ import {
   resourceId,
 } from './schema.ts';
 import { statisticsSchema } from './statistics.ts';
-import { detailOf, detailSchema, resultsSchema, summarise } from './synced.ts';
+import { detailSchema, resultsSchema, settledAs, settledItem, summarise, untouched } from './synced.ts';
 
 export interface SyncParts {
   readonly manual: Pick<Manual, 'syncPending' | 'syncItem' | 'populate' | 'cleanUp'>;
@@ -210,44 +209,8 @@ function itemAnswer(answer: ItemAnswer, type: string, id: number, resource: numb
         'Its sync_direction in bridge_resource_mappings is outlook_to_booking.',
       );
     case 'nothing-to-show':
-      return settledAs(unmapped(type, id, resource), `${item} is cancelled and has no event; nothing to do`);
+      return settledAs(untouched(type, id, resource), `${item} is cancelled and has no event; nothing to do`);
     case 'item':
-      return settledItem(answer.outcome, item);
+      return settledItem(answer.outcome, item, 'Item synced successfully');
   }
-}
-
-const unmapped = (type: string, id: number, resource: number) => ({
-  item_type: type,
-  item_id: id,
-  resource_id: resource,
-  action: 'unchanged',
-  outlook_event_id: null,
-  title: null,
-  mapping_id: null,
-});
-
-const settledAs = (result: z.input<typeof detailSchema>, message: string) => ({
-  success: true as const,
-  message,
-  result,
-});
-
-function settledItem(outcome: Outcome, item: string) {
-  const result = detailOf(outcome);
-  if (outcome.action === 'error')
-    throw new Problem(422, outcome.error ?? `${item} could not be synced.`, outcome.hint ?? 'See the log.', {
-      more: { result },
-    });
-  if (outcome.action === 'held')
-    throw new Problem(
-      409,
-      outcome.error ?? `${item} is held by the brake.`,
-      outcome.hint ?? 'See GET /rooms.',
-      {
-        more: { result },
-      },
-    );
-  if (outcome.action === 'pending')
-    return settledAs(result, `${item} is not done yet; it is as soon as its room can be worked on`);
-  return settledAs(result, 'Item synced successfully');
 }

@@ -1,6 +1,7 @@
 /** What was done to items, as the guide prints it. */
 import { z } from '@hono/zod-openapi';
 import type { Outcome } from '../sync/outcomes.ts';
+import { Problem } from './problem.ts';
 
 export const detailSchema = z
   .object({
@@ -60,3 +61,41 @@ export const detailOf = (outcome: Outcome) => ({
   ...(outcome.error === null ? {} : { error: outcome.error }),
   ...(outcome.hint === null ? {} : { hint: outcome.hint }),
 });
+
+/** An item about which there was nothing to do, and that has no mapping. */
+export const untouched = (type: string, id: number, resource: number) => ({
+  item_type: type,
+  item_id: id,
+  resource_id: resource,
+  action: 'unchanged',
+  outlook_event_id: null,
+  title: null,
+  mapping_id: null,
+});
+
+export const settledAs = (result: z.input<typeof detailSchema>, message: string) => ({
+  success: true as const,
+  message,
+  result,
+});
+
+/** The answer about one item: `done` in words, or how long it will take; throws a Problem when it failed or is held. */
+export function settledItem(outcome: Outcome, item: string, done: string) {
+  const result = detailOf(outcome);
+  if (outcome.action === 'error')
+    throw new Problem(422, outcome.error ?? `${item} could not be synced.`, outcome.hint ?? 'See the log.', {
+      more: { result },
+    });
+  if (outcome.action === 'held')
+    throw new Problem(
+      409,
+      outcome.error ?? `${item} is held by the brake.`,
+      outcome.hint ?? 'See GET /rooms.',
+      {
+        more: { result },
+      },
+    );
+  if (outcome.action === 'pending')
+    return settledAs(result, `${item} is not done yet; it is as soon as its room can be worked on`);
+  return settledAs(result, done);
+}

@@ -137,8 +137,10 @@ export function createManual({ db, window, ring, waitMs = 20_000 }: ManualOption
     syncItem: failingAs('sync one item', syncItem),
     populate: failingAs('compare rooms', populate),
     cleanUp: failingAs('clean up mappings', cleanUp),
-    /** For other drains in the foreground (`held.ts`). */
+    /** For other drains in the foreground (`held.ts`, `cancellations.ts`). */
     begin,
+    foldAll,
+    wake,
     settled,
   };
 }

@@ -13,10 +13,13 @@ import { serveApp } from '../../src/http/serve.ts';
 import { createHealth } from '../../src/ops/health.ts';
 import { createMetrics } from '../../src/ops/metrics.ts';
 import { createActivity } from '../../src/sync/activity.ts';
+import { createCancellationReports } from '../../src/sync/cancellation-reports.ts';
+import { createCancellations } from '../../src/sync/cancellations.ts';
 import { createHeld } from '../../src/sync/held.ts';
 import { createManual } from '../../src/sync/manual.ts';
 import { createMappingList } from '../../src/sync/mapping-list.ts';
 import { createReports } from '../../src/sync/reports.ts';
+import { createRoomList } from '../../src/sync/room-list.ts';
 import { createRoomReports } from '../../src/sync/room-reports.ts';
 import { createRoomSwitch } from '../../src/sync/room-switch.ts';
 import { openRooms, window } from '../sync/bench-of-rooms.ts';
@@ -39,6 +42,8 @@ export interface Answer {
   /** The parsed body; `{}` when it is no JSON. */
   readonly body: Record<string, unknown>;
 }
+
+const noPlaces = { places: [], hint: 'This is a test.' };
 
 export type Api = Awaited<ReturnType<typeof openApi>>;
 
@@ -85,6 +90,10 @@ export async function openApi(options: ApiOptions = {}) {
     mappings: createMappingList(db),
     activity: createActivity(db),
     live: { watch, stopping: stopping.signal, ...options.live },
+    cancellations: createCancellations({ db, manual, window, writes: true }),
+    cancellationReports: createCancellationReports(db, window),
+    roomList: createRoomList(db),
+    directory: { rooms: async () => noPlaces, roomLists: async () => noPlaces },
     metrics: createMetrics({ health: health.state, queue: reports.queue, waitMs: 500 }),
     stopping: stopping.signal,
     ...options.change,

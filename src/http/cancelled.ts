@@ -1,0 +1,214 @@
+/** What became of cancellations, as the guide prints it. */
+import { z } from '@hono/zod-openapi';
+import type { CancelAnswer, Cancelled, Detected } from '../sync/cancellations.ts';
+import type { Differing } from '../sync/cancellation-books.ts';
+import { Problem } from './problem.ts';
+import { noRoom } from './room-problem.ts';
+import { instant, instantOrNull } from './schema.ts';
+import { detailOf, detailSchema, settledAs, settledItem, untouched } from './synced.ts';
+
+const differing = z.object({
+  id: z.number().int().nullable().openapi({ description: 'Of the reservation.' }),
+  reservation_type: z.string().nullable(),
+  name: z.string().nullable(),
+  active: z.number().int().openapi({ description: '1 or 0, as in the booking system.' }),
+  resource_id: z.number().int(),
+  mapping_id: z.number().int(),
+  outlook_event_id: z.string().nullable().openapi({ description: 'The event it had.' }),
+  sync_status: z.string().openapi({ description: 'When it was found.' }),
+  action: z
+    .string()
+    .openapi({ description: 'deleted, unchanged, error, held (by the brake), pending, reset' }),
+  error: z.string().optional(),
+  hint: z.string().optional(),
+});
+
+export const detectedSchema = z
+  .object({
+    detected: z.number().int(),
+    processed: z.number().int(),
+    success_rate: z.string().openapi({ example: '100%' }),
+    cancelled_events: z.array(differing),
+    reenabled_events: z.array(differing),
+    outlook_deletions: z.number().int(),
+    pending_resets: z.number().int(),
+    errors: z.number().int(),
+    pending: z.number().int().openapi({ description: 'Not done within 20 s; they follow by themselves.' }),
+  })
+  .openapi('DetectedCancellations');
+
+export function summariseDetected({ cancelled, reenabled }: Detected): z.infer<typeof detectedSchema> {
+  const cancelledEvents = cancelled.map(({ found, outcome }) => ({
+    ...shown(found),
+    action: outcome.action,
+    ...(outcome.error === null ? {} : { error: outcome.error }),
+    ...(outcome.hint === null ? {} : { hint: outcome.hint }),
+  }));
+  const reenabledEvents = reenabled.map(({ found, reset }) => ({
+    ...shown(found),
+    action: reset ? 'reset' : 'pending',
+  }));
+  const all = [...cancelledEvents, ...reenabledEvents];
+  const count = (...actions: readonly string[]) => all.filter((one) => actions.includes(one.action)).length;
+  const pending = count('pending');
+  const errors = count('error', 'held');
+  return {
+    detected: all.length,
+    processed: all.length - pending,
+    success_rate: rateOf(all.length - pending - errors, all.length - pending),
+    cancelled_events: cancelledEvents,
+    reenabled_events: reenabledEvents,
+    outlook_deletions: count('deleted'),
+    pending_resets: count('reset'),
+    errors,
+    pending,
+  };
+}
+
+/** How many of all, in percent; all of none is 100 %. */
+export const rateOf = (good: number, all: number) => `${all === 0 ? 100 : Math.floor((100 * good) / all)}%`;
+
+const shown = (found: Differing) => ({
+  id: found.reservationId,
+  reservation_type: found.type,
+  name: found.title,
+  active: found.active ? 1 : 0,
+  resource_id: found.resourceId,
+  mapping_id: found.mappingId,
+  outlook_event_id: found.eventId,
+  sync_status: found.status,
+});
+
+export const cancelledReservation = z
+  .object({
+    mapping_id: z.number().int(),
+    reservation_type: z.string().nullable(),
+    reservation_id: z.number().int().nullable(),
+    resource_id: z.number().int(),
+    outlook_item_id: z.string(),
+    outlook_event_id: z.string().nullable(),
+    sync_status: z.string(),
+    sync_direction: z.string(),
+    processing_status: z.string().openapi({
+      description:
+        'processed (nothing of it is in Outlook), pending, error, held (by the brake), kept (a person wants the event ' +
+        'to stay), active (it is not cancelled)',
+    }),
+    title: z.string().nullable(),
+    starts_at: instantOrNull,
+    ends_at: instantOrNull,
+    error_message: z.string().nullable(),
+    hint: z.string().nullable(),
+    updated_at: instant,
+  })
+  .openapi('CancelledReservation');
+
+export const reservationAnswer = z
+  .object({
+    reservation_type: z.string(),
+    reservation_id: z.number().int(),
+    exists: z.boolean().openapi({ description: 'False: its rows are gone from the booking system.' }),
+    is_cancelled: z.boolean(),
+    title: z.string().nullable(),
+    mappings: z.array(cancelledReservation),
+  })
+  .openapi('ReservationStatus');
+
+/** What POST /cancel/booking/… answers; throws a Problem when there is nothing that could be processed. */
+export function processedAnswer(answer: CancelAnswer, type: string, id: number, resource: number) {
+  const item = `${type} ${id}`;
+  switch (answer.found) {
+    case 'no-room':
+      throw noRoom(resource);
+    case 'no-reservation':
+      throw new Problem(
+        404,
+        'Reservation not found for cancellation',
+        `There is no ${item} in the booking system. Check type and id; DELETE /sync/cleanup-orphaned removes what is left of it.`,
+      );
+    case 'elsewhere':
+      throw new Problem(
+        404,
+        'Reservation not found for cancellation',
+        `${item} is not in resource ${resource} but in ${answer.resources.join(', ')}.`,
+      );
+    case 'active':
+      throw new Problem(
+        409,
+        `${item} is active in the booking system; nothing was removed.`,
+        `If it is being cancelled in a transaction that is not committed yet, nothing more is needed: the commit is seen. To cancel it from here: DELETE /cancel/reservation/${type}/${id}/${resource}.`,
+      );
+    case 'nothing-to-remove':
+      return settledAs(untouched(type, id, resource), 'No Outlook event ID to delete');
+    case 'item':
+      return settledItem(answer.outcome, item, 'Cancellation processed successfully');
+  }
+}
+
+const bulkDetail = z.object({
+  reservation_type: z.string(),
+  reservation_id: z.number().int(),
+  resource_id: z.number().int(),
+  status: z.string().openapi({
+    description: 'cancelled, already_cancelled, not_found, error, pending (its events follow)',
+  }),
+  error: z.string().optional(),
+  hint: z.string().optional(),
+  events: z.array(detailSchema),
+});
+
+export const bulkResultsSchema = z
+  .object({
+    processed: z.number().int(),
+    successful: z.number().int(),
+    errors: z.number().int(),
+    pending: z.number().int(),
+    success_rate: z.string(),
+    outlook_deletions: z.number().int(),
+    details: z.array(bulkDetail),
+  })
+  .openapi('BulkCancellation');
+
+export function summariseBulk(cancelled: readonly Cancelled[]): z.infer<typeof bulkResultsSchema> {
+  const details = cancelled.map((one) => {
+    const wrong = one.outcomes.find((outcome) => outcome.action === 'error' || outcome.action === 'held');
+    const error = one.error ?? wrong?.error;
+    const hint = one.hint ?? wrong?.hint;
+    return {
+      reservation_type: one.type,
+      reservation_id: one.id,
+      resource_id: one.resourceId,
+      status: statusOf(one),
+      ...(error === null || error === undefined ? {} : { error }),
+      ...(hint === null || hint === undefined ? {} : { hint }),
+      events: one.outcomes.map(detailOf),
+    };
+  });
+  const count = (...statuses: readonly string[]) =>
+    details.filter((one) => statuses.includes(one.status)).length;
+  const successful = count('cancelled', 'already_cancelled');
+  const pending = count('pending');
+  // of a reservation that was named twice the events are counted once
+  const deleted = new Set(
+    details.flatMap(({ events }) =>
+      events.filter((event) => event.action === 'deleted').map((event) => event.mapping_id),
+    ),
+  );
+  return {
+    processed: details.length - pending,
+    successful,
+    errors: details.length - pending - successful,
+    pending,
+    success_rate: rateOf(successful, details.length - pending),
+    outlook_deletions: deleted.size,
+    details,
+  };
+}
+
+function statusOf({ was, outcomes }: Cancelled): string {
+  if (was === 'unknown') return 'not_found';
+  if (was === 'refused') return 'error';
+  if (outcomes.some(({ action }) => action === 'error' || action === 'held')) return 'error';
+  if (outcomes.some(({ action }) => action === 'pending')) return 'pending';
+  return was === 'active' ? 'cancelled' : 'already_cancelled';
+}

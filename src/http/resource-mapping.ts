@@ -1,0 +1,155 @@
+/** Which resource is which room mailbox: the list behind the rooms, edited from here as well as with SQL. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { Invalid } from '../errors.ts';
+import type { createRoomList } from '../sync/room-list.ts';
+import { Problem } from './problem.ts';
+import { answers, bodyId, instant, mappingId, newRoutes, resourceId } from './schema.ts';
+
+export interface ResourceMappingParts {
+  readonly roomList: ReturnType<typeof createRoomList>;
+}
+
+const tags = ['Rooms'];
+const success = z.literal(true);
+
+const mapping = z
+  .object({
+    id: z.number().int(),
+    resource_id: z.number().int(),
+    outlook_item_id: z.string(),
+    outlook_item_name: z.string().nullable(),
+    active: z.number().int(),
+    sync_direction: z.string(),
+    created_at: instant,
+    updated_at: instant,
+  })
+  .openapi('ResourceMapping');
+
+/** `active` is 1 or 0 as in the table; scripts also send true, false and digits. */
+const active = z
+  .union([z.literal([0, 1]), z.boolean(), z.literal(['0', '1'])], { error: 'active is 1 or 0' })
+  .transform((value) => Number(value))
+  .openapi({ type: 'integer', enum: [0, 1] });
+
+const fields = {
+  resource_id: bodyId.refine((id) => id < 2 ** 31, { error: 'resource_id is too large' }),
+  outlook_item_id: z.string().trim().min(1).max(320).openapi({
+    description: 'The room mailbox: its address, or its object id.',
+    example: 'room1@company.com',
+  }),
+  outlook_item_name: z.string().max(255).nullable(),
+  active,
+  sync_direction: z.enum(['both', 'booking_to_outlook', 'outlook_to_booking']),
+};
+
+const added = z.object({
+  ...fields,
+  outlook_item_name: fields.outlook_item_name.default(null),
+  active: fields.active.default(1),
+  sync_direction: fields.sync_direction.default('both'),
+});
+const changed = z.object(fields).partial();
+const one = z.object({ success, message: z.string(), mapping_id: z.number().int(), mapping });
+const params = z.object({ id: mappingId });
+
+const listRoute = createRoute({
+  method: 'get',
+  path: '/resource-mapping',
+  tags,
+  summary: 'Which resource is which room mailbox',
+  request: { query: z.object({ resource_id: resourceId.optional() }) },
+  responses: answers(
+    'All rows, active ones first.',
+    z.object({ success, count: z.number().int(), mappings: z.array(mapping) }),
+  ),
+});
+
+const addRoute = createRoute({
+  method: 'post',
+  path: '/resource-mapping',
+  tags,
+  summary: 'Add a room; it is compared and filled at once',
+  request: { body: { content: { 'application/json': { schema: added } } } },
+  responses: {
+    ...answers('It is there already.', one, [409, 413, 415]),
+    201: { description: 'It was added.', content: { 'application/json': { schema: one } } },
+  },
+});
+
+const findRoute = createRoute({
+  method: 'get',
+  path: '/resource-mapping/{id}',
+  tags,
+  summary: 'One row of it',
+  request: { params },
+  responses: answers('The row.', z.object({ success, mapping }), [404]),
+});
+
+const changeRoute = (method: 'put' | 'patch') =>
+  createRoute({
+    method,
+    path: '/resource-mapping/{id}',
+    tags,
+    summary: 'Change what is given of a room; active 0 switches it off and touches no event',
+    request: { params, body: { content: { 'application/json': { schema: changed } } } },
+    responses: answers('The row as it is now.', one, [404, 409, 413, 415]),
+  });
+
+const removeRoute = createRoute({
+  method: 'delete',
+  path: '/resource-mapping/{id}',
+  tags,
+  summary: 'End a room; its events and its reservations stay',
+  request: { params },
+  responses: answers('The row that was removed.', one, [404]),
+});
+
+export function resourceMappingRoutes({ roomList }: ResourceMappingParts) {
+  const routes = newRoutes();
+  for (const method of ['put', 'patch'] as const)
+    routes.openapi(changeRoute(method), async (c) => {
+      const { id } = c.req.valid('param');
+      const found = await roomList.change(id, c.req.valid('json'));
+      if (found === null) throw unknown(id);
+      return c.json(answer('Resource mapping updated successfully', found), 200);
+    });
+  return routes
+    .openapi(listRoute, async (c) => {
+      const mappings = await roomList.list(c.req.valid('query').resource_id ?? null);
+      return c.json({ success: true as const, count: mappings.length, mappings }, 200);
+    })
+    .openapi(addRoute, async (c) => {
+      const body = c.req.valid('json');
+      // no body at all passes the validator unread
+      if (body.resource_id === undefined) throw missing('resource_id');
+      const { mapping: row, added: isNew } = await roomList.add(body);
+      return isNew
+        ? c.json(answer('Resource mapping created successfully', row), 201)
+        : c.json(answer('Resource mapping is there already', row), 200);
+    })
+    .openapi(findRoute, async (c) => {
+      const { id } = c.req.valid('param');
+      const found = await roomList.find(id);
+      if (found === null) throw unknown(id);
+      return c.json({ success: true as const, mapping: found }, 200);
+    })
+    .openapi(removeRoute, async (c) => {
+      const { id } = c.req.valid('param');
+      const found = await roomList.remove(id);
+      if (found === null) throw unknown(id);
+      return c.json(answer('Resource mapping removed; its events stay', found), 200);
+    });
+}
+
+const answer = (message: string, row: z.input<typeof mapping>) => ({
+  success: true as const,
+  message,
+  mapping_id: row.id,
+  mapping: row,
+});
+
+const unknown = (id: number) =>
+  new Problem(404, `There is no resource mapping ${id}.`, 'GET /resource-mapping lists them with their ids.');
+
+const missing = (field: string) =>
+  new Invalid(field, `${field}: it is missing`, 'The body needs resource_id and outlook_item_id, as JSON.');
