@@ -20,7 +20,7 @@ import { serveApp } from './http/serve.ts';
 import type { Logger } from './log.ts';
 import { createHealth } from './ops/health.ts';
 import { createMetrics } from './ops/metrics.ts';
-import { at, every } from './ops/schedule.ts';
+import { every, runSchedules, type Chore } from './ops/schedule.ts';
 import { createTell } from './ops/tell.ts';
 import { Wake } from './ops/wake.ts';
 import { createOutlook } from './outlook/events.ts';
@@ -40,7 +40,7 @@ import { createRoomReports } from './sync/room-reports.ts';
 import { createRoomSwitch } from './sync/room-switch.ts';
 import { createDrain } from './sync/room.ts';
 import type { OutlookSide } from './sync/sides.ts';
-import { missedSince, onceAcrossReplicas, sweepRooms } from './sync/sweep.ts';
+import { missedSince, sweepRooms } from './sync/sweep.ts';
 import { createWork, type Rhythm } from './sync/work.ts';
 
 export interface Daemon extends AsyncDisposable {
@@ -60,9 +60,13 @@ export interface Daemon extends AsyncDisposable {
 
 /**
  * Opens the daemon's connections and reads who it is. Throws when the database does not answer, has no bridge in it
- * (run `migrate`), or was set up with another zone or adapter.
+ * (run `migrate`), or was set up with another zone or adapter. `further` chores run by the clock beside its own.
  */
-export async function createDaemon(config: Config, tell: Tell): Promise<Daemon> {
+export async function createDaemon(
+  config: Config,
+  tell: Tell,
+  further: readonly Chore[] = [],
+): Promise<Daemon> {
   await using opened = new AsyncDisposableStack(); // a failure below closes what was opened above
   const replica = randomUUID();
   const name = `bridge ${replica.slice(0, 8)}`;
@@ -128,10 +132,13 @@ export async function createDaemon(config: Config, tell: Tell): Promise<Daemon> 
         },
       }),
     );
+    let missing = '';
     running.use(
-      at('*/30 * * * * *', config.timezone, tell, 'the look at the triggers', async () => {
-        const { missing } = await readCapture(db);
-        if (missing.length > 0) tell({ fact: 'capture-broken', triggers: missing });
+      every(captureEveryMs, tell, 'the look at the triggers', async () => {
+        const capture = await readCapture(db);
+        const triggers = capture.missing;
+        if (triggers.length > 0 && triggers.join() !== missing) tell({ fact: 'capture-broken', triggers });
+        missing = triggers.join();
       }),
     );
     running.use(
@@ -145,14 +152,19 @@ export async function createDaemon(config: Config, tell: Tell): Promise<Daemon> 
         wake.ring();
       }),
     );
-    running.use(
-      at(config.schedules.sweep, config.timezone, tell, 'the sweep', () =>
-        onceAcrossReplicas(db, 'sweep', 30, async () => {
+    // everything that runs by the clock, once across all daemons
+    const chores: readonly Chore[] = [
+      {
+        name: 'sweep',
+        cron: config.schedules.sweep,
+        job: async () => {
           await sweepRooms(db);
           wake.ring();
-        }),
-      ),
-    );
+        },
+      },
+      ...further,
+    ];
+    running.use(runSchedules({ db, timezone: config.timezone, replica, chores, tell }));
     tell({ fact: 'started', replica, rooms: installation.rooms });
     await work.run(signal);
     tell({ fact: 'stopped' });
@@ -173,6 +185,7 @@ export async function createDaemon(config: Config, tell: Tell): Promise<Daemon> 
   };
 }
 
+const captureEveryMs = 30_000;
 /** Everything on the way from wake to work is answered in milliseconds; what is not comes from a half-open connection. */
 const answerMs = 8_000;
 

@@ -1,16 +1,27 @@
-/** What runs by the clock: every so many milliseconds, or at the times of a cron expression. */
+/**
+ * What runs by the clock: every so many milliseconds in each daemon, or at the times of a cron expression and then once
+ * across all daemons.
+ *
+ * The times of schedules are rows (bridge_schedules) and the clock is the server's, so it does not matter what a daemon's
+ * own clock shows, a restart knows the last runs, and a run that nobody was there for is made up for, once. Whoever finds
+ * one due moves its next run on and has it; while that daemon lives and works on it, nobody begins the next.
+ */
 import { setTimeout as pause } from 'node:timers/promises';
 import { Cron } from 'croner';
+import { databaseFailure, type Queryable } from '../database.ts';
+import { Retryable, messageOf } from '../errors.ts';
 import type { Tell } from '../facts.ts';
-import { Retryable } from '../errors.ts';
-import { databaseFailure } from '../database.ts';
 
 /** Runs `job` now and then `everyMs` after each end, until disposed of. A failed run is told and the next one tried. */
 export function every(everyMs: number, tell: Tell, where: string, job: () => Promise<void>): AsyncDisposable {
   const closing = new AbortController();
   const loop = async () => {
     while (!closing.signal.aborted) {
-      await guarded(tell, where, job);
+      try {
+        await job();
+      } catch (error) {
+        tellBug(error, where, tell);
+      }
       await pause(everyMs, undefined, { signal: closing.signal }).catch(() => undefined); // closing cuts the wait short
     }
   };
@@ -23,24 +34,181 @@ export function every(everyMs: number, tell: Tell, where: string, job: () => Pro
   };
 }
 
-/** Runs `job` at the times of a cron expression on the wall clock of `timezone`; never twice at once. */
-export function at(
-  expression: string,
-  timezone: string,
-  tell: Tell,
-  where: string,
-  job: () => Promise<void>,
-): Disposable {
-  const cron = new Cron(expression, { timezone, protect: true }, () => guarded(tell, where, job));
-  return { [Symbol.dispose]: () => cron.stop() };
+/** Something to do by the clock, once across all daemons. */
+export interface Chore {
+  /** Names its row, its metric and its log line. */
+  readonly name: string;
+  /** A cron expression, on the wall clock of the booking system. */
+  readonly cron: string;
+  /** Ends soon when the signal aborts: the daemon is stopping. */
+  readonly job: (signal: AbortSignal) => Promise<void>;
+}
+
+/** A schedule as it is listed. */
+export interface Schedule {
+  readonly name: string;
+  readonly cron: string;
+  readonly last_run_at: Date | null;
+  /** 'ok', 'running', or 'failed: …'; null: it has not run yet. */
+  readonly last_result: string | null;
+  readonly last_ms: number | null;
+  readonly next_run_at: Date;
+}
+
+export interface ScheduleOptions {
+  readonly db: Queryable;
+  readonly timezone: string;
+  /** This daemon, as its heartbeat names it. */
+  readonly replica: string;
+  readonly chores: readonly Chore[];
+  readonly tell: Tell;
+}
+
+interface Due {
+  readonly name: string;
+  readonly next_run_at: Date;
+  readonly now: Date;
+  readonly in_ms: number;
+}
+
+/** The longest sleep between two looks: another daemon may have changed what is next. */
+const lookMs = 15_000;
+/** While a run is late because the one before it is not over, and after a failure. */
+const againMs = 1_000;
+
+/** Runs the chores until disposed of, which waits for those that are under way. */
+export function runSchedules({ db, timezone, replica, chores, tell }: ScheduleOptions): AsyncDisposable {
+  const closing = new AbortController();
+  const running = new Map<string, Promise<void>>();
+  const byName = new Map(chores.map((chore) => [chore.name, chore]));
+
+  /** The next time after `now` by the server's clock; one that never comes is looked for again in a year. */
+  function after({ cron }: Chore, now: Date): Date {
+    const next = new Cron(cron, { timezone, paused: true }).nextRun(now);
+    return next ?? new Date(now.getTime() + 365 * 86_400_000);
+  }
+
+  /** A schedule that is new, or has another expression now, begins at its next time. */
+  async function register(): Promise<void> {
+    const { rows } = await db.query<{ now: Date }>('SELECT clock_timestamp() AS now');
+    const plan = chores.map((chore) => ({
+      name: chore.name,
+      cron: chore.cron,
+      next: after(chore, rows[0]!.now),
+    }));
+    await db.query(
+      `WITH plan AS (SELECT * FROM jsonb_to_recordset($1) AS p (name text, cron text, next timestamptz)),
+       gone AS (DELETE FROM bridge_schedules WHERE name NOT IN (SELECT name FROM plan))
+       INSERT INTO bridge_schedules AS s (name, cron, next_run_at) SELECT name, cron, next FROM plan
+       ON CONFLICT (name) DO UPDATE SET cron = excluded.cron, next_run_at = excluded.next_run_at WHERE s.cron <> excluded.cron`,
+      [JSON.stringify(plan)],
+    );
+  }
+
+  /** Begins what is due. Returns how long nothing will be. */
+  async function look(): Promise<number> {
+    const { rows } = await db.query<Due>({
+      name: 'schedules_due',
+      text: `SELECT name, next_run_at, clock_timestamp() AS now,
+          extract(epoch FROM next_run_at - clock_timestamp())::float8 * 1000 AS in_ms
+        FROM bridge_schedules WHERE name = ANY ($1)`,
+      values: [[...byName.keys()]],
+    });
+    let waitMs = lookMs;
+    for (const due of rows) {
+      if (due.in_ms > 0) waitMs = Math.min(waitMs, due.in_ms);
+      else {
+        const chore = byName.get(due.name)!;
+        const next = after(chore, due.now);
+        const isOurs = !running.has(due.name) && (await claim(due, next));
+        waitMs = Math.min(waitMs, isOurs ? next.getTime() - due.now.getTime() : againMs);
+        if (isOurs) start(chore);
+      }
+    }
+    return waitMs;
+  }
+
+  /** Whether this run is ours. */
+  async function claim({ name, next_run_at }: Due, next: Date): Promise<boolean> {
+    const { rowCount } = await db.query({
+      name: 'claim_schedule',
+      text: `UPDATE bridge_schedules s SET next_run_at = $3, run_by = $4, last_run_at = clock_timestamp(),
+          last_result = 'running', last_ms = NULL
+        WHERE name = $1 AND next_run_at = $2 AND next_run_at <= clock_timestamp()
+          AND (run_by IS NULL OR NOT EXISTS (SELECT FROM bridge_replicas b WHERE b.id = s.run_by AND b.id <> $4))`,
+      values: [name, next_run_at, next, replica],
+    });
+    return rowCount === 1;
+  }
+
+  function start(chore: Chore): void {
+    running.set(
+      chore.name,
+      run(chore).finally(() => running.delete(chore.name)),
+    );
+  }
+
+  /** Never rejects. */
+  async function run({ name, job }: Chore): Promise<void> {
+    const began = performance.now();
+    let failed: string | null = null;
+    try {
+      await job(closing.signal);
+    } catch (error) {
+      failed = messageOf(error).slice(0, 500);
+      tellBug(error, `the schedule ${name}`, tell);
+    }
+    const ms = performance.now() - began;
+    tell({ fact: 'schedule-ran', schedule: name, ms, failed });
+    try {
+      await db.query({
+        name: 'note_schedule',
+        text: 'UPDATE bridge_schedules SET run_by = NULL, last_result = $3, last_ms = $4 WHERE name = $1 AND run_by = $2',
+        values: [name, replica, failed === null ? 'ok' : `failed: ${failed}`, Math.round(ms)],
+      });
+    } catch (error) {
+      tellBug(error, `the schedule ${name}`, tell);
+    }
+  }
+
+  async function loop(): Promise<void> {
+    let isRegistered = false;
+    while (!closing.signal.aborted) {
+      let waitMs = againMs;
+      try {
+        if (!isRegistered) await register();
+        isRegistered = true;
+        waitMs = await look();
+      } catch (error) {
+        tellBug(error, 'the schedules', tell);
+      }
+      await pause(Math.max(1, Math.ceil(waitMs)), undefined, { signal: closing.signal }).catch(
+        () => undefined, // closing cuts the wait short
+      );
+    }
+  }
+
+  const looping = loop();
+  return {
+    async [Symbol.asyncDispose]() {
+      closing.abort();
+      await looping;
+      await Promise.all(running.values());
+    },
+  };
+}
+
+/** All schedules with their last and next run. */
+export async function listSchedules(db: Queryable): Promise<Schedule[]> {
+  const { rows } = await db.query<Schedule>({
+    name: 'schedules',
+    text: `SELECT name, cron, last_run_at, last_result, last_ms, next_run_at FROM bridge_schedules ORDER BY name`,
+  });
+  return rows;
 }
 
 /** An outage of the database is told by the work loop, once; everything else here is a bug. */
-async function guarded(tell: Tell, where: string, job: () => Promise<void>): Promise<void> {
-  try {
-    await job();
-  } catch (error) {
-    const failure = databaseFailure(error, where);
-    if (!(failure instanceof Retryable)) tell({ fact: 'bug', error: failure, where });
-  }
+function tellBug(error: unknown, where: string, tell: Tell): void {
+  const failure = databaseFailure(error, where);
+  if (!(failure instanceof Retryable)) tell({ fact: 'bug', error: failure, where });
 }

@@ -28,19 +28,3 @@ export async function missedSince(db: Queryable): Promise<number> {
     SELECT now.missed - was.missed AS missed FROM now, was`);
   return rows[0]!.missed;
 }
-
-/** Runs `job` unless another daemon runs the same schedule right now or has run it within `withinSeconds`. */
-export async function onceAcrossReplicas(
-  db: Queryable,
-  schedule: string,
-  withinSeconds: number,
-  job: () => Promise<void>,
-): Promise<void> {
-  const { rowCount } = await db.query(
-    `INSERT INTO bridge_settings (name, value) VALUES ('schedule.' || $1, now()::text)
-     ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now()
-     WHERE bridge_settings.updated_at < now() - $2 * interval '1 second'`,
-    [schedule, withinSeconds],
-  );
-  if (rowCount !== 0) await job();
-}
