@@ -47,6 +47,7 @@ export const variables = {
   START_MODE: 'sync',
   WAKE: 'adaptive',
   ALERT_WEBHOOK_URL: null,
+  LOG_RETENTION_DAYS: '90',
   LOG_LEVEL: 'info',
   HTTPS_PROXY: null,
   NO_PROXY: null,
@@ -90,6 +91,8 @@ export interface Config {
   readonly startMode: 'sync' | 'plan' | 'shadow';
   readonly wake: WakeMode;
   readonly alertWebhookUrl: string | null;
+  /** How long `bridge_log` remembers; 0: for ever. */
+  readonly logRetentionDays: number;
   readonly logLevel: string;
 }
 
@@ -148,6 +151,7 @@ export function toConfig(env: Environment): Config {
     autoSync: oneOf(env, 'AUTO_SYNC', ['on', 'off'], problems) === 'on',
     startMode: oneOf(env, 'START_MODE', ['sync', 'plan', 'shadow'], problems),
     alertWebhookUrl: url(env, 'ALERT_WEBHOOK_URL', problems),
+    logRetentionDays: whole(env, 'LOG_RETENTION_DAYS', 0, 36_500, problems),
   };
   problems.throwIfAny();
   return config;
