@@ -71,7 +71,7 @@ async function dockerServer(opened: AsyncDisposableStack): Promise<string | null
   if (process.env['DOCKER_HOST'] === undefined && !(await answers('/var/run/docker.sock'))) return null;
   try {
     const { PostgreSqlContainer } = await import('@testcontainers/postgresql');
-    const container = await new PostgreSqlContainer('postgres:17-alpine')
+    const container = await new PostgreSqlContainer('postgres:18')
       .withCommand(['postgres', '-c', 'fsync=off', '-c', 'max_connections=200'])
       .start();
     opened.defer(async () => void (await container.stop()));
