@@ -11,19 +11,20 @@ import { logRequests, type RequestLog } from './access-log.ts';
 import { activityRoutes, type ActivityParts } from './activity.ts';
 import { createAuth } from './auth.ts';
 import { allowNoBody, limitBody } from './body.ts';
+import { cancelRoutes, type CancelParts } from './cancel.ts';
+import { detectionRoutes } from './detection.ts';
 import { docsRoutes } from './docs.ts';
 import { safeHeaders } from './headers.ts';
-import { cancelRoutes, type CancelParts } from './cancel.ts';
 import { healthRoutes, type HealthParts } from './health.ts';
 import { liveRoutes, type LiveParts } from './live.ts';
 import { loginRoutes } from './login.ts';
 import { mappingRoutes, type MappingParts } from './mappings.ts';
 import { metricsRoutes, type MetricsParts } from './metrics.ts';
 import { nearest } from './nearest.ts';
-import { answerProblem, Problem } from './problem.ts';
-import { knownQueries } from './query.ts';
 import { outlookRoutes, type OutlookParts } from './outlook.ts';
+import { answerProblem, Problem } from './problem.ts';
 import { resourceMappingRoutes, type ResourceMappingParts } from './resource-mapping.ts';
+import { knownQueries } from './query.ts';
 import { roomRoutes, type RoomParts } from './rooms.ts';
 import { sessionCookie } from './session.ts';
 import { statsRoutes, type StatsParts } from './stats.ts';
@@ -80,6 +81,7 @@ export function createApp(parts: Parts) {
     metricsRoutes(parts),
     activityRoutes(parts),
     liveRoutes(parts),
+    detectionRoutes(parts),
     cancelRoutes(parts),
     resourceMappingRoutes(parts),
     outlookRoutes(parts),

@@ -68,6 +68,10 @@ export function summariseDetected({ cancelled, reenabled }: Detected): z.infer<t
 /** How many of all, in percent; all of none is 100 %. */
 export const rateOf = (good: number, all: number) => `${all === 0 ? 100 : Math.floor((100 * good) / all)}%`;
 
+/** A message, and how much of it is still to come. */
+export const withPending = (message: string, pending: number) =>
+  pending === 0 ? message : `${message}, ${pending} pending`;
+
 const shown = (found: Differing) => ({
   id: found.reservationId,
   reservation_type: found.type,
