@@ -73,6 +73,13 @@ async function dockerServer(opened: AsyncDisposableStack): Promise<string | null
     const { PostgreSqlContainer } = await import('@testcontainers/postgresql');
     const container = await new PostgreSqlContainer('postgres:18')
       .withCommand(['postgres', '-c', 'fsync=off', '-c', 'max_connections=200'])
+      // the package's own asks four times a second for as long as the tests run
+      .withHealthCheck({
+        test: ['CMD', 'pg_isready', '-h', '127.0.0.1', '-U', 'test'],
+        interval: 2_000,
+        timeout: 2_000,
+        retries: 60,
+      })
       .start();
     opened.defer(async () => void (await container.stop()));
     return container.getConnectionUri();
