@@ -15,7 +15,6 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
     setTimeout(() => process.exit(2), 12_000).unref(); // the net
   });
 }
-const [name = 'serve', ...args] = process.argv.slice(2);
-process.exitCode = await run(name, args, stop.signal);
+process.exitCode = await run(process.argv.slice(2), stop.signal);
 // nothing may keep a finished program alive: a library's socket or timer has no more business
 if (stop.signal.aborted) process.exit();

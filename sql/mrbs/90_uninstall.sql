@@ -20,5 +20,5 @@ END $triggers$;
 DROP FUNCTION IF EXISTS public.bridge_entry_changed(), public.bridge_room_changed(), public.bridge_area_changed();
 DROP FUNCTION IF EXISTS public.bridge_import_item(jsonb), public.bridge_change_item(text, bigint, jsonb),
   public.bridge_cancel_item(text, bigint, text), public.bridge_only_room(jsonb);
-DROP VIEW IF EXISTS public.bridge_items;
+DROP VIEW IF EXISTS public.bridge_items, public.bridge_resources;
 RESET lock_timeout;

@@ -2,7 +2,6 @@
  * `demo`: the daemon at work in a small municipality, on a machine with nothing but npm. Everything it starts is in
  * this process or ends with it, and everything it writes is in one temporary folder that goes with it.
  */
-import { parseArgs } from 'node:util';
 import type { Config } from '../config.ts';
 import { openService, type Service } from '../daemon.ts';
 import { Invalid, Permanent, messageOf } from '../errors.ts';
@@ -12,6 +11,14 @@ import { mapRooms, openWorld } from '../sandbox/world.ts';
 import { lastSettleMs, play, settledComparison } from './demo-play.ts';
 import { createDemoScreen, type DemoScreen } from './demo-screen.ts';
 import { migrate } from './migrate.ts';
+
+/** The options of the command line, as they were typed. */
+export interface DemoWords {
+  readonly port: string;
+  readonly seconds?: string;
+  readonly latency: string;
+  readonly seed: string;
+}
 
 interface Wishes {
   readonly port: number;
@@ -28,8 +35,8 @@ const earlier = 40;
  * Runs until `signal` aborts or the wished seconds are over. Returns the exit code: 0 when it was stopped, or when
  * everything had arrived and both sides were equal at the end; 1 when not. Throws, in words, when it cannot start.
  */
-export async function demo(args: readonly string[], signal: AbortSignal): Promise<number> {
-  const wishes = wishesOf(args);
+export async function demo(words: DemoWords, signal: AbortSignal): Promise<number> {
+  const wishes = wishesOf(words);
   const screen = createDemoScreen(process.stdout);
   const until = AbortSignal.any([signal, screen.closed]);
   until.addEventListener('abort', () => screen.line('\nStopping the daemon, the tenant and PostgreSQL.'));
@@ -116,32 +123,15 @@ async function heard(service: Service, signal: AbortSignal): Promise<void> {
   });
 }
 
-function wishesOf(args: readonly string[]): Wishes {
-  const options = {
-    port: { type: 'string', default: '8082' },
-    seconds: { type: 'string' },
-    latency: { type: 'string', default: '60' },
-    seed: { type: 'string', default: '1' },
-  } as const;
-  const { values } = (() => {
-    try {
-      return parseArgs({ args: [...args], options });
-    } catch (error) {
-      throw new Invalid(
-        'demo',
-        messageOf(error),
-        'Usage: demo [--port N] [--seconds N] [--latency MS] [--seed N]',
-      );
-    }
-  })();
-  const whole = (name: keyof typeof options, most: number) => {
-    const value = Number(values[name]);
+function wishesOf(words: DemoWords): Wishes {
+  const whole = (name: keyof DemoWords, most: number) => {
+    const value = Number(words[name]);
     if (Number.isInteger(value) && value >= 0 && value <= most) return value;
-    throw new Invalid(name, `--${name} is '${values[name]}'.`, `Write a whole number from 0 to ${most}.`);
+    throw new Invalid(name, `--${name} is '${words[name]}'.`, `Write a whole number from 0 to ${most}.`);
   };
   return {
     port: whole('port', 65_535),
-    seconds: values.seconds === undefined ? null : whole('seconds', 86_400),
+    seconds: words.seconds === undefined ? null : whole('seconds', 86_400),
     latencyMs: whole('latency', 60_000),
     seed: whole('seed', 2 ** 31 - 1),
   };

@@ -1,64 +1,184 @@
-/** Name → command. Exit codes: 0 done, 1 failed, 64 wrong words or settings (EX_USAGE of sysexits). */
-import { Invalid, messageOf } from '../errors.ts';
-import { ConfigError } from '../config.ts';
+/**
+ * The words of the command line. Exit codes: 0 done and all well; 1 it failed, or `doctor` found something to repair;
+ * 64 wrong words or settings (EX_USAGE of sysexits.h); 75 the database or Graph is away: try again later (EX_TEMPFAIL).
+ */
+import { Command, CommanderError } from 'commander';
+import { Invalid, Retryable, messageOf } from '../errors.ts';
 
-interface Command {
-  readonly summary: string;
-  /** Returns the exit code. */
-  readonly run: (args: readonly string[], signal: AbortSignal) => Promise<number>;
-}
+const exitCodes = `
+Exit codes: 0 done, 1 failed or something is to be repaired, 64 wrong words or settings, 75 try again later.
+Settings come from the environment and .env; see .env.example. All commands: docs/cli.md.`;
 
-// each command is loaded when it is called, so that `migrate` does not wait for what `demo` needs
-const commands: Readonly<Record<string, Command>> = {
-  serve: {
-    summary: 'run the daemon (the default)',
-    run: async (_args, signal) => (await import('./serve.ts')).serve(signal),
-  },
-  migrate: {
-    summary: 'install or update our tables and the adapter in the booking database',
-    run: async (_args, signal) => (await import('./migrate.ts')).migrateCommand(signal),
-  },
-  demo: {
-    summary: 'show it at work on an embedded PostgreSQL and a simulated tenant, until Ctrl-C',
-    run: async (args, signal) => (await import('./demo.ts')).demo(args, signal),
-  },
-};
-
-/** Runs one command and returns the exit code; never rejects. */
-export async function run(name: string, args: readonly string[], signal: AbortSignal): Promise<number> {
-  if (['help', '--help', '-h'].includes(name) || args.includes('--help')) return usage(0);
-  const command = commands[name];
-  if (command === undefined) {
-    console.error(`There is no command '${name}'.\n`);
-    return usage(64);
-  }
+/** Runs one command line, given without node and the script, and returns the exit code; never rejects. */
+export async function run(argv: readonly string[], signal: AbortSignal): Promise<number> {
+  const [first] = argv;
+  const named = first !== undefined && (!first.startsWith('-') || ['-h', '--help'].includes(first));
+  let code = 0;
+  const program = createProgram(signal, (answered) => (code = answered));
   try {
-    return await command.run(args, signal);
+    await program.parseAsync([...(named ? argv : ['serve', ...argv])], { from: 'user' });
+    return code;
   } catch (error) {
+    // commander has said what was wrong
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 64;
     if (signal.aborted) return 0;
+    if (argv.includes('--json')) console.log(JSON.stringify(asJson(error)));
     console.error(explain(error));
-    return error instanceof ConfigError ? 64 : 1;
+    if (error instanceof Invalid) return 64;
+    return error instanceof Retryable ? 75 : 1;
   }
 }
+
+type Answer = (code: number) => void;
+
+/** Each command is loaded when it is called, so that `migrate` does not wait for what `demo` needs. */
+function createProgram(signal: AbortSignal, answer: Answer): Command {
+  const program = new Command('outlook-booking-sync')
+    .description('Keeps room bookings in PostgreSQL and Outlook room calendars equal.')
+    .exitOverride()
+    .showHelpAfterError('Run outlook-booking-sync --help, or COMMAND --help, for what there is.')
+    .helpCommand('help [command]', 'explain a command')
+    .addHelpText('after', exitCodes);
+  addDaemon(program, signal, answer);
+  addChecks(program, signal, answer);
+  addMappings(program, signal, answer);
+  addRooms(program, signal, answer);
+  return program;
+}
+
+const json = ['--json', 'print JSON for scripts'] as const;
+
+function addDaemon(program: Command, signal: AbortSignal, answer: Answer): void {
+  program
+    .command('serve')
+    .description('run the daemon (the default)')
+    .action(async () => answer(await (await import('./serve.ts')).serve(signal)));
+  program
+    .command('migrate')
+    .description('install or update our tables and the adapter in the booking database')
+    .action(async () => answer(await (await import('./migrate.ts')).migrateCommand(signal)));
+  program
+    .command('demo')
+    .description('show it at work on an embedded PostgreSQL and a simulated tenant, until Ctrl-C')
+    .option('--port <number>', 'port of the HTTP surface', '8082')
+    .option('--seconds <number>', 'end after so many seconds instead of at Ctrl-C')
+    .option('--latency <ms>', 'what one call to Graph takes on average', '60')
+    .option('--seed <number>', 'another seed, another day', '1')
+    .action(async (options) => answer(await (await import('./demo.ts')).demo(options, signal)));
+}
+
+function addChecks(program: Command, signal: AbortSignal, answer: Answer): void {
+  program
+    .command('doctor')
+    .description('look at everything the bridge depends on; says for each thing what to run or to set')
+    .option('--write', 'also write into each mailbox: an event that is long over, made and deleted at once')
+    .option(...json)
+    .action(async (options) => answer(await (await import('./doctor.ts')).doctor(options, signal)));
+  program
+    .command('report')
+    .description('the statistics of the day')
+    .option(...json)
+    .action(async (options) => answer(await (await import('./report.ts')).report(options)));
+  program
+    .command('explain')
+    .description('the life of one reservation: how it stands, what was done, when and why')
+    .argument('<type/id>', 'for example event/78268')
+    .option('--limit <number>', 'lines of each room, the newest', '100')
+    .option(...json)
+    .action(async (what, options) => answer(await (await import('./explain.ts')).explain(what, options)));
+}
+
+function addMappings(program: Command, signal: AbortSignal, answer: Answer): void {
+  const mappings = program
+    .command('mappings')
+    .description('which resource is which room mailbox: list, add, remove, import, match');
+  mappings
+    .command('list')
+    .description('the rooms and how they are')
+    .option(...json)
+    .action(async (options) => answer(await (await import('./mappings.ts')).listMappings(options)));
+  mappings
+    .command('add')
+    .description('map one resource to one mailbox; its room is brought over at once')
+    .argument('<resource>', "the resource's id in the booking system")
+    .argument('<mailbox>', "the room's address, or the object id of its mailbox")
+    .option('--name <name>', 'what the room is called')
+    .option('--direction <direction>', 'both, booking_to_outlook or outlook_to_booking', 'both')
+    .option('--paused', 'write it down and do not begin')
+    .option(...json)
+    .action(async (resource, mailbox, options) =>
+      answer(await (await import('./mappings.ts')).addMapping(resource, mailbox, options)),
+    );
+  mappings
+    .command('remove')
+    .description('take a pair away; events and reservations stay as they are')
+    .argument('<resource>', "the resource's id in the booking system")
+    .option('--mailbox <mailbox>', 'only this one of several')
+    .option(...json)
+    .action(async (resource, options) =>
+      answer(await (await import('./mappings.ts')).removeMapping(resource, options)),
+    );
+  mappings
+    .command('import')
+    .description('map the rooms of a CSV file, all of them or none')
+    .argument('<file>', 'columns resource_id,outlook_item_id[,outlook_item_name,active,sync_direction]')
+    .option('--dry-run', 'only say what it would do')
+    .option(...json)
+    .action(async (file, options) =>
+      answer(await (await import('./mappings-import.ts')).importMappings(file, options)),
+    );
+  mappings
+    .command('match')
+    .description('propose pairs of resources and rooms by name')
+    .option('--apply', 'map the sure ones')
+    .option('--rooms <file>', 'the rooms of Outlook from a CSV file, where the app may not list them')
+    .option('--csv', 'print a file for `mappings import`')
+    .option('--sql', 'print INSERT statements')
+    .option(...json)
+    .action(async (options) =>
+      answer(await (await import('./mappings-match.ts')).matchMappings(options, signal)),
+    );
+}
+
+function addRooms(program: Command, signal: AbortSignal, answer: Answer): void {
+  const wait = ['--wait', 'until the room is compared and brought over, with a progress bar'] as const;
+  program
+    .command('pause')
+    .description('stop one room; its events and reservations stay, changes are noted')
+    .argument('<resource>', "the resource's id in the booking system")
+    .option(...json)
+    .action(async (resource, options) =>
+      answer(await (await import('./rooms.ts')).pauseRoom(resource, options)),
+    );
+  program
+    .command('resume')
+    .description('start a paused room again; both sides are compared first')
+    .argument('<resource>', "the resource's id in the booking system")
+    .option(...wait)
+    .option(...json)
+    .action(async (resource, options) =>
+      answer(await (await import('./rooms.ts')).resumeRoom(resource, options, signal)),
+    );
+  program
+    .command('resync')
+    .description('compare one room, or all, with both sides anew')
+    .argument('[resource]', "the resource's id in the booking system")
+    .option('--all', 'every active room')
+    .option(...wait)
+    .option(...json)
+    .action(async (resource, options) =>
+      answer(await (await import('./rooms.ts')).resyncRooms(resource, options, signal)),
+    );
+}
+
+const hintOf = (error: unknown): string | null =>
+  error instanceof Error && 'hint' in error && typeof error.hint === 'string' ? error.hint : null;
 
 /** A failure in words, with its repair; the stack only of what is a bug. */
 function explain(error: unknown): string {
   if (error instanceof Invalid || (error instanceof Error && 'hint' in error))
-    return [messageOf(error), 'hint' in error && typeof error.hint === 'string' ? error.hint : '']
-      .filter(Boolean)
-      .join('\n');
+    return [messageOf(error), hintOf(error)].filter(Boolean).join('\n');
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
-function usage(code: number): number {
-  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`);
-  const text = [
-    'Usage: outlook-booking-sync <command>',
-    '',
-    ...lines,
-    '',
-    'Settings come from the environment and .env; see .env.example.',
-  ];
-  (code === 0 ? console.log : console.error)(text.join('\n'));
-  return code;
-}
+const asJson = (error: unknown) => ({ success: false, error: messageOf(error), hint: hintOf(error) });

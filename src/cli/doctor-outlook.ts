@@ -1,0 +1,261 @@
+/** What `doctor` asks of Microsoft: the app and its rights, and the mailbox of every active room. */
+import type pg from 'pg';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Config, GraphConfig } from '../config.ts';
+import type { Database } from '../database.ts';
+import { messageOf } from '../errors.ts';
+import { createProbe } from '../outlook/probe.ts';
+import { clock } from './doctor-database.ts';
+import type { Find } from './doctor-findings.ts';
+import { openBar } from './terminal.ts';
+
+type Probe = ReturnType<typeof createProbe>;
+
+export interface OutlookChecks {
+  readonly config: Config;
+  /** Null: the tables of the bridge are not there, so no room is known. */
+  readonly db: Database | null;
+  /** Whether to write into the mailboxes too. */
+  readonly write: boolean;
+}
+
+export async function checkOutlook(
+  { config, db, write }: OutlookChecks,
+  find: Find,
+  signal: AbortSignal,
+): Promise<void> {
+  await using probe = createProbe(config.graph);
+  if (!(await checkToken(probe, config.graph, find, signal))) return;
+  if (db === null) return;
+  const rooms = await activeRooms(db);
+  if (rooms.length === 0)
+    find('note', 'mailboxes', 'No room is active yet.', 'node src/main.ts mappings match');
+  await checkMailboxes({ probe, db, rooms, write, clientId: config.graph.clientId }, find, signal);
+}
+
+/** Less than this ahead of its end a credential is a problem; less than that a warning. */
+const nearMs = { problem: 3 * 86_400_000, warning: 30 * 86_400_000 };
+/** Graph's Date has whole seconds, and its answer took a while. */
+const graphClockMs = 30_000;
+
+async function checkToken(
+  probe: Probe,
+  graph: GraphConfig,
+  find: Find,
+  signal: AbortSignal,
+): Promise<boolean> {
+  let roles: readonly string[] | null;
+  try {
+    ({ roles } = await probe.token(signal));
+  } catch (error) {
+    find('problem', 'token', `${messageOf(error)}.`, hintOf(error));
+    return false;
+  }
+  find('ok', 'token', 'Microsoft gives us one');
+  const end = await probe.credentialEnd(roles, signal).catch(() => null); // it may not be told to us; then it is not known
+  const kind = 'secret' in graph.credential ? 'secret' : 'certificate';
+  if (end === null)
+    find(
+      'note',
+      'credential',
+      `When the ${kind} ends is not known to us.`,
+      'Look at Certificates & secrets of the app registration and note the day; give the app Application.Read.All if doctor shall tell it.',
+    );
+  else {
+    const left = end.getTime() - Date.now();
+    const day = end.toISOString().slice(0, 10);
+    const state = left < nearMs.problem ? 'problem' : left < nearMs.warning ? 'warning' : 'ok';
+    find(
+      state,
+      'credential',
+      `the ${kind} ${left < 0 ? 'ended' : 'ends'} on ${day}`,
+      state === 'ok'
+        ? null
+        : `Make a new ${kind} in the app registration, put it into GRAPH_CLIENT_${kind.toUpperCase()} and restart.`,
+    );
+  }
+  checkRoles(roles, graph, find);
+  return true;
+}
+
+/** What the bridge can make use of. */
+const useful = new Set([
+  'Calendars.ReadWrite',
+  'Calendars.Read',
+  'Place.Read.All',
+  'User.Read.All',
+  'User.ReadBasic.All',
+  'MailboxSettings.Read',
+  'Application.Read.All',
+]);
+
+/**
+ * Whether the app may do more than it should. Told from the token alone: whoever tries a mailbox that is none of ours
+ * has read somebody's calendar. Grants add up, so a grant in Entra defeats every scope in Exchange.
+ */
+function checkRoles(roles: readonly string[] | null, { clientId }: GraphConfig, find: Find): void {
+  const test = `Test-ServicePrincipalAuthorization -Identity ${clientId} -Resource SOMEBODY@YOUR-DOMAIN   # InScope must be False`;
+  if (roles === null) {
+    find(
+      'note',
+      'scope',
+      'The token does not show its rights, so whether they reach beyond the rooms is to be asked of Exchange.',
+      test,
+    );
+    return;
+  }
+  const wide = roles.filter((role) => /^Calendars\./.test(role));
+  if (wide.length > 0)
+    find(
+      'warning',
+      'scope',
+      `${wide.join(' and ')} is granted in Entra: the app may read and change every calendar of the tenant, not only the rooms'.`,
+      limitToRooms(clientId, wide),
+    );
+  else
+    find('ok', 'scope', 'no right to all calendars in Entra; what the app may is limited by Exchange (RBAC)');
+  const more = roles.filter((role) => !useful.has(role));
+  if (more.length > 0)
+    find(
+      'warning',
+      'scope',
+      `The app has rights that the bridge does not use: ${more.join(', ')}.`,
+      'Remove them under API permissions of the app registration.',
+    );
+}
+
+// Microsoft: RBAC for Applications in Exchange Online
+const limitToRooms = (clientId: string, wide: readonly string[]) =>
+  [
+    'In Exchange Online PowerShell (the object id is that of the enterprise application):',
+    `New-ServicePrincipal -AppId ${clientId} -ObjectId OBJECT-ID -DisplayName outlook-booking-sync`,
+    `New-ManagementScope -Name "Synced rooms" -RecipientRestrictionFilter "RecipientTypeDetails -eq 'RoomMailbox'"`,
+    `New-ManagementRoleAssignment -App ${clientId} -Role "Application Calendars.ReadWrite" -CustomResourceScope "Synced rooms"`,
+    `Test-ServicePrincipalAuthorization -Identity ${clientId} -Resource ROOM@YOUR-DOMAIN   # InScope must be True`,
+    `then remove ${wide.join(' and ')} under API permissions of the app registration; it takes up to two hours`,
+  ].join('\n');
+
+interface Room {
+  readonly id: number;
+  readonly resource: number;
+  readonly mailbox: string;
+  readonly name: string;
+}
+
+const mostRooms = 5_000;
+
+async function activeRooms(db: Database): Promise<Room[]> {
+  const { rows } = await db.query<Room>(
+    `SELECT id, resource_id AS resource, coalesce(outlook_object_id, outlook_item_id) AS mailbox,
+            coalesce(outlook_item_name, outlook_item_id) AS name
+     FROM bridge_resource_mappings WHERE active = 1 ORDER BY name, id LIMIT $1`,
+    [mostRooms],
+  );
+  return rows;
+}
+
+interface MailboxChecks {
+  readonly probe: Probe;
+  readonly db: Database;
+  readonly rooms: readonly Room[];
+  readonly write: boolean;
+  readonly clientId: string;
+}
+
+const atATime = 3;
+
+async function checkMailboxes(checks: MailboxChecks, find: Find, signal: AbortSignal): Promise<void> {
+  const { rooms, db, write, probe } = checks;
+  using bar = openBar('Mailboxes');
+  let [done, well] = [0, 0];
+  const queue = rooms.values();
+  const work = async () => {
+    const client = await db.connect();
+    try {
+      for (const room of queue) {
+        signal.throwIfAborted();
+        bar.at(done, rooms.length, room.name);
+        const found = await underLease(client, room, () => checkMailbox(checks, room, find, signal));
+        if (found === null)
+          find(
+            'note',
+            'mailboxes',
+            `${room.name}: a daemon is at work on it, so it was not tried; \`mappings list\` shows how it fares.`,
+          );
+        else if (found) well += 1;
+        done += 1;
+      }
+    } finally {
+      client.release(true); // whatever it still holds goes with it
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(atATime, rooms.length) }, work));
+  if (well > 0)
+    find(
+      'ok',
+      'mailboxes',
+      `${well} of ${rooms.length} ${write ? 'can be read and written' : 'can be read'}${write ? '' : ' (--write tries writing too, and leaves nothing behind)'}`,
+    );
+  if (rooms.length > 0) clock('Microsoft Graph', probe.clockMs(), find, graphClockMs);
+}
+
+async function checkMailbox(
+  { probe, write, clientId }: MailboxChecks,
+  room: Room,
+  find: Find,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const what = `${room.name} (resource ${room.resource}, ${room.mailbox})`;
+  const ask = `Test-ServicePrincipalAuthorization -Identity ${clientId} -Resource ${room.mailbox}`;
+  try {
+    await probe.readMailbox(room.mailbox, signal);
+  } catch (error) {
+    if (signal.aborted) throw error;
+    find('problem', 'mailboxes', `${what} cannot be read: ${messageOf(error)}`, `${hintOf(error)}\n${ask}`);
+    return false;
+  }
+  if (!write) return true;
+  try {
+    const left = await probe.writeMailbox(room.mailbox, signal);
+    if (left === null) return true;
+    find('problem', 'mailboxes', `${what}: the test event may still be there.`, `Delete ${left}.`);
+  } catch (error) {
+    if (signal.aborted) throw error;
+    find(
+      'problem',
+      'mailboxes',
+      `${what} cannot be written: ${messageOf(error)}`,
+      `${hintOf(error)}\n${ask}`,
+    );
+  }
+  return false;
+}
+
+/** See 0001_bridge.sql: the lease of one room. Whoever holds it is alone with its mailbox. */
+const roomLease = 7_230_911;
+const leaseMs = 5_000;
+
+/** Runs `work` while no daemon works on the room; null when one kept it for too long. */
+async function underLease<T>(client: pg.PoolClient, room: Room, work: () => Promise<T>): Promise<T | null> {
+  const givesUpAt = performance.now() + leaseMs;
+  for (;;) {
+    const { rows } = await client.query<{ ours: boolean }>('SELECT pg_try_advisory_lock($1, $2) AS ours', [
+      roomLease,
+      room.id,
+    ]);
+    if (rows[0]!.ours) break;
+    if (performance.now() > givesUpAt) return null;
+    await pause(100);
+  }
+  try {
+    return await work();
+  } finally {
+    // a daemon that passed the room by meanwhile looks again
+    await client.query('SELECT pg_advisory_unlock($1, $2), bridge_wake()', [roomLease, room.id]);
+  }
+}
+
+const hintOf = (error: unknown): string =>
+  error instanceof Error && 'hint' in error && typeof error.hint === 'string'
+    ? error.hint
+    : 'Try again; if it stays so, check the way to GRAPH_BASE_URL and GRAPH_AUTHORITY.';

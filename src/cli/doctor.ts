@@ -1,0 +1,88 @@
+/**
+ * `doctor`: looks at everything the bridge depends on and says, for each thing that is wrong, exactly what to run or to
+ * set. It changes nothing; with `--write` it makes an event in each room's calendar and takes it away again.
+ */
+import {
+  ConfigError,
+  readEnv,
+  toBookingConfig,
+  toConfig,
+  type BookingConfig,
+  type Config,
+} from '../config.ts';
+import { databaseFailure, openPool } from '../database.ts';
+import { messageOf } from '../errors.ts';
+import { checkDatabase } from './doctor-database.ts';
+import { sayFinding, type Find, type Finding } from './doctor-findings.ts';
+import { checkOutlook } from './doctor-outlook.ts';
+import { checkWebhook } from './doctor-webhook.ts';
+import { paint, say, sayJson } from './terminal.ts';
+
+export interface DoctorOptions {
+  readonly write?: boolean;
+  readonly json?: boolean;
+}
+
+/** Returns 1 when something is to be repaired, else 0. */
+export async function doctor(options: DoctorOptions, signal: AbortSignal): Promise<number> {
+  const findings: Finding[] = [];
+  const find: Find = (state, check, message, repair = null) => {
+    const finding = { state, check, message, repair };
+    findings.push(finding);
+    if (options.json !== true) sayFinding(finding);
+  };
+  const { config, booking } = readSettings(find);
+  const installed = booking !== null && (await safely('database', find, () => checkDatabase(booking, find)));
+  if (config !== null) {
+    const db = installed === true ? openPool(config.database, 'outlook-booking-sync doctor', 4) : null;
+    try {
+      await safely('outlook', find, () =>
+        checkOutlook({ config, db, write: options.write === true }, find, signal),
+      );
+    } finally {
+      await db?.end();
+    }
+    await checkWebhook(config.webhookBaseUrl, find);
+  }
+  signal.throwIfAborted();
+  const count = (state: Finding['state']) => findings.filter((finding) => finding.state === state).length;
+  const [problems, warnings] = [count('problem'), count('warning')];
+  if (options.json === true) sayJson({ success: problems === 0, problems, warnings, findings });
+  else if (problems + warnings === 0) say(paint('green', '\nAll is well.'));
+  else say(`\n${paint('bold', `${problems} problem(s), ${warnings} warning(s).`)}`);
+  return problems > 0 ? 1 : 0;
+}
+
+/** The settings as far as they can be read: those of the database may be right where Microsoft's are not. */
+function readSettings(find: Find): { config: Config | null; booking: BookingConfig | null } {
+  const env = readEnv();
+  try {
+    const config = toConfig(env);
+    find('ok', 'settings', 'complete');
+    return { config, booking: config };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    for (const problem of error.problems) {
+      const [, variable = '', what = problem] = /^(\w+): (.*)$/s.exec(problem) ?? [];
+      find('problem', 'settings', `${variable} ${what}`, `${variable}=…   (.env.example explains it)`);
+    }
+  }
+  try {
+    return { config: null, booking: toBookingConfig(env) };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return { config: null, booking: null };
+  }
+}
+
+/** A look that fails as a whole is a finding of its own; the others go on. */
+async function safely<T>(check: string, find: Find, look: () => Promise<T>): Promise<T | null> {
+  try {
+    return await look();
+  } catch (error) {
+    const failure = databaseFailure(error, check);
+    const hint = 'hint' in failure && typeof failure.hint === 'string' ? failure.hint : null;
+    find('problem', check, `The look was cut short: ${messageOf(failure)}`, hint ?? 'Run doctor again.');
+    return null;
+  }
+}

@@ -1,0 +1,186 @@
+/** `mappings`: which resource of the booking system is which room mailbox, as people keep the list. */
+import type { Queryable } from '../database.ts';
+import { sqlState } from '../database.ts';
+import { Invalid, Permanent } from '../errors.ts';
+import { createRoomReports } from '../sync/room-reports.ts';
+import { paint, say, sayJson, table } from './terminal.ts';
+import { wholeNumber, withDatabase } from './with-database.ts';
+
+export const directions = ['both', 'booking_to_outlook', 'outlook_to_booking'] as const;
+
+/** One wish of a person: this resource is this mailbox. */
+export interface Pair {
+  readonly resourceId: number;
+  readonly mailbox: string;
+  readonly name: string | null;
+  readonly active: boolean;
+  readonly direction: string;
+}
+
+export type Done = 'added' | 'changed' | 'unchanged';
+
+export async function listMappings(options: { json?: boolean }): Promise<number> {
+  const rooms = await withDatabase('mappings list', (db) => createRoomReports(db).list());
+  if (options.json === true) sayJson({ success: true, count: rooms.length, rooms });
+  else if (rooms.length === 0)
+    say(
+      'No room is mapped yet. `mappings match` proposes pairs; `mappings add RESOURCE MAILBOX` maps one room.',
+    );
+  else
+    say(
+      table(
+        ['RESOURCE', 'ROOM', 'MAILBOX', 'STATE', 'DIRECTION', 'DUE'],
+        rooms.map((room) => [
+          room.resource_id,
+          room.outlook_item_name,
+          room.outlook_item_id,
+          room.health === 'ok' ? paint('green', 'ok') : paint('yellow', room.health),
+          room.sync_direction,
+          room.due,
+        ]),
+      ),
+    );
+  return 0;
+}
+
+export interface AddOptions {
+  readonly name?: string;
+  readonly direction: string;
+  readonly paused?: boolean;
+  readonly json?: boolean;
+}
+
+export async function addMapping(resource: string, mailbox: string, options: AddOptions): Promise<number> {
+  const pair: Pair = {
+    resourceId: wholeNumber('RESOURCE', resource),
+    mailbox: mailboxOf(mailbox),
+    name: options.name ?? null,
+    active: options.paused !== true,
+    direction: directionOf(options.direction),
+  };
+  const done = await withDatabase('mappings add', async (db) => {
+    refuseUnknown([pair], await readResources(db));
+    return await store(db, pair);
+  });
+  if (options.json === true) sayJson({ success: true, done, mapping: pair });
+  else
+    say(`${inWords[done]}: resource ${pair.resourceId} is ${pair.mailbox}${pair.active ? '' : ', paused'}.`);
+  return 0;
+}
+
+const inWords: Readonly<Record<Done, string>> = {
+  added: 'Added',
+  changed: 'Changed',
+  unchanged: 'Nothing to do',
+};
+
+export async function removeMapping(
+  resource: string,
+  options: { mailbox?: string; json?: boolean },
+): Promise<number> {
+  const resourceId = wholeNumber('RESOURCE', resource);
+  const removed = await withDatabase('mappings remove', async (db) => {
+    const { rows } = await db.query<{ mailbox: string }>(
+      `DELETE FROM bridge_resource_mappings WHERE resource_id = $1 AND ($2::text IS NULL OR lower(outlook_item_id) = lower($2))
+       RETURNING outlook_item_id AS mailbox`,
+      [resourceId, options.mailbox ?? null],
+    );
+    return rows.map((row) => row.mailbox);
+  });
+  if (removed.length === 0)
+    throw new Invalid(
+      'RESOURCE',
+      `Resource ${resourceId} is mapped to no ${options.mailbox ?? 'room'}.`,
+      '`mappings list` shows those that are.',
+    );
+  if (options.json === true) sayJson({ success: true, resource_id: resourceId, removed });
+  else
+    say(
+      `Removed: resource ${resourceId} is no longer ${removed.join(', ')}. Events and reservations stay as they are.`,
+    );
+  return 0;
+}
+
+/** Writes a pair down, so that it is as wished. Throws Permanent where another active row is in the way. */
+export async function store(db: Queryable, pair: Pair): Promise<Done> {
+  const { resourceId, mailbox, name, active, direction } = pair;
+  try {
+    const { rows } = await db.query<{ done: Done }>(
+      `WITH same AS (
+         SELECT * FROM bridge_resource_mappings WHERE resource_id = $1 AND lower(outlook_item_id) = lower($2)
+         ORDER BY active DESC, id DESC LIMIT 1
+       ), added AS (
+         INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id, outlook_item_name, active, sync_direction)
+         SELECT $1, $2, $3, $4, $5 WHERE NOT EXISTS (SELECT FROM same) RETURNING 1
+       ), changed AS (
+         UPDATE bridge_resource_mappings r SET outlook_item_name = coalesce($3, r.outlook_item_name), active = $4,
+           sync_direction = $5, updated_at = now()
+         FROM same WHERE r.id = same.id
+           AND (r.outlook_item_name, r.active, r.sync_direction) IS DISTINCT FROM (coalesce($3, r.outlook_item_name), $4, $5)
+         RETURNING 1
+       )
+       SELECT CASE WHEN EXISTS (SELECT FROM added) THEN 'added' WHEN EXISTS (SELECT FROM changed) THEN 'changed'
+                   ELSE 'unchanged' END AS done`,
+      [resourceId, mailbox, name, active ? 1 : 0, direction],
+    );
+    return rows[0]!.done;
+  } catch (error) {
+    if (sqlState(error) !== '23505') throw error;
+    throw new Permanent(`Resource ${resourceId} or the mailbox ${mailbox} is mapped already.`, {
+      hint: `One resource is one mailbox. \`mappings list\` shows what is; \`mappings remove RESOURCE\` takes a pair away.`,
+      cause: error,
+    });
+  }
+}
+
+export interface Resource {
+  readonly id: number;
+  readonly name: string;
+  readonly building: string | null;
+  readonly active: boolean;
+}
+
+const mostResources = 100_000;
+
+/** What can be booked; null where the adapter does not say. */
+export async function readResources(db: Queryable): Promise<Resource[] | null> {
+  const { rows: known } = await db.query<{ known: boolean }>(
+    `SELECT to_regclass('public.bridge_resources') IS NOT NULL AS known`,
+  );
+  if (!known[0]!.known) return null;
+  const { rows } = await db.query<Resource>(
+    `SELECT resource_id AS id, name, building, active FROM bridge_resources ORDER BY name, resource_id LIMIT $1`,
+    [mostResources],
+  );
+  return rows;
+}
+
+/** Throws Invalid for pairs whose resource the booking system does not have. */
+export function refuseUnknown(pairs: readonly Pair[], resources: readonly Resource[] | null): void {
+  if (resources === null) return;
+  const known = new Set(resources.map(({ id }) => id));
+  const unknown = pairs.filter((pair) => !known.has(pair.resourceId)).map((pair) => pair.resourceId);
+  if (unknown.length > 0)
+    throw new Invalid(
+      'resource_id',
+      `The booking system has no resource ${unknown.slice(0, 20).join(', ')}.`,
+      'Its resources and their ids: SELECT * FROM bridge_resources ORDER BY name;',
+    );
+}
+
+/** An address or an object id. Throws Invalid for what is neither. */
+export function mailboxOf(text: string): string {
+  const mailbox = text.trim();
+  if (/^[^\s@]+@[^\s@]+$/.test(mailbox) || /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(mailbox))
+    return mailbox;
+  throw new Invalid(
+    'MAILBOX',
+    `'${mailbox.slice(0, 100)}' is no mailbox.`,
+    'Write the address of the room (room@example.org) or the object id of its mailbox.',
+  );
+}
+
+export function directionOf(text: string): string {
+  if ((directions as readonly string[]).includes(text)) return text;
+  throw new Invalid('sync_direction', `'${text}' is no direction.`, `Write one of ${directions.join(', ')}.`);
+}

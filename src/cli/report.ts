@@ -1,0 +1,46 @@
+/** `report`: the statistics of the day, as the daemon writes them into its log. */
+import { createReports, syncStatuses } from '../sync/reports.ts';
+import { paint, say, sayJson, table } from './terminal.ts';
+import { withDatabase } from './with-database.ts';
+
+export async function report(options: { json?: boolean }): Promise<number> {
+  const { statistics, queue, latency } = await withDatabase('report', async (db) => {
+    const reports = createReports(db);
+    return {
+      statistics: await reports.statistics(),
+      queue: await reports.queue(),
+      latency: await reports.latency(),
+    };
+  });
+  if (options.json === true) {
+    sayJson({ success: true, statistics, queue, latency });
+    return 0;
+  }
+  const { summary } = statistics;
+  say(paint('bold', `${statistics.total_mappings} reservations are known in their rooms`));
+  say(
+    table(
+      ['TYPE', ...syncStatuses.map((status) => status.toUpperCase())],
+      [
+        ...Object.entries(statistics.by_type).map(([type, counts]) => [
+          type,
+          ...syncStatuses.map((status) => counts[status] ?? 0),
+        ]),
+        ['all', ...syncStatuses.map((status) => summary[status])],
+      ],
+    ),
+  );
+  const states = Object.entries(queue.rooms).map(([state, count]) => `${count} ${state}`);
+  say(`\nrooms     ${states.join(', ')}`);
+  say(
+    `waiting   ${queue.due} to be synced, ${queue.outbox_rows} changes to be looked at${queue.oldest_ms === null ? '' : `, the oldest for ${Math.round(queue.oldest_ms / 1_000)} s`}`,
+  );
+  const { backfill } = queue;
+  if (backfill.done < backfill.total) say(`backfill  ${backfill.done} of ${backfill.total}`);
+  say(`daemons   ${queue.replicas}`);
+  const ms = (value: number | null) => (value === null ? '-' : `${value} ms`);
+  say(
+    `last hour ${latency.count} changes; p50 ${ms(latency.p50_ms)}, p95 ${ms(latency.p95_ms)}, p99 ${ms(latency.p99_ms)}`,
+  );
+  return 0;
+}

@@ -1,0 +1,144 @@
+/** `pause`, `resume` and `resync`: one room stopped, started, or compared anew, by way of the database. */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Database } from '../database.ts';
+import { inTransaction } from '../database.ts';
+import { Invalid, Retryable } from '../errors.ts';
+import { askRooms } from '../sync/asked.ts';
+import { createRoomReports, type RoomReport } from '../sync/room-reports.ts';
+import { createRoomSwitch } from '../sync/room-switch.ts';
+import { openBar, say, sayJson } from './terminal.ts';
+import { wholeNumber, withDatabase } from './with-database.ts';
+
+export interface RoomOptions {
+  readonly wait?: boolean;
+  readonly json?: boolean;
+}
+
+export async function pauseRoom(resource: string, options: RoomOptions): Promise<number> {
+  const { room, changed } = await withDatabase('pause', async (db) => {
+    const found = await find(db, wholeNumber('RESOURCE', resource));
+    return { room: found, changed: await createRoomSwitch(db).pause(found.resource_id) };
+  });
+  return tell(room, changed, options, changed ? 'paused' : 'paused already', [
+    'Nothing is sent for it from now on; its events and reservations stay, and changes are noted.',
+    `Start it again with: resume ${room.resource_id}`,
+  ]);
+}
+
+export async function resumeRoom(
+  resource: string,
+  options: RoomOptions,
+  signal: AbortSignal,
+): Promise<number> {
+  const { room, changed } = await withDatabase('resume', async (db) => {
+    const found = await find(db, wholeNumber('RESOURCE', resource));
+    const on = await createRoomSwitch(db).resume(found.resource_id);
+    if (options.wait === true) await settled(db, found.resource_id, signal);
+    return { room: found, changed: on };
+  });
+  return tell(room, changed, options, changed ? 'working again' : 'not paused', [
+    'Both sides are compared first: what changed meanwhile is brought over, and nothing is made twice.',
+  ]);
+}
+
+export async function resyncRooms(
+  resource: string | undefined,
+  options: RoomOptions & { readonly all?: boolean },
+  signal: AbortSignal,
+): Promise<number> {
+  if ((resource === undefined) === (options.all !== true))
+    throw new Invalid('RESOURCE', 'Name one resource, or --all.', 'resync 101, or resync --all');
+  const resourceId = resource === undefined ? null : wholeNumber('RESOURCE', resource);
+  const asked = await withDatabase('resync', async (db) => {
+    if (resourceId !== null) {
+      const room = await find(db, resourceId);
+      if (room.active !== 1)
+        throw new Invalid(
+          'RESOURCE',
+          `The room of resource ${resourceId} is paused.`,
+          `resume ${resourceId}`,
+        );
+    }
+    const ids = await inTransaction(db, async (client) => {
+      const rooms = await askRooms(client, 'all', resourceId);
+      await client.query('SELECT bridge_wake()');
+      return rooms;
+    });
+    if (options.wait === true) await settled(db, resourceId, signal);
+    return ids.length;
+  });
+  if (options.json === true) sayJson({ success: true, rooms: asked });
+  else
+    say(
+      `${asked === 1 ? 'One room is' : `${asked} rooms are`} compared with both sides anew${options.wait === true ? '' : ' (--wait shows how far it is)'}.`,
+    );
+  return 0;
+}
+
+async function find(db: Database, resourceId: number): Promise<RoomReport> {
+  const room = await createRoomReports(db).find(resourceId);
+  if (room !== null) return room;
+  throw new Invalid(
+    'RESOURCE',
+    `Resource ${resourceId} is mapped to no room.`,
+    '`mappings list` shows those that are.',
+  );
+}
+
+function tell(
+  room: RoomReport,
+  changed: boolean,
+  options: RoomOptions,
+  state: string,
+  lines: readonly string[],
+): number {
+  const { resource_id, outlook_item_id, outlook_item_name } = room;
+  if (options.json === true) sayJson({ success: true, changed, resource_id, outlook_item_id });
+  else {
+    say(`${outlook_item_name ?? outlook_item_id} (resource ${resource_id}) is ${state}.`);
+    if (changed) for (const line of lines) say(line);
+  }
+  return 0;
+}
+
+const lookMs = 300;
+/** With no daemon at work nothing moves, however long one waits. */
+const nobodyMs = 20_000;
+
+/** Waits until the rooms are compared and nothing waits in them, with a bar. Throws Retryable when nobody works on them. */
+async function settled(db: Database, resourceId: number | null, signal: AbortSignal): Promise<void> {
+  const reports = createRoomReports(db);
+  using bar = openBar('Comparing');
+  let before = '';
+  let movedAt = performance.now();
+  for (;;) {
+    const rooms = (await reports.list(resourceId)).filter((room) => room.active === 1);
+    const open = rooms.filter(
+      (room) =>
+        room.baselined_at === null ||
+        room.reconciled_at === null ||
+        room.backfill.done < room.backfill.total ||
+        room.due > 0,
+    );
+    if (open.length === 0) return;
+    const stuck = open.filter((room) => room.health === 'refused' || room.health === 'held');
+    if (stuck.length === open.length)
+      throw new Retryable(
+        `A person must look first: ${stuck.map((room) => room.error ?? room.health).join('; ')}`,
+        {
+          hint: stuck[0]!.hint ?? 'doctor says more.',
+        },
+      );
+    const sum = (part: 'done' | 'total') => rooms.reduce((all, { backfill }) => all + backfill[part], 0);
+    const [done, total] = [sum('done'), sum('total')];
+    bar.at(rooms.length - open.length, rooms.length, total === 0 ? '' : `rooms, ${done} of ${total} items`);
+    const now = JSON.stringify(open.map(({ working, due, backfill }) => [working, due, backfill.done]));
+    if (now !== before || open.some((room) => room.working)) movedAt = performance.now();
+    before = now;
+    if (performance.now() - movedAt > nobodyMs)
+      throw new Retryable('Nothing moves: no daemon works on these rooms.', {
+        hint: 'Is one running? `doctor` says what keeps it.',
+      });
+    await pause(lookMs, undefined, { signal });
+  }
+}

@@ -1,0 +1,44 @@
+/** How a command that looks into the booking database gets at it. */
+import { readEnv, toBookingConfig, type BookingConfig } from '../config.ts';
+import { databaseFailure, openPool, sqlState, type Database } from '../database.ts';
+import { Invalid, Permanent, Retryable, messageOf } from '../errors.ts';
+
+// https://www.postgresql.org/docs/current/errcodes-appendix.html: undefined_table, undefined_function, undefined_column
+const notInstalled = new Set(['42P01', '42883', '42703']);
+
+/**
+ * Runs `work` on a small pool of its own. Throws ConfigError for settings that are wrong, Retryable while the database
+ * is away, and Permanent where the bridge, or a part of it, is not installed.
+ */
+export async function withDatabase<T>(
+  what: string,
+  work: (db: Database, config: BookingConfig) => Promise<T>,
+): Promise<T> {
+  const config = toBookingConfig(readEnv());
+  const db = openPool(config.database, `outlook-booking-sync ${what}`, 3);
+  try {
+    return await work(db, config);
+  } catch (error) {
+    throw inWords(error, what);
+  } finally {
+    await db.end();
+  }
+}
+
+function inWords(error: unknown, what: string): unknown {
+  const behind = error instanceof Error && sqlState(error.cause) !== null ? error.cause : error;
+  if (notInstalled.has(sqlState(behind) ?? ''))
+    return new Permanent(`The bridge is not installed in this database, or a part of it is missing.`, {
+      hint: `Run: node src/main.ts migrate   (PostgreSQL says: ${messageOf(behind)})`,
+      cause: error,
+    });
+  if (error instanceof Retryable || error instanceof Permanent || error instanceof Invalid) return error;
+  return databaseFailure(error, what);
+}
+
+/** A whole number on the command line. Throws Invalid. */
+export function wholeNumber(name: string, text: string, most = 2 ** 31 - 1): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value <= most) return value;
+  throw new Invalid(name, `${name} is '${text}'.`, `Write a whole number from 0 to ${most}.`);
+}

@@ -1,0 +1,151 @@
+/**
+ * What an operator wants to know of Graph before trusting it with rooms: whether there is a token and what it allows,
+ * until when the credential lives, whether the clocks agree, and whether a mailbox can be read and written. Every call
+ * to a mailbox is one that the caller holds the lease of.
+ */
+import { X509Certificate, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { GraphConfig } from '../config.ts';
+import { Retryable } from '../errors.ts';
+import { createTokens, readCertificate } from './auth.ts';
+import { isGone } from './failure.ts';
+import { membersOf, textOf } from './format.ts';
+import { createDispatcher, createGraphHttp, encode, type Call } from './http.ts';
+import { createThrottle } from './throttle.ts';
+
+/** What a token says of itself. */
+export interface TokenView {
+  /** The application permissions granted in Entra; null where the token cannot be read. */
+  readonly roles: readonly string[] | null;
+}
+
+/** Far outside of every window (365 days at most), so that no daemon ever takes it for a booking. */
+const daysBack = 1_000;
+const dayMs = 86_400_000;
+const createTries = 3;
+
+export function createProbe(graph: GraphConfig) {
+  const dispatcher = createDispatcher(graph.proxy, 8);
+  const tokens = createTokens({ graph, dispatcher });
+  const http = createGraphHttp({ graph, dispatcher, tokens, throttle: createThrottle(8) });
+
+  /** Asks for a token. Throws Retryable or Permanent, with the repair. */
+  async function token(signal: AbortSignal): Promise<TokenView> {
+    return { roles: rolesOf(await tokens.get(signal)) };
+  }
+
+  /** When the credential ends; null where that cannot be known. A secret's end needs the right Application.Read.All. */
+  async function credentialEnd(roles: readonly string[] | null, signal: AbortSignal): Promise<Date | null> {
+    if ('certificateFile' in graph.credential) {
+      // the first of the chain is the app's own
+      const { x5c } = readCertificate(readFileSync(graph.credential.certificateFile, 'utf8'));
+      return new Date(new X509Certificate(x5c).validTo);
+    }
+    if (roles === null || !roles.some((role) => role.startsWith('Application.Read'))) return null;
+    const path = `/applications(appId='${encode(graph.clientId)}')?$select=passwordCredentials`;
+    const answer = await http.send(
+      { what: "read the app's secrets", mailbox: null, method: 'GET', path },
+      signal,
+    );
+    return endOfSecrets(answer.body, 'secret' in graph.credential ? graph.credential.secret : '');
+  }
+
+  const call = (
+    mailbox: string,
+    what: string,
+    method: Call['method'],
+    path: string,
+    body?: object,
+  ): Call => ({
+    what,
+    mailbox,
+    method,
+    path: `/users/${encode(mailbox)}/events${path}`,
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+
+  /** Reads one event's id. Throws what Graph answered, with the repair. */
+  async function readMailbox(mailbox: string, signal: AbortSignal): Promise<void> {
+    await http.get(call(mailbox, 'read a calendar', 'GET', '?$top=1&$select=id'), signal);
+  }
+
+  /**
+   * Makes a free, private event that is long over, without reminder and without anybody invited, and deletes it for
+   * good. Returns what is left of it: null, or words that say how to find it. Throws when it could not be made.
+   */
+  async function writeMailbox(mailbox: string, signal: AbortSignal): Promise<string | null> {
+    const starts = new Date(Math.floor(Date.now() / dayMs - daysBack) * dayMs);
+    const time = (ms: number) => ({
+      dateTime: new Date(starts.getTime() + ms).toISOString().slice(0, 19),
+      timeZone: 'UTC',
+    });
+    const creating = call(mailbox, 'create an event', 'POST', '', {
+      subject: 'outlook-booking-sync doctor',
+      body: { contentType: 'text', content: 'Made by doctor --write to see whether it may. Delete it.' },
+      start: time(0),
+      end: time(60_000),
+      showAs: 'free',
+      sensitivity: 'private',
+      isReminderOn: false,
+      transactionId: randomUUID(),
+    });
+    const where = `an event 'outlook-booking-sync doctor' at ${starts.toISOString().slice(0, 10)} 00:00 UTC in ${mailbox}`;
+    let id: string | null = null;
+    for (let attempt = 1; id === null; attempt += 1) {
+      try {
+        id = textOf(membersOf((await http.get(creating, signal)).body).id);
+        if (id === null) return where;
+      } catch (error) {
+        // the same key again gives the same event, so one that was made without an answer is found by asking again
+        if (!(error instanceof Retryable) || !error.ambiguous) throw error;
+        if (attempt === createTries) return where;
+      }
+    }
+    // not to be cut short: what was made must go
+    const deletion = AbortSignal.timeout(30_000);
+    for (const [method, action] of [
+      ['POST', '/permanentDelete'],
+      ['DELETE', ''],
+      ['DELETE', ''],
+    ] as const) {
+      const deleting = call(mailbox, 'delete an event', method, `/${encode(id)}${action}`);
+      const answer = await http.send(deleting, deletion).catch(() => null); // tried again, and told if it stays
+      if (answer !== null && ((answer.status >= 200 && answer.status < 300) || isGone(answer))) return null;
+    }
+    return where;
+  }
+
+  return {
+    token,
+    credentialEnd,
+    readMailbox,
+    writeMailbox,
+    /** How far Graph's clock is ahead of ours, in ms, by whole seconds. Asked after a call. */
+    clockMs: () => http.now() - Date.now(),
+    [Symbol.asyncDispose]: async () => dispatcher.destroy(),
+  };
+}
+
+/** The `roles` claim of a token (Microsoft: access-token-claims-reference). Shown, never trusted. */
+function rolesOf(token: string): string[] | null {
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
+    const { roles } = membersOf(claims);
+    return Array.isArray(roles) ? roles.filter((role) => typeof role === 'string') : [];
+  } catch {
+    // opaque, as Microsoft reserves the right to make them
+    return null;
+  }
+}
+
+/** The end of the secret in use, known by its first three characters (its `hint`); of several such the last. */
+function endOfSecrets(body: unknown, secret: string): Date | null {
+  const { passwordCredentials } = membersOf(body);
+  if (!Array.isArray(passwordCredentials)) return null;
+  const ends = passwordCredentials
+    .map(membersOf)
+    .filter(({ hint }) => textOf(hint) === null || secret.startsWith(textOf(hint)!))
+    .map(({ endDateTime }) => Date.parse(textOf(endDateTime) ?? ''))
+    .filter((end) => !Number.isNaN(end));
+  return ends.length === 0 ? null : new Date(Math.max(...ends));
+}
