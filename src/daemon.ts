@@ -18,19 +18,26 @@ import { createApp } from './http/app.ts';
 import type { Directory } from './http/outlook.ts';
 import { serveApp } from './http/serve.ts';
 import type { Logger } from './log.ts';
+import { createAlertWebhook } from './ops/alert-webhook.ts';
+import { createAlerts } from './ops/alerts.ts';
 import { createHealth } from './ops/health.ts';
 import { createMetrics } from './ops/metrics.ts';
-import { every, runSchedules, type Chore } from './ops/schedule.ts';
+import { forgetLog } from './ops/retention.ts';
+import { every, listSchedules, runSchedules, type Chore } from './ops/schedule.ts';
 import { createTell } from './ops/tell.ts';
 import { Wake } from './ops/wake.ts';
+import { credentialEnds } from './outlook/credential.ts';
 import { createOutlook } from './outlook/events.ts';
+import { createDispatcher } from './outlook/http.ts';
 import { readInstallation } from './sync/installation.ts';
 import { createActivity } from './sync/activity.ts';
 import { createCancellationReports } from './sync/cancellation-reports.ts';
 import { createCancellations } from './sync/cancellations.ts';
+import { createDaily } from './sync/daily.ts';
 import { createHeld } from './sync/held.ts';
 import { createMappingList } from './sync/mapping-list.ts';
 import { createManual } from './sync/manual.ts';
+import { createNotifications } from './sync/notifications.ts';
 import { createPush } from './sync/push.ts';
 import { createRemovals } from './sync/removals.ts';
 import { beat, beatEveryMs, leave, ringAll } from './sync/replicas.ts';
@@ -40,6 +47,8 @@ import { createRoomReports } from './sync/room-reports.ts';
 import { createRoomSwitch } from './sync/room-switch.ts';
 import { createDrain } from './sync/room.ts';
 import type { OutlookSide } from './sync/sides.ts';
+import { createSubscriptionRequests } from './sync/subscription-requests.ts';
+import { createKeeper } from './sync/subscriptions.ts';
 import { missedSince, sweepRooms } from './sync/sweep.ts';
 import { createWork, type Rhythm } from './sync/work.ts';
 
@@ -94,6 +103,13 @@ export async function createDaemon(
   const outlook = opened.use(
     createOutlook({ graph: config.graph, timezone: config.timezone, beforeSend: () => work.maySend() }),
   );
+  const keeper = createKeeper({
+    db,
+    subscriptions: outlook.subscriptions,
+    resolveMailbox: outlook.resolveMailbox,
+    webhookBaseUrl: config.webhookBaseUrl,
+    tell,
+  });
   const push = createPush({
     outlook,
     tell,
@@ -165,6 +181,8 @@ export async function createDaemon(
       ...further,
     ];
     running.use(runSchedules({ db, timezone: config.timezone, replica, chores, tell }));
+    if (config.startMode === 'sync')
+      running.use(every(1_000, tell, 'the look at the subscriptions', () => keeper.look(signal)));
     tell({ fact: 'started', replica, rooms: installation.rooms });
     await work.run(signal);
     tell({ fact: 'stopped' });
@@ -230,10 +248,16 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
   await using opened = new AsyncDisposableStack();
   const db = openPool(config.database, 'bridge http', 6);
   opened.defer(() => db.end());
+  // what Outlook tells us is written down although every other connection is busy
+  const heard = openPool(config.database, 'bridge webhook', 2, 2_500);
+  opened.defer(() => heard.end());
   const health = createHealth();
   const reports = createReports(db);
   const metrics = createMetrics({ health: health.state, queue: reports.queue });
-  const { tell, watch } = createTell({ log, observers: [health.observe, metrics.observe] });
+  const { tell, watch } = createTell({
+    log,
+    observers: [health.observe, metrics.observe, (fact) => alerts.observe(fact)],
+  });
   const stopping = new AbortController();
   let daemon: Daemon | null = null;
   let refused: Permanent | null = null;
@@ -243,18 +267,22 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
     if (daemon === null) throw new Retryable('the daemon is not started', { reach: 'side' });
     return daemon;
   }
+  async function captureNow() {
+    const capture = await readCapture(db);
+    // what our role may not mend, a DBA can
+    return capture.missing.length > 0 && refused !== null
+      ? { ...capture, repair: refused.hint ?? null }
+      : capture;
+  }
+  const alerts = openAlerts(config, tell, captureNow, opened);
   const app = createApp({
     apiKey: config.http.apiKey,
     tell,
     log,
     health: health.state,
-    readCapture: async () => {
-      const capture = await readCapture(db);
-      // what our role may not mend, a DBA can
-      return capture.missing.length > 0 && refused !== null
-        ? { ...capture, repair: refused.hint ?? null }
-        : capture;
-    },
+    readCapture: captureNow,
+    alerts,
+    schedules: () => listSchedules(db),
     manual,
     reports,
     rooms: createRoomReports(db),
@@ -276,6 +304,10 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
       roomLists: (signal) => started().directory.roomLists(signal),
     },
     metrics,
+    notifications: createNotifications({ db: heard, tell }),
+    subscriptions: createSubscriptionRequests({ db }),
+    webhookBaseUrl: config.webhookBaseUrl,
+    writes: config.startMode === 'sync',
     stopping: stopping.signal,
   });
   const served = opened.use(await serveApp(app, config.http));
@@ -294,13 +326,28 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
     }
   }
 
+  const chores: readonly Chore[] = [
+    { name: 'alerts', cron: '*/30 * * * * *', job: async () => void (await alerts.check()) },
+    { name: 'old-alerts', cron: '43 3 * * *', job: async () => void (await alerts.book.deleteOld(30)) },
+    {
+      name: 'log-retention',
+      cron: '17 3 * * *',
+      job: async (signal) => void (await forgetLog(db, config.logRetentionDays, signal)),
+    },
+    {
+      name: 'report',
+      cron: config.schedules.report,
+      job: async () => tell({ fact: 'report', report: { ...(await createDaily(db).read()) } }),
+    },
+  ];
+
   async function run(signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', () => stopping.abort(signal.reason));
     let downSince: number | null = null;
     for (let attempt = 0; !signal.aborted; attempt += 1) {
       try {
         const wake = await prepared(signal);
-        await using started = await createDaemon({ ...config, wake }, tell);
+        await using started = await createDaemon({ ...config, wake }, tell, chores);
         if (downSince !== null)
           tell({ fact: 'outage-over', side: 'booking', ms: performance.now() - downSince });
         downSince = null;
@@ -325,4 +372,29 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
 
   const owned = opened.move();
   return { url: served.url, watch, run, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** Alerts have a pool of their own, so that they wait for nobody; `opened` closes it all. */
+function openAlerts(
+  config: Config,
+  tell: Tell,
+  capture: Parameters<typeof createAlerts>[0]['readCapture'],
+  opened: AsyncDisposableStack,
+) {
+  const db = openPool(config.database, 'bridge alerts', 2, answerMs);
+  opened.defer(() => db.end());
+  const dispatcher = createDispatcher(config.graph.proxy, 1);
+  opened.defer(() => dispatcher.destroy());
+  return opened.use(
+    createAlerts({
+      db,
+      webhook: opened.use(createAlertWebhook({ url: config.alertWebhookUrl, dispatcher, tell })),
+      tell,
+      holder: randomUUID(),
+      readCapture: capture,
+      credentialEnds: () => credentialEnds(config.graph),
+      webhooks: config.webhookBaseUrl !== null,
+      sends: config.autoSync && config.startMode === 'sync',
+    }),
+  );
 }

@@ -9,6 +9,7 @@ import { methodNotAllowed } from 'hono/method-not-allowed';
 import type { Tell } from '../facts.ts';
 import { logRequests, type RequestLog } from './access-log.ts';
 import { activityRoutes, type ActivityParts } from './activity.ts';
+import { alertRoutes, type AlertParts } from './alerts.ts';
 import { createAuth } from './auth.ts';
 import { allowNoBody, limitBody } from './body.ts';
 import { cancelRoutes, type CancelParts } from './cancel.ts';
@@ -26,9 +27,12 @@ import { answerProblem, Problem } from './problem.ts';
 import { resourceMappingRoutes, type ResourceMappingParts } from './resource-mapping.ts';
 import { knownQueries } from './query.ts';
 import { roomRoutes, type RoomParts } from './rooms.ts';
+import { scheduleRoutes, type ScheduleParts } from './schedules.ts';
 import { sessionCookie } from './session.ts';
 import { statsRoutes, type StatsParts } from './stats.ts';
+import { subscriptionRoutes, type SubscriptionParts } from './subscriptions.ts';
 import { syncRoutes, type SyncParts } from './sync.ts';
+import { webhookRoutes, type WebhookParts } from './webhook.ts';
 
 export interface Parts
   extends
@@ -39,12 +43,17 @@ export interface Parts
     MappingParts,
     MetricsParts,
     ActivityParts,
+    SubscriptionParts,
+    WebhookParts,
+    AlertParts,
+    ScheduleParts,
     CancelParts,
     ResourceMappingParts,
     OutlookParts,
     LiveParts {
   readonly reports: SyncParts['reports'] & StatsParts['reports'] & MappingParts['reports'];
   readonly manual: SyncParts['manual'] & RoomParts['manual'];
+  readonly notifications: WebhookParts['notifications'] & SubscriptionParts['notifications'];
   readonly apiKey: string | null;
   readonly tell: Tell;
   readonly log: RequestLog;
@@ -53,6 +62,8 @@ export interface Parts
 export function createApp(parts: Parts) {
   const app = new OpenAPIHono({ strict: false });
   app.onError((error, c) => answerProblem(error, c, parts.tell));
+  // Microsoft calls there, without a key and thousands of times a second: before whatever asks for one or costs time
+  app.route('/', webhookRoutes(parts));
   const { door, guard } = createAuth({ apiKey: parts.apiKey });
   app.use(logRequests(parts.log), safeHeaders, guard, knownQueries(app), limitBody, allowNoBody);
   app.use(
@@ -80,6 +91,9 @@ export function createApp(parts: Parts) {
     mappingRoutes(parts),
     metricsRoutes(parts),
     activityRoutes(parts),
+    subscriptionRoutes(parts),
+    alertRoutes(parts),
+    scheduleRoutes(parts),
     liveRoutes(parts),
     detectionRoutes(parts),
     cancelRoutes(parts),

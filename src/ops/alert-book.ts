@@ -17,6 +17,7 @@ export interface AlertRow {
   readonly status: 'open' | 'acknowledged' | 'closed';
   readonly room: string | null;
   readonly resource_id: number | null;
+  readonly mailbox: string | null;
   readonly message: string;
   /** What to do. */
   readonly hint: string | null;
@@ -54,7 +55,8 @@ export interface AlertStatistics {
 export const holdMs = 120_000;
 
 const lock = 'SELECT pg_advisory_xact_lock(7230912, 4)';
-const columns = `id, type, severity, room, resource_id, message, hint, detail, created_at, seen_at, acknowledged_at, closed_at,
+const columns = `id, type, severity, room, resource_id, detail ->> 'mailbox' AS mailbox, message, hint,
+  detail - 'mailbox' AS detail, created_at, seen_at, acknowledged_at, closed_at,
   CASE WHEN closed_at IS NOT NULL THEN 'closed' WHEN acknowledged_at IS NOT NULL THEN 'acknowledged' ELSE 'open' END AS status`;
 const nothing: Changed = { opened: [], closed: [] };
 
@@ -128,15 +130,13 @@ export function createAlertBook(db: Database) {
     if (alerts.length === 0) return [];
     const { rows } = await client.query<AlertRow & { fresh: boolean }>(
       `INSERT INTO bridge_alerts AS a (type, severity, room, resource_id, message, hint, detail, created_at, holders)
-       SELECT w.type, w.severity,
-         coalesce(w.room, (SELECT coalesce(outlook_item_name, outlook_item_id) FROM bridge_resource_mappings r
-                           WHERE r.resource_id = w."resourceId" AND r.active = 1)),
-         w."resourceId", w.message, w.hint, w.detail || coalesce(
-           (SELECT jsonb_build_object('mailbox', outlook_item_id) FROM bridge_resource_mappings r
-            WHERE r.resource_id = w."resourceId" AND r.active = 1), '{}'),
+       SELECT w.type, w.severity, coalesce(w.room, r.outlook_item_name, r.outlook_item_id), w."resourceId",
+         concat_ws(' ', w.message, 'Mailbox: ' || r.outlook_item_id || '.'), w.hint,
+         w.detail || jsonb_strip_nulls(jsonb_build_object('mailbox', r.outlook_item_id)),
          clock_timestamp() - $3 * interval '1 millisecond',
          CASE WHEN $2::text IS NULL THEN '{}' ELSE jsonb_build_object($2, extract(epoch FROM now())) END
        FROM jsonb_to_recordset($1) AS w (type text, severity text, room text, "resourceId" integer, message text, hint text, detail jsonb)
+       LEFT JOIN bridge_resource_mappings r ON r.resource_id = w."resourceId" AND r.active = 1
        ON CONFLICT (type, coalesce(resource_id, 0)) WHERE closed_at IS NULL
        DO UPDATE SET seen_at = now(), severity = excluded.severity, message = excluded.message, hint = excluded.hint,
          detail = excluded.detail, holders = a.holders || excluded.holders

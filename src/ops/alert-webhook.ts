@@ -17,6 +17,7 @@ export interface Posted {
   readonly severity: 'warning' | 'critical';
   readonly room: string | null;
   readonly resource_id: number | null;
+  readonly mailbox: string | null;
   readonly message: string;
   readonly hint: string | null;
   readonly detail: Readonly<Record<string, unknown>>;

@@ -222,7 +222,7 @@ export function createAlerts(options: AlertOptions) {
       entry.posted = true;
       const { resourceId: resource_id, ...alert } = entry.alert;
       const created_at = new Date(Date.now() - (performance.now() - entry.since));
-      webhook.post('opened', { id: null, ...alert, resource_id, created_at, closed_at: null });
+      webhook.post('opened', { id: null, ...alert, resource_id, mailbox: null, created_at, closed_at: null });
     }
   }
 
@@ -292,9 +292,22 @@ const messageOf = ({
   severity,
   room,
   resource_id,
+  mailbox,
   message,
   hint,
   detail,
   created_at,
   closed_at,
-}: AlertRow) => ({ id, type, severity, room, resource_id, message, hint, detail, created_at, closed_at });
+}: AlertRow) => ({
+  id,
+  type,
+  severity,
+  room,
+  resource_id,
+  mailbox,
+  message,
+  hint,
+  detail,
+  created_at,
+  closed_at,
+});

@@ -10,17 +10,21 @@ import { createLog } from '../../src/log.ts';
 import { createApp, type Parts } from '../../src/http/app.ts';
 import type { LiveOptions } from '../../src/http/live.ts';
 import { serveApp } from '../../src/http/serve.ts';
+import { createAlerts } from '../../src/ops/alerts.ts';
 import { createHealth } from '../../src/ops/health.ts';
 import { createMetrics } from '../../src/ops/metrics.ts';
+import { listSchedules } from '../../src/ops/schedule.ts';
 import { createActivity } from '../../src/sync/activity.ts';
 import { createCancellationReports } from '../../src/sync/cancellation-reports.ts';
 import { createCancellations } from '../../src/sync/cancellations.ts';
 import { createHeld } from '../../src/sync/held.ts';
 import { createManual } from '../../src/sync/manual.ts';
 import { createMappingList } from '../../src/sync/mapping-list.ts';
+import { createNotifications } from '../../src/sync/notifications.ts';
 import { createReports } from '../../src/sync/reports.ts';
 import { createRoomList } from '../../src/sync/room-list.ts';
 import { createRoomReports } from '../../src/sync/room-reports.ts';
+import { createSubscriptionRequests } from '../../src/sync/subscription-requests.ts';
 import { createRoomSwitch } from '../../src/sync/room-switch.ts';
 import { openRooms, window } from '../sync/bench-of-rooms.ts';
 
@@ -65,6 +69,7 @@ export async function openApi(options: ApiOptions = {}) {
   const tell = (fact: Fact) => {
     facts.push(fact);
     health.observe(fact);
+    alerts.observe(fact);
     for (const watcher of watchers) watcher(fact);
   };
   let rings = 0;
@@ -76,6 +81,18 @@ export async function openApi(options: ApiOptions = {}) {
   const manual = createManual({ db, window, waitMs: options.waitMs ?? 20_000, ring });
   const reports = createReports(db);
   const stopping = new AbortController();
+  const alerts = opened.use(
+    createAlerts({
+      db: rooms.db.pool,
+      webhook: { post: () => undefined },
+      tell: (fact) => void facts.push(fact),
+      holder: 'test',
+      webhooks: false,
+      sends: true,
+      readCapture: () => readCapture(db),
+      credentialEnds: () => null,
+    }),
+  );
   const app = createApp({
     apiKey: options.apiKey ?? null,
     tell,
@@ -94,7 +111,13 @@ export async function openApi(options: ApiOptions = {}) {
     cancellationReports: createCancellationReports(db, window),
     roomList: createRoomList(db),
     directory: { rooms: async () => noPlaces, roomLists: async () => noPlaces },
+    alerts,
+    schedules: () => listSchedules(db),
     metrics: createMetrics({ health: health.state, queue: reports.queue, waitMs: 500 }),
+    notifications: createNotifications({ db, tell, waitMs: 500, refreshEveryMs: 50 }),
+    subscriptions: createSubscriptionRequests({ db, waitMs: options.waitMs ?? 20_000 }),
+    webhookBaseUrl: 'https://sync.example.org',
+    writes: true,
     stopping: stopping.signal,
     ...options.change,
   });

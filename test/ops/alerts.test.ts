@@ -101,8 +101,11 @@ test('a brake is raised once, names mailbox and resource, and is posted once, ho
     status: 'open',
     room: 'Formannskapssalen',
     resource_id: 101,
-    message: expect.stringMatching(/12 removals in Formannskapssalen \(resource 101\)/),
-    detail: { mailbox: 'formannskapssalen@bergen.example', removals: 12 },
+    message: expect.stringMatching(
+      /12 removals in Formannskapssalen \(resource 101\) .* Mailbox: formannskapssalen@bergen.example\./,
+    ),
+    mailbox: 'formannskapssalen@bergen.example',
+    detail: { removals: 12 },
   });
 });
 
