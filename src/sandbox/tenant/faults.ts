@@ -156,6 +156,8 @@ export interface TokenMode {
   readonly expiresIn: number;
   readonly refuse: null | 'invalid_client' | 'throttled' | 'unavailable' | 'hang';
   readonly retryAfter?: number | string;
+  /** The application permissions that a token names: those granted in Entra, none of Exchange's. */
+  readonly roles: readonly string[];
 }
 
 export interface Faults {
@@ -183,7 +185,11 @@ export interface FaultBoard extends Faults {
   ): FaultAction | undefined;
 }
 
-const usualTokenMode: TokenMode = { expiresIn: 3_599, refuse: null };
+const usualTokenMode: TokenMode = {
+  expiresIn: 3_599,
+  refuse: null,
+  roles: ['Calendars.ReadWrite', 'Place.Read.All'],
+};
 
 interface Rule extends Fault {
   readonly id: string;

@@ -27,6 +27,7 @@ const mailboxPaths: Readonly<Record<string, Methods>> = {
   'events/*': { GET: readEvent, PATCH: updateEvent, DELETE: deleteEvent },
   'events/*/instances': { GET: listInstances },
   'events/*/cancel': { POST: cancelEvent },
+  'events/*/permanentdelete': { POST: deleteEvent },
   'events/*/accept': { POST: respondToEvent('accepted') },
   'events/*/decline': { POST: respondToEvent('declined') },
   'events/*/tentativelyaccept': { POST: respondToEvent('tentativelyAccepted') },

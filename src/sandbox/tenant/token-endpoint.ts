@@ -82,7 +82,7 @@ export function createTokenOffice(options: {
       body: metadataOf(`${identity.authority}/${tenant}`),
     }),
     issue(tenant, contentType, form) {
-      const { expiresIn, refuse, retryAfter } = mode();
+      const { expiresIn, refuse, retryAfter, roles } = mode();
       if (refuse === 'hang') return undefined;
       try {
         if (refuse !== null) throw refusalsByMode[refuse]();
@@ -91,7 +91,13 @@ export function createTokenOffice(options: {
         if (error instanceof TokenRefusal) return refused(error, retryAfter);
         throw error;
       }
-      const token = `eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.${random.letters(160)}.${random.letters(86)}`;
+      const claims = {
+        aud: 'https://graph.microsoft.com',
+        ...(roles.length > 0 ? { roles } : {}),
+        uti: random.letters(160),
+      };
+      const payload = Buffer.from(JSON.stringify(claims)).toString('base64url');
+      const token = `eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.${payload}.${random.letters(86)}`;
       for (const [old, until] of live) if (until <= clock.now()) live.delete(old);
       live.set(token, clock.now() + expiresIn * 1_000);
       return {
