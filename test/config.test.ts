@@ -126,3 +126,18 @@ describe('.env.example', () => {
       if (value !== null) expect([name, documented.get(name)]).toEqual([name, value]);
   });
 });
+
+describe('docs/configuration.md', () => {
+  const cells = readFileSync('docs/configuration.md', 'utf8')
+    .split('\n')
+    .map((line) => line.split('|').map((cell) => cell.trim()))
+    .filter(([, name]) => /^`[A-Z_]+`$/.test(name ?? ''))
+    .map(([, name = '', shown = '']) => [name.slice(1, -1), shown] as const);
+  test('explains every variable once, and no other', () =>
+    expect(cells.map(([name]) => name).sort()).toEqual(Object.keys(variables).sort()));
+  test('shows the true defaults', () => {
+    const true_ = (value: string | null) => (value === null ? '–' : `\`${value}\``);
+    for (const [name, value] of Object.entries(variables))
+      expect([name, new Map(cells).get(name)]).toEqual([name, true_(value)]);
+  });
+});
