@@ -13,6 +13,7 @@ import { alertRoutes, type AlertParts } from './alerts.ts';
 import { createAuth } from './auth.ts';
 import { allowNoBody, limitBody } from './body.ts';
 import { cancelRoutes, type CancelParts } from './cancel.ts';
+import { dashboardRoutes } from './dashboard.ts';
 import { detectionRoutes } from './detection.ts';
 import { docsRoutes } from './docs.ts';
 import { safeHeaders } from './headers.ts';
@@ -95,6 +96,7 @@ export function createApp(parts: Parts) {
     alertRoutes(parts),
     scheduleRoutes(parts),
     liveRoutes(parts),
+    dashboardRoutes(parts),
     detectionRoutes(parts),
     cancelRoutes(parts),
     resourceMappingRoutes(parts),

@@ -1,0 +1,75 @@
+/**
+ * The dashboard: files served as they stand, read once. The page asks the same API as everybody else. Nothing on it
+ * comes from another host, and the policy of headers.ts forbids whatever is not written in these files.
+ */
+import { readFileSync, readdirSync } from 'node:fs';
+import { createRoute, z } from '@hono/zod-openapi';
+import { etag } from 'hono/etag';
+import { Problem } from './problem.ts';
+import { answers, newRoutes } from './schema.ts';
+
+const folder = new URL('dashboard/', import.meta.url);
+const own = (name: string) => new URL(name, folder);
+const packaged = (name: string) => new URL(import.meta.resolve(name));
+
+const script = 'text/javascript; charset=utf-8';
+const style = 'text/css; charset=utf-8';
+
+/** Name → file and type. Nothing else is served. */
+const files = new Map<string, readonly [file: URL, type: string]>([
+  ...readdirSync(folder)
+    .filter((name) => name.endsWith('.js'))
+    .map((name) => [name, [own(name), script]] as const),
+  ['style.css', [own('style.css'), style]],
+  ['icon.svg', [own('icon.svg'), 'image/svg+xml']],
+  ['uplot.js', [packaged('uplot/dist/uPlot.esm.js'), script]],
+  ['uplot.css', [packaged('uplot/dist/uPlot.min.css'), style]],
+]);
+
+export interface DashboardParts {
+  /** Null: there is no session that could be ended. */
+  readonly apiKey: string | null;
+}
+
+const pageRoute = (path: '/' | '/dashboard') =>
+  createRoute({
+    method: 'get',
+    path,
+    tags: ['Dashboard'],
+    summary: 'The dashboard',
+    responses: { 200: { description: 'A page.', content: { 'text/html': { schema: z.string() } } } },
+  });
+
+const fileRoute = createRoute({
+  method: 'get',
+  path: '/dashboard/{file}',
+  tags: ['Dashboard'],
+  summary: 'A script, style or picture of the dashboard',
+  request: { params: z.object({ file: z.string() }) },
+  responses: {
+    ...answers('', z.object({}), [404]),
+    200: { description: 'The file.', content: { '*/*': { schema: z.string() } } },
+  },
+});
+
+export function dashboardRoutes({ apiKey }: DashboardParts) {
+  const text = readFileSync(own('index.html'), 'utf8');
+  const page = apiKey === null ? text : text.replace(/ data-without-key\s+hidden/, '');
+  const texts = new Map([...files].map(([name, [file, type]]) => [name, [readFileSync(file, 'utf8'), type]]));
+  const routes = newRoutes();
+  // asked for again each time, answered with 304: a new version is there at once
+  routes.use('/dashboard/*', etag());
+  for (const path of ['/', '/dashboard'] as const)
+    routes.openapi(pageRoute(path), (c) => c.html(page, 200, { 'Cache-Control': 'no-cache' }));
+  return routes.openapi(fileRoute, (c) => {
+    const { file } = c.req.valid('param');
+    const [text, type] = texts.get(file) ?? [];
+    if (text === undefined || type === undefined)
+      throw new Problem(
+        404,
+        `The dashboard has no file '${file.slice(0, 60)}'.`,
+        'The page is at /dashboard.',
+      );
+    return c.body(text, 200, { 'Content-Type': type, 'Cache-Control': 'no-cache' });
+  });
+}

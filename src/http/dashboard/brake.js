@@ -1,0 +1,167 @@
+/**
+ * What the brake holds: the list, released or refused as a whole or in part.
+ * @import { Removal, Room } from './shapes.ts'
+ */
+import { post } from './api.js';
+import { ask } from './dialogs.js';
+import { actionButton, byId, h, keep, setText } from './dom.js';
+import { counted, span } from './format.js';
+import { nameOf } from './verdict.js';
+
+/** @param {{ act: (work: () => Promise<any>) => Promise<void>, explain: (mapping: number) => void }} options */
+export function createBrake({ act, explain }) {
+  const place = byId('brake', HTMLDivElement);
+
+  /** @param {Room} room */
+  function card(room) {
+    const resource = room.resource_id;
+    /** @type {readonly Removal[]} */
+    let removals = [];
+    /** @type {Set<number>} */
+    const left = new Set();
+    const chosen = () =>
+      removals.filter(({ mapping_id: id }) => !left.has(id)).map(({ mapping_id: id }) => id);
+    const title = h('h2');
+    const body = h('tbody');
+    const all = h('input', { type: 'checkbox', 'aria-label': 'All of them', checked: true });
+    all.addEventListener('change', () => {
+      left.clear();
+      if (!all.checked) for (const { mapping_id: id } of removals) left.add(id);
+      draw();
+    });
+
+    const release = actionButton(
+      'Release',
+      async () => {
+        const ids = chosen();
+        const question = {
+          title: `Delete ${counted(ids.length, 'event')} in Outlook?`,
+          text: `Each is looked at again first; one whose reservation is back stays. ${nameOf(room)}.`,
+          yes: 'Delete',
+          danger: true,
+        };
+        if (await ask(question)) await act(() => post(`/rooms/${resource}/brake/release`, { mappings: ids }));
+      },
+      'danger',
+    );
+    const refuse = actionButton('Refuse', async () => {
+      const ids = chosen();
+      const question = {
+        title: `Keep ${counted(ids.length, 'event')} in Outlook?`,
+        text: 'They stay in the calendar. When their reservations are restored they are found again, not doubled.',
+        yes: 'Keep',
+      };
+      if (await ask(question)) await act(() => post(`/rooms/${resource}/brake/refuse`, { mappings: ids }));
+    });
+
+    function draw() {
+      const count = chosen().length;
+      setText(release, `Release: delete ${counted(count, 'event')}`);
+      setText(refuse, `Refuse: keep ${counted(count, 'event')}`);
+      release.disabled = refuse.disabled = count === 0;
+      all.checked = left.size === 0;
+      all.indeterminate = left.size > 0 && count > 0;
+      keep(body, removals, ({ mapping_id: id }) => String(id), row);
+    }
+
+    /** @param {Removal} removal */
+    function row(removal) {
+      const id = removal.mapping_id;
+      const box = h('input', { type: 'checkbox', 'aria-label': `Choose ${removal.title ?? id}` });
+      box.addEventListener('change', () => {
+        if (box.checked) left.delete(id);
+        else left.add(id);
+        draw();
+      });
+      const name = h('button', { type: 'button', class: 'link', onclick: () => explain(id) });
+      const when = h('td');
+      const element = h(
+        'tr',
+        {},
+        h('td', {}, box),
+        h(
+          'td',
+          {},
+          name,
+          h('div', { class: 'sub' }, `${removal.reservation_type} ${removal.reservation_id}`),
+        ),
+        when,
+      );
+      return {
+        element,
+        /** @param {Removal} now */
+        update(now) {
+          box.checked = !left.has(id);
+          setText(name, now.title ?? `${now.reservation_type} ${now.reservation_id}`);
+          setText(when, span(now.starts_at, now.ends_at));
+        },
+      };
+    }
+
+    const element = h(
+      'section',
+      { class: 'panel', 'data-state': 'bad' },
+      h(
+        'header',
+        {},
+        title,
+        h(
+          'p',
+          {},
+          'The reservations are gone from the booking system, not cancelled: gone, and many at once. ' +
+            'Was a table emptied, a restore half done? If they were meant to go, release them. If not, refuse: the events stay.',
+        ),
+        h('div', { class: 'actions' }, release, refuse),
+      ),
+      h(
+        'div',
+        { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': `Held in ${nameOf(room)}` },
+        h(
+          'table',
+          { class: 'table' },
+          h(
+            'thead',
+            {},
+            h(
+              'tr',
+              {},
+              h('th', {}, all),
+              h('th', { scope: 'col' }, 'Event'),
+              h('th', { scope: 'col' }, 'When'),
+            ),
+          ),
+          body,
+        ),
+      ),
+    );
+    return {
+      element,
+      /** @param {{ room: Room, removals: readonly Removal[] }} now */
+      update(now) {
+        removals = now.removals;
+        setText(title, `The brake holds ${counted(now.room.held, 'removal')} in ${nameOf(now.room)}`);
+        draw();
+      },
+    };
+  }
+
+  return {
+    /**
+     * @param {readonly Room[]} rooms
+     * @param {ReadonlyMap<number, readonly Removal[]>} removals
+     */
+    show(rooms, removals) {
+      const held = rooms
+        .filter((room) => room.health === 'held')
+        .map((room) => ({ room, removals: removals.get(room.resource_id) ?? [] }))
+        .filter((one) => one.removals.length > 0);
+      keep(
+        place,
+        held,
+        ({ room }) => String(room.id),
+        ({ room }) => card(room),
+      );
+      return held.length;
+    },
+  };
+}

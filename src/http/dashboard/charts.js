@@ -1,0 +1,238 @@
+/**
+ * How long changes took: over the day, and how they spread. Both directions, in their colours, in words as well.
+ * @import { Curve, Direction, Latency } from './shapes.ts'
+ */
+import uPlot from './uplot.js';
+import { byId, fill, h, setText } from './dom.js';
+import { counted, duration, hourOfDay } from './format.js';
+
+const height = 190;
+/** @type {readonly Direction[]} */
+const both = ['booking_to_outlook', 'outlook_to_booking'];
+/** @type {Record<Direction, string>} */
+const towards = { booking_to_outlook: 'To Outlook', outlook_to_booking: 'To the booking system' };
+/** Nothing is drawn below it: a log scale has no zero. */
+const floorMs = 1;
+
+/** A colour of the page, as a canvas can draw it. @param {string} name */
+function colour(name) {
+  const probe = h('span', { hidden: true });
+  probe.style.color = `var(--${name})`;
+  document.body.append(probe);
+  const { color } = getComputedStyle(probe);
+  probe.remove();
+  return color;
+}
+
+export function createCharts() {
+  const dayPlace = byId('day', HTMLDivElement);
+  const histogramPlace = byId('histogram', HTMLDivElement);
+  const dayCaption = byId('day-caption', HTMLParagraphElement);
+  /** @type {uPlot[]} */
+  let plots = [];
+  /** @type {Latency | null} */
+  let latency = null;
+  let shown = '';
+
+  function draw() {
+    for (const plot of plots) plot.destroy();
+    plots = [];
+    fill(dayPlace);
+    fill(histogramPlace);
+    if (latency === null) return;
+    setText(dayCaption, dayWords(latency));
+    setText(byId('histogram-caption', HTMLParagraphElement), spreadWords(latency));
+    if (both.every((direction) => latency?.directions[direction].count === 0)) {
+      for (const place of [dayPlace, histogramPlace])
+        fill(place, h('p', { class: 'empty' }, 'No change in the last 24 hours.'));
+      return;
+    }
+    plots = [dayPlot(latency), histogramPlot(latency)];
+  }
+
+  /** @param {Latency} of */
+  function dayPlot(of) {
+    const [out, back] = both.map((direction) => of.directions[direction].curve);
+    if (out === undefined || back === undefined) throw new Error('a direction is missing');
+    const log = (/** @type {number | null} */ ms) => (ms === null ? null : Math.max(floorMs, ms));
+    /** @type {uPlot.AlignedData} */
+    const points = [
+      out.map(({ at }) => Date.parse(at) / 1_000),
+      out.map(({ p50_ms: ms }) => log(ms)),
+      back.map(({ p50_ms: ms }) => log(ms)),
+      out.map(({ p95_ms: ms }) => log(ms)),
+      back.map(({ p95_ms: ms }) => log(ms)),
+    ];
+    const line = (/** @type {string} */ name, /** @type {boolean} */ thin) => ({
+      stroke: colour(name),
+      width: thin ? 1 : 2,
+      ...(thin ? { dash: [3, 3] } : {}),
+      spanGaps: true,
+      points: { show: thin ? false : alone, size: 5, fill: colour(name) },
+    });
+    return new uPlot(
+      {
+        ...frame(dayPlace),
+        scales: { x: { time: true }, y: { distr: 3, log: 10, range: logRange } },
+        axes: [
+          axis({
+            values: (/** @type {any} */ _, splits) => splits.map((at) => hourOfDay(at * 1_000)),
+            space: 60,
+          }),
+          axis({
+            values: (/** @type {any} */ _, splits) =>
+              splits.map((ms) => (Math.log10(ms) % 1 === 0 ? duration(ms) : '')),
+            size: 52,
+          }),
+        ],
+        series: [{}, line('out', false), line('in', false), line('out', true), line('in', true)],
+        cursor: { y: false, points: { show: false } },
+        legend: { show: false },
+        hooks: {
+          setCursor: [(plot) => setText(dayCaption, stepWords(of, plot.cursor.idx ?? null) ?? dayWords(of))],
+        },
+      },
+      points,
+      dayPlace,
+    );
+  }
+
+  /** @param {Latency} of */
+  function histogramPlot(of) {
+    const [out, back] = both.map((direction) => of.directions[direction].histogram);
+    if (out === undefined || back === undefined) throw new Error('a direction is missing');
+    const bars = (/** @type {string} */ name, /** @type {-1 | 1} */ align) => ({
+      stroke: colour(name),
+      fill: colour(name),
+      width: 0,
+      points: { show: false },
+      ...(uPlot.paths.bars === undefined ? {} : { paths: uPlot.paths.bars({ size: [0.42, 40], align }) }),
+    });
+    const labels = out.map(({ le_ms: ms }) =>
+      ms === null ? 'more' : duration(ms).replace('.0', '').replace(' ', '\u202f'),
+    );
+    return new uPlot(
+      {
+        ...frame(histogramPlace),
+        scales: {
+          x: { time: false, range: [-0.6, out.length - 0.4] },
+          y: { range: (_plot, _min, most) => [0, Math.max(1, most * 1.08)] },
+        },
+        axes: [
+          axis({
+            splits: () => out.map((_, at) => at),
+            values: (/** @type {any} */ plot, splits) =>
+              splits.map((at) => (plot.width < 380 && at % 2 === 1 ? '' : (labels[at] ?? ''))),
+            space: 1,
+            grid: { show: false },
+          }),
+          axis({
+            size: 44,
+            values: (/** @type {any} */ _, splits) => splits.map((n) => (n % 1 === 0 ? String(n) : '')),
+          }),
+        ],
+        series: [{}, bars('out', -1), bars('in', 1)],
+        cursor: { show: false },
+        legend: { show: false },
+      },
+      [out.map((_, at) => at), out.map(({ count }) => count), back.map(({ count }) => count)],
+      histogramPlace,
+    );
+  }
+
+  const resized = new ResizeObserver(() => {
+    for (const plot of plots) {
+      const width = plot.root.parentElement?.clientWidth ?? 0;
+      if (width > 16 && Math.abs(width - 16 - plot.width) > 1) plot.setSize({ width: width - 16, height });
+    }
+  });
+  resized.observe(dayPlace);
+  resized.observe(histogramPlace);
+
+  return {
+    /** @param {Latency | null} now */
+    show(now) {
+      const text = JSON.stringify(now);
+      if (text === shown) return;
+      shown = text;
+      latency = now;
+      draw();
+    },
+    /** Draws again, in the colours of now. */
+    recolour: draw,
+  };
+}
+
+/**
+ * A line of one or two points is not seen: they are drawn as points.
+ * @param {uPlot} plot
+ * @param {number} series
+ */
+function alone(plot, series) {
+  return [...(plot.data[series] ?? [])].filter((value) => value != null).length <= 2;
+}
+
+/** @param {HTMLElement} place */
+const frame = (place) => ({
+  width: Math.max(200, place.clientWidth - 16),
+  height,
+  padding: /** @type {uPlot.Padding} */ ([12, 8, 0, 0]),
+});
+
+/** @param {uPlot.Axis} more @returns {uPlot.Axis} */
+const axis = (more) => ({
+  stroke: colour('muted'),
+  font: '11px system-ui, sans-serif',
+  ticks: { show: false },
+  gap: 6,
+  size: 28,
+  ...more,
+  grid: { stroke: colour('line'), width: 1, ...more.grid },
+});
+
+/** Whole decades around what there is. @type {uPlot.Scale.Range} */
+const logRange = (_plot, least, most) => [
+  10 ** Math.floor(Math.log10(Math.max(floorMs, least ?? 10))),
+  10 ** Math.ceil(Math.log10(Math.max(100, (most ?? 100) + 1))),
+];
+
+/** @param {Curve} curve */
+const halfWithin = (curve) =>
+  `half within ${duration(curve.p50_ms)}, 95 of 100 within ${duration(curve.p95_ms)}`;
+
+/** @param {Latency} latency */
+const dayWords = (latency) =>
+  both
+    .filter((direction) => latency.directions[direction].count > 0)
+    .map((direction) => {
+      const curve = latency.directions[direction];
+      return `${towards[direction]}: ${counted(curve.count, 'change')}, ${halfWithin(curve)}.`;
+    })
+    .join(' ');
+
+/** @param {Latency} latency @param {number | null} at */
+function stepWords(latency, at) {
+  if (at === null) return null;
+  const words = both.flatMap((direction) => {
+    const step = latency.directions[direction].curve[at];
+    return step === undefined || step.count === 0
+      ? []
+      : [
+          `${towards[direction]}: ${step.count}, half within ${duration(step.p50_ms)}, 95 of 100 within ${duration(step.p95_ms)}.`,
+        ];
+  });
+  const from = latency.directions.booking_to_outlook.curve[at]?.at;
+  if (from === undefined || words.length === 0) return null;
+  return `${hourOfDay(from)}–${hourOfDay(Date.parse(from) + latency.step_seconds * 1_000)}  ${words.join(' ')}`;
+}
+
+/** @param {Latency} latency */
+function spreadWords(latency) {
+  const curves = both.map((direction) => latency.directions[direction]);
+  const total = curves.reduce((sum, { count }) => sum + count, 0);
+  if (total === 0) return '';
+  const within = curves
+    .flatMap(({ histogram }) => histogram)
+    .reduce((sum, { le_ms: ms, count }) => sum + (ms !== null && ms <= 1_000 ? count : 0), 0);
+  return `${within === total ? 'All' : `${Math.floor((within / total) * 100)} of 100`} arrived within a second of the change.`;
+}

@@ -1,0 +1,212 @@
+/**
+ * What went where, and in how many milliseconds: the log of all daemons, with what this one tells meanwhile on top.
+ * The log is the truth; a fact is shown until the log that holds it has been read.
+ * @import { Line, State } from './shapes.ts'
+ */
+import { byId, fill, h, keep, setText } from './dom.js';
+import { duration, fullTime, timeOfDay } from './format.js';
+
+const linesMost = 60;
+const slowMs = 5_000;
+
+/**
+ * @typedef {{ key: string, at: number, arrow: 'out' | 'in' | '', title: string, sub: string, took: string, slow: boolean,
+ *   state: State | '', mapping: number | null, resource: number | null }} Entry
+ */
+
+/** @type {Record<string, string>} */
+const words = {
+  created: 'created',
+  adopted: 'recognised',
+  updated: 'changed',
+  deleted: 'deleted',
+  shadowed: 'not shown: covered',
+  waiting: 'waits',
+  forgotten: 'nothing to show',
+  delayed: 'failed, tried again',
+  parked: 'set aside',
+  kept: 'event kept',
+  imported: 'imported',
+  joined: 'room added to the meeting',
+  'booking-updated': 'reservation changed',
+  'booking-cancelled': 'reservation cancelled',
+  declined: 'organiser told',
+};
+
+/** @param {{ explain: (mapping: number) => void, openRoom: (resource: number) => void }} options */
+export function createFeed({ explain, openRoom }) {
+  const list = byId('feed', HTMLOListElement);
+  const pause = byId('feed-pause', HTMLButtonElement);
+  /** @type {Entry[]} */
+  let logged = [];
+  /** @type {Entry[]} */
+  let told = [];
+  let next = 0;
+  let held = false;
+  let drawing = false;
+
+  pause.addEventListener('click', () => {
+    held = !held;
+    pause.setAttribute('aria-pressed', String(held));
+    setText(pause, held ? 'Go on' : 'Hold');
+    draw();
+  });
+
+  // a burst of facts is one drawing
+  function draw() {
+    if (held || drawing) return;
+    drawing = true;
+    requestAnimationFrame(() => {
+      drawing = false;
+      const entries = [...told, ...logged].toSorted((a, b) => b.at - a.at).slice(0, linesMost);
+      if (entries.length === 0) {
+        keep(list, [], () => '', entryRow);
+        fill(list, h('li', { class: 'empty' }, 'Nothing went anywhere yet.'));
+        return;
+      }
+      list.querySelector('.empty')?.remove();
+      keep(list, entries, ({ key }) => key, entryRow);
+    });
+  }
+
+  /** @param {Entry} first */
+  function entryRow(first) {
+    const open = () =>
+      first.mapping !== null
+        ? explain(first.mapping)
+        : first.resource !== null
+          ? openRoom(first.resource)
+          : null;
+    const opens = first.mapping !== null || first.resource !== null;
+    const title = opens ? h('button', { type: 'button', class: 'link', onclick: open }) : h('span');
+    const sub = h('span', { class: 'sub' });
+    const took = h('span', { class: 'took' });
+    const arrow = h('span', {
+      class: `arrow ${first.arrow}`,
+      title: first.arrow === 'in' ? 'to the booking system' : 'to Outlook',
+    });
+    setText(arrow, first.arrow === 'out' ? '→' : first.arrow === 'in' ? '←' : '·');
+    const time = h('time', { title: fullTime(new Date(first.at).toISOString()) }, timeOfDay(first.at));
+    const element = h(
+      'li',
+      { 'data-state': first.state },
+      time,
+      arrow,
+      h('div', { class: 'what' }, title, sub),
+      took,
+    );
+    return {
+      element,
+      /** @param {Entry} entry */
+      update(entry) {
+        setText(title, entry.title);
+        setText(sub, entry.sub);
+        setText(took, entry.took);
+        took.classList.toggle('slow', entry.slow);
+      },
+    };
+  }
+
+  return {
+    /** @param {readonly Line[]} lines */
+    show(lines) {
+      logged = lines.map(ofLine);
+      // items are in the log by now; what rooms and sides do is not
+      told = told.filter((entry) => entry.key.startsWith('room '));
+      draw();
+    },
+    /** @param {Record<string, any>} fact */
+    tell(fact) {
+      const entry = ofFact(fact, (next += 1));
+      if (entry === null) return;
+      told = [entry, ...told].slice(0, linesMost);
+      draw();
+    },
+  };
+}
+
+/**
+ * @param {string | null | undefined} type
+ * @param {number | null | undefined} id
+ */
+const reference = (type, id) => (type == null ? 'reservation' : `${type} ${id ?? ''}`);
+
+/**
+ * @param {Line} line
+ * @returns {Entry}
+ */
+function ofLine(line) {
+  const failed = line.action === 'parked' ? 'bad' : line.action === 'delayed' ? 'warn' : '';
+  return {
+    key: `line ${line.id}`,
+    at: Date.parse(line.at),
+    arrow: line.direction === 'booking_to_outlook' ? 'out' : 'in',
+    title: line.title ?? reference(line.reservation_type, line.reservation_id),
+    sub: `${words[line.action] ?? line.action} · ${line.room ?? ''}`,
+    took: line.latency_ms === null ? '' : duration(line.latency_ms),
+    slow: (line.latency_ms ?? 0) > slowMs,
+    state: failed,
+    mapping: line.mapping_id,
+    resource: line.resource_id,
+  };
+}
+
+/**
+ * @param {Record<string, any>} fact
+ * @param {number} count
+ * @returns {Entry | null}
+ */
+function ofFact(fact, count) {
+  const about = {
+    at: Date.now(),
+    took: '',
+    slow: false,
+    mapping: null,
+    resource: fact['resourceId'] ?? null,
+  };
+  /** @param {State | ''} state @param {string} title @param {string} sub @returns {Entry} */
+  const plain = (state, title, sub) => ({ ...about, key: `room ${count}`, arrow: '', title, sub, state });
+  const room = String(fact['room'] ?? '');
+  switch (fact['fact']) {
+    case 'pushed':
+    case 'pulled':
+      if (fact['action'] === 'unchanged' || fact['latencyMs'] == null) return null;
+      return {
+        ...about,
+        key: `fact ${count}`,
+        arrow: fact['fact'] === 'pushed' ? 'out' : 'in',
+        title: reference(fact['reservationType'], fact['reservationId']),
+        sub: `${words[fact['action']] ?? fact['action']} · ${room}`,
+        took: duration(fact['latencyMs']),
+        slow: fact['latencyMs'] > slowMs,
+        state: '',
+        mapping: fact['mappingId'] ?? null,
+      };
+    case 'room-resting':
+      return plain('warn', `${room} waits`, String(fact['error']));
+    case 'room-refused':
+      return plain('bad', `${room} is refused`, String(fact['error']));
+    case 'room-well':
+      return plain('good', `${room} is well again`, '');
+    case 'room-baselined':
+      return plain('', `${room} was compared with Outlook`, `${fact['events']} events`);
+    case 'brake-held':
+      return plain('bad', `The brake holds ${room}`, `${fact['wanted']} removals`);
+    case 'outage':
+      return plain(
+        'bad',
+        `${fact['side'] === 'outlook' ? 'Outlook' : 'The booking database'} is out of reach`,
+        String(fact['error']),
+      );
+    case 'outage-over':
+      return plain(
+        'good',
+        `${fact['side'] === 'outlook' ? 'Outlook' : 'The booking database'} is back`,
+        `after ${duration(fact['ms'])}`,
+      );
+    case 'started':
+      return plain('', 'A daemon started', '');
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,91 @@
+/** Numbers and times as a person reads them. Times are those of the browser's zone. */
+
+const numbers = new Intl.NumberFormat('en-GB');
+const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
+const clockSeconds = new Intl.DateTimeFormat('en-GB', {
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+});
+const day = new Intl.DateTimeFormat('en-GB', { weekday: 'short', day: '2-digit', month: 'short' });
+const full = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium' });
+
+/** @param {number} value */
+export const number = (value) => numbers.format(value);
+
+/**
+ * `3 rooms`, `1 room`.
+ * @param {number} count
+ * @param {string} one
+ * @param {string} [many]
+ */
+export const counted = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;
+
+/**
+ * A length of time, as precise as it matters.
+ * @param {number | null} ms
+ */
+export function duration(ms) {
+  if (ms === null) return '–';
+  if (ms < 1_000) return `${ms < 10 ? Math.round(ms * 10) / 10 : Math.round(ms)} ms`;
+  if (ms < 10_000) return `${(ms / 1_000).toFixed(1)} s`;
+  if (ms < 90_000) return `${Math.round(ms / 1_000)} s`;
+  if (ms < 90 * 60_000) return `${Math.round(ms / 60_000)} min`;
+  if (ms < 36 * 3_600_000) return `${Math.round(ms / 3_600_000)} h`;
+  return `${Math.round(ms / 86_400_000)} days`;
+}
+
+/**
+ * Seconds with two digits: `0.14 s`.
+ * @param {number} ms
+ */
+export const seconds = (ms) => (ms < 10_000 ? `${(ms / 1_000).toFixed(2)} s` : duration(ms));
+
+/**
+ * How long ago, or how soon. Null: never.
+ * @param {string | null} at
+ * @param {number} now
+ */
+export function distance(at, now) {
+  if (at === null) return '–';
+  const ms = now - Date.parse(at);
+  if (Math.abs(ms) < 1_000) return 'now';
+  return ms > 0 ? `${duration(ms).replace(/\.\d/, '')} ago` : `in ${duration(-ms).replace(/\.\d/, '')}`;
+}
+
+/** @param {string | number} at */
+export const timeOfDay = (at) => clockSeconds.format(new Date(at));
+
+/** @param {string | number} at */
+export const hourOfDay = (at) => clock.format(new Date(at));
+
+/** @param {string} at */
+export const fullTime = (at) => full.format(new Date(at));
+
+/**
+ * When something is: `Tue 05 Jan 16:00–18:00`.
+ * @param {string | null} from
+ * @param {string | null} to
+ */
+export function span(from, to) {
+  if (from === null) return 'no time known';
+  const [a, b] = [new Date(from), to === null ? null : new Date(to)];
+  const start = `${plain(day.format(a))} ${clock.format(a)}`;
+  if (b === null) return start;
+  return a.toDateString() === b.toDateString()
+    ? `${start}–${clock.format(b)}`
+    : `${start} – ${plain(day.format(b))} ${clock.format(b)}`;
+}
+/** @param {string} text */
+const plain = (text) => text.replace(',', '');
+
+/**
+ * `a, b and c`; of many the first and how many more.
+ * @param {readonly string[]} names
+ * @param {number} [most]
+ */
+export function listed(names, most = 3) {
+  if (names.length > most)
+    return `${names.slice(0, most).join(', ')} and ${number(names.length - most)} more`;
+  return names.length < 2 ? (names[0] ?? '') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
+}

@@ -1,0 +1,211 @@
+/**
+ * The rooms: state, direction, lag, last sync, next look, end of the subscription. Sorted, filtered and searched here;
+ * a thousand rooms are a thousand short objects, of which a page is shown.
+ * @import { Room, State } from './shapes.ts'
+ */
+import { byId, fill, h, keep, setText } from './dom.js';
+import { distance, duration, fullTime, number } from './format.js';
+import { nameOf } from './verdict.js';
+
+const pageSize = 150;
+const lateMs = 10_000;
+
+/** @type {Record<string, [State, string]>} */
+const states = {
+  ok: ['good', 'equal'],
+  working: ['busy', 'working'],
+  backfill: ['busy', 'backfill'],
+  new: ['busy', 'starting'],
+  waiting: ['warn', 'waiting'],
+  refused: ['bad', 'refused'],
+  held: ['bad', 'held'],
+  off: ['away', 'paused'],
+};
+const worst = ['held', 'refused', 'waiting', 'backfill', 'working', 'new', 'ok', 'off'];
+
+/** @param {Room} room */
+export function stateOf(room) {
+  const name =
+    room.health !== 'ok'
+      ? room.health
+      : room.backfill.done < room.backfill.total
+        ? 'backfill'
+        : room.due > 0
+          ? 'working'
+          : room.baselined_at === null
+            ? 'new'
+            : 'ok';
+  const [state, word] = states[name] ?? ['warn', name];
+  return { name, state, word };
+}
+
+/** @type {Record<string, string>} */
+export const directions = {
+  both: 'both ways',
+  booking_to_outlook: 'to Outlook',
+  outlook_to_booking: 'to booking',
+};
+
+/** @param {string | null} at */
+const timeKey = (at) => (at === null ? Number.POSITIVE_INFINITY : Date.parse(at));
+
+/** @type {readonly { key: string, label: string, kind: string, of: (room: Room) => string | number }[]} */
+const columns = [
+  { key: 'state', label: 'State', kind: '', of: (room) => worst.indexOf(stateOf(room).name) },
+  { key: 'name', label: 'Room', kind: 'name', of: (room) => nameOf(room).toLocaleLowerCase() },
+  { key: 'direction', label: 'Direction', kind: 'wide', of: (room) => room.sync_direction },
+  { key: 'due', label: 'Waiting', kind: 'number middle', of: (room) => -room.due },
+  { key: 'lag', label: 'Lag', kind: 'number', of: (room) => -room.lag_ms },
+  { key: 'last', label: 'Last sync', kind: 'number middle', of: (room) => -timeKey(room.last_sync_at) },
+  { key: 'poll', label: 'Next look', kind: 'number wide', of: (room) => timeKey(room.pull_due_at) },
+  {
+    key: 'ends',
+    label: 'Subscribed',
+    kind: 'number wide',
+    of: (room) => timeKey(room.subscription_expires_at),
+  },
+];
+
+/** @type {Record<string, { label: string, has: (state: State) => boolean }>} */
+const filters = {
+  all: { label: 'All', has: () => true },
+  trouble: { label: 'Trouble', has: (state) => state === 'bad' || state === 'warn' },
+  busy: { label: 'Busy', has: (state) => state === 'busy' },
+  paused: { label: 'Paused', has: (state) => state === 'away' },
+};
+
+/** @param {{ open: (resource: number) => void }} options */
+export function createRooms({ open }) {
+  const body = byId('rooms-body', HTMLTableSectionElement);
+  const search = byId('rooms-search', HTMLInputElement);
+  const more = byId('rooms-more', HTMLParagraphElement);
+  /** @type {readonly Room[]} */
+  let rooms = [];
+  let sort = { key: 'state', down: false };
+  let filter = 'all';
+  let shown = pageSize;
+
+  const heads = columns.map((column) => {
+    const choose = () => {
+      sort = { key: column.key, down: sort.key === column.key && !sort.down };
+      draw();
+    };
+    return h(
+      'th',
+      { class: column.kind, scope: 'col' },
+      h('button', { type: 'button', onclick: choose }, column.label),
+    );
+  });
+  fill(byId('rooms-head', HTMLTableRowElement), ...heads);
+  const chips = Object.entries(filters).map(([name, { label }]) => {
+    const choose = () => {
+      filter = name;
+      draw();
+    };
+    return { name, label, element: h('button', { type: 'button', onclick: choose }, label) };
+  });
+  fill(byId('rooms-filter', HTMLDivElement), ...chips.map(({ element }) => element));
+  search.addEventListener('input', () => {
+    shown = pageSize;
+    draw();
+  });
+
+  function draw() {
+    const wanted = search.value.trim().toLocaleLowerCase();
+    const isWanted = (/** @type {Room} */ room) =>
+      wanted === '' ||
+      `${nameOf(room)} ${room.outlook_item_id} ${room.resource_id} ${stateOf(room).word}`
+        .toLocaleLowerCase()
+        .includes(wanted);
+    const chosen = rooms.filter((room) => filters[filter]?.has(stateOf(room).state) && isWanted(room));
+    const column = columns.find(({ key }) => key === sort.key);
+    const keyed = chosen.map((room) => ({ room, key: column?.of(room) ?? 0, name: nameOf(room) }));
+    keyed.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : a.name.localeCompare(b.name)));
+    if (sort.down) keyed.reverse();
+    const page = keyed.slice(0, shown).map(({ room }) => room);
+    keep(
+      body,
+      page,
+      (room) => String(room.id),
+      (room) => row(room, open),
+    );
+    if (page.length === 0 && rooms.length > 0) fill(more, 'No room is like that.');
+    else if (page.length < chosen.length) fill(more, moreButton(chosen.length));
+    more.hidden = page.length === chosen.length && (page.length > 0 || rooms.length === 0);
+    setText(byId('rooms-count', HTMLSpanElement), number(rooms.length));
+    heads.forEach((head, at) => {
+      const sorted = columns[at]?.key === sort.key;
+      if (sorted) head.setAttribute('aria-sort', sort.down ? 'descending' : 'ascending');
+      else head.removeAttribute('aria-sort');
+    });
+    for (const { name, label, element } of chips) {
+      const count = rooms.filter((room) => filters[name]?.has(stateOf(room).state)).length;
+      setText(element, name === 'all' ? label : `${label} ${number(count)}`);
+      element.setAttribute('aria-pressed', String(filter === name));
+    }
+  }
+
+  /** @param {number} total */
+  function moreButton(total) {
+    const showAll = () => {
+      shown = Number.POSITIVE_INFINITY;
+      draw();
+    };
+    return h('button', { type: 'button', class: 'link', onclick: showAll }, `Show all ${number(total)}`);
+  }
+
+  return {
+    /** @param {readonly Room[]} now */
+    show(now) {
+      rooms = now;
+      draw();
+    },
+  };
+}
+
+/**
+ * @param {Room} first
+ * @param {(resource: number) => void} open
+ */
+function row(first, open) {
+  const cells = columns.map(({ kind }) => h('td', { class: kind }));
+  const dot = h('span', { class: 'dot' });
+  const word = h('span');
+  const name = h('button', { type: 'button', class: 'link' });
+  cells[0]?.append(h('span', { class: 'state' }, dot, word));
+  cells[1]?.append(name);
+  const element = h('tr', { onclick: () => open(first.resource_id) }, ...cells);
+  return {
+    element,
+    /** @param {Room} room */
+    update(room) {
+      const now = Date.now();
+      const state = stateOf(room);
+      element.dataset['state'] = state.state;
+      element.className = room.active === 1 ? '' : 'off';
+      setText(word, state.word);
+      setText(name, nameOf(room));
+      name.title = room.outlook_item_id;
+      const off = room.active !== 1;
+      const texts = [
+        directions[room.sync_direction] ?? room.sync_direction,
+        room.due === 0 ? '' : number(room.due),
+        room.lag_ms === 0 ? '' : duration(room.lag_ms),
+        distance(room.last_sync_at, now),
+        off ? '' : distance(room.pull_due_at, now).replace(/^.* ago$/, 'now'),
+        off ? '' : distance(room.subscription_expires_at, now),
+      ];
+      texts.forEach((text, at) => {
+        const cell = cells[at + 2];
+        if (cell !== undefined) setText(cell, text);
+      });
+      cells[4]?.classList.toggle('late', room.lag_ms > lateMs);
+      for (const [at, time] of [
+        [5, room.last_sync_at],
+        [6, room.pull_due_at],
+        [7, room.subscription_expires_at],
+      ])
+        cells[Number(at)]?.setAttribute('title', time === null ? '' : fullTime(String(time)));
+    },
+  };
+}

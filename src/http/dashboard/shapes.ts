@@ -1,0 +1,174 @@
+/** What the API answers, as far as the page reads it. Times are ISO 8601 texts. */
+
+export type State = 'good' | 'busy' | 'warn' | 'bad' | 'away';
+
+export interface Backfill {
+  total: number;
+  done: number;
+}
+interface Outage {
+  since: string;
+  error: string;
+  hint: string | null;
+}
+
+export interface Stats {
+  statistics: { total_mappings: number; summary: Record<string, number> };
+  latency: { count: number; p50_ms: number | null; p95_ms: number | null; p99_ms: number | null };
+  queue: { outbox_rows: number; due: number; oldest_ms: number | null };
+  rooms: Record<string, number>;
+  backfill: Backfill;
+  listener: { heard: boolean; reason: string | null };
+  outages: { outlook: Outage | null; booking: Outage | null };
+  replicas: number;
+  replica: string | null;
+  started_at: string;
+  uptime_seconds: number;
+}
+
+export interface Room {
+  id: number;
+  resource_id: number;
+  outlook_item_id: string;
+  outlook_item_name: string | null;
+  active: number;
+  sync_direction: string;
+  health: string;
+  error: string | null;
+  hint: string | null;
+  working: boolean;
+  due: number;
+  lag_ms: number;
+  retry_at: string | null;
+  throttled_until: string | null;
+  baselined_at: string | null;
+  reconciled_at: string | null;
+  last_sync_at: string | null;
+  pull_due_at: string | null;
+  subscription_expires_at: string | null;
+  backfill: Backfill;
+  held: number;
+}
+
+export interface Mapping {
+  id: number;
+  reservation_type: string | null;
+  reservation_id: number | null;
+  resource_id: number;
+  outlook_item_id: string;
+  outlook_event_id: string | null;
+  sync_status: string;
+  title: string | null;
+  starts_at: string | null;
+  ends_at: string | null;
+  attempt: number;
+  error_message: string | null;
+  hint: string | null;
+}
+export interface ExplainedMapping extends Mapping {
+  sync_direction: string;
+  due_at: string | null;
+  last_sync_at: string | null;
+  room?: string;
+}
+
+export type Direction = 'booking_to_outlook' | 'outlook_to_booking';
+
+export interface Step {
+  at: string;
+  text: string;
+  action: string;
+  reason: string | null;
+  latency_ms: number | null;
+  call_ms: number | null;
+  request_id: string | null;
+}
+export interface Line extends Step {
+  id: number;
+  direction: Direction;
+  mapping_id: number | null;
+  resource_id: number | null;
+  room: string | null;
+  reservation_type: string | null;
+  reservation_id: number | null;
+  title: string | null;
+}
+
+export interface Curve {
+  count: number;
+  p50_ms: number | null;
+  p95_ms: number | null;
+  histogram: { le_ms: number | null; count: number }[];
+  curve: { at: string; count: number; p50_ms: number | null; p95_ms: number | null }[];
+}
+export interface Latency {
+  step_seconds: number;
+  directions: Record<Direction, Curve>;
+}
+
+export interface Removal {
+  mapping_id: number;
+  reservation_type: string;
+  reservation_id: number;
+  title: string | null;
+  starts_at: string | null;
+  ends_at: string | null;
+}
+
+interface Side {
+  starts_at: string;
+  ends_at: string;
+  all_day: boolean;
+  title: string | null;
+  description: string | null;
+  is_private: boolean;
+}
+export interface Conflict {
+  id: number;
+  reservation_type: string | null;
+  reservation_id: number | null;
+  resource_id: number;
+  room: string;
+  kind: string;
+  message: string;
+  hint: string | null;
+  since: string;
+  fields: string[];
+  booking: Side | null;
+  outlook: Side | null;
+}
+
+export interface Alert {
+  id: number;
+  type: string;
+  severity: string;
+  room: string | null;
+  resource_id: number | null;
+  message: string;
+  hint?: string | null;
+  created_at: string;
+  acknowledged_at?: string | null;
+}
+
+export interface Ready {
+  success: boolean;
+  checks: Record<string, { ok: boolean; problems: string[] }>;
+  hint?: string;
+}
+
+/** Everything the page knows; null: not known yet, or the endpoint is not there. */
+export interface Known {
+  stats: Stats | null;
+  rooms: Room[];
+  ready: Ready | null;
+  errors: { total: number; mappings: (Mapping & { room: string })[] };
+  pending: { total: number; items: Mapping[] };
+  conflicts: Conflict[] | null;
+  alerts: Alert[] | null;
+  latency: Latency | null;
+  lines: Line[];
+  removals: Map<number, Removal[]>;
+  /** Why the page has no answer, and since when. */
+  trouble: { kind: 'signed-out' | 'daemon' | 'api'; error: string; hint: string; since: number } | null;
+  heardAt: number;
+}

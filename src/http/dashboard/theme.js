@@ -1,0 +1,39 @@
+/** Light, dark, or as the system has it; remembered in this browser. */
+import { byId, setText } from './dom.js';
+
+const order = /** @type {const} */ (['auto', 'light', 'dark']);
+const labels = { auto: 'Auto', light: 'Light', dark: 'Dark' };
+
+/** @param {() => void} changed what is drawn on a canvas must be drawn again */
+export function createTheme(changed) {
+  const button = byId('theme', HTMLButtonElement);
+  let theme = order.find((one) => one === read()) ?? 'auto';
+
+  function apply() {
+    if (theme === 'auto') delete document.documentElement.dataset['theme'];
+    else document.documentElement.dataset['theme'] = theme;
+    setText(button, labels[theme]);
+    button.setAttribute('aria-label', `Colours: ${theme === 'auto' ? 'as the system has them' : theme}`);
+    changed();
+  }
+
+  button.addEventListener('click', () => {
+    theme = order[(order.indexOf(theme) + 1) % order.length] ?? 'auto';
+    try {
+      localStorage.setItem('theme', theme);
+    } catch {
+      // a browser that remembers nothing still switches
+    }
+    apply();
+  });
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', changed);
+  apply();
+}
+
+function read() {
+  try {
+    return localStorage.getItem('theme');
+  } catch {
+    return null; // storage is forbidden here
+  }
+}

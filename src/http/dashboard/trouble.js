@@ -1,0 +1,161 @@
+/**
+ * What needs a person besides brake and conflicts: what could not be brought over, rooms that are refused, alerts.
+ * Each with its reason and its repair.
+ * @import { Alert, Mapping, Room } from './shapes.ts'
+ */
+import { post } from './api.js';
+import { actionButton, byId, fill, h, keep, setText } from './dom.js';
+import { counted, distance, number, span } from './format.js';
+import { nameOf } from './verdict.js';
+
+/**
+ * @typedef {{ key: string, title: string, sub: string, error: string, hint: string, action: string,
+ *   act: () => Promise<any>, open: () => void }} Failure
+ * @param {{ act: (work: () => Promise<any>) => Promise<void>, explain: (mapping: number) => void,
+ *   openRoom: (resource: number) => void }} options
+ */
+export function createTrouble({ act, explain, openRoom }) {
+  const errors = table(byId('errors', HTMLDivElement), act);
+  const alertPlace = byId('alerts', HTMLDivElement);
+  const alertList = h('ol', { class: 'alert-list' });
+  const alertTitle = h('h2');
+  const alertPanel = h(
+    'section',
+    { class: 'panel', 'data-state': 'warn' },
+    h('header', {}, alertTitle),
+    alertList,
+  );
+
+  /** @param {Room} room @returns {Failure} */
+  const ofRoom = (room) => ({
+    key: `room ${room.id}`,
+    title: nameOf(room),
+    sub: room.outlook_item_id,
+    error: room.error ?? 'Outlook refuses this mailbox.',
+    hint: room.hint ?? '',
+    action: 'Try again',
+    act: () => post(`/rooms/${room.resource_id}/resync`),
+    open: () => openRoom(room.resource_id),
+  });
+
+  /** @param {Mapping & { room: string }} mapping @returns {Failure} */
+  const ofMapping = (mapping) => ({
+    key: `mapping ${mapping.id}`,
+    title: mapping.title ?? `${mapping.reservation_type} ${mapping.reservation_id}`,
+    sub: `${mapping.room} · ${span(mapping.starts_at, mapping.ends_at)}`,
+    error: mapping.error_message ?? 'No reason is known.',
+    hint: mapping.hint ?? '',
+    action: 'Try again',
+    act: () =>
+      post(`/sync/item/${mapping.reservation_type}/${mapping.reservation_id}/${mapping.resource_id}`),
+    open: () => explain(mapping.id),
+  });
+
+  /** @param {Alert} first */
+  function alertRow(first) {
+    const message = h('span', { class: 'message' });
+    const since = h('span', { class: 'hint' });
+    const acknowledge = actionButton(
+      'Acknowledge',
+      () => act(() => post(`/alerts/${first.id}/acknowledge`)),
+      'small',
+    );
+    const state = first.severity === 'critical' ? 'bad' : 'warn';
+    const element = h(
+      'li',
+      { 'data-state': state },
+      h('span', { class: 'dot' }),
+      message,
+      since,
+      acknowledge,
+    );
+    return {
+      element,
+      /** @param {Alert} alert */
+      update(alert) {
+        setText(message, alert.hint ? `${alert.message} ${alert.hint}` : alert.message);
+        setText(since, distance(alert.created_at, Date.now()));
+      },
+    };
+  }
+
+  return {
+    /**
+     * @param {{ total: number, mappings: readonly (Mapping & { room: string })[] }} failed
+     * @param {readonly Room[]} rooms
+     */
+    showErrors(failed, rooms) {
+      const refused = rooms.filter((room) => room.health === 'refused');
+      errors([...refused.map(ofRoom), ...failed.mappings.map(ofMapping)], refused.length + failed.total);
+      return refused.length + failed.total;
+    },
+    /** @param {readonly Alert[] | null} alerts null: the endpoint is not there */
+    showAlerts(alerts) {
+      const open = (alerts ?? []).filter((alert) => (alert.acknowledged_at ?? null) === null);
+      setText(alertTitle, counted(open.length, 'alert'));
+      keep(alertList, open, ({ id }) => String(id), alertRow);
+      if (open.length === 0) fill(alertPlace);
+      else if (!alertPanel.isConnected) fill(alertPlace, alertPanel);
+      return open.length;
+    },
+  };
+}
+
+/**
+ * @param {HTMLElement} place
+ * @param {(work: () => Promise<any>) => Promise<void>} act
+ */
+function table(place, act) {
+  const body = h('tbody');
+  const title = h('h2');
+  const more = h('p', { class: 'more' });
+  const heads = ['What', 'Why, and what to do', ''].map((text) => h('th', { scope: 'col' }, text));
+  const panel = h(
+    'section',
+    { class: 'panel', 'data-state': 'bad' },
+    h('header', {}, title),
+    h(
+      'div',
+      { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'What could not be brought over' },
+      h('table', { class: 'table errors' }, h('thead', {}, h('tr', {}, ...heads)), body),
+    ),
+    more,
+  );
+
+  /** @param {Failure} first */
+  function row(first) {
+    let failure = first;
+    const name = h('button', { type: 'button', class: 'link', onclick: () => failure.open() });
+    const sub = h('div', { class: 'sub' });
+    const error = h('p');
+    const hint = h('p', { class: 'hint' });
+    const button = actionButton(first.action, () => act(() => failure.act()), 'small');
+    const element = h(
+      'tr',
+      { class: 'error-row' },
+      h('td', {}, name, sub),
+      h('td', { class: 'reason' }, error, hint),
+      h('td', { class: 'number' }, button),
+    );
+    return {
+      element,
+      /** @param {Failure} now */
+      update(now) {
+        failure = now;
+        setText(name, now.title);
+        setText(sub, now.sub);
+        setText(error, now.error);
+        setText(hint, now.hint);
+      },
+    };
+  }
+
+  return (/** @type {readonly Failure[]} */ failures, /** @type {number} */ total) => {
+    setText(title, `${number(total)} could not be brought over`);
+    keep(body, failures, ({ key }) => key, row);
+    setText(more, `and ${number(total - failures.length)} more`);
+    more.hidden = total <= failures.length;
+    if (failures.length === 0) fill(place);
+    else if (!panel.isConnected) fill(place, panel);
+  };
+}

@@ -1,0 +1,118 @@
+/** The product as an operator has it in front of him: the daemon with its page, and a real Chromium that looks at it. */
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
+import { openService, type Service } from '../../src/daemon.ts';
+import type { Fact } from '../../src/facts.ts';
+import { createLog } from '../../src/log.ts';
+import { openWorld, type WorldOptions } from '../e2e/world.ts';
+
+const candidates = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+/** CHROMIUM_PATH, else where systems put it; null: there is none. */
+export const chromiumPath =
+  [process.env['CHROMIUM_PATH'], ...candidates].find((path) => path && existsSync(path)) ?? null;
+
+if (chromiumPath === null)
+  process.stderr.write(
+    'No Chromium is found: the tests of the dashboard are skipped. Install one, or set CHROMIUM_PATH.\n',
+  );
+
+/** Where photographs go; unset: none are taken. */
+const album = process.env['DASHBOARD_PHOTOGRAPHS'] ?? null;
+
+export type Stage = Awaited<ReturnType<typeof openStage>>;
+
+/** A world whose daemon serves the page. */
+export async function openStage(options: WorldOptions = {}) {
+  await using opened = new AsyncDisposableStack();
+  const world = opened.use(await openWorld(options));
+  const facts: Fact[] = [];
+  const open = async (port: number): Promise<Running> => {
+    const config = { ...world.config, http: { ...world.config.http, port } };
+    const service = await openService({ config, log: createLog('silent'), prepare: async () => config.wake });
+    service.watch((fact) => facts.push(fact));
+    const stop = new AbortController();
+    const working = service.run(stop.signal);
+    let ended: Promise<void> | null = null;
+    const end = () =>
+      (ended ??= (async () => {
+        stop.abort(new Error('the test is over'));
+        await working;
+        await service[Symbol.asyncDispose]();
+      })());
+    return { service, end };
+  };
+  let running = await open(0);
+  opened.defer(() => running.end());
+  const owned = opened.move();
+  return {
+    ...world,
+    facts,
+    url: running.service.url,
+    /** The daemon goes away; returns how it comes back on the same port. */
+    async stopDaemon() {
+      const { port } = new URL(running.service.url);
+      await running.end();
+      return async () => void (running = await open(Number(port)));
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+interface Running {
+  readonly service: Service;
+  readonly end: () => Promise<void>;
+}
+
+/** A browser; its pages fail the test that owns them when a script fails or the policy forbids something. */
+export async function openBrowser() {
+  const browser: Browser = await chromium.launch({
+    executablePath: chromiumPath!,
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+  return {
+    async look(url: string, options: BrowserContextOptions = {}) {
+      const context = await browser.newContext({
+        viewport: { width: 1440, height: 900 },
+        locale: 'en-GB',
+        timezoneId: 'Europe/Oslo',
+        ...options,
+      });
+      const page = await context.newPage();
+      const problems: string[] = [];
+      page.on('pageerror', (error) => problems.push(String(error)));
+      page.on('console', (message) => {
+        // what does not answer is a case here, and the browser says so by itself
+        if (message.type() === 'error' && !/Failed to load resource/.test(message.text()))
+          problems.push(message.text());
+      });
+      await page.goto(url);
+      return Object.assign(page, { problems, [Symbol.asyncDispose]: () => context.close() });
+    },
+    [Symbol.asyncDispose]: () => browser.close(),
+  };
+}
+
+export const sentence = (page: Page) => page.locator('#sentence');
+
+/** Resolves when the sentence matches. */
+export async function says(page: Page, pattern: RegExp): Promise<string> {
+  const found = page.locator('#sentence', { hasText: pattern });
+  await found.waitFor({ timeout: 30_000 });
+  return (await found.textContent()) ?? '';
+}
+
+/** Takes a photograph when an album is asked for (DASHBOARD_PHOTOGRAPHS). */
+export async function photograph(page: Page, name: string, fullPage = true): Promise<void> {
+  if (album === null) return;
+  await mkdir(album, { recursive: true });
+  await page.screenshot({ path: `${album}/${name}.png`, fullPage });
+}
