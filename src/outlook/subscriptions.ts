@@ -11,6 +11,7 @@ export interface Subscription {
   /** As Graph prints it, for example `/users/{id}/events`. */
   readonly resource: string;
   readonly notificationUrl: string;
+  readonly lifecycleUrl: string;
   /** An ISO instant; Graph may have changed what was asked for. */
   readonly expiresAt: string;
 }
@@ -102,23 +103,14 @@ export function createSubscriptions(http: GraphHttp) {
     return read(answer, creating);
   }
 
-  /** The subscription with its new end, also after `reauthorizationRequired`; null when it is gone (404). */
+  /**
+   * The subscription with its new end; null when it is gone (404). It reauthorizes too, so the call that does only that
+   * is never made: both within ten minutes can break it (Microsoft: change-notifications-lifecycle-events).
+   */
   async function renew(id: string, minutes: number, signal: AbortSignal): Promise<Subscription | null> {
     const renewing = call('renew a subscription', 'PATCH', byId(id), { expirationDateTime: expiry(minutes) });
     const answer = await http.send(renewing, signal);
     return answer.status === 404 ? null : read(answer, renewing);
-  }
-
-  /**
-   * Answers `reauthorizationRequired` without a new end; false when the subscription is gone. Never within ten minutes
-   * of a renewal, which does the same: both together can break it (Microsoft: change-notifications-lifecycle-events).
-   */
-  async function reauthorize(id: string, signal: AbortSignal): Promise<boolean> {
-    const asking = call('reauthorize a subscription', 'POST', `${byId(id)}/reauthorize`);
-    const answer = await http.send(asking, signal);
-    if (answer.status === 404) return false;
-    if (answer.status >= 200 && answer.status < 300) return true;
-    throw http.refused(answer, asking);
   }
 
   /** Ends a subscription; one that is gone is ended already. */
@@ -135,7 +127,7 @@ export function createSubscriptions(http: GraphHttp) {
     return subscription;
   }
 
-  return { create, renew, reauthorize, list, remove };
+  return { create, renew, list, remove };
 }
 
 const resourceOf = (room: Mailbox) => `/users/${room.mailbox}/events`;
@@ -143,13 +135,14 @@ const resourceOf = (room: Mailbox) => `/users/${room.mailbox}/events`;
 const plain = (resource: string) => resource.replace(/^\/+|\/+$/g, '').toLowerCase();
 
 function readSubscription(value: unknown): Subscription | null {
-  const { id, resource, notificationUrl, expirationDateTime } = membersOf(value);
+  const { id, resource, notificationUrl, lifecycleNotificationUrl, expirationDateTime } = membersOf(value);
   const [key, ends] = [textOf(id), Date.parse(textOf(expirationDateTime) ?? '')];
   if (key === null || Number.isNaN(ends)) return null;
   return {
     id: key,
     resource: textOf(resource) ?? '',
     notificationUrl: textOf(notificationUrl) ?? '',
+    lifecycleUrl: textOf(lifecycleNotificationUrl) ?? '',
     expiresAt: new Date(ends).toISOString(),
   };
 }

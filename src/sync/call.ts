@@ -24,14 +24,17 @@ export async function beginCall(db: Queryable, waitMs: number, signal: AbortSign
 }
 
 /** Milliseconds the call may still wait; 0 when nobody waits any more. */
-export const msLeft = (call: Call): number =>
+export const msLeft = (call: Pick<Call, 'deadline' | 'signal'>): number =>
   call.signal.aborted ? 0 : Math.max(0, call.deadline - performance.now());
 
 /**
  * Looks until `open` answers false or the time is up: after a few ms first, since an item takes hardly longer, then
  * less and less often, so that many waiting callers do not load the database.
  */
-export async function until(call: Call, open: () => Promise<boolean>): Promise<void> {
+export async function until(
+  call: Pick<Call, 'deadline' | 'signal'>,
+  open: () => Promise<boolean>,
+): Promise<void> {
   for (let waitMs = 4; msLeft(call) > 0 && (await open()); waitMs = Math.min(250, waitMs * 1.5)) {
     const rest = pause(Math.min(waitMs, msLeft(call)), undefined, { signal: call.signal });
     await rest.catch(() => undefined); // the caller is gone: the condition of the loop sees it

@@ -48,7 +48,7 @@ const wish = {
 };
 
 describe('a subscription', () => {
-  test('is made, renewed, reauthorized, listed and ended', async () => {
+  test('is made, renewed, listed and ended', async () => {
     await using world = await openWorld();
     await using receiver = await openReceiver();
     const { subscriptions } = world.outlook;
@@ -67,8 +67,6 @@ describe('a subscription', () => {
     world.tenant.advance(3_600_000);
     const renewed = await subscriptions.renew(made.id, 5_000, always);
     expect(Date.parse(renewed!.expiresAt)).toBeGreaterThan(Date.parse(made.expiresAt));
-    world.tenant.advance(3_600_000);
-    expect(await subscriptions.reauthorize(made.id, always)).toBe(true);
 
     await subscriptions.remove(made.id, always);
     expect(world.tenant.webhooks.subscriptions()).toEqual([]);
@@ -80,7 +78,6 @@ describe('a subscription', () => {
     const { subscriptions } = world.outlook;
     const gone = 'aaaaaaaa-0000-4000-8000-000000000003';
     expect(await subscriptions.renew(gone, 100, always)).toBeNull();
-    expect(await subscriptions.reauthorize(gone, always)).toBe(false);
     await subscriptions.remove(gone, always);
   });
 
@@ -153,7 +150,6 @@ describe('a subscription', () => {
     const calls = [
       () => subscriptions.create(wish, never, always),
       () => subscriptions.renew('x', 100, always),
-      () => subscriptions.reauthorize('x', always),
       () => subscriptions.list(always),
       () => subscriptions.remove('x', always),
     ];

@@ -1,0 +1,134 @@
+/**
+ * Where Microsoft Graph calls us (Microsoft: change-notifications-delivery-webhooks). Open to everybody, as Graph brings
+ * no key: each notification proves itself by its secret, and whether it did is not told.
+ *
+ * Graph counts an answer within 3 seconds; the 202 goes out when the rooms are marked in the database, and a 503 when
+ * they cannot be, so that Graph delivers again (for up to 4 hours).
+ */
+import { z } from '@hono/zod-openapi';
+import type { Context } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import type { Notifications } from '../sync/notifications.ts';
+import { receiverPath } from '../sync/subscriptions.ts';
+import { Problem } from './problem.ts';
+import { answers, newRoutes } from './schema.ts';
+
+export interface WebhookParts {
+  readonly notifications: Pick<Notifications, 'receive'>;
+}
+
+/** A thousand notifications in one POST are about 1 MB. */
+const longestBody = 4_000_000;
+
+const limitNotifications = bodyLimit({
+  maxSize: longestBody,
+  onError: () => {
+    throw new Problem(413, 'The body is larger than 4 MB.', 'Graph never sends that much at a time.');
+  },
+});
+
+/** To be mounted before whatever asks for a key, looks at hosts or costs time. */
+export function webhookRoutes({ notifications }: WebhookParts) {
+  const routes = newRoutes();
+  routes.get(receiverPath, (c) => {
+    const token = tokenOf(c.req.url);
+    return token === null ? c.json({ success: true, message: here }, 200) : echo(c, token);
+  });
+  routes.post(receiverPath, limitNotifications, async (c) => {
+    const token = tokenOf(c.req.url);
+    if (token !== null) return echo(c, token);
+    await notifications.receive(elementsOf(await c.req.text()));
+    return c.body(null, 202);
+  });
+  describe(routes);
+  return routes;
+}
+
+const here = 'This is where Microsoft Graph sends its notifications.';
+
+/**
+ * The bytes of `validationToken`, which Graph sends once before it subscribes: percent-encoded, blanks as `+`. They are
+ * decoded as bytes, since whatever they are must come back unchanged. Null: there is none.
+ */
+function tokenOf(url: string): Buffer | null {
+  const start = url.indexOf('?');
+  if (start < 0 || !url.includes('validationToken', start)) return null;
+  const [query = ''] = url.slice(start + 1).split('#', 1);
+  const pair = query.split('&').find((part) => /^validationToken(=|$)/.test(part));
+  if (pair === undefined) return null;
+  const encoded = pair.slice('validationToken='.length).replaceAll('+', ' ');
+  const byByte = encoded.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+  return Buffer.from(byByte, 'latin1');
+}
+
+function echo(c: Context, token: Buffer): Response {
+  return c.body(new Uint8Array(token), 200, {
+    'Content-Type': 'text/plain; charset=utf-8',
+    'X-Content-Type-Options': 'nosniff',
+  });
+}
+
+/** What was sent, unchecked. An empty body says nothing, which is well-formed. */
+function elementsOf(text: string): readonly unknown[] {
+  if (text === '') return [];
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    body = undefined; // refused below, like everything that is no notification
+  }
+  const value = typeof body === 'object' && body !== null && 'value' in body ? body.value : undefined;
+  if (Array.isArray(value)) return value;
+  throw new Problem(
+    400,
+    'body: it is no notification of Microsoft Graph',
+    'It is JSON, {"value": [...]}; see Microsoft\'s changeNotificationCollection.',
+    { more: { field: 'body' } },
+  );
+}
+
+const token = z
+  .object({ validationToken: z.string().optional() })
+  .openapi({ description: 'Sent once by Graph before it subscribes; comes back decoded.' });
+const notification = z
+  .object({
+    value: z.array(
+      z.looseObject({
+        subscriptionId: z.string(),
+        clientState: z.string(),
+        lifecycleEvent: z.string().optional(),
+      }),
+    ),
+  })
+  .openapi('Notifications');
+
+function describe(routes: ReturnType<typeof newRoutes>): void {
+  const welcome = z.object({ success: z.literal(true), message: z.string() });
+  const echoed = {
+    description: 'The token, where one was sent.',
+    content: { 'text/plain': { schema: z.string() }, 'application/json': { schema: welcome } },
+  };
+  const { 400: malformed, 503: later } = answers('', welcome);
+  const shared = { path: receiverPath, tags: ['Webhooks'], security: [] };
+  routes.openAPIRegistry.registerPath({
+    ...shared,
+    method: 'get',
+    summary: 'Whether the receiver can be reached',
+    request: { query: token },
+    responses: { 200: echoed },
+  });
+  routes.openAPIRegistry.registerPath({
+    ...shared,
+    method: 'post',
+    summary: 'Microsoft Graph calls here',
+    request: { query: token, body: { content: { 'application/json': { schema: notification } } } },
+    responses: {
+      200: echoed,
+      202: { description: 'Well-formed; whether it was true is not told.' },
+      400: malformed,
+      503: later,
+    },
+  });
+}
