@@ -1,0 +1,82 @@
+/** What is shipped: the packages it needs, the image, and the small world to try it out in. */
+import { globSync, readFileSync } from 'node:fs';
+import { parseEnv } from 'node:util';
+import ts from 'typescript';
+import { describe, expect, test } from 'vitest';
+import { toConfig, variables } from '../src/config.ts';
+import { startTenant } from '../src/sandbox/tenant/tenant.ts';
+import { rooms } from '../src/sandbox/world.ts';
+
+const read = (path: string) => readFileSync(path, 'utf8');
+const manifest = JSON.parse(read('package.json')) as {
+  readonly dependencies: Readonly<Record<string, string>>;
+  readonly devDependencies: Readonly<Record<string, string>>;
+  readonly files: readonly string[];
+};
+const packageOf = (name: string) => name.split('/', name.startsWith('@') ? 2 : 1).join('/');
+
+test('the daemon runs without the packages for development', () => {
+  const imported = globSync('src/**/*.ts')
+    .flatMap((file) => ts.preProcessFile(read(file)).importedFiles)
+    .map(({ fileName }) => fileName)
+    .filter((name) => !/^(\.|node:)/.test(name));
+  expect([...new Set(imported.map(packageOf))].filter((name) => !(name in manifest.dependencies))).toEqual(
+    [],
+  );
+});
+
+test('README gives a reason for each package, and for no other', () => {
+  const section = /^## Dependencies[^\n]*\n(.*?)^## /ms.exec(read('README.md'))?.[1] ?? '';
+  const named = [...section.matchAll(/`(@?[a-z][a-z0-9-]*(?:\/[a-z0-9-]+)?)`/g)].map((match) => match[1]!);
+  const there = Object.keys({ ...manifest.dependencies, ...manifest.devDependencies });
+  expect([...new Set(named)].sort()).toEqual(there.sort());
+});
+
+test('the lock file names no registry, so that everybody installs from their own', () =>
+  expect(read('package-lock.json')).not.toContain('"resolved": "http'));
+
+test('the image and the package hold the same parts', () => {
+  const copied = [...read('Dockerfile').matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap((match) =>
+    match[1]!.split(' '),
+  );
+  const always = ['package.json', 'package-lock.json', '.npmrc', 'LICENSE'];
+  const parts = copied.filter((name) => !always.includes(name));
+  expect(parts.filter((name) => !manifest.files.some((file) => file.startsWith(name)))).toEqual([]);
+  const context = read('.dockerignore').split('\n');
+  expect(copied.filter((name) => !context.includes(`!${name}`))).toEqual([]);
+});
+
+describe('the world to try it out in', () => {
+  const env = parseEnv(read('src/sandbox/try-out.env')) as Readonly<Record<string, string>>;
+  const compose = read('docker-compose.yml');
+
+  test('is a complete configuration', () => {
+    expect(() => toConfig(env)).not.toThrow();
+    expect(Object.keys(env).filter((name) => !(name in variables))).toEqual([]);
+  });
+
+  test('signs in to the tenant it starts', async () => {
+    await using tenant = await startTenant();
+    expect([env['GRAPH_TENANT_ID'], env['GRAPH_CLIENT_ID'], env['GRAPH_CLIENT_SECRET']]).toEqual([
+      tenant.tenantId,
+      tenant.clientId,
+      tenant.clientSecret,
+    ]);
+    const origin = /--origin=(\S+)/.exec(compose)?.[1];
+    expect([env['GRAPH_AUTHORITY'], env['GRAPH_BASE_URL']]).toEqual([origin, `${origin}/v1.0`]);
+  });
+
+  test('signs in to the database it starts', () => {
+    const set = (name: string) => new RegExp(`${name}: (\\S+)`).exec(compose)?.[1];
+    expect([env['DB_NAME'], env['DB_USER'], env['DB_PASS']]).toEqual([
+      set('POSTGRES_DB'),
+      set('POSTGRES_USER'),
+      set('POSTGRES_PASSWORD'),
+    ]);
+  });
+
+  test('has the rooms of the booking tables', () => {
+    const named = [...compose.matchAll(/--room=([^=]+)=(.+)$/gm)].map(([, upn, name]) => ({ upn, name }));
+    expect(named).toEqual(rooms.map(({ upn, name }) => ({ upn, name })));
+  });
+});
