@@ -9,6 +9,8 @@ const none = "'none'";
 
 const secured = secureHeaders({
   overwrite: false,
+  // not no-referrer: with that the forms of our own pages have the origin 'null'
+  referrerPolicy: 'same-origin',
   xFrameOptions: 'DENY',
   strictTransportSecurity: false,
   // the JSON has it too: a browser that is made to take it for a page does nothing with it

@@ -27,7 +27,8 @@ export function isFromOwnPage(c: Context): boolean {
 export function isFromOtherPage(c: Context): boolean {
   // a link that a person follows shows a page, and changes and reveals nothing
   if (c.req.method === 'GET' && c.req.header('sec-fetch-mode') === 'navigate') return false;
-  if (c.req.header('sec-fetch-site') === 'cross-site') return true;
+  const site = c.req.header('sec-fetch-site');
+  if (site !== undefined) return site !== 'same-origin' && site !== 'none';
   return c.req.header('origin') !== undefined && !isOwnOrigin(c);
 }
 

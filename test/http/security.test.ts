@@ -96,7 +96,7 @@ test('every answer has the headers that keep a browser from harm', async () => {
   ]) {
     const { headers } = await fetch(api.served.url + path, { ...withKey, redirect: 'manual' });
     expect(headers.get('x-content-type-options'), path).toBe('nosniff');
-    expect(headers.get('referrer-policy'), path).toBe('no-referrer');
+    expect(headers.get('referrer-policy'), path).toBe('same-origin');
     expect(headers.get('x-frame-options'), path).toBe('DENY');
     expect(headers.get('content-security-policy'), path).toContain("frame-ancestors 'none'");
     expect(headers.get('strict-transport-security'), path).toBeNull();
