@@ -38,14 +38,12 @@ import { createHeld } from './sync/held.ts';
 import { createMappingList } from './sync/mapping-list.ts';
 import { createManual } from './sync/manual.ts';
 import { createNotifications } from './sync/notifications.ts';
-import { createPush } from './sync/push.ts';
-import { createRemovals } from './sync/removals.ts';
 import { beat, beatEveryMs, leave, ringAll } from './sync/replicas.ts';
 import { createReports } from './sync/reports.ts';
 import { createRoomList } from './sync/room-list.ts';
 import { createRoomReports } from './sync/room-reports.ts';
 import { createRoomSwitch } from './sync/room-switch.ts';
-import { createDrain } from './sync/room.ts';
+import { createSync } from './sync/sync.ts';
 import type { OutlookSide } from './sync/sides.ts';
 import { createSubscriptionRequests } from './sync/subscription-requests.ts';
 import { createKeeper } from './sync/subscriptions.ts';
@@ -110,17 +108,22 @@ export async function createDaemon(
     webhookBaseUrl: config.webhookBaseUrl,
     tell,
   });
-  const push = createPush({
+  const { drain } = createSync({
+    db,
     outlook,
     tell,
     installationId: installation.id,
-    mayRemove: createRemovals(db, config.brake, tell),
+    window: config.window,
+    pollMs: config.pollSeconds * 1_000,
+    brake: config.brake,
+    conflict: config.conflictPolicy,
+    overlap: config.overlapPolicy,
+    importMode: config.importMode,
   });
-  const drain = createDrain({ db, outlook, push, window: config.window, tell });
   const work = createWork({
     replica,
     openLease: () => openLease(config, name),
-    drain: drain.drain,
+    drain,
     rhythm,
     window: config.window,
     writes: config.startMode === 'sync',

@@ -16,8 +16,9 @@ interface About {
 }
 interface AboutItem extends About {
   readonly mappingId: number;
-  readonly reservationType: string;
-  readonly reservationId: number;
+  /** Null for an event that no reservation knows yet. */
+  readonly reservationType: string | null;
+  readonly reservationId: number | null;
 }
 
 export type Fact =
@@ -28,6 +29,17 @@ export type Fact =
       readonly latencyMs: number | null;
       readonly callMs: number;
     })
+  /** `latencyMs`: from Outlook's notification (or the page that told us) to the committed booking. */
+  | (AboutItem & { readonly fact: 'pulled'; readonly action: PullAction; readonly latencyMs: number | null })
+  /** A person decides; until then nothing of it is changed on either side. */
+  | (AboutItem & {
+      readonly fact: 'conflict';
+      readonly kind: string;
+      readonly error: string;
+      readonly hint: string | null;
+    })
+  /** A round of changes was read: `rows` of them. */
+  | (About & { readonly fact: 'room-pulled'; readonly rows: number; readonly ms: number })
   | (AboutItem & { readonly fact: 'item-delayed'; readonly error: string; readonly inMs: number })
   | (AboutItem & { readonly fact: 'item-parked'; readonly error: string; readonly hint: string | null })
   | (About & {

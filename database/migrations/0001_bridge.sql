@@ -80,17 +80,45 @@ CREATE TABLE bridge_mappings (
   changed_at timestamptz,
   hint text,
   touched_at timestamptz,
+  -- the event: the room's own or a meeting it was invited to, and which one it is in every mailbox
+  is_organizer boolean NOT NULL DEFAULT true,
+  ical_uid text,
+  original_start timestamptz,
+  series_master_id text,
+  outlook_news text CHECK (outlook_news IN ('look', 'missing', 'vacated', 'gone')),
+  noticed_at timestamptz,
+  -- we are about to delete or decline the event: should it be gone, nobody else did that
+  removing boolean NOT NULL DEFAULT false,
+  conflict jsonb,
+  resolution text CHECK (resolution IN ('booking', 'outlook')),
+  import_asked_at timestamptz,
   UNIQUE (reservation_type, reservation_id, resource_id),
   UNIQUE (outlook_item_id, outlook_event_id)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 COMMENT ON COLUMN bridge_mappings.lane IS '0: a change made now, 1: backfill; 0 always goes first';
 COMMENT ON COLUMN bridge_mappings.changed_at IS 'when the booking changed that is not yet in Outlook: where latency is counted from';
 COMMENT ON COLUMN bridge_mappings.touched_at IS 'when a person last set sync_status to pending by hand';
+COMMENT ON COLUMN bridge_mappings.outlook_news IS 'what Outlook reported and nobody has dealt with yet. look: read it; missing: reported as removed, not verified; vacated: read, it does not occupy the room any more; gone: read, it is not there';
+COMMENT ON COLUMN bridge_mappings.noticed_at IS 'when Outlook reported what is not yet in the booking system: where latency is counted from';
+COMMENT ON COLUMN bridge_mappings.conflict IS 'kind, fields and what Outlook shows, while sync_status is conflict; resolution is what a person chose';
 CREATE INDEX bridge_mappings_due ON bridge_mappings (resource_id, lane, priority_level, starts_at) WHERE due_at IS NOT NULL;
 CREATE INDEX bridge_mappings_due_at ON bridge_mappings (resource_id, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX bridge_mappings_ends ON bridge_mappings (resource_id, ends_at);
 CREATE INDEX bridge_mappings_status ON bridge_mappings (sync_status) WHERE sync_status <> 'synced';
+CREATE INDEX bridge_mappings_news ON bridge_mappings (resource_id) WHERE outlook_news IS NOT NULL;
+CREATE INDEX bridge_mappings_series ON bridge_mappings (series_master_id) WHERE series_master_id IS NOT NULL;
 CREATE INDEX bridge_mappings_slot ON bridge_mappings USING gist (bridge_slot(resource_id, starts_at, ends_at)) WHERE present;
+
+-- Which reservation a meeting became, whatever rooms it invited: a double import is impossible.
+CREATE TABLE bridge_meetings (
+  ical_uid text NOT NULL,
+  -- of an occurrence the slot it had in its series; else '-infinity'
+  original_start timestamptz NOT NULL,
+  reservation_type text NOT NULL,
+  reservation_id bigint NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (ical_uid, original_start)
+);
 
 -- The outbox: appended by the adapter's triggers in the booking's own transaction, deleted when folded.
 -- A row without reservation_id asks for a look at everything of that type (NULL: of all types).
@@ -125,7 +153,12 @@ CREATE TABLE bridge_room_state (
   hint text,
   lease_owner uuid,
   lease_epoch bigint NOT NULL DEFAULT 0,
-  delta_link text,
+  -- when it is polled next without being asked, and how often a round that was asked for came back empty
+  next_poll_at timestamptz,
+  pull_attempt integer NOT NULL DEFAULT 0,
+  pulled_at timestamptz,
+  -- where the next rounds of changes begin, one per part of the window; NULL: Outlook gives none, the calendar is listed
+  delta_links text[],
   window_from timestamptz,
   window_to timestamptz,
   backfill_total integer NOT NULL DEFAULT 0,
@@ -218,10 +251,12 @@ CREATE TABLE bridge_schedules (
   last_ms double precision
 );
 
--- Events we wanted to delete because the rows of their reservation are gone: counted by the brake.
+-- What we wanted to take away because it is gone on the other side: counted by the brake.
 CREATE TABLE bridge_removals (
   mapping_id bigint PRIMARY KEY REFERENCES bridge_mappings (id) ON DELETE CASCADE,
   resource_id integer NOT NULL,
+  -- what would be taken away: an event in Outlook, or a reservation in the booking system
+  side text NOT NULL DEFAULT 'outlook' CHECK (side IN ('outlook', 'booking')),
   wanted_at timestamptz NOT NULL DEFAULT now(),
   released_at timestamptz,
   applied_at timestamptz
@@ -340,15 +375,18 @@ BEGIN
     INSERT INTO bridge_room_state AS s (resource_mapping_id, push_due_at)
     VALUES (NEW.id, now())
     ON CONFLICT (resource_mapping_id) DO UPDATE
-      SET push_due_at = now(), push_lane = 0, baselined_at = NULL, reconciled_at = NULL, delta_link = NULL,
+      SET push_due_at = now(), push_lane = 0, baselined_at = NULL, reconciled_at = NULL, delta_links = NULL, pull_due_at = NULL, next_poll_at = NULL,
           retry_at = NULL, attempt = 0, health = 'ok', error_message = NULL, hint = NULL, updated_at = now();
   END IF;
   -- another mailbox: what was in the old one stays there, and everything is looked for and shown in the new one
   IF TG_OP = 'UPDATE' AND OLD.outlook_item_id <> NEW.outlook_item_id THEN
     UPDATE bridge_resource_mappings SET outlook_object_id = NULL WHERE id = NEW.id;
+    DELETE FROM bridge_mappings
+    WHERE resource_id = NEW.resource_id AND outlook_item_id = OLD.outlook_item_id AND reservation_id IS NULL;
     UPDATE bridge_mappings
     SET outlook_item_id = NEW.outlook_item_id, outlook_event_id = NULL, booking_base = NULL, outlook_base = NULL,
-        outlook_seen = NULL, generation = generation + 1, revision = revision + 1, lane = 1,
+        outlook_seen = NULL, outlook_news = NULL, is_organizer = true, ical_uid = NULL, original_start = NULL,
+        series_master_id = NULL, conflict = NULL, generation = generation + 1, revision = revision + 1, lane = 1,
         due_at = CASE WHEN reservation_id IS NULL THEN NULL ELSE now() END,
         sync_status = CASE WHEN sync_status IN ('synced', 'error') THEN 'pending' ELSE sync_status END
     WHERE resource_id = NEW.resource_id AND outlook_item_id = OLD.outlook_item_id;
@@ -382,6 +420,10 @@ BEGIN
     -- whoever asks doubts that Outlook shows it: it is read first
     NEW.booking_base := '{}';
   END IF;
+  IF NEW.outlook_event_id IS NOT NULL THEN
+    NEW.outlook_news := 'look';
+  END IF;
+  NEW.import_asked_at := clock_timestamp();
   RETURN NEW;
 END $touched$;
 CREATE TRIGGER bridge_mappings_touched BEFORE UPDATE ON bridge_mappings FOR EACH ROW
@@ -585,7 +627,12 @@ BEGIN
       'attempt', m.attempt, 'lane', m.lane, 'bookingBase', m.booking_base, 'outlookBase', m.outlook_base,
       'outlookSeen', m.outlook_seen, 'active', v.active, 'booking', v.state,
       'inWindow', v.ends_at > opens AND v.starts_at < closes,
-      'covered', covered, 'coverConfirmed', cover_confirmed);
+      'covered', covered, 'coverConfirmed', cover_confirmed, 'ended', coalesce(v.ends_at, m.ends_at) <= now(),
+      'elsewhere', v.active IS NULL AND m.reservation_id IS NOT NULL AND EXISTS (SELECT FROM bridge_items e
+        WHERE e.reservation_type = m.reservation_type AND e.reservation_id = m.reservation_id),
+      'news', m.outlook_news, 'isOrganizer', m.is_organizer, 'iCalUId', m.ical_uid, 'originalStart', m.original_start,
+      'removing', m.removing, 'conflict', m.conflict, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,
+      'bookingChangedAt', m.last_modified_booking);
   END LOOP;
 END $due$;
 
@@ -604,16 +651,21 @@ DECLARE
   room record;
   epoch bigint;
 BEGIN
-  IF EXISTS (SELECT FROM bridge_room_state s WHERE s.push_due_at <= clock_timestamp()) THEN
+  IF EXISTS (SELECT FROM bridge_room_state s
+             WHERE s.push_due_at <= clock_timestamp() OR s.pull_due_at <= clock_timestamp() OR s.next_poll_at <= clock_timestamp()) THEN
     SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
     FOR room IN
       SELECT r.id, r.resource_id, r.outlook_item_id, r.outlook_item_name, r.outlook_object_id, r.sync_direction,
-             s.baselined_at, s.reconciled_at, s.attempt, s.lease_owner
+             s.baselined_at, s.reconciled_at, s.attempt, s.lease_owner,
+             coalesce(least(s.pull_due_at, s.next_poll_at) <= clock_timestamp(), false) AS pulls
       FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
-      WHERE s.push_due_at <= clock_timestamp() AND r.active = 1 AND (s.retry_at IS NULL OR s.retry_at <= clock_timestamp())
+      WHERE (s.push_due_at <= clock_timestamp() OR s.pull_due_at <= clock_timestamp() OR s.next_poll_at <= clock_timestamp())
+        AND r.active = 1 AND (s.retry_at IS NULL OR s.retry_at <= clock_timestamp())
         AND (s.throttled_until IS NULL OR s.throttled_until <= clock_timestamp())
-        AND (NOT asked_only OR s.asked_at IS NOT NULL) AND NOT r.id = ANY (held) AND (any_lane OR s.push_lane = 0)
-      ORDER BY s.push_lane, s.push_due_at, r.id LIMIT rooms * 4 + 4
+        AND (NOT asked_only OR s.asked_at IS NOT NULL) AND NOT r.id = ANY (held)
+        AND (any_lane OR s.push_lane = 0 AND s.push_due_at IS NOT NULL OR s.pull_due_at <= clock_timestamp())
+      ORDER BY CASE WHEN s.pull_due_at <= clock_timestamp() OR s.push_lane = 0 AND s.push_due_at IS NOT NULL THEN 0 ELSE 1 END,
+        least(s.push_due_at, s.pull_due_at, s.next_poll_at), r.id LIMIT rooms * 4 + 4
     LOOP
       IF cardinality(taken) >= rooms THEN
         more := true;
@@ -624,16 +676,16 @@ BEGIN
         baselined_at = CASE WHEN s.lease_owner IS NULL THEN s.baselined_at END
       WHERE resource_mapping_id = room.id RETURNING lease_epoch INTO epoch;
       -- its last holder vanished in the middle of its work: a create may be there that nobody wrote down (hence the
-      -- baseline), and of what was due nobody knows what Outlook shows
+      -- baseline), and of what was due nobody knows what Outlook shows, so it is read
       IF room.lease_owner IS NOT NULL THEN
-        UPDATE bridge_mappings SET booking_base = '{}', revision = revision + 1
+        UPDATE bridge_mappings SET outlook_news = coalesce(outlook_news, 'look'), revision = revision + 1
         WHERE resource_id = room.resource_id AND due_at IS NOT NULL AND outlook_event_id IS NOT NULL AND sync_status <> 'cancelled';
       END IF;
       taken := taken || jsonb_build_object(
         'id', room.id, 'resourceId', room.resource_id, 'mailbox', coalesce(room.outlook_object_id, room.outlook_item_id),
         'outlookItemId', room.outlook_item_id, 'name', coalesce(room.outlook_item_name, room.outlook_item_id),
         'direction', room.sync_direction, 'baselined', room.baselined_at IS NOT NULL AND room.lease_owner IS NULL,
-        'reconciled', room.reconciled_at IS NOT NULL, 'abandoned', room.lease_owner IS NOT NULL, 'attempt', room.attempt, 'epoch', epoch,
+        'reconciled', room.reconciled_at IS NOT NULL, 'abandoned', room.lease_owner IS NOT NULL, 'pulls', room.pulls, 'attempt', room.attempt, 'epoch', epoch,
         'due', CASE WHEN room.baselined_at IS NULL OR room.reconciled_at IS NULL OR room.lease_owner IS NOT NULL THEN '[]'::jsonb
           ELSE (SELECT coalesce(jsonb_agg(d), '[]') FROM bridge_due_items(room.resource_id, most, opens, closes) d) END);
     END LOOP;
@@ -661,15 +713,26 @@ BEGIN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
   END IF;
   -- never shown and nothing to show any more
-  DELETE FROM bridge_mappings m USING jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text)
-  WHERE m.id = r.id AND m.revision = r.revision AND r.status = 'forget' AND m.outlook_event_id IS NULL;
+  DELETE FROM bridge_mappings m USING jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text)
+  WHERE m.id = r.id AND m.revision = r.revision AND r.status = 'forget'
+    AND (m.outlook_event_id IS NULL OR m.reservation_id IS NULL OR r."eventId" IS NULL);
+  -- an event that waited to be imported and turned out to be that of a reservation
+  DELETE FROM bridge_mappings m USING jsonb_to_recordset(results) AS r (id bigint, "eventId" text), bridge_mappings mine
+  WHERE mine.id = r.id AND m.outlook_item_id = mine.outlook_item_id AND m.outlook_event_id = r."eventId" AND m.id <> r.id
+    AND m.reservation_id IS NULL;
+  -- an event that a person brought back: it begins anew, so the cancelled reservation lets go of its id
+  UPDATE bridge_mappings m SET outlook_event_id = NULL, revision = m.revision + 1
+  FROM jsonb_to_recordset(results) AS r (id bigint, "eventId" text), bridge_mappings mine
+  WHERE mine.id = r.id AND m.outlook_item_id = mine.outlook_item_id AND m.outlook_event_id = r."eventId" AND m.id <> r.id
+    AND m.sync_status = 'cancelled';
   WITH r AS (
     SELECT * FROM jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text, generation integer,
       "bookingBase" jsonb, "outlookBase" jsonb, "bookingSeen" jsonb, "outlookSeen" jsonb, error text, hint text, "dueInMs" double precision,
-      attempt integer, direction text, action text, reason text, "sinceAcceptedMs" double precision, "callMs" double precision,
+      attempt integer, action text, reason text, news text, removing boolean, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz,
+      "seriesMasterId" text, conflict jsonb, counterpart jsonb, "outlookChangedAt" timestamptz, "sinceAcceptedMs" double precision, "callMs" double precision,
       "requestId" text, detail jsonb)
   ), was AS (
-    SELECT m.id, m.changed_at, m.outlook_event_id, m.sync_status, m.present, m.priority_level, m.starts_at, m.ends_at, m.resource_id
+    SELECT m.id, m.changed_at, m.noticed_at, m.outlook_event_id, m.sync_status, m.present, m.priority_level, m.starts_at, m.ends_at, m.resource_id
     FROM bridge_mappings m JOIN r USING (id)
   ), settled AS (
     UPDATE bridge_mappings m SET
@@ -684,6 +747,15 @@ BEGIN
       changed_at = CASE WHEN m.revision <> r.revision THEN m.last_modified_booking
                         WHEN r."dueInMs" IS NULL THEN NULL ELSE m.changed_at END,
       last_sync_at = CASE WHEN r.error IS NULL THEN now() ELSE m.last_sync_at END,
+      last_modified_outlook = coalesce(r."outlookChangedAt", m.last_modified_outlook),
+      is_organizer = coalesce(r."isOrganizer", m.is_organizer), ical_uid = coalesce(r."iCalUId", m.ical_uid),
+      original_start = coalesce(r."originalStart", m.original_start), series_master_id = coalesce(r."seriesMasterId", m.series_master_id),
+      -- what came in meanwhile stays to be dealt with
+      outlook_news = CASE WHEN m.revision <> r.revision THEN coalesce(m.outlook_news, r.news) ELSE r.news END,
+      resolution = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.resolution END,
+      import_asked_at = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.import_asked_at END,
+      noticed_at = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.noticed_at END,
+      conflict = r.conflict, removing = coalesce(r.removing, false),
       revision = m.revision + 1,
       updated_at = now()
     FROM r WHERE m.id = r.id
@@ -693,8 +765,10 @@ BEGIN
       action, reason, latency_ms, call_ms, request_id, detail)
     SELECT m.id, m.resource_id, m.reservation_type, m.reservation_id, m.outlook_item_id, coalesce(m.outlook_event_id, was.outlook_event_id),
       r.action, coalesce(r.error, r.reason),
-      CASE WHEN r."sinceAcceptedMs" IS NOT NULL AND was.changed_at IS NOT NULL THEN
-        greatest(0, extract(epoch FROM clock_timestamp() - was.changed_at)::float8 * 1000 - r."sinceAcceptedMs") END,
+      CASE WHEN r.action IN ('imported', 'booking-updated', 'booking-cancelled') THEN
+          greatest(0, extract(epoch FROM clock_timestamp() - was.noticed_at)::float8 * 1000)
+        WHEN r."sinceAcceptedMs" IS NOT NULL AND was.changed_at IS NOT NULL THEN
+          greatest(0, extract(epoch FROM clock_timestamp() - was.changed_at)::float8 * 1000 - r."sinceAcceptedMs") END,
       r."callMs", r."requestId", r.detail
     FROM settled m JOIN r USING (id) JOIN was USING (id)
     WHERE r.action <> 'unchanged'
@@ -707,9 +781,22 @@ BEGIN
             AND (was.outlook_event_id IS NOT NULL AND was.sync_status = 'synced')
                 IS DISTINCT FROM (r."eventId" IS NOT NULL AND r.status = 'synced'))
   INTO answer, appeared;
-  -- a reservation that is back: what a person said about its removal was about another time
+  -- an event that parted from its reservation begins anew: a meeting that the booking system moved away from, which waits
+  -- for a person, or the event of a cancelled reservation that somebody brought back
+  INSERT INTO bridge_mappings (resource_id, outlook_item_id, outlook_event_id, sync_status, sync_direction,
+    starts_at, ends_at, present, outlook_base, outlook_seen, outlook_news, due_at, noticed_at, is_organizer, conflict)
+  SELECT m.resource_id, m.outlook_item_id, r.counterpart ->> 'eventId', r.counterpart ->> 'status', 'outlook_to_booking',
+    (r.counterpart -> 'item' ->> 'startsAt')::timestamptz, (r.counterpart -> 'item' ->> 'endsAt')::timestamptz, false,
+    r.counterpart -> 'item', r.counterpart -> 'item', r.counterpart ->> 'news',
+    CASE WHEN r.counterpart ->> 'news' IS NOT NULL THEN now() END, now(), (r.counterpart -> 'isOrganizer')::boolean,
+    r.counterpart -> 'conflict'
+  FROM jsonb_to_recordset(results) AS r (id bigint, counterpart jsonb) JOIN bridge_mappings m ON m.id = r.id
+  WHERE jsonb_typeof(r.counterpart) = 'object'
+  ON CONFLICT (outlook_item_id, outlook_event_id) DO NOTHING;
+  -- what is back on the side it was gone from: what a person said about its removal was about another time
   DELETE FROM bridge_removals d USING bridge_mappings m, jsonb_to_recordset(results) AS r (id bigint)
-  WHERE d.mapping_id = r.id AND m.id = r.id AND m.present AND d.applied_at IS NULL;
+  WHERE d.mapping_id = r.id AND m.id = r.id AND d.applied_at IS NULL
+    AND CASE d.side WHEN 'outlook' THEN m.present ELSE m.outlook_news IS NULL END;
   -- cover that came or went in Outlook: what lies beneath it is looked at again
   PERFORM bridge_ring_neighbours(n.resource_id, n.priority_level, n.starts_at, n.ends_at)
   FROM jsonb_to_recordset(appeared) AS n (resource_id integer, priority_level smallint, starts_at timestamptz, ends_at timestamptz);
@@ -786,42 +873,262 @@ BEGIN
   SET present = false, due_at = now(), lane = 1, attempt = 0, revision = m.revision + 1, updated_at = now()
   WHERE m.id = ANY (missing) AND m.due_at IS NULL;
   GET DIAGNOSTICS gone = ROW_COUNT;
+  -- what Outlook reported and was put off, and events that waited for their time to be free
+  UPDATE bridge_mappings m SET due_at = now(), lane = 1, revision = m.revision + 1
+  WHERE m.resource_id = room.resource_id AND m.due_at IS NULL
+    AND (m.outlook_news IS NOT NULL AND m.sync_status <> 'conflict' OR m.sync_status = 'conflict' AND m.conflict ->> 'kind' = 'overlap');
   UPDATE bridge_room_state SET reconciled_at = now(), updated_at = now(),
     backfill_total = CASE WHEN added > 0 THEN added ELSE backfill_total END
   WHERE resource_mapping_id = room_id;
   RETURN jsonb_build_object('added', added, 'changed', changed, 'gone', gone);
 END $reconcile$;
 
--- Notes that a room was compared with Outlook. Events that belong to a mapping without one are given to it; it is
--- due then, and only what differs is written. Returns how many were adopted.
-CREATE FUNCTION bridge_baselined(room_id integer, epoch bigint, adoptions jsonb) RETURNS integer
+-- Notes what Outlook reported of events of one room, to be dealt with in the same drain. `known`: mappings that are to be
+-- read ('look') or verified ('missing'); `born`: events nobody knows yet, due after `dueInMs`, because a room rewrites an
+-- invitation in the first seconds. `noticed`: when we were told.
+CREATE FUNCTION bridge_notice(room_id integer, epoch bigint, noticed timestamptz, known jsonb, born jsonb) RETURNS void
+LANGUAGE plpgsql AS $notice$
+BEGIN
+  -- see bridge_settle
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  PERFORM FROM bridge_room_state WHERE resource_mapping_id = room_id AND lease_epoch = epoch;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
+  END IF;
+  UPDATE bridge_mappings m
+  SET outlook_news = k.news, noticed_at = coalesce(m.noticed_at, noticed), revision = m.revision + 1, attempt = 0, lane = 0,
+      due_at = CASE WHEN k."dueInMs" IS NULL THEN least(m.due_at, now()) ELSE coalesce(m.due_at, now()) END,
+      sync_status = CASE WHEN m.sync_status IN ('synced', 'error') AND m.reservation_id IS NOT NULL THEN 'pending' ELSE m.sync_status END,
+      updated_at = now()
+  FROM jsonb_to_recordset(known) AS k (id bigint, news text, "dueInMs" double precision) WHERE m.id = k.id;
+  INSERT INTO bridge_mappings (resource_id, outlook_item_id, outlook_event_id, sync_status, sync_direction, starts_at, ends_at,
+    present, outlook_seen, outlook_news, noticed_at, due_at, is_organizer, ical_uid, original_start, series_master_id)
+  SELECT r.resource_id, r.outlook_item_id, b."eventId", 'imported', 'outlook_to_booking', b."startsAt", b."endsAt",
+    false, b.item, 'look', noticed, now() + b."dueInMs" * interval '1 millisecond', b."isOrganizer", b."iCalUId",
+    b."originalStart", b."seriesMasterId"
+  FROM jsonb_to_recordset(born) AS b ("eventId" text, "startsAt" timestamptz, "endsAt" timestamptz, item jsonb,
+    "dueInMs" double precision, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz, "seriesMasterId" text)
+  JOIN bridge_resource_mappings r ON r.id = room_id
+  ON CONFLICT (outlook_item_id, outlook_event_id) DO NOTHING;
+END $notice$;
+
+-- The same for one page of changes, together with where the next page or round begins.
+CREATE FUNCTION bridge_pulled(room_id integer, epoch bigint, noticed timestamptz, known jsonb, born jsonb, links text[])
+RETURNS void LANGUAGE plpgsql AS $pulled$
+BEGIN
+  PERFORM bridge_notice(room_id, epoch, noticed, known, born);
+  UPDATE bridge_room_state SET delta_links = links, pulled_at = now(), updated_at = now() WHERE resource_mapping_id = room_id;
+END $pulled$;
+
+-- Notes that a room was compared with Outlook: what the list of its window showed, the links at which its rounds of changes
+-- begin, and for which window. Events that belong to a mapping without one are given to it; it is due then, and only what
+-- differs is written. Returns how many were adopted.
+CREATE FUNCTION bridge_baselined(room_id integer, epoch bigint, adoptions jsonb, noticed timestamptz, known jsonb, born jsonb,
+  links text[], from_at timestamptz, to_at timestamptz, poll_ms double precision) RETURNS integer
 LANGUAGE plpgsql AS $baselined$
 DECLARE
   adopted integer;
 BEGIN
-  -- see bridge_settle
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
-  UPDATE bridge_room_state SET baselined_at = now(), updated_at = now()
-  WHERE resource_mapping_id = room_id AND lease_epoch = epoch;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
-  END IF;
+  PERFORM bridge_notice(room_id, epoch, noticed, known, born);
+  UPDATE bridge_room_state SET baselined_at = now(), pulled_at = now(), delta_links = links, window_from = from_at,
+    window_to = to_at, pull_attempt = 0, updated_at = now(),
+    next_poll_at = CASE WHEN poll_ms IS NULL THEN NULL ELSE now() + poll_ms * interval '1 millisecond' END
+  WHERE resource_mapping_id = room_id;
+  DELETE FROM bridge_mappings m USING jsonb_to_recordset(adoptions) AS a (id bigint, "eventId" text), bridge_mappings mine
+  WHERE mine.id = a.id AND m.outlook_item_id = mine.outlook_item_id AND m.outlook_event_id = a."eventId" AND m.reservation_id IS NULL;
   WITH given AS (
     UPDATE bridge_mappings m
     SET outlook_event_id = a."eventId", outlook_base = a."outlookBase", booking_base = NULL, due_at = now(),
+        is_organizer = a."isOrganizer", ical_uid = a."iCalUId", original_start = a."originalStart",
+        series_master_id = a."seriesMasterId", outlook_news = NULL,
         sync_status = CASE WHEN m.sync_status = 'cancelled' THEN 'pending' ELSE m.sync_status END,
         revision = m.revision + 1, updated_at = now()
-    FROM jsonb_to_recordset(adoptions) AS a (id bigint, "eventId" text, "outlookBase" jsonb)
+    FROM jsonb_to_recordset(adoptions) AS a (id bigint, "eventId" text, "outlookBase" jsonb, "isOrganizer" boolean,
+      "iCalUId" text, "originalStart" timestamptz, "seriesMasterId" text)
     WHERE m.id = a.id AND m.outlook_event_id IS DISTINCT FROM a."eventId"
     RETURNING m.*
-  )
-  INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id,
-    action, reason)
-  SELECT id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, 'adopted',
-    'its marks were found on an event in the calendar' FROM given;
-  GET DIAGNOSTICS adopted = ROW_COUNT;
+  ), told AS (
+    INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, action, reason)
+    SELECT id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, 'adopted', 'found in the calendar'
+    FROM given RETURNING 1
+  ) SELECT count(*) INTO adopted FROM told;
   RETURN adopted;
 END $baselined$;
+
+-- Begins a round of changes: the next poll is set, and whoever asks from now on asks for another round. `rung`: when
+-- somebody asked for this one.
+CREATE FUNCTION bridge_begin_pull(room_id integer, epoch bigint, poll_ms double precision, OUT rung timestamptz,
+  OUT links text[], OUT from_at timestamptz, OUT attempt integer) LANGUAGE plpgsql AS $begin$
+BEGIN
+  SELECT s.pull_due_at, s.delta_links, s.window_from, s.pull_attempt INTO rung, links, from_at, attempt
+  FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch FOR UPDATE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
+  END IF;
+  UPDATE bridge_room_state SET pull_due_at = NULL, next_poll_at = now() + poll_ms * interval '1 millisecond', updated_at = now()
+  WHERE resource_mapping_id = room_id;
+END $begin$;
+
+-- What verification found of events that were reported as removed.
+CREATE FUNCTION bridge_verified(room_id integer, epoch bigint, found jsonb) RETURNS void LANGUAGE plpgsql AS $verified$
+BEGIN
+  -- see bridge_settle
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  UPDATE bridge_mappings m SET outlook_news = v.news, due_at = least(m.due_at, now()), revision = m.revision + 1
+  FROM jsonb_to_recordset(found) AS v (id bigint, revision bigint, news text)
+  WHERE m.id = v.id AND m.revision = v.revision
+    AND EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch);
+END $verified$;
+
+-- Notes that the events of these mappings are about to be deleted or declined by us. Returns those of them that are still
+-- as they were read; their revision is one higher now.
+CREATE FUNCTION bridge_removing(room_id integer, epoch bigint, wanted jsonb) RETURNS jsonb LANGUAGE plpgsql AS $removing$
+DECLARE
+  noted jsonb;
+BEGIN
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  WITH those AS (
+    UPDATE bridge_mappings m SET removing = true, revision = m.revision + 1
+    FROM jsonb_to_recordset(wanted) AS w (id bigint, revision bigint)
+    WHERE m.id = w.id AND m.revision = w.revision
+      AND EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch)
+    RETURNING m.id
+  ) SELECT coalesce(jsonb_agg(id), '[]') INTO noted FROM those;
+  RETURN noted;
+END $removing$;
+
+-- Writes into the booking system what Outlook says of one item, by the adapter's functions, and settles it, in one
+-- transaction. `what`: import, change or cancel. Throws BR001 when the lease was lost and BR002 when the reservation or
+-- the mapping is not any more as it was when this was decided (`expected`; nothing was done then); 23P01 when the time is
+-- taken. Whoever writes a reservation or a meeting that several rooms share does so alone.
+CREATE FUNCTION bridge_write_back(room_id integer, epoch bigint, what text, item jsonb, expected jsonb, settled jsonb) RETURNS jsonb
+LANGUAGE plpgsql AS $write$
+DECLARE
+  m bridge_mappings;
+  room constant integer := (SELECT resource_id FROM bridge_resource_mappings WHERE id = room_id);
+  kind text;
+  id_ bigint;
+  note constant text := 'Cancelled from Outlook';
+  uid constant text := coalesce(settled ->> 'iCalUId', '');
+  slot constant timestamptz := coalesce((settled ->> 'originalStart')::timestamptz, '-infinity');
+  others integer[];
+  stored text[];
+  state jsonb;
+  base jsonb;
+  place record;
+  joined boolean := false;
+  was_known boolean := false;
+  answer jsonb;
+BEGIN
+  -- a clerk's open transaction must not keep a whole room waiting
+  SET LOCAL lock_timeout = '2s';
+  PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
+  END IF;
+  SELECT * INTO m FROM bridge_mappings WHERE id = (settled ->> 'id')::bigint;
+  IF m.id IS NULL OR m.revision <> (settled ->> 'revision')::bigint THEN
+    RAISE EXCEPTION 'mapping % changed meanwhile', settled ->> 'id' USING ERRCODE = 'BR002';
+  END IF;
+  kind := m.reservation_type;
+  id_ := m.reservation_id;
+
+  IF what = 'import' THEN
+    PERFORM pg_advisory_xact_lock(hashtextextended('meeting ' || uid || slot::text, 7230914));
+    IF uid <> '' THEN
+      SELECT t.reservation_type, t.reservation_id, true INTO kind, id_, was_known FROM bridge_meetings t
+      WHERE t.ical_uid = uid AND t.original_start = slot
+        AND EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = t.reservation_type AND i.reservation_id = t.reservation_id AND i.active)
+        AND EXISTS (SELECT FROM bridge_mappings o WHERE o.reservation_type = t.reservation_type AND o.reservation_id = t.reservation_id
+                    AND o.resource_id <> room AND o.ical_uid = uid AND o.sync_status <> 'cancelled');
+      was_known := coalesce(was_known, false);
+    END IF;
+    IF was_known THEN
+      -- a meeting that invited several rooms: one reservation with all of them
+      others := ARRAY(SELECT i.resource_id FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_);
+      IF room = ANY (others) THEN
+        DELETE FROM bridge_mappings o WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = room
+          AND o.outlook_event_id IS NULL;
+      ELSE
+        stored := bridge_change_item(kind, id_, jsonb_build_object('resource_ids', others || room, 'overlap', item -> 'overlap'));
+        IF NOT 'resource_ids' = ANY (stored) THEN
+          RAISE EXCEPTION 'The reservation of this meeting cannot have another room.' USING ERRCODE = 'P0001';
+        END IF;
+        DELETE FROM bridge_mappings o WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = room
+          AND (o.outlook_event_id IS NULL OR o.sync_status = 'cancelled');
+      END IF;
+      joined := true;
+    ELSE
+      SELECT i.reservation_type, i.reservation_id INTO kind, id_ FROM bridge_import_item(item || jsonb_build_object('resource_ids', jsonb_build_array(room))) i;
+      IF uid <> '' THEN
+        INSERT INTO bridge_meetings AS t (ical_uid, original_start, reservation_type, reservation_id) VALUES (uid, slot, kind, id_)
+        ON CONFLICT (ical_uid, original_start) DO UPDATE SET reservation_type = excluded.reservation_type,
+          reservation_id = excluded.reservation_id, created_at = now();
+      END IF;
+    END IF;
+  ELSE
+    PERFORM pg_advisory_xact_lock(hashtextextended('reservation ' || kind || '/' || id_, 7230914));
+    -- locks the reservation: from here on nobody changes it but us
+    PERFORM bridge_change_item(kind, id_, '{}');
+    SELECT bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private) INTO state
+    FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room AND i.active;
+    IF state IS DISTINCT FROM expected THEN
+      RAISE EXCEPTION 'reservation %/% changed meanwhile', kind, id_ USING ERRCODE = 'BR002';
+    END IF;
+    IF what = 'change' THEN
+      stored := bridge_change_item(kind, id_, item);
+    ELSE
+      others := ARRAY(SELECT i.resource_id FROM bridge_items i
+                      WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.active AND i.resource_id <> room);
+      -- the last of its rooms that Outlook knows: the whole of it; else only this room
+      IF EXISTS (SELECT FROM bridge_mappings o JOIN bridge_resource_mappings r ON r.resource_id = o.resource_id AND r.active = 1
+                 WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = ANY (others)
+                   AND o.sync_status <> 'cancelled' AND coalesce(o.outlook_news, '') NOT IN ('gone', 'vacated')) THEN
+        stored := bridge_change_item(kind, id_, jsonb_build_object('resource_ids', others));
+        IF NOT 'resource_ids' = ANY (stored) THEN
+          RAISE EXCEPTION 'The reservation cannot give up one of its rooms.' USING ERRCODE = 'P0001';
+        END IF;
+      ELSE
+        PERFORM bridge_cancel_item(kind, id_, note);
+      END IF;
+    END IF;
+  END IF;
+
+  SELECT i.*, bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private) AS state INTO place
+  FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room;
+  -- agreed on is what the reservation shows now, but not what it could not store (that is shown to Outlook again), nor
+  -- what this write had nothing to do with
+  base := CASE WHEN what = 'cancel' THEN settled -> 'bookingBase'
+    ELSE (place.state || coalesce(settled -> 'kept', '{}'))
+      - ARRAY(SELECT f.field FROM jsonb_to_recordset(settled -> 'written') AS f (field text, key text) WHERE NOT f.key = ANY (stored)) END;
+
+  -- see bridge_settle; the booking system's locks are taken already, and nobody who has this one waits for them
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  UPDATE bridge_mappings b
+  SET reservation_type = kind, reservation_id = id_, present = coalesce(place.active, false),
+      starts_at = coalesce(place.starts_at, b.starts_at), ends_at = coalesce(place.ends_at, b.ends_at),
+      priority_level = coalesce(place.priority_level, b.priority_level)
+  WHERE b.id = m.id AND b.revision = m.revision;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'mapping % changed meanwhile', m.id USING ERRCODE = 'BR002';
+  END IF;
+  -- the other rooms of the same meeting agree on our side; what theirs show is to be looked at
+  UPDATE bridge_mappings o
+  SET booking_base = place.state, booking_seen = place.state, outlook_news = coalesce(o.outlook_news, 'look'),
+      noticed_at = coalesce(o.noticed_at, now()), due_at = now(), lane = 0, revision = o.revision + 1
+  WHERE what = 'change' AND o.reservation_type = kind AND o.reservation_id = id_ AND o.id <> m.id AND NOT o.is_organizer
+    AND o.outlook_event_id IS NOT NULL AND o.sync_status <> 'cancelled';
+  answer := bridge_settle(room_id, epoch, jsonb_build_array(settled || jsonb_build_object('bookingBase', base,
+    'bookingSeen', CASE WHEN what = 'cancel' THEN NULL ELSE place.state END,
+    'action', CASE WHEN joined THEN 'joined' ELSE settled ->> 'action' END,
+    'reason', CASE WHEN stored IS NOT NULL AND what = 'change' AND EXISTS (
+        SELECT FROM jsonb_to_recordset(settled -> 'written') AS f (key text) WHERE NOT f.key = ANY (stored))
+      THEN concat_ws('; ', settled ->> 'reason', 'not possible here: ' || (SELECT string_agg(f.field, ', ')
+        FROM jsonb_to_recordset(settled -> 'written') AS f (field text, key text) WHERE NOT f.key = ANY (stored)))
+      ELSE settled ->> 'reason' END,
+    'dueInMs', CASE WHEN base IS DISTINCT FROM place.state AND what = 'change' THEN 0 ELSE (settled ->> 'dueInMs')::float8 END)));
+  RETURN answer || jsonb_build_object('reservationType', kind, 'reservationId', id_, 'joined', joined);
+END $write$;
 
 -- Gives a room back: it is due again when its earliest due mapping is, and not before `rest_ms` from now
 -- (`throttled`: because Graph said so).
@@ -846,9 +1153,10 @@ BEGIN
   RETURN pg_advisory_unlock(7230911, room_id);
 END $release$;
 
--- Events that would be deleted because the rows of their reservation are gone: all of them are noted, whichever room and
--- batch they come in, and counted with those of the last hour, for the room and over all rooms.
--- `room_now` and `room_here` are this round alone: what it would remove, and of how many.
+-- What would be taken away because it is gone on the other side: events whose reservation has no rows any more, and
+-- reservations whose event was verified to be gone. All of it is noted, whichever room and batch it comes in, and
+-- counted with that of the last hour, for the room and over all rooms. `room_now` and `room_here` are this round alone:
+-- what it would remove, and of how many.
 CREATE FUNCTION bridge_count_removals(room integer, OUT room_removing integer, OUT room_synced integer,
   OUT all_removing integer, OUT all_synced integer, OUT room_now integer, OUT room_here integer)
 LANGUAGE plpgsql AS $removals$
@@ -860,22 +1168,30 @@ BEGIN
   wide := EXISTS (SELECT FROM bridge_changes)
     OR EXISTS (SELECT FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
                WHERE r.active = 1 AND s.reconciled_at IS NULL);
-  INSERT INTO bridge_removals (mapping_id, resource_id)
-  SELECT m.id, m.resource_id FROM bridge_mappings m
-  JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1 AND r.sync_direction <> 'outlook_to_booking'
-  WHERE (wide OR m.due_at IS NOT NULL AND NOT m.present) AND m.outlook_event_id IS NOT NULL AND m.reservation_id IS NOT NULL
-    AND m.sync_status NOT IN ('cancelled', 'imported') AND m.ends_at > now()
-    AND NOT EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = m.reservation_type
-                    AND i.reservation_id = m.reservation_id AND i.resource_id = m.resource_id)
-  ON CONFLICT (mapping_id) DO UPDATE SET wanted_at = now(), applied_at = NULL, released_at = NULL
-    WHERE bridge_removals.applied_at IS NOT NULL AND bridge_removals.wanted_at < now() - interval '1 hour';
+  INSERT INTO bridge_removals (mapping_id, resource_id, side)
+  SELECT m.id, m.resource_id, g.side FROM (
+    -- a reservation that is in another room now was moved there, which is an intent
+    SELECT n.id, 'outlook' AS side FROM bridge_mappings n
+    WHERE (wide OR n.due_at IS NOT NULL AND NOT n.present) AND n.ends_at > now()
+      AND NOT EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = n.reservation_type
+                      AND i.reservation_id = n.reservation_id)
+    UNION ALL
+    SELECT n.id, 'booking' FROM bridge_mappings n
+    WHERE n.outlook_news IN ('gone', 'vacated') AND n.present AND n.ends_at > now()) g
+  JOIN bridge_mappings m USING (id)
+  JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
+    AND r.sync_direction <> CASE g.side WHEN 'outlook' THEN 'outlook_to_booking' ELSE 'booking_to_outlook' END
+  WHERE m.outlook_event_id IS NOT NULL AND m.reservation_id IS NOT NULL AND m.sync_status NOT IN ('cancelled', 'imported')
+  ON CONFLICT (mapping_id) DO UPDATE SET wanted_at = now(), applied_at = NULL, released_at = NULL, side = excluded.side
+    WHERE bridge_removals.applied_at IS NOT NULL AND bridge_removals.wanted_at < now() - interval '1 hour'
+      OR bridge_removals.side <> excluded.side;
   -- those applied within the hour, and all that wait, however long they have
   SELECT count(*) FILTER (WHERE resource_id = room), count(*), count(*) FILTER (WHERE resource_id = room AND applied_at IS NULL)
   INTO room_removing, all_removing, room_now
   FROM bridge_removals
   WHERE CASE WHEN applied_at IS NULL THEN released_at IS NULL ELSE applied_at > now() - interval '1 hour' END;
   SELECT count(*) FILTER (WHERE resource_id = room), count(*) INTO room_synced, all_synced
-  FROM bridge_mappings WHERE outlook_event_id IS NOT NULL AND sync_status <> 'cancelled' AND ends_at > now();
+  FROM bridge_mappings WHERE outlook_event_id IS NOT NULL AND reservation_id IS NOT NULL AND sync_status <> 'cancelled' AND ends_at > now();
   room_here := room_synced;
   SELECT room_synced + count(*) FILTER (WHERE resource_id = room), all_synced + count(*) INTO room_synced, all_synced
   FROM bridge_removals WHERE applied_at > now() - interval '1 hour';
@@ -905,7 +1221,13 @@ END $beat$;
 
 DROP FUNCTION bridge_count_removals(integer);
 DROP FUNCTION bridge_beat(uuid, integer[], integer);
-DROP FUNCTION bridge_baselined(integer, bigint, jsonb);
+DROP FUNCTION bridge_removing(integer, bigint, jsonb);
+DROP FUNCTION bridge_verified(integer, bigint, jsonb);
+DROP FUNCTION bridge_write_back(integer, bigint, text, jsonb, jsonb, jsonb);
+DROP FUNCTION bridge_begin_pull(integer, bigint, double precision);
+DROP FUNCTION bridge_baselined(integer, bigint, jsonb, timestamptz, jsonb, jsonb, text[], timestamptz, timestamptz, double precision);
+DROP FUNCTION bridge_pulled(integer, bigint, timestamptz, jsonb, jsonb, text[]);
+DROP FUNCTION bridge_notice(integer, bigint, timestamptz, jsonb, jsonb);
 DROP FUNCTION bridge_release(integer, bigint, double precision, boolean, text, text, text);
 DROP FUNCTION bridge_reconcile(integer, bigint, integer, integer);
 DROP FUNCTION bridge_settle(integer, bigint, jsonb);
@@ -915,7 +1237,7 @@ DROP FUNCTION bridge_item_state(timestamptz, timestamptz, boolean, text, text, b
 DROP FUNCTION bridge_fold(integer, integer, integer);
 DROP FUNCTION bridge_ring_neighbours(integer, smallint, timestamptz, timestamptz);
 DROP TABLE bridge_replicas, bridge_removals, bridge_schedules, bridge_alerts, bridge_log, bridge_subscriptions, bridge_room_state,
-  bridge_changes, bridge_mappings, bridge_resource_mappings, bridge_settings;
+  bridge_changes, bridge_meetings, bridge_mappings, bridge_resource_mappings, bridge_settings;
 DROP FUNCTION bridge_slot(integer, timestamptz, timestamptz);
 DROP SEQUENCE bridge_missed_seq;
 DROP FUNCTION bridge_rooms_changed();

@@ -110,6 +110,7 @@ function watchHands(service: Service, screen: DemoScreen) {
     if (fact.fact !== 'pushed' || fact.latencyMs === null) return;
     if (!['created', 'updated', 'deleted'].includes(fact.action)) return;
     const { reservationType: type, reservationId: id, action, room, latencyMs } = fact;
+    if (type === null || id === null) return;
     heard.set(`${type} ${id} ${room}`, { type, id, action, room, ms: latencyMs, at: performance.now() });
   });
   // a moment later, because the daemon may be quicker than our note of who did it

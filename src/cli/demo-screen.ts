@@ -154,7 +154,11 @@ function troubleInWords(fact: Fact): string | null {
       return `Triggers are missing or disabled: ${fact.triggers.join(', ')}. Run migrate.`;
     case 'bug':
       return `A bug in ${fact.where}: ${fact.error.stack ?? fact.error.message}`;
+    case 'conflict':
+      return `${fact.room}: ${fact.error}${then(fact.hint)}`;
     case 'pushed':
+    case 'pulled':
+    case 'room-pulled':
     case 'item-delayed':
     case 'room-well':
     case 'room-baselined':

@@ -1,20 +1,6 @@
 /**
- * What Prometheus reads at `/metrics`. Labels are few and bounded (action, kind, side, health): never a room, an item
- * or an address.
- *
- *     bridge_commit_to_accepted_seconds   from a change in the booking system to Graph's acceptance of it
- *     bridge_graph_call_seconds           the part of it that was the call
- *     bridge_pushed_total{action}         items settled by this daemon
- *     bridge_errors_total{kind}           what went wrong: delayed, parked, resting, throttled, refused, brake, …
- *     bridge_rooms{health}                active rooms: ok, waiting, refused, held
- *     bridge_outbox_rows                  changes noted by the triggers and not folded yet
- *     bridge_due_items                    mappings with work to do
- *     bridge_oldest_due_seconds           age of the oldest change that is not in Outlook yet
- *     bridge_notifications_total{outcome} notifications of Outlook: accepted, lifecycle, rejected (forged)
- *     bridge_subscriptions_total{action}  subscriptions created, renewed, removed, lost, failed
- *     bridge_listener_heard               1 while notifications of PostgreSQL reach this daemon
- *     bridge_outage{side}                 1 while Outlook or the booking database is out of reach
- *     process_resident_memory_bytes, process_start_time_seconds
+ * What Prometheus reads at `/metrics`. docs/metrics.md says what each means; a test compares the two. Labels are few and
+ * bounded (action, kind, side, health, …): never a room, an item or an address.
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Fact } from '../facts.ts';
@@ -61,6 +47,30 @@ export function createMetrics({ health, queue, waitMs = 1_500 }: MetricsOptions)
     name: 'bridge_commit_to_accepted_seconds',
     help: 'From a change in the booking system to its acceptance by Microsoft Graph.',
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+    registers,
+  });
+  const importLatency = new Histogram({
+    name: 'bridge_noticed_to_committed_seconds',
+    help: 'From the notification or page that told of a change in Outlook to the committed reservation.',
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+    registers,
+  });
+  const pulled = new Counter({
+    name: 'bridge_pulled_total',
+    help: 'What was done in the booking system because of Outlook, by this daemon.',
+    labelNames: ['action'] as const,
+    registers,
+  });
+  const polls = new Counter({
+    name: 'bridge_polls_total',
+    help: 'Rounds of changes read from Outlook, by whether there were any.',
+    labelNames: ['outcome'] as const,
+    registers,
+  });
+  for (const outcome of ['changes', 'nothing']) polls.inc({ outcome }, 0);
+  const conflicts = new Counter({
+    name: 'bridge_conflicts_total',
+    help: 'Items that were left for a person to decide.',
     registers,
   });
   const call = new Histogram({
@@ -129,6 +139,11 @@ export function createMetrics({ health, queue, waitMs = 1_500 }: MetricsOptions)
       notifications.inc({ outcome: 'accepted' }, fact.changes);
       notifications.inc({ outcome: 'lifecycle' }, fact.lifecycle);
     }
+    if (fact.fact === 'pulled') {
+      pulled.inc({ action: fact.action });
+      if (fact.latencyMs !== null) importLatency.observe(fact.latencyMs / 1_000);
+    } else if (fact.fact === 'room-pulled') polls.inc({ outcome: fact.rows > 0 ? 'changes' : 'nothing' });
+    else if (fact.fact === 'conflict') conflicts.inc();
     if (fact.fact !== 'pushed') return;
     pushed.inc({ action: fact.action });
     if (fact.latencyMs !== null) latency.observe(fact.latencyMs / 1_000);
@@ -161,6 +176,9 @@ function kindOf(fact: Fact): Kind | null {
     case 'bug':
       return fact.fact;
     case 'pushed':
+    case 'pulled':
+    case 'conflict':
+    case 'room-pulled':
     case 'room-well':
     case 'room-baselined':
     case 'room-reconciled':

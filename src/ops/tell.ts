@@ -78,6 +78,14 @@ function createRepeats(now: () => number): (fact: Fact, level: Level) => boolean
   };
 }
 
+const pulledAs = {
+  imported: 'imported',
+  joined: 'given another room',
+  'booking-updated': 'changed from outlook',
+  'booking-cancelled': 'cancelled from outlook',
+  declined: 'declined in outlook',
+} as const;
+
 function lineOf(fact: Fact): Line {
   const fields = bareFields(fact);
   switch (fact.fact) {
@@ -90,6 +98,16 @@ function lineOf(fact: Fact): Line {
         fields,
       };
     }
+    case 'pulled':
+      return {
+        level: fact.latencyMs === null ? 'debug' : 'info',
+        message: `reservation ${pulledAs[fact.action]}`,
+        fields,
+      };
+    case 'conflict':
+      return { level: 'warn', message: 'conflict, a person decides', fields };
+    case 'room-pulled':
+      return { level: 'debug', message: 'changes read from outlook', fields };
     case 'item-delayed':
       return { level: 'debug', message: 'item delayed', fields };
     case 'item-parked':

@@ -3,7 +3,7 @@
  * belongs to one fixed window; a round ends with the link at which the next one begins.
  */
 import { Retryable } from '../errors.ts';
-import type { Mailbox, OutlookEvent } from './event.ts';
+import type { DeltaAnswer, DeltaRow, Mailbox, OutlookEvent } from '../event.ts';
 import { codeOf, type Answer } from './failure.ts';
 import { membersOf, textOf, type Format } from './format.ts';
 import { encode, preferEvents, unreadable, type Call, type GraphHttp } from './http.ts';
@@ -11,36 +11,6 @@ import { markOf, widerWindow } from './pages.ts';
 
 /** A first round over a window (ISO instants), or the next one at a link that an earlier page gave. */
 export type DeltaStart = { readonly from: string; readonly to: string } | { readonly link: string };
-
-/**
- * A changed event. Rows come in any order, repeatedly, and again in later rounds; the last one counts. `event` is null
- * for what Graph shows only in part: occurrences of a series, which are to be read anew (`series`), and rows that
- * cannot be read. Marks are never shown. A series' master carries the times of its first occurrence, maybe years ago.
- */
-interface DeltaRow {
-  readonly id: string;
-  readonly type: OutlookEvent['type'];
-  readonly seriesMasterId: string | null;
-  readonly event: OutlookEvent | null;
-}
-
-export type DeltaAnswer =
-  /** `removed`: ids that are gone, or merely outside of the window: only a read tells which (msgraph docs#6599). */
-  | {
-      readonly answer: 'page';
-      readonly rows: readonly DeltaRow[];
-      readonly removed: readonly string[];
-      /** Where the round goes on; it dies within a few rounds. */
-      readonly nextLink: string | null;
-      /** Where the next round begins. Keep it only after the whole round has been applied. */
-      readonly deltaLink: string | null;
-    }
-  /** Graph has forgotten the token: begin with a first round. It will not tell what was deleted meanwhile. */
-  | { readonly answer: 'lost'; readonly reason: string }
-  /** The pages do not end (msgraph-sdk-dotnet#3082): read the calendar by `list` instead. */
-  | { readonly answer: 'endless'; readonly reason: string }
-  /** Graph gave up on so large a window (504, msgraph docs#6499): begin with smaller ones if it stays so. */
-  | { readonly answer: 'too-wide'; readonly error: Error };
 
 /** Graph does not document the default nor the maximum; 200 is used in the field (docs-contrib#7943). */
 const preferDelta = `${preferEvents}, odata.maxpagesize=200`;

@@ -7,7 +7,7 @@ import { createTokens } from './auth.ts';
 import { mostPerBatch } from './batch.ts';
 import { createDelta } from './delta.ts';
 import { createDirectory } from './directory.ts';
-import type { Mailbox, OutlookEvent } from './event.ts';
+import type { Mailbox, OutlookEvent } from '../event.ts';
 import { isGone } from './failure.ts';
 import { createFormat, idMark, typeMark, type Format } from './format.ts';
 import {

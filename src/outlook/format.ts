@@ -4,7 +4,7 @@
  */
 import { Permanent } from '../errors.ts';
 import type { Item, ItemChange, ReservationKey } from '../item.ts';
-import type { OutlookEvent } from './event.ts';
+import type { OutlookEvent } from '../event.ts';
 import { cleanDescription, cleanTitle, textOfHtml } from './text.ts';
 import { createZone, zoneNamed, type Zone } from './zone.ts';
 
@@ -181,6 +181,7 @@ function readEvent(value: unknown, zone: Zone): OutlookEvent {
     marks: readMarks(event.singleValueExtendedProperties),
     isOrganizer,
     awaitsAnswer: awaitsAnswer && event.isCancelled !== true,
+    isAnswered: isOrganizer || ['accepted', 'declined', 'tentativelyAccepted'].includes(response ?? ''),
     type: readType(event.type),
     seriesMasterId: textOf(event.seriesMasterId),
     originalStart: textOf(event.originalStart) === null ? null : normal(String(event.originalStart)),

@@ -1,7 +1,7 @@
 /** Graph's subscriptions: it calls us when something in a room's mailbox changes (Microsoft: resources/subscription). */
 import { Permanent } from '../errors.ts';
 import { membersOf, textOf } from './format.ts';
-import type { Mailbox } from './event.ts';
+import type { Mailbox } from '../event.ts';
 import { unreadable, encode, type Call, type GraphHttp } from './http.ts';
 import { pagesOf } from './pages.ts';
 import type { Answer } from './failure.ts';

@@ -1,7 +1,7 @@
 /** Writes into room calendars, singly or in batches, and what became of each. */
 import { messageOf } from '../errors.ts';
 import { sendBatched, sendOne, type BatchAnswer } from './batch.ts';
-import type { Mailbox, OutlookEvent, Write, Written } from './event.ts';
+import type { Mailbox, OutlookEvent, Write, Written } from '../event.ts';
 import { isGone, isTaken, type Answer } from './failure.ts';
 import { membersOf, textOf, type Format } from './format.ts';
 import { encode, preferEvents, unreadable, type Call, type GraphHttp } from './http.ts';

@@ -1,10 +1,11 @@
 /**
  * What the brake holds, and what a person says about it. A held mapping has the status 'conflict' and a row in
- * bridge_removals that was neither released nor applied: the rows of its reservation are gone, its event is there.
+ * bridge_removals that was neither released nor applied: the rows of its reservation are gone and its event is there, or
+ * (side 'booking') its event is gone and the reservation is there.
  *
  * Released: exactly the listed ones are decided again and their events deleted, unless the reservation is back.
  *
- * Refused: the event stays. The mapping becomes 'cancelled' with the content of its event kept beside the event's id,
+ * Refused, of a reservation whose event is gone: it gets a fresh event. Of an event: it stays. The mapping becomes 'cancelled' with the content of its event kept beside the event's id,
  * which no other cancelled mapping has: a cancelled mapping's event is never touched again, no sweep looks at it, and
  * `cleanUpMappings` leaves it alone. Its generation is not raised, so should the reservation come back (a restored
  * table), the create carries the idempotency key of the event that was kept, and that event is adopted, not doubled.
@@ -63,7 +64,9 @@ export function createHeld(db: Database, manual: Pick<Manual, 'begin' | 'settled
               AND d.applied_at IS NULL AND ($2::bigint[] IS NULL OR m.id = ANY ($2))
             RETURNING m.id)
           UPDATE bridge_mappings m SET sync_status = 'pending', due_at = now(), error_message = NULL, hint = NULL,
-            revision = revision + 1
+            conflict = NULL, revision = revision + 1,
+            -- an event that was found to be gone is looked for once more
+            outlook_news = CASE WHEN m.outlook_news IS NOT NULL THEN 'missing' END
           FROM released WHERE m.id = released.id
           RETURNING m.id AS "mappingId", m.reservation_type AS type, m.reservation_id AS "reservationId",
             m.resource_id AS "resourceId"`,
@@ -96,17 +99,26 @@ export function createHeld(db: Database, manual: Pick<Manual, 'begin' | 'settled
           DELETE FROM bridge_removals d USING bridge_mappings m
           WHERE m.id = d.mapping_id AND m.resource_id = $1 AND m.sync_status = 'conflict' AND d.released_at IS NULL
             AND d.applied_at IS NULL AND ($2::bigint[] IS NULL OR m.id = ANY ($2))
-          RETURNING m.id
+          RETURNING m.id, d.side
+        ), restored AS (
+          UPDATE bridge_mappings m SET sync_status = 'pending', due_at = now(), lane = 0, attempt = 0, revision = revision + 1,
+            generation = generation + 1, outlook_event_id = NULL, booking_base = NULL, outlook_base = NULL, outlook_news = NULL,
+            is_organizer = true, conflict = NULL, error_message = NULL, hint = NULL, updated_at = now()
+          FROM refused WHERE m.id = refused.id AND refused.side = 'booking' RETURNING m.*
+        ), rung AS (
+          UPDATE bridge_room_state s SET push_due_at = now(), push_lane = 0, asked_at = now()
+          FROM bridge_resource_mappings r
+          WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.resource_id IN (SELECT resource_id FROM restored)
         ), kept AS (
           UPDATE bridge_mappings m SET sync_status = 'cancelled', due_at = NULL, attempt = 0, revision = revision + 1,
             outlook_base = coalesce(m.outlook_base, m.outlook_seen, m.booking_base, '{}'),
             error_message = NULL, hint = NULL, updated_at = now()
-          FROM refused WHERE m.id = refused.id RETURNING m.*
+          FROM refused WHERE m.id = refused.id AND refused.side = 'outlook' RETURNING m.*
         )
         INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_item_id,
           outlook_event_id, action, reason)
         SELECT id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, 'kept',
-          'a person refused its removal' FROM kept`,
+          'a person refused its removal' FROM (SELECT * FROM kept UNION ALL SELECT * FROM restored) both_sides`,
       values: [resourceId, mappings],
     });
     return rowCount ?? 0;

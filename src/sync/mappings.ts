@@ -3,7 +3,7 @@
  * (`database/migrations`), so that from wake to work and from work to done it is one round trip each.
  */
 import type { Queryable } from '../database.ts';
-import type { PushAction } from '../facts.ts';
+import type { PullAction, PushAction } from '../facts.ts';
 import type { Item, ItemChange } from '../item.ts';
 
 /** How many days around today both sides are kept equal. */
@@ -35,6 +35,52 @@ export interface Due {
   readonly inWindow: boolean | null;
   readonly covered: boolean;
   readonly coverConfirmed: boolean;
+  /** The item lies in the past. */
+  readonly ended: boolean | null;
+  /** It has no row in this room any more, but in others: it was moved there. */
+  readonly elsewhere: boolean;
+  readonly news: News | null;
+  /** The room organises the event; false: it was invited. */
+  readonly isOrganizer: boolean;
+  readonly iCalUId: string | null;
+  readonly originalStart: string | null;
+  /** We were about to delete or decline the event: should it be gone, nobody else did that. */
+  readonly removing: boolean;
+  readonly conflict: ConflictNote | null;
+  /** Which side a person chose. */
+  readonly resolution: 'booking' | 'outlook' | null;
+  /** A person asked for its import. */
+  readonly importAsked: boolean;
+  /** ISO instant of the booking's last change. */
+  readonly bookingChangedAt: string | null;
+}
+
+/**
+ * What Outlook reported of an event that nobody has dealt with yet. look: read it; missing: reported as removed, not
+ * verified; vacated: read, it does not occupy the room any more; gone: read, it is not there.
+ */
+export type News = 'look' | 'missing' | 'vacated' | 'gone';
+
+/**
+ * Why a mapping waits for a person. fields: both sides changed them; deleted: one side deleted, the other changed; overlap:
+ * an event lies on a taken time; moved: the booking system moved away from somebody's meeting (`mapping`); refused: the
+ * booking system cannot take the change; orphan: the event carries marks of a reservation that is not there.
+ */
+export interface ConflictNote {
+  readonly kind: 'fields' | 'deleted' | 'overlap' | 'moved' | 'refused' | 'orphan' | 'gone';
+  readonly fields?: readonly string[];
+  readonly outlook?: Item | null;
+  readonly mapping?: number;
+}
+
+/** An event that parts from its mapping and begins anew in one of its own. */
+export interface Counterpart {
+  readonly eventId: string;
+  readonly status: 'conflict' | 'imported';
+  readonly news: News | null;
+  readonly item: Item | null;
+  readonly isOrganizer: boolean;
+  readonly conflict: ConflictNote | null;
 }
 
 /** A room under our lease. `epoch` fences everything we write down about it. */
@@ -50,6 +96,8 @@ export interface LeasedRoom {
   readonly reconciled: boolean;
   /** Its last holder vanished in the middle of its work: a create may have been sent that nobody wrote down. */
   readonly abandoned: boolean;
+  /** Its calendar is to be asked for changes. */
+  readonly pulls: boolean;
   readonly attempt: number;
   readonly epoch: number;
   readonly due: readonly Due[];
@@ -70,7 +118,8 @@ export interface Settled {
   readonly id: number;
   readonly revision: number;
   /** 'forget' drops a mapping that has nothing to show on either side. */
-  readonly status: 'pending' | 'synced' | 'error' | 'conflict' | 'cancelled' | 'shadowed' | 'forget';
+  readonly status:
+    'pending' | 'synced' | 'error' | 'conflict' | 'cancelled' | 'shadowed' | 'imported' | 'forget';
   readonly eventId: string | null;
   readonly generation: number;
   readonly bookingBase: ItemChange | null;
@@ -82,8 +131,19 @@ export interface Settled {
   /** Due again after this long; null: done. */
   readonly dueInMs: number | null;
   readonly attempt: number;
-  readonly action: PushAction | 'delayed' | 'parked';
+  readonly action: PushAction | PullAction | 'delayed' | 'parked';
   readonly reason: string | null;
+  /** What is still to be dealt with; null: nothing. */
+  readonly news: News | null;
+  readonly removing: boolean;
+  readonly conflict: ConflictNote | null;
+  /** What is known of the event now; absent: as before. */
+  readonly isOrganizer?: boolean;
+  readonly iCalUId?: string;
+  readonly originalStart?: string | null;
+  readonly seriesMasterId?: string | null;
+  readonly outlookChangedAt?: string | null;
+  readonly counterpart?: Counterpart;
   /** How long ago Graph accepted it, on our monotonic clock; the server counts latency back from it. */
   readonly sinceAcceptedMs: number | null;
   readonly callMs: number | null;
@@ -247,58 +307,5 @@ export async function doubtRooms(
       WHERE lease_owner IS NULL AND resource_mapping_id IN (
         SELECT r.id FROM bridge_resource_mappings r WHERE r.id = ANY ($1) AND r.active = 1)`,
     values: [rooms, replica],
-  });
-}
-
-/** The window as instants, a day wider on each side: all-day events float, and Graph matches them in UTC. */
-export async function listWindow(session: Queryable, window: Window): Promise<{ from: string; to: string }> {
-  const { rows } = await session.query<{ from: Date; to: Date }>({
-    name: 'list_window',
-    text: `SELECT opens - interval '1 day' AS "from", closes + interval '1 day' AS "to" FROM bridge_window($1, $2)`,
-    values: [window.pastDays, window.futureDays],
-  });
-  return { from: rows[0]!.from.toISOString(), to: rows[0]!.to.toISOString() };
-}
-
-/** A mapping of a room, by what a baseline needs to recognise its event. */
-export interface Mapped {
-  readonly id: number;
-  readonly reservationType: string | null;
-  readonly reservationId: number | null;
-  readonly eventId: string | null;
-  readonly startsAt: string | null;
-  readonly status: string;
-  readonly due: boolean;
-}
-
-export async function mappingsOf(session: Queryable, resourceId: number): Promise<Mapped[]> {
-  const { rows } = await session.query<Mapped>({
-    name: 'mappings_of',
-    text: `SELECT id, reservation_type AS "reservationType", reservation_id AS "reservationId", outlook_event_id AS "eventId",
-        to_char(starts_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "startsAt", sync_status AS status,
-        due_at IS NOT NULL AS due
-      FROM bridge_mappings WHERE resource_id = $1`,
-    values: [resourceId],
-  });
-  return rows;
-}
-
-/** Events found in Outlook that belong to mappings without one. */
-export interface Adoption {
-  readonly id: number;
-  readonly eventId: string;
-  readonly outlookBase: Item | null;
-}
-
-/** Notes that a room was compared with Outlook and gives the found events to their mappings, which are due then. */
-export async function finishBaseline(
-  session: Queryable,
-  room: LeasedRoom,
-  adoptions: readonly Adoption[],
-): Promise<void> {
-  await session.query({
-    name: 'finish_baseline',
-    text: 'SELECT bridge_baselined($1, $2, $3)',
-    values: [room.id, room.epoch, JSON.stringify(adoptions)],
   });
 }

@@ -1,33 +1,46 @@
 /**
- * The drain of one room under its lease: compare it with both sides if that is due, then push what is due until
- * nothing is. Everything it writes down is fenced by the lease's epoch, so a drain that lost its lease does no harm.
+ * The drain of one room under its lease: compare it with both sides if that is due, ask Outlook for changes, verify what
+ * is reported as removed, then bring what is due to where both sides agree until nothing is. Everything it writes down is
+ * fenced by the lease's epoch, so a drain that lost its lease does no harm.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Database } from '../database.ts';
 import { databaseFailure } from '../database.ts';
 import { Permanent, Retryable } from '../errors.ts';
-import type { Tell } from '../facts.ts';
+import type { OutlookEvent } from '../event.ts';
+import type { Fact, PullAction, Tell } from '../facts.ts';
+import type { Applied, Done } from './apply.ts';
+import { compare, firstRound } from './baseline.ts';
+import { createCalm } from './calm.ts';
+import { verify } from './look.ts';
 import {
   dueMappings,
-  finishBaseline,
-  listWindow,
-  mappingsOf,
   reconcileRoom,
   settleMappings,
   storeMailbox,
-  type Adoption,
   type Due,
   type LeasedRoom,
-  type Mapped,
   type Rest,
   type Settled,
   type Window,
 } from './mappings.ts';
-import { restFor, type Pushed } from './push.ts';
-import type { OutlookEvent, OutlookSide } from './sides.ts';
+import {
+  finishBaseline,
+  listWindow,
+  mappingsOf,
+  missingOf,
+  pullAgain,
+  pullIsDue,
+  storeVerified,
+} from './notices.ts';
+import { pollAfter, type PulledRound } from './pull.ts';
+import { restFor } from './rest.ts';
+import type { OutlookSide } from './sides.ts';
 
 /** Due mappings read at a time. Small enough that a booking made now waits for a part of a second behind a backfill. */
 export const itemsAtATime = 12;
+/** Events verified at a time. */
+const verifiedAtATime = 40;
 
 /** Why a drain ended: nothing is due, the room must rest, or the other side as a whole is out of reach. */
 export interface Drained {
@@ -40,43 +53,76 @@ export interface Drained {
 export interface DrainOptions {
   readonly db: Database;
   readonly outlook: OutlookSide;
-  readonly push: (room: LeasedRoom, due: readonly Due[], signal: AbortSignal) => Promise<Pushed>;
+  readonly apply: (room: LeasedRoom, due: readonly Due[], signal: AbortSignal) => Promise<Applied>;
+  readonly pull: (room: LeasedRoom, signal: AbortSignal) => Promise<PulledRound>;
   readonly window: Window;
+  /** Between two polls of a room. */
+  readonly pollMs: number;
   readonly tell: Tell;
   readonly random?: () => number;
 }
 
 export function createDrain(options: DrainOptions) {
-  const { db, outlook, push, window, tell, random = Math.random } = options;
+  const { db, outlook, apply, pull, window, pollMs, tell, random = Math.random } = options;
 
   /** `signal` cuts it off; at `stopping` the round under way is ended and written down first. */
   async function drain(leased: LeasedRoom, signal: AbortSignal, stopping: AbortSignal): Promise<Drained> {
     const room = leased.baselined ? leased : await addressed(leased, signal);
     if (!room.reconciled || (!room.baselined && !room.abandoned)) await reconcile(room);
     let answered = false;
-    if (!room.baselined) {
-      const stopped = await baseline(room, signal);
-      if (stopped !== null) return stopped;
-      answered = true;
-    }
+    const read = await reading(room, async () => {
+      if (!room.baselined) await baseline(room, signal);
+      if (room.pulls || !room.baselined) await pulled(room, signal, room.baselined);
+      await verifyMissing(room, signal);
+    });
+    if (read !== null) return read;
+    answered ||= !room.baselined || room.pulls;
+
     const calm = createCalm();
-    let due = room.due.length > 0 ? room.due : await readDue(room);
+    let due = room.due.length > 0 && !room.pulls ? room.due : await readDue(room);
     // bounded by what is due: each round settles its rows, and a row that stays due at once is counted in `attempt`
     while (due.length > 0 && !stopping.aborted) {
       signal.throwIfAborted();
       const now = calm.choose(due);
       if (now.length > 0) {
-        const pushed = await push(room, now, signal);
-        await settle(room, now, pushed.settled);
-        answered ||= pushed.answered;
-        if (pushed.outage !== null || pushed.rest !== null) return { ...pushed, answered };
+        const applied = await apply(room, now, signal);
+        await settle(room, now, applied);
+        answered ||= applied.answered;
+        if (applied.outage !== null || applied.rest !== null) return { ...applied, answered };
       } else
         await pause(calm.waitMs(), undefined, { signal: AbortSignal.any([signal, stopping]) }).catch(
           () => undefined,
         );
+      // a notification does not wait behind a backfill
+      if (follows(room) && (await asked('look for notifications', pullIsDue(db, room)))) {
+        const again = await reading(room, async () => {
+          await pulled(room, signal, true);
+          await verifyMissing(room, signal);
+        });
+        if (again !== null) return again;
+      }
       due = await readDue(room);
     }
     return { rest: null, outage: null, answered };
+  }
+
+  /** Whether Outlook is listened to in this room. */
+  const follows = (room: LeasedRoom) => room.direction !== 'booking_to_outlook';
+
+  /**
+   * Reads from Outlook; what keeps us from it says how the drain ends, and nothing is taken for gone. A failure of the
+   * database is none of ours and comes as the driver throws it.
+   */
+  async function reading(room: LeasedRoom, read: () => Promise<void>): Promise<Drained | null> {
+    try {
+      await read();
+      return null;
+    } catch (error) {
+      if (!(error instanceof Retryable || error instanceof Permanent)) throw error;
+      return error.reach === 'side'
+        ? { rest: null, outage: error, answered: false }
+        : { rest: restFor(error, room.attempt, random), outage: null, answered: false };
+    }
   }
 
   /** The room by the object id of its mailbox, if the directory tells: addresses change, and some calls refuse them. */
@@ -104,110 +150,111 @@ export function createDrain(options: DrainOptions) {
       tell({ fact: 'room-reconciled', room: room.name, resourceId: room.resourceId, ...found });
   }
 
-  async function settle(room: LeasedRoom, due: readonly Due[], results: readonly Settled[]): Promise<void> {
-    const latency = await asked('settle', settleMappings(db, room, results));
-    const rows = new Map(due.map((row) => [row.id, row]));
-    for (const result of results)
-      tellResult(room, rows.get(result.id)!, result, latency.get(result.id) ?? null);
+  /** Asks Outlook for changes. Should it fail, the round is asked for again when the room is next worked on. */
+  async function pulled(room: LeasedRoom, signal: AbortSignal, asksFirst: boolean): Promise<void> {
+    if (!follows(room) || !asksFirst) return;
+    const startedAt = performance.now();
+    try {
+      const { next, rows } = await pull(room, signal);
+      if (next === 'baseline') await baseline(room, signal);
+      const about = { room: room.name, resourceId: room.resourceId };
+      tell({ ...about, fact: 'room-pulled', rows, ms: performance.now() - startedAt });
+    } catch (error) {
+      if (!signal.aborted) await pullAgain(db, room, 0, 0).catch(() => undefined); // the first failure says why
+      throw error;
+    }
   }
 
-  function tellResult(room: LeasedRoom, row: Due, result: Settled, latencyMs: number | null): void {
-    const about = {
-      room: room.name,
-      resourceId: room.resourceId,
-      mappingId: row.id,
-      reservationType: row.reservationType,
-      reservationId: row.reservationId,
-    };
-    if (result.action === 'parked')
-      tell({ ...about, fact: 'item-parked', error: result.error ?? '', hint: result.hint });
-    else if (result.action === 'delayed')
-      tell({ ...about, fact: 'item-delayed', error: result.error ?? '', inMs: result.dueInMs ?? 0 });
-    else tell({ ...about, fact: 'pushed', action: result.action, latencyMs, callMs: result.callMs ?? 0 });
+  /** Reads each event that was reported as removed, before anything is decided: the brake must see all that is gone. */
+  async function verifyMissing(room: LeasedRoom, signal: AbortSignal): Promise<void> {
+    if (!follows(room)) return;
+    for (;;) {
+      const missing = await missingOf(db, room, verifiedAtATime);
+      if (missing.length === 0) return;
+      signal.throwIfAborted();
+      const found = await verify(missing, room, outlook, signal);
+      await storeVerified(db, room, found);
+    }
   }
 
   /**
-   * Reads the room's whole window in Outlook and gives events that carry our marks to the mappings that know none:
-   * after a lost mapping table, a lost answer or the predecessor, nothing is made twice.
+   * Compares the room's whole window in Outlook with its mappings, so that after a lost mapping table, a lost answer, a lost
+   * cursor or the predecessor nothing is made twice and nothing is missed.
    */
-  async function baseline(room: LeasedRoom, signal: AbortSignal): Promise<Drained | null> {
+  async function baseline(room: LeasedRoom, signal: AbortSignal): Promise<void> {
     const started = performance.now();
-    const { from, to } = await asked('read the window', listWindow(db, window));
-    const marked: OutlookEvent[] = [];
-    let events = 0;
-    try {
-      for await (const page of outlook.list(room, from, to, signal)) {
-        events += page.length;
-        marked.push(...page.filter((event) => event.marks !== null && event.isOrganizer));
-      }
-    } catch (error) {
-      if (!(error instanceof Retryable || error instanceof Permanent)) throw error;
-      return error.reach === 'side'
-        ? { rest: null, outage: error, answered: false }
-        : { rest: restFor(error, room.attempt, random), outage: null, answered: false };
-    }
-    const adoptions = adopt(await asked('read the mappings', mappingsOf(db, room.resourceId)), marked);
-    await asked('finish the baseline', finishBaseline(db, room, adoptions));
-    const about = { room: room.name, resourceId: room.resourceId };
+    const noticedAt = new Date();
+    const span = await listWindow(db, window);
+    // before the list: whatever changes from here on is in the next round
+    const links = follows(room) ? await firstRound(outlook, room, span, signal) : null;
+    const events: OutlookEvent[] = [];
+    for await (const page of outlook.list(room, span.from, span.to, signal)) events.push(...page);
+    const mappings = await mappingsOf(db, room.resourceId);
+    const found = compare(mappings, events, span, follows(room));
+    const poll = follows(room) ? pollAfter(pollMs, random) : null;
+    // many rooms start together: their first polls are spread over the whole interval
+    const pollIn = poll === null ? null : poll * (room.baselined ? 1 : random());
+    await finishBaseline(db, room, { ...found, noticedAt, links, window: span, pollMs: pollIn });
     tell({
-      ...about,
       fact: 'room-baselined',
-      events,
-      adopted: adoptions.length,
+      room: room.name,
+      resourceId: room.resourceId,
+      events: events.length,
+      adopted: found.adoptions.length,
       ms: performance.now() - started,
     });
-    return null;
+  }
+
+  async function settle(room: LeasedRoom, due: readonly Due[], applied: Applied): Promise<void> {
+    const { settled, done } = applied;
+    const latency =
+      settled.length === 0
+        ? new Map<number, number>()
+        : await asked('settle', settleMappings(db, room, settled));
+    const rows = new Map(due.map((row) => [row.id, row]));
+    for (const result of settled)
+      tellResult(room, rows.get(result.id)!, result, latency.get(result.id) ?? null);
+    for (const one of done) tellDone(room, one);
+  }
+
+  const about = (room: LeasedRoom, row: Due) => ({
+    room: room.name,
+    resourceId: room.resourceId,
+    mappingId: row.id,
+    reservationType: row.reservationType,
+    reservationId: row.reservationId,
+  });
+
+  function tellResult(room: LeasedRoom, row: Due, result: Settled, latencyMs: number | null): void {
+    const whose = about(room, row);
+    const { action, error, hint, dueInMs } = result;
+    if (result.status === 'conflict' && action !== 'unchanged' && result.conflict !== null)
+      tell({ ...whose, fact: 'conflict', kind: result.conflict.kind, error: error ?? '', hint });
+    else if (action === 'parked') tell({ ...whose, fact: 'item-parked', error: error ?? '', hint });
+    else if (action === 'delayed')
+      tell({ ...whose, fact: 'item-delayed', error: error ?? '', inMs: dueInMs ?? 0 });
+    else if (isPull(action)) tell({ ...whose, fact: 'pulled', action, latencyMs });
+    else tell({ ...whose, fact: 'pushed', action, latencyMs, callMs: result.callMs ?? 0 });
+  }
+
+  function tellDone(room: LeasedRoom, { due, written }: Done): void {
+    const { action, latencyMs, reservationType, reservationId } = written;
+    const fact: Fact = {
+      ...about(room, due),
+      reservationType,
+      reservationId,
+      fact: 'pulled',
+      action,
+      latencyMs,
+    };
+    tell(fact);
   }
 
   return { drain };
 }
 
-/** Between two rounds of repeated changes: the second at once, then with growing gaps. */
-const firstGapMs = 100;
-const longestGapMs = 1_000;
-/** How often it is looked for other changes meanwhile. */
-const lookMs = 50;
-
-/**
- * Keeps a burst from becoming as many calls: a change of what this drain has written already waits for others of its
- * kind, while whatever changes for the first time goes at once. It begins with each drain, which ends when nothing is
- * due, so whoever waits for one change before making the next never meets it.
- */
-function createCalm(now: () => number = () => performance.now()) {
-  const written = new Set<number>();
-  let gapMs = 0;
-  let nextAt = 0;
-  return {
-    /** Which of them to write now. */
-    choose(due: readonly Due[]): readonly Due[] {
-      const fresh = due.filter((row) => !written.has(row.id));
-      for (const row of fresh) written.add(row.id);
-      if (fresh.length > 0) return fresh;
-      if (now() < nextAt) return [];
-      gapMs = Math.min(longestGapMs, gapMs === 0 ? firstGapMs : gapMs * 2);
-      nextAt = now() + gapMs;
-      return due;
-    },
-    waitMs: () => Math.max(1, Math.min(lookMs, nextAt - now())),
-  };
-}
-
-/** Which found event belongs to which mapping: of several with the same marks the one at its time, else the first. */
-function adopt(mappings: readonly Mapped[], marked: readonly OutlookEvent[]): Adoption[] {
-  const known = new Set(mappings.filter((m) => m.status !== 'cancelled').map((m) => m.eventId));
-  const byKey = Map.groupBy(
-    marked.filter((event) => !known.has(event.id)),
-    (event) => `${event.marks!.type}/${event.marks!.id}`,
-  );
-  return mappings.flatMap((mapping) => {
-    // the id that a cancelled one keeps is of an event that is gone; if it is due, a fresh one may have been made that
-    // nobody wrote down
-    if (mapping.eventId !== null && !(mapping.status === 'cancelled' && mapping.due)) return [];
-    const candidates = byKey.get(`${mapping.reservationType}/${mapping.reservationId}`) ?? [];
-    const event = candidates.find((c) => c.item?.startsAt === mapping.startsAt) ?? candidates[0];
-    return event === undefined ? [] : [{ id: mapping.id, eventId: event.id, outlookBase: event.item }];
-  });
-}
+const isPull = (action: Settled['action']): action is PullAction =>
+  ['imported', 'joined', 'booking-updated', 'booking-cancelled', 'declined'].includes(action);
 
 /** A query's result, or its failure as one of our kinds. */
 async function asked<T>(what: string, query: Promise<T>): Promise<T> {

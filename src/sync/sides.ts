@@ -2,55 +2,10 @@
  * What the sync needs of Outlook. `outlook/` fits this by its shape (it need not import it), and so does the
  * fake in the tests; `daemon.ts` joins the two, where the compiler checks the fit.
  */
-import type { Item, ItemChange, ReservationKey } from '../item.ts';
+import type { DeltaAnswer, Mailbox, OutlookEvent, Write, Written } from '../event.ts';
+import type { Item, ReservationKey } from '../item.ts';
 
-/** The mailbox of a room: its object id, or what the operator wrote until that is known. */
-interface Mailbox {
-  readonly mailbox: string;
-}
-
-/** An event as it stands in a room calendar, in the normal form both sides speak. */
-export interface OutlookEvent {
-  readonly id: string;
-  readonly iCalUId: string;
-  /** Null: the event does not occupy the room (cancelled, declined, `free`, or waiting for approval). */
-  readonly item: Item | null;
-  /** What our extended properties on it say; a copy of an event carries them too. */
-  readonly marks: ReservationKey | null;
-  readonly isOrganizer: boolean;
-  readonly type: 'singleInstance' | 'occurrence' | 'exception' | 'seriesMaster';
-  readonly seriesMasterId: string | null;
-  readonly lastModifiedAt: string | null;
-  readonly etag: string | null;
-}
-
-/** One write into a room calendar. A change carries only the fields to write. */
-export type Write =
-  | {
-      readonly do: 'create';
-      readonly item: Item;
-      readonly marks: ReservationKey;
-      /** Idempotency key: the same key and body again gives the same event. */
-      readonly transactionId: string;
-    }
-  | { readonly do: 'change'; readonly eventId: string; readonly change: ItemChange; readonly whole: Item }
-  | { readonly do: 'remove'; readonly eventId: string };
-
-/**
- * What became of a write. `event`: the event as Outlook answered it (null after a remove). `gone`: the event of a
- * change was not there. `taken`: the idempotency key belongs to an earlier, different create (`existingId` if Graph
- * named it). `failed`: a Retryable, Permanent or Conflict. `acceptedAt` is `performance.now()` of the answer.
- */
-export type Written = {
-  readonly acceptedAt: number;
-  readonly callMs: number;
-  readonly requestId?: string;
-} & (
-  | { readonly outcome: 'written'; readonly event: OutlookEvent | null }
-  | { readonly outcome: 'gone' }
-  | { readonly outcome: 'taken'; readonly existingId: string | null }
-  | { readonly outcome: 'failed'; readonly error: Error }
-);
+export type { OutlookEvent, Write, Written } from '../event.ts';
 
 export interface OutlookSide {
   /** What Outlook shall show of an item: privacy, default titles, lengths. The same item gives the same form. */
@@ -68,4 +23,26 @@ export interface OutlookSide {
   find(room: Mailbox, marks: ReservationKey, signal: AbortSignal): Promise<OutlookEvent[]>;
   /** The events that overlap the window (ISO instants), page by page, with their marks. */
   list(room: Mailbox, from: string, to: string, signal: AbortSignal): AsyncIterable<OutlookEvent[]>;
+  /** The instances of a series in the window, or null when the series is not there any more. Marks are not read. */
+  series(
+    room: Mailbox,
+    masterId: string,
+    from: string,
+    to: string,
+    signal: AbortSignal,
+  ): Promise<OutlookEvent[] | null>;
+  /** Answers an invitation in the room's name; the organiser gets a mail. 'gone': it was not there. */
+  respond(
+    room: Mailbox,
+    eventId: string,
+    answer: 'accept' | 'decline',
+    comment: string,
+    signal: AbortSignal,
+  ): Promise<'answered' | 'gone'>;
+  /** The pages of one round of changes, from a first round over a window or from the link an earlier round gave. */
+  delta(
+    room: Mailbox,
+    start: { readonly from: string; readonly to: string } | { readonly link: string },
+    signal: AbortSignal,
+  ): AsyncIterable<DeltaAnswer>;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Item } from '../../src/item.ts';
-import type { Write, Written } from '../../src/outlook/event.ts';
+import type { Write, Written } from '../../src/event.ts';
 import { answeredEvent } from './exchange.ts';
 import { wrongWith } from './graph-schema.ts';
 import {

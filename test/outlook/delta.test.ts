@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { DeltaAnswer, DeltaStart } from '../../src/outlook/delta.ts';
+import type { DeltaAnswer } from '../../src/event.ts';
+import type { DeltaStart } from '../../src/outlook/delta.ts';
 import { answeredEvent } from './exchange.ts';
 import { always, create, hall, openTold, openWorld, refusal, type Told, type World } from './world.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Conflict, Permanent, Retryable } from '../../src/errors.ts';
 import { changedFields, type Item } from '../../src/item.ts';
-import type { Written } from '../../src/outlook/event.ts';
+import type { Written } from '../../src/event.ts';
 import { idMark, typeMark } from '../../src/outlook/format.ts';
 import { answeredEvent } from './exchange.ts';
 import { wrongWith } from './graph-schema.ts';

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { GraphConfig } from '../../src/config.ts';
 import type { Item } from '../../src/item.ts';
 import { createOutlook, type OutlookOptions } from '../../src/outlook/events.ts';
-import type { Write } from '../../src/outlook/event.ts';
+import type { Write } from '../../src/event.ts';
 import { startTenant, type Tenant, type TenantOptions } from '../../src/sandbox/tenant/tenant.ts';
 
 export const hall = { mailbox: 'hall@sandbox.example' };

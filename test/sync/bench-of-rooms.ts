@@ -4,29 +4,37 @@ import { openSession } from '../../src/database.ts';
 import type { Fact } from '../../src/facts.ts';
 import { createDesk } from '../../src/sandbox/desk.ts';
 import { releaseRoom, takeRooms, type LeasedRoom, type Taken } from '../../src/sync/mappings.ts';
-import { createPush } from '../../src/sync/push.ts';
-import { createRemovals } from '../../src/sync/removals.ts';
-import { createDrain, itemsAtATime, type Drained } from '../../src/sync/room.ts';
+import { itemsAtATime, type Drained } from '../../src/sync/room.ts';
+import { createSync, type SyncOptions } from '../../src/sync/sync.ts';
 import { openTestDatabase } from '../support/database.ts';
 import { createOutlookInMemory } from './outlook-in-memory.ts';
 
 export const window = { pastDays: 7, futureDays: 365 };
 const policy = { max: 10, share: 0.2 };
 
-export async function openRooms(rooms: Readonly<Record<number, string>> = { 101: 'room101@example.org' }) {
+export async function openRooms(
+  rooms: Readonly<Record<number, string>> = { 101: 'room101@example.org' },
+  change: Partial<Pick<SyncOptions, 'conflict' | 'overlap' | 'importMode' | 'brake'>> = {},
+) {
   const db = await openTestDatabase({ schema: 'bridge' });
   const { session, close } = await openSession(db.config, 'test leases');
   const outlook = createOutlookInMemory();
   const facts: Fact[] = [];
   const tell = (fact: Fact) => void facts.push(fact);
-  const push = createPush({
+  const { drain } = createSync({
+    db: db.pool,
     outlook: outlook.side,
     tell,
     installationId: '6ba7b810-9dad-11d1-80b4-00c04fd430c8',
-    mayRemove: createRemovals(db.pool, policy, tell),
+    window,
+    pollMs: 60_000,
+    brake: policy,
+    conflict: 'booking',
+    overlap: 'flag',
+    importMode: 'auto',
     random: () => 0.5,
+    ...change,
   });
-  const { drain } = createDrain({ db: db.pool, outlook: outlook.side, push, window, tell });
   const never = new AbortController().signal;
   const replica = randomUUID();
 

@@ -10,6 +10,9 @@ interface Kept extends OutlookEvent {
 export function createOutlookInMemory() {
   const events = new Map<string, Kept>();
   const keys = new Map<string, string>();
+  /** The ids of what changed, in order: a delta link is how many of them were read. */
+  const changed: string[] = [];
+  const answers: { readonly id: string; readonly answer: string; readonly comment: string }[] = [];
   const writes: { readonly mailbox: string; readonly write: Write }[] = [];
   let next = 1;
   let blind: Error | null = null;
@@ -26,14 +29,24 @@ export function createOutlookInMemory() {
       item,
       marks,
       isOrganizer: true,
+      awaitsAnswer: false,
+      isAnswered: true,
+      originalStart: null,
+      organizer: null,
       type: 'singleInstance',
       seriesMasterId: null,
       lastModifiedAt: null,
       etag: null,
     };
     events.set(id, event);
+    changed.push(id);
     return event;
   };
+
+  function edit(event: Kept): void {
+    events.set(event.id, event);
+    changed.push(event.id);
+  }
 
   function carryOut(mailbox: string, write: Write): Written {
     const stamp = { ...done, acceptedAt: performance.now() };
@@ -47,12 +60,13 @@ export function createOutlookInMemory() {
     const event = events.get(write.eventId);
     if (write.do === 'remove') {
       events.delete(write.eventId);
+      changed.push(write.eventId);
       return { ...stamp, outcome: 'written', event: null };
     }
     if (event === undefined) return { ...stamp, outcome: 'gone' };
-    const changed = { ...event, item: { ...event.item!, ...write.change } };
-    events.set(event.id, changed);
-    return { ...stamp, outcome: 'written', event: changed };
+    const after = { ...event, item: { ...event.item!, ...write.change } };
+    edit(after);
+    return { ...stamp, outcome: 'written', event: after };
   }
 
   const side: OutlookSide = {
@@ -84,13 +98,56 @@ export function createOutlookInMemory() {
     async *list(room) {
       yield [...events.values()].filter((event) => event.mailbox === room.mailbox);
     },
+    series: async (room, masterId) => {
+      const found = [...events.values()].filter(
+        (e) => e.mailbox === room.mailbox && e.seriesMasterId === masterId,
+      );
+      return found.length === 0 ? null : found;
+    },
+    async respond(_room, eventId, answer, comment) {
+      if (!events.delete(eventId)) return 'gone';
+      changed.push(eventId);
+      answers.push({ id: eventId, answer, comment });
+      return 'answered';
+    },
+    async *delta(room, start) {
+      const since = 'link' in start ? Number(start.link) : changed.length;
+      const ids = [...new Set(changed.slice(since))];
+      const rows = ids.flatMap((id) => {
+        const event = events.get(id);
+        return event === undefined || event.mailbox !== room.mailbox ? [] : [event];
+      });
+      yield {
+        answer: 'page',
+        rows: rows.map((event) => ({
+          id: event.id,
+          type: event.type,
+          seriesMasterId: event.seriesMasterId,
+          event: { ...event, marks: null },
+        })),
+        removed: ids.filter((id) => !events.has(id)),
+        nextLink: null,
+        deltaLink: String(changed.length),
+      };
+    },
   };
 
   return {
     side,
     writes,
     put,
-    remove: (id: string) => events.delete(id),
+    remove: (id: string) => {
+      changed.push(id);
+      return events.delete(id);
+    },
+    /** Somebody edits an event. */
+    edit: (id: string, change: Partial<Item>) => {
+      const event = events.get(id)!;
+      edit({ ...event, item: { ...event.item!, ...change }, lastModifiedAt: new Date().toISOString() });
+    },
+    /** Somebody changes what else there is to an event: who organises it, that it is free. */
+    alter: (id: string, change: Partial<OutlookEvent>) => edit({ ...events.get(id)!, ...change }),
+    answers,
     /** What a room shows, by start. */
     in: (mailbox: string) =>
       [...events.values()]

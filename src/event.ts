@@ -1,5 +1,5 @@
 /** What the calls to Outlook speak, in the normal form that both sides share. */
-import type { Item, ItemChange, ReservationKey } from '../item.ts';
+import type { Item, ItemChange, ReservationKey } from './item.ts';
 
 /** A room's mailbox: its object id, or its address until that id is known. */
 export interface Mailbox {
@@ -19,6 +19,8 @@ export interface OutlookEvent {
   readonly isOrganizer: boolean;
   /** An invitation the room has not answered yet: `item` is null until it has. */
   readonly awaitsAnswer: boolean;
+  /** The room has answered, or is the organiser itself. Until then an invitation is rewritten a moment later. */
+  readonly isAnswered: boolean;
   readonly type: 'singleInstance' | 'occurrence' | 'exception' | 'seriesMaster';
   readonly seriesMasterId: string | null;
   /** The slot that an occurrence had in its series' pattern, an ISO instant in UTC. */
@@ -57,3 +59,33 @@ export type Written = {
   | { readonly outcome: 'taken'; readonly existingId: string | null }
   | { readonly outcome: 'failed'; readonly error: Error }
 );
+
+/**
+ * A changed event. Rows come in any order, repeatedly, and again in later rounds; the last one counts. `event` is null
+ * for what Graph shows only in part: occurrences of a series, which are to be read anew (`series`), and rows that
+ * cannot be read. Marks are never shown. A series' master carries the times of its first occurrence, maybe years ago.
+ */
+export interface DeltaRow {
+  readonly id: string;
+  readonly type: OutlookEvent['type'];
+  readonly seriesMasterId: string | null;
+  readonly event: OutlookEvent | null;
+}
+
+export type DeltaAnswer =
+  /** `removed`: ids that are gone, or merely outside of the window: only a read tells which (msgraph docs#6599). */
+  | {
+      readonly answer: 'page';
+      readonly rows: readonly DeltaRow[];
+      readonly removed: readonly string[];
+      /** Where the round goes on; it dies within a few rounds. */
+      readonly nextLink: string | null;
+      /** Where the next round begins. Keep it only after the whole round has been applied. */
+      readonly deltaLink: string | null;
+    }
+  /** Graph has forgotten the token: begin with a first round. It will not tell what was deleted meanwhile. */
+  | { readonly answer: 'lost'; readonly reason: string }
+  /** The pages do not end (msgraph-sdk-dotnet#3082): read the calendar by `list` instead. */
+  | { readonly answer: 'endless'; readonly reason: string }
+  /** Graph gave up on so large a window (504, msgraph docs#6499): begin with smaller ones if it stays so. */
+  | { readonly answer: 'too-wide'; readonly error: Error };

@@ -1,0 +1,193 @@
+/** What the books know of an event that nobody imported yet: whose it may be, and giving it to them. */
+import type { Queryable } from '../database.ts';
+import type { OutlookEvent } from '../event.ts';
+import type { Item, ReservationKey } from '../item.ts';
+import type { Due, LeasedRoom, Window } from './mappings.ts';
+
+export interface Kin {
+  readonly inWindow: boolean;
+  /** The mapping of the marked reservation in this room. `waits`: it knows no event and looks for one. */
+  readonly mapping: { readonly id: number; readonly status: string; readonly waits: boolean } | null;
+  /** The marked reservation as it stands; null: it is gone, or there are no marks. `here`: it is in this room. */
+  readonly reservation: {
+    readonly active: boolean;
+    readonly here: boolean;
+    readonly item: Item | null;
+  } | null;
+  /** The mapping of the marks has another event. */
+  readonly isCopy: boolean;
+  /** The log says that this very event was ours. */
+  readonly logged: boolean;
+  /** A reservation without an event at the same time, of the same name: the same thing, booked on both sides. */
+  readonly pair: number | null;
+}
+
+export async function readKin(
+  db: Queryable,
+  room: LeasedRoom,
+  eventId: string,
+  marks: ReservationKey | null,
+  item: Item,
+  window: Window,
+): Promise<Kin> {
+  const { rows } = await db.query<Kin & { titles: { id: number; title: string }[] }>({
+    name: 'read_kin',
+    text: `
+      SELECT $6::timestamptz < w.closes AND $7::timestamptz > w.opens AS "inWindow",
+        (SELECT jsonb_build_object('id', m.id, 'status', m.sync_status,
+            'waits', m.outlook_event_id IS NULL AND m.sync_status NOT IN ('cancelled', 'shadowed') OR m.sync_status = 'cancelled' AND m.due_at IS NOT NULL AND m.present)
+         FROM bridge_mappings m WHERE m.reservation_type = $3 AND m.reservation_id = $4 AND m.resource_id = $1) AS mapping,
+        (SELECT jsonb_build_object('active', bool_or(i.active), 'here', bool_or(i.resource_id = $1),
+            'item', (array_agg(bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
+                     ORDER BY i.resource_id <> $1))[1])
+         FROM bridge_items i WHERE i.reservation_type = $3 AND i.reservation_id = $4 HAVING count(*) > 0) AS reservation,
+        EXISTS (SELECT FROM bridge_mappings m WHERE m.reservation_type = $3 AND m.reservation_id = $4 AND m.resource_id = $1
+                AND m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled') AS "isCopy",
+        EXISTS (SELECT FROM bridge_log l WHERE l.outlook_event_id = $5 AND l.action IN ('created', 'adopted', 'updated')) AS logged,
+        (SELECT coalesce(jsonb_agg(jsonb_build_object('id', m.id, 'title', i.title)), '[]') FROM bridge_mappings m
+         JOIN LATERAL (SELECT v.title FROM bridge_items v WHERE v.reservation_type = m.reservation_type
+                       AND v.reservation_id = m.reservation_id AND v.resource_id = m.resource_id AND v.active OFFSET 0) i ON true
+         WHERE m.resource_id = $1 AND m.outlook_item_id = $2 AND m.outlook_event_id IS NULL AND m.present
+           AND m.sync_status IN ('pending', 'error') AND m.starts_at = $6::timestamptz AND m.ends_at = $7::timestamptz) AS titles
+      FROM bridge_window($8, $9) w`,
+    values: [
+      room.resourceId,
+      room.outlookItemId,
+      marks?.type ?? null,
+      marks?.id ?? null,
+      eventId,
+      item.startsAt,
+      item.endsAt,
+      window.pastDays,
+      window.futureDays,
+    ],
+  });
+  const { titles, ...kin } = rows[0]!;
+  const pair = titles.find(({ title }) => sameTitle(title, item.title));
+  return { ...kin, pair: pair?.id ?? null };
+}
+
+/** Titles as people compare them: without case, white space and composition. */
+export const sameTitle = (a: string, b: string): boolean => normal(a) === normal(b);
+const normal = (title: string) => title.normalize('NFKC').replace(/\s+/gu, ' ').trim().toLowerCase();
+
+/** Drops what waited to be imported and lets the marked reservation look for its event. */
+export async function adoptByMarks(
+  db: Queryable,
+  room: LeasedRoom,
+  due: Due,
+  mapping: number,
+): Promise<void> {
+  await db.query({
+    name: 'adopt_by_marks',
+    text: `WITH dropped AS (${drop} RETURNING 1)
+      UPDATE bridge_mappings SET booking_base = '{}', due_at = now(), lane = 0, revision = revision + 1
+      WHERE id = $4 AND EXISTS (SELECT FROM dropped)`,
+    values: [room.id, room.epoch, due.id, mapping],
+  });
+}
+
+/** Gives an event to a reservation that has none; both are as they stand on their side. */
+export async function giveEvent(
+  db: Queryable,
+  room: LeasedRoom,
+  due: Due,
+  mapping: number,
+  event: OutlookEvent,
+): Promise<void> {
+  await db.query({
+    name: 'give_event',
+    text: `WITH dropped AS (${drop} RETURNING 1)
+      UPDATE bridge_mappings SET outlook_event_id = $5, outlook_base = $6, booking_base = NULL, is_organizer = $7, ical_uid = $8,
+        original_start = $9, series_master_id = $10, due_at = now(), lane = 0, revision = revision + 1
+      WHERE id = $4 AND outlook_event_id IS NULL AND EXISTS (SELECT FROM dropped)`,
+    values: [room.id, room.epoch, due.id, mapping, ...eventColumns(event)],
+  });
+}
+
+/** Makes what waited to be imported the mapping of the reservation whose marks it carries. */
+export async function becomeMapping(
+  db: Queryable,
+  room: LeasedRoom,
+  due: Due,
+  marks: ReservationKey,
+  event: OutlookEvent,
+): Promise<void> {
+  await db.query({
+    name: 'become_mapping',
+    text: `
+      UPDATE bridge_mappings m SET reservation_type = $4, reservation_id = $5, sync_status = 'pending',
+        sync_direction = 'booking_to_outlook', outlook_base = $7, booking_base = NULL, is_organizer = $8, ical_uid = $9,
+        original_start = $10, series_master_id = $11, outlook_event_id = $6, outlook_news = NULL, due_at = now(),
+        present = coalesce(v.active, false), starts_at = coalesce(v.starts_at, ($7::jsonb ->> 'startsAt')::timestamptz),
+        ends_at = coalesce(v.ends_at, ($7::jsonb ->> 'endsAt')::timestamptz),
+        priority_level = coalesce(v.priority_level, m.priority_level), revision = m.revision + 1
+      FROM (SELECT 1) one LEFT JOIN LATERAL (
+        SELECT i.active, i.starts_at, i.ends_at, i.priority_level FROM bridge_items i
+        WHERE i.reservation_type = $4 AND i.reservation_id = $5
+          AND i.resource_id = (SELECT resource_id FROM bridge_resource_mappings WHERE id = $1) OFFSET 0) v ON true
+      WHERE m.id = $3 AND EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = $1 AND s.lease_epoch = $2)`,
+    values: [room.id, room.epoch, due.id, marks.type, marks.id, ...eventColumns(event)],
+  });
+}
+
+const eventColumns = (event: OutlookEvent) => [
+  event.id,
+  JSON.stringify(event.item),
+  event.isOrganizer,
+  event.iCalUId,
+  event.originalStart,
+  event.seriesMasterId,
+];
+
+const drop = `DELETE FROM bridge_mappings WHERE id = $3 AND reservation_id IS NULL
+  AND EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = $1 AND s.lease_epoch = $2)`;
+
+/** The reservation that moved away from its meeting. */
+interface Parted {
+  readonly id: number;
+  readonly eventId: string | null;
+  readonly booking: Item | null;
+}
+
+/** Gives a meeting back to the reservation that moved away from it. */
+export const takeBack = {
+  /** Null: the reservation does not want this room any more. */
+  async read(db: Queryable, mapping: number): Promise<Parted | null> {
+    const { rows } = await db.query<Parted>({
+      name: 'read_parted',
+      text: `SELECT m.id, m.outlook_event_id AS "eventId",
+          bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private) AS booking
+        FROM bridge_mappings m JOIN bridge_items i ON i.reservation_type = m.reservation_type
+          AND i.reservation_id = m.reservation_id AND i.resource_id = m.resource_id AND i.active
+        WHERE m.id = $1 AND m.sync_status <> 'cancelled'`,
+      values: [mapping],
+    });
+    return rows[0] ?? null;
+  },
+  /** The meeting's times are an edit in Outlook then: they are written into the booking system next. */
+  async write(db: Queryable, room: LeasedRoom, due: Due, other: Parted, event: OutlookEvent): Promise<void> {
+    const { startsAt, endsAt, allDay } = other.booking!;
+    await db.query({
+      name: 'take_back',
+      text: `WITH dropped AS (${drop} RETURNING 1)
+        UPDATE bridge_mappings SET outlook_event_id = $5, outlook_base = $6, booking_base = $11, is_organizer = $7, ical_uid = $8,
+          original_start = $9, series_master_id = $10, outlook_news = 'look', noticed_at = now(), removing = false, due_at = now(),
+          lane = 0, generation = generation + 1, revision = revision + 1
+        WHERE id = $4 AND EXISTS (SELECT FROM dropped)`,
+      values: [
+        room.id,
+        room.epoch,
+        due.id,
+        other.id,
+        event.id,
+        JSON.stringify({ ...event.item, startsAt, endsAt, allDay }),
+        event.isOrganizer,
+        event.iCalUId,
+        event.originalStart,
+        event.seriesMasterId,
+        JSON.stringify(other.booking),
+      ],
+    });
+  },
+};

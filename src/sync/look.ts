@@ -1,0 +1,119 @@
+/**
+ * Reading an event before anything is decided about it. Where nobody knows what is in Outlook, it is looked at: an event
+ * that was reported as changed or removed is read, a create whose answer was lost is looked for by our marks. A step that
+ * could not be looked at is blind, and so is whatever would be decided about it: nothing is.
+ */
+import { backOffMs } from '../back-off.ts';
+import { Permanent, Retryable } from '../errors.ts';
+import type { OutlookEvent } from '../event.ts';
+import type { Item } from '../item.ts';
+import type { Due, LeasedRoom, Settled } from './mappings.ts';
+import type { OutlookSide } from './sides.ts';
+import { isWhole, keep, marksOf, stepOf, type Facing, type Step } from './step.ts';
+
+/** A mapping about which nothing can be decided now. */
+export interface Blind {
+  readonly due: Due;
+  readonly blind: Retryable | Permanent;
+}
+
+export const isBlind = (one: object): one is Blind => 'blind' in one;
+
+export async function lookFirst(
+  due: Due,
+  facing: Facing & { readonly outlook: OutlookSide },
+  signal: AbortSignal,
+): Promise<Step | Blind> {
+  try {
+    return (await look(due, facing, signal)) ?? stepOf(due, facing);
+  } catch (error) {
+    if (error instanceof Retryable || error instanceof Permanent) return { due, blind: error };
+    throw error;
+  }
+}
+
+/** What was seen, decided about; null: there was nothing to look at. */
+async function look(
+  due: Due,
+  facing: Facing & { readonly outlook: OutlookSide },
+  signal: AbortSignal,
+): Promise<Step | null> {
+  const { room, outlook } = facing;
+  const step = stepOf(due, facing);
+  const inDoubt = due.bookingBase !== null && !isWhole(due.bookingBase);
+  // a removal that a person refused left its event where it was
+  const left = due.status === 'cancelled' && due.outlookBase !== null && step.action.do === 'create';
+  if (left || (inDoubt && due.eventId === null)) {
+    const event = ours(await outlook.find(room, marksOf(due), signal), step.wanted);
+    return event === null ? null : stepOf(due, facing, { adopted: event });
+  }
+  if (due.eventId === null) return null;
+  if (due.news === 'look' || due.news === 'missing') {
+    const event = await outlook.read(room, due.eventId, signal);
+    // the event of a cancelled reservation that is wanted again, and somebody brought it back
+    if (event !== null && event.item !== null && due.status === 'cancelled' && due.active === true)
+      return stepOf(due, facing, { adopted: event });
+    return stepOf(due, facing, { seen: event ?? 'gone' });
+  }
+  const nothingKnown = inDoubt && Object.keys(due.bookingBase ?? {}).length === 0;
+  if (!nothingKnown || step.action.do !== 'change') return null;
+  const event = await outlook.read(room, due.eventId, signal);
+  // one that is gone is told so by the write itself
+  return event === null ? null : stepOf(due, facing, { adopted: event });
+}
+
+/** Of several events with our marks the one at the wanted time, else the first; the others are copies. */
+export function ours(found: readonly OutlookEvent[], wanted: Item | null): OutlookEvent | null {
+  const own = found.filter((event) => event.isOrganizer);
+  return own.find((event) => event.item?.startsAt === wanted?.startsAt) ?? own[0] ?? null;
+}
+
+/** It stays as it is, doubt included, and is due again. */
+export function blinded({ due, blind }: Blind, random: () => number): Settled {
+  const wait =
+    blind instanceof Retryable && blind.reach === 'item'
+      ? (blind.afterMs ?? backOffMs(due.attempt, random()))
+      : 0;
+  const parked = blind instanceof Permanent && blind.reach === 'item';
+  return keep({ due, action: { do: 'wait' }, adopted: null }, parked ? 'parked' : 'delayed', {
+    status: parked ? 'error' : restingStatus(due),
+    bookingSeen: null,
+    attempt: due.attempt + 1,
+    error: blind.message,
+    hint: blind.hint ?? null,
+    conflict: due.conflict,
+    dueInMs: parked ? null : wait,
+  });
+}
+
+const restingStatus = ({ status }: Due) =>
+  status === 'cancelled' || status === 'conflict' || status === 'imported' ? status : 'pending';
+
+/** What verification found of an event that was reported as removed. */
+export interface Verified {
+  readonly id: number;
+  readonly revision: number;
+  readonly news: 'look' | 'vacated' | 'gone';
+}
+
+/**
+ * Reads events that were reported as removed: only a mailbox that answers "not there" about that very event makes it gone
+ * (delta reports events as removed that merely lie outside of its window, msgraph docs#6599). Throws as a read does.
+ */
+export async function verify(
+  missing: readonly { readonly id: number; readonly revision: number; readonly eventId: string }[],
+  room: LeasedRoom,
+  outlook: OutlookSide,
+  signal: AbortSignal,
+): Promise<Verified[]> {
+  return await Promise.all(
+    missing.map(async ({ id, revision, eventId }) => {
+      const event = await outlook.read(room, eventId, signal);
+      return {
+        id,
+        revision,
+        news: event === null ? 'gone' : event.item === null ? 'vacated' : 'look',
+      } as const;
+    }),
+  );
+}

@@ -1,0 +1,244 @@
+/** The books of what Outlook reported: which events a room knows, what was noticed of them, and where a round begins. */
+import type { Queryable } from '../database.ts';
+import type { Item } from '../item.ts';
+import type { Verified } from './look.ts';
+import type { LeasedRoom, News, Window } from './mappings.ts';
+
+/** A mapping that is to be looked at; `dueInMs` null: at once. */
+export interface Noticed {
+  readonly id: number;
+  readonly news: Exclude<News, 'gone' | 'vacated'>;
+  readonly dueInMs: number | null;
+}
+
+/** An event nobody knows yet. */
+export interface Born {
+  readonly eventId: string;
+  readonly startsAt: string | null;
+  readonly endsAt: string | null;
+  readonly item: Item | null;
+  readonly dueInMs: number;
+  readonly isOrganizer: boolean;
+  readonly iCalUId: string | null;
+  readonly originalStart: string | null;
+  readonly seriesMasterId: string | null;
+}
+
+export interface Notices {
+  readonly known: readonly Noticed[];
+  readonly born: readonly Born[];
+}
+
+/** A mapping by what is needed to recognise its event. */
+export interface Known {
+  readonly id: number;
+  readonly eventId: string;
+  readonly status: string;
+  readonly reservationId: number | null;
+  readonly outlookBase: Item | null;
+  readonly news: News | null;
+  readonly startsAt: string | null;
+  readonly endsAt: string | null;
+}
+
+const knownColumns = `m.id, m.outlook_event_id AS "eventId", m.sync_status AS status, m.reservation_id AS "reservationId",
+  m.outlook_base AS "outlookBase", m.outlook_news AS news,
+  to_char(m.starts_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "startsAt",
+  to_char(m.ends_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "endsAt"`;
+
+/** The mappings of a room that know one of these events, or an occurrence of one of these series. */
+export async function knownEvents(
+  db: Queryable,
+  room: LeasedRoom,
+  eventIds: readonly string[],
+  masterIds: readonly string[],
+): Promise<(Known & { readonly seriesMasterId: string | null })[]> {
+  const { rows } = await db.query<Known & { readonly seriesMasterId: string | null }>({
+    name: 'known_events',
+    text: `SELECT ${knownColumns}, m.series_master_id AS "seriesMasterId" FROM bridge_mappings m
+      WHERE m.outlook_item_id = $1 AND (m.outlook_event_id = ANY ($2) OR m.series_master_id = ANY ($3))`,
+    values: [room.outlookItemId, eventIds, masterIds],
+  });
+  return rows;
+}
+
+/** A round of changes that begins now. */
+export interface Begun {
+  /** When somebody asked for it; null: it is the clock's turn. */
+  readonly rung: Date | null;
+  readonly links: readonly string[] | null;
+  readonly from_at: Date | null;
+  /** How many rounds that were asked for came back empty, one after the other. */
+  readonly attempt: number;
+}
+
+export async function beginPull(db: Queryable, room: LeasedRoom, pollMs: number): Promise<Begun> {
+  const { rows } = await db.query<Begun>({
+    name: 'begin_pull',
+    text: 'SELECT * FROM bridge_begin_pull($1, $2, $3)',
+    values: [room.id, room.epoch, pollMs],
+  });
+  return rows[0]!;
+}
+
+/** Asks again soon, after a round that was asked for brought nothing; null: it has been asked often enough. */
+export async function pullAgain(
+  db: Queryable,
+  room: LeasedRoom,
+  inMs: number | null,
+  attempt: number,
+): Promise<void> {
+  await db.query({
+    name: 'pull_again',
+    text: `UPDATE bridge_room_state SET pull_attempt = $4,
+        pull_due_at = CASE WHEN $3::float8 IS NULL THEN pull_due_at
+                           ELSE least(pull_due_at, now() + $3::float8 * interval '1 millisecond') END
+      WHERE resource_mapping_id = $1 AND lease_epoch = $2`,
+    values: [room.id, room.epoch, inMs, attempt],
+  });
+}
+
+/** Writes down one page of changes and where the next page or round begins, in one transaction. */
+export async function storePage(
+  db: Queryable,
+  room: LeasedRoom,
+  noticedAt: Date,
+  { known, born }: Notices,
+  links: readonly string[],
+): Promise<void> {
+  await db.query({
+    name: 'store_page',
+    text: 'SELECT bridge_pulled($1, $2, $3, $4, $5, $6)',
+    values: [room.id, room.epoch, noticedAt, JSON.stringify(known), JSON.stringify(born), links],
+  });
+}
+
+/** The window as instants, a day wider on each side: all-day events float, and Graph matches them in UTC. */
+export async function listWindow(session: Queryable, window: Window): Promise<{ from: string; to: string }> {
+  const { rows } = await session.query<{ from: Date; to: Date }>({
+    name: 'list_window',
+    text: `SELECT opens - interval '1 day' AS "from", closes + interval '1 day' AS "to" FROM bridge_window($1, $2)`,
+    values: [window.pastDays, window.futureDays],
+  });
+  return { from: rows[0]!.from.toISOString(), to: rows[0]!.to.toISOString() };
+}
+
+/** A mapping of a room, by what a baseline needs to recognise its event. */
+export interface Mapped extends Omit<Known, 'eventId'> {
+  readonly eventId: string | null;
+  readonly reservationType: string | null;
+  readonly due: boolean;
+  /** Of a reservation without an event: what it is called. */
+  readonly title: string | null;
+  readonly present: boolean;
+}
+
+export async function mappingsOf(session: Queryable, resourceId: number): Promise<Mapped[]> {
+  const { rows } = await session.query<Mapped>({
+    name: 'mappings_of',
+    text: `SELECT ${knownColumns}, m.reservation_type AS "reservationType", m.due_at IS NOT NULL AS due, m.present, i.title
+      FROM bridge_mappings m
+      LEFT JOIN LATERAL (SELECT v.title FROM bridge_items v WHERE m.outlook_event_id IS NULL AND m.present
+        AND v.reservation_type = m.reservation_type AND v.reservation_id = m.reservation_id
+        AND v.resource_id = m.resource_id OFFSET 0) i ON true
+      WHERE m.resource_id = $1`,
+    values: [resourceId],
+  });
+  return rows;
+}
+
+/** An event found in Outlook that belongs to a mapping without one. */
+export interface Adoption {
+  readonly id: number;
+  readonly eventId: string;
+  readonly outlookBase: Item | null;
+  readonly isOrganizer: boolean;
+  readonly iCalUId: string;
+  readonly originalStart: string | null;
+  readonly seriesMasterId: string | null;
+}
+
+export interface Baselined extends Notices {
+  readonly adoptions: readonly Adoption[];
+  readonly noticedAt: Date;
+  readonly links: readonly string[] | null;
+  readonly window: { readonly from: string; readonly to: string };
+  /** Until the next poll; null: this room is not polled. */
+  readonly pollMs: number | null;
+}
+
+/** Notes that a room was compared with Outlook, and all that was found. */
+export async function finishBaseline(db: Queryable, room: LeasedRoom, found: Baselined): Promise<void> {
+  await db.query({
+    name: 'finish_baseline',
+    text: 'SELECT bridge_baselined($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
+    values: [
+      room.id,
+      room.epoch,
+      JSON.stringify(found.adoptions),
+      found.noticedAt,
+      JSON.stringify(found.known),
+      JSON.stringify(found.born),
+      found.links,
+      found.window.from,
+      found.window.to,
+      found.pollMs,
+    ],
+  });
+}
+
+/** Events that were reported as removed and not verified yet. */
+export async function missingOf(
+  db: Queryable,
+  room: LeasedRoom,
+  most: number,
+): Promise<{ id: number; revision: number; eventId: string }[]> {
+  const { rows } = await db.query<{ id: number; revision: number; eventId: string }>({
+    name: 'missing_of',
+    text: `SELECT id, revision, outlook_event_id AS "eventId" FROM bridge_mappings
+      WHERE resource_id = $1 AND outlook_item_id = $2 AND outlook_news = 'missing' AND outlook_event_id IS NOT NULL
+      ORDER BY starts_at, id LIMIT $3`,
+    values: [room.resourceId, room.outlookItemId, most],
+  });
+  return rows;
+}
+
+/** Writes down what verification found. */
+export async function storeVerified(
+  db: Queryable,
+  room: LeasedRoom,
+  found: readonly Verified[],
+): Promise<void> {
+  await db.query({
+    name: 'store_verified',
+    text: 'SELECT bridge_verified($1, $2, $3)',
+    values: [room.id, room.epoch, JSON.stringify(found)],
+  });
+}
+
+/**
+ * Notes that these events are about to be deleted or declined by us, so that nobody takes them for deleted by a person,
+ * whatever happens next. Returns the ids of those that are still as they were read; their revision is one higher now.
+ */
+export async function noteRemovals(
+  db: Queryable,
+  room: LeasedRoom,
+  wanted: readonly { readonly id: number; readonly revision: number }[],
+): Promise<ReadonlySet<number>> {
+  const { rows } = await db.query<{ noted: number[] }>({
+    name: 'note_removals',
+    text: 'SELECT bridge_removing($1, $2, $3) AS noted',
+    values: [room.id, room.epoch, JSON.stringify(wanted.map(({ id, revision }) => ({ id, revision })))],
+  });
+  return new Set(rows[0]!.noted);
+}
+
+/** Whether somebody asked for a round of changes since the last one began. */
+export async function pullIsDue(db: Queryable, room: LeasedRoom): Promise<boolean> {
+  const { rows } = await db.query<{ due: boolean }>({
+    name: 'pull_is_due',
+    text: `SELECT coalesce(pull_due_at <= clock_timestamp(), false) AS due FROM bridge_room_state WHERE resource_mapping_id = $1`,
+    values: [room.id],
+  });
+  return rows[0]?.due ?? false;
+}

@@ -1,0 +1,49 @@
+/** The drain of a room put together from its parts. */
+import type { Database } from '../database.ts';
+import type { Tell } from '../facts.ts';
+import { createApply } from './apply.ts';
+import type { BrakePolicy } from './brake.ts';
+import type { Window } from './mappings.ts';
+import { createNewborn, type OverlapPolicy } from './newborn.ts';
+import { createPull } from './pull.ts';
+import { createPush } from './push.ts';
+import { createRemovals } from './removals.ts';
+import { createDrain } from './room.ts';
+import type { OutlookSide } from './sides.ts';
+import type { ConflictPolicy } from './step.ts';
+import { createWriteBack } from './write-back.ts';
+
+export interface SyncOptions {
+  readonly db: Database;
+  readonly outlook: OutlookSide;
+  readonly tell: Tell;
+  /** Namespace of the idempotency keys. */
+  readonly installationId: string;
+  readonly window: Window;
+  /** Between two polls of a room. */
+  readonly pollMs: number;
+  readonly brake: BrakePolicy;
+  /** Who wins what both sides changed. */
+  readonly conflict: ConflictPolicy;
+  /** What becomes of an Outlook event on a reserved slot. */
+  readonly overlap: OverlapPolicy;
+  readonly importMode: 'auto' | 'manual';
+  readonly random?: () => number;
+}
+
+export function createSync(options: SyncOptions) {
+  const { db, outlook, tell, window, pollMs, random = Math.random } = options;
+  const writeBack = createWriteBack(db, random);
+  const apply = createApply({
+    db,
+    outlook,
+    push: createPush({ outlook, installationId: options.installationId, random }),
+    writeBack,
+    newborn: createNewborn({ ...options, writeBack }),
+    policy: options.conflict,
+    mayRemove: createRemovals(db, options.brake, tell),
+    random,
+  });
+  const pull = createPull({ db, outlook, window, pollMs, random });
+  return createDrain({ db, outlook, apply, pull, window, pollMs, tell, random });
+}
