@@ -83,8 +83,6 @@ export function createApp(parts: Parts) {
     }),
   );
   const areas = [
-    loginRoutes(door),
-    docsRoutes(),
     healthRoutes(parts),
     syncRoutes(parts),
     statsRoutes(parts),
@@ -101,6 +99,8 @@ export function createApp(parts: Parts) {
     cancelRoutes(parts),
     resourceMappingRoutes(parts),
     outlookRoutes(parts),
+    loginRoutes(door),
+    docsRoutes(),
   ];
   for (const area of areas) app.route('/', area);
   describe(app);
