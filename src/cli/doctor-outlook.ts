@@ -1,12 +1,11 @@
 /** What `doctor` asks of Microsoft: the app and its rights, and the mailbox of every active room. */
-import type pg from 'pg';
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Config, GraphConfig } from '../config.ts';
 import type { Database } from '../database.ts';
 import { messageOf } from '../errors.ts';
 import { createProbe } from '../outlook/probe.ts';
 import { clock } from './doctor-database.ts';
 import type { Find } from './doctor-findings.ts';
+import { underLease } from './lease.ts';
 import { openBar } from './terminal.ts';
 
 type Probe = ReturnType<typeof createProbe>;
@@ -175,7 +174,9 @@ async function checkMailboxes(checks: MailboxChecks, find: Find, signal: AbortSi
       for (const room of queue) {
         signal.throwIfAborted();
         bar.at(done, rooms.length, room.name);
-        const found = await underLease(client, room, () => checkMailbox(checks, room, find, signal));
+        const found = await underLease(client, room.id, signal, () =>
+          checkMailbox(checks, room, find, signal),
+        );
         if (found === null)
           find(
             'note',
@@ -229,30 +230,6 @@ async function checkMailbox(
     );
   }
   return false;
-}
-
-/** See 0001_bridge.sql: the lease of one room. Whoever holds it is alone with its mailbox. */
-const roomLease = 7_230_911;
-const leaseMs = 5_000;
-
-/** Runs `work` while no daemon works on the room; null when one kept it for too long. */
-async function underLease<T>(client: pg.PoolClient, room: Room, work: () => Promise<T>): Promise<T | null> {
-  const givesUpAt = performance.now() + leaseMs;
-  for (;;) {
-    const { rows } = await client.query<{ ours: boolean }>('SELECT pg_try_advisory_lock($1, $2) AS ours', [
-      roomLease,
-      room.id,
-    ]);
-    if (rows[0]!.ours) break;
-    if (performance.now() > givesUpAt) return null;
-    await pause(100);
-  }
-  try {
-    return await work();
-  } finally {
-    // a daemon that passed the room by meanwhile looks again
-    await client.query('SELECT pg_advisory_unlock($1, $2), bridge_wake()', [roomLease, room.id]);
-  }
 }
 
 const hintOf = (error: unknown): string =>

@@ -165,10 +165,7 @@ async function refuseForeignTables(client: pg.Client): Promise<void> {
   const found = await namesTaken(client);
   if (found.length === 0) return;
   const names = found.map(({ name }) => name);
-  if ((await missingObjects(client, ourSteps())).length === 0)
-    throw new Permanent('The table bridge_migrations is gone, which says how new our tables are.', {
-      hint: `If nothing else was changed, write it down again and run migrate:\n${bookkeeping()}`,
-    });
+  await refuseLostBookkeeping(client);
   throw new Permanent(
     `There are tables under our names that are not ours: ${names.join(', ')}` +
       (found.some(({ predecessor }) => predecessor)
@@ -178,6 +175,21 @@ async function refuseForeignTables(client: pg.Client): Promise<void> {
       hint: 'Run `node src/main.ts adopt`: it moves them aside and takes over the pairs they hold. Nothing was changed.',
     },
   );
+}
+
+/** Throws Permanent where the tables are ours all the same, and only the one that says how new they are is gone. */
+export async function refuseLostBookkeeping(client: Queryable): Promise<void> {
+  const { rows: there } = await client.query<{ there: boolean }>(
+    `SELECT to_regclass('public.bridge_settings') IS NOT NULL AS there`,
+  );
+  if (!there[0]!.there) return;
+  const { rows } = await client.query(
+    `SELECT FROM bridge_settings s WHERE to_jsonb(s) ->> 'name' = 'installation_id'`,
+  );
+  if (rows.length === 0) return;
+  throw new Permanent('The table bridge_migrations is gone, which says how new our tables are.', {
+    hint: `If nothing else was changed, write it down again and run migrate:\n${bookkeeping()}`,
+  });
 }
 
 /** A table, view or sequence of somebody else under one of our names. */
@@ -222,7 +234,7 @@ const bookkeeping = () =>
   ].join('\n');
 
 /** The tables and the sequence that the migrations make, and the views of the adapters. */
-const ourNames = () => [
+export const ourNames = () => [
   ...ourSteps().flatMap(({ statement, makes }) =>
     makes?.kind === 'relation' && !/^CREATE (?:UNIQUE )?INDEX/m.test(statement) ? [makes.name] : [],
   ),

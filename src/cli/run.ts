@@ -58,6 +58,12 @@ function addDaemon(program: Command, signal: AbortSignal, answer: Answer): void 
     .description('install or update our tables and the adapter in the booking database')
     .action(async () => answer(await (await import('./migrate.ts')).migrateCommand(signal)));
   program
+    .command('adopt')
+    .description("move a predecessor's tables aside, install the bridge, take over its rooms and events")
+    .option('--dry-run', 'only say what it would do')
+    .option(...json)
+    .action(async (options) => answer(await (await import('./adopt.ts')).adopt(options, signal)));
+  program
     .command('demo')
     .description('show it at work on an embedded PostgreSQL and a simulated tenant, until Ctrl-C')
     .option('--port <number>', 'port of the HTTP surface', '8082')
