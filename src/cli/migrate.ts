@@ -16,7 +16,7 @@ import {
   untilUnlocked,
   type Tell,
 } from '../booking/install.ts';
-import { missingObjects, rebuild, stepsOf } from '../booking/rebuild.ts';
+import { rebuild, stepsOf } from '../booking/rebuild.ts';
 import { readEnv, toBookingConfig, type BookingConfig, type WakeMode } from '../config.ts';
 import { connectionSettings, databaseFailure, sqlState, type Queryable } from '../database.ts';
 import { Invalid, Permanent, Retryable, messageOf } from '../errors.ts';

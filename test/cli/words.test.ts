@@ -1,0 +1,64 @@
+/** What the command line says to wrong words and settings, and its exit codes. */
+import { expect, test } from 'vitest';
+import { openTestDatabase } from '../support/database.ts';
+import { cli, openOffice } from './command-line.ts';
+
+test.each([
+  [['serve', '--nonsense'], "unknown option '--nonsense'", '--help'],
+  [['serve', 'now'], 'too many arguments', '--help'],
+  [['--nonsense'], "unknown option '--nonsense'", '--help'],
+  [['migrat'], "unknown command 'migrat'", 'Did you mean migrate?'],
+  [['mappings', 'lst'], "unknown command 'lst'", 'Did you mean list?'],
+  [['doctor', '--wrte'], "unknown option '--wrte'", 'Did you mean --write?'],
+  [['pause'], "missing required argument 'resource'", '--help'],
+])('%s is an error that names the repair', async (args, problem, repair) => {
+  const said = await cli({}, ...args);
+  expect(said.code).toBe(64);
+  expect(said.err).toContain(problem);
+  expect(said.err).toContain(repair);
+  expect(said.out).toBe('');
+});
+
+test.each([
+  [['--help']],
+  [['help', 'doctor']],
+  ...['serve', 'migrate', 'demo', 'doctor', 'explain', 'pause', 'resume', 'resync', 'report', 'adopt'].map(
+    (command) => [[command, '--help']],
+  ),
+  ...['list', 'add', 'remove', 'import', 'match'].map((command) => [['mappings', command, '--help']]),
+])('%s explains and ends with 0, without any settings', async (args) => {
+  const said = await cli({}, ...args);
+  expect(said.code).toBe(0);
+  expect(said.out).toMatch(/^Usage: outlook-booking-sync /);
+});
+
+test('wrong settings are all named, and a script gets them as JSON', async () => {
+  const said = await cli({ BOOKING_ADAPTER: 'nowhere', DB_PORT: 'x' }, 'report', '--json');
+  expect(said.code).toBe(64);
+  expect(said.json()).toMatchObject({ success: false, hint: expect.stringContaining('.env.example') });
+  for (const name of ['DB_HOST', 'DB_PORT', 'BOOKING_ADAPTER']) expect(said.err).toContain(`${name}:`);
+});
+
+test('a database that is away is an error that may go by', async () => {
+  const said = await cli({ DATABASE_URL: 'postgresql://u:p@127.0.0.1:1/x' }, 'mappings', 'list');
+  expect(said.code).toBe(75);
+  expect(said.err).toContain('ECONNREFUSED');
+});
+
+test('a database without the bridge is told what to run', async () => {
+  await using db = await openTestDatabase({ schema: 'portico' });
+  const said = await cli({ DATABASE_URL: db.url }, 'report');
+  expect(said.code).toBe(1);
+  expect(said.err).toContain('node src/main.ts migrate');
+});
+
+test.each([
+  ['BOOKING_TIMEZONE', 'Europe/London'],
+  ['BOOKING_ADAPTER', 'mrbs'],
+])('serve refuses to run with another %s than the database was set up with', async (name, value) => {
+  await using office = await openOffice();
+  const said = await cli({ ...office.env, [name]: value }, 'serve');
+  expect(said.code).toBe(64);
+  expect(said.err).toContain(`${name} is '${value}', but this database was set up with`);
+  expect(said.err).toContain(`UPDATE bridge_settings SET value = '${value}'`);
+});
