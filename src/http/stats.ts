@@ -31,6 +31,9 @@ const statsRoute = createRoute({
       outages: z.object({ outlook: outage, booking: outage }),
       missed_captures: z.number().int(),
       replicas: z.number().int(),
+      alerts: z
+        .object({ warning: z.number().int(), critical: z.number().int() })
+        .openapi({ description: 'Open ones.' }),
       replica: z.string().nullable(),
       started_at: instant,
       uptime_seconds: z.number().int(),
@@ -45,7 +48,7 @@ export function statsRoutes({ reports, health }: StatsParts) {
       reports.latency(),
       reports.queue(),
     ]);
-    const { rooms, backfill, replicas, ...queue } = state;
+    const { rooms, backfill, replicas, alerts, ...queue } = state;
     const { listener, outages, missedCaptures, replica, startedAt, uptimeSeconds } = health();
     return c.json(
       {
@@ -56,6 +59,7 @@ export function statsRoutes({ reports, health }: StatsParts) {
         rooms,
         backfill,
         replicas,
+        alerts,
         listener,
         outages,
         missed_captures: missedCaptures,

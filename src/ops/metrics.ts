@@ -2,19 +2,11 @@
  * What Prometheus reads at `/metrics`. docs/metrics.md says what each means; a test compares the two. Labels are few and
  * bounded (action, kind, side, health, …): never a room, an item or an address.
  */
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Histogram, Registry } from 'prom-client';
 import type { Fact } from '../facts.ts';
+import { alertTypes } from './alert-types.ts';
+import { addGauges, type Queue } from './gauges.ts';
 import type { HealthState } from './health.ts';
-
-/** What is counted in the database when the metrics are read. */
-export interface Queue {
-  readonly outbox_rows: number;
-  readonly due: number;
-  /** Age of the oldest change that waits; null: none does. */
-  readonly oldest_ms: number | null;
-  /** Active rooms by health. */
-  readonly rooms: Readonly<Record<string, number>>;
-}
 
 export interface MetricsOptions {
   readonly health: () => HealthState;
@@ -112,6 +104,7 @@ export function createMetrics({ health, queue, waitMs = 1_500 }: MetricsOptions)
     labelNames: ['event', 'type'] as const,
     registers,
   });
+  for (const type of alertTypes) for (const event of ['opened', 'closed']) alerts.inc({ event, type }, 0);
   const undelivered = new Counter({
     name: 'bridge_alerts_undelivered_total',
     help: 'Messages that the address in ALERT_WEBHOOK_URL did not take.',
@@ -123,7 +116,7 @@ export function createMetrics({ health, queue, waitMs = 1_500 }: MetricsOptions)
     labelNames: ['schedule', 'result'] as const,
     registers,
   });
-  gauges(registers, health, sharedFor(queue, waitMs));
+  addGauges(registers, { health, queue, waitMs });
 
   function observe(fact: Fact): void {
     const kind = kindOf(fact);
@@ -195,88 +188,4 @@ function kindOf(fact: Fact): Kind | null {
     case 'stopped':
       return null;
   }
-}
-
-/** Gauges are read when they are scraped; what comes from the database is left out when it does not answer in time. */
-function gauges(registers: Registry[], health: () => HealthState, read: () => Promise<Queue | null>): void {
-  const gauge = (name: string, help: string, value: () => number | null | Promise<number | null>) =>
-    new Gauge({
-      name,
-      help,
-      registers,
-      async collect() {
-        this.reset();
-        const now = await value();
-        if (now === null) this.remove();
-        else this.set(now);
-      },
-    });
-  const ofQueue = (pick: (queue: Queue) => number) => async () => {
-    const queue = await read();
-    return queue === null ? null : pick(queue);
-  };
-  gauge(
-    'bridge_outbox_rows',
-    'Changes noted by the triggers and not folded yet.',
-    ofQueue((q) => q.outbox_rows),
-  );
-  gauge(
-    'bridge_due_items',
-    'Mappings with work to do.',
-    ofQueue((q) => q.due),
-  );
-  gauge(
-    'bridge_oldest_due_seconds',
-    'Age of the oldest change that is not in Outlook yet.',
-    ofQueue((q) => (q.oldest_ms ?? 0) / 1_000),
-  );
-  gauge('bridge_listener_heard', '1 while notifications of PostgreSQL reach this daemon.', () =>
-    Number(health().listener.heard),
-  );
-  gauge('process_resident_memory_bytes', 'Resident memory in bytes.', () => process.memoryUsage.rss());
-  gauge(
-    'process_start_time_seconds',
-    'Start of the process in seconds since 1970.',
-    () => health().startedAt.getTime() / 1_000,
-  );
-  new Gauge({
-    name: 'bridge_rooms',
-    help: 'Active rooms by health.',
-    labelNames: ['health'] as const,
-    registers,
-    async collect() {
-      this.reset();
-      for (const [state, count] of Object.entries((await read())?.rooms ?? {}))
-        this.set({ health: state }, count);
-    },
-  });
-  new Gauge({
-    name: 'bridge_outage',
-    help: '1 while this side as a whole is out of reach.',
-    labelNames: ['side'] as const,
-    registers,
-    collect() {
-      const { outages } = health();
-      for (const side of ['outlook', 'booking'] as const) this.set({ side }, outages[side] === null ? 0 : 1);
-    },
-  });
-}
-
-/** One read serves all gauges of a scrape, and a database that is away does not keep the scrape waiting. */
-function sharedFor(queue: () => Promise<Queue>, waitMs: number): () => Promise<Queue | null> {
-  let reading: Promise<Queue | null> | null = null;
-  return () => {
-    reading ??= readWithin(queue, waitMs).finally(() => {
-      reading = null;
-    });
-    return reading;
-  };
-}
-
-async function readWithin(queue: () => Promise<Queue>, waitMs: number): Promise<Queue | null> {
-  const late = Promise.withResolvers<null>();
-  const timer = setTimeout(() => late.resolve(null), waitMs);
-  // a database that does not answer is told of elsewhere; here its lines are missing, which is what an alert looks for
-  const read = queue().catch(() => null);
-  return await Promise.race([read, late.promise]).finally(() => clearTimeout(timer));
 }

@@ -56,6 +56,8 @@ export interface QueueReport {
   readonly backfill: { readonly total: number; readonly done: number };
   /** Daemons alive on this database. */
   readonly replicas: number;
+  /** Open alerts by severity. */
+  readonly alerts: { readonly warning: number; readonly critical: number };
 }
 
 export interface LogLine {
@@ -201,6 +203,8 @@ const queueText = `
     'rooms', '{"ok": 0, "waiting": 0, "refused": 0, "held": 0}'::jsonb
       || (SELECT coalesce(jsonb_object_agg(health, n), '{}') FROM (SELECT health, count(*) AS n FROM rooms GROUP BY 1) h),
     'backfill', (SELECT jsonb_build_object('total', coalesce(sum(total), 0), 'done', coalesce(sum(total - waiting), 0)) FROM rooms),
+    'alerts', (SELECT jsonb_build_object('warning', count(*) FILTER (WHERE severity = 'warning'),
+               'critical', count(*) FILTER (WHERE severity = 'critical')) FROM bridge_alerts WHERE closed_at IS NULL),
     'replicas', (SELECT count(*) FROM bridge_replicas WHERE beat_at > clock_timestamp() - interval '5 seconds')) AS queue`;
 
 const explainText = `

@@ -1,0 +1,124 @@
+/** What is read at the moment Prometheus asks: from the health of this daemon and from the database. */
+import { Gauge, type Registry } from 'prom-client';
+import type { HealthState } from './health.ts';
+
+/** What is counted in the database when the metrics are read. */
+export interface Queue {
+  readonly outbox_rows: number;
+  readonly due: number;
+  /** Age of the oldest change that waits; null: none does. */
+  readonly oldest_ms: number | null;
+  /** Active rooms by health. */
+  readonly rooms: Readonly<Record<string, number>>;
+  /** Open alerts by severity. */
+  readonly alerts: Readonly<Record<string, number>>;
+  /** Daemons alive on this database. */
+  readonly replicas: number;
+}
+
+export interface GaugeOptions {
+  readonly health: () => HealthState;
+  readonly queue: () => Promise<Queue>;
+  /** How long a scrape waits for the database before it goes without its part. */
+  readonly waitMs: number;
+}
+
+/** Adds them to the registers; what comes from the database is left out when it does not answer in time. */
+export function addGauges(registers: Registry[], { health, queue: readQueue, waitMs }: GaugeOptions): void {
+  const read = sharedFor(readQueue, waitMs);
+  const gauge = (name: string, help: string, value: () => number | null | Promise<number | null>) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      async collect() {
+        this.reset();
+        const now = await value();
+        if (now === null) this.remove();
+        else this.set(now);
+      },
+    });
+  const ofQueue = (pick: (queue: Queue) => number) => async () => {
+    const queue = await read();
+    return queue === null ? null : pick(queue);
+  };
+  gauge(
+    'bridge_outbox_rows',
+    'Changes noted by the triggers and not folded yet.',
+    ofQueue((q) => q.outbox_rows),
+  );
+  gauge(
+    'bridge_due_items',
+    'Mappings with work to do.',
+    ofQueue((q) => q.due),
+  );
+  gauge(
+    'bridge_oldest_due_seconds',
+    'Age of the oldest change that is not in Outlook yet.',
+    ofQueue((q) => (q.oldest_ms ?? 0) / 1_000),
+  );
+  gauge('bridge_listener_heard', '1 while notifications of PostgreSQL reach this daemon.', () =>
+    Number(health().listener.heard),
+  );
+  gauge('process_resident_memory_bytes', 'Resident memory in bytes.', () => process.memoryUsage.rss());
+  gauge(
+    'process_start_time_seconds',
+    'Start of the process in seconds since 1970.',
+    () => health().startedAt.getTime() / 1_000,
+  );
+  const counts = <Label extends string>(
+    name: string,
+    help: string,
+    label: Label,
+    pick: (queue: Queue) => Readonly<Record<string, number>>,
+  ) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: [label],
+      registers,
+      async collect() {
+        this.reset();
+        const queue = await read();
+        if (queue === null) return;
+        for (const [value, count] of Object.entries(pick(queue)))
+          this.set({ [label]: value } as Record<Label, string>, count);
+      },
+    });
+  counts('bridge_rooms', 'Active rooms by health.', 'health', (q) => q.rooms);
+  counts('bridge_alerts_open', 'Open alerts by severity.', 'severity', (q) => q.alerts);
+  gauge(
+    'bridge_replicas',
+    'Daemons alive on this database.',
+    ofQueue((q) => q.replicas),
+  );
+  new Gauge({
+    name: 'bridge_outage',
+    help: '1 while this side as a whole is out of reach.',
+    labelNames: ['side'] as const,
+    registers,
+    collect() {
+      const { outages } = health();
+      for (const side of ['outlook', 'booking'] as const) this.set({ side }, outages[side] === null ? 0 : 1);
+    },
+  });
+}
+
+/** One read serves all gauges of a scrape, and a database that is away does not keep the scrape waiting. */
+function sharedFor(queue: () => Promise<Queue>, waitMs: number): () => Promise<Queue | null> {
+  let reading: Promise<Queue | null> | null = null;
+  return () => {
+    reading ??= readWithin(queue, waitMs).finally(() => {
+      reading = null;
+    });
+    return reading;
+  };
+}
+
+async function readWithin(queue: () => Promise<Queue>, waitMs: number): Promise<Queue | null> {
+  const late = Promise.withResolvers<null>();
+  const timer = setTimeout(() => late.resolve(null), waitMs);
+  // a database that does not answer is told of elsewhere; here its lines are missing, which is what an alert looks for
+  const read = queue().catch(() => null);
+  return await Promise.race([read, late.promise]).finally(() => clearTimeout(timer));
+}
