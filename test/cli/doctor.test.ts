@@ -1,0 +1,217 @@
+/** `doctor`: each thing that can be wrong is found, with what mends it; what is well is not complained of. */
+import { createServer, type RequestListener } from 'node:http';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { expect, test } from 'vitest';
+import { openTestDatabase } from '../support/database.ts';
+import { bridgeGrants, openRole } from '../support/roles.ts';
+import { cli, openOffice, rooms, type Said } from './command-line.ts';
+
+interface Found {
+  readonly state: string;
+  readonly check: string;
+  readonly message: string;
+  readonly repair: string | null;
+}
+
+const found = (said: Said, check: string): Found[] =>
+  (said.json() as { findings: Found[] }).findings.filter((finding) => finding.check === check);
+const wrong = (said: Said): string[] =>
+  (said.json() as { findings: Found[] }).findings
+    .filter(({ state }) => state === 'problem')
+    .map(({ check }) => check);
+
+/** A web server that answers everything so. */
+async function answering(listener: RequestListener) {
+  const server = createServer(listener).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+test('with everything in place there is no problem, for people and for scripts', async () => {
+  await using office = await openOffice();
+  await office.map(101);
+  const said = await office.run('doctor', '--json');
+  expect(wrong(said)).toEqual([]);
+  expect(said.code).toBe(0);
+  for (const check of ['database', 'connection', 'clock', 'zone', 'rights', 'tables', 'adapter', 'triggers'])
+    expect(found(said, check).map(({ state }) => state)).toContain('ok');
+  for (const check of ['listen', 'token', 'mailboxes'])
+    expect(found(said, check).map(({ state }) => state)).toContain('ok');
+  expect((await office.run('doctor')).out).toContain('✓ mailboxes');
+});
+
+test('it writes nothing into a mailbox unless it is asked to, and leaves nothing behind when it is', async () => {
+  await using office = await openOffice();
+  await office.map(101);
+  await office.run('doctor', '--json');
+  const writes = () =>
+    office.tenant.journal.filter(({ method, path }) => method !== 'GET' && /users/.test(path));
+  expect(writes()).toEqual([]);
+  const said = await office.run('doctor', '--write', '--json');
+  expect(found(said, 'mailboxes')[0]?.message).toContain('read and written');
+  expect(writes().map(({ method }) => method)).toEqual(['POST', 'POST']);
+  expect(office.tenant.eventsIn(rooms[101]!.upn)).toEqual([]);
+  expect(office.tenant.mails).toEqual([]);
+});
+
+test('a create whose answer is lost leaves nothing behind either', async () => {
+  await using office = await openOffice();
+  await office.map(101);
+  office.tenant.faults.add({
+    match: { method: 'POST', path: '/events$' },
+    times: 1,
+    action: { do: 'dropAnswer' },
+  });
+  const said = await office.run('doctor', '--write', '--json');
+  expect(said.code).toBe(0);
+  expect(office.tenant.eventsIn(rooms[101]!.upn)).toEqual([]);
+});
+
+test('a mailbox that is none is named, and the others are well', async () => {
+  await using office = await openOffice();
+  await office.map(101);
+  await office.db.query(
+    `INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id) VALUES (102, 'nobody@bergen.example')`,
+  );
+  const said = await office.run('doctor', '--json');
+  expect(said.code).toBe(1);
+  expect(wrong(said)).toEqual(['mailboxes']);
+  const [bad] = found(said, 'mailboxes').filter(({ state }) => state === 'problem');
+  expect(bad?.message).toContain('nobody@bergen.example');
+  expect(bad?.repair).toContain('Test-ServicePrincipalAuthorization');
+  expect(found(said, 'mailboxes').at(-1)?.message).toContain('1 of 2');
+});
+
+test('a room that a daemon works on is left alone, and that is said', { timeout: 90_000 }, async () => {
+  await using office = await openOffice();
+  await office.map(101);
+  const daemon = await office.db.pool.connect();
+  await daemon.query('SELECT pg_advisory_lock(7230911, id) FROM bridge_resource_mappings');
+  const said = await office.run('doctor', '--write', '--json');
+  daemon.release(true);
+  expect(found(said, 'mailboxes')[0]).toMatchObject({ state: 'note' });
+  expect(found(said, 'mailboxes')[0]?.message).toContain('a daemon is at work on it');
+  expect(office.tenant.journal.filter(({ path }) => /events/.test(path))).toEqual([]);
+});
+
+test('rights to all calendars of the tenant are a warning with the PowerShell that limits them', async () => {
+  await using office = await openOffice();
+  const [wide] = found(await office.run('doctor', '--json'), 'scope');
+  expect(wide).toMatchObject({ state: 'warning' });
+  expect(wide?.repair).toContain('New-ManagementRoleAssignment');
+  office.tenant.faults.token({ roles: ['Place.Read.All'] });
+  expect(found(await office.run('doctor', '--json'), 'scope')).toMatchObject([{ state: 'ok' }]);
+  office.tenant.faults.token({ roles: ['Mail.Read'] });
+  expect(found(await office.run('doctor', '--json'), 'scope').at(-1)?.message).toContain('Mail.Read');
+});
+
+test('a secret that is none is named with its variable', async () => {
+  await using office = await openOffice();
+  const said = await cli({ ...office.env, GRAPH_CLIENT_SECRET: 'wrong' }, 'doctor', '--json');
+  expect(wrong(said)).toEqual(['token']);
+  expect(found(said, 'token')[0]?.repair).toContain('GRAPH_CLIENT_SECRET');
+});
+
+test('a disabled trigger comes with the statement that enables it', async () => {
+  await using office = await openOffice();
+  await office.db.query('ALTER TABLE bb_event DISABLE TRIGGER bridge_update');
+  expect(found(await office.run('doctor', '--json'), 'triggers')).toMatchObject([
+    { state: 'problem', repair: 'ALTER TABLE bb_event ENABLE TRIGGER bridge_update;' },
+  ]);
+});
+
+test('a table of ours that is gone, and what migrate could not choose', async () => {
+  await using office = await openOffice();
+  const defaults = found(await office.run('doctor', '--json'), 'defaults');
+  expect(defaults.map(({ repair }) => repair).join()).toContain('INSERT INTO bridge_settings');
+  await office.db.query('DROP TABLE bridge_changes');
+  expect(found(await office.run('doctor', '--json'), 'tables')).toMatchObject([
+    {
+      state: 'problem',
+      message: expect.stringContaining('bridge_changes'),
+      repair: 'node src/main.ts migrate',
+    },
+  ]);
+});
+
+test('looking at the defaults changes none', async () => {
+  await using office = await openOffice();
+  await office.db.query(`DELETE FROM bridge_settings WHERE name = 'default_activity_id'`);
+  await office.run('doctor', '--json');
+  expect(await office.db.query(`SELECT FROM bridge_settings WHERE name = 'default_activity_id'`)).toEqual([]);
+});
+
+test('an event with several dates is listed', async () => {
+  await using office = await openOffice();
+  await office.db.query(`
+    WITH e AS (INSERT INTO bb_event (activity_id, name, from_, to_, building_name, contact_name, contact_email, contact_phone, secret)
+      VALUES (1, 'Choir', now() + interval '1 day', now() + interval '25 hours', 'b', 'c', 'e', 'p', 's') RETURNING id, from_, to_)
+    INSERT INTO bb_event_date (event_id, from_, to_) SELECT id, from_, to_ FROM e
+    UNION ALL SELECT id, from_ + interval '7 days', to_ + interval '7 days' FROM e`);
+  expect(found(await office.run('doctor', '--json'), 'reservations')).toMatchObject([
+    { state: 'note', message: expect.stringMatching(/^event\/\d+: it has 2 dates/) },
+  ]);
+});
+
+test('another zone than the database was set up with', async () => {
+  await using office = await openOffice();
+  const said = await cli({ ...office.env, BOOKING_TIMEZONE: 'Europe/London' }, 'doctor', '--json');
+  expect(wrong(said)).toContain('settings');
+  expect(found(said, 'settings').at(-2)?.repair).toContain('BOOKING_TIMEZONE=Europe/Oslo');
+});
+
+test('with wrong settings of Microsoft the database is looked at all the same', async () => {
+  await using office = await openOffice();
+  const said = await cli({ DATABASE_URL: office.db.url, GRAPH_TENANT_ID: 'common' }, 'doctor', '--json');
+  expect(said.code).toBe(1);
+  expect(
+    found(said, 'settings')
+      .map(({ message }) => message)
+      .join(),
+  ).toContain('GRAPH_CLIENT_SECRET');
+  expect(found(said, 'triggers')).toMatchObject([{ state: 'ok' }]);
+});
+
+test('a role without rights gets the GRANTs', async () => {
+  await using db = await openTestDatabase({ schema: 'portico' });
+  await using role = await openRole(db, [...bridgeGrants, 'REVOKE TRIGGER ON bb_booking FROM role']);
+  const said = await cli({ DATABASE_URL: role.config.url }, 'doctor', '--json');
+  expect(found(said, 'rights').find(({ state }) => state === 'problem')?.repair).toBe(
+    `GRANT TRIGGER ON bb_booking TO ${role.name};`,
+  );
+});
+
+test('a database that is away is a problem with the way to look at it', async () => {
+  const said = await cli({ DATABASE_URL: 'postgresql://me:secret@127.0.0.1:1/x' }, 'doctor', '--json');
+  const [away] = found(said, 'database');
+  expect(away?.message).toContain('ECONNREFUSED');
+  expect(away?.repair).toContain('psql -h 127.0.0.1 -p 1 -U me x');
+  expect(said.out).not.toContain('secret@');
+});
+
+test('a webhook that echoes is well; one behind a login, and one that nobody answers, are not', async () => {
+  await using office = await openOffice();
+  const webhook = async (WEBHOOK_BASE_URL: string) =>
+    found(await cli({ ...office.env, WEBHOOK_BASE_URL }, 'doctor', '--json'), 'webhook')[0];
+  await using echo = await answering((request, response) => {
+    const token = new URL(request.url ?? '', 'http://x').searchParams.get('validationToken');
+    response.setHeader('content-type', 'text/plain; charset=utf-8');
+    response.end(request.method === 'POST' ? token : '');
+  });
+  expect(await webhook(echo.url)).toMatchObject({ state: 'ok' });
+  await using login = await answering((_request, response) => {
+    response.writeHead(302, { location: '/login' }).end();
+  });
+  expect(await webhook(login.url)).toMatchObject({
+    state: 'problem',
+    repair: expect.stringContaining('no login'),
+  });
+  expect(await webhook('http://127.0.0.1:1')).toMatchObject({ state: 'warning' });
+});
