@@ -3,7 +3,7 @@
  */
 import { backOffMs } from '../back-off.ts';
 import { Permanent, Retryable } from '../errors.ts';
-import { changedFields, type Item } from '../item.ts';
+import { changedFields, itemFields, type Item } from '../item.ts';
 import type { Database } from '../database.ts';
 import { blinded, isBlind, lookFirst } from './look.ts';
 import type { Due, LeasedRoom, Settled } from './mappings.ts';
@@ -236,7 +236,8 @@ const later = (step: Step, inMs: number): Settled =>
 function changeOf(step: Step) {
   if (step.action.do !== 'change') throw new Error('only a change goes into the booking system as one');
   const { toBooking, change, open } = step.action;
-  const kept = pick(step.due.bookingBase ?? {}, [...Object.keys(change), ...open]);
+  const unfollowed = step.followsBooking ? [] : itemFields.filter((field) => toBooking[field] === undefined);
+  const kept = pick(step.due.bookingBase ?? {}, [...Object.keys(change), ...open, ...unfollowed]);
   return { do: 'change', change: toBooking, kept } as const;
 }
 

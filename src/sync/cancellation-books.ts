@@ -14,7 +14,7 @@ export interface Differing extends Chosen {
 
 /** The note a reservation gets whose cancellation was asked for here. */
 const note = 'Cancelled through the bridge';
-export const askedForReason = 'asked for through the API';
+const askedForReason = 'asked for through the API';
 const detectMost = 10_000;
 
 /** What the booking system and the mappings disagree about, in rooms that show the booking system. */
@@ -126,7 +126,7 @@ export async function liveMappings(
   return rows;
 }
 
-/** The mapping that knows an event. `room`: its room, null when that is switched off. */
+/** The mapping that knows an event. `room`: its room, null when that is switched off or takes nothing from Outlook. */
 export interface KnownEvent extends Chosen {
   readonly status: string;
   readonly room: number | null;
@@ -146,31 +146,42 @@ export async function findByEvent(db: Queryable, eventId: string): Promise<Known
         m.resource_id AS "resourceId", m.sync_status AS status, r.id AS room
       FROM mailbox JOIN bridge_mappings m ON m.outlook_item_id = mailbox.id AND m.outlook_event_id = $1
       LEFT JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
+        AND r.sync_direction <> 'booking_to_outlook'
       ORDER BY m.id LIMIT 1`,
     values: [eventId],
   });
   return rows[0] ?? null;
 }
 
-/** The room shall be compared with Outlook's changes now, whatever back-off it is in; never before a Retry-After is over. */
-export async function askForPull(db: Queryable, room: number): Promise<void> {
+/**
+ * Somebody says that the event of this mapping was deleted: it is to be verified as if Outlook had reported it, and the
+ * room asked what else changed, whatever back-off it is in; never before a Retry-After is over.
+ */
+export async function askToVerify(db: Queryable, room: number, mapping: number): Promise<void> {
+  await db.query(lockFold);
   await db.query({
     name: 'ask_for_pull',
     text: `UPDATE bridge_room_state SET pull_due_at = least(pull_due_at, now()), asked_at = now(), retry_at = NULL,
       updated_at = now() WHERE resource_mapping_id = $1`,
     values: [room],
   });
+  await db.query({
+    name: 'ask_to_verify',
+    text: `UPDATE bridge_mappings SET outlook_news = coalesce(outlook_news, 'missing'),
+        noticed_at = coalesce(noticed_at, clock_timestamp()), revision = revision + 1
+      WHERE id = $1 AND sync_status NOT IN ('cancelled', 'conflict')`,
+    values: [mapping],
+  });
 }
 
-/** Whether the room is still to be looked at, or what was seen of this mapping is still to be settled. */
-export async function stillUnseen(db: Queryable, room: number, mapping: number): Promise<boolean> {
+/** Whether what was said of this mapping's event is still to be looked at, or what was seen to be settled. */
+export async function stillUnseen(db: Queryable, mapping: number): Promise<boolean> {
   const { rows } = await db.query<{ open: boolean }>({
     name: 'still_unseen',
-    text: `
-      SELECT s.pull_due_at <= clock_timestamp() OR s.lease_owner IS NOT NULL
-        OR EXISTS (SELECT FROM bridge_mappings m WHERE m.id = $2 AND m.due_at <= clock_timestamp()) AS open
-      FROM bridge_room_state s WHERE s.resource_mapping_id = $1`,
-    values: [room, mapping],
+    text: `SELECT sync_status NOT IN ('cancelled', 'error') AND (sync_status <> 'conflict' AND outlook_news IS NOT NULL
+        OR coalesce(due_at <= clock_timestamp(), false)) AS open
+      FROM bridge_mappings WHERE id = $1`,
+    values: [mapping],
   });
   return rows[0]?.open === true;
 }

@@ -1,6 +1,6 @@
 /** What people ask about cancellations: which there are, how they went, and which are still to be processed. Reads only. */
 import type { Database } from '../database.ts';
-import { askedForReason, findDiffering } from './cancellation-books.ts';
+import { findDiffering } from './cancellation-books.ts';
 import { failingAs } from './failing.ts';
 import type { Window } from './mappings.ts';
 
@@ -82,7 +82,6 @@ export function createCancellationReports(db: Database, window: Window) {
     const { rows } = await db.query<{ statistics: CancellationStatistics }>({
       name: 'cancellation_statistics',
       text: statisticsText,
-      values: [askedForReason],
     });
     return rows[0]!.statistics;
   }
@@ -166,8 +165,8 @@ const statisticsText = `
       'WHERE',
       `
       LEFT JOIN LATERAL (
-        SELECT max(l.at) AS at, bool_or(l.action = 'cancelled' AND l.reason IS DISTINCT FROM $1) AS from_outlook
-        FROM bridge_log l WHERE l.mapping_id = m.id AND l.action IN ('deleted', 'cancelled')) done ON true
+        SELECT max(l.at) AS at, bool_or(l.action = 'booking-cancelled') AS from_outlook
+        FROM bridge_log l WHERE l.mapping_id = m.id AND l.action IN ('deleted', 'declined', 'booking-cancelled')) done ON true
       WHERE`,
     )})
   SELECT jsonb_build_object(

@@ -7,7 +7,7 @@ import { databaseFailure, inTransaction, sqlState, type Database } from '../data
 import { Conflict, Permanent, Retryable } from '../errors.ts';
 import { lockFold, makeDue, noteChange, readItem } from './asked.ts';
 import {
-  askForPull,
+  askToVerify,
   cancelReservation,
   findByEvent,
   findDiffering,
@@ -61,10 +61,10 @@ export interface Cancelled extends Reservation {
   readonly outcomes: readonly Outcome[];
 }
 
-/** A mapping that knows an event. `paused`: its room is switched off. */
+/** A mapping that knows an event. `deaf`: its room is switched off or takes nothing from Outlook. */
 export type LookAnswer =
   | { readonly found: 'unknown' }
-  | { readonly found: 'cancelled' | 'paused' | 'looked'; readonly outcome: Outcome };
+  | { readonly found: 'cancelled' | 'deaf' | 'looked'; readonly outcome: Outcome };
 
 export type Cancellations = ReturnType<typeof createCancellations>;
 
@@ -184,21 +184,22 @@ export function createCancellations({ db, manual, window, writes }: Cancellation
     }
   }
 
-  /** Asks for a look at the room of an event, for whoever knows that it was deleted, and waits for what comes of it. */
+  /** Has an event verified that somebody says was deleted in Outlook, and waits for what comes of it. */
   async function lookAt(eventId: string, signal: AbortSignal): Promise<LookAnswer> {
     const call = await manual.begin(signal);
     const knows = await findByEvent(db, eventId);
     if (knows === null) return { found: 'unknown' };
     const { status, room, ...chosen } = knows;
-    if (status !== 'cancelled' && room !== null) {
-      await askForPull(db, room);
-      await manual.wake();
-      await until(call, () => stillUnseen(db, room, chosen.mappingId));
-    }
-    const [outcome] = await readOutcomes(db, [chosen], call.mark);
+    const outcome = async () => (await readOutcomes(db, [chosen], call.mark))[0]!;
+    if (status === 'cancelled') return { found: 'cancelled', outcome: await outcome() };
+    if (room === null) return { found: 'deaf', outcome: await outcome() };
+    await inTransaction(db, (client) => askToVerify(client, room, chosen.mappingId));
+    await manual.wake();
+    await until(call, () => stillUnseen(db, chosen.mappingId));
+    const seen = await outcome();
     return {
-      found: status === 'cancelled' ? 'cancelled' : room === null ? 'paused' : 'looked',
-      outcome: outcome!,
+      found: 'looked',
+      outcome: (await stillUnseen(db, chosen.mappingId)) ? { ...seen, action: 'pending' } : seen,
     };
   }
 

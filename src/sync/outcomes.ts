@@ -1,9 +1,9 @@
 /** What was done to an item since a moment, read from the books: the same whichever daemon did it. */
 import type { Queryable } from '../database.ts';
-import type { PushAction } from '../facts.ts';
+import type { PullAction, PushAction } from '../facts.ts';
 
 /** `held`: by the brake, until a person decides. `pending`: not done yet. */
-export type OutcomeAction = Exclude<PushAction, 'waiting'> | 'error' | 'held' | 'pending';
+export type OutcomeAction = Exclude<PushAction, 'waiting'> | PullAction | 'error' | 'held' | 'pending';
 
 /** A mapping that somebody waits for. */
 export interface Chosen {
@@ -64,7 +64,18 @@ export async function readOutcomes(
   });
 }
 
-const changes = ['created', 'adopted', 'updated', 'deleted', 'shadowed'] as const;
+const changes = [
+  'created',
+  'adopted',
+  'updated',
+  'deleted',
+  'shadowed',
+  'imported',
+  'joined',
+  'booking-updated',
+  'booking-cancelled',
+  'declined',
+] as const;
 type Change = (typeof changes)[number];
 const isChange = (action: string): action is Change => changes.some((change) => change === action);
 

@@ -70,8 +70,7 @@ const texts = ['title', 'description', 'isPrivate'] as const;
  * of the fields it carried, and after a create nothing at all. Should the clerk take the change back before the next
  * try, both sides would else be taken for equal.
  */
-function doubted({ action, adopted, due }: Step): ItemChange | null {
-  if (action.do === 'remove') return due.bookingBase;
+function doubted({ action, adopted, due }: Step): ItemChange {
   if (action.do !== 'change' || adopted !== null || due.bookingBase === null) return {};
   const sent = new Set<string>(Object.keys(action.change));
   // written together: see the format
@@ -79,6 +78,12 @@ function doubted({ action, adopted, due }: Step): ItemChange | null {
   if (sent.has('isPrivate')) for (const field of texts) sent.add(field);
   return Object.fromEntries(Object.entries(due.bookingBase).filter(([field]) => !sent.has(field)));
 }
+
+/** A removal may have been carried out, too; that it was ours is noted already, and so the event is looked for. */
+const doubts = (step: Step): Partial<Settled> =>
+  step.action.do === 'remove' || step.action.do === 'decline'
+    ? { news: 'look' }
+    : { bookingBase: doubted(step) };
 
 function writeOf(step: Step, room: LeasedRoom, installationId: string): Write | null {
   const { action, due } = step;
@@ -256,8 +261,7 @@ export function failed(step: Step, error: Error, random: () => number): Settled 
     });
   if (error instanceof Retryable) {
     const wait = error.reach === 'item' ? (error.afterMs ?? backOffMs(due.attempt, random())) : 0;
-    // what may have been carried out: who finds the event gone then must know that it was us
-    const base = error.ambiguous ? { bookingBase: doubted(step) } : { removing: due.removing };
+    const base = error.ambiguous ? doubts(step) : {};
     return keep(step, 'delayed', { ...told, ...base, hint: error.hint ?? null, dueInMs: wait });
   }
   if (error instanceof Permanent && error.reach !== 'item')

@@ -25,10 +25,9 @@ function settled(step: Step, as: 'synced' | 'cancelled' | 'shadowed' | 'forget')
     case 'synced':
       return keep(step, step.adopted === null || step.adopted.id === due.eventId ? 'unchanged' : 'adopted', {
         ...common,
-        bookingBase: due.booking ?? due.bookingBase,
         outlookBase: shownOf(step),
-        // of a reservation that the room does not follow nothing was seen
-        ...(step.wanted === null ? { bookingSeen: null } : {}),
+        // what the room does not follow is not agreed on, nor seen, should its direction ever change
+        ...(step.followsBooking ? { bookingBase: due.booking ?? due.bookingBase } : { bookingSeen: null }),
       });
     case 'cancelled': {
       const was = due.status === 'cancelled';

@@ -18,6 +18,8 @@ export interface Step {
   /** An event that was found by its marks, and that the mapping did not know. */
   readonly adopted: OutlookEvent | null;
   readonly seen: Seen;
+  /** The room takes what the booking system says. */
+  readonly followsBooking: boolean;
 }
 
 export interface Facing {
@@ -52,7 +54,7 @@ export function stepOf(
     direction: room.direction,
     prefer: due.resolution ?? preferred(policy, due, event),
   });
-  return { due, action, wanted, adopted, seen };
+  return { due, action, wanted, adopted, seen, followsBooking: room.direction !== 'outlook_to_booking' };
 }
 
 /** What was verified before. */
