@@ -10,6 +10,14 @@ export interface ServeOptions {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
+  readonly patience?: Patience;
+}
+
+/** How long a client may take, in milliseconds; `checkMs`: how often that is looked at. */
+interface Patience {
+  readonly headersMs: number;
+  readonly requestMs: number;
+  readonly checkMs: number;
 }
 
 export interface Served extends AsyncDisposable {
@@ -21,20 +29,21 @@ interface App {
   fetch(request: Request, env: HttpBindings): Response | Promise<Response>;
 }
 
+const usual: Patience = { headersMs: 10_000, requestMs: 30_000, checkMs: 2_000 };
 const connectionsMost = 1_000;
 const closeMs = 1_500;
 
 /** Resolves when it listens; throws Permanent when it cannot. Disposing of it takes 2 s at most. */
-export async function serveApp(app: App, { host, port }: ServeOptions): Promise<Served> {
+export async function serveApp(app: App, { host, port, patience = usual }: ServeOptions): Promise<Served> {
   const server = createAdaptorServer({
     fetch: (request, env) => app.fetch(request, env as HttpBindings),
     hostname: host,
     serverOptions: {
       requireHostHeader: false,
-      headersTimeout: 10_000,
-      requestTimeout: 30_000,
+      headersTimeout: patience.headersMs,
+      requestTimeout: patience.requestMs,
       keepAliveTimeout: 5_000,
-      connectionsCheckingInterval: 2_000,
+      connectionsCheckingInterval: patience.checkMs,
     },
   }) as Server;
   server.maxConnections = connectionsMost;

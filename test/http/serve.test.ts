@@ -44,3 +44,19 @@ test('an address that is taken is a problem with a hint, not a crash', async () 
   await expect(again).rejects.toThrow(Permanent);
   await expect(again).rejects.toMatchObject({ hint: expect.stringContaining('PORT') });
 });
+
+test.each([
+  ['headers', 'GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: '],
+  ['a body', 'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n12345'],
+])('who sends %s slowly is sent away, and the others are served meanwhile', async (_what, bytes) => {
+  const app = new Hono()
+    .onError((_error, c) => c.text('gone'))
+    .post('/', async (c) => c.text(await c.req.text()))
+    .get('/', (c) => c.text('served'));
+  const patience = { headersMs: 300, requestMs: 400, checkMs: 50 };
+  await using served = await serveApp(app, { ...here, patience });
+  const slow = connect(served.port, '127.0.0.1');
+  slow.write(bytes);
+  expect(await (await fetch(served.url)).text()).toBe('served');
+  expect((await slow.toArray()).map(String).join('')).toContain('408 Request Timeout');
+});
