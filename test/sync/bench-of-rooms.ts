@@ -55,8 +55,18 @@ export async function openRooms(
     return drained;
   }
 
-  /** Works until nothing is due (or rests); returns how each drain of a room ended. */
-  async function settle(): Promise<Drained[]> {
+  /**
+   * Works until nothing is due (or rests); returns how each drain of a room ended. One call after the other: they share one
+   * lease session, whose locks re-enter.
+   */
+  let settling: Promise<unknown> = Promise.resolve();
+  function settle(): Promise<Drained[]> {
+    const settled = settling.then(workOff);
+    settling = settled.catch(() => undefined);
+    return settled;
+  }
+
+  async function workOff(): Promise<Drained[]> {
     const ends: Drained[] = [];
     for (let round = 0; round < 50; round += 1) {
       const taken = await take();
