@@ -1,8 +1,7 @@
-import fc from 'fast-check';
+/** The table of decisions in words, row by row; what holds for every row is in decide-properties.test.ts. */
 import { describe, expect, test } from 'vitest';
 import type { Item } from '../../src/item.ts';
-import { sameItem } from '../../src/item.ts';
-import { decide, type Action, type Sides } from '../../src/sync/decide.ts';
+import { decide, type Sides } from '../../src/sync/decide.ts';
 
 const choir: Item = {
   startsAt: '2026-12-01T17:00:00Z',
@@ -15,43 +14,73 @@ const choir: Item = {
 const fresh: Sides = {
   agreed: null,
   wanted: choir,
+  outlookBase: null,
   outlook: null,
   hasEvent: false,
+  isOrganizer: true,
+  removing: false,
   inWindow: true,
+  ended: false,
   covered: false,
   coverConfirmed: false,
   cancelled: false,
+  direction: 'both',
+  prefer: 'booking',
 };
-const synced: Sides = { ...fresh, agreed: choir, outlook: choir, hasEvent: true };
+const synced: Sides = { ...fresh, agreed: choir, outlookBase: choir, hasEvent: true };
+const meeting: Sides = { ...synced, isOrganizer: false };
+const moved: Item = { ...choir, startsAt: '2026-12-01T18:00:00Z', endsAt: '2026-12-01T20:00:00Z' };
+const movedTimes = { startsAt: moved.startsAt, endsAt: moved.endsAt };
+const renamed: Item = { ...choir, title: 'Brass band' };
 
-describe('a reservation that Outlook does not show', () => {
-  test('gets an event', () => expect(decide(fresh)).toEqual({ do: 'create', item: choir }));
-  test('gets a fresh event when it is re-enabled', () =>
+const change = (item: Item, rest: object) => ({
+  do: 'change',
+  item,
+  change: {},
+  toBooking: {},
+  open: [],
+  overruled: [],
+  ...rest,
+});
+const settle = (as: string) => ({ do: 'settle', as });
+
+describe('a reservation without an event', () => {
+  test('gets one', () => expect(decide(fresh)).toEqual({ do: 'create', item: choir }));
+  test('gets a fresh one when it is re-enabled', () =>
     expect(decide({ ...synced, cancelled: true })).toEqual({ do: 'create', item: choir }));
   test('gets none outside the window', () =>
-    expect(decide({ ...fresh, inWindow: false })).toEqual({ do: 'settle', as: 'forget' }));
+    expect(decide({ ...fresh, inWindow: false })).toEqual(settle('forget')));
+  test('stays cancelled when it is re-enabled outside the window', () =>
+    expect(decide({ ...synced, cancelled: true, inWindow: false })).toEqual(settle('cancelled')));
   test('gets none while something more important takes its whole time', () =>
-    expect(decide({ ...fresh, covered: true })).toEqual({ do: 'settle', as: 'shadowed' }));
+    expect(decide({ ...fresh, covered: true })).toEqual(settle('shadowed')));
+  test('gets none in a room that only takes what Outlook gives', () =>
+    expect(decide({ ...fresh, direction: 'outlook_to_booking' })).toEqual(settle('forget')));
   test('is forgotten when it is cancelled before it was ever shown', () =>
-    expect(decide({ ...fresh, wanted: null })).toEqual({ do: 'settle', as: 'forget' }));
+    expect(decide({ ...fresh, wanted: null })).toEqual(settle('forget')));
 });
 
 describe('a reservation that Outlook shows', () => {
-  test('is left alone while nothing changes', () =>
-    expect(decide(synced)).toEqual({ do: 'settle', as: 'synced' }));
-  test('is moved with nothing but its new times', () => {
-    const moved = { ...choir, startsAt: '2026-12-01T18:00:00Z', endsAt: '2026-12-01T20:00:00Z' };
-    const change = { startsAt: moved.startsAt, endsAt: moved.endsAt };
-    expect(decide({ ...synced, wanted: moved })).toEqual({ do: 'change', item: moved, change });
-  });
+  test('is left alone while nothing changes', () => expect(decide(synced)).toEqual(settle('synced')));
+  test('is left alone when Outlook says again what it said', () =>
+    expect(decide({ ...synced, outlook: choir })).toEqual(settle('synced')));
+  test('is moved with nothing but its new times', () =>
+    expect(decide({ ...synced, wanted: moved })).toEqual(change(moved, { change: movedTimes })));
   test('is moved even out of the window, once', () => {
-    const moved = { ...choir, startsAt: '2036-12-01T18:00:00Z' };
-    expect(decide({ ...synced, wanted: moved, inWindow: false })).toMatchObject({ do: 'change' });
+    const far = { ...choir, startsAt: '2036-12-01T18:00:00Z', endsAt: '2036-12-01T20:00:00Z' };
+    expect(decide({ ...synced, wanted: far, inWindow: false })).toMatchObject({ do: 'change' });
   });
   test('is deleted when the reservation is cancelled or gone', () =>
     expect(decide({ ...synced, wanted: null })).toEqual({ do: 'remove', as: 'cancelled' }));
+  test('is deleted when the reservation is cancelled, although somebody shows it as free', () =>
+    expect(decide({ ...synced, wanted: null, outlook: 'vacated' })).toEqual({
+      do: 'remove',
+      as: 'cancelled',
+    }));
   test('is not deleted a second time', () =>
-    expect(decide({ ...synced, wanted: null, cancelled: true })).toEqual({ do: 'settle', as: 'cancelled' }));
+    expect(decide({ ...synced, wanted: null, cancelled: true })).toEqual(settle('cancelled')));
+  test('is cancelled without a call when both sides lost it', () =>
+    expect(decide({ ...synced, wanted: null, outlook: 'gone' })).toEqual(settle('cancelled')));
   test('waits under new cover until that is seen in Outlook', () =>
     expect(decide({ ...synced, covered: true })).toEqual({ do: 'wait' }));
   test('goes once its cover is seen', () =>
@@ -61,91 +90,98 @@ describe('a reservation that Outlook shows', () => {
     }));
   test('is corrected, and only where it differs, when its event was found rather than written', () => {
     const found = { ...choir, title: 'Choir (old)' };
-    expect(decide({ ...synced, agreed: null, outlook: found })).toEqual({
-      do: 'change',
-      item: choir,
-      change: { title: 'Choir' },
+    expect(decide({ ...synced, agreed: null, outlook: found })).toEqual(
+      change(choir, { change: { title: 'Choir' } }),
+    );
+  });
+  test('is written again where nobody knows whether the last write arrived', () => {
+    const { title: _unknown, ...known } = choir;
+    expect(decide({ ...synced, agreed: known })).toEqual(change(choir, { change: { title: 'Choir' } }));
+  });
+  test('keeps its event in a room that only takes what Outlook gives, though it is cancelled', () =>
+    expect(decide({ ...synced, wanted: null, direction: 'outlook_to_booking' })).toEqual(settle('synced')));
+  test('is not changed in Outlook by a room that only takes what Outlook gives', () =>
+    expect(decide({ ...synced, wanted: moved, direction: 'outlook_to_booking' })).toEqual(settle('synced')));
+});
+
+describe('an event edited in Outlook', () => {
+  test('changes the reservation, and only what was edited', () =>
+    expect(decide({ ...synced, outlook: moved })).toEqual(change(choir, { toBooking: movedTimes })));
+  test('changes nothing once it has ended', () =>
+    expect(decide({ ...synced, outlook: moved, ended: true })).toEqual(settle('synced')));
+  test('changes nothing in a room that Outlook is only shown', () =>
+    expect(decide({ ...synced, outlook: moved, direction: 'booking_to_outlook' })).toEqual(settle('synced')));
+  test('changes the reservation in a room that only takes what Outlook gives', () =>
+    expect(decide({ ...synced, outlook: moved, direction: 'outlook_to_booking' })).toEqual(
+      change(choir, { toBooking: movedTimes }),
+    ));
+  test('merges with what the booking system changed of other fields', () =>
+    expect(decide({ ...synced, wanted: renamed, outlook: moved })).toEqual(
+      change(renamed, { change: { title: renamed.title }, toBooking: movedTimes }),
+    ));
+  test('needs nothing when the booking system made the same edit', () =>
+    expect(decide({ ...synced, wanted: moved, outlook: moved })).toEqual(settle('synced')));
+  test('gives way where the booking system changed the same and is preferred', () =>
+    expect(decide({ ...synced, wanted: renamed, outlook: { ...choir, title: 'Orchestra' } })).toEqual(
+      change(renamed, { change: { title: renamed.title }, overruled: ['title'] }),
+    ));
+  test('prevails where the booking system changed the same and Outlook is preferred', () =>
+    expect(
+      decide({ ...synced, wanted: renamed, outlook: { ...choir, title: 'Orchestra' }, prefer: 'outlook' }),
+    ).toEqual(change(renamed, { toBooking: { title: 'Orchestra' }, overruled: ['title'] })));
+  test('waits for a person where both changed the same and nobody is preferred', () =>
+    expect(
+      decide({ ...synced, wanted: renamed, outlook: { ...choir, title: 'Orchestra' }, prefer: null }),
+    ).toEqual(change(renamed, { open: ['title'] })));
+});
+
+describe('an event deleted in Outlook', () => {
+  for (const outlook of ['gone', 'vacated'] as const) {
+    const lost: Sides = { ...synced, outlook };
+    test(`(${outlook}) cancels the reservation that both sides agreed on`, () =>
+      expect(decide(lost)).toEqual({ do: 'cancel-booking' }));
+    test(`(${outlook}) cancels nothing that has ended`, () =>
+      expect(decide({ ...lost, ended: true })).toEqual(settle('synced')));
+    test(`(${outlook}) cancels nothing that was covered and was to go anyway`, () =>
+      expect(decide({ ...lost, covered: true })).toEqual(settle('shadowed')));
+    test(`(${outlook}) comes back when the booking system changed it and is preferred`, () =>
+      expect(decide({ ...lost, wanted: renamed })).toEqual({ do: 'create', item: renamed }));
+    test(`(${outlook}) cancels what the booking system changed when Outlook is preferred`, () =>
+      expect(decide({ ...lost, wanted: renamed, prefer: 'outlook' })).toEqual({ do: 'cancel-booking' }));
+    test(`(${outlook}) waits for a person when the booking system changed it and nobody is preferred`, () =>
+      expect(decide({ ...lost, wanted: renamed, prefer: null })).toEqual({ do: 'ask' }));
+    test(`(${outlook}) comes back when nobody knows what both agreed on`, () => {
+      expect(decide({ ...lost, agreed: null, prefer: 'outlook' })).toEqual({ do: 'create', item: choir });
+      expect(decide({ ...lost, agreed: {}, prefer: 'outlook' })).toEqual({ do: 'create', item: choir });
     });
-  });
-});
-
-const anyItem: fc.Arbitrary<Item> = fc.record({
-  startsAt: fc.constantFrom('2026-12-01T17:00:00Z', '2026-12-01T18:00:00Z'),
-  endsAt: fc.constantFrom('2026-12-01T19:00:00Z', '2026-12-01T20:00:00Z'),
-  allDay: fc.boolean(),
-  title: fc.constantFrom('Choir', 'Brass band', ' Choir '),
-  description: fc.constantFrom('', 'bring chairs', 'bring  chairs\r\n'),
-  isPrivate: fc.boolean(),
-});
-const anySides: fc.Arbitrary<Sides> = fc.record({
-  agreed: fc.option(anyItem),
-  wanted: fc.option(anyItem),
-  outlook: fc.option(anyItem),
-  hasEvent: fc.boolean(),
-  inWindow: fc.boolean(),
-  covered: fc.boolean(),
-  coverConfirmed: fc.boolean(),
-  cancelled: fc.boolean(),
-});
-
-/** The mapping after an action was carried out without trouble. */
-function after(sides: Sides, action: Action): Sides {
-  switch (action.do) {
-    case 'create':
-    case 'change':
-      return { ...sides, agreed: sides.wanted, outlook: sides.wanted, hasEvent: true, cancelled: false };
-    case 'remove':
-      return {
-        ...sides,
-        outlook: null,
-        hasEvent: action.as === 'cancelled',
-        cancelled: action.as === 'cancelled',
-      };
-    case 'settle':
-      return {
-        ...sides,
-        agreed: action.as === 'synced' ? sides.wanted : sides.agreed,
-        hasEvent: sides.hasEvent && action.as !== 'shadowed',
-        cancelled: action.as === 'cancelled',
-      };
-    case 'wait':
-      return sides;
+    test(`(${outlook}) comes back when it was we who were deleting it`, () =>
+      expect(decide({ ...lost, removing: true })).toEqual({ do: 'create', item: choir }));
+    test(`(${outlook}) comes back in a room that Outlook is only shown`, () =>
+      expect(decide({ ...lost, direction: 'booking_to_outlook' })).toEqual({ do: 'create', item: choir }));
+    test(`(${outlook}) is forgotten rather than made again outside the window`, () =>
+      expect(decide({ ...lost, wanted: renamed, inWindow: false })).toEqual(settle('forget')));
   }
-}
+});
 
-describe('whatever the two sides look like', () => {
-  test('one step is enough: the second decision sends nothing', () => {
-    fc.assert(
-      fc.property(anySides, (sides) => {
-        const next = decide(after(sides, decide(sides)));
-        expect(['settle', 'wait']).toContain(next.do);
-      }),
-    );
-  });
-  test('afterwards Outlook shows what is wanted, or nothing when nothing is wanted', () => {
-    fc.assert(
-      fc.property(anySides, (sides) => {
-        const action = decide(sides);
-        if (action.do === 'wait' || (action.do === 'settle' && action.as !== 'synced')) return;
-        if (action.do === 'settle') expect(sameItem(sides.agreed ?? sides.outlook, sides.wanted)).toBe(true);
-        else if (action.do === 'remove') expect(sides.wanted === null || sides.covered).toBe(true);
-        else expect(action.item).toEqual(sides.wanted);
-      }),
-    );
-  });
-  test('an event is deleted only for a reservation that is not there or is shown by its cover', () => {
-    fc.assert(
-      fc.property(anySides, (sides) => {
-        if (decide(sides).do === 'remove')
-          expect(sides.wanted === null || (sides.covered && sides.coverConfirmed)).toBe(true);
-      }),
-    );
-  });
-  test('no second event is made while one is there', () => {
-    fc.assert(
-      fc.property(anySides, (sides) => {
-        if (decide(sides).do === 'create') expect(!sides.hasEvent || sides.cancelled).toBe(true);
-      }),
-    );
-  });
+describe("somebody else's meeting", () => {
+  test('is declined when its reservation is cancelled', () =>
+    expect(decide({ ...meeting, wanted: null })).toEqual({ do: 'decline' }));
+  test('cancels the reservation when its organiser cancels it', () =>
+    expect(decide({ ...meeting, outlook: 'vacated' })).toEqual({ do: 'cancel-booking' }));
+  test('is nothing to decline any more when its organiser cancelled it, too', () =>
+    expect(decide({ ...meeting, wanted: null, outlook: 'vacated' })).toEqual(settle('cancelled')));
+  test('is parted from when the booking system moves the reservation', () =>
+    expect(decide({ ...meeting, wanted: moved })).toEqual({ do: 'part' }));
+  test('is not parted from when its organiser moved it to the same time', () =>
+    expect(decide({ ...meeting, wanted: moved, outlook: moved })).toEqual(settle('synced')));
+  test('moves the reservation when its organiser moves it', () =>
+    expect(decide({ ...meeting, outlook: moved })).toEqual(change(choir, { toBooking: movedTimes })));
+  test('keeps its title when the booking system changes the one of the reservation', () =>
+    expect(decide({ ...meeting, wanted: renamed })).toEqual(settle('synced')));
+  test('gives the reservation its title when the organiser changes that', () =>
+    expect(decide({ ...meeting, wanted: renamed, outlook: { ...choir, title: 'Orchestra' } })).toEqual(
+      change(renamed, { toBooking: { title: 'Orchestra' } }),
+    ));
+  test('stays under cover: its place is not ours to free', () =>
+    expect(decide({ ...meeting, covered: true, coverConfirmed: true })).toEqual(settle('synced')));
 });
