@@ -1,0 +1,131 @@
+/** `pause`, `resume`, `resync`, `explain` and `report`, by way of the database only. */
+import { expect, test } from 'vitest';
+import { openOffice, rooms } from './command-line.ts';
+
+type Office = Awaited<ReturnType<typeof openOffice>>;
+const state = async (office: Office) =>
+  (
+    await office.db.query(
+      `SELECT r.active, s.baselined_at IS NOT NULL AS baselined, s.reconciled_at IS NOT NULL AS reconciled,
+              s.push_due_at IS NOT NULL AS due
+       FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id`,
+    )
+  )[0];
+const compared = (office: Office) =>
+  office.db.query(
+    'UPDATE bridge_room_state SET baselined_at = now(), reconciled_at = now(), push_due_at = NULL',
+  );
+
+test('a paused room is off, and compared first when it is resumed', async () => {
+  await using office = await openOffice();
+  await office.map(101);
+  await compared(office);
+  expect((await office.run('pause', '101')).out).toContain('Formannskapssalen (resource 101) is paused.');
+  expect(await state(office)).toMatchObject({ active: 0 });
+  expect((await office.run('pause', '101', '--json')).json()).toMatchObject({
+    success: true,
+    changed: false,
+  });
+  expect((await office.run('resume', '101', '--json')).json()).toMatchObject({ changed: true });
+  expect(await state(office)).toEqual({ active: 1, baselined: false, reconciled: false, due: true });
+});
+
+test('a room whose mailbox serves another one meanwhile is not resumed', async () => {
+  await using office = await openOffice();
+  await office.map(101);
+  await office.run('pause', '101');
+  await office.db.query(
+    'INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id) VALUES (102, $1)',
+    [rooms[101]!.upn],
+  );
+  const said = await office.run('resume', '101');
+  expect(said.code).toBe(1);
+  expect(said.err).toContain('serves another active room');
+});
+
+test.each(['pause', 'resume', 'resync'])('%s of a resource without a room is an error', async (command) => {
+  await using office = await openOffice();
+  const said = await office.run(command, '101');
+  expect(said.code).toBe(64);
+  expect(said.err).toContain('mappings list');
+});
+
+test('resync compares a room anew and wakes the daemon', async () => {
+  await using office = await openOffice();
+  await office.map(101);
+  await compared(office);
+  const listener = await office.db.pool.connect();
+  try {
+    await listener.query('LISTEN bridge_changes');
+    const rung = new Promise((resolve) => listener.once('notification', resolve));
+    expect((await office.run('resync', '101')).code).toBe(0);
+    await rung;
+  } finally {
+    listener.release(true);
+  }
+  expect(await state(office)).toMatchObject({ baselined: false, reconciled: false, due: true });
+});
+
+test('--wait ends when the room is compared', async () => {
+  await using office = await openOffice();
+  await office.map(101);
+  await compared(office);
+  const waiting = office.run('resync', '--all', '--wait');
+  while ((await state(office))?.['due'] !== true) await new Promise((resolve) => setTimeout(resolve, 20));
+  await compared(office); // as a daemon would
+  expect(await waiting).toMatchObject({ code: 0, out: 'One room is compared with both sides anew.\n' });
+});
+
+test('--wait without a daemon ends with a word about it', { timeout: 60_000 }, async () => {
+  await using office = await openOffice();
+  await office.map(101);
+  const said = await office.run('resync', '101', '--wait');
+  expect(said.code).toBe(75);
+  expect(said.err).toContain('no daemon works');
+});
+
+test('explain tells the life of one reservation, and what it is now', async () => {
+  await using office = await openOffice();
+  await office.map(101);
+  const [event] = await office.db.query<{ id: number }>(`
+    WITH e AS (INSERT INTO bb_event (activity_id, name, from_, to_, building_name, contact_name, contact_email, contact_phone, secret)
+      VALUES (1, 'Choir', '2027-05-03 10:00', '2027-05-03 11:00', 'b', 'c', 'e', 'p', 's') RETURNING id)
+    INSERT INTO bb_event_resource (event_id, resource_id) SELECT id, 101 FROM e RETURNING event_id AS id`);
+  const what = `event/${event!.id}`;
+  expect((await office.run('explain', what)).out).toContain('in Outlook: nothing');
+  await office.db.query(
+    `WITH m AS (INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, outlook_event_id, sync_status)
+       VALUES ('event', $1, 101, $2, 'AAA', 'synced') RETURNING *)
+     INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_event_id, action, latency_ms, call_ms)
+     SELECT id, resource_id, reservation_type, reservation_id, outlook_event_id, 'created', 83, 60 FROM m`,
+    [event!.id, rooms[101]!.upn],
+  );
+  const { out } = await office.run('explain', what);
+  expect(out).toContain('«Choir», resource 101, 2027-05-03 10:00:00 to 2027-05-03 11:00:00');
+  expect(out).toContain('Formannskapssalen');
+  expect(out).toContain('Its event was created in Outlook, 83 ms after the change');
+  expect((await office.run('explain', what, '--json')).json()).toMatchObject({
+    success: true,
+    items: [{ title: 'Choir', active: true }],
+    mappings: [{ sync_status: 'synced', lines: [{ action: 'created' }] }],
+  });
+});
+
+test('explain of what nobody knows, and of what is no reservation', async () => {
+  await using office = await openOffice();
+  expect((await office.run('explain', 'event/424242')).err).toContain(
+    'Neither the booking system nor the bridge',
+  );
+  expect((await office.run('explain', '424242')).err).toContain('event/78268');
+});
+
+test('report shows the numbers of the day, for people and for scripts', async () => {
+  await using office = await openOffice();
+  await office.map(101);
+  expect((await office.run('report')).out).toMatch(/TYPE +PENDING +SYNCED/);
+  expect((await office.run('report', '--json')).json()).toMatchObject({
+    success: true,
+    statistics: { total_mappings: 0 },
+    queue: { rooms: { ok: 1 } },
+  });
+});
