@@ -970,12 +970,12 @@ BEGIN
 END $begin$;
 
 -- What verification found of events that were reported as removed.
-CREATE FUNCTION bridge_verified(room_id integer, epoch bigint, found jsonb) RETURNS void LANGUAGE plpgsql AS $verified$
+CREATE FUNCTION bridge_verified(room_id integer, epoch bigint, results jsonb) RETURNS void LANGUAGE plpgsql AS $verified$
 BEGIN
   -- see bridge_settle
   PERFORM pg_advisory_xact_lock_shared(7230912, 2);
   UPDATE bridge_mappings m SET outlook_news = v.news, due_at = least(m.due_at, now()), revision = m.revision + 1
-  FROM jsonb_to_recordset(found) AS v (id bigint, revision bigint, news text)
+  FROM jsonb_to_recordset(results) AS v (id bigint, revision bigint, news text)
   WHERE m.id = v.id AND m.revision = v.revision
     AND EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch);
 END $verified$;
