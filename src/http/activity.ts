@@ -13,7 +13,7 @@ const direction = z.enum(['booking_to_outlook', 'outlook_to_booking']);
 const ms = z.number().nullable();
 const percentiles = { count: z.number().int(), p50_ms: ms, p95_ms: ms, p99_ms: ms };
 
-const line = z
+export const lineSchema = z
   .object({
     id: z.number().int(),
     at: instant,
@@ -52,7 +52,7 @@ const logRoute = createRoute({
   request: { query: z.object({ limit: limit(50), resource_id: resourceId.optional() }) },
   responses: answers(
     'The newest lines, the newest first.',
-    z.object({ success: z.literal(true), count: z.number().int(), lines: z.array(line) }),
+    z.object({ success: z.literal(true), count: z.number().int(), lines: z.array(lineSchema) }),
   ),
 });
 

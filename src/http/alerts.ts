@@ -12,7 +12,7 @@ const tags = ['Alerts'];
 const success = z.literal(true);
 const count = z.number().int();
 
-const alert = z
+export const alertSchema = z
   .object({
     id: z.number().int(),
     type: z
@@ -33,7 +33,7 @@ const alert = z
   })
   .openapi('Alert');
 
-const list = z.object({ success, count, alerts: z.array(alert) });
+const list = z.object({ success, count, alerts: z.array(alertSchema) });
 const alertId = whole(Number.MAX_SAFE_INTEGER).openapi({ type: 'integer', example: 1 });
 
 const listRoute = createRoute({
@@ -90,7 +90,7 @@ const acknowledgeRoute = createRoute({
   request: { params: z.object({ id: alertId }) },
   responses: answers(
     'It stays open until its reason is over.',
-    z.object({ success, message: z.string(), alert }),
+    z.object({ success, message: z.string(), alert: alertSchema }),
     [404],
   ),
 });

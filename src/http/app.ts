@@ -33,6 +33,7 @@ import { sessionCookie } from './session.ts';
 import { statsRoutes, type StatsParts } from './stats.ts';
 import { subscriptionRoutes, type SubscriptionParts } from './subscriptions.ts';
 import { syncRoutes, type SyncParts } from './sync.ts';
+import { systemRoutes } from './system.ts';
 import { webhookRoutes, type WebhookParts } from './webhook.ts';
 
 export interface Parts
@@ -93,6 +94,7 @@ export function createApp(parts: Parts) {
     subscriptionRoutes(parts),
     alertRoutes(parts),
     scheduleRoutes(parts),
+    systemRoutes(parts),
     liveRoutes(parts),
     dashboardRoutes(parts),
     detectionRoutes(parts),

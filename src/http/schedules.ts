@@ -15,6 +15,7 @@ export const scheduleSchema = z
     last_result: z.string().nullable().openapi({ description: 'ok, running, or failed and why.' }),
     last_ms: z.number().nullable(),
     next_run_at: instant,
+    late_ms: z.number().openapi({ description: 'By how much the next run is overdue.' }),
   })
   .openapi('Schedule');
 

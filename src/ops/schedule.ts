@@ -53,6 +53,8 @@ export interface Schedule {
   readonly last_result: string | null;
   readonly last_ms: number | null;
   readonly next_run_at: Date;
+  /** By how much the next run is overdue; 0: it is not. */
+  readonly late_ms: number;
 }
 
 export interface ScheduleOptions {
@@ -202,7 +204,9 @@ export function runSchedules({ db, timezone, replica, chores, tell }: ScheduleOp
 export async function listSchedules(db: Queryable): Promise<Schedule[]> {
   const { rows } = await db.query<Schedule>({
     name: 'schedules',
-    text: `SELECT name, cron, last_run_at, last_result, last_ms, next_run_at FROM bridge_schedules ORDER BY name`,
+    text: `SELECT name, cron, last_run_at, last_result, last_ms, next_run_at,
+        greatest(0, round(extract(epoch FROM clock_timestamp() - next_run_at) * 1000))::bigint AS late_ms
+      FROM bridge_schedules ORDER BY name`,
   });
   return rows;
 }
