@@ -256,12 +256,16 @@ test('a flood of addresses pushes out the quiet ones, not the one that goes on g
   const { call } = openDoor();
   const guess = async (address: string) =>
     (await call('GET', '/rooms', { 'X-API-Key': 'wrong' }, undefined, address)).status;
-  for (let n = 0; n < 30; n += 1) await guess('192.0.2.7');
+  for (let n = 0; n < 30; n += 1) {
+    await guess('192.0.2.7');
+    await guess('192.0.2.8');
+  }
   for (let n = 0; n < 10_500; n += 1) {
     await guess(`10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`);
     if (n % 5_000 === 0) expect(await guess('192.0.2.7')).toBe(429);
   }
   expect(await guess('192.0.2.7')).toBe(429);
+  expect(await guess('192.0.2.8')).toBe(401);
 });
 
 test('without a key there is nothing to log in to', async () => {
