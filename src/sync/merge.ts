@@ -35,8 +35,10 @@ export function merge({ booking, outlook, wanted, shown, prefer }: Changes): Mer
   const both = changedBy(booking).filter((field) => outlook[field] !== undefined);
   const differs = changedFields(shown, wanted);
   const clash = new Set<Field>(both.filter((field) => differs[field] !== undefined));
-  // each side's own times make sense; a mixture may end before it starts, or be a day that begins at noon
-  if (!makesSense(mixture(booking, outlook, wanted, shown, clash, prefer)))
+  // each side's own times make sense; a mixture may end before it starts, or be a day that begins at noon. And while one of
+  // them waits for a person the others wait with it: what each side shows meanwhile is a time, and a write carries all three
+  const waits = prefer === null && times.some((field) => clash.has(field));
+  if (waits || !makesSense(mixture(booking, outlook, wanted, shown, clash, prefer)))
     for (const field of times)
       if ((booking[field] !== undefined || outlook[field] !== undefined) && differs[field] !== undefined)
         clash.add(field);
