@@ -8,12 +8,15 @@ import { isIP } from 'node:net';
 import type { Context } from 'hono';
 
 /**
- * Whether the browser speaks https with whoever ends TLS for us. X-Forwarded-Proto is believed without asking who wrote
- * it: all that follows is the cookie's Secure and HSTS, which a browser on plain http refuses, so a lie hurts the liar.
+ * Whether the browser speaks https with whoever ends TLS for us: the proxy says so, or the origin of a form does. Both
+ * are believed without asking who wrote them: all that follows is the cookie's Secure and HSTS, which a browser on plain
+ * http refuses, so a lie hurts the liar.
  */
 export function isHttps(c: Context): boolean {
   const said = c.req.header('x-forwarded-proto')?.split(',')[0]?.trim().toLowerCase();
-  return said === 'https' || /(^|[;,\s])proto="?https\b/i.test(c.req.header('forwarded') ?? '');
+  if (said !== undefined) return said === 'https';
+  if (/(^|[;,\s])proto="?https\b/i.test(c.req.header('forwarded') ?? '')) return true;
+  return c.req.header('origin') === `https://${c.req.header('host')}`;
 }
 
 /** Whether one of our own pages made the request. False too when nothing says so. */

@@ -55,6 +55,7 @@ test.each([
   [{ 'X-Forwarded-Proto': 'https' }],
   [{ 'X-Forwarded-Proto': 'https, http' }],
   [{ Forwarded: 'for=192.0.2.60;proto=https;by=203.0.113.43' }],
+  [{ Origin: 'https://localhost' }],
 ])('behind TLS (%j) the cookie is Secure and the browser is told to stay with https', async (headers) => {
   const { answer } = await openDoor().login(headers);
   expect(answer.headers.get('set-cookie')).toMatch(/; Secure(;|$)/);
