@@ -42,6 +42,7 @@ interface Read {
   readonly pullsLate: readonly string[] | null;
   readonly errors: { readonly items: number; readonly failed: number };
   readonly unsubscribed: readonly string[] | null;
+  readonly unsubscribedWhy: string | null;
 }
 
 /** Of one type: more rooms than this are one alert that lists them. */
@@ -51,6 +52,8 @@ const outboxLateMinutes = 2;
 /** A mailbox that failed so often in a row is worth a person's look. */
 const failingAttempts = 6;
 const throttledAttempts = 3;
+/** A subscription that was lost is made again at once; one that cannot be made so often is worth a look. */
+const subscribingAttempts = 3;
 /** Shares of the items touched within a quarter of an hour, of at least so many. */
 const errorShares = { warning: 0.1, critical: 0.25, items: 20 };
 
@@ -78,7 +81,7 @@ export async function readReasons(db: Queryable, { webhooks, sends }: ReasonOpti
   const { rows } = await db.query<{ read: Read; kept: readonly number[] }>({
     name: 'alert_reasons',
     text: reasonsText,
-    values: [lateMinutes, failingAttempts, throttledAttempts],
+    values: [lateMinutes, failingAttempts, throttledAttempts, subscribingAttempts],
   });
   const { read, kept } = rows[0]!;
   const alerts = [
@@ -92,7 +95,7 @@ export async function readReasons(db: Queryable, { webhooks, sends }: ReasonOpti
     ...errorRate(read.errors),
     ...inError(read.items),
     ...(sends && !read.outlookIsOut ? stuck(read) : []),
-    ...(webhooks ? unsubscribed(read.unsubscribed ?? []) : []),
+    ...(webhooks ? unsubscribed(read) : []),
   ];
   return { alerts, kept };
 }
@@ -189,7 +192,7 @@ function stuck({ late, outboxMinutes, pullsLate }: Read): Alert[] {
   const found: string[] = [];
   if (late.n > 0)
     found.push(
-      `${late.n} changes wait for Outlook, the oldest for ${Math.round(late.oldestMinutes ?? 0)} minutes (${naming(late.rooms ?? [])})`,
+      `${late.n} changes wait, the oldest for ${Math.round(late.oldestMinutes ?? 0)} minutes (${naming(late.rooms ?? [])})`,
     );
   if (outboxMinutes !== null && outboxMinutes >= outboxLateMinutes)
     found.push(`changes of the booking system were not looked at for ${Math.round(outboxMinutes)} minutes`);
@@ -213,15 +216,17 @@ function stuck({ late, outboxMinutes, pullsLate }: Read): Alert[] {
   ];
 }
 
-function unsubscribed(rooms: readonly string[]): Alert[] {
+function unsubscribed({ unsubscribed: names, unsubscribedWhy: why }: Read): Alert[] {
+  const rooms = names ?? [];
   if (rooms.length === 0) return [];
+  const because = why === null ? '' : ` The newest reason: ${bare(why.trim())}`;
   return [
     {
       ...overall,
       type: 'subscriptions-lost',
       severity: 'warning',
-      message: `Outlook does not tell us of changes in ${rooms.length} rooms: ${naming(rooms)}. They are polled, so changes come later.`,
-      hint: 'POST /webhook/create-subscriptions says why it does not work. Does WEBHOOK_BASE_URL lead here, from outside?',
+      message: `Outlook does not tell us of changes in ${rooms.length} rooms: ${naming(rooms)}. They are polled, so changes come later.${because}`,
+      hint: 'Does WEBHOOK_BASE_URL lead here, from outside? POST /webhook/create-subscriptions tries at once and says what is wrong.',
       detail: { count: rooms.length, rooms: listed(rooms) },
     },
   ];
@@ -239,9 +244,10 @@ const reasonsText = `
     FROM bridge_removals d JOIN bridge_mappings m ON m.id = d.mapping_id
     WHERE d.released_at IS NULL AND d.applied_at IS NULL GROUP BY d.resource_id
   ), late AS (
-    SELECT count(*) AS n, min(m.changed_at) AS oldest, array_agg(DISTINCT room.name) AS rooms
+    SELECT count(*) AS n, min(least(m.changed_at, m.noticed_at)) AS oldest, array_agg(DISTINCT room.name) AS rooms
     FROM bridge_mappings m JOIN room ON room.resource_id = m.resource_id
-    WHERE m.due_at IS NOT NULL AND m.changed_at < now() - $1 * interval '1 minute' AND room.health NOT IN ('refused', 'waiting')
+    WHERE m.due_at IS NOT NULL AND least(m.changed_at, m.noticed_at) < now() - $1 * interval '1 minute'
+      AND room.health NOT IN ('refused', 'waiting')
   ), parked AS (
     SELECT m.error_message, m.updated_at, room.name FROM bridge_mappings m JOIN room ON room.resource_id = m.resource_id
     WHERE m.sync_status = 'error'
@@ -271,8 +277,12 @@ const reasonsText = `
     'errors', (SELECT jsonb_build_object('items', count(*), 'failed', count(*) FILTER (WHERE action IN ('parked', 'delayed')))
       FROM touched),
     'unsubscribed', (SELECT jsonb_agg(name ORDER BY name) FROM room
-      WHERE sync_direction <> 'booking_to_outlook' AND health <> 'refused' AND updated_at < now() - interval '10 minutes'
-        AND NOT EXISTS (SELECT FROM bridge_subscriptions b WHERE b.resource_mapping_id = room.id AND b.expires_at > now()))
+      LEFT JOIN bridge_subscriptions b ON b.resource_mapping_id = room.id AND b.ended_at IS NULL
+      WHERE health <> 'refused' AND b.off_at IS NULL AND CASE
+        WHEN b.id IS NULL THEN sync_direction <> 'booking_to_outlook' AND updated_at < now() - interval '10 minutes'
+        ELSE (b.subscription_id IS NULL OR b.expires_at <= now()) AND (b.attempt >= $4 OR b.expires_at < now() - interval '5 minutes') END),
+    'unsubscribedWhy', (SELECT coalesce(error_message || ' ', '') || coalesce(hint, '') FROM bridge_subscriptions
+      WHERE ended_at IS NULL AND attempt >= $4 AND error_message IS NOT NULL ORDER BY tried_at DESC LIMIT 1)
     ) AS read,
     (SELECT coalesce(jsonb_agg(id), '[]') FROM bridge_alerts a
       WHERE closed_at IS NULL AND (type = 'bug' AND seen_at > now() - interval '24 hours'

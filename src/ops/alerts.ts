@@ -284,6 +284,8 @@ const worthALook: ReadonlySet<Fact['fact']> = new Set([
   'room-refused',
   'room-resting',
   'room-well',
+  'subscription',
+  'subscription-failed',
 ]);
 
 const messageOf = ({

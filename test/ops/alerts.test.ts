@@ -340,7 +340,7 @@ const reasons: readonly Reason[] = [
   },
   {
     type: 'stuck',
-    says: /3 changes wait for Outlook, the oldest for 11 minutes \(Formannskapssalen\)/,
+    says: /3 changes wait, the oldest for 11 minutes \(Formannskapssalen\)/,
     begin: (db) => add(db, 'due_at, changed_at', `now(), now() - interval '11 minutes'`),
     end: (db) =>
       db.query('UPDATE bridge_mappings SET due_at = NULL, changed_at = NULL, revision = revision + 1'),
@@ -375,10 +375,13 @@ const reasons: readonly Reason[] = [
     type: 'subscriptions-lost',
     says: /does not tell us of changes in 1 rooms: Bystyresalen/,
     begin: (db) =>
-      db.query(`WITH old AS (UPDATE bridge_resource_mappings SET updated_at = now() - interval '11 minutes' RETURNING *)
-        INSERT INTO bridge_subscriptions (resource_mapping_id, outlook_item_id, subscription_id, client_state, notification_url, expires_at)
-        SELECT id, outlook_item_id, id::text, 's', 'u', now() + CASE resource_id WHEN 101 THEN 1 ELSE -1 END * interval '1 hour' FROM old`),
-    end: (db) => db.query(`UPDATE bridge_subscriptions SET expires_at = now() + interval '1 day'`),
+      db.query(`INSERT INTO bridge_subscriptions (resource_mapping_id, outlook_item_id, subscription_id, notification_url, expires_at, attempt)
+        SELECT id, outlook_item_id, CASE resource_id WHEN 101 THEN 's' END, 'u', CASE resource_id WHEN 101 THEN now() + interval '1 hour' END,
+          CASE resource_id WHEN 101 THEN 0 ELSE 3 END FROM bridge_resource_mappings`),
+    end: (db) =>
+      db.query(
+        `UPDATE bridge_subscriptions SET expires_at = now() + interval '1 day', subscription_id = id::text, attempt = 0`,
+      ),
     options: { webhooks: true },
   },
 ];
