@@ -119,6 +119,8 @@ export interface TakenOver {
   readonly gone: number;
   /** What was left out, and why. */
   readonly skipped: readonly string[];
+  /** Rooms that a person must see to; the next run goes on with them. */
+  readonly refused: readonly string[];
 }
 
 /**
@@ -134,6 +136,7 @@ export async function takeOver(
   await using outlook = createOutlook({ graph, timezone });
   const eventsOf = Map.groupBy(events, ({ resourceId }) => resourceId);
   const skipped: string[] = [];
+  const refused: string[] = [];
   let [rooms, known, gone, done] = [0, 0, 0, 0];
   using bar = openBar('Events');
   const client = await db.connect();
@@ -157,17 +160,17 @@ export async function takeOver(
         return true;
       }).catch((error: unknown) => {
         // one room that refuses us keeps no other from being taken over
-        if (!(error instanceof Permanent)) throw error;
-        skipped.push(`${pair.mailbox} (resource ${pair.resourceId}) is not active: ${error.message}`);
+        if (!(error instanceof Permanent) || error.reach === 'side') throw error;
+        refused.push(`${pair.mailbox} (resource ${pair.resourceId}) stays paused: ${error.message}`);
         return true;
       });
-      if (worked === null) skipped.push(`${pair.mailbox}: a daemon is at work on it`);
+      if (worked === null) refused.push(`${pair.mailbox}: a daemon is at work on it`);
       rooms += 1;
     }
   } finally {
     client.release();
   }
-  return { rooms, events: known, gone, skipped };
+  return { rooms, events: known, gone, skipped, refused };
 }
 
 interface AddedRoom {

@@ -45,14 +45,15 @@ export async function adopt(options: AdoptOptions, signal: AbortSignal): Promise
   await install(booking, tell, signal, moves.length > 0);
   const taken =
     legacy.pairs.length === 0
-      ? { rooms: 0, events: 0, gone: 0, skipped: [] }
+      ? { rooms: 0, events: 0, gone: 0, skipped: [], refused: [] }
       : await withPool(booking, (db) => takeOver(db, toConfig(readEnv()), legacy, signal));
-  if (options.json === true) sayJson({ success: true, dry_run: false, moved, ...taken });
+  const success = taken.refused.length === 0;
+  if (options.json === true) sayJson({ success, dry_run: false, moved, ...taken });
   else report(taken);
-  return 0;
+  return success ? 0 : 1;
 }
 
-function report({ rooms, events, gone, skipped }: TakenOver): void {
+function report({ rooms, events, gone, skipped, refused }: TakenOver): void {
   say(`Taken over: ${rooms} rooms and ${events} events.`);
   if (gone > 0)
     say(
@@ -60,6 +61,8 @@ function report({ rooms, events, gone, skipped }: TakenOver): void {
     );
   for (const line of skipped.slice(0, 50)) say(`Left out: ${line}`);
   if (skipped.length > 50) say(`… and ${skipped.length - 50} more; --json lists all.`);
+  for (const line of refused) say(`To be seen to: ${line}`);
+  if (refused.length > 0) say('Run `doctor`, mend it, and run adopt again: it goes on where it stopped.');
   say(
     'Each room is compared with both sides as soon as a daemon runs: what carries our marks is recognised.',
   );
