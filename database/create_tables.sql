@@ -177,6 +177,8 @@ CREATE TABLE bridge_room_state (
   next_poll_at timestamptz,
   pull_attempt integer NOT NULL DEFAULT 0,
   pulled_at timestamptz,
+  -- the whole window is to be compared with Outlook at the next round, to find what nobody reported
+  compare_at timestamptz,
   -- where the next rounds of changes begin, one per part of the window; NULL: Outlook gives none, the calendar is listed
   delta_links text[],
   window_from timestamptz,
@@ -951,7 +953,7 @@ DECLARE
 BEGIN
   PERFORM bridge_notice(room_id, epoch, noticed, known, born);
   UPDATE bridge_room_state SET baselined_at = now(), pulled_at = now(), delta_links = links, window_from = from_at,
-    window_to = to_at, pull_attempt = 0, updated_at = now(),
+    window_to = to_at, pull_attempt = 0, compare_at = NULL, updated_at = now(),
     next_poll_at = CASE WHEN poll_ms IS NULL THEN NULL ELSE now() + poll_ms * interval '1 millisecond' END
   WHERE resource_mapping_id = room_id;
   DELETE FROM bridge_mappings m USING jsonb_to_recordset(adoptions) AS a (id bigint, "eventId" text), bridge_mappings mine
@@ -978,9 +980,10 @@ END $baselined$;
 -- Begins a round of changes: the next poll is set, and whoever asks from now on asks for another round. `rung`: when
 -- somebody asked for this one.
 CREATE FUNCTION bridge_begin_pull(room_id integer, epoch bigint, poll_ms double precision, OUT rung timestamptz,
-  OUT links text[], OUT from_at timestamptz, OUT attempt integer) LANGUAGE plpgsql AS $begin$
+  OUT links text[], OUT from_at timestamptz, OUT attempt integer, OUT compare boolean) LANGUAGE plpgsql AS $begin$
 BEGIN
-  SELECT s.pull_due_at, s.delta_links, s.window_from, s.pull_attempt INTO rung, links, from_at, attempt
+  SELECT s.pull_due_at, s.delta_links, s.window_from, s.pull_attempt, coalesce(s.compare_at <= now(), false)
+  INTO rung, links, from_at, attempt, compare
   FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch FOR UPDATE;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';

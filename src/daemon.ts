@@ -47,7 +47,7 @@ import { createSync } from './sync/sync.ts';
 import type { OutlookSide } from './sync/sides.ts';
 import { createSubscriptionRequests } from './sync/subscription-requests.ts';
 import { createKeeper } from './sync/subscriptions.ts';
-import { missedSince, sweepRooms } from './sync/sweep.ts';
+import { compareRooms, missedSince, sweepRooms } from './sync/sweep.ts';
 import { createWork, type Rhythm } from './sync/work.ts';
 
 export interface Daemon extends AsyncDisposable {
@@ -181,6 +181,13 @@ export async function createDaemon(
           wake.ring();
         },
       },
+      {
+        name: 'missing',
+        cron: config.schedules.missing,
+        job: async () => {
+          await compareRooms(db, spreadMs);
+        },
+      },
       ...further,
     ];
     running.use(runSchedules({ db, timezone: config.timezone, replica, chores, tell }));
@@ -207,6 +214,8 @@ export async function createDaemon(
 }
 
 const captureEveryMs = 30_000;
+/** The missing-event check reads every calendar as a whole: not all of them at once. */
+const spreadMs = 600_000;
 /** Everything on the way from wake to work is answered in milliseconds; what is not comes from a half-open connection. */
 const answerMs = 8_000;
 

@@ -59,8 +59,8 @@ function halve({ from, to }: Span): readonly [Span, Span] | null {
   ];
 }
 
-/** How long an invitation may wait for its answer, and the rewriting that comes with it, before it is imported. */
-export const settleMs = 3_000;
+/** How long an invitation may wait for its answer, and the rewriting that comes with it, before it is imported. The loop looks once a second. */
+export const settleMs = 2_000;
 
 export const bornOf = (event: OutlookEvent): Born => ({
   eventId: event.id,

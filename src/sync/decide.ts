@@ -104,7 +104,8 @@ function withoutReservation(sides: Sides, live: boolean, lost: boolean): Action 
   if (live && !lost && !isOrganizer) return { do: 'decline' };
   // our event, be it there or shown as free: it goes
   if (live && !lost) return { do: 'remove', as: 'cancelled' };
-  if (live && sides.outlook === 'vacated' && isOrganizer) return { do: 'remove', as: 'cancelled' };
+  if (live && sides.outlook === 'vacated' && isOrganizer && direction !== 'outlook_to_booking')
+    return { do: 'remove', as: 'cancelled' };
   // its event is gone already, or it was shown only through its cover: it stays cancelled
   if (cancelled || lost || agreed !== null) return { do: 'settle', as: 'cancelled' };
   // it was never shown: nobody will ask for it again
@@ -164,7 +165,10 @@ function bothThere(sides: Sides, wanted: Item): Action {
     return { do: 'change', item: wanted, change: {}, toBooking, open: [], overruled: [] };
   }
 
-  const merged = merge({ booking: byBooking, outlook: byOutlook, wanted, shown, prefer: sides.prefer });
+  // a room that only takes what Outlook gives follows it, and one that Outlook is only shown follows the booking system
+  const prefer =
+    direction === 'both' ? sides.prefer : direction === 'outlook_to_booking' ? 'outlook' : 'booking';
+  const merged = merge({ booking: byBooking, outlook: byOutlook, wanted, shown, prefer });
   const { toBooking, open, overruled } = merged;
   // what was sent and not answered may be there or not: unless the event was read, it is written again
   const unsure = sides.outlook === null ? changedFields({ ...wanted, ...unknown(agreed) }, wanted) : {};

@@ -39,9 +39,7 @@ export function merge({ booking, outlook, wanted, shown, prefer }: Changes): Mer
   // them waits for a person the others wait with it: what each side shows meanwhile is a time, and a write carries all three
   const waits = prefer === null && times.some((field) => clash.has(field));
   if (waits || !makesSense(mixture(booking, outlook, wanted, shown, clash, prefer)))
-    for (const field of times)
-      if ((booking[field] !== undefined || outlook[field] !== undefined) && differs[field] !== undefined)
-        clash.add(field);
+    for (const field of times) if (differs[field] !== undefined) clash.add(field);
 
   const toOutlook: ItemChange = {};
   const toBooking: ItemChange = {};

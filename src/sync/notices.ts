@@ -70,6 +70,22 @@ export interface Begun {
   readonly from_at: Date | null;
   /** How many rounds that were asked for came back empty, one after the other. */
   readonly attempt: number;
+  /** The whole window is to be compared, too. */
+  readonly compare: boolean;
+}
+
+/** Where a room's rounds of changes begin, and for which window. */
+export async function readCursor(
+  db: Queryable,
+  room: LeasedRoom,
+): Promise<{ readonly links: string[] | null; readonly from: string | null }> {
+  const { rows } = await db.query<{ links: string[] | null; from: Date | null }>({
+    name: 'read_cursor',
+    text: 'SELECT delta_links AS links, window_from AS "from" FROM bridge_room_state WHERE resource_mapping_id = $1',
+    values: [room.id],
+  });
+  const { links = null, from = null } = rows[0] ?? {};
+  return { links, from: from?.toISOString() ?? null };
 }
 
 export async function beginPull(db: Queryable, room: LeasedRoom, pollMs: number): Promise<Begun> {

@@ -28,9 +28,9 @@ export interface PullOptions {
   readonly random?: () => number;
 }
 
-/** `baseline`: the cursor is lost or of another window, the whole window must be compared. */
+/** `baseline`: the cursor is lost or of another window; `compare`: somebody asked for a look at the whole window. */
 export interface PulledRound {
-  readonly next: 'done' | 'baseline';
+  readonly next: 'done' | 'compare' | 'baseline';
   readonly rows: number;
 }
 
@@ -62,7 +62,7 @@ export function createPull({ db, outlook, window, pollMs, random = Math.random }
     const wait = begun.rung !== null && rows === 0 ? againMs[begun.attempt] : undefined;
     if (wait !== undefined) await pullAgain(db, room, wait, begun.attempt + 1);
     else if (begun.attempt > 0) await pullAgain(db, room, null, 0);
-    return { next: 'done', rows };
+    return { next: begun.compare ? 'compare' : 'done', rows };
   };
 
   async function noticesOf(

@@ -10,7 +10,7 @@ import { Permanent, Retryable } from '../errors.ts';
 import type { OutlookEvent } from '../event.ts';
 import type { Fact, PullAction, Tell } from '../facts.ts';
 import type { Applied, Done } from './apply.ts';
-import { compare, firstRound } from './baseline.ts';
+import { compare, firstRound, type Span } from './baseline.ts';
 import { createCalm } from './calm.ts';
 import { verify } from './look.ts';
 import {
@@ -31,6 +31,7 @@ import {
   missingOf,
   pullAgain,
   pullIsDue,
+  readCursor,
   storeVerified,
 } from './notices.ts';
 import { pollAfter, type PulledRound } from './pull.ts';
@@ -71,7 +72,8 @@ export function createDrain(options: DrainOptions) {
     if (!room.reconciled || (!room.baselined && !room.abandoned)) await reconcile(room);
     let answered = false;
     const read = await reading(room, async () => {
-      if (!room.baselined) await baseline(room, signal);
+      // after a crash the cursor is as good as before, and the list finds the rest
+      if (!room.baselined) await baseline(room, signal, room.abandoned ? 'kept' : 'new');
       if (room.pulls || !room.baselined) await pulled(room, signal, room.baselined);
       await verifyMissing(room, signal);
     });
@@ -156,7 +158,7 @@ export function createDrain(options: DrainOptions) {
     const startedAt = performance.now();
     try {
       const { next, rows } = await pull(room, signal);
-      if (next === 'baseline') await baseline(room, signal);
+      if (next !== 'done') await baseline(room, signal, next === 'compare' ? 'kept' : 'new');
       const about = { room: room.name, resourceId: room.resourceId };
       tell({ ...about, fact: 'room-pulled', rows, ms: performance.now() - startedAt });
     } catch (error) {
@@ -181,12 +183,12 @@ export function createDrain(options: DrainOptions) {
    * Compares the room's whole window in Outlook with its mappings, so that after a lost mapping table, a lost answer, a lost
    * cursor or the predecessor nothing is made twice and nothing is missed.
    */
-  async function baseline(room: LeasedRoom, signal: AbortSignal): Promise<void> {
+  async function baseline(room: LeasedRoom, signal: AbortSignal, cursor: 'kept' | 'new'): Promise<void> {
     const started = performance.now();
     const noticedAt = new Date();
     const span = await listWindow(db, window);
     // before the list: whatever changes from here on is in the next round
-    const links = follows(room) ? await firstRound(outlook, room, span, signal) : null;
+    const links = follows(room) ? await begins(room, span, cursor, signal) : null;
     const events: OutlookEvent[] = [];
     for await (const page of outlook.list(room, span.from, span.to, signal)) events.push(...page);
     const mappings = await mappingsOf(db, room.resourceId);
@@ -203,6 +205,18 @@ export function createDrain(options: DrainOptions) {
       adopted: found.adoptions.length,
       ms: performance.now() - started,
     });
+  }
+
+  /** Where the next rounds of changes begin. */
+  async function begins(
+    room: LeasedRoom,
+    span: Span,
+    cursor: 'kept' | 'new',
+    signal: AbortSignal,
+  ): Promise<readonly string[] | null> {
+    const known = cursor === 'kept' ? await readCursor(db, room) : null;
+    if (known !== null && known.links !== null && known.from === span.from) return known.links;
+    return await firstRound(outlook, room, span, signal);
   }
 
   async function settle(room: LeasedRoom, due: readonly Due[], applied: Applied): Promise<void> {

@@ -14,6 +14,27 @@ export async function sweepRooms(db: Queryable): Promise<number> {
 }
 
 /**
+ * Makes every room that follows Outlook compare its whole window there, spread over `withinMs`: what vanished without
+ * anybody saying so is found, and verified one by one. `resourceId`: only this room, at once. Returns how many.
+ */
+export async function compareRooms(
+  db: Queryable,
+  withinMs: number,
+  resourceId: number | null = null,
+): Promise<number> {
+  const { rowCount } = await db.query(
+    `UPDATE bridge_room_state s SET compare_at = now(), updated_at = now(),
+       pull_due_at = CASE WHEN $1::float8 = 0 THEN now() ELSE s.pull_due_at END,
+       next_poll_at = least(s.next_poll_at, now() + random() * $1::float8 * interval '1 millisecond')
+     FROM bridge_resource_mappings r
+     WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.sync_direction <> 'booking_to_outlook'
+       AND ($2::integer IS NULL OR r.resource_id = $2)`,
+    [withinMs, resourceId],
+  );
+  return rowCount ?? 0;
+}
+
+/**
  * How often a trigger failed to write its outbox row since anybody last asked. It lets the booking through and raises
  * a sequence, which survives the rollback of what went wrong; a change of the sequence asks for a sweep.
  */
