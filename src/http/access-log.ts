@@ -1,7 +1,7 @@
 /**
  * One line for each request: what was asked, by its template, so without ids, names or anything else of the address;
  * what was answered, how long it took, and an id that the answer carries too. Reading is level debug, for pages and
- * probes ask all day; what changes something, is refused or fails is level info, and our own failures are warnings.
+ * probes ask all day; what changes something or is refused is level info, and our own failures are warnings.
  */
 import type { Context, MiddlewareHandler } from 'hono';
 import { every } from 'hono/combine';
@@ -29,8 +29,11 @@ const receiver = '/webhook/outlook-notifications';
 function levelOf(method: string, route: string, status: number): 'debug' | 'info' | 'warn' {
   // a probe that is told "not ready" asks again every few seconds; what is wrong is a log line of its own
   if (route === receiver || route === '/ready') return 'debug';
+  const reads = ['GET', 'HEAD', 'OPTIONS'].includes(method);
+  // an outage is a log line of its own, not one for each page that asks meanwhile
+  if (status === 503) return reads ? 'debug' : 'info';
   if (status >= 500) return 'warn';
-  return status >= 400 || !['GET', 'HEAD', 'OPTIONS'].includes(method) ? 'info' : 'debug';
+  return status >= 400 || !reads ? 'info' : 'debug';
 }
 
 /** The path as it is described; 'unknown' for one that is not. */
