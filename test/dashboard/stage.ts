@@ -22,13 +22,23 @@ const album = process.env['DASHBOARD_PHOTOGRAPHS'] ?? null;
 
 export type Stage = Awaited<ReturnType<typeof openStage>>;
 
+export interface StageOptions extends WorldOptions {
+  /** Where the daemon finds the database, instead of there. */
+  readonly through?: (url: string) => Promise<string>;
+}
+
 /** A world whose daemon serves the page. */
-export async function openStage(options: WorldOptions = {}) {
+export async function openStage(options: StageOptions = {}) {
   await using opened = new AsyncDisposableStack();
   const world = opened.use(await openWorld(options));
   const facts: Fact[] = [];
+  const url = (await options.through?.(world.db.url)) ?? world.db.url;
   const open = async (port: number): Promise<Running> => {
-    const config = { ...world.config, http: { ...world.config.http, port } };
+    const config = {
+      ...world.config,
+      http: { ...world.config.http, port },
+      database: { ...world.config.database, url },
+    };
     const service = await openService({ config, log: createLog('silent'), prepare: async () => config.wake });
     service.watch((fact) => facts.push(fact));
     const stop = new AbortController();

@@ -80,8 +80,9 @@ export function createCharts() {
             space: 60,
           }),
           axis({
-            values: (/** @type {any} */ _, splits) =>
-              splits.map((ms) => (Math.log10(ms) % 1 === 0 ? duration(ms) : '')),
+            values: (/** @type {any} */ _, splits) => splits.map((ms) => duration(ms).replace('.0', '')),
+            filter: decades,
+            grid: { filter: decades },
             size: 52,
           }),
         ],
@@ -122,7 +123,7 @@ export function createCharts() {
           axis({
             splits: () => out.map((_, at) => at),
             values: (/** @type {any} */ plot, splits) =>
-              splits.map((at) => (plot.width < 380 && at % 2 === 1 ? '' : (labels[at] ?? ''))),
+              splits.map((at) => (plot.width < 620 && at % 2 === 1 ? '' : (labels[at] ?? ''))),
             space: 1,
             grid: { show: false },
           }),
@@ -171,6 +172,9 @@ export function createCharts() {
 function alone(plot, series) {
   return [...(plot.data[series] ?? [])].filter((value) => value != null).length <= 2;
 }
+
+/** Of a log scale only 10, 100, 1000 …: the rest is clutter. @type {uPlot.Axis.Filter} */
+const decades = (_plot, splits) => splits.map((ms) => (Math.log10(ms) % 1 === 0 ? ms : null));
 
 /** @param {HTMLElement} place */
 const frame = (place) => ({

@@ -41,11 +41,11 @@ let hiding;
 export function notice(text) {
   const box = byId('notice', HTMLDivElement);
   setText(box, text);
-  box.hidden = false;
-  // above an open dialog too, which lies over everything else
-  (document.querySelector('dialog[open]') ?? document.body).append(box);
+  // shown anew, so that it lies above a dialog that was opened meanwhile
+  box.hidePopover();
+  box.showPopover();
   clearTimeout(hiding);
-  hiding = setTimeout(() => (box.hidden = true), 7_000);
+  hiding = setTimeout(() => box.hidePopover(), 7_000);
 }
 
 /**

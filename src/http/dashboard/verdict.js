@@ -1,6 +1,6 @@
 /**
  * The sentence on top: what is worst, in one sentence, and what to do; the rest follows in short. Pure.
- * @import { Known, Room, State } from './shapes.ts'
+ * @import { Known, Mapping, Room, State } from './shapes.ts'
  */
 import { counted, distance, duration, hourOfDay, listed, number, seconds } from './format.js';
 
@@ -135,7 +135,7 @@ function waitingForPerson({ stats, rooms, conflicts }) {
  * @param {number} now
  * @returns {Finding[]}
  */
-function waiting({ stats, rooms }, now) {
+function waiting({ stats, rooms, pending }, now) {
   /** @type {Finding[]} */
   const found = [];
   if (stats === null) return found;
@@ -158,9 +158,17 @@ function waiting({ stats, rooms }, now) {
     found.push({
       state: 'warn',
       text: `${counted(queue.due + queue.outbox_rows, 'change waits', 'changes wait')}, the oldest for ${duration(queue.oldest_ms)}.`,
-      detail: 'The queue below says which.',
+      detail: reasonOf(pending.items),
     });
   return found;
+}
+
+/** @param {readonly Mapping[]} items */
+function reasonOf(items) {
+  const failed = items.find((item) => item.error_message !== null && item.sync_status !== 'error');
+  return failed === undefined
+    ? 'The queue below says which.'
+    : `${failed.error_message}; tried again by itself, so far ${counted(failed.attempt, 'time')}.`;
 }
 
 /**

@@ -1,0 +1,79 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { chromiumPath, openBrowser, openStage, photograph, says } from './stage.ts';
+
+const side = {
+  starts_at: '2026-12-01T09:00:00Z',
+  ends_at: '2026-12-01T10:00:00Z',
+  all_day: false,
+  title: 'Budsjettmøte',
+  description: 'Med kaffe',
+  is_private: false,
+};
+const conflict = {
+  id: 41,
+  reservation_type: 'event',
+  reservation_id: 1042,
+  resource_id: 101,
+  room: 'Formannskapssalen',
+  outlook_event_id: 'AAMk',
+  kind: 'both-changed',
+  message: 'Both sides changed the time.',
+  hint: 'Choose which one is right.',
+  since: '2026-11-20T08:00:00Z',
+  fields: ['starts_at', 'ends_at'],
+  booking: side,
+  outlook: { ...side, starts_at: '2026-12-01T12:00:00Z', ends_at: '2026-12-01T13:00:00Z' },
+};
+
+describe.skipIf(chromiumPath === null)('conflicts', () => {
+  let browser: Awaited<ReturnType<typeof openBrowser>>;
+  beforeAll(async () => {
+    browser = await openBrowser();
+  });
+  afterAll(() => browser[Symbol.asyncDispose]());
+
+  test('both sides stand beside each other, what differs is marked, and the chosen side is sent', async () => {
+    await using stage = await openStage();
+    await using page = await browser.look('about:blank');
+    let open = [
+      conflict,
+      { ...conflict, id: 42, outlook: null, fields: ['presence'], message: 'It is gone from Outlook.' },
+    ];
+    const sent: unknown[] = [];
+    await page.route('**/conflicts', (route) =>
+      route.fulfill({ json: { success: true, count: open.length, conflicts: open } }),
+    );
+    await page.route('**/conflicts/*/resolve', (route) => {
+      sent.push(route.request().postDataJSON());
+      open = open.filter(({ id }) => !route.request().url().includes(`/${id}/`));
+      return route.fulfill({ json: { success: true, message: 'Kept Outlook', conflict } });
+    });
+    await page.goto(stage.url);
+    expect(await says(page, /differ/)).toBe('2 reservations differ between the two sides.');
+    const card = page.locator('#conflicts section').first();
+    expect(await card.locator('.side.differs').allTextContents()).toEqual([
+      'Tue 01 Dec 10:00–11:00',
+      'Tue 01 Dec 13:00–14:00',
+    ]);
+    await photograph(page, 'conflict-light');
+    await page.setViewportSize({ width: 360, height: 740 });
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await photograph(page, 'conflict-phone');
+    await card.getByRole('button', { name: 'Keep Outlook' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Keep it' }).click();
+    await says(page, /1 reservation differs/);
+    expect(sent).toEqual([{ keep: 'outlook' }]);
+    expect(page.problems).toEqual([]);
+  });
+
+  test('where there is no such endpoint the page goes without', async () => {
+    await using stage = await openStage();
+    await using page = await browser.look('about:blank');
+    await page.route('**/conflicts', (route) =>
+      route.fulfill({ status: 404, json: { success: false, error: 'no', hint: '' } }),
+    );
+    await page.goto(stage.url);
+    await says(page, /Everything is equal/);
+    expect(await page.locator('#conflicts').textContent()).toBe('');
+  });
+});

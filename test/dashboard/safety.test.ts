@@ -1,0 +1,144 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { chromiumPath, openBrowser, openStage, photograph, says } from './stage.ts';
+
+const hostile = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`;
+
+describe.skipIf(chromiumPath === null)('safe, and usable by everybody', () => {
+  let browser: Awaited<ReturnType<typeof openBrowser>>;
+  beforeAll(async () => {
+    browser = await openBrowser();
+  });
+  afterAll(() => browser[Symbol.asyncDispose]());
+
+  test('a title that is markup is shown as the text that it is, wherever it appears', async () => {
+    await using stage = await openStage();
+    await stage.db.query(
+      'UPDATE bridge_resource_mappings SET outlook_item_name = $1 WHERE resource_id = 102',
+      [hostile],
+    );
+    const { id } = await stage.desk.book(102, {
+      title: hostile,
+      from: stage.day(1, '10:00'),
+      to: stage.day(1, '11:00'),
+    });
+    await stage.settled();
+    await using page = await browser.look(`${stage.url}/#/booking/event/${id}`);
+    await page.locator('#explain-title', { hasText: '<img src=x onerror=' }).waitFor();
+    await page.locator('#feed li', { hasText: '<script>' }).waitFor();
+    await page.locator('#rooms-body td.name', { hasText: '<img' }).waitFor();
+    expect(await page.locator('img[src=x]').count()).toBe(0);
+    expect(await page.title()).not.toContain('owned');
+    await photograph(page, 'hostile', false);
+  });
+
+  test('the policy lets no script in but our files, and none of the page breaks it', async () => {
+    await using stage = await openStage();
+    const policy = (await fetch(stage.url)).headers.get('content-security-policy')!;
+    expect(policy).toMatch(/default-src 'none'/);
+    expect(policy).toMatch(/script-src 'self'(;|$)/);
+    expect(policy).not.toMatch(/unsafe|\*|https?:/);
+    await using page = await browser.look(stage.url);
+    await says(page, /Everything is equal/);
+    const ran = await page.evaluate(`
+      const script = document.createElement('script');
+      script.textContent = 'window.owned = true';
+      document.body.append(script);
+      'owned' in window`);
+    expect(ran).toBe(false);
+  });
+
+  test('nothing is fetched from another host', async () => {
+    await using stage = await openStage();
+    await using page = await browser.look('about:blank');
+    const hosts = new Set<string>();
+    page.on('request', (request) => hosts.add(new URL(request.url()).origin));
+    await page.goto(stage.url);
+    await says(page, /Everything is equal/);
+    expect([...hosts]).toEqual([stage.url]);
+  });
+
+  test('with a key set, who comes is asked for it once, and can go again', async () => {
+    await using stage = await openStage({
+      env: { API_KEY: 'a-key-that-is-long-enough-1234567890', HOST: '127.0.0.1' },
+    });
+    await using page = await browser.look(stage.url);
+    await page.locator('input[type=password]').fill('a-key-that-is-long-enough-1234567890');
+    await page.keyboard.press('Enter');
+    await says(page, /Everything is equal/);
+    await page.locator('#line[data-state=on]').waitFor();
+    await page.locator('#rooms-body').getByRole('button', { name: 'Formannskapssalen' }).click();
+    await page.locator('#room').getByRole('button', { name: 'Pause' }).click();
+    await page.locator('#room').getByRole('button', { name: 'Resume' }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.locator('input[type=password]').waitFor();
+  });
+
+  test('a session that ended is said to have ended, with the way to a new one', async () => {
+    await using stage = await openStage({
+      env: { API_KEY: 'a-key-that-is-long-enough-1234567890', HOST: '127.0.0.1' },
+    });
+    await using page = await browser.look(stage.url);
+    await page.locator('input[type=password]').fill('a-key-that-is-long-enough-1234567890');
+    await page.keyboard.press('Enter');
+    await says(page, /Everything is equal/);
+    await page.context().clearCookies();
+    await says(page, /You are signed out/);
+    expect(await page.getByRole('link', { name: 'Sign in' }).getAttribute('href')).toBe('/login');
+  });
+
+  test.each([360, 768, 1440])('at a width of %i px nothing is scrolled sideways', async (width) => {
+    await using stage = await openStage();
+    await stage.desk.book(101, {
+      title: `${'Samarbeidsutvalgsmøte'.repeat(8)} og ${'et langt navn '.repeat(5)}`,
+      from: stage.day(1, '10:00'),
+      to: stage.day(1, '11:00'),
+    });
+    await stage.settled();
+    await using page = await browser.look(stage.url, { viewport: { width, height: 800 } });
+    await page.locator('#feed li button').waitFor();
+    await page.locator('#histogram canvas').waitFor();
+    const overflow = () => page.evaluate<number>('document.documentElement.scrollWidth - window.innerWidth');
+    expect(await overflow()).toBeLessThanOrEqual(0);
+    await page.locator('#feed li button').click();
+    await page.locator('#explain .steps li').waitFor();
+    expect(
+      await page.locator('#explain').evaluate((sheet) => sheet.scrollWidth - sheet.clientWidth),
+    ).toBeLessThanOrEqual(0);
+    await photograph(page, `width-${width}`, false);
+  });
+
+  test('everything is reached and done with the keyboard: skip link, rooms, their sheet, and back to where one was', async () => {
+    await using stage = await openStage();
+    await using page = await browser.look(stage.url);
+    await page.locator('#rooms-body button').first().waitFor();
+    await page.keyboard.press('Tab');
+    expect(await page.evaluate('document.activeElement.textContent')).toBe('Skip to the content');
+    await page.keyboard.press('Enter');
+    expect(await page.evaluate('document.activeElement.id')).toBe('content');
+    const room = page.locator('#rooms-body').getByRole('button', { name: 'Bystyresalen' });
+    const isFocused = () => room.evaluate((own) => own.matches(':focus'));
+    for (let tabs = 0; tabs < 40 && !(await isFocused()); tabs += 1) await page.keyboard.press('Tab');
+    expect(await page.evaluate('getComputedStyle(document.activeElement).outlineStyle')).toBe('solid');
+    await page.keyboard.press('Enter');
+    await page.locator('#room-title', { hasText: 'Bystyresalen' }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.locator('#room').waitFor({ state: 'hidden' });
+    expect(await isFocused()).toBe(true);
+  });
+
+  test('light and dark follow the system until a person chooses, and the choice is kept', async () => {
+    await using stage = await openStage();
+    await using page = await browser.look(stage.url, { colorScheme: 'dark' });
+    const brightness = () =>
+      page.evaluate<number>('Number(/\\d+/.exec(getComputedStyle(document.body).backgroundColor)[0])');
+    expect(await brightness()).toBeLessThan(60);
+    await page.getByRole('button', { name: 'Colours: as the system has them' }).click();
+    expect(await brightness()).toBeGreaterThan(200);
+    await page.reload();
+    expect(await brightness()).toBeGreaterThan(200);
+    await page.getByRole('button', { name: 'Colours: light' }).click();
+    await page.getByRole('button', { name: 'Colours: dark' }).click();
+    expect(await brightness()).toBeLessThan(60);
+  });
+});

@@ -1,0 +1,142 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { addDay, addPausedRooms } from './stage-days.ts';
+import { chromiumPath, openBrowser, openStage, photograph, says } from './stage.ts';
+
+describe.skipIf(chromiumPath === null)('at work', () => {
+  let browser: Awaited<ReturnType<typeof openBrowser>>;
+  beforeAll(async () => {
+    browser = await openBrowser();
+  });
+  afterAll(() => browser[Symbol.asyncDispose]());
+
+  test('a booking made now appears in the feed with its way in ms, and its row explains it step by step', async () => {
+    await using stage = await openStage();
+    await using page = await browser.look(stage.url);
+    await says(page, /Everything is equal/);
+    const booked = await stage.desk.book(101, {
+      title: 'Kulturutvalget',
+      description: 'Sak 12',
+      from: stage.day(1, '10:00'),
+      to: stage.day(1, '11:00'),
+    });
+    const entry = page.locator('#feed li', { hasText: 'Kulturutvalget' });
+    await entry.waitFor();
+    expect(await entry.textContent()).toMatch(/→Kulturutvalgetcreated · Formannskapssalen\d+(\.\d)? (ms|s)$/);
+    await stage.desk.retitle(booked, 'Kulturutvalget, ekstra');
+    await page.locator('#feed li', { hasText: 'ekstra' }).first().waitFor();
+    await page.getByRole('button', { name: 'Kulturutvalget, ekstra' }).first().click();
+    const steps = page.locator('#explain .steps li');
+    await steps.nth(1).waitFor();
+    const texts = await steps.allTextContents();
+    expect(texts[0]).toMatch(/Its event was changed in Outlook, \d+ ms after the change/);
+    expect(texts[1]).toMatch(/Its event was created in Outlook/);
+    expect(texts[0]).toMatch(/request [0-9a-f-]{36}/);
+    await photograph(page, 'explain-light', false);
+    await page.keyboard.press('Escape');
+    await page.locator('#explain').waitFor({ state: 'hidden' });
+    expect(page.problems).toEqual([]);
+  });
+
+  test('a reservation is found by its type and number, in all its rooms; an address leads to it', async () => {
+    await using stage = await openStage();
+    const { id } = await stage.desk.book([101, 102], {
+      title: 'Formannskap og bystyre',
+      from: stage.day(1, '10:00'),
+      to: stage.day(1, '11:00'),
+    });
+    await stage.settled();
+    await using page = await browser.look(stage.url);
+    await page.getByLabel('Number of the reservation').fill(String(id));
+    await page.keyboard.press('Enter');
+    await page.locator('#explain-title', { hasText: 'Formannskap og bystyre' }).waitFor();
+    await page
+      .getByRole('group', { name: 'Its rooms' })
+      .getByRole('button', { name: 'Bystyresalen' })
+      .click();
+    await page.locator('#explain dd', { hasText: 'bystyresalen@bergen.example' }).waitFor();
+    expect(new URL(page.url()).hash).toBe(`#/booking/event/${id}`);
+    await page.reload();
+    await page.locator('#explain-title', { hasText: 'Formannskap og bystyre' }).waitFor();
+  });
+
+  test('a reservation that is nowhere is said to be nowhere', async () => {
+    await using stage = await openStage();
+    await using page = await browser.look(`${stage.url}/#/booking/allocation/424242`);
+    await page.locator('#explain', { hasText: 'There is nothing of it here.' }).waitFor();
+  });
+
+  test('a room is paused, resumed and compared again from its sheet', async () => {
+    await using stage = await openStage();
+    await stage.desk.book(101, { title: 'Årsmøte', from: stage.day(1, '10:00'), to: stage.day(1, '11:00') });
+    await stage.settled();
+    await using page = await browser.look(stage.url);
+    await page.locator('#rooms-body').getByRole('button', { name: 'Formannskapssalen' }).click();
+    const sheet = page.locator('#room');
+    await sheet.getByRole('button', { name: 'Årsmøte' }).waitFor();
+    await photograph(page, 'room-light', false);
+    await sheet.getByRole('button', { name: 'Pause' }).click();
+    await sheet.getByRole('button', { name: 'Resume' }).click();
+    await sheet.getByRole('button', { name: 'Compare both sides again' }).click();
+    await page.getByText('Both sides were compared').waitFor();
+    const [room] = await stage.db.query(
+      'SELECT active FROM bridge_resource_mappings WHERE resource_id = 101',
+    );
+    expect(room).toEqual({ active: 1 });
+    expect(page.problems).toEqual([]);
+  });
+
+  test('a thousand rooms are searched, filtered, sorted and shown a page at a time', async () => {
+    await using stage = await openStage();
+    await addPausedRooms(stage.db, 1_000);
+    await addDay(stage.db);
+    await using page = await browser.look(stage.url);
+    await says(page, /Everything is equal: 2 rooms/);
+    const rows = page.locator('#rooms-body tr');
+    await expect.poll(() => rows.count()).toBe(150);
+    await photograph(page, 'rooms-light');
+    await page.getByRole('button', { name: 'Show all 1,002' }).click();
+    expect(await rows.count()).toBe(1_002);
+    await page.getByLabel('Search rooms').fill('grupperom 77');
+    expect(await rows.count()).toBe(11);
+    await page.locator('#rooms-head').getByRole('button', { name: 'Room' }).click();
+    await page.locator('#rooms-head').getByRole('button', { name: 'Room' }).click();
+    expect(await page.locator('#rooms-head th[aria-sort]').getAttribute('aria-sort')).toBe('descending');
+    expect(await rows.first().locator('.name').textContent()).toBe('Grupperom 779');
+    await page.getByLabel('Search rooms').fill('');
+    await page.getByRole('button', { name: 'Paused 1,000' }).click();
+    expect(await rows.first().locator('.state').textContent()).toBe('paused');
+  });
+
+  test('both charts show the day in both directions, and say it in words', async () => {
+    await using stage = await openStage();
+    await addDay(stage.db);
+    await using page = await browser.look(stage.url);
+    await page.locator('#day canvas').waitFor();
+    await page.locator('#histogram canvas').waitFor();
+    expect(await page.locator('#day-caption').textContent()).toMatch(
+      /^To Outlook: \d+ changes, half within \d+ ms, 95 of 100 within .+ To the booking system: \d+ changes/,
+    );
+    await page.locator('#day .u-over').hover();
+    await page.locator('#day-caption', { hasText: /^\d\d:\d\d–\d\d:\d\d/ }).waitFor();
+  });
+
+  test('a hidden page asks for nothing; seen again, it looks at once', async () => {
+    await using stage = await openStage();
+    await using page = await browser.look(stage.url);
+    await says(page, /Everything is equal/);
+    const hide = (hidden: boolean) =>
+      page.evaluate(`
+        Object.defineProperty(document, 'hidden', { value: ${hidden}, configurable: true });
+        document.dispatchEvent(new Event('visibilitychange'))`);
+    await hide(true);
+    await page.waitForLoadState('networkidle');
+    const asked: string[] = [];
+    page.on('request', (request) => asked.push(new URL(request.url()).pathname));
+    await stage.desk.book(101, { from: stage.day(1, '10:00'), to: stage.day(1, '11:00') });
+    await stage.settled();
+    expect(asked).toEqual([]);
+    await hide(false);
+    await says(page, /2 rooms, 1 reservation/);
+    expect(asked).toContain('/live');
+  });
+});
