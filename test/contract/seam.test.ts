@@ -1,11 +1,13 @@
 /**
- * What sql/README.md promises of every adapter, asked of every adapter. A new one adds its desk (how its own people
- * book) and nothing else.
+ * What sql/README.md promises of every adapter, asked of every adapter; with ADAPTER=/path/to/folder of that one. It
+ * brings its tables and its desk (how its own people book) in `test/`, and nothing else.
  */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { describe, test } from 'vitest';
 import { migrate } from '../../src/cli/migrate.ts';
 import { sqlState } from '../../src/database.ts';
+import { folderOfAdapter } from '../support/adapters.ts';
 import { catalogue, runFile } from '../support/catalogue.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { desks } from '../support/desks.ts';
@@ -73,7 +75,7 @@ const noted = async (db: TestDatabase) =>
     'DELETE FROM bridge_changes RETURNING reservation_type AS type, reservation_id AS id',
   )) as unknown as Key[];
 
-describe.each(desks)('the adapter $adapter', (desk) => {
+describe.each(desks)('the adapter $name', (desk) => {
   const open = () => openTestDatabase({ schema: desk.installed });
 
   test('shows exactly the columns of the contract', async () => {
@@ -87,21 +89,23 @@ describe.each(desks)('the adapter $adapter', (desk) => {
 
   test('shows a booking made at the desk at the instant of its wall clock, in summer and in winter', async () => {
     await using db = await open();
-    const summer = await desk.book(db, desk.rooms[0], '2027-07-01 10:00', '2027-07-01 11:00', 'Choir');
-    const winter = await desk.book(db, desk.rooms[0], '2027-01-11 10:00', '2027-01-11 11:00', 'Choir');
+    const rooms = await desk.rooms(db);
+    const summer = await desk.book(db, rooms[0], '2027-07-01 10:00', '2027-07-01 11:00', 'Choir');
+    const winter = await desk.book(db, rooms[0], '2027-01-11 10:00', '2027-01-11 11:00', 'Choir');
     const [first] = await itemsOf(db, summer);
     const [second] = await itemsOf(db, winter);
     assert.equal(first?.['starts_at'].toISOString(), '2027-07-01T08:00:00.000Z');
     assert.equal(second?.['starts_at'].toISOString(), '2027-01-11T09:00:00.000Z');
-    assert.equal(first?.['resource_id'], desk.rooms[0]);
+    assert.equal(first?.['resource_id'], rooms[0]);
     assert.equal(first?.['active'], true);
     assert.equal(first?.['all_day'], false);
   });
 
   test('shows whole local days as all-day, also when the clock changes in them', async () => {
     await using db = await open();
-    const whole = await desk.book(db, desk.rooms[0], '2027-03-28 00:00', '2027-03-29 00:00', 'Market');
-    const noon = await desk.book(db, desk.rooms[0], '2027-03-30 00:00', '2027-03-30 12:00', 'Market');
+    const rooms = await desk.rooms(db);
+    const whole = await desk.book(db, rooms[0], '2027-03-28 00:00', '2027-03-29 00:00', 'Market');
+    const noon = await desk.book(db, rooms[0], '2027-03-30 00:00', '2027-03-30 12:00', 'Market');
     assert.deepEqual(
       (await itemsOf(db, whole)).map((item) => item['all_day']),
       [true],
@@ -114,7 +118,8 @@ describe.each(desks)('the adapter $adapter', (desk) => {
 
   test('imports a meeting and shows it as it was asked for', async () => {
     await using db = await open();
-    const key = await imported(db, meeting(desk.rooms[0], { is_private: true }));
+    const rooms = await desk.rooms(db);
+    const key = await imported(db, meeting(rooms[0], { is_private: true }));
     const [item] = await itemsOf(db, key);
     assert.equal(item?.['starts_at'].toISOString(), '2027-05-03T08:00:00.000Z');
     assert.equal(item?.['ends_at'].toISOString(), '2027-05-03T09:30:00.000Z');
@@ -126,22 +131,25 @@ describe.each(desks)('the adapter $adapter', (desk) => {
 
   test('refuses an import onto a taken slot with 23P01 and writes nothing, and obeys when overlap is allowed', async () => {
     await using db = await open();
-    await desk.book(db, desk.rooms[0], '2027-05-03 10:30', '2027-05-03 12:00', 'Choir'); // 08:30Z to 10:00Z
+    const rooms = await desk.rooms(db);
+    await desk.book(db, rooms[0], '2027-05-03 10:30', '2027-05-03 12:00', 'Choir'); // 08:30Z to 10:00Z
     const before = await db.query('SELECT count(*) FROM bridge_items');
-    await assert.rejects(imported(db, meeting(desk.rooms[0])), (error) => sqlState(error) === '23P01');
+    await assert.rejects(imported(db, meeting(rooms[0])), (error) => sqlState(error) === '23P01');
     assert.deepEqual(await db.query('SELECT count(*) FROM bridge_items'), before);
-    await imported(db, meeting(desk.rooms[0], { overlap: 'allow' }));
-    await imported(db, meeting(desk.rooms[1]));
+    await imported(db, meeting(rooms[0], { overlap: 'allow' }));
+    await imported(db, meeting(rooms[1]));
   });
 
   test('imports back to back: an end is not part of the slot', async () => {
     await using db = await open();
-    await desk.book(db, desk.rooms[0], '2027-05-03 09:00', '2027-05-03 10:00', 'Choir'); // to 08:00Z
-    await imported(db, meeting(desk.rooms[0]));
+    const rooms = await desk.rooms(db);
+    await desk.book(db, rooms[0], '2027-05-03 09:00', '2027-05-03 10:00', 'Choir'); // to 08:00Z
+    await imported(db, meeting(rooms[0]));
   });
 
   test('refuses what cannot be with a permanent error: no room, a room that is none, an end before the start', async () => {
     await using db = await open();
+    const rooms = await desk.rooms(db);
     for (const wrong of [
       { resource_ids: [] },
       { resource_ids: [987_654] },
@@ -149,7 +157,7 @@ describe.each(desks)('the adapter $adapter', (desk) => {
       { starts_at: 'soon' },
       { starts_at: null },
     ])
-      await assert.rejects(imported(db, meeting(desk.rooms[0], wrong)), (error) =>
+      await assert.rejects(imported(db, meeting(rooms[0], wrong)), (error) =>
         /^(22|23|P0001)/.test(sqlState(error) ?? ''),
       );
     assert.deepEqual(await noted(db), []);
@@ -157,7 +165,8 @@ describe.each(desks)('the adapter $adapter', (desk) => {
 
   test('changes an imported meeting and returns the keys it stored', async () => {
     await using db = await open();
-    const key = await imported(db, meeting(desk.rooms[0]));
+    const rooms = await desk.rooms(db);
+    const key = await imported(db, meeting(rooms[0]));
     const what = {
       starts_at: '2027-05-03T08:15:00Z',
       title: 'Budget II',
@@ -177,24 +186,27 @@ describe.each(desks)('the adapter $adapter', (desk) => {
 
   test('does not return a key it could store in part only', async () => {
     await using db = await open();
-    const key = await imported(db, meeting(desk.rooms[0]));
+    const rooms = await desk.rooms(db);
+    const key = await imported(db, meeting(rooms[0]));
     assert.deepEqual(await change(db, key, { title: 'x'.repeat(300), description: 'kept' }), ['description']);
   });
 
   test('moves a meeting to another room', async () => {
     await using db = await open();
-    const key = await imported(db, meeting(desk.rooms[0]));
-    assert.deepEqual(await change(db, key, { resource_ids: [desk.rooms[1]] }), ['resource_ids']);
+    const rooms = await desk.rooms(db);
+    const key = await imported(db, meeting(rooms[0]));
+    assert.deepEqual(await change(db, key, { resource_ids: [rooms[1]] }), ['resource_ids']);
     assert.deepEqual(
       (await itemsOf(db, key)).map((item) => item['resource_id']),
-      [desk.rooms[1]],
+      [rooms[1]],
     );
   });
 
   test('refuses a change onto a taken slot when asked to, and takes nothing of it', async () => {
     await using db = await open();
-    await desk.book(db, desk.rooms[0], '2027-05-04 10:00', '2027-05-04 12:00', 'Choir');
-    const key = await imported(db, meeting(desk.rooms[0]));
+    const rooms = await desk.rooms(db);
+    await desk.book(db, rooms[0], '2027-05-04 10:00', '2027-05-04 12:00', 'Choir');
+    const key = await imported(db, meeting(rooms[0]));
     const onto = { starts_at: '2027-05-04T08:30:00Z', ends_at: '2027-05-04T09:00:00Z' };
     await assert.rejects(
       change(db, key, { ...onto, overlap: 'refuse' }),
@@ -206,24 +218,27 @@ describe.each(desks)('the adapter $adapter', (desk) => {
 
   test('refuses to leave a reservation without a room', async () => {
     await using db = await open();
-    const key = await imported(db, meeting(desk.rooms[0]));
+    const rooms = await desk.rooms(db);
+    const key = await imported(db, meeting(rooms[0]));
     await assert.rejects(change(db, key, { resource_ids: [] }), (error) => sqlState(error) === '22023');
   });
 
   test('cancels a meeting so that its slot is free', async () => {
     await using db = await open();
-    const key = await imported(db, meeting(desk.rooms[0]));
+    const rooms = await desk.rooms(db);
+    const key = await imported(db, meeting(rooms[0]));
     await db.query('SELECT bridge_cancel_item($1, $2, $3)', [key.type, key.id, 'Cancelled from Outlook']);
     assert.deepEqual(
       (await itemsOf(db, key)).filter((item) => item['active']),
       [],
     );
-    await imported(db, meeting(desk.rooms[0]));
+    await imported(db, meeting(rooms[0]));
   });
 
   test('answers P0002 for a reservation or a type that is not there', async () => {
     await using db = await open();
-    const key = await imported(db, meeting(desk.rooms[0]));
+    const rooms = await desk.rooms(db);
+    const key = await imported(db, meeting(rooms[0]));
     const gone = (error: unknown) => sqlState(error) === 'P0002';
     for (const none of [
       { type: key.type, id: 987_654 },
@@ -239,7 +254,8 @@ describe.each(desks)('the adapter $adapter', (desk) => {
 
   test('notes every kind of change of what it shows, and nothing when that stays the same', async () => {
     await using db = await open();
-    const key = await desk.book(db, desk.rooms[0], '2027-06-01 10:00', '2027-06-01 11:00', 'Choir');
+    const rooms = await desk.rooms(db);
+    const key = await desk.book(db, rooms[0], '2027-06-01 10:00', '2027-06-01 11:00', 'Choir');
     assert.ok(
       (await noted(db)).some((row) => row.id === key.id && row.type === key.type),
       'a new booking',
@@ -254,6 +270,7 @@ describe.each(desks)('the adapter $adapter', (desk) => {
 
   test('is installed twice as once, and gone without a trace but our own tables when uninstalled', async () => {
     await using db = await openTestDatabase({ schema: desk.bare });
+    const rooms = await desk.rooms(db);
     const before = await catalogue(db, 'not ours');
     const config = {
       database: db.config,
@@ -267,12 +284,12 @@ describe.each(desks)('the adapter $adapter', (desk) => {
     const once = await catalogue(db, 'not ours');
     await install();
     assert.deepEqual(await catalogue(db, 'not ours'), once);
-    await desk.book(db, desk.rooms[0], '2027-06-01 10:00', '2027-06-01 11:00', 'Choir');
+    await desk.book(db, rooms[0], '2027-06-01 10:00', '2027-06-01 11:00', 'Choir');
     const data = await desk.everything(db);
-    await runFile(db, `sql/${desk.adapter}/90_uninstall.sql`);
+    await runFile(db, join(folderOfAdapter(desk.adapter), '90_uninstall.sql'));
     assert.deepEqual(await desk.everything(db), data);
     assert.deepEqual(await catalogue(db, 'not ours'), before);
-    await desk.book(db, desk.rooms[0], '2027-06-02 10:00', '2027-06-02 11:00', 'Choir');
+    await desk.book(db, rooms[0], '2027-06-02 10:00', '2027-06-02 11:00', 'Choir');
   });
 
   test('refuses a database that is not the one it was written for, and changes nothing', async () => {

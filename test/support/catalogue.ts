@@ -1,5 +1,7 @@
 /** What a database is made of, in a form that can be compared. */
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { splitStatements } from '../../src/booking/install.ts';
 import type { TestDatabase } from './database.ts';
 
@@ -46,11 +48,13 @@ const catalogueQuery = `
     WHERE c.relnamespace = 'public'::regnamespace
   ) all_there_is ORDER BY line COLLATE "C"`;
 
-/** Runs a SQL file of the repository as psql does: statement by statement on one connection. */
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+/** Runs a SQL file as psql does: statement by statement on one connection. A path without a root is the repository's. */
 export async function runFile(db: TestDatabase, path: string): Promise<void> {
   const client = await db.pool.connect();
   try {
-    const text = readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+    const text = readFileSync(resolve(root, path), 'utf8');
     for (const statement of splitStatements(text)) await client.query(statement);
   } finally {
     client.release();

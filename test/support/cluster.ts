@@ -37,12 +37,12 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     const serverUrl = await server;
     let made = templates.get(schema);
     if (made === undefined)
-      templates.set(schema, (made = buildTemplate(serverUrl, `${run}_${schema.replace('-', '_')}`, schema)));
+      templates.set(schema, (made = buildTemplate(serverUrl, `${run}_${templates.size}`, schema)));
     return { serverUrl, template: await made };
   }
 
   const http = createHttpServer((request, response) => {
-    template((request.url ?? '').slice(1) as Schema).then(
+    template(decodeURIComponent((request.url ?? '').slice(1)) as Schema).then(
       (answer) => response.end(JSON.stringify(answer)),
       (error: unknown) => {
         response.statusCode = 500;

@@ -44,7 +44,7 @@ export async function openTestDatabase({ schema }: { readonly schema: Schema }):
 }
 
 async function askFor(schema: Schema): Promise<Template> {
-  const answer = await fetch(`${inject('cluster')}/${schema}`);
+  const answer = await fetch(`${inject('cluster')}/${encodeURIComponent(schema)}`);
   const text = await answer.text();
   if (!answer.ok) throw new Error(`The template database '${schema}' could not be made: ${text}`);
   return JSON.parse(text) as Template;

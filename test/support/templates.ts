@@ -2,36 +2,38 @@
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import { migrate } from '../../src/cli/migrate.ts';
+import { tablesOf } from './adapters.ts';
 
 /**
- * `empty`: nothing; `portico` and `mrbs`: the booking system's tables with a small seed; `bridge` and `mrbs-bridge`:
- * the same with the bridge installed, for Europe/Oslo.
+ * `empty`: nothing; `portico`: PorticoEstate's tables with a small seed; `bridge`: the same with the bridge installed,
+ * for Europe/Oslo; the others: the same two of any adapter, by its name or path.
  */
-export type Schema = 'empty' | 'portico' | 'bridge' | 'mrbs' | 'mrbs-bridge';
+export type Schema = 'empty' | 'portico' | 'bridge' | `bare ${string}` | `installed ${string}`;
 
-const portico = ['src/sandbox/portico-tables.sql', 'src/sandbox/portico-seed.sql'];
-const mrbs = ['sql/mrbs/test/tables.sql', 'sql/mrbs/test/seed.sql'];
+interface Contents {
+  readonly scripts: readonly string[];
+  readonly adapter: string | null;
+}
 
-const contents: Record<Schema, { readonly scripts: readonly string[]; readonly adapter?: string }> = {
-  empty: { scripts: [] },
-  portico: { scripts: portico },
-  bridge: { scripts: portico, adapter: 'portico' },
-  mrbs: { scripts: mrbs },
-  'mrbs-bridge': { scripts: mrbs, adapter: 'mrbs' },
-};
+function contentsOf(schema: Schema): Contents {
+  if (schema === 'empty') return { scripts: [], adapter: null };
+  if (schema === 'portico') return contentsOf('bare portico');
+  if (schema === 'bridge') return contentsOf('installed portico');
+  const [what, adapter = ''] = schema.split(/ (.*)/s);
+  return { scripts: tablesOf(adapter), adapter: what === 'installed' ? adapter : null };
+}
 
 /** Fills the empty database at `url`. */
 export async function fillDatabase(schema: Schema, url: string): Promise<void> {
-  const { scripts, adapter } = contents[schema];
+  const { scripts, adapter } = contentsOf(schema);
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
-    for (const path of scripts)
-      await client.query(readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8'));
+    for (const path of scripts) await client.query(readFileSync(path, 'utf8'));
   } finally {
     await client.end();
   }
-  if (adapter === undefined) return;
+  if (adapter === null) return;
   const database = { url, ssl: false } as const;
   const config = {
     database,
