@@ -117,11 +117,9 @@ export function cancelRoutes({ cancellations, cancellationReports: reports, stop
       const message =
         answer.found === 'cancelled'
           ? 'It is cancelled already'
-          : answer.found === 'paused'
-            ? 'Its room is switched off; nothing was done'
-            : action === 'pending'
-              ? 'Its room is looked at as soon as possible'
-              : 'Its room was looked at';
+          : answer.found === 'deaf'
+            ? 'Its room is switched off or takes nothing from Outlook; nothing was done'
+            : (looked[action] ?? 'The event is there');
       const result = { ...detailOf(answer.outcome), outlook_event_id: event };
       return c.json({ success: true as const, message, result }, 200);
     })
@@ -166,3 +164,14 @@ export function cancelRoutes({ cancellations, cancellationReports: reports, stop
       return c.json({ success: true as const, message, results }, 200);
     });
 }
+
+/** What a look at an event came to. */
+const looked: Readonly<Record<string, string>> = {
+  'booking-cancelled': 'The event is gone; its reservation was cancelled',
+  'booking-updated': 'The event is there, but it was changed; so is its reservation now',
+  created: 'The event is gone; a fresh one was made',
+  forgotten: 'The event is gone; it had no reservation',
+  pending: 'The event is looked at as soon as its room can be',
+  held: 'A person has to decide about it',
+  error: 'It could not be settled',
+};

@@ -18,7 +18,7 @@ const differing = z.object({
   sync_status: z.string().openapi({ description: 'When it was found.' }),
   action: z
     .string()
-    .openapi({ description: 'deleted, unchanged, error, held (by the brake), pending, reset' }),
+    .openapi({ description: 'deleted, declined, unchanged, error, held (by the brake), pending, reset' }),
   error: z.string().optional(),
   hint: z.string().optional(),
 });
@@ -58,7 +58,7 @@ export function summariseDetected({ cancelled, reenabled }: Detected): z.infer<t
     success_rate: rateOf(all.length - pending - errors, all.length - pending),
     cancelled_events: cancelledEvents,
     reenabled_events: reenabledEvents,
-    outlook_deletions: count('deleted'),
+    outlook_deletions: count('deleted', 'declined'),
     pending_resets: count('reset'),
     errors,
     pending,
@@ -195,7 +195,9 @@ export function summariseBulk(cancelled: readonly Cancelled[]): z.infer<typeof b
   // of a reservation that was named twice the events are counted once
   const deleted = new Set(
     details.flatMap(({ events }) =>
-      events.filter((event) => event.action === 'deleted').map((event) => event.mapping_id),
+      events
+        .filter((event) => event.action === 'deleted' || event.action === 'declined')
+        .map((event) => event.mapping_id),
     ),
   );
   return {

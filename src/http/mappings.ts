@@ -132,6 +132,12 @@ const sentences: Readonly<Record<string, string>> = {
   delayed: 'It failed and is tried again',
   parked: 'It was set aside until a person or a change of the booking helps',
   kept: 'Its event is kept',
+  declined: 'The meeting was declined, so its organiser knows',
+  imported: 'It was imported from Outlook',
+  joined: 'A further room of its meeting was added',
+  'booking-updated': 'It was changed, as in Outlook',
+  'booking-cancelled': 'It was cancelled, because its event is gone from Outlook',
+  cancelled: 'It was cancelled in the booking system',
 };
 
 /** One line of the log as a person reads it. */

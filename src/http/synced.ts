@@ -10,8 +10,9 @@ export const detailSchema = z
     resource_id: z.number().int(),
     action: z.string().openapi({
       description:
-        'created, updated, deleted, adopted (an event that was there already), shadowed, unchanged, forgotten ' +
-        '(nothing to show), error, held (by the brake), pending (not done in time; it follows)',
+        'created, updated, deleted, declined, adopted (an event that was there already), shadowed, unchanged, forgotten ' +
+        '(nothing to show), imported, joined, booking-updated, booking-cancelled (because of Outlook), error, held ' +
+        '(by the brake, or a conflict), pending (not done in time; it follows)',
     }),
     outlook_event_id: z.string().nullable(),
     title: z.string().nullable(),
@@ -42,7 +43,7 @@ export function summarise(outcomes: readonly Outcome[]) {
     processed: outcomes.length - pending,
     created: count('created'),
     updated: count('updated', 'adopted'),
-    deleted: count('deleted'),
+    deleted: count('deleted', 'declined'),
     unchanged: count('unchanged', 'forgotten', 'shadowed'),
     errors: count('error', 'held'),
     pending,

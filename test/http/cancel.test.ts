@@ -325,21 +325,59 @@ test('a reservation is checked without anything being done', async () => {
   });
 });
 
-test('an event that a mapping knows has its room looked at, whatever its id is made of', async () => {
-  await using api = await openApi({ worked: false, waitMs: 50 });
+const activeOf = async (api: Api, id: number) =>
+  (await api.db.query<{ active: number }>('SELECT active FROM bb_event WHERE id = $1', [id]))[0]!.active;
+
+test('an event that is gone from Outlook takes its reservation along, whatever its id is made of', async () => {
+  await using api = await openApi();
   const event = await book(api, 'Slettet');
   await api.settle();
   const id = 'AAMk/GVm+M4=aL_-==';
   await api.db.query('UPDATE bridge_mappings SET outlook_event_id = $1, revision = revision + 1', [id]);
-  await api.db.query(`UPDATE bridge_room_state SET pull_due_at = now() + interval '1 hour'`);
   const answer = await api.call('POST', `/cancel/outlook/${encodeURIComponent(id)}`);
   expect(answer.status).toBe(200);
-  expect(resultOf(answer)).toMatchObject({ item_id: event.id, outlook_event_id: id });
-  expect(
-    await api.db.query(
-      'SELECT resource_id FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id WHERE pull_due_at <= now()',
-    ),
-  ).toEqual([{ resource_id: 101 }]);
+  expect(resultOf(answer)).toMatchObject({
+    item_id: event.id,
+    outlook_event_id: id,
+    action: 'booking-cancelled',
+  });
+  expect(await activeOf(api, event.id)).toBe(0);
+  expect(statisticsOf(await api.call('GET', '/cancel/stats'))).toMatchObject({
+    by_direction: { booking_to_outlook: 0, outlook_to_booking: 1 },
+  });
+});
+
+test('an event that is still there is not cancelled because somebody says so', async () => {
+  await using api = await openApi();
+  const event = await book(api, 'Står');
+  await api.settle();
+  const id = api.outlook.in(room)[0]!.id;
+  const answer = await api.call('POST', `/cancel/outlook/${id}`);
+  expect(answer.body).toMatchObject({ message: 'The event is there', result: { action: 'unchanged' } });
+  expect(await activeOf(api, event.id)).toBe(1);
+});
+
+test('an event that nobody could look at in time is looked at later', async () => {
+  await using api = await openApi({ worked: false, waitMs: 50 });
+  const event = await book(api, 'Slettet');
+  await api.settle();
+  const { id } = api.outlook.in(room)[0]!;
+  api.outlook.remove(id);
+  expect(resultOf(await api.call('POST', `/cancel/outlook/${id}`))).toMatchObject({ action: 'pending' });
+  await api.settle();
+  expect(await activeOf(api, event.id)).toBe(0);
+});
+
+test('a room that takes nothing from Outlook is not asked', async () => {
+  await using api = await openApi();
+  const event = await book(api, 'Enveis');
+  await api.settle();
+  await api.db.query(`UPDATE bridge_resource_mappings SET sync_direction = 'booking_to_outlook'`);
+  await api.settle();
+  const { id } = api.outlook.in(room)[0]!;
+  api.outlook.remove(id);
+  expect((await api.call('POST', `/cancel/outlook/${id}`)).status).toBe(200);
+  expect(await activeOf(api, event.id)).toBe(1);
 });
 
 test('an event whose reservation is cancelled already is nothing to look at', async () => {
