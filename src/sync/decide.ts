@@ -160,7 +160,7 @@ function bothThere(sides: Sides, wanted: Item): Action {
     if (touchesTimes(known(byBooking, agreed)) && touchesTimes(changedFields(shown, wanted)))
       return { do: 'part' };
     // its texts flow towards the booking system only
-    const toBooking = onlyWhatDiffers(byOutlook, wanted);
+    const { toBooking } = merge({ booking: {}, outlook: byOutlook, wanted, shown, prefer: 'outlook' });
     if (Object.keys(toBooking).length === 0) return nothing;
     return { do: 'change', item: wanted, change: {}, toBooking, open: [], overruled: [] };
   }
@@ -186,8 +186,3 @@ const unknown = (agreed: ItemChange): ItemChange =>
 /** Of these fields those on which both sides once agreed. */
 const known = (change: ItemChange, agreed: ItemChange): ItemChange =>
   Object.fromEntries(Object.entries(change).filter(([field]) => agreed[field as keyof Item] !== undefined));
-
-const onlyWhatDiffers = (change: ItemChange, wanted: Item): ItemChange => {
-  const differing = changedFields(wanted, { ...wanted, ...change });
-  return Object.fromEntries(Object.entries(change).filter(([field]) => field in differing));
-};

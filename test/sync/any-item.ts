@@ -20,3 +20,7 @@ export const anyItem: fc.Arbitrary<Item> = fc
     fc.boolean(),
   )
   .map(([times, title, description, isPrivate]) => ({ ...times, title, description, isPrivate }));
+
+/** Whether it ends after it starts, and a whole day lies between midnights. */
+export const isTime = ({ startsAt, endsAt, allDay }: Item): boolean =>
+  startsAt < endsAt && (!allDay || [startsAt, endsAt].every((at) => midnights.includes(at)));

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { changedFields, itemFields, type Item } from '../../src/item.ts';
 import { merge, type Changes } from '../../src/sync/merge.ts';
-import { anyItem } from './any-item.ts';
+import { anyItem, isTime } from './any-item.ts';
 
 const base: Item = {
   startsAt: '2026-12-01T10:00:00Z',
@@ -163,6 +163,3 @@ describe('whatever both sides changed', () => {
     );
   });
 });
-
-const isTime = ({ startsAt, endsAt, allDay }: Item) =>
-  startsAt < endsAt && (!allDay || [startsAt, endsAt].every((at) => at.endsWith('T23:00:00Z')));
