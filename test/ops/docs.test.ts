@@ -1,6 +1,7 @@
-/** docs/metrics.md and docs/grafana-dashboard.json against the metrics there are. */
+/** What docs/ say of metrics, the Grafana dashboard and alerts, against what there is. */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { alertTypes } from '../../src/ops/alert-types.ts';
 import type { Queue } from '../../src/ops/gauges.ts';
 import { createHealth } from '../../src/ops/health.ts';
 import { createMetrics } from '../../src/ops/metrics.ts';
@@ -83,4 +84,11 @@ test('docs/metrics.md names every metric with its type and labels, and no other'
     const real = labels.get(type === 'histogram' ? `${name}_count` : name) ?? new Set();
     expect(named.toSorted(), name).toEqual([...real].toSorted());
   }
+});
+
+test('docs/operations.md says of every alert what it means and what to do', () => {
+  const text = docs('operations.md');
+  const rows = [...text.matchAll(/^\| `([a-z-]+)` *\| (?:warning|critical)[^|]*\|([^|]*)\|([^|]*)\|/gm)];
+  expect(rows.map(([, type]) => type!).toSorted()).toEqual([...alertTypes].toSorted());
+  for (const [, type, meaning, what] of rows) expect(meaning!.trim() && what!.trim(), type).toBeTruthy();
 });
