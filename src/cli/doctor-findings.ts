@@ -2,7 +2,7 @@
 import { paint, say } from './terminal.ts';
 
 /** `problem`: it does not work; `warning`: it will not for long, or not safely; `note`: good to know. */
-export type State = 'ok' | 'note' | 'warning' | 'problem';
+type State = 'ok' | 'note' | 'warning' | 'problem';
 
 export interface Finding {
   readonly state: State;

@@ -1,7 +1,10 @@
 /** `doctor`: each thing that can be wrong is found, with what mends it; what is well is not complained of. */
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { openTestDatabase } from '../support/database.ts';
 import { bridgeGrants, openRole } from '../support/roles.ts';
@@ -110,6 +113,23 @@ test('rights to all calendars of the tenant are a warning with the PowerShell th
   expect(found(await office.run('doctor', '--json'), 'scope')).toMatchObject([{ state: 'ok' }]);
   office.tenant.faults.token({ roles: ['Mail.Read'] });
   expect(found(await office.run('doctor', '--json'), 'scope').at(-1)?.message).toContain('Mail.Read');
+});
+
+test('the end of a certificate is told', async () => {
+  await using office = await openOffice();
+  const { GRAPH_CLIENT_SECRET: _secret, ...rest } = office.env;
+  const GRAPH_CLIENT_CERTIFICATE = fileURLToPath(
+    new URL('../fixtures/graph/app-certificate.pem', import.meta.url),
+  );
+  const said = await cli({ ...rest, GRAPH_CLIENT_CERTIFICATE }, 'doctor', '--json');
+  const end = new Date(
+    new X509Certificate(
+      readFileSync(GRAPH_CLIENT_CERTIFICATE, 'utf8').replace(/^[\s\S]*?(?=-----BEGIN CERT)/, ''),
+    ).validTo,
+  );
+  expect(found(said, 'credential')).toMatchObject([
+    { state: 'ok', message: `the certificate ends on ${end.toISOString().slice(0, 10)}` },
+  ]);
 });
 
 test('a secret that is none is named with its variable', async () => {
