@@ -19,6 +19,8 @@ export interface Proposal {
   readonly sure: boolean;
 }
 
+type Same = (a: string, b: string) => number;
+
 const least = 0.5;
 const surely = 0.75;
 const ahead = 0.15;
@@ -28,21 +30,22 @@ export function pairUp(resources: readonly Named[], rooms: readonly Named[]): Pr
   const left = resources.map(wordsOf);
   const right = rooms.map(wordsOf);
   const weigh = weights([...left, ...right]);
+  const same = remembered(sameness);
   const scored = left.flatMap((a, resource) =>
     right
-      .map((b, room) => ({ resource, room, score: likeness(a, b, weigh) }))
+      .map((b, room) => ({ resource, room, score: likeness(a, b, weigh, same) }))
       .filter(({ score }) => score >= least),
   );
   scored.sort((a, b) => b.score - a.score || a.resource - b.resource || a.room - b.room);
+  const ofResource = Map.groupBy(scored, ({ resource }) => resource);
+  const ofRoom = Map.groupBy(scored, ({ room }) => room);
   const [takenLeft, takenRight] = [new Set<number>(), new Set<number>()];
   const chosen: Proposal[] = [];
   for (const pair of scored) {
     if (takenLeft.has(pair.resource) || takenRight.has(pair.room)) continue;
     takenLeft.add(pair.resource);
     takenRight.add(pair.room);
-    const rivals = scored.filter(
-      (other) => other !== pair && (other.resource === pair.resource || other.room === pair.room),
-    );
+    const rivals = [...ofResource.get(pair.resource)!, ...ofRoom.get(pair.room)!].filter((o) => o !== pair);
     const next = Math.max(0, ...rivals.map(({ score }) => score));
     chosen.push({ ...pair, sure: pair.score >= surely && pair.score - next >= ahead });
   }
@@ -88,14 +91,14 @@ function weights(all: readonly Words[]): Weigh {
 const isNumber = (word: string) => /^\d+$/.test(word);
 
 /** Weight of the words that both have, of all the words they have; what is a building's counts only when it is met. */
-function likeness(a: Words, b: Words, weigh: Weigh): number {
+function likeness(a: Words, b: Words, weigh: Weigh, same: Same): number {
   const [numbers, others] = [a.own.filter(isNumber), b.own.filter(isNumber)];
   if (numbers.some((n) => !others.includes(n)) || others.some((n) => !numbers.includes(n))) return 0;
   let [met, all] = [0, 0];
   const count = (from: Words, to: Words) => {
     const there = [...to.own, ...to.place];
     for (const word of from.own) {
-      const best = Math.max(0, ...there.map((other) => sameness(word, other)));
+      const best = Math.max(0, ...there.map((other) => same(word, other)));
       met += weigh(word) * best;
       all += weigh(word);
     }
@@ -109,6 +112,18 @@ function likeness(a: Words, b: Words, weigh: Weigh): number {
   }
   const apart = places.length === 0 && a.place.length > 0 && b.place.length > 0 ? 0.8 : 1;
   return all === 0 ? 0 : (met / all) * apart;
+}
+
+/** A town has few words for its rooms: each two are compared once. */
+function remembered(compare: Same): Same {
+  const known = new Map<string, Map<string, number>>();
+  return (a, b) => {
+    let row = known.get(a);
+    if (row === undefined) known.set(a, (row = new Map()));
+    let score = row.get(b);
+    if (score === undefined) row.set(b, (score = compare(a, b)));
+    return score;
+  };
 }
 
 /** 1 for the same word, the share of common letter pairs for one that is nearly the same (Sørensen-Dice), else 0. */
