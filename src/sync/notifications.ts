@@ -123,11 +123,12 @@ function createBook(db: Database, everyMs: number, waitMs: number) {
   let waiting: Promise<void> | null = null;
   let readAt = Number.NEGATIVE_INFINITY;
 
-  async function read(): Promise<void> {
+  async function rested(): Promise<void> {
     const restMs = readAt + everyMs - performance.now();
-    if (restMs > 0) await pause(restMs);
-    // from here on whoever comes waits for the next one: this one may not see what is written now
-    waiting = null;
+    if (restMs > 0) await pause(restMs, undefined, { ref: false });
+  }
+
+  async function read(): Promise<void> {
     readAt = performance.now();
     const { rows } = await within(
       waitMs,
@@ -144,7 +145,12 @@ function createBook(db: Database, everyMs: number, waitMs: number) {
 
   return {
     find: (subscriptionId: string) => known.get(subscriptionId),
-    refresh: () => (waiting ??= read()),
+    /** Resolves when the books have been read after this call. */
+    refresh: () =>
+      (waiting ??= rested().then(() => {
+        waiting = null; // whoever comes from here on waits for the next one
+        return read();
+      })),
   };
 }
 
