@@ -22,20 +22,23 @@ export function blocksOf(text: string): Block[] {
   }));
 }
 
-/** One command that is printed somewhere, as it is printed, and the endpoint it asks. */
-export interface Call {
+/** One command that is printed somewhere, as it is printed, the endpoint it asks, and the heading above it. */
+interface Call {
   readonly command: string;
   readonly endpoint: string;
+  readonly heading: string;
 }
 
-/** Every different curl command; of crontab lines without their redirection to /dev/null. */
+/** Every curl command; of crontab lines without their redirection to /dev/null. */
 function callsOf(text: string): Call[] {
-  const commands = blocksOf(text)
+  return blocksOf(text)
     .filter(({ language, text: block }) => language === 'bash' && !block.startsWith('#!'))
-    .flatMap(({ text: block }) => commandsIn(block))
-    .filter((line) => line.includes('curl '))
-    .map((line) => line.slice(line.indexOf('curl ')).replace(/ > \/dev\/null 2>&1$/, ''));
-  return [...new Set(commands)].map((command) => ({ command, endpoint: endpointOf(command) }));
+    .flatMap(({ text: block, heading }) => commandsIn(block).map((line) => ({ line, heading })))
+    .filter(({ line }) => line.includes('curl '))
+    .map(({ line, heading }) => {
+      const command = line.slice(line.indexOf('curl ')).replace(/ > \/dev\/null 2>&1$/, '');
+      return { command, endpoint: endpointOf(command), heading };
+    });
 }
 
 /** Lines, joined while a quotation is open or the next line is announced. */
@@ -61,6 +64,7 @@ function endpointOf(command: string): string {
   return `${method} ${path}`;
 }
 
+/** Each different one once. */
 export const calls: readonly Call[] = texts
   .flatMap(callsOf)
   .filter(({ command }, at, all) => all.findIndex((one) => one.command === command) === at);

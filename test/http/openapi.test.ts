@@ -28,6 +28,25 @@ test('every operation says what it is for, what it answers, and has an address o
     }
 });
 
+const aliases = [
+  ['POST', '/bridges/sync-deletions', '/cancel/detect-and-process', '/cancel/detect'],
+  ['POST', '/bridges/sync-deletions-reenabled', '/cancel/detect-reenabled'],
+  ['GET', '/bridges/sync-deletionsion-stats', '/bridges/sync-deletions/stats', '/cancel/detection-stats'],
+  ['GET', '/sync/status', '/sync/stats'],
+] as const;
+
+test('an endpoint with several names takes and answers the same under each', async () => {
+  await using api = await openApi();
+  const { paths } = await describedBy(api.app);
+  for (const [method, first, ...others] of aliases)
+    for (const other of others) {
+      const [one, same] = [first, other].map((path) => paths[path]![method.toLowerCase()] as object);
+      expect({ ...same, summary: '' }, other).toEqual({ ...one, summary: '' });
+      const answers = [await api.call(method, first), await api.call(method, other)];
+      expect(answers[1]!.body, other).toEqual(answers[0]!.body);
+    }
+});
+
 test('limits are described as numbers with their bounds', async () => {
   await using api = await openApi();
   const { paths } = await describedBy(api.app);
