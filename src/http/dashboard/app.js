@@ -217,12 +217,16 @@ function showFigures() {
       number(statistics.summary['synced'] ?? 0),
       `${number(statistics.summary['shadowed'] ?? 0)} covered, ${number(statistics.summary['cancelled'] ?? 0)} cancelled`,
     ],
-    ['Waiting', number(wait), wait === 0 ? 'nothing' : `the oldest for ${duration(queue.oldest_ms)}`],
     [
-      'Failed',
-      number(statistics.summary['error'] ?? 0),
-      counted(known.conflicts?.length ?? statistics.summary['conflict'] ?? 0, 'conflict'),
+      'Waiting',
+      number(wait),
+      wait === 0
+        ? 'nothing'
+        : queue.oldest_ms === null
+          ? 'from before'
+          : `the oldest for ${duration(queue.oldest_ms)}`,
     ],
+    ['Failed', number(statistics.summary['error'] ?? 0), counted(known.conflicts?.length ?? 0, 'conflict')],
     [
       'To Outlook, last hour',
       duration(stats.latency.p50_ms),
@@ -297,7 +301,7 @@ function showQueue() {
     byId('queue-caption', HTMLParagraphElement),
     due === 0
       ? 'Every change is in Outlook.'
-      : `${counted(outbox, 'change')} not looked at yet, ${number(due - outbox)} to be sent.`,
+      : `${counted(due - outbox, 'change')} to be sent${outbox === 0 ? '' : `, ${number(outbox)} not looked at yet`}.`,
   );
 }
 
@@ -332,6 +336,8 @@ createLine({
   onFact(fact) {
     feed.tell(fact);
     look('stats', 'lines', 'rooms', 'errors', 'pending', 'conflicts', 'alerts');
+    // the day's first changes are seen at once; later ones hardly move its curve
+    if ((known.latency?.directions.booking_to_outlook.count ?? 0) < 20) look('latency');
   },
   onOpen: () => look(),
 });

@@ -78,7 +78,7 @@ export function createBrake({ act, explain }) {
       const element = h(
         'tr',
         {},
-        h('td', {}, box),
+        h('td', { class: 'tick' }, box),
         h(
           'td',
           {},

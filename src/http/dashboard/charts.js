@@ -67,8 +67,7 @@ export function createCharts() {
       stroke: colour(name),
       width: thin ? 1 : 2,
       ...(thin ? { dash: [3, 3] } : {}),
-      spanGaps: true,
-      points: { show: thin ? false : alone, size: 5, fill: colour(name) },
+      points: { show: !thin, filter: alone, size: 4, width: 0, fill: colour(name) },
     });
     return new uPlot(
       {
@@ -80,7 +79,8 @@ export function createCharts() {
             space: 60,
           }),
           axis({
-            values: (/** @type {any} */ _, splits) => splits.map((ms) => duration(ms).replace('.0', '')),
+            values: (/** @type {any} */ _, splits) =>
+              splits.map((ms) => (ms === null ? '' : duration(ms).replace('.0', ''))),
             filter: decades,
             grid: { filter: decades },
             size: 52,
@@ -164,14 +164,13 @@ export function createCharts() {
   };
 }
 
-/**
- * A line of one or two points is not seen: they are drawn as points.
- * @param {uPlot} plot
- * @param {number} series
- */
-function alone(plot, series) {
-  return [...(plot.data[series] ?? [])].filter((value) => value != null).length <= 2;
-}
+/** A point without neighbours would be no line: it is drawn as a dot. @type {uPlot.Series.Points.Filter} */
+const alone = (plot, series) => {
+  const values = plot.data[series] ?? [];
+  return Array.from(values, (_value, at) => at).filter(
+    (at) => values[at] != null && values[at - 1] == null && values[at + 1] == null,
+  );
+};
 
 /** Of a log scale only 10, 100, 1000 …: the rest is clutter. @type {uPlot.Axis.Filter} */
 const decades = (_plot, splits) => splits.map((ms) => (Math.log10(ms) % 1 === 0 ? ms : null));
@@ -180,7 +179,7 @@ const decades = (_plot, splits) => splits.map((ms) => (Math.log10(ms) % 1 === 0 
 const frame = (place) => ({
   width: Math.max(200, place.clientWidth - 16),
   height,
-  padding: /** @type {uPlot.Padding} */ ([12, 8, 0, 0]),
+  padding: /** @type {uPlot.Padding} */ ([12, 16, 0, 0]),
 });
 
 /** @param {uPlot.Axis} more @returns {uPlot.Axis} */

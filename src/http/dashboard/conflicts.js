@@ -45,7 +45,7 @@ export function createConflicts({ act, explain }) {
         'header',
         {},
         h('h2', {}, h('button', { type: 'button', class: 'link', onclick: () => explain(id) }, title)),
-        h('span', { class: 'count' }, `${conflict.room} · since ${distance(conflict.since, Date.now())}`),
+        h('span', { class: 'count' }, `${conflict.room} · ${distance(conflict.since, Date.now())}`),
         h('p', {}, conflict.message, conflict.hint === null ? '' : ` ${conflict.hint}`),
       ),
       h(
@@ -54,7 +54,7 @@ export function createConflicts({ act, explain }) {
         h('div', { class: 'corner' }),
         h('div', { class: 'side head' }, 'Booking system'),
         h('div', { class: 'side head' }, 'Outlook'),
-        ...rows.flatMap(({ label, keys, text, of }) => {
+        ...rows.flatMap(({ label, keys, text, of }, at) => {
           const differs = keys.some((key) => fields.includes(key)) ? 'differs' : '';
           return [
             h('div', { class: `label ${differs}` }, label),
@@ -62,7 +62,7 @@ export function createConflicts({ act, explain }) {
               h(
                 'div',
                 { class: `side ${differs} ${text ? 'text' : ''}` },
-                side === null ? 'not there any more' : of(side),
+                side !== null ? of(side) : at === 0 ? 'not there any more' : '',
               ),
             ),
           ];

@@ -46,13 +46,20 @@ export const directions = {
   outlook_to_booking: 'to booking',
 };
 
+/** Room 2 before room 10. */
+const names = new Intl.Collator('nb', { numeric: true });
+const compare = (/** @type {string | number} */ a, /** @type {string | number} */ b) =>
+  typeof a === 'string' || typeof b === 'string'
+    ? names.compare(String(a), String(b))
+    : Math.sign(a - b) || 0;
+
 /** @param {string | null} at */
 const timeKey = (at) => (at === null ? Number.POSITIVE_INFINITY : Date.parse(at));
 
 /** @type {readonly { key: string, label: string, kind: string, of: (room: Room) => string | number }[]} */
 const columns = [
   { key: 'state', label: 'State', kind: '', of: (room) => worst.indexOf(stateOf(room).name) },
-  { key: 'name', label: 'Room', kind: 'name', of: (room) => nameOf(room).toLocaleLowerCase() },
+  { key: 'name', label: 'Room', kind: 'name', of: nameOf },
   { key: 'direction', label: 'Direction', kind: 'wide', of: (room) => room.sync_direction },
   { key: 'due', label: 'Waiting', kind: 'number middle', of: (room) => -room.due },
   { key: 'lag', label: 'Lag', kind: 'number', of: (room) => -room.lag_ms },
@@ -120,7 +127,7 @@ export function createRooms({ open }) {
     const chosen = rooms.filter((room) => filters[filter]?.has(stateOf(room).state) && isWanted(room));
     const column = columns.find(({ key }) => key === sort.key);
     const keyed = chosen.map((room) => ({ room, key: column?.of(room) ?? 0, name: nameOf(room) }));
-    keyed.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : a.name.localeCompare(b.name)));
+    keyed.sort((a, b) => compare(a.key, b.key) || names.compare(a.name, b.name));
     if (sort.down) keyed.reverse();
     const page = keyed.slice(0, shown).map(({ room }) => room);
     keep(

@@ -90,7 +90,7 @@ function sides({ stats, ready }) {
  * @param {Known} known
  * @returns {Finding[]}
  */
-function waitingForPerson({ stats, rooms, conflicts }) {
+function waitingForPerson({ stats, rooms, conflicts, errors: failed }) {
   /** @type {Finding[]} */
   const found = [];
   const held = rooms.filter((room) => room.health === 'held');
@@ -112,7 +112,7 @@ function waitingForPerson({ stats, rooms, conflicts }) {
     found.push({
       state: 'bad',
       text: `${counted(errors, 'reservation')} could not be brought over.`,
-      detail: 'Each has its reason and its repair below.',
+      detail: firstOf(failed.mappings),
     });
   if (conflicts !== null && conflicts.length > 0)
     found.push({
@@ -161,6 +161,14 @@ function waiting({ stats, rooms, pending }, now) {
       detail: reasonOf(pending.items),
     });
   return found;
+}
+
+/** @param {readonly (Mapping & { room: string })[]} failed */
+function firstOf([first]) {
+  if (first === undefined) return 'Each has its reason and its repair below.';
+  return `${first.title ?? first.reservation_type} in ${first.room}: ${first.error_message ?? 'no reason is known'}. ${first.hint ?? ''}`
+    .replace(/\.{2,}/g, '.')
+    .trim();
 }
 
 /** @param {readonly Mapping[]} items */
