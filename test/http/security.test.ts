@@ -173,6 +173,15 @@ test('a limit beyond the most counts as the most, and nonsense is refused', asyn
     expect(await ask(limit), limit).toBe(400);
 });
 
+test('what is asked of the database is never more than the most', async () => {
+  let asked = 0;
+  const pending = (most: number) => Promise.resolve({ total: 0, items: [], most: (asked = most) });
+  const reports = { pending } as unknown as Parts['reports'];
+  await using unlocked = await openApi({ worked: false, change: { reports } });
+  expect((await unlocked.call('GET', '/sync/pending-items?limit=999999999999')).status).toBe(200);
+  expect(asked).toBe(1_000);
+});
+
 test('a failure of the database is told in our words on every endpoint', async () => {
   const broken = () => api.db.pool.query('SELEKT secret_column FROM secret_table');
   const db = new Proxy(api.db.pool, {
