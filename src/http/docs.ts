@@ -8,7 +8,7 @@ import { html } from 'hono/html';
 import { Problem } from './problem.ts';
 import { answers, newRoutes } from './schema.ts';
 
-const packaged = (name: string) => new URL(import.meta.resolve(`swagger-ui-dist/${name}`));
+const packaged = (name: string) => new URL(name, import.meta.resolve('swagger-ui-dist/package.json'));
 const script = 'text/javascript; charset=utf-8';
 
 /** Name → file and type. Nothing else is served. */
