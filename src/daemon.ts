@@ -34,7 +34,10 @@ import { createActivity } from './sync/activity.ts';
 import { createCancellationReports } from './sync/cancellation-reports.ts';
 import { createCancellations } from './sync/cancellations.ts';
 import { createDaily } from './sync/daily.ts';
+import { createConflicts } from './sync/conflicts.ts';
 import { createHeld } from './sync/held.ts';
+import { createImports } from './sync/imports.ts';
+import { createPolling } from './sync/polling.ts';
 import { createMappingList } from './sync/mapping-list.ts';
 import { createManual } from './sync/manual.ts';
 import { createNotifications } from './sync/notifications.ts';
@@ -310,6 +313,11 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
       writes: config.startMode === 'sync',
     }),
     cancellationReports: createCancellationReports(db, config.window),
+    imports: createImports(db, manual),
+    polling: createPolling(db, manual),
+    pollSeconds: config.pollSeconds,
+    webhooks: config.webhookBaseUrl !== null,
+    conflicts: createConflicts(db, manual),
     roomList: createRoomList(db),
     directory: {
       rooms: (signal) => started().directory.rooms(signal),

@@ -12,7 +12,9 @@ import { activityRoutes, type ActivityParts } from './activity.ts';
 import { alertRoutes, type AlertParts } from './alerts.ts';
 import { createAuth } from './auth.ts';
 import { allowNoBody, limitBody } from './body.ts';
+import { bookingRoutes, type BookingParts } from './booking.ts';
 import { cancelRoutes, type CancelParts } from './cancel.ts';
+import { conflictRoutes, type ConflictParts } from './conflicts.ts';
 import { dashboardRoutes } from './dashboard.ts';
 import { detectionRoutes } from './detection.ts';
 import { docsRoutes } from './docs.ts';
@@ -25,6 +27,7 @@ import { metricsRoutes, type MetricsParts } from './metrics.ts';
 import { nearest } from './nearest.ts';
 import { outlookRoutes, type OutlookParts } from './outlook.ts';
 import { answerProblem, Problem } from './problem.ts';
+import { pollingRoutes, type PollingParts } from './polling.ts';
 import { resourceMappingRoutes, type ResourceMappingParts } from './resource-mapping.ts';
 import { knownQueries } from './query.ts';
 import { roomRoutes, type RoomParts } from './rooms.ts';
@@ -50,6 +53,9 @@ export interface Parts
     AlertParts,
     ScheduleParts,
     CancelParts,
+    BookingParts,
+    PollingParts,
+    ConflictParts,
     ResourceMappingParts,
     OutlookParts,
     LiveParts {
@@ -99,6 +105,9 @@ export function createApp(parts: Parts) {
     dashboardRoutes(parts),
     detectionRoutes(parts),
     cancelRoutes(parts),
+    bookingRoutes(parts),
+    pollingRoutes(parts),
+    conflictRoutes(parts),
     resourceMappingRoutes(parts),
     outlookRoutes(parts),
     loginRoutes(door),

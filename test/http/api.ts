@@ -18,6 +18,9 @@ import { createActivity } from '../../src/sync/activity.ts';
 import { createCancellationReports } from '../../src/sync/cancellation-reports.ts';
 import { createCancellations } from '../../src/sync/cancellations.ts';
 import { createHeld } from '../../src/sync/held.ts';
+import { createConflicts } from '../../src/sync/conflicts.ts';
+import { createImports } from '../../src/sync/imports.ts';
+import { createPolling } from '../../src/sync/polling.ts';
 import { createManual } from '../../src/sync/manual.ts';
 import { createMappingList } from '../../src/sync/mapping-list.ts';
 import { createNotifications } from '../../src/sync/notifications.ts';
@@ -37,6 +40,7 @@ export interface ApiOptions {
   readonly db?: Database;
   readonly change?: Partial<Parts>;
   readonly live?: Partial<LiveOptions>;
+  readonly importMode?: 'auto' | 'manual';
 }
 
 export interface Answer {
@@ -55,7 +59,10 @@ export type Api = Awaited<ReturnType<typeof openApi>>;
 export async function openApi(options: ApiOptions = {}) {
   await using opened = new AsyncDisposableStack();
   const rooms = opened.use(
-    await openRooms({ 101: 'formannskapssalen@bergen.example', 102: 'bystyresalen@bergen.example' }),
+    await openRooms(
+      { 101: 'formannskapssalen@bergen.example', 102: 'bystyresalen@bergen.example' },
+      options.importMode === undefined ? {} : { importMode: options.importMode },
+    ),
   );
   await rememberTriggers(rooms.db.pool);
   const db = options.db ?? rooms.db.pool;
@@ -109,6 +116,11 @@ export async function openApi(options: ApiOptions = {}) {
     live: { watch, stopping: stopping.signal, ...options.live },
     cancellations: createCancellations({ db, manual, window, writes: true }),
     cancellationReports: createCancellationReports(db, window),
+    imports: createImports(db, manual),
+    polling: createPolling(db, manual),
+    pollSeconds: 60,
+    webhooks: false,
+    conflicts: createConflicts(db, manual),
     roomList: createRoomList(db),
     directory: { rooms: async () => noPlaces, roomLists: async () => noPlaces },
     alerts,

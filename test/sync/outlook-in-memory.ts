@@ -1,5 +1,6 @@
 /** A room calendar in memory, for tests of what the sync does with it. It remembers idempotency keys as Graph does. */
 import type { Permanent, Retryable } from '../../src/errors.ts';
+import type { DeltaAnswer } from '../../src/event.ts';
 import type { Item, ReservationKey } from '../../src/item.ts';
 import type { OutlookEvent, OutlookSide, Write, Written } from '../../src/sync/sides.ts';
 
@@ -12,10 +13,18 @@ export function createOutlookInMemory() {
   const keys = new Map<string, string>();
   /** The ids of what changed, in order: a delta link is how many of them were read. */
   const changed: string[] = [];
+  /** Those that rounds of changes report as removed although they are there. */
+  const vanished = new Set<string>();
   const answers: { readonly id: string; readonly answer: string; readonly comment: string }[] = [];
   const writes: { readonly mailbox: string; readonly write: Write }[] = [];
   let next = 1;
   let blind: Error | null = null;
+  let rewrite = (item: Item) => item;
+  let troubled:
+    | ((
+        start: { readonly from: string; readonly to: string } | { readonly link: string },
+      ) => DeltaAnswer | null)
+    | null = null;
   let once: (() => Promise<void>) | null = null;
   let failing: ((write: Write, apply: () => OutlookEvent | null) => Written | null) | null = null;
 
@@ -53,7 +62,7 @@ export function createOutlookInMemory() {
     if (write.do === 'create') {
       const earlier = keys.get(write.transactionId);
       if (earlier !== undefined) return { ...stamp, outcome: 'taken', existingId: earlier };
-      const event = put(mailbox, write.item, write.marks);
+      const event = put(mailbox, rewrite(write.item), write.marks);
       keys.set(write.transactionId, event.id);
       return { ...stamp, outcome: 'written', event };
     }
@@ -64,7 +73,12 @@ export function createOutlookInMemory() {
       return { ...stamp, outcome: 'written', event: null };
     }
     if (event === undefined) return { ...stamp, outcome: 'gone' };
-    const after = { ...event, item: { ...event.item!, ...write.change } };
+    const written = rewrite({ ...event.item!, ...write.change });
+    const carried = Object.keys(write.change) as (keyof Item)[];
+    const after = {
+      ...event,
+      item: { ...event.item!, ...Object.fromEntries(carried.map((field) => [field, written[field]])) },
+    };
     edit(after);
     return { ...stamp, outcome: 'written', event: after };
   }
@@ -111,11 +125,17 @@ export function createOutlookInMemory() {
       return 'answered';
     },
     async *delta(room, start) {
+      const trouble = troubled?.(start) ?? null;
+      if (trouble !== null) {
+        yield trouble;
+        return;
+      }
       const since = 'link' in start ? Number(start.link) : changed.length;
       const ids = [...new Set(changed.slice(since))];
       const rows = ids.flatMap((id) => {
         const event = events.get(id);
-        return event === undefined || event.mailbox !== room.mailbox ? [] : [event];
+        const isShown = event !== undefined && event.mailbox === room.mailbox && !vanished.has(id);
+        return isShown ? [event] : [];
       });
       yield {
         answer: 'page',
@@ -125,7 +145,7 @@ export function createOutlookInMemory() {
           seriesMasterId: event.seriesMasterId,
           event: { ...event, marks: null },
         })),
-        removed: ids.filter((id) => !events.has(id)),
+        removed: ids.filter((id) => !events.has(id) || vanished.has(id)),
         nextLink: null,
         deltaLink: String(changed.length),
       };
@@ -140,6 +160,8 @@ export function createOutlookInMemory() {
       changed.push(id);
       return events.delete(id);
     },
+    /** It is gone, and no round of changes says so. */
+    vanish: (id: string) => events.delete(id),
     /** Somebody edits an event. */
     edit: (id: string, change: Partial<Item>) => {
       const event = events.get(id)!;
@@ -152,9 +174,29 @@ export function createOutlookInMemory() {
     in: (mailbox: string) =>
       [...events.values()]
         .filter((event) => event.mailbox === mailbox)
-        .sort((a, b) => (a.item!.startsAt < b.item!.startsAt ? -1 : 1)),
+        .sort((a, b) => ((a.item?.startsAt ?? '') < (b.item?.startsAt ?? '') ? -1 : 1)),
     titles(mailbox: string) {
-      return this.in(mailbox).map((event) => event.item!.title);
+      return this.in(mailbox).map((event) => event.item?.title ?? null);
+    },
+    /** Somebody invites a room, which accepts at once. */
+    invite: (mailbox: string, item: Item, more: Partial<OutlookEvent> = {}) => {
+      const event = put(mailbox, item, null);
+      const organizer = { name: 'Ola Nordmann', email: 'ola@example.org' };
+      edit({ ...event, isOrganizer: false, organizer, ...more });
+      return event;
+    },
+    /** What Exchange makes of the texts that are written from now on. */
+    rewrites: (how: typeof rewrite) => {
+      rewrite = how;
+    },
+    /** Rounds of changes meet this instead; null lets them through. */
+    trouble: (how: typeof troubled) => {
+      troubled = how;
+    },
+    /** An event disappears from the list and the rounds, but not from the mailbox, as one that left the window does. */
+    reportRemoved: (id: string) => {
+      vanished.add(id);
+      changed.push(id);
     },
     /** Happens while the next batch is on its way. */
     meanwhile: (what: () => Promise<void>) => {

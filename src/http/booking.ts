@@ -1,0 +1,286 @@
+/** Events from Outlook on their way into the booking system: what waits, what was imported, and import it now. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { everything, type ImportRow, type Imports } from '../sync/imports.ts';
+import type { Polling } from '../sync/polling.ts';
+import { answers, instantOrNull, limit, newRoutes, resourceId } from './schema.ts';
+
+export interface BookingParts {
+  readonly imports: Imports;
+  readonly polling: Polling;
+  readonly stopping: AbortSignal;
+}
+
+const tags = ['Imports'];
+
+const wallTime = z.string().nullable().openapi({ example: '2026-01-13 14:00:00' });
+const importSchema = z
+  .object({
+    id: z.number().int(),
+    resource_id: z.number().int(),
+    outlook_item_id: z.string().openapi({ description: 'The mailbox.' }),
+    outlook_event_id: z.string(),
+    reservation_type: z.string().nullable(),
+    reservation_id: z.number().int().nullable(),
+    sync_status: z.string().openapi({
+      description:
+        'imported: waits; conflict: flagged for a person; error: the booking system refused it; synced: done',
+    }),
+    title: z.string().nullable(),
+    start_time: wallTime,
+    end_time: wallTime,
+    error_message: z.string().nullable(),
+    hint: z.string().nullable(),
+    noticed_at: instantOrNull,
+    imported_at: instantOrNull,
+  })
+  .openapi('ImportedEvent');
+
+const listSchema = z.object({
+  success: z.literal(true),
+  count: z.number().int(),
+  imports: z.array(importSchema),
+});
+
+const detail = z.object({
+  outlook_item_id: z.string().openapi({ description: 'The event id, as the predecessor printed it here.' }),
+  reservation_id: z.number().int().nullable(),
+  title: z.string().nullable(),
+  start_time: wallTime,
+  end_time: wallTime,
+  resource_id: z.number().int(),
+  status: z.enum(['created', 'conflict', 'error', 'pending']),
+  error: z.string().optional(),
+  hint: z.string().optional(),
+});
+
+const processed = z
+  .object({
+    processed: z.number().int(),
+    successful: z.number().int(),
+    errors: z.number().int(),
+    success_rate: z.string().openapi({ example: '100%' }),
+    reservation_ids: z.array(z.number().int()),
+    details: z.array(detail),
+  })
+  .openapi('ProcessedImports');
+
+const choice = z.object({ limit: limit(100), resource_id: resourceId.optional() });
+const isoDate = z
+  .string()
+  .refine((text) => /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(text)), {
+    error: ({ input }) => `'${String(input).slice(0, 60)}' is no date like 2026-06-01`,
+  })
+  .openapi({ format: 'date', example: '2026-06-01' });
+const dated = choice.extend({ from_date: isoDate.optional(), to_date: isoDate.optional() });
+
+const processRoute = createRoute({
+  method: 'post',
+  path: '/booking/process-imports',
+  tags,
+  summary: 'Make reservations of the events that wait to be imported',
+  request: { query: choice },
+  responses: answers(
+    'What became of each.',
+    z.object({ success: z.literal(true), message: z.string(), results: processed }),
+  ),
+});
+
+const pendingRoute = createRoute({
+  method: 'get',
+  path: '/booking/pending-imports',
+  tags,
+  summary: 'Events in Outlook that are not in the booking system',
+  request: { query: choice },
+  responses: answers(
+    'Those that wait, those flagged for a person and those refused, the soonest first.',
+    listSchema,
+  ),
+});
+
+const processedRoute = createRoute({
+  method: 'get',
+  path: '/booking/processed-imports',
+  tags,
+  summary: 'Events that became reservations',
+  request: { query: choice },
+  responses: answers('With their reservation ids, the latest first.', listSchema),
+});
+
+const statsRoute = createRoute({
+  method: 'get',
+  path: '/booking/processing-stats',
+  tags,
+  summary: 'How many events were imported',
+  responses: answers(
+    'The statistics.',
+    z.object({
+      success: z.literal(true),
+      statistics: z.object({
+        total_imports: z.number().int(),
+        successful_imports: z.number().int(),
+        pending_imports: z.number().int(),
+        conflicts: z.number().int(),
+        errors: z.number().int(),
+        success_rate: z.string(),
+        reservation_id_range: z.object({
+          first: z.number().int().nullable(),
+          last: z.number().int().nullable(),
+        }),
+        first_processed_at: instantOrNull,
+        last_processed_at: instantOrNull,
+      }),
+    }),
+  ),
+});
+
+const outlookEventsRoute = createRoute({
+  method: 'get',
+  path: '/sync/outlook-events',
+  tags,
+  summary: 'Events in Outlook that are not in the booking system, between two dates',
+  request: { query: dated },
+  responses: answers(
+    'The soonest first.',
+    z.object({ success: z.literal(true), count: z.number().int(), events: z.array(importSchema) }),
+  ),
+});
+
+const fromOutlookRoute = createRoute({
+  method: 'post',
+  path: '/sync/from-outlook',
+  tags,
+  summary: 'Compare every calendar with the booking system now, and import what is new',
+  request: { query: dated },
+  responses: answers(
+    'What was imported, and what is not in the booking system afterwards.',
+    z.object({
+      success: z.literal(true),
+      message: z.string(),
+      results: z.object({
+        processed: z.number().int(),
+        imported: z.number().int(),
+        updated: z.number().int(),
+        cancelled: z.number().int(),
+        pending: z.number().int(),
+        errors: z.number().int(),
+        details: z.array(importSchema),
+      }),
+    }),
+  ),
+});
+
+export function bookingRoutes({ imports, polling, stopping }: BookingParts) {
+  const waiting = (request: Request) => AbortSignal.any([request.signal, stopping]);
+  return newRoutes()
+    .openapi(processRoute, async (c) => {
+      const query = c.req.valid('query');
+      const rows = await imports.process(
+        { ...everything, limit: query.limit, resourceId: query.resource_id ?? null },
+        waiting(c.req.raw),
+      );
+      return c.json(
+        { success: true as const, message: 'Import processing completed', results: summary(rows) },
+        200,
+      );
+    })
+    .openapi(pendingRoute, async (c) => {
+      const query = c.req.valid('query');
+      const rows = await imports.pending({
+        ...everything,
+        limit: query.limit,
+        resourceId: query.resource_id ?? null,
+      });
+      return c.json({ success: true as const, count: rows.length, imports: rows }, 200);
+    })
+    .openapi(processedRoute, async (c) => {
+      const query = c.req.valid('query');
+      const rows = await imports.processed({
+        ...everything,
+        limit: query.limit,
+        resourceId: query.resource_id ?? null,
+      });
+      return c.json({ success: true as const, count: rows.length, imports: rows }, 200);
+    })
+    .openapi(statsRoute, async (c) => {
+      const { first_reservation_id, last_reservation_id, total_imports, ...counts } =
+        await imports.statistics();
+      const statistics = {
+        ...counts,
+        total_imports: total_imports + counts.errors,
+        successful_imports: total_imports,
+        success_rate: rate(total_imports, total_imports + counts.errors),
+        reservation_id_range: { first: first_reservation_id, last: last_reservation_id },
+      };
+      return c.json({ success: true as const, statistics }, 200);
+    })
+    .openapi(outlookEventsRoute, async (c) => {
+      const rows = await imports.pending(datedChoice(c.req.valid('query')));
+      return c.json({ success: true as const, count: rows.length, events: rows }, 200);
+    })
+    .openapi(fromOutlookRoute, async (c) => {
+      const query = c.req.valid('query');
+      const polled = await polling.poll('compare', query.resource_id ?? null, waiting(c.req.raw));
+      const left = await imports.pending(datedChoice(query));
+      const total = (of: (one: (typeof polled)[number]) => number) =>
+        polled.reduce((sum, one) => sum + of(one), 0);
+      const late = polled.filter((one) => !one.done).length;
+      const results = {
+        processed: total((one) => one.imported + one.changed + one.cancelled) + left.length,
+        imported: total((one) => one.imported),
+        updated: total((one) => one.changed),
+        cancelled: total((one) => one.cancelled),
+        pending: left.length,
+        errors: left.filter((row) => row.sync_status === 'error').length,
+        details: left,
+      };
+      const message =
+        late === 0
+          ? 'Import from Outlook completed'
+          : `${late} of ${polled.length} calendars are still to come`;
+      return c.json({ success: true as const, message, results }, 200);
+    });
+}
+
+function datedChoice(query: z.output<typeof dated>) {
+  return {
+    limit: query.limit,
+    resourceId: query.resource_id ?? null,
+    from: query.from_date ?? null,
+    to: query.to_date ?? null,
+  };
+}
+
+const rate = (done: number, of: number) => `${of === 0 ? 100 : Math.round((done / of) * 100)}%`;
+
+function summary(rows: readonly ImportRow[]): z.input<typeof processed> {
+  const details = rows.map((row) => ({
+    outlook_item_id: row.outlook_event_id,
+    reservation_id: row.reservation_id,
+    title: row.title,
+    start_time: row.start_time,
+    end_time: row.end_time,
+    resource_id: row.resource_id,
+    status: statusOf(row),
+    ...(row.error_message === null ? {} : { error: row.error_message }),
+    ...(row.hint === null ? {} : { hint: row.hint }),
+  }));
+  const successful = details.filter(({ status }) => status === 'created');
+  const errors = details.filter(({ status }) => status === 'error' || status === 'conflict').length;
+  return {
+    processed: successful.length + errors,
+    successful: successful.length,
+    errors,
+    success_rate: rate(successful.length, successful.length + errors),
+    reservation_ids: successful.map((one) => one.reservation_id!),
+    details,
+  };
+}
+
+const statusOf = (row: ImportRow): z.input<typeof detail>['status'] =>
+  row.reservation_id !== null
+    ? 'created'
+    : row.sync_status === 'error'
+      ? 'error'
+      : row.sync_status === 'conflict'
+        ? 'conflict'
+        : 'pending';

@@ -1,0 +1,130 @@
+import { expect, test } from 'vitest';
+import type { Item } from '../../src/item.ts';
+import { openApi } from './api.ts';
+
+const mailbox = 'formannskapssalen@bergen.example';
+const item = (api: { day: (days: number, time: string) => string }, title: string, hour = 10): Item => ({
+  startsAt: `${api.day(3, `${hour}:00`).replace(' ', 'T')}:00Z`,
+  endsAt: `${api.day(3, `${hour + 1}:00`).replace(' ', 'T')}:00Z`,
+  allDay: false,
+  title,
+  description: '',
+  isPrivate: false,
+});
+
+test('a poll brings a new event into the booking system, and says so as the guide prints it', async () => {
+  await using api = await openApi();
+  await api.settle();
+  api.outlook.put(mailbox, item(api, 'Kor'), null);
+  const polled = await api.call('POST', '/polling/poll-changes');
+  expect(polled.body).toMatchObject({
+    success: true,
+    message: 'Outlook polling completed successfully',
+    calendars_checked: 2,
+    changes_detected: 1,
+    deletions_processed: 0,
+    errors: [],
+  });
+  const imports = await api.call('GET', '/booking/processed-imports');
+  expect(imports.body).toMatchObject({ count: 1, imports: [{ title: 'Kor', sync_status: 'synced' }] });
+  expect(await api.db.query("SELECT count(*) AS n FROM bb_event WHERE name = 'Kor' AND active = 1")).toEqual([
+    { n: 1 },
+  ]);
+});
+
+test('an event that vanished without a word is found by the missing-event check, and its reservation cancelled', async () => {
+  await using api = await openApi();
+  await api.settle();
+  const event = api.outlook.put(mailbox, item(api, 'Kor'), null);
+  await api.call('POST', '/polling/poll-changes');
+  api.outlook.vanish(event.id);
+  expect((await api.call('POST', '/polling/poll-changes')).body).toMatchObject({ deletions_processed: 0 });
+  expect((await api.call('POST', '/polling/detect-missing-events')).body).toMatchObject({
+    deletions_processed: 1,
+    missing_events: 1,
+  });
+  const [row] = await api.db.query("SELECT active, description FROM bb_event WHERE name = 'Kor'");
+  expect(row).toMatchObject({ active: 0, description: expect.stringContaining('Cancelled from Outlook') });
+});
+
+test('every calendar has a token after polling is initialized', async () => {
+  await using api = await openApi();
+  const { body } = await api.call('POST', '/polling/initialize');
+  expect(body).toMatchObject({
+    success: true,
+    details: [{ delta_token: 'present' }, { delta_token: 'present' }],
+  });
+  expect((await api.call('GET', '/polling/stats')).body).toMatchObject({
+    statistics: { total_calendars: 2, polled_calendars: 2, calendars_with_token: 2, health: 'healthy' },
+  });
+});
+
+test('with IMPORT_MODE=manual an event waits until it is asked for', async () => {
+  await using api = await openApi({ importMode: 'manual' });
+  await api.settle();
+  const event = api.outlook.put(mailbox, item(api, 'Kor'), null);
+  const from = await api.call('POST', '/sync/from-outlook');
+  expect(from.body).toMatchObject({ results: { imported: 0, pending: 1 } });
+  expect((await api.call('GET', '/booking/pending-imports')).body).toMatchObject({
+    count: 1,
+    imports: [{ title: 'Kor', sync_status: 'imported', reservation_id: null }],
+  });
+  expect((await api.call('GET', '/sync/outlook-events')).body).toMatchObject({ count: 1 });
+  const done = await api.call('POST', '/booking/process-imports');
+  expect(done.body).toMatchObject({
+    message: 'Import processing completed',
+    results: {
+      processed: 1,
+      successful: 1,
+      errors: 0,
+      success_rate: '100%',
+      details: [{ outlook_item_id: event.id, title: 'Kor', resource_id: 101, status: 'created' }],
+    },
+  });
+  expect((await api.call('GET', '/booking/pending-imports')).body).toMatchObject({ count: 0 });
+  expect((await api.call('GET', '/booking/processing-stats')).body).toMatchObject({
+    statistics: { successful_imports: 1, success_rate: '100%' },
+  });
+});
+
+test('an event on a reserved time is a conflict with both sides, until a person chooses', async () => {
+  await using api = await openApi();
+  await api.desk.book(101, { title: 'Bunad', from: api.day(3, '11:00'), to: api.day(3, '14:00') });
+  await api.settle();
+  api.outlook.put(mailbox, item(api, 'Kor', 11), null);
+  await api.call('POST', '/polling/poll-changes');
+  const open = (await api.call('GET', '/conflicts')).body as { conflicts: { id: number }[] };
+  expect(open).toMatchObject({
+    count: 1,
+    conflicts: [{ kind: 'overlap', booking: { title: 'Bunad' }, outlook: { title: 'Kor' } }],
+  });
+  const { id } = open.conflicts[0]!;
+  const resolved = await api.call('POST', `/conflicts/${id}/resolve`, json({ keep: 'outlook' }));
+  expect(resolved.body).toMatchObject({ success: true, result: { action: 'imported' } });
+  expect((await api.call('GET', '/conflicts')).body).toMatchObject({ count: 0 });
+  expect((await api.call('POST', `/conflicts/${id}/resolve`, json({ keep: 'outlook' }))).status).toBe(404);
+});
+
+test('keeping the booking takes the event out of the room', async () => {
+  await using api = await openApi();
+  await api.desk.book(101, { title: 'Bunad', from: api.day(3, '11:00'), to: api.day(3, '14:00') });
+  await api.settle();
+  api.outlook.put(mailbox, item(api, 'Kor', 11), null);
+  await api.call('POST', '/polling/poll-changes');
+  const open = (await api.call('GET', '/conflicts')).body as { conflicts: { id: number }[] };
+  await api.call('POST', `/conflicts/${open.conflicts[0]!.id}/resolve`, json({ keep: 'booking' }));
+  expect(api.outlook.titles(mailbox)).toEqual(['Bunad']);
+  expect((await api.call('GET', '/conflicts')).body).toMatchObject({ count: 0 });
+});
+
+test('a choice that is none is refused by its name', async () => {
+  await using api = await openApi();
+  const answer = await api.call('POST', '/conflicts/1/resolve', json({ keep: 'both' }));
+  expect(answer.status).toBe(400);
+  expect(answer.body).toMatchObject({ field: 'keep' });
+});
+
+const json = (body: object): RequestInit => ({
+  headers: { 'content-type': 'application/json' },
+  body: JSON.stringify(body),
+});
