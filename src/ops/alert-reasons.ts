@@ -101,6 +101,7 @@ export async function readReasons(db: Queryable, { webhooks, sends }: ReasonOpti
 }
 
 const overall = { room: null, resourceId: null } as const;
+const said = (error: string | null) => bare(error ?? 'no reason given').replace(/\.+$/, '');
 const listed = (rooms: readonly string[] | null) => (rooms ?? []).slice(0, 20);
 const naming = (rooms: readonly string[]) =>
   rooms.length > 5 ? `${rooms.slice(0, 5).join(', ')} and ${rooms.length - 5} more` : rooms.join(', ');
@@ -117,15 +118,14 @@ const brake = ({ resourceId, room, removals }: Read['held'][number]): Alert => (
 const roomWords = {
   'room-refused': {
     severity: 'critical',
-    one: (room: RoomReason) =>
-      `The mailbox of ${room.room} refuses us: ${bare(room.error ?? 'no reason given')}.`,
+    one: (room: RoomReason) => `The mailbox of ${room.room} refuses us: ${said(room.error)}.`,
     many: 'mailboxes refuse us',
     hint: 'Give the app the right to these mailboxes, or correct their addresses in bridge_resource_mappings.',
   },
   'room-failing': {
     severity: 'warning',
     one: (room: RoomReason) =>
-      `${room.room} fails again and again (${room.attempt} times): ${bare(room.error ?? 'no reason given')}.`,
+      `${room.room} fails again and again (${room.attempt} times): ${said(room.error)}.`,
     many: 'rooms fail again and again',
     hint: 'Look at GET /rooms: each says why. They are tried again by themselves.',
   },
@@ -181,7 +181,7 @@ function inError({ parked, rooms, why }: Read['items']): Alert[] {
       ...overall,
       type: 'items-in-error',
       severity: 'warning',
-      message: `${parked} ${parked === 1 ? 'item needs' : 'items need'} a person (${naming(names)}). The newest: ${bare(why ?? 'no reason given')}.`,
+      message: `${parked} ${parked === 1 ? 'item needs' : 'items need'} a person (${naming(names)}). The newest: ${said(why)}.`,
       hint: 'GET /sync/pending-items lists them with what to do. Then change the booking, or POST /sync/to-outlook.',
       detail: { items: parked, rooms: listed(names) },
     },
