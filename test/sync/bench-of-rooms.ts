@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { openSession } from '../../src/database.ts';
 import type { Fact } from '../../src/facts.ts';
+import type { Item } from '../../src/item.ts';
 import { createDesk } from '../../src/sandbox/desk.ts';
 import { releaseRoom, takeRooms, type LeasedRoom, type Taken } from '../../src/sync/mappings.ts';
 import { itemsAtATime, type Drained } from '../../src/sync/room.ts';
@@ -11,6 +12,15 @@ import { createOutlookInMemory } from './outlook-in-memory.ts';
 
 export const window = { pastDays: 7, futureDays: 365 };
 const policy = { max: 10, share: 0.2 };
+
+/** A reservation as it is in one room. */
+export interface Shown {
+  readonly type: 'event' | 'booking' | 'allocation';
+  readonly id: number;
+  readonly active: boolean;
+  readonly organizer_email: string | null;
+  readonly item: Item;
+}
 
 export async function openRooms(
   rooms: Readonly<Record<number, string>> = { 101: 'room101@example.org' },
@@ -101,6 +111,30 @@ export async function openRooms(
           [reservation.type, reservation.id, resource],
         )
       )[0],
+    /** The room hears that something changed in Outlook. */
+    notify: async (resource = 101) => {
+      await db.query(
+        `UPDATE bridge_room_state s SET pull_due_at = now() FROM bridge_resource_mappings r
+         WHERE r.id = s.resource_mapping_id AND r.resource_id = $1`,
+        [resource],
+      );
+    },
+    /** What the booking system shows in a room, by start, cancelled ones included. */
+    reserved: (resource = 101) =>
+      db.query<Shown>(
+        `SELECT reservation_type AS type, reservation_id::int AS id, active, organizer_email,
+           bridge_item_state(starts_at, ends_at, all_day, title, description, is_private) AS item
+         FROM bridge_items WHERE resource_id = $1 ORDER BY starts_at, reservation_id`,
+        [resource],
+      ),
+    /** What was done in a room, step by step. */
+    done: async (resource = 101) =>
+      (
+        await db.query<{ action: string }>(
+          'SELECT action FROM bridge_log WHERE resource_id = $1 ORDER BY id',
+          [resource],
+        )
+      ).map(({ action }) => action),
     /** A local wall-clock text some days from now. */
     day: (days: number, time: string) => {
       const date = new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);

@@ -1,0 +1,439 @@
+/** What people do in Outlook reaches the booking system: new events, edits, deletions, and nothing more. */
+import { describe, expect, test } from 'vitest';
+import type { Item } from '../../src/item.ts';
+import { openRooms } from './bench-of-rooms.ts';
+
+const room = 'room101@example.org';
+type Rooms = Awaited<ReturnType<typeof openRooms>>;
+
+const at = (days: number, time: string) =>
+  `${new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10)}T${time}:00Z`;
+const dinner = (change: Partial<Item> = {}): Item => ({
+  startsAt: at(3, '15:00'),
+  endsAt: at(3, '17:00'),
+  allDay: false,
+  title: 'Dinner',
+  description: 'For twenty',
+  isPrivate: false,
+  ...change,
+});
+
+/** A room in step with Outlook. */
+async function open(change: Parameters<typeof openRooms>[1] = {}): Promise<Rooms> {
+  const w = await openRooms(undefined, change);
+  await w.settle();
+  return w;
+}
+
+/** The room hears of it, and works until nothing is due. */
+async function heard(w: Rooms): Promise<void> {
+  await w.notify();
+  await w.settle();
+}
+
+/** A reservation of an event that somebody made in Outlook. */
+async function imported(w: Rooms, item = dinner()) {
+  const event = w.outlook.put(room, item, null);
+  await heard(w);
+  const [reservation] = await w.reserved();
+  w.outlook.writes.length = 0;
+  return { event, reservation: reservation! };
+}
+
+/** An event of a reservation that somebody made in the booking system. */
+async function shown(w: Rooms) {
+  const reservation = await w.desk.book(101, {
+    title: 'Choir',
+    from: w.day(3, '18:00'),
+    to: w.day(3, '20:00'),
+  });
+  await w.settle();
+  w.outlook.writes.length = 0;
+  return { reservation, event: w.outlook.in(room)[0]! };
+}
+
+describe('a new event in Outlook', () => {
+  test('becomes a reservation in all its tables, and its mapping names it', async () => {
+    await using w = await open();
+    const { event, reservation } = await imported(w);
+    expect(reservation).toMatchObject({ type: 'event', active: true, item: dinner() });
+    expect(
+      await w.db.query(
+        `SELECT (SELECT count(*)::int FROM bb_event_date WHERE event_id = $1) AS dates,
+           (SELECT count(*)::int FROM bb_event_resource WHERE event_id = $1) AS rooms,
+           (SELECT count(*)::int FROM bb_event_agegroup WHERE event_id = $1) AS agegroups,
+           (SELECT count(*)::int FROM bb_event_targetaudience WHERE event_id = $1) AS audiences`,
+        [reservation.id],
+      ),
+    ).toEqual([{ dates: 1, rooms: 1, agegroups: 1, audiences: 1 }]);
+    expect(await w.mapping(reservation)).toMatchObject({
+      sync_status: 'synced',
+      sync_direction: 'outlook_to_booking',
+      outlook_event_id: event.id,
+      due_at: null,
+    });
+    expect(w.outlook.writes).toEqual([]);
+  });
+
+  test('leaves nothing behind when one of the tables refuses it', async () => {
+    await using w = await open();
+    await w.db.query('ALTER TABLE bb_event_targetaudience ADD CHECK (event_id < 0) NOT VALID');
+    w.outlook.put(room, dinner(), null);
+    await heard(w);
+    expect(await w.db.query('SELECT id FROM bb_event')).toEqual([]);
+    expect(await w.db.query('SELECT sync_status, reservation_id FROM bridge_mappings')).toEqual([
+      { sync_status: 'error', reservation_id: null },
+    ]);
+  });
+
+  test('is imported with whom invited the room', async () => {
+    await using w = await open();
+    w.outlook.invite(room, dinner());
+    await heard(w);
+    expect(await w.reserved()).toMatchObject([{ organizer_email: 'ola@example.org' }]);
+  });
+
+  for (const [what, change] of [
+    ['a whole day', { startsAt: '2027-01-10T23:00:00Z', endsAt: '2027-01-11T23:00:00Z', allDay: true }],
+    ['private', { isPrivate: true }],
+  ] as const)
+    test(`that is ${what} is imported as such`, async () => {
+      await using w = await open();
+      const { reservation } = await imported(w, dinner(change));
+      expect(reservation.item).toEqual(dinner(change));
+    });
+
+  test('that is free, cancelled or declined is not imported', async () => {
+    await using w = await open();
+    w.outlook.alter(w.outlook.put(room, dinner(), null).id, { item: null });
+    await heard(w);
+    expect(await w.reserved()).toEqual([]);
+    expect(await w.db.query('SELECT id FROM bridge_mappings')).toEqual([]);
+  });
+
+  test('outside the window is not imported', async () => {
+    await using w = await open();
+    w.outlook.put(room, dinner({ startsAt: at(800, '10:00'), endsAt: at(800, '11:00') }), null);
+    await heard(w);
+    expect(await w.reserved()).toEqual([]);
+  });
+
+  test('in the past of the window is imported all the same', async () => {
+    await using w = await open();
+    await imported(w, dinner({ startsAt: at(-2, '10:00'), endsAt: at(-2, '11:00') }));
+    expect(await w.reserved()).toMatchObject([{ active: true }]);
+  });
+
+  test('that nobody told us of is found when the room is compared', async () => {
+    await using w = await openRooms();
+    w.outlook.put(room, dinner(), null);
+    await w.settle();
+    expect(await w.reserved()).toMatchObject([{ item: dinner() }]);
+  });
+});
+
+const edits: readonly (readonly [string, Partial<Item>])[] = [
+  ['title', { title: 'Banquet' }],
+  ['times', { startsAt: at(4, '09:00'), endsAt: at(4, '10:30') }],
+  ['end', { endsAt: at(3, '21:30') }],
+  ['description', { description: 'For thirty' }],
+  ['privacy', { isPrivate: true }],
+  [
+    'times to a whole day',
+    { startsAt: '2027-01-10T23:00:00Z', endsAt: '2027-01-11T23:00:00Z', allDay: true },
+  ],
+];
+
+describe('an edit in Outlook', () => {
+  for (const [what, change] of edits) {
+    test(`of the ${what} of an imported event changes its reservation, and nothing is written back`, async () => {
+      await using w = await open();
+      const { event, reservation } = await imported(w);
+      w.outlook.edit(event.id, change);
+      await heard(w);
+      expect((await w.reserved())[0]!.item).toEqual({ ...dinner(), ...change });
+      expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'synced', due_at: null });
+      expect(w.outlook.writes).toEqual([]);
+    });
+
+    test(`of the ${what} of our own event changes its reservation, and nothing is written back`, async () => {
+      await using w = await open();
+      const { event, reservation } = await shown(w);
+      w.outlook.edit(event.id, change);
+      await heard(w);
+      expect((await w.reserved())[0]!.item).toEqual({ ...event.item, ...change });
+      expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'synced', due_at: null });
+      expect(w.outlook.writes).toEqual([]);
+    });
+  }
+
+  test('keeps the date of the reservation in step with its times', async () => {
+    await using w = await open();
+    const { event } = await shown(w);
+    w.outlook.edit(event.id, { startsAt: at(4, '09:00'), endsAt: at(4, '10:00') });
+    await heard(w);
+    expect(
+      await w.db.query(
+        'SELECT (d.from_, d.to_) = (e.from_, e.to_) AS same FROM bb_event e JOIN bb_event_date d ON d.event_id = e.id',
+      ),
+    ).toEqual([{ same: true }]);
+  });
+
+  test('of what has ended changes nothing', async () => {
+    await using w = await open();
+    const past = dinner({ startsAt: at(-2, '10:00'), endsAt: at(-2, '11:00') });
+    const { event } = await imported(w, past);
+    w.outlook.edit(event.id, { title: 'Banquet' });
+    await heard(w);
+    expect(await w.reserved()).toMatchObject([{ active: true, item: past }]);
+  });
+
+  test('that moves it out of the window is followed once', async () => {
+    await using w = await open();
+    const { event, reservation } = await imported(w);
+    const far = { startsAt: at(500, '15:00'), endsAt: at(500, '17:00') };
+    w.outlook.edit(event.id, far);
+    w.outlook.reportRemoved(event.id);
+    await heard(w);
+    expect(await w.reserved()).toMatchObject([{ active: true, item: far }]);
+    w.outlook.edit(event.id, { title: 'Banquet' });
+    await heard(w);
+    expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'synced', due_at: null });
+  });
+
+  test('is the reason in the log of what was done', async () => {
+    await using w = await open();
+    const { event } = await shown(w);
+    w.outlook.edit(event.id, { title: 'Banquet' });
+    await heard(w);
+    expect(
+      await w.db.query(
+        `SELECT reason, latency_ms IS NOT NULL AS timed FROM bridge_log WHERE action = 'booking-updated'`,
+      ),
+    ).toEqual([{ reason: 'title', timed: true }]);
+  });
+
+  test('of a title that its type cannot store is taken back in Outlook and noted', async () => {
+    await using w = await open();
+    const training = await w.desk.bookGroup(101, { from: w.day(3, '18:00'), to: w.day(3, '20:00'), of: 3 });
+    await w.settle();
+    w.outlook.edit(w.outlook.in(room)[0]!.id, { title: 'Rehearsal' });
+    await heard(w);
+    expect(w.outlook.titles(room)).toEqual(['Kammerkoret']);
+    expect(await w.db.query(`SELECT reason FROM bridge_log WHERE action = 'booking-updated'`)).toEqual([
+      { reason: 'title; not possible here: title' },
+    ]);
+    expect(await w.mapping(training)).toMatchObject({ sync_status: 'synced', due_at: null });
+  });
+
+  test('of an event with several dates waits for a person', async () => {
+    await using w = await open();
+    const { event, reservation } = await shown(w);
+    await w.db.query(
+      `INSERT INTO bb_event_date (event_id, from_, to_) VALUES ($1, '2027-02-01 10:00', '2027-02-01 11:00')`,
+      [reservation.id],
+    );
+    w.outlook.edit(event.id, { title: 'Banquet' });
+    await heard(w);
+    expect(await w.mapping(reservation)).toMatchObject({
+      sync_status: 'conflict',
+      conflict: { kind: 'refused', fields: ['title'] },
+    });
+    expect((await w.reserved())[0]!.item.title).toBe('Choir');
+  });
+});
+
+const note = /Cancelled from Outlook/g;
+const notes = (text: string) => text.match(note)?.length ?? 0;
+
+describe('an event deleted in Outlook', () => {
+  for (const own of [true, false])
+    test(`(${own ? 'ours' : 'an imported one'}) cancels its reservation and says so once`, async () => {
+      await using w = await open();
+      const { event, reservation } = own ? await shown(w) : await imported(w);
+      w.outlook.remove(event.id);
+      await heard(w);
+      const [row] = await w.reserved();
+      expect(row!.active).toBe(false);
+      expect(notes(row!.item.description)).toBe(1);
+      await heard(w);
+      await w.db.query(
+        'UPDATE bridge_room_state SET reconciled_at = NULL, baselined_at = NULL, push_due_at = now()',
+      );
+      await w.settle();
+      expect(notes((await w.reserved())[0]!.item.description)).toBe(1);
+      expect(await w.mapping(reservation)).toMatchObject({
+        sync_status: 'cancelled',
+        outlook_event_id: event.id,
+      });
+      expect(w.outlook.writes).toEqual([]);
+    });
+
+  test('is verified first: a row that says removed cancels nothing while the event is there', async () => {
+    await using w = await open();
+    const { event, reservation } = await imported(w);
+    w.outlook.reportRemoved(event.id);
+    await heard(w);
+    expect(await w.reserved()).toMatchObject([{ active: true, item: dinner() }]);
+    expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'synced', outlook_news: null });
+  });
+
+  for (const isOrganizer of [true, false])
+    test(`in effect (shown as free or cancelled, organiser: ${isOrganizer ? 'the room' : 'somebody else'}) cancels its reservation`, async () => {
+      await using w = await open();
+      const event = isOrganizer ? w.outlook.put(room, dinner(), null) : w.outlook.invite(room, dinner());
+      await heard(w);
+      w.outlook.alter(event.id, { item: null });
+      await heard(w);
+      expect(await w.reserved()).toMatchObject([{ active: false }]);
+      expect(w.outlook.writes).toEqual([]);
+    });
+
+  test('cancels nothing that has ended', async () => {
+    await using w = await open();
+    const { event } = await imported(w, dinner({ startsAt: at(-2, '10:00'), endsAt: at(-2, '11:00') }));
+    w.outlook.remove(event.id);
+    await heard(w);
+    expect(await w.reserved()).toMatchObject([{ active: true }]);
+  });
+
+  test('that is brought back begins anew', async () => {
+    await using w = await open();
+    const { event, reservation } = await imported(w);
+    w.outlook.alter(event.id, { item: null });
+    await heard(w);
+    w.outlook.alter(event.id, { item: dinner() });
+    await heard(w);
+    expect((await w.reserved()).filter(({ active }) => active)).toMatchObject([{ item: dinner() }]);
+    expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'cancelled', outlook_event_id: null });
+  });
+});
+
+describe('a reservation cancelled in the booking system', () => {
+  test('that was imported takes its event out of the room', async () => {
+    await using w = await open();
+    const { reservation } = await imported(w);
+    await w.desk.cancel(reservation);
+    await w.settle();
+    expect(w.outlook.in(room)).toEqual([]);
+    await heard(w);
+    expect(await w.done()).toEqual(['imported', 'deleted']);
+  });
+
+  test("declines somebody else's meeting, and what comes back of it is nothing new", async () => {
+    await using w = await open();
+    w.outlook.invite(room, dinner());
+    await heard(w);
+    const [reservation] = await w.reserved();
+    await w.desk.cancel(reservation!);
+    await w.settle();
+    await heard(w);
+    expect(w.outlook.answers).toMatchObject([{ answer: 'decline' }]);
+    expect(w.outlook.writes).toEqual([]);
+    expect(await w.done()).toEqual(['imported', 'declined']);
+  });
+
+  test('and enabled again gets a fresh event', async () => {
+    await using w = await open();
+    const { event, reservation } = await imported(w);
+    await w.desk.cancel(reservation);
+    await w.settle();
+    await w.desk.reenable(reservation);
+    await w.settle();
+    await heard(w);
+    expect(w.outlook.titles(room)).toEqual(['Dinner']);
+    expect(w.outlook.in(room)[0]!.id).not.toBe(event.id);
+    expect(await w.reserved()).toMatchObject([{ active: true }]);
+  });
+
+  test('and enabled again after its event was deleted in Outlook gets a fresh event', async () => {
+    await using w = await open();
+    const { event, reservation } = await imported(w);
+    w.outlook.remove(event.id);
+    await heard(w);
+    await w.desk.reenable(reservation);
+    await w.settle();
+    await heard(w);
+    expect(w.outlook.titles(room)).toEqual(['Dinner']);
+    expect(await w.reserved()).toMatchObject([{ active: true }]);
+  });
+
+  test('whose daemon died before it wrote down the deletion is not cancelled again when it is enabled', async () => {
+    await using w = await open();
+    const { event, reservation } = await shown(w);
+    await w.desk.cancel(reservation);
+    // the removal was noted and carried out, and then the daemon was gone
+    const [leased] = (await w.take()).rooms;
+    w.outlook.fail((_write, apply) => {
+      apply();
+      throw new Error('killed');
+    });
+    await expect(w.drainOne(leased!)).rejects.toThrow('killed');
+    w.outlook.fail(null);
+    expect(await w.mapping(reservation)).toMatchObject({ removing: true, outlook_event_id: event.id });
+    await w.session.query('SELECT pg_advisory_unlock_all()');
+    await w.desk.reenable(reservation);
+    await w.settle();
+    await heard(w);
+    expect(await w.reserved()).toMatchObject([{ active: true }]);
+    expect(w.outlook.titles(room)).toEqual(['Choir']);
+  });
+});
+
+describe('after one change nothing more is written', () => {
+  const compareAll = async (w: Rooms) => {
+    await heard(w);
+    await w.db.query(
+      'UPDATE bridge_room_state SET reconciled_at = NULL, baselined_at = NULL, push_due_at = now()',
+    );
+    await w.settle();
+  };
+
+  for (const rewrites of [false, true]) {
+    const how = rewrites ? ', though Outlook rewrites what it is given' : '';
+    const rewritten = (item: Item): Item =>
+      rewrites ? { ...item, title: `${item.title} (Ola)`, description: '' } : item;
+
+    test(`on either side, from the booking system${how}`, async () => {
+      await using w = await open();
+      w.outlook.rewrites(rewritten);
+      const choir = await w.desk.book(101, {
+        title: 'Choir',
+        from: w.day(3, '18:00'),
+        to: w.day(3, '20:00'),
+      });
+      await w.settle();
+      await w.desk.retitle(choir, 'Brass band');
+      await w.settle();
+      w.outlook.writes.length = 0;
+      const before = await w.reserved();
+      await compareAll(w);
+      await compareAll(w);
+      expect(w.outlook.writes).toEqual([]);
+      expect(await w.reserved()).toEqual(before);
+      expect(await w.done()).toEqual(['created', 'updated']);
+    });
+
+    test(`on either side, from Outlook${how}`, async () => {
+      await using w = await open();
+      w.outlook.rewrites(rewritten);
+      const { event } = await shown(w);
+      w.outlook.edit(event.id, { title: 'Banquet' });
+      await heard(w);
+      const before = await w.reserved();
+      await compareAll(w);
+      await compareAll(w);
+      expect(w.outlook.writes).toEqual([]);
+      expect(await w.reserved()).toEqual(before);
+      expect(await w.done()).toEqual(['created', 'booking-updated']);
+    });
+  }
+
+  test('when only the tag of an event changes', async () => {
+    await using w = await open();
+    const { event } = await imported(w);
+    w.outlook.alter(event.id, { etag: 'W/"2"', lastModifiedAt: new Date().toISOString() });
+    await heard(w);
+    expect(await w.done()).toEqual(['imported']);
+  });
+});
