@@ -20,3 +20,27 @@ export const addDay = (db: TestDatabase) =>
     FROM generate_series(0, 1439) m, generate_series(0, 9) k
     WHERE abs(sin(m * 0.37 + k * 1.7)) < 0.012 + 0.12 * exp(-power((m - 760) / 260.0, 2))
     ORDER BY m`);
+
+/** Says whose changes those of the day were, so that they have titles. */
+export const nameDay = (db: TestDatabase) =>
+  db.query(`
+    UPDATE bridge_log l SET mapping_id = m.id, resource_id = m.resource_id, reservation_type = m.reservation_type,
+      reservation_id = m.reservation_id
+    FROM (SELECT *, row_number() OVER (ORDER BY id) - 1 AS place, count(*) OVER () AS n FROM bridge_mappings) m
+    WHERE l.mapping_id IS NULL AND l.id * 7 % m.n = m.place`);
+
+/** What a municipality meets about. */
+export const meetings = [
+  'Formannskapet',
+  'Budsjettmøte',
+  'Byggesaksutvalget',
+  'Kulturutvalget',
+  'Ungdomsrådet',
+  'Volleyball damer',
+  'Korøvelse',
+  'Eldrerådet',
+  'Ledermøte',
+  'Introduksjonskurs',
+  'Bystyrekomité for helse',
+  'Styremøte Bergen Idrettslag',
+];

@@ -111,8 +111,6 @@ export async function openBrowser() {
   };
 }
 
-export const sentence = (page: Page) => page.locator('#sentence');
-
 /** Resolves when the sentence matches. */
 export async function says(page: Page, pattern: RegExp): Promise<string> {
   const found = page.locator('#sentence', { hasText: pattern });

@@ -83,7 +83,7 @@ export function createBrake({ act, explain }) {
           'td',
           {},
           name,
-          h('div', { class: 'sub' }, `${removal.reservation_type} ${removal.reservation_id}`),
+          h('span', { class: 'sub' }, ` ${removal.reservation_type} ${removal.reservation_id}`),
         ),
         when,
       );

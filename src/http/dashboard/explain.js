@@ -254,10 +254,9 @@ function stepList(lines) {
             'p',
             { class: 'meta' },
             h('time', { datetime: line.at }, fullTime(line.at)),
-            line.latency_ms !== null && ` · ${duration(line.latency_ms)} on the way`,
-            line.call_ms !== null && line.call_ms > 0 && ` · ${duration(line.call_ms)} of it Microsoft's`,
+            line.request_id !== null && ' · request ',
+            line.request_id !== null && h('code', {}, line.request_id),
           ),
-          line.request_id !== null && h('p', { class: 'meta' }, 'request ', h('code', {}, line.request_id)),
         ),
       ),
   );

@@ -2,7 +2,7 @@
 
 export type State = 'good' | 'busy' | 'warn' | 'bad' | 'away';
 
-export interface Backfill {
+interface Backfill {
   total: number;
   done: number;
 }
@@ -12,7 +12,7 @@ interface Outage {
   hint: string | null;
 }
 
-export interface Stats {
+interface Stats {
   statistics: { total_mappings: number; summary: Record<string, number> };
   latency: { count: number; p50_ms: number | null; p95_ms: number | null; p99_ms: number | null };
   queue: { outbox_rows: number; due: number; oldest_ms: number | null };
@@ -150,7 +150,7 @@ export interface Alert {
   acknowledged_at?: string | null;
 }
 
-export interface Ready {
+interface Ready {
   success: boolean;
   checks: Record<string, { ok: boolean; problems: string[] }>;
   hint?: string;
