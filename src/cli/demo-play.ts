@@ -5,12 +5,15 @@ import type { Act, Actor } from '../sandbox/clerk.ts';
 import { compareSides, watchArrivals, type Arrival, type Comparison } from '../sandbox/compare.ts';
 import { createRandom } from '../sandbox/tenant/random.ts';
 import { rooms, type World } from '../sandbox/world.ts';
+import { hasArrived, type Visit, type Visitors } from '../sandbox/visitors.ts';
+import { monotonicMs } from '../sandbox/tenant/clock.ts';
 import type { DemoScreen, HandMade } from './demo-screen.ts';
 
 export interface Play {
   readonly world: World;
-  /** They take turns. */
-  readonly actors: readonly Actor[];
+  /** They take turns: one at the booking desk, others in Outlook. */
+  readonly clerk: Actor;
+  readonly visitors: Visitors;
   readonly service: Service;
   readonly screen: DemoScreen;
   /** Null: until the signal. */
@@ -25,7 +28,7 @@ export const lastSettleMs = 15_000;
 
 /** Lets the actors work and tells what arrives, until the time is over. Returns the exit code. */
 export async function play(options: Play, signal: AbortSignal): Promise<number> {
-  const { world, actors, screen, seconds, seed } = options;
+  const { world, clerk, visitors, screen, seconds, seed } = options;
   const over = seconds === null ? [] : [AbortSignal.timeout(seconds * 1_000)];
   const until = AbortSignal.any([signal, ...over]);
   const random = createRandom(seed + 1);
@@ -35,17 +38,27 @@ export async function play(options: Play, signal: AbortSignal): Promise<number> 
     tally.add(arrival);
     screen.arrival(arrival);
   });
+  using visits = watchVisits(options.service, world, (visit, ms) => {
+    tally.addVisit(ms);
+    screen.visited(visit, ms);
+  });
+  const open = () => arrivals.waiting + visits.waiting;
   const watching = new AbortController();
   const watched = arrivals.run(AbortSignal.any([signal, watching.signal]));
   const summarize = async (waitMs: number) => {
     const comparison = await settledComparison(world, signal, waitMs);
-    screen.summary({ ...tally, waiting: arrivals.waiting }, comparison);
-    return comparison.differences.length === 0 && arrivals.waiting === 0;
+    screen.summary({ ...tally, waiting: open() }, comparison);
+    return comparison.differences.length === 0 && open() === 0;
   };
   try {
     let summaryAt = performance.now() + summaryEveryMs;
     for (let turn = 0; !until.aborted; turn += 1) {
-      const act = await actors[turn % actors.length]!.act();
+      const visit = turn % 3 === 2 ? visitors.act() : null;
+      if (visit !== null) {
+        tally.done += 1;
+        visits.expect(visit);
+      }
+      const act = turn % 3 === 2 ? null : await clerk.act();
       if (act !== null) {
         tally.done += 1;
         byHand.not(act);
@@ -59,7 +72,7 @@ export async function play(options: Play, signal: AbortSignal): Promise<number> 
       summaryAt = performance.now() + summaryEveryMs;
     }
     if (!signal.aborted) return (await summarize(lastSettleMs)) ? 0 : 1;
-    screen.summary({ ...tally, waiting: arrivals.waiting }, null);
+    screen.summary({ ...tally, waiting: open() }, null);
     return 0;
   } finally {
     watching.abort();
@@ -77,6 +90,10 @@ function createTally() {
     done: 0,
     totalMs: [] as number[],
     ownMs: [] as number[],
+    visitMs: [] as number[],
+    addVisit(ms: number): void {
+      keep(this.visitMs, ms);
+    },
     add({ act, ms, graphMs }: Arrival): void {
       // a season's bookings wait for each other, four at a time: its own line tells how long
       if (act.touched.length > 1) return;
@@ -100,6 +117,37 @@ export async function settledComparison(
     if (comparison.differences.length === 0 || performance.now() > givesUpAt) return comparison;
     await pause(50, undefined, { signal });
   }
+}
+
+/** Tells when what was done in Outlook stands in the booking tables, by looking there after whatever the daemon wrote. */
+function watchVisits(service: Service, world: World, onArrival: (visit: Visit, ms: number) => void) {
+  const waiting = new Set<Visit>();
+  let looking = false;
+  async function look(at: number): Promise<void> {
+    if (looking) return;
+    looking = true;
+    for (const visit of [...waiting])
+      if (await hasArrived(world.db, visit).catch(() => false)) {
+        waiting.delete(visit);
+        onArrival(visit, Math.max(0, at - visit.doneAt));
+      }
+    looking = false;
+  }
+  const unwatch = service.watch((fact) => {
+    if (fact.fact === 'pulled') void look(monotonicMs());
+  });
+  // what another look was busy with, or was there before anybody asked
+  const again = setInterval(() => void look(monotonicMs()), 250);
+  return {
+    get waiting() {
+      return waiting.size;
+    },
+    expect: (visit: Visit) => void waiting.add(visit),
+    [Symbol.dispose]() {
+      clearInterval(again);
+      unwatch();
+    },
+  };
 }
 
 /** Tells of what reached Outlook although no actor did it: somebody plays with psql. */

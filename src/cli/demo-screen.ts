@@ -2,6 +2,7 @@
 import { styleText } from 'node:util';
 import type { Fact } from '../facts.ts';
 import type { Arrival, Comparison } from '../sandbox/compare.ts';
+import type { Visit } from '../sandbox/visitors.ts';
 import { rooms } from '../sandbox/world.ts';
 
 /** What has happened since the start. */
@@ -11,6 +12,8 @@ export interface Tally {
   /** Of single changes: from the clerk's commit to Graph's answer, and without what Graph took. */
   readonly totalMs: readonly number[];
   readonly ownMs: readonly number[];
+  /** Of what was done in Outlook: until it stood in the booking tables. */
+  readonly visitMs: readonly number[];
 }
 
 /** A change that nobody of the demo made. */
@@ -76,7 +79,7 @@ export function createDemoScreen(out: NodeJS.WriteStream) {
       line(
         paint(
           'bold',
-          'A small municipality books its rooms, and every change goes to Outlook. Ctrl-C ends it.',
+          'A small municipality books its rooms at the desk and in Outlook, and every change goes to the other side. Ctrl-C ends it.',
         ),
       );
       const graph =
@@ -103,6 +106,11 @@ export function createDemoScreen(out: NodeJS.WriteStream) {
           : `${round(slowest).padStart(4)} ms${paint('dim', `  (Graph ${round(graphMs[ms.indexOf(slowest)]!)})`)}`;
       change(act.verb, `«${act.title}»`, where, act.when, took);
     },
+    visited({ verb, title, room, when }: Visit, ms: number): void {
+      line(
+        `${now()}  ${verb.padEnd(11)} ${`«${title}»`.padEnd(32)} ${room.name.padEnd(18)} ${when.padEnd(25)} ←  Outlook ${paint('cyan', `${round(ms).padStart(4)} ms`)}`,
+      );
+    },
     byHand(made: readonly HandMade[]): void {
       const slowest = round(Math.max(...made.map(({ ms }) => ms)));
       const [first] = made;
@@ -117,11 +125,14 @@ export function createDemoScreen(out: NodeJS.WriteStream) {
           `up to ${slowest} ms`,
         );
     },
-    summary({ done, waiting, totalMs, ownMs }: Tally, comparison: Comparison | null): void {
-      const arrived = waiting === 0 ? 'all in Outlook' : `${waiting} under way`;
+    summary({ done, waiting, totalMs, ownMs, visitMs }: Tally, comparison: Comparison | null): void {
+      const arrived = waiting === 0 ? 'all on the other side' : `${waiting} under way`;
       const share = (of: readonly number[]) =>
         `p50 ${round(percentile(of, 50))}, p99 ${round(percentile(of, 99))} ms`;
-      const times = totalMs.length === 0 ? '' : `; ${share(totalMs)} (without Graph's part ${share(ownMs)})`;
+      const there =
+        totalMs.length === 0 ? '' : `; to Outlook ${share(totalMs)} (without Graph's part ${share(ownMs)})`;
+      const back = visitMs.length === 0 ? '' : `; from Outlook ${share(visitMs)}`;
+      const times = there + back;
       line(
         `${now()}  ${paint('bold', `${done} ${done === 1 ? 'change' : 'changes'}, ${arrived}`)}${times}; ${equality(comparison)}`,
       );

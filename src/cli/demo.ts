@@ -7,7 +7,8 @@ import { openService, type Service } from '../daemon.ts';
 import { Invalid, Permanent, messageOf } from '../errors.ts';
 import { createLog } from '../log.ts';
 import { createClerk } from '../sandbox/clerk.ts';
-import { mapRooms, openWorld } from '../sandbox/world.ts';
+import { createVisitors } from '../sandbox/visitors.ts';
+import { freePort, mapRooms, openWorld, rooms } from '../sandbox/world.ts';
 import { lastSettleMs, play, settledComparison } from './demo-play.ts';
 import { createDemoScreen, type DemoScreen } from './demo-screen.ts';
 import { migrate } from './migrate.ts';
@@ -82,7 +83,8 @@ async function run(wishes: Wishes, screen: DemoScreen, signal: AbortSignal): Pro
       : `after ${took} ms both sides still differ`,
   );
   screen.whereToLook(service.url, config.database.url);
-  return await play({ world, actors: [clerk], service, screen, ...wishes }, signal);
+  const visitors = createVisitors(world.tenant, rooms, wishes.seed + 2);
+  return await play({ world, clerk, visitors, service, screen, ...wishes }, signal);
 }
 
 /** The daemon on the wished port, or on a free one when that is taken. */
@@ -92,7 +94,14 @@ async function openServiceOn(
   screen: DemoScreen,
 ): Promise<{ service: Service; config: Config }> {
   const open = async (on: number) => {
-    const chosen = { ...config, http: { ...config.http, port: on } };
+    // known before the daemon subscribes: the tenant calls it there
+    const port = on === 0 ? await freePort() : on;
+    const chosen: Config = {
+      ...config,
+      http: { ...config.http, port },
+      webhookBaseUrl: `http://127.0.0.1:${port}`,
+      pollSeconds: 15,
+    };
     const log = createLog('silent'); // the screen tells what matters here
     return {
       config: chosen,

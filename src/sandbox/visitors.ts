@@ -1,0 +1,230 @@
+/**
+ * People with Outlook: they type bookings into a room's calendar, invite rooms to their meetings, move, rename, call off and
+ * delete, also what the booking desk made. The same seed gives the same people. They take times that the room shows as free.
+ */
+import type { Database } from '../database.ts';
+import { monotonicMs } from './tenant/clock.ts';
+import type { TenantEvent } from './tenant/people.ts';
+import { createRandom } from './tenant/random.ts';
+import type { Tenant } from './tenant/tenant.ts';
+import type { Room } from './world.ts';
+
+/** Something that somebody did in Outlook, and what the booking tables show once it arrived there. */
+export interface Visit {
+  readonly verb: string;
+  readonly title: string;
+  readonly when: string;
+  readonly room: Room;
+  /** UTC without a zone. `title` null: whatever it is called (the room renames invitations). `there` false: it is gone. */
+  readonly expected: {
+    readonly start: string;
+    readonly end: string;
+    readonly title: string | null;
+    readonly there: boolean;
+  };
+  /** On the machine's monotonic clock. */
+  readonly doneAt: number;
+}
+
+const subjects = [
+  'Styremøte',
+  'Intervju',
+  'Foreldremøte',
+  'Kurs i førstehjelp',
+  'Prosjektmøte ny skole',
+  'Allmøte',
+  'Samtalegruppe',
+  'Korprøve',
+  'Språkkafé',
+  'Planleggingsdag',
+];
+
+export const visitors = [
+  { upn: 'kari.nordmann@bergen.example', name: 'Kari Nordmann' },
+  { upn: 'ola.hansen@bergen.example', name: 'Ola Hansen' },
+  { upn: 'samira.ali@bergen.example', name: 'Samira Ali' },
+];
+
+/** Their days lie beyond those of the desk, so that the two seldom want the same hour. */
+const firstDay = 58;
+const days = 60;
+/** With more than this they delete rather than book. */
+const most = 120;
+
+interface Own {
+  readonly room: Room;
+  readonly id: string;
+  /** A meeting in this person's calendar that invited the room. */
+  readonly organizer: string | null;
+}
+
+export function createVisitors(tenant: Tenant, rooms: readonly Room[], seed: number, today = new Date()) {
+  const random = createRandom(seed);
+  const own: Own[] = [];
+  for (const person of visitors) tenant.addPerson(person);
+
+  const pick = <T>(from: readonly T[]): T => from[random.below(from.length)]!;
+  const iso = (ms: number) => `${new Date(ms).toISOString().slice(0, 19)}Z`;
+
+  /** A free hour or two in the room, as its calendar shows it; null when a few tries found none. */
+  function findTime(room: Room): { readonly start: string; readonly end: string } | null {
+    for (let tries = 0; tries < 20; tries += 1) {
+      const midnight = Date.parse(
+        `${new Date(today.getTime() + (firstDay + random.below(days)) * 86_400_000).toISOString().slice(0, 10)}T00:00:00Z`,
+      );
+      const start = midnight + (7 + random.below(10)) * 3_600_000;
+      const end = start + pick([1, 1.5, 2]) * 3_600_000;
+      const isFree = tenant.calendarOf(room.upn, iso(start), iso(end)).every((event) => event.isCancelled);
+      if (isFree) return { start: iso(start), end: iso(end) };
+    }
+    return null;
+  }
+
+  const visit = (
+    verb: string,
+    room: Room,
+    event: Pick<TenantEvent, 'subject' | 'start' | 'end'>,
+    expected: Partial<Visit['expected']> = {},
+  ): Visit => ({
+    verb,
+    title: event.subject,
+    when: words(event),
+    room,
+    expected: {
+      start: event.start.slice(0, 19),
+      end: event.end.slice(0, 19),
+      title: event.subject,
+      there: true,
+      ...expected,
+    },
+    doneAt: monotonicMs(),
+  });
+
+  function book(): Visit | null {
+    const room = pick(rooms);
+    const time = findTime(room);
+    if (time === null) return null;
+    const event = tenant.people.book(room.upn, {
+      subject: pick(subjects),
+      ...time,
+      html: '<p>Ta med <b>kaffe</b> &amp; kopper.</p>',
+    });
+    own.push({ room, id: event.id, organizer: null });
+    return visit('books', room, event);
+  }
+
+  function invite(): Visit | null {
+    const room = pick(rooms);
+    const time = findTime(room);
+    if (time === null) return null;
+    const person = pick(visitors);
+    const event = tenant.people.invite(person.upn, [room.upn], { subject: pick(subjects), ...time });
+    own.push({ room, id: event.id, organizer: person.upn });
+    return visit('invites', room, event, { title: null });
+  }
+
+  /** One of theirs that is still there. */
+  function choose(fits: (one: Own) => boolean): { readonly one: Own; readonly event: TenantEvent } | null {
+    const found = random.shuffled(own.filter(fits)).flatMap((one) => {
+      const event = tenant.eventsIn(one.organizer ?? one.room.upn).find((each) => each.id === one.id);
+      return event === undefined ? [] : [{ one, event }];
+    });
+    return found[0] ?? null;
+  }
+
+  function move(): Visit | null {
+    const chosen = choose(() => true);
+    const time = chosen === null ? null : findTime(chosen.one.room);
+    if (chosen === null || time === null) return null;
+    const { one } = chosen;
+    const moved = tenant.people.move(one.organizer ?? one.room.upn, one.id, time);
+    return visit('moves', one.room, moved, one.organizer === null ? {} : { title: null });
+  }
+
+  function retitle(): Visit | null {
+    const chosen = choose((one) => one.organizer === null);
+    if (chosen === null) return null;
+    const { one, event } = chosen;
+    const subject = `${event.subject.split(' –')[0]!} – ${pick(['utsatt', 'felles', 'for nye', 'del 2', 'høst'])}`;
+    return visit('renames', one.room, tenant.people.retitle(one.room.upn, one.id, subject));
+  }
+
+  function remove(): Visit | null {
+    const chosen = choose(() => true);
+    if (chosen === null) return null;
+    const { one, event } = chosen;
+    own.splice(own.indexOf(one), 1);
+    if (one.organizer === null) tenant.people.remove(one.room.upn, one.id);
+    else tenant.people.cancel(one.organizer, one.id);
+    return visit(one.organizer === null ? 'deletes' : 'calls off', one.room, event, {
+      title: null,
+      there: false,
+    });
+  }
+
+  /** Something that the desk booked. */
+  function moveOfDesk(): Visit | null {
+    const room = pick(rooms);
+    const event = pick(
+      tenant
+        .eventsIn(room.upn)
+        .filter(
+          (each) =>
+            each.sensitivity === 'normal' &&
+            !each.isAllDay &&
+            Object.values(each.extendedProperties).includes('event'),
+        )
+        .slice(0, 40),
+    ) as TenantEvent | undefined;
+    const time = event === undefined ? null : findTime(room);
+    if (event === undefined || time === null) return null;
+    return visit('moves', room, tenant.people.move(room.upn, event.id, time));
+  }
+
+  return {
+    /** Does the next thing; null: there was nothing to do. */
+    act(): Visit | null {
+      if (own.length > most) return remove();
+      const dice = random.next();
+      if (dice < 0.34) return book();
+      if (dice < 0.54) return invite();
+      if (dice < 0.7) return move();
+      if (dice < 0.82) return retitle();
+      if (dice < 0.92) return remove();
+      return moveOfDesk();
+    },
+  };
+}
+
+export type Visitors = ReturnType<typeof createVisitors>;
+
+/** What the booking tables show of a room at a time: they are asked, not the bridge. */
+export async function hasArrived(db: Database, { room, expected }: Visit): Promise<boolean> {
+  const { rows } = await db.query<{ there: boolean }>(
+    `SELECT EXISTS (
+       SELECT FROM bb_event e JOIN bb_event_resource r ON r.event_id = e.id
+       WHERE e.active = 1 AND r.resource_id = $1 AND ($4::text IS NULL OR e.name = $4)
+         AND e.from_ = $2::timestamp AT TIME ZONE 'UTC' AT TIME ZONE 'Europe/Oslo'
+         AND e.to_ = $3::timestamp AT TIME ZONE 'UTC' AT TIME ZONE 'Europe/Oslo') AS there`,
+    [room.resource, expected.start, expected.end, expected.title],
+  );
+  return rows[0]!.there === expected.there;
+}
+
+function words({ start, end }: { readonly start: string; readonly end: string }): string {
+  const clock = (at: string) => inWords.format(new Date(`${at.slice(0, 19)}Z`)).slice(-5);
+  return `${dayInWords.format(new Date(`${start.slice(0, 19)}Z`)).replace('Sept', 'Sep')} ${clock(start)}–${clock(end)}`;
+}
+const zone = { timeZone: 'Europe/Oslo' };
+const dayInWords = new Intl.DateTimeFormat('en-GB', {
+  weekday: 'short',
+  day: '2-digit',
+  month: 'short',
+  ...zone,
+});
+const inWords = new Intl.DateTimeFormat('en-GB', {
+  hour: '2-digit',
+  minute: '2-digit',
+  hour12: false,
+  ...zone,
+});
