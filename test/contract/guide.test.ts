@@ -15,18 +15,8 @@ import { mailboxes, openGuide, type GuideWorld } from './guide-world.ts';
  * What the guide asks for and the daemon does not do yet: endpoint → why. It shrinks until it is empty: an entry
  * that works must be taken out, and nothing may fail that is not listed.
  */
-const pending: Readonly<Record<string, string>> = {
-  'GET /sync/outlook-events': 'imports',
-  'POST /sync/from-outlook': 'imports',
-  'POST /booking/process-imports': 'imports',
-  'GET /booking/pending-imports': 'imports',
-  'GET /booking/processed-imports': 'imports',
-  'GET /booking/processing-stats': 'imports',
-  'POST /polling/initialize': 'polling',
-  'POST /polling/poll-changes': 'polling',
-  'POST /polling/detect-missing-events': 'polling',
-  'GET /polling/stats': 'polling',
-};
+const pending: Readonly<Record<string, string>> = {};
+
 const expectOnlyPending = (failed: readonly string[], among: readonly string[]) =>
   expect([...new Set(failed)].sort(), `pending: ${Object.keys(pending).join(', ')}`).toEqual(
     Object.keys(pending)
@@ -117,6 +107,16 @@ const situations: Readonly<Record<string, (world: GuideWorld) => Promise<void>>>
     await world.desk.allocate(123, { from: world.day(1, '14:00'), to: world.day(1, '15:00') });
     await world.synced();
   },
+  'POST /booking/process-imports': async (world) => {
+    await world.ask('POST', '/sync/populate-mapping');
+    world.tenant.people.book(mailboxes[123], {
+      subject: 'Important Team Meeting',
+      start: `${world.day(1, '13:00').replace(' ', 'T')}:00Z`,
+      end: `${world.day(1, '14:00').replace(' ', 'T')}:00Z`,
+      html: '<p>Agenda</p>',
+    });
+    await world.ask('POST', '/sync/from-outlook');
+  },
   'POST /bridges/sync-deletions': async (world) => {
     const cancelled = await world.bookAs(78265, 431, 'Cancelled Meeting', 1);
     const back = await world.bookAs(78266, 431, 'Re-enabled Meeting', 2);
@@ -131,7 +131,7 @@ const situations: Readonly<Record<string, (world: GuideWorld) => Promise<void>>>
 for (const [at, { endpoint, body }] of printedAnswers().entries())
   test(`answer ${at + 1} of the guide, of ${endpoint}, is given with its keys and types`, async () => {
     // what is printed was done by the call, not before it by a daemon that was faster
-    await using world = await openGuide({ AUTO_SYNC: 'off' });
+    await using world = await openGuide({ AUTO_SYNC: 'off', IMPORT_MODE: 'manual' });
     await situations[endpoint]?.(world);
     const [method, path] = endpoint.split(' ') as [string, string];
     const answer = await world.ask(method, path);
@@ -140,7 +140,9 @@ for (const [at, { endpoint, body }] of printedAnswers().entries())
       '.statistics.by_type.booking',
       '.statistics.by_type.allocation',
     ]);
-    expect(missing.length > 0, missing.join('\n')).toBe(endpoint in pending);
+    expect(missing.length > 0, [...missing, JSON.stringify(answer.body)].join('\n')).toBe(
+      endpoint in pending,
+    );
   });
 
 withShell('the health check script runs as it is printed and logs what it saw', async () => {
@@ -169,7 +171,9 @@ test('the SQL of the guide runs as it is printed, and its reset doubles nothing'
     .split(';')
     .filter((sql) => /SELECT/.test(sql));
   const rows = await Promise.all(verification.map((sql) => world.db.query(sql)));
-  expect(rows.map((found) => found.length)).toEqual([1, 2, 0]);
+  // by status: one may be looked at again just now, because Outlook told us of our own write
+  expect(rows[0]!.reduce((sum, row) => sum + Number(row['count']), 0)).toBe(2);
+  expect(rows.slice(1).map((found) => found.length)).toEqual([2, 0]);
   await world.db.query(blockWith('sql', 'Reset all mappings'));
   await world.ask('POST', '/sync/to-outlook');
   expect(world.tenant.eventsIn(mailboxes[123]).map((event) => event.id)).toEqual(before);
