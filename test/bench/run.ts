@@ -8,6 +8,7 @@ const figures: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
   latency: async () => (await import('./latency.ts')).measureLatency(),
   'booking-writes': async () =>
     keptFigures(await (await import('./booking-writes.ts')).measureBookingWrites()),
+  pull: async () => (await import('./pull.ts')).measurePull(),
   backlog: async () => (await import('./backlog.ts')).measureBacklog(),
   takeover: async () => (await import('./takeover.ts')).measureTakeover(),
   duplicates: async () => (await import('./duplicates.ts')).measureDuplicates(),
