@@ -52,7 +52,7 @@ export interface AlertStatistics {
 }
 
 /** A daemon that has not repeated for this long what it sees is gone, or sees it no more. */
-export const holdMs = 120_000;
+const holdMs = 120_000;
 
 const lock = 'SELECT pg_advisory_xact_lock(7230912, 4)';
 const columns = `id, type, severity, room, resource_id, detail ->> 'mailbox' AS mailbox, message, hint,
@@ -214,8 +214,6 @@ export function createAlertBook(db: Database) {
 
   return { raise, witness, repeat, replace, list, statistics, acknowledge, deleteOld };
 }
-
-export type AlertBook = ReturnType<typeof createAlertBook>;
 
 /** Whether somebody other than $4 holds alert `a` and has said so within $5 milliseconds. */
 const isHeld = `EXISTS (SELECT FROM jsonb_each(a.holders) AS h (who, at)

@@ -1,7 +1,7 @@
 /** What an operator is alerted to. docs/operations.md says of each what it means and what to do. */
 
 /** Seen by one daemon: its own ears, its own way to Graph and to the database, its own credential. */
-export const heldTypes = [
+const heldTypes = [
   'outlook-outage',
   'booking-outage',
   'credential-refused',
@@ -10,7 +10,7 @@ export const heldTypes = [
 ] as const;
 
 /** Read from the database, by whichever daemon looks. */
-export const readTypes = [
+const readTypes = [
   'brake',
   'error-rate',
   'items-in-error',

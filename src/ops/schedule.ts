@@ -101,8 +101,9 @@ export function runSchedules({ db, timezone, replica, chores, tell }: ScheduleOp
     await db.query(
       `WITH plan AS (SELECT * FROM jsonb_to_recordset($1) AS p (name text, cron text, next timestamptz)),
        gone AS (DELETE FROM bridge_schedules WHERE name NOT IN (SELECT name FROM plan))
-       INSERT INTO bridge_schedules AS s (name, cron, next_run_at) SELECT name, cron, next FROM plan
-       ON CONFLICT (name) DO UPDATE SET cron = excluded.cron, next_run_at = excluded.next_run_at WHERE s.cron <> excluded.cron`,
+       INSERT INTO bridge_schedules AS s (name, cron, next_run_at) SELECT name, cron, next FROM plan p
+       WHERE NOT EXISTS (SELECT FROM bridge_schedules t WHERE t.name = p.name AND t.cron = p.cron)
+       ON CONFLICT (name) DO UPDATE SET cron = excluded.cron, next_run_at = excluded.next_run_at`,
       [JSON.stringify(plan)],
     );
   }

@@ -159,6 +159,7 @@ test('two daemons raise one alert, and it is over when neither sees it any more'
   await alerts.receiver.until(() => alerts.receiver.taken.length > 0);
   alerts.observe(graphBack);
   await holders(alerts.db, 1);
+  expect((await alerts.rows())[0]!.is_open).toBe(true);
   second.observe(graphBack);
   await alerts.receiver.until(() => alerts.receiver.lines().includes('closed outlook-outage'));
   expect(alerts.receiver.lines()).toEqual(['opened outlook-outage', 'closed outlook-outage']);

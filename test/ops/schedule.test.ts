@@ -84,13 +84,22 @@ test(
     await due(clock.db, 'sweep');
     let runs = 0;
     const job = async () => void (runs += 1);
+    const client = await clock.db.pool.connect();
+    await client.query('BEGIN');
+    // all three find it due, and want it in the same moment
+    await client.query('SELECT FROM bridge_schedules FOR NO KEY UPDATE');
     for (let n = 0; n < 3; n += 1) {
       const replica = randomUUID();
       await alive(clock.db, replica);
       clock.run([{ name: 'sweep', cron: '0 3 * * *', job }], replica);
     }
-    await clock.until(`SELECT last_result = 'ok' FROM bridge_schedules`);
-    await clock.until(`SELECT next_run_at > now() FROM bridge_schedules`);
+    await clock.until(`SELECT count(*) = 3 FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%UPDATE bridge_schedules s SET%'`);
+    await client.query('COMMIT');
+    client.release();
+    await clock.until(`SELECT last_result = 'ok' AND next_run_at > now() FROM bridge_schedules`);
+    await clock.until(`SELECT NOT EXISTS (SELECT FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle')`);
     expect(runs).toBe(1);
   },
 );
