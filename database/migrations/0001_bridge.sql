@@ -786,12 +786,12 @@ BEGIN
   -- an event that parted from its reservation begins anew: a meeting that the booking system moved away from, which waits
   -- for a person, or the event of a cancelled reservation that somebody brought back
   INSERT INTO bridge_mappings (resource_id, outlook_item_id, outlook_event_id, sync_status, sync_direction,
-    starts_at, ends_at, present, outlook_base, outlook_seen, outlook_news, due_at, noticed_at, is_organizer, conflict)
+    starts_at, ends_at, present, outlook_base, outlook_seen, outlook_news, due_at, noticed_at, is_organizer, conflict, resolution)
   SELECT m.resource_id, m.outlook_item_id, r.counterpart ->> 'eventId', r.counterpart ->> 'status', 'outlook_to_booking',
     (r.counterpart -> 'item' ->> 'startsAt')::timestamptz, (r.counterpart -> 'item' ->> 'endsAt')::timestamptz, false,
     r.counterpart -> 'item', r.counterpart -> 'item', r.counterpart ->> 'news',
     CASE WHEN r.counterpart ->> 'news' IS NOT NULL THEN now() END, now(), (r.counterpart -> 'isOrganizer')::boolean,
-    r.counterpart -> 'conflict'
+    r.counterpart -> 'conflict', r.counterpart ->> 'resolution'
   FROM jsonb_to_recordset(results) AS r (id bigint, counterpart jsonb) JOIN bridge_mappings m ON m.id = r.id
   WHERE jsonb_typeof(r.counterpart) = 'object'
   ON CONFLICT (outlook_item_id, outlook_event_id) DO NOTHING;
@@ -1000,6 +1000,17 @@ BEGIN
   RETURN noted;
 END $removing$;
 
+-- The active items that share time with this one in one of its rooms.
+CREATE FUNCTION bridge_met(kind text, id_ bigint) RETURNS TABLE (other text, room integer, title text)
+LANGUAGE plpgsql STABLE AS $met$
+BEGIN
+  RETURN QUERY SELECT o.reservation_type || '/' || o.reservation_id, o.resource_id, o.title
+  FROM bridge_items mine
+  CROSS JOIN LATERAL (SELECT * FROM bridge_items i WHERE i.resource_id = mine.resource_id AND i.active OFFSET 0) o
+  WHERE mine.reservation_type = kind AND mine.reservation_id = id_ AND o.starts_at < mine.ends_at AND o.ends_at > mine.starts_at
+    AND (o.reservation_type, o.reservation_id) <> (kind, id_);
+END $met$;
+
 -- Writes into the booking system what Outlook says of one item, by the adapter's functions, and settles it, in one
 -- transaction. `what`: import, change or cancel. Throws BR001 when the lease was lost and BR002 when the reservation or
 -- the mapping is not any more as it was when this was decided (`expected`; nothing was done then); 23P01 when the time is
@@ -1015,6 +1026,7 @@ DECLARE
   uid constant text := coalesce(settled ->> 'iCalUId', '');
   slot constant timestamptz := coalesce((settled ->> 'originalStart')::timestamptz, '-infinity');
   others integer[];
+  met text[];
   stored text[];
   state jsonb;
   base jsonb;
@@ -1079,7 +1091,14 @@ BEGIN
       RAISE EXCEPTION 'reservation %/% changed meanwhile', kind, id_ USING ERRCODE = 'BR002';
     END IF;
     IF what = 'change' THEN
-      stored := bridge_change_item(kind, id_, item);
+      met := ARRAY(SELECT n.other FROM bridge_met(kind, id_) n WHERE item ->> 'overlap' = 'refuse');
+      stored := bridge_change_item(kind, id_, item - 'overlap');
+      -- what it lay on before is stacked on purpose; what it comes to lie on is not
+      SELECT n.room, n.title INTO place FROM bridge_met(kind, id_) n
+      WHERE item ->> 'overlap' = 'refuse' AND NOT n.other = ANY (met) LIMIT 1;
+      IF FOUND THEN
+        RAISE EXCEPTION 'The time is taken in room %: %.', place.room, place.title USING ERRCODE = '23P01';
+      END IF;
     ELSE
       others := ARRAY(SELECT i.resource_id FROM bridge_items i
                       WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.active AND i.resource_id <> room);
@@ -1226,6 +1245,7 @@ DROP FUNCTION bridge_count_removals(integer);
 DROP FUNCTION bridge_beat(uuid, integer[], integer);
 DROP FUNCTION bridge_removing(integer, bigint, jsonb);
 DROP FUNCTION bridge_verified(integer, bigint, jsonb);
+DROP FUNCTION bridge_met(text, bigint);
 DROP FUNCTION bridge_write_back(integer, bigint, text, jsonb, jsonb, jsonb);
 DROP FUNCTION bridge_begin_pull(integer, bigint, double precision);
 DROP FUNCTION bridge_baselined(integer, bigint, jsonb, timestamptz, jsonb, jsonb, text[], timestamptz, timestamptz, double precision);

@@ -7,7 +7,8 @@ import { changedFields, itemFields, type Item } from '../item.ts';
 import type { Database } from '../database.ts';
 import { blinded, isBlind, lookFirst } from './look.ts';
 import type { Due, LeasedRoom, Settled } from './mappings.ts';
-import { newbornFailed, type createNewborn } from './newborn.ts';
+import { newbornFailed, type createNewborn, type OverlapPolicy } from './newborn.ts';
+import { touchesTimes } from './merge.ts';
 import { noteRemovals } from './notices.ts';
 import { failed, type createPush } from './push.ts';
 import { holdBack, lostNews, part } from './quiet.ts';
@@ -37,6 +38,7 @@ export interface ApplyOptions {
   readonly writeBack: ReturnType<typeof createWriteBack>;
   readonly newborn: ReturnType<typeof createNewborn>;
   readonly policy: ConflictPolicy;
+  readonly overlap: OverlapPolicy;
   /** Of these mappings, whose other side is gone, those of which ours may be removed (the brake). */
   readonly mayRemove: (room: LeasedRoom, gone: readonly Due[]) => Promise<ReadonlySet<number>>;
   readonly random?: () => number;
@@ -46,7 +48,7 @@ export interface ApplyOptions {
 const declineComment = 'The reservation of this room was cancelled in the booking system.';
 
 export function createApply(options: ApplyOptions) {
-  const { db, outlook, push, writeBack, newborn, policy, mayRemove, random = Math.random } = options;
+  const { db, outlook, push, writeBack, newborn, policy, overlap, mayRemove, random = Math.random } = options;
 
   return async function apply(room: LeasedRoom, due: readonly Due[], signal: AbortSignal): Promise<Applied> {
     const born = due.filter((row) => row.reservationId === null);
@@ -134,7 +136,7 @@ export function createApply(options: ApplyOptions) {
   async function intoBooking(room: LeasedRoom, step: Step): Promise<Result> {
     const { action, due } = step;
     if (action.do === 'part') return { ...nothing, settled: [part(step)] };
-    const write = action.do === 'change' ? changeOf(step) : ({ do: 'cancel' } as const);
+    const write = action.do === 'change' ? changeOf(step, overlap) : ({ do: 'cancel' } as const);
     const written = await writeBack(room, due, write, settledAs(step));
     switch (written.outcome) {
       case 'written':
@@ -233,12 +235,14 @@ const later = (step: Step, inMs: number): Settled =>
   });
 
 /** The fields for the booking system, and those on which both do not agree yet: they keep their old base. */
-function changeOf(step: Step) {
-  if (step.action.do !== 'change') throw new Error('only a change goes into the booking system as one');
-  const { toBooking, change, open } = step.action;
+function changeOf(step: Step, policy: OverlapPolicy) {
+  const { action, due } = step;
+  if (action.do !== 'change') throw new Error('only a change goes into the booking system as one');
+  const { toBooking, change, open } = action;
   const unfollowed = step.followsBooking ? [] : itemFields.filter((field) => toBooking[field] === undefined);
-  const kept = pick(step.due.bookingBase ?? {}, [...Object.keys(change), ...open, ...unfollowed]);
-  return { do: 'change', change: toBooking, kept } as const;
+  const kept = pick(due.bookingBase ?? {}, [...Object.keys(change), ...open, ...unfollowed]);
+  const moves = touchesTimes(toBooking) && policy !== 'import' && due.resolution !== 'outlook';
+  return { do: 'change', change: toBooking, kept, overlap: moves ? 'refuse' : 'allow' } as const;
 }
 
 /** What is written down of a mapping once the booking system has taken what Outlook says. */

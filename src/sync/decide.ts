@@ -144,6 +144,8 @@ function bothThere(sides: Sides, wanted: Item): Action {
   // an event that was found rather than written: only what differs from it is written, if it is ours to write
   if (agreed === null || shown === null) {
     const change = changedFields(agreed ?? shown, wanted);
+    // somebody else's meeting at another time: see below
+    if (!isOrganizer && direction !== 'outlook_to_booking' && touchesTimes(change)) return { do: 'part' };
     if (Object.keys(change).length === 0 || !isOrganizer || direction === 'outlook_to_booking')
       return nothing;
     return { do: 'change', item: wanted, change, toBooking: {}, open: [], overruled: [] };

@@ -78,6 +78,8 @@ export interface Counterpart {
   readonly eventId: string;
   readonly status: 'conflict' | 'imported';
   readonly news: News | null;
+  /** What a person chose before it parted. */
+  readonly resolution: 'booking' | 'outlook' | null;
   readonly item: Item | null;
   readonly isOrganizer: boolean;
   readonly conflict: ConflictNote | null;

@@ -70,7 +70,15 @@ function reborn({ due, seen }: Step): Partial<Settled> {
   const { item, isOrganizer } = seen;
   return {
     eventId: null,
-    counterpart: { eventId: seen.id, status: 'imported', news: 'look', item, isOrganizer, conflict: null },
+    counterpart: {
+      eventId: seen.id,
+      status: 'imported',
+      news: 'look',
+      resolution: null,
+      item,
+      isOrganizer,
+      conflict: null,
+    },
     reason: 'its event was brought back and begins anew',
   };
 }
@@ -155,7 +163,9 @@ export function part(step: Step): Settled {
     counterpart: {
       eventId: eventOf(step)!,
       status: 'conflict',
-      news: null,
+      // a person has chosen already: the meeting is declined
+      news: due.resolution === 'booking' ? 'look' : null,
+      resolution: due.resolution,
       item: shown,
       isOrganizer: false,
       conflict: { kind: 'moved', mapping: due.id, fields: ['startsAt', 'endsAt'], outlook: shown },

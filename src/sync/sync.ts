@@ -41,6 +41,7 @@ export function createSync(options: SyncOptions) {
     writeBack,
     newborn: createNewborn({ ...options, writeBack }),
     policy: options.conflict,
+    overlap: options.overlap,
     mayRemove: createRemovals(db, options.brake, tell),
     random,
   });

@@ -26,7 +26,13 @@ export type BookingWrite =
       readonly organizer: { readonly name: string; readonly email: string } | null;
       readonly overlap: 'refuse' | 'allow';
     }
-  | { readonly do: 'change'; readonly change: ItemChange; readonly kept: ItemChange }
+  | {
+      readonly do: 'change';
+      readonly change: ItemChange;
+      readonly kept: ItemChange;
+      /** refuse: not onto a time that is taken by what it did not lie on before. */
+      readonly overlap: 'refuse' | 'allow';
+    }
   | { readonly do: 'cancel' };
 
 export type WrittenBack =
@@ -123,7 +129,7 @@ function payloadOf(write: BookingWrite): Record<string, unknown> {
     case 'cancel':
       return {};
     case 'change':
-      return translated(write.change);
+      return { ...translated(write.change), overlap: write.overlap };
     case 'import':
       return {
         ...translated(write.item),

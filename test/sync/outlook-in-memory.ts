@@ -1,5 +1,5 @@
 /** A room calendar in memory, for tests of what the sync does with it. It remembers idempotency keys as Graph does. */
-import type { Permanent, Retryable } from '../../src/errors.ts';
+import { Permanent, type Retryable } from '../../src/errors.ts';
 import type { DeltaAnswer } from '../../src/event.ts';
 import type { Item, ReservationKey } from '../../src/item.ts';
 import type { OutlookEvent, OutlookSide, Write, Written } from '../../src/sync/sides.ts';
@@ -18,6 +18,7 @@ export function createOutlookInMemory() {
   const answers: { readonly id: string; readonly answer: string; readonly comment: string }[] = [];
   const writes: { readonly mailbox: string; readonly write: Write }[] = [];
   let next = 1;
+  let refusesAnswers = false;
   let blind: Error | null = null;
   let rewrite = (item: Item) => item;
   let troubled:
@@ -119,6 +120,8 @@ export function createOutlookInMemory() {
       return found.length === 0 ? null : found;
     },
     async respond(_room, eventId, answer, comment) {
+      if (refusesAnswers)
+        throw new Permanent('The room may not answer.', { reach: 'item', hint: 'Ask the organiser.' });
       if (!events.delete(eventId)) return 'gone';
       changed.push(eventId);
       answers.push({ id: eventId, answer, comment });
@@ -170,6 +173,9 @@ export function createOutlookInMemory() {
     /** Somebody changes what else there is to an event: who organises it, that it is free. */
     alter: (id: string, change: Partial<OutlookEvent>) => edit({ ...events.get(id)!, ...change }),
     answers,
+    refuseAnswers: (refuses: boolean) => {
+      refusesAnswers = refuses;
+    },
     /** What a room shows, by start. */
     in: (mailbox: string) =>
       [...events.values()]
