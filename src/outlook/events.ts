@@ -8,7 +8,7 @@ import { mostPerBatch } from './batch.ts';
 import { createDelta } from './delta.ts';
 import { createDirectory } from './directory.ts';
 import type { Mailbox, OutlookEvent } from '../event.ts';
-import { isGone } from './failure.ts';
+import { GatewayTimeout, isGone } from './failure.ts';
 import { createFormat, idMark, typeMark, type Format } from './format.ts';
 import {
   createDispatcher,
@@ -44,6 +44,8 @@ export interface OutlookOptions {
   readonly beforeSend?: () => void;
 }
 
+/** A window is not halved below this. */
+const narrowestMs = 14 * 86_400_000;
 /** Rows per page of a list; Graph's own default is 10. */
 const pageSize = 200;
 
@@ -112,8 +114,35 @@ function createReads(http: GraphHttp, format: Format) {
     return events;
   }
 
-  /** The events that overlap the window (ISO instants), page by page, with their marks; cancelled ones have no item. */
+  /**
+   * The events that overlap the window (ISO instants), page by page, with their marks; cancelled ones have no item. Where
+   * Graph gives up on so large a window, it is read in halves.
+   */
   async function* list(
+    room: Mailbox,
+    from: string,
+    to: string,
+    signal: AbortSignal,
+  ): AsyncGenerator<OutlookEvent[]> {
+    const seen = new Set<string>();
+    const parts = [{ from, to }];
+    for (let part = parts.shift(); part !== undefined; part = parts.shift())
+      try {
+        // what lies on the seam of two parts is in both, and what was read before a part was halved comes again
+        for await (const page of listPart(room, part.from, part.to, signal)) {
+          const fresh = page.filter((event) => !seen.has(event.id));
+          for (const event of fresh) seen.add(event.id);
+          yield fresh;
+        }
+      } catch (error) {
+        const [start, end] = [Date.parse(part.from), Date.parse(part.to)];
+        if (!(error instanceof GatewayTimeout) || end - start < narrowestMs) throw error;
+        const middle = new Date(start + (end - start) / 2).toISOString();
+        parts.unshift({ from: part.from, to: middle }, { from: middle, to: part.to });
+      }
+  }
+
+  async function* listPart(
     room: Mailbox,
     from: string,
     to: string,

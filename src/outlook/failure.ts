@@ -14,6 +14,9 @@ export interface Answer {
   readonly requestId: string | undefined;
 }
 
+/** Graph gave up on a call that was too much for it, such as a large window (msgraph docs#6499): ask for less. */
+export class GatewayTimeout extends Retryable {}
+
 /** What a call was about: it decides how far a failure reaches. */
 export interface About {
   /** For people: 'create an event'. */
@@ -101,7 +104,14 @@ export function createFailures(): Failures {
     if (status === 429) return again(about.mailbox === null ? 'side' : 'room');
     // one item may be what breaks it; a query may be, too
     if (status === 500) return again('item', { ambiguous: about.writes });
-    if (status === 502 || status === 504) return again(reachOfTrouble(about), { ambiguous: about.writes });
+    if (status === 504)
+      return new GatewayTimeout(message, {
+        ...told,
+        reach: reachOfTrouble(about),
+        afterMs,
+        ambiguous: about.writes,
+      });
+    if (status === 502) return again(reachOfTrouble(about), { ambiguous: about.writes });
     if (status === 503) return again(reachOfTrouble(about));
     if (status === 408 || status === 423 || status === 424) return again('item');
     if (status >= 505 || status < 400) return again('item', { ambiguous: about.writes });

@@ -237,6 +237,29 @@ describe('a list of a calendar', () => {
     expect(events.find(({ marks }) => marks === null)?.item?.title).toBe('Foreign');
   });
 
+  test('is read in halves where Graph gives up on so large a window, and shows each event once', async () => {
+    await using world = await openWorld();
+    for (const day of ['02', '16', '17', '30'])
+      world.tenant.people.book(hall.mailbox, {
+        subject: day,
+        start: `2026-12-${day}T10:00:00Z`,
+        end: `2026-12-${day}T11:00:00Z`,
+      });
+    // it lies on the seam of the two halves
+    world.tenant.people.book(hall.mailbox, {
+      subject: 'camp',
+      start: '2026-12-10T10:00:00Z',
+      end: '2026-12-22T11:00:00Z',
+    });
+    world.tenant.faults.add({
+      match: { path: '/calendarView\\?' },
+      times: 1,
+      action: { do: 'refuse', as: 'gatewayTimeout' },
+    });
+    const events = await idsOf(world, ...december);
+    expect(events.map(({ item }) => item?.title).sort()).toEqual(['02', '16', '17', '30', 'camp']);
+  });
+
   test('ends where the window ends, also for whole days, which float', async () => {
     await using world = await openWorld();
     const day = (id: number, date: string, next: string) =>
