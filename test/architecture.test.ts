@@ -22,6 +22,7 @@ const may: Readonly<Record<string, readonly string[]>> = {
 const pure: Readonly<Record<string, readonly string[]>> = {
   'src/sync/decide.ts': [],
   'src/sync/brake.ts': [],
+  'src/sync/fate.ts': [],
   'src/back-off.ts': [],
   'src/item.ts': [],
   'src/outlook/format.ts': [],

@@ -8,7 +8,7 @@ import type { Config } from '../config.ts';
 import type { Database, Queryable } from '../database.ts';
 import { Permanent } from '../errors.ts';
 import { createOutlook } from '../outlook/events.ts';
-import { underLease } from './lease.ts';
+import { underLease } from '../sync/lease.ts';
 import { openBar } from './terminal.ts';
 
 interface LegacyPair {

@@ -4,15 +4,16 @@
  */
 import { Permanent, type Retryable } from '../errors.ts';
 import type { OutlookEvent } from '../event.ts';
-import { sameItem, type Item } from '../item.ts';
-import type { ConflictNote, Due, LeasedRoom, Settled, Window } from './mappings.ts';
-import { adoptByMarks, becomeMapping, giveEvent, readKin, takeBack, type Kin } from './kin.ts';
+import type { Item } from '../item.ts';
 import type { Database } from '../database.ts';
+import { fateOf, fateOfMoved, type OverlapPolicy } from './fate.ts';
+import { adoptByMarks, becomeMapping, giveEvent, readKin, takeBack } from './kin.ts';
+import type { ConflictNote, Due, LeasedRoom, Settled, Window } from './mappings.ts';
 import type { OutlookSide } from './sides.ts';
 import { factsOf, keep } from './step.ts';
 import type { createWriteBack, WrittenBack } from './write-back.ts';
 
-export type OverlapPolicy = 'flag' | 'import' | 'decline';
+export type { OverlapPolicy } from './fate.ts';
 
 export interface NewbornOptions {
   readonly db: Database;
@@ -53,20 +54,31 @@ export function createNewborn(options: NewbornOptions) {
     const { item } = event;
     if (due.conflict?.kind === 'moved') return await moved(room, due, event, item, signal);
     const kin = await readKin(db, room, event.id, event.marks, item, window);
-    if (!kin.inWindow) return forget(due, 'it lies outside the days that are kept equal');
-    if (event.marks !== null && event.isOrganizer) {
-      const marked = await markedAsOurs(room, due, event, item, kin, signal);
-      if (marked !== null) return marked;
+    const fate = fateOf(
+      { event, item, due, kin },
+      { overlap, importMode, show: (shown) => outlook.show(shown) },
+    );
+    switch (fate.do) {
+      case 'forget':
+        return forget(due, fate.reason);
+      case 'find':
+        await adoptByMarks(db, room, due, fate.mapping);
+        return came(null);
+      case 'become':
+        await becomeMapping(db, room, due, fate.marks, event);
+        return came(null);
+      case 'give':
+        await giveEvent(db, room, due, fate.mapping, event);
+        return came(null);
+      case 'send-away':
+        return await sendAway(room, due, event, signal);
+      case 'flag':
+        return came(flagged(due, event, fate.conflict, fate.said));
+      case 'wait':
+        return came(say(due, 'unchanged', { status: 'imported', outlookSeen: item, ...factsOf(event) }));
+      case 'import':
+        return await importIt(room, due, event, item, fate.overlap, signal);
     }
-    if (due.resolution === 'booking') return await sendAway(room, due, event, signal);
-    if (kin.pair !== null && !kin.isCopy) {
-      await giveEvent(db, room, due, kin.pair, event);
-      return came(null);
-    }
-    const waits = importMode === 'manual' && !due.importAsked && due.resolution === null;
-    if (waits && due.conflict === null)
-      return came(say(due, 'unchanged', { status: 'imported', outlookSeen: item, ...factsOf(event) }));
-    return await importIt(room, due, event, item, signal);
   };
 
   async function importIt(
@@ -74,9 +86,9 @@ export function createNewborn(options: NewbornOptions) {
     due: Due,
     event: OutlookEvent,
     item: Item,
+    onTaken: 'allow' | 'refuse',
     signal: AbortSignal,
   ): Promise<Came> {
-    const allow = overlap === 'import' || due.resolution === 'outlook';
     const settled = say(due, 'imported', {
       status: 'synced',
       eventId: event.id,
@@ -85,12 +97,7 @@ export function createNewborn(options: NewbornOptions) {
       ...factsOf(event),
     });
     const organizer = event.isOrganizer ? null : event.organizer;
-    const written = await writeBack(
-      room,
-      due,
-      { do: 'import', item, organizer, overlap: allow ? 'allow' : 'refuse' },
-      settled,
-    );
+    const written = await writeBack(room, due, { do: 'import', item, organizer, overlap: onTaken }, settled);
     switch (written.outcome) {
       case 'written':
         return came(null, { written });
@@ -136,45 +143,6 @@ export function createNewborn(options: NewbornOptions) {
     });
   }
 
-  /** It carries the marks of a reservation; null: it is a copy of that reservation's event, and so an event of its own. */
-  async function markedAsOurs(
-    room: LeasedRoom,
-    due: Due,
-    event: OutlookEvent,
-    item: Item,
-    kin: Kin,
-    signal: AbortSignal,
-  ): Promise<Came | null> {
-    const marks = event.marks!;
-    // its mapping knows no event: a create whose answer was lost
-    if (kin.mapping !== null && kin.mapping.waits) {
-      await adoptByMarks(db, room, due, kin.mapping.id);
-      return came(null);
-    }
-    if (kin.mapping !== null && kin.mapping.status !== 'cancelled') return null;
-    if (kin.reservation === null) {
-      // its reservation is gone: deleted, if it is surely ours and the brake allows it
-      if (kin.logged) {
-        await becomeMapping(db, room, due, marks, event);
-        return came(null);
-      }
-      if (due.resolution === 'booking') return await sendAway(room, due, event, signal);
-      if (due.resolution === 'outlook') return null;
-      const said = `It carries the marks of ${marks.type} ${marks.id}, which is not there.`;
-      return came(flagged(due, event, { kind: 'orphan', outlook: item }, said));
-    }
-    if (kin.reservation.active) {
-      if (!kin.reservation.here || kin.mapping !== null) return null;
-      await becomeMapping(db, room, due, marks, event);
-      return came(null);
-    }
-    // its reservation is cancelled. The event of a mapping that was lost, or a create that arrived late: it goes. What
-    // somebody copied from it is an event of its own
-    const shown = kin.reservation.item === null ? null : outlook.show(kin.reservation.item);
-    if (kin.mapping === null || sameItem(shown, item)) return await sendAway(room, due, event, signal);
-    return null;
-  }
-
   /** Takes the event out of the room: ours is deleted, somebody else's meeting declined. */
   async function sendAway(
     room: LeasedRoom,
@@ -202,10 +170,9 @@ export function createNewborn(options: NewbornOptions) {
   ): Promise<Came> {
     const mapping = due.conflict?.mapping ?? null;
     const other = mapping === null ? null : await takeBack.read(db, mapping);
-    // the reservation is gone from this room, or shows the meeting's time again
-    if (other === null || due.resolution === 'booking') return await sendAway(room, due, event, signal);
-    const meets = other.booking?.startsAt === item.startsAt && other.booking.endsAt === item.endsAt;
-    if (due.resolution !== 'outlook' && !meets)
+    const fate = fateOfMoved(due, item, other);
+    if (other === null || fate === 'send-away') return await sendAway(room, due, event, signal);
+    if (fate === 'wait')
       return came(
         say(due, 'unchanged', {
           status: 'conflict',

@@ -1,6 +1,6 @@
-/** The lease of a room, for commands that call its mailbox: whoever holds it is alone with it. */
+/** The lease of a room, for whoever calls its mailbox beside the daemon's loop: its holder is alone with it. */
 import { setTimeout as pause } from 'node:timers/promises';
-import type pg from 'pg';
+import type { Queryable } from '../database.ts';
 
 /** See 0001_bridge.sql. */
 const roomLease = 7_230_911;
@@ -8,14 +8,14 @@ const waitMs = 5_000;
 
 /** Runs `work` while no daemon works on the room; null when one kept it for too long. */
 export async function underLease<T>(
-  client: pg.PoolClient,
+  session: Queryable,
   roomId: number,
   signal: AbortSignal,
   work: () => Promise<T>,
 ): Promise<T | null> {
   const givesUpAt = performance.now() + waitMs;
   for (;;) {
-    const { rows } = await client.query<{ ours: boolean }>('SELECT pg_try_advisory_lock($1, $2) AS ours', [
+    const { rows } = await session.query<{ ours: boolean }>('SELECT pg_try_advisory_lock($1, $2) AS ours', [
       roomLease,
       roomId,
     ]);
@@ -27,6 +27,6 @@ export async function underLease<T>(
     return await work();
   } finally {
     // a daemon that passed the room by meanwhile looks again
-    await client.query('SELECT pg_advisory_unlock($1, $2), bridge_wake()', [roomLease, roomId]);
+    await session.query('SELECT pg_advisory_unlock($1, $2), bridge_wake()', [roomLease, roomId]);
   }
 }
