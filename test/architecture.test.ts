@@ -21,6 +21,7 @@ const may: Readonly<Record<string, readonly string[]>> = {
 /** Files that must stay pure: no node:, no packages but these, no clock, no chance, no await. */
 const pure: Readonly<Record<string, readonly string[]>> = {
   'src/sync/decide.ts': [],
+  'src/sync/merge.ts': [],
   'src/sync/brake.ts': [],
   'src/sync/fate.ts': [],
   'src/back-off.ts': [],

@@ -31,6 +31,7 @@ import {
   missingOf,
   pullAgain,
   pullIsDue,
+  pullNothing,
   readCursor,
   storeVerified,
 } from './notices.ts';
@@ -136,9 +137,9 @@ export function createDrain(options: DrainOptions) {
       await asked('store the id of a mailbox', storeMailbox(db, room, mailbox));
       return { ...room, mailbox };
     } catch (error) {
-      // whether there is such a mailbox is for the mailbox itself to say; the directory may be closed to us
-      if (error instanceof Permanent && error.reach !== 'side') return room;
-      if (error instanceof Retryable) return room;
+      // whether there is such a mailbox is for the mailbox itself to say; the directory may be closed to us, and what
+      // keeps us from everything is met again there
+      if (error instanceof Permanent || error instanceof Retryable) return room;
       throw error;
     }
   }
@@ -154,7 +155,8 @@ export function createDrain(options: DrainOptions) {
 
   /** Asks Outlook for changes. Should it fail, the round is asked for again when the room is next worked on. */
   async function pulled(room: LeasedRoom, signal: AbortSignal, asksFirst: boolean): Promise<void> {
-    if (!follows(room) || !asksFirst) return;
+    if (!follows(room)) return await asked('pass over a notification', pullNothing(db, room));
+    if (!asksFirst) return;
     const startedAt = performance.now();
     try {
       const { next, rows } = await pull(room, signal);
