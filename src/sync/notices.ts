@@ -114,6 +114,16 @@ export async function pullAgain(
   });
 }
 
+/** Of a room that is only shown the bookings: whoever asked for a round of changes has been heard. */
+export async function pullNothing(db: Queryable, room: LeasedRoom): Promise<void> {
+  await db.query({
+    name: 'pull_nothing',
+    text: `UPDATE bridge_room_state SET pull_due_at = NULL, next_poll_at = NULL
+      WHERE resource_mapping_id = $1 AND lease_epoch = $2`,
+    values: [room.id, room.epoch],
+  });
+}
+
 /** Writes down one page of changes and where the next page or round begins, in one transaction. */
 export async function storePage(
   db: Queryable,

@@ -165,6 +165,8 @@ export function createOutlookInMemory() {
     },
     /** It is gone, and no round of changes says so. */
     vanish: (id: string) => events.delete(id),
+    /** Somebody takes a deleted event out of the bin. */
+    restore: (event: OutlookEvent) => edit(event as Kept),
     /** Somebody edits an event. */
     edit: (id: string, change: Partial<Item>) => {
       const event = events.get(id)!;
