@@ -16,6 +16,7 @@ const doneInOutlook: readonly string[] = [
   'delayed',
   'parked',
   'kept',
+  'declined',
 ];
 
 export interface ActivityLine {

@@ -45,7 +45,11 @@ const trouble = createTrouble({ act, explain: openMapping, openRoom });
 const charts = createCharts();
 createTheme(() => charts.recolour());
 
-/** @typedef {{ everyMs: number, due: number, busy: boolean, again: boolean, read: () => Promise<void> }} Source */
+/**
+ * `gapMs`: facts make it read again, but not sooner after it was read.
+ * @typedef {{ everyMs: number, gapMs: number, due: number, readAt: number, busy: boolean, again: boolean,
+ *   read: () => Promise<void> }} Source
+ */
 
 /**
  * What is asked, how often, and where it goes. Not there (404) is null: that part of the page is not shown.
@@ -60,7 +64,7 @@ const sources = {
   rooms: source(5_000, async () => {
     known.rooms = (await get('/rooms')).rooms;
     // many rooms are a long answer: asked for less often
-    if (sources['rooms'] !== undefined) sources['rooms'].everyMs = known.rooms.length > 200 ? 15_000 : 5_000;
+    if (sources['rooms'] !== undefined) sources['rooms'].gapMs = known.rooms.length > 200 ? 10_000 : 500;
     await readHeld();
     rooms.show(known.rooms);
   }),
@@ -84,7 +88,7 @@ const sources = {
  * @returns {Source}
  */
 function source(everyMs, read) {
-  return { everyMs, due: 0, busy: false, again: false, read };
+  return { everyMs, gapMs: 500, due: 0, readAt: 0, busy: false, again: false, read };
 }
 
 /** @param {string} path */
@@ -121,7 +125,8 @@ async function read(one) {
     if (one === sources['stats']) fail(error);
   } finally {
     one.busy = false;
-    one.due = performance.now() + (one.again ? 300 : one.everyMs);
+    one.readAt = performance.now();
+    one.due = one.readAt + (one.again ? one.gapMs : Math.max(one.everyMs, one.gapMs));
     show();
   }
 }
@@ -141,13 +146,21 @@ function tick() {
   showVerdict();
 }
 
-/** Looks at once; what is being read now is read again after it. @param {...string} names */
-function look(...names) {
-  for (const name of names.length === 0 ? Object.keys(sources) : names) {
+/** Looks at everything at once. */
+function look() {
+  for (const one of Object.values(sources)) {
+    one.again = one.busy;
+    one.due = 0;
+  }
+}
+
+/** Looks soon: something happened. What is being read now is read again after it. @param {...string} names */
+function lookSoon(...names) {
+  for (const name of names) {
     const one = sources[name];
     if (one === undefined) continue;
     one.again = one.busy;
-    one.due = Math.min(one.due, performance.now() + 250);
+    one.due = Math.min(one.due, one.readAt + one.gapMs);
   }
 }
 
@@ -335,9 +348,9 @@ document.addEventListener('visibilitychange', () => {
 createLine({
   onFact(fact) {
     feed.tell(fact);
-    look('stats', 'lines', 'rooms', 'errors', 'pending', 'conflicts', 'alerts');
+    lookSoon('stats', 'lines', 'rooms', 'errors', 'pending', 'conflicts', 'alerts');
     // the day's first changes are seen at once; later ones hardly move its curve
-    if ((known.latency?.directions.booking_to_outlook.count ?? 0) < 20) look('latency');
+    if ((known.latency?.directions.booking_to_outlook.count ?? 0) < 20) lookSoon('latency');
   },
   onOpen: () => look(),
 });

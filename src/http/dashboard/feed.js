@@ -30,7 +30,8 @@ const words = {
   joined: 'room added to the meeting',
   'booking-updated': 'reservation changed',
   'booking-cancelled': 'reservation cancelled',
-  declined: 'organiser told',
+  declined: 'declined, organiser told',
+  cancelled: 'cancelled',
 };
 
 /** @param {{ explain: (mapping: number) => void, openRoom: (resource: number) => void }} options */
@@ -174,7 +175,7 @@ function ofFact(fact, count) {
       return {
         ...about,
         key: `fact ${count}`,
-        arrow: fact['fact'] === 'pushed' ? 'out' : 'in',
+        arrow: fact['fact'] === 'pushed' || fact['action'] === 'declined' ? 'out' : 'in',
         title: reference(fact['reservationType'], fact['reservationId']),
         sub: `${words[fact['action']] ?? fact['action']} · ${room}`,
         took: duration(fact['latencyMs']),

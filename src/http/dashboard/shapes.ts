@@ -130,7 +130,7 @@ export interface Conflict {
   resource_id: number;
   room: string;
   kind: string;
-  message: string;
+  message: string | null;
   hint: string | null;
   since: string;
   fields: string[];
