@@ -38,6 +38,7 @@ import { createConflicts } from './sync/conflicts.ts';
 import { createHeld } from './sync/held.ts';
 import { createImports } from './sync/imports.ts';
 import { createPolling } from './sync/polling.ts';
+import { createReservationTypes } from './sync/reservation-types.ts';
 import { createMappingList } from './sync/mapping-list.ts';
 import { createManual } from './sync/manual.ts';
 import { createNotifications } from './sync/notifications.ts';
@@ -313,6 +314,7 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
       writes: config.startMode === 'sync',
     }),
     cancellationReports: createCancellationReports(db, config.window),
+    reservationTypes: createReservationTypes(db),
     imports: createImports(db, manual),
     polling: createPolling(db, manual),
     pollSeconds: config.pollSeconds,

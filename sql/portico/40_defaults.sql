@@ -1,3 +1,7 @@
+-- How reservations are told apart: what people and scripts may write for a type.
+INSERT INTO public.bridge_settings (name, value) VALUES ('reservation_types', 'event,booking,allocation')
+ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+
 -- What an event needs that Outlook does not say. Chosen where there is one choice, never overwritten: change a default
 -- with UPDATE bridge_settings SET value = ... WHERE name = ...
 INSERT INTO public.bridge_settings (name, value)

@@ -10,10 +10,19 @@ import {
   withPending,
 } from './cancelled.ts';
 import { Problem } from './problem.ts';
-import { answers, bodyId, newRoutes, reservationId, reservationType, resourceId } from './schema.ts';
+import {
+  answers,
+  bodyId,
+  knownType,
+  newRoutes,
+  reservationId,
+  reservationType,
+  resourceId,
+  type TypeParts,
+} from './schema.ts';
 import { detailOf, detailSchema, resultsSchema, summarise } from './synced.ts';
 
-export interface CancelParts {
+export interface CancelParts extends TypeParts {
   readonly cancellations: Cancellations;
   readonly cancellationReports: CancellationReports;
   /** Aborts when we are stopping: nobody is kept waiting then. */
@@ -96,11 +105,13 @@ const bulkRoute = createRoute({
   ),
 });
 
-export function cancelRoutes({ cancellations, cancellationReports: reports, stopping }: CancelParts) {
+export function cancelRoutes(parts: CancelParts) {
+  const { cancellations, cancellationReports: reports, stopping } = parts;
   const waiting = (request: Request) => AbortSignal.any([request.signal, stopping]);
   return newRoutes()
     .openapi(processRoute, async (c) => {
       const { type, id, resource } = c.req.valid('param');
+      await knownType(parts, type);
       const answer = await cancellations.processOne({ type, id, resourceId: resource }, waiting(c.req.raw));
       return c.json(processedAnswer(answer, type, id, resource), 200);
     })
@@ -125,6 +136,7 @@ export function cancelRoutes({ cancellations, cancellationReports: reports, stop
     })
     .openapi(checkRoute, async (c) => {
       const { type, id } = c.req.valid('param');
+      await knownType(parts, type);
       const status = await reports.check(type, id);
       if (status === null)
         throw new Problem(404, `There is no ${type} ${id}.`, 'Check type and id in the booking system.');
@@ -141,6 +153,7 @@ export function cancelRoutes({ cancellations, cancellationReports: reports, stop
     })
     .openapi(removeRoute, async (c) => {
       const { type, id, resource } = c.req.valid('param');
+      await knownType(parts, type);
       const one = { type, id, resourceId: resource };
       const [cancelled] = await cancellations.cancel([one], waiting(c.req.raw));
       const { was, error, hint, outcomes } = cancelled!;
@@ -159,6 +172,8 @@ export function cancelRoutes({ cancellations, cancellationReports: reports, stop
         id: one.reservation_id,
         resourceId: one.resource_id,
       }));
+      for (const type of new Set(asked.map((one) => one.type)))
+        await knownType(parts, type, 'reservation_type');
       const results = summariseBulk(await cancellations.cancel(asked, waiting(c.req.raw)));
       const message = withPending('Bulk cancellations processed', results.pending);
       return c.json({ success: true as const, message, results }, 200);

@@ -11,11 +11,13 @@ import {
   mappingId,
   newRoutes,
   reservationId,
+  knownType,
   reservationType,
+  type TypeParts,
   resourceId,
 } from './schema.ts';
 
-export interface MappingParts {
+export interface MappingParts extends TypeParts {
   readonly reports: Pick<ReturnType<typeof createReports>, 'explain'>;
   readonly mappings: ReturnType<typeof createMappingList>;
 }
@@ -98,10 +100,13 @@ const explainRoute = createRoute({
   ),
 });
 
-export function mappingRoutes({ reports, mappings }: MappingParts) {
+export function mappingRoutes(parts: MappingParts) {
+  const { reports, mappings } = parts;
   return newRoutes()
     .openapi(listRoute, async (c) => {
       const query = c.req.valid('query');
+      if (query.reservation_type !== undefined)
+        await knownType(parts, query.reservation_type, 'reservation_type');
       const found = await mappings.list({
         type: query.reservation_type ?? null,
         reservationId: query.reservation_id ?? null,

@@ -26,10 +26,31 @@ export const bodyId = z
   })
   .openapi({ type: 'integer', example: 456 });
 
-const types = ['event', 'booking', 'allocation'] as const;
-export const reservationType = z.enum(types, {
-  error: ({ input }) => `${clipped(input)} is none of ${types.join(', ')}`,
-});
+/** Which words there are is for the adapter to say: see `knownType`. */
+export const reservationType = z
+  .string()
+  .regex(/^\w{1,64}$/, { error: ({ input }) => `${clipped(input)} is no word for a type of reservation` })
+  .openapi({ example: 'event', description: 'PorticoEstate: event, booking or allocation.' });
+
+export interface TypeParts {
+  /** The booking system's types of reservations; null: any word may be one. */
+  readonly reservationTypes: () => Promise<readonly string[] | null>;
+}
+
+/** Throws Invalid for a type that the booking system does not have. */
+export async function knownType(
+  { reservationTypes }: TypeParts,
+  type: string,
+  field = 'type',
+): Promise<void> {
+  const types = await reservationTypes();
+  if (types === null || types.includes(type)) return;
+  throw new Invalid(
+    field,
+    `${field}: ${clipped(type)} is none of ${types.join(', ')}`,
+    'The parameters are described in /openapi.json.',
+  );
+}
 
 /** How many at most: 1 to 1000; a larger number counts as 1000. */
 export const limit = (usual: number) =>

@@ -7,16 +7,18 @@ import { noRoom } from './room-problem.ts';
 import {
   answers,
   instantOrNull,
+  knownType,
   limit,
   newRoutes,
   reservationId,
   reservationType,
   resourceId,
+  type TypeParts,
 } from './schema.ts';
 import { statisticsSchema } from './statistics.ts';
 import { detailSchema, resultsSchema, settledAs, settledItem, summarise, untouched } from './synced.ts';
 
-export interface SyncParts {
+export interface SyncParts extends TypeParts {
   readonly manual: Pick<Manual, 'syncPending' | 'syncItem' | 'populate' | 'cleanUp'>;
   readonly reports: Pick<ReturnType<typeof createReports>, 'pending' | 'statistics'>;
   /** Aborts when we are stopping: nobody is kept waiting then. */
@@ -138,7 +140,8 @@ const cleanUpRoute = createRoute({
   ),
 });
 
-export function syncRoutes({ manual, reports, stopping }: SyncParts) {
+export function syncRoutes(parts: SyncParts) {
+  const { manual, reports, stopping } = parts;
   const waiting = (request: Request) => AbortSignal.any([request.signal, stopping]);
   return newRoutes()
     .openapi(pendingRoute, async (c) => {
@@ -155,6 +158,7 @@ export function syncRoutes({ manual, reports, stopping }: SyncParts) {
     })
     .openapi(itemRoute, async (c) => {
       const { type, id, resource } = c.req.valid('param');
+      await knownType(parts, type);
       const answer = await manual.syncItem(type, id, resource, waiting(c.req.raw));
       return c.json(itemAnswer(answer, type, id, resource), 200);
     })

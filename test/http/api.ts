@@ -21,6 +21,7 @@ import { createHeld } from '../../src/sync/held.ts';
 import { createConflicts } from '../../src/sync/conflicts.ts';
 import { createImports } from '../../src/sync/imports.ts';
 import { createPolling } from '../../src/sync/polling.ts';
+import { createReservationTypes } from '../../src/sync/reservation-types.ts';
 import { createManual } from '../../src/sync/manual.ts';
 import { createMappingList } from '../../src/sync/mapping-list.ts';
 import { createNotifications } from '../../src/sync/notifications.ts';
@@ -116,6 +117,7 @@ export async function openApi(options: ApiOptions = {}) {
     live: { watch, stopping: stopping.signal, ...options.live },
     cancellations: createCancellations({ db, manual, window, writes: true }),
     cancellationReports: createCancellationReports(db, window),
+    reservationTypes: createReservationTypes(db),
     imports: createImports(db, manual),
     polling: createPolling(db, manual),
     pollSeconds: 60,
