@@ -106,26 +106,41 @@ export async function openSession(
   return { session, lost: lost.signal, close };
 }
 
-/** Runs `work` in one transaction; commits when it resolves, rolls back when it throws. */
-export async function inTransaction<T>(
+/**
+ * Runs `work` on one connection of the pool, which is thrown away if it breaks meanwhile or `discard` was called. The
+ * pool listens to idle connections only: without a listener here, one that breaks would end the process.
+ */
+export async function onConnection<T>(
   db: Database,
-  work: (client: pg.PoolClient) => Promise<T>,
+  work: (client: pg.PoolClient, discard: (error: Error) => void) => Promise<T>,
 ): Promise<T> {
   const client = await db.connect();
   let broken: Error | undefined;
+  const discard = (error: Error) => {
+    broken = error;
+  };
+  client.on('error', discard);
   try {
-    await client.query('BEGIN');
-    const result = await work(client);
-    await client.query('COMMIT');
-    return result;
-  } catch (error) {
-    await client.query('ROLLBACK').catch((failed: Error) => {
-      broken = failed;
-    });
-    throw error;
+    return await work(client, discard);
   } finally {
+    client.off('error', discard);
     client.release(broken);
   }
+}
+
+/** Runs `work` in one transaction; commits when it resolves, rolls back when it throws. */
+export function inTransaction<T>(db: Database, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  return onConnection(db, async (client, discard) => {
+    try {
+      await client.query('BEGIN');
+      const result = await work(client);
+      await client.query('COMMIT');
+      return result;
+    } catch (error) {
+      await client.query('ROLLBACK').catch(discard);
+      throw error;
+    }
+  });
 }
 
 // https://www.postgresql.org/docs/current/errcodes-appendix.html

@@ -6,7 +6,7 @@
  * has forgotten it. Which address is ours is written down too: of two daemons that are configured otherwise, the one
  * that was started last keeps the books.
  */
-import type { Database, Queryable } from '../database.ts';
+import { onConnection, type Database, type Queryable } from '../database.ts';
 
 /** One row that is due. */
 export interface DueSubscription {
@@ -237,15 +237,8 @@ export async function noteReauthorization(db: Queryable, subscriptionIds: readon
 const keeperLock = '7230912, 5';
 
 /** Runs `work` unless another daemon does so right now; returns whether it ran. */
-export async function asOnlyKeeper(db: Database, work: () => Promise<void>): Promise<boolean> {
-  const client = await db.connect();
-  let broken: Error | undefined;
-  // a lost connection is noticed by the next query; this one only holds the lock
-  const onError = (error: Error) => {
-    broken = error;
-  };
-  client.on('error', onError);
-  try {
+export function asOnlyKeeper(db: Database, work: () => Promise<void>): Promise<boolean> {
+  return onConnection(db, async (client, discard) => {
     const { rows } = await client.query<{ ours: boolean }>(
       `SELECT pg_try_advisory_lock(${keeperLock}) AS ours`,
     );
@@ -253,13 +246,8 @@ export async function asOnlyKeeper(db: Database, work: () => Promise<void>): Pro
     try {
       await work();
     } finally {
-      await client.query(`SELECT pg_advisory_unlock(${keeperLock})`).catch((error: Error) => {
-        broken = error;
-      });
+      await client.query(`SELECT pg_advisory_unlock(${keeperLock})`).catch(discard);
     }
     return true;
-  } finally {
-    client.off('error', onError);
-    client.release(broken);
-  }
+  });
 }

@@ -13,6 +13,7 @@ const figures: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
   takeover: async () => (await import('./takeover.ts')).measureTakeover(),
   duplicates: async () => (await import('./duplicates.ts')).measureDuplicates(),
   coalescing: async () => (await import('./coalescing.ts')).measureCoalescing(),
+  'webhook-flood': async () => (await import('./webhook-flood.ts')).measureWebhookFlood(),
   idle: async () => (await import('./idle.ts')).measureIdle(),
   growth: async () => (await import('./writes.ts')).measureGrowth(),
 };

@@ -1,0 +1,36 @@
+/** Connections of the pool that break while they are in use. */
+import { expect, test } from 'vitest';
+import { inTransaction, onConnection } from '../../src/database.ts';
+import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+
+/** Ends the backend of another connection, as a restart of the server does. */
+const kill = (db: TestDatabase, pid: number) => db.query('SELECT pg_terminate_backend($1, 5000)', [pid]);
+
+test('a connection that breaks between two statements of a transaction fails that transaction and nothing else', async () => {
+  await using db = await openTestDatabase({ schema: 'portico' });
+  const pids: number[] = [];
+  const cut = inTransaction(db.pool, async (client) => {
+    const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    pids.push(rows[0]!.pid);
+    await kill(db, rows[0]!.pid);
+    await client.query('SELECT 1');
+  });
+  await expect(cut).rejects.toThrow(/terminat|not queryable/i);
+  const again = await db.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+  expect(pids).not.toContain(again[0]!.pid);
+});
+
+test('a connection that breaks while nobody asks it anything is thrown away', async () => {
+  await using db = await openTestDatabase({ schema: 'portico' });
+  const pid = await onConnection(db.pool, async (client) => {
+    const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    const ended = new Promise((resolve) => client.once('end', resolve));
+    await kill(db, rows[0]!.pid);
+    await ended;
+    return rows[0]!.pid;
+  });
+  const pids = await Promise.all(
+    Array.from({ length: 5 }, () => db.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')),
+  );
+  expect(pids.flat().map((row) => row.pid)).not.toContain(pid);
+});
