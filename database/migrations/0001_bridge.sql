@@ -1119,10 +1119,11 @@ BEGIN
   SELECT i.*, bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private) AS state INTO place
   FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room;
   -- agreed on is what the reservation shows now, but not what it could not store (that is shown to Outlook again), nor
-  -- what this write had nothing to do with
+  -- what this write had nothing to do with, nor what was hidden from Outlook until now
   base := CASE WHEN what = 'cancel' THEN settled -> 'bookingBase'
     ELSE (place.state || coalesce(settled -> 'kept', '{}'))
-      - ARRAY(SELECT f.field FROM jsonb_to_recordset(settled -> 'written') AS f (field text, key text) WHERE NOT f.key = ANY (stored)) END;
+      - ARRAY(SELECT f.field FROM jsonb_to_recordset(settled -> 'written') AS f (field text, key text) WHERE NOT f.key = ANY (stored))
+      - ARRAY(SELECT jsonb_array_elements_text(settled -> 'hidden')) END;
 
   -- see bridge_settle; the booking system's locks are taken already, and nobody who has this one waits for them
   PERFORM pg_advisory_xact_lock_shared(7230912, 2);

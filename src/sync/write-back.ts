@@ -85,6 +85,7 @@ export function createWriteBack(db: Database, random: () => number = Math.random
         ...settled,
         written: written.map((field) => ({ field, key: keys[field] })),
         kept: write.do === 'change' ? write.kept : {},
+        hidden: write.do === 'change' ? hidden(write.change) : [],
       }),
     ];
     try {
@@ -118,6 +119,12 @@ export function createWriteBack(db: Database, random: () => number = Math.random
     throw error;
   }
 }
+
+/** Texts of what was private until now: Outlook has only shown that it is. */
+const hidden = (change: ItemChange): readonly string[] =>
+  change.isPrivate === false
+    ? (['title', 'description'] as const).filter((field) => change[field] === undefined)
+    : [];
 
 const fieldsOf = (change: ItemChange) => itemFields.filter((field) => change[field] !== undefined);
 

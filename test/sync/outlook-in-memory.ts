@@ -21,6 +21,7 @@ export function createOutlookInMemory() {
   let refusesAnswers = false;
   let blind: Error | null = null;
   let rewrite = (item: Item) => item;
+  let show = (item: Item) => item;
   let troubled:
     | ((
         start: { readonly from: string; readonly to: string } | { readonly link: string },
@@ -85,7 +86,7 @@ export function createOutlookInMemory() {
   }
 
   const side: OutlookSide = {
-    show: (item) => item,
+    show: (item) => show(item),
     resolveMailbox: async () => null,
     async write(room, asked) {
       const first = once;
@@ -192,6 +193,10 @@ export function createOutlookInMemory() {
       const organizer = { name: 'Ola Nordmann', email: 'ola@example.org' };
       edit({ ...event, isOrganizer: false, organizer, ...more });
       return event;
+    },
+    /** What Outlook shall show of items from now on. */
+    shows: (how: typeof show) => {
+      show = how;
     },
     /** What Exchange makes of the texts that are written from now on. */
     rewrites: (how: typeof rewrite) => {

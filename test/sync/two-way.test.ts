@@ -1,6 +1,7 @@
 /** What people do in Outlook reaches the booking system: new events, edits, deletions, and nothing more. */
 import { describe, expect, test } from 'vitest';
 import type { Item } from '../../src/item.ts';
+import { createFormat } from '../../src/outlook/format.ts';
 import { openRooms } from './bench-of-rooms.ts';
 
 const room = 'room101@example.org';
@@ -211,6 +212,24 @@ describe('an edit in Outlook', () => {
         `SELECT reason, latency_ms IS NOT NULL AS timed FROM bridge_log WHERE action = 'booking-updated'`,
       ),
     ).toEqual([{ reason: 'title', timed: true }]);
+  });
+
+  test('that makes a private item public shows what it is', async () => {
+    await using w = await open();
+    w.outlook.shows(createFormat({ timezone: 'Europe/Oslo' }).show);
+    await w.desk.book(101, {
+      title: 'Choir',
+      from: w.day(3, '18:00'),
+      to: w.day(3, '20:00'),
+      isPublic: false,
+    });
+    await w.settle();
+    expect(w.outlook.titles(room)).toEqual(['Private']);
+    w.outlook.edit(w.outlook.in(room)[0]!.id, { isPrivate: false });
+    await heard(w);
+    await heard(w);
+    expect(w.outlook.titles(room)).toEqual(['Choir']);
+    expect((await w.reserved())[0]!.item).toMatchObject({ title: 'Choir', isPrivate: false });
   });
 
   test('of a title that its type cannot store is taken back in Outlook and noted', async () => {
