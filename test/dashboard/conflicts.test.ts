@@ -49,7 +49,7 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
       return route.fulfill({ json: { success: true, message: 'Kept Outlook', conflict } });
     });
     await page.goto(stage.url);
-    expect(await says(page, /differ/)).toBe('2 reservations differ between the two sides.');
+    expect(await says(page, /conflict/)).toBe('2 conflicts wait for a person to choose a side.');
     const card = page.locator('#conflicts section').first();
     expect(await card.locator('.side.differs').allTextContents()).toEqual([
       'Tue 01 Dec 10:00–11:00',
@@ -61,9 +61,37 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
     await photograph(page, 'conflict-phone');
     await card.getByRole('button', { name: 'Keep Outlook' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Keep it' }).click();
-    await says(page, /1 reservation differs/);
+    await says(page, /1 conflict waits/);
     expect(sent).toEqual([{ keep: 'outlook' }]);
     expect(page.problems).toEqual([]);
+  });
+
+  test('a meeting that Outlook put on a reserved time is decided by a person, and what was said is done', async () => {
+    await using stage = await openStage();
+    await stage.desk.book(101, {
+      title: 'Reservert',
+      from: stage.day(2, '10:00'),
+      to: stage.day(2, '12:00'),
+    });
+    await stage.settled();
+    const [reserved] = stage.events(101);
+    stage.tenant.people.book('formannskapssalen@bergen.example', {
+      subject: 'Lagt oppå',
+      start: reserved!.start,
+      end: reserved!.end,
+    });
+    await stage.db.query(
+      'WITH due AS (UPDATE bridge_room_state SET pull_due_at = now() RETURNING 1) SELECT bridge_wake() FROM due',
+    );
+    await using page = await browser.look(stage.url);
+    await says(page, /1 conflict waits/);
+    await page.locator('#conflicts', { hasText: 'Lagt oppå' }).waitFor();
+    await photograph(page, 'conflict-real');
+    await page.getByRole('button', { name: 'Keep Outlook' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Keep it' }).click();
+    await says(page, /Everything is equal/);
+    const [made] = await stage.db.query(`SELECT count(*)::int AS n FROM bb_event WHERE name = 'Lagt oppå'`);
+    expect(made).toEqual({ n: 1 });
   });
 
   test('where there is no such endpoint the page goes without', async () => {

@@ -117,8 +117,8 @@ function waitingForPerson({ stats, rooms, conflicts, errors: failed }) {
   if (conflicts !== null && conflicts.length > 0)
     found.push({
       state: 'warn',
-      text: `${counted(conflicts.length, 'reservation differs', 'reservations differ')} between the two sides.`,
-      detail: 'A person has to choose which side to keep.',
+      text: `${counted(conflicts.length, 'conflict waits', 'conflicts wait')} for a person to choose a side.`,
+      detail: `${conflicts[0]?.room ?? ''}: ${conflicts[0]?.message ?? 'both sides are shown below.'}`,
     });
   const imports = stats?.statistics.summary['imported'] ?? 0;
   if (imports > 0)
