@@ -16,6 +16,7 @@ export function createOutlookInMemory() {
   /** Those that rounds of changes report as removed although they are there. */
   const vanished = new Set<string>();
   const answers: { readonly id: string; readonly answer: string; readonly comment: string }[] = [];
+  const reads: string[] = [];
   const writes: { readonly mailbox: string; readonly write: Write }[] = [];
   let next = 1;
   let refusesAnswers = false;
@@ -102,7 +103,10 @@ export function createOutlookInMemory() {
         return failing?.(write, apply) ?? applied ?? carryOut(room.mailbox, write);
       });
     },
-    read: async (_room, id) => events.get(id) ?? null,
+    read: async (_room, id) => {
+      reads.push(id);
+      return events.get(id) ?? null;
+    },
     find: async (room, marks) => {
       const trouble = blind;
       blind = null;
@@ -159,6 +163,8 @@ export function createOutlookInMemory() {
   return {
     side,
     writes,
+    /** The ids of the events that were read one by one. */
+    reads,
     put,
     remove: (id: string) => {
       changed.push(id);

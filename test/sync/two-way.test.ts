@@ -448,6 +448,17 @@ describe('after one change nothing more is written', () => {
     });
   }
 
+  test('and what comes back of our own write is not even read', async () => {
+    await using w = await open();
+    w.outlook.rewrites((item) => ({ ...item, title: `${item.title} (Ola)` }));
+    const { reservation } = await shown(w);
+    await heard(w);
+    await w.desk.retitle(reservation, 'Brass band');
+    await w.settle();
+    await heard(w);
+    expect(w.outlook.reads).toEqual([]);
+  });
+
   test('when only the tag of an event changes', async () => {
     await using w = await open();
     const { event } = await imported(w);
