@@ -5,7 +5,8 @@
  * and is counted.
  *
  * Made for floods: all that arrives while one statement is under way shares the next one, and subscriptions are known
- * by heart. Only an id that is not makes us look into the books again, a few times a second at most, whoever asks.
+ * by heart. An id that is not is looked up in the books, together with the others of the same moment, so that whoever
+ * makes up ids cannot keep the database busy.
  */
 import { timingSafeEqual } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -43,7 +44,8 @@ export interface NotificationsOptions {
   readonly db: Database;
   readonly tell: Tell;
   readonly waitMs?: number;
-  readonly refreshEveryMs?: number;
+  /** Rest between two looks into the books. */
+  readonly lookEveryMs?: number;
 }
 
 interface Known {
@@ -60,14 +62,15 @@ const tellEveryMs = 1_000;
 const again = ['40001', '40P01'];
 
 export function createNotifications(options: NotificationsOptions): Notifications {
-  const { db, tell, waitMs = 2_000, refreshEveryMs = 500 } = options;
-  const book = createBook(db, refreshEveryMs, waitMs);
+  const { db, tell, waitMs = 2_000, lookEveryMs = 20 } = options;
+  const book = createBook(db, lookEveryMs, waitMs);
   const notes = createNotes(db, waitMs);
   const counter = createCounter(tell);
 
   async function receive(elements: readonly unknown[]): Promise<Received> {
     const read = elements.map(readElement);
-    if (read.some((one) => one !== null && book.find(one.subscriptionId) === undefined)) await book.refresh();
+    const strange = read.filter((one) => one !== null && book.find(one.subscriptionId) === undefined);
+    if (strange.length > 0) await book.learn(strange.map((one) => one!.subscriptionId));
     const [rooms, removed, reauthorized]: [number[], string[], string[]] = [[], [], []];
     let [changes, lifecycle] = [0, 0];
     for (const one of read) {
@@ -98,11 +101,15 @@ interface Element {
   readonly lifecycleEvent: string | null;
 }
 
+/** Graph's are GUIDs; this is whatever a database can look up. */
+const idShape = /^[\x21-\x7e]{1,100}$/;
+
 /** Null: it cannot be Graph's. */
 function readElement(value: unknown): Element | null {
   if (typeof value !== 'object' || value === null) return null;
   const { subscriptionId, clientState, lifecycleEvent } = value as Readonly<Record<string, unknown>>;
   if (typeof subscriptionId !== 'string' || typeof clientState !== 'string') return null;
+  if (!idShape.test(subscriptionId)) return null;
   return {
     subscriptionId,
     clientState,
@@ -117,40 +124,47 @@ function isSecret(given: string, secret: Buffer): boolean {
   return bytes.length === secret.length && timingSafeEqual(bytes, secret);
 }
 
-/** The subscriptions of the books in memory. */
+/** The subscriptions that have called, in memory: what has been true of one stays true as long as it lives. */
 function createBook(db: Database, everyMs: number, waitMs: number) {
-  let known: ReadonlyMap<string, Known> = new Map();
-  let waiting: Promise<void> | null = null;
-  let readAt = Number.NEGATIVE_INFINITY;
+  const known = new Map<string, Known>();
+  let next: { readonly ids: Set<string>; readonly done: Promise<void> } | null = null;
+  let last: Promise<unknown> = Promise.resolve();
 
-  async function rested(): Promise<void> {
-    const restMs = readAt + everyMs - performance.now();
-    if (restMs > 0) await pause(restMs, undefined, { ref: false });
+  function open() {
+    const ids = new Set<string>();
+    const done = last.then(() => {
+      next = null;
+      return look([...ids]);
+    });
+    last = done.then(rest, rest);
+    return { ids, done };
   }
 
-  async function read(): Promise<void> {
-    readAt = performance.now();
+  const rest = () => pause(everyMs, undefined, { ref: false });
+
+  async function look(ids: readonly string[]): Promise<void> {
     const { rows } = await within(
       waitMs,
       db.query<{ id: string; secret: string; roomId: number | null }>({
         name: 'known_subscriptions',
         text: `SELECT subscription_id AS id, client_state AS secret, resource_mapping_id AS "roomId"
-          FROM bridge_subscriptions WHERE subscription_id IS NOT NULL LIMIT $1`,
-        values: [knownMost],
+          FROM bridge_subscriptions WHERE subscription_id = ANY ($1)`,
+        values: [ids],
       }),
-      'read the subscriptions',
+      'look up a subscription',
     );
-    known = new Map(rows.map(({ id, secret, roomId }) => [id, { roomId, secret: Buffer.from(secret) }]));
+    for (const { id, secret, roomId } of rows) known.set(id, { roomId, secret: Buffer.from(secret) });
+    while (known.size > knownMost) known.delete(known.keys().next().value!);
   }
 
   return {
     find: (subscriptionId: string) => known.get(subscriptionId),
-    /** Resolves when the books have been read after this call. */
-    refresh: () =>
-      (waiting ??= rested().then(() => {
-        waiting = null; // whoever comes from here on waits for the next one
-        return read();
-      })),
+    /** Looks these up; whoever comes meanwhile shares the next look. */
+    learn(subscriptionIds: readonly string[]): Promise<void> {
+      const batch = (next ??= open());
+      for (const id of subscriptionIds) batch.ids.add(id);
+      return batch.done;
+    },
   };
 }
 

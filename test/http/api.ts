@@ -128,7 +128,7 @@ export async function openApi(options: ApiOptions = {}) {
     alerts,
     schedules: () => listSchedules(db),
     metrics: createMetrics({ health: health.state, queue: reports.queue, waitMs: 500 }),
-    notifications: createNotifications({ db, tell, waitMs: 500, refreshEveryMs: 50 }),
+    notifications: createNotifications({ db, tell, waitMs: 500, lookEveryMs: 5 }),
     subscriptions: createSubscriptionRequests({ db, waitMs: options.waitMs ?? 20_000 }),
     webhookBaseUrl: 'https://sync.example.org',
     writes: true,

@@ -187,6 +187,8 @@ describe('a forged notification', () => {
     ['a list as its secret', { clientState: ['x'] }],
     ['an unknown subscription', { subscriptionId: uuid }],
     ['no subscription', { subscriptionId: undefined }],
+    ['a subscription that no database can look up', { subscriptionId: 'a\u0000b' }],
+    ['a subscription without end', { subscriptionId: 'a'.repeat(100_000) }],
     ['a subscription that is a word of JavaScript', { subscriptionId: '__proto__' }],
   ] as const)('with %s is answered alike, changes nothing and is counted', async ([, change]) => {
     await using world = await openListening();
@@ -232,13 +234,14 @@ describe('a forged notification', () => {
     const notifications = createNotifications({
       db: counting,
       tell: () => undefined,
-      refreshEveryMs: 60_000,
+      lookEveryMs: 60_000,
     });
+    await notifications.receive([await notificationFor(world, 101)]);
+    await world.pulled();
     const forge = (n: number) => notifications.receive([{ subscriptionId: `${uuid}${n}`, clientState: 'x' }]);
-    await forge(0);
     void Promise.all(Array.from({ length: 5_000 }, (_, n) => forge(n + 1))); // they wait for the next look
     await notifications.receive([await notificationFor(world, 101)]); // a known one does not
-    expect([reads, await world.due()]).toEqual([2, [101]]);
+    expect([reads, await world.due()]).toEqual([3, [101]]);
   });
 });
 

@@ -39,7 +39,7 @@ export async function openSubscribed(resources: readonly number[] = [101, 102]) 
   );
   const facts: Fact[] = [];
   const tell = (fact: Fact) => void facts.push(fact);
-  const notifications = createNotifications({ db: db.pool, tell, refreshEveryMs: 50 });
+  const notifications = createNotifications({ db: db.pool, tell, lookEveryMs: 5 });
   const app = new OpenAPIHono().route('/', webhookRoutes({ notifications }));
   app.onError((error, c) => answerProblem(error, c, tell));
   const served = opened.use(await serveApp(app, { host: '127.0.0.1', port: 0 }));
