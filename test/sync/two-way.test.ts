@@ -119,6 +119,17 @@ describe('a new event in Outlook', () => {
     expect(await w.reserved()).toEqual([]);
   });
 
+  test('on the first day after the window is not imported, though rounds of changes show it', async () => {
+    await using w = await open();
+    const [day] = await w.db.query<{ from: Date; to: Date }>(
+      `SELECT closes + interval '10 hours' AS "from", closes + interval '11 hours' AS "to" FROM bridge_window(7, 365)`,
+    );
+    const instant = (date: Date) => date.toISOString().replace('.000Z', 'Z');
+    w.outlook.put(room, dinner({ startsAt: instant(day!.from), endsAt: instant(day!.to) }), null);
+    await heard(w);
+    expect(await w.reserved()).toEqual([]);
+  });
+
   test('in the past of the window is imported all the same', async () => {
     await using w = await open();
     await imported(w, dinner({ startsAt: at(-2, '10:00'), endsAt: at(-2, '11:00') }));
