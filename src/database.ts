@@ -57,8 +57,19 @@ export function connectionSettings(config: DatabaseConfig, name: string): pg.Cli
  * that is not answered within `queryMs` fails, and its connection with it: half-open ones look just like that.
  */
 export function openPool(config: DatabaseConfig, name: string, max = 8, queryMs = 30_000): Database {
+  return poolOf(connectionSettings(config, name), max, queryMs);
+}
+
+/** A pool whose sessions PostgreSQL lets write nothing. */
+export function openReadingPool(config: DatabaseConfig, name: string, max: number): Database {
+  const settings = connectionSettings(config, name);
+  const options = `${settings.options ?? ''} -c default_transaction_read_only=on`;
+  return poolOf({ ...settings, options }, max, 30_000);
+}
+
+function poolOf(settings: pg.ClientConfig, max: number, queryMs: number): Database {
   const pool = new pg.Pool({
-    ...connectionSettings(config, name),
+    ...settings,
     query_timeout: queryMs,
     max,
     idleTimeoutMillis: 30_000,

@@ -1,12 +1,13 @@
 /**
- * The words of the command line. Exit codes: 0 done and all well; 1 it failed, or `doctor` found something to repair;
+ * The words of the command line. Exit codes: 0 done and all well; 1 it failed, or `doctor` found something to repair; 2
+ * `plan`: something would be done;
  * 64 wrong words or settings (EX_USAGE of sysexits.h); 75 the database or Graph is away: try again later (EX_TEMPFAIL).
  */
 import { Command, CommanderError } from 'commander';
 import { Invalid, Retryable, messageOf } from '../errors.ts';
 
 const exitCodes = `
-Exit codes: 0 done, 1 failed or something is to be repaired, 64 wrong words or settings, 75 try again later.
+Exit codes: 0 done, 1 failed or something is to be repaired, 2 a plan with something to do, 64 wrong words or settings, 75 try again later.
 Settings come from the environment and .env; see .env.example. All commands: docs/cli.md.`;
 
 /** Runs one command line, given without node and the script, and returns the exit code; never rejects. */
@@ -80,6 +81,16 @@ function addChecks(program: Command, signal: AbortSignal, answer: Answer): void 
     .option('--write', 'also write into each mailbox: an event that is long over, made and deleted at once')
     .option(...json)
     .action(async (options) => answer(await (await import('./doctor.ts')).doctor(options, signal)));
+  program
+    .command('plan')
+    .description(
+      'what a sync would do, room by room; writes nothing. Exits with 2 when something would be done',
+    )
+    .option('--room <resource>', 'only the room of this resource')
+    .option('--limit <number>', 'items listed of each room; all are counted', '50')
+    .option('--confirm', 'let daemons with START_MODE=plan begin')
+    .option(...json)
+    .action(async (options) => answer(await (await import('./plan.ts')).planCommand(options, signal)));
   program
     .command('report')
     .description('the statistics of the day')

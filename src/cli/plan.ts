@@ -1,0 +1,158 @@
+/**
+ * `plan`: what a sync would do, room by room, writing nothing. It exits with 0 when nothing would be done, with 2 when
+ * something would, or waits for a person, and with 1 when a room could not be read. `plan --confirm` lets a daemon that was
+ * started with START_MODE=plan begin.
+ */
+import { readEnv, toConfig } from '../config.ts';
+import { openPool, openReadingPool } from '../database.ts';
+import { Invalid, Permanent } from '../errors.ts';
+import { createOutlook } from '../outlook/events.ts';
+import { createPlanner, type Plan, type RoomPlan } from '../sync/plan.ts';
+import { printedPlan } from '../sync/plan-print.ts';
+import type { PlanKind } from '../sync/plan-words.ts';
+import { createStart } from '../sync/start-mode.ts';
+import { openBar, paint, say, sayJson, table } from './terminal.ts';
+import { wholeNumber } from './with-database.ts';
+
+export interface PlanCommandOptions {
+  readonly room?: string;
+  readonly limit: string;
+  readonly confirm?: boolean;
+  readonly json?: boolean;
+}
+
+const roomsAtATime = 4;
+const itemsMost = 100_000;
+
+export async function planCommand(options: PlanCommandOptions, signal: AbortSignal): Promise<number> {
+  if (options.confirm === true) return await confirm(options);
+  const config = toConfig(readEnv());
+  const resourceId = options.room === undefined ? null : wholeNumber('--room', options.room);
+  const limit = wholeNumber('--limit', options.limit, itemsMost);
+  const db = openReadingPool(config.database, 'outlook-booking-sync plan', roomsAtATime + 1);
+  try {
+    await using outlook = createOutlook({ graph: config.graph, timezone: config.timezone });
+    const planner = createPlanner({
+      db,
+      outlook: () => outlook,
+      window: config.window,
+      policy: {
+        conflict: config.conflictPolicy,
+        overlap: config.overlapPolicy,
+        importMode: config.importMode,
+      },
+      brake: config.brake,
+      roomsAtATime,
+    });
+    const plan = await readWithBar(planner, { resourceId, itemsMost: limit }, signal);
+    if (plan === null)
+      throw new Invalid(
+        '--room',
+        `Resource ${resourceId} is mapped to no active room.`,
+        '`mappings list` shows those that are.',
+      );
+    if (options.json === true) sayJson({ success: plan.complete, ...printedPlan(plan) });
+    else report(plan, config.timezone);
+    return plan.complete ? (plan.differs ? 2 : 0) : 1;
+  } finally {
+    await db.end();
+  }
+}
+
+async function readWithBar(
+  planner: ReturnType<typeof createPlanner>,
+  wish: { readonly resourceId: number | null; readonly itemsMost: number },
+  signal: AbortSignal,
+): Promise<Plan | null> {
+  using bar = openBar('Reading');
+  const progress = (done: number, total: number, room: string) => bar.at(done, total, `rooms, ${room}`);
+  return await planner.plan({ ...wish, withinMs: null, progress }, signal);
+}
+
+async function confirm(options: PlanCommandOptions): Promise<number> {
+  const config = toConfig(readEnv());
+  if (config.startMode === 'shadow')
+    throw new Permanent('START_MODE is shadow: nothing is ever written, whatever is confirmed.', {
+      hint: 'Set START_MODE=plan, restart, and confirm; or set START_MODE=sync.',
+    });
+  const db = openPool(config.database, 'outlook-booking-sync plan', 1);
+  try {
+    const start = createStart({ db, mode: 'plan' });
+    const { at, before } = await start.confirm();
+    if (options.json === true) sayJson({ success: true, confirmed_at: at, already: before });
+    else
+      say(
+        before
+          ? `The plan was confirmed already, at ${at.toISOString()}.`
+          : 'Confirmed: daemons with START_MODE=plan begin within a second, and go on after a restart.',
+      );
+    return 0;
+  } finally {
+    await db.end();
+  }
+}
+
+const words: Readonly<Record<PlanKind, readonly [one: string, colour: Parameters<typeof paint>[0]]>> = {
+  create: ['create in Outlook', 'green'],
+  change: ['change in Outlook', 'yellow'],
+  delete: ['delete in Outlook', 'red'],
+  decline: ['decline the meeting', 'red'],
+  import: ['import as a reservation', 'green'],
+  'change-booking': ['change the reservation', 'yellow'],
+  'cancel-booking': ['cancel the reservation', 'red'],
+  adopt: ['recognise', 'cyan'],
+  conflict: ['a person chooses', 'magenta'],
+  waiting: ['waits', 'dim'],
+};
+
+function report(plan: Plan, timezone: string): void {
+  for (const room of plan.rooms) reportRoom(room, timezone);
+  const kinds = (Object.keys(words) as PlanKind[]).filter((kind) => plan.counts[kind] > 0);
+  if (plan.rooms.length === 0) say('No room is mapped yet: `mappings match` proposes pairs.');
+  else if (kinds.length === 0 && plan.complete)
+    say(paint('green', `Nothing is to be done: ${plan.equal} reservations are alike on both sides.`));
+  else
+    say(
+      `${paint('bold', 'In all')}  ${kinds.map((kind) => `${plan.counts[kind]} × ${words[kind][0]}`).join(', ') || 'nothing'}; ${plan.equal} alike.`,
+    );
+  if (plan.held > 0)
+    say(
+      paint(
+        'red',
+        `${plan.held} of these the brake would hold until a person releases them (BRAKE_MAX, BRAKE_SHARE).`,
+      ),
+    );
+  say('Nothing was written.');
+}
+
+function reportRoom(room: RoomPlan, timezone: string): void {
+  const listed = room.items.length;
+  const all = Object.values(room.counts).reduce((sum, count) => sum + count, 0);
+  if (room.state === 'planned' && all === 0) return;
+  say(paint('bold', `${room.room} (resource ${room.resourceId}, ${room.mailbox})`));
+  if (room.error !== null) say(`  ${paint('red', room.error)}${room.hint === null ? '' : ` ${room.hint}`}`);
+  if (listed > 0)
+    say(
+      table(
+        ['WHAT', 'FROM', 'TO', 'TITLE', 'RESERVATION', 'WHY'],
+        room.items.map((item) => [
+          paint(words[item.kind][1], item.held ? `held: ${words[item.kind][0]}` : words[item.kind][0]),
+          local(item.startsAt, timezone),
+          local(item.endsAt, timezone),
+          (item.title ?? '').slice(0, 40),
+          item.reservation === null ? null : `${item.reservation.type}/${item.reservation.id}`,
+          item.fields.length === 0 ? item.why : `${item.fields.join(', ')}: ${item.why}`,
+        ]),
+      ),
+    );
+  if (listed < all) say(`… and ${all - listed} more; --limit shows more of them.`);
+  say();
+}
+
+function local(instant: string | null, timeZone: string): string | null {
+  if (instant === null) return null;
+  // the Swedish form is the one that reads year-month-day
+  return new Intl.DateTimeFormat('sv-SE', { timeZone, dateStyle: 'short', timeStyle: 'short' }).format(
+    new Date(instant),
+  );
+}
