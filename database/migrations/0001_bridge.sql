@@ -8,6 +8,7 @@
 --   (7230912, 2)                    fold: alone; shared by settles, which touch the same rows in another order
 --   (7230912, 3)                    migrate
 --   (7230912, 4)                    alerts: one daemon at a time raises and closes them
+--   (7230912, 5)                    subscriptions: one daemon at a time asks Graph for them
 
 CREATE TABLE bridge_settings (
   name text PRIMARY KEY,
