@@ -40,7 +40,14 @@ export type Write =
       /** Idempotency key: the same key and body again gives the same event. */
       readonly transactionId: string;
     }
-  | { readonly do: 'change'; readonly eventId: string; readonly change: ItemChange; readonly whole: Item }
+  | {
+      readonly do: 'change';
+      readonly eventId: string;
+      readonly change: ItemChange;
+      readonly whole: Item;
+      /** The version to change; another one is a Conflict where Graph looks at it (`If-Match`). Null: whatever is there. */
+      readonly etag?: string | null;
+    }
   | { readonly do: 'remove'; readonly eventId: string };
 
 /**

@@ -86,6 +86,7 @@ CREATE TABLE bridge_mappings (
   ical_uid text,
   original_start timestamptz,
   series_master_id text,
+  outlook_etag text,
   outlook_news text CHECK (outlook_news IN ('look', 'missing', 'vacated', 'gone')),
   noticed_at timestamptz,
   -- we are about to delete or decline the event: should it be gone, nobody else did that
@@ -634,7 +635,7 @@ BEGIN
       'elsewhere', v.active IS NULL AND m.reservation_id IS NOT NULL AND EXISTS (SELECT FROM bridge_items e
         WHERE e.reservation_type = m.reservation_type AND e.reservation_id = m.reservation_id),
       'news', m.outlook_news, 'isOrganizer', m.is_organizer, 'iCalUId', m.ical_uid, 'originalStart', m.original_start,
-      'removing', m.removing, 'conflict', m.conflict, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,
+      'etag', m.outlook_etag, 'removing', m.removing, 'conflict', m.conflict, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,
       'bookingChangedAt', m.last_modified_booking);
   END LOOP;
 END $due$;
@@ -688,7 +689,8 @@ BEGIN
         'id', room.id, 'resourceId', room.resource_id, 'mailbox', coalesce(room.outlook_object_id, room.outlook_item_id),
         'outlookItemId', room.outlook_item_id, 'name', coalesce(room.outlook_item_name, room.outlook_item_id),
         'direction', room.sync_direction, 'baselined', room.baselined_at IS NOT NULL AND room.lease_owner IS NULL,
-        'reconciled', room.reconciled_at IS NOT NULL, 'abandoned', room.lease_owner IS NOT NULL, 'pulls', room.pulls, 'attempt', room.attempt, 'epoch', epoch,
+        'reconciled', room.reconciled_at IS NOT NULL, 'abandoned', room.lease_owner IS NOT NULL, 'pulls', room.pulls,
+        'missing', EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = room.resource_id AND n.outlook_news = 'missing'), 'attempt', room.attempt, 'epoch', epoch,
         'due', CASE WHEN room.baselined_at IS NULL OR room.reconciled_at IS NULL OR room.lease_owner IS NOT NULL THEN '[]'::jsonb
           ELSE (SELECT coalesce(jsonb_agg(d), '[]') FROM bridge_due_items(room.resource_id, most, opens, closes) d) END);
     END LOOP;
@@ -732,7 +734,7 @@ BEGIN
     SELECT * FROM jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text, generation integer,
       "bookingBase" jsonb, "outlookBase" jsonb, "bookingSeen" jsonb, "outlookSeen" jsonb, error text, hint text, "dueInMs" double precision,
       attempt integer, action text, reason text, news text, removing boolean, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz,
-      "seriesMasterId" text, conflict jsonb, counterpart jsonb, "outlookChangedAt" timestamptz, "sinceAcceptedMs" double precision, "callMs" double precision,
+      "seriesMasterId" text, etag text, conflict jsonb, counterpart jsonb, "outlookChangedAt" timestamptz, "sinceAcceptedMs" double precision, "callMs" double precision,
       "requestId" text, detail jsonb)
   ), was AS (
     SELECT m.id, m.changed_at, m.noticed_at, m.outlook_event_id, m.sync_status, m.present, m.priority_level, m.starts_at, m.ends_at, m.resource_id
@@ -753,6 +755,7 @@ BEGIN
       last_modified_outlook = coalesce(r."outlookChangedAt", m.last_modified_outlook),
       is_organizer = coalesce(r."isOrganizer", m.is_organizer), ical_uid = coalesce(r."iCalUId", m.ical_uid),
       original_start = coalesce(r."originalStart", m.original_start), series_master_id = coalesce(r."seriesMasterId", m.series_master_id),
+      outlook_etag = coalesce(r.etag, m.outlook_etag),
       -- what came in meanwhile stays to be dealt with
       outlook_news = CASE WHEN m.revision <> r.revision THEN coalesce(m.outlook_news, r.news) ELSE r.news END,
       resolution = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.resolution END,
@@ -903,7 +906,11 @@ BEGIN
       due_at = CASE WHEN k."dueInMs" IS NULL THEN least(m.due_at, now()) ELSE coalesce(m.due_at, now()) END,
       sync_status = CASE WHEN m.sync_status IN ('synced', 'error') AND m.reservation_id IS NOT NULL THEN 'pending' ELSE m.sync_status END,
       updated_at = now()
-  FROM jsonb_to_recordset(known) AS k (id bigint, news text, "dueInMs" double precision) WHERE m.id = k.id;
+  FROM jsonb_to_recordset(known) AS k (id bigint, news text, "dueInMs" double precision) WHERE m.id = k.id AND k.news IS NOT NULL;
+  -- nothing was edited, but the version has moved: the next write names the new one
+  UPDATE bridge_mappings m SET outlook_etag = k.etag
+  FROM jsonb_to_recordset(known) AS k (id bigint, news text, etag text)
+  WHERE m.id = k.id AND k.news IS NULL AND m.sync_status = 'synced' AND m.outlook_etag IS DISTINCT FROM k.etag;
   INSERT INTO bridge_mappings (resource_id, outlook_item_id, outlook_event_id, sync_status, sync_direction, starts_at, ends_at,
     present, outlook_seen, outlook_news, noticed_at, due_at, is_organizer, ical_uid, original_start, series_master_id)
   SELECT r.resource_id, r.outlook_item_id, b."eventId", 'imported', 'outlook_to_booking', b."startsAt", b."endsAt",

@@ -101,10 +101,11 @@ async function sendBatch(
 function bodyOf(calls: readonly Call[]): string {
   const requests = calls.map((call, index) => {
     const prefer = `"Prefer":${JSON.stringify(`IdType="ImmutableId"${call.prefer === undefined ? '' : `, ${call.prefer}`}`)}`;
+    const ifMatch = call.ifMatch === undefined ? '' : `,"If-Match":${JSON.stringify(call.ifMatch)}`;
     const head = `"id":"${index}","method":"${call.method}","url":${JSON.stringify(call.path)}`;
     return call.body === undefined
-      ? `{${head},"headers":{${prefer}}}`
-      : `{${head},"headers":{${prefer},"Content-Type":"application/json"},"body":${call.body}}`;
+      ? `{${head},"headers":{${prefer}${ifMatch}}}`
+      : `{${head},"headers":{${prefer}${ifMatch},"Content-Type":"application/json"},"body":${call.body}}`;
   });
   return `{"requests":[${requests.join(',')}]}`;
 }

@@ -23,6 +23,8 @@ export interface Call {
   readonly body?: string;
   /** Parts of the one Prefer header besides immutable ids. */
   readonly prefer?: string;
+  /** The version that is meant. Microsoft does not say that events honour it; clients in the field send it. */
+  readonly ifMatch?: string;
   readonly lane?: Lane;
   /** Of the mailbox' four; a `$batch` takes all. */
   readonly places?: number;
@@ -251,6 +253,7 @@ function headersOf(call: Call, token: string): string[] {
     'user-agent',
     'outlook-booking-sync',
   ];
+  if (call.ifMatch !== undefined) headers.push('if-match', call.ifMatch);
   if (call.body !== undefined) headers.push('content-type', 'application/json');
   return headers;
 }

@@ -92,7 +92,10 @@ function callOf(room: Mailbox, write: Write, format: Format): Call {
         prefer: preferEvents,
       };
     case 'change':
-      return patchOf(room, write.eventId, JSON.stringify(format.toPatch(write.change, write.whole)));
+      return {
+        ...patchOf(room, write.eventId, JSON.stringify(format.toPatch(write.change, write.whole))),
+        ...(write.etag == null ? {} : { ifMatch: write.etag }),
+      };
     case 'remove':
       return {
         what: 'delete an event',

@@ -55,6 +55,12 @@ async function look(
       return stepOf(due, facing, { adopted: event });
     return stepOf(due, facing, { seen: event ?? 'gone' });
   }
+  // who wins depends on what both sides say, so both are heard; the booking system's word needs no look, only the version
+  // that it was said about
+  if (facing.policy !== 'booking' && step.action.do === 'change' && room.direction === 'both') {
+    const event = await outlook.read(room, due.eventId, signal);
+    return stepOf(due, facing, { seen: event ?? 'gone' });
+  }
   const nothingKnown = inDoubt && Object.keys(due.bookingBase ?? {}).length === 0;
   if (!nothingKnown || step.action.do !== 'change') return null;
   const event = await outlook.read(room, due.eventId, signal);

@@ -44,6 +44,8 @@ export interface Due {
   readonly isOrganizer: boolean;
   readonly iCalUId: string | null;
   readonly originalStart: string | null;
+  /** The version of the event that was last seen. */
+  readonly etag: string | null;
   /** We were about to delete or decline the event: should it be gone, nobody else did that. */
   readonly removing: boolean;
   readonly conflict: ConflictNote | null;
@@ -100,6 +102,8 @@ export interface LeasedRoom {
   readonly abandoned: boolean;
   /** Its calendar is to be asked for changes. */
   readonly pulls: boolean;
+  /** Something was reported as removed and is not verified. */
+  readonly missing: boolean;
   readonly attempt: number;
   readonly epoch: number;
   readonly due: readonly Due[];
@@ -144,6 +148,7 @@ export interface Settled {
   readonly iCalUId?: string;
   readonly originalStart?: string | null;
   readonly seriesMasterId?: string | null;
+  readonly etag?: string | null;
   readonly outlookChangedAt?: string | null;
   readonly counterpart?: Counterpart;
   /** How long ago Graph accepted it, on our monotonic clock; the server counts latency back from it. */

@@ -7,8 +7,10 @@ import type { LeasedRoom, News, Window } from './mappings.ts';
 /** A mapping that is to be looked at; `dueInMs` null: at once. */
 export interface Noticed {
   readonly id: number;
-  readonly news: Exclude<News, 'gone' | 'vacated'>;
+  /** Null: nothing was edited, only the version has moved. */
+  readonly news: Exclude<News, 'gone' | 'vacated'> | null;
   readonly dueInMs: number | null;
+  readonly etag?: string | null;
 }
 
 /** An event nobody knows yet. */
@@ -37,12 +39,13 @@ export interface Known {
   readonly reservationId: number | null;
   readonly outlookBase: Item | null;
   readonly news: News | null;
+  readonly etag: string | null;
   readonly startsAt: string | null;
   readonly endsAt: string | null;
 }
 
 const knownColumns = `m.id, m.outlook_event_id AS "eventId", m.sync_status AS status, m.reservation_id AS "reservationId",
-  m.outlook_base AS "outlookBase", m.outlook_news AS news,
+  m.outlook_base AS "outlookBase", m.outlook_news AS news, m.outlook_etag AS etag,
   to_char(m.starts_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "startsAt",
   to_char(m.ends_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "endsAt"`;
 

@@ -95,8 +95,10 @@ export function createPull({ db, outlook, window, pollMs, random = Math.random }
         if (isBack(mapping, event)) noticed.set(mapping.id, { id: mapping.id, news: 'look', dueInMs: null });
       } else if (event.item === null)
         noticed.set(mapping.id, { id: mapping.id, news: 'missing', dueInMs: null });
-      else if (isEcho(mapping, event)) noticed.delete(mapping.id);
-      else noticed.set(mapping.id, { id: mapping.id, news: 'look', dueInMs: event.isAnswered ? null : 0 });
+      else if (isEcho(mapping, event)) {
+        if (event.etag === mapping.etag || event.etag === null) noticed.delete(mapping.id);
+        else noticed.set(mapping.id, { id: mapping.id, news: null, dueInMs: null, etag: event.etag });
+      } else noticed.set(mapping.id, { id: mapping.id, news: 'look', dueInMs: event.isAnswered ? null : 0 });
     };
     const missing = (mapping: (typeof known)[number]): void => {
       if (mapping.status !== 'cancelled')

@@ -97,7 +97,13 @@ function writeOf(step: Step, room: LeasedRoom, installationId: string): Write | 
       };
     case 'change':
       if (Object.keys(action.change).length === 0) return null;
-      return { do: 'change', eventId: eventOf(step)!, change: action.change, whole: action.item };
+      return {
+        do: 'change',
+        eventId: eventOf(step)!,
+        change: action.change,
+        whole: action.item,
+        etag: versionOf(step),
+      };
     case 'remove':
       return { do: 'remove', eventId: eventOf(step)! };
     case 'settle':
@@ -108,6 +114,12 @@ function writeOf(step: Step, room: LeasedRoom, installationId: string): Write | 
     case 'cancel-booking':
       return null;
   }
+}
+
+/** The version that was decided about: an edit that came after it is a conflict to look at, not one to write over. */
+function versionOf({ due, adopted, seen }: Step): string | null {
+  const event = adopted ?? seen;
+  return event === null || event === 'gone' ? due.etag : event.etag;
 }
 
 /** The idempotency key of a create: the same for the same attempt at showing the same reservation in the same room. */
@@ -257,6 +269,7 @@ export function failed(step: Step, error: Error, random: () => number): Settled 
   if (error instanceof Conflict)
     return keep(step, 'delayed', {
       ...told,
+      news: due.news ?? 'look',
       dueInMs: attempt <= conflictTries ? 0 : backOffMs(attempt - conflictTries, random()),
     });
   if (error instanceof Retryable) {

@@ -66,23 +66,30 @@ export interface DrainOptions {
 
 export function createDrain(options: DrainOptions) {
   const { db, outlook, apply, pull, window, pollMs, tell, random = Math.random } = options;
+  /** Rooms that were asked for changes since this daemon began. */
+  const listened = new Set<number>();
 
   /** `signal` cuts it off; at `stopping` the round under way is ended and written down first. */
   async function drain(leased: LeasedRoom, signal: AbortSignal, stopping: AbortSignal): Promise<Drained> {
     const room = leased.baselined ? leased : await addressed(leased, signal);
     if (!room.reconciled || (!room.baselined && !room.abandoned)) await reconcile(room);
-    let answered = false;
-    const read = await reading(room, async () => {
-      // after a crash the cursor is as good as before, and the list finds the rest
-      if (!room.baselined) await baseline(room, signal, room.abandoned ? 'kept' : 'new');
-      if (room.pulls || !room.baselined) await pulled(room, signal, room.baselined);
-      await verifyMissing(room, signal);
-    });
-    if (read !== null) return read;
-    answered ||= !room.baselined || room.pulls;
+    // what people did in Outlook while nobody listened is heard before the bookings speak
+    const pulls = room.baselined && (room.pulls || (follows(room) && !listened.has(room.id)));
+    const reads = pulls || !room.baselined || room.missing;
+    if (reads) {
+      const stopped = await reading(room, async () => {
+        // after a crash the cursor is as good as before, and the list finds the rest
+        if (!room.baselined) await baseline(room, signal, room.abandoned ? 'kept' : 'new');
+        else if (pulls) await pulled(room, signal);
+        await verifyMissing(room, signal);
+      });
+      if (stopped !== null) return stopped;
+      listened.add(room.id);
+    }
+    let answered = pulls || !room.baselined;
 
     const calm = createCalm();
-    let due = room.due.length > 0 && !room.pulls ? room.due : await readDue(room);
+    let due = room.due.length > 0 && !reads ? room.due : await readDue(room);
     // bounded by what is due: each round settles its rows, and a row that stays due at once is counted in `attempt`
     while (due.length > 0 && !stopping.aborted) {
       signal.throwIfAborted();
@@ -99,7 +106,7 @@ export function createDrain(options: DrainOptions) {
       // a notification does not wait behind a backfill
       if (follows(room) && (await asked('look for notifications', pullIsDue(db, room)))) {
         const again = await reading(room, async () => {
-          await pulled(room, signal, true);
+          await pulled(room, signal);
           await verifyMissing(room, signal);
         });
         if (again !== null) return again;
@@ -154,9 +161,8 @@ export function createDrain(options: DrainOptions) {
   }
 
   /** Asks Outlook for changes. Should it fail, the round is asked for again when the room is next worked on. */
-  async function pulled(room: LeasedRoom, signal: AbortSignal, asksFirst: boolean): Promise<void> {
-    if (!follows(room)) return await asked('pass over a notification', pullNothing(db, room));
-    if (!asksFirst) return;
+  async function pulled(room: LeasedRoom, signal: AbortSignal): Promise<void> {
+    if (!follows(room)) return await pullNothing(db, room);
     const startedAt = performance.now();
     try {
       const { next, rows } = await pull(room, signal);

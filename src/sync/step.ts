@@ -103,11 +103,15 @@ export const shownOf = (step: Step): Item | null => {
 /** What is known of an event from reading it. */
 export const factsOf = (
   event: OutlookEvent,
-): Pick<Settled, 'isOrganizer' | 'iCalUId' | 'originalStart' | 'seriesMasterId' | 'outlookChangedAt'> => ({
+): Pick<
+  Settled,
+  'isOrganizer' | 'iCalUId' | 'originalStart' | 'seriesMasterId' | 'etag' | 'outlookChangedAt'
+> => ({
   isOrganizer: event.isOrganizer,
   iCalUId: event.iCalUId,
   originalStart: event.originalStart,
   seriesMasterId: event.seriesMasterId,
+  etag: event.etag,
   outlookChangedAt: event.lastModifiedAt,
 });
 
