@@ -480,14 +480,25 @@ END $neighbours$;
 -- booking system's tables, planning takes longer than the reading does. Such a plan may have been made while our tables
 -- were empty and is kept while a backfill fills them, so it must use the indexes from the beginning.
 
+-- What the booking system says of one item, as it is kept in booking_base and booking_seen: compared as a whole.
+CREATE FUNCTION bridge_item_state(starts_at timestamptz, ends_at timestamptz, all_day boolean, title text,
+  description text, is_private boolean) RETURNS jsonb LANGUAGE sql STABLE AS $state$
+  SELECT jsonb_build_object(
+    'startsAt', to_char(starts_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+    'endsAt', to_char(ends_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+    'allDay', coalesce(all_day, false), 'title', coalesce(title, ''), 'description', coalesce(description, ''),
+    'isPrivate', coalesce(is_private, false))
+$state$;
+
 -- Takes up to `most` rows from the outbox and makes their reservations due in every room they are or were in.
--- Returns how many outbox rows were taken. Coalescing is free: ten edits of one
--- reservation are one due row. Rows are claimed by state and deleted, never by position: a transaction that took
--- its sequence number early and commits late is not missed.
-CREATE FUNCTION bridge_fold(past_days integer, future_days integer, most integer) RETURNS integer
+-- Coalescing is free: ten edits of one reservation are one due row. Rows are claimed by state and deleted, never by
+-- position: a transaction that took its sequence number early and commits late is not missed. Returns how many outbox
+-- rows were `taken`, and of a few changes the `items` that were read on the way, by mapping, for `bridge_due_items`.
+CREATE FUNCTION bridge_gather(past_days integer, future_days integer, most integer) RETURNS jsonb
 LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $fold$
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $gather$
 DECLARE
+  kept_items constant integer := 12;
   opens timestamptz;
   closes timestamptz;
   taken integer;
@@ -495,11 +506,11 @@ DECLARE
   ids bigint[];
   changes timestamptz[];
   rooms integer[] := '{}';
+  items jsonb := '{}';
   item record;
-  i integer;
 BEGIN
   IF NOT EXISTS (SELECT FROM bridge_changes) THEN
-    RETURN 0;
+    RETURN '{"taken": 0, "items": {}}';
   END IF;
   PERFORM pg_advisory_xact_lock(7230912, 2);
   WITH gone AS (
@@ -513,127 +524,159 @@ BEGIN
   SELECT array_agg(reservation_type), array_agg(reservation_id), array_agg(changed_at), sum(n)
   INTO kinds, ids, changes, taken FROM each;
   IF taken IS NULL THEN
-    RETURN 0;
+    RETURN '{"taken": 0, "items": {}}';
   END IF;
-  FOR i IN 1 .. cardinality(ids) LOOP
-    IF ids[i] IS NULL THEN
-      UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now(), push_lane = 0, updated_at = now();
-      CONTINUE;
-    END IF;
-    -- every active room it is in or was in: its mapping, if it has one, beside its item, if it still has one there (a
-    -- room that is switched off compares later)
-    FOR item IN
-      SELECT r.resource_id, r.outlook_item_id, r.sync_direction, m.id, m.present AS was_present, m.priority_level AS was_priority,
-        m.starts_at AS began_at, m.ends_at AS ended_at, coalesce(v.active, false) AS active,
+  IF array_position(ids, NULL) IS NOT NULL THEN
+    UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now(), push_lane = 0, updated_at = now();
+  END IF;
+  -- every active room a reservation is in or was in: its mapping, if it has one, beside its item, if it still has one
+  -- there (a room that is switched off compares later). One query for all of them: to begin one takes longer than to
+  -- read a reservation.
+  FOR item IN
+    SELECT c.kind, c.reservation, c.changed_at, r.resource_id, r.outlook_item_id, r.sync_direction, b.*
+    FROM unnest(kinds, ids, changes) WITH ORDINALITY AS c (kind, reservation, changed_at, place)
+    CROSS JOIN LATERAL (
+      SELECT m.id, m.present AS was_present, m.priority_level AS was_priority, m.starts_at AS began_at, m.ends_at AS ended_at,
+        coalesce(m.resource_id, v.resource_id) AS room, coalesce(v.active, false) AS active,
         coalesce(v.priority_level, m.priority_level) AS priority_level, coalesce(v.starts_at, m.starts_at) AS starts_at,
-        coalesce(v.ends_at, m.ends_at) AS ends_at
-      FROM (SELECT * FROM bridge_mappings WHERE reservation_type = kinds[i] AND reservation_id = ids[i]) m
-      FULL JOIN (SELECT * FROM bridge_items WHERE reservation_type = kinds[i] AND reservation_id = ids[i]) v
+        coalesce(v.ends_at, m.ends_at) AS ends_at,
+        CASE WHEN cardinality(ids) <= kept_items AND v.active IS NOT NULL THEN jsonb_build_object(
+          'active', v.active, 'startsAt', v.starts_at, 'endsAt', v.ends_at,
+          'state', bridge_item_state(v.starts_at, v.ends_at, v.all_day, v.title, v.description, v.is_private)) END AS kept
+      FROM (SELECT * FROM bridge_mappings WHERE reservation_type = c.kind AND reservation_id = c.reservation) m
+      FULL JOIN (SELECT * FROM bridge_items WHERE reservation_type = c.kind AND reservation_id = c.reservation) v
         ON v.resource_id = m.resource_id
-      JOIN bridge_resource_mappings r ON r.resource_id = coalesce(m.resource_id, v.resource_id) AND r.active = 1
-      ORDER BY r.resource_id
-    LOOP
-      IF item.id IS NULL THEN
-        IF opens IS NULL THEN
-          SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
-        END IF;
-        CONTINUE WHEN NOT item.active OR item.ends_at <= opens OR item.starts_at >= closes
-          OR item.sync_direction = 'outlook_to_booking';
-        INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
-          starts_at, ends_at, due_at, changed_at, last_modified_booking)
-        VALUES (kinds[i], ids[i], item.resource_id, item.outlook_item_id, item.priority_level,
-          item.starts_at, item.ends_at, now(), changes[i], changes[i])
-        ON CONFLICT (reservation_type, reservation_id, resource_id) DO UPDATE -- a reconcile found it in the same moment
-        SET present = true, starts_at = excluded.starts_at, ends_at = excluded.ends_at, due_at = now(), lane = 0, attempt = 0,
-            revision = bridge_mappings.revision + 1, changed_at = coalesce(bridge_mappings.changed_at, excluded.changed_at),
-            last_modified_booking = excluded.last_modified_booking;
-      ELSE
-        UPDATE bridge_mappings m
-        SET present = item.active, starts_at = item.starts_at, ends_at = item.ends_at, priority_level = item.priority_level,
-            due_at = now(), lane = 0, attempt = 0, revision = m.revision + 1,
-            changed_at = CASE WHEN m.due_at IS NULL THEN changes[i] ELSE coalesce(m.changed_at, changes[i]) END,
-            last_modified_booking = changes[i], updated_at = now(),
-            sync_status = CASE WHEN m.sync_status IN ('synced', 'error') THEN 'pending' ELSE m.sync_status END
-        WHERE m.id = item.id;
+      OFFSET 0) b
+    JOIN bridge_resource_mappings r ON r.resource_id = b.room AND r.active = 1
+    ORDER BY c.place, r.resource_id
+  LOOP
+    IF item.id IS NULL THEN
+      IF opens IS NULL THEN
+        SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
       END IF;
-      rooms := rooms || item.resource_id;
-      -- what lies beneath it only asks where it lies, not what it says
-      CONTINUE WHEN (item.was_present, item.was_priority, item.began_at, item.ended_at)
-        IS NOT DISTINCT FROM (item.active, item.priority_level, item.starts_at, item.ends_at);
-      IF item.was_present AND item.began_at IS NOT NULL THEN
-        PERFORM bridge_ring_neighbours(item.resource_id, item.was_priority, item.began_at, item.ended_at);
-      END IF;
-      IF item.active THEN
-        PERFORM bridge_ring_neighbours(item.resource_id, item.priority_level, item.starts_at, item.ends_at);
-      END IF;
-    END LOOP;
+      CONTINUE WHEN NOT item.active OR item.ends_at <= opens OR item.starts_at >= closes
+        OR item.sync_direction = 'outlook_to_booking';
+      INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
+        starts_at, ends_at, due_at, changed_at, last_modified_booking)
+      VALUES (item.kind, item.reservation, item.resource_id, item.outlook_item_id, item.priority_level,
+        item.starts_at, item.ends_at, now(), item.changed_at, item.changed_at)
+      ON CONFLICT (reservation_type, reservation_id, resource_id) DO UPDATE -- a reconcile found it in the same moment
+      SET present = true, starts_at = excluded.starts_at, ends_at = excluded.ends_at, due_at = now(), lane = 0, attempt = 0,
+          revision = bridge_mappings.revision + 1, changed_at = coalesce(bridge_mappings.changed_at, excluded.changed_at),
+          last_modified_booking = excluded.last_modified_booking
+      RETURNING id INTO item.id;
+    ELSE
+      UPDATE bridge_mappings m
+      SET present = item.active, starts_at = item.starts_at, ends_at = item.ends_at, priority_level = item.priority_level,
+          due_at = now(), lane = 0, attempt = 0, revision = m.revision + 1,
+          changed_at = CASE WHEN m.due_at IS NULL THEN item.changed_at ELSE coalesce(m.changed_at, item.changed_at) END,
+          last_modified_booking = item.changed_at, updated_at = now(),
+          sync_status = CASE WHEN m.sync_status IN ('synced', 'error') THEN 'pending' ELSE m.sync_status END
+      WHERE m.id = item.id;
+    END IF;
+    rooms := rooms || item.resource_id;
+    IF item.kept IS NOT NULL THEN
+      items := items || jsonb_build_object(item.id::text, item.kept);
+    END IF;
+    -- what lies beneath it only asks where it lies, not what it says
+    CONTINUE WHEN (item.was_present, item.was_priority, item.began_at, item.ended_at)
+      IS NOT DISTINCT FROM (item.active, item.priority_level, item.starts_at, item.ends_at);
+    IF item.was_present AND item.began_at IS NOT NULL THEN
+      PERFORM bridge_ring_neighbours(item.resource_id, item.was_priority, item.began_at, item.ended_at);
+    END IF;
+    IF item.active THEN
+      PERFORM bridge_ring_neighbours(item.resource_id, item.priority_level, item.starts_at, item.ends_at);
+    END IF;
   END LOOP;
 
   UPDATE bridge_room_state s SET push_due_at = least(s.push_due_at, now()), push_lane = 0, updated_at = now()
   FROM bridge_resource_mappings r
   WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.resource_id = ANY (rooms);
-  RETURN taken;
-END $fold$;
+  RETURN jsonb_build_object('taken', taken, 'items', items);
+END $gather$;
 
--- What the booking system says of one item, as it is kept in booking_base and booking_seen: compared as a whole.
-CREATE FUNCTION bridge_item_state(starts_at timestamptz, ends_at timestamptz, all_day boolean, title text,
-  description text, is_private boolean) RETURNS jsonb LANGUAGE sql STABLE AS $state$
-  SELECT jsonb_build_object(
-    'startsAt', to_char(starts_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-    'endsAt', to_char(ends_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-    'allDay', coalesce(all_day, false), 'title', coalesce(title, ''), 'description', coalesce(description, ''),
-    'isPrivate', coalesce(is_private, false))
-$state$;
+-- The same by itself. Returns how many outbox rows were taken.
+CREATE FUNCTION bridge_fold(past_days integer, future_days integer, most integer) RETURNS integer LANGUAGE sql AS $fold$
+  SELECT (bridge_gather(past_days, future_days, most) ->> 'taken')::integer
+$fold$;
 
 -- The due mappings of one room in the order they are worked on, each with its item as it stands now: what decide
--- needs, in one read. `active` is null when the reservation has no row in this room any more. `covered`: items of
--- higher priority take its whole time; `coverConfirmed`: all of that cover is in Outlook.
-CREATE FUNCTION bridge_due_items(room integer, most integer, opens timestamptz, closes timestamptz) RETURNS SETOF jsonb
-LANGUAGE plpgsql STABLE
+-- needs, in one read. `known`: items that were read in this transaction, by mapping. `active` is null when the
+-- reservation has no row in this room any more. `covered`: items of higher priority take its whole time;
+-- `coverConfirmed`: all of that cover is in Outlook.
+CREATE FUNCTION bridge_due_items(room integer, most integer, opens timestamptz, closes timestamptz, known jsonb DEFAULT '{}')
+RETURNS SETOF jsonb LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $due$
 DECLARE
-  m bridge_mappings;
-  v record;
-  covered boolean;
-  cover_confirmed boolean;
-  slot box;
-BEGIN
-  FOR m IN
-    SELECT * FROM bridge_mappings b
+  due constant bridge_mappings[] := ARRAY(
+    SELECT b FROM bridge_mappings b
     WHERE b.resource_id = room AND b.due_at <= clock_timestamp()
       -- a change made now never shares its request with a backfill
       AND (b.lane = 0 OR NOT EXISTS (SELECT FROM bridge_mappings live
                                      WHERE live.resource_id = room AND live.lane = 0 AND live.due_at <= clock_timestamp()))
-    ORDER BY b.lane, b.priority_level, b.starts_at LIMIT most
-  LOOP
-    SELECT i.active, i.starts_at, i.ends_at,
-           bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private) AS state INTO v
-    FROM bridge_items i
-    WHERE i.reservation_type = m.reservation_type AND i.reservation_id = m.reservation_id AND i.resource_id = room;
+    ORDER BY b.lane, b.priority_level, b.starts_at LIMIT most);
+  m bridge_mappings;
+  unread bigint[] := '{}';
+  kinds text[] := '{}';
+  ids bigint[] := '{}';
+  items jsonb := known;
+  item jsonb;
+  active boolean;
+  begins timestamptz;
+  ends timestamptz;
+  covered boolean;
+  cover_confirmed boolean;
+  elsewhere boolean;
+  slot box;
+BEGIN
+  FOREACH m IN ARRAY due LOOP
+    IF m.reservation_id IS NOT NULL AND NOT items ? m.id::text THEN
+      unread := unread || m.id;
+      kinds := kinds || m.reservation_type;
+      ids := ids || m.reservation_id;
+    END IF;
+  END LOOP;
+  IF cardinality(unread) > 0 THEN
+    SELECT items || coalesce(jsonb_object_agg(u.id, v.item), '{}') INTO items
+    FROM unnest(unread, kinds, ids) AS u (id, kind, reservation) CROSS JOIN LATERAL (
+      SELECT jsonb_build_object('active', i.active, 'startsAt', i.starts_at, 'endsAt', i.ends_at, 'state',
+        bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)) AS item
+      FROM bridge_items i
+      WHERE i.reservation_type = u.kind AND i.reservation_id = u.reservation AND i.resource_id = room
+      OFFSET 0) v;
+  END IF;
+  FOREACH m IN ARRAY due LOOP
+    item := items -> m.id::text;
+    active := (item ->> 'active')::boolean;
+    begins := (item ->> 'startsAt')::timestamptz;
+    ends := (item ->> 'endsAt')::timestamptz;
     covered := false;
     cover_confirmed := false;
     -- times the wrong way round are for Outlook to refuse; here they must not keep the others from their turn
-    IF v.active AND m.priority_level > 1 AND v.starts_at < v.ends_at THEN
-      slot := box(point(room, extract(epoch FROM v.starts_at AT TIME ZONE 'UTC')::float8),
-                  point(room, extract(epoch FROM v.ends_at AT TIME ZONE 'UTC')::float8));
-      SELECT coalesce(range_agg(tstzrange(n.starts_at, n.ends_at)) @> tstzrange(v.starts_at, v.ends_at), false),
+    IF active AND m.priority_level > 1 AND begins < ends THEN
+      slot := box(point(room, extract(epoch FROM begins AT TIME ZONE 'UTC')::float8),
+                  point(room, extract(epoch FROM ends AT TIME ZONE 'UTC')::float8));
+      SELECT coalesce(range_agg(tstzrange(n.starts_at, n.ends_at)) @> tstzrange(begins, ends), false),
              coalesce(range_agg(tstzrange(n.starts_at, n.ends_at))
-               FILTER (WHERE n.outlook_event_id IS NOT NULL AND n.sync_status = 'synced') @> tstzrange(v.starts_at, v.ends_at), false)
+               FILTER (WHERE n.outlook_event_id IS NOT NULL AND n.sync_status = 'synced') @> tstzrange(begins, ends), false)
       INTO covered, cover_confirmed
       FROM bridge_mappings n
       WHERE bridge_slot(n.resource_id, n.starts_at, n.ends_at) && slot AND n.present
         AND n.priority_level < m.priority_level AND n.starts_at < n.ends_at
-        AND greatest(n.starts_at, v.starts_at) < least(n.ends_at, v.ends_at);
+        AND greatest(n.starts_at, begins) < least(n.ends_at, ends);
+    END IF;
+    elsewhere := false;
+    IF active IS NULL AND m.reservation_id IS NOT NULL THEN
+      elsewhere := EXISTS (SELECT FROM bridge_items e
+        WHERE e.reservation_type = m.reservation_type AND e.reservation_id = m.reservation_id);
     END IF;
     RETURN NEXT jsonb_build_object(
       'id', m.id, 'reservationType', m.reservation_type, 'reservationId', m.reservation_id, 'eventId', m.outlook_event_id,
       'status', m.sync_status, 'direction', m.sync_direction, 'generation', m.generation, 'revision', m.revision,
       'attempt', m.attempt, 'lane', m.lane, 'bookingBase', m.booking_base, 'outlookBase', m.outlook_base,
-      'outlookSeen', m.outlook_seen, 'active', v.active, 'booking', v.state,
-      'inWindow', v.ends_at > opens AND v.starts_at < closes,
-      'covered', covered, 'coverConfirmed', cover_confirmed, 'ended', coalesce(v.ends_at, m.ends_at) <= now(),
-      'elsewhere', v.active IS NULL AND m.reservation_id IS NOT NULL AND EXISTS (SELECT FROM bridge_items e
-        WHERE e.reservation_type = m.reservation_type AND e.reservation_id = m.reservation_id),
+      'outlookSeen', m.outlook_seen, 'active', active, 'booking', item -> 'state',
+      'inWindow', ends > opens AND begins < closes,
+      'covered', covered, 'coverConfirmed', cover_confirmed, 'ended', coalesce(ends, m.ends_at) <= now(), 'elsewhere', elsewhere,
       'news', m.outlook_news, 'isOrganizer', m.is_organizer, 'iCalUId', m.ical_uid, 'originalStart', m.original_start,
       'etag', m.outlook_etag, 'removing', m.removing, 'conflict', m.conflict, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,
       'bookingChangedAt', m.last_modified_booking);
@@ -647,16 +690,21 @@ CREATE FUNCTION bridge_take(replica uuid, held integer[], rooms integer, most in
   future_days integer, fold_most integer, any_lane boolean, asked_only boolean) RETURNS jsonb LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $take$
 DECLARE
-  folded constant integer := bridge_fold(past_days, future_days, fold_most);
+  gathered constant jsonb := bridge_gather(past_days, future_days, fold_most);
   opens timestamptz;
   closes timestamptz;
   taken jsonb[] := '{}';
   more boolean := false;
+  stopped jsonb := '[]';
+  is_due boolean := gathered -> 'taken' <> '0';
   room record;
   epoch bigint;
 BEGIN
-  IF EXISTS (SELECT FROM bridge_room_state s
-             WHERE s.push_due_at <= clock_timestamp() OR s.pull_due_at <= clock_timestamp() OR s.next_poll_at <= clock_timestamp()) THEN
+  IF NOT is_due THEN
+    is_due := EXISTS (SELECT FROM bridge_room_state s
+      WHERE s.push_due_at <= clock_timestamp() OR s.pull_due_at <= clock_timestamp() OR s.next_poll_at <= clock_timestamp());
+  END IF;
+  IF is_due THEN
     SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
     FOR room IN
       SELECT r.id, r.resource_id, r.outlook_item_id, r.outlook_item_name, r.outlook_object_id, r.sync_direction,
@@ -692,12 +740,14 @@ BEGIN
         'reconciled', room.reconciled_at IS NOT NULL, 'abandoned', room.lease_owner IS NOT NULL, 'pulls', room.pulls,
         'missing', EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = room.resource_id AND n.outlook_news = 'missing'), 'attempt', room.attempt, 'epoch', epoch,
         'due', CASE WHEN room.baselined_at IS NULL OR room.reconciled_at IS NULL OR room.lease_owner IS NOT NULL THEN '[]'::jsonb
-          ELSE (SELECT coalesce(jsonb_agg(d), '[]') FROM bridge_due_items(room.resource_id, most, opens, closes) d) END);
+          ELSE (SELECT coalesce(jsonb_agg(d), '[]') FROM bridge_due_items(room.resource_id, most, opens, closes, gathered -> 'items') d) END);
     END LOOP;
   END IF;
-  RETURN jsonb_build_object('folded', folded, 'more', more, 'rooms', to_jsonb(taken), 'stopped',
-    (SELECT coalesce(jsonb_agg(h.id), '[]') FROM unnest(held) AS h (id)
-     WHERE NOT EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.id = h.id AND r.active = 1)));
+  IF cardinality(held) > 0 THEN
+    SELECT coalesce(jsonb_agg(h.id), '[]') INTO stopped FROM unnest(held) AS h (id)
+    WHERE NOT EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.id = h.id AND r.active = 1);
+  END IF;
+  RETURN jsonb_build_object('folded', gathered -> 'taken', 'more', more, 'rooms', to_jsonb(taken), 'stopped', stopped);
 END $take$;
 
 -- Writes down what was done to mappings of a leased room, with its line in bridge_log, and returns how long each
@@ -1264,9 +1314,10 @@ DROP FUNCTION bridge_release(integer, bigint, double precision, boolean, text, t
 DROP FUNCTION bridge_reconcile(integer, bigint, integer, integer);
 DROP FUNCTION bridge_settle(integer, bigint, jsonb);
 DROP FUNCTION bridge_take(uuid, integer[], integer, integer, integer, integer, integer, boolean, boolean);
-DROP FUNCTION bridge_due_items(integer, integer, timestamptz, timestamptz);
+DROP FUNCTION bridge_due_items(integer, integer, timestamptz, timestamptz, jsonb);
 DROP FUNCTION bridge_item_state(timestamptz, timestamptz, boolean, text, text, boolean);
 DROP FUNCTION bridge_fold(integer, integer, integer);
+DROP FUNCTION bridge_gather(integer, integer, integer);
 DROP FUNCTION bridge_ring_neighbours(integer, smallint, timestamptz, timestamptz);
 DROP TABLE bridge_replicas, bridge_removals, bridge_schedules, bridge_alerts, bridge_log, bridge_subscriptions, bridge_room_state,
   bridge_changes, bridge_meetings, bridge_mappings, bridge_resource_mappings, bridge_settings;
