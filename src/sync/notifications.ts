@@ -16,7 +16,7 @@ import type { Tell } from '../facts.ts';
 import { markRooms, noteReauthorization, noteRemoved } from './subscription-books.ts';
 
 /** Of one POST: how many were Graph's, and how many were not. */
-export interface Received {
+interface Received {
   readonly accepted: number;
   readonly rejected: number;
 }
@@ -31,7 +31,7 @@ export interface Notifications {
   counts(): NotificationCounts;
 }
 
-export interface NotificationCounts {
+interface NotificationCounts {
   readonly since: Date;
   readonly changes: number;
   readonly lifecycle: number;

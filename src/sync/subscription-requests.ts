@@ -7,7 +7,7 @@ import { until } from './call.ts';
 import { failingAs } from './failing.ts';
 
 /** `ending`: Graph shall forget it; `off`: a person ended it; `failing`: see error and hint. */
-export type SubscriptionStatus = 'active' | 'pending' | 'failing' | 'expired' | 'ending' | 'off';
+type SubscriptionStatus = 'active' | 'pending' | 'failing' | 'expired' | 'ending' | 'off';
 
 export interface SubscriptionReport {
   readonly id: number;

@@ -39,7 +39,7 @@ interface Subscription {
 }
 
 /** What the keeper asks of Outlook; `outlook/subscriptions.ts` fits it. */
-export interface SubscriptionSide {
+interface SubscriptionSide {
   create(
     wish: {
       readonly room: { readonly mailbox: string };
