@@ -11,8 +11,8 @@ import { openListener, type Hearing } from './booking/listener.ts';
 import type { Config } from './config.ts';
 import { setTimeout as pause } from 'node:timers/promises';
 import { backOffMs } from './back-off.ts';
-import { databaseFailure, openPool, openSession, type Database } from './database.ts';
-import { Invalid, Permanent, Retryable } from './errors.ts';
+import { databaseFailure, openPool, openReadingPool, openSession, type Database } from './database.ts';
+import { Invalid, Permanent, Retryable, messageOf } from './errors.ts';
 import type { Fact, Tell } from './facts.ts';
 import { createApp } from './http/app.ts';
 import type { Directory } from './http/outlook.ts';
@@ -37,6 +37,7 @@ import { createDaily } from './sync/daily.ts';
 import { createConflicts } from './sync/conflicts.ts';
 import { createHeld } from './sync/held.ts';
 import { createImports } from './sync/imports.ts';
+import { createPlanner } from './sync/plan.ts';
 import { createPolling } from './sync/polling.ts';
 import { createReservationTypes } from './sync/reservation-types.ts';
 import { createMappingList } from './sync/mapping-list.ts';
@@ -47,6 +48,7 @@ import { createReports } from './sync/reports.ts';
 import { createRoomList } from './sync/room-list.ts';
 import { createRoomReports } from './sync/room-reports.ts';
 import { createRoomSwitch } from './sync/room-switch.ts';
+import { createStart } from './sync/start-mode.ts';
 import { createSync } from './sync/sync.ts';
 import type { OutlookSide } from './sync/sides.ts';
 import { createSubscriptionRequests } from './sync/subscription-requests.ts';
@@ -85,6 +87,8 @@ export async function createDaemon(
   opened.defer(() => db.end());
   const installation = await readInstallation(db, config.timezone, config.adapter);
 
+  const start = createStart({ db, mode: config.startMode });
+  let begun = await start.read();
   const wake = new Wake();
   let peers = 0;
   let hearing: Hearing = { heard: false, since: new Date(), reason: 'not connected yet' };
@@ -130,13 +134,21 @@ export async function createDaemon(
     drain,
     rhythm,
     window: config.window,
-    writes: config.startMode === 'sync',
+    writes: () => begun.writes,
     autoSync: config.autoSync,
     peers: () => peers,
     ringPeers: () =>
       void ringAll(db).catch((error: Error) => tell({ fact: 'bug', error, where: 'ringing the others' })),
     tell,
   });
+
+  /** A person may have confirmed the plan, to whichever daemon. */
+  async function begin(): Promise<void> {
+    begun = await start.read();
+    if (begun.confirmedAt === null) return;
+    tell({ fact: 'plan-confirmed', at: begun.confirmedAt.toISOString() });
+    wake.ring();
+  }
 
   async function run(signal: AbortSignal): Promise<void> {
     await using running = new AsyncDisposableStack();
@@ -168,6 +180,7 @@ export async function createDaemon(
       every(beatEveryMs, tell, 'the heartbeat', async () => {
         const pids = [work.leasePid()].filter((pid) => pid !== null);
         peers = await beat(db, replica, pids);
+        if (begun.mode === 'plan' && !begun.writes) await begin();
         const missed = await missedSince(db);
         if (missed === 0) return;
         tell({ fact: 'capture-missed', times: missed });
@@ -195,9 +208,13 @@ export async function createDaemon(
       ...further,
     ];
     running.use(runSchedules({ db, timezone: config.timezone, replica, chores, tell }));
-    if (config.startMode === 'sync')
-      running.use(every(1_000, tell, 'the look at the subscriptions', () => keeper.look(signal)));
+    running.use(
+      every(1_000, tell, 'the look at the subscriptions', async () => {
+        if (begun.writes) await keeper.look(signal);
+      }),
+    );
     tell({ fact: 'started', replica, rooms: installation.rooms });
+    if (begun.confirmedAt !== null) tell({ fact: 'plan-confirmed', at: begun.confirmedAt.toISOString() });
     await work.run(signal);
     tell({ fact: 'stopped' });
   }
@@ -272,12 +289,27 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
   const metrics = createMetrics({ health: health.state, queue: reports.queue });
   const { tell, watch } = createTell({
     log,
-    observers: [health.observe, metrics.observe, (fact) => alerts.observe(fact)],
+    observers: [
+      health.observe,
+      metrics.observe,
+      (fact) => alerts.observe(fact),
+      (fact) => {
+        if (fact.fact === 'plan-confirmed') writing = true;
+      },
+    ],
   });
   const stopping = new AbortController();
+  let writing = config.startMode === 'sync';
   let daemon: Daemon | null = null;
   let refused: Permanent | null = null;
-  const manual = createManual({ db, window: config.window, ring: () => daemon?.ring() });
+  const start = createStart({ db, mode: config.startMode });
+  const manual = createManual({
+    db,
+    window: config.window,
+    ring: () => daemon?.ring(),
+    needWrites: start.needWrites,
+  });
+  const planner = openPlanner(config, () => started().outlook, opened);
   /** The daemon behind the surface. Throws Retryable while there is none. */
   function started(): Daemon {
     if (daemon === null) throw new Retryable('the daemon is not started', { reach: 'side' });
@@ -290,7 +322,7 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
       ? { ...capture, repair: refused.hint ?? null }
       : capture;
   }
-  const alerts = openAlerts(config, tell, captureNow, opened);
+  const alerts = openAlerts(config, tell, captureNow, () => writing, opened);
   const app = createApp({
     apiKey: config.http.apiKey,
     tell,
@@ -307,12 +339,7 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
     mappings: createMappingList(db),
     activity: createActivity(db),
     live: { watch, stopping: stopping.signal },
-    cancellations: createCancellations({
-      db,
-      manual,
-      window: config.window,
-      writes: config.startMode === 'sync',
-    }),
+    cancellations: createCancellations({ db, manual, window: config.window }),
     cancellationReports: createCancellationReports(db, config.window),
     reservationTypes: createReservationTypes(db),
     imports: createImports(db, manual),
@@ -329,7 +356,8 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
     notifications: createNotifications({ db: heard, tell }),
     subscriptions: createSubscriptionRequests({ db }),
     webhookBaseUrl: config.webhookBaseUrl,
-    writes: config.startMode === 'sync',
+    start,
+    planner,
     stopping: stopping.signal,
   });
   const served = opened.use(await serveApp(app, config.http));
@@ -349,6 +377,9 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
   }
 
   const chores: readonly Chore[] = [
+    ...(config.startMode === 'sync'
+      ? []
+      : [{ name: 'plan', cron: config.schedules.sweep, job: reportPlan } satisfies Chore]),
     { name: 'alerts', cron: '*/30 * * * * *', job: async () => void (await alerts.check()) },
     { name: 'old-alerts', cron: '43 3 * * *', job: async () => void (await alerts.book.deleteOld(30)) },
     {
@@ -363,6 +394,16 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
     },
   ];
 
+  /** What a sync would do, for the log and the live feed, while nothing is written. */
+  async function reportPlan(signal: AbortSignal): Promise<void> {
+    if ((await start.read()).writes) return;
+    const wish = { resourceId: null, itemsMost: 0, withinMs: planReportMs };
+    const plan = await planner.plan(wish, AbortSignal.any([signal, stopping.signal]));
+    if (plan === null) return;
+    const { rooms, complete, counts, equal, held } = plan;
+    tell({ fact: 'planned', rooms: rooms.length, complete, counts, equal, held });
+  }
+
   async function run(signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', () => stopping.abort(signal.reason));
     let downSince: number | null = null;
@@ -374,6 +415,11 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
           tell({ fact: 'outage-over', side: 'booking', ms: performance.now() - downSince });
         downSince = null;
         daemon = started;
+        if (!writing)
+          void reportPlan(signal).catch((error: unknown) => {
+            // what keeps it from being read is told by whoever needs it; the next report is by the clock
+            if (!signal.aborted) log.warn({ error: messageOf(error) }, 'the plan could not be read');
+          });
         await started.run(signal);
       } catch (error) {
         if (signal.aborted) return;
@@ -396,11 +442,31 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
   return { url: served.url, watch, run, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
+/** Two rooms at a time, so that planning is never what the daemon is busy with. */
+const plannedAtATime = 2;
+/** The report of a plan takes no longer than this; rooms whose turn did not come are in the next one. */
+const planReportMs = 300_000;
+
+/** Plans are read on sessions of their own, which PostgreSQL lets write nothing. */
+function openPlanner(config: Config, outlook: () => OutlookSide, opened: AsyncDisposableStack) {
+  const db = openReadingPool(config.database, 'bridge plan', plannedAtATime + 1);
+  opened.defer(() => db.end());
+  return createPlanner({
+    db,
+    outlook,
+    window: config.window,
+    policy: { conflict: config.conflictPolicy, overlap: config.overlapPolicy, importMode: config.importMode },
+    brake: config.brake,
+    roomsAtATime: plannedAtATime,
+  });
+}
+
 /** Alerts have a pool of their own, so that they wait for nobody; `opened` closes it all. */
 function openAlerts(
   config: Config,
   tell: Tell,
   capture: Parameters<typeof createAlerts>[0]['readCapture'],
+  writing: () => boolean,
   opened: AsyncDisposableStack,
 ) {
   const db = openPool(config.database, 'bridge alerts', 2, answerMs);
@@ -416,7 +482,9 @@ function openAlerts(
       readCapture: capture,
       credentialEnds: () => credentialEnds(config.graph),
       webhooks: config.webhookBaseUrl !== null,
-      sends: config.autoSync && config.startMode === 'sync',
+      get sends() {
+        return config.autoSync && writing();
+      },
     }),
   );
 }

@@ -115,6 +115,17 @@ export type Fact =
       readonly failed: string | null;
     }
   | { readonly fact: 'report'; readonly report: Readonly<Record<string, unknown>> }
+  /** START_MODE plan or shadow: what a sync would do. `counts` by what would be done. */
+  | {
+      readonly fact: 'planned';
+      readonly rooms: number;
+      readonly complete: boolean;
+      readonly counts: Readonly<Record<string, number>>;
+      readonly equal: number;
+      readonly held: number;
+    }
+  /** START_MODE=plan: a person has confirmed, and from now on it is written. */
+  | { readonly fact: 'plan-confirmed'; readonly at: string }
   | { readonly fact: 'started'; readonly replica: string; readonly rooms: number }
   | { readonly fact: 'stopped' }
   | { readonly fact: 'bug'; readonly error: Error; readonly where: string };

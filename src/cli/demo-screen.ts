@@ -169,6 +169,8 @@ function troubleInWords(fact: Fact): string | null {
       return `${fact.room}: ${fact.error}${then(fact.hint)}`;
     case 'pushed':
     case 'pulled':
+    case 'planned':
+    case 'plan-confirmed':
     case 'room-pulled':
     case 'item-delayed':
     case 'room-well':

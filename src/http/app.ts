@@ -27,6 +27,7 @@ import { metricsRoutes, type MetricsParts } from './metrics.ts';
 import { nearest } from './nearest.ts';
 import { outlookRoutes, type OutlookParts } from './outlook.ts';
 import { answerProblem, Problem } from './problem.ts';
+import { planRoutes, type PlanParts } from './plan.ts';
 import { pollingRoutes, type PollingParts } from './polling.ts';
 import { resourceMappingRoutes, type ResourceMappingParts } from './resource-mapping.ts';
 import { knownQueries } from './query.ts';
@@ -55,12 +56,14 @@ export interface Parts
     CancelParts,
     BookingParts,
     PollingParts,
+    PlanParts,
     ConflictParts,
     ResourceMappingParts,
     OutlookParts,
     LiveParts {
   readonly reports: SyncParts['reports'] & StatsParts['reports'] & MappingParts['reports'];
   readonly manual: SyncParts['manual'] & RoomParts['manual'];
+  readonly start: PlanParts['start'];
   readonly notifications: WebhookParts['notifications'] & SubscriptionParts['notifications'];
   readonly apiKey: string | null;
   readonly tell: Tell;
@@ -107,6 +110,7 @@ export function createApp(parts: Parts) {
     cancelRoutes(parts),
     bookingRoutes(parts),
     pollingRoutes(parts),
+    planRoutes(parts),
     conflictRoutes(parts),
     resourceMappingRoutes(parts),
     outlookRoutes(parts),

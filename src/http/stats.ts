@@ -2,12 +2,15 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { HealthState } from '../ops/health.ts';
 import type { createReports } from '../sync/reports.ts';
+import type { Start } from '../sync/start-mode.ts';
+import { readStart, startSchema } from './plan.ts';
 import { answers, instant, instantOrNull, newRoutes } from './schema.ts';
 import { statisticsSchema } from './statistics.ts';
 
 export interface StatsParts {
   readonly reports: Pick<ReturnType<typeof createReports>, 'statistics' | 'queue' | 'latency'>;
   readonly health: () => HealthState;
+  readonly start: Pick<Start, 'read'>;
 }
 
 const ms = z.number().nullable();
@@ -34,6 +37,7 @@ const statsRoute = createRoute({
       alerts: z
         .object({ warning: z.number().int(), critical: z.number().int() })
         .openapi({ description: 'Open ones.' }),
+      start: startSchema,
       replica: z.string().nullable(),
       started_at: instant,
       uptime_seconds: z.number().int(),
@@ -41,12 +45,13 @@ const statsRoute = createRoute({
   ),
 });
 
-export function statsRoutes({ reports, health }: StatsParts) {
+export function statsRoutes({ reports, health, start }: StatsParts) {
   return newRoutes().openapi(statsRoute, async (c) => {
-    const [statistics, latency, state] = await Promise.all([
+    const [statistics, latency, state, begins] = await Promise.all([
       reports.statistics(),
       reports.latency(),
       reports.queue(),
+      readStart(start),
     ]);
     const { rooms, backfill, replicas, alerts, ...queue } = state;
     const { listener, outages, missedCaptures, replica, startedAt, uptimeSeconds } = health();
@@ -63,6 +68,7 @@ export function statsRoutes({ reports, health }: StatsParts) {
         listener,
         outages,
         missed_captures: missedCaptures,
+        start: begins,
         replica,
         started_at: startedAt,
         uptime_seconds: uptimeSeconds,

@@ -1,6 +1,7 @@
 /** The subscriptions by which Outlook tells us of changes: list, make, renew, end. The keeper does the same by itself. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Notifications } from '../sync/notifications.ts';
+import type { Start } from '../sync/start-mode.ts';
 import type { SubscriptionReport, SubscriptionRequests } from '../sync/subscription-requests.ts';
 import { nearest } from './nearest.ts';
 import { Problem } from './problem.ts';
@@ -11,8 +12,8 @@ export interface SubscriptionParts {
   readonly notifications: Pick<Notifications, 'counts'>;
   /** Null: polling. */
   readonly webhookBaseUrl: string | null;
-  /** With false nothing is asked of Graph (START_MODE plan or shadow). */
-  readonly writes: boolean;
+  /** Throws Conflict while nothing may be asked of Graph (START_MODE plan or shadow). */
+  readonly start: Pick<Start, 'needWrites'>;
   /** Aborts when we are stopping: nobody is kept waiting then. */
   readonly stopping: AbortSignal;
 }
@@ -166,7 +167,7 @@ export function subscriptionRoutes(parts: SubscriptionParts) {
       return c.json({ success: true as const, statistics }, 200);
     })
     .openapi(createOneRoute, async (c) => {
-      needWebhooks(parts);
+      await needWebhooks(parts);
       const { calendar_id: calendarId } = c.req.valid('json');
       const asked = await subscriptions.create(calendarId, waiting(c.req.raw));
       if (asked.found === 'unknown') throw unknownCalendar(calendarId, asked.known);
@@ -177,7 +178,7 @@ export function subscriptionRoutes(parts: SubscriptionParts) {
       return c.json({ success: true as const, message: `Subscription ${done}`, subscription: made }, 200);
     })
     .openapi(createAllRoute, async (c) => {
-      needWebhooks(parts);
+      await needWebhooks(parts);
       const { rooms, rows, existed } = await subscriptions.createAll(waiting(c.req.raw));
       const summary = summarise(rows, rooms);
       const existing = rows.filter(({ id }) => existed.has(id)).length;
@@ -197,7 +198,7 @@ export function subscriptionRoutes(parts: SubscriptionParts) {
       );
     })
     .openapi(renewOneRoute, async (c) => {
-      needWebhooks(parts);
+      await needWebhooks(parts);
       const { id } = c.req.valid('param');
       const asked = await subscriptions.renew(id, waiting(c.req.raw));
       if (asked === null) throw await unknownSubscription(id);
@@ -205,7 +206,7 @@ export function subscriptionRoutes(parts: SubscriptionParts) {
       return c.json({ success: true as const, message, subscription: settled(asked.rows[0] ?? null) }, 200);
     })
     .openapi(renewAllRoute, async (c) => {
-      needWebhooks(parts);
+      await needWebhooks(parts);
       const { rows, renewed } = (await subscriptions.renew(null, waiting(c.req.raw))) ?? none;
       const summary = summarise(rows, rows.length);
       const message = `Renewed ${renewed} of ${rows.length} subscriptions`;
@@ -222,7 +223,7 @@ export function subscriptionRoutes(parts: SubscriptionParts) {
       );
     })
     .openapi(deleteRoute, async (c) => {
-      needWrites(parts);
+      await parts.start.needWrites();
       const { id } = c.req.valid('param');
       const removed = await subscriptions.remove(id, waiting(c.req.raw));
       if (removed === null) throw await unknownSubscription(id);
@@ -247,17 +248,8 @@ export function subscriptionRoutes(parts: SubscriptionParts) {
   }
 }
 
-function needWrites({ writes }: SubscriptionParts): void {
-  if (writes) return;
-  throw new Problem(
-    409,
-    'Nothing is asked of Graph while START_MODE is plan or shadow.',
-    'Set START_MODE=sync when you are content with what it reports.',
-  );
-}
-
-function needWebhooks(parts: SubscriptionParts): void {
-  needWrites(parts);
+async function needWebhooks(parts: SubscriptionParts): Promise<void> {
+  await parts.start.needWrites();
   if (parts.webhookBaseUrl !== null) return;
   throw new Problem(
     409,

@@ -170,6 +170,8 @@ function kindOf(fact: Fact): Kind | null {
       return fact.fact;
     case 'pushed':
     case 'pulled':
+    case 'planned':
+    case 'plan-confirmed':
     case 'conflict':
     case 'room-pulled':
     case 'room-well':

@@ -158,6 +158,14 @@ function lineOf(fact: Fact): Line {
       return { level: 'warn', message: 'a trigger could not note a change; everything is compared', fields };
     case 'capture-broken':
       return { level: 'error', message: 'triggers of the booking system are missing or disabled', fields };
+    case 'planned':
+      return {
+        level: 'info',
+        message: 'planned: nothing is written yet; see GET /plan',
+        fields: { ...fields, ...fact.counts, counts: undefined },
+      };
+    case 'plan-confirmed':
+      return { level: 'info', message: 'the plan is confirmed, both sides are kept equal', fields };
     case 'started':
       return { level: 'info', message: 'started', fields };
     case 'stopped':

@@ -4,7 +4,7 @@
  * writes into the booking system, through the adapter.
  */
 import { databaseFailure, inTransaction, sqlState, type Database } from '../database.ts';
-import { Conflict, Permanent, Retryable } from '../errors.ts';
+import { Permanent, Retryable } from '../errors.ts';
 import { lockFold, makeDue, noteChange, readItem } from './asked.ts';
 import {
   askToVerify,
@@ -28,8 +28,6 @@ export interface CancellationsOptions {
   readonly db: Database;
   readonly manual: Pick<Manual, 'begin' | 'foldAll' | 'settled' | 'wake'>;
   readonly window: Window;
-  /** With false nothing is written into the booking system (START_MODE plan or shadow). */
-  readonly writes: boolean;
 }
 
 export interface Detected {
@@ -68,7 +66,7 @@ export type LookAnswer =
 
 export type Cancellations = ReturnType<typeof createCancellations>;
 
-export function createCancellations({ db, manual, window, writes }: CancellationsOptions) {
+export function createCancellations({ db, manual, window }: CancellationsOptions) {
   /** Finds what was cancelled or re-enabled, whether or not a trigger saw it, and processes it. */
   async function detect(which: 'all' | 'reenabled', signal: AbortSignal): Promise<Detected> {
     const call = await manual.begin(signal);
@@ -132,10 +130,6 @@ export function createCancellations({ db, manual, window, writes }: Cancellation
     reservations: readonly Reservation[],
     signal: AbortSignal,
   ): Promise<readonly Cancelled[]> {
-    if (!writes)
-      throw new Conflict('START_MODE does not let anything be written yet.', {
-        hint: 'Confirm the plan, or set START_MODE=sync; or cancel the reservation in the booking system.',
-      });
     const call = await manual.begin(signal);
     const answers: Omit<Cancelled, 'outcomes'>[] = [];
     for (const reservation of reservations) answers.push(await cancelOne(reservation, call));

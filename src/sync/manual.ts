@@ -31,6 +31,8 @@ export interface ManualOptions {
   readonly window: Window;
   /** Rings our own loop; the other daemons hear a NOTIFY. */
   readonly ring: () => void;
+  /** Throws Conflict while nothing may be written: then nobody waits for it. */
+  readonly needWrites?: () => Promise<void>;
   readonly waitMs?: number;
 }
 
@@ -42,8 +44,11 @@ export type ItemAnswer =
 
 export type Manual = ReturnType<typeof createManual>;
 
-export function createManual({ db, window, ring, waitMs = 20_000 }: ManualOptions) {
-  const begin = (signal: AbortSignal) => beginCall(db, waitMs, signal);
+export function createManual({ db, window, ring, needWrites, waitMs = 20_000 }: ManualOptions) {
+  async function begin(signal: AbortSignal): Promise<Call> {
+    await needWrites?.();
+    return await beginCall(db, waitMs, signal);
+  }
 
   async function wake(): Promise<void> {
     await ringAll(db);

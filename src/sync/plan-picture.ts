@@ -55,7 +55,15 @@ export async function roomsToPlan(db: Queryable, resourceId: number | null): Pro
       FROM bridge_resource_mappings WHERE active = 1 AND ($1::integer IS NULL OR resource_id = $1) ORDER BY resource_id`,
     values: [resourceId],
   });
-  const unheld = { baselined: false, reconciled: false, abandoned: false, pulls: true, attempt: 0, epoch: 0 };
+  const unheld = {
+    baselined: false,
+    reconciled: false,
+    abandoned: false,
+    missing: false,
+    pulls: true,
+    attempt: 0,
+    epoch: 0,
+  };
   return rows.map((room) => ({ ...room, ...unheld, due: [] }));
 }
 
@@ -111,7 +119,8 @@ export async function readPicture(session: Queryable, room: LeasedRoom, window: 
         'elsewhere', r.id IS NOT NULL AND NOT r.there AND r.number IS NOT NULL AND r.is_due AND EXISTS (
           SELECT FROM bridge_items e WHERE e.reservation_type = r.kind AND e.reservation_id = r.number),
         'news', r.outlook_news, 'isOrganizer', coalesce(r.is_organizer, true), 'iCalUId', r.ical_uid,
-        'originalStart', r.original_start, 'removing', coalesce(r.removing, false), 'conflict', r.conflict,
+        -- a plan writes nothing, so it names no version
+        'etag', NULL, 'originalStart', r.original_start, 'removing', coalesce(r.removing, false), 'conflict', r.conflict,
         'resolution', r.resolution, 'importAsked', r.import_asked_at IS NOT NULL, 'bookingChangedAt', r.last_modified_booking,
         'present', r.number IS NOT NULL AND coalesce(r.active, false), 'startsAt', ${text('r.begins')},
         'endsAt', ${text('r.ends')}, 'priority', r.priority, 'isDue', r.is_due, 'error', r.error_message) AS row

@@ -40,6 +40,7 @@ export const mappedOf = (row: Row): Mapped => ({
   status: row.status,
   reservationId: row.reservationId,
   outlookBase: row.outlookBase,
+  etag: null,
   news: row.news,
   startsAt: row.startsAt,
   endsAt: row.endsAt,
@@ -67,7 +68,8 @@ export function noted(rows: readonly Row[], found: Compared): Known[] {
       }
       if (row.reservationId === null && taken.has(row.eventId ?? '')) return [];
       const said = news.get(row.id);
-      return [said === undefined ? row : { ...row, news: said, isDue: true }];
+      // null: nothing but its version has moved
+      return [said === undefined || said === null ? row : { ...row, news: said, isDue: true }];
     }),
     ...found.born.filter(({ eventId }) => !known.has(eventId)).map((born) => bornRow(born, (newest -= 1))),
   ];
@@ -99,6 +101,7 @@ const bornRow = (born: Born, id: number): Row => ({
   isOrganizer: born.isOrganizer,
   iCalUId: born.iCalUId,
   originalStart: born.originalStart,
+  etag: null,
   removing: false,
   conflict: null,
   resolution: null,

@@ -74,8 +74,8 @@ export interface WorkOptions {
   readonly drain: (room: LeasedRoom, signal: AbortSignal, stopping: AbortSignal) => Promise<Drained>;
   readonly rhythm: Rhythm;
   readonly window: Window;
-  /** With false, changes are captured and folded, and nothing is ever sent (START_MODE plan or shadow). */
-  readonly writes: boolean;
+  /** While false, changes are captured and folded, and nothing is sent (START_MODE plan or shadow). */
+  readonly writes: () => boolean;
   /** With false, rooms are worked on only when somebody asked for them. */
   readonly autoSync: boolean;
   readonly peers: () => number;
@@ -151,7 +151,7 @@ export function createWork(options: WorkOptions) {
         succeeded();
         start(taken, session, held.signal, signal);
         await rhythm.afterTake(session, taken.folded, tookMs);
-        if (taken.more && options.peers() > 0) ringPeers();
+        if (taken.more && options.peers() > 0 && options.writes()) ringPeers();
         if (taken.folded === 0 || rhythm.yields)
           await rhythm.waitOr(Math.min(rhythm.waitMs, outlookDown.probeInMs()), until);
       }
@@ -187,7 +187,7 @@ export function createWork(options: WorkOptions) {
   }
 
   function lookFor() {
-    const places = !options.writes
+    const places = !options.writes()
       ? 0
       : outlookDown.isDown()
         ? 1

@@ -20,11 +20,13 @@ import { createCancellations } from '../../src/sync/cancellations.ts';
 import { createHeld } from '../../src/sync/held.ts';
 import { createConflicts } from '../../src/sync/conflicts.ts';
 import { createImports } from '../../src/sync/imports.ts';
+import { createPlanner } from '../../src/sync/plan.ts';
 import { createPolling } from '../../src/sync/polling.ts';
 import { createReservationTypes } from '../../src/sync/reservation-types.ts';
 import { createManual } from '../../src/sync/manual.ts';
 import { createMappingList } from '../../src/sync/mapping-list.ts';
 import { createNotifications } from '../../src/sync/notifications.ts';
+import { createStart } from '../../src/sync/start-mode.ts';
 import { createReports } from '../../src/sync/reports.ts';
 import { createRoomList } from '../../src/sync/room-list.ts';
 import { createRoomReports } from '../../src/sync/room-reports.ts';
@@ -115,7 +117,7 @@ export async function openApi(options: ApiOptions = {}) {
     mappings: createMappingList(db),
     activity: createActivity(db),
     live: { watch, stopping: stopping.signal, ...options.live },
-    cancellations: createCancellations({ db, manual, window, writes: true }),
+    cancellations: createCancellations({ db, manual, window }),
     cancellationReports: createCancellationReports(db, window),
     reservationTypes: createReservationTypes(db),
     imports: createImports(db, manual),
@@ -131,7 +133,15 @@ export async function openApi(options: ApiOptions = {}) {
     notifications: createNotifications({ db, tell, waitMs: 500, lookEveryMs: 5 }),
     subscriptions: createSubscriptionRequests({ db, waitMs: options.waitMs ?? 20_000 }),
     webhookBaseUrl: 'https://sync.example.org',
-    writes: true,
+    start: createStart({ db, mode: 'sync' }),
+    planner: createPlanner({
+      db,
+      outlook: () => rooms.outlook.side,
+      window,
+      policy: { conflict: 'booking', overlap: 'flag', importMode: options.importMode ?? 'auto' },
+      brake: { max: 10, share: 0.2 },
+      roomsAtATime: 2,
+    }),
     stopping: stopping.signal,
     ...options.change,
   });

@@ -1,0 +1,152 @@
+/** What a sync would do, room by room, and the word that lets it begin (START_MODE=plan). */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Planner } from '../sync/plan.ts';
+import { printedPlan } from '../sync/plan-print.ts';
+import { planKinds } from '../sync/plan-words.ts';
+import type { Start } from '../sync/start-mode.ts';
+import { Problem } from './problem.ts';
+import { answers, instant, instantOrNull, limit, newRoutes, resourceId } from './schema.ts';
+
+export interface PlanParts {
+  readonly planner: Planner;
+  readonly start: Start;
+  /** Aborts when we are stopping: nobody is kept waiting then. */
+  readonly stopping: AbortSignal;
+}
+
+/** Rooms whose turn does not come within this time are listed as unread. */
+const withinMs = 20_000;
+
+const tags = ['Plan'];
+const whole = z.number().int();
+const counts = z
+  .object(
+    Object.fromEntries(planKinds.map((kind) => [kind, whole])) as Record<
+      (typeof planKinds)[number],
+      typeof whole
+    >,
+  )
+  .openapi('PlanCounts');
+
+const item = z
+  .object({
+    action: z.enum(planKinds).openapi({
+      description:
+        'create, change, delete: an event in Outlook; decline: a meeting of somebody else; import, change-booking, cancel-booking: a reservation; adopt: an event that is there already is recognised; conflict: a person decides; waiting: nothing until a person asks for it',
+    }),
+    title: z.string().nullable(),
+    starts_at: instantOrNull,
+    ends_at: instantOrNull,
+    reservation_type: z.string().nullable(),
+    reservation_id: z.number().int().nullable().openapi({ description: 'Null: no reservation yet.' }),
+    outlook_event_id: z.string().nullable(),
+    fields: z.array(z.string()).openapi({ description: 'What would be changed.' }),
+    why: z.string(),
+    held: z.boolean().openapi({ description: 'The brake would keep it until a person has looked.' }),
+  })
+  .openapi('PlannedItem');
+
+const room = z
+  .object({
+    resource_id: whole,
+    room: z.string(),
+    outlook_item_id: z.string(),
+    sync_direction: z.enum(['both', 'booking_to_outlook', 'outlook_to_booking']),
+    state: z.enum(['planned', 'busy', 'failed', 'unread']).openapi({
+      description:
+        'busy: a daemon works on it now; failed: it could not be read (see error); unread: 20 s were up before its turn',
+    }),
+    error: z.string().nullable(),
+    hint: z.string().nullable(),
+    counts,
+    equal: whole.openapi({ description: 'Reservations that both sides show alike.' }),
+    held: whole,
+    items: z.array(item).openapi({ description: 'The first `limit` of them, the soonest first.' }),
+  })
+  .openapi('RoomPlan');
+
+const start = z
+  .object({
+    mode: z.enum(['sync', 'plan', 'shadow']),
+    writes: z.boolean().openapi({ description: 'Something may be written.' }),
+    confirmed_at: instantOrNull.openapi({ description: 'When the plan was confirmed (START_MODE=plan).' }),
+  })
+  .openapi('Start');
+
+/** The same in /stats, for the dashboard. */
+export const startSchema = start;
+export async function readStart(from: Pick<Start, 'read'>): Promise<z.input<typeof start>> {
+  const { mode, writes, confirmedAt } = await from.read();
+  return { mode, writes, confirmed_at: confirmedAt };
+}
+
+const planRoute = createRoute({
+  method: 'get',
+  path: '/plan',
+  tags,
+  summary: 'What a sync would do; nothing is written',
+  request: { query: z.object({ resource_id: resourceId.optional(), limit: limit(100) }) },
+  responses: answers(
+    'What would be created, changed, imported, cancelled, deleted, declined, recognised or left to a person.',
+    z.object({
+      success: z.literal(true),
+      start,
+      complete: z.boolean().openapi({ description: 'Every room was read.' }),
+      differs: z.boolean().openapi({ description: 'Something would be done, or waits for a person.' }),
+      counts,
+      equal: whole,
+      held: whole,
+      count: whole.openapi({ description: 'Rooms.' }),
+      rooms: z.array(room),
+    }),
+    [404],
+  ),
+});
+
+const confirmRoute = createRoute({
+  method: 'post',
+  path: '/plan/confirm',
+  tags,
+  summary: 'Let a daemon with START_MODE=plan begin',
+  responses: answers(
+    'Confirmed, for good: a restart goes on syncing.',
+    z.object({
+      success: z.literal(true),
+      message: z.string(),
+      confirmed_at: instant,
+      already: z.boolean(),
+    }),
+    [409],
+  ),
+});
+
+export function planRoutes({ planner, start: begins, stopping }: PlanParts) {
+  return newRoutes()
+    .openapi(planRoute, async (c) => {
+      const { resource_id: resource = null, limit: itemsMost } = c.req.valid('query');
+      const signal = AbortSignal.any([c.req.raw.signal, stopping]);
+      const plan = await planner.plan({ resourceId: resource, itemsMost, withinMs }, signal);
+      if (plan === null)
+        throw new Problem(
+          404,
+          `Resource ${resource} is mapped to no active room.`,
+          'GET /rooms lists those that are.',
+        );
+      return c.json({ success: true as const, start: await readStart(begins), ...printedPlan(plan) }, 200);
+    })
+    .openapi(confirmRoute, async (c) => {
+      if (begins.mode !== 'plan')
+        throw new Problem(
+          409,
+          `There is nothing to confirm: START_MODE is ${begins.mode}.`,
+          begins.mode === 'shadow'
+            ? 'Nothing is ever written so; set START_MODE=plan or sync and restart.'
+            : 'Both sides are kept equal already.',
+        );
+      const { at, before } = await begins.confirm();
+      const message = before
+        ? 'It was confirmed already'
+        : 'Confirmed; all daemons of this database begin within a second';
+      return c.json({ success: true as const, message, confirmed_at: at, already: before }, 200);
+    });
+}
