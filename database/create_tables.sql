@@ -778,6 +778,10 @@ SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_has
 DECLARE
   answer jsonb;
   appeared jsonb;
+  forgets boolean;
+  meets boolean;
+  parts boolean;
+  removes boolean;
 BEGIN
   -- the fold need not wait for our disk; what a crash of the server forgets, the daemon looks at again (`doubt_rooms`)
   PERFORM set_config('synchronous_commit', 'off', true);
@@ -787,19 +791,30 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
   END IF;
+  -- what is seldom to be done is looked for once
+  SELECT bool_or(r.status = 'forget'), bool_or(jsonb_typeof(r.counterpart) = 'object'),
+    bool_or(EXISTS (SELECT FROM bridge_removals d WHERE d.mapping_id = r.id)),
+    bool_or(m.outlook_event_id IS DISTINCT FROM r."eventId" AND EXISTS (
+      SELECT FROM bridge_mappings o WHERE o.outlook_item_id = m.outlook_item_id AND o.outlook_event_id = r."eventId" AND o.id <> r.id))
+  INTO forgets, parts, removes, meets
+  FROM jsonb_to_recordset(results) AS r (id bigint, status text, "eventId" text, counterpart jsonb) JOIN bridge_mappings m ON m.id = r.id;
   -- never shown and nothing to show any more
-  DELETE FROM bridge_mappings m USING jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text)
-  WHERE m.id = r.id AND m.revision = r.revision AND r.status = 'forget'
-    AND (m.outlook_event_id IS NULL OR m.reservation_id IS NULL OR r."eventId" IS NULL);
-  -- an event that waited to be imported and turned out to be that of a reservation
-  DELETE FROM bridge_mappings m USING jsonb_to_recordset(results) AS r (id bigint, "eventId" text), bridge_mappings mine
-  WHERE mine.id = r.id AND m.outlook_item_id = mine.outlook_item_id AND m.outlook_event_id = r."eventId" AND m.id <> r.id
-    AND m.reservation_id IS NULL;
-  -- an event that a person brought back: it begins anew, so the cancelled reservation lets go of its id
-  UPDATE bridge_mappings m SET outlook_event_id = NULL, revision = m.revision + 1
-  FROM jsonb_to_recordset(results) AS r (id bigint, "eventId" text), bridge_mappings mine
-  WHERE mine.id = r.id AND m.outlook_item_id = mine.outlook_item_id AND m.outlook_event_id = r."eventId" AND m.id <> r.id
-    AND m.sync_status = 'cancelled';
+  IF forgets THEN
+    DELETE FROM bridge_mappings m USING jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text)
+    WHERE m.id = r.id AND m.revision = r.revision AND r.status = 'forget'
+      AND (m.outlook_event_id IS NULL OR m.reservation_id IS NULL OR r."eventId" IS NULL);
+  END IF;
+  IF meets THEN
+    -- an event that waited to be imported and turned out to be that of a reservation
+    DELETE FROM bridge_mappings m USING jsonb_to_recordset(results) AS r (id bigint, "eventId" text), bridge_mappings mine
+    WHERE mine.id = r.id AND m.outlook_item_id = mine.outlook_item_id AND m.outlook_event_id = r."eventId" AND m.id <> r.id
+      AND m.reservation_id IS NULL;
+    -- an event that a person brought back: it begins anew, so the cancelled reservation lets go of its id
+    UPDATE bridge_mappings m SET outlook_event_id = NULL, revision = m.revision + 1
+    FROM jsonb_to_recordset(results) AS r (id bigint, "eventId" text), bridge_mappings mine
+    WHERE mine.id = r.id AND m.outlook_item_id = mine.outlook_item_id AND m.outlook_event_id = r."eventId" AND m.id <> r.id
+      AND m.sync_status = 'cancelled';
+  END IF;
   WITH r AS (
     SELECT * FROM jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text, generation integer,
       "bookingBase" jsonb, "outlookBase" jsonb, "bookingSeen" jsonb, "outlookSeen" jsonb, error text, hint text, "dueInMs" double precision,
@@ -859,23 +874,29 @@ BEGIN
   INTO answer, appeared;
   -- an event that parted from its reservation begins anew: a meeting that the booking system moved away from, which waits
   -- for a person, or the event of a cancelled reservation that somebody brought back
-  INSERT INTO bridge_mappings (resource_id, outlook_item_id, outlook_event_id, sync_status, sync_direction,
-    starts_at, ends_at, present, outlook_base, outlook_seen, outlook_news, due_at, noticed_at, is_organizer, conflict, resolution)
-  SELECT m.resource_id, m.outlook_item_id, r.counterpart ->> 'eventId', r.counterpart ->> 'status', 'outlook_to_booking',
-    (r.counterpart -> 'item' ->> 'startsAt')::timestamptz, (r.counterpart -> 'item' ->> 'endsAt')::timestamptz, false,
-    r.counterpart -> 'item', r.counterpart -> 'item', r.counterpart ->> 'news',
-    CASE WHEN r.counterpart ->> 'news' IS NOT NULL THEN now() END, now(), (r.counterpart -> 'isOrganizer')::boolean,
-    r.counterpart -> 'conflict', r.counterpart ->> 'resolution'
-  FROM jsonb_to_recordset(results) AS r (id bigint, counterpart jsonb) JOIN bridge_mappings m ON m.id = r.id
-  WHERE jsonb_typeof(r.counterpart) = 'object'
-  ON CONFLICT (outlook_item_id, outlook_event_id) DO NOTHING;
+  IF parts THEN
+    INSERT INTO bridge_mappings (resource_id, outlook_item_id, outlook_event_id, sync_status, sync_direction,
+      starts_at, ends_at, present, outlook_base, outlook_seen, outlook_news, due_at, noticed_at, is_organizer, conflict, resolution)
+    SELECT m.resource_id, m.outlook_item_id, r.counterpart ->> 'eventId', r.counterpart ->> 'status', 'outlook_to_booking',
+      (r.counterpart -> 'item' ->> 'startsAt')::timestamptz, (r.counterpart -> 'item' ->> 'endsAt')::timestamptz, false,
+      r.counterpart -> 'item', r.counterpart -> 'item', r.counterpart ->> 'news',
+      CASE WHEN r.counterpart ->> 'news' IS NOT NULL THEN now() END, now(), (r.counterpart -> 'isOrganizer')::boolean,
+      r.counterpart -> 'conflict', r.counterpart ->> 'resolution'
+    FROM jsonb_to_recordset(results) AS r (id bigint, counterpart jsonb) JOIN bridge_mappings m ON m.id = r.id
+    WHERE jsonb_typeof(r.counterpart) = 'object'
+    ON CONFLICT (outlook_item_id, outlook_event_id) DO NOTHING;
+  END IF;
   -- what is back on the side it was gone from: what a person said about its removal was about another time
-  DELETE FROM bridge_removals d USING bridge_mappings m, jsonb_to_recordset(results) AS r (id bigint)
-  WHERE d.mapping_id = r.id AND m.id = r.id AND d.applied_at IS NULL
-    AND CASE d.side WHEN 'outlook' THEN m.present ELSE m.outlook_news IS NULL END;
+  IF removes THEN
+    DELETE FROM bridge_removals d USING bridge_mappings m, jsonb_to_recordset(results) AS r (id bigint)
+    WHERE d.mapping_id = r.id AND m.id = r.id AND d.applied_at IS NULL
+      AND CASE d.side WHEN 'outlook' THEN m.present ELSE m.outlook_news IS NULL END;
+  END IF;
   -- cover that came or went in Outlook: what lies beneath it is looked at again
-  PERFORM bridge_ring_neighbours(n.resource_id, n.priority_level, n.starts_at, n.ends_at)
-  FROM jsonb_to_recordset(appeared) AS n (resource_id integer, priority_level smallint, starts_at timestamptz, ends_at timestamptz);
+  IF appeared IS NOT NULL THEN
+    PERFORM bridge_ring_neighbours(n.resource_id, n.priority_level, n.starts_at, n.ends_at)
+    FROM jsonb_to_recordset(appeared) AS n (resource_id integer, priority_level smallint, starts_at timestamptz, ends_at timestamptz);
+  END IF;
   RETURN answer;
 END $settle$;
 
