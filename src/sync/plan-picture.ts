@@ -28,7 +28,7 @@ export interface Picture {
 }
 
 /** A removal that the brake has counted already. */
-export interface Counted {
+interface Counted {
   readonly mappingId: number;
   readonly resourceId: number;
   readonly released: boolean;
