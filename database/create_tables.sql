@@ -771,7 +771,7 @@ BEGIN
 END $take$;
 
 -- Writes down what was done to mappings of a leased room, with its line in bridge_log, and returns how long each
--- change took. Fenced: throws 'BR001' when the lease was lost. A row whose revision moved on meanwhile stays due.
+-- change took, and whether `more` is due there or its calendar is to be asked for changes (`pulls`). Fenced: throws 'BR001' when the lease was lost. A row whose revision moved on meanwhile stays due.
 CREATE FUNCTION bridge_settle(room_id integer, epoch bigint, results jsonb) RETURNS jsonb
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $settle$
@@ -897,7 +897,11 @@ BEGIN
     PERFORM bridge_ring_neighbours(n.resource_id, n.priority_level, n.starts_at, n.ends_at)
     FROM jsonb_to_recordset(appeared) AS n (resource_id integer, priority_level smallint, starts_at timestamptz, ends_at timestamptz);
   END IF;
-  RETURN answer;
+  -- what whoever drains the room would ask for next
+  RETURN answer || jsonb_build_object(
+    'more', EXISTS (SELECT FROM bridge_resource_mappings r JOIN bridge_mappings m ON m.resource_id = r.resource_id
+                    WHERE r.id = room_id AND m.due_at <= clock_timestamp()),
+    'pulls', EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.pull_due_at <= clock_timestamp()));
 END $settle$;
 
 -- Compares the whole window of one room with its mappings and makes due what differs: what a trigger missed, what

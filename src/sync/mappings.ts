@@ -206,18 +206,34 @@ export async function dueMappings(
   return rows.map((row) => row.due);
 }
 
-/** Writes down results and returns the latency in ms of each mapping that had a change waiting. Throws BR001 when fenced. */
+/** What came of writing down: how long each change took, and what the room asks for next. */
+export interface Written {
+  /** Milliseconds, by mapping, of those that had a change waiting. */
+  readonly latency: ReadonlyMap<number, number>;
+  /** More is due. */
+  readonly more: boolean;
+  /** Its calendar is to be asked for changes. */
+  readonly pulls: boolean;
+}
+
+/** Writes down results. Throws BR001 when fenced. */
 export async function settleMappings(
   session: Queryable,
   room: LeasedRoom,
   results: readonly Settled[],
-): Promise<ReadonlyMap<number, number>> {
-  const { rows } = await session.query<{ answer: { latency: Record<string, number> } }>({
+): Promise<Written> {
+  interface Answer {
+    readonly latency: Record<string, number>;
+    readonly more: boolean;
+    readonly pulls: boolean;
+  }
+  const { rows } = await session.query<{ answer: Answer }>({
     name: 'settle_mappings',
     text: 'SELECT bridge_settle($1, $2, $3) AS answer',
     values: [room.id, room.epoch, JSON.stringify(results)],
   });
-  return new Map(Object.entries(rows[0]!.answer.latency).map(([id, ms]) => [Number(id), ms]));
+  const { latency, more, pulls } = rows[0]!.answer;
+  return { latency: new Map(Object.entries(latency).map(([id, ms]) => [Number(id), ms])), more, pulls };
 }
 
 /** For a query that may take longer than all others. (pg knows `query_timeout` of a query, its types do not.) */

@@ -23,6 +23,7 @@ import {
   type Rest,
   type Settled,
   type Window,
+  type Written,
 } from './mappings.ts';
 import {
   finishBaseline,
@@ -94,9 +95,10 @@ export function createDrain(options: DrainOptions) {
     while (due.length > 0 && !stopping.aborted) {
       signal.throwIfAborted();
       const now = calm.choose(due);
+      let next: Written | null = null;
       if (now.length > 0) {
         const applied = await apply(room, now, signal);
-        await settle(room, now, applied);
+        next = await settle(room, now, applied);
         answered ||= applied.answered;
         if (applied.outage !== null || applied.rest !== null) return { ...applied, answered };
       } else
@@ -104,14 +106,15 @@ export function createDrain(options: DrainOptions) {
           () => undefined,
         );
       // a notification does not wait behind a backfill
-      if (follows(room) && (await asked('look for notifications', pullIsDue(db, room)))) {
+      if (follows(room) && (next?.pulls ?? (await asked('look for notifications', pullIsDue(db, room))))) {
         const again = await reading(room, async () => {
           await pulled(room, signal);
           await verifyMissing(room, signal);
         });
         if (again !== null) return again;
+        next = null;
       }
-      due = await readDue(room);
+      due = next?.more === false ? [] : await readDue(room);
     }
     return { rest: null, outage: null, answered };
   }
@@ -227,16 +230,15 @@ export function createDrain(options: DrainOptions) {
     return await firstRound(outlook, room, span, signal);
   }
 
-  async function settle(room: LeasedRoom, due: readonly Due[], applied: Applied): Promise<void> {
+  /** Writes down what was done; what the room asks for next, if that was told. */
+  async function settle(room: LeasedRoom, due: readonly Due[], applied: Applied): Promise<Written | null> {
     const { settled, done } = applied;
-    const latency =
-      settled.length === 0
-        ? new Map<number, number>()
-        : await asked('settle', settleMappings(db, room, settled));
+    const written = settled.length === 0 ? null : await asked('settle', settleMappings(db, room, settled));
     const rows = new Map(due.map((row) => [row.id, row]));
     for (const result of settled)
-      tellResult(room, rows.get(result.id)!, result, latency.get(result.id) ?? null);
+      tellResult(room, rows.get(result.id)!, result, written?.latency.get(result.id) ?? null);
     for (const one of done) tellDone(room, one);
+    return written;
   }
 
   const about = (room: LeasedRoom, row: Due) => ({
