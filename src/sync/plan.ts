@@ -79,7 +79,11 @@ interface Read {
   readonly error: string | null;
   readonly hint: string | null;
   readonly found: PlannedRoom | null;
+  /** It failed as every other would. */
+  readonly isOutage: boolean;
 }
+
+const unknown = { error: null, hint: null, found: null, isOutage: false } as const;
 
 export function createPlanner(options: PlanOptions) {
   const { db, window, policy } = options;
@@ -91,13 +95,21 @@ export function createPlanner(options: PlanOptions) {
     const until = wish.withinMs === null ? null : performance.now() + wish.withinMs;
     const meetings = new Map<string, string>();
     const reads: Read[] = Array<Read>(rooms.length);
+    let away: Read | null = null;
     let [next, done] = [0, 0];
     async function readOn(): Promise<void> {
       for (let at = next++; at < rooms.length; at = next++) {
         const room = rooms[at]!;
         signal.throwIfAborted();
         const late = until !== null && performance.now() > until;
-        reads[at] = late ? unread(room) : await readRoom(room, meetings, signal);
+        // one side as a whole is out of reach: the other rooms would only wait for the same answer
+        const read = late
+          ? unread(room)
+          : away === null
+            ? await readRoom(room, meetings, signal)
+            : { ...away, room };
+        if (read.isOutage) away = read;
+        reads[at] = read;
         wish.progress?.((done += 1), rooms.length, room.name);
       }
     }
@@ -115,16 +127,17 @@ export function createPlanner(options: PlanOptions) {
       const client = await asked(db.connect());
       try {
         const found = await underLease(client, room.id, signal, () => lookAt(client, room, meetings, signal));
-        if (found !== null) return { room, state: 'planned', error: null, hint: null, found };
+        if (found !== null) return { room, ...unknown, state: 'planned', found };
         const hint = 'Ask again in a moment: it is being brought over now.';
-        return { room, state: 'busy', error: 'A daemon works on this room.', hint, found: null };
+        return { room, ...unknown, state: 'busy', error: 'A daemon works on this room.', hint };
       } finally {
         client.release();
       }
     } catch (error) {
       const failure = databaseFailure(error, 'plan a room');
       if (signal.aborted || !(failure instanceof Retryable || failure instanceof Permanent)) throw error;
-      return { room, state: 'failed', error: failure.message, hint: failure.hint ?? null, found: null };
+      const { message, hint = null, reach } = failure;
+      return { room, ...unknown, state: 'failed', error: message, hint, isOutage: reach === 'side' };
     }
   }
 
@@ -155,10 +168,10 @@ export function createPlanner(options: PlanOptions) {
 
   const unread = (room: LeasedRoom): Read => ({
     room,
+    ...unknown,
     state: 'unread',
     error: 'The time was up before its turn.',
     hint: `GET /plan?resource_id=${room.resourceId} reads it alone, and the command \`plan\` takes the time it needs.`,
-    found: null,
   });
 
   /** What is gone, as the brake would count it: in each room, and over all rooms that were read. */

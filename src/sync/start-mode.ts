@@ -55,7 +55,11 @@ export function createStart({ db, mode }: { readonly db: Queryable; readonly mod
       text: `
         WITH made AS (
           INSERT INTO bridge_settings (name, value) VALUES ($1, to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
-          ON CONFLICT (name) DO NOTHING RETURNING value)
+          ON CONFLICT (name) DO NOTHING RETURNING value
+        ), compared AS (
+          -- what is done then is what the plan said: it, too, is made by comparing both sides
+          UPDATE bridge_room_state SET baselined_at = NULL, reconciled_at = NULL, push_due_at = now()
+          WHERE EXISTS (SELECT FROM made))
         SELECT value, true AS made FROM made
         UNION ALL SELECT value, false FROM bridge_settings WHERE name = $1 AND NOT EXISTS (SELECT FROM made)`,
       values: [setting],

@@ -46,11 +46,10 @@ async function open(options: WorldOptions & { readonly env?: Environment } = {})
 }
 
 async function synced(world: World): Promise<void> {
-  const daemon = await world.start();
   await world.db.query(
     'UPDATE bridge_room_state SET reconciled_at = NULL, baselined_at = NULL, push_due_at = now(), pull_due_at = now()',
   );
-  daemon.daemon.ring();
+  const daemon = await world.start();
   await world.settled();
   await daemon.stop();
 }
@@ -286,3 +285,78 @@ test('one room alone, and one that is mapped to none', { timeout: 60_000 }, asyn
   expect(said.code).toBe(64);
   expect(said.err).toContain('Resource 999 is mapped to no active room.');
 });
+
+test(
+  'Graph away: each room says so, and the exit code is that of a failure',
+  { timeout: 60_000 },
+  async () => {
+    await using world = await open({ mapped: [101, 102], env: { GRAPH_AUTHORITY: 'http://127.0.0.1:1' } });
+    const said = await world.run('--json');
+    expect(said.code).toBe(1);
+    const { rooms: read, complete } = said.json() as PlanOf;
+    expect(complete).toBe(false);
+    expect(read.map(({ state }) => state)).toEqual(['failed', 'failed']);
+  },
+);
+
+test(
+  'with IMPORT_MODE=manual an import waits for a person; with OVERLAP_POLICY=import a taken slot is none',
+  { timeout: 60_000 },
+  async () => {
+    await using world = await open({ env: { OVERLAP_POLICY: 'import' } });
+    await world.desk.book(101, { title: 'Choir', from: world.day(2, '10:00'), to: world.day(2, '12:00') });
+    world.tenant.people.book(upn, {
+      subject: 'On it',
+      start: at(world, 2, '09:30'),
+      end: at(world, 2, '10:30'),
+    });
+    expect((await world.plan()).counts).toMatchObject({ create: 1, import: 1, conflict: 0, waiting: 0 });
+    const manual = { ...environmentOf(world.db, world.tenant), IMPORT_MODE: 'manual' };
+    expect((await cli(manual, 'plan', '--json')).json().counts).toMatchObject({
+      create: 1,
+      import: 0,
+      waiting: 1,
+    });
+  },
+);
+
+test('a room that only gives, and one that only takes', { timeout: 60_000 }, async () => {
+  await using world = await open({ mapped: [101, 102] });
+  await world.db.query(
+    `UPDATE bridge_resource_mappings SET sync_direction = CASE resource_id WHEN 101 THEN 'booking_to_outlook' ELSE 'outlook_to_booking' END`,
+  );
+  for (const room of [101, 102]) {
+    await world.desk.book(room, { title: 'Choir', from: world.day(2, '10:00'), to: world.day(2, '12:00') });
+    world.tenant.people.book(rooms[room]!.upn, {
+      subject: 'New',
+      start: at(world, 5, '10:00'),
+      end: at(world, 5, '11:00'),
+    });
+  }
+  const plan = await world.plan();
+  expect(plan.rooms.map(({ items }) => items.map(({ action }) => action))).toEqual([['create'], ['import']]);
+  const since = await mark(world);
+  await world.sync();
+  expect(await done(world, since)).toEqual(wanted(plan));
+});
+
+test(
+  'lost mappings: what carries our marks is recognised, and nothing is made twice',
+  { timeout: 60_000 },
+  async () => {
+    await using world = await open();
+    for (const on of [2, 3])
+      await world.desk.book(101, {
+        title: `B${on}`,
+        from: world.day(on, '10:00'),
+        to: world.day(on, '12:00'),
+      });
+    await world.sync();
+    await world.db.query('DELETE FROM bridge_mappings');
+    const plan = await world.plan();
+    expect(plan.counts).toMatchObject({ adopt: 2, create: 0, import: 0, delete: 0 });
+    const since = await mark(world);
+    await world.sync();
+    expect(await done(world, since)).toEqual(wanted(plan));
+  },
+);
