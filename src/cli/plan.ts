@@ -114,7 +114,7 @@ function report(plan: Plan, timezone: string): void {
   const kinds = (Object.keys(words) as PlanKind[]).filter((kind) => plan.counts[kind] > 0);
   if (plan.rooms.length === 0) say('No room is mapped yet: `mappings match` proposes pairs.');
   else if (kinds.length === 0 && plan.complete)
-    say(paint('green', `Nothing is to be done: ${plan.equal} reservations are alike on both sides.`));
+    say(paint('green', `Nothing is to be done: ${plan.equal} alike on both sides.`));
   else
     say(
       `${paint('bold', 'In all')}  ${kinds.map((kind) => `${plan.counts[kind]} × ${words[kind][0]}`).join(', ') || 'nothing'}; ${plan.equal} alike.`,

@@ -220,7 +220,7 @@ test(
     expect((await world.run()).code).toBe(2);
     await world.sync();
     const said = await world.run();
-    expect(said.out).toContain('Nothing is to be done: 1 reservations are alike on both sides.');
+    expect(said.out).toContain('Nothing is to be done: 1 alike on both sides.');
     expect(said.code).toBe(0);
   },
 );
