@@ -21,6 +21,7 @@ interface Stats {
   listener: { heard: boolean; reason: string | null };
   outages: { outlook: Outage | null; booking: Outage | null };
   replicas: number;
+  start: { mode: 'sync' | 'plan' | 'shadow'; writes: boolean };
   replica: string | null;
   started_at: string;
   uptime_seconds: number;

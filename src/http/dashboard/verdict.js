@@ -18,7 +18,14 @@ export function verdict(known, now) {
   const findings = [...unreachable(known, now)];
   // what was known before the daemon went away is not said of now
   if (known.trouble === null && known.stats !== null)
-    findings.push(...sides(known), ...waitingForPerson(known), ...waiting(known, now), ...alerts(known));
+    findings.push(
+      ...sides(known),
+      ...notYet(known),
+      ...waitingForPerson(known),
+      // before anything is written nothing is late
+      ...(known.stats.start.writes ? waiting(known, now) : []),
+      ...alerts(known),
+    );
   const [worst, ...also] = findings;
   if (worst !== undefined) return { ...worst, also: also.slice(0, 6) };
   if (known.stats === null) return { state: 'away', text: 'Looking…', detail: '', also: [] };
@@ -84,6 +91,29 @@ function sides({ stats, ready }) {
       detail: `The daemon looks several times a second instead. ${listener.reason ?? ''}`,
     });
   return found;
+}
+
+/**
+ * START_MODE plan or shadow: nothing is written.
+ * @param {Known} known
+ * @returns {Finding[]}
+ */
+function notYet({ stats }) {
+  if (stats === null || stats.start.writes) return [];
+  const shows = 'GET /plan, or the command plan, shows what would be done.';
+  return [
+    stats.start.mode === 'shadow'
+      ? {
+          state: 'busy',
+          text: 'Both sides are compared and nothing is ever written (START_MODE=shadow).',
+          detail: shows,
+        }
+      : {
+          state: 'busy',
+          text: 'Nothing is written yet: the plan waits to be confirmed.',
+          detail: `${shows} The command plan --confirm, or POST /plan/confirm, lets it begin.`,
+        },
+  ];
 }
 
 /**
