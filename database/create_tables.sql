@@ -1062,7 +1062,7 @@ END $baselined$;
 
 -- Begins a round of changes: the next poll is set, and whoever asks from now on asks for another round. `rung`: when
 -- somebody asked for this one.
-CREATE FUNCTION bridge_begin_pull(room_id integer, epoch bigint, poll_ms double precision, OUT rung timestamptz,
+CREATE FUNCTION bridge_begin_pull(room_id integer, epoch bigint, poll_ms double precision, unheard_ms double precision, OUT rung timestamptz,
   OUT links text[], OUT from_at timestamptz, OUT attempt integer, OUT compare boolean) LANGUAGE plpgsql AS $begin$
 BEGIN
   SELECT s.pull_due_at, s.delta_links, s.window_from, s.pull_attempt, coalesce(s.compare_at <= now(), false)
@@ -1071,7 +1071,11 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
   END IF;
-  UPDATE bridge_room_state SET pull_due_at = NULL, next_poll_at = now() + poll_ms * interval '1 millisecond', updated_at = now()
+  -- a room that nobody calls us for is asked more often
+  UPDATE bridge_room_state SET pull_due_at = NULL, updated_at = now(),
+    next_poll_at = now() + interval '1 millisecond' * CASE
+      WHEN EXISTS (SELECT FROM bridge_subscriptions b WHERE b.resource_mapping_id = room_id AND b.expires_at > now()) THEN poll_ms
+      ELSE least(poll_ms, unheard_ms) END
   WHERE resource_mapping_id = room_id;
 END $begin$;
 

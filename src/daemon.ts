@@ -123,6 +123,7 @@ export async function createDaemon(
     installationId: installation.id,
     window: config.window,
     pollMs: config.pollSeconds * 1_000,
+    ...(config.webhookBaseUrl === null ? {} : { unheardMs: Math.min(config.pollSeconds, 60) * 1_000 }),
     brake: config.brake,
     conflict: config.conflictPolicy,
     overlap: config.overlapPolicy,

@@ -91,11 +91,17 @@ export async function readCursor(
   return { links, from: from?.toISOString() ?? null };
 }
 
-export async function beginPull(db: Queryable, room: LeasedRoom, pollMs: number): Promise<Begun> {
+/** The next poll comes after `pollMs`, or after `unheardMs` as long as Outlook does not call us for this room. */
+export async function beginPull(
+  db: Queryable,
+  room: LeasedRoom,
+  pollMs: number,
+  unheardMs: number,
+): Promise<Begun> {
   const { rows } = await db.query<Begun>({
     name: 'begin_pull',
-    text: 'SELECT * FROM bridge_begin_pull($1, $2, $3)',
-    values: [room.id, room.epoch, pollMs],
+    text: 'SELECT * FROM bridge_begin_pull($1, $2, $3, $4)',
+    values: [room.id, room.epoch, pollMs, unheardMs],
   });
   return rows[0]!;
 }

@@ -25,6 +25,8 @@ export interface PullOptions {
   readonly window: Window;
   /** Between two polls of a room. */
   readonly pollMs: number;
+  /** The same while Outlook does not call us for that room (no subscription); default: no difference. */
+  readonly unheardMs?: number;
   readonly random?: () => number;
 }
 
@@ -42,9 +44,10 @@ const mostSeries = 200;
 /** A poll of a room, spread so that many rooms do not come at once. */
 export const pollAfter = (pollMs: number, random: () => number): number => pollMs * (0.9 + random() * 0.2);
 
-export function createPull({ db, outlook, window, pollMs, random = Math.random }: PullOptions) {
+export function createPull(options: PullOptions) {
+  const { db, outlook, window, pollMs, unheardMs = pollMs, random = Math.random } = options;
   return async function pull(room: LeasedRoom, signal: AbortSignal): Promise<PulledRound> {
-    const begun = await beginPull(db, room, pollAfter(pollMs, random));
+    const begun = await beginPull(db, room, pollAfter(pollMs, random), pollAfter(unheardMs, random));
     const noticedAt = begun.rung ?? new Date();
     const span = await listWindow(db, window);
     if (begun.links === null || begun.links.length === 0 || begun.from_at?.toISOString() !== span.from)
@@ -96,8 +99,9 @@ export function createPull({ db, outlook, window, pollMs, random = Math.random }
       } else if (event.item === null)
         noticed.set(mapping.id, { id: mapping.id, news: 'missing', dueInMs: null });
       else if (isEcho(mapping, event)) {
-        if (event.etag === mapping.etag || event.etag === null) noticed.delete(mapping.id);
-        else noticed.set(mapping.id, { id: mapping.id, news: null, dueInMs: null, etag: event.etag });
+        // rows come in any order, and old ones again: one that shows nothing new takes back no other
+        if (!noticed.has(mapping.id) && event.etag !== null && event.etag !== mapping.etag)
+          noticed.set(mapping.id, { id: mapping.id, news: null, dueInMs: null, etag: event.etag });
       } else noticed.set(mapping.id, { id: mapping.id, news: 'look', dueInMs: event.isAnswered ? null : 0 });
     };
     const missing = (mapping: (typeof known)[number]): void => {
@@ -110,7 +114,6 @@ export function createPull({ db, outlook, window, pollMs, random = Math.random }
       if (mapping !== undefined) missing(mapping);
       born.delete(id);
     }
-    // rows come in any order and repeatedly; the last one counts
     for (const row of singles) {
       if (row.event !== null) look(row.event);
       else if (byEvent.has(row.id))

@@ -22,6 +22,8 @@ export interface SyncOptions {
   readonly window: Window;
   /** Between two polls of a room. */
   readonly pollMs: number;
+  /** The same while Outlook does not call us for that room (no subscription); default: no difference. */
+  readonly unheardMs?: number;
   readonly brake: BrakePolicy;
   /** Who wins what both sides changed. */
   readonly conflict: ConflictPolicy;
@@ -45,6 +47,6 @@ export function createSync(options: SyncOptions) {
     mayRemove: createRemovals(db, options.brake, tell),
     random,
   });
-  const pull = createPull({ db, outlook, window, pollMs, random });
+  const pull = createPull({ ...options, random });
   return createDrain({ db, outlook, apply, pull, window, pollMs, tell, random });
 }

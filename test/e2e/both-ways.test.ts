@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { TenantEvent } from '../../src/sandbox/tenant/people.ts';
 import { createRandom, day, openFleet, upnOf, type Child, type Fleet } from './fleet.ts';
 
@@ -10,10 +10,6 @@ import { createRandom, day, openFleet, upnOf, type Child, type Fleet } from './f
 const given = process.env['SEED'];
 const seeds = given === undefined ? [1, 2] : [Number(given)];
 const steps = Number(process.env['STEPS'] ?? 500);
-
-afterEach((context) => {
-  if (context.task.result?.state === 'fail') console.error(`${context.task.name} failed`);
-});
 
 test.each(seeds)(
   'whatever people do on both sides, both end up equal and nothing is lost (seed %i)',
@@ -37,13 +33,17 @@ test.each(seeds)(
     fleet.tenant.faults.clear();
     await calm(fleet);
     const problems = await life.problems();
-    expect(problems, `seed ${seed}`).toEqual([]);
+    // what the books say of it, to be read when it fails
+    const lives = problems.length === 0 ? [] : await life.lives(problems);
+    expect(problems, `seed ${seed}\n${lives.join('\n')}`).toEqual([]);
     expect(fleet.tenant.violations).toEqual([]);
     expect(running.facts.filter((fact) => fact.fact === 'bug')).toEqual([]);
 
     const before = fleet.tenant.journal.at(-1)!.seq;
     const version = await fleet.db.query('SELECT sum(hashtext(e::text)) FROM bb_event e');
-    await fleet.db.query('UPDATE bridge_room_state SET reconciled_at = NULL, baselined_at = NULL, push_due_at = now()');
+    await fleet.db.query(
+      'UPDATE bridge_room_state SET reconciled_at = NULL, baselined_at = NULL, push_due_at = now()',
+    );
     await calm(fleet);
     expect(fleet.tenant.journal.filter((entry) => entry.seq > before && entry.method !== 'GET')).toEqual([]);
     expect(await fleet.db.query('SELECT sum(hashtext(e::text)) FROM bb_event e')).toEqual(version);
@@ -108,7 +108,9 @@ function createLife(fleet: Fleet, seed: number) {
   };
   const anyEvent = (): { readonly room: string; readonly event: TenantEvent } | null => {
     const room = upnOf(pick(resources));
-    const events = tenant.eventsIn(room).filter((event) => !event.isCancelled && nameOf(event.subject) !== null);
+    const events = tenant
+      .eventsIn(room)
+      .filter((event) => !event.isCancelled && nameOf(event.subject) !== null);
     return events.length === 0 ? null : { room, event: pick(events) };
   };
   const onEvent = (what: (room: string, event: TenantEvent) => void) => async () => {
@@ -125,7 +127,8 @@ function createLife(fleet: Fleet, seed: number) {
     const [row] = await fleet.db.query<{ id: number; name: string }>(
       'SELECT id, name FROM bb_event WHERE active = 1 ORDER BY random() LIMIT 1',
     );
-    if (row !== undefined && nameOf(row.name) !== null) await what({ type: 'event', id: row.id, name: row.name });
+    if (row !== undefined && nameOf(row.name) !== null)
+      await what({ type: 'event', id: row.id, name: row.name });
   };
   const deeds: readonly (() => Promise<void>)[] = [
     clerkBooks,
@@ -143,10 +146,17 @@ function createLife(fleet: Fleet, seed: number) {
       tenant.people.book(upnOf(pick(resources)), { subject: name(), ...instants() });
     },
     async () => {
-      tenant.people.book(upnOf(pick(resources)), { subject: name(), ...instants(), html: '<p>Ta med <b>stoler</b></p>' });
+      tenant.people.book(upnOf(pick(resources)), {
+        subject: name(),
+        ...instants(),
+        html: '<p>Ta med <b>stoler</b></p>',
+      });
     },
     onEvent((room, event) => void tenant.people.move(room, event.id, instants())),
-    onEvent((room, event) => void tenant.people.retitle(room, event.id, `${nameOf(event.subject)} outlook ${next++}`)),
+    onEvent(
+      (room, event) =>
+        void tenant.people.retitle(room, event.id, `${nameOf(event.subject)} outlook ${next++}`),
+    ),
     onEvent((room, event) => {
       took(event.subject);
       tenant.people.remove(room, event.id);
@@ -159,6 +169,21 @@ function createLife(fleet: Fleet, seed: number) {
 
   return {
     step: async (_: number) => await pick(deeds)(),
+    /** The lives of what is not as it must be, step by step. */
+    lives: async (problems: readonly string[]): Promise<string[]> => {
+      const names = [...new Set(problems.flatMap((problem) => /T\d+\./.exec(problem)?.[0] ?? []))];
+      const rows = await fleet.db.query<{ line: string }>(
+        `SELECT concat_ws(' ', to_char(l.at, 'MI:SS.MS'), l.mapping_id, l.action, l.reason, l.outlook_event_id) AS line
+         FROM bridge_log l WHERE l.mapping_id IN (
+           SELECT id FROM bridge_mappings m WHERE EXISTS (
+             SELECT FROM unnest($1::text[]) n WHERE concat(m.booking_seen, m.outlook_base, m.booking_base) LIKE '%' || n || '%'))
+         UNION ALL
+         SELECT to_jsonb(m)::text FROM bridge_mappings m WHERE EXISTS (
+           SELECT FROM unnest($1::text[]) n WHERE concat(m.booking_seen, m.outlook_base, m.booking_base) LIKE '%' || n || '%')`,
+        [names],
+      );
+      return rows.map((row) => row.line);
+    },
     /** What is not as it must be: shown on one side only, shown twice, or gone although nobody took it away. */
     problems: async (): Promise<string[]> => {
       const inBooking = await fleet.db.query<{ line: string; name: string }>(`
@@ -168,7 +193,9 @@ function createLife(fleet: Fleet, seed: number) {
       const inOutlook = resources.flatMap((resource) =>
         tenant
           .eventsIn(upnOf(resource))
-          .map((event) => `${resource} ${event.start.slice(0, 16)}–${event.end.slice(0, 16)} ${event.subject}`),
+          .map(
+            (event) => `${resource} ${event.start.slice(0, 16)}–${event.end.slice(0, 16)} ${event.subject}`,
+          ),
       );
       const [left, right] = [inBooking.map(({ line }) => line), inOutlook];
       const named = (lines: readonly string[]) =>
@@ -178,7 +205,9 @@ function createLife(fleet: Fleet, seed: number) {
         ...left.filter((line) => !right.includes(line)).map((line) => `only booked: ${line}`),
         ...right.filter((line) => !left.includes(line)).map((line) => `only in Outlook: ${line}`),
         ...[...shown].filter(([, lines]) => lines.length > 1).map(([one]) => `twice: ${one}`),
-        ...[...things].filter(([one, { removed }]) => !removed && !shown.has(one)).map(([one]) => `lost: ${one}`),
+        ...[...things]
+          .filter(([one, { removed }]) => !removed && !shown.has(one))
+          .map(([one]) => `lost: ${one}`),
       ].sort();
     },
   };

@@ -312,6 +312,33 @@ describe('a round of changes that cannot go on', () => {
       ]);
     });
 
+  test('and shows an old row after the new one: the new one counts', async () => {
+    await using w = await open();
+    const event = w.outlook.put(room, dinner(), null);
+    await heard(w);
+    const old = { ...event };
+    w.outlook.edit(event.id, { title: 'Banquet' });
+    const row = (shown: typeof old) => ({
+      id: event.id,
+      type: event.type,
+      seriesMasterId: null,
+      event: { ...shown, marks: null },
+    });
+    w.outlook.trouble((start) =>
+      'link' in start
+        ? {
+            answer: 'page',
+            rows: [row({ ...old, item: dinner({ title: 'Banquet' }) }), row(old)],
+            removed: [],
+            nextLink: null,
+            deltaLink: start.link,
+          }
+        : null,
+    );
+    await heard(w);
+    expect(await w.reserved()).toMatchObject([{ item: { title: 'Banquet' } }]);
+  });
+
   test('for ever (pages never end) still hears of everything', async () => {
     await using w = await openRooms();
     w.outlook.trouble(() => ({ answer: 'endless', reason: 'page 1000' }));
