@@ -60,10 +60,13 @@ export function openPool(config: DatabaseConfig, name: string, max = 8, queryMs 
   return poolOf(connectionSettings(config, name), max, queryMs);
 }
 
-/** A pool whose sessions PostgreSQL lets write nothing. */
+/**
+ * A pool whose sessions PostgreSQL lets write nothing. One that asks nothing for two minutes is ended, and its locks with
+ * it: whoever holds a room's lease here is in no list of daemons.
+ */
 export function openReadingPool(config: DatabaseConfig, name: string, max: number): Database {
   const settings = connectionSettings(config, name);
-  const options = `${settings.options ?? ''} -c default_transaction_read_only=on`;
+  const options = `${settings.options ?? ''} -c default_transaction_read_only=on -c idle_session_timeout=120s`;
   return poolOf({ ...settings, options }, max, 30_000);
 }
 

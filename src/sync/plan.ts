@@ -125,12 +125,16 @@ export function createPlanner(options: PlanOptions) {
   ): Promise<Read> {
     try {
       const client = await asked(db.connect());
+      // while Outlook is read no query is under way whose failure would tell: the next one's does
+      const broken = () => undefined;
+      client.on('error', broken);
       try {
         const found = await underLease(client, room.id, signal, () => lookAt(client, room, meetings, signal));
         if (found !== null) return { room, ...unknown, state: 'planned', found };
         const hint = 'Ask again in a moment: it is being brought over now.';
         return { room, ...unknown, state: 'busy', error: 'A daemon works on this room.', hint };
       } finally {
+        client.off('error', broken);
         client.release();
       }
     } catch (error) {

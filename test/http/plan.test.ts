@@ -1,6 +1,8 @@
 /** GET /plan and POST /plan/confirm as a caller meets them. */
 import { expect, test } from 'vitest';
+import { openReadingPool } from '../../src/database.ts';
 import { createManual } from '../../src/sync/manual.ts';
+import { createPlanner } from '../../src/sync/plan.ts';
 import { createStart } from '../../src/sync/start-mode.ts';
 import { window } from '../sync/bench-of-rooms.ts';
 import { openApi, type Api } from './api.ts';
@@ -69,6 +71,42 @@ test('a room that somebody works on is busy, and the others are planned', async 
   } finally {
     client.release(true);
   }
+});
+
+test('a session that is lost while Outlook is read fails the plan of its room, and nothing else', async () => {
+  await using api = await openApi();
+  await using stack = new AsyncDisposableStack();
+  const db = openReadingPool(api.db.config, 'a lost plan', 3);
+  stack.defer(() => db.end());
+  const side = api.outlook.side;
+  const planner = createPlanner({
+    db,
+    outlook: () => ({
+      ...side,
+      async *list(...asked) {
+        await api.db.query(
+          "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'a lost plan'",
+        );
+        yield* side.list(...asked);
+      },
+    }),
+    window,
+    policy: { conflict: 'booking', overlap: 'flag', importMode: 'auto' },
+    brake: { max: 10, share: 0.2 },
+    roomsAtATime: 1,
+  });
+  const wish = { resourceId: 101, itemsMost: 10, withinMs: null };
+  const plan = await planner.plan(wish, new AbortController().signal);
+  expect(plan?.rooms).toMatchObject([{ state: 'failed' }]);
+  expect((await api.call('GET', '/plan?resource_id=101')).body).toMatchObject({ complete: true });
+});
+
+test('a session for plans is let write nothing', async () => {
+  await using api = await openApi();
+  await using stack = new AsyncDisposableStack();
+  const db = openReadingPool(api.db.config, 'plan', 1);
+  stack.defer(() => db.end());
+  await expect(db.query('DELETE FROM bridge_mappings')).rejects.toMatchObject({ code: '25006' });
 });
 
 test('with START_MODE=sync there is nothing to confirm', async () => {
