@@ -1,4 +1,5 @@
 /** What a sync would do in one room: its reservations, then the events that nobody imported yet, and both again if those met. */
+import { setImmediate as breathe } from 'node:timers/promises';
 import type { OutlookEvent } from '../event.ts';
 import type { Item } from '../item.ts';
 import { compare, type Span } from './baseline.ts';
@@ -7,6 +8,7 @@ import { sameTitle, type Kin } from './kin.ts';
 import type { LeasedRoom } from './mappings.ts';
 import type { Picture, Row, Strange } from './plan-picture.ts';
 import {
+  breathEvery,
   decideRows,
   mappedOf,
   noted,
@@ -148,7 +150,8 @@ async function decideBirths(
   }
   const strangers = await asked.strangers(occupying.map(({ event }) => event));
 
-  for (const { row, event, item } of occupying) {
+  for (const [at, { row, event, item }] of occupying.entries()) {
+    if (at % breathEvery === 0) await breathe();
     if (row.conflict?.kind === 'moved') {
       planned.push(ofMoved(row, item, reserved));
       continue;

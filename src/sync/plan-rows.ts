@@ -2,6 +2,7 @@
  * What a sync would do to the reservations of one room, decided by the same functions (`compare`, `lookFirst`, `decide`) on
  * a picture in memory. Nothing is written down: what would be true afterwards is kept beside it.
  */
+import { setImmediate as breathe } from 'node:timers/promises';
 import type { Compared } from './baseline.ts';
 import { isBlind, lookFirst, verify } from './look.ts';
 import type { LeasedRoom } from './mappings.ts';
@@ -13,6 +14,9 @@ import { coverAll, fieldNames, meets, type Planned, type Taken } from './plan-wo
 import type { OutlookSide } from './sides.ts';
 import type { ConflictPolicy, Step } from './step.ts';
 import type { OverlapPolicy } from './fate.ts';
+
+/** So many items are decided about in one go: a daemon that plans a full room must not look frozen to itself. */
+export const breathEvery = 50;
 
 /** A row, and whether its event was just found for it. */
 export type Known = Row & { readonly adopted?: true };
@@ -150,8 +154,9 @@ export async function decideRows(
   const inOrder = rows.toSorted(
     (a, b) => a.priority - b.priority || ((a.startsAt ?? '') < (b.startsAt ?? '') ? -1 : 1),
   );
-  for (const row of inOrder) {
+  for (const [at, row] of inOrder.entries()) {
     signal.throwIfAborted();
+    if (at % breathEvery === 0) await breathe();
     const due = { ...row, ...coverOf(row, taken) };
     if (!row.isDue && !isUncovered(due)) {
       const rest = resting(row);
