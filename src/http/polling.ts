@@ -27,12 +27,9 @@ const detail = z.object({
   deletions_processed: z.number().int(),
   imported: z.number().int(),
   updated: z.number().int(),
-  waiting: z
-    .number()
-    .int()
-    .openapi({
-      description: 'Reported by Outlook and not dealt with: held by the brake, a conflict, or late.',
-    }),
+  waiting: z.number().int().openapi({
+    description: 'Reported by Outlook and not dealt with: held by the brake, a conflict, or late.',
+  }),
 });
 
 const pollRoute = createRoute({

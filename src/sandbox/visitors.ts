@@ -39,7 +39,7 @@ const subjects = [
   'Planleggingsdag',
 ];
 
-export const visitors = [
+const visitors = [
   { upn: 'kari.nordmann@bergen.example', name: 'Kari Nordmann' },
   { upn: 'ola.hansen@bergen.example', name: 'Ola Hansen' },
   { upn: 'samira.ali@bergen.example', name: 'Samira Ali' },

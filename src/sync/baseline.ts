@@ -60,7 +60,7 @@ function halve({ from, to }: Span): readonly [Span, Span] | null {
 }
 
 /** How long an invitation may wait for its answer, and the rewriting that comes with it, before it is imported. The loop looks once a second. */
-export const settleMs = 2_000;
+const settleMs = 2_000;
 
 export const bornOf = (event: OutlookEvent): Born => ({
   eventId: event.id,

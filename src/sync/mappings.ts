@@ -76,7 +76,7 @@ export interface ConflictNote {
 }
 
 /** An event that parts from its mapping and begins anew in one of its own. */
-export interface Counterpart {
+interface Counterpart {
   readonly eventId: string;
   readonly status: 'conflict' | 'imported';
   readonly news: News | null;
