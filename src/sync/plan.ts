@@ -14,7 +14,8 @@ import { underLease } from './lease.ts';
 import type { LeasedRoom, Window } from './mappings.ts';
 import { listWindow } from './notices.ts';
 import { readBrakeBooks, readPicture, readStrangers, roomsToPlan, type BrakeBooks } from './plan-picture.ts';
-import { planRoom, type PlannedRoom, type PlanPolicy } from './plan-room.ts';
+import type { PlanPolicy } from './plan-births.ts';
+import { planRoom, type PlannedRoom } from './plan-room.ts';
 import { planKinds, type Planned, type PlanKind } from './plan-words.ts';
 import type { OutlookSide } from './sides.ts';
 
