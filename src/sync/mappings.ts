@@ -169,7 +169,7 @@ export interface TakeOptions {
 }
 
 /** At most this many outbox rows are folded at a time; the rest follows in the next take, and what is due goes between. */
-export const foldMost = 100;
+export const foldMost = 300;
 
 /** Folds the outbox, leases due rooms to the session and reads their first due mappings. */
 export async function takeRooms(session: Queryable, options: TakeOptions): Promise<Taken> {
