@@ -146,9 +146,9 @@ export interface BenchDaemon extends AsyncDisposable {
   kill(): Promise<void>;
 }
 
-/** Starts `bench-daemon.child.ts`; resolves when it hears. */
+/** Starts `bench-daemon.child.ts` as `npm start` does; resolves when it hears. */
 export async function startDaemon(env: Environment): Promise<BenchDaemon> {
-  const { child, first } = await forkChild('bench-daemon.child.ts', env);
+  const { child, first } = await forkChild('bench-daemon.child.ts', env, ['--max-semi-space-size=4']);
   return {
     child,
     replica: (first as { replica: string }).replica,
