@@ -72,7 +72,7 @@ const roomsText = `
     s.error_message AS error, s.hint, s.lease_owner IS NOT NULL AS working, coalesce(due.n, 0) AS due,
     coalesce(round(extract(epoch FROM clock_timestamp() - due.oldest) * 1000)::bigint, 0) AS lag_ms,
     s.push_due_at AS due_at, s.retry_at, s.throttled_until, s.baselined_at, s.reconciled_at,
-    synced.at AS last_sync_at, s.pull_due_at, subscribed.expires_at AS subscription_expires_at,
+    synced.at AS last_sync_at, least(s.pull_due_at, s.next_poll_at) AS pull_due_at, subscribed.expires_at AS subscription_expires_at,
     jsonb_build_object('total', greatest(s.backfill_total, due.backfill, 0),
       'done', greatest(s.backfill_total, due.backfill, 0) - coalesce(due.backfill, 0)) AS backfill,
     coalesce(held.n, 0) AS held
