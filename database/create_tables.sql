@@ -440,12 +440,10 @@ BEGIN
   IF NEW.outlook_event_id IS NULL THEN
     NEW.outlook_base := NULL;
     NEW.booking_base := NULL;
-  ELSIF NEW.booking_base IS NOT NULL THEN
-    -- whoever asks doubts that Outlook shows it: it is read first
-    NEW.booking_base := '{}';
-  END IF;
-  IF NEW.outlook_event_id IS NOT NULL THEN
+  ELSE
+    -- whoever asks doubts that Outlook shows it: it is read first, and made anew should it be gone
     NEW.outlook_news := 'look';
+    NEW.removing := true;
   END IF;
   NEW.import_asked_at := clock_timestamp();
   RETURN NEW;
@@ -479,6 +477,27 @@ END $reset$;
 CREATE TRIGGER bridge_mappings_reset AFTER UPDATE ON bridge_mappings FOR EACH ROW
   WHEN (NEW.touched_at IS DISTINCT FROM OLD.touched_at)
   EXECUTE FUNCTION bridge_mapping_reset();
+
+-- Somebody took away mappings whose reservation and event are there: what they knew is looked for in Outlook before
+-- anything is made again. (We ourselves never do that.)
+CREATE FUNCTION bridge_mapping_lost() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $lost$
+BEGIN
+  UPDATE bridge_room_state s
+  SET baselined_at = NULL, reconciled_at = NULL, push_due_at = now(), push_lane = 0, updated_at = now()
+  FROM bridge_resource_mappings r
+  WHERE r.id = s.resource_mapping_id AND s.baselined_at IS NOT NULL
+    AND (TG_OP = 'TRUNCATE' OR r.resource_id = (to_jsonb(OLD) ->> 'resource_id')::integer);
+  IF FOUND THEN
+    PERFORM bridge_wake();
+  END IF;
+  RETURN NULL;
+END $lost$;
+CREATE TRIGGER bridge_mappings_deleted AFTER DELETE ON bridge_mappings FOR EACH ROW
+  WHEN (OLD.reservation_id IS NOT NULL AND OLD.outlook_event_id IS NOT NULL AND OLD.sync_status <> 'cancelled')
+  EXECUTE FUNCTION bridge_mapping_lost();
+CREATE TRIGGER bridge_mappings_truncated AFTER TRUNCATE ON bridge_mappings FOR EACH STATEMENT
+  EXECUTE FUNCTION bridge_mapping_lost();
 
 -- Items of lower priority that share time with one that changed may appear or vanish (5.4 of the design: one slot
 -- is shown once), so they are looked at again. Never those of the same or a higher priority.

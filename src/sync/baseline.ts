@@ -4,7 +4,7 @@
  * reading: `compare` says what was found.
  */
 import type { OutlookEvent } from '../event.ts';
-import { sameItem } from '../item.ts';
+import { sameItem, type Item, type ReservationKey } from '../item.ts';
 import { sameTitle } from './kin.ts';
 import type { LeasedRoom } from './mappings.ts';
 import type { Adoption, Born, Known, Mapped, Noticed, Notices } from './notices.ts';
@@ -90,6 +90,8 @@ export function compare(
   events: readonly OutlookEvent[],
   window: Span,
   imports: boolean,
+  show: (item: Item) => Item,
+  remembered: ReadonlyMap<string, ReservationKey>,
 ): Compared {
   const occupying = events.filter((event) => event.item !== null);
   const byEvent = new Map(mappings.flatMap((m) => (m.eventId === null ? [] : [[m.eventId, m] as const])));
@@ -100,10 +102,23 @@ export function compare(
   const taken = new Set(adoptions.map(({ eventId }) => eventId));
   const given = new Set(adoptions.map(({ id }) => id));
   const unknown = occupying.filter((event) => !byEvent.has(event.id) && !taken.has(event.id));
-  const pairs = pairUp(
+  const recalled = recall(
     mappings.filter((m) => !given.has(m.id)),
     unknown,
+    remembered,
   );
+  for (const { id, eventId } of recalled) {
+    given.add(id);
+    taken.add(eventId);
+  }
+  const pairs = [
+    ...recalled,
+    ...pairUp(
+      mappings.filter((m) => !given.has(m.id)),
+      unknown.filter((event) => !taken.has(event.id)),
+      show,
+    ),
+  ];
   for (const { eventId } of pairs) taken.add(eventId);
   if (!imports) return { adoptions: [...adoptions, ...pairs], known: [], born: [] };
 
@@ -161,22 +176,51 @@ function adoptMarked(mappings: readonly Mapped[], marked: readonly OutlookEvent[
   });
 }
 
-/** Events without marks for reservations without an event, at the same time and of the same name: lost tables double nothing. */
-function pairUp(mappings: readonly Mapped[], events: readonly OutlookEvent[]): Adoption[] {
-  const lonely = mappings.filter(
-    (m) =>
-      m.reservationId !== null &&
-      m.eventId === null &&
-      m.present &&
-      m.title !== null &&
-      m.status !== 'cancelled',
+const isLonely = (m: Mapped) =>
+  m.reservationId !== null &&
+  m.eventId === null &&
+  m.present &&
+  m.booking !== null &&
+  m.status !== 'cancelled';
+
+/** Events whose reservation the log or the book of meetings still knows, whatever either is called by now. */
+function recall(
+  mappings: readonly Mapped[],
+  events: readonly OutlookEvent[],
+  remembered: ReadonlyMap<string, ReservationKey>,
+): Adoption[] {
+  const lonely = new Map(
+    mappings
+      .filter(isLonely)
+      .map((mapping) => [`${mapping.reservationType}/${mapping.reservationId}`, mapping]),
   );
+  return events.flatMap((event) => {
+    const key = remembered.get(event.id);
+    const mapping = key === undefined ? undefined : lonely.get(`${key.type}/${key.id}`);
+    if (mapping === undefined) return [];
+    lonely.delete(`${key!.type}/${key!.id}`);
+    return [adoption(mapping.id, event)];
+  });
+}
+
+/** Events without marks for reservations without an event, at the same time and of the same name: lost tables double nothing. */
+function pairUp(
+  mappings: readonly Mapped[],
+  events: readonly OutlookEvent[],
+  show: (item: Item) => Item,
+): Adoption[] {
+  const lonely = mappings.filter(isLonely);
   const byTime = Map.groupBy(events, (event) => `${event.item!.startsAt} ${event.item!.endsAt}`);
   const taken = new Set<string>();
   return lonely.flatMap((mapping) => {
     const event = byTime
       .get(`${mapping.startsAt} ${mapping.endsAt}`)
-      ?.find((one) => !taken.has(one.id) && sameTitle(one.item!.title, mapping.title!));
+      ?.find(
+        (one) =>
+          !taken.has(one.id) &&
+          (sameTitle(one.item!.title, mapping.booking!.title) ||
+            sameTitle(one.item!.title, show(mapping.booking!).title)),
+      );
     if (event === undefined) return [];
     taken.add(event.id);
     return [adoption(mapping.id, event)];

@@ -29,6 +29,10 @@ export interface Sides {
   readonly inWindow: boolean;
   /** The item lies in the past: nothing that Outlook says changes it any more. */
   readonly ended: boolean;
+  /** ... although its event was moved into the future. */
+  readonly revived: boolean;
+  /** `prefer` is what a person said about this very conflict. */
+  readonly chosen: boolean;
   /** Items of higher priority take its whole time (one slot is shown once) ... */
   readonly covered: boolean;
   /** ... and all of them are in Outlook. */
@@ -143,7 +147,7 @@ function bothThere(sides: Sides, wanted: Item): Action {
 
   // an event that was found rather than written: only what differs from it is written, if it is ours to write
   if (agreed === null || shown === null) {
-    const change = changedFields(agreed ?? shown, wanted);
+    const change = differing(agreed ?? shown, wanted);
     // somebody else's meeting at another time: see below
     if (!isOrganizer && direction !== 'outlook_to_booking' && touchesTimes(change)) return { do: 'part' };
     if (Object.keys(change).length === 0 || !isOrganizer || direction === 'outlook_to_booking')
@@ -153,9 +157,20 @@ function bothThere(sides: Sides, wanted: Item): Action {
 
   const byBooking = direction === 'outlook_to_booking' ? {} : changedFields(agreed, wanted);
   const byOutlook =
-    ended || direction === 'booking_to_outlook' || outlookBase === null
+    (ended && !(sides.revived && sides.chosen)) || direction === 'booking_to_outlook' || outlookBase === null
       ? {}
       : changedFields(outlookBase, shown);
+
+  // what has ended was moved into the future in Outlook: whether that is the same reservation is for a person to say
+  if (sides.revived && !sides.chosen && direction !== 'booking_to_outlook')
+    return {
+      do: 'change',
+      item: wanted,
+      change: {},
+      toBooking: {},
+      open: ['startsAt', 'endsAt'],
+      overruled: [],
+    };
 
   // somebody else's meeting: it is not ours to move, but the booking system has the authority over its rooms
   if (!isOrganizer) {
@@ -177,6 +192,17 @@ function bothThere(sides: Sides, wanted: Item): Action {
   const change = { ...merged.toOutlook, ...unsure };
   if (Object.keys(change).length + Object.keys(toBooking).length + open.length === 0) return nothing;
   return { do: 'change', item: wanted, change, toBooking, open, overruled };
+}
+
+/**
+ * Fields that differ. What is private on both sides may have its own words in Outlook, where somebody typed them: those
+ * are not ours to take away.
+ */
+function differing(before: ItemChange | null, wanted: Item): ItemChange {
+  const change = changedFields(before, wanted);
+  if (before?.isPrivate !== true || !wanted.isPrivate) return change;
+  const { title: _title, description: _description, ...rest } = change;
+  return rest;
 }
 
 /** The fields on which nobody knows whether both agree. */

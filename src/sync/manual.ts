@@ -150,11 +150,12 @@ export function createManual({ db, window, ring, needWrites, waitMs = 20_000 }: 
   };
 }
 
-/** Whoever asks for one item doubts that Outlook shows it: its event is read before it is called equal. */
+/** Whoever asks for one item doubts that Outlook shows it: its event is read before it is called equal, and made anew
+ * should it be gone. */
 async function doubtItem(db: Database, type: string, id: number, resourceId: number): Promise<void> {
   await db.query({
     name: 'doubt_item',
-    text: `UPDATE bridge_mappings SET booking_base = '{}', revision = revision + 1
+    text: `UPDATE bridge_mappings SET outlook_news = 'look', removing = true, revision = revision + 1
       WHERE reservation_type = $1 AND reservation_id = $2 AND resource_id = $3
         AND booking_base IS NOT NULL AND outlook_event_id IS NOT NULL AND sync_status <> 'cancelled'`,
     values: [type, id, resourceId],

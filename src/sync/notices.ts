@@ -1,6 +1,7 @@
 /** The books of what Outlook reported: which events a room knows, what was noticed of them, and where a round begins. */
 import type { Queryable } from '../database.ts';
-import type { Item } from '../item.ts';
+import type { OutlookEvent } from '../event.ts';
+import type { Item, ReservationKey } from '../item.ts';
 import type { Verified } from './look.ts';
 import type { LeasedRoom, News, Window } from './mappings.ts';
 
@@ -163,17 +164,18 @@ export interface Mapped extends Omit<Known, 'eventId'> {
   readonly eventId: string | null;
   readonly reservationType: string | null;
   readonly due: boolean;
-  /** Of a reservation without an event: what it is called. */
-  readonly title: string | null;
+  /** Of a reservation without an event: what it is. */
+  readonly booking: Item | null;
   readonly present: boolean;
 }
 
 export async function mappingsOf(session: Queryable, resourceId: number): Promise<Mapped[]> {
   const { rows } = await session.query<Mapped>({
     name: 'mappings_of',
-    text: `SELECT ${knownColumns}, m.reservation_type AS "reservationType", m.due_at IS NOT NULL AS due, m.present, i.title
+    text: `SELECT ${knownColumns}, m.reservation_type AS "reservationType", m.due_at IS NOT NULL AS due, m.present, i.booking
       FROM bridge_mappings m
-      LEFT JOIN LATERAL (SELECT v.title FROM bridge_items v WHERE m.outlook_event_id IS NULL AND m.present
+      LEFT JOIN LATERAL (SELECT bridge_item_state(v.starts_at, v.ends_at, v.all_day, v.title, v.description, v.is_private) AS booking
+        FROM bridge_items v WHERE m.outlook_event_id IS NULL AND m.present
         AND v.reservation_type = m.reservation_type AND v.reservation_id = m.reservation_id
         AND v.resource_id = m.resource_id OFFSET 0) i ON true
       WHERE m.resource_id = $1`,
@@ -276,4 +278,33 @@ export async function pullIsDue(db: Queryable, room: LeasedRoom): Promise<boolea
     values: [room.id],
   });
   return rows[0]?.due ?? false;
+}
+
+/** Which reservations these events were of in this room, as far as the log and the book of meetings remember. */
+export async function rememberedOf(
+  db: Queryable,
+  room: LeasedRoom,
+  events: readonly OutlookEvent[],
+): Promise<ReadonlyMap<string, ReservationKey>> {
+  if (events.length === 0) return new Map();
+  const { rows } = await db.query<{ event: string; type: string; id: number }>({
+    name: 'remembered_of',
+    text: `
+      SELECT DISTINCT ON (e.event) e.event, k.type, k.id
+      FROM unnest($2::text[], $3::text[], $4::timestamptz[]) AS e (event, uid, slot),
+        LATERAL (
+          SELECT l.reservation_type AS type, l.reservation_id AS id, l.id AS newest FROM bridge_log l
+          WHERE l.outlook_event_id = e.event AND l.resource_id = $1 AND l.reservation_id IS NOT NULL
+          UNION ALL
+          SELECT t.reservation_type, t.reservation_id, 0 FROM bridge_meetings t
+          WHERE t.ical_uid = e.uid AND t.original_start = coalesce(e.slot, '-infinity')) k
+      ORDER BY e.event, k.newest DESC`,
+    values: [
+      room.resourceId,
+      events.map((event) => event.id),
+      events.map((event) => event.iCalUId),
+      events.map((event) => event.originalStart),
+    ],
+  });
+  return new Map(rows.map(({ event, type, id }) => [event, { type, id }]));
 }

@@ -1,7 +1,7 @@
 /** What would become of the events in a room that nobody imported yet. */
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { OutlookEvent } from '../event.ts';
-import type { Item } from '../item.ts';
+import type { Item, ReservationKey } from '../item.ts';
 import type { Span } from './baseline.ts';
 import { fateOf, fateOfMoved, type FatePolicy } from './fate.ts';
 import { sameTitle, type Kin } from './kin.ts';
@@ -29,6 +29,8 @@ export interface PlanRoom {
   readonly policy: PlanPolicy;
   /** What the books know of these events. */
   readonly strangers: (events: readonly OutlookEvent[]) => Promise<ReadonlyMap<string, Strange>>;
+  /** Which reservations events were of, as far as the books remember. */
+  readonly remembered: ReadonlyMap<string, ReservationKey>;
   /** Meetings that this plan imports already, in whatever room, and what was said of them. */
   readonly meetings: Map<string, string>;
 }

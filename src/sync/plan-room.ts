@@ -29,7 +29,7 @@ export async function planRoom(asked: PlanRoom, signal: AbortSignal): Promise<Pl
     title: row.booking!.title,
     shown: false,
   }));
-  const found = compare(mapped.map(mappedOf), events, span, follows);
+  const found = compare(mapped.map(mappedOf), events, span, follows, outlook.show, asked.remembered);
   const marked = noted(mapped, found);
   const rows = follows ? await verified(marked, deciding, signal) : marked;
 

@@ -47,7 +47,7 @@ export const mappedOf = (row: Row): Mapped => ({
   endsAt: row.endsAt,
   reservationType: row.reservationType,
   due: row.isDue,
-  title: row.booking?.title ?? null,
+  booking: row.booking,
   present: row.present,
 });
 

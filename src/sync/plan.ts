@@ -12,7 +12,7 @@ import type { OutlookEvent } from '../event.ts';
 import { brakes, type BrakePolicy } from './brake.ts';
 import { underLease } from './lease.ts';
 import type { LeasedRoom, Window } from './mappings.ts';
-import { listWindow } from './notices.ts';
+import { listWindow, rememberedOf } from './notices.ts';
 import { readBrakeBooks, readPicture, readStrangers, roomsToPlan, type BrakeBooks } from './plan-picture.ts';
 import type { PlanPolicy } from './plan-births.ts';
 import { planRoom, type PlannedRoom } from './plan-room.ts';
@@ -162,6 +162,7 @@ export function createPlanner(options: PlanOptions) {
         picture: await readPicture(session, room, window),
         span,
         events,
+        remembered: await rememberedOf(session, room, events),
         outlook,
         policy,
         strangers: (unknown) => readStrangers(session, room, unknown),

@@ -34,6 +34,7 @@ import {
   pullIsDue,
   pullNothing,
   readCursor,
+  rememberedOf,
   storeVerified,
 } from './notices.ts';
 import { pollAfter, type PulledRound } from './pull.ts';
@@ -203,7 +204,8 @@ export function createDrain(options: DrainOptions) {
     const events: OutlookEvent[] = [];
     for await (const page of outlook.list(room, span.from, span.to, signal)) events.push(...page);
     const mappings = await mappingsOf(db, room.resourceId);
-    const found = compare(mappings, events, span, follows(room));
+    const remembered = await rememberedOf(db, room, events);
+    const found = compare(mappings, events, span, follows(room), (item) => outlook.show(item), remembered);
     const poll = follows(room) ? pollAfter(pollMs, random) : null;
     // many rooms start together: their first polls are spread over the whole interval
     const pollIn = poll === null ? null : poll * (room.baselined ? 1 : random());

@@ -48,6 +48,8 @@ export function stepOf(
     removing: due.removing,
     inWindow: due.inWindow === true,
     ended: due.ended === true,
+    revived: due.ended === true && isAhead(event),
+    chosen: due.resolution !== null,
     covered: due.covered,
     coverConfirmed: due.coverConfirmed,
     cancelled: adopted === null && due.status === 'cancelled',
@@ -56,6 +58,10 @@ export function stepOf(
   });
   return { due, action, wanted, adopted, seen, followsBooking: room.direction !== 'outlook_to_booking' };
 }
+
+/** The event lies in the future. */
+const isAhead = (event: Seen): boolean =>
+  event !== null && event !== 'gone' && event.item !== null && Date.parse(event.item.endsAt) > Date.now();
 
 /** What was verified before. */
 const newsOf = ({ news }: Due) => (news === 'gone' || news === 'vacated' ? news : null);

@@ -65,6 +65,7 @@ test('it writes down the zone, the adapter and the defaults it could choose, and
     timezone: 'Europe/Oslo',
     adapter: 'portico',
     wake: 'adaptive',
+    reservation_types: 'event,booking,allocation',
     default_activity_id: '1',
     default_agegroup_id: '1',
     default_targetaudience_id: '1',

@@ -21,6 +21,8 @@ const fresh: Sides = {
   removing: false,
   inWindow: true,
   ended: false,
+  revived: false,
+  chosen: false,
   covered: false,
   coverConfirmed: false,
   cancelled: false,

@@ -35,6 +35,8 @@ export const sidesOf = (world: World, setup: Setup): Sides => ({
   isOrganizer: world.isOrganizer,
   cancelled: world.cancelled,
   removing: world.removing,
+  revived: false,
+  chosen: false,
 });
 
 /** What an action sends to either side. */
