@@ -53,7 +53,7 @@ import { createSync } from './sync/sync.ts';
 import type { OutlookSide } from './sync/sides.ts';
 import { createSubscriptionRequests } from './sync/subscription-requests.ts';
 import { createKeeper } from './sync/subscriptions.ts';
-import { compareRooms, missedSince, sweepRooms } from './sync/sweep.ts';
+import { compareRooms, mendRooms, missedSince, sweepRooms } from './sync/sweep.ts';
 import { createWork, type Rhythm } from './sync/work.ts';
 
 export interface Daemon extends AsyncDisposable {
@@ -171,6 +171,7 @@ export async function createDaemon(
     let missing = '';
     running.use(
       every(captureEveryMs, tell, 'the look at the triggers', async () => {
+        if ((await mendRooms(db)) > 0) wake.ring();
         const capture = await readCapture(db);
         const triggers = capture.missing;
         if (triggers.length > 0 && triggers.join() !== missing) tell({ fact: 'capture-broken', triggers });
@@ -214,6 +215,7 @@ export async function createDaemon(
         if (begun.writes) await keeper.look(signal);
       }),
     );
+    await mendRooms(db);
     tell({ fact: 'started', replica, rooms: installation.rooms });
     if (begun.confirmedAt !== null) tell({ fact: 'plan-confirmed', at: begun.confirmedAt.toISOString() });
     await work.run(signal);

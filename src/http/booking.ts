@@ -2,6 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { everything, type ImportRow, type Imports } from '../sync/imports.ts';
 import type { Polling } from '../sync/polling.ts';
+import { Invalid } from '../errors.ts';
 import { answers, instantOrNull, limit, newRoutes, resourceId } from './schema.ts';
 
 export interface BookingParts {
@@ -242,6 +243,12 @@ export function bookingRoutes({ imports, polling, stopping }: BookingParts) {
 }
 
 function datedChoice(query: z.output<typeof dated>) {
+  if (query.from_date !== undefined && query.to_date !== undefined && query.from_date > query.to_date)
+    throw new Invalid(
+      'to_date',
+      `to_date: '${query.to_date}' lies before from_date.`,
+      'Write the earlier date first.',
+    );
   return {
     limit: query.limit,
     resourceId: query.resource_id ?? null,

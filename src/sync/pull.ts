@@ -74,7 +74,9 @@ export function createPull(options: PullOptions) {
     span: Span,
     signal: AbortSignal,
   ): Promise<Notices> {
-    const masters = [...new Set(page.rows.flatMap(masterOf))];
+    // a series that is gone may be reported by its master alone
+    const gone = page.removed.length === 0 ? [] : await knownEvents(db, room, [], page.removed);
+    const masters = [...new Set([...page.rows.flatMap(masterOf), ...gone.map((one) => one.seriesMasterId!)])];
     // more than that is a calendar turned upside down: what is left out is found when its series changes next, or by the
     // next comparison of the whole window
     const series = new Map<string, OutlookEvent[]>();

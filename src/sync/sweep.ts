@@ -4,6 +4,18 @@
  */
 import type { Queryable } from '../database.ts';
 
+/**
+ * Makes the books of rooms whose row was lost (somebody deleted it): such a room begins anew. Returns how many there were.
+ */
+export async function mendRooms(db: Queryable): Promise<number> {
+  const { rowCount } = await db.query(`
+    INSERT INTO bridge_room_state (resource_mapping_id, push_due_at)
+    SELECT r.id, now() FROM bridge_resource_mappings r
+    WHERE NOT EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = r.id)
+    ON CONFLICT DO NOTHING`);
+  return rowCount ?? 0;
+}
+
 /** Makes every active room compare its whole window at its next drain, behind live changes. Returns how many. */
 export async function sweepRooms(db: Queryable): Promise<number> {
   const { rowCount } = await db.query(`

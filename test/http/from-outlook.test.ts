@@ -26,7 +26,10 @@ test('a poll brings a new event into the booking system, and says so as the guid
     errors: [],
   });
   const imports = await api.call('GET', '/booking/processed-imports');
-  expect(imports.body).toMatchObject({ count: 1, imports: [{ title: 'Kor', sync_status: 'synced' }] });
+  expect(imports.body).toMatchObject({
+    count: 1,
+    imports: [{ title: 'Kor', reservation_type: 'event', reservation_id: expect.any(Number) }],
+  });
   expect(await api.db.query("SELECT count(*) AS n FROM bb_event WHERE name = 'Kor' AND active = 1")).toEqual([
     { n: 1 },
   ]);
