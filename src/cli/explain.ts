@@ -2,8 +2,8 @@
 import type { Database } from '../database.ts';
 import { Invalid } from '../errors.ts';
 import { sentence } from '../http/mappings.ts';
-import { createMappingList, type ListedMapping } from '../sync/mapping-list.ts';
-import { createReports, type LogLine } from '../sync/reports.ts';
+import { createMappingList, type ListedMapping } from '../sync/report/mapping-list.ts';
+import { createReports, type LogLine } from '../sync/report/reports.ts';
 import { paint, say, sayJson } from './terminal.ts';
 import { withDatabase } from './with-database.ts';
 

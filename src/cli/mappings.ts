@@ -2,7 +2,7 @@
 import type { Queryable } from '../database.ts';
 import { sqlState } from '../database.ts';
 import { Invalid, Permanent } from '../errors.ts';
-import { createRoomReports } from '../sync/room-reports.ts';
+import { createRoomReports } from '../sync/report/room-reports.ts';
 import { paint, say, sayJson, table } from './terminal.ts';
 import { wholeNumber, withDatabase } from './with-database.ts';
 

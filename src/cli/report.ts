@@ -1,5 +1,5 @@
 /** `report`: the statistics of the day, as the daemon writes them into its log. */
-import { createReports, syncStatuses } from '../sync/reports.ts';
+import { createReports, syncStatuses } from '../sync/report/reports.ts';
 import { paint, say, sayJson, table } from './terminal.ts';
 import { withDatabase } from './with-database.ts';
 

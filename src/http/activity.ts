@@ -1,6 +1,6 @@
 /** What was done lately and how fast: over all rooms, in both directions. */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { createActivity } from '../sync/activity.ts';
+import type { createActivity } from '../sync/report/activity.ts';
 import { sentence } from './mappings.ts';
 import { answers, instant, limit, newRoutes, resourceId, whole } from './schema.ts';
 

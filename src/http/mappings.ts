@@ -1,7 +1,7 @@
 /** Mappings: find them, and the life of one in words. */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { createMappingList } from '../sync/mapping-list.ts';
-import { syncStatuses, type createReports, type LogLine } from '../sync/reports.ts';
+import type { createMappingList } from '../sync/report/mapping-list.ts';
+import { syncStatuses, type createReports, type LogLine } from '../sync/report/reports.ts';
 import { Problem } from './problem.ts';
 import {
   answers,

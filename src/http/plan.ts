@@ -1,8 +1,8 @@
 /** What a sync would do, room by room, and the word that lets it begin (START_MODE=plan). */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { Planner } from '../sync/plan.ts';
-import { printedPlan } from '../sync/plan-print.ts';
-import { planKinds } from '../sync/plan-words.ts';
+import type { Planner } from '../sync/plan/plan.ts';
+import { printedPlan } from '../sync/plan/plan-print.ts';
+import { planKinds } from '../sync/plan/plan-words.ts';
 import type { Start } from '../sync/start-mode.ts';
 import { Problem } from './problem.ts';
 import { answers, instant, instantOrNull, limit, newRoutes, resourceId } from './schema.ts';

@@ -1,9 +1,9 @@
 /** The rooms: how each stands, what the brake holds there, and switching one off, on, or to a fresh comparison. */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { createHeld } from '../sync/held.ts';
-import type { Manual } from '../sync/manual.ts';
-import type { createRoomReports, RoomReport } from '../sync/room-reports.ts';
-import type { createRoomSwitch } from '../sync/room-switch.ts';
+import type { createHeld } from '../sync/ask/held.ts';
+import type { Manual } from '../sync/ask/manual.ts';
+import type { createRoomReports, RoomReport } from '../sync/report/room-reports.ts';
+import type { createRoomSwitch } from '../sync/ask/room-switch.ts';
 import { Problem } from './problem.ts';
 import { noRoom } from './room-problem.ts';
 import { answers, instant, instantOrNull, newRoutes, resourceId } from './schema.ts';

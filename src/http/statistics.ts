@@ -1,6 +1,6 @@
 /** The shape of the statistics, as the guide prints it. */
 import { z } from '@hono/zod-openapi';
-import { syncStatuses } from '../sync/reports.ts';
+import { syncStatuses } from '../sync/report/reports.ts';
 
 const counts = z.record(z.string(), z.number().int());
 const everyStatus = Object.fromEntries(syncStatuses.map((status) => [status, z.number().int()])) as Record<

@@ -1,7 +1,7 @@
 /** Everything at a glance. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { HealthState } from '../ops/health.ts';
-import type { createReports } from '../sync/reports.ts';
+import type { createReports } from '../sync/report/reports.ts';
 import type { Start } from '../sync/start-mode.ts';
 import { readStart, startSchema } from './plan.ts';
 import { answers, instant, instantOrNull, newRoutes } from './schema.ts';

@@ -4,7 +4,7 @@ import { databaseFailure } from '../database.ts';
 import { Retryable } from '../errors.ts';
 import type { HealthState } from '../ops/health.ts';
 import type { Schedule } from '../ops/schedule.ts';
-import type { LatencyReport, QueueReport } from '../sync/reports.ts';
+import type { LatencyReport, QueueReport } from '../sync/report/reports.ts';
 import { lineSchema, type ActivityParts } from './activity.ts';
 import { alertSchema, type AlertParts } from './alerts.ts';
 import { sentence } from './mappings.ts';

@@ -1,6 +1,6 @@
 /** The foreground drains with real daemons behind them. */
 import { expect, test } from 'vitest';
-import { createManual } from '../../src/sync/manual.ts';
+import { createManual } from '../../src/sync/ask/manual.ts';
 import { openWorld } from '../e2e/world.ts';
 
 const all = { limit: 50, resourceId: null };

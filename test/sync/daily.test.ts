@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createDaily } from '../../src/sync/daily.ts';
+import { createDaily } from '../../src/sync/report/daily.ts';
 import { openTestDatabase } from '../support/database.ts';
 
 test('the report of the day counts what was done in 24 hours, how fast, and how everything stands', async () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { createReports } from '../../src/sync/reports.ts';
-import { createRoomReports } from '../../src/sync/room-reports.ts';
+import { createReports } from '../../src/sync/report/reports.ts';
+import { createRoomReports } from '../../src/sync/report/room-reports.ts';
 import { openRooms } from './bench-of-rooms.ts';
 
 test('an empty installation has reports too', async () => {

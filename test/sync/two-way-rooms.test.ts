@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { DeltaAnswer } from '../../src/event.ts';
 import type { Item } from '../../src/item.ts';
-import { createHeld } from '../../src/sync/held.ts';
+import { createHeld } from '../../src/sync/ask/held.ts';
 import { openRooms } from './bench-of-rooms.ts';
 
 const room = 'room101@example.org';

@@ -1,0 +1,95 @@
+/** What was done to an item since a moment, read from the books: the same whichever daemon did it. */
+import type { Queryable } from '../../database.ts';
+import type { PullAction, PushAction } from '../../facts.ts';
+
+/** `held`: by the brake, until a person decides. `pending`: not done yet. */
+export type OutcomeAction = Exclude<PushAction, 'waiting'> | PullAction | 'error' | 'held' | 'pending';
+
+/** A mapping that somebody waits for. */
+export interface Chosen {
+  readonly mappingId: number;
+  readonly type: string | null;
+  readonly reservationId: number | null;
+  readonly resourceId: number;
+}
+
+export interface Outcome extends Chosen {
+  readonly action: OutcomeAction;
+  readonly eventId: string | null;
+  readonly title: string | null;
+  /** Why it failed or waits. */
+  readonly error: string | null;
+  readonly hint: string | null;
+}
+
+interface OutcomeRow extends Chosen {
+  readonly status: string;
+  readonly due: boolean;
+  readonly eventId: string | null;
+  readonly title: string | null;
+  readonly error: string | null;
+  readonly hint: string | null;
+  /** What the log says was done, in order. */
+  readonly actions: readonly string[];
+}
+
+/** The outcomes of these mappings since `mark` of bridge_log, in their order. One that is gone was forgotten. */
+export async function readOutcomes(
+  db: Queryable,
+  chosen: readonly Chosen[],
+  mark: number,
+): Promise<Outcome[]> {
+  const { rows } = await db.query<OutcomeRow>({
+    name: 'read_outcomes',
+    text: `
+      SELECT m.id AS "mappingId", m.reservation_type AS type, m.reservation_id AS "reservationId",
+        m.resource_id AS "resourceId", m.sync_status AS status, m.due_at IS NOT NULL AS due, m.outlook_event_id AS "eventId",
+        coalesce(m.booking_seen, m.booking_base, m.outlook_base) ->> 'title' AS title,
+        coalesce(m.error_message, CASE WHEN m.due_at IS NOT NULL THEN s.error_message END) AS error,
+        coalesce(m.hint, CASE WHEN m.due_at IS NOT NULL THEN s.hint END) AS hint,
+        ARRAY(SELECT l.action FROM bridge_log l WHERE l.mapping_id = m.id AND l.id > $2 ORDER BY l.id) AS actions
+      FROM bridge_mappings m
+      LEFT JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
+      LEFT JOIN bridge_room_state s ON s.resource_mapping_id = r.id
+      WHERE m.id = ANY ($1)`,
+    values: [chosen.map((one) => one.mappingId), mark],
+  });
+  const found = new Map(rows.map((row) => [row.mappingId, row]));
+  return chosen.map((one) => {
+    const row = found.get(one.mappingId);
+    if (row === undefined)
+      return { ...one, action: 'forgotten', eventId: null, title: null, error: null, hint: null };
+    const { actions, status, due, ...known } = row;
+    return { ...known, action: actionOf({ actions, status, due }) };
+  });
+}
+
+const changes = [
+  'created',
+  'adopted',
+  'updated',
+  'deleted',
+  'shadowed',
+  'imported',
+  'joined',
+  'booking-updated',
+  'booking-cancelled',
+  'declined',
+] as const;
+type Change = (typeof changes)[number];
+const isChange = (action: string): action is Change => changes.some((change) => change === action);
+
+/** One word for all that was done: the last change counts, but what was created just now was created. */
+export function actionOf({
+  actions,
+  status,
+  due,
+}: Pick<OutcomeRow, 'actions' | 'status' | 'due'>): OutcomeAction {
+  if (status === 'error') return 'error';
+  if (status === 'conflict' && !due) return 'held';
+  const done = actions.filter(isChange);
+  const last = done.at(-1);
+  if (last === 'updated' && done.includes('created')) return 'created';
+  if (last !== undefined) return last;
+  return due ? 'pending' : 'unchanged';
+}

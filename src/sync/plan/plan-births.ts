@@ -1,0 +1,221 @@
+/** What would become of the events in a room that nobody imported yet. */
+import { setImmediate as breathe } from 'node:timers/promises';
+import type { OutlookEvent } from '../../event.ts';
+import type { Item, ReservationKey } from '../../item.ts';
+import type { Span } from '../baseline.ts';
+import { fateOf, fateOfMoved, type FatePolicy } from '../fate.ts';
+import { sameTitle, type Kin } from '../kin.ts';
+import type { LeasedRoom } from '../mappings.ts';
+import { resting, say, type Known } from './plan-outcome.ts';
+import type { Picture, Strange } from './plan-picture.ts';
+import { breathEvery } from './plan-rows.ts';
+import { meets, type Planned, type Taken } from './plan-words.ts';
+import type { OutlookSide } from '../sides.ts';
+import type { ConflictPolicy } from '../step.ts';
+
+export interface PlanPolicy {
+  readonly conflict: ConflictPolicy;
+  readonly overlap: FatePolicy['overlap'];
+  readonly importMode: FatePolicy['importMode'];
+}
+
+export interface PlanRoom {
+  readonly room: LeasedRoom;
+  readonly picture: Picture;
+  /** The window, as it is listed. */
+  readonly span: Span;
+  readonly events: readonly OutlookEvent[];
+  readonly outlook: OutlookSide;
+  readonly policy: PlanPolicy;
+  /** What the books know of these events. */
+  readonly strangers: (events: readonly OutlookEvent[]) => Promise<ReadonlyMap<string, Strange>>;
+  /** Which reservations events were of, as far as the books remember. */
+  readonly remembered: ReadonlyMap<string, ReservationKey>;
+  /** Meetings that this plan imports already, in whatever room, and what was said of them. */
+  readonly meetings: Map<string, string>;
+}
+
+interface Births {
+  readonly planned: readonly Planned[];
+  /** What takes time in the booking system from then on. */
+  readonly imported: readonly Taken[];
+  /** Events that are given to a reservation: as its row shows then, by its id. */
+  readonly given: ReadonlyMap<number, Known>;
+}
+
+export async function decideBirths(
+  unborn: readonly Known[],
+  reserved: readonly Known[],
+  taken: readonly Taken[],
+  asked: PlanRoom,
+  signal: AbortSignal,
+): Promise<Births> {
+  const { room, outlook, policy, picture } = asked;
+  const planned: Planned[] = [];
+  const imported: Taken[] = [];
+  const given = new Map<number, Known>();
+  const occupying: { readonly row: Known; readonly event: OutlookEvent; readonly item: Item }[] = [];
+  for (const row of unborn.toSorted((a, b) => ((a.startsAt ?? '') < (b.startsAt ?? '') ? -1 : 1))) {
+    signal.throwIfAborted();
+    if (!row.isDue) {
+      const rest = resting(row);
+      if (rest !== null) planned.push(rest);
+      continue;
+    }
+    const event = row.eventId === null ? null : await outlook.read(room, row.eventId, signal);
+    if (event !== null && event.item !== null)
+      occupying.push({ row: { ...row, outlookSeen: event.item }, event, item: event.item });
+  }
+  const strangers = await asked.strangers(occupying.map(({ event }) => event));
+
+  for (const [at, { row, event, item }] of occupying.entries()) {
+    if (at % breathEvery === 0) await breathe();
+    if (row.conflict?.kind === 'moved') {
+      planned.push(ofMoved(row, item, reserved));
+      continue;
+    }
+    const strange = strangers.get(event.id) ?? { reservation: null, logged: false, joins: null };
+    const kin = kinOf(event, item, reserved, given, strange, picture);
+    const fate = fateOf({ event, item, due: row, kin }, { ...policy, show: (shown) => outlook.show(shown) });
+    switch (fate.do) {
+      case 'forget':
+        break;
+      case 'find':
+      case 'give':
+        given.set(
+          fate.mapping,
+          adopting(
+            reserved.find(({ id }) => id === fate.mapping)!,
+            event,
+          ),
+        );
+        break;
+      case 'become':
+        given.set(row.id, becoming(row, event, strange));
+        break;
+      case 'send-away':
+        planned.push(
+          say(
+            row,
+            event.isOrganizer ? 'delete' : 'decline',
+            'its reservation is cancelled in the booking system',
+          ),
+        );
+        break;
+      case 'flag':
+        planned.push(say(row, 'conflict', fate.said));
+        break;
+      case 'wait':
+        planned.push(say(row, 'waiting', 'IMPORT_MODE is manual: a person has to ask for its import'));
+        break;
+      case 'import': {
+        const other = [...taken, ...imported].find((one) => meets(one, item));
+        if (other === undefined || fate.overlap === 'allow') {
+          planned.push(say(row, 'import', whyImported(event, strange, asked)));
+          imported.push({ priority: 1, ...spanOf(item), title: item.title, shown: true });
+        } else if (policy.overlap === 'decline' && !event.isOrganizer)
+          planned.push(say(row, 'decline', `the time is taken: ${other.title}`));
+        else planned.push(say(row, 'conflict', `the time is taken: ${other.title}`));
+      }
+    }
+  }
+  return { planned, imported, given };
+}
+
+const spanOf = ({ startsAt, endsAt }: Item) => ({ startsAt, endsAt });
+
+/** One meeting that invited several rooms becomes one reservation. */
+function whyImported(event: OutlookEvent, { joins }: Strange, { meetings, room }: PlanRoom): string {
+  const uid = `${event.iCalUId} ${event.originalStart ?? ''}`;
+  const first = event.iCalUId === '' ? undefined : meetings.get(uid);
+  meetings.set(uid, first ?? room.name);
+  if (joins !== null) return `it is the meeting that ${joins} came from: the reservation gets this room, too`;
+  return first === undefined || first === room.name
+    ? 'it is in Outlook only'
+    : `it is in Outlook only; one reservation together with ${first}`;
+}
+
+function ofMoved(row: Known, item: Item, reserved: readonly Known[]): Planned {
+  const other = reserved.find(
+    ({ id, present, status }) => id === row.conflict!.mapping && present && status !== 'cancelled',
+  );
+  switch (fateOfMoved(row, item, other ?? null)) {
+    case 'send-away':
+      return say(row, row.isOrganizer ? 'delete' : 'decline', 'its reservation moved away for good');
+    case 'take-back':
+      return say(row, 'adopt', 'its reservation goes back to it');
+    case 'wait':
+      return say(row, 'conflict', row.error ?? 'the booking system moved its reservation away');
+  }
+}
+
+/** See `readKin`. */
+function kinOf(
+  { marks }: OutlookEvent,
+  item: Item,
+  rows: readonly Known[],
+  given: ReadonlyMap<number, Known>,
+  { reservation, logged }: Strange,
+  { opens, closes }: Picture,
+): Kin {
+  const mapping =
+    marks === null
+      ? undefined
+      : rows.find((row) => row.reservationType === marks.type && row.reservationId === marks.id);
+  const isLonely = (row: Known) => row.eventId === null && row.present && !given.has(row.id);
+  const pair = rows.find(
+    (row) =>
+      isLonely(row) &&
+      (row.status === 'pending' || row.status === 'error') &&
+      row.startsAt === item.startsAt &&
+      row.endsAt === item.endsAt &&
+      sameTitle(row.booking?.title ?? '', item.title),
+  );
+  return {
+    inWindow: Date.parse(item.startsAt) < Date.parse(closes) && Date.parse(item.endsAt) > Date.parse(opens),
+    mapping:
+      mapping === undefined
+        ? null
+        : {
+            id: mapping.id,
+            status: mapping.status,
+            waits:
+              (mapping.eventId === null && mapping.status !== 'cancelled' && mapping.status !== 'shadowed') ||
+              (mapping.status === 'cancelled' && mapping.isDue && mapping.present),
+          },
+    reservation,
+    isCopy: mapping !== undefined && mapping.eventId !== null && mapping.status !== 'cancelled',
+    logged,
+    pair: pair?.id ?? null,
+  };
+}
+
+const adopting = (row: Known, event: OutlookEvent): Known => ({
+  ...row,
+  eventId: event.id,
+  outlookBase: event.item,
+  bookingBase: null,
+  isOrganizer: event.isOrganizer,
+  iCalUId: event.iCalUId,
+  originalStart: event.originalStart,
+  status: row.status === 'cancelled' ? 'pending' : row.status,
+  news: null,
+  isDue: true,
+  adopted: true,
+});
+
+/** See `becomeMapping`. */
+function becoming(row: Known, event: OutlookEvent, { reservation }: Strange): Known {
+  const here = reservation?.here === true;
+  return {
+    ...adopting(row, event),
+    reservationType: event.marks!.type,
+    reservationId: event.marks!.id,
+    status: 'pending',
+    active: here ? reservation.active : null,
+    booking: here ? reservation.item : null,
+    elsewhere: reservation !== null && !here,
+    inWindow: true,
+    present: here && reservation.active,
+  };
+}

@@ -1,0 +1,75 @@
+/** The words of a plan: what would be done to one item, and why. Pure. */
+import type { Item, ReservationKey } from '../../item.ts';
+
+/**
+ * create, change, delete: an event in Outlook. decline: somebody else's meeting. import, change-booking, cancel-booking: a
+ * reservation. adopt: an event that is there already is recognised as a reservation's. conflict: a person decides. waiting:
+ * nothing is done until a person asks for it, or until it can be read.
+ */
+export const planKinds = [
+  'create',
+  'change',
+  'delete',
+  'decline',
+  'import',
+  'change-booking',
+  'cancel-booking',
+  'adopt',
+  'conflict',
+  'waiting',
+] as const;
+export type PlanKind = (typeof planKinds)[number];
+
+export interface Planned {
+  readonly kind: PlanKind;
+  readonly title: string | null;
+  readonly startsAt: string | null;
+  readonly endsAt: string | null;
+  /** Null: an event that is no reservation yet. */
+  readonly reservation: ReservationKey | null;
+  readonly eventId: string | null;
+  /** What would be changed. */
+  readonly fields: readonly string[];
+  readonly why: string;
+  /** The brake would keep it until a person has looked. */
+  readonly held: boolean;
+}
+
+const names: Readonly<Record<keyof Item, string>> = {
+  startsAt: 'starts_at',
+  endsAt: 'ends_at',
+  allDay: 'all_day',
+  title: 'title',
+  description: 'description',
+  isPrivate: 'is_private',
+};
+
+/** Fields by the names that the adapter's view and the API use. */
+export const fieldNames = (fields: readonly string[]): string[] =>
+  fields.map((field) => names[field as keyof Item] ?? field);
+
+/** Times from here on: of a reservation, or of an event. */
+export interface Taken {
+  readonly priority: number;
+  readonly startsAt: string;
+  readonly endsAt: string;
+  readonly title: string;
+  /** Its event is, or will be, in Outlook. */
+  readonly shown: boolean;
+}
+
+/** Whether these together take the whole time from `startsAt` to `endsAt`, as PostgreSQL's range_agg has it. */
+export function coverAll(spans: readonly Taken[], startsAt: string, endsAt: string): boolean {
+  let reached = startsAt;
+  for (const span of spans.toSorted((a, b) => (a.startsAt < b.startsAt ? -1 : 1))) {
+    if (span.startsAt > reached) return false;
+    if (span.endsAt > reached) reached = span.endsAt;
+    if (reached >= endsAt) return true;
+  }
+  return false;
+}
+
+export const meets = (
+  a: Pick<Taken, 'startsAt' | 'endsAt'>,
+  b: Pick<Taken, 'startsAt' | 'endsAt'>,
+): boolean => a.startsAt < b.endsAt && a.endsAt > b.startsAt;

@@ -1,0 +1,162 @@
+/** What was done and how fast, over all rooms, from bridge_log. Reads only. */
+import type { Database } from '../../database.ts';
+import { failingAs } from '../failing.ts';
+
+export type Direction = 'booking_to_outlook' | 'outlook_to_booking';
+
+/** What we do in Outlook; every other line with a latency is a change that came from there. */
+const doneInOutlook: readonly string[] = [
+  'created',
+  'adopted',
+  'updated',
+  'deleted',
+  'shadowed',
+  'waiting',
+  'forgotten',
+  'delayed',
+  'parked',
+  'kept',
+  'declined',
+];
+
+export interface ActivityLine {
+  readonly id: number;
+  readonly at: Date;
+  readonly direction: Direction;
+  readonly action: string;
+  readonly reason: string | null;
+  readonly latency_ms: number | null;
+  readonly call_ms: number | null;
+  readonly mapping_id: number | null;
+  readonly resource_id: number | null;
+  /** The room's name, else its mailbox. */
+  readonly room: string | null;
+  readonly reservation_type: string | null;
+  readonly reservation_id: number | null;
+  readonly title: string | null;
+  readonly outlook_event_id: string | null;
+  readonly request_id: string | null;
+}
+
+interface Percentiles {
+  readonly count: number;
+  /** Null: there was no change. */
+  readonly p50_ms: number | null;
+  readonly p95_ms: number | null;
+  readonly p99_ms: number | null;
+}
+
+export interface LatencyCurve extends Percentiles {
+  /** Changes that took at most `le_ms` and longer than the bound before; null: longer than all bounds. */
+  readonly histogram: readonly { readonly le_ms: number | null; readonly count: number }[];
+  /** Equal steps of time, the newest last. */
+  readonly curve: readonly (Percentiles & { readonly at: Date })[];
+}
+
+export interface LatencyHistory {
+  readonly from: Date;
+  readonly to: Date;
+  readonly step_seconds: number;
+  readonly directions: Readonly<Record<Direction, LatencyCurve>>;
+}
+
+/** Milliseconds. */
+const bounds = [10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000];
+const steps = 96;
+
+export function createActivity(db: Database) {
+  /** The newest lines, the newest first; of one room, or of all. */
+  async function newest(limit: number, resourceId: number | null): Promise<ActivityLine[]> {
+    const { rows } = await db.query<ActivityLine>({
+      name: 'newest_lines',
+      text: newestText,
+      values: [limit, resourceId, doneInOutlook],
+    });
+    return rows;
+  }
+
+  /** How long changes took over the last `hours`, from one side to its acceptance by the other. */
+  async function latency(hours: number): Promise<LatencyHistory> {
+    const seconds = (hours * 3_600) / steps;
+    const { rows } = await db.query<Group>({
+      name: 'latency_history',
+      text: latencyText,
+      values: [seconds, steps, doneInOutlook, bounds],
+    });
+    const { newest: last } = rows[0]!;
+    const dateOf = (step: number) => new Date(step * seconds * 1_000);
+    const of = (direction: Direction): LatencyCurve => {
+      const groups = rows.filter((row) => row.direction === direction);
+      const total = groups.find((row) => row.bucket === null && row.step === null);
+      return {
+        ...percentilesOf(total),
+        histogram: [...bounds, null].map((le_ms, bucket) => ({
+          le_ms,
+          count: groups.find((row) => row.bucket === bucket)?.count ?? 0,
+        })),
+        curve: Array.from({ length: steps }, (_, index) => {
+          const step = last - steps + 1 + index;
+          return { at: dateOf(step), ...percentilesOf(groups.find((row) => row.step === step)) };
+        }),
+      };
+    };
+    return {
+      from: dateOf(last - steps + 1),
+      to: dateOf(last + 1),
+      step_seconds: seconds,
+      directions: {
+        booking_to_outlook: of('booking_to_outlook'),
+        outlook_to_booking: of('outlook_to_booking'),
+      },
+    };
+  }
+
+  return {
+    newest: failingAs('list what was done', newest),
+    latency: failingAs('read the latencies', latency),
+  };
+}
+
+/** One direction as a whole, one bucket of its histogram, or one step of its curve. */
+interface Group {
+  readonly newest: number;
+  /** Null: the row that is there when nothing was done. */
+  readonly direction: Direction | null;
+  readonly bucket: number | null;
+  readonly step: number | null;
+  readonly count: number;
+  readonly p: readonly number[] | null;
+}
+
+const tenth = (ms: number | undefined) => (ms === undefined ? null : Math.round(ms * 10) / 10);
+
+const percentilesOf = (group: Group | undefined): Percentiles => ({
+  count: group?.count ?? 0,
+  p50_ms: tenth(group?.p?.[0]),
+  p95_ms: tenth(group?.p?.[1]),
+  p99_ms: tenth(group?.p?.[2]),
+});
+
+const directionText = `CASE WHEN l.action = ANY ($3) THEN 'booking_to_outlook' ELSE 'outlook_to_booking' END AS direction`;
+
+const newestText = `
+  SELECT l.id, l.at, ${directionText}, l.action, l.reason, l.latency_ms, l.call_ms, l.mapping_id, l.resource_id,
+    coalesce(r.outlook_item_name, r.outlook_item_id, l.outlook_item_id) AS room, l.reservation_type, l.reservation_id,
+    coalesce(m.booking_seen, m.booking_base, m.outlook_base) ->> 'title' AS title, l.outlook_event_id, l.request_id
+  FROM (SELECT * FROM bridge_log WHERE $2::integer IS NULL OR resource_id = $2 ORDER BY id DESC LIMIT $1) l
+  LEFT JOIN bridge_mappings m ON m.id = l.mapping_id
+  LEFT JOIN LATERAL (SELECT * FROM bridge_resource_mappings r WHERE r.resource_id = l.resource_id
+    ORDER BY r.active DESC, r.id DESC LIMIT 1) r ON true
+  ORDER BY l.id DESC`;
+
+// One scan of the hours: a direction as a whole, its histogram, its curve. The outer row is there without any.
+const latencyText = `
+  WITH newest AS (SELECT floor(extract(epoch FROM now()) / $1::float8)::bigint AS step), l AS (
+    SELECT l.latency_ms, ${directionText}, floor(extract(epoch FROM l.at) / $1::float8)::bigint AS step,
+      -- a bound belongs to its own bucket, as in Prometheus
+      (SELECT count(*) FROM unnest($4::float8[]) AS bound WHERE bound < l.latency_ms)::integer AS bucket
+    FROM bridge_log l, newest
+    WHERE l.at >= to_timestamp((newest.step - $2::integer + 1) * $1::float8) AND l.latency_ms IS NOT NULL)
+  SELECT newest.step AS newest, g.* FROM newest LEFT JOIN (
+    SELECT direction, bucket, step, count(*) AS count, percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY latency_ms) AS p
+    FROM l GROUP BY GROUPING SETS ((direction), (direction, bucket), (direction, step))) g ON true`;

@@ -1,0 +1,186 @@
+/** What people ask about cancellations: which there are, how they went, and which are still to be processed. Reads only. */
+import type { Database } from '../../database.ts';
+import { findDiffering } from '../ask/cancellation-books.ts';
+import { failingAs } from '../failing.ts';
+import type { Window } from '../mappings.ts';
+
+/** A reservation that is cancelled in one room, and what became of its event. */
+export interface CancelledReservation {
+  readonly mapping_id: number;
+  readonly reservation_type: string;
+  readonly reservation_id: number;
+  readonly resource_id: number;
+  readonly outlook_item_id: string;
+  readonly outlook_event_id: string | null;
+  readonly sync_status: string;
+  readonly sync_direction: string;
+  /**
+   * processed: nothing of it is in Outlook. pending, error, held (by the brake): its event is still there. kept: it stays
+   * there, a person said so. active: it is not cancelled.
+   */
+  readonly processing_status: string;
+  readonly title: string | null;
+  readonly starts_at: Date | null;
+  readonly ends_at: Date | null;
+  readonly error_message: string | null;
+  readonly hint: string | null;
+  readonly updated_at: Date;
+}
+
+export interface CancellationStatistics {
+  readonly total: number;
+  readonly processed: number;
+  readonly pending: number;
+  readonly errors: number;
+  readonly held: number;
+  /** Of those that are processed: where the cancellation was made. */
+  readonly booking_to_outlook: number;
+  readonly outlook_to_booking: number;
+  readonly by_type: Readonly<Record<string, number>>;
+  /** What went wrong → how often. */
+  readonly error_types: Readonly<Record<string, number>>;
+  readonly first_processed_at: Date | null;
+  readonly last_processed_at: Date | null;
+}
+
+export interface DetectionStatistics {
+  /** Cancelled in the booking system, their events still in Outlook. */
+  readonly cancelled: number;
+  /** Active again, their mappings still cancelled. */
+  readonly reenabled: number;
+  readonly by_type: Readonly<Record<string, { readonly cancelled: number; readonly reenabled: number }>>;
+}
+
+export interface ReservationStatus {
+  readonly exists: boolean;
+  /** Null: it has no row in the booking system any more. */
+  readonly active: boolean | null;
+  readonly title: string | null;
+  readonly mappings: readonly CancelledReservation[];
+}
+
+const mappingsOfOneMost = 1_000;
+
+export function createCancellationReports(db: Database, window: Window) {
+  /** The newest first, and how many there are. */
+  async function list(
+    limit: number,
+    direction: string | null,
+  ): Promise<{ total: number; reservations: CancelledReservation[] }> {
+    const { rows } = await db.query<CancelledReservation & { total: number }>({
+      name: 'cancelled_reservations',
+      text: `${listText} AND ($2::text IS NULL OR m.sync_direction = $2) ORDER BY m.updated_at DESC, m.id DESC LIMIT $1`,
+      values: [limit, direction],
+    });
+    return {
+      total: rows[0]?.total ?? 0,
+      reservations: rows.map(({ total: _total, ...reservation }) => reservation),
+    };
+  }
+
+  async function statistics(): Promise<CancellationStatistics> {
+    const { rows } = await db.query<{ statistics: CancellationStatistics }>({
+      name: 'cancellation_statistics',
+      text: statisticsText,
+    });
+    return rows[0]!.statistics;
+  }
+
+  /** What `detect` would find now; counted up to as many as it takes at a time. */
+  async function detection(): Promise<DetectionStatistics> {
+    const differing = await findDiffering(db, window);
+    const count = (found: typeof differing) => ({
+      cancelled: found.filter((one) => !one.active).length,
+      reenabled: found.filter((one) => one.active).length,
+    });
+    const byType = Map.groupBy(differing, (one) => one.type ?? 'unknown');
+    return {
+      ...count(differing),
+      by_type: Object.fromEntries([...byType].map(([type, found]) => [type, count(found)])),
+    };
+  }
+
+  /** One reservation as it is now, with its mappings, cancelled or not. Null: never heard of. */
+  async function check(type: string, id: number): Promise<ReservationStatus | null> {
+    const [items, mappings] = await Promise.all([
+      db.query<{ active: boolean; title: string | null }>({
+        name: 'check_reservation',
+        text: `SELECT bool_or(active) AS active, min(title) AS title FROM bridge_items
+          WHERE reservation_type = $1 AND reservation_id = $2 HAVING count(*) > 0`,
+        values: [type, id],
+      }),
+      db.query<CancelledReservation & { total: number }>({
+        name: 'check_mappings',
+        text: `${columnsText} FROM bridge_mappings m WHERE m.reservation_type = $1 AND m.reservation_id = $2
+          ORDER BY m.resource_id LIMIT $3`,
+        values: [type, id, mappingsOfOneMost],
+      }),
+    ]);
+    const item = items.rows[0];
+    if (item === undefined && mappings.rows.length === 0) return null;
+    return {
+      exists: item !== undefined,
+      active: item?.active ?? null,
+      title: item?.title ?? mappings.rows[0]?.title ?? null,
+      mappings: mappings.rows.map(({ total: _total, ...mapping }) => mapping),
+    };
+  }
+
+  return {
+    list: failingAs('list what is cancelled', list),
+    statistics: failingAs('count the cancellations', statistics),
+    detection: failingAs('count what differs', detection),
+    check: failingAs('check a reservation', check),
+  };
+}
+
+export type CancellationReports = ReturnType<typeof createCancellationReports>;
+
+// A mapping that was never shown and is of no reservation any more is forgotten by its next drain, so what is not
+// present here was shown once.
+const processingText = `
+  CASE WHEN m.sync_status = 'cancelled' AND NOT m.present AND m.outlook_base IS NOT NULL THEN 'kept'
+       WHEN m.sync_status = 'cancelled' AND NOT m.present THEN 'processed'
+       WHEN m.sync_status = 'conflict' THEN 'held'
+       WHEN m.sync_status = 'error' THEN 'error'
+       WHEN m.present AND m.sync_status <> 'cancelled' THEN 'active' ELSE 'pending' END`;
+
+const columnsText = `
+  SELECT m.id AS mapping_id, m.reservation_type, m.reservation_id, m.resource_id, m.outlook_item_id, m.outlook_event_id,
+    m.sync_status, m.sync_direction, ${processingText} AS processing_status,
+    coalesce(m.booking_seen, m.booking_base, m.outlook_base) ->> 'title' AS title, m.starts_at, m.ends_at,
+    m.error_message, m.hint, m.updated_at, count(*) OVER () AS total`;
+
+// what is synced is never of a reservation that is not there: the index on other statuses finds all
+const cancelledText = `
+  FROM bridge_mappings m
+  WHERE m.sync_status <> 'synced' AND m.reservation_id IS NOT NULL AND (m.sync_status = 'cancelled' OR NOT m.present)`;
+
+const listText = `${columnsText} ${cancelledText}`;
+
+const statisticsText = `
+  WITH m AS (
+    SELECT m.reservation_type AS type, ${processingText} AS status, m.error_message, done.at, done.from_outlook
+    ${cancelledText.replace(
+      'WHERE',
+      `
+      LEFT JOIN LATERAL (
+        SELECT max(l.at) AS at, bool_or(l.action = 'booking-cancelled') AS from_outlook
+        FROM bridge_log l WHERE l.mapping_id = m.id AND l.action IN ('deleted', 'declined', 'booking-cancelled')) done ON true
+      WHERE`,
+    )})
+  SELECT jsonb_build_object(
+    'total', count(*),
+    'processed', count(*) FILTER (WHERE status = 'processed'),
+    'pending', count(*) FILTER (WHERE status = 'pending'),
+    'errors', count(*) FILTER (WHERE status = 'error'),
+    'held', count(*) FILTER (WHERE status = 'held'),
+    'booking_to_outlook', count(*) FILTER (WHERE status = 'processed' AND from_outlook IS NOT TRUE),
+    'outlook_to_booking', count(*) FILTER (WHERE status = 'processed' AND from_outlook),
+    'by_type', (SELECT coalesce(jsonb_object_agg(type, n), '{}') FROM (SELECT type, count(*) AS n FROM m GROUP BY type) t),
+    'error_types', (SELECT coalesce(jsonb_object_agg(error_message, n), '{}') FROM (
+      SELECT left(error_message, 200) AS error_message, count(*) AS n FROM m
+      WHERE status IN ('error', 'held') AND error_message IS NOT NULL GROUP BY 1 ORDER BY 2 DESC LIMIT 20) e),
+    'first_processed_at', min(at) FILTER (WHERE status = 'processed'),
+    'last_processed_at', max(at) FILTER (WHERE status = 'processed')) AS statistics
+  FROM m`;

@@ -1,0 +1,75 @@
+/** The day in numbers: what the daily report says. Reads only. */
+import type { Database } from '../../database.ts';
+import { createActivity } from './activity.ts';
+import { failingAs } from '../failing.ts';
+import { createReports, type Statistics } from './reports.ts';
+
+interface Speed {
+  readonly count: number;
+  readonly p50_ms: number | null;
+  readonly p95_ms: number | null;
+  readonly p99_ms: number | null;
+}
+
+export interface DailyReport {
+  readonly hours: number;
+  readonly mappings: Statistics['summary'];
+  /** What was done, by action. */
+  readonly actions: Readonly<Record<string, number>>;
+  readonly booking_to_outlook: Speed;
+  readonly outlook_to_booking: Speed;
+  readonly rooms: Readonly<Record<string, number>>;
+  readonly due: number;
+  readonly oldest_ms: number | null;
+  readonly open_alerts: number;
+}
+
+const hours = 24;
+
+export function createDaily(db: Database) {
+  const reports = createReports(db);
+  const activity = createActivity(db);
+
+  async function actions(): Promise<Record<string, number>> {
+    const { rows } = await db.query<{ actions: Record<string, number> }>({
+      name: 'daily_actions',
+      text: `SELECT coalesce(jsonb_object_agg(action, n), '{}') AS actions FROM (
+        SELECT action, count(*) AS n FROM bridge_log WHERE at > now() - $1 * interval '1 hour' GROUP BY action) a`,
+      values: [hours],
+    });
+    return rows[0]!.actions;
+  }
+
+  async function openAlerts(): Promise<number> {
+    const { rows } = await db.query<{ n: number }>({
+      name: 'daily_alerts',
+      text: 'SELECT count(*) AS n FROM bridge_alerts WHERE closed_at IS NULL',
+    });
+    return rows[0]!.n;
+  }
+
+  /** The last 24 hours, and how everything stands now. */
+  async function read(): Promise<DailyReport> {
+    const [statistics, queue, speed, done, alerts] = await Promise.all([
+      reports.statistics(),
+      reports.queue(),
+      activity.latency(hours),
+      actions(),
+      openAlerts(),
+    ]);
+    const of = ({ count, p50_ms, p95_ms, p99_ms }: Speed): Speed => ({ count, p50_ms, p95_ms, p99_ms });
+    return {
+      hours,
+      mappings: statistics.summary,
+      actions: done,
+      booking_to_outlook: of(speed.directions.booking_to_outlook),
+      outlook_to_booking: of(speed.directions.outlook_to_booking),
+      rooms: queue.rooms,
+      due: queue.due,
+      oldest_ms: queue.oldest_ms,
+      open_alerts: alerts,
+    };
+  }
+
+  return { read: failingAs('read the report of the day', read) };
+}

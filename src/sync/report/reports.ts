@@ -1,0 +1,220 @@
+/** What people ask about the sync as a whole and about one mapping. Reads only. */
+import type { Database } from '../../database.ts';
+import { failingAs } from '../failing.ts';
+
+export const syncStatuses = [
+  'pending',
+  'synced',
+  'error',
+  'conflict',
+  'cancelled',
+  'imported',
+  'shadowed',
+] as const;
+type SyncStatus = (typeof syncStatuses)[number];
+type Counts = Readonly<Record<string, number>>;
+
+export interface PendingItem {
+  readonly id: number;
+  readonly reservation_type: string | null;
+  readonly reservation_id: number | null;
+  readonly resource_id: number;
+  readonly outlook_item_id: string;
+  readonly outlook_event_id: string | null;
+  readonly sync_status: string;
+  readonly priority_level: number;
+  readonly title: string | null;
+  readonly starts_at: Date | null;
+  readonly ends_at: Date | null;
+  readonly attempt: number;
+  readonly error_message: string | null;
+  readonly hint: string | null;
+}
+
+export interface Statistics {
+  readonly total_mappings: number;
+  readonly summary: Readonly<Record<SyncStatus, number>>;
+  readonly by_type: Readonly<Record<string, Counts>>;
+  readonly by_direction: Readonly<Record<string, Counts>>;
+}
+
+export interface LatencyReport {
+  readonly count: number;
+  /** Null: there was no change. */
+  readonly p50_ms: number | null;
+  readonly p95_ms: number | null;
+  readonly p99_ms: number | null;
+}
+
+export interface QueueReport {
+  readonly outbox_rows: number;
+  readonly due: number;
+  /** Age of the oldest change that is not in Outlook yet; null: none waits. */
+  readonly oldest_ms: number | null;
+  /** Active rooms by health: ok, waiting, refused, held. */
+  readonly rooms: Readonly<Record<string, number>>;
+  readonly backfill: { readonly total: number; readonly done: number };
+  /** Daemons alive on this database. */
+  readonly replicas: number;
+  /** Open alerts by severity. */
+  readonly alerts: { readonly warning: number; readonly critical: number };
+}
+
+export interface LogLine {
+  readonly at: Date;
+  readonly action: string;
+  readonly reason: string | null;
+  readonly latency_ms: number | null;
+  readonly call_ms: number | null;
+  readonly outlook_event_id: string | null;
+  readonly request_id: string | null;
+}
+
+export interface ExplainedMapping extends PendingItem {
+  readonly sync_direction: string;
+  readonly due_at: Date | null;
+  readonly last_sync_at: Date | null;
+}
+
+export interface Explained {
+  readonly mapping: ExplainedMapping | null;
+  readonly lines: readonly LogLine[];
+}
+
+export function createReports(db: Database) {
+  /** What `syncPending` would take: pending and in error, in rooms that are active. */
+  async function pending(
+    limit: number,
+    resourceId: number | null,
+  ): Promise<{ total: number; items: PendingItem[] }> {
+    const { rows } = await db.query<PendingItem & { total: number }>({
+      name: 'pending_items',
+      text: `
+        SELECT m.id, m.reservation_type, m.reservation_id, m.resource_id, m.outlook_item_id, m.outlook_event_id,
+          m.sync_status, m.priority_level, count(*) OVER () AS total,
+          coalesce(m.booking_seen ->> 'title', (
+            SELECT i.title FROM bridge_items i WHERE i.reservation_type = m.reservation_type
+              AND i.reservation_id = m.reservation_id AND i.resource_id = m.resource_id LIMIT 1)) AS title,
+          m.starts_at, m.ends_at, m.attempt, m.error_message, m.hint
+        FROM bridge_mappings m JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
+        WHERE (m.sync_status IN ('pending', 'error') OR m.sync_status = 'cancelled' AND m.present AND m.due_at IS NOT NULL)
+          AND ($2::integer IS NULL OR m.resource_id = $2)
+        ORDER BY m.priority_level, m.starts_at, m.id LIMIT $1`,
+      values: [limit, resourceId],
+    });
+    return { total: rows[0]?.total ?? 0, items: rows.map(({ total: _total, ...item }) => item) };
+  }
+
+  /** How many mappings there are of each status, type and direction. */
+  async function statistics(): Promise<Statistics> {
+    const { rows } = await db.query<{ type: string; direction: string; status: SyncStatus; count: number }>({
+      name: 'mapping_statistics',
+      text: `
+        SELECT coalesce(reservation_type, 'unknown') AS type, sync_direction AS direction, sync_status AS status, count(*)
+        FROM bridge_mappings GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`,
+    });
+    const by = (key: (row: (typeof rows)[number]) => string) =>
+      Object.fromEntries([...Map.groupBy(rows, key)].map(([name, group]) => [name, countEach(group)]));
+    return {
+      total_mappings: rows.reduce((sum, row) => sum + row.count, 0),
+      summary: { ...noneOfEach(), ...countEach(rows) },
+      by_type: by((row) => row.type),
+      by_direction: by((row) => row.direction),
+    };
+  }
+
+  /** What waits, and how the rooms are. */
+  async function queue(): Promise<QueueReport> {
+    const { rows } = await db.query<{ queue: QueueReport }>({ name: 'queue', text: queueText });
+    return rows[0]!.queue;
+  }
+
+  /** From a change in the booking system to Graph's acceptance of it, over the last hour. */
+  async function latency(): Promise<LatencyReport> {
+    const { rows } = await db.query<LatencyReport>({
+      name: 'latency',
+      text: `
+        SELECT n AS count, round(p[1]::numeric, 1)::float8 AS p50_ms, round(p[2]::numeric, 1)::float8 AS p95_ms,
+          round(p[3]::numeric, 1)::float8 AS p99_ms
+        FROM (SELECT count(*) AS n, percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY latency_ms) AS p
+              FROM bridge_log WHERE at > now() - interval '1 hour' AND latency_ms IS NOT NULL) l`,
+    });
+    return rows[0]!;
+  }
+
+  /** One mapping, and what was done to it and why, the newest last; at most `limit` lines. Null: never heard of. */
+  async function explain(id: number, limit: number): Promise<Explained | null> {
+    const [mappings, log] = await Promise.all([
+      db.query<ExplainedMapping>({
+        name: 'explain_mapping',
+        text: explainText,
+        values: [id],
+      }),
+      db.query<LogLine>({ name: 'explain_lines', text: linesText, values: [id, limit] }),
+    ]);
+    const mapping = mappings.rows[0] ?? null;
+    return mapping === null && log.rows.length === 0 ? null : { mapping, lines: log.rows };
+  }
+
+  return {
+    pending: failingAs('list what is pending', pending),
+    statistics: failingAs('count the mappings', statistics),
+    queue: failingAs('read the queue', queue),
+    latency: failingAs('read the latency', latency),
+    explain: failingAs('explain a mapping', explain),
+  };
+}
+
+const noneOfEach = () =>
+  Object.fromEntries(syncStatuses.map((status) => [status, 0])) as Record<SyncStatus, number>;
+
+function countEach(rows: readonly { status: SyncStatus; count: number }[]): Counts {
+  const counts: Record<string, number> = {};
+  for (const { status, count } of rows) counts[status] = (counts[status] ?? 0) + count;
+  return counts;
+}
+
+// A held room is one where a removal waits for a person; that outweighs what else is wrong with it.
+const queueText = `
+  WITH room AS (
+    SELECT r.resource_id, s.health, s.backfill_total FROM bridge_resource_mappings r
+    JOIN bridge_room_state s ON s.resource_mapping_id = r.id WHERE r.active = 1
+  ), due AS (
+    SELECT m.resource_id, count(*) AS n, count(*) FILTER (WHERE lane = 1) AS backfill,
+      min(changed_at) FILTER (WHERE lane = 0) AS oldest
+    FROM bridge_mappings m WHERE m.due_at IS NOT NULL AND m.resource_id IN (SELECT resource_id FROM room)
+    GROUP BY m.resource_id
+  ), held AS (
+    SELECT DISTINCT m.resource_id FROM bridge_removals d
+    JOIN bridge_mappings m ON m.id = d.mapping_id AND m.sync_status = 'conflict'
+    WHERE d.released_at IS NULL AND d.applied_at IS NULL
+  ), rooms AS (
+    SELECT CASE WHEN held.resource_id IS NOT NULL THEN 'held' ELSE room.health END AS health,
+      greatest(room.backfill_total, due.backfill, 0) AS total, coalesce(due.backfill, 0) AS waiting
+    FROM room LEFT JOIN due USING (resource_id) LEFT JOIN held USING (resource_id)
+  ), outbox AS (
+    SELECT count(*) AS n, min(changed_at) AS oldest FROM bridge_changes
+  )
+  SELECT jsonb_build_object(
+    'outbox_rows', (SELECT n FROM outbox),
+    'due', (SELECT coalesce(sum(n), 0) FROM due),
+    'oldest_ms', (SELECT round(extract(epoch FROM clock_timestamp() - least(min(due.oldest), (SELECT oldest FROM outbox))) * 1000)
+                  FROM due),
+    'rooms', '{"ok": 0, "waiting": 0, "refused": 0, "held": 0}'::jsonb
+      || (SELECT coalesce(jsonb_object_agg(health, n), '{}') FROM (SELECT health, count(*) AS n FROM rooms GROUP BY 1) h),
+    'backfill', (SELECT jsonb_build_object('total', coalesce(sum(total), 0), 'done', coalesce(sum(total - waiting), 0)) FROM rooms),
+    'alerts', (SELECT jsonb_build_object('warning', count(*) FILTER (WHERE severity = 'warning'),
+               'critical', count(*) FILTER (WHERE severity = 'critical')) FROM bridge_alerts WHERE closed_at IS NULL),
+    'replicas', (SELECT count(*) FROM bridge_replicas WHERE beat_at > clock_timestamp() - interval '5 seconds')) AS queue`;
+
+const explainText = `
+  SELECT id, reservation_type, reservation_id, resource_id, outlook_item_id, outlook_event_id, sync_status, sync_direction,
+    priority_level, coalesce(booking_seen, booking_base, outlook_base) ->> 'title' AS title, starts_at, ends_at, attempt,
+    error_message, hint, due_at, last_sync_at
+  FROM bridge_mappings WHERE id = $1`;
+
+const linesText = `
+  SELECT at, action, reason, latency_ms, call_ms, outlook_event_id, request_id FROM (
+    SELECT id, at, action, reason, latency_ms, call_ms, outlook_event_id, request_id
+    FROM bridge_log WHERE mapping_id = $1 ORDER BY id DESC LIMIT $2) newest
+  ORDER BY id`;

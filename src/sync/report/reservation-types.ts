@@ -1,0 +1,20 @@
+/** The words by which the booking system's adapter tells its kinds of reservations apart. */
+import type { Queryable } from '../../database.ts';
+import { failingAs } from '../failing.ts';
+
+const keptMs = 60_000;
+
+/** They are written by `migrate`; null: the adapter does not say, and any word may be one. Read once a minute. */
+export function createReservationTypes(db: Queryable): () => Promise<readonly string[] | null> {
+  let kept: { readonly types: readonly string[] | null; readonly until: number } | null = null;
+  return failingAs('read the types of reservations', async () => {
+    if (kept !== null && performance.now() < kept.until) return kept.types;
+    const { rows } = await db.query<{ value: string }>({
+      name: 'reservation_types',
+      text: `SELECT value FROM bridge_settings WHERE name = 'reservation_types'`,
+    });
+    const types = rows[0]?.value.split(',').map((type) => type.trim()) ?? null;
+    kept = { types, until: performance.now() + keptMs };
+    return types;
+  });
+}

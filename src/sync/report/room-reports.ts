@@ -1,0 +1,85 @@
+/** The rooms as they stand: state, lag, health, and how far their backfill is. Reads only. */
+import type { Database } from '../../database.ts';
+import { failingAs } from '../failing.ts';
+
+export interface RoomReport {
+  readonly id: number;
+  readonly resource_id: number;
+  readonly outlook_item_id: string;
+  readonly outlook_item_name: string | null;
+  readonly active: number;
+  readonly sync_direction: string;
+  /** ok, waiting (rests after a failure), refused (a person must act), held (the brake asks a person), off. */
+  readonly health: string;
+  readonly error: string | null;
+  readonly hint: string | null;
+  /** A daemon is at work on it. */
+  readonly working: boolean;
+  readonly due: number;
+  /** Age of the oldest change that is not in Outlook yet; 0: none waits. */
+  readonly lag_ms: number;
+  readonly due_at: Date | null;
+  readonly retry_at: Date | null;
+  readonly throttled_until: Date | null;
+  readonly baselined_at: Date | null;
+  readonly reconciled_at: Date | null;
+  /** When something of it was last brought over. */
+  readonly last_sync_at: Date | null;
+  /** When Outlook is asked next what changed there. */
+  readonly pull_due_at: Date | null;
+  /** Null: Outlook does not tell us of changes. */
+  readonly subscription_expires_at: Date | null;
+  readonly backfill: { readonly total: number; readonly done: number };
+  /** Removals that wait for a person. */
+  readonly held: number;
+}
+
+const listMost = 5_000;
+
+export function createRoomReports(db: Database) {
+  /** All rooms, or the one of a resource: the active one if there is one, else the newest. */
+  async function list(resourceId: number | null = null): Promise<RoomReport[]> {
+    const { rows } = await db.query<RoomReport>({
+      name: 'rooms',
+      text: roomsText,
+      values: [resourceId, listMost],
+    });
+    return rows;
+  }
+
+  const find = async (resourceId: number): Promise<RoomReport | null> => (await list(resourceId))[0] ?? null;
+
+  return { list: failingAs('list the rooms', list), find: failingAs('read a room', find) };
+}
+
+const roomsText = `
+  WITH due AS (
+    SELECT resource_id, count(*) AS n, count(*) FILTER (WHERE lane = 1) AS backfill,
+      min(changed_at) FILTER (WHERE lane = 0) AS oldest
+    FROM bridge_mappings WHERE due_at IS NOT NULL AND ($1::integer IS NULL OR resource_id = $1) GROUP BY resource_id
+  ), held AS (
+    SELECT m.resource_id, count(*) AS n FROM bridge_removals d
+    JOIN bridge_mappings m ON m.id = d.mapping_id AND m.sync_status = 'conflict'
+    WHERE d.released_at IS NULL AND d.applied_at IS NULL GROUP BY m.resource_id
+  ), synced AS (
+    SELECT resource_id, max(last_sync_at) AS at FROM bridge_mappings
+    WHERE $1::integer IS NULL OR resource_id = $1 GROUP BY resource_id
+  ), subscribed AS (
+    SELECT resource_mapping_id, max(expires_at) AS expires_at FROM bridge_subscriptions GROUP BY resource_mapping_id
+  )
+  SELECT r.id, r.resource_id, r.outlook_item_id, r.outlook_item_name, r.active, r.sync_direction,
+    CASE WHEN r.active <> 1 THEN 'off' WHEN held.n > 0 THEN 'held' ELSE coalesce(s.health, 'ok') END AS health,
+    s.error_message AS error, s.hint, s.lease_owner IS NOT NULL AS working, coalesce(due.n, 0) AS due,
+    coalesce(round(extract(epoch FROM clock_timestamp() - due.oldest) * 1000)::bigint, 0) AS lag_ms,
+    s.push_due_at AS due_at, s.retry_at, s.throttled_until, s.baselined_at, s.reconciled_at,
+    synced.at AS last_sync_at, least(s.pull_due_at, s.next_poll_at) AS pull_due_at, subscribed.expires_at AS subscription_expires_at,
+    jsonb_build_object('total', greatest(s.backfill_total, due.backfill, 0),
+      'done', greatest(s.backfill_total, due.backfill, 0) - coalesce(due.backfill, 0)) AS backfill,
+    coalesce(held.n, 0) AS held
+  FROM bridge_resource_mappings r LEFT JOIN bridge_room_state s ON s.resource_mapping_id = r.id
+  LEFT JOIN due ON due.resource_id = r.resource_id AND r.active = 1
+  LEFT JOIN held ON held.resource_id = r.resource_id AND r.active = 1
+  LEFT JOIN synced ON synced.resource_id = r.resource_id
+  LEFT JOIN subscribed ON subscribed.resource_mapping_id = r.id
+  WHERE $1::integer IS NULL OR r.resource_id = $1
+  ORDER BY r.active DESC, r.outlook_item_name, r.resource_id, r.id DESC LIMIT $2`;
