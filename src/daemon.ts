@@ -86,6 +86,7 @@ export async function createDaemon(
   const db = openPool(config.database, name, 8, answerMs);
   opened.defer(() => db.end());
   const installation = await readInstallation(db, config.timezone, config.adapter);
+  await mendRooms(db);
 
   const start = createStart({ db, mode: config.startMode });
   let begun = await start.read();
@@ -215,7 +216,6 @@ export async function createDaemon(
         if (begun.writes) await keeper.look(signal);
       }),
     );
-    await mendRooms(db);
     tell({ fact: 'started', replica, rooms: installation.rooms });
     if (begun.confirmedAt !== null) tell({ fact: 'plan-confirmed', at: begun.confirmedAt.toISOString() });
     await work.run(signal);
@@ -401,7 +401,13 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
   async function reportPlan(signal: AbortSignal): Promise<void> {
     if ((await start.read()).writes) return;
     const wish = { resourceId: null, itemsMost: 0, withinMs: planReportMs };
-    const plan = await planner.plan(wish, AbortSignal.any([signal, stopping.signal]));
+    const until = AbortSignal.any([signal, stopping.signal]);
+    let plan = await planner.plan(wish, until);
+    // right after the start nothing may be sent yet, and a room may be busy: a whole plan is worth a moment
+    for (let again = 0; again < 4 && plan !== null && !plan.complete; again += 1) {
+      await pause(500, undefined, { signal: until });
+      plan = await planner.plan(wish, until);
+    }
     if (plan === null) return;
     const { rooms, complete, counts, equal, held } = plan;
     tell({ fact: 'planned', rooms: rooms.length, complete, counts, equal, held });

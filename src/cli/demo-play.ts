@@ -53,12 +53,12 @@ export async function play(options: Play, signal: AbortSignal): Promise<number> 
   try {
     let summaryAt = performance.now() + summaryEveryMs;
     for (let turn = 0; !until.aborted; turn += 1) {
-      const visit = turn % 3 === 2 ? visitors.act() : null;
+      const visit = turn % 3 === 1 ? visitors.act() : null;
       if (visit !== null) {
         tally.done += 1;
         visits.expect(visit);
       }
-      const act = turn % 3 === 2 ? null : await clerk.act();
+      const act = turn % 3 === 1 ? null : await clerk.act();
       if (act !== null) {
         tally.done += 1;
         byHand.not(act);

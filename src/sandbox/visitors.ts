@@ -184,6 +184,7 @@ export function createVisitors(tenant: Tenant, rooms: readonly Room[], seed: num
   return {
     /** Does the next thing; null: there was nothing to do. */
     act(): Visit | null {
+      if (own.length === 0) return book();
       if (own.length > most) return remove();
       const dice = random.next();
       if (dice < 0.34) return book();
