@@ -86,7 +86,10 @@ const points = {
     const fault = fleet.tenant.faults.add({ match: { method }, action: { do: 'delay', ms: 150 } });
     const booked = await act();
     await fleet.until(
-      'SELECT count(*) AS answer FROM bridge_room_state WHERE lease_owner IS NOT NULL',
+      // a deletion is noted before it is sent, which waits for the same lock
+      method === 'DELETE'
+        ? 'SELECT count(*) AS answer FROM bridge_mappings WHERE removing'
+        : 'SELECT count(*) AS answer FROM bridge_room_state WHERE lease_owner IS NOT NULL',
       (held) => held === 1,
     );
     // whoever holds this lock is alone: the daemon waits for it with its result
@@ -158,7 +161,10 @@ describe('of two daemons, one killed', () => {
     await using fleet = await openFleet({ rooms: 2 });
     const daemons = [await fleet.start(), await fleet.start()];
     await fleet.settled();
-    const fault = fleet.tenant.faults.add({ match: { mailbox: upnOf(501) }, action: { do: 'hang' } });
+    const fault = fleet.tenant.faults.add({
+      match: { method: 'POST', mailbox: upnOf(501) },
+      action: { do: 'hang' },
+    });
     await fleet.desk.book(501, choir);
     await fleet.tenant.until((entry) => entry.method === 'POST' && entry.lost);
     const holder = await fleet.holder(501);
