@@ -1,6 +1,6 @@
 /** One daemon under measurement: settings from the environment, says when it hears, ends with its parent. */
 import { toConfig } from '../../src/config.ts';
-import { createDaemon } from '../../src/daemon.ts';
+import { createDaemon } from '../../src/daemon/core.ts';
 
 const stop = new AbortController();
 const daemon = await createDaemon(toConfig(process.env), (fact) => {

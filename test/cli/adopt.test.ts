@@ -1,6 +1,6 @@
 /** `adopt`: what a predecessor left behind, in its older and its newer form. */
 import { expect, test } from 'vitest';
-import { createDaemon } from '../../src/daemon.ts';
+import { createDaemon } from '../../src/daemon/core.ts';
 import { toConfig } from '../../src/config.ts';
 import { bridgeGrants, openRole } from '../support/roles.ts';
 import { cli, openOffice, rooms } from './command-line.ts';

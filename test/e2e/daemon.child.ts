@@ -3,7 +3,7 @@
  * stdout, signals as in `main.ts`. It ends when its stdin closes, so that no test that was cut off leaves it behind.
  */
 import { toConfig } from '../../src/config.ts';
-import { createDaemon } from '../../src/daemon.ts';
+import { createDaemon } from '../../src/daemon/core.ts';
 import { monotonicMs } from '../../src/sandbox/tenant/clock.ts';
 
 const stop = new AbortController();

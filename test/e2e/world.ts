@@ -1,6 +1,6 @@
 /** The whole product in one process: a booking database, a clerk, the daemon, and a simulated tenant over real HTTP. */
 import { toConfig, type Config, type Environment } from '../../src/config.ts';
-import { createDaemon, type Daemon } from '../../src/daemon.ts';
+import { createDaemon, type Daemon } from '../../src/daemon/core.ts';
 import type { Fact } from '../../src/facts.ts';
 import { createDesk } from '../../src/sandbox/desk.ts';
 import { startTenant, type Tenant } from '../../src/sandbox/tenant/tenant.ts';

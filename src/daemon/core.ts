@@ -1,0 +1,216 @@
+/**
+ * What works on the rooms: the listener, the loop, the heartbeat, the chores and the keeper of webhooks, on connections of
+ * their own. It has no surface; `daemon.ts` puts one around it.
+ */
+import { randomUUID } from 'node:crypto';
+import { readCapture } from '../booking/capture.ts';
+import { createHeat, type Heat } from '../booking/heat.ts';
+import { openListener, type Hearing } from '../booking/listener.ts';
+import type { Config } from '../config.ts';
+import { openPool, type Database } from '../database.ts';
+import type { Tell } from '../facts.ts';
+import type { Directory } from '../http/outlook.ts';
+import { every, runSchedules, type Chore } from '../ops/schedule.ts';
+import { Wake } from '../ops/wake.ts';
+import { createOutlook } from '../outlook/events.ts';
+import { readInstallation } from '../sync/installation.ts';
+import { beat, beatEveryMs, leave, ringAll } from '../sync/replicas.ts';
+import type { OutlookSide } from '../sync/sides.ts';
+import { createStart } from '../sync/start-mode.ts';
+import { createKeeper } from '../sync/subscribe/subscriptions.ts';
+import { compareRooms, mendRooms, missedSince, sweepRooms } from '../sync/sweep.ts';
+import { createSync } from '../sync/sync.ts';
+import { createWork, type Rhythm } from '../sync/work.ts';
+import { answerMs, openLease } from './lease.ts';
+
+const captureEveryMs = 30_000;
+/** The missing-event check reads every calendar as a whole: not all of them at once. */
+const spreadMs = 600_000;
+
+export interface Daemon extends AsyncDisposable {
+  /** Names this daemon in the log, in pg_stat_activity and to its peers. */
+  readonly replica: string;
+  readonly db: Database;
+  readonly outlook: OutlookSide;
+  readonly directory: Directory;
+  /** Looks at once for something to do. */
+  ring(): void;
+  hearing(): Hearing;
+  working(): readonly { readonly resourceId: number; readonly name: string }[];
+  peers(): number;
+  /** Works until `signal` aborts; then ends what is under way, gives its rooms back and resolves. Never rejects. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/**
+ * Opens the daemon's connections and reads who it is. Throws when the database does not answer, has no bridge in it
+ * (run `migrate`), or was set up with another zone or adapter. `further` chores run by the clock beside its own.
+ */
+export async function createDaemon(
+  config: Config,
+  tell: Tell,
+  further: readonly Chore[] = [],
+): Promise<Daemon> {
+  await using opened = new AsyncDisposableStack(); // a failure below closes what was opened above
+  const replica = randomUUID();
+  const name = `bridge ${replica.slice(0, 8)}`;
+  const db = openPool(config.database, name, 8, answerMs);
+  opened.defer(() => db.end());
+  const installation = await readInstallation(db, config.timezone, config.adapter);
+  await mendRooms(db);
+
+  const start = createStart({ db, mode: config.startMode });
+  let begun = await start.read();
+  const wake = new Wake();
+  let peers = 0;
+  let hearing: Hearing = { heard: false, since: new Date(), reason: 'not connected yet' };
+  const heat = createHeat({ mode: config.wake, peers: () => peers, heard: () => hearing.heard });
+  const rhythm = createRhythm(wake, heat);
+
+  const outlook = opened.use(
+    createOutlook({ graph: config.graph, timezone: config.timezone, beforeSend: () => work.maySend() }),
+  );
+  const keeper = createKeeper({
+    db,
+    subscriptions: outlook.subscriptions,
+    resolveMailbox: outlook.resolveMailbox,
+    webhookBaseUrl: config.webhookBaseUrl,
+    tell,
+  });
+  const { drain } = createSync({
+    db,
+    outlook,
+    tell,
+    installationId: installation.id,
+    window: config.window,
+    pollMs: config.pollSeconds * 1_000,
+    ...(config.webhookBaseUrl === null ? {} : { unheardMs: Math.min(config.pollSeconds, 60) * 1_000 }),
+    brake: config.brake,
+    conflict: config.conflictPolicy,
+    overlap: config.overlapPolicy,
+    importMode: config.importMode,
+  });
+  const work = createWork({
+    replica,
+    openLease: () => openLease(config, name),
+    drain,
+    rhythm,
+    window: config.window,
+    writes: () => begun.writes,
+    autoSync: config.autoSync,
+    peers: () => peers,
+    ringPeers: () =>
+      void ringAll(db).catch((error: Error) => tell({ fact: 'bug', error, where: 'ringing the others' })),
+    tell,
+  });
+
+  /** What runs by the clock, once across all daemons. */
+  const chores: readonly Chore[] = [
+    {
+      name: 'sweep',
+      cron: config.schedules.sweep,
+      job: async () => {
+        await sweepRooms(db);
+        wake.ring();
+      },
+    },
+    {
+      name: 'missing',
+      cron: config.schedules.missing,
+      job: async () => {
+        await compareRooms(db, spreadMs);
+      },
+    },
+  ];
+
+  /** A person may have confirmed the plan, to whichever daemon. */
+  async function begin(): Promise<void> {
+    begun = await start.read();
+    if (begun.confirmedAt === null) return;
+    tell({ fact: 'plan-confirmed', at: begun.confirmedAt.toISOString() });
+    wake.ring();
+  }
+
+  async function run(signal: AbortSignal): Promise<void> {
+    await using running = new AsyncDisposableStack();
+    running.defer(() => leave(db, replica).catch(() => undefined)); // without a database there is nobody to leave
+    running.use(
+      openListener({
+        config: config.database,
+        name: `${name} listens`,
+        onRing: () => {
+          heat.notified();
+          wake.ring();
+        },
+        onState: (state) => {
+          hearing = state;
+          tell({ fact: 'listening', heard: state.heard, reason: state.reason ?? '' });
+        },
+      }),
+    );
+    let missing = '';
+    running.use(
+      every(captureEveryMs, tell, 'the look at the triggers', async () => {
+        if ((await mendRooms(db)) > 0) wake.ring();
+        const capture = await readCapture(db);
+        const triggers = capture.missing;
+        if (triggers.length > 0 && triggers.join() !== missing) tell({ fact: 'capture-broken', triggers });
+        missing = triggers.join();
+      }),
+    );
+    running.use(
+      every(beatEveryMs, tell, 'the heartbeat', async () => {
+        const pids = [work.leasePid()].filter((pid) => pid !== null);
+        peers = await beat(db, replica, pids);
+        if (begun.mode === 'plan' && !begun.writes) await begin();
+        const missed = await missedSince(db);
+        if (missed === 0) return;
+        tell({ fact: 'capture-missed', times: missed });
+        await sweepRooms(db);
+        wake.ring();
+      }),
+    );
+    running.use(
+      runSchedules({ db, timezone: config.timezone, replica, chores: [...chores, ...further], tell }),
+    );
+    running.use(
+      every(1_000, tell, 'the look at the subscriptions', async () => {
+        if (begun.writes) await keeper.look(signal);
+      }),
+    );
+    tell({ fact: 'started', replica, rooms: installation.rooms });
+    if (begun.confirmedAt !== null) tell({ fact: 'plan-confirmed', at: begun.confirmedAt.toISOString() });
+    await work.run(signal);
+    tell({ fact: 'stopped' });
+  }
+
+  const owned = opened.move(); // from here the caller closes it, last opened first
+  return {
+    replica,
+    db,
+    outlook,
+    directory: outlook,
+    run,
+    ring: () => wake.ring(),
+    hearing: () => hearing,
+    working: () => work.working(),
+    peers: () => peers,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** The loop is woken by the doorbell and sleeps as the adaptive NOTIFY lets it. */
+function createRhythm(wake: Wake, heat: Heat): Rhythm {
+  return {
+    waitOr: (ms, signal) => wake.waitOr(ms, signal),
+    ring: () => wake.ring(),
+    afterTake: (session, folded, tookMs) => heat.afterTake(session, folded, tookMs),
+    lost: () => heat.lost(),
+    get yields() {
+      return heat.yields;
+    },
+    get waitMs() {
+      return heat.waitMs;
+    },
+  };
+}
