@@ -19,6 +19,7 @@ import { createAlertBook, type AlertRow, type Changed } from './alert-book.ts';
 import { readReasons, reasonTypes, type ReasonOptions } from './alert-reasons.ts';
 import type { Alert, AlertType, HeldType } from './alert-types.ts';
 import type { AlertWebhook } from './alert-webhook.ts';
+import { bugKind, createRepeats } from './repeats.ts';
 import { brakeHeld, bugMet, captureBroken, credentialExpiring, listenSilent, outage } from './alert-words.ts';
 
 export interface AlertOptions extends ReasonOptions {
@@ -66,6 +67,7 @@ export function createAlerts(options: AlertOptions) {
   const { db, webhook, tell, holder, deafMs = deafMs_, gatherMs = gatherMs_ } = options;
   const book = createAlertBook(db);
   const seen = new Map<string, Seen>();
+  const bugs = createRepeats(() => performance.now());
   const closing = new AbortController();
   const timers = new Map<'deaf' | 'look' | 'repeat', NodeJS.Timeout>();
   let writing: Promise<void> | null = null;
@@ -83,8 +85,9 @@ export function createAlerts(options: AlertOptions) {
     } else if (fact.fact === 'listening' && !fact.heard) fallDeaf(fact.reason);
     else if (fact.fact === 'listening' || fact.fact === 'stopped') hear();
     else if (fact.fact === 'brake-held') happen(brakeHeld(fact));
-    else if (fact.fact === 'bug' && fact.where !== ownName) happen(bugMet(fact));
-    else if (worthALook.has(fact.fact)) lookSoon();
+    else if (fact.fact === 'bug' && fact.where !== ownName) {
+      if (!bugs.isRepeated(bugKind(fact))) happen(bugMet(fact));
+    } else if (worthALook.has(fact.fact)) lookSoon();
   }
 
   function see(alert: Alert): void {

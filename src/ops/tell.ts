@@ -4,11 +4,13 @@
  *
  * Levels: error needs a person, warn may, info is what an operator wants to read tomorrow (a change that reached
  * Outlook, a room or a side that went away or came back), debug is the rest: backfills, retries, items that were equal.
- * Trouble that repeats is logged once a minute for each room. Texts of errors lose what could name a person.
+ * Trouble that repeats is logged once a minute for each room, and so is each kind of bug, which whoever watches is then
+ * not told either. Texts of errors lose what could name a person.
  */
 import type { Fact, Tell } from '../facts.ts';
 import type { Logger } from '../log.ts';
 import { bare } from './bare.ts';
+import { bugKind, createRepeats } from './repeats.ts';
 
 export interface TellOptions {
   readonly log: Logger;
@@ -31,16 +33,17 @@ interface Line {
   readonly fields: object;
 }
 
-const repeatMs = 60_000;
-
 export function createTell({ log, observers, now = () => performance.now() }: TellOptions): Told {
   const watchers = new Set<(fact: Fact) => void>();
-  const isRepeated = createRepeats(now);
+  const isRepeated = createTroubles(now);
 
   function tell(fact: Fact): void {
     for (const observe of observers) observe(fact);
     const { level, message, fields } = lineOf(fact);
-    log[isRepeated(fact, level) ? 'debug' : level](fields, message);
+    const repeated = isRepeated(fact, level);
+    log[repeated ? 'debug' : level](fields, message);
+    // one that comes many times a second would push everything else out of the feed
+    if (repeated && fact.fact === 'bug') return;
     for (const watcher of watchers) {
       try {
         watcher(fact);
@@ -61,20 +64,19 @@ export function createTell({ log, observers, now = () => performance.now() }: Te
   };
 }
 
-/** Trouble of one room that was logged less than a minute ago; a room that is well again starts afresh. */
-function createRepeats(now: () => number): (fact: Fact, level: Level) => boolean {
-  const loggedAt = new Map<string, number>();
+/** Trouble of one room, or a kind of bug, that was logged less than a minute ago; a room that is well again starts afresh. */
+function createTroubles(now: () => number): (fact: Fact, level: Level) => boolean {
+  const repeats = createRepeats(now);
   return (fact, level) => {
+    if (fact.fact === 'bug') return repeats.isRepeated(bugKind(fact));
     if (!('resourceId' in fact)) return false;
     if (fact.fact === 'room-well')
-      for (const kind of ['room-resting', 'room-refused']) loggedAt.delete(`${kind} ${fact.resourceId}`);
-    const repeats = ['room-resting', 'room-refused', 'brake-held'].includes(fact.fact) && level !== 'debug';
-    if (!repeats) return false;
-    const key = `${fact.fact} ${fact.resourceId}`;
-    const before = loggedAt.get(key);
-    if (before !== undefined && now() - before < repeatMs) return true;
-    loggedAt.set(key, now());
-    return false;
+      for (const kind of ['room-resting', 'room-refused']) repeats.forget(`${kind} ${fact.resourceId}`);
+    return (
+      ['room-resting', 'room-refused', 'brake-held'].includes(fact.fact) &&
+      level !== 'debug' &&
+      repeats.isRepeated(`${fact.fact} ${fact.resourceId}`)
+    );
   };
 }
 
@@ -196,9 +198,12 @@ function lineOf(fact: Fact): Line {
   }
 }
 
-/** A fact as whoever watches may see it: without the addresses and numbers of persons that errors quote. */
+/**
+ * A fact as whoever watches may see it: without the addresses and numbers of persons that errors quote, and of a bug,
+ * whose message may quote anything, only where it was.
+ */
 export function shownFact(fact: Fact): Readonly<Record<string, unknown>> {
-  if (fact.fact === 'bug') return { fact: 'bug', where: fact.where, error: bare(fact.error.message) };
+  if (fact.fact === 'bug') return { fact: 'bug', where: fact.where };
   return { fact: fact.fact, ...bareFields(fact) };
 }
 

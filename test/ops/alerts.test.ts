@@ -296,14 +296,29 @@ test.each([
   await alerts.receiver.until(() => alerts.receiver.taken.length === 2);
 });
 
-test('a bug is told with its place and without names, and rests after a day', async () => {
+test('a bug is told with its place and without what its message quotes, and rests after a day', async () => {
   await using alerts = await openAlerts();
   alerts.observe({ fact: 'bug', error: new Error('no row for kari@example.org'), where: 'the drain of A' });
   await alerts.receiver.until(() => alerts.receiver.taken.length > 0);
-  expect(alerts.receiver.taken[0]!.alert.message).toBe('A bug in the drain of A: no row for [address]');
+  expect(alerts.receiver.taken[0]!.alert.message).toBe('A bug in the drain of A; the log has its stack.');
+  expect(JSON.stringify(alerts.receiver.taken)).not.toContain('no row');
   expect((await alerts.check()).closed).toEqual([]);
   await alerts.db.query(`UPDATE bridge_alerts SET seen_at = now() - interval '25 hours'`);
   expect((await alerts.check()).closed).toMatchObject([{ type: 'bug' }]);
+});
+
+test('a bug that comes again and again is written down once a minute', async () => {
+  await using alerts = await openAlerts();
+  const bug: Fact = { fact: 'bug', error: new Error('no such function'), where: 'the heartbeat' };
+  alerts.observe(bug);
+  await alerts.receiver.until(() => alerts.receiver.taken.length > 0);
+  const seen = () => alerts.db.query<{ seen_at: Date }>('SELECT seen_at FROM bridge_alerts');
+  const [before] = await seen();
+  for (let n = 0; n < 50; n += 1) alerts.observe(bug);
+  // written after them, so they would be too
+  alerts.observe(brake);
+  await alerts.receiver.until(() => alerts.receiver.taken.length > 1);
+  expect((await seen())[0]).toEqual(before);
 });
 
 interface Reason {

@@ -127,6 +127,21 @@ test('a bug is logged with its stack', () => {
   });
 });
 
+test('a bug that comes again and again is one line and one fact a minute for each kind, and all are counted', () => {
+  const log = openLog('info');
+  const watched: Fact[] = [];
+  log.watch((fact) => void watched.push(fact));
+  const bug = (where: string, message: string): Fact => ({ fact: 'bug', error: new Error(message), where });
+  for (let n = 0; n < 45; n += 1) log.tell(bug('the heartbeat', `row ${n}`));
+  log.tell(bug('the work loop', 'row 1'));
+  expect(log.lines.map((line) => line['where'])).toEqual(['the heartbeat', 'the work loop']);
+  expect(watched.length).toBe(2);
+  expect(log.seen.length).toBe(46);
+  log.pass(60_000);
+  log.tell(bug('the heartbeat', 'row 1'));
+  expect(log.lines.length).toBe(3);
+});
+
 test('whoever watches is told everything until it stops, and one that throws stops nothing', () => {
   const log = openLog();
   const watched: Fact[] = [];
