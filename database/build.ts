@@ -1,13 +1,15 @@
 /**
- * Writes `create_tables.sql` from the migrations, for those who install with psql instead of `migrate`:
- * `node database/build.ts`. A test compares the file with what this makes.
+ * Writes `create_tables.sql` from the migrations and the functions, for those who install with psql instead of
+ * `migrate`: `node database/build.ts`. A test compares the file with what this makes.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { functionTexts, remembered } from '../src/booking/functions.ts';
 
 const folder = new URL('migrations/', import.meta.url);
 
 /** The text of create_tables.sql. */
 export function createTables(): string {
+  const functions = functionTexts('adaptive');
   const names = readdirSync(folder).filter((name) => name.endsWith('.sql'));
   const steps = names.toSorted().map((name) => {
     const text = readFileSync(new URL(name, folder), 'utf8');
@@ -20,14 +22,15 @@ export function createTables(): string {
   return [
     head(made),
     ...steps.map(({ name, up }) => `  EXECUTE $migration$\n${up}\n$migration$;\n${recorded(name)}`),
-    foot,
+    ...functions.map((text) => `  EXECUTE $functions$\n${text.trim()}\n$functions$;\n`),
+    foot(remembered(functions)),
   ].join('\n');
 }
 
 const head = (made: readonly string[]) => `\
 -- Everything the bridge owns: psql "$DATABASE_URL" -v ON_ERROR_STOP=1 -f database/create_tables.sql
--- Made from database/migrations by database/build.ts; do not edit. All or nothing, and nothing at all when it was run
--- before: updates, the view, the functions and the triggers in the booking system are installed by \`migrate\`.
+-- Made from database/migrations and database/functions by database/build.ts; do not edit. All or nothing, and nothing at
+-- all when it was run before: updates, and what the adapter puts into the booking system, are installed by \`migrate\`.
 DO $create_tables$
 DECLARE
   foreign_names text;
@@ -48,6 +51,6 @@ BEGIN
 `;
 const recorded = (name: string) =>
   `  INSERT INTO bridge_migrations (name, run_on) VALUES ('${name}', now());\n`;
-const foot = 'END $create_tables$;\n';
+const foot = (written: string) => `${written.replace(/^\n/, '')}END $create_tables$;\n`;
 
 if (import.meta.main) writeFileSync(new URL('create_tables.sql', import.meta.url), createTables());

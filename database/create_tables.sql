@@ -1,6 +1,6 @@
 -- Everything the bridge owns: psql "$DATABASE_URL" -v ON_ERROR_STOP=1 -f database/create_tables.sql
--- Made from database/migrations by database/build.ts; do not edit. All or nothing, and nothing at all when it was run
--- before: updates, the view, the functions and the triggers in the booking system are installed by `migrate`.
+-- Made from database/migrations and database/functions by database/build.ts; do not edit. All or nothing, and nothing at
+-- all when it was run before: updates, and what the adapter puts into the booking system, are installed by `migrate`.
 DO $create_tables$
 DECLARE
   foreign_names text;
@@ -294,21 +294,16 @@ CREATE TABLE bridge_replicas (
   started_at timestamptz NOT NULL DEFAULT now(),
   beat_at timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50);
+$migration$;
+  INSERT INTO bridge_migrations (name, run_on) VALUES ('0001_bridge', now());
 
--- Wakes the daemon at commit, unless one is busy and polls anyway: NOTIFY takes a lock that all committing
--- transactions of the cluster share, so a booking pays for it only when somebody sleeps.
-CREATE FUNCTION bridge_wake() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $wake$
-BEGIN
-  IF pg_try_advisory_lock_shared(7230912, 1) THEN
-    PERFORM pg_advisory_unlock_shared(7230912, 1);
-    PERFORM pg_notify('bridge_changes', '');
-  END IF;
-END $wake$;
+  EXECUTE $functions$
+-- What adapters call (sql/README.md): triggers, indexes, and what a reservation shows of a change.
 
 -- For adapters (sql/README.md): calls a trigger function after each statement that writes to a table, and to each of
 -- its partitions, because a statement that names a partition fires the triggers of that partition only. What is there
 -- already is left as it is, enabled or not. Returns how many triggers were made.
-CREATE FUNCTION bridge_watch(watched regclass, calls regproc, events text[] DEFAULT '{INSERT,UPDATE,DELETE,TRUNCATE}')
+CREATE OR REPLACE FUNCTION bridge_watch(watched regclass, calls regproc, events text[] DEFAULT '{INSERT,UPDATE,DELETE,TRUNCATE}')
 RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $watch$
 DECLARE
   leaf regclass;
@@ -333,7 +328,7 @@ END $watch$;
 -- For adapters: an index on one column of a booking table, unless there is one. It is made only by the owner of a table
 -- of moderate size, because making it stops the table's writers for as long as it takes; else the statement that a DBA
 -- may run is told as a NOTICE. Everything works without it, a room with many years of bookings somewhat slower.
-CREATE FUNCTION bridge_index(indexed regclass, key name) RETURNS void LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION bridge_index(indexed regclass, key name) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $index$
 DECLARE
   t record;
@@ -357,7 +352,7 @@ END $index$;
 
 -- For adapters: which keys of `change` the reservation now shows as they were asked for. What could not be stored (a
 -- title a type does not have, a time that the clock change makes ambiguous) is not among them.
-CREATE FUNCTION bridge_stored_keys(kind text, id bigint, change jsonb) RETURNS text[] LANGUAGE plpgsql STABLE AS $stored$
+CREATE OR REPLACE FUNCTION bridge_stored_keys(kind text, id bigint, change jsonb) RETURNS text[] LANGUAGE plpgsql STABLE AS $stored$
 DECLARE
   item record;
   rooms constant integer[] := ARRAY(SELECT i.resource_id FROM bridge_items i
@@ -379,9 +374,13 @@ BEGIN
                                              ORDER BY 1)
     END);
 END $stored$;
+$functions$;
+
+  EXECUTE $functions$
+-- The window both sides are kept equal in, and an item as it is compared.
 
 -- The window in which both sides are kept equal: whole local days.
-CREATE FUNCTION bridge_window(past_days integer, future_days integer, OUT opens timestamptz, OUT closes timestamptz)
+CREATE OR REPLACE FUNCTION bridge_window(past_days integer, future_days integer, OUT opens timestamptz, OUT closes timestamptz)
 LANGUAGE plpgsql STABLE AS $window$
 DECLARE
   zone constant text := coalesce((SELECT value FROM public.bridge_settings WHERE name = 'timezone'), 'UTC');
@@ -391,118 +390,28 @@ BEGIN
   closes := (today + future_days)::timestamp AT TIME ZONE zone;
 END $window$;
 
--- A person's (or script's) change of the room list takes effect at once. Switching on is a baseline.
-CREATE FUNCTION bridge_rooms_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, public, pg_temp AS $rooms$
-BEGIN
-  IF TG_OP <> 'DELETE' THEN
-    INSERT INTO bridge_room_state AS s (resource_mapping_id, push_due_at)
-    VALUES (NEW.id, now())
-    ON CONFLICT (resource_mapping_id) DO UPDATE
-      SET push_due_at = now(), push_lane = 0, baselined_at = NULL, reconciled_at = NULL, delta_links = NULL, pull_due_at = NULL, next_poll_at = NULL,
-          retry_at = NULL, attempt = 0, health = 'ok', error_message = NULL, hint = NULL, updated_at = now();
-  END IF;
-  -- another mailbox: what was in the old one stays there, and everything is looked for and shown in the new one
-  IF TG_OP = 'UPDATE' AND OLD.outlook_item_id <> NEW.outlook_item_id THEN
-    UPDATE bridge_resource_mappings SET outlook_object_id = NULL WHERE id = NEW.id;
-    DELETE FROM bridge_mappings
-    WHERE resource_id = NEW.resource_id AND outlook_item_id = OLD.outlook_item_id AND reservation_id IS NULL;
-    UPDATE bridge_mappings
-    SET outlook_item_id = NEW.outlook_item_id, outlook_event_id = NULL, booking_base = NULL, outlook_base = NULL,
-        outlook_seen = NULL, outlook_news = NULL, is_organizer = true, ical_uid = NULL, original_start = NULL,
-        series_master_id = NULL, conflict = NULL, generation = generation + 1, revision = revision + 1, lane = 1,
-        due_at = CASE WHEN reservation_id IS NULL THEN NULL ELSE now() END,
-        sync_status = CASE WHEN sync_status IN ('synced', 'error') THEN 'pending' ELSE sync_status END
-    WHERE resource_id = NEW.resource_id AND outlook_item_id = OLD.outlook_item_id;
-  END IF;
-  PERFORM bridge_wake();
-  RETURN NULL;
-END $rooms$;
-CREATE TRIGGER bridge_rooms_inserted AFTER INSERT OR DELETE ON bridge_resource_mappings
-  FOR EACH ROW EXECUTE FUNCTION bridge_rooms_changed();
-CREATE TRIGGER bridge_rooms_updated AFTER UPDATE ON bridge_resource_mappings FOR EACH ROW
-  WHEN ((OLD.active, OLD.resource_id, OLD.outlook_item_id, OLD.sync_direction)
-        IS DISTINCT FROM (NEW.active, NEW.resource_id, NEW.outlook_item_id, NEW.sync_direction))
-  EXECUTE FUNCTION bridge_rooms_changed();
+-- What the booking system says of one item, as it is kept in booking_base and booking_seen: compared as a whole.
+CREATE OR REPLACE FUNCTION bridge_item_state(starts_at timestamptz, ends_at timestamptz, all_day boolean, title text,
+  description text, is_private boolean) RETURNS jsonb LANGUAGE sql STABLE AS $state$
+  SELECT jsonb_build_object(
+    'startsAt', to_char(starts_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+    'endsAt', to_char(ends_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+    'allDay', coalesce(all_day, false), 'title', coalesce(title, ''), 'description', coalesce(description, ''),
+    'isPrivate', coalesce(is_private, false))
+$state$;
+$functions$;
 
--- `sync_status = 'pending'` set by hand: the row is due. The daemon raises the revision in its own updates, so
--- an unchanged revision is a person's. An event id taken away is looked for again before anything is created.
-CREATE FUNCTION bridge_mapping_touched() RETURNS trigger LANGUAGE plpgsql AS $touched$
-BEGIN
-  NEW.revision := OLD.revision + 1;
-  NEW.due_at := now();
-  NEW.lane := 0;
-  NEW.attempt := 0;
-  NEW.error_message := NULL;
-  NEW.hint := NULL;
-  NEW.updated_at := now();
-  NEW.touched_at := clock_timestamp();
-  IF NEW.outlook_event_id IS NULL THEN
-    NEW.outlook_base := NULL;
-    NEW.booking_base := NULL;
-  ELSE
-    -- whoever asks doubts that Outlook shows it: it is read first, and made anew should it be gone
-    NEW.outlook_news := 'look';
-    NEW.removing := true;
-  END IF;
-  NEW.import_asked_at := clock_timestamp();
-  RETURN NEW;
-END $touched$;
-CREATE TRIGGER bridge_mappings_touched BEFORE UPDATE ON bridge_mappings FOR EACH ROW
-  WHEN (NEW.sync_status = 'pending' AND NEW.revision = OLD.revision AND NEW.due_at IS NOT DISTINCT FROM OLD.due_at)
-  EXECUTE FUNCTION bridge_mapping_touched();
-
--- After such a change the room is due. A row that names neither side is dropped, and a room that lost an event
--- or a reservation is compared with both sides again before anything is created, so nothing is made twice.
-CREATE FUNCTION bridge_mapping_reset() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, public, pg_temp AS $reset$
-DECLARE
-  lost constant boolean := NEW.outlook_event_id IS NULL OR NEW.reservation_id IS NULL;
-BEGIN
-  IF NEW.reservation_id IS NULL AND NEW.outlook_event_id IS NULL THEN
-    DELETE FROM bridge_mappings WHERE id = NEW.id;
-  END IF;
-  UPDATE bridge_room_state s
-  SET push_due_at = now(), push_lane = 0, updated_at = now(),
-      baselined_at = CASE WHEN lost THEN NULL ELSE s.baselined_at END,
-      reconciled_at = CASE WHEN lost THEN NULL ELSE s.reconciled_at END
-  FROM bridge_resource_mappings r
-  WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.resource_id = NEW.resource_id
-    AND (s.push_due_at IS NULL OR s.push_due_at > now() OR lost AND s.baselined_at IS NOT NULL);
-  IF FOUND THEN
-    PERFORM bridge_wake();
-  END IF;
-  RETURN NULL;
-END $reset$;
-CREATE TRIGGER bridge_mappings_reset AFTER UPDATE ON bridge_mappings FOR EACH ROW
-  WHEN (NEW.touched_at IS DISTINCT FROM OLD.touched_at)
-  EXECUTE FUNCTION bridge_mapping_reset();
-
--- Somebody took away mappings whose reservation and event are there: what they knew is looked for in Outlook before
--- anything is made again. (We ourselves never do that.)
-CREATE FUNCTION bridge_mapping_lost() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, public, pg_temp AS $lost$
-BEGIN
-  UPDATE bridge_room_state s
-  SET baselined_at = NULL, reconciled_at = NULL, push_due_at = now(), push_lane = 0, updated_at = now()
-  FROM bridge_resource_mappings r
-  WHERE r.id = s.resource_mapping_id AND s.baselined_at IS NOT NULL
-    AND (TG_OP = 'TRUNCATE' OR r.resource_id = (to_jsonb(OLD) ->> 'resource_id')::integer);
-  IF FOUND THEN
-    PERFORM bridge_wake();
-  END IF;
-  RETURN NULL;
-END $lost$;
-CREATE TRIGGER bridge_mappings_deleted AFTER DELETE ON bridge_mappings FOR EACH ROW
-  WHEN (OLD.reservation_id IS NOT NULL AND OLD.outlook_event_id IS NOT NULL AND OLD.sync_status <> 'cancelled')
-  EXECUTE FUNCTION bridge_mapping_lost();
-CREATE TRIGGER bridge_mappings_truncated AFTER TRUNCATE ON bridge_mappings FOR EACH STATEMENT
-  EXECUTE FUNCTION bridge_mapping_lost();
+  EXECUTE $functions$
+-- From the outbox to due mappings: what changed, and what shares its time.
+--
+-- The functions of the way from wake to work plan each of their statements once: for `bridge_items`, a union over the
+-- booking system's tables, planning takes longer than the reading does. Such a plan may have been made while our tables
+-- were empty and is kept while a backfill fills them, so it must use the indexes from the beginning.
 
 -- Items of lower priority that share time with one that changed may appear or vanish (5.4 of the design: one slot
 -- is shown once), so they are looked at again. Never those of the same or a higher priority.
 -- The rectangle finds room and time at once; no other condition may lend itself to an index, or the planner reads that too.
-CREATE FUNCTION bridge_ring_neighbours(room integer, priority smallint, from_at timestamptz, to_at timestamptz)
+CREATE OR REPLACE FUNCTION bridge_ring_neighbours(room integer, priority smallint, from_at timestamptz, to_at timestamptz)
 RETURNS void LANGUAGE plpgsql AS $neighbours$
 DECLARE
   -- written out: bridge_slot() with constant arguments would be run by the planner, which costs more than the search
@@ -515,25 +424,11 @@ BEGIN
     AND priority_level > priority AND greatest(starts_at, from_at) < least(ends_at, to_at) AND sync_status <> 'imported';
 END $neighbours$;
 
--- The functions of the way from wake to work plan each of their statements once: for `bridge_items`, a union over the
--- booking system's tables, planning takes longer than the reading does. Such a plan may have been made while our tables
--- were empty and is kept while a backfill fills them, so it must use the indexes from the beginning.
-
--- What the booking system says of one item, as it is kept in booking_base and booking_seen: compared as a whole.
-CREATE FUNCTION bridge_item_state(starts_at timestamptz, ends_at timestamptz, all_day boolean, title text,
-  description text, is_private boolean) RETURNS jsonb LANGUAGE sql STABLE AS $state$
-  SELECT jsonb_build_object(
-    'startsAt', to_char(starts_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-    'endsAt', to_char(ends_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-    'allDay', coalesce(all_day, false), 'title', coalesce(title, ''), 'description', coalesce(description, ''),
-    'isPrivate', coalesce(is_private, false))
-$state$;
-
 -- Takes up to `most` rows from the outbox and makes their reservations due in every room they are or were in.
 -- Coalescing is free: ten edits of one reservation are one due row. Rows are claimed by state and deleted, never by
 -- position: a transaction that took its sequence number early and commits late is not missed. Returns how many outbox
 -- rows were `taken`, and of a few changes the `items` that were read on the way, by mapping, for `bridge_due_items`.
-CREATE FUNCTION bridge_gather(past_days integer, future_days integer, most integer) RETURNS jsonb
+CREATE OR REPLACE FUNCTION bridge_gather(past_days integer, future_days integer, most integer) RETURNS jsonb
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $gather$
 DECLARE
@@ -635,15 +530,19 @@ BEGIN
 END $gather$;
 
 -- The same by itself. Returns how many outbox rows were taken.
-CREATE FUNCTION bridge_fold(past_days integer, future_days integer, most integer) RETURNS integer LANGUAGE sql AS $fold$
+CREATE OR REPLACE FUNCTION bridge_fold(past_days integer, future_days integer, most integer) RETURNS integer LANGUAGE sql AS $fold$
   SELECT (bridge_gather(past_days, future_days, most) ->> 'taken')::integer
 $fold$;
+$functions$;
+
+  EXECUTE $functions$
+-- A room is leased with what is due in it, and given back. Plans: see 30_fold.sql.
 
 -- The due mappings of one room in the order they are worked on, each with its item as it stands now: what decide
 -- needs, in one read. `known`: items that were read in this transaction, by mapping. `active` is null when the
 -- reservation has no row in this room any more. `covered`: items of higher priority take its whole time;
 -- `coverConfirmed`: all of that cover is in Outlook.
-CREATE FUNCTION bridge_due_items(room integer, most integer, opens timestamptz, closes timestamptz, known jsonb DEFAULT '{}')
+CREATE OR REPLACE FUNCTION bridge_due_items(room integer, most integer, opens timestamptz, closes timestamptz, known jsonb DEFAULT '{}')
 RETURNS SETOF jsonb LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $due$
 DECLARE
@@ -725,7 +624,7 @@ END $due$;
 -- Folds, leases due rooms for one daemon and reads their first due mappings: one round trip from wake to work.
 -- The lease is a session advisory lock of the calling connection plus an epoch that fences every settle; `held` are
 -- the rooms this daemon has already (session locks re-enter). Candidates are materialised before a lock is tried.
-CREATE FUNCTION bridge_take(replica uuid, held integer[], rooms integer, most integer, past_days integer,
+CREATE OR REPLACE FUNCTION bridge_take(replica uuid, held integer[], rooms integer, most integer, past_days integer,
   future_days integer, fold_most integer, any_lane boolean, asked_only boolean) RETURNS jsonb LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $take$
 DECLARE
@@ -789,9 +688,36 @@ BEGIN
   RETURN jsonb_build_object('folded', gathered -> 'taken', 'more', more, 'rooms', to_jsonb(taken), 'stopped', stopped);
 END $take$;
 
+-- Gives a room back: it is due again when its earliest due mapping is, and not before `rest_ms` from now
+-- (`throttled`: because Graph said so).
+CREATE OR REPLACE FUNCTION bridge_release(room_id integer, epoch bigint, rest_ms double precision, throttled boolean, why text,
+  what_to_do text, condition text) RETURNS boolean LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $release$
+BEGIN
+  UPDATE bridge_room_state s
+  SET push_due_at = CASE WHEN s.baselined_at IS NULL OR s.reconciled_at IS NULL THEN now() ELSE due.at END,
+      push_lane = coalesce(due.lane, 0), lease_owner = NULL,
+      retry_at = CASE WHEN rest_ms IS NULL OR throttled THEN NULL ELSE clock_timestamp() + rest_ms * interval '1 millisecond' END,
+      throttled_until = CASE WHEN throttled THEN clock_timestamp() + rest_ms * interval '1 millisecond' END,
+      attempt = CASE WHEN rest_ms IS NULL THEN 0 ELSE s.attempt + 1 END,
+      health = condition, error_message = why, hint = what_to_do, updated_at = now()
+  FROM bridge_resource_mappings r
+  LEFT JOIN LATERAL (
+    SELECT min(m.due_at) AS at,
+           (SELECT f.lane FROM bridge_mappings f WHERE f.resource_id = r.resource_id AND f.due_at IS NOT NULL
+            ORDER BY f.lane LIMIT 1) AS lane
+    FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.due_at IS NOT NULL) due ON true
+  WHERE r.id = room_id AND s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
+  RETURN pg_advisory_unlock(7230911, room_id);
+END $release$;
+$functions$;
+
+  EXECUTE $functions$
+-- What was done is written down.
+
 -- Writes down what was done to mappings of a leased room, with its line in bridge_log, and returns how long each
 -- change took, and whether `more` is due there or its calendar is to be asked for changes (`pulls`). Fenced: throws 'BR001' when the lease was lost. A row whose revision moved on meanwhile stays due.
-CREATE FUNCTION bridge_settle(room_id integer, epoch bigint, results jsonb) RETURNS jsonb
+CREATE OR REPLACE FUNCTION bridge_settle(room_id integer, epoch bigint, results jsonb) RETURNS jsonb
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $settle$
 DECLARE
@@ -922,11 +848,15 @@ BEGIN
                     WHERE r.id = room_id AND m.due_at <= clock_timestamp()),
     'pulls', EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.pull_due_at <= clock_timestamp()));
 END $settle$;
+$functions$;
+
+  EXECUTE $functions$
+-- A whole room is compared with the booking system.
 
 -- Compares the whole window of one room with its mappings and makes due what differs: what a trigger missed, what
 -- the window slid over, and, on a new room, everything (the backfill, in lane 1). Each side of the comparison is
 -- the booking system itself, as it is and as it was last read, so an equal room yields nothing.
-CREATE FUNCTION bridge_reconcile(room_id integer, epoch bigint, past_days integer, future_days integer) RETURNS jsonb
+CREATE OR REPLACE FUNCTION bridge_reconcile(room_id integer, epoch bigint, past_days integer, future_days integer) RETURNS jsonb
 LANGUAGE plpgsql AS $reconcile$
 DECLARE
   room bridge_resource_mappings;
@@ -1002,11 +932,15 @@ BEGIN
   WHERE resource_mapping_id = room_id;
   RETURN jsonb_build_object('added', added, 'changed', changed, 'gone', gone);
 END $reconcile$;
+$functions$;
+
+  EXECUTE $functions$
+-- What Outlook reports of a room: rounds of changes, the comparison with its calendar, what was verified.
 
 -- Notes what Outlook reported of events of one room, to be dealt with in the same drain. `known`: mappings that are to be
 -- read ('look') or verified ('missing'); `born`: events nobody knows yet, due after `dueInMs`, because a room rewrites an
 -- invitation in the first seconds. `noticed`: when we were told.
-CREATE FUNCTION bridge_notice(room_id integer, epoch bigint, noticed timestamptz, known jsonb, born jsonb) RETURNS void
+CREATE OR REPLACE FUNCTION bridge_notice(room_id integer, epoch bigint, noticed timestamptz, known jsonb, born jsonb) RETURNS void
 LANGUAGE plpgsql AS $notice$
 BEGIN
   -- see bridge_settle
@@ -1037,7 +971,7 @@ BEGIN
 END $notice$;
 
 -- The same for one page of changes, together with where the next page or round begins.
-CREATE FUNCTION bridge_pulled(room_id integer, epoch bigint, noticed timestamptz, known jsonb, born jsonb, links text[])
+CREATE OR REPLACE FUNCTION bridge_pulled(room_id integer, epoch bigint, noticed timestamptz, known jsonb, born jsonb, links text[])
 RETURNS void LANGUAGE plpgsql AS $pulled$
 BEGIN
   PERFORM bridge_notice(room_id, epoch, noticed, known, born);
@@ -1047,7 +981,7 @@ END $pulled$;
 -- Notes that a room was compared with Outlook: what the list of its window showed, the links at which its rounds of changes
 -- begin, and for which window. Events that belong to a mapping without one are given to it; it is due then, and only what
 -- differs is written. Returns how many were adopted.
-CREATE FUNCTION bridge_baselined(room_id integer, epoch bigint, adoptions jsonb, noticed timestamptz, known jsonb, born jsonb,
+CREATE OR REPLACE FUNCTION bridge_baselined(room_id integer, epoch bigint, adoptions jsonb, noticed timestamptz, known jsonb, born jsonb,
   links text[], from_at timestamptz, to_at timestamptz, poll_ms double precision) RETURNS integer
 LANGUAGE plpgsql AS $baselined$
 DECLARE
@@ -1081,7 +1015,7 @@ END $baselined$;
 
 -- Begins a round of changes: the next poll is set, and whoever asks from now on asks for another round. `rung`: when
 -- somebody asked for this one.
-CREATE FUNCTION bridge_begin_pull(room_id integer, epoch bigint, poll_ms double precision, unheard_ms double precision, OUT rung timestamptz,
+CREATE OR REPLACE FUNCTION bridge_begin_pull(room_id integer, epoch bigint, poll_ms double precision, unheard_ms double precision, OUT rung timestamptz,
   OUT links text[], OUT from_at timestamptz, OUT attempt integer, OUT compare boolean) LANGUAGE plpgsql AS $begin$
 BEGIN
   SELECT s.pull_due_at, s.delta_links, s.window_from, s.pull_attempt, coalesce(s.compare_at <= now(), false)
@@ -1099,7 +1033,7 @@ BEGIN
 END $begin$;
 
 -- What verification found of events that were reported as removed.
-CREATE FUNCTION bridge_verified(room_id integer, epoch bigint, results jsonb) RETURNS void LANGUAGE plpgsql AS $verified$
+CREATE OR REPLACE FUNCTION bridge_verified(room_id integer, epoch bigint, results jsonb) RETURNS void LANGUAGE plpgsql AS $verified$
 BEGIN
   -- see bridge_settle
   PERFORM pg_advisory_xact_lock_shared(7230912, 2);
@@ -1111,7 +1045,7 @@ END $verified$;
 
 -- Notes that the events of these mappings are about to be deleted or declined by us. Returns those of them that are still
 -- as they were read; their revision is one higher now.
-CREATE FUNCTION bridge_removing(room_id integer, epoch bigint, wanted jsonb) RETURNS jsonb LANGUAGE plpgsql AS $removing$
+CREATE OR REPLACE FUNCTION bridge_removing(room_id integer, epoch bigint, wanted jsonb) RETURNS jsonb LANGUAGE plpgsql AS $removing$
 DECLARE
   noted jsonb;
 BEGIN
@@ -1125,9 +1059,13 @@ BEGIN
   ) SELECT coalesce(jsonb_agg(id), '[]') INTO noted FROM those;
   RETURN noted;
 END $removing$;
+$functions$;
+
+  EXECUTE $functions$
+-- What Outlook says is written into the booking system.
 
 -- The active items that share time with this one in one of its rooms.
-CREATE FUNCTION bridge_met(kind text, id_ bigint) RETURNS TABLE (other text, room integer, title text)
+CREATE OR REPLACE FUNCTION bridge_met(kind text, id_ bigint) RETURNS TABLE (other text, room integer, title text)
 LANGUAGE plpgsql STABLE AS $met$
 BEGIN
   RETURN QUERY SELECT o.reservation_type || '/' || o.reservation_id, o.resource_id, o.title
@@ -1141,7 +1079,7 @@ END $met$;
 -- transaction. `what`: import, change or cancel. Throws BR001 when the lease was lost and BR002 when the reservation or
 -- the mapping is not any more as it was when this was decided (`expected`; nothing was done then); 23P01 when the time is
 -- taken. Whoever writes a reservation or a meeting that several rooms share does so alone.
-CREATE FUNCTION bridge_write_back(room_id integer, epoch bigint, what text, item jsonb, expected jsonb, settled jsonb) RETURNS jsonb
+CREATE OR REPLACE FUNCTION bridge_write_back(room_id integer, epoch bigint, what text, item jsonb, expected jsonb, settled jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $write$
 DECLARE
   m bridge_mappings;
@@ -1278,35 +1216,16 @@ BEGIN
     'dueInMs', CASE WHEN base IS DISTINCT FROM place.state AND what = 'change' THEN 0 ELSE (settled ->> 'dueInMs')::float8 END)));
   RETURN answer || jsonb_build_object('reservationType', kind, 'reservationId', id_, 'joined', joined);
 END $write$;
+$functions$;
 
--- Gives a room back: it is due again when its earliest due mapping is, and not before `rest_ms` from now
--- (`throttled`: because Graph said so).
-CREATE FUNCTION bridge_release(room_id integer, epoch bigint, rest_ms double precision, throttled boolean, why text,
-  what_to_do text, condition text) RETURNS boolean LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $release$
-BEGIN
-  UPDATE bridge_room_state s
-  SET push_due_at = CASE WHEN s.baselined_at IS NULL OR s.reconciled_at IS NULL THEN now() ELSE due.at END,
-      push_lane = coalesce(due.lane, 0), lease_owner = NULL,
-      retry_at = CASE WHEN rest_ms IS NULL OR throttled THEN NULL ELSE clock_timestamp() + rest_ms * interval '1 millisecond' END,
-      throttled_until = CASE WHEN throttled THEN clock_timestamp() + rest_ms * interval '1 millisecond' END,
-      attempt = CASE WHEN rest_ms IS NULL THEN 0 ELSE s.attempt + 1 END,
-      health = condition, error_message = why, hint = what_to_do, updated_at = now()
-  FROM bridge_resource_mappings r
-  LEFT JOIN LATERAL (
-    SELECT min(m.due_at) AS at,
-           (SELECT f.lane FROM bridge_mappings f WHERE f.resource_id = r.resource_id AND f.due_at IS NOT NULL
-            ORDER BY f.lane LIMIT 1) AS lane
-    FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.due_at IS NOT NULL) due ON true
-  WHERE r.id = room_id AND s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
-  RETURN pg_advisory_unlock(7230911, room_id);
-END $release$;
+  EXECUTE $functions$
+-- How much would be taken away: what the brake counts.
 
 -- What would be taken away because it is gone on the other side: events whose reservation has no rows any more, and
 -- reservations whose event was verified to be gone. All of it is noted, whichever room and batch it comes in, and
 -- counted with that of the last hour, for the room and over all rooms. `room_now` and `room_here` are this round alone:
 -- what it would remove, and of how many.
-CREATE FUNCTION bridge_count_removals(room integer, OUT room_removing integer, OUT room_synced integer,
+CREATE OR REPLACE FUNCTION bridge_count_removals(room integer, OUT room_removing integer, OUT room_synced integer,
   OUT all_removing integer, OUT all_synced integer, OUT room_now integer, OUT room_here integer)
 LANGUAGE plpgsql AS $removals$
 DECLARE
@@ -1345,12 +1264,16 @@ BEGIN
   SELECT room_synced + count(*) FILTER (WHERE resource_id = room), all_synced + count(*) INTO room_synced, all_synced
   FROM bridge_removals WHERE applied_at > now() - interval '1 hour';
 END $removals$;
+$functions$;
+
+  EXECUTE $functions$
+-- The daemons that share this database.
 
 -- The heartbeat of one daemon. A peer that has not beaten for `stale_ms` is frozen or half-open: it is forgotten, and
 -- its sessions are ended, so that its leases are free. So are those of a daemon that froze before its first heartbeat.
 -- Sessions are known by the name they carry: a process id may have been given to another session since. Returns how
 -- many other daemons are alive.
-CREATE FUNCTION bridge_beat(replica uuid, sessions integer[], stale_ms integer) RETURNS integer
+CREATE OR REPLACE FUNCTION bridge_beat(replica uuid, sessions integer[], stale_ms integer) RETURNS integer
 LANGUAGE plpgsql AS $beat$
 BEGIN
   INSERT INTO bridge_replicas AS b (id, pids) VALUES (replica, sessions)
@@ -1365,7 +1288,138 @@ BEGIN
     AND NOT EXISTS (SELECT FROM bridge_replicas b WHERE left(b.id::text, 8) = substr(a.application_name, 8, 8));
   RETURN (SELECT count(*) FROM bridge_replicas b WHERE b.id <> replica);
 END $beat$;
-$migration$;
-  INSERT INTO bridge_migrations (name, run_on) VALUES ('0001_bridge', now());
+$functions$;
 
+  EXECUTE $functions$
+-- The triggers on our own tables: what a person or a script changes in them takes effect.
+
+-- A person's (or script's) change of the room list takes effect at once. Switching on is a baseline.
+CREATE OR REPLACE FUNCTION bridge_rooms_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $rooms$
+BEGIN
+  IF TG_OP <> 'DELETE' THEN
+    INSERT INTO bridge_room_state AS s (resource_mapping_id, push_due_at)
+    VALUES (NEW.id, now())
+    ON CONFLICT (resource_mapping_id) DO UPDATE
+      SET push_due_at = now(), push_lane = 0, baselined_at = NULL, reconciled_at = NULL, delta_links = NULL, pull_due_at = NULL, next_poll_at = NULL,
+          retry_at = NULL, attempt = 0, health = 'ok', error_message = NULL, hint = NULL, updated_at = now();
+  END IF;
+  -- another mailbox: what was in the old one stays there, and everything is looked for and shown in the new one
+  IF TG_OP = 'UPDATE' AND OLD.outlook_item_id <> NEW.outlook_item_id THEN
+    UPDATE bridge_resource_mappings SET outlook_object_id = NULL WHERE id = NEW.id;
+    DELETE FROM bridge_mappings
+    WHERE resource_id = NEW.resource_id AND outlook_item_id = OLD.outlook_item_id AND reservation_id IS NULL;
+    UPDATE bridge_mappings
+    SET outlook_item_id = NEW.outlook_item_id, outlook_event_id = NULL, booking_base = NULL, outlook_base = NULL,
+        outlook_seen = NULL, outlook_news = NULL, is_organizer = true, ical_uid = NULL, original_start = NULL,
+        series_master_id = NULL, conflict = NULL, generation = generation + 1, revision = revision + 1, lane = 1,
+        due_at = CASE WHEN reservation_id IS NULL THEN NULL ELSE now() END,
+        sync_status = CASE WHEN sync_status IN ('synced', 'error') THEN 'pending' ELSE sync_status END
+    WHERE resource_id = NEW.resource_id AND outlook_item_id = OLD.outlook_item_id;
+  END IF;
+  PERFORM bridge_wake();
+  RETURN NULL;
+END $rooms$;
+CREATE OR REPLACE TRIGGER bridge_rooms_inserted AFTER INSERT OR DELETE ON bridge_resource_mappings
+  FOR EACH ROW EXECUTE FUNCTION bridge_rooms_changed();
+CREATE OR REPLACE TRIGGER bridge_rooms_updated AFTER UPDATE ON bridge_resource_mappings FOR EACH ROW
+  WHEN ((OLD.active, OLD.resource_id, OLD.outlook_item_id, OLD.sync_direction)
+        IS DISTINCT FROM (NEW.active, NEW.resource_id, NEW.outlook_item_id, NEW.sync_direction))
+  EXECUTE FUNCTION bridge_rooms_changed();
+
+-- `sync_status = 'pending'` set by hand: the row is due. The daemon raises the revision in its own updates, so
+-- an unchanged revision is a person's. An event id taken away is looked for again before anything is created.
+CREATE OR REPLACE FUNCTION bridge_mapping_touched() RETURNS trigger LANGUAGE plpgsql AS $touched$
+BEGIN
+  NEW.revision := OLD.revision + 1;
+  NEW.due_at := now();
+  NEW.lane := 0;
+  NEW.attempt := 0;
+  NEW.error_message := NULL;
+  NEW.hint := NULL;
+  NEW.updated_at := now();
+  NEW.touched_at := clock_timestamp();
+  IF NEW.outlook_event_id IS NULL THEN
+    NEW.outlook_base := NULL;
+    NEW.booking_base := NULL;
+  ELSE
+    -- whoever asks doubts that Outlook shows it: it is read first, and made anew should it be gone
+    NEW.outlook_news := 'look';
+    NEW.removing := true;
+  END IF;
+  NEW.import_asked_at := clock_timestamp();
+  RETURN NEW;
+END $touched$;
+CREATE OR REPLACE TRIGGER bridge_mappings_touched BEFORE UPDATE ON bridge_mappings FOR EACH ROW
+  WHEN (NEW.sync_status = 'pending' AND NEW.revision = OLD.revision AND NEW.due_at IS NOT DISTINCT FROM OLD.due_at)
+  EXECUTE FUNCTION bridge_mapping_touched();
+
+-- After such a change the room is due. A row that names neither side is dropped, and a room that lost an event
+-- or a reservation is compared with both sides again before anything is created, so nothing is made twice.
+CREATE OR REPLACE FUNCTION bridge_mapping_reset() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $reset$
+DECLARE
+  lost constant boolean := NEW.outlook_event_id IS NULL OR NEW.reservation_id IS NULL;
+BEGIN
+  IF NEW.reservation_id IS NULL AND NEW.outlook_event_id IS NULL THEN
+    DELETE FROM bridge_mappings WHERE id = NEW.id;
+  END IF;
+  UPDATE bridge_room_state s
+  SET push_due_at = now(), push_lane = 0, updated_at = now(),
+      baselined_at = CASE WHEN lost THEN NULL ELSE s.baselined_at END,
+      reconciled_at = CASE WHEN lost THEN NULL ELSE s.reconciled_at END
+  FROM bridge_resource_mappings r
+  WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.resource_id = NEW.resource_id
+    AND (s.push_due_at IS NULL OR s.push_due_at > now() OR lost AND s.baselined_at IS NOT NULL);
+  IF FOUND THEN
+    PERFORM bridge_wake();
+  END IF;
+  RETURN NULL;
+END $reset$;
+CREATE OR REPLACE TRIGGER bridge_mappings_reset AFTER UPDATE ON bridge_mappings FOR EACH ROW
+  WHEN (NEW.touched_at IS DISTINCT FROM OLD.touched_at)
+  EXECUTE FUNCTION bridge_mapping_reset();
+
+-- Somebody took away mappings whose reservation and event are there: what they knew is looked for in Outlook before
+-- anything is made again. (We ourselves never do that.)
+CREATE OR REPLACE FUNCTION bridge_mapping_lost() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $lost$
+BEGIN
+  UPDATE bridge_room_state s
+  SET baselined_at = NULL, reconciled_at = NULL, push_due_at = now(), push_lane = 0, updated_at = now()
+  FROM bridge_resource_mappings r
+  WHERE r.id = s.resource_mapping_id AND s.baselined_at IS NOT NULL
+    AND (TG_OP = 'TRUNCATE' OR r.resource_id = (to_jsonb(OLD) ->> 'resource_id')::integer);
+  IF FOUND THEN
+    PERFORM bridge_wake();
+  END IF;
+  RETURN NULL;
+END $lost$;
+CREATE OR REPLACE TRIGGER bridge_mappings_deleted AFTER DELETE ON bridge_mappings FOR EACH ROW
+  WHEN (OLD.reservation_id IS NOT NULL AND OLD.outlook_event_id IS NOT NULL AND OLD.sync_status <> 'cancelled')
+  EXECUTE FUNCTION bridge_mapping_lost();
+CREATE OR REPLACE TRIGGER bridge_mappings_truncated AFTER TRUNCATE ON bridge_mappings FOR EACH STATEMENT
+  EXECUTE FUNCTION bridge_mapping_lost();
+$functions$;
+
+  EXECUTE $functions$
+-- WAKE=adaptive (the default): wakes the daemon at commit, unless one is busy and polls anyway: NOTIFY takes a lock that
+-- all committing transactions of the cluster share, so a booking pays for it only when somebody sleeps.
+CREATE OR REPLACE FUNCTION bridge_wake() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $wake$
+BEGIN
+  IF pg_try_advisory_lock_shared(7230912, 1) THEN
+    PERFORM pg_advisory_unlock_shared(7230912, 1);
+    PERFORM pg_notify('bridge_changes', '');
+  END IF;
+END $wake$;
+$functions$;
+
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '35b60aa09ddecff68cce26410e3238b0819fe90729bf65a996544d9dea46aa09 ' || (
+    SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
+    FROM (
+      SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
+        SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_watch,bridge_index,bridge_stored_keys,bridge_window,bridge_item_state,bridge_ring_neighbours,bridge_gather,bridge_fold,bridge_due_items,bridge_take,bridge_release,bridge_settle,bridge_reconcile,bridge_notice,bridge_pulled,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_met,bridge_write_back,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_reset,bridge_mapping_lost,bridge_wake}')
+    ) d))
+  ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -71,14 +71,17 @@ export async function enableTriggers(db: Queryable, tell: Tell, signal: AbortSig
 const busyStates = new Set(['55P03', '40P01']);
 const longestWaitMs = 60_000;
 
-/** Runs one statement under lock_timeout, again while a lock is not to be had. Returns its rows. */
+/**
+ * Runs one statement under lock_timeout, again while a lock is not to be had. Returns its rows. `what` names it.
+ * Several statements in one text are one transaction, of which no rows are returned.
+ */
 export async function untilUnlocked(
   db: Queryable,
   statement: string,
   tell: Tell,
   signal: AbortSignal,
+  what = summaryOf(statement),
 ): Promise<Record<string, unknown>[]> {
-  const what = summaryOf(statement);
   const givesUpAt = Date.now() + longestWaitMs;
   for (let attempt = 1; ; attempt += 1) {
     signal.throwIfAborted();

@@ -1,11 +1,12 @@
 /**
- * Our own tables, made again where something was dropped: the statements of the migrations are gone through in their
- * order, and those whose object is missing are run. What stands is not touched, so a complete database is left as it is.
+ * Our own tables and functions, made again where something was dropped: the statements that make them are gone through
+ * in their order, and those whose object is missing are run. What stands is not touched, so a complete database is left
+ * as it is.
  */
 import type { Queryable } from '../database.ts';
 import { splitStatements } from './install.ts';
 
-/** What one statement of a migration makes or speaks of. */
+/** What one statement of ours makes or speaks of. */
 interface Step {
   readonly statement: string;
   /** Null: it makes nothing of its own (a comment, a row, a change of a table): run when `table` was made anew. */
@@ -15,13 +16,13 @@ interface Step {
   readonly refersTo: readonly string[];
 }
 
-/** The steps of our migrations, given the text of each in the order of their names. */
-export function stepsOf(migrations: readonly string[]): Step[] {
-  return migrations.flatMap((text) =>
-    splitStatements(text.slice(0, text.search(/^-- Down Migration/m))).map((statement) => {
+/** The steps of our migrations and functions, given the texts in their order. */
+export function stepsOf(texts: readonly string[]): Step[] {
+  return texts.flatMap((text) =>
+    splitStatements(text.split(/^-- Down Migration/m)[0]!).map((statement) => {
       const bare = statement.replace(/^(?:\s*--[^\n]*\n|\s+)+/, '');
       const [, what = '', name = ''] =
-        /^CREATE (?:UNIQUE )?(TABLE|SEQUENCE|INDEX|FUNCTION|TRIGGER) (\w+)/.exec(bare) ?? [];
+        /^CREATE (?:UNIQUE |OR REPLACE )?(TABLE|SEQUENCE|INDEX|FUNCTION|TRIGGER) (\w+)/.exec(bare) ?? [];
       const [, table = what === 'TABLE' ? name : null] =
         (what === 'TABLE' || what === 'FUNCTION'
           ? null

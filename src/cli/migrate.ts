@@ -9,13 +9,8 @@ import { runner } from 'node-pg-migrate';
 import pg from 'pg';
 import { adapterFolder } from '../adapter.ts';
 import { rememberTriggers } from '../booking/capture.ts';
-import {
-  enableTriggers,
-  installAdapter,
-  missingRights,
-  untilUnlocked,
-  type Tell,
-} from '../booking/install.ts';
+import { compareFunctions, functionTexts, installFunctions } from '../booking/functions.ts';
+import { enableTriggers, installAdapter, missingRights, type Tell } from '../booking/install.ts';
 import { rebuild, stepsOf } from '../booking/rebuild.ts';
 import { readEnv, toBookingConfig, type BookingConfig, type WakeMode } from '../config.ts';
 import { connectionSettings, databaseFailure, sqlState, type Queryable } from '../database.ts';
@@ -82,10 +77,14 @@ async function install(
   signal: AbortSignal,
 ): Promise<Migrated> {
   const run = await ourTables(client, tell, signal);
-  const made = await rebuild(client, ourSteps());
+  const wake = await wakeMode(client, config.wake, tell);
+  const made = await mend(client, wake);
   if (made.length > 0)
     tell(`Something of ours was gone and is made again: ${made.join(', ')}. All rooms are compared anew.`);
-  const wake = await wakeMode(client, config.wake, tell);
+  if ((await compareFunctions(client, wake)) !== 'same') {
+    await installFunctions(client, wake, tell, signal);
+    tell('Our functions are those of this version now.');
+  }
   await client.query({
     text: `INSERT INTO public.bridge_settings (name, value) SELECT * FROM unnest($1::text[], $2::text[])
            ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now()
@@ -95,12 +94,17 @@ async function install(
       [config.timezone, config.adapter, wake],
     ],
   });
-  const body = readFileSync(new URL(`../../database/wake/${wake}.sql`, import.meta.url), 'utf8');
-  await untilUnlocked(client, body, tell, signal);
   await installAdapter(client, folder, tell, signal);
   await enableTriggers(client, tell, signal);
   await rememberTriggers(client);
   return { migrations: run, wake };
+}
+
+/** Makes again what was dropped; a function that another version did not have is none of that. Returns their names. */
+async function mend(client: pg.Client, wake: WakeMode): Promise<string[]> {
+  const tables = await rebuild(client, stepsOf(migrationTexts()));
+  if ((await compareFunctions(client, wake)) === 'other') return tables;
+  return [...tables, ...(await rebuild(client, stepsOf(functionTexts(wake))))];
 }
 
 async function waitForOthers(client: pg.Client, tell: Tell, signal: AbortSignal): Promise<void> {
@@ -218,9 +222,10 @@ const migrationNames = () =>
     .filter((name) => name.endsWith('.sql'))
     .toSorted();
 
-/** What our migrations are made of, one statement each. */
-export const ourSteps = () =>
-  stepsOf(migrationNames().map((name) => readFileSync(new URL(name, migrations), 'utf8')));
+const migrationTexts = () => migrationNames().map((name) => readFileSync(new URL(name, migrations), 'utf8'));
+
+/** What our migrations and functions are made of, one statement each. */
+export const ourSteps = () => stepsOf([...migrationTexts(), ...functionTexts('adaptive')]);
 
 /** The names of our migrations as bridge_migrations holds them. */
 export const ourMigrations = () => migrationNames().map((name) => name.replace(/\.sql$/, ''));

@@ -39,7 +39,7 @@ async function create(db: TestDatabase): Promise<string[]> {
   return told;
 }
 
-test('create_tables.sql is what the migrations make (else run: node database/build.ts)', () => {
+test('create_tables.sql is what the migrations and functions make (else run: node database/build.ts)', () => {
   assert.equal(script, createTables());
 });
 
@@ -57,10 +57,16 @@ test('create_tables.sql and the migrations give the same schema', async () => {
   );
 });
 
-test('migrate goes on from create_tables.sql and finds nothing to do for our tables', async () => {
+test('migrate goes on from create_tables.sql and finds nothing to do for our tables and functions', async () => {
   await using db = await openTestDatabase({ schema: 'portico' });
   await create(db);
+  const written = `SELECT oid::regprocedure::text AS name, xmin FROM pg_proc WHERE proname = ANY ($1) ORDER BY 1`;
+  const names = (
+    await db.query<{ name: string }>(`SELECT proname AS name FROM pg_proc WHERE proname LIKE 'bridge%'`)
+  ).map(({ name }) => name);
+  const before = await db.query(written, [names]);
   assert.deepEqual((await install(db)).migrations, []);
+  assert.deepEqual(await db.query(written, [names]), before);
   assert.deepEqual(await db.query('SELECT name FROM bridge_migrations'), [{ name: '0001_bridge' }]);
   assert.equal((await db.query('SELECT * FROM bridge_items')).length, 0);
 });
@@ -95,7 +101,10 @@ test('psql runs it as the guide says', async ({ skip }) => {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return skip('there is no psql here');
     throw error;
   }
-  assert.equal((await db.query('SELECT FROM bridge_settings')).length, 1);
+  assert.deepEqual(await db.query('SELECT name FROM bridge_settings ORDER BY name'), [
+    { name: 'functions' },
+    { name: 'installation_id' },
+  ]);
 });
 
 test('a migration can be taken back and leaves nothing', async () => {

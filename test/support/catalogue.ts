@@ -2,21 +2,19 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { createTables } from '../../database/build.ts';
 import { splitStatements } from '../../src/booking/install.ts';
 import type { TestDatabase } from './database.ts';
 
 /**
  * Columns, constraints, indexes, triggers, functions and views of the schema public, as text. `where` narrows it:
- * `all`, or what is `not ours`: everything but the tables and functions that database/migrations makes.
+ * `all`, or what is `not ours`: everything but the tables and functions that database/ makes.
  */
 export async function catalogue(db: TestDatabase, where: 'all' | 'not ours'): Promise<string[]> {
   const rows = await db.query<{ name: string; line: string }>(catalogueQuery);
-  const migrations = readFileSync(
-    new URL('../../database/migrations/0001_bridge.sql', import.meta.url),
-    'utf8',
-  );
-  const made = [...migrations.matchAll(/^CREATE (?:TABLE|SEQUENCE|FUNCTION) (\w+)/gm)].map((m) => m[1]!);
-  const ours = new Set([...made, 'bridge_migrations', 'bridge_migrations_id_seq']);
+  const made = createTables().matchAll(/^CREATE (?:OR REPLACE )?(?:TABLE|SEQUENCE|FUNCTION) (\w+)/gm);
+  const ours = new Set([...made].map((match) => match[1]!));
+  for (const name of ['bridge_migrations', 'bridge_migrations_id_seq']) ours.add(name);
   const isOurs = (name: string) =>
     ours.has(name) || [...ours].some((table) => new RegExp(`^${table}_[a-z]+_seq$`).test(name));
   return rows.filter(({ name }) => where === 'all' || !isOurs(name)).map(({ line }) => line);

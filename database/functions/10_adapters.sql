@@ -1,0 +1,76 @@
+-- What adapters call (sql/README.md): triggers, indexes, and what a reservation shows of a change.
+
+-- For adapters (sql/README.md): calls a trigger function after each statement that writes to a table, and to each of
+-- its partitions, because a statement that names a partition fires the triggers of that partition only. What is there
+-- already is left as it is, enabled or not. Returns how many triggers were made.
+CREATE OR REPLACE FUNCTION bridge_watch(watched regclass, calls regproc, events text[] DEFAULT '{INSERT,UPDATE,DELETE,TRUNCATE}')
+RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $watch$
+DECLARE
+  leaf regclass;
+  event text;
+  made integer := 0;
+BEGIN
+  FOR leaf IN SELECT watched UNION SELECT relid FROM pg_partition_tree(watched) LOOP
+    FOREACH event IN ARRAY events LOOP
+      CONTINUE WHEN EXISTS (SELECT FROM pg_trigger t
+        WHERE t.tgrelid = leaf AND t.tgname = 'bridge_' || lower(event) AND t.tgfoid = calls);
+      EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION %s()',
+        'bridge_' || lower(event), event, leaf,
+        CASE event WHEN 'INSERT' THEN 'REFERENCING NEW TABLE AS new_rows'
+                   WHEN 'UPDATE' THEN 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows'
+                   WHEN 'DELETE' THEN 'REFERENCING OLD TABLE AS old_rows' END, calls);
+      made := made + 1;
+    END LOOP;
+  END LOOP;
+  RETURN made;
+END $watch$;
+
+-- For adapters: an index on one column of a booking table, unless there is one. It is made only by the owner of a table
+-- of moderate size, because making it stops the table's writers for as long as it takes; else the statement that a DBA
+-- may run is told as a NOTICE. Everything works without it, a room with many years of bookings somewhat slower.
+CREATE OR REPLACE FUNCTION bridge_index(indexed regclass, key name) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $index$
+DECLARE
+  t record;
+  statement text;
+BEGIN
+  IF EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+             WHERE i.indrelid = indexed AND a.attname = key AND i.indisvalid AND i.indpred IS NULL) THEN
+    RETURN;
+  END IF;
+  SELECT c.relname, c.relkind, c.reltuples, pg_has_role(c.relowner, 'USAGE') AS ours INTO t FROM pg_class c WHERE c.oid = indexed;
+  statement := format('CREATE INDEX %I ON %s (%I)', left('bridge_' || t.relname || '_' || key, 63), indexed, key);
+  IF t.ours AND t.reltuples < 200000 THEN
+    EXECUTE statement;
+  ELSE
+    RAISE NOTICE 'Optional, faster for rooms with many bookings: %;',
+      CASE WHEN t.relkind = 'p' THEN statement ELSE replace(statement, 'INDEX', 'INDEX CONCURRENTLY') END;
+  END IF;
+EXCEPTION WHEN lock_not_available OR insufficient_privilege THEN
+  RAISE NOTICE 'The optional index on %(%) was not made: %', indexed, key, SQLERRM;
+END $index$;
+
+-- For adapters: which keys of `change` the reservation now shows as they were asked for. What could not be stored (a
+-- title a type does not have, a time that the clock change makes ambiguous) is not among them.
+CREATE OR REPLACE FUNCTION bridge_stored_keys(kind text, id bigint, change jsonb) RETURNS text[] LANGUAGE plpgsql STABLE AS $stored$
+DECLARE
+  item record;
+  rooms constant integer[] := ARRAY(SELECT i.resource_id FROM bridge_items i
+    WHERE i.reservation_type = kind AND i.reservation_id = id ORDER BY 1);
+BEGIN
+  SELECT * INTO item FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id LIMIT 1;
+  RETURN ARRAY(
+    SELECT c.key FROM jsonb_each_text(change) c
+    WHERE CASE c.key
+      WHEN 'starts_at' THEN c.value::timestamptz = item.starts_at
+      WHEN 'ends_at' THEN c.value::timestamptz = item.ends_at
+      WHEN 'all_day' THEN coalesce(c.value::boolean, false) = item.all_day
+      WHEN 'is_private' THEN coalesce(c.value::boolean, false) = item.is_private
+      WHEN 'title' THEN btrim(coalesce(c.value, '')) = btrim(coalesce(item.title, ''))
+      WHEN 'description' THEN btrim(coalesce(c.value, '')) = btrim(coalesce(item.description, ''))
+      WHEN 'organizer_name' THEN btrim(coalesce(c.value, '')) = btrim(coalesce(item.organizer_name, ''))
+      WHEN 'organizer_email' THEN btrim(coalesce(c.value, '')) = btrim(coalesce(item.organizer_email, ''))
+      WHEN 'resource_ids' THEN rooms = ARRAY(SELECT DISTINCT e::integer FROM jsonb_array_elements_text(change -> 'resource_ids') e
+                                             ORDER BY 1)
+    END);
+END $stored$;

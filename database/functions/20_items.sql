@@ -1,0 +1,22 @@
+-- The window both sides are kept equal in, and an item as it is compared.
+
+-- The window in which both sides are kept equal: whole local days.
+CREATE OR REPLACE FUNCTION bridge_window(past_days integer, future_days integer, OUT opens timestamptz, OUT closes timestamptz)
+LANGUAGE plpgsql STABLE AS $window$
+DECLARE
+  zone constant text := coalesce((SELECT value FROM public.bridge_settings WHERE name = 'timezone'), 'UTC');
+  today constant date := (now() AT TIME ZONE zone)::date;
+BEGIN
+  opens := (today - past_days)::timestamp AT TIME ZONE zone;
+  closes := (today + future_days)::timestamp AT TIME ZONE zone;
+END $window$;
+
+-- What the booking system says of one item, as it is kept in booking_base and booking_seen: compared as a whole.
+CREATE OR REPLACE FUNCTION bridge_item_state(starts_at timestamptz, ends_at timestamptz, all_day boolean, title text,
+  description text, is_private boolean) RETURNS jsonb LANGUAGE sql STABLE AS $state$
+  SELECT jsonb_build_object(
+    'startsAt', to_char(starts_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+    'endsAt', to_char(ends_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+    'allDay', coalesce(all_day, false), 'title', coalesce(title, ''), 'description', coalesce(description, ''),
+    'isPrivate', coalesce(is_private, false))
+$state$;

@@ -1,0 +1,174 @@
+-- A room is leased with what is due in it, and given back. Plans: see 30_fold.sql.
+
+-- The due mappings of one room in the order they are worked on, each with its item as it stands now: what decide
+-- needs, in one read. `known`: items that were read in this transaction, by mapping. `active` is null when the
+-- reservation has no row in this room any more. `covered`: items of higher priority take its whole time;
+-- `coverConfirmed`: all of that cover is in Outlook.
+CREATE OR REPLACE FUNCTION bridge_due_items(room integer, most integer, opens timestamptz, closes timestamptz, known jsonb DEFAULT '{}')
+RETURNS SETOF jsonb LANGUAGE plpgsql STABLE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $due$
+DECLARE
+  due constant bridge_mappings[] := ARRAY(
+    SELECT b FROM bridge_mappings b
+    WHERE b.resource_id = room AND b.due_at <= clock_timestamp()
+      -- a change made now never shares its request with a backfill
+      AND (b.lane = 0 OR NOT EXISTS (SELECT FROM bridge_mappings live
+                                     WHERE live.resource_id = room AND live.lane = 0 AND live.due_at <= clock_timestamp()))
+    ORDER BY b.lane, b.priority_level, b.starts_at LIMIT most);
+  m bridge_mappings;
+  unread bigint[] := '{}';
+  kinds text[] := '{}';
+  ids bigint[] := '{}';
+  items jsonb := known;
+  item jsonb;
+  active boolean;
+  begins timestamptz;
+  ends timestamptz;
+  covered boolean;
+  cover_confirmed boolean;
+  elsewhere boolean;
+  slot box;
+BEGIN
+  FOREACH m IN ARRAY due LOOP
+    IF m.reservation_id IS NOT NULL AND NOT items ? m.id::text THEN
+      unread := unread || m.id;
+      kinds := kinds || m.reservation_type;
+      ids := ids || m.reservation_id;
+    END IF;
+  END LOOP;
+  IF cardinality(unread) > 0 THEN
+    SELECT items || coalesce(jsonb_object_agg(u.id, v.item), '{}') INTO items
+    FROM unnest(unread, kinds, ids) AS u (id, kind, reservation) CROSS JOIN LATERAL (
+      SELECT jsonb_build_object('active', i.active, 'startsAt', i.starts_at, 'endsAt', i.ends_at, 'state',
+        bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)) AS item
+      FROM bridge_items i
+      WHERE i.reservation_type = u.kind AND i.reservation_id = u.reservation AND i.resource_id = room
+      OFFSET 0) v;
+  END IF;
+  FOREACH m IN ARRAY due LOOP
+    item := items -> m.id::text;
+    active := (item ->> 'active')::boolean;
+    begins := (item ->> 'startsAt')::timestamptz;
+    ends := (item ->> 'endsAt')::timestamptz;
+    covered := false;
+    cover_confirmed := false;
+    -- times the wrong way round are for Outlook to refuse; here they must not keep the others from their turn
+    IF active AND m.priority_level > 1 AND begins < ends THEN
+      slot := box(point(room, extract(epoch FROM begins AT TIME ZONE 'UTC')::float8),
+                  point(room, extract(epoch FROM ends AT TIME ZONE 'UTC')::float8));
+      SELECT coalesce(range_agg(tstzrange(n.starts_at, n.ends_at)) @> tstzrange(begins, ends), false),
+             coalesce(range_agg(tstzrange(n.starts_at, n.ends_at))
+               FILTER (WHERE n.outlook_event_id IS NOT NULL AND n.sync_status = 'synced') @> tstzrange(begins, ends), false)
+      INTO covered, cover_confirmed
+      FROM bridge_mappings n
+      WHERE bridge_slot(n.resource_id, n.starts_at, n.ends_at) && slot AND n.present
+        AND n.priority_level < m.priority_level AND n.starts_at < n.ends_at
+        AND greatest(n.starts_at, begins) < least(n.ends_at, ends);
+    END IF;
+    elsewhere := false;
+    IF active IS NULL AND m.reservation_id IS NOT NULL THEN
+      elsewhere := EXISTS (SELECT FROM bridge_items e
+        WHERE e.reservation_type = m.reservation_type AND e.reservation_id = m.reservation_id);
+    END IF;
+    RETURN NEXT jsonb_build_object(
+      'id', m.id, 'reservationType', m.reservation_type, 'reservationId', m.reservation_id, 'eventId', m.outlook_event_id,
+      'status', m.sync_status, 'direction', m.sync_direction, 'generation', m.generation, 'revision', m.revision,
+      'attempt', m.attempt, 'lane', m.lane, 'bookingBase', m.booking_base, 'outlookBase', m.outlook_base,
+      'outlookSeen', m.outlook_seen, 'active', active, 'booking', item -> 'state',
+      'inWindow', ends > opens AND begins < closes,
+      'covered', covered, 'coverConfirmed', cover_confirmed, 'ended', coalesce(ends, m.ends_at) <= now(), 'elsewhere', elsewhere,
+      'news', m.outlook_news, 'isOrganizer', m.is_organizer, 'iCalUId', m.ical_uid, 'originalStart', m.original_start,
+      'etag', m.outlook_etag, 'removing', m.removing, 'conflict', m.conflict, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,
+      'bookingChangedAt', m.last_modified_booking);
+  END LOOP;
+END $due$;
+
+-- Folds, leases due rooms for one daemon and reads their first due mappings: one round trip from wake to work.
+-- The lease is a session advisory lock of the calling connection plus an epoch that fences every settle; `held` are
+-- the rooms this daemon has already (session locks re-enter). Candidates are materialised before a lock is tried.
+CREATE OR REPLACE FUNCTION bridge_take(replica uuid, held integer[], rooms integer, most integer, past_days integer,
+  future_days integer, fold_most integer, any_lane boolean, asked_only boolean) RETURNS jsonb LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $take$
+DECLARE
+  gathered constant jsonb := bridge_gather(past_days, future_days, fold_most);
+  opens timestamptz;
+  closes timestamptz;
+  taken jsonb[] := '{}';
+  more boolean := false;
+  stopped jsonb := '[]';
+  is_due boolean := gathered -> 'taken' <> '0';
+  room record;
+  epoch bigint;
+BEGIN
+  IF NOT is_due THEN
+    is_due := EXISTS (SELECT FROM bridge_room_state s
+      WHERE s.push_due_at <= clock_timestamp() OR s.pull_due_at <= clock_timestamp() OR s.next_poll_at <= clock_timestamp());
+  END IF;
+  IF is_due THEN
+    SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
+    FOR room IN
+      SELECT r.id, r.resource_id, r.outlook_item_id, r.outlook_item_name, r.outlook_object_id, r.sync_direction,
+             s.baselined_at, s.reconciled_at, s.attempt, s.lease_owner,
+             coalesce(least(s.pull_due_at, s.next_poll_at) <= clock_timestamp(), false) AS pulls
+      FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
+      WHERE (s.push_due_at <= clock_timestamp() OR s.pull_due_at <= clock_timestamp() OR s.next_poll_at <= clock_timestamp())
+        AND r.active = 1 AND (s.retry_at IS NULL OR s.retry_at <= clock_timestamp())
+        AND (s.throttled_until IS NULL OR s.throttled_until <= clock_timestamp())
+        AND (NOT asked_only OR s.asked_at IS NOT NULL) AND NOT r.id = ANY (held)
+        AND (any_lane OR s.push_lane = 0 AND s.push_due_at IS NOT NULL OR s.pull_due_at <= clock_timestamp())
+      ORDER BY CASE WHEN s.pull_due_at <= clock_timestamp() OR s.push_lane = 0 AND s.push_due_at IS NOT NULL THEN 0 ELSE 1 END,
+        least(s.push_due_at, s.pull_due_at, s.next_poll_at), r.id LIMIT rooms * 4 + 4
+    LOOP
+      IF cardinality(taken) >= rooms THEN
+        more := true;
+        EXIT;
+      END IF;
+      CONTINUE WHEN NOT pg_try_advisory_lock(7230911, room.id);
+      UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = lease_epoch + 1, asked_at = NULL,
+        baselined_at = CASE WHEN s.lease_owner IS NULL THEN s.baselined_at END
+      WHERE resource_mapping_id = room.id RETURNING lease_epoch INTO epoch;
+      -- its last holder vanished in the middle of its work: a create may be there that nobody wrote down (hence the
+      -- baseline), and of what was due nobody knows what Outlook shows, so it is read
+      IF room.lease_owner IS NOT NULL THEN
+        UPDATE bridge_mappings SET outlook_news = coalesce(outlook_news, 'look'), revision = revision + 1
+        WHERE resource_id = room.resource_id AND due_at IS NOT NULL AND outlook_event_id IS NOT NULL AND sync_status <> 'cancelled';
+      END IF;
+      taken := taken || jsonb_build_object(
+        'id', room.id, 'resourceId', room.resource_id, 'mailbox', coalesce(room.outlook_object_id, room.outlook_item_id),
+        'outlookItemId', room.outlook_item_id, 'name', coalesce(room.outlook_item_name, room.outlook_item_id),
+        'direction', room.sync_direction, 'baselined', room.baselined_at IS NOT NULL AND room.lease_owner IS NULL,
+        'reconciled', room.reconciled_at IS NOT NULL, 'abandoned', room.lease_owner IS NOT NULL, 'pulls', room.pulls,
+        'missing', EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = room.resource_id AND n.outlook_news = 'missing'), 'attempt', room.attempt, 'epoch', epoch,
+        'due', CASE WHEN room.baselined_at IS NULL OR room.reconciled_at IS NULL OR room.lease_owner IS NOT NULL THEN '[]'::jsonb
+          ELSE (SELECT coalesce(jsonb_agg(d), '[]') FROM bridge_due_items(room.resource_id, most, opens, closes, gathered -> 'items') d) END);
+    END LOOP;
+  END IF;
+  IF cardinality(held) > 0 THEN
+    SELECT coalesce(jsonb_agg(h.id), '[]') INTO stopped FROM unnest(held) AS h (id)
+    WHERE NOT EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.id = h.id AND r.active = 1);
+  END IF;
+  RETURN jsonb_build_object('folded', gathered -> 'taken', 'more', more, 'rooms', to_jsonb(taken), 'stopped', stopped);
+END $take$;
+
+-- Gives a room back: it is due again when its earliest due mapping is, and not before `rest_ms` from now
+-- (`throttled`: because Graph said so).
+CREATE OR REPLACE FUNCTION bridge_release(room_id integer, epoch bigint, rest_ms double precision, throttled boolean, why text,
+  what_to_do text, condition text) RETURNS boolean LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $release$
+BEGIN
+  UPDATE bridge_room_state s
+  SET push_due_at = CASE WHEN s.baselined_at IS NULL OR s.reconciled_at IS NULL THEN now() ELSE due.at END,
+      push_lane = coalesce(due.lane, 0), lease_owner = NULL,
+      retry_at = CASE WHEN rest_ms IS NULL OR throttled THEN NULL ELSE clock_timestamp() + rest_ms * interval '1 millisecond' END,
+      throttled_until = CASE WHEN throttled THEN clock_timestamp() + rest_ms * interval '1 millisecond' END,
+      attempt = CASE WHEN rest_ms IS NULL THEN 0 ELSE s.attempt + 1 END,
+      health = condition, error_message = why, hint = what_to_do, updated_at = now()
+  FROM bridge_resource_mappings r
+  LEFT JOIN LATERAL (
+    SELECT min(m.due_at) AS at,
+           (SELECT f.lane FROM bridge_mappings f WHERE f.resource_id = r.resource_id AND f.due_at IS NOT NULL
+            ORDER BY f.lane LIMIT 1) AS lane
+    FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.due_at IS NOT NULL) due ON true
+  WHERE r.id = room_id AND s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
+  RETURN pg_advisory_unlock(7230911, room_id);
+END $release$;

@@ -1,0 +1,135 @@
+-- What was done is written down.
+
+-- Writes down what was done to mappings of a leased room, with its line in bridge_log, and returns how long each
+-- change took, and whether `more` is due there or its calendar is to be asked for changes (`pulls`). Fenced: throws 'BR001' when the lease was lost. A row whose revision moved on meanwhile stays due.
+CREATE OR REPLACE FUNCTION bridge_settle(room_id integer, epoch bigint, results jsonb) RETURNS jsonb
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $settle$
+DECLARE
+  answer jsonb;
+  appeared jsonb;
+  forgets boolean;
+  meets boolean;
+  parts boolean;
+  removes boolean;
+BEGIN
+  -- the fold need not wait for our disk; what a crash of the server forgets, the daemon looks at again (`doubt_rooms`)
+  PERFORM set_config('synchronous_commit', 'off', true);
+  -- never at the same time as a fold, which takes the same rows in another order; settles of other rooms go on
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
+  END IF;
+  -- what is seldom to be done is looked for once
+  SELECT bool_or(r.status = 'forget'), bool_or(jsonb_typeof(r.counterpart) = 'object'),
+    bool_or(EXISTS (SELECT FROM bridge_removals d WHERE d.mapping_id = r.id)),
+    bool_or(m.outlook_event_id IS DISTINCT FROM r."eventId" AND EXISTS (
+      SELECT FROM bridge_mappings o WHERE o.outlook_item_id = m.outlook_item_id AND o.outlook_event_id = r."eventId" AND o.id <> r.id))
+  INTO forgets, parts, removes, meets
+  FROM jsonb_to_recordset(results) AS r (id bigint, status text, "eventId" text, counterpart jsonb) JOIN bridge_mappings m ON m.id = r.id;
+  -- never shown and nothing to show any more
+  IF forgets THEN
+    DELETE FROM bridge_mappings m USING jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text)
+    WHERE m.id = r.id AND m.revision = r.revision AND r.status = 'forget'
+      AND (m.outlook_event_id IS NULL OR m.reservation_id IS NULL OR r."eventId" IS NULL);
+  END IF;
+  IF meets THEN
+    -- an event that waited to be imported and turned out to be that of a reservation
+    DELETE FROM bridge_mappings m USING jsonb_to_recordset(results) AS r (id bigint, "eventId" text), bridge_mappings mine
+    WHERE mine.id = r.id AND m.outlook_item_id = mine.outlook_item_id AND m.outlook_event_id = r."eventId" AND m.id <> r.id
+      AND m.reservation_id IS NULL;
+    -- an event that a person brought back: it begins anew, so the cancelled reservation lets go of its id
+    UPDATE bridge_mappings m SET outlook_event_id = NULL, revision = m.revision + 1
+    FROM jsonb_to_recordset(results) AS r (id bigint, "eventId" text), bridge_mappings mine
+    WHERE mine.id = r.id AND m.outlook_item_id = mine.outlook_item_id AND m.outlook_event_id = r."eventId" AND m.id <> r.id
+      AND m.sync_status = 'cancelled';
+  END IF;
+  WITH r AS (
+    SELECT * FROM jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text, generation integer,
+      "bookingBase" jsonb, "outlookBase" jsonb, "bookingSeen" jsonb, "outlookSeen" jsonb, error text, hint text, "dueInMs" double precision,
+      attempt integer, action text, reason text, news text, removing boolean, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz,
+      "seriesMasterId" text, etag text, conflict jsonb, counterpart jsonb, "outlookChangedAt" timestamptz, "sinceAcceptedMs" double precision, "callMs" double precision,
+      "requestId" text, detail jsonb)
+  ), was AS (
+    SELECT m.id, m.changed_at, m.noticed_at, m.outlook_event_id, m.sync_status, m.present, m.priority_level, m.starts_at, m.ends_at, m.resource_id
+    FROM bridge_mappings m JOIN r USING (id)
+  ), settled AS (
+    UPDATE bridge_mappings m SET
+      sync_status = CASE WHEN r.status = 'forget' OR m.revision <> r.revision AND r.status IN ('synced', 'error') THEN 'pending'
+                         ELSE r.status END,
+      outlook_event_id = r."eventId", generation = r.generation,
+      booking_base = r."bookingBase", outlook_base = r."outlookBase", booking_seen = r."bookingSeen", outlook_seen = r."outlookSeen",
+      error_message = r.error, hint = r.hint, attempt = r.attempt,
+      due_at = CASE WHEN m.revision <> r.revision THEN coalesce(m.due_at, now())
+                    WHEN r."dueInMs" IS NULL THEN NULL ELSE now() + r."dueInMs" * interval '1 millisecond' END,
+      lane = CASE WHEN m.revision = r.revision AND r."dueInMs" IS NULL THEN 0 ELSE m.lane END,
+      changed_at = CASE WHEN m.revision <> r.revision THEN m.last_modified_booking
+                        WHEN r."dueInMs" IS NULL THEN NULL ELSE m.changed_at END,
+      last_sync_at = CASE WHEN r.error IS NULL THEN now() ELSE m.last_sync_at END,
+      last_modified_outlook = coalesce(r."outlookChangedAt", m.last_modified_outlook),
+      is_organizer = coalesce(r."isOrganizer", m.is_organizer), ical_uid = coalesce(r."iCalUId", m.ical_uid),
+      original_start = coalesce(r."originalStart", m.original_start), series_master_id = coalesce(r."seriesMasterId", m.series_master_id),
+      outlook_etag = coalesce(r.etag, m.outlook_etag),
+      -- what came in meanwhile stays to be dealt with
+      outlook_news = CASE WHEN m.revision <> r.revision THEN coalesce(m.outlook_news, r.news) ELSE r.news END,
+      resolution = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.resolution END,
+      import_asked_at = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.import_asked_at END,
+      noticed_at = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.noticed_at END,
+      conflict = r.conflict, removing = coalesce(r.removing, false),
+      revision = m.revision + 1,
+      updated_at = now()
+    FROM r WHERE m.id = r.id
+    RETURNING m.*
+  ), told AS (
+    INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id,
+      action, reason, latency_ms, call_ms, request_id, detail)
+    SELECT m.id, m.resource_id, m.reservation_type, m.reservation_id, m.outlook_item_id, coalesce(m.outlook_event_id, was.outlook_event_id),
+      r.action, coalesce(r.error, r.reason),
+      CASE WHEN r.action IN ('imported', 'booking-updated', 'booking-cancelled') THEN
+          greatest(0, extract(epoch FROM clock_timestamp() - was.noticed_at)::float8 * 1000)
+        WHEN r."sinceAcceptedMs" IS NOT NULL AND was.changed_at IS NOT NULL THEN
+          greatest(0, extract(epoch FROM clock_timestamp() - was.changed_at)::float8 * 1000 - r."sinceAcceptedMs") END,
+      r."callMs", r."requestId", r.detail
+    FROM settled m JOIN r USING (id) JOIN was USING (id)
+    WHERE r.action <> 'unchanged'
+    RETURNING mapping_id, latency_ms
+  )
+  SELECT jsonb_build_object('latency',
+           (SELECT coalesce(jsonb_object_agg(mapping_id, latency_ms) FILTER (WHERE latency_ms IS NOT NULL), '{}') FROM told)),
+         (SELECT jsonb_agg(was.*) FROM was JOIN r USING (id)
+          WHERE was.present AND was.starts_at IS NOT NULL
+            AND (was.outlook_event_id IS NOT NULL AND was.sync_status = 'synced')
+                IS DISTINCT FROM (r."eventId" IS NOT NULL AND r.status = 'synced'))
+  INTO answer, appeared;
+  -- an event that parted from its reservation begins anew: a meeting that the booking system moved away from, which waits
+  -- for a person, or the event of a cancelled reservation that somebody brought back
+  IF parts THEN
+    INSERT INTO bridge_mappings (resource_id, outlook_item_id, outlook_event_id, sync_status, sync_direction,
+      starts_at, ends_at, present, outlook_base, outlook_seen, outlook_news, due_at, noticed_at, is_organizer, conflict, resolution)
+    SELECT m.resource_id, m.outlook_item_id, r.counterpart ->> 'eventId', r.counterpart ->> 'status', 'outlook_to_booking',
+      (r.counterpart -> 'item' ->> 'startsAt')::timestamptz, (r.counterpart -> 'item' ->> 'endsAt')::timestamptz, false,
+      r.counterpart -> 'item', r.counterpart -> 'item', r.counterpart ->> 'news',
+      CASE WHEN r.counterpart ->> 'news' IS NOT NULL THEN now() END, now(), (r.counterpart -> 'isOrganizer')::boolean,
+      r.counterpart -> 'conflict', r.counterpart ->> 'resolution'
+    FROM jsonb_to_recordset(results) AS r (id bigint, counterpart jsonb) JOIN bridge_mappings m ON m.id = r.id
+    WHERE jsonb_typeof(r.counterpart) = 'object'
+    ON CONFLICT (outlook_item_id, outlook_event_id) DO NOTHING;
+  END IF;
+  -- what is back on the side it was gone from: what a person said about its removal was about another time
+  IF removes THEN
+    DELETE FROM bridge_removals d USING bridge_mappings m, jsonb_to_recordset(results) AS r (id bigint)
+    WHERE d.mapping_id = r.id AND m.id = r.id AND d.applied_at IS NULL
+      AND CASE d.side WHEN 'outlook' THEN m.present ELSE m.outlook_news IS NULL END;
+  END IF;
+  -- cover that came or went in Outlook: what lies beneath it is looked at again
+  IF appeared IS NOT NULL THEN
+    PERFORM bridge_ring_neighbours(n.resource_id, n.priority_level, n.starts_at, n.ends_at)
+    FROM jsonb_to_recordset(appeared) AS n (resource_id integer, priority_level smallint, starts_at timestamptz, ends_at timestamptz);
+  END IF;
+  -- what whoever drains the room would ask for next
+  RETURN answer || jsonb_build_object(
+    'more', EXISTS (SELECT FROM bridge_resource_mappings r JOIN bridge_mappings m ON m.resource_id = r.resource_id
+                    WHERE r.id = room_id AND m.due_at <= clock_timestamp()),
+    'pulls', EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.pull_due_at <= clock_timestamp()));
+END $settle$;

@@ -1,0 +1,81 @@
+-- A whole room is compared with the booking system.
+
+-- Compares the whole window of one room with its mappings and makes due what differs: what a trigger missed, what
+-- the window slid over, and, on a new room, everything (the backfill, in lane 1). Each side of the comparison is
+-- the booking system itself, as it is and as it was last read, so an equal room yields nothing.
+CREATE OR REPLACE FUNCTION bridge_reconcile(room_id integer, epoch bigint, past_days integer, future_days integer) RETURNS jsonb
+LANGUAGE plpgsql AS $reconcile$
+DECLARE
+  room bridge_resource_mappings;
+  opens timestamptz;
+  closes timestamptz;
+  added integer;
+  changed integer;
+  gone integer;
+  differing bigint[];
+  missing bigint[];
+BEGIN
+  SELECT r.* INTO room FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id
+  WHERE r.id = room_id AND s.lease_epoch = epoch;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
+  END IF;
+  SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
+  DELETE FROM bridge_mappings m
+  WHERE m.resource_id = room.resource_id AND m.reservation_id IS NULL AND m.outlook_event_id IS NULL;
+  -- first what differs is found, which takes its time in a large room and locks nothing ...
+  WITH items AS (
+    SELECT i.reservation_type, i.reservation_id, i.priority_level, i.active, i.starts_at, i.ends_at,
+           bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private) AS state
+    FROM bridge_items i WHERE i.resource_id = room.resource_id
+  ), both_sides AS (
+    SELECT m.id, i.reservation_type IS NULL AS is_gone
+    FROM bridge_mappings m
+    LEFT JOIN items i ON i.reservation_type = m.reservation_type AND i.reservation_id = m.reservation_id
+    WHERE m.resource_id = room.resource_id AND m.reservation_id IS NOT NULL AND m.due_at IS NULL
+      AND (i.ends_at > opens AND i.starts_at < closes OR m.ends_at > opens AND m.starts_at < closes)
+      AND CASE WHEN i.reservation_type IS NULL THEN m.sync_status NOT IN ('cancelled', 'imported')
+               WHEN i.active THEN m.booking_seen IS DISTINCT FROM i.state OR NOT m.present OR m.sync_status = 'cancelled'
+               ELSE m.present OR m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled' END
+  ), fresh AS (
+    INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
+      starts_at, ends_at, due_at, lane)
+    SELECT i.reservation_type, i.reservation_id, room.resource_id, room.outlook_item_id, i.priority_level,
+      i.starts_at, i.ends_at, now(), 1
+    FROM items i
+    WHERE i.active AND i.ends_at > opens AND i.starts_at < closes AND room.sync_direction <> 'outlook_to_booking'
+      AND NOT EXISTS (SELECT FROM bridge_mappings m WHERE m.reservation_type = i.reservation_type
+                      AND m.reservation_id = i.reservation_id AND m.resource_id = room.resource_id)
+    ORDER BY i.priority_level, i.starts_at, i.reservation_type, i.reservation_id
+    ON CONFLICT (reservation_type, reservation_id, resource_id) DO NOTHING
+    RETURNING 1
+  )
+  SELECT (SELECT count(*) FROM fresh), (SELECT coalesce(array_agg(id) FILTER (WHERE NOT is_gone), '{}') FROM both_sides),
+         (SELECT coalesce(array_agg(id) FILTER (WHERE is_gone), '{}') FROM both_sides)
+  INTO added, differing, missing;
+  -- ... then the few rows are made due, never at the same time as a fold (see bridge_settle)
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  UPDATE bridge_mappings m
+  SET present = i.active, starts_at = i.starts_at, ends_at = i.ends_at, priority_level = i.priority_level,
+      due_at = now(), lane = 1, attempt = 0, revision = m.revision + 1, updated_at = now(),
+      sync_status = CASE WHEN m.sync_status IN ('synced', 'error') THEN 'pending' ELSE m.sync_status END
+  FROM (SELECT d.id, v.* FROM bridge_mappings d
+        CROSS JOIN LATERAL (SELECT i.active, i.starts_at, i.ends_at, i.priority_level FROM bridge_items i
+                            WHERE i.reservation_type = d.reservation_type AND i.reservation_id = d.reservation_id
+                              AND i.resource_id = room.resource_id OFFSET 0) v
+        WHERE d.id = ANY (differing)) i
+  WHERE m.id = i.id AND m.due_at IS NULL;
+  GET DIAGNOSTICS changed = ROW_COUNT;
+  UPDATE bridge_mappings m
+  SET present = false, due_at = now(), lane = 1, attempt = 0, revision = m.revision + 1, updated_at = now()
+  WHERE m.id = ANY (missing) AND m.due_at IS NULL;
+  GET DIAGNOSTICS gone = ROW_COUNT;
+  -- what Outlook reported and was put off, and events that waited for their time to be free
+  UPDATE bridge_mappings m SET due_at = now(), lane = 1, revision = m.revision + 1
+  WHERE m.resource_id = room.resource_id AND m.due_at IS NULL
+    AND (m.outlook_news IS NOT NULL AND m.sync_status <> 'conflict' OR m.sync_status = 'conflict' AND m.conflict ->> 'kind' = 'overlap');
+  UPDATE bridge_room_state SET reconciled_at = now(), updated_at = now(),
+    backfill_total = CASE WHEN added > 0 THEN added ELSE backfill_total END
+  WHERE resource_mapping_id = room_id;
+  RETURN jsonb_build_object('added', added, 'changed', changed, 'gone', gone);
+END $reconcile$;

@@ -1,0 +1,124 @@
+-- What Outlook reports of a room: rounds of changes, the comparison with its calendar, what was verified.
+
+-- Notes what Outlook reported of events of one room, to be dealt with in the same drain. `known`: mappings that are to be
+-- read ('look') or verified ('missing'); `born`: events nobody knows yet, due after `dueInMs`, because a room rewrites an
+-- invitation in the first seconds. `noticed`: when we were told.
+CREATE OR REPLACE FUNCTION bridge_notice(room_id integer, epoch bigint, noticed timestamptz, known jsonb, born jsonb) RETURNS void
+LANGUAGE plpgsql AS $notice$
+BEGIN
+  -- see bridge_settle
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  PERFORM FROM bridge_room_state WHERE resource_mapping_id = room_id AND lease_epoch = epoch;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
+  END IF;
+  UPDATE bridge_mappings m
+  SET outlook_news = k.news, noticed_at = coalesce(m.noticed_at, noticed), revision = m.revision + 1, attempt = 0, lane = 0,
+      due_at = CASE WHEN k."dueInMs" IS NULL THEN least(m.due_at, now()) ELSE coalesce(m.due_at, now()) END,
+      sync_status = CASE WHEN m.sync_status IN ('synced', 'error') AND m.reservation_id IS NOT NULL THEN 'pending' ELSE m.sync_status END,
+      updated_at = now()
+  FROM jsonb_to_recordset(known) AS k (id bigint, news text, "dueInMs" double precision) WHERE m.id = k.id AND k.news IS NOT NULL;
+  -- nothing was edited, but the version has moved: the next write names the new one
+  UPDATE bridge_mappings m SET outlook_etag = k.etag
+  FROM jsonb_to_recordset(known) AS k (id bigint, news text, etag text)
+  WHERE m.id = k.id AND k.news IS NULL AND m.sync_status = 'synced' AND m.outlook_etag IS DISTINCT FROM k.etag;
+  INSERT INTO bridge_mappings (resource_id, outlook_item_id, outlook_event_id, sync_status, sync_direction, starts_at, ends_at,
+    present, outlook_seen, outlook_news, noticed_at, due_at, is_organizer, ical_uid, original_start, series_master_id)
+  SELECT r.resource_id, r.outlook_item_id, b."eventId", 'imported', 'outlook_to_booking', b."startsAt", b."endsAt",
+    false, b.item, 'look', noticed, now() + b."dueInMs" * interval '1 millisecond', b."isOrganizer", b."iCalUId",
+    b."originalStart", b."seriesMasterId"
+  FROM jsonb_to_recordset(born) AS b ("eventId" text, "startsAt" timestamptz, "endsAt" timestamptz, item jsonb,
+    "dueInMs" double precision, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz, "seriesMasterId" text)
+  JOIN bridge_resource_mappings r ON r.id = room_id
+  ON CONFLICT (outlook_item_id, outlook_event_id) DO NOTHING;
+END $notice$;
+
+-- The same for one page of changes, together with where the next page or round begins.
+CREATE OR REPLACE FUNCTION bridge_pulled(room_id integer, epoch bigint, noticed timestamptz, known jsonb, born jsonb, links text[])
+RETURNS void LANGUAGE plpgsql AS $pulled$
+BEGIN
+  PERFORM bridge_notice(room_id, epoch, noticed, known, born);
+  UPDATE bridge_room_state SET delta_links = links, pulled_at = now(), updated_at = now() WHERE resource_mapping_id = room_id;
+END $pulled$;
+
+-- Notes that a room was compared with Outlook: what the list of its window showed, the links at which its rounds of changes
+-- begin, and for which window. Events that belong to a mapping without one are given to it; it is due then, and only what
+-- differs is written. Returns how many were adopted.
+CREATE OR REPLACE FUNCTION bridge_baselined(room_id integer, epoch bigint, adoptions jsonb, noticed timestamptz, known jsonb, born jsonb,
+  links text[], from_at timestamptz, to_at timestamptz, poll_ms double precision) RETURNS integer
+LANGUAGE plpgsql AS $baselined$
+DECLARE
+  adopted integer;
+BEGIN
+  PERFORM bridge_notice(room_id, epoch, noticed, known, born);
+  UPDATE bridge_room_state SET baselined_at = now(), pulled_at = now(), delta_links = links, window_from = from_at,
+    window_to = to_at, pull_attempt = 0, compare_at = NULL, updated_at = now(),
+    next_poll_at = CASE WHEN poll_ms IS NULL THEN NULL ELSE now() + poll_ms * interval '1 millisecond' END
+  WHERE resource_mapping_id = room_id;
+  DELETE FROM bridge_mappings m USING jsonb_to_recordset(adoptions) AS a (id bigint, "eventId" text), bridge_mappings mine
+  WHERE mine.id = a.id AND m.outlook_item_id = mine.outlook_item_id AND m.outlook_event_id = a."eventId" AND m.reservation_id IS NULL;
+  WITH given AS (
+    UPDATE bridge_mappings m
+    SET outlook_event_id = a."eventId", outlook_base = a."outlookBase", booking_base = NULL, due_at = now(),
+        is_organizer = a."isOrganizer", ical_uid = a."iCalUId", original_start = a."originalStart",
+        series_master_id = a."seriesMasterId", outlook_news = NULL,
+        sync_status = CASE WHEN m.sync_status = 'cancelled' THEN 'pending' ELSE m.sync_status END,
+        revision = m.revision + 1, updated_at = now()
+    FROM jsonb_to_recordset(adoptions) AS a (id bigint, "eventId" text, "outlookBase" jsonb, "isOrganizer" boolean,
+      "iCalUId" text, "originalStart" timestamptz, "seriesMasterId" text)
+    WHERE m.id = a.id AND m.outlook_event_id IS DISTINCT FROM a."eventId"
+    RETURNING m.*
+  ), told AS (
+    INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, action, reason)
+    SELECT id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, 'adopted', 'found in the calendar'
+    FROM given RETURNING 1
+  ) SELECT count(*) INTO adopted FROM told;
+  RETURN adopted;
+END $baselined$;
+
+-- Begins a round of changes: the next poll is set, and whoever asks from now on asks for another round. `rung`: when
+-- somebody asked for this one.
+CREATE OR REPLACE FUNCTION bridge_begin_pull(room_id integer, epoch bigint, poll_ms double precision, unheard_ms double precision, OUT rung timestamptz,
+  OUT links text[], OUT from_at timestamptz, OUT attempt integer, OUT compare boolean) LANGUAGE plpgsql AS $begin$
+BEGIN
+  SELECT s.pull_due_at, s.delta_links, s.window_from, s.pull_attempt, coalesce(s.compare_at <= now(), false)
+  INTO rung, links, from_at, attempt, compare
+  FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch FOR UPDATE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
+  END IF;
+  -- a room that nobody calls us for is asked more often
+  UPDATE bridge_room_state SET pull_due_at = NULL, updated_at = now(),
+    next_poll_at = now() + interval '1 millisecond' * CASE
+      WHEN EXISTS (SELECT FROM bridge_subscriptions b WHERE b.resource_mapping_id = room_id AND b.expires_at > now()) THEN poll_ms
+      ELSE least(poll_ms, unheard_ms) END
+  WHERE resource_mapping_id = room_id;
+END $begin$;
+
+-- What verification found of events that were reported as removed.
+CREATE OR REPLACE FUNCTION bridge_verified(room_id integer, epoch bigint, results jsonb) RETURNS void LANGUAGE plpgsql AS $verified$
+BEGIN
+  -- see bridge_settle
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  UPDATE bridge_mappings m SET outlook_news = v.news, due_at = least(m.due_at, now()), revision = m.revision + 1
+  FROM jsonb_to_recordset(results) AS v (id bigint, revision bigint, news text)
+  WHERE m.id = v.id AND m.revision = v.revision
+    AND EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch);
+END $verified$;
+
+-- Notes that the events of these mappings are about to be deleted or declined by us. Returns those of them that are still
+-- as they were read; their revision is one higher now.
+CREATE OR REPLACE FUNCTION bridge_removing(room_id integer, epoch bigint, wanted jsonb) RETURNS jsonb LANGUAGE plpgsql AS $removing$
+DECLARE
+  noted jsonb;
+BEGIN
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  WITH those AS (
+    UPDATE bridge_mappings m SET removing = true, revision = m.revision + 1
+    FROM jsonb_to_recordset(wanted) AS w (id bigint, revision bigint)
+    WHERE m.id = w.id AND m.revision = w.revision
+      AND EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch)
+    RETURNING m.id
+  ) SELECT coalesce(jsonb_agg(id), '[]') INTO noted FROM those;
+  RETURN noted;
+END $removing$;

@@ -1,0 +1,154 @@
+-- What Outlook says is written into the booking system.
+
+-- The active items that share time with this one in one of its rooms.
+CREATE OR REPLACE FUNCTION bridge_met(kind text, id_ bigint) RETURNS TABLE (other text, room integer, title text)
+LANGUAGE plpgsql STABLE AS $met$
+BEGIN
+  RETURN QUERY SELECT o.reservation_type || '/' || o.reservation_id, o.resource_id, o.title
+  FROM bridge_items mine
+  CROSS JOIN LATERAL (SELECT * FROM bridge_items i WHERE i.resource_id = mine.resource_id AND i.active OFFSET 0) o
+  WHERE mine.reservation_type = kind AND mine.reservation_id = id_ AND o.starts_at < mine.ends_at AND o.ends_at > mine.starts_at
+    AND (o.reservation_type, o.reservation_id) <> (kind, id_);
+END $met$;
+
+-- Writes into the booking system what Outlook says of one item, by the adapter's functions, and settles it, in one
+-- transaction. `what`: import, change or cancel. Throws BR001 when the lease was lost and BR002 when the reservation or
+-- the mapping is not any more as it was when this was decided (`expected`; nothing was done then); 23P01 when the time is
+-- taken. Whoever writes a reservation or a meeting that several rooms share does so alone.
+CREATE OR REPLACE FUNCTION bridge_write_back(room_id integer, epoch bigint, what text, item jsonb, expected jsonb, settled jsonb) RETURNS jsonb
+LANGUAGE plpgsql AS $write$
+DECLARE
+  m bridge_mappings;
+  room constant integer := (SELECT resource_id FROM bridge_resource_mappings WHERE id = room_id);
+  kind text;
+  id_ bigint;
+  note constant text := 'Cancelled from Outlook';
+  uid constant text := coalesce(settled ->> 'iCalUId', '');
+  slot constant timestamptz := coalesce((settled ->> 'originalStart')::timestamptz, '-infinity');
+  others integer[];
+  met text[];
+  stored text[];
+  state jsonb;
+  base jsonb;
+  place record;
+  joined boolean := false;
+  was_known boolean := false;
+  answer jsonb;
+BEGIN
+  -- a clerk's open transaction must not keep a whole room waiting
+  SET LOCAL lock_timeout = '2s';
+  PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
+  END IF;
+  SELECT * INTO m FROM bridge_mappings WHERE id = (settled ->> 'id')::bigint;
+  IF m.id IS NULL OR m.revision <> (settled ->> 'revision')::bigint THEN
+    RAISE EXCEPTION 'mapping % changed meanwhile', settled ->> 'id' USING ERRCODE = 'BR002';
+  END IF;
+  kind := m.reservation_type;
+  id_ := m.reservation_id;
+
+  IF what = 'import' THEN
+    PERFORM pg_advisory_xact_lock(hashtextextended('meeting ' || uid || slot::text, 7230914));
+    IF uid <> '' THEN
+      SELECT t.reservation_type, t.reservation_id, true INTO kind, id_, was_known FROM bridge_meetings t
+      WHERE t.ical_uid = uid AND t.original_start = slot
+        AND EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = t.reservation_type AND i.reservation_id = t.reservation_id AND i.active)
+        AND EXISTS (SELECT FROM bridge_mappings o WHERE o.reservation_type = t.reservation_type AND o.reservation_id = t.reservation_id
+                    AND o.resource_id <> room AND o.ical_uid = uid AND o.sync_status <> 'cancelled');
+      was_known := coalesce(was_known, false);
+    END IF;
+    IF was_known THEN
+      -- a meeting that invited several rooms: one reservation with all of them
+      others := ARRAY(SELECT i.resource_id FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_);
+      IF room = ANY (others) THEN
+        DELETE FROM bridge_mappings o WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = room
+          AND o.outlook_event_id IS NULL;
+      ELSE
+        stored := bridge_change_item(kind, id_, jsonb_build_object('resource_ids', others || room, 'overlap', item -> 'overlap'));
+        IF NOT 'resource_ids' = ANY (stored) THEN
+          RAISE EXCEPTION 'The reservation of this meeting cannot have another room.' USING ERRCODE = 'P0001';
+        END IF;
+        DELETE FROM bridge_mappings o WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = room
+          AND (o.outlook_event_id IS NULL OR o.sync_status = 'cancelled');
+      END IF;
+      joined := true;
+    ELSE
+      SELECT i.reservation_type, i.reservation_id INTO kind, id_ FROM bridge_import_item(item || jsonb_build_object('resource_ids', jsonb_build_array(room))) i;
+      IF uid <> '' THEN
+        INSERT INTO bridge_meetings AS t (ical_uid, original_start, reservation_type, reservation_id) VALUES (uid, slot, kind, id_)
+        ON CONFLICT (ical_uid, original_start) DO UPDATE SET reservation_type = excluded.reservation_type,
+          reservation_id = excluded.reservation_id, created_at = now();
+      END IF;
+    END IF;
+  ELSE
+    PERFORM pg_advisory_xact_lock(hashtextextended('reservation ' || kind || '/' || id_, 7230914));
+    -- locks the reservation: from here on nobody changes it but us
+    PERFORM bridge_change_item(kind, id_, '{}');
+    SELECT bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private) INTO state
+    FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room AND i.active;
+    IF state IS DISTINCT FROM expected THEN
+      RAISE EXCEPTION 'reservation %/% changed meanwhile', kind, id_ USING ERRCODE = 'BR002';
+    END IF;
+    IF what = 'change' THEN
+      met := ARRAY(SELECT n.other FROM bridge_met(kind, id_) n WHERE item ->> 'overlap' = 'refuse');
+      stored := bridge_change_item(kind, id_, item - 'overlap');
+      -- what it lay on before is stacked on purpose; what it comes to lie on is not
+      SELECT n.room, n.title INTO place FROM bridge_met(kind, id_) n
+      WHERE item ->> 'overlap' = 'refuse' AND NOT n.other = ANY (met) LIMIT 1;
+      IF FOUND THEN
+        RAISE EXCEPTION 'The time is taken in room %: %.', place.room, place.title USING ERRCODE = '23P01';
+      END IF;
+    ELSE
+      others := ARRAY(SELECT i.resource_id FROM bridge_items i
+                      WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.active AND i.resource_id <> room);
+      -- the last of its rooms that Outlook knows: the whole of it; else only this room
+      IF EXISTS (SELECT FROM bridge_mappings o JOIN bridge_resource_mappings r ON r.resource_id = o.resource_id AND r.active = 1
+                 WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = ANY (others)
+                   AND o.sync_status <> 'cancelled' AND coalesce(o.outlook_news, '') NOT IN ('gone', 'vacated')) THEN
+        stored := bridge_change_item(kind, id_, jsonb_build_object('resource_ids', others));
+        IF NOT 'resource_ids' = ANY (stored) THEN
+          RAISE EXCEPTION 'The reservation cannot give up one of its rooms.' USING ERRCODE = 'P0001';
+        END IF;
+      ELSE
+        PERFORM bridge_cancel_item(kind, id_, note);
+      END IF;
+    END IF;
+  END IF;
+
+  SELECT i.*, bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private) AS state INTO place
+  FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room;
+  -- agreed on is what the reservation shows now, but not what it could not store (that is shown to Outlook again), nor
+  -- what this write had nothing to do with, nor what was hidden from Outlook until now
+  base := CASE WHEN what = 'cancel' THEN settled -> 'bookingBase'
+    ELSE (place.state || coalesce(settled -> 'kept', '{}'))
+      - ARRAY(SELECT f.field FROM jsonb_to_recordset(settled -> 'written') AS f (field text, key text) WHERE NOT f.key = ANY (stored))
+      - ARRAY(SELECT jsonb_array_elements_text(settled -> 'hidden')) END;
+
+  -- see bridge_settle; the booking system's locks are taken already, and nobody who has this one waits for them
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  UPDATE bridge_mappings b
+  SET reservation_type = kind, reservation_id = id_, present = coalesce(place.active, false),
+      starts_at = coalesce(place.starts_at, b.starts_at), ends_at = coalesce(place.ends_at, b.ends_at),
+      priority_level = coalesce(place.priority_level, b.priority_level)
+  WHERE b.id = m.id AND b.revision = m.revision;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'mapping % changed meanwhile', m.id USING ERRCODE = 'BR002';
+  END IF;
+  -- the other rooms of the same meeting agree on our side; what theirs show is to be looked at
+  UPDATE bridge_mappings o
+  SET booking_base = place.state, booking_seen = place.state, outlook_news = coalesce(o.outlook_news, 'look'),
+      noticed_at = coalesce(o.noticed_at, now()), due_at = now(), lane = 0, revision = o.revision + 1
+  WHERE what = 'change' AND o.reservation_type = kind AND o.reservation_id = id_ AND o.id <> m.id AND NOT o.is_organizer
+    AND o.outlook_event_id IS NOT NULL AND o.sync_status <> 'cancelled';
+  answer := bridge_settle(room_id, epoch, jsonb_build_array(settled || jsonb_build_object('bookingBase', base,
+    'bookingSeen', CASE WHEN what = 'cancel' THEN NULL ELSE place.state END,
+    'action', CASE WHEN joined THEN 'joined' ELSE settled ->> 'action' END,
+    'reason', CASE WHEN stored IS NOT NULL AND what = 'change' AND EXISTS (
+        SELECT FROM jsonb_to_recordset(settled -> 'written') AS f (key text) WHERE NOT f.key = ANY (stored))
+      THEN concat_ws('; ', settled ->> 'reason', 'not possible here: ' || (SELECT string_agg(f.field, ', ')
+        FROM jsonb_to_recordset(settled -> 'written') AS f (field text, key text) WHERE NOT f.key = ANY (stored)))
+      ELSE settled ->> 'reason' END,
+    'dueInMs', CASE WHEN base IS DISTINCT FROM place.state AND what = 'change' THEN 0 ELSE (settled ->> 'dueInMs')::float8 END)));
+  RETURN answer || jsonb_build_object('reservationType', kind, 'reservationId', id_, 'joined', joined);
+END $write$;

@@ -1,0 +1,45 @@
+-- How much would be taken away: what the brake counts.
+
+-- What would be taken away because it is gone on the other side: events whose reservation has no rows any more, and
+-- reservations whose event was verified to be gone. All of it is noted, whichever room and batch it comes in, and
+-- counted with that of the last hour, for the room and over all rooms. `room_now` and `room_here` are this round alone:
+-- what it would remove, and of how many.
+CREATE OR REPLACE FUNCTION bridge_count_removals(room integer, OUT room_removing integer, OUT room_synced integer,
+  OUT all_removing integer, OUT all_synced integer, OUT room_now integer, OUT room_here integer)
+LANGUAGE plpgsql AS $removals$
+DECLARE
+  wide boolean;
+BEGIN
+  -- while changes wait to be folded or rooms to be compared, nobody knows yet what else is gone: then everything is
+  -- looked at, else what is due
+  wide := EXISTS (SELECT FROM bridge_changes)
+    OR EXISTS (SELECT FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
+               WHERE r.active = 1 AND s.reconciled_at IS NULL);
+  INSERT INTO bridge_removals (mapping_id, resource_id, side)
+  SELECT m.id, m.resource_id, g.side FROM (
+    -- a reservation that is in another room now was moved there, which is an intent
+    SELECT n.id, 'outlook' AS side FROM bridge_mappings n
+    WHERE (wide OR n.due_at IS NOT NULL AND NOT n.present) AND n.ends_at > now()
+      AND NOT EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = n.reservation_type
+                      AND i.reservation_id = n.reservation_id)
+    UNION ALL
+    SELECT n.id, 'booking' FROM bridge_mappings n
+    WHERE n.outlook_news IN ('gone', 'vacated') AND n.present AND n.ends_at > now()) g
+  JOIN bridge_mappings m USING (id)
+  JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
+    AND r.sync_direction <> CASE g.side WHEN 'outlook' THEN 'outlook_to_booking' ELSE 'booking_to_outlook' END
+  WHERE m.outlook_event_id IS NOT NULL AND m.reservation_id IS NOT NULL AND m.sync_status NOT IN ('cancelled', 'imported')
+  ON CONFLICT (mapping_id) DO UPDATE SET wanted_at = now(), applied_at = NULL, released_at = NULL, side = excluded.side
+    WHERE bridge_removals.applied_at IS NOT NULL AND bridge_removals.wanted_at < now() - interval '1 hour'
+      OR bridge_removals.side <> excluded.side;
+  -- those applied within the hour, and all that wait, however long they have
+  SELECT count(*) FILTER (WHERE resource_id = room), count(*), count(*) FILTER (WHERE resource_id = room AND applied_at IS NULL)
+  INTO room_removing, all_removing, room_now
+  FROM bridge_removals
+  WHERE CASE WHEN applied_at IS NULL THEN released_at IS NULL ELSE applied_at > now() - interval '1 hour' END;
+  SELECT count(*) FILTER (WHERE resource_id = room), count(*) INTO room_synced, all_synced
+  FROM bridge_mappings WHERE outlook_event_id IS NOT NULL AND reservation_id IS NOT NULL AND sync_status <> 'cancelled' AND ends_at > now();
+  room_here := room_synced;
+  SELECT room_synced + count(*) FILTER (WHERE resource_id = room), all_synced + count(*) INTO room_synced, all_synced
+  FROM bridge_removals WHERE applied_at > now() - interval '1 hour';
+END $removals$;

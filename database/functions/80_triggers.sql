@@ -1,0 +1,109 @@
+-- The triggers on our own tables: what a person or a script changes in them takes effect.
+
+-- A person's (or script's) change of the room list takes effect at once. Switching on is a baseline.
+CREATE OR REPLACE FUNCTION bridge_rooms_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $rooms$
+BEGIN
+  IF TG_OP <> 'DELETE' THEN
+    INSERT INTO bridge_room_state AS s (resource_mapping_id, push_due_at)
+    VALUES (NEW.id, now())
+    ON CONFLICT (resource_mapping_id) DO UPDATE
+      SET push_due_at = now(), push_lane = 0, baselined_at = NULL, reconciled_at = NULL, delta_links = NULL, pull_due_at = NULL, next_poll_at = NULL,
+          retry_at = NULL, attempt = 0, health = 'ok', error_message = NULL, hint = NULL, updated_at = now();
+  END IF;
+  -- another mailbox: what was in the old one stays there, and everything is looked for and shown in the new one
+  IF TG_OP = 'UPDATE' AND OLD.outlook_item_id <> NEW.outlook_item_id THEN
+    UPDATE bridge_resource_mappings SET outlook_object_id = NULL WHERE id = NEW.id;
+    DELETE FROM bridge_mappings
+    WHERE resource_id = NEW.resource_id AND outlook_item_id = OLD.outlook_item_id AND reservation_id IS NULL;
+    UPDATE bridge_mappings
+    SET outlook_item_id = NEW.outlook_item_id, outlook_event_id = NULL, booking_base = NULL, outlook_base = NULL,
+        outlook_seen = NULL, outlook_news = NULL, is_organizer = true, ical_uid = NULL, original_start = NULL,
+        series_master_id = NULL, conflict = NULL, generation = generation + 1, revision = revision + 1, lane = 1,
+        due_at = CASE WHEN reservation_id IS NULL THEN NULL ELSE now() END,
+        sync_status = CASE WHEN sync_status IN ('synced', 'error') THEN 'pending' ELSE sync_status END
+    WHERE resource_id = NEW.resource_id AND outlook_item_id = OLD.outlook_item_id;
+  END IF;
+  PERFORM bridge_wake();
+  RETURN NULL;
+END $rooms$;
+CREATE OR REPLACE TRIGGER bridge_rooms_inserted AFTER INSERT OR DELETE ON bridge_resource_mappings
+  FOR EACH ROW EXECUTE FUNCTION bridge_rooms_changed();
+CREATE OR REPLACE TRIGGER bridge_rooms_updated AFTER UPDATE ON bridge_resource_mappings FOR EACH ROW
+  WHEN ((OLD.active, OLD.resource_id, OLD.outlook_item_id, OLD.sync_direction)
+        IS DISTINCT FROM (NEW.active, NEW.resource_id, NEW.outlook_item_id, NEW.sync_direction))
+  EXECUTE FUNCTION bridge_rooms_changed();
+
+-- `sync_status = 'pending'` set by hand: the row is due. The daemon raises the revision in its own updates, so
+-- an unchanged revision is a person's. An event id taken away is looked for again before anything is created.
+CREATE OR REPLACE FUNCTION bridge_mapping_touched() RETURNS trigger LANGUAGE plpgsql AS $touched$
+BEGIN
+  NEW.revision := OLD.revision + 1;
+  NEW.due_at := now();
+  NEW.lane := 0;
+  NEW.attempt := 0;
+  NEW.error_message := NULL;
+  NEW.hint := NULL;
+  NEW.updated_at := now();
+  NEW.touched_at := clock_timestamp();
+  IF NEW.outlook_event_id IS NULL THEN
+    NEW.outlook_base := NULL;
+    NEW.booking_base := NULL;
+  ELSE
+    -- whoever asks doubts that Outlook shows it: it is read first, and made anew should it be gone
+    NEW.outlook_news := 'look';
+    NEW.removing := true;
+  END IF;
+  NEW.import_asked_at := clock_timestamp();
+  RETURN NEW;
+END $touched$;
+CREATE OR REPLACE TRIGGER bridge_mappings_touched BEFORE UPDATE ON bridge_mappings FOR EACH ROW
+  WHEN (NEW.sync_status = 'pending' AND NEW.revision = OLD.revision AND NEW.due_at IS NOT DISTINCT FROM OLD.due_at)
+  EXECUTE FUNCTION bridge_mapping_touched();
+
+-- After such a change the room is due. A row that names neither side is dropped, and a room that lost an event
+-- or a reservation is compared with both sides again before anything is created, so nothing is made twice.
+CREATE OR REPLACE FUNCTION bridge_mapping_reset() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $reset$
+DECLARE
+  lost constant boolean := NEW.outlook_event_id IS NULL OR NEW.reservation_id IS NULL;
+BEGIN
+  IF NEW.reservation_id IS NULL AND NEW.outlook_event_id IS NULL THEN
+    DELETE FROM bridge_mappings WHERE id = NEW.id;
+  END IF;
+  UPDATE bridge_room_state s
+  SET push_due_at = now(), push_lane = 0, updated_at = now(),
+      baselined_at = CASE WHEN lost THEN NULL ELSE s.baselined_at END,
+      reconciled_at = CASE WHEN lost THEN NULL ELSE s.reconciled_at END
+  FROM bridge_resource_mappings r
+  WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.resource_id = NEW.resource_id
+    AND (s.push_due_at IS NULL OR s.push_due_at > now() OR lost AND s.baselined_at IS NOT NULL);
+  IF FOUND THEN
+    PERFORM bridge_wake();
+  END IF;
+  RETURN NULL;
+END $reset$;
+CREATE OR REPLACE TRIGGER bridge_mappings_reset AFTER UPDATE ON bridge_mappings FOR EACH ROW
+  WHEN (NEW.touched_at IS DISTINCT FROM OLD.touched_at)
+  EXECUTE FUNCTION bridge_mapping_reset();
+
+-- Somebody took away mappings whose reservation and event are there: what they knew is looked for in Outlook before
+-- anything is made again. (We ourselves never do that.)
+CREATE OR REPLACE FUNCTION bridge_mapping_lost() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $lost$
+BEGIN
+  UPDATE bridge_room_state s
+  SET baselined_at = NULL, reconciled_at = NULL, push_due_at = now(), push_lane = 0, updated_at = now()
+  FROM bridge_resource_mappings r
+  WHERE r.id = s.resource_mapping_id AND s.baselined_at IS NOT NULL
+    AND (TG_OP = 'TRUNCATE' OR r.resource_id = (to_jsonb(OLD) ->> 'resource_id')::integer);
+  IF FOUND THEN
+    PERFORM bridge_wake();
+  END IF;
+  RETURN NULL;
+END $lost$;
+CREATE OR REPLACE TRIGGER bridge_mappings_deleted AFTER DELETE ON bridge_mappings FOR EACH ROW
+  WHEN (OLD.reservation_id IS NOT NULL AND OLD.outlook_event_id IS NOT NULL AND OLD.sync_status <> 'cancelled')
+  EXECUTE FUNCTION bridge_mapping_lost();
+CREATE OR REPLACE TRIGGER bridge_mappings_truncated AFTER TRUNCATE ON bridge_mappings FOR EACH STATEMENT
+  EXECUTE FUNCTION bridge_mapping_lost();

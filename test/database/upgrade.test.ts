@@ -1,0 +1,52 @@
+/** A database that an older version set up, brought up to date: nothing tells it from a fresh one but its data. */
+import assert from 'node:assert/strict';
+import { test } from 'vitest';
+import { migrate } from '../../src/cli/migrate.ts';
+import { catalogue, runFile } from '../support/catalogue.ts';
+import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+
+const upgrade = (db: TestDatabase) =>
+  migrate(
+    {
+      database: db.config,
+      adapter: 'portico',
+      timezone: 'Europe/Oslo',
+      wake: 'adaptive',
+      logLevel: 'silent',
+    },
+    () => undefined,
+    new AbortController().signal,
+  );
+
+/** What a version left that had its functions in the first migration. */
+async function openOld(): Promise<TestDatabase> {
+  const db = await openTestDatabase({ schema: 'portico' });
+  await runFile(db, 'test/fixtures/create_tables-0001.sql');
+  return db;
+}
+
+test('old tables that were migrated have the schema of fresh ones', async () => {
+  await using old = await openOld();
+  await using fresh = await openTestDatabase({ schema: 'portico' });
+  await runFile(fresh, 'database/create_tables.sql');
+  await upgrade(old);
+  await upgrade(fresh);
+  assert.deepEqual(await catalogue(old, 'all'), await catalogue(fresh, 'all'));
+  const [theirs, ours] = [old, fresh].map((db) =>
+    db.query('SELECT name, value FROM bridge_settings WHERE name <> $1 ORDER BY name', ['installation_id']),
+  );
+  assert.deepEqual(await theirs, await ours);
+});
+
+test('what the old version knew is still known', async () => {
+  await using db = await openOld();
+  await db.query(`INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id) VALUES (101, 'a@example.org');
+    UPDATE bridge_room_state SET baselined_at = '2026-01-01', reconciled_at = '2026-01-01';
+    INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, outlook_event_id, sync_status)
+    VALUES ('event', 1, 101, 'a@example.org', 'one', 'synced')`);
+  const known = `SELECT (SELECT value FROM bridge_settings WHERE name = 'installation_id') AS installation,
+    (SELECT jsonb_agg(m) FROM bridge_mappings m) AS mappings, (SELECT jsonb_agg(s) FROM bridge_room_state s) AS rooms`;
+  const before = await db.query(known);
+  await upgrade(db);
+  assert.deepEqual(await db.query(known), before);
+});
