@@ -2,6 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Item } from '../item.ts';
 import type { Conflicts, OpenConflict } from '../sync/ask/conflicts.ts';
+import { fieldNames } from '../sync/plan/plan-words.ts';
 import { Problem } from './problem.ts';
 import { answers, instant, limit, mappingId, newRoutes } from './schema.ts';
 import { detailSchema, detailOf } from './synced.ts';
@@ -41,7 +42,7 @@ const conflictSchema = z
     message: z.string().nullable(),
     hint: z.string().nullable(),
     since: instant,
-    fields: z.array(z.string()),
+    fields: z.array(z.string()).openapi({ description: 'What both sides changed to different things.' }),
     booking: shown,
     outlook: shown,
   })
@@ -119,7 +120,7 @@ export function conflictRoutes({ conflicts, stopping }: ConflictParts) {
 
 const printed = (conflict: OpenConflict): z.input<typeof conflictSchema> => ({
   ...conflict,
-  fields: [...conflict.fields],
+  fields: fieldNames(conflict.fields),
   booking: side(conflict.booking),
   outlook: side(conflict.outlook),
 });

@@ -49,6 +49,14 @@ const room = z
     }),
     backfill: z.object({ total: z.number().int(), done: z.number().int() }),
     held: z.number().int(),
+    failed: z
+      .number()
+      .int()
+      .openapi({ description: 'Reservations that could not be brought over (sync_status error).' }),
+    conflicts: z
+      .number()
+      .int()
+      .openapi({ description: 'What waits for a person to choose a side: GET /conflicts.' }),
   })
   .openapi('Room');
 
@@ -58,6 +66,9 @@ const held = z
     reservation_type: z.string(),
     reservation_id: z.number().int(),
     outlook_event_id: z.string(),
+    side: z.enum(['outlook', 'booking']).openapi({
+      description: 'outlook: its event would be deleted; booking: the reservation would be cancelled',
+    }),
     title: z.string().nullable(),
     starts_at: instantOrNull,
     ends_at: instantOrNull,
@@ -99,7 +110,7 @@ const releaseRoute = createRoute({
   method: 'post',
   path: '/rooms/{resource}/brake/release',
   tags,
-  summary: 'Delete the events whose removal the brake holds, unless their reservations are back',
+  summary: 'Take away what the brake holds, each looked at again first',
   request: { params, body },
   responses: answers(
     'What became of each.',
@@ -117,7 +128,7 @@ const refuseRoute = createRoute({
   method: 'post',
   path: '/rooms/{resource}/brake/refuse',
   tags,
-  summary: 'Keep the events whose removal the brake holds',
+  summary: 'Keep what the brake holds',
   request: { params, body },
   responses: answers(
     'How many were kept.',
@@ -177,7 +188,7 @@ export function roomRoutes(parts: RoomParts) {
       await find(resource);
       const choice = { resourceId: resource, mappings: c.req.valid('json').mappings ?? null };
       const outcomes = await brake.release(choice, AbortSignal.any([c.req.raw.signal, stopping]));
-      const message = `Released ${outcomes.length} removals`;
+      const message = `Released ${outcomes.length} ${outcomes.length === 1 ? 'removal' : 'removals'}`;
       const results = summarise(outcomes);
       return c.json({ success: true as const, message, count: outcomes.length, results }, 200);
     })
@@ -186,7 +197,14 @@ export function roomRoutes(parts: RoomParts) {
       await find(resource);
       const mappings = c.req.valid('json').mappings ?? null;
       const count = await brake.refuse({ resourceId: resource, mappings });
-      return c.json({ success: true as const, message: `Kept ${count} events`, count }, 200);
+      return c.json(
+        {
+          success: true as const,
+          message: `Refused ${count} ${count === 1 ? 'removal' : 'removals'}`,
+          count,
+        },
+        200,
+      );
     })
     .openapi(pauseRoute, async (c) => {
       const { resource } = c.req.valid('param');

@@ -3,7 +3,8 @@ import { openApi, type Answer, type Api } from './api.ts';
 
 const mailbox = 'formannskapssalen@bergen.example';
 const roomOf = (answer: Answer) => answer.body['room'] as Record<string, unknown>;
-const removalsOf = (answer: Answer) => answer.body['removals'] as { mapping_id: number; title: string }[];
+const removalsOf = (answer: Answer) =>
+  answer.body['removals'] as { mapping_id: number; title: string; side: string }[];
 const json = (body: object) => ({
   body: JSON.stringify(body),
   headers: { 'Content-Type': 'application/json' },
@@ -66,6 +67,25 @@ test('a room that rests says why, until when, and what to do', async () => {
   expect((await api.call('GET', '/rooms/103')).status).toBe(404);
 });
 
+test('a room says how many of its reservations failed or wait for a choice; what the brake holds is counted apart', async () => {
+  await using api = await openApi();
+  for (let day = 1; day <= 6; day += 1)
+    await api.desk.book(day === 6 ? 102 : 101, {
+      from: api.day(day, '10:00'),
+      to: api.day(day, '11:00'),
+    });
+  await api.settle();
+  await api.db.query(`
+    UPDATE bridge_mappings SET sync_status = CASE WHEN place < 2 THEN 'error' ELSE 'conflict' END, due_at = NULL,
+      conflict = CASE place WHEN 2 THEN '{"kind": "gone"}' WHEN 3 THEN '{"kind": "deleted"}' END::jsonb
+    FROM (SELECT id AS own, row_number() OVER (ORDER BY id) - 1 AS place FROM bridge_mappings WHERE resource_id = 101) p
+    WHERE id = own AND place < 4`);
+  expect((await api.call('GET', '/rooms')).body['rooms']).toMatchObject([
+    { resource_id: 101, failed: 2, conflicts: 1 },
+    { resource_id: 102, failed: 0, conflicts: 0 },
+  ]);
+});
+
 test('what the brake holds is listed, and the room is held', async () => {
   await using api = await openHeld();
   const answer = await api.call('GET', '/rooms/101');
@@ -75,6 +95,7 @@ test('what the brake holds is listed, and the room is held', async () => {
       .map((removal) => removal.title)
       .slice(0, 2),
   ).toEqual(['Møte 1', 'Møte 2']);
+  expect(new Set(removalsOf(answer).map((removal) => removal.side))).toEqual(new Set(['outlook']));
   expect((await api.call('GET', '/stats')).body).toMatchObject({ rooms: { held: 1, ok: 1 } });
 });
 

@@ -22,6 +22,8 @@ export interface Held {
   readonly reservation_type: string;
   readonly reservation_id: number;
   readonly outlook_event_id: string;
+  /** What would be taken away: an event in Outlook, or a reservation in the booking system. */
+  readonly side: 'outlook' | 'booking';
   readonly title: string | null;
   readonly starts_at: Date | null;
   readonly ends_at: Date | null;
@@ -40,7 +42,7 @@ export function createHeld(db: Database, manual: Pick<Manual, 'begin' | 'settled
     const { rows } = await db.query<Held>({
       name: 'held',
       text: `
-        SELECT m.id AS mapping_id, m.reservation_type, m.reservation_id, m.outlook_event_id,
+        SELECT m.id AS mapping_id, m.reservation_type, m.reservation_id, m.outlook_event_id, d.side,
           coalesce(m.booking_seen, m.booking_base, m.outlook_base) ->> 'title' AS title, m.starts_at, m.ends_at, d.wanted_at
         FROM bridge_removals d JOIN bridge_mappings m ON m.id = d.mapping_id
         WHERE m.resource_id = $1 AND m.sync_status = 'conflict' AND d.released_at IS NULL AND d.applied_at IS NULL

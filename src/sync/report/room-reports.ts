@@ -32,6 +32,9 @@ export interface RoomReport {
   readonly backfill: { readonly total: number; readonly done: number };
   /** Removals that wait for a person. */
   readonly held: number;
+  /** What could not be brought over, and what waits for a person to choose a side. */
+  readonly failed: number;
+  readonly conflicts: number;
 }
 
 const listMost = 5_000;
@@ -61,6 +64,11 @@ const roomsText = `
     SELECT m.resource_id, count(*) AS n FROM bridge_removals d
     JOIN bridge_mappings m ON m.id = d.mapping_id AND m.sync_status = 'conflict'
     WHERE d.released_at IS NULL AND d.applied_at IS NULL GROUP BY m.resource_id
+  ), open AS (
+    SELECT resource_id, count(*) FILTER (WHERE sync_status = 'error') AS failed,
+      count(*) FILTER (WHERE sync_status = 'conflict' AND conflict ->> 'kind' <> 'gone') AS conflicts
+    FROM bridge_mappings
+    WHERE sync_status IN ('error', 'conflict') AND ($1::integer IS NULL OR resource_id = $1) GROUP BY resource_id
   ), synced AS (
     SELECT resource_id, max(last_sync_at) AS at FROM bridge_mappings
     WHERE $1::integer IS NULL OR resource_id = $1 GROUP BY resource_id
@@ -75,10 +83,11 @@ const roomsText = `
     synced.at AS last_sync_at, least(s.pull_due_at, s.next_poll_at) AS pull_due_at, subscribed.expires_at AS subscription_expires_at,
     jsonb_build_object('total', greatest(s.backfill_total, due.backfill, 0),
       'done', greatest(s.backfill_total, due.backfill, 0) - coalesce(due.backfill, 0)) AS backfill,
-    coalesce(held.n, 0) AS held
+    coalesce(held.n, 0) AS held, coalesce(open.failed, 0) AS failed, coalesce(open.conflicts, 0) AS conflicts
   FROM bridge_resource_mappings r LEFT JOIN bridge_room_state s ON s.resource_mapping_id = r.id
   LEFT JOIN due ON due.resource_id = r.resource_id AND r.active = 1
   LEFT JOIN held ON held.resource_id = r.resource_id AND r.active = 1
+  LEFT JOIN open ON open.resource_id = r.resource_id AND r.active = 1
   LEFT JOIN synced ON synced.resource_id = r.resource_id
   LEFT JOIN subscribed ON subscribed.resource_mapping_id = r.id
   WHERE $1::integer IS NULL OR r.resource_id = $1
