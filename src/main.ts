@@ -1,6 +1,14 @@
 #!/usr/bin/env node
 /** The process: arguments, signals, exit code. Everything else is in `cli/`. */
-import { run } from './cli/run.ts';
+
+// Nothing is imported before this: to an older Node our `await using` is a syntax error somewhere in a file.
+// (Before 22.18 Node does not read TypeScript at all and says ERR_UNKNOWN_FILE_EXTENSION: docs/cli.md.)
+if (Number.parseInt(process.versions.node) < 24) {
+  process.stderr.write(
+    `outlook-booking-sync needs Node 24; this is ${process.version}. After \`npm ci\` it is there: npx node src/main.ts …\n`,
+  );
+  process.exit(64);
+}
 
 const stop = new AbortController();
 /** Within this, a second signal is the first one again: a terminal's Ctrl-C may come directly and through npm. */
@@ -15,6 +23,10 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
     setTimeout(() => process.exit(2), 12_000).unref(); // the net
   });
 }
+// `… | head` has read enough: end as after a Ctrl-C, which also leaves nothing of the demo behind
+process.stdout.on('error', () => stop.abort(new Error('nobody reads the output any more')));
+
+const { run } = await import('./cli/run.ts');
 process.exitCode = await run(process.argv.slice(2), stop.signal);
 // nothing may keep a finished program alive: a library's socket or timer has no more business
 if (stop.signal.aborted) process.exit();

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { adapterFolder } from '../adapter.ts';
 import { readCapture } from '../booking/capture.ts';
+import { hasOurFunctions } from '../booking/functions.ts';
 import { missingRights, splitStatements } from '../booking/install.ts';
 import { missingObjects } from '../booking/rebuild.ts';
 import type { BookingConfig } from '../config.ts';
@@ -13,7 +14,7 @@ import { messageOf } from '../errors.ts';
 import type { Find } from './doctor-findings.ts';
 import { namesTaken, ourMigrations, ourSteps } from './migrate.ts';
 
-const migrateCommand = 'node src/main.ts migrate';
+const migrateCommand = 'npx node src/main.ts migrate';
 
 /** Looks at everything; resolves with whether the bridge's tables are there to be asked further. */
 export async function checkDatabase(config: BookingConfig, find: Find): Promise<boolean> {
@@ -154,7 +155,7 @@ async function checkTables(client: pg.Client, find: Find): Promise<boolean> {
         'problem',
         'tables',
         `There are tables under our names that are not ours: ${foreign.map(({ name }) => name).join(', ')}.`,
-        'node src/main.ts adopt --dry-run',
+        'npx node src/main.ts adopt --dry-run',
       );
     return false;
   }
@@ -166,9 +167,14 @@ async function checkTables(client: pg.Client, find: Find): Promise<boolean> {
   const { rows: run } = await client.query<{ name: string }>('SELECT name FROM bridge_migrations');
   const done = new Set(run.map(({ name }) => name));
   const open = ourMigrations().filter((name) => !done.has(name));
-  if (open.length > 0) find('problem', 'tables', `Migrations wait: ${open.join(', ')}.`, migrateCommand);
-  else find('ok', 'tables', 'all of ours are there and up to date');
-  return open.length === 0;
+  if (open.length > 0) {
+    find('problem', 'tables', `Migrations wait: ${open.join(', ')}.`, migrateCommand);
+    return false;
+  }
+  find('ok', 'tables', 'all of ours are there and up to date');
+  if (await hasOurFunctions(client)) find('ok', 'functions', 'ours are those of this version');
+  else find('problem', 'functions', 'Our functions in the database are of another version.', migrateCommand);
+  return true;
 }
 
 async function checkSettings(client: pg.Client, config: BookingConfig, find: Find): Promise<void> {

@@ -28,7 +28,7 @@ export async function checkOutlook(
   if (db === null) return;
   const rooms = await activeRooms(db);
   if (rooms.length === 0)
-    find('note', 'mailboxes', 'No room is active yet.', 'node src/main.ts mappings match');
+    find('note', 'mailboxes', 'No room is active yet.', 'npx node src/main.ts mappings match');
   await checkMailboxes({ probe, db, rooms, write, clientId: config.graph.clientId }, find, signal);
 }
 

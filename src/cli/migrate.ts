@@ -83,7 +83,7 @@ async function install(
     tell(`Something of ours was gone and is made again: ${made.join(', ')}. All rooms are compared anew.`);
   if ((await compareFunctions(client, wake)) !== 'same') {
     await installFunctions(client, wake, tell, signal);
-    tell('Our functions are those of this version now.');
+    tell('Our functions were not those of this version; they are now.');
   }
   await client.query({
     text: `INSERT INTO public.bridge_settings (name, value) SELECT * FROM unnest($1::text[], $2::text[])
@@ -176,7 +176,7 @@ async function refuseForeignTables(client: pg.Client): Promise<void> {
         ? ' (the predecessor outlook-booking-bridge made them).'
         : '.'),
     {
-      hint: 'Run `node src/main.ts adopt`: it moves them aside and takes over the pairs they hold. Nothing was changed.',
+      hint: 'Run `npx node src/main.ts adopt`: it moves them aside and takes over the pairs they hold. Nothing was changed.',
     },
   );
 }

@@ -5,7 +5,7 @@ import type { Environment } from '../../src/config.ts';
 import { startTenant, type Tenant } from '../../src/sandbox/tenant/tenant.ts';
 import { openTestDatabase, type Schema, type TestDatabase } from '../support/database.ts';
 
-const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+export const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 export interface Said {
   readonly code: number;

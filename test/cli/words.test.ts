@@ -1,7 +1,10 @@
 /** What the command line says to wrong words and settings, and its exit codes. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { openTestDatabase } from '../support/database.ts';
-import { cli, openOffice } from './command-line.ts';
+import { cli, main, openOffice } from './command-line.ts';
 
 test.each([
   [['serve', '--nonsense'], "unknown option '--nonsense'", '--help'],
@@ -49,7 +52,7 @@ test('a database without the bridge is told what to run', async () => {
   await using db = await openTestDatabase({ schema: 'portico' });
   const said = await cli({ DATABASE_URL: db.url }, 'report');
   expect(said.code).toBe(1);
-  expect(said.err).toContain('node src/main.ts migrate');
+  expect(said.err).toContain('npx node src/main.ts migrate');
 });
 
 test.each([
@@ -61,4 +64,20 @@ test.each([
   expect(said.code).toBe(64);
   expect(said.err).toContain(`${name} is '${value}', but this database was set up with`);
   expect(said.err).toContain(`UPDATE bridge_settings SET value = '${value}'`);
+});
+
+test('a reader who has seen enough, as in `… | head -1`, is no crash', async () => {
+  const child = spawn(process.execPath, [main, 'doctor'], { cwd: import.meta.dirname, env: {} });
+  child.stdout.destroy();
+  const [err, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')]);
+  expect(err).toBe('');
+  expect(code).toBe(1);
+});
+
+test('a Node that is too old is told in one line which one it takes', async () => {
+  const older = `data:text/javascript,Object.defineProperty(process, 'versions', { value: { node: '22.18.0' } })`;
+  const child = spawn(process.execPath, ['--import', older, main, 'doctor'], { env: {} });
+  const [err, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')]);
+  expect(err).toMatch(/^outlook-booking-sync needs Node 24; .*npx node src\/main\.ts.*\n$/);
+  expect(code).toBe(64);
 });
