@@ -4,6 +4,7 @@
  * what works on the rooms.
  */
 import { readCapture } from './booking/capture.ts';
+import { hasOurFunctions } from './booking/functions.ts';
 import type { Config } from './config.ts';
 import { openAlerts } from './daemon/alerting.ts';
 import type { Daemon } from './daemon/core.ts';
@@ -106,10 +107,11 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
   async function captureNow() {
     const capture = await readCapture(db);
     const refused = work.refused();
+    if (refused === null) return capture;
+    const missing = [...capture.missing];
+    if (!(await hasOurFunctions(db))) missing.push('the functions in the database are of another version');
     // what our role may not mend, a DBA can
-    return capture.missing.length > 0 && refused !== null
-      ? { ...capture, repair: refused.hint ?? null }
-      : capture;
+    return missing.length > 0 ? { missing, repair: refused.hint ?? null } : capture;
   }
 
   const planner = openPlanner(config, () => started().outlook, opened);

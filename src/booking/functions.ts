@@ -62,6 +62,14 @@ export async function compareFunctions(db: Queryable, wake: WakeMode): Promise<'
   return found?.ours !== true ? 'other' : found.whole ? 'same' : 'changed';
 }
 
+/** Whether this version would leave the functions as they are, for the way of waking that is installed. */
+export async function hasOurFunctions(db: Queryable): Promise<boolean> {
+  const { rows } = await db.query<{ wake: WakeMode }>(
+    `SELECT value AS wake FROM public.bridge_settings WHERE name = 'wake' AND value IN ('adaptive', 'notify', 'poll')`,
+  );
+  return (await compareFunctions(db, rows[0]?.wake ?? 'adaptive')) === 'same';
+}
+
 /** Replaces all of them, in one transaction; no table of the booking system is locked. */
 export async function installFunctions(
   db: Queryable,

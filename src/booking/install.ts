@@ -7,7 +7,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { databaseFailure, sqlState, type Queryable } from '../database.ts';
-import { Permanent, Retryable } from '../errors.ts';
+import { Permanent, Retryable, messageOf } from '../errors.ts';
 
 /** Says one line to the operator. */
 export type Tell = (line: string) => void;
@@ -111,6 +111,12 @@ function failure(error: unknown, what: string): Error {
         state === '42501'
           ? 'Our role lacks a right, or an object belongs to another role: run migrate as its owner, or let a DBA hand it over (ALTER ... OWNER TO).'
           : 'The installed object has another shape: run 90_uninstall.sql of the adapter, then migrate again.',
+      cause: error,
+    });
+  if (state === '42P13')
+    // PostgreSQL's own hint names the function
+    return new Permanent(`${what}: ${messageOf(error)}`, {
+      hint: `${(error as { hint?: string }).hint ?? 'Drop the function that stands in its place.'} Then run migrate again.`,
       cause: error,
     });
   return databaseFailure(error, what);

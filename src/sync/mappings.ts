@@ -1,6 +1,6 @@
 /**
  * The work list: what is due, who holds it, what became of it. The queries are functions of our own schema
- * (`database/migrations`), so that from wake to work and from work to done it is one round trip each.
+ * (`database/functions`), so that from wake to work and from work to done it is one round trip each.
  */
 import type { Queryable } from '../database.ts';
 import type { PullAction, PushAction } from '../facts.ts';
