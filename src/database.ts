@@ -170,6 +170,13 @@ export function sqlState(error: unknown): string | null {
   return error instanceof pg.DatabaseError ? (error.code ?? null) : null;
 }
 
+/**
+ * A table, view, function or column is not there (undefined_table, undefined_function, undefined_column): where we only
+ * ask for what is ours, the bridge is not installed, or an older one is.
+ */
+export const isNotInstalled = (error: unknown): boolean =>
+  ['42P01', '42883', '42703'].includes(sqlState(error) ?? '');
+
 /** Turns a failure of PostgreSQL into our kinds: the only place that reads an SQLSTATE to decide what comes next. */
 export function databaseFailure(error: unknown, what: string): Error {
   const state = sqlState(error);

@@ -1,10 +1,7 @@
 /** How a command that looks into the booking database gets at it. */
 import { readEnv, toBookingConfig, type BookingConfig } from '../config.ts';
-import { databaseFailure, openPool, sqlState, type Database } from '../database.ts';
+import { databaseFailure, isNotInstalled, openPool, sqlState, type Database } from '../database.ts';
 import { Invalid, Permanent, Retryable, messageOf } from '../errors.ts';
-
-// https://www.postgresql.org/docs/current/errcodes-appendix.html: undefined_table, undefined_function, undefined_column
-const notInstalled = new Set(['42P01', '42883', '42703']);
 
 /**
  * Runs `work` on a small pool of its own. Throws ConfigError for settings that are wrong, Retryable while the database
@@ -27,9 +24,9 @@ export async function withDatabase<T>(
 
 function inWords(error: unknown, what: string): unknown {
   const behind = error instanceof Error && sqlState(error.cause) !== null ? error.cause : error;
-  if (notInstalled.has(sqlState(behind) ?? ''))
+  if (isNotInstalled(behind))
     return new Permanent(`The bridge is not installed in this database, or a part of it is missing.`, {
-      hint: `Run: node src/main.ts migrate   (PostgreSQL says: ${messageOf(behind)})`,
+      hint: `Run: npx node src/main.ts migrate   (PostgreSQL says: ${messageOf(behind)})`,
       cause: error,
     });
   if (error instanceof Retryable || error instanceof Permanent || error instanceof Invalid) return error;

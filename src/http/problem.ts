@@ -2,7 +2,7 @@
 import type { Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import { databaseFailure, sqlState } from '../database.ts';
+import { databaseFailure, isNotInstalled } from '../database.ts';
 import { Conflict, Invalid, Permanent, Retryable } from '../errors.ts';
 import type { Tell } from '../facts.ts';
 
@@ -65,9 +65,6 @@ function problemOf(thrown: unknown): Problem | null {
     );
   return null;
 }
-
-/** A table, view or function of ours is not there: https://www.postgresql.org/docs/current/errcodes-appendix.html */
-const isNotInstalled = (error: unknown) => ['42P01', '42883', '42703'].includes(sqlState(error) ?? '');
 
 /** What Hono and its validators throw themselves. */
 function ofLibrary(error: HTTPException): Problem {

@@ -6,9 +6,10 @@
  * or this process was frozen longer than `frozenMs`, nothing more is sent: every drain is aborted and, should it
  * still write something down, fenced by its epoch.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { backOffMs } from '../back-off.ts';
 import type { Queryable } from '../database.ts';
-import { databaseFailure, sqlState } from '../database.ts';
+import { databaseFailure, isNotInstalled, sqlState } from '../database.ts';
 import { Permanent, Retryable, messageOf } from '../errors.ts';
 import type { Tell } from '../facts.ts';
 import {
@@ -30,6 +31,8 @@ const roomsAmongPeers = 8;
 /** A gap this long on the monotonic clock means that we were frozen and others may have taken over. */
 const frozenMs = 3_000;
 const drainOutMs = 8_000;
+/** A lease session that ends sooner than that was of no use. */
+const briefMs = 10_000;
 /**
  * What the lease session commits is on the server's disk after three times its `wal_writer_delay`, 0.6 s as it comes
  * (PostgreSQL: wal-async-commit); a crash of the server forgets what came later.
@@ -83,10 +86,12 @@ export interface WorkOptions {
   readonly ringPeers: () => void;
   readonly tell: Tell;
   readonly random?: () => number;
+  /** Resolves after `ms`, or when `signal` aborts. */
+  readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 export function createWork(options: WorkOptions) {
-  const { replica, drain, rhythm, window, autoSync, tell, random = Math.random } = options;
+  const { replica, drain, rhythm, window, autoSync, tell, random = Math.random, sleep = quiet } = options;
   const running = new Map<number, { room: LeasedRoom; stop: AbortController; done: Promise<void> }>();
   const outlookDown = createOutage('outlook', tell);
   const bookingDown = createOutage('booking', tell);
@@ -114,13 +119,18 @@ export function createWork(options: WorkOptions) {
       awakeAt = performance.now();
     }, 250);
     try {
+      let brief = 0;
       for (let attempt = 0; !signal.aborted;) {
+        const openedAt = performance.now();
         try {
           await holdLease(signal, () => {
             attempt = 0;
           });
+          brief = performance.now() - openedAt < briefMs ? brief + 1 : 0;
+          // one that was lost is opened again at once; when each is lost again, rooms are read from the start each time
+          if (brief > 1) await sleep(backOffMs(brief - 2, random()), signal);
         } catch (error) {
-          const failure = databaseFailure(error, 'work');
+          const failure = failureOf(error);
           if (!(failure instanceof Retryable)) tell({ fact: 'bug', error: failure, where: 'the work loop' });
           bookingDown.failed(failure);
           await rhythm.waitOr(backOffMs(attempt++, random()), signal);
@@ -246,7 +256,10 @@ export function createWork(options: WorkOptions) {
       givenBack.add(room.id);
     } catch (error) {
       // the lease ends with its session; if that is alive all the same, it must not keep the room
-      current?.abort(databaseFailure(error, 'release a room'));
+      const failure = databaseFailure(error, 'release a room');
+      if (!(failure instanceof Retryable))
+        tell({ fact: 'bug', error: failure, where: `giving back ${room.name}` });
+      current?.abort(failure);
     }
   }
 
@@ -306,6 +319,19 @@ export function createWork(options: WorkOptions) {
     isOutlookDown: () => outlookDown.isDown(),
     isBookingDown: () => bookingDown.isDown(),
   };
+}
+
+const quiet = (ms: number, signal: AbortSignal): Promise<void> =>
+  pause(ms, undefined, { signal }).catch(() => undefined); // stopping cuts it short
+
+/** A daemon that is newer than its database waits for `migrate`, as for a database that is away. */
+function failureOf(error: unknown): Error {
+  if (!isNotInstalled(error)) return databaseFailure(error, 'work');
+  return new Retryable(`a part of the bridge is missing in it: ${messageOf(error)}`, {
+    reach: 'side',
+    hint: 'Run: npm run migrate',
+    cause: error,
+  });
 }
 
 /** What was added within the last `withinMs`. */
