@@ -83,7 +83,8 @@ async function install(
     tell(`Something of ours was gone and is made again: ${made.join(', ')}. All rooms are compared anew.`);
   if ((await compareFunctions(client, wake)) !== 'same') {
     await installFunctions(client, wake, tell, signal);
-    tell('Our functions were not those of this version; they are now.');
+    if (run.length < ourMigrations().length)
+      tell('Our functions were not those of this version; they are now.');
   }
   await client.query({
     text: `INSERT INTO public.bridge_settings (name, value) SELECT * FROM unnest($1::text[], $2::text[])

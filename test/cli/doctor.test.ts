@@ -161,6 +161,14 @@ test('a table of ours that is gone, and what migrate could not choose', async ()
   ]);
 });
 
+test('functions of ours that another version put there', async () => {
+  await using office = await openOffice();
+  const functions = async () => found(await office.run('doctor', '--json'), 'functions');
+  expect(await functions()).toMatchObject([{ state: 'ok' }]);
+  await office.db.query(`UPDATE bridge_settings SET value = 'another' WHERE name = 'functions'`);
+  expect(await functions()).toMatchObject([{ state: 'problem', repair: expect.stringContaining('migrate') }]);
+});
+
 test('looking at the defaults changes none', async () => {
   await using office = await openOffice();
   await office.db.query(`DELETE FROM bridge_settings WHERE name = 'default_activity_id'`);

@@ -1,0 +1,50 @@
+/** A daemon whose role may not install anything works with what is there, and says what a DBA is to do. */
+import { expect, test } from 'vitest';
+import { migrate } from '../../src/cli/migrate.ts';
+import { openService } from '../../src/daemon.ts';
+import { createLog } from '../../src/log.ts';
+import { bridgeGrants, openRole } from '../support/roles.ts';
+import { openWorld } from './world.ts';
+
+const everythingOfOurs = [
+  'GRANT ALL ON ALL TABLES IN SCHEMA public TO role',
+  'GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO role',
+  'GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO role',
+  'REVOKE CREATE ON SCHEMA public FROM PUBLIC, role',
+];
+
+test('it starts, and /ready gives the DBA’s statement once functions are of another version', async () => {
+  await using world = await openWorld({ mapped: [101] });
+  await using role = await openRole(world.db, [...bridgeGrants, ...everythingOfOurs]);
+  const config = { ...world.config, database: role.config };
+  await using service = await openService({
+    config,
+    log: createLog('silent'),
+    prepare: async (signal) => (await migrate(config, () => undefined, signal)).wake,
+  });
+  const heard = Promise.withResolvers<void>();
+  service.watch((fact) => {
+    if (fact.fact === 'listening' && fact.heard) heard.resolve();
+  });
+  const stop = new AbortController();
+  const working = service.run(stop.signal);
+  try {
+    await heard.promise;
+    const ready = async () => {
+      const answer = await fetch(`${service.url}/ready`);
+      return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+    };
+    expect((await ready()).status).toBe(200);
+    await world.db.query(`UPDATE bridge_settings SET value = 'another ' || value WHERE name = 'functions'`);
+    expect(await ready()).toMatchObject({
+      status: 503,
+      body: {
+        checks: { capture: { problems: ['the functions in the database are of another version'] } },
+        hint: expect.stringContaining(`GRANT USAGE, CREATE ON SCHEMA public TO ${role.name};`),
+      },
+    });
+  } finally {
+    stop.abort(new Error('the test is over'));
+    await working;
+  }
+});
