@@ -175,7 +175,7 @@ export function pollingRoutes({ polling, pollSeconds, webhooks, stopping }: Poll
     .openapi(initializeRoute, async (c) => {
       const before = new Map((await polling.state()).map((one) => [one.resource_id, one.has_cursor]));
       const polled = await polling.poll(
-        'begin',
+        'changes',
         c.req.valid('query').resource_id ?? null,
         waiting(c.req.raw),
       );

@@ -15,6 +15,7 @@ import { holdBack, lostNews, part } from './quiet.ts';
 import { worst, type Stopped } from './rest.ts';
 import type { OutlookSide } from './sides.ts';
 import { keep, pick, shownOf, type ConflictPolicy, type Step } from './step.ts';
+import { together } from './together.ts';
 import type { createWriteBack, WrittenBack } from './write-back.ts';
 
 /** What was written into the booking system, and settled with it. */
@@ -53,12 +54,15 @@ export function createApply(options: ApplyOptions) {
   return async function apply(room: LeasedRoom, due: readonly Due[], signal: AbortSignal): Promise<Applied> {
     const born = due.filter((row) => row.reservationId === null);
     const rows = due.filter((row) => row.reservationId !== null);
-    const [births, looked] = await Promise.all([
-      Promise.all(born.map((row) => deliver(room, row, signal))),
-      Promise.all(rows.map((row) => lookFirst(row, { room, outlook, policy }, signal))),
+    const [births, looked] = await together([
+      together(born.map((row) => deliver(room, row, signal))),
+      together(rows.map((row) => lookFirst(row, { room, outlook, policy }, signal))),
     ]);
-    const blind = looked.filter(isBlind);
-    const steps = looked.filter((step): step is Step => !isBlind(step));
+    // those that were given an event meanwhile stay due, and are decided about as they are now
+    const touched = new Set(births.flatMap((birth) => birth.touched ?? []));
+    const valid = looked.filter(({ due: { id } }) => !touched.has(id));
+    const blind = valid.filter(isBlind);
+    const steps = valid.filter((step): step is Step => !isBlind(step));
 
     const settled: Settled[] = [
       ...births.flatMap((b) => b.settled),
@@ -74,7 +78,7 @@ export function createApply(options: ApplyOptions) {
             room,
             removing.map((step) => step.due),
           );
-    const results: Result[] = await Promise.all([
+    const results: Result[] = await together([
       pushAll(
         room,
         ready.flatMap((step) => forOutlook(step, noted)),
@@ -173,13 +177,13 @@ export function createApply(options: ApplyOptions) {
   /** An event without a reservation. */
   async function deliver(room: LeasedRoom, due: Due, signal: AbortSignal): Promise<Result> {
     try {
-      const { settled, written, declined } = await newborn(room, due, signal);
+      const { settled, written, touched } = await newborn(room, due, signal);
       return {
         settled: settled === null ? [] : [settled],
         done: written === null ? [] : [{ due, written }],
         failures: [],
         answered: true,
-        declined,
+        touched,
       };
     } catch (error) {
       if (!(error instanceof Retryable || error instanceof Permanent)) throw error;
@@ -197,7 +201,8 @@ interface Result {
   readonly done: readonly Done[];
   readonly failures: readonly Error[];
   readonly answered: boolean;
-  readonly declined?: boolean;
+  /** See `Came`. */
+  readonly touched?: number | null;
 }
 const nothing: Result = { settled: [], done: [], failures: [], answered: false };
 

@@ -71,38 +71,40 @@ export async function readKin(
 export const sameTitle = (a: string, b: string): boolean => normal(a) === normal(b);
 const normal = (title: string) => title.normalize('NFKC').replace(/\s+/gu, ' ').trim().toLowerCase();
 
-/** Drops what waited to be imported and lets the marked reservation look for its event. */
+/** Drops what waited to be imported and lets the marked reservation look for its event. False: that is gone meanwhile. */
 export async function adoptByMarks(
   db: Queryable,
   room: LeasedRoom,
   due: Due,
   mapping: number,
-): Promise<void> {
-  await db.query({
+): Promise<boolean> {
+  const { rowCount } = await db.query({
     name: 'adopt_by_marks',
-    text: `WITH dropped AS (${drop} RETURNING 1)
+    text: `WITH ${handOver('true')}
       UPDATE bridge_mappings SET booking_base = '{}', due_at = now(), lane = 0, revision = revision + 1
       WHERE id = $4 AND EXISTS (SELECT FROM dropped)`,
     values: [room.id, room.epoch, due.id, mapping],
   });
+  return rowCount === 1;
 }
 
-/** Gives an event to a reservation that has none; both are as they stand on their side. */
+/** Gives an event to a reservation that has none; both are as they stand on their side. False: it has one meanwhile. */
 export async function giveEvent(
   db: Queryable,
   room: LeasedRoom,
   due: Due,
   mapping: number,
   event: OutlookEvent,
-): Promise<void> {
-  await db.query({
+): Promise<boolean> {
+  const { rowCount } = await db.query({
     name: 'give_event',
-    text: `WITH dropped AS (${drop} RETURNING 1)
+    text: `WITH ${handOver('outlook_event_id IS NULL')}
       UPDATE bridge_mappings SET outlook_event_id = $5, outlook_base = $6, booking_base = NULL, is_organizer = $7, ical_uid = $8,
         original_start = $9, series_master_id = $10, due_at = now(), lane = 0, revision = revision + 1
-      WHERE id = $4 AND outlook_event_id IS NULL AND EXISTS (SELECT FROM dropped)`,
+      WHERE id = $4 AND EXISTS (SELECT FROM dropped)`,
     values: [room.id, room.epoch, due.id, mapping, ...eventColumns(event)],
   });
+  return rowCount === 1;
 }
 
 /** Makes what waited to be imported the mapping of the reservation whose marks it carries. */
@@ -140,12 +142,18 @@ const eventColumns = (event: OutlookEvent) => [
   event.seriesMasterId,
 ];
 
-const drop = `DELETE FROM bridge_mappings WHERE id = $3 AND reservation_id IS NULL
-  AND EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = $1 AND s.lease_epoch = $2)`;
+/** The event changes hands, or nothing happens: what waited is dropped only when the mapping that gets it is as it should be. */
+const handOver = (asItShouldBe: string) => `
+  taker AS (SELECT FROM bridge_mappings WHERE id = $4 AND ${asItShouldBe} FOR UPDATE),
+  dropped AS (
+    DELETE FROM bridge_mappings WHERE id = $3 AND reservation_id IS NULL AND EXISTS (SELECT FROM taker)
+      AND EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = $1 AND s.lease_epoch = $2)
+    RETURNING 1)`;
 
 /** The reservation that moved away from its meeting. */
 interface Parted {
   readonly id: number;
+  readonly revision: number;
   readonly eventId: string | null;
   readonly booking: Item | null;
 }
@@ -156,7 +164,7 @@ export const takeBack = {
   async read(db: Queryable, mapping: number): Promise<Parted | null> {
     const { rows } = await db.query<Parted>({
       name: 'read_parted',
-      text: `SELECT m.id, m.outlook_event_id AS "eventId",
+      text: `SELECT m.id, m.revision, m.outlook_event_id AS "eventId",
           bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private) AS booking
         FROM bridge_mappings m JOIN bridge_items i ON i.reservation_type = m.reservation_type
           AND i.reservation_id = m.reservation_id AND i.resource_id = m.resource_id AND i.active
@@ -165,12 +173,18 @@ export const takeBack = {
     });
     return rows[0] ?? null;
   },
-  /** The meeting's times are an edit in Outlook then: they are written into the booking system next. */
-  async write(db: Queryable, room: LeasedRoom, due: Due, other: Parted, event: OutlookEvent): Promise<void> {
+  /** The meeting's times are an edit in Outlook then: they are written into the booking system next. False: the reservation changed meanwhile. */
+  async write(
+    db: Queryable,
+    room: LeasedRoom,
+    due: Due,
+    other: Parted,
+    event: OutlookEvent,
+  ): Promise<boolean> {
     const { startsAt, endsAt, allDay } = other.booking!;
-    await db.query({
+    const { rowCount } = await db.query({
       name: 'take_back',
-      text: `WITH dropped AS (${drop} RETURNING 1)
+      text: `WITH ${handOver('revision = $12')}
         UPDATE bridge_mappings SET outlook_event_id = $5, outlook_base = $6, booking_base = $11, is_organizer = $7, ical_uid = $8,
           original_start = $9, series_master_id = $10, outlook_news = 'look', noticed_at = now(), removing = false, due_at = now(),
           lane = 0, generation = generation + 1, revision = revision + 1
@@ -187,7 +201,9 @@ export const takeBack = {
         event.originalStart,
         event.seriesMasterId,
         JSON.stringify(other.booking),
+        other.revision,
       ],
     });
+    return rowCount === 1;
   },
 };

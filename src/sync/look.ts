@@ -10,6 +10,7 @@ import type { Item } from '../item.ts';
 import type { Due, LeasedRoom, Settled } from './mappings.ts';
 import type { OutlookSide } from './sides.ts';
 import { isWhole, keep, marksOf, stepOf, type Facing, type Step } from './step.ts';
+import { together } from './together.ts';
 
 /** A mapping about which nothing can be decided now. */
 export interface Blind {
@@ -112,7 +113,7 @@ export async function verify(
   outlook: OutlookSide,
   signal: AbortSignal,
 ): Promise<Verified[]> {
-  return await Promise.all(
+  return await together(
     missing.map(async ({ id, revision, eventId }) => {
       const event = await outlook.read(room, eventId, signal);
       return {

@@ -9,6 +9,7 @@ import type { Database } from '../database.ts';
 import { fateOf, fateOfMoved, type OverlapPolicy } from './fate.ts';
 import { adoptByMarks, becomeMapping, giveEvent, readKin, takeBack } from './kin.ts';
 import type { ConflictNote, Due, LeasedRoom, Settled, Window } from './mappings.ts';
+import { noteRemovals } from './notices.ts';
 import type { OutlookSide } from './sides.ts';
 import { factsOf, keep } from './step.ts';
 import type { createWriteBack, WrittenBack } from './write-back.ts';
@@ -29,13 +30,14 @@ export interface NewbornOptions {
 export interface Came {
   readonly settled: Settled | null;
   readonly written: Extract<WrittenBack, { outcome: 'written' }> | null;
-  readonly declined: boolean;
+  /** The mapping that was given the event, or was to be: whatever was decided about it before does not hold any more. */
+  readonly touched: number | null;
 }
 
 const came = (settled: Settled | null, rest: Partial<Came> = {}): Came => ({
   settled,
   written: null,
-  declined: false,
+  touched: null,
   ...rest,
 });
 
@@ -44,7 +46,20 @@ export function createNewborn(options: NewbornOptions) {
   const facing = (due: Due) => ({ due, action: { do: 'wait' }, adopted: null }) as const;
   const say = (due: Due, action: Settled['action'], change: Partial<Settled>) =>
     keep(facing(due), action, { bookingSeen: null, news: null, removing: false, ...change });
-  const forget = (due: Due, reason: string) => came(say(due, 'forgotten', { status: 'forget', reason }));
+  const drop = (due: Due, action: 'forgotten' | 'declined' | 'deleted', reason: string) =>
+    came(say(due, action, { status: 'forget', reason }));
+  const forget = (due: Due, reason: string) => drop(due, 'forgotten', reason);
+  /** What it was decided by has changed meanwhile: it is looked at again. */
+  const later = (due: Due) =>
+    say(due, 'delayed', {
+      status: due.status === 'conflict' ? 'conflict' : 'imported',
+      news: 'look',
+      dueInMs: 0,
+      attempt: due.attempt + 1,
+      conflict: due.conflict,
+    });
+  const handedTo = (mapping: number, due: Due, done: boolean) =>
+    came(done ? null : later(due), { touched: mapping });
 
   /** Throws Retryable and Permanent as the calls do. */
   return async function take(room: LeasedRoom, due: Due, signal: AbortSignal): Promise<Came> {
@@ -62,14 +77,12 @@ export function createNewborn(options: NewbornOptions) {
       case 'forget':
         return forget(due, fate.reason);
       case 'find':
-        await adoptByMarks(db, room, due, fate.mapping);
-        return came(null);
+        return handedTo(fate.mapping, due, await adoptByMarks(db, room, due, fate.mapping));
       case 'become':
         await becomeMapping(db, room, due, fate.marks, event);
         return came(null);
       case 'give':
-        await giveEvent(db, room, due, fate.mapping, event);
-        return came(null);
+        return handedTo(fate.mapping, due, await giveEvent(db, room, due, fate.mapping, event));
       case 'send-away':
         return await sendAway(room, due, event, signal);
       case 'flag':
@@ -102,19 +115,9 @@ export function createNewborn(options: NewbornOptions) {
       case 'written':
         return came(null, { written });
       case 'stale':
-        return came(
-          say(due, 'delayed', { status: 'imported', news: 'look', dueInMs: 0, attempt: due.attempt + 1 }),
-        );
+        return came(later(due));
       case 'later':
-        return came(
-          say(due, 'delayed', {
-            status: 'imported',
-            news: 'look',
-            dueInMs: written.inMs,
-            attempt: due.attempt + 1,
-            error: written.message,
-          }),
-        );
+        return came({ ...later(due), dueInMs: written.inMs, error: written.message });
       case 'taken':
         if (overlap === 'decline' && !event.isOrganizer)
           return await sendAway(room, due, event, signal, `The room is taken: ${written.message}`);
@@ -153,11 +156,15 @@ export function createNewborn(options: NewbornOptions) {
   ): Promise<Came> {
     if (!event.isOrganizer) {
       await outlook.respond(room, event.id, 'decline', comment, signal);
-      return { ...forget(due, 'declined'), declined: true };
+      return drop(due, 'declined', comment);
     }
-    const [answer] = await outlook.write(room, [{ do: 'remove', eventId: event.id }], signal);
+    await remove(room, event.id, signal);
+    return drop(due, 'deleted', 'it makes way for what the booking system has');
+  }
+
+  async function remove(room: LeasedRoom, eventId: string, signal: AbortSignal): Promise<void> {
+    const [answer] = await outlook.write(room, [{ do: 'remove', eventId }], signal);
     if (answer!.outcome === 'failed') throw answer!.error;
-    return forget(due, 'removed from Outlook');
   }
 
   /** A meeting that the booking system moved away from, and that waits for a person. */
@@ -186,12 +193,14 @@ export function createNewborn(options: NewbornOptions) {
           hint: 'Choose what to keep: the dashboard, or POST /conflicts/{id}/resolve.',
         }),
       );
-    if (other.eventId !== null) {
-      const [answer] = await outlook.write(room, [{ do: 'remove', eventId: other.eventId }], signal);
-      if (answer!.outcome === 'failed') throw answer!.error;
-    }
-    await takeBack.write(db, room, due, other, event);
-    return came(null);
+    if (other.eventId === null)
+      return handedTo(other.id, due, await takeBack.write(db, room, due, other, event));
+    // noted first: should we end here, nobody takes the removal of our own event for a person's
+    const noted = await noteRemovals(db, room, [other]);
+    if (!noted.has(other.id)) return handedTo(other.id, due, false);
+    await remove(room, other.eventId, signal);
+    const now = { ...other, revision: other.revision + 1 };
+    return handedTo(other.id, due, await takeBack.write(db, room, due, now, event));
   }
 }
 

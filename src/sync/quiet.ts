@@ -110,6 +110,8 @@ function openFields(step: Step): Settled {
         ? due.outlookBase
         : { ...shown, ...pick(due.outlookBase, action.open) },
     ...fieldsConflict(action.open, shown),
+    // of what has ended nothing else is open
+    ...(due.ended ? { error: 'It has ended, and somebody moved its event into the future.' } : {}),
   });
 }
 

@@ -124,8 +124,11 @@ describe('an event that has ended and is moved ahead in Outlook', () => {
   test('is a conflict, and nothing is changed', async () => {
     await using w = await openEnded();
     expect(await reserved(w)).toEqual([at(-2, '').slice(0, 10)]);
-    expect(await w.db.query('SELECT sync_status FROM bridge_mappings')).toEqual([
-      { sync_status: 'conflict' },
+    expect(await w.db.query('SELECT sync_status, error_message FROM bridge_mappings')).toEqual([
+      {
+        sync_status: 'conflict',
+        error_message: 'It has ended, and somebody moved its event into the future.',
+      },
     ]);
   });
 

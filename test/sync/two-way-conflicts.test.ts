@@ -244,6 +244,40 @@ describe("a reservation that the booking system moves away from somebody's meeti
     });
   });
 
+  test('loses nothing when the daemon dies between giving up its own event and taking the meeting back', async () => {
+    const { w, event, reservation } = await moved();
+    await using _ = w;
+    let ends = true;
+    w.outlook.fail((write, apply) => {
+      if (write.do !== 'remove' || !ends) return null;
+      ends = false;
+      apply();
+      throw new Error('killed');
+    });
+    await expect(resolve(w, 'outlook')).rejects.toThrow('killed');
+    await w.die();
+    // whoever finds that event gone shall not take it for a person's deletion
+    expect(await w.mapping(reservation)).toMatchObject({ removing: true });
+    await heard(w);
+    expect(w.outlook.in(room)).toMatchObject([{ id: event.id, item: dinner() }]);
+    expect(await w.reserved()).toMatchObject([{ active: true, item: dinner() }]);
+    expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'synced', outlook_event_id: event.id });
+  });
+
+  test('keeps its own event when it is moved on while the meeting is taken back', async () => {
+    const { w, event, reservation } = await moved();
+    await using _ = w;
+    w.outlook.meanwhile(async () => {
+      await w.desk.move(reservation, w.day(6, '10:00'), w.day(6, '11:00'));
+      await w.fold();
+    });
+    await resolve(w, 'outlook');
+    await heard(w);
+    expect((await w.reserved()).map(({ active }) => active)).toEqual([true]);
+    expect(w.outlook.in(room)).toMatchObject([{ id: event.id }]);
+    expect(await w.reserved()).toMatchObject([{ item: dinner() }]);
+  });
+
   test('goes back by itself when the booking system moves it back', async () => {
     const { w, event, reservation } = await moved();
     await using _ = w;

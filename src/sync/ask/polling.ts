@@ -34,8 +34,8 @@ export interface PollState {
   readonly error: string | null;
 }
 
-/** changes: what the next round of changes brings; compare: the whole window, too; begin: only rooms without a cursor. */
-type Asked = 'changes' | 'compare' | 'begin';
+/** changes: what the next round of changes brings; compare: the whole window, too. */
+type Asked = 'changes' | 'compare';
 
 export type Polling = ReturnType<typeof createPolling>;
 
