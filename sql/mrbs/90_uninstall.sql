@@ -1,5 +1,6 @@
--- Takes everything of ours out of the MRBS and leaves its data alone. Run it as the owner of the booking
--- tables (only an owner may drop a trigger), with the daemon stopped. Our own tables (bridge_mappings and the rest) stay.
+-- Takes everything of ours out of the MRBS and leaves its data alone. Run it as a superuser,
+-- or as the owner of the booking tables once it is a member of the bridge's role (GRANT bridge TO owner): only an owner
+-- may drop a trigger, a function or a view. The daemon is stopped. Our own tables (bridge_mappings and the rest) stay.
 -- Each table has a transaction of its own; if one is in use for longer than lock_timeout, run the file again.
 SET lock_timeout = '5s';
 DO $triggers$

@@ -19,8 +19,8 @@ WITH wants (name, privileges, needed, why) AS (VALUES
   ('bb_building_resource', 'SELECT', true, NULL),
   ('bb_resource', 'SELECT', true, NULL),
   ('bb_event_resource', 'DELETE', false, 'a meeting that loses one of its rooms in Outlook keeps it in the booking system'),
-  ('bb_booking_resource', 'DELETE', false, 'the same for a booking'),
-  ('bb_allocation_resource', 'DELETE', false, 'the same for an allocation')
+  ('bb_booking_resource', 'DELETE', false, 'a booking that loses one of its rooms in Outlook keeps it in the booking system'),
+  ('bb_allocation_resource', 'DELETE', false, 'an allocation that loses one of its rooms in Outlook keeps it in the booking system')
 ), tables AS (
   -- a trigger is made on every partition too
   SELECT w.*, to_regclass('public.' || w.name) AS id FROM wants w
