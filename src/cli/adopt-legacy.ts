@@ -5,7 +5,7 @@
  */
 import type pg from 'pg';
 import type { Config } from '../config.ts';
-import type { Database, Queryable } from '../database.ts';
+import { onConnection, type Database, type Queryable } from '../database.ts';
 import { Permanent } from '../errors.ts';
 import { createOutlook } from '../outlook/events.ts';
 import { underLease } from '../sync/lease.ts';
@@ -139,8 +139,7 @@ export async function takeOver(
   const refused: string[] = [];
   let [rooms, known, gone, done] = [0, 0, 0, 0];
   using bar = openBar('Events');
-  const client = await db.connect();
-  try {
+  await onConnection(db, async (client) => {
     for (const pair of pairs) {
       signal.throwIfAborted();
       const room = await addRoom(client, pair);
@@ -167,9 +166,7 @@ export async function takeOver(
       if (worked === null) refused.push(`${pair.mailbox}: a daemon is at work on it`);
       rooms += 1;
     }
-  } finally {
-    client.release();
-  }
+  });
   return { rooms, events: known, gone, skipped, refused };
 }
 

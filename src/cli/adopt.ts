@@ -166,6 +166,8 @@ async function withPool<T>(
   const db = openPool(booking.database, 'outlook-booking-sync adopt', 3);
   try {
     return await work(db);
+  } catch (error) {
+    throw databaseFailure(error, 'adopt');
   } finally {
     await db.end();
   }

@@ -1,6 +1,6 @@
 /** What `doctor` asks of Microsoft: the app and its rights, and the mailbox of every active room. */
 import type { Config, GraphConfig } from '../config.ts';
-import type { Database } from '../database.ts';
+import { onConnection, type Database, type Queryable } from '../database.ts';
 import { messageOf } from '../errors.ts';
 import { createProbe } from '../outlook/probe.ts';
 import { clock } from './doctor-database.ts';
@@ -168,29 +168,22 @@ async function checkMailboxes(checks: MailboxChecks, find: Find, signal: AbortSi
   using bar = openBar('Mailboxes');
   let [done, well] = [0, 0];
   const queue = rooms.values();
-  const work = async () => {
-    const client = await db.connect();
-    try {
-      for (const room of queue) {
-        signal.throwIfAborted();
-        bar.at(done, rooms.length, room.name);
-        const found = await underLease(client, room.id, signal, () =>
-          checkMailbox(checks, room, find, signal),
+  const work = async (client: Queryable) => {
+    for (const room of queue) {
+      signal.throwIfAborted();
+      bar.at(done, rooms.length, room.name);
+      const found = await underLease(client, room.id, signal, () => checkMailbox(checks, room, find, signal));
+      if (found === null)
+        find(
+          'note',
+          'mailboxes',
+          `${room.name}: a daemon is at work on it, so it was not tried; \`mappings list\` shows how it fares.`,
         );
-        if (found === null)
-          find(
-            'note',
-            'mailboxes',
-            `${room.name}: a daemon is at work on it, so it was not tried; \`mappings list\` shows how it fares.`,
-          );
-        else if (found) well += 1;
-        done += 1;
-      }
-    } finally {
-      client.release(true); // whatever it still holds goes with it
+      else if (found) well += 1;
+      done += 1;
     }
   };
-  await Promise.all(Array.from({ length: Math.min(atATime, rooms.length) }, work));
+  await Promise.all(Array.from({ length: Math.min(atATime, rooms.length) }, () => onConnection(db, work)));
   if (well > 0)
     find(
       'ok',

@@ -1,7 +1,8 @@
 /** `adopt`: what a predecessor left behind, in its older and its newer form. */
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { createDaemon } from '../../src/daemon/core.ts';
 import { toConfig } from '../../src/config.ts';
+import { openProxy } from '../support/proxy.ts';
 import { bridgeGrants, openRole } from '../support/roles.ts';
 import { cli, openOffice, rooms } from './command-line.ts';
 
@@ -211,4 +212,23 @@ test('Graph away: nothing is active yet, and the next run goes on', async () => 
   expect((await pairs(office)).filter(({ active }) => active === 1)).toEqual([]);
   expect((await office.run('adopt')).code).toBe(0);
   expect(await pairs(office)).toMatchObject([{ active: 1 }, { active: 0 }]);
+});
+
+test('a database that goes away meanwhile is said in words, and the next run goes on', async () => {
+  await using office = await openOffice('portico');
+  await using proxy = await openProxy(office.db.url);
+  await office.db.query(older);
+  await office.db.query(
+    `INSERT INTO outlook_calendar_mapping (reservation_type, reservation_id, resource_id, outlook_item_id, outlook_event_id)
+     VALUES ('event', 1, 101, $1, 'AAA')`,
+    [rooms[101]!.upn],
+  );
+  office.tenant.faults.add({ match: { mailbox: rooms[101]!.upn }, action: { do: 'delay', ms: 1_000 } });
+  const adopting = cli({ ...office.env, DATABASE_URL: proxy.through(office.db.url) }, 'adopt', '--json');
+  await vi.waitFor(() => expect(office.tenant.faults.active[0]!.hits).toBe(1), { timeout: 20_000 });
+  proxy.reset();
+  const said = await adopting;
+  expect(said.err).not.toMatch(/\n\s+at /);
+  expect(said.code).toBe(75);
+  expect((await office.run('adopt', '--json')).json()).toMatchObject({ success: true, rooms: 2 });
 });

@@ -5,8 +5,9 @@ import { createServer, type RequestListener } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { openTestDatabase } from '../support/database.ts';
+import { openProxy } from '../support/proxy.ts';
 import { bridgeGrants, openRole } from '../support/roles.ts';
 import { cli, openOffice, rooms, type Said } from './command-line.ts';
 
@@ -242,4 +243,20 @@ test('a webhook that echoes is well; one behind a login, and one that nobody ans
     repair: expect.stringContaining('no login'),
   });
   expect(await webhook('http://127.0.0.1:1')).toMatchObject({ state: 'warning' });
+});
+
+test('a database that goes away while a mailbox is read is a finding, not the end of the command', async () => {
+  await using office = await openOffice();
+  await using proxy = await openProxy(office.db.url);
+  await office.map(101);
+  office.tenant.faults.add({ match: { mailbox: rooms[101]!.upn }, action: { do: 'delay', ms: 1_000 } });
+  const saying = cli({ ...office.env, DATABASE_URL: proxy.through(office.db.url) }, 'doctor', '--json');
+  await vi.waitFor(() => expect(office.tenant.faults.active[0]!.hits).toBe(1), { timeout: 20_000 });
+  proxy.reset();
+  const said = await saying;
+  expect(said.err).toBe('');
+  expect(said.code).toBe(1);
+  expect(found(said, 'outlook').map(({ message }) => message)).toEqual([
+    expect.stringContaining('The look was cut short'),
+  ]);
 });
