@@ -30,9 +30,16 @@ BEGIN
   FROM jsonb_to_recordset(results) AS r (id bigint, status text, "eventId" text, counterpart jsonb) JOIN bridge_mappings m ON m.id = r.id;
   -- never shown and nothing to show any more
   IF forgets THEN
-    DELETE FROM bridge_mappings m USING jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text)
-    WHERE m.id = r.id AND m.revision = r.revision AND r.status = 'forget'
-      AND (m.outlook_event_id IS NULL OR m.reservation_id IS NULL OR r."eventId" IS NULL);
+    WITH dropped AS (
+      DELETE FROM bridge_mappings m USING jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text, action text, reason text)
+      WHERE m.id = r.id AND m.revision = r.revision AND r.status = 'forget'
+        AND (m.outlook_event_id IS NULL OR m.reservation_id IS NULL OR r."eventId" IS NULL)
+      RETURNING m.*, r.action, r.reason
+    )
+    -- what was declined or deleted for somebody is remembered, though there is no mapping of it any more
+    INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, action, reason)
+    SELECT d.id, d.resource_id, d.reservation_type, d.reservation_id, d.outlook_item_id, d.outlook_event_id, d.action, d.reason
+    FROM dropped d WHERE d.action NOT IN ('forgotten', 'unchanged');
   END IF;
   IF meets THEN
     -- an event that waited to be imported and turned out to be that of a reservation

@@ -357,6 +357,14 @@ describe('an event in Outlook on a time that is taken', () => {
     await heard(w);
     expect(await conflicts(w)).toEqual([]);
   });
+  test('is told and remembered when it was declined (policy decline)', async () => {
+    const { w, event } = await overlapping('decline', true);
+    await using _ = w;
+    expect(w.facts).toContainEqual(expect.objectContaining({ fact: 'pulled', action: 'declined' }));
+    expect(
+      await w.db.query("SELECT outlook_event_id, reason FROM bridge_log WHERE action = 'declined'"),
+    ).toEqual([{ outlook_event_id: event.id, reason: expect.stringMatching(/^The room is taken: /) }]);
+  });
   test("is flagged if it is the room's own (policy decline)", async () => {
     const { w } = await overlapping('decline');
     await using _ = w;
@@ -375,6 +383,7 @@ describe('an event in Outlook on a time that is taken', () => {
     await resolve(w, 'booking');
     expect(w.outlook.titles(room)).toEqual(['Choir']);
     expect(await conflicts(w)).toEqual([]);
+    expect((await w.done()).at(-1)).toBe('deleted');
   });
   test('is imported once the time is free', async () => {
     const { w } = await overlapping('flag');
