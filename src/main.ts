@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 /** The process: arguments, signals, exit code. Everything else is in `cli/`. */
+import { enableCompileCache, flushCompileCache } from 'node:module';
+import { fileURLToPath } from 'node:url';
 
-// Nothing is imported before this: to an older Node our `await using` is a syntax error somewhere in a file.
+// Nothing of ours is imported before this: to an older Node our `await using` is a syntax error somewhere in a file.
 // (Before 22.18 Node does not read TypeScript at all and says ERR_UNKNOWN_FILE_EXTENSION: docs/cli.md.)
 if (Number.parseInt(process.versions.node) < 24) {
   process.stderr.write(
@@ -9,6 +11,11 @@ if (Number.parseInt(process.versions.node) < 24) {
   );
   process.exit(64);
 }
+
+// What Node makes of a file (the types stripped, the code compiled) is kept from the first start on: each later one is
+// quicker and needs 20 MB less, because what strips types is not even loaded. A folder that cannot be written is left alone.
+enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/outlook-booking-sync', import.meta.url)));
+setTimeout(flushCompileCache, 20_000).unref(); // a daemon may never come to an orderly end
 
 const stop = new AbortController();
 /** Within this, a second signal is the first one again: a terminal's Ctrl-C may come directly and through npm. */

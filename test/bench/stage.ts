@@ -146,9 +146,12 @@ export interface BenchDaemon extends AsyncDisposable {
   kill(): Promise<void>;
 }
 
+/** As in the script `start` of package.json. */
+export const startFlags = ['--max-semi-space-size=2', '--heap-growing-percent=20'];
+
 /** Starts `bench-daemon.child.ts` as `npm start` does; resolves when it hears. */
 export async function startDaemon(env: Environment): Promise<BenchDaemon> {
-  const { child, first } = await forkChild('bench-daemon.child.ts', env, ['--max-semi-space-size=4']);
+  const { child, first } = await forkChild('bench-daemon.child.ts', env, startFlags);
   return {
     child,
     replica: (first as { replica: string }).replica,
