@@ -1,5 +1,6 @@
 /** The foreground drains with real daemons behind them. */
 import { expect, test } from 'vitest';
+import { createCancellations } from '../../src/sync/ask/cancellations.ts';
 import { createManual } from '../../src/sync/ask/manual.ts';
 import { openWorld } from '../e2e/world.ts';
 
@@ -57,4 +58,26 @@ test('whichever daemon holds the room does it, and the call counts it', async ()
     for (const answer of answers) expect(answer).toMatchObject({ outcome: { eventId: expect.any(String) } });
   }
   expect(world.titles(101).length).toBe(6);
+});
+
+test('a cancellation that a daemon was faster with is counted by the call that asked for it', async () => {
+  await using world = await openWorld();
+  const { daemon } = await world.start();
+  const { window } = world.config;
+  const event = await world.desk.book(101, {
+    title: 'Avlyst',
+    from: world.day(1, '10:00'),
+    to: world.day(1, '11:00'),
+  });
+  await world.settled();
+  const manual = createManual({ db: daemon.db, window, ring: daemon.ring });
+  const foldAll: typeof manual.foldAll = async (call) => {
+    await manual.foldAll(call);
+    await world.settled();
+  };
+  const { cancel } = createCancellations({ db: daemon.db, manual: { ...manual, foldAll }, window });
+  expect(await cancel([{ type: 'event', id: event.id, resourceId: 101 }], patient)).toMatchObject([
+    { was: 'active', outcomes: [{ action: 'deleted' }] },
+  ]);
+  expect(world.titles(101)).toEqual([]);
 });

@@ -66,6 +66,8 @@ export type LookAnswer =
 
 export type Cancellations = ReturnType<typeof createCancellations>;
 
+const keyOf = ({ type, id }: { readonly type: string | null; readonly id: number | null }) => `${type} ${id}`;
+
 export function createCancellations({ db, manual, window }: CancellationsOptions) {
   /** Finds what was cancelled or re-enabled, whether or not a trigger saw it, and processes it. */
   async function detect(which: 'all' | 'reenabled', signal: AbortSignal): Promise<Detected> {
@@ -131,17 +133,25 @@ export function createCancellations({ db, manual, window }: CancellationsOptions
     signal: AbortSignal,
   ): Promise<readonly Cancelled[]> {
     const call = await manual.begin(signal);
+    // read first: the daemon removes the events of the first while the last are being cancelled
+    const before = await liveMappings(db, reservations);
     const answers: Omit<Cancelled, 'outcomes'>[] = [];
     for (const reservation of reservations) answers.push(await cancelOne(reservation, call));
     await manual.foldAll(call);
+    const isCancelled = new Set(
+      answers.filter(({ was }) => was === 'active' || was === 'cancelled').map(keyOf),
+    );
     const chosen = await inTransaction(db, async (client) => {
       await client.query(lockFold);
       const live = await liveMappings(
         client,
-        answers.filter(({ was }) => was === 'active' || was === 'cancelled'),
+        answers.filter((answer) => isCancelled.has(keyOf(answer))),
       );
       await makeDue(client, live);
-      return live;
+      const known = new Map([...before, ...live].map((one) => [one.mappingId, one]));
+      return [...known.values()].filter(({ type, reservationId }) =>
+        isCancelled.has(keyOf({ type, id: reservationId })),
+      );
     });
     const outcomes = await manual.settled(chosen, call);
     return answers.map((answer) => ({
