@@ -174,32 +174,18 @@ export function bookingRoutes({ imports, polling, stopping }: BookingParts) {
   const waiting = (request: Request) => AbortSignal.any([request.signal, stopping]);
   return newRoutes()
     .openapi(processRoute, async (c) => {
-      const query = c.req.valid('query');
-      const rows = await imports.process(
-        { ...everything, limit: query.limit, resourceId: query.resource_id ?? null },
-        waiting(c.req.raw),
-      );
+      const rows = await imports.process(choiceOf(c.req.valid('query')), waiting(c.req.raw));
       return c.json(
         { success: true as const, message: 'Import processing completed', results: summary(rows) },
         200,
       );
     })
     .openapi(pendingRoute, async (c) => {
-      const query = c.req.valid('query');
-      const rows = await imports.pending({
-        ...everything,
-        limit: query.limit,
-        resourceId: query.resource_id ?? null,
-      });
+      const rows = await imports.pending(choiceOf(c.req.valid('query')));
       return c.json({ success: true as const, count: rows.length, imports: rows }, 200);
     })
     .openapi(processedRoute, async (c) => {
-      const query = c.req.valid('query');
-      const rows = await imports.processed({
-        ...everything,
-        limit: query.limit,
-        resourceId: query.resource_id ?? null,
-      });
+      const rows = await imports.processed(choiceOf(c.req.valid('query')));
       return c.json({ success: true as const, count: rows.length, imports: rows }, 200);
     })
     .openapi(statsRoute, async (c) => {
@@ -242,6 +228,12 @@ export function bookingRoutes({ imports, polling, stopping }: BookingParts) {
     });
 }
 
+const choiceOf = (query: z.output<typeof choice>) => ({
+  ...everything,
+  limit: query.limit,
+  resourceId: query.resource_id ?? null,
+});
+
 function datedChoice(query: z.output<typeof dated>) {
   if (query.from_date !== undefined && query.to_date !== undefined && query.from_date > query.to_date)
     throw new Invalid(
@@ -249,12 +241,7 @@ function datedChoice(query: z.output<typeof dated>) {
       `to_date: '${query.to_date}' lies before from_date.`,
       'Write the earlier date first.',
     );
-  return {
-    limit: query.limit,
-    resourceId: query.resource_id ?? null,
-    from: query.from_date ?? null,
-    to: query.to_date ?? null,
-  };
+  return { ...choiceOf(query), from: query.from_date ?? null, to: query.to_date ?? null };
 }
 
 const rate = (done: number, of: number) => `${of === 0 ? 100 : Math.round((done / of) * 100)}%`;
