@@ -4,6 +4,7 @@
  * 64 wrong words or settings (EX_USAGE of sysexits.h); 75 the database or Graph is away: try again later (EX_TEMPFAIL).
  */
 import { Command, CommanderError } from 'commander';
+import packageJson from '../../package.json' with { type: 'json' };
 import { Invalid, Retryable, messageOf } from '../errors.ts';
 
 const exitCodes = `
@@ -13,7 +14,8 @@ Settings come from the environment and .env; see .env.example. All commands: doc
 /** Runs one command line, given without node and the script, and returns the exit code; never rejects. */
 export async function run(argv: readonly string[], signal: AbortSignal): Promise<number> {
   const [first] = argv;
-  const named = first !== undefined && (!first.startsWith('-') || ['-h', '--help'].includes(first));
+  const named =
+    first !== undefined && (!first.startsWith('-') || ['-h', '--help', '-V', '--version'].includes(first));
   let code = 0;
   const program = createProgram(signal, (answered) => (code = answered));
   try {
@@ -36,6 +38,7 @@ type Answer = (code: number) => void;
 function createProgram(signal: AbortSignal, answer: Answer): Command {
   const program = new Command('outlook-booking-sync')
     .description('Keeps room bookings in PostgreSQL and Outlook room calendars equal.')
+    .version(packageJson.version)
     .exitOverride()
     .showHelpAfterError('Run outlook-booking-sync --help, or COMMAND --help, for what there is.')
     .helpCommand('help [command]', 'explain a command')

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
+import packageJson from '../../package.json' with { type: 'json' };
 import { openTestDatabase } from '../support/database.ts';
 import { cli, main, openOffice } from './command-line.ts';
 
@@ -33,6 +34,11 @@ test.each([
   const said = await cli({}, ...args);
   expect(said.code).toBe(0);
   expect(said.out).toMatch(/^Usage: outlook-booking-sync /);
+});
+
+test.each(['--version', '-V'])('%s tells the version of the package', async (option) => {
+  const said = await cli({}, option);
+  expect({ code: said.code, out: said.out }).toEqual({ code: 0, out: `${packageJson.version}\n` });
 });
 
 test('wrong settings are all named, and a script gets them as JSON', async () => {
