@@ -3,24 +3,19 @@
  * however many daemons see it, and closed by themselves when the reason is over.
  *
  * Told facts are of two kinds. Some begin and end (an outage, deafness): this daemon holds such an alert until the end is
- * told, and repeats that it does. Others happen (a bug, the brake): they are raised and stay until a look finds nothing
+ * told (sightings.ts). Others happen (a bug, the brake): they are raised and stay until a look finds nothing
  * more. Everything else is found by looking, on a schedule and soon after a fact that makes a look worth while.
- *
- * The database may be away, and is in the alert that matters most. Then the message goes out at once all the same, and
- * the row is written when it is back, with the time at which it began. (Daemons that cannot reach the database cannot
- * agree who speaks: each does.)
  */
-import { setTimeout as pause } from 'node:timers/promises';
-import { backOffMs } from '../back-off.ts';
 import { databaseFailure, type Database } from '../database.ts';
 import { Retryable } from '../errors.ts';
 import type { Fact, Tell } from '../facts.ts';
 import { createAlertBook, type AlertRow, type Changed } from './alert-book.ts';
-import { readReasons, reasonTypes, type ReasonOptions } from './alert-reasons.ts';
-import type { Alert, AlertType, HeldType } from './alert-types.ts';
+import { readReasons, reasonTypes } from './alert-reasons.ts';
 import type { AlertWebhook } from './alert-webhook.ts';
-import { bugKind, createRepeats } from './repeats.ts';
 import { brakeHeld, bugMet, captureBroken, credentialExpiring, listenSilent, outage } from './alert-words.ts';
+import type { ReasonOptions } from './reason-words.ts';
+import { bugKind, createRepeats } from './repeats.ts';
+import { createSightings } from './sightings.ts';
 
 export interface AlertOptions extends ReasonOptions {
   readonly db: Database;
@@ -41,40 +36,21 @@ export interface AlertOptions extends ReasonOptions {
   readonly gatherMs?: number;
 }
 
-/** Something that this daemon saw and that is not written down yet, or that it still sees. */
-interface Seen {
-  readonly alert: Alert;
-  /** `performance.now()` when it began, and when it was over. */
-  readonly since: number;
-  over: number | null;
-  /** It is told to be over elsewhere: it happened. */
-  readonly happened: boolean;
-  written: boolean;
-  posted: boolean;
-}
-
-/** Of different alerts at once; of more the newest are dropped: a look finds what can be found. */
-const seenMost = 500;
 const deafMs_ = 10_000;
 const gatherMs_ = 250;
 /** Two looks that facts asked for are at least so far apart. */
 const looksApartMs = 5_000;
-/** How often we repeat what we see. */
-const repeatMs = 30_000;
 const dayMs = 86_400_000;
 
 export function createAlerts(options: AlertOptions) {
   const { db, webhook, tell, holder, deafMs = deafMs_, gatherMs = gatherMs_ } = options;
   const book = createAlertBook(db);
-  const seen = new Map<string, Seen>();
+  const sightings = createSightings({ book, webhook, holder, publish, failed });
+  const { see, unsee, happen, isSeen } = sightings;
   const bugs = createRepeats(() => performance.now());
   const closing = new AbortController();
-  const timers = new Map<'deaf' | 'look' | 'repeat', NodeJS.Timeout>();
-  let writing: Promise<void> | null = null;
+  const timers = new Map<'deaf' | 'look', NodeJS.Timeout>();
   let lookedAt = Number.NEGATIVE_INFINITY;
-
-  const keyOf = ({ type, resourceId }: Pick<Alert, 'type' | 'resourceId'>) => `${type} ${resourceId ?? ''}`;
-  const isSeen = (type: AlertType) => seen.get(keyOf({ type, resourceId: null }))?.over === null;
 
   function observe(fact: Fact): void {
     if (closing.signal.aborted) return;
@@ -88,36 +64,6 @@ export function createAlerts(options: AlertOptions) {
     else if (fact.fact === 'bug' && fact.where !== ownName) {
       if (!bugs.isRepeated(bugKind(fact))) happen(bugMet(fact));
     } else if (worthALook.has(fact.fact)) lookSoon();
-  }
-
-  function see(alert: Alert): void {
-    if (isSeen(alert.type)) return;
-    note({ alert, since: performance.now(), over: null, happened: false, written: false, posted: false });
-    // no word from the database is what this is about
-    if (alert.type === 'booking-outage') postUnwritten();
-    write();
-  }
-
-  function unsee(types: readonly HeldType[]): void {
-    for (const type of types) {
-      const known = seen.get(keyOf({ type, resourceId: null }));
-      if (known !== undefined) known.over ??= performance.now();
-    }
-    write();
-  }
-
-  function happen(alert: Alert): void {
-    note({ alert, since: performance.now(), over: null, happened: true, written: false, posted: false });
-    write();
-  }
-
-  /** What waits to be written already began earlier; that it did stays. */
-  function note(fresh: Seen): void {
-    const key = keyOf(fresh.alert);
-    const known = seen.get(key);
-    if (known !== undefined && !known.written)
-      seen.set(key, { ...fresh, since: known.since, posted: known.posted });
-    else if (seen.size < seenMost || known !== undefined) seen.set(key, fresh);
   }
 
   function fallDeaf(reason: string): void {
@@ -135,7 +81,7 @@ export function createAlerts(options: AlertOptions) {
     unsee(['listen-silent']);
   }
 
-  function later(name: 'deaf' | 'look' | 'repeat', ms: number, then: () => void): void {
+  function later(name: 'deaf' | 'look', ms: number, then: () => void): void {
     timers.set(
       name,
       setTimeout(() => {
@@ -170,65 +116,7 @@ export function createAlerts(options: AlertOptions) {
     else see(credentialExpiring(ends!, days));
   }
 
-  /** One writer at a time; while the database is away it tries again until it is back. */
-  function write(): void {
-    writing ??= writeAll()
-      .catch(failed)
-      .finally(() => {
-        writing = null;
-        if (closing.signal.aborted) return;
-        if (unwritten() !== undefined) write(); // it came as the last one ended
-        if (!timers.has('repeat')) later('repeat', repeatMs, repeat);
-      });
-  }
-
-  const unwritten = () => [...seen.entries()].find(([, entry]) => !entry.written || entry.over !== null);
-
-  async function writeAll(): Promise<void> {
-    for (let attempt = 0; !closing.signal.aborted;) {
-      const next = unwritten();
-      if (next === undefined) return;
-      try {
-        await writeOne(...next);
-        attempt = 0;
-      } catch (error) {
-        const failure = databaseFailure(error, 'write an alert');
-        if (!(failure instanceof Retryable)) {
-          seen.delete(next[0]);
-          throw failure;
-        }
-        postUnwritten();
-        await pause(Math.min(5_000, backOffMs(attempt++, Math.random())), undefined, {
-          signal: closing.signal,
-        }).catch(() => undefined); // closing cuts it short
-      }
-    }
-  }
-
-  async function writeOne(key: string, entry: Seen): Promise<void> {
-    const now = performance.now();
-    const overMs = entry.over === null ? null : now - entry.over;
-    const changed = entry.happened
-      ? await book.raise(entry.alert)
-      : await book.witness(holder, { alert: entry.alert, ageMs: now - entry.since, overMs });
-    publish(changed, entry.posted);
-    // it may have been over, or have happened again, while this was written
-    if (seen.get(key) !== entry) return;
-    if (entry.happened || overMs !== null) seen.delete(key);
-    else entry.written = true;
-  }
-
-  /** The message that does not wait for the row. */
-  function postUnwritten(): void {
-    for (const entry of seen.values()) {
-      if (entry.written || entry.posted) continue;
-      entry.posted = true;
-      const { resourceId: resource_id, ...alert } = entry.alert;
-      const created_at = new Date(Date.now() - (performance.now() - entry.since));
-      webhook.post('opened', { id: null, ...alert, resource_id, mailbox: null, created_at, closed_at: null });
-    }
-  }
-
+  /** `isPosted`: what opened was posted before it was written down. */
   function publish({ opened, closed }: Changed, isPosted = false): void {
     for (const [event, rows] of [
       ['opened', opened],
@@ -239,23 +127,6 @@ export function createAlerts(options: AlertOptions) {
         const { type, severity, room, resource_id: resourceId, message } = row;
         tell({ fact: 'alert', event, type, severity, room, resourceId, message });
       }
-  }
-
-  function repeat(): void {
-    if (closing.signal.aborted) return;
-    const standing = [...seen.values()].filter((entry) => entry.written);
-    if (standing.length > 0) sayAgain(standing).catch(failed);
-    later('repeat', repeatMs, repeat);
-  }
-
-  /** What others have closed meanwhile, because they did not hear of us, is raised again. */
-  async function sayAgain(standing: readonly Seen[]): Promise<void> {
-    const open = await book.repeat(
-      holder,
-      standing.map(({ alert }) => alert.type),
-    );
-    for (const entry of standing) if (!open.has(entry.alert.type)) entry.written = false;
-    write();
   }
 
   /** An outage of the database is told by the work loop, once; everything else here is a bug. */
@@ -271,7 +142,7 @@ export function createAlerts(options: AlertOptions) {
     async [Symbol.asyncDispose]() {
       closing.abort();
       for (const timer of timers.values()) clearTimeout(timer);
-      await writing;
+      await sightings[Symbol.asyncDispose]();
     },
   };
 }

@@ -1,0 +1,198 @@
+/** What was read from the database as alerts: one for each room, or, of many, one that lists them. */
+import type { Alert, AlertType } from './alert-types.ts';
+import { brakeWords } from './alert-words.ts';
+import { bare } from './bare.ts';
+
+export interface ReasonOptions {
+  /** Notifications of Outlook are wanted (WEBHOOK_BASE_URL). */
+  readonly webhooks: boolean;
+  /** Items are sent by themselves: with AUTO_SYNC=off, or where nothing is written, nothing is late. */
+  readonly sends: boolean;
+}
+
+interface RoomReason {
+  readonly type: AlertType;
+  readonly resourceId: number;
+  readonly room: string;
+  readonly error: string | null;
+  readonly hint: string | null;
+  readonly attempt: number;
+  readonly until: string | null;
+}
+
+/** What `readReasons` finds. */
+export interface Read {
+  readonly outlookIsOut: boolean;
+  readonly rooms: readonly RoomReason[];
+  readonly held: readonly { readonly resourceId: number; readonly room: string; readonly removals: number }[];
+  readonly items: {
+    readonly parked: number;
+    readonly rooms: readonly string[] | null;
+    readonly why: string | null;
+  };
+  readonly late: {
+    readonly n: number;
+    readonly oldestMinutes: number | null;
+    readonly rooms: readonly string[] | null;
+  };
+  readonly outboxMinutes: number | null;
+  readonly pullsLate: readonly string[] | null;
+  readonly errors: { readonly items: number; readonly failed: number };
+  readonly unsubscribed: readonly string[] | null;
+  readonly unsubscribedWhy: string | null;
+}
+
+/** Of one type: more rooms than this are one alert that lists them. */
+const roomsApart = 10;
+const outboxLateMinutes = 2;
+/** Shares of the items touched within a quarter of an hour, of at least so many. */
+const errorShares = { warning: 0.1, critical: 0.25, items: 20 };
+
+/** At most one of each type and resource. While Graph as a whole is out of reach, what waits for it is no news. */
+export function alertsOf(read: Read, { webhooks, sends }: ReasonOptions): Alert[] {
+  return [
+    ...read.held.map(brake),
+    ...(['room-refused', 'room-failing', 'throttled'] as const).flatMap((type) =>
+      together(
+        type,
+        read.rooms.filter((room) => room.type === type),
+      ),
+    ),
+    ...errorRate(read.errors),
+    ...inError(read.items),
+    ...(sends && !read.outlookIsOut ? stuck(read) : []),
+    ...(webhooks ? unsubscribed(read) : []),
+  ];
+}
+
+const overall = { room: null, resourceId: null } as const;
+const said = (error: string | null) => bare(error ?? 'no reason given').replace(/\.+$/, '');
+const listed = (rooms: readonly string[] | null) => (rooms ?? []).slice(0, 20);
+const naming = (rooms: readonly string[]) =>
+  rooms.length > 5 ? `${rooms.slice(0, 5).join(', ')} and ${rooms.length - 5} more` : rooms.join(', ');
+
+const brake = ({ resourceId, room, removals }: Read['held'][number]): Alert => ({
+  type: 'brake',
+  severity: 'critical',
+  room,
+  resourceId,
+  ...brakeWords(room, resourceId, removals),
+  detail: { removals },
+});
+
+const roomWords = {
+  'room-refused': {
+    severity: 'critical',
+    one: (room: RoomReason) => `The mailbox of ${room.room} refuses us: ${said(room.error)}.`,
+    many: 'mailboxes refuse us',
+    hint: 'Give the app the right to these mailboxes, or correct their addresses in bridge_resource_mappings.',
+  },
+  'room-failing': {
+    severity: 'warning',
+    one: (room: RoomReason) =>
+      `${room.room} fails again and again (${room.attempt} times): ${said(room.error)}.`,
+    many: 'rooms fail again and again',
+    hint: 'Look at GET /rooms: each says why. They are tried again by themselves.',
+  },
+  throttled: {
+    severity: 'warning',
+    one: (room: RoomReason) =>
+      `Graph throttles ${room.room} again and again${room.until === null ? '' : `, now until ${room.until}`}.`,
+    many: 'rooms are throttled by Graph again and again',
+    hint: 'Nothing is lost, changes arrive later. Is another program busy in these mailboxes?',
+  },
+} as const;
+
+/** One alert for each room, or, of many, one that lists them. */
+function together(type: keyof typeof roomWords, rooms: readonly RoomReason[]): Alert[] {
+  const { severity, one, many, hint } = roomWords[type];
+  if (rooms.length <= roomsApart)
+    return rooms.map((room) => ({
+      type,
+      severity,
+      room: room.room,
+      resourceId: room.resourceId,
+      message: one(room),
+      hint: room.hint === null ? hint : bare(room.hint),
+      detail: { attempt: room.attempt },
+    }));
+  const names = rooms.map((room) => room.room);
+  const message = `${rooms.length} ${many}: ${naming(names)}. The first: ${one(rooms[0]!)}`;
+  return [
+    { ...overall, type, severity, message, hint, detail: { rooms: listed(names), count: rooms.length } },
+  ];
+}
+
+function errorRate({ items, failed }: Read['errors']): Alert[] {
+  const share = items === 0 ? 0 : failed / items;
+  if (items < errorShares.items || share <= errorShares.warning) return [];
+  return [
+    {
+      ...overall,
+      type: 'error-rate',
+      severity: share > errorShares.critical ? 'critical' : 'warning',
+      message: `${failed} of the ${items} items of the last 15 minutes failed (${Math.round(share * 100)} %).`,
+      hint: 'GET /sync/pending-items says of each why; most have one cause.',
+      detail: { items, failed, share },
+    },
+  ];
+}
+
+function inError({ parked, rooms, why }: Read['items']): Alert[] {
+  if (parked === 0) return [];
+  const names = rooms ?? [];
+  return [
+    {
+      ...overall,
+      type: 'items-in-error',
+      severity: 'warning',
+      message: `${parked} ${parked === 1 ? 'item needs' : 'items need'} a person (${naming(names)}). The newest: ${said(why)}.`,
+      hint: 'GET /sync/pending-items lists them with what to do. Then change the booking, or POST /sync/to-outlook.',
+      detail: { items: parked, rooms: listed(names) },
+    },
+  ];
+}
+
+function stuck({ late, outboxMinutes, pullsLate }: Read): Alert[] {
+  const found: string[] = [];
+  if (late.n > 0)
+    found.push(
+      `${late.n} changes wait, the oldest for ${Math.round(late.oldestMinutes ?? 0)} minutes (${naming(late.rooms ?? [])})`,
+    );
+  if (outboxMinutes !== null && outboxMinutes >= outboxLateMinutes)
+    found.push(`changes of the booking system were not looked at for ${Math.round(outboxMinutes)} minutes`);
+  if (pullsLate !== null && pullsLate.length > 0)
+    found.push(`${pullsLate.length} rooms were not asked for changes in Outlook (${naming(pullsLate)})`);
+  if (found.length === 0) return [];
+  return [
+    {
+      ...overall,
+      type: 'stuck',
+      severity: 'critical',
+      message: `${found.join('; ')}.`,
+      hint: 'Look at GET /health/system and GET /rooms. Is a daemon running?',
+      detail: {
+        items: late.n,
+        oldest_minutes: late.oldestMinutes,
+        outbox_minutes: outboxMinutes,
+        rooms: listed([...(late.rooms ?? []), ...(pullsLate ?? [])]),
+      },
+    },
+  ];
+}
+
+function unsubscribed({ unsubscribed: names, unsubscribedWhy: why }: Read): Alert[] {
+  const rooms = names ?? [];
+  if (rooms.length === 0) return [];
+  const because = why === null ? '' : ` The newest reason: ${bare(why.trim())}`;
+  return [
+    {
+      ...overall,
+      type: 'subscriptions-lost',
+      severity: 'warning',
+      message: `Outlook does not tell us of changes in ${rooms.length} rooms: ${naming(rooms)}. They are polled, so changes come later.${because}`,
+      hint: 'Does WEBHOOK_BASE_URL lead here, from outside? POST /webhook/create-subscriptions tries at once and says what is wrong.',
+      detail: { count: rooms.length, rooms: listed(rooms) },
+    },
+  ];
+}
