@@ -34,6 +34,8 @@ export interface PostgresOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** A folder with bin/initdb, bin/pg_ctl and bin/postgres; default: the installed embedded binaries. */
   readonly binaries?: string;
+  /** Below which its own folder is made; default: where temporary files go. */
+  readonly below?: string;
 }
 
 // The data is thrown away with the server, so nothing waits for the disk.
@@ -51,10 +53,11 @@ const fastSettings = {
 export async function startPostgres({
   settings = {},
   binaries,
+  below = tmpdir(),
 }: PostgresOptions = {}): Promise<PostgresServer> {
   await using opened = new AsyncDisposableStack();
   const owner = await processOwner();
-  const folder = await mkdtemp(join(tmpdir(), 'bridge-postgres-'));
+  const folder = await mkdtemp(join(below, 'bridge-postgres-'));
   opened.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
   if (owner.uid !== undefined) await chown(folder, owner.uid, owner.gid);
   const given = binaries ?? (await embeddedBinaries());

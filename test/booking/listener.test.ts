@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import pg from 'pg';
 import { assert, describe, expect, test, vi } from 'vitest';
 import { isPooled, openListener, restMs, type Hearing } from '../../src/booking/listener.ts';
-import { startPostgres } from '../../src/sandbox/postgres.ts';
+import { startTestServer } from '../support/server.ts';
 import { openTestDatabase } from '../support/database.ts';
 import { openProxy } from '../support/proxy.ts';
 import { startStandby } from '../support/standby.ts';
@@ -130,7 +130,7 @@ describe.concurrent('the traps of pg-listen', () => {
   });
 
   test('connected to a standby it says that it is deaf, and it hears once that is promoted', async () => {
-    await using primary = await startPostgres();
+    await using primary = await startTestServer();
     await using standby = await startStandby(primary);
     await using proxy = await openProxy(primary.url);
     await using ear = openEar(proxy.through(primary.url));

@@ -6,7 +6,7 @@ import { describe, test } from 'vitest';
 import { migrate, type Migrated } from '../../src/cli/migrate.ts';
 import type { BookingConfig } from '../../src/config.ts';
 import { Invalid, Permanent } from '../../src/errors.ts';
-import { startPostgres } from '../../src/sandbox/postgres.ts';
+import { startTestServer } from '../support/server.ts';
 import { catalogue } from '../support/catalogue.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { bookingGrants, bridgeGrants, openRole } from '../support/roles.ts';
@@ -238,7 +238,7 @@ describe('how booking writes wake the daemon', () => {
   });
 
   test('a server that allows two-phase commits gets poll instead of adaptive, and such a booking can be prepared', async () => {
-    await using server = await startPostgres({ settings: { max_prepared_transactions: '4' } });
+    await using server = await startTestServer({ settings: { max_prepared_transactions: '4' } });
     const pool = new pg.Pool({ connectionString: server.url, max: 2 });
     try {
       for (const name of ['portico-tables', 'portico-seed'])

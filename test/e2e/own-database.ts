@@ -1,7 +1,8 @@
 /** A database on a PostgreSQL of its own, for tests that take the server away. */
 import type pg from 'pg';
 import { openPool } from '../../src/database.ts';
-import { startPostgres, type PostgresServer } from '../../src/sandbox/postgres.ts';
+import type { PostgresServer } from '../../src/sandbox/postgres.ts';
+import { startTestServer } from '../support/server.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { fillDatabase } from '../support/templates.ts';
 
@@ -13,7 +14,7 @@ export interface OwnDatabase extends TestDatabase {
 export async function openOwnDatabase(): Promise<OwnDatabase> {
   await using opened = new AsyncDisposableStack();
   // what was committed is there after a crash
-  const server = opened.use(await startPostgres({ settings: { synchronous_commit: 'on' } }));
+  const server = opened.use(await startTestServer({ settings: { synchronous_commit: 'on' } }));
   const { url } = server;
   await fillDatabase('bridge', url);
   const config = { url, ssl: false } as const;

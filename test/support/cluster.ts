@@ -9,7 +9,7 @@ import { connect, type AddressInfo } from 'node:net';
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
-import { startPostgres } from '../../src/sandbox/postgres.ts';
+import { startTestServer } from './server.ts';
 import { fillDatabase, type Schema } from './templates.ts';
 
 declare module 'vitest' {
@@ -23,6 +23,8 @@ export interface Template {
   /** Of the server, with the rights to create databases. */
   readonly serverUrl: string;
   readonly template: string;
+  /** Ends the CREATE DATABASE that copies it. */
+  readonly copying: string;
 }
 
 /** Called by vitest before the first test file; what it returns runs after the last. */
@@ -30,15 +32,17 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const run = `bridge_test_${randomBytes(3).toString('hex')}`;
   const opened = new AsyncDisposableStack();
   let server: Promise<string> | undefined;
+  let copying: Promise<string> | undefined;
   const templates = new Map<string, Promise<string>>();
 
   async function template(schema: Schema): Promise<Template> {
     server ??= startServer(opened);
     const serverUrl = await server;
+    copying ??= fastestCopy(serverUrl);
     let made = templates.get(schema);
     if (made === undefined)
       templates.set(schema, (made = buildTemplate(serverUrl, `${run}_${templates.size}`, schema)));
-    return { serverUrl, template: await made };
+    return { serverUrl, template: await made, copying: await copying };
   }
 
   const http = createHttpServer((request, response) => {
@@ -64,7 +68,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
 async function startServer(opened: AsyncDisposableStack): Promise<string> {
   const given = process.env['TEST_DATABASE_URL'];
   if (given !== undefined && given !== '') return given;
-  return (await dockerServer(opened)) ?? opened.use(await startPostgres()).url;
+  return (await dockerServer(opened)) ?? opened.use(await startTestServer()).url;
 }
 
 async function dockerServer(opened: AsyncDisposableStack): Promise<string | null> {
@@ -108,6 +112,18 @@ async function buildTemplate(serverUrl: string, name: string, schema: Schema): P
   url.pathname = `/${name}`;
   await fillDatabase(schema, url.href);
   return name;
+}
+
+/**
+ * Where nothing waits for the disk, copying files costs a fifth of writing every page to the log
+ * (https://www.postgresql.org/docs/current/sql-createdatabase.html: STRATEGY, since PostgreSQL 15).
+ */
+async function fastestCopy(serverUrl: string): Promise<string> {
+  return await onServer(serverUrl, async (client) => {
+    const { rows } = await client.query<{ fast: boolean }>(`
+      SELECT current_setting('server_version_num')::int >= 150000 AND current_setting('fsync') = 'off' AS fast`);
+    return rows[0]!.fast ? 'STRATEGY file_copy' : '';
+  });
 }
 
 async function dropDatabases(serverUrl: string, run: string): Promise<void> {
