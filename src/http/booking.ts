@@ -66,11 +66,14 @@ const processed = z
   .openapi('ProcessedImports');
 
 const choice = z.object({ limit: limit(100), resource_id: resourceId.optional() });
-const isoDate = z
-  .string()
-  .refine((text) => /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(text)), {
-    error: ({ input }) => `'${String(input).slice(0, 60)}' is no date like 2026-06-01`,
-  })
+const noDate = {
+  error: ({ input }: { readonly input?: unknown }) =>
+    `'${String(input).slice(0, 60)}' is no date like 2026-06-01`,
+};
+// PostgreSQL has no year 0
+const isoDate = z.iso
+  .date(noDate)
+  .refine((date) => !date.startsWith('0000'), noDate)
   .openapi({ format: 'date', example: '2026-06-01' });
 const dated = choice.extend({ from_date: isoDate.optional(), to_date: isoDate.optional() });
 

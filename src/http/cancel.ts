@@ -18,6 +18,7 @@ import {
   reservationId,
   reservationType,
   resourceId,
+  text,
   type TypeParts,
 } from './schema.ts';
 import { detailOf, detailSchema, resultsSchema, summarise } from './synced.ts';
@@ -53,7 +54,7 @@ const outlookRoute = createRoute({
   summary: 'Look at once at an event that was deleted or cancelled in Outlook',
   request: {
     params: z.object({
-      event: z.string().min(1).max(1_000).openapi({ description: 'Its id, percent-encoded.' }),
+      event: text(1_000).min(1).openapi({ description: 'Its id, percent-encoded.' }),
     }),
   },
   responses: answers(

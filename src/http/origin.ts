@@ -52,8 +52,9 @@ export function isLoopback(host: string): boolean {
   );
 }
 
+/** Written by proxies: the standard's, nginx', and those of content networks, ingresses and clouds. */
 const forwarding =
-  /^(forwarded|via|x-forwarded(-.+)?|x-real-ip|x-client-ip|true-client-ip|cf-connecting-ip)$/;
+  /^(forwarded|via|x-(original-)?forwarded(-.+)?|x-real-ip|(x-|true-|fly-)(cluster-)?client-ip|cf-connecting-ip|x-envoy-external-address)$/;
 
 /** The header by which a proxy gives itself away, or null. */
 export const forwardingHeader = (c: Context): string | null =>

@@ -3,7 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { Invalid } from '../errors.ts';
 import type { createRoomList } from '../sync/ask/room-list.ts';
 import { Problem } from './problem.ts';
-import { answers, bodyId, instant, mappingId, newRoutes, resourceId } from './schema.ts';
+import { answers, bodyId, instant, mappingId, newRoutes, resourceId, text } from './schema.ts';
 
 export interface ResourceMappingParts {
   readonly roomList: ReturnType<typeof createRoomList>;
@@ -33,11 +33,11 @@ const active = z
 
 const fields = {
   resource_id: bodyId.refine((id) => id < 2 ** 31, { error: 'resource_id is too large' }),
-  outlook_item_id: z.string().trim().min(1).max(320).openapi({
+  outlook_item_id: text(320).trim().min(1).openapi({
     description: 'The room mailbox: its address, or its object id.',
     example: 'room1@company.com',
   }),
-  outlook_item_name: z.string().max(255).nullable(),
+  outlook_item_name: text(255).nullable(),
   active,
   sync_direction: z.enum(['both', 'booking_to_outlook', 'outlook_to_booking']),
 };

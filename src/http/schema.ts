@@ -6,6 +6,13 @@ import { Invalid } from '../errors.ts';
 const limitMost = 1_000;
 const clipped = (value: unknown) => `'${String(value).slice(0, 60)}'`;
 
+/** Words that may be looked up or stored: PostgreSQL has no text with a NUL in it. */
+export const text = (most: number) =>
+  z
+    .string({ error: ({ input }) => (input === undefined ? 'is missing' : 'is no text') })
+    .max(most, { error: `is longer than ${most} characters` })
+    .regex(/^[^\0]*$/, { error: 'has a NUL in it' });
+
 /** A whole number in a path or query string, from 0 to `most`. */
 export const whole = (most: number) =>
   z
@@ -114,7 +121,7 @@ const ok = { problem: { description: '', content: json(problemSchema) } };
 const refuse: Hook<unknown, Env, string, unknown> = (result) => {
   if (result.success) return;
   const issue = result.error.issues[0]!;
-  const field = String(issue.path[0] ?? (result.target === 'json' ? 'body' : result.target));
+  const field = z.core.toDotPath(issue.path) || (result.target === 'json' ? 'body' : result.target);
   throw new Invalid(field, `${field}: ${issue.message}`, 'The parameters are described in /openapi.json.');
 };
 

@@ -5,7 +5,7 @@ import type { Start } from '../sync/start-mode.ts';
 import type { SubscriptionReport, SubscriptionRequests } from '../sync/subscribe/subscription-requests.ts';
 import { nearest } from './nearest.ts';
 import { Problem } from './problem.ts';
-import { answers, instant, instantOrNull, newRoutes } from './schema.ts';
+import { answers, instant, instantOrNull, newRoutes, text } from './schema.ts';
 
 export interface SubscriptionParts {
   readonly subscriptions: SubscriptionRequests;
@@ -53,7 +53,7 @@ const bulkAnswer = z.object({
 });
 
 const one = z.object({ success: z.literal(true), message: z.string(), subscription });
-const params = z.object({ id: z.string().max(200) });
+const params = z.object({ id: text(200) });
 
 const listRoute = createRoute({
   method: 'get',
@@ -97,11 +97,9 @@ const statsRoute = createRoute({
 });
 
 const wish = z.object({
-  calendar_id: z
-    .string({ error: 'is missing: the address of a room mailbox' })
+  calendar_id: text(400)
     .trim()
-    .min(1)
-    .max(400)
+    .min(1, { error: 'is empty: the address of a room mailbox' })
     .openapi({ example: 'room1@company.com', description: 'Address or object id of a mapped room mailbox.' }),
 });
 

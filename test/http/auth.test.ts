@@ -47,6 +47,10 @@ test('without a key, a request that came through a proxy is refused', async () =
     ['X-Real-IP', '203.0.113.7'],
     ['X-Forwarded-Proto', 'https'],
     ['Via', '1.1 nginx'],
+    ['X-Original-Forwarded-For', '203.0.113.7'],
+    ['X-Cluster-Client-IP', '203.0.113.7'],
+    ['Fly-Client-IP', '203.0.113.7'],
+    ['X-Envoy-External-Address', '203.0.113.7'],
   ] as const) {
     const answer = await api.call('GET', '/sync/status', { headers: { [name]: value } });
     expect(answer.status, name).toBe(401);

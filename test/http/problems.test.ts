@@ -59,6 +59,33 @@ test('a body that is no JSON, or too large, is refused', async () => {
   expect((await post('application/json', `"${'x'.repeat(1_000_001)}"`)).status).toBe(413);
 });
 
+test('what is wrong in a request is named, to the place in a list', async () => {
+  await using api = await openApi();
+  const json = (body: unknown) => ({
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  const named = [
+    ['GET', '/sync/outlook-events?from_date=2027-02-30', {}, 'from_date'],
+    ['GET', '/sync/outlook-events?to_date=0000-01-01', {}, 'to_date'],
+    ['POST', '/cancel/outlook/AAMk%00', {}, 'event'],
+    ['POST', '/webhook/renew/%00', {}, 'id'],
+    ['POST', '/webhook/create', json({}), 'calendar_id'],
+    ['POST', '/webhook/create', json({ calendar_id: 'room\0@company.com' }), 'calendar_id'],
+    [
+      'POST',
+      '/cancel/bulk',
+      json({ reservations: [{ reservation_type: 'event', reservation_id: 1.5, resource_id: 101 }] }),
+      'reservations[0].reservation_id',
+    ],
+  ] as const;
+  for (const [method, path, request, field] of named) {
+    const answer = await api.call(method, path, request);
+    expect(answer, path).toMatchObject({ status: 400, body: { field } });
+    expect(answer.body['error'], path).toContain(`${field}: `);
+  }
+});
+
 test('a bug is told with its stack and answered without it', async () => {
   await using api = await openApi(failing(new Error('secret detail of line 7')));
   const answer = await api.call('POST', '/sync/to-outlook');
