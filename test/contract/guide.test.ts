@@ -1,10 +1,11 @@
 /** The user's guide, run as it is printed. */
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { chromiumPath } from '../dashboard/stage.ts';
@@ -189,15 +190,16 @@ test.runIf(has(interpreter))('the PHP integration runs as it is printed', async 
     to: world.day(1, '13:00'),
   });
   await world.synced();
+  // beside the daemon, which is in this process
   const hook = (method: string) =>
-    execFileSync(interpreter, [
+    promisify(execFile)(interpreter, [
       '-r',
       `${world.addressed(snippet).replace('<?php', '')} (new BookingSystemIntegration())->${method}('booking', ${training.id}, 123);`,
     ]);
-  hook('afterBookingUpdated');
+  await hook('afterBookingUpdated');
   expect(world.tenant.eventsIn(mailboxes[123]).length).toBe(1);
   await world.desk.cancel(training);
-  hook('afterBookingCancelled');
+  await hook('afterBookingCancelled');
   expect(world.tenant.eventsIn(mailboxes[123])).toEqual([]);
 });
 
