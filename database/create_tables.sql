@@ -430,51 +430,36 @@ END $neighbours$;
 -- rows were `taken`, and of a few changes the `items` that were read on the way, by mapping, for `bridge_due_items`.
 CREATE OR REPLACE FUNCTION bridge_gather(past_days integer, future_days integer, most integer) RETURNS jsonb
 LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $gather$
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $gather$
 DECLARE
   kept_items constant integer := 12;
-  opens timestamptz;
-  closes timestamptz;
   taken integer;
-  kinds text[];
-  ids bigint[];
-  changes timestamptz[];
-  rooms integer[] := '{}';
-  items jsonb := '{}';
-  item record;
+  rescan boolean;
+  items jsonb;
+  moved jsonb;
 BEGIN
   IF NOT EXISTS (SELECT FROM bridge_changes) THEN
     RETURN '{"taken": 0, "items": {}}';
   END IF;
   PERFORM pg_advisory_xact_lock(7230912, 2);
+  -- one statement for all of it: to begin one takes longer than to read a reservation
   WITH gone AS (
     DELETE FROM bridge_changes
     WHERE seq = ANY (ARRAY(SELECT seq FROM bridge_changes ORDER BY seq LIMIT most FOR UPDATE SKIP LOCKED))
     RETURNING reservation_type, reservation_id, changed_at
-  ), each AS (
-    SELECT reservation_type, reservation_id, min(changed_at) AS changed_at, count(*) AS n
-    FROM gone GROUP BY reservation_type, reservation_id ORDER BY min(changed_at), 1, 2
-  )
-  SELECT array_agg(reservation_type), array_agg(reservation_id), array_agg(changed_at), sum(n)
-  INTO kinds, ids, changes, taken FROM each;
-  IF taken IS NULL THEN
-    RETURN '{"taken": 0, "items": {}}';
-  END IF;
-  IF array_position(ids, NULL) IS NOT NULL THEN
-    UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now(), push_lane = 0, updated_at = now();
-  END IF;
-  -- every active room a reservation is in or was in: its mapping, if it has one, beside its item, if it still has one
-  -- there (a room that is switched off compares later). One query for all of them: to begin one takes longer than to
-  -- read a reservation.
-  FOR item IN
-    SELECT c.kind, c.reservation, c.changed_at, r.resource_id, r.outlook_item_id, r.sync_direction, b.*
-    FROM unnest(kinds, ids, changes) WITH ORDINALITY AS c (kind, reservation, changed_at, place)
-    CROSS JOIN LATERAL (
+  ), each AS MATERIALIZED (
+    SELECT reservation_type AS kind, reservation_id AS reservation, min(changed_at) AS changed_at, count(*) AS n
+    FROM gone GROUP BY reservation_type, reservation_id
+  ), seen AS MATERIALIZED (
+    -- every active room a reservation is in or was in: its mapping, if it has one, beside its item, if it still has one
+    -- there (a room that is switched off compares later)
+    SELECT c.kind, c.reservation, c.changed_at, r.id AS room_id, r.resource_id, r.outlook_item_id, r.sync_direction, b.*
+    FROM each c CROSS JOIN LATERAL (
       SELECT m.id, m.present AS was_present, m.priority_level AS was_priority, m.starts_at AS began_at, m.ends_at AS ended_at,
         coalesce(m.resource_id, v.resource_id) AS room, coalesce(v.active, false) AS active,
         coalesce(v.priority_level, m.priority_level) AS priority_level, coalesce(v.starts_at, m.starts_at) AS starts_at,
         coalesce(v.ends_at, m.ends_at) AS ends_at,
-        CASE WHEN cardinality(ids) <= kept_items AND v.active IS NOT NULL THEN jsonb_build_object(
+        CASE WHEN (SELECT count(*) FROM each) <= kept_items AND v.active IS NOT NULL THEN jsonb_build_object(
           'active', v.active, 'startsAt', v.starts_at, 'endsAt', v.ends_at,
           'state', bridge_item_state(v.starts_at, v.ends_at, v.all_day, v.title, v.description, v.is_private)) END AS kept
       FROM (SELECT * FROM bridge_mappings WHERE reservation_type = c.kind AND reservation_id = c.reservation) m
@@ -482,51 +467,56 @@ BEGIN
         ON v.resource_id = m.resource_id
       OFFSET 0) b
     JOIN bridge_resource_mappings r ON r.resource_id = b.room AND r.active = 1
-    ORDER BY c.place, r.resource_id
-  LOOP
-    IF item.id IS NULL THEN
-      IF opens IS NULL THEN
-        SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
-      END IF;
-      CONTINUE WHEN NOT item.active OR item.ends_at <= opens OR item.starts_at >= closes
-        OR item.sync_direction = 'outlook_to_booking';
-      INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
-        starts_at, ends_at, due_at, changed_at, last_modified_booking)
-      VALUES (item.kind, item.reservation, item.resource_id, item.outlook_item_id, item.priority_level,
-        item.starts_at, item.ends_at, now(), item.changed_at, item.changed_at)
-      ON CONFLICT (reservation_type, reservation_id, resource_id) DO UPDATE -- a reconcile found it in the same moment
-      SET present = true, starts_at = excluded.starts_at, ends_at = excluded.ends_at, due_at = now(), lane = 0, attempt = 0,
-          revision = bridge_mappings.revision + 1, changed_at = coalesce(bridge_mappings.changed_at, excluded.changed_at),
-          last_modified_booking = excluded.last_modified_booking
-      RETURNING id INTO item.id;
-    ELSE
-      UPDATE bridge_mappings m
-      SET present = item.active, starts_at = item.starts_at, ends_at = item.ends_at, priority_level = item.priority_level,
-          due_at = now(), lane = 0, attempt = 0, revision = m.revision + 1,
-          changed_at = CASE WHEN m.due_at IS NULL THEN item.changed_at ELSE coalesce(m.changed_at, item.changed_at) END,
-          last_modified_booking = item.changed_at, updated_at = now(),
-          sync_status = CASE WHEN m.sync_status IN ('synced', 'error') THEN 'pending' ELSE m.sync_status END
-      WHERE m.id = item.id;
-    END IF;
-    rooms := rooms || item.resource_id;
-    IF item.kept IS NOT NULL THEN
-      items := items || jsonb_build_object(item.id::text, item.kept);
-    END IF;
-    -- what lies beneath it only asks where it lies, not what it says
-    CONTINUE WHEN (item.was_present, item.was_priority, item.began_at, item.ended_at)
-      IS NOT DISTINCT FROM (item.active, item.priority_level, item.starts_at, item.ends_at);
-    IF item.was_present AND item.began_at IS NOT NULL THEN
-      PERFORM bridge_ring_neighbours(item.resource_id, item.was_priority, item.began_at, item.ended_at);
-    END IF;
-    IF item.active THEN
-      PERFORM bridge_ring_neighbours(item.resource_id, item.priority_level, item.starts_at, item.ends_at);
-    END IF;
-  END LOOP;
-
-  UPDATE bridge_room_state s SET push_due_at = least(s.push_due_at, now()), push_lane = 0, updated_at = now()
-  FROM bridge_resource_mappings r
-  WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.resource_id = ANY (rooms);
-  RETURN jsonb_build_object('taken', taken, 'items', items);
+  ), known AS (
+    UPDATE bridge_mappings m
+    SET present = s.active, starts_at = s.starts_at, ends_at = s.ends_at, priority_level = s.priority_level,
+        -- what is due already stays so since then: no index has to know of another edit
+        due_at = CASE WHEN m.due_at <= now() THEN m.due_at ELSE now() END, lane = 0, attempt = 0, revision = m.revision + 1,
+        changed_at = CASE WHEN m.due_at IS NULL THEN s.changed_at ELSE coalesce(m.changed_at, s.changed_at) END,
+        last_modified_booking = s.changed_at, updated_at = now(),
+        sync_status = CASE WHEN m.sync_status IN ('synced', 'error') THEN 'pending' ELSE m.sync_status END
+    FROM seen s WHERE m.id = s.id
+  ), fresh AS (
+    INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
+      starts_at, ends_at, due_at, changed_at, last_modified_booking)
+    SELECT s.kind, s.reservation, s.resource_id, s.outlook_item_id, s.priority_level, s.starts_at, s.ends_at, now(),
+      s.changed_at, s.changed_at
+    FROM seen s
+    WHERE s.id IS NULL AND s.active AND s.sync_direction <> 'outlook_to_booking'
+      AND s.ends_at > (SELECT w.opens FROM bridge_window(past_days, future_days) w)
+      AND s.starts_at < (SELECT w.closes FROM bridge_window(past_days, future_days) w)
+    ON CONFLICT (reservation_type, reservation_id, resource_id) DO UPDATE -- a reconcile found it in the same moment
+    SET present = true, starts_at = excluded.starts_at, ends_at = excluded.ends_at, due_at = now(), lane = 0, attempt = 0,
+        revision = bridge_mappings.revision + 1, changed_at = coalesce(bridge_mappings.changed_at, excluded.changed_at),
+        last_modified_booking = excluded.last_modified_booking
+    RETURNING id, reservation_type, reservation_id, resource_id
+  ), touched AS MATERIALIZED (
+    SELECT s.*, s.id AS mapping FROM seen s WHERE s.id IS NOT NULL
+    UNION ALL
+    SELECT s.*, f.id FROM fresh f JOIN seen s ON s.id IS NULL AND s.kind = f.reservation_type
+      AND s.reservation = f.reservation_id AND s.resource_id = f.resource_id
+  ), rung AS (
+    UPDATE bridge_room_state b SET push_due_at = least(b.push_due_at, now()), push_lane = 0, updated_at = now()
+    WHERE b.resource_mapping_id = ANY (ARRAY(SELECT t.room_id FROM touched t))
+  )
+  SELECT (SELECT sum(e.n) FROM each e), EXISTS (SELECT FROM each e WHERE e.reservation IS NULL),
+    coalesce(jsonb_object_agg(t.mapping, t.kept) FILTER (WHERE t.kept IS NOT NULL), '{}'),
+    jsonb_agg(to_jsonb(t)) FILTER (WHERE (t.was_present, t.was_priority, t.began_at, t.ended_at)
+      IS DISTINCT FROM (t.active, t.priority_level, t.starts_at, t.ends_at))
+  INTO taken, rescan, items, moved FROM touched t;
+  IF rescan THEN
+    UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now(), push_lane = 0, updated_at = now();
+  END IF;
+  -- what lies beneath it only asks where it lies, not what it says
+  IF moved IS NOT NULL THEN
+    PERFORM bridge_ring_neighbours(p.resource_id, p.priority, p.starts, p.ends)
+    FROM jsonb_to_recordset(moved) AS t (resource_id integer, was_present boolean, was_priority smallint, began_at timestamptz,
+        ended_at timestamptz, active boolean, priority_level smallint, starts_at timestamptz, ends_at timestamptz)
+      CROSS JOIN LATERAL (VALUES (t.resource_id, t.was_priority, t.began_at, t.ended_at, t.was_present AND t.began_at IS NOT NULL),
+        (t.resource_id, t.priority_level, t.starts_at, t.ends_at, t.active)) AS p (resource_id, priority, starts, ends, is_there)
+    WHERE p.is_there;
+  END IF;
+  RETURN jsonb_build_object('taken', coalesce(taken, 0), 'items', items);
 END $gather$;
 
 -- The same by itself. Returns how many outbox rows were taken.
@@ -1421,7 +1411,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '47bef0b2c7563cdba886d1c44a8c988b5cf9647aadf9bd03f6e3ff9f903dc0cc ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '7bea782d019734c98edcd94ca3c6e45b31daa632760b65fe67e71c0e2d4b6386 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

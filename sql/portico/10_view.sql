@@ -2,10 +2,10 @@
 -- The contract is sql/README.md. Reads only; nothing of it leaves but these columns.
 --
 -- Times. from_ and to_ are wall-clock times of the municipality. They become instants with the zone that
--- `bridge_settings` holds under 'timezone' (the subquery depends on nothing, so it runs once per query). PostgreSQL
--- reads a wall time that the spring change skips as if the clock had not been changed (02:30 is 03:30 summer time), and
--- one that the autumn change repeats as the second of the two (standard time). An end before its start, which the
--- former can make of an honest row, is shown as an item of no length.
+-- `bridge_settings` holds under 'timezone' (the subquery depends on nothing, so it runs once per query; OFFSET 0 keeps it
+-- from being begun once more for each column). PostgreSQL reads a wall time that the spring change skips as if the clock
+-- had not been changed (02:30 is 03:30 summer time), and one that the autumn change repeats as the second of the two
+-- (standard time). An end before its start, which the former can make of an honest row, is shown as an item of no length.
 --
 -- Joins. `reservation_id` is a bigint while the tables' ids are integers, and PostgreSQL does not look for a cast id in
 -- an index. So each join is written twice: `e.id = r.event_id::bigint` carries a filter on reservation_id over to the
@@ -16,9 +16,9 @@ SELECT 'event'::text AS reservation_type,
        r.resource_id,
        1::smallint AS priority_level,
        e.active = 1 AS active,
-       e.from_ AT TIME ZONE (SELECT value FROM public.bridge_settings WHERE name = 'timezone') AS starts_at,
-       greatest(e.from_ AT TIME ZONE (SELECT value FROM public.bridge_settings WHERE name = 'timezone'),
-                e.to_ AT TIME ZONE (SELECT value FROM public.bridge_settings WHERE name = 'timezone')) AS ends_at,
+       e.from_ AT TIME ZONE z.value AS starts_at,
+       greatest(e.from_ AT TIME ZONE z.value,
+                e.to_ AT TIME ZONE z.value) AS ends_at,
        e.from_::time = '00:00' AND e.to_::time = '00:00' AND e.to_ >= e.from_ + interval '1 day' AS all_day,
        coalesce(nullif(btrim(e.name), ''), nullif(btrim(e.organizer), ''),
                 nullif(btrim(e.customer_organization_name), ''), 'Event ' || e.id)::text AS title,
@@ -28,11 +28,12 @@ SELECT 'event'::text AS reservation_type,
        e.is_public = 0 AS is_private
 FROM public.bb_event_resource r
 JOIN public.bb_event e ON e.id = r.event_id::bigint AND r.event_id = ANY (ARRAY[e.id])
+CROSS JOIN (SELECT (SELECT value FROM public.bridge_settings WHERE name = 'timezone') AS value OFFSET 0) z
 UNION ALL
 SELECT 'booking'::text, r.booking_id::bigint, r.resource_id, 2::smallint, b.active = 1,
-       b.from_ AT TIME ZONE (SELECT value FROM public.bridge_settings WHERE name = 'timezone'),
-       greatest(b.from_ AT TIME ZONE (SELECT value FROM public.bridge_settings WHERE name = 'timezone'),
-                b.to_ AT TIME ZONE (SELECT value FROM public.bridge_settings WHERE name = 'timezone')),
+       b.from_ AT TIME ZONE z.value,
+       greatest(b.from_ AT TIME ZONE z.value,
+                b.to_ AT TIME ZONE z.value),
        b.from_::time = '00:00' AND b.to_::time = '00:00' AND b.to_ >= b.from_ + interval '1 day',
        coalesce(nullif(btrim(g.name), ''), 'Booking ' || b.id)::text,
        NULL::text, o.name::text, o.email::text, false
@@ -40,16 +41,18 @@ FROM public.bb_booking_resource r
 JOIN public.bb_booking b ON b.id = r.booking_id::bigint AND r.booking_id = ANY (ARRAY[b.id])
 LEFT JOIN public.bb_group g ON g.id = b.group_id
 LEFT JOIN public.bb_organization o ON o.id = g.organization_id
+CROSS JOIN (SELECT (SELECT value FROM public.bridge_settings WHERE name = 'timezone') AS value OFFSET 0) z
 UNION ALL
 SELECT 'allocation'::text, r.allocation_id::bigint, r.resource_id, 3::smallint, a.active = 1,
-       a.from_ AT TIME ZONE (SELECT value FROM public.bridge_settings WHERE name = 'timezone'),
-       greatest(a.from_ AT TIME ZONE (SELECT value FROM public.bridge_settings WHERE name = 'timezone'),
-                a.to_ AT TIME ZONE (SELECT value FROM public.bridge_settings WHERE name = 'timezone')),
+       a.from_ AT TIME ZONE z.value,
+       greatest(a.from_ AT TIME ZONE z.value,
+                a.to_ AT TIME ZONE z.value),
        a.from_::time = '00:00' AND a.to_::time = '00:00' AND a.to_ >= a.from_ + interval '1 day',
        coalesce(nullif(btrim(o.name), ''), 'Allocation ' || a.id)::text,
        NULL::text, o.name::text, o.email::text, false
 FROM public.bb_allocation_resource r
 JOIN public.bb_allocation a ON a.id = r.allocation_id::bigint AND r.allocation_id = ANY (ARRAY[a.id])
-LEFT JOIN public.bb_organization o ON o.id = a.organization_id;
+LEFT JOIN public.bb_organization o ON o.id = a.organization_id
+CROSS JOIN (SELECT (SELECT value FROM public.bridge_settings WHERE name = 'timezone') AS value OFFSET 0) z;
 
 COMMENT ON VIEW public.bridge_items IS 'What the bridge to Outlook sees of the bookings; contract in sql/README.md of outlook-booking-sync.';

@@ -15,6 +15,7 @@ import type { Tell } from '../facts.ts';
 import {
   abandonRoom,
   doubtRooms,
+  foldMost,
   releaseRoom,
   takeRooms,
   type LeasedRoom,
@@ -162,7 +163,9 @@ export function createWork(options: WorkOptions) {
         start(taken, session, held.signal, signal);
         await rhythm.afterTake(session, taken.folded, tookMs);
         if (taken.more && options.peers() > 0 && options.writes()) ringPeers();
-        if (taken.folded === 0 || rhythm.yields)
+        // what a full fold left behind is looked for at once; whatever comes later rings, and a look of its own would
+        // only compete with what was just taken
+        if (taken.folded < foldMost || rhythm.yields)
           await rhythm.waitOr(Math.min(rhythm.waitMs, outlookDown.probeInMs()), until);
       }
       if (held.signal.aborted) tell({ fact: 'lease-lost', reason: messageOf(held.signal.reason) });
