@@ -66,6 +66,50 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
     expect(page.problems).toEqual([]);
   });
 
+  test('what both sides changed is named and marked, and the question says what becomes of the other side', async () => {
+    await using stage = await openStage({ env: { CONFLICT_POLICY: 'ask' } });
+    const booked = await stage.desk.book(101, {
+      title: 'Kor',
+      from: stage.day(2, '10:00'),
+      to: stage.day(2, '12:00'),
+    });
+    await stage.settled();
+    await stage.db.query('UPDATE bridge_resource_mappings SET active = 0');
+    const [event] = stage.events(101);
+    stage.tenant.people.retitle('formannskapssalen@bergen.example', event!.id, 'Orkester');
+    await stage.desk.retitle(booked, 'Korps');
+    await stage.db.query('UPDATE bridge_resource_mappings SET active = 1 WHERE resource_id = 101');
+    await using page = await browser.look(stage.url);
+    await says(page, /1 conflict waits/);
+    expect(await page.locator('#detail').textContent()).toBe(
+      'Formannskapssalen: Both sides changed the title. Choose below.',
+    );
+    const card = page.locator('#conflicts section').first();
+    expect(await card.locator('.side.differs').allTextContents()).toEqual(['Korps', 'Orkester']);
+    expect(await page.locator('#rooms-body .state').first().textContent()).toBe('conflict');
+    await photograph(page, 'conflict-fields');
+    await card.getByRole('button', { name: 'Keep booking' }).click();
+    await page.getByRole('dialog').getByText('The event in Outlook is changed to this.').waitFor();
+    await page.getByRole('dialog').getByRole('button', { name: 'Keep it' }).click();
+    await says(page, /Everything is equal/);
+    expect(stage.titles(101)).toEqual(['Korps']);
+    expect(page.problems).toEqual([]);
+  });
+
+  test('of very many conflicts ten are shown, and all when they are asked for', async () => {
+    await using stage = await openStage();
+    await using page = await browser.look('about:blank');
+    const many = Array.from({ length: 25 }, (_, n) => ({ ...conflict, id: 100 + n }));
+    await page.route('**/conflicts', (route) =>
+      route.fulfill({ json: { success: true, count: many.length, conflicts: many } }),
+    );
+    await page.goto(stage.url);
+    await says(page, /25 conflicts wait/);
+    expect(await page.locator('#conflicts section').count()).toBe(10);
+    await page.getByRole('button', { name: 'Show 15 further conflicts' }).click();
+    expect(await page.locator('#conflicts section').count()).toBe(25);
+  });
+
   test('a meeting that Outlook put on a reserved time is decided by a person, and what was said is done', async () => {
     await using stage = await openStage();
     await stage.desk.book(101, {
@@ -87,6 +131,9 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
     await says(page, /1 conflict waits/);
     await page.locator('#conflicts', { hasText: 'Lagt oppå' }).waitFor();
     await photograph(page, 'conflict-real');
+    await page.getByRole('button', { name: 'Keep booking' }).click();
+    await page.getByRole('dialog').getByText('The event is deleted from the room in Outlook').waitFor();
+    await page.getByRole('dialog').getByRole('button', { name: 'Back' }).click();
     await page.getByRole('button', { name: 'Keep Outlook' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Keep it' }).click();
     await says(page, /Everything is equal/);

@@ -48,6 +48,33 @@ describe.skipIf(chromiumPath === null)('what is stuck, and what to do about it',
     expect(page.problems).toEqual([]);
   });
 
+  test('of events that are gone from Outlook it says that reservations would be cancelled; refused, they are shown again', async () => {
+    await using stage = await openStage();
+    for (let day = 1; day <= 12; day += 1)
+      await stage.desk.book(102, {
+        title: `Bystyrekomité ${day}`,
+        from: stage.day(day, '10:00'),
+        to: stage.day(day, '12:00'),
+      });
+    await stage.settled();
+    for (const event of stage.events(102))
+      stage.tenant.people.remove('bystyresalen@bergen.example', event.id);
+    await stage.db.query(
+      'WITH due AS (UPDATE bridge_room_state SET pull_due_at = now() RETURNING 1) SELECT bridge_wake() FROM due',
+    );
+    await using page = await browser.look(stage.url);
+    expect(await says(page, /brake/)).toBe('The brake holds 12 removals in Bystyresalen.');
+    await page.locator('#detail', { hasText: 'Their events are gone from Outlook' }).waitFor();
+    await page.getByRole('button', { name: 'Release: cancel 12 reservations' }).waitFor();
+    await photograph(page, 'brake-booking');
+    await page.getByRole('button', { name: 'Refuse: keep 12 reservations' }).click();
+    await page.getByRole('dialog').getByText('gets a new event in Outlook').waitFor();
+    await page.getByRole('dialog').getByRole('button', { name: 'Keep' }).click();
+    await says(page, /Everything is equal: 2 rooms, 12 reservations/);
+    expect(stage.titles(102)).toHaveLength(12);
+    expect(page.problems).toEqual([]);
+  });
+
   test('a question that is cancelled changes nothing', async () => {
     await using stage = await openHeld();
     await using page = await browser.look(stage.url);
@@ -72,6 +99,9 @@ describe.skipIf(chromiumPath === null)('what is stuck, and what to do about it',
     await using page = await browser.look(stage.url);
     expect(await says(page, /could not/)).toBe('1 reservation could not be brought over.');
     await page.locator('#errors').getByText('The request is invalid').waitFor();
+    await page.locator('#errors').getByText('Try again, or change the booking').waitFor();
+    await page.locator('#rooms-body tr', { hasText: 'Formannskapssalen' }).getByText('failed').waitFor();
+    await page.locator('#alerts').getByText('They stand above').waitFor();
     await photograph(page, 'error-light');
     stage.tenant.faults.remove(sick);
     await page.locator('#errors').getByRole('button', { name: 'Try again' }).click();
@@ -135,6 +165,11 @@ describe.skipIf(chromiumPath === null)('what is stuck, and what to do about it',
     await says(page, /Everything is equal/);
     const start = await stage.stopDaemon();
     await says(page, /The daemon does not answer/);
+    // what still stands there is told to be old, and no light is green
+    await page.locator('#detail', { hasText: /What stands below is from \d\d:\d\d:\d\d, / }).waitFor();
+    expect(
+      await page.evaluate('getComputedStyle(document.querySelector("#rooms-body .dot")).backgroundColor'),
+    ).toBe('rgba(0, 0, 0, 0)');
     await page.locator('#line[data-state=lost]').waitFor();
     await photograph(page, 'daemon-away');
     await start();

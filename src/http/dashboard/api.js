@@ -18,8 +18,8 @@ export class ApiError extends Error {
   }
 }
 
-/** @param {string} path */
-export const get = (path) => call(path, { signal: AbortSignal.timeout(waitMs) });
+/** @param {string} path @param {number} [ms] */
+export const get = (path, ms = waitMs) => call(path, { signal: AbortSignal.timeout(ms) });
 
 /**
  * @param {string} path

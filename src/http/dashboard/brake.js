@@ -5,15 +5,44 @@
 import { post } from './api.js';
 import { ask } from './dialogs.js';
 import { actionButton, byId, h, keep, setText } from './dom.js';
-import { counted, span } from './format.js';
-import { nameOf } from './verdict.js';
+import { counted, number, span } from './format.js';
+import { nameOf } from './room-state.js';
+
+const sides = /** @type {const} */ (['outlook', 'booking']);
+
+/**
+ * What would be taken away, by where it is.
+ * @type {Record<Removal['side'], { what: string, why: string, verb: string, again: string, keeps: string }>}
+ */
+const words = {
+  outlook: {
+    what: 'event',
+    why:
+      'The reservations are gone from the booking system, not cancelled: gone, and many at once. ' +
+      'Was a table emptied, a restore half done? If they were meant to go, release them. If not, refuse: the events stay.',
+    verb: 'delete',
+    again: 'Each is looked at again first; one whose reservation is back stays.',
+    keeps: 'stays in the calendar. A reservation that is restored finds its event again; none is doubled.',
+  },
+  booking: {
+    what: 'reservation',
+    why:
+      'Their events are gone from Outlook, many at once. Was a calendar emptied by mistake? ' +
+      'If they were meant to go, release: the reservations are cancelled. If not, refuse: they stay and get new events.',
+    verb: 'cancel',
+    again:
+      'Each is looked at again first; one whose event is back stays. They are cancelled in the booking system.',
+    keeps: 'stays, and gets a new event in Outlook.',
+  },
+};
 
 /** @param {{ act: (work: () => Promise<any>) => Promise<void>, explain: (mapping: number) => void }} options */
 export function createBrake({ act, explain }) {
   const place = byId('brake', HTMLDivElement);
 
-  /** @param {Room} room */
-  function card(room) {
+  /** @param {{ room: Room, side: Removal['side'] }} of */
+  function card({ room, side }) {
+    const { what, why, verb, again, keeps } = words[side];
     const resource = room.resource_id;
     /** @type {readonly Removal[]} */
     let removals = [];
@@ -35,9 +64,9 @@ export function createBrake({ act, explain }) {
       async () => {
         const ids = chosen();
         const question = {
-          title: `Delete ${counted(ids.length, 'event')} in Outlook?`,
-          text: `Each is looked at again first; one whose reservation is back stays. ${nameOf(room)}.`,
-          yes: 'Delete',
+          title: `${verb === 'delete' ? 'Delete' : 'Cancel'} ${counted(ids.length, what)} of ${nameOf(room)}?`,
+          text: again,
+          yes: verb === 'delete' ? 'Delete' : 'Cancel them',
           danger: true,
         };
         if (await ask(question)) await act(() => post(`/rooms/${resource}/brake/release`, { mappings: ids }));
@@ -47,8 +76,8 @@ export function createBrake({ act, explain }) {
     const refuse = actionButton('Refuse', async () => {
       const ids = chosen();
       const question = {
-        title: `Keep ${counted(ids.length, 'event')} in Outlook?`,
-        text: 'They stay in the calendar. When their reservations are restored they are found again, not doubled.',
+        title: `Keep ${counted(ids.length, what)} of ${nameOf(room)}?`,
+        text: `Each ${keeps}`,
         yes: 'Keep',
       };
       if (await ask(question)) await act(() => post(`/rooms/${resource}/brake/refuse`, { mappings: ids }));
@@ -56,8 +85,8 @@ export function createBrake({ act, explain }) {
 
     function draw() {
       const count = chosen().length;
-      setText(release, `Release: delete ${counted(count, 'event')}`);
-      setText(refuse, `Refuse: keep ${counted(count, 'event')}`);
+      setText(release, `Release: ${verb} ${counted(count, what)}`);
+      setText(refuse, `Refuse: keep ${counted(count, what)}`);
       release.disabled = refuse.disabled = count === 0;
       all.checked = left.size === 0;
       all.indeterminate = left.size > 0 && count > 0;
@@ -101,21 +130,10 @@ export function createBrake({ act, explain }) {
     const element = h(
       'section',
       { class: 'panel', 'data-state': 'bad' },
-      h(
-        'header',
-        {},
-        title,
-        h(
-          'p',
-          {},
-          'The reservations are gone from the booking system, not cancelled: gone, and many at once. ' +
-            'Was a table emptied, a restore half done? If they were meant to go, release them. If not, refuse: the events stay.',
-        ),
-        h('div', { class: 'actions' }, release, refuse),
-      ),
+      h('header', {}, title, h('p', {}, why), h('div', { class: 'actions' }, release, refuse)),
       h(
         'div',
-        { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': `Held in ${nameOf(room)}` },
+        { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': `Held in ${nameOf(room)}: ${what}s` },
         h(
           'table',
           { class: 'table' },
@@ -126,7 +144,7 @@ export function createBrake({ act, explain }) {
               'tr',
               {},
               h('th', {}, all),
-              h('th', { scope: 'col' }, 'Event'),
+              h('th', { scope: 'col' }, side === 'outlook' ? 'Event' : 'Reservation'),
               h('th', { scope: 'col' }, 'When'),
             ),
           ),
@@ -136,10 +154,15 @@ export function createBrake({ act, explain }) {
     );
     return {
       element,
-      /** @param {{ room: Room, removals: readonly Removal[] }} now */
+      /** @param {{ room: Room, removals: readonly Removal[], all: number }} now */
       update(now) {
         removals = now.removals;
-        setText(title, `The brake holds ${counted(now.room.held, 'removal')} in ${nameOf(now.room)}`);
+        const more = now.all - removals.length;
+        setText(
+          title,
+          `The brake holds ${counted(removals.length, 'removal')} in ${nameOf(now.room)}` +
+            (more > 0 ? ` (the first of ${number(now.room.held)}; the others follow)` : ''),
+        );
         draw();
       },
     };
@@ -153,14 +176,16 @@ export function createBrake({ act, explain }) {
     show(rooms, removals) {
       const held = rooms
         .filter((room) => room.health === 'held')
-        .map((room) => ({ room, removals: removals.get(room.resource_id) ?? [] }))
+        .flatMap((room) => {
+          const all = removals.get(room.resource_id) ?? [];
+          const rest = room.held - all.length;
+          return sides.map((side) => {
+            const own = all.filter((removal) => removal.side === side);
+            return { room, side, removals: own, all: own.length + Math.max(0, rest) };
+          });
+        })
         .filter((one) => one.removals.length > 0);
-      keep(
-        place,
-        held,
-        ({ room }) => String(room.id),
-        ({ room }) => card(room),
-      );
+      keep(place, held, ({ room, side }) => `${room.id} ${side}`, card);
       return held.length;
     },
   };

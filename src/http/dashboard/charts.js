@@ -27,6 +27,7 @@ function colour(name) {
 export function createCharts() {
   const dayPlace = byId('day', HTMLDivElement);
   const histogramPlace = byId('histogram', HTMLDivElement);
+  const dayTitle = byId('day-title', HTMLHeadingElement);
   const dayCaption = byId('day-caption', HTMLParagraphElement);
   /** @type {uPlot[]} */
   let plots = [];
@@ -129,6 +130,7 @@ export function createCharts() {
           }),
           axis({
             size: 44,
+            incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 50_000, 100_000],
             values: (/** @type {any} */ _, splits) => splits.map((n) => (n % 1 === 0 ? String(n) : '')),
           }),
         ],
@@ -151,12 +153,19 @@ export function createCharts() {
   resized.observe(histogramPlace);
 
   return {
-    /** @param {Latency | null} now */
-    show(now) {
+    /**
+     * The day; while nothing is older than an hour, that hour, which would be a single step of the day.
+     * @param {Latency | null} day
+     * @param {Latency | null} hour
+     */
+    show(day, hour) {
+      const young = day !== null && hour !== null && isYoung(day);
+      const now = young ? hour : day;
       const text = JSON.stringify(now);
       if (text === shown) return;
       shown = text;
       latency = now;
+      setText(dayTitle, young ? 'The last hour' : 'The last 24 hours');
       draw();
     },
     /** Draws again, in the colours of now. */
@@ -202,6 +211,14 @@ const logRange = (_plot, least, most) => [
 /** @param {Curve} curve */
 const halfWithin = (curve) =>
   `half within ${duration(curve.p50_ms)}, 95 of 100 within ${duration(curve.p95_ms)}`;
+
+/** Something was done, and all of it within the last hour. @param {Latency} day */
+function isYoung({ step_seconds: step, directions }) {
+  const before = -Math.ceil(3_600 / step);
+  const counts = both.map((direction) => directions[direction].curve.map(({ count }) => count));
+  const sum = (/** @type {number[]} */ of) => of.reduce((total, count) => total + count, 0);
+  return sum(counts.flat()) > 0 && sum(counts.flatMap((of) => of.slice(0, before))) === 0;
+}
 
 /** @param {Latency} latency */
 const dayWords = (latency) =>

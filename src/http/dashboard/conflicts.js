@@ -4,16 +4,40 @@
  */
 import { post } from './api.js';
 import { ask } from './dialogs.js';
-import { actionButton, byId, fill, h, keep } from './dom.js';
-import { distance, span } from './format.js';
+import { conflictWords, effectsOf } from './conflict-words.js';
+import { actionButton, byId, fill, h, keep, keepFocus, setText } from './dom.js';
+import { counted, distance, span } from './format.js';
+
+/** More are shown when they are asked for. */
+const shownAtFirst = 10;
 
 /** @param {{ act: (work: () => Promise<any>) => Promise<void>, explain: (mapping: number) => void }} options */
 export function createConflicts({ act, explain }) {
   const place = byId('conflicts', HTMLDivElement);
 
+  const list = h('div', { class: 'stack' });
+  const all = h('button', { type: 'button', onclick: showAll });
+  let most = shownAtFirst;
+  /** @type {readonly Conflict[]} */
+  let open = [];
+
+  function showAll() {
+    most = Number.POSITIVE_INFINITY;
+    draw();
+  }
+
+  function draw() {
+    keep(list, open.slice(0, most), ({ id }) => String(id), card);
+    setText(all, `Show ${counted(open.length - most, 'further conflict')}`);
+    all.hidden = open.length <= most;
+    if (open.length === 0) fill(place);
+    else if (!list.isConnected) fill(place, list, all);
+  }
+
   /** @param {Conflict} first */
   function card(first) {
     const element = h('section', { class: 'panel', 'data-state': 'warn' });
+    const since = h('span', { class: 'count' });
     let drawn = '';
     return {
       element,
@@ -21,32 +45,48 @@ export function createConflicts({ act, explain }) {
       update(conflict) {
         // drawn anew only when it changed: a button under the pointer stays where it is
         const now = JSON.stringify(conflict);
+        setText(since, `${conflict.room} · ${distance(conflict.since, Date.now())}`);
         if (now === drawn) return;
         drawn = now;
-        fill(element, ...parts(conflict, first.id));
+        keepFocus(element, () => fill(element, ...parts(conflict, first.id, since)));
       },
     };
   }
 
-  /** @param {Conflict} conflict @param {number} id */
-  function parts(conflict, id) {
+  /** @param {Conflict} conflict @param {number} id @param {HTMLElement} since */
+  function parts(conflict, id, since) {
     const { booking, outlook, fields } = conflict;
-    const title =
-      booking?.title ?? outlook?.title ?? `${conflict.reservation_type} ${conflict.reservation_id}`;
-    const keepSide =
-      (/** @type {'booking' | 'outlook'} */ side, /** @type {string} */ effect) => async () => {
+    // of an event on a reserved time it is the event that waits, not what was there before
+    const [first, second] = conflict.kind === 'overlap' ? [outlook, booking] : [booking, outlook];
+    const title = first?.title ?? second?.title ?? `${conflict.reservation_type} ${conflict.reservation_id}`;
+    const effects = effectsOf(conflict);
+    /** @param {'booking' | 'outlook'} side @param {string} label */
+    const choice = (side, label) => {
+      const choose = async () => {
         const where = side === 'booking' ? 'the booking system' : 'Outlook';
-        if (await ask({ title: `Keep what ${where} says?`, text: effect, yes: 'Keep it' }))
-          await act(() => post(`/conflicts/${id}/resolve`, { keep: side }));
+        const question = {
+          title: `Keep what ${where} has?`,
+          text: effects[side],
+          yes: 'Keep it',
+          danger: effects.loses === side,
+        };
+        if (await ask(question)) await act(() => post(`/conflicts/${id}/resolve`, { keep: side }));
       };
+      return h(
+        'div',
+        { class: 'side last' },
+        actionButton(label, choose, effects.loses === side ? 'danger' : ''),
+        h('p', { class: 'hint' }, effects[side]),
+      );
+    };
     const rows = fieldRows(conflict).filter(({ of }) => of(booking) !== '' || of(outlook) !== '');
     return [
       h(
         'header',
         {},
         h('h2', {}, h('button', { type: 'button', class: 'link', onclick: () => explain(id) }, title)),
-        h('span', { class: 'count' }, `${conflict.room} · ${distance(conflict.since, Date.now())}`),
-        h('p', {}, conflict.message, conflict.hint === null ? '' : ` ${conflict.hint}`),
+        since,
+        h('p', {}, conflictWords(conflict)),
       ),
       h(
         'div',
@@ -62,28 +102,14 @@ export function createConflicts({ act, explain }) {
               h(
                 'div',
                 { class: `side ${differs} ${text ? 'text' : ''}` },
-                side !== null ? of(side) : at === 0 ? 'not there any more' : '',
+                side !== null ? of(side) : at === 0 ? 'nothing there' : '',
               ),
             ),
           ];
         }),
         h('div', { class: 'corner last' }),
-        h(
-          'div',
-          { class: 'side last' },
-          actionButton(
-            'Keep booking',
-            keepSide('booking', 'Outlook is made to show what the booking system has.'),
-          ),
-        ),
-        h(
-          'div',
-          { class: 'side last' },
-          actionButton(
-            'Keep Outlook',
-            keepSide('outlook', 'The reservation is changed to what Outlook shows.'),
-          ),
-        ),
+        choice('booking', 'Keep booking'),
+        choice('outlook', 'Keep Outlook'),
       ),
     ];
   }
@@ -91,8 +117,9 @@ export function createConflicts({ act, explain }) {
   return {
     /** @param {readonly Conflict[] | null} conflicts null: the endpoint is not there */
     show(conflicts) {
-      keep(place, conflicts ?? [], ({ id }) => String(id), card);
-      return conflicts?.length ?? 0;
+      open = conflicts ?? [];
+      draw();
+      return open.length;
     },
   };
 }

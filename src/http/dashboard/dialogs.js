@@ -1,5 +1,6 @@
 /** What stands over the page: a question before something that cannot be undone, a sheet at the side, a short notice. */
-import { byId, fill, h, setText } from './dom.js';
+import { ApiError } from './api.js';
+import { byId, fill, h, keepFocus, setText } from './dom.js';
 
 /**
  * Asks; resolves with whether the person said yes. Escape is no.
@@ -17,7 +18,7 @@ export function ask({ title, text, yes, danger = false }) {
     h(
       'div',
       { class: 'actions' },
-      h('button', { type: 'button', onclick: answer('no'), autofocus: true }, 'Cancel'),
+      h('button', { type: 'button', onclick: answer('no'), autofocus: true }, 'Back'),
       h(
         'button',
         { type: 'button', onclick: answer('yes'), class: danger ? 'primary danger' : 'primary' },
@@ -40,10 +41,11 @@ let hiding;
  */
 export function notice(text) {
   const box = byId('notice', HTMLDivElement);
-  setText(box, text);
-  // shown anew, so that it lies above a dialog that was opened meanwhile
+  // shown anew, so that it lies above a dialog that was opened meanwhile; and before it speaks, so that it is heard
   box.hidePopover();
   box.showPopover();
+  setText(box, '');
+  setText(box, text);
   clearTimeout(hiding);
   hiding = setTimeout(() => box.hidePopover(), 7_000);
 }
@@ -61,8 +63,35 @@ export function sheet(id) {
   dialog.addEventListener('click', (event) => {
     if (event.target === dialog) dialog.close();
   });
-  return {
+  let drawn = '';
+  const own = {
     dialog,
+    /**
+     * What a call answers. Null after its failure was shown; what is open then stays as it was.
+     * @param {() => Promise<any>} call
+     */
+    async read(call) {
+      try {
+        return await call();
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        if (!dialog.open)
+          own.show('Not to be seen now', error.message, h('section', {}, h('p', {}, error.hint)));
+        return null;
+      }
+    },
+    /**
+     * Draws what was read, unless it stands there already, or was closed before it was read `again`.
+     * @param {unknown} what
+     * @param {boolean} again
+     * @param {() => void} draw
+     */
+    present(what, again, draw) {
+      const now = JSON.stringify(what);
+      if (dialog.open ? now === drawn : again) return;
+      drawn = now;
+      draw();
+    },
     /**
      * @param {string} title
      * @param {string} sub
@@ -70,18 +99,26 @@ export function sheet(id) {
      */
     show(title, sub, ...sections) {
       const close = h('button', { type: 'button', class: 'quiet', onclick: () => dialog.close() }, 'Close');
-      fill(
-        dialog,
-        h('header', {}, h('div', {}, h('h2', { id: `${id}-title` }, title), h('p', {}, sub)), close),
-        ...sections,
-      );
-      if (dialog.open) return;
+      const draw = () =>
+        fill(
+          dialog,
+          h(
+            'header',
+            {},
+            h('div', {}, h('h2', { id: `${id}-title`, dir: 'auto' }, title), h('p', {}, sub)),
+            close,
+          ),
+          ...sections,
+        );
+      if (dialog.open) return keepFocus(dialog, draw);
+      draw();
       for (const other of document.querySelectorAll('dialog.sheet[open]'))
         if (other instanceof HTMLDialogElement) other.close();
       dialog.showModal();
       dialog.scrollTop = 0;
     },
   };
+  return own;
 }
 
 /**

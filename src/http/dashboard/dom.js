@@ -79,8 +79,42 @@ export function keep(parent, items, keyOf, make) {
     if (one.element === place) place = place.nextElementSibling;
     else parent.insertBefore(one.element, place);
   }
-  for (const [key, one] of known) if (!now.has(key)) one.element.remove();
+  for (const [key, one] of known)
+    if (!now.has(key)) {
+      const next = one.element.contains(document.activeElement) ? neighbour(one.element) : null;
+      one.element.remove();
+      next?.focus();
+    }
   kept.set(parent, now);
+}
+
+const focusable = 'button, a[href], input, select, summary, [tabindex]';
+/** @param {Element} element */
+const focusables = (element) =>
+  [...element.querySelectorAll(focusable)].filter((one) => one instanceof HTMLElement && !one.hidden);
+
+/** Where the focus goes when `element` goes: to what comes next, to what came before, or to the page's content. @param {Element} element */
+function neighbour(element) {
+  for (const beside of [element.nextElementSibling, element.previousElementSibling]) {
+    const found = beside === null ? undefined : focusables(beside)[0];
+    if (found instanceof HTMLElement) return found;
+  }
+  return byId('content', HTMLElement);
+}
+
+/**
+ * Draws the inside of an element anew; the focus stays at the same place in it.
+ * @param {HTMLElement} element
+ * @param {() => void} draw
+ */
+export function keepFocus(element, draw) {
+  const before = document.activeElement;
+  const at = before !== null && element.contains(before) ? focusables(element).indexOf(before) : -1;
+  draw();
+  if (at === -1) return;
+  const now = focusables(element);
+  const next = now[Math.min(at, now.length - 1)];
+  if (next instanceof HTMLElement) next.focus();
 }
 /** @type {WeakMap<Element, Map<string, any>>} */
 const kept = new WeakMap();
@@ -94,13 +128,13 @@ const kept = new WeakMap();
 export function actionButton(label, act, kind = '') {
   const button = h('button', { type: 'button', class: kind }, label);
   async function work() {
-    button.disabled = true;
-    button.setAttribute('aria-busy', 'true');
+    // not `disabled`: that would take the focus away
+    if (button.getAttribute('aria-disabled') === 'true') return;
+    button.setAttribute('aria-disabled', 'true');
     try {
       await act();
     } finally {
-      button.disabled = false;
-      button.removeAttribute('aria-busy');
+      button.removeAttribute('aria-disabled');
     }
   }
   button.addEventListener('click', () => void work());

@@ -1,25 +1,13 @@
 /**
- * The life of one booking in one room: what was done, when, why, how long it took and under which request id. And the
- * sheet of one room, from which its bookings are found.
- * @import { ExplainedMapping, Room, State, Step } from './shapes.ts'
+ * The life of one booking in one room: what was done, when, why, how long it took and under which request id.
+ * @import { ExplainedMapping, State, Step } from './shapes.ts'
  */
-import { ApiError, get, post } from './api.js';
+import { get, post } from './api.js';
 import { pairs, sheet } from './dialogs.js';
-import { actionButton, fill, h } from './dom.js';
-import { counted, distance, duration, fullTime, number, span } from './format.js';
-import { directions, stateOf } from './rooms.js';
-import { nameOf } from './verdict.js';
+import { actionButton, h } from './dom.js';
+import { distance, fullTime, number, span } from './format.js';
+import { statuses } from './statuses.js';
 
-/** @type {Record<string, [State, string]>} */
-const statuses = {
-  synced: ['good', 'equal on both sides'],
-  pending: ['busy', 'on its way'],
-  error: ['bad', 'could not be brought over'],
-  conflict: ['warn', 'a person has to choose'],
-  cancelled: ['away', 'cancelled'],
-  imported: ['busy', 'waits to become a reservation'],
-  shadowed: ['away', 'not shown: something more important takes its time'],
-};
 /** @type {Record<string, State>} */
 const stepStates = {
   parked: 'bad',
@@ -32,12 +20,13 @@ const stepStates = {
 /** @param {{ act: (work: () => Promise<any>) => Promise<void> }} options */
 export function createExplain({ act }) {
   const bookings = sheet('explain');
-  const roomSheet = sheet('room');
+  /** What is open now, read once more. @type {(() => Promise<void>) | null} */
+  let reread = null;
 
   /** @param {string} type @param {string} id */
   async function openReservation(type, id) {
     const path = `/mappings?reservation_type=${encodeURIComponent(type)}&reservation_id=${encodeURIComponent(id)}`;
-    const found = await opened(() => get(path));
+    const found = await bookings.read(() => get(path));
     if (found === null) return;
     const [first] = found.mappings;
     if (first === undefined)
@@ -60,12 +49,21 @@ export function createExplain({ act }) {
   /**
    * @param {number} id
    * @param {readonly ExplainedMapping[]} [siblings] the same reservation in all its rooms
+   * @param {boolean} [again] what is open is read once more; what was closed stays closed
    */
-  async function openMapping(id, siblings = []) {
-    const explained = await opened(() => get(`/mappings/${id}/explain?limit=200`));
-    if (explained === null) return;
-    /** @type {{ mapping: ExplainedMapping | null, lines: Step[] }} */
-    const { mapping, lines } = explained;
+  async function openMapping(id, siblings = [], again = false) {
+    const reading = (reread = () => openMapping(id, siblings, true));
+    const explained = await bookings.read(() => get(`/mappings/${id}/explain?limit=200`));
+    if (explained === null || reread !== reading) return;
+    bookings.present(explained, again, () => showMapping(explained, id, siblings));
+  }
+
+  /**
+   * @param {{ mapping: ExplainedMapping | null, lines: Step[] }} explained
+   * @param {number} id
+   * @param {readonly ExplainedMapping[]} siblings
+   */
+  function showMapping({ mapping, lines }, id, siblings) {
     const steps = h('section', {}, h('h3', {}, 'Step by step'), stepList(lines));
     if (mapping === null)
       return bookings.show(`Mapping ${id}`, 'It is gone; this is what was done to it.', steps);
@@ -84,7 +82,9 @@ export function createExplain({ act }) {
     const [state, words] = statuses[mapping.sync_status] ?? ['away', mapping.sync_status];
     const { reservation_type: type, reservation_id: id, resource_id: resource } = mapping;
     const again = () =>
-      act(() => post(`/sync/item/${type}/${id}/${resource}`)).then(() => openMapping(mapping.id, siblings));
+      act(() => post(`/sync/item/${type}/${id}/${resource}`)).then(() =>
+        openMapping(mapping.id, siblings, true),
+      );
     return h(
       'section',
       {},
@@ -110,7 +110,11 @@ export function createExplain({ act }) {
       h('br'),
       type !== null &&
         id !== null &&
-        h('div', { class: 'actions' }, actionButton('Sync now', again, 'primary')),
+        h(
+          'div',
+          { class: 'actions' },
+          actionButton('Sync now', again, mapping.sync_status === 'error' ? 'primary' : ''),
+        ),
     );
   }
 
@@ -132,108 +136,14 @@ export function createExplain({ act }) {
       ),
     );
 
-  /** @param {number} resource */
-  async function openRoom(resource) {
-    const answer = await opened(() => get(`/rooms/${resource}`));
-    if (answer === null) return;
-    /** @type {Room} */
-    const room = answer.room;
-    const list = h('ol', { class: 'plain-list' });
-    const bookingsTitle = h('h3', {}, 'Bookings');
-    showRoom(room, h('section', {}, bookingsTitle, list));
-    const found = await opened(() => get(`/mappings?resource_id=${resource}&limit=100`));
-    if (found === null) return;
-    fill(bookingsTitle, `Bookings `, h('span', { class: 'count' }, number(found.total)));
-    fill(
-      list,
-      ...found.mappings.map((/** @type {ExplainedMapping} */ mapping) =>
-        h(
-          'li',
-          {},
-          h(
-            'button',
-            { type: 'button', class: 'link', onclick: () => openMapping(mapping.id) },
-            h('span', { class: 'dot', 'data-state': statuses[mapping.sync_status]?.[0] ?? 'away' }),
-            ' ',
-            mapping.title ?? `${mapping.reservation_type} ${mapping.reservation_id}`,
-          ),
-          h('span', {}, span(mapping.starts_at, mapping.ends_at)),
-        ),
-      ),
-      found.total > found.count &&
-        h('li', {}, h('span', {}, `and ${number(found.total - found.count)} more`)),
-    );
-  }
-
-  /** @param {Room} room @param {HTMLElement} list */
-  function showRoom(room, list) {
-    const now = Date.now();
-    const state = stateOf(room);
-    const at = (/** @type {string | null} */ time) =>
-      time === null ? null : `${distance(time, now)} (${fullTime(time)})`;
-    const doing = (/** @type {string} */ what) => () =>
-      act(() => post(`/rooms/${room.resource_id}/${what}`)).then(() => openRoom(room.resource_id));
-    roomSheet.show(
-      nameOf(room),
-      `${room.outlook_item_id} · resource ${room.resource_id}`,
-      h(
-        'section',
-        {},
-        h(
-          'div',
-          { class: 'box', 'data-state': state.state },
-          h('p', {}, h('strong', {}, state.word)),
-          room.error !== null && h('p', {}, room.error),
-          room.hint !== null && h('p', { class: 'hint' }, room.hint),
-        ),
-        h('br'),
-        pairs([
-          ['Direction', directions[room.sync_direction] ?? room.sync_direction],
-          [
-            'Waiting',
-            room.due === 0
-              ? 'nothing'
-              : `${counted(room.due, 'change')}, the oldest for ${duration(room.lag_ms)}`,
-          ],
-          ['Held', room.held === 0 ? null : counted(room.held, 'removal')],
-          ['Last sync', at(room.last_sync_at) ?? 'never'],
-          ['Tried again', at(room.throttled_until ?? room.retry_at)],
-          ['Next look', room.active === 1 ? at(room.pull_due_at) : null],
-          [
-            'Subscribed until',
-            room.active === 1 ? (at(room.subscription_expires_at) ?? 'no: Outlook is asked instead') : null,
-          ],
-          ['Compared', at(room.baselined_at) ?? 'not yet'],
-        ]),
-        h('br'),
-        h(
-          'div',
-          { class: 'actions' },
-          room.active === 1
-            ? actionButton('Pause', doing('pause'))
-            : actionButton('Resume', doing('resume'), 'primary'),
-          room.active === 1 && actionButton('Compare both sides again', doing('resync')),
-        ),
-      ),
-      list,
-    );
-  }
-
-  /**
-   * What a call answers, or null after its failure was shown.
-   * @param {() => Promise<any>} call
-   */
-  async function opened(call) {
-    try {
-      return await call();
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      bookings.show('Not to be seen now', error.message, h('section', {}, h('p', {}, error.hint)));
-      return null;
-    }
-  }
-
-  return { openReservation, openMapping, openRoom };
+  return {
+    openReservation: (/** @type {string} */ type, /** @type {string} */ id) => void openReservation(type, id),
+    openMapping: (/** @type {number} */ id) => void openMapping(id),
+    /** Reads once more what is open, so that a sheet that stays open tells the truth. */
+    async refresh() {
+      if (bookings.dialog.open) await reread?.();
+    },
+  };
 }
 
 /** @param {readonly Step[]} lines */

@@ -8,6 +8,7 @@ import { duration, fullTime, timeOfDay } from './format.js';
 
 const linesMost = 60;
 const slowMs = 5_000;
+const pointedMs = 10_000;
 
 /**
  * @typedef {{ key: string, at: number, arrow: 'out' | 'in' | '', title: string, sub: string, took: string, slow: boolean,
@@ -24,7 +25,7 @@ const words = {
   waiting: 'waits',
   forgotten: 'nothing to show',
   delayed: 'failed, tried again',
-  parked: 'set aside',
+  parked: 'waits for a person',
   kept: 'event kept',
   imported: 'imported',
   joined: 'room added to the meeting',
@@ -38,13 +39,31 @@ const words = {
 export function createFeed({ explain, openRoom }) {
   const list = byId('feed', HTMLOListElement);
   const pause = byId('feed-pause', HTMLButtonElement);
+  const holding = byId('feed-held', HTMLSpanElement);
   /** @type {Entry[]} */
   let logged = [];
   /** @type {Entry[]} */
   let told = [];
   let next = 0;
   let held = false;
+  let pointed = false;
   let drawing = false;
+
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let letGo;
+  // what a person is about to click stays where it is, for as long as the mouse is moved
+  function leave() {
+    clearTimeout(letGo);
+    pointed = false;
+    draw();
+  }
+  list.addEventListener('pointermove', ({ pointerType }) => {
+    if (pointerType !== 'mouse') return;
+    pointed = true;
+    clearTimeout(letGo);
+    letGo = setTimeout(leave, pointedMs);
+  });
+  list.addEventListener('pointerleave', leave);
 
   pause.addEventListener('click', () => {
     held = !held;
@@ -55,7 +74,10 @@ export function createFeed({ explain, openRoom }) {
 
   // a burst of facts is one drawing
   function draw() {
-    if (held || drawing) return;
+    // a list that is not full yet pushes nothing away that matters
+    const still = pointed && list.childElementCount > 3;
+    holding.hidden = !still || held;
+    if (held || still || drawing) return;
     drawing = true;
     requestAnimationFrame(() => {
       drawing = false;
@@ -207,6 +229,8 @@ function ofFact(fact, count) {
       );
     case 'started':
       return plain('', 'A daemon started', '');
+    case 'plan-confirmed':
+      return plain('good', 'The plan is confirmed', 'both sides are kept equal from now on');
     default:
       return null;
   }

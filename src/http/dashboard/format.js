@@ -89,3 +89,9 @@ export function listed(names, most = 3) {
     return `${names.slice(0, most).join(', ')} and ${number(names.length - most)} more`;
   return names.length < 2 ? (names[0] ?? '') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
 }
+
+/**
+ * A text of somebody else as a sentence: with one full stop at its end.
+ * @param {string} text
+ */
+export const ended = (text) => (text === '' ? '' : `${text.replace(/[.\s]+$/, '')}.`);

@@ -8,6 +8,8 @@ const facts = [
   'pulled',
   'item-delayed',
   'item-parked',
+  'conflict',
+  'plan-confirmed',
   'room-resting',
   'room-refused',
   'room-well',

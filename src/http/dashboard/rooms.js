@@ -1,43 +1,14 @@
 /**
  * The rooms: state, direction, lag, last sync, next look, end of the subscription. Sorted, filtered and searched here;
  * a thousand rooms are a thousand short objects, of which a page is shown.
- * @import { Room, State } from './shapes.ts'
+ * @import { Room, State, Stats } from './shapes.ts'
  */
 import { byId, fill, h, keep, setText } from './dom.js';
 import { distance, duration, fullTime, number } from './format.js';
-import { nameOf } from './verdict.js';
+import { nameOf, stateOf } from './room-state.js';
 
 const pageSize = 150;
 const lateMs = 10_000;
-
-/** @type {Record<string, [State, string]>} */
-const states = {
-  ok: ['good', 'equal'],
-  working: ['busy', 'working'],
-  backfill: ['busy', 'backfill'],
-  new: ['busy', 'starting'],
-  waiting: ['warn', 'waiting'],
-  refused: ['bad', 'refused'],
-  held: ['bad', 'held'],
-  off: ['away', 'paused'],
-};
-const worst = ['held', 'refused', 'waiting', 'backfill', 'working', 'new', 'ok', 'off'];
-
-/** @param {Room} room */
-export function stateOf(room) {
-  const name =
-    room.health !== 'ok'
-      ? room.health
-      : room.backfill.done < room.backfill.total
-        ? 'backfill'
-        : room.due > 0
-          ? 'working'
-          : room.baselined_at === null
-            ? 'new'
-            : 'ok';
-  const [state, word] = states[name] ?? ['warn', name];
-  return { name, state, word };
-}
 
 /** @type {Record<string, string>} */
 export const directions = {
@@ -56,9 +27,12 @@ const compare = (/** @type {string | number} */ a, /** @type {string | number} *
 /** @param {string | null} at */
 const timeKey = (at) => (at === null ? Number.POSITIVE_INFINITY : Date.parse(at));
 
-/** @type {readonly { key: string, label: string, kind: string, of: (room: Room) => string | number }[]} */
+/**
+ * @type {readonly { key: string, label: string, kind: string,
+ *   of: (room: Room, stats: Stats | null) => string | number }[]}
+ */
 const columns = [
-  { key: 'state', label: 'State', kind: '', of: (room) => worst.indexOf(stateOf(room).name) },
+  { key: 'state', label: 'State', kind: '', of: (room, stats) => stateOf(room, stats).rank },
   { key: 'name', label: 'Room', kind: 'name', of: nameOf },
   { key: 'direction', label: 'Direction', kind: 'wide', of: (room) => room.sync_direction },
   { key: 'due', label: 'Waiting', kind: 'number middle', of: (room) => -room.due },
@@ -88,6 +62,9 @@ export function createRooms({ open }) {
   const more = byId('rooms-more', HTMLParagraphElement);
   /** @type {readonly Room[]} */
   let rooms = [];
+  /** @type {Stats | null} */
+  let stats = null;
+  let drawn = '';
   let sort = { key: 'state', down: false };
   let filter = 'all';
   let shown = pageSize;
@@ -112,6 +89,13 @@ export function createRooms({ open }) {
     return { name, label, element: h('button', { type: 'button', onclick: choose }, label) };
   });
   fill(byId('rooms-filter', HTMLDivElement), ...chips.map(({ element }) => element));
+  const showAll = () => {
+    shown = Number.POSITIVE_INFINITY;
+    draw();
+  };
+  const all = h('button', { type: 'button', class: 'link', onclick: showAll });
+  const none = h('span');
+  fill(more, all, none);
   search.addEventListener('input', () => {
     shown = pageSize;
     draw();
@@ -121,12 +105,12 @@ export function createRooms({ open }) {
     const wanted = search.value.trim().toLocaleLowerCase();
     const isWanted = (/** @type {Room} */ room) =>
       wanted === '' ||
-      `${nameOf(room)} ${room.outlook_item_id} ${room.resource_id} ${stateOf(room).word}`
+      `${nameOf(room)} ${room.outlook_item_id} ${room.resource_id} ${stateOf(room, stats).word}`
         .toLocaleLowerCase()
         .includes(wanted);
-    const chosen = rooms.filter((room) => filters[filter]?.has(stateOf(room).state) && isWanted(room));
+    const chosen = rooms.filter((room) => filters[filter]?.has(stateOf(room, stats).state) && isWanted(room));
     const column = columns.find(({ key }) => key === sort.key);
-    const keyed = chosen.map((room) => ({ room, key: column?.of(room) ?? 0, name: nameOf(room) }));
+    const keyed = chosen.map((room) => ({ room, key: column?.of(room, stats) ?? 0, name: nameOf(room) }));
     keyed.sort((a, b) => compare(a.key, b.key) || names.compare(a.name, b.name));
     if (sort.down) keyed.reverse();
     const page = keyed.slice(0, shown).map(({ room }) => room);
@@ -134,11 +118,13 @@ export function createRooms({ open }) {
       body,
       page,
       (room) => String(room.id),
-      (room) => row(room, open),
+      (room) => row(room, open, () => stats),
     );
-    if (page.length === 0 && rooms.length > 0) fill(more, 'No room is like that.');
-    else if (page.length < chosen.length) fill(more, moreButton(chosen.length));
-    more.hidden = page.length === chosen.length && (page.length > 0 || rooms.length === 0);
+    setText(all, `Show all ${number(chosen.length)}`);
+    all.hidden = page.length === chosen.length;
+    setText(none, rooms.length === 0 ? 'No room yet.' : 'No room is like that.');
+    none.hidden = page.length > 0;
+    more.hidden = all.hidden && none.hidden;
     setText(byId('rooms-count', HTMLSpanElement), number(rooms.length));
     heads.forEach((head, at) => {
       const sorted = columns[at]?.key === sort.key;
@@ -146,25 +132,20 @@ export function createRooms({ open }) {
       else head.removeAttribute('aria-sort');
     });
     for (const { name, label, element } of chips) {
-      const count = rooms.filter((room) => filters[name]?.has(stateOf(room).state)).length;
+      const count = rooms.filter((room) => filters[name]?.has(stateOf(room, stats).state)).length;
       setText(element, name === 'all' ? label : `${label} ${number(count)}`);
       element.setAttribute('aria-pressed', String(filter === name));
     }
   }
 
-  /** @param {number} total */
-  function moreButton(total) {
-    const showAll = () => {
-      shown = Number.POSITIVE_INFINITY;
-      draw();
-    };
-    return h('button', { type: 'button', class: 'link', onclick: showAll }, `Show all ${number(total)}`);
-  }
-
   return {
-    /** @param {readonly Room[]} now */
-    show(now) {
+    /** @param {readonly Room[]} now @param {Stats | null} standing */
+    show(now, standing) {
+      const key = JSON.stringify([standing?.start.writes, standing?.outages.outlook !== null]);
+      if (now === rooms && key === drawn) return;
+      drawn = key;
       rooms = now;
+      stats = standing;
       draw();
     },
   };
@@ -173,8 +154,9 @@ export function createRooms({ open }) {
 /**
  * @param {Room} first
  * @param {(resource: number) => void} open
+ * @param {() => Stats | null} standing
  */
-function row(first, open) {
+function row(first, open, standing) {
   const cells = columns.map(({ kind }) => h('td', { class: kind }));
   const dot = h('span', { class: 'dot' });
   const word = h('span');
@@ -187,7 +169,7 @@ function row(first, open) {
     /** @param {Room} room */
     update(room) {
       const now = Date.now();
-      const state = stateOf(room);
+      const state = stateOf(room, standing());
       element.dataset['state'] = state.state;
       element.className = room.active === 1 ? '' : 'off';
       setText(word, state.word);
@@ -200,7 +182,11 @@ function row(first, open) {
         room.lag_ms === 0 ? '' : duration(room.lag_ms),
         distance(room.last_sync_at, now),
         off ? '' : distance(room.pull_due_at, now).replace(/^.* ago$/, 'now'),
-        off ? '' : distance(room.subscription_expires_at, now),
+        off
+          ? ''
+          : room.subscription_expires_at === null
+            ? 'polled'
+            : distance(room.subscription_expires_at, now).replace(/^in /, 'for '),
       ];
       texts.forEach((text, at) => {
         const cell = cells[at + 2];
@@ -213,6 +199,8 @@ function row(first, open) {
         [7, room.subscription_expires_at],
       ])
         cells[Number(at)]?.setAttribute('title', time === null ? '' : fullTime(String(time)));
+      if (!off && room.subscription_expires_at === null)
+        cells[7]?.setAttribute('title', 'No subscription: Outlook is asked what changed, see the next look');
     },
   };
 }

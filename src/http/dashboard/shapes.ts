@@ -12,8 +12,12 @@ interface Outage {
   hint: string | null;
 }
 
-interface Stats {
-  statistics: { total_mappings: number; summary: Record<string, number> };
+export interface Stats {
+  statistics: {
+    total_mappings: number;
+    summary: Record<string, number>;
+    by_type: Record<string, Record<string, number>>;
+  };
   latency: { count: number; p50_ms: number | null; p95_ms: number | null; p99_ms: number | null };
   queue: { outbox_rows: number; due: number; oldest_ms: number | null };
   rooms: Record<string, number>;
@@ -49,6 +53,8 @@ export interface Room {
   subscription_expires_at: string | null;
   backfill: Backfill;
   held: number;
+  failed: number;
+  conflicts: number;
 }
 
 export interface Mapping {
@@ -108,6 +114,7 @@ export interface Latency {
 }
 
 export interface Removal {
+  side: 'outlook' | 'booking';
   mapping_id: number;
   reservation_type: string;
   reservation_id: number;
@@ -157,16 +164,62 @@ interface Ready {
   hint?: string;
 }
 
+export type PlanKind =
+  | 'create'
+  | 'change'
+  | 'delete'
+  | 'decline'
+  | 'import'
+  | 'change-booking'
+  | 'cancel-booking'
+  | 'adopt'
+  | 'conflict'
+  | 'waiting';
+export interface PlannedItem {
+  action: PlanKind;
+  title: string | null;
+  starts_at: string | null;
+  ends_at: string | null;
+  reservation_type: string | null;
+  reservation_id: number | null;
+  why: string;
+  held: boolean;
+}
+export interface PlannedRoom {
+  resource_id: number;
+  room: string;
+  state: 'planned' | 'busy' | 'failed' | 'unread';
+  error: string | null;
+  hint: string | null;
+  counts: Record<PlanKind, number>;
+  equal: number;
+  held: number;
+  items: PlannedItem[];
+}
+export interface Plan {
+  start: Stats['start'];
+  complete: boolean;
+  differs: boolean;
+  counts: Record<PlanKind, number>;
+  equal: number;
+  held: number;
+  rooms: PlannedRoom[];
+}
+
 /** Everything the page knows; null: not known yet, or the endpoint is not there. */
 export interface Known {
   stats: Stats | null;
   rooms: Room[];
+  /** The rooms were read: that there are none is known. */
+  roomsRead: boolean;
   ready: Ready | null;
   errors: { total: number; mappings: (Mapping & { room: string })[] };
   pending: { total: number; items: Mapping[] };
   conflicts: Conflict[] | null;
   alerts: Alert[] | null;
+  /** Of 24 hours, and of the last one. */
   latency: Latency | null;
+  hour: Latency | null;
   lines: Line[];
   removals: Map<number, Removal[]>;
   /** Why the page has no answer, and since when. */

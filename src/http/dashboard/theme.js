@@ -2,7 +2,7 @@
 import { byId, setText } from './dom.js';
 
 const order = /** @type {const} */ (['auto', 'light', 'dark']);
-const labels = { auto: 'Auto', light: 'Light', dark: 'Dark' };
+const labels = { auto: '◐ Auto', light: '☀ Light', dark: '☾ Dark' };
 
 /** @param {() => void} changed what is drawn on a canvas must be drawn again */
 export function createTheme(changed) {

@@ -6,7 +6,15 @@
 import { post } from './api.js';
 import { actionButton, byId, fill, h, keep, setText } from './dom.js';
 import { counted, distance, number, span } from './format.js';
-import { nameOf } from './verdict.js';
+import { nameOf } from './room-state.js';
+
+/** What is done on this page needs no call of the API. @type {Record<string, string>} */
+const here = {
+  brake: 'Release or refuse it above.',
+  'items-in-error': 'They stand above, each with what to do.',
+  'error-rate': 'They stand above; most have one cause.',
+  'room-failing': 'Its sheet says why. It is tried again by itself.',
+};
 
 /**
  * @typedef {{ key: string, title: string, sub: string, error: string, hint: string, action: string,
@@ -44,7 +52,7 @@ export function createTrouble({ act, explain, openRoom }) {
     title: mapping.title ?? `${mapping.reservation_type} ${mapping.reservation_id}`,
     sub: `${mapping.room} · ${span(mapping.starts_at, mapping.ends_at)}`,
     error: mapping.error_message ?? 'No reason is known.',
-    hint: mapping.hint ?? '',
+    hint: mapping.hint ?? 'Try again, or change the booking: a change is tried by itself.',
     action: 'Try again',
     act: () =>
       post(`/sync/item/${mapping.reservation_type}/${mapping.reservation_id}/${mapping.resource_id}`),
@@ -54,6 +62,11 @@ export function createTrouble({ act, explain, openRoom }) {
   /** @param {Alert} first */
   function alertRow(first) {
     const message = h('span', { class: 'message' });
+    const room = first.resource_id;
+    const look =
+      room === null
+        ? null
+        : h('button', { type: 'button', class: 'small', onclick: () => openRoom(room) }, 'Look at the room');
     const since = h('span', { class: 'hint' });
     const acknowledge = actionButton(
       'Acknowledge',
@@ -67,13 +80,15 @@ export function createTrouble({ act, explain, openRoom }) {
       h('span', { class: 'dot' }),
       message,
       since,
+      look,
       acknowledge,
     );
     return {
       element,
       /** @param {Alert} alert */
       update(alert) {
-        setText(message, alert.hint ? `${alert.message} ${alert.hint}` : alert.message);
+        const hint = here[alert.type] ?? alert.hint;
+        setText(message, hint ? `${alert.message} ${hint}` : alert.message);
         setText(since, distance(alert.created_at, Date.now()));
       },
     };

@@ -1,13 +1,19 @@
 /**
  * The sentence on top: what is worst, in one sentence, and what to do; the rest follows in short. Pure.
- * @import { Known, Mapping, Room, State } from './shapes.ts'
+ * @import { Known, Mapping, Removal, Room, State } from './shapes.ts'
  */
-import { counted, distance, duration, hourOfDay, listed, number, seconds } from './format.js';
+import { conflictWords } from './conflict-words.js';
+import { counted, distance, duration, ended, listed, number, seconds } from './format.js';
+import { nameOf, stateOf } from './room-state.js';
+import { notYet, sides, unreachable } from './verdict-sides.js';
 
 /** A change that is younger is on its way, not stuck. */
 const patienceMs = 10_000;
 
-/** @typedef {{ state: State, text: string, detail: string }} Finding */
+/**
+ * `spoken`: the same for who hears it, without what changes from second to second; absent: the text.
+ * @typedef {{ state: State, text: string, detail: string, spoken?: string }} Finding
+ */
 
 /**
  * @param {Known} known
@@ -23,104 +29,21 @@ export function verdict(known, now) {
       ...notYet(known),
       ...waitingForPerson(known),
       // before anything is written nothing is late
-      ...(known.stats.start.writes ? waiting(known, now) : []),
+      ...(known.stats.start.writes ? [...waiting(known, now), ...starting(known)] : []),
       ...alerts(known),
     );
   const [worst, ...also] = findings;
   if (worst !== undefined) return { ...worst, also: also.slice(0, 6) };
-  if (known.stats === null) return { state: 'away', text: 'Looking…', detail: '', also: [] };
+  if (known.stats === null || !known.roomsRead)
+    return { state: 'away', text: 'Looking…', detail: '', also: [] };
   return { ...calm(known, now), also: [] };
 }
 
-/** @param {Room} room */
-export const nameOf = (room) => room.outlook_item_name ?? room.outlook_item_id;
-
-/**
- * @param {Known} known
- * @param {number} now
- * @returns {Finding[]}
- */
-function unreachable({ trouble, heardAt }, now) {
-  if (trouble === null) return [];
-  const heard = heardAt === 0 ? '' : ` Last heard ${distance(new Date(heardAt).toISOString(), now)}.`;
-  if (trouble.kind === 'signed-out')
-    return [{ state: 'away', text: 'You are signed out.', detail: 'Sign in to see how it stands.' }];
-  if (trouble.kind === 'daemon')
-    return [
-      {
-        state: 'away',
-        text: 'The daemon does not answer.',
-        detail: `${heard} Bookings go on and their changes wait; this page tries again by itself.`.trim(),
-      },
-    ];
-  return [{ state: 'bad', text: trouble.error, detail: `${trouble.hint}${heard}`.trim() }];
-}
-
 /**
  * @param {Known} known
  * @returns {Finding[]}
  */
-function sides({ stats, ready }) {
-  /** @type {Finding[]} */
-  const found = [];
-  if (stats === null) return found;
-  const { outages, queue, listener } = stats;
-  if (outages.booking !== null)
-    found.push({
-      state: 'bad',
-      text: `The booking database is out of reach since ${hourOfDay(outages.booking.since)}.`,
-      detail: outages.booking.hint ?? outages.booking.error,
-    });
-  if (outages.outlook !== null)
-    found.push({
-      state: 'bad',
-      text: `Outlook is out of reach since ${hourOfDay(outages.outlook.since)}.`,
-      detail: `${outages.outlook.error}. ${counted(queue.due, 'change waits', 'changes wait')} and will go out when it is back.`,
-    });
-  const capture = ready?.checks['capture'];
-  if (capture !== undefined && !capture.ok && outages.booking === null)
-    found.push({
-      state: 'bad',
-      text: 'Some changes of the booking system are not noticed at once.',
-      detail: `${capture.problems.join('; ')}. ${ready?.hint ?? ''}`,
-    });
-  if (!listener.heard && outages.booking === null)
-    found.push({
-      state: 'warn',
-      text: 'Notifications of the booking database are not heard.',
-      detail: `The daemon looks several times a second instead. ${listener.reason ?? ''}`,
-    });
-  return found;
-}
-
-/**
- * START_MODE plan or shadow: nothing is written.
- * @param {Known} known
- * @returns {Finding[]}
- */
-function notYet({ stats }) {
-  if (stats === null || stats.start.writes) return [];
-  const shows = 'GET /plan, or the command plan, shows what would be done.';
-  return [
-    stats.start.mode === 'shadow'
-      ? {
-          state: 'busy',
-          text: 'Both sides are compared and nothing is ever written (START_MODE=shadow).',
-          detail: shows,
-        }
-      : {
-          state: 'busy',
-          text: 'Nothing is written yet: the plan waits to be confirmed.',
-          detail: `${shows} The command plan --confirm, or POST /plan/confirm, lets it begin.`,
-        },
-  ];
-}
-
-/**
- * @param {Known} known
- * @returns {Finding[]}
- */
-function waitingForPerson({ stats, rooms, conflicts, errors: failed }) {
+function waitingForPerson({ stats, rooms, removals, conflicts, errors: failed }) {
   /** @type {Finding[]} */
   const found = [];
   const held = rooms.filter((room) => room.health === 'held');
@@ -128,7 +51,7 @@ function waitingForPerson({ stats, rooms, conflicts, errors: failed }) {
     found.push({
       state: 'bad',
       text: `The brake holds ${counted(sum(held, 'held'), 'removal')} in ${listed(held.map(nameOf))}.`,
-      detail: 'Their reservations are gone from the booking system. Release or refuse the list below.',
+      detail: `${heldBecause(held.flatMap((room) => removals.get(room.resource_id) ?? []))} Release or refuse the list below.`,
     });
   const refused = rooms.filter((room) => room.health === 'refused');
   if (refused.length > 0)
@@ -144,18 +67,23 @@ function waitingForPerson({ stats, rooms, conflicts, errors: failed }) {
       text: `${counted(errors, 'reservation')} could not be brought over.`,
       detail: firstOf(failed.mappings),
     });
-  if (conflicts !== null && conflicts.length > 0)
+  // the list has its bound, the rooms know of all
+  const open = Math.max(conflicts?.length ?? 0, sum(rooms, 'conflicts'));
+  if (open > 0)
     found.push({
       state: 'warn',
-      text: `${counted(conflicts.length, 'conflict waits', 'conflicts wait')} for a person to choose a side.`,
-      detail: `${conflicts[0]?.room ?? ''}: ${conflicts[0]?.message ?? 'both sides are shown below.'}`,
+      text: `${counted(open, 'conflict waits', 'conflicts wait')} for a person to choose a side.`,
+      detail:
+        conflicts?.[0] === undefined
+          ? ''
+          : `${conflicts[0].room}: ${conflictWords(conflicts[0])} Choose below.`,
     });
   const imports = stats?.statistics.summary['imported'] ?? 0;
   if (imports > 0)
     found.push({
       state: 'busy',
       text: `${counted(imports, 'Outlook event waits', 'Outlook events wait')} to become a reservation.`,
-      detail: '',
+      detail: 'With IMPORT_MODE=manual they wait until POST /booking/process-imports asks for them.',
     });
   return found;
 }
@@ -175,30 +103,56 @@ function waiting({ stats, rooms, pending }, now) {
     found.push({
       state: 'warn',
       text: `${counted(resting.length, 'room waits', 'rooms wait')} for Outlook: ${listed(resting.map(nameOf))}.`,
-      detail: `${resting[0]?.error ?? ''}${next.length > 0 ? `; tried again ${distance(next.toSorted()[0] ?? null, now)}` : ''}`,
+      detail: `${ended(resting[0]?.error ?? '')}${next.length > 0 ? ` Tried again ${distance(next.toSorted()[0] ?? null, now)}.` : ''}`,
     });
   const { backfill, queue } = stats;
   if (backfill.done < backfill.total)
     found.push({
       state: 'busy',
       text: 'Bringing over what was booked before.',
+      spoken: 'Bringing over what was booked before.',
       detail: `${number(backfill.done)} of ${number(backfill.total)} reservations; new bookings do not wait behind it.`,
     });
   if ((queue.oldest_ms ?? 0) > patienceMs && stats.outages.outlook === null && resting.length === 0)
     found.push({
       state: 'warn',
       text: `${counted(queue.due + queue.outbox_rows, 'change waits', 'changes wait')}, the oldest for ${duration(queue.oldest_ms)}.`,
+      spoken: 'Changes wait.',
       detail: reasonOf(pending.items),
     });
   return found;
 }
 
+/**
+ * Rooms that were never compared: of them nobody knows whether both sides are equal.
+ * @param {Known} known
+ * @returns {Finding[]}
+ */
+function starting({ stats, rooms }) {
+  const fresh = rooms.filter((room) => stateOf(room, stats).name === 'new');
+  if (fresh.length === 0) return [];
+  return [
+    {
+      state: 'busy',
+      text: `${counted(fresh.length, 'room is', 'rooms are')} compared with Outlook for the first time: ${listed(fresh.map(nameOf))}.`,
+      detail: '',
+    },
+  ];
+}
+
+/** @param {readonly Removal[]} removals */
+function heldBecause(removals) {
+  const sides = new Set(removals.map(({ side }) => side));
+  if (sides.size === 2) return 'On both sides many are gone at once.';
+  return sides.has('booking')
+    ? 'Their events are gone from Outlook, many at once.'
+    : 'Their reservations are gone from the booking system, many at once.';
+}
+
 /** @param {readonly (Mapping & { room: string })[]} failed */
 function firstOf([first]) {
   if (first === undefined) return 'Each has its reason and its repair below.';
-  return `${first.title ?? first.reservation_type} in ${first.room}: ${first.error_message ?? 'no reason is known'}. ${first.hint ?? ''}`
-    .replace(/\.{2,}/g, '.')
-    .trim();
+  return `${first.title ?? first.reservation_type} in ${first.room}: ${ended(first.error_message ?? 'no reason is known')} ${first.hint ?? 'Try again below, or change the booking.'}`;
 }
 
 /** @param {readonly Mapping[]} items */
@@ -238,7 +192,7 @@ function calm({ stats, rooms, lines }, now) {
       text: rooms.length === 0 ? 'No room is mapped yet.' : 'All rooms are paused.',
       detail:
         rooms.length === 0
-          ? "INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id, outlook_item_name, active) VALUES (123, 'room@example.org', 'Conference Room A', 1);"
+          ? "The command mappings match proposes pairs by name. Or: INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id, outlook_item_name, active) VALUES (123, 'room@example.org', 'Conference Room A', 1); – a row is enough, the rest follows by itself."
           : 'Resume one: choose it in the list.',
     };
   const last = lines.find((line) => line.latency_ms !== null);
@@ -254,11 +208,11 @@ function calm({ stats, rooms, lines }, now) {
     due === 0
       ? `Everything is equal: ${parts.join(', ')}.`
       : `${counted(due, 'change is', 'changes are')} on the way: ${parts.join(', ')}.`;
-  return { state: 'good', text, detail: '' };
+  return { state: 'good', text, detail: '', spoken: 'Everything is equal.' };
 }
 
 /**
  * @param {readonly Room[]} rooms
- * @param {'held' | 'due'} field
+ * @param {'held' | 'due' | 'conflicts'} field
  */
 const sum = (rooms, field) => rooms.reduce((total, room) => total + room[field], 0);

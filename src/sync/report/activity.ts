@@ -142,7 +142,7 @@ const directionText = `CASE WHEN l.action = ANY ($3) THEN 'booking_to_outlook' E
 const newestText = `
   SELECT l.id, l.at, ${directionText}, l.action, l.reason, l.latency_ms, l.call_ms, l.mapping_id, l.resource_id,
     coalesce(r.outlook_item_name, r.outlook_item_id, l.outlook_item_id) AS room, l.reservation_type, l.reservation_id,
-    coalesce(m.booking_seen, m.booking_base, m.outlook_base) ->> 'title' AS title, l.outlook_event_id, l.request_id
+    coalesce(m.booking_seen, m.booking_base, m.outlook_base, m.outlook_seen) ->> 'title' AS title, l.outlook_event_id, l.request_id
   FROM (SELECT * FROM bridge_log WHERE $2::integer IS NULL OR resource_id = $2 ORDER BY id DESC LIMIT $1) l
   LEFT JOIN bridge_mappings m ON m.id = l.mapping_id
   LEFT JOIN LATERAL (SELECT * FROM bridge_resource_mappings r WHERE r.resource_id = l.resource_id

@@ -34,7 +34,7 @@ export function createMappingList(db: Database) {
 
 const listText = `
   SELECT m.id, m.reservation_type, m.reservation_id, m.resource_id, m.outlook_item_id, m.outlook_event_id, m.sync_status,
-    m.sync_direction, m.priority_level, coalesce(m.booking_seen, m.booking_base, m.outlook_base) ->> 'title' AS title,
+    m.sync_direction, m.priority_level, coalesce(m.booking_seen, m.booking_base, m.outlook_base, m.outlook_seen) ->> 'title' AS title,
     m.starts_at, m.ends_at, m.attempt, m.error_message, m.hint, m.due_at, m.last_sync_at, m.total,
     coalesce(r.outlook_item_name, m.outlook_item_id) AS room
   FROM (

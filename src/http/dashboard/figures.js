@@ -1,0 +1,132 @@
+/**
+ * Six figures, the bar of a backfill, and the line at the foot of the page.
+ * @import { Direction, Known, State } from './shapes.ts'
+ */
+import { byId, fill, h, setText } from './dom.js';
+import { counted, duration, number } from './format.js';
+import { stateOf } from './room-state.js';
+
+/** @typedef {{ label: string, value: string, sub: string, state?: State }} Figure */
+
+/** @param {Known} known */
+export function showFigures(known) {
+  if (known.stats === null) return;
+  const figures = [
+    rooms(known),
+    equal(known),
+    waiting(known),
+    asked(known),
+    speed(known, 'booking_to_outlook', 'To Outlook'),
+    speed(known, 'outlook_to_booking', 'To booking'),
+  ];
+  const place = byId('figures', HTMLDListElement);
+  if (place.childElementCount === 0)
+    fill(place, ...figures.map(() => h('div', {}, h('dt'), h('dd', {}, h('span'), h('small')))));
+  figures.forEach(({ label, value, sub, state }, at) => {
+    const cell = place.children[at];
+    if (!(cell instanceof HTMLElement)) return;
+    if (state === undefined) delete cell.dataset['state'];
+    else cell.dataset['state'] = state;
+    for (const [selector, text] of Object.entries({ dt: label, 'dd span': value, small: sub })) {
+      const part = cell.querySelector(selector);
+      if (part !== null) setText(part, text);
+    }
+  });
+  showBackfill(known);
+  const { replicas, uptime_seconds: seconds } = known.stats;
+  setText(
+    byId('foot', HTMLElement),
+    `${counted(replicas, 'daemon')} on this database · this one up ${duration(seconds * 1_000)} · times are those of this browser`,
+  );
+}
+
+/** @param {Known} known @returns {Figure} */
+function rooms({ rooms: all, stats }) {
+  const active = all.filter((room) => room.active === 1);
+  const alike = active.filter((room) => stateOf(room, stats).name === 'ok').length;
+  const paused = all.length - active.length;
+  return {
+    label: 'Rooms',
+    value: number(active.length),
+    sub: `${number(alike)} equal${paused > 0 ? `, ${number(paused)} paused` : ''}`,
+  };
+}
+
+/** @param {Known} known @returns {Figure} */
+function equal({ stats }) {
+  const { synced = 0, shadowed = 0, cancelled = 0 } = stats?.statistics.summary ?? {};
+  return {
+    label: 'Equal reservations',
+    value: number(synced),
+    sub: `${number(shadowed)} covered, ${number(cancelled)} cancelled`,
+  };
+}
+
+/** @param {Known} known @returns {Figure} */
+function waiting({ stats }) {
+  const { due = 0, outbox_rows: outbox = 0, oldest_ms: oldest = null } = stats?.queue ?? {};
+  const all = due + outbox;
+  return {
+    label: 'On the way',
+    value: number(all),
+    sub:
+      all === 0
+        ? 'nothing'
+        : stats?.start.writes === false
+          ? 'noted, not sent'
+          : oldest === null
+            ? 'from before'
+            : `the oldest for ${duration(oldest)}`,
+  };
+}
+
+/** @param {Known} known @returns {Figure} */
+function asked({ stats, rooms: all }) {
+  const failed = stats?.statistics.summary['error'] ?? 0;
+  const sum = (/** @type {'conflicts' | 'held'} */ field) =>
+    all.reduce((total, room) => total + room[field], 0);
+  const [conflicts, held] = [sum('conflicts'), sum('held')];
+  const parts = [
+    failed > 0 && `${number(failed)} failed`,
+    conflicts > 0 && counted(conflicts, 'conflict'),
+    held > 0 && `${number(held)} held`,
+  ].filter((part) => part !== false);
+  const all3 = failed + conflicts + held;
+  return {
+    label: 'Need a person',
+    value: number(all3),
+    sub: all3 === 0 ? 'none' : parts.join(', '),
+    ...(all3 === 0 ? {} : { state: failed + held > 0 ? 'bad' : 'warn' }),
+  };
+}
+
+/**
+ * Of the last hour; where nothing changed in it, of the last day.
+ * @param {Known} known
+ * @param {Direction} direction
+ * @param {string} where
+ * @returns {Figure}
+ */
+function speed({ hour, latency }, direction, where) {
+  const lately = hour?.directions[direction];
+  const [curve, when] =
+    (lately?.count ?? 0) > 0 ? [lately, 'last hour'] : [latency?.directions[direction], 'last 24 hours'];
+  const none = (curve?.count ?? 0) === 0;
+  return {
+    label: `${where}, half within`,
+    value: none ? '–' : duration(curve?.p50_ms ?? null),
+    sub: none ? 'no change in 24 hours' : `95 % within ${duration(curve?.p95_ms ?? null)}, ${when}`,
+  };
+}
+
+/** @param {Known} known */
+function showBackfill({ stats, trouble }) {
+  const { done, total } = stats?.backfill ?? { done: 0, total: 0 };
+  const running = done < total;
+  byId('backfill', HTMLDivElement).hidden = !running || trouble !== null || stats?.start.writes !== true;
+  byId('backfill-bar', HTMLProgressElement).value = running ? done / total : 1;
+  setText(
+    byId('backfill-text', HTMLSpanElement),
+    `${number(done)} of ${number(total)} · ${Math.floor((done / Math.max(1, total)) * 100)} %`,
+  );
+}

@@ -1,0 +1,60 @@
+/**
+ * What is on its way to Outlook, with the reason of what was tried and failed.
+ * @import { Known, Mapping } from './shapes.ts'
+ */
+import { post } from './api.js';
+import { actionButton, byId, h, keep, setText } from './dom.js';
+import { counted, number, span } from './format.js';
+import { nameOf } from './room-state.js';
+
+/** @param {{ act: (work: () => Promise<any>) => Promise<void>, explain: (mapping: number) => void }} options */
+export function createQueue({ act, explain }) {
+  const list = byId('queue', HTMLOListElement);
+  const send = actionButton('Send now', () => act(() => post('/sync/to-outlook?limit=200')), 'small');
+  byId('queue-send', HTMLButtonElement).replaceWith(send);
+  /** @type {Map<number, string>} */
+  let names = new Map();
+
+  /** @param {Mapping} first */
+  function row({ id }) {
+    const title = h('button', { type: 'button', class: 'link', onclick: () => explain(id) });
+    const when = h('span', { class: 'when' });
+    const sub = h('span', { class: 'sub' });
+    return {
+      element: h('li', {}, title, when, sub),
+      /** @param {Mapping} item */
+      update(item) {
+        setText(title, item.title ?? `${item.reservation_type} ${item.reservation_id}`);
+        setText(when, span(item.starts_at, null));
+        const tried =
+          item.attempt === 0 ? '' : ` · tried ${counted(item.attempt, 'time')}: ${item.error_message ?? ''}`;
+        setText(sub, `${names.get(item.resource_id) ?? item.outlook_item_id}${tried}`);
+        sub.classList.toggle('late', item.attempt > 0);
+      },
+    };
+  }
+
+  return {
+    /** @param {Known} known */
+    show({ stats, pending, rooms }) {
+      names = new Map(rooms.map((room) => [room.resource_id, nameOf(room)]));
+      const items = pending.items.filter((item) => item.sync_status !== 'error');
+      const outbox = stats?.queue.outbox_rows ?? 0;
+      const due = (stats?.queue.due ?? 0) + outbox;
+      setText(byId('queue-count', HTMLSpanElement), number(due));
+      send.hidden = items.length === 0 || stats?.start.writes !== true;
+      list.querySelector('.empty')?.remove();
+      keep(list, items, ({ id }) => String(id), row);
+      if (items.length === 0) list.append(h('li', { class: 'empty' }, 'Nothing is on its way.'));
+      setText(byId('queue-caption', HTMLParagraphElement), words(due, outbox, stats?.start.writes !== false));
+    },
+  };
+}
+
+/** @param {number} due @param {number} outbox @param {boolean} writes */
+function words(due, outbox, writes) {
+  if (due === 0) return '';
+  const seen = counted(due - outbox, 'change');
+  const unseen = outbox === 0 ? '' : `, ${number(outbox)} not looked at yet`;
+  return writes ? `${seen} to be sent${unseen}.` : `${seen} noted${unseen}; nothing is sent yet.`;
+}

@@ -1,0 +1,30 @@
+/**
+ * The sentence on top, what else is wrong below it, and the same for who hears the page instead of seeing it: that is
+ * told anew only when it says something else, not whenever a second has gone by.
+ * @import { Known } from './shapes.ts'
+ */
+import { byId, fill, h, setText } from './dom.js';
+import { verdict } from './verdict.js';
+
+/** @param {Known} known */
+export function showSentence(known) {
+  const { state, text, detail, spoken, also } = verdict(known, Date.now());
+  byId('verdict', HTMLElement).dataset['state'] = state;
+  setText(byId('sentence', HTMLHeadingElement), text);
+  setText(byId('detail', HTMLParagraphElement), detail);
+  setText(byId('spoken', HTMLParagraphElement), spoken ?? text);
+  document.title = state === 'good' ? 'Equal – Room sync' : `${text.slice(0, 60)} – Room sync`;
+  byId('signin', HTMLAnchorElement).hidden = known.trouble?.kind !== 'signed-out';
+  // what is shown below was heard before the answers stopped
+  byId('content', HTMLElement).toggleAttribute('data-stale', known.trouble !== null);
+  const list = byId('also', HTMLUListElement);
+  const texts = also.map((finding) => finding.text).join('\n');
+  if (list.dataset['shown'] === texts) return;
+  list.dataset['shown'] = texts;
+  fill(
+    list,
+    ...also.map((one) =>
+      h('li', { 'data-state': one.state }, h('span', { class: 'dot' }), h('span', {}, one.text)),
+    ),
+  );
+}
