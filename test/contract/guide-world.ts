@@ -5,6 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { toConfig, type Environment } from '../../src/config.ts';
 import { openService } from '../../src/daemon.ts';
 import { createLog } from '../../src/log.ts';
@@ -102,6 +103,13 @@ export async function openGuide(env: Environment = {}) {
     await ask('POST', '/sync/to-outlook?limit=1000');
   };
 
+  /** Resolves when no room is worked on, or waits for it. */
+  const rested = async () => {
+    const busy =
+      'SELECT FROM bridge_room_state WHERE lease_owner IS NOT NULL OR asked_at IS NOT NULL LIMIT 1';
+    while ((await db.query(busy)).length > 0) await pause(10);
+  };
+
   await started(service.url);
   const owned = opened.move();
   return {
@@ -111,6 +119,7 @@ export async function openGuide(env: Environment = {}) {
     day,
     bookAs,
     synced,
+    rested,
     url: service.url,
     folder,
     addressed,
@@ -136,6 +145,6 @@ async function started(url: string): Promise<void> {
     const answer = await fetch(`${url}/ready`);
     await answer.arrayBuffer();
     if (answer.status === 200) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await pause(50);
   }
 }

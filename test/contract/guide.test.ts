@@ -124,6 +124,7 @@ const situations: Readonly<Record<string, (world: GuideWorld) => Promise<void>>>
     await world.synced();
     await world.desk.cancel(back);
     await world.ask('POST', '/bridges/sync-deletions');
+    await world.rested(); // or it would see the re-enabled one before it is asked
     await world.desk.reenable(back);
     await world.desk.cancel(cancelled);
   },

@@ -5,6 +5,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { Environment } from '../../src/config.ts';
 import type { Fact } from '../../src/facts.ts';
@@ -156,6 +157,9 @@ async function startChild(env: Environment): Promise<Child> {
   };
 }
 
+/** Longer than a daemon rests after any failure, and shorter than a test may take. */
+const standstillMs = 35_000;
+
 /** How much is still to be done. */
 const settledQuery = `
   SELECT (SELECT count(*) FROM bridge_changes) + (SELECT count(*) FROM bridge_mappings m
@@ -164,16 +168,19 @@ const settledQuery = `
        WHERE r.active = 1 AND (s.push_due_at IS NOT NULL OR s.lease_owner IS NOT NULL OR s.reconciled_at IS NULL
                                OR s.baselined_at IS NULL)) AS answer`;
 
-/** Looks until it is so. Gives up, and shows what is still to be done, before a test's time is over. */
+/** Looks until it is so. Gives up, and shows what is still to be done, when the answer has long been the same. */
 async function untilRow(
   db: TestDatabase,
   query: string,
   condition: (answer: number) => boolean,
 ): Promise<void> {
-  for (const giveUpAt = performance.now() + 25_000; performance.now() < giveUpAt;) {
+  let last: number | null = null;
+  for (let giveUpAt = 0; last === null || performance.now() < giveUpAt;) {
     const [row] = await db.query<{ answer: number }>(query);
     if (condition(row!.answer)) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    if (row!.answer !== last) giveUpAt = performance.now() + standstillMs;
+    last = row!.answer;
+    await pause(10);
   }
   const open = await db.query(`
     SELECT r.resource_id, s.push_due_at, s.retry_at, s.throttled_until, s.lease_owner, s.health, s.error_message,
