@@ -2,7 +2,7 @@
 import type { Due } from './mappings.ts';
 
 /** Between two rounds of repeated changes: the second at once, then with growing gaps. */
-const firstGapMs = 100;
+const firstGapMs = 200;
 const longestGapMs = 1_000;
 /** How often it is looked for other changes meanwhile. */
 const lookMs = 50;
