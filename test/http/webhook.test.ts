@@ -136,6 +136,29 @@ describe('a notification', () => {
     expect([answer.status, await state()]).toEqual([202, before]);
   });
 
+  test('of a room that is told of again and again lets it rest a little after its last round, and rings then', async () => {
+    await using world = await openListening();
+    const told = await notificationFor(world, 101);
+    for (let n = 0; n < 10; n += 1) await post(world, [told]);
+    // a round that ended just now took their mark
+    await world.db.query('UPDATE bridge_room_state SET pulled_at = now(), pull_due_at = NULL');
+    const client = await world.db.pool.connect();
+    try {
+      await client.query('LISTEN bridge_changes');
+      const rung = once(client, 'notification');
+      expect((await post(world, [told])).status).toBe(202);
+      const [marked] = await world.db.query<{ ms: number }>(
+        `SELECT round(extract(epoch FROM pull_due_at - pulled_at)::float8 * 1000) AS ms
+         FROM bridge_room_state WHERE pull_due_at IS NOT NULL`,
+      );
+      expect(marked!.ms).toBe(500);
+      await rung;
+      expect(await world.due()).toEqual([101]);
+    } finally {
+      client.release(true);
+    }
+  });
+
   test('of a room that was switched off meanwhile changes nothing', async () => {
     await using world = await openListening();
     const late = await notificationFor(world, 101);

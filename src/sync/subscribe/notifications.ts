@@ -13,7 +13,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { databaseFailure, sqlState, type Database } from '../../database.ts';
 import { Retryable } from '../../errors.ts';
 import type { Tell } from '../../facts.ts';
-import { markRooms, noteReauthorization, noteRemoved } from './subscription-books.ts';
+import { createPace } from './pace.ts';
+import { markRooms, noteReauthorization, noteRemoved, wakeAll } from './subscription-books.ts';
 
 /** Of one POST: how many were Graph's, and how many were not. */
 interface Received {
@@ -57,6 +58,8 @@ interface Known {
 const knownMost = 50_000;
 const triesMost = 3;
 const tellEveryMs = 1_000;
+/** Rooms that are due within one such step share one ring. */
+const wakeStepMs = 25;
 
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html: serialization_failure, deadlock_detected */
 const again = ['40001', '40P01'];
@@ -183,6 +186,8 @@ function createNotes(db: Database, waitMs: number) {
     done: Promise<void>;
   } | null = null;
   let last: Promise<unknown> = Promise.resolve();
+  const wakesAt = new Set<number>();
+  const pace = createPace();
 
   function open() {
     const batch = { rooms: new Set<number>(), removed: new Set<string>(), reauthorized: new Set<string>() };
@@ -195,16 +200,30 @@ function createNotes(db: Database, waitMs: number) {
   }
 
   async function writeDown(batch: Omit<NonNullable<typeof next>, 'done'>): Promise<void> {
+    const told = [...batch.rooms].map((id) => ({ id, gapMs: pace.gapMs(id) }));
     for (let attempt = 1; ; attempt += 1) {
       try {
         if (batch.removed.size > 0) await noteRemoved(db, [...batch.removed]);
         if (batch.reauthorized.size > 0) await noteReauthorization(db, [...batch.reauthorized]);
-        await markRooms(db, [...batch.rooms]);
+        for (const ms of await markRooms(db, told)) wakeIn(ms);
         return;
       } catch (error) {
         if (attempt >= triesMost || !again.includes(sqlState(error) ?? '')) throw error;
       }
     }
+  }
+
+  /** For rooms that are due in a moment; should it fail, the daemons look once a second anyway. */
+  function wakeIn(ms: number): void {
+    const now = performance.now();
+    const at = Math.ceil((now + ms) / wakeStepMs) * wakeStepMs;
+    if (wakesAt.has(at)) return;
+    wakesAt.add(at);
+    const wake = () => {
+      wakesAt.delete(at);
+      wakeAll(db).catch(() => undefined);
+    };
+    setTimeout(wake, at - now).unref();
   }
 
   return {

@@ -129,7 +129,7 @@ export async function storeSubscription(
       WHERE id = $1`,
     values: [row.id, made.subscriptionId, made.expiresAt, made.renewInMs],
   });
-  if (row.roomId !== null) await markRooms(db, [row.roomId]);
+  if (row.roomId !== null) await markRooms(db, [{ id: row.roomId, gapMs: 0 }]);
 }
 
 /** Graph has forgotten it: the row goes if it has ended, waits for a person if one ended it, else asks anew. */
@@ -185,26 +185,42 @@ export async function doubtSubscriptions(db: Queryable, ids: readonly number[]):
   );
 }
 
+/** A room that something changed in; `gapMs`: how long it shall have rested since its last round. */
+export interface Told {
+  readonly id: number;
+  readonly gapMs: number;
+}
+
 /**
  * Marks rooms as changed in Outlook, durably, and wakes the daemons: one statement. A room that is marked already is
- * left alone, as its mark is taken away before the room is read. Returns how many were marked.
+ * left alone, as its mark is taken away before the room is read. Returns in how many ms those are due that still rest.
  */
-export async function markRooms(db: Queryable, roomIds: readonly number[]): Promise<number> {
-  const { rows } = await db.query<{ marked: number }>({
+export async function markRooms(db: Queryable, told: readonly Told[]): Promise<readonly number[]> {
+  const { rows } = await db.query<{ later: readonly number[] | null }>({
     name: 'mark_rooms',
     text: `
-      WITH marked AS (
-        UPDATE bridge_room_state s SET pull_due_at = now() WHERE s.resource_mapping_id IN (
-          SELECT t.resource_mapping_id FROM bridge_room_state t
-          JOIN bridge_resource_mappings r ON r.id = t.resource_mapping_id
-          WHERE t.resource_mapping_id = ANY ($1) AND r.active = 1 AND r.sync_direction <> 'booking_to_outlook'
-            AND (t.pull_due_at IS NULL OR t.pull_due_at > now())
-          ORDER BY 1 FOR UPDATE OF t)
-        RETURNING 1)
-      SELECT count(*) AS marked, CASE WHEN count(*) > 0 THEN bridge_wake() END FROM marked`,
-    values: [roomIds],
+      WITH due AS (
+        SELECT t.resource_mapping_id AS id, rested.at
+        FROM unnest($1::integer[], $2::integer[]) AS told (id, gap)
+        JOIN bridge_room_state t ON t.resource_mapping_id = told.id
+        JOIN bridge_resource_mappings r ON r.id = told.id
+        CROSS JOIN LATERAL (SELECT greatest(now(), least(now(), coalesce(t.pulled_at, '-infinity')) + gap * interval '1 millisecond') AS at) rested
+        WHERE r.active = 1 AND r.sync_direction <> 'booking_to_outlook'
+          AND (t.pull_due_at IS NULL OR t.pull_due_at > rested.at)
+        ORDER BY 1 FOR UPDATE OF t
+      ), marked AS (
+        UPDATE bridge_room_state s SET pull_due_at = due.at FROM due WHERE s.resource_mapping_id = due.id
+        RETURNING ceil(extract(epoch FROM due.at - now()) * 1000)::integer AS ms)
+      SELECT array_agg(DISTINCT ms) FILTER (WHERE ms > 0) AS later,
+        CASE WHEN count(*) FILTER (WHERE ms <= 0) > 0 THEN bridge_wake() END FROM marked`,
+    values: [told.map(({ id }) => id), told.map(({ gapMs }) => gapMs)],
   });
-  return rows[0]!.marked;
+  return rows[0]!.later ?? [];
+}
+
+/** Wakes the daemons. */
+export async function wakeAll(db: Queryable): Promise<void> {
+  await db.query({ name: 'wake', text: 'SELECT bridge_wake()' });
 }
 
 /** Graph says that it has removed these (`subscriptionRemoved`). They are asked for anew. */
