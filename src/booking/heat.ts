@@ -66,7 +66,7 @@ export const defaultTuning: Tuning = {
   burstMs: 100,
   lockMs: 50,
   hotMs: 8,
-  hotRest: 3,
+  hotRest: 5,
   quietMs: 150,
   drainMs: 20,
   drainLongAfterMs: 5_000,

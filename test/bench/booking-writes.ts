@@ -18,6 +18,7 @@ import { startPostgres } from '../../src/sandbox/postgres.ts';
 import { takeRooms } from '../../src/sync/mappings.ts';
 import { fillDatabase } from '../support/templates.ts';
 import type { Slice } from './booking-writes.child.ts';
+import { diskSettings } from './stage.ts';
 
 export type Variant = 'idle' | 'silent' | 'working' | 'notify';
 
@@ -54,11 +55,7 @@ export async function measureBookingWrites({
   const server = opened.use(
     await startPostgres({
       settings: {
-        fsync: 'on',
-        synchronous_commit: 'on',
-        full_page_writes: 'on',
-        shared_buffers: '256MB',
-        max_wal_size: '4GB',
+        ...diskSettings,
         commit_delay: String(diskUs),
         commit_siblings: '0',
       },
@@ -101,13 +98,17 @@ const turned = <T>(all: readonly T[], round: number): readonly T[] => {
   return [...all.slice(by), ...all.slice(0, by)];
 };
 
-/** A database with 2,000 future events in 20 mapped rooms. */
-async function prepare(serverUrl: string, variant: Variant | 'without'): Promise<string> {
+/** A database with so many future events in 20 mapped rooms. */
+export async function prepare(
+  serverUrl: string,
+  variant: Variant | 'without',
+  count = 2_000,
+): Promise<string> {
   const url = new URL(serverUrl);
   url.pathname = `/${variant}`;
   await run(serverUrl, `CREATE DATABASE "${variant}"`);
   await fillDatabase(variant === 'without' ? 'portico' : 'bridge', url.href);
-  await run(url.href, events);
+  await run(url.href, events.replace('2000', String(count)));
   if (variant === 'without') return url.href;
   await run(url.href, rooms);
   if (variant === 'notify') await run(url.href, plainNotify);
@@ -148,7 +149,7 @@ async function run(url: string, script: string): Promise<void> {
 }
 
 /** Whoever is there beside the writers while they write. */
-async function accompany(variant: Variant | 'without', url: string): Promise<AsyncDisposable> {
+export async function accompany(variant: Variant | 'without', url: string): Promise<AsyncDisposable> {
   const opened = new AsyncDisposableStack();
   if (variant === 'without') return opened;
   await run(url, 'TRUNCATE bridge_changes');

@@ -57,7 +57,8 @@ export async function openBridge(
   return { url, pool, serverUrl: server.url, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-const diskSettings = {
+/** A server that keeps what it says it has. */
+export const diskSettings = {
   fsync: 'on',
   synchronous_commit: 'on',
   full_page_writes: 'on',
