@@ -63,6 +63,7 @@ export interface Parts
     LiveParts {
   readonly reports: SyncParts['reports'] & StatsParts['reports'] & MappingParts['reports'];
   readonly manual: SyncParts['manual'] & RoomParts['manual'];
+  readonly alerts: AlertParts['alerts'] & RoomParts['alerts'];
   readonly start: PlanParts['start'];
   readonly notifications: WebhookParts['notifications'] & SubscriptionParts['notifications'];
   readonly apiKey: string | null;

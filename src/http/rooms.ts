@@ -1,5 +1,6 @@
 /** The rooms: how each stands, what the brake holds there, and switching one off, on, or to a fresh comparison. */
 import { createRoute, z } from '@hono/zod-openapi';
+import type { Alerts } from '../ops/alerts.ts';
 import type { createHeld } from '../sync/ask/held.ts';
 import type { Manual } from '../sync/ask/manual.ts';
 import type { createRoomReports, RoomReport } from '../sync/report/room-reports.ts';
@@ -14,6 +15,7 @@ export interface RoomParts {
   readonly held: ReturnType<typeof createHeld>;
   readonly roomSwitch: ReturnType<typeof createRoomSwitch>;
   readonly manual: Pick<Manual, 'populate'>;
+  readonly alerts: Pick<Alerts, 'check'>;
   /** Aborts when we are stopping: nobody is kept waiting then. */
   readonly stopping: AbortSignal;
 }
@@ -167,12 +169,14 @@ const resyncRoute = createRoute({
 });
 
 export function roomRoutes(parts: RoomParts) {
-  const { rooms, held: brake, roomSwitch, manual, stopping } = parts;
+  const { rooms, held: brake, roomSwitch, manual, alerts, stopping } = parts;
   async function find(resource: number): Promise<RoomReport> {
     const found = await rooms.find(resource);
     if (found === null) throw noRoom(resource);
     return found;
   }
+  /** Who has answered the brake is not shown its alert any more. What fails here, the schedule of the alerts makes up for. */
+  const closeAlert = () => alerts.check().catch(() => null);
   return newRoutes()
     .openapi(listRoute, async (c) => {
       const all = await rooms.list();
@@ -188,6 +192,7 @@ export function roomRoutes(parts: RoomParts) {
       await find(resource);
       const choice = { resourceId: resource, mappings: c.req.valid('json').mappings ?? null };
       const outcomes = await brake.release(choice, AbortSignal.any([c.req.raw.signal, stopping]));
+      await closeAlert();
       const message = `Released ${outcomes.length} ${outcomes.length === 1 ? 'removal' : 'removals'}`;
       const results = summarise(outcomes);
       return c.json({ success: true as const, message, count: outcomes.length, results }, 200);
@@ -197,6 +202,7 @@ export function roomRoutes(parts: RoomParts) {
       await find(resource);
       const mappings = c.req.valid('json').mappings ?? null;
       const count = await brake.refuse({ resourceId: resource, mappings });
+      await closeAlert();
       return c.json(
         {
           success: true as const,
