@@ -42,8 +42,8 @@ export interface Tuning {
   /** How long the lock may be waited for. Its holders keep it for microseconds, unless another daemon is hot. */
   readonly lockMs: number;
   /**
-   * Hot: between two looks at least, and at least so many times as long as the look took. Folding costs more processor
-   * time than the booking did; what comes in faster than that is folded a little later, and after that it is quiet.
+   * Hot: between two looks at least, and at least so many times as long as the look took: folding takes processor time
+   * from the bookings. What comes in faster than that is folded a little later, and after that it is quiet.
    */
   readonly hotMs: number;
   readonly hotRest: number;
