@@ -771,7 +771,10 @@ BEGIN
       sync_status = CASE WHEN r.status = 'forget' OR m.revision <> r.revision AND r.status IN ('synced', 'error') THEN 'pending'
                          ELSE r.status END,
       outlook_event_id = r."eventId", generation = r.generation,
-      booking_base = r."bookingBase", outlook_base = r."outlookBase", booking_seen = r."bookingSeen", outlook_seen = r."outlookSeen",
+      -- what another room of the same meeting agreed on meanwhile stays: see bridge_write_back
+      booking_base = CASE WHEN m.revision <> r.revision AND NOT coalesce(r."isOrganizer", m.is_organizer) THEN m.booking_base
+                          ELSE r."bookingBase" END,
+      outlook_base = r."outlookBase", booking_seen = r."bookingSeen", outlook_seen = r."outlookSeen",
       error_message = r.error, hint = r.hint, attempt = r.attempt,
       due_at = CASE WHEN m.revision <> r.revision THEN coalesce(m.due_at, now())
                     WHEN r."dueInMs" IS NULL THEN NULL ELSE now() + r."dueInMs" * interval '1 millisecond' END,
@@ -1411,7 +1414,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '7bea782d019734c98edcd94ca3c6e45b31daa632760b65fe67e71c0e2d4b6386 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'c5a38d5d353b93867951db25fc9b54fe93db00a52c24561a5cadc5a02403a0bd ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

@@ -66,7 +66,10 @@ BEGIN
       sync_status = CASE WHEN r.status = 'forget' OR m.revision <> r.revision AND r.status IN ('synced', 'error') THEN 'pending'
                          ELSE r.status END,
       outlook_event_id = r."eventId", generation = r.generation,
-      booking_base = r."bookingBase", outlook_base = r."outlookBase", booking_seen = r."bookingSeen", outlook_seen = r."outlookSeen",
+      -- what another room of the same meeting agreed on meanwhile stays: see bridge_write_back
+      booking_base = CASE WHEN m.revision <> r.revision AND NOT coalesce(r."isOrganizer", m.is_organizer) THEN m.booking_base
+                          ELSE r."bookingBase" END,
+      outlook_base = r."outlookBase", booking_seen = r."bookingSeen", outlook_seen = r."outlookSeen",
       error_message = r.error, hint = r.hint, attempt = r.attempt,
       due_at = CASE WHEN m.revision <> r.revision THEN coalesce(m.due_at, now())
                     WHEN r."dueInMs" IS NULL THEN NULL ELSE now() + r."dueInMs" * interval '1 millisecond' END,

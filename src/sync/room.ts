@@ -39,6 +39,7 @@ import {
 } from './notices.ts';
 import { pollAfter, type PulledRound } from './pull.ts';
 import { restFor } from './rest.ts';
+import { reunite } from './reunite.ts';
 import type { OutlookSide } from './sides.ts';
 
 /** Due mappings read at a time. Small enough that a booking made now waits for a part of a second behind a backfill. */
@@ -166,9 +167,12 @@ export function createDrain(options: DrainOptions) {
 
   /** Asks Outlook for changes. Should it fail, the round is asked for again when the room is next worked on. */
   async function pulled(room: LeasedRoom, signal: AbortSignal): Promise<void> {
-    if (!follows(room)) return await pullNothing(db, room);
     const startedAt = performance.now();
     try {
+      if (!follows(room)) {
+        if (await pullNothing(db, room)) await baseline(room, signal, 'kept');
+        return;
+      }
       const { next, rows } = await pull(room, signal);
       if (next !== 'done') await baseline(room, signal, next === 'compare' ? 'kept' : 'new');
       const about = { room: room.name, resourceId: room.resourceId };
@@ -179,12 +183,14 @@ export function createDrain(options: DrainOptions) {
     }
   }
 
-  /** Reads each event that was reported as removed, before anything is decided: the brake must see all that is gone. */
+  /**
+   * Reads each event that was reported as removed, before anything is decided: the brake must see all that is gone, and
+   * what is there again under another id is not gone.
+   */
   async function verifyMissing(room: LeasedRoom, signal: AbortSignal): Promise<void> {
-    if (!follows(room)) return;
     for (;;) {
       const missing = await missingOf(db, room, verifiedAtATime);
-      if (missing.length === 0) return;
+      if (missing.length === 0) return void (await reunite(db, room));
       signal.throwIfAborted();
       const found = await verify(missing, room, outlook, signal);
       await storeVerified(db, room, found);

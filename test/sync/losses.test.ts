@@ -104,6 +104,71 @@ test('whoever asks for a private event that somebody typed in Outlook does not t
   ]);
 });
 
+describe('a mailbox that was restored, so that every event has another id', () => {
+  const restore = (w: Awaited<ReturnType<typeof openRooms>>, events: ReturnType<typeof w.outlook.in>) => {
+    for (const { item, marks } of events) w.outlook.put(room, item!, marks);
+  };
+  async function expectAsBefore(w: Awaited<ReturnType<typeof openRooms>>) {
+    expect(shown(w)).toEqual(all);
+    expect(await w.db.query('SELECT active FROM bb_event')).toEqual(all.map(() => ({ active: 1 })));
+    expect(await w.db.query('SELECT DISTINCT sync_status, due_at, conflict FROM bridge_mappings')).toEqual([
+      { sync_status: 'synced', due_at: null, conflict: null },
+    ]);
+    expect(await w.db.query('SELECT outlook_event_id FROM bridge_mappings ORDER BY 1')).toEqual(
+      w.outlook
+        .in(room)
+        .map(({ id }) => ({ outlook_event_id: id }))
+        .sort((a, b) => (a.outlook_event_id < b.outlook_event_id ? -1 : 1)),
+    );
+    expect(await w.db.query('SELECT 1 FROM bridge_removals')).toEqual([]);
+  }
+
+  test.each(['by a round of changes', 'by the comparison with its calendar'])(
+    'is taken for what it was, told %s',
+    async (how) => {
+      await using w = await openFull();
+      w.outlook.writes.length = 0;
+      const before = w.outlook.in(room);
+      for (const { id } of before) w.outlook.remove(id);
+      restore(w, before);
+      if (how.startsWith('by the comparison'))
+        await w.db.query('UPDATE bridge_room_state SET baselined_at = NULL');
+      await w.notify(101);
+      await w.settle();
+      await expectAsBefore(w);
+      expect(w.outlook.writes).toEqual([]);
+    },
+  );
+
+  test('is taken for what it was, though it was empty for a while and the brake held it', async () => {
+    await using w = await openFull();
+    const before = w.outlook.in(room);
+    for (const { id } of before) w.outlook.remove(id);
+    await w.notify(101);
+    await w.settle();
+    expect(await w.db.query('SELECT DISTINCT sync_status FROM bridge_mappings')).toEqual([
+      { sync_status: 'conflict' },
+    ]);
+    restore(w, before);
+    await w.notify(101);
+    await w.settle();
+    await expectAsBefore(w);
+  });
+
+  test('loses what is not there again', async () => {
+    await using w = await openFull();
+    const [gone, ...rest] = w.outlook.in(room);
+    for (const { id } of [gone!, ...rest]) w.outlook.remove(id);
+    restore(w, rest);
+    await w.notify(101);
+    await w.settle();
+    expect(shown(w)).toEqual(rest.map(({ item }) => item!.title).sort());
+    expect(await w.db.query('SELECT name FROM bb_event WHERE active = 0')).toEqual([
+      { name: gone!.item!.title },
+    ]);
+  });
+});
+
 describe('an event that has ended and is moved ahead in Outlook', () => {
   async function openEnded() {
     const w = await openRooms();

@@ -29,6 +29,7 @@ export function createOutlookInMemory() {
       ) => DeltaAnswer | null)
     | null = null;
   let once: (() => Promise<void>) | null = null;
+  let onceRead: (() => Promise<void>) | null = null;
   let failing: ((write: Write, apply: () => OutlookEvent | null) => Written | null) | null = null;
 
   const done = { acceptedAt: 0, callMs: 1 };
@@ -105,6 +106,9 @@ export function createOutlookInMemory() {
     },
     read: async (_room, id) => {
       reads.push(id);
+      const first = onceRead;
+      onceRead = null;
+      await first?.();
       return events.get(id) ?? null;
     },
     find: async (room, marks) => {
@@ -220,6 +224,10 @@ export function createOutlookInMemory() {
     /** Happens while the next batch is on its way. */
     meanwhile: (what: () => Promise<void>) => {
       once = what;
+    },
+    /** Happens while the next event is being read; what it throws is what the read meets. */
+    meanwhileRead: (what: () => Promise<void>) => {
+      onceRead = what;
     },
     /** The next search by marks fails so. */
     blindOnce: (error: Error) => {

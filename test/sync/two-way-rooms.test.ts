@@ -1,5 +1,6 @@
 /** Meetings in several rooms, copies and lost tables, the brake, cursors that are lost, and rooms of one direction. */
 import { describe, expect, test } from 'vitest';
+import { Retryable } from '../../src/errors.ts';
 import type { DeltaAnswer } from '../../src/event.ts';
 import type { Item } from '../../src/item.ts';
 import { createHeld } from '../../src/sync/ask/held.ts';
@@ -72,6 +73,27 @@ describe('a meeting that invited two rooms', () => {
     expect(
       await w.db.query(`SELECT id FROM bridge_mappings WHERE sync_status <> 'synced' OR due_at IS NOT NULL`),
     ).toEqual([]);
+    expect(w.outlook.writes).toEqual([]);
+  });
+
+  test('is moved in one room and leaves the other, though that one cannot be read while the first is moved', async () => {
+    await using w = await open(both);
+    const { first, second } = await invited(w);
+    const later = { startsAt: at(4, '15:00'), endsAt: at(4, '17:00') };
+    w.outlook.remove(second.id);
+    await w.notify(102);
+    w.outlook.meanwhileRead(async () => {
+      w.outlook.edit(first.id, later);
+      await w.notify(101);
+      const { rooms } = await w.take();
+      for (const leased of rooms.filter(({ resourceId }) => resourceId === 101)) await w.drainOne(leased);
+      throw new Retryable('it does not answer', { reach: 'item', afterMs: 0 });
+    });
+    await w.settle();
+    await heard(w, 101, 102);
+    expect(await resources(w)).toEqual([101]);
+    expect((await w.reserved())[0]!.item).toMatchObject(later);
+    expect(w.outlook.in(other)).toEqual([]);
     expect(w.outlook.writes).toEqual([]);
   });
 
@@ -261,6 +283,28 @@ describe('the brake', () => {
     expect(await active(w)).toBe(4);
     expect(w.outlook.in(room)).toHaveLength(4);
     expect(await held(w).list(101)).toEqual([]);
+  });
+
+  test('refused keeps the events of reservations whose rows are gone, and they are taken again when those are back', async () => {
+    await using w = await open();
+    for (const day of [5, 6])
+      w.outlook.put(room, dinner({ startsAt: at(day, '15:00'), endsAt: at(day, '17:00') }), null);
+    await heard(w);
+    await four(w);
+    const before = w.outlook.in(room);
+    w.outlook.writes.length = 0;
+    await w.db.query('CREATE TABLE lost AS SELECT * FROM bb_event_resource');
+    await w.db.query('DELETE FROM bb_event_resource');
+    await w.settle();
+    expect(await held(w).refuse({ resourceId: 101, mappings: null })).toBe(6);
+    await w.db.query('INSERT INTO bb_event_resource SELECT * FROM lost');
+    await w.settle();
+    await heard(w);
+    expect(w.outlook.in(room)).toEqual(before);
+    expect(w.outlook.writes).toEqual([]);
+    expect(await w.db.query('SELECT DISTINCT sync_status FROM bridge_mappings')).toEqual([
+      { sync_status: 'synced' },
+    ]);
   });
 
   test('lets events that are deleted one after the other through', async () => {
