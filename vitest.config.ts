@@ -5,9 +5,9 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/cluster.ts'],
     testTimeout: 60_000,
-    // daemons are killed and frozen for real here; on two busy cores one of them may miss its moment once
-    retry: 1,
     hookTimeout: 60_000,
+    // a worker reads the program once, not once for each file; no test leaves anything behind in its process
+    isolate: false,
     maxWorkers: 4,
   },
 });

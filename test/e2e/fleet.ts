@@ -115,9 +115,12 @@ async function addRooms(db: TestDatabase, resources: readonly number[]): Promise
   );
 }
 
+/** What Node made of the files, kept: a daemon that is started for the hundredth time need not read them again. */
+const compiled = new URL('../../node_modules/.cache/outlook-booking-sync', import.meta.url).pathname;
+
 async function startChild(env: Environment): Promise<Child> {
   const child = spawn(process.execPath, [new URL('./daemon.child.ts', import.meta.url).pathname], {
-    env: { PATH: process.env['PATH'] ?? '', ...env },
+    env: { PATH: process.env['PATH'] ?? '', NODE_COMPILE_CACHE: compiled, ...env },
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const facts: ToldFact[] = [];
