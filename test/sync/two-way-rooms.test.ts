@@ -80,9 +80,10 @@ describe('a meeting that invited two rooms', () => {
     await using w = await open(both);
     const { first, second } = await invited(w);
     const later = { startsAt: at(4, '15:00'), endsAt: at(4, '17:00') };
-    w.outlook.remove(second.id);
+    w.outlook.edit(second.id, later);
     await w.notify(102);
     w.outlook.meanwhileRead(async () => {
+      w.outlook.remove(second.id);
       w.outlook.edit(first.id, later);
       await w.notify(101);
       const { rooms } = await w.take();
