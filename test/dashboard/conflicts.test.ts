@@ -82,7 +82,7 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
     await using page = await browser.look(stage.url);
     await says(page, /1 conflict waits/);
     expect(await page.locator('#detail').textContent()).toBe(
-      'Formannskapssalen: Both sides changed the title. Choose below.',
+      '\u2068Formannskapssalen\u2069: Both sides changed the title. Choose below.',
     );
     const card = page.locator('#conflicts section').first();
     expect(await card.locator('.side.differs').allTextContents()).toEqual(['Korps', 'Orkester']);

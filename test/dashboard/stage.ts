@@ -111,11 +111,11 @@ export async function openBrowser() {
   };
 }
 
-/** Resolves when the sentence matches. */
+/** Resolves when the sentence matches; it is given without the marks that keep a name's direction to itself. */
 export async function says(page: Page, pattern: RegExp): Promise<string> {
   const found = page.locator('#sentence', { hasText: pattern });
   await found.waitFor({ timeout: 30_000 });
-  return (await found.textContent()) ?? '';
+  return ((await found.textContent()) ?? '').replace(/[\u2068\u2069]/g, '');
 }
 
 /** Takes a photograph when an album is asked for (DASHBOARD_PHOTOGRAPHS). */

@@ -37,6 +37,22 @@ describe.skipIf(chromiumPath === null)('at work', () => {
     expect(page.problems).toEqual([]);
   });
 
+  test('what is booked at once under one name is one line, with its number and its slowest', async () => {
+    await using stage = await openStage();
+    for (let day = 1; day <= 8; day += 1)
+      await stage.desk.bookGroup(101, { from: stage.day(day, '18:00'), to: stage.day(day, '19:00') });
+    await stage.settled();
+    await stage.desk.book(102, { title: 'Årsmøte', from: stage.day(1, '10:00'), to: stage.day(1, '11:00') });
+    await using page = await browser.look(stage.url);
+    await page.locator('#feed li', { hasText: 'Årsmøte' }).waitFor();
+    await page.locator('#feed .sub', { hasText: '8 times created · Formannskapssalen' }).waitFor();
+    expect(await page.locator('#feed li').count()).toBe(2);
+    expect(await page.locator('#feed li', { hasText: '8 times' }).locator('.took').textContent()).toMatch(
+      /^≤ \d/,
+    );
+    await photograph(page, 'feed-folded', false);
+  });
+
   test('a reservation is found by its type and number, in all its rooms; an address leads to it', async () => {
     await using stage = await openStage();
     const { id } = await stage.desk.book([101, 102], {

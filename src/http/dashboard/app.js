@@ -67,7 +67,7 @@ const roomsSource = source(5_000, async () => {
 const sources = {
   stats: source(3_000, async () => void (known.stats = await get('/stats'))),
   lines: source(5_000, async () => {
-    known.lines = (await get('/log?limit=60')).lines;
+    known.lines = (await get('/log?limit=120')).lines;
     feed.show(known.lines);
   }),
   rooms: roomsSource,

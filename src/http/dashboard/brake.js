@@ -5,7 +5,7 @@
 import { post } from './api.js';
 import { ask } from './dialogs.js';
 import { actionButton, byId, h, keep, setText } from './dom.js';
-import { counted, number, span } from './format.js';
+import { counted, name, number, span } from './format.js';
 import { nameOf } from './room-state.js';
 
 const sides = /** @type {const} */ (['outlook', 'booking']);
@@ -64,7 +64,7 @@ export function createBrake({ act, explain }) {
       async () => {
         const ids = chosen();
         const question = {
-          title: `${verb === 'delete' ? 'Delete' : 'Cancel'} ${counted(ids.length, what)} of ${nameOf(room)}?`,
+          title: `${verb === 'delete' ? 'Delete' : 'Cancel'} ${counted(ids.length, what)} of ${name(nameOf(room))}?`,
           text: again,
           yes: verb === 'delete' ? 'Delete' : 'Cancel them',
           danger: true,
@@ -76,7 +76,7 @@ export function createBrake({ act, explain }) {
     const refuse = actionButton('Refuse', async () => {
       const ids = chosen();
       const question = {
-        title: `Keep ${counted(ids.length, what)} of ${nameOf(room)}?`,
+        title: `Keep ${counted(ids.length, what)} of ${name(nameOf(room))}?`,
         text: `Each ${keeps}`,
         yes: 'Keep',
       };
@@ -160,7 +160,7 @@ export function createBrake({ act, explain }) {
         const more = now.all - removals.length;
         setText(
           title,
-          `The brake holds ${counted(removals.length, 'removal')} in ${nameOf(now.room)}` +
+          `The brake holds ${counted(removals.length, 'removal')} in ${name(nameOf(now.room))}` +
             (more > 0 ? ` (the first of ${number(now.room.held)}; the others follow)` : ''),
         );
         draw();

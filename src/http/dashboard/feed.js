@@ -4,15 +4,16 @@
  * @import { Line, State } from './shapes.ts'
  */
 import { byId, fill, h, keep, setText } from './dom.js';
-import { duration, fullTime, timeOfDay } from './format.js';
+import { counted, duration, fullTime, timeOfDay } from './format.js';
 
 const linesMost = 60;
 const slowMs = 5_000;
+const foldMs = 60_000;
 const pointedMs = 10_000;
 
 /**
  * @typedef {{ key: string, at: number, arrow: 'out' | 'in' | '', title: string, sub: string, took: string, slow: boolean,
- *   state: State | '', mapping: number | null, resource: number | null }} Entry
+ *   took_ms?: number | null, state: State | '', mapping: number | null, resource: number | null }} Entry
  */
 
 /** @type {Record<string, string>} */
@@ -81,7 +82,7 @@ export function createFeed({ explain, openRoom }) {
     drawing = true;
     requestAnimationFrame(() => {
       drawing = false;
-      const entries = [...told, ...logged].toSorted((a, b) => b.at - a.at).slice(0, linesMost);
+      const entries = folded([...told, ...logged].toSorted((a, b) => b.at - a.at)).slice(0, linesMost);
       if (entries.length === 0) {
         keep(list, [], () => '', entryRow);
         fill(list, h('li', { class: 'empty' }, 'Nothing went anywhere yet.'));
@@ -149,6 +150,44 @@ export function createFeed({ explain, openRoom }) {
 }
 
 /**
+ * What was done to many of one name one after the other (a season that is booked at once) is one line that says how
+ * many, and how long the slowest took. Its key is that of the oldest, so it stays the same line while it grows.
+ * @param {readonly Entry[]} entries the newest first
+ * @returns {Entry[]}
+ */
+function folded(entries) {
+  /** @type {{ entry: Entry, count: number }[]} */
+  const groups = [];
+  for (const entry of entries) {
+    const last = groups.at(-1);
+    const same =
+      last !== undefined &&
+      last.entry.mapping !== entry.mapping &&
+      entry.arrow !== '' &&
+      ['arrow', 'title', 'sub', 'state'].every(
+        (part) => last.entry[/** @type {'sub'} */ (part)] === entry[/** @type {'sub'} */ (part)],
+      ) &&
+      last.entry.at - entry.at < foldMs;
+    if (!same) groups.push({ entry, count: 1 });
+    else {
+      const slowest = (entry.took_ms ?? 0) > (last.entry.took_ms ?? 0) ? entry : last.entry;
+      const { took, took_ms, slow } = slowest;
+      last.entry = { ...last.entry, key: entry.key, took, took_ms: took_ms ?? null, slow };
+      last.count += 1;
+    }
+  }
+  return groups.map(({ entry, count }) =>
+    count === 1
+      ? entry
+      : {
+          ...entry,
+          sub: `${counted(count, 'time')} ${entry.sub}`,
+          took: entry.took === '' ? '' : `≤ ${entry.took}`,
+        },
+  );
+}
+
+/**
  * @param {string | null | undefined} type
  * @param {number | null | undefined} id
  */
@@ -167,6 +206,7 @@ function ofLine(line) {
     title: line.title ?? reference(line.reservation_type, line.reservation_id),
     sub: `${words[line.action] ?? line.action} · ${line.room ?? ''}`,
     took: line.latency_ms === null ? '' : duration(line.latency_ms),
+    took_ms: line.latency_ms,
     slow: (line.latency_ms ?? 0) > slowMs,
     state: failed,
     mapping: line.mapping_id,

@@ -95,3 +95,11 @@ export function listed(names, most = 3) {
  * @param {string} text
  */
 export const ended = (text) => (text === '' ? '' : `${text.replace(/[.\s]+$/, '')}.`);
+
+const named = 90;
+/**
+ * A name that people gave, inside a sentence of ours: not endless, and turning round nothing but itself.
+ * @param {string} name
+ */
+export const name = (name) =>
+  `\u2068${[...name].length > named ? `${[...name].slice(0, named).join('')}…` : name}\u2069`;

@@ -13,7 +13,10 @@ export function showSentence(known) {
   setText(byId('sentence', HTMLHeadingElement), text);
   setText(byId('detail', HTMLParagraphElement), detail);
   setText(byId('spoken', HTMLParagraphElement), spoken ?? text);
-  document.title = state === 'good' ? 'Equal – Room sync' : `${text.slice(0, 60)} – Room sync`;
+  document.title =
+    state === 'good'
+      ? 'Equal – Room sync'
+      : `${text.replace(/[\u2068\u2069]/g, '').slice(0, 60)} – Room sync`;
   byId('signin', HTMLAnchorElement).hidden = known.trouble?.kind !== 'signed-out';
   // what is shown below was heard before the answers stopped
   byId('content', HTMLElement).toggleAttribute('data-stale', known.trouble !== null);

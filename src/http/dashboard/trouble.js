@@ -108,6 +108,7 @@ export function createTrouble({ act, explain, openRoom }) {
     showAlerts(alerts) {
       const open = (alerts ?? []).filter((alert) => (alert.acknowledged_at ?? null) === null);
       setText(alertTitle, counted(open.length, 'alert'));
+      alertPanel.dataset['state'] = open.some(({ severity }) => severity === 'critical') ? 'bad' : 'warn';
       keep(alertList, open, ({ id }) => String(id), alertRow);
       if (open.length === 0) fill(alertPlace);
       else if (!alertPanel.isConnected) fill(alertPlace, alertPanel);

@@ -3,7 +3,7 @@
  * @import { Known, Mapping, Removal, Room, State } from './shapes.ts'
  */
 import { conflictWords } from './conflict-words.js';
-import { counted, distance, duration, ended, listed, number, seconds } from './format.js';
+import { counted, distance, duration, ended, listed, name, number, seconds } from './format.js';
 import { nameOf, stateOf } from './room-state.js';
 import { notYet, sides, unreachable } from './verdict-sides.js';
 
@@ -50,14 +50,14 @@ function waitingForPerson({ stats, rooms, removals, conflicts, errors: failed })
   if (held.length > 0)
     found.push({
       state: 'bad',
-      text: `The brake holds ${counted(sum(held, 'held'), 'removal')} in ${listed(held.map(nameOf))}.`,
+      text: `The brake holds ${counted(sum(held, 'held'), 'removal')} in ${listed(held.map((room) => name(nameOf(room))))}.`,
       detail: `${heldBecause(held.flatMap((room) => removals.get(room.resource_id) ?? []))} Release or refuse the list below.`,
     });
   const refused = rooms.filter((room) => room.health === 'refused');
   if (refused.length > 0)
     found.push({
       state: 'bad',
-      text: `Outlook refuses ${counted(refused.length, 'room')}: ${listed(refused.map(nameOf))}.`,
+      text: `Outlook refuses ${counted(refused.length, 'room')}: ${listed(refused.map((room) => name(nameOf(room))))}.`,
       detail: refused[0]?.hint ?? refused[0]?.error ?? '',
     });
   const errors = stats?.statistics.summary['error'] ?? 0;
@@ -76,7 +76,7 @@ function waitingForPerson({ stats, rooms, removals, conflicts, errors: failed })
       detail:
         conflicts?.[0] === undefined
           ? ''
-          : `${conflicts[0].room}: ${conflictWords(conflicts[0])} Choose below.`,
+          : `${name(conflicts[0].room)}: ${conflictWords(conflicts[0])} Choose below.`,
     });
   const imports = stats?.statistics.summary['imported'] ?? 0;
   if (imports > 0)
@@ -102,7 +102,7 @@ function waiting({ stats, rooms, pending }, now) {
   if (resting.length > 0 && stats.outages.outlook === null)
     found.push({
       state: 'warn',
-      text: `${counted(resting.length, 'room waits', 'rooms wait')} for Outlook: ${listed(resting.map(nameOf))}.`,
+      text: `${counted(resting.length, 'room waits', 'rooms wait')} for Outlook: ${listed(resting.map((room) => name(nameOf(room))))}.`,
       detail: `${ended(resting[0]?.error ?? '')}${next.length > 0 ? ` Tried again ${distance(next.toSorted()[0] ?? null, now)}.` : ''}`,
     });
   const { backfill, queue } = stats;
@@ -134,7 +134,7 @@ function starting({ stats, rooms }) {
   return [
     {
       state: 'busy',
-      text: `${counted(fresh.length, 'room is', 'rooms are')} compared with Outlook for the first time: ${listed(fresh.map(nameOf))}.`,
+      text: `${counted(fresh.length, 'room is', 'rooms are')} compared with Outlook for the first time: ${listed(fresh.map((room) => name(nameOf(room))))}.`,
       detail: '',
     },
   ];
@@ -152,7 +152,7 @@ function heldBecause(removals) {
 /** @param {readonly (Mapping & { room: string })[]} failed */
 function firstOf([first]) {
   if (first === undefined) return 'Each has its reason and its repair below.';
-  return `${first.title ?? first.reservation_type} in ${first.room}: ${ended(first.error_message ?? 'no reason is known')} ${first.hint ?? 'Try again below, or change the booking.'}`;
+  return `${name(first.title ?? String(first.reservation_type))} in ${name(first.room)}: ${ended(first.error_message ?? 'no reason is known')} ${first.hint ?? 'Try again below, or change the booking.'}`;
 }
 
 /** @param {readonly Mapping[]} items */
