@@ -84,7 +84,10 @@ export interface Compared extends Notices {
   readonly adoptions: readonly Adoption[];
 }
 
-/** What a whole list of the window says about the mappings of a room. `direction`: whether anything may be imported. */
+/**
+ * What a whole list of the window says about the mappings of a room. Without `imports` the booking system alone speaks
+ * there: an event of it that is missing is told, since it shall come back, and nothing else.
+ */
 export function compare(
   mappings: readonly Mapped[],
   events: readonly OutlookEvent[],
@@ -120,19 +123,15 @@ export function compare(
     ),
   ];
   for (const { eventId } of pairs) taken.add(eventId);
-  if (!imports) return { adoptions: [...adoptions, ...pairs], known: [], born: [] };
-
   const listed = new Map(events.map((event) => [event.id, event]));
   const known: Noticed[] = [];
   for (const [eventId, mapping] of byEvent) {
     const news = newsOf(mapping, listed.get(eventId), window);
-    if (news !== null) known.push({ id: mapping.id, news, dueInMs: null });
+    if (news === 'missing' || (news !== null && imports))
+      known.push({ id: mapping.id, news, dueInMs: null });
   }
-  return {
-    adoptions: [...adoptions, ...pairs],
-    known,
-    born: unknown.filter((e) => !taken.has(e.id)).map(bornOf),
-  };
+  const born = imports ? unknown.filter((e) => !taken.has(e.id)).map(bornOf) : [];
+  return { adoptions: [...adoptions, ...pairs], known, born };
 }
 
 /** What the list, or its silence, says about a mapping that knows an event; null: nothing new. */
@@ -171,7 +170,10 @@ function adoptMarked(mappings: readonly Mapped[], marked: readonly OutlookEvent[
     // nobody wrote down
     if (mapping.eventId !== null && !(mapping.status === 'cancelled' && mapping.due)) return [];
     const candidates = byKey.get(`${mapping.reservationType}/${mapping.reservationId}`) ?? [];
-    const event = candidates.find((c) => c.item?.startsAt === mapping.startsAt) ?? candidates[0];
+    // such a fresh one is at its time; what is elsewhere is somebody's copy of another
+    const event =
+      candidates.find((c) => c.item?.startsAt === mapping.startsAt) ??
+      (mapping.status === 'cancelled' ? undefined : candidates[0]);
     return event === undefined ? [] : [adoption(mapping.id, event)];
   });
 }

@@ -124,14 +124,18 @@ export async function pullAgain(
   });
 }
 
-/** Of a room that is only shown the bookings: whoever asked for a round of changes has been heard. */
-export async function pullNothing(db: Queryable, room: LeasedRoom): Promise<void> {
-  await db.query({
+/**
+ * Of a room that is only shown the bookings: whoever asked for a round of changes has been heard. Returns whether somebody
+ * asked for a comparison of its whole window.
+ */
+export async function pullNothing(db: Queryable, room: LeasedRoom): Promise<boolean> {
+  const { rows } = await db.query<{ compare: boolean }>({
     name: 'pull_nothing',
     text: `UPDATE bridge_room_state SET pull_due_at = NULL, next_poll_at = NULL
-      WHERE resource_mapping_id = $1 AND lease_epoch = $2`,
+      WHERE resource_mapping_id = $1 AND lease_epoch = $2 RETURNING coalesce(compare_at <= now(), false) AS compare`,
     values: [room.id, room.epoch],
   });
+  return rows[0]?.compare ?? false;
 }
 
 /** Writes down one page of changes and where the next page or round begins, in one transaction. */

@@ -26,8 +26,9 @@ export async function sweepRooms(db: Queryable): Promise<number> {
 }
 
 /**
- * Makes every room that follows Outlook compare its whole window there, spread over `withinMs`: what vanished without
- * anybody saying so is found, and verified one by one. `resourceId`: only this room, at once. Returns how many.
+ * Makes every room compare its whole window in Outlook, spread over `withinMs`: what vanished without anybody saying so is
+ * found, and verified one by one. Where only the booking system speaks it then comes back. `resourceId`: only this room, at
+ * once. Returns how many.
  */
 export async function compareRooms(
   db: Queryable,
@@ -39,8 +40,7 @@ export async function compareRooms(
        pull_due_at = CASE WHEN $1::float8 = 0 THEN now() ELSE s.pull_due_at END,
        next_poll_at = least(s.next_poll_at, now() + random() * $1::float8 * interval '1 millisecond')
      FROM bridge_resource_mappings r
-     WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.sync_direction <> 'booking_to_outlook'
-       AND ($2::integer IS NULL OR r.resource_id = $2)`,
+     WHERE r.id = s.resource_mapping_id AND r.active = 1 AND ($2::integer IS NULL OR r.resource_id = $2)`,
     [withinMs, resourceId],
   );
   return rowCount ?? 0;

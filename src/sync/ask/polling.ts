@@ -40,7 +40,10 @@ type Asked = 'changes' | 'compare';
 export type Polling = ReturnType<typeof createPolling>;
 
 export function createPolling(db: Database, manual: Pick<Manual, 'begin' | 'wake'>) {
-  /** Looks at every calendar that Outlook is listened to in, or one of them, and says what came of it. */
+  /**
+   * Looks at every calendar, or one of them, and says what came of it: for changes at those that Outlook is listened to in,
+   * for a comparison at all.
+   */
   async function poll(what: Asked, resourceId: number | null, signal: AbortSignal): Promise<Polled[]> {
     const call = await manual.begin(signal);
     const { rows: asked } = await db.query<{ id: number; at: Date }>({
@@ -51,7 +54,7 @@ export function createPolling(db: Database, manual: Pick<Manual, 'begin' | 'wake
         WHERE s.resource_mapping_id IN (
           SELECT t.resource_mapping_id FROM bridge_room_state t
           JOIN bridge_resource_mappings r ON r.id = t.resource_mapping_id AND r.active = 1
-          WHERE r.sync_direction <> 'booking_to_outlook' AND ($2::integer IS NULL OR r.resource_id = $2)
+          WHERE (r.sync_direction <> 'booking_to_outlook' OR $1 = 'compare') AND ($2::integer IS NULL OR r.resource_id = $2)
           ORDER BY 1 FOR UPDATE OF t)
         RETURNING s.resource_mapping_id AS id, now() AS at`,
       values: [what, resourceId],

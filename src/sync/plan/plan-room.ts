@@ -31,7 +31,7 @@ export async function planRoom(asked: PlanRoom, signal: AbortSignal): Promise<Pl
   }));
   const found = compare(mapped.map(mappedOf), events, span, follows, outlook.show, asked.remembered);
   const marked = noted(mapped, found);
-  const rows = follows ? await verified(marked, deciding, signal) : marked;
+  const rows = await verified(marked, deciding, signal);
 
   const reserved = rows.filter((row) => row.reservationId !== null);
   const unborn = rows.filter((row) => row.reservationId === null);
