@@ -129,7 +129,7 @@ const limitToRooms = (clientId: string, wide: readonly string[]) =>
     'In Exchange Online PowerShell (the object id is that of the enterprise application):',
     `New-ServicePrincipal -AppId ${clientId} -ObjectId OBJECT-ID -DisplayName outlook-booking-sync`,
     `New-ManagementScope -Name "Synced rooms" -RecipientRestrictionFilter "RecipientTypeDetails -eq 'RoomMailbox'"`,
-    `New-ManagementRoleAssignment -App ${clientId} -Role "Application Calendars.ReadWrite" -CustomResourceScope "Synced rooms"`,
+    'New-ManagementRoleAssignment -App OBJECT-ID -Role "Application Calendars.ReadWrite" -CustomResourceScope "Synced rooms"',
     `Test-ServicePrincipalAuthorization -Identity ${clientId} -Resource ROOM@YOUR-DOMAIN   # InScope must be True`,
     `then remove ${wide.join(' and ')} under API permissions of the app registration; it takes up to two hours`,
   ].join('\n');

@@ -153,7 +153,7 @@ async function roomsOfTenant(signal: AbortSignal): Promise<Room[]> {
       hint: [
         hint,
         'Or export them in Exchange Online PowerShell and name the file with --rooms:',
-        '  Get-EXOMailbox -RecipientTypeDetails RoomMailbox -ResultSize Unlimited | Select-Object DisplayName,PrimarySmtpAddress | Export-Csv rooms.csv -Encoding utf8',
+        '  Get-EXOMailbox -RecipientTypeDetails RoomMailbox -ResultSize Unlimited | Select-Object DisplayName,PrimarySmtpAddress | Export-Csv rooms.csv -Encoding utf8 -NoTypeInformation',
       ].join('\n'),
     });
   return places
