@@ -127,8 +127,7 @@ export function compare(
   const known: Noticed[] = [];
   for (const [eventId, mapping] of byEvent) {
     const news = newsOf(mapping, listed.get(eventId), window);
-    if (news === 'missing' || (news !== null && imports))
-      known.push({ id: mapping.id, news, dueInMs: null });
+    if (news === 'missing' || (news !== null && imports)) known.push({ id: mapping.id, news, dueInMs: null });
   }
   const born = imports ? unknown.filter((e) => !taken.has(e.id)).map(bornOf) : [];
   return { adoptions: [...adoptions, ...pairs], known, born };

@@ -45,11 +45,11 @@ async function look(
   // a removal that a person refused left its event where it was
   const left = due.status === 'cancelled' && due.outlookBase !== null && step.action.do === 'create';
   if (left && due.eventId !== null) {
-    // one that was imported carries no marks
+    // by its id: one that was imported carries no marks, and others that carry its marks are copies
     const kept = await outlook.read(room, due.eventId, signal);
-    if (kept !== null && kept.item !== null) return stepOf(due, facing, { adopted: kept });
+    return kept === null || kept.item === null ? null : stepOf(due, facing, { adopted: kept });
   }
-  if (left || (inDoubt && due.eventId === null)) {
+  if (inDoubt && due.eventId === null) {
     const event = ours(await outlook.find(room, marksOf(due), signal), step.wanted);
     return event === null ? null : stepOf(due, facing, { adopted: event });
   }

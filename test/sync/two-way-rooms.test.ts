@@ -176,6 +176,25 @@ describe('our own event', () => {
     ]);
   });
 
+  test('re-enabled after it was copied to another time gets a fresh event, and the copy stays where it is', async () => {
+    await using w = await open();
+    const { reservation, event } = await shown(w);
+    await w.desk.cancel(reservation);
+    await w.settle();
+    const elsewhere = { ...event.item!, startsAt: at(6, '10:00'), endsAt: at(6, '11:00') };
+    const copy = w.outlook.put(room, elsewhere, event.marks);
+    await w.desk.reenable(reservation);
+    await w.fold();
+    await w.db.query('UPDATE bridge_room_state SET baselined_at = NULL, push_due_at = now()');
+    await w.settle();
+    await heard(w);
+    expect(w.outlook.in(room)).toMatchObject([
+      { item: { startsAt: event.item!.startsAt } },
+      { id: copy.id, item: elsewhere },
+    ]);
+    expect(w.outlook.writes.filter(({ write }) => write.do === 'change')).toEqual([]);
+  });
+
   test('is adopted when its mapping lost it', async () => {
     await using w = await open();
     const { reservation, event } = await shown(w);
