@@ -13,6 +13,8 @@ const both = ['booking_to_outlook', 'outlook_to_booking'];
 const towards = { booking_to_outlook: 'To Outlook', outlook_to_booking: 'To the booking system' };
 /** Nothing is drawn below it: a log scale has no zero. */
 const floorMs = 1;
+/** Of the hour, so many at least. */
+const leastSteps = 8;
 
 /** A colour of the page, as a canvas can draw it. @param {string} name */
 function colour(name) {
@@ -160,12 +162,13 @@ export function createCharts() {
      */
     show(day, hour) {
       const young = day !== null && hour !== null && isYoung(day);
-      const now = young ? hour : day;
+      const now = young ? begun(hour) : day;
       const text = JSON.stringify(now);
       if (text === shown) return;
       shown = text;
       latency = now;
-      setText(dayTitle, young ? 'The last hour' : 'The last 24 hours');
+      const from = young ? now?.directions.booking_to_outlook.curve[0]?.at : undefined;
+      setText(dayTitle, from === undefined ? 'The last 24 hours' : `Since ${hourOfDay(from)}`);
       draw();
     },
     /** Draws again, in the colours of now. */
@@ -218,6 +221,15 @@ function isYoung({ step_seconds: step, directions }) {
   const counts = both.map((direction) => directions[direction].curve.map(({ count }) => count));
   const sum = (/** @type {number[]} */ of) => of.reduce((total, count) => total + count, 0);
   return sum(counts.flat()) > 0 && sum(counts.flatMap((of) => of.slice(0, before))) === 0;
+}
+
+/** From where it began on, and at least some minutes. @param {Latency} hour @returns {Latency} */
+function begun(hour) {
+  const { booking_to_outlook: out, outlook_to_booking: back } = hour.directions;
+  const first = out.curve.findIndex(({ count }, at) => count > 0 || (back.curve[at]?.count ?? 0) > 0);
+  const from = Math.max(0, Math.min(first - 1, out.curve.length - leastSteps));
+  const cut = (/** @type {Curve} */ of) => ({ ...of, curve: of.curve.slice(from) });
+  return { ...hour, directions: { booking_to_outlook: cut(out), outlook_to_booking: cut(back) } };
 }
 
 /** @param {Latency} latency */
