@@ -98,9 +98,12 @@ export function compare(
 ): Compared {
   const occupying = events.filter((event) => event.item !== null);
   const byEvent = new Map(mappings.flatMap((m) => (m.eventId === null ? [] : [[m.eventId, m] as const])));
+  const listed = new Map(events.map((event) => [event.id, event]));
   const adoptions = adoptMarked(
     mappings,
     occupying.filter((event) => event.marks !== null && event.isOrganizer),
+    // where nothing is imported nobody else will see that it is there again under another id (`reunite`)
+    (mapping) => !imports && !listed.has(mapping.eventId!) && overlaps(mapping, window),
   );
   const taken = new Set(adoptions.map(({ eventId }) => eventId));
   const given = new Set(adoptions.map(({ id }) => id));
@@ -123,7 +126,6 @@ export function compare(
     ),
   ];
   for (const { eventId } of pairs) taken.add(eventId);
-  const listed = new Map(events.map((event) => [event.id, event]));
   const known: Noticed[] = [];
   for (const [eventId, mapping] of byEvent) {
     const news = newsOf(mapping, listed.get(eventId), window);
@@ -155,7 +157,11 @@ export const isEcho = (
   mapping.news === null && mapping.reservationId !== null && sameItem(mapping.outlookBase, event.item);
 
 /** Which found event belongs to which mapping: of several with the same marks the one at its time, else the first. */
-function adoptMarked(mappings: readonly Mapped[], marked: readonly OutlookEvent[]): Adoption[] {
+function adoptMarked(
+  mappings: readonly Mapped[],
+  marked: readonly OutlookEvent[],
+  isMissing: (mapping: Mapped) => boolean,
+): Adoption[] {
   const known = new Set(
     mappings.filter((m) => m.status !== 'cancelled' && m.reservationId !== null).map((m) => m.eventId),
   );
@@ -167,12 +173,14 @@ function adoptMarked(mappings: readonly Mapped[], marked: readonly OutlookEvent[
     if (mapping.reservationId === null) return [];
     // the id that a cancelled one keeps is of an event that is gone; if it is due, a fresh one may have been made that
     // nobody wrote down
-    if (mapping.eventId !== null && !(mapping.status === 'cancelled' && mapping.due)) return [];
+    const isLost = mapping.eventId === null;
+    const mayBeAnew = mapping.status === 'cancelled' ? mapping.due : isMissing(mapping);
+    if (!isLost && !mayBeAnew) return [];
     const candidates = byKey.get(`${mapping.reservationType}/${mapping.reservationId}`) ?? [];
-    // such a fresh one is at its time; what is elsewhere is somebody's copy of another
+    // a fresh one is at its time; what is elsewhere is somebody's copy of another
     const event =
       candidates.find((c) => c.item?.startsAt === mapping.startsAt) ??
-      (mapping.status === 'cancelled' ? undefined : candidates[0]);
+      (isLost && mapping.status !== 'cancelled' ? candidates[0] : undefined);
     return event === undefined ? [] : [adoption(mapping.id, event)];
   });
 }

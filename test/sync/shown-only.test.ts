@@ -63,3 +63,15 @@ test('a check that found nothing is over: the room is not asked again before the
     { compare_at: null, pull_due_at: null, next_poll_at: null },
   ]);
 });
+
+test('events that are there again under other ids are known by their marks, and not made twice', async () => {
+  await using w = await openShown();
+  const before = w.outlook.in(room);
+  for (const { id } of before) w.outlook.remove(id);
+  for (const { item, marks } of before) w.outlook.put(room, item!, marks);
+  const writes = w.outlook.writes.length;
+  await check(w);
+  await check(w);
+  expect(w.outlook.in(room)).toHaveLength(2);
+  expect(w.outlook.writes.length).toBe(writes);
+});
