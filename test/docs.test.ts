@@ -6,7 +6,7 @@ import { cli } from './cli/command-line.ts';
 import { openApi } from './http/api.ts';
 
 const read = (path: string) => readFileSync(path, 'utf8');
-const pages = globSync(['README.md', 'docs/**/*.md', 'sql/**/*.md']).sort();
+const pages = globSync(['README.md', '{docs,sql,database}/**/*.md']).sort();
 const everywhere = pages.map((page) => ({ page, text: read(page) }));
 
 describe.each(everywhere)('$page', ({ page, text }) => {
