@@ -1384,20 +1384,28 @@ CREATE OR REPLACE TRIGGER bridge_mappings_reset AFTER UPDATE ON bridge_mappings 
 -- anything is made again. (We ourselves never do that.)
 CREATE OR REPLACE FUNCTION bridge_mapping_lost() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $lost$
+DECLARE
+  rooms integer[]; -- NULL: all of them
 BEGIN
+  IF TG_OP = 'DELETE' THEN
+    rooms := ARRAY(SELECT DISTINCT o.resource_id FROM old_rows o
+                   WHERE o.reservation_id IS NOT NULL AND o.outlook_event_id IS NOT NULL AND o.sync_status <> 'cancelled');
+    IF cardinality(rooms) = 0 THEN
+      RETURN NULL;
+    END IF;
+  END IF;
   UPDATE bridge_room_state s
   SET baselined_at = NULL, reconciled_at = NULL, push_due_at = now(), push_lane = 0, updated_at = now()
   FROM bridge_resource_mappings r
-  WHERE r.id = s.resource_mapping_id AND s.baselined_at IS NOT NULL
-    AND (TG_OP = 'TRUNCATE' OR r.resource_id = (to_jsonb(OLD) ->> 'resource_id')::integer);
+  WHERE r.id = s.resource_mapping_id AND s.baselined_at IS NOT NULL AND (rooms IS NULL OR r.resource_id = ANY (rooms));
   IF FOUND THEN
     PERFORM bridge_wake();
   END IF;
   RETURN NULL;
 END $lost$;
-CREATE OR REPLACE TRIGGER bridge_mappings_deleted AFTER DELETE ON bridge_mappings FOR EACH ROW
-  WHEN (OLD.reservation_id IS NOT NULL AND OLD.outlook_event_id IS NOT NULL AND OLD.sync_status <> 'cancelled')
-  EXECUTE FUNCTION bridge_mapping_lost();
+-- for each statement, not for each row: whoever empties the table does it in seconds
+CREATE OR REPLACE TRIGGER bridge_mappings_deleted AFTER DELETE ON bridge_mappings REFERENCING OLD TABLE AS old_rows
+  FOR EACH STATEMENT EXECUTE FUNCTION bridge_mapping_lost();
 CREATE OR REPLACE TRIGGER bridge_mappings_truncated AFTER TRUNCATE ON bridge_mappings FOR EACH STATEMENT
   EXECUTE FUNCTION bridge_mapping_lost();
 $functions$;
@@ -1414,7 +1422,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'c5a38d5d353b93867951db25fc9b54fe93db00a52c24561a5cadc5a02403a0bd ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '2eedc3e5ccb3a409d169bc32b5174a822177d726bf641c09daaa2231ae26751c ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

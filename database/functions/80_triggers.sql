@@ -91,19 +91,27 @@ CREATE OR REPLACE TRIGGER bridge_mappings_reset AFTER UPDATE ON bridge_mappings 
 -- anything is made again. (We ourselves never do that.)
 CREATE OR REPLACE FUNCTION bridge_mapping_lost() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $lost$
+DECLARE
+  rooms integer[]; -- NULL: all of them
 BEGIN
+  IF TG_OP = 'DELETE' THEN
+    rooms := ARRAY(SELECT DISTINCT o.resource_id FROM old_rows o
+                   WHERE o.reservation_id IS NOT NULL AND o.outlook_event_id IS NOT NULL AND o.sync_status <> 'cancelled');
+    IF cardinality(rooms) = 0 THEN
+      RETURN NULL;
+    END IF;
+  END IF;
   UPDATE bridge_room_state s
   SET baselined_at = NULL, reconciled_at = NULL, push_due_at = now(), push_lane = 0, updated_at = now()
   FROM bridge_resource_mappings r
-  WHERE r.id = s.resource_mapping_id AND s.baselined_at IS NOT NULL
-    AND (TG_OP = 'TRUNCATE' OR r.resource_id = (to_jsonb(OLD) ->> 'resource_id')::integer);
+  WHERE r.id = s.resource_mapping_id AND s.baselined_at IS NOT NULL AND (rooms IS NULL OR r.resource_id = ANY (rooms));
   IF FOUND THEN
     PERFORM bridge_wake();
   END IF;
   RETURN NULL;
 END $lost$;
-CREATE OR REPLACE TRIGGER bridge_mappings_deleted AFTER DELETE ON bridge_mappings FOR EACH ROW
-  WHEN (OLD.reservation_id IS NOT NULL AND OLD.outlook_event_id IS NOT NULL AND OLD.sync_status <> 'cancelled')
-  EXECUTE FUNCTION bridge_mapping_lost();
+-- for each statement, not for each row: whoever empties the table does it in seconds
+CREATE OR REPLACE TRIGGER bridge_mappings_deleted AFTER DELETE ON bridge_mappings REFERENCING OLD TABLE AS old_rows
+  FOR EACH STATEMENT EXECUTE FUNCTION bridge_mapping_lost();
 CREATE OR REPLACE TRIGGER bridge_mappings_truncated AFTER TRUNCATE ON bridge_mappings FOR EACH STATEMENT
   EXECUTE FUNCTION bridge_mapping_lost();
