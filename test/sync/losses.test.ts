@@ -1,21 +1,8 @@
 /** What people lose, ask for twice, or drag out of the past: nothing is doubled, nothing is taken away. */
 import { describe, expect, test } from 'vitest';
-import type { Item } from '../../src/item.ts';
 import { mendRooms } from '../../src/sync/sweep.ts';
 import { openRooms } from './bench-of-rooms.ts';
-
-const room = 'room101@example.org';
-const at = (days: number, time: string) =>
-  `${new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10)}T${time}:00Z`;
-const dinner = (change: Partial<Item> = {}): Item => ({
-  startsAt: at(3, '15:00'),
-  endsAt: at(3, '17:00'),
-  allDay: false,
-  title: 'Dinner',
-  description: 'Soup',
-  isPrivate: false,
-  ...change,
-});
+import { at, dinner, room } from './two-way-world.ts';
 
 /** A room with three imported events and one of ours. */
 async function openFull() {

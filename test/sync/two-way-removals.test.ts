@@ -1,0 +1,140 @@
+/** What is deleted in Outlook or cancelled in the booking system is gone on both sides, once. */
+import { describe, expect, test } from 'vitest';
+import { room, at, dinner, open, heard, imported, shown } from './two-way-world.ts';
+
+const note = /Cancelled from Outlook/g;
+const notes = (text: string) => text.match(note)?.length ?? 0;
+
+describe('an event deleted in Outlook', () => {
+  for (const own of [true, false])
+    test(`(${own ? 'ours' : 'an imported one'}) cancels its reservation and says so once`, async () => {
+      await using w = await open();
+      const { event, reservation } = own ? await shown(w) : await imported(w);
+      w.outlook.remove(event.id);
+      await heard(w);
+      const [row] = await w.reserved();
+      expect(row!.active).toBe(false);
+      expect(notes(row!.item.description)).toBe(1);
+      await heard(w);
+      await w.db.query(
+        'UPDATE bridge_room_state SET reconciled_at = NULL, baselined_at = NULL, push_due_at = now()',
+      );
+      await w.settle();
+      expect(notes((await w.reserved())[0]!.item.description)).toBe(1);
+      expect(await w.mapping(reservation)).toMatchObject({
+        sync_status: 'cancelled',
+        outlook_event_id: event.id,
+      });
+      expect(w.outlook.writes).toEqual([]);
+    });
+
+  test('is verified first: a row that says removed cancels nothing while the event is there', async () => {
+    await using w = await open();
+    const { event, reservation } = await imported(w);
+    w.outlook.reportRemoved(event.id);
+    await heard(w);
+    expect(await w.reserved()).toMatchObject([{ active: true, item: dinner() }]);
+    expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'synced', outlook_news: null });
+  });
+
+  for (const isOrganizer of [true, false])
+    test(`in effect (shown as free or cancelled, organiser: ${isOrganizer ? 'the room' : 'somebody else'}) cancels its reservation`, async () => {
+      await using w = await open();
+      const event = isOrganizer ? w.outlook.put(room, dinner(), null) : w.outlook.invite(room, dinner());
+      await heard(w);
+      w.outlook.alter(event.id, { item: null });
+      await heard(w);
+      expect(await w.reserved()).toMatchObject([{ active: false }]);
+      expect(w.outlook.writes).toEqual([]);
+    });
+
+  test('cancels nothing that has ended', async () => {
+    await using w = await open();
+    const { event } = await imported(w, dinner({ startsAt: at(-2, '10:00'), endsAt: at(-2, '11:00') }));
+    w.outlook.remove(event.id);
+    await heard(w);
+    expect(await w.reserved()).toMatchObject([{ active: true }]);
+  });
+
+  test('that is brought back begins anew', async () => {
+    await using w = await open();
+    const { event, reservation } = await imported(w);
+    w.outlook.alter(event.id, { item: null });
+    await heard(w);
+    w.outlook.alter(event.id, { item: dinner() });
+    await heard(w);
+    expect((await w.reserved()).filter(({ active }) => active)).toMatchObject([{ item: dinner() }]);
+    expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'cancelled', outlook_event_id: null });
+  });
+});
+
+describe('a reservation cancelled in the booking system', () => {
+  test('that was imported takes its event out of the room', async () => {
+    await using w = await open();
+    const { reservation } = await imported(w);
+    await w.desk.cancel(reservation);
+    await w.settle();
+    expect(w.outlook.in(room)).toEqual([]);
+    await heard(w);
+    expect(await w.done()).toEqual(['imported', 'deleted']);
+  });
+
+  test("declines somebody else's meeting, and what comes back of it is nothing new", async () => {
+    await using w = await open();
+    w.outlook.invite(room, dinner());
+    await heard(w);
+    const [reservation] = await w.reserved();
+    await w.desk.cancel(reservation!);
+    await w.settle();
+    await heard(w);
+    expect(w.outlook.answers).toMatchObject([{ answer: 'decline' }]);
+    expect(w.outlook.writes).toEqual([]);
+    expect(await w.done()).toEqual(['imported', 'declined']);
+  });
+
+  test('and enabled again gets a fresh event', async () => {
+    await using w = await open();
+    const { event, reservation } = await imported(w);
+    await w.desk.cancel(reservation);
+    await w.settle();
+    await w.desk.reenable(reservation);
+    await w.settle();
+    await heard(w);
+    expect(w.outlook.titles(room)).toEqual(['Dinner']);
+    expect(w.outlook.in(room)[0]!.id).not.toBe(event.id);
+    expect(await w.reserved()).toMatchObject([{ active: true }]);
+  });
+
+  test('and enabled again after its event was deleted in Outlook gets a fresh event', async () => {
+    await using w = await open();
+    const { event, reservation } = await imported(w);
+    w.outlook.remove(event.id);
+    await heard(w);
+    await w.desk.reenable(reservation);
+    await w.settle();
+    await heard(w);
+    expect(w.outlook.titles(room)).toEqual(['Dinner']);
+    expect(await w.reserved()).toMatchObject([{ active: true }]);
+  });
+
+  test('whose daemon died before it wrote down the deletion is not cancelled again when it is enabled', async () => {
+    await using w = await open();
+    const { event, reservation } = await shown(w);
+    await w.desk.cancel(reservation);
+    // the removal was noted and carried out, and then the daemon was gone
+    const [leased] = (await w.take()).rooms;
+    w.outlook.fail((_write, apply) => {
+      apply();
+      throw new Error('killed');
+    });
+    await expect(w.drainOne(leased!)).rejects.toThrow('killed');
+    w.outlook.fail(null);
+    expect(await w.mapping(reservation)).toMatchObject({ removing: true, outlook_event_id: event.id });
+    await w.session.query('SELECT pg_advisory_unlock_all()');
+    await w.desk.reenable(reservation);
+    await w.settle();
+    await heard(w);
+    expect(await w.reserved()).toMatchObject([{ active: true }]);
+    expect(w.outlook.titles(room)).toEqual(['Choir']);
+  });
+});
