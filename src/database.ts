@@ -144,6 +144,32 @@ export async function onConnection<T>(
   }
 }
 
+/**
+ * Whether a connection pooler stands between this session and PostgreSQL: it hands out process ids of its own.
+ * Behind one that pools transactions, LISTEN and advisory locks succeed and are lost
+ * (https://www.pgbouncer.org/features.html, "SQL feature map for pooling modes").
+ */
+export async function isPooled(session: Queryable): Promise<boolean> {
+  const { rows } = await session.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+  // missing in the types of pg: what the server called itself when the session began
+  return 'processID' in session && session.processID !== rows[0]?.pid;
+}
+
+/**
+ * Throws Retryable where a pooler stands in between: a lock that is taken through one belongs to whoever is served next,
+ * and may stay when we are long gone.
+ */
+export async function needDirect(session: Queryable): Promise<void> {
+  if (await isPooled(session))
+    throw new Retryable(
+      'a connection pooler (PgBouncer) stands between us and PostgreSQL, and our leases do not pass it',
+      {
+        reach: 'side',
+        hint: "Set DB_HOST and DB_PORT to PostgreSQL's own address and port (usually 5432).",
+      },
+    );
+}
+
 /** Runs `work` in one transaction; commits when it resolves, rolls back when it throws. */
 export function inTransaction<T>(db: Database, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
   return onConnection(db, async (client, discard) => {

@@ -20,7 +20,7 @@ import pg from 'pg';
 import pgListen from 'pg-listen';
 import { backOffMs } from '../back-off.ts';
 import type { DatabaseConfig } from '../config.ts';
-import { connectionSettings } from '../database.ts';
+import { isPooled, connectionSettings } from '../database.ts';
 import { messageOf } from '../errors.ts';
 
 /** What the booking system's triggers notify. */
@@ -240,15 +240,4 @@ function onlyOnce(socket: Socket): () => Socket {
     given = true;
     return socket;
   };
-}
-
-/**
- * Whether a connection pooler stands between this session and PostgreSQL: it hands out process ids of its own.
- * Behind one that pools transactions, LISTEN and advisory locks succeed and are lost
- * (https://www.pgbouncer.org/features.html, "SQL feature map for pooling modes").
- */
-export async function isPooled(client: pg.ClientBase): Promise<boolean> {
-  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
-  // `processID` is missing in the types of pg: what the server called itself when the session began
-  return (client as pg.ClientBase & { readonly processID: number | null }).processID !== rows[0]?.pid;
 }

@@ -47,7 +47,7 @@ async function checkToken(
   try {
     ({ roles } = await probe.token(signal));
   } catch (error) {
-    find('problem', 'token', `${messageOf(error)}.`, hintOf(error));
+    find('problem', 'token', `${messageOf(error).replace(/\.+$/, '')}.`, hintOf(error));
     return false;
   }
   find('ok', 'token', 'Microsoft gives us one');

@@ -33,7 +33,8 @@ export async function checkWebhook(base: string | null, find: Find): Promise<voi
       'Let the proxy in front pass POST /webhook/outlook-notifications with its query to this daemon unchanged: no login, no redirect.',
     );
   } catch (error) {
-    const cause = error instanceof Error && error.cause !== undefined ? ` (${messageOf(error.cause)})` : '';
+    const cause =
+      error instanceof Error && error.cause !== undefined ? ` (${messageOf(error.cause).trim()})` : '';
     find(
       'warning',
       'webhook',

@@ -4,10 +4,11 @@ import { createServer, Socket, type AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import pg from 'pg';
 import { assert, describe, expect, test, vi } from 'vitest';
-import { isPooled, openListener, restMs, type Hearing } from '../../src/booking/listener.ts';
+import { isPooled } from '../../src/database.ts';
+import { openListener, restMs, type Hearing } from '../../src/booking/listener.ts';
 import { startTestServer } from '../support/server.ts';
 import { openTestDatabase } from '../support/database.ts';
-import { openProxy } from '../support/proxy.ts';
+import { openProxy, otherProcessId } from '../support/proxy.ts';
 import { startStandby } from '../support/standby.ts';
 
 const heartbeatMs = 200;
@@ -339,18 +340,6 @@ test('a session is pooled when the server calls itself otherwise than it did at 
   assert.isFalse(await isPooledBy((chunk) => chunk));
   assert.isTrue(await isPooledBy(otherProcessId));
 });
-
-/**
- * Gives the client another process id, as a pooler does: message BackendKeyData, 'K', length 12, process id, secret
- * (https://www.postgresql.org/docs/current/protocol-message-formats.html).
- */
-function otherProcessId(chunk: Buffer): Buffer {
-  const at = chunk.indexOf(Buffer.from([0x4b, 0, 0, 0, 12]));
-  if (at < 0) return chunk;
-  const changed = Buffer.from(chunk);
-  changed.writeInt32BE(changed.readInt32BE(at + 5) + 1_000_000, at + 5);
-  return changed;
-}
 
 const closesDuringOutage = `
   import { openListener } from '${new URL('../../src/booking/listener.ts', import.meta.url).href}';

@@ -158,3 +158,15 @@ export async function openProxy(url: string): Promise<Proxy> {
   await once(listening, 'listening');
   return proxy;
 }
+
+/**
+ * Gives the client another process id, as a pooler does: message BackendKeyData, 'K', length 12, process id, secret
+ * (https://www.postgresql.org/docs/current/protocol-message-formats.html).
+ */
+export function otherProcessId(chunk: Buffer): Buffer {
+  const at = chunk.indexOf(Buffer.from([0x4b, 0, 0, 0, 12]));
+  if (at < 0) return chunk;
+  const changed = Buffer.from(chunk);
+  changed.writeInt32BE(changed.readInt32BE(at + 5) + 1_000_000, at + 5);
+  return changed;
+}
