@@ -226,10 +226,15 @@ async function checkAdapter(client: pg.Client, find: Find): Promise<void> {
   if (rows.length === 0) find('ok', 'adapter', 'the functions that write back are there');
 }
 
+const mostTriggers = 20;
+
 async function checkTriggers(client: pg.Client, find: Find): Promise<void> {
   const { missing, repair } = await readCapture(client);
-  for (const sentence of missing)
-    find('problem', 'triggers', `${sentence}.`, repair === 'npm run migrate' ? migrateCommand : repair);
+  const mend = repair === 'npm run migrate' ? migrateCommand : (repair?.replaceAll('; ', ';\n') ?? null);
+  const more = missing.length > mostTriggers ? `; and ${missing.length - mostTriggers} more` : '';
+  // one repair mends them all, so they are one finding
+  if (missing.length > 0)
+    find('problem', 'triggers', `${missing.slice(0, mostTriggers).join('; ')}${more}.`, mend);
   if (missing.length === 0) find('ok', 'triggers', 'all there and enabled');
 }
 

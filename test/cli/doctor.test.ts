@@ -148,6 +148,23 @@ test('a disabled trigger comes with the statement that enables it', async () => 
   ]);
 });
 
+test('several disabled triggers are one finding, with a statement a line', async () => {
+  await using office = await openOffice();
+  await office.db.query(
+    'ALTER TABLE bb_event DISABLE TRIGGER bridge_update; ALTER TABLE bb_event DISABLE TRIGGER bridge_insert',
+  );
+  expect(found(await office.run('doctor', '--json'), 'triggers')).toEqual([
+    {
+      state: 'problem',
+      check: 'triggers',
+      message:
+        'the trigger bridge_insert on bb_event is disabled; the trigger bridge_update on bb_event is disabled.',
+      repair:
+        'ALTER TABLE bb_event ENABLE TRIGGER bridge_insert;\nALTER TABLE bb_event ENABLE TRIGGER bridge_update;',
+    },
+  ]);
+});
+
 test('a table of ours that is gone, and what migrate could not choose', async () => {
   await using office = await openOffice();
   const defaults = found(await office.run('doctor', '--json'), 'defaults');
