@@ -4,7 +4,8 @@
  * Tells its parent of each subject that ends in `#n` when the request was read to its end. Settings by environment:
  * LATENCY_MS until each answer, of a batch for every four in it, as Graph works on four at a time; JITTERS=1: anything
  * between nothing and twice that, one in ten takes thirty times as long; FORGETS=1: every create makes an event, whatever its
- * transactionId.
+ * transactionId. `POST /_throttle/<mailbox>`: that mailbox answers 429 with a second of Retry-After until another one, or
+ * none, is named.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -35,6 +36,7 @@ const forgets = process.env['FORGETS'] === '1';
 const jitters = process.env['JITTERS'] === '1';
 const mailboxes = new Map<string, Map<string, Event>>();
 const byTransaction = new Map<string, Event>();
+let throttled = '';
 let requests: Record<string, number> = {};
 let lastAt = 0;
 let made = 0;
@@ -47,15 +49,22 @@ function calendarOf(mailbox: string): Map<string, Event> {
 
 interface Answer {
   readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly body?: unknown;
 }
 
+const tooMany = {
+  status: 429,
+  headers: { 'Retry-After': '1' },
+  body: { error: { code: 'ApplicationThrottled', message: '' } },
+};
 const notFound = { status: 404, body: { error: { code: 'ErrorItemNotFound', message: '' } } };
 
 /** One request to Graph, by itself or in a batch. */
 function answer(method: string, target: string, body: Record<string, unknown> | null): Answer {
   const [path = '', query = ''] = target.split('?', 2);
   const [, root, mailbox = '', what, id] = path.split('/');
+  if (throttled !== '' && decodeURIComponent(mailbox) === throttled) return tooMany;
   if (root !== 'users' || what === undefined) return { status: 200, body: { id: mailbox, value: [] } };
   const calendar = calendarOf(decodeURIComponent(mailbox));
   if (what === 'calendarView')
@@ -148,6 +157,10 @@ function batch(inner: Batch['requests']): object {
 
 function identityOrCount(method: string, url: string): Answer {
   if (url === '/_count' && method === 'GET') return { status: 200, body: count() };
+  if (url.startsWith('/_throttle/')) {
+    throttled = decodeURIComponent(url.slice('/_throttle/'.length));
+    return { status: 204 };
+  }
   if (url === '/_count') {
     requests = {};
     lastAt = 0;
@@ -176,9 +189,10 @@ function count(): Count {
   return { requests, lastAt, events: marks.length, doubled: marks.length - new Set(marks).size };
 }
 
-function send(response: ServerResponse, { status, body }: Answer): void {
+function send(response: ServerResponse, { status, headers = {}, body }: Answer): void {
   const text = body === undefined ? '' : JSON.stringify(body);
   response.writeHead(status, {
+    ...headers,
     'content-type': 'application/json',
     'content-length': Buffer.byteLength(text),
   });

@@ -30,3 +30,12 @@ export function printed({ values, unit = '' }: Figure): string {
   const spread = values.length > 1 ? ` (${round(low)}–${round(high)})` : '';
   return `${round(median(values))}${spread}${unit === '' ? '' : ` ${unit}`}`;
 }
+
+/** Whether the median meets the target: 'met', 'missed', or nothing where there is none. */
+export function verdict({ values, target }: Figure): string {
+  const [, sign = '', bound = ''] = /^([≤≥<>]?) ?([\d.]+)$/.exec(target) ?? [];
+  if (bound === '') return '';
+  const [is, limit] = [median(values), Number(bound)];
+  const meets = { '≤': is <= limit, '≥': is >= limit, '<': is < limit, '>': is > limit, '': is === limit };
+  return meets[sign as keyof typeof meets] ? 'met' : 'MISSED';
+}

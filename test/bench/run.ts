@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import type { KeptWrites } from './booking-writes.ts';
-import { printed, type Figure } from './figures.ts';
+import { printed, verdict, type Figure } from './figures.ts';
 
 const figures: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
   latency: async () => (await import('./latency.ts')).measureLatency(),
@@ -15,6 +15,7 @@ const figures: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
   takeover: async () => (await import('./takeover.ts')).measureTakeover(),
   duplicates: async () => (await import('./duplicates.ts')).measureDuplicates(),
   coalescing: async () => (await import('./coalescing.ts')).measureCoalescing(),
+  fairness: async () => (await import('./fairness.ts')).measureFairness(),
   'webhook-flood': async () => (await import('./webhook-flood.ts')).measureWebhookFlood(),
   idle: async () => (await import('./idle.ts')).measureIdle(),
   growth: async () => (await import('./writes.ts')).measureGrowth(),
@@ -59,6 +60,6 @@ for (const name of names.length > 0 ? names : Object.keys(figures)) {
   console.log(`\n${name} (${((performance.now() - started) / 1_000).toFixed(0)} s)`);
   for (const figure of measured)
     console.log(
-      `  ${figure.what.padEnd(56)} ${printed(figure).padEnd(24)} ${figure.target.padEnd(8)} ${figure.note ?? ''}`,
+      `  ${figure.what.padEnd(62)} ${printed(figure).padEnd(24)} ${figure.target.padEnd(7)} ${verdict(figure).padEnd(7)} ${figure.note ?? ''}`,
     );
 }

@@ -19,17 +19,22 @@ export interface AcceptingServer extends AsyncDisposable {
   count(): Promise<Count>;
   /** Begins counting requests anew. */
   reset(): Promise<void>;
+  /** This mailbox, and no other, is throttled from now on; '': none. */
+  throttle(mailbox: string): Promise<void>;
 }
 
 /** Starts `accepting-server.child.ts`. */
 export async function startAcceptingServer(env: Environment = {}): Promise<AcceptingServer> {
   const { child, first } = await forkChild('accepting-server.child.ts', env);
   const { origin } = first as { origin: string };
+  const post = async (path: string) =>
+    void (await (await request(origin + path, { method: 'POST' })).body.dump());
   const started: AcceptingServer = {
     origin,
     onAccepted: () => undefined,
     count: async () => (await (await request(`${origin}/_count`)).body.json()) as Count,
-    reset: async () => void (await (await request(`${origin}/_count`, { method: 'POST' })).body.dump()),
+    reset: () => post('/_count'),
+    throttle: (mailbox) => post(`/_throttle/${encodeURIComponent(mailbox)}`),
     [Symbol.asyncDispose]: () => end(child),
   };
   child.on('message', (accepted) => started.onAccepted(accepted as Accepted));
