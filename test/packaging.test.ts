@@ -12,6 +12,7 @@ const manifest = JSON.parse(read('package.json')) as {
   readonly dependencies: Readonly<Record<string, string>>;
   readonly devDependencies: Readonly<Record<string, string>>;
   readonly files: readonly string[];
+  readonly allowScripts: Readonly<Record<string, boolean>>;
 };
 const packageOf = (name: string) => name.split('/', name.startsWith('@') ? 2 : 1).join('/');
 
@@ -30,6 +31,15 @@ test('README gives a reason for each package, and for no other', () => {
   const named = [...section.matchAll(/`(@?[a-z][a-z0-9-]*(?:\/[a-z0-9-]+)?)`/g)].map((match) => match[1]!);
   const there = Object.keys({ ...manifest.dependencies, ...manifest.devDependencies });
   expect([...new Set(named)].sort()).toEqual(there.sort());
+});
+
+test('each package with an install script is allowed to run it or not, on every platform', () => {
+  const { packages } = JSON.parse(read('package-lock.json')) as {
+    packages: Record<string, { readonly hasInstallScript?: boolean }>;
+  };
+  const running = Object.keys(packages).filter((path) => packages[path]!.hasInstallScript);
+  const names = running.map((path) => path.replace(/^.*node_modules\//, ''));
+  expect(Object.keys(manifest.allowScripts).sort()).toEqual(names.sort());
 });
 
 test('the lock file names no registry, so that everybody installs from their own', () =>
