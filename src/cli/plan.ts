@@ -54,10 +54,6 @@ export async function planCommand(options: PlanCommandOptions, signal: AbortSign
     if (options.json === true) sayJson({ success: plan.complete, ...printedPlan(plan) });
     else report(plan, config.timezone);
     return plan.complete ? (plan.differs ? 2 : 0) : 1;
-  } catch (error) {
-    // what was cut off says nothing of the rest, least of all that nothing is to be done
-    if (signal.aborted) return 1;
-    throw error;
   } finally {
     await db.end();
   }

@@ -24,12 +24,23 @@ export async function run(argv: readonly string[], signal: AbortSignal): Promise
   } catch (error) {
     // commander has said what was wrong
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 64;
-    if (signal.aborted) return 0;
+    if (signal.aborted && ends.has(named ? first : 'serve')) return 0;
+    if (signal.aborted) return cutOff(argv);
     if (argv.includes('--json')) console.log(JSON.stringify(asJson(error)));
     console.error(explain(error));
     if (error instanceof Invalid) return 64;
     return error instanceof Retryable ? 75 : 1;
   }
+}
+
+/** What is there to be stopped. Any other command that was stopped has not done what it was called for. */
+const ends: ReadonlySet<string> = new Set(['serve', 'demo']);
+
+function cutOff(argv: readonly string[]): number {
+  const [error, hint] = ['It was stopped before it was done.', 'Run it again.'];
+  if (argv.includes('--json')) console.log(JSON.stringify({ success: false, error, hint }));
+  console.error(`${error}\n${hint}`);
+  return 1;
 }
 
 type Answer = (code: number) => void;

@@ -87,3 +87,25 @@ test('a Node that is too old is told in one line which one it takes', async () =
   expect(err).toMatch(/^outlook-booking-sync needs Node 24; .*npx node src\/main\.ts.*\n$/);
   expect(code).toBe(64);
 });
+
+test.each(['doctor', 'plan'])(
+  '%s that is stopped before it is done says so, and does not end as if it were',
+  async (command) => {
+    await using office = await openOffice();
+    await office.map(101);
+    office.tenant.faults.add({
+      match: { mailbox: 'formannskapssalen@bergen.example' },
+      action: { do: 'hang' },
+    });
+    const child = spawn(process.execPath, [main, command], {
+      env: { PATH: process.env['PATH'], NO_COLOR: '1', ...office.env },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    const said = text(child.stderr);
+    await office.tenant.until((entry) => entry.lost);
+    child.kill('SIGTERM');
+    const [code] = (await once(child, 'exit')) as [number];
+    expect(code).toBe(1);
+    expect(await said).toContain('stopped before it was done');
+  },
+);
