@@ -131,13 +131,13 @@ export function runSchedules({ db, timezone, replica, chores, tell }: ScheduleOp
     return waitMs;
   }
 
-  /** Whether this run is ours. */
+  /** Whether this run is ours. A person may have set its time to now(), which is finer than a Date. */
   async function claim({ name, next_run_at }: Due, next: Date): Promise<boolean> {
     const { rowCount } = await db.query({
       name: 'claim_schedule',
       text: `UPDATE bridge_schedules s SET next_run_at = $3, run_by = $4, last_run_at = clock_timestamp(),
           last_result = 'running', last_ms = NULL
-        WHERE name = $1 AND next_run_at = $2 AND next_run_at <= clock_timestamp()
+        WHERE name = $1 AND date_trunc('milliseconds', next_run_at) = $2 AND next_run_at <= clock_timestamp()
           AND (run_by IS NULL OR NOT EXISTS (SELECT FROM bridge_replicas b WHERE b.id = s.run_by AND b.id <> $4))`,
       values: [name, next_run_at, next, replica],
     });

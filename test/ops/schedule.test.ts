@@ -104,6 +104,17 @@ test(
   },
 );
 
+test('one that a person set to now() in SQL, finer than a millisecond, runs', patient, async () => {
+  await using clock = await openClock();
+  await due(clock.db, 'sweep');
+  await clock.db.query(
+    "UPDATE bridge_schedules SET next_run_at = date_trunc('seconds', now()) - interval '1 second' + interval '123 microseconds'",
+  );
+  const ran = Promise.withResolvers<void>();
+  clock.run([{ name: 'sweep', cron: '0 3 * * *', job: async () => ran.resolve() }]);
+  await ran.promise;
+});
+
 test('nobody begins the next run while one is at it, unless it is dead', patient, async () => {
   await using clock = await openClock();
   const other = randomUUID();
