@@ -1,0 +1,182 @@
+/** What was done is written down, and a room is compared with what the booking system says. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'vitest';
+import { sqlState } from '../../src/database.ts';
+import type { TestDatabase } from '../support/database.ts';
+import {
+  open,
+  event,
+  booking,
+  fold,
+  rows,
+  due,
+  allSynced,
+  take,
+  result,
+  settle,
+  epochOf,
+} from './work-list-world.ts';
+
+describe('settling', () => {
+  const settled = async () => {
+    const db = await open();
+    await db.query(event(1));
+    await take(db.pool);
+    return { db, row: (await rows(db))[0]!, epoch: await epochOf(db, 1) };
+  };
+
+  test('it records what was done, with its line in the log and its latency', async () => {
+    const { db: opened, row, epoch } = await settled();
+    await using db = opened;
+    const [answer] = await settle(db, 1, epoch, [result(row, { sinceAcceptedMs: 0, callMs: 12 })]);
+    assert.ok(answer!['s'].latency[row.id] > 0);
+    assert.deepEqual(
+      (await rows(db)).map(({ status, due: d }) => [status, d]),
+      [['synced', false]],
+    );
+    assert.deepEqual(
+      await db.query('SELECT action, reservation_id, outlook_event_id, call_ms FROM bridge_log'),
+      [{ action: 'created', reservation_id: 1, outlook_event_id: `event-${row.id}`, call_ms: 12 }],
+    );
+  });
+
+  test('a row that changed meanwhile keeps what was learnt and stays due', async () => {
+    const { db: opened, row, epoch } = await settled();
+    await using db = opened;
+    await db.query(`UPDATE bb_event SET name = 'Meanwhile'`);
+    await fold(db);
+    await settle(db, 1, epoch, [result(row)]);
+    assert.deepEqual(
+      await db.query(
+        `SELECT sync_status AS status, due_at IS NOT NULL AS due, outlook_event_id AS event, changed_at = last_modified_booking AS latest FROM bridge_mappings`,
+      ),
+      [{ status: 'pending', due: true, event: `event-${row.id}`, latest: true }],
+    );
+  });
+
+  test('a failure is due later, and keeps counting its latency', async () => {
+    const { db: opened, row, epoch } = await settled();
+    await using db = opened;
+    await settle(db, 1, epoch, [
+      result(row, {
+        status: 'error',
+        error: '503',
+        attempt: 1,
+        dueInMs: 60_000,
+        action: 'failed',
+        eventId: null,
+      }),
+    ]);
+    assert.deepEqual(
+      await db.query(
+        `SELECT sync_status AS status, due_at > now() + interval '50 s' AS later, attempt, error_message AS error, changed_at IS NOT NULL AS counting, last_sync_at FROM bridge_mappings`,
+      ),
+      [{ status: 'error', later: true, attempt: 1, error: '503', counting: true, last_sync_at: null }],
+    );
+  });
+
+  test('a lost lease settles nothing: BR001', async () => {
+    const { db: opened, row, epoch } = await settled();
+    await using db = opened;
+    for (const wrong of [epoch - 1, epoch + 1])
+      await assert.rejects(settle(db, 1, wrong, [result(row)]), (error) => sqlState(error) === 'BR001');
+    assert.deepEqual(
+      (await rows(db)).map(({ status }) => status),
+      ['pending'],
+    );
+    assert.deepEqual(await db.query('SELECT FROM bridge_log'), []);
+  });
+
+  test('what was never shown is forgotten, unless it changed meanwhile', async () => {
+    const { db: opened, row, epoch } = await settled();
+    await using db = opened;
+    await settle(db, 1, epoch, [
+      result(row, { status: 'forget', eventId: null, revision: row.revision - 1 }),
+    ]);
+    assert.equal((await rows(db)).length, 1);
+    const [now] = await rows(db);
+    await settle(db, 1, epoch, [result(now!, { status: 'forget', eventId: null })]);
+    assert.deepEqual(await rows(db), []);
+  });
+
+  test('it does not wait for a booking that is not committed', async () => {
+    const { db: opened, row, epoch } = await settled();
+    await using db = opened;
+    const clerk = await db.pool.connect();
+    try {
+      await clerk.query(`BEGIN; UPDATE bb_event SET name = 'Open'`);
+      await db.query(
+        `SET lock_timeout = '1ms'; SELECT bridge_settle(1, ${epoch}, '${JSON.stringify([result(row)])}'); RESET lock_timeout`,
+      );
+    } finally {
+      clerk.release(true);
+    }
+    assert.deepEqual(
+      (await rows(db)).map(({ status }) => status),
+      ['synced'],
+    );
+  });
+});
+
+describe('comparing a room', () => {
+  const reconcile = async (db: TestDatabase, room = 1) =>
+    (await db.query('SELECT bridge_reconcile($1, $2, 7, 365) AS r', [room, await epochOf(db, room)]))[0]![
+      'r'
+    ];
+
+  test('a new room is filled in the backfill lane; a second comparison finds nothing', async () => {
+    await using db = await open();
+    await db.query(
+      event(1) +
+        booking(1) +
+        event(2, { room: 102 }) +
+        event(3) +
+        'UPDATE bb_event SET active = 0 WHERE id = 3',
+    );
+    await db.query('DELETE FROM bridge_changes');
+    assert.deepEqual(await reconcile(db), { added: 2, changed: 0, gone: 0 });
+    assert.deepEqual(
+      (await rows(db)).map(({ key, lane }) => [key, lane]),
+      [
+        ['booking 1 in 101', 1],
+        ['event 1 in 101', 1],
+      ],
+    );
+    await allSynced(db);
+    assert.deepEqual(await reconcile(db), { added: 0, changed: 0, gone: 0 });
+  });
+
+  test('what differs, is cancelled, enabled again or deleted is found', async () => {
+    await using db = await open();
+    await db.query(event(1) + event(2) + event(3) + event(4) + event(5));
+    await fold(db);
+    await allSynced(db);
+    await db.query(
+      `UPDATE bridge_mappings SET sync_status = 'cancelled', present = false, revision = revision + 1 WHERE reservation_id = 3`,
+    );
+    await db.query(`UPDATE bb_event SET description = 'New' WHERE id = 1; UPDATE bb_event SET active = 0 WHERE id = 2;
+      DELETE FROM bb_event_resource WHERE event_id = 4; DELETE FROM bridge_changes`);
+    assert.deepEqual(await reconcile(db), { added: 0, changed: 3, gone: 1 });
+    assert.deepEqual(await due(db), ['event 1 in 101', 'event 2 in 101', 'event 3 in 101', 'event 4 in 101']);
+  });
+
+  test('what ended before the window is left alone, gone or not', async () => {
+    await using db = await open();
+    await db.query(event(1));
+    await fold(db);
+    await allSynced(db);
+    await db.query(
+      `UPDATE bridge_mappings SET starts_at = starts_at - interval '30 days', ends_at = ends_at - interval '30 days', revision = revision + 1`,
+    );
+    await db.query('DELETE FROM bb_event_resource; DELETE FROM bb_event; DELETE FROM bridge_changes');
+    assert.deepEqual(await reconcile(db), { added: 0, changed: 0, gone: 0 });
+  });
+
+  test('a lost lease compares nothing: BR001', async () => {
+    await using db = await open();
+    await assert.rejects(
+      db.query('SELECT bridge_reconcile(1, 99, 7, 365)'),
+      (error) => sqlState(error) === 'BR001',
+    );
+  });
+});

@@ -1,0 +1,208 @@
+/** Rooms are leased, worked on by one, and given back. */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import type pg from 'pg';
+import { describe, test } from 'vitest';
+import type { TestDatabase } from '../support/database.ts';
+import { open, event, booking, allocation, fold, take } from './work-list-world.ts';
+
+describe('taking', () => {
+  test('it folds, leases and reads in one call; a change made now goes before the backfill', async () => {
+    await using db = await open();
+    await db.query(event(1) + booking(1, { from: 20, to: 21 }) + event(2, { from: 14, to: 15 }));
+    await fold(db);
+    await db.query('UPDATE bridge_mappings SET lane = 1, revision = revision + 1');
+    await db.query(`UPDATE bb_booking SET to_ = to_ + interval '1 hour'`);
+    const { folded, rooms } = await take(db.pool);
+    assert.equal(folded, 1);
+    assert.deepEqual(
+      rooms.map((room) => [
+        room.id,
+        room.epoch,
+        room.due.map((d) => `${d.reservationType} ${d.reservationId}`),
+      ]),
+      [[1, 1, ['booking 1']]],
+    );
+  });
+
+  test('the backfill comes in the order of priority and start', async () => {
+    await using db = await open();
+    await db.query(
+      booking(1, { from: 8, to: 9 }) +
+        event(1, { from: 14, to: 15 }) +
+        allocation(1, { from: 6, to: 7 }) +
+        event(2, { from: 12, to: 13 }),
+    );
+    await fold(db);
+    await db.query('UPDATE bridge_mappings SET lane = 1, revision = revision + 1');
+    const { rooms } = await take(db.pool);
+    assert.deepEqual(
+      rooms[0]?.due.map((d) => `${d.reservationType} ${d.reservationId}`),
+      ['event 2', 'event 1', 'booking 1', 'allocation 1'],
+    );
+    assert.deepEqual((await take(db.pool, { anyLane: false, held: [1] })).rooms, []);
+  });
+
+  test('a room is leased to one session; another takes it when that session is gone, with a higher epoch', async () => {
+    await using db = await open();
+    await db.query(event(1) + event(2, { room: 102 }));
+    const [one, two] = [await db.pool.connect(), await db.pool.connect()];
+    try {
+      const first = await take(one, { rooms: 1 });
+      assert.equal(first.more, true);
+      assert.deepEqual(
+        first.rooms.map((room) => room.id),
+        [1],
+      );
+      assert.deepEqual(
+        (await take(two)).rooms.map((room) => [room.id, room.epoch]),
+        [[2, 1]],
+      );
+      assert.deepEqual((await take(one, { held: [1] })).rooms, []);
+      const { rows: pids } = await one.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+      one.release(true);
+      await db.query(`SELECT pg_terminate_backend($1, 5000)`, [pids[0]!.pid]);
+      assert.deepEqual(
+        (await take(two, { held: [2] })).rooms.map((room) => [room.id, room.epoch]),
+        [[1, 2]],
+      );
+    } finally {
+      two.release(true);
+    }
+  });
+
+  test.each([
+    [`retry_at = now() + interval '1 minute'`],
+    [`throttled_until = now() + interval '1 minute'`],
+    [`push_due_at = now() + interval '1 minute'`],
+  ])('a room waits while %s', async (state) => {
+    await using db = await open();
+    await db.query(event(1));
+    await fold(db);
+    await db.query(`UPDATE bridge_room_state SET ${state}`);
+    assert.deepEqual((await take(db.pool)).rooms, []);
+  });
+
+  test('with AUTO_SYNC off only what was asked for is taken, and everything is folded all the same', async () => {
+    await using db = await open();
+    await db.query(event(1) + event(2, { room: 102 }));
+    const refused = await take(db.pool, { askedOnly: true });
+    assert.deepEqual([refused.rooms, refused.folded], [[], 4]);
+    await db.query('UPDATE bridge_room_state SET asked_at = now() WHERE resource_mapping_id = 2');
+    assert.deepEqual(
+      (await take(db.pool, { askedOnly: true })).rooms.map((room) => room.id),
+      [2],
+    );
+  });
+
+  test('a room that was switched off is not taken, and its holder is told', async () => {
+    await using db = await open();
+    await db.query(event(1));
+    await db.query('UPDATE bridge_resource_mappings SET active = 0 WHERE id = 1');
+    const { rooms, stopped } = await take(db.pool, { held: [1, 2, 77] });
+    assert.deepEqual([rooms, stopped.toSorted()], [[], [1, 77]]);
+  });
+
+  test('a room that was not compared yet is given without items: nothing is created before its baseline', async () => {
+    await using db = await open();
+    await db.query(event(1));
+    await db.query('UPDATE bridge_room_state SET baselined_at = NULL');
+    const { rooms } = await take(db.pool);
+    assert.deepEqual(
+      rooms.map((room) => [room.id, room.due]),
+      [[1, []]],
+    );
+  });
+});
+
+describe('giving a room back', () => {
+  const release = (
+    session: Pick<pg.ClientBase, 'query'>,
+    epoch: number,
+    rest: number | null,
+    throttled = false,
+  ) => session.query(`SELECT bridge_release(1, $1, $2, $3, NULL, NULL, 'ok') AS r`, [epoch, rest, throttled]);
+
+  test('it is due again when its earliest mapping is, and its lock is free', async () => {
+    await using db = await open();
+    await db.query(event(1));
+    const [one, two] = [await db.pool.connect(), await db.pool.connect()];
+    try {
+      const [room] = (await take(one)).rooms;
+      await db.query(
+        `UPDATE bridge_mappings SET due_at = now() + interval '1 hour', revision = revision + 1`,
+      );
+      assert.deepEqual((await release(one, room!.epoch, null)).rows, [{ r: true }]);
+      assert.deepEqual(
+        await db.query(
+          `SELECT push_due_at > now() + interval '50 min' AS later, lease_owner FROM bridge_room_state WHERE resource_mapping_id = 1`,
+        ),
+        [{ later: true, lease_owner: null }],
+      );
+      assert.deepEqual((await take(two)).rooms, []);
+      await db.query(`UPDATE bb_event SET name = 'New'`);
+      assert.deepEqual(
+        (await take(two)).rooms.map((taken) => taken.id),
+        [1],
+      );
+    } finally {
+      one.release(true);
+      two.release(true);
+    }
+  });
+
+  test('it rests for our own back-off or for the Retry-After of Graph, which are told apart', async () => {
+    await using db = await open();
+    await db.query(event(1));
+    const one = await db.pool.connect();
+    const state = () =>
+      db.query(
+        'SELECT retry_at > now() AS backs_off, throttled_until > now() AS throttled, attempt FROM bridge_room_state WHERE resource_mapping_id = 1',
+      );
+    try {
+      const first = await take(one);
+      await release(one, first.rooms[0]!.epoch, 60_000);
+      assert.deepEqual(await state(), [{ backs_off: true, throttled: null, attempt: 1 }]);
+      await db.query('UPDATE bridge_room_state SET retry_at = NULL');
+      const second = await take(one);
+      await release(one, second.rooms[0]!.epoch, 60_000, true);
+      assert.deepEqual(await state(), [{ backs_off: null, throttled: true, attempt: 2 }]);
+    } finally {
+      one.release(true);
+    }
+  });
+
+  test('one that somebody else leases by now is not touched', async () => {
+    await using db = await open();
+    await db.query(event(1));
+    await take(db.pool);
+    await db.query(
+      `UPDATE bridge_room_state SET lease_epoch = 7, push_due_at = NULL WHERE resource_mapping_id = 1`,
+    );
+    await release(db.pool, 1, 60_000);
+    assert.deepEqual(
+      await db.query('SELECT retry_at, push_due_at FROM bridge_room_state WHERE resource_mapping_id = 1'),
+      [{ retry_at: null, push_due_at: null }],
+    );
+  });
+});
+
+describe('heartbeats', () => {
+  const beat = async (db: TestDatabase, replica: string) =>
+    (await db.query<{ n: number }>('SELECT bridge_beat($1, $2, 5000) AS n', [replica, []]))[0]!.n;
+
+  test('each daemon learns how many others are alive', async () => {
+    await using db = await open();
+    const [a, b] = [randomUUID(), randomUUID()];
+    assert.deepEqual([await beat(db, a), await beat(db, b), await beat(db, a)], [0, 1, 1]);
+  });
+
+  test('one that stopped beating is forgotten', async () => {
+    await using db = await open();
+    const [a, b] = [randomUUID(), randomUUID()];
+    await beat(db, a);
+    await db.query(`UPDATE bridge_replicas SET beat_at = now() - interval '6 s'`);
+    assert.equal(await beat(db, b), 0);
+    assert.deepEqual(await db.query('SELECT id FROM bridge_replicas'), [{ id: b }]);
+  });
+});
