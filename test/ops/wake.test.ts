@@ -26,6 +26,18 @@ test('however often it rang while nobody waited, one wait ends at once and the n
   await second;
 });
 
+test('a wait longer than a timer can be does not end at once', async () => {
+  const wake = new Wake();
+  let over = false;
+  const endless = wake.waitOr(forEver, never).then(() => {
+    over = true;
+  });
+  await wake.waitOr(20, never);
+  assert.isFalse(over);
+  wake.ring();
+  await endless;
+});
+
 test('a wait ends with its time, with its signal, and at once when that has been given', async () => {
   const wake = new Wake();
   await wake.waitOr(1, never);
