@@ -1,6 +1,6 @@
 /**
  * What the sync needs of Outlook. `outlook/` fits this by its shape (it need not import it), and so does the
- * fake in the tests; `daemon.ts` joins the two, where the compiler checks the fit.
+ * fake in the tests; `daemon/core.ts` joins the two, where the compiler checks the fit.
  */
 import type { DeltaAnswer, Mailbox, OutlookEvent, Write, Written } from '../event.ts';
 import type { Item, ReservationKey } from '../item.ts';
