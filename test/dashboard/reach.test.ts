@@ -109,7 +109,7 @@ describe.skipIf(chromiumPath === null)('within the reach of everybody', () => {
     await using _ = stage;
     await using page = await browser.look(stage.url);
     await page.locator('#errors').getByText('Byggesak').waitFor();
-    await page.locator('#conflicts').getByText('Lagt oppå').waitFor();
+    await page.locator('#conflicts').getByRole('button', { name: 'Lagt oppå' }).waitFor();
     await page.locator('#alerts li').first().waitFor();
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.emulateMedia({ colorScheme });
@@ -142,7 +142,7 @@ describe.skipIf(chromiumPath === null)('within the reach of everybody', () => {
     await using _ = stage;
     await using page = await browser.look(stage.url);
     await page.locator('#errors').getByText('Byggesak').waitFor();
-    await page.locator('#conflicts').getByText('Lagt oppå').waitFor();
+    await page.locator('#conflicts').getByRole('button', { name: 'Lagt oppå' }).waitFor();
     await page.locator('#alerts li').first().waitFor();
     const isSomewhere = () => page.evaluate<boolean>('document.activeElement !== document.body');
     await tabTo(page, 'Acknowledge');
@@ -179,6 +179,35 @@ describe.skipIf(chromiumPath === null)('within the reach of everybody', () => {
     await page.keyboard.press('Enter');
     await sheet.getByRole('button', { name: 'Resume' }).waitFor();
     expect(await page.evaluate('document.activeElement.textContent')).toBe('Resume');
+  });
+
+  test('a row that moves because others come, go or are worse now keeps the focus', async () => {
+    await using stage = await openStage({ mapped: [101, 102, 103] });
+    await using page = await browser.look(stage.url);
+    const names = () => page.locator('#rooms-body .name').allTextContents();
+    await expect
+      .poll(names, { timeout: 20_000 })
+      .toEqual(['Bystyresalen', 'Formannskapssalen', 'Møterom Fløyen']);
+    await page.locator('#rooms-body').getByRole('button', { name: 'Møterom Fløyen' }).focus();
+    const focused = () => page.evaluate<string>('document.activeElement.textContent');
+    const pause = (room: number, active: number) =>
+      stage.db.query('UPDATE bridge_resource_mappings SET active = $2 WHERE resource_id = $1', [
+        room,
+        active,
+      ]);
+    await pause(102, 0);
+    await expect
+      .poll(names, { timeout: 20_000 })
+      .toEqual(['Formannskapssalen', 'Møterom Fløyen', 'Bystyresalen']);
+    expect(await focused()).toBe('Møterom Fløyen');
+    await pause(103, 0);
+    await expect
+      .poll(names, { timeout: 20_000 })
+      .toEqual(['Formannskapssalen', 'Bystyresalen', 'Møterom Fløyen']);
+    expect(await focused()).toBe('Møterom Fløyen');
+    await stage.db.query('DELETE FROM bridge_resource_mappings WHERE resource_id = 101');
+    await expect.poll(names, { timeout: 20_000 }).toEqual(['Bystyresalen', 'Møterom Fløyen']);
+    expect(await focused()).toBe('Møterom Fløyen');
   });
 
   test('who listens hears how it stands once, and not every second or with every change', async () => {

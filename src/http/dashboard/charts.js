@@ -3,14 +3,13 @@
  * @import { Curve, Direction, Latency } from './shapes.ts'
  */
 import uPlot from './uplot.js';
+import { dayWords, spreadWords, stepWords } from './chart-words.js';
 import { byId, fill, h, setText } from './dom.js';
-import { counted, duration, hourOfDay } from './format.js';
+import { duration, hourOfDay } from './format.js';
 
 const height = 190;
 /** @type {readonly Direction[]} */
 const both = ['booking_to_outlook', 'outlook_to_booking'];
-/** @type {Record<Direction, string>} */
-const towards = { booking_to_outlook: 'To Outlook', outlook_to_booking: 'To the booking system' };
 /** Nothing is drawn below it: a log scale has no zero. */
 const floorMs = 1;
 /** Of the hour, so many at least. */
@@ -211,10 +210,6 @@ const logRange = (_plot, least, most) => [
   10 ** Math.ceil(Math.log10(Math.max(100, (most ?? 100) + 1))),
 ];
 
-/** @param {Curve} curve */
-const halfWithin = (curve) =>
-  `half within ${duration(curve.p50_ms)}, 95 of 100 within ${duration(curve.p95_ms)}`;
-
 /** Something was done, and all of it within the last hour. @param {Latency} day */
 function isYoung({ step_seconds: step, directions }) {
   const before = -Math.ceil(3_600 / step);
@@ -230,41 +225,4 @@ function begun(hour) {
   const from = Math.max(0, Math.min(first - 1, out.curve.length - leastSteps));
   const cut = (/** @type {Curve} */ of) => ({ ...of, curve: of.curve.slice(from) });
   return { ...hour, directions: { booking_to_outlook: cut(out), outlook_to_booking: cut(back) } };
-}
-
-/** @param {Latency} latency */
-const dayWords = (latency) =>
-  both
-    .filter((direction) => latency.directions[direction].count > 0)
-    .map((direction) => {
-      const curve = latency.directions[direction];
-      return `${towards[direction]}: ${counted(curve.count, 'change')}, ${halfWithin(curve)}.`;
-    })
-    .join(' ');
-
-/** @param {Latency} latency @param {number | null} at */
-function stepWords(latency, at) {
-  if (at === null) return null;
-  const words = both.flatMap((direction) => {
-    const step = latency.directions[direction].curve[at];
-    return step === undefined || step.count === 0
-      ? []
-      : [
-          `${towards[direction]}: ${step.count}, half within ${duration(step.p50_ms)}, 95 of 100 within ${duration(step.p95_ms)}.`,
-        ];
-  });
-  const from = latency.directions.booking_to_outlook.curve[at]?.at;
-  if (from === undefined || words.length === 0) return null;
-  return `${hourOfDay(from)}–${hourOfDay(Date.parse(from) + latency.step_seconds * 1_000)}  ${words.join(' ')}`;
-}
-
-/** @param {Latency} latency */
-function spreadWords(latency) {
-  const curves = both.map((direction) => latency.directions[direction]);
-  const total = curves.reduce((sum, { count }) => sum + count, 0);
-  if (total === 0) return '';
-  const within = curves
-    .flatMap(({ histogram }) => histogram)
-    .reduce((sum, { le_ms: ms, count }) => sum + (ms !== null && ms <= 1_000 ? count : 0), 0);
-  return `${within === total ? 'All' : `${Math.floor((within / total) * 100)} of 100`} arrived within a second of the change.`;
 }

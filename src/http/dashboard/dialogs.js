@@ -27,7 +27,12 @@ export function ask({ title, text, yes, danger = false }) {
     ),
   );
   dialog.returnValue = '';
-  dialog.addEventListener('close', () => resolve(dialog.returnValue === 'yes'), { once: true });
+  function closed() {
+    // what was asked about may have gone meanwhile, and its button with it
+    if (document.activeElement === document.body) byId('content', HTMLElement).focus();
+    resolve(dialog.returnValue === 'yes');
+  }
+  dialog.addEventListener('close', closed, { once: true });
   dialog.showModal();
   return promise;
 }

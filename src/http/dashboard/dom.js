@@ -69,6 +69,15 @@ export function keep(parent, items, keyOf, make) {
   const known = /** @type {Map<string, { element: HTMLElement, update: (item: T) => void }>} */ (
     kept.get(parent) ?? new Map()
   );
+  const keys = new Set(items.map(keyOf));
+  for (const [key, one] of known) {
+    if (keys.has(key)) continue;
+    // first what goes: what stays is then in its place and need not be moved
+    const next = one.element.contains(document.activeElement) ? neighbour(one.element) : null;
+    one.element.remove();
+    next?.focus();
+  }
+  const focused = document.activeElement;
   const now = new Map();
   let place = parent.firstElementChild;
   for (const item of items) {
@@ -79,13 +88,10 @@ export function keep(parent, items, keyOf, make) {
     if (one.element === place) place = place.nextElementSibling;
     else parent.insertBefore(one.element, place);
   }
-  for (const [key, one] of known)
-    if (!now.has(key)) {
-      const next = one.element.contains(document.activeElement) ? neighbour(one.element) : null;
-      one.element.remove();
-      next?.focus();
-    }
   kept.set(parent, now);
+  // what was moved has lost the focus
+  if (document.activeElement === document.body && focused instanceof HTMLElement && focused.isConnected)
+    focused.focus({ preventScroll: true });
 }
 
 const focusable = 'button, a[href], input, select, summary, [tabindex]';

@@ -12,6 +12,9 @@ import { counted, listed, number, span, timeOfDay } from './format.js';
 const planMs = 30_000;
 const roomsMost = 100;
 const itemsMost = 20;
+/** Right after the start a daemon may be at work on a room: a whole plan is worth another look. */
+const looksMost = 5;
+const lookAgainMs = 2_000;
 
 /** @type {readonly { kind: PlanKind, head: string, does: (n: number) => string, row: string }[]} */
 const kinds = [
@@ -79,15 +82,19 @@ export function createPlan({ act }) {
   /** @type {Plan | null} */
   let plan = null;
   let asked = false;
+  let looks = 0;
   /** The rooms whose items are unfolded. @type {Set<number>} */
   const unfolded = new Set();
 
   async function read() {
     asked = true;
+    looks += 1;
     setText(summary, 'Both sides of every room are read, and nothing is written …');
     try {
       plan = await get(`/plan?limit=${itemsMost}`, planMs);
       draw();
+      const busy = plan?.rooms.some(({ state }) => state === 'busy') === true;
+      if (busy && looks < looksMost) setTimeout(() => void again.click(), lookAgainMs);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       setText(summary, `The plan could not be read. ${error.message} ${error.hint}`.trim());
