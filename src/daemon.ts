@@ -35,6 +35,7 @@ import { createManual } from './sync/ask/manual.ts';
 import { createNotifications } from './sync/subscribe/notifications.ts';
 import { createReports } from './sync/report/reports.ts';
 import { createRoomList } from './sync/ask/room-list.ts';
+import { roomClocks } from './sync/report/room-clocks.ts';
 import { createRoomReports } from './sync/report/room-reports.ts';
 import { createRoomSwitch } from './sync/ask/room-switch.ts';
 import { createStart } from './sync/start-mode.ts';
@@ -131,6 +132,7 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
     readCapture: captureNow,
     alerts,
     schedules: () => listSchedules(db),
+    roomClocks: () => roomClocks(db),
     manual,
     reports,
     rooms: createRoomReports(db),

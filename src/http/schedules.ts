@@ -1,10 +1,12 @@
 /** What runs by the clock. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Schedule } from '../ops/schedule.ts';
+import type { RoomClock } from '../sync/report/room-clocks.ts';
 import { answers, instant, instantOrNull, newRoutes } from './schema.ts';
 
 export interface ScheduleParts {
   readonly schedules: () => Promise<readonly Schedule[]>;
+  readonly roomClocks: () => Promise<readonly RoomClock[]>;
 }
 
 export const scheduleSchema = z
@@ -30,13 +32,25 @@ const listRoute = createRoute({
       success: z.literal(true),
       count: z.number().int(),
       schedules: z.array(scheduleSchema),
+      rooms: z
+        .array(
+          z.object({
+            name: z.enum(['poll', 'subscription-renewal']),
+            last_run_at: instantOrNull,
+            next_run_at: instant,
+            rooms: z.number().int(),
+          }),
+        )
+        .openapi({
+          description: 'What each room does at times of its own: the last that was, the next that comes.',
+        }),
     }),
   ),
 });
 
-export function scheduleRoutes({ schedules }: ScheduleParts) {
+export function scheduleRoutes({ schedules, roomClocks }: ScheduleParts) {
   return newRoutes().openapi(listRoute, async (c) => {
-    const all = [...(await schedules())];
-    return c.json({ success: true as const, count: all.length, schedules: all }, 200);
+    const [all, rooms] = [[...(await schedules())], [...(await roomClocks())]];
+    return c.json({ success: true as const, count: all.length, schedules: all, rooms }, 200);
   });
 }

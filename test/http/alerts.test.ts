@@ -113,5 +113,22 @@ test('the schedules are listed with their last and next run', async () => {
       { name: 'report', last_run_at: null, last_result: null, next_run_at: expect.stringContaining('T') },
       { name: 'sweep', cron: '*/10 * * * *', last_result: 'ok', last_ms: 12 },
     ],
+    rooms: [],
+  });
+});
+
+test('the polls of all rooms and the renewals of their subscriptions are listed beside them', async () => {
+  await using api = await openApi();
+  await api.db.query(
+    `INSERT INTO bridge_subscriptions (resource_mapping_id, outlook_item_id, subscription_id, notification_url, expires_at, due_at)
+     SELECT id, outlook_item_id, 'subscription ' || id, 'https://hook.example', now() + interval '6 days', now() + interval '1 day' FROM bridge_resource_mappings`,
+  );
+  const answer = await api.call('GET', '/schedules');
+  const time = expect.stringContaining('T');
+  expect(answer.body).toMatchObject({
+    rooms: [
+      { name: 'poll', last_run_at: time, next_run_at: time, rooms: 2 },
+      { name: 'subscription-renewal', last_run_at: time, next_run_at: time, rooms: 2 },
+    ],
   });
 });

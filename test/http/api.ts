@@ -29,6 +29,7 @@ import { createNotifications } from '../../src/sync/subscribe/notifications.ts';
 import { createStart } from '../../src/sync/start-mode.ts';
 import { createReports } from '../../src/sync/report/reports.ts';
 import { createRoomList } from '../../src/sync/ask/room-list.ts';
+import { roomClocks } from '../../src/sync/report/room-clocks.ts';
 import { createRoomReports } from '../../src/sync/report/room-reports.ts';
 import { createSubscriptionRequests } from '../../src/sync/subscribe/subscription-requests.ts';
 import { createRoomSwitch } from '../../src/sync/ask/room-switch.ts';
@@ -129,6 +130,7 @@ export async function openApi(options: ApiOptions = {}) {
     directory: { rooms: async () => noPlaces, roomLists: async () => noPlaces },
     alerts,
     schedules: () => listSchedules(db),
+    roomClocks: () => roomClocks(db),
     metrics: createMetrics({ health: health.state, queue: reports.queue, waitMs: 500 }),
     notifications: createNotifications({ db, tell, waitMs: 500, lookEveryMs: 5 }),
     subscriptions: createSubscriptionRequests({ db, waitMs: options.waitMs ?? 20_000 }),
