@@ -11,6 +11,7 @@ import { createRemovals } from './removals.ts';
 import { createDrain } from './room.ts';
 import type { OutlookSide } from './sides.ts';
 import type { ConflictPolicy } from './step.ts';
+import { unclaimed } from './unclaimed.ts';
 import { createWriteBack } from './write-back.ts';
 
 export interface SyncOptions {
@@ -34,19 +35,20 @@ export interface SyncOptions {
 }
 
 export function createSync(options: SyncOptions) {
-  const { db, outlook, tell, window, pollMs, random = Math.random } = options;
+  const { db, tell, window, pollMs, random = Math.random } = options;
+  const outlook = unclaimed(db, options.outlook);
   const writeBack = createWriteBack(db, random);
   const apply = createApply({
     db,
     outlook,
     push: createPush({ outlook, installationId: options.installationId, random }),
     writeBack,
-    newborn: createNewborn({ ...options, writeBack }),
+    newborn: createNewborn({ ...options, outlook, writeBack }),
     policy: options.conflict,
     overlap: options.overlap,
     mayRemove: createRemovals(db, options.brake, tell),
     random,
   });
-  const pull = createPull({ ...options, random });
+  const pull = createPull({ ...options, outlook, random });
   return createDrain({ db, outlook, apply, pull, window, pollMs, tell, random });
 }

@@ -145,6 +145,31 @@ describe('our own event', () => {
     ]);
   });
 
+  test('is not looked for in a copy that is a reservation of its own', async () => {
+    await using w = await open();
+    const { reservation, event } = await shown(w);
+    const elsewhere = { ...event.item!, startsAt: at(6, '10:00'), endsAt: at(6, '11:00') };
+    const copy = w.outlook.put(room, elsewhere, event.marks);
+    await heard(w);
+    w.outlook.vanish(event.id);
+    // as after a create whose answer was lost
+    await w.db.query(
+      `UPDATE bridge_mappings SET outlook_event_id = NULL, outlook_base = NULL, booking_base = '{}', sync_status = 'pending',
+         generation = generation + 1, due_at = now(), revision = revision + 1
+       WHERE reservation_id = $1`,
+      [reservation.id],
+    );
+    await w.db.query('UPDATE bridge_room_state SET push_due_at = now()');
+    await w.settle();
+    expect(w.outlook.in(room)).toMatchObject([
+      { item: { startsAt: event.item!.startsAt } },
+      { id: copy.id, item: elsewhere },
+    ]);
+    expect(await w.db.query('SELECT DISTINCT sync_status FROM bridge_mappings')).toEqual([
+      { sync_status: 'synced' },
+    ]);
+  });
+
   test('re-enabled after it was copied to another time gets a fresh event, and the copy stays where it is', async () => {
     await using w = await open();
     const { reservation, event } = await shown(w);
