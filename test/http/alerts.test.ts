@@ -123,6 +123,9 @@ test('the polls of all rooms and the renewals of their subscriptions are listed 
     `INSERT INTO bridge_subscriptions (resource_mapping_id, outlook_item_id, subscription_id, notification_url, expires_at, due_at)
      SELECT id, outlook_item_id, 'subscription ' || id, 'https://hook.example', now() + interval '6 days', now() + interval '1 day' FROM bridge_resource_mappings`,
   );
+  await api.db.query(
+    "UPDATE bridge_room_state SET pulled_at = now(), next_poll_at = now() + interval '1 minute'",
+  );
   const answer = await api.call('GET', '/schedules');
   const time = expect.stringContaining('T');
   expect(answer.body).toMatchObject({
