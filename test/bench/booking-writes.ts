@@ -41,14 +41,15 @@ export interface WriteOptions {
 }
 
 /**
- * Takes about `writers.length * (rounds + 1) * (variants.length + 1) * sliceMs`; as it is, less than 40 s. Starts a
+ * Takes about `writers.length * (rounds + 1) * (variants.length + 1) * sliceMs`; as it is, about 40 s: many short slices, so that a
+ * neighbour's noise meets all variants. Starts a
  * PostgreSQL of its own.
  */
 export async function measureBookingWrites({
   writers = [1, 8, 32],
   variants = ['working', 'notify'],
-  rounds = 3,
-  sliceMs = 900,
+  rounds = 8,
+  sliceMs = 450,
   diskUs = 0,
 }: WriteOptions = {}): Promise<KeptWrites[]> {
   await using opened = new AsyncDisposableStack();
