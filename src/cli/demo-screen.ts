@@ -154,7 +154,7 @@ function troubleInWords(fact: Fact): string | null {
     case 'item-parked':
       return `${fact.reservationType} ${fact.reservationId} in ${fact.room}: ${fact.error}.${then(fact.hint)}`;
     case 'brake-held':
-      return `${fact.room}: the rows of ${fact.wanted} of ${fact.synced} reservations are gone; their events stay until you release or refuse them (POST /rooms/${fact.resourceId}/brake/release or …/refuse).`;
+      return `${fact.room}: ${fact.wanted} of ${fact.synced} would be taken away; nothing is until you release or refuse it (POST /rooms/${fact.resourceId}/brake/release or …/refuse).`;
     case 'lease-lost':
       return `The connection that holds the rooms was lost: ${fact.reason}. It is opened again.`;
     case 'listening':

@@ -101,6 +101,8 @@ async function openServiceOn(
       http: { ...config.http, port },
       webhookBaseUrl: `http://127.0.0.1:${port}`,
       pollSeconds: 15,
+      // its people delete in an hour what a town deletes in weeks: the brake would take them for an accident
+      brake: { ...config.brake, max: 200 },
     };
     const log = createLog('silent'); // the screen tells what matters here
     return {
