@@ -41,9 +41,8 @@ export interface WriteOptions {
 }
 
 /**
- * Takes about `writers.length * (rounds + 1) * (variants.length + 1) * sliceMs`; as it is, about 40 s: many short slices, so that a
- * neighbour's noise meets all variants. Starts a
- * PostgreSQL of its own.
+ * Takes about `writers.length * (rounds + 1) * (variants.length + 1) * sliceMs`; as it is, about 40 s. The slices are short and
+ * many, so that a neighbour's noise meets all variants. Starts a PostgreSQL of its own.
  */
 export async function measureBookingWrites({
   writers = [1, 8, 32],
