@@ -1186,7 +1186,7 @@ BEGIN
   -- agreed on is what the reservation shows now, but not what it could not store (that is shown to Outlook again), nor
   -- what this write had nothing to do with, nor what was hidden from Outlook until now
   base := CASE WHEN what = 'cancel' THEN settled -> 'bookingBase'
-    ELSE (place.state || coalesce(settled -> 'kept', '{}'))
+    ELSE (place.state - ARRAY(SELECT jsonb_array_elements_text(settled -> 'open')) || coalesce(settled -> 'kept', '{}'))
       - ARRAY(SELECT f.field FROM jsonb_to_recordset(settled -> 'written') AS f (field text, key text) WHERE NOT f.key = ANY (stored))
       - ARRAY(SELECT jsonb_array_elements_text(settled -> 'hidden')) END;
 
@@ -1423,7 +1423,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '69f471adc67379af3736639ec3ab0ba982210e203b99952b95aab0d97930b256 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'ff5663e69ebc9f069a7cf233f2832e3e84736bef990cce96f39176bfa0239ae3 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

@@ -122,7 +122,7 @@ BEGIN
   -- agreed on is what the reservation shows now, but not what it could not store (that is shown to Outlook again), nor
   -- what this write had nothing to do with, nor what was hidden from Outlook until now
   base := CASE WHEN what = 'cancel' THEN settled -> 'bookingBase'
-    ELSE (place.state || coalesce(settled -> 'kept', '{}'))
+    ELSE (place.state - ARRAY(SELECT jsonb_array_elements_text(settled -> 'open')) || coalesce(settled -> 'kept', '{}'))
       - ARRAY(SELECT f.field FROM jsonb_to_recordset(settled -> 'written') AS f (field text, key text) WHERE NOT f.key = ANY (stored))
       - ARRAY(SELECT jsonb_array_elements_text(settled -> 'hidden')) END;
 

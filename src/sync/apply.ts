@@ -245,9 +245,10 @@ function changeOf(step: Step, policy: OverlapPolicy) {
   if (action.do !== 'change') throw new Error('only a change goes into the booking system as one');
   const { toBooking, change, open } = action;
   const unfollowed = step.followsBooking ? [] : itemFields.filter((field) => toBooking[field] === undefined);
-  const kept = pick(due.bookingBase ?? {}, [...Object.keys(change), ...open, ...unfollowed]);
+  const later = [...Object.keys(change), ...open, ...unfollowed];
+  const kept = pick(due.bookingBase ?? {}, later);
   const moves = touchesTimes(toBooking) && policy !== 'import' && due.resolution !== 'outlook';
-  return { do: 'change', change: toBooking, kept, overlap: moves ? 'refuse' : 'allow' } as const;
+  return { do: 'change', change: toBooking, open: later, kept, overlap: moves ? 'refuse' : 'allow' } as const;
 }
 
 /** What is written down of a mapping once the booking system has taken what Outlook says. */

@@ -10,7 +10,7 @@ import { fieldsConflict, quiet } from './quiet.ts';
 import { ours } from './look.ts';
 import type { Due, LeasedRoom, Settled } from './mappings.ts';
 import type { OutlookSide } from './sides.ts';
-import { eventOf, factsOf, keep, marksOf, pick, shownOf, type Step } from './step.ts';
+import { agreedBut, eventOf, factsOf, keep, marksOf, pick, shownOf, type Step } from './step.ts';
 
 /** What came of a batch: what to write down, and what keeps the whole room or the whole side from going on. */
 export interface Pushed {
@@ -205,7 +205,7 @@ function agreed(step: Step, event: OutlookEvent | null): Settled {
   return keep(step, 'updated', {
     ...done,
     status: waits ? 'conflict' : 'synced',
-    bookingBase: { ...due.booking, ...pick(due.bookingBase ?? {}, action.open) },
+    bookingBase: agreedBut(due, action.open),
     outlookBase: base,
     outlookSeen: edited || waits ? answered : null,
     news: edited || waits ? 'look' : null,

@@ -1,7 +1,7 @@
 /** What is written down of steps that send nothing: both sides are as they should be, or a person is waited for. */
 import type { Item } from '../item.ts';
 import type { ConflictNote, Settled } from './mappings.ts';
-import { eventOf, isWhole, keep, pick, shownOf, type Step } from './step.ts';
+import { agreedBut, eventOf, isWhole, keep, pick, shownOf, type Step } from './step.ts';
 
 export function quiet(step: Step): Settled {
   const { action } = step;
@@ -104,7 +104,7 @@ function openFields(step: Step): Settled {
     removing: false,
     outlookSeen: shown,
     // all but these fields is agreed on
-    bookingBase: { ...due.booking, ...pick(due.bookingBase ?? {}, action.open) },
+    bookingBase: agreedBut(due, action.open),
     outlookBase:
       shown === null || due.outlookBase === null
         ? due.outlookBase

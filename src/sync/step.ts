@@ -96,6 +96,15 @@ export const pick = (item: ItemChange, fields: readonly string[]): ItemChange =>
       .map((field) => [field, item[field as keyof Item]]),
   );
 
+/** What both agree on now: what the booking system shows, but of these fields what was agreed on before, if anything was. */
+export const agreedBut = ({ booking, bookingBase }: Due, fields: readonly string[]): ItemChange => ({
+  ...pick(
+    booking ?? {},
+    itemFields.filter((field) => !fields.includes(field)),
+  ),
+  ...pick(bookingBase ?? {}, fields),
+});
+
 export const marksOf = (due: Due): ReservationKey => ({ type: due.reservationType, id: due.reservationId });
 export const eventOf = (step: Pick<Step, 'adopted' | 'due'>): string | null =>
   step.adopted?.id ?? step.due.eventId;

@@ -29,6 +29,8 @@ export type BookingWrite =
   | {
       readonly do: 'change';
       readonly change: ItemChange;
+      /** Fields on which both do not agree yet, and what they agreed on before of those, as far as that is known. */
+      readonly open: readonly string[];
       readonly kept: ItemChange;
       /** refuse: not onto a time that is taken by what it did not lie on before. */
       readonly overlap: 'refuse' | 'allow';
@@ -84,6 +86,7 @@ export function createWriteBack(db: Database, random: () => number = Math.random
       JSON.stringify({
         ...settled,
         written: written.map((field) => ({ field, key: keys[field] })),
+        open: write.do === 'change' ? write.open : [],
         kept: write.do === 'change' ? write.kept : {},
         hidden: write.do === 'change' ? hidden(write.change) : [],
       }),

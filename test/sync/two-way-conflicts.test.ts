@@ -1,5 +1,7 @@
 /** Both sides changed the same item: what merges, what the policy says, and what a person decides. */
 import { describe, expect, test } from 'vitest';
+import { Retryable } from '../../src/errors.ts';
+import { failed } from './outlook-in-memory.ts';
 import { room, at, open, heard, shown, resolve, titles, isActive, conflicts } from './two-way-world.ts';
 
 type Change = NonNullable<Parameters<typeof open>[0]>;
@@ -15,6 +17,35 @@ describe('both sides changed different fields', () => {
     expect(await w.reserved()).toMatchObject([{ item: both }]);
     expect(w.outlook.in(room)).toMatchObject([{ item: both }]);
     expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'synced', due_at: null });
+  });
+
+  test('each side gets what the other changed, though the answer to our write of it was lost', async () => {
+    await using w = await open();
+    const { reservation, event } = await shown(w);
+    w.outlook.fail(() => failed(new Retryable('no answer', { ambiguous: true, afterMs: 60_000 })));
+    await w.desk.retitle(reservation, 'Brass band');
+    await w.settle();
+    w.outlook.fail(null);
+    w.outlook.edit(event.id, { endsAt: at(3, '21:00') });
+    await heard(w);
+    const both = { ...event.item!, title: 'Brass band', endsAt: at(3, '21:00') };
+    expect(await w.reserved()).toMatchObject([{ item: both }]);
+    expect(w.outlook.in(room)).toMatchObject([{ item: both }]);
+  });
+
+  test('what a person has to decide stays open, though the answer to our write of it was lost', async () => {
+    await using w = await open({ conflict: 'ask' });
+    const { reservation, event } = await shown(w);
+    w.outlook.fail(() => failed(new Retryable('no answer', { ambiguous: true, afterMs: 60_000 })));
+    await w.desk.retitle(reservation, 'Brass band');
+    await w.settle();
+    w.outlook.fail(null);
+    w.outlook.edit(event.id, { title: 'Orchestra' });
+    await heard(w);
+    w.outlook.edit(event.id, { endsAt: at(3, '21:00') });
+    await heard(w);
+    expect(await titles(w)).toEqual({ booking: ['Brass band'], outlook: ['Orchestra'] });
+    expect(await conflicts(w)).toEqual([{ kind: 'fields', fields: ['title'] }]);
   });
 });
 
