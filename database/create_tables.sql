@@ -687,6 +687,9 @@ BEGIN
   UPDATE bridge_room_state s
   SET push_due_at = CASE WHEN s.baselined_at IS NULL OR s.reconciled_at IS NULL THEN now() ELSE due.at END,
       push_lane = coalesce(due.lane, 0), lease_owner = NULL,
+      -- asked for while it was being worked on, and done: the question must not allow another round
+      asked_at = CASE WHEN due.at IS NOT NULL OR s.pull_due_at IS NOT NULL OR s.compare_at IS NOT NULL OR s.baselined_at IS NULL
+        OR s.reconciled_at IS NULL THEN s.asked_at END,
       retry_at = CASE WHEN rest_ms IS NULL OR throttled THEN NULL ELSE clock_timestamp() + rest_ms * interval '1 millisecond' END,
       throttled_until = CASE WHEN throttled THEN clock_timestamp() + rest_ms * interval '1 millisecond' END,
       attempt = CASE WHEN rest_ms IS NULL THEN 0 ELSE s.attempt + 1 END,
@@ -1423,7 +1426,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'ff5663e69ebc9f069a7cf233f2832e3e84736bef990cce96f39176bfa0239ae3 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '2b748e43d0c052824bc44e25d38eda7f9e773a8710f59eba9b12925fcfb5c9c8 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

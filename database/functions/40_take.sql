@@ -159,6 +159,9 @@ BEGIN
   UPDATE bridge_room_state s
   SET push_due_at = CASE WHEN s.baselined_at IS NULL OR s.reconciled_at IS NULL THEN now() ELSE due.at END,
       push_lane = coalesce(due.lane, 0), lease_owner = NULL,
+      -- asked for while it was being worked on, and done: the question must not allow another round
+      asked_at = CASE WHEN due.at IS NOT NULL OR s.pull_due_at IS NOT NULL OR s.compare_at IS NOT NULL OR s.baselined_at IS NULL
+        OR s.reconciled_at IS NULL THEN s.asked_at END,
       retry_at = CASE WHEN rest_ms IS NULL OR throttled THEN NULL ELSE clock_timestamp() + rest_ms * interval '1 millisecond' END,
       throttled_until = CASE WHEN throttled THEN clock_timestamp() + rest_ms * interval '1 millisecond' END,
       attempt = CASE WHEN rest_ms IS NULL THEN 0 ELSE s.attempt + 1 END,
