@@ -46,6 +46,8 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   }
 
   const http = createHttpServer((request, response) => {
+    // files ask seconds apart: a connection kept between them may be closing when the next one takes it
+    response.setHeader('connection', 'close');
     template(decodeURIComponent((request.url ?? '').slice(1)) as Schema).then(
       (answer) => response.end(JSON.stringify(answer)),
       (error: unknown) => {
