@@ -131,14 +131,14 @@ export async function stillOpen(db: Queryable, ids: readonly number[], call: Cal
   return rows[0]!.open;
 }
 
-/** Whether any of these rooms still waits to be compared with the booking system, and can be before the deadline. */
+/** Whether any of these rooms still waits to be compared with one of the sides, and can be before the deadline. */
 export async function stillUncompared(db: Queryable, rooms: readonly number[], call: Call): Promise<boolean> {
   const { rows } = await db.query<{ open: boolean }>({
     name: 'still_uncompared',
     text: `
       SELECT EXISTS (
         SELECT FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
-        WHERE s.resource_mapping_id = ANY ($1) AND s.reconciled_at IS NULL AND r.active = 1
+        WHERE s.resource_mapping_id = ANY ($1) AND (s.reconciled_at IS NULL OR s.baselined_at IS NULL) AND r.active = 1
           AND greatest(s.retry_at, s.throttled_until, '-infinity') <= clock_timestamp() + $2 * interval '1 millisecond') AS open`,
     values: [rooms, msLeft(call)],
   });
