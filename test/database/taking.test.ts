@@ -210,7 +210,10 @@ describe('heartbeats', () => {
     await using db = await open();
     const [a, b] = [randomUUID(), randomUUID()];
     await beat(db, a);
-    await db.query('UPDATE bridge_room_state SET push_due_at = NULL, lease_owner = $1', [a]);
+    await db.query(
+      'UPDATE bridge_room_state SET push_due_at = NULL, lease_owner = CASE resource_mapping_id WHEN 1 THEN $1::uuid END',
+      [a],
+    );
     await beat(db, b);
     assert.deepEqual(await db.query('SELECT FROM bridge_room_state WHERE push_due_at IS NOT NULL'), []);
     await db.query(`UPDATE bridge_replicas SET beat_at = now() - interval '6 s' WHERE id = $1`, [a]);
