@@ -1282,14 +1282,10 @@ LANGUAGE plpgsql AS $beat$
 BEGIN
   INSERT INTO bridge_replicas AS b (id, pids) VALUES (replica, sessions)
   ON CONFLICT (id) DO UPDATE SET pids = excluded.pids, beat_at = clock_timestamp();
-  WITH gone AS (
-    DELETE FROM bridge_replicas WHERE id IN (
-      SELECT b.id FROM bridge_replicas b
-      WHERE b.id <> replica AND b.beat_at < clock_timestamp() - stale_ms * interval '1 millisecond'
-      FOR UPDATE SKIP LOCKED)
-    RETURNING id)
-  -- what it was in the middle of is looked at, be it only a round of changes that nothing else would ask for again
-  UPDATE bridge_room_state s SET push_due_at = least(s.push_due_at, now()), updated_at = now() FROM gone WHERE s.lease_owner = gone.id;
+  DELETE FROM bridge_replicas WHERE id IN (
+    SELECT b.id FROM bridge_replicas b
+    WHERE b.id <> replica AND b.beat_at < clock_timestamp() - stale_ms * interval '1 millisecond'
+    FOR UPDATE SKIP LOCKED);
   PERFORM pg_terminate_backend(a.pid) FROM pg_stat_activity a
   WHERE a.datname = current_database() AND a.usename = current_user AND a.application_name ~ '^bridge [0-9a-f]{8}( |$)'
     AND a.backend_start < clock_timestamp() - stale_ms * interval '1 millisecond'
@@ -1430,7 +1426,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '83dfc28bb15cc7687f9d277177a706713917fa08fbb2200d8f75860702307d41 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '2b748e43d0c052824bc44e25d38eda7f9e773a8710f59eba9b12925fcfb5c9c8 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

@@ -9,14 +9,10 @@ LANGUAGE plpgsql AS $beat$
 BEGIN
   INSERT INTO bridge_replicas AS b (id, pids) VALUES (replica, sessions)
   ON CONFLICT (id) DO UPDATE SET pids = excluded.pids, beat_at = clock_timestamp();
-  WITH gone AS (
-    DELETE FROM bridge_replicas WHERE id IN (
-      SELECT b.id FROM bridge_replicas b
-      WHERE b.id <> replica AND b.beat_at < clock_timestamp() - stale_ms * interval '1 millisecond'
-      FOR UPDATE SKIP LOCKED)
-    RETURNING id)
-  -- what it was in the middle of is looked at, be it only a round of changes that nothing else would ask for again
-  UPDATE bridge_room_state s SET push_due_at = least(s.push_due_at, now()), updated_at = now() FROM gone WHERE s.lease_owner = gone.id;
+  DELETE FROM bridge_replicas WHERE id IN (
+    SELECT b.id FROM bridge_replicas b
+    WHERE b.id <> replica AND b.beat_at < clock_timestamp() - stale_ms * interval '1 millisecond'
+    FOR UPDATE SKIP LOCKED);
   PERFORM pg_terminate_backend(a.pid) FROM pg_stat_activity a
   WHERE a.datname = current_database() AND a.usename = current_user AND a.application_name ~ '^bridge [0-9a-f]{8}( |$)'
     AND a.backend_start < clock_timestamp() - stale_ms * interval '1 millisecond'
