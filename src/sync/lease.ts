@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { needDirect, type Queryable } from '../database.ts';
 
-/** See 0001_bridge.sql. */
+/** See database/functions/40_take.sql. */
 const roomLease = 7_230_911;
 const waitMs = 5_000;
 

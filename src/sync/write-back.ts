@@ -61,7 +61,7 @@ interface Answer {
   readonly joined: boolean;
 }
 
-/** See 0001_bridge.sql, bridge_write_back. */
+/** See database/functions/65_write_back.sql. */
 const stale = 'BR002';
 const taken = '23P01';
 const noReservation = 'P0002';

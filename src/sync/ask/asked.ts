@@ -8,7 +8,7 @@ import { msLeft, type Call } from './call.ts';
 import type { Window } from '../mappings.ts';
 import type { Chosen } from './outcomes.ts';
 
-/** See 0001_bridge.sql. Who has it is alone: no fold and no settle is under way, so the books are complete. */
+/** See database/functions/30_fold.sql. Who has it is alone: no fold and no settle is under way, so the books are complete. */
 export const lockFold = 'SELECT pg_advisory_xact_lock(7230912, 2)';
 
 export interface PendingChoice {
