@@ -51,6 +51,7 @@ export function createAlerts(options: AlertOptions) {
   const closing = new AbortController();
   const timers = new Map<'deaf' | 'look', NodeJS.Timeout>();
   let lookedAt = Number.NEGATIVE_INFINITY;
+  let looking: Promise<unknown> = Promise.resolve();
 
   function observe(fact: Fact): void {
     if (closing.signal.aborted) return;
@@ -94,7 +95,7 @@ export function createAlerts(options: AlertOptions) {
   function lookSoon(): void {
     if (timers.has('look')) return;
     later('look', Math.max(gatherMs, lookedAt + looksApartMs - performance.now()), () => {
-      check().catch(failed); // the schedule looks again
+      looking = check().catch(failed); // the schedule looks again
     });
   }
 
@@ -142,6 +143,7 @@ export function createAlerts(options: AlertOptions) {
     async [Symbol.asyncDispose]() {
       closing.abort();
       for (const timer of timers.values()) clearTimeout(timer);
+      await looking; // its connections are closed next
       await sightings[Symbol.asyncDispose]();
     },
   };

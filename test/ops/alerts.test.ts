@@ -469,3 +469,23 @@ test('a fact that is worth a look is followed by one', async () => {
   await alerts.receiver.until(() => alerts.receiver.taken.length === 1);
   expect(alerts.receiver.lines()).toEqual(['opened room-refused 101']);
 });
+
+test('a daemon that stops in the middle of a look ends it before its connections go', async () => {
+  await using alerts = await openAlerts();
+  const asked = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<{ missing: string[]; repair: null }>();
+  const second = alerts.join('second', {
+    readCapture: () => {
+      asked.resolve();
+      return answer.promise;
+    },
+  });
+  second.observe(graphBack);
+  await asked.promise;
+  let isClosed = false;
+  const closed = second[Symbol.asyncDispose]().then(() => (isClosed = true));
+  await alerts.db.query('SELECT 1');
+  expect(isClosed).toBe(false);
+  answer.resolve({ missing: [], repair: null });
+  await closed;
+});
