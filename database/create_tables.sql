@@ -652,7 +652,10 @@ BEGIN
         EXIT;
       END IF;
       CONTINUE WHEN NOT pg_try_advisory_lock(7230911, room.id);
+      -- a room is due for as long as it is held: should its holder vanish, whoever looks next takes it at once
       UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = lease_epoch + 1, asked_at = NULL,
+        push_lane = CASE WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END,
+        push_due_at = least(s.push_due_at, clock_timestamp()),
         baselined_at = CASE WHEN s.lease_owner IS NULL THEN s.baselined_at END
       WHERE resource_mapping_id = room.id RETURNING lease_epoch INTO epoch;
       -- its last holder vanished in the middle of its work: a create may be there that nobody wrote down (hence the
@@ -1426,7 +1429,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '2b748e43d0c052824bc44e25d38eda7f9e773a8710f59eba9b12925fcfb5c9c8 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '6bb8a0309505cd49740b4a2e068a9e5774c133745ff6f20e4cc6126a33f07963 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

@@ -124,7 +124,10 @@ BEGIN
         EXIT;
       END IF;
       CONTINUE WHEN NOT pg_try_advisory_lock(7230911, room.id);
+      -- a room is due for as long as it is held: should its holder vanish, whoever looks next takes it at once
       UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = lease_epoch + 1, asked_at = NULL,
+        push_lane = CASE WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END,
+        push_due_at = least(s.push_due_at, clock_timestamp()),
         baselined_at = CASE WHEN s.lease_owner IS NULL THEN s.baselined_at END
       WHERE resource_mapping_id = room.id RETURNING lease_epoch INTO epoch;
       -- its last holder vanished in the middle of its work: a create may be there that nobody wrote down (hence the

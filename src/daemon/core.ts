@@ -18,7 +18,7 @@ import { beat, beatEveryMs, leave, ringAll } from '../sync/replicas.ts';
 import type { OutlookSide } from '../sync/sides.ts';
 import { createStart } from '../sync/start-mode.ts';
 import { createKeeper } from '../sync/subscribe/subscriptions.ts';
-import { compareRooms, mendRooms, missedSince, sweepRooms } from '../sync/sweep.ts';
+import { catchUpRooms, compareRooms, mendRooms, missedSince, sweepRooms } from '../sync/sweep.ts';
 import { createSync } from '../sync/sync.ts';
 import { createWork, type Rhythm } from '../sync/work.ts';
 import { answerMs, openLease } from './lease.ts';
@@ -58,6 +58,7 @@ export async function createDaemon(
   opened.defer(() => db.end());
   const installation = await readInstallation(db, config.timezone, config.adapter);
   await mendRooms(db);
+  await catchUpRooms(db);
 
   const start = createStart({ db, mode: config.startMode });
   let begun = await start.read();

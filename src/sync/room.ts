@@ -47,6 +47,9 @@ export const itemsAtATime = 12;
 /** Events verified at a time. */
 const verifiedAtATime = 40;
 
+/** A room whose holder vanished is asked for changes again within this time. */
+const abandonedMs = 10_000;
+
 /** Why a drain ended: nothing is due, the room must rest, or the other side as a whole is out of reach. */
 export interface Drained {
   readonly rest: Rest | null;
@@ -213,8 +216,10 @@ export function createDrain(options: DrainOptions) {
     const remembered = await rememberedOf(db, room, events);
     const found = compare(mappings, events, span, follows(room), (item) => outlook.show(item), remembered);
     const poll = follows(room) ? pollAfter(pollMs, random) : null;
-    // many rooms start together: their first polls are spread over the whole interval
-    const pollIn = poll === null ? null : poll * (room.baselined ? 1 : random());
+    // many rooms start together: their first polls are spread over the whole interval. What the last holder of an abandoned
+    // room was told of may not show in a list yet, and nobody else asks for it again
+    const most = room.abandoned && poll !== null ? Math.min(poll, abandonedMs) : poll;
+    const pollIn = most === null ? null : most * (room.baselined ? 1 : random());
     await finishBaseline(db, room, { ...found, noticedAt, links, window: span, pollMs: pollIn });
     tell({
       fact: 'room-baselined',

@@ -153,11 +153,13 @@ export function createWork(options: WorkOptions) {
     if (doubtful.length > 0) await doubtRooms(session, doubtful, replica);
     doubtful = [];
     const until = AbortSignal.any([signal, held.signal]);
+    let hasLooked = false;
     try {
       while (!until.aborted) {
         const startedAt = performance.now();
         const taken = await look(session);
         const tookMs = performance.now() - startedAt;
+        hasLooked = true;
         bookingDown.over();
         succeeded();
         start(taken, session, held.signal, signal);
@@ -170,6 +172,10 @@ export function createWork(options: WorkOptions) {
       }
       if (held.signal.aborted) tell({ fact: 'lease-lost', reason: messageOf(held.signal.reason) });
       if (signal.aborted) await drainOut();
+    } catch (error) {
+      // a look may be the first to hear that the session has ended
+      if (hasLooked) tell({ fact: 'lease-lost', reason: messageOf(error) });
+      throw error;
     } finally {
       if (!signal.aborted) doubtful = [...doubtful, ...running.keys(), ...givenBack.all()];
       held.abort(new Error('the lease session was closed'));

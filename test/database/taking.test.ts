@@ -43,6 +43,41 @@ describe('taking', () => {
     assert.deepEqual((await take(db.pool, { anyLane: false, held: [1] })).rooms, []);
   });
 
+  test('a room that was only asked for changes is taken over as soon as its holder is gone, though nothing is due in it', async () => {
+    await using db = await open();
+    await db.query('UPDATE bridge_room_state SET next_poll_at = now() WHERE resource_mapping_id = 1');
+    const [one, two] = [await db.pool.connect(), await db.pool.connect()];
+    try {
+      const [room] = (await take(one)).rooms;
+      assert.deepEqual([room?.id, room?.pulls], [1, true]);
+      await one.query('SELECT bridge_begin_pull(1, $1, 900000, 900000)', [room?.epoch]);
+      assert.deepEqual((await take(two)).rooms, []);
+      const { rows: pids } = await one.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+      one.release(true);
+      await db.query(`SELECT pg_terminate_backend($1, 5000)`, [pids[0]!.pid]);
+      assert.deepEqual(
+        (await take(two)).rooms.map(({ id, abandoned }) => [id, abandoned]),
+        [[1, true]],
+      );
+    } finally {
+      two.release(true);
+    }
+  });
+
+  test('and rests when it is given back', async () => {
+    await using db = await open();
+    await db.query('UPDATE bridge_room_state SET next_poll_at = now() WHERE resource_mapping_id = 1');
+    const session = await db.pool.connect();
+    try {
+      const [room] = (await take(session)).rooms;
+      await session.query('SELECT bridge_begin_pull(1, $1, 900000, 900000)', [room?.epoch]);
+      await session.query(`SELECT bridge_release(1, $1, NULL, false, NULL, NULL, 'ok')`, [room?.epoch]);
+      assert.deepEqual((await take(session)).rooms, []);
+    } finally {
+      session.release(true);
+    }
+  });
+
   test('a room is leased to one session; another takes it when that session is gone, with a higher epoch', async () => {
     await using db = await open();
     await db.query(event(1) + event(2, { room: 102 }));

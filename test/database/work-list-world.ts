@@ -97,6 +97,8 @@ interface Taken {
     readonly id: number;
     readonly epoch: number;
     readonly due: readonly DueItem[];
+    readonly pulls: boolean;
+    readonly abandoned: boolean;
   }[];
 }
 

@@ -81,6 +81,18 @@ test('rooms are subscribed by themselves, and a meeting made in Outlook is in th
   expect(world.facts.some(({ fact }) => fact === 'notified')).toBe(true);
 });
 
+test('what was made in Outlook while no daemon was there is imported at the next start, though nobody calls again', async () => {
+  await using world = await openCalled({ POLL_INTERVAL_SECONDS: '900' });
+  const first = await world.start();
+  await world.until(() => world.subscriptions().length === 2);
+  await world.settled();
+  await first.end();
+  world.tenant.webhooks.vanish();
+  world.meet(102, 'Foreldremøte');
+  await world.start();
+  await world.until(() => world.imported('Foreldremøte'));
+});
+
 test('a room that is mapped while the daemon runs is subscribed, one that is switched off is not any more', async () => {
   await using world = await openCalled();
   await world.start();
