@@ -55,7 +55,7 @@ async function look(
   }
   if (due.eventId === null) return null;
   if (due.news === 'look' || due.news === 'missing') {
-    const event = await outlook.read(room, due.eventId, signal);
+    const event = await readSurely(due, facing, signal);
     // the event of a cancelled reservation that is wanted again, and somebody brought it back
     if (event !== null && event.item !== null && due.status === 'cancelled' && due.active === true)
       return stepOf(due, facing, { adopted: event });
@@ -64,14 +64,60 @@ async function look(
   // who wins depends on what both sides say, so both are heard; the booking system's word needs no look, only the version
   // that it was said about
   if (facing.policy !== 'booking' && step.action.do === 'change' && room.direction === 'both') {
-    const event = await outlook.read(room, due.eventId, signal);
-    return stepOf(due, facing, { seen: event ?? 'gone' });
+    return stepOf(due, facing, { seen: (await readSurely(due, facing, signal)) ?? 'gone' });
   }
   const nothingKnown = inDoubt && Object.keys(due.bookingBase ?? {}).length === 0;
   if (!nothingKnown || step.action.do !== 'change') return null;
   const event = await outlook.read(room, due.eventId, signal);
   // one that is gone is told so by the write itself
   return event === null ? null : stepOf(due, facing, { adopted: event });
+}
+
+/** The event, or null when it is not there and the calendar does not show it either. */
+async function readSurely(
+  { eventId, outlookBase }: Due,
+  { room, outlook }: Facing & { readonly outlook: OutlookSide },
+  signal: AbortSignal,
+): Promise<OutlookEvent | null> {
+  const event = await outlook.read(room, eventId!, signal);
+  if (event !== null || outlookBase === null) return event;
+  const lost = { eventId: eventId!, startsAt: outlookBase.startsAt, endsAt: outlookBase.endsAt };
+  if ((await stillShown([lost], room, outlook, signal)).size > 0)
+    throw new Retryable('Outlook says that the event is not there, and its calendar shows it', {
+      reach: 'item',
+    });
+  return null;
+}
+
+/** An event that the mailbox says it does not have, with the time at which it was seen last. */
+interface Lost {
+  readonly eventId: string;
+  readonly startsAt: string | null;
+  readonly endsAt: string | null;
+}
+
+/**
+ * Of these events the ids of those that the calendar shows all the same. "Not there" about an event may be said by a mailbox
+ * that has nothing for us at all (one that is being moved, a licence or a right that is gone); such a mailbox refuses its
+ * calendar, too, and this throws as the list does.
+ */
+async function stillShown(
+  lost: readonly Lost[],
+  room: LeasedRoom,
+  outlook: OutlookSide,
+  signal: AbortSignal,
+): Promise<ReadonlySet<string>> {
+  const ids = new Set(lost.map(({ eventId }) => eventId));
+  const from = lost.flatMap(({ startsAt }) => startsAt ?? []).toSorted()[0];
+  const to = lost
+    .flatMap(({ endsAt }) => endsAt ?? [])
+    .toSorted()
+    .at(-1);
+  const shown = new Set<string>();
+  if (from === undefined || to === undefined) return shown;
+  for await (const page of outlook.list(room, from, to, signal))
+    for (const { id, item } of page) if (ids.has(id) && item !== null) shown.add(id);
+  return shown;
 }
 
 /** Of several events with our marks the one at the wanted time, else the first; the others are copies. */
@@ -109,23 +155,28 @@ export interface Verified {
 }
 
 /**
- * Reads events that were reported as removed: only a mailbox that answers "not there" about that very event makes it gone
- * (delta reports events as removed that merely lie outside of its window, msgraph docs#6599). Throws as a read does.
+ * Reads events that were reported as removed: only a mailbox that answers "not there" about that very event, and whose
+ * calendar does not show it, makes it gone (delta reports events as removed that merely lie outside of its window, msgraph
+ * docs#6599). Throws as a read does.
  */
 export async function verify(
-  missing: readonly { readonly id: number; readonly revision: number; readonly eventId: string }[],
+  missing: readonly (Lost & { readonly id: number; readonly revision: number })[],
   room: LeasedRoom,
   outlook: OutlookSide,
   signal: AbortSignal,
 ): Promise<Verified[]> {
-  return await together(
-    missing.map(async ({ id, revision, eventId }) => {
-      const event = await outlook.read(room, eventId, signal);
-      return {
-        id,
-        revision,
-        news: event === null ? 'gone' : event.item === null ? 'vacated' : 'look',
-      } as const;
-    }),
+  const seen = await together(
+    missing.map(async (one) => ({ one, event: await outlook.read(room, one.eventId, signal) })),
   );
+  const lost = seen.filter(({ event }) => event === null).map(({ one }) => one);
+  const shown = lost.length === 0 ? null : await stillShown(lost, room, outlook, signal);
+  return seen.map(({ one: { id, revision, eventId }, event }) => {
+    // what contradicts itself is looked at again, in its own time
+    const isGone = event === null && shown?.has(eventId) !== true;
+    return {
+      id,
+      revision,
+      news: isGone ? 'gone' : event !== null && event.item === null ? 'vacated' : 'look',
+    };
+  });
 }

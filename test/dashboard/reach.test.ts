@@ -228,7 +228,9 @@ describe.skipIf(chromiumPath === null)('within the reach of everybody', () => {
     await says(page, /The daemon does not answer/);
     await start();
     await says(page, /Everything is equal/);
-    expect(await page.evaluate('window.heard')).toEqual([
+    const heard = (await page.evaluate('window.heard')) as string[];
+    // true for a moment of a start, and told if somebody looks just then
+    expect(heard.filter((said) => !said.startsWith('Notifications of the booking database'))).toEqual([
       'The daemon does not answer.',
       'Everything is equal.',
     ]);

@@ -18,9 +18,12 @@ export function createOutlookInMemory() {
   const answers: { readonly id: string; readonly answer: string; readonly comment: string }[] = [];
   const reads: string[] = [];
   const writes: { readonly mailbox: string; readonly write: Write }[] = [];
+  /** Those that the mailbox says it does not have, though its calendar shows them. */
+  const denied = new Set<string>();
   let next = 1;
   let refusesAnswers = false;
   let blind: Error | null = null;
+  let listing: Error | null = null;
   let rewrite = (item: Item) => item;
   let show = (item: Item) => item;
   let troubled:
@@ -109,7 +112,7 @@ export function createOutlookInMemory() {
       const first = onceRead;
       onceRead = null;
       await first?.();
-      return events.get(id) ?? null;
+      return denied.has(id) ? null : (events.get(id) ?? null);
     },
     find: async (room, marks) => {
       const trouble = blind;
@@ -120,6 +123,7 @@ export function createOutlookInMemory() {
       );
     },
     async *list(room) {
+      if (listing !== null) throw listing;
       yield [...events.values()].filter((event) => event.mailbox === room.mailbox);
     },
     series: async (room, masterId) => {
@@ -220,6 +224,21 @@ export function createOutlookInMemory() {
     reportRemoved: (id: string) => {
       vanished.add(id);
       changed.push(id);
+    },
+    /** It is said to be removed, and not to be there when it is read by its id; its calendar shows it. False: no more. */
+    deny: (id: string, denies = true) => {
+      if (denies) {
+        vanished.add(id);
+        denied.add(id);
+      } else {
+        vanished.delete(id);
+        denied.delete(id);
+      }
+      changed.push(id);
+    },
+    /** Whoever lists the calendar meets this; null lets it through. */
+    failList: (error: Error | null) => {
+      listing = error;
     },
     /** Happens while the next batch is on its way. */
     meanwhile: (what: () => Promise<void>) => {

@@ -1,6 +1,7 @@
 /** What is deleted in Outlook or cancelled in the booking system is gone on both sides, once. */
 import { describe, expect, test } from 'vitest';
-import { room, at, dinner, open, heard, imported, shown } from './two-way-world.ts';
+import { Permanent } from '../../src/errors.ts';
+import { room, at, dinner, open, heard, imported, isActive, shown } from './two-way-world.ts';
 
 const note = /Cancelled from Outlook/g;
 const notes = (text: string) => text.match(note)?.length ?? 0;
@@ -35,6 +36,45 @@ describe('an event deleted in Outlook', () => {
     await heard(w);
     expect(await w.reserved()).toMatchObject([{ active: true, item: dinner() }]);
     expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'synced', outlook_news: null });
+  });
+
+  for (const reported of ['removed', 'changed'] as const)
+    test(`is there as long as the calendar shows it, though it is reported as ${reported} and cannot be read by its id`, async () => {
+      await using w = await open();
+      const { event, reservation } = await imported(w);
+      w.outlook.deny(event.id);
+      if (reported === 'removed') await heard(w);
+      else {
+        await w.db.query(`UPDATE bridge_mappings SET outlook_news = 'look', due_at = now();
+          UPDATE bridge_room_state SET push_due_at = now()`);
+        await w.settle();
+      }
+      expect(await isActive(w)).toEqual([true]);
+      expect(await w.mapping(reservation)).toMatchObject({
+        sync_status: 'pending',
+        error_message: 'Outlook says that the event is not there, and its calendar shows it',
+      });
+      w.outlook.deny(event.id, false);
+      await w.db.query('UPDATE bridge_mappings SET due_at = now()');
+      await heard(w);
+      expect(await w.reserved()).toMatchObject([{ active: true, item: dinner() }]);
+      expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'synced', error_message: null });
+    });
+
+  test('is not gone while the mailbox refuses its calendar, too; when it gives it again, it is', async () => {
+    await using w = await open();
+    const { event } = await imported(w);
+    w.outlook.remove(event.id);
+    w.outlook.failList(new Permanent('The mailbox is not there.', { reach: 'room', hint: 'Ask Microsoft.' }));
+    await heard(w);
+    expect(await isActive(w)).toEqual([true]);
+    expect(await w.db.query("SELECT error_message FROM bridge_room_state WHERE health = 'refused'")).toEqual([
+      { error_message: 'The mailbox is not there.' },
+    ]);
+    w.outlook.failList(null);
+    await w.db.query('UPDATE bridge_room_state SET retry_at = NULL');
+    await heard(w);
+    expect(await isActive(w)).toEqual([false]);
   });
 
   for (const isOrganizer of [true, false])

@@ -128,9 +128,10 @@ export async function verified(
   const missing = rows.filter((row) => row.news === 'missing' && row.eventId !== null);
   const news = new Map<number, Row['news']>();
   for (let at = 0; at < missing.length; at += atATime) {
-    const some = missing
-      .slice(at, at + atATime)
-      .map(({ id, revision, eventId }) => ({ id, revision, eventId: eventId! }));
+    const some = missing.slice(at, at + atATime).map(({ id, revision, eventId, outlookBase: seen }) => ({
+      ...{ id, revision, eventId: eventId! },
+      ...{ startsAt: seen?.startsAt ?? null, endsAt: seen?.endsAt ?? null },
+    }));
     for (const one of await verify(some, room, outlook, signal)) news.set(one.id, one.news);
   }
   return rows.map((row) => ({ ...row, news: news.get(row.id) ?? row.news }));
