@@ -13,18 +13,20 @@ function openPace() {
   return { gaps };
 }
 
-test('a room that is told of now and then never rests', () => {
-  expect(new Set(openPace().gaps(50, 1_001))).toEqual(new Set([0]));
+test('a room that is told of eight times a second never rests', () => {
+  expect(new Set(openPace().gaps(500, 125))).toEqual(new Set([0]));
 });
 
-test('one that is told of again and again rests longer and longer, and the others do not', () => {
+test('one that is told of faster rests longer and longer, and the others do not', () => {
   const { gaps } = openPace();
-  expect(gaps(11, 20)).toEqual([0, 0, 0, 0, 0, 100, 200, 400, 500, 500, 500]);
+  expect(gaps(14, 1)).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 100, 200, 400, 500, 500, 500]);
   expect(gaps(1, 0, 2)).toEqual([0]);
 });
 
-test('after a second of quiet it begins afresh', () => {
+test('soon after a flood it does not rest any more', () => {
   const { gaps } = openPace();
-  gaps(100, 20);
-  expect(gaps(1, 1_001)).toEqual([0]);
+  gaps(10_000, 1);
+  expect(gaps(1, 400)).not.toEqual([0]);
+  gaps(10_000, 1);
+  expect(gaps(1, 626)).toEqual([0]);
 });
