@@ -669,7 +669,7 @@ BEGIN
         'outlookItemId', room.outlook_item_id, 'name', coalesce(room.outlook_item_name, room.outlook_item_id),
         'direction', room.sync_direction, 'baselined', room.baselined_at IS NOT NULL AND room.lease_owner IS NULL,
         'reconciled', room.reconciled_at IS NOT NULL, 'abandoned', room.lease_owner IS NOT NULL, 'pulls', room.pulls,
-        'missing', EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = room.resource_id AND n.outlook_news = 'missing'), 'attempt', room.attempt, 'epoch', epoch,
+        'missing', EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = room.resource_id AND n.outlook_news IN ('missing', 'gone')), 'attempt', room.attempt, 'epoch', epoch,
         'due', CASE WHEN room.baselined_at IS NULL OR room.reconciled_at IS NULL OR room.lease_owner IS NOT NULL THEN '[]'::jsonb
           ELSE (SELECT coalesce(jsonb_agg(d), '[]') FROM bridge_due_items(room.resource_id, most, opens, closes, gathered -> 'items') d) END);
     END LOOP;
@@ -1429,7 +1429,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '6bb8a0309505cd49740b4a2e068a9e5774c133745ff6f20e4cc6126a33f07963 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '9e27da130c6393c92fbfe36684a4a17bf16de35fd9153b1db9510318ea589280 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

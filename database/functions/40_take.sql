@@ -141,7 +141,7 @@ BEGIN
         'outlookItemId', room.outlook_item_id, 'name', coalesce(room.outlook_item_name, room.outlook_item_id),
         'direction', room.sync_direction, 'baselined', room.baselined_at IS NOT NULL AND room.lease_owner IS NULL,
         'reconciled', room.reconciled_at IS NOT NULL, 'abandoned', room.lease_owner IS NOT NULL, 'pulls', room.pulls,
-        'missing', EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = room.resource_id AND n.outlook_news = 'missing'), 'attempt', room.attempt, 'epoch', epoch,
+        'missing', EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = room.resource_id AND n.outlook_news IN ('missing', 'gone')), 'attempt', room.attempt, 'epoch', epoch,
         'due', CASE WHEN room.baselined_at IS NULL OR room.reconciled_at IS NULL OR room.lease_owner IS NOT NULL THEN '[]'::jsonb
           ELSE (SELECT coalesce(jsonb_agg(d), '[]') FROM bridge_due_items(room.resource_id, most, opens, closes, gathered -> 'items') d) END);
     END LOOP;

@@ -102,7 +102,7 @@ export interface LeasedRoom {
   readonly abandoned: boolean;
   /** Its calendar is to be asked for changes. */
   readonly pulls: boolean;
-  /** Something was reported as removed and is not verified. */
+  /** Something was reported as removed, and nothing came of it yet. */
   readonly missing: boolean;
   readonly attempt: number;
   readonly epoch: number;

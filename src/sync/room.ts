@@ -81,13 +81,14 @@ export function createDrain(options: DrainOptions) {
     if (!room.reconciled || (!room.baselined && !room.abandoned)) await reconcile(room);
     // what people did in Outlook while nobody listened is heard before the bookings speak
     const pulls = room.baselined && (room.pulls || (follows(room) && !listened.has(room.id)));
-    const reads = pulls || !room.baselined || room.missing;
-    if (reads) {
+    let hasRead = !room.baselined || room.missing;
+    if (hasRead || pulls) {
       const stopped = await reading(room, async () => {
         // after a crash the cursor is as good as before, and the list finds the rest
         if (!room.baselined) await baseline(room, signal, room.abandoned ? 'kept' : 'new');
-        else if (pulls) await pulled(room, signal);
-        await verifyMissing(room, signal);
+        // a round that brought nothing, which most are, leaves what is known of the room as it was
+        else if (pulls && (await pulled(room, signal)) > 0) hasRead = true;
+        if (hasRead) await verifyMissing(room, signal);
       });
       if (stopped !== null) return stopped;
       listened.add(room.id);
@@ -95,7 +96,7 @@ export function createDrain(options: DrainOptions) {
     let answered = pulls || !room.baselined;
 
     const calm = createCalm();
-    let due = room.due.length > 0 && !reads ? room.due : await readDue(room);
+    let due = leased.baselined && leased.reconciled && !hasRead ? room.due : await readDue(room);
     // bounded by what is due: each round settles its rows, and a row that stays due at once is counted in `attempt`
     while (due.length > 0 && !stopping.aborted) {
       signal.throwIfAborted();
@@ -168,18 +169,21 @@ export function createDrain(options: DrainOptions) {
       tell({ fact: 'room-reconciled', room: room.name, resourceId: room.resourceId, ...found });
   }
 
-  /** Asks Outlook for changes. Should it fail, the round is asked for again when the room is next worked on. */
-  async function pulled(room: LeasedRoom, signal: AbortSignal): Promise<void> {
+  /**
+   * Asks Outlook for changes. Returns how many rows it read, the whole calendar included if that was due. Should it fail, the
+   * round is asked for again when the room is next worked on.
+   */
+  async function pulled(room: LeasedRoom, signal: AbortSignal): Promise<number> {
     const startedAt = performance.now();
     try {
       if (!follows(room)) {
-        if (await pullNothing(db, room)) await baseline(room, signal, 'kept');
-        return;
+        return (await pullNothing(db, room)) ? await baseline(room, signal, 'kept') : 0;
       }
       const { next, rows } = await pull(room, signal);
-      if (next !== 'done') await baseline(room, signal, next === 'compare' ? 'kept' : 'new');
+      const listed = next === 'done' ? 0 : await baseline(room, signal, next === 'compare' ? 'kept' : 'new');
       const about = { room: room.name, resourceId: room.resourceId };
       tell({ ...about, fact: 'room-pulled', rows, ms: performance.now() - startedAt });
+      return rows + listed;
     } catch (error) {
       if (!signal.aborted) await pullAgain(db, room, 0, 0).catch(() => undefined); // the first failure says why
       throw error;
@@ -202,9 +206,9 @@ export function createDrain(options: DrainOptions) {
 
   /**
    * Compares the room's whole window in Outlook with its mappings, so that after a lost mapping table, a lost answer, a lost
-   * cursor or the predecessor nothing is made twice and nothing is missed.
+   * cursor or the predecessor nothing is made twice and nothing is missed. Returns how many rows there were on either side.
    */
-  async function baseline(room: LeasedRoom, signal: AbortSignal, cursor: 'kept' | 'new'): Promise<void> {
+  async function baseline(room: LeasedRoom, signal: AbortSignal, cursor: 'kept' | 'new'): Promise<number> {
     const started = performance.now();
     const noticedAt = new Date();
     const span = await listWindow(db, window);
@@ -229,6 +233,7 @@ export function createDrain(options: DrainOptions) {
       adopted: found.adoptions.length,
       ms: performance.now() - started,
     });
+    return events.length + mappings.length;
   }
 
   /** Where the next rounds of changes begin. */
