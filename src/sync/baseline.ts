@@ -7,13 +7,8 @@ import type { OutlookEvent } from '../event.ts';
 import { sameItem, type Item, type ReservationKey } from '../item.ts';
 import { sameTitle } from './kin.ts';
 import type { LeasedRoom } from './mappings.ts';
-import type { Adoption, Born, Known, Mapped, Noticed, Notices } from './notices.ts';
+import type { Adoption, Born, Known, Mapped, Noticed, Notices, Span } from './notices.ts';
 import type { OutlookSide } from './sides.ts';
-
-export interface Span {
-  readonly from: string;
-  readonly to: string;
-}
 
 /** How narrow a window becomes at most, when Graph gives up on wider ones (504). */
 const narrowestMs = 14 * 86_400_000;

@@ -5,6 +5,12 @@ import type { Item, ReservationKey } from '../item.ts';
 import type { Verified } from './look.ts';
 import type { LeasedRoom, News, Window } from './mappings.ts';
 
+/** A part of time, as ISO instants. */
+export interface Span {
+  readonly from: string;
+  readonly to: string;
+}
+
 /** A mapping that is to be looked at; `dueInMs` null: at once. */
 export interface Noticed {
   readonly id: number;
@@ -76,6 +82,8 @@ export interface Begun {
   readonly attempt: number;
   /** The whole window is to be compared, too. */
   readonly compare: boolean;
+  /** The window as it is now; see listWindow. */
+  readonly span: Span;
 }
 
 /** Where a room's rounds of changes begin, and for which window. */
@@ -98,13 +106,14 @@ export async function beginPull(
   room: LeasedRoom,
   pollMs: number,
   unheardMs: number,
+  window: Window,
 ): Promise<Begun> {
-  const { rows } = await db.query<Begun>({
+  const { rows } = await db.query<Omit<Begun, 'span'> & Instants>({
     name: 'begin_pull',
-    text: 'SELECT * FROM bridge_begin_pull($1, $2, $3, $4)',
-    values: [room.id, room.epoch, pollMs, unheardMs],
+    text: `SELECT b.*, ${windowColumns} FROM bridge_begin_pull($1, $2, $3, $4) b, bridge_window($5, $6)`,
+    values: [room.id, room.epoch, pollMs, unheardMs, window.pastDays, window.futureDays],
   });
-  return rows[0]!;
+  return { ...rows[0]!, span: spanOf(rows[0]!) };
 }
 
 /** Asks again soon, after a round that was asked for brought nothing; null: it has been asked often enough. */
@@ -153,14 +162,22 @@ export async function storePage(
   });
 }
 
+interface Instants {
+  readonly from: Date;
+  readonly to: Date;
+}
+
+const windowColumns = `opens - interval '1 day' AS "from", closes + interval '1 day' AS "to"`;
+const spanOf = ({ from, to }: Instants): Span => ({ from: from.toISOString(), to: to.toISOString() });
+
 /** The window as instants, a day wider on each side: all-day events float, and Graph matches them in UTC. */
-export async function listWindow(session: Queryable, window: Window): Promise<{ from: string; to: string }> {
-  const { rows } = await session.query<{ from: Date; to: Date }>({
+export async function listWindow(session: Queryable, window: Window): Promise<Span> {
+  const { rows } = await session.query<Instants>({
     name: 'list_window',
-    text: `SELECT opens - interval '1 day' AS "from", closes + interval '1 day' AS "to" FROM bridge_window($1, $2)`,
+    text: `SELECT ${windowColumns} FROM bridge_window($1, $2)`,
     values: [window.pastDays, window.futureDays],
   });
-  return { from: rows[0]!.from.toISOString(), to: rows[0]!.to.toISOString() };
+  return spanOf(rows[0]!);
 }
 
 /** A mapping of a room, by what a baseline needs to recognise its event. */
@@ -203,7 +220,7 @@ export interface Baselined extends Notices {
   readonly adoptions: readonly Adoption[];
   readonly noticedAt: Date;
   readonly links: readonly string[] | null;
-  readonly window: { readonly from: string; readonly to: string };
+  readonly window: Span;
   /** Until the next poll; null: this room is not polled. */
   readonly pollMs: number | null;
 }

@@ -5,17 +5,17 @@
  */
 import type { Database } from '../database.ts';
 import type { DeltaAnswer, DeltaRow, OutlookEvent } from '../event.ts';
-import { bornOf, isBack, isEcho, overlaps, type Span } from './baseline.ts';
+import { bornOf, isBack, isEcho, overlaps } from './baseline.ts';
 import type { LeasedRoom, Window } from './mappings.ts';
 import {
   beginPull,
   knownEvents,
-  listWindow,
   pullAgain,
   storePage,
   type Born,
   type Noticed,
   type Notices,
+  type Span,
 } from './notices.ts';
 import type { OutlookSide } from './sides.ts';
 
@@ -47,9 +47,9 @@ export const pollAfter = (pollMs: number, random: () => number): number => pollM
 export function createPull(options: PullOptions) {
   const { db, outlook, window, pollMs, unheardMs = pollMs, random = Math.random } = options;
   return async function pull(room: LeasedRoom, signal: AbortSignal): Promise<PulledRound> {
-    const begun = await beginPull(db, room, pollAfter(pollMs, random), pollAfter(unheardMs, random));
+    const begun = await beginPull(db, room, pollAfter(pollMs, random), pollAfter(unheardMs, random), window);
     const noticedAt = begun.rung ?? new Date();
-    const span = await listWindow(db, window);
+    const { span } = begun;
     if (begun.links === null || begun.links.length === 0 || begun.from_at?.toISOString() !== span.from)
       return { next: 'baseline', rows: 0 };
     const links = [...begun.links];

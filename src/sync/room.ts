@@ -10,7 +10,7 @@ import { Permanent, Retryable } from '../errors.ts';
 import type { OutlookEvent } from '../event.ts';
 import type { Fact, PullAction, Tell } from '../facts.ts';
 import type { Applied, Done } from './apply.ts';
-import { compare, firstRound, type Span } from './baseline.ts';
+import { compare, firstRound } from './baseline.ts';
 import { createCalm } from './calm.ts';
 import { verify } from './look.ts';
 import {
@@ -36,6 +36,7 @@ import {
   readCursor,
   rememberedOf,
   storeVerified,
+  type Span,
 } from './notices.ts';
 import { pollAfter, type PulledRound } from './pull.ts';
 import { restFor } from './rest.ts';

@@ -2,7 +2,7 @@
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { OutlookEvent } from '../../event.ts';
 import type { Item, ReservationKey } from '../../item.ts';
-import type { Span } from '../baseline.ts';
+import type { Span } from '../notices.ts';
 import { fateOf, fateOfMoved, type FatePolicy } from '../fate.ts';
 import { sameTitle, type Kin } from '../kin.ts';
 import type { LeasedRoom } from '../mappings.ts';
