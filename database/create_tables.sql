@@ -1201,7 +1201,9 @@ BEGIN
   UPDATE bridge_mappings b
   SET reservation_type = kind, reservation_id = id_, present = coalesce(place.active, false),
       starts_at = coalesce(place.starts_at, b.starts_at), ends_at = coalesce(place.ends_at, b.ends_at),
-      priority_level = coalesce(place.priority_level, b.priority_level)
+      priority_level = coalesce(place.priority_level, b.priority_level),
+      -- a row that is written without raising it was written by a person: see bridge_mapping_touched
+      revision = b.revision + 1
   WHERE b.id = m.id AND b.revision = m.revision;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'mapping % changed meanwhile', m.id USING ERRCODE = 'BR002';
@@ -1212,7 +1214,7 @@ BEGIN
       noticed_at = coalesce(o.noticed_at, now()), due_at = now(), lane = 0, revision = o.revision + 1
   WHERE what = 'change' AND o.reservation_type = kind AND o.reservation_id = id_ AND o.id <> m.id AND NOT o.is_organizer
     AND o.outlook_event_id IS NOT NULL AND o.sync_status <> 'cancelled';
-  answer := bridge_settle(room_id, epoch, jsonb_build_array(settled || jsonb_build_object('bookingBase', base,
+  answer := bridge_settle(room_id, epoch, jsonb_build_array(settled || jsonb_build_object('revision', m.revision + 1, 'bookingBase', base,
     'bookingSeen', CASE WHEN what = 'cancel' THEN NULL ELSE place.state END,
     'action', CASE WHEN joined THEN 'joined' ELSE settled ->> 'action' END,
     'reason', CASE WHEN stored IS NOT NULL AND what = 'change' AND EXISTS (
@@ -1429,7 +1431,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '9e27da130c6393c92fbfe36684a4a17bf16de35fd9153b1db9510318ea589280 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '9f750513bc4ed2df5a41b18ca2ed3bded14bdf63ba839aed82ca1ce59bdea48a ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

@@ -131,6 +131,17 @@ describe('an edit in Outlook', () => {
     });
   }
 
+  for (const own of [true, false])
+    test(`of ${own ? 'our own' : 'an imported'} event is read once, and written down once`, async () => {
+      await using w = await open();
+      const { event, reservation } = own ? await shown(w) : await imported(w);
+      w.outlook.reads.length = 0;
+      w.outlook.edit(event.id, { startsAt: at(3, '16:00'), endsAt: at(3, '18:00') });
+      await heard(w);
+      expect(w.outlook.reads).toEqual([event.id]);
+      expect(await w.mapping(reservation)).toMatchObject({ touched_at: null, removing: false });
+    });
+
   test('keeps the date of the reservation in step with its times', async () => {
     await using w = await open();
     const { event } = await shown(w);
