@@ -8,7 +8,7 @@ import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chmod, chown, cp, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, cp, mkdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -49,6 +49,8 @@ const fastSettings = {
   unix_socket_directories: '',
 };
 
+const environment = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' };
+
 /** Starts a server. It ends when it is disposed of or this process ends, whichever comes first. */
 export async function startPostgres({
   settings = {},
@@ -57,15 +59,17 @@ export async function startPostgres({
 }: PostgresOptions = {}): Promise<PostgresServer> {
   await using opened = new AsyncDisposableStack();
   const owner = await processOwner();
-  const folder = await mkdtemp(join(below, 'bridge-postgres-'));
-  opened.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
-  if (owner.uid !== undefined) await chown(folder, owner.uid, owner.gid);
   const given = binaries ?? (await embeddedBinaries());
+  const folder = join(below, `bridge-postgres-${randomBytes(6).toString('hex')}`);
   const native = (await isReachable(given, owner)) ? given : join(folder, 'native');
   const bin = join(native, 'bin');
   const data = join(folder, 'data');
-  const as = { ...owner, cwd: folder, env: { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' } };
-  opened.defer(await keeper(bin, data, folder, as));
+  opened.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+  // there before the folder is, so that nobody can be killed in between
+  opened.defer(await keeper(bin, data, folder, owner));
+  await mkdir(folder, { mode: 0o700 });
+  if (owner.uid !== undefined) await chown(folder, owner.uid, owner.gid);
+  const as = { ...owner, cwd: folder, env: environment };
   if (native !== given) await lend(given, native, owner);
 
   const password = randomBytes(12).toString('hex');
@@ -123,9 +127,11 @@ async function start(control: (...args: string[]) => Promise<unknown>, folder: s
  * A shell that waits until we say that we are done, or until this process is gone, and then ends the server and
  * removes its folder. It is there before anything else is. Returns the closing of it.
  */
-async function keeper(bin: string, data: string, folder: string, as: object): Promise<() => Promise<void>> {
+async function keeper(bin: string, data: string, folder: string, owner: Owner): Promise<() => Promise<void>> {
   const shell = spawn('/bin/sh', ['-c', keeping, 'keeper', bin, data, folder], {
-    ...as,
+    ...owner,
+    cwd: '/',
+    env: environment,
     detached: true, // a Ctrl-C in the terminal is for us; the server stays until we are done with it
     stdio: ['pipe', 'ignore', 'ignore'],
   });
@@ -144,7 +150,6 @@ async function keeper(bin: string, data: string, folder: string, as: object): Pr
 // a server was stopped or there cannot be one any more.
 const keeping = `
   read -r word
-  cd /
   for again in 1 2 3 4 5 6 7 8 9 10; do
     "$1/pg_ctl" -D "$2" -m immediate -t 10 stop && word=closed
     rm -rf "$3"
