@@ -33,7 +33,7 @@ describe.skipIf(chromiumPath === null)('before anything is written', () => {
     await using page = await browser.look(stage.url);
     await says(page, /^Nothing is written yet: the plan waits to be confirmed\./);
     const plan = page.locator('#plan');
-    await plan.getByText('A sync creates 2 events in Outlook and makes 1 reservation of events').waitFor();
+    await plan.getByText('A sync creates 2 events in Outlook and imports 1 event as a reservation').waitFor();
     const rows = await plan
       .locator('tbody tr')
       .evaluateAll((all) =>
@@ -50,7 +50,7 @@ describe.skipIf(chromiumPath === null)('before anything is written', () => {
     await plan.getByRole('button', { name: 'Confirm this plan …' }).click();
     const question = page.getByRole('dialog');
     expect(await question.textContent()).toContain(
-      'It creates 2 events in Outlook and makes 1 reservation of events, in 3 rooms.',
+      'It creates 2 events in Outlook and imports 1 event as a reservation, in 3 rooms.',
     );
     await photograph(page, 'plan-question', false);
     expect(stage.titles(102)).toEqual([]);

@@ -101,7 +101,7 @@ describe.skipIf(chromiumPath === null)('what is stuck, and what to do about it',
     await page.locator('#errors').getByText('The request is invalid').waitFor();
     await page.locator('#errors').getByText('Try again, or change the booking').waitFor();
     await page.locator('#rooms-body tr', { hasText: 'Formannskapssalen' }).getByText('failed').waitFor();
-    await page.locator('#alerts').getByText('They stand above').waitFor();
+    await page.locator('#alerts').getByText('What to do stands above').waitFor();
     await photograph(page, 'error-light');
     stage.tenant.faults.remove(sick);
     await page.locator('#errors').getByRole('button', { name: 'Try again' }).click();

@@ -30,6 +30,9 @@ export function createAddress({ openMapping, openRoom, openReservation }) {
     const id = byId('find-id', HTMLInputElement).value.trim();
     go(`#/booking/${encodeURIComponent(types.value)}/${encodeURIComponent(id)}`);
   });
+  // before there was somebody to take it, the browser would have sent the number to the server
+  for (const part of byId('find', HTMLFormElement).querySelectorAll('input, button'))
+    part.removeAttribute('disabled');
   window.addEventListener('hashchange', route);
 
   return {

@@ -252,9 +252,9 @@ function ofFact(fact, count) {
     case 'room-well':
       return plain('good', `${room} is well again`, '');
     case 'room-baselined':
-      return plain('', `${room} was compared with Outlook`, `${fact['events']} events`);
+      return plain('', `${room} was compared with Outlook`, counted(fact['events'], 'event'));
     case 'brake-held':
-      return plain('bad', `The brake holds ${room}`, `${fact['wanted']} removals`);
+      return plain('bad', `The brake holds ${room}`, counted(fact['wanted'], 'removal'));
     case 'outage':
       return plain(
         'bad',

@@ -40,7 +40,7 @@ const kinds = [
   {
     kind: 'import',
     head: 'New in booking',
-    does: (n) => `makes ${counted(n, 'reservation')} of events`,
+    does: (n) => `imports ${counted(n, 'event')} as ${n === 1 ? 'a reservation' : 'reservations'}`,
     row: 'made a reservation',
   },
   {

@@ -51,14 +51,17 @@ export function createRoomSheet({ act, explain, sides }) {
               'button',
               { type: 'button', class: 'link', onclick: () => explain(mapping.id) },
               h('span', { class: 'dot', 'data-state': statuses[mapping.sync_status]?.[0] ?? 'away' }),
-              ' ',
-              mapping.title ?? `${mapping.reservation_type} ${mapping.reservation_id}`,
-              mapping.sync_status !== 'synced' &&
-                h(
-                  'span',
-                  { class: 'sub' },
-                  ` – ${statuses[mapping.sync_status]?.[1] ?? mapping.sync_status}`,
-                ),
+              h(
+                'span',
+                {},
+                mapping.title ?? `${mapping.reservation_type} ${mapping.reservation_id}`,
+                mapping.sync_status !== 'synced' &&
+                  h(
+                    'span',
+                    { class: 'sub' },
+                    ` – ${statuses[mapping.sync_status]?.[1] ?? mapping.sync_status}`,
+                  ),
+              ),
             ),
             h('span', {}, span(mapping.starts_at, mapping.ends_at)),
           ),
@@ -75,6 +78,8 @@ export function createRoomSheet({ act, explain, sides }) {
     const state = stateOf(room, sides());
     const at = (/** @type {string | null} */ time) =>
       time === null ? null : `${distance(time, now)} (${fullTime(time)})`;
+    const subscribed = (/** @type {string | null} */ until) =>
+      until === null ? 'no: Outlook is asked instead' : `until ${fullTime(until)}, renewed before`;
     const doing = (/** @type {string} */ what) => () =>
       act(() => post(`/rooms/${room.resource_id}/${what}`)).then(() => openRoom(room.resource_id, true));
     sheetOfRoom.show(
@@ -105,10 +110,7 @@ export function createRoomSheet({ act, explain, sides }) {
           ['Last sync', at(room.last_sync_at) ?? 'never'],
           ['Tried again', at(room.throttled_until ?? room.retry_at)],
           ['Next look', room.active === 1 ? at(room.pull_due_at) : null],
-          [
-            'Subscribed until',
-            room.active === 1 ? (at(room.subscription_expires_at) ?? 'no: Outlook is asked instead') : null,
-          ],
+          ['Subscribed', room.active === 1 ? subscribed(room.subscription_expires_at) : null],
           ['Compared', at(room.baselined_at) ?? 'not yet'],
         ]),
         h('br'),

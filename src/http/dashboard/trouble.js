@@ -11,8 +11,8 @@ import { nameOf } from './room-state.js';
 /** What is done on this page needs no call of the API. @type {Record<string, string>} */
 const here = {
   brake: 'Release or refuse it above.',
-  'items-in-error': 'They stand above, each with what to do.',
-  'error-rate': 'They stand above; most have one cause.',
+  'items-in-error': 'What to do stands above.',
+  'error-rate': 'What failed stands above; most have one cause.',
   'room-failing': 'Its sheet says why. It is tried again by itself.',
 };
 
