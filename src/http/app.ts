@@ -173,10 +173,12 @@ function unknownPath(app: Pick<Hono, 'routes'>, method: string, path: string): P
       .filter((route) => route.method !== 'ALL')
       .map((route) => [`${route.method} ${filled(route.path)}`, `${route.method} ${route.path}`]),
   );
-  const meant = known.get(nearest(`${method} ${path}`, [...known.keys()]) ?? '') ?? '';
+  const meant = known.get(nearest(`${method} ${path}`, [...known.keys()]) ?? '');
   return new Problem(
     404,
     `There is no ${path.slice(0, 200)}.`,
-    `The nearest endpoint is ${meant.replaceAll(/:(\w+)/g, '{$1}')}; all are in /openapi.json.`,
+    meant === undefined
+      ? 'All endpoints are in /openapi.json; /docs shows them.'
+      : `The nearest endpoint is ${meant.replaceAll(/:(\w+)/g, '{$1}')}; all are in /openapi.json.`,
   );
 }

@@ -1,8 +1,10 @@
-/** Of some words the one that is most like another: what somebody meant who mistyped it. */
+/** Of some words the one that is most like another: what somebody meant who mistyped it. Null where none is like it. */
 export function nearest(wanted: string, words: readonly string[]): string | null {
   let best: { readonly word: string; readonly distance: number } | null = null;
   for (const word of words) {
     const distance = editDistance(wanted.slice(0, 200), word);
+    // a word of which a third is something else was not meant
+    if (distance * 3 >= Math.max(wanted.length, word.length)) continue;
     if (best === null || distance < best.distance) best = { word, distance };
   }
   return best?.word ?? null;

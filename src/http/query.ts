@@ -27,12 +27,15 @@ export function knownQueries(app: OpenAPIHono): MiddlewareHandler {
 
 function unknown(given: string, names: readonly string[]): Invalid {
   const name = given.slice(0, 60);
-  const [first] = names;
-  if (first === undefined)
+  if (names.length === 0)
     return new Invalid(name, `${name}: this endpoint takes no query parameters`, 'Leave it out.');
-  const meant = nearest(name, names) ?? first;
-  const all = names.length === 1 ? '' : ` It knows ${names.join(', ')}.`;
-  return new Invalid(name, `${name}: is no parameter of this endpoint`, `Did you mean ${meant}?${all}`);
+  const meant = nearest(name, names);
+  const all = `It knows ${names.join(', ')}.`;
+  return new Invalid(
+    name,
+    `${name}: is no parameter of this endpoint`,
+    meant === null ? all : names.length === 1 ? `Did you mean ${meant}?` : `Did you mean ${meant}? ${all}`,
+  );
 }
 
 /** `METHOD path` as the router has it → the names of its query parameters. */

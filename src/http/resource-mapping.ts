@@ -27,12 +27,12 @@ const mapping = z
 
 /** `active` is 1 or 0 as in the table; scripts also send true, false and digits. */
 const active = z
-  .union([z.literal([0, 1]), z.boolean(), z.literal(['0', '1'])], { error: 'active is 1 or 0' })
+  .union([z.literal([0, 1]), z.boolean(), z.literal(['0', '1'])], { error: 'is neither 1 nor 0' })
   .transform((value) => Number(value))
   .openapi({ type: 'integer', enum: [0, 1] });
 
 const fields = {
-  resource_id: bodyId.refine((id) => id < 2 ** 31, { error: 'resource_id is too large' }),
+  resource_id: bodyId.refine((id) => id < 2 ** 31, { error: 'is too large' }),
   outlook_item_id: text(320).trim().min(1).openapi({
     description: 'The room mailbox: its address, or its object id.',
     example: 'room1@company.com',
@@ -109,7 +109,10 @@ export function resourceMappingRoutes({ roomList }: ResourceMappingParts) {
   for (const method of ['put', 'patch'] as const)
     routes.openapi(changeRoute(method), async (c) => {
       const { id } = c.req.valid('param');
-      const found = await roomList.change(id, c.req.valid('json'));
+      const changes = c.req.valid('json');
+      // a field that is mistyped would otherwise look as if it had been changed
+      if (Object.values(changes).every((value) => value === undefined)) throw nothingGiven();
+      const found = await roomList.change(id, changes);
       if (found === null) throw unknown(id);
       return c.json(answer('Resource mapping updated successfully', found), 200);
     });
@@ -150,6 +153,13 @@ const answer = (message: string, row: z.input<typeof mapping>) => ({
 
 const unknown = (id: number) =>
   new Problem(404, `There is no resource mapping ${id}.`, 'GET /resource-mapping lists them with their ids.');
+
+const nothingGiven = () =>
+  new Invalid(
+    'body',
+    'body: it gives nothing to change',
+    `Send at least one of ${Object.keys(fields).join(', ')}, as JSON.`,
+  );
 
 const missing = (field: string) =>
   new Invalid(field, `${field}: it is missing`, 'The body needs resource_id and outlook_item_id, as JSON.');

@@ -29,7 +29,7 @@ export const mappingId = whole(Number.MAX_SAFE_INTEGER).openapi({ type: 'integer
 /** An id in a body: scripts send it as a number or as its digits. */
 export const bodyId = z
   .union([z.number().int().nonnegative(), whole(Number.MAX_SAFE_INTEGER)], {
-    error: ({ input }) => `${clipped(input)} is no id`,
+    error: ({ input }) => (input === undefined ? 'is missing' : `${clipped(input)} is no id`),
   })
   .openapi({ type: 'integer', example: 456 });
 
@@ -122,8 +122,16 @@ const refuse: Hook<unknown, Env, string, unknown> = (result) => {
   if (result.success) return;
   const issue = result.error.issues[0]!;
   const field = z.core.toDotPath(issue.path) || (result.target === 'json' ? 'body' : result.target);
-  throw new Invalid(field, `${field}: ${issue.message}`, 'The parameters are described in /openapi.json.');
+  throw new Invalid(field, `${field}: ${inWords(issue)}`, 'The parameters are described in /openapi.json.');
 };
+
+/** What is wrong; where a schema has no words for it, ours for zod's. */
+function inWords(issue: z.core.$ZodIssue): string {
+  if (!/^Invalid (input|option):/.test(issue.message)) return issue.message;
+  if (issue.message.endsWith('received undefined')) return 'is missing';
+  if (issue.code === 'invalid_value') return `is none of ${issue.values.join(', ')}`;
+  return issue.code === 'invalid_type' ? `is no ${issue.expected}` : issue.message;
+}
 
 /** The routes of one area. */
 export const newRoutes = () => new OpenAPIHono({ defaultHook: refuse });

@@ -239,9 +239,9 @@ export function subscriptionRoutes(parts: SubscriptionParts) {
     return new Problem(
       404,
       `There is no subscription ${id.slice(0, 100)}.`,
-      meant === null
+      known.length === 0
         ? 'There are none; POST /webhook/create-subscriptions makes them.'
-        : `The nearest is ${meant}; GET /webhook/subscriptions lists all.`,
+        : `${meant === null ? '' : `The nearest is ${meant}; `}GET /webhook/subscriptions lists all.`,
     );
   }
 }
@@ -261,9 +261,9 @@ function unknownCalendar(calendarId: string, known: readonly string[]): Problem 
   return new Problem(
     404,
     `calendar_id: '${calendarId.slice(0, 100)}' is no mapped room.`,
-    meant === null
+    known.length === 0
       ? 'No room is mapped yet: add it to bridge_resource_mappings.'
-      : `The nearest is '${meant}'. A room is mapped by a row in bridge_resource_mappings; GET /rooms lists them.`,
+      : `${meant === null ? '' : `The nearest is '${meant}'. `}A room is mapped by a row in bridge_resource_mappings; GET /rooms lists them.`,
     { more: { field: 'calendar_id' } },
   );
 }

@@ -29,6 +29,9 @@ test('an address that does not exist is answered with the nearest that does', as
     'POST /sync/item/{type}/{id}/{resource}',
   );
   expect((await api.call('GET', '/sync/status/')).status).toBe(200);
+  expect((await api.call('GET', '/nope')).body['hint'], 'what is like nothing has no nearest').toBe(
+    'All endpoints are in /openapi.json; /docs shows them.',
+  );
 });
 
 test('the wrong method is 405 and names the right one', async () => {
@@ -84,6 +87,33 @@ test('what is wrong in a request is named, to the place in a list', async () => 
     expect(answer, path).toMatchObject({ status: 400, body: { field } });
     expect(answer.body['error'], path).toContain(`${field}: `);
   }
+});
+
+test.each([
+  ['GET', '/mappings?status=done', undefined, 'status: is none of pending, synced'],
+  ['GET', '/alerts?status=done', undefined, 'status: is none of open, closed, all'],
+  ['POST', '/cancel/bulk', [], 'body: is no object'],
+  ['POST', '/cancel/bulk', { reservations: [{}] }, 'reservations[0].reservation_type: is missing'],
+  [
+    'POST',
+    '/cancel/bulk',
+    { reservations: [{ reservation_type: 'event' }] },
+    'reservations[0].reservation_id: is missing',
+  ],
+  ['PATCH', '/resource-mapping/1', { actve: 0 }, 'body: it gives nothing to change'],
+])('%s %s with %j is refused in words of ours', async (method, path, body, words) => {
+  await using api = await openApi();
+  const json = { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
+  const answer = await api.call(method, path, body === undefined ? {} : json);
+  expect(answer.status).toBe(400);
+  expect(answer.body['error']).toContain(words);
+});
+
+test('of parameters that an endpoint does not know the one that was meant is named, if one was', async () => {
+  await using api = await openApi();
+  const hint = async (query: string) => (await api.call('GET', `/mappings?${query}`)).body['hint'];
+  expect(await hint('limt=1')).toMatch(/^Did you mean limit\? It knows /);
+  expect(await hint('room=1')).toMatch(/^It knows /);
 });
 
 test('a bug is told with its stack and answered without it', async () => {
