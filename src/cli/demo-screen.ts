@@ -29,6 +29,8 @@ export interface HandMade {
 export type DemoScreen = ReturnType<typeof createDemoScreen>;
 
 const troubleEveryMs = 60_000;
+/** Where the cells of a line end. */
+const ends = [44, 63, 89];
 
 export function createDemoScreen(out: NodeJS.WriteStream) {
   const closed = new AbortController();
@@ -65,10 +67,11 @@ export function createDemoScreen(out: NodeJS.WriteStream) {
       ? paint('green', `both sides equal: yes (${events} in ${rooms.length} rooms)`)
       : paint('red', `both sides equal: no (${reservations} booked, ${events} in Outlook)`);
   }
+  /** What was done; a cell that is too long takes the room that the next one leaves. */
+  const deed = (verb: string, what: string, where: string, when: string) =>
+    `${now()}  ${[what, where, when].reduce((row, cell, at) => `${row} ${cell}`.padEnd(ends[at]!), verb.padEnd(11))}`;
   const change = (verb: string, what: string, where: string, when: string, took: string) =>
-    line(
-      `${now()}  ${verb.padEnd(11)} ${what.padEnd(32)} ${where.padEnd(18)} ${when.padEnd(25)} →  Outlook ${paint('green', took)}`,
-    );
+    line(`${deed(verb, what, where, when)} →  Outlook ${paint('green', took)}`);
 
   return {
     /** Aborts when nobody reads any more. */
@@ -92,7 +95,7 @@ export function createDemoScreen(out: NodeJS.WriteStream) {
       );
     },
     whereToLook(url: string, databaseUrl: string): void {
-      line(`\n  look   ${paint('cyan', `${url}/stats`)}   all endpoints: ${url}/openapi.json`);
+      line(`\n  look   ${paint('cyan', url)}   the dashboard; all endpoints, to read and to try: ${url}/docs`);
       line(`  play   ${paint('cyan', `psql ${databaseUrl}`)}`);
       line(`         for example: UPDATE bb_event SET name = 'Mine' WHERE id = 1000;\n`);
     },
@@ -107,9 +110,8 @@ export function createDemoScreen(out: NodeJS.WriteStream) {
       change(act.verb, `«${act.title}»`, where, act.when, took);
     },
     visited({ verb, title, room, when }: Visit, ms: number): void {
-      line(
-        `${now()}  ${verb.padEnd(11)} ${`«${title}»`.padEnd(32)} ${room.name.padEnd(18)} ${when.padEnd(25)} ←  Outlook ${paint('cyan', `${round(ms).padStart(4)} ms`)}`,
-      );
+      const took = paint('cyan', `${round(ms).padStart(4)} ms`);
+      line(`${deed(verb, `«${title}»`, room.name, when)} ←  Outlook ${took}`);
     },
     byHand(made: readonly HandMade[]): void {
       const slowest = round(Math.max(...made.map(({ ms }) => ms)));

@@ -79,7 +79,7 @@ async function run(wishes: Wishes, screen: DemoScreen, signal: AbortSignal): Pro
   const took = Math.round(performance.now() - mappedAt);
   screen.step(
     first.differences.length === 0
-      ? `a row for each room: ${first.events} reservations are in Outlook after ${took} ms`
+      ? `a row for each room: they are in Outlook after ${took} ms, as ${first.events} events (one for each of their rooms)`
       : `after ${took} ms both sides still differ`,
   );
   screen.whereToLook(service.url, config.database.url);

@@ -145,7 +145,8 @@ export function watchArrivals(
       );
       for (let arrived = one.open.length - open.length; arrived > 0; arrived -= 1) {
         one.ms.push(Math.max(0, entry.until - one.act.committedAt));
-        one.graphMs.push(entry.until - entry.at);
+        // the daemon may hear of a commit, and call, before the clerk's own client does
+        one.graphMs.push(Math.max(0, entry.until - Math.max(entry.at, one.act.committedAt)));
       }
       one.open.splice(0, one.open.length, ...open);
       if (open.length > 0) continue;
