@@ -5,7 +5,7 @@ import { sentence } from '../http/mappings.ts';
 import { createMappingList, type ListedMapping } from '../sync/report/mapping-list.ts';
 import { createReports, type LogLine } from '../sync/report/reports.ts';
 import { paint, say, sayJson } from './terminal.ts';
-import { withDatabase } from './with-database.ts';
+import { wholeNumber, withDatabase } from './with-database.ts';
 
 /** The reservation as the booking system shows it, in one room. */
 interface Item {
@@ -24,24 +24,20 @@ interface Life {
 }
 
 const mostRooms = 200;
+const mostLines = 1_000;
 
 export async function explain(what: string, options: { limit: string; json?: boolean }): Promise<number> {
   const [, type, number] = /^(\w[\w-]*)\/(\d{1,15})$/.exec(what) ?? [];
   if (type === undefined || number === undefined)
     throw new Invalid('TYPE/ID', `'${what}' is no reservation.`, 'Write its type and id: event/78268');
-  const limit = Math.min(1_000, Math.max(1, Number(options.limit) || 100));
+  const limit = wholeNumber('--limit', options.limit, mostLines);
   const id = Number(number);
-  const { items, lives, zone } = await withDatabase('explain', async (db, config) => ({
-    items: await readItems(db, type, id),
-    lives: await readLives(db, type, id, limit),
-    zone: config.timezone,
-  }));
-  if (items.length === 0 && lives.length === 0)
-    throw new Invalid(
-      'TYPE/ID',
-      `Neither the booking system nor the bridge knows ${what}.`,
-      `Its types: SELECT DISTINCT reservation_type FROM bridge_items;`,
-    );
+  const { items, lives, zone } = await withDatabase('explain', async (db, config) => {
+    const items = await readItems(db, type, id);
+    const lives = await readLives(db, type, id, Math.max(1, limit));
+    if (items.length === 0 && lives.length === 0) throw await nobodyKnows(db, what);
+    return { items, lives, zone: config.timezone };
+  });
   if (options.json === true)
     sayJson({
       success: true,
@@ -55,6 +51,20 @@ export async function explain(what: string, options: { limit: string; json?: boo
     });
   else print(what, items, lives, zone);
   return 0;
+}
+
+async function nobodyKnows(db: Database, what: string): Promise<Invalid> {
+  const { rows } = await db.query<{ type: string }>(
+    'SELECT DISTINCT reservation_type AS type FROM bridge_items ORDER BY 1',
+  );
+  const types = rows.map(({ type }) => type).join(', ');
+  return new Invalid(
+    'TYPE/ID',
+    `Neither the booking system nor the bridge knows ${what}.`,
+    types === ''
+      ? 'The booking system shows no reservations at all.'
+      : `It has reservations of these types: ${types}.`,
+  );
 }
 
 async function readItems(db: Database, type: string, id: number): Promise<Item[]> {

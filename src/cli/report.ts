@@ -38,7 +38,7 @@ export async function report(options: { json?: boolean }): Promise<number> {
   const { backfill } = queue;
   if (backfill.done < backfill.total) say(`backfill  ${backfill.done} of ${backfill.total}`);
   say(`daemons   ${queue.replicas}`);
-  const ms = (value: number | null) => (value === null ? '-' : `${value} ms`);
+  const ms = (value: number | null) => (value === null ? '-' : `${Math.round(value)} ms`);
   say(
     `last hour ${latency.count} changes; p50 ${ms(latency.p50_ms)}, p95 ${ms(latency.p95_ms)}, p99 ${ms(latency.p99_ms)}`,
   );

@@ -14,11 +14,24 @@ export async function withDatabase<T>(
   const config = toBookingConfig(readEnv());
   const db = openPool(config.database, `outlook-booking-sync ${what}`, 3);
   try {
+    await reach(db, what);
     return await work(db, config);
   } catch (error) {
     throw inWords(error, what);
   } finally {
     await db.end();
+  }
+}
+
+/** Throws what to look at when nobody answers there, before the work says it in words of its own. */
+async function reach(db: Database, what: string): Promise<void> {
+  try {
+    await db.query('SELECT 1');
+  } catch (error) {
+    const failure = databaseFailure(error, what);
+    if (!(failure instanceof Retryable) || failure.hint !== undefined) throw failure;
+    const hint = 'Does PostgreSQL run there? Check DB_HOST and DB_PORT, or DATABASE_URL.';
+    throw new Retryable(failure.message, { reach: failure.reach, hint, cause: error });
   }
 }
 

@@ -117,6 +117,8 @@ test('explain of what nobody knows, and of what is no reservation', async () => 
     'Neither the booking system nor the bridge',
   );
   expect((await office.run('explain', '424242')).err).toContain('event/78268');
+  const { code, err } = await office.run('explain', 'event/1', '--limit', 'all');
+  expect([code, err]).toEqual([64, expect.stringContaining("--limit is 'all'")]);
 });
 
 test('report shows the numbers of the day, for people and for scripts', async () => {

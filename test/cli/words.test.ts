@@ -52,6 +52,7 @@ test('a database that is away is an error that may go by', async () => {
   const said = await cli({ DATABASE_URL: 'postgresql://u:p@127.0.0.1:1/x' }, 'mappings', 'list');
   expect(said.code).toBe(75);
   expect(said.err).toContain('ECONNREFUSED');
+  expect(said.err).toContain('Check DB_HOST and DB_PORT');
 });
 
 test('a database without the bridge is told what to run', async () => {
