@@ -16,8 +16,12 @@ const intro = `
 
 Made from /openapi.json by a test, so it is what the daemon answers to; /docs shows the same with every field. All errors
 are \`{ "success": false, "error", "hint" }\`. With API_KEY set, everything that is not marked *open* asks for it:
-\`X-API-Key: …\` or \`Authorization: Bearer …\`. Paths in one row are names of the same endpoint. The last column is the
-heading of the user's guide under which it is printed.
+\`X-API-Key: …\` or \`Authorization: Bearer …\`. Paths in one row are names of the same endpoint. The last column is
+the heading under which the predecessor's *Outlook Calendar Sync Usage Guide* prints the call, so that its scripts can be
+found again; *named* is only mentioned there.
+
+A *mapping* is one reservation in one room here; which resource is which room mailbox is \`/resource-mapping\` (at the command
+line: \`mappings\`).
 
 Calls that process something wait for it, 20 s at most; what is not done then is counted as \`pending\` and follows by itself.
 
