@@ -47,7 +47,10 @@ function problemOf(thrown: unknown): Problem | null {
     return new Problem(
       503,
       error.reach === 'side' ? 'The booking database is out of reach.' : error.message,
-      error.hint ?? 'Try again in a moment; nothing was lost.',
+      error.hint ??
+        (error.reach === 'side'
+          ? 'Nothing is lost, and the daemon comes back to it by itself. If it lasts: does PostgreSQL run where DB_HOST and DB_PORT say?'
+          : 'Try again in a moment; nothing was lost.'),
       { headers: { 'Retry-After': String(Math.max(1, Math.ceil((error.afterMs ?? 2_000) / 1_000))) } },
     );
   if (error instanceof Conflict)

@@ -107,7 +107,7 @@ export function createFeed({ explain, openRoom }) {
     const took = h('span', { class: 'took' });
     const arrow = h('span', {
       class: `arrow ${first.arrow}`,
-      title: first.arrow === 'in' ? 'to the booking system' : 'to Outlook',
+      title: { in: 'to the booking system', out: 'to Outlook', '': '' }[first.arrow],
     });
     setText(arrow, first.arrow === 'out' ? '→' : first.arrow === 'in' ? '←' : '·');
     const time = h('time', { title: fullTime(new Date(first.at).toISOString()) }, timeOfDay(first.at));
@@ -163,7 +163,7 @@ function folded(entries) {
     const same =
       last !== undefined &&
       last.entry.mapping !== entry.mapping &&
-      entry.arrow !== '' &&
+      !entry.key.startsWith('room ') &&
       ['arrow', 'title', 'sub', 'state'].every(
         (part) => last.entry[/** @type {'sub'} */ (part)] === entry[/** @type {'sub'} */ (part)],
       ) &&
@@ -202,7 +202,8 @@ function ofLine(line) {
   return {
     key: `line ${line.id}`,
     at: Date.parse(line.at),
-    arrow: line.direction === 'booking_to_outlook' ? 'out' : 'in',
+    // what waits for a person went nowhere
+    arrow: line.action === 'parked' ? '' : line.direction === 'booking_to_outlook' ? 'out' : 'in',
     title: line.title ?? reference(line.reservation_type, line.reservation_id),
     sub: `${words[line.action] ?? line.action} · ${line.room ?? ''}`,
     took: line.latency_ms === null ? '' : duration(line.latency_ms),
