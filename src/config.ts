@@ -171,7 +171,7 @@ export class ConfigError extends Invalid {
   constructor(problems: readonly string[]) {
     super(
       'environment',
-      `The settings have ${problems.length} problem(s):\n${problems.map((p) => `  - ${p}`).join('\n')}`,
+      `Missing or wrong in the settings:\n${problems.map((p) => `  - ${p}`).join('\n')}`,
       'Every variable is explained in .env.example.',
     );
     this.problems = problems;

@@ -49,7 +49,7 @@ export async function doctor(options: DoctorOptions, signal: AbortSignal): Promi
   const [problems, warnings] = [count('problem'), count('warning')];
   if (options.json === true) sayJson({ success: problems === 0, problems, warnings, findings });
   else if (problems + warnings === 0) say(paint('green', '\nAll is well.'));
-  else say(`\n${paint('bold', `${problems} problem(s), ${warnings} warning(s).`)}`);
+  else say(`\n${paint('bold', `Problems: ${problems}, warnings: ${warnings}.`)}`);
   return problems > 0 ? 1 : 0;
 }
 

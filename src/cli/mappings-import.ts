@@ -96,7 +96,7 @@ function pairsOf(file: string): Pair[] {
   const shown = problems.slice(0, 50).map((problem) => `  - ${problem}`);
   throw new Invalid(
     'file',
-    `${file} has ${problems.length} problem(s):\n${shown.join('\n')}`,
+    `Wrong in ${file} (${problems.length}):\n${shown.join('\n')}`,
     'Nothing was written.',
   );
 }

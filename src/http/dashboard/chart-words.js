@@ -47,5 +47,7 @@ export function spreadWords(latency) {
   const within = curves
     .flatMap(({ histogram }) => histogram)
     .reduce((sum, { le_ms: ms, count }) => sum + (ms !== null && ms <= 1_000 ? count : 0), 0);
-  return `${within === total ? 'All' : `${Math.floor((within / total) * 100)} of 100`} arrived within a second of the change.`;
+  const share =
+    within === 0 ? 'None' : within === total ? 'All' : `${Math.floor((within / total) * 100)} of 100`;
+  return `${share} arrived within a second of the change.`;
 }
