@@ -95,7 +95,9 @@ export function createDemoScreen(out: NodeJS.WriteStream) {
       );
     },
     whereToLook(url: string, databaseUrl: string): void {
-      line(`\n  look   ${paint('cyan', url)}   the dashboard; all endpoints, to read and to try: ${url}/docs`);
+      line(
+        `\n  look   ${paint('cyan', url)}   the dashboard; all endpoints, to read and to try: ${url}/docs`,
+      );
       line(`  play   ${paint('cyan', `psql ${databaseUrl}`)}`);
       line(`         for example: UPDATE bb_event SET name = 'Mine' WHERE id = 1000;\n`);
     },
