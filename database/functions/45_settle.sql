@@ -53,7 +53,17 @@ BEGIN
       AND m.sync_status = 'cancelled';
   END IF;
   WITH r AS (
-    SELECT * FROM jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text, generation integer,
+    SELECT r.*,
+      -- A create was answered with an event that another reservation has by now: an earlier answer to the same idempotency
+      -- key was lost, and what it had made was imported. It stays there, and the next create gets the next key.
+      CASE WHEN meets THEN EXISTS (
+        SELECT FROM bridge_mappings m JOIN bridge_mappings o ON o.outlook_item_id = m.outlook_item_id AND o.id <> m.id
+        WHERE m.id = r.id AND m.outlook_event_id IS DISTINCT FROM r."eventId" AND o.outlook_event_id = r."eventId") ELSE false END AS claimed,
+      -- let go of above, and taken by another one just now
+      CASE WHEN meets THEN r.status = 'cancelled' AND EXISTS (
+        SELECT FROM jsonb_to_recordset(results) AS x (id bigint, "eventId" text)
+        WHERE x.id <> r.id AND x."eventId" = r."eventId") ELSE false END AS left_alone
+    FROM jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text, generation integer,
       "bookingBase" jsonb, "outlookBase" jsonb, "bookingSeen" jsonb, "outlookSeen" jsonb, error text, hint text, "dueInMs" double precision,
       attempt integer, action text, reason text, news text, removing boolean, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz,
       "seriesMasterId" text, etag text, conflict jsonb, counterpart jsonb, "outlookChangedAt" timestamptz, "sinceAcceptedMs" double precision, "callMs" double precision,
@@ -63,19 +73,20 @@ BEGIN
     FROM bridge_mappings m JOIN r USING (id)
   ), settled AS (
     UPDATE bridge_mappings m SET
-      sync_status = CASE WHEN r.status = 'forget' OR m.revision <> r.revision AND r.status IN ('synced', 'error') THEN 'pending'
+      sync_status = CASE WHEN r.status = 'forget' OR r.claimed OR m.revision <> r.revision AND r.status IN ('synced', 'error') THEN 'pending'
                          ELSE r.status END,
-      outlook_event_id = r."eventId", generation = r.generation,
+      outlook_event_id = CASE WHEN NOT r.claimed AND NOT r.left_alone THEN r."eventId" END,
+      generation = r.generation + r.claimed::integer,
       -- what another room of the same meeting agreed on meanwhile stays: see bridge_write_back
-      booking_base = CASE WHEN m.revision <> r.revision AND NOT coalesce(r."isOrganizer", m.is_organizer) THEN m.booking_base
+      booking_base = CASE WHEN r.claimed THEN NULL WHEN m.revision <> r.revision AND NOT coalesce(r."isOrganizer", m.is_organizer) THEN m.booking_base
                           ELSE r."bookingBase" END,
-      outlook_base = r."outlookBase", booking_seen = r."bookingSeen", outlook_seen = r."outlookSeen",
+      outlook_base = CASE WHEN NOT r.claimed THEN r."outlookBase" END, booking_seen = r."bookingSeen", outlook_seen = r."outlookSeen",
       error_message = r.error, hint = r.hint, attempt = r.attempt,
-      due_at = CASE WHEN m.revision <> r.revision THEN coalesce(m.due_at, now())
+      due_at = CASE WHEN m.revision <> r.revision OR r.claimed THEN coalesce(m.due_at, now())
                     WHEN r."dueInMs" IS NULL THEN NULL ELSE now() + r."dueInMs" * interval '1 millisecond' END,
-      lane = CASE WHEN m.revision = r.revision AND r."dueInMs" IS NULL THEN 0 ELSE m.lane END,
+      lane = CASE WHEN m.revision = r.revision AND NOT r.claimed AND r."dueInMs" IS NULL THEN 0 ELSE m.lane END,
       changed_at = CASE WHEN m.revision <> r.revision THEN m.last_modified_booking
-                        WHEN r."dueInMs" IS NULL THEN NULL ELSE m.changed_at END,
+                        WHEN r."dueInMs" IS NULL AND NOT r.claimed THEN NULL ELSE m.changed_at END,
       last_sync_at = CASE WHEN r.error IS NULL THEN now() ELSE m.last_sync_at END,
       last_modified_outlook = coalesce(r."outlookChangedAt", m.last_modified_outlook),
       is_organizer = coalesce(r."isOrganizer", m.is_organizer), ical_uid = coalesce(r."iCalUId", m.ical_uid),
@@ -95,7 +106,8 @@ BEGIN
     INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id,
       action, reason, latency_ms, call_ms, request_id, detail)
     SELECT m.id, m.resource_id, m.reservation_type, m.reservation_id, m.outlook_item_id, coalesce(m.outlook_event_id, was.outlook_event_id),
-      r.action, coalesce(r.error, r.reason),
+      CASE WHEN r.claimed THEN 'waiting' ELSE r.action END,
+      CASE WHEN r.claimed THEN 'its idempotency key was used for what another reservation has' ELSE coalesce(r.error, r.reason) END,
       CASE WHEN r.action IN ('imported', 'booking-updated', 'booking-cancelled') THEN
           greatest(0, extract(epoch FROM clock_timestamp() - was.noticed_at)::float8 * 1000)
         WHEN r."sinceAcceptedMs" IS NOT NULL AND was.changed_at IS NOT NULL THEN
@@ -110,7 +122,7 @@ BEGIN
          (SELECT jsonb_agg(was.*) FROM was JOIN r USING (id)
           WHERE was.present AND was.starts_at IS NOT NULL
             AND (was.outlook_event_id IS NOT NULL AND was.sync_status = 'synced')
-                IS DISTINCT FROM (r."eventId" IS NOT NULL AND r.status = 'synced'))
+                IS DISTINCT FROM (r."eventId" IS NOT NULL AND r.status = 'synced' AND NOT r.claimed))
   INTO answer, appeared;
   -- an event that parted from its reservation begins anew: a meeting that the booking system moved away from, which waits
   -- for a person, or the event of a cancelled reservation that somebody brought back

@@ -77,7 +77,8 @@ BEGIN
 END $baselined$;
 
 -- Begins a round of changes: the next poll is set, and whoever asks from now on asks for another round. `rung`: when
--- somebody asked for this one.
+-- somebody asked for this one. Then the poll comes soon: of several changes that were told of, one may show up late
+-- (Microsoft: delta-query-overview), and the others look as if that had been all.
 CREATE OR REPLACE FUNCTION bridge_begin_pull(room_id integer, epoch bigint, poll_ms double precision, unheard_ms double precision, OUT rung timestamptz,
   OUT links text[], OUT from_at timestamptz, OUT attempt integer, OUT compare boolean) LANGUAGE plpgsql AS $begin$
 BEGIN
@@ -90,6 +91,7 @@ BEGIN
   -- a room that nobody calls us for is asked more often
   UPDATE bridge_room_state SET pull_due_at = NULL, updated_at = now(),
     next_poll_at = now() + interval '1 millisecond' * CASE
+      WHEN rung IS NOT NULL THEN least(poll_ms, unheard_ms, 10000)
       WHEN EXISTS (SELECT FROM bridge_subscriptions b WHERE b.resource_mapping_id = room_id AND b.expires_at > now()) THEN poll_ms
       ELSE least(poll_ms, unheard_ms) END
   WHERE resource_mapping_id = room_id;

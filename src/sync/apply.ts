@@ -6,10 +6,10 @@ import { Permanent, Retryable } from '../errors.ts';
 import { changedFields, itemFields, type Item } from '../item.ts';
 import type { Database } from '../database.ts';
 import { blinded, isBlind, lookFirst } from './look.ts';
-import type { Due, LeasedRoom, Settled } from './mappings.ts';
+import type { Due, LeasedRoom, Settled, Window } from './mappings.ts';
 import { newbornFailed, type createNewborn, type OverlapPolicy } from './newborn.ts';
 import { touchesTimes } from './merge.ts';
-import { noteRemovals } from './notices.ts';
+import { listWindow, noteRemovals } from './notices.ts';
 import { failed, type createPush } from './push.ts';
 import { holdBack, lostNews, part } from './quiet.ts';
 import { worst, type Stopped } from './rest.ts';
@@ -40,6 +40,7 @@ export interface ApplyOptions {
   readonly newborn: ReturnType<typeof createNewborn>;
   readonly policy: ConflictPolicy;
   readonly overlap: OverlapPolicy;
+  readonly window: Window;
   /** Of these mappings, whose other side is gone, those of which ours may be removed (the brake). */
   readonly mayRemove: (room: LeasedRoom, gone: readonly Due[]) => Promise<ReadonlySet<number>>;
   readonly random?: () => number;
@@ -50,13 +51,14 @@ const declineComment = 'The reservation of this room was cancelled in the bookin
 
 export function createApply(options: ApplyOptions) {
   const { db, outlook, push, writeBack, newborn, policy, overlap, mayRemove, random = Math.random } = options;
+  const span = () => listWindow(db, options.window);
 
   return async function apply(room: LeasedRoom, due: readonly Due[], signal: AbortSignal): Promise<Applied> {
     const born = due.filter((row) => row.reservationId === null);
     const rows = due.filter((row) => row.reservationId !== null);
     const [births, looked] = await together([
       together(born.map((row) => deliver(room, row, signal))),
-      together(rows.map((row) => lookFirst(row, { room, outlook, policy }, signal))),
+      together(rows.map((row) => lookFirst(row, { room, outlook, policy, span }, signal))),
     ]);
     // those that were given an event meanwhile stay due, and are decided about as they are now
     const touched = new Set(births.flatMap((birth) => birth.touched ?? []));

@@ -6,7 +6,7 @@ import type { Due, LeasedRoom, Window } from './mappings.ts';
 
 export interface Kin {
   readonly inWindow: boolean;
-  /** The mapping of the marked reservation in this room. `waits`: it knows no event and looks for one. */
+  /** The mapping of the marked reservation in this room. `waits`: it knows no event, or its own is gone, and looks for one. */
   readonly mapping: { readonly id: number; readonly status: string; readonly waits: boolean } | null;
   /** The marked reservation as it stands; null: it is gone, or there are no marks. `here`: it is in this room. */
   readonly reservation: {
@@ -22,6 +22,9 @@ export interface Kin {
   readonly pair: number | null;
 }
 
+/** Its event is gone, and nothing came of that yet: a create that takes its place may have been sent, and its answer lost. */
+const isLost = `(m.sync_status = 'pending' AND m.outlook_news IS NOT DISTINCT FROM 'gone' AND NOT m.removing)`;
+
 export async function readKin(
   db: Queryable,
   room: LeasedRoom,
@@ -35,14 +38,15 @@ export async function readKin(
     text: `
       SELECT $6::timestamptz < w.closes AND $7::timestamptz > w.opens AS "inWindow",
         (SELECT jsonb_build_object('id', m.id, 'status', m.sync_status,
-            'waits', m.outlook_event_id IS NULL AND m.sync_status NOT IN ('cancelled', 'shadowed') OR m.sync_status = 'cancelled' AND m.due_at IS NOT NULL AND m.present)
+            'waits', m.outlook_event_id IS NULL AND m.sync_status NOT IN ('cancelled', 'shadowed') OR ${isLost}
+              OR m.sync_status = 'cancelled' AND m.due_at IS NOT NULL AND m.present)
          FROM bridge_mappings m WHERE m.reservation_type = $3 AND m.reservation_id = $4 AND m.resource_id = $1) AS mapping,
         (SELECT jsonb_build_object('active', bool_or(i.active), 'here', bool_or(i.resource_id = $1),
             'item', (array_agg(bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
                      ORDER BY i.resource_id <> $1))[1])
          FROM bridge_items i WHERE i.reservation_type = $3 AND i.reservation_id = $4 HAVING count(*) > 0) AS reservation,
         EXISTS (SELECT FROM bridge_mappings m WHERE m.reservation_type = $3 AND m.reservation_id = $4 AND m.resource_id = $1
-                AND m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled') AS "isCopy",
+                AND m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled' AND NOT ${isLost}) AS "isCopy",
         EXISTS (SELECT FROM bridge_log l WHERE l.outlook_event_id = $5 AND l.action IN ('created', 'adopted', 'updated')) AS logged,
         (SELECT coalesce(jsonb_agg(jsonb_build_object('id', m.id, 'title', i.title)), '[]') FROM bridge_mappings m
          JOIN LATERAL (SELECT v.title FROM bridge_items v WHERE v.reservation_type = m.reservation_type
@@ -81,7 +85,9 @@ export async function adoptByMarks(
   const { rowCount } = await db.query({
     name: 'adopt_by_marks',
     text: `WITH ${handOver('true')}
-      UPDATE bridge_mappings SET booking_base = '{}', due_at = now(), lane = 0, revision = revision + 1
+      UPDATE bridge_mappings m SET booking_base = '{}', due_at = now(), lane = 0, revision = revision + 1,
+        outlook_event_id = CASE WHEN NOT ${isLost} THEN outlook_event_id END,
+        outlook_news = CASE WHEN NOT ${isLost} THEN outlook_news END
       WHERE id = $4 AND EXISTS (SELECT FROM dropped)`,
     values: [room.id, room.epoch, due.id, mapping],
   });

@@ -8,6 +8,7 @@ import { Permanent, Retryable } from '../errors.ts';
 import type { OutlookEvent } from '../event.ts';
 import type { Item } from '../item.ts';
 import type { Due, LeasedRoom, Settled } from './mappings.ts';
+import type { Span } from './notices.ts';
 import type { OutlookSide } from './sides.ts';
 import { isWhole, keep, marksOf, stepOf, type Facing, type Step } from './step.ts';
 import { together } from './together.ts';
@@ -20,9 +21,16 @@ export interface Blind {
 
 export const isBlind = (one: object): one is Blind => 'blind' in one;
 
+/** Where is looked. */
+export interface Sight {
+  readonly outlook: OutlookSide;
+  /** The window that is kept equal. */
+  readonly span: () => Promise<Span>;
+}
+
 export async function lookFirst(
   due: Due,
-  facing: Facing & { readonly outlook: OutlookSide },
+  facing: Facing & Sight,
   signal: AbortSignal,
 ): Promise<Step | Blind> {
   try {
@@ -34,11 +42,7 @@ export async function lookFirst(
 }
 
 /** What was seen, decided about; null: there was nothing to look at. */
-async function look(
-  due: Due,
-  facing: Facing & { readonly outlook: OutlookSide },
-  signal: AbortSignal,
-): Promise<Step | null> {
+async function look(due: Due, facing: Facing & Sight, signal: AbortSignal): Promise<Step | null> {
   const { room, outlook } = facing;
   const step = stepOf(due, facing);
   const inDoubt = due.bookingBase !== null && !isWhole(due.bookingBase);
@@ -75,46 +79,33 @@ async function look(
 
 /** The event, or null when it is not there and the calendar does not show it either. */
 async function readSurely(
-  { eventId, outlookBase }: Due,
-  { room, outlook }: Facing & { readonly outlook: OutlookSide },
+  { eventId }: Due,
+  sight: Facing & Sight,
   signal: AbortSignal,
 ): Promise<OutlookEvent | null> {
-  const event = await outlook.read(room, eventId!, signal);
-  if (event !== null || outlookBase === null) return event;
-  const lost = { eventId: eventId!, startsAt: outlookBase.startsAt, endsAt: outlookBase.endsAt };
-  if ((await stillShown([lost], room, outlook, signal)).size > 0)
+  const event = await sight.outlook.read(sight.room, eventId!, signal);
+  if (event === null && (await stillShown([eventId!], sight.room, sight, signal)).size > 0)
     throw new Retryable('Outlook says that the event is not there, and its calendar shows it', {
       reach: 'item',
     });
-  return null;
-}
-
-/** An event that the mailbox says it does not have, with the time at which it was seen last. */
-interface Lost {
-  readonly eventId: string;
-  readonly startsAt: string | null;
-  readonly endsAt: string | null;
+  return event;
 }
 
 /**
- * Of these events the ids of those that the calendar shows all the same. "Not there" about an event may be said by a mailbox
- * that has nothing for us at all (one that is being moved, a licence or a right that is gone); such a mailbox refuses its
- * calendar, too, and this throws as the list does.
+ * Of these events, which the mailbox says it does not have, those that the calendar shows all the same, at whatever time:
+ * the event may just have been moved. "Not there" about an event may be said by a mailbox that has nothing for us at all
+ * (one that is being moved, a licence or a right that is gone); such a mailbox refuses its calendar, too, and this throws
+ * as the list does.
  */
 async function stillShown(
-  lost: readonly Lost[],
+  lost: readonly string[],
   room: LeasedRoom,
-  outlook: OutlookSide,
+  { outlook, span }: Sight,
   signal: AbortSignal,
 ): Promise<ReadonlySet<string>> {
-  const ids = new Set(lost.map(({ eventId }) => eventId));
-  const from = lost.flatMap(({ startsAt }) => startsAt ?? []).toSorted()[0];
-  const to = lost
-    .flatMap(({ endsAt }) => endsAt ?? [])
-    .toSorted()
-    .at(-1);
+  const { from, to } = await span();
+  const ids = new Set(lost);
   const shown = new Set<string>();
-  if (from === undefined || to === undefined) return shown;
   for await (const page of outlook.list(room, from, to, signal))
     for (const { id, item } of page) if (ids.has(id) && item !== null) shown.add(id);
   return shown;
@@ -160,16 +151,16 @@ export interface Verified {
  * docs#6599). Throws as a read does.
  */
 export async function verify(
-  missing: readonly (Lost & { readonly id: number; readonly revision: number })[],
+  missing: readonly { readonly id: number; readonly revision: number; readonly eventId: string }[],
   room: LeasedRoom,
-  outlook: OutlookSide,
+  sight: Sight,
   signal: AbortSignal,
 ): Promise<Verified[]> {
   const seen = await together(
-    missing.map(async (one) => ({ one, event: await outlook.read(room, one.eventId, signal) })),
+    missing.map(async (one) => ({ one, event: await sight.outlook.read(room, one.eventId, signal) })),
   );
-  const lost = seen.filter(({ event }) => event === null).map(({ one }) => one);
-  const shown = lost.length === 0 ? null : await stillShown(lost, room, outlook, signal);
+  const lost = seen.filter(({ event }) => event === null).map(({ one }) => one.eventId);
+  const shown = lost.length === 0 ? null : await stillShown(lost, room, sight, signal);
   return seen.map(({ one: { id, revision, eventId }, event }) => {
     // what contradicts itself is looked at again, in its own time
     const isGone = event === null && shown?.has(eventId) !== true;

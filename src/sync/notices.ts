@@ -245,21 +245,15 @@ export async function finishBaseline(db: Queryable, room: LeasedRoom, found: Bas
   });
 }
 
-/** An event that was reported as removed, with the time at which it was seen last (ISO instants). */
-interface Missing {
-  readonly id: number;
-  readonly revision: number;
-  readonly eventId: string;
-  readonly startsAt: string | null;
-  readonly endsAt: string | null;
-}
-
 /** Events that were reported as removed and not verified yet. */
-export async function missingOf(db: Queryable, room: LeasedRoom, most: number): Promise<Missing[]> {
-  const { rows } = await db.query<Missing>({
+export async function missingOf(
+  db: Queryable,
+  room: LeasedRoom,
+  most: number,
+): Promise<{ id: number; revision: number; eventId: string }[]> {
+  const { rows } = await db.query<{ id: number; revision: number; eventId: string }>({
     name: 'missing_of',
-    text: `SELECT id, revision, outlook_event_id AS "eventId", outlook_base ->> 'startsAt' AS "startsAt", outlook_base ->> 'endsAt' AS "endsAt"
-      FROM bridge_mappings
+    text: `SELECT id, revision, outlook_event_id AS "eventId" FROM bridge_mappings
       WHERE resource_id = $1 AND outlook_item_id = $2 AND outlook_news = 'missing' AND outlook_event_id IS NOT NULL
       ORDER BY starts_at, id LIMIT $3`,
     values: [room.resourceId, room.outlookItemId, most],

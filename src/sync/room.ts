@@ -200,7 +200,8 @@ export function createDrain(options: DrainOptions) {
       const missing = await missingOf(db, room, verifiedAtATime);
       if (missing.length === 0) return void (await reunite(db, room));
       signal.throwIfAborted();
-      const found = await verify(missing, room, outlook, signal);
+      const sight = { outlook, span: () => listWindow(db, window) };
+      const found = await verify(missing, room, sight, signal);
       await storeVerified(db, room, found);
     }
   }

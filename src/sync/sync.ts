@@ -46,6 +46,7 @@ export function createSync(options: SyncOptions) {
     newborn: createNewborn({ ...options, outlook, writeBack }),
     policy: options.conflict,
     overlap: options.overlap,
+    window,
     mayRemove: createRemovals(db, options.brake, tell),
     random,
   });

@@ -54,6 +54,50 @@ describe('settling', () => {
     );
   });
 
+  /** Two rows of one room, the second of which has this event. */
+  const two = async (status: string) => {
+    const db = await open();
+    await db.query(event(1) + event(2, { from: 14, to: 15 }));
+    await take(db.pool);
+    const [first, second] = await rows(db);
+    await db.query(
+      `UPDATE bridge_mappings SET outlook_event_id = 'one', sync_status = $2, revision = revision + 1 WHERE id = $1`,
+      [second!.id, status],
+    );
+    return { db, first: first!, second: (await rows(db))[1]!, epoch: await epochOf(db, 1) };
+  };
+  const held = (db: TestDatabase) =>
+    db.query(
+      'SELECT outlook_event_id AS event, sync_status AS status, generation, due_at IS NOT NULL AS due FROM bridge_mappings ORDER BY reservation_id',
+    );
+
+  test('an event that another reservation has stays there; the next create gets the next key', async () => {
+    const { db: opened, first, epoch } = await two('synced');
+    await using db = opened;
+    await settle(db, 1, epoch, [result(first, { eventId: 'one' })]);
+    assert.deepEqual(await held(db), [
+      { event: null, status: 'pending', generation: 1, due: true },
+      { event: 'one', status: 'synced', generation: 0, due: true },
+    ]);
+    assert.deepEqual(await db.query('SELECT action FROM bridge_log'), [{ action: 'waiting' }]);
+  });
+
+  test('an event of a cancelled reservation goes to who took it, though both are written down at once', async () => {
+    const { db: opened, first, second, epoch } = await two('cancelled');
+    await using db = opened;
+    await settle(db, 1, epoch, [
+      result(first, { eventId: 'one' }),
+      result(second, { eventId: 'one', status: 'cancelled', action: 'unchanged' }),
+    ]);
+    assert.deepEqual(
+      (await held(db)).map((row) => [row['event'], row['status']]),
+      [
+        ['one', 'synced'],
+        [null, 'cancelled'],
+      ],
+    );
+  });
+
   test('a failure is due later, and keeps counting its latency', async () => {
     const { db: opened, row, epoch } = await settled();
     await using db = opened;

@@ -122,9 +122,12 @@ export function createOutlookInMemory() {
         (e) => e.mailbox === room.mailbox && e.marks?.id === marks.id && e.marks.type === marks.type,
       );
     },
-    async *list(room) {
+    async *list(room, from, to) {
       if (listing !== null) throw listing;
-      yield [...events.values()].filter((event) => event.mailbox === room.mailbox);
+      yield [...events.values()].filter(
+        ({ mailbox, item }) =>
+          mailbox === room.mailbox && (item === null || (item.startsAt < to && item.endsAt > from)),
+      );
     },
     series: async (room, masterId) => {
       const found = [...events.values()].filter(

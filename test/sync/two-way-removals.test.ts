@@ -61,6 +61,20 @@ describe('an event deleted in Outlook', () => {
       expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'synced', error_message: null });
     });
 
+  test('is there, too, when it was moved to another day just before', async () => {
+    await using w = await open();
+    const { event } = await imported(w);
+    const later = { startsAt: at(9, '15:00'), endsAt: at(9, '17:00') };
+    w.outlook.edit(event.id, later);
+    w.outlook.deny(event.id);
+    await heard(w);
+    expect(await w.reserved()).toMatchObject([{ active: true, item: dinner() }]);
+    w.outlook.deny(event.id, false);
+    await w.db.query('UPDATE bridge_mappings SET due_at = now()');
+    await heard(w);
+    expect(await w.reserved()).toMatchObject([{ active: true, item: dinner(later) }]);
+  });
+
   test('is not gone while the mailbox refuses its calendar, too; when it gives it again, it is', async () => {
     await using w = await open();
     const { event } = await imported(w);
@@ -105,6 +119,37 @@ describe('an event deleted in Outlook', () => {
     await heard(w);
     expect((await w.reserved()).filter(({ active }) => active)).toMatchObject([{ item: dinner() }]);
     expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'cancelled', outlook_event_id: null });
+  });
+});
+
+describe('an event deleted in Outlook while its reservation was changed', () => {
+  /** The daemon died after Outlook had taken the event that replaces it, and before it wrote that down. */
+  async function replaced() {
+    const w = await open({ overlap: 'import' });
+    const { event, reservation } = await imported(w);
+    w.outlook.remove(event.id);
+    await w.desk.retitle(reservation, 'Concert');
+    w.outlook.fail((write, apply) => {
+      if (write.do !== 'create' || apply() === null) return null;
+      throw new Error('killed');
+    });
+    await expect(heard(w)).rejects.toThrow('killed');
+    w.outlook.fail(null);
+    await w.die();
+    return { w, reservation };
+  }
+
+  test('gets one event in its place, though the daemon dies before it knows of it', async () => {
+    const { w, reservation } = await replaced();
+    await using _ = w;
+    await heard(w);
+    expect(w.outlook.titles(room)).toEqual(['Concert']);
+    expect((await w.reserved()).map(({ id, active }) => [id, active])).toEqual([[reservation.id, true]]);
+    expect(await w.mapping(reservation)).toMatchObject({
+      sync_status: 'synced',
+      outlook_event_id: w.outlook.in(room)[0]!.id,
+      due_at: null,
+    });
   });
 });
 

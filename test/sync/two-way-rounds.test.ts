@@ -103,6 +103,25 @@ describe('the brake', () => {
   });
 });
 
+describe('a round of changes', () => {
+  const nextPollIn = async (w: Rooms) =>
+    (
+      await w.db.query<{ s: number }>(
+        'SELECT extract(epoch FROM next_poll_at - now())::float8 AS s FROM bridge_room_state',
+      )
+    )[0]!.s;
+
+  test('that was asked for is followed by another one soon, for what shows up late; that one by none', async () => {
+    await using w = await open();
+    w.outlook.put(room, dinner(), null);
+    await heard(w);
+    expect(await nextPollIn(w)).toBeLessThanOrEqual(10);
+    await w.db.query('UPDATE bridge_room_state SET next_poll_at = now()');
+    await w.settle();
+    expect(await nextPollIn(w)).toBeGreaterThan(30);
+  });
+});
+
 describe('a round of changes that cannot go on', () => {
   const answers: readonly (readonly [string, DeltaAnswer])[] = [
     ['whose cursor is lost', { answer: 'lost', reason: 'SyncStateNotFound' }],

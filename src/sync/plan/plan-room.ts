@@ -17,7 +17,7 @@ export async function planRoom(asked: PlanRoom, signal: AbortSignal): Promise<Pl
   const { room, picture, span, events, policy } = asked;
   const listed = new Map(events.map((event) => [event.id, event]));
   const outlook = reading(asked.outlook, listed);
-  const deciding: Deciding = { room, outlook, policy };
+  const deciding: Deciding = { room, outlook, policy, span: async () => span };
   const follows = room.direction !== 'booking_to_outlook';
   // what Outlook alone fills gets nothing from the booking system, but its time is taken there
   const unmapped = (row: Row) => row.id < 0 && room.direction === 'outlook_to_booking';
@@ -70,6 +70,10 @@ function reading(outlook: OutlookSide, listed: ReadonlyMap<string, OutlookEvent>
       let answer = read.get(eventId);
       if (answer === undefined) read.set(eventId, (answer = outlook.read(room, eventId, signal)));
       return answer;
+    },
+    // what was listed just now need not be listed again for each event that it misses
+    async *list() {
+      yield [...listed.values()];
     },
   };
 }

@@ -7,7 +7,7 @@ import type { Compared } from '../baseline.ts';
 import { isBlind, lookFirst, verify } from '../look.ts';
 import type { LeasedRoom } from '../mappings.ts';
 import { touchesTimes } from '../merge.ts';
-import type { Born, Mapped } from '../notices.ts';
+import type { Born, Mapped, Span } from '../notices.ts';
 import { outcomeOf, resting, say, takenBy, type Known } from './plan-outcome.ts';
 import type { Row } from './plan-picture.ts';
 import { coverAll, meets, type Planned, type Taken } from './plan-words.ts';
@@ -22,6 +22,7 @@ export interface Deciding {
   readonly room: LeasedRoom;
   /** Reads from the list that was made just now; what is not on it, from Outlook. */
   readonly outlook: OutlookSide;
+  readonly span: () => Promise<Span>;
   readonly policy: { readonly conflict: ConflictPolicy; readonly overlap: OverlapPolicy };
 }
 
@@ -122,17 +123,16 @@ const atATime = 4;
 /** Events that the list misses are read one by one, as before any deletion. */
 export async function verified(
   rows: readonly Known[],
-  { room, outlook }: Deciding,
+  { room, ...sight }: Deciding,
   signal: AbortSignal,
 ): Promise<Known[]> {
   const missing = rows.filter((row) => row.news === 'missing' && row.eventId !== null);
   const news = new Map<number, Row['news']>();
   for (let at = 0; at < missing.length; at += atATime) {
-    const some = missing.slice(at, at + atATime).map(({ id, revision, eventId, outlookBase: seen }) => ({
-      ...{ id, revision, eventId: eventId! },
-      ...{ startsAt: seen?.startsAt ?? null, endsAt: seen?.endsAt ?? null },
-    }));
-    for (const one of await verify(some, room, outlook, signal)) news.set(one.id, one.news);
+    const some = missing
+      .slice(at, at + atATime)
+      .map(({ id, revision, eventId }) => ({ id, revision, eventId: eventId! }));
+    for (const one of await verify(some, room, sight, signal)) news.set(one.id, one.news);
   }
   return rows.map((row) => ({ ...row, news: news.get(row.id) ?? row.news }));
 }
