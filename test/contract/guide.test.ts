@@ -96,6 +96,7 @@ const situations: Readonly<Record<string, (world: GuideWorld) => Promise<void>>>
   'GET /sync/pending-items': async (world) => {
     await world.bookAs(456, 123, 'Important Meeting', 1);
     await world.ask('POST', '/sync/populate-mapping');
+    await world.rested(); // or the round under way would take it along
     await world.desk.retitle({ type: 'event', id: 456 }, 'More Important Meeting');
     await world.db.query('SELECT bridge_fold(7, 365, 500)');
   },
