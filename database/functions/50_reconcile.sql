@@ -12,6 +12,7 @@ DECLARE
   added integer;
   changed integer;
   gone integer;
+  fresh jsonb;
   differing bigint[];
   missing bigint[];
 BEGIN
@@ -37,24 +38,26 @@ BEGIN
       AND CASE WHEN i.reservation_type IS NULL THEN m.sync_status NOT IN ('cancelled', 'imported')
                WHEN i.active THEN m.booking_seen IS DISTINCT FROM i.state OR NOT m.present OR m.sync_status = 'cancelled'
                ELSE m.present OR m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled' END
-  ), fresh AS (
-    INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
-      starts_at, ends_at, due_at, lane)
-    SELECT i.reservation_type, i.reservation_id, room.resource_id, room.outlook_item_id, i.priority_level,
-      i.starts_at, i.ends_at, now(), 1
-    FROM items i
+  ), unmapped AS (
+    SELECT i.reservation_type, i.reservation_id, i.priority_level, i.starts_at, i.ends_at FROM items i
     WHERE i.active AND i.ends_at > opens AND i.starts_at < closes AND room.sync_direction <> 'outlook_to_booking'
       AND NOT EXISTS (SELECT FROM bridge_mappings m WHERE m.reservation_type = i.reservation_type
                       AND m.reservation_id = i.reservation_id AND m.resource_id = room.resource_id)
-    ORDER BY i.priority_level, i.starts_at, i.reservation_type, i.reservation_id
-    ON CONFLICT (reservation_type, reservation_id, resource_id) DO NOTHING
-    RETURNING 1
   )
-  SELECT (SELECT count(*) FROM fresh), (SELECT coalesce(array_agg(id) FILTER (WHERE NOT is_gone), '{}') FROM both_sides),
+  SELECT (SELECT coalesce(jsonb_agg(to_jsonb(u)), '[]') FROM unmapped u),
+         (SELECT coalesce(array_agg(id) FILTER (WHERE NOT is_gone), '{}') FROM both_sides),
          (SELECT coalesce(array_agg(id) FILTER (WHERE is_gone), '{}') FROM both_sides)
-  INTO added, differing, missing;
-  -- ... then the few rows are made due, never at the same time as a fold (see bridge_settle)
+  INTO fresh, differing, missing;
+  -- ... then it is written down, never at the same time as a fold (see bridge_settle), which waits for whoever inserts the
+  -- same mapping
   PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
+    starts_at, ends_at, due_at, lane)
+  SELECT f.reservation_type, f.reservation_id, room.resource_id, room.outlook_item_id, f.priority_level, f.starts_at, f.ends_at, now(), 1
+  FROM jsonb_to_recordset(fresh) AS f (reservation_type text, reservation_id bigint, priority_level smallint, starts_at timestamptz, ends_at timestamptz)
+  ORDER BY f.priority_level, f.starts_at, f.reservation_type, f.reservation_id
+  ON CONFLICT (reservation_type, reservation_id, resource_id) DO NOTHING;
+  GET DIAGNOSTICS added = ROW_COUNT;
   UPDATE bridge_mappings m
   SET present = i.active, starts_at = i.starts_at, ends_at = i.ends_at, priority_level = i.priority_level,
       due_at = now(), lane = 1, attempt = 0, revision = m.revision + 1, updated_at = now(),

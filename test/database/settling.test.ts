@@ -190,6 +190,28 @@ describe('comparing a room', () => {
     assert.deepEqual(await reconcile(db), { added: 0, changed: 0, gone: 0 });
   });
 
+  test('it waits for a fold that writes down the same, and neither is the other one’s victim', async () => {
+    await using db = await open();
+    await db.query(event(1));
+    const [folding, comparing] = [await db.pool.connect(), await db.pool.connect()];
+    try {
+      await folding.query('BEGIN; SELECT pg_advisory_xact_lock(7230912, 2)');
+      const compared = comparing.query<{ r: object }>('SELECT bridge_reconcile(1, $1, 7, 365) AS r', [
+        await epochOf(db, 1),
+      ]);
+      const waiting = `SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+      while ((await db.query(waiting)).length === 0) await db.query('SELECT pg_sleep(0.01)');
+      await folding.query('SELECT bridge_fold(7, 365, 1000)');
+      await folding.query('COMMIT');
+      assert.deepEqual((await compared).rows, [{ r: { added: 0, changed: 0, gone: 0 } }]);
+      assert.equal((await rows(db)).length, 1);
+    } finally {
+      folding.release(true);
+      comparing.release(true);
+    }
+  });
+
   test('what differs, is cancelled, enabled again or deleted is found', async () => {
     await using db = await open();
     await db.query(event(1) + event(2) + event(3) + event(4) + event(5));
