@@ -821,7 +821,7 @@ BEGIN
       CASE WHEN r.claimed THEN 'its idempotency key was used for what another reservation has' ELSE coalesce(r.error, r.reason) END,
       CASE WHEN r.action IN ('imported', 'booking-updated', 'booking-cancelled') THEN
           greatest(0, extract(epoch FROM clock_timestamp() - was.noticed_at)::float8 * 1000)
-        WHEN r."sinceAcceptedMs" IS NOT NULL AND was.changed_at IS NOT NULL THEN
+        WHEN NOT r.claimed AND r."sinceAcceptedMs" IS NOT NULL AND was.changed_at IS NOT NULL THEN
           greatest(0, extract(epoch FROM clock_timestamp() - was.changed_at)::float8 * 1000 - r."sinceAcceptedMs") END,
       r."callMs", r."requestId", r.detail
     FROM settled m JOIN r USING (id) JOIN was USING (id)
@@ -1448,7 +1448,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'b17c39d514aa92e0def590d4e9135c044d266689306830fb6d90593a0fbb6e35 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '85e81161edcf3b9d42508644d36c36dbe90bc9930a10e59821ef5c26c00f419f ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

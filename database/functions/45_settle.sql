@@ -110,7 +110,7 @@ BEGIN
       CASE WHEN r.claimed THEN 'its idempotency key was used for what another reservation has' ELSE coalesce(r.error, r.reason) END,
       CASE WHEN r.action IN ('imported', 'booking-updated', 'booking-cancelled') THEN
           greatest(0, extract(epoch FROM clock_timestamp() - was.noticed_at)::float8 * 1000)
-        WHEN r."sinceAcceptedMs" IS NOT NULL AND was.changed_at IS NOT NULL THEN
+        WHEN NOT r.claimed AND r."sinceAcceptedMs" IS NOT NULL AND was.changed_at IS NOT NULL THEN
           greatest(0, extract(epoch FROM clock_timestamp() - was.changed_at)::float8 * 1000 - r."sinceAcceptedMs") END,
       r."callMs", r."requestId", r.detail
     FROM settled m JOIN r USING (id) JOIN was USING (id)

@@ -6,7 +6,7 @@ import type { Due, LeasedRoom, Window } from './mappings.ts';
 
 export interface Kin {
   readonly inWindow: boolean;
-  /** The mapping of the marked reservation in this room. `waits`: it knows no event, or its own is gone, and looks for one. */
+  /** The mapping of the marked reservation in this room. `waits`: it knows no event, or gets another for one that is gone. */
   readonly mapping: { readonly id: number; readonly status: string; readonly waits: boolean } | null;
   /** The marked reservation as it stands; null: it is gone, or there are no marks. `here`: it is in this room. */
   readonly reservation: {
@@ -22,8 +22,11 @@ export interface Kin {
   readonly pair: number | null;
 }
 
-/** Its event is gone, and nothing came of that yet: a create that takes its place may have been sent, and its answer lost. */
-const isLost = `(m.sync_status = 'pending' AND m.outlook_news IS NOT DISTINCT FROM 'gone' AND NOT m.removing)`;
+/**
+ * Its event is gone, its reservation was changed, and nothing came of that yet: a create that takes the event's place may have
+ * been sent, and its answer lost. A reservation that was not changed follows its event: what carries its marks is a copy.
+ */
+const isLost = `(m.sync_status = 'pending' AND m.outlook_news IS NOT DISTINCT FROM 'gone' AND m.changed_at IS NOT NULL AND NOT m.removing)`;
 
 export async function readKin(
   db: Queryable,

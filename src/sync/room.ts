@@ -196,11 +196,11 @@ export function createDrain(options: DrainOptions) {
    * what is there again under another id is not gone.
    */
   async function verifyMissing(room: LeasedRoom, signal: AbortSignal): Promise<void> {
+    const sight = { outlook, span: () => listWindow(db, window) };
     for (;;) {
       const missing = await missingOf(db, room, verifiedAtATime);
       if (missing.length === 0) return void (await reunite(db, room));
       signal.throwIfAborted();
-      const sight = { outlook, span: () => listWindow(db, window) };
       const found = await verify(missing, room, sight, signal);
       await storeVerified(db, room, found);
     }

@@ -52,14 +52,17 @@ const apartMs = 50;
 /**
  * A daemon begins, perhaps after a time without any: every room that Outlook is listened to in is asked for changes soon,
  * the one that was not asked for the longest time first, for its poll may be far away and Graph may have given up on calling
- * us. Returns how many.
+ * us. Left out is what somebody is at this moment working on, so that nobody's open transaction keeps us from beginning.
+ * Returns how many.
  */
 export async function catchUpRooms(db: Queryable): Promise<number> {
   const { rowCount } = await db.query(
     `UPDATE bridge_room_state s SET next_poll_at = least(s.next_poll_at, now() + n.place * $1::float8 * interval '1 millisecond'), updated_at = now()
-     FROM (SELECT t.resource_mapping_id AS id, row_number() OVER (ORDER BY t.pulled_at NULLS FIRST) - 1 AS place
-           FROM bridge_room_state t JOIN bridge_resource_mappings r ON r.id = t.resource_mapping_id AND r.active = 1
-           WHERE r.sync_direction <> 'booking_to_outlook' AND t.next_poll_at IS NOT NULL) n
+     FROM (SELECT f.id, row_number() OVER (ORDER BY f.pulled_at NULLS FIRST) - 1 AS place
+           FROM (SELECT t.resource_mapping_id AS id, t.pulled_at
+                 FROM bridge_room_state t JOIN bridge_resource_mappings r ON r.id = t.resource_mapping_id AND r.active = 1
+                 WHERE r.sync_direction <> 'booking_to_outlook' AND t.next_poll_at IS NOT NULL
+                 FOR UPDATE OF t SKIP LOCKED) f) n
      WHERE s.resource_mapping_id = n.id`,
     [apartMs],
   );

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { describe, test } from 'vitest';
+import { catchUpRooms } from '../../src/sync/sweep.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { open, event, booking, allocation, fold, take } from './work-list-world.ts';
 
@@ -220,6 +221,23 @@ describe('giving a room back', () => {
       [{ retry_at: null, push_due_at: null }],
     );
   });
+});
+
+test('a daemon that begins asks every room soon, and waits for nobody who holds the row of one', async () => {
+  await using db = await open();
+  await db.query(`UPDATE bridge_room_state SET next_poll_at = now() + interval '15 min'`);
+  const busy = await db.pool.connect();
+  try {
+    await busy.query('BEGIN; SELECT FROM bridge_room_state WHERE resource_mapping_id = 1 FOR UPDATE');
+    assert.equal(await catchUpRooms(db.pool), 1);
+    await busy.query('ROLLBACK');
+  } finally {
+    busy.release(true);
+  }
+  assert.deepEqual(
+    (await take(db.pool)).rooms.map(({ id, pulls }) => [id, pulls]),
+    [[2, true]],
+  );
 });
 
 describe('heartbeats', () => {

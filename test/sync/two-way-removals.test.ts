@@ -75,6 +75,18 @@ describe('an event deleted in Outlook', () => {
     expect(await w.reserved()).toMatchObject([{ active: true, item: dinner(later) }]);
   });
 
+  test('that was cut and pasted to another day is where it was pasted, and nothing puts it back', async () => {
+    await using w = await open();
+    const { event } = await shown(w);
+    const later = { startsAt: at(9, '15:00'), endsAt: at(9, '17:00') };
+    w.outlook.remove(event.id);
+    w.outlook.put(room, { ...event.item!, ...later }, event.marks);
+    await heard(w);
+    await heard(w);
+    expect(w.outlook.in(room)).toMatchObject([{ item: later }]);
+    expect((await w.reserved()).filter(({ active }) => active)).toMatchObject([{ item: later }]);
+  });
+
   test('is not gone while the mailbox refuses its calendar, too; when it gives it again, it is', async () => {
     await using w = await open();
     const { event } = await imported(w);
