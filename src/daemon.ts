@@ -23,23 +23,23 @@ import { listSchedules, type Chore } from './ops/schedule.ts';
 import { createTell } from './ops/tell.ts';
 import { createActivity } from './sync/report/activity.ts';
 import { createCancellationReports } from './sync/report/cancellation-reports.ts';
-import { createCancellations } from './sync/ask/cancellations.ts';
+import { createCancellations } from './sync/manual/cancellations.ts';
 import { createDaily } from './sync/report/daily.ts';
-import { createConflicts } from './sync/ask/conflicts.ts';
-import { createHeld } from './sync/ask/held.ts';
-import { createImports } from './sync/ask/imports.ts';
-import { createPolling } from './sync/ask/polling.ts';
+import { createConflicts } from './sync/manual/conflicts.ts';
+import { createHeldRemovals } from './sync/manual/held-removals.ts';
+import { createImports } from './sync/manual/imports.ts';
+import { createPolling } from './sync/manual/polling.ts';
 import { createReservationTypes } from './sync/report/reservation-types.ts';
 import { createMappingList } from './sync/report/mapping-list.ts';
-import { createManual } from './sync/ask/manual.ts';
-import { createNotifications } from './sync/subscribe/notifications.ts';
+import { createManual } from './sync/manual/manual.ts';
+import { createNotifications } from './sync/webhooks/notifications.ts';
 import { createReports } from './sync/report/reports.ts';
-import { createRoomList } from './sync/ask/room-list.ts';
+import { createRoomList } from './sync/manual/room-list.ts';
 import { roomClocks } from './sync/report/room-clocks.ts';
 import { createRoomReports } from './sync/report/room-reports.ts';
-import { createRoomSwitch } from './sync/ask/room-switch.ts';
-import { createStart } from './sync/start-mode.ts';
-import { createSubscriptionRequests } from './sync/subscribe/subscription-requests.ts';
+import { createRoomSwitch } from './sync/manual/room-switch.ts';
+import { createStart } from './sync/worker/start-mode.ts';
+import { createSubscriptionRequests } from './sync/webhooks/subscription-requests.ts';
 
 export interface Service extends AsyncDisposable {
   /** Where the HTTP surface listens. */
@@ -136,7 +136,7 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
     manual,
     reports,
     rooms: createRoomReports(db),
-    held: createHeld(db, manual),
+    held: createHeldRemovals(db, manual),
     roomSwitch: createRoomSwitch(db),
     mappings: createMappingList(db),
     activity: createActivity(db),

@@ -18,12 +18,25 @@ const may: Readonly<Record<string, readonly string[]>> = {
   cli: [...parts, 'daemon', 'sandbox'],
   main: ['cli'],
 };
+/** The same inside `sync`: a change goes worker → pull, apply → match, decide → store. '' is the folder itself. */
+const mayInSync: Readonly<Record<string, readonly string[]>> = {
+  store: [],
+  match: ['store'],
+  decide: ['match', 'store'],
+  apply: ['match', 'decide', 'store'],
+  pull: ['match', 'decide', 'store'],
+  worker: ['pull', 'apply', 'match', 'decide', 'store'],
+  plan: ['pull', 'apply', 'match', 'decide', 'store', 'worker'],
+  manual: ['store', 'worker'],
+  webhooks: ['store', 'manual'],
+  report: ['store', 'manual'],
+};
 /** Files that must stay pure: no node:, no packages but these, no clock, no chance, no await. */
 const pure: Readonly<Record<string, readonly string[]>> = {
-  'src/sync/decide.ts': [],
-  'src/sync/merge.ts': [],
-  'src/sync/brake.ts': [],
-  'src/sync/fate.ts': [],
+  'src/sync/decide/decide.ts': [],
+  'src/sync/decide/merge.ts': [],
+  'src/sync/decide/brake.ts': [],
+  'src/sync/decide/unmapped.ts': [],
   'src/back-off.ts': [],
   'src/item.ts': [],
   'src/outlook/format.ts': [],
@@ -46,6 +59,20 @@ for (const file of globSync('src/**/*.ts').sort()) {
       .filter((name) => name.startsWith('.') && !name.endsWith('/package.json'))
       .map((name) => folderOf(join(dirname(file), name)))
       .filter((to) => to !== from && !may[from]?.includes(to));
+    expect(wrong).toEqual([]);
+  });
+}
+
+const syncFolderOf = (path: string) => relative('src/sync', path).split('/').slice(0, -1)[0] ?? '';
+
+for (const file of globSync('src/sync/*/*.ts').sort()) {
+  test(`${file} imports only what its part of the pipeline may`, () => {
+    const from = syncFolderOf(file);
+    const wrong = importsOf(file)
+      .map((name) => join(dirname(file), name))
+      .filter((path) => path.startsWith('src/sync/') && path.split('/').length > 3)
+      .map(syncFolderOf)
+      .filter((to) => to !== from && !mayInSync[from]?.includes(to));
     expect(wrong).toEqual([]);
   });
 }

@@ -8,7 +8,7 @@ import type { Config } from '../config.ts';
 import { onConnection, type Database, type Queryable } from '../database.ts';
 import { Permanent } from '../errors.ts';
 import { createOutlook } from '../outlook/events.ts';
-import { underLease } from '../sync/lease.ts';
+import { underLease } from '../sync/worker/lease.ts';
 import { openBar } from './terminal.ts';
 
 interface LegacyPair {

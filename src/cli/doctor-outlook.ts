@@ -5,7 +5,7 @@ import { messageOf } from '../errors.ts';
 import { createProbe } from '../outlook/probe.ts';
 import { clock } from './doctor-database.ts';
 import type { Find } from './doctor-findings.ts';
-import { underLease } from '../sync/lease.ts';
+import { underLease } from '../sync/worker/lease.ts';
 import { openBar } from './terminal.ts';
 
 type Probe = ReturnType<typeof createProbe>;

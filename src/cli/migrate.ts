@@ -15,7 +15,7 @@ import { rebuild, stepsOf } from '../booking/rebuild.ts';
 import { readEnv, toBookingConfig, type BookingConfig, type WakeMode } from '../config.ts';
 import { connectionSettings, databaseFailure, sqlState, type Queryable } from '../database.ts';
 import { Invalid, Permanent, Retryable, messageOf } from '../errors.ts';
-import { readInstallation } from '../sync/installation.ts';
+import { readInstallation } from '../sync/store/installation.ts';
 
 export interface Migrated {
   /** Names of the migrations of our own tables that were run now. */

@@ -10,7 +10,7 @@ import { createOutlook } from '../outlook/events.ts';
 import { createPlanner, type Plan, type RoomPlan } from '../sync/plan/plan.ts';
 import { printedPlan } from '../sync/plan/plan-print.ts';
 import type { PlanKind } from '../sync/plan/plan-words.ts';
-import { createStart } from '../sync/start-mode.ts';
+import { createStart } from '../sync/worker/start-mode.ts';
 import { openBar, paint, say, sayJson, table } from './terminal.ts';
 import { wholeNumber } from './with-database.ts';
 

@@ -3,9 +3,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Database } from '../database.ts';
 import { inTransaction } from '../database.ts';
 import { Invalid, Retryable } from '../errors.ts';
-import { askRooms } from '../sync/ask/asked.ts';
+import { askRooms } from '../sync/manual/requests.ts';
 import { createRoomReports, type RoomReport } from '../sync/report/room-reports.ts';
-import { createRoomSwitch } from '../sync/ask/room-switch.ts';
+import { createRoomSwitch } from '../sync/manual/room-switch.ts';
 import { openBar, say, sayJson } from './terminal.ts';
 import { wholeNumber, withDatabase } from './with-database.ts';
 

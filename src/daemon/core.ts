@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { readCapture } from '../booking/capture.ts';
-import { createHeat, type Heat } from '../booking/heat.ts';
+import { createAdaptiveNotify, type AdaptiveNotify } from '../booking/adaptive-notify.ts';
 import { openListener, type Hearing } from '../booking/listener.ts';
 import type { Config } from '../config.ts';
 import { openPool, type Database } from '../database.ts';
@@ -13,14 +13,14 @@ import type { Directory } from '../http/outlook.ts';
 import { every, runSchedules, type Chore } from '../ops/schedule.ts';
 import { Wake } from '../ops/wake.ts';
 import { createOutlook } from '../outlook/events.ts';
-import { readInstallation } from '../sync/installation.ts';
-import { beat, beatEveryMs, leave, ringAll } from '../sync/replicas.ts';
-import type { OutlookSide } from '../sync/sides.ts';
-import { createStart } from '../sync/start-mode.ts';
-import { createKeeper } from '../sync/subscribe/subscriptions.ts';
-import { catchUpRooms, compareRooms, mendRooms, missedSince, sweepRooms } from '../sync/sweep.ts';
+import { readInstallation } from '../sync/store/installation.ts';
+import { beat, beatEveryMs, leave, ringAll } from '../sync/worker/replicas.ts';
+import type { OutlookSide } from '../sync/outlook-side.ts';
+import { createStart } from '../sync/worker/start-mode.ts';
+import { createKeeper } from '../sync/webhooks/keeper.ts';
+import { catchUpRooms, compareRooms, mendRooms, missedSince, sweepRooms } from '../sync/worker/sweep.ts';
 import { createSync } from '../sync/sync.ts';
-import { createWork, type Rhythm } from '../sync/work.ts';
+import { createWork, type Rhythm } from '../sync/worker/loop.ts';
 import { answerMs, openLease } from './lease.ts';
 
 const captureEveryMs = 30_000;
@@ -65,7 +65,7 @@ export async function createDaemon(
   const wake = new Wake();
   let peers = 0;
   let hearing: Hearing = { heard: false, since: new Date(), reason: 'not connected yet' };
-  const heat = createHeat({ mode: config.wake, peers: () => peers, heard: () => hearing.heard });
+  const heat = createAdaptiveNotify({ mode: config.wake, peers: () => peers, heard: () => hearing.heard });
   const rhythm = createRhythm(wake, heat);
 
   const outlook = opened.use(
@@ -201,7 +201,7 @@ export async function createDaemon(
 }
 
 /** The loop is woken by the doorbell and sleeps as the adaptive NOTIFY lets it. */
-function createRhythm(wake: Wake, heat: Heat): Rhythm {
+function createRhythm(wake: Wake, heat: AdaptiveNotify): Rhythm {
   return {
     waitOr: (ms, signal) => wake.waitOr(ms, signal),
     ring: () => wake.ring(),

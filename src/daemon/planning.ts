@@ -4,8 +4,8 @@ import type { Config } from '../config.ts';
 import { openReadingPool } from '../database.ts';
 import type { Tell } from '../facts.ts';
 import { createPlanner, type Planner } from '../sync/plan/plan.ts';
-import type { OutlookSide } from '../sync/sides.ts';
-import type { Start } from '../sync/start-mode.ts';
+import type { OutlookSide } from '../sync/outlook-side.ts';
+import type { Start } from '../sync/worker/start-mode.ts';
 
 /** Two rooms at a time, so that planning is never what the daemon is busy with. */
 const plannedAtATime = 2;

@@ -1,7 +1,7 @@
 /** Events from Outlook on their way into the booking system: what waits, what was imported, and import it now. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { everything, type ImportRow, type Imports } from '../sync/ask/imports.ts';
-import type { Polling } from '../sync/ask/polling.ts';
+import { everything, type ImportRow, type Imports } from '../sync/manual/imports.ts';
+import type { Polling } from '../sync/manual/polling.ts';
 import { Invalid } from '../errors.ts';
 import { answers, instantOrNull, limit, newRoutes, resourceId } from './schema.ts';
 

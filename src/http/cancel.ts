@@ -1,6 +1,6 @@
 /** One cancellation at a time: made in the booking system, made in Outlook, or asked for here (many, too). */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { Cancellations } from '../sync/ask/cancellations.ts';
+import type { Cancellations } from '../sync/manual/cancellations.ts';
 import type { CancellationReports } from '../sync/report/cancellation-reports.ts';
 import {
   bulkResultsSchema,

@@ -1,7 +1,7 @@
 /** What became of cancellations, as the guide prints it. */
 import { z } from '@hono/zod-openapi';
-import type { CancelAnswer, Cancelled, Detected } from '../sync/ask/cancellations.ts';
-import type { Differing } from '../sync/ask/cancellation-books.ts';
+import type { CancelAnswer, Cancelled, Detected } from '../sync/manual/cancellations.ts';
+import type { Differing } from '../sync/manual/cancellation-store.ts';
 import { Problem } from './problem.ts';
 import { noRoom } from './room-problem.ts';
 import { instant, instantOrNull } from './schema.ts';

@@ -1,7 +1,7 @@
 /** What waits for a person because the two sides disagree, side by side, and the person's choice. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Item } from '../item.ts';
-import type { Conflicts, OpenConflict } from '../sync/ask/conflicts.ts';
+import type { Conflicts, OpenConflict } from '../sync/manual/conflicts.ts';
 import { fieldNames } from '../sync/plan/plan-words.ts';
 import { Problem } from './problem.ts';
 import { answers, instant, limit, mappingId, newRoutes } from './schema.ts';

@@ -1,7 +1,7 @@
 /** What the tenant's directory offers: rooms to map, and lists of rooms. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { Retryable } from '../errors.ts';
-import type { createRoomList } from '../sync/ask/room-list.ts';
+import type { createRoomList } from '../sync/manual/room-list.ts';
 import { Problem } from './problem.ts';
 import { answers, newRoutes } from './schema.ts';
 

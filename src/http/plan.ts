@@ -3,7 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import type { Planner } from '../sync/plan/plan.ts';
 import { printedPlan } from '../sync/plan/plan-print.ts';
 import { planKinds } from '../sync/plan/plan-words.ts';
-import type { Start } from '../sync/start-mode.ts';
+import type { Start } from '../sync/worker/start-mode.ts';
 import { Problem } from './problem.ts';
 import { answers, instant, instantOrNull, limit, newRoutes, resourceId } from './schema.ts';
 

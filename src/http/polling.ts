@@ -1,6 +1,6 @@
 /** Asking Outlook for changes by hand. The daemon does so by itself; with webhooks, at once. */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { Polled, Polling } from '../sync/ask/polling.ts';
+import type { Polled, Polling } from '../sync/manual/polling.ts';
 import { answers, instantOrNull, newRoutes, resourceId } from './schema.ts';
 
 export interface PollingParts {

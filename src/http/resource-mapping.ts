@@ -1,7 +1,7 @@
 /** Which resource is which room mailbox: the list behind the rooms, edited from here as well as with SQL. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { Invalid } from '../errors.ts';
-import type { createRoomList } from '../sync/ask/room-list.ts';
+import type { createRoomList } from '../sync/manual/room-list.ts';
 import { Problem } from './problem.ts';
 import { answers, bodyId, instant, mappingId, newRoutes, resourceId, text } from './schema.ts';
 

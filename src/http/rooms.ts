@@ -1,10 +1,10 @@
 /** The rooms: how each stands, what the brake holds there, and switching one off, on, or to a fresh comparison. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Alerts } from '../ops/alerts.ts';
-import type { createHeld } from '../sync/ask/held.ts';
-import type { Manual } from '../sync/ask/manual.ts';
+import type { createHeldRemovals } from '../sync/manual/held-removals.ts';
+import type { Manual } from '../sync/manual/manual.ts';
 import type { createRoomReports, RoomReport } from '../sync/report/room-reports.ts';
-import type { createRoomSwitch } from '../sync/ask/room-switch.ts';
+import type { createRoomSwitch } from '../sync/manual/room-switch.ts';
 import { Problem } from './problem.ts';
 import { noRoom } from './room-problem.ts';
 import { answers, instant, instantOrNull, newRoutes, resourceId } from './schema.ts';
@@ -12,7 +12,7 @@ import { resultsSchema, summarise } from './synced.ts';
 
 export interface RoomParts {
   readonly rooms: ReturnType<typeof createRoomReports>;
-  readonly held: ReturnType<typeof createHeld>;
+  readonly held: ReturnType<typeof createHeldRemovals>;
   readonly roomSwitch: ReturnType<typeof createRoomSwitch>;
   readonly manual: Pick<Manual, 'populate'>;
   readonly alerts: Pick<Alerts, 'check'>;

@@ -2,7 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { HealthState } from '../ops/health.ts';
 import type { createReports } from '../sync/report/reports.ts';
-import type { Start } from '../sync/start-mode.ts';
+import type { Start } from '../sync/worker/start-mode.ts';
 import { readStart, startSchema } from './plan.ts';
 import { answers, instant, instantOrNull, newRoutes } from './schema.ts';
 import { statisticsSchema } from './statistics.ts';

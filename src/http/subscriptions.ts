@@ -1,8 +1,8 @@
 /** The subscriptions by which Outlook tells us of changes: list, make, renew, end. The keeper does the same by itself. */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { Notifications } from '../sync/subscribe/notifications.ts';
-import type { Start } from '../sync/start-mode.ts';
-import type { SubscriptionReport, SubscriptionRequests } from '../sync/subscribe/subscription-requests.ts';
+import type { Notifications } from '../sync/webhooks/notifications.ts';
+import type { Start } from '../sync/worker/start-mode.ts';
+import type { SubscriptionReport, SubscriptionRequests } from '../sync/webhooks/subscription-requests.ts';
 import { nearest } from './nearest.ts';
 import { Problem } from './problem.ts';
 import { answers, instant, instantOrNull, newRoutes, text } from './schema.ts';

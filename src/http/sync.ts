@@ -1,6 +1,6 @@
 /** What is pending, sync it now, and how it stands: the booking system towards Outlook. */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { ItemAnswer, Manual } from '../sync/ask/manual.ts';
+import type { ItemAnswer, Manual } from '../sync/manual/manual.ts';
 import type { createReports } from '../sync/report/reports.ts';
 import { Problem } from './problem.ts';
 import { noRoom } from './room-problem.ts';

@@ -1,6 +1,6 @@
 /** What was done to items, as the guide prints it. */
 import { z } from '@hono/zod-openapi';
-import type { Outcome } from '../sync/ask/outcomes.ts';
+import type { Outcome } from '../sync/manual/outcomes.ts';
 import { Problem } from './problem.ts';
 
 export const detailSchema = z

@@ -8,8 +8,8 @@
 import type { HttpBindings } from '@hono/node-server';
 import { z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
-import type { Notifications } from '../sync/subscribe/notifications.ts';
-import { receiverPath } from '../sync/subscribe/subscriptions.ts';
+import type { Notifications } from '../sync/webhooks/notifications.ts';
+import { receiverPath } from '../sync/webhooks/keeper.ts';
 import { Problem } from './problem.ts';
 import { answers, newRoutes } from './schema.ts';
 

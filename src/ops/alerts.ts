@@ -9,7 +9,7 @@
 import { databaseFailure, type Database } from '../database.ts';
 import { Retryable } from '../errors.ts';
 import type { Fact, Tell } from '../facts.ts';
-import { createAlertBook, type AlertRow, type Changed } from './alert-book.ts';
+import { createAlertStore, type AlertRow, type Changed } from './alert-store.ts';
 import { readReasons, reasonTypes } from './alert-reasons.ts';
 import type { AlertWebhook } from './alert-webhook.ts';
 import { brakeHeld, bugMet, captureBroken, credentialExpiring, listenSilent, outage } from './alert-words.ts';
@@ -44,7 +44,7 @@ const dayMs = 86_400_000;
 
 export function createAlerts(options: AlertOptions) {
   const { db, webhook, tell, holder, deafMs = deafMs_, gatherMs = gatherMs_ } = options;
-  const book = createAlertBook(db);
+  const book = createAlertStore(db);
   const sightings = createSightings({ book, webhook, holder, publish, failed });
   const { see, unsee, happen, isSeen } = sightings;
   const bugs = createRepeats(() => performance.now());

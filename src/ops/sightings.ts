@@ -9,12 +9,12 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { backOffMs } from '../back-off.ts';
 import { databaseFailure } from '../database.ts';
 import { Retryable } from '../errors.ts';
-import type { Changed, createAlertBook } from './alert-book.ts';
+import type { Changed, createAlertStore } from './alert-store.ts';
 import type { Alert, AlertType, HeldType } from './alert-types.ts';
 import type { AlertWebhook } from './alert-webhook.ts';
 
 export interface SightingOptions {
-  readonly book: Pick<ReturnType<typeof createAlertBook>, 'raise' | 'witness' | 'repeat'>;
+  readonly book: Pick<ReturnType<typeof createAlertStore>, 'raise' | 'witness' | 'repeat'>;
   readonly webhook: Pick<AlertWebhook, 'post'>;
   /** Names this daemon among the holders. */
   readonly holder: string;

@@ -1,18 +1,18 @@
 /** The drain of a room put together from its parts. */
 import type { Database } from '../database.ts';
 import type { Tell } from '../facts.ts';
-import { createApply } from './apply.ts';
-import type { BrakePolicy } from './brake.ts';
-import type { Window } from './mappings.ts';
-import { createNewborn, type OverlapPolicy } from './newborn.ts';
-import { createPull } from './pull.ts';
-import { createPush } from './push.ts';
-import { createRemovals } from './removals.ts';
-import { createDrain } from './room.ts';
-import type { OutlookSide } from './sides.ts';
-import type { ConflictPolicy } from './step.ts';
-import { unclaimed } from './unclaimed.ts';
-import { createWriteBack } from './write-back.ts';
+import { createApply } from './apply/apply.ts';
+import type { BrakePolicy } from './decide/brake.ts';
+import type { Window } from './store/mappings.ts';
+import { createImport, type OverlapPolicy } from './apply/import.ts';
+import { createPull } from './pull/delta-round.ts';
+import { createPush } from './apply/write-outlook.ts';
+import { createBrake } from './apply/brake-check.ts';
+import { createDrain } from './worker/drain.ts';
+import type { OutlookSide } from './outlook-side.ts';
+import type { ConflictPolicy } from './apply/step.ts';
+import { withoutClaimedEvents } from './match/free-events.ts';
+import { createWriteBack } from './apply/write-booking.ts';
 
 export interface SyncOptions {
   readonly db: Database;
@@ -36,18 +36,18 @@ export interface SyncOptions {
 
 export function createSync(options: SyncOptions) {
   const { db, tell, window, pollMs, random = Math.random } = options;
-  const outlook = unclaimed(db, options.outlook);
+  const outlook = withoutClaimedEvents(db, options.outlook);
   const writeBack = createWriteBack(db, random);
   const apply = createApply({
     db,
     outlook,
     push: createPush({ outlook, installationId: options.installationId, random }),
     writeBack,
-    newborn: createNewborn({ ...options, outlook, writeBack }),
+    newborn: createImport({ ...options, outlook, writeBack }),
     policy: options.conflict,
     overlap: options.overlap,
     window,
-    mayRemove: createRemovals(db, options.brake, tell),
+    mayRemove: createBrake(db, options.brake, tell),
     random,
   });
   const pull = createPull({ ...options, outlook, random });

@@ -10,12 +10,12 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import pg from 'pg';
-import { createHeat } from '../../src/booking/heat.ts';
+import { createAdaptiveNotify } from '../../src/booking/adaptive-notify.ts';
 import { openListener } from '../../src/booking/listener.ts';
 import type { WakeMode } from '../../src/config.ts';
 import { Wake } from '../../src/ops/wake.ts';
 import { startPostgres } from '../../src/sandbox/postgres.ts';
-import { takeRooms } from '../../src/sync/mappings.ts';
+import { takeRooms } from '../../src/sync/store/mappings.ts';
 import { fillDatabase } from '../support/templates.ts';
 import type { Slice } from './booking-writes.child.ts';
 import { diskSettings } from './stage.ts';
@@ -169,7 +169,7 @@ export async function accompany(variant: Variant | 'without', url: string): Prom
 async function runDaemon(url: string, mode: WakeMode, opened: AsyncDisposableStack): Promise<void> {
   const stop = new AbortController();
   const wake = new Wake();
-  const heat = createHeat({ mode });
+  const heat = createAdaptiveNotify({ mode });
   const heard = Promise.withResolvers<void>();
   opened.use(
     openListener({

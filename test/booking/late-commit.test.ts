@@ -1,10 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import { assert, test, vi } from 'vitest';
-import { createHeat, type Heat } from '../../src/booking/heat.ts';
+import { createAdaptiveNotify, type AdaptiveNotify } from '../../src/booking/adaptive-notify.ts';
 import { openListener } from '../../src/booking/listener.ts';
 import { Wake } from '../../src/ops/wake.ts';
-import { takeRooms } from '../../src/sync/mappings.ts';
+import { takeRooms } from '../../src/sync/store/mappings.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 
 /** Nothing but NOTIFY, the hot lock and the drain: without a net, whatever they lose stays lost. */
@@ -63,7 +63,7 @@ test('late commits, rollbacks and savepoints: every committed change is taken, a
   await using world = await openWorld(200);
   const stop = new AbortController();
   const wake = new Wake();
-  const heat = createHeat({
+  const heat = createAdaptiveNotify({
     mode: 'adaptive',
     tuning: { ...withoutNet, burst: 4, burstMs: 100, quietMs: 40 },
   });
@@ -106,7 +106,7 @@ test('late commits, rollbacks and savepoints: every committed change is taken, a
 }, 60_000);
 
 /** Writes while the daemon is hot, and commits when it has been idle for a while if that would not wait for us. */
-async function lateBooking(client: pg.Client, ids: readonly number[], heat: Heat): Promise<number> {
+async function lateBooking(client: pg.Client, ids: readonly number[], heat: AdaptiveNotify): Promise<number> {
   while (heat.state !== 'hot') await pause(1);
   await client.query('BEGIN');
   await change(client, ids[0]!);
@@ -119,7 +119,7 @@ async function lateBooking(client: pg.Client, ids: readonly number[], heat: Heat
 /** The daemon's loop, as far as waking goes. */
 async function keepTaking(
   session: pg.Client,
-  heat: Heat,
+  heat: AdaptiveNotify,
   wake: Wake,
   seen: { folded: number; hot: number; drainedLong: number },
   signal: AbortSignal,
@@ -200,7 +200,7 @@ test('the control fails: going idle at once strands a late commit', async () => 
 
 test('going idle behind the barrier finds the same commit', async () => {
   const { left } = await lateCommit(async (daemon, look, commit) => {
-    const heat = createHeat({ mode: 'adaptive', tuning: withoutNet });
+    const heat = createAdaptiveNotify({ mode: 'adaptive', tuning: withoutNet });
     await daemon.query('SELECT pg_advisory_unlock(7230912, 1)');
     for (let looks = 0; looks < 10; looks += 1) {
       await look();
@@ -208,7 +208,7 @@ test('going idle behind the barrier finds the same commit', async () => {
     }
     assert.equal(heat.state, 'draining');
     await commit();
-    while ((heat.state as Heat['state']) !== 'cold') {
+    while ((heat.state as AdaptiveNotify['state']) !== 'cold') {
       await look();
       await heat.afterTake(daemon, 0);
     }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { describe, test } from 'vitest';
-import { catchUpRooms } from '../../src/sync/sweep.ts';
+import { catchUpRooms } from '../../src/sync/worker/sweep.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { open, event, booking, allocation, fold, take } from './work-list-world.ts';
 

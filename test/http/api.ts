@@ -16,23 +16,23 @@ import { createMetrics } from '../../src/ops/metrics.ts';
 import { listSchedules } from '../../src/ops/schedule.ts';
 import { createActivity } from '../../src/sync/report/activity.ts';
 import { createCancellationReports } from '../../src/sync/report/cancellation-reports.ts';
-import { createCancellations } from '../../src/sync/ask/cancellations.ts';
-import { createHeld } from '../../src/sync/ask/held.ts';
-import { createConflicts } from '../../src/sync/ask/conflicts.ts';
-import { createImports } from '../../src/sync/ask/imports.ts';
+import { createCancellations } from '../../src/sync/manual/cancellations.ts';
+import { createHeldRemovals } from '../../src/sync/manual/held-removals.ts';
+import { createConflicts } from '../../src/sync/manual/conflicts.ts';
+import { createImports } from '../../src/sync/manual/imports.ts';
 import { createPlanner } from '../../src/sync/plan/plan.ts';
-import { createPolling } from '../../src/sync/ask/polling.ts';
+import { createPolling } from '../../src/sync/manual/polling.ts';
 import { createReservationTypes } from '../../src/sync/report/reservation-types.ts';
-import { createManual } from '../../src/sync/ask/manual.ts';
+import { createManual } from '../../src/sync/manual/manual.ts';
 import { createMappingList } from '../../src/sync/report/mapping-list.ts';
-import { createNotifications } from '../../src/sync/subscribe/notifications.ts';
-import { createStart } from '../../src/sync/start-mode.ts';
+import { createNotifications } from '../../src/sync/webhooks/notifications.ts';
+import { createStart } from '../../src/sync/worker/start-mode.ts';
 import { createReports } from '../../src/sync/report/reports.ts';
-import { createRoomList } from '../../src/sync/ask/room-list.ts';
+import { createRoomList } from '../../src/sync/manual/room-list.ts';
 import { roomClocks } from '../../src/sync/report/room-clocks.ts';
 import { createRoomReports } from '../../src/sync/report/room-reports.ts';
-import { createSubscriptionRequests } from '../../src/sync/subscribe/subscription-requests.ts';
-import { createRoomSwitch } from '../../src/sync/ask/room-switch.ts';
+import { createSubscriptionRequests } from '../../src/sync/webhooks/subscription-requests.ts';
+import { createRoomSwitch } from '../../src/sync/manual/room-switch.ts';
 import { openRooms, window } from '../sync/bench-of-rooms.ts';
 
 export interface ApiOptions {
@@ -113,7 +113,7 @@ export async function openApi(options: ApiOptions = {}) {
     manual,
     reports,
     rooms: createRoomReports(db),
-    held: createHeld(db, manual),
+    held: createHeldRemovals(db, manual),
     roomSwitch: createRoomSwitch(db),
     mappings: createMappingList(db),
     activity: createActivity(db),

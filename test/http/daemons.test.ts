@@ -1,7 +1,7 @@
 /** The foreground drains with real daemons behind them. */
 import { expect, test } from 'vitest';
-import { createCancellations } from '../../src/sync/ask/cancellations.ts';
-import { createManual } from '../../src/sync/ask/manual.ts';
+import { createCancellations } from '../../src/sync/manual/cancellations.ts';
+import { createManual } from '../../src/sync/manual/manual.ts';
 import { openWorld } from '../e2e/world.ts';
 
 const all = { limit: 50, resourceId: null };

@@ -1,9 +1,9 @@
 /** GET /plan and POST /plan/confirm as a caller meets them. */
 import { expect, test } from 'vitest';
 import { openReadingPool } from '../../src/database.ts';
-import { createManual } from '../../src/sync/ask/manual.ts';
+import { createManual } from '../../src/sync/manual/manual.ts';
 import { createPlanner } from '../../src/sync/plan/plan.ts';
-import { createStart } from '../../src/sync/start-mode.ts';
+import { createStart } from '../../src/sync/worker/start-mode.ts';
 import { window } from '../sync/bench-of-rooms.ts';
 import { openApi, type Api } from './api.ts';
 

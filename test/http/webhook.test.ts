@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
 import { describe, expect, test } from 'vitest';
-import { createNotifications } from '../../src/sync/subscribe/notifications.ts';
+import { createNotifications } from '../../src/sync/webhooks/notifications.ts';
 import { mailboxOf, notificationFor, openSubscribed, post, type Subscribed } from '../sync/subscribed.ts';
 import { openApi } from './api.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { brakes } from '../../src/sync/brake.ts';
+import { brakes } from '../../src/sync/decide/brake.ts';
 
 const policy = { max: 10, share: 0.2 };
 const quiet = { removing: 0, synced: 1_000 };

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { changedFields, itemFields, sameItem, type Item, type ItemChange } from '../../src/item.ts';
-import { decide } from '../../src/sync/decide.ts';
+import { decide } from '../../src/sync/decide/decide.ts';
 import { anyItem, isTime } from './any-item.ts';
 import { carryOut, sends, settle, sidesOf, type Setup, type World } from './two-sides.ts';
 

@@ -1,7 +1,7 @@
 /** The table of decisions in words, row by row; what holds for every row is in decide-properties.test.ts. */
 import { describe, expect, test } from 'vitest';
 import type { Item } from '../../src/item.ts';
-import { decide, type Sides } from '../../src/sync/decide.ts';
+import { decide, type Sides } from '../../src/sync/decide/decide.ts';
 
 const choir: Item = {
   startsAt: '2026-12-01T17:00:00Z',

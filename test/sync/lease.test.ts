@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { toConfig } from '../../src/config.ts';
 import { openLease } from '../../src/daemon/lease.ts';
 import { openSession } from '../../src/database.ts';
-import { underLease } from '../../src/sync/lease.ts';
+import { underLease } from '../../src/sync/worker/lease.ts';
 import { openTestDatabase } from '../support/database.ts';
 import { openProxy, otherProcessId } from '../support/proxy.ts';
 

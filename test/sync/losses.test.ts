@@ -1,6 +1,6 @@
 /** What people lose, ask for twice, or drag out of the past: nothing is doubled, nothing is taken away. */
 import { describe, expect, test } from 'vitest';
-import { mendRooms } from '../../src/sync/sweep.ts';
+import { mendRooms } from '../../src/sync/worker/sweep.ts';
 import { openRooms } from './bench-of-rooms.ts';
 import { at, dinner, room } from './two-way-world.ts';
 

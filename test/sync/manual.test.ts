@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Retryable } from '../../src/errors.ts';
-import { createManual } from '../../src/sync/ask/manual.ts';
-import { actionOf } from '../../src/sync/ask/outcomes.ts';
+import { createManual } from '../../src/sync/manual/manual.ts';
+import { actionOf } from '../../src/sync/manual/outcomes.ts';
 import { openRooms, window } from './bench-of-rooms.ts';
 import { failed } from './outlook-in-memory.ts';
 

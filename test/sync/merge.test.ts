@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { changedFields, itemFields, type Item } from '../../src/item.ts';
-import { merge, type Changes } from '../../src/sync/merge.ts';
+import { merge, type Changes } from '../../src/sync/decide/merge.ts';
 import { anyItem, isTime } from './any-item.ts';
 
 const base: Item = {

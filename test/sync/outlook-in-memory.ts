@@ -2,7 +2,7 @@
 import { Permanent, type Retryable } from '../../src/errors.ts';
 import type { DeltaAnswer } from '../../src/event.ts';
 import type { Item, ReservationKey } from '../../src/item.ts';
-import type { OutlookEvent, OutlookSide, Write, Written } from '../../src/sync/sides.ts';
+import type { OutlookEvent, OutlookSide, Write, Written } from '../../src/sync/outlook-side.ts';
 
 interface Kept extends OutlookEvent {
   readonly mailbox: string;

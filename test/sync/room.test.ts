@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Conflict, Permanent, Retryable } from '../../src/errors.ts';
 import { failed } from './outlook-in-memory.ts';
-import { itemsAtATime } from '../../src/sync/room.ts';
+import { itemsAtATime } from '../../src/sync/worker/drain.ts';
 import { openRooms } from './bench-of-rooms.ts';
 
 const room = 'room101@example.org';

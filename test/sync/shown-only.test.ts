@@ -1,6 +1,6 @@
 /** Rooms that Outlook is only shown (`booking_to_outlook`): the booking system alone speaks there. */
 import { expect, test } from 'vitest';
-import { compareRooms } from '../../src/sync/sweep.ts';
+import { compareRooms } from '../../src/sync/worker/sweep.ts';
 import { openRooms } from './bench-of-rooms.ts';
 
 const room = 'room101@example.org';

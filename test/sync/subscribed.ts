@@ -6,8 +6,8 @@ import { serveApp } from '../../src/http/serve.ts';
 import { webhookRoutes } from '../../src/http/webhook.ts';
 import { createOutlook } from '../../src/outlook/events.ts';
 import { startTenant } from '../../src/sandbox/tenant/tenant.ts';
-import { createNotifications } from '../../src/sync/subscribe/notifications.ts';
-import { createKeeper, type KeeperOptions } from '../../src/sync/subscribe/subscriptions.ts';
+import { createNotifications } from '../../src/sync/webhooks/notifications.ts';
+import { createKeeper, type KeeperOptions } from '../../src/sync/webhooks/keeper.ts';
 import { openTestDatabase } from '../support/database.ts';
 
 /** A signal nobody aborts. */

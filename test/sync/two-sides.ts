@@ -3,8 +3,8 @@
  * is agreed on afterwards, as the settling code does. Its Outlook may rewrite what it is given.
  */
 import { itemFields, type Item, type ItemChange } from '../../src/item.ts';
-import { decide, type Action, type Sides } from '../../src/sync/decide.ts';
-import { pick } from '../../src/sync/step.ts';
+import { decide, type Action, type Sides } from '../../src/sync/decide/decide.ts';
+import { pick } from '../../src/sync/apply/step.ts';
 
 export type Setup = Pick<
   Sides,

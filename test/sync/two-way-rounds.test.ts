@@ -1,7 +1,7 @@
 /** Deletions that the brake holds, and rounds of changes whose cursor is lost or that never end. */
 import { describe, expect, test } from 'vitest';
 import type { DeltaAnswer } from '../../src/event.ts';
-import { createHeld } from '../../src/sync/ask/held.ts';
+import { createHeldRemovals } from '../../src/sync/manual/held-removals.ts';
 import { openRooms } from './bench-of-rooms.ts';
 import { room, type Rooms, at, dinner, open, heard } from './two-way-world.ts';
 
@@ -15,7 +15,7 @@ describe('the brake', () => {
   }
   const active = async (w: Rooms) => (await w.reserved()).filter((one) => one.active).length;
   const held = (w: Rooms) =>
-    createHeld(w.db.pool, {
+    createHeldRemovals(w.db.pool, {
       begin: async () => ({ id: 0, at: new Date() }) as never,
       settled: async () => {
         await w.settle();

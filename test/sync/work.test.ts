@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { DatabaseError } from 'pg';
 import type { Fact } from '../../src/facts.ts';
-import type { Taken } from '../../src/sync/mappings.ts';
-import { createWork, type WorkOptions } from '../../src/sync/work.ts';
+import type { Taken } from '../../src/sync/store/mappings.ts';
+import { createWork, type WorkOptions } from '../../src/sync/worker/loop.ts';
 
 /** The loop on lease sessions that `openLease` makes; it ends at its third wait. */
 async function runUntilThirdWait(

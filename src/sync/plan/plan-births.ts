@@ -2,21 +2,21 @@
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { OutlookEvent } from '../../event.ts';
 import type { Item, ReservationKey } from '../../item.ts';
-import type { Span } from '../notices.ts';
-import { fateOf, fateOfMoved, type FatePolicy } from '../fate.ts';
-import { sameTitle, type Kin } from '../kin.ts';
-import type { LeasedRoom } from '../mappings.ts';
-import { resting, say, type Known } from './plan-outcome.ts';
-import type { Picture, Strange } from './plan-picture.ts';
+import type { Span } from '../store/pull-store.ts';
+import { decideUnmapped, decideMovedUnmapped, type UnmappedPolicy } from '../decide/unmapped.ts';
+import { sameTitle, type Candidates } from '../match/candidates.ts';
+import type { LeasedRoom } from '../store/mappings.ts';
+import { resting, say, type PlannedMapping } from './plan-outcome.ts';
+import type { Picture, ForeignEvent } from './plan-picture.ts';
 import { breathEvery } from './plan-rows.ts';
 import { meets, type Planned, type Taken } from './plan-words.ts';
-import type { OutlookSide } from '../sides.ts';
-import type { ConflictPolicy } from '../step.ts';
+import type { OutlookSide } from '../outlook-side.ts';
+import type { ConflictPolicy } from '../apply/step.ts';
 
 export interface PlanPolicy {
   readonly conflict: ConflictPolicy;
-  readonly overlap: FatePolicy['overlap'];
-  readonly importMode: FatePolicy['importMode'];
+  readonly overlap: UnmappedPolicy['overlap'];
+  readonly importMode: UnmappedPolicy['importMode'];
 }
 
 export interface PlanRoom {
@@ -28,7 +28,7 @@ export interface PlanRoom {
   readonly outlook: OutlookSide;
   readonly policy: PlanPolicy;
   /** What the books know of these events. */
-  readonly strangers: (events: readonly OutlookEvent[]) => Promise<ReadonlyMap<string, Strange>>;
+  readonly strangers: (events: readonly OutlookEvent[]) => Promise<ReadonlyMap<string, ForeignEvent>>;
   /** Which reservations events were of, as far as the books remember. */
   readonly remembered: ReadonlyMap<string, ReservationKey>;
   /** Meetings that this plan imports already, in whatever room, and what was said of them. */
@@ -40,12 +40,12 @@ interface Births {
   /** What takes time in the booking system from then on. */
   readonly imported: readonly Taken[];
   /** Events that are given to a reservation: as its row shows then, by its id. */
-  readonly given: ReadonlyMap<number, Known>;
+  readonly given: ReadonlyMap<number, PlannedMapping>;
 }
 
-export async function decideBirths(
-  unborn: readonly Known[],
-  reserved: readonly Known[],
+export async function decideUnmappedEvents(
+  unborn: readonly PlannedMapping[],
+  reserved: readonly PlannedMapping[],
   taken: readonly Taken[],
   asked: PlanRoom,
   signal: AbortSignal,
@@ -53,8 +53,8 @@ export async function decideBirths(
   const { room, outlook, policy, picture } = asked;
   const planned: Planned[] = [];
   const imported: Taken[] = [];
-  const given = new Map<number, Known>();
-  const occupying: { readonly row: Known; readonly event: OutlookEvent; readonly item: Item }[] = [];
+  const given = new Map<number, PlannedMapping>();
+  const occupying: { readonly row: PlannedMapping; readonly event: OutlookEvent; readonly item: Item }[] = [];
   for (const row of unborn.toSorted((a, b) => ((a.startsAt ?? '') < (b.startsAt ?? '') ? -1 : 1))) {
     signal.throwIfAborted();
     if (!row.isDue) {
@@ -76,7 +76,10 @@ export async function decideBirths(
     }
     const strange = strangers.get(event.id) ?? { reservation: null, logged: false, joins: null };
     const kin = kinOf(event, item, reserved, given, strange, picture);
-    const fate = fateOf({ event, item, due: row, kin }, { ...policy, show: (shown) => outlook.show(shown) });
+    const fate = decideUnmapped(
+      { event, item, due: row, kin },
+      { ...policy, show: (shown) => outlook.show(shown) },
+    );
     switch (fate.do) {
       case 'forget':
         break;
@@ -125,7 +128,7 @@ export async function decideBirths(
 const spanOf = ({ startsAt, endsAt }: Item) => ({ startsAt, endsAt });
 
 /** One meeting that invited several rooms becomes one reservation. */
-function whyImported(event: OutlookEvent, { joins }: Strange, { meetings, room }: PlanRoom): string {
+function whyImported(event: OutlookEvent, { joins }: ForeignEvent, { meetings, room }: PlanRoom): string {
   const uid = `${event.iCalUId} ${event.originalStart ?? ''}`;
   const first = event.iCalUId === '' ? undefined : meetings.get(uid);
   meetings.set(uid, first ?? room.name);
@@ -135,11 +138,11 @@ function whyImported(event: OutlookEvent, { joins }: Strange, { meetings, room }
     : `it is in Outlook only; one reservation together with ${first}`;
 }
 
-function ofMoved(row: Known, item: Item, reserved: readonly Known[]): Planned {
+function ofMoved(row: PlannedMapping, item: Item, reserved: readonly PlannedMapping[]): Planned {
   const other = reserved.find(
     ({ id, present, status }) => id === row.conflict!.mapping && present && status !== 'cancelled',
   );
-  switch (fateOfMoved(row, item, other ?? null)) {
+  switch (decideMovedUnmapped(row, item, other ?? null)) {
     case 'send-away':
       return say(row, row.isOrganizer ? 'delete' : 'decline', 'its reservation moved away for good');
     case 'take-back':
@@ -153,16 +156,16 @@ function ofMoved(row: Known, item: Item, reserved: readonly Known[]): Planned {
 function kinOf(
   { marks }: OutlookEvent,
   item: Item,
-  rows: readonly Known[],
-  given: ReadonlyMap<number, Known>,
-  { reservation, logged }: Strange,
+  rows: readonly PlannedMapping[],
+  given: ReadonlyMap<number, PlannedMapping>,
+  { reservation, logged }: ForeignEvent,
   { opens, closes }: Picture,
-): Kin {
+): Candidates {
   const mapping =
     marks === null
       ? undefined
       : rows.find((row) => row.reservationType === marks.type && row.reservationId === marks.id);
-  const isLonely = (row: Known) => row.eventId === null && row.present && !given.has(row.id);
+  const isLonely = (row: PlannedMapping) => row.eventId === null && row.present && !given.has(row.id);
   const pair = rows.find(
     (row) =>
       isLonely(row) &&
@@ -190,7 +193,7 @@ function kinOf(
   };
 }
 
-const adopting = (row: Known, event: OutlookEvent): Known => ({
+const adopting = (row: PlannedMapping, event: OutlookEvent): PlannedMapping => ({
   ...row,
   eventId: event.id,
   outlookBase: event.item,
@@ -205,7 +208,7 @@ const adopting = (row: Known, event: OutlookEvent): Known => ({
 });
 
 /** See `becomeMapping`. */
-function becoming(row: Known, event: OutlookEvent, { reservation }: Strange): Known {
+function becoming(row: PlannedMapping, event: OutlookEvent, { reservation }: ForeignEvent): PlannedMapping {
   const here = reservation?.here === true;
   return {
     ...adopting(row, event),

@@ -1,10 +1,10 @@
 /** What would come of one decided step, in the words of a plan. Pure. */
 import { shownBy, type Row } from './plan-picture.ts';
 import { fieldNames, type Planned, type Taken } from './plan-words.ts';
-import type { Step } from '../step.ts';
+import type { Step } from '../apply/step.ts';
 
 /** A row, and whether its event was just found for it. */
-export type Known = Row & { readonly adopted?: true };
+export type PlannedMapping = Row & { readonly adopted?: true };
 
 export const takenBy = (row: Row, shown: boolean): Taken => ({
   priority: row.priority,
@@ -50,7 +50,7 @@ interface OutcomeOf {
   readonly counts: boolean;
 }
 
-export function outcomeOf(row: Known, { action, seen, due }: Step): OutcomeOf {
+export function outcomeOf(row: PlannedMapping, { action, seen, due }: Step): OutcomeOf {
   const found = row.adopted === true ? [say(row, 'adopt', 'its event is in Outlook already')] : [];
   const gone = row.active === null && !row.elsewhere;
   const counts = (action.do === 'remove' || action.do === 'decline') && gone && row.ended !== true;

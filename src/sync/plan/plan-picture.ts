@@ -5,8 +5,8 @@
 import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
 import type { Item } from '../../item.ts';
-import type { Kin } from '../kin.ts';
-import type { Due, LeasedRoom, Window } from '../mappings.ts';
+import type { Candidates } from '../match/candidates.ts';
+import type { Due, LeasedRoom, Window } from '../store/mappings.ts';
 
 /** A mapping as a sync would find it; of a reservation that has none yet its id is below 0. */
 export interface Row extends Due {
@@ -35,7 +35,7 @@ interface Counted {
   readonly applied: boolean;
 }
 
-export interface BrakeBooks {
+export interface BrakeCounts {
   readonly counted: readonly Counted[];
   /** Synced items that have not ended, by resource. */
   readonly synced: ReadonlyMap<number, number>;
@@ -131,17 +131,17 @@ export async function readPicture(session: Queryable, room: LeasedRoom, window: 
 }
 
 /** What the books know of events that nobody imported yet, beside the room's own mappings. */
-export interface Strange extends Pick<Kin, 'reservation' | 'logged'> {
+export interface ForeignEvent extends Pick<Candidates, 'reservation' | 'logged'> {
   /** The reservation that this meeting became in another room. */
   readonly joins: string | null;
 }
 
 /** By the event's id; see `readKin`, which asks the same of one. */
-export async function readStrangers(
+export async function readForeignEvents(
   session: Queryable,
   room: LeasedRoom,
   events: readonly OutlookEvent[],
-): Promise<ReadonlyMap<string, Strange>> {
+): Promise<ReadonlyMap<string, ForeignEvent>> {
   if (events.length === 0) return new Map();
   const asked = events.map(({ id, marks, iCalUId, originalStart }) => ({
     event: id,
@@ -150,7 +150,7 @@ export async function readStrangers(
     uid: iCalUId,
     slot: originalStart,
   }));
-  const { rows } = await session.query<Strange & { event: string }>({
+  const { rows } = await session.query<ForeignEvent & { event: string }>({
     ...slow,
     name: 'plan_strangers',
     text: `
@@ -171,7 +171,7 @@ export async function readStrangers(
 }
 
 /** What the brake has counted within the hour, and of how many. */
-export async function readBrakeBooks(session: Queryable): Promise<BrakeBooks> {
+export async function readBrakeCounts(session: Queryable): Promise<BrakeCounts> {
   const { rows: counted } = await session.query<Counted>({
     name: 'plan_removals',
     text: `SELECT mapping_id AS "mappingId", resource_id AS "resourceId", released_at IS NOT NULL AS released,

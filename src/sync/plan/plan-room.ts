@@ -1,12 +1,12 @@
 /** What a sync would do in one room: its reservations, then the events that nobody imported yet, and both again if those met. */
 import type { OutlookEvent } from '../../event.ts';
-import { compare } from '../baseline.ts';
-import { decideBirths, type PlanRoom } from './plan-births.ts';
-import type { Known } from './plan-outcome.ts';
+import { compare } from '../pull/full-scan.ts';
+import { decideUnmappedEvents, type PlanRoom } from './plan-births.ts';
+import type { PlannedMapping } from './plan-outcome.ts';
 import type { Row } from './plan-picture.ts';
 import { decideRows, mappedOf, noted, verified, type Decided, type Deciding } from './plan-rows.ts';
 import type { Taken } from './plan-words.ts';
-import type { OutlookSide } from '../sides.ts';
+import type { OutlookSide } from '../outlook-side.ts';
 
 export interface PlannedRoom extends Omit<Decided, 'taken'> {
   /** Synced items that have not ended and were found only now: the brake counts them, too. */
@@ -36,7 +36,7 @@ export async function planRoom(asked: PlanRoom, signal: AbortSignal): Promise<Pl
   const reserved = rows.filter((row) => row.reservationId !== null);
   const unborn = rows.filter((row) => row.reservationId === null);
   const first = await decideRows(reserved, [], deciding, signal);
-  const births = await decideBirths(
+  const births = await decideUnmappedEvents(
     unborn,
     reserved,
     [...first.taken, ...others],
@@ -78,7 +78,10 @@ function reading(outlook: OutlookSide, listed: ReadonlyMap<string, OutlookEvent>
   };
 }
 
-const withGiven = (rows: readonly Known[], given: ReadonlyMap<number, Known>): Known[] => {
+const withGiven = (
+  rows: readonly PlannedMapping[],
+  given: ReadonlyMap<number, PlannedMapping>,
+): PlannedMapping[] => {
   const known = new Set(rows.map(({ id }) => id));
   return [
     ...rows.map((row) => given.get(row.id) ?? row),

@@ -3,17 +3,17 @@
  * a picture in memory. Nothing is written down: what would be true afterwards is kept beside it.
  */
 import { setImmediate as breathe } from 'node:timers/promises';
-import type { Compared } from '../baseline.ts';
-import { isBlind, lookFirst, verify } from '../look.ts';
-import type { LeasedRoom } from '../mappings.ts';
-import { touchesTimes } from '../merge.ts';
-import type { Born, Mapped, Span } from '../notices.ts';
-import { outcomeOf, resting, say, takenBy, type Known } from './plan-outcome.ts';
+import type { Scanned } from '../pull/full-scan.ts';
+import { isUnreadable, readFirst, verify } from '../apply/read.ts';
+import type { LeasedRoom } from '../store/mappings.ts';
+import { touchesTimes } from '../decide/merge.ts';
+import type { UnmappedRow, Mapped, Span } from '../store/pull-store.ts';
+import { outcomeOf, resting, say, takenBy, type PlannedMapping } from './plan-outcome.ts';
 import type { Row } from './plan-picture.ts';
 import { coverAll, meets, type Planned, type Taken } from './plan-words.ts';
-import type { OutlookSide } from '../sides.ts';
-import type { ConflictPolicy, Step } from '../step.ts';
-import type { OverlapPolicy } from '../fate.ts';
+import type { OutlookSide } from '../outlook-side.ts';
+import type { ConflictPolicy, Step } from '../apply/step.ts';
+import type { OverlapPolicy } from '../decide/unmapped.ts';
 
 /** So many items are decided about in one go: a daemon that plans a full room must not look frozen to itself. */
 export const breathEvery = 50;
@@ -53,14 +53,14 @@ export const mappedOf = (row: Row): Mapped => ({
 });
 
 /** The rows as `bridge_baselined` leaves them once the window was compared. */
-export function noted(rows: readonly Row[], found: Compared): Known[] {
+export function noted(rows: readonly Row[], found: Scanned): PlannedMapping[] {
   const given = new Map(found.adoptions.map((adoption) => [adoption.id, adoption]));
   const news = new Map(found.known.map((one) => [one.id, one.news]));
   const taken = new Set(found.adoptions.map(({ eventId }) => eventId));
   const known = new Set(rows.map(({ eventId }) => eventId));
   let newest = Math.min(0, ...rows.map(({ id }) => id));
   return [
-    ...rows.flatMap((row): Known[] => {
+    ...rows.flatMap((row): PlannedMapping[] => {
       const adoption = given.get(row.id);
       if (adoption !== undefined) {
         const { outlookBase, eventId, isOrganizer, iCalUId, originalStart } = adoption;
@@ -77,7 +77,7 @@ export function noted(rows: readonly Row[], found: Compared): Known[] {
   ];
 }
 
-const bornRow = (born: Born, id: number): Row => ({
+const bornRow = (born: UnmappedRow, id: number): Row => ({
   id,
   // an event without a reservation, as bridge_mappings has it
   reservationType: null as unknown as string,
@@ -122,10 +122,10 @@ const atATime = 4;
 
 /** Events that the list misses are read one by one, as before any deletion. */
 export async function verified(
-  rows: readonly Known[],
+  rows: readonly PlannedMapping[],
   { room, ...sight }: Deciding,
   signal: AbortSignal,
-): Promise<Known[]> {
+): Promise<PlannedMapping[]> {
   const missing = rows.filter((row) => row.news === 'missing' && row.eventId !== null);
   const news = new Map<number, Row['news']>();
   for (let at = 0; at < missing.length; at += atATime) {
@@ -139,7 +139,7 @@ export async function verified(
 
 /** Decides about reservations, the most important first, so that what is covered knows of its cover. */
 export async function decideRows(
-  rows: readonly Known[],
+  rows: readonly PlannedMapping[],
   imported: readonly Taken[],
   deciding: Deciding,
   signal: AbortSignal,
@@ -163,8 +163,8 @@ export async function decideRows(
       if (row.present) taken.push(takenBy(row, row.eventId !== null && row.status === 'synced'));
       continue;
     }
-    const step = await lookFirst(due, { ...deciding, policy: deciding.policy.conflict }, signal);
-    if (isBlind(step)) {
+    const step = await readFirst(due, { ...deciding, policy: deciding.policy.conflict }, signal);
+    if (isUnreadable(step)) {
       planned.push(say(row, 'waiting', `its event cannot be read: ${step.blind.message}`));
       if (row.present) taken.push(takenBy(row, false));
       continue;

@@ -9,15 +9,21 @@
 import { databaseFailure, type Database, type Queryable } from '../../database.ts';
 import { Permanent, Retryable } from '../../errors.ts';
 import type { OutlookEvent } from '../../event.ts';
-import { brakes, type BrakePolicy } from '../brake.ts';
-import { underLease } from '../lease.ts';
-import type { LeasedRoom, Window } from '../mappings.ts';
-import { listWindow, rememberedOf } from '../notices.ts';
-import { readBrakeBooks, readPicture, readStrangers, roomsToPlan, type BrakeBooks } from './plan-picture.ts';
+import { brakes, type BrakePolicy } from '../decide/brake.ts';
+import { underLease } from '../worker/lease.ts';
+import type { LeasedRoom, Window } from '../store/mappings.ts';
+import { listWindow, rememberedOf } from '../store/pull-store.ts';
+import {
+  readBrakeCounts,
+  readPicture,
+  readForeignEvents,
+  roomsToPlan,
+  type BrakeCounts,
+} from './plan-picture.ts';
 import type { PlanPolicy } from './plan-births.ts';
 import { planRoom, type PlannedRoom } from './plan-room.ts';
 import { planKinds, type Planned, type PlanKind } from './plan-words.ts';
-import type { OutlookSide } from '../sides.ts';
+import type { OutlookSide } from '../outlook-side.ts';
 
 export interface PlanOptions {
   /** Its sessions write nothing. */
@@ -116,7 +122,7 @@ export function createPlanner(options: PlanOptions) {
     }
     const beside = Math.min(options.roomsAtATime, rooms.length);
     await Promise.all(Array.from({ length: beside }, readOn));
-    return summed(braked(reads, await asked(readBrakeBooks(db))), wish.itemsMost);
+    return summed(braked(reads, await asked(readBrakeCounts(db))), wish.itemsMost);
   }
 
   async function readRoom(
@@ -165,7 +171,7 @@ export function createPlanner(options: PlanOptions) {
         remembered: await rememberedOf(session, room, events),
         outlook,
         policy,
-        strangers: (unknown) => readStrangers(session, room, unknown),
+        strangers: (unknown) => readForeignEvents(session, room, unknown),
         meetings,
       },
       signal,
@@ -181,7 +187,7 @@ export function createPlanner(options: PlanOptions) {
   });
 
   /** What is gone, as the brake would count it: in each room, and over all rooms that were read. */
-  function braked(reads: readonly Read[], books: BrakeBooks): readonly (Read & { holds: boolean })[] {
+  function braked(reads: readonly Read[], books: BrakeCounts): readonly (Read & { holds: boolean })[] {
     const applied = books.counted.filter((one) => one.applied);
     const wanted = new Map(
       books.counted

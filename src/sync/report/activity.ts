@@ -1,6 +1,6 @@
 /** What was done and how fast, over all rooms, from bridge_log. Reads only. */
 import type { Database } from '../../database.ts';
-import { failingAs } from '../failing.ts';
+import { failingAs } from '../store/failing.ts';
 
 export type Direction = 'booking_to_outlook' | 'outlook_to_booking';
 

@@ -1,8 +1,8 @@
 /** What people ask about cancellations: which there are, how they went, and which are still to be processed. Reads only. */
 import type { Database } from '../../database.ts';
-import { findDiffering } from '../ask/cancellation-books.ts';
-import { failingAs } from '../failing.ts';
-import type { Window } from '../mappings.ts';
+import { findDiffering } from '../manual/cancellation-store.ts';
+import { failingAs } from '../store/failing.ts';
+import type { Window } from '../store/mappings.ts';
 
 /** A reservation that is cancelled in one room, and what became of its event. */
 export interface CancelledReservation {

@@ -1,7 +1,7 @@
 /** The day in numbers: what the daily report says. Reads only. */
 import type { Database } from '../../database.ts';
 import { createActivity } from './activity.ts';
-import { failingAs } from '../failing.ts';
+import { failingAs } from '../store/failing.ts';
 import { createReports, type Statistics } from './reports.ts';
 
 interface Speed {

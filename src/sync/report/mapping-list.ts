@@ -1,6 +1,6 @@
 /** Mappings as a person looks for them: of one reservation, of one room, or of one status. Reads only. */
 import type { Database } from '../../database.ts';
-import { failingAs } from '../failing.ts';
+import { failingAs } from '../store/failing.ts';
 import type { ExplainedMapping } from './reports.ts';
 
 export interface ListedMapping extends ExplainedMapping {

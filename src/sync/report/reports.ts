@@ -1,6 +1,6 @@
 /** What people ask about the sync as a whole and about one mapping. Reads only. */
 import type { Database } from '../../database.ts';
-import { failingAs } from '../failing.ts';
+import { failingAs } from '../store/failing.ts';
 
 export const syncStatuses = [
   'pending',

@@ -1,6 +1,6 @@
 /** The words by which the booking system's adapter tells its kinds of reservations apart. */
 import type { Queryable } from '../../database.ts';
-import { failingAs } from '../failing.ts';
+import { failingAs } from '../store/failing.ts';
 
 const keptMs = 60_000;
 

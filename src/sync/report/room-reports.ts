@@ -1,6 +1,6 @@
 /** The rooms as they stand: state, lag, health, and how far their backfill is. Reads only. */
 import type { Database } from '../../database.ts';
-import { failingAs } from '../failing.ts';
+import { failingAs } from '../store/failing.ts';
 
 export interface RoomReport {
   readonly id: number;

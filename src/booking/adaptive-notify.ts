@@ -1,0 +1,229 @@
+/**
+ * When booking writes need not wake us: adaptive NOTIFY. A notifying commit takes a lock that all committing
+ * transactions of the cluster share, until its WAL is flushed (PostgreSQL source, async.c, PreCommit_Notify): busy
+ * writers keep a third of their throughput. So while work comes in quick succession we hold an advisory lock and poll,
+ * and `bridge_wake()` notifies only when it can get that lock shared.
+ *
+ *     cold ──(notifications come fast: take the lock)──► hot ──(nothing folded for a while: release it)──► draining
+ *      ▲                                                  ▲ └── the lock was refused, or lost with its session ──► │
+ *      │                                                  └────────────(notifications come fast)────────────────── │
+ *      └────────── nothing folded by a take that began after every transaction before the barrier had ended ◄─────┘
+ *
+ * - cold: LISTENing; a booking now and then stays here and is taken at once. Latency is what counts.
+ * - hot: the triggers are silent, the loop polls every few ms.
+ * - draining: the triggers notify again, but a transaction whose trigger ran while they were silent may commit at any
+ *   later time, and nobody will say so. It had its transaction id before it tried the lock. So once the lock is
+ *   released we take an id of our own, the barrier: when no transaction below it is running (it is `xmin` of a
+ *   snapshot at least), all of them are visible to the next take. `pg_snapshot_xmax` is no barrier: it is the last
+ *   completed id + 1, and running transactions lie above it.
+ *
+ * Whenever the triggers may have been silent without us polling, we drain: at the start (a predecessor may have been
+ * killed while hot), after our session was lost, after another daemon vanished, and after a lock that was asked for and
+ * not granted (who waits for it silences the triggers too: a shared try fails behind a waiting exclusive request).
+ */
+import type { WakeMode } from '../config.ts';
+import { sqlState, type Queryable } from '../database.ts';
+
+export interface AdaptiveNotifyOptions {
+  readonly mode: WakeMode;
+  /** Other daemons alive on this database. */
+  readonly peers?: () => number;
+  /** Whether the listener hears. While it does not, we look a few times as often. */
+  readonly heard?: () => boolean;
+  /** Milliseconds on a monotonic clock. */
+  readonly now?: () => number;
+  readonly tuning?: Partial<Tuning>;
+}
+
+export interface Tuning {
+  /** `burst` notifications within `burstMs` make us hot. */
+  readonly burst: number;
+  readonly burstMs: number;
+  /** How long the lock may be waited for. Its holders keep it for microseconds, unless another daemon is hot. */
+  readonly lockMs: number;
+  /**
+   * Hot: between two looks at least, and at least so many times as long as the look took: folding takes processor time
+   * from the bookings. What comes in faster than that is folded a little later, and after that it is quiet.
+   */
+  readonly hotMs: number;
+  readonly hotRest: number;
+  /** Hot: how long nothing must have been folded before the lock is released. */
+  readonly quietMs: number;
+  /** Draining: between two looks, and between two looks once it takes longer than `drainLongAfterMs`. */
+  readonly drainMs: number;
+  readonly drainLongAfterMs: number;
+  readonly drainLongMs: number;
+  /** Cold: the net under all of this, alone and with other daemons alive. */
+  readonly backstopMs: number;
+  readonly backstopAmongPeersMs: number;
+  /** Without NOTIFY: between two looks soon after work, and at rest. */
+  readonly pollBusyMs: number;
+  readonly pollMs: number;
+}
+
+export const defaultTuning: Tuning = {
+  burst: 10,
+  burstMs: 100,
+  lockMs: 50,
+  hotMs: 8,
+  hotRest: 5,
+  quietMs: 150,
+  drainMs: 20,
+  drainLongAfterMs: 5_000,
+  drainLongMs: 250,
+  backstopMs: 1_000,
+  backstopAmongPeersMs: 250,
+  pollBusyMs: 20,
+  pollMs: 50,
+};
+
+type State =
+  | { readonly is: 'cold' }
+  | { readonly is: 'hot' }
+  /** `barrier`: null until it is taken. `passed`: no transaction below it is running, so the next take sees them all. */
+  | {
+      readonly is: 'draining';
+      readonly since: number;
+      readonly barrier: string | null;
+      readonly passed: boolean;
+    };
+
+export interface AdaptiveNotify {
+  readonly state: State['is'];
+  /** How long the loop may wait for a ring before it takes again. */
+  readonly waitMs: number;
+  /** Whether to wait also after a take that folded something: bookings come fast, and they go first. */
+  readonly yields: boolean;
+  /** A notification arrived. */
+  notified(): void;
+  /**
+   * Called after each take with the number of outbox rows it folded (-1: it could not look, because another daemon was
+   * folding), and with the milliseconds it took. Runs at most a few statements on `session`, which holds the lock while we are hot, and none at all for a
+   * booking now and then. Throws what they throw; the session must then be closed and `lost` called.
+   */
+  afterTake(session: Queryable, folded: number, tookMs?: number): Promise<void>;
+  /** The session is gone, and with it the lock. */
+  lost(): void;
+}
+
+export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNotify {
+  const { mode, peers = () => 0, heard = () => true, now = () => performance.now() } = options;
+  const tuning = { ...defaultTuning, ...options.tuning };
+  const isBurst = createBurst(tuning.burst, tuning.burstMs);
+  let state: State = { is: 'draining', since: now(), barrier: null, passed: false };
+  let hurried = false;
+  let workedAt = Number.NEGATIVE_INFINITY;
+  let peersBefore = 0;
+  let lastTookMs = 0;
+
+  const drain = (barrier: string | null = null) => {
+    state = { is: 'draining', since: now(), barrier, passed: false };
+  };
+
+  async function goHot(session: Queryable): Promise<void> {
+    hurried = false;
+    // from here on the triggers are silent, and should the next line fail nobody would know of what they kept silent about
+    drain();
+    try {
+      await session.query(
+        `SET LOCAL lock_timeout = ${Math.ceil(tuning.lockMs)}; SELECT pg_advisory_lock(7230912, 1)`,
+      );
+    } catch (error) {
+      if (sqlState(error) === lockNotAvailable) return;
+      throw error;
+    }
+    workedAt = now();
+    state = { is: 'hot' };
+  }
+
+  async function coolDown(session: Queryable): Promise<void> {
+    drain();
+    await session.query('SELECT pg_advisory_unlock(7230912, 1)');
+    await raiseBarrier(session);
+  }
+
+  /** Not before the lock is released: a transaction that still finds it taken must have the smaller id. */
+  async function raiseBarrier(session: Queryable): Promise<void> {
+    const { rows } = await session.query<{ barrier: string }>('SELECT pg_current_xact_id()::text AS barrier');
+    drain(rows[0]!.barrier);
+    await lookBelow(session);
+  }
+
+  async function lookBelow(session: Queryable): Promise<void> {
+    if (state.is !== 'draining' || state.passed) return;
+    const { rows } = await session.query<{ passed: boolean }>(
+      'SELECT pg_snapshot_xmin(pg_current_snapshot()) >= $1::xid8 AS passed',
+      [state.barrier],
+    );
+    state = { ...state, passed: rows[0]!.passed };
+  }
+
+  async function afterTake(session: Queryable, folded: number, tookMs = 0): Promise<void> {
+    lastTookMs = tookMs;
+    if (folded > 0) workedAt = now();
+    if (mode === 'poll') return;
+    const peersNow = peers();
+    if (peersNow < peersBefore && state.is === 'cold') drain();
+    peersBefore = peersNow;
+    if (hurried && mode === 'adaptive' && state.is !== 'hot') return await goHot(session);
+    hurried = false;
+    switch (state.is) {
+      case 'cold':
+        return;
+      case 'hot':
+        if (folded === 0 && now() - workedAt >= tuning.quietMs) await coolDown(session);
+        return;
+      case 'draining':
+        if (state.barrier === null) return await raiseBarrier(session);
+        // `passed` was found before this take, so what this take did not see is not there
+        if (state.passed && folded === 0) state = { is: 'cold' };
+        else await lookBelow(session);
+    }
+  }
+
+  function waitMs(): number {
+    const sinceWork = now() - workedAt;
+    const polling = sinceWork < 2_000 ? tuning.pollBusyMs : tuning.pollMs;
+    if (mode === 'poll') return polling;
+    switch (state.is) {
+      case 'cold':
+        return !heard() ? polling : peers() > 0 ? tuning.backstopAmongPeersMs : tuning.backstopMs;
+      case 'hot':
+        return Math.max(tuning.hotMs, tuning.hotRest * lastTookMs);
+      case 'draining':
+        if (state.barrier === null || state.passed) return 0;
+        if (now() - state.since < tuning.drainLongAfterMs) return tuning.drainMs;
+        return heard() ? tuning.drainLongMs : polling;
+    }
+  }
+
+  return {
+    get state() {
+      return state.is;
+    },
+    get waitMs() {
+      return waitMs();
+    },
+    get yields() {
+      return state.is === 'hot';
+    },
+    notified: () => {
+      hurried = isBurst(now()) || hurried;
+    },
+    afterTake,
+    lost: () => drain(),
+  };
+}
+
+/** https://www.postgresql.org/docs/current/errcodes-appendix.html: lock_not_available */
+const lockNotAvailable = '55P03';
+
+/** Tells of each moment whether it and the `size - 1` before it lie within `withinMs`. */
+export function createBurst(size: number, withinMs: number): (at: number) => boolean {
+  const last: number[] = [];
+  return (at) => {
+    last.push(at);
+    if (last.length > size) last.shift();
+    return last.length === size && at - last[0]! <= withinMs;
+  };
+}

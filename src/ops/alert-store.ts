@@ -1,0 +1,220 @@
+/**
+ * The alerts as rows: at most one open of each type and resource, whoever raises it. All writes take turns by an
+ * advisory lock, so that two daemons that see the same raise it once, and the one that did says so.
+ *
+ * Two kinds. What anybody can read from the database (items that are stuck, a brake that holds) is replaced as a whole:
+ * what is not among the reasons any more is closed. What only a daemon can see (it hears nothing, Graph is out of its
+ * reach) has holders: it is open as long as one daemon holds it that said so within `holdMs`.
+ */
+import { inTransaction, type Database, type Queryable } from '../database.ts';
+import type { Alert, AlertType } from './alert-types.ts';
+
+/** An alert as it is kept and listed. */
+export interface AlertRow {
+  readonly id: number;
+  readonly type: string;
+  readonly severity: 'warning' | 'critical';
+  readonly status: 'open' | 'acknowledged' | 'closed';
+  readonly room: string | null;
+  readonly resource_id: number | null;
+  readonly mailbox: string | null;
+  readonly message: string;
+  /** What to do. */
+  readonly hint: string | null;
+  readonly detail: Readonly<Record<string, unknown>>;
+  readonly created_at: Date;
+  readonly seen_at: Date;
+  readonly acknowledged_at: Date | null;
+  readonly closed_at: Date | null;
+}
+
+/** What a write changed: to be told once, by who wrote it. */
+export interface Changed {
+  readonly opened: readonly AlertRow[];
+  readonly closed: readonly AlertRow[];
+}
+
+export interface Witnessed {
+  readonly alert: Alert;
+  /** How long ago it began, in ms. */
+  readonly ageMs: number;
+  /** How long ago it was over; null: it is not. */
+  readonly overMs: number | null;
+}
+
+export interface AlertStatistics {
+  readonly open: number;
+  readonly critical: number;
+  readonly warning: number;
+  readonly acknowledged: number;
+  readonly closed_last_24_hours: number;
+  readonly by_type: Readonly<Record<string, number>>;
+}
+
+/** A daemon that has not repeated for this long what it sees is gone, or sees it no more. */
+const holdMs = 120_000;
+
+const lock = 'SELECT pg_advisory_xact_lock(7230912, 4)';
+const columns = `id, type, severity, room, resource_id, detail ->> 'mailbox' AS mailbox, message, hint,
+  detail - 'mailbox' AS detail, created_at, seen_at, acknowledged_at, closed_at,
+  CASE WHEN closed_at IS NOT NULL THEN 'closed' WHEN acknowledged_at IS NOT NULL THEN 'acknowledged' ELSE 'open' END AS status`;
+const nothing: Changed = { opened: [], closed: [] };
+
+export function createAlertStore(db: Database) {
+  const writing = <T>(work: (client: Queryable) => Promise<T>): Promise<T> =>
+    inTransaction(db, async (client) => {
+      await client.query(lock);
+      return await work(client);
+    });
+
+  /** Notes what happened once, or is seen by everybody alike. It stays open until `replace` finds its reason gone. */
+  const raise = (alert: Alert): Promise<Changed> =>
+    writing(async (client) => ({ ...nothing, opened: await insert(client, [alert]) }));
+
+  /** Notes what one daemon sees, or has seen and sees no more. */
+  function witness(holder: string, { alert, ageMs, overMs }: Witnessed): Promise<Changed> {
+    return writing(async (client) => {
+      // another daemon saw the same and it is over by now: one outage is one alert, however late we could write it down
+      const known = await client.query(
+        `SELECT 1 FROM bridge_alerts WHERE type = $1 AND coalesce(resource_id, 0) = coalesce($2::integer, 0)
+           AND closed_at > clock_timestamp() - $3 * interval '1 millisecond' LIMIT 1`,
+        [alert.type, alert.resourceId, ageMs],
+      );
+      const isOver = overMs !== null;
+      const opened = isOver && known.rows.length > 0 ? [] : await insert(client, [alert], { holder, ageMs });
+      return { opened, closed: isOver ? await leave(client, holder, alert, overMs) : [] };
+    });
+  }
+
+  /** Says again what a daemon sees, so that its alerts stay open. Returns which of them are. */
+  async function repeat(holder: string, types: readonly AlertType[]): Promise<ReadonlySet<string>> {
+    const { rows } = await db.query<{ type: string }>(
+      `UPDATE bridge_alerts SET seen_at = now(),
+         holders = holders || jsonb_build_object($1::text, extract(epoch FROM now()))
+       WHERE closed_at IS NULL AND type = ANY ($2) RETURNING type`,
+      [holder, types],
+    );
+    return new Set(rows.map((row) => row.type));
+  }
+
+  /**
+   * What there is of these types, and nothing else: new ones are raised, those without a reason closed, unless they are
+   * to be `kept`. Also closes what only daemons held that are gone.
+   */
+  function replace(
+    types: readonly AlertType[],
+    reasons: readonly Alert[],
+    kept: readonly number[],
+  ): Promise<Changed> {
+    return writing(async (client) => {
+      const opened = await insert(client, reasons);
+      const { rows: closed } = await client.query<AlertRow>(
+        `UPDATE bridge_alerts a SET closed_at = now()
+         WHERE closed_at IS NULL AND (
+           type = ANY ($1) AND NOT id = ANY ($3) AND NOT EXISTS (
+             SELECT FROM jsonb_to_recordset($2) AS r (type text, "resourceId" integer)
+             WHERE r.type = a.type AND coalesce(r."resourceId", 0) = coalesce(a.resource_id, 0))
+           OR holders <> '{}' AND NOT ${isHeld})
+         RETURNING ${columns}`,
+        [types, JSON.stringify(reasons), kept, '', holdMs],
+      );
+      return { opened, closed };
+    });
+  }
+
+  async function insert(
+    client: Queryable,
+    alerts: readonly Alert[],
+    held: { readonly holder: string; readonly ageMs: number } | null = null,
+  ): Promise<AlertRow[]> {
+    if (alerts.length === 0) return [];
+    const { rows } = await client.query<AlertRow & { fresh: boolean }>(
+      `INSERT INTO bridge_alerts AS a (type, severity, room, resource_id, message, hint, detail, created_at, holders)
+       SELECT w.type, w.severity, coalesce(w.room, r.outlook_item_name, r.outlook_item_id), w."resourceId",
+         concat_ws(' ', w.message, 'Mailbox: ' || r.outlook_item_id || '.'), w.hint,
+         w.detail || jsonb_strip_nulls(jsonb_build_object('mailbox', r.outlook_item_id)),
+         clock_timestamp() - $3 * interval '1 millisecond',
+         CASE WHEN $2::text IS NULL THEN '{}' ELSE jsonb_build_object($2, extract(epoch FROM now())) END
+       FROM jsonb_to_recordset($1) AS w (type text, severity text, room text, "resourceId" integer, message text, hint text, detail jsonb)
+       LEFT JOIN bridge_resource_mappings r ON r.resource_id = w."resourceId" AND r.active = 1
+       ON CONFLICT (type, coalesce(resource_id, 0)) WHERE closed_at IS NULL
+       DO UPDATE SET seen_at = now(), severity = excluded.severity, message = excluded.message, hint = excluded.hint,
+         detail = excluded.detail, holders = a.holders || excluded.holders
+       RETURNING ${columns}, xmax = 0 AS fresh`,
+      [JSON.stringify(alerts), held?.holder ?? null, held?.ageMs ?? 0],
+    );
+    return rows.filter((row) => row.fresh).map(({ fresh: _fresh, ...row }) => row);
+  }
+
+  /** Takes a holder off; the last one closes it. */
+  async function leave(
+    client: Queryable,
+    holder: string,
+    alert: Alert,
+    overMs: number,
+  ): Promise<readonly AlertRow[]> {
+    const { rows } = await client.query<AlertRow>(
+      `UPDATE bridge_alerts a SET holders = holders - $4::text,
+         closed_at = CASE WHEN ${isHeld} THEN NULL
+                     ELSE greatest(created_at, clock_timestamp() - $3 * interval '1 millisecond') END
+       WHERE closed_at IS NULL AND type = $1 AND coalesce(resource_id, 0) = coalesce($2::integer, 0)
+       RETURNING ${columns}`,
+      [alert.type, alert.resourceId, overMs, holder, holdMs],
+    );
+    return rows.filter((row) => row.closed_at !== null);
+  }
+
+  /** The newest first. `open` includes acknowledged ones: their reason is still there. */
+  async function list(status: 'open' | 'closed' | 'all', limit: number): Promise<AlertRow[]> {
+    const { rows } = await db.query<AlertRow>({
+      name: 'alerts',
+      text: `SELECT ${columns} FROM bridge_alerts
+        WHERE CASE $1 WHEN 'open' THEN closed_at IS NULL WHEN 'closed' THEN closed_at IS NOT NULL ELSE true END
+        ORDER BY closed_at IS NULL DESC, created_at DESC, id DESC LIMIT $2`,
+      values: [status, limit],
+    });
+    return rows;
+  }
+
+  async function statistics(): Promise<AlertStatistics> {
+    const { rows } = await db.query<{ statistics: AlertStatistics }>({
+      name: 'alert_statistics',
+      text: `
+        WITH open AS (SELECT * FROM bridge_alerts WHERE closed_at IS NULL)
+        SELECT jsonb_build_object(
+          'open', (SELECT count(*) FROM open),
+          'critical', (SELECT count(*) FROM open WHERE severity = 'critical'),
+          'warning', (SELECT count(*) FROM open WHERE severity = 'warning'),
+          'acknowledged', (SELECT count(*) FROM open WHERE acknowledged_at IS NOT NULL),
+          'closed_last_24_hours', (SELECT count(*) FROM bridge_alerts WHERE closed_at > now() - interval '24 hours'),
+          'by_type', (SELECT coalesce(jsonb_object_agg(type, n), '{}')
+                      FROM (SELECT type, count(*) AS n FROM open GROUP BY type) t)) AS statistics`,
+    });
+    return rows[0]!.statistics;
+  }
+
+  /** Null: there is no such alert. Twice is the same as once. */
+  async function acknowledge(id: number): Promise<AlertRow | null> {
+    const { rows } = await db.query<AlertRow>(
+      `UPDATE bridge_alerts SET acknowledged_at = coalesce(acknowledged_at, now()) WHERE id = $1 RETURNING ${columns}`,
+      [id],
+    );
+    return rows[0] ?? null;
+  }
+
+  /** Deletes what was closed so many days ago, at most 10,000 at a time. Returns how many. */
+  async function deleteOld(days: number): Promise<number> {
+    const { rowCount } = await db.query(
+      `DELETE FROM bridge_alerts WHERE id IN (
+         SELECT id FROM bridge_alerts WHERE closed_at < now() - $1 * interval '1 day' LIMIT 10000)`,
+      [days],
+    );
+    return rowCount ?? 0;
+  }
+
+  return { raise, witness, repeat, replace, list, statistics, acknowledge, deleteOld };
+}
+
+/** Whether somebody other than $4 holds alert `a` and has said so within $5 milliseconds. */
+const isHeld = `EXISTS (SELECT FROM jsonb_each(a.holders) AS h (who, at)
+  WHERE h.who <> $4 AND h.at::text::float8 > extract(epoch FROM now()) - $5 / 1000.0)`;

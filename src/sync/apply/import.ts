@@ -1,0 +1,219 @@
+/**
+ * Events that no reservation knows yet: imported, given to the reservation they belong to, removed, or flagged for a
+ * person. Each is read first, so what is decided is about the event as it stands.
+ */
+import { Permanent, type Retryable } from '../../errors.ts';
+import type { OutlookEvent } from '../../event.ts';
+import type { Item } from '../../item.ts';
+import type { Database } from '../../database.ts';
+import { decideUnmapped, decideMovedUnmapped, type OverlapPolicy } from '../decide/unmapped.ts';
+import { adoptByMarks, becomeMapping, giveEvent, readCandidates, takeBack } from '../match/candidates.ts';
+import type { ConflictNote, Due, LeasedRoom, Settled, Window } from '../store/mappings.ts';
+import { noteRemovals } from '../store/pull-store.ts';
+import type { OutlookSide } from '../outlook-side.ts';
+import { factsOf, keep } from './step.ts';
+import type { createWriteBack, WrittenBack } from './write-booking.ts';
+
+export type { OverlapPolicy } from '../decide/unmapped.ts';
+
+export interface ImportOptions {
+  readonly db: Database;
+  readonly outlook: OutlookSide;
+  readonly writeBack: ReturnType<typeof createWriteBack>;
+  readonly window: Window;
+  readonly overlap: OverlapPolicy;
+  /** manual: an import waits until a person asks for it. */
+  readonly importMode: 'auto' | 'manual';
+}
+
+/** What came of one event: what to write down (null: it is written down already), and what was written back. */
+export interface Imported {
+  readonly settled: Settled | null;
+  readonly written: Extract<WrittenBack, { outcome: 'written' }> | null;
+  /** The mapping that was given the event, or was to be: whatever was decided about it before does not hold any more. */
+  readonly touched: number | null;
+}
+
+const came = (settled: Settled | null, rest: Partial<Imported> = {}): Imported => ({
+  settled,
+  written: null,
+  touched: null,
+  ...rest,
+});
+
+export function createImport(options: ImportOptions) {
+  const { db, outlook, writeBack, window, overlap, importMode } = options;
+  const facing = (due: Due) => ({ due, action: { do: 'wait' }, adopted: null }) as const;
+  const say = (due: Due, action: Settled['action'], change: Partial<Settled>) =>
+    keep(facing(due), action, { bookingSeen: null, news: null, removing: false, ...change });
+  const drop = (due: Due, action: 'forgotten' | 'declined' | 'deleted', reason: string) =>
+    came(say(due, action, { status: 'forget', reason }));
+  const forget = (due: Due, reason: string) => drop(due, 'forgotten', reason);
+  /** What it was decided by has changed meanwhile: it is looked at again. */
+  const later = (due: Due) =>
+    say(due, 'delayed', {
+      status: due.status === 'conflict' ? 'conflict' : 'imported',
+      news: 'look',
+      dueInMs: 0,
+      attempt: due.attempt + 1,
+      conflict: due.conflict,
+    });
+  const handedTo = (mapping: number, due: Due, done: boolean) =>
+    came(done ? null : later(due), { touched: mapping });
+
+  /** Throws Retryable and Permanent as the calls do. */
+  return async function take(room: LeasedRoom, due: Due, signal: AbortSignal): Promise<Imported> {
+    const event = due.eventId === null ? null : await outlook.read(room, due.eventId, signal);
+    // cancelled, declined, free, deleted, or not answered yet: it does not occupy the room
+    if (event === null || event.item === null) return forget(due, 'it does not occupy the room');
+    const { item } = event;
+    if (due.conflict?.kind === 'moved') return await moved(room, due, event, item, signal);
+    const kin = await readCandidates(db, room, event.id, event.marks, item, window);
+    const fate = decideUnmapped(
+      { event, item, due, kin },
+      { overlap, importMode, show: (shown) => outlook.show(shown) },
+    );
+    switch (fate.do) {
+      case 'forget':
+        return forget(due, fate.reason);
+      case 'find':
+        return handedTo(fate.mapping, due, await adoptByMarks(db, room, due, fate.mapping));
+      case 'become':
+        await becomeMapping(db, room, due, fate.marks, event);
+        return came(null);
+      case 'give':
+        return handedTo(fate.mapping, due, await giveEvent(db, room, due, fate.mapping, event));
+      case 'send-away':
+        return await sendAway(room, due, event, signal);
+      case 'flag':
+        return came(flagged(due, event, fate.conflict, fate.said));
+      case 'wait':
+        return came(say(due, 'unchanged', { status: 'imported', outlookSeen: item, ...factsOf(event) }));
+      case 'import':
+        return await importIt(room, due, event, item, fate.overlap, signal);
+    }
+  };
+
+  async function importIt(
+    room: LeasedRoom,
+    due: Due,
+    event: OutlookEvent,
+    item: Item,
+    onTaken: 'allow' | 'refuse',
+    signal: AbortSignal,
+  ): Promise<Imported> {
+    const settled = say(due, 'imported', {
+      status: 'synced',
+      eventId: event.id,
+      outlookBase: item,
+      outlookSeen: null,
+      ...factsOf(event),
+    });
+    const organizer = event.isOrganizer ? null : event.organizer;
+    const written = await writeBack(room, due, { do: 'import', item, organizer, overlap: onTaken }, settled);
+    switch (written.outcome) {
+      case 'written':
+        return came(null, { written });
+      case 'stale':
+        return came(later(due));
+      case 'later':
+        return came({ ...later(due), dueInMs: written.inMs, error: written.message });
+      case 'taken':
+        if (overlap === 'decline' && !event.isOrganizer)
+          return await sendAway(room, due, event, signal, `The room is taken: ${written.message}`);
+        return came(flagged(due, event, { kind: 'overlap', outlook: item }, written.message));
+      case 'refused':
+        return came(
+          say(due, 'parked', {
+            status: 'error',
+            outlookSeen: item,
+            ...factsOf(event),
+            error: written.message,
+            hint: 'The booking system refuses it; repair that and POST /booking/process-imports.',
+          }),
+        );
+    }
+  }
+
+  function flagged(due: Due, event: OutlookEvent, conflict: ConflictNote, error: string): Settled {
+    return say(due, due.conflict?.kind === conflict.kind ? 'unchanged' : 'parked', {
+      status: 'conflict',
+      outlookSeen: event.item,
+      ...factsOf(event),
+      conflict,
+      error,
+      hint: 'Choose what to keep: the dashboard, or POST /conflicts/{id}/resolve.',
+    });
+  }
+
+  /** Takes the event out of the room: ours is deleted, somebody else's meeting declined. */
+  async function sendAway(
+    room: LeasedRoom,
+    due: Due,
+    event: OutlookEvent,
+    signal: AbortSignal,
+    comment = 'The room is not available: the booking system keeps its reservation.',
+  ): Promise<Imported> {
+    if (!event.isOrganizer) {
+      await outlook.respond(room, event.id, 'decline', comment, signal);
+      return drop(due, 'declined', comment);
+    }
+    await remove(room, event.id, signal);
+    return drop(due, 'deleted', 'it makes way for what the booking system has');
+  }
+
+  async function remove(room: LeasedRoom, eventId: string, signal: AbortSignal): Promise<void> {
+    const [answer] = await outlook.write(room, [{ do: 'remove', eventId }], signal);
+    if (answer!.outcome === 'failed') throw answer!.error;
+  }
+
+  /** A meeting that the booking system moved away from, and that waits for a person. */
+  async function moved(
+    room: LeasedRoom,
+    due: Due,
+    event: OutlookEvent,
+    item: Item,
+    signal: AbortSignal,
+  ): Promise<Imported> {
+    const mapping = due.conflict?.mapping ?? null;
+    const other = mapping === null ? null : await takeBack.read(db, mapping);
+    const fate = decideMovedUnmapped(due, item, other);
+    if (other === null || fate === 'send-away') return await sendAway(room, due, event, signal);
+    if (fate === 'wait')
+      return came(
+        say(due, 'unchanged', {
+          status: 'conflict',
+          conflict: { ...due.conflict!, outlook: item },
+          outlookSeen: item,
+          ...factsOf(event),
+          error:
+            due.status === 'conflict'
+              ? 'The booking system moved this reservation away from its meeting.'
+              : null,
+          hint: 'Choose what to keep: the dashboard, or POST /conflicts/{id}/resolve.',
+        }),
+      );
+    if (other.eventId === null)
+      return handedTo(other.id, due, await takeBack.write(db, room, due, other, event));
+    // noted first: should we end here, nobody takes the removal of our own event for a person's
+    const noted = await noteRemovals(db, room, [other]);
+    if (!noted.has(other.id)) return handedTo(other.id, due, false);
+    await remove(room, other.eventId, signal);
+    const now = { ...other, revision: other.revision + 1 };
+    return handedTo(other.id, due, await takeBack.write(db, room, due, now, event));
+  }
+}
+
+/** A failure of reading or declining, as it is written down. */
+export function importFailed(due: Due, error: Retryable | Permanent, waitMs: number): Settled {
+  const parked = error instanceof Permanent && error.reach === 'item';
+  return keep({ due, action: { do: 'wait' }, adopted: null }, parked ? 'parked' : 'delayed', {
+    status: due.status === 'conflict' ? 'conflict' : parked ? 'error' : 'imported',
+    bookingSeen: null,
+    conflict: due.conflict,
+    attempt: due.attempt + 1,
+    error: error.message,
+    hint: error.hint ?? null,
+    dueInMs: parked ? null : waitMs,
+  });
+}

@@ -1,0 +1,39 @@
+/** How long a room, or everything, rests after a failure that reaches further than one item. */
+import { backOffMs } from '../../back-off.ts';
+import { Permanent, Retryable } from '../../errors.ts';
+import type { LeasedRoom, Rest } from '../store/mappings.ts';
+
+export interface Stopped {
+  readonly rest: Rest | null;
+  /** Graph itself is out of reach (an outage), or refuses us as a whole. */
+  readonly outage: Retryable | Permanent | null;
+}
+
+/** The failure that reaches furthest decides whether the room, or everything, has to wait. */
+export function worst(errors: readonly Error[], room: LeasedRoom, random: () => number): Stopped {
+  const known = errors.filter((e) => e instanceof Retryable || e instanceof Permanent);
+  const outage = known.find((error) => error.reach === 'side') ?? null;
+  const ofRoom = known.filter((error) => error.reach === 'room');
+  return {
+    outage,
+    rest: ofRoom.length === 0 ? null : ofRoom.map((e) => restFor(e, room.attempt, random)).reduce(longer),
+  };
+}
+
+const longer = (a: Rest, b: Rest): Rest => (b.ms > a.ms ? b : a);
+
+/** How long a room rests after a failure that concerns its whole mailbox. */
+export function restFor(error: Retryable | Permanent, attempt: number, random: () => number): Rest {
+  const told = { why: error.message, hint: error.hint ?? null };
+  if (error instanceof Permanent)
+    // a person must act, and a permission takes up to two hours to arrive (Microsoft): look again now and then
+    return {
+      ...told,
+      condition: 'refused',
+      throttled: false,
+      ms: Math.min(600_000, 15_000 * 2 ** Math.min(attempt, 6)),
+    };
+  if (error.afterMs !== undefined)
+    return { ...told, condition: 'waiting', throttled: true, ms: error.afterMs };
+  return { ...told, condition: 'waiting', throttled: false, ms: backOffMs(attempt, random()) };
+}

@@ -1,0 +1,177 @@
+/** What is written down of steps that send nothing: both sides are as they should be, or a person is waited for. */
+import type { Item } from '../../item.ts';
+import type { ConflictNote, Settled } from '../store/mappings.ts';
+import { agreedBut, eventOf, isWhole, keep, pick, shownOf, type Step } from './step.ts';
+
+export function withoutCall(step: Step): Settled {
+  const { action } = step;
+  if (action.do === 'wait')
+    return keep(step, 'waiting', {
+      status: 'synced',
+      news: null,
+      removing: false,
+      reason: 'its cover is not in Outlook yet',
+    });
+  if (action.do === 'change') return openFields(step);
+  if (action.do === 'ask') return asked(step);
+  return settled(step, action.do === 'settle' ? action.as : 'synced');
+}
+
+function settled(step: Step, as: 'synced' | 'cancelled' | 'shadowed' | 'forget'): Settled {
+  const { due, seen } = step;
+  const lost = seen === 'gone' || seen?.item === null || due.news === 'gone' || due.news === 'vacated';
+  const common = { status: as, news: null, removing: false, outlookSeen: null };
+  switch (as) {
+    case 'synced':
+      return keep(step, step.adopted === null || step.adopted.id === due.eventId ? 'unchanged' : 'adopted', {
+        ...common,
+        outlookBase: shownOf(step),
+        // what the room does not follow is not agreed on, nor seen, should its direction ever change
+        ...(step.followsBooking ? { bookingBase: due.booking ?? due.bookingBase } : { bookingSeen: null }),
+      });
+    case 'cancelled': {
+      const was = due.status === 'cancelled';
+      return keep(step, was || due.eventId === null ? 'unchanged' : 'deleted', {
+        ...common,
+        // only what a person refused keeps its content (`held.ts`)
+        outlookBase: was ? due.outlookBase : null,
+        bookingBase: sureOf(step),
+        generation: was ? due.generation : due.generation + 1,
+        reason: was ? null : 'its event was gone already',
+        ...reborn(step),
+      });
+    }
+    case 'shadowed':
+      return keep(step, due.status === 'shadowed' ? 'unchanged' : 'shadowed', {
+        ...common,
+        // the id a cancelled mapping keeps is of an event that is gone: nothing may take it for alive
+        eventId: null,
+        bookingBase: sureOf(step),
+        generation: lost ? due.generation + 1 : due.generation,
+        reason: due.status === 'shadowed' ? null : 'items of higher priority take its whole time',
+      });
+    case 'forget':
+      return keep(step, 'forgotten', {
+        ...common,
+        ...(lost ? { eventId: null, generation: due.generation + 1 } : {}),
+        bookingBase: sureOf(step),
+      });
+  }
+}
+
+/** Outlook was looked at, so no doubt is left. */
+const sureOf = ({ due }: Step) =>
+  due.bookingBase !== null && isWhole(due.bookingBase) ? due.bookingBase : null;
+
+/** The event of a cancelled reservation that somebody brought back in Outlook begins anew. */
+function reborn({ due, seen }: Step): Partial<Settled> {
+  const back = due.status === 'cancelled' && due.outlookBase === null && seen !== null && seen !== 'gone';
+  if (!back || seen.item === null) return {};
+  const { item, isOrganizer } = seen;
+  return {
+    eventId: null,
+    counterpart: {
+      eventId: seen.id,
+      status: 'imported',
+      news: 'look',
+      resolution: null,
+      item,
+      isOrganizer,
+      conflict: null,
+    },
+    reason: 'its event was brought back and begins anew',
+  };
+}
+
+const choose = 'Choose what to keep: the dashboard, or POST /conflicts/{id}/resolve.';
+
+/** Both sides changed the same to different things: that much of a settled mapping. */
+export const fieldsConflict = (open: readonly string[], outlook: Item | null) =>
+  ({
+    error: `Both sides changed ${open.join(', ')}.`,
+    hint: choose,
+    conflict: { kind: 'fields', fields: open, outlook },
+  }) as const;
+
+function openFields(step: Step): Settled {
+  const { action, due } = step;
+  if (action.do !== 'change') throw new Error('only a change has open fields');
+  const shown = shownOf(step);
+  const known = due.conflict?.kind === 'fields' && due.conflict.fields?.join() === action.open.join();
+  return keep(step, known ? 'unchanged' : 'parked', {
+    status: 'conflict',
+    news: 'look',
+    removing: false,
+    outlookSeen: shown,
+    // all but these fields is agreed on
+    bookingBase: agreedBut(due, action.open),
+    outlookBase:
+      shown === null || due.outlookBase === null
+        ? due.outlookBase
+        : { ...shown, ...pick(due.outlookBase, action.open) },
+    ...fieldsConflict(action.open, shown),
+    // of what has ended nothing else is open
+    ...(due.ended ? { error: 'It has ended, and somebody moved its event into the future.' } : {}),
+  });
+}
+
+function asked(step: Step): Settled {
+  const known = step.due.conflict?.kind === 'deleted';
+  return keep(step, known ? 'unchanged' : 'parked', {
+    status: 'conflict',
+    ...lostNews(step),
+    error: 'Its event was deleted in Outlook while the booking system changed the reservation.',
+    hint: choose,
+    conflict: { kind: 'deleted', outlook: null },
+  });
+}
+
+/** How the event was lost, to be remembered. */
+export const lostNews = ({ seen, due }: Step): Pick<Settled, 'news'> => ({
+  news: seen === 'gone' ? 'gone' : seen === null ? due.news : 'vacated',
+});
+
+/** A removal that waits for a person, because so much else is gone, too. */
+export function holdBack(step: Step): Settled {
+  const cancels = step.action.do === 'cancel-booking';
+  const conflict: ConflictNote = { kind: 'gone', outlook: null };
+  return keep(step, 'parked', {
+    status: 'conflict',
+    ...(cancels ? { ...lostNews(step), conflict } : {}),
+    error: cancels
+      ? 'Its event is gone from Outlook, and so are many others: the reservation is kept until a person has looked.'
+      : 'The rows of this reservation are gone, and so are many others: its event is kept until a person has looked.',
+    hint: 'Release or refuse the room: POST /rooms/{resource}/brake/release or …/refuse.',
+    reason: 'held by the brake',
+  });
+}
+
+/** Somebody else's meeting that the booking system moved away from: it waits for a person, and we show our own. */
+export function detach(step: Step): Settled {
+  const { due } = step;
+  const shown = shownOf(step);
+  return keep(step, 'waiting', {
+    eventId: null,
+    isOrganizer: true,
+    iCalUId: '',
+    originalStart: null,
+    bookingBase: null,
+    outlookBase: null,
+    outlookSeen: null,
+    news: null,
+    removing: false,
+    generation: due.generation + 1,
+    dueInMs: 0,
+    counterpart: {
+      eventId: eventOf(step)!,
+      status: 'conflict',
+      // a person has chosen already: the meeting is declined
+      news: due.resolution === 'booking' ? 'look' : null,
+      resolution: due.resolution,
+      item: shown,
+      isOrganizer: false,
+      conflict: { kind: 'moved', mapping: due.id, fields: ['startsAt', 'endsAt'], outlook: shown },
+    },
+    reason: 'the meeting belongs to its organiser; an event of our own shows the new time',
+  });
+}

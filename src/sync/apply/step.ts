@@ -1,0 +1,167 @@
+/** One due mapping on its way: what is known of it, what was decided, and what is written down afterwards. */
+import type { PullAction, PushAction } from '../../facts.ts';
+import { itemFields, type Item, type ItemChange, type ReservationKey } from '../../item.ts';
+import { decide, type Action } from '../decide/decide.ts';
+import type { Due, LeasedRoom, Settled } from '../store/mappings.ts';
+import type { OutlookEvent, OutlookSide } from '../outlook-side.ts';
+
+export type ConflictPolicy = 'booking' | 'outlook' | 'newest' | 'ask';
+
+/** What was seen of the event just now: it, that it is not there, or nothing (it was not looked at). */
+export type Seen = OutlookEvent | 'gone' | null;
+
+export interface Step {
+  readonly due: Due;
+  readonly action: Action;
+  /** What Outlook shall show of the reservation now. */
+  readonly wanted: Item | null;
+  /** An event that was found by its marks, and that the mapping did not know. */
+  readonly adopted: OutlookEvent | null;
+  readonly seen: Seen;
+  /** The room takes what the booking system says. */
+  readonly followsBooking: boolean;
+}
+
+export interface Facing {
+  readonly room: LeasedRoom;
+  readonly outlook: Pick<OutlookSide, 'show'>;
+  readonly policy: ConflictPolicy;
+}
+
+export function stepOf(
+  due: Due,
+  { room, outlook, policy }: Facing,
+  { adopted = null, seen = null }: { adopted?: OutlookEvent | null; seen?: Seen } = {},
+): Step {
+  const wanted = due.active === true && due.booking !== null ? outlook.show(due.booking) : null;
+  const event = adopted ?? seen;
+  // a person said to keep what the booking system has, because that cannot take what Outlook says
+  const insists = due.conflict?.kind === 'refused' && due.resolution === 'booking';
+  const isFound = adopted !== null || insists;
+  const action = decide({
+    agreed: isFound ? null : shownBase(due, outlook),
+    wanted,
+    outlookBase: isFound ? null : due.outlookBase,
+    outlook: event === null ? newsOf(due) : event === 'gone' ? 'gone' : (event.item ?? 'vacated'),
+    hasEvent: adopted !== null || due.eventId !== null,
+    isOrganizer: event === null || event === 'gone' ? due.isOrganizer : event.isOrganizer,
+    removing: due.removing,
+    inWindow: due.inWindow === true,
+    ended: due.ended === true,
+    revived: due.ended === true && isAhead(event),
+    chosen: due.resolution !== null,
+    covered: due.covered,
+    coverConfirmed: due.coverConfirmed,
+    cancelled: adopted === null && due.status === 'cancelled',
+    direction: room.direction,
+    prefer: due.resolution ?? preferred(policy, due, event),
+  });
+  return { due, action, wanted, adopted, seen, followsBooking: room.direction !== 'outlook_to_booking' };
+}
+
+/** The event lies in the future. */
+const isAhead = (event: Seen): boolean =>
+  event !== null && event !== 'gone' && event.item !== null && Date.parse(event.item.endsAt) > Date.now();
+
+/** What was verified before. */
+const newsOf = ({ news }: Due) => (news === 'gone' || news === 'vacated' ? news : null);
+
+function preferred(policy: ConflictPolicy, due: Due, event: Seen): 'booking' | 'outlook' | null {
+  if (policy === 'ask') return null;
+  if (policy !== 'newest') return policy;
+  // the time Outlook gives may move without an edit: good enough to choose between two edits, and for nothing else
+  const [booking, outlook] = [
+    due.bookingChangedAt,
+    event === null || event === 'gone' ? null : event.lastModifiedAt,
+  ];
+  if (booking === null || outlook === null)
+    return booking === null && outlook !== null ? 'outlook' : 'booking';
+  return Date.parse(outlook) > Date.parse(booking) ? 'outlook' : 'booking';
+}
+
+/** What Outlook should show of what both sides last agreed on: what is not known of it stays unknown. */
+function shownBase({ bookingBase, booking }: Due, outlook: Pick<OutlookSide, 'show'>): ItemChange | null {
+  if (bookingBase === null || isWhole(bookingBase))
+    return bookingBase === null ? null : outlook.show(bookingBase);
+  return booking === null ? {} : pick(outlook.show({ ...booking, ...bookingBase }), Object.keys(bookingBase));
+}
+
+export const isWhole = (item: ItemChange): item is Item =>
+  itemFields.every((field) => item[field] !== undefined);
+
+export const pick = (item: ItemChange, fields: readonly string[]): ItemChange =>
+  Object.fromEntries(
+    fields
+      .filter((field) => item[field as keyof Item] !== undefined)
+      .map((field) => [field, item[field as keyof Item]]),
+  );
+
+/** What both agree on now: what the booking system shows, but of these fields what was agreed on before, if anything was. */
+export const agreedBut = ({ booking, bookingBase }: Due, fields: readonly string[]): ItemChange => ({
+  ...pick(
+    booking ?? {},
+    itemFields.filter((field) => !fields.includes(field)),
+  ),
+  ...pick(bookingBase ?? {}, fields),
+});
+
+export const marksOf = (due: Due): ReservationKey => ({ type: due.reservationType, id: due.reservationId });
+export const eventOf = (step: Pick<Step, 'adopted' | 'due'>): string | null =>
+  step.adopted?.id ?? step.due.eventId;
+
+/** What Outlook shows, as far as it is known: just read, or as both last agreed. */
+export const shownOf = (step: Step): Item | null => {
+  const event = step.adopted ?? step.seen;
+  return event === null || event === 'gone' ? step.due.outlookBase : (event.item ?? step.due.outlookBase);
+};
+
+/** What is known of an event from reading it. */
+export const factsOf = (
+  event: OutlookEvent,
+): Pick<
+  Settled,
+  'isOrganizer' | 'iCalUId' | 'originalStart' | 'seriesMasterId' | 'etag' | 'outlookChangedAt'
+> => ({
+  isOrganizer: event.isOrganizer,
+  iCalUId: event.iCalUId,
+  originalStart: event.originalStart,
+  seriesMasterId: event.seriesMasterId,
+  etag: event.etag,
+  outlookChangedAt: event.lastModifiedAt,
+});
+
+/** What is written down: it stays as it was, unless said otherwise. */
+export function keep(
+  step: Pick<Step, 'due' | 'action' | 'adopted'> & { readonly seen?: Seen },
+  action: PushAction | PullAction | 'delayed' | 'parked',
+  change: Partial<Settled>,
+): Settled {
+  const { due, seen = null } = step;
+  const event = step.adopted ?? seen;
+  return {
+    id: due.id,
+    revision: due.revision,
+    status: 'pending',
+    // the id that a cancelled mapping keeps is of no more use once it gets a fresh event
+    eventId: step.action.do === 'create' ? null : eventOf(step),
+    generation: due.generation,
+    bookingBase: due.bookingBase,
+    outlookBase: due.outlookBase,
+    bookingSeen: due.active === true ? due.booking : null,
+    outlookSeen: due.outlookSeen,
+    error: null,
+    hint: null,
+    dueInMs: null,
+    attempt: 0,
+    action,
+    reason: null,
+    sinceAcceptedMs: null,
+    callMs: null,
+    requestId: null,
+    news: due.news,
+    removing: due.removing,
+    conflict: null,
+    ...(event === null || event === 'gone' ? {} : factsOf(event)),
+    ...change,
+  };
+}

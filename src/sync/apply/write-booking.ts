@@ -1,0 +1,154 @@
+/**
+ * Writing into the booking system what Outlook says: one transaction each, fenced by the lease, and only if the reservation
+ * is still as it was when it was decided. The adapter's functions do the writing (`sql/README.md`).
+ */
+import { backOffMs } from '../../back-off.ts';
+import { databaseFailure, sqlState, type Database } from '../../database.ts';
+import { Permanent } from '../../errors.ts';
+import type { PullAction } from '../../facts.ts';
+import { itemFields, type Item, type ItemChange } from '../../item.ts';
+import type { Due, LeasedRoom, Settled } from '../store/mappings.ts';
+
+/** The adapter's names of our fields. */
+const keys = {
+  startsAt: 'starts_at',
+  endsAt: 'ends_at',
+  allDay: 'all_day',
+  title: 'title',
+  description: 'description',
+  isPrivate: 'is_private',
+} as const satisfies Record<keyof Item, string>;
+
+export type BookingWrite =
+  | {
+      readonly do: 'import';
+      readonly item: Item;
+      readonly organizer: { readonly name: string; readonly email: string } | null;
+      readonly overlap: 'refuse' | 'allow';
+    }
+  | {
+      readonly do: 'change';
+      readonly change: ItemChange;
+      /** Fields on which both do not agree yet, and what they agreed on before of those, as far as that is known. */
+      readonly open: readonly string[];
+      readonly kept: ItemChange;
+      /** refuse: not onto a time that is taken by what it did not lie on before. */
+      readonly overlap: 'refuse' | 'allow';
+    }
+  | { readonly do: 'cancel' };
+
+export type WrittenBack =
+  | {
+      readonly outcome: 'written';
+      readonly action: PullAction;
+      readonly reservationType: string;
+      readonly reservationId: number;
+      readonly latencyMs: number | null;
+    }
+  /** Somebody was faster: decide again. */
+  | { readonly outcome: 'stale' }
+  /** The time is taken in the booking system. */
+  | { readonly outcome: 'taken'; readonly message: string }
+  /** It will not work until a person acts. */
+  | { readonly outcome: 'refused'; readonly message: string }
+  /** A lock, say: later. */
+  | { readonly outcome: 'later'; readonly message: string; readonly inMs: number };
+
+interface Answer {
+  readonly latency: Readonly<Record<string, number>>;
+  readonly reservationType: string;
+  readonly reservationId: number;
+  readonly joined: boolean;
+}
+
+/** See database/functions/65_write_back.sql. */
+const stale = 'BR002';
+const taken = '23P01';
+const noReservation = 'P0002';
+/** A lock that was not to be had, a deadlock, a cancelled statement: of this one item, not of the database. */
+const contended = /^(55P03|40P01|40001|57014)$/;
+
+export function createWriteBack(db: Database, random: () => number = Math.random) {
+  /** Carries out one write and settles its mapping as `settled` says. Throws as the driver does when the database is away or the lease lost. */
+  return async function writeBack(
+    room: LeasedRoom,
+    due: Due,
+    write: BookingWrite,
+    settled: Settled,
+  ): Promise<WrittenBack> {
+    const written = write.do === 'change' ? fieldsOf(write.change) : [];
+    const values = [
+      room.id,
+      room.epoch,
+      write.do,
+      JSON.stringify(payloadOf(write)),
+      JSON.stringify(due.active === true ? due.booking : null),
+      JSON.stringify({
+        ...settled,
+        written: written.map((field) => ({ field, key: keys[field] })),
+        open: write.do === 'change' ? write.open : [],
+        kept: write.do === 'change' ? write.kept : {},
+        hidden: write.do === 'change' ? hidden(write.change) : [],
+      }),
+    ];
+    try {
+      const { rows } = await db.query<{ answer: Answer }>({
+        name: 'write_back',
+        text: 'SELECT bridge_write_back($1, $2, $3, $4, $5, $6) AS answer',
+        values,
+      });
+      const { latency, joined, reservationType, reservationId } = rows[0]!.answer;
+      return {
+        outcome: 'written',
+        action: joined ? 'joined' : actionOf(write),
+        reservationType,
+        reservationId,
+        latencyMs: latency[due.id] ?? null,
+      };
+    } catch (error) {
+      return failed(error, due);
+    }
+  };
+
+  function failed(error: unknown, due: Due): WrittenBack {
+    const state = sqlState(error);
+    const message = error instanceof Error ? error.message : String(error);
+    if (state === stale || state === noReservation) return { outcome: 'stale' };
+    if (state === taken) return { outcome: 'taken', message };
+    if (state !== null && contended.test(state))
+      return { outcome: 'later', message, inMs: backOffMs(due.attempt, random()) };
+    if (databaseFailure(error, 'write into the booking system') instanceof Permanent)
+      return { outcome: 'refused', message };
+    throw error;
+  }
+}
+
+/** Texts of what was private until now: Outlook has only shown that it is. */
+const hidden = (change: ItemChange): readonly string[] =>
+  change.isPrivate === false
+    ? (['title', 'description'] as const).filter((field) => change[field] === undefined)
+    : [];
+
+const fieldsOf = (change: ItemChange) => itemFields.filter((field) => change[field] !== undefined);
+
+const actionOf = ({ do: what }: BookingWrite): PullAction =>
+  what === 'import' ? 'imported' : what === 'change' ? 'booking-updated' : 'booking-cancelled';
+
+function payloadOf(write: BookingWrite): Record<string, unknown> {
+  switch (write.do) {
+    case 'cancel':
+      return {};
+    case 'change':
+      return { ...translated(write.change), overlap: write.overlap };
+    case 'import':
+      return {
+        ...translated(write.item),
+        organizer_name: write.organizer?.name ?? '',
+        organizer_email: write.organizer?.email ?? '',
+        overlap: write.overlap,
+      };
+  }
+}
+
+const translated = (change: ItemChange) =>
+  Object.fromEntries(fieldsOf(change).map((field) => [keys[field], change[field]]));

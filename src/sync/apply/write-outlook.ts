@@ -1,0 +1,288 @@
+/**
+ * Brings decided steps of one leased room to Outlook, and says what to write down. It neither decides nor settles.
+ */
+import { v5 as uuidv5 } from 'uuid';
+import { backOffMs } from '../../back-off.ts';
+import { Conflict, Permanent, Retryable, messageOf } from '../../errors.ts';
+import type { OutlookEvent, Write, Written } from '../../event.ts';
+import { sameItem, type Item, type ItemChange } from '../../item.ts';
+import { fieldsConflict, withoutCall } from './settlement.ts';
+import { ours } from './read.ts';
+import type { Due, LeasedRoom, Settled } from '../store/mappings.ts';
+import type { OutlookSide } from '../outlook-side.ts';
+import { agreedBut, eventOf, factsOf, keep, marksOf, pick, shownOf, type Step } from './step.ts';
+
+/** What came of a batch: what to write down, and what keeps the whole room or the whole side from going on. */
+export interface Pushed {
+  readonly settled: readonly Settled[];
+  /** What failed, for `worst`. */
+  readonly failures: readonly Error[];
+  /** Graph answered something, be it a refusal of an item: it is there. */
+  readonly answered: boolean;
+}
+
+export interface PushOptions {
+  readonly outlook: OutlookSide;
+  /** Namespace of the idempotency keys: the installation id. */
+  readonly installationId: string;
+  readonly random?: () => number;
+}
+
+/** How often a write that keeps meeting another one (412) is decided again at once. */
+const conflictTries = 3;
+
+export function createPush({ outlook, installationId, random = Math.random }: PushOptions) {
+  /** Writes what the steps decided, if it is for Outlook; the others are only written down. */
+  return async function push(room: LeasedRoom, steps: readonly Step[], signal: AbortSignal): Promise<Pushed> {
+    const writing = steps.flatMap((step) => {
+      const write = writeOf(step, room, installationId);
+      return write === null ? [] : [{ step, write }];
+    });
+    const answers =
+      writing.length === 0
+        ? []
+        : await outlook.write(
+            room,
+            writing.map(({ write }) => write),
+            signal,
+          );
+    const written = new Map(writing.map(({ step }, at) => [step.due.id, answers[at]!]));
+    const settled: Settled[] = [];
+    for (const step of steps) {
+      const answer = written.get(step.due.id);
+      settled.push(
+        answer === undefined ? withoutCall(step) : await outcome(step, answer, room, outlook, random, signal),
+      );
+    }
+    return {
+      settled,
+      answered: answers.some((answer) => answer.outcome !== 'failed' || isOfItem(answer.error)),
+      failures: answers.flatMap((answer) => (answer.outcome === 'failed' ? [answer.error] : [])),
+    };
+  };
+}
+
+const times = ['startsAt', 'endsAt', 'allDay'] as const;
+const texts = ['title', 'description', 'isPrivate'] as const;
+
+/**
+ * What is still agreed after a write whose answer was lost: it may have been carried out or not, so nothing is known
+ * of the fields it carried, and after a create nothing at all. Should the clerk take the change back before the next
+ * try, both sides would else be taken for equal.
+ */
+function doubted({ action, adopted, due }: Step): ItemChange {
+  if (action.do !== 'change' || adopted !== null || due.bookingBase === null) return {};
+  const sent = new Set<string>(Object.keys(action.change));
+  // written together: see the format
+  if (times.some((field) => sent.has(field))) for (const field of times) sent.add(field);
+  if (sent.has('isPrivate')) for (const field of texts) sent.add(field);
+  return Object.fromEntries(Object.entries(due.bookingBase).filter(([field]) => !sent.has(field)));
+}
+
+/** A removal may have been carried out, too; that it was ours is noted already, and so the event is looked for. */
+const doubts = (step: Step): Partial<Settled> =>
+  step.action.do === 'remove' || step.action.do === 'decline'
+    ? { news: 'look' }
+    : { bookingBase: doubted(step) };
+
+function writeOf(step: Step, room: LeasedRoom, installationId: string): Write | null {
+  const { action, due } = step;
+  switch (action.do) {
+    case 'create':
+      return {
+        do: 'create',
+        item: action.item,
+        marks: marksOf(due),
+        transactionId: transactionId(due, room, installationId),
+      };
+    case 'change':
+      if (Object.keys(action.change).length === 0) return null;
+      return {
+        do: 'change',
+        eventId: eventOf(step)!,
+        change: action.change,
+        whole: action.item,
+        etag: versionOf(step),
+      };
+    case 'remove':
+      return { do: 'remove', eventId: eventOf(step)! };
+    case 'settle':
+    case 'wait':
+    case 'ask':
+    case 'part':
+    case 'decline':
+    case 'cancel-booking':
+      return null;
+  }
+}
+
+/** The version that was decided about: an edit that came after it is a conflict to look at, not one to write over. */
+function versionOf({ due, adopted, seen }: Step): string | null {
+  const event = adopted ?? seen;
+  return event === null || event === 'gone' ? due.etag : event.etag;
+}
+
+/** The idempotency key of a create: the same for the same attempt at showing the same reservation in the same room. */
+function transactionId(due: Due, room: LeasedRoom, installationId: string): string {
+  return uuidv5(
+    `${due.reservationType}/${due.reservationId}/${room.resourceId}/${due.generation}`,
+    installationId,
+  );
+}
+
+async function outcome(
+  step: Step,
+  answer: Written,
+  room: LeasedRoom,
+  outlook: OutlookSide,
+  random: () => number,
+  signal: AbortSignal,
+): Promise<Settled> {
+  const call = { callMs: answer.callMs, requestId: answer.requestId ?? null };
+  switch (answer.outcome) {
+    case 'written':
+      return {
+        ...agreed(step, answer.event),
+        ...call,
+        sinceAcceptedMs: performance.now() - answer.acceptedAt,
+      };
+    case 'gone':
+      // deleted in Outlook meanwhile: both sides are looked at again, and then it is decided who is followed
+      return keep(step, 'waiting', {
+        ...call,
+        news: 'missing',
+        ...again(step, random),
+        reason: 'its event was not there any more',
+      });
+    case 'taken':
+      return { ...(await takenKey(step, answer.existingId, room, outlook, random, signal)), ...call };
+    case 'failed':
+      return { ...failed(step, answer.error, random), ...call };
+  }
+}
+
+/** Decided again at once, a few times; then with back-off, so that no answer of Graph can make us spin. */
+const again = ({ due }: Step, random: () => number) => ({
+  attempt: due.attempt + 1,
+  dueInMs: due.attempt < conflictTries ? 0 : backOffMs(due.attempt - conflictTries, random()),
+});
+
+/** Both sides agree now: the bases are what each side showed, on our side as read, on Outlook's as answered. */
+function agreed(step: Step, event: OutlookEvent | null): Settled {
+  const { action, due } = step;
+  const done = { news: null, removing: false, outlookSeen: null, ...(event === null ? {} : factsOf(event)) };
+  if (action.do === 'remove') {
+    return keep(step, action.as === 'shadowed' ? 'shadowed' : 'deleted', {
+      ...done,
+      status: action.as,
+      // a cancelled mapping keeps the id of the event it had, until it is re-enabled
+      eventId: action.as === 'cancelled' ? eventOf(step) : null,
+      bookingBase: action.as === 'cancelled' ? due.bookingBase : null,
+      outlookBase: null,
+      generation: due.generation + 1,
+    });
+  }
+  const before = shownOf(step);
+  const answered = event?.item ?? null;
+  if (action.do !== 'change' || before === null || answered === null)
+    return keep(step, action.do === 'create' ? 'created' : 'updated', {
+      ...done,
+      status: 'synced',
+      eventId: event?.id ?? eventOf(step),
+      bookingBase: due.booking,
+      outlookBase: answered,
+    });
+  // fields we did not write but that are not as they were read were changed in Outlook meanwhile: an edit to look at, not
+  // ours; on those that wait for a person nothing is agreed
+  const written = Object.keys(action.change);
+  const base: Item = {
+    ...before,
+    ...pick(due.outlookBase ?? {}, action.open),
+    ...pick(answered, written),
+  };
+  const edited = !sameItem({ ...before, ...pick(answered, written) }, answered);
+  const waits = action.open.length > 0;
+  return keep(step, 'updated', {
+    ...done,
+    status: waits ? 'conflict' : 'synced',
+    bookingBase: agreedBut(due, action.open),
+    outlookBase: base,
+    outlookSeen: edited || waits ? answered : null,
+    news: edited || waits ? 'look' : null,
+    ...(edited ? { dueInMs: 0 } : {}),
+    ...(waits ? fieldsConflict(action.open, answered) : {}),
+    reason: written.join(', '),
+  });
+}
+
+/**
+ * The idempotency key was used for another create before: ours, with an older text, or that of an event that is gone.
+ * Read it: alive and marked as ours it is adopted; otherwise the next key is stored before the next try.
+ */
+async function takenKey(
+  step: Step,
+  existingId: string | null,
+  room: LeasedRoom,
+  outlook: OutlookSide,
+  random: () => number,
+  signal: AbortSignal,
+): Promise<Settled> {
+  const { due } = step;
+  try {
+    const named = existingId === null ? null : await outlook.read(room, existingId, signal);
+    const alive = named === null ? await outlook.find(room, marksOf(due), signal) : [named];
+    const marked = alive.filter(
+      (event) => event.marks?.id === due.reservationId && event.marks.type === due.reservationType,
+    );
+    const event = ours(marked, step.wanted);
+    if (event === null)
+      return keep(step, 'waiting', {
+        generation: due.generation + 1,
+        ...again(step, random),
+        reason: 'its idempotency key was used up',
+      });
+    return keep(step, 'adopted', {
+      eventId: event.id,
+      ...factsOf(event),
+      outlookBase: event.item,
+      bookingBase: null,
+      news: null,
+      dueInMs: 0,
+    });
+  } catch (error) {
+    if (!(error instanceof Retryable || error instanceof Permanent)) throw error;
+    return keep(step, 'delayed', {
+      dueInMs: 0,
+      attempt: due.attempt + 1,
+      error: error.message,
+      hint: error.hint ?? null,
+    });
+  }
+}
+
+export function failed(step: Step, error: Error, random: () => number): Settled {
+  const { due } = step;
+  // an attempt that Graph refused outright says nothing about the item
+  const refused = error instanceof Retryable && error.reach !== 'item' && !error.ambiguous;
+  const attempt = refused ? due.attempt : due.attempt + 1;
+  const told = { error: messageOf(error), attempt };
+  if (error instanceof Conflict)
+    return keep(step, 'delayed', {
+      ...told,
+      news: due.news ?? 'look',
+      dueInMs: attempt <= conflictTries ? 0 : backOffMs(attempt - conflictTries, random()),
+    });
+  if (error instanceof Retryable) {
+    const wait = error.reach === 'item' ? (error.afterMs ?? backOffMs(due.attempt, random())) : 0;
+    const base = error.ambiguous ? doubts(step) : {};
+    return keep(step, 'delayed', { ...told, ...base, hint: error.hint ?? null, dueInMs: wait });
+  }
+  if (error instanceof Permanent && error.reach !== 'item')
+    return keep(step, 'delayed', { ...told, hint: error.hint ?? null, dueInMs: 0 });
+  const hint =
+    error instanceof Permanent ? (error.hint ?? null) : 'This is a bug of the bridge; the log has its stack.';
+  return keep(step, 'parked', { ...told, status: 'error', hint });
+}
+
+const isOfItem = (error: Error) =>
+  error instanceof Conflict || (error instanceof Permanent && error.reach === 'item');

@@ -1,0 +1,188 @@
+/** Cancellations in the books and in the booking system, as queries. Who calls them is `cancellations.ts`. */
+import type { Queryable } from '../../database.ts';
+import { lockFold, noteChange } from './requests.ts';
+import type { Window } from '../store/mappings.ts';
+import type { Chosen } from './outcomes.ts';
+
+/** A mapping whose reservation is not, or not any more, what Outlook shows of it. */
+export interface Differing extends Chosen {
+  readonly title: string | null;
+  readonly active: boolean;
+  readonly eventId: string | null;
+  readonly status: string;
+}
+
+/** The note a reservation gets whose cancellation was asked for here. */
+const note = 'Cancelled through the bridge';
+const askedForReason = 'asked for through the API';
+const detectMost = 10_000;
+
+/** What the booking system and the mappings disagree about, in rooms that show the booking system. */
+export async function findDiffering(db: Queryable, window: Window): Promise<Differing[]> {
+  const { rows } = await db.query<Differing>({
+    // unnamed: planned for the tables as they are
+    text: `
+      SELECT m.id AS "mappingId", m.reservation_type AS type, m.reservation_id AS "reservationId", m.resource_id AS "resourceId",
+        i.title, i.active, m.outlook_event_id AS "eventId", m.sync_status AS status
+      FROM bridge_window($1, $2) w
+      CROSS JOIN bridge_resource_mappings r
+      JOIN bridge_mappings m ON m.resource_id = r.resource_id
+      JOIN bridge_items i ON i.reservation_type = m.reservation_type AND i.reservation_id = m.reservation_id
+        AND i.resource_id = m.resource_id
+      WHERE r.active = 1 AND r.sync_direction <> 'outlook_to_booking'
+        AND CASE WHEN i.active THEN m.sync_status = 'cancelled' AND i.ends_at > w.opens AND i.starts_at < w.closes
+                 ELSE m.sync_status <> 'cancelled' AND m.outlook_event_id IS NOT NULL END
+      ORDER BY m.priority_level, m.starts_at, m.id LIMIT $3`,
+    values: [window.pastDays, window.futureDays, detectMost],
+  });
+  return rows;
+}
+
+/** A fresh event is due; the id of the old one is of no more use, except where a person kept that event: it is looked for. */
+export async function resetMappings(db: Queryable, ids: readonly number[]): Promise<void> {
+  await db.query(lockFold);
+  await db.query({
+    name: 'rooms_of_reenabled',
+    text: `
+      UPDATE bridge_room_state s SET push_due_at = least(s.push_due_at, now()), push_lane = 0, updated_at = now()
+      WHERE s.resource_mapping_id IN (
+        SELECT t.resource_mapping_id FROM bridge_room_state t
+        JOIN bridge_resource_mappings r ON r.id = t.resource_mapping_id AND r.active = 1
+        WHERE r.resource_id IN (SELECT m.resource_id FROM bridge_mappings m WHERE m.id = ANY ($1))
+        ORDER BY 1 FOR UPDATE OF t)`,
+    values: [ids],
+  });
+  // present: the fold has seen that it is active; the revision keeps the trigger for changes by hand out of it
+  await db.query({
+    name: 'reset_reenabled',
+    text: `
+      UPDATE bridge_mappings m SET sync_status = 'pending', outlook_event_id = NULL, outlook_base = NULL, outlook_seen = NULL,
+        outlook_news = NULL,
+        booking_base = CASE WHEN m.outlook_base IS NULL THEN NULL ELSE '{}'::jsonb END,
+        due_at = now(), lane = 0, attempt = 0, revision = m.revision + 1, error_message = NULL, hint = NULL, updated_at = now()
+      WHERE m.id = ANY ($1) AND m.sync_status = 'cancelled' AND m.present`,
+    values: [ids],
+  });
+}
+
+/** Which of these are cancelled still. */
+export async function stillCancelled(db: Queryable, ids: readonly number[]): Promise<ReadonlySet<number>> {
+  const { rows } = await db.query<{ id: number }>({
+    name: 'still_cancelled',
+    text: `SELECT id FROM bridge_mappings WHERE id = ANY ($1) AND sync_status = 'cancelled'`,
+    values: [ids],
+  });
+  return new Set(rows.map((row) => row.id));
+}
+
+/** Notes reservations in the outbox, as triggers would. */
+export async function noteChanges(db: Queryable, chosen: readonly Chosen[]): Promise<void> {
+  if (chosen.length === 0) return;
+  await db.query({
+    name: 'note_changes',
+    text: `INSERT INTO bridge_changes (reservation_type, reservation_id)
+      SELECT DISTINCT * FROM unnest($1::text[], $2::bigint[])`,
+    values: [chosen.map((one) => one.type), chosen.map((one) => one.reservationId)],
+  });
+}
+
+/** Cancels one reservation, notes it as a trigger would, and writes it down. Returns whether it was active. */
+export async function cancelReservation(db: Queryable, type: string, id: number): Promise<boolean> {
+  const { rows } = await db.query<{ was: boolean }>({
+    name: 'cancel_item',
+    text: 'SELECT bridge_cancel_item($1, $2, $3) AS was',
+    values: [type, id, note],
+  });
+  await noteChange(db, type, id);
+  if (!rows[0]!.was) return false;
+  await db.query({
+    name: 'log_cancel',
+    text: `
+      INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id,
+        action, reason)
+      SELECT m.id, m.resource_id, $1, $2, m.outlook_item_id, m.outlook_event_id, 'cancelled', $3
+      FROM (SELECT 1) one LEFT JOIN bridge_mappings m ON m.reservation_type = $1 AND m.reservation_id = $2`,
+    values: [type, id, askedForReason],
+  });
+  return true;
+}
+
+/** The mappings of these reservations whose events are there. */
+export async function liveMappings(
+  db: Queryable,
+  reservations: readonly { readonly type: string; readonly id: number }[],
+): Promise<Chosen[]> {
+  const { rows } = await db.query<Chosen>({
+    name: 'mappings_of_cancelled',
+    text: `
+      SELECT DISTINCT m.id AS "mappingId", m.reservation_type AS type, m.reservation_id AS "reservationId",
+        m.resource_id AS "resourceId"
+      FROM unnest($1::text[], $2::bigint[]) AS a (type, id)
+      JOIN bridge_mappings m ON m.reservation_type = a.type AND m.reservation_id = a.id
+      JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1 AND r.sync_direction <> 'outlook_to_booking'
+      WHERE m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled'
+      ORDER BY m.id`,
+    values: [reservations.map((one) => one.type), reservations.map((one) => one.id)],
+  });
+  return rows;
+}
+
+/** The mapping that knows an event. `room`: its room, null when that is switched off or takes nothing from Outlook. */
+export interface KnownEvent extends Chosen {
+  readonly status: string;
+  readonly room: number | null;
+}
+
+export async function findByEvent(db: Queryable, eventId: string): Promise<KnownEvent | null> {
+  // mailbox by mailbox, because that is how the index begins; one that is mapped no more may still have mappings
+  const { rows } = await db.query<KnownEvent>({
+    name: 'find_by_event',
+    text: `
+      WITH RECURSIVE mailbox AS (
+        (SELECT outlook_item_id AS id FROM bridge_mappings ORDER BY 1 LIMIT 1)
+        UNION ALL
+        SELECT (SELECT n.outlook_item_id FROM bridge_mappings n WHERE n.outlook_item_id > mailbox.id ORDER BY 1 LIMIT 1)
+        FROM mailbox WHERE mailbox.id IS NOT NULL)
+      SELECT m.id AS "mappingId", m.reservation_type AS type, m.reservation_id AS "reservationId",
+        m.resource_id AS "resourceId", m.sync_status AS status, r.id AS room
+      FROM mailbox JOIN bridge_mappings m ON m.outlook_item_id = mailbox.id AND m.outlook_event_id = $1
+      LEFT JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
+        AND r.sync_direction <> 'booking_to_outlook'
+      ORDER BY m.id LIMIT 1`,
+    values: [eventId],
+  });
+  return rows[0] ?? null;
+}
+
+/**
+ * Somebody says that the event of this mapping was deleted: it is to be verified as if Outlook had reported it, and the
+ * room asked what else changed, whatever back-off it is in; never before a Retry-After is over.
+ */
+export async function askToVerify(db: Queryable, room: number, mapping: number): Promise<void> {
+  await db.query(lockFold);
+  await db.query({
+    name: 'ask_for_pull',
+    text: `UPDATE bridge_room_state SET pull_due_at = least(pull_due_at, now()), asked_at = now(), retry_at = NULL,
+      updated_at = now() WHERE resource_mapping_id = $1`,
+    values: [room],
+  });
+  await db.query({
+    name: 'ask_to_verify',
+    text: `UPDATE bridge_mappings SET outlook_news = coalesce(outlook_news, 'missing'),
+        noticed_at = coalesce(noticed_at, clock_timestamp()), revision = revision + 1
+      WHERE id = $1 AND sync_status NOT IN ('cancelled', 'conflict')`,
+    values: [mapping],
+  });
+}
+
+/** Whether what was said of this mapping's event is still to be looked at, or what was seen to be settled. */
+export async function stillUnseen(db: Queryable, mapping: number): Promise<boolean> {
+  const { rows } = await db.query<{ open: boolean }>({
+    name: 'still_unseen',
+    text: `SELECT sync_status NOT IN ('cancelled', 'error') AND (sync_status <> 'conflict' AND outlook_news IS NOT NULL
+        OR coalesce(due_at <= clock_timestamp(), false)) AS open
+      FROM bridge_mappings WHERE id = $1`,
+    values: [mapping],
+  });
+  return rows[0]?.open === true;
+}

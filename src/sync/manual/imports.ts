@@ -1,0 +1,179 @@
+/**
+ * Events from Outlook on their way into the booking system, as people and scripts ask for them: what waits, what was
+ * imported, and import it now. The daemon imports by itself unless IMPORT_MODE is manual.
+ */
+import { inTransaction, type Database, type Queryable } from '../../database.ts';
+import { lockFold } from './requests.ts';
+import { msLeft, until, type Call } from './call.ts';
+import { failingAs } from '../store/failing.ts';
+import type { Manual } from './manual.ts';
+
+/** An event of a room calendar and what became of it. Times are the booking zone's wall clock, 'YYYY-MM-DD HH:MM:SS'. */
+export interface ImportRow {
+  readonly id: number;
+  readonly resource_id: number;
+  readonly outlook_item_id: string;
+  readonly outlook_event_id: string;
+  readonly reservation_type: string | null;
+  readonly reservation_id: number | null;
+  readonly sync_status: string;
+  readonly title: string | null;
+  readonly start_time: string | null;
+  readonly end_time: string | null;
+  readonly error_message: string | null;
+  readonly hint: string | null;
+  readonly noticed_at: Date | null;
+  readonly imported_at: Date | null;
+}
+
+export interface ImportChoice {
+  readonly limit: number;
+  readonly resourceId: number | null;
+  /** Only events that overlap these dates (ISO dates of the booking zone, the second one included). */
+  readonly from: string | null;
+  readonly to: string | null;
+}
+
+export const everything: ImportChoice = { limit: 1_000, resourceId: null, from: null, to: null };
+
+export interface ImportStatistics {
+  readonly total_imports: number;
+  readonly pending_imports: number;
+  readonly conflicts: number;
+  readonly errors: number;
+  readonly first_reservation_id: number | null;
+  readonly last_reservation_id: number | null;
+  readonly first_processed_at: Date | null;
+  readonly last_processed_at: Date | null;
+}
+
+const wall = (at: string) =>
+  `to_char(${at} AT TIME ZONE coalesce((SELECT value FROM bridge_settings WHERE name = 'timezone'), 'UTC'), 'YYYY-MM-DD HH24:MI:SS')`;
+const startsAt = `coalesce((m.outlook_seen ->> 'startsAt')::timestamptz, m.starts_at)`;
+const endsAt = `coalesce((m.outlook_seen ->> 'endsAt')::timestamptz, m.ends_at)`;
+
+const columns = `m.id, m.resource_id, m.outlook_item_id, m.outlook_event_id, m.reservation_type, m.reservation_id, m.sync_status,
+  coalesce(m.booking_seen, m.outlook_seen, m.outlook_base) ->> 'title' AS title,
+  ${wall(startsAt)} AS start_time, ${wall(endsAt)} AS end_time, m.error_message, m.hint, m.noticed_at`;
+
+const chosen = `($2::integer IS NULL OR m.resource_id = $2)
+  AND ($3::date IS NULL OR ${endsAt} > $3::date::timestamp AT TIME ZONE w.zone)
+  AND ($4::date IS NULL OR ${startsAt} < ($4::date + 1)::timestamp AT TIME ZONE w.zone)`;
+const zone = `(SELECT coalesce((SELECT value FROM bridge_settings WHERE name = 'timezone'), 'UTC') AS zone) w`;
+const valuesOf = ({ limit, resourceId, from, to }: ImportChoice) => [limit, resourceId, from, to];
+
+/** Not in the booking system: waiting, flagged or refused. */
+const waits = `m.reservation_id IS NULL AND m.outlook_event_id IS NOT NULL`;
+
+export function createImports(db: Database, manual: Pick<Manual, 'begin' | 'wake'>) {
+  /** Events that are not in the booking system, the soonest first. */
+  async function pending(choice: ImportChoice): Promise<ImportRow[]> {
+    const { rows } = await db.query<ImportRow>({
+      name: 'pending_imports',
+      text: `SELECT ${columns}, NULL AS imported_at FROM bridge_mappings m, ${zone}
+        WHERE ${waits} AND ${chosen} ORDER BY ${startsAt}, m.id LIMIT $1`,
+      values: valuesOf(choice),
+    });
+    return rows;
+  }
+
+  /** Events that became reservations, the latest first. */
+  async function processed(choice: ImportChoice): Promise<ImportRow[]> {
+    const { rows } = await db.query<ImportRow>({
+      name: 'processed_imports',
+      text: `SELECT ${columns}, l.at AS imported_at FROM bridge_mappings m, ${zone},
+          LATERAL (SELECT max(l.at) AS at FROM bridge_log l
+                   WHERE l.mapping_id = m.id AND l.action IN ('imported', 'joined')) l
+        WHERE m.reservation_id IS NOT NULL AND m.sync_direction = 'outlook_to_booking' AND ${chosen}
+        ORDER BY l.at DESC NULLS LAST, m.id DESC LIMIT $1`,
+      values: valuesOf(choice),
+    });
+    return rows;
+  }
+
+  async function statistics(): Promise<ImportStatistics> {
+    const { rows } = await db.query<ImportStatistics>({
+      name: 'import_statistics',
+      text: `
+        SELECT count(*) FILTER (WHERE reservation_id IS NOT NULL) AS total_imports,
+          count(*) FILTER (WHERE reservation_id IS NULL AND sync_status IN ('imported', 'pending')) AS pending_imports,
+          count(*) FILTER (WHERE reservation_id IS NULL AND sync_status = 'conflict') AS conflicts,
+          count(*) FILTER (WHERE reservation_id IS NULL AND sync_status = 'error') AS errors,
+          min(reservation_id) AS first_reservation_id, max(reservation_id) AS last_reservation_id,
+          (SELECT min(at) FROM bridge_log WHERE action = 'imported') AS first_processed_at,
+          (SELECT max(at) FROM bridge_log WHERE action = 'imported') AS last_processed_at
+        FROM bridge_mappings WHERE sync_direction = 'outlook_to_booking'`,
+    });
+    return rows[0]!;
+  }
+
+  /** Imports what waits, refused ones again, and says what became of each; flagged ones are for a person. */
+  async function process(choice: ImportChoice, signal: AbortSignal): Promise<ImportRow[]> {
+    const call = await manual.begin(signal);
+    const ids = await inTransaction(db, async (client) => {
+      await client.query(lockFold);
+      return await askFor(client, choice);
+    });
+    if (ids.length === 0) return [];
+    await manual.wake();
+    await until(call, () => stillWaiting(ids, call));
+    return await read(ids);
+  }
+
+  async function askFor(client: Queryable, choice: ImportChoice): Promise<number[]> {
+    const { rows } = await client.query<{ id: number }>({
+      name: 'ask_for_imports',
+      text: `
+        WITH asked AS (
+          SELECT m.id, m.resource_id FROM bridge_mappings m
+          JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
+            AND r.sync_direction <> 'booking_to_outlook', ${zone}
+          WHERE ${waits} AND m.sync_status IN ('imported', 'error', 'pending') AND ${chosen}
+          ORDER BY ${startsAt}, m.id LIMIT $1
+        ), rooms AS (
+          UPDATE bridge_room_state s SET push_due_at = now(), push_lane = 0, asked_at = now(), retry_at = NULL
+          WHERE s.resource_mapping_id IN (
+            SELECT t.resource_mapping_id FROM bridge_room_state t
+            JOIN bridge_resource_mappings r ON r.id = t.resource_mapping_id AND r.active = 1
+            WHERE r.resource_id IN (SELECT resource_id FROM asked) ORDER BY 1 FOR UPDATE OF t)
+        )
+        UPDATE bridge_mappings m SET import_asked_at = now(), due_at = now(), lane = 0, attempt = 0, sync_status = 'imported',
+          outlook_news = 'look', noticed_at = coalesce(m.noticed_at, now()), revision = m.revision + 1
+        FROM asked WHERE m.id = asked.id RETURNING m.id`,
+      values: valuesOf(choice),
+    });
+    return rows.map((row) => row.id);
+  }
+
+  async function stillWaiting(ids: readonly number[], call: Call): Promise<boolean> {
+    const { rows } = await db.query<{ open: boolean }>({
+      name: 'imports_open',
+      text: `SELECT EXISTS (SELECT FROM bridge_mappings m
+          JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
+          JOIN bridge_room_state s ON s.resource_mapping_id = r.id
+          WHERE m.id = ANY ($1) AND m.reservation_id IS NULL
+            AND m.due_at <= clock_timestamp() + $2 * interval '1 millisecond'
+            AND greatest(s.retry_at, s.throttled_until, '-infinity') <= clock_timestamp() + $2 * interval '1 millisecond') AS open`,
+      values: [ids, msLeft(call)],
+    });
+    return rows[0]!.open;
+  }
+
+  async function read(ids: readonly number[]): Promise<ImportRow[]> {
+    const { rows } = await db.query<ImportRow>({
+      name: 'read_imports',
+      text: `SELECT ${columns}, NULL AS imported_at FROM bridge_mappings m WHERE m.id = ANY ($1) ORDER BY ${startsAt}, m.id`,
+      values: [ids],
+    });
+    return rows;
+  }
+
+  return {
+    pending: failingAs('list what waits to be imported', pending),
+    processed: failingAs('list what was imported', processed),
+    statistics: failingAs('count imports', statistics),
+    process: failingAs('import what waits', process),
+  };
+}
+
+export type Imports = ReturnType<typeof createImports>;

@@ -1,0 +1,124 @@
+/** Asking Outlook for changes by hand: the daemon's own rounds, run in the foreground. */
+import type { Database } from '../../database.ts';
+import { msLeft, until, type Call } from './call.ts';
+import { failingAs } from '../store/failing.ts';
+import type { Manual } from './manual.ts';
+
+/** What a look at one calendar came to. */
+export interface Polled {
+  readonly calendar_id: string;
+  readonly resource_id: number;
+  readonly room: string;
+  /** It has a delta link; without one the calendar is listed each time. */
+  readonly has_cursor: boolean;
+  /** The round was done within the time of the call. */
+  readonly done: boolean;
+  readonly imported: number;
+  readonly changed: number;
+  readonly cancelled: number;
+  readonly open: number;
+  /** Mappings that know an event. */
+  readonly known: number;
+  readonly error: string | null;
+  readonly hint: string | null;
+}
+
+export interface PollState {
+  readonly calendar_id: string;
+  readonly resource_id: number;
+  readonly room: string;
+  readonly has_cursor: boolean;
+  readonly last_poll_at: Date | null;
+  readonly next_poll_at: Date | null;
+  readonly health: string;
+  readonly error: string | null;
+}
+
+/** changes: what the next round of changes brings; compare: the whole window, too. */
+type Asked = 'changes' | 'compare';
+
+export type Polling = ReturnType<typeof createPolling>;
+
+export function createPolling(db: Database, manual: Pick<Manual, 'begin' | 'wake'>) {
+  /**
+   * Looks at every calendar, or one of them, and says what came of it: for changes at those that Outlook is listened to in,
+   * for a comparison at all.
+   */
+  async function poll(what: Asked, resourceId: number | null, signal: AbortSignal): Promise<Polled[]> {
+    const call = await manual.begin(signal);
+    const { rows: asked } = await db.query<{ id: number; at: Date }>({
+      name: 'ask_to_poll',
+      text: `
+        UPDATE bridge_room_state s SET pull_due_at = now(), asked_at = now(), retry_at = NULL, updated_at = now(),
+          compare_at = CASE WHEN $1 = 'compare' THEN now() ELSE s.compare_at END
+        WHERE s.resource_mapping_id IN (
+          SELECT t.resource_mapping_id FROM bridge_room_state t
+          JOIN bridge_resource_mappings r ON r.id = t.resource_mapping_id AND r.active = 1
+          WHERE (r.sync_direction <> 'booking_to_outlook' OR $1 = 'compare') AND ($2::integer IS NULL OR r.resource_id = $2)
+          ORDER BY 1 FOR UPDATE OF t)
+        RETURNING s.resource_mapping_id AS id, now() AS at`,
+      values: [what, resourceId],
+    });
+    if (asked.length === 0) return [];
+    const ids = asked.map((row) => row.id);
+    await manual.wake();
+    await until(call, () => stillPolling(ids, asked[0]!.at, call));
+    return await read(ids, asked[0]!.at, call);
+  }
+
+  async function stillPolling(ids: readonly number[], since: Date, call: Call): Promise<boolean> {
+    const { rows } = await db.query<{ open: boolean }>({
+      name: 'still_polling',
+      text: `
+        SELECT EXISTS (
+          SELECT FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id AND r.active = 1
+          WHERE s.resource_mapping_id = ANY ($1)
+            AND greatest(s.retry_at, s.throttled_until, '-infinity') <= clock_timestamp() + $3 * interval '1 millisecond'
+            AND (s.pulled_at IS NULL OR s.pulled_at < $2 OR s.compare_at IS NOT NULL OR s.baselined_at IS NULL
+              OR EXISTS (SELECT FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.outlook_news IS NOT NULL
+                         AND m.due_at <= clock_timestamp() + $3 * interval '1 millisecond'))) AS open`,
+      values: [ids, since, msLeft(call)],
+    });
+    return rows[0]!.open;
+  }
+
+  async function read(ids: readonly number[], since: Date, call: Call): Promise<Polled[]> {
+    const { rows } = await db.query<Polled>({
+      name: 'read_polled',
+      text: `
+        SELECT r.outlook_item_id AS calendar_id, r.resource_id, coalesce(r.outlook_item_name, r.outlook_item_id) AS room,
+          coalesce(cardinality(s.delta_links), 0) > 0 AS has_cursor,
+          coalesce(s.pulled_at >= $2 AND s.compare_at IS NULL, false) AS done, l.imported, l.changed, l.cancelled,
+          (SELECT count(*) FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.outlook_news IS NOT NULL) AS open,
+          (SELECT count(*) FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.outlook_event_id IS NOT NULL
+             AND m.sync_status <> 'cancelled') AS known,
+          CASE WHEN s.health <> 'ok' THEN s.error_message END AS error, CASE WHEN s.health <> 'ok' THEN s.hint END AS hint
+        FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id,
+          LATERAL (SELECT count(*) FILTER (WHERE g.action IN ('imported', 'joined')) AS imported,
+                          count(*) FILTER (WHERE g.action = 'booking-updated') AS changed,
+                          count(*) FILTER (WHERE g.action = 'booking-cancelled') AS cancelled
+                   FROM bridge_log g WHERE g.id > $3 AND g.resource_id = r.resource_id) l
+        WHERE s.resource_mapping_id = ANY ($1) ORDER BY r.resource_id`,
+      values: [ids, since, call.mark],
+    });
+    return rows;
+  }
+
+  /** How each calendar is polled, the one that was polled last first. */
+  async function state(): Promise<PollState[]> {
+    const { rows } = await db.query<PollState>({
+      name: 'poll_state',
+      text: `SELECT r.outlook_item_id AS calendar_id, r.resource_id, coalesce(r.outlook_item_name, r.outlook_item_id) AS room,
+          coalesce(cardinality(s.delta_links), 0) > 0 AS has_cursor, s.pulled_at AS last_poll_at,
+          least(s.pull_due_at, s.next_poll_at) AS next_poll_at, s.health, s.error_message AS error
+        FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id AND r.active = 1
+        WHERE r.sync_direction <> 'booking_to_outlook' ORDER BY s.pulled_at DESC NULLS LAST, r.resource_id`,
+    });
+    return rows;
+  }
+
+  return {
+    poll: failingAs('ask Outlook for changes', poll),
+    state: failingAs('read how rooms are polled', state),
+  };
+}

@@ -1,0 +1,241 @@
+/**
+ * What people and scripts ask for, as queries: which items, make them due, and are they done. Rooms are always locked
+ * before mappings and in the order of their ids, as a reconcile does it, and mappings of several rooms only under the
+ * fold lock, so that nobody waits for us in a circle.
+ */
+import type { Queryable } from '../../database.ts';
+import { msLeft, type Call } from './call.ts';
+import type { Window } from '../store/mappings.ts';
+import type { Chosen } from './outcomes.ts';
+
+/** See database/functions/30_fold.sql. Who has it is alone: no fold and no settle is under way, so the books are complete. */
+export const lockFold = 'SELECT pg_advisory_xact_lock(7230912, 2)';
+
+export interface PendingChoice {
+  readonly limit: number;
+  readonly resourceId: number | null;
+}
+
+/** What is pending or failed, and what was made or done since the call arrived. The caller holds the fold lock. */
+export async function choosePending(db: Queryable, choice: PendingChoice, call: Call): Promise<Chosen[]> {
+  const { rows } = await db.query<Chosen>({
+    name: 'choose_pending',
+    text: `
+      SELECT m.id AS "mappingId", m.reservation_type AS type, m.reservation_id AS "reservationId", m.resource_id AS "resourceId"
+      FROM bridge_mappings m
+      WHERE m.id IN (
+          SELECT p.id FROM bridge_mappings p
+          JOIN bridge_resource_mappings r ON r.resource_id = p.resource_id AND r.active = 1
+          WHERE p.sync_status IN ('pending', 'error') OR p.sync_status = 'cancelled' AND p.present AND p.due_at IS NOT NULL
+          UNION ALL
+          SELECT l.mapping_id FROM bridge_log l WHERE l.id > $3
+          UNION ALL
+          SELECT n.id FROM bridge_mappings n WHERE n.id > $4)
+        AND ($2::integer IS NULL OR m.resource_id = $2)
+      ORDER BY m.priority_level, m.starts_at, m.id LIMIT $1`,
+    values: [choice.limit, choice.resourceId, call.mark, call.newest],
+  });
+  return rows;
+}
+
+/** Makes chosen mappings due at once, back-off or not, and their rooms with them. The caller holds the fold lock. */
+export async function makeDue(db: Queryable, chosen: readonly Chosen[]): Promise<void> {
+  const ids = chosen.map((one) => one.mappingId);
+  if (ids.length === 0) return;
+  await db.query({
+    name: 'ask_rooms_of',
+    text: `
+      UPDATE bridge_room_state s SET push_due_at = least(s.push_due_at, now()), push_lane = 0, asked_at = now(),
+        retry_at = NULL, updated_at = now()
+      WHERE s.resource_mapping_id IN (
+        SELECT t.resource_mapping_id FROM bridge_room_state t
+        JOIN bridge_resource_mappings r ON r.id = t.resource_mapping_id AND r.active = 1
+        WHERE r.resource_id IN (SELECT m.resource_id FROM bridge_mappings m WHERE m.id = ANY ($1))
+        ORDER BY 1 FOR UPDATE OF t)`,
+    values: [ids],
+  });
+  // the revision is raised, so the trigger for rows that a person set to pending by hand stays out of it
+  await db.query({
+    name: 'make_due',
+    text: `
+      UPDATE bridge_mappings SET sync_status = CASE WHEN sync_status = 'error' THEN 'pending' ELSE sync_status END,
+        due_at = now(), lane = 0, attempt = 0, revision = revision + 1, updated_at = now()
+      WHERE id = ANY ($1)
+        AND (sync_status IN ('pending', 'error') OR sync_status = 'cancelled' AND present AND due_at IS NOT NULL)`,
+    values: [ids],
+  });
+}
+
+/**
+ * Asks for rooms by hand: they are due at once and their back-off is cut short, but never a Retry-After of Graph.
+ * 'all': compare them with both sides again; 'unknown': those never compared; 'due': just look. Returns their ids.
+ */
+export async function askRooms(
+  db: Queryable,
+  which: 'all' | 'unknown' | 'due',
+  resourceId: number | null,
+): Promise<number[]> {
+  const { rows } = await db.query<{ id: number }>({
+    name: 'ask_rooms',
+    text: `
+      UPDATE bridge_room_state s SET push_due_at = least(s.push_due_at, now()), push_lane = 0, asked_at = now(),
+        retry_at = NULL, updated_at = now(),
+        reconciled_at = CASE WHEN $1 = 'all' THEN NULL ELSE s.reconciled_at END,
+        baselined_at = CASE WHEN $1 = 'all' THEN NULL ELSE s.baselined_at END
+      WHERE s.resource_mapping_id IN (
+        SELECT t.resource_mapping_id FROM bridge_room_state t
+        JOIN bridge_resource_mappings r ON r.id = t.resource_mapping_id AND r.active = 1
+        WHERE ($2::integer IS NULL OR r.resource_id = $2)
+          AND ($1 <> 'unknown' OR t.reconciled_at IS NULL AND t.baselined_at IS NULL)
+        ORDER BY 1 FOR UPDATE OF t)
+      RETURNING s.resource_mapping_id AS id`,
+    values: [which, resourceId],
+  });
+  return rows.map((row) => row.id);
+}
+
+/** Notes a reservation in the outbox, as a trigger would. */
+export async function noteChange(db: Queryable, type: string, id: number): Promise<void> {
+  await db.query({
+    name: 'note_change',
+    text: 'INSERT INTO bridge_changes (reservation_type, reservation_id) VALUES ($1, $2)',
+    values: [type, id],
+  });
+}
+
+/**
+ * Whether any of these mappings is still to be settled, and can be before the deadline. A room that was given back
+ * between our asking and its holder's last look is asked for again: with AUTO_SYNC=off nobody else would.
+ */
+export async function stillOpen(db: Queryable, ids: readonly number[], call: Call): Promise<boolean> {
+  const { rows } = await db.query<{ open: boolean }>({
+    name: 'still_open',
+    text: `
+      WITH open AS (
+        SELECT s.resource_mapping_id AS room FROM bridge_mappings m
+        JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
+        JOIN bridge_room_state s ON s.resource_mapping_id = r.id
+        WHERE m.id = ANY ($1) AND m.due_at <= clock_timestamp() + $3 * interval '1 millisecond'
+          AND greatest(s.retry_at, s.throttled_until, '-infinity') <= clock_timestamp() + $3 * interval '1 millisecond'
+          AND NOT EXISTS (SELECT FROM bridge_log l WHERE l.mapping_id = m.id AND l.id > $2
+                          AND l.action IN ('created', 'updated', 'deleted', 'shadowed'))
+      ), again AS (
+        UPDATE bridge_room_state SET asked_at = now() WHERE resource_mapping_id IN (
+          SELECT s.resource_mapping_id FROM bridge_room_state s
+          WHERE s.asked_at IS NULL AND s.lease_owner IS NULL AND s.resource_mapping_id IN (SELECT room FROM open)
+          ORDER BY 1 FOR UPDATE SKIP LOCKED)
+      )
+      SELECT EXISTS (SELECT FROM open) AS open`,
+    values: [ids, call.mark, msLeft(call)],
+  });
+  return rows[0]!.open;
+}
+
+/** Whether any of these rooms still waits to be compared with one of the sides, and can be before the deadline. */
+export async function stillUncompared(db: Queryable, rooms: readonly number[], call: Call): Promise<boolean> {
+  const { rows } = await db.query<{ open: boolean }>({
+    name: 'still_uncompared',
+    text: `
+      SELECT EXISTS (
+        SELECT FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
+        WHERE s.resource_mapping_id = ANY ($1) AND (s.reconciled_at IS NULL OR s.baselined_at IS NULL) AND r.active = 1
+          AND greatest(s.retry_at, s.throttled_until, '-infinity') <= clock_timestamp() + $2 * interval '1 millisecond') AS open`,
+    values: [rooms, msLeft(call)],
+  });
+  return rows[0]!.open;
+}
+
+/** One reservation in one room: is either known, and what is there to sync. */
+export interface KnownReservation {
+  /** The room is in bridge_resource_mappings and active. */
+  readonly mapped: boolean;
+  readonly direction: string | null;
+  /** The reservation's active flag in this room; null: it is not in this room. */
+  readonly active: boolean | null;
+  readonly inWindow: boolean;
+  /** The rooms the reservation is in. */
+  readonly resources: readonly number[];
+  readonly mapping: number | null;
+  /** Its event is in Outlook. */
+  readonly live: boolean;
+}
+
+export async function readItem(
+  db: Queryable,
+  type: string,
+  id: number,
+  resourceId: number,
+  window: Window,
+): Promise<KnownReservation> {
+  const { rows } = await db.query<KnownReservation>({
+    name: 'read_item',
+    text: `
+      SELECT r.id IS NOT NULL AS mapped, r.sync_direction AS direction, i.active,
+        coalesce(i.ends_at > w.opens AND i.starts_at < w.closes, false) AS "inWindow",
+        ARRAY(SELECT v.resource_id FROM bridge_items v
+              WHERE v.reservation_type = $1 AND v.reservation_id = $2 ORDER BY 1) AS resources,
+        m.id AS mapping, coalesce(m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled', false) AS live
+      FROM bridge_window($4, $5) w
+      LEFT JOIN bridge_resource_mappings r ON r.resource_id = $3 AND r.active = 1
+      LEFT JOIN bridge_items i ON i.reservation_type = $1 AND i.reservation_id = $2 AND i.resource_id = $3
+      LEFT JOIN bridge_mappings m ON m.reservation_type = $1 AND m.reservation_id = $2 AND m.resource_id = $3`,
+    values: [type, id, resourceId, window.pastDays, window.futureDays],
+  });
+  return rows[0]!;
+}
+
+export interface Populated {
+  readonly rooms: number;
+  /** Rooms compared with the booking system; the others follow as soon as they can be worked on. */
+  readonly reconciled: number;
+  readonly created: number;
+  readonly total: number;
+  readonly pending: number;
+}
+
+/** Counts the mappings of these rooms; those with an id above `before` are new. */
+export async function countPopulated(
+  db: Queryable,
+  rooms: readonly number[],
+  before: number,
+): Promise<Populated> {
+  const { rows: counted } = await db.query<Populated>({
+    name: 'count_populated',
+    text: `
+      SELECT cardinality($1::integer[]) AS rooms,
+        (SELECT count(*) FROM bridge_room_state s
+         WHERE s.resource_mapping_id = ANY ($1) AND s.reconciled_at IS NOT NULL) AS reconciled,
+        count(*) FILTER (WHERE m.id > $2) AS created, count(*) AS total,
+        count(*) FILTER (WHERE m.sync_status = 'pending') AS pending
+      FROM bridge_mappings m JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id
+      WHERE r.id = ANY ($1)`,
+    values: [rooms, before],
+  });
+  return counted[0]!;
+}
+
+const cleanUpMost = 10_000;
+
+/**
+ * Removes mappings whose reservation is gone from the booking system and that have no event in Outlook any more.
+ * Never touches an event, a reservation, or a mapping whose event is there. Returns how many were removed.
+ */
+export async function cleanUpMappings(db: Queryable): Promise<number> {
+  // a cancelled mapping keeps the id of the event it had, but not its content; one that has both was refused by a
+  // person (`held.ts`), and its event is there
+  const { rowCount } = await db.query({
+    name: 'clean_up_mappings',
+    text: `
+      DELETE FROM bridge_mappings WHERE id IN (
+        SELECT m.id FROM bridge_mappings m
+        WHERE m.sync_status IN ('cancelled', 'error', 'pending', 'conflict', 'shadowed')
+          AND m.reservation_id IS NOT NULL AND m.due_at IS NULL
+          AND (m.outlook_event_id IS NULL OR m.sync_status = 'cancelled' AND m.outlook_base IS NULL)
+          AND NOT EXISTS (SELECT FROM bridge_items i
+                          WHERE i.reservation_type = m.reservation_type AND i.reservation_id = m.reservation_id
+                            AND i.resource_id = m.resource_id)
+        ORDER BY m.id LIMIT $1 FOR UPDATE OF m SKIP LOCKED)`,
+    values: [cleanUpMost],
+  });
+  return rowCount ?? 0;
+}

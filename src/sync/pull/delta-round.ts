@@ -1,0 +1,154 @@
+/**
+ * What changed in a room's calendar, written down page by page together with the cursor: which mapping is to be read
+ * again, which event nobody knows. Nothing is decided here, and what a row says is only a hint: delta repeats rows, shows
+ * old ones, and reports as removed what merely left its window. Reading and deciding follow in the same drain.
+ */
+import type { Database } from '../../database.ts';
+import type { DeltaAnswer, DeltaRow, OutlookEvent } from '../../event.ts';
+import { unmappedOf, isBack, isEcho, overlaps } from './full-scan.ts';
+import type { LeasedRoom, Window } from '../store/mappings.ts';
+import {
+  beginPull,
+  knownEvents,
+  pullAgain,
+  storePage,
+  type UnmappedRow,
+  type ObservedEvent,
+  type Observed,
+  type Span,
+} from '../store/pull-store.ts';
+import type { OutlookSide } from '../outlook-side.ts';
+
+export interface PullOptions {
+  readonly db: Database;
+  readonly outlook: OutlookSide;
+  readonly window: Window;
+  /** Between two polls of a room. */
+  readonly pollMs: number;
+  /** The same while Outlook does not call us for that room (no subscription); default: no difference. */
+  readonly unheardMs?: number;
+  readonly random?: () => number;
+}
+
+/** `baseline`: the cursor is lost or of another window; `compare`: somebody asked for a look at the whole window. */
+export interface PulledRound {
+  readonly next: 'done' | 'compare' | 'baseline';
+  readonly rows: number;
+}
+
+/** After a round that was asked for and brought nothing: changes may show up late (Microsoft: delta-query-overview). */
+const againMs = [500, 1_500, 4_000, 10_000];
+/** Series read for one page of changes. */
+const mostSeries = 200;
+
+/** A poll of a room, spread so that many rooms do not come at once. */
+export const pollAfter = (pollMs: number, random: () => number): number => pollMs * (0.9 + random() * 0.2);
+
+export function createPull(options: PullOptions) {
+  const { db, outlook, window, pollMs, unheardMs = pollMs, random = Math.random } = options;
+  return async function pull(room: LeasedRoom, signal: AbortSignal): Promise<PulledRound> {
+    const begun = await beginPull(db, room, pollAfter(pollMs, random), pollAfter(unheardMs, random), window);
+    const noticedAt = begun.rung ?? new Date();
+    const { span } = begun;
+    if (begun.links === null || begun.links.length === 0 || begun.from_at?.toISOString() !== span.from)
+      return { next: 'baseline', rows: 0 };
+    const links = [...begun.links];
+    let rows = 0;
+    for (const [at, link] of begun.links.entries())
+      for await (const answer of outlook.delta(room, { link }, signal)) {
+        if (answer.answer !== 'page') return { next: 'baseline', rows };
+        rows += answer.rows.length + answer.removed.length;
+        links[at] = answer.deltaLink ?? answer.nextLink ?? link;
+        await storePage(db, room, noticedAt, await noticesOf(room, answer, span, signal), links);
+      }
+    // whoever rang knows of a change: if there is none, it is on its way
+    const wait = begun.rung !== null && rows === 0 ? againMs[begun.attempt] : undefined;
+    if (wait !== undefined) await pullAgain(db, room, wait, begun.attempt + 1);
+    else if (begun.attempt > 0) await pullAgain(db, room, null, 0);
+    return { next: begun.compare ? 'compare' : 'done', rows };
+  };
+
+  async function noticesOf(
+    room: LeasedRoom,
+    page: Extract<DeltaAnswer, { answer: 'page' }>,
+    span: Span,
+    signal: AbortSignal,
+  ): Promise<Observed> {
+    // a series that is gone may be reported by its master alone
+    const gone = page.removed.length === 0 ? [] : await knownEvents(db, room, [], page.removed);
+    const masters = [...new Set([...page.rows.flatMap(masterOf), ...gone.map((one) => one.seriesMasterId!)])];
+    // more than that is a calendar turned upside down: what is left out is found when its series changes next, or by the
+    // next comparison of the whole window
+    const series = new Map<string, OutlookEvent[]>();
+    for (const master of masters.slice(0, mostSeries))
+      series.set(master, (await outlook.series(room, master, span.from, span.to, signal)) ?? []);
+    const instances = [...series.values()].flat();
+    const singles = page.rows.filter((row) => masterOf(row).length === 0);
+    const ids = [...singles, ...instances].map(({ id }) => id).concat(page.removed);
+    const known = await knownEvents(db, room, ids, [...series.keys()]);
+    const byEvent = new Map(known.map((mapping) => [mapping.eventId, mapping]));
+
+    const noticed = new Map<number, ObservedEvent>();
+    const born = new Map<string, UnmappedRow>();
+    const look = (event: OutlookEvent): void => {
+      const mapping = byEvent.get(event.id);
+      if (mapping === undefined) {
+        if (event.item !== null && overlaps(event.item, span)) born.set(event.id, unmappedOf(event));
+        return;
+      }
+      if (mapping.status === 'cancelled') {
+        if (isBack(mapping, event)) noticed.set(mapping.id, { id: mapping.id, news: 'look', dueInMs: null });
+      } else if (event.item === null)
+        noticed.set(mapping.id, { id: mapping.id, news: 'missing', dueInMs: null });
+      else if (isEcho(mapping, event)) {
+        // rows come in any order, and old ones again: one that shows nothing new takes back no other
+        if (!noticed.has(mapping.id) && event.etag !== null && event.etag !== mapping.etag)
+          noticed.set(mapping.id, { id: mapping.id, news: null, dueInMs: null, etag: event.etag });
+      } else noticed.set(mapping.id, { id: mapping.id, news: 'look', dueInMs: event.isAnswered ? null : 0 });
+    };
+    const missing = (mapping: (typeof known)[number]): void => {
+      if (mapping.status !== 'cancelled')
+        noticed.set(mapping.id, { id: mapping.id, news: 'missing', dueInMs: null });
+    };
+
+    for (const id of page.removed) {
+      const mapping = byEvent.get(id);
+      if (mapping !== undefined) missing(mapping);
+      born.delete(id);
+    }
+    for (const row of singles) {
+      if (row.event !== null) look(row.event);
+      else if (byEvent.has(row.id))
+        noticed.set(byEvent.get(row.id)!.id, { id: byEvent.get(row.id)!.id, news: 'look', dueInMs: null });
+      else born.set(row.id, unreadable(row.id));
+    }
+    for (const event of instances) look(event);
+    // a deleted occurrence leaves no row at all (msgraph docs PR#4501)
+    const there = new Set(instances.map(({ id }) => id));
+    for (const mapping of known)
+      if (
+        mapping.seriesMasterId !== null &&
+        series.has(mapping.seriesMasterId) &&
+        !there.has(mapping.eventId)
+      )
+        if (overlaps(mapping, span)) missing(mapping);
+    return { known: [...noticed.values()], born: [...born.values()] };
+  }
+}
+
+/** The series a row belongs to: its own id, if it is a master. A master's times may be those of years ago. */
+const masterOf = (row: DeltaRow): readonly string[] =>
+  row.type === 'seriesMaster' ? [row.id] : row.seriesMasterId === null ? [] : [row.seriesMasterId];
+
+/** A row that could not be read: the event itself is, by its id. */
+const unreadable = (eventId: string): UnmappedRow => ({
+  eventId,
+  startsAt: null,
+  endsAt: null,
+  item: null,
+  dueInMs: 0,
+  isOrganizer: true,
+  iCalUId: null,
+  originalStart: null,
+  seriesMasterId: null,
+});

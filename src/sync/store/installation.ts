@@ -1,0 +1,38 @@
+/** What the daemon must know of its database before it works: who it is, and whether capture is in place. */
+import type { Queryable } from '../../database.ts';
+import { Invalid } from '../../errors.ts';
+
+export interface Installation {
+  /** Namespace of the idempotency keys; made once by `migrate`. */
+  readonly id: string;
+  readonly rooms: number;
+}
+
+/**
+ * Reads who we are. Throws Invalid when the settings in the database are not those of this process: wall-clock
+ * times would be read in the wrong zone, which moves every booking.
+ */
+export async function readInstallation(
+  db: Queryable,
+  timezone: string,
+  adapter: string,
+): Promise<Installation> {
+  const { rows } = await db.query<{ name: string; value: string }>('SELECT name, value FROM bridge_settings');
+  const settings = new Map(rows.map((row) => [row.name, row.value]));
+  for (const [name, variable, wanted] of [
+    ['timezone', 'BOOKING_TIMEZONE', timezone],
+    ['adapter', 'BOOKING_ADAPTER', adapter],
+  ] as const) {
+    const stored = settings.get(name);
+    if (stored !== undefined && stored !== wanted)
+      throw new Invalid(
+        variable,
+        `${variable} is '${wanted}', but this database was set up with '${stored}'.`,
+        `Set ${variable}=${stored}, or change it on purpose: UPDATE bridge_settings SET value = '${wanted}' WHERE name = '${name}'; then run migrate.`,
+      );
+  }
+  const count = await db.query<{ rooms: number }>(
+    'SELECT count(*) AS rooms FROM bridge_resource_mappings WHERE active = 1',
+  );
+  return { id: settings.get('installation_id') ?? '', rooms: count.rows[0]!.rooms };
+}

@@ -1,0 +1,334 @@
+/**
+ * The work list: what is due, who holds it, what became of it. The queries are functions of our own schema
+ * (`database/functions`), so that from wake to work and from work to done it is one round trip each.
+ */
+import type { Queryable } from '../../database.ts';
+import type { PullAction, PushAction } from '../../facts.ts';
+import type { Item, ItemChange } from '../../item.ts';
+
+/** How many days around today both sides are kept equal. */
+export interface Window {
+  readonly pastDays: number;
+  readonly futureDays: number;
+}
+
+/** A mapping with work to do, and its item as the booking system shows it now. */
+export interface Due {
+  readonly id: number;
+  readonly reservationType: string;
+  readonly reservationId: number;
+  readonly eventId: string | null;
+  readonly status: string;
+  readonly direction: string;
+  readonly generation: number;
+  readonly revision: number;
+  readonly attempt: number;
+  /** 0: a change made now, 1: backfill. */
+  readonly lane: 0 | 1;
+  /** What both sides last agreed on. A field that is missing was sent and not answered: nobody knows who shows what. */
+  readonly bookingBase: ItemChange | null;
+  readonly outlookBase: Item | null;
+  readonly outlookSeen: Item | null;
+  /** The reservation's active flag; null when it has no row in this room any more. */
+  readonly active: boolean | null;
+  readonly booking: Item | null;
+  readonly inWindow: boolean | null;
+  readonly covered: boolean;
+  readonly coverConfirmed: boolean;
+  /** The item lies in the past. */
+  readonly ended: boolean | null;
+  /** It has no row in this room any more, but in others: it was moved there. */
+  readonly elsewhere: boolean;
+  readonly news: News | null;
+  /** The room organises the event; false: it was invited. */
+  readonly isOrganizer: boolean;
+  readonly iCalUId: string | null;
+  readonly originalStart: string | null;
+  /** The version of the event that was last seen. */
+  readonly etag: string | null;
+  /** We were about to delete or decline the event: should it be gone, nobody else did that. */
+  readonly removing: boolean;
+  readonly conflict: ConflictNote | null;
+  /** Which side a person chose. */
+  readonly resolution: 'booking' | 'outlook' | null;
+  /** A person asked for its import. */
+  readonly importAsked: boolean;
+  /** ISO instant of the booking's last change. */
+  readonly bookingChangedAt: string | null;
+}
+
+/**
+ * What Outlook reported of an event that nobody has dealt with yet. look: read it; missing: reported as removed, not
+ * verified; vacated: read, it does not occupy the room any more; gone: read, it is not there.
+ */
+export type News = 'look' | 'missing' | 'vacated' | 'gone';
+
+/**
+ * Why a mapping waits for a person. fields: both sides changed them; deleted: one side deleted, the other changed; overlap:
+ * an event lies on a taken time; moved: the booking system moved away from somebody's meeting (`mapping`); refused: the
+ * booking system cannot take the change; orphan: the event carries marks of a reservation that is not there.
+ */
+export interface ConflictNote {
+  readonly kind: 'fields' | 'deleted' | 'overlap' | 'moved' | 'refused' | 'orphan' | 'gone';
+  readonly fields?: readonly string[];
+  readonly outlook?: Item | null;
+  readonly mapping?: number;
+}
+
+/** An event that parts from its mapping and begins anew in one of its own. */
+interface Counterpart {
+  readonly eventId: string;
+  readonly status: 'conflict' | 'imported';
+  readonly news: News | null;
+  /** What a person chose before it parted. */
+  readonly resolution: 'booking' | 'outlook' | null;
+  readonly item: Item | null;
+  readonly isOrganizer: boolean;
+  readonly conflict: ConflictNote | null;
+}
+
+/** A room under our lease. `epoch` fences everything we write down about it. */
+export interface LeasedRoom {
+  readonly id: number;
+  readonly resourceId: number;
+  /** Object id of the mailbox, or what the operator wrote until that is known. */
+  readonly mailbox: string;
+  readonly outlookItemId: string;
+  readonly name: string;
+  readonly direction: 'both' | 'booking_to_outlook' | 'outlook_to_booking';
+  readonly baselined: boolean;
+  readonly reconciled: boolean;
+  /** Its last holder vanished in the middle of its work: a create may have been sent that nobody wrote down. */
+  readonly abandoned: boolean;
+  /** Its calendar is to be asked for changes. */
+  readonly pulls: boolean;
+  /** Something was reported as removed, and nothing came of it yet. */
+  readonly missing: boolean;
+  readonly attempt: number;
+  readonly epoch: number;
+  readonly due: readonly Due[];
+}
+
+export interface Taken {
+  /** Outbox rows folded. */
+  readonly folded: number;
+  /** More rooms are due than were taken. */
+  readonly more: boolean;
+  readonly rooms: readonly LeasedRoom[];
+  /** Rooms we hold that were switched off or removed meanwhile. */
+  readonly stopped: readonly number[];
+}
+
+/** What was done to one mapping, as it is written down. */
+export interface Settled {
+  readonly id: number;
+  readonly revision: number;
+  /** 'forget' drops a mapping that has nothing to show on either side. */
+  readonly status:
+    'pending' | 'synced' | 'error' | 'conflict' | 'cancelled' | 'shadowed' | 'imported' | 'forget';
+  readonly eventId: string | null;
+  readonly generation: number;
+  readonly bookingBase: ItemChange | null;
+  readonly outlookBase: Item | null;
+  readonly bookingSeen: Item | null;
+  readonly outlookSeen: Item | null;
+  readonly error: string | null;
+  readonly hint: string | null;
+  /** Due again after this long; null: done. */
+  readonly dueInMs: number | null;
+  readonly attempt: number;
+  readonly action: PushAction | PullAction | 'delayed' | 'parked';
+  readonly reason: string | null;
+  /** What is still to be dealt with; null: nothing. */
+  readonly news: News | null;
+  readonly removing: boolean;
+  readonly conflict: ConflictNote | null;
+  /** What is known of the event now; absent: as before. */
+  readonly isOrganizer?: boolean;
+  readonly iCalUId?: string;
+  readonly originalStart?: string | null;
+  readonly seriesMasterId?: string | null;
+  readonly etag?: string | null;
+  readonly outlookChangedAt?: string | null;
+  readonly counterpart?: Counterpart;
+  /** How long ago Graph accepted it, on our monotonic clock; the server counts latency back from it. */
+  readonly sinceAcceptedMs: number | null;
+  readonly callMs: number | null;
+  readonly requestId: string | null;
+}
+
+export interface TakeOptions {
+  readonly replica: string;
+  readonly held: readonly number[];
+  readonly rooms: number;
+  readonly items: number;
+  readonly window: Window;
+  /** Take rooms that have nothing but backfill to do as well. */
+  readonly anyLane: boolean;
+  readonly askedOnly: boolean;
+}
+
+/** At most this many outbox rows are folded at a time; the rest follows in the next take, and what is due goes between. */
+export const foldMost = 300;
+
+/** Folds the outbox, leases due rooms to the session and reads their first due mappings. */
+export async function takeRooms(session: Queryable, options: TakeOptions): Promise<Taken> {
+  const { rows } = await session.query<{ taken: Taken }>({
+    name: 'take_rooms',
+    text: 'SELECT bridge_take($1, $2, $3, $4, $5, $6, $7, $8, $9) AS taken',
+    values: [
+      options.replica,
+      options.held,
+      options.rooms,
+      options.items,
+      options.window.pastDays,
+      options.window.futureDays,
+      foldMost,
+      options.anyLane,
+      options.askedOnly,
+    ],
+  });
+  return rows[0]!.taken;
+}
+
+/** The next due mappings of a leased room, live changes before backfill, then by priority and start. */
+export async function dueMappings(
+  session: Queryable,
+  resourceId: number,
+  most: number,
+  window: Window,
+): Promise<Due[]> {
+  const { rows } = await session.query<{ due: Due }>({
+    name: 'due_mappings',
+    text: `SELECT d AS due FROM bridge_window($3, $4) w, bridge_due_items($1, $2, w.opens, w.closes) d`,
+    values: [resourceId, most, window.pastDays, window.futureDays],
+  });
+  return rows.map((row) => row.due);
+}
+
+/** What came of writing down: how long each change took, and what the room asks for next. */
+export interface Written {
+  /** Milliseconds, by mapping, of those that had a change waiting. */
+  readonly latency: ReadonlyMap<number, number>;
+  /** More is due. */
+  readonly more: boolean;
+  /** Its calendar is to be asked for changes. */
+  readonly pulls: boolean;
+}
+
+/** Writes down results. Throws BR001 when fenced. */
+export async function settleMappings(
+  session: Queryable,
+  room: LeasedRoom,
+  results: readonly Settled[],
+): Promise<Written> {
+  interface Answer {
+    readonly latency: Record<string, number>;
+    readonly more: boolean;
+    readonly pulls: boolean;
+  }
+  const { rows } = await session.query<{ answer: Answer }>({
+    name: 'settle_mappings',
+    text: 'SELECT bridge_settle($1, $2, $3) AS answer',
+    values: [room.id, room.epoch, JSON.stringify(results)],
+  });
+  const { latency, more, pulls } = rows[0]!.answer;
+  return { latency: new Map(Object.entries(latency).map(([id, ms]) => [Number(id), ms])), more, pulls };
+}
+
+/** For a query that may take longer than all others. (pg knows `query_timeout` of a query, its types do not.) */
+const slow = { query_timeout: 120_000 };
+
+/** Compares the room's whole window in the booking system with its mappings; what differs is due afterwards. */
+export async function reconcileRoom(
+  session: Queryable,
+  room: LeasedRoom,
+  window: Window,
+): Promise<{ added: number; changed: number; gone: number }> {
+  const { rows } = await session.query<{ answer: { added: number; changed: number; gone: number } }>({
+    ...slow,
+    name: 'reconcile_room',
+    text: 'SELECT bridge_reconcile($1, $2, $3, $4) AS answer',
+    values: [room.id, room.epoch, window.pastDays, window.futureDays],
+  });
+  return rows[0]!.answer;
+}
+
+/** Why a room rests, and how long. */
+export interface Rest {
+  readonly ms: number;
+  /** Graph asked for it (Retry-After): nobody may cut it short. */
+  readonly throttled: boolean;
+  readonly condition: 'waiting' | 'refused';
+  readonly why: string;
+  readonly hint: string | null;
+}
+
+/** Gives a room back; it is due again when its earliest due mapping is, or after its rest. */
+export async function releaseRoom(session: Queryable, room: LeasedRoom, rest: Rest | null): Promise<void> {
+  await session.query({
+    name: 'release_room',
+    text: 'SELECT bridge_release($1, $2, $3, $4, $5, $6, $7)',
+    values: [
+      room.id,
+      room.epoch,
+      rest?.ms ?? null,
+      rest?.throttled ?? false,
+      rest?.why ?? null,
+      rest?.hint ?? null,
+      rest?.condition ?? 'ok',
+    ],
+  });
+}
+
+/** Keeps the object id of a room's mailbox beside the address the operator wrote. */
+export async function storeMailbox(db: Queryable, room: LeasedRoom, objectId: string): Promise<void> {
+  await db.query({
+    name: 'store_mailbox',
+    text: 'UPDATE bridge_resource_mappings SET outlook_object_id = $2 WHERE id = $1 AND outlook_item_id = $3',
+    values: [room.id, objectId, room.outlookItemId],
+  });
+}
+
+/**
+ * Lets go of a room in the middle of its work: nobody knows what of it was sent. It stays marked as held, so whoever
+ * takes it next looks at Outlook first, and not before `rest` is over.
+ */
+export async function abandonRoom(session: Queryable, room: LeasedRoom, rest: Rest | null): Promise<void> {
+  await session.query({
+    name: 'abandon_room',
+    text: `
+      WITH rested AS (
+        UPDATE bridge_room_state SET retry_at = clock_timestamp() + $3::float8 * interval '1 millisecond',
+          attempt = attempt + 1, health = $4, error_message = $5, hint = $6, updated_at = now()
+        WHERE resource_mapping_id = $1 AND lease_epoch = $2 AND $3::float8 IS NOT NULL)
+      SELECT pg_advisory_unlock(7230911, $1)`,
+    values: [
+      room.id,
+      room.epoch,
+      rest?.ms ?? null,
+      rest?.condition ?? 'ok',
+      rest?.why ?? null,
+      rest?.hint ?? null,
+    ],
+  });
+}
+
+/**
+ * After the lease session was lost: had the server crashed, it may have forgotten that we took these rooms and what we
+ * folded, while their writes were on their way. Whoever takes them next looks at Outlook first.
+ */
+export async function doubtRooms(
+  session: Queryable,
+  rooms: readonly number[],
+  replica: string,
+): Promise<void> {
+  await session.query({
+    name: 'doubt_rooms',
+    text: `
+      UPDATE bridge_room_state SET lease_owner = $2, push_due_at = least(push_due_at, now()), updated_at = now()
+      WHERE lease_owner IS NULL AND resource_mapping_id IN (
+        SELECT r.id FROM bridge_resource_mappings r WHERE r.id = ANY ($1) AND r.active = 1)`,
+    values: [rooms, replica],
+  });
+}

@@ -1,0 +1,337 @@
+/** The books of what Outlook reported: which events a room knows, what was noticed of them, and where a round begins. */
+import type { Queryable } from '../../database.ts';
+import type { OutlookEvent } from '../../event.ts';
+import type { Item, ReservationKey } from '../../item.ts';
+import type { LeasedRoom, News, Window } from './mappings.ts';
+
+/** A part of time, as ISO instants. */
+export interface Span {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** A mapping that is to be looked at; `dueInMs` null: at once. */
+export interface ObservedEvent {
+  readonly id: number;
+  /** Null: nothing was edited, only the version has moved. */
+  readonly news: Exclude<News, 'gone' | 'vacated'> | null;
+  readonly dueInMs: number | null;
+  readonly etag?: string | null;
+}
+
+/** An event nobody knows yet. */
+export interface UnmappedRow {
+  readonly eventId: string;
+  readonly startsAt: string | null;
+  readonly endsAt: string | null;
+  readonly item: Item | null;
+  readonly dueInMs: number;
+  readonly isOrganizer: boolean;
+  readonly iCalUId: string | null;
+  readonly originalStart: string | null;
+  readonly seriesMasterId: string | null;
+}
+
+export interface Observed {
+  readonly known: readonly ObservedEvent[];
+  readonly born: readonly UnmappedRow[];
+}
+
+/** A mapping by what is needed to recognise its event. */
+export interface KnownEvent {
+  readonly id: number;
+  readonly eventId: string;
+  readonly status: string;
+  readonly reservationId: number | null;
+  readonly outlookBase: Item | null;
+  readonly news: News | null;
+  readonly etag: string | null;
+  readonly startsAt: string | null;
+  readonly endsAt: string | null;
+}
+
+const knownColumns = `m.id, m.outlook_event_id AS "eventId", m.sync_status AS status, m.reservation_id AS "reservationId",
+  m.outlook_base AS "outlookBase", m.outlook_news AS news, m.outlook_etag AS etag,
+  to_char(m.starts_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "startsAt",
+  to_char(m.ends_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "endsAt"`;
+
+/** The mappings of a room that know one of these events, or an occurrence of one of these series. */
+export async function knownEvents(
+  db: Queryable,
+  room: LeasedRoom,
+  eventIds: readonly string[],
+  masterIds: readonly string[],
+): Promise<(KnownEvent & { readonly seriesMasterId: string | null })[]> {
+  const { rows } = await db.query<KnownEvent & { readonly seriesMasterId: string | null }>({
+    name: 'known_events',
+    text: `SELECT ${knownColumns}, m.series_master_id AS "seriesMasterId" FROM bridge_mappings m
+      WHERE m.outlook_item_id = $1 AND (m.outlook_event_id = ANY ($2) OR m.series_master_id = ANY ($3))`,
+    values: [room.outlookItemId, eventIds, masterIds],
+  });
+  return rows;
+}
+
+/** A round of changes that begins now. */
+export interface Begun {
+  /** When somebody asked for it; null: it is the clock's turn. */
+  readonly rung: Date | null;
+  readonly links: readonly string[] | null;
+  readonly from_at: Date | null;
+  /** How many rounds that were asked for came back empty, one after the other. */
+  readonly attempt: number;
+  /** The whole window is to be compared, too. */
+  readonly compare: boolean;
+  /** The window as it is now; see listWindow. */
+  readonly span: Span;
+}
+
+/** Where a room's rounds of changes begin, and for which window. */
+export async function readCursor(
+  db: Queryable,
+  room: LeasedRoom,
+): Promise<{ readonly links: string[] | null; readonly from: string | null }> {
+  const { rows } = await db.query<{ links: string[] | null; from: Date | null }>({
+    name: 'read_cursor',
+    text: 'SELECT delta_links AS links, window_from AS "from" FROM bridge_room_state WHERE resource_mapping_id = $1',
+    values: [room.id],
+  });
+  const { links = null, from = null } = rows[0] ?? {};
+  return { links, from: from?.toISOString() ?? null };
+}
+
+/** The next poll comes after `pollMs`, or after `unheardMs` as long as Outlook does not call us for this room. */
+export async function beginPull(
+  db: Queryable,
+  room: LeasedRoom,
+  pollMs: number,
+  unheardMs: number,
+  window: Window,
+): Promise<Begun> {
+  const { rows } = await db.query<Omit<Begun, 'span'> & Instants>({
+    name: 'begin_pull',
+    text: `SELECT b.*, ${windowColumns} FROM bridge_begin_pull($1, $2, $3, $4) b, bridge_window($5, $6)`,
+    values: [room.id, room.epoch, pollMs, unheardMs, window.pastDays, window.futureDays],
+  });
+  return { ...rows[0]!, span: spanOf(rows[0]!) };
+}
+
+/** Asks again soon, after a round that was asked for brought nothing; null: it has been asked often enough. */
+export async function pullAgain(
+  db: Queryable,
+  room: LeasedRoom,
+  inMs: number | null,
+  attempt: number,
+): Promise<void> {
+  await db.query({
+    name: 'pull_again',
+    text: `UPDATE bridge_room_state SET pull_attempt = $4,
+        pull_due_at = CASE WHEN $3::float8 IS NULL THEN pull_due_at
+                           ELSE least(pull_due_at, now() + $3::float8 * interval '1 millisecond') END
+      WHERE resource_mapping_id = $1 AND lease_epoch = $2`,
+    values: [room.id, room.epoch, inMs, attempt],
+  });
+}
+
+/**
+ * Of a room that is only shown the bookings: whoever asked for a round of changes has been heard. Returns whether somebody
+ * asked for a comparison of its whole window.
+ */
+export async function pullNothing(db: Queryable, room: LeasedRoom): Promise<boolean> {
+  const { rows } = await db.query<{ compare: boolean }>({
+    name: 'pull_nothing',
+    text: `UPDATE bridge_room_state SET pull_due_at = NULL, next_poll_at = NULL
+      WHERE resource_mapping_id = $1 AND lease_epoch = $2 RETURNING coalesce(compare_at <= now(), false) AS compare`,
+    values: [room.id, room.epoch],
+  });
+  return rows[0]?.compare ?? false;
+}
+
+/** Writes down one page of changes and where the next page or round begins, in one transaction. */
+export async function storePage(
+  db: Queryable,
+  room: LeasedRoom,
+  noticedAt: Date,
+  { known, born }: Observed,
+  links: readonly string[],
+): Promise<void> {
+  await db.query({
+    name: 'store_page',
+    text: 'SELECT bridge_pulled($1, $2, $3, $4, $5, $6)',
+    values: [room.id, room.epoch, noticedAt, JSON.stringify(known), JSON.stringify(born), links],
+  });
+}
+
+interface Instants {
+  readonly from: Date;
+  readonly to: Date;
+}
+
+const windowColumns = `opens - interval '1 day' AS "from", closes + interval '1 day' AS "to"`;
+const spanOf = ({ from, to }: Instants): Span => ({ from: from.toISOString(), to: to.toISOString() });
+
+/** The window as instants, a day wider on each side: all-day events float, and Graph matches them in UTC. */
+export async function listWindow(session: Queryable, window: Window): Promise<Span> {
+  const { rows } = await session.query<Instants>({
+    name: 'list_window',
+    text: `SELECT ${windowColumns} FROM bridge_window($1, $2)`,
+    values: [window.pastDays, window.futureDays],
+  });
+  return spanOf(rows[0]!);
+}
+
+/** A mapping of a room, by what a baseline needs to recognise its event. */
+export interface Mapped extends Omit<KnownEvent, 'eventId'> {
+  readonly eventId: string | null;
+  readonly reservationType: string | null;
+  readonly due: boolean;
+  /** Of a reservation without an event: what it is. */
+  readonly booking: Item | null;
+  readonly present: boolean;
+}
+
+export async function mappingsOf(session: Queryable, resourceId: number): Promise<Mapped[]> {
+  const { rows } = await session.query<Mapped>({
+    name: 'mappings_of',
+    text: `SELECT ${knownColumns}, m.reservation_type AS "reservationType", m.due_at IS NOT NULL AS due, m.present, i.booking
+      FROM bridge_mappings m
+      LEFT JOIN LATERAL (SELECT bridge_item_state(v.starts_at, v.ends_at, v.all_day, v.title, v.description, v.is_private) AS booking
+        FROM bridge_items v WHERE m.outlook_event_id IS NULL AND m.present
+        AND v.reservation_type = m.reservation_type AND v.reservation_id = m.reservation_id
+        AND v.resource_id = m.resource_id OFFSET 0) i ON true
+      WHERE m.resource_id = $1`,
+    values: [resourceId],
+  });
+  return rows;
+}
+
+/** An event found in Outlook that belongs to a mapping without one. */
+export interface Adoption {
+  readonly id: number;
+  readonly eventId: string;
+  readonly outlookBase: Item | null;
+  readonly isOrganizer: boolean;
+  readonly iCalUId: string;
+  readonly originalStart: string | null;
+  readonly seriesMasterId: string | null;
+}
+
+export interface Baselined extends Observed {
+  readonly adoptions: readonly Adoption[];
+  readonly noticedAt: Date;
+  readonly links: readonly string[] | null;
+  readonly window: Span;
+  /** Until the next poll; null: this room is not polled. */
+  readonly pollMs: number | null;
+}
+
+/** Notes that a room was compared with Outlook, and all that was found. */
+export async function finishBaseline(db: Queryable, room: LeasedRoom, found: Baselined): Promise<void> {
+  await db.query({
+    name: 'finish_baseline',
+    text: 'SELECT bridge_baselined($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
+    values: [
+      room.id,
+      room.epoch,
+      JSON.stringify(found.adoptions),
+      found.noticedAt,
+      JSON.stringify(found.known),
+      JSON.stringify(found.born),
+      found.links,
+      found.window.from,
+      found.window.to,
+      found.pollMs,
+    ],
+  });
+}
+
+/** Events that were reported as removed and not verified yet. */
+export async function missingOf(
+  db: Queryable,
+  room: LeasedRoom,
+  most: number,
+): Promise<{ id: number; revision: number; eventId: string }[]> {
+  const { rows } = await db.query<{ id: number; revision: number; eventId: string }>({
+    name: 'missing_of',
+    text: `SELECT id, revision, outlook_event_id AS "eventId" FROM bridge_mappings
+      WHERE resource_id = $1 AND outlook_item_id = $2 AND outlook_news = 'missing' AND outlook_event_id IS NOT NULL
+      ORDER BY starts_at, id LIMIT $3`,
+    values: [room.resourceId, room.outlookItemId, most],
+  });
+  return rows;
+}
+
+/** What verification found of an event that was reported as removed. */
+export interface Verified {
+  readonly id: number;
+  readonly revision: number;
+  readonly news: 'look' | 'vacated' | 'gone';
+}
+
+/** Writes down what verification found. */
+export async function storeVerified(
+  db: Queryable,
+  room: LeasedRoom,
+  found: readonly Verified[],
+): Promise<void> {
+  await db.query({
+    name: 'store_verified',
+    text: 'SELECT bridge_verified($1, $2, $3)',
+    values: [room.id, room.epoch, JSON.stringify(found)],
+  });
+}
+
+/**
+ * Notes that these events are about to be deleted or declined by us, so that nobody takes them for deleted by a person,
+ * whatever happens next. Returns the ids of those that are still as they were read; their revision is one higher now.
+ */
+export async function noteRemovals(
+  db: Queryable,
+  room: LeasedRoom,
+  wanted: readonly { readonly id: number; readonly revision: number }[],
+): Promise<ReadonlySet<number>> {
+  const { rows } = await db.query<{ noted: number[] }>({
+    name: 'note_removals',
+    text: 'SELECT bridge_removing($1, $2, $3) AS noted',
+    values: [room.id, room.epoch, JSON.stringify(wanted.map(({ id, revision }) => ({ id, revision })))],
+  });
+  return new Set(rows[0]!.noted);
+}
+
+/** Whether somebody asked for a round of changes since the last one began. */
+export async function pullIsDue(db: Queryable, room: LeasedRoom): Promise<boolean> {
+  const { rows } = await db.query<{ due: boolean }>({
+    name: 'pull_is_due',
+    text: `SELECT coalesce(pull_due_at <= clock_timestamp(), false) AS due FROM bridge_room_state WHERE resource_mapping_id = $1`,
+    values: [room.id],
+  });
+  return rows[0]?.due ?? false;
+}
+
+/** Which reservations these events were of in this room, as far as the log and the book of meetings remember. */
+export async function rememberedOf(
+  db: Queryable,
+  room: LeasedRoom,
+  events: readonly OutlookEvent[],
+): Promise<ReadonlyMap<string, ReservationKey>> {
+  if (events.length === 0) return new Map();
+  const { rows } = await db.query<{ event: string; type: string; id: number }>({
+    name: 'remembered_of',
+    text: `
+      SELECT DISTINCT ON (e.event) e.event, k.type, k.id
+      FROM unnest($2::text[], $3::text[], $4::timestamptz[]) AS e (event, uid, slot),
+        LATERAL (
+          SELECT l.reservation_type AS type, l.reservation_id AS id, l.id AS newest FROM bridge_log l
+          WHERE l.outlook_event_id = e.event AND l.resource_id = $1 AND l.reservation_id IS NOT NULL
+          UNION ALL
+          SELECT t.reservation_type, t.reservation_id, 0 FROM bridge_meetings t
+          WHERE t.ical_uid = e.uid AND t.original_start = coalesce(e.slot, '-infinity')) k
+      ORDER BY e.event, k.newest DESC`,
+    values: [
+      room.resourceId,
+      events.map((event) => event.id),
+      events.map((event) => event.iCalUId),
+      events.map((event) => event.originalStart),
+    ],
+  });
+  return new Map(rows.map(({ event, type, id }) => [event, { type, id }]));
+}

@@ -1,0 +1,251 @@
+/**
+ * What people ask about subscriptions, and ask for: the books are changed and the keeper, in whichever daemon, does the
+ * rest. Calls wait for it for a while and report what is open then as pending.
+ */
+import type { Database } from '../../database.ts';
+import { until } from '../manual/call.ts';
+import { failingAs } from '../store/failing.ts';
+
+/** `ending`: Graph shall forget it; `off`: a person ended it; `failing`: see error and hint. */
+type SubscriptionStatus = 'active' | 'pending' | 'failing' | 'expired' | 'ending' | 'off';
+
+export interface SubscriptionReport {
+  readonly id: number;
+  /** Graph's; null while there is none. */
+  readonly subscription_id: string | null;
+  /** The mailbox, as the operator wrote it. */
+  readonly calendar_id: string;
+  readonly resource_id: number | null;
+  readonly room: string;
+  readonly status: SubscriptionStatus;
+  readonly notification_url: string;
+  readonly expires_at: Date | null;
+  readonly created_at: Date;
+  readonly renewed_at: Date | null;
+  /** When Graph is asked next; null: not before a person says so. */
+  readonly due_at: Date | null;
+  readonly error: string | null;
+  readonly hint: string | null;
+}
+
+export interface SubscriptionCounts {
+  /** Rooms that should have one: active, and with changes that come from Outlook. */
+  readonly rooms: number;
+  readonly by_status: Readonly<Record<SubscriptionStatus, number>>;
+  readonly next_due_at: Date | null;
+  readonly first_expiry_at: Date | null;
+}
+
+/** What became of a wish for one. */
+export type Asked =
+  | { readonly found: 'unknown'; readonly known: readonly string[] }
+  /** Nothing can come from there: the room is switched off, or its direction is towards Outlook. */
+  | { readonly found: 'unfit'; readonly active: boolean; readonly room: string }
+  | {
+      readonly found: 'subscription';
+      readonly existed: boolean;
+      /** Null: the keeper has not come to it. */
+      readonly subscription: SubscriptionReport | null;
+    };
+
+export interface RequestsOptions {
+  readonly db: Database;
+  readonly waitMs?: number;
+}
+
+export type SubscriptionRequests = ReturnType<typeof createSubscriptionRequests>;
+
+export function createSubscriptionRequests({ db, waitMs = 20_000 }: RequestsOptions) {
+  /** By the books' id; null: all, those that have ended or are off last. */
+  async function reports(ids: readonly number[] | null): Promise<SubscriptionReport[]> {
+    const { rows } = await db.query<SubscriptionReport>({
+      name: 'subscription_reports',
+      text: `${reportText} WHERE $1::bigint[] IS NULL OR b.id = ANY ($1)
+        ORDER BY b.ended_at IS NOT NULL, b.off_at IS NOT NULL, room, b.id LIMIT 10000`,
+      values: [ids],
+    });
+    return rows;
+  }
+
+  /** Those there are and shall be; what a person ended is no subscription any more. */
+  const list = async () => (await reports(null)).filter(({ status }) => status !== 'off');
+
+  async function counts(): Promise<SubscriptionCounts> {
+    const { rows } = await db.query<SubscriptionCounts>({
+      name: 'subscription_counts',
+      text: `
+        WITH b AS (${reportText})
+        SELECT (SELECT count(*) FROM bridge_resource_mappings WHERE ${fit}) AS rooms,
+          (SELECT jsonb_object_agg(s, (SELECT count(*) FROM b WHERE b.status = s))
+           FROM unnest('{active, pending, failing, expired, ending, off}'::text[]) s) AS by_status,
+          (SELECT min(due_at) FROM b) AS next_due_at,
+          (SELECT min(expires_at) FROM b WHERE status = 'active') AS first_expiry_at`,
+    });
+    return rows[0]!;
+  }
+
+  /** Waits until the keeper has tried all of these since `since`, as far as it gets in time. */
+  async function tried(ids: readonly number[], since: Date, signal: AbortSignal): Promise<void> {
+    const call = { deadline: performance.now() + waitMs, signal };
+    await until(call, async () => {
+      const { rows } = await db.query<{ open: boolean }>({
+        name: 'subscriptions_untried',
+        text: `SELECT EXISTS (SELECT FROM bridge_subscriptions WHERE id = ANY ($1)
+          AND (tried_at IS NULL OR tried_at <= $2 OR off_at IS NULL AND subscription_id IS NULL AND error_message IS NULL)) AS open`,
+        values: [ids, since],
+      });
+      return rows[0]!.open;
+    });
+  }
+
+  /** The rooms' rows, made due if they lack a subscription; waits until each room has its row. */
+  async function ask(
+    roomIds: readonly number[],
+    signal: AbortSignal,
+  ): Promise<{ ids: number[]; since: Date }> {
+    const since = await now();
+    const wish = {
+      name: 'ask_subscriptions',
+      text: `
+        WITH asked AS (
+          UPDATE bridge_subscriptions SET off_at = NULL, due_at = now(), attempt = 0
+          WHERE resource_mapping_id = ANY ($1) AND ended_at IS NULL
+            AND (off_at IS NOT NULL OR subscription_id IS NULL AND (tried_at IS NULL OR tried_at <= $2) AND due_at > now())
+          RETURNING 1)
+        SELECT id FROM bridge_subscriptions WHERE resource_mapping_id = ANY ($1) AND ended_at IS NULL`,
+      values: [roomIds, since],
+    };
+    let ids: number[] = [];
+    await until({ deadline: performance.now() + Math.min(waitMs, 5_000), signal }, async () => {
+      ids = (await db.query<{ id: number }>(wish)).rows.map(({ id }) => id);
+      return ids.length < roomIds.length;
+    });
+    return { ids, since };
+  }
+
+  /** One room, by its mailbox' address or object id, or by its resource. */
+  async function create(calendarId: string, signal: AbortSignal): Promise<Asked> {
+    const { rows } = await db.query<{ id: number; room: string; active: boolean; fit: boolean }>({
+      name: 'subscription_room',
+      text: `SELECT id, coalesce(outlook_item_name, outlook_item_id) AS room, active = 1 AS active, ${fit} AS fit
+        FROM bridge_resource_mappings
+        WHERE lower(outlook_item_id) = lower($1) OR outlook_object_id = $1 OR resource_id::text = $1
+        ORDER BY active DESC, lower(outlook_item_id) = lower($1) DESC, id LIMIT 1`,
+      values: [calendarId],
+    });
+    const [room] = rows;
+    if (room === undefined) return { found: 'unknown', known: await mailboxes() };
+    if (!room.fit) return { found: 'unfit', active: room.active, room: room.room };
+    const before = await reportOf(room.id);
+    if (before !== null && before.subscription_id !== null && before.status !== 'ending')
+      return { found: 'subscription', existed: true, subscription: before };
+    const { ids, since } = await ask([room.id], signal);
+    await tried(ids, since, signal);
+    return { found: 'subscription', existed: false, subscription: await reportOf(room.id) };
+  }
+
+  async function createAll(
+    signal: AbortSignal,
+  ): Promise<{ rooms: number; rows: SubscriptionReport[]; existed: ReadonlySet<number> }> {
+    const { rows } = await db.query<{ id: number; subscribed: number | null }>({
+      name: 'subscription_rooms',
+      text: `SELECT r.id, (SELECT b.id FROM bridge_subscriptions b WHERE b.resource_mapping_id = r.id AND b.ended_at IS NULL
+          AND b.off_at IS NULL AND b.subscription_id IS NOT NULL) AS subscribed
+        FROM bridge_resource_mappings r WHERE ${fit} ORDER BY r.id`,
+    });
+    const lacking = rows.filter(({ subscribed }) => subscribed === null).map(({ id }) => id);
+    const existing = rows.map(({ subscribed }) => subscribed).filter((id) => id !== null);
+    const { ids, since } = lacking.length === 0 ? { ids: [], since: new Date() } : await ask(lacking, signal);
+    if (ids.length > 0) await tried(ids, since, signal);
+    return { rooms: rows.length, rows: await reports([...existing, ...ids]), existed: new Set(existing) };
+  }
+
+  /** Renews one (by Graph's id) or all (null) now, and says how many were in time; null: there is no such. */
+  async function renew(
+    subscriptionId: string | null,
+    signal: AbortSignal,
+  ): Promise<{ readonly rows: SubscriptionReport[]; readonly renewed: number } | null> {
+    const since = await now();
+    const { rows } = await db.query<{ id: number }>({
+      name: 'renew_subscriptions',
+      text: `UPDATE bridge_subscriptions SET due_at = now(), attempt = 0
+        WHERE subscription_id IS NOT NULL AND ended_at IS NULL AND off_at IS NULL
+          AND ($1::text IS NULL OR subscription_id = $1) RETURNING id`,
+      values: [subscriptionId],
+    });
+    if (rows.length === 0 && subscriptionId !== null) return null;
+    const ids = rows.map(({ id }) => id);
+    if (ids.length > 0) await tried(ids, since, signal);
+    const after = await reports(ids);
+    return {
+      rows: after,
+      renewed: after.filter((row) => row.renewed_at !== null && row.renewed_at > since).length,
+    };
+  }
+
+  /**
+   * Ends one, by Graph's id or that of the books. None is made for its room until a person asks for one. Null: there is
+   * no such; else whether Graph has forgotten it by now, and why not.
+   */
+  async function remove(
+    id: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly done: boolean; readonly last: SubscriptionReport } | null> {
+    const since = await now();
+    const { rows } = await db.query<{ id: number }>({
+      name: 'end_subscription',
+      text: `UPDATE bridge_subscriptions SET off_at = coalesce(off_at, now()), due_at = now(), attempt = 0
+        WHERE (subscription_id = $1 OR id::text = $1) AND ended_at IS NULL AND (off_at IS NULL OR subscription_id IS NOT NULL)
+        RETURNING id`,
+      values: [id],
+    });
+    if (rows.length === 0) return null;
+    const ids = rows.map((row) => row.id);
+    const [before] = await reports(ids);
+    await tried(ids, since, signal);
+    const [after] = await reports(ids);
+    // a room that was deleted meanwhile took its row along
+    return { done: after === undefined || after.subscription_id === null, last: after ?? before! };
+  }
+
+  const reportOf = async (roomId: number): Promise<SubscriptionReport | null> => {
+    const { rows } = await db.query<{ id: number }>(
+      'SELECT id FROM bridge_subscriptions WHERE resource_mapping_id = $1 AND ended_at IS NULL',
+      [roomId],
+    );
+    const [report] = await reports(rows.map(({ id }) => id));
+    return report ?? null;
+  };
+
+  const mailboxes = async () =>
+    (
+      await db.query<{ mailbox: string }>(
+        'SELECT outlook_item_id AS mailbox FROM bridge_resource_mappings ORDER BY active DESC, id LIMIT 5000',
+      )
+    ).rows.map(({ mailbox }) => mailbox);
+
+  const now = async () => (await db.query<{ at: Date }>('SELECT clock_timestamp() AS at')).rows[0]!.at;
+
+  return {
+    list: failingAs('list the subscriptions', list),
+    counts: failingAs('count the subscriptions', counts),
+    create: failingAs('subscribe to a room', create),
+    createAll: failingAs('subscribe to all rooms', createAll),
+    renew: failingAs('renew subscriptions', renew),
+    remove: failingAs('end a subscription', remove),
+  };
+}
+
+const fit = `active = 1 AND sync_direction <> 'booking_to_outlook'`;
+
+const reportText = `
+  SELECT b.id, b.subscription_id, b.outlook_item_id AS calendar_id, r.resource_id,
+    coalesce(r.outlook_item_name, b.outlook_item_id) AS room,
+    CASE WHEN b.ended_at IS NOT NULL THEN 'ending'
+         WHEN b.off_at IS NOT NULL THEN CASE WHEN b.subscription_id IS NULL THEN 'off' ELSE 'ending' END
+         WHEN b.error_message IS NOT NULL THEN 'failing'
+         WHEN b.subscription_id IS NULL THEN 'pending'
+         WHEN b.expires_at <= now() THEN 'expired' ELSE 'active' END AS status,
+    b.notification_url, b.expires_at, b.created_at, b.renewed_at, nullif(b.due_at, 'infinity') AS due_at,
+    b.error_message AS error, b.hint
+  FROM bridge_subscriptions b LEFT JOIN bridge_resource_mappings r ON r.id = b.resource_mapping_id`;

@@ -1,0 +1,32 @@
+/** Keeps a burst of changes from becoming as many calls. */
+import type { Due } from '../store/mappings.ts';
+
+/** Between two rounds of repeated changes: the second at once, then with growing gaps. */
+const firstGapMs = 200;
+const longestGapMs = 1_000;
+/** How often it is looked for other changes meanwhile. */
+const lookMs = 50;
+
+/**
+ * Keeps a burst from becoming as many calls: a change of what this drain has written already waits for others of its
+ * kind, while whatever changes for the first time goes at once. It begins with each drain, which ends when nothing is
+ * due, so whoever waits for one change before making the next never meets it.
+ */
+export function createDebounce(now: () => number = () => performance.now()) {
+  const written = new Set<number>();
+  let gapMs = 0;
+  let nextAt = 0;
+  return {
+    /** Which of them to write now. */
+    choose(due: readonly Due[]): readonly Due[] {
+      const fresh = due.filter((row) => !written.has(row.id));
+      for (const row of fresh) written.add(row.id);
+      if (fresh.length > 0) return fresh;
+      if (now() < nextAt) return [];
+      gapMs = Math.min(longestGapMs, gapMs === 0 ? firstGapMs : gapMs * 2);
+      nextAt = now() + gapMs;
+      return due;
+    },
+    waitMs: () => Math.max(1, Math.min(lookMs, nextAt - now())),
+  };
+}

@@ -1,0 +1,310 @@
+/**
+ * The drain of one room under its lease: compare it with both sides if that is due, ask Outlook for changes, verify what
+ * is reported as removed, then bring what is due to where both sides agree until nothing is. Everything it writes down is
+ * fenced by the lease's epoch, so a drain that lost its lease does no harm.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Database } from '../../database.ts';
+import { databaseFailure } from '../../database.ts';
+import { Permanent, Retryable } from '../../errors.ts';
+import type { OutlookEvent } from '../../event.ts';
+import type { Fact, PullAction, Tell } from '../../facts.ts';
+import type { Applied, Done } from '../apply/apply.ts';
+import { compare, firstDeltaRound } from '../pull/full-scan.ts';
+import { createDebounce } from './debounce.ts';
+import { verify } from '../apply/read.ts';
+import {
+  dueMappings,
+  reconcileRoom,
+  settleMappings,
+  storeMailbox,
+  type Due,
+  type LeasedRoom,
+  type Rest,
+  type Settled,
+  type Window,
+  type Written,
+} from '../store/mappings.ts';
+import {
+  finishBaseline,
+  listWindow,
+  mappingsOf,
+  missingOf,
+  pullAgain,
+  pullIsDue,
+  pullNothing,
+  readCursor,
+  rememberedOf,
+  storeVerified,
+  type Span,
+} from '../store/pull-store.ts';
+import { pollAfter, type PulledRound } from '../pull/delta-round.ts';
+import { restFor } from '../apply/rest.ts';
+import { reunite } from '../match/reunite.ts';
+import type { OutlookSide } from '../outlook-side.ts';
+
+/** Due mappings read at a time. Small enough that a booking made now waits for a part of a second behind a backfill. */
+export const itemsAtATime = 12;
+/** Events verified at a time. */
+const verifiedAtATime = 40;
+
+/** A room whose holder vanished is asked for changes again within this time. */
+const abandonedMs = 10_000;
+
+/** Why a drain ended: nothing is due, the room must rest, or the other side as a whole is out of reach. */
+export interface Drained {
+  readonly rest: Rest | null;
+  readonly outage: Retryable | Permanent | null;
+  /** Graph answered during this drain. */
+  readonly answered: boolean;
+}
+
+export interface DrainOptions {
+  readonly db: Database;
+  readonly outlook: OutlookSide;
+  readonly apply: (room: LeasedRoom, due: readonly Due[], signal: AbortSignal) => Promise<Applied>;
+  readonly pull: (room: LeasedRoom, signal: AbortSignal) => Promise<PulledRound>;
+  readonly window: Window;
+  /** Between two polls of a room. */
+  readonly pollMs: number;
+  readonly tell: Tell;
+  readonly random?: () => number;
+}
+
+export function createDrain(options: DrainOptions) {
+  const { db, outlook, apply, pull, window, pollMs, tell, random = Math.random } = options;
+  /** Rooms that were asked for changes since this daemon began. */
+  const listened = new Set<number>();
+
+  /** `signal` cuts it off; at `stopping` the round under way is ended and written down first. */
+  async function drain(leased: LeasedRoom, signal: AbortSignal, stopping: AbortSignal): Promise<Drained> {
+    const room = leased.baselined ? leased : await addressed(leased, signal);
+    if (!room.reconciled || (!room.baselined && !room.abandoned)) await reconcile(room);
+    // what people did in Outlook while nobody listened is heard before the bookings speak
+    const pulls = room.baselined && (room.pulls || (follows(room) && !listened.has(room.id)));
+    let hasRead = !room.baselined || room.missing;
+    if (hasRead || pulls) {
+      const stopped = await reading(room, async () => {
+        // after a crash the cursor is as good as before, and the list finds the rest
+        if (!room.baselined) await baseline(room, signal, room.abandoned ? 'kept' : 'new');
+        // a round that brought nothing, which most are, leaves what is known of the room as it was
+        else if (pulls && (await pulled(room, signal)) > 0) hasRead = true;
+        if (hasRead) await verifyMissing(room, signal);
+      });
+      if (stopped !== null) return stopped;
+      listened.add(room.id);
+    }
+    let answered = pulls || !room.baselined;
+
+    const calm = createDebounce();
+    let due = leased.baselined && leased.reconciled && !hasRead ? room.due : await readDue(room);
+    // bounded by what is due: each round settles its rows, and a row that stays due at once is counted in `attempt`
+    while (due.length > 0 && !stopping.aborted) {
+      signal.throwIfAborted();
+      const now = calm.choose(due);
+      let next: Written | null = null;
+      if (now.length > 0) {
+        const applied = await apply(room, now, signal);
+        next = await settle(room, now, applied);
+        answered ||= applied.answered;
+        if (applied.outage !== null || applied.rest !== null) return { ...applied, answered };
+      } else
+        await pause(calm.waitMs(), undefined, { signal: AbortSignal.any([signal, stopping]) }).catch(
+          () => undefined,
+        );
+      // a notification does not wait behind a backfill
+      if (follows(room) && (next?.pulls ?? (await asked('look for notifications', pullIsDue(db, room))))) {
+        const again = await reading(room, async () => {
+          await pulled(room, signal);
+          await verifyMissing(room, signal);
+        });
+        if (again !== null) return again;
+        next = null;
+      }
+      due = next?.more === false ? [] : await readDue(room);
+    }
+    return { rest: null, outage: null, answered };
+  }
+
+  /** Whether Outlook is listened to in this room. */
+  const follows = (room: LeasedRoom) => room.direction !== 'booking_to_outlook';
+
+  /**
+   * Reads from Outlook; what keeps us from it says how the drain ends, and nothing is taken for gone. A failure of the
+   * database is none of ours and comes as the driver throws it.
+   */
+  async function reading(room: LeasedRoom, read: () => Promise<void>): Promise<Drained | null> {
+    try {
+      await read();
+      return null;
+    } catch (error) {
+      if (!(error instanceof Retryable || error instanceof Permanent)) throw error;
+      return error.reach === 'side'
+        ? { rest: null, outage: error, answered: false }
+        : { rest: restFor(error, room.attempt, random), outage: null, answered: false };
+    }
+  }
+
+  /** The room by the object id of its mailbox, if the directory tells: addresses change, and some calls refuse them. */
+  async function addressed(room: LeasedRoom, signal: AbortSignal): Promise<LeasedRoom> {
+    if (room.mailbox !== room.outlookItemId) return room;
+    try {
+      const mailbox = await outlook.resolveMailbox(room.outlookItemId, signal);
+      if (mailbox === null || mailbox === room.outlookItemId) return room;
+      await asked('store the id of a mailbox', storeMailbox(db, room, mailbox));
+      return { ...room, mailbox };
+    } catch (error) {
+      // whether there is such a mailbox is for the mailbox itself to say; the directory may be closed to us, and what
+      // keeps us from everything is met again there
+      if (error instanceof Permanent || error instanceof Retryable) return room;
+      throw error;
+    }
+  }
+
+  const readDue = (room: LeasedRoom) =>
+    asked('read what is due', dueMappings(db, room.resourceId, itemsAtATime, window));
+
+  async function reconcile(room: LeasedRoom): Promise<void> {
+    const found = await asked('reconcile a room', reconcileRoom(db, room, window));
+    if (found.added + found.changed + found.gone > 0)
+      tell({ fact: 'room-reconciled', room: room.name, resourceId: room.resourceId, ...found });
+  }
+
+  /**
+   * Asks Outlook for changes. Returns how many rows it read, the whole calendar included if that was due. Should it fail, the
+   * round is asked for again when the room is next worked on.
+   */
+  async function pulled(room: LeasedRoom, signal: AbortSignal): Promise<number> {
+    const startedAt = performance.now();
+    try {
+      if (!follows(room)) {
+        return (await pullNothing(db, room)) ? await baseline(room, signal, 'kept') : 0;
+      }
+      const { next, rows } = await pull(room, signal);
+      const listed = next === 'done' ? 0 : await baseline(room, signal, next === 'compare' ? 'kept' : 'new');
+      const about = { room: room.name, resourceId: room.resourceId };
+      tell({ ...about, fact: 'room-pulled', rows, ms: performance.now() - startedAt });
+      return rows + listed;
+    } catch (error) {
+      if (!signal.aborted) await pullAgain(db, room, 0, 0).catch(() => undefined); // the first failure says why
+      throw error;
+    }
+  }
+
+  /**
+   * Reads each event that was reported as removed, before anything is decided: the brake must see all that is gone, and
+   * what is there again under another id is not gone.
+   */
+  async function verifyMissing(room: LeasedRoom, signal: AbortSignal): Promise<void> {
+    const sight = { outlook, span: () => listWindow(db, window) };
+    for (;;) {
+      const missing = await missingOf(db, room, verifiedAtATime);
+      if (missing.length === 0) return void (await reunite(db, room));
+      signal.throwIfAborted();
+      const found = await verify(missing, room, sight, signal);
+      await storeVerified(db, room, found);
+    }
+  }
+
+  /**
+   * Compares the room's whole window in Outlook with its mappings, so that after a lost mapping table, a lost answer, a lost
+   * cursor or the predecessor nothing is made twice and nothing is missed. Returns how many rows there were on either side.
+   */
+  async function baseline(room: LeasedRoom, signal: AbortSignal, cursor: 'kept' | 'new'): Promise<number> {
+    const started = performance.now();
+    const noticedAt = new Date();
+    const span = await listWindow(db, window);
+    // before the list: whatever changes from here on is in the next round
+    const links = follows(room) ? await begins(room, span, cursor, signal) : null;
+    const events: OutlookEvent[] = [];
+    for await (const page of outlook.list(room, span.from, span.to, signal)) events.push(...page);
+    const mappings = await mappingsOf(db, room.resourceId);
+    const remembered = await rememberedOf(db, room, events);
+    const found = compare(mappings, events, span, follows(room), (item) => outlook.show(item), remembered);
+    const poll = follows(room) ? pollAfter(pollMs, random) : null;
+    // many rooms start together: their first polls are spread over the whole interval. What the last holder of an abandoned
+    // room was told of may not show in a list yet, and nobody else asks for it again
+    const most = room.abandoned && poll !== null ? Math.min(poll, abandonedMs) : poll;
+    const pollIn = most === null ? null : most * (room.baselined ? 1 : random());
+    await finishBaseline(db, room, { ...found, noticedAt, links, window: span, pollMs: pollIn });
+    tell({
+      fact: 'room-baselined',
+      room: room.name,
+      resourceId: room.resourceId,
+      events: events.length,
+      adopted: found.adoptions.length,
+      ms: performance.now() - started,
+    });
+    return events.length + mappings.length;
+  }
+
+  /** Where the next rounds of changes begin. */
+  async function begins(
+    room: LeasedRoom,
+    span: Span,
+    cursor: 'kept' | 'new',
+    signal: AbortSignal,
+  ): Promise<readonly string[] | null> {
+    const known = cursor === 'kept' ? await readCursor(db, room) : null;
+    if (known !== null && known.links !== null && known.from === span.from) return known.links;
+    return await firstDeltaRound(outlook, room, span, signal);
+  }
+
+  /** Writes down what was done; what the room asks for next, if that was told. */
+  async function settle(room: LeasedRoom, due: readonly Due[], applied: Applied): Promise<Written | null> {
+    const { settled, done } = applied;
+    const written = settled.length === 0 ? null : await asked('settle', settleMappings(db, room, settled));
+    const rows = new Map(due.map((row) => [row.id, row]));
+    for (const result of settled)
+      tellResult(room, rows.get(result.id)!, result, written?.latency.get(result.id) ?? null);
+    for (const one of done) tellDone(room, one);
+    return written;
+  }
+
+  const about = (room: LeasedRoom, row: Due) => ({
+    room: room.name,
+    resourceId: room.resourceId,
+    mappingId: row.id,
+    reservationType: row.reservationType,
+    reservationId: row.reservationId,
+  });
+
+  function tellResult(room: LeasedRoom, row: Due, result: Settled, latencyMs: number | null): void {
+    const whose = about(room, row);
+    const { action, error, hint, dueInMs } = result;
+    if (result.status === 'conflict' && action !== 'unchanged' && result.conflict !== null)
+      tell({ ...whose, fact: 'conflict', kind: result.conflict.kind, error: error ?? '', hint });
+    else if (action === 'parked') tell({ ...whose, fact: 'item-parked', error: error ?? '', hint });
+    else if (action === 'delayed')
+      tell({ ...whose, fact: 'item-delayed', error: error ?? '', inMs: dueInMs ?? 0 });
+    else if (isPull(action)) tell({ ...whose, fact: 'pulled', action, latencyMs });
+    else tell({ ...whose, fact: 'pushed', action, latencyMs, callMs: result.callMs ?? 0 });
+  }
+
+  function tellDone(room: LeasedRoom, { due, written }: Done): void {
+    const { action, latencyMs, reservationType, reservationId } = written;
+    const fact: Fact = {
+      ...about(room, due),
+      reservationType,
+      reservationId,
+      fact: 'pulled',
+      action,
+      latencyMs,
+    };
+    tell(fact);
+  }
+
+  return { drain };
+}
+
+const isPull = (action: Settled['action']): action is PullAction =>
+  ['imported', 'joined', 'booking-updated', 'booking-cancelled', 'declined'].includes(action);
+
+/** A query's result, or its failure as one of our kinds. */
+async function asked<T>(what: string, query: Promise<T>): Promise<T> {
+  try {
+    return await query;
+  } catch (error) {
+    throw databaseFailure(error, what);
+  }
+}

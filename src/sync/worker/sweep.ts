@@ -1,0 +1,86 @@
+/**
+ * The guarantee behind the triggers: every so often each room is compared as a whole with the booking system.
+ * It finds what no trigger saw (disabled triggers, replica role, a lost outbox row) and what entered the window.
+ */
+import type { Queryable } from '../../database.ts';
+
+/**
+ * Makes the books of rooms whose row was lost (somebody deleted it): such a room begins anew. Returns how many there were.
+ */
+export async function mendRooms(db: Queryable): Promise<number> {
+  const { rowCount } = await db.query(`
+    INSERT INTO bridge_room_state (resource_mapping_id, push_due_at)
+    SELECT r.id, now() FROM bridge_resource_mappings r
+    WHERE NOT EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = r.id)
+    ON CONFLICT DO NOTHING`);
+  return rowCount ?? 0;
+}
+
+/** Makes every active room compare its whole window at its next drain, behind live changes. Returns how many. */
+export async function sweepRooms(db: Queryable): Promise<number> {
+  const { rowCount } = await db.query(`
+    UPDATE bridge_room_state s SET reconciled_at = NULL, push_due_at = least(s.push_due_at, now()), updated_at = now(),
+      push_lane = CASE WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END
+    FROM bridge_resource_mappings r WHERE r.id = s.resource_mapping_id AND r.active = 1`);
+  return rowCount ?? 0;
+}
+
+/**
+ * Makes every room compare its whole window in Outlook, spread over `withinMs`: what vanished without anybody saying so is
+ * found, and verified one by one. Where only the booking system speaks it then comes back. `resourceId`: only this room, at
+ * once. Returns how many.
+ */
+export async function compareRooms(
+  db: Queryable,
+  withinMs: number,
+  resourceId: number | null = null,
+): Promise<number> {
+  const { rowCount } = await db.query(
+    `UPDATE bridge_room_state s SET compare_at = now(), updated_at = now(),
+       pull_due_at = CASE WHEN $1::float8 = 0 THEN now() ELSE s.pull_due_at END,
+       next_poll_at = least(s.next_poll_at, now() + random() * $1::float8 * interval '1 millisecond')
+     FROM bridge_resource_mappings r
+     WHERE r.id = s.resource_mapping_id AND r.active = 1 AND ($2::integer IS NULL OR r.resource_id = $2)`,
+    [withinMs, resourceId],
+  );
+  return rowCount ?? 0;
+}
+
+/** Between the rooms that are asked one after the other. */
+const apartMs = 50;
+
+/**
+ * A daemon begins, perhaps after a time without any: every room that Outlook is listened to in is asked for changes soon,
+ * the one that was not asked for the longest time first, for its poll may be far away and Graph may have given up on calling
+ * us. Left out is what somebody is at this moment working on, so that nobody's open transaction keeps us from beginning.
+ * Returns how many.
+ */
+export async function catchUpRooms(db: Queryable): Promise<number> {
+  const { rowCount } = await db.query(
+    `UPDATE bridge_room_state s SET next_poll_at = least(s.next_poll_at, now() + n.place * $1::float8 * interval '1 millisecond'), updated_at = now()
+     FROM (SELECT f.id, row_number() OVER (ORDER BY f.pulled_at NULLS FIRST) - 1 AS place
+           FROM (SELECT t.resource_mapping_id AS id, t.pulled_at
+                 FROM bridge_room_state t JOIN bridge_resource_mappings r ON r.id = t.resource_mapping_id AND r.active = 1
+                 WHERE r.sync_direction <> 'booking_to_outlook' AND t.next_poll_at IS NOT NULL
+                 FOR UPDATE OF t SKIP LOCKED) f) n
+     WHERE s.resource_mapping_id = n.id`,
+    [apartMs],
+  );
+  return rowCount ?? 0;
+}
+
+/**
+ * How often a trigger failed to write its outbox row since anybody last asked. It lets the booking through and raises
+ * a sequence, which survives the rollback of what went wrong; a change of the sequence asks for a sweep.
+ */
+export async function missedSince(db: Queryable): Promise<number> {
+  const { rows } = await db.query<{ missed: number }>(`
+    WITH now AS (SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS missed FROM bridge_missed_seq),
+    was AS (SELECT coalesce((SELECT value::bigint FROM bridge_settings WHERE name = 'missed_seen'), 0) AS missed),
+    seen AS (
+      INSERT INTO bridge_settings (name, value) SELECT 'missed_seen', missed::text FROM now
+      WHERE missed <> (SELECT missed FROM was)
+      ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now() RETURNING 1)
+    SELECT now.missed - was.missed AS missed FROM now, was`);
+  return rows[0]!.missed;
+}

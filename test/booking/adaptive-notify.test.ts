@@ -1,0 +1,443 @@
+import fc from 'fast-check';
+import pg from 'pg';
+import { assert, describe, test, vi } from 'vitest';
+import {
+  createBurst,
+  createAdaptiveNotify,
+  defaultTuning,
+  type AdaptiveNotify,
+  type Tuning,
+} from '../../src/booking/adaptive-notify.ts';
+import type { Queryable } from '../../src/database.ts';
+import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+
+const unneeded = { query: () => assert.fail('no statement is needed here') } as unknown as Queryable;
+
+function burst(heat: AdaptiveNotify, notifications = defaultTuning.burst): void {
+  for (let i = 0; i < notifications; i += 1) heat.notified();
+}
+
+test('a burst is so many within so long, wherever they lie', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 2, max: 20 }),
+      fc.integer({ min: 1, max: 500 }),
+      fc.array(fc.nat({ max: 100 }), { maxLength: 100 }),
+      (size, withinMs, gaps) => {
+        const isBurst = createBurst(size, withinMs);
+        const times: number[] = [];
+        for (const gap of gaps) {
+          const at = (times.at(-1) ?? 0) + gap;
+          times.push(at);
+          assert.equal(isBurst(at), times.filter((t) => at - t <= withinMs).length >= size);
+        }
+      },
+    ),
+  );
+});
+
+describe('how long the loop waits', () => {
+  const heatWith = (options: Partial<Parameters<typeof createAdaptiveNotify>[0]>) =>
+    createAdaptiveNotify({ mode: 'adaptive', now: () => 10_000, ...options });
+
+  test('polling it looks 20 times a second, never runs a statement and never changes', async () => {
+    const heat = heatWith({ mode: 'poll' });
+    assert.equal(heat.waitMs, 50);
+    burst(heat, 100);
+    await heat.afterTake(unneeded, 5);
+    assert.equal(heat.waitMs, 20);
+  });
+
+  test('cold it is a second, less among other daemons, and 50 ms while nothing is heard', async () => {
+    let heard = true;
+    let peers = 0;
+    const heat = heatWith({ heard: () => heard, peers: () => peers });
+    await coolDown(heat);
+    assert.equal(heat.state, 'cold');
+    assert.equal(heat.waitMs, 1_000);
+    peers = 2;
+    assert.equal(heat.waitMs, 250);
+    heard = false;
+    assert.equal(heat.waitMs, 50);
+  });
+
+  test('hot it is 8 ms and five times as long as the look took, after work as well; bookings go first', async () => {
+    const heat = heatWith({});
+    assert.isFalse(heat.yields);
+    burst(heat);
+    await heat.afterTake(quiet, 5, 1);
+    assert.equal(heat.state, 'hot');
+    assert.isTrue(heat.yields);
+    assert.equal(heat.waitMs, 8);
+    await heat.afterTake(quiet, 100, 40);
+    assert.equal(heat.waitMs, 200);
+  });
+
+  test('a daemon that vanished may have been hot, so the others drain', async () => {
+    let peers = 1;
+    const heat = heatWith({ peers: () => peers });
+    await coolDown(heat);
+    await heat.afterTake(unneeded, 0);
+    peers = 0;
+    await heat.afterTake(quiet, 0);
+    assert.equal(heat.state, 'draining');
+  });
+});
+
+/** A database without any other transaction. */
+const quiet = { query: async () => ({ rows: [{ barrier: '1', passed: true }] }) } as unknown as Queryable;
+
+/** Drains there. */
+async function coolDown(heat: AdaptiveNotify): Promise<void> {
+  await heat.afterTake(quiet, 0);
+  await heat.afterTake(quiet, 0);
+}
+
+describe('on a model of PostgreSQL, whatever happens in whatever order, no committed change is left behind', () => {
+  test('as it is', async () => {
+    await fc.assert(anyHistory({}), { numRuns: 1_500 });
+  });
+
+  // What the model is worth: it finds the loss in each of these.
+  const mistakes: Record<string, Mistakes> = {
+    'cold at once, without draining': { barrier: () => 0 },
+    'pg_snapshot_xmax as the barrier': { barrier: (model) => model.lastCompleted + 1 },
+    'the barrier taken before the lock is released': { unlockLate: true },
+    'the barrier looked at after the take': { lookLate: true },
+    'cold after a lock that was not granted': { refusalIgnored: true },
+    'cold after the session was lost': { lossIgnored: true },
+  };
+  for (const [name, mistake] of Object.entries(mistakes))
+    test(`the control fails: ${name}`, async () => {
+      const found = await fc.check(anyHistory(mistake), { numRuns: 20_000, endOnFailure: true });
+      assert.isTrue(found.failed, 'no history shows the loss');
+      assert.instanceOf(found.errorInstance, Lost);
+    });
+});
+
+describe.concurrent('on PostgreSQL', () => {
+  test('a booking now and then costs no statement beside the take', async () => {
+    await using world = await openWorld();
+    const { heat } = world;
+    await world.until('cold');
+    heat.notified();
+    await heat.afterTake(unneeded, 1);
+    burst(heat, defaultTuning.burst - 2);
+    await heat.afterTake(unneeded, 1);
+    assert.equal(heat.state, 'cold');
+  });
+
+  test('while hot the triggers are silent, and before and after they are not', async () => {
+    await using world = await openWorld();
+    await world.until('cold');
+    assert.isTrue(await world.triggersNotify());
+    await world.goHot();
+    assert.isFalse(await world.triggersNotify());
+    await world.until('cold');
+    assert.isTrue(await world.triggersNotify());
+  });
+
+  test('a trigger that holds the lock for a moment is waited for, and other statements wait as long as ever', async () => {
+    await using world = await openWorld();
+    const trigger = await world.open();
+    await trigger.query('SELECT pg_advisory_lock_shared(7230912, 1)');
+    const going = world.goHot();
+    await vi.waitFor(async () => {
+      const waiting = await world.db.query(
+        "SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 7230912 AND NOT granted",
+      );
+      assert.equal(waiting.length, 1);
+    }, 10_000);
+    assert.isFalse(await world.triggersNotify(), 'who waits for the lock silences the triggers');
+    await trigger.query('SELECT pg_advisory_unlock_shared(7230912, 1)');
+    await going;
+    assert.equal(world.heat.state, 'hot');
+    const { rows } = await world.session.query<{ lock_timeout: string }>('SHOW lock_timeout');
+    assert.equal(rows[0]?.lock_timeout, '0');
+  });
+
+  test('while another daemon is hot this one stays as it is, and drains for the moment in which it asked', async () => {
+    await using world = await openWorld({ lockMs: 20 });
+    await using other = await openWorld({}, world.db);
+    await other.goHot();
+    await world.until('cold');
+    burst(world.heat);
+    await world.heat.afterTake(world.session, 1);
+    assert.equal(world.heat.state, 'draining');
+    await world.until('cold');
+    assert.isFalse(await world.triggersNotify());
+    await other.until('cold');
+    assert.isTrue(await world.triggersNotify());
+  });
+
+  test('it drains until every transaction that met a silent trigger has ended', async () => {
+    await using world = await openWorld();
+    await world.goHot();
+    const booking = await world.open();
+    await booking.query(
+      "BEGIN; INSERT INTO bridge_changes (reservation_type, reservation_id) VALUES ('event', 1)",
+    );
+    await booking.query('SELECT bridge_wake()');
+    world.letPass(defaultTuning.quietMs);
+    for (let looks = 0; looks < 20; looks += 1) await world.heat.afterTake(world.session, 0);
+    assert.equal(world.heat.state, 'draining');
+    assert.equal(world.heat.waitMs, defaultTuning.drainMs);
+    world.letPass(defaultTuning.drainLongAfterMs);
+    assert.equal(world.heat.waitMs, defaultTuning.drainLongMs);
+    await booking.query('COMMIT');
+    // a take that may have come before the commit is not the last one; other databases' transactions count as well
+    do await world.heat.afterTake(world.session, 0);
+    while (world.heat.state === 'draining' && world.heat.waitMs > 0);
+    assert.equal(world.heat.state, 'draining');
+    await world.heat.afterTake(world.session, 1); // the change is folded; only the next one finds that it was the last
+    await world.heat.afterTake(world.session, -1); // another daemon was folding: that is no look
+    assert.equal(world.heat.state, 'draining');
+    await world.heat.afterTake(world.session, 0);
+    assert.equal(world.heat.state, 'cold');
+  });
+
+  test('killed while hot its lock is gone with it, and it drains in its next session', async () => {
+    await using world = await openWorld();
+    await world.goHot();
+    await world.db.query('SELECT pg_terminate_backend($1)', [await pidOf(world.session)]);
+    let failed = false;
+    world.letPass(defaultTuning.quietMs);
+    await world.heat.afterTake(world.session, 0).catch(() => {
+      failed = true;
+      world.heat.lost();
+    });
+    assert.isTrue(failed);
+    assert.equal(world.heat.state, 'draining');
+    await vi.waitFor(async () => assert.isTrue(await world.triggersNotify()), 10_000);
+    await world.heat.afterTake(await world.open(), 0);
+    assert.equal(world.heat.state, 'draining');
+  });
+});
+
+async function pidOf(session: Queryable): Promise<number> {
+  const { rows } = await session.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+  return rows[0]!.pid;
+}
+
+/** A heat with its session, and a listener to see whether triggers notify. `shared`: on the database of another world. */
+async function openWorld(tuning: Partial<Tuning> = {}, shared?: TestDatabase) {
+  await using opened = new AsyncDisposableStack();
+  const db = shared ?? opened.use(await openTestDatabase({ schema: 'bridge' }));
+  const clients: pg.Client[] = [];
+  opened.defer(async () => void (await Promise.allSettled(clients.map((client) => client.end()))));
+  const open = async () => {
+    const client = new pg.Client({ connectionString: db.url });
+    client.on('error', () => undefined); // ended on purpose
+    await client.connect();
+    clients.push(client);
+    return client;
+  };
+  let passed = 0;
+  const heat = createAdaptiveNotify({
+    mode: 'adaptive',
+    now: () => performance.now() + passed,
+    tuning: { lockMs: 10_000, ...tuning },
+  });
+  const session = await open();
+  const ear = await open();
+  await ear.query('LISTEN bridge_changes');
+  const letPass = (ms: number) => {
+    passed += ms;
+  };
+  const until = async (state: AdaptiveNotify['state']) => {
+    while (heat.state !== state) {
+      letPass(defaultTuning.quietMs);
+      await heat.afterTake(session, 0);
+    }
+  };
+  const owned = opened.move();
+  return {
+    db,
+    heat,
+    session,
+    open,
+    letPass,
+    until,
+    goHot: async () => {
+      burst(heat);
+      await heat.afterTake(session, 1);
+    },
+    /** Whether a booking that commits now is heard: a notification of another kind, sent after it, tells when to look. */
+    triggersNotify: async () => {
+      const heard: string[] = [];
+      const last = Promise.withResolvers<void>();
+      const hear = ({ channel }: pg.Notification) => {
+        heard.push(channel);
+        if (channel === 'end_of_test') last.resolve();
+      };
+      ear.on('notification', hear);
+      await ear.query('LISTEN end_of_test');
+      await db.query('SELECT bridge_wake()');
+      await db.query('NOTIFY end_of_test');
+      await last.promise;
+      ear.off('notification', hear);
+      return heard.includes('bridge_changes');
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+class Lost extends Error {}
+
+interface Mistakes {
+  readonly barrier?: (model: Model) => number;
+  readonly unlockLate?: boolean;
+  readonly lookLate?: boolean;
+  readonly refusalIgnored?: boolean;
+  readonly lossIgnored?: boolean;
+}
+
+/** What of PostgreSQL the protocol stands on. */
+class Model {
+  nextId = 10;
+  lastCompleted = 9;
+  readonly running = new Set<number>();
+  hot = false;
+  /** Somebody waits for the lock alone: a shared try fails behind it. */
+  wanted = false;
+  outbox = 0;
+
+  begin(): number {
+    const id = this.nextId++;
+    this.running.add(id);
+    return id;
+  }
+  end(id: number): void {
+    this.running.delete(id);
+    this.lastCompleted = Math.max(this.lastCompleted, id);
+  }
+  get xmin(): number {
+    return Math.min(this.nextId, ...this.running);
+  }
+}
+
+/**
+ * Writers whose transactions write, meet the trigger, wait and commit or roll back, beside the daemon's loop without
+ * any backstop, in every order; locks that are refused, sessions that are lost and daemons that are killed between.
+ */
+function anyHistory(mistakes: Mistakes) {
+  return fc.asyncProperty(
+    fc.scheduler(),
+    fc.array(fc.record({ delay: fc.nat({ max: 12 }), hold: fc.nat({ max: 20 }), commits: fc.boolean() }), {
+      minLength: 1,
+      maxLength: 8,
+    }),
+    fc.infiniteStream(fc.nat({ max: 19 })),
+    async (s, writers, dice) => {
+      const roll = () => dice.next().value!;
+      const step = (what: string) => s.schedule(Promise.resolve(), what);
+      const model = new Model();
+      let clock = 0;
+      let rung = true;
+      const newHeat = () =>
+        createAdaptiveNotify({
+          mode: 'adaptive',
+          now: () => (clock += 10),
+          tuning: { burst: 2, burstMs: 1_000, quietMs: 30 },
+        });
+      let heat = newHeat();
+      let writing = writers.length;
+
+      const write = async ({ delay, hold, commits }: { delay: number; hold: number; commits: boolean }) => {
+        for (let i = 0; i < delay; i += 1) await step('rest');
+        const id = model.begin();
+        await step('write');
+        const notifies = !model.hot && !model.wanted;
+        for (let i = 0; i <= hold; i += 1) await step('hold');
+        model.end(id);
+        if (commits) model.outbox += 1;
+        if (commits && notifies) {
+          rung = true;
+          heat.notified();
+        }
+        writing -= 1;
+      };
+
+      const session = modelSession(model, mistakes, roll, step);
+      const loop = async () => {
+        for (let looks = 0; looks < 2_000; looks += 1) {
+          try {
+            await step('take');
+            rung = false;
+            const folded = model.outbox;
+            model.outbox = 0;
+            await heat.afterTake(session, folded);
+            if (mistakes.lookLate === true && session.passed()) await coolDown(heat);
+          } catch {
+            model.hot = model.wanted = false;
+            // killed, or only its session
+            if (roll() < 5) heat = newHeat();
+            else heat.lost();
+            if (mistakes.lossIgnored === true) await coolDown(heat);
+          }
+          if (mistakes.refusalIgnored === true && session.refused()) await coolDown(heat);
+          while (heat.state === 'cold' && !rung && writing > 0) {
+            await step('sleep');
+            // another daemon rings, twice in quick succession
+            if (roll() < 5) {
+              burst(heat, 2);
+              rung = true;
+            }
+          }
+          if (heat.state === 'cold' && !rung) return; // nobody writes any more, and nobody rang
+        }
+        assert.fail('never cold again');
+      };
+      const all = Promise.all([...writers.map(write), loop()]);
+      await s.waitFor(all);
+      if (model.outbox > 0) throw new Lost(`${model.outbox} left behind`);
+    },
+  );
+}
+
+function modelSession(
+  model: Model,
+  mistakes: Mistakes,
+  roll: () => number,
+  step: (what: string) => Promise<unknown>,
+) {
+  let refused = false;
+  let passed = false;
+  let unlockLate = false;
+  const answer = async (text: string, values?: readonly unknown[]): Promise<readonly object[]> => {
+    if (text.includes('pg_advisory_lock')) {
+      model.wanted = true;
+      await step('wait for the lock');
+      model.wanted = false;
+      refused = roll() < 5;
+      if (refused) throw Object.assign(new pg.DatabaseError('refused', 1, 'error'), { code: '55P03' });
+      model.hot = true;
+    } else if (text.includes('pg_advisory_unlock')) {
+      if (mistakes.unlockLate === true) unlockLate = true;
+      else model.hot = false;
+    } else if (text.includes('pg_current_xact_id')) {
+      const own = mistakes.barrier === undefined ? model.begin() : null;
+      if (own !== null) model.end(own);
+      const barrier = own ?? mistakes.barrier?.(model);
+      for (let i = 0; i < 4 && unlockLate; i += 1) await step('unlock late');
+      if (unlockLate) model.hot = unlockLate = false;
+      return [{ barrier: String(barrier) }];
+    } else {
+      passed = model.xmin >= Number(values?.[0]);
+      return [{ passed }];
+    }
+    return [];
+  };
+  return {
+    /** What the last lock and the last look said, since they were asked for. */
+    refused: () => [refused, (refused = false)][0],
+    passed: () => [passed, (passed = false)][0],
+    query: async (text: string, values?: readonly unknown[]) => {
+      await step('send');
+      if (roll() === 0) throw new Error('the connection ended');
+      const rows = await answer(text, values);
+      await step('answer');
+      return { rows };
+    },
+  } as unknown as Queryable & { refused(): boolean; passed(): boolean };
+}
