@@ -5,6 +5,7 @@
  */
 import { readCapture } from './booking/capture.ts';
 import { hasOurFunctions } from './booking/functions.ts';
+import { NewerDatabase } from './booking/versions.ts';
 import type { Config } from './config.ts';
 import { openAlerts } from './daemon/alerting.ts';
 import type { Daemon } from './daemon/core.ts';
@@ -108,7 +109,8 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
   async function captureNow() {
     const capture = await readCapture(db);
     const refused = work.refused();
-    if (refused === null) return capture;
+    // beside a newer version we work with its functions
+    if (refused === null || refused instanceof NewerDatabase) return capture;
     const missing = [...capture.missing];
     if (!(await hasOurFunctions(db))) missing.push('the functions in the database are of another version');
     // what our role may not mend, a DBA can

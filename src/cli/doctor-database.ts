@@ -6,6 +6,7 @@ import pg from 'pg';
 import { adapterFolder } from '../adapter.ts';
 import { readCapture } from '../booking/capture.ts';
 import { hasOurFunctions } from '../booking/functions.ts';
+import { newerThanOurs } from '../booking/versions.ts';
 import { missingRights, splitStatements } from '../booking/install.ts';
 import { missingObjects } from '../booking/rebuild.ts';
 import type { BookingConfig } from '../config.ts';
@@ -172,7 +173,9 @@ async function checkTables(client: pg.Client, find: Find): Promise<boolean> {
     return false;
   }
   find('ok', 'tables', 'all of ours are there and up to date');
-  if (await hasOurFunctions(client)) find('ok', 'functions', 'ours are those of this version');
+  const newer = await newerThanOurs(client, ourMigrations());
+  if (newer !== null) find('problem', 'version', newer.message, newer.hint ?? null);
+  else if (await hasOurFunctions(client)) find('ok', 'functions', 'ours are those of this version');
   else find('problem', 'functions', 'Our functions in the database are of another version.', migrateCommand);
   return true;
 }

@@ -12,6 +12,7 @@ import { rememberTriggers } from '../booking/capture.ts';
 import { compareFunctions, functionTexts, installFunctions } from '../booking/functions.ts';
 import { enableTriggers, installAdapter, missingRights, type Tell } from '../booking/install.ts';
 import { rebuild, stepsOf } from '../booking/rebuild.ts';
+import { newerThanOurs, ourVersion } from '../booking/versions.ts';
 import { readEnv, toBookingConfig, type BookingConfig, type WakeMode } from '../config.ts';
 import { connectionSettings, databaseFailure, sqlState, type Queryable } from '../database.ts';
 import { Invalid, Permanent, Retryable, messageOf } from '../errors.ts';
@@ -91,8 +92,8 @@ async function install(
            ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now()
            WHERE bridge_settings.value <> excluded.value`,
     values: [
-      ['timezone', 'adapter', 'wake'],
-      [config.timezone, config.adapter, wake],
+      ['timezone', 'adapter', 'wake', 'version'],
+      [config.timezone, config.adapter, wake, ourVersion],
     ],
   });
   await installAdapter(client, folder, tell, signal);
@@ -145,7 +146,11 @@ async function check(client: pg.Client, config: BookingConfig, folder: string, t
       hint: 'Upgrade the server: triggers with transition tables on partitions and multiranges are needed.',
     });
   if (!installed) await refuseForeignTables(client);
-  else if (settings) await readInstallation(client, config.timezone, config.adapter);
+  else if (settings) {
+    const newer = await newerThanOurs(client, ourMigrations());
+    if (newer !== null) throw newer;
+    await readInstallation(client, config.timezone, config.adapter);
+  }
   await refuseUnknownZone(client, config.timezone);
   const missing = await missingRights(client, folder);
   if (!creates)

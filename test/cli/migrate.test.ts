@@ -3,6 +3,7 @@ import { once, EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import { describe, test } from 'vitest';
+import packageJson from '../../package.json' with { type: 'json' };
 import { migrate, type Migrated } from '../../src/cli/migrate.ts';
 import type { BookingConfig } from '../../src/config.ts';
 import { Invalid, Permanent } from '../../src/errors.ts';
@@ -66,6 +67,7 @@ test('it writes down the zone, the adapter and the defaults it could choose, and
     timezone: 'Europe/Oslo',
     adapter: 'portico',
     wake: 'adaptive',
+    version: packageJson.version,
     reservation_types: 'event,booking,allocation',
     default_activity_id: '1',
     default_agegroup_id: '1',

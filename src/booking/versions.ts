@@ -1,0 +1,48 @@
+/** Which version of the bridge set a database up last. An older one leaves it alone: newer daemons count on what is there. */
+import packageJson from '../../package.json' with { type: 'json' };
+import type { Queryable } from '../database.ts';
+import { Permanent } from '../errors.ts';
+
+/** The version of this program, as `bridge_settings` keeps it under `version`. */
+export const ourVersion = packageJson.version;
+
+/** A newer version of the bridge set this database up. A daemon of this version may work in it; `migrate` changes nothing. */
+export class NewerDatabase extends Permanent {}
+
+/**
+ * Says so, with both versions, where the database has migrations that this version does not know, or was last set up by a
+ * higher version; else null. `migrations`: the names of those of this version, in order. Needs our tables.
+ */
+export async function newerThanOurs(
+  db: Queryable,
+  migrations: readonly string[],
+): Promise<NewerDatabase | null> {
+  const { rows: unknown } = await db.query<{ name: string }>(
+    'SELECT name FROM public.bridge_migrations WHERE name <> ALL ($1) ORDER BY id',
+    [migrations],
+  );
+  const { rows } = await db.query<{ version: string | null }>(
+    `SELECT to_jsonb(s) ->> 'value' AS version FROM public.bridge_settings s WHERE to_jsonb(s) ->> 'name' = 'version'`,
+  );
+  const version = rows[0]?.version ?? null;
+  if (unknown.length === 0 && (version === null || compareVersions(version, ourVersion) <= 0)) return null;
+  const theirs = version === null ? 'a newer version' : `version ${version}`;
+  const upTo = (names: readonly string[]) => names.at(-1) ?? 'none';
+  return new NewerDatabase(
+    `This database was migrated by ${theirs} of the bridge (its newest migration: ${upTo(unknown.length > 0 ? unknown.map(({ name }) => name) : migrations)}); ` +
+      `this is version ${ourVersion} (its newest migration: ${upTo(migrations)}).`,
+    {
+      hint: 'Nothing was changed. Run migrate of the newer version; daemons of this version may work beside it until they are upgraded.',
+    },
+  );
+}
+
+/** Below, at or above 0 as `one` is older, equal or newer: by the numbers of major, minor and patch. */
+function compareVersions(one: string, other: string): number {
+  const [ours, theirs] = [one, other].map((version) => version.split(/[.+-]/).map(Number));
+  for (const at of [0, 1, 2]) {
+    const difference = (ours![at] ?? 0) - (theirs![at] ?? 0);
+    if (Number.isFinite(difference) && difference !== 0) return difference;
+  }
+  return 0;
+}
