@@ -198,7 +198,7 @@ function bookingPart(env: Environment, problems: Problems): BookingConfig {
   }
   const timezone = text(env, 'BOOKING_TIMEZONE') ?? '';
   if (!isTimezone(timezone))
-    problems.add('BOOKING_TIMEZONE', `'${timezone}' is no IANA zone; write for example Europe/Oslo`);
+    problems.add('BOOKING_TIMEZONE', `${shown(timezone)} is no IANA zone; write for example Europe/Oslo`);
   return {
     database: { url: databaseUrl(env, problems), ssl: databaseSsl(env, problems) },
     adapter,
@@ -240,7 +240,8 @@ function databaseUrl(env: Environment, problems: Problems): string {
 function databaseSsl(env: Environment, problems: Problems): DatabaseConfig['ssl'] {
   const caFile = text(env, 'DB_SSL_CA');
   const mode = oneOf(env, 'DB_SSL', ['off', 'on', 'no-verify'], problems);
-  if (caFile !== null && !existsSync(caFile)) problems.add('DB_SSL_CA', `there is no file '${caFile}'`);
+  if (caFile !== null && !existsSync(caFile))
+    problems.add('DB_SSL_CA', `there is no file ${shownFile(caFile)}`);
   if (mode === 'off') {
     if (caFile !== null) problems.add('DB_SSL_CA', 'is set while DB_SSL is off; set DB_SSL=on');
     return false;
@@ -260,7 +261,7 @@ function graphPart(env: Environment, problems: Problems): GraphConfig {
   if (tenantId !== '' && !tenantShape.test(tenantId))
     problems.add(
       'GRAPH_TENANT_ID',
-      `'${tenantId}' is no directory (tenant) id; write the GUID of the app's overview page, or a domain of the tenant such as example.onmicrosoft.com`,
+      `${shown(tenantId)} is no directory (tenant) id; write the GUID of the app's overview page, or a domain of the tenant such as example.onmicrosoft.com`,
     );
   const secret = text(env, 'GRAPH_CLIENT_SECRET');
   const certificateFile = text(env, 'GRAPH_CLIENT_CERTIFICATE');
@@ -272,7 +273,7 @@ function graphPart(env: Environment, problems: Problems): GraphConfig {
   if (secret !== null && certificateFile !== null)
     problems.add('GRAPH_CLIENT_CERTIFICATE', 'is set beside GRAPH_CLIENT_SECRET; keep one of the two');
   if (certificateFile !== null && !existsSync(certificateFile))
-    problems.add('GRAPH_CLIENT_CERTIFICATE', `there is no file '${certificateFile}'`);
+    problems.add('GRAPH_CLIENT_CERTIFICATE', `there is no file ${shownFile(certificateFile)}`);
   const proxy = url(env, 'HTTPS_PROXY', problems);
   return {
     tenantId,
@@ -290,21 +291,37 @@ function text(env: Environment, name: Variable): string | null {
   return value === undefined || value === '' ? variables[name] : value;
 }
 
+/** Addresses that open a door to whoever reads them: of a chat's webhook the path, of a proxy the password. */
+const secretAddresses: ReadonlySet<Variable> = new Set(['ALERT_WEBHOOK_URL', 'HTTPS_PROXY']);
+
 function url(env: Environment, name: Variable, problems: Problems): string | null {
   const value = text(env, name);
   if (value === null) return null;
+  const said = secretAddresses.has(name) ? notShown : shown(value);
   if (!z.url({ protocol: /^https?$/ }).safeParse(value).success && !isLoopbackUrl(value))
-    problems.add(
-      name,
-      `'${value}' is no http(s) address; write for example ${variables[name] ?? 'https://sync.example.org'}`,
-    );
+    problems.add(name, `${said} is no http(s) address; write for example ${exampleOf(name)}`);
   else if (name === 'WEBHOOK_BASE_URL' && value.startsWith('http:') && !isLoopbackUrl(value))
-    problems.add(
-      name,
-      `'${value}' is not encrypted, and Microsoft calls https addresses only; write https://`,
-    );
+    problems.add(name, `${said} is not encrypted, and Microsoft calls https addresses only; write https://`);
   return value.replace(/\/+$/, '');
 }
+
+const exampleOf = (name: Variable): string =>
+  name === 'HTTPS_PROXY' ? 'http://proxy.example.org:3128' : (variables[name] ?? 'https://sync.example.org');
+
+/** The path of a file; somebody may have written what stands in the file. */
+const shownFile = (value: string): string => (/^[^@~\n\\]{1,200}$/.test(value) ? `'${value}'` : notShown);
+
+const notShown = 'its value (not shown: it may hold a secret)';
+
+/**
+ * A value as an error may quote it: settings end in logs and tickets, and a value in the wrong line may be a password.
+ * Quoted is what looks like a word, an address without a user in it, a path or a schedule; a client secret of Entra
+ * has 40 characters.
+ */
+const shown = (value: string): string =>
+  /^[\w ./:*,+#{}[\]-]{0,39}$/.test(value) || /^\w+:\/\/[\w.:/[\]-]{1,200}$/.test(value)
+    ? `'${value}'`
+    : notShown;
 
 /** Whether a URL leads to this machine: localhost, 127.0.0.0/8 or [::1]. */
 function isLoopbackUrl(value: string): boolean {
@@ -323,7 +340,7 @@ function schedule(env: Environment, name: Variable, problems: Problems): string 
   } catch (error) {
     problems.add(
       name,
-      `'${expression}' is no cron expression (${messageOf(error)}); write for example ${variables[name]}`,
+      `${shown(expression)} is no cron expression${shown(expression) === notShown ? '' : ` (${messageOf(error)})`}; write for example ${variables[name]}`,
     );
   }
   return expression;
@@ -332,14 +349,14 @@ function schedule(env: Environment, name: Variable, problems: Problems): string 
 function whole(env: Environment, name: Variable, least: number, most: number, problems: Problems): number {
   const value = Number(text(env, name));
   if (!Number.isInteger(value) || value < least || value > most)
-    problems.add(name, `'${text(env, name)}' is no whole number from ${least} to ${most}`);
+    problems.add(name, `${shown(text(env, name) ?? '')} is no whole number from ${least} to ${most}`);
   return value;
 }
 
 function share(env: Environment, name: Variable, problems: Problems): number {
   const value = Number(text(env, name));
   if (!(value >= 0 && value <= 1))
-    problems.add(name, `'${text(env, name)}' is no number from 0 to 1; write 0.2 for a fifth`);
+    problems.add(name, `${shown(text(env, name) ?? '')} is no number from 0 to 1; write 0.2 for a fifth`);
   return value;
 }
 
@@ -351,7 +368,7 @@ function oneOf<const Choice extends string>(
 ): Choice {
   const value = text(env, name)?.toLowerCase();
   const found = choices.find((choice) => choice === value);
-  if (found === undefined) problems.add(name, `'${value}' is none of ${choices.join(', ')}`);
+  if (found === undefined) problems.add(name, `${shown(value ?? '')} is none of ${choices.join(', ')}`);
   return found ?? choices[0]!;
 }
 

@@ -1,6 +1,6 @@
 /**
  * The log: JSON lines on stdout, message constant and lower-case, facts as fields. What could identify a person or
- * open a door is redacted by name, down to the third level of the fields; what is said in texts, `ops/bare.ts` takes out.
+ * open a door is redacted by name, down to the third level of the fields; what is said in texts, `ops/redact.ts` takes out.
  */
 import { pino, type Logger } from 'pino';
 

@@ -44,6 +44,34 @@ test('every problem is reported at once, each naming its variable', () => {
     expect(problems.some((problem) => problem.startsWith(`${name}:`))).toBe(true);
 });
 
+const secretValue = 'hunter~2-geheim';
+test.each([
+  ['HTTPS_PROXY', `htp://user:${secretValue}@proxy.example.org:3128`],
+  ['HTTPS_PROXY', `user:${secretValue}@proxy.example.org:3128`],
+  ['https_proxy', `proxy.example.org:3128@user:${secretValue}`],
+  ['ALERT_WEBHOOK_URL', `hooks.chat.example/services/T0/B0/${secretValue}`],
+  ['ALERT_WEBHOOK_URL', 'htps://hooks.chat.example/services/T0/B0/geheim'],
+  ['WEBHOOK_BASE_URL', `http://user:${secretValue}@sync.example.org`],
+  ['GRAPH_BASE_URL', `graph.microsoft.com/v1.0?token=${secretValue}`],
+  ['GRAPH_AUTHORITY', `//user:${secretValue}@login.example.org`],
+  ['GRAPH_TENANT_ID', `${secretValue}`],
+  ['GRAPH_CLIENT_CERTIFICATE', `-----BEGIN PRIVATE KEY-----\n${secretValue}`],
+  ['GRAPH_CLIENT_CERTIFICATE', `-----BEGIN PRIVATE KEY-----\\n${secretValue}`],
+  ['DB_SSL_CA', `-----BEGIN CERTIFICATE-----\n${secretValue}`],
+  ['DATABASE_URL', `postgres:/bridge:${secretValue}@db.example.org/portico`],
+  ['DB_SSL', secretValue],
+  ['BOOKING_TIMEZONE', secretValue],
+  ['PORT', secretValue],
+  ['BRAKE_SHARE', secretValue],
+  ['SWEEP_SCHEDULE', secretValue],
+  ['SWEEP_SCHEDULE', `* * * * ${secretValue}`],
+  ['LOG_LEVEL', secretValue],
+])('a secret in %s is named and not repeated', (name, value) => {
+  const [problem = '', ...more] = problemsOf({ ...enough, [name]: value });
+  expect(problem).toContain(`${name.toUpperCase()}: `);
+  expect([problem, ...more].join()).not.toMatch(/hunter|geheim/);
+});
+
 test.each(['common', 'tenant', '{00000000-0000-0000-0000-000000000000}', 'a b.example'])(
   'a tenant id that is none is said: %s',
   (GRAPH_TENANT_ID) => {

@@ -9,7 +9,7 @@ import { connectionSettings, databaseFailure, openPool, sqlState } from '../data
 import { Permanent } from '../errors.ts';
 import { readLegacy, takeOver, type Legacy, type TakenOver } from './adopt-legacy.ts';
 import { migrate, namesTaken, ourNames, refuseLostBookkeeping } from './migrate.ts';
-import { say, sayJson } from './terminal.ts';
+import { oneLine, say, sayJson } from './terminal.ts';
 
 export interface AdoptOptions {
   readonly dryRun?: boolean;
@@ -59,9 +59,9 @@ function report({ rooms, events, gone, skipped, refused }: TakenOver): void {
     say(
       `${gone} events are not in Outlook any more, or not their reservation; their rooms are compared anyway.`,
     );
-  for (const line of skipped.slice(0, 50)) say(`Left out: ${line}`);
+  for (const line of skipped.slice(0, 50)) say(`Left out: ${oneLine(line)}`);
   if (skipped.length > 50) say(`… and ${skipped.length - 50} more; --json lists all.`);
-  for (const line of refused) say(`To be seen to: ${line}`);
+  for (const line of refused) say(`To be seen to: ${oneLine(line)}`);
   if (refused.length > 0) say('Run `doctor`, mend it, and run adopt again: it goes on where it stopped.');
   say(
     'Each room is compared with both sides as soon as a daemon runs: what carries our marks is recognised.',

@@ -1,5 +1,5 @@
 /** What `doctor` finds, and how it is shown. */
-import { paint, say } from './terminal.ts';
+import { oneLine, paint, say } from './terminal.ts';
 
 /** `problem`: it does not work; `warning`: it will not for long, or not safely; `note`: good to know. */
 type State = 'ok' | 'note' | 'warning' | 'problem';
@@ -19,6 +19,6 @@ const signs = { ok: '✓', note: '·', warning: '!', problem: '✗' } as const;
 const colors = { ok: 'green', note: 'dim', warning: 'yellow', problem: 'red' } as const;
 
 export function sayFinding({ state, check, message, repair }: Finding): void {
-  say(`${paint(colors[state], signs[state])} ${paint('bold', check.padEnd(12))} ${message}`);
+  say(`${paint(colors[state], signs[state])} ${paint('bold', check.padEnd(12))} ${oneLine(message)}`);
   for (const line of repair?.split('\n') ?? []) say(`${' '.repeat(15)}→ ${line}`);
 }

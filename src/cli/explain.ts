@@ -4,7 +4,7 @@ import { Invalid } from '../errors.ts';
 import { sentence } from '../http/mappings.ts';
 import { createMappingList, type ListedMapping } from '../sync/report/mapping-list.ts';
 import { createReports, type LogLine } from '../sync/report/reports.ts';
-import { paint, say, sayJson } from './terminal.ts';
+import { oneLine, paint, say, sayJson } from './terminal.ts';
 import { wholeNumber, withDatabase } from './with-database.ts';
 
 /** The reservation as the booking system shows it, in one room. */
@@ -97,18 +97,18 @@ function print(what: string, items: readonly Item[], lives: readonly Life[], zon
   if (items.length === 0) say('  in the booking system: not there (its rows are gone, or it is in no room)');
   for (const item of items)
     say(
-      `  in the booking system: ${item.active ? '' : 'cancelled, '}«${item.title}», resource ${item.resource_id}, ` +
+      `  in the booking system: ${item.active ? '' : 'cancelled, '}«${oneLine(item.title)}», resource ${item.resource_id}, ` +
         `${at(item.starts_at)} to ${at(item.ends_at)}${item.all_day ? ', all day' : ''}${item.is_private ? ', private' : ''}`,
     );
   if (lives.length === 0)
     say('  in Outlook: nothing. Its room is not mapped, it lies outside the window, or it was never active.');
   for (const { mapping, lines } of lives) {
-    say(`\n  ${paint('bold', mapping.room)} (mapping ${mapping.id}): ${mapping.sync_status}`);
-    if (mapping.outlook_event_id !== null) say(`    event ${mapping.outlook_event_id}`);
+    say(`\n  ${paint('bold', oneLine(mapping.room))} (mapping ${mapping.id}): ${mapping.sync_status}`);
+    if (mapping.outlook_event_id !== null) say(`    event ${oneLine(mapping.outlook_event_id)}`);
     if (mapping.due_at !== null) say(`    due since or at ${at(mapping.due_at)}`);
-    if (mapping.error_message !== null) say(paint('red', `    ${mapping.error_message}`));
-    if (mapping.hint !== null) say(`    ${mapping.hint}`);
-    for (const line of lines) say(`    ${at(line.at)}  ${sentence(line)}`);
+    if (mapping.error_message !== null) say(paint('red', `    ${oneLine(mapping.error_message)}`));
+    if (mapping.hint !== null) say(`    ${oneLine(mapping.hint)}`);
+    for (const line of lines) say(`    ${at(line.at)}  ${oneLine(sentence(line))}`);
     if (lines.length === 0) say('    nothing was done yet');
   }
 }

@@ -16,6 +16,7 @@ import { newerThanOurs, ourVersion } from '../booking/versions.ts';
 import { readEnv, toBookingConfig, type BookingConfig, type WakeMode } from '../config.ts';
 import { connectionSettings, databaseFailure, sqlState, type Queryable } from '../database.ts';
 import { Invalid, Permanent, Retryable, messageOf } from '../errors.ts';
+import { say } from './terminal.ts';
 import { readInstallation } from '../sync/store/installation.ts';
 
 export interface Migrated {
@@ -60,13 +61,9 @@ export async function migrate(config: BookingConfig, tell: Tell, signal: AbortSi
 
 /** The command line's form: settings from the environment, lines to the terminal. Returns the exit code. */
 export async function migrateCommand(signal: AbortSignal): Promise<number> {
-  const { migrations: run, wake } = await migrate(
-    toBookingConfig(readEnv()),
-    (line) => console.log(line),
-    signal,
-  );
-  console.log(run.length === 0 ? 'Our tables were up to date.' : `Our tables: ${run.join(', ')}.`);
-  console.log(`The adapter is installed. Booking writes wake the daemon: ${wake}.`);
+  const { migrations: run, wake } = await migrate(toBookingConfig(readEnv()), (line) => say(line), signal);
+  say(run.length === 0 ? 'Our tables were up to date.' : `Our tables: ${run.join(', ')}.`);
+  say(`The adapter is installed. Booking writes wake the daemon: ${wake}.`);
   return 0;
 }
 

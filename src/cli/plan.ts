@@ -11,7 +11,7 @@ import { createPlanner, type Plan, type RoomPlan } from '../sync/plan/plan.ts';
 import { printedPlan } from '../sync/plan/plan-print.ts';
 import type { PlanKind } from '../sync/plan/plan-words.ts';
 import { createStart } from '../sync/worker/start-mode.ts';
-import { openBar, paint, say, sayJson, table } from './terminal.ts';
+import { oneLine, openBar, paint, say, sayJson, table } from './terminal.ts';
 import { wholeNumber } from './with-database.ts';
 
 export interface PlanCommandOptions {
@@ -129,8 +129,9 @@ function reportRoom(room: RoomPlan, timezone: string): void {
   const listed = room.items.length;
   const all = Object.values(room.counts).reduce((sum, count) => sum + count, 0);
   if (room.state === 'planned' && all === 0) return;
-  say(paint('bold', `${room.room} (resource ${room.resourceId}, ${room.mailbox})`));
-  if (room.error !== null) say(`  ${paint('red', room.error)}${room.hint === null ? '' : ` ${room.hint}`}`);
+  say(paint('bold', `${oneLine(room.room)} (resource ${room.resourceId}, ${room.mailbox})`));
+  if (room.error !== null)
+    say(`  ${paint('red', oneLine(room.error))}${room.hint === null ? '' : ` ${oneLine(room.hint)}`}`);
   if (listed > 0)
     say(
       table(

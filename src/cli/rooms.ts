@@ -6,7 +6,7 @@ import { Invalid, Retryable } from '../errors.ts';
 import { askRooms } from '../sync/manual/requests.ts';
 import { createRoomReports, type RoomReport } from '../sync/report/room-reports.ts';
 import { createRoomSwitch } from '../sync/manual/room-switch.ts';
-import { openBar, say, sayJson } from './terminal.ts';
+import { oneLine, openBar, say, sayJson } from './terminal.ts';
 import { wholeNumber, withDatabase } from './with-database.ts';
 
 export interface RoomOptions {
@@ -95,7 +95,7 @@ function tell(
   const { resource_id, outlook_item_id, outlook_item_name } = room;
   if (options.json === true) sayJson({ success: true, changed, resource_id, outlook_item_id });
   else {
-    say(`${outlook_item_name ?? outlook_item_id} (resource ${resource_id}) is ${state}.`);
+    say(`${oneLine(outlook_item_name ?? outlook_item_id)} (resource ${resource_id}) is ${state}.`);
     if (changed) for (const line of lines) say(line);
   }
   return 0;

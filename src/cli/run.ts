@@ -6,6 +6,7 @@
 import { Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { Invalid, Retryable, messageOf } from '../errors.ts';
+import { sayError, sayJson } from './terminal.ts';
 
 const exitCodes = `
 Exit codes: 0 done, 1 failed or something is to be repaired, 2 a plan with something to do, 64 wrong words or settings, 75 try again later.
@@ -26,8 +27,8 @@ export async function run(argv: readonly string[], signal: AbortSignal): Promise
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 64;
     if (signal.aborted && ends.has(named ? first : 'serve')) return 0;
     if (signal.aborted) return cutOff(argv);
-    if (argv.includes('--json')) console.log(JSON.stringify(asJson(error)));
-    console.error(explain(error));
+    if (argv.includes('--json')) sayJson(asJson(error));
+    sayError(explain(error));
     if (error instanceof Invalid) return 64;
     return error instanceof Retryable ? 75 : 1;
   }
@@ -38,8 +39,8 @@ const ends: ReadonlySet<string> = new Set(['serve', 'demo']);
 
 function cutOff(argv: readonly string[]): number {
   const [error, hint] = ['It was stopped before it was done.', 'Run it again.'];
-  if (argv.includes('--json')) console.log(JSON.stringify({ success: false, error, hint }));
-  console.error(`${error}\n${hint}`);
+  if (argv.includes('--json')) sayJson({ success: false, error, hint });
+  sayError(`${error}\n${hint}`);
   return 1;
 }
 

@@ -1,7 +1,7 @@
 /** What an alert says: of what was told, and of what only a daemon sees. Texts of others lose what could name a person. */
 import type { Fact } from '../facts.ts';
 import type { Alert } from './alert-types.ts';
-import { bare } from './bare.ts';
+import { redact } from './redact.ts';
 
 const overall = { room: null, resourceId: null } as const;
 
@@ -38,7 +38,7 @@ export const listenSilent = (reason: string): Alert => ({
   ...overall,
   type: 'listen-silent',
   severity: 'warning',
-  message: `Notifications of PostgreSQL are not heard: ${bare(reason)}. Changes are looked for several times a second instead.`,
+  message: `Notifications of PostgreSQL are not heard: ${redact(reason)}. Changes are looked for several times a second instead.`,
   hint: 'LISTEN needs a direct connection to the primary: no PgBouncer in transaction pooling, no standby.',
   detail: {},
 });
@@ -55,12 +55,12 @@ export function outage({ side, error, hint }: Extract<Fact, { fact: 'outage' }>)
     severity: 'critical',
     ...overall,
     message: isCredential
-      ? `Microsoft refuses our credential: ${bare(error)}`
-      : `${what} is out of reach: ${bare(error)}`,
+      ? `Microsoft refuses our credential: ${redact(error)}`
+      : `${what} is out of reach: ${redact(error)}`,
     hint:
       hint === null
         ? 'Nothing is lost: changes wait and go out when it is back. It is tried again all the time.'
-        : bare(hint),
+        : redact(hint),
     detail: { side },
   };
 }

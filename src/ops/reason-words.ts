@@ -1,7 +1,7 @@
 /** What was read from the database as alerts: one for each room, or, of many, one that lists them. */
 import type { Alert, AlertType } from './alert-types.ts';
 import { brakeWords } from './alert-words.ts';
-import { bare } from './bare.ts';
+import { redact } from './redact.ts';
 
 export interface ReasonOptions {
   /** Notifications of Outlook are wanted (WEBHOOK_BASE_URL). */
@@ -66,7 +66,7 @@ export function alertsOf(read: Read, { webhooks, sends }: ReasonOptions): Alert[
 }
 
 const overall = { room: null, resourceId: null } as const;
-const said = (error: string | null) => bare(error ?? 'no reason given').replace(/\.+$/, '');
+const said = (error: string | null) => redact(error ?? 'no reason given').replace(/\.+$/, '');
 const listed = (rooms: readonly string[] | null) => (rooms ?? []).slice(0, 20);
 const naming = (rooms: readonly string[]) =>
   rooms.length > 5 ? `${rooms.slice(0, 5).join(', ')} and ${rooms.length - 5} more` : rooms.join(', ');
@@ -113,7 +113,7 @@ function together(type: keyof typeof roomWords, rooms: readonly RoomReason[]): A
       room: room.room,
       resourceId: room.resourceId,
       message: one(room),
-      hint: room.hint === null ? hint : bare(room.hint),
+      hint: room.hint === null ? hint : redact(room.hint),
       detail: { attempt: room.attempt },
     }));
   const names = rooms.map((room) => room.room);
@@ -184,7 +184,7 @@ function stuck({ late, outboxMinutes, pullsLate }: Read): Alert[] {
 function unsubscribed({ unsubscribed: names, unsubscribedWhy: why }: Read): Alert[] {
   const rooms = names ?? [];
   if (rooms.length === 0) return [];
-  const because = why === null ? '' : ` The newest reason: ${bare(why.trim())}`;
+  const because = why === null ? '' : ` The newest reason: ${redact(why.trim())}`;
   return [
     {
       ...overall,

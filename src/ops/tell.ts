@@ -9,7 +9,7 @@
  */
 import type { Fact, Tell } from '../facts.ts';
 import type { Logger } from '../log.ts';
-import { bare } from './bare.ts';
+import { redact } from './redact.ts';
 import { bugKind, createRepeats } from './repeats.ts';
 
 export interface TellOptions {
@@ -50,7 +50,7 @@ export function createTell({ log, observers, now = () => performance.now() }: Te
       } catch (error) {
         // whoever watches must not stop the work it watches
         watchers.delete(watcher);
-        log.warn({ error: bare(String(error)) }, 'a watcher of the live feed failed and was dropped');
+        log.warn({ error: redact(String(error)) }, 'a watcher of the live feed failed and was dropped');
       }
     }
   }
@@ -89,7 +89,7 @@ const pulledAs = {
 } as const;
 
 function lineOf(fact: Fact): Line {
-  const fields = bareFields(fact);
+  const fields = redactedFields(fact);
   switch (fact.fact) {
     case 'pushed': {
       const moved = ['created', 'adopted', 'updated', 'deleted'].includes(fact.action);
@@ -176,7 +176,7 @@ function lineOf(fact: Fact): Line {
       return {
         level: 'info',
         message: `alert ${fact.event}`,
-        fields: { ...fields, message: bare(fact.message) },
+        fields: { ...fields, message: redact(fact.message) },
       };
     case 'alert-undelivered':
       return { level: 'warn', message: 'an alert could not be delivered', fields };
@@ -193,7 +193,11 @@ function lineOf(fact: Fact): Line {
         level: 'error',
         message: 'bug',
         // not pino's error serializer: the details of a database error quote the row
-        fields: { where: fact.where, error: bare(fact.error.message), stack: bare(fact.error.stack ?? '') },
+        fields: {
+          where: fact.where,
+          error: redact(fact.error.message),
+          stack: redact(fact.error.stack ?? ''),
+        },
       };
   }
 }
@@ -204,18 +208,18 @@ function lineOf(fact: Fact): Line {
  */
 export function shownFact(fact: Fact): Readonly<Record<string, unknown>> {
   if (fact.fact === 'bug') return { fact: 'bug', where: fact.where };
-  return { fact: fact.fact, ...bareFields(fact) };
+  return { fact: fact.fact, ...redactedFields(fact) };
 }
 
-/** The fields of a fact for the log: its name is the message, and texts that come from elsewhere are bared. */
-function bareFields(fact: Fact): Readonly<Record<string, unknown>> {
+/** The fields of a fact for the log: its name is the message, and texts that come from elsewhere are redacted. */
+function redactedFields(fact: Fact): Readonly<Record<string, unknown>> {
   const foreign = ['error', 'hint', 'reason', 'failed'];
   return Object.fromEntries(
     Object.entries(fact)
       .filter(([name]) => name !== 'fact')
       .map(([name, value]) => [
         name,
-        foreign.includes(name) && typeof value === 'string' ? bare(value) : value,
+        foreign.includes(name) && typeof value === 'string' ? redact(value) : value,
       ]),
   );
 }
