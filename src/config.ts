@@ -381,3 +381,14 @@ function isTimezone(zone: string): boolean {
     return false;
   }
 }
+
+/**
+ * The variables that shift the clock of this process (libfaketime), for child processes that get an environment of their
+ * own: the daemon and its database must agree on the date. Empty without such a shim.
+ */
+export const clockShim = (): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(process.env).flatMap(([name, value = '']) =>
+      name === 'LD_PRELOAD' || name.startsWith('FAKETIME') ? [[name, value]] : [],
+    ),
+  );

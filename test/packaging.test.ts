@@ -26,8 +26,8 @@ test('the daemon runs without the packages for development', () => {
   );
 });
 
-test('README gives a reason for each package, and for no other', () => {
-  const section = /^## Dependencies[^\n]*\n(.*?)^## /ms.exec(read('README.md'))?.[1] ?? '';
+test('CONTRIBUTING gives a reason for each package, and for no other', () => {
+  const section = /^## Dependencies[^\n]*\n(.*?)^## /ms.exec(read('CONTRIBUTING.md'))?.[1] ?? '';
   const named = [...section.matchAll(/`(@?[a-z][a-z0-9-]*(?:\/[a-z0-9-]+)?)`/g)].map((match) => match[1]!);
   const there = Object.keys({ ...manifest.dependencies, ...manifest.devDependencies });
   expect([...new Set(named)].sort()).toEqual(there.sort());

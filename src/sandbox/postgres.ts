@@ -14,6 +14,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
+import { clockShim } from '../config.ts';
 
 const run = promisify(execFile);
 
@@ -49,7 +50,7 @@ const fastSettings = {
   unix_socket_directories: '',
 };
 
-const environment = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' };
+const environment = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C', ...clockShim() };
 
 /** Starts a server. It ends when it is disposed of or this process ends, whichever comes first. */
 export async function startPostgres({

@@ -3,21 +3,22 @@ import assert from 'node:assert/strict';
 import { test } from 'vitest';
 import { migrate } from '../../src/cli/migrate.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { day } from '../support/dates.ts';
 
 const event = (id: number, room = 101) => `
   INSERT INTO bb_event (id, activity_id, name, from_, to_, building_name, contact_name, contact_email, contact_phone, secret)
-  VALUES (${id}, 1, 'Choir', '2027-05-03 10:00', '2027-05-03 11:00', 'b', 'c', 'e', 'p', 's');
-  INSERT INTO bb_event_date (event_id, from_, to_) VALUES (${id}, '2027-05-03 10:00', '2027-05-03 11:00');
+  VALUES (${id}, 1, 'Choir', '${day(20, '10:00')}', '${day(20, '11:00')}', 'b', 'c', 'e', 'p', 's');
+  INSERT INTO bb_event_date (event_id, from_, to_) VALUES (${id}, '${day(20, '10:00')}', '${day(20, '11:00')}');
   INSERT INTO bb_event_resource (event_id, resource_id) VALUES (${id}, ${room});`;
 
 const booking = (id: number, group = 1) => `
   INSERT INTO bb_booking (id, group_id, season_id, activity_id, from_, to_, secret)
-  VALUES (${id}, ${group}, 1, 1, '2027-05-03 10:00', '2027-05-03 11:00', 's');
+  VALUES (${id}, ${group}, 1, 1, '${day(20, '10:00')}', '${day(20, '11:00')}', 's');
   INSERT INTO bb_booking_resource VALUES (${id}, 101);`;
 
 const allocation = (id: number, organization = 1) => `
   INSERT INTO bb_allocation (id, organization_id, season_id, from_, to_)
-  VALUES (${id}, ${organization}, 1, '2027-05-03 10:00', '2027-05-03 11:00');
+  VALUES (${id}, ${organization}, 1, '${day(20, '10:00')}', '${day(20, '11:00')}');
   INSERT INTO bb_allocation_resource VALUES (${id}, 101);`;
 
 /** Takes what is in the outbox: 'event 5', each once, in the order of ids; 'event all' is a marker. */
@@ -165,8 +166,8 @@ test('COPY, INSERT ... SELECT, ON CONFLICT and bulk updates are noted', async ()
   const copy = `CREATE TEMP TABLE stage AS SELECT * FROM bb_event WHERE id = 1; UPDATE stage SET id = 2;
     INSERT INTO bb_event SELECT * FROM stage`;
   assert.deepEqual(await leaves(db, '', copy), ['event 2']);
-  const upsert = `INSERT INTO bb_event_date (id, event_id, from_, to_) VALUES (1, 2, '2027-01-01 10:00', '2027-01-01 11:00'),
-    (77, 2, '2027-01-01 12:00', '2027-01-01 13:00') ON CONFLICT (id) DO UPDATE SET event_id = excluded.event_id`;
+  const upsert = `INSERT INTO bb_event_date (id, event_id, from_, to_) VALUES (1, 2, '${day(40, '10:00')}', '${day(40, '11:00')}'),
+    (77, 2, '${day(40, '12:00')}', '${day(40, '13:00')}') ON CONFLICT (id) DO UPDATE SET event_id = excluded.event_id`;
   assert.deepEqual(await leaves(db, '', upsert), ['event 1', 'event 2']);
   await db.query(`INSERT INTO bb_event_resource SELECT 1, id FROM bb_resource ON CONFLICT DO NOTHING`);
   assert.deepEqual(await taken(db), ['event 1']);
@@ -246,7 +247,7 @@ test('ten thousand rows in one statement are noted about as fast as one after an
   await db.query(event(1));
   await db.query(`UPDATE bb_event SET name = 'warm'; UPDATE bb_event SET name = 'warmer'`);
   await db.query(`INSERT INTO bb_event (id, activity_id, name, from_, to_, building_name, contact_name, contact_email, contact_phone, secret)
-    SELECT i, 1, 'Choir', '2027-05-03 10:00', '2027-05-03 11:00', 'b', 'c', 'e', 'p', 's' FROM generate_series(1000, 10999) i`);
+    SELECT i, 1, 'Choir', '${day(20, '10:00')}', '${day(20, '11:00')}', 'b', 'c', 'e', 'p', 's' FROM generate_series(1000, 10999) i`);
   await taken(db);
   const client = await db.pool.connect();
   try {

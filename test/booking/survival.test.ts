@@ -4,20 +4,21 @@ import { describe, test } from 'vitest';
 import type pg from 'pg';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { bookingGrants, openRole } from '../support/roles.ts';
+import { day } from '../support/dates.ts';
 
 const event = (id: number, room = 101) => `
   INSERT INTO bb_event (id, activity_id, name, from_, to_, building_name, contact_name, contact_email, contact_phone, secret)
-  VALUES (${id}, 1, 'Choir', '2027-05-03 10:00', '2027-05-03 11:00', 'b', 'c', 'e', 'p', 's');
-  INSERT INTO bb_event_date (event_id, from_, to_) VALUES (${id}, '2027-05-03 10:00', '2027-05-03 11:00');
+  VALUES (${id}, 1, 'Choir', '${day(20, '10:00')}', '${day(20, '11:00')}', 'b', 'c', 'e', 'p', 's');
+  INSERT INTO bb_event_date (event_id, from_, to_) VALUES (${id}, '${day(20, '10:00')}', '${day(20, '11:00')}');
   INSERT INTO bb_event_resource (event_id, resource_id) VALUES (${id}, ${room});`;
 
 /** Every kind of write a clerk does, on every table we watch. */
 const aDayAtTheDesk = `
   ${event(1)}
-  INSERT INTO bb_allocation (id, organization_id, season_id, from_, to_) VALUES (1, 1, 1, '2027-05-03 10:00', '2027-05-03 11:00');
+  INSERT INTO bb_allocation (id, organization_id, season_id, from_, to_) VALUES (1, 1, 1, '${day(20, '10:00')}', '${day(20, '11:00')}');
   INSERT INTO bb_allocation_resource VALUES (1, 101);
   INSERT INTO bb_booking (id, group_id, season_id, activity_id, from_, to_, secret)
-  VALUES (1, 1, 1, 1, '2027-05-03 10:00', '2027-05-03 11:00', 's');
+  VALUES (1, 1, 1, 1, '${day(20, '10:00')}', '${day(20, '11:00')}', 's');
   INSERT INTO bb_booking_resource VALUES (1, 101);
   UPDATE bb_event SET from_ = from_ + interval '1 hour', to_ = to_ + interval '1 hour', name = 'Moved';
   UPDATE bb_event_date SET from_ = from_ + interval '1 hour', to_ = to_ + interval '1 hour';

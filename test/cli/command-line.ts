@@ -1,7 +1,7 @@
 /** The command line as people use it: a process of its own, its settings in the environment, its words on the pipes. */
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { Environment } from '../../src/config.ts';
+import { clockShim, type Environment } from '../../src/config.ts';
 import { startTenant, type Tenant } from '../../src/sandbox/tenant/tenant.ts';
 import { openTestDatabase, type Schema, type TestDatabase } from '../support/database.ts';
 
@@ -24,7 +24,7 @@ export function cli(env: Environment, ...args: readonly string[]): Promise<Said>
       [main, ...args],
       {
         cwd: fileURLToPath(new URL('.', import.meta.url)),
-        env: { PATH: process.env['PATH'], NO_COLOR: '1', LOG_LEVEL: 'silent', ...env },
+        env: { PATH: process.env['PATH'], NO_COLOR: '1', LOG_LEVEL: 'silent', ...clockShim(), ...env },
         maxBuffer: 20_000_000,
       },
       (_error, out, err) =>

@@ -94,7 +94,7 @@ const canBeNobody = () =>
 async function expectAWholeDay(demo: Demo): Promise<void> {
   expect(await demo.ended).toBe(0);
   const text = demo.output();
-  expect(text).toMatch(/they are in Outlook after \d+ ms, as 43 events/);
+  expect(text).toMatch(/they are in Outlook after \d+ ms, as \d+ events/);
   expect(text).toMatch(/look {3}http:\/\/127\.0\.0\.1:\d+ {3}the dashboard/);
   expect(text).toMatch(/play {3}psql postgresql:\/\//);
   // on a busy machine a short day has few turns: whatever was done first, on each side

@@ -11,6 +11,7 @@ import { startTestServer } from '../support/server.ts';
 import { catalogue } from '../support/catalogue.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { bookingGrants, bridgeGrants, openRole } from '../support/roles.ts';
+import { at, day } from '../support/dates.ts';
 
 type Settings = Partial<Omit<BookingConfig, 'logLevel'>>;
 
@@ -33,7 +34,7 @@ async function run(db: TestDatabase, settings: Settings = {}): Promise<Migrated 
 
 const book = `
   INSERT INTO bb_event (activity_id, name, from_, to_, building_name, contact_name, contact_email, contact_phone, secret)
-  VALUES (1, 'Choir', '2027-05-03 10:00', '2027-05-03 11:00', 'b', 'c', 'e', 'p', 's')`;
+  VALUES (1, 'Choir', '${day(20, '10:00')}', '${day(20, '11:00')}', 'b', 'c', 'e', 'p', 's')`;
 
 const settingsOf = async (db: TestDatabase) =>
   Object.fromEntries(
@@ -98,7 +99,7 @@ describe('rights', () => {
     assert.equal((await db.query('SELECT FROM bridge_changes')).length, 1);
     const session = await ours.session();
     const { rows } = await session.client.query(
-      `SELECT bridge_import_item('{"starts_at": "2027-05-04T08:00Z", "ends_at": "2027-05-04T09:00Z", "resource_ids": [101]}')`,
+      `SELECT bridge_import_item('{"starts_at": "${at(21, '08:00')}", "ends_at": "${at(21, '09:00')}", "resource_ids": [101]}')`,
     );
     assert.equal(rows.length, 1);
     await run(db, { database: ours.config });
@@ -183,7 +184,7 @@ describe('it refuses, with the repair', () => {
     await run(db, { timezone: 'Europe/London' });
     await db.query(`${book}; INSERT INTO bb_event_resource SELECT id, 101 FROM bb_event`);
     const [item] = await db.query('SELECT starts_at FROM bridge_items');
-    assert.equal(item?.['starts_at'].toISOString(), '2027-05-03T09:00:00.000Z');
+    assert.equal(item?.['starts_at'].toISOString(), at(20, '11:00').replace('Z', '.000Z'));
   });
 
   test('an adapter that is none, and a zone PostgreSQL does not know', async () => {

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import type { Environment } from '../../src/config.ts';
 import { environmentOf, openWorld, rooms, type WorldOptions } from '../e2e/world.ts';
 import { cli, type Said } from './command-line.ts';
+import { at } from '../support/dates.ts';
 
 type World = Awaited<ReturnType<typeof openWorld>>;
 
@@ -60,7 +61,6 @@ const eventNamed = (world: World, title: string) => {
   if (event === undefined) throw new Error(`no event is called ${title}`);
   return event;
 };
-const at = (world: World, days: number, time: string) => `${world.day(days, time).replace(' ', 'T')}:00Z`;
 
 /** All rows of every table that a plan could have touched. */
 async function contents(world: World): Promise<Record<string, string>> {
@@ -136,8 +136,8 @@ async function everything(world: World & { sync(): Promise<void> }): Promise<voi
   const allocation = await desk.allocate(101, { from: day(10, '10:00'), to: day(10, '12:00') });
   tenant.people.invite('kari@bergen.example', [upn], {
     subject: 'Kari invites',
-    start: at(world, 12, '10:00'),
-    end: at(world, 12, '11:00'),
+    start: at(12, '10:00'),
+    end: at(12, '11:00'),
   });
   tenant.people.respond(upn, eventNamed(world, 'Kari invites').id, 'accepted');
   await world.sync();
@@ -157,14 +157,14 @@ async function everything(world: World & { sync(): Promise<void> }): Promise<voi
   await desk.cancel({ type: 'event', id: meeting!.id });
   tenant.people.book(upn, {
     subject: 'New there',
-    start: at(world, 14, '10:00'),
-    end: at(world, 14, '11:00'),
+    start: at(14, '10:00'),
+    end: at(14, '11:00'),
   });
   await desk.book(101, { title: 'Taken', from: day(15, '10:00'), to: day(15, '12:00') });
   tenant.people.book(upn, {
     subject: 'Too late',
-    start: at(world, 15, '09:30'),
-    end: at(world, 15, '10:30'),
+    start: at(15, '09:30'),
+    end: at(15, '10:30'),
   });
   // booked on both sides
   await desk.book(101, { title: 'Twice', from: day(16, '10:00'), to: day(16, '12:00') });
@@ -307,8 +307,8 @@ test(
     await world.desk.book(101, { title: 'Choir', from: world.day(2, '10:00'), to: world.day(2, '12:00') });
     world.tenant.people.book(upn, {
       subject: 'On it',
-      start: at(world, 2, '09:30'),
-      end: at(world, 2, '10:30'),
+      start: at(2, '09:30'),
+      end: at(2, '10:30'),
     });
     expect((await world.plan()).counts).toMatchObject({ create: 1, import: 1, conflict: 0, waiting: 0 });
     const manual = { ...environmentOf(world.db, world.tenant), IMPORT_MODE: 'manual' };
@@ -329,8 +329,8 @@ test('a room that only gives, and one that only takes', { timeout: 60_000 }, asy
     await world.desk.book(room, { title: 'Choir', from: world.day(2, '10:00'), to: world.day(2, '12:00') });
     world.tenant.people.book(rooms[room]!.upn, {
       subject: 'New',
-      start: at(world, 5, '10:00'),
-      end: at(world, 5, '11:00'),
+      start: at(5, '10:00'),
+      end: at(5, '11:00'),
     });
   }
   const plan = await world.plan();

@@ -1,6 +1,7 @@
 /** `pause`, `resume`, `resync`, `explain` and `report`, by way of the database only. */
 import { expect, test } from 'vitest';
 import { openOffice, rooms } from './command-line.ts';
+import { day } from '../support/dates.ts';
 
 type Office = Awaited<ReturnType<typeof openOffice>>;
 const state = async (office: Office) =>
@@ -89,7 +90,7 @@ test('explain tells the life of one reservation, and what it is now', async () =
   await office.map(101);
   const [event] = await office.db.query<{ id: number }>(`
     WITH e AS (INSERT INTO bb_event (activity_id, name, from_, to_, building_name, contact_name, contact_email, contact_phone, secret)
-      VALUES (1, 'Choir', '2027-05-03 10:00', '2027-05-03 11:00', 'b', 'c', 'e', 'p', 's') RETURNING id)
+      VALUES (1, 'Choir', '${day(20, '10:00')}', '${day(20, '11:00')}', 'b', 'c', 'e', 'p', 's') RETURNING id)
     INSERT INTO bb_event_resource (event_id, resource_id) SELECT id, 101 FROM e RETURNING event_id AS id`);
   const what = `event/${event!.id}`;
   expect((await office.run('explain', what)).out).toContain('in Outlook: nothing');
@@ -101,7 +102,7 @@ test('explain tells the life of one reservation, and what it is now', async () =
     [event!.id, rooms[101]!.upn],
   );
   const { out } = await office.run('explain', what);
-  expect(out).toContain('«Choir», resource 101, 2027-05-03 10:00:00 to 2027-05-03 11:00:00');
+  expect(out).toContain(`«Choir», resource 101, ${day(20, '10:00')}:00 to ${day(20, '11:00')}:00`);
   expect(out).toContain('Formannskapssalen');
   expect(out).toContain('Its event was created in Outlook, 83 ms after the change');
   expect((await office.run('explain', what, '--json')).json()).toMatchObject({

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
+import { clockShim } from '../../src/config.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { openTestDatabase } from '../support/database.ts';
 import { cli, main, openOffice } from './command-line.ts';
@@ -99,7 +100,7 @@ test.each(['doctor', 'plan'])(
       action: { do: 'hang' },
     });
     const child = spawn(process.execPath, [main, command], {
-      env: { PATH: process.env['PATH'], NO_COLOR: '1', ...office.env },
+      env: { PATH: process.env['PATH'], NO_COLOR: '1', ...clockShim(), ...office.env },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     const said = text(child.stderr);

@@ -14,6 +14,7 @@ import { startTenant } from '../../src/sandbox/tenant/tenant.ts';
 import { environmentOf } from '../e2e/world.ts';
 import { openTestDatabase } from '../support/database.ts';
 import { blockWith } from './guide.ts';
+import { day } from '../support/dates.ts';
 
 export const mailboxes = { 123: 'room-calendar-id', 431: 'room1@company.com' } as const;
 
@@ -88,8 +89,6 @@ export async function openGuide(env: Environment = {}) {
   };
 
   const desk = createDesk(db.pool);
-  const day = (days: number, time: string) =>
-    `${new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10)} ${time}`;
 
   /** Books an event that has the id of the guide. */
   async function bookAs(id: number, resource: number, title: string, days: number): Promise<Reservation> {

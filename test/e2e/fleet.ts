@@ -7,12 +7,15 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'vitest';
-import type { Environment } from '../../src/config.ts';
 import type { Fact } from '../../src/facts.ts';
 import { createDesk } from '../../src/sandbox/desk.ts';
+import { clockShim, type Environment } from '../../src/config.ts';
 import { startTenant, type Tenant } from '../../src/sandbox/tenant/tenant.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { environmentOf } from './world.ts';
+import { day } from '../support/dates.ts';
+
+export { day } from '../support/dates.ts';
 
 export interface FleetOptions {
   /** How many rooms are mapped: resources 501, 502, … */
@@ -120,7 +123,7 @@ const compiled = new URL('../../node_modules/.cache/outlook-booking-sync', impor
 
 async function startChild(env: Environment): Promise<Child> {
   const child = spawn(process.execPath, [new URL('./daemon.child.ts', import.meta.url).pathname], {
-    env: { PATH: process.env['PATH'] ?? '', NODE_COMPILE_CACHE: compiled, ...env },
+    env: { PATH: process.env['PATH'] ?? '', NODE_COMPILE_CACHE: compiled, ...clockShim(), ...env },
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const facts: ToldFact[] = [];
@@ -226,10 +229,6 @@ function shownIn(tenant: Tenant, resources: readonly number[]): string[] {
     )
     .sort();
 }
-
-/** A local wall-clock text some days from now. */
-export const day = (days: number, time: string) =>
-  `${new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10)} ${time}`;
 
 /** Numbers from 0 to 1, the same for the same seed (mulberry32). */
 export function createRandom(seed: number): () => number {

@@ -1,6 +1,7 @@
 /** What people do in Outlook, through real HTTP and the whole daemon, as the booking tables show it afterwards. */
 import { describe, expect, test } from 'vitest';
 import { openWorld, rooms, type WorldOptions } from './world.ts';
+import { at, date } from '../support/dates.ts';
 
 const upn = rooms[101]!.upn;
 const other = rooms[102]!.upn;
@@ -51,9 +52,6 @@ async function openOutlook(options: WorldOptions = {}) {
     );
   const active = async (resource = 101) =>
     (await reservations(resource)).filter((one) => one.active === 1).map((one) => one.name);
-  /** An instant some days from now. */
-  const at = (days: number, time: string) =>
-    `${new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10)}T${time}:00Z`;
   return { ...world, daemon, look, reservations, active, at, tenant };
 }
 
@@ -81,11 +79,11 @@ describe('a new event', () => {
 
   test('of a whole day is that day of the booking zone', async () => {
     await using w = await openOutlook();
-    const day = w.at(5, '00:00');
-    w.tenant.people.book(upn, { subject: 'Loppemarked', start: day, end: w.at(6, '00:00'), isAllDay: true });
+    const [start, end] = [5, 6].map((days) => `${date(days)}T00:00:00Z`);
+    w.tenant.people.book(upn, { subject: 'Loppemarked', start: start!, end: end!, isAllDay: true });
     await w.look();
     expect(await w.reservations()).toMatchObject([
-      { from: `${day.slice(5, 10)} 00:00`, to: `${w.at(6, '00:00').slice(5, 10)} 00:00` },
+      { from: `${date(5).slice(5)} 00:00`, to: `${date(6).slice(5)} 00:00` },
     ]);
   });
 
@@ -238,7 +236,6 @@ describe('a series', () => {
     await using w = await openOutlook();
     const series = w.tenant.people.bookSeries(upn, weekly(w));
     await w.look();
-    const date = (days: number) => w.at(days, '00:00').slice(0, 10);
     w.tenant.people.deleteOccurrence(upn, series.id, date(9));
     await w.look();
     expect(await w.active()).toHaveLength(3);

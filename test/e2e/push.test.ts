@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { openWorld, rooms } from './world.ts';
+import { at, clockChange, date, day } from '../support/dates.ts';
+
+const spring = clockChange('forward');
+const autumn = clockChange('back');
+/** An instant as the tenant prints it. */
+const shown = (instant: string) => instant.replace('Z', '.0000000Z');
 
 /** Starts the daemon and waits until its rooms were compared with Outlook. */
 async function openRunning(options: Parameters<typeof openWorld>[0] = {}) {
@@ -15,15 +21,15 @@ describe('a commit in the booking system', () => {
     const choir = await world.desk.book(101, {
       title: 'Kammerkoret øver',
       description: 'Noter: <b>ikke</b> HTML & 😀',
-      from: '2026-12-01 18:00',
-      to: '2026-12-01 20:00',
+      from: day(2, '18:00'),
+      to: day(2, '20:00'),
     });
     await world.settled();
     const [event] = world.events(101);
     expect(event).toMatchObject({
       subject: 'Kammerkoret øver',
-      start: '2026-12-01T17:00:00.0000000Z',
-      end: '2026-12-01T19:00:00.0000000Z',
+      start: shown(at(2, '18:00')),
+      end: shown(at(2, '20:00')),
       showAs: 'busy',
       attendees: [],
       isReminderOn: false,
@@ -141,21 +147,21 @@ describe('what Outlook shows', () => {
   });
 
   test.each([
-    ['before', '2027-03-27 18:00', '2027-03-27T17:00:00.0000000Z'],
-    ['after', '2027-03-28 18:00', '2027-03-28T16:00:00.0000000Z'],
-  ])('is the same hour on the clock %s the spring change', async (_when, from, start) => {
+    ['before', spring - 1, '17:00'],
+    ['after', spring, '16:00'],
+  ])('is the same hour on the clock %s the spring change', async (_when, days, utc) => {
     await using world = await openRunning();
-    await world.desk.book(101, { from, to: from.replace('18:00', '20:00') });
+    await world.desk.book(101, { from: day(days, '18:00'), to: day(days, '20:00') });
     await world.settled();
-    expect(world.events(101)[0]!.start).toBe(start);
+    expect(world.events(101)[0]!.start).toBe(shown(`${date(days)}T${utc}:00Z`));
   });
 
   test.each([
-    ['that ends in the repeated hour', '2026-10-25 01:30', '2026-10-25 02:30'],
-    ['across it', '2026-10-24 22:00', '2026-10-25 06:00'],
-    ['across the missing hour', '2027-03-27 22:00', '2027-03-28 06:00'],
+    ['that ends in the repeated hour', day(autumn, '01:30'), day(autumn, '02:30')],
+    ['across it', day(autumn - 1, '22:00'), day(autumn, '06:00')],
+    ['across the missing hour', day(spring - 1, '22:00'), day(spring, '06:00')],
   ])('of a night %s has the instants that PostgreSQL reads', async (_which, from, to) => {
-    await using world = await openRunning({ env: { SYNC_PAST_DAYS: '60' } });
+    await using world = await openRunning();
     await world.desk.book(101, { from, to });
     await world.settled();
     const [item] = await world.db.query<{ starts_at: Date; ends_at: Date }>(
@@ -170,12 +176,16 @@ describe('what Outlook shows', () => {
 
   test('of whole days is an all-day event of those dates', async () => {
     await using world = await openRunning();
-    await world.desk.book(101, { title: 'Basar', from: '2027-03-27 00:00', to: '2027-03-29 00:00' });
+    await world.desk.book(101, {
+      title: 'Basar',
+      from: day(spring - 1, '00:00'),
+      to: day(spring + 1, '00:00'),
+    });
     await world.settled();
     expect(world.events(101)[0]).toMatchObject({
       isAllDay: true,
-      start: '2027-03-27T00:00:00.0000000Z',
-      end: '2027-03-29T00:00:00.0000000Z',
+      start: shown(`${date(spring - 1)}T00:00:00Z`),
+      end: shown(`${date(spring + 1)}T00:00:00Z`),
     });
   });
 

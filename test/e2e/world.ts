@@ -5,6 +5,7 @@ import type { Fact } from '../../src/facts.ts';
 import { createDesk } from '../../src/sandbox/desk.ts';
 import { startTenant, type Tenant } from '../../src/sandbox/tenant/tenant.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { day } from '../support/dates.ts';
 
 /** Resource of the seed → its mailbox. */
 export const rooms: Readonly<Record<number, { upn: string; name: string }>> = {
@@ -63,8 +64,7 @@ export async function openWorld(options: WorldOptions = {}) {
     /** Resolves when nothing is due any more in any room. */
     settled: () => settled(db),
     /** A local wall-clock text some days from now. */
-    day: (days: number, time: string) =>
-      `${new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10)} ${time}`,
+    day,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

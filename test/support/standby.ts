@@ -5,6 +5,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { clockShim } from '../../src/config.ts';
 import type { PostgresServer } from '../../src/sandbox/postgres.ts';
 
 const run = promisify(execFile);
@@ -34,7 +35,11 @@ export async function startStandby(primary: PostgresServer): Promise<Standby> {
     `port = '${url.port}'\nhot_standby = 'on'\nprimary_conninfo = '${primary.url}'\n`,
   );
   await chmod(data, 0o700);
-  const as = { cwd: primary.folder, env: { LC_ALL: 'C' }, ...(process.getuid?.() === 0 ? { uid, gid } : {}) };
+  const as = {
+    cwd: primary.folder,
+    env: { LC_ALL: 'C', ...clockShim() },
+    ...(process.getuid?.() === 0 ? { uid, gid } : {}),
+  };
   if (process.getuid?.() === 0) await run('chown', ['-R', `${uid}:${gid}`, data]);
   const control = (...args: readonly string[]) => run(join(bin, 'pg_ctl'), ['-D', data, '-w', ...args], as);
   await control('start', '-l', join(primary.folder, 'standby.log'));

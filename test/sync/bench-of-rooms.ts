@@ -9,6 +9,7 @@ import { itemsAtATime, type Drained } from '../../src/sync/worker/drain.ts';
 import { createSync, type SyncOptions } from '../../src/sync/sync.ts';
 import { openTestDatabase } from '../support/database.ts';
 import { createOutlookInMemory } from './outlook-in-memory.ts';
+import { day } from '../support/dates.ts';
 
 export const window = { pastDays: 7, futureDays: 365 };
 const policy = { max: 10, share: 0.2 };
@@ -138,10 +139,7 @@ export async function openRooms(
         )
       ).map(({ action }) => action),
     /** A local wall-clock text some days from now. */
-    day: (days: number, time: string) => {
-      const date = new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
-      return `${date} ${time}`;
-    },
+    day,
     async [Symbol.asyncDispose]() {
       await close();
       await db[Symbol.asyncDispose]();

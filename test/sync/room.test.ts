@@ -3,16 +3,17 @@ import { Conflict, Permanent, Retryable } from '../../src/errors.ts';
 import { failed } from './outlook-in-memory.ts';
 import { itemsAtATime } from '../../src/sync/worker/drain.ts';
 import { openRooms } from './bench-of-rooms.ts';
+import { at, day } from '../support/dates.ts';
 
 const room = 'room101@example.org';
 
 describe('a reservation', () => {
   test('appears in the room with its times as instants', async () => {
     await using w = await openRooms();
-    await w.desk.book(101, { title: 'Choir', from: '2026-12-01 18:00', to: '2026-12-01 20:00' });
+    await w.desk.book(101, { title: 'Choir', from: day(2, '18:00'), to: day(2, '20:00') });
     await w.settle();
     expect(w.outlook.in(room).map((e) => e.item)).toMatchObject([
-      { title: 'Choir', startsAt: '2026-12-01T17:00:00Z', endsAt: '2026-12-01T19:00:00Z' },
+      { title: 'Choir', startsAt: at(2, '18:00'), endsAt: at(2, '20:00') },
     ]);
   });
 

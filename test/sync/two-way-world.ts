@@ -1,16 +1,15 @@
 /** What the tests of both directions share: a room in step with Outlook, what people put into it, and hearing of it. */
 import type { Item } from '../../src/item.ts';
 import { openRooms } from './bench-of-rooms.ts';
+import { at } from '../support/dates.ts';
+
+export { at, wholeDays } from '../support/dates.ts';
 
 export const room = 'room101@example.org';
 export const other = 'room102@example.org';
 /** Two rooms to open, by their resources. */
 export const both = { 101: room, 102: other };
 export type Rooms = Awaited<ReturnType<typeof openRooms>>;
-
-/** An instant at this time of day (UTC) some days from now. */
-export const at = (days: number, time: string) =>
-  `${new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10)}T${time}:00Z`;
 
 export const dinner = (change: Partial<Item> = {}): Item => ({
   startsAt: at(3, '15:00'),

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { createFormat } from '../../src/outlook/format.ts';
 import { openRooms } from './bench-of-rooms.ts';
 import type { Item } from '../../src/item.ts';
-import { room, type Rooms, at, dinner, open, heard, imported, shown } from './two-way-world.ts';
+import { room, type Rooms, at, dinner, open, heard, imported, shown, wholeDays } from './two-way-world.ts';
 
 describe('a new event in Outlook', () => {
   test('becomes a reservation in all its tables, and its mapping names it', async () => {
@@ -47,7 +47,7 @@ describe('a new event in Outlook', () => {
   });
 
   for (const [what, change] of [
-    ['a whole day', { startsAt: '2027-01-10T23:00:00Z', endsAt: '2027-01-11T23:00:00Z', allDay: true }],
+    ['a whole day', wholeDays(40)],
     ['private', { isPrivate: true }],
   ] as const)
     test(`that is ${what} is imported as such`, async () => {
@@ -102,10 +102,7 @@ const edits: readonly (readonly [string, Partial<Item>])[] = [
   ['end', { endsAt: at(3, '21:30') }],
   ['description', { description: 'For thirty' }],
   ['privacy', { isPrivate: true }],
-  [
-    'times to a whole day',
-    { startsAt: '2027-01-10T23:00:00Z', endsAt: '2027-01-11T23:00:00Z', allDay: true },
-  ],
+  ['times to a whole day', wholeDays(40)],
 ];
 
 describe('an edit in Outlook', () => {
@@ -222,10 +219,11 @@ describe('an edit in Outlook', () => {
   test('of an event with several dates waits for a person', async () => {
     await using w = await open();
     const { event, reservation } = await shown(w);
-    await w.db.query(
-      `INSERT INTO bb_event_date (event_id, from_, to_) VALUES ($1, '2027-02-01 10:00', '2027-02-01 11:00')`,
-      [reservation.id],
-    );
+    await w.db.query(`INSERT INTO bb_event_date (event_id, from_, to_) VALUES ($1, $2, $3)`, [
+      reservation.id,
+      w.day(60, '10:00'),
+      w.day(60, '11:00'),
+    ]);
     w.outlook.edit(event.id, { title: 'Banquet' });
     await heard(w);
     expect(await w.mapping(reservation)).toMatchObject({
