@@ -6,21 +6,40 @@ export interface Mailbox {
   readonly mailbox: string;
 }
 
+/**
+ * What Outlook shows of an event. Told apart in `outlook/format.ts` and nowhere else. Only `released` and `absent` say that
+ * somebody gave the room back; whatever else is not `occupied` changes nothing on its own.
+ */
+export type Shown =
+  | { readonly is: 'occupied'; readonly item: Item }
+  /** The room has not answered the invitation, or not again since its organiser moved or edited it. */
+  | { readonly is: 'undecided'; readonly item: Item }
+  /** Somebody shows it as free, which Outlook's all-day box does by itself. */
+  | { readonly is: 'free'; readonly item: Item }
+  /** Cancelled by its organiser, or declined in the room's name. */
+  | { readonly is: 'released' }
+  /** Verified: the mailbox answers, and neither has the event nor shows it. */
+  | { readonly is: 'absent' }
+  /** It is there, and what Graph says of it cannot be understood. */
+  | { readonly is: 'unreadable'; readonly why: string };
+
+/** The item of an event that occupies the room; null for every other. */
+export const occupying = (shown: Shown): Item | null => (shown.is === 'occupied' ? shown.item : null);
+/** The item that an event shows, whether it occupies the room or not; null where it shows none. */
+export const itemOf = (shown: Shown): Item | null => ('item' in shown ? shown.item : null);
+/** Whether the room was given back. */
+export const isGivenBack = (shown: Shown): boolean => shown.is === 'released' || shown.is === 'absent';
+
 /** An event as it stands in a room calendar. */
 export interface OutlookEvent {
   readonly id: string;
   /** The same for one meeting in every mailbox; '' where Graph left it out. */
   readonly iCalUId: string;
-  /** Null: the event does not occupy the room (cancelled, declined, `free`, or waiting for approval). */
-  readonly item: Item | null;
+  readonly shows: Exclude<Shown, { is: 'absent' }>;
   /** What our extended properties on it say. Null where there are none, and where Graph does not show them. */
   readonly marks: ReservationKey | null;
   /** True: the room itself organises it. False: somebody invited the room. */
   readonly isOrganizer: boolean;
-  /** An invitation the room has not answered yet: `item` is null until it has. */
-  readonly awaitsAnswer: boolean;
-  /** The room has answered, or is the organiser itself. Until then an invitation is rewritten a moment later. */
-  readonly isAnswered: boolean;
   readonly type: 'singleInstance' | 'occurrence' | 'exception' | 'seriesMaster';
   readonly seriesMasterId: string | null;
   /** The slot that an occurrence had in its series' pattern, an ISO instant in UTC. */

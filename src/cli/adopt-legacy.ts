@@ -7,6 +7,7 @@ import type pg from 'pg';
 import type { Config } from '../config.ts';
 import { onConnection, type Database, type Queryable } from '../database.ts';
 import { Permanent } from '../errors.ts';
+import { occupying } from '../event.ts';
 import { createOutlook } from '../outlook/events.ts';
 import { underLease } from '../sync/worker/lease.ts';
 import { openBar } from './terminal.ts';
@@ -151,7 +152,11 @@ export async function takeOver(
         for (const event of eventsOf.get(pair.resourceId) ?? []) {
           bar.at((done += 1), events.length, pair.name ?? pair.mailbox);
           const found = await outlook.read({ mailbox: pair.mailbox }, event.eventId, signal);
-          if (found === null || found.item === null || !(await addEvent(client, room, event, found)))
+          if (
+            found === null ||
+            occupying(found.shows) === null ||
+            !(await addEvent(client, room, event, found))
+          )
             gone += 1;
           else known += 1;
         }
@@ -235,7 +240,7 @@ async function addEvent(
       room.mailbox,
       found.id,
       event.imported ? 'outlook_to_booking' : 'booking_to_outlook',
-      JSON.stringify(found.item),
+      JSON.stringify(occupying(found.shows)),
       found.isOrganizer,
       found.iCalUId,
       found.originalStart,

@@ -7,7 +7,7 @@ import { createTokens } from './auth.ts';
 import { mostPerBatch } from './batch.ts';
 import { createDelta } from './delta.ts';
 import { createDirectory } from './directory.ts';
-import type { Mailbox, OutlookEvent } from '../event.ts';
+import { itemOf, type Mailbox, type OutlookEvent } from '../event.ts';
 import { GatewayTimeout, isGone } from './failure.ts';
 import { createFormat, idMark, typeMark, type Format } from './format.ts';
 import {
@@ -115,7 +115,7 @@ function createReads(http: GraphHttp, format: Format) {
   }
 
   /**
-   * The events that overlap the window (ISO instants), page by page, with their marks; cancelled ones have no item. Where
+   * The events that overlap the window (ISO instants), page by page, with their marks. Where
    * Graph gives up on so large a window, it is read in halves.
    */
   async function* list(
@@ -149,10 +149,10 @@ function createReads(http: GraphHttp, format: Format) {
     signal: AbortSignal,
   ): AsyncGenerator<OutlookEvent[]> {
     const path = `/calendarView?${widerWindow(from, to)}&$top=${pageSize}`;
-    const inWindow = (event: OutlookEvent) =>
-      event.item === null ||
-      (event.item.startsAt < to && event.item.endsAt > from) ||
-      event.item.startsAt === from;
+    const inWindow = ({ shows }: OutlookEvent) => {
+      const item = itemOf(shows);
+      return item === null || (item.startsAt < to && item.endsAt > from) || item.startsAt === from;
+    };
     const plain: Call = { ...call(room, 'list a calendar', path), lane: 'bulk' };
     const expanded = pagesOf(http, { ...plain, path: `${plain.path}&${expandMarks}` }, signal);
     let rows: IteratorResult<readonly unknown[]>;

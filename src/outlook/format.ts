@@ -44,7 +44,7 @@ export interface Format {
   toPatch(change: ItemChange, whole: Item): GraphEventBody;
   /** The body of a PATCH of both times, in UTC, for where Exchange's rules of the zone are not ours. */
   timesInUtc(item: Item): GraphEventBody;
-  /** The event that Graph answered. Throws Permanent for what is no event with an id and times. */
+  /** The event that Graph answered. Throws Permanent for what is no event with an id. */
   toEvent(value: unknown): OutlookEvent;
 }
 
@@ -168,20 +168,13 @@ function readEvent(value: unknown, zone: Zone): OutlookEvent {
   const event = membersOf(value);
   const id = textOf(event.id);
   if (id === null) throw new Permanent('Graph answered an event without an id');
-  const response = textOf(membersOf(event.responseStatus).response);
   const isOrganizer = event.isOrganizer === true;
-  // rooms that need an approval, and rooms about to answer, show an invitation as tentative (Set-CalendarProcessing)
-  const awaitsAnswer = !isOrganizer && event.showAs === 'tentative' && response !== 'accepted';
-  const occupies =
-    event.isCancelled !== true && response !== 'declined' && event.showAs !== 'free' && !awaitsAnswer;
   return {
     id,
     iCalUId: textOf(event.iCalUId) ?? '',
-    item: occupies ? readItem(event, zone) : null,
+    shows: readShown(event, isOrganizer, zone),
     marks: readMarks(event.singleValueExtendedProperties),
     isOrganizer,
-    awaitsAnswer: awaitsAnswer && event.isCancelled !== true,
-    isAnswered: isOrganizer || ['accepted', 'declined', 'tentativelyAccepted'].includes(response ?? ''),
     type: readType(event.type),
     seriesMasterId: textOf(event.seriesMasterId),
     originalStart: textOf(event.originalStart) === null ? null : normal(String(event.originalStart)),
@@ -190,6 +183,28 @@ function readEvent(value: unknown, zone: Zone): OutlookEvent {
     etag: textOf(event['@odata.etag']),
   };
 }
+
+function readShown(event: Members, isOrganizer: boolean, zone: Zone): OutlookEvent['shows'] {
+  const response = textOf(membersOf(event.responseStatus).response);
+  if (event.isCancelled === true || response === 'declined') return { is: 'released' };
+  try {
+    const item = readItem(event, zone);
+    if (!isOrganizer && isUndecided(response, event.showAs)) return { is: 'undecided', item };
+    return { is: event.showAs === 'free' ? 'free' : 'occupied', item };
+  } catch (error) {
+    if (!(error instanceof Permanent)) throw error;
+    return { is: 'unreadable', why: error.message };
+  }
+}
+
+/**
+ * A request that waits for the attendant or a delegate is tentative, or free where the room is set up so
+ * (Set-CalendarProcessing, TentativePendingApproval); one that was moved or edited waits again (graph: event, responseStatus).
+ */
+const isUndecided = (response: string | null, showAs: unknown): boolean =>
+  response === 'notResponded' ||
+  (response === 'tentativelyAccepted' && showAs === 'free') ||
+  (response !== 'accepted' && showAs === 'tentative');
 
 function readItem(event: Members, zone: Zone): Item {
   return {
@@ -200,10 +215,17 @@ function readItem(event: Members, zone: Zone): Item {
   };
 }
 
+/** Damaged events were seen with times of 1601 (msgraph docs#840): nobody books a room then. */
+const [earliest, latest] = [Date.UTC(1990, 0), Date.UTC(2100, 0)];
+
 /** Throws Permanent where they are none. */
 function readTimes(event: Members, zone: Zone): Times {
   const allDay = event.isAllDay === true;
   const [start, end] = [readTime(event.start, allDay, zone), readTime(event.end, allDay, zone)];
+  if (!(start >= earliest && end <= latest)) {
+    const [from, to] = [membersOf(event.start).dateTime, membersOf(event.end).dateTime];
+    throw new Permanent(`Graph answered '${String(from)}' to '${String(to)}' as the times of an event`);
+  }
   return { startsAt: instant(start), endsAt: instant(end), allDay };
 }
 

@@ -1,7 +1,7 @@
 /** Writes into room calendars, singly or in batches, and what became of each. */
 import { messageOf } from '../errors.ts';
 import { sendBatched, sendOne, type BatchAnswer } from './batch.ts';
-import type { Mailbox, OutlookEvent, Write, Written } from '../event.ts';
+import { itemOf, type Mailbox, type OutlookEvent, type Write, type Written } from '../event.ts';
 import { isGone, isTaken, type Answer } from './failure.ts';
 import { membersOf, textOf, type Format } from './format.ts';
 import { encode, preferEvents, unreadable, type Call, type GraphHttp } from './http.ts';
@@ -159,7 +159,7 @@ function existingIdOf(answer: Answer): string | null {
 }
 
 function isMoved(write: Exclude<Write, { do: 'remove' }>, event: OutlookEvent, format: Format): boolean {
-  const { item } = event;
+  const item = itemOf(event.shows);
   if (item === null || item.allDay) return false;
   const touchesTimes =
     write.do === 'create' || write.change.startsAt !== undefined || write.change.endsAt !== undefined;

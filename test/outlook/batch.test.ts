@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { itemOf } from '../../src/event.ts';
 import type { Item } from '../../src/item.ts';
 import type { Write, Written } from '../../src/event.ts';
 import { answeredEvent } from './exchange.ts';
@@ -18,7 +19,7 @@ import {
 const many = (count: number, change: Partial<Item> = {}) =>
   Array.from({ length: count }, (_, n) => create(n + 1, { title: `Class ${n + 1}`, ...change }));
 const titleOf = (written: Written) =>
-  written.outcome === 'written' ? written.event?.item?.title : written.outcome;
+  written.outcome === 'written' ? written.event && itemOf(written.event.shows)?.title : written.outcome;
 
 interface Inner {
   readonly id: string;

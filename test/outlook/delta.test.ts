@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { DeltaAnswer } from '../../src/event.ts';
+import { itemOf, type DeltaAnswer, type DeltaRow } from '../../src/event.ts';
 import type { DeltaStart } from '../../src/outlook/delta.ts';
 import { answeredEvent } from './exchange.ts';
 import { always, create, hall, openTold, openWorld, refusal, type Told, type World } from './world.ts';
@@ -23,6 +23,8 @@ async function round(outlook: Outlook, start: DeltaStart) {
   };
 }
 
+const titleOf = (row: DeltaRow | undefined) => row?.event && itemOf(row.event.shows)?.title;
+
 const december1 = { start: '2026-12-01T10:00:00Z', end: '2026-12-01T11:00:00Z' };
 
 describe('a round of changes', () => {
@@ -35,15 +37,15 @@ describe('a round of changes', () => {
       {
         id: first.id,
         type: 'singleInstance',
-        event: { item: { title: 'One' }, isOrganizer: true, marks: null },
+        event: { shows: { item: { title: 'One' } }, isOrganizer: true, marks: null },
       },
     ]);
 
     people.retitle(hall.mailbox, first.id, 'Eins');
     const second = people.book(hall.mailbox, { subject: 'Two', ...december1 });
     const gone = await round(world.outlook, { link: begun.link });
-    expect(gone.rows.get(first.id)?.event?.item?.title).toBe('Eins');
-    expect(gone.rows.get(second.id)?.event?.item?.title).toBe('Two');
+    expect(titleOf(gone.rows.get(first.id))).toBe('Eins');
+    expect(titleOf(gone.rows.get(second.id))).toBe('Two');
 
     people.remove(hall.mailbox, first.id);
     const { removed, rows, link } = await round(world.outlook, { link: gone.link });
@@ -116,9 +118,9 @@ describe('a round of changes', () => {
       },
     }));
     const { rows } = await round(told.outlook, december);
-    expect([...rows.values()].map(({ id, event }) => [id, event !== null])).toEqual([
-      ['odd', false],
-      ['fine', true],
+    expect([...rows.values()].map(({ id, event }) => [id, event?.shows.is])).toEqual([
+      ['odd', 'unreadable'],
+      ['fine', 'occupied'],
     ]);
   });
 });

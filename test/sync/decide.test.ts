@@ -1,5 +1,6 @@
 /** The table of decisions in words, row by row; what holds for every row is in decide-properties.test.ts. */
 import { describe, expect, test } from 'vitest';
+import type { Shown } from '../../src/event.ts';
 import type { Item } from '../../src/item.ts';
 import { decide, type Sides } from '../../src/sync/decide/decide.ts';
 
@@ -11,6 +12,7 @@ const choir: Item = {
   description: '',
   isPrivate: false,
 };
+const shown = (item: Item): Shown => ({ is: 'occupied', item });
 const fresh: Sides = {
   agreed: null,
   wanted: choir,
@@ -65,7 +67,7 @@ describe('a reservation without an event', () => {
 describe('a reservation that Outlook shows', () => {
   test('is left alone while nothing changes', () => expect(decide(synced)).toEqual(settle('synced')));
   test('is left alone when Outlook says again what it said', () =>
-    expect(decide({ ...synced, outlook: choir })).toEqual(settle('synced')));
+    expect(decide({ ...synced, outlook: shown(choir) })).toEqual(settle('synced')));
   test('is moved with nothing but its new times', () =>
     expect(decide({ ...synced, wanted: moved })).toEqual(change(moved, { change: movedTimes })));
   test('is moved even out of the window, once', () => {
@@ -75,14 +77,14 @@ describe('a reservation that Outlook shows', () => {
   test('is deleted when the reservation is cancelled or gone', () =>
     expect(decide({ ...synced, wanted: null })).toEqual({ do: 'remove', as: 'cancelled' }));
   test('is deleted when the reservation is cancelled, although somebody shows it as free', () =>
-    expect(decide({ ...synced, wanted: null, outlook: 'vacated' })).toEqual({
+    expect(decide({ ...synced, wanted: null, outlook: { is: 'released' } })).toEqual({
       do: 'remove',
       as: 'cancelled',
     }));
   test('is not deleted a second time', () =>
     expect(decide({ ...synced, wanted: null, cancelled: true })).toEqual(settle('cancelled')));
   test('is cancelled without a call when both sides lost it', () =>
-    expect(decide({ ...synced, wanted: null, outlook: 'gone' })).toEqual(settle('cancelled')));
+    expect(decide({ ...synced, wanted: null, outlook: { is: 'absent' } })).toEqual(settle('cancelled')));
   test('waits under new cover until that is seen in Outlook', () =>
     expect(decide({ ...synced, covered: true })).toEqual({ do: 'wait' }));
   test('goes once its cover is seen', () =>
@@ -92,7 +94,7 @@ describe('a reservation that Outlook shows', () => {
     }));
   test('is corrected, and only where it differs, when its event was found rather than written', () => {
     const found = { ...choir, title: 'Choir (old)' };
-    expect(decide({ ...synced, agreed: null, outlook: found })).toEqual(
+    expect(decide({ ...synced, agreed: null, outlook: shown(found) })).toEqual(
       change(choir, { change: { title: 'Choir' } }),
     );
   });
@@ -108,59 +110,66 @@ describe('a reservation that Outlook shows', () => {
 
 describe('an event edited in Outlook', () => {
   test('changes the reservation, and only what was edited', () =>
-    expect(decide({ ...synced, outlook: moved })).toEqual(change(choir, { toBooking: movedTimes })));
+    expect(decide({ ...synced, outlook: shown(moved) })).toEqual(change(choir, { toBooking: movedTimes })));
   test('changes nothing once it has ended', () =>
-    expect(decide({ ...synced, outlook: moved, ended: true })).toEqual(settle('synced')));
+    expect(decide({ ...synced, outlook: shown(moved), ended: true })).toEqual(settle('synced')));
   test('changes nothing in a room that Outlook is only shown', () =>
-    expect(decide({ ...synced, outlook: moved, direction: 'booking_to_outlook' })).toEqual(settle('synced')));
+    expect(decide({ ...synced, outlook: shown(moved), direction: 'booking_to_outlook' })).toEqual(
+      settle('synced'),
+    ));
   test('changes the reservation in a room that only takes what Outlook gives', () =>
-    expect(decide({ ...synced, outlook: moved, direction: 'outlook_to_booking' })).toEqual(
+    expect(decide({ ...synced, outlook: shown(moved), direction: 'outlook_to_booking' })).toEqual(
       change(choir, { toBooking: movedTimes }),
     ));
   test('merges with what the booking system changed of other fields', () =>
-    expect(decide({ ...synced, wanted: renamed, outlook: moved })).toEqual(
+    expect(decide({ ...synced, wanted: renamed, outlook: shown(moved) })).toEqual(
       change(renamed, { change: { title: renamed.title }, toBooking: movedTimes }),
     ));
   test('needs nothing when the booking system made the same edit', () =>
-    expect(decide({ ...synced, wanted: moved, outlook: moved })).toEqual(settle('synced')));
+    expect(decide({ ...synced, wanted: moved, outlook: shown(moved) })).toEqual(settle('synced')));
   test('gives way where the booking system changed the same and is preferred', () =>
-    expect(decide({ ...synced, wanted: renamed, outlook: { ...choir, title: 'Orchestra' } })).toEqual(
+    expect(decide({ ...synced, wanted: renamed, outlook: shown({ ...choir, title: 'Orchestra' }) })).toEqual(
       change(renamed, { change: { title: renamed.title }, overruled: ['title'] }),
     ));
   test('prevails where the booking system changed the same and Outlook is preferred', () =>
     expect(
-      decide({ ...synced, wanted: renamed, outlook: { ...choir, title: 'Orchestra' }, prefer: 'outlook' }),
+      decide({
+        ...synced,
+        wanted: renamed,
+        outlook: shown({ ...choir, title: 'Orchestra' }),
+        prefer: 'outlook',
+      }),
     ).toEqual(change(renamed, { toBooking: { title: 'Orchestra' }, overruled: ['title'] })));
   test('waits for a person where both changed the same and nobody is preferred', () =>
     expect(
-      decide({ ...synced, wanted: renamed, outlook: { ...choir, title: 'Orchestra' }, prefer: null }),
+      decide({ ...synced, wanted: renamed, outlook: shown({ ...choir, title: 'Orchestra' }), prefer: null }),
     ).toEqual(change(renamed, { open: ['title'] })));
 });
 
 describe('an event deleted in Outlook', () => {
-  for (const outlook of ['gone', 'vacated'] as const) {
-    const lost: Sides = { ...synced, outlook };
-    test(`(${outlook}) cancels the reservation that both sides agreed on`, () =>
+  for (const is of ['absent', 'released'] as const) {
+    const lost: Sides = { ...synced, outlook: { is } };
+    test(`(${is}) cancels the reservation that both sides agreed on`, () =>
       expect(decide(lost)).toEqual({ do: 'cancel-booking' }));
-    test(`(${outlook}) cancels nothing that has ended`, () =>
+    test(`(${is}) cancels nothing that has ended`, () =>
       expect(decide({ ...lost, ended: true })).toEqual(settle('synced')));
-    test(`(${outlook}) cancels nothing that was covered and was to go anyway`, () =>
+    test(`(${is}) cancels nothing that was covered and was to go anyway`, () =>
       expect(decide({ ...lost, covered: true })).toEqual(settle('shadowed')));
-    test(`(${outlook}) comes back when the booking system changed it and is preferred`, () =>
+    test(`(${is}) comes back when the booking system changed it and is preferred`, () =>
       expect(decide({ ...lost, wanted: renamed })).toEqual({ do: 'create', item: renamed }));
-    test(`(${outlook}) cancels what the booking system changed when Outlook is preferred`, () =>
+    test(`(${is}) cancels what the booking system changed when Outlook is preferred`, () =>
       expect(decide({ ...lost, wanted: renamed, prefer: 'outlook' })).toEqual({ do: 'cancel-booking' }));
-    test(`(${outlook}) waits for a person when the booking system changed it and nobody is preferred`, () =>
+    test(`(${is}) waits for a person when the booking system changed it and nobody is preferred`, () =>
       expect(decide({ ...lost, wanted: renamed, prefer: null })).toEqual({ do: 'ask' }));
-    test(`(${outlook}) comes back when nobody knows what both agreed on`, () => {
+    test(`(${is}) comes back when nobody knows what both agreed on`, () => {
       expect(decide({ ...lost, agreed: null, prefer: 'outlook' })).toEqual({ do: 'create', item: choir });
       expect(decide({ ...lost, agreed: {}, prefer: 'outlook' })).toEqual({ do: 'create', item: choir });
     });
-    test(`(${outlook}) comes back when it was we who were deleting it`, () =>
+    test(`(${is}) comes back when it was we who were deleting it`, () =>
       expect(decide({ ...lost, removing: true })).toEqual({ do: 'create', item: choir }));
-    test(`(${outlook}) comes back in a room that Outlook is only shown`, () =>
+    test(`(${is}) comes back in a room that Outlook is only shown`, () =>
       expect(decide({ ...lost, direction: 'booking_to_outlook' })).toEqual({ do: 'create', item: choir }));
-    test(`(${outlook}) is forgotten rather than made again outside the window`, () =>
+    test(`(${is}) is forgotten rather than made again outside the window`, () =>
       expect(decide({ ...lost, wanted: renamed, inWindow: false })).toEqual(settle('forget')));
   }
 });
@@ -169,19 +178,19 @@ describe("somebody else's meeting", () => {
   test('is declined when its reservation is cancelled', () =>
     expect(decide({ ...meeting, wanted: null })).toEqual({ do: 'decline' }));
   test('cancels the reservation when its organiser cancels it', () =>
-    expect(decide({ ...meeting, outlook: 'vacated' })).toEqual({ do: 'cancel-booking' }));
+    expect(decide({ ...meeting, outlook: { is: 'released' } })).toEqual({ do: 'cancel-booking' }));
   test('is nothing to decline any more when its organiser cancelled it, too', () =>
-    expect(decide({ ...meeting, wanted: null, outlook: 'vacated' })).toEqual(settle('cancelled')));
+    expect(decide({ ...meeting, wanted: null, outlook: { is: 'released' } })).toEqual(settle('cancelled')));
   test('is parted from when the booking system moves the reservation', () =>
     expect(decide({ ...meeting, wanted: moved })).toEqual({ do: 'part' }));
   test('is not parted from when its organiser moved it to the same time', () =>
-    expect(decide({ ...meeting, wanted: moved, outlook: moved })).toEqual(settle('synced')));
+    expect(decide({ ...meeting, wanted: moved, outlook: shown(moved) })).toEqual(settle('synced')));
   test('moves the reservation when its organiser moves it', () =>
-    expect(decide({ ...meeting, outlook: moved })).toEqual(change(choir, { toBooking: movedTimes })));
+    expect(decide({ ...meeting, outlook: shown(moved) })).toEqual(change(choir, { toBooking: movedTimes })));
   test('keeps its title when the booking system changes the one of the reservation', () =>
     expect(decide({ ...meeting, wanted: renamed })).toEqual(settle('synced')));
   test('gives the reservation its title when the organiser changes that', () =>
-    expect(decide({ ...meeting, wanted: renamed, outlook: { ...choir, title: 'Orchestra' } })).toEqual(
+    expect(decide({ ...meeting, wanted: renamed, outlook: shown({ ...choir, title: 'Orchestra' }) })).toEqual(
       change(renamed, { toBooking: { title: 'Orchestra' } }),
     ));
   test('stays under cover: its place is not ours to free', () =>

@@ -1,12 +1,23 @@
 /** A room calendar in memory, for tests of what the sync does with it. It remembers idempotency keys as Graph does. */
 import { Permanent, type Retryable } from '../../src/errors.ts';
-import type { DeltaAnswer } from '../../src/event.ts';
+import { itemOf, type DeltaAnswer } from '../../src/event.ts';
 import type { Item, ReservationKey } from '../../src/item.ts';
 import type { OutlookEvent, OutlookSide, Write, Written } from '../../src/sync/outlook-side.ts';
 
 interface Kept extends OutlookEvent {
   readonly mailbox: string;
+  /** What it shows, whether it occupies the room or not. */
+  readonly item: Item | null;
 }
+
+/** What a test says of an event; `item` alone: it occupies the room. */
+type Said = Partial<OutlookEvent> & { readonly item?: Item };
+
+const shown = ({ item, ...rest }: Said): Partial<Kept> => {
+  const shows: OutlookEvent['shows'] | undefined =
+    rest.shows ?? (item === undefined ? undefined : { is: 'occupied', item });
+  return shows === undefined ? rest : { ...rest, shows, item: itemOf(shows) };
+};
 
 export function createOutlookInMemory() {
   const events = new Map<string, Kept>();
@@ -43,10 +54,9 @@ export function createOutlookInMemory() {
       id,
       iCalUId: `ical-${id}`,
       item,
+      shows: { is: 'occupied', item },
       marks,
       isOrganizer: true,
-      awaitsAnswer: false,
-      isAnswered: true,
       originalStart: null,
       organizer: null,
       type: 'singleInstance',
@@ -84,7 +94,9 @@ export function createOutlookInMemory() {
     const carried = Object.keys(write.change) as (keyof Item)[];
     const after = {
       ...event,
-      item: { ...event.item!, ...Object.fromEntries(carried.map((field) => [field, written[field]])) },
+      ...shown({
+        item: { ...event.item!, ...Object.fromEntries(carried.map((field) => [field, written[field]])) },
+      }),
     };
     edit(after);
     return { ...stamp, outcome: 'written', event: after };
@@ -188,10 +200,11 @@ export function createOutlookInMemory() {
     /** Somebody edits an event. */
     edit: (id: string, change: Partial<Item>) => {
       const event = events.get(id)!;
-      edit({ ...event, item: { ...event.item!, ...change }, lastModifiedAt: new Date().toISOString() });
+      const item = { ...event.item!, ...change };
+      edit({ ...event, ...shown({ item }), lastModifiedAt: new Date().toISOString() });
     },
     /** Somebody changes what else there is to an event: who organises it, that it is free. */
-    alter: (id: string, change: Partial<OutlookEvent>) => edit({ ...events.get(id)!, ...change }),
+    alter: (id: string, change: Said) => edit({ ...events.get(id)!, ...shown(change) }),
     answers,
     refuseAnswers: (refuses: boolean) => {
       refusesAnswers = refuses;
@@ -205,10 +218,10 @@ export function createOutlookInMemory() {
       return this.in(mailbox).map((event) => event.item?.title ?? null);
     },
     /** Somebody invites a room, which accepts at once. */
-    invite: (mailbox: string, item: Item, more: Partial<OutlookEvent> = {}) => {
+    invite: (mailbox: string, item: Item, more: Said = {}) => {
       const event = put(mailbox, item, null);
       const organizer = { name: 'Ola Nordmann', email: 'ola@example.org' };
-      edit({ ...event, isOrganizer: false, organizer, ...more });
+      edit({ ...event, isOrganizer: false, organizer, ...shown(more) });
       return event;
     },
     /** What Outlook shall show of items from now on. */

@@ -2,6 +2,7 @@
  * A small model of one reservation and its event: carries decided actions out on both sides without trouble, and notes what
  * is agreed on afterwards, as the settling code does. Its Outlook may rewrite what it is given.
  */
+import type { Shown } from '../../src/event.ts';
 import { itemFields, type Item, type ItemChange } from '../../src/item.ts';
 import { decide, type Action, type Sides } from '../../src/sync/decide/decide.ts';
 import { pick } from '../../src/sync/apply/step.ts';
@@ -14,7 +15,7 @@ export type Setup = Pick<
 export interface World {
   /** Null: cancelled. */
   readonly booking: Item | null;
-  readonly event: Item | 'gone' | 'vacated';
+  readonly event: Item | 'absent' | 'released';
   readonly agreed: ItemChange | null;
   readonly outlookBase: Item | null;
   readonly hasEvent: boolean;
@@ -25,12 +26,15 @@ export interface World {
   readonly forgotten: boolean;
 }
 
+const shown = (event: World['event']): Shown =>
+  typeof event === 'string' ? { is: event } : { is: 'occupied', item: event };
+
 export const sidesOf = (world: World, setup: Setup): Sides => ({
   ...setup,
   agreed: world.agreed,
   wanted: world.booking,
   outlookBase: world.outlookBase,
-  outlook: world.hasEvent ? world.event : null,
+  outlook: world.hasEvent ? shown(world.event) : null,
   hasEvent: world.hasEvent,
   isOrganizer: world.isOrganizer,
   cancelled: world.cancelled,
@@ -76,14 +80,21 @@ export function carryOut(world: World, action: Action, rewrite: (item: Item) => 
       return changed(done, action, rewrite);
     case 'remove':
       return action.as === 'cancelled'
-        ? { ...done, event: 'gone', outlookBase: null, cancelled: true }
-        : { ...done, event: 'gone', outlookBase: null, agreed: null, hasEvent: false };
+        ? { ...done, event: 'absent', outlookBase: null, cancelled: true }
+        : { ...done, event: 'absent', outlookBase: null, agreed: null, hasEvent: false };
     case 'decline':
-      return { ...done, event: 'gone', outlookBase: null, cancelled: true };
+      return { ...done, event: 'absent', outlookBase: null, cancelled: true };
     case 'cancel-booking':
       return { ...done, booking: null, agreed: null, outlookBase: null, cancelled: true };
     case 'part':
-      return { ...done, event: 'gone', hasEvent: false, isOrganizer: true, agreed: null, outlookBase: null };
+      return {
+        ...done,
+        event: 'absent',
+        hasEvent: false,
+        isOrganizer: true,
+        agreed: null,
+        outlookBase: null,
+      };
     case 'ask':
     case 'wait':
       return world;

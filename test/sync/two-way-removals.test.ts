@@ -104,11 +104,11 @@ describe('an event deleted in Outlook', () => {
   });
 
   for (const isOrganizer of [true, false])
-    test(`in effect (shown as free or cancelled, organiser: ${isOrganizer ? 'the room' : 'somebody else'}) cancels its reservation`, async () => {
+    test(`in effect (cancelled or declined, organiser: ${isOrganizer ? 'the room' : 'somebody else'}) cancels its reservation`, async () => {
       await using w = await open();
       const event = isOrganizer ? w.outlook.put(room, dinner(), null) : w.outlook.invite(room, dinner());
       await heard(w);
-      w.outlook.alter(event.id, { item: null });
+      w.outlook.alter(event.id, { shows: { is: 'released' } });
       await heard(w);
       expect(await w.reserved()).toMatchObject([{ active: false }]);
       expect(w.outlook.writes).toEqual([]);
@@ -125,7 +125,7 @@ describe('an event deleted in Outlook', () => {
   test('that is brought back begins anew', async () => {
     await using w = await open();
     const { event, reservation } = await imported(w);
-    w.outlook.alter(event.id, { item: null });
+    w.outlook.alter(event.id, { shows: { is: 'released' } });
     await heard(w);
     w.outlook.alter(event.id, { item: dinner() });
     await heard(w);

@@ -164,7 +164,7 @@ describe('a round of changes that cannot go on', () => {
       'link' in start
         ? {
             answer: 'page',
-            rows: [row({ ...old, item: dinner({ title: 'Banquet' }) }), row(old)],
+            rows: [row({ ...old, shows: { is: 'occupied', item: dinner({ title: 'Banquet' }) } }), row(old)],
             removed: [],
             nextLink: null,
             deltaLink: start.link,

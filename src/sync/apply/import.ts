@@ -3,7 +3,7 @@
  * person. Each is read first, so what is decided is about the event as it stands.
  */
 import { Permanent, type Retryable } from '../../errors.ts';
-import type { OutlookEvent } from '../../event.ts';
+import { occupying, type OutlookEvent } from '../../event.ts';
 import type { Item } from '../../item.ts';
 import type { Database } from '../../database.ts';
 import { decideUnmapped, decideMovedUnmapped, type OverlapPolicy } from '../decide/unmapped.ts';
@@ -64,9 +64,9 @@ export function createImport(options: ImportOptions) {
   /** Throws Retryable and Permanent as the calls do. */
   return async function take(room: LeasedRoom, due: Due, signal: AbortSignal): Promise<Imported> {
     const event = due.eventId === null ? null : await outlook.read(room, due.eventId, signal);
-    // cancelled, declined, free, deleted, or not answered yet: it does not occupy the room
-    if (event === null || event.item === null) return forget(due, 'it does not occupy the room');
-    const { item } = event;
+    if (event?.shows.is === 'unreadable') return came(unreadable(due, event, event.shows.why));
+    const item = event === null ? null : occupying(event.shows);
+    if (event === null || item === null) return forget(due, 'it does not occupy the room');
     if (due.conflict?.kind === 'moved') return await moved(room, due, event, item, signal);
     const kin = await readCandidates(db, room, event.id, event.marks, item, window);
     const fate = decideUnmapped(
@@ -135,10 +135,19 @@ export function createImport(options: ImportOptions) {
     }
   }
 
+  /** It is there, and nobody can tell what it is: a person looks at it in Outlook. */
+  const unreadable = (due: Due, event: OutlookEvent, why: string): Settled =>
+    say(due, due.status === 'error' ? 'unchanged' : 'parked', {
+      status: 'error',
+      ...factsOf(event),
+      error: why,
+      hint: 'Open the event in Outlook, correct its times and save it.',
+    });
+
   function flagged(due: Due, event: OutlookEvent, conflict: ConflictNote, error: string): Settled {
     return say(due, due.conflict?.kind === conflict.kind ? 'unchanged' : 'parked', {
       status: 'conflict',
-      outlookSeen: event.item,
+      outlookSeen: occupying(event.shows),
       ...factsOf(event),
       conflict,
       error,

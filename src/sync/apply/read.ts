@@ -5,7 +5,7 @@
  */
 import { backOffMs } from '../../back-off.ts';
 import { Permanent, Retryable } from '../../errors.ts';
-import type { OutlookEvent } from '../../event.ts';
+import { isGivenBack, itemOf, occupying, type OutlookEvent } from '../../event.ts';
 import type { Item } from '../../item.ts';
 import type { Due, LeasedRoom, Settled } from '../store/mappings.ts';
 import type { Span, Verified } from '../store/pull-store.ts';
@@ -51,7 +51,7 @@ async function look(due: Due, facing: Facing & Sight, signal: AbortSignal): Prom
   if (left && due.eventId !== null) {
     // by its id: one that was imported carries no marks, and others that carry its marks are copies
     const kept = await outlook.read(room, due.eventId, signal);
-    return kept === null || kept.item === null ? null : stepOf(due, facing, { adopted: kept });
+    return kept === null || occupying(kept.shows) === null ? null : stepOf(due, facing, { adopted: kept });
   }
   if (inDoubt && due.eventId === null) {
     const event = ours(await outlook.find(room, marksOf(due), signal), step.wanted);
@@ -61,14 +61,19 @@ async function look(due: Due, facing: Facing & Sight, signal: AbortSignal): Prom
   if (due.news === 'look' || due.news === 'missing') {
     const event = await readSurely(due, facing, signal);
     // the event of a cancelled reservation that is wanted again, and somebody brought it back
-    if (event !== null && event.item !== null && due.status === 'cancelled' && due.active === true)
+    if (
+      event !== null &&
+      occupying(event.shows) !== null &&
+      due.status === 'cancelled' &&
+      due.active === true
+    )
       return stepOf(due, facing, { adopted: event });
-    return stepOf(due, facing, { seen: event ?? 'gone' });
+    return stepOf(due, facing, { seen: event ?? 'absent' });
   }
   // who wins depends on what both sides say, so both are heard; the booking system's word needs no look, only the version
   // that it was said about
   if (facing.policy !== 'booking' && step.action.do === 'change' && room.direction === 'both') {
-    return stepOf(due, facing, { seen: (await readSurely(due, facing, signal)) ?? 'gone' });
+    return stepOf(due, facing, { seen: (await readSurely(due, facing, signal)) ?? 'absent' });
   }
   const nothingKnown = inDoubt && Object.keys(due.bookingBase ?? {}).length === 0;
   if (!nothingKnown || step.action.do !== 'change') return null;
@@ -107,14 +112,14 @@ async function stillShown(
   const ids = new Set(lost);
   const shown = new Set<string>();
   for await (const page of outlook.list(room, from, to, signal))
-    for (const { id, item } of page) if (ids.has(id) && item !== null) shown.add(id);
+    for (const { id, shows } of page) if (ids.has(id) && !isGivenBack(shows)) shown.add(id);
   return shown;
 }
 
 /** Of several events with our marks the one at the wanted time, else the first; the others are copies. */
 export function ours(found: readonly OutlookEvent[], wanted: Item | null): OutlookEvent | null {
   const own = found.filter((event) => event.isOrganizer);
-  return own.find((event) => event.item?.startsAt === wanted?.startsAt) ?? own[0] ?? null;
+  return own.find((event) => itemOf(event.shows)?.startsAt === wanted?.startsAt) ?? own[0] ?? null;
 }
 
 /** It stays as it is, doubt included, and is due again. */
@@ -160,7 +165,7 @@ export async function verify(
     return {
       id,
       revision,
-      news: isGone ? 'gone' : event !== null && event.item === null ? 'vacated' : 'look',
+      news: isGone ? 'gone' : event !== null && isGivenBack(event.shows) ? 'vacated' : 'look',
     };
   });
 }

@@ -1,4 +1,5 @@
 /** What is written down of steps that send nothing: both sides are as they should be, or a person is waited for. */
+import { isGivenBack, occupying } from '../../event.ts';
 import type { Item } from '../../item.ts';
 import type { ConflictNote, Settled } from '../store/mappings.ts';
 import { agreedBut, eventOf, isWhole, keep, pick, shownOf, type Step } from './step.ts';
@@ -18,8 +19,8 @@ export function withoutCall(step: Step): Settled {
 }
 
 function settled(step: Step, as: 'synced' | 'cancelled' | 'shadowed' | 'forget'): Settled {
-  const { due, seen } = step;
-  const lost = seen === 'gone' || seen?.item === null || due.news === 'gone' || due.news === 'vacated';
+  const { due } = step;
+  const lost = isLost(step) || due.news === 'gone' || due.news === 'vacated';
   const common = { status: as, news: null, removing: false, outlookSeen: null };
   switch (as) {
     case 'synced':
@@ -65,9 +66,10 @@ const sureOf = ({ due }: Step) =>
 
 /** The event of a cancelled reservation that somebody brought back in Outlook begins anew. */
 function reborn({ due, seen }: Step): Partial<Settled> {
-  const back = due.status === 'cancelled' && due.outlookBase === null && seen !== null && seen !== 'gone';
-  if (!back || seen.item === null) return {};
-  const { item, isOrganizer } = seen;
+  const back = due.status === 'cancelled' && due.outlookBase === null && seen !== null && seen !== 'absent';
+  const item = back ? occupying(seen.shows) : null;
+  if (!back || item === null) return {};
+  const { isOrganizer } = seen;
   return {
     eventId: null,
     counterpart: {
@@ -126,9 +128,12 @@ function asked(step: Step): Settled {
   });
 }
 
+const isLost = ({ seen }: Pick<Step, 'seen'>) =>
+  seen === 'absent' || (seen !== null && isGivenBack(seen.shows));
+
 /** How the event was lost, to be remembered. */
 export const lostNews = ({ seen, due }: Step): Pick<Settled, 'news'> => ({
-  news: seen === 'gone' ? 'gone' : seen === null ? due.news : 'vacated',
+  news: seen === 'absent' ? 'gone' : seen === null ? due.news : 'vacated',
 });
 
 /** A removal that waits for a person, because so much else is gone, too. */

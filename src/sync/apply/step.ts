@@ -3,12 +3,13 @@ import type { PullAction, PushAction } from '../../facts.ts';
 import { itemFields, type Item, type ItemChange, type ReservationKey } from '../../item.ts';
 import { decide, type Action } from '../decide/decide.ts';
 import type { Due, LeasedRoom, Settled } from '../store/mappings.ts';
-import type { OutlookEvent, OutlookSide } from '../outlook-side.ts';
+import { occupying, type OutlookEvent, type Shown } from '../../event.ts';
+import type { OutlookSide } from '../outlook-side.ts';
 
 export type ConflictPolicy = 'booking' | 'outlook' | 'newest' | 'ask';
 
 /** What was seen of the event just now: it, that it is not there, or nothing (it was not looked at). */
-export type Seen = OutlookEvent | 'gone' | null;
+export type Seen = OutlookEvent | 'absent' | null;
 
 export interface Step {
   readonly due: Due;
@@ -42,9 +43,9 @@ export function stepOf(
     agreed: isFound ? null : shownBase(due, outlook),
     wanted,
     outlookBase: isFound ? null : due.outlookBase,
-    outlook: event === null ? newsOf(due) : event === 'gone' ? 'gone' : (event.item ?? 'vacated'),
+    outlook: event === null ? newsOf(due) : event === 'absent' ? { is: 'absent' } : event.shows,
     hasEvent: adopted !== null || due.eventId !== null,
-    isOrganizer: event === null || event === 'gone' ? due.isOrganizer : event.isOrganizer,
+    isOrganizer: event === null || event === 'absent' ? due.isOrganizer : event.isOrganizer,
     removing: due.removing,
     inWindow: due.inWindow === true,
     ended: due.ended === true,
@@ -60,11 +61,14 @@ export function stepOf(
 }
 
 /** The event lies in the future. */
-const isAhead = (event: Seen): boolean =>
-  event !== null && event !== 'gone' && event.item !== null && Date.parse(event.item.endsAt) > Date.now();
+function isAhead(event: Seen): boolean {
+  const item = event === null || event === 'absent' ? null : occupying(event.shows);
+  return item !== null && Date.parse(item.endsAt) > Date.now();
+}
 
 /** What was verified before. */
-const newsOf = ({ news }: Due) => (news === 'gone' || news === 'vacated' ? news : null);
+const newsOf = ({ news }: Due): Shown | null =>
+  news === 'gone' ? { is: 'absent' } : news === 'vacated' ? { is: 'released' } : null;
 
 function preferred(policy: ConflictPolicy, due: Due, event: Seen): 'booking' | 'outlook' | null {
   if (policy === 'ask') return null;
@@ -72,7 +76,7 @@ function preferred(policy: ConflictPolicy, due: Due, event: Seen): 'booking' | '
   // the time Outlook gives may move without an edit: good enough to choose between two edits, and for nothing else
   const [booking, outlook] = [
     due.bookingChangedAt,
-    event === null || event === 'gone' ? null : event.lastModifiedAt,
+    event === null || event === 'absent' ? null : event.lastModifiedAt,
   ];
   if (booking === null || outlook === null)
     return booking === null && outlook !== null ? 'outlook' : 'booking';
@@ -112,7 +116,9 @@ export const eventOf = (step: Pick<Step, 'adopted' | 'due'>): string | null =>
 /** What Outlook shows, as far as it is known: just read, or as both last agreed. */
 export const shownOf = (step: Step): Item | null => {
   const event = step.adopted ?? step.seen;
-  return event === null || event === 'gone' ? step.due.outlookBase : (event.item ?? step.due.outlookBase);
+  return event === null || event === 'absent'
+    ? step.due.outlookBase
+    : (occupying(event.shows) ?? step.due.outlookBase);
 };
 
 /** What is known of an event from reading it. */
@@ -161,7 +167,7 @@ export function keep(
     news: due.news,
     removing: due.removing,
     conflict: null,
-    ...(event === null || event === 'gone' ? {} : factsOf(event)),
+    ...(event === null || event === 'absent' ? {} : factsOf(event)),
     ...change,
   };
 }

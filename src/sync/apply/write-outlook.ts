@@ -4,7 +4,7 @@
 import { v5 as uuidv5 } from 'uuid';
 import { backOffMs } from '../../back-off.ts';
 import { Conflict, Permanent, Retryable, messageOf } from '../../errors.ts';
-import type { OutlookEvent, Write, Written } from '../../event.ts';
+import { itemOf, occupying, type OutlookEvent, type Write, type Written } from '../../event.ts';
 import { sameItem, type Item, type ItemChange } from '../../item.ts';
 import { fieldsConflict, withoutCall } from './settlement.ts';
 import { ours } from './read.ts';
@@ -119,7 +119,7 @@ function writeOf(step: Step, room: LeasedRoom, installationId: string): Write | 
 /** The version that was decided about: an edit that came after it is a conflict to look at, not one to write over. */
 function versionOf({ due, adopted, seen }: Step): string | null {
   const event = adopted ?? seen;
-  return event === null || event === 'gone' ? due.etag : event.etag;
+  return event === null || event === 'absent' ? due.etag : event.etag;
 }
 
 /** The idempotency key of a create: the same for the same attempt at showing the same reservation in the same room. */
@@ -183,7 +183,7 @@ function agreed(step: Step, event: OutlookEvent | null): Settled {
     });
   }
   const before = shownOf(step);
-  const answered = event?.item ?? null;
+  const answered = event === null ? null : occupying(event.shows);
   if (action.do !== 'change' || before === null || answered === null)
     return keep(step, action.do === 'create' ? 'created' : 'updated', {
       ...done,
@@ -244,7 +244,7 @@ async function takenKey(
     return keep(step, 'adopted', {
       eventId: event.id,
       ...factsOf(event),
-      outlookBase: event.item,
+      outlookBase: itemOf(event.shows),
       bookingBase: null,
       news: null,
       dueInMs: 0,

@@ -2,6 +2,7 @@
  * What to do about one reservation in one room, given what both sides last agreed on and what they show now. Pure and
  * total: no clock, no I/O. Each side is compared with its own base only, because Outlook rewrites what it is given.
  */
+import { isGivenBack, occupying, type Shown } from '../../event.ts';
 import { changedFields, itemFields, sameItem, type Item, type ItemChange } from '../../item.ts';
 import { merge, touchesTimes } from './merge.ts';
 
@@ -15,11 +16,8 @@ export interface Sides {
   readonly wanted: Item | null;
   /** What Outlook showed when both last agreed; null: nothing known. */
   readonly outlookBase: Item | null;
-  /**
-   * What Outlook shows now; null: nothing new, so its base. `gone`: the event is not there; `vacated`: it is, but does not
-   * occupy the room any more (its organiser cancelled it, it was declined, or it is shown as free).
-   */
-  readonly outlook: Item | 'gone' | 'vacated' | null;
+  /** What Outlook shows now; null: nothing new, so its base. */
+  readonly outlook: Shown | null;
   /** Whether the mapping knows an event in Outlook. */
   readonly hasEvent: boolean;
   /** The room organises the event. False: somebody invited the room, and the event is theirs. */
@@ -72,7 +70,7 @@ export type Action =
 export function decide(sides: Sides): Action {
   const { wanted, cancelled, covered, inWindow, direction } = sides;
   const live = sides.hasEvent && !cancelled;
-  const lost = live && (sides.outlook === 'gone' || sides.outlook === 'vacated');
+  const lost = live && sides.outlook !== null && isGivenBack(sides.outlook);
 
   if (wanted === null) return withoutReservation(sides, live, lost);
 
@@ -106,9 +104,9 @@ function withoutReservation(sides: Sides, live: boolean, lost: boolean): Action 
   if (live && !lost && direction === 'outlook_to_booking') return { do: 'settle', as: 'synced' };
   // somebody else's meeting: they hear that the room does not take it
   if (live && !lost && !isOrganizer) return { do: 'decline' };
-  // our event, be it there or shown as free: it goes
+  // our event: it goes
   if (live && !lost) return { do: 'remove', as: 'cancelled' };
-  if (live && sides.outlook === 'vacated' && isOrganizer && direction !== 'outlook_to_booking')
+  if (live && sides.outlook?.is === 'released' && isOrganizer && direction !== 'outlook_to_booking')
     return { do: 'remove', as: 'cancelled' };
   // its event is gone already, or it was shown only through its cover: it stays cancelled
   if (cancelled || lost || agreed !== null) return { do: 'settle', as: 'cancelled' };
@@ -142,7 +140,7 @@ const again = ({ direction, inWindow }: Sides, wanted: Item): Action =>
 /** The reservation and its event are there: what each side changed goes to the other. */
 function bothThere(sides: Sides, wanted: Item): Action {
   const { agreed, outlookBase, isOrganizer, direction, ended } = sides;
-  const shown = typeof sides.outlook === 'string' || sides.outlook === null ? outlookBase : sides.outlook;
+  const shown = (sides.outlook === null ? null : occupying(sides.outlook)) ?? outlookBase;
   const nothing = { do: 'settle', as: 'synced' } as const;
 
   // an event that was found rather than written: only what differs from it is written, if it is ours to write

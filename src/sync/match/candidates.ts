@@ -1,6 +1,6 @@
 /** What the books know of an event that nobody imported yet: whose it may be, and giving it to them. */
 import type { Queryable } from '../../database.ts';
-import type { OutlookEvent } from '../../event.ts';
+import { itemOf, type OutlookEvent } from '../../event.ts';
 import type { Item, ReservationKey } from '../../item.ts';
 import type { Due, LeasedRoom, Window } from '../store/mappings.ts';
 
@@ -144,7 +144,7 @@ export async function becomeMapping(
 
 const eventColumns = (event: OutlookEvent) => [
   event.id,
-  JSON.stringify(event.item),
+  JSON.stringify(itemOf(event.shows)),
   event.isOrganizer,
   event.iCalUId,
   event.originalStart,
@@ -204,7 +204,7 @@ export const takeBack = {
         due.id,
         other.id,
         event.id,
-        JSON.stringify({ ...event.item, startsAt, endsAt, allDay }),
+        JSON.stringify({ ...itemOf(event.shows), startsAt, endsAt, allDay }),
         event.isOrganizer,
         event.iCalUId,
         event.originalStart,

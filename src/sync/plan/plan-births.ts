@@ -1,6 +1,6 @@
 /** What would become of the events in a room that nobody imported yet. */
 import { setImmediate as breathe } from 'node:timers/promises';
-import type { OutlookEvent } from '../../event.ts';
+import { itemOf, occupying, type OutlookEvent } from '../../event.ts';
 import type { Item, ReservationKey } from '../../item.ts';
 import type { Span } from '../store/pull-store.ts';
 import { decideUnmapped, decideMovedUnmapped, type UnmappedPolicy } from '../decide/unmapped.ts';
@@ -54,7 +54,7 @@ export async function decideUnmappedEvents(
   const planned: Planned[] = [];
   const imported: Taken[] = [];
   const given = new Map<number, PlannedMapping>();
-  const occupying: { readonly row: PlannedMapping; readonly event: OutlookEvent; readonly item: Item }[] = [];
+  const imports: { readonly row: PlannedMapping; readonly event: OutlookEvent; readonly item: Item }[] = [];
   for (const row of unborn.toSorted((a, b) => ((a.startsAt ?? '') < (b.startsAt ?? '') ? -1 : 1))) {
     signal.throwIfAborted();
     if (!row.isDue) {
@@ -63,12 +63,12 @@ export async function decideUnmappedEvents(
       continue;
     }
     const event = row.eventId === null ? null : await outlook.read(room, row.eventId, signal);
-    if (event !== null && event.item !== null)
-      occupying.push({ row: { ...row, outlookSeen: event.item }, event, item: event.item });
+    const item = event === null ? null : occupying(event.shows);
+    if (event !== null && item !== null) imports.push({ row: { ...row, outlookSeen: item }, event, item });
   }
-  const strangers = await asked.strangers(occupying.map(({ event }) => event));
+  const strangers = await asked.strangers(imports.map(({ event }) => event));
 
-  for (const [at, { row, event, item }] of occupying.entries()) {
+  for (const [at, { row, event, item }] of imports.entries()) {
     if (at % breathEvery === 0) await breathe();
     if (row.conflict?.kind === 'moved') {
       planned.push(ofMoved(row, item, reserved));
@@ -196,7 +196,7 @@ function kinOf(
 const adopting = (row: PlannedMapping, event: OutlookEvent): PlannedMapping => ({
   ...row,
   eventId: event.id,
-  outlookBase: event.item,
+  outlookBase: itemOf(event.shows),
   bookingBase: null,
   isOrganizer: event.isOrganizer,
   iCalUId: event.iCalUId,

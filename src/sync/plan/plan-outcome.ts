@@ -155,7 +155,7 @@ const pickTimes = (change: { readonly startsAt?: string; readonly endsAt?: strin
 function whyCreated(row: Row, seen: Step['seen']): string {
   if (row.status === 'cancelled') return 'it was enabled again';
   if (row.status === 'shadowed') return 'nothing covers it any more';
-  if (seen === 'gone' || row.news === 'gone' || row.news === 'vacated')
+  if (seen === 'absent' || row.news === 'gone' || row.news === 'vacated')
     return 'its event was deleted in Outlook, and the booking system is followed';
   return 'it is not in Outlook yet';
 }

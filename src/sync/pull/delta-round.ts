@@ -4,8 +4,8 @@
  * old ones, and reports as removed what merely left its window. Reading and deciding follow in the same drain.
  */
 import type { Database } from '../../database.ts';
-import type { DeltaAnswer, DeltaRow, OutlookEvent } from '../../event.ts';
-import { unmappedOf, isBack, isEcho, overlaps } from './full-scan.ts';
+import { isGivenBack, type DeltaAnswer, type DeltaRow, type OutlookEvent } from '../../event.ts';
+import { unmappedOf, isBack, isEcho, isOfInterest, overlaps } from './full-scan.ts';
 import type { LeasedRoom, Window } from '../store/mappings.ts';
 import {
   beginPull,
@@ -93,18 +93,19 @@ export function createPull(options: PullOptions) {
     const look = (event: OutlookEvent): void => {
       const mapping = byEvent.get(event.id);
       if (mapping === undefined) {
-        if (event.item !== null && overlaps(event.item, span)) born.set(event.id, unmappedOf(event));
+        const row = unmappedOf(event);
+        if (isOfInterest(event) && overlaps(row, span)) born.set(event.id, row);
         return;
       }
       if (mapping.status === 'cancelled') {
         if (isBack(mapping, event)) noticed.set(mapping.id, { id: mapping.id, news: 'look', dueInMs: null });
-      } else if (event.item === null)
+      } else if (isGivenBack(event.shows))
         noticed.set(mapping.id, { id: mapping.id, news: 'missing', dueInMs: null });
       else if (isEcho(mapping, event)) {
         // rows come in any order, and old ones again: one that shows nothing new takes back no other
         if (!noticed.has(mapping.id) && event.etag !== null && event.etag !== mapping.etag)
           noticed.set(mapping.id, { id: mapping.id, news: null, dueInMs: null, etag: event.etag });
-      } else noticed.set(mapping.id, { id: mapping.id, news: 'look', dueInMs: event.isAnswered ? null : 0 });
+      } else noticed.set(mapping.id, { id: mapping.id, news: 'look', dueInMs: null });
     };
     const missing = (mapping: (typeof known)[number]): void => {
       if (mapping.status !== 'cancelled')

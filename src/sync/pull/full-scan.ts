@@ -3,7 +3,7 @@
  * the first evening. Rounds of changes begin before the list is read, so nothing falls between the two. Pure but for the
  * reading: `compare` says what was found.
  */
-import type { OutlookEvent } from '../../event.ts';
+import { isGivenBack, itemOf, occupying, type OutlookEvent } from '../../event.ts';
 import { sameItem, type Item, type ReservationKey } from '../../item.ts';
 import { sameTitle } from '../match/candidates.ts';
 import type { LeasedRoom } from '../store/mappings.ts';
@@ -62,15 +62,12 @@ function halve({ from, to }: Span): readonly [Span, Span] | null {
   ];
 }
 
-/** How long an invitation may wait for its answer, and the rewriting that comes with it, before it is imported. The loop looks once a second. */
-const settleMs = 2_000;
-
 export const unmappedOf = (event: OutlookEvent): UnmappedRow => ({
   eventId: event.id,
-  startsAt: event.item?.startsAt ?? null,
-  endsAt: event.item?.endsAt ?? null,
-  item: event.item,
-  dueInMs: event.isAnswered ? 0 : settleMs,
+  startsAt: itemOf(event.shows)?.startsAt ?? null,
+  endsAt: itemOf(event.shows)?.endsAt ?? null,
+  item: itemOf(event.shows),
+  dueInMs: 0,
   isOrganizer: event.isOrganizer,
   iCalUId: event.iCalUId,
   originalStart: event.originalStart,
@@ -82,6 +79,10 @@ export const overlaps = (
   window: Span,
 ) =>
   span.startsAt === null || span.endsAt === null || (span.startsAt < window.to && span.endsAt > window.from);
+
+/** Of an event that no mapping knows: it occupies the room, or nobody can tell. */
+export const isOfInterest = ({ shows }: OutlookEvent): boolean =>
+  shows.is === 'occupied' || shows.is === 'unreadable';
 
 export interface Scanned extends Observed {
   readonly adoptions: readonly Adoption[];
@@ -99,18 +100,18 @@ export function compare(
   show: (item: Item) => Item,
   remembered: ReadonlyMap<string, ReservationKey>,
 ): Scanned {
-  const occupying = events.filter((event) => event.item !== null);
+  const there = events.filter((event) => occupying(event.shows) !== null);
   const byEvent = new Map(mappings.flatMap((m) => (m.eventId === null ? [] : [[m.eventId, m] as const])));
   const listed = new Map(events.map((event) => [event.id, event]));
   const adoptions = adoptMarked(
     mappings,
-    occupying.filter((event) => event.marks !== null && event.isOrganizer),
+    there.filter((event) => event.marks !== null && event.isOrganizer),
     // where nothing is imported nobody else will see that it is there again under another id (`reunite`)
     (mapping) => !imports && !listed.has(mapping.eventId!) && overlaps(mapping, window),
   );
   const taken = new Set(adoptions.map(({ eventId }) => eventId));
   const given = new Set(adoptions.map(({ id }) => id));
-  const unknown = occupying.filter((event) => !byEvent.has(event.id) && !taken.has(event.id));
+  const unknown = there.filter((event) => !byEvent.has(event.id) && !taken.has(event.id));
   const recalled = recall(
     mappings.filter((m) => !given.has(m.id)),
     unknown,
@@ -134,7 +135,8 @@ export function compare(
     const news = newsOf(mapping, listed.get(eventId), window);
     if (news === 'missing' || (news !== null && imports)) known.push({ id: mapping.id, news, dueInMs: null });
   }
-  const born = imports ? unknown.filter((e) => !taken.has(e.id)).map(unmappedOf) : [];
+  const unmapped = events.filter((e) => isOfInterest(e) && !byEvent.has(e.id) && !taken.has(e.id));
+  const born = imports ? unmapped.map(unmappedOf) : [];
   return { adoptions: [...adoptions, ...pairs], known, born };
 }
 
@@ -142,22 +144,25 @@ export function compare(
 function newsOf(mapping: Mapped, event: OutlookEvent | undefined, window: Span): 'look' | 'missing' | null {
   if (mapping.status === 'cancelled') return isBack(mapping, event) ? 'look' : null;
   if (event === undefined) return overlaps(mapping, window) && mapping.news !== 'gone' ? 'missing' : null;
-  if (event.item === null) return mapping.news === 'vacated' ? null : 'missing';
+  if (isGivenBack(event.shows)) return mapping.news === 'vacated' ? null : 'missing';
   return isEcho(mapping, event) ? null : 'look';
 }
 
 /** A cancelled reservation's event that somebody brought back; not one that a person refused to remove. */
 export const isBack = (
   mapping: Pick<KnownEvent, 'outlookBase'>,
-  event: Pick<OutlookEvent, 'item'> | undefined,
-): boolean => mapping.outlookBase === null && event !== undefined && event.item !== null;
+  event: Pick<OutlookEvent, 'shows'> | undefined,
+): boolean => mapping.outlookBase === null && event !== undefined && occupying(event.shows) !== null;
 
 /** It shows what both last agreed on, and nothing else is reported of it: our own write came back, whatever its etag says. */
 export const isEcho = (
   mapping: Pick<KnownEvent, 'news' | 'reservationId' | 'outlookBase'>,
-  event: Pick<OutlookEvent, 'item'>,
+  event: Pick<OutlookEvent, 'shows'>,
 ): boolean =>
-  mapping.news === null && mapping.reservationId !== null && sameItem(mapping.outlookBase, event.item);
+  mapping.news === null &&
+  mapping.reservationId !== null &&
+  event.shows.is === 'occupied' &&
+  sameItem(mapping.outlookBase, event.shows.item);
 
 /** Which found event belongs to which mapping: of several with the same marks the one at its time, else the first. */
 function adoptMarked(
@@ -182,7 +187,7 @@ function adoptMarked(
     const candidates = byKey.get(`${mapping.reservationType}/${mapping.reservationId}`) ?? [];
     // a fresh one is at its time; what is elsewhere is somebody's copy of another
     const event =
-      candidates.find((c) => c.item?.startsAt === mapping.startsAt) ??
+      candidates.find((c) => itemOf(c.shows)?.startsAt === mapping.startsAt) ??
       (isLost && mapping.status !== 'cancelled' ? candidates[0] : undefined);
     return event === undefined ? [] : [adoption(mapping.id, event)];
   });
@@ -222,7 +227,7 @@ function pairUp(
   show: (item: Item) => Item,
 ): Adoption[] {
   const lonely = mappings.filter(isLonely);
-  const byTime = Map.groupBy(events, (event) => `${event.item!.startsAt} ${event.item!.endsAt}`);
+  const byTime = Map.groupBy(events, ({ shows }) => `${itemOf(shows)?.startsAt} ${itemOf(shows)?.endsAt}`);
   const taken = new Set<string>();
   return lonely.flatMap((mapping) => {
     const event = byTime
@@ -230,8 +235,8 @@ function pairUp(
       ?.find(
         (one) =>
           !taken.has(one.id) &&
-          (sameTitle(one.item!.title, mapping.booking!.title) ||
-            sameTitle(one.item!.title, show(mapping.booking!).title)),
+          (sameTitle(itemOf(one.shows)!.title, mapping.booking!.title) ||
+            sameTitle(itemOf(one.shows)!.title, show(mapping.booking!).title)),
       );
     if (event === undefined) return [];
     taken.add(event.id);
@@ -242,7 +247,7 @@ function pairUp(
 const adoption = (id: number, event: OutlookEvent): Adoption => ({
   id,
   eventId: event.id,
-  outlookBase: event.item,
+  outlookBase: itemOf(event.shows),
   isOrganizer: event.isOrganizer,
   iCalUId: event.iCalUId,
   originalStart: event.originalStart,
