@@ -1,6 +1,7 @@
 /** What the command line says to wrong words and settings, and its exit codes. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { clockShim } from '../../src/config.ts';
@@ -89,6 +90,23 @@ test('a Node that is too old is told in one line which one it takes', async () =
   expect(err).toMatch(/^outlook-booking-sync needs Node 24; .*npx node src\/main\.ts.*\n$/);
   expect(code).toBe(64);
 });
+
+test.skipIf(process.platform !== 'linux')(
+  'serve keeps its heap small however it is started, in the same process',
+  async () => {
+    await using office = await openOffice();
+    const child = spawn(process.execPath, [main], {
+      env: { PATH: process.env['PATH'], ...clockShim(), ...office.env, PORT: '0', LOG_LEVEL: 'info' },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(child.stdout, 'data');
+    expect(readFileSync(`/proc/${child.pid}/cmdline`, 'utf8').split('\0')).toContain(
+      '--max-semi-space-size=2',
+    );
+    child.kill('SIGTERM');
+    expect(await once(child, 'exit')).toEqual([0, null]);
+  },
+);
 
 test.each(['doctor', 'plan'])(
   '%s that is stopped before it is done says so, and does not end as if it were',
