@@ -297,6 +297,16 @@ CREATE TABLE bridge_replicas (
 $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0001_bridge', now());
 
+  EXECUTE $migration$
+-- What lies beneath a reservation is examined by a trigger now (functions/25_cover.sql). A fresh database never had it.
+DO $$ BEGIN
+  IF to_regprocedure('bridge_ring_neighbours(integer, smallint, timestamptz, timestamptz)') IS NOT NULL THEN
+    DROP FUNCTION bridge_ring_neighbours(integer, smallint, timestamptz, timestamptz);
+  END IF;
+END $$;
+$migration$;
+  INSERT INTO bridge_migrations (name, run_on) VALUES ('0040_cover', now());
+
   EXECUTE $functions$
 -- What adapters call (sql/README.md): triggers, indexes, and what a reservation shows of a change.
 
@@ -402,27 +412,105 @@ $state$;
 $functions$;
 
   EXECUTE $functions$
+-- One slot is shown once: what lies wholly under items of higher priority has no event of its own (5.4 of the design).
+
+-- Whether a mapping covers what lies beneath it: Outlook shows it in its place, or is about to. What was refused, or was
+-- tried so often without success that nobody knows when it will be shown, covers nothing, unless Outlook shows an earlier
+-- state of it at the same time. What is shadowed lies under its own cover, which takes its whole time as well.
+CREATE OR REPLACE FUNCTION bridge_covers(m bridge_mappings) RETURNS boolean LANGUAGE sql STABLE AS $covers$
+  SELECT m.present AND m.starts_at < m.ends_at AND CASE
+    WHEN m.sync_status = 'shadowed' THEN true
+    WHEN m.sync_status = 'synced' THEN m.outlook_event_id IS NOT NULL
+    WHEN m.sync_status IN ('error', 'conflict') THEN m.outlook_event_id IS NOT NULL AND coalesce(m.outlook_news, '') NOT IN ('gone', 'vacated')
+      AND (coalesce(m.outlook_seen, m.outlook_base) ->> 'startsAt')::timestamptz = m.starts_at
+      AND (coalesce(m.outlook_seen, m.outlook_base) ->> 'endsAt')::timestamptz = m.ends_at
+    ELSE m.attempt < 5 AND (m.due_at IS NOT NULL OR m.sync_status = 'pending') OR m.outlook_event_id IS NOT NULL AND m.sync_status = 'pending' END
+$covers$;
+
+-- Whether Outlook shows that cover now.
+CREATE OR REPLACE FUNCTION bridge_cover_is_shown(m bridge_mappings) RETURNS boolean LANGUAGE sql STABLE AS $shown$
+  SELECT m.outlook_event_id IS NOT NULL AND m.sync_status IN ('synced', 'error', 'conflict') AND bridge_covers(m)
+$shown$;
+
+-- Whether items of higher priority in the room take the whole time from `begins` to `ends` (`covered`), and whether those
+-- that Outlook shows now do (`confirmed`).
+-- The rectangle finds room and time at once; no other condition may lend itself to an index, or the planner reads that too.
+CREATE OR REPLACE FUNCTION bridge_cover_of(room integer, priority smallint, begins timestamptz, ends timestamptz,
+  OUT covered boolean, OUT confirmed boolean) LANGUAGE plpgsql STABLE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $cover$
+DECLARE
+  -- written out: bridge_slot() with constant arguments would be run by the planner, which costs more than the search
+  slot constant box := box(point(room, extract(epoch FROM begins AT TIME ZONE 'UTC')::float8),
+                           point(room, extract(epoch FROM ends AT TIME ZONE 'UTC')::float8));
+BEGIN
+  SELECT coalesce(range_agg(tstzrange(n.starts_at, n.ends_at)) @> tstzrange(begins, ends), false),
+         coalesce(range_agg(tstzrange(n.starts_at, n.ends_at)) FILTER (WHERE bridge_cover_is_shown(n)) @> tstzrange(begins, ends), false)
+  INTO covered, confirmed
+  FROM bridge_mappings n
+  WHERE bridge_slot(n.resource_id, n.starts_at, n.ends_at) && slot AND n.present AND n.priority_level < priority
+    AND n.starts_at < n.ends_at AND greatest(n.starts_at, begins) < least(n.ends_at, ends) AND bridge_covers(n);
+END $cover$;
+
+-- Makes due what lies under a place: it may appear or vanish. Never items of the same or a higher priority.
+CREATE OR REPLACE FUNCTION bridge_examine_beneath(room integer, priority smallint, begins timestamptz, ends timestamptz)
+RETURNS void LANGUAGE plpgsql AS $beneath$
+DECLARE
+  slot constant box := box(point(room, extract(epoch FROM begins AT TIME ZONE 'UTC')::float8),
+                           point(room, extract(epoch FROM ends AT TIME ZONE 'UTC')::float8));
+BEGIN
+  UPDATE bridge_mappings
+  SET due_at = now(), lane = 0, revision = revision + 1, attempt = 0
+  WHERE bridge_slot(resource_id, starts_at, ends_at) && slot AND present
+    AND priority_level > priority AND greatest(starts_at, begins) < least(ends_at, ends) AND sync_status <> 'imported';
+  IF FOUND THEN
+    -- the fold and the holder of the room have seen to that already; a person or a script has not
+    UPDATE bridge_room_state s SET push_due_at = now(), push_lane = 0, updated_at = now()
+    FROM bridge_resource_mappings r
+    WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.resource_id = room AND (s.push_due_at IS NULL OR s.push_due_at > now());
+    IF FOUND THEN
+      PERFORM bridge_wake();
+    END IF;
+  END IF;
+END $beneath$;
+
+-- The one spot in which a change of place, priority or presence reaches what lies beneath: the fold, a write-back from
+-- Outlook, a comparison, a settlement, a removal and a person's SQL all pass here. What lies under the old place may appear
+-- once nothing covers it; what lies under the new one goes when the cover is shown, which a settlement says.
+CREATE OR REPLACE FUNCTION bridge_cover_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $changed$
+DECLARE
+  stays constant boolean := TG_OP = 'UPDATE' AND (OLD.resource_id, OLD.priority_level, OLD.starts_at, OLD.ends_at)
+    IS NOT DISTINCT FROM (NEW.resource_id, NEW.priority_level, NEW.starts_at, NEW.ends_at);
+BEGIN
+  IF TG_OP <> 'INSERT' AND bridge_covers(OLD) AND NOT (stays AND bridge_covers(NEW)) THEN
+    PERFORM bridge_examine_beneath(OLD.resource_id, OLD.priority_level, OLD.starts_at, OLD.ends_at);
+  END IF;
+  IF TG_OP <> 'DELETE' AND bridge_cover_is_shown(NEW) AND NOT (stays AND bridge_cover_is_shown(OLD)) THEN
+    PERFORM bridge_examine_beneath(NEW.resource_id, NEW.priority_level, NEW.starts_at, NEW.ends_at);
+  END IF;
+  RETURN NULL;
+END $changed$;
+CREATE OR REPLACE TRIGGER bridge_mappings_cover_appeared AFTER INSERT ON bridge_mappings FOR EACH ROW
+  WHEN (NEW.present AND NEW.outlook_event_id IS NOT NULL) EXECUTE FUNCTION bridge_cover_changed();
+-- A room that lost mappings with an event is compared as a whole: see bridge_mapping_lost.
+CREATE OR REPLACE TRIGGER bridge_mappings_cover_removed AFTER DELETE ON bridge_mappings FOR EACH ROW
+  WHEN (OLD.present AND OLD.outlook_event_id IS NULL AND OLD.sync_status <> 'shadowed') EXECUTE FUNCTION bridge_cover_changed();
+-- An edit that waits to be sent (synced, then pending) changes nothing here, and most updates are of that kind.
+CREATE OR REPLACE TRIGGER bridge_mappings_cover_changed AFTER UPDATE ON bridge_mappings FOR EACH ROW
+  WHEN ((OLD.present OR NEW.present) AND (
+    (OLD.resource_id, OLD.present, OLD.priority_level, OLD.starts_at, OLD.ends_at, OLD.outlook_event_id IS NULL, OLD.attempt < 5)
+      IS DISTINCT FROM
+    (NEW.resource_id, NEW.present, NEW.priority_level, NEW.starts_at, NEW.ends_at, NEW.outlook_event_id IS NULL, NEW.attempt < 5)
+    OR NEW.sync_status IN ('error', 'conflict', 'cancelled') OR NEW.sync_status <> OLD.sync_status AND NEW.sync_status <> 'pending'))
+  EXECUTE FUNCTION bridge_cover_changed();
+$functions$;
+
+  EXECUTE $functions$
 -- From the outbox to due mappings: what changed, and what shares its time.
 --
 -- The functions of the way from wake to work plan each of their statements once: for `bridge_items`, a union over the
 -- booking system's tables, planning takes longer than the reading does. Such a plan may have been made while our tables
 -- were empty and is kept while a backfill fills them, so it must use the indexes from the beginning.
-
--- Items of lower priority that share time with one that changed may appear or vanish (5.4 of the design: one slot
--- is shown once), so they are looked at again. Never those of the same or a higher priority.
--- The rectangle finds room and time at once; no other condition may lend itself to an index, or the planner reads that too.
-CREATE OR REPLACE FUNCTION bridge_ring_neighbours(room integer, priority smallint, from_at timestamptz, to_at timestamptz)
-RETURNS void LANGUAGE plpgsql AS $neighbours$
-DECLARE
-  -- written out: bridge_slot() with constant arguments would be run by the planner, which costs more than the search
-  slot constant box := box(point(room, extract(epoch FROM from_at AT TIME ZONE 'UTC')::float8),
-                           point(room, extract(epoch FROM to_at AT TIME ZONE 'UTC')::float8));
-BEGIN
-  UPDATE bridge_mappings
-  SET due_at = now(), lane = 0, revision = revision + 1, attempt = 0
-  WHERE bridge_slot(resource_id, starts_at, ends_at) && slot AND present
-    AND priority_level > priority AND greatest(starts_at, from_at) < least(ends_at, to_at) AND sync_status <> 'imported';
-END $neighbours$;
 
 -- Takes up to `most` rows from the outbox and makes their reservations due in every room they are or were in.
 -- Coalescing is free: ten edits of one reservation are one due row. Rows are claimed by state and deleted, never by
@@ -436,7 +524,6 @@ DECLARE
   taken integer;
   rescan boolean;
   items jsonb;
-  moved jsonb;
 BEGIN
   IF NOT EXISTS (SELECT FROM bridge_changes) THEN
     RETURN '{"taken": 0, "items": {}}';
@@ -455,8 +542,7 @@ BEGIN
     -- there (a room that is switched off compares later)
     SELECT c.kind, c.reservation, c.changed_at, r.id AS room_id, r.resource_id, r.outlook_item_id, r.sync_direction, b.*
     FROM each c CROSS JOIN LATERAL (
-      SELECT m.id, m.present AS was_present, m.priority_level AS was_priority, m.starts_at AS began_at, m.ends_at AS ended_at,
-        coalesce(m.resource_id, v.resource_id) AS room, coalesce(v.active, false) AS active,
+      SELECT m.id, coalesce(m.resource_id, v.resource_id) AS room, coalesce(v.active, false) AS active,
         coalesce(v.priority_level, m.priority_level) AS priority_level, coalesce(v.starts_at, m.starts_at) AS starts_at,
         coalesce(v.ends_at, m.ends_at) AS ends_at,
         CASE WHEN (SELECT count(*) FROM each) <= kept_items AND v.active IS NOT NULL THEN jsonb_build_object(
@@ -500,21 +586,10 @@ BEGIN
     WHERE b.resource_mapping_id = ANY (ARRAY(SELECT t.room_id FROM touched t))
   )
   SELECT (SELECT sum(e.n) FROM each e), EXISTS (SELECT FROM each e WHERE e.reservation IS NULL),
-    coalesce(jsonb_object_agg(t.mapping, t.kept) FILTER (WHERE t.kept IS NOT NULL), '{}'),
-    jsonb_agg(to_jsonb(t)) FILTER (WHERE (t.was_present, t.was_priority, t.began_at, t.ended_at)
-      IS DISTINCT FROM (t.active, t.priority_level, t.starts_at, t.ends_at))
-  INTO taken, rescan, items, moved FROM touched t;
+    coalesce(jsonb_object_agg(t.mapping, t.kept) FILTER (WHERE t.kept IS NOT NULL), '{}')
+  INTO taken, rescan, items FROM touched t;
   IF rescan THEN
     UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now(), push_lane = 0, updated_at = now();
-  END IF;
-  -- what lies beneath it only asks where it lies, not what it says
-  IF moved IS NOT NULL THEN
-    PERFORM bridge_ring_neighbours(p.resource_id, p.priority, p.starts, p.ends)
-    FROM jsonb_to_recordset(moved) AS t (resource_id integer, was_present boolean, was_priority smallint, began_at timestamptz,
-        ended_at timestamptz, active boolean, priority_level smallint, starts_at timestamptz, ends_at timestamptz)
-      CROSS JOIN LATERAL (VALUES (t.resource_id, t.was_priority, t.began_at, t.ended_at, t.was_present AND t.began_at IS NOT NULL),
-        (t.resource_id, t.priority_level, t.starts_at, t.ends_at, t.active)) AS p (resource_id, priority, starts, ends, is_there)
-    WHERE p.is_there;
   END IF;
   RETURN jsonb_build_object('taken', coalesce(taken, 0), 'items', items);
 END $gather$;
@@ -530,8 +605,7 @@ $functions$;
 
 -- The due mappings of one room in the order they are worked on, each with its item as it stands now: what decide
 -- needs, in one read. `known`: items that were read in this transaction, by mapping. `active` is null when the
--- reservation has no row in this room any more. `covered`: items of higher priority take its whole time;
--- `coverConfirmed`: all of that cover is in Outlook.
+-- reservation has no row in this room any more. `covered`, `coverConfirmed`: see bridge_cover_of.
 CREATE OR REPLACE FUNCTION bridge_due_items(room integer, most integer, opens timestamptz, closes timestamptz, known jsonb DEFAULT '{}')
 RETURNS SETOF jsonb LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $due$
@@ -555,7 +629,6 @@ DECLARE
   covered boolean;
   cover_confirmed boolean;
   elsewhere boolean;
-  slot box;
 BEGIN
   FOREACH m IN ARRAY due LOOP
     IF m.reservation_id IS NOT NULL AND NOT items ? m.id::text THEN
@@ -582,16 +655,7 @@ BEGIN
     cover_confirmed := false;
     -- times the wrong way round are for Outlook to refuse; here they must not keep the others from their turn
     IF active AND m.priority_level > 1 AND begins < ends THEN
-      slot := box(point(room, extract(epoch FROM begins AT TIME ZONE 'UTC')::float8),
-                  point(room, extract(epoch FROM ends AT TIME ZONE 'UTC')::float8));
-      SELECT coalesce(range_agg(tstzrange(n.starts_at, n.ends_at)) @> tstzrange(begins, ends), false),
-             coalesce(range_agg(tstzrange(n.starts_at, n.ends_at))
-               FILTER (WHERE n.outlook_event_id IS NOT NULL AND n.sync_status = 'synced') @> tstzrange(begins, ends), false)
-      INTO covered, cover_confirmed
-      FROM bridge_mappings n
-      WHERE bridge_slot(n.resource_id, n.starts_at, n.ends_at) && slot AND n.present
-        AND n.priority_level < m.priority_level AND n.starts_at < n.ends_at
-        AND greatest(n.starts_at, begins) < least(n.ends_at, ends);
+      SELECT c.covered, c.confirmed INTO covered, cover_confirmed FROM bridge_cover_of(room, m.priority_level, begins, ends) c;
     END IF;
     elsewhere := false;
     IF active IS NULL AND m.reservation_id IS NOT NULL THEN
@@ -718,7 +782,6 @@ LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $settle$
 DECLARE
   answer jsonb;
-  appeared jsonb;
   forgets boolean;
   meets boolean;
   parts boolean;
@@ -780,8 +843,7 @@ BEGIN
       "seriesMasterId" text, etag text, conflict jsonb, counterpart jsonb, "outlookChangedAt" timestamptz, "sinceAcceptedMs" double precision, "callMs" double precision,
       "requestId" text, detail jsonb)
   ), was AS (
-    SELECT m.id, m.changed_at, m.noticed_at, m.outlook_event_id, m.sync_status, m.present, m.priority_level, m.starts_at, m.ends_at, m.resource_id
-    FROM bridge_mappings m JOIN r USING (id)
+    SELECT m.id, m.changed_at, m.noticed_at, m.outlook_event_id FROM bridge_mappings m JOIN r USING (id)
   ), settled AS (
     UPDATE bridge_mappings m SET
       sync_status = CASE WHEN r.status = 'forget' OR r.claimed OR m.revision <> r.revision AND r.status IN ('synced', 'error') THEN 'pending'
@@ -829,12 +891,8 @@ BEGIN
     RETURNING mapping_id, latency_ms
   )
   SELECT jsonb_build_object('latency',
-           (SELECT coalesce(jsonb_object_agg(mapping_id, latency_ms) FILTER (WHERE latency_ms IS NOT NULL), '{}') FROM told)),
-         (SELECT jsonb_agg(was.*) FROM was JOIN r USING (id)
-          WHERE was.present AND was.starts_at IS NOT NULL
-            AND (was.outlook_event_id IS NOT NULL AND was.sync_status = 'synced')
-                IS DISTINCT FROM (r."eventId" IS NOT NULL AND r.status = 'synced' AND NOT r.claimed))
-  INTO answer, appeared;
+           (SELECT coalesce(jsonb_object_agg(mapping_id, latency_ms) FILTER (WHERE latency_ms IS NOT NULL), '{}') FROM told))
+  INTO answer;
   -- an event that parted from its reservation begins anew: a meeting that the booking system moved away from, which waits
   -- for a person, or the event of a cancelled reservation that somebody brought back
   IF parts THEN
@@ -854,11 +912,6 @@ BEGIN
     DELETE FROM bridge_removals d USING bridge_mappings m, jsonb_to_recordset(results) AS r (id bigint)
     WHERE d.mapping_id = r.id AND m.id = r.id AND d.applied_at IS NULL
       AND CASE d.side WHEN 'outlook' THEN m.present ELSE m.outlook_news IS NULL END;
-  END IF;
-  -- cover that came or went in Outlook: what lies beneath it is looked at again
-  IF appeared IS NOT NULL THEN
-    PERFORM bridge_ring_neighbours(n.resource_id, n.priority_level, n.starts_at, n.ends_at)
-    FROM jsonb_to_recordset(appeared) AS n (resource_id integer, priority_level smallint, starts_at timestamptz, ends_at timestamptz);
   END IF;
   -- what whoever drains the room would ask for next
   RETURN answer || jsonb_build_object(
@@ -883,9 +936,11 @@ DECLARE
   added integer;
   changed integer;
   gone integer;
+  covered integer;
   fresh jsonb;
   differing bigint[];
   missing bigint[];
+  misplaced bigint[];
 BEGIN
   SELECT r.* INTO room FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id
   WHERE r.id = room_id AND s.lease_epoch = epoch;
@@ -908,17 +963,33 @@ BEGIN
       AND (i.ends_at > opens AND i.starts_at < closes OR m.ends_at > opens AND m.starts_at < closes)
       AND CASE WHEN i.reservation_type IS NULL THEN m.sync_status NOT IN ('cancelled', 'imported')
                WHEN i.active THEN m.booking_seen IS DISTINCT FROM i.state OR NOT m.present OR m.sync_status = 'cancelled'
+                 -- read while no trigger said so: what it says was brought over, and where it lies was not written down
+                 OR (m.starts_at, m.ends_at, m.priority_level) IS DISTINCT FROM (i.starts_at, i.ends_at, i.priority_level)
                ELSE m.present OR m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled' END
   ), unmapped AS (
     SELECT i.reservation_type, i.reservation_id, i.priority_level, i.starts_at, i.ends_at FROM items i
     WHERE i.active AND i.ends_at > opens AND i.starts_at < closes AND room.sync_direction <> 'outlook_to_booking'
       AND NOT EXISTS (SELECT FROM bridge_mappings m WHERE m.reservation_type = i.reservation_type
                       AND m.reservation_id = i.reservation_id AND m.resource_id = room.resource_id)
+  ), cover AS (
+    -- what lies on top of each priority, as bridge_cover_of has it of one item
+    SELECT p.priority_level,
+      coalesce(range_agg(tstzrange(n.starts_at, n.ends_at)) FILTER (WHERE bridge_covers(n)), '{}') AS spans,
+      coalesce(range_agg(tstzrange(n.starts_at, n.ends_at)) FILTER (WHERE bridge_cover_is_shown(n)), '{}') AS shown
+    FROM (SELECT DISTINCT priority_level FROM bridge_mappings WHERE resource_id = room.resource_id AND present) p
+    LEFT JOIN bridge_mappings n ON n.resource_id = room.resource_id AND n.present AND n.priority_level < p.priority_level
+      AND n.starts_at < n.ends_at
+    GROUP BY p.priority_level
   )
   SELECT (SELECT coalesce(jsonb_agg(to_jsonb(u)), '[]') FROM unmapped u),
          (SELECT coalesce(array_agg(id) FILTER (WHERE NOT is_gone), '{}') FROM both_sides),
-         (SELECT coalesce(array_agg(id) FILTER (WHERE is_gone), '{}') FROM both_sides)
-  INTO fresh, differing, missing;
+         (SELECT coalesce(array_agg(id) FILTER (WHERE is_gone), '{}') FROM both_sides),
+         (SELECT coalesce(array_agg(m.id), '{}') FROM bridge_mappings m JOIN cover c USING (priority_level)
+          WHERE m.resource_id = room.resource_id AND m.due_at IS NULL AND m.present AND m.starts_at < m.ends_at
+            AND CASE m.sync_status WHEN 'shadowed' THEN NOT c.spans @> tstzrange(m.starts_at, m.ends_at)
+                  WHEN 'synced' THEN c.shown @> tstzrange(m.starts_at, m.ends_at) AND m.is_organizer
+                    AND room.sync_direction <> 'outlook_to_booking' END)
+  INTO fresh, differing, missing, misplaced;
   -- ... then it is written down, never at the same time as a fold (see bridge_settle), which waits for whoever inserts the
   -- same mapping
   PERFORM pg_advisory_xact_lock_shared(7230912, 2);
@@ -944,6 +1015,10 @@ BEGIN
   SET present = false, due_at = now(), lane = 1, attempt = 0, revision = m.revision + 1, updated_at = now()
   WHERE m.id = ANY (missing) AND m.due_at IS NULL;
   GET DIAGNOSTICS gone = ROW_COUNT;
+  -- what is hidden although nothing covers it, or shown although it is covered
+  UPDATE bridge_mappings m SET due_at = now(), lane = 1, attempt = 0, revision = m.revision + 1
+  WHERE m.id = ANY (misplaced) AND m.due_at IS NULL;
+  GET DIAGNOSTICS covered = ROW_COUNT;
   -- what Outlook reported and was put off, and events that waited for their time to be free
   UPDATE bridge_mappings m SET due_at = now(), lane = 1, revision = m.revision + 1
   WHERE m.resource_id = room.resource_id AND m.due_at IS NULL
@@ -951,7 +1026,7 @@ BEGIN
   UPDATE bridge_room_state SET reconciled_at = now(), updated_at = now(),
     backfill_total = CASE WHEN added > 0 THEN added ELSE backfill_total END
   WHERE resource_mapping_id = room_id;
-  RETURN jsonb_build_object('added', added, 'changed', changed, 'gone', gone);
+  RETURN jsonb_build_object('added', added, 'changed', changed + covered, 'gone', gone);
 END $reconcile$;
 $functions$;
 
@@ -1448,12 +1523,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '85e81161edcf3b9d42508644d36c36dbe90bc9930a10e59821ef5c26c00f419f ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'e0d088e75434be2f2a0522d88d693601222ec5d0cd382dac2925d9cac558d422 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_watch,bridge_index,bridge_stored_keys,bridge_window,bridge_item_state,bridge_ring_neighbours,bridge_gather,bridge_fold,bridge_due_items,bridge_take,bridge_release,bridge_settle,bridge_reconcile,bridge_notice,bridge_pulled,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_met,bridge_write_back,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_reset,bridge_mapping_lost,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_watch,bridge_index,bridge_stored_keys,bridge_window,bridge_item_state,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_cover_changed,bridge_gather,bridge_fold,bridge_due_items,bridge_take,bridge_release,bridge_settle,bridge_reconcile,bridge_notice,bridge_pulled,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_met,bridge_write_back,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_reset,bridge_mapping_lost,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

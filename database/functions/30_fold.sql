@@ -4,22 +4,6 @@
 -- booking system's tables, planning takes longer than the reading does. Such a plan may have been made while our tables
 -- were empty and is kept while a backfill fills them, so it must use the indexes from the beginning.
 
--- Items of lower priority that share time with one that changed may appear or vanish (5.4 of the design: one slot
--- is shown once), so they are looked at again. Never those of the same or a higher priority.
--- The rectangle finds room and time at once; no other condition may lend itself to an index, or the planner reads that too.
-CREATE OR REPLACE FUNCTION bridge_ring_neighbours(room integer, priority smallint, from_at timestamptz, to_at timestamptz)
-RETURNS void LANGUAGE plpgsql AS $neighbours$
-DECLARE
-  -- written out: bridge_slot() with constant arguments would be run by the planner, which costs more than the search
-  slot constant box := box(point(room, extract(epoch FROM from_at AT TIME ZONE 'UTC')::float8),
-                           point(room, extract(epoch FROM to_at AT TIME ZONE 'UTC')::float8));
-BEGIN
-  UPDATE bridge_mappings
-  SET due_at = now(), lane = 0, revision = revision + 1, attempt = 0
-  WHERE bridge_slot(resource_id, starts_at, ends_at) && slot AND present
-    AND priority_level > priority AND greatest(starts_at, from_at) < least(ends_at, to_at) AND sync_status <> 'imported';
-END $neighbours$;
-
 -- Takes up to `most` rows from the outbox and makes their reservations due in every room they are or were in.
 -- Coalescing is free: ten edits of one reservation are one due row. Rows are claimed by state and deleted, never by
 -- position: a transaction that took its sequence number early and commits late is not missed. Returns how many outbox
@@ -32,7 +16,6 @@ DECLARE
   taken integer;
   rescan boolean;
   items jsonb;
-  moved jsonb;
 BEGIN
   IF NOT EXISTS (SELECT FROM bridge_changes) THEN
     RETURN '{"taken": 0, "items": {}}';
@@ -51,8 +34,7 @@ BEGIN
     -- there (a room that is switched off compares later)
     SELECT c.kind, c.reservation, c.changed_at, r.id AS room_id, r.resource_id, r.outlook_item_id, r.sync_direction, b.*
     FROM each c CROSS JOIN LATERAL (
-      SELECT m.id, m.present AS was_present, m.priority_level AS was_priority, m.starts_at AS began_at, m.ends_at AS ended_at,
-        coalesce(m.resource_id, v.resource_id) AS room, coalesce(v.active, false) AS active,
+      SELECT m.id, coalesce(m.resource_id, v.resource_id) AS room, coalesce(v.active, false) AS active,
         coalesce(v.priority_level, m.priority_level) AS priority_level, coalesce(v.starts_at, m.starts_at) AS starts_at,
         coalesce(v.ends_at, m.ends_at) AS ends_at,
         CASE WHEN (SELECT count(*) FROM each) <= kept_items AND v.active IS NOT NULL THEN jsonb_build_object(
@@ -96,21 +78,10 @@ BEGIN
     WHERE b.resource_mapping_id = ANY (ARRAY(SELECT t.room_id FROM touched t))
   )
   SELECT (SELECT sum(e.n) FROM each e), EXISTS (SELECT FROM each e WHERE e.reservation IS NULL),
-    coalesce(jsonb_object_agg(t.mapping, t.kept) FILTER (WHERE t.kept IS NOT NULL), '{}'),
-    jsonb_agg(to_jsonb(t)) FILTER (WHERE (t.was_present, t.was_priority, t.began_at, t.ended_at)
-      IS DISTINCT FROM (t.active, t.priority_level, t.starts_at, t.ends_at))
-  INTO taken, rescan, items, moved FROM touched t;
+    coalesce(jsonb_object_agg(t.mapping, t.kept) FILTER (WHERE t.kept IS NOT NULL), '{}')
+  INTO taken, rescan, items FROM touched t;
   IF rescan THEN
     UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now(), push_lane = 0, updated_at = now();
-  END IF;
-  -- what lies beneath it only asks where it lies, not what it says
-  IF moved IS NOT NULL THEN
-    PERFORM bridge_ring_neighbours(p.resource_id, p.priority, p.starts, p.ends)
-    FROM jsonb_to_recordset(moved) AS t (resource_id integer, was_present boolean, was_priority smallint, began_at timestamptz,
-        ended_at timestamptz, active boolean, priority_level smallint, starts_at timestamptz, ends_at timestamptz)
-      CROSS JOIN LATERAL (VALUES (t.resource_id, t.was_priority, t.began_at, t.ended_at, t.was_present AND t.began_at IS NOT NULL),
-        (t.resource_id, t.priority_level, t.starts_at, t.ends_at, t.active)) AS p (resource_id, priority, starts, ends, is_there)
-    WHERE p.is_there;
   END IF;
   RETURN jsonb_build_object('taken', coalesce(taken, 0), 'items', items);
 END $gather$;

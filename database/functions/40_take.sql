@@ -2,8 +2,7 @@
 
 -- The due mappings of one room in the order they are worked on, each with its item as it stands now: what decide
 -- needs, in one read. `known`: items that were read in this transaction, by mapping. `active` is null when the
--- reservation has no row in this room any more. `covered`: items of higher priority take its whole time;
--- `coverConfirmed`: all of that cover is in Outlook.
+-- reservation has no row in this room any more. `covered`, `coverConfirmed`: see bridge_cover_of.
 CREATE OR REPLACE FUNCTION bridge_due_items(room integer, most integer, opens timestamptz, closes timestamptz, known jsonb DEFAULT '{}')
 RETURNS SETOF jsonb LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $due$
@@ -27,7 +26,6 @@ DECLARE
   covered boolean;
   cover_confirmed boolean;
   elsewhere boolean;
-  slot box;
 BEGIN
   FOREACH m IN ARRAY due LOOP
     IF m.reservation_id IS NOT NULL AND NOT items ? m.id::text THEN
@@ -54,16 +52,7 @@ BEGIN
     cover_confirmed := false;
     -- times the wrong way round are for Outlook to refuse; here they must not keep the others from their turn
     IF active AND m.priority_level > 1 AND begins < ends THEN
-      slot := box(point(room, extract(epoch FROM begins AT TIME ZONE 'UTC')::float8),
-                  point(room, extract(epoch FROM ends AT TIME ZONE 'UTC')::float8));
-      SELECT coalesce(range_agg(tstzrange(n.starts_at, n.ends_at)) @> tstzrange(begins, ends), false),
-             coalesce(range_agg(tstzrange(n.starts_at, n.ends_at))
-               FILTER (WHERE n.outlook_event_id IS NOT NULL AND n.sync_status = 'synced') @> tstzrange(begins, ends), false)
-      INTO covered, cover_confirmed
-      FROM bridge_mappings n
-      WHERE bridge_slot(n.resource_id, n.starts_at, n.ends_at) && slot AND n.present
-        AND n.priority_level < m.priority_level AND n.starts_at < n.ends_at
-        AND greatest(n.starts_at, begins) < least(n.ends_at, ends);
+      SELECT c.covered, c.confirmed INTO covered, cover_confirmed FROM bridge_cover_of(room, m.priority_level, begins, ends) c;
     END IF;
     elsewhere := false;
     IF active IS NULL AND m.reservation_id IS NOT NULL THEN

@@ -7,7 +7,6 @@ LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $settle$
 DECLARE
   answer jsonb;
-  appeared jsonb;
   forgets boolean;
   meets boolean;
   parts boolean;
@@ -69,8 +68,7 @@ BEGIN
       "seriesMasterId" text, etag text, conflict jsonb, counterpart jsonb, "outlookChangedAt" timestamptz, "sinceAcceptedMs" double precision, "callMs" double precision,
       "requestId" text, detail jsonb)
   ), was AS (
-    SELECT m.id, m.changed_at, m.noticed_at, m.outlook_event_id, m.sync_status, m.present, m.priority_level, m.starts_at, m.ends_at, m.resource_id
-    FROM bridge_mappings m JOIN r USING (id)
+    SELECT m.id, m.changed_at, m.noticed_at, m.outlook_event_id FROM bridge_mappings m JOIN r USING (id)
   ), settled AS (
     UPDATE bridge_mappings m SET
       sync_status = CASE WHEN r.status = 'forget' OR r.claimed OR m.revision <> r.revision AND r.status IN ('synced', 'error') THEN 'pending'
@@ -118,12 +116,8 @@ BEGIN
     RETURNING mapping_id, latency_ms
   )
   SELECT jsonb_build_object('latency',
-           (SELECT coalesce(jsonb_object_agg(mapping_id, latency_ms) FILTER (WHERE latency_ms IS NOT NULL), '{}') FROM told)),
-         (SELECT jsonb_agg(was.*) FROM was JOIN r USING (id)
-          WHERE was.present AND was.starts_at IS NOT NULL
-            AND (was.outlook_event_id IS NOT NULL AND was.sync_status = 'synced')
-                IS DISTINCT FROM (r."eventId" IS NOT NULL AND r.status = 'synced' AND NOT r.claimed))
-  INTO answer, appeared;
+           (SELECT coalesce(jsonb_object_agg(mapping_id, latency_ms) FILTER (WHERE latency_ms IS NOT NULL), '{}') FROM told))
+  INTO answer;
   -- an event that parted from its reservation begins anew: a meeting that the booking system moved away from, which waits
   -- for a person, or the event of a cancelled reservation that somebody brought back
   IF parts THEN
@@ -143,11 +137,6 @@ BEGIN
     DELETE FROM bridge_removals d USING bridge_mappings m, jsonb_to_recordset(results) AS r (id bigint)
     WHERE d.mapping_id = r.id AND m.id = r.id AND d.applied_at IS NULL
       AND CASE d.side WHEN 'outlook' THEN m.present ELSE m.outlook_news IS NULL END;
-  END IF;
-  -- cover that came or went in Outlook: what lies beneath it is looked at again
-  IF appeared IS NOT NULL THEN
-    PERFORM bridge_ring_neighbours(n.resource_id, n.priority_level, n.starts_at, n.ends_at)
-    FROM jsonb_to_recordset(appeared) AS n (resource_id integer, priority_level smallint, starts_at timestamptz, ends_at timestamptz);
   END IF;
   -- what whoever drains the room would ask for next
   RETURN answer || jsonb_build_object(

@@ -12,9 +12,11 @@ DECLARE
   added integer;
   changed integer;
   gone integer;
+  covered integer;
   fresh jsonb;
   differing bigint[];
   missing bigint[];
+  misplaced bigint[];
 BEGIN
   SELECT r.* INTO room FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id
   WHERE r.id = room_id AND s.lease_epoch = epoch;
@@ -37,17 +39,33 @@ BEGIN
       AND (i.ends_at > opens AND i.starts_at < closes OR m.ends_at > opens AND m.starts_at < closes)
       AND CASE WHEN i.reservation_type IS NULL THEN m.sync_status NOT IN ('cancelled', 'imported')
                WHEN i.active THEN m.booking_seen IS DISTINCT FROM i.state OR NOT m.present OR m.sync_status = 'cancelled'
+                 -- read while no trigger said so: what it says was brought over, and where it lies was not written down
+                 OR (m.starts_at, m.ends_at, m.priority_level) IS DISTINCT FROM (i.starts_at, i.ends_at, i.priority_level)
                ELSE m.present OR m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled' END
   ), unmapped AS (
     SELECT i.reservation_type, i.reservation_id, i.priority_level, i.starts_at, i.ends_at FROM items i
     WHERE i.active AND i.ends_at > opens AND i.starts_at < closes AND room.sync_direction <> 'outlook_to_booking'
       AND NOT EXISTS (SELECT FROM bridge_mappings m WHERE m.reservation_type = i.reservation_type
                       AND m.reservation_id = i.reservation_id AND m.resource_id = room.resource_id)
+  ), cover AS (
+    -- what lies on top of each priority, as bridge_cover_of has it of one item
+    SELECT p.priority_level,
+      coalesce(range_agg(tstzrange(n.starts_at, n.ends_at)) FILTER (WHERE bridge_covers(n)), '{}') AS spans,
+      coalesce(range_agg(tstzrange(n.starts_at, n.ends_at)) FILTER (WHERE bridge_cover_is_shown(n)), '{}') AS shown
+    FROM (SELECT DISTINCT priority_level FROM bridge_mappings WHERE resource_id = room.resource_id AND present) p
+    LEFT JOIN bridge_mappings n ON n.resource_id = room.resource_id AND n.present AND n.priority_level < p.priority_level
+      AND n.starts_at < n.ends_at
+    GROUP BY p.priority_level
   )
   SELECT (SELECT coalesce(jsonb_agg(to_jsonb(u)), '[]') FROM unmapped u),
          (SELECT coalesce(array_agg(id) FILTER (WHERE NOT is_gone), '{}') FROM both_sides),
-         (SELECT coalesce(array_agg(id) FILTER (WHERE is_gone), '{}') FROM both_sides)
-  INTO fresh, differing, missing;
+         (SELECT coalesce(array_agg(id) FILTER (WHERE is_gone), '{}') FROM both_sides),
+         (SELECT coalesce(array_agg(m.id), '{}') FROM bridge_mappings m JOIN cover c USING (priority_level)
+          WHERE m.resource_id = room.resource_id AND m.due_at IS NULL AND m.present AND m.starts_at < m.ends_at
+            AND CASE m.sync_status WHEN 'shadowed' THEN NOT c.spans @> tstzrange(m.starts_at, m.ends_at)
+                  WHEN 'synced' THEN c.shown @> tstzrange(m.starts_at, m.ends_at) AND m.is_organizer
+                    AND room.sync_direction <> 'outlook_to_booking' END)
+  INTO fresh, differing, missing, misplaced;
   -- ... then it is written down, never at the same time as a fold (see bridge_settle), which waits for whoever inserts the
   -- same mapping
   PERFORM pg_advisory_xact_lock_shared(7230912, 2);
@@ -73,6 +91,10 @@ BEGIN
   SET present = false, due_at = now(), lane = 1, attempt = 0, revision = m.revision + 1, updated_at = now()
   WHERE m.id = ANY (missing) AND m.due_at IS NULL;
   GET DIAGNOSTICS gone = ROW_COUNT;
+  -- what is hidden although nothing covers it, or shown although it is covered
+  UPDATE bridge_mappings m SET due_at = now(), lane = 1, attempt = 0, revision = m.revision + 1
+  WHERE m.id = ANY (misplaced) AND m.due_at IS NULL;
+  GET DIAGNOSTICS covered = ROW_COUNT;
   -- what Outlook reported and was put off, and events that waited for their time to be free
   UPDATE bridge_mappings m SET due_at = now(), lane = 1, revision = m.revision + 1
   WHERE m.resource_id = room.resource_id AND m.due_at IS NULL
@@ -80,5 +102,5 @@ BEGIN
   UPDATE bridge_room_state SET reconciled_at = now(), updated_at = now(),
     backfill_total = CASE WHEN added > 0 THEN added ELSE backfill_total END
   WHERE resource_mapping_id = room_id;
-  RETURN jsonb_build_object('added', added, 'changed', changed, 'gone', gone);
+  RETURN jsonb_build_object('added', added, 'changed', changed + covered, 'gone', gone);
 END $reconcile$;

@@ -320,6 +320,32 @@ test(
   },
 );
 
+test('what lies beneath appears when its cover goes or is refused', { timeout: 60_000 }, async () => {
+  await using world = await open();
+  const { desk, day } = world;
+  for (const on of [3, 5, 7]) {
+    if (on < 7) await desk.allocate(101, { from: day(on, '10:00'), to: day(on, '12:00') });
+    await desk.book(101, { title: `On ${on}`, from: day(on, '10:00'), to: day(on, '12:00') });
+  }
+  await world.sync();
+  world.tenant.people.remove(upn, eventNamed(world, 'On 3').id);
+  world.tenant.people.move(upn, eventNamed(world, 'On 5').id, {
+    start: at(6, '10:00'),
+    end: at(6, '11:00'),
+  });
+  // as Outlook leaves it when it refuses to create it
+  await world.db
+    .query(`UPDATE bridge_mappings SET sync_status = 'error', outlook_event_id = NULL, revision = revision + 1
+    WHERE outlook_event_id = '${eventNamed(world, 'On 7').id}'`);
+  world.tenant.people.remove(upn, eventNamed(world, 'On 7').id);
+  await desk.allocate(101, { from: day(7, '10:00'), to: day(7, '12:00') });
+  const plan = await world.plan();
+  expect(plan.counts).toMatchObject({ create: 3, 'cancel-booking': 1, 'change-booking': 1, waiting: 1 });
+  const since = await mark(world);
+  await world.sync();
+  expect(await done(world, since)).toEqual(wanted(plan).filter((line) => !line.startsWith('waiting')));
+});
+
 test('a room that only gives, and one that only takes', { timeout: 60_000 }, async () => {
   await using world = await open({ mapped: [101, 102] });
   await world.db.query(

@@ -74,11 +74,10 @@ interface Running {
   readonly end: () => Promise<void>;
 }
 
-/** A real Chromium. It keeps the machine's clock: it does not start under a preloaded one (see CONTRIBUTING.md). */
-export const launchChromium = (): Promise<Browser> =>
-  chromium.launch({
+/** A browser; its pages fail the test that owns them when a script fails or the policy forbids something. */
+export async function openBrowser() {
+  const browser: Browser = await chromium.launch({
     executablePath: chromiumPath!,
-    env: { ...process.env, LD_PRELOAD: '' },
     args: [
       '--no-sandbox',
       '--disable-gpu',
@@ -89,10 +88,6 @@ export const launchChromium = (): Promise<Browser> =>
       '--disable-sync',
     ],
   });
-
-/** A browser; its pages fail the test that owns them when a script fails or the policy forbids something. */
-export async function openBrowser() {
-  const browser = await launchChromium();
   return {
     async look(url: string, options: BrowserContextOptions = {}) {
       const context = await browser.newContext({
@@ -101,7 +96,6 @@ export async function openBrowser() {
         timezoneId: 'Europe/Oslo',
         ...options,
       });
-      if (process.env['FAKETIME'] !== undefined) await context.clock.setSystemTime(new Date());
       const page = await context.newPage();
       const problems: string[] = [];
       page.on('pageerror', (error) => problems.push(String(error)));

@@ -28,6 +28,7 @@ describe('one slot is shown once', () => {
     );
     await allSynced(db);
     await db.query(event(2, { from: 9, to: 12 }));
+    await db.query("INSERT INTO bridge_changes (reservation_type, reservation_id) VALUES ('booking', 1)");
     await fold(db);
     const [cover, under] = await dueItems(db);
     assert.deepEqual([cover?.reservationType, cover?.covered], ['event', false]);
@@ -35,6 +36,8 @@ describe('one slot is shown once', () => {
       [under?.reservationType, under?.covered, under?.coverConfirmed],
       ['booking', true, false],
     );
+    await db.query(`UPDATE bridge_mappings SET sync_status = 'synced', due_at = NULL, revision = revision + 1
+      WHERE reservation_type = 'booking'`);
     const [, eventRow] = await rows(db);
     await settle(db, 1, await epochOf(db, 1), [result(eventRow!)]);
     const [again] = await dueItems(db);
@@ -72,7 +75,7 @@ describe('one slot is shown once', () => {
     );
   });
 
-  test('moving cover away rings those it leaves and those it comes to, and nobody else', async () => {
+  test('cover that moves makes due what it leaves, what it comes to once it is shown there, and nothing else', async () => {
     await using db = await open();
     await db.query(
       booking(1, { from: 8, to: 9 }) +
@@ -86,7 +89,10 @@ describe('one slot is shown once', () => {
     await allSynced(db);
     await db.query(`UPDATE bb_event SET from_ = ${at(12)}, to_ = ${at(13)} WHERE id = 1`);
     await fold(db);
-    assert.deepEqual(await due(db), ['booking 1 in 101', 'booking 3 in 101', 'event 1 in 101']);
+    assert.deepEqual(await due(db), ['booking 1 in 101', 'event 1 in 101']);
+    const moved = (await rows(db)).find(({ key }) => key === 'event 1 in 101')!;
+    await settle(db, 1, await epochOf(db, 1), [result(moved)]);
+    assert.deepEqual(await due(db), ['booking 1 in 101', 'booking 3 in 101']);
   });
 
   test('an item of the same or a higher priority is never rung, and one that only touches is not', async () => {

@@ -172,7 +172,7 @@ describe('comparing a room', () => {
     await using db = await open();
     await db.query(
       event(1) +
-        booking(1) +
+        booking(1, { from: 12, to: 13 }) +
         event(2, { room: 102 }) +
         event(3) +
         'UPDATE bb_event SET active = 0 WHERE id = 3',

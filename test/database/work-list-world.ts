@@ -62,13 +62,15 @@ export const rows = (db: TestDatabase) =>
 export const due = async (db: TestDatabase) =>
   (await rows(db)).filter((row) => row.due).map((row) => row.key);
 
-/** Marks everything as shown in Outlook as it is now. */
-export const allSynced = (db: TestDatabase) =>
-  db.query(`UPDATE bridge_mappings m SET sync_status = 'synced', due_at = NULL, revision = revision + 1,
+/** Marks everything as shown in Outlook as it is now, and what lies beneath as examined. */
+export async function allSynced(db: TestDatabase): Promise<void> {
+  await db.query(`UPDATE bridge_mappings m SET sync_status = 'synced', revision = revision + 1,
       outlook_event_id = 'event-' || id,
       booking_seen = (SELECT bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
                       FROM bridge_items i WHERE (i.reservation_type, i.reservation_id, i.resource_id)
                         = (m.reservation_type, m.reservation_id, m.resource_id))`);
+  await db.query('UPDATE bridge_mappings SET due_at = NULL, revision = revision + 1');
+}
 
 interface DueItem {
   readonly reservationType: string;

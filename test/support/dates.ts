@@ -17,7 +17,7 @@ export const date = (days: number): string => plain(today + days * dayMs);
 export const day = (days: number, time: string): string => `${date(days)} ${time}`;
 
 /** The instant of such a wall-clock text, ISO 8601 in UTC; of the hour that comes twice the first. */
-function instantOf(wallClock: string): string {
+export function instantOf(wallClock: string): string {
   const asUtc = Date.parse(`${wallClock.replace(' ', 'T')}Z`);
   const shown = (ms: number) => Date.parse(`${wall.format(ms).replace(' ', 'T')}Z`);
   const offsets = [dayMs, -dayMs].map((away) => shown(asUtc + away) - (asUtc + away));

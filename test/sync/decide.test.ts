@@ -87,6 +87,15 @@ describe('a reservation that Outlook shows', () => {
     expect(decide({ ...synced, wanted: null, outlook: { is: 'absent' } })).toEqual(settle('cancelled')));
   test('waits under new cover until that is seen in Outlook', () =>
     expect(decide({ ...synced, covered: true })).toEqual({ do: 'wait' }));
+  test('and its own changes go out meanwhile', () =>
+    expect(decide({ ...synced, wanted: moved, covered: true })).toEqual(
+      change(moved, { change: movedTimes }),
+    ));
+  test('and what Outlook says is heard before it goes', () =>
+    expect(decide({ ...synced, outlook: shown(moved), covered: true, coverConfirmed: true })).toMatchObject({
+      do: 'change',
+      toBooking: movedTimes,
+    }));
   test('goes once its cover is seen', () =>
     expect(decide({ ...synced, covered: true, coverConfirmed: true })).toEqual({
       do: 'remove',

@@ -7,12 +7,7 @@ import { agreedBut, eventOf, isWhole, keep, pick, shownOf, type Step } from './s
 export function withoutCall(step: Step): Settled {
   const { action } = step;
   if (action.do === 'wait')
-    return keep(step, 'waiting', {
-      status: 'synced',
-      news: null,
-      removing: false,
-      reason: 'its cover is not in Outlook yet',
-    });
+    return { ...settled(step, 'synced'), action: 'waiting', reason: 'its cover is not in Outlook yet' };
   if (action.do === 'change') return openFields(step);
   if (action.do === 'ask') return asked(step);
   return settled(step, action.do === 'settle' ? action.as : 'synced');

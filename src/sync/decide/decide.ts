@@ -64,7 +64,7 @@ export type Action =
   | { readonly do: 'ask' }
   /** Nothing to send; `as` is what the mapping is from now on. */
   | { readonly do: 'settle'; readonly as: 'synced' | 'cancelled' | 'shadowed' | 'forget' }
-  /** Its cover is not in Outlook yet: it stays until the cover is, and is looked at again then. */
+  /** Both sides are equal, and its cover is not in Outlook yet: it stays until the cover is, and is due again then. */
   | { readonly do: 'wait' };
 
 export function decide(sides: Sides): Action {
@@ -80,9 +80,9 @@ export function decide(sides: Sides): Action {
   if (deleted && direction !== 'booking_to_outlook') return withoutEvent(sides);
   const there = live && !lost;
 
-  // it lies wholly under something more important, and has an event of ours: that goes once the cover is seen
+  // it lies wholly under something more important, and has an event of ours
   if (covered && there && sides.isOrganizer && direction !== 'outlook_to_booking')
-    return sides.coverConfirmed ? { do: 'remove', as: 'shadowed' } : { do: 'wait' };
+    return underCover(sides, wanted);
   // ... and has no event: it needs none
   if (covered && !there) return { do: 'settle', as: 'shadowed' };
 
@@ -95,6 +95,14 @@ export function decide(sides: Sides): Action {
   if (!there) return { do: 'create', item: wanted };
 
   return bothThere(sides, wanted);
+}
+
+/** Its event goes once its cover is in Outlook; until then its own changes go out, and what Outlook says of it is heard before. */
+function underCover(sides: Sides, wanted: Item): Action {
+  const own = bothThere(sides, wanted);
+  const isHeard = own.do === 'change' && Object.keys(own.toBooking).length + own.open.length > 0;
+  if (isHeard || (own.do !== 'settle' && !sides.coverConfirmed)) return own;
+  return sides.coverConfirmed ? { do: 'remove', as: 'shadowed' } : { do: 'wait' };
 }
 
 /** The reservation is cancelled, deleted or has left the room. */

@@ -115,7 +115,7 @@ export async function decideUnmappedEvents(
         const other = [...taken, ...imported].find((one) => meets(one, item));
         if (other === undefined || fate.overlap === 'allow') {
           planned.push(say(row, 'import', whyImported(event, strange, asked)));
-          imported.push({ priority: 1, ...spanOf(item), title: item.title, shown: true });
+          imported.push({ priority: 1, ...spanOf(item), title: item.title, shown: true, covers: true });
         } else if (policy.overlap === 'decline' && !event.isOrganizer)
           planned.push(say(row, 'decline', `the time is taken: ${other.title}`));
         else planned.push(say(row, 'conflict', `the time is taken: ${other.title}`));

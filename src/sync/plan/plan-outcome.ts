@@ -6,13 +6,28 @@ import type { Step } from '../apply/step.ts';
 /** A row, and whether its event was just found for it. */
 export type PlannedMapping = Row & { readonly adopted?: true };
 
-export const takenBy = (row: Row, shown: boolean): Taken => ({
+/** Its time in the room; while it is `resting`, it covers only what it would in `bridge_covers`. */
+export const takenBy = (row: Row, shown: boolean, resting = false): Taken => ({
   priority: row.priority,
   startsAt: row.booking?.startsAt ?? row.startsAt ?? '',
   endsAt: row.booking?.endsAt ?? row.endsAt ?? '',
   title: row.booking?.title ?? '',
   shown,
+  covers: !resting || !isRefused(row) || isShownInPlace(row),
 });
+
+const isRefused = ({ status }: Row) => status === 'error' || status === 'conflict';
+
+/** Outlook shows an earlier state of it at the time it has in the booking system. */
+function isShownInPlace({ eventId, news, outlookSeen, outlookBase, startsAt, endsAt }: Row): boolean {
+  const shown = outlookSeen ?? outlookBase;
+  const isThere = eventId !== null && news !== 'gone' && news !== 'vacated';
+  return isThere && shown !== null && shown.startsAt === startsAt && shown.endsAt === endsAt;
+}
+
+/** Outlook shows what rests, and shows it in its place. */
+export const isShownAtRest = (row: Row): boolean =>
+  row.eventId !== null && (row.status === 'synced' || (isRefused(row) && isShownInPlace(row)));
 
 /** What waits for a person already. */
 export function resting(row: Row): Planned | null {
@@ -133,7 +148,7 @@ export function outcomeOf(row: PlannedMapping, { action, seen, due }: Step): Out
     case 'ask':
       return {
         said: [say(row, 'conflict', 'it was deleted in Outlook and changed in the booking system')],
-        after: stays(false),
+        after: row.present ? { ...takenBy(row, false), covers: false } : null,
         counts,
       };
     case 'settle':

@@ -28,6 +28,7 @@ export async function planRoom(asked: PlanRoom, signal: AbortSignal): Promise<Pl
     endsAt: row.booking!.endsAt,
     title: row.booking!.title,
     shown: false,
+    covers: true,
   }));
   const found = compare(mapped.map(mappedOf), events, span, follows, outlook.show, asked.remembered);
   const marked = noted(mapped, found);

@@ -8,7 +8,7 @@ import { isUnreadable, readFirst, verify } from '../apply/read.ts';
 import type { LeasedRoom } from '../store/mappings.ts';
 import { touchesTimes } from '../decide/merge.ts';
 import type { UnmappedRow, Mapped, Span } from '../store/pull-store.ts';
-import { outcomeOf, resting, say, takenBy, type PlannedMapping } from './plan-outcome.ts';
+import { isShownAtRest, outcomeOf, resting, say, takenBy, type PlannedMapping } from './plan-outcome.ts';
 import type { Row } from './plan-picture.ts';
 import { coverAll, meets, type Planned, type Taken } from './plan-words.ts';
 import type { OutlookSide } from '../outlook-side.ts';
@@ -160,13 +160,13 @@ export async function decideRows(
       const rest = resting(row);
       if (rest !== null) planned.push(rest);
       else if (row.status === 'synced' && row.inWindow === true) equal += 1;
-      if (row.present) taken.push(takenBy(row, row.eventId !== null && row.status === 'synced'));
+      if (row.present) taken.push(takenBy(row, isShownAtRest(row), true));
       continue;
     }
     const step = await readFirst(due, { ...deciding, policy: deciding.policy.conflict }, signal);
     if (isUnreadable(step)) {
       planned.push(say(row, 'waiting', `its event cannot be read: ${step.blind.message}`));
-      if (row.present) taken.push(takenBy(row, false));
+      if (row.present) taken.push(takenBy({ ...row, status: 'error' }, false, true));
       continue;
     }
     const { said, after, counts } = outcomeOf(row, step);
@@ -209,7 +209,7 @@ function coverOf(row: Row, taken: readonly Taken[]): Pick<Row, 'covered' | 'cove
   if (row.active !== true || own === null || row.priority <= 1 || own.startsAt >= own.endsAt)
     return { covered: false, coverConfirmed: false };
   const above = taken.filter(
-    (one) => one.priority < row.priority && one.startsAt < one.endsAt && meets(one, own),
+    (one) => one.covers && one.priority < row.priority && one.startsAt < one.endsAt && meets(one, own),
   );
   const covers = (by: readonly Taken[]) => by.length > 0 && coverAll(by, own.startsAt, own.endsAt);
   return { covered: covers(above), coverConfirmed: covers(above.filter(({ shown }) => shown)) };

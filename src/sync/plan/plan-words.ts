@@ -56,6 +56,8 @@ export interface Taken {
   readonly title: string;
   /** Its event is, or will be, in Outlook. */
   readonly shown: boolean;
+  /** Nothing less important is shown beneath it: not so of what Outlook refuses. */
+  readonly covers: boolean;
 }
 
 /** Whether these together take the whole time from `startsAt` to `endsAt`, as PostgreSQL's range_agg has it. */

@@ -1,0 +1,91 @@
+-- One slot is shown once: what lies wholly under items of higher priority has no event of its own (5.4 of the design).
+
+-- Whether a mapping covers what lies beneath it: Outlook shows it in its place, or is about to. What was refused, or was
+-- tried so often without success that nobody knows when it will be shown, covers nothing, unless Outlook shows an earlier
+-- state of it at the same time. What is shadowed lies under its own cover, which takes its whole time as well.
+CREATE OR REPLACE FUNCTION bridge_covers(m bridge_mappings) RETURNS boolean LANGUAGE sql STABLE AS $covers$
+  SELECT m.present AND m.starts_at < m.ends_at AND CASE
+    WHEN m.sync_status = 'shadowed' THEN true
+    WHEN m.sync_status = 'synced' THEN m.outlook_event_id IS NOT NULL
+    WHEN m.sync_status IN ('error', 'conflict') THEN m.outlook_event_id IS NOT NULL AND coalesce(m.outlook_news, '') NOT IN ('gone', 'vacated')
+      AND (coalesce(m.outlook_seen, m.outlook_base) ->> 'startsAt')::timestamptz = m.starts_at
+      AND (coalesce(m.outlook_seen, m.outlook_base) ->> 'endsAt')::timestamptz = m.ends_at
+    ELSE m.attempt < 5 AND (m.due_at IS NOT NULL OR m.sync_status = 'pending') OR m.outlook_event_id IS NOT NULL AND m.sync_status = 'pending' END
+$covers$;
+
+-- Whether Outlook shows that cover now.
+CREATE OR REPLACE FUNCTION bridge_cover_is_shown(m bridge_mappings) RETURNS boolean LANGUAGE sql STABLE AS $shown$
+  SELECT m.outlook_event_id IS NOT NULL AND m.sync_status IN ('synced', 'error', 'conflict') AND bridge_covers(m)
+$shown$;
+
+-- Whether items of higher priority in the room take the whole time from `begins` to `ends` (`covered`), and whether those
+-- that Outlook shows now do (`confirmed`).
+-- The rectangle finds room and time at once; no other condition may lend itself to an index, or the planner reads that too.
+CREATE OR REPLACE FUNCTION bridge_cover_of(room integer, priority smallint, begins timestamptz, ends timestamptz,
+  OUT covered boolean, OUT confirmed boolean) LANGUAGE plpgsql STABLE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $cover$
+DECLARE
+  -- written out: bridge_slot() with constant arguments would be run by the planner, which costs more than the search
+  slot constant box := box(point(room, extract(epoch FROM begins AT TIME ZONE 'UTC')::float8),
+                           point(room, extract(epoch FROM ends AT TIME ZONE 'UTC')::float8));
+BEGIN
+  SELECT coalesce(range_agg(tstzrange(n.starts_at, n.ends_at)) @> tstzrange(begins, ends), false),
+         coalesce(range_agg(tstzrange(n.starts_at, n.ends_at)) FILTER (WHERE bridge_cover_is_shown(n)) @> tstzrange(begins, ends), false)
+  INTO covered, confirmed
+  FROM bridge_mappings n
+  WHERE bridge_slot(n.resource_id, n.starts_at, n.ends_at) && slot AND n.present AND n.priority_level < priority
+    AND n.starts_at < n.ends_at AND greatest(n.starts_at, begins) < least(n.ends_at, ends) AND bridge_covers(n);
+END $cover$;
+
+-- Makes due what lies under a place: it may appear or vanish. Never items of the same or a higher priority.
+CREATE OR REPLACE FUNCTION bridge_examine_beneath(room integer, priority smallint, begins timestamptz, ends timestamptz)
+RETURNS void LANGUAGE plpgsql AS $beneath$
+DECLARE
+  slot constant box := box(point(room, extract(epoch FROM begins AT TIME ZONE 'UTC')::float8),
+                           point(room, extract(epoch FROM ends AT TIME ZONE 'UTC')::float8));
+BEGIN
+  UPDATE bridge_mappings
+  SET due_at = now(), lane = 0, revision = revision + 1, attempt = 0
+  WHERE bridge_slot(resource_id, starts_at, ends_at) && slot AND present
+    AND priority_level > priority AND greatest(starts_at, begins) < least(ends_at, ends) AND sync_status <> 'imported';
+  IF FOUND THEN
+    -- the fold and the holder of the room have seen to that already; a person or a script has not
+    UPDATE bridge_room_state s SET push_due_at = now(), push_lane = 0, updated_at = now()
+    FROM bridge_resource_mappings r
+    WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.resource_id = room AND (s.push_due_at IS NULL OR s.push_due_at > now());
+    IF FOUND THEN
+      PERFORM bridge_wake();
+    END IF;
+  END IF;
+END $beneath$;
+
+-- The one spot in which a change of place, priority or presence reaches what lies beneath: the fold, a write-back from
+-- Outlook, a comparison, a settlement, a removal and a person's SQL all pass here. What lies under the old place may appear
+-- once nothing covers it; what lies under the new one goes when the cover is shown, which a settlement says.
+CREATE OR REPLACE FUNCTION bridge_cover_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $changed$
+DECLARE
+  stays constant boolean := TG_OP = 'UPDATE' AND (OLD.resource_id, OLD.priority_level, OLD.starts_at, OLD.ends_at)
+    IS NOT DISTINCT FROM (NEW.resource_id, NEW.priority_level, NEW.starts_at, NEW.ends_at);
+BEGIN
+  IF TG_OP <> 'INSERT' AND bridge_covers(OLD) AND NOT (stays AND bridge_covers(NEW)) THEN
+    PERFORM bridge_examine_beneath(OLD.resource_id, OLD.priority_level, OLD.starts_at, OLD.ends_at);
+  END IF;
+  IF TG_OP <> 'DELETE' AND bridge_cover_is_shown(NEW) AND NOT (stays AND bridge_cover_is_shown(OLD)) THEN
+    PERFORM bridge_examine_beneath(NEW.resource_id, NEW.priority_level, NEW.starts_at, NEW.ends_at);
+  END IF;
+  RETURN NULL;
+END $changed$;
+CREATE OR REPLACE TRIGGER bridge_mappings_cover_appeared AFTER INSERT ON bridge_mappings FOR EACH ROW
+  WHEN (NEW.present AND NEW.outlook_event_id IS NOT NULL) EXECUTE FUNCTION bridge_cover_changed();
+-- A room that lost mappings with an event is compared as a whole: see bridge_mapping_lost.
+CREATE OR REPLACE TRIGGER bridge_mappings_cover_removed AFTER DELETE ON bridge_mappings FOR EACH ROW
+  WHEN (OLD.present AND OLD.outlook_event_id IS NULL AND OLD.sync_status <> 'shadowed') EXECUTE FUNCTION bridge_cover_changed();
+-- An edit that waits to be sent (synced, then pending) changes nothing here, and most updates are of that kind.
+CREATE OR REPLACE TRIGGER bridge_mappings_cover_changed AFTER UPDATE ON bridge_mappings FOR EACH ROW
+  WHEN ((OLD.present OR NEW.present) AND (
+    (OLD.resource_id, OLD.present, OLD.priority_level, OLD.starts_at, OLD.ends_at, OLD.outlook_event_id IS NULL, OLD.attempt < 5)
+      IS DISTINCT FROM
+    (NEW.resource_id, NEW.present, NEW.priority_level, NEW.starts_at, NEW.ends_at, NEW.outlook_event_id IS NULL, NEW.attempt < 5)
+    OR NEW.sync_status IN ('error', 'conflict', 'cancelled') OR NEW.sync_status <> OLD.sync_status AND NEW.sync_status <> 'pending'))
+  EXECUTE FUNCTION bridge_cover_changed();

@@ -1,0 +1,13 @@
+-- Up Migration
+
+-- What lies beneath a reservation is examined by a trigger now (functions/25_cover.sql). A fresh database never had it.
+DO $$ BEGIN
+  IF to_regprocedure('bridge_ring_neighbours(integer, smallint, timestamptz, timestamptz)') IS NOT NULL THEN
+    DROP FUNCTION bridge_ring_neighbours(integer, smallint, timestamptz, timestamptz);
+  END IF;
+END $$;
+
+-- Down Migration
+
+-- They take a row of a table that is dropped next.
+DROP FUNCTION IF EXISTS bridge_cover_is_shown(bridge_mappings), bridge_covers(bridge_mappings);
