@@ -10,17 +10,18 @@
  * The proof of hearing is a NOTIFY sent to ourselves by a second session. It takes the way that a booking's takes:
  * another backend commits, and the server tells an idle connection of its own accord. A NOTIFY by the listening
  * connection itself would prove less: behind a transaction pooler its answer comes while the connection is lent to
- * us, although nothing would be heard afterwards. Answered, it proves the sockets, the backend, both LISTENs, that
- * this is no standby (which refuses both) and that no transaction pooler is in between.
+ * us, although nothing would be heard afterwards. Answered, it proves the sockets, the backend, both LISTENs, and that
+ * this is no standby (which refuses both).
  */
 import { randomUUID } from 'node:crypto';
 import { Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
-import pg from 'pg';
+import type pg from 'pg';
 import pgListen from 'pg-listen';
 import { backOffMs } from '../back-off.ts';
 import type { DatabaseConfig } from '../config.ts';
-import { isPooled, connectionSettings } from '../database.ts';
+import { connectionSettings, DirectClient, watchOf } from '../connection.ts';
+import { databaseFailure } from '../database.ts';
 import { messageOf } from '../errors.ts';
 
 /** What the booking system's triggers notify. */
@@ -143,7 +144,7 @@ async function listenOnce(life: Life): Promise<string> {
   life.closing.addEventListener('abort', close);
   const { ears, mouth } = openSessions(life, opened, end);
   const begun = begin(ears, mouth, life, ended.signal, end);
-  begun.catch((error: unknown) => end(reasonOf(error)));
+  begun.catch((error: unknown) => end(messageOf(databaseFailure(error, 'listen'))));
   return await over.promise;
 }
 
@@ -165,7 +166,6 @@ async function begin(
     }
   });
   await Promise.all([ears.connect(), mouth.connect()]);
-  const pooled = await isPooled(mouth);
   await ears.listenTo(changes);
   await ears.listenTo(heartbeats);
   if (ended.aborted) return;
@@ -180,22 +180,12 @@ async function begin(
   // Silence is counted in ticks, not read off a clock: a process that was frozen reads its mail before it despairs.
   const ticking = setInterval(() => {
     silentFor += 1;
-    if (silentFor >= 4) end(pooled ? deafBehindPooler : deaf);
+    if (silentFor >= 4) end('no notification arrives, not even our own');
     else beat().catch((error: unknown) => end(messageOf(error)));
   }, life.heartbeatMs / 2);
   ended.addEventListener('abort', () => clearInterval(ticking));
   await beat();
 }
-
-/** PgBouncer refuses our settings at the start of a session unless told to ignore them, in every pooling mode. */
-function reasonOf(error: unknown): string {
-  const message = messageOf(error);
-  return message.startsWith('unsupported startup parameter') ? `${message}: ${pooler}` : message;
-}
-
-const pooler = 'a connection pooler is in between; connect to PostgreSQL itself';
-const deaf = 'no notification arrives, not even our own';
-const deafBehindPooler = `${deaf}: ${pooler}`;
 
 type Ears = ReturnType<typeof pgListen.default>;
 
@@ -207,20 +197,33 @@ function openSessions(life: Life, opened: AsyncDisposableStack, end: (reason: st
     // and a half-open connection.
     connectionTimeoutMillis: life.connectMs,
     query_timeout: 2 * life.heartbeatMs,
-    stream: onlyOnce(opened.adopt(new Socket(), (socket) => void socket.destroy())),
   });
-  const ears = pgListen.default(settings('listener'), {
-    // It must not reconnect: that loop cannot be stopped. Its limit is off by one, so 1 means not at all; should that
-    // be repaired one day, its one try finds no second socket.
-    retryLimit: 1,
-    // Its check has no limit in time and cannot see a LISTEN that was lost; ours can.
-    paranoidChecking: false,
-    // JSON.parse is its default, and any program may use the channel.
-    parse: (payload) => payload,
-  });
+  const hearing = opened.adopt(new Socket(), (socket) => void socket.destroy());
+  const ears = pgListen.default(
+    { ...settings('listener'), stream: onlyOnce(hearing) },
+    {
+      // It must not reconnect: that loop cannot be stopped. Its limit is off by one, so 1 means not at all; should that
+      // be repaired one day, its one try finds no second socket.
+      retryLimit: 1,
+      // Its check has no limit in time and cannot see a LISTEN that was lost; ours can.
+      paranoidChecking: false,
+      // JSON.parse is its default, and any program may use the channel.
+      parse: (payload) => payload,
+    },
+  );
   // pg-listen emits 'error' also later than its end, and an 'error' nobody listens to ends the process
   ears.events.on('error', (error) => end(error.message));
-  const mouth = new pg.Client(settings('heartbeat'));
+  hearing.once('connect', () =>
+    // it asks nothing, so only the others can tell that it is dead
+    watchOf(life.config).add({
+      socket: hearing,
+      pid: null,
+      isWaiting: () => false,
+      destroy: (error) => void hearing.destroy(error),
+    }),
+  );
+  const mouth = new DirectClient(life.config, settings('heartbeat'));
+  opened.defer(() => void mouth.socket.destroy());
   mouth.on('error', (error) => end(error.message));
   mouth.on('end', () => end('the connection ended'));
   opened.defer(async () => {

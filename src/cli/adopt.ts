@@ -3,9 +3,10 @@
  * is installed, and the predecessor's rooms and the events it knows of are taken over, so that nothing is made twice.
  * It may be run again at any time: what is done already is left as it is.
  */
-import pg from 'pg';
+import type pg from 'pg';
 import { readEnv, toBookingConfig, toConfig, type BookingConfig } from '../config.ts';
-import { connectionSettings, databaseFailure, openPool, sqlState } from '../database.ts';
+import { connectionSettings, DirectClient } from '../connection.ts';
+import { databaseFailure, openPool, sqlState } from '../database.ts';
 import { Permanent } from '../errors.ts';
 import { readLegacy, takeOver, type Legacy, type TakenOver } from './adopt-legacy.ts';
 import { migrate, namesTaken, ourNames, refuseLostBookkeeping } from './migrate.ts';
@@ -70,7 +71,7 @@ function report({ rooms, events, gone, skipped, refused }: TakenOver): void {
 
 /** What is to be moved, moved if so wished, and what the predecessor knows, read from where it is then. */
 async function look(booking: BookingConfig, moving: boolean): Promise<{ moves: Move[]; legacy: Legacy }> {
-  const client = new pg.Client({
+  const client = new DirectClient(booking.database, {
     ...connectionSettings(booking.database, 'outlook-booking-sync adopt'),
     query_timeout: 60_000,
   });

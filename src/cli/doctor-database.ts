@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
-import pg from 'pg';
+import type pg from 'pg';
 import { adapterFolder } from '../adapter.ts';
 import { readCapture } from '../booking/capture.ts';
 import { hasOurFunctions } from '../booking/functions.ts';
@@ -10,7 +10,8 @@ import { newerThanOurs } from '../booking/versions.ts';
 import { missingRights, splitStatements } from '../booking/install.ts';
 import { missingObjects } from '../booking/rebuild.ts';
 import type { BookingConfig } from '../config.ts';
-import { connectionSettings, openSession, type Queryable } from '../database.ts';
+import { connectionSettings, DirectClient, poolerFailure } from '../connection.ts';
+import { openSession, type Queryable } from '../database.ts';
 import { messageOf } from '../errors.ts';
 import type { Find } from './doctor-findings.ts';
 import { namesTaken, ourMigrations, ourSteps } from './migrate.ts';
@@ -19,7 +20,7 @@ const migrateCommand = 'npx node src/main.ts migrate';
 
 /** Looks at everything; resolves with whether the bridge's tables are there to be asked further. */
 export async function checkDatabase(config: BookingConfig, find: Find): Promise<boolean> {
-  const client = new pg.Client({
+  const client = new DirectClient(config.database, {
     ...connectionSettings(config.database, 'outlook-booking-sync doctor'),
     query_timeout: 20_000,
   });
@@ -27,7 +28,9 @@ export async function checkDatabase(config: BookingConfig, find: Find): Promise<
   try {
     await client.connect();
   } catch (error) {
-    find('problem', 'database', `PostgreSQL is not reached: ${messageOf(error)}`, howToReach(config));
+    const pooler = poolerFailure(error);
+    if (pooler !== null) find('problem', 'connection', `${pooler.message}.`, pooler.hint ?? null);
+    else find('problem', 'database', `PostgreSQL is not reached: ${messageOf(error)}`, howToReach(config));
     return false;
   }
   try {
@@ -55,11 +58,11 @@ function howToReach({ database }: BookingConfig): string {
 }
 
 async function checkServer(client: pg.Client, find: Find): Promise<void> {
-  const { rows } = await client.query<{ version: string; major: number; standby: boolean; pid: number }>(
+  const { rows } = await client.query<{ version: string; major: number; standby: boolean }>(
     `SELECT current_setting('server_version') AS version, current_setting('server_version_num')::integer / 10000 AS major,
-            pg_is_in_recovery() AS standby, pg_backend_pid() AS pid`,
+            pg_is_in_recovery() AS standby`,
   );
-  const { version, major, standby, pid } = rows[0]!;
+  const { version, major, standby } = rows[0]!;
   if (major < 14)
     find('problem', 'database', `This is PostgreSQL ${version}.`, 'Upgrade the server to 14 or newer.');
   else find('ok', 'database', `PostgreSQL ${version} answers`);
@@ -70,15 +73,7 @@ async function checkServer(client: pg.Client, find: Find): Promise<void> {
       'This server is a standby: it takes neither our writes nor LISTEN.',
       'Set DB_HOST to the primary.',
     );
-  // a pooler hands on its own process number
-  if ('processID' in client && client.processID !== pid)
-    find(
-      'problem',
-      'connection',
-      'A pooler (PgBouncer) stands between us and PostgreSQL: LISTEN and our leases do not pass it.',
-      "Set DB_HOST and DB_PORT to PostgreSQL's own address and port (usually 5432).",
-    );
-  else find('ok', 'connection', 'direct, no pooler in between');
+  find('ok', 'connection', 'direct, no pooler in between');
 }
 
 const clockBearableMs = 5_000;

@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { runner } from 'node-pg-migrate';
-import pg from 'pg';
+import type pg from 'pg';
 import { adapterFolder } from '../adapter.ts';
 import { rememberTriggers } from '../booking/capture.ts';
 import { compareFunctions, functionTexts, installFunctions } from '../booking/functions.ts';
@@ -14,7 +14,8 @@ import { enableTriggers, installAdapter, missingRights, type Tell } from '../boo
 import { rebuild, stepsOf } from '../booking/rebuild.ts';
 import { newerThanOurs, ourVersion } from '../booking/versions.ts';
 import { readEnv, toBookingConfig, type BookingConfig, type WakeMode } from '../config.ts';
-import { connectionSettings, databaseFailure, sqlState, type Queryable } from '../database.ts';
+import { connectionSettings, DirectClient } from '../connection.ts';
+import { databaseFailure, sqlState, type Queryable } from '../database.ts';
 import { Invalid, Permanent, Retryable, messageOf } from '../errors.ts';
 import { say } from './terminal.ts';
 import { readInstallation } from '../sync/store/installation.ts';
@@ -37,7 +38,7 @@ const oldestVersion = 14;
  */
 export async function migrate(config: BookingConfig, tell: Tell, signal: AbortSignal): Promise<Migrated> {
   const folder = adapterFolder(config.adapter);
-  const client = new pg.Client({
+  const client = new DirectClient(config.database, {
     ...connectionSettings(config.database, 'outlook-booking-sync migrate'),
     query_timeout: 120_000,
   });

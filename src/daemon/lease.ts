@@ -1,18 +1,17 @@
 /** The session that holds the leases of one daemon's rooms. */
 import type { Config } from '../config.ts';
-import { needDirect, openSession } from '../database.ts';
+import { openSession } from '../database.ts';
 
 /** Everything on the way from wake to work is answered in milliseconds; what is not comes from a half-open connection. */
 export const answerMs = 8_000;
 
 /**
  * Opens it, and ends what the server still knows of an earlier one of the same daemon. Throws when the database does not
- * answer, and Retryable behind a pooler: two daemons would hold the same room there.
+ * answer, and behind a pooler, where two daemons would hold the same room.
  */
 export async function openLease(config: Config, name: string) {
   const own = await openSession(config.database, `${name} leases`, answerMs);
   try {
-    await needDirect(own.session);
     // nobody waits for the disk between wake and work: what a crash of the server forgets of it is looked at again
     await own.session.query('SET synchronous_commit = off');
     // an earlier session of ours that the server has not missed yet would keep our rooms from us

@@ -1,7 +1,7 @@
 /** Is the process there, and can it do its work: for probes, so both are answered without a key. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { databaseFailure } from '../database.ts';
-import { Retryable } from '../errors.ts';
+import { databaseFailure, isOutage } from '../database.ts';
+import { Permanent, Retryable } from '../errors.ts';
 import type { HealthState } from '../ops/health.ts';
 import { instant, newRoutes } from './schema.ts';
 
@@ -100,21 +100,29 @@ async function within(ms: number, read: () => Promise<Capture>): Promise<Capture
 function readinessOf(health: HealthState, read: Capture | Error): Readiness {
   const { listener } = health;
   const outage = health.outages.booking;
-  const away = read instanceof Retryable;
-  const capture = read instanceof Error ? unreadable(away) : read;
-  const database = away ? ['PostgreSQL does not answer'] : outage === null ? [] : [outage.error];
+  const away = read instanceof Error && isOutage(read) ? read : null;
+  const capture = read instanceof Error ? unreadable(away !== null) : read;
+  // what says how it is repaired is more than silence
+  const repair = away instanceof Retryable || away instanceof Permanent ? away.hint : undefined;
+  const database =
+    away !== null
+      ? [repair === undefined ? 'PostgreSQL does not answer' : away.message]
+      : outage === null
+        ? []
+        : [outage.error];
   const listening = listener.heard
     ? []
     : [`notifications are not heard: ${listener.reason ?? 'no reason known'}`];
   const of = (problems: readonly string[]) => ({ ok: problems.length === 0, problems: [...problems] });
   const checks = { database: of(database), listening: of(listening), capture: of(capture.missing) };
   if (Object.values(checks).every(({ ok }) => ok)) return { success: true, status: 'ready', checks };
-  const hint = away
-    ? 'Check DB_HOST, DB_PORT and the server.'
-    : (outage?.hint ??
-      (capture.repair === null
-        ? 'LISTEN needs a direct connection: no pooler in between, and no standby.'
-        : `Run: ${capture.repair}`));
+  const hint =
+    away !== null
+      ? (repair ?? 'Check DB_HOST, DB_PORT and the server.')
+      : (outage?.hint ??
+        (capture.repair === null
+          ? 'LISTEN needs a direct connection: no pooler in between, and no standby.'
+          : `Run: ${capture.repair}`));
   return { success: false, status: 'not ready', checks, hint };
 }
 

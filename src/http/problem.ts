@@ -55,7 +55,10 @@ function problemOf(thrown: unknown): Problem | null {
     );
   if (error instanceof Conflict)
     return new Problem(409, error.message, error.hint ?? 'It changed meanwhile; look again.');
-  if (error instanceof Permanent) return new Problem(422, error.message, error.hint ?? '');
+  if (error instanceof Permanent)
+    return error.reach === 'side'
+      ? new Problem(503, error.message, error.hint ?? '', { headers: { 'Retry-After': '10' } })
+      : new Problem(422, error.message, error.hint ?? '');
   if (error instanceof HTTPException) return ofLibrary(error);
   if (isNotInstalled(error))
     return new Problem(

@@ -6,8 +6,7 @@
  * told (sightings.ts). Others happen (a bug, the brake): they are raised and stay until a look finds nothing
  * more. Everything else is found by looking, on a schedule and soon after a fact that makes a look worth while.
  */
-import { databaseFailure, type Database } from '../database.ts';
-import { Retryable } from '../errors.ts';
+import { databaseFailure, isOutage, type Database } from '../database.ts';
 import type { Fact, Tell } from '../facts.ts';
 import { createAlertStore, type AlertRow, type Changed } from './alert-store.ts';
 import { readReasons, reasonTypes } from './alert-reasons.ts';
@@ -133,7 +132,7 @@ export function createAlerts(options: AlertOptions) {
   /** An outage of the database is told by the work loop, once; everything else here is a bug. */
   function failed(error: unknown): void {
     const failure = databaseFailure(error, ownName);
-    if (!(failure instanceof Retryable)) tell({ fact: 'bug', error: failure, where: ownName });
+    if (!isOutage(failure)) tell({ fact: 'bug', error: failure, where: ownName });
   }
 
   return {

@@ -8,8 +8,8 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { Cron } from 'croner';
-import { databaseFailure, type Queryable } from '../database.ts';
-import { Retryable, messageOf } from '../errors.ts';
+import { databaseFailure, isOutage, type Queryable } from '../database.ts';
+import { messageOf } from '../errors.ts';
 import type { Tell } from '../facts.ts';
 
 /** Runs `job` now and then `everyMs` after each end, until disposed of. A failed run is told and the next one tried. */
@@ -215,5 +215,5 @@ export async function listSchedules(db: Queryable): Promise<Schedule[]> {
 /** An outage of the database is told by the work loop, once; everything else here is a bug. */
 function tellBug(error: unknown, where: string, tell: Tell): void {
   const failure = databaseFailure(error, where);
-  if (!(failure instanceof Retryable)) tell({ fact: 'bug', error: failure, where });
+  if (!isOutage(failure)) tell({ fact: 'bug', error: failure, where });
 }

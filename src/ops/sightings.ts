@@ -7,8 +7,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { backOffMs } from '../back-off.ts';
-import { databaseFailure } from '../database.ts';
-import { Retryable } from '../errors.ts';
+import { databaseFailure, isOutage } from '../database.ts';
 import type { Changed, createAlertStore } from './alert-store.ts';
 import type { Alert, AlertType, HeldType } from './alert-types.ts';
 import type { AlertWebhook } from './alert-webhook.ts';
@@ -104,7 +103,7 @@ export function createSightings({ book, webhook, holder, publish, failed }: Sigh
         attempt = 0;
       } catch (error) {
         const failure = databaseFailure(error, 'write an alert');
-        if (!(failure instanceof Retryable)) {
+        if (!isOutage(failure)) {
           seen.delete(next[0]);
           throw failure;
         }

@@ -1,6 +1,6 @@
 /** Connections of the pool that break while they are in use. */
 import { expect, test } from 'vitest';
-import { inTransaction, onConnection } from '../../src/database.ts';
+import { inTransaction, onConnection, openPool } from '../../src/database.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 
 /** Ends the backend of another connection, as a restart of the server does. */
@@ -33,4 +33,19 @@ test('a connection that breaks while nobody asks it anything is thrown away', as
     Array.from({ length: 5 }, () => db.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')),
   );
   expect(pids.flat().map((row) => row.pid)).not.toContain(pid);
+});
+
+test('a pool that began while the database took no writes takes them again once the default is lifted', async () => {
+  await using db = await openTestDatabase({ schema: 'portico' });
+  const alter = (change: string) =>
+    db.query(
+      `DO $$ BEGIN SET transaction_read_only = off; EXECUTE format('ALTER DATABASE %I ${change}', current_database()); END $$`,
+    );
+  await alter('SET default_transaction_read_only = on');
+  const pool = openPool(db.config, 'a test', 1);
+  const write = () => inTransaction(pool, (client) => client.query('UPDATE bb_resource SET sort = sort'));
+  await expect(write()).rejects.toMatchObject({ code: '25006' });
+  await alter('RESET default_transaction_read_only');
+  await write();
+  await pool.end();
 });

@@ -170,3 +170,29 @@ export function otherProcessId(chunk: Buffer): Buffer {
   changed.writeInt32BE(changed.readInt32BE(at + 5) + 1_000_000, at + 5);
   return changed;
 }
+
+/**
+ * A pooler as PgBouncer comes: it refuses the settings of a session, which clients send as `options`. Returns its URL, in
+ * place of `url`.
+ */
+export async function refusingPooler(url: string): Promise<{ readonly url: string } & AsyncDisposable> {
+  const text = 'SFATAL\0C08P01\0Munsupported startup parameter: options\0\0';
+  const answer = Buffer.concat([Buffer.from([0x45, 0, 0, 0, 4 + text.length]), Buffer.from(text)]);
+  const pooler = createServer((socket) =>
+    socket
+      .on('error', () => undefined)
+      .resume()
+      .end(answer),
+  ).listen(0, '127.0.0.1');
+  await once(pooler, 'listening');
+  const through = new URL(url);
+  through.hostname = '127.0.0.1';
+  through.port = String((pooler.address() as AddressInfo).port);
+  return {
+    url: through.href,
+    async [Symbol.asyncDispose]() {
+      pooler.close();
+      await once(pooler, 'close');
+    },
+  };
+}

@@ -77,3 +77,25 @@ test('a daemon that is newer than its database is an outage with its repair, tol
     },
   ]);
 });
+
+test.each(['40001', '40P01', '55P03', '57014'])(
+  'a statement that meets others in the same rows (%s) is tried again on the same lease, and is no outage',
+  async (state) => {
+    const met = Object.assign(new DatabaseError('could not serialize access', 0, 'error'), { code: state });
+    const taken: Taken = { folded: 0, rooms: [], stopped: [], more: false };
+    let failures = 5;
+    const { facts, opened } = await runUntilThirdWait(async () => ({
+      session: {
+        query: async () => {
+          if (failures-- > 0) throw met;
+          return { rows: [{ taken }] };
+        },
+      } as never,
+      lost: new AbortController().signal,
+      pid: 1,
+      close: async () => undefined,
+    }));
+    expect(facts).toEqual([]);
+    expect(opened).toBe(1);
+  },
+);

@@ -3,7 +3,7 @@
  * is still as it was when it was decided. The adapter's functions do the writing (`sql/README.md`).
  */
 import { backOffMs } from '../../back-off.ts';
-import { databaseFailure, sqlState, type Database } from '../../database.ts';
+import { databaseFailure, isContended, sqlState, type Database } from '../../database.ts';
 import { Permanent } from '../../errors.ts';
 import type { PullAction } from '../../facts.ts';
 import { itemFields, type Item, type ItemChange } from '../../item.ts';
@@ -65,8 +65,6 @@ interface Answer {
 const stale = 'BR002';
 const taken = '23P01';
 const noReservation = 'P0002';
-/** A lock that was not to be had, a deadlock, a cancelled statement: of this one item, not of the database. */
-const contended = /^(55P03|40P01|40001|57014)$/;
 
 export function createWriteBack(db: Database, random: () => number = Math.random) {
   /** Carries out one write and settles its mapping as `settled` says. Throws as the driver does when the database is away or the lease lost. */
@@ -115,8 +113,7 @@ export function createWriteBack(db: Database, random: () => number = Math.random
     const message = error instanceof Error ? error.message : String(error);
     if (state === stale || state === noReservation) return { outcome: 'stale' };
     if (state === taken) return { outcome: 'taken', message };
-    if (state !== null && contended.test(state))
-      return { outcome: 'later', message, inMs: backOffMs(due.attempt, random()) };
+    if (isContended(error)) return { outcome: 'later', message, inMs: backOffMs(due.attempt, random()) };
     if (databaseFailure(error, 'write into the booking system') instanceof Permanent)
       return { outcome: 'refused', message };
     throw error;

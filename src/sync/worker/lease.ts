@@ -1,19 +1,18 @@
 /** The lease of a room, for whoever calls its mailbox beside the daemon's loop: its holder is alone with it. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { needDirect, type Queryable } from '../../database.ts';
+import type { Queryable } from '../../database.ts';
 
 /** See database/functions/40_take.sql. */
 const roomLease = 7_230_911;
 const waitMs = 5_000;
 
-/** Runs `work` while no daemon works on the room; null when one kept it for too long. Throws Retryable behind a pooler. */
+/** Runs `work` while no daemon works on the room; null when one kept it for too long. */
 export async function underLease<T>(
   session: Queryable,
   roomId: number,
   signal: AbortSignal,
   work: () => Promise<T>,
 ): Promise<T | null> {
-  await needDirect(session);
   const givesUpAt = performance.now() + waitMs;
   for (;;) {
     const { rows } = await session.query<{ ours: boolean }>('SELECT pg_try_advisory_lock($1, $2) AS ours', [

@@ -9,7 +9,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { backOffMs } from '../../back-off.ts';
 import type { Queryable } from '../../database.ts';
-import { databaseFailure, isNotInstalled, sqlState } from '../../database.ts';
+import { databaseFailure, isContended, isNotInstalled, isOutage } from '../../database.ts';
 import { Permanent, Retryable, messageOf } from '../../errors.ts';
 import type { Tell } from '../../facts.ts';
 import {
@@ -43,8 +43,8 @@ const flushedMs = 2_000;
 /** Peers look this often by themselves. */
 const ringEveryMs = 250;
 
-/** https://www.postgresql.org/docs/current/errcodes-appendix.html: deadlock_detected */
-const deadlock = '40P01';
+/** How often a statement that met others in the same rows is tried again, about a minute long, before it is told. */
+const contendedMost = 20;
 
 /** How the loop is woken and how long it may sleep: the listener and the adaptive NOTIFY behind it. */
 export interface Rhythm {
@@ -133,7 +133,7 @@ export function createWork(options: WorkOptions) {
           if (brief > 1) await sleep(backOffMs(brief - 2, random()), signal);
         } catch (error) {
           const failure = failureOf(error);
-          if (!(failure instanceof Retryable)) tell({ fact: 'bug', error: failure, where: 'the work loop' });
+          if (!isOutage(failure)) tell({ fact: 'bug', error: failure, where: 'the work loop' });
           bookingDown.failed(failure);
           await rhythm.waitOr(backOffMs(attempt++, random()), signal);
         }
@@ -151,14 +151,14 @@ export function createWork(options: WorkOptions) {
     leasePid = lease.pid;
     lease.lost.addEventListener('abort', () => held.abort(lease.lost.reason));
     awakeAt = performance.now();
-    if (doubtful.length > 0) await doubtRooms(session, doubtful, replica);
-    doubtful = [];
     const until = AbortSignal.any([signal, held.signal]);
+    if (doubtful.length > 0) await again(() => doubtRooms(session, doubtful, replica), until);
+    doubtful = [];
     let hasLooked = false;
     try {
       while (!until.aborted) {
         const startedAt = performance.now();
-        const taken = await look(session);
+        const taken: Taken = await again(() => takeRooms(session, lookFor()), until);
         const tookMs = performance.now() - startedAt;
         hasLooked = true;
         bookingDown.over();
@@ -188,13 +188,14 @@ export function createWork(options: WorkOptions) {
     }
   }
 
-  /** A fold may meet a person's statement that takes the same rows in another order; then one of the two goes again. */
-  async function look(session: Queryable): Promise<Taken> {
+  /** Runs it again while others write the same rows at the same moment, in another order, say. */
+  async function again<T>(statement: () => Promise<T>, signal: AbortSignal): Promise<T> {
     for (let attempt = 0; ; attempt += 1) {
       try {
-        return await takeRooms(session, lookFor());
+        return await statement();
       } catch (error) {
-        if (sqlState(error) !== deadlock || attempt === 3) throw error;
+        if (!isContended(error) || attempt >= contendedMost || signal.aborted) throw error;
+        if (attempt >= 3) await sleep(backOffMs(attempt - 3, random()), signal);
       }
     }
   }
@@ -262,7 +263,7 @@ export function createWork(options: WorkOptions) {
     // a lease that is lost is not given back: the room stays marked as abandoned, so its next holder looks at Outlook first
     if (current?.signal.aborted !== false) return;
     try {
-      await giveBack();
+      await again(giveBack, signal);
       givenBack.add(room.id);
     } catch (error) {
       // the lease ends with its session; if that is alive all the same, it must not keep the room

@@ -1,0 +1,182 @@
+/**
+ * One connection to the booking system's PostgreSQL. Every session is named after the daemon, speaks UTC, depends on none
+ * of the defaults that a DBA may set for a role or a database, and tells the server to notice soon when we are gone, so
+ * that our locks are freed. A connection that does not lead to PostgreSQL itself is refused.
+ */
+import { readFileSync } from 'node:fs';
+import { Socket } from 'node:net';
+import pg from 'pg';
+import type { DatabaseConfig } from './config.ts';
+import { Permanent } from './errors.ts';
+import { watchConnections } from './half-open.ts';
+
+// Settable without superuser rights. Half-open connections end after about 20 s on the server's side. What a DBA sets to
+// keep writers out (default_transaction_read_only) is not among them.
+const sessionSettings = [
+  'TimeZone=UTC',
+  'DateStyle=ISO',
+  'IntervalStyle=iso_8601',
+  'extra_float_digits=1',
+  'bytea_output=hex',
+  'standard_conforming_strings=on',
+  'transform_null_equals=off',
+  'quote_all_identifiers=off',
+  'search_path=public,pg_catalog',
+  'synchronous_commit=on',
+  // serializable or repeatable read, ours and the clerks' transactions would fail each other
+  'default_transaction_isolation=read\\ committed',
+  'default_transaction_deferrable=off',
+  'statement_timeout=0',
+  'lock_timeout=0',
+  'idle_session_timeout=0',
+  'idle_in_transaction_session_timeout=30s',
+  // our statements are short; up to 17 a plan under enable_seqscan=off may cost 1e10 on paper, which asks for compiling
+  'jit=off',
+  'tcp_keepalives_idle=10',
+  'tcp_keepalives_interval=3',
+  'tcp_keepalives_count=3',
+  'tcp_user_timeout=15s',
+];
+
+/** Connection settings for `pg`. `name` shows in pg_stat_activity; `more`: settings of the session, each 'name=value'. */
+export function connectionSettings(
+  config: DatabaseConfig,
+  name: string,
+  more: readonly string[] = [],
+): pg.ClientConfig {
+  return {
+    connectionString: config.url,
+    ssl:
+      config.ssl === false
+        ? false
+        : {
+            rejectUnauthorized: config.ssl.rejectUnauthorized,
+            ...(config.ssl.caFile === undefined ? {} : { ca: readFileSync(config.ssl.caFile, 'utf8') }),
+          },
+    application_name: name,
+    options: [...sessionSettings, ...more].map((setting) => `-c ${setting}`).join(' '),
+    connectionTimeoutMillis: 5_000,
+    query_timeout: 30_000,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+  };
+}
+
+type Watch = ReturnType<typeof watchConnections>;
+const watches = new WeakMap<DatabaseConfig, Watch>();
+
+/** The watch over all connections that were made with these settings. */
+export function watchOf(config: DatabaseConfig): Watch {
+  const known = watches.get(config);
+  if (known !== undefined) return known;
+  const watch = watchConnections((pids) => askActive(config, pids));
+  watches.set(config, watch);
+  return watch;
+}
+
+const probeMs = 2_000;
+
+/** Of the backends `pids` those that are at work. */
+async function askActive(config: DatabaseConfig, pids: readonly number[]): Promise<readonly number[]> {
+  const probe = new pg.Client({
+    ...connectionSettings(config, 'bridge probe'),
+    connectionTimeoutMillis: probeMs,
+    query_timeout: probeMs,
+  });
+  probe.on('error', () => undefined); // the query under way rejects; that is enough
+  try {
+    await probe.connect();
+    const { rows } = await probe.query<{ pid: number }>(
+      `SELECT pid FROM pg_stat_activity WHERE pid = ANY ($1::integer[]) AND coalesce(state, '') NOT LIKE 'idle%'`,
+      [pids],
+    );
+    return rows.map(({ pid }) => pid);
+  } finally {
+    probe.end().catch(() => undefined); // it has said what it had to say
+  }
+}
+
+/** A client that connects to PostgreSQL itself, and whose connection does not stay half-open for long. */
+export class DirectClient extends pg.Client {
+  readonly socket: Socket;
+  readonly #watch: Watch;
+  constructor(config: DatabaseConfig, settings: pg.ClientConfig) {
+    const socket = new Socket();
+    super({ ...settings, stream: () => socket });
+    this.socket = socket;
+    this.#watch = watchOf(config);
+  }
+
+  override connect(): Promise<pg.Client>;
+  override connect(callback: Connected): void;
+  override connect(callback?: Connected): Promise<pg.Client> | void {
+    const connected = this.#connectDirectly();
+    if (callback === undefined) return connected;
+    connected.then(
+      () => callback(null, this),
+      (error: unknown) => callback(error as Error),
+    );
+  }
+
+  async #connectDirectly(): Promise<pg.Client> {
+    await super.connect();
+    try {
+      const pid = await readBackend(this);
+      this.#watch.add({
+        socket: this.socket,
+        pid,
+        // missing in the types of pg: the server has answered everything it was asked
+        isWaiting: () => (this as unknown as { readyForQuery: boolean }).readyForQuery === false,
+        destroy: (error) => void this.socket.destroy(error),
+      });
+      return this;
+    } catch (error) {
+      this.socket.destroy();
+      throw error;
+    }
+  }
+}
+
+/** As pg calls back: without a client when there is an error. */
+type Connected = (error: Error | null, client?: pg.Client) => void;
+
+/**
+ * The process id of the session's backend. Throws Permanent where it is not what the server called itself when the session
+ * began: a pooler hands out process ids of its own, and through one that pools transactions LISTEN, advisory locks and
+ * prepared statements succeed and are lost, or stay with whoever is served next
+ * (https://www.pgbouncer.org/features.html, "SQL feature map for pooling modes").
+ */
+async function readBackend(client: pg.Client): Promise<number> {
+  // transaction_timeout: since 17, and an error in the settings of a session before
+  const { rows } = await client.query<{ pid: number }>(
+    `SELECT pg_backend_pid() AS pid, CASE WHEN current_setting('transaction_timeout', true) <> '0'
+       THEN set_config('transaction_timeout', '0', false) END`,
+  );
+  const { pid } = rows[0]!;
+  // missing in the types of pg
+  if ((client as unknown as { processID: number | null }).processID !== pid) throw new BehindPooler();
+  return pid;
+}
+
+/**
+ * The failure as one of our kinds if a pooler is its reason, else null. PgBouncer refuses the settings of our sessions as it
+ * comes; told to ignore them, it is known by its process ids.
+ */
+export const poolerFailure = (error: unknown): Permanent | null =>
+  error instanceof BehindPooler
+    ? error
+    : error instanceof Error && error.message.startsWith('unsupported startup parameter')
+      ? new BehindPooler(` (it says: ${error.message})`)
+      : null;
+
+class BehindPooler extends Permanent {
+  constructor(said = '') {
+    super(
+      `a connection pooler (PgBouncer) stands between us and PostgreSQL, and LISTEN and our locks do not pass it${said}`,
+      {
+        reach: 'side',
+        hint: "Set DB_HOST and DB_PORT (or DATABASE_URL) to PostgreSQL's own address and port, usually 5432.",
+      },
+    );
+  }
+}

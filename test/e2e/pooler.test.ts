@@ -1,0 +1,90 @@
+/** A connection pooler in front of PostgreSQL: every command and /ready say so, and nothing of ours is left in its sessions. */
+import { describe, expect, test } from 'vitest';
+import { migrate } from '../../src/cli/migrate.ts';
+import { toConfig } from '../../src/config.ts';
+import { openService } from '../../src/daemon.ts';
+import type { Fact } from '../../src/facts.ts';
+import { createLog } from '../../src/log.ts';
+import { cli } from '../cli/command-line.ts';
+import { openTestDatabase } from '../support/database.ts';
+import { openProxy, otherProcessId, refusingPooler } from '../support/proxy.ts';
+
+/** As it comes it refuses our settings; told to ignore them, it is known by the process ids it hands out. */
+const poolers = {
+  'that refuses settings of sessions': refusingPooler,
+  'that was told to ignore settings of sessions': async (url: string) => {
+    const proxy = await openProxy(url);
+    proxy.fromServer = otherProcessId;
+    return { url: proxy.through(url), [Symbol.asyncDispose]: () => proxy[Symbol.asyncDispose]() };
+  },
+};
+
+const environment = (url: string) => ({
+  DATABASE_URL: url,
+  GRAPH_TENANT_ID: 'example.org',
+  GRAPH_CLIENT_ID: 'a',
+  GRAPH_CLIENT_SECRET: 'b',
+  PORT: '0',
+});
+
+const heldHere = `SELECT FROM pg_locks WHERE locktype = 'advisory'
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+
+describe.each(Object.keys(poolers) as (keyof typeof poolers)[])('a pooler %s', (which) => {
+  test.each([['migrate'], ['doctor'], ['mappings', 'list'], ['plan']])(
+    'is named by `%s`, with the repair',
+    async (...command) => {
+      await using db = await openTestDatabase({ schema: 'bridge' });
+      await using pooler = await poolers[which](db.url);
+      const said = await cli(environment(pooler.url), ...command);
+      expect(said.code).toBe(1);
+      const told = said.out + said.err;
+      expect(told).toContain('connection pooler (PgBouncer) stands between us and PostgreSQL');
+      expect(told).toContain("PostgreSQL's own address and port");
+      expect(told).not.toMatch(/prepared statement|does not answer|psql -h/);
+    },
+  );
+
+  test('takes no migrate: nothing is made, and no lock stays in a session of the pool', async () => {
+    await using db = await openTestDatabase({ schema: 'portico' });
+    await using pooler = await poolers[which](db.url);
+    const config = toConfig(environment(pooler.url));
+    const never = new AbortController().signal;
+    await expect(migrate(config, () => undefined, never)).rejects.toThrow('connection pooler');
+    expect(await db.query(heldHere)).toEqual([]);
+    expect(await db.query(`SELECT FROM pg_class WHERE relname LIKE 'bridge\\_%'`)).toEqual([]);
+  });
+
+  test('is named by /ready, and the daemon takes no lock through it', async () => {
+    await using db = await openTestDatabase({ schema: 'bridge' });
+    await using pooler = await poolers[which](db.url);
+    const config = toConfig(environment(pooler.url));
+    const outage = Promise.withResolvers<Fact>();
+    const stop = new AbortController();
+    await using service = await openService({
+      config,
+      log: createLog('silent'),
+      prepare: async (signal) => (await migrate(config, () => undefined, signal)).wake,
+    });
+    const bugs: Fact[] = [];
+    service.watch((fact) => {
+      if (fact.fact === 'outage') outage.resolve(fact);
+      if (fact.fact === 'bug') bugs.push(fact);
+    });
+    const running = service.run(stop.signal);
+    expect(await outage.promise).toMatchObject({ side: 'booking', hint: expect.stringContaining('DB_HOST') });
+    const answer = await fetch(new URL('/ready', service.url));
+    expect(answer.status).toBe(503);
+    expect(await answer.json()).toMatchObject({
+      checks: { database: { ok: false, problems: [expect.stringContaining('connection pooler')] } },
+      hint: expect.stringContaining("PostgreSQL's own address"),
+    });
+    const asked = await fetch(new URL('/sync/status', service.url));
+    expect(asked.status).toBe(503);
+    expect(await asked.json()).toMatchObject({ error: expect.stringContaining('connection pooler') });
+    expect(await db.query(heldHere)).toEqual([]);
+    stop.abort(new Error('the test is over'));
+    await running;
+    expect(bugs).toEqual([]);
+  });
+});
