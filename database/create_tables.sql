@@ -307,6 +307,14 @@ END $$;
 $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0040_cover', now());
 
+  EXECUTE $migration$
+-- What is due is worked on by lane, then what was not tried, then by priority and start.
+
+DROP INDEX bridge_mappings_due;
+CREATE INDEX bridge_mappings_due ON bridge_mappings (resource_id, lane, (attempt > 0), priority_level, starts_at) WHERE due_at IS NOT NULL;
+$migration$;
+  INSERT INTO bridge_migrations (name, run_on) VALUES ('0050_what_failed_goes_last', now());
+
   EXECUTE $functions$
 -- What adapters call (sql/README.md): triggers, indexes, and what a reservation shows of a change.
 
@@ -616,7 +624,8 @@ DECLARE
       -- a change made now never shares its request with a backfill
       AND (b.lane = 0 OR NOT EXISTS (SELECT FROM bridge_mappings live
                                      WHERE live.resource_id = room AND live.lane = 0 AND live.due_at <= clock_timestamp()))
-    ORDER BY b.lane, b.priority_level, b.starts_at LIMIT most);
+    -- what failed goes behind what was not tried
+    ORDER BY b.lane, b.attempt > 0, b.priority_level, b.starts_at LIMIT most);
   m bridge_mappings;
   unread bigint[] := '{}';
   kinds text[] := '{}';
@@ -759,7 +768,9 @@ BEGIN
         OR s.reconciled_at IS NULL THEN s.asked_at END,
       retry_at = CASE WHEN rest_ms IS NULL OR throttled THEN NULL ELSE clock_timestamp() + rest_ms * interval '1 millisecond' END,
       throttled_until = CASE WHEN throttled THEN clock_timestamp() + rest_ms * interval '1 millisecond' END,
-      attempt = CASE WHEN rest_ms IS NULL THEN 0 ELSE s.attempt + 1 END,
+      -- without a rest: much of it goes on, and it may do so time and again within a second
+      attempt = CASE WHEN rest_ms IS NOT NULL THEN s.attempt + 1 WHEN condition = 'waiting' THEN least(s.attempt + 1, 6)
+                     WHEN condition = 'ok' THEN 0 ELSE 1 END,
       health = condition, error_message = why, hint = what_to_do, updated_at = now()
   FROM bridge_resource_mappings r
   LEFT JOIN LATERAL (
@@ -919,6 +930,20 @@ BEGIN
                     WHERE r.id = room_id AND m.due_at <= clock_timestamp()),
     'pulls', EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.pull_due_at <= clock_timestamp()));
 END $settle$;
+
+-- Puts off the creates of a leased room that are due, and the mappings in `held`; without `in_ms` those that were put off are
+-- due at once. A row is a create while no event of it is known.
+CREATE OR REPLACE FUNCTION bridge_put_off_creates(room_id integer, epoch bigint, held bigint[], in_ms double precision) RETURNS void
+LANGUAGE plpgsql AS $put_off$
+BEGIN
+  -- see bridge_settle
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  UPDATE bridge_mappings m SET due_at = clock_timestamp() + coalesce(in_ms, 0) * interval '1 millisecond'
+  FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id
+  WHERE r.id = room_id AND s.lease_epoch = epoch AND m.resource_id = r.resource_id AND m.reservation_id IS NOT NULL
+    AND (m.outlook_event_id IS NULL AND m.present OR m.id = ANY (held))
+    AND CASE WHEN in_ms IS NULL THEN m.due_at > clock_timestamp() ELSE m.due_at <= clock_timestamp() END;
+END $put_off$;
 $functions$;
 
   EXECUTE $functions$
@@ -1523,12 +1548,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'e0d088e75434be2f2a0522d88d693601222ec5d0cd382dac2925d9cac558d422 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '7f33fb65c411cb7e2b391d2b3556607cc3b21756829e186cbef9e6a247f4fbcb ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_watch,bridge_index,bridge_stored_keys,bridge_window,bridge_item_state,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_cover_changed,bridge_gather,bridge_fold,bridge_due_items,bridge_take,bridge_release,bridge_settle,bridge_reconcile,bridge_notice,bridge_pulled,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_met,bridge_write_back,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_reset,bridge_mapping_lost,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_watch,bridge_index,bridge_stored_keys,bridge_window,bridge_item_state,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_cover_changed,bridge_gather,bridge_fold,bridge_due_items,bridge_take,bridge_release,bridge_settle,bridge_put_off_creates,bridge_reconcile,bridge_notice,bridge_pulled,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_met,bridge_write_back,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_reset,bridge_mapping_lost,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -7,9 +7,16 @@
 /** How far a failure reaches: one item, one room mailbox, or the whole side (an outage). */
 export type Reach = 'item' | 'room' | 'side';
 
+/**
+ * Why a call was refused that may work in other circumstances. token: ours is refused; access: a right or the mailbox is
+ * missing; quota: the mailbox is full. What was refused so says nothing about the data that was sent.
+ */
+export type RefusedFor = 'token' | 'access' | 'quota';
+
 interface Told {
   readonly hint?: string;
   readonly reach?: Reach;
+  readonly refusedFor?: RefusedFor;
   readonly requestId?: string;
   readonly cause?: unknown;
 }
@@ -17,11 +24,13 @@ interface Told {
 abstract class Failure extends Error {
   readonly hint: string | undefined;
   readonly reach: Reach;
+  readonly refusedFor: RefusedFor | undefined;
   readonly requestId: string | undefined;
   constructor(message: string, told: Told = {}) {
     super(message, told.cause === undefined ? {} : { cause: told.cause });
     this.hint = told.hint;
     this.reach = told.reach ?? 'item';
+    this.refusedFor = told.refusedFor;
     this.requestId = told.requestId;
   }
 }

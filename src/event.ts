@@ -1,4 +1,5 @@
 /** What the calls to Outlook speak, in the normal form that both sides share. */
+import type { Permanent, Retryable } from './errors.ts';
 import type { Item, ItemChange, ReservationKey } from './item.ts';
 
 /** A room's mailbox: its object id, or its address until that id is known. */
@@ -113,5 +114,10 @@ export type DeltaAnswer =
   | { readonly answer: 'lost'; readonly reason: string }
   /** The pages do not end (msgraph-sdk-dotnet#3082): read the calendar by `list` instead. */
   | { readonly answer: 'endless'; readonly reason: string }
+  /**
+   * Delta alone may refuse for days, whatever it says, while plain reads work (docs-contrib#6596, docs#2927): read the
+   * calendar by `list` instead. The link that was asked for is as good as before where `error` is Retryable.
+   */
+  | { readonly answer: 'refused'; readonly error: Retryable | Permanent }
   /** Graph gave up on so large a window (504, msgraph docs#6499): begin with smaller ones if it stays so. */
   | { readonly answer: 'too-wide'; readonly error: Error };

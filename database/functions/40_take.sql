@@ -13,7 +13,8 @@ DECLARE
       -- a change made now never shares its request with a backfill
       AND (b.lane = 0 OR NOT EXISTS (SELECT FROM bridge_mappings live
                                      WHERE live.resource_id = room AND live.lane = 0 AND live.due_at <= clock_timestamp()))
-    ORDER BY b.lane, b.priority_level, b.starts_at LIMIT most);
+    -- what failed goes behind what was not tried
+    ORDER BY b.lane, b.attempt > 0, b.priority_level, b.starts_at LIMIT most);
   m bridge_mappings;
   unread bigint[] := '{}';
   kinds text[] := '{}';
@@ -156,7 +157,9 @@ BEGIN
         OR s.reconciled_at IS NULL THEN s.asked_at END,
       retry_at = CASE WHEN rest_ms IS NULL OR throttled THEN NULL ELSE clock_timestamp() + rest_ms * interval '1 millisecond' END,
       throttled_until = CASE WHEN throttled THEN clock_timestamp() + rest_ms * interval '1 millisecond' END,
-      attempt = CASE WHEN rest_ms IS NULL THEN 0 ELSE s.attempt + 1 END,
+      -- without a rest: much of it goes on, and it may do so time and again within a second
+      attempt = CASE WHEN rest_ms IS NOT NULL THEN s.attempt + 1 WHEN condition = 'waiting' THEN least(s.attempt + 1, 6)
+                     WHEN condition = 'ok' THEN 0 ELSE 1 END,
       health = condition, error_message = why, hint = what_to_do, updated_at = now()
   FROM bridge_resource_mappings r
   LEFT JOIN LATERAL (

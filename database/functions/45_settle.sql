@@ -144,3 +144,17 @@ BEGIN
                     WHERE r.id = room_id AND m.due_at <= clock_timestamp()),
     'pulls', EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.pull_due_at <= clock_timestamp()));
 END $settle$;
+
+-- Puts off the creates of a leased room that are due, and the mappings in `held`; without `in_ms` those that were put off are
+-- due at once. A row is a create while no event of it is known.
+CREATE OR REPLACE FUNCTION bridge_put_off_creates(room_id integer, epoch bigint, held bigint[], in_ms double precision) RETURNS void
+LANGUAGE plpgsql AS $put_off$
+BEGIN
+  -- see bridge_settle
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  UPDATE bridge_mappings m SET due_at = clock_timestamp() + coalesce(in_ms, 0) * interval '1 millisecond'
+  FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id
+  WHERE r.id = room_id AND s.lease_epoch = epoch AND m.resource_id = r.resource_id AND m.reservation_id IS NOT NULL
+    AND (m.outlook_event_id IS NULL AND m.present OR m.id = ANY (held))
+    AND CASE WHEN in_ms IS NULL THEN m.due_at > clock_timestamp() ELSE m.due_at <= clock_timestamp() END;
+END $put_off$;

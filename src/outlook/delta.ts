@@ -2,12 +2,13 @@
  * Changes of a room's calendar since a point in time: rounds of calendarView/delta (Microsoft: event-delta). A token
  * belongs to one fixed window; a round ends with the link at which the next one begins.
  */
-import { Retryable } from '../errors.ts';
+import { Permanent, Retryable } from '../errors.ts';
 import type { DeltaAnswer, DeltaRow, Mailbox, OutlookEvent } from '../event.ts';
 import { codeOf, type Answer } from './failure.ts';
 import { membersOf, textOf, type Format } from './format.ts';
 import { encode, preferEvents, unreadable, type Call, type GraphHttp } from './http.ts';
 import { markOf, widerWindow } from './pages.ts';
+import { cut } from './text.ts';
 
 /** A first round over a window (ISO instants), or the next one at a link that an earlier page gave. */
 export type DeltaStart = { readonly from: string; readonly to: string } | { readonly link: string };
@@ -21,8 +22,9 @@ const mostRepeats = 3;
 
 export function createDelta(http: GraphHttp, format: Format) {
   /**
-   * The pages of one round, the last with a `deltaLink`; or, as its end, one of the other answers. Throws Retryable
-   * and Permanent as every call does, and Permanent for a link that leads away from Graph.
+   * The pages of one round, the last with a `deltaLink`; or, as its end, one of the other answers. Throws only what says
+   * more than that delta refuses: that nobody is there to answer, that the token is refused, that Graph asks for rest. A
+   * link that leads away from Graph is lost: to follow it would take our token along.
    */
   return async function* delta(
     room: Mailbox,
@@ -32,7 +34,9 @@ export function createDelta(http: GraphHttp, format: Format) {
     const seen = new Set<string>();
     let empty = 0;
     let repeats = 0;
-    let path: string | null = 'link' in start ? http.pathOf(start.link) : firstPath(room, start);
+    let path: string | null = null;
+    if (!('link' in start)) path = firstPath(room, start);
+    else if ((path = follow(start.link)) === null) return yield away(start.link);
     for (let page = 0; path !== null; page += 1) {
       if (page >= mostPages) return yield endless(`${page} pages`);
       const call: Call = {
@@ -43,14 +47,17 @@ export function createDelta(http: GraphHttp, format: Format) {
         prefer: preferDelta,
         lane: 'bulk',
       };
-      const answer = await http.send(call, signal);
+      const answer = await answerOf(call, signal);
+      if (answer instanceof Error) return yield { answer: 'refused', error: answer };
       if (answer.status !== 200) {
         const error = http.refused(answer, call);
         if (isLost(answer)) return yield { answer: 'lost', reason: error.message };
         if (answer.status === 504) return yield { answer: 'too-wide', error };
+        if (answer.status !== 429 && isOfDelta(error)) return yield { answer: 'refused', error };
         throw error;
       }
-      const read = readPage(answer, call, format);
+      const read = readPage(answer, format);
+      if (read === null) return yield { answer: 'refused', error: unreadable(call.what, answer, false) };
       const { value } = membersOf(answer.body);
       const mark = markOf(Array.isArray(value) ? value : []);
       empty = mark === null ? empty + 1 : 0;
@@ -60,11 +67,42 @@ export function createDelta(http: GraphHttp, format: Format) {
       if (empty > mostEmptyPages && read.nextLink !== null) return yield endless(`${empty} empty pages`);
       if (mark !== null) seen.add(mark);
       if (read.nextLink !== null) seen.add(read.nextLink);
-      yield read;
-      path = read.nextLink === null ? null : http.pathOf(read.nextLink);
+      const link = read.deltaLink ?? read.nextLink!;
+      const next = follow(link);
+      yield next === null ? { ...read, nextLink: null, deltaLink: null } : read;
+      if (next === null) return yield away(link);
+      path = read.nextLink === null ? null : next;
     }
   };
+
+  function follow(link: string): string | null {
+    try {
+      return http.pathOf(link);
+    } catch {
+      return null;
+    }
+  }
+
+  /** The answer, or what kept delta alone from giving one: it may hang while plain reads work. */
+  async function answerOf(call: Call, signal: AbortSignal): Promise<Answer | Retryable | Permanent> {
+    try {
+      return await http.send(call, signal);
+    } catch (error) {
+      if (error instanceof Retryable && error.reach !== 'side' && isOfDelta(error)) return error;
+      throw error;
+    }
+  }
 }
+
+/** It may concern delta alone. Who asks for rest is left alone, and a refused token is refused everywhere. */
+const isOfDelta = (error: Error): error is Retryable | Permanent =>
+  error instanceof Permanent ||
+  (error instanceof Retryable && error.afterMs === undefined && error.refusedFor !== 'token');
+
+const away = (link: string): DeltaAnswer => ({
+  answer: 'lost',
+  reason: `a link of Graph leads to '${URL.canParse(link) ? new URL(link).origin : cut(link, 100)}' and is not followed`,
+});
 
 const endless = (what: string): DeltaAnswer => ({
   answer: 'endless',
@@ -84,11 +122,11 @@ function isLost(answer: Answer): boolean {
   return lostCodes.has(codeOf(answer)) || /badly formed token/i.test(textOf(message) ?? '');
 }
 
-function readPage(answer: Answer, call: Call, format: Format): DeltaAnswer & { answer: 'page' } {
+/** Null: it is no page. */
+function readPage(answer: Answer, format: Format): (DeltaAnswer & { answer: 'page' }) | null {
   const body = membersOf(answer.body);
   const [nextLink, deltaLink] = [textOf(body['@odata.nextLink']), textOf(body['@odata.deltaLink'])];
-  if (!Array.isArray(body.value) || (nextLink === null && deltaLink === null))
-    throw unreadable(call.what, answer, false);
+  if (!Array.isArray(body.value) || (nextLink === null && deltaLink === null)) return null;
   const rows: DeltaRow[] = [];
   const removed: string[] = [];
   for (const row of body.value) {

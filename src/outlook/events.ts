@@ -20,6 +20,7 @@ import {
   type GraphHttp,
 } from './http.ts';
 import { pagesOf, widerWindow } from './pages.ts';
+import { createReach, type NarrowReach } from './reach.ts';
 import { createSubscriptions } from './subscriptions.ts';
 import { cleanDescription } from './text.ts';
 import { createThrottle } from './throttle.ts';
@@ -59,6 +60,7 @@ export function createOutlook(options: OutlookOptions) {
   const tokens = createTokens({ graph, dispatcher });
   const { onCall, beforeSend } = options;
   const http = createGraphHttp({ graph, dispatcher, tokens, throttle, onCall, beforeSend });
+  const narrow = createReach(http);
 
   return {
     /** What Outlook shall show of an item: privacy, default titles, lengths. The same item gives the same form. */
@@ -67,8 +69,8 @@ export function createOutlook(options: OutlookOptions) {
      * Carries out independent writes to one mailbox and answers in their order; never throws for one of them. Up to
      * four go singly, more in `$batch`es. An aborted `signal` rejects as a whole.
      */
-    write: createWrite({ http, format, batchSize }),
-    ...createReads(http, format),
+    write: createWrite({ http, format, narrow, batchSize }),
+    ...createReads(http, format, narrow),
     ...createDirectory(http),
     delta: createDelta(http, format),
     subscriptions: createSubscriptions(http),
@@ -78,7 +80,7 @@ export function createOutlook(options: OutlookOptions) {
   };
 }
 
-function createReads(http: GraphHttp, format: Format) {
+function createReads(http: GraphHttp, format: Format, narrow: NarrowReach) {
   const calendar = (room: Mailbox) => `/users/${encode(room.mailbox)}`;
   const call = (room: Mailbox, what: string, path: string): Call => ({
     what,
@@ -93,7 +95,7 @@ function createReads(http: GraphHttp, format: Format) {
     const reading = call(room, 'read an event', `/events/${encode(eventId)}?${expandMarks}`);
     const answer = await http.send(reading, signal);
     if (isGone(answer)) return null;
-    if (answer.status !== 200) throw http.refused(answer, reading);
+    if (answer.status !== 200) throw await narrow(http.refused(answer, reading), room, signal);
     return format.toEvent(answer.body);
   }
 
@@ -199,7 +201,7 @@ function createReads(http: GraphHttp, format: Format) {
         events.push(...rows.map((row) => format.toEvent(row)));
     } catch (error) {
       if (error instanceof Permanent && (await read(room, masterId, signal)) === null) return null;
-      throw error;
+      throw error instanceof Error ? await narrow(error, room, signal) : error;
     }
     return events;
   }
@@ -222,8 +224,11 @@ function createReads(http: GraphHttp, format: Format) {
     };
     const said = await http.send(responding, signal);
     if (isGone(said)) return 'gone';
-    if (said.status < 200 || said.status >= 300) throw http.refused(said, responding);
-    return 'answered';
+    if (said.status >= 200 && said.status < 300) return 'answered';
+    // whatever refuses it: what is not there needs no answer
+    if (said.status < 500 && said.status !== 429 && (await read(room, eventId, signal)) === null)
+      return 'gone';
+    throw await narrow(http.refused(said, responding), room, signal);
   }
 
   return { read, find, list, series, respond };

@@ -1,6 +1,7 @@
 /** Refusals of Graph and of the network, as our three kinds of errors. The only place that reads a status code. */
-import { Conflict, Permanent, Retryable, messageOf, type Reach } from '../errors.ts';
+import { Conflict, Permanent, Retryable, messageOf, type Reach, type RefusedFor } from '../errors.ts';
 import { membersOf, textOf } from './format.ts';
+import { cut } from './text.ts';
 
 /** An answer of Graph, whole or one inside a `$batch`. Header names are in lower case. */
 export interface Answer {
@@ -41,6 +42,13 @@ const eventCodes = new Set(['erroritemnotfound', 'itemnotfound']);
 export const isGone = (answer: Answer): boolean =>
   (answer.status === 404 && eventCodes.has(codeOf(answer))) ||
   (answer.status === 400 && codeOf(answer) === 'errorinvalididmalformed');
+
+/** Codes of a 403 that speak of the event and not of rights (msgraph-sdk-dotnet#3047). */
+const eventRefusals = new Set(['errorcannotdeleteobject']);
+
+/** Whether the mailbox is full (msgraph docs#6546, OfficeDocs-O365ServiceDescriptions#527, docs-contrib#6596). */
+const isFull = (answer: Answer): boolean =>
+  answer.status === 507 || (answer.status === 403 && codeOf(answer).includes('quotaexceeded'));
 
 /** Whether the idempotency key of a create was used for another one before; 400 and 409 were both seen. */
 export const isTaken = (answer: Answer): boolean =>
@@ -90,10 +98,13 @@ export function createFailures(): Failures {
     const message = `${about.what}: ${wordsOf(answer)}`;
     const told = requestId === undefined ? {} : { requestId };
     const afterMs = retryAfterMs(answer.headers);
-    const again = (reach: Reach, more: { hint?: string; ambiguous?: boolean } = {}) =>
-      new Retryable(message, { ...told, reach, afterMs, ...more });
+    const again = (
+      reach: Reach,
+      more: { hint?: string; ambiguous?: boolean; refusedFor?: RefusedFor } = {},
+    ) => new Retryable(message, { ...told, reach, afterMs, ...more });
 
-    if (status === 401) return again(reachOfTrouble(about), { hint: hints.refusedToken });
+    if (status === 401)
+      return again(reachOfTrouble(about), { hint: hints.refusedToken, refusedFor: 'token' });
     // also on plain reads (Q&A 271870), where nothing is in conflict with us
     if (status === 412) return about.writes ? new Conflict(message, told) : again('item');
     if (status === 409)
@@ -113,6 +124,11 @@ export function createFailures(): Failures {
       });
     if (status === 502) return again(reachOfTrouble(about), { ambiguous: about.writes });
     if (status === 503) return again(reachOfTrouble(about));
+    if (isFull(answer))
+      return again(about.mailbox === null || about.writes ? 'item' : 'room', {
+        hint: hints.quota,
+        refusedFor: 'quota',
+      });
     if (status === 408 || status === 423 || status === 424) return again('item');
     if (status >= 505 || status < 400) return again('item', { ambiguous: about.writes });
     return new Permanent(message, { ...told, ...permanent(answer, about) });
@@ -138,6 +154,7 @@ const hints = {
     'Graph refuses a fresh token: check GRAPH_TENANT_ID, GRAPH_BASE_URL and the permissions of the app registration.',
   access:
     "Give the app Calendars.ReadWrite for this mailbox (admin consent, or Exchange's RBAC for Applications). It takes up to two hours to work.",
+  quota: 'The mailbox is full: empty its deleted items, or give it more room. Then it goes on by itself.',
   mailbox:
     'Check the address of the mailbox: it has none in Exchange Online, is not licensed, or is younger than 15 minutes.',
   network: 'Check the way to GRAPH_BASE_URL and GRAPH_AUTHORITY: DNS, firewall, HTTPS_PROXY.',
@@ -146,20 +163,24 @@ const hints = {
 };
 
 /** Who has to act on a refusal that no repetition helps, and how many it concerns. */
-function permanent(answer: Answer, about: About): { hint?: string; reach: Reach } {
+function permanent(answer: Answer, about: About): { hint?: string; reach: Reach; refusedFor?: RefusedFor } {
   const { status } = answer;
   if (about.mailbox === null)
     return { reach: 'item', ...(about.hint === undefined ? {} : { hint: about.hint }) };
-  if (status === 403) return { reach: 'room', hint: hints.access };
-  if (status === 404) return { reach: 'room', hint: hints.mailbox };
+  if (eventRefusals.has(codeOf(answer))) return { reach: 'item' };
+  if (status === 403) return { reach: 'room', refusedFor: 'access', hint: hints.access };
+  if (status === 404) return { reach: 'room', refusedFor: 'access', hint: hints.mailbox };
   return { reach: 'item' };
 }
+
+/** UTF-16 units of what Graph says that are shown. */
+const longestMessage = 500;
 
 /** What Graph said, for people: `Graph says 400 ErrorInvalidRequest: …`. */
 function wordsOf(answer: Answer): string {
   const error = membersOf(membersOf(answer.body).error);
   const [code, message] = [textOf(error.code), textOf(error.message)];
-  const what = [code, message === null ? null : message.slice(0, 500)].filter((part) => part !== null);
+  const what = [code, message === null ? null : cut(message, longestMessage)].filter((part) => part !== null);
   return `Graph says ${answer.status}${what.length === 0 ? '' : ` ${what.join(': ')}`}`;
 }
 

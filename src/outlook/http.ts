@@ -9,6 +9,7 @@ import type { GraphConfig } from '../config.ts';
 import { Permanent, Retryable } from '../errors.ts';
 import type { Tokens } from './auth.ts';
 import { createFailures, retryAfterMs, type About, type Answer, type Failures } from './failure.ts';
+import { cut, storable } from './text.ts';
 import type { Lane, Throttle } from './throttle.ts';
 
 /** One request. `path` is relative to GRAPH_BASE_URL, encoded, with its query. */
@@ -210,13 +211,10 @@ export function createGraphHttp(options: HttpOptions): GraphHttp {
     const url = URL.canParse(link) ? new URL(link) : null;
     if (url !== null && url.origin === origin && url.pathname.startsWith(`${basePath}/`))
       return url.pathname.slice(basePath.length) + url.search;
-    throw new Permanent(
-      `a link of Graph leads to '${url?.origin ?? link.slice(0, 100)}' and is not followed`,
-      {
-        reach: 'room',
-        hint: 'GRAPH_BASE_URL names another host than the one Graph answers with.',
-      },
-    );
+    throw new Permanent(`a link of Graph leads to '${url?.origin ?? cut(link, 100)}' and is not followed`, {
+      reach: 'room',
+      hint: 'GRAPH_BASE_URL names another host than the one Graph answers with.',
+    });
   }
 
   const refused = (answer: Answer, call: Call) => failures.refused(answer, aboutOf(call));
@@ -262,12 +260,16 @@ function headersOf(call: Call, token: string): string[] {
 function parse(text: string): unknown {
   if (text === '') return undefined;
   try {
-    return JSON.parse(text);
+    return unstorable.test(text) ? JSON.parse(text, gate) : JSON.parse(text);
   } catch {
     // the status tells what is to be done; a success that needs a body is checked where it is read
     return undefined;
   }
 }
+
+/** Escapes that stand for U+0000 or half of a pair, maybe. */
+const unstorable = /\\u(0000|d[89a-f])/i;
+const gate = (_: string, value: unknown): unknown => (typeof value === 'string' ? storable(value) : value);
 
 /** A success whose body is not what it should be: as if the answer had been lost. */
 export function unreadable(what: string, answer: Answer, writes: boolean): Retryable {

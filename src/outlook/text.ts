@@ -28,11 +28,17 @@ export function cleanDescription(text: string): string {
   return cut(clean, longestDescription - shortened.length).trimEnd() + shortened;
 }
 
-const printable = (text: string) =>
-  (text.isWellFormed() ? text : text.replace(loneSurrogates, '')).replace(unprintable, '');
+/**
+ * The one gate for text that comes from outside: without what PostgreSQL stores neither as text nor as jsonb (U+0000 and
+ * lone surrogates: 22P05, 22P02).
+ */
+export const storable = (text: string): string =>
+  (text.isWellFormed() ? text : text.replace(loneSurrogates, '')).replaceAll('\u0000', '');
+
+const printable = (text: string) => storable(text).replace(unprintable, '');
 
 /** At most `length` UTF-16 units; never half of a pair. */
-function cut(text: string, length: number): string {
+export function cut(text: string, length: number): string {
   const last = text.charCodeAt(length - 1);
   return text.slice(0, last >= 0xd800 && last <= 0xdbff ? length - 1 : length);
 }

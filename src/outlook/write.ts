@@ -5,11 +5,13 @@ import { itemOf, type Mailbox, type OutlookEvent, type Write, type Written } fro
 import { isGone, isTaken, type Answer } from './failure.ts';
 import { membersOf, textOf, type Format } from './format.ts';
 import { encode, preferEvents, unreadable, type Call, type GraphHttp } from './http.ts';
+import type { NarrowReach } from './reach.ts';
 import { placesPerMailbox } from './throttle.ts';
 
 export interface WriteOptions {
   readonly http: GraphHttp;
   readonly format: Format;
+  readonly narrow: NarrowReach;
   /** Calls per `$batch`, at most 20. */
   readonly batchSize: number;
 }
@@ -17,7 +19,7 @@ export interface WriteOptions {
 /** Rules of a zone differ by so much, at least and at most; a larger difference is somebody's edit. */
 const shiftMs = { least: 900_000, most: 7_200_000 };
 
-export function createWrite({ http, format, batchSize }: WriteOptions) {
+export function createWrite({ http, format, narrow, batchSize }: WriteOptions) {
   const send = (calls: readonly Call[], signal: AbortSignal): Promise<BatchAnswer[]> =>
     calls.length > placesPerMailbox
       ? sendBatched(http, calls, batchSize, signal)
@@ -70,11 +72,15 @@ export function createWrite({ http, format, batchSize }: WriteOptions) {
     const answers = await send(calls, signal);
     let next = 0;
     return Promise.all(
-      writes.map((one, index) => {
+      writes.map(async (one, index) => {
         const call = prepared[index]!;
         if (call instanceof Error)
           return { acceptedAt: performance.now(), callMs: 0, outcome: 'failed', error: call } as const;
-        return inUtcIfMoved(room, one, writtenOf(one, call, answers[next++]!, http, format), signal);
+        const answer = answers[next++]!;
+        const written = await inUtcIfMoved(room, one, writtenOf(one, call, answer, http, format), signal);
+        return written.outcome === 'failed'
+          ? { ...written, error: await narrow(written.error, room, signal) }
+          : written;
       }),
     );
   };

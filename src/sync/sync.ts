@@ -11,6 +11,8 @@ import { createBrake } from './apply/brake-check.ts';
 import { createDrain } from './worker/drain.ts';
 import type { OutlookSide } from './outlook-side.ts';
 import type { ConflictPolicy } from './apply/step.ts';
+import { createTroubles } from './apply/troubles.ts';
+import { listWindow } from './store/pull-store.ts';
 import { withoutClaimedEvents } from './match/free-events.ts';
 import { createWriteBack } from './apply/write-booking.ts';
 
@@ -38,10 +40,11 @@ export function createSync(options: SyncOptions) {
   const { db, tell, window, pollMs, random = Math.random } = options;
   const outlook = withoutClaimedEvents(db, options.outlook);
   const writeBack = createWriteBack(db, random);
+  const troubles = createTroubles(random);
   const apply = createApply({
     db,
     outlook,
-    push: createPush({ outlook, installationId: options.installationId, random }),
+    push: createPush({ ...options, outlook, troubles, span: () => listWindow(db, window), random }),
     writeBack,
     newborn: createImport({ ...options, outlook, writeBack }),
     policy: options.conflict,
@@ -51,5 +54,5 @@ export function createSync(options: SyncOptions) {
     random,
   });
   const pull = createPull({ ...options, outlook, random });
-  return createDrain({ db, outlook, apply, pull, window, pollMs, tell, random });
+  return createDrain({ db, outlook, troubles, apply, pull, window, pollMs, tell, random });
 }

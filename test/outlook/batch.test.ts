@@ -195,7 +195,7 @@ describe('a batch', () => {
     expect(written.length).toBe(6);
     for (const one of written)
       expect(one).toMatchObject({ outcome: 'failed', error: { name: 'Retryable', ...error } });
-    expect(told.asked.length).toBe(1);
+    expect(told.asked.filter(({ method }) => method === 'POST')).toHaveLength(1);
   });
 
   test('that Graph does not take as a whole is sent one by one, so that one bad write harms no other', async () => {

@@ -192,16 +192,35 @@ describe('a round ends otherwise', () => {
       refusal(429, 'ApplicationThrottled', { 'retry-after': '2' }),
       { name: 'Retryable', reach: 'room', afterMs: 2_000 },
     ],
-    ['refused', refusal(403, 'ErrorAccessDenied'), { name: 'Permanent', reach: 'room' }],
-    ['answered with neither link', { status: 200, body: { value: [] } }, { name: 'Retryable' }],
-    ['answered with nonsense', { status: 200, body: '<html>' }, { name: 'Retryable' }],
+    ['throttled without a time', refusal(429, 'TooManyRequests'), { name: 'Retryable', reach: 'room' }],
+    ['refused for its token', refusal(401, 'InvalidAuthenticationToken'), { name: 'Retryable' }],
   ])('as any call does when it is %s', async (_, told, error) => {
     await expect(answerTo(told)).rejects.toMatchObject(error);
   });
 
-  test('before a link that leads away from Graph', async () => {
-    await expect(
-      answerTo({ status: 200 }, () => ({ link: 'https://evil.example/v1.0/x' })),
-    ).rejects.toMatchObject({ name: 'Permanent' });
+  test.each<[string, Told]>([
+    ['full', refusal(403, 'ErrorQuotaExceeded')],
+    ['no right', refusal(403, 'ErrorAccessDenied')],
+    ['no mailbox', refusal(404, 'ErrorInvalidUser')],
+    ['a query it does not take', refusal(400, 'ErrorInvalidRequest')],
+    ['an error', refusal(500, 'InternalServerError')],
+    ['away', refusal(503, 'ServiceUnavailable')],
+    ['a broken connection', 'drop'],
+    ['neither link', { status: 200, body: { value: [] } }],
+    ['nonsense', { status: 200, body: '<html>' }],
+  ])('as refused, so that the calendar is listed, when the answer is: %s', async (_, told) => {
+    expect(await answerTo(told)).toMatchObject([{ answer: 'refused' }]);
+  });
+
+  test('as lost at a link that leads away from Graph, which is not followed', async () => {
+    const link = 'https://evil.example/v1.0/users/x/calendarView/delta?$deltatoken=1';
+    await using told = await openTold(() => ({ status: 200, body: { value: [], '@odata.deltaLink': link } }));
+    expect(await answersOf(told.outlook, { link })).toMatchObject([{ answer: 'lost' }]);
+    expect(told.asked).toEqual([]);
+    expect(await answersOf(told.outlook, december)).toMatchObject([
+      { answer: 'page', deltaLink: null, nextLink: null },
+      { answer: 'lost', reason: expect.stringContaining('https://evil.example') as unknown },
+    ]);
+    expect(told.asked).toHaveLength(1);
   });
 });

@@ -142,15 +142,36 @@ describe('a change', () => {
     await using world = await openWorld();
     const { id } = await made(world, 1);
     for (const as of ['noMailbox', 'accessDenied'] as const) {
-      world.tenant.faults.add({ times: 1, action: { do: 'refuse', as } });
+      const fault = world.tenant.faults.add({ action: { do: 'refuse', as } });
       const [written] = await world.outlook.write(
         hall,
         [change(id, anItem(), anItem({ title: 'x' }))],
         always,
       );
       expect(written).toMatchObject({ outcome: 'failed', error: { name: 'Permanent', reach: 'room' } });
+      world.tenant.faults.remove(fault);
     }
   });
+
+  for (const as of ['noMailbox', 'accessDenied', 'serviceUnavailable', 'quotaExceeded'] as const)
+    test(`that is refused (${as}) in a mailbox that lets itself be read concerns that event alone`, async () => {
+      await using world = await openWorld();
+      const changes = await Promise.all([1, 2, 3].map(async (n) => (await made(world, n)).id));
+      world.tenant.faults.set({ refuses: { change: as } });
+      const before = world.tenant.journal.length;
+      const written = await world.outlook.write(
+        hall,
+        changes.map((id) => change(id, anItem(), anItem({ title: 'x' }))),
+        always,
+      );
+      expect(written.map((one) => one.outcome === 'failed' && (one.error as Permanent).reach)).toEqual([
+        'item',
+        'item',
+        'item',
+      ]);
+      const reads = world.tenant.journal.slice(before).filter(({ method }) => method === 'GET');
+      expect(reads.length).toBeLessThanOrEqual(1);
+    });
 
   test('that met another one is to be decided again', async () => {
     await using world = await openWorld();

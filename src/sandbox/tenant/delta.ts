@@ -1,6 +1,6 @@
 import type { GraphAnswer, GraphRequest, TenantCore } from './core.ts';
 import { deltaRows, type Unit } from './delta-rows.ts';
-import type { Switches } from './faults.ts';
+import { refuseKind, type Switches } from './faults.ts';
 import { GraphError, badRequest } from './graph-error.ts';
 import { eventsBetween, LONGEST_PAGE, readWindow } from './listing.ts';
 import type { Mailbox } from './mailbox.ts';
@@ -42,6 +42,7 @@ const UNSUPPORTED = ['$select', '$filter', '$orderby', '$search', '$top', '$skip
 export function calendarDelta(core: TenantCore, mailbox: Mailbox, request: GraphRequest): GraphAnswer {
   refuseUnsupported(request.query);
   const switches = core.faults.switchesFor(mailbox.id);
+  refuseKind(switches, 'delta');
   const [skip, delta] = [request.query.get('$skiptoken'), request.query.get('$deltatoken')];
   const token = skip ?? delta;
   if (token === null) {
@@ -111,7 +112,12 @@ function answer(
   cursor: Cursor,
 ): GraphAnswer {
   const option = cursor.kind === 'skip' ? '$skiptoken' : '$deltatoken';
-  const link = `${core.graphBaseUrl}/users/${mailbox.id}/calendarView/delta?${option}=${tokenOf(mailbox, cursor)}`;
+  const { deltaLinkOrigin } = core.faults.switchesFor(mailbox.id);
+  const base =
+    deltaLinkOrigin === null || cursor.kind === 'skip'
+      ? core.graphBaseUrl
+      : deltaLinkOrigin + new URL(core.graphBaseUrl).pathname;
+  const link = `${base}/users/${mailbox.id}/calendarView/delta?${option}=${tokenOf(mailbox, cursor)}`;
   return {
     status: 200,
     headers: { 'Preference-Applied': ['odata.track-changes', ...request.prefer.applied].join(', ') },

@@ -53,6 +53,8 @@ interface ServerFields {
   readonly originalEndZone: string;
   /** In the calendar folder; false once moved to another one, where no view of the calendar shows it. */
   readonly inCalendar: boolean;
+  /** Members as no client could write them, left behind by old software: shown instead of the proper ones. */
+  readonly odd: Readonly<Record<string, unknown>>;
 }
 
 export type EventContent = EventFields & ServerFields;

@@ -78,6 +78,7 @@ export function viewEvent(
     attendees: event.attendees.map(viewAttendee),
     organizer: { emailAddress: event.organizer },
     onlineMeeting: null,
+    ...event.odd,
   };
   if (event.transactionId === null) delete whole.transactionId;
   if (showing.originalStartAt !== undefined) whole.originalStart = printInstant(showing.originalStartAt);

@@ -3,6 +3,7 @@ import { asMembers, emptyFields, readFields, type Members } from './event-fields
 import type { StoredEvent } from './event-model.ts';
 import { etagOf, viewEvent } from './event-view.ts';
 import { readExtendedProperties } from './extended-properties.ts';
+import { refuseKind } from './faults.ts';
 import { GraphError, badRequest, itemNotFound, malformedId } from './graph-error.ts';
 import { WHOLE, readId } from './ids.ts';
 import { idOf, isNamedBy, type Mailbox } from './mailbox.ts';
@@ -33,6 +34,7 @@ export function findEvent(mailbox: Mailbox, text: string): Found {
 /** POST /users/{id}/events */
 export function createEvent(core: TenantCore, mailbox: Mailbox, request: GraphRequest): GraphAnswer {
   checkOptions(request.query, []);
+  refuseKind(core.faults.switchesFor(mailbox.id), 'create');
   const body = asMembers(request.body);
   const event = alreadyCreated(core, mailbox, request, body) ?? addEvent(core, mailbox, body);
   return {
@@ -66,6 +68,7 @@ export function addEvent(core: TenantCore, mailbox: Mailbox, body: Members): Sto
     originalStartZone: fields.start.zone,
     originalEndZone: fields.end.zone,
     inCalendar: true,
+    odd: {},
   });
   if (transactionId !== null) mailbox.store.remember(transactionId, event.stem, fingerprint(body));
   inviteAttendees(core, mailbox, event);
@@ -134,6 +137,7 @@ export function updateEvent(
       "Set action is invalid for property 'transactionId'.",
     );
   }
+  refuseKind(core.faults.switchesFor(mailbox.id), 'change');
   const event = editEvent(core, mailbox, found, body);
   return { status: 200, body: answerOf(core, mailbox, event, request) };
 }
@@ -191,6 +195,7 @@ export function deleteEvent(
   id: string,
 ): GraphAnswer {
   checkOptions(request.query, []);
+  refuseKind(core.faults.switchesFor(mailbox.id), 'delete');
   const found = findEvent(mailbox, id);
   checkMatch(request, found.event);
   removeEvent(core, mailbox, found);

@@ -17,6 +17,9 @@ const refusals = {
   ],
   mailboxInfoStale: [503, 'MailboxInfoStale', 'Mailbox info is stale.'],
   gatewayTimeout: [504, 'UnknownError', ''],
+  quotaExceeded: [403, 'ErrorQuotaExceeded', 'The mailbox has exceeded its quota.'],
+  insufficientStorage: [507, 'QuotaExceededException', 'The mailbox is full.'],
+  cannotDelete: [403, 'ErrorCannotDeleteObject', 'The delete operation is not supported for this object.'],
   accessDenied: [403, 'ErrorAccessDenied', 'Access to OData is disabled.'],
   noMailbox: [404, 'MailboxNotEnabledForRESTAPI', 'REST API is not yet supported for this mailbox.'],
   itemNotFound: [404, 'ErrorItemNotFound', 'The specified object was not found in the store.'],
@@ -31,6 +34,9 @@ const refusals = {
 } as const satisfies Readonly<Record<string, readonly [number, string, string]>>;
 
 type Refusal = keyof typeof refusals;
+
+/** Kinds of calls that may be refused while all others work. */
+export type RefusedKind = 'delta' | 'create' | 'change' | 'delete';
 
 /** Which requests a fault meets. All that is given must hold. */
 interface FaultMatch {
@@ -113,6 +119,15 @@ export interface Switches {
   readonly deltaSilentOccurrences: boolean;
   /** `empty`: delta shows nothing. `removed`: it calls everything deleted. What is stored is untouched. */
   readonly deltaLies: 'empty' | 'removed' | null;
+  /** DeltaLinks name this origin instead of the tenant's, as behind a gateway. */
+  readonly deltaLinkOrigin: string | null;
+  /** `/instances` leaves out the exceptions that delta and views show (msgraph docs#15611). */
+  readonly instancesOmitExceptions: boolean;
+  /**
+   * Kinds of calls that are refused while all others work: delta (docs-contrib#6596), creates (docs#6546), deletes
+   * (msgraph-sdk-dotnet#3047).
+   */
+  readonly refuses: Readonly<Partial<Record<RefusedKind, Refusal>>>;
   /** Notifications that never leave, 0 to 1. */
   readonly notifyLose: number;
   readonly notifyDouble: number;
@@ -143,6 +158,9 @@ const usualSwitches: Switches = {
   deltaOmitsMasters: false,
   deltaSilentOccurrences: false,
   deltaLies: null,
+  deltaLinkOrigin: null,
+  instancesOmitExceptions: false,
+  refuses: {},
   notifyLose: 0,
   notifyDouble: 0,
   notifyShuffle: false,
@@ -284,6 +302,12 @@ function meets(
     return false;
   }
   return match.addressedBy === undefined || match.addressedBy === (named.includes('@') ? 'upn' : 'id');
+}
+
+/** Throws where this kind of call is switched off. */
+export function refuseKind(switches: Switches, kind: RefusedKind): void {
+  const as = switches.refuses[kind];
+  if (as !== undefined) throw refusalOf({ do: 'refuse', as });
 }
 
 /** The refusal an action asks for. */

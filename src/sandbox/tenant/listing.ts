@@ -48,7 +48,10 @@ export function listInstances(
   const { event } = findEvent(mailbox, id);
   const { from, to } = readWindow(request.query);
   if (!event.series) throw invalidRequest('Your request can only be performed on a recurring master item.');
-  return page(core, mailbox, request, instancesBetween(event, from, to));
+  const { instancesOmitExceptions } = core.faults.switchesFor(mailbox.id);
+  const found = instancesBetween(event, from, to);
+  const shown = instancesOmitExceptions ? found.filter(({ type }) => type !== 'exception') : found;
+  return page(core, mailbox, request, shown);
 }
 
 /** What the calendar shows between two instants, by start; series as their instances. */

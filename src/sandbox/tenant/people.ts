@@ -96,6 +96,10 @@ export interface People {
   moveToFolder(mailbox: string, id: string, folder: 'calendar' | 'other'): TenantEvent;
   /** Change key and modification time move, content does not (msgraph docs#14632). */
   touch(mailbox: string, id: string): TenantEvent;
+  /**
+   * Makes an item odd: its members are shown as given, whatever they are (davmail#22: no end; docs#840: of 1601). {} mends it.
+   */
+  spoil(mailbox: string, id: string, members: Members): TenantEvent;
 }
 
 export function createPeople(core: TenantCore): People {
@@ -154,6 +158,11 @@ export function createPeople(core: TenantCore): People {
       const { store } = box(mailbox);
       const { event } = findEvent(box(mailbox), id);
       return snapshot(store.change(event, { folder: event.folder + 1, inCalendar: folder === 'calendar' }));
+    },
+    spoil(mailbox, id, odd) {
+      const { store } = box(mailbox);
+      const { event, master } = findEvent(box(mailbox), id);
+      return snapshot(master ? changeInstance(store, master, event, { odd }) : store.change(event, { odd }));
     },
     touch(mailbox, id) {
       const { store } = box(mailbox);

@@ -6,7 +6,7 @@ import { Permanent, Retryable } from '../../errors.ts';
 import { changedFields, itemFields, type Item } from '../../item.ts';
 import type { Database } from '../../database.ts';
 import { unreadable, isUnreadable, readFirst } from './read.ts';
-import type { Due, LeasedRoom, Settled, Window } from '../store/mappings.ts';
+import type { CreatesDue, Due, LeasedRoom, Settled, Window } from '../store/mappings.ts';
 import { importFailed, type createImport, type OverlapPolicy } from './import.ts';
 import { touchesTimes } from '../decide/merge.ts';
 import { listWindow, noteRemovals } from '../store/pull-store.ts';
@@ -30,6 +30,7 @@ export interface Applied extends Stopped {
   readonly done: readonly Done[];
   /** Graph answered something: it is there. */
   readonly answered: boolean;
+  readonly creates: CreatesDue | null;
 }
 
 export interface ApplyOptions {
@@ -101,6 +102,7 @@ export function createApply(options: ApplyOptions) {
       settled,
       done: [...births, ...results].flatMap((result) => result.done),
       answered: [...births, ...results].some((result) => result.answered),
+      creates: results.find((result) => result.creates != null)?.creates ?? null,
       ...worst(failures, room, random),
     };
   };
@@ -203,8 +205,8 @@ interface Result {
   readonly done: readonly Done[];
   readonly failures: readonly Error[];
   readonly answered: boolean;
-  /** See `Came`. */
   readonly touched?: number | null;
+  readonly creates?: CreatesDue | null;
 }
 const nothing: Result = { settled: [], done: [], failures: [], answered: false };
 

@@ -9,8 +9,9 @@ import type { Database } from '../../database.ts';
 import { decideUnmapped, decideMovedUnmapped, type OverlapPolicy } from '../decide/unmapped.ts';
 import { adoptByMarks, becomeMapping, giveEvent, readCandidates, takeBack } from '../match/candidates.ts';
 import type { ConflictNote, Due, LeasedRoom, Settled, Window } from '../store/mappings.ts';
-import { noteRemovals } from '../store/pull-store.ts';
+import { listWindow, noteRemovals } from '../store/pull-store.ts';
 import type { OutlookSide } from '../outlook-side.ts';
+import { isThere } from './read.ts';
 import { factsOf, keep } from './step.ts';
 import type { createWriteBack, WrittenBack } from './write-booking.ts';
 
@@ -173,7 +174,12 @@ export function createImport(options: ImportOptions) {
 
   async function remove(room: LeasedRoom, eventId: string, signal: AbortSignal): Promise<void> {
     const [answer] = await outlook.write(room, [{ do: 'remove', eventId }], signal);
-    if (answer!.outcome === 'failed') throw answer!.error;
+    if (answer!.outcome !== 'failed') return;
+    const { error } = answer!;
+    const isRefused = error instanceof Permanent && error.reach === 'item';
+    // what is not there is removed, whatever refuses it
+    if (!isRefused || (await isThere(eventId, room, { outlook, span: () => listWindow(db, window) }, signal)))
+      throw error;
   }
 
   /** A meeting that the booking system moved away from, and that waits for a person. */

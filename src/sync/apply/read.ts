@@ -89,12 +89,24 @@ async function readSurely(
   signal: AbortSignal,
 ): Promise<OutlookEvent | null> {
   const event = await sight.outlook.read(sight.room, eventId!, signal);
-  if (event === null && (await stillShown([eventId!], sight.room, sight, signal)).size > 0)
+  if (event === null && (await isShown(eventId!, sight.room, sight, signal)))
     throw new Retryable('Outlook says that the event is not there, and its calendar shows it', {
       reach: 'item',
     });
   return event;
 }
+
+const isShown = async (eventId: string, room: LeasedRoom, sight: Sight, signal: AbortSignal) =>
+  (await stillShown([eventId], room, sight, signal)).size > 0;
+
+/** Whether the mailbox has the event, or its calendar shows it. Throws as reads do. */
+export const isThere = async (
+  eventId: string,
+  room: LeasedRoom,
+  sight: Sight,
+  signal: AbortSignal,
+): Promise<boolean> =>
+  (await sight.outlook.read(room, eventId, signal)) !== null || (await isShown(eventId, room, sight, signal));
 
 /**
  * Of these events, which the mailbox says it does not have, those that the calendar shows all the same, at whatever time:

@@ -20,7 +20,7 @@ export function worst(errors: readonly Error[], room: LeasedRoom, random: () => 
   };
 }
 
-const longer = (a: Rest, b: Rest): Rest => (b.ms > a.ms ? b : a);
+const longer = (a: Rest, b: Rest): Rest => ((b.ms ?? 0) > (a.ms ?? 0) ? b : a);
 
 /** How long a room rests after a failure that concerns its whole mailbox. */
 export function restFor(error: Retryable | Permanent, attempt: number, random: () => number): Rest {

@@ -7,10 +7,12 @@ import { Conflict, Permanent, Retryable, messageOf } from '../../errors.ts';
 import { itemOf, occupying, type OutlookEvent, type Write, type Written } from '../../event.ts';
 import { sameItem, type Item, type ItemChange } from '../../item.ts';
 import { fieldsConflict, withoutCall } from './settlement.ts';
-import { ours } from './read.ts';
-import type { Due, LeasedRoom, Settled } from '../store/mappings.ts';
+import { isThere, ours, type Sight } from './read.ts';
+import type { CreatesDue, Due, LeasedRoom, Settled } from '../store/mappings.ts';
+import type { Span } from '../store/pull-store.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { agreedBut, eventOf, factsOf, keep, marksOf, pick, shownOf, type Step } from './step.ts';
+import type { Troubles } from './troubles.ts';
 
 /** What came of a batch: what to write down, and what keeps the whole room or the whole side from going on. */
 export interface Pushed {
@@ -19,10 +21,15 @@ export interface Pushed {
   readonly failures: readonly Error[];
   /** Graph answered something, be it a refusal of an item: it is there. */
   readonly answered: boolean;
+  /** Which creates wait, or wait no more, because Outlook refuses creates in this room, or does so no more. */
+  readonly creates: CreatesDue | null;
 }
 
 export interface PushOptions {
   readonly outlook: OutlookSide;
+  readonly troubles: Troubles;
+  /** The window that is kept equal. */
+  readonly span: () => Promise<Span>;
   /** Namespace of the idempotency keys: the installation id. */
   readonly installationId: string;
   readonly random?: () => number;
@@ -31,13 +38,31 @@ export interface PushOptions {
 /** How often a write that keeps meeting another one (412) is decided again at once. */
 const conflictTries = 3;
 
-export function createPush({ outlook, installationId, random = Math.random }: PushOptions) {
+export function createPush({ outlook, installationId, troubles, span, random = Math.random }: PushOptions) {
+  const sight = { outlook, span };
+
+  /** How Outlook took the creates of this room; `held` waited for the one that was sent. */
+  function creates(room: LeasedRoom, answers: readonly Written[], held: readonly Step[]): CreatesDue | null {
+    const refused = answers.flatMap((answer) => (isRefusedCreate(answer) ? [answer.error] : []));
+    const isWell = answers.some(({ outcome }) => outcome !== 'failed');
+    if (isWell || answers.length === 0)
+      return isWell && troubles.over(room.id, 'creates') ? { held: [], inMs: null } : null;
+    if (refused.length === 0 && held.length === 0) return null;
+    // one that failed for a reason of its own says nothing: the next one tries
+    const inMs = refused.length === 0 ? 0 : troubles.again(room.id, 'creates', refused[0]!);
+    return { held: held.map((step) => step.due.id), inMs };
+  }
+
   /** Writes what the steps decided, if it is for Outlook; the others are only written down. */
   return async function push(room: LeasedRoom, steps: readonly Step[], signal: AbortSignal): Promise<Pushed> {
-    const writing = steps.flatMap((step) => {
+    const all = steps.flatMap((step) => {
       const write = writeOf(step, room, installationId);
       return write === null ? [] : [{ step, write }];
     });
+    // where creates are refused, one of them tries and the others wait for it
+    const [, ...others] = all.filter(({ write }) => write.do === 'create');
+    const held = new Set(troubles.is(room.id, 'creates') ? others.map(({ step }) => step) : []);
+    const writing = all.filter(({ step }) => !held.has(step));
     const answers =
       writing.length === 0
         ? []
@@ -49,13 +74,19 @@ export function createPush({ outlook, installationId, random = Math.random }: Pu
     const written = new Map(writing.map(({ step }, at) => [step.due.id, answers[at]!]));
     const settled: Settled[] = [];
     for (const step of steps) {
+      if (held.has(step)) continue;
       const answer = written.get(step.due.id);
       settled.push(
-        answer === undefined ? withoutCall(step) : await outcome(step, answer, room, outlook, random, signal),
+        answer === undefined ? withoutCall(step) : await outcome(step, answer, room, sight, random, signal),
       );
     }
     return {
       settled,
+      creates: creates(
+        room,
+        answers.filter((_, at) => writing[at]!.write.do === 'create'),
+        [...held],
+      ),
       answered: answers.some((answer) => answer.outcome !== 'failed' || isOfItem(answer.error)),
       failures: answers.flatMap((answer) => (answer.outcome === 'failed' ? [answer.error] : [])),
     };
@@ -134,7 +165,7 @@ async function outcome(
   step: Step,
   answer: Written,
   room: LeasedRoom,
-  outlook: OutlookSide,
+  sight: Sight,
   random: () => number,
   signal: AbortSignal,
 ): Promise<Settled> {
@@ -155,11 +186,39 @@ async function outcome(
         reason: 'its event was not there any more',
       });
     case 'taken':
-      return { ...(await takenKey(step, answer.existingId, room, outlook, random, signal)), ...call };
+      return { ...(await takenKey(step, answer.existingId, room, sight.outlook, random, signal)), ...call };
     case 'failed':
-      return { ...failed(step, answer.error, random), ...call };
+      return step.action.do === 'remove' && (await isGoneAnyway(step, answer.error, room, sight, signal))
+        ? { ...agreed(step, null), ...call }
+        : { ...failed(step, answer.error, random), ...call };
   }
 }
+
+/** A removal was refused: what is not there is removed. */
+async function isGoneAnyway(
+  step: Step,
+  error: Error,
+  room: LeasedRoom,
+  sight: Sight,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (!(error instanceof Permanent) || error.reach !== 'item') return false;
+  try {
+    return !(await isThere(eventOf(step)!, room, sight, signal));
+  } catch (failure) {
+    if (failure instanceof Retryable || failure instanceof Permanent) return false;
+    throw failure;
+  }
+}
+
+/** Refused for no reason of its own: the others will be, too. */
+const isRefusedCreate = (
+  answer: Written,
+): answer is Written & { readonly outcome: 'failed'; readonly error: Retryable | Permanent } =>
+  answer.outcome === 'failed' &&
+  (answer.error instanceof Retryable || answer.error instanceof Permanent) &&
+  answer.error.reach === 'item' &&
+  answer.error.refusedFor !== undefined;
 
 /** Decided again at once, a few times; then with back-off, so that no answer of Graph can make us spin. */
 const again = ({ due }: Step, random: () => number) => ({
@@ -266,6 +325,10 @@ export function failed(step: Step, error: Error, random: () => number): Settled 
   const refused = error instanceof Retryable && error.reach !== 'item' && !error.ambiguous;
   const attempt = refused ? due.attempt : due.attempt + 1;
   const told = { error: messageOf(error), attempt };
+  // see `Pushed.creates`: the room decides when it is tried again
+  if (step.action.do === 'create' && (error instanceof Retryable || error instanceof Permanent))
+    if (error.reach === 'item' && error.refusedFor !== undefined)
+      return keep(step, 'delayed', { ...told, hint: error.hint ?? null, dueInMs: 0 });
   if (error instanceof Conflict)
     return keep(step, 'delayed', {
       ...told,

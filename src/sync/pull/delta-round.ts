@@ -4,6 +4,7 @@
  * old ones, and reports as removed what merely left its window. Reading and deciding follow in the same drain.
  */
 import type { Database } from '../../database.ts';
+import { Retryable } from '../../errors.ts';
 import { isGivenBack, type DeltaAnswer, type DeltaRow, type OutlookEvent } from '../../event.ts';
 import { unmappedOf, isBack, isEcho, isOfInterest, overlaps } from './full-scan.ts';
 import type { LeasedRoom, Window } from '../store/mappings.ts';
@@ -56,6 +57,9 @@ export function createPull(options: PullOptions) {
     let rows = 0;
     for (const [at, link] of begun.links.entries())
       for await (const answer of outlook.delta(room, { link }, signal)) {
+        // whatever delta refuses, the calendar is listed instead
+        if (answer.answer === 'refused' && answer.error instanceof Retryable)
+          return { next: 'compare', rows };
         if (answer.answer !== 'page') return { next: 'baseline', rows };
         rows += answer.rows.length + answer.removed.length;
         links[at] = answer.deltaLink ?? answer.nextLink ?? link;

@@ -254,9 +254,31 @@ export async function reconcileRoom(
   return rows[0]!.answer;
 }
 
-/** Why a room rests, and how long. */
+/**
+ * Puts off the creates of a room that are due, because Outlook refuses creates there for now, and with them those in `held`,
+ * which may be creates that keep the id of an event that is gone. `inMs` null: those that were put off are due at once.
+ */
+export async function putOffCreates(
+  session: Queryable,
+  room: LeasedRoom,
+  { held, inMs }: CreatesDue,
+): Promise<void> {
+  await session.query({
+    name: 'put_off_creates',
+    text: 'SELECT bridge_put_off_creates($1, $2, $3, $4)',
+    values: [room.id, room.epoch, held, inMs],
+  });
+}
+
+/** See `putOffCreates`. */
+export interface CreatesDue {
+  readonly held: readonly number[];
+  readonly inMs: number | null;
+}
+
+/** Why a room rests, and how long; `ms` null: that much of it does not work, and the rest goes on. */
 export interface Rest {
-  readonly ms: number;
+  readonly ms: number | null;
   /** Graph asked for it (Retry-After): nobody may cut it short. */
   readonly throttled: boolean;
   readonly condition: 'waiting' | 'refused';

@@ -15,6 +15,7 @@ import { createDebounce } from './debounce.ts';
 import { verify } from '../apply/read.ts';
 import {
   dueMappings,
+  putOffCreates,
   reconcileRoom,
   settleMappings,
   storeMailbox,
@@ -40,6 +41,7 @@ import {
 } from '../store/pull-store.ts';
 import { pollAfter, type PulledRound } from '../pull/delta-round.ts';
 import { restFor } from '../apply/rest.ts';
+import type { Troubles } from '../apply/troubles.ts';
 import { reunite } from '../match/reunite.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 
@@ -62,6 +64,7 @@ export interface Drained {
 export interface DrainOptions {
   readonly db: Database;
   readonly outlook: OutlookSide;
+  readonly troubles: Troubles;
   readonly apply: (room: LeasedRoom, due: readonly Due[], signal: AbortSignal) => Promise<Applied>;
   readonly pull: (room: LeasedRoom, signal: AbortSignal) => Promise<PulledRound>;
   readonly window: Window;
@@ -72,7 +75,7 @@ export interface DrainOptions {
 }
 
 export function createDrain(options: DrainOptions) {
-  const { db, outlook, apply, pull, window, pollMs, tell, random = Math.random } = options;
+  const { db, outlook, troubles, apply, pull, window, pollMs, tell, random = Math.random } = options;
   /** Rooms that were asked for changes since this daemon began. */
   const listened = new Set<number>();
 
@@ -92,7 +95,7 @@ export function createDrain(options: DrainOptions) {
         if (hasRead) await verifyMissing(room, signal);
       });
       if (stopped !== null) return stopped;
-      listened.add(room.id);
+      if (!troubles.is(room.id, 'reads')) listened.add(room.id);
     }
     let answered = pulls || !room.baselined;
 
@@ -107,6 +110,10 @@ export function createDrain(options: DrainOptions) {
         const applied = await apply(room, now, signal);
         next = await settle(room, now, applied);
         answered ||= applied.answered;
+        if (applied.creates !== null) {
+          await asked('put off creates', putOffCreates(db, room, applied.creates));
+          next = null;
+        }
         if (applied.outage !== null || applied.rest !== null) return { ...applied, answered };
       } else
         await pause(calm.waitMs(), undefined, { signal: AbortSignal.any([signal, stopping]) }).catch(
@@ -123,26 +130,37 @@ export function createDrain(options: DrainOptions) {
       }
       due = next?.more === false ? [] : await readDue(room);
     }
-    return { rest: null, outage: null, answered };
+    return { rest: troubles.of(room.id), outage: null, answered };
   }
 
   /** Whether Outlook is listened to in this room. */
   const follows = (room: LeasedRoom) => room.direction !== 'booking_to_outlook';
 
   /**
-   * Reads from Outlook; what keeps us from it says how the drain ends, and nothing is taken for gone. A failure of the
-   * database is none of ours and comes as the driver throws it.
+   * Reads from Outlook; what keeps us from it, nothing is taken for gone. Returns how the drain ends, or null: it goes on, also
+   * where a mailbox that answers cannot be read for now, since writes need no reading once the room is baselined. A failure
+   * of the database is none of ours and comes as the driver throws it.
    */
   async function reading(room: LeasedRoom, read: () => Promise<void>): Promise<Drained | null> {
     try {
       await read();
+      troubles.over(room.id, 'reads');
       return null;
     } catch (error) {
       if (!(error instanceof Retryable || error instanceof Permanent)) throw error;
+      if (room.baselined && isPassing(error)) {
+        await readAgain(room, error);
+        return null;
+      }
       return error.reach === 'side'
         ? { rest: null, outage: error, answered: false }
         : { rest: restFor(error, room.attempt, random), outage: null, answered: false };
     }
+  }
+
+  /** What could not be read is asked for again, in its own time. */
+  async function readAgain(room: LeasedRoom, error: Retryable | Permanent): Promise<void> {
+    await asked('ask again later', pullAgain(db, room, troubles.again(room.id, 'reads', error), 0));
   }
 
   /** The room by the object id of its mailbox, if the directory tells: addresses change, and some calls refuse them. */
@@ -186,7 +204,8 @@ export function createDrain(options: DrainOptions) {
       tell({ ...about, fact: 'room-pulled', rows, ms: performance.now() - startedAt });
       return rows + listed;
     } catch (error) {
-      if (!signal.aborted) await pullAgain(db, room, 0, 0).catch(() => undefined); // the first failure says why
+      // the first failure says why
+      if (!signal.aborted && !isPassing(error)) await pullAgain(db, room, 0, 0).catch(() => undefined);
       throw error;
     }
   }
@@ -296,6 +315,13 @@ export function createDrain(options: DrainOptions) {
 
   return { drain };
 }
+
+/** Graph answered that this cannot be read now, and neither asked for rest nor refused the calendar. */
+const isPassing = (error: unknown): error is Retryable =>
+  error instanceof Retryable &&
+  error.reach !== 'side' &&
+  error.afterMs === undefined &&
+  error.cause === undefined;
 
 const isPull = (action: Settled['action']): action is PullAction =>
   ['imported', 'joined', 'booking-updated', 'booking-cancelled', 'declined'].includes(action);

@@ -308,7 +308,7 @@ export function createWork(options: WorkOptions) {
         fact: 'room-resting',
         error: rest.why,
         hint: rest.hint,
-        inMs: rest.ms,
+        inMs: rest.ms ?? 0,
         throttled: rest.throttled,
       });
   }

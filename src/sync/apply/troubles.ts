@@ -1,0 +1,62 @@
+/**
+ * What of a room does not work although the rest of it does: its creates are refused (a full mailbox), or its calendar
+ * cannot be read for now. Kept in memory: another daemon finds out by itself, with one call.
+ */
+import { backOffMs } from '../../back-off.ts';
+import { Permanent, type Retryable } from '../../errors.ts';
+import type { Rest } from '../store/mappings.ts';
+
+type What = 'creates' | 'reads';
+
+/** Between two tries of a create where creates are refused. A person must act, and then it shall go on soon. */
+const createsMs = { first: 5_000, most: 30_000 };
+/** As long as something waits it is tried more often than that: later than this, nothing does any more. */
+const forgottenMs = 90_000;
+
+interface Trouble {
+  readonly attempt: number;
+  readonly error: Retryable | Permanent;
+  /** `performance.now()` of the last try. */
+  readonly at: number;
+}
+
+export type Troubles = ReturnType<typeof createTroubles>;
+
+export function createTroubles(random: () => number = Math.random) {
+  const known = new Map<string, Trouble>();
+  const keyOf = (roomId: number, what: What) => `${what} ${roomId}`;
+  const find = (roomId: number, what: What): Trouble | undefined => {
+    const trouble = known.get(keyOf(roomId, what));
+    if (trouble === undefined || performance.now() - trouble.at < forgottenMs) return trouble;
+    known.delete(keyOf(roomId, what));
+    return undefined;
+  };
+  return {
+    /** It failed (again). Returns the milliseconds until it is worth another try. */
+    again(roomId: number, what: What, error: Retryable | Permanent): number {
+      const attempt = (find(roomId, what)?.attempt ?? -1) + 1;
+      known.set(keyOf(roomId, what), { attempt, error, at: performance.now() });
+      return what === 'reads'
+        ? backOffMs(attempt, random())
+        : Math.min(createsMs.most, createsMs.first * 2 ** Math.min(attempt, 10));
+    },
+    /** It works. Returns whether it did not before. */
+    over: (roomId: number, what: What): boolean => known.delete(keyOf(roomId, what)),
+    is: (roomId: number, what: What): boolean => find(roomId, what) !== undefined,
+    /** What is told of the room; null: nothing. */
+    of(roomId: number): Rest | null {
+      const creates = find(roomId, 'creates');
+      const trouble = creates ?? find(roomId, 'reads');
+      if (trouble === undefined) return null;
+      const { error } = trouble;
+      const refused = creates !== undefined || error instanceof Permanent;
+      return {
+        ms: null,
+        throttled: false,
+        condition: refused ? 'refused' : 'waiting',
+        why: error.message,
+        hint: error.hint ?? null,
+      };
+    },
+  };
+}

@@ -1,0 +1,132 @@
+/** A refusal reaches as far as the call that it answers: what else works goes on. */
+import { describe, expect, test } from 'vitest';
+import { openWorld, rooms } from './world.ts';
+
+const upn = rooms[101]!.upn;
+const noWebhook = { POLL_INTERVAL_SECONDS: '5' };
+
+async function openQuiet() {
+  const world = await openWorld({ env: noWebhook, mapped: [101] });
+  const daemon = await world.start();
+  await world.settled();
+  const told = (match: RegExp) =>
+    daemon.facts.filter((fact) => 'error' in fact && match.test(String(fact.error)));
+  return { ...world, daemon, told };
+}
+type World = Awaited<ReturnType<typeof openQuiet>>;
+
+/** Looks until the condition holds; bounded by the test's own time limit. */
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+const book = (w: World, n: number, days = 3) =>
+  w.desk.book(101, {
+    title: `Møte ${n}`,
+    from: w.day(days, `${String(6 + n)}:00`),
+    to: w.day(days, `${String(6 + n)}:45`),
+  });
+
+const health = async (w: World) =>
+  (
+    await w.db.query<{ health: string; hint: string | null }>('SELECT health, hint FROM bridge_room_state')
+  )[0]!;
+
+const calls = (w: World, method: string) =>
+  w.tenant.journal.filter((entry) => entry.method === method && entry.mailbox !== null);
+
+describe('delta alone', () => {
+  for (const as of [
+    'quotaExceeded',
+    'accessDenied',
+    'internalError',
+    'serviceUnavailable',
+    'noMailbox',
+  ] as const)
+    test(`refuses (${as}): bookings go out and events come in all the same`, async () => {
+      await using w = await openQuiet();
+      w.tenant.faults.set({ refuses: { delta: as } });
+      await book(w, 1);
+      await until(() => w.titles(101).length === 1);
+      const start = `${w.day(4, '10:00').replace(' ', 'T')}:00Z`;
+      const end = `${w.day(4, '11:00').replace(' ', 'T')}:00Z`;
+      w.tenant.people.book(upn, { subject: 'Typed in Outlook', start, end });
+      await w.db.query('UPDATE bridge_room_state SET pull_due_at = now()');
+      w.daemon.daemon.ring();
+      await until(
+        async () => (await w.db.query("SELECT FROM bb_event WHERE name = 'Typed in Outlook'")).length === 1,
+      );
+      await w.settled();
+      expect(await health(w)).toMatchObject({ health: 'ok' });
+      expect(w.told(/refuse|rights|quota/i)).toEqual([]);
+    });
+});
+
+describe('creates alone', () => {
+  for (const as of ['quotaExceeded', 'insufficientStorage', 'accessDenied'] as const)
+    test(`are refused (${as}): a cancellation and an edit go out, and the creates do when they may`, async () => {
+      await using w = await openQuiet();
+      const old = await book(w, 0, 5);
+      const kept = await book(w, 1, 5);
+      await w.settled();
+      w.tenant.faults.set({ refuses: { create: as } });
+      for (let n = 0; n < 14; n += 1) await book(w, n);
+      await until(() => calls(w, 'POST').length >= 12);
+      await w.desk.cancel(old);
+      await w.desk.retitle(kept, 'Ny tittel');
+      await until(() => calls(w, 'DELETE').some(({ status }) => status === 204));
+      await until(() => w.titles(101).includes('Ny tittel'));
+      expect(w.titles(101)).toEqual(['Ny tittel']);
+      // after the first of them, one tries for all
+      expect(calls(w, 'POST').filter(({ status }) => status >= 400).length).toBeLessThan(2 + 14 * 2);
+      const said = await health(w);
+      expect(said.health).toBe('refused');
+      expect(said.hint).toMatch(as === 'accessDenied' ? /Calendars.ReadWrite/ : /full/);
+      w.tenant.faults.set({ refuses: {} });
+      await w.settled();
+      expect(w.titles(101)).toHaveLength(15);
+      expect(await health(w)).toMatchObject({ health: 'ok' });
+    }, 60_000);
+});
+
+describe('a removal alone', () => {
+  test('is refused and the event is not there: that is done', async () => {
+    await using w = await openQuiet();
+    const choir = await book(w, 1);
+    await w.settled();
+    w.tenant.faults.set({ refuses: { delete: 'cannotDelete' } });
+    w.tenant.people.remove(upn, w.events(101)[0]!.id);
+    await w.desk.cancel(choir);
+    await w.settled();
+    expect(await w.db.query('SELECT sync_status, error_message FROM bridge_mappings')).toEqual([
+      { sync_status: 'cancelled', error_message: null },
+    ]);
+    expect(await health(w)).toMatchObject({ health: 'ok' });
+  });
+
+  test('is refused and the event is there: that item waits, and the room goes on', async () => {
+    await using w = await openQuiet();
+    const choir = await book(w, 1);
+    await w.settled();
+    w.tenant.faults.set({ refuses: { delete: 'cannotDelete' } });
+    await w.desk.cancel(choir);
+    await book(w, 2);
+    await w.settled();
+    expect(w.titles(101)).toEqual(['Møte 1', 'Møte 2']);
+    expect(await health(w)).toMatchObject({ health: 'ok' });
+    expect(w.daemon.facts.filter(({ fact }) => fact === 'item-parked')).toHaveLength(1);
+  });
+});
+
+test('changes alone are refused: creates and removals go out', async () => {
+  await using w = await openQuiet();
+  const [choir, gone] = [await book(w, 1), await book(w, 2)];
+  await w.settled();
+  w.tenant.faults.set({ refuses: { change: 'accessDenied' } });
+  await w.desk.retitle(choir, 'Koret');
+  await w.desk.cancel(gone);
+  await book(w, 3);
+  await w.settled();
+  expect(w.titles(101)).toEqual(['Møte 1', 'Møte 3']);
+  expect(await health(w)).toMatchObject({ health: 'ok' });
+});
