@@ -2,9 +2,10 @@
  * Writing into the booking system what Outlook says: one transaction each, fenced by the lease, and only if the reservation
  * is still as it was when it was decided. The adapter's functions do the writing (`sql/README.md`).
  */
+import { adapterError } from '../../adapter-error.ts';
 import { backOffMs } from '../../back-off.ts';
 import { databaseFailure, isContended, sqlState, type Database } from '../../database.ts';
-import { Permanent } from '../../errors.ts';
+import { Permanent, Retryable, messageOf } from '../../errors.ts';
 import type { PullAction } from '../../facts.ts';
 import { itemFields, type Item, type ItemChange } from '../../item.ts';
 import type { Due, LeasedRoom, Settled } from '../store/mappings.ts';
@@ -65,6 +66,8 @@ interface Answer {
 const stale = 'BR002';
 const taken = '23P01';
 const noReservation = 'P0002';
+/** So often a reservation may be gone when it is written and there when it is read. */
+const goneMost = 5;
 
 export function createWriteBack(db: Database, random: () => number = Math.random) {
   /** Carries out one write and settles its mapping as `settled` says. Throws as the driver does when the database is away or the lease lost. */
@@ -104,18 +107,22 @@ export function createWriteBack(db: Database, random: () => number = Math.random
         latencyMs: latency[due.id] ?? null,
       };
     } catch (error) {
-      return failed(error, due);
+      return failed(error, due, write);
     }
   };
 
-  function failed(error: unknown, due: Due): WrittenBack {
+  function failed(error: unknown, due: Due, write: BookingWrite): WrittenBack {
     const state = sqlState(error);
-    const message = error instanceof Error ? error.message : String(error);
-    if (state === stale || state === noReservation) return { outcome: 'stale' };
+    const message = adapterError(error) ?? messageOf(error);
+    if (state === stale) return { outcome: 'stale' };
+    // deleted meanwhile, as the view will show; an adapter that says so of what the view goes on to show is refused in the end
+    if (state === noReservation && write.do !== 'import' && due.attempt < goneMost)
+      return { outcome: 'stale' };
     if (state === taken) return { outcome: 'taken', message };
     if (isContended(error)) return { outcome: 'later', message, inMs: backOffMs(due.attempt, random()) };
-    if (databaseFailure(error, 'write into the booking system') instanceof Permanent)
-      return { outcome: 'refused', message };
+    const failure = databaseFailure(error, 'write into the booking system');
+    if (failure instanceof Retryable) throw error;
+    if (failure instanceof Permanent || adapterError(error) !== null) return { outcome: 'refused', message };
     throw error;
   }
 }

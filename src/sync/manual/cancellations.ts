@@ -3,6 +3,7 @@
  * the same drains run in the foreground: find what differs, make it due, wait until it is settled. `cancel` alone
  * writes into the booking system, through the adapter.
  */
+import { adapterError } from '../../adapter-error.ts';
 import { databaseFailure, inTransaction, sqlState, type Database } from '../../database.ts';
 import { Permanent, Retryable } from '../../errors.ts';
 import { lockFold, makeDue, noteChange, readItem } from './requests.ts';
@@ -182,6 +183,14 @@ export function createCancellations({ db, manual, window }: CancellationsOptions
       // deleted since we read it: https://www.postgresql.org/docs/current/errcodes-appendix.html, no_data_found
       const was = sqlState(error) === 'P0002' ? 'unknown' : 'refused';
       const failure = databaseFailure(error, `cancel ${type} ${id}`);
+      const ofAdapter = adapterError(error);
+      if (ofAdapter !== null && !(failure instanceof Retryable))
+        return {
+          ...reservation,
+          was,
+          error: ofAdapter,
+          hint: 'Repair that in the booking system; ask again.',
+        };
       if (failure instanceof Permanent || (failure instanceof Retryable && failure.reach === 'item'))
         return { ...reservation, was, error: failure.message, hint: failure.hint ?? null };
       throw failure;
