@@ -298,6 +298,17 @@ $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0001_bridge', now());
 
   EXECUTE $migration$
+-- What a mapping waits for that neither we nor a retry can bring about.
+ALTER TABLE bridge_mappings ADD COLUMN waits_for text CHECK (waits_for IN ('answer', 'free', 'import'));
+COMMENT ON COLUMN bridge_mappings.waits_for IS 'answer: the room has not answered the invitation, or not again since it was changed; free: somebody shows the event as free; import: a person has to ask for it';
+UPDATE bridge_mappings SET waits_for = 'import'
+WHERE reservation_id IS NULL AND sync_status = 'imported' AND due_at IS NULL;
+-- an event that was shown as free or not answered was noted like one that was cancelled: it is read again
+UPDATE bridge_mappings SET outlook_news = 'look' WHERE outlook_news = 'vacated';
+$migration$;
+  INSERT INTO bridge_migrations (name, run_on) VALUES ('0010_states', now());
+
+  EXECUTE $migration$
 -- What lies beneath a reservation is examined by a trigger now (functions/25_cover.sql). A fresh database never had it.
 DO $$ BEGIN
   IF to_regprocedure('bridge_ring_neighbours(integer, smallint, timestamptz, timestamptz)') IS NOT NULL THEN
@@ -679,7 +690,7 @@ BEGIN
       'inWindow', ends > opens AND begins < closes,
       'covered', covered, 'coverConfirmed', cover_confirmed, 'ended', coalesce(ends, m.ends_at) <= now(), 'elsewhere', elsewhere,
       'news', m.outlook_news, 'isOrganizer', m.is_organizer, 'iCalUId', m.ical_uid, 'originalStart', m.original_start,
-      'etag', m.outlook_etag, 'removing', m.removing, 'conflict', m.conflict, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,
+      'etag', m.outlook_etag, 'removing', m.removing, 'waitsFor', m.waits_for, 'conflict', m.conflict, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,
       'bookingChangedAt', m.last_modified_booking);
   END LOOP;
 END $due$;
@@ -850,7 +861,7 @@ BEGIN
         WHERE x.id <> r.id AND x."eventId" = r."eventId") ELSE false END AS left_alone
     FROM jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text, generation integer,
       "bookingBase" jsonb, "outlookBase" jsonb, "bookingSeen" jsonb, "outlookSeen" jsonb, error text, hint text, "dueInMs" double precision,
-      attempt integer, action text, reason text, news text, removing boolean, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz,
+      attempt integer, action text, reason text, news text, removing boolean, "waitsFor" text, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz,
       "seriesMasterId" text, etag text, conflict jsonb, counterpart jsonb, "outlookChangedAt" timestamptz, "sinceAcceptedMs" double precision, "callMs" double precision,
       "requestId" text, detail jsonb)
   ), was AS (
@@ -881,7 +892,7 @@ BEGIN
       resolution = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.resolution END,
       import_asked_at = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.import_asked_at END,
       noticed_at = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.noticed_at END,
-      conflict = r.conflict, removing = coalesce(r.removing, false),
+      conflict = r.conflict, removing = coalesce(r.removing, false), waits_for = r."waitsFor",
       revision = m.revision + 1,
       updated_at = now()
     FROM r WHERE m.id = r.id
@@ -1081,12 +1092,13 @@ BEGIN
   FROM jsonb_to_recordset(known) AS k (id bigint, news text, etag text)
   WHERE m.id = k.id AND k.news IS NULL AND m.sync_status = 'synced' AND m.outlook_etag IS DISTINCT FROM k.etag;
   INSERT INTO bridge_mappings (resource_id, outlook_item_id, outlook_event_id, sync_status, sync_direction, starts_at, ends_at,
-    present, outlook_seen, outlook_news, noticed_at, due_at, is_organizer, ical_uid, original_start, series_master_id)
+    present, outlook_seen, outlook_news, noticed_at, due_at, waits_for, hint, is_organizer, ical_uid, original_start, series_master_id)
   SELECT r.resource_id, r.outlook_item_id, b."eventId", 'imported', 'outlook_to_booking', b."startsAt", b."endsAt",
-    false, b.item, 'look', noticed, now() + b."dueInMs" * interval '1 millisecond', b."isOrganizer", b."iCalUId",
+    false, b.item, CASE WHEN b."dueInMs" IS NOT NULL THEN 'look' END, noticed, now() + b."dueInMs" * interval '1 millisecond',
+    b."waitsFor", b.hint, b."isOrganizer", b."iCalUId",
     b."originalStart", b."seriesMasterId"
   FROM jsonb_to_recordset(born) AS b ("eventId" text, "startsAt" timestamptz, "endsAt" timestamptz, item jsonb,
-    "dueInMs" double precision, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz, "seriesMasterId" text)
+    "dueInMs" double precision, "waitsFor" text, hint text, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz, "seriesMasterId" text)
   JOIN bridge_resource_mappings r ON r.id = room_id
   ON CONFLICT (outlook_item_id, outlook_event_id) DO NOTHING;
 END $notice$;
@@ -1119,10 +1131,10 @@ BEGIN
     UPDATE bridge_mappings m
     SET outlook_event_id = a."eventId", outlook_base = a."outlookBase", booking_base = NULL, due_at = now(),
         is_organizer = a."isOrganizer", ical_uid = a."iCalUId", original_start = a."originalStart",
-        series_master_id = a."seriesMasterId", outlook_news = NULL,
+        series_master_id = a."seriesMasterId", outlook_news = a.news,
         sync_status = CASE WHEN m.sync_status = 'cancelled' THEN 'pending' ELSE m.sync_status END,
         revision = m.revision + 1, updated_at = now()
-    FROM jsonb_to_recordset(adoptions) AS a (id bigint, "eventId" text, "outlookBase" jsonb, "isOrganizer" boolean,
+    FROM jsonb_to_recordset(adoptions) AS a (id bigint, "eventId" text, "outlookBase" jsonb, news text, "isOrganizer" boolean,
       "iCalUId" text, "originalStart" timestamptz, "seriesMasterId" text)
     WHERE m.id = a.id AND m.outlook_event_id IS DISTINCT FROM a."eventId"
     RETURNING m.*
@@ -1548,7 +1560,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '7f33fb65c411cb7e2b391d2b3556607cc3b21756829e186cbef9e6a247f4fbcb ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '6003a540e29ad65dbb9d72915ac22354aa76a5ea47c1af8f3a39f014f4c63142 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

@@ -41,6 +41,7 @@ export const variables = {
   CONFLICT_POLICY: 'booking',
   OVERLAP_POLICY: 'flag',
   IMPORT_MODE: 'auto',
+  FREE_EVENTS: 'ignore',
   BRAKE_MAX: '10',
   BRAKE_SHARE: '0.2',
   AUTO_SYNC: 'on',
@@ -86,6 +87,7 @@ export interface Config {
   readonly conflictPolicy: 'booking' | 'outlook' | 'newest' | 'ask';
   readonly overlapPolicy: 'flag' | 'import' | 'decline';
   readonly importMode: 'auto' | 'manual';
+  readonly freeEvents: 'ignore' | 'all_day' | 'import';
   readonly brake: { readonly max: number; readonly share: number };
   readonly autoSync: boolean;
   readonly startMode: 'sync' | 'plan' | 'shadow';
@@ -144,6 +146,7 @@ export function toConfig(env: Environment): Config {
     conflictPolicy: oneOf(env, 'CONFLICT_POLICY', ['booking', 'outlook', 'newest', 'ask'], problems),
     overlapPolicy: oneOf(env, 'OVERLAP_POLICY', ['flag', 'import', 'decline'], problems),
     importMode: oneOf(env, 'IMPORT_MODE', ['auto', 'manual'], problems),
+    freeEvents: oneOf(env, 'FREE_EVENTS', ['ignore', 'all_day', 'import'], problems),
     brake: {
       max: whole(env, 'BRAKE_MAX', 0, 1_000_000, problems),
       share: share(env, 'BRAKE_SHARE', problems),

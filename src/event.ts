@@ -28,6 +28,9 @@ export type Shown =
 export const occupying = (shown: Shown): Item | null => (shown.is === 'occupied' ? shown.item : null);
 /** The item that an event shows, whether it occupies the room or not; null where it shows none. */
 export const itemOf = (shown: Shown): Item | null => ('item' in shown ? shown.item : null);
+/** The item of an event that stands, though it may be shown as free; null for one that nobody has decided about. */
+export const standing = (shown: Shown): Item | null =>
+  shown.is === 'occupied' || shown.is === 'free' ? shown.item : null;
 /** Whether the room was given back. */
 export const isGivenBack = (shown: Shown): boolean => shown.is === 'released' || shown.is === 'absent';
 
@@ -65,6 +68,8 @@ export type Write =
       readonly eventId: string;
       readonly change: ItemChange;
       readonly whole: Item;
+      /** It is shown as busy from now on. */
+      readonly busy?: boolean;
       /** The version to change; another one is a Conflict where Graph looks at it (`If-Match`). Null: whatever is there. */
       readonly etag?: string | null;
     }

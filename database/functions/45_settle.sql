@@ -64,7 +64,7 @@ BEGIN
         WHERE x.id <> r.id AND x."eventId" = r."eventId") ELSE false END AS left_alone
     FROM jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text, generation integer,
       "bookingBase" jsonb, "outlookBase" jsonb, "bookingSeen" jsonb, "outlookSeen" jsonb, error text, hint text, "dueInMs" double precision,
-      attempt integer, action text, reason text, news text, removing boolean, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz,
+      attempt integer, action text, reason text, news text, removing boolean, "waitsFor" text, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz,
       "seriesMasterId" text, etag text, conflict jsonb, counterpart jsonb, "outlookChangedAt" timestamptz, "sinceAcceptedMs" double precision, "callMs" double precision,
       "requestId" text, detail jsonb)
   ), was AS (
@@ -95,7 +95,7 @@ BEGIN
       resolution = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.resolution END,
       import_asked_at = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.import_asked_at END,
       noticed_at = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.noticed_at END,
-      conflict = r.conflict, removing = coalesce(r.removing, false),
+      conflict = r.conflict, removing = coalesce(r.removing, false), waits_for = r."waitsFor",
       revision = m.revision + 1,
       updated_at = now()
     FROM r WHERE m.id = r.id

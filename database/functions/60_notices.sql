@@ -23,12 +23,13 @@ BEGIN
   FROM jsonb_to_recordset(known) AS k (id bigint, news text, etag text)
   WHERE m.id = k.id AND k.news IS NULL AND m.sync_status = 'synced' AND m.outlook_etag IS DISTINCT FROM k.etag;
   INSERT INTO bridge_mappings (resource_id, outlook_item_id, outlook_event_id, sync_status, sync_direction, starts_at, ends_at,
-    present, outlook_seen, outlook_news, noticed_at, due_at, is_organizer, ical_uid, original_start, series_master_id)
+    present, outlook_seen, outlook_news, noticed_at, due_at, waits_for, hint, is_organizer, ical_uid, original_start, series_master_id)
   SELECT r.resource_id, r.outlook_item_id, b."eventId", 'imported', 'outlook_to_booking', b."startsAt", b."endsAt",
-    false, b.item, 'look', noticed, now() + b."dueInMs" * interval '1 millisecond', b."isOrganizer", b."iCalUId",
+    false, b.item, CASE WHEN b."dueInMs" IS NOT NULL THEN 'look' END, noticed, now() + b."dueInMs" * interval '1 millisecond',
+    b."waitsFor", b.hint, b."isOrganizer", b."iCalUId",
     b."originalStart", b."seriesMasterId"
   FROM jsonb_to_recordset(born) AS b ("eventId" text, "startsAt" timestamptz, "endsAt" timestamptz, item jsonb,
-    "dueInMs" double precision, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz, "seriesMasterId" text)
+    "dueInMs" double precision, "waitsFor" text, hint text, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz, "seriesMasterId" text)
   JOIN bridge_resource_mappings r ON r.id = room_id
   ON CONFLICT (outlook_item_id, outlook_event_id) DO NOTHING;
 END $notice$;
@@ -61,10 +62,10 @@ BEGIN
     UPDATE bridge_mappings m
     SET outlook_event_id = a."eventId", outlook_base = a."outlookBase", booking_base = NULL, due_at = now(),
         is_organizer = a."isOrganizer", ical_uid = a."iCalUId", original_start = a."originalStart",
-        series_master_id = a."seriesMasterId", outlook_news = NULL,
+        series_master_id = a."seriesMasterId", outlook_news = a.news,
         sync_status = CASE WHEN m.sync_status = 'cancelled' THEN 'pending' ELSE m.sync_status END,
         revision = m.revision + 1, updated_at = now()
-    FROM jsonb_to_recordset(adoptions) AS a (id bigint, "eventId" text, "outlookBase" jsonb, "isOrganizer" boolean,
+    FROM jsonb_to_recordset(adoptions) AS a (id bigint, "eventId" text, "outlookBase" jsonb, news text, "isOrganizer" boolean,
       "iCalUId" text, "originalStart" timestamptz, "seriesMasterId" text)
     WHERE m.id = a.id AND m.outlook_event_id IS DISTINCT FROM a."eventId"
     RETURNING m.*

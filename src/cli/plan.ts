@@ -31,7 +31,11 @@ export async function planCommand(options: PlanCommandOptions, signal: AbortSign
   const limit = wholeNumber('--limit', options.limit, itemsMost);
   const db = openReadingPool(config.database, 'outlook-booking-sync plan', roomsAtATime + 1);
   try {
-    await using outlook = createOutlook({ graph: config.graph, timezone: config.timezone });
+    await using outlook = createOutlook({
+      graph: config.graph,
+      timezone: config.timezone,
+      freeEvents: config.freeEvents,
+    });
     const planner = createPlanner({
       db,
       outlook: () => outlook,

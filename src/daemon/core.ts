@@ -69,7 +69,12 @@ export async function createDaemon(
   const rhythm = createRhythm(wake, heat);
 
   const outlook = opened.use(
-    createOutlook({ graph: config.graph, timezone: config.timezone, beforeSend: () => work.maySend() }),
+    createOutlook({
+      graph: config.graph,
+      timezone: config.timezone,
+      freeEvents: config.freeEvents,
+      beforeSend: () => work.maySend(),
+    }),
   );
   const keeper = createKeeper({
     db,

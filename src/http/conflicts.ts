@@ -37,7 +37,8 @@ const conflictSchema = z
       description:
         'fields: both sides changed them; deleted: deleted in Outlook, changed in the booking system; overlap: an event ' +
         'on a reserved time; moved: the booking system moved away from somebody else’s meeting; refused: the booking ' +
-        'system cannot take the change; orphan: marks of a reservation that is not there',
+        'system cannot take the change; orphan: marks of a reservation that is not there; ' +
+        'free: somebody else’s meeting is shown as free',
     }),
     message: z.string().nullable(),
     hint: z.string().nullable(),

@@ -32,6 +32,8 @@ export interface OutlookOptions {
   readonly timezone: string;
   /** Connections to use instead of our own; whoever passes it closes it. */
   readonly dispatcher?: Dispatcher;
+  /** FREE_EVENTS; see `FormatOptions`. */
+  readonly freeEvents?: 'ignore' | 'all_day' | 'import';
   /** Subject of a private item, and of one without a title. */
   readonly privateTitle?: string;
   readonly emptyTitle?: string;

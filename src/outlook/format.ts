@@ -41,7 +41,7 @@ export interface Format {
   /** The body of a create. Throws Permanent for an item whose times are none. */
   toGraph(item: Item, marks: ReservationKey, transactionId: string): GraphEventBody;
   /** The body of a PATCH: only what changed, but whatever makes sense only together. Throws as `toGraph`. */
-  toPatch(change: ItemChange, whole: Item): GraphEventBody;
+  toPatch(change: ItemChange, whole: Item, busy?: boolean): GraphEventBody;
   /** The body of a PATCH of both times, in UTC, for where Exchange's rules of the zone are not ours. */
   timesInUtc(item: Item): GraphEventBody;
   /** The event that Graph answered. Throws Permanent for what is no event with an id. */
@@ -51,6 +51,8 @@ export interface Format {
 export interface FormatOptions {
   /** BOOKING_TIMEZONE, an IANA name. */
   readonly timezone: string;
+  /** FREE_EVENTS: which events that are shown as free occupy the room all the same. Default: none. */
+  readonly freeEvents?: 'ignore' | 'all_day' | 'import';
   /** Subject of a private item. */
   readonly privateTitle?: string;
   /** Subject of an item without a title. */
@@ -58,7 +60,8 @@ export interface FormatOptions {
 }
 
 export function createFormat(options: FormatOptions): Format {
-  const { privateTitle = 'Private', emptyTitle = 'Booked' } = options;
+  const { privateTitle = 'Private', emptyTitle = 'Booked', freeEvents = 'ignore' } = options;
+  const takesFree = ({ allDay }: Item) => freeEvents === 'import' || (freeEvents === 'all_day' && allDay);
   const zone = createZone(options.timezone);
 
   function show(item: Item): Item {
@@ -68,9 +71,9 @@ export function createFormat(options: FormatOptions): Format {
     return { ...times, title, description, isPrivate: item.isPrivate };
   }
 
-  function toPatch(change: ItemChange, whole: Item): GraphEventBody {
+  function toPatch(change: ItemChange, whole: Item, busy = false): GraphEventBody {
     const shown = show(whole);
-    const patch: GraphEventBody = {};
+    const patch: GraphEventBody = busy ? { showAs: 'busy' } : {};
     const flips = change.isPrivate !== undefined;
     if (flips || change.title !== undefined) patch.subject = shown.title;
     if (flips || change.description !== undefined) patch.body = bodyOf(shown);
@@ -101,7 +104,7 @@ export function createFormat(options: FormatOptions): Format {
     },
     toPatch,
     timesInUtc: (item) => writeTimes(show(item), zone, false),
-    toEvent: (value) => readEvent(value, zone),
+    toEvent: (value) => readEvent(value, zone, takesFree),
   };
 }
 
@@ -164,7 +167,7 @@ export const membersOf = (value: unknown): Members =>
 export const textOf = (value: unknown): string | null =>
   typeof value === 'string' && value !== '' ? value : null;
 
-function readEvent(value: unknown, zone: Zone): OutlookEvent {
+function readEvent(value: unknown, zone: Zone, takesFree: (item: Item) => boolean): OutlookEvent {
   const event = membersOf(value);
   const id = textOf(event.id);
   if (id === null) throw new Permanent('Graph answered an event without an id');
@@ -172,7 +175,7 @@ function readEvent(value: unknown, zone: Zone): OutlookEvent {
   return {
     id,
     iCalUId: textOf(event.iCalUId) ?? '',
-    shows: readShown(event, isOrganizer, zone),
+    shows: readShown(event, isOrganizer, zone, takesFree),
     marks: readMarks(event.singleValueExtendedProperties),
     isOrganizer,
     type: readType(event.type),
@@ -184,13 +187,18 @@ function readEvent(value: unknown, zone: Zone): OutlookEvent {
   };
 }
 
-function readShown(event: Members, isOrganizer: boolean, zone: Zone): OutlookEvent['shows'] {
+function readShown(
+  event: Members,
+  isOrganizer: boolean,
+  zone: Zone,
+  takesFree: (item: Item) => boolean,
+): OutlookEvent['shows'] {
   const response = textOf(membersOf(event.responseStatus).response);
   if (event.isCancelled === true || response === 'declined') return { is: 'released' };
   try {
     const item = readItem(event, zone);
     if (!isOrganizer && isUndecided(response, event.showAs)) return { is: 'undecided', item };
-    return { is: event.showAs === 'free' ? 'free' : 'occupied', item };
+    return { is: event.showAs === 'free' && !takesFree(item) ? 'free' : 'occupied', item };
   } catch (error) {
     if (!(error instanceof Permanent)) throw error;
     return { is: 'unreadable', why: error.message };

@@ -99,7 +99,11 @@ function callOf(room: Mailbox, write: Write, format: Format): Call {
       };
     case 'change':
       return {
-        ...patchOf(room, write.eventId, JSON.stringify(format.toPatch(write.change, write.whole))),
+        ...patchOf(
+          room,
+          write.eventId,
+          JSON.stringify(format.toPatch(write.change, write.whole, write.busy)),
+        ),
         ...(write.etag == null ? {} : { ifMatch: write.etag }),
       };
     case 'remove':

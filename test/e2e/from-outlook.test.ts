@@ -114,6 +114,42 @@ describe('a new event', () => {
     },
   );
 
+  test('that somebody makes a whole day of, which shows it as free, is that day and busy on both sides', async () => {
+    await using w = await openOutlook();
+    const event = w.tenant.people.book(upn, {
+      subject: 'Loppemarked',
+      start: w.at(5, '10:00'),
+      end: w.at(5, '12:00'),
+    });
+    await w.look();
+    const [before] = await w.reservations();
+    const [start, end] = [5, 6].map((days) => ({ dateTime: `${date(days)}T00:00:00`, timeZone: 'UTC' }));
+    w.tenant.people.edit(upn, event.id, { isAllDay: true, showAs: 'free', start, end });
+    await w.look();
+    expect(await w.reservations()).toMatchObject([
+      { id: before!.id, active: 1, from: `${date(5).slice(5)} 00:00`, to: `${date(6).slice(5)} 00:00` },
+    ]);
+    expect(w.events(101)).toMatchObject([{ id: event.id, isAllDay: true, showAs: 'busy' }]);
+  });
+
+  test.each([
+    ['all_day', false, []],
+    ['all_day', true, ['Kanskje']],
+    ['import', false, ['Kanskje']],
+  ] as const)(
+    'shown as free, with FREE_EVENTS=%s (a whole day: %s)',
+    async (FREE_EVENTS, isAllDay, imported) => {
+      await using w = await openOutlook({ env: { FREE_EVENTS } });
+      const [start, end] = isAllDay
+        ? [`${date(5)}T00:00:00Z`, `${date(6)}T00:00:00Z`]
+        : [w.at(5, '10:00'), w.at(5, '11:00')];
+      w.tenant.people.book(upn, { subject: 'Kanskje', start, end, isAllDay, showAs: 'free' });
+      await w.look();
+      expect(await w.active()).toEqual(imported);
+      expect(w.events(101)).toMatchObject([{ showAs: 'free' }]);
+    },
+  );
+
   test('that is a copy of ours is a reservation of its own, and ours stays as it is', async () => {
     await using w = await openOutlook();
     const booked = await w.desk.book(101, { title: 'Bunad', from: w.day(5, '10:00'), to: w.day(5, '11:00') });
@@ -175,6 +211,46 @@ describe('an invitation', () => {
     expect(moved!.at).toBe(w.at(6, '12:00'));
     expect(await w.db.query("SELECT 1 FROM bridge_mappings WHERE sync_status = 'conflict'")).toEqual([]);
     expect([w.events(101).length, w.events(102).length]).toEqual([1, 1]);
+  });
+
+  test.each([
+    ['moves', { to: [6, '12:00', '13:00'] }],
+    ['renames', { subject: 'Styremøte, utvidet' }],
+  ] as const)('that its organiser %s changes nothing before its room has answered', async (_, change) => {
+    await using w = await openOutlook();
+    const meeting = w.tenant.people.invite(kari, [upn], {
+      subject: 'Styremøte',
+      start: w.at(5, '10:00'),
+      end: w.at(5, '11:00'),
+    });
+    w.tenant.advance(10_000);
+    await w.look();
+    const before = await w.reservations();
+    if ('to' in change) {
+      const [day, start, end] = change.to;
+      w.tenant.people.move(kari, meeting.id, { start: w.at(day, start), end: w.at(day, end) });
+    } else w.tenant.people.retitle(kari, meeting.id, change.subject);
+    await w.look();
+    expect(await w.reservations()).toEqual(before);
+    w.tenant.advance(10_000);
+    await w.look();
+    expect(await w.reservations()).toMatchObject([{ id: before[0]!.id, active: 1 }]);
+    expect(w.events(101)).toHaveLength(1);
+  });
+
+  test('that nobody answers is not imported, and listed as waiting', async () => {
+    await using w = await openOutlook();
+    w.tenant.setAttendant(upn, { mode: 'none' });
+    w.tenant.people.invite(kari, [upn], {
+      subject: 'Styremøte',
+      start: w.at(5, '10:00'),
+      end: w.at(5, '11:00'),
+    });
+    await w.look();
+    expect(await w.reservations()).toEqual([]);
+    expect(await w.db.query('SELECT sync_status, waits_for FROM bridge_mappings')).toEqual([
+      { sync_status: 'imported', waits_for: 'answer' },
+    ]);
   });
 
   test.each([true, false])(

@@ -169,7 +169,7 @@ describe('an event deleted in Outlook', () => {
     test(`(${is}) cancels what the booking system changed when Outlook is preferred`, () =>
       expect(decide({ ...lost, wanted: renamed, prefer: 'outlook' })).toEqual({ do: 'cancel-booking' }));
     test(`(${is}) waits for a person when the booking system changed it and nobody is preferred`, () =>
-      expect(decide({ ...lost, wanted: renamed, prefer: null })).toEqual({ do: 'ask' }));
+      expect(decide({ ...lost, wanted: renamed, prefer: null })).toEqual({ do: 'ask', about: 'deleted' }));
     test(`(${is}) comes back when nobody knows what both agreed on`, () => {
       expect(decide({ ...lost, agreed: null, prefer: 'outlook' })).toEqual({ do: 'create', item: choir });
       expect(decide({ ...lost, agreed: {}, prefer: 'outlook' })).toEqual({ do: 'create', item: choir });

@@ -19,6 +19,11 @@ const shown = ({ item, ...rest }: Said): Partial<Kept> => {
   return shows === undefined ? rest : { ...rest, shows, item: itemOf(shows) };
 };
 
+const as = (is: OutlookEvent['shows']['is'], item: Item): Pick<Kept, 'shows' | 'item'> => ({
+  item,
+  shows: is === 'released' ? { is } : is === 'unreadable' ? { is, why: 'no times' } : { is, item },
+});
+
 export function createOutlookInMemory() {
   const events = new Map<string, Kept>();
   const keys = new Map<string, string>();
@@ -94,8 +99,9 @@ export function createOutlookInMemory() {
     const carried = Object.keys(write.change) as (keyof Item)[];
     const after = {
       ...event,
-      ...shown({
-        item: { ...event.item!, ...Object.fromEntries(carried.map((field) => [field, written[field]])) },
+      ...as(write.busy === true ? 'occupied' : event.shows.is, {
+        ...event.item!,
+        ...Object.fromEntries(carried.map((field) => [field, written[field]])),
       }),
     };
     edit(after);
@@ -201,7 +207,7 @@ export function createOutlookInMemory() {
     edit: (id: string, change: Partial<Item>) => {
       const event = events.get(id)!;
       const item = { ...event.item!, ...change };
-      edit({ ...event, ...shown({ item }), lastModifiedAt: new Date().toISOString() });
+      edit({ ...event, ...as(event.shows.is, item), lastModifiedAt: new Date().toISOString() });
     },
     /** Somebody changes what else there is to an event: who organises it, that it is free. */
     alter: (id: string, change: Said) => edit({ ...events.get(id)!, ...shown(change) }),

@@ -53,6 +53,11 @@ const effects = {
     outlook: 'The booking system is asked once more to take it.',
     loses: null,
   },
+  free: {
+    booking: 'The meeting is shown as busy again in the room.',
+    outlook: 'The reservation is cancelled.',
+    loses: 'outlook',
+  },
   orphan: {
     booking: 'The event is deleted in Outlook.',
     outlook: 'It becomes a new reservation.',

@@ -114,11 +114,14 @@ export function createApply(options: ApplyOptions) {
     settled: Settled[],
   ): Promise<readonly Step[]> {
     const isGone = ({ due, action }: Step) =>
-      action.do === 'cancel-booking' ||
+      (action.do === 'cancel-booking' && !isChosen(due)) ||
       (due.active === null && !due.elsewhere && (action.do === 'remove' || action.do === 'decline'));
     // what was found to be gone just now is written down first, so that it is counted
     const uncounted = (step: Step) =>
-      step.action.do === 'cancel-booking' && step.due.news !== 'gone' && step.due.news !== 'vacated';
+      step.action.do === 'cancel-booking' &&
+      !isChosen(step.due) &&
+      step.due.news !== 'gone' &&
+      step.due.news !== 'vacated';
     settled.push(
       ...steps
         .filter(uncounted)
@@ -210,6 +213,9 @@ interface Result {
 }
 const nothing: Result = { settled: [], done: [], failures: [], answered: false };
 
+/** Its event is there, shown as free, and a person said to follow that. */
+const isChosen = ({ conflict, resolution }: Due) => conflict?.kind === 'free' && resolution === 'outlook';
+
 const hasChange = (change: object) => Object.keys(change).length > 0;
 
 const isForBooking = ({ action }: Step) =>
@@ -258,7 +264,7 @@ function changeOf(step: Step, policy: OverlapPolicy) {
 /** What is written down of a mapping once the booking system has taken what Outlook says. */
 function settledAs(step: Step): Settled {
   const { action, due } = step;
-  const done = { news: null, removing: false, outlookSeen: null } as const;
+  const done = { news: null, removing: false, waitsFor: null, outlookSeen: null } as const;
   if (action.do === 'cancel-booking')
     return keep(step, 'booking-cancelled', {
       ...done,
@@ -274,7 +280,7 @@ function settledAs(step: Step): Settled {
     ...shown,
     ...pick(due.outlookBase ?? {}, [...Object.keys(action.change), ...action.open]),
   };
-  const more = hasChange(action.change) || action.open.length > 0;
+  const more = hasChange(action.change) || action.busy === true || action.open.length > 0;
   return keep(step, 'booking-updated', {
     ...done,
     status: more ? 'pending' : 'synced',

@@ -3,12 +3,21 @@
  * person. Each is read first, so what is decided is about the event as it stands.
  */
 import { Permanent, type Retryable } from '../../errors.ts';
-import { occupying, type OutlookEvent } from '../../event.ts';
+import { itemOf, type OutlookEvent } from '../../event.ts';
 import type { Item } from '../../item.ts';
 import type { Database } from '../../database.ts';
 import { decideUnmapped, decideMovedUnmapped, type OverlapPolicy } from '../decide/unmapped.ts';
 import { adoptByMarks, becomeMapping, giveEvent, readCandidates, takeBack } from '../match/candidates.ts';
-import type { ConflictNote, Due, LeasedRoom, Settled, Window } from '../store/mappings.ts';
+import {
+  unreadableHint,
+  waitHints,
+  type ConflictNote,
+  type Due,
+  type LeasedRoom,
+  type Settled,
+  type WaitsFor,
+  type Window,
+} from '../store/mappings.ts';
 import { listWindow, noteRemovals } from '../store/pull-store.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { isThere } from './read.ts';
@@ -46,7 +55,7 @@ export function createImport(options: ImportOptions) {
   const { db, outlook, writeBack, window, overlap, importMode } = options;
   const facing = (due: Due) => ({ due, action: { do: 'wait' }, adopted: null }) as const;
   const say = (due: Due, action: Settled['action'], change: Partial<Settled>) =>
-    keep(facing(due), action, { bookingSeen: null, news: null, removing: false, ...change });
+    keep(facing(due), action, { bookingSeen: null, news: null, removing: false, waitsFor: null, ...change });
   const drop = (due: Due, action: 'forgotten' | 'declined' | 'deleted', reason: string) =>
     came(say(due, action, { status: 'forget', reason }));
   const forget = (due: Due, reason: string) => drop(due, 'forgotten', reason);
@@ -66,7 +75,7 @@ export function createImport(options: ImportOptions) {
   return async function take(room: LeasedRoom, due: Due, signal: AbortSignal): Promise<Imported> {
     const event = due.eventId === null ? null : await outlook.read(room, due.eventId, signal);
     if (event?.shows.is === 'unreadable') return came(unreadable(due, event, event.shows.why));
-    const item = event === null ? null : occupying(event.shows);
+    const item = event === null ? null : itemOf(event.shows);
     if (event === null || item === null) return forget(due, 'it does not occupy the room');
     if (due.conflict?.kind === 'moved') return await moved(room, due, event, item, signal);
     const kin = await readCandidates(db, room, event.id, event.marks, item, window);
@@ -89,7 +98,7 @@ export function createImport(options: ImportOptions) {
       case 'flag':
         return came(flagged(due, event, fate.conflict, fate.said));
       case 'wait':
-        return came(say(due, 'unchanged', { status: 'imported', outlookSeen: item, ...factsOf(event) }));
+        return came(waiting(due, event, fate.for));
       case 'import':
         return await importIt(room, due, event, item, fate.overlap, signal);
     }
@@ -136,19 +145,30 @@ export function createImport(options: ImportOptions) {
     }
   }
 
+  function waiting(due: Due, event: OutlookEvent, waitsFor: WaitsFor): Settled {
+    return say(due, 'unchanged', {
+      status: 'imported',
+      waitsFor,
+      hint: waitHints[waitsFor],
+      outlookSeen: itemOf(event.shows),
+      ...factsOf(event),
+    });
+  }
+
   /** It is there, and nobody can tell what it is: a person looks at it in Outlook. */
-  const unreadable = (due: Due, event: OutlookEvent, why: string): Settled =>
-    say(due, due.status === 'error' ? 'unchanged' : 'parked', {
+  function unreadable(due: Due, event: OutlookEvent, why: string): Settled {
+    return say(due, due.status === 'error' ? 'unchanged' : 'parked', {
       status: 'error',
       ...factsOf(event),
       error: why,
-      hint: 'Open the event in Outlook, correct its times and save it.',
+      hint: unreadableHint,
     });
+  }
 
   function flagged(due: Due, event: OutlookEvent, conflict: ConflictNote, error: string): Settled {
     return say(due, due.conflict?.kind === conflict.kind ? 'unchanged' : 'parked', {
       status: 'conflict',
-      outlookSeen: occupying(event.shows),
+      outlookSeen: itemOf(event.shows),
       ...factsOf(event),
       conflict,
       error,

@@ -5,7 +5,7 @@
  */
 import { backOffMs } from '../../back-off.ts';
 import { Permanent, Retryable } from '../../errors.ts';
-import { isGivenBack, itemOf, occupying, type OutlookEvent } from '../../event.ts';
+import { isGivenBack, itemOf, standing, type OutlookEvent } from '../../event.ts';
 import type { Item } from '../../item.ts';
 import type { Due, LeasedRoom, Settled } from '../store/mappings.ts';
 import type { Span, Verified } from '../store/pull-store.ts';
@@ -51,22 +51,17 @@ async function look(due: Due, facing: Facing & Sight, signal: AbortSignal): Prom
   if (left && due.eventId !== null) {
     // by its id: one that was imported carries no marks, and others that carry its marks are copies
     const kept = await outlook.read(room, due.eventId, signal);
-    return kept === null || occupying(kept.shows) === null ? null : stepOf(due, facing, { adopted: kept });
+    return kept === null || standing(kept.shows) === null ? null : stepOf(due, facing, { adopted: kept });
   }
   if (inDoubt && due.eventId === null) {
     const event = ours(await outlook.find(room, marksOf(due), signal), step.wanted);
     return event === null ? null : stepOf(due, facing, { adopted: event });
   }
   if (due.eventId === null) return null;
-  if (due.news === 'look' || due.news === 'missing') {
+  if (due.news === 'look' || due.news === 'missing' || due.waitsFor !== null) {
     const event = await readSurely(due, facing, signal);
     // the event of a cancelled reservation that is wanted again, and somebody brought it back
-    if (
-      event !== null &&
-      occupying(event.shows) !== null &&
-      due.status === 'cancelled' &&
-      due.active === true
-    )
+    if (event !== null && standing(event.shows) !== null && due.status === 'cancelled' && due.active === true)
       return stepOf(due, facing, { adopted: event });
     return stepOf(due, facing, { seen: event ?? 'absent' });
   }

@@ -1,7 +1,7 @@
 /** What is written down of steps that send nothing: both sides are as they should be, or a person is waited for. */
 import { isGivenBack, occupying } from '../../event.ts';
 import type { Item } from '../../item.ts';
-import type { ConflictNote, Settled } from '../store/mappings.ts';
+import { unreadableHint, waitHints, type ConflictNote, type Settled } from '../store/mappings.ts';
 import { agreedBut, eventOf, isWhole, keep, pick, shownOf, type Step } from './step.ts';
 
 export function withoutCall(step: Step): Settled {
@@ -9,14 +9,14 @@ export function withoutCall(step: Step): Settled {
   if (action.do === 'wait')
     return { ...settled(step, 'synced'), action: 'waiting', reason: 'its cover is not in Outlook yet' };
   if (action.do === 'change') return openFields(step);
-  if (action.do === 'ask') return asked(step);
+  if (action.do === 'ask') return asked(step, action.about);
   return settled(step, action.do === 'settle' ? action.as : 'synced');
 }
 
 function settled(step: Step, as: 'synced' | 'cancelled' | 'shadowed' | 'forget'): Settled {
   const { due } = step;
   const lost = isLost(step) || due.news === 'gone' || due.news === 'vacated';
-  const common = { status: as, news: null, removing: false, outlookSeen: null };
+  const common = { status: as, news: null, removing: false, waitsFor: null, outlookSeen: null };
   switch (as) {
     case 'synced':
       return keep(step, step.adopted === null || step.adopted.id === due.eventId ? 'unchanged' : 'adopted', {
@@ -24,6 +24,7 @@ function settled(step: Step, as: 'synced' | 'cancelled' | 'shadowed' | 'forget')
         outlookBase: shownOf(step),
         // what the room does not follow is not agreed on, nor seen, should its direction ever change
         ...(step.followsBooking ? { bookingBase: due.booking ?? due.bookingBase } : { bookingSeen: null }),
+        ...notUnderstood(step),
       });
     case 'cancelled': {
       const was = due.status === 'cancelled';
@@ -53,6 +54,15 @@ function settled(step: Step, as: 'synced' | 'cancelled' | 'shadowed' | 'forget')
         bookingBase: sureOf(step),
       });
   }
+}
+
+/** Both sides stay as they are while Outlook shows nothing that could be followed. */
+function notUnderstood({ seen }: Step): Partial<Settled> {
+  if (seen === null || seen === 'absent') return {};
+  const { shows } = seen;
+  if (shows.is === 'undecided')
+    return { status: 'pending', waitsFor: 'answer', hint: waitHints.answer, outlookSeen: shows.item };
+  return shows.is === 'unreadable' ? { status: 'error', error: shows.why, hint: unreadableHint } : {};
 }
 
 /** Outlook was looked at, so no doubt is left. */
@@ -112,8 +122,17 @@ function openFields(step: Step): Settled {
   });
 }
 
-function asked(step: Step): Settled {
-  const known = step.due.conflict?.kind === 'deleted';
+function asked(step: Step, about: 'deleted' | 'free'): Settled {
+  const known = step.due.conflict?.kind === about;
+  if (about === 'free')
+    return keep(step, known ? 'unchanged' : 'parked', {
+      status: 'conflict',
+      news: 'look',
+      outlookSeen: shownOf(step),
+      error: 'Its meeting is shown as free in Outlook, which the booking system cannot store.',
+      hint: choose,
+      conflict: { kind: 'free', outlook: shownOf(step) },
+    });
   return keep(step, known ? 'unchanged' : 'parked', {
     status: 'conflict',
     ...lostNews(step),

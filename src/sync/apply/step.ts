@@ -3,7 +3,7 @@ import type { PullAction, PushAction } from '../../facts.ts';
 import { itemFields, type Item, type ItemChange, type ReservationKey } from '../../item.ts';
 import { decide, type Action } from '../decide/decide.ts';
 import type { Due, LeasedRoom, Settled } from '../store/mappings.ts';
-import { occupying, type OutlookEvent, type Shown } from '../../event.ts';
+import { standing, type OutlookEvent, type Shown } from '../../event.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 
 export type ConflictPolicy = 'booking' | 'outlook' | 'newest' | 'ask';
@@ -62,7 +62,7 @@ export function stepOf(
 
 /** The event lies in the future. */
 function isAhead(event: Seen): boolean {
-  const item = event === null || event === 'absent' ? null : occupying(event.shows);
+  const item = event === null || event === 'absent' ? null : standing(event.shows);
   return item !== null && Date.parse(item.endsAt) > Date.now();
 }
 
@@ -118,7 +118,7 @@ export const shownOf = (step: Step): Item | null => {
   const event = step.adopted ?? step.seen;
   return event === null || event === 'absent'
     ? step.due.outlookBase
-    : (occupying(event.shows) ?? step.due.outlookBase);
+    : (standing(event.shows) ?? step.due.outlookBase);
 };
 
 /** What is known of an event from reading it. */
@@ -166,6 +166,7 @@ export function keep(
     requestId: null,
     news: due.news,
     removing: due.removing,
+    waitsFor: due.waitsFor,
     conflict: null,
     ...(event === null || event === 'absent' ? {} : factsOf(event)),
     ...change,

@@ -127,12 +127,13 @@ function writeOf(step: Step, room: LeasedRoom, installationId: string): Write | 
         transactionId: transactionId(due, room, installationId),
       };
     case 'change':
-      if (Object.keys(action.change).length === 0) return null;
+      if (Object.keys(action.change).length === 0 && action.busy !== true) return null;
       return {
         do: 'change',
         eventId: eventOf(step)!,
         change: action.change,
         whole: action.item,
+        ...(action.busy === true ? { busy: true } : {}),
         etag: versionOf(step),
       };
     case 'remove':
@@ -229,7 +230,13 @@ const again = ({ due }: Step, random: () => number) => ({
 /** Both sides agree now: the bases are what each side showed, on our side as read, on Outlook's as answered. */
 function agreed(step: Step, event: OutlookEvent | null): Settled {
   const { action, due } = step;
-  const done = { news: null, removing: false, outlookSeen: null, ...(event === null ? {} : factsOf(event)) };
+  const done = {
+    news: null,
+    removing: false,
+    waitsFor: null,
+    outlookSeen: null,
+    ...(event === null ? {} : factsOf(event)),
+  };
   if (action.do === 'remove') {
     return keep(step, action.as === 'shadowed' ? 'shadowed' : 'deleted', {
       ...done,
@@ -249,7 +256,8 @@ function agreed(step: Step, event: OutlookEvent | null): Settled {
       status: 'synced',
       eventId: event?.id ?? eventOf(step),
       bookingBase: due.booking,
-      outlookBase: answered,
+      // an answer that shows no item says nothing against what was read before
+      outlookBase: answered ?? before,
     });
   // fields we did not write but that are not as they were read were changed in Outlook meanwhile: an edit to look at, not
   // ours; on those that wait for a person nothing is agreed
@@ -270,7 +278,7 @@ function agreed(step: Step, event: OutlookEvent | null): Settled {
     news: edited || waits ? 'look' : null,
     ...(edited ? { dueInMs: 0 } : {}),
     ...(waits ? fieldsConflict(action.open, answered) : {}),
-    reason: written.join(', '),
+    reason: [...written, ...(action.busy === true ? ['shown as busy again'] : [])].join(', '),
   });
 }
 

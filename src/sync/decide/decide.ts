@@ -2,7 +2,7 @@
  * What to do about one reservation in one room, given what both sides last agreed on and what they show now. Pure and
  * total: no clock, no I/O. Each side is compared with its own base only, because Outlook rewrites what it is given.
  */
-import { isGivenBack, occupying, type Shown } from '../../event.ts';
+import { isGivenBack, standing, type Shown } from '../../event.ts';
 import { changedFields, itemFields, sameItem, type Item, type ItemChange } from '../../item.ts';
 import { merge, touchesTimes } from './merge.ts';
 
@@ -49,6 +49,8 @@ export type Action =
       readonly do: 'change';
       readonly item: Item;
       readonly change: ItemChange;
+      /** The event is shown as free, and as busy from now on. */
+      readonly busy?: true;
       readonly toBooking: ItemChange;
       readonly open: readonly string[];
       readonly overruled: readonly string[];
@@ -60,8 +62,11 @@ export type Action =
   | { readonly do: 'cancel-booking' }
   /** Somebody else's meeting, which the booking system moved away from: it gets an event of ours at its new time. */
   | { readonly do: 'part' }
-  /** One side deleted it, the other changed it, and nobody is preferred. */
-  | { readonly do: 'ask' }
+  /**
+   * A person decides. deleted: one side deleted it, the other changed it, and nobody is preferred; free: somebody else's
+   * meeting is shown as free.
+   */
+  | { readonly do: 'ask'; readonly about: 'deleted' | 'free' }
   /** Nothing to send; `as` is what the mapping is from now on. */
   | { readonly do: 'settle'; readonly as: 'synced' | 'cancelled' | 'shadowed' | 'forget' }
   /** Both sides are equal, and its cover is not in Outlook yet: it stays until the cover is, and is due again then. */
@@ -137,7 +142,7 @@ function withoutEvent(sides: Sides): Action {
   if (agreed === null || Object.keys(agreed).length === 0) return again(sides, wanted);
   // the booking system changed it meanwhile: a conflict
   if (prefer === 'outlook') return { do: 'cancel-booking' };
-  return prefer === 'booking' ? again(sides, wanted) : { do: 'ask' };
+  return prefer === 'booking' ? again(sides, wanted) : { do: 'ask', about: 'deleted' };
 }
 
 const again = ({ direction, inWindow }: Sides, wanted: Item): Action =>
@@ -148,17 +153,20 @@ const again = ({ direction, inWindow }: Sides, wanted: Item): Action =>
 /** The reservation and its event are there: what each side changed goes to the other. */
 function bothThere(sides: Sides, wanted: Item): Action {
   const { agreed, outlookBase, isOrganizer, direction, ended } = sides;
-  const shown = (sides.outlook === null ? null : occupying(sides.outlook)) ?? outlookBase;
+  const shown = (sides.outlook === null ? null : standing(sides.outlook)) ?? outlookBase;
   const nothing = { do: 'settle', as: 'synced' } as const;
+  const isFree = sides.outlook?.is === 'free';
+  if (isFree && (!isOrganizer || direction === 'outlook_to_booking')) return freeForOthers(sides, wanted);
+  const busy = isFree ? ({ busy: true } as const) : {};
 
   // an event that was found rather than written: only what differs from it is written, if it is ours to write
   if (agreed === null || shown === null) {
     const change = differing(agreed ?? shown, wanted);
     // somebody else's meeting at another time: see below
     if (!isOrganizer && direction !== 'outlook_to_booking' && touchesTimes(change)) return { do: 'part' };
-    if (Object.keys(change).length === 0 || !isOrganizer || direction === 'outlook_to_booking')
-      return nothing;
-    return { do: 'change', item: wanted, change, toBooking: {}, open: [], overruled: [] };
+    if (!isOrganizer || direction === 'outlook_to_booking') return nothing;
+    if (Object.keys(change).length === 0 && !isFree) return nothing;
+    return { do: 'change', item: wanted, change, ...busy, toBooking: {}, open: [], overruled: [] };
   }
 
   const byBooking = direction === 'outlook_to_booking' ? {} : changedFields(agreed, wanted);
@@ -196,8 +204,20 @@ function bothThere(sides: Sides, wanted: Item): Action {
   // what was sent and not answered may be there or not: unless the event was read, it is written again
   const unsure = sides.outlook === null ? changedFields({ ...wanted, ...unknown(agreed) }, wanted) : {};
   const change = { ...merged.toOutlook, ...unsure };
-  if (Object.keys(change).length + Object.keys(toBooking).length + open.length === 0) return nothing;
-  return { do: 'change', item: wanted, change, toBooking, open, overruled };
+  if (Object.keys(change).length + Object.keys(toBooking).length + open.length === 0 && !isFree)
+    return nothing;
+  return { do: 'change', item: wanted, change, ...busy, toBooking, open, overruled };
+}
+
+/**
+ * Shown as free, which the booking system cannot store, where that is not ours to take back: somebody else's meeting, or a
+ * room that only takes what Outlook gives.
+ */
+function freeForOthers({ chosen, prefer, direction }: Sides, wanted: Item): Action {
+  if (direction === 'booking_to_outlook') return { do: 'settle', as: 'synced' };
+  if (!chosen) return { do: 'ask', about: 'free' };
+  if (prefer === 'outlook') return { do: 'cancel-booking' };
+  return { do: 'change', item: wanted, change: {}, busy: true, toBooking: {}, open: [], overruled: [] };
 }
 
 /**

@@ -2,7 +2,7 @@
 import type { OutlookEvent } from '../../event.ts';
 import { sameItem, type Item, type ReservationKey } from '../../item.ts';
 import type { Candidates } from '../match/candidates.ts';
-import type { ConflictNote, Due } from '../store/mappings.ts';
+import type { ConflictNote, Due, WaitsFor } from '../store/mappings.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 
 export type OverlapPolicy = 'flag' | 'import' | 'decline';
@@ -26,11 +26,10 @@ export type UnmappedAction =
   /** It leaves the room: deleted if the room organises it, else declined. */
   | { readonly do: 'send-away' }
   | { readonly do: 'flag'; readonly conflict: ConflictNote; readonly said: string }
-  /** Until a person asks for its import. */
-  | { readonly do: 'wait' }
+  | { readonly do: 'wait'; readonly for: WaitsFor }
   | { readonly do: 'import'; readonly overlap: 'allow' | 'refuse' };
 
-/** What is known of an event that occupies the room, and what a person said about it. */
+/** What is known of an event that was not given back, and what a person said about it. */
 export interface UnmappedEvent {
   readonly event: OutlookEvent;
   readonly item: Item;
@@ -41,12 +40,14 @@ export interface UnmappedEvent {
 export function decideUnmapped(newborn: UnmappedEvent, policy: UnmappedPolicy): UnmappedAction {
   const { event, due, kin } = newborn;
   if (!kin.inWindow) return { do: 'forget', reason: 'it lies outside the days that are kept equal' };
+  if (event.shows.is === 'undecided') return { do: 'wait', for: 'answer' };
   const marked = event.marks !== null && event.isOrganizer ? ofMarked(newborn, event.marks, policy) : null;
   if (marked !== null) return marked;
+  if (event.shows.is === 'free') return { do: 'wait', for: 'free' };
   if (due.resolution === 'booking') return { do: 'send-away' };
   if (kin.pair !== null && !kin.isCopy) return { do: 'give', mapping: kin.pair };
   const waits = policy.importMode === 'manual' && !due.importAsked && due.resolution === null;
-  if (waits && due.conflict === null) return { do: 'wait' };
+  if (waits && due.conflict === null) return { do: 'wait', for: 'import' };
   const allows = policy.overlap === 'import' || due.resolution === 'outlook';
   return { do: 'import', overlap: allows ? 'allow' : 'refuse' };
 }

@@ -1,11 +1,11 @@
 /** What would become of the events in a room that nobody imported yet. */
 import { setImmediate as breathe } from 'node:timers/promises';
-import { itemOf, occupying, type OutlookEvent } from '../../event.ts';
+import { itemOf, type OutlookEvent } from '../../event.ts';
 import type { Item, ReservationKey } from '../../item.ts';
 import type { Span } from '../store/pull-store.ts';
 import { decideUnmapped, decideMovedUnmapped, type UnmappedPolicy } from '../decide/unmapped.ts';
 import { sameTitle, type Candidates } from '../match/candidates.ts';
-import type { LeasedRoom } from '../store/mappings.ts';
+import { waitHints, type LeasedRoom } from '../store/mappings.ts';
 import { resting, say, type PlannedMapping } from './plan-outcome.ts';
 import type { Picture, ForeignEvent } from './plan-picture.ts';
 import { breathEvery } from './plan-rows.ts';
@@ -63,7 +63,7 @@ export async function decideUnmappedEvents(
       continue;
     }
     const event = row.eventId === null ? null : await outlook.read(room, row.eventId, signal);
-    const item = event === null ? null : occupying(event.shows);
+    const item = event === null ? null : itemOf(event.shows);
     if (event !== null && item !== null) imports.push({ row: { ...row, outlookSeen: item }, event, item });
   }
   const strangers = await asked.strangers(imports.map(({ event }) => event));
@@ -109,7 +109,7 @@ export async function decideUnmappedEvents(
         planned.push(say(row, 'conflict', fate.said));
         break;
       case 'wait':
-        planned.push(say(row, 'waiting', 'IMPORT_MODE is manual: a person has to ask for its import'));
+        planned.push(say(row, 'waiting', waitHints[fate.for]));
         break;
       case 'import': {
         const other = [...taken, ...imported].find((one) => meets(one, item));

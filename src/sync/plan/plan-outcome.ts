@@ -1,4 +1,5 @@
 /** What would come of one decided step, in the words of a plan. Pure. */
+import { waitHints } from '../store/mappings.ts';
 import { shownBy, type Row } from './plan-picture.ts';
 import { fieldNames, type Planned, type Taken } from './plan-words.ts';
 import type { Step } from '../apply/step.ts';
@@ -33,7 +34,7 @@ export const isShownAtRest = (row: Row): boolean =>
 export function resting(row: Row): Planned | null {
   if (row.status === 'conflict') return say(row, 'conflict', row.error ?? 'a person has to choose');
   if (row.status === 'error') return say(row, 'waiting', row.error ?? 'it failed before');
-  return row.status === 'imported' ? say(row, 'waiting', 'a person has to ask for its import') : null;
+  return row.waitsFor === null ? null : say(row, 'waiting', waitHints[row.waitsFor]);
 }
 
 export function say(
@@ -74,7 +75,7 @@ export function outcomeOf(row: PlannedMapping, { action, seen, due }: Step): Out
     case 'create':
       return { said: [say(row, 'create', whyCreated(row, seen))], after: stays(true), counts };
     case 'change': {
-      const { toBooking, change, open, overruled } = action;
+      const { toBooking, change, busy, open, overruled } = action;
       const names = (fields: object) => fieldNames(Object.keys(fields));
       const over =
         overruled.length === 0
@@ -94,15 +95,8 @@ export function outcomeOf(row: PlannedMapping, { action, seen, due }: Step): Out
           ...(Object.keys(toBooking).length > 0
             ? [say(row, 'change-booking', `it was changed in Outlook${over}`, { fields: names(toBooking) })]
             : []),
-          ...(Object.keys(change).length > 0
-            ? [
-                say(
-                  row,
-                  'change',
-                  `${row.adopted === true ? 'its event shows something else' : 'it was changed in the booking system'}${over}`,
-                  { fields: names(change) },
-                ),
-              ]
+          ...(Object.keys(change).length > 0 || busy === true
+            ? [say(row, 'change', whyChanged(row, change) + over, { fields: names(change) })]
             : []),
         ],
         after: row.present ? moved : null,
@@ -147,13 +141,26 @@ export function outcomeOf(row: PlannedMapping, { action, seen, due }: Step): Out
       };
     case 'ask':
       return {
-        said: [say(row, 'conflict', 'it was deleted in Outlook and changed in the booking system')],
-        after: row.present ? { ...takenBy(row, false), covers: false } : null,
+        said: [
+          say(
+            row,
+            'conflict',
+            action.about === 'free'
+              ? 'its meeting is shown as free'
+              : 'it was deleted in Outlook and changed in the booking system',
+          ),
+        ],
+        after:
+          action.about === 'free'
+            ? stays(true)
+            : row.present
+              ? { ...takenBy(row, false), covers: false }
+              : null,
         counts,
       };
     case 'settle':
       return {
-        said: action.as === 'synced' ? found : [],
+        said: action.as === 'synced' ? [...found, ...notUnderstood(row, seen)] : [],
         after: stays(action.as === 'synced'),
         counts,
       };
@@ -161,6 +168,21 @@ export function outcomeOf(row: PlannedMapping, { action, seen, due }: Step): Out
       return { said: found, after: stays(false), counts };
   }
 }
+
+const whyChanged = (row: PlannedMapping, change: object) =>
+  Object.keys(change).length === 0
+    ? 'it is shown as free, and as busy again'
+    : row.adopted === true
+      ? 'its event shows something else'
+      : 'it was changed in the booking system';
+
+/** Outlook shows nothing that could be followed. */
+const notUnderstood = (row: Row, seen: Step['seen']): readonly Planned[] =>
+  seen !== null && seen !== 'absent' && seen.shows.is === 'undecided'
+    ? [say(row, 'waiting', waitHints.answer)]
+    : seen !== null && seen !== 'absent' && seen.shows.is === 'unreadable'
+      ? [say(row, 'waiting', `its event cannot be read: ${seen.shows.why}`)]
+      : [];
 
 const pickTimes = (change: { readonly startsAt?: string; readonly endsAt?: string }) => ({
   ...(change.startsAt === undefined ? {} : { startsAt: change.startsAt }),

@@ -120,7 +120,7 @@ export async function readPicture(session: Queryable, room: LeasedRoom, window: 
           SELECT FROM bridge_items e WHERE e.reservation_type = r.kind AND e.reservation_id = r.number),
         'news', r.outlook_news, 'isOrganizer', coalesce(r.is_organizer, true), 'iCalUId', r.ical_uid,
         -- a plan writes nothing, so it names no version
-        'etag', NULL, 'originalStart', r.original_start, 'removing', coalesce(r.removing, false), 'conflict', r.conflict,
+        'etag', NULL, 'originalStart', r.original_start, 'removing', coalesce(r.removing, false), 'waitsFor', r.waits_for, 'conflict', r.conflict,
         'resolution', r.resolution, 'importAsked', r.import_asked_at IS NOT NULL, 'bookingChangedAt', r.last_modified_booking,
         'present', r.number IS NOT NULL AND coalesce(r.active, false), 'startsAt', ${text('r.begins')},
         'endsAt', ${text('r.ends')}, 'priority', r.priority, 'isDue', r.is_due, 'error', r.error_message) AS row

@@ -43,6 +43,7 @@ export const mappedOf = (row: Row): Mapped => ({
   reservationId: row.reservationId,
   outlookBase: row.outlookBase,
   etag: null,
+  waitsFor: row.waitsFor,
   news: row.news,
   startsAt: row.startsAt,
   endsAt: row.endsAt,
@@ -66,7 +67,9 @@ export function noted(rows: readonly Row[], found: Scanned): PlannedMapping[] {
         const { outlookBase, eventId, isOrganizer, iCalUId, originalStart } = adoption;
         const status = row.status === 'cancelled' ? 'pending' : row.status;
         const found = { eventId, outlookBase, isOrganizer, iCalUId, originalStart };
-        return [{ ...row, ...found, status, bookingBase: null, news: null, isDue: true, adopted: true }];
+        return [
+          { ...row, ...found, status, bookingBase: null, news: adoption.news, isDue: true, adopted: true },
+        ];
       }
       if (row.reservationId === null && taken.has(row.eventId ?? '')) return [];
       const said = news.get(row.id);
@@ -105,6 +108,7 @@ const bornRow = (born: UnmappedRow, id: number): Row => ({
   originalStart: born.originalStart,
   etag: null,
   removing: false,
+  waitsFor: born.waitsFor,
   conflict: null,
   resolution: null,
   importAsked: false,
@@ -113,7 +117,7 @@ const bornRow = (born: UnmappedRow, id: number): Row => ({
   startsAt: born.startsAt,
   endsAt: born.endsAt,
   priority: 1,
-  isDue: true,
+  isDue: born.dueInMs !== null,
   error: null,
 });
 

@@ -152,6 +152,8 @@ const unreadable = (eventId: string): UnmappedRow => ({
   endsAt: null,
   item: null,
   dueInMs: 0,
+  waitsFor: null,
+  hint: null,
   isOrganizer: true,
   iCalUId: null,
   originalStart: null,

@@ -3,10 +3,10 @@
  * the first evening. Rounds of changes begin before the list is read, so nothing falls between the two. Pure but for the
  * reading: `compare` says what was found.
  */
-import { isGivenBack, itemOf, occupying, type OutlookEvent } from '../../event.ts';
+import { isGivenBack, itemOf, occupying, standing, type OutlookEvent } from '../../event.ts';
 import { sameItem, type Item, type ReservationKey } from '../../item.ts';
 import { sameTitle } from '../match/candidates.ts';
-import type { LeasedRoom } from '../store/mappings.ts';
+import { waitHints, type LeasedRoom, type WaitsFor } from '../store/mappings.ts';
 import type {
   Adoption,
   UnmappedRow,
@@ -62,17 +62,29 @@ function halve({ from, to }: Span): readonly [Span, Span] | null {
   ];
 }
 
-export const unmappedOf = (event: OutlookEvent): UnmappedRow => ({
-  eventId: event.id,
-  startsAt: itemOf(event.shows)?.startsAt ?? null,
-  endsAt: itemOf(event.shows)?.endsAt ?? null,
-  item: itemOf(event.shows),
-  dueInMs: 0,
-  isOrganizer: event.isOrganizer,
-  iCalUId: event.iCalUId,
-  originalStart: event.originalStart,
-  seriesMasterId: event.seriesMasterId,
-});
+export function unmappedOf(event: OutlookEvent, marksRead = false): UnmappedRow {
+  const item = itemOf(event.shows);
+  const waitsFor = waitsUnread(event, marksRead);
+  return {
+    eventId: event.id,
+    startsAt: item?.startsAt ?? null,
+    endsAt: item?.endsAt ?? null,
+    item,
+    dueInMs: waitsFor === null ? 0 : null,
+    waitsFor,
+    hint: waitsFor === null ? null : waitHints[waitsFor],
+    isOrganizer: event.isOrganizer,
+    iCalUId: event.iCalUId,
+    originalStart: event.originalStart,
+    seriesMasterId: event.seriesMasterId,
+  };
+}
+
+/** What an event waits for that need not be read for that; a free one may be ours, which its extended properties say. */
+function waitsUnread({ shows, marks, isOrganizer }: OutlookEvent, marksRead: boolean): WaitsFor | null {
+  if (shows.is === 'undecided') return 'answer';
+  return shows.is === 'free' && marksRead && (marks === null || !isOrganizer) ? 'free' : null;
+}
 
 export const overlaps = (
   span: { readonly startsAt: string | null; readonly endsAt: string | null },
@@ -80,9 +92,8 @@ export const overlaps = (
 ) =>
   span.startsAt === null || span.endsAt === null || (span.startsAt < window.to && span.endsAt > window.from);
 
-/** Of an event that no mapping knows: it occupies the room, or nobody can tell. */
-export const isOfInterest = ({ shows }: OutlookEvent): boolean =>
-  shows.is === 'occupied' || shows.is === 'unreadable';
+/** Of an event that no mapping knows: it is imported, or listed. */
+export const isOfInterest = ({ shows }: OutlookEvent): boolean => !isGivenBack(shows);
 
 export interface Scanned extends Observed {
   readonly adoptions: readonly Adoption[];
@@ -100,7 +111,7 @@ export function compare(
   show: (item: Item) => Item,
   remembered: ReadonlyMap<string, ReservationKey>,
 ): Scanned {
-  const there = events.filter((event) => occupying(event.shows) !== null);
+  const there = events.filter((event) => standing(event.shows) !== null);
   const byEvent = new Map(mappings.flatMap((m) => (m.eventId === null ? [] : [[m.eventId, m] as const])));
   const listed = new Map(events.map((event) => [event.id, event]));
   const adoptions = adoptMarked(
@@ -111,7 +122,9 @@ export function compare(
   );
   const taken = new Set(adoptions.map(({ eventId }) => eventId));
   const given = new Set(adoptions.map(({ id }) => id));
-  const unknown = there.filter((event) => !byEvent.has(event.id) && !taken.has(event.id));
+  const unknown = there.filter(
+    (event) => occupying(event.shows) !== null && !byEvent.has(event.id) && !taken.has(event.id),
+  );
   const recalled = recall(
     mappings.filter((m) => !given.has(m.id)),
     unknown,
@@ -136,7 +149,7 @@ export function compare(
     if (news === 'missing' || (news !== null && imports)) known.push({ id: mapping.id, news, dueInMs: null });
   }
   const unmapped = events.filter((e) => isOfInterest(e) && !byEvent.has(e.id) && !taken.has(e.id));
-  const born = imports ? unmapped.map(unmappedOf) : [];
+  const born = imports ? unmapped.map((event) => unmappedOf(event, true)) : [];
   return { adoptions: [...adoptions, ...pairs], known, born };
 }
 
@@ -145,7 +158,7 @@ function newsOf(mapping: Mapped, event: OutlookEvent | undefined, window: Span):
   if (mapping.status === 'cancelled') return isBack(mapping, event) ? 'look' : null;
   if (event === undefined) return overlaps(mapping, window) && mapping.news !== 'gone' ? 'missing' : null;
   if (isGivenBack(event.shows)) return mapping.news === 'vacated' ? null : 'missing';
-  return isEcho(mapping, event) ? null : 'look';
+  return isEcho(mapping, event) || stillWaits(mapping, event) ? null : 'look';
 }
 
 /** A cancelled reservation's event that somebody brought back; not one that a person refused to remove. */
@@ -154,12 +167,20 @@ export const isBack = (
   event: Pick<OutlookEvent, 'shows'> | undefined,
 ): boolean => mapping.outlookBase === null && event !== undefined && occupying(event.shows) !== null;
 
+/** What it waits for has not come. */
+const stillWaits = ({ waitsFor, status }: Mapped, { shows }: OutlookEvent): boolean =>
+  (waitsFor === 'answer' && shows.is === 'undecided') ||
+  (waitsFor === 'free' && shows.is === 'free') ||
+  (waitsFor === 'import' && shows.is === 'occupied') ||
+  (status === 'error' && shows.is === 'unreadable');
+
 /** It shows what both last agreed on, and nothing else is reported of it: our own write came back, whatever its etag says. */
 export const isEcho = (
-  mapping: Pick<KnownEvent, 'news' | 'reservationId' | 'outlookBase'>,
+  mapping: Pick<KnownEvent, 'news' | 'reservationId' | 'outlookBase' | 'waitsFor'>,
   event: Pick<OutlookEvent, 'shows'>,
 ): boolean =>
   mapping.news === null &&
+  mapping.waitsFor === null &&
   mapping.reservationId !== null &&
   event.shows.is === 'occupied' &&
   sameItem(mapping.outlookBase, event.shows.item);
@@ -248,6 +269,7 @@ const adoption = (id: number, event: OutlookEvent): Adoption => ({
   id,
   eventId: event.id,
   outlookBase: itemOf(event.shows),
+  news: event.shows.is === 'free' ? 'look' : null,
   isOrganizer: event.isOrganizer,
   iCalUId: event.iCalUId,
   originalStart: event.originalStart,

@@ -48,6 +48,7 @@ export interface Due {
   readonly etag: string | null;
   /** We were about to delete or decline the event: should it be gone, nobody else did that. */
   readonly removing: boolean;
+  readonly waitsFor: WaitsFor | null;
   readonly conflict: ConflictNote | null;
   /** Which side a person chose. */
   readonly resolution: 'booking' | 'outlook' | null;
@@ -64,12 +65,29 @@ export interface Due {
 export type News = 'look' | 'missing' | 'vacated' | 'gone';
 
 /**
+ * What neither we nor a retry can bring about. answer: the room has not answered the invitation, or not again since it was
+ * changed; free: an event that nobody imported is shown as free; import: a person has to ask for its import.
+ */
+export type WaitsFor = 'answer' | 'free' | 'import';
+
+/** What is told of a mapping that waits. */
+export const waitHints: Readonly<Record<WaitsFor, string>> = {
+  answer: 'The room has not answered this invitation: it is followed once the room, or its delegate, does.',
+  free: 'It is shown as free in Outlook: show it as busy there, or set FREE_EVENTS, to have it imported.',
+  import: 'IMPORT_MODE is manual: POST /booking/process-imports imports it.',
+};
+
+/** What is told of an event that is there, and that nobody can understand. */
+export const unreadableHint = 'Open the event in Outlook, correct its times and save it.';
+
+/**
  * Why a mapping waits for a person. fields: both sides changed them; deleted: one side deleted, the other changed; overlap:
  * an event lies on a taken time; moved: the booking system moved away from somebody's meeting (`mapping`); refused: the
- * booking system cannot take the change; orphan: the event carries marks of a reservation that is not there.
+ * booking system cannot take the change; orphan: the event carries marks of a reservation that is not there; free: somebody's
+ * meeting is shown as free.
  */
 export interface ConflictNote {
-  readonly kind: 'fields' | 'deleted' | 'overlap' | 'moved' | 'refused' | 'orphan' | 'gone';
+  readonly kind: 'fields' | 'deleted' | 'overlap' | 'moved' | 'refused' | 'orphan' | 'free' | 'gone';
   readonly fields?: readonly string[];
   readonly outlook?: Item | null;
   readonly mapping?: number;
@@ -142,6 +160,7 @@ export interface Settled {
   /** What is still to be dealt with; null: nothing. */
   readonly news: News | null;
   readonly removing: boolean;
+  readonly waitsFor: WaitsFor | null;
   readonly conflict: ConflictNote | null;
   /** What is known of the event now; absent: as before. */
   readonly isOrganizer?: boolean;

@@ -2,7 +2,7 @@
 import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
 import type { Item, ReservationKey } from '../../item.ts';
-import type { LeasedRoom, News, Window } from './mappings.ts';
+import type { LeasedRoom, News, WaitsFor, Window } from './mappings.ts';
 
 /** A part of time, as ISO instants. */
 export interface Span {
@@ -25,7 +25,10 @@ export interface UnmappedRow {
   readonly startsAt: string | null;
   readonly endsAt: string | null;
   readonly item: Item | null;
-  readonly dueInMs: number;
+  /** Null: it need not be read now. */
+  readonly dueInMs: number | null;
+  readonly waitsFor: WaitsFor | null;
+  readonly hint: string | null;
   readonly isOrganizer: boolean;
   readonly iCalUId: string | null;
   readonly originalStart: string | null;
@@ -46,12 +49,13 @@ export interface KnownEvent {
   readonly outlookBase: Item | null;
   readonly news: News | null;
   readonly etag: string | null;
+  readonly waitsFor: WaitsFor | null;
   readonly startsAt: string | null;
   readonly endsAt: string | null;
 }
 
 const knownColumns = `m.id, m.outlook_event_id AS "eventId", m.sync_status AS status, m.reservation_id AS "reservationId",
-  m.outlook_base AS "outlookBase", m.outlook_news AS news, m.outlook_etag AS etag,
+  m.outlook_base AS "outlookBase", m.outlook_news AS news, m.outlook_etag AS etag, m.waits_for AS "waitsFor",
   to_char(m.starts_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "startsAt",
   to_char(m.ends_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "endsAt"`;
 
@@ -209,6 +213,8 @@ export interface Adoption {
   readonly id: number;
   readonly eventId: string;
   readonly outlookBase: Item | null;
+  /** It is to be read: it is shown as free. */
+  readonly news: 'look' | null;
   readonly isOrganizer: boolean;
   readonly iCalUId: string;
   readonly originalStart: string | null;
