@@ -955,6 +955,25 @@ BEGIN
     AND (m.outlook_event_id IS NULL AND m.present OR m.id = ANY (held))
     AND CASE WHEN in_ms IS NULL THEN m.due_at > clock_timestamp() ELSE m.due_at <= clock_timestamp() END;
 END $put_off$;
+
+-- Parks a mapping of a leased room whose settlement cannot be written down: it stays as it was, with the reason. Nothing is
+-- done where it changed meanwhile, since it is due then.
+CREATE OR REPLACE FUNCTION bridge_park(room_id integer, epoch bigint, mapping bigint, revision_read bigint, why text, what_to_do text)
+RETURNS void LANGUAGE plpgsql AS $park$
+BEGIN
+  -- see bridge_settle
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  WITH parked AS (
+    UPDATE bridge_mappings m
+    SET sync_status = CASE WHEN m.sync_status = 'conflict' THEN m.sync_status ELSE 'error' END, error_message = why, hint = what_to_do,
+        due_at = NULL, attempt = m.attempt + 1, revision = m.revision + 1, updated_at = now()
+    FROM bridge_room_state s
+    WHERE m.id = mapping AND m.revision = revision_read AND s.resource_mapping_id = room_id AND s.lease_epoch = epoch
+    RETURNING m.*
+  )
+  INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, action, reason)
+  SELECT id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, 'parked', why FROM parked;
+END $park$;
 $functions$;
 
   EXECUTE $functions$
@@ -1560,12 +1579,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '6003a540e29ad65dbb9d72915ac22354aa76a5ea47c1af8f3a39f014f4c63142 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '6ce2b0539dabba825a89e3fa998fd313fc6eba3b87ad2ab1708392422ed402a1 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_watch,bridge_index,bridge_stored_keys,bridge_window,bridge_item_state,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_cover_changed,bridge_gather,bridge_fold,bridge_due_items,bridge_take,bridge_release,bridge_settle,bridge_put_off_creates,bridge_reconcile,bridge_notice,bridge_pulled,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_met,bridge_write_back,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_reset,bridge_mapping_lost,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_watch,bridge_index,bridge_stored_keys,bridge_window,bridge_item_state,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_cover_changed,bridge_gather,bridge_fold,bridge_due_items,bridge_take,bridge_release,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_notice,bridge_pulled,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_met,bridge_write_back,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_reset,bridge_mapping_lost,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -158,3 +158,22 @@ BEGIN
     AND (m.outlook_event_id IS NULL AND m.present OR m.id = ANY (held))
     AND CASE WHEN in_ms IS NULL THEN m.due_at > clock_timestamp() ELSE m.due_at <= clock_timestamp() END;
 END $put_off$;
+
+-- Parks a mapping of a leased room whose settlement cannot be written down: it stays as it was, with the reason. Nothing is
+-- done where it changed meanwhile, since it is due then.
+CREATE OR REPLACE FUNCTION bridge_park(room_id integer, epoch bigint, mapping bigint, revision_read bigint, why text, what_to_do text)
+RETURNS void LANGUAGE plpgsql AS $park$
+BEGIN
+  -- see bridge_settle
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  WITH parked AS (
+    UPDATE bridge_mappings m
+    SET sync_status = CASE WHEN m.sync_status = 'conflict' THEN m.sync_status ELSE 'error' END, error_message = why, hint = what_to_do,
+        due_at = NULL, attempt = m.attempt + 1, revision = m.revision + 1, updated_at = now()
+    FROM bridge_room_state s
+    WHERE m.id = mapping AND m.revision = revision_read AND s.resource_mapping_id = room_id AND s.lease_epoch = epoch
+    RETURNING m.*
+  )
+  INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, action, reason)
+  SELECT id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, 'parked', why FROM parked;
+END $park$;

@@ -9,7 +9,7 @@ import { createDelta } from './delta.ts';
 import { createDirectory } from './directory.ts';
 import { itemOf, type Mailbox, type OutlookEvent } from '../event.ts';
 import { GatewayTimeout, isGone } from './failure.ts';
-import { createFormat, idMark, typeMark, type Format } from './format.ts';
+import { createFormat, idMark, membersOf, textOf, typeMark, type Format } from './format.ts';
 import {
   createDispatcher,
   createGraphHttp,
@@ -92,6 +92,10 @@ function createReads(http: GraphHttp, format: Format, narrow: NarrowReach) {
     prefer: preferEvents,
   });
 
+  /** The events of a page. A row without an id names nothing that could be read or kept. */
+  const readRows = (rows: readonly unknown[]): OutlookEvent[] =>
+    rows.filter((row) => textOf(membersOf(row).id) !== null).map((row) => format.toEvent(row));
+
   /** One event with its marks, or null when the mailbox answers that it is not there (404, malformed id). */
   async function read(room: Mailbox, eventId: string, signal: AbortSignal): Promise<OutlookEvent | null> {
     const reading = call(room, 'read an event', `/events/${encode(eventId)}?${expandMarks}`);
@@ -114,7 +118,7 @@ function createReads(http: GraphHttp, format: Format, narrow: NarrowReach) {
     const path = `/events?$top=${pageSize}&$filter=${encode(filter)}&${expandMarks}`;
     const events: OutlookEvent[] = [];
     for await (const rows of pagesOf(http, call(room, 'search our events', path), signal))
-      events.push(...rows.filter((row) => !isCancelled(row)).map((row) => format.toEvent(row)));
+      events.push(...readRows(rows.filter((row) => !isCancelled(row))));
     return events;
   }
 
@@ -167,8 +171,7 @@ function createReads(http: GraphHttp, format: Format, narrow: NarrowReach) {
       yield* listUnmarked(room, plain, inWindow, signal);
       return;
     }
-    for (; rows.done !== true; rows = await expanded.next())
-      yield rows.value.map((row) => format.toEvent(row)).filter(inWindow);
+    for (; rows.done !== true; rows = await expanded.next()) yield readRows(rows.value).filter(inWindow);
   }
 
   /** The same where Graph refuses `$expand` on a calendar view: the marks come from a search. */
@@ -183,7 +186,7 @@ function createReads(http: GraphHttp, format: Format, narrow: NarrowReach) {
       marks ??= new Map(
         (await filtered(room, "ep/value ne ''", signal)).map((event) => [event.id, event.marks]),
       );
-      const events = rows.map((row) => format.toEvent(row)).filter(inWindow);
+      const events = readRows(rows).filter(inWindow);
       yield events.map((event) => ({ ...event, marks: marks!.get(event.id) ?? null }));
     }
   }
@@ -200,7 +203,7 @@ function createReads(http: GraphHttp, format: Format, narrow: NarrowReach) {
     const events: OutlookEvent[] = [];
     try {
       for await (const rows of pagesOf(http, call(room, 'read a series', path), signal))
-        events.push(...rows.map((row) => format.toEvent(row)));
+        events.push(...readRows(rows));
     } catch (error) {
       if (error instanceof Permanent && (await read(room, masterId, signal)) === null) return null;
       throw error instanceof Error ? await narrow(error, room, signal) : error;

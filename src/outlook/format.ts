@@ -2,7 +2,7 @@
  * Item ↔ Graph event. Pure and total: no clock, no I/O. What is written is a stable normal form: written, changed by
  * Exchange as it does, and read back, an item is equal to `show(item)`.
  */
-import { Permanent } from '../errors.ts';
+import { Permanent, messageOf } from '../errors.ts';
 import type { Item, ItemChange, ReservationKey } from '../item.ts';
 import type { OutlookEvent } from '../event.ts';
 import { cleanDescription, cleanTitle, textOfHtml } from './text.ts';
@@ -180,9 +180,11 @@ function readEvent(value: unknown, zone: Zone, takesFree: (item: Item) => boolea
     isOrganizer,
     type: readType(event.type),
     seriesMasterId: textOf(event.seriesMasterId),
-    originalStart: textOf(event.originalStart) === null ? null : normal(String(event.originalStart)),
+    originalStart: readInstant(event.originalStart),
     organizer: readOrganizer(event.organizer),
-    lastModifiedAt: textOf(event.lastModifiedDateTime),
+    lastModifiedAt: Number.isNaN(Date.parse(String(event.lastModifiedDateTime)))
+      ? null
+      : textOf(event.lastModifiedDateTime),
     etag: textOf(event['@odata.etag']),
   };
 }
@@ -200,8 +202,8 @@ function readShown(
     if (!isOrganizer && isUndecided(response, event.showAs)) return { is: 'undecided', item };
     return { is: event.showAs === 'free' && !takesFree(item) ? 'free' : 'occupied', item };
   } catch (error) {
-    if (!(error instanceof Permanent)) throw error;
-    return { is: 'unreadable', why: error.message };
+    // whatever it is: one odd row stops no page
+    return { is: 'unreadable', why: messageOf(error) };
   }
 }
 
@@ -251,6 +253,12 @@ function readTime(value: unknown, allDay: boolean, zone: Zone): number {
   const named = zoneNamed(name);
   if (named === null) throw new Permanent(`Graph answered a time in the unknown zone '${name}'`);
   return named.instantOf(`${date}T${time}`);
+}
+
+/** An instant of no time is none: nothing else of the event depends on it. */
+function readInstant(value: unknown): string | null {
+  const at = normal(textOf(value) ?? '');
+  return normalInstant.test(at) ? at : null;
 }
 
 function readBody(body: Members): string {

@@ -150,10 +150,26 @@ export function unreadable({ due, blind }: Unreadable, random: () => number): Se
 const restingStatus = ({ status }: Due) =>
   status === 'cancelled' || status === 'conflict' || status === 'imported' ? status : 'pending';
 
+/** The event, null when it is not there; 'refused': this one cannot be read, which says nothing about the others. */
+async function readOne(
+  eventId: string,
+  room: LeasedRoom,
+  sight: Sight,
+  signal: AbortSignal,
+): Promise<OutlookEvent | 'refused' | null> {
+  try {
+    return await sight.outlook.read(room, eventId, signal);
+  } catch (error) {
+    if ((error instanceof Retryable || error instanceof Permanent) && error.reach === 'item')
+      return 'refused';
+    throw error;
+  }
+}
+
 /**
  * Reads events that were reported as removed: only a mailbox that answers "not there" about that very event, and whose
  * calendar does not show it, makes it gone (delta reports events as removed that merely lie outside of its window, msgraph
- * docs#6599). Throws as a read does.
+ * docs#6599). Throws as a read does, but for one that cannot be read alone: it is looked at in its own time.
  */
 export async function verify(
   missing: readonly { readonly id: number; readonly revision: number; readonly eventId: string }[],
@@ -162,17 +178,14 @@ export async function verify(
   signal: AbortSignal,
 ): Promise<Verified[]> {
   const seen = await together(
-    missing.map(async (one) => ({ one, event: await sight.outlook.read(room, one.eventId, signal) })),
+    missing.map(async (one) => ({ one, event: await readOne(one.eventId, room, sight, signal) })),
   );
   const lost = seen.filter(({ event }) => event === null).map(({ one }) => one.eventId);
   const shown = lost.length === 0 ? null : await stillShown(lost, room, sight, signal);
   return seen.map(({ one: { id, revision, eventId }, event }) => {
     // what contradicts itself is looked at again, in its own time
     const isGone = event === null && shown?.has(eventId) !== true;
-    return {
-      id,
-      revision,
-      news: isGone ? 'gone' : event !== null && isGivenBack(event.shows) ? 'vacated' : 'look',
-    };
+    const isVacated = event !== null && event !== 'refused' && isGivenBack(event.shows);
+    return { id, revision, news: isGone ? 'gone' : isVacated ? 'vacated' : 'look' };
   });
 }

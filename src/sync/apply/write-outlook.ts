@@ -8,7 +8,8 @@ import { itemOf, occupying, type OutlookEvent, type Write, type Written } from '
 import { sameItem, type Item, type ItemChange } from '../../item.ts';
 import { fieldsConflict, withoutCall } from './settlement.ts';
 import { isThere, ours, type Sight } from './read.ts';
-import type { CreatesDue, Due, LeasedRoom, Settled } from '../store/mappings.ts';
+import type { Due, LeasedRoom, Settled } from '../store/mappings.ts';
+import type { CreatesDue } from '../store/settle.ts';
 import type { Span } from '../store/pull-store.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { agreedBut, eventOf, factsOf, keep, marksOf, pick, shownOf, type Step } from './step.ts';

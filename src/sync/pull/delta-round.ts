@@ -4,7 +4,8 @@
  * old ones, and reports as removed what merely left its window. Reading and deciding follow in the same drain.
  */
 import type { Database } from '../../database.ts';
-import { Retryable } from '../../errors.ts';
+import { Permanent, Retryable } from '../../errors.ts';
+import type { Tell } from '../../facts.ts';
 import { isGivenBack, type DeltaAnswer, type DeltaRow, type OutlookEvent } from '../../event.ts';
 import { unmappedOf, isBack, isEcho, isOfInterest, overlaps } from './full-scan.ts';
 import type { LeasedRoom, Window } from '../store/mappings.ts';
@@ -12,17 +13,18 @@ import {
   beginPull,
   knownEvents,
   pullAgain,
-  storePage,
   type UnmappedRow,
   type ObservedEvent,
   type Observed,
   type Span,
 } from '../store/pull-store.ts';
+import { storePage, unreadRow } from '../store/observed.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 
 export interface PullOptions {
   readonly db: Database;
   readonly outlook: OutlookSide;
+  readonly tell: Tell;
   readonly window: Window;
   /** Between two polls of a room. */
   readonly pollMs: number;
@@ -46,7 +48,7 @@ const mostSeries = 200;
 export const pollAfter = (pollMs: number, random: () => number): number => pollMs * (0.9 + random() * 0.2);
 
 export function createPull(options: PullOptions) {
-  const { db, outlook, window, pollMs, unheardMs = pollMs, random = Math.random } = options;
+  const { db, outlook, tell, window, pollMs, unheardMs = pollMs, random = Math.random } = options;
   return async function pull(room: LeasedRoom, signal: AbortSignal): Promise<PulledRound> {
     const begun = await beginPull(db, room, pollAfter(pollMs, random), pollAfter(unheardMs, random), window);
     const noticedAt = begun.rung ?? new Date();
@@ -63,7 +65,9 @@ export function createPull(options: PullOptions) {
         if (answer.answer !== 'page') return { next: 'baseline', rows };
         rows += answer.rows.length + answer.removed.length;
         links[at] = answer.deltaLink ?? answer.nextLink ?? link;
-        await storePage(db, room, noticedAt, await noticesOf(room, answer, span, signal), links);
+        const observed = await noticesOf(room, answer, span, signal);
+        const refused = await storePage(db, room, noticedAt, observed, links);
+        for (const error of refused) tell({ fact: 'bug', error, where: `the changes of ${room.name}` });
       }
     // whoever rang knows of a change: if there is none, it is on its way
     const wait = begun.rung !== null && rows === 0 ? againMs[begun.attempt] : undefined;
@@ -71,6 +75,17 @@ export function createPull(options: PullOptions) {
     else if (begun.attempt > 0) await pullAgain(db, room, null, 0);
     return { next: begun.compare ? 'compare' : 'done', rows };
   };
+
+  /** The instances of a series, none if it is gone; its rows count by themselves where it cannot be read. */
+  async function seriesOf(room: LeasedRoom, master: string, { from, to }: Span, signal: AbortSignal) {
+    try {
+      return (await outlook.series(room, master, from, to, signal)) ?? [];
+    } catch (error) {
+      const ofSeries = (error instanceof Permanent || error instanceof Retryable) && error.reach === 'item';
+      if (!ofSeries) throw error;
+      return 'unreadable';
+    }
+  }
 
   async function noticesOf(
     room: LeasedRoom,
@@ -84,10 +99,19 @@ export function createPull(options: PullOptions) {
     // more than that is a calendar turned upside down: what is left out is found when its series changes next, or by the
     // next comparison of the whole window
     const series = new Map<string, OutlookEvent[]>();
-    for (const master of masters.slice(0, mostSeries))
-      series.set(master, (await outlook.series(room, master, span.from, span.to, signal)) ?? []);
+    for (const master of masters.slice(0, mostSeries)) {
+      const found = await seriesOf(room, master, span, signal);
+      if (found !== 'unreadable') series.set(master, found);
+    }
     const instances = [...series.values()].flat();
-    const singles = page.rows.filter((row) => masterOf(row).length === 0);
+    const listed = new Set(instances.map(({ id }) => id));
+    // what is shown by itself counts, though the series may leave it out (exceptions: msgraph docs#15611) or not be readable now
+    const singles = page.rows.filter(
+      (row) =>
+        row.type !== 'seriesMaster' &&
+        !listed.has(row.id) &&
+        (row.type !== 'occurrence' || row.seriesMasterId === null || !series.has(row.seriesMasterId)),
+    );
     const ids = [...singles, ...instances].map(({ id }) => id).concat(page.removed);
     const known = await knownEvents(db, room, ids, [...series.keys()]);
     const byEvent = new Map(known.map((mapping) => [mapping.eventId, mapping]));
@@ -125,11 +149,11 @@ export function createPull(options: PullOptions) {
       if (row.event !== null) look(row.event);
       else if (byEvent.has(row.id))
         noticed.set(byEvent.get(row.id)!.id, { id: byEvent.get(row.id)!.id, news: 'look', dueInMs: null });
-      else born.set(row.id, unreadable(row.id));
+      else born.set(row.id, unreadRow(row.id));
     }
     for (const event of instances) look(event);
     // a deleted occurrence leaves no row at all (msgraph docs PR#4501)
-    const there = new Set(instances.map(({ id }) => id));
+    const there = new Set([...listed, ...singles.map(({ id }) => id)]);
     for (const mapping of known)
       if (
         mapping.seriesMasterId !== null &&
@@ -144,18 +168,3 @@ export function createPull(options: PullOptions) {
 /** The series a row belongs to: its own id, if it is a master. A master's times may be those of years ago. */
 const masterOf = (row: DeltaRow): readonly string[] =>
   row.type === 'seriesMaster' ? [row.id] : row.seriesMasterId === null ? [] : [row.seriesMasterId];
-
-/** A row that could not be read: the event itself is, by its id. */
-const unreadable = (eventId: string): UnmappedRow => ({
-  eventId,
-  startsAt: null,
-  endsAt: null,
-  item: null,
-  dueInMs: 0,
-  waitsFor: null,
-  hint: null,
-  isOrganizer: true,
-  iCalUId: null,
-  originalStart: null,
-  seriesMasterId: null,
-});

@@ -225,36 +225,6 @@ export async function dueMappings(
   return rows.map((row) => row.due);
 }
 
-/** What came of writing down: how long each change took, and what the room asks for next. */
-export interface Written {
-  /** Milliseconds, by mapping, of those that had a change waiting. */
-  readonly latency: ReadonlyMap<number, number>;
-  /** More is due. */
-  readonly more: boolean;
-  /** Its calendar is to be asked for changes. */
-  readonly pulls: boolean;
-}
-
-/** Writes down results. Throws BR001 when fenced. */
-export async function settleMappings(
-  session: Queryable,
-  room: LeasedRoom,
-  results: readonly Settled[],
-): Promise<Written> {
-  interface Answer {
-    readonly latency: Record<string, number>;
-    readonly more: boolean;
-    readonly pulls: boolean;
-  }
-  const { rows } = await session.query<{ answer: Answer }>({
-    name: 'settle_mappings',
-    text: 'SELECT bridge_settle($1, $2, $3) AS answer',
-    values: [room.id, room.epoch, JSON.stringify(results)],
-  });
-  const { latency, more, pulls } = rows[0]!.answer;
-  return { latency: new Map(Object.entries(latency).map(([id, ms]) => [Number(id), ms])), more, pulls };
-}
-
 /** For a query that may take longer than all others. (pg knows `query_timeout` of a query, its types do not.) */
 const slow = { query_timeout: 120_000 };
 
@@ -271,28 +241,6 @@ export async function reconcileRoom(
     values: [room.id, room.epoch, window.pastDays, window.futureDays],
   });
   return rows[0]!.answer;
-}
-
-/**
- * Puts off the creates of a room that are due, because Outlook refuses creates there for now, and with them those in `held`,
- * which may be creates that keep the id of an event that is gone. `inMs` null: those that were put off are due at once.
- */
-export async function putOffCreates(
-  session: Queryable,
-  room: LeasedRoom,
-  { held, inMs }: CreatesDue,
-): Promise<void> {
-  await session.query({
-    name: 'put_off_creates',
-    text: 'SELECT bridge_put_off_creates($1, $2, $3, $4)',
-    values: [room.id, room.epoch, held, inMs],
-  });
-}
-
-/** See `putOffCreates`. */
-export interface CreatesDue {
-  readonly held: readonly number[];
-  readonly inMs: number | null;
 }
 
 /** Why a room rests, and how long; `ms` null: that much of it does not work, and the rest goes on. */

@@ -150,21 +150,6 @@ export async function pullNothing(db: Queryable, room: LeasedRoom): Promise<bool
   return rows[0]?.compare ?? false;
 }
 
-/** Writes down one page of changes and where the next page or round begins, in one transaction. */
-export async function storePage(
-  db: Queryable,
-  room: LeasedRoom,
-  noticedAt: Date,
-  { known, born }: Observed,
-  links: readonly string[],
-): Promise<void> {
-  await db.query({
-    name: 'store_page',
-    text: 'SELECT bridge_pulled($1, $2, $3, $4, $5, $6)',
-    values: [room.id, room.epoch, noticedAt, JSON.stringify(known), JSON.stringify(born), links],
-  });
-}
-
 interface Instants {
   readonly from: Date;
   readonly to: Date;
@@ -230,26 +215,6 @@ export interface Baselined extends Observed {
   readonly pollMs: number | null;
 }
 
-/** Notes that a room was compared with Outlook, and all that was found. */
-export async function finishBaseline(db: Queryable, room: LeasedRoom, found: Baselined): Promise<void> {
-  await db.query({
-    name: 'finish_baseline',
-    text: 'SELECT bridge_baselined($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
-    values: [
-      room.id,
-      room.epoch,
-      JSON.stringify(found.adoptions),
-      found.noticedAt,
-      JSON.stringify(found.known),
-      JSON.stringify(found.born),
-      found.links,
-      found.window.from,
-      found.window.to,
-      found.pollMs,
-    ],
-  });
-}
-
 /** Events that were reported as removed and not verified yet. */
 export async function missingOf(
   db: Queryable,
@@ -271,19 +236,6 @@ export interface Verified {
   readonly id: number;
   readonly revision: number;
   readonly news: 'look' | 'vacated' | 'gone';
-}
-
-/** Writes down what verification found. */
-export async function storeVerified(
-  db: Queryable,
-  room: LeasedRoom,
-  found: readonly Verified[],
-): Promise<void> {
-  await db.query({
-    name: 'store_verified',
-    text: 'SELECT bridge_verified($1, $2, $3)',
-    values: [room.id, room.epoch, JSON.stringify(found)],
-  });
 }
 
 /**

@@ -15,19 +15,15 @@ import { createDebounce } from './debounce.ts';
 import { verify } from '../apply/read.ts';
 import {
   dueMappings,
-  putOffCreates,
   reconcileRoom,
-  settleMappings,
   storeMailbox,
   type Due,
   type LeasedRoom,
   type Rest,
   type Settled,
   type Window,
-  type Written,
 } from '../store/mappings.ts';
 import {
-  finishBaseline,
   listWindow,
   mappingsOf,
   missingOf,
@@ -36,9 +32,10 @@ import {
   pullNothing,
   readCursor,
   rememberedOf,
-  storeVerified,
   type Span,
 } from '../store/pull-store.ts';
+import { finishBaseline, storeVerified } from '../store/observed.ts';
+import { putOffCreates, settleEach, type Written } from '../store/settle.ts';
 import { pollAfter, type PulledRound } from '../pull/delta-round.ts';
 import { restFor } from '../apply/rest.ts';
 import type { Troubles } from '../apply/troubles.ts';
@@ -221,7 +218,9 @@ export function createDrain(options: DrainOptions) {
       if (missing.length === 0) return void (await reunite(db, room));
       signal.throwIfAborted();
       const found = await verify(missing, room, sight, signal);
-      await storeVerified(db, room, found);
+      const refused = await storeVerified(db, room, found);
+      for (const error of refused) tell({ fact: 'bug', error, where: `verifying events of ${room.name}` });
+      if (refused.length > 0) return;
     }
   }
 
@@ -245,7 +244,14 @@ export function createDrain(options: DrainOptions) {
     // room was told of may not show in a list yet, and nobody else asks for it again
     const most = room.abandoned && poll !== null ? Math.min(poll, abandonedMs) : poll;
     const pollIn = most === null ? null : most * (room.baselined ? 1 : random());
-    await finishBaseline(db, room, { ...found, noticedAt, links, window: span, pollMs: pollIn });
+    const refused = await finishBaseline(db, room, {
+      ...found,
+      noticedAt,
+      links,
+      window: span,
+      pollMs: pollIn,
+    });
+    for (const error of refused) tell({ fact: 'bug', error, where: `the comparison of ${room.name}` });
     tell({
       fact: 'room-baselined',
       room: room.name,
@@ -271,10 +277,13 @@ export function createDrain(options: DrainOptions) {
 
   /** Writes down what was done; what the room asks for next, if that was told. */
   async function settle(room: LeasedRoom, due: readonly Due[], applied: Applied): Promise<Written | null> {
-    const { settled, done } = applied;
-    const written = settled.length === 0 ? null : await asked('settle', settleMappings(db, room, settled));
+    const { done } = applied;
+    const { results, written } =
+      applied.settled.length === 0
+        ? { results: [], written: null }
+        : await asked('settle', settleEach(db, room, applied.settled));
     const rows = new Map(due.map((row) => [row.id, row]));
-    for (const result of settled)
+    for (const result of results)
       tellResult(room, rows.get(result.id)!, result, written?.latency.get(result.id) ?? null);
     for (const one of done) tellDone(room, one);
     return written;

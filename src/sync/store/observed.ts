@@ -1,0 +1,136 @@
+/** What was observed in Outlook is written down: many events at once, and one by one where PostgreSQL refuses one of them. */
+import type { Queryable } from '../../database.ts';
+import type { LeasedRoom } from './mappings.ts';
+import { isRefusedForGood, oneByOne } from './one-by-one.ts';
+import type { Baselined, Observed, UnmappedRow, Verified } from './pull-store.ts';
+
+/**
+ * Writes down one page of changes and where the next page or round begins, in one transaction. Where PostgreSQL refuses a row
+ * for good, the rows are written down one by one before. Returns what it refuses even so.
+ */
+export async function storePage(
+  db: Queryable,
+  room: LeasedRoom,
+  noticedAt: Date,
+  { known, born }: Observed,
+  links: readonly string[],
+): Promise<readonly Error[]> {
+  const store = (seen: Observed) =>
+    db.query({
+      name: 'store_page',
+      text: 'SELECT bridge_pulled($1, $2, $3, $4, $5, $6)',
+      values: [room.id, room.epoch, noticedAt, JSON.stringify(seen.known), JSON.stringify(seen.born), links],
+    });
+  try {
+    await store({ known, born });
+    return [];
+  } catch (error) {
+    if (!isRefusedForGood(error)) throw error;
+    const refused = await noteEach(db, room, noticedAt, { known, born });
+    await store({ known: [], born: [] });
+    return refused;
+  }
+}
+
+/**
+ * Notes what was observed event by event. What is refused as it was seen is to be read by its id, and whoever reads it says
+ * what is wrong with it. Returns what is refused even so.
+ */
+async function noteEach(
+  db: Queryable,
+  room: LeasedRoom,
+  noticedAt: Date,
+  { known, born }: Observed,
+): Promise<Error[]> {
+  const note = (seen: Partial<Observed>) =>
+    db.query({
+      name: 'notice',
+      text: 'SELECT bridge_notice($1, $2, $3, $4, $5)',
+      values: [
+        room.id,
+        room.epoch,
+        noticedAt,
+        JSON.stringify(seen.known ?? []),
+        JSON.stringify(seen.born ?? []),
+      ],
+    });
+  const odd = await oneByOne(known, (one) => note({ known: [one] }));
+  const oddBorn = await oneByOne(born, (one) => note({ born: [one] }));
+  const refused = [
+    ...(await oneByOne(odd, ({ item: { id } }) => note({ known: [{ id, news: 'look', dueInMs: null }] }))),
+    ...(await oneByOne(oddBorn, ({ item }) => note({ born: [unreadRow(item.eventId)] }))),
+  ];
+  return refused.map(({ error }) => error);
+}
+
+/** An event of which nothing is known but its id: it is read by that. */
+export const unreadRow = (eventId: string): UnmappedRow => ({
+  eventId,
+  startsAt: null,
+  endsAt: null,
+  item: null,
+  dueInMs: 0,
+  waitsFor: null,
+  hint: null,
+  isOrganizer: true,
+  iCalUId: null,
+  originalStart: null,
+  seriesMasterId: null,
+});
+
+/** Notes that a room was compared with Outlook, and all that was found. Returns what PostgreSQL refuses of it; see `storePage`. */
+export async function finishBaseline(
+  db: Queryable,
+  room: LeasedRoom,
+  found: Baselined,
+): Promise<readonly Error[]> {
+  const finish = ({ adoptions, known, born }: Pick<Baselined, 'adoptions' | 'known' | 'born'>) =>
+    db.query({
+      name: 'finish_baseline',
+      text: 'SELECT bridge_baselined($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
+      values: [
+        room.id,
+        room.epoch,
+        JSON.stringify(adoptions),
+        found.noticedAt,
+        JSON.stringify(known),
+        JSON.stringify(born),
+        found.links,
+        found.window.from,
+        found.window.to,
+        found.pollMs,
+      ],
+    });
+  try {
+    await finish(found);
+    return [];
+  } catch (error) {
+    if (!isRefusedForGood(error)) throw error;
+    const refused = await noteEach(db, room, found.noticedAt, found);
+    const nothing = { known: [], born: [] };
+    const alone = await oneByOne(found.adoptions, (one) => finish({ ...nothing, adoptions: [one] }));
+    if (alone.length === found.adoptions.length) await finish({ ...nothing, adoptions: [] });
+    return [...refused, ...alone.map((one) => one.error)];
+  }
+}
+
+/** Writes down what verification found. Returns what PostgreSQL refuses of it for good. */
+export async function storeVerified(
+  db: Queryable,
+  room: LeasedRoom,
+  found: readonly Verified[],
+): Promise<readonly Error[]> {
+  const store = (some: readonly Verified[]) =>
+    db.query({
+      name: 'store_verified',
+      text: 'SELECT bridge_verified($1, $2, $3)',
+      values: [room.id, room.epoch, JSON.stringify(some)],
+    });
+  try {
+    await store(found);
+    return [];
+  } catch (error) {
+    if (!isRefusedForGood(error)) throw error;
+    return (await oneByOne(found, (one) => store([one]))).map((refused) => refused.error);
+  }
+}

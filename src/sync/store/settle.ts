@@ -1,0 +1,98 @@
+/** What came of the work on mappings is written down. The queries are functions of our own schema (`database/functions`). */
+import type { Queryable } from '../../database.ts';
+import type { LeasedRoom, Settled } from './mappings.ts';
+import { isRefusedForGood, oneByOne } from './one-by-one.ts';
+
+/** What came of writing down: how long each change took, and what the room asks for next. */
+export interface Written {
+  /** Milliseconds, by mapping, of those that had a change waiting. */
+  readonly latency: ReadonlyMap<number, number>;
+  /** More is due. */
+  readonly more: boolean;
+  /** Its calendar is to be asked for changes. */
+  readonly pulls: boolean;
+}
+
+/**
+ * Writes down results, of which one that PostgreSQL refuses unsettles no other: it is parked, and comes back so in
+ * `results`. Throws BR001 when fenced.
+ */
+export async function settleEach(
+  session: Queryable,
+  room: LeasedRoom,
+  results: readonly Settled[],
+): Promise<{ readonly results: readonly Settled[]; readonly written: Written }> {
+  try {
+    return { results, written: await settleMappings(session, room, results) };
+  } catch (error) {
+    if (!isRefusedForGood(error)) throw error;
+    const latency = new Map<number, number>();
+    const refused = await oneByOne(results, async (one) => {
+      for (const [id, ms] of (await settleMappings(session, room, [one])).latency) latency.set(id, ms);
+    });
+    const parked = new Map(refused.map(({ item, error: why }) => [item.id, parkedAs(item, why)]));
+    for (const one of parked.values()) await parkMapping(session, room, one);
+    return {
+      results: results.map((one) => parked.get(one.id) ?? one),
+      written: { latency, more: true, pulls: false },
+    };
+  }
+}
+
+const parkedAs = (one: Settled, error: Error): Settled => ({
+  ...one,
+  status: 'error',
+  action: 'parked',
+  error: `what became of it cannot be written down: ${error.message}`,
+  hint: 'Try again, or change the booking; if it stays so, report it.',
+});
+
+async function parkMapping(session: Queryable, room: LeasedRoom, one: Settled): Promise<void> {
+  await session.query({
+    name: 'park_mapping',
+    text: 'SELECT bridge_park($1, $2, $3, $4, $5, $6)',
+    values: [room.id, room.epoch, one.id, one.revision, one.error, one.hint],
+  });
+}
+
+/** Writes down results in one statement. */
+async function settleMappings(
+  session: Queryable,
+  room: LeasedRoom,
+  results: readonly Settled[],
+): Promise<Written> {
+  interface Answer {
+    readonly latency: Record<string, number>;
+    readonly more: boolean;
+    readonly pulls: boolean;
+  }
+  const { rows } = await session.query<{ answer: Answer }>({
+    name: 'settle_mappings',
+    text: 'SELECT bridge_settle($1, $2, $3) AS answer',
+    values: [room.id, room.epoch, JSON.stringify(results)],
+  });
+  const { latency, more, pulls } = rows[0]!.answer;
+  return { latency: new Map(Object.entries(latency).map(([id, ms]) => [Number(id), ms])), more, pulls };
+}
+
+/**
+ * Puts off the creates of a room that are due, because Outlook refuses creates there for now, and with them those in `held`,
+ * which may be creates that keep the id of an event that is gone. `inMs` null: those that were put off are due at once.
+ */
+export async function putOffCreates(
+  session: Queryable,
+  room: LeasedRoom,
+  { held, inMs }: CreatesDue,
+): Promise<void> {
+  await session.query({
+    name: 'put_off_creates',
+    text: 'SELECT bridge_put_off_creates($1, $2, $3, $4)',
+    values: [room.id, room.epoch, held, inMs],
+  });
+}
+
+/** See `putOffCreates`. */
+export interface CreatesDue {
+  readonly held: readonly number[];
+  readonly inMs: number | null;
+}
