@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Shown } from '../../src/event.ts';
 import type { Item } from '../../src/item.ts';
-import { decide, type Sides } from '../../src/sync/decide/decide.ts';
+import { decide as decideSides } from '../../src/sync/decide/decide.ts';
+import { sidesOf, type Row } from './row.ts';
 
 const choir: Item = {
   startsAt: '2026-12-01T17:00:00Z',
@@ -12,8 +13,9 @@ const choir: Item = {
   description: '',
   isPrivate: false,
 };
+const decide = (row: Row) => decideSides(sidesOf(row));
 const shown = (item: Item): Shown => ({ is: 'occupied', item });
-const fresh: Sides = {
+const fresh: Row = {
   agreed: null,
   wanted: choir,
   outlookBase: null,
@@ -23,16 +25,14 @@ const fresh: Sides = {
   removing: false,
   inWindow: true,
   ended: false,
-  revived: false,
-  chosen: false,
   covered: false,
   coverConfirmed: false,
   cancelled: false,
   direction: 'both',
   prefer: 'booking',
 };
-const synced: Sides = { ...fresh, agreed: choir, outlookBase: choir, hasEvent: true };
-const meeting: Sides = { ...synced, isOrganizer: false };
+const synced: Row = { ...fresh, agreed: choir, outlookBase: choir, hasEvent: true };
+const meeting: Row = { ...synced, isOrganizer: false };
 const moved: Item = { ...choir, startsAt: '2026-12-01T18:00:00Z', endsAt: '2026-12-01T20:00:00Z' };
 const movedTimes = { startsAt: moved.startsAt, endsAt: moved.endsAt };
 const renamed: Item = { ...choir, title: 'Brass band' };
@@ -157,7 +157,7 @@ describe('an event edited in Outlook', () => {
 
 describe('an event deleted in Outlook', () => {
   for (const is of ['absent', 'released'] as const) {
-    const lost: Sides = { ...synced, outlook: { is } };
+    const lost: Row = { ...synced, outlook: { is } };
     test(`(${is}) cancels the reservation that both sides agreed on`, () =>
       expect(decide(lost)).toEqual({ do: 'cancel-booking' }));
     test(`(${is}) cancels nothing that has ended`, () =>
@@ -181,6 +181,34 @@ describe('an event deleted in Outlook', () => {
     test(`(${is}) is forgotten rather than made again outside the window`, () =>
       expect(decide({ ...lost, wanted: renamed, inWindow: false })).toEqual(settle('forget')));
   }
+});
+
+describe('an event that cannot simply be followed', () => {
+  const free: Shown = { is: 'free', item: moved };
+  const undecided: Shown = { is: 'undecided', item: moved };
+
+  for (const outlook of [undecided, { is: 'unreadable', why: 'no end' }] as const)
+    test(`(${outlook.is}) changes nothing, and what the booking system says goes on`, () => {
+      expect(decide({ ...synced, outlook })).toEqual(settle('synced'));
+      expect(decide({ ...meeting, outlook })).toEqual(settle('synced'));
+      expect(decide({ ...meeting, wanted: null, outlook })).toEqual({ do: 'decline' });
+      expect(decide({ ...synced, wanted: renamed, outlook })).toEqual(
+        change(renamed, { change: { title: renamed.title } }),
+      );
+    });
+  test("(free) is shown as busy again where it is the room's own, and its edit followed", () =>
+    expect(decide({ ...synced, outlook: free })).toEqual(
+      change(choir, { busy: true, toBooking: movedTimes }),
+    ));
+  test("(free) is for a person to choose where it is somebody else's meeting, whatever the policy", () => {
+    expect(decide({ ...meeting, outlook: free, prefer: 'outlook' })).toEqual({ do: 'ask', about: 'free' });
+    expect(decide({ ...meeting, outlook: free, prefer: 'outlook', chosen: true })).toEqual({
+      do: 'cancel-booking',
+    });
+    expect(decide({ ...meeting, outlook: free, chosen: true })).toEqual(change(choir, { busy: true }));
+  });
+  test('(free) goes when its reservation is cancelled', () =>
+    expect(decide({ ...synced, wanted: null, outlook: free })).toEqual({ do: 'remove', as: 'cancelled' }));
 });
 
 describe("somebody else's meeting", () => {

@@ -5,10 +5,11 @@
 import type { Shown } from '../../src/event.ts';
 import { itemFields, type Item, type ItemChange } from '../../src/item.ts';
 import { decide, type Action, type Sides } from '../../src/sync/decide/decide.ts';
+import { sidesOf as fromRow, type Row } from './row.ts';
 import { pick } from '../../src/sync/apply/step.ts';
 
 export type Setup = Pick<
-  Sides,
+  Row,
   'removing' | 'inWindow' | 'ended' | 'covered' | 'coverConfirmed' | 'direction' | 'prefer'
 >;
 
@@ -29,19 +30,18 @@ export interface World {
 const shown = (event: World['event']): Shown =>
   typeof event === 'string' ? { is: event } : { is: 'occupied', item: event };
 
-export const sidesOf = (world: World, setup: Setup): Sides => ({
-  ...setup,
-  agreed: world.agreed,
-  wanted: world.booking,
-  outlookBase: world.outlookBase,
-  outlook: world.hasEvent ? shown(world.event) : null,
-  hasEvent: world.hasEvent,
-  isOrganizer: world.isOrganizer,
-  cancelled: world.cancelled,
-  removing: world.removing,
-  revived: false,
-  chosen: false,
-});
+export const sidesOf = (world: World, setup: Setup): Sides =>
+  fromRow({
+    ...setup,
+    agreed: world.agreed,
+    wanted: world.booking,
+    outlookBase: world.outlookBase,
+    outlook: world.hasEvent ? shown(world.event) : null,
+    hasEvent: world.hasEvent,
+    isOrganizer: world.isOrganizer,
+    cancelled: world.cancelled,
+    removing: world.removing,
+  });
 
 /** What an action sends to either side. */
 export const sends = (action: Action): boolean => {

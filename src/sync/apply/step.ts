@@ -1,7 +1,7 @@
 /** One due mapping on its way: what is known of it, what was decided, and what is written down afterwards. */
 import type { PullAction, PushAction } from '../../facts.ts';
 import { itemFields, type Item, type ItemChange, type ReservationKey } from '../../item.ts';
-import { decide, type Action } from '../decide/decide.ts';
+import { decide, type Action, type Agreement, type Choice } from '../decide/decide.ts';
 import type { Due, LeasedRoom, Settled } from '../store/mappings.ts';
 import { standing, type OutlookEvent, type Shown } from '../../event.ts';
 import type { OutlookSide } from '../outlook-side.ts';
@@ -39,24 +39,29 @@ export function stepOf(
   // a person said to keep what the booking system has, because that cannot take what Outlook says
   const insists = due.conflict?.kind === 'refused' && due.resolution === 'booking';
   const isFound = adopted !== null || insists;
-  const action = decide({
-    agreed: isFound ? null : shownBase(due, outlook),
+  const { direction } = room;
+  const reservation = {
+    agreement: isFound ? never : agreementOf(due, outlook),
     wanted,
-    outlookBase: isFound ? null : due.outlookBase,
-    outlook: event === null ? newsOf(due) : event === 'absent' ? { is: 'absent' } : event.shows,
-    hasEvent: adopted !== null || due.eventId !== null,
-    isOrganizer: event === null || event === 'absent' ? due.isOrganizer : event.isOrganizer,
-    removing: due.removing,
     inWindow: due.inWindow === true,
-    ended: due.ended === true,
-    revived: due.ended === true && isAhead(event),
-    chosen: due.resolution !== null,
-    covered: due.covered,
-    coverConfirmed: due.coverConfirmed,
-    cancelled: adopted === null && due.status === 'cancelled',
-    direction: room.direction,
-    prefer: due.resolution ?? preferred(policy, due, event),
-  });
+    cover: !due.covered ? 'none' : due.coverConfirmed ? 'shown' : 'expected',
+    direction,
+  } as const;
+  const hasEvent = adopted !== null || (due.eventId !== null && due.status !== 'cancelled');
+  const action = decide(
+    hasEvent
+      ? {
+          ...reservation,
+          mapping: 'with-event',
+          base: isFound ? null : due.outlookBase,
+          shows: event === null ? newsOf(due) : event === 'absent' ? { is: 'absent' } : event.shows,
+          isOrganizer: event === null || event === 'absent' ? due.isOrganizer : event.isOrganizer,
+          removing: due.removing,
+          time: due.ended !== true ? 'ahead' : isAhead(event) ? 'revived' : 'ended',
+          choice: choiceOf(policy, due, event),
+        }
+      : { ...reservation, mapping: due.status === 'cancelled' ? 'cancelled' : 'without-event' },
+  );
   return { due, action, wanted, adopted, seen, followsBooking: room.direction !== 'outlook_to_booking' };
 }
 
@@ -69,6 +74,12 @@ function isAhead(event: Seen): boolean {
 /** What was verified before. */
 const newsOf = ({ news }: Due): Shown | null =>
   news === 'gone' ? { is: 'absent' } : news === 'vacated' ? { is: 'released' } : null;
+
+function choiceOf(policy: ConflictPolicy, due: Due, event: Seen): Choice {
+  if (due.resolution !== null) return { side: due.resolution, by: 'person' };
+  const side = preferred(policy, due, event);
+  return side === null ? null : { side, by: 'policy' };
+}
 
 function preferred(policy: ConflictPolicy, due: Due, event: Seen): 'booking' | 'outlook' | null {
   if (policy === 'ask') return null;
@@ -83,11 +94,15 @@ function preferred(policy: ConflictPolicy, due: Due, event: Seen): 'booking' | '
   return Date.parse(outlook) > Date.parse(booking) ? 'outlook' : 'booking';
 }
 
+const never: Agreement = { is: 'never' };
+
 /** What Outlook should show of what both sides last agreed on: what is not known of it stays unknown. */
-function shownBase({ bookingBase, booking }: Due, outlook: Pick<OutlookSide, 'show'>): ItemChange | null {
-  if (bookingBase === null || isWhole(bookingBase))
-    return bookingBase === null ? null : outlook.show(bookingBase);
-  return booking === null ? {} : pick(outlook.show({ ...booking, ...bookingBase }), Object.keys(bookingBase));
+function agreementOf({ bookingBase, booking }: Due, outlook: Pick<OutlookSide, 'show'>): Agreement {
+  if (bookingBase === null) return never;
+  if (isWhole(bookingBase)) return { is: 'agreed', on: outlook.show(bookingBase) };
+  const fields = Object.keys(bookingBase);
+  if (booking === null || fields.length === 0) return { is: 'unanswered' };
+  return { is: 'partly', on: pick(outlook.show({ ...booking, ...bookingBase }), fields) };
 }
 
 export const isWhole = (item: ItemChange): item is Item =>

@@ -6,40 +6,52 @@ import { isGivenBack, standing, type Shown } from '../../event.ts';
 import { changedFields, itemFields, sameItem, type Item, type ItemChange } from '../../item.ts';
 import { merge, touchesTimes } from './merge.ts';
 
-export interface Sides {
-  /**
-   * What Outlook should show of the reservation as both sides last agreed on it; null: they never did. A field that is
-   * missing was sent and not answered: nobody knows what Outlook shows of it, so it is written again.
-   */
-  readonly agreed: ItemChange | null;
+/** What Outlook should show of the reservation as both sides last agreed on it. */
+export type Agreement =
+  | { readonly is: 'never' }
+  /** It was sent and not answered, or an event is known to be there and nobody knows what it shows. */
+  | { readonly is: 'unanswered' }
+  /** Of the fields that are missing nobody knows what Outlook shows: they were sent and not answered, or wait for a person. */
+  | { readonly is: 'partly'; readonly on: ItemChange }
+  | { readonly is: 'agreed'; readonly on: Item };
+
+interface Reservation {
+  readonly agreement: Agreement;
   /** What Outlook should show of the reservation now; null: nothing (cancelled, deleted, or in another room). */
   readonly wanted: Item | null;
+  readonly inWindow: boolean;
+  /** Items of higher priority take its whole time (one slot is shown once): all of them are in Outlook, or not yet. */
+  readonly cover: 'none' | 'expected' | 'shown';
+  readonly direction: 'both' | 'booking_to_outlook' | 'outlook_to_booking';
+}
+
+/** The event that a mapping knows. */
+interface WithEvent {
+  readonly mapping: 'with-event';
   /** What Outlook showed when both last agreed; null: nothing known. */
-  readonly outlookBase: Item | null;
+  readonly base: Item | null;
   /** What Outlook shows now; null: nothing new, so its base. */
-  readonly outlook: Shown | null;
-  /** Whether the mapping knows an event in Outlook. */
-  readonly hasEvent: boolean;
+  readonly shows: Shown | null;
   /** The room organises the event. False: somebody invited the room, and the event is theirs. */
   readonly isOrganizer: boolean;
   /** We were deleting or declining the event when last seen: if it is gone, nobody else did it. */
   readonly removing: boolean;
-  readonly inWindow: boolean;
-  /** The item lies in the past: nothing that Outlook says changes it any more. */
-  readonly ended: boolean;
-  /** ... although its event was moved into the future. */
-  readonly revived: boolean;
-  /** `prefer` is what a person said about this very conflict. */
-  readonly chosen: boolean;
-  /** Items of higher priority take its whole time (one slot is shown once) ... */
-  readonly covered: boolean;
-  /** ... and all of them are in Outlook. */
-  readonly coverConfirmed: boolean;
-  /** The mapping is cancelled: the event it knows is one that was deleted. */
-  readonly cancelled: boolean;
-  readonly direction: 'both' | 'booking_to_outlook' | 'outlook_to_booking';
-  /** Who wins what both sides changed; null: a person decides. */
-  readonly prefer: 'booking' | 'outlook' | null;
+  /** ended: nothing that Outlook says changes it any more; revived: it ended, and its event was moved into the future. */
+  readonly time: 'ahead' | 'ended' | 'revived';
+  readonly choice: Choice;
+}
+
+/** Who wins what both sides changed, and whether a person said so about this very conflict; null: a person decides. */
+export type Choice = { readonly side: 'booking' | 'outlook'; readonly by: 'policy' | 'person' } | null;
+
+/** cancelled: the event that the mapping may still know by its id was deleted. */
+export type Sides = Reservation & ({ readonly mapping: 'without-event' | 'cancelled' } | WithEvent);
+type Known = Reservation & WithEvent;
+
+/** The fields of an agreement; null: there never was one. */
+function fieldsOf(agreement: Agreement): ItemChange | null {
+  if (agreement.is === 'never') return null;
+  return agreement.is === 'unanswered' ? {} : agreement.on;
 }
 
 export type Action =
@@ -73,76 +85,78 @@ export type Action =
   | { readonly do: 'wait' };
 
 export function decide(sides: Sides): Action {
-  const { wanted, cancelled, covered, inWindow, direction } = sides;
-  const live = sides.hasEvent && !cancelled;
-  const lost = live && sides.outlook !== null && isGivenBack(sides.outlook);
-
-  if (wanted === null) return withoutReservation(sides, live, lost);
-
-  // the event is gone, and we were about to delete it: nobody in Outlook asked for that
-  const deleted = lost && !sides.removing;
-  // Outlook says it is gone, and Outlook is heard in this room: perhaps the reservation goes, too
-  if (deleted && direction !== 'booking_to_outlook') return withoutEvent(sides);
-  const there = live && !lost;
-
-  // it lies wholly under something more important, and has an event of ours
-  if (covered && there && sides.isOrganizer && direction !== 'outlook_to_booking')
-    return underCover(sides, wanted);
-  // ... and has no event: it needs none
-  if (covered && !there) return { do: 'settle', as: 'shadowed' };
-
-  // it has no event, and the room only takes what Outlook gives: it gets none
-  if (!there && direction === 'outlook_to_booking')
-    return { do: 'settle', as: cancelled ? 'cancelled' : 'forget' };
-  // it has no event, and lies outside the days that are kept equal: nothing to do until the window reaches it
-  if (!there && !inWindow) return { do: 'settle', as: cancelled ? 'cancelled' : 'forget' };
-  // it has no event (new, re-enabled, uncovered): a fresh one
-  if (!there) return { do: 'create', item: wanted };
-
-  return bothThere(sides, wanted);
+  const { wanted } = sides;
+  if (sides.mapping !== 'with-event')
+    return wanted === null ? neverShown(sides) : withoutEvent(sides, wanted, sides.mapping === 'cancelled');
+  const lost = sides.shows !== null && isGivenBack(sides.shows);
+  if (wanted === null) return lost ? lostAlready(sides) : withoutReservation(sides);
+  if (!lost) {
+    // it lies wholly under something more important, and has an event of ours
+    const isOurs = sides.isOrganizer && sides.direction !== 'outlook_to_booking';
+    return sides.cover !== 'none' && isOurs ? underCover(sides, wanted) : bothThere(sides, wanted);
+  }
+  // Outlook says it is gone, and Outlook is heard in this room: perhaps the reservation goes, too. What we were about to
+  // delete, nobody in Outlook asked for
+  if (!sides.removing && sides.direction !== 'booking_to_outlook') return eventGone(sides, wanted);
+  return withoutEvent(sides, wanted, false);
 }
 
 /** Its event goes once its cover is in Outlook; until then its own changes go out, and what Outlook says of it is heard before. */
-function underCover(sides: Sides, wanted: Item): Action {
+function underCover(sides: Known, wanted: Item): Action {
   const own = bothThere(sides, wanted);
   const isHeard = own.do === 'change' && Object.keys(own.toBooking).length + own.open.length > 0;
-  if (isHeard || (own.do !== 'settle' && !sides.coverConfirmed)) return own;
-  return sides.coverConfirmed ? { do: 'remove', as: 'shadowed' } : { do: 'wait' };
+  if (isHeard || (own.do !== 'settle' && sides.cover === 'expected')) return own;
+  return sides.cover === 'shown' ? { do: 'remove', as: 'shadowed' } : { do: 'wait' };
 }
 
-/** The reservation is cancelled, deleted or has left the room. */
-function withoutReservation(sides: Sides, live: boolean, lost: boolean): Action {
-  const { agreed, cancelled, isOrganizer, direction } = sides;
-  // the room only takes what Outlook gives: its event stays, and so does what we know of it
-  if (live && !lost && direction === 'outlook_to_booking') return { do: 'settle', as: 'synced' };
-  // somebody else's meeting: they hear that the room does not take it
-  if (live && !lost && !isOrganizer) return { do: 'decline' };
-  // our event: it goes
-  if (live && !lost) return { do: 'remove', as: 'cancelled' };
-  if (live && sides.outlook?.is === 'released' && isOrganizer && direction !== 'outlook_to_booking')
+/** The reservation is there, and has no event: new, re-enabled, uncovered, or its event went against our will. */
+function withoutEvent({ cover, direction, inWindow }: Sides, wanted: Item, cancelled: boolean): Action {
+  // it needs none
+  if (cover !== 'none') return { do: 'settle', as: 'shadowed' };
+  // the room only takes what Outlook gives, or it lies outside the days that are kept equal: it gets none, until the window
+  // reaches it
+  if (direction === 'outlook_to_booking' || !inWindow)
+    return { do: 'settle', as: cancelled ? 'cancelled' : 'forget' };
+  return { do: 'create', item: wanted };
+}
+
+/** The reservation is cancelled, deleted or has left the room, and no event of it is there. */
+const neverShown = ({ mapping, agreement }: Sides): Action => ({
+  do: 'settle',
+  // what was never shown nobody will ask for again; what was shown only through its cover stays cancelled
+  as: mapping === 'cancelled' || agreement.is !== 'never' ? 'cancelled' : 'forget',
+});
+
+/** ... and its event was given back. */
+function lostAlready({ shows, isOrganizer, direction }: Known): Action {
+  // our event, which was called off and is still in the calendar: it goes
+  if (shows?.is === 'released' && isOrganizer && direction !== 'outlook_to_booking')
     return { do: 'remove', as: 'cancelled' };
-  // its event is gone already, or it was shown only through its cover: it stays cancelled
-  if (cancelled || lost || agreed !== null) return { do: 'settle', as: 'cancelled' };
-  // it was never shown: nobody will ask for it again
-  return { do: 'settle', as: 'forget' };
+  return { do: 'settle', as: 'cancelled' };
+}
+
+/** ... and its event is there. */
+function withoutReservation({ isOrganizer, direction }: Known): Action {
+  // the room only takes what Outlook gives: its event stays, and so does what we know of it
+  if (direction === 'outlook_to_booking') return { do: 'settle', as: 'synced' };
+  // somebody else's meeting: they hear that the room does not take it
+  return isOrganizer ? { do: 'remove', as: 'cancelled' } : { do: 'decline' };
 }
 
 /** The event is gone from Outlook, or does not occupy the room any more, and the reservation is there. */
-function withoutEvent(sides: Sides): Action {
-  const { agreed, covered, ended, prefer } = sides;
-  const wanted = sides.wanted!;
+function eventGone(sides: Known, wanted: Item): Action {
+  const { agreement, cover, time, choice } = sides;
   // what has ended is never cancelled from Outlook
-  if (ended) return { do: 'settle', as: 'synced' };
+  if (time !== 'ahead') return { do: 'settle', as: 'synced' };
   // it lies under something more important and was to go anyway
-  if (covered) return { do: 'settle', as: 'shadowed' };
+  if (cover !== 'none') return { do: 'settle', as: 'shadowed' };
   // both sides agreed on what the booking system still shows: whoever deleted the event meant it
-  const agreedOn = agreed !== null && itemFields.every((field) => agreed[field] !== undefined);
-  if (agreedOn && sameItem(agreed, wanted)) return { do: 'cancel-booking' };
+  if (agreement.is === 'agreed' && sameItem(agreement.on, wanted)) return { do: 'cancel-booking' };
   // nobody knows what both last agreed on (it was asked for by hand, or found): the booking system has the authority
-  if (agreed === null || Object.keys(agreed).length === 0) return again(sides, wanted);
+  if (agreement.is === 'never' || agreement.is === 'unanswered') return again(sides, wanted);
   // the booking system changed it meanwhile: a conflict
-  if (prefer === 'outlook') return { do: 'cancel-booking' };
-  return prefer === 'booking' ? again(sides, wanted) : { do: 'ask', about: 'deleted' };
+  if (choice === null) return { do: 'ask', about: 'deleted' };
+  return choice.side === 'outlook' ? { do: 'cancel-booking' } : again(sides, wanted);
 }
 
 const again = ({ direction, inWindow }: Sides, wanted: Item): Action =>
@@ -151,11 +165,13 @@ const again = ({ direction, inWindow }: Sides, wanted: Item): Action =>
     : { do: 'create', item: wanted };
 
 /** The reservation and its event are there: what each side changed goes to the other. */
-function bothThere(sides: Sides, wanted: Item): Action {
-  const { agreed, outlookBase, isOrganizer, direction, ended } = sides;
-  const shown = (sides.outlook === null ? null : standing(sides.outlook)) ?? outlookBase;
+function bothThere(sides: Known, wanted: Item): Action {
+  const { base, isOrganizer, direction, time, choice } = sides;
+  const agreed = fieldsOf(sides.agreement);
+  const chosen = choice?.by === 'person';
+  const shown = (sides.shows === null ? null : standing(sides.shows)) ?? base;
   const nothing = { do: 'settle', as: 'synced' } as const;
-  const isFree = sides.outlook?.is === 'free';
+  const isFree = sides.shows?.is === 'free';
   if (isFree && (!isOrganizer || direction === 'outlook_to_booking')) return freeForOthers(sides, wanted);
   const busy = isFree ? ({ busy: true } as const) : {};
 
@@ -171,12 +187,12 @@ function bothThere(sides: Sides, wanted: Item): Action {
 
   const byBooking = direction === 'outlook_to_booking' ? {} : changedFields(agreed, wanted);
   const byOutlook =
-    (ended && !(sides.revived && sides.chosen)) || direction === 'booking_to_outlook' || outlookBase === null
+    time === 'ended' || (time === 'revived' && !chosen) || direction === 'booking_to_outlook' || base === null
       ? {}
-      : changedFields(outlookBase, shown);
+      : changedFields(base, shown);
 
   // what has ended was moved into the future in Outlook: whether that is the same reservation is for a person to say
-  if (sides.revived && !sides.chosen && direction !== 'booking_to_outlook')
+  if (time === 'revived' && !chosen && direction !== 'booking_to_outlook')
     return {
       do: 'change',
       item: wanted,
@@ -198,11 +214,15 @@ function bothThere(sides: Sides, wanted: Item): Action {
 
   // a room that only takes what Outlook gives follows it, and one that Outlook is only shown follows the booking system
   const prefer =
-    direction === 'both' ? sides.prefer : direction === 'outlook_to_booking' ? 'outlook' : 'booking';
+    direction === 'both'
+      ? (choice?.side ?? null)
+      : direction === 'outlook_to_booking'
+        ? 'outlook'
+        : 'booking';
   const merged = merge({ booking: byBooking, outlook: byOutlook, wanted, shown, prefer });
   const { toBooking, open, overruled } = merged;
   // what was sent and not answered may be there or not: unless the event was read, it is written again
-  const unsure = sides.outlook === null ? changedFields({ ...wanted, ...unknown(agreed) }, wanted) : {};
+  const unsure = sides.shows === null ? changedFields({ ...wanted, ...unknown(agreed) }, wanted) : {};
   const change = { ...merged.toOutlook, ...unsure };
   if (Object.keys(change).length + Object.keys(toBooking).length + open.length === 0 && !isFree)
     return nothing;
@@ -213,10 +233,10 @@ function bothThere(sides: Sides, wanted: Item): Action {
  * Shown as free, which the booking system cannot store, where that is not ours to take back: somebody else's meeting, or a
  * room that only takes what Outlook gives.
  */
-function freeForOthers({ chosen, prefer, direction }: Sides, wanted: Item): Action {
+function freeForOthers({ choice, direction }: Known, wanted: Item): Action {
   if (direction === 'booking_to_outlook') return { do: 'settle', as: 'synced' };
-  if (!chosen) return { do: 'ask', about: 'free' };
-  if (prefer === 'outlook') return { do: 'cancel-booking' };
+  if (choice?.by !== 'person') return { do: 'ask', about: 'free' };
+  if (choice.side === 'outlook') return { do: 'cancel-booking' };
   return { do: 'change', item: wanted, change: {}, busy: true, toBooking: {}, open: [], overruled: [] };
 }
 
