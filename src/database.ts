@@ -167,14 +167,15 @@ export function databaseFailure(error: unknown, what: string): Error {
   if (contendedStates.test(state)) return new Retryable(message, { reach: 'item', cause: error });
   if (retryableStates.test(state)) return new Retryable(message, { reach: 'side', cause: error });
   if (/^28/.test(state))
-    return new Retryable(message, {
+    return new Permanent(message, {
       reach: 'side',
       hint: 'PostgreSQL refuses our login: check DB_USER, DB_PASS (or DATABASE_URL) and pg_hba.conf.',
       cause: error,
     });
   if (state === '42501')
     return new Permanent(message, {
-      hint: 'Grant the right to our role; `migrate` prints the statement.',
+      reach: 'side',
+      hint: 'Grant the right to our role; `migrate` and `doctor` print the statement.',
       cause: error,
     });
   if (/^(22|23|P0)/.test(state)) return new Permanent(message, { hint: messageOf(error), cause: error });

@@ -69,6 +69,8 @@ export type Fact =
       readonly side: 'outlook' | 'booking';
       readonly error: string;
       readonly hint: string | null;
+      /** It answers, and does not let us work until a person acts: a right is missing, say. */
+      readonly refused?: boolean;
     }
   | { readonly fact: 'outage-over'; readonly side: 'outlook' | 'booking'; readonly ms: number }
   | { readonly fact: 'listening'; readonly heard: boolean; readonly reason: string }

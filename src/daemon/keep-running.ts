@@ -65,7 +65,13 @@ export function keepRunning({ config, log, tell, prepare, chores, onBuilt }: Kee
         if (!(failure instanceof Retryable || failure instanceof Permanent))
           tell({ fact: 'bug', error: failure, where: 'the start' });
         else if (downSince === null)
-          tell({ fact: 'outage', side: 'booking', error: failure.message, hint: failure.hint ?? null });
+          tell({
+            fact: 'outage',
+            side: 'booking',
+            error: failure.message,
+            hint: failure.hint ?? null,
+            refused: failure instanceof Permanent,
+          });
         downSince ??= performance.now();
         const restMs = failure instanceof Retryable ? backOffMs(attempt, Math.random()) : mendedByHandMs;
         await pause(restMs, undefined, { signal }).catch(() => undefined); // stopping cuts the wait short

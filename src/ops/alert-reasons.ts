@@ -18,6 +18,7 @@ export const reasonTypes = [
   'brake',
   'error-rate',
   'items-in-error',
+  'right-missing',
   'stuck',
   'room-refused',
   'room-failing',
@@ -81,6 +82,10 @@ const reasonsText = `
       FROM removal JOIN room USING (resource_id) WHERE held > 0),
     'items', (SELECT jsonb_build_object('parked', count(*), 'rooms', array_agg(DISTINCT name),
       'why', (array_agg(error_message ORDER BY updated_at DESC))[1]) FROM parked),
+    'rightless', (SELECT jsonb_build_object('n', count(*), 'rooms', array_agg(DISTINCT room.name),
+      'why', (array_agg(m.error_message ORDER BY m.updated_at DESC))[1])
+      FROM bridge_mappings m JOIN room ON room.resource_id = m.resource_id
+      WHERE m.due_at IS NOT NULL AND m.error_message LIKE '%SQLSTATE 42501)'),
     'late', (SELECT jsonb_build_object('n', n, 'oldestMinutes', extract(epoch FROM now() - oldest) / 60, 'rooms', rooms) FROM late),
     'outboxMinutes', (SELECT extract(epoch FROM now() - min(changed_at)) / 60 FROM bridge_changes),
     'pullsLate', (SELECT jsonb_agg(name ORDER BY name) FROM room

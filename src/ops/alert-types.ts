@@ -14,6 +14,7 @@ const readTypes = [
   'brake',
   'error-rate',
   'items-in-error',
+  'right-missing',
   'stuck',
   'room-refused',
   'room-failing',

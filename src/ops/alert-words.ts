@@ -30,7 +30,7 @@ export const bugMet = ({ where }: Extract<Fact, { fact: 'bug' }>): Alert => ({
   type: 'bug',
   severity: 'critical',
   message: `A bug in ${where}; the log has its stack.`,
-  hint: 'Look for level 50, "bug", and please report it. What it met is parked, the rest goes on.',
+  hint: 'Look for level 50, "bug", and please report it.',
   detail: { where },
 });
 
@@ -47,7 +47,7 @@ export const listenSilent = (reason: string): Alert => ({
 const credentialTrouble =
   /invalid_client|AADSTS(7000215|7000222|7000218|700016|700027|700024|700021|700023)\b/;
 
-export function outage({ side, error, hint }: Extract<Fact, { fact: 'outage' }>): Alert {
+export function outage({ side, error, hint, refused = false }: Extract<Fact, { fact: 'outage' }>): Alert {
   const isCredential = side === 'outlook' && credentialTrouble.test(error);
   const what = side === 'booking' ? "The booking system's database" : 'Microsoft Graph';
   return {
@@ -56,7 +56,7 @@ export function outage({ side, error, hint }: Extract<Fact, { fact: 'outage' }>)
     ...overall,
     message: isCredential
       ? `Microsoft refuses our credential: ${redact(error)}`
-      : `${what} is out of reach: ${redact(error)}`,
+      : `${what} ${refused && side === 'booking' ? 'answers and does not let us work' : 'is out of reach'}: ${redact(error)}`,
     hint:
       hint === null
         ? 'Nothing is lost: changes wait and go out when it is back. It is tried again all the time.'

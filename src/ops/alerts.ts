@@ -156,6 +156,7 @@ const ownName = 'the alerts';
 const worthALook: ReadonlySet<Fact['fact']> = new Set([
   'capture-broken',
   'item-parked',
+  'item-delayed',
   'room-refused',
   'room-resting',
   'room-well',

@@ -30,6 +30,12 @@ export interface Read {
     readonly rooms: readonly string[] | null;
     readonly why: string | null;
   };
+  /** Waiting items that a function of the adapter may not write. */
+  readonly rightless: {
+    readonly n: number;
+    readonly rooms: readonly string[] | null;
+    readonly why: string | null;
+  };
   readonly late: {
     readonly n: number;
     readonly oldestMinutes: number | null;
@@ -60,6 +66,7 @@ export function alertsOf(read: Read, { webhooks, sends }: ReasonOptions): Alert[
     ),
     ...errorRate(read.errors),
     ...inError(read.items),
+    ...rightMissing(read.rightless),
     ...(sends && !read.outlookIsOut ? stuck(read) : []),
     ...(webhooks ? unsubscribed(read) : []),
   ];
@@ -149,6 +156,21 @@ function inError({ parked, rooms, why }: Read['items']): Alert[] {
       message: `${parked} ${parked === 1 ? 'item needs' : 'items need'} a person (${naming(names)}). The newest: ${said(why)}.`,
       hint: 'GET /sync/pending-items lists them with what to do. Then change the booking, or POST /sync/to-outlook.',
       detail: { items: parked, rooms: listed(names) },
+    },
+  ];
+}
+
+function rightMissing({ n, rooms, why }: Read['rightless']): Alert[] {
+  if (n === 0) return [];
+  const names = rooms ?? [];
+  return [
+    {
+      ...overall,
+      type: 'right-missing',
+      severity: 'critical',
+      message: `${n} ${n === 1 ? 'change' : 'changes'} of Outlook cannot be written into the booking system (${naming(names)}): ${said(why)}.`,
+      hint: 'Grant the right to our role: `doctor` prints the statement. They are tried again by themselves.',
+      detail: { items: n, rooms: listed(names) },
     },
   ];
 }

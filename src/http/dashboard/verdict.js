@@ -7,6 +7,9 @@ import { counted, distance, duration, ended, listed, name, number, seconds } fro
 import { nameOf, stateOf } from './room-state.js';
 import { notYet, sides, unreachable } from './verdict-sides.js';
 
+/** @type {Record<State, number>} */
+const severity = { away: 0, bad: 1, warn: 2, busy: 3, good: 4 };
+
 /** A change that is younger is on its way, not stuck. */
 const patienceMs = 10_000;
 
@@ -23,16 +26,18 @@ const patienceMs = 10_000;
 export function verdict(known, now) {
   const findings = [...unreachable(known, now)];
   // what was known before the daemon went away is not said of now
-  if (known.trouble === null && known.stats !== null)
+  if (known.trouble === null && known.stats !== null) {
     findings.push(
       ...sides(known),
       ...notYet(known),
       ...waitingForPerson(known),
       // before anything is written nothing is late
       ...(known.stats.start.writes ? [...waiting(known, now), ...starting(known)] : []),
-      ...alerts(known),
     );
-  const [worst, ...also] = findings;
+    findings.push(...alerts(known, findings));
+  }
+  // the worst on top; what is equally bad stays in the order of above
+  const [worst, ...also] = findings.toSorted((a, b) => severity[a.state] - severity[b.state]);
   if (worst !== undefined) return { ...worst, also: also.slice(0, 6) };
   if (known.stats === null || !known.roomsRead)
     return { state: 'away', text: 'Looking…', detail: '', also: [] };
@@ -163,21 +168,48 @@ function reasonOf(items) {
     : `${failed.error_message}; tried again by itself, so far ${counted(failed.attempt, 'time')}.`;
 }
 
+/** Of an alert of this type, the words of the finding that says the same. @type {Record<string, RegExp>} */
+const saidAs = {
+  brake: /brake holds/,
+  'booking-outage': /^The booking database is out of reach/,
+  'outlook-outage': /^Outlook is out of reach/,
+  'credential-refused': /^Outlook is out of reach/,
+  'room-refused': /^Outlook refuses/,
+  'room-failing': /waits? for Outlook/,
+  throttled: /waits? for Outlook/,
+  'items-in-error': /could not be brought over/,
+  'listen-silent': /^Notifications of the booking database/,
+  'capture-broken': /^Some changes of the booking system/,
+  conflicts: /conflicts? waits?/,
+  stuck: /^[\d\s.,]+changes? waits?, the oldest/,
+};
+
 /**
- * An alert says what the rest of the page may not know; what it does know is not said twice.
+ * An alert says what the rest of the page may not know. What the page says already, and as gravely, is not said twice.
  * @param {Known} known
+ * @param {readonly Finding[]} said
  * @returns {Finding[]}
  */
-function alerts({ alerts: open }) {
-  const said = /brake|outage|error|refus|stuck|throttl|listen|conflict/;
+function alerts({ alerts: open }, said) {
   return (open ?? [])
-    .filter((alert) => !said.test(alert.type) && (alert.acknowledged_at ?? null) === null)
-    .map((alert) => ({
-      state: alert.severity === 'critical' ? 'bad' : 'warn',
-      text: alert.message,
-      detail: alert.hint ?? '',
-    }));
+    .filter((alert) => (alert.acknowledged_at ?? null) === null)
+    .map((alert) => ({ type: alert.type, finding: findingOf(alert) }))
+    .filter(
+      ({ type, finding }) =>
+        !said.some(
+          ({ text, state }) =>
+            (saidAs[type]?.test(text) ?? false) && severity[state] <= severity[finding.state],
+        ),
+    )
+    .map(({ finding }) => finding);
 }
+
+/** @param {import('./shapes.ts').Alert} alert @returns {Finding} */
+const findingOf = ({ severity: grave, message, hint }) => ({
+  state: grave === 'critical' ? 'bad' : 'warn',
+  text: message,
+  detail: hint ?? '',
+});
 
 /**
  * @param {Known} known

@@ -119,7 +119,9 @@ export function createWriteBack(db: Database, random: () => number = Math.random
     if (state === noReservation && write.do !== 'import' && due.attempt < goneMost)
       return { outcome: 'stale' };
     if (state === taken) return { outcome: 'taken', message };
-    if (isContended(error)) return { outcome: 'later', message, inMs: backOffMs(due.attempt, random()) };
+    // a right that a person gives again, as it was taken: no item has to be repaired then
+    if (isContended(error) || state === '42501')
+      return { outcome: 'later', message, inMs: backOffMs(due.attempt, random()) };
     const failure = databaseFailure(error, 'write into the booking system');
     if (failure instanceof Retryable) throw error;
     if (failure instanceof Permanent || adapterError(error) !== null) return { outcome: 'refused', message };

@@ -19,7 +19,7 @@ export function createOutage(side: 'outlook' | 'booking', tell: Tell) {
       if (since !== null) return;
       since = performance.now();
       const hint = error instanceof Retryable || error instanceof Permanent ? (error.hint ?? null) : null;
-      tell({ fact: 'outage', side, error: error.message, hint });
+      tell({ fact: 'outage', side, error: error.message, hint, refused: error instanceof Permanent });
     },
     over(): void {
       if (since === null) return;
