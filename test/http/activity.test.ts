@@ -87,3 +87,16 @@ test.each(['0', '169', 'x'])('hours=%s is refused', async (hours) => {
     body: { field: 'hours' },
   });
 });
+
+test('a backfill is in no figure of speed, and its size stands beside them', async () => {
+  await using api = await openApi();
+  await log(api, 'created', 40);
+  await api.db.query(
+    `INSERT INTO bridge_log (action) SELECT 'created' FROM generate_series(1, 500)
+     UNION ALL SELECT 'imported' FROM generate_series(1, 3) UNION ALL SELECT 'unchanged' FROM generate_series(1, 9)`,
+  );
+  expect(directionsOf(await api.call('GET', '/stats/latency'))).toMatchObject({
+    booking_to_outlook: { count: 1, p50_ms: 40, backfilled: 500 },
+    outlook_to_booking: { count: 0, p50_ms: null, backfilled: 3 },
+  });
+});

@@ -23,6 +23,14 @@ export const dayWords = (latency) =>
     })
     .join(' ');
 
+/** Nobody waits for a backfill: it is in no curve. @param {Latency} latency */
+export function emptyWords(latency) {
+  const backfilled = both.reduce((sum, direction) => sum + latency.directions[direction].backfilled, 0);
+  return backfilled === 0
+    ? 'No change in the last 24 hours.'
+    : `No change in the last 24 hours but the ${counted(backfilled, 'reservation')} of a backfill.`;
+}
+
 /** @param {Latency} latency @param {number | null} at */
 export function stepWords(latency, at) {
   if (at === null) return null;

@@ -3,7 +3,7 @@
  * @import { Curve, Direction, Latency } from './shapes.ts'
  */
 import uPlot from './uplot.js';
-import { dayWords, spreadWords, stepWords } from './chart-words.js';
+import { dayWords, emptyWords, spreadWords, stepWords } from './chart-words.js';
 import { byId, fill, h, setText } from './dom.js';
 import { duration, hourOfDay } from './format.js';
 
@@ -46,7 +46,7 @@ export function createCharts() {
     setText(byId('histogram-caption', HTMLParagraphElement), spreadWords(latency));
     if (both.every((direction) => latency?.directions[direction].count === 0)) {
       for (const place of [dayPlace, histogramPlace])
-        fill(place, h('p', { class: 'empty' }, 'No change in the last 24 hours.'));
+        fill(place, h('p', { class: 'empty' }, emptyWords(latency)));
       return;
     }
     plots = [dayPlot(latency), histogramPlot(latency)];

@@ -115,9 +115,12 @@ function speed({ hour, latency }, direction, where) {
   return {
     label: `${where}, half within`,
     value: none ? '–' : duration(curve?.p50_ms ?? null),
-    sub: none ? 'no change in 24 hours' : `95 % within ${duration(curve?.p95_ms ?? null)}, ${when}`,
+    sub: `${none ? 'no change in 24 hours' : `95 % within ${duration(curve?.p95_ms ?? null)}, ${when}`}${beside(curve?.backfilled ?? 0)}`,
   };
 }
+
+/** @param {number} backfilled */
+const beside = (backfilled) => (backfilled === 0 ? '' : `; backfill: ${number(backfilled)}`);
 
 /** @param {Known} known */
 function showBackfill({ stats, trouble }) {

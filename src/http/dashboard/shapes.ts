@@ -105,6 +105,8 @@ export interface Curve {
   count: number;
   p50_ms: number | null;
   p95_ms: number | null;
+  /** Brought over by a backfill, and in no other figure. */
+  backfilled: number;
   histogram: { le_ms: number | null; count: number }[];
   curve: { at: string; count: number; p50_ms: number | null; p95_ms: number | null }[];
 }

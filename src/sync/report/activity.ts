@@ -47,6 +47,8 @@ interface Percentiles {
 }
 
 export interface LatencyCurve extends Percentiles {
+  /** Brought over by a backfill or a comparison: nobody waited for these, so they are in no other figure. */
+  readonly backfilled: number;
   /** Changes that took at most `le_ms` and longer than the bound before; null: longer than all bounds. */
   readonly histogram: readonly { readonly le_ms: number | null; readonly count: number }[];
   /** Equal steps of time, the newest last. */
@@ -83,6 +85,11 @@ export function createActivity(db: Database) {
       text: latencyText,
       values: [seconds, steps, doneInOutlook, bounds],
     });
+    const { rows: beside } = await db.query<{ direction: Direction; count: number }>({
+      name: 'backfilled',
+      text: backfilledText,
+      values: [seconds, steps, doneInOutlook, moved],
+    });
     const { newest: last } = rows[0]!;
     const dateOf = (step: number) => new Date(step * seconds * 1_000);
     const of = (direction: Direction): LatencyCurve => {
@@ -90,6 +97,7 @@ export function createActivity(db: Database) {
       const total = groups.find((row) => row.bucket === null && row.step === null);
       return {
         ...percentilesOf(total),
+        backfilled: beside.find((row) => row.direction === direction)?.count ?? 0,
         histogram: [...bounds, null].map((le_ms, bucket) => ({
           le_ms,
           count: groups.find((row) => row.bucket === bucket)?.count ?? 0,
@@ -148,6 +156,23 @@ const newestText = `
   LEFT JOIN LATERAL (SELECT * FROM bridge_resource_mappings r WHERE r.resource_id = l.resource_id
     ORDER BY r.active DESC, r.id DESC LIMIT 1) r ON true
   ORDER BY l.id DESC`;
+
+/** What changes the other side; of the rest of the log nothing was brought over. */
+const moved = [
+  'created',
+  'updated',
+  'deleted',
+  'declined',
+  'imported',
+  'joined',
+  'booking-updated',
+  'booking-cancelled',
+];
+
+const backfilledText = `
+  SELECT ${directionText}, count(*)::integer AS count FROM bridge_log l
+  WHERE l.at >= to_timestamp((floor(extract(epoch FROM now()) / $1::float8) - $2::integer + 1) * $1::float8)
+    AND l.latency_ms IS NULL AND l.action = ANY ($4) GROUP BY 1`;
 
 // One scan of the hours: a direction as a whole, its histogram, its curve. The outer row is there without any.
 const latencyText = `
