@@ -4,19 +4,18 @@ import { readFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type pg from 'pg';
 import { adapterFolder } from '../adapter.ts';
-import { readCapture } from '../booking/capture.ts';
 import { hasOurFunctions } from '../booking/functions.ts';
 import { newerThanOurs } from '../booking/versions.ts';
 import { missingRights, splitStatements } from '../booking/install.ts';
 import { missingObjects } from '../booking/rebuild.ts';
 import type { BookingConfig } from '../config.ts';
 import { connectionSettings, DirectClient, poolerFailure } from '../connection.ts';
-import { openSession, type Queryable } from '../database.ts';
+import { openSession, sqlState, type Queryable } from '../database.ts';
 import { messageOf } from '../errors.ts';
+import { command, migrateCommand } from './command-name.ts';
 import type { Find } from './doctor-findings.ts';
+import { checkTriggers } from './doctor-triggers.ts';
 import { namesTaken, ourMigrations, ourSteps } from './migrate.ts';
-
-const migrateCommand = 'npx node src/main.ts migrate';
 
 /** Looks at everything; resolves with whether the bridge's tables are there to be asked further. */
 export async function checkDatabase(config: BookingConfig, find: Find): Promise<boolean> {
@@ -30,7 +29,20 @@ export async function checkDatabase(config: BookingConfig, find: Find): Promise<
   } catch (error) {
     const pooler = poolerFailure(error);
     if (pooler !== null) find('problem', 'connection', `${pooler.message}.`, pooler.hint ?? null);
-    else find('problem', 'database', `PostgreSQL is not reached: ${messageOf(error)}`, howToReach(config));
+    else if (/^28/.test(sqlState(error) ?? ''))
+      find(
+        'problem',
+        'database',
+        `PostgreSQL answers and refuses our login: ${messageOf(error)}.`,
+        `Check DB_USER and DB_PASS (or DATABASE_URL), and pg_hba.conf; ${byHand(config)}`,
+      );
+    else
+      find(
+        'problem',
+        'database',
+        `PostgreSQL is not reached: ${messageOf(error)}`,
+        `Check DB_HOST, DB_PORT and DB_NAME (or DATABASE_URL); ${byHand(config)}`,
+      );
     return false;
   }
   try {
@@ -46,15 +58,16 @@ export async function checkDatabase(config: BookingConfig, find: Find): Promise<
     await checkHearing(config, find);
     await checkDefaults(client, config, find);
     await checkRemarks(client, find);
+    await checkMailboxRows(client, find);
     return true;
   } finally {
     await client.end().catch(() => undefined); // it has said what it had to say
   }
 }
 
-function howToReach({ database }: BookingConfig): string {
+function byHand({ database }: BookingConfig): string {
   const { hostname, port, pathname, username } = new URL(database.url);
-  return `Check DB_HOST, DB_PORT, DB_NAME, DB_USER and DB_PASS (or DATABASE_URL); by hand: psql -h ${hostname} -p ${port || '5432'} -U ${username} ${pathname.slice(1)}`;
+  return `by hand: psql -h ${hostname} -p ${port || '5432'} -U ${username} ${pathname.slice(1)}`;
 }
 
 async function checkServer(client: pg.Client, find: Find): Promise<void> {
@@ -151,7 +164,7 @@ async function checkTables(client: pg.Client, find: Find): Promise<boolean> {
         'problem',
         'tables',
         `There are tables under our names that are not ours: ${foreign.map(({ name }) => name).join(', ')}.`,
-        'npx node src/main.ts adopt --dry-run',
+        `${command} adopt --dry-run`,
       );
     return false;
   }
@@ -224,18 +237,6 @@ async function checkAdapter(client: pg.Client, find: Find): Promise<void> {
   if (rows.length === 0) find('ok', 'adapter', 'the functions that write back are there');
 }
 
-const mostTriggers = 20;
-
-async function checkTriggers(client: pg.Client, find: Find): Promise<void> {
-  const { missing, repair } = await readCapture(client);
-  const mend = repair === 'npm run migrate' ? migrateCommand : (repair?.replaceAll('; ', ';\n') ?? null);
-  const more = missing.length > mostTriggers ? `; and ${missing.length - mostTriggers} more` : '';
-  // one repair mends them all, so they are one finding
-  if (missing.length > 0)
-    find('problem', 'triggers', `${missing.slice(0, mostTriggers).join('; ')}${more}.`, mend);
-  if (missing.length === 0) find('ok', 'triggers', 'all there and enabled');
-}
-
 const hearingMs = 3_000;
 
 /** A NOTIFY of one session must reach another, as a booking's must reach the daemon. */
@@ -305,4 +306,19 @@ async function checkRemarks(client: Queryable, find: Find): Promise<void> {
   for (const { type, id, remark } of rows) find('note', 'reservations', `${type}/${id}: ${remark}.`);
   const more = (rows[0]?.total ?? 0) - rows.length;
   if (more > 0) find('note', 'reservations', `and ${more} more.`, 'SELECT * FROM bridge_remarks;');
+}
+
+/** Rows that name one mailbox by two names: the address, in another spelling, or the object id. */
+async function checkMailboxRows(client: Queryable, find: Find): Promise<void> {
+  const { rows } = await client.query<{ mailbox: string; resources: number[] }>(
+    `SELECT min(outlook_item_id) AS mailbox, array_agg(resource_id ORDER BY resource_id) AS resources FROM bridge_resource_mappings
+     WHERE active = 1 GROUP BY lower(coalesce(outlook_object_id, outlook_item_id)) HAVING count(*) > 1 ORDER BY 1`,
+  );
+  for (const { mailbox, resources } of rows)
+    find(
+      'problem',
+      'mailboxes',
+      `The resources ${resources.join(' and ')} are mapped to one mailbox, ${mailbox}: a room is one mailbox.`,
+      resources.map((resource) => `${command} mappings remove ${resource}`).join('   or   '),
+    );
 }

@@ -22,3 +22,44 @@ export function sayFinding({ state, check, message, repair }: Finding): void {
   say(`${paint(colors[state], signs[state])} ${paint('bold', check.padEnd(12))} ${oneLine(message)}`);
   for (const line of repair?.split('\n') ?? []) say(`${' '.repeat(15)}→ ${line}`);
 }
+
+/** A room as findings name it. */
+interface Named {
+  readonly name: string;
+  readonly resource: number;
+  readonly mailbox: string;
+}
+
+export interface Groups {
+  add(room: Named, state: State, message: string, repair?: string | null): void;
+  /** Tells what was added, under this check: what is the same of several rooms once, with their number. */
+  tell(check: string): void;
+}
+
+const mostNamed = 3;
+
+export function createGroups(find: Find): Groups {
+  const groups = new Map<string, { state: State; message: string; repair: string | null; rooms: Named[] }>();
+  return {
+    add(room, state, message, repair = null) {
+      // what names the room itself is not what tells two findings apart
+      const key = `${state} ${message}`.replaceAll(room.mailbox, '').replaceAll(room.name, '');
+      const group = groups.get(key);
+      if (group === undefined) groups.set(key, { state, message, repair, rooms: [room] });
+      else group.rooms.push(room);
+    },
+    tell(check) {
+      for (const { state, message, repair, rooms } of groups.values())
+        find(state, check, `${naming(rooms)}${/^cannot/.test(message) ? ' ' : ': '}${message}`, repair);
+    },
+  };
+}
+
+function naming(rooms: readonly Named[]): string {
+  const named = rooms
+    .slice(0, mostNamed)
+    .map(({ name, resource, mailbox }) => `${name} (resource ${resource}, ${mailbox})`);
+  if (rooms.length === 1) return named[0]!;
+  const more = rooms.length - named.length;
+  return `${rooms.length} rooms (${named.join('; ')}${more > 0 ? `; and ${more} more` : ''})`;
+}

@@ -3,8 +3,9 @@ import type { Config, GraphConfig } from '../config.ts';
 import { onConnection, type Database, type Queryable } from '../database.ts';
 import { messageOf } from '../errors.ts';
 import { createProbe } from '../outlook/probe.ts';
+import { command } from './command-name.ts';
 import { clock } from './doctor-database.ts';
-import type { Find } from './doctor-findings.ts';
+import { createGroups, type Find, type Groups } from './doctor-findings.ts';
 import { underLease } from '../sync/worker/lease.ts';
 import { openBar } from './terminal.ts';
 
@@ -27,8 +28,7 @@ export async function checkOutlook(
   if (!(await checkToken(probe, config.graph, find, signal))) return;
   if (db === null) return;
   const rooms = await activeRooms(db);
-  if (rooms.length === 0)
-    find('note', 'mailboxes', 'No room is active yet.', 'npx node src/main.ts mappings match');
+  if (rooms.length === 0) find('note', 'mailboxes', 'No room is active yet.', `${command} mappings match`);
   await checkMailboxes({ probe, db, rooms, write, clientId: config.graph.clientId }, find, signal);
 }
 
@@ -168,22 +168,26 @@ async function checkMailboxes(checks: MailboxChecks, find: Find, signal: AbortSi
   using bar = openBar('Mailboxes');
   let [done, well] = [0, 0];
   const queue = rooms.values();
+  const groups = createGroups(find);
   const work = async (client: Queryable) => {
     for (const room of queue) {
       signal.throwIfAborted();
       bar.at(done, rooms.length, room.name);
-      const found = await underLease(client, room.id, signal, () => checkMailbox(checks, room, find, signal));
+      const found = await underLease(client, room.id, signal, () =>
+        checkMailbox(checks, room, groups, signal),
+      );
       if (found === null)
-        find(
+        groups.add(
+          room,
           'note',
-          'mailboxes',
-          `${room.name}: a daemon is at work on it, so it was not tried; \`mappings list\` shows how it fares.`,
+          'a daemon is at work on it, so it was not tried; `mappings list` shows how it fares.',
         );
       else if (found) well += 1;
       done += 1;
     }
   };
   await Promise.all(Array.from({ length: Math.min(atATime, rooms.length) }, () => onConnection(db, work)));
+  groups.tell('mailboxes');
   if (well > 0)
     find(
       'ok',
@@ -196,31 +200,21 @@ async function checkMailboxes(checks: MailboxChecks, find: Find, signal: AbortSi
 async function checkMailbox(
   { probe, write, clientId }: MailboxChecks,
   room: Room,
-  find: Find,
+  { add }: Groups,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const what = `${room.name} (resource ${room.resource}, ${room.mailbox})`;
   const ask = `Test-ServicePrincipalAuthorization -Identity ${clientId} -Resource ${room.mailbox}`;
+  let doing = 'cannot be read';
   try {
     await probe.readMailbox(room.mailbox, signal);
-  } catch (error) {
-    if (signal.aborted) throw error;
-    find('problem', 'mailboxes', `${what} cannot be read: ${messageOf(error)}`, `${hintOf(error)}\n${ask}`);
-    return false;
-  }
-  if (!write) return true;
-  try {
+    if (!write) return true;
+    doing = 'cannot be written';
     const left = await probe.writeMailbox(room.mailbox, signal);
     if (left === null) return true;
-    find('problem', 'mailboxes', `${what}: the test event may still be there.`, `Delete ${left}.`);
+    add(room, 'problem', 'the test event may still be there.', `Delete ${left}.`);
   } catch (error) {
     if (signal.aborted) throw error;
-    find(
-      'problem',
-      'mailboxes',
-      `${what} cannot be written: ${messageOf(error)}`,
-      `${hintOf(error)}\n${ask}`,
-    );
+    add(room, 'problem', `${doing}: ${messageOf(error)}`, `${hintOf(error)}\n${ask}`);
   }
   return false;
 }

@@ -59,6 +59,7 @@ function readSettings(find: Find): { config: Config | null; booking: BookingConf
   try {
     const config = toConfig(env);
     find('ok', 'settings', 'complete');
+    checkValues(config, find);
     return { config, booking: config };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
@@ -73,6 +74,27 @@ function readSettings(find: Find): { config: Config | null; booking: BookingConf
     if (!(error instanceof ConfigError)) throw error;
     return { config: null, booking: null };
   }
+}
+
+/** With less than that, a key can be guessed by who has time. */
+const shortKey = 20;
+
+/** What is written well and works badly. */
+function checkValues({ http: { apiKey }, graph: { baseUrl } }: Config, find: Find): void {
+  if (apiKey !== null && apiKey.length < shortKey)
+    find(
+      'warning',
+      'settings',
+      `API_KEY has ${apiKey.length} characters: it can be guessed.`,
+      'API_KEY=…   (a new one: openssl rand -hex 32)',
+    );
+  if (!/\/(v\d+\.\d+|beta)$/.test(new URL(baseUrl).pathname))
+    find(
+      'problem',
+      'settings',
+      'GRAPH_BASE_URL ends without the version of the API.',
+      `GRAPH_BASE_URL=${new URL(baseUrl).origin}/v1.0`,
+    );
 }
 
 /** A look that fails as a whole is a finding of its own; the others go on. */

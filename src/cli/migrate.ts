@@ -17,6 +17,7 @@ import { readEnv, toBookingConfig, type BookingConfig, type WakeMode } from '../
 import { connectionSettings, DirectClient } from '../connection.ts';
 import { databaseFailure, sqlState, type Queryable } from '../database.ts';
 import { Invalid, Permanent, Retryable, messageOf } from '../errors.ts';
+import { command } from './command-name.ts';
 import { say } from './terminal.ts';
 import { readInstallation } from '../sync/store/installation.ts';
 
@@ -180,7 +181,7 @@ async function refuseForeignTables(client: pg.Client): Promise<void> {
         ? ' (the predecessor outlook-booking-bridge made them).'
         : '.'),
     {
-      hint: 'Run `npx node src/main.ts adopt`: it moves them aside and takes over the pairs they hold. Nothing was changed.',
+      hint: `Run \`${command} adopt\`: it moves them aside and takes over the pairs they hold. Nothing was changed.`,
     },
   );
 }

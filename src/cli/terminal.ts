@@ -15,7 +15,6 @@ export const paint = (format: Format, text: string): string =>
   styleText(format, visible(text), { stream: process.stdout }).replaceAll('\u001b', ours);
 
 // controls of ASCII and of Latin-1, and the characters that turn the direction of what stands beside them
-// eslint-disable-next-line no-control-regex -- these are what is looked for
 const controls =
   /[\u0000-\u0009\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]|\r(?!\n)/g;
 

@@ -1,4 +1,5 @@
 /** How a command that looks into the booking database gets at it. */
+import { migrateCommand } from './command-name.ts';
 import { readEnv, toBookingConfig, type BookingConfig } from '../config.ts';
 import { databaseFailure, isNotInstalled, openPool, sqlState, type Database } from '../database.ts';
 import { Invalid, Permanent, Retryable, messageOf } from '../errors.ts';
@@ -39,7 +40,7 @@ function inWords(error: unknown, what: string): unknown {
   const behind = error instanceof Error && sqlState(error.cause) !== null ? error.cause : error;
   if (isNotInstalled(behind))
     return new Permanent(`The bridge is not installed in this database, or a part of it is missing.`, {
-      hint: `Run: npx node src/main.ts migrate   (PostgreSQL says: ${messageOf(behind)})`,
+      hint: `Run: ${migrateCommand}   (PostgreSQL says: ${messageOf(behind)})`,
       cause: error,
     });
   if (error instanceof Retryable || error instanceof Permanent || error instanceof Invalid) return error;

@@ -37,12 +37,9 @@ export const lineSchema = z
 const curve = z
   .object({
     ...percentiles,
-    backfilled: z
-      .number()
-      .int()
-      .openapi({
-        description: 'Brought over by a backfill: nobody waited for these, so they are in no other figure.',
-      }),
+    backfilled: z.number().int().openapi({
+      description: 'Brought over by a backfill: nobody waited for these, so they are in no other figure.',
+    }),
     histogram: z
       .array(z.object({ le_ms: z.number().int().nullable(), count: z.number().int() }))
       .openapi({ description: 'At most `le_ms`, and longer than the bound before; null: longer than all.' }),

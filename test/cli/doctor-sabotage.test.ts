@@ -1,0 +1,145 @@
+/** A set-up that somebody broke in one place: `doctor` names that place and what mends it. */
+import { expect, test } from 'vitest';
+import type { Environment } from '../../src/config.ts';
+import { cli, openOffice, rooms } from './command-line.ts';
+
+type Office = Awaited<ReturnType<typeof openOffice>>;
+
+interface Found {
+  readonly state: string;
+  readonly check: string;
+  readonly message: string;
+  readonly repair: string | null;
+}
+
+interface Sabotage {
+  readonly does: string;
+  /** What is run in the database. */
+  readonly sql?: string;
+  readonly env?: Environment | ((office: Office) => Environment);
+  readonly break?: (office: Office) => unknown;
+  readonly says: readonly [check: string, message: RegExp, repair: RegExp];
+  readonly state?: 'warning';
+}
+
+const noMailbox = { do: 'refuse', as: 'accessDenied' } as const;
+
+const sabotages: readonly Sabotage[] = [
+  {
+    does: 'a login that PostgreSQL refuses',
+    env: ({ env }) => ({
+      DATABASE_URL: (env['DATABASE_URL'] ?? '').replace(/\/\/[^:@]+/, '//nobody_here'),
+    }),
+    says: ['database', /answers and refuses our login/, /Check DB_USER and DB_PASS/],
+  },
+  {
+    does: 'a port where nothing listens',
+    env: { DATABASE_URL: 'postgresql://u:p@127.0.0.1:1/x' },
+    says: ['database', /is not reached: .*ECONNREFUSED/, /Check DB_HOST, DB_PORT/],
+  },
+  {
+    does: 'two rows for one mailbox, by its address and by its id',
+    sql: `INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id) VALUES (102, 'other@bergen.example');
+          UPDATE bridge_resource_mappings SET outlook_object_id = '6ba7b810-9dad-11d1-80b4-00c04fd430c8'`,
+    says: ['mailboxes', /resources 101 and 102 are mapped to one mailbox/, /mappings remove 101/],
+  },
+  {
+    does: 'a column that was renamed under a trigger',
+    sql: 'ALTER TABLE bb_event RENAME COLUMN organizer TO arranger',
+    says: ['triggers', /Changes of bb_event are not noted: .*organizer/, /migrate/],
+  },
+  {
+    does: 'a table of ours that a trigger writes into, renamed',
+    sql: 'ALTER TABLE bridge_changes RENAME TO bridge_changes_old',
+    says: ['tables', /Something of ours is gone/, /migrate/],
+  },
+  {
+    does: 'a key that can be guessed',
+    env: { API_KEY: 'hemmelig' },
+    state: 'warning',
+    says: ['settings', /API_KEY has 8 characters/, /openssl rand/],
+  },
+  {
+    does: 'an address of Graph without its version',
+    env: ({ tenant }) => ({ GRAPH_BASE_URL: new URL(tenant.graphBaseUrl).origin }),
+    says: ['settings', /GRAPH_BASE_URL ends without the version/, /\/v1\.0$/],
+  },
+  {
+    does: 'a mailbox that nobody gave us',
+    break: ({ tenant }) =>
+      tenant.faults.add({ match: { mailbox: rooms[101]!.upn }, action: noMailbox, times: 99 }),
+    says: ['mailboxes', /^Formannskapssalen \(resource 101, .*\) cannot be read/, /Calendars\.ReadWrite/],
+  },
+  {
+    does: 'the view of the reservations dropped',
+    sql: 'DROP VIEW bridge_items CASCADE',
+    says: ['adapter', /view bridge_items cannot be read/, /migrate/],
+  },
+  {
+    does: 'a function that writes back dropped',
+    sql: 'DROP FUNCTION bridge_import_item(jsonb)',
+    says: ['adapter', /function bridge_import_item is gone/, /migrate/],
+  },
+  {
+    does: 'a trigger disabled',
+    sql: 'ALTER TABLE bb_event DISABLE TRIGGER USER',
+    says: ['triggers', /on bb_event is disabled/, /ALTER TABLE bb_event ENABLE TRIGGER/],
+  },
+  {
+    does: 'another time zone than the database was set up with',
+    env: { BOOKING_TIMEZONE: 'Europe/London' },
+    says: ['settings', /BOOKING_TIMEZONE is 'Europe\/London', but/, /BOOKING_TIMEZONE=Europe\/Oslo/],
+  },
+  {
+    does: 'functions of another version',
+    sql: `UPDATE bridge_settings SET value = 'another ' || value WHERE name = 'functions'`,
+    says: ['functions', /of another version/, /migrate/],
+  },
+  {
+    does: 'a client secret that Entra refuses',
+    env: { GRAPH_CLIENT_SECRET: 'wrong' },
+    says: ['token', /./, /./],
+  },
+  {
+    does: 'a proxy without a scheme, with its password',
+    env: { HTTPS_PROXY: 'user:hunter2@proxy.example.org:3128' },
+    says: ['settings', /HTTPS_PROXY .* is no http\(s\) address/, /HTTPS_PROXY=…/],
+  },
+];
+
+test.each(sabotages)(
+  '$does',
+  async ({ sql, env = {}, break: breaks, says: [check, message, repair], state }) => {
+    await using office = await openOffice();
+    await office.map(101);
+    if (sql !== undefined) await office.db.query(sql);
+    breaks?.(office);
+    const said = await cli(
+      { ...office.env, ...(typeof env === 'function' ? env(office) : env) },
+      'doctor',
+      '--json',
+    );
+    const { findings } = said.json() as { findings: Found[] };
+    const bad = findings.filter((one) => one.state === (state ?? 'problem'));
+    expect(bad).toContainEqual({
+      state: state ?? 'problem',
+      check,
+      message: expect.stringMatching(message),
+      repair: expect.stringMatching(repair),
+    });
+    expect(said.out).not.toContain('hunter2');
+    expect(said.code).toBe(state === undefined ? 1 : 0);
+  },
+);
+
+test('what is the same of three hundred rooms is one finding with their number', async () => {
+  await using office = await openOffice();
+  await office.db.query(
+    `INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id, outlook_item_name)
+     SELECT n, 'room' || n || '@nowhere.example', 'Room ' || n FROM generate_series(1, 300) n`,
+  );
+  const { findings } = (await office.run('doctor', '--json')).json() as { findings: Found[] };
+  const ofRooms = findings.filter(({ check }) => check === 'mailboxes');
+  expect(ofRooms).toHaveLength(1);
+  expect(ofRooms[0]!.message).toMatch(/^300 rooms \(.*; and 297 more\) cannot be read/);
+});
