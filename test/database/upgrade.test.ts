@@ -50,3 +50,23 @@ test('what the old version knew is still known', async () => {
   await upgrade(db);
   assert.deepEqual(await db.query(known), before);
 });
+
+test('what the old version knew of an event that did not occupy its room is read again, and what waits says for what', async () => {
+  await using db = await openOld();
+  await db.query(`INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id) VALUES (101, 'a@example.org');
+    INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, outlook_event_id, sync_status, outlook_news)
+    VALUES ('event', 1, 101, 'a@example.org', 'free or called off', 'pending', 'vacated'),
+      ('event', 2, 101, 'a@example.org', 'deleted', 'conflict', 'gone'),
+      (NULL, NULL, 101, 'a@example.org', 'for a person to import', 'imported', NULL)`);
+  await upgrade(db);
+  assert.deepEqual(
+    await db.query(
+      'SELECT outlook_event_id AS event, outlook_news AS news, waits_for FROM bridge_mappings ORDER BY id',
+    ),
+    [
+      { event: 'free or called off', news: 'look', waits_for: null },
+      { event: 'deleted', news: 'gone', waits_for: null },
+      { event: 'for a person to import', news: null, waits_for: 'import' },
+    ],
+  );
+});

@@ -5,6 +5,8 @@ import { createManual } from '../../src/sync/manual/manual.ts';
 import { createPlanner } from '../../src/sync/plan/plan.ts';
 import { createStart } from '../../src/sync/worker/start-mode.ts';
 import { window } from '../sync/bench-of-rooms.ts';
+import { waitHints } from '../../src/sync/store/mappings.ts';
+import { at } from '../support/dates.ts';
 import { openApi, type Api } from './api.ts';
 
 const book = (api: Api, title: string, on: number) =>
@@ -134,5 +136,34 @@ test('a manual call is refused at once while nothing may be written', async () =
   await expect(manual.populate(null, new AbortController().signal)).rejects.toMatchObject({
     name: 'Conflict',
     hint: expect.stringContaining('POST /plan/confirm'),
+  });
+});
+
+test('an event that nobody has answered, or that is shown as free, is listed with the reason', async () => {
+  await using api = await openApi();
+  const room = 'formannskapssalen@bergen.example';
+  const item = (title: string, on: number) => ({
+    startsAt: at(on, '10:00'),
+    endsAt: at(on, '12:00'),
+    allDay: false,
+    title,
+    description: '',
+    isPrivate: false,
+  });
+  const asked = item('Asked', 3);
+  const free = item('Free', 4);
+  api.outlook.invite(room, asked, { shows: { is: 'undecided', item: asked } });
+  api.outlook.invite(room, free, { isOrganizer: true, shows: { is: 'free', item: free } });
+  const { body } = await api.call('GET', '/plan?resource_id=101');
+  expect(body).toMatchObject({
+    counts: { import: 0, waiting: 2 },
+    rooms: [
+      {
+        items: [
+          { action: 'waiting', title: 'Asked', why: waitHints.answer },
+          { action: 'waiting', title: 'Free', why: waitHints.free },
+        ],
+      },
+    ],
   });
 });

@@ -23,7 +23,7 @@ export interface Row {
   readonly chosen?: boolean;
 }
 
-export function agreementOf(agreed: ItemChange | null): Agreement {
+function agreementOf(agreed: ItemChange | null): Agreement {
   if (agreed === null) return { is: 'never' };
   if (Object.keys(agreed).length === 0) return { is: 'unanswered' };
   const isWhole = itemFields.every((field) => agreed[field] !== undefined);
