@@ -10,6 +10,7 @@ import { expect } from 'vitest';
 import type { Fact } from '../../src/facts.ts';
 import { createDesk } from '../../src/sandbox/desk.ts';
 import { clockShim, type Environment } from '../../src/config.ts';
+import type { TenantEvent } from '../../src/sandbox/tenant/people.ts';
 import { startTenant, type Tenant } from '../../src/sandbox/tenant/tenant.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { environmentOf } from './world.ts';
@@ -214,20 +215,23 @@ async function wantedIn(db: TestDatabase): Promise<string[]> {
 }
 
 function shownIn(tenant: Tenant, resources: readonly number[]): string[] {
-  const marks = (properties: Readonly<Record<string, string>>) => {
-    const ending = (name: string) => Object.entries(properties).find(([id]) => id.endsWith(name))?.[1] ?? '?';
-    return `${ending('BookingSystemType')}/${ending('BookingSystemId')}`;
-  };
   return resources
     .flatMap((resource) =>
       tenant
         .eventsIn(upnOf(resource))
         .map(
           (event) =>
-            `${resource} ${marks(event.extendedProperties)} ${event.start.slice(0, 16)}–${event.end.slice(0, 16)} ${event.subject}`,
+            `${resource} ${marksOf(event)} ${event.start.slice(0, 16)}–${event.end.slice(0, 16)} ${event.subject}`,
         ),
     )
     .sort();
+}
+
+/** The reservation that an event says it belongs to, as `type/id`. */
+export function marksOf({ extendedProperties }: TenantEvent): string {
+  const ending = (name: string) =>
+    Object.entries(extendedProperties).find(([id]) => id.endsWith(name))?.[1] ?? '?';
+  return `${ending('BookingSystemType')}/${ending('BookingSystemId')}`;
 }
 
 /** Numbers from 0 to 1, the same for the same seed (mulberry32). */
