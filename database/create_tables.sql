@@ -315,6 +315,9 @@ DO $$ BEGIN
     DROP FUNCTION bridge_ring_neighbours(integer, smallint, timestamptz, timestamptz);
   END IF;
 END $$;
+
+-- When the last comparison with the booking system was asked for: one that began before does not answer it.
+ALTER TABLE bridge_room_state ADD COLUMN reconcile_requested_at timestamptz;
 $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0040_cover', now());
 
@@ -986,6 +989,7 @@ CREATE OR REPLACE FUNCTION bridge_reconcile(room_id integer, epoch bigint, past_
 LANGUAGE plpgsql AS $reconcile$
 DECLARE
   room bridge_resource_mappings;
+  requested_at timestamptz;
   opens timestamptz;
   closes timestamptz;
   added integer;
@@ -997,6 +1001,7 @@ DECLARE
   missing bigint[];
   misplaced bigint[];
 BEGIN
+  SELECT s.reconcile_requested_at INTO requested_at FROM bridge_room_state s WHERE s.resource_mapping_id = room_id;
   SELECT r.* INTO room FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id
   WHERE r.id = room_id AND s.lease_epoch = epoch;
   IF NOT FOUND THEN
@@ -1078,7 +1083,9 @@ BEGIN
   UPDATE bridge_mappings m SET due_at = now(), lane = 1, revision = m.revision + 1
   WHERE m.resource_id = room.resource_id AND m.due_at IS NULL
     AND (m.outlook_news IS NOT NULL AND m.sync_status <> 'conflict' OR m.sync_status = 'conflict' AND m.conflict ->> 'kind' = 'overlap');
-  UPDATE bridge_room_state SET reconciled_at = now(), updated_at = now(),
+  -- asked for again while this one was reading: the room is compared once more
+  UPDATE bridge_room_state SET updated_at = now(),
+    reconciled_at = CASE WHEN reconcile_requested_at IS NOT DISTINCT FROM requested_at THEN now() END,
     backfill_total = CASE WHEN added > 0 THEN added ELSE backfill_total END
   WHERE resource_mapping_id = room_id;
   RETURN jsonb_build_object('added', added, 'changed', changed + covered, 'gone', gone);
@@ -1565,6 +1572,15 @@ CREATE OR REPLACE TRIGGER bridge_mappings_deleted AFTER DELETE ON bridge_mapping
   FOR EACH STATEMENT EXECUTE FUNCTION bridge_mapping_lost();
 CREATE OR REPLACE TRIGGER bridge_mappings_truncated AFTER TRUNCATE ON bridge_mappings FOR EACH STATEMENT
   EXECUTE FUNCTION bridge_mapping_lost();
+
+-- Each `reconciled_at = NULL` asks for a comparison of its own: see bridge_reconcile.
+CREATE OR REPLACE FUNCTION bridge_reconcile_requested() RETURNS trigger LANGUAGE plpgsql AS $requested$
+BEGIN
+  NEW.reconcile_requested_at := clock_timestamp();
+  RETURN NEW;
+END $requested$;
+CREATE OR REPLACE TRIGGER bridge_room_state_reconcile_requested BEFORE UPDATE OF reconciled_at ON bridge_room_state FOR EACH ROW
+  WHEN (NEW.reconciled_at IS NULL) EXECUTE FUNCTION bridge_reconcile_requested();
 $functions$;
 
   EXECUTE $functions$
@@ -1579,12 +1595,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '6ce2b0539dabba825a89e3fa998fd313fc6eba3b87ad2ab1708392422ed402a1 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '393212ef7ae22777e29433d60bcc92df8d8d2fe05e59f535c12eba55a7b1380e ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_watch,bridge_index,bridge_stored_keys,bridge_window,bridge_item_state,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_cover_changed,bridge_gather,bridge_fold,bridge_due_items,bridge_take,bridge_release,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_notice,bridge_pulled,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_met,bridge_write_back,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_reset,bridge_mapping_lost,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_watch,bridge_index,bridge_stored_keys,bridge_window,bridge_item_state,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_cover_changed,bridge_gather,bridge_fold,bridge_due_items,bridge_take,bridge_release,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_notice,bridge_pulled,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_met,bridge_write_back,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

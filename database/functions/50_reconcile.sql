@@ -7,6 +7,7 @@ CREATE OR REPLACE FUNCTION bridge_reconcile(room_id integer, epoch bigint, past_
 LANGUAGE plpgsql AS $reconcile$
 DECLARE
   room bridge_resource_mappings;
+  requested_at timestamptz;
   opens timestamptz;
   closes timestamptz;
   added integer;
@@ -18,6 +19,7 @@ DECLARE
   missing bigint[];
   misplaced bigint[];
 BEGIN
+  SELECT s.reconcile_requested_at INTO requested_at FROM bridge_room_state s WHERE s.resource_mapping_id = room_id;
   SELECT r.* INTO room FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id
   WHERE r.id = room_id AND s.lease_epoch = epoch;
   IF NOT FOUND THEN
@@ -99,7 +101,9 @@ BEGIN
   UPDATE bridge_mappings m SET due_at = now(), lane = 1, revision = m.revision + 1
   WHERE m.resource_id = room.resource_id AND m.due_at IS NULL
     AND (m.outlook_news IS NOT NULL AND m.sync_status <> 'conflict' OR m.sync_status = 'conflict' AND m.conflict ->> 'kind' = 'overlap');
-  UPDATE bridge_room_state SET reconciled_at = now(), updated_at = now(),
+  -- asked for again while this one was reading: the room is compared once more
+  UPDATE bridge_room_state SET updated_at = now(),
+    reconciled_at = CASE WHEN reconcile_requested_at IS NOT DISTINCT FROM requested_at THEN now() END,
     backfill_total = CASE WHEN added > 0 THEN added ELSE backfill_total END
   WHERE resource_mapping_id = room_id;
   RETURN jsonb_build_object('added', added, 'changed', changed + covered, 'gone', gone);

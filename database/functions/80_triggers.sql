@@ -115,3 +115,12 @@ CREATE OR REPLACE TRIGGER bridge_mappings_deleted AFTER DELETE ON bridge_mapping
   FOR EACH STATEMENT EXECUTE FUNCTION bridge_mapping_lost();
 CREATE OR REPLACE TRIGGER bridge_mappings_truncated AFTER TRUNCATE ON bridge_mappings FOR EACH STATEMENT
   EXECUTE FUNCTION bridge_mapping_lost();
+
+-- Each `reconciled_at = NULL` asks for a comparison of its own: see bridge_reconcile.
+CREATE OR REPLACE FUNCTION bridge_reconcile_requested() RETURNS trigger LANGUAGE plpgsql AS $requested$
+BEGIN
+  NEW.reconcile_requested_at := clock_timestamp();
+  RETURN NEW;
+END $requested$;
+CREATE OR REPLACE TRIGGER bridge_room_state_reconcile_requested BEFORE UPDATE OF reconciled_at ON bridge_room_state FOR EACH ROW
+  WHEN (NEW.reconciled_at IS NULL) EXECUTE FUNCTION bridge_reconcile_requested();

@@ -7,7 +7,12 @@ DO $$ BEGIN
   END IF;
 END $$;
 
+-- When the last comparison with the booking system was asked for: one that began before does not answer it.
+ALTER TABLE bridge_room_state ADD COLUMN reconcile_requested_at timestamptz;
+
 -- Down Migration
+
+ALTER TABLE bridge_room_state DROP COLUMN reconcile_requested_at;
 
 -- They take a row of a table that is dropped next.
 DROP FUNCTION IF EXISTS bridge_cover_is_shown(bridge_mappings), bridge_covers(bridge_mappings);

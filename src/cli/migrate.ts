@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { runner } from 'node-pg-migrate';
 import type pg from 'pg';
 import { adapterFolder } from '../adapter.ts';
-import { rememberTriggers } from '../booking/capture.ts';
+import { readCapture, rememberTriggers } from '../booking/capture.ts';
 import { compareFunctions, functionTexts, installFunctions } from '../booking/functions.ts';
 import { enableTriggers, installAdapter, missingRights, type Tell } from '../booking/install.ts';
 import { rebuild, stepsOf } from '../booking/rebuild.ts';
@@ -20,6 +20,7 @@ import { Invalid, Permanent, Retryable, messageOf } from '../errors.ts';
 import { command } from './command-name.ts';
 import { say } from './terminal.ts';
 import { readInstallation } from '../sync/store/installation.ts';
+import { sweepRooms } from '../sync/worker/sweep.ts';
 
 export interface Migrated {
   /** Names of the migrations of our own tables that were run now. */
@@ -95,9 +96,16 @@ async function install(
       [config.timezone, config.adapter, wake, ourVersion],
     ],
   });
+  const missing = (await readCapture(client)).missing.length;
   await installAdapter(client, folder, tell, signal);
   await enableTriggers(client, tell, signal);
   await rememberTriggers(client);
+  // nobody wrote down what was booked while they were missing
+  if (missing > 0) {
+    const rooms = await sweepRooms(client);
+    if (rooms > 0) tell(`Triggers were missing or disabled: ${rooms} rooms are compared.`);
+    await client.query('SELECT public.bridge_wake()');
+  }
   return { migrations: run, wake };
 }
 

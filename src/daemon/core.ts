@@ -18,7 +18,8 @@ import { beat, beatEveryMs, leave, ringAll } from '../sync/worker/replicas.ts';
 import type { OutlookSide } from '../sync/outlook-side.ts';
 import { createStart } from '../sync/worker/start-mode.ts';
 import { createKeeper } from '../sync/webhooks/keeper.ts';
-import { catchUpRooms, compareRooms, mendRooms, missedSince, sweepRooms } from '../sync/worker/sweep.ts';
+import { watchMissedCaptures } from '../sync/worker/missed.ts';
+import { catchUpRooms, compareRooms, mendRooms, sweepRooms } from '../sync/worker/sweep.ts';
 import { createSync } from '../sync/sync.ts';
 import { createWork, type Rhythm } from '../sync/worker/loop.ts';
 import { answerMs, openLease } from './lease.ts';
@@ -154,14 +155,21 @@ export async function createDaemon(
         },
       }),
     );
-    let missing = '';
+    let missing: readonly string[] = [];
+    const missedCaptures = watchMissedCaptures(db, () => wake.ring());
     running.use(
       every(captureEveryMs, tell, 'the look at the triggers', async () => {
         if ((await mendRooms(db)) > 0) wake.ring();
         const capture = await readCapture(db);
         const triggers = capture.missing;
-        if (triggers.length > 0 && triggers.join() !== missing) tell({ fact: 'capture-broken', triggers });
-        missing = triggers.join();
+        if (triggers.length > 0 && triggers.join() !== missing.join())
+          tell({ fact: 'capture-broken', triggers });
+        // one is back: what was booked without it is found by a comparison
+        if (missing.some((trigger) => !triggers.includes(trigger))) {
+          await sweepRooms(db);
+          wake.ring();
+        }
+        missing = triggers;
       }),
     );
     running.use(
@@ -169,11 +177,8 @@ export async function createDaemon(
         const pids = [work.leasePid()].filter((pid) => pid !== null);
         peers = await beat(db, replica, pids);
         if (begun.mode === 'plan' && !begun.writes) await begin();
-        const missed = await missedSince(db);
-        if (missed === 0) return;
-        tell({ fact: 'capture-missed', times: missed });
-        await sweepRooms(db);
-        wake.ring();
+        const missed = await missedCaptures.look();
+        if (missed > 0) tell({ fact: 'capture-missed', times: missed });
       }),
     );
     running.use(

@@ -375,6 +375,30 @@ describe('triggers', () => {
     );
   });
 
+  for (const [what, gap] of Object.entries({
+    'was dropped': `DO $$ BEGIN EXECUTE (SELECT format('DROP TRIGGER %I ON bb_event', tgname) FROM pg_trigger
+      WHERE tgrelid = 'bb_event'::regclass AND NOT tgisinternal ORDER BY 1 LIMIT 1); END $$`,
+    'was disabled': 'ALTER TABLE bb_event DISABLE TRIGGER USER',
+  }))
+    test(`after one that ${what} every active room is compared, and only then`, async () => {
+      await using db = await openTestDatabase({ schema: 'portico' });
+      await run(db);
+      await db.query(`INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id, active) VALUES (101, 'a@x', 1), (102, 'b@x', 0);
+        UPDATE bridge_room_state SET reconciled_at = now(), push_due_at = NULL`);
+      const asked = async () =>
+        (
+          await db.query<{
+            asked: boolean;
+          }>(`SELECT s.reconciled_at IS NULL AND s.push_due_at IS NOT NULL AS asked
+            FROM bridge_room_state s ORDER BY resource_mapping_id`)
+        ).map((row) => row.asked);
+      await run(db);
+      assert.deepEqual(await asked(), [false, false]);
+      await db.query(gap);
+      await run(db);
+      assert.deepEqual(await asked(), [true, false]);
+    });
+
   test('a partition that came later gets its triggers', async () => {
     await using db = await openTestDatabase({ schema: 'portico' });
     await db.query(`ALTER TABLE bb_event_resource RENAME TO old_resource;

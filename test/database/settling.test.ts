@@ -226,6 +226,34 @@ describe('comparing a room', () => {
     assert.deepEqual(await due(db), ['event 1 in 101', 'event 2 in 101', 'event 3 in 101', 'event 4 in 101']);
   });
 
+  test('a comparison that is asked for while one is reading is made after it', async () => {
+    await using db = await open();
+    const [holding, comparing] = [await db.pool.connect(), await db.pool.connect()];
+    const asked = () =>
+      db.query(
+        'SELECT reconciled_at IS NULL AS asked FROM bridge_room_state ORDER BY resource_mapping_id LIMIT 1',
+      );
+    try {
+      await holding.query('BEGIN; SELECT pg_advisory_xact_lock(7230912, 2)');
+      const compared = comparing.query('SELECT bridge_reconcile(1, $1, 7, 365)', [await epochOf(db, 1)]);
+      for (;;) {
+        const [waiting] = await db.query<{ n: number }>(
+          `SELECT count(*)::int AS n FROM pg_locks WHERE locktype = 'advisory' AND objid = 2 AND NOT granted`,
+        );
+        if (waiting!.n > 0) break;
+      }
+      await db.query('UPDATE bridge_room_state SET reconciled_at = NULL');
+      await holding.query('COMMIT');
+      await compared;
+      assert.deepEqual(await asked(), [{ asked: true }]);
+      await reconcile(db);
+      assert.deepEqual(await asked(), [{ asked: false }]);
+    } finally {
+      holding.release();
+      comparing.release();
+    }
+  });
+
   test('what ended before the window is left alone, gone or not', async () => {
     await using db = await open();
     await db.query(event(1));

@@ -30,7 +30,7 @@ test.each(seeds)(
     await fleet.settled();
     expect(fleet.tenant.journal.filter((entry) => entry.seq > before && entry.method !== 'GET')).toEqual([]);
   },
-  240_000,
+  60_000 + steps * 400,
 );
 
 /** Takes `steps` random steps of a clerk: books, moves, renames, cancels, gives other rooms, erases, changes her mind. */

@@ -68,19 +68,3 @@ export async function catchUpRooms(db: Queryable): Promise<number> {
   );
   return rowCount ?? 0;
 }
-
-/**
- * How often a trigger failed to write its outbox row since anybody last asked. It lets the booking through and raises
- * a sequence, which survives the rollback of what went wrong; a change of the sequence asks for a sweep.
- */
-export async function missedSince(db: Queryable): Promise<number> {
-  const { rows } = await db.query<{ missed: number }>(`
-    WITH now AS (SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS missed FROM bridge_missed_seq),
-    was AS (SELECT coalesce((SELECT value::bigint FROM bridge_settings WHERE name = 'missed_seen'), 0) AS missed),
-    seen AS (
-      INSERT INTO bridge_settings (name, value) SELECT 'missed_seen', missed::text FROM now
-      WHERE missed <> (SELECT missed FROM was)
-      ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now() RETURNING 1)
-    SELECT now.missed - was.missed AS missed FROM now, was`);
-  return rows[0]!.missed;
-}
