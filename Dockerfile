@@ -20,6 +20,7 @@ COPY package.json LICENSE ./
 COPY database database
 COPY sql sql
 COPY src src
+RUN chmod +x src/main.ts && ln -s /app/src/main.ts /usr/local/bin/outlook-booking-sync
 USER node
 EXPOSE 8082
 # the process lives and answers; whether it can work is for GET /ready, and no reason to restart it

@@ -50,11 +50,22 @@ export function readCsv(
 export const writeCsv = (columns: readonly string[], rows: readonly (readonly (string | number)[])[]) =>
   Papa.unparse({ fields: [...columns], data: rows.map((row) => [...row]) }, { escapeFormulae: true });
 
+/** UTF-8; else what Excel writes: UTF-16 with its mark, or Windows-1252, in which every byte is a letter. */
+function decoded(bytes: Uint8Array): string {
+  if (bytes[0] === 0xff && bytes[1] === 0xfe) return new TextDecoder('utf-16le').decode(bytes);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    // the only way it says that the bytes are no UTF-8
+    return new TextDecoder('windows-1252').decode(bytes);
+  }
+}
+
 function textOf(file: string): string {
   try {
     if (statSync(file).size > mostBytes)
       throw new Error(`it is larger than ${mostBytes / 1_000_000} MB, which no list of rooms is`);
-    return readFileSync(file, 'utf8').replace(/^\ufeff/, '');
+    return decoded(readFileSync(file));
   } catch (error) {
     throw new Invalid('file', `${file} cannot be read: ${messageOf(error)}`, 'Name a CSV file in UTF-8.');
   }
