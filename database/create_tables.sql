@@ -309,6 +309,14 @@ $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0010_states', now());
 
   EXECUTE $migration$
+-- An event of the same meeting as another one may be that one, made again.
+CREATE INDEX bridge_mappings_meeting ON bridge_mappings (ical_uid) WHERE ical_uid <> '';
+-- What was refused because its time is taken is tried again when that is free.
+CREATE INDEX bridge_mappings_conflict ON bridge_mappings (resource_id) WHERE sync_status = 'conflict';
+$migration$;
+  INSERT INTO bridge_migrations (name, run_on) VALUES ('0030_whose_event', now());
+
+  EXECUTE $migration$
 -- What lies beneath a reservation is examined by a trigger now (functions/25_cover.sql). A fresh database never had it.
 DO $$ BEGIN
   IF to_regprocedure('bridge_ring_neighbours(integer, smallint, timestamptz, timestamptz)') IS NOT NULL THEN
@@ -322,10 +330,11 @@ $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0040_cover', now());
 
   EXECUTE $migration$
--- What is due is worked on by lane, then what was not tried, then by priority and start.
+-- What is due is worked on by lane, then what was not tried, then what has a reservation, then by priority and start.
 
 DROP INDEX bridge_mappings_due;
-CREATE INDEX bridge_mappings_due ON bridge_mappings (resource_id, lane, (attempt > 0), priority_level, starts_at) WHERE due_at IS NOT NULL;
+CREATE INDEX bridge_mappings_due ON bridge_mappings (resource_id, lane, (attempt > 0), (reservation_id IS NULL), priority_level, starts_at)
+  WHERE due_at IS NOT NULL;
 $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0050_what_failed_goes_last', now());
 
@@ -495,6 +504,20 @@ BEGIN
   END IF;
 END $beneath$;
 
+-- What Outlook asked for and did not get because a reservation takes its time is tried again when that one goes or moves.
+CREATE OR REPLACE FUNCTION bridge_retry_refused(room integer, begins timestamptz, ends timestamptz) RETURNS void LANGUAGE plpgsql AS $retry$
+BEGIN
+  UPDATE bridge_mappings
+  SET due_at = now(), lane = 0, revision = revision + 1, attempt = 0
+  WHERE resource_id = room AND sync_status = 'conflict' AND due_at IS NULL AND conflict ->> 'kind' IN ('overlap', 'refused')
+    AND (outlook_seen ->> 'startsAt')::timestamptz < ends AND (outlook_seen ->> 'endsAt')::timestamptz > begins;
+  IF FOUND THEN
+    UPDATE bridge_room_state s SET push_due_at = least(s.push_due_at, now()), push_lane = 0
+    FROM bridge_resource_mappings r WHERE r.id = s.resource_mapping_id AND r.resource_id = room;
+    PERFORM bridge_wake();
+  END IF;
+END $retry$;
+
 -- The one spot in which a change of place, priority or presence reaches what lies beneath: the fold, a write-back from
 -- Outlook, a comparison, a settlement, a removal and a person's SQL all pass here. What lies under the old place may appear
 -- once nothing covers it; what lies under the new one goes when the cover is shown, which a settlement says.
@@ -509,6 +532,9 @@ BEGIN
   END IF;
   IF TG_OP <> 'DELETE' AND bridge_cover_is_shown(NEW) AND NOT (stays AND bridge_cover_is_shown(OLD)) THEN
     PERFORM bridge_examine_beneath(NEW.resource_id, NEW.priority_level, NEW.starts_at, NEW.ends_at);
+  END IF;
+  IF TG_OP <> 'INSERT' AND OLD.present AND NOT (stays AND NEW.present) THEN
+    PERFORM bridge_retry_refused(OLD.resource_id, OLD.starts_at, OLD.ends_at);
   END IF;
   RETURN NULL;
 END $changed$;
@@ -638,8 +664,9 @@ DECLARE
       -- a change made now never shares its request with a backfill
       AND (b.lane = 0 OR NOT EXISTS (SELECT FROM bridge_mappings live
                                      WHERE live.resource_id = room AND live.lane = 0 AND live.due_at <= clock_timestamp()))
-    -- what failed goes behind what was not tried
-    ORDER BY b.lane, b.attempt > 0, b.priority_level, b.starts_at LIMIT most);
+    -- what failed goes behind what was not tried, and events without a reservation behind those with one: what was removed or
+    -- moved makes room first
+    ORDER BY b.lane, b.attempt > 0, b.reservation_id IS NULL, b.priority_level, b.starts_at LIMIT most);
   m bridge_mappings;
   unread bigint[] := '{}';
   kinds text[] := '{}';
@@ -1093,6 +1120,70 @@ END $reconcile$;
 $functions$;
 
   EXECUTE $functions$
+-- An event is given to a mapping. No other statement does that but the settlement of what was written (bridge_settle).
+
+-- Gives events to mappings that wait for one (see sync/match): to the mapping `id`, or to that of the reservation `type` and
+-- `reservation`, which is made if there is none in this room. `was`: the event it knew when this was decided, `revision` (if
+-- given) how it was then; what is otherwise meanwhile is left alone, and so is an event that another reservation has.
+-- `kept`: it goes on with what both sides agreed on, so that what its new event shows is an edit; else `outlookBase` and
+-- `bookingBase` are what is agreed on. Returns the reservations' mappings that have their event now.
+CREATE OR REPLACE FUNCTION bridge_attach(room_id integer, epoch bigint, pairs jsonb) RETURNS jsonb LANGUAGE plpgsql AS $attach$
+DECLARE
+  room bridge_resource_mappings;
+  attached jsonb;
+BEGIN
+  -- see bridge_settle
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  SELECT r.* INTO room FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id
+  WHERE r.id = room_id AND s.lease_epoch = epoch;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
+  END IF;
+  INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level, present, starts_at, ends_at, due_at)
+  SELECT p.type, p.reservation, room.resource_id, room.outlook_item_id, coalesce(v.priority_level, 1), coalesce(v.active, false),
+    coalesce(v.starts_at, (p."outlookBase" ->> 'startsAt')::timestamptz), coalesce(v.ends_at, (p."outlookBase" ->> 'endsAt')::timestamptz), now()
+  FROM jsonb_to_recordset(pairs) AS p (id bigint, type text, reservation bigint, "outlookBase" jsonb)
+  LEFT JOIN LATERAL (SELECT i.active, i.starts_at, i.ends_at, i.priority_level FROM bridge_items i
+    WHERE i.reservation_type = p.type AND i.reservation_id = p.reservation AND i.resource_id = room.resource_id OFFSET 0) v ON true
+  WHERE p.id IS NULL
+  ON CONFLICT (reservation_type, reservation_id, resource_id) DO NOTHING;
+  SELECT coalesce(jsonb_agg(to_jsonb(p) || jsonb_build_object('id', m.id)), '[]') INTO attached
+  FROM jsonb_to_recordset(pairs) AS p (id bigint, type text, reservation bigint, was text, revision bigint, "eventId" text, kept boolean,
+    "outlookBase" jsonb, "bookingBase" jsonb, news text, lane smallint, "isOrganizer" boolean, "iCalUId" text,
+    "originalStart" timestamptz, "seriesMasterId" text, reason text)
+  JOIN bridge_mappings m ON CASE WHEN p.id IS NULL THEN m.reservation_type = p.type AND m.reservation_id = p.reservation ELSE m.id = p.id END
+  WHERE m.resource_id = room.resource_id AND m.outlook_item_id = room.outlook_item_id
+    AND m.outlook_event_id IS NOT DISTINCT FROM p.was AND m.revision = coalesce(p.revision, m.revision)
+    AND NOT EXISTS (SELECT FROM bridge_mappings o WHERE o.outlook_item_id = m.outlook_item_id AND o.outlook_event_id = p."eventId"
+                    AND o.id <> m.id AND o.reservation_id IS NOT NULL AND o.sync_status <> 'cancelled');
+  -- whatever else knows the event lets go of it: what waited to be imported, and a cancelled reservation
+  DELETE FROM bridge_mappings o USING jsonb_to_recordset(attached) AS a ("eventId" text)
+  WHERE o.outlook_item_id = room.outlook_item_id AND o.outlook_event_id = a."eventId" AND o.reservation_id IS NULL;
+  UPDATE bridge_mappings o SET outlook_event_id = NULL, revision = o.revision + 1
+  FROM jsonb_to_recordset(attached) AS a (id bigint, "eventId" text)
+  WHERE o.outlook_item_id = room.outlook_item_id AND o.outlook_event_id = a."eventId" AND o.id <> a.id;
+  WITH given AS (
+    UPDATE bridge_mappings m SET outlook_event_id = a."eventId", outlook_etag = NULL,
+      outlook_base = CASE WHEN a.kept THEN m.outlook_base ELSE a."outlookBase" END,
+      booking_base = CASE WHEN a.kept THEN m.booking_base ELSE a."bookingBase" END,
+      outlook_news = a.news, noticed_at = CASE WHEN a.news IS NULL THEN m.noticed_at ELSE coalesce(m.noticed_at, now()) END,
+      is_organizer = a."isOrganizer", ical_uid = a."iCalUId", original_start = a."originalStart", series_master_id = a."seriesMasterId",
+      sync_status = 'pending', removing = false, waits_for = NULL, conflict = NULL, error_message = NULL, hint = NULL, due_at = now(), lane = a.lane,
+      generation = m.generation + 1, -- should it need an event of its own again
+      attempt = 0, revision = m.revision + 1, updated_at = now()
+    FROM jsonb_to_recordset(attached) AS a (id bigint, "eventId" text, kept boolean, "outlookBase" jsonb, "bookingBase" jsonb, news text,
+      lane smallint, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz, "seriesMasterId" text)
+    WHERE m.id = a.id
+    RETURNING m.*
+  )
+  INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, action, reason)
+  SELECT g.id, g.resource_id, g.reservation_type, g.reservation_id, g.outlook_item_id, g.outlook_event_id, 'adopted', a.reason
+  FROM given g JOIN jsonb_to_recordset(attached) AS a (id bigint, reason text) USING (id);
+  RETURN (SELECT coalesce(jsonb_agg(a.id), '[]') FROM jsonb_to_recordset(attached) AS a (id bigint));
+END $attach$;
+$functions$;
+
+  EXECUTE $functions$
 -- What Outlook reports of a room: rounds of changes, the comparison with its calendar, what was verified.
 
 -- Notes what Outlook reported of events of one room, to be dealt with in the same drain. `known`: mappings that are to be
@@ -1138,38 +1229,17 @@ BEGIN
 END $pulled$;
 
 -- Notes that a room was compared with Outlook: what the list of its window showed, the links at which its rounds of changes
--- begin, and for which window. Events that belong to a mapping without one are given to it; it is due then, and only what
--- differs is written. Returns how many were adopted.
+-- begin, and for which window. Events that belong to a mapping without one are given to it. Returns how many were.
 CREATE OR REPLACE FUNCTION bridge_baselined(room_id integer, epoch bigint, adoptions jsonb, noticed timestamptz, known jsonb, born jsonb,
   links text[], from_at timestamptz, to_at timestamptz, poll_ms double precision) RETURNS integer
 LANGUAGE plpgsql AS $baselined$
-DECLARE
-  adopted integer;
 BEGIN
   PERFORM bridge_notice(room_id, epoch, noticed, known, born);
   UPDATE bridge_room_state SET baselined_at = now(), pulled_at = now(), delta_links = links, window_from = from_at,
     window_to = to_at, pull_attempt = 0, compare_at = NULL, updated_at = now(),
     next_poll_at = CASE WHEN poll_ms IS NULL THEN NULL ELSE now() + poll_ms * interval '1 millisecond' END
   WHERE resource_mapping_id = room_id;
-  DELETE FROM bridge_mappings m USING jsonb_to_recordset(adoptions) AS a (id bigint, "eventId" text), bridge_mappings mine
-  WHERE mine.id = a.id AND m.outlook_item_id = mine.outlook_item_id AND m.outlook_event_id = a."eventId" AND m.reservation_id IS NULL;
-  WITH given AS (
-    UPDATE bridge_mappings m
-    SET outlook_event_id = a."eventId", outlook_base = a."outlookBase", booking_base = NULL, due_at = now(),
-        is_organizer = a."isOrganizer", ical_uid = a."iCalUId", original_start = a."originalStart",
-        series_master_id = a."seriesMasterId", outlook_news = a.news,
-        sync_status = CASE WHEN m.sync_status = 'cancelled' THEN 'pending' ELSE m.sync_status END,
-        revision = m.revision + 1, updated_at = now()
-    FROM jsonb_to_recordset(adoptions) AS a (id bigint, "eventId" text, "outlookBase" jsonb, news text, "isOrganizer" boolean,
-      "iCalUId" text, "originalStart" timestamptz, "seriesMasterId" text)
-    WHERE m.id = a.id AND m.outlook_event_id IS DISTINCT FROM a."eventId"
-    RETURNING m.*
-  ), told AS (
-    INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, action, reason)
-    SELECT id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, 'adopted', 'found in the calendar'
-    FROM given RETURNING 1
-  ) SELECT count(*) INTO adopted FROM told;
-  RETURN adopted;
+  RETURN jsonb_array_length(bridge_attach(room_id, epoch, adoptions));
 END $baselined$;
 
 -- Begins a round of changes: the next poll is set, and whoever asks from now on asks for another round. `rung`: when
@@ -1220,6 +1290,44 @@ BEGIN
   ) SELECT coalesce(jsonb_agg(id), '[]') INTO noted FROM those;
   RETURN noted;
 END $removing$;
+
+-- A room has another mailbox: what was in the old one stays there, and everything is looked for and shown in the new one. What
+-- is known of each meeting is kept, so that a mailbox that was restored is recognised.
+CREATE OR REPLACE FUNCTION bridge_show_again(room integer, mailbox text) RETURNS void LANGUAGE plpgsql AS $again$
+BEGIN
+  DELETE FROM bridge_mappings WHERE resource_id = room AND reservation_id IS NULL;
+  UPDATE bridge_mappings
+  SET outlook_item_id = mailbox, outlook_event_id = NULL, booking_base = NULL, outlook_base = NULL, outlook_etag = NULL,
+      outlook_seen = NULL, outlook_news = NULL, removing = false, is_organizer = true, waits_for = NULL, conflict = NULL, resolution = NULL,
+      error_message = NULL, hint = NULL, attempt = 0, generation = generation + 1, revision = revision + 1, lane = 1, due_at = now(),
+      sync_status = CASE WHEN sync_status IN ('synced', 'error', 'conflict') THEN 'pending' ELSE sync_status END
+  WHERE resource_id = room;
+END $again$;
+
+-- What is known of a room's mailbox does not hold any more: it is called by `object_id` from now on (NULL: by its address), and
+-- its calendar is compared before anything else. `is_new`: it is another mailbox than before, or was made anew.
+CREATE OR REPLACE FUNCTION bridge_replace_mailbox(room_id integer, epoch bigint, object_id text, is_new boolean) RETURNS void
+LANGUAGE plpgsql AS $replace$
+DECLARE
+  room bridge_resource_mappings;
+BEGIN
+  -- see bridge_settle
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  UPDATE bridge_resource_mappings r SET outlook_object_id = object_id FROM bridge_room_state s
+  WHERE r.id = room_id AND s.resource_mapping_id = room_id AND s.lease_epoch = epoch RETURNING r.* INTO room;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
+  END IF;
+  UPDATE bridge_room_state SET baselined_at = NULL, updated_at = now(),
+    delta_links = CASE WHEN NOT is_new THEN delta_links END -- by them it is told later whether the mailbox is the same
+  WHERE resource_mapping_id = room_id;
+  -- Graph calls us for the mailbox that was; it forgets that by itself
+  UPDATE bridge_subscriptions SET subscription_id = NULL, expires_at = NULL, renewed_at = NULL, mailbox = NULL, due_at = now()
+  WHERE resource_mapping_id = room_id AND ended_at IS NULL AND off_at IS NULL;
+  IF is_new THEN
+    PERFORM bridge_show_again(room.resource_id, room.outlook_item_id);
+  END IF;
+END $replace$;
 $functions$;
 
   EXECUTE $functions$
@@ -1385,15 +1493,26 @@ $functions$;
   EXECUTE $functions$
 -- How much would be taken away: what the brake counts.
 
+-- What took it away: a series that is gone as a whole went by one deed, everything else by one of its own.
+CREATE OR REPLACE FUNCTION bridge_deed(m bridge_mappings) RETURNS text LANGUAGE sql STABLE AS $deed$
+  SELECT CASE WHEN m.series_master_id IS NULL OR EXISTS (
+      SELECT FROM bridge_mappings o
+      WHERE o.series_master_id = m.series_master_id AND o.outlook_item_id = m.outlook_item_id AND o.present AND o.ends_at > now()
+        AND o.sync_status <> 'cancelled' AND o.outlook_news IS DISTINCT FROM 'gone')
+    THEN m.id::text ELSE 'series ' || m.series_master_id END
+$deed$;
+
 -- What would be taken away because it is gone on the other side: events whose reservation has no rows any more, and
 -- reservations whose event was verified to be gone. All of it is noted, whichever room and batch it comes in, and
 -- counted with that of the last hour, for the room and over all rooms. `room_now` and `room_here` are this round alone:
--- what it would remove, and of how many.
+-- what it would remove, and of how many. Deeds are counted, and of what Outlook took away only what disappeared: a meeting
+-- that was called off or declined was given back on purpose.
 CREATE OR REPLACE FUNCTION bridge_count_removals(room integer, OUT room_removing integer, OUT room_synced integer,
   OUT all_removing integer, OUT all_synced integer, OUT room_now integer, OUT room_here integer)
 LANGUAGE plpgsql AS $removals$
 DECLARE
   wide boolean;
+  rows_now integer;
 BEGIN
   -- while changes wait to be folded or rooms to be compared, nobody knows yet what else is gone: then everything is
   -- looked at, else what is due
@@ -1409,7 +1528,7 @@ BEGIN
                       AND i.reservation_id = n.reservation_id)
     UNION ALL
     SELECT n.id, 'booking' FROM bridge_mappings n
-    WHERE n.outlook_news IN ('gone', 'vacated') AND n.present AND n.ends_at > now()) g
+    WHERE n.outlook_news = 'gone' AND n.present AND n.ends_at > now()) g
   JOIN bridge_mappings m USING (id)
   JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
     AND r.sync_direction <> CASE g.side WHEN 'outlook' THEN 'outlook_to_booking' ELSE 'booking_to_outlook' END
@@ -1418,13 +1537,15 @@ BEGIN
     WHERE bridge_removals.applied_at IS NOT NULL AND bridge_removals.wanted_at < now() - interval '1 hour'
       OR bridge_removals.side <> excluded.side;
   -- those applied within the hour, and all that wait, however long they have
-  SELECT count(*) FILTER (WHERE resource_id = room), count(*), count(*) FILTER (WHERE resource_id = room AND applied_at IS NULL)
-  INTO room_removing, all_removing, room_now
-  FROM bridge_removals
-  WHERE CASE WHEN applied_at IS NULL THEN released_at IS NULL ELSE applied_at > now() - interval '1 hour' END;
+  SELECT count(DISTINCT c.deed) FILTER (WHERE c.resource_id = room), count(DISTINCT (c.resource_id, c.deed)),
+    count(DISTINCT c.deed) FILTER (WHERE c.resource_id = room AND c.waits), count(*) FILTER (WHERE c.resource_id = room AND c.waits)
+  INTO room_removing, all_removing, room_now, rows_now
+  FROM (SELECT d.resource_id, d.applied_at IS NULL AS waits, CASE d.side WHEN 'booking' THEN bridge_deed(m) ELSE m.id::text END AS deed
+        FROM bridge_removals d JOIN bridge_mappings m ON m.id = d.mapping_id
+        WHERE CASE WHEN d.applied_at IS NULL THEN d.released_at IS NULL ELSE d.applied_at > now() - interval '1 hour' END) c;
   SELECT count(*) FILTER (WHERE resource_id = room), count(*) INTO room_synced, all_synced
   FROM bridge_mappings WHERE outlook_event_id IS NOT NULL AND reservation_id IS NOT NULL AND sync_status <> 'cancelled' AND ends_at > now();
-  room_here := room_synced;
+  room_here := room_synced - rows_now + room_now;
   SELECT room_synced + count(*) FILTER (WHERE resource_id = room), all_synced + count(*) INTO room_synced, all_synced
   FROM bridge_removals WHERE applied_at > now() - interval '1 hour';
 END $removals$;
@@ -1471,15 +1592,7 @@ BEGIN
   -- another mailbox: what was in the old one stays there, and everything is looked for and shown in the new one
   IF TG_OP = 'UPDATE' AND OLD.outlook_item_id <> NEW.outlook_item_id THEN
     UPDATE bridge_resource_mappings SET outlook_object_id = NULL WHERE id = NEW.id;
-    DELETE FROM bridge_mappings
-    WHERE resource_id = NEW.resource_id AND outlook_item_id = OLD.outlook_item_id AND reservation_id IS NULL;
-    UPDATE bridge_mappings
-    SET outlook_item_id = NEW.outlook_item_id, outlook_event_id = NULL, booking_base = NULL, outlook_base = NULL,
-        outlook_seen = NULL, outlook_news = NULL, is_organizer = true, ical_uid = NULL, original_start = NULL,
-        series_master_id = NULL, conflict = NULL, generation = generation + 1, revision = revision + 1, lane = 1,
-        due_at = CASE WHEN reservation_id IS NULL THEN NULL ELSE now() END,
-        sync_status = CASE WHEN sync_status IN ('synced', 'error') THEN 'pending' ELSE sync_status END
-    WHERE resource_id = NEW.resource_id AND outlook_item_id = OLD.outlook_item_id;
+    PERFORM bridge_show_again(NEW.resource_id, NEW.outlook_item_id);
   END IF;
   PERFORM bridge_wake();
   RETURN NULL;
@@ -1595,12 +1708,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '393212ef7ae22777e29433d60bcc92df8d8d2fe05e59f535c12eba55a7b1380e ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '6f55cab54162ed0b62946dcbf51ee18debced0284ee77a51caa27a9bcd3dcad6 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_watch,bridge_index,bridge_stored_keys,bridge_window,bridge_item_state,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_cover_changed,bridge_gather,bridge_fold,bridge_due_items,bridge_take,bridge_release,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_notice,bridge_pulled,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_met,bridge_write_back,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_watch,bridge_index,bridge_stored_keys,bridge_window,bridge_item_state,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_fold,bridge_due_items,bridge_take,bridge_release,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_write_back,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -8,10 +8,10 @@
 export type Reach = 'item' | 'room' | 'side';
 
 /**
- * Why a call was refused that may work in other circumstances. token: ours is refused; access: a right or the mailbox is
- * missing; quota: the mailbox is full. What was refused so says nothing about the data that was sent.
+ * Why a call was refused that may work in other circumstances. token: ours is refused; access: a right is missing;
+ * mailbox: it is not there under the name it was called by; quota: it is full. What was refused so says nothing about the data that was sent.
  */
-export type RefusedFor = 'token' | 'access' | 'quota';
+export type RefusedFor = 'token' | 'access' | 'mailbox' | 'quota';
 
 interface Told {
   readonly hint?: string;

@@ -59,6 +59,20 @@ BEGIN
   END IF;
 END $beneath$;
 
+-- What Outlook asked for and did not get because a reservation takes its time is tried again when that one goes or moves.
+CREATE OR REPLACE FUNCTION bridge_retry_refused(room integer, begins timestamptz, ends timestamptz) RETURNS void LANGUAGE plpgsql AS $retry$
+BEGIN
+  UPDATE bridge_mappings
+  SET due_at = now(), lane = 0, revision = revision + 1, attempt = 0
+  WHERE resource_id = room AND sync_status = 'conflict' AND due_at IS NULL AND conflict ->> 'kind' IN ('overlap', 'refused')
+    AND (outlook_seen ->> 'startsAt')::timestamptz < ends AND (outlook_seen ->> 'endsAt')::timestamptz > begins;
+  IF FOUND THEN
+    UPDATE bridge_room_state s SET push_due_at = least(s.push_due_at, now()), push_lane = 0
+    FROM bridge_resource_mappings r WHERE r.id = s.resource_mapping_id AND r.resource_id = room;
+    PERFORM bridge_wake();
+  END IF;
+END $retry$;
+
 -- The one spot in which a change of place, priority or presence reaches what lies beneath: the fold, a write-back from
 -- Outlook, a comparison, a settlement, a removal and a person's SQL all pass here. What lies under the old place may appear
 -- once nothing covers it; what lies under the new one goes when the cover is shown, which a settlement says.
@@ -73,6 +87,9 @@ BEGIN
   END IF;
   IF TG_OP <> 'DELETE' AND bridge_cover_is_shown(NEW) AND NOT (stays AND bridge_cover_is_shown(OLD)) THEN
     PERFORM bridge_examine_beneath(NEW.resource_id, NEW.priority_level, NEW.starts_at, NEW.ends_at);
+  END IF;
+  IF TG_OP <> 'INSERT' AND OLD.present AND NOT (stays AND NEW.present) THEN
+    PERFORM bridge_retry_refused(OLD.resource_id, OLD.starts_at, OLD.ends_at);
   END IF;
   RETURN NULL;
 END $changed$;

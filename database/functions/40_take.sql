@@ -13,8 +13,9 @@ DECLARE
       -- a change made now never shares its request with a backfill
       AND (b.lane = 0 OR NOT EXISTS (SELECT FROM bridge_mappings live
                                      WHERE live.resource_id = room AND live.lane = 0 AND live.due_at <= clock_timestamp()))
-    -- what failed goes behind what was not tried
-    ORDER BY b.lane, b.attempt > 0, b.priority_level, b.starts_at LIMIT most);
+    -- what failed goes behind what was not tried, and events without a reservation behind those with one: what was removed or
+    -- moved makes room first
+    ORDER BY b.lane, b.attempt > 0, b.reservation_id IS NULL, b.priority_level, b.starts_at LIMIT most);
   m bridge_mappings;
   unread bigint[] := '{}';
   kinds text[] := '{}';

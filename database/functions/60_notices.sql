@@ -43,38 +43,17 @@ BEGIN
 END $pulled$;
 
 -- Notes that a room was compared with Outlook: what the list of its window showed, the links at which its rounds of changes
--- begin, and for which window. Events that belong to a mapping without one are given to it; it is due then, and only what
--- differs is written. Returns how many were adopted.
+-- begin, and for which window. Events that belong to a mapping without one are given to it. Returns how many were.
 CREATE OR REPLACE FUNCTION bridge_baselined(room_id integer, epoch bigint, adoptions jsonb, noticed timestamptz, known jsonb, born jsonb,
   links text[], from_at timestamptz, to_at timestamptz, poll_ms double precision) RETURNS integer
 LANGUAGE plpgsql AS $baselined$
-DECLARE
-  adopted integer;
 BEGIN
   PERFORM bridge_notice(room_id, epoch, noticed, known, born);
   UPDATE bridge_room_state SET baselined_at = now(), pulled_at = now(), delta_links = links, window_from = from_at,
     window_to = to_at, pull_attempt = 0, compare_at = NULL, updated_at = now(),
     next_poll_at = CASE WHEN poll_ms IS NULL THEN NULL ELSE now() + poll_ms * interval '1 millisecond' END
   WHERE resource_mapping_id = room_id;
-  DELETE FROM bridge_mappings m USING jsonb_to_recordset(adoptions) AS a (id bigint, "eventId" text), bridge_mappings mine
-  WHERE mine.id = a.id AND m.outlook_item_id = mine.outlook_item_id AND m.outlook_event_id = a."eventId" AND m.reservation_id IS NULL;
-  WITH given AS (
-    UPDATE bridge_mappings m
-    SET outlook_event_id = a."eventId", outlook_base = a."outlookBase", booking_base = NULL, due_at = now(),
-        is_organizer = a."isOrganizer", ical_uid = a."iCalUId", original_start = a."originalStart",
-        series_master_id = a."seriesMasterId", outlook_news = a.news,
-        sync_status = CASE WHEN m.sync_status = 'cancelled' THEN 'pending' ELSE m.sync_status END,
-        revision = m.revision + 1, updated_at = now()
-    FROM jsonb_to_recordset(adoptions) AS a (id bigint, "eventId" text, "outlookBase" jsonb, news text, "isOrganizer" boolean,
-      "iCalUId" text, "originalStart" timestamptz, "seriesMasterId" text)
-    WHERE m.id = a.id AND m.outlook_event_id IS DISTINCT FROM a."eventId"
-    RETURNING m.*
-  ), told AS (
-    INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, action, reason)
-    SELECT id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, 'adopted', 'found in the calendar'
-    FROM given RETURNING 1
-  ) SELECT count(*) INTO adopted FROM told;
-  RETURN adopted;
+  RETURN jsonb_array_length(bridge_attach(room_id, epoch, adoptions));
 END $baselined$;
 
 -- Begins a round of changes: the next poll is set, and whoever asks from now on asks for another round. `rung`: when
@@ -125,3 +104,41 @@ BEGIN
   ) SELECT coalesce(jsonb_agg(id), '[]') INTO noted FROM those;
   RETURN noted;
 END $removing$;
+
+-- A room has another mailbox: what was in the old one stays there, and everything is looked for and shown in the new one. What
+-- is known of each meeting is kept, so that a mailbox that was restored is recognised.
+CREATE OR REPLACE FUNCTION bridge_show_again(room integer, mailbox text) RETURNS void LANGUAGE plpgsql AS $again$
+BEGIN
+  DELETE FROM bridge_mappings WHERE resource_id = room AND reservation_id IS NULL;
+  UPDATE bridge_mappings
+  SET outlook_item_id = mailbox, outlook_event_id = NULL, booking_base = NULL, outlook_base = NULL, outlook_etag = NULL,
+      outlook_seen = NULL, outlook_news = NULL, removing = false, is_organizer = true, waits_for = NULL, conflict = NULL, resolution = NULL,
+      error_message = NULL, hint = NULL, attempt = 0, generation = generation + 1, revision = revision + 1, lane = 1, due_at = now(),
+      sync_status = CASE WHEN sync_status IN ('synced', 'error', 'conflict') THEN 'pending' ELSE sync_status END
+  WHERE resource_id = room;
+END $again$;
+
+-- What is known of a room's mailbox does not hold any more: it is called by `object_id` from now on (NULL: by its address), and
+-- its calendar is compared before anything else. `is_new`: it is another mailbox than before, or was made anew.
+CREATE OR REPLACE FUNCTION bridge_replace_mailbox(room_id integer, epoch bigint, object_id text, is_new boolean) RETURNS void
+LANGUAGE plpgsql AS $replace$
+DECLARE
+  room bridge_resource_mappings;
+BEGIN
+  -- see bridge_settle
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  UPDATE bridge_resource_mappings r SET outlook_object_id = object_id FROM bridge_room_state s
+  WHERE r.id = room_id AND s.resource_mapping_id = room_id AND s.lease_epoch = epoch RETURNING r.* INTO room;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
+  END IF;
+  UPDATE bridge_room_state SET baselined_at = NULL, updated_at = now(),
+    delta_links = CASE WHEN NOT is_new THEN delta_links END -- by them it is told later whether the mailbox is the same
+  WHERE resource_mapping_id = room_id;
+  -- Graph calls us for the mailbox that was; it forgets that by itself
+  UPDATE bridge_subscriptions SET subscription_id = NULL, expires_at = NULL, renewed_at = NULL, mailbox = NULL, due_at = now()
+  WHERE resource_mapping_id = room_id AND ended_at IS NULL AND off_at IS NULL;
+  IF is_new THEN
+    PERFORM bridge_show_again(room.resource_id, room.outlook_item_id);
+  END IF;
+END $replace$;

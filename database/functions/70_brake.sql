@@ -1,14 +1,25 @@
 -- How much would be taken away: what the brake counts.
 
+-- What took it away: a series that is gone as a whole went by one deed, everything else by one of its own.
+CREATE OR REPLACE FUNCTION bridge_deed(m bridge_mappings) RETURNS text LANGUAGE sql STABLE AS $deed$
+  SELECT CASE WHEN m.series_master_id IS NULL OR EXISTS (
+      SELECT FROM bridge_mappings o
+      WHERE o.series_master_id = m.series_master_id AND o.outlook_item_id = m.outlook_item_id AND o.present AND o.ends_at > now()
+        AND o.sync_status <> 'cancelled' AND o.outlook_news IS DISTINCT FROM 'gone')
+    THEN m.id::text ELSE 'series ' || m.series_master_id END
+$deed$;
+
 -- What would be taken away because it is gone on the other side: events whose reservation has no rows any more, and
 -- reservations whose event was verified to be gone. All of it is noted, whichever room and batch it comes in, and
 -- counted with that of the last hour, for the room and over all rooms. `room_now` and `room_here` are this round alone:
--- what it would remove, and of how many.
+-- what it would remove, and of how many. Deeds are counted, and of what Outlook took away only what disappeared: a meeting
+-- that was called off or declined was given back on purpose.
 CREATE OR REPLACE FUNCTION bridge_count_removals(room integer, OUT room_removing integer, OUT room_synced integer,
   OUT all_removing integer, OUT all_synced integer, OUT room_now integer, OUT room_here integer)
 LANGUAGE plpgsql AS $removals$
 DECLARE
   wide boolean;
+  rows_now integer;
 BEGIN
   -- while changes wait to be folded or rooms to be compared, nobody knows yet what else is gone: then everything is
   -- looked at, else what is due
@@ -24,7 +35,7 @@ BEGIN
                       AND i.reservation_id = n.reservation_id)
     UNION ALL
     SELECT n.id, 'booking' FROM bridge_mappings n
-    WHERE n.outlook_news IN ('gone', 'vacated') AND n.present AND n.ends_at > now()) g
+    WHERE n.outlook_news = 'gone' AND n.present AND n.ends_at > now()) g
   JOIN bridge_mappings m USING (id)
   JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
     AND r.sync_direction <> CASE g.side WHEN 'outlook' THEN 'outlook_to_booking' ELSE 'booking_to_outlook' END
@@ -33,13 +44,15 @@ BEGIN
     WHERE bridge_removals.applied_at IS NOT NULL AND bridge_removals.wanted_at < now() - interval '1 hour'
       OR bridge_removals.side <> excluded.side;
   -- those applied within the hour, and all that wait, however long they have
-  SELECT count(*) FILTER (WHERE resource_id = room), count(*), count(*) FILTER (WHERE resource_id = room AND applied_at IS NULL)
-  INTO room_removing, all_removing, room_now
-  FROM bridge_removals
-  WHERE CASE WHEN applied_at IS NULL THEN released_at IS NULL ELSE applied_at > now() - interval '1 hour' END;
+  SELECT count(DISTINCT c.deed) FILTER (WHERE c.resource_id = room), count(DISTINCT (c.resource_id, c.deed)),
+    count(DISTINCT c.deed) FILTER (WHERE c.resource_id = room AND c.waits), count(*) FILTER (WHERE c.resource_id = room AND c.waits)
+  INTO room_removing, all_removing, room_now, rows_now
+  FROM (SELECT d.resource_id, d.applied_at IS NULL AS waits, CASE d.side WHEN 'booking' THEN bridge_deed(m) ELSE m.id::text END AS deed
+        FROM bridge_removals d JOIN bridge_mappings m ON m.id = d.mapping_id
+        WHERE CASE WHEN d.applied_at IS NULL THEN d.released_at IS NULL ELSE d.applied_at > now() - interval '1 hour' END) c;
   SELECT count(*) FILTER (WHERE resource_id = room), count(*) INTO room_synced, all_synced
   FROM bridge_mappings WHERE outlook_event_id IS NOT NULL AND reservation_id IS NOT NULL AND sync_status <> 'cancelled' AND ends_at > now();
-  room_here := room_synced;
+  room_here := room_synced - rows_now + room_now;
   SELECT room_synced + count(*) FILTER (WHERE resource_id = room), all_synced + count(*) INTO room_synced, all_synced
   FROM bridge_removals WHERE applied_at > now() - interval '1 hour';
 END $removals$;

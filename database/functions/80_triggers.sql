@@ -14,15 +14,7 @@ BEGIN
   -- another mailbox: what was in the old one stays there, and everything is looked for and shown in the new one
   IF TG_OP = 'UPDATE' AND OLD.outlook_item_id <> NEW.outlook_item_id THEN
     UPDATE bridge_resource_mappings SET outlook_object_id = NULL WHERE id = NEW.id;
-    DELETE FROM bridge_mappings
-    WHERE resource_id = NEW.resource_id AND outlook_item_id = OLD.outlook_item_id AND reservation_id IS NULL;
-    UPDATE bridge_mappings
-    SET outlook_item_id = NEW.outlook_item_id, outlook_event_id = NULL, booking_base = NULL, outlook_base = NULL,
-        outlook_seen = NULL, outlook_news = NULL, is_organizer = true, ical_uid = NULL, original_start = NULL,
-        series_master_id = NULL, conflict = NULL, generation = generation + 1, revision = revision + 1, lane = 1,
-        due_at = CASE WHEN reservation_id IS NULL THEN NULL ELSE now() END,
-        sync_status = CASE WHEN sync_status IN ('synced', 'error') THEN 'pending' ELSE sync_status END
-    WHERE resource_id = NEW.resource_id AND outlook_item_id = OLD.outlook_item_id;
+    PERFORM bridge_show_again(NEW.resource_id, NEW.outlook_item_id);
   END IF;
   PERFORM bridge_wake();
   RETURN NULL;

@@ -35,13 +35,16 @@ export function codeOf(answer: Pick<Answer, 'body'>): string {
   return textOf(membersOf(membersOf(answer.body).error).code)?.toLowerCase() ?? '';
 }
 
-/** Codes of a 404 that speak of the event and not of its mailbox; and of an id that is none (Microsoft: errors). */
+/** Codes of a 404 that speak of the event and not of its mailbox (Microsoft: errors). */
 const eventCodes = new Set(['erroritemnotfound', 'itemnotfound']);
+
+/** Of an id that is none, or of another mailbox: what was made anew under its old address does not know the old ids. */
+const malformed = new Set(['errorinvalididmalformed', 'errorinvalidmailboxitemid']);
 
 /** Whether the mailbox answered that this one event is not there. Any other 404 says nothing about the event. */
 export const isGone = (answer: Answer): boolean =>
   (answer.status === 404 && eventCodes.has(codeOf(answer))) ||
-  (answer.status === 400 && codeOf(answer) === 'errorinvalididmalformed');
+  (answer.status === 400 && malformed.has(codeOf(answer)));
 
 /** Codes of a 403 that speak of the event and not of rights (msgraph-sdk-dotnet#3047). */
 const eventRefusals = new Set(['errorcannotdeleteobject']);
@@ -169,7 +172,7 @@ function permanent(answer: Answer, about: About): { hint?: string; reach: Reach;
     return { reach: 'item', ...(about.hint === undefined ? {} : { hint: about.hint }) };
   if (eventRefusals.has(codeOf(answer))) return { reach: 'item' };
   if (status === 403) return { reach: 'room', refusedFor: 'access', hint: hints.access };
-  if (status === 404) return { reach: 'room', refusedFor: 'access', hint: hints.mailbox };
+  if (status === 404) return { reach: 'room', refusedFor: 'mailbox', hint: hints.mailbox };
   return { reach: 'item' };
 }
 

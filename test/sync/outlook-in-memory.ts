@@ -1,6 +1,6 @@
 /** A room calendar in memory, for tests of what the sync does with it. It remembers idempotency keys as Graph does. */
 import { Permanent, type Retryable } from '../../src/errors.ts';
-import { itemOf, type DeltaAnswer } from '../../src/event.ts';
+import { itemOf, type DeltaAnswer, type Mailbox } from '../../src/event.ts';
 import type { Item, ReservationKey } from '../../src/item.ts';
 import type { OutlookEvent, OutlookSide, Write, Written } from '../../src/sync/outlook-side.ts';
 
@@ -50,6 +50,16 @@ export function createOutlookInMemory() {
   let once: (() => Promise<void>) | null = null;
   let onceRead: (() => Promise<void>) | null = null;
   let failing: ((write: Write, apply: () => OutlookEvent | null) => Written | null) | null = null;
+
+  /** What mailboxes are called by, beside their addresses; null: not any more. */
+  const named = new Map<string, string | null>();
+  const unknownMailbox = () =>
+    new Permanent('Graph says 404 ErrorInvalidUser', { reach: 'room', refusedFor: 'mailbox' });
+  const boxOf = ({ mailbox }: Mailbox): string => {
+    const address = named.get(mailbox);
+    if (address === null) throw unknownMailbox();
+    return address ?? mailbox;
+  };
 
   const done = { acceptedAt: 0, callMs: 1 };
   const put = (mailbox: string, item: Item, marks: ReservationKey | null): Kept => {
@@ -110,22 +120,25 @@ export function createOutlookInMemory() {
 
   const side: OutlookSide = {
     show: (item) => show(item),
-    resolveMailbox: async () => null,
+    resolveMailbox: async (address) => [...named].find(([, of]) => of === address)?.[0] ?? null,
     async write(room, asked) {
       const first = once;
       once = null;
       await first?.();
       return asked.map((write) => {
         writes.push({ mailbox: room.mailbox, write });
+        if (named.get(room.mailbox) === null)
+          return { ...done, acceptedAt: performance.now(), outcome: 'failed', error: unknownMailbox() };
         let applied: Written | null = null;
         const apply = () => {
-          applied = carryOut(room.mailbox, write);
+          applied = carryOut(boxOf(room), write);
           return applied.outcome === 'written' ? applied.event : null;
         };
-        return failing?.(write, apply) ?? applied ?? carryOut(room.mailbox, write);
+        return failing?.(write, apply) ?? applied ?? carryOut(boxOf(room), write);
       });
     },
-    read: async (_room, id) => {
+    read: async (room, id) => {
+      boxOf(room);
       reads.push(id);
       const first = onceRead;
       onceRead = null;
@@ -137,19 +150,20 @@ export function createOutlookInMemory() {
       blind = null;
       if (trouble !== null) throw trouble;
       return [...events.values()].filter(
-        (e) => e.mailbox === room.mailbox && e.marks?.id === marks.id && e.marks.type === marks.type,
+        (e) => e.mailbox === boxOf(room) && e.marks?.id === marks.id && e.marks.type === marks.type,
       );
     },
     async *list(room, from, to) {
+      boxOf(room);
       if (listing !== null) throw listing;
       yield [...events.values()].filter(
         ({ mailbox, item }) =>
-          mailbox === room.mailbox && (item === null || (item.startsAt < to && item.endsAt > from)),
+          mailbox === boxOf(room) && (item === null || (item.startsAt < to && item.endsAt > from)),
       );
     },
     series: async (room, masterId) => {
       const found = [...events.values()].filter(
-        (e) => e.mailbox === room.mailbox && e.seriesMasterId === masterId,
+        (e) => e.mailbox === boxOf(room) && e.seriesMasterId === masterId,
       );
       return found.length === 0 ? null : found;
     },
@@ -162,6 +176,10 @@ export function createOutlookInMemory() {
       return 'answered';
     },
     async *delta(room, start) {
+      if (named.get(room.mailbox) === null) {
+        yield { answer: 'refused', error: unknownMailbox() };
+        return;
+      }
       const trouble = troubled?.(start) ?? null;
       if (trouble !== null) {
         yield trouble;
@@ -171,7 +189,7 @@ export function createOutlookInMemory() {
       const ids = [...new Set(changed.slice(since))];
       const rows = ids.flatMap((id) => {
         const event = events.get(id);
-        const isShown = event !== undefined && event.mailbox === room.mailbox && !vanished.has(id);
+        const isShown = event !== undefined && event.mailbox === boxOf(room) && !vanished.has(id);
         return isShown ? [event] : [];
       });
       yield {
@@ -201,6 +219,21 @@ export function createOutlookInMemory() {
     },
     /** It is gone, and no round of changes says so. */
     vanish: (id: string) => events.delete(id),
+    /** The mailbox at this address is called by this id, too, and by no other one that it had. */
+    identify: (address: string, id: string) => {
+      for (const [before, of] of named) if (of === address) named.set(before, null);
+      named.set(id, address);
+    },
+    /** The mailbox at this address is made anew: nothing is in it, and no round of changes goes on. */
+    makeAnew: (address: string) => {
+      for (const [id, event] of events) if (event.mailbox === address) events.delete(id);
+      const before = changed.length;
+      changed.push('made anew');
+      troubled = (start) =>
+        'link' in start && Number(start.link) <= before
+          ? { answer: 'lost', reason: 'SyncStateNotFound' }
+          : null;
+    },
     /** Somebody takes a deleted event out of the bin. */
     restore: (event: OutlookEvent) => edit(event as Kept),
     /** Somebody edits an event. */

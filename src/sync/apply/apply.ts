@@ -55,23 +55,28 @@ export function createApply(options: ApplyOptions) {
   const { db, outlook, push, writeBack, newborn, policy, overlap, mayRemove, random = Math.random } = options;
   const span = () => listWindow(db, options.window);
 
-  return async function apply(room: LeasedRoom, due: readonly Due[], signal: AbortSignal): Promise<Applied> {
-    const born = due.filter((row) => row.reservationId === null);
-    const rows = due.filter((row) => row.reservationId !== null);
-    const [births, looked] = await together([
-      together(born.map((row) => deliver(room, row, signal))),
-      together(rows.map((row) => readFirst(row, { room, outlook, policy, span }, signal))),
-    ]);
-    // those that were given an event meanwhile stay due, and are decided about as they are now
-    const touched = new Set(births.flatMap((birth) => birth.touched ?? []));
-    const valid = looked.filter(({ due: { id } }) => !touched.has(id));
-    const blind = valid.filter(isUnreadable);
-    const steps = valid.filter((step): step is Step => !isUnreadable(step));
+  /** What came of a batch. */
+  const summed = (room: LeasedRoom, results: readonly Result[]): Applied => ({
+    settled: results.flatMap((result) => result.settled),
+    done: results.flatMap((result) => result.done),
+    answered: results.some((result) => result.answered),
+    creates: results.find((result) => result.creates != null)?.creates ?? null,
+    ...worst(
+      results.flatMap((result) => result.failures),
+      room,
+      random,
+    ),
+  });
 
-    const settled: Settled[] = [
-      ...births.flatMap((b) => b.settled),
-      ...blind.map((one) => unreadable(one, random)),
-    ];
+  return async function apply(room: LeasedRoom, due: readonly Due[], signal: AbortSignal): Promise<Applied> {
+    const rows = due.filter((row) => row.reservationId !== null);
+    // an event is imported after all that is due of reservations: what was removed, moved or called off makes room first
+    if (rows.length === 0) return await imported(room, due, signal);
+    const looked = await together(rows.map((row) => readFirst(row, { room, outlook, policy, span }, signal)));
+    const blind = looked.filter(isUnreadable);
+    const steps = looked.filter((step): step is Step => !isUnreadable(step));
+
+    const settled: Settled[] = blind.map((one) => unreadable(one, random));
     const ready = await braked(room, steps, settled);
     const removing = ready.filter(({ action }) => action.do === 'remove' || action.do === 'decline');
     const noted =
@@ -93,20 +98,12 @@ export function createApply(options: ApplyOptions) {
         .filter(({ action, due: { id } }) => action.do === 'decline' && noted.has(id))
         .map((step) => decline(room, counted(step), signal)),
     ]);
-    settled.push(...results.flatMap((result) => result.settled));
-    const failures = [
-      ...births.flatMap((birth) => birth.failures),
-      ...blind.map((one) => one.blind),
-      ...results.flatMap((result) => result.failures),
-    ];
-    return {
-      settled,
-      done: [...births, ...results].flatMap((result) => result.done),
-      answered: [...births, ...results].some((result) => result.answered),
-      creates: results.find((result) => result.creates != null)?.creates ?? null,
-      ...worst(failures, room, random),
-    };
+    return summed(room, [{ ...nothing, settled, failures: blind.map((one) => one.blind) }, ...results]);
   };
+
+  async function imported(room: LeasedRoom, due: readonly Due[], signal: AbortSignal): Promise<Applied> {
+    return summed(room, await together(due.map((row) => deliver(room, row, signal))));
+  }
 
   /** Those that may be carried out now; the others wait for a person, or for the count of all that is gone. */
   async function braked(
@@ -114,15 +111,16 @@ export function createApply(options: ApplyOptions) {
     steps: readonly Step[],
     settled: Settled[],
   ): Promise<readonly Step[]> {
-    const isGone = ({ due, action }: Step) =>
-      (action.do === 'cancel-booking' && !isChosen(due)) ||
-      (due.active === null && !due.elsewhere && (action.do === 'remove' || action.do === 'decline'));
+    // a meeting that was called off or declined was given back on purpose, which the brake does not count
+    const disappeared = (step: Step) =>
+      step.action.do === 'cancel-booking' && !isChosen(step.due) && lostNews(step).news === 'gone';
+    const isGone = (step: Step) =>
+      disappeared(step) ||
+      (step.due.active === null &&
+        !step.due.elsewhere &&
+        (step.action.do === 'remove' || step.action.do === 'decline'));
     // what was found to be gone just now is written down first, so that it is counted
-    const uncounted = (step: Step) =>
-      step.action.do === 'cancel-booking' &&
-      !isChosen(step.due) &&
-      step.due.news !== 'gone' &&
-      step.due.news !== 'vacated';
+    const uncounted = (step: Step) => disappeared(step) && step.due.news !== 'gone';
     settled.push(
       ...steps
         .filter(uncounted)
@@ -185,13 +183,12 @@ export function createApply(options: ApplyOptions) {
   /** An event without a reservation. */
   async function deliver(room: LeasedRoom, due: Due, signal: AbortSignal): Promise<Result> {
     try {
-      const { settled, written, touched } = await newborn(room, due, signal);
+      const { settled, written } = await newborn(room, due, signal);
       return {
         settled: settled === null ? [] : [settled],
         done: written === null ? [] : [{ due, written }],
         failures: [],
         answered: true,
-        touched,
       };
     } catch (error) {
       if (!(error instanceof Retryable || error instanceof Permanent)) throw error;
@@ -209,7 +206,6 @@ interface Result {
   readonly done: readonly Done[];
   readonly failures: readonly Error[];
   readonly answered: boolean;
-  readonly touched?: number | null;
   readonly creates?: CreatesDue | null;
 }
 const nothing: Result = { settled: [], done: [], failures: [], answered: false };

@@ -7,7 +7,9 @@ import { itemOf, type OutlookEvent } from '../../event.ts';
 import type { Item } from '../../item.ts';
 import type { Database } from '../../database.ts';
 import { decideUnmapped, decideMovedUnmapped, type OverlapPolicy } from '../decide/unmapped.ts';
-import { adoptByMarks, becomeMapping, giveEvent, readCandidates, takeBack } from '../match/candidates.ts';
+import { attach, attachmentBack, attachmentOf, attachmentTo } from '../match/attach.ts';
+import { readCandidates, readDetached, type Candidates } from '../match/candidates.ts';
+import { match, vacancyOf, type Match } from '../match/match.ts';
 import {
   unreadableHint,
   waitHints,
@@ -18,9 +20,10 @@ import {
   type WaitsFor,
   type Window,
 } from '../store/mappings.ts';
-import { listWindow, noteRemovals } from '../store/pull-store.ts';
+import { listWindow, noteRemovals, type Mapped } from '../store/pull-store.ts';
 import type { OutlookSide } from '../outlook-side.ts';
-import { isThere } from './read.ts';
+import { storeVerified } from '../store/observed.ts';
+import { isThere, verify } from './read.ts';
 import { factsOf, keep } from './step.ts';
 import type { createWriteBack, WrittenBack } from './write-booking.ts';
 
@@ -40,14 +43,11 @@ export interface ImportOptions {
 export interface Imported {
   readonly settled: Settled | null;
   readonly written: Extract<WrittenBack, { outcome: 'written' }> | null;
-  /** The mapping that was given the event, or was to be: whatever was decided about it before does not hold any more. */
-  readonly touched: number | null;
 }
 
 const came = (settled: Settled | null, rest: Partial<Imported> = {}): Imported => ({
   settled,
   written: null,
-  touched: null,
   ...rest,
 });
 
@@ -68,8 +68,7 @@ export function createImport(options: ImportOptions) {
       attempt: due.attempt + 1,
       conflict: due.conflict,
     });
-  const handedTo = (mapping: number, due: Due, done: boolean) =>
-    came(done ? null : later(due), { touched: mapping });
+  const handedOver = (due: Due, attached: ReadonlySet<number>) => came(attached.size > 0 ? null : later(due));
 
   /** Throws Retryable and Permanent as the calls do. */
   return async function take(room: LeasedRoom, due: Due, signal: AbortSignal): Promise<Imported> {
@@ -78,21 +77,19 @@ export function createImport(options: ImportOptions) {
     const item = event === null ? null : itemOf(event.shows);
     if (event === null || item === null) return forget(due, 'it does not occupy the room');
     if (due.conflict?.kind === 'moved') return await moved(room, due, event, item, signal);
-    const kin = await readCandidates(db, room, event.id, event.marks, item, window);
+    const { inWindow, mappings, properties } = await readCandidates(db, room, event, item, window);
+    const found = await matched(room, event, mappings, signal);
     const fate = decideUnmapped(
-      { event, item, due, kin },
+      { event, item, due, inWindow, mapping: found?.vacancy.mapping ?? null, properties },
       { overlap, importMode, show: (shown) => outlook.show(shown) },
     );
     switch (fate.do) {
       case 'forget':
         return forget(due, fate.reason);
-      case 'find':
-        return handedTo(fate.mapping, due, await adoptByMarks(db, room, due, fate.mapping));
-      case 'become':
-        await becomeMapping(db, room, due, fate.marks, event);
-        return came(null);
-      case 'give':
-        return handedTo(fate.mapping, due, await giveEvent(db, room, due, fate.mapping, event));
+      case 'attach':
+        return handedOver(due, await attach(db, room, [attachmentOf(found!)]));
+      case 'attach-to':
+        return handedOver(due, await attach(db, room, [attachmentTo(fate.reservation, event)]));
       case 'send-away':
         return await sendAway(room, due, event, signal);
       case 'flag':
@@ -103,6 +100,32 @@ export function createImport(options: ImportOptions) {
         return await importIt(room, due, event, item, fate.overlap, signal);
     }
   };
+
+  /** The mapping this event belongs to. One that knows another event of the same meeting is looked at first: is that gone? */
+  async function matched(
+    room: LeasedRoom,
+    event: OutlookEvent,
+    mappings: Candidates['mappings'],
+    signal: AbortSignal,
+  ): Promise<Match<OutlookEvent> | null> {
+    const matchIn = (those: readonly Mapped[]) => {
+      const vacancies = those.map((one) => vacancyOf(one, outlook.show)).filter((one) => one !== null);
+      return match(vacancies, [event])[0] ?? null;
+    };
+    const twin = mappings.find(
+      (one) =>
+        one.eventId !== null &&
+        one.news === null &&
+        one.status !== 'cancelled' &&
+        one.iCalUId === event.iCalUId,
+    );
+    if (twin === undefined) return matchIn(mappings);
+    const asked = { id: twin.id, revision: twin.revision, eventId: twin.eventId! };
+    const found = await verify([asked], room, { outlook, span: () => listWindow(db, window) }, signal);
+    if (found[0]!.news !== 'gone') return matchIn(mappings);
+    await storeVerified(db, room, found);
+    return matchIn(mappings.map((one) => (one === twin ? { ...one, news: 'gone' } : one)));
+  }
 
   async function importIt(
     room: LeasedRoom,
@@ -211,7 +234,7 @@ export function createImport(options: ImportOptions) {
     signal: AbortSignal,
   ): Promise<Imported> {
     const mapping = due.conflict?.mapping ?? null;
-    const other = mapping === null ? null : await takeBack.read(db, mapping);
+    const other = mapping === null ? null : await readDetached(db, mapping);
     const fate = decideMovedUnmapped(due, item, other);
     if (other === null || fate === 'send-away') return await sendAway(room, due, event, signal);
     if (fate === 'wait')
@@ -228,14 +251,14 @@ export function createImport(options: ImportOptions) {
           hint: 'Choose what to keep: the dashboard, or POST /conflicts/{id}/resolve.',
         }),
       );
-    if (other.eventId === null)
-      return handedTo(other.id, due, await takeBack.write(db, room, due, other, event));
+    const back = async (detached: typeof other) =>
+      handedOver(due, await attach(db, room, [attachmentBack(detached, event)]));
+    if (other.eventId === null) return await back(other);
     // noted first: should we end here, nobody takes the removal of our own event for a person's
     const noted = await noteRemovals(db, room, [other]);
-    if (!noted.has(other.id)) return handedTo(other.id, due, false);
+    if (!noted.has(other.id)) return came(later(due));
     await remove(room, other.eventId, signal);
-    const now = { ...other, revision: other.revision + 1 };
-    return handedTo(other.id, due, await takeBack.write(db, room, due, now, event));
+    return await back({ ...other, revision: other.revision + 1 });
   }
 }
 

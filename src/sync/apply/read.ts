@@ -5,13 +5,14 @@
  */
 import { backOffMs } from '../../back-off.ts';
 import { Permanent, Retryable } from '../../errors.ts';
-import { isGivenBack, itemOf, standing, type OutlookEvent } from '../../event.ts';
+import { isGivenBack, standing, type OutlookEvent } from '../../event.ts';
 import type { Item } from '../../item.ts';
 import type { Due, LeasedRoom, Settled } from '../store/mappings.ts';
 import type { Span, Verified } from '../store/pull-store.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { isWhole, keep, marksOf, stepOf, type Facing, type Step } from './step.ts';
 import { together } from '../together.ts';
+import { match, vacancyOf } from '../match/match.ts';
 
 /** A mapping about which nothing can be decided now. */
 export interface Unreadable {
@@ -54,7 +55,7 @@ async function look(due: Due, facing: Facing & Sight, signal: AbortSignal): Prom
     return kept === null || standing(kept.shows) === null ? null : stepOf(due, facing, { adopted: kept });
   }
   if (inDoubt && due.eventId === null) {
-    const event = ours(await outlook.find(room, marksOf(due), signal), step.wanted);
+    const event = ours(due, await outlook.find(room, marksOf(due), signal), outlook.show);
     return event === null ? null : stepOf(due, facing, { adopted: event });
   }
   if (due.eventId === null) return null;
@@ -123,10 +124,17 @@ async function stillShown(
   return shown;
 }
 
-/** Of several events with our marks the one at the wanted time, else the first; the others are copies. */
-export function ours(found: readonly OutlookEvent[], wanted: Item | null): OutlookEvent | null {
-  const own = found.filter((event) => event.isOrganizer);
-  return own.find((event) => itemOf(event.shows)?.startsAt === wanted?.startsAt) ?? own[0] ?? null;
+/** Of the events that carry the properties of this reservation the one that is its own (see `match`); the others are copies. */
+export function ours(
+  due: Due,
+  found: readonly OutlookEvent[],
+  show: (item: Item) => Item,
+): OutlookEvent | null {
+  const vacancy = vacancyOf(
+    { ...due, eventId: null, due: true, present: due.active === true, seriesMasterId: null },
+    show,
+  );
+  return vacancy === null ? null : (match([vacancy], found)[0]?.event ?? null);
 }
 
 /** It stays as it is, doubt included, and is due again. */

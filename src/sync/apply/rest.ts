@@ -31,6 +31,7 @@ export function restFor(error: Retryable | Permanent, attempt: number, random: (
       ...told,
       condition: 'refused',
       throttled: false,
+      unknownMailbox: error.refusedFor === 'mailbox',
       ms: Math.min(600_000, 15_000 * 2 ** Math.min(attempt, 6)),
     };
   if (error.afterMs !== undefined)

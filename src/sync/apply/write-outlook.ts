@@ -115,7 +115,11 @@ function doubted({ action, adopted, due }: Step): ItemChange {
 const doubts = (step: Step): Partial<Settled> =>
   step.action.do === 'remove' || step.action.do === 'decline'
     ? { news: 'look' }
-    : { bookingBase: doubted(step) };
+    : {
+        bookingBase: doubted(step),
+        // by this it is recognised, whatever the booking system changes meanwhile
+        ...(step.action.do === 'create' ? { outlookSeen: step.action.item } : {}),
+      };
 
 function writeOf(step: Step, room: LeasedRoom, installationId: string): Write | null {
   const { action, due } = step;
@@ -298,11 +302,9 @@ async function takenKey(
   const { due } = step;
   try {
     const named = existingId === null ? null : await outlook.read(room, existingId, signal);
-    const alive = named === null ? await outlook.find(room, marksOf(due), signal) : [named];
-    const marked = alive.filter(
-      (event) => event.marks?.id === due.reservationId && event.marks.type === due.reservationType,
-    );
-    const event = ours(marked, step.wanted);
+    // the key itself says whose it is, unless it carries the properties of another one: a database that was set back
+    const isNamed = named?.marks?.id === due.reservationId && named.marks.type === due.reservationType;
+    const event = isNamed ? named : ours(due, await outlook.find(room, marksOf(due), signal), outlook.show);
     if (event === null)
       return keep(step, 'waiting', {
         generation: due.generation + 1,

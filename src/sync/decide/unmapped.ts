@@ -1,7 +1,8 @@
-/** What becomes of an event that no reservation knows yet. Pure: the books and the event were read before. */
+/** What becomes of an event that no reservation knows yet. Pure: what is on record of it and the event were read before. */
 import type { OutlookEvent } from '../../event.ts';
 import { sameItem, type Item, type ReservationKey } from '../../item.ts';
-import type { Candidates } from '../match/candidates.ts';
+import type { PropertiesRecord } from '../match/candidates.ts';
+import { isItsEvent } from '../match/match.ts';
 import type { ConflictNote, Due, WaitsFor } from '../store/mappings.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 
@@ -17,12 +18,10 @@ export interface UnmappedPolicy {
 export type UnmappedAction =
   /** It is none of ours to deal with. */
   | { readonly do: 'forget'; readonly reason: string }
-  /** The mapping of its marks knows no event and looks for this one. */
-  | { readonly do: 'find'; readonly mapping: number }
-  /** It becomes the mapping of the reservation whose marks it carries. */
-  | { readonly do: 'become'; readonly marks: ReservationKey }
-  /** It is the same thing as this mapping's reservation, booked on both sides. */
-  | { readonly do: 'give'; readonly mapping: number }
+  /** It belongs to this mapping, which waits for an event ... */
+  | { readonly do: 'attach'; readonly mapping: number }
+  /** ... or to this reservation, which has no mapping here. */
+  | { readonly do: 'attach-to'; readonly reservation: ReservationKey }
   /** It leaves the room: deleted if the room organises it, else declined. */
   | { readonly do: 'send-away' }
   | { readonly do: 'flag'; readonly conflict: ConflictNote; readonly said: string }
@@ -34,47 +33,60 @@ export interface UnmappedEvent {
   readonly event: OutlookEvent;
   readonly item: Item;
   readonly due: Pick<Due, 'resolution' | 'importAsked' | 'conflict'>;
-  readonly kin: Candidates;
+  readonly inWindow: boolean;
+  /** The mapping it belongs to (see `match`). */
+  readonly mapping: number | null;
+  readonly properties: PropertiesRecord;
 }
 
-export function decideUnmapped(newborn: UnmappedEvent, policy: UnmappedPolicy): UnmappedAction {
-  const { event, due, kin } = newborn;
-  if (!kin.inWindow) return { do: 'forget', reason: 'it lies outside the days that are kept equal' };
+export function decideUnmapped(unmapped: UnmappedEvent, policy: UnmappedPolicy): UnmappedAction {
+  const { event, due, mapping } = unmapped;
+  if (mapping !== null) return { do: 'attach', mapping };
+  if (!unmapped.inWindow) return { do: 'forget', reason: 'it lies outside the days that are kept equal' };
   if (event.shows.is === 'undecided') return { do: 'wait', for: 'answer' };
-  const marked = event.marks !== null && event.isOrganizer ? ofMarked(newborn, event.marks, policy) : null;
-  if (marked !== null) return marked;
+  const named =
+    event.marks !== null && event.isOrganizer ? byProperties(unmapped, event.marks, policy) : null;
+  if (named !== null) return named;
   if (event.shows.is === 'free') return { do: 'wait', for: 'free' };
   if (due.resolution === 'booking') return { do: 'send-away' };
-  if (kin.pair !== null && !kin.isCopy) return { do: 'give', mapping: kin.pair };
   const waits = policy.importMode === 'manual' && !due.importAsked && due.resolution === null;
   if (waits && due.conflict === null) return { do: 'wait', for: 'import' };
   const allows = policy.overlap === 'import' || due.resolution === 'outlook';
   return { do: 'import', overlap: allows ? 'allow' : 'refuse' };
 }
 
-/** It carries the marks of a reservation; null: it is a copy of that reservation's event, and so an event of its own. */
-function ofMarked(
-  { item, due, kin }: UnmappedEvent,
-  marks: ReservationKey,
+/** Its extended properties name a reservation; null: it is a copy of that reservation's event, and so an event of its own. */
+function byProperties(
+  { event, item, due, properties: { mapping, reservation, logged } }: UnmappedEvent,
+  named: ReservationKey,
   { show }: UnmappedPolicy,
 ): UnmappedAction | null {
-  // its mapping knows no event: a create whose answer was lost
-  if (kin.mapping !== null && kin.mapping.waits) return { do: 'find', mapping: kin.mapping.id };
-  if (kin.mapping !== null && kin.mapping.status !== 'cancelled') return null;
-  if (kin.reservation === null) {
-    // its reservation is gone: deleted, if it is surely ours and the brake allows it
-    if (kin.logged) return { do: 'become', marks };
+  const choose = (what: string): UnmappedAction | null => {
     if (due.resolution === 'booking') return { do: 'send-away' };
     if (due.resolution === 'outlook') return null;
-    const said = `It carries the marks of ${marks.type} ${marks.id}, which is not there.`;
+    const said = `It carries the extended properties of ${named.type} ${named.id}, ${what}.`;
     return { do: 'flag', conflict: { kind: 'orphan', outlook: item }, said };
+  };
+  // its reservation has, or had, an event of its own
+  if (mapping !== null && mapping.status !== 'cancelled' && !mapping.never) return null;
+  if (reservation === null)
+    // its reservation is gone: deleted, if it is surely ours and the brake allows it
+    return logged ? { do: 'attach-to', reservation: named } : choose('which is not there');
+  const shown = reservation.item === null ? [] : [reservation.item, show(reservation.item)];
+  // the event of a mapping that was lost; but what shows neither its time nor its title may be anything
+  const isIts = isItsEvent(shown, event);
+  if (reservation.active) {
+    if (!reservation.here) return null;
+    return mapping === null && isIts
+      ? { do: 'attach-to', reservation: named }
+      : choose('which is at another time under another title');
   }
-  if (kin.reservation.active)
-    return !kin.reservation.here || kin.mapping !== null ? null : { do: 'become', marks };
-  // its reservation is cancelled. The event of a mapping that was lost, or a create that arrived late: it goes. What
-  // somebody copied from it is an event of its own
-  const shown = kin.reservation.item === null ? null : show(kin.reservation.item);
-  return kin.mapping === null || sameItem(shown, item) ? { do: 'send-away' } : null;
+  if (mapping === null)
+    return isIts
+      ? { do: 'send-away' }
+      : choose('which is cancelled, and was at another time under another title');
+  // its reservation is cancelled: a create that arrived late goes. What somebody copied from it is an event of its own
+  return shown.some((one) => sameItem(one, item)) ? { do: 'send-away' } : null;
 }
 
 /**

@@ -1,78 +1,72 @@
 /**
- * Events that are there again under another id: a mailbox that was restored or moved, a calendar that was exported and
- * imported, a person who cut and pasted. Their reservations would be taken for abandoned, and the events for new ones.
+ * Events that are there again under another id: deleted and made again, moved by acceptance, cut and pasted, a series whose
+ * pattern was moved, a mailbox that was restored. Their reservations would be taken for abandoned, and the events for new ones.
  */
 import type { Database } from '../../database.ts';
-import { inTransaction } from '../../database.ts';
-import type { Item } from '../../item.ts';
-import { sameTitle } from './candidates.ts';
+import type { OutlookEvent } from '../../event.ts';
 import type { LeasedRoom } from '../store/mappings.ts';
+import { mappedRows, type Mapped } from '../store/pull-store.ts';
+import type { OutlookSide } from '../outlook-side.ts';
+import { together } from '../together.ts';
+import { attach, attachmentOf } from './attach.ts';
+import { match, vacancyOf, type FreeEvent } from './match.ts';
 
-/** An event that was verified to be gone, and one nobody knows yet, at the same time. */
-interface Pair {
-  readonly id: number;
-  readonly before: Item;
-  readonly newborn: number;
-  readonly now: Item;
-}
+/** New events read for one room at a time; others are recognised when these are dealt with. */
+const mostRead = 200;
 
 /**
- * Gives to each mapping whose event is gone the new event that shows what that one showed last, if there is one: the same
- * time and the same title, as people compare titles. It is read before anything else is decided. Returns how many.
+ * Gives to each mapping whose event is gone the new event it became, before anything else is decided about either. Throws as a
+ * read does.
  */
-export async function reunite(db: Database, room: LeasedRoom): Promise<number> {
-  const { rows } = await db.query<Pair>({
+export async function reunite(
+  db: Database,
+  outlook: Pick<OutlookSide, 'read' | 'show'>,
+  room: LeasedRoom,
+  signal: AbortSignal,
+): Promise<void> {
+  const { rows } = await db.query<Mapped>({
     name: 'lost_and_found',
-    text: `
-      SELECT g.id, g.outlook_base AS before, n.id AS newborn, n.outlook_seen AS now
-      FROM bridge_mappings g
-      JOIN bridge_mappings n ON n.resource_id = g.resource_id AND n.reservation_id IS NULL AND n.outlook_event_id IS NOT NULL
-        AND n.outlook_seen ->> 'startsAt' = g.outlook_base ->> 'startsAt' AND n.outlook_seen ->> 'endsAt' = g.outlook_base ->> 'endsAt'
-        AND coalesce(n.conflict ->> 'kind', '') <> 'moved'
-      WHERE g.resource_id = $1 AND g.outlook_item_id = $2 AND g.outlook_news = 'gone' AND g.reservation_id IS NOT NULL
-        AND g.sync_status <> 'cancelled' AND NOT g.removing
-      ORDER BY g.id, n.id`,
+    text: `${mappedRows} WHERE m.resource_id = $1 AND m.outlook_item_id = $2 AND (m.outlook_news = 'gone' OR m.reservation_id IS NULL)
+      ORDER BY m.starts_at, m.id`,
     values: [room.resourceId, room.outlookItemId],
   });
-  const pairs = matched(rows);
-  if (pairs.length === 0) return 0;
-  return await inTransaction(db, async (client) => {
-    // see bridge_settle
-    await client.query('SELECT pg_advisory_xact_lock_shared(7230912, 2)');
-    const { rowCount } = await client.query({
-      name: 'reunite',
-      text: `
-        WITH pairs AS (
-          SELECT * FROM jsonb_to_recordset($3) AS p (id bigint, newborn bigint)
-          WHERE EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = $1 AND s.lease_epoch = $2)
-        ), newborn AS (
-          DELETE FROM bridge_mappings n USING pairs p, bridge_mappings g
-          WHERE n.id = p.newborn AND n.reservation_id IS NULL AND g.id = p.id AND g.outlook_news = 'gone'
-          RETURNING p.id AS taker, n.outlook_event_id, n.is_organizer, n.ical_uid, n.original_start, n.series_master_id
-        ), given AS (
-          UPDATE bridge_mappings g SET outlook_event_id = b.outlook_event_id, is_organizer = b.is_organizer, ical_uid = b.ical_uid,
-            original_start = b.original_start, series_master_id = b.series_master_id, outlook_news = 'look', outlook_etag = NULL,
-            sync_status = 'pending', conflict = NULL, error_message = NULL, hint = NULL, due_at = now(), lane = 0, attempt = 0,
-            revision = g.revision + 1, updated_at = now()
-          FROM newborn b WHERE g.id = b.taker RETURNING g.*
-        )
-        INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, action, reason)
-        SELECT id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, 'adopted',
-          'its event is there again, under another id' FROM given`,
-      values: [room.id, room.epoch, JSON.stringify(pairs.map(({ id, newborn }) => ({ id, newborn })))],
-    });
-    return rowCount ?? 0;
-  });
+  const lost = rows.map((row) => vacancyOf(row, outlook.show)).filter((one) => one?.state === 'lost');
+  const unmapped = rows.filter(isFree);
+  if (lost.length === 0 || unmapped.length === 0) return;
+  // what was dealt with before is known; the others are read, with their extended properties
+  const unread = unmapped.filter(({ news }) => news !== null).slice(0, mostRead);
+  const read = await together(unread.map(({ eventId }) => outlook.read(room, eventId!, signal)));
+  const known = unmapped.filter(({ news }) => news === null).map(asKnown);
+  const events = [...known, ...read.filter((event): event is OutlookEvent => event !== null)];
+  await attach(
+    db,
+    room,
+    match(
+      lost.filter((one) => one !== null),
+      events,
+    ).map((found) => attachmentOf(found)),
+  );
 }
 
-/** Of all that could be, each mapping and each event once. */
-function matched(pairs: readonly Pair[]): Pair[] {
-  const taken = new Set<number>();
-  const given = new Set<number>();
-  return pairs.filter(({ id, newborn, before, now }) => {
-    if (given.has(id) || taken.has(newborn) || !sameTitle(before.title, now.title)) return false;
-    given.add(id);
-    taken.add(newborn);
-    return true;
-  });
+/** An event without a reservation; not a meeting that its reservation moved away from, which is known to be that one's. */
+export const isFree = ({
+  reservationId,
+  eventId,
+  conflict,
+}: Pick<Mapped, 'reservationId' | 'eventId' | 'conflict'>): boolean =>
+  reservationId === null && eventId !== null && conflict?.kind !== 'moved';
+
+const asKnown = (row: Mapped): FreeEvent => ({
+  id: row.eventId!,
+  iCalUId: row.iCalUId ?? '',
+  originalStart: row.originalStart,
+  seriesMasterId: row.seriesMasterId,
+  marks: null,
+  isOrganizer: true,
+  shows: shownBy(row),
+});
+
+function shownBy({ outlookSeen: item, waitsFor }: Mapped): FreeEvent['shows'] {
+  if (item === null) return { is: 'unreadable', why: 'it was never read' };
+  return { is: waitsFor === 'answer' ? 'undecided' : waitsFor === 'free' ? 'free' : 'occupied', item };
 }

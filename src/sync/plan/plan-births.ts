@@ -4,11 +4,13 @@ import { itemOf, type OutlookEvent } from '../../event.ts';
 import type { Item, ReservationKey } from '../../item.ts';
 import type { Span } from '../store/pull-store.ts';
 import { decideUnmapped, decideMovedUnmapped, type UnmappedPolicy } from '../decide/unmapped.ts';
-import { sameTitle, type Candidates } from '../match/candidates.ts';
+import { attachmentOf, attachmentTo } from '../match/attach.ts';
+import type { PropertiesRecord } from '../match/candidates.ts';
+import { match, vacancyOf } from '../match/match.ts';
 import { waitHints, type LeasedRoom } from '../store/mappings.ts';
 import { resting, say, type PlannedMapping } from './plan-outcome.ts';
 import type { Picture, ForeignEvent } from './plan-picture.ts';
-import { breathEvery } from './plan-rows.ts';
+import { breathEvery, mappedOf, withAttached } from './plan-rows.ts';
 import { meets, type Planned, type Taken } from './plan-words.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import type { ConflictPolicy } from '../apply/step.ts';
@@ -75,26 +77,32 @@ export async function decideUnmappedEvents(
       continue;
     }
     const strange = strangers.get(event.id) ?? { reservation: null, logged: false, joins: null };
-    const kin = kinOf(event, item, reserved, given, strange, picture);
+    const waiting = reserved.filter(({ id }) => !given.has(id));
+    const found = matchOf(event, item, waiting, outlook);
     const fate = decideUnmapped(
-      { event, item, due: row, kin },
+      {
+        event,
+        item,
+        due: row,
+        inWindow: isInWindow(item, picture),
+        mapping: found?.vacancy.mapping ?? null,
+        properties: propertiesOf(event, reserved, strange),
+      },
       { ...policy, show: (shown) => outlook.show(shown) },
     );
     switch (fate.do) {
       case 'forget':
         break;
-      case 'find':
-      case 'give':
-        given.set(
-          fate.mapping,
-          adopting(
-            reserved.find(({ id }) => id === fate.mapping)!,
-            event,
-          ),
+      case 'attach': {
+        const [taker] = withAttached(
+          reserved.filter(({ id }) => id === fate.mapping),
+          [attachmentOf(found!)],
         );
+        given.set(fate.mapping, taker!);
         break;
-      case 'become':
-        given.set(row.id, becoming(row, event, strange));
+      }
+      case 'attach-to':
+        given.set(row.id, becoming(row, fate.reservation, event, strange));
         break;
       case 'send-away':
         planned.push(
@@ -152,69 +160,61 @@ function ofMoved(row: PlannedMapping, item: Item, reserved: readonly PlannedMapp
   }
 }
 
-/** See `readKin`. */
-function kinOf(
-  { marks }: OutlookEvent,
+const isInWindow = (item: Item, { opens, closes }: Picture) =>
+  Date.parse(item.startsAt) < Date.parse(closes) && Date.parse(item.endsAt) > Date.parse(opens);
+
+/** Only those that share something with it: a room of many years has many. */
+function matchOf(
+  event: OutlookEvent,
   item: Item,
   rows: readonly PlannedMapping[],
-  given: ReadonlyMap<number, PlannedMapping>,
-  { reservation, logged }: ForeignEvent,
-  { opens, closes }: Picture,
-): Candidates {
-  const mapping =
-    marks === null
-      ? undefined
-      : rows.find((row) => row.reservationType === marks.type && row.reservationId === marks.id);
-  const isLonely = (row: PlannedMapping) => row.eventId === null && row.present && !given.has(row.id);
-  const pair = rows.find(
-    (row) =>
-      isLonely(row) &&
-      (row.status === 'pending' || row.status === 'error') &&
-      row.startsAt === item.startsAt &&
-      row.endsAt === item.endsAt &&
-      sameTitle(row.booking?.title ?? '', item.title),
+  { show }: Pick<OutlookSide, 'show'>,
+) {
+  const vacancies = rows
+    .filter(
+      (row) =>
+        (row.eventId === null && row.startsAt === item.startsAt) ||
+        (row.reservationType === event.marks?.type && row.reservationId === event.marks.id) ||
+        row.iCalUId === event.iCalUId,
+    )
+    .map((row) => vacancyOf(mappedOf(row), show));
+  return (
+    match(
+      vacancies.filter((one) => one !== null),
+      [event],
+    )[0] ?? null
   );
-  return {
-    inWindow: Date.parse(item.startsAt) < Date.parse(closes) && Date.parse(item.endsAt) > Date.parse(opens),
-    mapping:
-      mapping === undefined
-        ? null
-        : {
-            id: mapping.id,
-            status: mapping.status,
-            waits:
-              (mapping.eventId === null && mapping.status !== 'cancelled' && mapping.status !== 'shadowed') ||
-              (mapping.status === 'cancelled' && mapping.isDue && mapping.present),
-          },
-    reservation,
-    isCopy: mapping !== undefined && mapping.eventId !== null && mapping.status !== 'cancelled',
-    logged,
-    pair: pair?.id ?? null,
-  };
 }
 
-const adopting = (row: PlannedMapping, event: OutlookEvent): PlannedMapping => ({
-  ...row,
-  eventId: event.id,
-  outlookBase: itemOf(event.shows),
-  bookingBase: null,
-  isOrganizer: event.isOrganizer,
-  iCalUId: event.iCalUId,
-  originalStart: event.originalStart,
-  status: row.status === 'cancelled' ? 'pending' : row.status,
-  news: null,
-  isDue: true,
-  adopted: true,
-});
+/** See `readCandidates`. */
+function propertiesOf(
+  { marks }: OutlookEvent,
+  rows: readonly PlannedMapping[],
+  { reservation, logged }: ForeignEvent,
+): PropertiesRecord {
+  const row =
+    marks === null
+      ? undefined
+      : rows.find((one) => one.reservationType === marks.type && one.reservationId === marks.id);
+  if (row === undefined) return { mapping: null, reservation, logged };
+  const never =
+    row.generation === 0 && row.eventId === null && row.bookingBase === null && row.outlookBase === null;
+  return { mapping: { id: row.id, status: row.status, never }, reservation, logged };
+}
 
-/** See `becomeMapping`. */
-function becoming(row: PlannedMapping, event: OutlookEvent, { reservation }: ForeignEvent): PlannedMapping {
+/** See `attachmentTo`. */
+function becoming(
+  row: PlannedMapping,
+  { type, id }: ReservationKey,
+  event: OutlookEvent,
+  { reservation }: ForeignEvent,
+): PlannedMapping {
   const here = reservation?.here === true;
+  const [taker] = withAttached([row], [{ ...attachmentTo({ type, id }, event), id: row.id }]);
   return {
-    ...adopting(row, event),
-    reservationType: event.marks!.type,
-    reservationId: event.marks!.id,
-    status: 'pending',
+    ...taker!,
+    reservationType: type,
+    reservationId: id,
     active: here ? reservation.active : null,
     booking: here ? reservation.item : null,
     elsewhere: reservation !== null && !here,

@@ -125,7 +125,8 @@ export function outcomeOf(row: PlannedMapping, { action, seen, due }: Step): Out
           ),
         ],
         after: null,
-        counts: true,
+        // what was called off or declined was given back on purpose
+        counts: due.news === 'gone' || seen === 'absent',
       };
     case 'part':
       return {

@@ -5,7 +5,7 @@
 import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
 import type { Item } from '../../item.ts';
-import type { Candidates } from '../match/candidates.ts';
+import { loggedAs, reservationAs, type PropertiesRecord } from '../match/candidates.ts';
 import type { Due, LeasedRoom, Window } from '../store/mappings.ts';
 
 /** A mapping as a sync would find it; of a reservation that has none yet its id is below 0. */
@@ -18,6 +18,7 @@ export interface Row extends Due {
   readonly isDue: boolean;
   /** Why it failed or waits. */
   readonly error: string | null;
+  readonly seriesMasterId: string | null;
 }
 
 export interface Picture {
@@ -30,6 +31,7 @@ export interface Picture {
 /** A removal that the brake has counted already. */
 interface Counted {
   readonly mappingId: number;
+  readonly deed: string;
   readonly resourceId: number;
   readonly released: boolean;
   readonly applied: boolean;
@@ -123,7 +125,7 @@ export async function readPicture(session: Queryable, room: LeasedRoom, window: 
         'etag', NULL, 'originalStart', r.original_start, 'removing', coalesce(r.removing, false), 'waitsFor', r.waits_for, 'conflict', r.conflict,
         'resolution', r.resolution, 'importAsked', r.import_asked_at IS NOT NULL, 'bookingChangedAt', r.last_modified_booking,
         'present', r.number IS NOT NULL AND coalesce(r.active, false), 'startsAt', ${text('r.begins')},
-        'endsAt', ${text('r.ends')}, 'priority', r.priority, 'isDue', r.is_due, 'error', r.error_message) AS row
+        'endsAt', ${text('r.ends')}, 'priority', r.priority, 'seriesMasterId', r.series_master_id, 'isDue', r.is_due, 'error', r.error_message) AS row
       FROM rows r`,
     values: [room.resourceId, opens, closes],
   });
@@ -131,12 +133,12 @@ export async function readPicture(session: Queryable, room: LeasedRoom, window: 
 }
 
 /** What the books know of events that nobody imported yet, beside the room's own mappings. */
-export interface ForeignEvent extends Pick<Candidates, 'reservation' | 'logged'> {
+export interface ForeignEvent extends Pick<PropertiesRecord, 'reservation' | 'logged'> {
   /** The reservation that this meeting became in another room. */
   readonly joins: string | null;
 }
 
-/** By the event's id; see `readKin`, which asks the same of one. */
+/** By the event's id; see `readCandidates`, which asks the same of one. */
 export async function readForeignEvents(
   session: Queryable,
   room: LeasedRoom,
@@ -155,11 +157,7 @@ export async function readForeignEvents(
     name: 'plan_strangers',
     text: `
       SELECT e.event,
-        (SELECT jsonb_build_object('active', bool_or(i.active), 'here', bool_or(i.resource_id = $1),
-            'item', (array_agg(bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
-                     ORDER BY i.resource_id <> $1))[1])
-         FROM bridge_items i WHERE i.reservation_type = e.type AND i.reservation_id = e.id HAVING count(*) > 0) AS reservation,
-        EXISTS (SELECT FROM bridge_log l WHERE l.outlook_event_id = e.event AND l.action IN ('created', 'adopted', 'updated')) AS logged,
+        ${reservationAs('e.type', 'e.id', '$1')} AS reservation, ${loggedAs('e.event')} AS logged,
         (SELECT t.reservation_type || '/' || t.reservation_id FROM bridge_meetings t
          WHERE e.uid <> '' AND t.ical_uid = e.uid AND t.original_start = coalesce(e.slot, '-infinity')
            AND EXISTS (SELECT FROM bridge_mappings o WHERE o.reservation_type = t.reservation_type
@@ -174,9 +172,10 @@ export async function readForeignEvents(
 export async function readBrakeCounts(session: Queryable): Promise<BrakeCounts> {
   const { rows: counted } = await session.query<Counted>({
     name: 'plan_removals',
-    text: `SELECT mapping_id AS "mappingId", resource_id AS "resourceId", released_at IS NOT NULL AS released,
-        applied_at IS NOT NULL AS applied
-      FROM bridge_removals WHERE applied_at IS NULL OR applied_at > now() - interval '1 hour'`,
+    text: `SELECT d.mapping_id AS "mappingId", d.resource_id AS "resourceId", d.released_at IS NOT NULL AS released,
+        d.applied_at IS NOT NULL AS applied, CASE d.side WHEN 'booking' THEN bridge_deed(m) ELSE m.id::text END AS deed
+      FROM bridge_removals d JOIN bridge_mappings m ON m.id = d.mapping_id
+      WHERE d.applied_at IS NULL OR d.applied_at > now() - interval '1 hour'`,
   });
   const { rows: synced } = await session.query<{ resource: number; count: number }>({
     ...slow,

@@ -4,7 +4,7 @@ import { compare } from '../pull/full-scan.ts';
 import { decideUnmappedEvents, type PlanRoom } from './plan-births.ts';
 import type { PlannedMapping } from './plan-outcome.ts';
 import type { Row } from './plan-picture.ts';
-import { decideRows, mappedOf, noted, verified, type Decided, type Deciding } from './plan-rows.ts';
+import { decideRows, mappedOf, noted, reunited, verified, type Decided, type Deciding } from './plan-rows.ts';
 import type { Taken } from './plan-words.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 
@@ -32,7 +32,7 @@ export async function planRoom(asked: PlanRoom, signal: AbortSignal): Promise<Pl
   }));
   const found = compare(mapped.map(mappedOf), events, span, follows, outlook.show, asked.remembered);
   const marked = noted(mapped, found);
-  const rows = await verified(marked, deciding, signal);
+  const rows = reunited(await verified(marked, deciding, signal), listed, outlook.show);
 
   const reserved = rows.filter((row) => row.reservationId !== null);
   const unborn = rows.filter((row) => row.reservationId === null);
@@ -48,7 +48,7 @@ export async function planRoom(asked: PlanRoom, signal: AbortSignal): Promise<Pl
   const last = again
     ? await decideRows(withGiven(reserved, births.given), births.imported, deciding, signal)
     : first;
-  const adopted = found.adoptions.filter(({ id }) =>
+  const adopted = found.attachments.filter(({ id }) =>
     reserved.some((row) => row.id === id && row.ended !== true),
   );
   return {

@@ -3,6 +3,11 @@
  * a picture in memory. Nothing is written down: what would be true afterwards is kept beside it.
  */
 import { setImmediate as breathe } from 'node:timers/promises';
+import type { OutlookEvent } from '../../event.ts';
+import type { Item } from '../../item.ts';
+import { attachmentOf, type Attachment } from '../match/attach.ts';
+import { match, vacancyOf } from '../match/match.ts';
+import { isFree } from '../match/reunite.ts';
 import type { Scanned } from '../pull/full-scan.ts';
 import { isUnreadable, readFirst, verify } from '../apply/read.ts';
 import type { LeasedRoom } from '../store/mappings.ts';
@@ -26,12 +31,18 @@ export interface Deciding {
   readonly policy: { readonly conflict: ConflictPolicy; readonly overlap: OverlapPolicy };
 }
 
+/** A row whose other side is gone, and what took it away (see `bridge_deed`). */
+export interface Gone {
+  readonly row: Row;
+  readonly deed: string;
+}
+
 export interface Decided {
   readonly planned: readonly Planned[];
   /** What takes time in the room afterwards. */
   readonly taken: readonly Taken[];
   /** Rows whose other side is gone: the brake counts them. */
-  readonly gone: readonly Row[];
+  readonly gone: readonly Gone[];
   /** Reservations that both sides show alike. */
   readonly equal: number;
 }
@@ -48,36 +59,71 @@ export const mappedOf = (row: Row): Mapped => ({
   startsAt: row.startsAt,
   endsAt: row.endsAt,
   reservationType: row.reservationType,
+  revision: row.revision,
   due: row.isDue,
   booking: row.booking,
   present: row.present,
+  removing: row.removing,
+  conflict: row.conflict,
+  iCalUId: row.iCalUId,
+  originalStart: row.originalStart,
+  seriesMasterId: row.seriesMasterId,
+  outlookSeen: row.outlookSeen,
 });
 
 /** The rows as `bridge_baselined` leaves them once the window was compared. */
 export function noted(rows: readonly Row[], found: Scanned): PlannedMapping[] {
-  const given = new Map(found.adoptions.map((adoption) => [adoption.id, adoption]));
   const news = new Map(found.known.map((one) => [one.id, one.news]));
-  const taken = new Set(found.adoptions.map(({ eventId }) => eventId));
   const known = new Set(rows.map(({ eventId }) => eventId));
   let newest = Math.min(0, ...rows.map(({ id }) => id));
   return [
-    ...rows.flatMap((row): PlannedMapping[] => {
-      const adoption = given.get(row.id);
-      if (adoption !== undefined) {
-        const { outlookBase, eventId, isOrganizer, iCalUId, originalStart } = adoption;
-        const status = row.status === 'cancelled' ? 'pending' : row.status;
-        const found = { eventId, outlookBase, isOrganizer, iCalUId, originalStart };
-        return [
-          { ...row, ...found, status, bookingBase: null, news: adoption.news, isDue: true, adopted: true },
-        ];
-      }
-      if (row.reservationId === null && taken.has(row.eventId ?? '')) return [];
+    ...withAttached(rows, found.attachments).map((row) => {
       const said = news.get(row.id);
       // null: nothing but its version has moved
-      return [said === undefined || said === null ? row : { ...row, news: said, isDue: true }];
+      return said === undefined || said === null ? row : { ...row, news: said, isDue: true };
     }),
     ...found.born.filter(({ eventId }) => !known.has(eventId)).map((born) => bornRow(born, (newest -= 1))),
   ];
+}
+
+/** The rows as `reunite` leaves them: what is gone was given the event it became. */
+export function reunited(
+  rows: readonly PlannedMapping[],
+  events: ReadonlyMap<string, OutlookEvent>,
+  show: (item: Item) => Item,
+): PlannedMapping[] {
+  const lost = rows.map((row) => vacancyOf(mappedOf(row), show)).filter((one) => one?.state === 'lost');
+  const free = rows.flatMap((row) => (isFree(row) ? [events.get(row.eventId!)] : []));
+  const matches = match(
+    lost.filter((one) => one !== null),
+    free.filter((event) => event !== undefined),
+  );
+  return withAttached(
+    rows,
+    matches.map((found) => attachmentOf(found)),
+  );
+}
+
+/** See `bridge_attach`. */
+export function withAttached(
+  rows: readonly PlannedMapping[],
+  attachments: readonly Attachment[],
+): PlannedMapping[] {
+  const given = new Map(attachments.map((attachment) => [attachment.id, attachment]));
+  const taken = new Set(attachments.map(({ eventId }) => eventId));
+  return rows.flatMap((row): PlannedMapping[] => {
+    const attachment = given.get(row.id);
+    if (attachment !== undefined) return [attached(row, attachment)];
+    return row.reservationId === null && taken.has(row.eventId ?? '') ? [] : [row];
+  });
+}
+
+function attached(row: PlannedMapping, attachment: Attachment): PlannedMapping {
+  const { eventId, isOrganizer, iCalUId, originalStart, seriesMasterId, news, kept } = attachment;
+  const agreed = kept ? {} : { outlookBase: attachment.outlookBase, bookingBase: attachment.bookingBase };
+  const facts = { eventId, isOrganizer, iCalUId, originalStart, seriesMasterId };
+  const fresh = { status: 'pending', removing: false, conflict: null, isDue: true, adopted: true } as const;
+  return { ...row, ...facts, ...agreed, ...fresh, news };
 }
 
 const bornRow = (born: UnmappedRow, id: number): Row => ({
@@ -106,6 +152,7 @@ const bornRow = (born: UnmappedRow, id: number): Row => ({
   isOrganizer: born.isOrganizer,
   iCalUId: born.iCalUId,
   originalStart: born.originalStart,
+  seriesMasterId: born.seriesMasterId,
   etag: null,
   removing: false,
   waitsFor: born.waitsFor,
@@ -182,7 +229,24 @@ export async function decideRows(
     if (after !== null) taken.push(after);
     if (said.length === 0 && after?.shown === true) equal += 1;
   }
-  return { planned: refuseTaken(planned, moving, taken), taken, gone, equal };
+  return {
+    planned: refuseTaken(planned, moving, taken),
+    taken,
+    gone: gone.map((row) => ({ row, deed: deedOf(row, rows, gone) })),
+    equal,
+  };
+}
+
+/** See `bridge_deed`. */
+function deedOf(row: Row, rows: readonly Row[], gone: readonly Row[]): string {
+  const { id, seriesMasterId: series, active } = row;
+  const isWhole =
+    series !== null &&
+    active !== null &&
+    rows.every(
+      (one) => one.seriesMasterId !== series || one.ended === true || !one.present || gone.includes(one),
+    );
+  return isWhole ? `series ${series}` : String(id);
 }
 
 /** A reservation that Outlook moved is not moved onto another one. */

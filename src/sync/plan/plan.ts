@@ -189,28 +189,36 @@ export function createPlanner(options: PlanOptions) {
   /** What is gone, as the brake would count it: in each room, and over all rooms that were read. */
   function braked(reads: readonly Read[], books: BrakeCounts): readonly (Read & { holds: boolean })[] {
     const applied = books.counted.filter((one) => one.applied);
+    const deeds = (of: readonly { readonly resource: number; readonly deed: string }[]) =>
+      new Set(of.map(({ resource, deed }) => `${resource} ${deed}`)).size;
     const wanted = new Map(
       books.counted
         .filter((one) => one.applied || !one.released)
-        .map((one) => [one.mappingId, one.resourceId]),
+        .map((one) => [one.mappingId, { resource: one.resourceId, deed: one.deed, applied: one.applied }]),
     );
     const released = new Set(books.counted.filter((one) => one.released).map((one) => one.mappingId));
     let strangers = 0;
     for (const { room, found } of reads)
-      for (const row of found?.gone ?? [])
-        if (!released.has(row.id)) wanted.set(row.id > 0 ? row.id : (strangers -= 1), room.resourceId);
+      for (const { row, deed } of found?.gone ?? [])
+        if (!released.has(row.id))
+          wanted.set(row.id > 0 ? row.id : (strangers -= 1), {
+            resource: room.resourceId,
+            deed,
+            applied: false,
+          });
     const sum = (of: Iterable<number>) => [...of].reduce((all, one) => all + one, 0);
     const all = {
-      removing: wanted.size,
+      removing: deeds([...wanted.values()]),
       synced: sum(books.synced.values()) + applied.length + sum(reads.map(({ found }) => found?.found ?? 0)),
     };
     return reads.map((read) => {
       const { resourceId } = read.room;
-      const inRoom = [...wanted.values()].filter((resource) => resource === resourceId).length;
+      const inRoom = [...wanted.values()].filter(({ resource }) => resource === resourceId);
+      const now = inRoom.filter((one) => !one.applied);
       const here = (books.synced.get(resourceId) ?? 0) + (read.found?.found ?? 0);
       const appliedHere = applied.filter((one) => one.resourceId === resourceId).length;
-      const room = { removing: inRoom, synced: here + appliedHere };
-      const round = { removing: inRoom - appliedHere, of: here };
+      const room = { removing: deeds(inRoom), synced: here + appliedHere };
+      const round = { removing: deeds(now), of: here - now.length + deeds(now) };
       return { ...read, holds: brakes(room, all, round, options.brake) };
     });
   }
@@ -228,7 +236,7 @@ function countsOf(planned: readonly Planned[]): Record<PlanKind, number> {
 
 function summed(reads: readonly (Read & { readonly holds: boolean })[], itemsMost: number): Plan {
   const rooms = reads.map(({ room, state, error, hint, found, holds }): RoomPlan => {
-    const gone = new Set(found?.gone.map((row) => `${row.reservationType}/${row.reservationId}`));
+    const gone = new Set(found?.gone.map(({ row }) => `${row.reservationType}/${row.reservationId}`));
     const takesAway = ({ kind, reservation }: Planned) =>
       (kind === 'delete' || kind === 'decline' || kind === 'cancel-booking') &&
       reservation !== null &&

@@ -3,19 +3,13 @@
  * the first evening. Rounds of changes begin before the list is read, so nothing falls between the two. Pure but for the
  * reading: `compare` says what was found.
  */
-import { isGivenBack, itemOf, occupying, standing, type OutlookEvent } from '../../event.ts';
+import { isGivenBack, itemOf, occupying, type OutlookEvent } from '../../event.ts';
 import { sameItem, type Item, type ReservationKey } from '../../item.ts';
-import { sameTitle } from '../match/candidates.ts';
+import { attachmentOf, type Attachment } from '../match/attach.ts';
+import { match, vacancyOf } from '../match/match.ts';
+import { isFree } from '../match/reunite.ts';
 import { waitHints, type LeasedRoom, type WaitsFor } from '../store/mappings.ts';
-import type {
-  Adoption,
-  UnmappedRow,
-  KnownEvent,
-  Mapped,
-  ObservedEvent,
-  Observed,
-  Span,
-} from '../store/pull-store.ts';
+import type { UnmappedRow, KnownEvent, Mapped, ObservedEvent, Observed, Span } from '../store/pull-store.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 
 /** How narrow a window becomes at most, when Graph gives up on wider ones (504). */
@@ -96,12 +90,15 @@ export const overlaps = (
 export const isOfInterest = ({ shows }: OutlookEvent): boolean => !isGivenBack(shows);
 
 export interface Scanned extends Observed {
-  readonly adoptions: readonly Adoption[];
+  readonly attachments: readonly Attachment[];
+  /** The calendar shows nothing of all that it should: unless the mailbox is known to be the same, that is no deletion. */
+  readonly showsNothing: boolean;
 }
 
 /**
  * What a whole list of the window says about the mappings of a room. Without `imports` the booking system alone speaks
- * there: an event of it that is missing is told, since it shall come back, and nothing else.
+ * there: an event of it that is missing is told, since it shall come back, and nothing else. `remembered`: whose events were,
+ * by what is on record.
  */
 export function compare(
   mappings: readonly Mapped[],
@@ -111,46 +108,40 @@ export function compare(
   show: (item: Item) => Item,
   remembered: ReadonlyMap<string, ReservationKey>,
 ): Scanned {
-  const there = events.filter((event) => standing(event.shows) !== null);
   const byEvent = new Map(mappings.flatMap((m) => (m.eventId === null ? [] : [[m.eventId, m] as const])));
   const listed = new Map(events.map((event) => [event.id, event]));
-  const adoptions = adoptMarked(
-    mappings,
-    there.filter((event) => event.marks !== null && event.isOrganizer),
-    // where nothing is imported nobody else will see that it is there again under another id (`reunite`)
-    (mapping) => !imports && !listed.has(mapping.eventId!) && overlaps(mapping, window),
+  const live = mappings.filter(
+    (m) => m.reservationId !== null && m.eventId !== null && m.status !== 'cancelled' && overlaps(m, window),
   );
-  const taken = new Set(adoptions.map(({ eventId }) => eventId));
-  const given = new Set(adoptions.map(({ id }) => id));
-  const unknown = there.filter(
-    (event) => occupying(event.shows) !== null && !byEvent.has(event.id) && !taken.has(event.id),
+  const missing = live.filter(({ eventId }) => !listed.has(eventId!));
+  const lost = missing.flatMap((mapping) => vacancyOf({ ...mapping, news: 'gone' }, show) ?? []);
+  const vacant = mappings.flatMap((mapping) => vacancyOf(mapping, show) ?? []);
+  // a lost event is verified first, and then given the one it became; where nothing is imported nobody would see that
+  const vacancies = vacant.filter(({ state }) => state !== 'lost').concat(imports ? [] : lost);
+  const free = events.filter(({ id }) => {
+    const mapping = byEvent.get(id);
+    return mapping === undefined || isFree(mapping) || mapping.status === 'cancelled';
+  });
+  const matches = match(
+    vacancies,
+    free.map((event) => ({ ...event, remembered: remembered.get(event.id) })),
   );
-  const recalled = recall(
-    mappings.filter((m) => !given.has(m.id)),
-    unknown,
-    remembered,
-  );
-  for (const { id, eventId } of recalled) {
-    given.add(id);
-    taken.add(eventId);
-  }
-  const pairs = [
-    ...recalled,
-    ...pairUp(
-      mappings.filter((m) => !given.has(m.id)),
-      unknown.filter((event) => !taken.has(event.id)),
-      show,
-    ),
-  ];
-  for (const { eventId } of pairs) taken.add(eventId);
+  const taken = new Set(matches.map(({ event }) => event.id));
   const known: ObservedEvent[] = [];
   for (const [eventId, mapping] of byEvent) {
     const news = newsOf(mapping, listed.get(eventId), window);
     if (news === 'missing' || (news !== null && imports)) known.push({ id: mapping.id, news, dueInMs: null });
   }
-  const unmapped = events.filter((e) => isOfInterest(e) && !byEvent.has(e.id) && !taken.has(e.id));
-  const born = imports ? unmapped.map((event) => unmappedOf(event, true)) : [];
-  return { adoptions: [...adoptions, ...pairs], known, born };
+  const born = events.filter(
+    (event) => isOfInterest(event) && !byEvent.has(event.id) && !taken.has(event.id),
+  );
+  return {
+    // what only the booking system fills shows what that says
+    attachments: matches.map((found) => attachmentOf(found, { kept: false, lane: 1 })),
+    known,
+    born: imports ? born.map((event) => unmappedOf(event, true)) : [],
+    showsNothing: live.length > 0 && missing.length === live.length && match(lost, free).length === 0,
+  };
 }
 
 /** What the list, or its silence, says about a mapping that knows an event; null: nothing new. */
@@ -184,94 +175,3 @@ export const isEcho = (
   mapping.reservationId !== null &&
   event.shows.is === 'occupied' &&
   sameItem(mapping.outlookBase, event.shows.item);
-
-/** Which found event belongs to which mapping: of several with the same marks the one at its time, else the first. */
-function adoptMarked(
-  mappings: readonly Mapped[],
-  marked: readonly OutlookEvent[],
-  isMissing: (mapping: Mapped) => boolean,
-): Adoption[] {
-  const known = new Set(
-    mappings.filter((m) => m.status !== 'cancelled' && m.reservationId !== null).map((m) => m.eventId),
-  );
-  const byKey = Map.groupBy(
-    marked.filter((event) => !known.has(event.id)),
-    (event) => `${event.marks!.type}/${event.marks!.id}`,
-  );
-  return mappings.flatMap((mapping) => {
-    if (mapping.reservationId === null) return [];
-    // the id that a cancelled one keeps is of an event that is gone; if it is due, a fresh one may have been made that
-    // nobody wrote down
-    const isLost = mapping.eventId === null;
-    const mayBeAnew = mapping.status === 'cancelled' ? mapping.due : isMissing(mapping);
-    if (!isLost && !mayBeAnew) return [];
-    const candidates = byKey.get(`${mapping.reservationType}/${mapping.reservationId}`) ?? [];
-    // a fresh one is at its time; what is elsewhere is somebody's copy of another
-    const event =
-      candidates.find((c) => itemOf(c.shows)?.startsAt === mapping.startsAt) ??
-      (isLost && mapping.status !== 'cancelled' ? candidates[0] : undefined);
-    return event === undefined ? [] : [adoption(mapping.id, event)];
-  });
-}
-
-const isLonely = (m: Mapped) =>
-  m.reservationId !== null &&
-  m.eventId === null &&
-  m.present &&
-  m.booking !== null &&
-  m.status !== 'cancelled';
-
-/** Events whose reservation the log or the book of meetings still knows, whatever either is called by now. */
-function recall(
-  mappings: readonly Mapped[],
-  events: readonly OutlookEvent[],
-  remembered: ReadonlyMap<string, ReservationKey>,
-): Adoption[] {
-  const lonely = new Map(
-    mappings
-      .filter(isLonely)
-      .map((mapping) => [`${mapping.reservationType}/${mapping.reservationId}`, mapping]),
-  );
-  return events.flatMap((event) => {
-    const key = remembered.get(event.id);
-    const mapping = key === undefined ? undefined : lonely.get(`${key.type}/${key.id}`);
-    if (mapping === undefined) return [];
-    lonely.delete(`${key!.type}/${key!.id}`);
-    return [adoption(mapping.id, event)];
-  });
-}
-
-/** Events without marks for reservations without an event, at the same time and of the same name: lost tables double nothing. */
-function pairUp(
-  mappings: readonly Mapped[],
-  events: readonly OutlookEvent[],
-  show: (item: Item) => Item,
-): Adoption[] {
-  const lonely = mappings.filter(isLonely);
-  const byTime = Map.groupBy(events, ({ shows }) => `${itemOf(shows)?.startsAt} ${itemOf(shows)?.endsAt}`);
-  const taken = new Set<string>();
-  return lonely.flatMap((mapping) => {
-    const event = byTime
-      .get(`${mapping.startsAt} ${mapping.endsAt}`)
-      ?.find(
-        (one) =>
-          !taken.has(one.id) &&
-          (sameTitle(itemOf(one.shows)!.title, mapping.booking!.title) ||
-            sameTitle(itemOf(one.shows)!.title, show(mapping.booking!).title)),
-      );
-    if (event === undefined) return [];
-    taken.add(event.id);
-    return [adoption(mapping.id, event)];
-  });
-}
-
-const adoption = (id: number, event: OutlookEvent): Adoption => ({
-  id,
-  eventId: event.id,
-  outlookBase: itemOf(event.shows),
-  news: event.shows.is === 'free' ? 'look' : null,
-  isOrganizer: event.isOrganizer,
-  iCalUId: event.iCalUId,
-  originalStart: event.originalStart,
-  seriesMasterId: event.seriesMasterId,
-});

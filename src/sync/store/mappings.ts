@@ -249,6 +249,8 @@ export interface Rest {
   /** Graph asked for it (Retry-After): nobody may cut it short. */
   readonly throttled: boolean;
   readonly condition: 'waiting' | 'refused';
+  /** The mailbox is not there under the name it was called by. */
+  readonly unknownMailbox?: boolean;
   readonly why: string;
   readonly hint: string | null;
 }
@@ -276,6 +278,23 @@ export async function storeMailbox(db: Queryable, room: LeasedRoom, objectId: st
     name: 'store_mailbox',
     text: 'UPDATE bridge_resource_mappings SET outlook_object_id = $2 WHERE id = $1 AND outlook_item_id = $3',
     values: [room.id, objectId, room.outlookItemId],
+  });
+}
+
+/**
+ * What is known of a room's mailbox does not hold any more: it is called by `objectId` from now on (null: by its address), and
+ * its calendar is compared before anything else. `isNew`: in this one everything is shown again, and nothing is cancelled.
+ */
+export async function replaceMailbox(
+  db: Queryable,
+  room: LeasedRoom,
+  objectId: string | null,
+  isNew: boolean,
+): Promise<void> {
+  await db.query({
+    name: 'replace_mailbox',
+    text: 'SELECT bridge_replace_mailbox($1, $2, $3, $4)',
+    values: [room.id, room.epoch, objectId, isNew],
   });
 }
 

@@ -84,14 +84,14 @@ export async function finishBaseline(
   room: LeasedRoom,
   found: Baselined,
 ): Promise<readonly Error[]> {
-  const finish = ({ adoptions, known, born }: Pick<Baselined, 'adoptions' | 'known' | 'born'>) =>
+  const finish = ({ attachments, known, born }: Pick<Baselined, 'attachments' | 'known' | 'born'>) =>
     db.query({
       name: 'finish_baseline',
       text: 'SELECT bridge_baselined($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
       values: [
         room.id,
         room.epoch,
-        JSON.stringify(adoptions),
+        JSON.stringify(attachments),
         found.noticedAt,
         JSON.stringify(known),
         JSON.stringify(born),
@@ -108,8 +108,8 @@ export async function finishBaseline(
     if (!isRefusedForGood(error)) throw error;
     const refused = await noteEach(db, room, found.noticedAt, found);
     const nothing = { known: [], born: [] };
-    const alone = await oneByOne(found.adoptions, (one) => finish({ ...nothing, adoptions: [one] }));
-    if (alone.length === found.adoptions.length) await finish({ ...nothing, adoptions: [] });
+    const alone = await oneByOne(found.attachments, (one) => finish({ ...nothing, attachments: [one] }));
+    if (alone.length === found.attachments.length) await finish({ ...nothing, attachments: [] });
     return [...refused, ...alone.map((one) => one.error)];
   }
 }

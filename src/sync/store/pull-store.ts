@@ -2,7 +2,7 @@
 import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
 import type { Item, ReservationKey } from '../../item.ts';
-import type { LeasedRoom, News, WaitsFor, Window } from './mappings.ts';
+import type { ConflictNote, LeasedRoom, News, WaitsFor, Window } from './mappings.ts';
 
 /** A part of time, as ISO instants. */
 export interface Span {
@@ -168,46 +168,46 @@ export async function listWindow(session: Queryable, window: Window): Promise<Sp
   return spanOf(rows[0]!);
 }
 
-/** A mapping of a room, by what a baseline needs to recognise its event. */
+/** A mapping of a room, by what is needed to recognise its event. */
 export interface Mapped extends Omit<KnownEvent, 'eventId'> {
   readonly eventId: string | null;
+  readonly revision: number;
   readonly reservationType: string | null;
   readonly due: boolean;
-  /** Of a reservation without an event: what it is. */
+  /** Of a reservation without an event, or whose event is gone: what it is. */
   readonly booking: Item | null;
   readonly present: boolean;
+  readonly removing: boolean;
+  readonly conflict: ConflictNote | null;
+  readonly iCalUId: string | null;
+  readonly originalStart: string | null;
+  readonly seriesMasterId: string | null;
+  readonly outlookSeen: Item | null;
 }
+
+/** Mappings `m` of a room as `Mapped`; a condition follows. */
+export const mappedRows = `SELECT ${knownColumns}, m.reservation_type AS "reservationType", m.due_at IS NOT NULL AS due, m.present, m.revision,
+    m.removing, m.conflict, m.ical_uid AS "iCalUId", m.series_master_id AS "seriesMasterId", m.outlook_seen AS "outlookSeen",
+    to_char(m.original_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "originalStart", i.booking
+  FROM bridge_mappings m
+  LEFT JOIN LATERAL (SELECT bridge_item_state(v.starts_at, v.ends_at, v.all_day, v.title, v.description, v.is_private) AS booking
+    FROM bridge_items v
+    WHERE (m.outlook_event_id IS NULL OR m.outlook_news = 'gone' OR m.sync_status = 'cancelled' AND m.due_at IS NOT NULL) AND m.present
+    AND v.reservation_type = m.reservation_type AND v.reservation_id = m.reservation_id
+    AND v.resource_id = m.resource_id OFFSET 0) i ON true`;
 
 export async function mappingsOf(session: Queryable, resourceId: number): Promise<Mapped[]> {
   const { rows } = await session.query<Mapped>({
     name: 'mappings_of',
-    text: `SELECT ${knownColumns}, m.reservation_type AS "reservationType", m.due_at IS NOT NULL AS due, m.present, i.booking
-      FROM bridge_mappings m
-      LEFT JOIN LATERAL (SELECT bridge_item_state(v.starts_at, v.ends_at, v.all_day, v.title, v.description, v.is_private) AS booking
-        FROM bridge_items v WHERE m.outlook_event_id IS NULL AND m.present
-        AND v.reservation_type = m.reservation_type AND v.reservation_id = m.reservation_id
-        AND v.resource_id = m.resource_id OFFSET 0) i ON true
-      WHERE m.resource_id = $1`,
+    text: `${mappedRows} WHERE m.resource_id = $1`,
     values: [resourceId],
   });
   return rows;
 }
 
-/** An event found in Outlook that belongs to a mapping without one. */
-export interface Adoption {
-  readonly id: number;
-  readonly eventId: string;
-  readonly outlookBase: Item | null;
-  /** It is to be read: it is shown as free. */
-  readonly news: 'look' | null;
-  readonly isOrganizer: boolean;
-  readonly iCalUId: string;
-  readonly originalStart: string | null;
-  readonly seriesMasterId: string | null;
-}
-
 export interface Baselined extends Observed {
-  readonly adoptions: readonly Adoption[];
+  /** See `bridge_attach`. */
+  readonly attachments: readonly object[];
   readonly noticedAt: Date;
   readonly links: readonly string[] | null;
   readonly window: Span;

@@ -21,7 +21,7 @@ export function createDebounce(now: () => number = () => performance.now()) {
     choose(due: readonly Due[]): readonly Due[] {
       const fresh = due.filter((row) => !written.has(row.id));
       for (const row of fresh) written.add(row.id);
-      if (fresh.length > 0) return fresh;
+      if (fresh.length > 0 || due.length === 0) return fresh;
       if (now() < nextAt) return [];
       gapMs = Math.min(longestGapMs, gapMs === 0 ? firstGapMs : gapMs * 2);
       nextAt = now() + gapMs;

@@ -16,6 +16,7 @@ import { verify } from '../apply/read.ts';
 import {
   dueMappings,
   reconcileRoom,
+  replaceMailbox,
   storeMailbox,
   type Due,
   type LeasedRoom,
@@ -32,6 +33,7 @@ import {
   pullNothing,
   readCursor,
   rememberedOf,
+  type Mapped,
   type Span,
 } from '../store/pull-store.ts';
 import { finishBaseline, storeVerified } from '../store/observed.ts';
@@ -77,7 +79,14 @@ export function createDrain(options: DrainOptions) {
   const listened = new Set<number>();
 
   /** `signal` cuts it off; at `stopping` the round under way is ended and written down first. */
-  async function drain(leased: LeasedRoom, signal: AbortSignal, stopping: AbortSignal): Promise<Drained> {
+  async function drain(room: LeasedRoom, signal: AbortSignal, stopping: AbortSignal): Promise<Drained> {
+    const drained = await drainOnce(room, signal, stopping);
+    if (drained.rest?.unknownMailbox !== true || !(await readdressed(room, signal))) return drained;
+    // it is due at once, and compared first
+    return { ...drained, rest: null };
+  }
+
+  async function drainOnce(leased: LeasedRoom, signal: AbortSignal, stopping: AbortSignal): Promise<Drained> {
     const room = leased.baselined ? leased : await addressed(leased, signal);
     if (!room.reconciled || (!room.baselined && !room.abandoned)) await reconcile(room);
     // what people did in Outlook while nobody listened is heard before the bookings speak
@@ -101,7 +110,9 @@ export function createDrain(options: DrainOptions) {
     // bounded by what is due: each round settles its rows, and a row that stays due at once is counted in `attempt`
     while (due.length > 0 && !stopping.aborted) {
       signal.throwIfAborted();
-      const now = calm.choose(due);
+      // what was removed, moved or called off makes room first
+      const mapped = calm.choose(due.filter(isMapped));
+      const now = mapped.length > 0 ? mapped : calm.choose(due.filter((row) => !isMapped(row)));
       let next: Written | null = null;
       if (now.length > 0) {
         const applied = await apply(room, now, signal);
@@ -176,6 +187,31 @@ export function createDrain(options: DrainOptions) {
     }
   }
 
+  /** The stored id of its mailbox is refused: whether it is called otherwise from now on. */
+  async function readdressed(room: LeasedRoom, signal: AbortSignal): Promise<boolean> {
+    if (room.mailbox === room.outlookItemId) return false;
+    try {
+      const mailbox = await outlook.resolveMailbox(room.outlookItemId, signal);
+      if (mailbox === room.mailbox) return false;
+      await asked('replace the id of a mailbox', replaceMailbox(db, room, mailbox, mailbox !== null));
+      return true;
+    } catch (error) {
+      if (error instanceof Permanent || error instanceof Retryable) return false;
+      throw error;
+    }
+  }
+
+  /** Whether the mailbox does not know where its rounds of changes were to go on: then it may have been made anew. */
+  async function hasForgotten(room: LeasedRoom, signal: AbortSignal): Promise<boolean> {
+    const { links } = await readCursor(db, room);
+    if (links === null || links.length === 0) return false;
+    for await (const answer of outlook.delta(room, { link: links[0]! }, signal))
+      return (
+        answer.answer === 'lost' || (answer.answer === 'refused' && answer.error.refusedFor === 'mailbox')
+      );
+    return false;
+  }
+
   const readDue = (room: LeasedRoom) =>
     asked('read what is due', dueMappings(db, room.resourceId, itemsAtATime, window));
 
@@ -215,7 +251,7 @@ export function createDrain(options: DrainOptions) {
     const sight = { outlook, span: () => listWindow(db, window) };
     for (;;) {
       const missing = await missingOf(db, room, verifiedAtATime);
-      if (missing.length === 0) return void (await reunite(db, room));
+      if (missing.length === 0) return await reunite(db, outlook, room, signal);
       signal.throwIfAborted();
       const found = await verify(missing, room, sight, signal);
       const refused = await storeVerified(db, room, found);
@@ -236,9 +272,17 @@ export function createDrain(options: DrainOptions) {
     const links = follows(room) ? await begins(room, span, cursor, signal) : null;
     const events: OutlookEvent[] = [];
     for await (const page of outlook.list(room, span.from, span.to, signal)) events.push(...page);
-    const mappings = await mappingsOf(db, room.resourceId);
     const remembered = await rememberedOf(db, room, events);
-    const found = compare(mappings, events, span, follows(room), (item) => outlook.show(item), remembered);
+    const mappings = await mappingsOf(db, room.resourceId);
+    const scan = (known: readonly Mapped[]) =>
+      compare(known, events, span, follows(room), (item) => outlook.show(item), remembered);
+    let found = scan(mappings);
+    if (found.showsNothing && cursor === 'new' && follows(room) && (await hasForgotten(room, signal))) {
+      // a mailbox that was made anew: nothing was deleted, and everything is shown again
+      const objectId = room.mailbox === room.outlookItemId ? null : room.mailbox;
+      await replaceMailbox(db, room, objectId, true);
+      found = scan(await mappingsOf(db, room.resourceId));
+    }
     const poll = follows(room) ? pollAfter(pollMs, random) : null;
     // many rooms start together: their first polls are spread over the whole interval. What the last holder of an abandoned
     // room was told of may not show in a list yet, and nobody else asks for it again
@@ -257,7 +301,7 @@ export function createDrain(options: DrainOptions) {
       room: room.name,
       resourceId: room.resourceId,
       events: events.length,
-      adopted: found.adoptions.length,
+      adopted: found.attachments.length,
       ms: performance.now() - started,
     });
     return events.length + mappings.length;
@@ -331,6 +375,8 @@ const isPassing = (error: unknown): error is Retryable =>
   error.reach !== 'side' &&
   error.afterMs === undefined &&
   error.cause === undefined;
+
+const isMapped = ({ reservationId }: Due) => reservationId !== null;
 
 const isPull = (action: Settled['action']): action is PullAction =>
   ['imported', 'joined', 'booking-updated', 'booking-cancelled', 'declined'].includes(action);

@@ -1,0 +1,61 @@
+-- An event is given to a mapping. No other statement does that but the settlement of what was written (bridge_settle).
+
+-- Gives events to mappings that wait for one (see sync/match): to the mapping `id`, or to that of the reservation `type` and
+-- `reservation`, which is made if there is none in this room. `was`: the event it knew when this was decided, `revision` (if
+-- given) how it was then; what is otherwise meanwhile is left alone, and so is an event that another reservation has.
+-- `kept`: it goes on with what both sides agreed on, so that what its new event shows is an edit; else `outlookBase` and
+-- `bookingBase` are what is agreed on. Returns the reservations' mappings that have their event now.
+CREATE OR REPLACE FUNCTION bridge_attach(room_id integer, epoch bigint, pairs jsonb) RETURNS jsonb LANGUAGE plpgsql AS $attach$
+DECLARE
+  room bridge_resource_mappings;
+  attached jsonb;
+BEGIN
+  -- see bridge_settle
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  SELECT r.* INTO room FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id
+  WHERE r.id = room_id AND s.lease_epoch = epoch;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
+  END IF;
+  INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level, present, starts_at, ends_at, due_at)
+  SELECT p.type, p.reservation, room.resource_id, room.outlook_item_id, coalesce(v.priority_level, 1), coalesce(v.active, false),
+    coalesce(v.starts_at, (p."outlookBase" ->> 'startsAt')::timestamptz), coalesce(v.ends_at, (p."outlookBase" ->> 'endsAt')::timestamptz), now()
+  FROM jsonb_to_recordset(pairs) AS p (id bigint, type text, reservation bigint, "outlookBase" jsonb)
+  LEFT JOIN LATERAL (SELECT i.active, i.starts_at, i.ends_at, i.priority_level FROM bridge_items i
+    WHERE i.reservation_type = p.type AND i.reservation_id = p.reservation AND i.resource_id = room.resource_id OFFSET 0) v ON true
+  WHERE p.id IS NULL
+  ON CONFLICT (reservation_type, reservation_id, resource_id) DO NOTHING;
+  SELECT coalesce(jsonb_agg(to_jsonb(p) || jsonb_build_object('id', m.id)), '[]') INTO attached
+  FROM jsonb_to_recordset(pairs) AS p (id bigint, type text, reservation bigint, was text, revision bigint, "eventId" text, kept boolean,
+    "outlookBase" jsonb, "bookingBase" jsonb, news text, lane smallint, "isOrganizer" boolean, "iCalUId" text,
+    "originalStart" timestamptz, "seriesMasterId" text, reason text)
+  JOIN bridge_mappings m ON CASE WHEN p.id IS NULL THEN m.reservation_type = p.type AND m.reservation_id = p.reservation ELSE m.id = p.id END
+  WHERE m.resource_id = room.resource_id AND m.outlook_item_id = room.outlook_item_id
+    AND m.outlook_event_id IS NOT DISTINCT FROM p.was AND m.revision = coalesce(p.revision, m.revision)
+    AND NOT EXISTS (SELECT FROM bridge_mappings o WHERE o.outlook_item_id = m.outlook_item_id AND o.outlook_event_id = p."eventId"
+                    AND o.id <> m.id AND o.reservation_id IS NOT NULL AND o.sync_status <> 'cancelled');
+  -- whatever else knows the event lets go of it: what waited to be imported, and a cancelled reservation
+  DELETE FROM bridge_mappings o USING jsonb_to_recordset(attached) AS a ("eventId" text)
+  WHERE o.outlook_item_id = room.outlook_item_id AND o.outlook_event_id = a."eventId" AND o.reservation_id IS NULL;
+  UPDATE bridge_mappings o SET outlook_event_id = NULL, revision = o.revision + 1
+  FROM jsonb_to_recordset(attached) AS a (id bigint, "eventId" text)
+  WHERE o.outlook_item_id = room.outlook_item_id AND o.outlook_event_id = a."eventId" AND o.id <> a.id;
+  WITH given AS (
+    UPDATE bridge_mappings m SET outlook_event_id = a."eventId", outlook_etag = NULL,
+      outlook_base = CASE WHEN a.kept THEN m.outlook_base ELSE a."outlookBase" END,
+      booking_base = CASE WHEN a.kept THEN m.booking_base ELSE a."bookingBase" END,
+      outlook_news = a.news, noticed_at = CASE WHEN a.news IS NULL THEN m.noticed_at ELSE coalesce(m.noticed_at, now()) END,
+      is_organizer = a."isOrganizer", ical_uid = a."iCalUId", original_start = a."originalStart", series_master_id = a."seriesMasterId",
+      sync_status = 'pending', removing = false, waits_for = NULL, conflict = NULL, error_message = NULL, hint = NULL, due_at = now(), lane = a.lane,
+      generation = m.generation + 1, -- should it need an event of its own again
+      attempt = 0, revision = m.revision + 1, updated_at = now()
+    FROM jsonb_to_recordset(attached) AS a (id bigint, "eventId" text, kept boolean, "outlookBase" jsonb, "bookingBase" jsonb, news text,
+      lane smallint, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz, "seriesMasterId" text)
+    WHERE m.id = a.id
+    RETURNING m.*
+  )
+  INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, action, reason)
+  SELECT g.id, g.resource_id, g.reservation_type, g.reservation_id, g.outlook_item_id, g.outlook_event_id, 'adopted', a.reason
+  FROM given g JOIN jsonb_to_recordset(attached) AS a (id bigint, reason text) USING (id);
+  RETURN (SELECT coalesce(jsonb_agg(a.id), '[]') FROM jsonb_to_recordset(attached) AS a (id bigint));
+END $attach$;
