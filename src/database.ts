@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import type { DatabaseConfig } from './config.ts';
 import { connectionSettings, DirectClient, poolerFailure } from './connection.ts';
-import { Permanent, Retryable, messageOf } from './errors.ts';
+import { NotInstalled, Permanent, Retryable, messageOf } from './errors.ts';
 
 export type Database = pg.Pool;
 type Session = pg.Client;
@@ -140,11 +140,14 @@ export function sqlState(error: unknown): string | null {
 }
 
 /**
- * A table, view, function or column is not there (undefined_table, undefined_function, undefined_column): where we only
- * ask for what is ours, the bridge is not installed, or an older one is.
+ * Something of ours is not there: a table, view or function by its name (undefined_table, undefined_function), or a column
+ * that we asked for ourselves and no function of an adapter (undefined_column).
  */
-export const isNotInstalled = (error: unknown): boolean =>
-  ['42P01', '42883', '42703'].includes(sqlState(error) ?? '');
+function isMissing(error: unknown): boolean {
+  const state = sqlState(error) ?? '';
+  if (/^(42P01|42883)$/.test(state)) return /\bbridge_\w/.test(messageOf(error));
+  return state === '42703' && (error as pg.DatabaseError).where === undefined;
+}
 
 /** Others write the same rows at this moment: it concerns one statement, not the database. */
 export const isContended = (error: unknown): boolean => contendedStates.test(sqlState(error) ?? '');
@@ -155,10 +158,23 @@ export const isOutage = (failure: Error): boolean =>
 
 /** Turns a failure of PostgreSQL into our kinds: the only place that reads an SQLSTATE to decide what comes next. */
 export function databaseFailure(error: unknown, what: string): Error {
+  if (error instanceof Retryable || error instanceof Permanent) return error;
   const state = sqlState(error);
   const pooler = poolerFailure(error);
   if (pooler !== null) return pooler;
   const message = `${what}: ${messageOf(error)}`;
+  if (isMissing(error))
+    return new NotInstalled(
+      `the bridge is detached, not installed, or of another version: ${messageOf(error)}`,
+      {
+        reach: 'side',
+        hint: 'Run: npm run migrate',
+        cause: error,
+      },
+    );
+  // a view was made anew with other types; the next connection plans again
+  if (state === '0A000' && (error as pg.DatabaseError).routine === 'RevalidateCachedQuery')
+    return new Retryable(message, { reach: 'item', cause: error });
   if (state === null)
     return error instanceof Error &&
       lostConnection.test(`${error.message} ${'code' in error ? String(error.code) : ''}`)

@@ -52,6 +52,9 @@ export class Retryable extends Failure {
   }
 }
 
+/** The bridge is not installed in this database, or detached from the booking system, or a part of it is missing. */
+export class NotInstalled extends Retryable {}
+
 /** No retry helps until a person acts or the data changes: 403, a mailbox that is none, refused data. */
 export class Permanent extends Failure {
   override readonly name = 'Permanent';

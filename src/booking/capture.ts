@@ -3,6 +3,7 @@
  * of them must be there, enabled. One that is not is reported; only `migrate` or a person mends it.
  */
 import type { Queryable } from '../database.ts';
+import { attachCommand, detachedSince, readDetached } from './detach.ts';
 
 export interface Capture {
   /** Each is a sentence: a trigger that is gone, or off, or not on a partition yet. */
@@ -42,6 +43,8 @@ const install = 'npm run migrate';
 
 /** Reads the state of the triggers; as cheap as a few rows of the catalogue. */
 export async function readCapture(db: Queryable): Promise<Capture> {
+  const detached = await readDetached(db);
+  if (detached !== null) return { missing: [detachedSince(detached)], repair: attachCommand };
   const { rows } = await db.query<Remembered>({
     name: 'read_capture',
     text: `

@@ -27,15 +27,24 @@ export async function missingRights(db: Queryable, folder: string): Promise<Miss
   return (await db.query<MissingRight>(readFileSync(file, 'utf8'))).rows;
 }
 
-/** Installs or updates the adapter. Rows with a column `note` are told. Installing twice is the same as once. */
+/** The files that `migrate` runs, in their order. */
+export const adapterFiles = (folder: string): string[] =>
+  readdirSync(folder)
+    .filter((name) => /^[1-8]\d_\w+\.sql$/.test(name))
+    .toSorted();
+
+/**
+ * Runs the files of the adapter, or those from a number on: from 40 on they only choose settings. Rows with a column `note`
+ * are told. Installing twice is the same as once.
+ */
 export async function installAdapter(
   db: Queryable,
   folder: string,
   tell: Tell,
   signal: AbortSignal,
+  from: 10 | 40 = 10,
 ): Promise<void> {
-  const files = readdirSync(folder).filter((name) => /^[1-8]\d_\w+\.sql$/.test(name));
-  for (const name of files.toSorted()) {
+  for (const name of adapterFiles(folder).filter((file) => Number(file.slice(0, 2)) >= from)) {
     const told = (line: string) => tell(`${basename(folder)}/${name}: ${line}`);
     for (const statement of splitStatements(readFileSync(join(folder, name), 'utf8'))) {
       const rows = await untilUnlocked(db, statement, told, signal);

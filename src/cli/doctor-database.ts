@@ -4,6 +4,7 @@ import { readFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type pg from 'pg';
 import { adapterFolder } from '../adapter.ts';
+import { attachCommand, detachedSince, readDetached } from '../booking/detach.ts';
 import { hasOurFunctions } from '../booking/functions.ts';
 import { newerThanOurs } from '../booking/versions.ts';
 import { missingRights, splitStatements } from '../booking/install.ts';
@@ -15,7 +16,7 @@ import { messageOf } from '../errors.ts';
 import { command, migrateCommand } from './command-name.ts';
 import type { Find } from './doctor-findings.ts';
 import { checkTriggers } from './doctor-triggers.ts';
-import { namesTaken, ourMigrations, ourSteps } from './migrate.ts';
+import { isCurrent, namesTaken, narrowEncoding, ourMigrations, ourSteps } from './migrate.ts';
 
 /** Looks at everything; resolves with whether the bridge's tables are there to be asked further. */
 export async function checkDatabase(config: BookingConfig, find: Find): Promise<boolean> {
@@ -53,9 +54,19 @@ export async function checkDatabase(config: BookingConfig, find: Find): Promise<
     const installed = await checkTables(client, find);
     if (!installed) return false;
     await checkSettings(client, config, find);
+    await checkHearing(config, find);
+    const detached = await readDetached(client);
+    if (detached !== null) {
+      find(
+        'problem',
+        'adapter',
+        `${detachedSince(detached).replace('the', 'The')}: nothing is synchronized.`,
+        attachCommand,
+      );
+      return true;
+    }
     await checkAdapter(client, find);
     await checkTriggers(client, find);
-    await checkHearing(config, find);
     await checkDefaults(client, config, find);
     await checkRemarks(client, find);
     await checkMailboxRows(client, find);
@@ -87,6 +98,14 @@ async function checkServer(client: pg.Client, find: Find): Promise<void> {
       'Set DB_HOST to the primary.',
     );
   find('ok', 'connection', 'direct, no pooler in between');
+  const narrow = await narrowEncoding(client);
+  if (narrow !== null)
+    find(
+      'warning',
+      'encoding',
+      narrow.replace('the', 'The'),
+      'Move the booking system to a database with ENCODING UTF8, or change such texts in Outlook.',
+    );
 }
 
 const clockBearableMs = 5_000;
@@ -127,12 +146,14 @@ async function checkZone(client: pg.Client, config: BookingConfig, find: Find): 
 }
 
 async function checkRights(client: pg.Client, config: BookingConfig, find: Find): Promise<void> {
-  const missing = await missingRights(client, adapterFolder(config.adapter));
+  const folder = adapterFolder(config.adapter);
+  const missing = await missingRights(client, folder);
   const { rows } = await client.query<{ creates: boolean; role: string }>(
     `SELECT has_schema_privilege('public', 'CREATE') AS creates, quote_ident(current_user) AS role`,
   );
   const { creates, role } = rows[0]!;
-  if (!creates)
+  const needsToCreate = !creates && !(await isCurrent(client, config, folder));
+  if (needsToCreate)
     find(
       'problem',
       'rights',
@@ -148,7 +169,7 @@ async function checkRights(client: pg.Client, config: BookingConfig, find: Find)
         : `The role ${role} lacks a right${why === null ? '' : `; without it ${why}`}.`,
       repair,
     );
-  if (creates && !missing.some(({ needed }) => needed))
+  if (!needsToCreate && !missing.some(({ needed }) => needed))
     find('ok', 'rights', `the role ${role} has what it needs in the booking system's tables`);
 }
 

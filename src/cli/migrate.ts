@@ -8,15 +8,23 @@ import { fileURLToPath } from 'node:url';
 import { runner } from 'node-pg-migrate';
 import type pg from 'pg';
 import { adapterFolder } from '../adapter.ts';
+import { isAdapterCurrent, rememberAdapter } from '../booking/adapter-state.ts';
 import { readCapture, rememberTriggers } from '../booking/capture.ts';
 import { compareFunctions, functionTexts, installFunctions } from '../booking/functions.ts';
+import {
+  attachCommand,
+  detachAdapter,
+  detachedSince,
+  forgetDetached,
+  readDetached,
+} from '../booking/detach.ts';
 import { enableTriggers, installAdapter, missingRights, type Tell } from '../booking/install.ts';
-import { rebuild, stepsOf } from '../booking/rebuild.ts';
+import { missingObjects, rebuild, stepsOf } from '../booking/rebuild.ts';
 import { newerThanOurs, ourVersion } from '../booking/versions.ts';
 import { readEnv, toBookingConfig, type BookingConfig, type WakeMode } from '../config.ts';
-import { connectionSettings, DirectClient } from '../connection.ts';
-import { databaseFailure, sqlState, type Queryable } from '../database.ts';
-import { Invalid, Permanent, Retryable, messageOf } from '../errors.ts';
+import { sqlState, type Queryable } from '../database.ts';
+import { Invalid, Permanent, messageOf } from '../errors.ts';
+import { withLock } from './migrate-session.ts';
 import { command } from './command-name.ts';
 import { say } from './terminal.ts';
 import { readInstallation } from '../sync/store/installation.ts';
@@ -27,10 +35,11 @@ export interface Migrated {
   readonly migrations: readonly string[];
   /** How booking writes wake the daemon from now on; may differ from what was asked for. */
   readonly wake: WakeMode;
+  /** Since when the bridge is detached from the booking system; null: it is not. */
+  readonly detached: string | null;
 }
 
 const migrations = new URL('../../database/migrations/', import.meta.url);
-const migrateLock = [7_230_912, 3] as const;
 const oldestVersion = 14;
 
 /**
@@ -38,42 +47,70 @@ const oldestVersion = 14;
  * knowing. Throws Permanent, with the repair, when a right is missing or when tables of somebody else bear our names,
  * and Invalid when the database was set up with another zone or adapter; nothing is changed then.
  */
-export async function migrate(config: BookingConfig, tell: Tell, signal: AbortSignal): Promise<Migrated> {
-  const folder = adapterFolder(config.adapter);
-  const client = new DirectClient(config.database, {
-    ...connectionSettings(config.database, 'outlook-booking-sync migrate'),
-    query_timeout: 120_000,
+export async function migrate(
+  config: BookingConfig,
+  tell: Tell,
+  signal: AbortSignal,
+  adapter: 'as it is' | 'attach' = 'as it is',
+): Promise<Migrated> {
+  return await withLock(config, tell, signal, async (client) => {
+    const folder = adapterFolder(config.adapter);
+    const isAttached = adapter === 'attach' || (await detachedNow(client)) === null;
+    await check(client, config, isAttached ? folder : null, tell);
+    return await install(client, config, isAttached ? folder : null, tell, signal);
   });
-  client.on('error', () => undefined); // the query under way rejects; that is enough
-  client.on('notice', (notice) => tell(notice.message ?? ''));
-  try {
-    await client.connect();
-    // a person's own settings of the role must not make us wait for bookings, nor them for us
-    await client.query(
-      `SET lock_timeout = '500ms'; SET client_min_messages = notice; SET statement_timeout = 0`,
-    );
-    await waitForOthers(client, tell, signal);
-    await check(client, config, folder, tell);
-    return await install(client, config, folder, tell, signal);
-  } catch (error) {
-    throw signal.aborted || error instanceof Invalid ? error : databaseFailure(error, 'migrate');
-  } finally {
-    await client.end().catch(() => undefined); // the lock goes with the session, ended or broken
-  }
+}
+
+/**
+ * Takes the adapter out of the booking system for an upgrade of it, and leaves our tables as they are. Throws Permanent where
+ * the bridge is not installed, or where something of somebody else depends on our views.
+ */
+export async function detach(config: BookingConfig, tell: Tell, signal: AbortSignal): Promise<void> {
+  await withLock(config, tell, signal, async (client) => {
+    const ours = ourSteps().flatMap(({ makes }) => (makes?.kind === 'function' ? [makes.name] : []));
+    await detachAdapter(client, ours, tell, signal);
+  });
+}
+
+/** Since when the bridge is detached; null: it is not, or our tables are not there yet. */
+async function detachedNow(client: Queryable): Promise<string | null> {
+  const { rows } = await client.query<{ there: boolean }>(
+    `SELECT to_regclass('public.bridge_settings') IS NOT NULL AS there`,
+  );
+  return rows[0]!.there ? await readDetached(client) : null;
 }
 
 /** The command line's form: settings from the environment, lines to the terminal. Returns the exit code. */
-export async function migrateCommand(signal: AbortSignal): Promise<number> {
-  const { migrations: run, wake } = await migrate(toBookingConfig(readEnv()), (line) => say(line), signal);
+export async function migrateCommand(
+  options: { readonly detach?: boolean; readonly attach?: boolean },
+  signal: AbortSignal,
+): Promise<number> {
+  const config = toBookingConfig(readEnv());
+  const tell = (line: string) => say(line);
+  if (options.detach === true && options.attach === true)
+    throw new Invalid('--attach', 'Give --detach or --attach, not both.', 'Detach, upgrade, then attach.');
+  if (options.detach === true) {
+    await detach(config, tell, signal);
+    say('The bridge is detached: nothing of it is left in the booking system, and nothing is synchronized.');
+    say(`Upgrade the booking system, then run: ${attachCommand}`);
+    return 0;
+  }
+  const {
+    migrations: run,
+    wake,
+    detached,
+  } = await migrate(config, tell, signal, options.attach === true ? 'attach' : 'as it is');
   say(run.length === 0 ? 'Our tables were up to date.' : `Our tables: ${run.join(', ')}.`);
-  say(`The adapter is installed. Booking writes wake the daemon: ${wake}.`);
+  if (detached === null) say(`The adapter is installed. Booking writes wake the daemon: ${wake}.`);
+  else say(`The adapter is not installed: ${detachedSince(detached)}. To install it: ${attachCommand}`);
+  if (options.attach === true) say('All rooms are compared with the booking system anew.');
   return 0;
 }
 
 async function install(
   client: pg.Client,
   config: BookingConfig,
-  folder: string,
+  folder: string | null,
   tell: Tell,
   signal: AbortSignal,
 ): Promise<Migrated> {
@@ -96,17 +133,22 @@ async function install(
       [config.timezone, config.adapter, wake, ourVersion],
     ],
   });
+  const detached = await readDetached(client);
+  if (folder === null) return { migrations: run, wake, detached };
   const missing = (await readCapture(client)).missing.length;
-  await installAdapter(client, folder, tell, signal);
+  const from = (await isAdapterCurrent(client, folder)) ? 40 : 10;
+  await installAdapter(client, folder, tell, signal, from);
   await enableTriggers(client, tell, signal);
   await rememberTriggers(client);
-  // nobody wrote down what was booked while they were missing
+  await rememberAdapter(client, folder);
+  // nobody wrote down what was booked while they were missing or the bridge was detached
   if (missing > 0) {
     const rooms = await sweepRooms(client);
     if (rooms > 0) tell(`Triggers were missing or disabled: ${rooms} rooms are compared.`);
-    await client.query('SELECT public.bridge_wake()');
   }
-  return { migrations: run, wake };
+  await forgetDetached(client);
+  if (missing > 0) await client.query('SELECT public.bridge_wake()');
+  return { migrations: run, wake, detached: null };
 }
 
 /** Makes again what was dropped; a function that another version did not have is none of that. Returns their names. */
@@ -116,25 +158,13 @@ async function mend(client: pg.Client, wake: WakeMode): Promise<string[]> {
   return [...tables, ...(await rebuild(client, stepsOf(functionTexts(wake))))];
 }
 
-async function waitForOthers(client: pg.Client, tell: Tell, signal: AbortSignal): Promise<void> {
-  const givesUpAt = Date.now() + 60_000;
-  for (let told = false; ; told = true) {
-    signal.throwIfAborted();
-    const { rows } = await client.query<{ ours: boolean }>('SELECT pg_try_advisory_lock($1, $2) AS ours', [
-      ...migrateLock,
-    ]);
-    if (rows[0]!.ours) return;
-    if (!told) tell('Another migrate is at work on this database; waiting for it.');
-    if (Date.now() > givesUpAt)
-      throw new Retryable('another migrate has been at work on this database for a minute', {
-        reach: 'side',
-      });
-    await pause(200, undefined, { signal });
-  }
-}
-
 /** Everything that can be known before anything is changed. */
-async function check(client: pg.Client, config: BookingConfig, folder: string, tell: Tell): Promise<void> {
+async function check(
+  client: pg.Client,
+  config: BookingConfig,
+  folder: string | null,
+  tell: Tell,
+): Promise<void> {
   const { rows } = await client.query<{
     version: number;
     installed: boolean;
@@ -159,8 +189,10 @@ async function check(client: pg.Client, config: BookingConfig, folder: string, t
     await readInstallation(client, config.timezone, config.adapter);
   }
   await refuseUnknownZone(client, config.timezone);
-  const missing = await missingRights(client, folder);
-  if (!creates)
+  const narrow = await narrowEncoding(client);
+  if (narrow !== null) tell(`Warning: ${narrow}`);
+  const missing = folder === null ? [] : await missingRights(client, folder);
+  if (!creates && !(await isCurrent(client, config, folder)))
     missing.unshift({
       repair: `GRANT USAGE, CREATE ON SCHEMA public TO ${role};`,
       needed: true,
@@ -175,6 +207,34 @@ async function check(client: pg.Client, config: BookingConfig, folder: string, t
       ].join('\n'),
     });
   for (const { repair, why } of missing) tell(`Optional: ${repair ?? ''} -- without it ${why ?? ''}`);
+}
+
+/** What an encoding of the database that is not UTF8 means; null: it is. */
+export async function narrowEncoding(db: Queryable): Promise<string | null> {
+  const { rows } = await db.query<{ encoding: string }>(
+    `SELECT current_setting('server_encoding') AS encoding`,
+  );
+  const { encoding } = rows[0]!;
+  if (encoding === 'UTF8') return null;
+  return `the encoding of this database is ${encoding}, not UTF8: a text of Outlook with a character that it does not have (an emoji, another script) cannot be stored.`;
+}
+
+/** Whether `migrate` would create nothing, so that our role needs no right to. `folder` null: the adapter stays away. */
+export async function isCurrent(
+  client: pg.Client,
+  config: BookingConfig,
+  folder: string | null,
+): Promise<boolean> {
+  const { rows } = await client.query<{ installed: boolean }>(
+    `SELECT to_regclass('public.bridge_migrations') IS NOT NULL AND to_regclass('public.bridge_settings') IS NOT NULL AS installed`,
+  );
+  if (!rows[0]!.installed || (await missingObjects(client, ourSteps())).length > 0) return false;
+  const { rows: run } = await client.query<{ name: string }>('SELECT name FROM public.bridge_migrations');
+  const done = new Set(run.map(({ name }) => name));
+  if (ourMigrations().some((name) => !done.has(name))) return false;
+  const wake = await wakeMode(client, config.wake, () => undefined);
+  if ((await compareFunctions(client, wake)) !== 'same') return false;
+  return folder === null || (await isAdapterCurrent(client, folder));
 }
 
 /** Our own names in the hands of somebody else: the predecessor's newer form has a bridge_mappings of its own. */

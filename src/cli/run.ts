@@ -72,7 +72,9 @@ function addDaemon(program: Command, signal: AbortSignal, answer: Answer): void 
   program
     .command('migrate')
     .description('install or update our tables and the adapter in the booking database')
-    .action(async () => answer(await (await import('./migrate.ts')).migrateCommand(signal)));
+    .option('--detach', 'take view, functions and triggers out of the booking system, for an upgrade of it')
+    .option('--attach', 'put them back; all rooms are compared then')
+    .action(async (options) => answer(await (await import('./migrate.ts')).migrateCommand(options, signal)));
   program
     .command('adopt')
     .description("move a predecessor's tables aside, install the bridge, take over its rooms and events")

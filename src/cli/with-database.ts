@@ -1,8 +1,8 @@
 /** How a command that looks into the booking database gets at it. */
 import { migrateCommand } from './command-name.ts';
 import { readEnv, toBookingConfig, type BookingConfig } from '../config.ts';
-import { databaseFailure, isNotInstalled, openPool, sqlState, type Database } from '../database.ts';
-import { Invalid, Permanent, Retryable, messageOf } from '../errors.ts';
+import { databaseFailure, openPool, type Database } from '../database.ts';
+import { Invalid, NotInstalled, Permanent, Retryable, messageOf } from '../errors.ts';
 
 /**
  * Runs `work` on a small pool of its own. Throws ConfigError for settings that are wrong, Retryable while the database
@@ -37,14 +37,16 @@ async function reach(db: Database, what: string): Promise<void> {
 }
 
 function inWords(error: unknown, what: string): unknown {
-  const behind = error instanceof Error && sqlState(error.cause) !== null ? error.cause : error;
-  if (isNotInstalled(behind))
-    return new Permanent(`The bridge is not installed in this database, or a part of it is missing.`, {
-      hint: `Run: ${migrateCommand}   (PostgreSQL says: ${messageOf(behind)})`,
+  const known = error instanceof Retryable || error instanceof Permanent || error instanceof Invalid;
+  const failure = known ? error : databaseFailure(error, what);
+  if (!(failure instanceof NotInstalled)) return failure;
+  return new Permanent(
+    'The bridge is not installed in this database, is detached, or a part of it is missing.',
+    {
+      hint: `Run: ${migrateCommand}, or after migrate --detach: migrate --attach   (${messageOf(failure.cause ?? failure)})`,
       cause: error,
-    });
-  if (error instanceof Retryable || error instanceof Permanent || error instanceof Invalid) return error;
-  return databaseFailure(error, what);
+    },
+  );
 }
 
 /** A whole number on the command line. Throws Invalid. */

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { readCapture } from '../booking/capture.ts';
+import { needAdapter } from '../booking/detach.ts';
 import { createAdaptiveNotify, type AdaptiveNotify } from '../booking/adaptive-notify.ts';
 import { openListener, type Hearing } from '../booking/listener.ts';
 import type { Config } from '../config.ts';
@@ -100,6 +101,7 @@ export async function createDaemon(
   const work = createWork({
     replica,
     openLease: () => openLease(config, name),
+    needAdapter,
     drain,
     rhythm,
     window: config.window,

@@ -1,7 +1,7 @@
 /** Is the process there, and can it do its work: for probes, so both are answered without a key. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { databaseFailure, isOutage } from '../database.ts';
-import { Permanent, Retryable } from '../errors.ts';
+import { NotInstalled, Permanent, Retryable } from '../errors.ts';
 import type { HealthState } from '../ops/health.ts';
 import { instant, newRoutes } from './schema.ts';
 
@@ -100,7 +100,7 @@ async function within(ms: number, read: () => Promise<Capture>): Promise<Capture
 function readinessOf(health: HealthState, read: Capture | Error): Readiness {
   const { listener } = health;
   const outage = health.outages.booking;
-  const away = read instanceof Error && isOutage(read) ? read : null;
+  const away = read instanceof Error && isOutage(read) && !(read instanceof NotInstalled) ? read : null;
   const capture = read instanceof Error ? unreadable(away !== null) : read;
   // what says how it is repaired is more than silence
   const repair = away instanceof Retryable || away instanceof Permanent ? away.hint : undefined;

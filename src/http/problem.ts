@@ -2,8 +2,8 @@
 import type { Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import { databaseFailure, isNotInstalled } from '../database.ts';
-import { Conflict, Invalid, Permanent, Retryable } from '../errors.ts';
+import { databaseFailure } from '../database.ts';
+import { Conflict, Invalid, NotInstalled, Permanent, Retryable } from '../errors.ts';
 import type { Tell } from '../facts.ts';
 
 /** An answer that is no success. `hint` says what to do next. */
@@ -43,6 +43,8 @@ function problemOf(thrown: unknown): Problem | null {
   if (error instanceof Problem) return error;
   if (error instanceof Invalid)
     return new Problem(400, error.message, error.hint ?? '', { more: { field: error.field } });
+  if (error instanceof NotInstalled)
+    return new Problem(503, error.message, error.hint ?? '', { headers: { 'Retry-After': '10' } });
   if (error instanceof Retryable)
     return new Problem(
       503,
@@ -60,15 +62,6 @@ function problemOf(thrown: unknown): Problem | null {
       ? new Problem(503, error.message, error.hint ?? '', { headers: { 'Retry-After': '10' } })
       : new Problem(422, error.message, error.hint ?? '');
   if (error instanceof HTTPException) return ofLibrary(error);
-  if (isNotInstalled(error))
-    return new Problem(
-      503,
-      'This database has no bridge in it yet, or an older one.',
-      'Run: npm run migrate',
-      {
-        headers: { 'Retry-After': '10' },
-      },
-    );
   return null;
 }
 

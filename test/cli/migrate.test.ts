@@ -10,7 +10,8 @@ import { Invalid, Permanent } from '../../src/errors.ts';
 import { startTestServer } from '../support/server.ts';
 import { catalogue } from '../support/catalogue.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
-import { bookingGrants, bridgeGrants, openRole } from '../support/roles.ts';
+import { bookingGrants, bridgeGrants, openRole, type TestRole } from '../support/roles.ts';
+import { cli } from './command-line.ts';
 import { at, day } from '../support/dates.ts';
 
 /** Every migration there is. */
@@ -65,10 +66,11 @@ test('a second run changes nothing', async () => {
 test('it writes down the zone, the adapter and the defaults it could choose, and names those it could not', async () => {
   await using db = await openTestDatabase({ schema: 'portico' });
   const { told } = await run(db);
-  const { installation_id, triggers, functions, ...settings } = await settingsOf(db);
+  const { installation_id, triggers, functions, adapter_state, ...settings } = await settingsOf(db);
   assert.match(installation_id ?? '', /^[0-9a-f-]{36}$/);
   assert.match(triggers ?? '', /bb_event/);
   assert.match(functions ?? '', /^[0-9a-f]{64} [0-9a-f]{32}$/);
+  assert.match(adapter_state ?? '', /^[0-9a-f]{64} [0-9a-f]{32}$/);
   assert.deepEqual(settings, {
     timezone: 'Europe/Oslo',
     adapter: 'portico',
@@ -89,6 +91,27 @@ test('a default that a person set is kept', async () => {
   await run(db);
   assert.equal((await settingsOf(db))['default_activity_id'], '2');
 });
+
+const rightsOfPortico = readFileSync(new URL('../../sql/portico/00_rights.sql', import.meta.url), 'utf8');
+
+/** Our role reads the view, imports, changes and cancels. */
+async function expectWorking(ours: TestRole): Promise<void> {
+  const { client } = await ours.session();
+  const time = (hour: string) => at(21, hour);
+  const { rows } = await client.query<{ id: number }>(
+    `SELECT reservation_id AS id FROM bridge_import_item('{"title": "x", "starts_at": "${time('08:00')}", "ends_at": "${time('09:00')}", "resource_ids": [101]}')`,
+  );
+  const { id } = rows[0]!;
+  await client.query(
+    `SELECT bridge_change_item('event', ${id}, '{"title": "y", "ends_at": "${time('10:00')}", "resource_ids": [101, 102]}')`,
+  );
+  const shown = await client.query(
+    `SELECT title FROM bridge_items WHERE reservation_id = ${id} AND reservation_type = 'event'`,
+  );
+  assert.deepEqual(shown.rows, [{ title: 'y' }, { title: 'y' }]);
+  await client.query(`SELECT bridge_cancel_item('event', ${id}, 'note')`);
+  await client.query('SELECT FROM bridge_resources; SELECT FROM bridge_remarks');
+}
 
 describe('rights', () => {
   test('an ordinary role with TRIGGER, SELECT, INSERT and UPDATE installs everything, and it works for the booking role', async () => {
@@ -120,10 +143,48 @@ describe('rights', () => {
     assert.ok(refused instanceof Permanent);
     const grants: readonly string[] = (refused.hint ?? '').match(/GRANT .*;/g) ?? [];
     assert.ok(grants.includes(`GRANT USAGE, CREATE ON SCHEMA public TO ${ours.name};`));
-    assert.ok(grants.includes(`GRANT INSERT, SELECT, TRIGGER, UPDATE ON bb_event TO ${ours.name};`));
+    assert.match(
+      grants.join('\n'),
+      /GRANT INSERT, SELECT \(id, active, .*\), TRIGGER, UPDATE \(.*\) ON bb_event TO/,
+    );
     assert.deepEqual(await ofOurs(db), []);
     for (const grant of grants) await db.query(grant);
     await run(db, { database: ours.config });
+    await expectWorking(ours);
+  });
+
+  test('none of them reads what the bridge has no use for, and no GRANT is for a whole table to be read', async () => {
+    await using db = await openTestDatabase({ schema: 'portico' });
+    await using ours = await openRole(db, []);
+    const { rows } = await (await ours.session()).client.query<{ repair: string }>(rightsOfPortico);
+    for (const { repair } of rows) await db.query(repair);
+    const { client } = await ours.session();
+    for (const secret of ['customer_ssn', 'contact_phone', 'secret', 'customer_organization_number'])
+      await assert.rejects(client.query(`SELECT ${secret} FROM bb_event`), /permission denied/);
+    await assert.rejects(client.query('SELECT * FROM bb_organization'), /permission denied/);
+    assert.doesNotMatch(rows.map(({ repair }) => repair).join(), /(SELECT|UPDATE)(?! \()/);
+    assert.deepEqual((await client.query(rightsOfPortico)).rows, []);
+  });
+
+  test('once it is installed neither TRIGGER nor CREATE is needed: migrate runs again, and doctor finds nothing', async () => {
+    await using db = await openTestDatabase({ schema: 'portico' });
+    await using ours = await openRole(db, ['REVOKE CREATE ON SCHEMA public FROM PUBLIC', ...bridgeGrants]);
+    await run(db, { database: ours.config });
+    await db.query(`REVOKE CREATE ON SCHEMA public FROM ${ours.name}`);
+    await db.query(`DO $$ DECLARE t regclass; BEGIN
+      FOR t IN SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relname LIKE 'bb\\_%' LOOP
+        EXECUTE format('REVOKE TRIGGER ON %s FROM ${ours.name}', t);
+      END LOOP; END $$`);
+    await run(db, { database: ours.config });
+    await expectWorking(ours);
+    const doctor = await cli({ DATABASE_URL: ours.config.url }, 'doctor', '--json');
+    const { findings } = doctor.json() as { findings: { check: string; state: string }[] };
+    assert.deepEqual(
+      findings.filter(({ check, state }) => check === 'rights' && state === 'problem'),
+      [],
+    );
+    await db.query('DROP TRIGGER bridge_update ON bb_booking');
+    await assert.rejects(run(db, { database: ours.config }), /lacks rights/);
   });
 
   test('one missing right is named alone', async () => {

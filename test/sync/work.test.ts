@@ -19,6 +19,7 @@ async function runUntilThirdWait(
   };
   const work = createWork({
     replica: '00000000-0000-0000-0000-000000000000',
+    needAdapter: async () => undefined,
     openLease: () => {
       opened += 1;
       return openLease();
@@ -72,8 +73,8 @@ test('a daemon that is newer than its database is an outage with its repair, tol
     {
       fact: 'outage',
       side: 'booking',
-      error: 'a part of the bridge is missing in it: function bridge_take(uuid) does not exist',
-      hint: 'Run: npm run migrate',
+      error: expect.stringContaining('function bridge_take(uuid) does not exist'),
+      hint: expect.stringContaining('Run: npm run migrate'),
     },
   ]);
 });

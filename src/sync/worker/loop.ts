@@ -9,8 +9,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { backOffMs } from '../../back-off.ts';
 import type { Queryable } from '../../database.ts';
-import { databaseFailure, isContended, isNotInstalled, isOutage } from '../../database.ts';
-import { Permanent, Retryable, messageOf } from '../../errors.ts';
+import { databaseFailure, isContended, isOutage } from '../../database.ts';
+import { NotInstalled, Permanent, Retryable, messageOf } from '../../errors.ts';
 import type { Tell } from '../../facts.ts';
 import {
   abandonRoom,
@@ -76,6 +76,8 @@ export interface WorkOptions {
   readonly replica: string;
   /** Opens the session that holds our leases. */
   readonly openLease: () => Promise<Lease>;
+  /** Throws NotInstalled while the booking system cannot be read. */
+  readonly needAdapter: (session: Queryable) => Promise<void>;
   readonly drain: (room: LeasedRoom, signal: AbortSignal, stopping: AbortSignal) => Promise<Drained>;
   readonly rhythm: Rhythm;
   readonly window: Window;
@@ -132,7 +134,7 @@ export function createWork(options: WorkOptions) {
           // one that was lost is opened again at once; when each is lost again, rooms are read from the start each time
           if (brief > 1) await sleep(backOffMs(brief - 2, random()), signal);
         } catch (error) {
-          const failure = failureOf(error);
+          const failure = databaseFailure(error, 'work');
           if (!isOutage(failure)) tell({ fact: 'bug', error: failure, where: 'the work loop' });
           bookingDown.failed(failure);
           await rhythm.waitOr(backOffMs(attempt++, random()), signal);
@@ -156,6 +158,7 @@ export function createWork(options: WorkOptions) {
     doubtful = [];
     let hasLooked = false;
     try {
+      await options.needAdapter(session);
       while (!until.aborted) {
         const startedAt = performance.now();
         const taken: Taken = await again(() => takeRooms(session, lookFor()), until);
@@ -283,6 +286,8 @@ export function createWork(options: WorkOptions) {
 
   function restAfter(error: unknown, room: LeasedRoom, signal: AbortSignal): Drained['rest'] {
     const failure = databaseFailure(error, 'drain a room');
+    // no room can be worked on: the loop waits until it is there again
+    if (failure instanceof NotInstalled) current?.abort(failure);
     const aborted = signal.aborted;
     const known = failure instanceof Retryable || failure instanceof Permanent;
     if (!aborted && !known) tell({ fact: 'bug', error: failure, where: `the drain of ${room.name}` });
@@ -334,16 +339,6 @@ export function createWork(options: WorkOptions) {
 
 const quiet = (ms: number, signal: AbortSignal): Promise<void> =>
   pause(ms, undefined, { signal }).catch(() => undefined); // stopping cuts it short
-
-/** A daemon that is newer than its database waits for `migrate`, as for a database that is away. */
-function failureOf(error: unknown): Error {
-  if (!isNotInstalled(error)) return databaseFailure(error, 'work');
-  return new Retryable(`a part of the bridge is missing in it: ${messageOf(error)}`, {
-    reach: 'side',
-    hint: 'Run: npm run migrate',
-    cause: error,
-  });
-}
 
 /** What was added within the last `withinMs`. */
 function createRecent(withinMs: number) {

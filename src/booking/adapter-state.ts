@@ -1,0 +1,44 @@
+/**
+ * Whether the adapter is installed as its files say, so that a daemon that starts again needs no right to create anything:
+ * `bridge_settings` keeps a digest of the files and one of what the database made of them.
+ */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Queryable } from '../database.ts';
+import { readCapture } from './capture.ts';
+import { adapterFiles } from './install.ts';
+
+const digestOf = (folder: string) =>
+  adapterFiles(folder)
+    .reduce((hash, name) => hash.update(readFileSync(join(folder, name))), createHash('sha256'))
+    .digest('hex');
+
+/** Views, functions and triggers of ours, those of our own tables too: a change of either asks for another look. */
+const state = `(
+  SELECT md5(string_agg(o.line, '' ORDER BY o.line COLLATE "C")) FROM (
+    SELECT pg_get_functiondef(p.oid) AS line FROM pg_proc p
+    WHERE p.pronamespace = 'public'::regnamespace AND p.prokind = 'f' AND p.proname LIKE 'bridge\\_%'
+    UNION ALL SELECT c.relname || pg_get_viewdef(c.oid) FROM pg_class c
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'v' AND c.relname LIKE 'bridge\\_%'
+    UNION ALL SELECT concat_ws(' ', t.tgrelid::regclass, t.tgname, t.tgenabled) FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+    WHERE NOT t.tgisinternal AND p.pronamespace = 'public'::regnamespace AND p.proname LIKE 'bridge\\_%') o)`;
+
+/** Writes down what was just installed. */
+export async function rememberAdapter(db: Queryable, folder: string): Promise<void> {
+  await db.query(
+    `INSERT INTO public.bridge_settings (name, value) VALUES ('adapter_state', $1 || ' ' || ${state})
+     ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now()
+     WHERE bridge_settings.value <> excluded.value`,
+    [digestOf(folder)],
+  );
+}
+
+/** Whether installing it again would change nothing. Needs our tables. */
+export async function isAdapterCurrent(db: Queryable, folder: string): Promise<boolean> {
+  const { rows } = await db.query<{ same: boolean }>(
+    `SELECT value = $1 || ' ' || ${state} AS same FROM public.bridge_settings WHERE name = 'adapter_state'`,
+    [digestOf(folder)],
+  );
+  return rows[0]?.same === true && (await readCapture(db)).missing.length === 0;
+}

@@ -1,0 +1,55 @@
+/** The session in which `migrate` works: one at a time on a database, and no booking waits behind it. */
+import { setTimeout as pause } from 'node:timers/promises';
+import type pg from 'pg';
+import type { Tell } from '../booking/install.ts';
+import type { BookingConfig } from '../config.ts';
+import { connectionSettings, DirectClient } from '../connection.ts';
+import { databaseFailure } from '../database.ts';
+import { Invalid, Retryable } from '../errors.ts';
+
+const migrateLock = [7_230_912, 3] as const;
+
+/** Runs `work` on a session of its own, alone with this database. */
+export async function withLock<T>(
+  config: BookingConfig,
+  tell: Tell,
+  signal: AbortSignal,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  const client = new DirectClient(config.database, {
+    ...connectionSettings(config.database, 'outlook-booking-sync migrate'),
+    query_timeout: 120_000,
+  });
+  client.on('error', () => undefined); // the query under way rejects; that is enough
+  client.on('notice', (notice) => tell(notice.message ?? ''));
+  try {
+    await client.connect();
+    // a person's own settings of the role must not make us wait for bookings, nor them for us
+    await client.query(
+      `SET lock_timeout = '500ms'; SET client_min_messages = notice; SET statement_timeout = 0`,
+    );
+    await waitForOthers(client, tell, signal);
+    return await work(client);
+  } catch (error) {
+    throw signal.aborted || error instanceof Invalid ? error : databaseFailure(error, 'migrate');
+  } finally {
+    await client.end().catch(() => undefined); // the lock goes with the session, ended or broken
+  }
+}
+
+async function waitForOthers(client: pg.Client, tell: Tell, signal: AbortSignal): Promise<void> {
+  const givesUpAt = Date.now() + 60_000;
+  for (let told = false; ; told = true) {
+    signal.throwIfAborted();
+    const { rows } = await client.query<{ ours: boolean }>('SELECT pg_try_advisory_lock($1, $2) AS ours', [
+      ...migrateLock,
+    ]);
+    if (rows[0]!.ours) return;
+    if (!told) tell('Another migrate is at work on this database; waiting for it.');
+    if (Date.now() > givesUpAt)
+      throw new Retryable('another migrate has been at work on this database for a minute', {
+        reach: 'side',
+      });
+    await pause(200, undefined, { signal });
+  }
+}
