@@ -32,7 +32,7 @@ export interface Deciding {
 }
 
 /** A row whose other side is gone, and what took it away (see `bridge_deed`). */
-export interface Gone {
+interface Gone {
   readonly row: Row;
   readonly deed: string;
 }
