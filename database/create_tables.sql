@@ -11,7 +11,7 @@ BEGIN
     RETURN;
   END IF;
   SELECT string_agg(c.relname, ', ' ORDER BY c.relname) INTO foreign_names FROM pg_class c
-  WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY ('{bridge_settings, bridge_resource_mappings, bridge_mappings, bridge_meetings, bridge_changes, bridge_missed_seq, bridge_room_state, bridge_subscriptions, bridge_log, bridge_alerts, bridge_schedules, bridge_removals, bridge_replicas}');
+  WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY ('{bridge_settings, bridge_resource_mappings, bridge_mappings, bridge_meetings, bridge_changes, bridge_missed_seq, bridge_room_state, bridge_subscriptions, bridge_log, bridge_alerts, bridge_schedules, bridge_removals, bridge_replicas, bridge_hints}');
   IF foreign_names IS NOT NULL THEN
     RAISE EXCEPTION 'There are tables under our names that are not ours: %', foreign_names
       USING HINT = 'Run the command adopt: it moves them aside and takes over the pairs they hold. Nothing was changed.';
@@ -337,6 +337,24 @@ CREATE INDEX bridge_mappings_due ON bridge_mappings (resource_id, lane, (attempt
   WHERE due_at IS NOT NULL;
 $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0050_what_failed_goes_last', now());
+
+  EXECUTE $migration$
+-- What a notification named: an event to read by its id, without waiting for delta, which may lag behind by seconds.
+-- Written before the notification is answered; deleted in the transaction that stores what the event showed.
+CREATE TABLE bridge_hints (
+  resource_mapping_id integer NOT NULL REFERENCES bridge_resource_mappings (id) ON DELETE CASCADE,
+  event_id text NOT NULL,
+  -- the last notification spoke of a deletion, or named this version
+  deleted boolean NOT NULL DEFAULT false,
+  etag text,
+  hinted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (resource_mapping_id, event_id)
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
+
+-- hinted_at: hints wait. sure_at: when a delta round makes sure that the hints were all.
+ALTER TABLE bridge_room_state ADD COLUMN hinted_at timestamptz, ADD COLUMN sure_at timestamptz;
+$migration$;
+  INSERT INTO bridge_migrations (name, run_on) VALUES ('0090_hints', now());
 
   EXECUTE $functions$
 -- What adapters call (sql/README.md): triggers, indexes, and what a reservation shows of a change.
@@ -725,6 +743,13 @@ BEGIN
   END LOOP;
 END $due$;
 
+-- The hints of a room, oldest first. `hintedAt` tells a hint from a later one of the same event.
+CREATE OR REPLACE FUNCTION bridge_hints_of(room_id integer) RETURNS jsonb LANGUAGE sql STABLE AS $hints$
+  SELECT coalesce(jsonb_agg(jsonb_build_object('eventId', h.event_id, 'deleted', h.deleted, 'etag', h.etag, 'hintedAt', h.hinted_at)
+    ORDER BY h.hinted_at), '[]')
+  FROM (SELECT * FROM bridge_hints WHERE resource_mapping_id = room_id ORDER BY hinted_at LIMIT 100) h
+$hints$;
+
 -- Folds, leases due rooms for one daemon and reads their first due mappings: one round trip from wake to work.
 -- The lease is a session advisory lock of the calling connection plus an epoch that fences every settle; `held` are
 -- the rooms this daemon has already (session locks re-enter). Candidates are materialised before a lock is tried.
@@ -744,22 +769,25 @@ DECLARE
 BEGIN
   IF NOT is_due THEN
     is_due := EXISTS (SELECT FROM bridge_room_state s
-      WHERE s.push_due_at <= clock_timestamp() OR s.pull_due_at <= clock_timestamp() OR s.next_poll_at <= clock_timestamp());
+      WHERE s.push_due_at <= clock_timestamp() OR s.pull_due_at <= clock_timestamp() OR s.next_poll_at <= clock_timestamp()
+        OR s.hinted_at IS NOT NULL OR s.sure_at <= clock_timestamp());
   END IF;
   IF is_due THEN
     SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
     FOR room IN
       SELECT r.id, r.resource_id, r.outlook_item_id, r.outlook_item_name, r.outlook_object_id, r.sync_direction,
              s.baselined_at, s.reconciled_at, s.attempt, s.lease_owner,
-             coalesce(least(s.pull_due_at, s.next_poll_at) <= clock_timestamp(), false) AS pulls
+             coalesce(least(s.pull_due_at, s.next_poll_at, s.sure_at) <= clock_timestamp(), false) AS pulls, s.hinted_at IS NOT NULL AS hinted
       FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
-      WHERE (s.push_due_at <= clock_timestamp() OR s.pull_due_at <= clock_timestamp() OR s.next_poll_at <= clock_timestamp())
+      WHERE (s.push_due_at <= clock_timestamp() OR s.pull_due_at <= clock_timestamp() OR s.next_poll_at <= clock_timestamp()
+          OR s.hinted_at IS NOT NULL OR s.sure_at <= clock_timestamp())
         AND r.active = 1 AND (s.retry_at IS NULL OR s.retry_at <= clock_timestamp())
         AND (s.throttled_until IS NULL OR s.throttled_until <= clock_timestamp())
         AND (NOT asked_only OR s.asked_at IS NOT NULL) AND NOT r.id = ANY (held)
-        AND (any_lane OR s.push_lane = 0 AND s.push_due_at IS NOT NULL OR s.pull_due_at <= clock_timestamp())
-      ORDER BY CASE WHEN s.pull_due_at <= clock_timestamp() OR s.push_lane = 0 AND s.push_due_at IS NOT NULL THEN 0 ELSE 1 END,
-        least(s.push_due_at, s.pull_due_at, s.next_poll_at), r.id LIMIT rooms * 4 + 4
+        AND (any_lane OR s.push_lane = 0 AND s.push_due_at IS NOT NULL OR s.pull_due_at <= clock_timestamp()
+          OR s.hinted_at IS NOT NULL)
+      ORDER BY CASE WHEN s.hinted_at IS NOT NULL OR s.pull_due_at <= clock_timestamp() OR s.push_lane = 0 AND s.push_due_at IS NOT NULL THEN 0 ELSE 1 END,
+        least(s.push_due_at, s.pull_due_at, s.next_poll_at, s.hinted_at, s.sure_at), r.id LIMIT rooms * 4 + 4
     LOOP
       IF cardinality(taken) >= rooms THEN
         more := true;
@@ -783,6 +811,7 @@ BEGIN
         'outlookItemId', room.outlook_item_id, 'name', coalesce(room.outlook_item_name, room.outlook_item_id),
         'direction', room.sync_direction, 'baselined', room.baselined_at IS NOT NULL AND room.lease_owner IS NULL,
         'reconciled', room.reconciled_at IS NOT NULL, 'abandoned', room.lease_owner IS NOT NULL, 'pulls', room.pulls,
+        'hints', CASE WHEN room.hinted THEN bridge_hints_of(room.id) ELSE '[]'::jsonb END,
         'missing', EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = room.resource_id AND n.outlook_news IN ('missing', 'gone')), 'attempt', room.attempt, 'epoch', epoch,
         'due', CASE WHEN room.baselined_at IS NULL OR room.reconciled_at IS NULL OR room.lease_owner IS NOT NULL THEN '[]'::jsonb
           ELSE (SELECT coalesce(jsonb_agg(d), '[]') FROM bridge_due_items(room.resource_id, most, opens, closes, gathered -> 'items') d) END);
@@ -969,7 +998,8 @@ BEGIN
   RETURN answer || jsonb_build_object(
     'more', EXISTS (SELECT FROM bridge_resource_mappings r JOIN bridge_mappings m ON m.resource_id = r.resource_id
                     WHERE r.id = room_id AND m.due_at <= clock_timestamp()),
-    'pulls', EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.pull_due_at <= clock_timestamp()));
+    'pulls', EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = room_id
+      AND (s.pull_due_at <= clock_timestamp() OR s.hinted_at IS NOT NULL)));
 END $settle$;
 
 -- Puts off the creates of a leased room that are due, and the mappings in `held`; without `in_ms` those that were put off are
@@ -1228,6 +1258,18 @@ BEGIN
   UPDATE bridge_room_state SET delta_links = links, pulled_at = now(), updated_at = now() WHERE resource_mapping_id = room_id;
 END $pulled$;
 
+-- Stores what hinted events showed, and forgets those hints; one that came meanwhile about the same event stays.
+CREATE OR REPLACE FUNCTION bridge_hinted(room_id integer, epoch bigint, noticed timestamptz, known jsonb, born jsonb, done jsonb)
+RETURNS void LANGUAGE plpgsql AS $hinted$
+BEGIN
+  PERFORM bridge_notice(room_id, epoch, noticed, known, born);
+  PERFORM FROM bridge_room_state WHERE resource_mapping_id = room_id FOR UPDATE;
+  DELETE FROM bridge_hints h USING jsonb_to_recordset(done) AS d ("eventId" text, "hintedAt" timestamptz)
+  WHERE h.resource_mapping_id = room_id AND h.event_id = d."eventId" AND h.hinted_at <= d."hintedAt";
+  UPDATE bridge_room_state SET hinted_at = (SELECT min(h.hinted_at) FROM bridge_hints h WHERE h.resource_mapping_id = room_id)
+  WHERE resource_mapping_id = room_id;
+END $hinted$;
+
 -- Notes that a room was compared with Outlook: what the list of its window showed, the links at which its rounds of changes
 -- begin, and for which window. Events that belong to a mapping without one are given to it. Returns how many were.
 CREATE OR REPLACE FUNCTION bridge_baselined(room_id integer, epoch bigint, adoptions jsonb, noticed timestamptz, known jsonb, born jsonb,
@@ -1255,7 +1297,7 @@ BEGIN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
   END IF;
   -- a room that nobody calls us for is asked more often
-  UPDATE bridge_room_state SET pull_due_at = NULL, updated_at = now(),
+  UPDATE bridge_room_state SET pull_due_at = NULL, sure_at = NULL, updated_at = now(),
     next_poll_at = now() + interval '1 millisecond' * CASE
       WHEN rung IS NOT NULL THEN least(poll_ms, unheard_ms, 10000)
       WHEN EXISTS (SELECT FROM bridge_subscriptions b WHERE b.resource_mapping_id = room_id AND b.expires_at > now()) THEN poll_ms
@@ -1708,12 +1750,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '6f55cab54162ed0b62946dcbf51ee18debced0284ee77a51caa27a9bcd3dcad6 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'f1d178b9e61625e4a4c0e1d8995088d6de72731202a58a0514b44ab28f21ae91 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_watch,bridge_index,bridge_stored_keys,bridge_window,bridge_item_state,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_fold,bridge_due_items,bridge_take,bridge_release,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_write_back,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_watch,bridge_index,bridge_stored_keys,bridge_window,bridge_item_state,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_fold,bridge_due_items,bridge_hints_of,bridge_take,bridge_release,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_write_back,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

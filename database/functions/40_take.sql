@@ -74,6 +74,13 @@ BEGIN
   END LOOP;
 END $due$;
 
+-- The hints of a room, oldest first. `hintedAt` tells a hint from a later one of the same event.
+CREATE OR REPLACE FUNCTION bridge_hints_of(room_id integer) RETURNS jsonb LANGUAGE sql STABLE AS $hints$
+  SELECT coalesce(jsonb_agg(jsonb_build_object('eventId', h.event_id, 'deleted', h.deleted, 'etag', h.etag, 'hintedAt', h.hinted_at)
+    ORDER BY h.hinted_at), '[]')
+  FROM (SELECT * FROM bridge_hints WHERE resource_mapping_id = room_id ORDER BY hinted_at LIMIT 100) h
+$hints$;
+
 -- Folds, leases due rooms for one daemon and reads their first due mappings: one round trip from wake to work.
 -- The lease is a session advisory lock of the calling connection plus an epoch that fences every settle; `held` are
 -- the rooms this daemon has already (session locks re-enter). Candidates are materialised before a lock is tried.
@@ -93,22 +100,25 @@ DECLARE
 BEGIN
   IF NOT is_due THEN
     is_due := EXISTS (SELECT FROM bridge_room_state s
-      WHERE s.push_due_at <= clock_timestamp() OR s.pull_due_at <= clock_timestamp() OR s.next_poll_at <= clock_timestamp());
+      WHERE s.push_due_at <= clock_timestamp() OR s.pull_due_at <= clock_timestamp() OR s.next_poll_at <= clock_timestamp()
+        OR s.hinted_at IS NOT NULL OR s.sure_at <= clock_timestamp());
   END IF;
   IF is_due THEN
     SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
     FOR room IN
       SELECT r.id, r.resource_id, r.outlook_item_id, r.outlook_item_name, r.outlook_object_id, r.sync_direction,
              s.baselined_at, s.reconciled_at, s.attempt, s.lease_owner,
-             coalesce(least(s.pull_due_at, s.next_poll_at) <= clock_timestamp(), false) AS pulls
+             coalesce(least(s.pull_due_at, s.next_poll_at, s.sure_at) <= clock_timestamp(), false) AS pulls, s.hinted_at IS NOT NULL AS hinted
       FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
-      WHERE (s.push_due_at <= clock_timestamp() OR s.pull_due_at <= clock_timestamp() OR s.next_poll_at <= clock_timestamp())
+      WHERE (s.push_due_at <= clock_timestamp() OR s.pull_due_at <= clock_timestamp() OR s.next_poll_at <= clock_timestamp()
+          OR s.hinted_at IS NOT NULL OR s.sure_at <= clock_timestamp())
         AND r.active = 1 AND (s.retry_at IS NULL OR s.retry_at <= clock_timestamp())
         AND (s.throttled_until IS NULL OR s.throttled_until <= clock_timestamp())
         AND (NOT asked_only OR s.asked_at IS NOT NULL) AND NOT r.id = ANY (held)
-        AND (any_lane OR s.push_lane = 0 AND s.push_due_at IS NOT NULL OR s.pull_due_at <= clock_timestamp())
-      ORDER BY CASE WHEN s.pull_due_at <= clock_timestamp() OR s.push_lane = 0 AND s.push_due_at IS NOT NULL THEN 0 ELSE 1 END,
-        least(s.push_due_at, s.pull_due_at, s.next_poll_at), r.id LIMIT rooms * 4 + 4
+        AND (any_lane OR s.push_lane = 0 AND s.push_due_at IS NOT NULL OR s.pull_due_at <= clock_timestamp()
+          OR s.hinted_at IS NOT NULL)
+      ORDER BY CASE WHEN s.hinted_at IS NOT NULL OR s.pull_due_at <= clock_timestamp() OR s.push_lane = 0 AND s.push_due_at IS NOT NULL THEN 0 ELSE 1 END,
+        least(s.push_due_at, s.pull_due_at, s.next_poll_at, s.hinted_at, s.sure_at), r.id LIMIT rooms * 4 + 4
     LOOP
       IF cardinality(taken) >= rooms THEN
         more := true;
@@ -132,6 +142,7 @@ BEGIN
         'outlookItemId', room.outlook_item_id, 'name', coalesce(room.outlook_item_name, room.outlook_item_id),
         'direction', room.sync_direction, 'baselined', room.baselined_at IS NOT NULL AND room.lease_owner IS NULL,
         'reconciled', room.reconciled_at IS NOT NULL, 'abandoned', room.lease_owner IS NOT NULL, 'pulls', room.pulls,
+        'hints', CASE WHEN room.hinted THEN bridge_hints_of(room.id) ELSE '[]'::jsonb END,
         'missing', EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = room.resource_id AND n.outlook_news IN ('missing', 'gone')), 'attempt', room.attempt, 'epoch', epoch,
         'due', CASE WHEN room.baselined_at IS NULL OR room.reconciled_at IS NULL OR room.lease_owner IS NOT NULL THEN '[]'::jsonb
           ELSE (SELECT coalesce(jsonb_agg(d), '[]') FROM bridge_due_items(room.resource_id, most, opens, closes, gathered -> 'items') d) END);

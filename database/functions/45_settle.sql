@@ -142,7 +142,8 @@ BEGIN
   RETURN answer || jsonb_build_object(
     'more', EXISTS (SELECT FROM bridge_resource_mappings r JOIN bridge_mappings m ON m.resource_id = r.resource_id
                     WHERE r.id = room_id AND m.due_at <= clock_timestamp()),
-    'pulls', EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.pull_due_at <= clock_timestamp()));
+    'pulls', EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = room_id
+      AND (s.pull_due_at <= clock_timestamp() OR s.hinted_at IS NOT NULL)));
 END $settle$;
 
 -- Puts off the creates of a leased room that are due, and the mappings in `held`; without `in_ms` those that were put off are

@@ -42,6 +42,18 @@ BEGIN
   UPDATE bridge_room_state SET delta_links = links, pulled_at = now(), updated_at = now() WHERE resource_mapping_id = room_id;
 END $pulled$;
 
+-- Stores what hinted events showed, and forgets those hints; one that came meanwhile about the same event stays.
+CREATE OR REPLACE FUNCTION bridge_hinted(room_id integer, epoch bigint, noticed timestamptz, known jsonb, born jsonb, done jsonb)
+RETURNS void LANGUAGE plpgsql AS $hinted$
+BEGIN
+  PERFORM bridge_notice(room_id, epoch, noticed, known, born);
+  PERFORM FROM bridge_room_state WHERE resource_mapping_id = room_id FOR UPDATE;
+  DELETE FROM bridge_hints h USING jsonb_to_recordset(done) AS d ("eventId" text, "hintedAt" timestamptz)
+  WHERE h.resource_mapping_id = room_id AND h.event_id = d."eventId" AND h.hinted_at <= d."hintedAt";
+  UPDATE bridge_room_state SET hinted_at = (SELECT min(h.hinted_at) FROM bridge_hints h WHERE h.resource_mapping_id = room_id)
+  WHERE resource_mapping_id = room_id;
+END $hinted$;
+
 -- Notes that a room was compared with Outlook: what the list of its window showed, the links at which its rounds of changes
 -- begin, and for which window. Events that belong to a mapping without one are given to it. Returns how many were.
 CREATE OR REPLACE FUNCTION bridge_baselined(room_id integer, epoch bigint, adoptions jsonb, noticed timestamptz, known jsonb, born jsonb,
@@ -69,7 +81,7 @@ BEGIN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
   END IF;
   -- a room that nobody calls us for is asked more often
-  UPDATE bridge_room_state SET pull_due_at = NULL, updated_at = now(),
+  UPDATE bridge_room_state SET pull_due_at = NULL, sure_at = NULL, updated_at = now(),
     next_poll_at = now() + interval '1 millisecond' * CASE
       WHEN rung IS NOT NULL THEN least(poll_ms, unheard_ms, 10000)
       WHEN EXISTS (SELECT FROM bridge_subscriptions b WHERE b.resource_mapping_id = room_id AND b.expires_at > now()) THEN poll_ms

@@ -5,7 +5,9 @@ import { createApply } from './apply/apply.ts';
 import type { BrakePolicy } from './decide/brake.ts';
 import type { Window } from './store/mappings.ts';
 import { createImport, type OverlapPolicy } from './apply/import.ts';
+import { withFreshReads } from './fresh-reads.ts';
 import { createPull } from './pull/delta-round.ts';
+import { createHintedRead } from './pull/hinted-read.ts';
 import { createPush } from './apply/write-outlook.ts';
 import { createBrake } from './apply/brake-check.ts';
 import { createDrain } from './worker/drain.ts';
@@ -38,7 +40,7 @@ export interface SyncOptions {
 
 export function createSync(options: SyncOptions) {
   const { db, tell, window, pollMs, random = Math.random } = options;
-  const outlook = withoutClaimedEvents(db, options.outlook);
+  const outlook = withFreshReads(withoutClaimedEvents(db, options.outlook));
   const writeBack = createWriteBack(db, random);
   const troubles = createTroubles(random);
   const apply = createApply({
@@ -54,5 +56,6 @@ export function createSync(options: SyncOptions) {
     random,
   });
   const pull = createPull({ ...options, outlook, random });
-  return createDrain({ db, outlook, troubles, apply, pull, window, pollMs, tell, random });
+  const readHinted = createHintedRead({ db, outlook, window, tell });
+  return createDrain({ db, outlook, troubles, apply, pull, readHinted, window, pollMs, tell, random });
 }

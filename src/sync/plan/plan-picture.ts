@@ -63,6 +63,7 @@ export async function roomsToPlan(db: Queryable, resourceId: number | null): Pro
     abandoned: false,
     missing: false,
     pulls: true,
+    hints: [],
     attempt: 0,
     epoch: 0,
   };

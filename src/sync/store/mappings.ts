@@ -105,6 +105,17 @@ interface Counterpart {
   readonly conflict: ConflictNote | null;
 }
 
+/** An event that a notification named. */
+export interface Hint {
+  readonly eventId: string;
+  /** The notification said that it was deleted. */
+  readonly deleted: boolean;
+  /** The version that the notification named. */
+  readonly etag: string | null;
+  /** As PostgreSQL prints it: tells this hint from a later one of the same event. */
+  readonly hintedAt: string;
+}
+
 /** A room under our lease. `epoch` fences everything we write down about it. */
 export interface LeasedRoom {
   readonly id: number;
@@ -120,6 +131,8 @@ export interface LeasedRoom {
   readonly abandoned: boolean;
   /** Its calendar is to be asked for changes. */
   readonly pulls: boolean;
+  /** Events that notifications named, to be read by their ids. */
+  readonly hints: readonly Hint[];
   /** Something was reported as removed, and nothing came of it yet. */
   readonly missing: boolean;
   readonly attempt: number;

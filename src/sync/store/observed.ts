@@ -1,6 +1,6 @@
 /** What was observed in Outlook is written down: many events at once, and one by one where PostgreSQL refuses one of them. */
 import type { Queryable } from '../../database.ts';
-import type { LeasedRoom } from './mappings.ts';
+import type { Hint, LeasedRoom } from './mappings.ts';
 import { isRefusedForGood, oneByOne } from './one-by-one.ts';
 import type { Baselined, Observed, UnmappedRow, Verified } from './pull-store.ts';
 
@@ -12,7 +12,7 @@ export async function storePage(
   db: Queryable,
   room: LeasedRoom,
   noticedAt: Date,
-  { known, born }: Observed,
+  observed: Observed,
   links: readonly string[],
 ): Promise<readonly Error[]> {
   const store = (seen: Observed) =>
@@ -21,12 +21,41 @@ export async function storePage(
       text: 'SELECT bridge_pulled($1, $2, $3, $4, $5, $6)',
       values: [room.id, room.epoch, noticedAt, JSON.stringify(seen.known), JSON.stringify(seen.born), links],
     });
+  return await storeObserved(db, room, noticedAt, observed, store);
+}
+
+/** Stores what hinted events showed and forgets those hints, in one transaction. Returns what is refused; see `storePage`. */
+export async function storeHinted(
+  db: Queryable,
+  room: LeasedRoom,
+  noticedAt: Date,
+  observed: Observed,
+  done: readonly Hint[],
+): Promise<readonly Error[]> {
+  const hints = JSON.stringify(done.map(({ eventId, hintedAt }) => ({ eventId, hintedAt })));
+  const store = ({ known, born }: Observed) =>
+    db.query({
+      name: 'store_hinted',
+      text: 'SELECT bridge_hinted($1, $2, $3, $4, $5, $6)',
+      values: [room.id, room.epoch, noticedAt, JSON.stringify(known), JSON.stringify(born), hints],
+    });
+  return await storeObserved(db, room, noticedAt, observed, store);
+}
+
+/** Stores all at once; where PostgreSQL refuses a row for good, one by one, and then what belongs to none of them. */
+async function storeObserved(
+  db: Queryable,
+  room: LeasedRoom,
+  noticedAt: Date,
+  observed: Observed,
+  store: (observed: Observed) => Promise<unknown>,
+): Promise<readonly Error[]> {
   try {
-    await store({ known, born });
+    await store(observed);
     return [];
   } catch (error) {
     if (!isRefusedForGood(error)) throw error;
-    const refused = await noteEach(db, room, noticedAt, { known, born });
+    const refused = await noteEach(db, room, noticedAt, observed);
     await store({ known: [], born: [] });
     return refused;
   }

@@ -2,7 +2,7 @@
 import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
 import type { Item, ReservationKey } from '../../item.ts';
-import type { ConflictNote, LeasedRoom, News, WaitsFor, Window } from './mappings.ts';
+import type { ConflictNote, Hint, LeasedRoom, News, WaitsFor, Window } from './mappings.ts';
 
 /** A part of time, as ISO instants. */
 export interface Span {
@@ -255,14 +255,19 @@ export async function noteRemovals(
   return new Set(rows[0]!.noted);
 }
 
-/** Whether somebody asked for a round of changes since the last one began. */
-export async function pullIsDue(db: Queryable, room: LeasedRoom): Promise<boolean> {
-  const { rows } = await db.query<{ due: boolean }>({
-    name: 'pull_is_due',
-    text: `SELECT coalesce(pull_due_at <= clock_timestamp(), false) AS due FROM bridge_room_state WHERE resource_mapping_id = $1`,
+/** Whether somebody asked for a round of changes since the last one began, and the hints that came meanwhile. */
+export async function readRequested(
+  db: Queryable,
+  room: LeasedRoom,
+): Promise<{ readonly pulls: boolean; readonly hints: readonly Hint[] }> {
+  const { rows } = await db.query<{ pulls: boolean; hints: readonly Hint[] }>({
+    name: 'read_requested',
+    text: `SELECT coalesce(pull_due_at <= clock_timestamp(), false) AS pulls,
+        CASE WHEN hinted_at IS NULL THEN '[]' ELSE bridge_hints_of($1) END AS hints
+      FROM bridge_room_state WHERE resource_mapping_id = $1`,
     values: [room.id],
   });
-  return rows[0]?.due ?? false;
+  return rows[0] ?? { pulls: false, hints: [] };
 }
 
 /** Which reservations these events were of in this room, as far as the log and the book of meetings remember. */

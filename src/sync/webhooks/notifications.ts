@@ -14,7 +14,14 @@ import { databaseFailure, sqlState, type Database } from '../../database.ts';
 import { Retryable } from '../../errors.ts';
 import type { Tell } from '../../facts.ts';
 import { createTokenBucket } from './token-bucket.ts';
-import { markRooms, noteReauthorization, noteRemoved, wakeAll } from './subscription-store.ts';
+import {
+  markRooms,
+  noteReauthorization,
+  noteRemoved,
+  wakeAll,
+  type NotifiedEvent,
+  type NotifiedRoom,
+} from './subscription-store.ts';
 
 /** Of one POST: how many were Graph's, and how many were not. */
 interface Received {
@@ -58,6 +65,10 @@ interface Known {
 const knownMost = 50_000;
 const triesMost = 3;
 const tellEveryMs = 1_000;
+/** Hints of a room in one statement; more are one delta round. */
+const hintsMost = 8;
+/** In a flood a room is asked for changes once in so long. */
+const floodGapMs = 1_000;
 /** Rooms that are due within one such step share one ring. */
 const wakeStepMs = 25;
 
@@ -74,12 +85,12 @@ export function createNotifications(options: NotificationsOptions): Notification
     const read = elements.map(readElement);
     const strange = read.filter((one) => one !== null && book.find(one.subscriptionId) === undefined);
     if (strange.length > 0) await book.learn(strange.map((one) => one!.subscriptionId));
-    const [rooms, removed, reauthorized]: [number[], string[], string[]] = [[], [], []];
+    const [rooms, removed, reauthorized]: [Changed[], string[], string[]] = [[], [], []];
     let [changes, lifecycle] = [0, 0];
     for (const one of read) {
       const known = one === null ? undefined : book.find(one.subscriptionId);
       if (one === null || known === undefined || !isSecret(one.clientState, known.secret)) continue;
-      if (known.roomId !== null) rooms.push(known.roomId);
+      if (known.roomId !== null) rooms.push({ id: known.roomId, event: one.event });
       if (one.lifecycleEvent === null) changes += 1;
       else lifecycle += 1;
       if (one.lifecycleEvent === 'subscriptionRemoved') removed.push(one.subscriptionId);
@@ -102,6 +113,14 @@ interface Element {
   readonly clientState: string;
   /** Null: a change in the room. An event we have not heard of makes the room be looked at, too. */
   readonly lifecycleEvent: string | null;
+  /** The event that changed; null: the notification names none. */
+  readonly event: NotifiedEvent | null;
+}
+
+/** A room that something changed in, and the event if it was named. */
+interface Changed {
+  readonly id: number;
+  readonly event: NotifiedEvent | null;
 }
 
 /** Graph's are GUIDs; this is whatever a database can look up. */
@@ -117,6 +136,22 @@ function readElement(value: unknown): Element | null {
     subscriptionId,
     clientState,
     lifecycleEvent: typeof lifecycleEvent === 'string' ? lifecycleEvent : null,
+    event: typeof lifecycleEvent === 'string' ? null : readEvent(value),
+  };
+}
+
+/** Ids of Exchange are base64 of some 120 characters; this is whatever a primary key can hold. */
+const eventIdShape = /^[\x21-\x7e]{1,512}$/;
+
+function readEvent(value: object): NotifiedEvent | null {
+  const { changeType, resourceData } = value as Readonly<Record<string, unknown>>;
+  if (typeof resourceData !== 'object' || resourceData === null) return null;
+  const { id, '@odata.etag': etag } = resourceData as Readonly<Record<string, unknown>>;
+  if (typeof id !== 'string' || !eventIdShape.test(id)) return null;
+  return {
+    eventId: id,
+    deleted: changeType === 'deleted',
+    etag: typeof etag === 'string' && eventIdShape.test(etag) ? etag : null,
   };
 }
 
@@ -172,7 +207,7 @@ function createBook(db: Database, everyMs: number, waitMs: number) {
 }
 
 interface Note {
-  readonly rooms: readonly number[];
+  readonly rooms: readonly Changed[];
   readonly removed: readonly string[];
   readonly reauthorized: readonly string[];
 }
@@ -180,7 +215,7 @@ interface Note {
 /** Writes notes down, one statement at a time; those that come meanwhile share the next. */
 function createNotes(db: Database, waitMs: number) {
   let next: {
-    rooms: Set<number>;
+    rooms: Map<number, Map<string, NotifiedEvent> | null>;
     removed: Set<string>;
     reauthorized: Set<string>;
     done: Promise<void>;
@@ -190,7 +225,11 @@ function createNotes(db: Database, waitMs: number) {
   const pace = createTokenBucket();
 
   function open() {
-    const batch = { rooms: new Set<number>(), removed: new Set<string>(), reauthorized: new Set<string>() };
+    const batch = {
+      rooms: new Map<number, Map<string, NotifiedEvent> | null>(),
+      removed: new Set<string>(),
+      reauthorized: new Set<string>(),
+    };
     const done = last.then(() => {
       next = null;
       return within(waitMs, writeDown(batch), 'note what Graph told us');
@@ -200,7 +239,7 @@ function createNotes(db: Database, waitMs: number) {
   }
 
   async function writeDown(batch: Omit<NonNullable<typeof next>, 'done'>): Promise<void> {
-    const told = [...batch.rooms].map((id) => ({ id, gapMs: pace.gapMs(id) }));
+    const told = [...batch.rooms].map(([id, events]) => toldOf(id, events));
     for (let attempt = 1; ; attempt += 1) {
       try {
         if (batch.removed.size > 0) await noteRemoved(db, [...batch.removed]);
@@ -211,6 +250,14 @@ function createNotes(db: Database, waitMs: number) {
         if (attempt >= triesMost || !again.includes(sqlState(error) ?? '')) throw error;
       }
     }
+  }
+
+  /** A flood, or more hints than are worth a call each, is one delta round. */
+  function toldOf(id: number, events: ReadonlyMap<string, NotifiedEvent> | null): NotifiedRoom {
+    const gapMs = pace.gapMs(id);
+    if (events === null || events.size > hintsMost) return { id, gapMs, events: [] };
+    if (gapMs > 0) return { id, gapMs: floodGapMs, events: [] };
+    return { id, gapMs, events: [...events.values()] };
   }
 
   /** For rooms that are due in a moment; should it fail, the daemons look once a second anyway. */
@@ -229,7 +276,10 @@ function createNotes(db: Database, waitMs: number) {
   return {
     write({ rooms, removed, reauthorized }: Note): Promise<void> {
       const batch = (next ??= open());
-      for (const room of rooms) batch.rooms.add(room);
+      for (const { id, event } of rooms) {
+        const events = batch.rooms.has(id) ? batch.rooms.get(id)! : new Map<string, NotifiedEvent>();
+        batch.rooms.set(id, event === null ? null : (events?.set(event.eventId, event) ?? null));
+      }
       for (const id of removed) batch.removed.add(id);
       for (const id of reauthorized) batch.reauthorized.add(id);
       return batch.done;

@@ -129,7 +129,7 @@ export async function storeSubscription(
       WHERE id = $1`,
     values: [row.id, made.subscriptionId, made.expiresAt, made.renewInMs],
   });
-  if (row.roomId !== null) await markRooms(db, [{ id: row.roomId, gapMs: 0 }]);
+  if (row.roomId !== null) await markRooms(db, [{ id: row.roomId, gapMs: 0, events: [] }]);
 }
 
 /** Graph has forgotten it: the row goes if it has ended, waits for a person if one ended it, else asks anew. */
@@ -185,17 +185,34 @@ export async function doubtSubscriptions(db: Queryable, ids: readonly number[]):
   );
 }
 
-/** A room that something changed in; `gapMs`: how long it shall have rested since its last round. */
-export interface NotifiedRooms {
-  readonly id: number;
-  readonly gapMs: number;
+/** An event that a notification named. */
+export interface NotifiedEvent {
+  readonly eventId: string;
+  readonly deleted: boolean;
+  readonly etag: string | null;
 }
 
 /**
- * Marks rooms as changed in Outlook, durably, and wakes the daemons: one statement. A room that is marked already is
- * left alone, as its mark is taken away before the room is read. Returns in how many ms those are due that still rest.
+ * A room that something changed in. With `events` these are read by their ids; without, the room is asked for changes.
+ * `gapMs`: how long it shall have rested since its last delta round before the next.
  */
-export async function markRooms(db: Queryable, told: readonly NotifiedRooms[]): Promise<readonly number[]> {
+export interface NotifiedRoom {
+  readonly id: number;
+  readonly gapMs: number;
+  readonly events: readonly NotifiedEvent[];
+}
+
+/** After hints a delta round makes sure that they were all, this long after the first, and at most once in so long. */
+const sureAfterMs = 3_000;
+const sureEveryMs = 5_000;
+
+/**
+ * Marks rooms as changed in Outlook and stores their hints, durably, and wakes the daemons: one statement. A room that is
+ * marked already is left alone, as its mark is taken away before the room is read. Returns in how many ms those are due that
+ * still rest.
+ */
+export async function markRooms(db: Queryable, told: readonly NotifiedRoom[]): Promise<readonly number[]> {
+  const asked = told.filter(({ events }) => events.length === 0);
   const { rows } = await db.query<{ later: readonly number[] | null }>({
     name: 'mark_rooms',
     text: `
@@ -210,10 +227,34 @@ export async function markRooms(db: Queryable, told: readonly NotifiedRooms[]): 
         ORDER BY 1 FOR UPDATE OF t
       ), marked AS (
         UPDATE bridge_room_state s SET pull_due_at = due.at FROM due WHERE s.resource_mapping_id = due.id
-        RETURNING ceil(extract(epoch FROM due.at - now()) * 1000)::integer AS ms)
+        RETURNING ceil(extract(epoch FROM due.at - now()) * 1000)::integer AS ms
+      ), hinted AS (
+        SELECT t.resource_mapping_id AS id FROM bridge_room_state t JOIN bridge_resource_mappings r ON r.id = t.resource_mapping_id
+        WHERE t.resource_mapping_id IN (SELECT h.room FROM jsonb_to_recordset($3) AS h (room integer))
+          AND r.active = 1 AND r.sync_direction <> 'booking_to_outlook'
+        ORDER BY 1 FOR UPDATE OF t
+      ), stored AS (
+        INSERT INTO bridge_hints (resource_mapping_id, event_id, deleted, etag)
+        SELECT h.room, h."eventId", h.deleted, h.etag
+        FROM jsonb_to_recordset($3) AS h (room integer, "eventId" text, deleted boolean, etag text) JOIN hinted ON hinted.id = h.room
+        ON CONFLICT (resource_mapping_id, event_id)
+          DO UPDATE SET deleted = excluded.deleted, etag = excluded.etag, hinted_at = excluded.hinted_at
+        RETURNING resource_mapping_id AS id
+      ), told AS (
+        UPDATE bridge_room_state s SET hinted_at = coalesce(s.hinted_at, clock_timestamp()),
+          sure_at = coalesce(s.sure_at, greatest(now() + $4::float8 * interval '1 millisecond',
+            coalesce(s.pulled_at, '-infinity') + $5::float8 * interval '1 millisecond'))
+        WHERE s.resource_mapping_id IN (SELECT id FROM stored) RETURNING 0 AS ms)
       SELECT array_agg(DISTINCT ms) FILTER (WHERE ms > 0) AS later,
-        CASE WHEN count(*) FILTER (WHERE ms <= 0) > 0 THEN bridge_wake() END FROM marked`,
-    values: [told.map(({ id }) => id), told.map(({ gapMs }) => gapMs)],
+        CASE WHEN count(*) FILTER (WHERE ms <= 0) > 0 THEN bridge_wake() END
+      FROM (SELECT ms FROM marked UNION ALL SELECT ms FROM told) AS all_rooms`,
+    values: [
+      asked.map(({ id }) => id),
+      asked.map(({ gapMs }) => gapMs),
+      JSON.stringify(told.flatMap(({ id, events }) => events.map((event) => ({ room: id, ...event })))),
+      sureAfterMs,
+      sureEveryMs,
+    ],
   });
   return rows[0]!.later ?? [];
 }

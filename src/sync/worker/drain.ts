@@ -19,6 +19,7 @@ import {
   replaceMailbox,
   storeMailbox,
   type Due,
+  type Hint,
   type LeasedRoom,
   type Rest,
   type Settled,
@@ -29,7 +30,7 @@ import {
   mappingsOf,
   missingOf,
   pullAgain,
-  pullIsDue,
+  readRequested,
   pullNothing,
   readCursor,
   rememberedOf,
@@ -38,6 +39,7 @@ import {
 } from '../store/pull-store.ts';
 import { finishBaseline, storeVerified } from '../store/observed.ts';
 import { putOffCreates, settleEach, type Written } from '../store/settle.ts';
+import type { Hinted } from '../pull/hinted-read.ts';
 import { pollAfter, type PulledRound } from '../pull/delta-round.ts';
 import { restFor } from '../apply/rest.ts';
 import type { Troubles } from '../apply/troubles.ts';
@@ -51,6 +53,8 @@ const verifiedAtATime = 40;
 
 /** A room whose holder vanished is asked for changes again within this time. */
 const abandonedMs = 10_000;
+
+const nothingHinted: Hinted = { rows: 0, tooMany: false };
 
 /** Why a drain ended: nothing is due, the room must rest, or the other side as a whole is out of reach. */
 export interface Drained {
@@ -66,6 +70,7 @@ export interface DrainOptions {
   readonly troubles: Troubles;
   readonly apply: (room: LeasedRoom, due: readonly Due[], signal: AbortSignal) => Promise<Applied>;
   readonly pull: (room: LeasedRoom, signal: AbortSignal) => Promise<PulledRound>;
+  readonly readHinted: (room: LeasedRoom, hints: readonly Hint[], signal: AbortSignal) => Promise<Hinted>;
   readonly window: Window;
   /** Between two polls of a room. */
   readonly pollMs: number;
@@ -74,7 +79,18 @@ export interface DrainOptions {
 }
 
 export function createDrain(options: DrainOptions) {
-  const { db, outlook, troubles, apply, pull, window, pollMs, tell, random = Math.random } = options;
+  const {
+    db,
+    outlook,
+    troubles,
+    apply,
+    pull,
+    readHinted,
+    window,
+    pollMs,
+    tell,
+    random = Math.random,
+  } = options;
   /** Rooms that were asked for changes since this daemon began. */
   const listened = new Set<number>();
 
@@ -91,13 +107,14 @@ export function createDrain(options: DrainOptions) {
     if (!room.reconciled || (!room.baselined && !room.abandoned)) await reconcile(room);
     // what people did in Outlook while nobody listened is heard before the bookings speak
     const pulls = room.baselined && (room.pulls || (follows(room) && !listened.has(room.id)));
+    const hints = room.baselined && follows(room) ? room.hints : [];
     let hasRead = !room.baselined || room.missing;
-    if (hasRead || pulls) {
+    if (hasRead || pulls || hints.length > 0) {
       const stopped = await reading(room, async () => {
         // after a crash the cursor is as good as before, and the list finds the rest
         if (!room.baselined) await baseline(room, signal, room.abandoned ? 'kept' : 'new');
         // a round that brought nothing, which most are, leaves what is known of the room as it was
-        else if (pulls && (await pulled(room, signal)) > 0) hasRead = true;
+        else if ((await read(room, { pulls, hints }, signal)) > 0) hasRead = true;
         if (hasRead) await verifyMissing(room, signal);
       });
       if (stopped !== null) return stopped;
@@ -128,13 +145,16 @@ export function createDrain(options: DrainOptions) {
           () => undefined,
         );
       // a notification does not wait behind a backfill
-      if (follows(room) && (next?.pulls ?? (await asked('look for notifications', pullIsDue(db, room))))) {
-        const again = await reading(room, async () => {
-          await pulled(room, signal);
-          await verifyMissing(room, signal);
-        });
+      if (follows(room) && next?.pulls !== false) {
+        const requested = await asked('read what was asked for', readRequested(db, room));
+        const again =
+          requested.pulls || requested.hints.length > 0
+            ? await reading(room, async () => {
+                if ((await read(room, requested, signal)) > 0) await verifyMissing(room, signal);
+              })
+            : null;
         if (again !== null) return again;
-        next = null;
+        if (requested.pulls || requested.hints.length > 0) next = null;
       }
       due = next?.more === false ? [] : await readDue(room);
     }
@@ -219,6 +239,16 @@ export function createDrain(options: DrainOptions) {
     const found = await asked('reconcile a room', reconcileRoom(db, room, window));
     if (found.added + found.changed + found.gone > 0)
       tell({ fact: 'room-reconciled', room: room.name, resourceId: room.resourceId, ...found });
+  }
+
+  /** Reads the hinted events, and asks for changes if that is due or the hints are too many. Returns how many rows it read. */
+  async function read(
+    room: LeasedRoom,
+    { pulls, hints }: { readonly pulls: boolean; readonly hints: readonly Hint[] },
+    signal: AbortSignal,
+  ): Promise<number> {
+    const hinted = hints.length === 0 ? nothingHinted : await readHinted(room, hints, signal);
+    return hinted.rows + (pulls || hinted.tooMany ? await pulled(room, signal) : 0);
   }
 
   /**

@@ -1,0 +1,97 @@
+/**
+ * Reads the events that notifications named, each by its id: one call, however late delta is (Graph's notification is earlier
+ * than the row of delta that belongs to it). A hint only says where to read; what is read is observed as a row of delta
+ * is, and a deletion is verified like any other. A delta round makes sure of the rest a few seconds later.
+ */
+import type { Database } from '../../database.ts';
+import type { DeltaRow, OutlookEvent } from '../../event.ts';
+import type { Tell } from '../../facts.ts';
+import type { FreshReads } from '../fresh-reads.ts';
+import type { Hint, LeasedRoom, Window } from '../store/mappings.ts';
+import { storeHinted } from '../store/observed.ts';
+import { knownEvents, listWindow } from '../store/pull-store.ts';
+import { together } from '../together.ts';
+import { createObserve } from './observe.ts';
+
+/** More hints than these are not worth a call each: the room is asked for changes. */
+const hintsMost = 8;
+
+export interface HintedReadOptions {
+  readonly db: Database;
+  readonly outlook: FreshReads;
+  readonly window: Window;
+  readonly tell: Tell;
+}
+
+/** What came of hints: how many events were read or reported, and whether there were so many that delta is to be asked. */
+export interface Hinted {
+  readonly rows: number;
+  readonly tooMany: boolean;
+}
+
+export function createHintedRead({ db, outlook, window, tell }: HintedReadOptions) {
+  const observe = createObserve(db, outlook);
+
+  return async function readHinted(
+    room: LeasedRoom,
+    hints: readonly Hint[],
+    signal: AbortSignal,
+  ): Promise<Hinted> {
+    const noticedAt = new Date(Math.min(...hints.map(({ hintedAt }) => Date.parse(hintedAt))));
+    if (hints.length > hintsMost) {
+      await storeHinted(db, room, noticedAt, { known: [], born: [] }, hints);
+      return { rows: 0, tooMany: true };
+    }
+    const ids = hints.map(({ eventId }) => eventId);
+    const known = await knownEvents(db, room, ids, ids);
+    const byEvent = new Map(known.map((mapping) => [mapping.eventId, mapping]));
+    const masters = new Set(known.flatMap(({ seriesMasterId }) => seriesMasterId ?? []));
+    const rows: DeltaRow[] = [];
+    const removed: string[] = [];
+
+    async function readOne({ eventId, deleted, etag }: Hint): Promise<void> {
+      const mapping = byEvent.get(eventId);
+      if (
+        mapping !== undefined &&
+        !deleted &&
+        mapping.news === null &&
+        etag !== null &&
+        mapping.etag === etag
+      )
+        return; // our own write came back
+      if (deleted) return void removed.push(eventId);
+      // of a series all instances are read, once
+      if (masters.has(eventId)) return void rows.push(bare(eventId, 'seriesMaster', null));
+      if (mapping?.seriesMasterId != null)
+        return void rows.push(bare(eventId, 'occurrence', mapping.seriesMasterId));
+      const event = await outlook.read(room, eventId, signal);
+      // one that nobody knows and that is not there, or not there yet, shows in the round that makes sure
+      if (event === null) return void (mapping !== undefined && removed.push(eventId));
+      rows.push(rowOf(event));
+      if (event.type !== 'seriesMaster') outlook.keep(room, event);
+    }
+
+    await together(hints.map(readOne));
+    const empty = rows.length + removed.length === 0;
+    const observed = empty
+      ? { known: [], born: [] }
+      : await observe(room, { rows, removed }, await listWindow(db, window), signal);
+    const refused = await storeHinted(db, room, noticedAt, observed, hints);
+    for (const error of refused) tell({ fact: 'bug', error, where: `the hints of ${room.name}` });
+    return { rows: observed.known.length + observed.born.length, tooMany: false };
+  };
+}
+
+const bare = (id: string, type: DeltaRow['type'], seriesMasterId: string | null): DeltaRow => ({
+  id,
+  type,
+  seriesMasterId,
+  event: null,
+});
+
+const rowOf = (event: OutlookEvent): DeltaRow => ({
+  id: event.id,
+  type: event.type,
+  seriesMasterId: event.seriesMasterId,
+  event,
+});

@@ -1,0 +1,60 @@
+/** A world whose daemon is called by the simulated tenant over real HTTP. */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Config } from '../../src/config.ts';
+import { openService } from '../../src/daemon.ts';
+import type { Fact } from '../../src/facts.ts';
+import { createLog } from '../../src/log.ts';
+import { freePort } from '../../src/sandbox/world.ts';
+import { openWorld, rooms } from './world.ts';
+
+export async function openCalled(env: Readonly<Record<string, string>> = {}) {
+  await using opened = new AsyncDisposableStack();
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const world = opened.use(
+    await openWorld({ env: { PORT: String(port), WEBHOOK_BASE_URL: url, ...env }, mapped: [101, 102] }),
+  );
+  const facts: Fact[] = [];
+  const services: (() => Promise<void>)[] = [];
+  opened.defer(async () => {
+    for (const end of services) await end();
+  });
+  const start = async (change: Partial<Config> = {}) => {
+    const config = { ...world.config, ...change };
+    const service = await openService({ config, log: createLog('silent'), prepare: async () => config.wake });
+    service.watch((fact) => facts.push(fact));
+    const stop = new AbortController();
+    const working = service.run(stop.signal);
+    let ended: Promise<void> | null = null;
+    const end = () =>
+      (ended ??= (async () => {
+        stop.abort(new Error('the test is over'));
+        await working;
+        await service[Symbol.asyncDispose]();
+      })());
+    services.push(end);
+    return { end };
+  };
+  const owned = opened.move();
+  return {
+    ...world,
+    url,
+    facts,
+    start,
+    /** Looks until it is so; bounded by the test's own time limit. */
+    until: async (condition: () => boolean | Promise<boolean>) => {
+      while (!(await condition())) await pause(20);
+    },
+    subscriptions: () => world.tenant.webhooks.subscriptions(),
+    /** Somebody books the room in Outlook. */
+    meet: (resource: number, subject: string) =>
+      world.tenant.people.book(rooms[resource]!.upn, {
+        subject,
+        start: new Date(Date.now() + 86_400_000).toISOString(),
+        end: new Date(Date.now() + 90_000_000).toISOString(),
+      }),
+    imported: async (title: string) =>
+      (await world.db.query('SELECT 1 FROM bb_event WHERE name = $1 AND active = 1', [title])).length === 1,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}

@@ -1,0 +1,137 @@
+/** A notification names its event, which is read at once, however late delta is. Delta lags by half a minute here. */
+import { describe, expect, test } from 'vitest';
+import { at } from '../support/dates.ts';
+import { openCalled } from './called.ts';
+import { rooms } from './world.ts';
+
+const upn = rooms[101]!.upn;
+
+async function openLagging() {
+  const world = await openCalled({ POLL_INTERVAL_SECONDS: '900' });
+  await world.start();
+  await world.until(() => world.subscriptions().length === 2);
+  await world.settled();
+  // each room is asked for changes once at the start
+  await world.until(async () => (await pulled(world)) >= 2);
+  await world.settled();
+  world.tenant.faults.set({ deltaLagMs: 30_000 });
+  return world;
+}
+type World = Awaited<ReturnType<typeof openLagging>>;
+
+const pulled = async (world: Pick<World, 'db'>) =>
+  (await world.db.query('SELECT FROM bridge_room_state WHERE pulled_at > baselined_at')).length;
+
+/** What Graph was asked from now on; the round that makes sure is left out. */
+function calls(world: World) {
+  const from = world.tenant.journal.at(-1)!.seq;
+  return () =>
+    world.tenant.journal
+      .filter(({ seq }) => seq > from)
+      .map(
+        ({ method, path }) =>
+          `${method} ${path.replace(/^.*\/(users\/[^/]+\/)/, '').replace(/events\/[^/?]+/, 'events/…')}`,
+      )
+      .filter((call) => !call.includes('delta'));
+}
+
+const reserved = async (world: World) =>
+  (
+    await world.db.query<{ name: string; active: number; at: Date }>(
+      `SELECT e.name, e.active, e.from_ AT TIME ZONE 'Europe/Oslo' AS at FROM bb_event e ORDER BY e.id`,
+    )
+  ).map(({ name, active, at: starts }) => `${name} ${active} ${starts.toISOString().slice(0, 16)}`);
+
+const row = (name: string, active: number, starts: string) => `${name} ${active} ${starts.slice(0, 16)}`;
+const choir = { subject: 'Kor', start: at(5, '16:00'), end: at(5, '18:00') };
+
+describe('an event of the room', () => {
+  test('is imported with one call', async () => {
+    await using world = await openLagging();
+    const asked = calls(world);
+    world.tenant.people.book(upn, choir);
+    await world.until(async () => (await reserved(world)).length === 1);
+    expect(asked()).toEqual([expect.stringMatching(/^GET events\/…/)]);
+    expect(await reserved(world)).toEqual([row('Kor', 1, choir.start)]);
+  });
+
+  test('is followed with one call when it is moved', async () => {
+    await using world = await openLagging();
+    const event = world.tenant.people.book(upn, choir);
+    await world.until(async () => (await reserved(world)).length === 1);
+    await world.settled();
+    const asked = calls(world);
+    world.tenant.people.move(upn, event.id, { start: at(6, '10:00'), end: at(6, '12:00') });
+    await world.until(async () => (await reserved(world))[0] === row('Kor', 1, at(6, '10:00')));
+    expect(asked()).toEqual([expect.stringMatching(/^GET events\/…/)]);
+  });
+
+  test('is verified before its reservation is cancelled', async () => {
+    await using world = await openLagging();
+    const event = world.tenant.people.book(upn, choir);
+    await world.until(async () => (await reserved(world)).length === 1);
+    await world.settled();
+    const asked = calls(world);
+    world.tenant.people.remove(upn, event.id);
+    await world.until(async () => (await reserved(world))[0] === row('Kor', 0, choir.start));
+    expect(asked()[0]).toMatch(/^GET events\/…/);
+    expect(asked().some((call) => call.includes('calendarView'))).toBe(true);
+  });
+
+  test('is no news when the daemon wrote it: its notification names the version that was written', async () => {
+    await using world = await openLagging();
+    const asked = calls(world);
+    await world.desk.book(101, {
+      title: 'Styremøte',
+      from: world.day(4, '18:00'),
+      to: world.day(4, '20:00'),
+    });
+    await world.until(() => world.facts.some(({ fact }) => fact === 'notified'));
+    await world.until(async () => (await world.db.query('SELECT FROM bridge_hints')).length === 0);
+    await world.settled();
+    expect(asked().map((call) => call.split(' ')[0])).toEqual(['POST']);
+  });
+});
+
+test('a series is read once, by its instances', async () => {
+  await using world = await openLagging();
+  const asked = calls(world);
+  world.tenant.people.bookSeries(upn, {
+    subject: 'Øving',
+    start: at(2, '17:00'),
+    end: at(2, '19:00'),
+    pattern: { type: 'daily', interval: 1 },
+    range: { type: 'numbered', numberOfOccurrences: 4 },
+  });
+  await world.until(async () => (await reserved(world)).length === 4);
+  expect(asked().filter((call) => call.includes('/instances'))).toHaveLength(1);
+});
+
+test('many hints of one room become a delta round', async () => {
+  await using world = await openLagging();
+  world.tenant.faults.set({ deltaLagMs: 0 });
+  const asked = calls(world);
+  for (let n = 0; n < 40; n += 1)
+    world.tenant.people.book(upn, {
+      subject: `Kor ${n}`,
+      start: at(5 + n, '10:00'),
+      end: at(5 + n, '11:00'),
+    });
+  await world.until(async () => (await reserved(world)).length === 40);
+  expect(asked().length).toBeLessThanOrEqual(48);
+});
+
+test('a hint that a killed daemon left behind is read by the next', async () => {
+  await using world = await openLagging();
+  const event = world.tenant.people.book(upn, choir);
+  await world.until(async () => (await reserved(world)).length === 1);
+  await world.settled();
+  world.tenant.webhooks.vanish();
+  world.tenant.people.move(upn, event.id, { start: at(8, '10:00'), end: at(8, '12:00') });
+  await world.db.query(
+    `INSERT INTO bridge_hints (resource_mapping_id, event_id) SELECT id, $1 FROM bridge_resource_mappings WHERE resource_id = 101`,
+    [(await world.db.query<{ id: string }>('SELECT outlook_event_id AS id FROM bridge_mappings'))[0]!.id],
+  );
+  await world.db.query('UPDATE bridge_room_state SET hinted_at = now()');
+  await world.until(async () => (await reserved(world))[0] === row('Kor', 1, at(8, '10:00')));
+});
