@@ -87,13 +87,14 @@ export async function openSubscribed(resources: readonly number[] = [101, 102]) 
         .toSorted((a, b) => a - b),
     rows: () => db.query('SELECT * FROM bridge_subscriptions ORDER BY id'),
     /** The mark is taken away, as a pull does it before it reads the room. */
-    pulled: () => db.query('UPDATE bridge_room_state SET pull_due_at = NULL'),
+    pulled: () =>
+      db.query('UPDATE bridge_room_state SET pull_due_at = NULL, hinted_at = NULL; DELETE FROM bridge_hints'),
     /** Resources of the rooms that are due to be looked at. */
     due: async () =>
       (
         await db.query<{ resource: number }>(
           `SELECT resource_id AS resource FROM bridge_room_state s
-           JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id WHERE pull_due_at <= now() ORDER BY 1`,
+           JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id WHERE pull_due_at <= now() OR hinted_at IS NOT NULL ORDER BY 1`,
         )
       ).map(({ resource }) => resource),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

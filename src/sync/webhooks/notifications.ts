@@ -222,7 +222,7 @@ function createNotes(db: Database, waitMs: number) {
   } | null = null;
   let last: Promise<unknown> = Promise.resolve();
   const wakesAt = new Set<number>();
-  const pace = createTokenBucket();
+  const tokens = createTokenBucket();
 
   function open() {
     const batch = {
@@ -254,10 +254,9 @@ function createNotes(db: Database, waitMs: number) {
 
   /** A flood, or more hints than are worth a call each, is one delta round. */
   function toldOf(id: number, events: ReadonlyMap<string, NotifiedEvent> | null): NotifiedRoom {
-    const gapMs = pace.gapMs(id);
-    if (events === null || events.size > hintsMost) return { id, gapMs, events: [] };
-    if (gapMs > 0) return { id, gapMs: floodGapMs, events: [] };
-    return { id, gapMs, events: [...events.values()] };
+    if (!tokens.take(id)) return { id, gapMs: floodGapMs, events: [] };
+    const few = events !== null && events.size <= hintsMost;
+    return { id, gapMs: 0, events: few ? [...events.values()] : [] };
   }
 
   /** For rooms that are due in a moment; should it fail, the daemons look once a second anyway. */
