@@ -16,34 +16,44 @@ interface Step {
   readonly refersTo: readonly string[];
 }
 
-/** The steps of our migrations and functions, given the texts in their order. */
+/** The steps of our migrations and functions, given the texts in their order; without those that a later one takes back. */
 export function stepsOf(texts: readonly string[]): Step[] {
-  return texts.flatMap((text) =>
-    splitStatements(text.split(/^-- Down Migration/m)[0]!).map((statement) => {
-      const bare = statement.replace(/^(?:\s*--[^\n]*\n|\s+)+/, '');
-      const [, what = '', name = ''] =
-        /^CREATE (?:UNIQUE |OR REPLACE )?(TABLE|SEQUENCE|INDEX|FUNCTION|TRIGGER) (\w+)/.exec(bare) ?? [];
-      const [, table = what === 'TABLE' ? name : null] =
-        (what === 'TABLE' || what === 'FUNCTION'
-          ? null
-          : /^(?:INSERT INTO|COMMENT ON TABLE|COMMENT ON COLUMN|ALTER TABLE) (\w+)|\sON (\w+)/
-              .exec(bare)
-              ?.filter((part) => part !== undefined)) ?? [];
-      const kinds = {
-        TABLE: 'relation',
-        SEQUENCE: 'relation',
-        INDEX: 'relation',
-        FUNCTION: 'function',
-        TRIGGER: 'trigger',
-      } as const;
-      return {
-        statement,
-        makes: what === '' ? null : { kind: kinds[what as keyof typeof kinds], name },
-        table,
-        refersTo: what === 'TABLE' ? [...bare.matchAll(/\bREFERENCES (\w+)/g)].map((m) => m[1]!) : [],
-      };
-    }),
+  const steps = texts.flatMap(stepsOfText);
+  const dropped = steps.map(
+    ({ statement }) =>
+      /^DROP (?:TABLE|SEQUENCE|INDEX|FUNCTION|TRIGGER) (?:IF EXISTS )?(\w+)/m.exec(statement)?.[1],
   );
+  return steps.filter(
+    ({ makes }, at) =>
+      dropped[at] === undefined && (makes === null || !dropped.slice(at).includes(makes.name)),
+  );
+}
+
+function stepsOfText(text: string): Step[] {
+  return splitStatements(text.split(/^-- Down Migration/m)[0]!).map((statement) => {
+    const sql = statement.replace(/^(?:\s*--[^\n]*\n|\s+)+/, '');
+    const [, what = '', name = ''] =
+      /^CREATE (?:UNIQUE |OR REPLACE )?(TABLE|SEQUENCE|INDEX|FUNCTION|TRIGGER) (\w+)/.exec(sql) ?? [];
+    const [, table = what === 'TABLE' ? name : null] =
+      (what === 'TABLE' || what === 'FUNCTION'
+        ? null
+        : /^(?:INSERT INTO|COMMENT ON TABLE|COMMENT ON COLUMN|ALTER TABLE) (\w+)|\sON (\w+)/
+            .exec(sql)
+            ?.filter((part) => part !== undefined)) ?? [];
+    const kinds = {
+      TABLE: 'relation',
+      SEQUENCE: 'relation',
+      INDEX: 'relation',
+      FUNCTION: 'function',
+      TRIGGER: 'trigger',
+    } as const;
+    return {
+      statement,
+      makes: what === '' ? null : { kind: kinds[what as keyof typeof kinds], name },
+      table,
+      refersTo: what === 'TABLE' ? [...sql.matchAll(/\bREFERENCES (\w+)/g)].map((m) => m[1]!) : [],
+    };
+  });
 }
 
 /** The names of what the steps make and the database does not have: tables, sequences, indexes, functions, triggers. */

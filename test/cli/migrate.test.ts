@@ -373,6 +373,24 @@ describe('what was dropped of ours', () => {
     assert.equal((await db.query('SELECT FROM bridge_room_state')).length, 1);
   });
 
+  test('each index and trigger of ours comes back as the last migration left it', async () => {
+    await using db = await openTestDatabase({ schema: 'bridge' });
+    await run(db);
+    const whole = await catalogue(db, 'all');
+    const drops = await db.query<{ sql: string }>(
+      `SELECT format('DROP INDEX %s', i.indexrelid::regclass) AS sql FROM pg_index i
+       WHERE i.indrelid::regclass::text LIKE 'bridge\\_%' AND i.indrelid <> 'bridge_migrations'::regclass
+         AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid)
+       UNION ALL
+       SELECT format('DROP TRIGGER %I ON %s', tgname, tgrelid::regclass) FROM pg_trigger
+       WHERE tgrelid::regclass::text LIKE 'bridge\\_%' AND NOT tgisinternal`,
+    );
+    assert.ok(drops.length > 10, `${drops.length} indexes and triggers`);
+    await db.query(drops.map(({ sql }) => `${sql};`).join('\n'));
+    await run(db);
+    assert.deepEqual(await catalogue(db, 'all'), whole);
+  });
+
   test('a function, an index and a trigger are made again', async () => {
     await using db = await openTestDatabase({ schema: 'bridge' });
     await run(db);
