@@ -309,6 +309,12 @@ $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0010_states', now());
 
   EXECUTE $migration$
+-- What waits for a person is looked for by room at every settlement.
+CREATE INDEX bridge_mappings_conflicts ON bridge_mappings (resource_id) WHERE sync_status = 'conflict';
+$migration$;
+  INSERT INTO bridge_migrations (name, run_on) VALUES ('0020_conflicts', now());
+
+  EXECUTE $migration$
 -- An event of the same meeting as another one may be that one, made again.
 CREATE INDEX bridge_mappings_meeting ON bridge_mappings (ical_uid) WHERE ical_uid <> '';
 -- What was refused because its time is taken is tried again when that is free.
@@ -738,7 +744,7 @@ BEGIN
       'inWindow', ends > opens AND begins < closes,
       'covered', covered, 'coverConfirmed', cover_confirmed, 'ended', coalesce(ends, m.ends_at) <= now(), 'elsewhere', elsewhere,
       'news', m.outlook_news, 'isOrganizer', m.is_organizer, 'iCalUId', m.ical_uid, 'originalStart', m.original_start,
-      'etag', m.outlook_etag, 'removing', m.removing, 'waitsFor', m.waits_for, 'conflict', m.conflict, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,
+      'etag', m.outlook_etag, 'removing', m.removing, 'waitsFor', m.waits_for, 'conflict', m.conflict, 'error', m.error_message, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,
       'bookingChangedAt', m.last_modified_booking);
   END LOOP;
 END $due$;
@@ -988,6 +994,13 @@ BEGIN
     WHERE jsonb_typeof(r.counterpart) = 'object'
     ON CONFLICT (outlook_item_id, outlook_event_id) DO NOTHING;
   END IF;
+  -- an event that one of these reservations moved away from: what becomes of it depends on where the reservation is now
+  UPDATE bridge_mappings c SET due_at = now(), lane = 0, revision = c.revision + 1
+  FROM (SELECT resource_id FROM bridge_resource_mappings WHERE id = room_id) room
+  WHERE c.resource_id = room.resource_id AND c.sync_status = 'conflict' AND c.conflict ->> 'kind' = 'moved'
+    AND EXISTS (SELECT FROM jsonb_to_recordset(results) AS r (id bigint) LEFT JOIN bridge_mappings m ON m.id = r.id
+      WHERE r.id = (c.conflict ->> 'mapping')::bigint OR m.reservation_type = c.conflict -> 'reservation' ->> 'type'
+        AND m.reservation_id = (c.conflict -> 'reservation' ->> 'id')::bigint);
   -- what is back on the side it was gone from: what a person said about its removal was about another time
   IF removes THEN
     DELETE FROM bridge_removals d USING bridge_mappings m, jsonb_to_recordset(results) AS r (id bigint)
@@ -1136,10 +1149,11 @@ BEGIN
   UPDATE bridge_mappings m SET due_at = now(), lane = 1, attempt = 0, revision = m.revision + 1
   WHERE m.id = ANY (misplaced) AND m.due_at IS NULL;
   GET DIAGNOSTICS covered = ROW_COUNT;
-  -- what Outlook reported and was put off, and events that waited for their time to be free
-  UPDATE bridge_mappings m SET due_at = now(), lane = 1, revision = m.revision + 1
+  -- what Outlook reported and was put off, and what waits for a person: what it is about may have ended
+  UPDATE bridge_mappings m SET due_at = now(), lane = 1, revision = m.revision + 1,
+    outlook_news = coalesce(m.outlook_news, CASE WHEN m.outlook_event_id IS NOT NULL THEN 'look' END)
   WHERE m.resource_id = room.resource_id AND m.due_at IS NULL
-    AND (m.outlook_news IS NOT NULL AND m.sync_status <> 'conflict' OR m.sync_status = 'conflict' AND m.conflict ->> 'kind' = 'overlap');
+    AND CASE WHEN m.sync_status = 'conflict' THEN m.conflict ->> 'kind' <> 'gone' ELSE m.outlook_news IS NOT NULL END;
   -- asked for again while this one was reading: the room is compared once more
   UPDATE bridge_room_state SET updated_at = now(),
     reconciled_at = CASE WHEN reconcile_requested_at IS NOT DISTINCT FROM requested_at THEN now() END,
@@ -1750,7 +1764,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'f1d178b9e61625e4a4c0e1d8995088d6de72731202a58a0514b44ab28f21ae91 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'ffb91576a7cdc4f25d88eec252af3ef31725a34e754c95afacf635c81ea20921 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

@@ -132,6 +132,13 @@ BEGIN
     WHERE jsonb_typeof(r.counterpart) = 'object'
     ON CONFLICT (outlook_item_id, outlook_event_id) DO NOTHING;
   END IF;
+  -- an event that one of these reservations moved away from: what becomes of it depends on where the reservation is now
+  UPDATE bridge_mappings c SET due_at = now(), lane = 0, revision = c.revision + 1
+  FROM (SELECT resource_id FROM bridge_resource_mappings WHERE id = room_id) room
+  WHERE c.resource_id = room.resource_id AND c.sync_status = 'conflict' AND c.conflict ->> 'kind' = 'moved'
+    AND EXISTS (SELECT FROM jsonb_to_recordset(results) AS r (id bigint) LEFT JOIN bridge_mappings m ON m.id = r.id
+      WHERE r.id = (c.conflict ->> 'mapping')::bigint OR m.reservation_type = c.conflict -> 'reservation' ->> 'type'
+        AND m.reservation_id = (c.conflict -> 'reservation' ->> 'id')::bigint);
   -- what is back on the side it was gone from: what a person said about its removal was about another time
   IF removes THEN
     DELETE FROM bridge_removals d USING bridge_mappings m, jsonb_to_recordset(results) AS r (id bigint)

@@ -97,10 +97,11 @@ BEGIN
   UPDATE bridge_mappings m SET due_at = now(), lane = 1, attempt = 0, revision = m.revision + 1
   WHERE m.id = ANY (misplaced) AND m.due_at IS NULL;
   GET DIAGNOSTICS covered = ROW_COUNT;
-  -- what Outlook reported and was put off, and events that waited for their time to be free
-  UPDATE bridge_mappings m SET due_at = now(), lane = 1, revision = m.revision + 1
+  -- what Outlook reported and was put off, and what waits for a person: what it is about may have ended
+  UPDATE bridge_mappings m SET due_at = now(), lane = 1, revision = m.revision + 1,
+    outlook_news = coalesce(m.outlook_news, CASE WHEN m.outlook_event_id IS NOT NULL THEN 'look' END)
   WHERE m.resource_id = room.resource_id AND m.due_at IS NULL
-    AND (m.outlook_news IS NOT NULL AND m.sync_status <> 'conflict' OR m.sync_status = 'conflict' AND m.conflict ->> 'kind' = 'overlap');
+    AND CASE WHEN m.sync_status = 'conflict' THEN m.conflict ->> 'kind' <> 'gone' ELSE m.outlook_news IS NOT NULL END;
   -- asked for again while this one was reading: the room is compared once more
   UPDATE bridge_room_state SET updated_at = now(),
     reconciled_at = CASE WHEN reconcile_requested_at IS NOT DISTINCT FROM requested_at THEN now() END,

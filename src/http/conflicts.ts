@@ -1,6 +1,7 @@
 /** What waits for a person because the two sides disagree, side by side, and the person's choice. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Item } from '../item.ts';
+import { effectsOf } from '../sync/manual/conflict-effects.ts';
 import type { Conflicts, OpenConflict } from '../sync/manual/conflicts.ts';
 import { fieldNames } from '../sync/plan/plan-words.ts';
 import { Problem } from './problem.ts';
@@ -37,12 +38,25 @@ const conflictSchema = z
       description:
         'fields: both sides changed them; deleted: deleted in Outlook, changed in the booking system; overlap: an event ' +
         'on a reserved time; moved: the booking system moved away from somebody else’s meeting; refused: the booking ' +
-        'system cannot take the change; orphan: marks of a reservation that is not there; ' +
+        'system cannot take the change; rejected: Outlook cannot take it; orphan: marks of a reservation that is not there; ' +
         'free: somebody else’s meeting is shown as free',
     }),
     message: z.string().nullable(),
     hint: z.string().nullable(),
     since: instant,
+    is_organizer: z
+      .boolean()
+      .openapi({ description: 'The room organises the event; false: it was invited.' }),
+    version: z.string().openapi({ description: 'Another one once either side shows something else.' }),
+    effects: z
+      .object({
+        booking: z.string(),
+        outlook: z.string(),
+        loses: z.enum(['booking', 'outlook']).nullable(),
+      })
+      .openapi({
+        description: 'What is done when a side is kept; `loses`: the choice that takes something away.',
+      }),
     fields: z.array(z.string()).openapi({ description: 'What both sides changed to different things.' }),
     booking: shown,
     outlook: shown,
@@ -76,6 +90,9 @@ const resolveRoute = createRoute({
             keep: z.enum(['booking', 'outlook'], {
               error: ({ input }) => `'${String(input).slice(0, 60)}' is neither booking nor outlook`,
             }),
+            version: z.string().max(64).optional().openapi({
+              description: 'Of the conflict as it was seen: 409 if it is another one by now.',
+            }),
           }),
         },
       },
@@ -89,7 +106,7 @@ const resolveRoute = createRoute({
       conflict: conflictSchema,
       result: detailSchema,
     }),
-    [404],
+    [404, 409],
   ),
 });
 
@@ -101,13 +118,24 @@ export function conflictRoutes({ conflicts, stopping }: ConflictParts) {
     })
     .openapi(resolveRoute, async (c) => {
       const { id } = c.req.valid('param');
-      const { keep } = c.req.valid('json');
-      const resolved = await conflicts.resolve(id, keep, AbortSignal.any([c.req.raw.signal, stopping]));
+      const { keep, version = null } = c.req.valid('json');
+      const resolved = await conflicts.resolve(
+        id,
+        keep,
+        version,
+        AbortSignal.any([c.req.raw.signal, stopping]),
+      );
       if (resolved === null)
         throw new Problem(404, `There is no open conflict ${id}.`, 'GET /conflicts lists the open ones.');
+      if (resolved === 'changed')
+        throw new Problem(
+          409,
+          `Conflict ${id} is about something else by now, and nothing was done.`,
+          'GET /conflicts shows it as it is; choose again.',
+        );
       const { outcome } = resolved;
       const message =
-        outcome.action === 'held'
+        outcome.action === 'held' || outcome.action === 'error'
           ? `It is still open: ${outcome.error ?? 'the other side cannot take it.'}`
           : outcome.action === 'pending'
             ? 'Chosen; it is carried out as soon as its room can be worked on'
@@ -121,6 +149,7 @@ export function conflictRoutes({ conflicts, stopping }: ConflictParts) {
 
 const printed = (conflict: OpenConflict): z.input<typeof conflictSchema> => ({
   ...conflict,
+  effects: effectsOf(conflict),
   fields: fieldNames(conflict.fields),
   booking: side(conflict.booking),
   outlook: side(conflict.outlook),

@@ -21,6 +21,8 @@ const conflict = {
   hint: 'Choose which one is right.',
   since: '2026-11-20T08:00:00Z',
   fields: ['starts_at', 'ends_at'],
+  version: 'v1',
+  effects: { booking: 'It stays.', outlook: 'It moves.', loses: null },
   booking: side,
   outlook: { ...side, starts_at: '2026-12-01T12:00:00Z', ends_at: '2026-12-01T13:00:00Z' },
 };
@@ -62,7 +64,7 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
     await card.getByRole('button', { name: 'Keep Outlook' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Keep it' }).click();
     await says(page, /1 conflict waits/);
-    expect(sent).toEqual([{ keep: 'outlook' }]);
+    expect(sent).toEqual([{ keep: 'outlook', version: 'v1' }]);
     expect(page.problems).toEqual([]);
   });
 
@@ -132,7 +134,7 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
     await page.locator('#conflicts', { hasText: 'Lagt oppå' }).waitFor();
     await photograph(page, 'conflict-real');
     await page.getByRole('button', { name: 'Keep booking' }).click();
-    await page.getByRole('dialog').getByText('The event is deleted from the room in Outlook').waitFor();
+    await page.getByRole('dialog').getByText('The event is deleted in Outlook.').waitFor();
     await page.getByRole('dialog').getByRole('button', { name: 'Back' }).click();
     await page.getByRole('button', { name: 'Keep Outlook' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Keep it' }).click();

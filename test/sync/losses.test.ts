@@ -185,6 +185,17 @@ describe('an event that has ended and is moved ahead in Outlook', () => {
     ]);
   });
 
+  test('goes back in Outlook when a person keeps the booking', async () => {
+    await using w = await openEnded();
+    await w.db.query(
+      "UPDATE bridge_mappings SET resolution = 'booking', due_at = now(), revision = revision + 1",
+    );
+    await w.db.query('UPDATE bridge_room_state SET push_due_at = now()');
+    await w.settle();
+    expect(await reserved(w)).toEqual([date(-2)]);
+    expect(w.outlook.in(room)).toMatchObject([{ shows: { item: { startsAt: at(-2, '15:00') } } }]);
+  });
+
   test('is followed when a person says so', async () => {
     await using w = await openEnded();
     await w.db.query(

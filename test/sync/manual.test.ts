@@ -196,7 +196,11 @@ test.each([
   [['delayed'], 'pending', true, 'pending'],
   [['delayed', 'parked'], 'error', false, 'error'],
   [['parked'], 'conflict', false, 'held'],
+  [['parked'], 'conflict', false, 'error', 'rejected'],
   [[], 'synced', false, 'unchanged'],
-] as const)('%j, then %s (due: %s), is %s in one word', (actions, status, due, word) => {
-  expect(actionOf({ actions, status, due })).toBe(word);
-});
+] as [readonly string[], string, boolean, string, string?][])(
+  '%j, then %s (due: %s), is %s in one word',
+  (actions, status, due, word, kind) => {
+    expect(actionOf({ actions, status, kind: kind ?? null, due })).toBe(word);
+  },
+);

@@ -48,6 +48,7 @@ export const sends = (action: Action): boolean => {
   switch (action.do) {
     case 'settle':
     case 'wait':
+    case 'leave-event':
     case 'ask':
       return false;
     case 'change':
@@ -95,6 +96,8 @@ export function carryOut(world: World, action: Action, rewrite: (item: Item) => 
         agreed: null,
         outlookBase: null,
       };
+    case 'leave-event':
+      return { ...done, outlookBase: null, cancelled: true };
     case 'ask':
     case 'wait':
       return world;

@@ -4,7 +4,7 @@
  */
 import { post } from './api.js';
 import { ask } from './dialogs.js';
-import { conflictWords, effectsOf } from './conflict-words.js';
+import { conflictWords } from './conflict-words.js';
 import { actionButton, byId, fill, h, keep, keepFocus, setText } from './dom.js';
 import { counted, distance, span } from './format.js';
 
@@ -59,7 +59,7 @@ export function createConflicts({ act, explain }) {
     // of an event on a reserved time it is the event that waits, not what was there before
     const [first, second] = conflict.kind === 'overlap' ? [outlook, booking] : [booking, outlook];
     const title = first?.title ?? second?.title ?? `${conflict.reservation_type} ${conflict.reservation_id}`;
-    const effects = effectsOf(conflict);
+    const { effects, version } = conflict;
     /** @param {'booking' | 'outlook'} side @param {string} label */
     const choice = (side, label) => {
       const choose = async () => {
@@ -70,7 +70,7 @@ export function createConflicts({ act, explain }) {
           yes: 'Keep it',
           danger: effects.loses === side,
         };
-        if (await ask(question)) await act(() => post(`/conflicts/${id}/resolve`, { keep: side }));
+        if (await ask(question)) await act(() => post(`/conflicts/${id}/resolve`, { keep: side, version }));
       };
       return h(
         'div',

@@ -146,6 +146,8 @@ export interface Conflict {
   fields: string[];
   booking: Side | null;
   outlook: Side | null;
+  version: string;
+  effects: { booking: string; outlook: string; loses: 'booking' | 'outlook' | null };
 }
 
 export interface Alert {

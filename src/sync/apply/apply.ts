@@ -8,11 +8,11 @@ import type { Database } from '../../database.ts';
 import { unreadable, isUnreadable, readFirst } from './read.ts';
 import type { Due, LeasedRoom, Settled, Window } from '../store/mappings.ts';
 import type { CreatesDue } from '../store/settle.ts';
-import { importFailed, type createImport, type OverlapPolicy } from './import.ts';
+import { cancelledComment, importFailed, type createImport, type OverlapPolicy } from './import.ts';
 import { touchesTimes } from '../decide/merge.ts';
 import { listWindow, noteRemovals } from '../store/pull-store.ts';
 import { failed, type createPush } from './write-outlook.ts';
-import { holdBack, lostNews, detach } from './settlement.ts';
+import { choose, detach, holdBack, lostNews, stillOpen } from './settlement.ts';
 import { worst, type Stopped } from './rest.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { keep, pick, shownOf, type ConflictPolicy, type Step } from './step.ts';
@@ -47,9 +47,6 @@ export interface ApplyOptions {
   readonly mayRemove: (room: LeasedRoom, gone: readonly Due[]) => Promise<ReadonlySet<number>>;
   readonly random?: () => number;
 }
-
-/** What the organiser of a meeting reads. */
-const declineComment = 'The reservation of this room was cancelled in the booking system.';
 
 export function createApply(options: ApplyOptions) {
   const { db, outlook, push, writeBack, newborn, policy, overlap, mayRemove, random = Math.random } = options;
@@ -124,7 +121,7 @@ export function createApply(options: ApplyOptions) {
     settled.push(
       ...steps
         .filter(uncounted)
-        .map((step) => keep(step, 'waiting', { ...restingAs(step.due), ...lostNews(step), dueInMs: 0 })),
+        .map((step) => keep(step, 'waiting', { ...stillOpen(step.due), ...lostNews(step), dueInMs: 0 })),
     );
     const counted = steps.filter((step) => !uncounted(step));
     const gone = counted.filter(isGone);
@@ -164,7 +161,7 @@ export function createApply(options: ApplyOptions) {
   async function decline(room: LeasedRoom, step: Step, signal: AbortSignal): Promise<Result> {
     const { due } = step;
     try {
-      await outlook.respond(room, due.eventId!, 'decline', declineComment, signal);
+      await outlook.respond(room, due.eventId!, 'decline', cancelledComment, signal);
       const settled = keep(step, 'declined', {
         status: 'cancelled',
         outlookBase: null,
@@ -233,14 +230,9 @@ const counted = (step: Step): Step => ({
   due: { ...step.due, revision: step.due.revision + 1, removing: true },
 });
 
-const restingAs = (due: Due): Pick<Settled, 'status'> => ({
-  status: due.status === 'conflict' ? 'conflict' : 'pending',
-});
-
 const later = (step: Step, inMs: number): Settled =>
   keep(step, 'delayed', {
-    ...restingAs(step.due),
-    conflict: step.due.conflict,
+    ...stillOpen(step.due),
     news: step.due.news ?? 'look',
     dueInMs: inMs,
     attempt: step.due.attempt + 1,
@@ -297,9 +289,9 @@ function refusedHere(step: Step, message: string): Settled {
   return keep(step, due.conflict?.kind === 'refused' ? 'unchanged' : 'parked', {
     status: 'conflict',
     ...(action.do === 'cancel-booking' ? lostNews(step) : { news: 'look' as const }),
-    outlookSeen: shownOf(step),
+    outlookSeen: action.do === 'cancel-booking' ? null : shownOf(step),
     error: message,
-    hint: 'Choose what to keep: the dashboard, or POST /conflicts/{id}/resolve; Outlook can be followed once the booking system takes it.',
-    conflict: { kind: 'refused', fields, outlook: shownOf(step) },
+    hint: `${choose} Outlook can be followed once the booking system takes it.`,
+    conflict: { kind: 'refused', fields, outlook: action.do === 'cancel-booking' ? null : shownOf(step) },
   });
 }

@@ -24,8 +24,12 @@ import { listWindow, noteRemovals, type Mapped } from '../store/pull-store.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { storeVerified } from '../store/observed.ts';
 import { isThere, verify } from './read.ts';
-import { factsOf, keep } from './step.ts';
+import { choose } from './settlement.ts';
+import { choiceOf, factsOf, keep } from './step.ts';
 import type { createWriteBack, WrittenBack } from './write-booking.ts';
+
+/** What the organiser of a meeting reads. */
+export const cancelledComment = 'The reservation of this room was cancelled in the booking system.';
 
 export type { OverlapPolicy } from '../decide/unmapped.ts';
 
@@ -71,12 +75,15 @@ export function createImport(options: ImportOptions) {
   const handedOver = (due: Due, attached: ReadonlySet<number>) => came(attached.size > 0 ? null : later(due));
 
   /** Throws Retryable and Permanent as the calls do. */
-  return async function take(room: LeasedRoom, due: Due, signal: AbortSignal): Promise<Imported> {
-    const event = due.eventId === null ? null : await outlook.read(room, due.eventId, signal);
-    if (event?.shows.is === 'unreadable') return came(unreadable(due, event, event.shows.why));
+  return async function take(room: LeasedRoom, row: Due, signal: AbortSignal): Promise<Imported> {
+    const event = row.eventId === null ? null : await outlook.read(room, row.eventId, signal);
+    if (event !== null && staysOpen(row, event.shows)) return came(openStill(row, event));
+    if (event?.shows.is === 'unreadable') return came(unreadable(row, event, event.shows.why));
     const item = event === null ? null : itemOf(event.shows);
-    if (event === null || item === null) return forget(due, 'it does not occupy the room');
-    if (due.conflict?.kind === 'moved') return await moved(room, due, event, item, signal);
+    if (event === null || item === null) return forget(row, 'it does not occupy the room');
+    const due = { ...row, resolution: choiceOf(row, event) };
+    const movedOn = due.conflict?.kind === 'moved' ? await moved(room, due, event, item, signal) : null;
+    if (movedOn !== null) return movedOn;
     const { inWindow, mappings, properties } = await readCandidates(db, room, event, item, window);
     const found = await matched(room, event, mappings, signal);
     const fate = decideUnmapped(
@@ -178,6 +185,17 @@ export function createImport(options: ImportOptions) {
     });
   }
 
+  function openStill(due: Due, event: OutlookEvent): Settled {
+    return say(due, 'unchanged', {
+      status: 'conflict',
+      conflict: due.conflict,
+      outlookSeen: due.outlookSeen,
+      ...factsOf(event),
+      error: due.error,
+      hint: choose,
+    });
+  }
+
   /** It is there, and nobody can tell what it is: a person looks at it in Outlook. */
   function unreadable(due: Due, event: OutlookEvent, why: string): Settled {
     return say(due, due.status === 'error' ? 'unchanged' : 'parked', {
@@ -195,7 +213,7 @@ export function createImport(options: ImportOptions) {
       ...factsOf(event),
       conflict,
       error,
-      hint: 'Choose what to keep: the dashboard, or POST /conflicts/{id}/resolve.',
+      hint: choose,
     });
   }
 
@@ -225,18 +243,25 @@ export function createImport(options: ImportOptions) {
       throw error;
   }
 
-  /** A meeting that the booking system moved away from, and that waits for a person. */
+  /** An event that its reservation moved away from, and that waits for a person; null: it is one as any other. */
   async function moved(
     room: LeasedRoom,
     due: Due,
     event: OutlookEvent,
     item: Item,
     signal: AbortSignal,
-  ): Promise<Imported> {
-    const mapping = due.conflict?.mapping ?? null;
-    const other = mapping === null ? null : await readDetached(db, mapping);
-    const fate = decideMovedUnmapped(due, item, other);
-    if (other === null || fate === 'send-away') return await sendAway(room, due, event, signal);
+  ): Promise<Imported | null> {
+    const other = await readDetached(db, room, due.conflict!);
+    const fate = decideMovedUnmapped(due, item, other.where, other.booking);
+    if (fate === 'unmapped') return null;
+    if (fate === 'send-away')
+      return await sendAway(
+        room,
+        due,
+        event,
+        signal,
+        other.where === 'cancelled' ? cancelledComment : undefined,
+      );
     if (fate === 'wait')
       return came(
         say(due, 'unchanged', {
@@ -248,19 +273,32 @@ export function createImport(options: ImportOptions) {
             due.status === 'conflict'
               ? 'The booking system moved this reservation away from its meeting.'
               : null,
-          hint: 'Choose what to keep: the dashboard, or POST /conflicts/{id}/resolve.',
+          hint: choose,
         }),
       );
-    const back = async (detached: typeof other) =>
-      handedOver(due, await attach(db, room, [attachmentBack(detached, event)]));
-    if (other.eventId === null) return await back(other);
+    const detached = {
+      id: other.id!,
+      revision: other.revision,
+      eventId: other.eventId,
+      booking: other.booking!,
+    };
+    const back = async (revision: number) =>
+      handedOver(due, await attach(db, room, [attachmentBack({ ...detached, revision }, event)]));
+    if (detached.eventId === null) return await back(detached.revision);
     // noted first: should we end here, nobody takes the removal of our own event for a person's
-    const noted = await noteRemovals(db, room, [other]);
-    if (!noted.has(other.id)) return came(later(due));
-    await remove(room, other.eventId, signal);
-    return await back({ ...other, revision: other.revision + 1 });
+    const noted = await noteRemovals(db, room, [detached]);
+    if (!noted.has(detached.id)) return came(later(due));
+    await remove(room, detached.eventId, signal);
+    return await back(detached.revision + 1);
   }
 }
+
+/** Nobody gave the room back, so what a person has to choose in is not over. An event that is shown as free takes no time. */
+const staysOpen = ({ conflict }: Due, shows: OutlookEvent['shows']): boolean =>
+  conflict !== null &&
+  (shows.is === 'undecided' ||
+    shows.is === 'unreadable' ||
+    (shows.is === 'free' && conflict.kind === 'moved'));
 
 /** A failure of reading or declining, as it is written down. */
 export function importFailed(due: Due, error: Retryable | Permanent, waitMs: number): Settled {

@@ -2,7 +2,7 @@
 import { isGivenBack, occupying } from '../../event.ts';
 import type { Item } from '../../item.ts';
 import { unreadableHint, waitHints, type ConflictNote, type Settled } from '../store/mappings.ts';
-import { agreedBut, eventOf, isWhole, keep, pick, shownOf, type Step } from './step.ts';
+import { agreedBut, eventOf, isWhole, keep, marksOf, pick, shownOf, type Step } from './step.ts';
 
 export function withoutCall(step: Step): Settled {
   const { action } = step;
@@ -10,6 +10,7 @@ export function withoutCall(step: Step): Settled {
     return { ...settled(step, 'synced'), action: 'waiting', reason: 'its cover is not in Outlook yet' };
   if (action.do === 'change') return openFields(step);
   if (action.do === 'ask') return asked(step, action.about);
+  if (action.do === 'leave-event') return leaveEvent(step);
   return settled(step, action.do === 'settle' ? action.as : 'synced');
 }
 
@@ -90,7 +91,84 @@ function reborn({ due, seen }: Step): Partial<Settled> {
   };
 }
 
-const choose = 'Choose what to keep: the dashboard, or POST /conflicts/{id}/resolve.';
+/** What a person reads who has to choose. */
+export const choose = 'Choose what to keep: the dashboard, or POST /conflicts/{id}/resolve.';
+
+/** Outlook does not let go of the event of a cancelled reservation, and a person chose to keep it: it is imported. */
+function leaveEvent(step: Step): Settled {
+  const { due } = step;
+  return keep(step, 'waiting', {
+    status: 'cancelled',
+    eventId: null,
+    bookingBase: null,
+    outlookBase: null,
+    outlookSeen: null,
+    news: null,
+    removing: false,
+    generation: due.generation + 1,
+    counterpart: {
+      eventId: eventOf(step)!,
+      status: 'imported',
+      news: 'look',
+      resolution: 'outlook',
+      item: shownOf(step),
+      isOrganizer: due.isOrganizer,
+      conflict: null,
+    },
+    reason: 'its event stays in Outlook and begins anew',
+  });
+}
+
+/** Outlook refuses for good to change or give up the event: a person decides. */
+export function rejected(step: Step, message: string, hint: string | null): Settled {
+  const { action, due } = step;
+  const isReplacement = action.do === 'create';
+  const fields = action.do === 'change' ? Object.keys(action.change) : [];
+  const outlook = shownOf(step);
+  const known = due.conflict?.kind === 'rejected' && due.error === message;
+  return keep(step, known ? 'unchanged' : 'parked', {
+    status: 'conflict',
+    eventId: eventOf(step),
+    news: 'look',
+    outlookSeen: outlook,
+    error: message,
+    hint: hint ?? choose,
+    conflict: {
+      kind: 'rejected',
+      fields: isReplacement ? (due.conflict?.fields ?? []) : fields,
+      outlook,
+    },
+  });
+}
+
+/** A person keeps the booking, and Outlook refused it once more: the next round makes a new event instead. */
+export const replaceNext = (step: Step, message: string): Settled =>
+  keep(step, 'waiting', {
+    status: 'conflict',
+    conflict: { ...step.due.conflict!, replace: true },
+    generation: step.due.generation + 1,
+    error: message,
+    dueInMs: 0,
+    reason: 'Outlook refused the change once more: a new event takes its place',
+  });
+
+/** The event that a new one has taken the place of: it is deleted once the new one is there. */
+export const replaced = (step: Step): Partial<Settled> =>
+  step.due.conflict?.replace === true && step.due.eventId !== null
+    ? {
+        counterpart: {
+          ...movedAway(step, shownOf(step)),
+          eventId: step.due.eventId,
+          isOrganizer: step.due.isOrganizer,
+          news: 'look',
+          resolution: 'booking',
+        },
+      }
+    : {};
+
+/** Still open, and the choice of a person still to be carried out. */
+export const stillOpen = ({ conflict }: Step['due']): Partial<Settled> =>
+  conflict === null ? {} : { status: 'conflict', conflict };
 
 /** Both sides changed the same to different things: that much of a settled mapping. */
 export const fieldsConflict = (open: readonly string[], outlook: Item | null) =>
@@ -165,6 +243,20 @@ export function holdBack(step: Step): Settled {
   });
 }
 
+/** An event whose reservation shows another one now. */
+const movedAway = ({ due }: Step, shown: Item | null) =>
+  ({
+    status: 'conflict',
+    item: shown,
+    conflict: {
+      kind: 'moved',
+      mapping: due.id,
+      reservation: marksOf(due),
+      fields: ['startsAt', 'endsAt'],
+      outlook: shown,
+    },
+  }) as const;
+
 /** Somebody else's meeting that the booking system moved away from: it waits for a person, and we show our own. */
 export function detach(step: Step): Settled {
   const { due } = step;
@@ -182,14 +274,12 @@ export function detach(step: Step): Settled {
     generation: due.generation + 1,
     dueInMs: 0,
     counterpart: {
+      ...movedAway(step, shown),
       eventId: eventOf(step)!,
-      status: 'conflict',
       // a person has chosen already: the meeting is declined
       news: due.resolution === 'booking' ? 'look' : null,
-      resolution: due.resolution,
-      item: shown,
+      resolution: due.resolution === 'booking' ? 'booking' : null,
       isOrganizer: false,
-      conflict: { kind: 'moved', mapping: due.id, fields: ['startsAt', 'endsAt'], outlook: shown },
     },
     reason: 'the meeting belongs to its organiser; an event of our own shows the new time',
   });

@@ -1,9 +1,9 @@
 /** One due mapping on its way: what is known of it, what was decided, and what is written down afterwards. */
 import type { PullAction, PushAction } from '../../facts.ts';
-import { itemFields, type Item, type ItemChange, type ReservationKey } from '../../item.ts';
+import { itemFields, sameItem, type Item, type ItemChange, type ReservationKey } from '../../item.ts';
 import { decide, type Action, type Agreement, type Choice } from '../decide/decide.ts';
 import type { Due, LeasedRoom, Settled } from '../store/mappings.ts';
-import { standing, type OutlookEvent, type Shown } from '../../event.ts';
+import { itemOf, standing, type OutlookEvent, type Shown } from '../../event.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 
 export type ConflictPolicy = 'booking' | 'outlook' | 'newest' | 'ask';
@@ -36,8 +36,10 @@ export function stepOf(
 ): Step {
   const wanted = due.active === true && due.booking !== null ? outlook.show(due.booking) : null;
   const event = adopted ?? seen;
+  const choice = choiceOf(due, event);
+  const kind = due.conflict?.kind;
   // a person said to keep what the booking system has, because that cannot take what Outlook says
-  const insists = due.conflict?.kind === 'refused' && due.resolution === 'booking';
+  const insists = kind === 'refused' && choice === 'booking';
   const isFound = adopted !== null || insists;
   const { direction } = room;
   const reservation = {
@@ -48,21 +50,44 @@ export function stepOf(
     direction,
   } as const;
   const hasEvent = adopted !== null || (due.eventId !== null && due.status !== 'cancelled');
-  const action = decide(
-    hasEvent
-      ? {
-          ...reservation,
-          mapping: 'with-event',
-          base: isFound ? null : due.outlookBase,
-          shows: event === null ? newsOf(due) : event === 'absent' ? { is: 'absent' } : event.shows,
-          isOrganizer: event === null || event === 'absent' ? due.isOrganizer : event.isOrganizer,
-          removing: due.removing,
-          time: due.ended !== true ? 'ahead' : isAhead(event) ? 'revived' : 'ended',
-          choice: choiceOf(policy, due, event),
-        }
-      : { ...reservation, mapping: due.status === 'cancelled' ? 'cancelled' : 'without-event' },
-  );
+  const fresh =
+    kind === 'rejected' && due.conflict?.replace === true && choice === 'booking'
+      ? decide({ ...reservation, mapping: 'without-event' })
+      : null;
+  // a new event in the place of one that Outlook does not let us change
+  const replacing = fresh?.do === 'create' ? fresh : null;
+  const action =
+    replacing ??
+    decide(
+      hasEvent
+        ? {
+            ...reservation,
+            mapping: 'with-event',
+            base: isFound ? null : due.outlookBase,
+            shows: event === null ? newsOf(due) : event === 'absent' ? { is: 'absent' } : event.shows,
+            isOrganizer: event === null || event === 'absent' ? due.isOrganizer : event.isOrganizer,
+            removing: due.removing,
+            time: due.ended !== true ? 'ahead' : isAhead(event) ? 'revived' : 'ended',
+            choice: sideOf(policy, due, event, choice),
+            yields: kind === 'rejected' && choice === 'outlook',
+          }
+        : { ...reservation, mapping: due.status === 'cancelled' ? 'cancelled' : 'without-event' },
+    );
   return { due, action, wanted, adopted, seen, followsBooking: room.direction !== 'outlook_to_booking' };
+}
+
+/**
+ * What a person chose, as long as it is still about what was shown to that person: a choice is never carried out on an event
+ * that came, went or was changed meanwhile.
+ */
+export function choiceOf(
+  { resolution, conflict, news }: Pick<Due, 'resolution' | 'conflict' | 'news'>,
+  event: Seen,
+): Due['resolution'] {
+  if (resolution === null || conflict?.outlook === undefined) return resolution;
+  const shows = event === null ? newsOf({ news }) : event === 'absent' ? null : event.shows;
+  if (event === null && shows === null) return resolution;
+  return sameItem(conflict.outlook, shows === null ? null : itemOf(shows)) ? resolution : null;
 }
 
 /** The event lies in the future. */
@@ -72,11 +97,11 @@ function isAhead(event: Seen): boolean {
 }
 
 /** What was verified before. */
-const newsOf = ({ news }: Due): Shown | null =>
+const newsOf = ({ news }: Pick<Due, 'news'>): Shown | null =>
   news === 'gone' ? { is: 'absent' } : news === 'vacated' ? { is: 'released' } : null;
 
-function choiceOf(policy: ConflictPolicy, due: Due, event: Seen): Choice {
-  if (due.resolution !== null) return { side: due.resolution, by: 'person' };
+function sideOf(policy: ConflictPolicy, due: Due, event: Seen, choice: Due['resolution']): Choice {
+  if (choice !== null) return { side: choice, by: 'person' };
   const side = preferred(policy, due, event);
   return side === null ? null : { side, by: 'policy' };
 }

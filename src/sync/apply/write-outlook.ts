@@ -6,7 +6,7 @@ import { backOffMs } from '../../back-off.ts';
 import { Conflict, Permanent, Retryable, messageOf } from '../../errors.ts';
 import { itemOf, occupying, type OutlookEvent, type Write, type Written } from '../../event.ts';
 import { sameItem, type Item, type ItemChange } from '../../item.ts';
-import { fieldsConflict, withoutCall } from './settlement.ts';
+import { fieldsConflict, rejected, replaced, replaceNext, stillOpen, withoutCall } from './settlement.ts';
 import { isThere, ours, type Sight } from './read.ts';
 import type { Due, LeasedRoom, Settled } from '../store/mappings.ts';
 import type { CreatesDue } from '../store/settle.ts';
@@ -148,6 +148,7 @@ function writeOf(step: Step, room: LeasedRoom, installationId: string): Write | 
     case 'ask':
     case 'part':
     case 'decline':
+    case 'leave-event':
     case 'cancel-booking':
       return null;
   }
@@ -186,6 +187,7 @@ async function outcome(
     case 'gone':
       // deleted in Outlook meanwhile: both sides are looked at again, and then it is decided who is followed
       return keep(step, 'waiting', {
+        ...stillOpen(step.due),
         ...call,
         news: 'missing',
         ...again(step, random),
@@ -263,6 +265,7 @@ function agreed(step: Step, event: OutlookEvent | null): Settled {
       bookingBase: due.booking,
       // an answer that shows no item says nothing against what was read before
       outlookBase: answered ?? before,
+      ...(action.do === 'create' ? replaced(step) : {}),
     });
   // fields we did not write but that are not as they were read were changed in Outlook meanwhile: an edit to look at, not
   // ours; on those that wait for a person nothing is agreed
@@ -307,6 +310,8 @@ async function takenKey(
     const event = isNamed ? named : ours(due, await outlook.find(room, marksOf(due), signal), outlook.show);
     if (event === null)
       return keep(step, 'waiting', {
+        ...stillOpen(due),
+        eventId: due.eventId,
         generation: due.generation + 1,
         ...again(step, random),
         reason: 'its idempotency key was used up',
@@ -322,6 +327,8 @@ async function takenKey(
   } catch (error) {
     if (!(error instanceof Retryable || error instanceof Permanent)) throw error;
     return keep(step, 'delayed', {
+      ...stillOpen(due),
+      eventId: due.eventId,
       dueInMs: 0,
       attempt: due.attempt + 1,
       error: error.message,
@@ -335,7 +342,7 @@ export function failed(step: Step, error: Error, random: () => number): Settled 
   // an attempt that Graph refused outright says nothing about the item
   const refused = error instanceof Retryable && error.reach !== 'item' && !error.ambiguous;
   const attempt = refused ? due.attempt : due.attempt + 1;
-  const told = { error: messageOf(error), attempt };
+  const told = { ...stillOpen(due), error: messageOf(error), attempt };
   // see `Pushed.creates`: the room decides when it is tried again
   if (step.action.do === 'create' && (error instanceof Retryable || error instanceof Permanent))
     if (error.reach === 'item' && error.refusedFor !== undefined)
@@ -353,9 +360,17 @@ export function failed(step: Step, error: Error, random: () => number): Settled 
   }
   if (error instanceof Permanent && error.reach !== 'item')
     return keep(step, 'delayed', { ...told, hint: error.hint ?? null, dueInMs: 0 });
+  if (
+    error instanceof Permanent &&
+    due.eventId !== null &&
+    (step.action.do !== 'create' || due.status === 'conflict')
+  )
+    return step.action.do === 'change' && due.resolution === 'booking' && due.conflict?.kind === 'rejected'
+      ? replaceNext(step, error.message)
+      : rejected(step, error.message, error.hint ?? null);
   const hint =
     error instanceof Permanent ? (error.hint ?? null) : 'This is a bug of the bridge; the log has its stack.';
-  return keep(step, 'parked', { ...told, status: 'error', hint });
+  return keep(step, 'parked', { error: messageOf(error), attempt, status: 'error', hint });
 }
 
 const isOfItem = (error: Error) =>

@@ -39,6 +39,8 @@ interface WithEvent {
   /** ended: nothing that Outlook says changes it any more; revived: it ended, and its event was moved into the future. */
   readonly time: 'ahead' | 'ended' | 'revived';
   readonly choice: Choice;
+  /** Outlook refuses what the booking system says, and a person chose to keep what Outlook shows. */
+  readonly yields?: boolean;
 }
 
 /** Who wins what both sides changed, and whether a person said so about this very conflict; null: a person decides. */
@@ -70,6 +72,8 @@ export type Action =
   | { readonly do: 'remove'; readonly as: 'cancelled' | 'shadowed' }
   /** Somebody else's meeting: its organiser is told that the room does not take it. */
   | { readonly do: 'decline' }
+  /** The event stays without its reservation and begins anew as an event of its own. */
+  | { readonly do: 'leave-event' }
   /** The event is gone: the reservation is cancelled, or gives up this room. */
   | { readonly do: 'cancel-booking' }
   /** Somebody else's meeting, which the booking system moved away from: it gets an event of ours at its new time. */
@@ -92,7 +96,7 @@ export function decide(sides: Sides): Action {
   if (wanted === null) return lost ? lostAlready(sides) : withoutReservation(sides);
   if (!lost) {
     // it lies wholly under something more important, and has an event of ours
-    const isOurs = sides.isOrganizer && sides.direction !== 'outlook_to_booking';
+    const isOurs = sides.isOrganizer && sides.direction !== 'outlook_to_booking' && sides.yields !== true;
     return sides.cover !== 'none' && isOurs ? underCover(sides, wanted) : bothThere(sides, wanted);
   }
   // Outlook says it is gone, and Outlook is heard in this room: perhaps the reservation goes, too. What we were about to
@@ -136,9 +140,10 @@ function lostAlready({ shows, isOrganizer, direction }: Known): Action {
 }
 
 /** ... and its event is there. */
-function withoutReservation({ isOrganizer, direction }: Known): Action {
+function withoutReservation({ isOrganizer, direction, yields }: Known): Action {
   // the room only takes what Outlook gives: its event stays, and so does what we know of it
   if (direction === 'outlook_to_booking') return { do: 'settle', as: 'synced' };
+  if (yields === true) return { do: 'leave-event' };
   // somebody else's meeting: they hear that the room does not take it
   return isOrganizer ? { do: 'remove', as: 'cancelled' } : { do: 'decline' };
 }
@@ -173,6 +178,7 @@ function bothThere(sides: Known, wanted: Item): Action {
   const nothing = { do: 'settle', as: 'synced' } as const;
   const isFree = sides.shows?.is === 'free';
   if (isFree && (!isOrganizer || direction === 'outlook_to_booking')) return freeForOthers(sides, wanted);
+  if (sides.yields === true && shown !== null) return yielding(agreed, wanted, shown);
   const busy = isFree ? ({ busy: true } as const) : {};
 
   // an event that was found rather than written: only what differs from it is written, if it is ours to write
@@ -186,6 +192,12 @@ function bothThere(sides: Known, wanted: Item): Action {
   }
 
   const byBooking = direction === 'outlook_to_booking' ? {} : changedFields(agreed, wanted);
+  // what a person keeps of an event that was moved out of the past; the meeting of somebody else stays where it is
+  if (time === 'revived' && chosen && choice.side === 'booking') {
+    const change = differing(shown, wanted);
+    if (!isOrganizer || Object.keys(change).length === 0) return nothing;
+    return { do: 'change', item: wanted, change, toBooking: {}, open: [], overruled: [] };
+  }
   const byOutlook =
     time === 'ended' || (time === 'revived' && !chosen) || direction === 'booking_to_outlook' || base === null
       ? {}
@@ -238,6 +250,17 @@ function freeForOthers({ choice, direction }: Known, wanted: Item): Action {
   if (choice?.by !== 'person') return { do: 'ask', about: 'free' };
   if (choice.side === 'outlook') return { do: 'cancel-booking' };
   return { do: 'change', item: wanted, change: {}, busy: true, toBooking: {}, open: [], overruled: [] };
+}
+
+/** What the booking system changed goes back to what Outlook shows. */
+function yielding(agreed: ItemChange | null, wanted: Item, shown: Item): Action {
+  const changed = itemFields.filter((field) => agreed?.[field] !== wanted[field]);
+  const differs = changedFields(wanted, shown);
+  const toBooking: ItemChange = Object.fromEntries(
+    changed.filter((field) => differs[field] !== undefined).map((field) => [field, shown[field]]),
+  );
+  if (Object.keys(toBooking).length === 0) return { do: 'settle', as: 'synced' };
+  return { do: 'change', item: wanted, change: {}, toBooking, open: [], overruled: [] };
 }
 
 /**

@@ -3,7 +3,7 @@ import type { OutlookEvent } from '../../event.ts';
 import { sameItem, type Item, type ReservationKey } from '../../item.ts';
 import type { PropertiesRecord } from '../match/candidates.ts';
 import { isItsEvent } from '../match/match.ts';
-import type { ConflictNote, Due, WaitsFor } from '../store/mappings.ts';
+import type { ConflictNote, Due, WaitsFor, Whereabouts } from '../store/mappings.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 
 export type OverlapPolicy = 'flag' | 'import' | 'decline';
@@ -69,6 +69,8 @@ function byProperties(
   };
   // its reservation has, or had, an event of its own
   if (mapping !== null && mapping.status !== 'cancelled' && !mapping.never) return null;
+  // a person kept it, although its reservation is cancelled or gone: it is an event of its own
+  if (due.resolution === 'outlook' && reservation?.active !== true) return null;
   if (reservation === null)
     // its reservation is gone: deleted, if it is surely ours and the brake allows it
     return logged ? { do: 'attach-to', reservation: named } : choose('which is not there');
@@ -90,15 +92,19 @@ function byProperties(
 }
 
 /**
- * What becomes of somebody's meeting that the booking system moved away from, by what its reservation shows now; null: the
- * reservation does not want this room any more.
+ * What becomes of an event that its reservation moved away from, mostly somebody's meeting. A cancelled reservation's meeting
+ * is declined whatever a person chose; where nothing tells of the reservation, it is an unmapped event as any other.
  */
 export function decideMovedUnmapped(
   { resolution }: Pick<Due, 'resolution'>,
   meeting: Item,
-  other: { readonly booking: Item | null } | null,
-): 'send-away' | 'wait' | 'take-back' {
-  if (other === null || resolution === 'booking') return 'send-away';
-  const meets = other.booking?.startsAt === meeting.startsAt && other.booking.endsAt === meeting.endsAt;
+  where: Whereabouts,
+  booking: Item | null,
+): 'send-away' | 'wait' | 'take-back' | 'unmapped' {
+  if (where === 'unknown') return 'unmapped';
+  if (where === 'cancelled') return 'send-away';
+  if (where === 'unsettled') return 'wait';
+  if (resolution === 'booking') return 'send-away';
+  const meets = booking?.startsAt === meeting.startsAt && booking.endsAt === meeting.endsAt;
   return resolution === 'outlook' || meets ? 'take-back' : 'wait';
 }

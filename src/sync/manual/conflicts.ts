@@ -1,5 +1,5 @@
 /** What waits for a person because the two sides disagree, and what that person says. */
-import { inTransaction, type Database } from '../../database.ts';
+import { inTransaction, type Database, type Queryable } from '../../database.ts';
 import type { Item } from '../../item.ts';
 import { lockFold } from './requests.ts';
 import { failingAs } from '../store/failing.ts';
@@ -19,30 +19,43 @@ export interface OpenConflict {
   readonly message: string | null;
   readonly hint: string | null;
   readonly since: Date;
+  /** The room organises the event; false: it was invited. */
+  readonly is_organizer: boolean;
+  /** Another one once either side shows something else. */
+  readonly version: string;
   /** As each side shows it; null: not there. */
   readonly booking: Item | null;
   readonly outlook: Item | null;
 }
 
+/** Its reservation is cancelled or gone: the room is about to say what becomes of it. */
+const hasEnded = ({ kind, booking }: OpenConflict) =>
+  booking === null && (kind === 'fields' || kind === 'deleted' || kind === 'moved' || kind === 'refused');
+
 export type Conflicts = ReturnType<typeof createConflicts>;
 
-export function createConflicts(db: Database, manual: Pick<Manual, 'begin' | 'settled'>) {
+export function createConflicts(db: Database, manual: Pick<Manual, 'begin' | 'foldAll' | 'settled'>) {
   /** The open ones, the soonest to take place first. What the brake holds is listed with its room. */
-  async function list(limit: number, id: number | null = null): Promise<OpenConflict[]> {
-    const { rows } = await db.query<OpenConflict>({
+  const list = (limit: number, id: number | null = null) => read(db, limit, id);
+
+  async function read(reader: Queryable, limit: number, id: number | null): Promise<OpenConflict[]> {
+    const { rows } = await reader.query<OpenConflict>({
       name: 'open_conflicts',
       text: `
+        SELECT c.*, md5(concat_ws('|', c.kind, c.fields, c.booking, c.outlook)) AS version FROM (
         SELECT m.id, coalesce(m.reservation_type, o.reservation_type) AS reservation_type,
           coalesce(m.reservation_id, o.reservation_id) AS reservation_id, m.resource_id,
-          coalesce(r.outlook_item_name, m.outlook_item_id) AS room, m.outlook_event_id,
+          coalesce(r.outlook_item_name, m.outlook_item_id) AS room, m.outlook_event_id, m.is_organizer,
           m.conflict ->> 'kind' AS kind, coalesce(m.conflict -> 'fields', '[]') AS fields,
           coalesce(m.error_message, 'The booking system moved this reservation away from its meeting.') AS message,
           coalesce(m.hint, 'Choose which side to keep.') AS hint, m.updated_at AS since,
-          bridge_item_state(b.starts_at, b.ends_at, b.all_day, b.title, b.description, b.is_private) AS booking,
-          CASE WHEN m.conflict ->> 'kind' = 'deleted' THEN NULL
+          CASE WHEN b.reservation_id IS NOT NULL THEN
+            bridge_item_state(b.starts_at, b.ends_at, b.all_day, b.title, b.description, b.is_private) END AS booking,
+          CASE WHEN m.conflict ->> 'kind' = 'deleted' OR m.outlook_news IN ('gone', 'vacated') THEN NULL
             ELSE coalesce(nullif(m.conflict -> 'outlook', 'null'), m.outlook_seen, m.outlook_base) END AS outlook
         FROM bridge_mappings m
-        LEFT JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
+        -- what waited in a room that was taken away is about nothing any more
+        JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
         LEFT JOIN bridge_mappings o ON o.id = (m.conflict ->> 'mapping')::bigint
         -- of an event on a taken time, what takes it
         LEFT JOIN LATERAL (
@@ -54,23 +67,30 @@ export function createConflicts(db: Database, manual: Pick<Manual, 'begin' | 'se
               AND i.ends_at > (m.outlook_seen ->> 'startsAt')::timestamptz END
           ORDER BY i.priority_level, i.starts_at LIMIT 1) b ON true
         WHERE m.sync_status = 'conflict' AND m.conflict ->> 'kind' <> 'gone' AND ($2::bigint IS NULL OR m.id = $2)
-        ORDER BY coalesce(m.starts_at, 'infinity'), m.id LIMIT $1`,
+        ORDER BY coalesce(m.starts_at, 'infinity'), m.id LIMIT $1) c`,
       values: [limit, id],
     });
     return rows;
   }
 
-  /** Keeps one side, carries it out and says what came of it. Null: there is no such open conflict. */
+  /**
+   * Keeps one side, carries it out and says what came of it. `version`: of the conflict as the person saw it. Null: there is no
+   * such open conflict; 'changed': it is another one by now, and nothing was done.
+   */
   async function resolve(
     id: number,
     keep: 'booking' | 'outlook',
+    version: string | null,
     signal: AbortSignal,
-  ): Promise<{ readonly conflict: OpenConflict; readonly outcome: Outcome } | null> {
-    const [conflict] = await list(1, id);
-    if (conflict === undefined) return null;
+  ): Promise<{ readonly conflict: OpenConflict; readonly outcome: Outcome } | 'changed' | null> {
     const call = await manual.begin(signal);
-    await inTransaction(db, async (client) => {
+    // what a clerk did just now counts: a conflict that it ends is not to be chosen in
+    await manual.foldAll(call);
+    const conflict = await inTransaction(db, async (client) => {
       await client.query(lockFold);
+      const [open] = await read(client, 1, id);
+      if (open === undefined) return null;
+      if (hasEnded(open) || (version !== null && open.version !== version)) return 'changed';
       await client.query({
         name: 'resolve_conflict',
         text: `
@@ -82,7 +102,9 @@ export function createConflicts(db: Database, manual: Pick<Manual, 'begin' | 'se
           WHERE r.id = s.resource_mapping_id AND r.active = 1`,
         values: [id, keep],
       });
+      return open;
     });
+    if (conflict === null || conflict === 'changed') return conflict;
     const [outcome] = await manual.settled(
       [
         {

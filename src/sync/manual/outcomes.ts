@@ -24,6 +24,8 @@ export interface Outcome extends Chosen {
 
 interface OutcomeRow extends Chosen {
   readonly status: string;
+  /** Of its conflict. */
+  readonly kind: string | null;
   readonly due: boolean;
   readonly eventId: string | null;
   readonly title: string | null;
@@ -43,7 +45,7 @@ export async function readOutcomes(
     name: 'read_outcomes',
     text: `
       SELECT m.id AS "mappingId", m.reservation_type AS type, m.reservation_id AS "reservationId",
-        m.resource_id AS "resourceId", m.sync_status AS status, m.due_at IS NOT NULL AS due, m.outlook_event_id AS "eventId",
+        m.resource_id AS "resourceId", m.sync_status AS status, m.conflict ->> 'kind' AS kind, m.due_at IS NOT NULL AS due, m.outlook_event_id AS "eventId",
         coalesce(m.booking_seen, m.booking_base, m.outlook_base) ->> 'title' AS title,
         coalesce(m.error_message, CASE WHEN m.due_at IS NOT NULL THEN s.error_message END) AS error,
         coalesce(m.hint, CASE WHEN m.due_at IS NOT NULL THEN s.hint END) AS hint,
@@ -59,8 +61,8 @@ export async function readOutcomes(
     const row = found.get(one.mappingId);
     if (row === undefined)
       return { ...one, action: 'forgotten', eventId: null, title: null, error: null, hint: null };
-    const { actions, status, due, ...known } = row;
-    return { ...known, action: actionOf({ actions, status, due }) };
+    const { actions, status, kind, due, ...known } = row;
+    return { ...known, action: actionOf({ actions, status, kind, due }) };
   });
 }
 
@@ -83,9 +85,12 @@ const isChange = (action: string): action is Change => changes.some((change) => 
 export function actionOf({
   actions,
   status,
+  kind,
   due,
-}: Pick<OutcomeRow, 'actions' | 'status' | 'due'>): OutcomeAction {
+}: Pick<OutcomeRow, 'actions' | 'status' | 'kind' | 'due'>): OutcomeAction {
   if (status === 'error') return 'error';
+  // what Outlook refuses waits for a person as others do, but whoever asked for it reads of an error
+  if (status === 'conflict' && kind === 'rejected' && !due) return 'error';
   if (status === 'conflict' && !due) return 'held';
   const done = actions.filter(isChange);
   const last = done.at(-1);

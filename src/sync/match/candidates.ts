@@ -2,7 +2,7 @@
 import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
 import type { Item } from '../../item.ts';
-import type { LeasedRoom, Window } from '../store/mappings.ts';
+import type { ConflictNote, LeasedRoom, Whereabouts, Window } from '../store/mappings.ts';
 import { mappedRows, type Mapped } from '../store/pull-store.ts';
 
 export interface Candidates {
@@ -90,24 +90,42 @@ export async function readCandidates(
   return { inWindow, mappings, properties };
 }
 
-/** The reservation that moved away from its meeting. */
-interface Detached {
-  readonly id: number;
+/** The reservation that moved away from an event. */
+export interface MovedAway {
+  readonly where: Whereabouts;
+  /** Its mapping; null: it has none. */
+  readonly id: number | null;
   readonly revision: number;
+  /** Its own event. */
   readonly eventId: string | null;
-  readonly booking: Item;
+  readonly booking: Item | null;
 }
 
-/** Null: the reservation does not want this room any more. */
-export async function readDetached(db: Queryable, mapping: number): Promise<Detached | null> {
-  const { rows } = await db.query<Detached>({
-    name: 'read_detached',
-    text: `SELECT m.id, m.revision, m.outlook_event_id AS "eventId",
-        bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private) AS booking
-      FROM bridge_mappings m JOIN bridge_items i ON i.reservation_type = m.reservation_type
-        AND i.reservation_id = m.reservation_id AND i.resource_id = m.resource_id AND i.active
-      WHERE m.id = $1 AND m.sync_status <> 'cancelled'`,
-    values: [mapping],
+/** What became of the reservation that moved away from an event. */
+export async function readDetached(
+  db: Queryable,
+  room: LeasedRoom,
+  { mapping, reservation }: ConflictNote,
+): Promise<MovedAway> {
+  const { rows } = await db.query<MovedAway>({
+    name: 'read_moved_away',
+    text: `
+      WITH moved AS (
+        SELECT coalesce($3, m.reservation_type) AS type, coalesce($4, m.reservation_id) AS number
+        FROM (SELECT 1) one LEFT JOIN bridge_mappings m ON m.id = $2)
+      SELECT m.id, coalesce(m.revision, 0) AS revision,
+        CASE WHEN m.sync_status <> 'cancelled' THEN m.outlook_event_id END AS "eventId",
+        bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private) AS booking,
+        CASE WHEN i.active AND m.sync_status <> 'cancelled' THEN 'here'
+          WHEN i.active THEN 'unsettled'
+          WHEN i.active = false OR m.sync_status = 'cancelled' OR EXISTS (
+            SELECT FROM bridge_items e WHERE e.reservation_type = moved.type AND e.reservation_id = moved.number) THEN 'cancelled'
+          WHEN m.id IS NOT NULL THEN 'unsettled' ELSE 'unknown' END AS where
+      FROM moved
+      LEFT JOIN bridge_mappings m ON m.reservation_type = moved.type AND m.reservation_id = moved.number AND m.resource_id = $1
+      LEFT JOIN LATERAL (SELECT * FROM bridge_items v WHERE v.reservation_type = moved.type
+        AND v.reservation_id = moved.number AND v.resource_id = $1 OFFSET 0) i ON true`,
+    values: [room.resourceId, mapping ?? null, reservation?.type ?? null, reservation?.id ?? null],
   });
-  return rows[0] ?? null;
+  return rows[0]!;
 }

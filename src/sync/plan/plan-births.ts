@@ -7,13 +7,13 @@ import { decideUnmapped, decideMovedUnmapped, type UnmappedPolicy } from '../dec
 import { attachmentOf, attachmentTo } from '../match/attach.ts';
 import type { PropertiesRecord } from '../match/candidates.ts';
 import { match, vacancyOf } from '../match/match.ts';
-import { waitHints, type LeasedRoom } from '../store/mappings.ts';
+import { waitHints, type LeasedRoom, type Whereabouts } from '../store/mappings.ts';
 import { resting, say, type PlannedMapping } from './plan-outcome.ts';
 import type { Picture, ForeignEvent } from './plan-picture.ts';
 import { breathEvery, mappedOf, withAttached } from './plan-rows.ts';
 import { meets, type Planned, type Taken } from './plan-words.ts';
 import type { OutlookSide } from '../outlook-side.ts';
-import type { ConflictPolicy } from '../apply/step.ts';
+import { choiceOf, type ConflictPolicy } from '../apply/step.ts';
 
 export interface PlanPolicy {
   readonly conflict: ConflictPolicy;
@@ -70,10 +70,12 @@ export async function decideUnmappedEvents(
   }
   const strangers = await asked.strangers(imports.map(({ event }) => event));
 
-  for (const [at, { row, event, item }] of imports.entries()) {
+  for (const [at, { row: known, event, item }] of imports.entries()) {
     if (at % breathEvery === 0) await breathe();
-    if (row.conflict?.kind === 'moved') {
-      planned.push(ofMoved(row, item, reserved));
+    const row = { ...known, resolution: choiceOf(known, event) };
+    const moved = row.conflict?.kind === 'moved' ? ofMoved(row, item, reserved) : null;
+    if (moved !== null) {
+      planned.push(moved);
       continue;
     }
     const strange = strangers.get(event.id) ?? { reservation: null, logged: false, joins: null };
@@ -146,18 +148,38 @@ function whyImported(event: OutlookEvent, { joins }: ForeignEvent, { meetings, r
     : `it is in Outlook only; one reservation together with ${first}`;
 }
 
-function ofMoved(row: PlannedMapping, item: Item, reserved: readonly PlannedMapping[]): Planned {
-  const other = reserved.find(
-    ({ id, present, status }) => id === row.conflict!.mapping && present && status !== 'cancelled',
+/** Null: nothing tells of its reservation, so it is an unmapped event as any other. */
+function ofMoved(row: PlannedMapping, item: Item, reserved: readonly PlannedMapping[]): Planned | null {
+  const { mapping, reservation } = row.conflict!;
+  const other = reserved.find((one) =>
+    reservation === undefined
+      ? one.id === mapping
+      : one.reservationType === reservation.type && one.reservationId === reservation.id,
   );
-  switch (decideMovedUnmapped(row, item, other ?? null)) {
+  const where = whereaboutsOf(other);
+  switch (decideMovedUnmapped(row, item, where, other?.booking ?? null)) {
+    case 'unmapped':
+      return null;
     case 'send-away':
-      return say(row, row.isOrganizer ? 'delete' : 'decline', 'its reservation moved away for good');
+      return say(
+        row,
+        row.isOrganizer ? 'delete' : 'decline',
+        where === 'cancelled' ? 'its reservation is cancelled' : 'its reservation moved away for good',
+      );
     case 'take-back':
       return say(row, 'adopt', 'its reservation goes back to it');
     case 'wait':
       return say(row, 'conflict', row.error ?? 'the booking system moved its reservation away');
   }
+}
+
+/** See `readDetached`. */
+function whereaboutsOf(other: PlannedMapping | undefined): Whereabouts {
+  if (other === undefined) return 'unknown';
+  if (other.present) return other.status === 'cancelled' ? 'unsettled' : 'here';
+  return other.active === false || other.status === 'cancelled' || other.elsewhere
+    ? 'cancelled'
+    : 'unsettled';
 }
 
 const isInWindow = (item: Item, { opens, closes }: Picture) =>

@@ -140,6 +140,12 @@ export function outcomeOf(row: PlannedMapping, { action, seen, due }: Step): Out
         after: stays(true),
         counts,
       };
+    case 'leave-event':
+      return {
+        said: [say(row, 'import', 'Outlook does not let go of it, and a person chose to keep it')],
+        after: stays(false),
+        counts,
+      };
     case 'ask':
       return {
         said: [

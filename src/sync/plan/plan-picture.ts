@@ -101,7 +101,7 @@ export async function readPicture(session: Queryable, room: LeasedRoom, window: 
         SELECT s.*, CASE
           WHEN s.id IS NULL OR s.due_at IS NOT NULL THEN true
           WHEN s.outlook_news IS NOT NULL AND s.sync_status <> 'conflict'
-            OR s.sync_status = 'conflict' AND s.conflict ->> 'kind' = 'overlap' THEN true
+            OR s.sync_status = 'conflict' AND s.conflict ->> 'kind' <> 'gone' THEN true
           WHEN s.reservation_id IS NULL THEN false
           WHEN (s.reservation_type, s.reservation_id) IN (SELECT reservation_type, reservation_id FROM changed
                                                           WHERE reservation_id IS NOT NULL) THEN true

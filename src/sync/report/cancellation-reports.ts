@@ -141,6 +141,7 @@ export type CancellationReports = ReturnType<typeof createCancellationReports>;
 const processingText = `
   CASE WHEN m.sync_status = 'cancelled' AND NOT m.present AND m.outlook_base IS NOT NULL THEN 'kept'
        WHEN m.sync_status = 'cancelled' AND NOT m.present THEN 'processed'
+       WHEN m.sync_status = 'conflict' AND m.conflict ->> 'kind' = 'rejected' THEN 'error'
        WHEN m.sync_status = 'conflict' THEN 'held'
        WHEN m.sync_status = 'error' THEN 'error'
        WHEN m.present AND m.sync_status <> 'cancelled' THEN 'active' ELSE 'pending' END`;

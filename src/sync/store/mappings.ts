@@ -4,7 +4,7 @@
  */
 import type { Queryable } from '../../database.ts';
 import type { PullAction, PushAction } from '../../facts.ts';
-import type { Item, ItemChange } from '../../item.ts';
+import type { Item, ItemChange, ReservationKey } from '../../item.ts';
 
 /** How many days around today both sides are kept equal. */
 export interface Window {
@@ -50,6 +50,8 @@ export interface Due {
   readonly removing: boolean;
   readonly waitsFor: WaitsFor | null;
   readonly conflict: ConflictNote | null;
+  /** Why it waits or failed. */
+  readonly error: string | null;
   /** Which side a person chose. */
   readonly resolution: 'booking' | 'outlook' | null;
   /** A person asked for its import. */
@@ -83,14 +85,20 @@ export const unreadableHint = 'Open the event in Outlook, correct its times and 
 /**
  * Why a mapping waits for a person. fields: both sides changed them; deleted: one side deleted, the other changed; overlap:
  * an event lies on a taken time; moved: the booking system moved away from somebody's meeting (`mapping`); refused: the
- * booking system cannot take the change; orphan: the event carries marks of a reservation that is not there; free: somebody's
- * meeting is shown as free.
+ * booking system cannot take the change; rejected: Outlook cannot; orphan: the event carries marks of a reservation that
+ * is not there; free: somebody's meeting is shown as free; gone: held by the brake.
  */
 export interface ConflictNote {
-  readonly kind: 'fields' | 'deleted' | 'overlap' | 'moved' | 'refused' | 'orphan' | 'free' | 'gone';
+  readonly kind:
+    'fields' | 'deleted' | 'overlap' | 'moved' | 'refused' | 'rejected' | 'orphan' | 'free' | 'gone';
   readonly fields?: readonly string[];
+  /** As Outlook showed it when the choice was put; null: it was not there. */
   readonly outlook?: Item | null;
+  /** moved: the mapping of the reservation, and the reservation. */
   readonly mapping?: number;
+  readonly reservation?: ReservationKey;
+  /** rejected, and again when a person kept the booking: a new event takes the place of the old one. */
+  readonly replace?: boolean;
 }
 
 /** An event that parts from its mapping and begins anew in one of its own. */
@@ -115,6 +123,12 @@ export interface Hint {
   /** As PostgreSQL prints it: tells this hint from a later one of the same event. */
   readonly hintedAt: string;
 }
+
+/**
+ * Where the reservation is that moved away from an event. here: in this room; cancelled: it does not want the room any more;
+ * unsettled: its rows are gone, or back, and what that means is still to be found out; unknown: nothing tells.
+ */
+export type Whereabouts = 'here' | 'cancelled' | 'unsettled' | 'unknown';
 
 /** A room under our lease. `epoch` fences everything we write down about it. */
 export interface LeasedRoom {

@@ -1,0 +1,97 @@
+/** What becomes of a conflict when a side is kept: what the page and the API say about it, and what the sync then does. Pure. */
+import type { OpenConflict } from './conflicts.ts';
+
+export interface Effects {
+  /** What is done when the booking system is kept, and when Outlook is. */
+  readonly booking: string;
+  readonly outlook: string;
+  /** The choice that takes something away. */
+  readonly loses: 'booking' | 'outlook' | null;
+}
+
+type Shape = Pick<OpenConflict, 'kind' | 'fields' | 'booking' | 'outlook' | 'is_organizer'>;
+
+export function effectsOf(conflict: Shape): Effects {
+  const { kind, is_organizer: isOurs, booking, outlook } = conflict;
+  const sentAway = isOurs
+    ? 'The event is deleted in Outlook.'
+    : 'The room declines the meeting, so its organiser hears of it.';
+  switch (kind) {
+    case 'fields':
+      return {
+        booking: isOurs
+          ? 'The event in Outlook is changed to this.'
+          : 'The reservation stays as it is, and the meeting as its organiser has it.',
+        outlook: 'The reservation is changed to this.',
+        loses: null,
+      };
+    case 'deleted':
+      return {
+        booking: 'A new event is made in Outlook.',
+        outlook: 'The reservation is cancelled in this room.',
+        loses: 'outlook',
+      };
+    case 'overlap':
+      return {
+        booking: sentAway,
+        outlook: 'It becomes a reservation beside this one, although the time is taken.',
+        loses: 'booking',
+      };
+    case 'moved':
+      return {
+        booking: sentAway,
+        outlook: `The reservation moves back to the time of ${isOurs ? 'this event' : 'the meeting'}.`,
+        loses: 'booking',
+      };
+    case 'refused':
+      return { booking: keptOf(conflict), outlook: askedOf(conflict), loses: null };
+    case 'rejected':
+      return booking === null
+        ? {
+            booking: isOurs
+              ? 'Outlook is asked once more to delete the event.'
+              : 'The room declines once more.',
+            outlook: 'The event stays and becomes a new reservation.',
+            loses: null,
+          }
+        : rejectedChange(conflict);
+    case 'free':
+      return {
+        booking: 'The meeting is shown as busy again in the room.',
+        outlook: 'The reservation is cancelled in this room.',
+        loses: 'outlook',
+      };
+    case 'orphan':
+      return { booking: sentAway, outlook: 'It becomes a new reservation.', loses: 'booking' };
+    case 'gone':
+      return {
+        booking: outlook === null ? 'A new event is made in Outlook.' : 'The event stays.',
+        outlook: 'The reservation is cancelled in this room.',
+        loses: 'outlook',
+      };
+  }
+}
+
+/** The booking system cannot take what Outlook shows, and it is kept. */
+function keptOf({ outlook, is_organizer: isOurs, fields }: Shape): string {
+  if (outlook === null) return 'A new event is made in Outlook.';
+  if (isOurs) return 'The event in Outlook is changed back to this.';
+  return fields.some((field) => field === 'startsAt' || field === 'endsAt' || field === 'allDay')
+    ? 'A new event shows this in Outlook, and the room declines the meeting, so its organiser hears of it.'
+    : 'The reservation stays as it is, and the meeting as its organiser has it.';
+}
+
+const askedOf = ({ outlook }: Shape) =>
+  outlook === null
+    ? 'The booking system is asked once more to cancel the reservation.'
+    : 'The booking system is asked once more to take it.';
+
+/** Nothing was to be changed: it lies under something more important, and its event was to go. */
+const rejectedChange = ({ fields }: Shape): Effects =>
+  fields.length === 0
+    ? { booking: 'Outlook is asked once more to delete the event.', outlook: 'The event stays.', loses: null }
+    : {
+        booking: 'Outlook is asked once more; if it still refuses, a new event takes the place of this one.',
+        outlook: 'The reservation is changed back to this.',
+        loses: null,
+      };
