@@ -38,6 +38,8 @@ export type Fact =
       readonly error: string;
       readonly hint: string | null;
     })
+  /** What a person was to decide is decided, or over. */
+  | (AboutItem & { readonly fact: 'conflict-over' })
   /** A round of changes was read: `rows` of them. */
   | (About & { readonly fact: 'room-pulled'; readonly rows: number; readonly ms: number })
   | (AboutItem & { readonly fact: 'item-delayed'; readonly error: string; readonly inMs: number })

@@ -176,6 +176,7 @@ function troubleInWords(fact: Fact): string | null {
     case 'planned':
     case 'plan-confirmed':
     case 'room-pulled':
+    case 'conflict-over':
     case 'item-delayed':
     case 'room-well':
     case 'room-baselined':

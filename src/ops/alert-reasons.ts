@@ -19,6 +19,7 @@ export const reasonTypes = [
   'error-rate',
   'items-in-error',
   'right-missing',
+  'conflicts',
   'stuck',
   'room-refused',
   'room-failing',
@@ -63,8 +64,12 @@ const reasonsText = `
   ), parked AS (
     SELECT m.error_message, m.updated_at, room.name FROM bridge_mappings m JOIN room ON room.resource_id = m.resource_id
     WHERE m.sync_status = 'error'
+  ), open AS (
+    SELECT m.updated_at, m.error_message, room.name
+    FROM bridge_mappings m JOIN room ON room.resource_id = m.resource_id
+    WHERE m.sync_status = 'conflict' AND m.conflict ->> 'kind' <> 'gone'
   ), touched AS (
-    SELECT DISTINCT ON (mapping_id) action FROM (
+    SELECT DISTINCT ON (mapping_id) mapping_id, action FROM (
       SELECT id, mapping_id, action FROM bridge_log
       WHERE at > now() - interval '15 minutes' AND mapping_id IS NOT NULL ORDER BY id DESC LIMIT 20000) newest
     ORDER BY mapping_id, id DESC
@@ -86,11 +91,15 @@ const reasonsText = `
       'why', (array_agg(m.error_message ORDER BY m.updated_at DESC))[1])
       FROM bridge_mappings m JOIN room ON room.resource_id = m.resource_id
       WHERE m.due_at IS NOT NULL AND m.error_message LIKE '%SQLSTATE 42501)'),
+    'conflicts', (SELECT jsonb_build_object('open', count(*), 'rooms', array_agg(DISTINCT name),
+      'why', (array_agg(error_message ORDER BY updated_at DESC))[1]) FROM open),
     'late', (SELECT jsonb_build_object('n', n, 'oldestMinutes', extract(epoch FROM now() - oldest) / 60, 'rooms', rooms) FROM late),
     'outboxMinutes', (SELECT extract(epoch FROM now() - min(changed_at)) / 60 FROM bridge_changes),
     'pullsLate', (SELECT jsonb_agg(name ORDER BY name) FROM room
       WHERE pull_due_at < now() - $1 * interval '1 minute' AND health = 'ok'),
-    'errors', (SELECT jsonb_build_object('items', count(*), 'failed', count(*) FILTER (WHERE action IN ('parked', 'delayed')))
+    -- what waits for a person's choice has not failed
+    'errors', (SELECT jsonb_build_object('items', count(*), 'failed', count(*) FILTER (WHERE action IN ('parked', 'delayed')
+        AND NOT EXISTS (SELECT FROM bridge_mappings m WHERE m.id = mapping_id AND m.sync_status = 'conflict')))
       FROM touched),
     'unsubscribed', (SELECT jsonb_agg(name ORDER BY name) FROM room
       LEFT JOIN bridge_subscriptions b ON b.resource_mapping_id = room.id AND b.ended_at IS NULL

@@ -15,6 +15,7 @@ const readTypes = [
   'error-rate',
   'items-in-error',
   'right-missing',
+  'conflicts',
   'stuck',
   'room-refused',
   'room-failing',

@@ -155,6 +155,8 @@ const ownName = 'the alerts';
 /** Facts after which a look may find, or miss, something. */
 const worthALook: ReadonlySet<Fact['fact']> = new Set([
   'capture-broken',
+  'conflict',
+  'conflict-over',
   'item-parked',
   'item-delayed',
   'room-refused',

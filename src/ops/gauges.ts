@@ -12,6 +12,8 @@ export interface Queue {
   readonly rooms: Readonly<Record<string, number>>;
   /** Open alerts by severity. */
   readonly alerts: Readonly<Record<string, number>>;
+  /** Conflicts that wait for a person. */
+  readonly conflicts: number;
   /** Daemons alive on this database. */
   readonly replicas: number;
 }
@@ -87,6 +89,11 @@ export function addGauges(registers: Registry[], { health, queue: readQueue, wai
     });
   counts('bridge_rooms', 'Active rooms by health.', 'health', (q) => q.rooms);
   counts('bridge_alerts_open', 'Open alerts by severity.', 'severity', (q) => q.alerts);
+  gauge(
+    'bridge_conflicts_open',
+    'Conflicts that wait for a person.',
+    ofQueue((q) => q.conflicts),
+  );
   gauge(
     'bridge_replicas',
     'Daemons alive on this database.',

@@ -173,6 +173,7 @@ function kindOf(fact: Fact): Kind | null {
     case 'planned':
     case 'plan-confirmed':
     case 'conflict':
+    case 'conflict-over':
     case 'room-pulled':
     case 'room-well':
     case 'room-baselined':

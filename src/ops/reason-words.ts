@@ -36,6 +36,11 @@ export interface Read {
     readonly rooms: readonly string[] | null;
     readonly why: string | null;
   };
+  readonly conflicts: {
+    readonly open: number;
+    readonly rooms: readonly string[] | null;
+    readonly why: string | null;
+  };
   readonly late: {
     readonly n: number;
     readonly oldestMinutes: number | null;
@@ -67,6 +72,7 @@ export function alertsOf(read: Read, { webhooks, sends }: ReasonOptions): Alert[
     ...errorRate(read.errors),
     ...inError(read.items),
     ...rightMissing(read.rightless),
+    ...openConflicts(read.conflicts),
     ...(sends && !read.outlookIsOut ? stuck(read) : []),
     ...(webhooks ? unsubscribed(read) : []),
   ];
@@ -171,6 +177,21 @@ function rightMissing({ n, rooms, why }: Read['rightless']): Alert[] {
       message: `${n} ${n === 1 ? 'change' : 'changes'} of Outlook cannot be written into the booking system (${naming(names)}): ${said(why)}.`,
       hint: 'Grant the right to our role: `doctor` prints the statement. They are tried again by themselves.',
       detail: { items: n, rooms: listed(names) },
+    },
+  ];
+}
+
+function openConflicts({ open, rooms, why }: Read['conflicts']): Alert[] {
+  if (open === 0) return [];
+  const names = rooms ?? [];
+  return [
+    {
+      ...overall,
+      type: 'conflicts',
+      severity: 'warning',
+      message: `${open} ${open === 1 ? 'conflict waits' : 'conflicts wait'} for a person to choose a side (${naming(names)}). The newest: ${said(why)}.`,
+      hint: 'GET /conflicts shows both sides and what becomes of each choice; POST /conflicts/{id}/resolve.',
+      detail: { conflicts: open, rooms: listed(names) },
     },
   ];
 }

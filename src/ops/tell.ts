@@ -108,6 +108,8 @@ function lineOf(fact: Fact): Line {
       };
     case 'conflict':
       return { level: 'warn', message: 'conflict, a person decides', fields };
+    case 'conflict-over':
+      return { level: 'info', message: 'conflict over', fields };
     case 'room-pulled':
       return { level: 'debug', message: 'changes read from outlook', fields };
     case 'item-delayed':

@@ -87,6 +87,18 @@ const add = (db: TestDatabase, columns: string, values: string) =>
   db.query(`INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, ${columns})
     SELECT 'event', n, 101, 'formannskapssalen@bergen.example', ${values} FROM generate_series(1, 3) n`);
 
+test('what waits for a person to choose has not failed', async () => {
+  await using alerts = await openAlerts();
+  await add(alerts.db, 'sync_status, conflict', `'conflict', '{"kind": "overlap"}'`);
+  await alerts.db.query(
+    `INSERT INTO bridge_log (mapping_id, action) SELECT id, 'parked' FROM bridge_mappings`,
+  );
+  await alerts.db.query(
+    `INSERT INTO bridge_log (mapping_id, action) SELECT 1000 + n, 'created' FROM generate_series(1, 20) n`,
+  );
+  expect((await alerts.check()).opened).toMatchObject([{ type: 'conflicts' }]);
+});
+
 test('a brake is raised once, names mailbox and resource, and is posted once, however often it is told', async () => {
   await using alerts = await openAlerts();
   for (let n = 0; n < 5; n += 1) alerts.observe(brake);
@@ -353,6 +365,17 @@ const reasons: readonly Reason[] = [
     says: /3 items need a person \(Formannskapssalen\)\. The newest: no such thing/,
     begin: (db) => add(db, 'sync_status, error_message', `'error', 'no such thing'`),
     end: (db) => db.query(`UPDATE bridge_mappings SET sync_status = 'synced', revision = revision + 1`),
+  },
+  {
+    type: 'conflicts',
+    says: /3 conflicts wait for a person to choose a side \(Formannskapssalen\)\. The newest: Both sides changed title/,
+    begin: (db) =>
+      add(
+        db,
+        'sync_status, conflict, error_message',
+        `'conflict', '{"kind": "fields"}', 'Both sides changed title.'`,
+      ),
+    end: (db) => db.query('UPDATE bridge_resource_mappings SET active = 0'),
   },
   {
     type: 'stuck',

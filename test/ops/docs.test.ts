@@ -16,6 +16,7 @@ async function exposed() {
     oldest_ms: null,
     rooms: { ok: 1 },
     alerts: { critical: 0 },
+    conflicts: 0,
     replicas: 1,
   };
   const metrics = createMetrics({ health: createHealth().state, queue: async () => queue });

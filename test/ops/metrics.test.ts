@@ -5,7 +5,15 @@ import type { Queue } from '../../src/ops/gauges.ts';
 import { createMetrics } from '../../src/ops/metrics.ts';
 
 const item = { room: 'A', resourceId: 101, mappingId: 7, reservationType: 'event', reservationId: 456 };
-const empty: Queue = { outbox_rows: 0, due: 0, oldest_ms: null, rooms: {}, alerts: {}, replicas: 1 };
+const empty: Queue = {
+  outbox_rows: 0,
+  due: 0,
+  oldest_ms: null,
+  rooms: {},
+  alerts: {},
+  conflicts: 0,
+  replicas: 1,
+};
 
 function open(queue: () => Promise<Queue> = async () => empty, waitMs = 50) {
   const health = createHealth();

@@ -507,6 +507,26 @@ describe('a reservation that Outlook refuses to move', () => {
     });
   });
 
+  test('has one new event, and the old one goes, though the answer to its create is lost', async () => {
+    const made = await kinds.rejected();
+    await using w = made.w;
+    let lost = false;
+    w.outlook.fail((write, apply) => {
+      if (write.do === 'change') return crossing();
+      if (write.do !== 'create' || lost) return null;
+      lost = true;
+      apply();
+      return failed(new Retryable('no answer', { ambiguous: true, reach: 'item', afterMs: 0 }));
+    });
+    await resolve(w, 'booking');
+    await heard(w);
+    expect(await world(made)).toEqual({
+      ...nothing,
+      reserved: ['Dinner 10:00'],
+      outlook: ['Dinner 10:00 (new)'],
+    });
+  });
+
   test('loses nothing when its new event is refused, too', async () => {
     const made = await kinds.rejected();
     await using w = made.w;

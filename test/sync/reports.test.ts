@@ -15,6 +15,7 @@ test('an empty installation has reports too', async () => {
     oldest_ms: null,
     rooms: { ok: 0, waiting: 0, refused: 0, held: 0 },
     backfill: { total: 0, done: 0 },
+    conflicts: 0,
     replicas: 0,
     alerts: { critical: 0, warning: 0 },
   });

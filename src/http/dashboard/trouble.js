@@ -12,6 +12,7 @@ import { nameOf } from './room-state.js';
 const here = {
   brake: 'Release or refuse it above.',
   'items-in-error': 'What to do stands above.',
+  conflicts: 'Choose a side above.',
   'error-rate': 'What failed stands above; most have one cause.',
   'room-failing': 'Its sheet says why. It is tried again by itself.',
 };

@@ -189,7 +189,8 @@ export function keep(
     revision: due.revision,
     status: 'pending',
     // the id that a cancelled mapping keeps is of no more use once it gets a fresh event
-    eventId: step.action.do === 'create' ? null : eventOf(step),
+    // (nor does a replacement lose the event that it takes the place of)
+    eventId: step.action.do === 'create' && due.conflict?.replace !== true ? null : eventOf(step),
     generation: due.generation,
     bookingBase: due.bookingBase,
     outlookBase: due.outlookBase,

@@ -311,12 +311,12 @@ async function takenKey(
     if (event === null)
       return keep(step, 'waiting', {
         ...stillOpen(due),
-        eventId: due.eventId,
         generation: due.generation + 1,
         ...again(step, random),
         reason: 'its idempotency key was used up',
       });
     return keep(step, 'adopted', {
+      ...replaced(step),
       eventId: event.id,
       ...factsOf(event),
       outlookBase: itemOf(event.shows),
@@ -328,7 +328,6 @@ async function takenKey(
     if (!(error instanceof Retryable || error instanceof Permanent)) throw error;
     return keep(step, 'delayed', {
       ...stillOpen(due),
-      eventId: due.eventId,
       dueInMs: 0,
       attempt: due.attempt + 1,
       error: error.message,

@@ -54,6 +54,8 @@ export interface QueueReport {
   /** Active rooms by health: ok, waiting, refused, held. */
   readonly rooms: Readonly<Record<string, number>>;
   readonly backfill: { readonly total: number; readonly done: number };
+  /** Conflicts that wait for a person. */
+  readonly conflicts: number;
   /** Daemons alive on this database. */
   readonly replicas: number;
   /** Open alerts by severity. */
@@ -205,6 +207,8 @@ const queueText = `
     'backfill', (SELECT jsonb_build_object('total', coalesce(sum(total), 0), 'done', coalesce(sum(total - waiting), 0)) FROM rooms),
     'alerts', (SELECT jsonb_build_object('warning', count(*) FILTER (WHERE severity = 'warning'),
                'critical', count(*) FILTER (WHERE severity = 'critical')) FROM bridge_alerts WHERE closed_at IS NULL),
+    'conflicts', (SELECT count(*) FROM bridge_mappings m WHERE m.sync_status = 'conflict' AND m.conflict ->> 'kind' <> 'gone'
+      AND EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.resource_id = m.resource_id AND r.active = 1)),
     'replicas', (SELECT count(*) FROM bridge_replicas WHERE beat_at > clock_timestamp() - interval '5 seconds')) AS queue`;
 
 const explainText = `

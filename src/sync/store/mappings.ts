@@ -101,6 +101,12 @@ export interface ConflictNote {
   readonly replace?: boolean;
 }
 
+/**
+ * Where the reservation is that moved away from an event. here: in this room; cancelled: it does not want the room any more;
+ * unsettled: its rows are gone, or back, and what that means is still to be found out; unknown: nothing tells.
+ */
+export type Whereabouts = 'here' | 'cancelled' | 'unsettled' | 'unknown';
+
 /** An event that parts from its mapping and begins anew in one of its own. */
 interface Counterpart {
   readonly eventId: string;
@@ -123,12 +129,6 @@ export interface Hint {
   /** As PostgreSQL prints it: tells this hint from a later one of the same event. */
   readonly hintedAt: string;
 }
-
-/**
- * Where the reservation is that moved away from an event. here: in this room; cancelled: it does not want the room any more;
- * unsettled: its rows are gone, or back, and what that means is still to be found out; unknown: nothing tells.
- */
-export type Whereabouts = 'here' | 'cancelled' | 'unsettled' | 'unknown';
 
 /** A room under our lease. `epoch` fences everything we write down about it. */
 export interface LeasedRoom {

@@ -381,6 +381,7 @@ export function createDrain(options: DrainOptions) {
       tell({ ...whose, fact: 'item-delayed', error: error ?? '', inMs: dueInMs ?? 0 });
     else if (isPull(action)) tell({ ...whose, fact: 'pulled', action, latencyMs });
     else tell({ ...whose, fact: 'pushed', action, latencyMs, callMs: result.callMs ?? 0 });
+    if (row.status === 'conflict' && result.status !== 'conflict') tell({ ...whose, fact: 'conflict-over' });
   }
 
   function tellDone(room: LeasedRoom, { due, written }: Done): void {
@@ -394,6 +395,7 @@ export function createDrain(options: DrainOptions) {
       latencyMs,
     };
     tell(fact);
+    if (due.status === 'conflict') tell({ ...about(room, due), fact: 'conflict-over' });
   }
 
   return { drain };
