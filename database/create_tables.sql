@@ -11,7 +11,7 @@ BEGIN
     RETURN;
   END IF;
   SELECT string_agg(c.relname, ', ' ORDER BY c.relname) INTO foreign_names FROM pg_class c
-  WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY ('{bridge_settings, bridge_resource_mappings, bridge_mappings, bridge_meetings, bridge_changes, bridge_missed_seq, bridge_room_state, bridge_subscriptions, bridge_log, bridge_alerts, bridge_schedules, bridge_removals, bridge_replicas, bridge_hints}');
+  WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY ('{bridge_settings, bridge_resource_mappings, bridge_mappings, bridge_meetings, bridge_changes, bridge_missed_seq, bridge_room_state, bridge_subscriptions, bridge_log, bridge_alerts, bridge_schedules, bridge_removals, bridge_replicas, bridge_claim_seq, bridge_hints}');
   IF foreign_names IS NOT NULL THEN
     RAISE EXCEPTION 'There are tables under our names that are not ours: %', foreign_names
       USING HINT = 'Run the command adopt: it moves them aside and takes over the pairs they hold. Nothing was changed.';
@@ -345,6 +345,28 @@ $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0050_what_failed_goes_last', now());
 
   EXECUTE $migration$
+-- Each room's calendar carries a claim: which installation and resource writes there, and a number that is raised with
+-- each full scan, here first. A higher number in a mailbox than here: this database was set back. One sequence for all
+-- rooms, so that a row that was deleted and added again is none of that.
+CREATE SEQUENCE bridge_claim_seq;
+ALTER TABLE bridge_room_state
+  -- the number that was last written into the mailbox; NULL: none
+  ADD claim_number bigint,
+  -- when our own claim was last read in the mailbox; NULL: never
+  ADD claim_read_at timestamptz,
+  -- why the mailbox takes no claim; NULL: it does, or nobody has asked yet
+  ADD claim_refused text,
+  -- the claim of another installation or resource for which the room is held, and the one that a person declared void
+  ADD claim_found text,
+  ADD claim_void text;
+
+-- Which rows name one mailbox: by its object id once that is known.
+CREATE INDEX bridge_resource_mappings_object ON bridge_resource_mappings (lower(coalesce(outlook_object_id, outlook_item_id)))
+  WHERE active = 1;
+$migration$;
+  INSERT INTO bridge_migrations (name, run_on) VALUES ('0060_claim', now());
+
+  EXECUTE $migration$
 -- What a notification named: an event to read by its id, without waiting for delta, which may lag behind by seconds.
 -- Written before the notification is answered; deleted in the transaction that stores what the event showed.
 CREATE TABLE bridge_hints (
@@ -670,6 +692,110 @@ END $gather$;
 CREATE OR REPLACE FUNCTION bridge_fold(past_days integer, future_days integer, most integer) RETURNS integer LANGUAGE sql AS $fold$
   SELECT (bridge_gather(past_days, future_days, most) ->> 'taken')::integer
 $fold$;
+$functions$;
+
+  EXECUTE $functions$
+-- Whose database this is, and whose mailbox: a copied or restored database must not write into production's rooms.
+
+-- What tells this database from a copy of it. `system` is NULL where our role may not read it.
+CREATE OR REPLACE FUNCTION bridge_this_database() RETURNS jsonb LANGUAGE plpgsql STABLE AS $database$
+DECLARE
+  system text;
+BEGIN
+  BEGIN
+    SELECT c.system_identifier::text INTO system FROM pg_control_system() c;
+  EXCEPTION WHEN insufficient_privilege THEN
+    NULL;
+  END;
+  RETURN (SELECT jsonb_build_object('system', system, 'oid', d.oid::bigint, 'name', d.datname)
+          FROM pg_database d WHERE d.datname = current_database());
+END $database$;
+
+-- Why nothing may be written before a person confirms: `database`: the installation was confirmed for another one;
+-- `set-back`: a mailbox carries a newer claim of ours than this database knows. NULL: nothing is in the way.
+CREATE OR REPLACE FUNCTION bridge_hold() RETURNS text LANGUAGE plpgsql STABLE AS $hold$
+DECLARE
+  here constant jsonb := bridge_this_database();
+  known jsonb;
+BEGIN
+  SELECT s.value::jsonb INTO known FROM bridge_settings s WHERE s.name = 'database';
+  IF known ->> 'oid' <> here ->> 'oid' OR known ->> 'name' <> here ->> 'name' OR known ->> 'system' <> here ->> 'system' THEN
+    RETURN 'database';
+  END IF;
+  IF EXISTS (SELECT FROM bridge_settings s WHERE s.name = 'set_back') THEN
+    RETURN 'set-back';
+  END IF;
+  RETURN NULL;
+END $hold$;
+
+-- A person lets the work begin. `choice`: NULL or 'same' or 'copy', of what is held: the same installation, moved or set
+-- back, keeps its rooms; a copy has none of them until a person says so. Either gets a new id, so that its creates are
+-- never taken for those of before. Returns when it was confirmed, and whether that was before.
+CREATE OR REPLACE FUNCTION bridge_confirm(choice text) RETURNS jsonb LANGUAGE plpgsql AS $confirm$
+DECLARE
+  held text;
+  is_copy boolean;
+  old_id text;
+  moment text := to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
+  before text;
+BEGIN
+  SELECT s.value INTO old_id FROM bridge_settings s WHERE s.name = 'installation_id' FOR UPDATE;
+  held := bridge_hold();
+  SELECT s.value INTO before FROM bridge_settings s WHERE s.name = 'plan_confirmed_at';
+  IF held IS NULL AND before IS NOT NULL THEN
+    RETURN jsonb_build_object('at', before, 'before', true);
+  END IF;
+  IF held IS NOT NULL THEN
+    is_copy := coalesce(choice, CASE held WHEN 'database' THEN 'copy' ELSE 'same' END) = 'copy';
+    DELETE FROM bridge_settings s WHERE s.name = 'set_back';
+    INSERT INTO bridge_settings AS s (name, value)
+    SELECT * FROM (VALUES ('installation_id', gen_random_uuid()::text), ('database', bridge_this_database()::text),
+      ('former_installations', CASE WHEN is_copy THEN '' ELSE left(concat_ws(' ', old_id, (
+        SELECT f.value FROM bridge_settings f WHERE f.name = 'former_installations')), 740) END)) AS v (name, value)
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
+    IF is_copy THEN
+      -- they are the original's, which goes on being called
+      DELETE FROM bridge_subscriptions;
+      UPDATE bridge_room_state SET claim_number = NULL, claim_read_at = NULL;
+    END IF;
+  END IF;
+  INSERT INTO bridge_settings AS s (name, value) VALUES ('plan_confirmed_at', moment)
+  ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
+  -- what is done then is what the plan said: it, too, is made by comparing both sides
+  UPDATE bridge_room_state SET baselined_at = NULL, reconciled_at = NULL, push_due_at = now(), claim_found = NULL,
+    retry_at = CASE WHEN health = 'held' THEN NULL ELSE retry_at END;
+  PERFORM bridge_wake();
+  RETURN jsonb_build_object('at', moment, 'before', false);
+END $confirm$;
+
+-- The active row that maps the same mailbox and was there first; NULL: none. The later one is held.
+CREATE OR REPLACE FUNCTION bridge_earlier_room(room_id integer) RETURNS integer LANGUAGE sql STABLE AS $earlier$
+  SELECT min(e.id) FROM bridge_resource_mappings r JOIN bridge_resource_mappings e
+    ON lower(coalesce(e.outlook_object_id, e.outlook_item_id)) = lower(coalesce(r.outlook_object_id, r.outlook_item_id))
+    AND e.active = 1 AND e.id < r.id
+  WHERE r.id = room_id AND r.active = 1
+$earlier$;
+
+-- Keeps the object id of a mailbox. Later rows that turn out to be of the same mailbox are worked on again, and held.
+CREATE OR REPLACE FUNCTION bridge_resolved(room_id integer, address text, object_id text) RETURNS void LANGUAGE plpgsql AS $resolved$
+BEGIN
+  UPDATE bridge_resource_mappings SET outlook_object_id = object_id
+  WHERE id = room_id AND outlook_item_id = address AND outlook_object_id IS DISTINCT FROM object_id;
+  IF FOUND THEN
+    UPDATE bridge_room_state SET baselined_at = NULL, push_due_at = now()
+    WHERE resource_mapping_id IN (SELECT r.id FROM bridge_resource_mappings r WHERE r.active = 1 AND r.id > room_id
+      AND lower(coalesce(r.outlook_object_id, r.outlook_item_id)) = lower(object_id));
+  END IF;
+END $resolved$;
+
+-- Notes what the mailbox' calendar says of whose it is. `refused`: why it takes no claim; `found`: the claim of somebody
+-- else; `ours`: ours was read. NULL or false: no such thing.
+CREATE OR REPLACE FUNCTION bridge_claim_read(room_id integer, epoch bigint, ours boolean, refused text, found text) RETURNS void
+LANGUAGE sql AS $read$
+  UPDATE bridge_room_state SET claim_read_at = CASE WHEN ours THEN now() ELSE claim_read_at END, claim_refused = refused,
+    claim_found = found, claim_void = CASE WHEN ours THEN NULL ELSE claim_void END
+  WHERE resource_mapping_id = room_id AND lease_epoch = epoch
+$read$;
 $functions$;
 
   EXECUTE $functions$
@@ -1375,6 +1501,7 @@ BEGIN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
   END IF;
   UPDATE bridge_room_state SET baselined_at = NULL, updated_at = now(),
+    claim_read_at = CASE WHEN NOT is_new THEN claim_read_at END,
     delta_links = CASE WHEN NOT is_new THEN delta_links END -- by them it is told later whether the mailbox is the same
   WHERE resource_mapping_id = room_id;
   -- Graph calls us for the mailbox that was; it forgets that by itself
@@ -1648,8 +1775,12 @@ BEGIN
   -- another mailbox: what was in the old one stays there, and everything is looked for and shown in the new one
   IF TG_OP = 'UPDATE' AND OLD.outlook_item_id <> NEW.outlook_item_id THEN
     UPDATE bridge_resource_mappings SET outlook_object_id = NULL WHERE id = NEW.id;
+    UPDATE bridge_room_state SET claim_read_at = NULL, claim_refused = NULL, claim_found = NULL, claim_void = NULL
+    WHERE resource_mapping_id = NEW.id;
     PERFORM bridge_show_again(NEW.resource_id, NEW.outlook_item_id);
   END IF;
+  -- the row for whose sake another one is held may be gone
+  UPDATE bridge_room_state SET retry_at = NULL, push_due_at = now() WHERE health = 'held' AND retry_at IS NOT NULL;
   PERFORM bridge_wake();
   RETURN NULL;
 END $rooms$;
@@ -1764,12 +1895,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'ffb91576a7cdc4f25d88eec252af3ef31725a34e754c95afacf635c81ea20921 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '83af55c2068a3cd12497c8a69c29313a5e26277b7bcb13e1def2eda8dd3e1ef8 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_watch,bridge_index,bridge_stored_keys,bridge_window,bridge_item_state,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_fold,bridge_due_items,bridge_hints_of,bridge_take,bridge_release,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_write_back,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_watch,bridge_index,bridge_stored_keys,bridge_window,bridge_item_state,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_due_items,bridge_hints_of,bridge_take,bridge_release,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_write_back,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -37,6 +37,7 @@ import { createNotifications } from './sync/webhooks/notifications.ts';
 import { createReports } from './sync/report/reports.ts';
 import { createRoomList } from './sync/manual/room-list.ts';
 import { roomClocks } from './sync/report/room-clocks.ts';
+import { takeOver } from './sync/store/claims.ts';
 import { createRoomReports } from './sync/report/room-reports.ts';
 import { createRoomSwitch } from './sync/manual/room-switch.ts';
 import { createStart } from './sync/worker/start-mode.ts';
@@ -81,6 +82,7 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
       (fact) => alerts.observe(fact),
       (fact) => {
         if (fact.fact === 'plan-confirmed') writing = true;
+        if (fact.fact === 'start-held') writing = false;
       },
     ],
   });
@@ -140,6 +142,7 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
     rooms: createRoomReports(db),
     held: createHeldRemovals(db, manual),
     roomSwitch: createRoomSwitch(db),
+    claims: { takeOver: (resource) => takeOver(db, resource) },
     mappings: createMappingList(db),
     activity: createActivity(db),
     live: { watch, stopping: stopping.signal },

@@ -52,6 +52,8 @@ export type Fact =
       readonly throttled: boolean;
     })
   | (About & { readonly fact: 'room-refused'; readonly error: string; readonly hint: string | null })
+  /** Another installation, resource or row has the mailbox: a person decides. */
+  | (About & { readonly fact: 'room-held'; readonly error: string; readonly hint: string | null })
   | (About & { readonly fact: 'room-well' })
   | (About & {
       readonly fact: 'room-baselined';
@@ -128,7 +130,14 @@ export type Fact =
       readonly equal: number;
       readonly held: number;
     }
-  /** START_MODE=plan: a person has confirmed, and from now on it is written. */
+  /** The database is not the one the installation was confirmed for, or was set back: nothing is written until a person confirms. */
+  | {
+      readonly fact: 'start-held';
+      readonly reason: 'database' | 'set-back';
+      readonly error: string;
+      readonly hint: string;
+    }
+  /** A person has confirmed (START_MODE=plan, or what was held), and from now on it is written. */
   | { readonly fact: 'plan-confirmed'; readonly at: string }
   | { readonly fact: 'started'; readonly replica: string; readonly rooms: number }
   | { readonly fact: 'stopped' }

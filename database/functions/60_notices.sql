@@ -145,6 +145,7 @@ BEGIN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
   END IF;
   UPDATE bridge_room_state SET baselined_at = NULL, updated_at = now(),
+    claim_read_at = CASE WHEN NOT is_new THEN claim_read_at END,
     delta_links = CASE WHEN NOT is_new THEN delta_links END -- by them it is told later whether the mailbox is the same
   WHERE resource_mapping_id = room_id;
   -- Graph calls us for the mailbox that was; it forgets that by itself

@@ -14,8 +14,12 @@ BEGIN
   -- another mailbox: what was in the old one stays there, and everything is looked for and shown in the new one
   IF TG_OP = 'UPDATE' AND OLD.outlook_item_id <> NEW.outlook_item_id THEN
     UPDATE bridge_resource_mappings SET outlook_object_id = NULL WHERE id = NEW.id;
+    UPDATE bridge_room_state SET claim_read_at = NULL, claim_refused = NULL, claim_found = NULL, claim_void = NULL
+    WHERE resource_mapping_id = NEW.id;
     PERFORM bridge_show_again(NEW.resource_id, NEW.outlook_item_id);
   END IF;
+  -- the row for whose sake another one is held may be gone
+  UPDATE bridge_room_state SET retry_at = NULL, push_due_at = now() WHERE health = 'held' AND retry_at IS NOT NULL;
   PERFORM bridge_wake();
   RETURN NULL;
 END $rooms$;

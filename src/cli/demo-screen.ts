@@ -152,6 +152,9 @@ function troubleInWords(fact: Fact): string | null {
       return `${sideName(fact.side)} is out of reach: ${fact.error}.${then(fact.hint)}`;
     case 'outage-over':
       return `${sideName(fact.side)} is back after ${(fact.ms / 1_000).toFixed(1)} s.`;
+    case 'start-held':
+      return `${fact.error} ${fact.hint}`;
+    case 'room-held':
     case 'room-refused':
     case 'room-resting':
       return `${fact.room} waits: ${fact.error}.${then(fact.hint)}`;

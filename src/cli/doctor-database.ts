@@ -14,6 +14,7 @@ import { connectionSettings, DirectClient, poolerFailure } from '../connection.t
 import { openSession, sqlState, type Queryable } from '../database.ts';
 import { messageOf } from '../errors.ts';
 import { command, migrateCommand } from './command-name.ts';
+import { checkClaims } from './doctor-claim.ts';
 import type { Find } from './doctor-findings.ts';
 import { checkTriggers } from './doctor-triggers.ts';
 import { isCurrent, namesTaken, narrowEncoding, ourMigrations, ourSteps } from './migrate.ts';
@@ -54,6 +55,7 @@ export async function checkDatabase(config: BookingConfig, find: Find): Promise<
     const installed = await checkTables(client, find);
     if (!installed) return false;
     await checkSettings(client, config, find);
+    await checkClaims(client, find);
     await checkHearing(config, find);
     const detached = await readDetached(client);
     if (detached !== null) {

@@ -133,6 +133,11 @@ async function install(
       [config.timezone, config.adapter, wake, ourVersion],
     ],
   });
+  // once: a copy of this database keeps what the original was confirmed for
+  await client.query(
+    `INSERT INTO public.bridge_settings (name, value) SELECT 'database', bridge_this_database()::text
+     ON CONFLICT (name) DO NOTHING`,
+  );
   const detached = await readDetached(client);
   if (folder === null) return { migrations: run, wake, detached };
   const missing = (await readCapture(client)).missing.length;

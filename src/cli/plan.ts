@@ -10,7 +10,7 @@ import { createOutlook } from '../outlook/events.ts';
 import { createPlanner, type Plan, type RoomPlan } from '../sync/plan/plan.ts';
 import { printedPlan } from '../sync/plan/plan-print.ts';
 import type { PlanKind } from '../sync/plan/plan-words.ts';
-import { createStart } from '../sync/worker/start-mode.ts';
+import { createStart, type ConfirmedAs, type Hold } from '../sync/worker/start-mode.ts';
 import { oneLine, openBar, paint, say, sayJson, table } from './terminal.ts';
 import { wholeNumber } from './with-database.ts';
 
@@ -18,6 +18,7 @@ export interface PlanCommandOptions {
   readonly room?: string;
   readonly limit: string;
   readonly confirm?: boolean;
+  readonly as?: string;
   readonly json?: boolean;
 }
 
@@ -26,6 +27,8 @@ const itemsMost = 100_000;
 
 export async function planCommand(options: PlanCommandOptions, signal: AbortSignal): Promise<number> {
   if (options.confirm === true) return await confirm(options);
+  if (options.as !== undefined)
+    throw new Invalid('--as', '--as goes with --confirm.', 'plan --confirm --as same');
   const config = toConfig(readEnv());
   const resourceId = options.room === undefined ? null : wholeNumber('--room', options.room);
   const limit = wholeNumber('--limit', options.limit, itemsMost);
@@ -55,8 +58,9 @@ export async function planCommand(options: PlanCommandOptions, signal: AbortSign
         `Resource ${resourceId} is mapped to no active room.`,
         '`mappings list` shows those that are.',
       );
-    if (options.json === true) sayJson({ success: plan.complete, ...printedPlan(plan) });
-    else report(plan, config.timezone);
+    const { hold } = await createStart({ db, mode: config.startMode }).read();
+    if (options.json === true) sayJson({ success: plan.complete, hold, ...printedPlan(plan) });
+    else report(plan, hold, config.timezone);
     return plan.complete ? (plan.differs ? 2 : 0) : 1;
   } finally {
     await db.end();
@@ -74,6 +78,7 @@ async function readWithBar(
 }
 
 async function confirm(options: PlanCommandOptions): Promise<number> {
+  const as = confirmedAs(options.as);
   const config = toConfig(readEnv());
   if (config.startMode === 'shadow')
     throw new Permanent('START_MODE is shadow: nothing is ever written, whatever is confirmed.', {
@@ -82,18 +87,29 @@ async function confirm(options: PlanCommandOptions): Promise<number> {
   const db = openPool(config.database, 'outlook-booking-sync plan', 1);
   try {
     const start = createStart({ db, mode: 'plan' });
-    const { at, before } = await start.confirm();
+    const { hold } = await start.read();
+    if (hold === null && as !== null)
+      throw new Invalid('--as', 'Nothing is held that --as could be said of.', 'plan --confirm');
+    const { at, before } = await start.confirm(as);
     if (options.json === true) sayJson({ success: true, confirmed_at: at, already: before });
     else
       say(
         before
           ? `The plan was confirmed already, at ${at.toISOString()}.`
-          : 'Confirmed: daemons with START_MODE=plan begin within a second, and go on after a restart.',
+          : hold === null
+            ? 'Confirmed: daemons with START_MODE=plan begin within a second, and go on after a restart.'
+            : 'Confirmed: daemons of this database begin within a second, and go on after a restart.',
       );
     return 0;
   } finally {
     await db.end();
   }
+}
+
+/** Throws Invalid. */
+function confirmedAs(as: string | undefined): ConfirmedAs | null {
+  if (as === undefined || as === 'same' || as === 'copy') return as ?? null;
+  throw new Invalid('--as', `--as is '${as}'.`, 'Write --as same or --as copy.');
 }
 
 const words: Readonly<Record<PlanKind, readonly [one: string, colour: Parameters<typeof paint>[0]]>> = {
@@ -109,7 +125,8 @@ const words: Readonly<Record<PlanKind, readonly [one: string, colour: Parameters
   waiting: ['waits', 'dim'],
 };
 
-function report(plan: Plan, timezone: string): void {
+function report(plan: Plan, hold: Hold | null, timezone: string): void {
+  if (hold !== null) say(`${paint('red', hold.why)}\n${hold.hint}\n`);
   for (const room of plan.rooms) reportRoom(room, timezone);
   const kinds = (Object.keys(words) as PlanKind[]).filter((kind) => plan.counts[kind] > 0);
   if (plan.rooms.length === 0) say('No room is mapped yet: `mappings match` proposes pairs.');

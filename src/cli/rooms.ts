@@ -5,6 +5,7 @@ import { inTransaction } from '../database.ts';
 import { Invalid, Retryable } from '../errors.ts';
 import { askRooms } from '../sync/manual/requests.ts';
 import { createRoomReports, type RoomReport } from '../sync/report/room-reports.ts';
+import { takeOver } from '../sync/store/claims.ts';
 import { createRoomSwitch } from '../sync/manual/room-switch.ts';
 import { oneLine, openBar, say, sayJson } from './terminal.ts';
 import { wholeNumber, withDatabase } from './with-database.ts';
@@ -38,6 +39,18 @@ export async function resumeRoom(
   });
   return tell(room, changed, options, changed ? 'working again' : 'not paused', [
     'Both sides are compared first: what changed meanwhile is brought over, and nothing is made twice.',
+  ]);
+}
+
+/** A person says that a room which is held for somebody else's claim belongs here. */
+export async function claimRoom(resource: string, options: RoomOptions): Promise<number> {
+  const { room, found } = await withDatabase('claim', async (db) => {
+    const room = await find(db, wholeNumber('RESOURCE', resource));
+    return { room, found: await takeOver(db, room.resource_id) };
+  });
+  return tell(room, found !== null, options, found === null ? 'held for no claim' : 'taken over', [
+    `What its calendar said is void: ${found ?? ''}`,
+    'Both sides are compared first, and a claim of this installation is written.',
   ]);
 }
 

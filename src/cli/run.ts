@@ -105,7 +105,11 @@ function addChecks(program: Command, signal: AbortSignal, answer: Answer): void 
     )
     .option('--room <resource>', 'only the room of this resource')
     .option('--limit <number>', 'items listed of each room; all are counted', '50')
-    .option('--confirm', 'let daemons with START_MODE=plan begin')
+    .option('--confirm', 'let daemons with START_MODE=plan, or of a copied or restored database, begin')
+    .option(
+      '--as <what>',
+      'with --confirm: the database is the same installation, moved or set back, or a copy',
+    )
     .option(...json)
     .action(async (options) => answer(await (await import('./plan.ts')).planCommand(options, signal)));
   program
@@ -192,6 +196,14 @@ function addRooms(program: Command, signal: AbortSignal, answer: Answer): void {
     .option(...json)
     .action(async (resource, options) =>
       answer(await (await import('./rooms.ts')).resumeRoom(resource, options, signal)),
+    );
+  program
+    .command('claim')
+    .description("take a room over whose mailbox carries another installation's or resource's claim")
+    .argument('<resource>', "the resource's id in the booking system")
+    .option(...json)
+    .action(async (resource, options) =>
+      answer(await (await import('./rooms.ts')).claimRoom(resource, options)),
     );
   program
     .command('resync')

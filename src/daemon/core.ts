@@ -17,7 +17,7 @@ import { createOutlook } from '../outlook/events.ts';
 import { readInstallation } from '../sync/store/installation.ts';
 import { beat, beatEveryMs, leave, ringAll } from '../sync/worker/replicas.ts';
 import type { OutlookSide } from '../sync/outlook-side.ts';
-import { createStart } from '../sync/worker/start-mode.ts';
+import { createStart, type Hold } from '../sync/worker/start-mode.ts';
 import { createKeeper } from '../sync/webhooks/keeper.ts';
 import { watchMissedCaptures } from '../sync/worker/missed.ts';
 import { catchUpRooms, compareRooms, mendRooms, sweepRooms } from '../sync/worker/sweep.ts';
@@ -64,6 +64,8 @@ export async function createDaemon(
 
   const start = createStart({ db, mode: config.startMode });
   let begun = await start.read();
+  const tellHold = ({ reason, why, hint }: Hold) => tell({ fact: 'start-held', reason, error: why, hint });
+  if (begun.hold !== null) tellHold(begun.hold);
   const wake = new Wake();
   let peers = 0;
   let hearing: Hearing = { heard: false, since: new Date(), reason: 'not connected yet' };
@@ -85,11 +87,11 @@ export async function createDaemon(
     webhookBaseUrl: config.webhookBaseUrl,
     tell,
   });
-  const { drain } = createSync({
+  const { drain, doubt } = createSync({
     db,
     outlook,
     tell,
-    installationId: installation.id,
+    installationId: () => begun.installation,
     window: config.window,
     pollMs: config.pollSeconds * 1_000,
     ...(config.webhookBaseUrl === null ? {} : { unheardMs: Math.min(config.pollSeconds, 60) * 1_000 }),
@@ -103,6 +105,7 @@ export async function createDaemon(
     openLease: () => openLease(config, name),
     needAdapter,
     drain,
+    leaseOpened: doubt,
     rhythm,
     window: config.window,
     writes: () => begun.writes,
@@ -132,11 +135,13 @@ export async function createDaemon(
     },
   ];
 
-  /** A person may have confirmed the plan, to whichever daemon. */
+  /** A person may have confirmed the plan, to whichever daemon; and whichever may have found that we were set back. */
   async function begin(): Promise<void> {
+    const before = begun;
     begun = await start.read();
-    if (begun.confirmedAt === null) return;
-    tell({ fact: 'plan-confirmed', at: begun.confirmedAt.toISOString() });
+    if (begun.hold !== null && begun.hold.why !== before.hold?.why) tellHold(begun.hold);
+    if (before.writes || !begun.writes) return;
+    tell({ fact: 'plan-confirmed', at: (begun.confirmedAt ?? new Date()).toISOString() });
     wake.ring();
   }
 
@@ -178,7 +183,7 @@ export async function createDaemon(
       every(beatEveryMs, tell, 'the heartbeat', async () => {
         const pids = [work.leasePid()].filter((pid) => pid !== null);
         peers = await beat(db, replica, pids);
-        if (begun.mode === 'plan' && !begun.writes) await begin();
+        if (begun.mode !== 'shadow') await begin();
         const missed = await missedCaptures.look();
         if (missed > 0) tell({ fact: 'capture-missed', times: missed });
       }),
@@ -192,7 +197,8 @@ export async function createDaemon(
       }),
     );
     tell({ fact: 'started', replica, rooms: installation.rooms });
-    if (begun.confirmedAt !== null) tell({ fact: 'plan-confirmed', at: begun.confirmedAt.toISOString() });
+    if (config.startMode === 'plan' && begun.confirmedAt !== null)
+      tell({ fact: 'plan-confirmed', at: begun.confirmedAt.toISOString() });
     await work.run(signal);
     tell({ fact: 'stopped' });
   }

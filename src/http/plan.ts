@@ -70,14 +70,25 @@ const start = z
     mode: z.enum(['sync', 'plan', 'shadow']),
     writes: z.boolean().openapi({ description: 'Something may be written.' }),
     confirmed_at: instantOrNull.openapi({ description: 'When the plan was confirmed (START_MODE=plan).' }),
+    hold: z
+      .object({
+        reason: z.enum(['database', 'set-back']).openapi({
+          description:
+            'database: the installation was confirmed for another one; set-back: a mailbox carries a newer claim of ours',
+        }),
+        why: z.string(),
+        hint: z.string(),
+      })
+      .nullable()
+      .openapi({ description: 'Why nothing is written before a person confirms, whatever START_MODE is.' }),
   })
   .openapi('Start');
 
 /** The same in /stats, for the dashboard. */
 export const startSchema = start;
 export async function readStart(from: Pick<Start, 'read'>): Promise<z.input<typeof start>> {
-  const { mode, writes, confirmedAt } = await from.read();
-  return { mode, writes, confirmed_at: confirmedAt };
+  const { mode, writes, confirmedAt, hold } = await from.read();
+  return { mode, writes, confirmed_at: confirmedAt, hold };
 }
 
 const planRoute = createRoute({
@@ -107,7 +118,21 @@ const confirmRoute = createRoute({
   method: 'post',
   path: '/plan/confirm',
   tags,
-  summary: 'Let a daemon with START_MODE=plan begin',
+  summary: 'Let a daemon with START_MODE=plan, or one whose database is held, begin',
+  request: {
+    body: {
+      content: {
+        'application/json': {
+          schema: z.object({
+            as: z.enum(['same', 'copy']).optional().openapi({
+              description:
+                'What a database that is held is. same: the installation itself, moved or set back; it keeps its rooms. copy: another one; rooms that the original has claimed stay held until a person takes each over. Default: copy for another database, same for one that was set back.',
+            }),
+          }),
+        },
+      },
+    },
+  },
   responses: answers(
     'Confirmed, for good: a restart goes on syncing.',
     z.object({
@@ -116,7 +141,7 @@ const confirmRoute = createRoute({
       confirmed_at: instant,
       already: z.boolean(),
     }),
-    [409],
+    [409, 413, 415],
   ),
 });
 
@@ -135,15 +160,19 @@ export function planRoutes({ planner, start: begins, stopping }: PlanParts) {
       return c.json({ success: true as const, start: await readStart(begins), ...printedPlan(plan) }, 200);
     })
     .openapi(confirmRoute, async (c) => {
-      if (begins.mode !== 'plan')
+      const { mode, hold } = await begins.read();
+      if (mode !== 'plan')
         throw new Problem(
           409,
-          `There is nothing to confirm: START_MODE is ${begins.mode}.`,
-          begins.mode === 'shadow'
+          `There is nothing to confirm: START_MODE is ${mode}.`,
+          mode === 'shadow'
             ? 'Nothing is ever written so; set START_MODE=plan or sync and restart.'
             : 'Both sides are kept equal already.',
         );
-      const { at, before } = await begins.confirm();
+      const { as = null } = c.req.valid('json');
+      if (hold === null && as !== null)
+        throw new Problem(409, 'Nothing is held that as could be said of.', 'Leave as out.');
+      const { at, before } = await begins.confirm(as);
       const message = before
         ? 'It was confirmed already'
         : 'Confirmed; all daemons of this database begin within a second';

@@ -14,6 +14,7 @@ export interface RoomParts {
   readonly rooms: ReturnType<typeof createRoomReports>;
   readonly held: ReturnType<typeof createHeldRemovals>;
   readonly roomSwitch: ReturnType<typeof createRoomSwitch>;
+  readonly claims: { readonly takeOver: (resource: number) => Promise<string | null> };
   readonly manual: Pick<Manual, 'populate'>;
   readonly alerts: Pick<Alerts, 'check'>;
   /** Aborts when we are stopping: nobody is kept waiting then. */
@@ -32,7 +33,7 @@ const room = z
     sync_direction: z.string(),
     health: z.string().openapi({
       description:
-        'ok, waiting (rests after a failure), refused (a person must act), held (by the brake), off (not active)',
+        'ok, waiting (rests after a failure), refused (a person must act), held (by the brake, or for the claim of somebody else), off (not active)',
     }),
     error: z.string().nullable(),
     hint: z.string().nullable(),
@@ -51,6 +52,10 @@ const room = z
     }),
     backfill: z.object({ total: z.number().int(), done: z.number().int() }),
     held: z.number().int(),
+    claimed_by: z.string().nullable().openapi({
+      description:
+        "The claim of another installation or resource in the mailbox' calendar, for which the room is held.",
+    }),
     failed: z
       .number()
       .int()
@@ -159,6 +164,19 @@ const resumeRoute = createRoute({
   responses: answers('The room, which is on.', switched, [404, 409]),
 });
 
+const claimRoute = createRoute({
+  method: 'post',
+  path: '/rooms/{resource}/claim',
+  tags,
+  summary: "Take a room over whose mailbox carries another installation's or resource's claim",
+  request: { params },
+  responses: answers(
+    'The room; both sides are compared, and a claim of ours is written.',
+    switched,
+    [404, 409],
+  ),
+});
+
 const resyncRoute = createRoute({
   method: 'post',
   path: '/rooms/{resource}/resync',
@@ -169,7 +187,7 @@ const resyncRoute = createRoute({
 });
 
 export function roomRoutes(parts: RoomParts) {
-  const { rooms, held: brake, roomSwitch, manual, alerts, stopping } = parts;
+  const { rooms, held: brake, roomSwitch, claims, manual, alerts, stopping } = parts;
   async function find(resource: number): Promise<RoomReport> {
     const found = await rooms.find(resource);
     if (found === null) throw noRoom(resource);
@@ -223,6 +241,18 @@ export function roomRoutes(parts: RoomParts) {
       await find(resource);
       const message = (await roomSwitch.resume(resource)) ? 'Resumed' : 'It was not paused';
       return c.json({ success: true as const, message, room: await find(resource) }, 200);
+    })
+    .openapi(claimRoute, async (c) => {
+      const { resource } = c.req.valid('param');
+      await find(resource);
+      if ((await claims.takeOver(resource)) === null)
+        throw new Problem(
+          409,
+          `Resource ${resource} is not held for a claim.`,
+          'GET /rooms says why a room is held.',
+        );
+      await closeAlert();
+      return c.json({ success: true as const, message: 'Taken over', room: await find(resource) }, 200);
     })
     .openapi(resyncRoute, async (c) => {
       const { resource } = c.req.valid('param');

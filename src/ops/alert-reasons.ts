@@ -16,6 +16,8 @@ const subscribingAttempts = 3;
 /** Types whose reasons `readReasons` looks for. */
 export const reasonTypes = [
   'brake',
+  'database-unconfirmed',
+  'room-held',
   'error-rate',
   'items-in-error',
   'right-missing',
@@ -60,7 +62,7 @@ const reasonsText = `
     SELECT count(*) AS n, min(least(m.changed_at, m.noticed_at)) AS oldest, array_agg(DISTINCT room.name) AS rooms
     FROM bridge_mappings m JOIN room ON room.resource_id = m.resource_id
     WHERE m.due_at IS NOT NULL AND least(m.changed_at, m.noticed_at) < now() - $1 * interval '1 minute'
-      AND room.health NOT IN ('refused', 'waiting')
+      AND room.health NOT IN ('refused', 'waiting', 'held')
   ), parked AS (
     SELECT m.error_message, m.updated_at, room.name FROM bridge_mappings m JOIN room ON room.resource_id = m.resource_id
     WHERE m.sync_status = 'error'
@@ -75,11 +77,12 @@ const reasonsText = `
     ORDER BY mapping_id, id DESC
   )
   SELECT jsonb_build_object(
+    'hold', bridge_hold(),
     'outlookIsOut', EXISTS (SELECT FROM bridge_alerts WHERE closed_at IS NULL AND type IN ('outlook-outage', 'credential-refused')),
     'rooms', (SELECT coalesce(jsonb_agg(jsonb_build_object('type', t.type, 'resourceId', resource_id, 'room', name,
         'error', error_message, 'hint', hint, 'attempt', attempt,
         'until', to_char(throttled_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')) ORDER BY name), '[]')
-      FROM room CROSS JOIN LATERAL (SELECT CASE WHEN health = 'refused' THEN 'room-refused'
+      FROM room CROSS JOIN LATERAL (SELECT CASE WHEN health = 'refused' THEN 'room-refused' WHEN health = 'held' THEN 'room-held'
         WHEN health = 'waiting' AND throttled_until IS NOT NULL AND attempt >= $3 THEN 'throttled'
         WHEN health = 'waiting' AND throttled_until IS NULL AND attempt >= $2 THEN 'room-failing' END AS type) t
       WHERE t.type IS NOT NULL),
@@ -103,7 +106,7 @@ const reasonsText = `
       FROM touched),
     'unsubscribed', (SELECT jsonb_agg(name ORDER BY name) FROM room
       LEFT JOIN bridge_subscriptions b ON b.resource_mapping_id = room.id AND b.ended_at IS NULL
-      WHERE health <> 'refused' AND b.off_at IS NULL AND CASE
+      WHERE health NOT IN ('refused', 'held') AND b.off_at IS NULL AND CASE
         WHEN b.id IS NULL THEN sync_direction <> 'booking_to_outlook' AND updated_at < now() - interval '10 minutes'
         ELSE (b.subscription_id IS NULL OR b.expires_at <= now()) AND (b.attempt >= $4 OR b.expires_at < now() - interval '5 minutes') END),
     'unsubscribedWhy', (SELECT coalesce(error_message || ' ', '') || coalesce(hint, '') FROM bridge_subscriptions

@@ -12,6 +12,8 @@ const heldTypes = [
 /** Read from the database, by whichever daemon looks. */
 const readTypes = [
   'brake',
+  'database-unconfirmed',
+  'room-held',
   'error-rate',
   'items-in-error',
   'right-missing',

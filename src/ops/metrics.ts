@@ -22,6 +22,7 @@ const kinds = [
   'resting',
   'throttled',
   'refused',
+  'held',
   'brake',
   'outage',
   'deaf',
@@ -158,6 +159,9 @@ function kindOf(fact: Fact): Kind | null {
       return fact.throttled ? 'throttled' : 'resting';
     case 'room-refused':
       return 'refused';
+    case 'room-held':
+    case 'start-held':
+      return 'held';
     case 'brake-held':
       return 'brake';
     case 'listening':

@@ -22,6 +22,8 @@ interface RoomReason {
 
 /** What `readReasons` finds. */
 export interface Read {
+  /** Why nothing is written before a person confirms: see bridge_hold. */
+  readonly hold: 'database' | 'set-back' | null;
   readonly outlookIsOut: boolean;
   readonly rooms: readonly RoomReason[];
   readonly held: readonly { readonly resourceId: number; readonly room: string; readonly removals: number }[];
@@ -62,8 +64,9 @@ const errorShares = { warning: 0.1, critical: 0.25, items: 20 };
 /** At most one of each type and resource. While Graph as a whole is out of reach, what waits for it is no news. */
 export function alertsOf(read: Read, { webhooks, sends }: ReasonOptions): Alert[] {
   return [
+    ...unconfirmed(read.hold),
     ...read.held.map(brake),
-    ...(['room-refused', 'room-failing', 'throttled'] as const).flatMap((type) =>
+    ...(['room-held', 'room-refused', 'room-failing', 'throttled'] as const).flatMap((type) =>
       together(
         type,
         read.rooms.filter((room) => room.type === type),
@@ -93,7 +96,33 @@ const brake = ({ resourceId, room, removals }: Read['held'][number]): Alert => (
   detail: { removals },
 });
 
+function unconfirmed(hold: Read['hold']): Alert[] {
+  if (hold === null) return [];
+  const message =
+    hold === 'database'
+      ? 'This database is not the one the installation was confirmed for: it is a copy, or it was moved. Nothing is written.'
+      : 'A mailbox carries a newer claim of ours than this database has given out: it was set back, or a copy of it is at work. Nothing is written.';
+  const hint =
+    'Look at GET /plan, then confirm: the command plan --confirm, or POST /plan/confirm; of a database that was moved with --as same.';
+  return [
+    {
+      ...overall,
+      type: 'database-unconfirmed',
+      severity: 'critical',
+      message,
+      hint,
+      detail: { reason: hold },
+    },
+  ];
+}
+
 const roomWords = {
+  'room-held': {
+    severity: 'critical',
+    one: (room: RoomReason) => `${room.room} is held: ${said(room.error)}.`,
+    many: 'rooms are held: another installation, resource or row has their mailboxes',
+    hint: 'Look at GET /rooms: each says whose the mailbox is, and how a person decides.',
+  },
   'room-refused': {
     severity: 'critical',
     one: (room: RoomReason) => `The mailbox of ${room.room} refuses us: ${said(room.error)}.`,

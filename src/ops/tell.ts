@@ -71,9 +71,10 @@ function createTroubles(now: () => number): (fact: Fact, level: Level) => boolea
     if (fact.fact === 'bug') return repeats.isRepeated(bugKind(fact));
     if (!('resourceId' in fact)) return false;
     if (fact.fact === 'room-well')
-      for (const kind of ['room-resting', 'room-refused']) repeats.forget(`${kind} ${fact.resourceId}`);
+      for (const kind of ['room-resting', 'room-refused', 'room-held'])
+        repeats.forget(`${kind} ${fact.resourceId}`);
     return (
-      ['room-resting', 'room-refused', 'brake-held'].includes(fact.fact) &&
+      ['room-resting', 'room-refused', 'room-held', 'brake-held'].includes(fact.fact) &&
       level !== 'debug' &&
       repeats.isRepeated(`${fact.fact} ${fact.resourceId}`)
     );
@@ -124,6 +125,8 @@ function lineOf(fact: Fact): Line {
       };
     case 'room-refused':
       return { level: 'error', message: 'room refused', fields };
+    case 'room-held':
+      return { level: 'error', message: 'room held: whose is it?', fields };
     case 'room-well':
       return { level: 'info', message: 'room well again', fields };
     case 'room-baselined':
@@ -168,6 +171,8 @@ function lineOf(fact: Fact): Line {
         message: 'planned: nothing is written yet; see GET /plan',
         fields: { ...fields, ...fact.counts, counts: undefined },
       };
+    case 'start-held':
+      return { level: 'error', message: 'nothing is written until a person confirms', fields };
     case 'plan-confirmed':
       return { level: 'info', message: 'the plan is confirmed, both sides are kept equal', fields };
     case 'started':

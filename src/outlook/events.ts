@@ -5,6 +5,7 @@ import { Permanent, Retryable } from '../errors.ts';
 import type { Item, ReservationKey } from '../item.ts';
 import { createTokens } from './auth.ts';
 import { mostPerBatch } from './batch.ts';
+import { createCalendarClaim } from './calendar-claim.ts';
 import { createDelta } from './delta.ts';
 import { createDirectory } from './directory.ts';
 import { itemOf, type Mailbox, type OutlookEvent } from '../event.ts';
@@ -73,6 +74,7 @@ export function createOutlook(options: OutlookOptions) {
      */
     write: createWrite({ http, format, narrow, batchSize }),
     ...createReads(http, format, narrow),
+    ...createCalendarClaim(http),
     ...createDirectory(http),
     delta: createDelta(http, format),
     subscriptions: createSubscriptions(http),

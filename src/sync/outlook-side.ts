@@ -4,6 +4,7 @@
  */
 import type { DeltaAnswer, Mailbox, OutlookEvent, Write, Written } from '../event.ts';
 import type { Item, ReservationKey } from '../item.ts';
+import type { ClaimRead } from './decide/claim.ts';
 
 export type { OutlookEvent, Write, Written } from '../event.ts';
 
@@ -17,6 +18,10 @@ export interface OutlookSide {
    * Singles up to four at a time, `$batch` when there are more. An aborted `signal` rejects as a whole.
    */
   write(room: Mailbox, writes: readonly Write[], signal: AbortSignal): Promise<Written[]>;
+  /** What the room's default calendar says of whose it is. */
+  readClaim(room: Mailbox, signal: AbortSignal): Promise<ClaimRead>;
+  /** Writes a claim over what is there. Null: written; else why the mailbox takes none. */
+  writeClaim(room: Mailbox, text: string, signal: AbortSignal): Promise<string | null>;
   /** One event, or null when the mailbox answers that it is not there (404, malformed id). */
   read(room: Mailbox, eventId: string, signal: AbortSignal): Promise<OutlookEvent | null>;
   /** All live events of the mailbox that carry the marks of this reservation. */

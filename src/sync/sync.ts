@@ -22,8 +22,8 @@ export interface SyncOptions {
   readonly db: Database;
   readonly outlook: OutlookSide;
   readonly tell: Tell;
-  /** Namespace of the idempotency keys. */
-  readonly installationId: string;
+  /** Namespace of the idempotency keys: it changes when a person confirms a copied or restored database. */
+  readonly installationId: () => string;
   readonly window: Window;
   /** Between two polls of a room. */
   readonly pollMs: number;

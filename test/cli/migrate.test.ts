@@ -66,8 +66,12 @@ test('a second run changes nothing', async () => {
 test('it writes down the zone, the adapter and the defaults it could choose, and names those it could not', async () => {
   await using db = await openTestDatabase({ schema: 'portico' });
   const { told } = await run(db);
-  const { installation_id, triggers, functions, adapter_state, ...settings } = await settingsOf(db);
+  const { installation_id, database, triggers, functions, adapter_state, ...settings } = await settingsOf(db);
   assert.match(installation_id ?? '', /^[0-9a-f-]{36}$/);
+  assert.deepEqual(
+    JSON.parse(database ?? ''),
+    (await db.query('SELECT bridge_this_database() AS here'))[0]!['here'],
+  );
   assert.match(triggers ?? '', /bb_event/);
   assert.match(functions ?? '', /^[0-9a-f]{64} [0-9a-f]{32}$/);
   assert.match(adapter_state ?? '', /^[0-9a-f]{64} [0-9a-f]{32}$/);

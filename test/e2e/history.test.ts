@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { isWrite } from '../support/writes.ts';
 import { createRandom, day, openFleet, type Fleet } from './fleet.ts';
 
 /**
@@ -28,7 +29,7 @@ test.each(seeds)(
     await fleet.db.query('UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now()');
     await fleet.db.query("SELECT pg_notify('bridge_changes', '')");
     await fleet.settled();
-    expect(fleet.tenant.journal.filter((entry) => entry.seq > before && entry.method !== 'GET')).toEqual([]);
+    expect(fleet.tenant.journal.filter((entry) => entry.seq > before && isWrite(entry))).toEqual([]);
   },
   60_000 + steps * 400,
 );

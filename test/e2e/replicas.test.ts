@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { monotonicMs } from '../../src/sandbox/tenant/clock.ts';
+import { isWrite } from '../support/writes.ts';
 import { day, openFleet, upnOf, type Child, type Fleet } from './fleet.ts';
 
 const choir = { title: 'Kammerkoret', from: day(2, '18:00'), to: day(2, '20:00') };
@@ -30,7 +31,9 @@ describe('two daemons on one database', () => {
     await fleet.settled();
     await fleet.expectEqual();
     const numbers = fleet.tenant.journal
-      .filter((entry) => entry.method === 'PATCH' && entry.path.includes(mailboxPath(fleet, 501)))
+      .filter(
+        (entry) => isWrite(entry) && entry.method === 'PATCH' && entry.path.includes(mailboxPath(fleet, 501)),
+      )
       .map((entry) => Number(/\d+$/.exec((entry.body as { subject: string }).subject)![0]));
     expect(numbers).toEqual(numbers.toSorted((a, b) => a - b));
     expect(fleet.tenant.violations).toEqual([]);
@@ -66,7 +69,7 @@ test('a frozen daemon loses its rooms to the other one, sends nothing old when i
   await fleet.settled();
   const fault = fleet.tenant.faults.add({ match: { method: 'PATCH' }, action: { do: 'hang' } });
   await fleet.desk.retitle(booked, 'Gammelt navn');
-  await fleet.tenant.until((entry) => entry.method === 'PATCH' && entry.lost);
+  await fleet.tenant.until((entry) => isWrite(entry) && entry.method === 'PATCH' && entry.lost);
   sleeper.signal('SIGSTOP');
   fleet.tenant.faults.remove(fault);
   await fleet.desk.retitle(booked, 'Nytt navn');
@@ -128,7 +131,7 @@ const creates = (fleet: Fleet) =>
   fleet.tenant.journal.filter((entry) => entry.method === 'POST' && entry.status === 201).length;
 
 const writesSince = (fleet: Fleet, at: number) =>
-  fleet.tenant.journal.filter((entry) => entry.method !== 'GET' && entry.mailbox !== null && entry.at >= at);
+  fleet.tenant.journal.filter((entry) => isWrite(entry) && entry.mailbox !== null && entry.at >= at);
 
 const mailboxOf = (fleet: Fleet, resource: number) =>
   fleet.tenant.journal.find((entry) => decodeURIComponent(entry.path).includes(upnOf(resource)))!.mailbox;

@@ -81,6 +81,7 @@ test('START_MODE=plan: it is ready, notices, plans and writes nothing until it i
     mode: 'plan',
     writes: false,
     confirmed_at: null,
+    hold: null,
   });
   await world.book('Dance', 4);
   expect(await first.call('GET', '/plan?resource_id=101')).toMatchObject({

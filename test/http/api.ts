@@ -30,6 +30,7 @@ import { createStart } from '../../src/sync/worker/start-mode.ts';
 import { createReports } from '../../src/sync/report/reports.ts';
 import { createRoomList } from '../../src/sync/manual/room-list.ts';
 import { roomClocks } from '../../src/sync/report/room-clocks.ts';
+import { takeOver } from '../../src/sync/store/claims.ts';
 import { createRoomReports } from '../../src/sync/report/room-reports.ts';
 import { createSubscriptionRequests } from '../../src/sync/webhooks/subscription-requests.ts';
 import { createRoomSwitch } from '../../src/sync/manual/room-switch.ts';
@@ -115,6 +116,7 @@ export async function openApi(options: ApiOptions = {}) {
     rooms: createRoomReports(db),
     held: createHeldRemovals(db, manual),
     roomSwitch: createRoomSwitch(db),
+    claims: { takeOver: (resource) => takeOver(db, resource) },
     mappings: createMappingList(db),
     activity: createActivity(db),
     live: { watch, stopping: stopping.signal, ...options.live },

@@ -122,11 +122,11 @@ test('with START_MODE=sync there is nothing to confirm', async () => {
 test('a confirmation is kept, and the second one is told so', async () => {
   await using api = await openApi({ change: {} });
   const start = createStart({ db: api.db.pool, mode: 'plan' });
-  expect(await start.read()).toEqual({ mode: 'plan', writes: false, confirmedAt: null });
+  expect(await start.read()).toMatchObject({ mode: 'plan', writes: false, confirmedAt: null, hold: null });
   const first = await start.confirm();
   expect(first.before).toBe(false);
   expect(await start.confirm()).toEqual({ at: first.at, before: true });
-  expect(await start.read()).toEqual({ mode: 'plan', writes: true, confirmedAt: first.at });
+  expect(await start.read()).toMatchObject({ mode: 'plan', writes: true, confirmedAt: first.at, hold: null });
 });
 
 test('a manual call is refused at once while nothing may be written', async () => {

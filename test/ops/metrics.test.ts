@@ -34,7 +34,7 @@ test('the latency from commit to acceptance is a histogram from 1 ms to 60 s', a
 
 test('every kind of trouble has its line from the start, and is counted', async () => {
   const metrics = open();
-  expect((await metrics.text()).match(/^bridge_errors_total\{.*\} 0$/gm)?.length).toBe(12);
+  expect((await metrics.text()).match(/^bridge_errors_total\{.*\} 0$/gm)?.length).toBe(13);
   const facts: Fact[] = [
     { ...item, fact: 'item-delayed', error: '', inMs: 1 },
     { ...item, fact: 'item-parked', error: '', hint: null },

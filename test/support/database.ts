@@ -32,6 +32,9 @@ export async function openTestDatabase({ schema }: { readonly schema: Schema }):
   url.pathname = `/${name}`;
   const config: DatabaseConfig = { url: url.href, ssl: false };
   const pool = openPool(config, 'test', 20);
+  // a copy of a template is an installation of its own
+  if (schema === 'bridge' || schema.startsWith('installed '))
+    await pool.query(`UPDATE bridge_settings SET value = bridge_this_database() WHERE name = 'database'`);
   return {
     url: url.href,
     config,

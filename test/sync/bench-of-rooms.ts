@@ -36,7 +36,7 @@ export async function openRooms(
     db: db.pool,
     outlook: outlook.side,
     tell,
-    installationId: '6ba7b810-9dad-11d1-80b4-00c04fd430c8',
+    installationId: () => '6ba7b810-9dad-11d1-80b4-00c04fd430c8',
     window,
     pollMs: 60_000,
     brake: policy,

@@ -33,6 +33,11 @@ export function createOutlookInMemory() {
   const vanished = new Set<string>();
   const answers: { readonly id: string; readonly answer: string; readonly comment: string }[] = [];
   const reads: string[] = [];
+  /** What each calendar says of whose it is. */
+  const claims = new Map<string, string>();
+  const objectIds = new Map<string, string>();
+  let refusesClaims = false;
+  let claimCalls = 0;
   const writes: { readonly mailbox: string; readonly write: Write }[] = [];
   /** Those that the mailbox says it does not have, though its calendar shows them. */
   const denied = new Set<string>();
@@ -120,7 +125,20 @@ export function createOutlookInMemory() {
 
   const side: OutlookSide = {
     show: (item) => show(item),
-    resolveMailbox: async (address) => [...named].find(([, of]) => of === address)?.[0] ?? null,
+    resolveMailbox: async (address) =>
+      objectIds.get(address) ?? [...named].find(([, of]) => of === address)?.[0] ?? null,
+    async readClaim(room) {
+      claimCalls += 1;
+      if (refusesClaims) return { is: 'refused', why: 'Graph says 501' };
+      const text = claims.get(room.mailbox);
+      return text === undefined ? { is: 'none' } : { is: 'claim', text };
+    },
+    async writeClaim(room, text) {
+      claimCalls += 1;
+      if (refusesClaims) return 'Graph says 501';
+      claims.set(room.mailbox, text);
+      return null;
+    },
     async write(room, asked) {
       const first = once;
       once = null;
@@ -245,6 +263,14 @@ export function createOutlookInMemory() {
     /** Somebody changes what else there is to an event: who organises it, that it is free. */
     alter: (id: string, change: Said) => edit({ ...events.get(id)!, ...shown(change) }),
     answers,
+    claims,
+    /** How often a claim was read or written. */
+    claimCalls: () => claimCalls,
+    /** Object ids of addresses, as the directory knows them. */
+    objectIds,
+    refuseClaims: (refuses: boolean) => {
+      refusesClaims = refuses;
+    },
     refuseAnswers: (refuses: boolean) => {
       refusesAnswers = refuses;
     },

@@ -250,6 +250,10 @@ function ofFact(fact, count) {
       return plain('warn', `${room} waits`, String(fact['error']));
     case 'room-refused':
       return plain('bad', `${room} is refused`, String(fact['error']));
+    case 'room-held':
+      return plain('bad', `${room} is held`, String(fact['error']));
+    case 'start-held':
+      return plain('bad', 'Nothing is written until a person confirms', String(fact['error']));
     case 'room-well':
       return plain('good', `${room} is well again`, '');
     case 'room-baselined':

@@ -11,6 +11,8 @@ const facts = [
   'conflict',
   'plan-confirmed',
   'room-resting',
+  'start-held',
+  'room-held',
   'room-refused',
   'room-well',
   'room-baselined',

@@ -76,8 +76,10 @@ export function createPlan({ act }) {
   const summary = h('p');
   const body = h('div', { class: 'plan-body' });
   const again = actionButton('Read again', read);
-  const confirm = actionButton('Confirm this plan …', begin, 'primary');
-  const actions = h('div', { class: 'actions' }, confirm, again);
+  const confirm = actionButton('Confirm this plan …', () => begin(null), 'primary');
+  const asCopy = actionButton('Confirm as a copy …', () => begin('copy'));
+  const asSame = actionButton('Confirm as the same installation …', () => begin('same'), 'primary');
+  const actions = h('div', { class: 'actions' }, confirm, asSame, asCopy, again);
   fill(place, h('header', {}, h('h2', { id: 'plan-title' }, 'What a sync would do'), summary, actions), body);
   /** @type {Plan | null} */
   let plan = null;
@@ -101,7 +103,8 @@ export function createPlan({ act }) {
     }
   }
 
-  async function begin() {
+  /** @param {'same' | 'copy' | null} as what a database that is held is */
+  async function begin(as) {
     if (plan === null) return;
     const does = deeds(plan.counts);
     const unread = plan.rooms.filter(({ state }) => state !== 'planned').length;
@@ -115,13 +118,15 @@ export function createPlan({ act }) {
           ? ''
           : `${counted(unread, 'room')} could not be read and ${unread === 1 ? 'is' : 'are'} not in these figures.`,
         plan.held === 0 ? '' : `Of that the brake holds ${number(plan.held)} until you have looked.`,
+        as === 'copy' ? 'Rooms that the original has claimed stay held until you take each over.' : '',
+        as === 'same' ? 'This is the installation itself, and the original is out of service.' : '',
         'Both sides are compared once more first. From then on every change is carried over, also after a restart; single rooms can be paused.',
       ]
         .filter((part) => part !== '')
         .join(' '),
       yes: 'Begin',
     });
-    if (yes) await act(() => post('/plan/confirm'));
+    if (yes) await act(() => post('/plan/confirm', as === null ? undefined : { as }));
   }
 
   function draw() {
@@ -224,7 +229,9 @@ export function createPlan({ act }) {
     show({ stats }) {
       if (stats === null) return;
       place.hidden = stats.start.writes;
-      confirm.hidden = stats.start.mode !== 'plan';
+      const held = stats.start.hold !== null;
+      confirm.hidden = stats.start.mode !== 'plan' || held;
+      asSame.hidden = asCopy.hidden = stats.start.mode !== 'plan' || !held;
       if (!stats.start.writes && !asked) void read();
     },
   };

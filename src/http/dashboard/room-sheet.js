@@ -105,6 +105,7 @@ export function createRoomSheet({ act, explain, sides }) {
               : `${counted(room.due, 'change')}, the oldest for ${duration(room.lag_ms)}`,
           ],
           ['Held', room.held === 0 ? null : counted(room.held, 'removal')],
+          ['Claimed by', room.claimed_by],
           ['Failed', room.failed === 0 ? null : counted(room.failed, 'reservation')],
           ['Conflicts', room.conflicts === 0 ? null : number(room.conflicts)],
           ['Last sync', at(room.last_sync_at) ?? 'never'],
@@ -121,6 +122,7 @@ export function createRoomSheet({ act, explain, sides }) {
             ? actionButton('Pause', doing('pause'))
             : actionButton('Resume', doing('resume'), 'primary'),
           room.active === 1 && actionButton('Compare both sides again', doing('resync')),
+          room.claimed_by !== null && actionButton('Take this room over', doing('claim')),
         ),
       ),
       list,

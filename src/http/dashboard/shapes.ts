@@ -25,7 +25,11 @@ export interface Stats {
   listener: { heard: boolean; reason: string | null };
   outages: { outlook: Outage | null; booking: Outage | null };
   replicas: number;
-  start: { mode: 'sync' | 'plan' | 'shadow'; writes: boolean };
+  start: {
+    mode: 'sync' | 'plan' | 'shadow';
+    writes: boolean;
+    hold: { reason: 'database' | 'set-back'; why: string; hint: string } | null;
+  };
   replica: string | null;
   started_at: string;
   uptime_seconds: number;
@@ -53,6 +57,7 @@ export interface Room {
   subscription_expires_at: string | null;
   backfill: Backfill;
   held: number;
+  claimed_by: string | null;
   failed: number;
   conflicts: number;
 }

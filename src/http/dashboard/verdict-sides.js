@@ -79,11 +79,13 @@ export function notYet({ stats }) {
           text: 'Both sides are compared and nothing is ever written (START_MODE=shadow).',
           detail: 'Below stands what a sync would do. START_MODE=plan or sync lets it be done.',
         }
-      : {
-          state: 'busy',
-          text: 'Nothing is written yet: the plan waits to be confirmed.',
-          detail: 'Read below what would be done, then confirm it there, or by the command plan --confirm.',
-        },
+      : stats.start.hold !== null
+        ? { state: 'bad', text: stats.start.hold.why, detail: stats.start.hold.hint }
+        : {
+            state: 'busy',
+            text: 'Nothing is written yet: the plan waits to be confirmed.',
+            detail: 'Read below what would be done, then confirm it there, or by the command plan --confirm.',
+          },
   ];
 }
 

@@ -43,6 +43,7 @@ export function createDirectory(options: {
         kind,
         key,
         attendant: usualAttendant,
+        calendarProperties: new Map(),
         store: new MailboxStore({
           key,
           random,

@@ -104,6 +104,8 @@ export interface Switches {
   /** False: GET /users/{id} answers 403, as without User.Read.All. */
   readonly mayReadUsers: boolean;
   readonly mayReadPlaces: boolean;
+  /** The status with which extended properties of a calendar are refused; null: they are kept. */
+  readonly calendarRefusal: 400 | 403 | 404 | 405 | 501 | null;
   /** Changes younger than this do not show in delta yet (Microsoft: delta-query-overview). */
   readonly deltaLagMs: number;
   /** How many delta tokens of a mailbox are alive; older ones get 410 (msgraph docs#2350). */
@@ -150,6 +152,7 @@ const usualSwitches: Switches = {
   etagBumpAfterMs: null,
   mayReadUsers: true,
   mayReadPlaces: true,
+  calendarRefusal: null,
   deltaLagMs: 0,
   deltaGenerations: 4,
   deltaEmptyFirstPage: false,

@@ -1,5 +1,5 @@
 import { WHOLE, createStems, folderToken, printId, type ItemId } from './ids.ts';
-import type { EventContent, StoredEvent } from './event-model.ts';
+import type { EventContent, ExtendedProperty, StoredEvent } from './event-model.ts';
 import { slotDays } from './recurrence.ts';
 import type { Random } from './random.ts';
 import { instantOf } from './zones.ts';
@@ -35,6 +35,8 @@ export interface Mailbox {
   readonly key: string;
   readonly store: MailboxStore;
   attendant: Attendant;
+  /** Of the default calendar, by key. */
+  calendarProperties: ReadonlyMap<string, ExtendedProperty>;
 }
 
 /** Older history is forgotten, and delta tokens that need it with it. */

@@ -1,4 +1,5 @@
 import type { GraphAnswer, GraphRequest, MailboxHandler, TenantCore } from './core.ts';
+import { readCalendar, updateCalendar } from './calendar.ts';
 import { calendarDelta } from './delta.ts';
 import { createEvent, deleteEvent, readEvent, updateEvent } from './events.ts';
 import { badRequest, notAllowed } from './graph-error.ts';
@@ -35,6 +36,7 @@ const mailboxPaths: Readonly<Record<string, Methods>> = {
   'events/*/singlevalueextendedproperties': {},
   calendarview: { GET: calendarView },
   'calendarview/delta': { GET: calendarDelta },
+  calendar: { GET: readCalendar, PATCH: updateCalendar },
   'calendar/getschedule': { POST: getSchedule },
   translateexchangeids: { POST: translateIds },
 };

@@ -32,7 +32,7 @@ export interface PushOptions {
   /** The window that is kept equal. */
   readonly span: () => Promise<Span>;
   /** Namespace of the idempotency keys: the installation id. */
-  readonly installationId: string;
+  readonly installationId: () => string;
   readonly random?: () => number;
 }
 
@@ -57,7 +57,7 @@ export function createPush({ outlook, installationId, troubles, span, random = M
   /** Writes what the steps decided, if it is for Outlook; the others are only written down. */
   return async function push(room: LeasedRoom, steps: readonly Step[], signal: AbortSignal): Promise<Pushed> {
     const all = steps.flatMap((step) => {
-      const write = writeOf(step, room, installationId);
+      const write = writeOf(step, room, installationId());
       return write === null ? [] : [{ step, write }];
     });
     // where creates are refused, one of them tries and the others wait for it

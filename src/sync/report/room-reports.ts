@@ -9,7 +9,7 @@ export interface RoomReport {
   readonly outlook_item_name: string | null;
   readonly active: number;
   readonly sync_direction: string;
-  /** ok, waiting (rests after a failure), refused (a person must act), held (the brake asks a person), off. */
+  /** ok, waiting (rests after a failure), refused (a person must act), held (the brake, or the claim of somebody else, asks a person), off. */
   readonly health: string;
   readonly error: string | null;
   readonly hint: string | null;
@@ -32,6 +32,8 @@ export interface RoomReport {
   readonly backfill: { readonly total: number; readonly done: number };
   /** Removals that wait for a person. */
   readonly held: number;
+  /** The claim of somebody else for which the room is held. */
+  readonly claimed_by: string | null;
   /** What could not be brought over, and what waits for a person to choose a side. */
   readonly failed: number;
   readonly conflicts: number;
@@ -83,7 +85,7 @@ const roomsText = `
     synced.at AS last_sync_at, least(s.pull_due_at, s.next_poll_at) AS pull_due_at, subscribed.expires_at AS subscription_expires_at,
     jsonb_build_object('total', greatest(s.backfill_total, due.backfill, 0),
       'done', greatest(s.backfill_total, due.backfill, 0) - coalesce(due.backfill, 0)) AS backfill,
-    coalesce(held.n, 0) AS held, coalesce(open.failed, 0) AS failed, coalesce(open.conflicts, 0) AS conflicts
+    coalesce(held.n, 0) AS held, s.claim_found AS claimed_by, coalesce(open.failed, 0) AS failed, coalesce(open.conflicts, 0) AS conflicts
   FROM bridge_resource_mappings r LEFT JOIN bridge_room_state s ON s.resource_mapping_id = r.id
   LEFT JOIN due ON due.resource_id = r.resource_id AND r.active = 1
   LEFT JOIN held ON held.resource_id = r.resource_id AND r.active = 1

@@ -275,7 +275,8 @@ export interface Rest {
   readonly ms: number | null;
   /** Graph asked for it (Retry-After): nobody may cut it short. */
   readonly throttled: boolean;
-  readonly condition: 'waiting' | 'refused';
+  /** `held`: not ours to work on until a person decides. */
+  readonly condition: 'waiting' | 'refused' | 'held';
   /** The mailbox is not there under the name it was called by. */
   readonly unknownMailbox?: boolean;
   readonly why: string;
@@ -296,15 +297,6 @@ export async function releaseRoom(session: Queryable, room: LeasedRoom, rest: Re
       rest?.hint ?? null,
       rest?.condition ?? 'ok',
     ],
-  });
-}
-
-/** Keeps the object id of a room's mailbox beside the address the operator wrote. */
-export async function storeMailbox(db: Queryable, room: LeasedRoom, objectId: string): Promise<void> {
-  await db.query({
-    name: 'store_mailbox',
-    text: 'UPDATE bridge_resource_mappings SET outlook_object_id = $2 WHERE id = $1 AND outlook_item_id = $3',
-    values: [room.id, objectId, room.outlookItemId],
   });
 }
 

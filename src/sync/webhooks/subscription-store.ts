@@ -42,9 +42,10 @@ export async function claimSubscriptions(db: Queryable, notificationUrl: string 
   );
 }
 
-// A room that can change anything here, and the row that belongs to it as it stands.
+// A room that can change anything here, and the row that belongs to it as it stands. One that is held is not ours to hear of.
 const wantedRooms = `
   SELECT r.id, r.outlook_item_id FROM bridge_resource_mappings r
+  JOIN bridge_room_state s ON s.resource_mapping_id = r.id AND s.health <> 'held'
   WHERE r.active = 1 AND r.sync_direction <> 'booking_to_outlook' AND $1 <> ''`;
 const belongs = `b.resource_mapping_id = w.id AND b.outlook_item_id = w.outlook_item_id AND b.notification_url = $1`;
 

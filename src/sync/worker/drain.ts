@@ -10,6 +10,8 @@ import { Permanent, Retryable } from '../../errors.ts';
 import type { OutlookEvent } from '../../event.ts';
 import type { Fact, PullAction, Tell } from '../../facts.ts';
 import type { Applied, Done } from '../apply/apply.ts';
+import { createAddresses } from '../pull/addresses.ts';
+import { createClaimCheck, RoomHeld } from '../pull/claim-check.ts';
 import { compare, firstDeltaRound } from '../pull/full-scan.ts';
 import { createDebounce } from './debounce.ts';
 import { verify } from '../apply/read.ts';
@@ -17,7 +19,6 @@ import {
   dueMappings,
   reconcileRoom,
   replaceMailbox,
-  storeMailbox,
   type Due,
   type Hint,
   type LeasedRoom,
@@ -91,8 +92,12 @@ export function createDrain(options: DrainOptions) {
     tell,
     random = Math.random,
   } = options;
+  const claims = createClaimCheck({ db, outlook });
+  const { addressed, readdressed } = createAddresses({ db, outlook });
   /** Rooms that were asked for changes since this daemon began. */
   const listened = new Set<number>();
+  /** Rooms whose claim was read since this daemon began, or since the database was out of its sight. */
+  const claimed = new Set<number>();
 
   /** `signal` cuts it off; at `stopping` the round under way is ended and written down first. */
   async function drain(room: LeasedRoom, signal: AbortSignal, stopping: AbortSignal): Promise<Drained> {
@@ -103,7 +108,14 @@ export function createDrain(options: DrainOptions) {
   }
 
   async function drainOnce(leased: LeasedRoom, signal: AbortSignal, stopping: AbortSignal): Promise<Drained> {
-    const room = leased.baselined ? leased : await addressed(leased, signal);
+    let room = leased.baselined ? leased : await addressed(leased, signal);
+    if (room.baselined && !claimed.has(room.id)) {
+      const stopped = await reading(room, async () => {
+        if ((await claims.check(room, signal)) === 'lost') room = { ...room, baselined: false };
+        else claimed.add(room.id);
+      });
+      if (stopped !== null) return stopped;
+    }
     if (!room.reconciled || (!room.baselined && !room.abandoned)) await reconcile(room);
     // what people did in Outlook while nobody listened is heard before the bookings speak
     const pulls = room.baselined && (room.pulls || (follows(room) && !listened.has(room.id)));
@@ -123,7 +135,7 @@ export function createDrain(options: DrainOptions) {
     let answered = pulls || !room.baselined;
 
     const calm = createDebounce();
-    let due = leased.baselined && leased.reconciled && !hasRead ? room.due : await readDue(room);
+    let due = room.baselined && leased.reconciled && !hasRead ? room.due : await readDue(room);
     // bounded by what is due: each round settles its rows, and a row that stays due at once is counted in `attempt`
     while (due.length > 0 && !stopping.aborted) {
       signal.throwIfAborted();
@@ -175,6 +187,7 @@ export function createDrain(options: DrainOptions) {
       troubles.over(room.id, 'reads');
       return null;
     } catch (error) {
+      if (error instanceof RoomHeld) return { rest: error.rest, outage: null, answered: true };
       if (!(error instanceof Retryable || error instanceof Permanent)) throw error;
       if (room.baselined && isPassing(error)) {
         await readAgain(room, error);
@@ -189,36 +202,6 @@ export function createDrain(options: DrainOptions) {
   /** What could not be read is asked for again, in its own time. */
   async function readAgain(room: LeasedRoom, error: Retryable | Permanent): Promise<void> {
     await asked('ask again later', pullAgain(db, room, troubles.again(room.id, 'reads', error), 0));
-  }
-
-  /** The room by the object id of its mailbox, if the directory tells: addresses change, and some calls refuse them. */
-  async function addressed(room: LeasedRoom, signal: AbortSignal): Promise<LeasedRoom> {
-    if (room.mailbox !== room.outlookItemId) return room;
-    try {
-      const mailbox = await outlook.resolveMailbox(room.outlookItemId, signal);
-      if (mailbox === null || mailbox === room.outlookItemId) return room;
-      await asked('store the id of a mailbox', storeMailbox(db, room, mailbox));
-      return { ...room, mailbox };
-    } catch (error) {
-      // whether there is such a mailbox is for the mailbox itself to say; the directory may be closed to us, and what
-      // keeps us from everything is met again there
-      if (error instanceof Permanent || error instanceof Retryable) return room;
-      throw error;
-    }
-  }
-
-  /** The stored id of its mailbox is refused: whether it is called otherwise from now on. */
-  async function readdressed(room: LeasedRoom, signal: AbortSignal): Promise<boolean> {
-    if (room.mailbox === room.outlookItemId) return false;
-    try {
-      const mailbox = await outlook.resolveMailbox(room.outlookItemId, signal);
-      if (mailbox === room.mailbox) return false;
-      await asked('replace the id of a mailbox', replaceMailbox(db, room, mailbox, mailbox !== null));
-      return true;
-    } catch (error) {
-      if (error instanceof Permanent || error instanceof Retryable) return false;
-      throw error;
-    }
   }
 
   /** Whether the mailbox does not know where its rounds of changes were to go on: then it may have been made anew. */
@@ -297,9 +280,12 @@ export function createDrain(options: DrainOptions) {
   async function baseline(room: LeasedRoom, signal: AbortSignal, cursor: 'kept' | 'new'): Promise<number> {
     const started = performance.now();
     const noticedAt = new Date();
+    const standing = await claims.check(room, signal);
     const span = await listWindow(db, window);
     // before the list: whatever changes from here on is in the next round
-    const links = follows(room) ? await begins(room, span, cursor, signal) : null;
+    const links = follows(room)
+      ? await begins(room, span, standing === 'lost' ? 'new' : cursor, signal)
+      : null;
     const events: OutlookEvent[] = [];
     for await (const page of outlook.list(room, span.from, span.to, signal)) events.push(...page);
     const remembered = await rememberedOf(db, room, events);
@@ -307,7 +293,10 @@ export function createDrain(options: DrainOptions) {
     const scan = (known: readonly Mapped[]) =>
       compare(known, events, span, follows(room), (item) => outlook.show(item), remembered);
     let found = scan(mappings);
-    if (found.showsNothing && cursor === 'new' && follows(room) && (await hasForgotten(room, signal))) {
+    const isAnother =
+      found.showsNothing &&
+      (standing === 'lost' || (cursor === 'new' && follows(room) && (await hasForgotten(room, signal))));
+    if (isAnother) {
       // a mailbox that was made anew: nothing was deleted, and everything is shown again
       const objectId = room.mailbox === room.outlookItemId ? null : room.mailbox;
       await replaceMailbox(db, room, objectId, true);
@@ -326,6 +315,8 @@ export function createDrain(options: DrainOptions) {
       pollMs: pollIn,
     });
     for (const error of refused) tell({ fact: 'bug', error, where: `the comparison of ${room.name}` });
+    await claims.raise(room, standing, signal);
+    claimed.add(room.id);
     tell({
       fact: 'room-baselined',
       room: room.name,
@@ -398,7 +389,10 @@ export function createDrain(options: DrainOptions) {
     if (due.status === 'conflict') tell({ ...about(room, due), fact: 'conflict-over' });
   }
 
-  return { drain };
+  /** The database was out of sight: who knows what it was set back to. Each room's claim is read again at its next work. */
+  const doubt = () => claimed.clear();
+
+  return { drain, doubt };
 }
 
 /** Graph answered that this cannot be read now, and neither asked for rest nor refused the calendar. */

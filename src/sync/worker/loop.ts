@@ -79,6 +79,8 @@ export interface WorkOptions {
   /** Throws NotInstalled while the booking system cannot be read. */
   readonly needAdapter: (session: Queryable) => Promise<void>;
   readonly drain: (room: LeasedRoom, signal: AbortSignal, stopping: AbortSignal) => Promise<Drained>;
+  /** Told of each session that will hold our leases, before it is used. */
+  readonly leaseOpened?: () => void;
   readonly rhythm: Rhythm;
   readonly window: Window;
   /** While false, changes are captured and folded, and nothing is sent (START_MODE plan or shadow). */
@@ -148,6 +150,7 @@ export function createWork(options: WorkOptions) {
   async function holdLease(signal: AbortSignal, succeeded: () => void): Promise<void> {
     const lease = await options.openLease();
     const session = oneAtATime(lease.session);
+    options.leaseOpened?.();
     const held = new AbortController();
     current = held;
     leasePid = lease.pid;
@@ -305,7 +308,8 @@ export function createWork(options: WorkOptions) {
     const about = { room: room.name, resourceId: room.resourceId };
     if (rest === null && room.attempt > 0) tell({ ...about, fact: 'room-well' });
     if (rest === null) return;
-    if (rest.condition === 'refused')
+    if (rest.condition === 'held') tell({ ...about, fact: 'room-held', error: rest.why, hint: rest.hint });
+    else if (rest.condition === 'refused')
       tell({ ...about, fact: 'room-refused', error: rest.why, hint: rest.hint });
     else
       tell({

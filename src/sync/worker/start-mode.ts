@@ -1,6 +1,7 @@
 /**
  * Whether anything may be written yet. START_MODE=sync: yes. plan: once a person has confirmed the plan, which is kept in
- * the database, so that a restart goes on. shadow: never.
+ * the database, so that a restart goes on. shadow: never. Whatever the mode, a database that is not the one the installation
+ * was confirmed for, or that was set back, is treated as with START_MODE=plan until a person confirms.
  */
 import type { Queryable } from '../../database.ts';
 import { Conflict } from '../../errors.ts';
@@ -8,64 +9,117 @@ import { failingAs } from '../store/failing.ts';
 
 export type StartMode = 'sync' | 'plan' | 'shadow';
 
+/** Why nothing is written although START_MODE would not ask. */
+export interface Hold {
+  readonly reason: 'database' | 'set-back';
+  readonly why: string;
+  readonly hint: string;
+}
+
+/** Of a confirmed hold: the same installation, moved or set back, keeps its rooms; a copy has none of them yet. */
+export type ConfirmedAs = 'same' | 'copy';
+
 export interface StartState {
   readonly mode: StartMode;
   /** Something may be written. */
   readonly writes: boolean;
   readonly confirmedAt: Date | null;
+  readonly hold: Hold | null;
+  /** Namespace of the idempotency keys. */
+  readonly installation: string;
 }
 
 export type Start = ReturnType<typeof createStart>;
 
-const setting = 'plan_confirmed_at';
+interface Database {
+  readonly oid: number;
+  readonly name: string;
+  readonly system: string | null;
+}
+
+interface Row {
+  readonly hold: Hold['reason'] | null;
+  readonly installation: string | null;
+  readonly confirmed: string | null;
+  readonly known: Database | null;
+  readonly here: Database | null;
+  readonly setBack: { readonly room: string; readonly found: number; readonly known: number } | null;
+}
+
+const confirmHint =
+  'Look at the plan (GET /plan, or the command plan), then confirm it: plan --confirm, or POST /plan/confirm.';
+
+const wordsOf = ({ oid, name, system }: Database) => `${name} (oid ${oid}, cluster ${system ?? 'unknown'})`;
+
+function holdOf({ hold, known, here, setBack }: Row): Hold | null {
+  if (hold === null) return null;
+  if (hold === 'database')
+    return {
+      reason: hold,
+      why: `This database is ${here === null ? 'another one' : wordsOf(here)}, and the installation was confirmed for ${known === null ? 'another one' : wordsOf(known)}: it is a copy, or it was moved. Nothing is written.`,
+      hint: `${confirmHint} Without further words it begins as a copy, which takes over no room that the original works in; if the original is out of service, add --as same, or { "as": "same" }.`,
+    };
+  return {
+    reason: hold,
+    why: `The calendar of ${setBack?.room ?? 'a room'} carries a newer claim of ours (${setBack?.found ?? '?'}) than this database has given out (${setBack?.known ?? '?'}): it was set back, or a copy of it is at work. Nothing is written.`,
+    hint: `If a copy is at work, stop it. ${confirmHint}`,
+  };
+}
 
 export function createStart({ db, mode }: { readonly db: Queryable; readonly mode: StartMode }) {
-  /** Asks the database only where its answer counts. */
   async function read(): Promise<StartState> {
-    if (mode !== 'plan') return { mode, writes: mode === 'sync', confirmedAt: null };
-    const { rows } = await db.query<{ value: string }>({
-      name: 'plan_confirmed',
-      text: 'SELECT value FROM bridge_settings WHERE name = $1',
-      values: [setting],
+    const { rows } = await db.query<Row>({
+      name: 'start_state',
+      text: `
+        WITH setting AS MATERIALIZED (SELECT name, value FROM bridge_settings)
+        SELECT h.hold, (SELECT value FROM setting WHERE name = 'installation_id') AS installation,
+          (SELECT value FROM setting WHERE name = 'plan_confirmed_at') AS confirmed,
+          CASE WHEN h.hold IS NOT NULL THEN (SELECT value::jsonb FROM setting WHERE name = 'database') END AS known,
+          CASE WHEN h.hold IS NOT NULL THEN bridge_this_database() END AS here,
+          (SELECT value::jsonb FROM setting WHERE name = 'set_back') AS "setBack"
+        FROM (SELECT bridge_hold() AS hold OFFSET 0) h`,
     });
-    const [row] = rows;
-    return { mode, writes: row !== undefined, confirmedAt: row === undefined ? null : new Date(row.value) };
+    const row = rows[0]!;
+    const hold = holdOf(row);
+    const confirmedAt = row.confirmed === null || mode === 'shadow' ? null : new Date(row.confirmed);
+    return {
+      mode: hold !== null && mode === 'sync' ? 'plan' : mode,
+      writes: hold === null && (mode === 'sync' || (mode === 'plan' && confirmedAt !== null)),
+      confirmedAt: hold === null ? confirmedAt : null,
+      hold,
+      installation: row.installation ?? '',
+    };
   }
 
   /** Throws Conflict while nothing may be written: nobody waits for what does not happen. */
   async function needWrites(): Promise<void> {
-    if ((await read()).writes) return;
-    throw new Conflict(
-      mode === 'shadow'
-        ? 'START_MODE is shadow: nothing is written.'
-        : 'Nothing is written before the plan is confirmed (START_MODE=plan).',
-      {
-        hint:
-          mode === 'shadow'
-            ? 'GET /plan shows what would be done; START_MODE=plan or sync lets it be done.'
-            : 'GET /plan shows what would be done; POST /plan/confirm, or the command `plan --confirm`, lets it begin.',
-      },
-    );
+    const { writes, hold } = await read();
+    if (writes) return;
+    if (mode === 'shadow')
+      throw new Conflict('START_MODE is shadow: nothing is written.', {
+        hint: 'GET /plan shows what would be done; START_MODE=plan or sync lets it be done.',
+      });
+    throw new Conflict(hold?.why ?? 'Nothing is written before the plan is confirmed (START_MODE=plan).', {
+      hint:
+        hold?.hint ??
+        'GET /plan shows what would be done; POST /plan/confirm, or the command `plan --confirm`, lets it begin.',
+    });
   }
 
-  /** Confirms for good, once; every daemon of this database with START_MODE=plan begins. */
-  async function confirm(): Promise<{ readonly at: Date; readonly before: boolean }> {
-    const { rows } = await db.query<{ value: string; made: boolean }>({
+  /**
+   * Confirms for good, once; every daemon of this database that waits for it begins. `as`: what a database that is held is;
+   * null: one that differs is a copy, one that was set back is the same.
+   */
+  async function confirm(
+    as: ConfirmedAs | null = null,
+  ): Promise<{ readonly at: Date; readonly before: boolean }> {
+    const { rows } = await db.query<{ confirmed: { at: string; before: boolean } }>({
       name: 'confirm_plan',
-      text: `
-        WITH made AS (
-          INSERT INTO bridge_settings (name, value) VALUES ($1, to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
-          ON CONFLICT (name) DO NOTHING RETURNING value
-        ), compared AS (
-          -- what is done then is what the plan said: it, too, is made by comparing both sides
-          UPDATE bridge_room_state SET baselined_at = NULL, reconciled_at = NULL, push_due_at = now()
-          WHERE EXISTS (SELECT FROM made))
-        SELECT value, true AS made FROM made
-        UNION ALL SELECT value, false FROM bridge_settings WHERE name = $1 AND NOT EXISTS (SELECT FROM made)`,
-      values: [setting],
+      text: 'SELECT bridge_confirm($1) AS confirmed',
+      values: [as],
     });
-    const { value, made } = rows[0]!;
-    return { at: new Date(value), before: !made };
+    const { at, before } = rows[0]!.confirmed;
+    return { at: new Date(at), before };
   }
 
   return {

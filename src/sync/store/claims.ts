@@ -1,0 +1,146 @@
+/** What the database keeps of claims (see decide/claim.ts), of one mailbox that two rows name, and of the hold that follows. */
+import type { Queryable } from '../../database.ts';
+import type { LeasedRoom } from './mappings.ts';
+
+/** What we know of a room's claim ourselves. */
+export interface OwnClaim {
+  readonly installation: string;
+  /** Ids this installation had before it was moved or set back. */
+  readonly formers: readonly string[];
+  readonly resource: number;
+  /** The highest number this database has given out. */
+  readonly number: number;
+  /** Our claim was read in this mailbox before. */
+  readonly wasRead: boolean;
+  /** A claim that a person declared void. */
+  readonly declaredVoid: string | null;
+}
+
+/** Another active row that maps the mailbox of this one, and was there first. */
+export interface EarlierRoom {
+  readonly resourceId: number;
+  readonly outlookItemId: string;
+}
+
+export interface KnownClaim extends OwnClaim {
+  readonly earlier: EarlierRoom | null;
+}
+
+export async function readKnownClaim(db: Queryable, room: LeasedRoom): Promise<KnownClaim> {
+  interface Row {
+    readonly installation: string | null;
+    readonly formers: string;
+    readonly number: number;
+    readonly read: boolean;
+    readonly declared: string | null;
+    readonly earlier: EarlierRoom | null;
+  }
+  const { rows } = await db.query<Row>({
+    name: 'known_claim',
+    text: `
+      SELECT (SELECT value FROM bridge_settings WHERE name = 'installation_id') AS installation,
+        coalesce((SELECT value FROM bridge_settings WHERE name = 'former_installations'), '') AS formers,
+        (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM bridge_claim_seq) AS number,
+        s.claim_read_at IS NOT NULL AS read, s.claim_void AS declared,
+        (SELECT jsonb_build_object('resourceId', e.resource_id, 'outlookItemId', e.outlook_item_id)
+         FROM bridge_resource_mappings e WHERE e.id = bridge_earlier_room($1)) AS earlier
+      FROM bridge_room_state s WHERE s.resource_mapping_id = $1`,
+    values: [room.id],
+  });
+  const row = rows[0]!;
+  return {
+    installation: row.installation ?? '',
+    formers: row.formers.split(' ').filter((id) => id !== ''),
+    resource: room.resourceId,
+    number: row.number,
+    wasRead: row.read,
+    declaredVoid: row.declared,
+    earlier: row.earlier,
+  };
+}
+
+/** What was read of the claim; `found`: somebody else's, for which the room is held. */
+export async function noteClaim(
+  db: Queryable,
+  room: LeasedRoom,
+  read: { readonly isOurs: boolean; readonly refused: string | null; readonly found: string | null },
+): Promise<void> {
+  await db.query({
+    name: 'note_claim',
+    text: 'SELECT bridge_claim_read($1, $2, $3, $4, $5)',
+    values: [room.id, room.epoch, read.isOurs, read.refused, read.found],
+  });
+}
+
+/** The next number of the installation, committed before any mailbox hears of it; null: the lease is lost. */
+export async function raiseClaim(db: Queryable, room: LeasedRoom): Promise<number | null> {
+  const { rows } = await db.query<{ number: number }>({
+    name: 'raise_claim',
+    text: `UPDATE bridge_room_state SET claim_number = nextval('bridge_claim_seq')
+      WHERE resource_mapping_id = $1 AND lease_epoch = $2 RETURNING claim_number AS number`,
+    values: [room.id, room.epoch],
+  });
+  return rows[0]?.number ?? null;
+}
+
+/** This database was set back: nothing is written by any daemon until a person confirms. */
+export async function holdSetBack(
+  db: Queryable,
+  room: LeasedRoom,
+  found: number,
+  ours: number,
+): Promise<void> {
+  await db.query(
+    `INSERT INTO bridge_settings (name, value) VALUES ('set_back', jsonb_build_object(
+       'room', $1::text, 'resource', $2::integer, 'found', $3::bigint, 'known', $4::bigint)::text) ON CONFLICT (name) DO NOTHING`,
+    [room.outlookItemId, room.resourceId, found, ours],
+  );
+}
+
+/** Rows that are older than this room's and whose mailbox nobody has resolved yet, at most `most`. */
+export async function unresolvedBefore(
+  db: Queryable,
+  room: LeasedRoom,
+  most: number,
+): Promise<{ readonly id: number; readonly outlookItemId: string }[]> {
+  const { rows } = await db.query<{ id: number; outlookItemId: string }>({
+    name: 'unresolved_before',
+    text: `SELECT id, outlook_item_id AS "outlookItemId" FROM bridge_resource_mappings
+      WHERE active = 1 AND id < $1 AND outlook_object_id IS NULL ORDER BY id LIMIT $2`,
+    values: [room.id, most],
+  });
+  return rows;
+}
+
+/** Keeps the object id of a mailbox beside the address the operator wrote. */
+export async function storeMailbox(
+  db: Queryable,
+  row: { readonly id: number; readonly outlookItemId: string },
+  objectId: string,
+): Promise<void> {
+  await db.query({
+    name: 'store_mailbox',
+    text: 'SELECT bridge_resolved($1, $2, $3)',
+    values: [row.id, row.outlookItemId, objectId],
+  });
+}
+
+/**
+ * A person says that a room which is held for somebody else's claim belongs here: a new claim is written over it. Returns
+ * the claim that is void now; null: none was in the way.
+ */
+export async function takeOver(db: Queryable, resourceId: number): Promise<string | null> {
+  const { rows } = await db.query<{ found: string }>(
+    `WITH held AS (
+       SELECT s.resource_mapping_id AS id, s.claim_found AS found FROM bridge_room_state s
+       JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
+       WHERE r.resource_id = $1 AND r.active = 1 AND s.claim_found IS NOT NULL FOR UPDATE OF s
+     ), taken AS (
+       UPDATE bridge_room_state s SET claim_void = held.found, claim_found = NULL, claim_read_at = NULL, baselined_at = NULL,
+         push_due_at = now(), retry_at = NULL, asked_at = now(), updated_at = now()
+       FROM held WHERE s.resource_mapping_id = held.id)
+     SELECT found, bridge_wake() FROM held`,
+    [resourceId],
+  );
+  return rows[0]?.found ?? null;
+}
