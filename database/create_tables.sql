@@ -384,6 +384,14 @@ ALTER TABLE bridge_room_state ADD COLUMN hinted_at timestamptz, ADD COLUMN sure_
 $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0090_hints', now());
 
+  EXECUTE $migration$
+-- The name of the key, and of the person where a proxy says it, that asked for something through the API.
+
+ALTER TABLE bridge_log ADD COLUMN who text;
+CREATE INDEX bridge_log_asked ON bridge_log (id) WHERE action = 'asked';
+$migration$;
+  INSERT INTO bridge_migrations (name, run_on) VALUES ('0110_audit', now());
+
   EXECUTE $functions$
 -- What adapters call (sql/README.md): triggers, indexes, and what a reservation shows of a change.
 

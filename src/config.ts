@@ -27,6 +27,7 @@ export const variables = {
   GRAPH_BASE_URL: 'https://graph.microsoft.com/v1.0',
   GRAPH_AUTHORITY: 'https://login.microsoftonline.com',
   API_KEY: null,
+  TRUSTED_USER_HEADER: null,
   HOST: null,
   PORT: '8082',
   WEBHOOK_BASE_URL: null,
@@ -54,6 +55,9 @@ export const variables = {
   NO_PROXY: null,
 } as const satisfies Record<string, string | null>;
 
+/** Variables that may be there many times, each with a name of its own. */
+export const namedVariables = ['API_KEY_<NAME>', 'API_KEY_READ_<NAME>'] as const;
+
 type Variable = keyof typeof variables;
 export type Environment = Readonly<Partial<Record<string, string>>>;
 export type WakeMode = 'adaptive' | 'notify' | 'poll';
@@ -74,10 +78,28 @@ export interface GraphConfig {
   readonly proxy: { readonly url: string; readonly except: string } | null;
 }
 
+/** A key of the HTTP API. */
+export interface ApiKey {
+  /** What stands after `API_KEY_`; null: API_KEY itself. */
+  readonly name: string | null;
+  readonly key: string;
+  /** Of API_KEY_READ_<NAME>: GET and HEAD only. */
+  readonly readOnly: boolean;
+}
+
+export interface HttpConfig {
+  readonly host: string;
+  readonly port: number;
+  /** Empty: the API is open on this machine only. */
+  readonly keys: readonly ApiKey[];
+  /** The header in which a proxy names the person who signed in with it, in lower case. */
+  readonly userHeader: string | null;
+}
+
 export interface Config {
   readonly database: DatabaseConfig;
   readonly graph: GraphConfig;
-  readonly http: { readonly host: string; readonly port: number; readonly apiKey: string | null };
+  readonly http: HttpConfig;
   readonly webhookBaseUrl: string | null;
   readonly adapter: string;
   readonly timezone: string;
@@ -112,21 +134,11 @@ export function toConfig(env: Environment): Config {
   const problems = new Problems();
   const booking = bookingPart(env, problems);
   const graph = graphPart(env, problems);
-  const apiKey = text(env, 'API_KEY');
-  if (env['API_KEY'] !== undefined && env['API_KEY'] !== '' && apiKey === null)
-    problems.add(
-      'API_KEY',
-      'is blank; write a key, or nothing at all for an API that is open on this machine only',
-    );
   const webhookBaseUrl = url(env, 'WEBHOOK_BASE_URL', problems);
   const config: Config = {
     ...booking,
     graph,
-    http: {
-      host: text(env, 'HOST') ?? (apiKey === null ? '127.0.0.1' : '0.0.0.0'),
-      port: whole(env, 'PORT', 0, 65_535, problems),
-      apiKey,
-    },
+    http: httpPart(env, problems),
     webhookBaseUrl,
     window: {
       pastDays: whole(env, 'SYNC_PAST_DAYS', 0, 365, problems),
@@ -183,7 +195,7 @@ export class ConfigError extends Invalid {
 
 class Problems {
   readonly #found: string[] = [];
-  add(variable: Variable, problem: string): void {
+  add(variable: string, problem: string): void {
     this.#found.push(`${variable}: ${problem}`);
   }
   throwIfAny(): void {
@@ -286,6 +298,69 @@ function graphPart(env: Environment, problems: Problems): GraphConfig {
     authority: url(env, 'GRAPH_AUTHORITY', problems) ?? '',
     proxy: proxy === null ? null : { url: proxy, except: text(env, 'NO_PROXY') ?? '' },
   };
+}
+
+function httpPart(env: Environment, problems: Problems): HttpConfig {
+  const keys = apiKeys(env, problems);
+  return {
+    host: text(env, 'HOST') ?? (keys.length === 0 ? '127.0.0.1' : '0.0.0.0'),
+    port: whole(env, 'PORT', 0, 65_535, problems),
+    keys,
+    userHeader: userHeader(env, keys, problems),
+  };
+}
+
+const keysMost = 100;
+
+function apiKeys(env: Environment, problems: Problems): ApiKey[] {
+  const owners = new Map<string, string>();
+  const keys = Object.entries(env).flatMap(([variable, value = '']): ApiKey[] => {
+    if (!/^API_KEY(_|$)/.test(variable) || value === '') return [];
+    const key = value.trim();
+    const name = variable === 'API_KEY' ? null : variable.slice('API_KEY_'.length);
+    const problem = keyProblem(name, key, owners.get(key));
+    owners.set(key, variable);
+    if (problem !== null) problems.add(variable, problem);
+    return problem === null ? [{ name, key, readOnly: /^READ_/i.test(name ?? '') }] : [];
+  });
+  if (keys.length > keysMost) problems.add('API_KEY', `there are ${keys.length} keys; ${keysMost} at most`);
+  return keys;
+}
+
+/** What is wrong with a key, or null. `owner`: the variable that has the same one. */
+function keyProblem(name: string | null, key: string, owner: string | undefined): string | null {
+  if (name !== null && (!/^\w{1,60}$/.test(name) || /^(READ)?_*$/i.test(name)))
+    return 'has no name; write API_KEY_ANNA or, for a key that only reads, API_KEY_READ_ANNA (letters, digits, _)';
+  // images read NAME_FILE as the path of a secret; here that path would be the key
+  if (/^FILE$/i.test(name ?? '')) return 'is not read as a file; write the key itself, under another name';
+  if (key === '') return 'is blank; write a key, or nothing at all';
+  return owner === undefined
+    ? null
+    : `is the same key as ${owner}; give each its own, or nobody can tell who called`;
+}
+
+/** Headers that carry the caller's secrets: they are no names, and a name is written down. */
+const secretHeaders: ReadonlySet<string> = new Set([
+  'authorization',
+  'cookie',
+  'x-api-key',
+  'proxy-authorization',
+]);
+
+function userHeader(env: Environment, keys: readonly ApiKey[], problems: Problems): string | null {
+  const header = text(env, 'TRUSTED_USER_HEADER')?.toLowerCase() ?? null;
+  if (header === null) return null;
+  if (!/^[a-z0-9-]{1,60}$/.test(header) || secretHeaders.has(header))
+    problems.add(
+      'TRUSTED_USER_HEADER',
+      `${shown(header)} is no header that names a person; write for example X-Forwarded-User`,
+    );
+  else if (keys.length === 0)
+    problems.add(
+      'TRUSTED_USER_HEADER',
+      'is set without a key; the header only names the person, so set API_KEY and let the proxy send it as X-API-Key',
+    );
+  return header;
 }
 
 /** The value of a variable or its default; blank counts as unset, as in an `.env` file with an empty line. */

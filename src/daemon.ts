@@ -24,6 +24,7 @@ import { listSchedules, type Chore } from './ops/schedule.ts';
 import { createTell } from './ops/tell.ts';
 import { createActivity } from './sync/report/activity.ts';
 import { createCancellationReports } from './sync/report/cancellation-reports.ts';
+import { createAudit } from './sync/manual/audit.ts';
 import { createCancellations } from './sync/manual/cancellations.ts';
 import { createDaily } from './sync/report/daily.ts';
 import { createConflicts } from './sync/manual/conflicts.ts';
@@ -129,7 +130,9 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
     needWrites: start.needWrites,
   });
   const app = createApp({
-    apiKey: config.http.apiKey,
+    keys: config.http.keys,
+    userHeader: config.http.userHeader,
+    audit: createAudit(db),
     tell,
     log,
     health: health.state,

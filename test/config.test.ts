@@ -1,6 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { ConfigError, toBookingConfig, toConfig, variables, type Environment } from '../src/config.ts';
+import {
+  ConfigError,
+  namedVariables,
+  toBookingConfig,
+  toConfig,
+  variables,
+  type Environment,
+} from '../src/config.ts';
 
 const enough: Environment = {
   DATABASE_URL: 'postgresql://bridge:secret@db.example.org/portico',
@@ -136,6 +143,44 @@ test.each([
   expect(problemsOf({ ...enough, [name]: value }).map((problem) => problem.split(':')[0])).toEqual([name]);
 });
 
+test('keys may be named, and one that is named READ only reads', () => {
+  const { keys, host, userHeader } = toConfig({
+    ...enough,
+    API_KEY: 'first',
+    API_KEY_ANNA: ' second ',
+    API_KEY_READ_SCREEN: 'third',
+    API_KEY_read_hall2: 'fourth',
+    API_KEY_NOBODY: '',
+    TRUSTED_USER_HEADER: 'X-Forwarded-User',
+  }).http;
+  expect(keys).toEqual([
+    { name: null, key: 'first', readOnly: false },
+    { name: 'ANNA', key: 'second', readOnly: false },
+    { name: 'READ_SCREEN', key: 'third', readOnly: true },
+    { name: 'read_hall2', key: 'fourth', readOnly: true },
+  ]);
+  expect(host).toBe('0.0.0.0');
+  expect(userHeader).toBe('x-forwarded-user');
+  expect(toConfig({ ...enough, API_KEY_ANNA: 'only' }).http.host).toBe('0.0.0.0');
+});
+
+test.each([
+  ['a key without a name', { API_KEY_: 'k' }, 'API_KEY_'],
+  ['a name that would be a key for everything', { API_KEY_READ: 'k' }, 'API_KEY_READ'],
+  ['a reading key without a name', { API_KEY_READ_: 'k' }, 'API_KEY_READ_'],
+  ['a name with other characters', { 'API_KEY_<NAME>': 'k' }, 'API_KEY_<NAME>'],
+  ['a blank named key', { API_KEY_ANNA: ' ' }, 'API_KEY_ANNA'],
+  ['the path of a secret', { API_KEY_FILE: '/run/secrets/key' }, 'API_KEY_FILE'],
+  ['one key under two names', { API_KEY: 'k', API_KEY_READ_ANNA: 'k' }, 'API_KEY_READ_ANNA'],
+  ['a header of people without a key', { TRUSTED_USER_HEADER: 'X-Forwarded-User' }, 'TRUSTED_USER_HEADER'],
+  ['a header that holds the key', { API_KEY: 'k', TRUSTED_USER_HEADER: 'X-API-Key' }, 'TRUSTED_USER_HEADER'],
+  ['a header with a space', { API_KEY: 'k', TRUSTED_USER_HEADER: 'X User' }, 'TRUSTED_USER_HEADER'],
+])('%s is refused and named', (_, set, name) => {
+  const problems = problemsOf({ ...enough, ...set });
+  expect(problems.map((problem) => problem.split(':')[0])).toEqual([name]);
+  expect(problems.join()).not.toContain('/run/secrets');
+});
+
 test('a secret and a certificate together are refused', () => {
   expect(problemsOf({ ...enough, GRAPH_CLIENT_CERTIFICATE: 'package.json' })[0]).toMatch(
     /^GRAPH_CLIENT_CERTIFICATE:/,
@@ -145,10 +190,10 @@ test('a secret and a certificate together are refused', () => {
 describe('.env.example', () => {
   const lines = readFileSync('.env.example', 'utf8').split('\n');
   const documented = new Map(
-    lines.flatMap((line) => [...line.matchAll(/^#?([A-Z][A-Z0-9_]+)=(.*)$/g)].map((m) => [m[1]!, m[2]!])),
+    lines.flatMap((line) => [...line.matchAll(/^#?([A-Z][A-Z0-9_<>]+)=(.*)$/g)].map((m) => [m[1]!, m[2]!])),
   );
   test('documents every variable there is, and no other', () =>
-    expect([...documented.keys()].sort()).toEqual(Object.keys(variables).sort()));
+    expect([...documented.keys()].sort()).toEqual([...Object.keys(variables), ...namedVariables].sort()));
   test('shows the true defaults', () => {
     for (const [name, value] of Object.entries(variables))
       if (value !== null) expect([name, documented.get(name)]).toEqual([name, value]);
@@ -159,10 +204,12 @@ describe('docs/configuration.md', () => {
   const cells = readFileSync('docs/configuration.md', 'utf8')
     .split('\n')
     .map((line) => line.split('|').map((cell) => cell.trim()))
-    .filter(([, name]) => /^`[A-Z_]+`$/.test(name ?? ''))
+    .filter(([, name]) => /^`[A-Z_<>]+`$/.test(name ?? ''))
     .map(([, name = '', shown = '']) => [name.slice(1, -1), shown] as const);
   test('explains every variable once, and no other', () =>
-    expect(cells.map(([name]) => name).sort()).toEqual(Object.keys(variables).sort()));
+    expect(cells.map(([name]) => name).sort()).toEqual(
+      [...Object.keys(variables), ...namedVariables].sort(),
+    ));
   test('shows the true defaults', () => {
     const true_ = (value: string | null) => (value === null ? '–' : `\`${value}\``);
     for (const [name, value] of Object.entries(variables))

@@ -80,14 +80,16 @@ function readSettings(find: Find): { config: Config | null; booking: BookingConf
 const shortKey = 20;
 
 /** What is written well and works badly. */
-function checkValues({ http: { apiKey }, graph: { baseUrl } }: Config, find: Find): void {
-  if (apiKey !== null && apiKey.length < shortKey)
+function checkValues({ http: { keys }, graph: { baseUrl } }: Config, find: Find): void {
+  for (const { name, key } of keys.filter((one) => one.key.length < shortKey)) {
+    const variable = name === null ? 'API_KEY' : `API_KEY_${name}`;
     find(
       'warning',
       'settings',
-      `API_KEY has ${apiKey.length} characters: it can be guessed.`,
-      'API_KEY=…   (a new one: openssl rand -hex 32)',
+      `${variable} has ${key.length} characters: it can be guessed.`,
+      `${variable}=…   (a new one: openssl rand -hex 32)`,
     );
+  }
   if (!/\/(v\d+\.\d+|beta)$/.test(new URL(baseUrl).pathname))
     find(
       'problem',

@@ -18,7 +18,15 @@ export function logRequests(log: RequestLog): MiddlewareHandler {
     const { method } = c.req;
     const { status } = c.res;
     const ms = Math.round((performance.now() - began) * 10) / 10;
-    const fields = { method, route: routeOf(c), status, ms, requestId: c.get('requestId') as string };
+    const fields = {
+      method,
+      route: routeOf(c),
+      status,
+      ms,
+      requestId: c.get('requestId') as string,
+      // the name of the key, never that of the person
+      keyName: c.get('keyName') as string | undefined,
+    };
     log[levelOf(method, fields.route, status)](fields, 'request');
   });
 }
@@ -37,5 +45,5 @@ function levelOf(method: string, route: string, status: number): 'debug' | 'info
 }
 
 /** The path as it is described; 'unknown' for one that is not. */
-const routeOf = (c: Context): string =>
+export const routeOf = (c: Context): string =>
   matchedRoutes(c).findLast(({ method }) => method !== 'ALL')?.path ?? 'unknown';

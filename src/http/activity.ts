@@ -1,7 +1,7 @@
 /** What was done lately and how fast: over all rooms, in both directions. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { createActivity } from '../sync/report/activity.ts';
-import { sentence } from './mappings.ts';
+import { sentence, who } from './mappings.ts';
 import { answers, instant, limit, newRoutes, resourceId, whole } from './schema.ts';
 
 export interface ActivityParts {
@@ -21,6 +21,7 @@ export const lineSchema = z
     action: z.string(),
     text: z.string(),
     reason: z.string().nullable(),
+    who,
     latency_ms: ms,
     call_ms: ms,
     mapping_id: z.number().int().nullable(),
@@ -52,7 +53,16 @@ const logRoute = createRoute({
   path: '/log',
   tags: ['Activity'],
   summary: 'What was done lately, by whichever daemon',
-  request: { query: z.object({ limit: limit(50), resource_id: resourceId.optional() }) },
+  request: {
+    query: z.object({
+      limit: limit(50),
+      resource_id: resourceId.optional(),
+      asked: z
+        .enum(['true', 'false'])
+        .optional()
+        .openapi({ description: 'true: only what was asked for through this API, and by whom.' }),
+    }),
+  },
   responses: answers(
     'The newest lines, the newest first.',
     z.object({ success: z.literal(true), count: z.number().int(), lines: z.array(lineSchema) }),
@@ -88,8 +98,8 @@ const latencyRoute = createRoute({
 export function activityRoutes({ activity }: ActivityParts) {
   return newRoutes()
     .openapi(logRoute, async (c) => {
-      const { limit: most, resource_id: resource = null } = c.req.valid('query');
-      const found = await activity.newest(most, resource);
+      const { limit: most, resource_id: resource = null, asked } = c.req.valid('query');
+      const found = await activity.newest(most, resource, asked === 'true');
       const lines = found.map((entry) => ({ ...entry, text: sentence(entry) }));
       return c.json({ success: true as const, count: lines.length, lines }, 200);
     })

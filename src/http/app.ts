@@ -6,10 +6,13 @@
 import { OpenAPIHono, createRoute, z } from '@hono/zod-openapi';
 import type { Hono } from 'hono';
 import { methodNotAllowed } from 'hono/method-not-allowed';
+import type { ApiKey } from '../config.ts';
 import type { Tell } from '../facts.ts';
+import type { Audit } from '../sync/manual/audit.ts';
 import { logRequests, type RequestLog } from './access-log.ts';
 import { activityRoutes, type ActivityParts } from './activity.ts';
 import { alertRoutes, type AlertParts } from './alerts.ts';
+import { auditRequests } from './audit.ts';
 import { createAuth } from './auth.ts';
 import { allowNoBody, limitBody } from './body.ts';
 import { bookingRoutes, type BookingParts } from './booking.ts';
@@ -66,7 +69,9 @@ export interface Parts
   readonly alerts: AlertParts['alerts'] & RoomParts['alerts'];
   readonly start: PlanParts['start'];
   readonly notifications: WebhookParts['notifications'] & SubscriptionParts['notifications'];
-  readonly apiKey: string | null;
+  readonly keys: readonly ApiKey[];
+  readonly userHeader: string | null;
+  readonly audit: Audit;
   readonly tell: Tell;
   readonly log: RequestLog;
 }
@@ -76,8 +81,16 @@ export function createApp(parts: Parts) {
   app.onError((error, c) => answerProblem(error, c, parts.tell));
   // Microsoft calls there, without a key and thousands of times a second: before whatever asks for one or costs time
   app.route('/', webhookRoutes(parts));
-  const { door, guard } = createAuth({ apiKey: parts.apiKey });
-  app.use(logRequests(parts.log), safeHeaders, guard, knownQueries(app), limitBody, allowNoBody);
+  const { door, guard } = createAuth(parts);
+  app.use(
+    logRequests(parts.log),
+    safeHeaders,
+    guard,
+    knownQueries(app),
+    limitBody,
+    allowNoBody,
+    auditRequests(parts.audit),
+  );
   app.use(
     methodNotAllowed({
       app,

@@ -1,12 +1,13 @@
 /**
- * Who may call. With an API key set, every endpoint but the open ones asks for it, or for the session of a browser that
- * sent it once; what a browser's session changes has to be asked for by our own pages.
+ * Access to the API. With a key set, every endpoint but the open ones asks for one, or for the session of a browser that
+ * sent one once; what a browser's session changes has to be asked for by our own pages.
  *
  * Without a key the API is for this machine: a request that came through a proxy, that names another host (a page that
  * resolves its own name to 127.0.0.1) or none, or that a page of another origin makes, is refused.
  */
 import type { Context, MiddlewareHandler } from 'hono';
 import { html } from 'hono/html';
+import type { ApiKey } from '../config.ts';
 import { challenge, createKeyCheck, presentedKey, type KeyCheck } from './key.ts';
 import { forwardingHeader, isFromOtherPage, isFromOwnPage, isLoopback } from './origin.ts';
 import { Problem } from './problem.ts';
@@ -22,7 +23,10 @@ const doorstep: ReadonlySet<string> = new Set(['/login', '/login/style.css', '/l
 const page = /^\/(dashboard|docs)?\/?$/;
 
 export interface AuthOptions {
-  readonly apiKey: string | null;
+  /** Empty: no key is asked for. */
+  readonly keys: readonly ApiKey[];
+  /** The header, in lower case, in which a proxy names the person; believed only beside a key or session. */
+  readonly userHeader?: string | null;
   /** Milliseconds on a monotonic clock. */
   readonly now?: () => number;
 }
@@ -31,18 +35,18 @@ export interface AuthOptions {
 export type Door = { readonly keys: KeyCheck; readonly sessions: Sessions } | null;
 
 /** The door, and what stands before every endpoint: it lets a request through, or says why not. */
-export function createAuth({ apiKey, now = () => performance.now() }: AuthOptions): {
+export function createAuth({ keys, userHeader = null, now = () => performance.now() }: AuthOptions): {
   readonly door: Door;
   readonly guard: MiddlewareHandler;
 } {
-  const door =
-    apiKey === null ? null : { keys: createKeyCheck(apiKey, now), sessions: createSessions(apiKey) };
+  const door = keys.length === 0 ? null : { keys: createKeyCheck(keys, now), sessions: createSessions(keys) };
   return {
     door,
     async guard(c, next) {
       if (!open.has(c.req.path)) {
-        const answer = door === null ? refuseStrangers(c) : await admit(c, door);
+        const answer = door === null ? refuseStrangers(c) : await admit(c, door, userHeader);
         if (answer !== undefined) return answer;
+        if (door === null && !doorstep.has(c.req.path)) c.set('caller', 'this machine');
       }
       return next();
     },
@@ -50,19 +54,35 @@ export function createAuth({ apiKey, now = () => performance.now() }: AuthOption
 }
 
 /** Nothing: come in. Else where a browser should go. Throws the Problem that refuses anybody else. */
-async function admit(c: Context, { keys, sessions }: NonNullable<Door>): Promise<Response | undefined> {
+async function admit(
+  c: Context,
+  { keys, sessions }: NonNullable<Door>,
+  userHeader: string | null,
+): Promise<Response | undefined> {
   refuseKeyInQuery(c);
   if (doorstep.has(c.req.path)) return undefined;
   const presented = presentedKey(c);
-  if (presented !== null && keys.isRight(presented)) return undefined;
-  if (await sessions.isOpen(c)) {
+  const user = userHeader === null ? null : userOf(c.req.header(userHeader));
+  const sent = presented === null ? null : keys.find(presented);
+  if (sent !== null) {
+    // a proxy that signs people in adds the key to whatever their browsers send
+    if (user !== null && !reads(c) && isFromOtherPage(c))
+      throw new Problem(
+        403,
+        'This was asked for by a page of another site.',
+        'Use the pages of this service.',
+      );
+    return enter(c, sent, user);
+  }
+  const session = await sessions.find(c);
+  if (session !== null) {
     if (!['GET', 'HEAD', 'OPTIONS'].includes(c.req.method) && !isFromOwnPage(c))
       throw new Problem(
         403,
         'A session changes things from our own pages only, and this request does not say that it is from one.',
         'Scripts send the API key as X-API-Key instead of the cookie.',
       );
-    return undefined;
+    return enter(c, session, user);
   }
   if (presented !== null) throw keys.refuse(c);
   if (c.req.method === 'GET' && page.test(c.req.path) && /\btext\/html\b/.test(c.req.header('accept') ?? ''))
@@ -73,6 +93,33 @@ async function admit(c: Context, { keys, sessions }: NonNullable<Door>): Promise
     'Send it as X-API-Key or as Authorization: Bearer.',
     { headers: challenge },
   );
+}
+
+const reads = (c: Context): boolean => ['GET', 'HEAD'].includes(c.req.method);
+
+/** Remembers the caller. Throws Problem for a change with a key that only reads. */
+function enter(c: Context, key: ApiKey, user: string | null): undefined {
+  if (key.readOnly && !reads(c))
+    throw new Problem(
+      403,
+      `The key ${key.name ?? ''} only reads: ${c.req.method} is not possible with it.`,
+      'Use a key that may change things: API_KEY or an API_KEY_<NAME> without READ.',
+    );
+  const name = key.name ?? 'API_KEY';
+  c.set('keyName', name);
+  c.set('caller', user === null ? name : `${user} (${name})`);
+}
+
+/** The name of the key behind a request, and of the person where a proxy says it. Null: nobody was asked for a key. */
+export const callerOf = (c: Context): string | null => (c.get('caller') as string | undefined) ?? null;
+
+/** A name as a proxy sends it, without control characters; null: none. */
+function userOf(header: string | undefined): string | null {
+  if (header === undefined) return null;
+  // node reads headers as Latin-1, proxies send UTF-8
+  const decoded = Buffer.from(header, 'latin1').toString('utf8');
+  const name = (decoded.includes('\ufffd') ? header : decoded).replaceAll(/\p{C}/gu, '').trim().slice(0, 200);
+  return name === '' ? null : name;
 }
 
 const keyNames = /^(x-)?api[_-]?key$|^(access_?|auth_?|bearer_?)?token$|^key$/i;

@@ -27,8 +27,8 @@ const files = new Map<string, readonly [file: URL, type: string]>([
 ]);
 
 export interface DashboardParts {
-  /** Null: there is no session that could be ended. */
-  readonly apiKey: string | null;
+  /** Empty: there is no session that could be ended. */
+  readonly keys: readonly unknown[];
 }
 
 const pageRoute = (path: '/' | '/dashboard') =>
@@ -52,9 +52,9 @@ const fileRoute = createRoute({
   },
 });
 
-export function dashboardRoutes({ apiKey }: DashboardParts) {
+export function dashboardRoutes({ keys }: DashboardParts) {
   const text = readFileSync(own('index.html'), 'utf8');
-  const page = apiKey === null ? text : text.replace(/ data-without-key\s+hidden/, '');
+  const page = keys.length === 0 ? text : text.replace(/ data-without-key\s+hidden/, '');
   const texts = new Map([...files].map(([name, [file, type]]) => [name, [readFileSync(file, 'utf8'), type]]));
   const routes = newRoutes();
   // asked for again each time, answered with 304: a new version is there at once

@@ -1,6 +1,6 @@
 /**
- * The API key: compared in constant time. Wrong ones cost one of 30 tries a minute and address; a missing one costs
- * nothing, and the right one is never refused, so nobody can shut out who knows it.
+ * The API keys: compared in constant time. Wrong ones cost one of 30 tries a minute and address; a missing one costs
+ * nothing, and a right one is never refused, so nobody can shut out who knows it.
  *
  * The address is the other end of the connection. Headers that say otherwise are anybody's to write, and believing them
  * would give a new set of tries to whoever invents a new address. Behind a proxy all wrong keys count together.
@@ -8,6 +8,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { getConnInfo } from '@hono/node-server/conninfo';
 import type { Context } from 'hono';
+import type { ApiKey } from '../config.ts';
 import { Problem } from './problem.ts';
 
 const triesAMinute = 30;
@@ -20,18 +21,22 @@ export interface Presented {
 }
 
 export interface KeyCheck {
-  isRight(presented: Presented): boolean;
+  /** The key that was presented; null: it is none of ours. */
+  find(presented: Presented): ApiKey | null;
   /** Counts a wrong key and says what to answer: 401, or 429 when there were too many within a minute. */
   refuse(c: Context): Problem;
 }
 
 /** `now`: milliseconds on a monotonic clock. */
-export function createKeyCheck(apiKey: string, now: () => number): KeyCheck {
-  const right = digest(Buffer.from(apiKey));
+export function createKeyCheck(keys: readonly ApiKey[], now: () => number): KeyCheck {
+  const right = keys.map((key) => ({ key, hash: digest(Buffer.from(key.key)) }));
   const wrong = createTries(now);
   return {
-    // digests are equally long, so the comparison takes the same time whatever was sent
-    isRight: ({ key, encoding }) => timingSafeEqual(digest(Buffer.from(key.trim(), encoding)), right),
+    // digests are equally long and all are compared, so it takes the same time whatever was sent
+    find({ key, encoding }) {
+      const sent = digest(Buffer.from(key.trim(), encoding));
+      return right.filter(({ hash }) => timingSafeEqual(sent, hash))[0]?.key ?? null;
+    },
     refuse(c) {
       const waitSeconds = wrong.count(addressOf(c));
       if (waitSeconds > 0)
@@ -41,7 +46,7 @@ export function createKeyCheck(apiKey: string, now: () => number): KeyCheck {
       return new Problem(
         401,
         'The API key is wrong.',
-        'It is the value of API_KEY in the settings of the daemon.',
+        'It is the value of API_KEY, or of an API_KEY_<NAME>, in the settings of the daemon.',
         { headers: challenge },
       );
     },

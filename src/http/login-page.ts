@@ -38,8 +38,8 @@ export const loginPage = ({ next, problem }: LoginPage) =>
               ${problem === null ? '' : html`aria-invalid="true"`}
             />
             <p id="help" class="help">
-              The value of <code>API_KEY</code> in the settings of the daemon. This browser stays logged in
-              for 12 hours.
+              The value of <code>API_KEY</code>, or of your own <code>API_KEY_&lt;NAME&gt;</code>, in the
+              settings of the daemon. This browser stays logged in for 12 hours.
             </p>
             <input type="hidden" name="next" value="${next}" />
             <button type="submit">Log in</button>

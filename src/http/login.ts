@@ -14,7 +14,11 @@ const tags = ['Login'];
 const page = { 'text/html': { schema: z.string() } };
 
 const credentials = z.object({
-  key: z.string().max(1_000).optional().openapi({ description: 'The value of API_KEY.' }),
+  key: z
+    .string()
+    .max(1_000)
+    .optional()
+    .openapi({ description: 'The value of API_KEY or of an API_KEY_<NAME>.' }),
   api_key: z.string().max(1_000).optional().openapi({ description: 'The same, for who calls it so.' }),
   next: z.string().max(1_000).optional().openapi({ description: 'Where a form goes on to; a path of ours.' }),
 });
@@ -82,7 +86,7 @@ export function loginRoutes(door: Door) {
   return newRoutes()
     .openapi(pageRoute, async (c) => {
       const next = ownPath(c.req.valid('query').next);
-      if (door === null || (await door.sessions.isOpen(c))) return c.redirect(next, 303);
+      if (door === null || (await door.sessions.find(c)) !== null) return c.redirect(next, 303);
       return c.html(loginPage({ next, problem: null }), 200);
     })
     .openapi(loginRoute, async (c) => {
@@ -96,17 +100,16 @@ export function loginRoutes(door: Door) {
         return c.json({ success: true as const, message, expires_at: null }, 200);
       }
       const key = given.key ?? given.api_key ?? '';
-      const problem =
-        key.trim() === ''
-          ? new Invalid('key', 'key: is missing', 'Send the value of API_KEY.')
-          : door.keys.isRight({ key, encoding: 'utf8' })
-            ? null
+      const found = door.keys.find({ key, encoding: 'utf8' });
+      if (found === null) {
+        const problem =
+          key.trim() === ''
+            ? new Invalid('key', 'key: is missing', 'Send the value of API_KEY.')
             : door.keys.refuse(c);
-      if (problem !== null) {
         if (!form) throw problem;
         return again(c, next, problem) as never; // a page, where the description has a Problem
       }
-      const until = await door.sessions.begin(c);
+      const until = await door.sessions.begin(c, found);
       if (form) return c.redirect(next, 303);
       return c.json({ success: true as const, message: 'Logged in', expires_at: until }, 200);
     })

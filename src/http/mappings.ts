@@ -44,12 +44,17 @@ const mapping = z
   })
   .openapi('Mapping');
 
+export const who = z.string().nullable().openapi({
+  description: 'Of the action asked: the name of the key, and of the person where a proxy says it.',
+});
+
 const line = z
   .object({
     at: instant,
     text: z.string(),
     action: z.string(),
     reason: z.string().nullable(),
+    who,
     latency_ms: z.number().nullable(),
     call_ms: z.number().nullable(),
     outlook_event_id: z.string().nullable(),
@@ -149,9 +154,11 @@ const sentences: Readonly<Record<string, string>> = {
 export function sentence({
   action,
   reason,
+  who: caller,
   latency_ms: latencyMs,
   call_ms: callMs,
-}: Pick<LogLine, 'action' | 'reason' | 'latency_ms' | 'call_ms'>): string {
+}: Pick<LogLine, 'action' | 'reason' | 'who' | 'latency_ms' | 'call_ms'>): string {
+  if (action === 'asked') return `${caller ?? 'Somebody'} asked for it: ${reason ?? ''}.`;
   const took = latencyMs === null ? '' : `, ${Math.round(latencyMs)} ms after the change`;
   const call = callMs === null || callMs === 0 ? '' : ` (the call took ${Math.round(callMs)} ms)`;
   return `${sentences[action] ?? action}${took}${call}${reason === null ? '' : `: ${reason}`}.`;

@@ -88,7 +88,7 @@ const problemSchema = z
 const problemWords: Readonly<Record<number, string>> = {
   400: 'A parameter is wrong; `field` names it.',
   401: 'The API key is missing or wrong.',
-  403: 'Not for a page of another site.',
+  403: 'Not with a key that only reads, and not for a page of another site.',
   404: 'There is no such thing.',
   409: 'A person has to decide first.',
   413: 'The body is larger than 1 MB.',

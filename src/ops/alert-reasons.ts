@@ -73,7 +73,7 @@ const reasonsText = `
   ), touched AS (
     SELECT DISTINCT ON (mapping_id) mapping_id, action FROM (
       SELECT id, mapping_id, action FROM bridge_log
-      WHERE at > now() - interval '15 minutes' AND mapping_id IS NOT NULL ORDER BY id DESC LIMIT 20000) newest
+      WHERE at > now() - interval '15 minutes' AND mapping_id IS NOT NULL AND action <> 'asked' ORDER BY id DESC LIMIT 20000) newest
     ORDER BY mapping_id, id DESC
   )
   SELECT jsonb_build_object(

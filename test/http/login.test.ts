@@ -6,6 +6,7 @@ import { safeHeaders } from '../../src/http/headers.ts';
 import { loginRoutes } from '../../src/http/login.ts';
 import { answerProblem } from '../../src/http/problem.ts';
 import { createSessions } from '../../src/http/session.ts';
+import { keyOf } from './api.ts';
 
 const key = 'nøkkel of a municipality';
 const json = { 'Content-Type': 'application/json' };
@@ -15,7 +16,7 @@ const from = (address: string) => ({ incoming: { socket: { remoteAddress: addres
 
 function openDoor(apiKey: string | null = key) {
   let now = 0;
-  const { door, guard } = createAuth({ apiKey, now: () => now });
+  const { door, guard } = createAuth({ keys: apiKey === null ? [] : [keyOf(apiKey)], now: () => now });
   const app = new OpenAPIHono();
   app.onError((error, c) => answerProblem(error, c, () => undefined));
   app.use(safeHeaders, guard).route('/', loginRoutes(door));
@@ -133,10 +134,11 @@ test('a session that was changed, or was begun with another key opens nothing', 
 
 test('a session is over when its time is', async () => {
   let now = 1_000_000;
-  const sessions = createSessions(key, () => now);
+  const own = keyOf(key);
+  const sessions = createSessions([own], () => now);
   const app = new OpenAPIHono();
-  app.post('/begin', async (c) => c.json(await sessions.begin(c)));
-  app.get('/open', async (c) => c.json(await sessions.isOpen(c)));
+  app.post('/begin', async (c) => c.json(await sessions.begin(c, own)));
+  app.get('/open', async (c) => c.json((await sessions.find(c)) === own));
   const cookie = (await app.request('/begin', { method: 'POST' })).headers.get('set-cookie')!.split(';')[0]!;
   const isOpen = async () => (await app.request('/open', { headers: { Cookie: cookie } })).json();
   now += 12 * 3_600_000 - 1;

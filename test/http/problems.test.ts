@@ -121,7 +121,7 @@ test('a bug is told with its stack and answered without it', async () => {
   const answer = await api.call('POST', '/sync/to-outlook');
   expect(answer.status).toBe(500);
   expect(answer.text).not.toMatch(/secret|at .*\.ts|stack/);
-  expect(api.facts).toMatchObject([{ fact: 'bug', where: 'POST /sync/to-outlook' }]);
+  expect(api.facts.filter(({ fact }) => fact === 'bug')).toMatchObject([{ where: 'POST /sync/to-outlook' }]);
 });
 
 test.each([

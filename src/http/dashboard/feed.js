@@ -203,9 +203,20 @@ function ofLine(line) {
     key: `line ${line.id}`,
     at: Date.parse(line.at),
     // what waits for a person went nowhere
-    arrow: line.action === 'parked' ? '' : line.direction === 'booking_to_outlook' ? 'out' : 'in',
-    title: line.title ?? reference(line.reservation_type, line.reservation_id),
-    sub: `${words[line.action] ?? line.action} · ${line.room ?? ''}`,
+    arrow: ['parked', 'asked'].includes(line.action)
+      ? ''
+      : line.direction === 'booking_to_outlook'
+        ? 'out'
+        : 'in',
+    title:
+      line.title ??
+      (line.action === 'asked' && line.reservation_id === null
+        ? (line.room ?? 'Asked for')
+        : reference(line.reservation_type, line.reservation_id)),
+    sub:
+      line.action === 'asked'
+        ? `${line.who ?? ''} · ${line.reason ?? ''}`
+        : `${words[line.action] ?? line.action} · ${line.room ?? ''}`,
     took: line.latency_ms === null ? '' : duration(line.latency_ms),
     took_ms: line.latency_ms,
     slow: (line.latency_ms ?? 0) > slowMs,

@@ -91,6 +91,7 @@ export interface Step {
   text: string;
   action: string;
   reason: string | null;
+  who: string | null;
   latency_ms: number | null;
   call_ms: number | null;
   request_id: string | null;

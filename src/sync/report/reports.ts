@@ -66,6 +66,8 @@ export interface LogLine {
   readonly at: Date;
   readonly action: string;
   readonly reason: string | null;
+  /** Who asked for it through the API; of lines with the action 'asked'. */
+  readonly who: string | null;
   readonly latency_ms: number | null;
   readonly call_ms: number | null;
   readonly outlook_event_id: string | null;
@@ -218,7 +220,7 @@ const explainText = `
   FROM bridge_mappings WHERE id = $1`;
 
 const linesText = `
-  SELECT at, action, reason, latency_ms, call_ms, outlook_event_id, request_id FROM (
-    SELECT id, at, action, reason, latency_ms, call_ms, outlook_event_id, request_id
+  SELECT at, action, reason, who, latency_ms, call_ms, outlook_event_id, request_id FROM (
+    SELECT id, at, action, reason, who, latency_ms, call_ms, outlook_event_id, request_id
     FROM bridge_log WHERE mapping_id = $1 ORDER BY id DESC LIMIT $2) newest
   ORDER BY id`;

@@ -1,0 +1,47 @@
+/** Who asked for which change: written down before it is done, so a change that cannot be written down is not made. */
+import type { Context, MiddlewareHandler } from 'hono';
+import { Retryable } from '../errors.ts';
+import type { Audit, Request } from '../sync/manual/audit.ts';
+import { routeOf } from './access-log.ts';
+import { callerOf } from './auth.ts';
+
+const pathMost = 500;
+const bodyMost = 2_000;
+
+export const auditRequests =
+  ({ asked, answered }: Audit): MiddlewareHandler =>
+  async (c, next) => {
+    const who = callerOf(c);
+    const route = routeOf(c);
+    if (who === null || route === 'unknown' || ['GET', 'HEAD', 'OPTIONS'].includes(c.req.method))
+      return next();
+    const id = await asked(await requestOf(c, who, route));
+    await next();
+    await answered(id, c.res.status).catch((error: unknown) => {
+      // the caller has the answer; the line says who asked for what
+      if (!(error instanceof Retryable)) throw error;
+    });
+  };
+
+async function requestOf(c: Context, who: string, route: string): Promise<Request> {
+  const given = c.req.path.split('/');
+  const named = new Map(
+    route.split('/').flatMap((part, at) => (part.startsWith(':') ? [[part.slice(1), given[at] ?? '']] : [])),
+  );
+  const number = (name: string, digits: RegExp) =>
+    digits.test(named.get(name) ?? '') ? Number(named.get(name)) : null;
+  const body = await c.req.text();
+  const id = number('id', /^\d{1,15}$/);
+  const type = named.get('type');
+  return {
+    who,
+    what: `${c.req.method} ${route.replaceAll(/:(\w+)/g, '{$1}')}`,
+    mapping: route.startsWith('/conflicts/') ? id : null,
+    reservation: type !== undefined && /^\w{1,64}$/.test(type) && id !== null ? { type, id } : null,
+    resourceId: number('resource', /^\d{1,9}$/),
+    detail: { path: kept(c.req.path, pathMost), ...(body === '' ? {} : { body: kept(body, bodyMost) }) },
+  };
+}
+
+/** A text as PostgreSQL's JSON can hold it. */
+const kept = (text: string, most: number): string => text.slice(0, most).replaceAll('\0', '').toWellFormed();

@@ -1,0 +1,64 @@
+/**
+ * The audit trail: each change that was asked for through the API is a line of bridge_log with the action 'asked' and the
+ * name of its caller, written before it is carried out, so that no crash can lose it.
+ */
+import type { Database } from '../../database.ts';
+import { failingAs } from '../store/failing.ts';
+
+/** What was asked for, as far as its address names it. */
+export interface Request {
+  /** The key's name, and the person's where a proxy says it. */
+  readonly who: string;
+  /** Method and path as described, for example 'POST /conflicts/:id/resolve'. */
+  readonly what: string;
+  readonly mapping: number | null;
+  readonly reservation: { readonly type: string; readonly id: number } | null;
+  readonly resourceId: number | null;
+  /** Path and body as they were sent. */
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
+export type Audit = ReturnType<typeof createAudit>;
+
+export function createAudit(db: Database) {
+  /** Writes a request down. Returns the line's id. */
+  async function asked({ who, what, mapping, reservation, resourceId, detail }: Request): Promise<number> {
+    // without the event's id: lines with one are how an event is recognised as ours
+    const { rows } = await db.query<{ id: number }>({
+      name: 'audit_asked',
+      text: `
+        INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, action, reason, who, detail)
+        SELECT m.id, coalesce(m.resource_id, $2), coalesce(m.reservation_type, $3), coalesce(m.reservation_id, $4), 'asked', $5, $6, $7
+        FROM (SELECT coalesce($1::bigint, (SELECT id FROM bridge_mappings
+          WHERE reservation_type = $3 AND reservation_id = $4 AND resource_id = $2::integer)) AS id) asked
+        LEFT JOIN bridge_mappings m USING (id)
+        RETURNING id`,
+      values: [
+        mapping,
+        resourceId,
+        reservation?.type ?? null,
+        reservation?.id ?? null,
+        what,
+        who,
+        JSON.stringify(detail),
+      ],
+    });
+    return rows[0]!.id;
+  }
+
+  /** Adds the HTTP status that the request was answered with. */
+  async function answered(id: number, status: number): Promise<void> {
+    await db.query({
+      name: 'audit_answered',
+      text: `UPDATE bridge_log SET detail = detail || jsonb_build_object('status', $2::integer),
+          reason = CASE WHEN $2 < 400 THEN reason ELSE reason || ' (refused with ' || $2 || ')' END
+        WHERE id = $1`,
+      values: [id, status],
+    });
+  }
+
+  return {
+    asked: failingAs('write down who asked', asked),
+    answered: failingAs('write down what was answered', answered),
+  };
+}
