@@ -5,6 +5,7 @@
 import { Permanent, messageOf } from '../errors.ts';
 import type { Item, ItemChange, ReservationKey } from '../item.ts';
 import type { OutlookEvent } from '../event.ts';
+import { withoutJoinBlock, type OnlineMeeting } from './join-block.ts';
 import { cleanDescription, cleanTitle, textOfHtml } from './text.ts';
 import { createZone, zoneNamed, type Zone } from './zone.ts';
 
@@ -23,7 +24,7 @@ interface GraphTime {
 /** The members of an event that we write. Microsoft: resources/event. */
 export interface GraphEventBody {
   subject?: string;
-  body?: { readonly contentType: 'text'; readonly content: string };
+  body?: { readonly contentType: 'text' | 'html'; readonly content: string };
   start?: GraphTime;
   end?: GraphTime;
   isAllDay?: boolean;
@@ -220,7 +221,7 @@ function readItem(event: Members, zone: Zone): Item {
   return {
     ...readTimes(event, zone),
     title: cleanTitle(textOf(event.subject) ?? ''),
-    description: readBody(membersOf(event.body)),
+    description: readBody(membersOf(event.body), meetingOf(event)),
     isPrivate: event.sensitivity === 'private' || event.sensitivity === 'confidential',
   };
 }
@@ -261,10 +262,17 @@ function readInstant(value: unknown): string | null {
   return normalInstant.test(at) ? at : null;
 }
 
-function readBody(body: Members): string {
+/** What Graph says of an event's online meeting; `isOnlineMeeting` alone stays true for ever (Microsoft: resources/event). */
+export function meetingOf(event: Members): OnlineMeeting {
+  const joinUrl = textOf(membersOf(event.onlineMeeting).joinUrl) ?? textOf(event.onlineMeetingUrl);
+  return { isOnline: event.isOnlineMeeting === true || joinUrl !== null, joinUrl };
+}
+
+function readBody(body: Members, meeting: OnlineMeeting): string {
   const content = textOf(body.content);
   if (content === null) return '';
-  return cleanDescription(body.contentType === 'html' ? textOfHtml(content) : content);
+  const text = body.contentType === 'html' ? textOfHtml(content) : content;
+  return cleanDescription(withoutJoinBlock(text, meeting));
 }
 
 /** The id is a decimal bigint of the booking system; anything else is not ours. */

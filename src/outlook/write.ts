@@ -3,7 +3,9 @@ import { messageOf } from '../errors.ts';
 import { sendBatched, sendOne, type BatchAnswer } from './batch.ts';
 import { itemOf, type Mailbox, type OutlookEvent, type Write, type Written } from '../event.ts';
 import { isGone, isTaken, type Answer } from './failure.ts';
-import { membersOf, textOf, type Format } from './format.ts';
+import type { ItemChange } from '../item.ts';
+import { meetingOf, membersOf, textOf, type Format, type GraphEventBody } from './format.ts';
+import { withJoinBlock } from './join-block.ts';
 import { encode, preferEvents, unreadable, type Call, type GraphHttp } from './http.ts';
 import type { NarrowReach } from './reach.ts';
 import { placesPerMailbox } from './throttle.ts';
@@ -26,9 +28,13 @@ export function createWrite({ http, format, narrow, batchSize }: WriteOptions) {
       : Promise.all(calls.map((call) => sendOne(http, call, signal)));
 
   /** The call of a write, or why there is none: an item whose times are none, say. */
-  function prepare(room: Mailbox, write: Write): Call | Error {
+  function prepare(room: Mailbox, write: Write, there: BatchAnswer | undefined): Call | Error {
     try {
-      return callOf(room, write, format);
+      if (there === undefined || write.do !== 'change') return callOf(room, write, format);
+      if (there instanceof Error) return there;
+      // that it is not there is for the write itself to hear
+      if (there.status !== 200 && !isGone(there)) return http.refused(there, bodyOf(room, write.eventId));
+      return callOf(room, write, format, there.body);
     } catch (error) {
       return error instanceof Error ? error : new Error(messageOf(error));
     }
@@ -67,7 +73,13 @@ export function createWrite({ http, format, narrow, batchSize }: WriteOptions) {
     signal: AbortSignal,
   ): Promise<Written[]> {
     signal.throwIfAborted();
-    const prepared = writes.map((one) => prepare(room, one));
+    // a body may hold what is not ours: read, edit, write
+    const texts = writes.filter((one) => one.do === 'change' && touchesBody(one.change));
+    const bodies = await send(
+      texts.map((one) => bodyOf(room, one.do === 'change' ? one.eventId : '')),
+      signal,
+    );
+    const prepared = writes.map((one) => prepare(room, one, bodies[texts.indexOf(one)]));
     const calls = prepared.filter((one): one is Call => !(one instanceof Error));
     const answers = await send(calls, signal);
     let next = 0;
@@ -86,7 +98,30 @@ export function createWrite({ http, format, narrow, batchSize }: WriteOptions) {
   };
 }
 
-function callOf(room: Mailbox, write: Write, format: Format): Call {
+const touchesBody = (change: ItemChange) =>
+  change.description !== undefined || change.isPrivate !== undefined;
+
+const bodyOf = (room: Mailbox, eventId: string): Call => ({
+  what: 'read the body of an event',
+  mailbox: room.mailbox,
+  method: 'GET',
+  path: `${eventPath(room, eventId)}?$select=body,isOnlineMeeting,onlineMeeting,onlineMeetingUrl`,
+  prefer: 'outlook.body-content-type="html"',
+});
+
+/** With the join block of the event that is there. */
+function patchBody(write: Extract<Write, { do: 'change' }>, format: Format, there: unknown): GraphEventBody {
+  const patch = format.toPatch(write.change, write.whole, write.busy);
+  const event = membersOf(there);
+  const html = textOf(membersOf(event.body).content);
+  const content =
+    html === null || patch.body === undefined
+      ? null
+      : withJoinBlock(html, patch.body.content, meetingOf(event));
+  return content === null ? patch : { ...patch, body: { contentType: 'html', content } };
+}
+
+function callOf(room: Mailbox, write: Write, format: Format, there?: unknown): Call {
   switch (write.do) {
     case 'create':
       return {
@@ -99,11 +134,7 @@ function callOf(room: Mailbox, write: Write, format: Format): Call {
       };
     case 'change':
       return {
-        ...patchOf(
-          room,
-          write.eventId,
-          JSON.stringify(format.toPatch(write.change, write.whole, write.busy)),
-        ),
+        ...patchOf(room, write.eventId, JSON.stringify(patchBody(write, format, there))),
         ...(write.etag == null ? {} : { ifMatch: write.etag }),
       };
     case 'remove':

@@ -51,6 +51,9 @@ function plain(bodyHtml: string): string {
     .replace(/<style\b[\s\S]*?<\/style\s*>/gi, '')
     .replace(/>\r\n/g, '>')
     .replace(/\r\n/g, ' ')
+    .replace(/<a\b[^>]*\bhref="([^"]*)"[^>]*>([\s\S]*?)<\/a\s*>/gi, (_, href, shown) =>
+      href === shown ? shown : `${shown}&lt;${href}&gt;`,
+    )
     .replace(/<br\s*\/?>/gi, '\r\n')
     .replace(/<\/(?:p|div|tr|li|h[1-6])\s*>/gi, '\r\n')
     .replace(/<[^>]*>/g, '');

@@ -55,6 +55,7 @@ export const emptyFields: EventFields = {
   hideAttendees: false,
   isOnlineMeeting: false,
   onlineMeetingProvider: 'unknown',
+  joinUrl: null,
   recurrence: null,
 };
 

@@ -23,6 +23,8 @@ export interface EventFields {
   readonly hideAttendees: boolean;
   readonly isOnlineMeeting: boolean;
   readonly onlineMeetingProvider: string;
+  /** Null: there is no online meeting, or none any more. */
+  readonly joinUrl: string | null;
   readonly recurrence: Recurrence | null;
 }
 

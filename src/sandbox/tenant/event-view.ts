@@ -77,7 +77,7 @@ export function viewEvent(
     recurrence: event.recurrence ? printRecurrence(event.recurrence) : null,
     attendees: event.attendees.map(viewAttendee),
     organizer: { emailAddress: event.organizer },
-    onlineMeeting: null,
+    onlineMeeting: event.joinUrl === null ? null : { joinUrl: event.joinUrl },
     ...event.odd,
   };
   if (event.transactionId === null) delete whole.transactionId;

@@ -7,6 +7,7 @@ import { refuseKind } from './faults.ts';
 import { GraphError, badRequest, itemNotFound, malformedId } from './graph-error.ts';
 import { WHOLE, readId } from './ids.ts';
 import { idOf, isNamedBy, type Mailbox } from './mailbox.ts';
+import { withOnlineMeeting } from './online-meeting.ts';
 import { cancelMeeting, inviteAttendees, updateMeeting } from './meetings.ts';
 import { shiftRecurrence, slotDays } from './recurrence.ts';
 import { checkOptions, readShowing } from './query.ts';
@@ -48,7 +49,7 @@ export function createEvent(core: TenantCore, mailbox: Mailbox, request: GraphRe
 
 /** Writes a new event as its mailbox' own. Also what people do, so that both obey the same rules. */
 export function addEvent(core: TenantCore, mailbox: Mailbox, body: Members): StoredEvent {
-  const fields = readFields(body, emptyFields);
+  const fields = withOnlineMeeting(core, mailbox, null, readFields(body, emptyFields));
   const extended =
     body.singleValueExtendedProperties === undefined
       ? new Map()
@@ -149,7 +150,7 @@ export function editEvent(
   { event, master }: Found,
   body: Members,
 ): StoredEvent {
-  const fields = readFields(body, event);
+  const fields = withOnlineMeeting(core, mailbox, event, readFields(body, event));
   const properties = body.singleValueExtendedProperties;
   const extended =
     properties === undefined ? event.extended : readExtendedProperties(properties, event.extended);

@@ -99,6 +99,8 @@ export interface Switches {
   /** 400 and 409 were both seen. */
   readonly duplicateTransactionStatus: 400 | 409;
   readonly rememberDeletedTransactions: boolean;
+  /** Mailboxes may have online meetings; without, `isOnlineMeeting` is taken and nothing comes of it. */
+  readonly onlineMeetings: boolean;
   /** A write bumps the change key once more that much later, with nothing edited (msgraph docs#14632). */
   readonly etagBumpAfterMs: number | null;
   /** False: GET /users/{id} answers 403, as without User.Read.All. */
@@ -149,6 +151,7 @@ const usualSwitches: Switches = {
   tellExistingEventId: true,
   duplicateTransactionStatus: 400,
   rememberDeletedTransactions: true,
+  onlineMeetings: true,
   etagBumpAfterMs: null,
   mayReadUsers: true,
   mayReadPlaces: true,

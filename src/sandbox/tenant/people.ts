@@ -31,6 +31,7 @@ export interface TenantEvent {
   readonly isOrganizer: boolean;
   readonly isCancelled: boolean;
   readonly isReminderOn: boolean;
+  readonly joinUrl: string | null;
   readonly response: string;
   readonly type: StoredEvent['type'];
   readonly seriesMasterId: string | null;
@@ -55,6 +56,7 @@ interface Booking {
   readonly categories?: readonly string[];
   readonly showAs?: string;
   readonly sensitivity?: string;
+  readonly isOnlineMeeting?: boolean;
   /** By id, such as `String {guid} Name Colour`. */
   readonly extendedProperties?: Readonly<Record<string, string>>;
 }
@@ -193,6 +195,7 @@ export function snapshot(event: StoredEvent): TenantEvent {
     isOrganizer: event.isOrganizer,
     isCancelled: event.isCancelled,
     isReminderOn: event.isReminderOn,
+    joinUrl: event.joinUrl,
     response: event.response,
     type: event.type,
     seriesMasterId: event.slot === WHOLE ? null : idOf(event, true, WHOLE),
