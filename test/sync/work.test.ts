@@ -75,6 +75,7 @@ test('a daemon that is newer than its database is an outage with its repair, tol
       side: 'booking',
       error: expect.stringContaining('function bridge_take(uuid) does not exist'),
       hint: expect.stringContaining('Run: npm run migrate'),
+      refused: false,
     },
   ]);
 });
