@@ -9,6 +9,7 @@ import pg from 'pg';
 import type { DatabaseConfig } from './config.ts';
 import { Permanent } from './errors.ts';
 import { watchConnections } from './half-open.ts';
+import { escapeTexts } from './narrow-encoding.ts';
 
 // Settable without superuser rights. Half-open connections end after about 20 s on the server's side. What a DBA sets to
 // keep writers out (default_transaction_read_only) is not among them.
@@ -121,7 +122,8 @@ export class DirectClient extends pg.Client {
   async #connectDirectly(): Promise<pg.Client> {
     await super.connect();
     try {
-      const pid = await readBackend(this);
+      const { pid, encoding } = await readBackend(this);
+      escapeTexts(this, encoding);
       this.#watch.add({
         socket: this.socket,
         pid,
@@ -141,21 +143,26 @@ export class DirectClient extends pg.Client {
 type Connected = (error: Error | null, client?: pg.Client) => void;
 
 /**
- * The process id of the session's backend. Throws Permanent where it is not what the server called itself when the session
+ * The process id of the session's backend, and the encoding of its database. Throws Permanent where it is not what the server called itself when the session
  * began: a pooler hands out process ids of its own, and through one that pools transactions LISTEN, advisory locks and
  * prepared statements succeed and are lost, or stay with whoever is served next
  * (https://www.pgbouncer.org/features.html, "SQL feature map for pooling modes").
  */
-async function readBackend(client: pg.Client): Promise<number> {
+async function readBackend(client: pg.Client): Promise<Backend> {
   // transaction_timeout: since 17, and an error in the settings of a session before
-  const { rows } = await client.query<{ pid: number }>(
-    `SELECT pg_backend_pid() AS pid, CASE WHEN current_setting('transaction_timeout', true) <> '0'
+  const { rows } = await client.query<Backend>(
+    `SELECT pg_backend_pid() AS pid, current_setting('server_encoding') AS encoding, CASE WHEN current_setting('transaction_timeout', true) <> '0'
        THEN set_config('transaction_timeout', '0', false) END`,
   );
-  const { pid } = rows[0]!;
+  const backend = rows[0]!;
   // missing in the types of pg
-  if ((client as unknown as { processID: number | null }).processID !== pid) throw new BehindPooler();
-  return pid;
+  if ((client as unknown as { processID: number | null }).processID !== backend.pid) throw new BehindPooler();
+  return backend;
+}
+
+interface Backend {
+  readonly pid: number;
+  readonly encoding: string;
 }
 
 /**

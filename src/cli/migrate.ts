@@ -221,7 +221,7 @@ export async function narrowEncoding(db: Queryable): Promise<string | null> {
   );
   const { encoding } = rows[0]!;
   if (encoding === 'UTF8') return null;
-  return `the encoding of this database is ${encoding}, not UTF8: a text of Outlook with a character that it does not have (an emoji, another script) cannot be stored.`;
+  return `the encoding of this database is ${encoding}, not UTF8: what Outlook shows with a character that it lacks (an emoji, another script) does not get into the booking system, but is listed as an error.`;
 }
 
 /** Whether `migrate` would create nothing, so that our role needs no right to. `folder` null: the adapter stays away. */

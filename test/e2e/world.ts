@@ -21,6 +21,8 @@ export interface WorldOptions {
   readonly env?: Environment;
   /** Resources that are mapped from the start; default: 101 and 102. */
   readonly mapped?: readonly number[];
+  /** A database to use instead of a fresh one. The world disposes of it. */
+  readonly database?: TestDatabase;
 }
 
 /** The daemon's settings in a world. */
@@ -37,7 +39,7 @@ export const environmentOf = (db: TestDatabase, tenant: Tenant): Environment => 
 
 export async function openWorld(options: WorldOptions = {}) {
   await using opened = new AsyncDisposableStack();
-  const db = opened.use(await openTestDatabase({ schema: 'bridge' }));
+  const db = opened.use(options.database ?? (await openTestDatabase({ schema: 'bridge' })));
   const tenant = opened.use(await startTenant({ rooms: Object.values(rooms) }));
   const config = toConfig({ ...environmentOf(db, tenant), ...options.env });
   for (const resource of options.mapped ?? [101, 102]) await map(db, resource);

@@ -7,6 +7,7 @@ import { backOffMs } from '../../back-off.ts';
 import { databaseFailure, isContended, sqlState, type Database } from '../../database.ts';
 import { Permanent, Retryable, messageOf } from '../../errors.ts';
 import type { PullAction } from '../../facts.ts';
+import { Exact } from '../../narrow-encoding.ts';
 import { itemFields, type Item, type ItemChange } from '../../item.ts';
 import type { Due, LeasedRoom, Settled } from '../store/mappings.ts';
 
@@ -66,6 +67,7 @@ interface Answer {
 const stale = 'BR002';
 const taken = '23P01';
 const noReservation = 'P0002';
+const untranslatable = '22P05';
 /** So often a reservation may be gone when it is written and there when it is read. */
 const goneMost = 5;
 
@@ -82,7 +84,7 @@ export function createWriteBack(db: Database, random: () => number = Math.random
       room.id,
       room.epoch,
       write.do,
-      JSON.stringify(payloadOf(write)),
+      new Exact(JSON.stringify(payloadOf(write))),
       JSON.stringify(due.active === true ? due.booking : null),
       JSON.stringify({
         ...settled,
@@ -113,7 +115,7 @@ export function createWriteBack(db: Database, random: () => number = Math.random
 
   function failed(error: unknown, due: Due, write: BookingWrite): WrittenBack {
     const state = sqlState(error);
-    const message = adapterError(error) ?? messageOf(error);
+    const message = lacking(error) ?? adapterError(error) ?? messageOf(error);
     if (state === stale) return { outcome: 'stale' };
     // deleted meanwhile, as the view will show; an adapter that says so of what the view goes on to show is refused in the end
     if (state === noReservation && write.do !== 'import' && due.attempt < goneMost)
@@ -127,6 +129,14 @@ export function createWriteBack(db: Database, random: () => number = Math.random
     if (failure instanceof Permanent || adapterError(error) !== null) return { outcome: 'refused', message };
     throw error;
   }
+}
+
+/** A character that the encoding of the database lacks, in words; null: that is not the failure. PostgreSQL gives its bytes. */
+function lacking(error: unknown): string | null {
+  if (sqlState(error) !== untranslatable) return null;
+  const message = messageOf(error);
+  const bytes = message.match(/(?<=\b0x)[0-9a-f]{2}\b/g) ?? [];
+  return `it has a character that the database cannot store, ${Buffer.from(bytes.join(''), 'hex').toString()} (${message})`;
 }
 
 /** Texts of what was private until now: Outlook has only shown that it is. */

@@ -1,0 +1,90 @@
+/**
+ * Texts in a database whose encoding is not UTF8. What is only remembered (what Outlook shows, names, errors) is stored with
+ * an escape in the place of each character that the encoding lacks, and read without it, so that comparisons hold and
+ * nothing stops for a character. What is for the booking system itself is sent as it is (`Exact`) and refused there.
+ */
+import pg from 'pg';
+
+/** Of PostgreSQL's encodings with one byte a character, what WHATWG calls them (https://encoding.spec.whatwg.org). */
+const labels: Readonly<Record<string, string>> = {
+  LATIN1: 'iso-8859-1',
+  LATIN2: 'iso-8859-2',
+  LATIN3: 'iso-8859-3',
+  LATIN4: 'iso-8859-4',
+  LATIN5: 'iso-8859-9',
+  LATIN6: 'iso-8859-10',
+  LATIN7: 'iso-8859-13',
+  LATIN8: 'iso-8859-14',
+  LATIN9: 'iso-8859-15',
+  LATIN10: 'iso-8859-16',
+  ISO_8859_5: 'iso-8859-5',
+  ISO_8859_6: 'iso-8859-6',
+  ISO_8859_7: 'iso-8859-7',
+  ISO_8859_8: 'iso-8859-8',
+  WIN866: 'ibm866',
+  WIN874: 'windows-874',
+  KOI8R: 'koi8-r',
+  KOI8U: 'koi8-u',
+};
+
+/** text, varchar, json and jsonb, and their arrays, by their numbers in pg_type. */
+const textTypes = [25, 1043, 114, 3802, 1009, 1015, 199, 3807];
+
+/** A text that is stored as it is, or refused (22P05). */
+export class Exact {
+  readonly #text: string;
+  constructor(text: string) {
+    this.#text = text;
+  }
+  /** Called by pg. */
+  toPostgres(): string {
+    return this.#text;
+  }
+}
+
+/**
+ * Makes a session store and read texts with escapes, as far as `encoding` needs them; one with several bytes a character is
+ * left as it is, and what it lacks is refused.
+ */
+export function escapeTexts(client: pg.Client, encoding: string): void {
+  const has = charactersOf(encoding);
+  if (has === null) return;
+  const escape = (value: unknown): unknown => {
+    // a letter and its accent apart, as macOS types them, are one character of these encodings
+    if (value instanceof Exact) return value.toPostgres().normalize('NFC');
+    if (typeof value === 'string')
+      return value.replace(/[^\0-\x7f]/gu, (character) =>
+        has.has(character) ? character : escaped(character),
+      );
+    return Array.isArray(value) ? value.map(escape) : value;
+  };
+  const send = client.query.bind(client) as (...given: unknown[]) => unknown;
+  const query = (asked: string | pg.QueryConfig, ...rest: unknown[]): unknown =>
+    typeof asked === 'string' || asked.values === undefined
+      ? send(asked, ...rest.map((one) => (Array.isArray(one) ? one.map(escape) : one)))
+      : send({ ...asked, values: asked.values.map(escape) }, ...rest);
+  client.query = query as typeof client.query;
+  for (const type of textTypes) {
+    const parse = pg.types.getTypeParser(type);
+    client.setTypeParser(type, (text) => parse(unescaped(text)) as unknown);
+  }
+}
+
+/** The characters above ASCII of an encoding with one byte each; null: it has all, or has several bytes a character. */
+function charactersOf(encoding: string): ReadonlySet<string> | null {
+  const label = labels[encoding] ?? (/^WIN125\d$/.test(encoding) ? `windows-${encoding.slice(3)}` : null);
+  if (label === null) return null;
+  // ISO 8859 has control characters from 0x80 to 0x9f, where WHATWG reads windows-1252 and -1254
+  const first = label.startsWith('iso') ? 0xa0 : 0x80;
+  const bytes = Uint8Array.from({ length: 0x100 - first }, (_, at) => first + at);
+  const text = label === 'iso-8859-1' ? String.fromCharCode(...bytes) : new TextDecoder(label).decode(bytes);
+  return new Set([...text].filter((character) => !/[\ufffd\u0080-\u009f]/.test(character)));
+}
+
+/** DEL, which neither side shows and JSON takes as it is, and the number of the character. */
+const escaped = (character: string) => `\x7f${character.codePointAt(0)!.toString(16)};`;
+const unescaped = (text: string) =>
+  // never one of ASCII: what is written so by others shall not end a string of JSON
+  text.replace(/\x7f([89a-f][0-9a-f]|[1-9a-f][0-9a-f]{2,4}|10[0-9a-f]{4});/g, (_, number: string) =>
+    String.fromCodePoint(Number.parseInt(number, 16)),
+  );
