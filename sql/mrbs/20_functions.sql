@@ -46,12 +46,12 @@ END $import$;
 CREATE OR REPLACE FUNCTION public.bridge_change_item(type text, id bigint, change jsonb) RETURNS text[]
 LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $change$
 DECLARE
-  was mrbs_entry;
+  was record;
   starts integer;
   ends integer;
   room integer;
 BEGIN
-  SELECT e.* INTO was FROM mrbs_entry e WHERE e.id = $2 AND $1 = 'entry' FOR UPDATE;
+  SELECT e.id, e.room_id, e.start_time, e.end_time INTO was FROM mrbs_entry e WHERE e.id = $2 AND $1 = 'entry' FOR UPDATE;
   IF was.id IS NULL THEN
     RAISE EXCEPTION 'There is no % %.', type, id USING ERRCODE = 'P0002';
   END IF;

@@ -170,6 +170,43 @@ describe('rights', () => {
     assert.deepEqual((await client.query(rightsOfPortico)).rows, []);
   });
 
+  test('MRBS: what is printed is enough to import, change and cancel, and reads no column beside', async () => {
+    await using db = await openTestDatabase({ schema: 'bare mrbs' });
+    await using ours = await openRole(db, ['GRANT USAGE, CREATE ON SCHEMA public TO role']);
+    const settings = { database: ours.config, adapter: 'mrbs' };
+    const refused = await run(db, settings).then(
+      () => assert.fail('it was not refused'),
+      (error: unknown) => error as Permanent,
+    );
+    const grants: readonly string[] = (refused.hint ?? '').match(/GRANT .*;/g) ?? [];
+    assert.doesNotMatch(grants.join(), /(SELECT|UPDATE)(?! \()/);
+    for (const grant of grants) await db.query(grant);
+    await run(db, settings);
+    const { client } = await ours.session();
+    for (const secret of ['info_text', 'modified_by', 'ical_uid'])
+      await assert.rejects(client.query(`SELECT ${secret} FROM mrbs_entry`), /permission denied/);
+    await assert.rejects(client.query('SELECT * FROM mrbs_room'), /permission denied/);
+    const time = (hour: string) => at(21, hour);
+    const { rows } = await client.query<{ id: number }>(
+      `SELECT reservation_id AS id FROM bridge_import_item('{"title": "x", "starts_at": "${time('08:00')}", "ends_at": "${time('09:00')}", "resource_ids": [11]}')`,
+    );
+    const { id } = rows[0]!;
+    const change = `{"title": "y", "description": "z", "is_private": true, "ends_at": "${time('10:00')}", "resource_ids": [12], "overlap": "refuse"}`;
+    const changed = await client.query<{ keys: string[] }>(
+      `SELECT bridge_change_item('entry', ${id}, '${change}') AS keys`,
+    );
+    assert.ok(changed.rows[0]!.keys.includes('title'));
+    assert.deepEqual((await client.query(`SELECT title, resource_id FROM bridge_items`)).rows, [
+      { title: 'y', resource_id: 12 },
+    ]);
+    await client.query(`SELECT bridge_cancel_item('entry', ${id}, 'note')`);
+    await client.query('SELECT FROM bridge_resources');
+    // once it is installed
+    await db.query(`REVOKE CREATE ON SCHEMA public FROM ${ours.name};
+      REVOKE TRIGGER ON mrbs_entry, mrbs_room, mrbs_area FROM ${ours.name}`);
+    await run(db, settings);
+  });
+
   test('once it is installed neither TRIGGER nor CREATE is needed: migrate runs again, and doctor finds nothing', async () => {
     await using db = await openTestDatabase({ schema: 'portico' });
     await using ours = await openRole(db, ['REVOKE CREATE ON SCHEMA public FROM PUBLIC', ...bridgeGrants]);
