@@ -39,7 +39,9 @@ import { createReports } from './sync/report/reports.ts';
 import { createRoomList } from './sync/manual/room-list.ts';
 import { roomClocks } from './sync/report/room-clocks.ts';
 import { takeOver } from './sync/store/claims.ts';
+import { createRoomCalendar } from './sync/report/room-calendar.ts';
 import { createRoomReports } from './sync/report/room-reports.ts';
+import { createSearch } from './sync/report/search.ts';
 import { createRoomSwitch } from './sync/manual/room-switch.ts';
 import { createStart } from './sync/worker/start-mode.ts';
 import { createSubscriptionRequests } from './sync/webhooks/subscription-requests.ts';
@@ -147,6 +149,8 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
     roomSwitch: createRoomSwitch(db),
     claims: { takeOver: (resource) => takeOver(db, resource) },
     mappings: createMappingList(db),
+    search: createSearch(db),
+    roomCalendar: createRoomCalendar(db),
     activity: createActivity(db),
     live: { watch, stopping: stopping.signal },
     cancellations: createCancellations({ db, manual, window: config.window }),

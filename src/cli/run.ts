@@ -118,6 +118,13 @@ function addChecks(program: Command, signal: AbortSignal, answer: Answer): void 
     .option(...json)
     .action(async (options) => answer(await (await import('./report.ts')).report(options)));
   program
+    .command('search')
+    .description('find reservations and events by title, person, room, date or id, as people type them')
+    .argument('<words...>', 'for example Korprøve on Thursday, event/78268, or the id of an event in Outlook')
+    .option('--limit <number>', 'how many are listed, the best', '20')
+    .option(...json)
+    .action(async (words, options) => answer(await (await import('./search.ts')).search(words, options)));
+  program
     .command('explain')
     .description('the life of one reservation: how it stands, what was done, when and why')
     .argument('<type/id>', 'for example event/78268')

@@ -34,8 +34,10 @@ import { planRoutes, type PlanParts } from './plan.ts';
 import { pollingRoutes, type PollingParts } from './polling.ts';
 import { resourceMappingRoutes, type ResourceMappingParts } from './resource-mapping.ts';
 import { knownQueries } from './query.ts';
+import { roomCalendarRoutes, type RoomCalendarParts } from './room-calendar.ts';
 import { roomRoutes, type RoomParts } from './rooms.ts';
 import { scheduleRoutes, type ScheduleParts } from './schedules.ts';
+import { searchRoutes, type SearchParts } from './search.ts';
 import { sessionCookie } from './session.ts';
 import { statsRoutes, type StatsParts } from './stats.ts';
 import { subscriptionRoutes, type SubscriptionParts } from './subscriptions.ts';
@@ -49,6 +51,8 @@ export interface Parts
     HealthParts,
     StatsParts,
     RoomParts,
+    RoomCalendarParts,
+    SearchParts,
     MappingParts,
     MetricsParts,
     ActivityParts,
@@ -110,7 +114,9 @@ export function createApp(parts: Parts) {
     healthRoutes(parts),
     syncRoutes(parts),
     statsRoutes(parts),
+    searchRoutes(parts),
     roomRoutes(parts),
+    roomCalendarRoutes(parts),
     mappingRoutes(parts),
     metricsRoutes(parts),
     activityRoutes(parts),

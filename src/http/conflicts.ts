@@ -1,11 +1,11 @@
 /** What waits for a person because the two sides disagree, side by side, and the person's choice. */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { Item } from '../item.ts';
 import { effectsOf } from '../sync/manual/conflict-effects.ts';
 import type { Conflicts, OpenConflict } from '../sync/manual/conflicts.ts';
 import { fieldNames } from '../sync/plan/plan-words.ts';
 import { Problem } from './problem.ts';
 import { answers, instant, limit, mappingId, newRoutes } from './schema.ts';
+import { shownItem, shownSide } from './sides.ts';
 import { detailSchema, detailOf } from './synced.ts';
 
 export interface ConflictParts {
@@ -14,17 +14,6 @@ export interface ConflictParts {
 }
 
 const tags = ['Conflicts'];
-
-const shown = z
-  .object({
-    starts_at: instant,
-    ends_at: instant,
-    all_day: z.boolean(),
-    title: z.string(),
-    description: z.string(),
-    is_private: z.boolean(),
-  })
-  .nullable();
 
 const conflictSchema = z
   .object({
@@ -58,8 +47,8 @@ const conflictSchema = z
         description: 'What is done when a side is kept; `loses`: the choice that takes something away.',
       }),
     fields: z.array(z.string()).openapi({ description: 'What both sides changed to different things.' }),
-    booking: shown,
-    outlook: shown,
+    booking: shownItem,
+    outlook: shownItem,
   })
   .openapi('Conflict');
 
@@ -151,18 +140,6 @@ const printed = (conflict: OpenConflict): z.input<typeof conflictSchema> => ({
   ...conflict,
   effects: effectsOf(conflict),
   fields: fieldNames(conflict.fields),
-  booking: side(conflict.booking),
-  outlook: side(conflict.outlook),
+  booking: shownSide(conflict.booking),
+  outlook: shownSide(conflict.outlook),
 });
-
-const side = (item: Item | null) =>
-  item === null
-    ? null
-    : {
-        starts_at: item.startsAt,
-        ends_at: item.endsAt,
-        all_day: item.allDay,
-        title: item.title,
-        description: item.description,
-        is_private: item.isPrivate,
-      };

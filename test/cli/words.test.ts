@@ -28,9 +28,19 @@ test.each([
 test.each([
   [['--help']],
   [['help', 'doctor']],
-  ...['serve', 'migrate', 'demo', 'doctor', 'explain', 'pause', 'resume', 'resync', 'report', 'adopt'].map(
-    (command) => [[command, '--help']],
-  ),
+  ...[
+    'serve',
+    'migrate',
+    'demo',
+    'doctor',
+    'search',
+    'explain',
+    'pause',
+    'resume',
+    'resync',
+    'report',
+    'adopt',
+  ].map((command) => [[command, '--help']]),
   ...['list', 'add', 'remove', 'import', 'match'].map((command) => [['mappings', command, '--help']]),
 ])('%s explains and ends with 0, without any settings', async (args) => {
   const said = await cli({}, ...args);

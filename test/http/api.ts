@@ -33,7 +33,9 @@ import { createReports } from '../../src/sync/report/reports.ts';
 import { createRoomList } from '../../src/sync/manual/room-list.ts';
 import { roomClocks } from '../../src/sync/report/room-clocks.ts';
 import { takeOver } from '../../src/sync/store/claims.ts';
+import { createRoomCalendar } from '../../src/sync/report/room-calendar.ts';
 import { createRoomReports } from '../../src/sync/report/room-reports.ts';
+import { createSearch } from '../../src/sync/report/search.ts';
 import { createSubscriptionRequests } from '../../src/sync/webhooks/subscription-requests.ts';
 import { createRoomSwitch } from '../../src/sync/manual/room-switch.ts';
 import { openRooms, window } from '../sync/bench-of-rooms.ts';
@@ -131,6 +133,8 @@ export async function openApi(options: ApiOptions = {}) {
     roomSwitch: createRoomSwitch(db),
     claims: { takeOver: (resource) => takeOver(db, resource) },
     mappings: createMappingList(db),
+    search: createSearch(db),
+    roomCalendar: createRoomCalendar(db),
     activity: createActivity(db),
     live: { watch, stopping: stopping.signal, ...options.live },
     cancellations: createCancellations({ db, manual, window }),

@@ -1,0 +1,180 @@
+/** One room's day or week as both sides show it, item by item. Reads only, and asks Outlook nothing. */
+import type { Database } from '../../database.ts';
+import { changedFields, type Item, itemFields } from '../../item.ts';
+import { failingAs } from '../store/failing.ts';
+import { addDays, mondayOf } from './search-dates.ts';
+
+/** How the two sides of one item stand to each other. */
+export const calendarStates = [
+  'equal',
+  'different',
+  'waiting',
+  'failed',
+  'conflict',
+  'shadowed',
+  'outlook_only',
+  'booking_only',
+] as const;
+export type CalendarState = (typeof calendarStates)[number];
+
+export interface CalendarItem {
+  readonly mapping_id: number | null;
+  readonly reservation_type: string | null;
+  readonly reservation_id: number | null;
+  readonly outlook_event_id: string | null;
+  /** Null: it has no mapping. */
+  readonly status: string | null;
+  readonly state: CalendarState;
+  /** What the two sides show differently. */
+  readonly fields: readonly (keyof Item)[];
+  readonly message: string | null;
+  readonly hint: string | null;
+  readonly organizer: string | null;
+  /** As each side shows it; null: it is not there. */
+  readonly booking: Item | null;
+  readonly outlook: Item | null;
+}
+
+export interface RoomCalendar {
+  readonly timezone: string;
+  /** Whole days in that zone, the last one included. */
+  readonly from: string;
+  readonly to: string;
+  /** When these days begin and end. */
+  readonly opens: Date;
+  readonly closes: Date;
+  /** When the room's calendar was last read; null: never. */
+  readonly outlook_as_of: Date | null;
+  readonly total: number;
+  readonly items: readonly CalendarItem[];
+}
+
+interface Row extends Omit<CalendarItem, 'state' | 'fields'> {
+  readonly due: boolean;
+  readonly waits_for: string | null;
+  readonly booking_base: Item | null;
+  readonly outlook_base: Item | null;
+}
+
+export const mostCalendarItems = 1_000;
+
+export function createRoomCalendar(db: Database) {
+  /** The day, or the week from its Monday, that `date` (YYYY-MM-DD; null: today) lies in. */
+  async function read(resourceId: number, span: 'day' | 'week', date: string | null): Promise<RoomCalendar> {
+    const { rows: settings } = await db.query<{ timezone: string; today: string; asOf: Date | null }>({
+      name: 'calendar_settings',
+      text: settingsText,
+      values: [resourceId],
+    });
+    const { timezone, today, asOf } = settings[0]!;
+    const asked = date ?? today;
+    const from = span === 'day' ? asked : mondayOf(asked);
+    const to = span === 'day' ? asked : addDays(from, 6);
+    const { rows } = await db.query<Row & { total: number; opens: Date; closes: Date }>({
+      name: 'room_calendar',
+      text: calendarText,
+      values: [resourceId, timezone, from, to, mostCalendarItems],
+    });
+    const { total, opens, closes } = rows[0]!;
+    return {
+      timezone,
+      from,
+      to,
+      opens,
+      closes,
+      outlook_as_of: asOf,
+      total,
+      // the days themselves are a row without an item
+      items: rows.filter((row) => row.booking !== null || row.outlook !== null).map(itemOf),
+    };
+  }
+
+  return { read: failingAs('read the calendar of a room', read) };
+}
+
+function itemOf(row: Row): CalendarItem {
+  const { mapping_id, reservation_type, reservation_id, outlook_event_id, status, message, hint } = row;
+  const { organizer, booking, outlook } = row;
+  const fields = differing(row);
+  return {
+    mapping_id,
+    reservation_type,
+    reservation_id,
+    outlook_event_id,
+    status,
+    state: stateOf(row, fields),
+    fields,
+    message,
+    hint,
+    organizer,
+    booking,
+    outlook,
+  };
+}
+
+function stateOf(row: Row, fields: readonly string[]): CalendarState {
+  if (row.status === 'conflict') return 'conflict';
+  if (row.status === 'error') return 'failed';
+  if (row.status === 'shadowed') return 'shadowed';
+  if (row.reservation_id === null) return 'outlook_only';
+  if (row.status === 'pending' || row.due) return 'waiting';
+  if (row.outlook === null) return 'booking_only';
+  if (row.booking === null) return 'outlook_only';
+  return fields.length === 0 ? 'equal' : 'different';
+}
+
+/**
+ * What the sides show differently. Outlook cannot show everything as the booking system has it (lengths, HTML), so what both
+ * show as they did when they last agreed is no difference.
+ */
+function differing({ booking, outlook, booking_base, outlook_base }: Row): (keyof Item)[] {
+  if (booking === null || outlook === null) return [];
+  const apart = changedFields(booking, outlook);
+  const moved = { ...changedFields(booking_base, booking), ...changedFields(outlook_base, outlook) };
+  return itemFields.filter((field) => field in apart && field in moved);
+}
+
+const settingsText = `
+  SELECT zone AS timezone, (now() AT TIME ZONE zone)::date::text AS today,
+    (SELECT s.pulled_at FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id
+     WHERE r.resource_id = $1 ORDER BY r.active DESC, r.id DESC LIMIT 1) AS "asOf"
+  FROM (SELECT coalesce((SELECT value FROM bridge_settings WHERE name = 'timezone'), 'UTC') AS zone) settings`;
+
+// An item belongs to a day when either side shows it there: one that was moved in Outlook is on both its days.
+const calendarText = `
+  WITH days AS MATERIALIZED (
+    SELECT $3::date::timestamp AT TIME ZONE $2::text AS opens, ($4::date + 1)::timestamp AT TIME ZONE $2::text AS closes
+  ), mapping AS (
+    SELECT m.*, CASE WHEN m.outlook_event_id IS NOT NULL AND coalesce(m.conflict ->> 'kind', '') <> 'deleted'
+      THEN coalesce(nullif(m.conflict -> 'outlook', 'null'), m.outlook_seen, m.outlook_base) END AS outlook
+    FROM bridge_mappings m WHERE m.resource_id = $1 AND m.sync_status <> 'cancelled'
+  ), booked AS (
+    SELECT i.* FROM bridge_items i, days WHERE i.resource_id = $1 AND i.active
+      AND i.starts_at < days.closes AND greatest(i.ends_at, i.starts_at + interval '1 second') > days.opens
+  ), chosen AS (
+    SELECT m.* FROM mapping m, days
+    WHERE m.starts_at < days.closes AND greatest(m.ends_at, m.starts_at + interval '1 second') > days.opens
+      OR (m.outlook ->> 'startsAt')::timestamptz < days.closes
+        AND greatest((m.outlook ->> 'endsAt')::timestamptz, (m.outlook ->> 'startsAt')::timestamptz + interval '1 second') > days.opens
+      OR EXISTS (SELECT FROM booked b WHERE b.reservation_type = m.reservation_type AND b.reservation_id = m.reservation_id)
+  ), shown AS (
+    SELECT c.id AS mapping_id, c.reservation_type, c.reservation_id, c.outlook_event_id, c.sync_status AS status, c.error_message AS message,
+      c.hint, c.due_at IS NOT NULL AS due, c.waits_for, c.booking_base, c.outlook_base, c.outlook,
+      b.starts_at, b.ends_at, b.all_day, b.title, b.description, b.is_private, b.organizer_name, b.organizer_email
+    FROM chosen c LEFT JOIN LATERAL (
+      SELECT i.* FROM bridge_items i WHERE i.reservation_type = c.reservation_type AND i.reservation_id = c.reservation_id
+        AND i.resource_id = $1 AND i.active LIMIT 1) b ON true
+    UNION ALL
+    SELECT NULL, b.reservation_type, b.reservation_id, NULL, NULL, NULL, NULL, false, NULL, NULL, NULL, NULL,
+      b.starts_at, b.ends_at, b.all_day, b.title, b.description, b.is_private, b.organizer_name, b.organizer_email
+    FROM booked b WHERE NOT EXISTS (SELECT FROM chosen c
+      WHERE c.reservation_type = b.reservation_type AND c.reservation_id = b.reservation_id)
+  ), printed AS (
+    SELECT mapping_id, reservation_type, reservation_id, outlook_event_id, status, message, hint, due, waits_for, booking_base, outlook_base,
+      CASE WHEN starts_at IS NOT NULL THEN bridge_item_state(starts_at, ends_at, all_day, title, description, is_private) END AS booking,
+      outlook, coalesce(organizer_name, organizer_email) AS organizer,
+      least(starts_at, (outlook ->> 'startsAt')::timestamptz) AS first
+    FROM shown
+  )
+  SELECT days.opens, days.closes, p.*, count(p.first) OVER () AS total FROM days LEFT JOIN printed p ON p.first IS NOT NULL
+  ORDER BY p.first, p.mapping_id LIMIT $5`;

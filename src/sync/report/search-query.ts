@@ -1,0 +1,104 @@
+/** What a person means by what was typed into the search: a reservation, an event, a date, and words. Pure. */
+import { Invalid } from '../../errors.ts';
+import { readDate, type Days } from './search-dates.ts';
+import { fold, folded } from './search-words.ts';
+
+export interface Understood {
+  /** Folded; each must match. */
+  readonly words: readonly string[];
+  /** Whole days in the booking system's zone; null: any. */
+  readonly days: Days | null;
+  /** `HH:MM` on that clock; null: any. */
+  readonly time: string | null;
+  /** `type` null: of any type. */
+  readonly reservation: { readonly type: string | null; readonly id: number } | null;
+  /** What may be the id of an event or of a meeting in Outlook. */
+  readonly outlookId: string | null;
+}
+
+const mostWords = 12;
+const anyId = /^#?(\d{1,15})$/;
+
+/**
+ * `today` is YYYY-MM-DD in the booking system's zone, `types` its types of reservations. Throws Invalid when there is nothing
+ * to search for, and for a date that does not exist.
+ */
+export function understand(query: string, today: string, types: readonly string[]): Understood {
+  const typed = query.trim();
+  const tokens = typed.split(/[\s,;]+/).filter((token) => /[\p{L}\p{N}]/u.test(token));
+  if (tokens.length === 0)
+    throw new Invalid(
+      'q',
+      'q: there is nothing to search for',
+      'Type a title, a person, a room, a date or an id.',
+    );
+  const nothing: Understood = { words: [], days: null, time: null, reservation: null, outlookId: null };
+  const reservation = reservationIn(tokens, types);
+  if (reservation !== null) return { ...nothing, reservation };
+  const outlookId = tokens.length === 1 ? outlookIdIn(tokens[0]!) : null;
+  if (outlookId !== null && outlookId.length >= 40) return { ...nothing, outlookId };
+  const number = tokens.length === 1 ? anyId.exec(tokens[0]!)?.[1] : undefined;
+  const rest: string[] = [];
+  let days: Understood['days'] = null;
+  let time: Understood['time'] = null;
+  for (let at = 0; at < tokens.length;) {
+    const date: ReturnType<typeof readDate> =
+      days === null && number === undefined ? readDate(tokens, at, today) : null;
+    const clock: ReturnType<typeof readTime> = date === null && time === null ? readTime(tokens, at) : null;
+    if (date !== null) days = date.days;
+    else if (clock !== null) time = clock.time;
+    else rest.push(tokens[at]!);
+    at += (date ?? clock)?.length ?? 1;
+  }
+  const words = rest.flatMap((token) => folded(token).words);
+  // `on` and its like say nothing beside a word that says something
+  const telling = words.filter((word) => !fillers.has(word));
+  return {
+    words: (telling.length > 0 || days !== null ? telling : words).slice(0, mostWords),
+    days,
+    time,
+    reservation: number === undefined ? null : { type: null, id: Number(number) },
+    outlookId,
+  };
+}
+
+const fillers = new Set(
+  'on at in the of for with by and a an pa i kl den det av med og til hos fra from'.split(' '),
+);
+
+/** `event/123`, `event 123`, `event #123`; the type must be one of the booking system's. */
+function reservationIn(tokens: readonly string[], types: readonly string[]): Understood['reservation'] {
+  const [, first, digits] = /^(\p{L}[\w-]*)[/ ]#?(\d{1,15})$/u.exec(tokens.join(' ')) ?? [];
+  if (first === undefined || digits === undefined) return null;
+  const type = types.find((known) => fold(known) === fold(first));
+  if (type !== undefined) return { type, id: Number(digits) };
+  return tokens.length === 1 && types.length === 0 ? { type: first, id: Number(digits) } : null;
+}
+
+const shortestOutlookId = 3;
+
+/** An id as Graph gives it, or the address of an event in Outlook on the web, which carries it. */
+function outlookIdIn(token: string): string | null {
+  const [, inside] = /(?:[?&]itemid=|\/item\/|\/events\/)([^&/?#]+)/i.exec(token) ?? [];
+  const id = decoded(inside ?? token);
+  if (/^https?:/i.test(id) || id.length < shortestOutlookId || /^\d+$/.test(id)) return null;
+  return id;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** `18:30`, `kl 18`, `at 18.30`. */
+function readTime(tokens: readonly string[], from: number): { time: string; length: number } | null {
+  const asked = /^(at|kl\.?)$/i.test(tokens[from]!);
+  const token = tokens[asked ? from + 1 : from] ?? '';
+  const [, hour, minute = '00'] =
+    (asked ? /^(\d{1,2})(?:[:.](\d{2}))?$/ : /^(\d{1,2}):(\d{2})$/).exec(token) ?? [];
+  if (hour === undefined || Number(hour) > 23 || Number(minute) > 59) return null;
+  return { time: `${hour.padStart(2, '0')}:${minute}`, length: asked ? 2 : 1 };
+}

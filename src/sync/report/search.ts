@@ -1,0 +1,234 @@
+/** Any reservation or event by what a person knows of it: what either side shows, in all rooms. Reads only. */
+import { setImmediate as breathe } from 'node:timers/promises';
+import type { Database } from '../../database.ts';
+import { Retryable } from '../../errors.ts';
+import type { Item } from '../../item.ts';
+import { failingAs } from '../store/failing.ts';
+import { understand, type Understood } from './search-query.ts';
+import { folded, matchWord, type Folded } from './search-words.ts';
+
+export interface SearchResult {
+  /** Null: it is in no room that is kept equal, or outside of the window. */
+  readonly mapping_id: number | null;
+  readonly reservation_type: string | null;
+  readonly reservation_id: number | null;
+  readonly resource_id: number;
+  readonly room: string;
+  readonly title: string | null;
+  readonly organizer: string | null;
+  readonly starts_at: Date | null;
+  readonly ends_at: Date | null;
+  readonly status: string;
+  readonly outlook_event_id: string | null;
+  /** What Outlook showed when it was last read; null: nothing. */
+  readonly outlook: Item | null;
+}
+
+export interface Found {
+  readonly timezone: string;
+  readonly understood: Understood;
+  /** In words, where what is listed is not quite what was asked for. */
+  readonly remark: string | null;
+  /** How many match, of which the best are listed. */
+  readonly total: number;
+  readonly results: readonly SearchResult[];
+}
+
+interface Candidate extends SearchResult {
+  readonly organizer_name: string | null;
+  readonly organizer_email: string | null;
+  readonly mailbox: string;
+  /** Its start and end on the wall clock of the booking system: HH:MM. */
+  readonly from_time: string | null;
+  readonly to_time: string | null;
+}
+
+/** The nearest to now are searched; with a date in the question that is far more than there are. */
+const mostCandidates = 20_000;
+const atATime = 1_000;
+/** Searches of one daemon are done one after the other. */
+const mostWaiting = 20;
+
+export function createSearch(db: Database) {
+  let waiting = 0;
+  let before: Promise<unknown> = Promise.resolve();
+
+  /** The best matches. Throws Invalid for a question without a meaning, Retryable while too many others search. */
+  async function search(query: string, limit: number): Promise<Found> {
+    if (waiting >= mostWaiting) throw new Retryable('Too many searches are under way.', { afterMs: 2_000 });
+    waiting += 1;
+    const found = before.then(() => find(query, limit));
+    before = found.catch(() => undefined);
+    try {
+      return await found;
+    } finally {
+      waiting -= 1;
+    }
+  }
+
+  async function find(query: string, limit: number): Promise<Found> {
+    const { rows } = await db.query<{ timezone: string; today: string; types: string[] }>({
+      name: 'search_settings',
+      text: settingsText,
+    });
+    const { timezone, today, types } = rows[0]!;
+    const understood = understand(query, today, types);
+    const exact = await byId(understood);
+    // an id in Outlook is nothing else besides
+    const isId = exact.length > 0 && understood.outlookId !== null;
+    let matches = isId ? [] : await matching(understood, false);
+    let remark: string | null = null;
+    if (matches.length === 0 && exact.length === 0 && understood.days?.weekday === true) {
+      matches = await matching(understood, true);
+      if (matches.length > 0)
+        remark = `There is none on ${understood.days.from}; these are on other such weekdays.`;
+    }
+    const known = new Set(exact.map((one) => one.mapping_id));
+    const all = [...exact, ...matches.filter((one) => !known.has(one.mapping_id))];
+    return { timezone, understood, remark, total: all.length, results: all.slice(0, limit).map(printed) };
+  }
+
+  async function byId({ reservation, outlookId }: Understood): Promise<Candidate[]> {
+    if (reservation === null && outlookId === null) return [];
+    const { rows } = await db.query<Candidate>({
+      text: byIdText,
+      values: [reservation?.type ?? null, reservation?.id ?? null, outlookId],
+    });
+    return rows;
+  }
+
+  async function matching(understood: Understood, anyWeek: boolean): Promise<Candidate[]> {
+    const { words, days, time } = understood;
+    if (words.length === 0 && days === null && time === null) return [];
+    const { rows } = await db.query<Candidate>({
+      text: candidatesText,
+      values: [days?.from ?? null, days?.to ?? null, anyWeek, mostCandidates],
+    });
+    const score = createScore(words);
+    const scored: { row: Candidate; score: number; at: number }[] = [];
+    for (const [at, row] of rows.entries()) {
+      if (at % atATime === atATime - 1) await breathe();
+      const points = time === null || covers(row, time) ? score(row) : 0;
+      if (points > 0) scored.push({ row, score: points, at });
+    }
+    // the rows come with what is nearest first
+    return scored.toSorted((a, b) => b.score - a.score || a.at - b.at).map(({ row }) => row);
+  }
+
+  return { search: failingAs('search', search) };
+}
+
+const covers = ({ from_time: from, to_time: to }: Candidate, time: string): boolean =>
+  from !== null && to !== null && (from === time || (from < time && (time < to || to <= from)));
+
+/** How well a candidate matches all the words; 0: not all of them do. What is cancelled comes after its like. */
+function createScore(words: readonly string[]): (row: Candidate) => number {
+  const joined = words.join('');
+  const texts = new Map<string, readonly number[]>();
+  /** How well each word matches a text; a title comes in many rows and is read once. */
+  function matches(text: string): readonly number[] {
+    const known = texts.get(text);
+    if (known !== undefined) return known;
+    const read = folded(text);
+    const points = words.map((word) => matchWord(word, read));
+    const whole = phrase(read);
+    const best = points.map((one) => Math.max(one, whole));
+    texts.set(text, best);
+    return best;
+  }
+  // `kor prøve` finds `Korprøve`, and the words as they stand come before the same words elsewhere
+  const phrase = (text: Folded) =>
+    joined.length < 4 ? 0 : text.joined === joined ? 1.1 : text.joined.includes(joined) ? 0.95 : 0;
+
+  return (row) => {
+    const fields = [
+      [row.title, 1],
+      [row.outlook?.title, 1],
+      [row.organizer_name, 0.95],
+      [row.organizer_email, 0.9],
+      [`${row.room} ${row.mailbox.split('@')[0]}`, 0.9],
+      [`room rom resource ${row.resource_id} ${row.reservation_type ?? ''}`, 0.8],
+    ] as const;
+    const best = words.map(() => 0);
+    for (const [text, weight] of fields)
+      if (typeof text === 'string' && text !== '')
+        for (const [at, points] of matches(text).entries()) best[at] = Math.max(best[at]!, points * weight);
+    if (best.includes(0)) return 0;
+    const mean = words.length === 0 ? 1 : best.reduce((sum, one) => sum + one, 0) / words.length;
+    return Math.round(mean * 100) / 100 - (row.status === 'cancelled' ? 0.3 : 0);
+  };
+}
+
+const printed = ({
+  organizer_name: _name,
+  organizer_email: _email,
+  mailbox: _mailbox,
+  from_time: _from,
+  to_time: _to,
+  ...result
+}: Candidate): SearchResult => result;
+
+const settingsText = `
+  SELECT zone AS timezone, (now() AT TIME ZONE zone)::date::text AS today,
+    coalesce((SELECT string_to_array(replace(value, ' ', ''), ',') FROM bridge_settings WHERE name = 'reservation_types'), '{}') AS types
+  FROM (SELECT coalesce((SELECT value FROM bridge_settings WHERE name = 'timezone'), 'UTC') AS zone) settings`;
+
+const zoneText = `(SELECT value FROM bridge_settings WHERE name = 'timezone')`;
+
+const resultText = `
+  m.mapping_id, m.reservation_type, m.reservation_id, m.resource_id, coalesce(r.outlook_item_name, r.outlook_item_id, m.mailbox, 'resource ' || m.resource_id) AS room,
+  coalesce(i.title, m.booking_title, m.outlook ->> 'title') AS title, coalesce(i.organizer_name, i.organizer_email) AS organizer,
+  i.organizer_name, i.organizer_email, coalesce(i.starts_at, m.starts_at) AS starts_at, coalesce(i.ends_at, m.ends_at) AS ends_at,
+  m.status, m.outlook_event_id, m.outlook, coalesce(m.mailbox, r.outlook_item_id, '') AS mailbox,
+  to_char(coalesce(i.starts_at, m.starts_at) AT TIME ZONE ${zoneText}, 'HH24:MI') AS from_time,
+  to_char(coalesce(i.ends_at, m.ends_at) AT TIME ZONE ${zoneText}, 'HH24:MI') AS to_time`;
+
+const mappingText = `
+  m.id AS mapping_id, m.reservation_type, m.reservation_id, m.resource_id, m.outlook_item_id AS mailbox,
+  coalesce(m.booking_seen, m.booking_base) ->> 'title' AS booking_title, m.starts_at, m.ends_at, m.sync_status AS status,
+  m.outlook_event_id, CASE WHEN m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled'
+    THEN coalesce(nullif(m.conflict -> 'outlook', 'null'), m.outlook_seen, m.outlook_base) END AS outlook`;
+
+const roomText = `
+  LEFT JOIN LATERAL (SELECT * FROM bridge_resource_mappings r WHERE r.resource_id = m.resource_id
+    ORDER BY r.active DESC, r.id DESC LIMIT 1) r ON true`;
+
+const itemText = `
+  LEFT JOIN LATERAL (SELECT * FROM bridge_items i WHERE i.reservation_type = m.reservation_type
+    AND i.reservation_id = m.reservation_id AND i.resource_id = m.resource_id LIMIT 1) i ON true`;
+
+/** How far from now, by the clock: what takes place just now is nearest. */
+const distanceText = `greatest(m.starts_at - now(), now() - m.ends_at, interval '0')`;
+
+const candidatesText = `
+  WITH asked AS MATERIALIZED (
+    SELECT $1::date::timestamp AT TIME ZONE ${zoneText} AS opens, ($2::date + 1)::timestamp AT TIME ZONE ${zoneText} AS closes)
+  SELECT ${resultText}
+  FROM (
+    SELECT ${mappingText} FROM bridge_mappings m, asked
+    WHERE CASE
+      WHEN $1::date IS NULL THEN true
+      WHEN $3::boolean THEN extract(isodow FROM m.starts_at AT TIME ZONE ${zoneText}) = extract(isodow FROM $1::date)
+      ELSE m.starts_at < asked.closes AND greatest(m.ends_at, m.starts_at + interval '1 second') > asked.opens
+        OR (m.outlook_seen ->> 'startsAt')::timestamptz < asked.closes AND (m.outlook_seen ->> 'endsAt')::timestamptz > asked.opens END
+    ORDER BY ${distanceText} NULLS LAST, m.starts_at, m.id LIMIT $4) m
+  ${itemText} ${roomText}
+  ORDER BY ${distanceText} NULLS LAST, m.starts_at, m.mapping_id`;
+
+/** Reservations that have no mapping are found too: what is not there has a reason, and the booking system says what it is. */
+const byIdText = `
+  SELECT ${resultText}
+  FROM (
+    SELECT ${mappingText} FROM bridge_mappings m
+    WHERE m.reservation_id = $2::bigint AND ($1::text IS NULL OR m.reservation_type = $1)
+      OR m.outlook_event_id = $3::text OR m.ical_uid = $3::text OR m.series_master_id = $3::text
+      OR m.id IN (SELECT l.mapping_id FROM bridge_log l WHERE l.outlook_event_id = $3::text LIMIT 100)
+    UNION ALL
+    SELECT NULL, i.reservation_type, i.reservation_id, i.resource_id, NULL, i.title, i.starts_at, i.ends_at,
+      CASE WHEN i.active THEN 'unmapped' ELSE 'cancelled' END, NULL, NULL
+    FROM bridge_items i WHERE i.reservation_id = $2::bigint AND ($1::text IS NULL OR i.reservation_type = $1)
+      AND NOT EXISTS (SELECT FROM bridge_mappings m WHERE m.reservation_type = i.reservation_type
+        AND m.reservation_id = i.reservation_id AND m.resource_id = i.resource_id)
+    LIMIT 500) m
+  ${itemText} ${roomText}
+  ORDER BY m.mapping_id IS NULL, m.status = 'cancelled', ${distanceText} NULLS LAST, m.mapping_id`;
