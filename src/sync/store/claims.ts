@@ -17,7 +17,7 @@ export interface OwnClaim {
 }
 
 /** Another active row that maps the mailbox of this one, and was there first. */
-export interface EarlierRoom {
+interface EarlierRoom {
   readonly resourceId: number;
   readonly outlookItemId: string;
 }
