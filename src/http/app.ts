@@ -165,19 +165,33 @@ function describe(app: OpenAPIHono): void {
   });
   let document: object | null = null;
   app.openapi(documentRoute, (c) => {
-    document ??= app.getOpenAPI31Document({
-      openapi: '3.1.0',
-      info: {
-        title: 'outlook-booking-sync',
-        version: '1',
-        description: 'Keeps room bookings and Outlook room calendars equal. Times are ISO 8601 in UTC.',
-      },
-      servers: [{ url: '/', description: 'The daemon that serves this description' }],
-      security: [{ key: [] }, { bearer: [] }, { session: [] }],
-    });
+    document ??= descriptionOf(app);
     return c.json(document, 200);
   });
 }
+
+/** The OpenAPI 3.1 document. What an operation does not list, any status from 400 on, is a Problem. */
+export function descriptionOf(app: OpenAPIHono) {
+  const document = app.getOpenAPI31Document({
+    openapi: '3.1.0',
+    info: {
+      title: 'outlook-booking-sync',
+      version: '1',
+      description: 'Keeps room bookings and Outlook room calendars equal. Times are ISO 8601 in UTC.',
+    },
+    servers: [{ url: '/', description: 'The daemon that serves this description' }],
+    security: [{ key: [] }, { bearer: [] }, { session: [] }],
+  });
+  for (const path of Object.values(document.paths ?? {}))
+    for (const operation of Object.values(path as Record<string, { responses: Record<string, unknown> }>))
+      operation.responses['default'] ??= anyProblem;
+  return document;
+}
+
+const anyProblem = {
+  description: 'What else went wrong: an unknown parameter, a body too large, a bug.',
+  content: { 'application/json': { schema: { $ref: '#/components/schemas/Problem' } } },
+};
 
 function unknownPath(app: Pick<Hono, 'routes'>, method: string, path: string): Problem {
   const given = path.split('/');
