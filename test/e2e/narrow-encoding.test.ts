@@ -73,14 +73,16 @@ async function openNarrow(encoding = 'LATIN1', env = {}) {
       `UPDATE bridge_room_state SET pull_due_at = now()${compare ? ', compare_at = now()' : ''}`,
     );
     daemon.ring();
-    for (;;) {
-      await world.settled();
-      const [row] = await world.db.query<{ due: boolean }>(
-        'SELECT bool_or(pull_due_at IS NOT NULL AND pull_due_at <= now() OR compare_at <= now()) AS due FROM bridge_room_state',
-      );
-      if (row?.due !== true) return;
+    for (let due = true; due;) {
       await new Promise((resolve) => setTimeout(resolve, 20));
+      due = (
+        await world.db.query<{ due: boolean }>(
+          'SELECT coalesce(bool_or(pull_due_at <= now() OR compare_at <= now()), false) AS due FROM bridge_room_state',
+        )
+      )[0]!.due;
     }
+    // it has begun, and so the room is leased until what it found is done
+    await world.settled();
   };
   return { ...world, typed, booked, invited, names, listed, pulled };
 }
