@@ -3,6 +3,7 @@ import pg from 'pg';
 import { assert, test, vi } from 'vitest';
 import { createAdaptiveNotify, type AdaptiveNotify } from '../../src/booking/adaptive-notify.ts';
 import { openListener } from '../../src/booking/listener.ts';
+import { connectionSettings } from '../../src/connection.ts';
 import { Wake } from '../../src/ops/wake.ts';
 import { takeRooms } from '../../src/sync/store/mappings.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -41,7 +42,8 @@ async function openWorld(events: number) {
     db,
     ids,
     open: async () => {
-      const client = new pg.Client({ connectionString: db.url });
+      // as the daemon's own, which do without the server's compiling (jit): a take asks for seconds of it
+      const client = new pg.Client(connectionSettings(db.config, 'late commits'));
       await client.connect();
       clients.push(client);
       return client;
