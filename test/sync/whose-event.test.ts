@@ -101,6 +101,20 @@ describe('the same meeting under another id is the same reservation', () => {
     expect(await active(w)).toEqual([[reservation.id, later.title, later.startsAt]]);
   });
 
+  test('though nothing tells of it before the old one is verified as gone', async () => {
+    await using w = await open();
+    const { event, reservation } = await imported(w);
+    w.outlook.remove(event.id);
+    w.outlook.meanwhileRead(async () => {
+      const again = w.outlook.put(room, dinner(later), null);
+      w.outlook.alter(again.id, { iCalUId: event.iCalUId });
+    });
+    await heard(w);
+    expect(await active(w)).toEqual([[reservation.id, later.title, later.startsAt]]);
+    await heard(w);
+    expect(await active(w)).toEqual([[reservation.id, later.title, later.startsAt]]);
+  });
+
   test('but not while the old one is there: then there are two', async () => {
     await using w = await open();
     const { event } = await imported(w);

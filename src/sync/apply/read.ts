@@ -27,6 +27,8 @@ export interface Sight {
   readonly outlook: OutlookSide;
   /** The window that is kept equal. */
   readonly span: () => Promise<Span>;
+  /** Gets each page of the calendar that verification has to read. */
+  readonly listed?: (page: readonly OutlookEvent[]) => void;
 }
 
 export async function readFirst(
@@ -113,14 +115,16 @@ export const isThere = async (
 async function stillShown(
   lost: readonly string[],
   room: LeasedRoom,
-  { outlook, span }: Sight,
+  { outlook, span, listed }: Sight,
   signal: AbortSignal,
 ): Promise<ReadonlySet<string>> {
   const { from, to } = await span();
   const ids = new Set(lost);
   const shown = new Set<string>();
-  for await (const page of outlook.list(room, from, to, signal))
+  for await (const page of outlook.list(room, from, to, signal)) {
     for (const { id, shows } of page) if (ids.has(id) && !isGivenBack(shows)) shown.add(id);
+    listed?.(page);
+  }
   return shown;
 }
 

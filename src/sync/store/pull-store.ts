@@ -215,15 +215,18 @@ export interface Baselined extends Observed {
   readonly pollMs: number | null;
 }
 
-/** Events that were reported as removed and not verified yet. */
-export async function missingOf(
-  db: Queryable,
-  room: LeasedRoom,
-  most: number,
-): Promise<{ id: number; revision: number; eventId: string }[]> {
-  const { rows } = await db.query<{ id: number; revision: number; eventId: string }>({
+/** An event that was reported as removed and not verified yet. */
+export interface Missing {
+  readonly id: number;
+  readonly revision: number;
+  readonly eventId: string;
+  readonly iCalUId: string | null;
+}
+
+export async function missingOf(db: Queryable, room: LeasedRoom, most: number): Promise<Missing[]> {
+  const { rows } = await db.query<Missing>({
     name: 'missing_of',
-    text: `SELECT id, revision, outlook_event_id AS "eventId" FROM bridge_mappings
+    text: `SELECT id, revision, outlook_event_id AS "eventId", ical_uid AS "iCalUId" FROM bridge_mappings
       WHERE resource_id = $1 AND outlook_item_id = $2 AND outlook_news = 'missing' AND outlook_event_id IS NOT NULL
       ORDER BY starts_at, id LIMIT $3`,
     values: [room.resourceId, room.outlookItemId, most],

@@ -14,7 +14,6 @@ import { createAddresses } from '../pull/addresses.ts';
 import { createClaimCheck, RoomHeld } from '../pull/claim-check.ts';
 import { compare, firstDeltaRound } from '../pull/full-scan.ts';
 import { createDebounce } from './debounce.ts';
-import { verify } from '../apply/read.ts';
 import {
   dueMappings,
   reconcileRoom,
@@ -29,7 +28,6 @@ import {
 import {
   listWindow,
   mappingsOf,
-  missingOf,
   pullAgain,
   readRequested,
   pullNothing,
@@ -38,19 +36,17 @@ import {
   type Mapped,
   type Span,
 } from '../store/pull-store.ts';
-import { finishBaseline, storeVerified } from '../store/observed.ts';
+import { finishBaseline } from '../store/observed.ts';
 import { putOffCreates, settleEach, type Written } from '../store/settle.ts';
 import type { Hinted } from '../pull/hinted-read.ts';
 import { pollAfter, type PulledRound } from '../pull/delta-round.ts';
 import { restFor } from '../apply/rest.ts';
 import type { Troubles } from '../apply/troubles.ts';
-import { reunite } from '../match/reunite.ts';
+import { createVerifyMissing } from './verify-missing.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 
 /** Due mappings read at a time. Small enough that a booking made now waits for a part of a second behind a backfill. */
 export const itemsAtATime = 12;
-/** Events verified at a time. */
-const verifiedAtATime = 40;
 
 /** A room whose holder vanished is asked for changes again within this time. */
 const abandonedMs = 10_000;
@@ -92,6 +88,7 @@ export function createDrain(options: DrainOptions) {
     tell,
     random = Math.random,
   } = options;
+  const verifyMissing = createVerifyMissing({ db, outlook, window, tell });
   const claims = createClaimCheck({ db, outlook });
   const { addressed, readdressed } = createAddresses({ db, outlook });
   /** Rooms that were asked for changes since this daemon began. */
@@ -253,23 +250,6 @@ export function createDrain(options: DrainOptions) {
       // the first failure says why
       if (!signal.aborted && !isPassing(error)) await pullAgain(db, room, 0, 0).catch(() => undefined);
       throw error;
-    }
-  }
-
-  /**
-   * Reads each event that was reported as removed, before anything is decided: the brake must see all that is gone, and
-   * what is there again under another id is not gone.
-   */
-  async function verifyMissing(room: LeasedRoom, signal: AbortSignal): Promise<void> {
-    const sight = { outlook, span: () => listWindow(db, window) };
-    for (;;) {
-      const missing = await missingOf(db, room, verifiedAtATime);
-      if (missing.length === 0) return await reunite(db, outlook, room, signal);
-      signal.throwIfAborted();
-      const found = await verify(missing, room, sight, signal);
-      const refused = await storeVerified(db, room, found);
-      for (const error of refused) tell({ fact: 'bug', error, where: `verifying events of ${room.name}` });
-      if (refused.length > 0) return;
     }
   }
 
