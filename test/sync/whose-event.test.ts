@@ -125,6 +125,21 @@ describe('the same meeting under another id is the same reservation', () => {
   });
 });
 
+test('an idempotency key that a database which was set back uses again takes no event', async () => {
+  await using w = await open();
+  const { event, reservation } = await shown(w);
+  // yesterday's tables know neither: the number is given to another reservation
+  await w.db.query('DELETE FROM bridge_mappings');
+  await w.db.query('DELETE FROM bridge_log');
+  await w.desk.move(reservation, w.day(9, '10:00'), w.day(9, '12:00'));
+  await w.desk.retitle(reservation, 'Chess');
+  await w.settle();
+  await heard(w);
+  const events = w.outlook.in(room);
+  expect(events.find(({ id }) => id === event.id)?.item).toEqual(event.item);
+  expect(events.map(({ item }) => item!.title).toSorted()).toEqual(['Chess', 'Choir']);
+});
+
 describe('a copy of our event on another day with another subject is somebody’s', () => {
   const wedding = (): Item =>
     dinner({ title: 'Wedding', startsAt: at(20, '10:00'), endsAt: at(20, '14:00') });

@@ -292,7 +292,7 @@ function agreed(step: Step, event: OutlookEvent | null): Settled {
 
 /**
  * The idempotency key was used for another create before: ours, with an older text, or that of an event that is gone.
- * Read it: alive and marked as ours it is adopted; otherwise the next key is stored before the next try.
+ * Read it: alive and ours (see `ours`) it is adopted; otherwise the next key is stored before the next try.
  */
 async function takenKey(
   step: Step,
@@ -305,9 +305,10 @@ async function takenKey(
   const { due } = step;
   try {
     const named = existingId === null ? null : await outlook.read(room, existingId, signal);
-    // the key itself says whose it is, unless it carries the properties of another one: a database that was set back
-    const isNamed = named?.marks?.id === due.reservationId && named.marks.type === due.reservationType;
-    const event = isNamed ? named : ours(due, await outlook.find(room, marksOf(due), signal), outlook.show);
+    // the key alone does not say whose it is: a database that was set back uses its numbers again
+    const event =
+      (named === null ? null : ours(due, [named], outlook.show)) ??
+      ours(due, await outlook.find(room, marksOf(due), signal), outlook.show);
     if (event === null)
       return keep(step, 'waiting', {
         ...stillOpen(due),
