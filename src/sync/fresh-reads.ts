@@ -10,6 +10,8 @@ const keptMost = 1_000;
 export interface FreshReads extends OutlookSide {
   /** The next `read` of this event returns it without a call, once, if it comes within two seconds. */
   keep(room: Mailbox, event: OutlookEvent): void;
+  /** Reads the event with a call: what was kept is from before a change that was told of since. */
+  readAnew: OutlookSide['read'];
 }
 
 /** The same side, which answers one read of an event that was kept from memory. */
@@ -19,6 +21,10 @@ export function withFreshReads(outlook: OutlookSide): FreshReads {
   return {
     ...outlook,
     keep: (room, event) => void kept.set(keyOf(room, event.id), event),
+    readAnew: (room, eventId, signal) => {
+      kept.delete(keyOf(room, eventId));
+      return outlook.read(room, eventId, signal);
+    },
     async read(room, eventId, signal) {
       const key = keyOf(room, eventId);
       const event = kept.get(key);

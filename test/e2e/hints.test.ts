@@ -93,6 +93,14 @@ describe('an event of the room', () => {
   });
 });
 
+test('an invitation that the room answers right after it came is imported, though delta lags', async () => {
+  await using world = await openLagging();
+  const kari = 'kari@bergen.example';
+  world.tenant.addPerson({ upn: kari, name: 'Kari Nordmann' });
+  world.tenant.people.invite(kari, [upn], choir);
+  await world.until(async () => (await reserved(world)).length === 1);
+});
+
 test('a series is read once, by its instances', async () => {
   await using world = await openLagging();
   const asked = calls(world);

@@ -64,7 +64,7 @@ export function createHintedRead({ db, outlook, window, tell }: HintedReadOption
       if (masters.has(eventId)) return void rows.push(bare(eventId, 'seriesMaster', null));
       if (mapping?.seriesMasterId != null)
         return void rows.push(bare(eventId, 'occurrence', mapping.seriesMasterId));
-      const event = await outlook.read(room, eventId, signal);
+      const event = await outlook.readAnew(room, eventId, signal);
       // one that nobody knows and that is not there, or not there yet, shows in the round that makes sure
       if (event === null) return void (mapping !== undefined && removed.push(eventId));
       rows.push(rowOf(event));
