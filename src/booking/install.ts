@@ -80,6 +80,10 @@ export async function enableTriggers(db: Queryable, tell: Tell, signal: AbortSig
 const busyStates = new Set(['55P03', '40P01']);
 const longestWaitMs = 60_000;
 
+/** Somebody else has it at this moment. */
+export const isBusy = (error: unknown): boolean =>
+  busyStates.has(sqlState(error) ?? '') || /tuple concurrently updated/.test(String(error));
+
 /**
  * Runs one statement under lock_timeout, again while a lock is not to be had. Returns its rows. `what` names it.
  * Several statements in one text are one transaction, of which no rows are returned.
@@ -98,8 +102,7 @@ export async function untilUnlocked(
       const { rows } = await db.query<Record<string, unknown>>(statement);
       return rows;
     } catch (error) {
-      const busy = busyStates.has(sqlState(error) ?? '') || /tuple concurrently updated/.test(String(error));
-      if (!busy) throw failure(error, what);
+      if (!isBusy(error)) throw failure(error, what);
       if (Date.now() > givesUpAt)
         throw new Retryable(`${what}: a transaction has held the table for ${longestWaitMs / 1000} s`, {
           hint: 'Look for it with: SELECT pid, xact_start, query FROM pg_stat_activity ORDER BY xact_start; then run migrate again.',
@@ -112,7 +115,8 @@ export async function untilUnlocked(
   }
 }
 
-function failure(error: unknown, what: string): Error {
+/** What a statement of an adapter failed with, and what helps. `what` names it. */
+export function failure(error: unknown, what: string): Error {
   const state = sqlState(error);
   if (state === '42501' || state === '42809' || state === '42P16')
     return new Permanent(`${what}: ${String((error as Error).message)}`, {
@@ -131,28 +135,35 @@ function failure(error: unknown, what: string): Error {
   return databaseFailure(error, what);
 }
 
-const summaryOf = (statement: string) =>
+export const summaryOf = (statement: string) =>
   statement
     .replace(/^\s*--.*$/gm, '')
     .replace(/\s+/g, ' ')
     .trim()
     .slice(0, 80);
 
+/** One statement of a file, and the line it begins in; comments before it belong to it. */
+export interface Located {
+  readonly statement: string;
+  readonly line: number;
+}
+
 /**
  * The statements of a SQL file, without their semicolons. Knows quotes, dollar quotes and comments; knows neither
  * psql's backslash commands nor BEGIN ATOMIC nor escape strings with a backslash before a quote.
  */
-export function splitStatements(text: string): string[] {
+export function locateStatements(text: string): Located[] {
   const token = /'(?:[^']|'')*'|"[^"]*"|\$(\w*)\$[\s\S]*?\$\1\$|--[^\n]*|\/\*[\s\S]*?\*\/|;/g;
-  const statements: string[] = [];
-  let from = 0;
-  for (const match of text.matchAll(token)) {
-    if (match[0] !== ';') continue;
-    statements.push(text.slice(from, match.index));
-    from = match.index + 1;
-  }
-  statements.push(text.slice(from));
-  return statements
-    .map((s) => s.trim())
-    .filter((s) => s.replace(/--[^\n]*|\/\*[\s\S]*?\*\//g, '').trim() !== '');
+  const ends = [...text.matchAll(token)].flatMap((match) => (match[0] === ';' ? [match.index] : []));
+  return [...ends, text.length]
+    .map((end, at) => {
+      const from = at === 0 ? 0 : ends[at - 1]! + 1;
+      const whole = text.slice(from, end);
+      const begins = from + whole.length - whole.trimStart().length;
+      return { statement: whole.trim(), line: text.slice(0, begins).split('\n').length };
+    })
+    .filter(({ statement }) => statement.replace(/--[^\n]*|\/\*[\s\S]*?\*\//g, '').trim() !== '');
 }
+
+export const splitStatements = (text: string): string[] =>
+  locateStatements(text).map(({ statement }) => statement);

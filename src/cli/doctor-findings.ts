@@ -1,10 +1,10 @@
 /** What `doctor` finds, and how it is shown. */
-import { oneLine, paint, say } from './terminal.ts';
+import { oneLine, paint, say, sayJson } from './terminal.ts';
 
 /** `problem`: it does not work; `warning`: it will not for long, or not safely; `note`: good to know. */
 type State = 'ok' | 'note' | 'warning' | 'problem';
 
-export interface Finding {
+interface Finding {
   readonly state: State;
   /** What was looked at, one word. */
   readonly check: string;
@@ -18,9 +18,34 @@ export type Find = (state: State, check: string, message: string, repair?: strin
 const signs = { ok: '✓', note: '·', warning: '!', problem: '✗' } as const;
 const colors = { ok: 'green', note: 'dim', warning: 'yellow', problem: 'red' } as const;
 
-export function sayFinding({ state, check, message, repair }: Finding): void {
+function sayFinding({ state, check, message, repair }: Finding): void {
   say(`${paint(colors[state], signs[state])} ${paint('bold', check.padEnd(12))} ${oneLine(message)}`);
   for (const line of repair?.split('\n') ?? []) say(`${' '.repeat(15)}→ ${line}`);
+}
+
+export interface Findings {
+  readonly find: Find;
+  /** Says how many there were, all of them as JSON where that was asked for. Returns the exit code: 1 with a problem. */
+  conclude(): number;
+}
+
+/** Findings as they are made: each is said at once, or all at the end as JSON. */
+export function openFindings(json: boolean): Findings {
+  const findings: Finding[] = [];
+  const count = (state: State) => findings.filter((finding) => finding.state === state).length;
+  return {
+    find(state, check, message, repair = null) {
+      findings.push({ state, check, message, repair });
+      if (!json) sayFinding(findings.at(-1)!);
+    },
+    conclude() {
+      const [problems, warnings] = [count('problem'), count('warning')];
+      if (json) sayJson({ success: problems === 0, problems, warnings, findings });
+      else if (problems + warnings === 0) say(paint('green', '\nAll is well.'));
+      else say(`\n${paint('bold', `Problems: ${problems}, warnings: ${warnings}.`)}`);
+      return problems > 0 ? 1 : 0;
+    },
+  };
 }
 
 /** A room as findings name it. */

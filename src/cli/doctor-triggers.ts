@@ -15,7 +15,7 @@ export async function checkTriggers(client: pg.Client, find: Find): Promise<void
   // one repair mends them all, so they are one finding
   if (missing.length > 0)
     find('problem', 'triggers', `${missing.slice(0, mostTriggers).join('; ')}${more}.`, mend);
-  const failing = await failures(client);
+  const failing = await triggerFailures(client, 'alone');
   for (const [why, tables] of failing)
     find(
       'problem',
@@ -35,11 +35,14 @@ interface Watched {
 }
 
 /**
- * Tries each trigger by a statement that changes no row, in a transaction that is taken back: its function compares the
- * old rows with the new all the same. Returns why some fail, with their tables. What our role may not write, or somebody
- * has locked, is not tried.
+ * Tries each trigger by a statement that changes no row, in a transaction that is taken back, or inside of the one that
+ * is open: its function compares the old rows with the new all the same. Returns why some fail, with their tables. What our
+ * role may not write, or somebody has locked, is not tried.
  */
-async function failures(client: pg.Client): Promise<ReadonlyMap<string, readonly string[]>> {
+export async function triggerFailures(
+  client: pg.Client,
+  where: 'alone' | 'inside',
+): Promise<ReadonlyMap<string, readonly string[]>> {
   const { rows } = await client.query<Watched>(`
     SELECT t.tgrelid::regclass::text AS "table", bool_or(t.tgtype & 4 > 0) AS inserts,
       bool_or(t.tgtype & 16 > 0) AS updates, bool_or(t.tgtype & 8 > 0) AS deletes,
@@ -60,7 +63,7 @@ async function failures(client: pg.Client): Promise<ReadonlyMap<string, readonly
     ];
     const whys = new Set<string>();
     for (const statement of statements) {
-      const why = await failureOf(client, statement);
+      const why = await failureOf(client, statement, where);
       if (why !== null) whys.add(why);
     }
     for (const why of whys) failing.set(why, [...(failing.get(why) ?? []), table]);
@@ -72,7 +75,11 @@ async function failures(client: pg.Client): Promise<ReadonlyMap<string, readonly
 const notTried = new Set(['42501', '55P03', '25006']);
 
 /** What the trigger warns of, or fails with; null: nothing. */
-async function failureOf(client: pg.Client, statement: string): Promise<string | null> {
+async function failureOf(
+  client: pg.Client,
+  statement: string,
+  where: 'alone' | 'inside',
+): Promise<string | null> {
   const warnings: string[] = [];
   const listen = ({
     severity,
@@ -85,13 +92,15 @@ async function failureOf(client: pg.Client, statement: string): Promise<string |
   };
   client.on('notice', listen);
   try {
-    await client.query("BEGIN; SET LOCAL lock_timeout = '500ms'; SET LOCAL client_min_messages = warning");
+    await client.query(
+      `${where === 'alone' ? 'BEGIN' : 'SAVEPOINT trial'}; SET LOCAL lock_timeout = '500ms'; SET LOCAL client_min_messages = warning`,
+    );
     await client.query(statement);
     return warnings.find((warning) => warning.startsWith('outlook-booking-sync')) ?? null;
   } catch (error) {
     return notTried.has(sqlState(error) ?? '') ? null : messageOf(error);
   } finally {
-    await client.query('ROLLBACK');
+    await client.query(where === 'alone' ? 'ROLLBACK' : 'ROLLBACK TO trial');
     client.off('notice', listen);
   }
 }

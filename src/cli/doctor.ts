@@ -13,10 +13,9 @@ import {
 import { databaseFailure, openPool } from '../database.ts';
 import { messageOf } from '../errors.ts';
 import { checkDatabase } from './doctor-database.ts';
-import { sayFinding, type Find, type Finding } from './doctor-findings.ts';
+import { openFindings, type Find } from './doctor-findings.ts';
 import { checkOutlook } from './doctor-outlook.ts';
 import { checkWebhook } from './doctor-webhook.ts';
-import { paint, say, sayJson } from './terminal.ts';
 
 export interface DoctorOptions {
   readonly write?: boolean;
@@ -25,12 +24,7 @@ export interface DoctorOptions {
 
 /** Returns 1 when something is to be repaired, else 0. */
 export async function doctor(options: DoctorOptions, signal: AbortSignal): Promise<number> {
-  const findings: Finding[] = [];
-  const find: Find = (state, check, message, repair = null) => {
-    const finding = { state, check, message, repair };
-    findings.push(finding);
-    if (options.json !== true) sayFinding(finding);
-  };
+  const { find, conclude } = openFindings(options.json === true);
   const { config, booking } = readSettings(find);
   const installed = booking !== null && (await safely('database', find, () => checkDatabase(booking, find)));
   if (config !== null) {
@@ -45,12 +39,7 @@ export async function doctor(options: DoctorOptions, signal: AbortSignal): Promi
     await checkWebhook(config.webhookBaseUrl, find);
   }
   signal.throwIfAborted();
-  const count = (state: Finding['state']) => findings.filter((finding) => finding.state === state).length;
-  const [problems, warnings] = [count('problem'), count('warning')];
-  if (options.json === true) sayJson({ success: problems === 0, problems, warnings, findings });
-  else if (problems + warnings === 0) say(paint('green', '\nAll is well.'));
-  else say(`\n${paint('bold', `Problems: ${problems}, warnings: ${warnings}.`)}`);
-  return problems > 0 ? 1 : 0;
+  return conclude();
 }
 
 /** The settings as far as they can be read: those of the database may be right where Microsoft's are not. */

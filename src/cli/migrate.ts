@@ -25,6 +25,7 @@ import { readEnv, toBookingConfig, type BookingConfig, type WakeMode } from '../
 import { sqlState, type Queryable } from '../database.ts';
 import { Invalid, Permanent, messageOf } from '../errors.ts';
 import { withLock } from './migrate-session.ts';
+import { refuseMisshapen } from './adapter-shape.ts';
 import { command } from './command-name.ts';
 import { say } from './terminal.ts';
 import { readInstallation } from '../sync/store/installation.ts';
@@ -57,6 +58,8 @@ export async function migrate(
     const folder = adapterFolder(config.adapter);
     const isAttached = adapter === 'attach' || (await detachedNow(client)) === null;
     await check(client, config, isAttached ? folder : null, tell);
+    if (isAttached && !(await isCurrent(client, config, folder)))
+      await refuseMisshapen(client, folder, ourTexts(config.wake), config.timezone);
     return await install(client, config, isAttached ? folder : null, tell, signal);
   });
 }
@@ -302,8 +305,11 @@ const migrationNames = () =>
 
 const migrationTexts = () => migrationNames().map((name) => readFileSync(new URL(name, migrations), 'utf8'));
 
+/** Everything that makes our tables and functions, in order. */
+export const ourTexts = (wake: WakeMode) => [...migrationTexts(), ...functionTexts(wake)];
+
 /** What our migrations and functions are made of, one statement each. */
-export const ourSteps = () => stepsOf([...migrationTexts(), ...functionTexts('adaptive')]);
+export const ourSteps = () => stepsOf(ourTexts('adaptive'));
 
 /** The names of our migrations as bridge_migrations holds them. */
 export const ourMigrations = () => migrationNames().map((name) => name.replace(/\.sql$/, ''));

@@ -1,5 +1,5 @@
 /**
- * The words of the command line. Exit codes: 0 done and all well; 1 it failed, or `doctor` found something to repair; 2
+ * The words of the command line. Exit codes: 0 done and all well; 1 it failed, or `doctor` or `adapter check` found something to repair; 2
  * `plan`: something would be done;
  * 64 wrong words or settings (EX_USAGE of sysexits.h); 75 the database or Graph is away: try again later (EX_TEMPFAIL).
  */
@@ -59,6 +59,7 @@ function createProgram(signal: AbortSignal, answer: Answer): Command {
   addChecks(program, signal, answer);
   addMappings(program, signal, answer);
   addRooms(program, signal, answer);
+  addAdapter(program, signal, answer);
   return program;
 }
 
@@ -221,6 +222,20 @@ function addRooms(program: Command, signal: AbortSignal, answer: Answer): void {
     .option(...json)
     .action(async (resource, options) =>
       answer(await (await import('./rooms.ts')).resyncRooms(resource, options, signal)),
+    );
+}
+
+function addAdapter(program: Command, signal: AbortSignal, answer: Answer): void {
+  const adapter = program.command('adapter').description('for those who write an adapter (sql/README.md)');
+  adapter
+    .command('check')
+    .description(
+      'install and try an adapter in a transaction that is taken back; best on a copy of the database',
+    )
+    .argument('[folder]', 'its name or path; that of BOOKING_ADAPTER if it is left out')
+    .option(...json)
+    .action(async (folder, options) =>
+      answer(await (await import('./adapter-check.ts')).checkCommand(folder, options, signal)),
     );
 }
 

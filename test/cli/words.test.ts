@@ -41,6 +41,7 @@ test.each([
     'report',
     'adopt',
   ].map((command) => [[command, '--help']]),
+  [['adapter', 'check', '--help']],
   ...['list', 'add', 'remove', 'import', 'match'].map((command) => [['mappings', command, '--help']]),
 ])('%s explains and ends with 0, without any settings', async (args) => {
   const said = await cli({}, ...args);

@@ -5,28 +5,13 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test } from 'vitest';
+import { checkAdapter } from '../../src/cli/adapter-check.ts';
 import { migrate } from '../../src/cli/migrate.ts';
 import { sqlState } from '../../src/database.ts';
 import { folderOfAdapter } from '../support/adapters.ts';
 import { catalogue, runFile } from '../support/catalogue.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { desks } from '../support/desks.ts';
-
-const columns = {
-  reservation_type: 'text',
-  reservation_id: 'bigint',
-  resource_id: 'integer',
-  priority_level: 'smallint',
-  active: 'boolean',
-  starts_at: 'timestamp with time zone',
-  ends_at: 'timestamp with time zone',
-  all_day: 'boolean',
-  title: 'text',
-  description: 'text',
-  organizer_name: 'text',
-  organizer_email: 'text',
-  is_private: 'boolean',
-};
 
 const meeting = (room: number, more: object = {}) =>
   JSON.stringify({
@@ -78,13 +63,24 @@ const noted = async (db: TestDatabase) =>
 describe.each(desks)('the adapter $name', (desk) => {
   const open = () => openTestDatabase({ schema: desk.installed });
 
-  test('shows exactly the columns of the contract', async () => {
+  test('is found right by `adapter check`, with what its desk books', async () => {
     await using db = await open();
-    const rows = await db.query<{ name: string; type: string }>(
-      `SELECT attname::text AS name, format_type(atttypid, NULL) AS type FROM pg_attribute
-       WHERE attrelid = 'public.bridge_items'::regclass AND attnum > 0 ORDER BY attnum`,
+    const rooms = await desk.rooms(db);
+    await desk.book(db, rooms[0], '2027-07-01 10:00', '2027-07-01 11:00', 'Choir');
+    await desk.book(db, rooms[1], '2027-03-28 00:00', '2027-03-29 00:00', 'Market');
+    const problems: string[] = [];
+    const config = {
+      database: db.config,
+      adapter: desk.adapter,
+      timezone: 'Europe/Oslo',
+      wake: 'adaptive' as const,
+    };
+    await checkAdapter(
+      { ...config, logLevel: 'silent' },
+      (state, check, message) => void (state === 'problem' && problems.push(`${check}: ${message}`)),
+      new AbortController().signal,
     );
-    assert.deepEqual(Object.fromEntries(rows.map((row) => [row.name, row.type])), columns);
+    assert.deepEqual(problems, []);
   });
 
   test('shows a booking made at the desk at the instant of its wall clock, in summer and in winter', async () => {

@@ -1,0 +1,151 @@
+/** Whether what the view of an adapter shows can be true: nulls, duplicates, times, zone. */
+import type pg from 'pg';
+import type { Find } from './doctor-findings.ts';
+
+interface Fault {
+  /** A condition over a row of bridge_items. */
+  readonly where: string;
+  readonly says: string;
+  readonly repair: string;
+}
+
+const notNull = [
+  'reservation_type',
+  'reservation_id',
+  'resource_id',
+  'priority_level',
+  'active',
+  'starts_at',
+  'ends_at',
+  'all_day',
+  'title',
+  'is_private',
+];
+
+const local = (column: string) =>
+  `(i.${column} AT TIME ZONE (SELECT value FROM public.bridge_settings WHERE name = 'timezone'))`;
+
+const faults: readonly Fault[] = [
+  ...notNull.map((column) => ({
+    where: `i.${column} IS NULL`,
+    says: `${column} is NULL`,
+    repair:
+      column === 'priority_level'
+        ? 'Write 1::smallint in 10_view.sql, unless one type is shown on top of another.'
+        : `Give it a value in 10_view.sql, as in coalesce(…, …) AS ${column}, or leave such rows out.`,
+  })),
+  {
+    where: "btrim(i.title) = ''",
+    says: 'the title is empty',
+    repair: "In 10_view.sql: coalesce(nullif(btrim(…), ''), 'Booking ' || id) AS title",
+  },
+  {
+    where: 'i.ends_at < i.starts_at',
+    says: 'it ends before it starts',
+    repair:
+      'In 10_view.sql: greatest(starts_at, ends_at) AS ends_at, or are the two columns mixed up, or the day of the end?',
+  },
+  {
+    where: 'i.priority_level < 1',
+    says: 'priority_level is below 1',
+    repair: '1 is the type that is shown on top.',
+  },
+  {
+    where: String.raw`i.reservation_type !~ '^\w+$'`,
+    says: 'the type is not one word',
+    repair: 'Letters, digits and _: the type is written as type/id.',
+  },
+  {
+    where: `i.all_day AND (${local('starts_at')}::time <> '00:00' OR ${local('ends_at')}::time <> '00:00' OR ${local('ends_at')} < ${local('starts_at')} + interval '1 day')`,
+    says: 'all_day, but not from midnight to midnight in BOOKING_TIMEZONE',
+    repair: 'Is BOOKING_TIMEZONE the zone of the booking system, and the one that 10_view.sql reads?',
+  },
+];
+
+/** Rows that are read at most; what is the same in all of them is found in so many. */
+const mostRows = 500_000;
+
+/** Looks at all rows of the view. Needs the view in its shape. */
+export async function checkRows(client: pg.Client, find: Find): Promise<void> {
+  const { rows: faulty } = await client.query<{ at: number; total: number; example: string }>(
+    `WITH items AS MATERIALIZED (SELECT * FROM public.bridge_items LIMIT ${mostRows}),
+     found AS (
+       SELECT f.at, concat(coalesce(i.reservation_type, 'NULL'), '/', coalesce(i.reservation_id::text, 'NULL'),
+         ' in resource ', coalesce(i.resource_id::text, 'NULL')) AS example
+       FROM items i CROSS JOIN LATERAL (VALUES ${faults.map(({ where }, at) => `(${at}, ${where})`).join(', ')}) AS f (at, found)
+       WHERE f.found
+       UNION ALL
+       SELECT ${faults.length}, concat(reservation_type, '/', reservation_id, ' in resource ', resource_id)
+       FROM items GROUP BY reservation_type, reservation_id, resource_id HAVING count(*) > 1
+     )
+     SELECT at, count(*) AS total, min(example) AS example FROM found GROUP BY at ORDER BY at`,
+  );
+  for (const { at, total, example } of faulty) {
+    const { says, repair } = faults[at] ?? {
+      says: 'the view has several rows for one reservation in one room',
+      repair: 'A join in 10_view.sql multiplies them: join by a key, or aggregate what hangs below.',
+    };
+    find('problem', 'rows', `${total} of bridge_items: ${says} (${example}).`, repair);
+  }
+  const { rows } = await client.query<{ total: number }>('SELECT count(*) AS total FROM public.bridge_items');
+  const { total } = rows[0]!;
+  if (total === 0)
+    find(
+      'warning',
+      'rows',
+      'bridge_items shows nothing, so nothing of it was compared.',
+      'Run it on a copy of the real database.',
+    );
+  else if (faulty.length === 0) find('ok', 'rows', `${total} rows, none of them contradictory`);
+}
+
+/**
+ * Whether instants depend on the zone of a session, as a wall-clock time does that is cast; and the next five bookings in
+ * local time, for a person to compare.
+ */
+export async function checkTimes(client: pg.Client, timezone: string, find: Find): Promise<void> {
+  const seen = new Set<string | null>();
+  for (const zone of ['Pacific/Kiritimati', 'Pacific/Pago_Pago']) {
+    await client.query(`SET LOCAL TimeZone = '${zone}'`);
+    const { rows } = await client.query<{ times: string | null }>(
+      `SELECT md5(string_agg(concat_ws(' ', extract(epoch FROM starts_at), extract(epoch FROM ends_at), all_day), ','
+                 ORDER BY reservation_type, reservation_id, resource_id)) AS times
+       FROM (SELECT * FROM public.bridge_items ORDER BY reservation_type, reservation_id, resource_id LIMIT 10000) i`,
+    );
+    seen.add(rows[0]!.times);
+  }
+  await client.query("SET LOCAL TimeZone = 'UTC'");
+  if (seen.size > 1)
+    find(
+      'problem',
+      'zone',
+      'The times of bridge_items change with the zone of the session: a wall-clock time is cast to an instant.',
+      "In 10_view.sql: … AT TIME ZONE (SELECT value FROM public.bridge_settings WHERE name = 'timezone'), in place of ::timestamptz",
+    );
+  const { rows: night } = await client.query<{ total: number; early: number }>(
+    `SELECT count(*) AS total, count(*) FILTER (WHERE (i.starts_at AT TIME ZONE $1)::time < '05:00') AS early
+     FROM (SELECT starts_at FROM public.bridge_items WHERE active AND NOT all_day LIMIT 10000) i`,
+    [timezone],
+  );
+  const { total, early } = night[0]!;
+  if (total >= 10 && early > total / 2)
+    find(
+      'warning',
+      'zone',
+      `${early} of ${total} bookings start between midnight and five in ${timezone}.`,
+      'Is BOOKING_TIMEZONE right, and are the times in the tables local, UTC or seconds?',
+    );
+  const { rows } = await client.query<{ line: string }>(
+    `SELECT format('%s to %s, resource %s: %s (%s/%s)', to_char(i.starts_at AT TIME ZONE $1, 'YYYY-MM-DD HH24:MI'),
+       to_char(i.ends_at AT TIME ZONE $1, 'HH24:MI'), i.resource_id, i.title, i.reservation_type, i.reservation_id) AS line
+     FROM public.bridge_items i WHERE i.active AND i.ends_at > now() ORDER BY i.starts_at LIMIT 5`,
+    [timezone],
+  );
+  if (rows.length === 0) return;
+  find(
+    'note',
+    'zone',
+    `The next bookings in ${timezone}: compare them with what the booking system shows.`,
+    rows.map(({ line }) => line).join('\n'),
+  );
+}

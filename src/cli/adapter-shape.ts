@@ -1,0 +1,155 @@
+/** Whether the view and the functions of an adapter have the shape that sql/README.md asks for. */
+import type pg from 'pg';
+import type { Queryable } from '../database.ts';
+import { Permanent } from '../errors.ts';
+import { isBusy } from '../booking/install.ts';
+import { stageAdapter, stageOurs } from './adapter-stage.ts';
+import type { Find } from './doctor-findings.ts';
+
+/** The columns of bridge_items in their order, with their types. */
+const viewColumns: Readonly<Record<string, string>> = {
+  reservation_type: 'text',
+  reservation_id: 'bigint',
+  resource_id: 'integer',
+  priority_level: 'smallint',
+  active: 'boolean',
+  starts_at: 'timestamp with time zone',
+  ends_at: 'timestamp with time zone',
+  all_day: 'boolean',
+  title: 'text',
+  description: 'text',
+  organizer_name: 'text',
+  organizer_email: 'text',
+  is_private: 'boolean',
+};
+
+const functions = [
+  {
+    name: 'bridge_import_item',
+    takes: 'jsonb',
+    gives: 'reservation_type text, reservation_id bigint',
+    write: 'bridge_import_item(item jsonb, OUT reservation_type text, OUT reservation_id bigint)',
+  },
+  {
+    name: 'bridge_change_item',
+    takes: 'text, bigint, jsonb',
+    gives: 'text[]',
+    write: 'bridge_change_item(type text, id bigint, change jsonb) RETURNS text[]',
+  },
+  {
+    name: 'bridge_cancel_item',
+    takes: 'text, bigint, text',
+    gives: 'boolean',
+    write: 'bridge_cancel_item(type text, id bigint, note text) RETURNS boolean',
+  },
+] as const;
+
+/** Resolves with whether all of it has its shape, so that it can be used. */
+export async function checkShape(db: Queryable, find: Find): Promise<boolean> {
+  const columns = await checkColumns(db, find);
+  return (await checkFunctions(db, find)) && columns;
+}
+
+async function checkColumns(db: Queryable, find: Find): Promise<boolean> {
+  const { rows } = await db.query<{ name: string; type: string }>(
+    `SELECT attname::text AS name, format_type(atttypid, NULL) AS type FROM pg_attribute
+     WHERE attrelid = to_regclass('public.bridge_items') AND attnum > 0 AND NOT attisdropped ORDER BY attnum`,
+  );
+  if (rows.length === 0) {
+    find('problem', 'view', 'There is no view bridge_items.', 'Write it in 10_view.sql (sql/README.md).');
+    return false;
+  }
+  const found = new Map(rows.map(({ name, type }) => [name, type]));
+  let isRight = true;
+  const wrong = (message: string, repair: string) => {
+    isRight = false;
+    find('problem', 'view', message, repair);
+  };
+  for (const [name, type] of Object.entries(viewColumns)) {
+    const is = found.get(name);
+    if (is === undefined)
+      wrong(`bridge_items has no column ${name}.`, `Add it in 10_view.sql: … AS ${name}, of type ${type}`);
+    else if (is !== type)
+      wrong(`The column ${name} of bridge_items is ${is}, not ${type}.`, castOf(name, is, type));
+  }
+  for (const { name } of rows.filter((row) => !Object.hasOwn(viewColumns, row.name)))
+    wrong(`bridge_items has a column ${name} that nobody reads.`, 'Take it out of 10_view.sql.');
+  const order = Object.keys(viewColumns).join(', ');
+  if (isRight && rows.map(({ name }) => name).join(', ') !== order)
+    wrong('The columns of bridge_items are in another order.', `Write them so: ${order}`);
+  if (isRight) find('ok', 'view', 'bridge_items has the columns and types of the contract');
+  return isRight;
+}
+
+const castOf = (name: string, is: string, type: string) =>
+  is === 'timestamp without time zone' && type === 'timestamp with time zone'
+    ? `It is a wall-clock time without a zone. In 10_view.sql: … AT TIME ZONE (SELECT value FROM public.bridge_settings WHERE name = 'timezone') AS ${name}`
+    : `In 10_view.sql: (…)::${type} AS ${name}`;
+
+async function checkFunctions(db: Queryable, find: Find): Promise<boolean> {
+  const { rows } = await db.query<{ name: string; takes: string; gives: string }>(
+    `SELECT p.proname::text AS name, oidvectortypes(p.proargtypes) AS takes,
+       coalesce((SELECT string_agg(a.name || ' ' || format_type(a.type, NULL), ', ' ORDER BY a.place)
+                 FROM unnest(p.proargnames, p.proallargtypes, p.proargmodes) WITH ORDINALITY AS a (name, type, mode, place)
+                 WHERE a.mode IN ('o', 'b', 't')), pg_get_function_result(p.oid)) AS gives
+     FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ($1)`,
+    [functions.map(({ name }) => name)],
+  );
+  const wrong = functions.filter(
+    ({ name, takes, gives }) =>
+      !rows.some((row) => row.name === name && row.takes === takes && row.gives === gives),
+  );
+  for (const { name, write } of wrong) {
+    const found = rows.find((row) => row.name === name);
+    find(
+      'problem',
+      'functions',
+      found === undefined
+        ? `There is no function ${name}.`
+        : `${name} takes (${found.takes}) and returns ${found.gives}.`,
+      `Write it so: CREATE OR REPLACE FUNCTION public.${write}`,
+    );
+  }
+  if (wrong.length === 0) find('ok', 'functions', 'they take and return what the contract says');
+  return wrong.length === 0;
+}
+
+const mostTries = 20;
+
+/**
+ * Throws Permanent where the adapter's SQL fails or has another shape; what it installs meanwhile is taken back. It takes no
+ * lock on a booking table.
+ */
+export async function refuseMisshapen(
+  client: pg.Client,
+  folder: string,
+  texts: readonly string[],
+  timezone: string,
+): Promise<void> {
+  const { rows } = await client.query<{ lost: boolean }>(
+    `SELECT to_regclass('public.bridge_migrations') IS NOT NULL AND to_regclass('public.bridge_settings') IS NULL AS lost`,
+  );
+  if (rows[0]!.lost) return; // the view cannot be made before it is there again
+  for (let attempt = 1; ; attempt += 1) {
+    const problems: string[] = [];
+    try {
+      await client.query('BEGIN');
+      await stageOurs(client, texts, timezone);
+      const find: Find = (state, _check, message, repair = null) => {
+        if (state === 'problem') problems.push(`${message}\n  ${repair ?? ''}`);
+      };
+      await stageAdapter(client, folder, 'definitions', find);
+      if (problems.length === 0) await checkShape(client, find);
+    } catch (error) {
+      const behind = error instanceof Error && error.cause !== undefined ? error.cause : error;
+      if (!isBusy(behind) || attempt >= mostTries) throw error;
+      continue; // it waited for lock_timeout
+    } finally {
+      await client.query('ROLLBACK');
+    }
+    if (problems.length === 0) return;
+    throw new Permanent(`The adapter in ${folder} does not keep the contract. Nothing was changed.`, {
+      hint: problems.join('\n'),
+    });
+  }
+}

@@ -1,0 +1,75 @@
+/** Whether every table that the view of an adapter reads tells of its changes, and the triggers work. */
+import type pg from 'pg';
+import type { Find } from './doctor-findings.ts';
+import { triggerFailures } from './doctor-triggers.ts';
+
+interface Read {
+  readonly table: string;
+  readonly kind: string;
+  /** Events with an enabled trigger of ours. */
+  readonly events: readonly string[];
+}
+
+/** The tables below bridge_items, also through other views. */
+const readTables = `
+  WITH RECURSIVE reads (id) AS (
+    SELECT 'public.bridge_items'::regclass::oid
+    UNION
+    SELECT d.refobjid FROM reads r JOIN pg_rewrite w ON w.ev_class = r.id
+    JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass
+    WHERE d.refobjid <> r.id
+  ), fired AS (
+    SELECT t.tgrelid, bit_or(t.tgtype::integer) AS type FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+    WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
+      AND p.pronamespace = 'public'::regnamespace AND p.proname LIKE 'bridge\\_%'
+    GROUP BY t.tgrelid
+  )
+  SELECT c.oid::regclass::text AS "table", c.relkind AS kind,
+    ARRAY(SELECT e.name FROM (VALUES ('INSERT', 4), ('UPDATE', 16), ('DELETE', 8), ('TRUNCATE', 32)) AS e (name, bit)
+          WHERE f.type & e.bit > 0) AS events
+  FROM reads r JOIN pg_class c ON c.oid = r.id LEFT JOIN fired f ON f.tgrelid = c.oid
+  WHERE c.relkind IN ('r', 'p', 'f', 'm') AND NOT (c.relnamespace = 'public'::regnamespace AND c.relname LIKE 'bridge\\_%')
+  ORDER BY 1`;
+
+/** Needs the view and the triggers. */
+export async function checkWatched(client: pg.Client, find: Find): Promise<void> {
+  const { rows } = await client.query<Read>(readTables);
+  let isWhole = true;
+  for (const { table, kind, events } of rows) {
+    const missing = ['INSERT', 'UPDATE', 'DELETE'].filter((event) => !events.includes(event));
+    if (missing.length === 0) continue;
+    if (events.includes('UPDATE')) {
+      find(
+        'note',
+        'triggers',
+        `${table}: ${missing.join(' and ')} is not watched. That is right where a row that comes or goes has no reservation.`,
+      );
+      continue;
+    }
+    isWhole = false;
+    if (kind === 'f' || kind === 'm')
+      find(
+        'problem',
+        'triggers',
+        `The view reads ${table}, a ${kind === 'f' ? 'foreign table' : 'materialized view'}: no trigger can tell of its changes.`,
+        'Read the tables below it.',
+      );
+    else
+      find(
+        'problem',
+        'triggers',
+        `The view reads ${table}, and no trigger tells of its changes${events.length > 0 ? ` by ${missing.join(' and ')}` : ''}.`,
+        `In 30_triggers.sql: SELECT public.bridge_watch('${table}', 'public.bridge_…_changed');`,
+      );
+  }
+  const failing = await triggerFailures(client, 'inside');
+  for (const [why, tables] of failing)
+    find(
+      'problem',
+      'triggers',
+      `Changes of ${tables.join(', ')} are not noted: ${why}`,
+      'Mend the function of that trigger in 30_triggers.sql.',
+    );
+  if (isWhole && failing.size === 0)
+    find('ok', 'triggers', `${rows.length} tables are read, all are watched, and the triggers work`);
+}

@@ -1,0 +1,279 @@
+/** `adapter check`: each mistake that an author of an adapter makes is told with what mends it. */
+import assert from 'node:assert/strict';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { checkAdapter } from '../../src/cli/adapter-check.ts';
+import { migrate } from '../../src/cli/migrate.ts';
+import { adapters, folderOfAdapter } from '../support/adapters.ts';
+import { catalogue } from '../support/catalogue.ts';
+import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { cli } from './command-line.ts';
+
+const never = new AbortController().signal;
+
+const configOf = (db: TestDatabase, adapter: string) =>
+  ({
+    database: db.config,
+    adapter,
+    timezone: 'Europe/Oslo',
+    wake: 'adaptive',
+    logLevel: 'silent',
+  }) as const;
+
+interface Found {
+  readonly state: string;
+  readonly check: string;
+  readonly message: string;
+  readonly repair: string;
+}
+
+async function found(db: TestDatabase, adapter: string): Promise<Found[]> {
+  const findings: Found[] = [];
+  await checkAdapter(
+    configOf(db, adapter),
+    (state, check, message, repair) => findings.push({ state, check, message, repair: repair ?? '' }),
+    never,
+  );
+  return findings;
+}
+
+/** A copy of the adapter of MRBS in which `change` was made in one file. */
+function spoilt(file: string, change: (text: string) => string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'adapter-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  cpSync(folderOfAdapter('mrbs'), folder, { recursive: true });
+  const text = readFileSync(join(folder, file), 'utf8');
+  const other = change(text);
+  assert.notEqual(other, text, 'the text to be changed is there');
+  writeFileSync(join(folder, file), other);
+  return folder;
+}
+
+/** A bookings table of MRBS with an entry in each of two rooms, tomorrow at ten. */
+const book = (db: TestDatabase) =>
+  db.query(
+    `INSERT INTO mrbs_entry (room_id, start_time, end_time, name, create_by, modified_by)
+     SELECT room, extract(epoch FROM s.at), extract(epoch FROM s.at + interval '1 hour'), 'Choir', 'kari', 'kari'
+     FROM unnest(ARRAY[11, 12]) AS room,
+       (SELECT (date_trunc('day', now() AT TIME ZONE 'Europe/Oslo') + interval '1 day 10 hours') AT TIME ZONE 'Europe/Oslo' AS at) s`,
+  );
+
+interface Mistake {
+  readonly does: string;
+  readonly file: string;
+  readonly change: (text: string) => string;
+  readonly says: readonly [check: string, message: RegExp, repair: RegExp];
+}
+
+const wallClock = (name: string) => (text: string) =>
+  text.replace(
+    new RegExp(String.raw`to_timestamp\((e\.start_time|greatest\(e\.start_time, e\.end_time\))\) AS ${name}`),
+    `(to_timestamp($1) AT TIME ZONE 'Europe/Oslo') AS ${name}`,
+  );
+
+const mistakes: readonly Mistake[] = [
+  {
+    does: 'a priority that is NULL',
+    file: '10_view.sql',
+    change: (text) => text.replace('1::smallint AS', 'NULL::smallint AS'),
+    says: ['rows', /2 of bridge_items: priority_level is NULL \(entry\/\d+ in resource 11\)/, /1::smallint/],
+  },
+  {
+    does: 'an instant that is NULL',
+    file: '10_view.sql',
+    change: (text) => text.replace('to_timestamp(e.start_time) AS', 'NULL::timestamptz AS'),
+    says: ['rows', /2 of bridge_items: starts_at is NULL/, /coalesce/],
+  },
+  {
+    does: 'several rows for one reservation in one room',
+    file: '10_view.sql',
+    change: (text) => text.replace('\nWHERE', '\nCROSS JOIN generate_series(1, 2)\nWHERE'),
+    says: ['rows', /2 of bridge_items: .*several rows for one reservation/, /join/],
+  },
+  {
+    does: 'an empty title',
+    file: '10_view.sql',
+    change: (text) =>
+      text.replace(/coalesce\(nullif\(btrim\(e.name\).*?::text AS title/, "' '::text AS title"),
+    says: ['rows', /2 of bridge_items: the title is empty/, /nullif\(btrim/],
+  },
+  {
+    does: 'an end before the start',
+    file: '10_view.sql',
+    change: (text) => text.replace('greatest(e.start_time, e.end_time)', 'e.start_time - 60'),
+    says: ['rows', /2 of bridge_items: it ends before it starts/, /greatest/],
+  },
+  {
+    does: 'a trigger that names a column that is not there',
+    file: '30_triggers.sql',
+    change: (text) => text.replaceAll('.description', '.beskrivelse'),
+    says: ['triggers', /Changes of mrbs_entry are not noted: .*beskrivelse/, /30_triggers\.sql/],
+  },
+  {
+    does: 'a table of the view without a trigger',
+    file: '30_triggers.sql',
+    change: (text) => text.replace(/.*bridge_watch\('public.mrbs_area.*\n/, ''),
+    says: ['triggers', /reads mrbs_area, and no trigger tells/, /bridge_watch\('mrbs_area'/],
+  },
+  {
+    does: 'a trigger that writes another type than the view',
+    file: '30_triggers.sql',
+    change: (text) => text.replaceAll("'entry'", "'booking'"),
+    says: ['triggers', /An imported meeting was not noted as entry\//, /type of the view/],
+  },
+  {
+    does: 'an import that takes the zone of the session',
+    file: '20_functions.sql',
+    change: (text) =>
+      text.replace(/\(item ->> '(\w+)'\)::timestamptz/g, "(item ->> '$1')::timestamptz::timestamp"),
+    says: ['functions', /asked for starts_at .* the view shows it 14 h later/, /one zone/],
+  },
+  {
+    does: 'a view that takes the zone of the session',
+    file: '10_view.sql',
+    change: (text) =>
+      text.replace('to_timestamp(e.start_time) AS', 'to_timestamp(e.start_time)::date::timestamptz AS'),
+    says: ['zone', /change with the zone of the session/, /AT TIME ZONE/],
+  },
+  {
+    does: 'whole days that begin at another hour in our zone',
+    file: '10_view.sql',
+    change: (text) => text.replace('>= 82800 AS', '>= 0 OR true AS'),
+    says: ['rows', /all_day, but not from midnight to midnight/, /BOOKING_TIMEZONE/],
+  },
+  {
+    does: 'a start without a zone',
+    file: '10_view.sql',
+    change: wallClock('starts_at'),
+    says: ['view', /starts_at of bridge_items is timestamp without time zone/, /AT TIME ZONE \(SELECT value/],
+  },
+  {
+    does: 'a column that is missing',
+    file: '10_view.sql',
+    change: (text) => text.replace(/,\n[^\n]*AS is_private/, ''),
+    says: ['view', /no column is_private/, /of type boolean/],
+  },
+  {
+    does: 'an import that returns nothing but a number',
+    file: '20_functions.sql',
+    change: (text) =>
+      text
+        .replace(', OUT reservation_type text, OUT reservation_id bigint)', ') RETURNS bigint')
+        .replace(/ +reservation_type := 'entry';\n +reservation_id := made;/, '  RETURN made;'),
+    says: ['functions', /bridge_import_item takes \(jsonb\) and returns bigint/, /OUT reservation_type text/],
+  },
+  {
+    does: 'an import that does not set what it returns',
+    file: '20_functions.sql',
+    change: (text) => text.replace("  reservation_type := 'entry';\n", ''),
+    says: ['functions', /returned NULL as reservation_type and \d+ as reservation_id/, /Set both/],
+  },
+  {
+    does: 'an import that fails',
+    file: '20_functions.sql',
+    change: (text) => text.replace('INSERT INTO mrbs_entry (room_id', 'INSERT INTO mrbs_entry (rom_id'),
+    says: ['functions', /rom_id.*bridge_import_item, line \d+, SQLSTATE 42703/, /bridge_import_item/],
+  },
+  {
+    does: 'an import that does not look whether the room is taken',
+    file: '20_functions.sql',
+    change: (text) => text.replace("item ->> 'overlap' = 'allow' OR", 'true OR'),
+    says: ['functions', /second meeting in the same slot was imported/, /23P01/],
+  },
+  {
+    does: 'a change that says it stored what it did not',
+    file: '20_functions.sql',
+    change: (text) => text.replace(/name = CASE WHEN change \? 'title'.*\n/, '\n'),
+    says: ['functions', /asked for title .* shows "Adapter check"/, /bridge_change_item/],
+  },
+  {
+    does: 'a filter that reaches no index',
+    file: '10_view.sql',
+    change: (text) => text.replace('e.id = k.id::bigint AND ', ''),
+    says: ['plans', /reservation_id = \$2 reads the whole of mrbs_/, /10_view\.sql/],
+  },
+  {
+    does: 'a statement that is none',
+    file: '10_view.sql',
+    change: (text) => text.replace('e.room_id AS', 'e.room_idd AS'),
+    says: ['sql', /10_view\.sql:11: .*room_idd.*SQLSTATE 42703/, /./],
+  },
+];
+
+describe('an adapter with a mistake is told of it', () => {
+  test.each(mistakes)('$does', async ({ file, change, says: [check, message, repair] }) => {
+    await using db = await openTestDatabase({ schema: 'bare mrbs' });
+    await book(db);
+    const problems = (await found(db, spoilt(file, change))).filter(({ state }) => state === 'problem');
+    expect(problems).toContainEqual({
+      state: 'problem',
+      check,
+      message: expect.stringMatching(message) as string,
+      repair: expect.stringMatching(repair) as string,
+    });
+  });
+});
+
+test.each(adapters)(
+  'the adapter %s has none, before it is installed and after, and nothing is left of the check',
+  async (adapter) => {
+    for (const what of ['bare', 'installed'] as const) {
+      await using db = await openTestDatabase({ schema: `${what} ${adapter}` });
+      const before = await catalogue(db, 'all');
+      const findings = await found(db, adapter);
+      assert.deepEqual(
+        findings.filter(({ state }) => state === 'problem'),
+        [],
+      );
+      assert.ok(
+        findings.some(({ message }) => /a meeting was imported, shown, changed, cancelled/.test(message)),
+      );
+      assert.deepEqual(await catalogue(db, 'all'), before);
+      if (what === 'installed')
+        assert.deepEqual(
+          await db.query(
+            'SELECT FROM bridge_changes UNION ALL SELECT FROM bridge_items WHERE title LIKE $1',
+            ['Adapter check%'],
+          ),
+          [],
+        );
+    }
+  },
+);
+
+test('the next bookings are shown in local time', async () => {
+  await using db = await openTestDatabase({ schema: 'bare mrbs' });
+  await book(db);
+  const note = (await found(db, 'mrbs')).find(({ message }) => /next bookings/.test(message));
+  assert.match(note?.message ?? '', /Europe\/Oslo/);
+  assert.match(note?.repair ?? '', /\d{4}-\d\d-\d\d 10:00 to 11:00, resource 11: Choir \(entry\/\d+\)/);
+});
+
+test('the command exits with 1 for a problem and 0 without', async () => {
+  await using db = await openTestDatabase({ schema: 'bare mrbs' });
+  const env = { DATABASE_URL: db.url, BOOKING_TIMEZONE: 'Europe/Oslo' };
+  const well = await cli(env, 'adapter', 'check', 'mrbs');
+  assert.equal(well.code, 0, well.out + well.err);
+  const folder = spoilt('10_view.sql', (text) => text.replace('1::smallint AS', '1 AS'));
+  const ill = await cli(env, 'adapter', 'check', folder, '--json');
+  assert.equal(ill.code, 1, ill.out + ill.err);
+  assert.match(ill.out, /priority_level of bridge_items is integer, not smallint/);
+});
+
+test.each(
+  mistakes.filter(
+    ({ says: [check, message] }) => ['view', 'sql'].includes(check) || / takes /.test(message.source),
+  ),
+)('migrate refuses $does, and changes nothing', async ({ file, change, says: [, message] }) => {
+  await using db = await openTestDatabase({ schema: 'bare mrbs' });
+  const before = await catalogue(db, 'all');
+  const failure = await migrate(configOf(db, spoilt(file, change)), () => undefined, never).catch(
+    (error: unknown) => error as { message: string; hint: string },
+  );
+  assert.ok('hint' in failure);
+  assert.match(failure.message, /does not keep the contract/);
+  assert.match(failure.hint, message);
+  assert.deepEqual(await catalogue(db, 'all'), before);
+});
