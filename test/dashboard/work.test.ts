@@ -62,7 +62,7 @@ describe.skipIf(chromiumPath === null)('at work', () => {
     });
     await stage.settled();
     await using page = await browser.look(stage.url);
-    await page.getByLabel('Number of the reservation').fill(String(id));
+    await page.getByLabel('Search reservations and events').fill(`event/${id}`);
     await page.keyboard.press('Enter');
     await page.locator('#explain-title', { hasText: 'Formannskap og bystyre' }).waitFor();
     await page

@@ -1,18 +1,18 @@
 /** An address of its own for what is open, so that it can be sent to a colleague; and the finder, which goes to one. */
-import { byId, fill, h } from './dom.js';
+import { byId } from './dom.js';
 
 /**
  * @param {{ openMapping: (id: number) => void, openRoom: (resource: number) => void,
- *   openReservation: (type: string, id: string) => void }} open
+ *   openReservation: (type: string, id: string) => void, openSearch: (query: string) => void,
+ *   openCalendar: (resource: number, span: string, date: string) => void }} open
  */
-export function createAddress({ openMapping, openRoom, openReservation }) {
-  const types = byId('find-type', HTMLSelectElement);
-  let offered = '';
-
+export function createAddress({ openMapping, openRoom, openReservation, openSearch, openCalendar }) {
   function route() {
-    const [, kind = '', first = '', second = ''] = location.hash.split('/');
+    const [, kind = '', first = '', second = '', third = ''] = location.hash.split('/');
     if (kind === 'mapping') openMapping(Number(first));
     else if (kind === 'room') openRoom(Number(first));
+    else if (kind === 'search') openSearch(decodeURIComponent(first));
+    else if (kind === 'calendar') openCalendar(Number(first), second, third);
     else if (kind === 'booking') openReservation(decodeURIComponent(first), decodeURIComponent(second));
     else
       for (const sheet of document.querySelectorAll('dialog.sheet[open]'))
@@ -27,24 +27,15 @@ export function createAddress({ openMapping, openRoom, openReservation }) {
 
   byId('find', HTMLFormElement).addEventListener('submit', (event) => {
     event.preventDefault();
-    const id = byId('find-id', HTMLInputElement).value.trim();
-    go(`#/booking/${encodeURIComponent(types.value)}/${encodeURIComponent(id)}`);
+    const text = byId('find-text', HTMLInputElement).value.trim();
+    // one reservation is opened in all its rooms at once
+    if (/^\w+\/\d{1,15}$/.test(text)) go(`#/booking/${text}`);
+    else if (text !== '') go(`#/search/${encodeURIComponent(text)}`);
   });
   // before there was somebody to take it, the browser would have sent the number to the server
   for (const part of byId('find', HTMLFormElement).querySelectorAll('input, button'))
     part.removeAttribute('disabled');
   window.addEventListener('hashchange', route);
 
-  return {
-    go,
-    route,
-    /** Offers the kinds of reservations that this booking system has. @param {readonly string[]} known */
-    offer(known) {
-      const kinds = known.filter((kind) => kind !== 'unknown').toSorted();
-      if (kinds.length === 0 || kinds.join() === offered) return;
-      offered = kinds.join();
-      const chosen = types.value;
-      fill(types, ...kinds.map((kind) => h('option', { value: kind, selected: kind === chosen }, kind)));
-    },
-  };
+  return { go, route };
 }

@@ -5,6 +5,7 @@
 import { createAddress } from './address.js';
 import { ApiError, get } from './api.js';
 import { createBrake } from './brake.js';
+import { createCalendar } from './calendar.js';
 import { createCharts } from './charts.js';
 import { createConflicts } from './conflicts.js';
 import { notice } from './dialogs.js';
@@ -18,6 +19,7 @@ import { createQueue } from './queue.js';
 import { createReading, source } from './reading.js';
 import { createRoomSheet } from './room-sheet.js';
 import { createRooms } from './rooms.js';
+import { createSearch } from './search.js';
 import { showSentence } from './sentence.js';
 import { createTheme } from './theme.js';
 import { createTrouble } from './trouble.js';
@@ -41,8 +43,19 @@ const known = {
 };
 
 const details = createExplain({ act });
-const roomSheet = createRoomSheet({ act, explain: details.openMapping, sides: () => known.stats });
-const address = createAddress({ ...details, ...roomSheet });
+const roomSheet = createRoomSheet({
+  act,
+  calendar: (resource) => address.go(`#/calendar/${resource}/week/`),
+  explain: details.openMapping,
+  sides: () => known.stats,
+});
+const go = (/** @type {string} */ hash) => address.go(hash);
+const address = createAddress({
+  ...details,
+  ...roomSheet,
+  ...createSearch({ go }),
+  ...createCalendar({ go }),
+});
 const openMapping = (/** @type {number} */ id) => address.go(`#/mapping/${id}`);
 const openRoom = (/** @type {number} */ resource) => address.go(`#/room/${resource}`);
 const rooms = createRooms({ open: openRoom });
@@ -160,7 +173,6 @@ function show() {
   if (known.roomsRead) rooms.show(known.rooms, known.stats);
   queue.show(known);
   plan.show(known);
-  address.offer(Object.keys(known.stats?.statistics.by_type ?? {}));
   const count =
     brake.show(known.rooms, known.removals) +
     conflicts.show(known.conflicts) +

@@ -5,7 +5,7 @@
 import { ended, listed } from './format.js';
 
 /** @type {Record<string, string>} */
-const fieldNames = {
+export const fieldNames = {
   starts_at: 'time',
   ends_at: 'time',
   all_day: 'time',

@@ -13,10 +13,10 @@ import { statuses } from './statuses.js';
 const minute = 60_000;
 
 /**
- * @param {{ act: (work: () => Promise<any>) => Promise<void>, explain: (mapping: number) => void,
+ * @param {{ act: (work: () => Promise<any>) => Promise<void>, explain: (mapping: number) => void, calendar: (resource: number) => void,
  *   sides: () => Stats | null }} options
  */
-export function createRoomSheet({ act, explain, sides }) {
+export function createRoomSheet({ act, calendar, explain, sides }) {
   const sheetOfRoom = sheet('room');
   /** @type {number | null} */
   let opened = null;
@@ -118,6 +118,7 @@ export function createRoomSheet({ act, explain, sides }) {
         h(
           'div',
           { class: 'actions' },
+          h('button', { type: 'button', onclick: () => calendar(room.resource_id) }, 'Week'),
           room.active === 1
             ? actionButton('Pause', doing('pause'))
             : actionButton('Resume', doing('resume'), 'primary'),

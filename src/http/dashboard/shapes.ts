@@ -131,7 +131,7 @@ export interface Removal {
   ends_at: string | null;
 }
 
-interface Side {
+export interface Side {
   starts_at: string;
   ends_at: string;
   all_day: boolean;
@@ -154,6 +154,48 @@ export interface Conflict {
   outlook: Side | null;
   version: string;
   effects: { booking: string; outlook: string; loses: 'booking' | 'outlook' | null };
+}
+
+export interface SearchResult {
+  mapping_id: number | null;
+  reservation_type: string | null;
+  reservation_id: number | null;
+  resource_id: number;
+  room: string;
+  title: string | null;
+  organizer: string | null;
+  starts_at: string | null;
+  ends_at: string | null;
+  status: string;
+}
+export interface Search {
+  timezone: string;
+  understood: { text: string; date: string | null; to: string | null; time: string | null };
+  remark: string | null;
+  count: number;
+  total: number;
+  results: SearchResult[];
+}
+
+export interface CalendarItem {
+  mapping_id: number | null;
+  state: string;
+  fields: string[];
+  message: string | null;
+  booking: Side | null;
+  outlook: Side | null;
+}
+export interface Calendar {
+  resource_id: number;
+  room: string;
+  timezone: string;
+  /** The first and the last day. */
+  from: string;
+  to: string;
+  outlook_as_of: string | null;
+  count: number;
+  total: number;
+  items: CalendarItem[];
 }
 
 export interface Alert {
