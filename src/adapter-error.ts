@@ -6,7 +6,7 @@
 import pg from 'pg';
 
 /** The functions of the seam (sql/README.md), as a message or the context of an error quotes them. */
-const seam = /\bbridge_(import|change|cancel)_item\b/;
+const seam = /\bbridge_(import|change|cancel|reenable)_item\b/;
 /** The function itself is not there: it is named in the message, and the context is that of who called it. */
 const undefinedFunction = '42883';
 

@@ -28,6 +28,7 @@ import { createAudit } from './sync/manual/audit.ts';
 import { createCancellations } from './sync/manual/cancellations.ts';
 import { createDaily } from './sync/report/daily.ts';
 import { createConflicts } from './sync/manual/conflicts.ts';
+import { createUndo } from './sync/manual/undo.ts';
 import { createHeldRemovals } from './sync/manual/held-removals.ts';
 import { createImports } from './sync/manual/imports.ts';
 import { createPolling } from './sync/manual/polling.ts';
@@ -160,6 +161,7 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
     polling: createPolling(db, manual),
     pollSeconds: config.pollSeconds,
     webhooks: config.webhookBaseUrl !== null,
+    undo: createUndo(db),
     conflicts: createConflicts(db, manual),
     roomList: createRoomList(db),
     directory: {

@@ -207,5 +207,44 @@ BEGIN
   RETURN true;
 END $cancel$;
 
-REVOKE EXECUTE ON FUNCTION public.bridge_import_item(jsonb), public.bridge_change_item(text, bigint, jsonb),
+-- Makes a cancelled reservation active again, without the note of its cancellation, and returns whether it was cancelled.
+-- 23P01: another one of its type has its time by now.
+CREATE OR REPLACE FUNCTION public.bridge_reenable_item(type text, id bigint, note text) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $reenable$
+DECLARE
+  was integer;
+  other text;
+BEGIN
+  CASE type
+    WHEN 'event' THEN SELECT e.active INTO was FROM bb_event e WHERE e.id = $2 FOR UPDATE;
+    WHEN 'booking' THEN SELECT b.active INTO was FROM bb_booking b WHERE b.id = $2 FOR UPDATE;
+    WHEN 'allocation' THEN SELECT a.active INTO was FROM bb_allocation a WHERE a.id = $2 FOR UPDATE;
+    ELSE NULL;
+  END CASE;
+  IF was IS NULL THEN
+    RAISE EXCEPTION 'There is no % %.', type, id USING ERRCODE = 'P0002';
+  END IF;
+  IF type = 'event' AND coalesce(note, '') <> '' THEN
+    UPDATE bb_event e SET description = rtrim(replace(e.description, note, ''), E'\n')
+    WHERE e.id = $2 AND position(note IN coalesce(e.description, '')) > 0;
+  END IF;
+  IF was = 1 THEN
+    RETURN false;
+  END IF;
+  SELECT o.title INTO other FROM bridge_items mine
+  CROSS JOIN LATERAL (SELECT * FROM bridge_items v WHERE v.resource_id = mine.resource_id AND v.active OFFSET 0) o
+  WHERE mine.reservation_type = $1 AND mine.reservation_id = $2 AND o.reservation_type = $1 AND o.reservation_id <> $2
+    AND o.starts_at < mine.ends_at AND o.ends_at > mine.starts_at LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'Its time is taken: %.', other USING ERRCODE = '23P01';
+  END IF;
+  CASE type
+    WHEN 'event' THEN UPDATE bb_event e SET active = 1 WHERE e.id = $2;
+    WHEN 'booking' THEN UPDATE bb_booking b SET active = 1 WHERE b.id = $2;
+    WHEN 'allocation' THEN UPDATE bb_allocation a SET active = 1 WHERE a.id = $2;
+  END CASE;
+  RETURN true;
+END $reenable$;
+
+REVOKE EXECUTE ON FUNCTION public.bridge_reenable_item(text, bigint, text), public.bridge_import_item(jsonb), public.bridge_change_item(text, bigint, jsonb),
   public.bridge_cancel_item(text, bigint, text), public.bridge_change_rooms(text, bigint, jsonb) FROM PUBLIC;

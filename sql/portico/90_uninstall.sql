@@ -23,7 +23,8 @@ DROP FUNCTION IF EXISTS public.bridge_event_changed(), public.bridge_event_date_
   public.bridge_allocation_changed(), public.bridge_allocation_resource_changed(), public.bridge_group_changed(),
   public.bridge_organization_changed();
 DROP FUNCTION IF EXISTS public.bridge_import_item(jsonb), public.bridge_change_item(text, bigint, jsonb),
-  public.bridge_cancel_item(text, bigint, text), public.bridge_change_rooms(text, bigint, jsonb),
+  public.bridge_cancel_item(text, bigint, text), public.bridge_reenable_item(text, bigint, text),
+  public.bridge_change_rooms(text, bigint, jsonb),
   public.bridge_refuse_overlap(text, bigint), public.bridge_refuse_several_dates(bigint),
   public.bridge_import_place(integer), public.bridge_local_time(text);
 DROP VIEW IF EXISTS public.bridge_items, public.bridge_resources, public.bridge_remarks;

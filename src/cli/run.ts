@@ -126,6 +126,15 @@ function addChecks(program: Command, signal: AbortSignal, answer: Answer): void 
     .option(...json)
     .action(async (words, options) => answer(await (await import('./search.ts')).search(words, options)));
   program
+    .command('undo')
+    .description('take back what was done since a moment; shows its plan, and writes nothing without --apply')
+    .requiredOption('--since <moment>', 'for example 2031-05-04T12:00:00+02:00')
+    .option('--room <resource>', 'only the room of this resource')
+    .option('--what <kinds>', 'of cancelled, deleted, imported, undone', 'cancelled,deleted,imported')
+    .option('--apply', 'carry it out')
+    .option(...json)
+    .action(async (options) => answer(await (await import('./undo.ts')).undoCommand(options)));
+  program
     .command('explain')
     .description('the life of one reservation: how it stands, what was done, when and why')
     .argument('<type/id>', 'for example event/78268')

@@ -43,6 +43,7 @@ import { statsRoutes, type StatsParts } from './stats.ts';
 import { subscriptionRoutes, type SubscriptionParts } from './subscriptions.ts';
 import { syncRoutes, type SyncParts } from './sync.ts';
 import { systemRoutes } from './system.ts';
+import { undoRoutes, type UndoParts } from './undo.ts';
 import { webhookRoutes, type WebhookParts } from './webhook.ts';
 
 export interface Parts
@@ -65,13 +66,14 @@ export interface Parts
     PollingParts,
     PlanParts,
     ConflictParts,
+    UndoParts,
     ResourceMappingParts,
     OutlookParts,
     LiveParts {
   readonly reports: SyncParts['reports'] & StatsParts['reports'] & MappingParts['reports'];
   readonly manual: SyncParts['manual'] & RoomParts['manual'];
   readonly alerts: AlertParts['alerts'] & RoomParts['alerts'];
-  readonly start: PlanParts['start'];
+  readonly start: PlanParts['start'] & UndoParts['start'];
   readonly notifications: WebhookParts['notifications'] & SubscriptionParts['notifications'];
   readonly keys: readonly ApiKey[];
   readonly userHeader: string | null;
@@ -132,6 +134,7 @@ export function createApp(parts: Parts) {
     pollingRoutes(parts),
     planRoutes(parts),
     conflictRoutes(parts),
+    undoRoutes(parts),
     resourceMappingRoutes(parts),
     outlookRoutes(parts),
     loginRoutes(door),

@@ -148,6 +148,7 @@ const sentences: Readonly<Record<string, string>> = {
   'booking-updated': 'It was changed, as in Outlook',
   'booking-cancelled': 'It was cancelled, because its event is gone from Outlook',
   cancelled: 'It was cancelled in the booking system',
+  undone: 'It was undone',
 };
 
 /** One line of the log as a person reads it. */

@@ -21,6 +21,7 @@ import { createAudit } from '../../src/sync/manual/audit.ts';
 import { createCancellations } from '../../src/sync/manual/cancellations.ts';
 import { createHeldRemovals } from '../../src/sync/manual/held-removals.ts';
 import { createConflicts } from '../../src/sync/manual/conflicts.ts';
+import { createUndo } from '../../src/sync/manual/undo.ts';
 import { createImports } from '../../src/sync/manual/imports.ts';
 import { createPlanner } from '../../src/sync/plan/plan.ts';
 import { createPolling } from '../../src/sync/manual/polling.ts';
@@ -144,6 +145,7 @@ export async function openApi(options: ApiOptions = {}) {
     polling: createPolling(db, manual),
     pollSeconds: 60,
     webhooks: false,
+    undo: createUndo(db),
     conflicts: createConflicts(db, manual),
     roomList: createRoomList(db),
     directory: { rooms: async () => noPlaces, roomLists: async () => noPlaces },

@@ -34,6 +34,7 @@ const words = {
   'booking-cancelled': 'reservation cancelled',
   declined: 'declined, organiser told',
   cancelled: 'cancelled',
+  undone: 'undone',
 };
 
 /** @param {{ explain: (mapping: number) => void, openRoom: (resource: number) => void }} options */

@@ -1,0 +1,63 @@
+/** `undo`: what was done since a moment, taken back. Shows its plan; `--apply` carries it out. */
+import { Invalid } from '../errors.ts';
+import { createUndo, undoable, undoMost, type UndoChoice, type UndoItem } from '../sync/manual/undo.ts';
+import { oneLine, say, sayJson } from './terminal.ts';
+import { wholeNumber, withDatabase } from './with-database.ts';
+
+export interface UndoOptions {
+  readonly since: string;
+  readonly room?: string;
+  readonly what: string;
+  readonly apply?: boolean;
+  readonly json?: boolean;
+}
+
+const steps = {
+  're-enable': 'make it active again, and its event anew',
+  cancel: 'cancel it again, with its event',
+  'take-back': 'cancel it; the event in Outlook stays',
+} as const satisfies Record<UndoItem['step'], string>;
+
+/** Exits with 2 when something would be undone, as `plan` does. */
+export async function undoCommand(options: UndoOptions): Promise<number> {
+  const choice = choiceOf(options);
+  const { items, zone } = await withDatabase('undo', async (db, { timezone }) => {
+    const undo = createUndo(db);
+    const found = options.apply === true ? await undo.apply(choice, 'command line') : await undo.plan(choice);
+    return { items: found, zone: timezone };
+  });
+  const count = items.filter(({ refused }) => refused === null).length;
+  if (options.json === true)
+    sayJson({ success: true, dry_run: options.apply !== true, count, refused: items.length - count, items });
+  else print(items, count, options.apply === true, zone);
+  return options.apply === true || count === 0 ? 0 : 2;
+}
+
+function choiceOf({ since, room, what }: UndoOptions): UndoChoice {
+  const at = new Date(since);
+  if (Number.isNaN(at.getTime()))
+    throw new Invalid('--since', `'${since}' is no moment.`, 'Write for example 2031-05-04T12:00:00+02:00');
+  const kinds = what.split(',').map((kind) => {
+    const known = undoable.find((one) => one === kind.trim());
+    if (known !== undefined) return known;
+    throw new Invalid(
+      '--what',
+      `'${kind}' is nothing that can be undone.`,
+      `Choose of ${undoable.join(', ')}`,
+    );
+  });
+  return { since: at, resourceId: room === undefined ? null : wholeNumber('--room', room), what: kinds };
+}
+
+function print(items: readonly UndoItem[], count: number, applied: boolean, zone: string): void {
+  const format = new Intl.DateTimeFormat('sv-SE', { timeZone: zone, dateStyle: 'short', timeStyle: 'short' });
+  for (const item of items)
+    say(
+      `${item.reservation_type}/${item.reservation_id} «${oneLine(item.title ?? '')}» in ${item.resource_id}, ${item.what} ` +
+        `${format.format(item.done_at)}: ${item.refused === null ? steps[item.step] : `stays as it is, ${oneLine(item.refused)}`}`,
+    );
+  const stay = items.length - count;
+  say(`${count} ${applied ? 'undone; their rooms follow' : 'would be undone'}, ${stay} stay as they are.`);
+  if (items.length === undoMost) say(`These are the newest ${undoMost}; there may be more.`);
+  if (!applied && count > 0) say('Nothing was written. --apply carries it out.');
+}

@@ -1,0 +1,173 @@
+/**
+ * What was done since a moment, taken back: cancelled reservations are active again and get an event anew, imported ones are
+ * cancelled and their events stay. bridge_log says what was done, so its retention says how far back. The booking side is
+ * written here, through the adapter and one reservation at a time; its rooms do the rest, as after any other booking write.
+ */
+import { adapterError } from '../../adapter-error.ts';
+import { inTransaction, sqlState, type Database, type Queryable } from '../../database.ts';
+import { failingAs } from '../store/failing.ts';
+import { lockFold, noteChange } from './requests.ts';
+
+/** `undone`: what an undo did, so that it can be taken back itself. */
+export const undoable = ['cancelled', 'deleted', 'imported', 'undone'] as const;
+export type Undoable = (typeof undoable)[number];
+
+export interface UndoChoice {
+  readonly since: Date;
+  readonly resourceId: number | null;
+  readonly what: readonly Undoable[];
+}
+
+export interface UndoItem {
+  readonly reservation_type: string;
+  readonly reservation_id: number;
+  readonly resource_id: number;
+  readonly title: string | null;
+  readonly starts_at: Date | null;
+  readonly what: Undoable;
+  /** When it was done. */
+  readonly done_at: Date;
+  /** `re-enable`: the reservation, and its event is made anew; `cancel`: with its event; `take-back`: the event stays. */
+  readonly step: 're-enable' | 'cancel' | 'take-back';
+  /** Of an undo: what that did. */
+  readonly undid: string | null;
+  /** Why it is not undone; null: it is. */
+  readonly refused: string | null;
+}
+
+export const undoMost = 1_000;
+
+export type Undo = ReturnType<typeof createUndo>;
+
+export function createUndo(db: Database) {
+  /** What an undo would do, the newest first, `undoMost` at most. Writes nothing. */
+  const plan = (choice: UndoChoice): Promise<UndoItem[]> => readItems(db, choice, null);
+
+  /** Undoes each item of the plan that is not refused. Returns all of them, with what was refused meanwhile. */
+  async function apply(choice: UndoChoice, who: string): Promise<UndoItem[]> {
+    const items: UndoItem[] = [];
+    for (const item of await plan(choice))
+      items.push(item.refused === null ? await undoOne(choice, item, who) : item);
+    await db.query('SELECT bridge_wake()');
+    return items;
+  }
+
+  async function undoOne(choice: UndoChoice, planned: UndoItem, who: string): Promise<UndoItem> {
+    try {
+      return await inTransaction(db, async (client) => {
+        await client.query(lockFold);
+        const [item] = await readItems(client, choice, planned);
+        if (item?.step !== planned.step) return { ...planned, refused: 'it changed meanwhile' };
+        if (item.refused === null) await carryOut(client, item, who);
+        return item;
+      });
+    } catch (error) {
+      const refused = adapterError(error);
+      if (refused === null || ['40001', '40P01', '55P03'].includes(sqlState(error) ?? '')) throw error;
+      return { ...planned, refused };
+    }
+  }
+
+  return {
+    plan: failingAs('plan an undo', plan),
+    apply: failingAs('undo', apply),
+  };
+}
+
+const takenBack = 'Taken back through the bridge';
+/** What the cancellations of ours add to a description. */
+const notes = ['Cancelled from Outlook', 'Cancelled through the bridge', takenBack];
+
+async function carryOut(client: Queryable, item: UndoItem, who: string): Promise<void> {
+  const { reservation_type: type, reservation_id: id, step } = item;
+  // before the cancellation is seen: a cancelled mapping that keeps the content of its event is never touched again
+  if (step === 'take-back')
+    await client.query(
+      `UPDATE bridge_mappings SET sync_status = 'cancelled', due_at = NULL, present = false, revision = revision + 1,
+         outlook_base = coalesce(outlook_base, outlook_seen, booking_base, '{}'), outlook_news = NULL, updated_at = now()
+       WHERE reservation_type = $1 AND reservation_id = $2`,
+      [type, id],
+    );
+  if (step === 're-enable')
+    await client.query('SELECT bridge_reenable_item($1, $2, note) FROM unnest($3::text[]) note', [
+      type,
+      id,
+      notes,
+    ]);
+  else
+    await client.query('SELECT bridge_cancel_item($1, $2, $3)', [
+      type,
+      id,
+      step === 'take-back' ? takenBack : notes[1],
+    ]);
+  await noteChange(client, type, id);
+  await client.query(
+    `INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, action, reason, who, detail)
+     SELECT (SELECT m.id FROM bridge_mappings m WHERE m.reservation_type = $1 AND m.reservation_id = $2 AND m.resource_id = $3),
+       $3, $1, $2, 'undone', $4, $5, jsonb_build_object('step', $6::text, 'undid', $7::text)`,
+    [type, id, item.resource_id, `${item.what} at ${item.done_at.toISOString()}`, who, step, item.undid],
+  );
+}
+
+async function readItems(
+  db: Queryable,
+  { since, resourceId, what }: UndoChoice,
+  only: Pick<UndoItem, 'reservation_type' | 'reservation_id'> | null,
+): Promise<UndoItem[]> {
+  const { rows } = await db.query<UndoItem>(itemsText, [
+    since,
+    resourceId,
+    what,
+    only?.reservation_type ?? null,
+    only?.reservation_id ?? null,
+    undoMost,
+  ]);
+  return rows;
+}
+
+const itemsText = `
+  WITH line AS (
+    SELECT l.*, count(*) FILTER (WHERE l.action IN ('cancelled', 'booking-cancelled'))
+        OVER (PARTITION BY l.reservation_type, l.reservation_id) AS cancels,
+      row_number() OVER (PARTITION BY l.reservation_type, l.reservation_id ORDER BY l.id DESC) AS newest
+    FROM bridge_log l
+    WHERE l.at >= $1 AND l.action IN ('cancelled', 'booking-cancelled', 'deleted', 'imported', 'undone')
+      AND l.reservation_id IS NOT NULL AND ($4::text IS NULL OR l.reservation_type = $4 AND l.reservation_id = $5::bigint)
+  ), done AS (
+    SELECT l.*, CASE WHEN l.action IN ('imported', 'undone') THEN l.action WHEN l.cancels > 0 THEN 'cancelled' ELSE 'deleted' END AS what,
+      -- what was taken back and re-enabled has the event of its meeting, which is not ours to delete
+      CASE WHEN l.action = 'imported' OR l.detail ->> 'step' = 're-enable' AND l.detail ->> 'undid' = 'take-back' THEN 'take-back'
+        WHEN l.action = 'undone' AND l.detail ->> 'step' = 're-enable' THEN 'cancel' ELSE 're-enable' END AS step
+    FROM line l
+    WHERE l.newest = 1 AND ($2::integer IS NULL OR l.resource_id = $2)
+  )
+  SELECT d.reservation_type, d.reservation_id, d.resource_id, i.title, i.starts_at, d.what, d.at AS done_at, d.step, d.detail ->> 'step' AS undid,
+    CASE WHEN i.active IS NULL THEN 'the booking system has it no more'
+      WHEN d.step = 're-enable' AND i.active THEN 'it is active again already'
+      WHEN d.step <> 're-enable' AND NOT i.active THEN 'it is cancelled already'
+      WHEN d.step = 're-enable' AND to_regprocedure('bridge_reenable_item(text, bigint, text)') IS NULL
+        THEN 'the adapter has no bridge_reenable_item: re-enable it in the booking system'
+      WHEN later.action IS NOT NULL THEN 'it changed since: ' || later.action || ' at ' || to_char(later.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+      WHEN open.there THEN 'it is being worked on: try again in a moment'
+      WHEN d.step = 're-enable' AND other.title IS NOT NULL THEN 'its time is taken: ' || other.title
+    END AS refused
+  FROM done d
+  LEFT JOIN LATERAL (
+    SELECT min(v.title) AS title, min(v.starts_at) AS starts_at, bool_or(v.active) AS active FROM bridge_items v
+    WHERE v.reservation_type = d.reservation_type AND v.reservation_id = d.reservation_id) i ON true
+  LEFT JOIN LATERAL (
+    SELECT l.action, l.at FROM bridge_log l
+    WHERE l.reservation_type = d.reservation_type AND l.reservation_id = d.reservation_id AND l.id > d.id
+      AND l.action IN ('updated', 'booking-updated', 'joined') ORDER BY l.id DESC LIMIT 1) later ON true
+  CROSS JOIN LATERAL (
+    SELECT EXISTS (SELECT FROM bridge_mappings m WHERE m.reservation_type = d.reservation_type
+      AND m.reservation_id = d.reservation_id AND m.due_at IS NOT NULL) AS there) open
+  LEFT JOIN LATERAL (
+    SELECT coalesce(o.title, '') AS title
+    FROM bridge_items mine
+    CROSS JOIN LATERAL (SELECT * FROM bridge_items v WHERE v.resource_id = mine.resource_id AND v.active OFFSET 0) o
+    WHERE mine.reservation_type = d.reservation_type AND mine.reservation_id = d.reservation_id
+      AND o.reservation_type = d.reservation_type AND o.reservation_id <> d.reservation_id
+      AND o.starts_at < mine.ends_at AND o.ends_at > mine.starts_at LIMIT 1) other ON true
+  WHERE d.what = ANY ($3::text[])
+  ORDER BY d.id DESC LIMIT $6`;

@@ -1,0 +1,131 @@
+import { expect, test } from 'vitest';
+import type { Item } from '../../src/item.ts';
+import { openApi, type Api } from './api.ts';
+
+const mailbox = 'formannskapssalen@bergen.example';
+const json = (body: object) => ({
+  headers: { 'Content-Type': 'application/json' },
+  body: JSON.stringify(body),
+});
+const since = () => new Date(Date.now() - 3_600_000).toISOString();
+const undo = (api: Api, more: object = {}) => api.call('POST', '/undo', json({ since: since(), ...more }));
+const meeting = (api: Api): Item => ({
+  startsAt: `${api.day(3, '10:00').replace(' ', 'T')}:00Z`,
+  endsAt: `${api.day(3, '11:00').replace(' ', 'T')}:00Z`,
+  allDay: false,
+  title: 'Kor',
+  description: '',
+  isPrivate: false,
+});
+const booked = async (api: Api, title: string, days = 1) => {
+  const event = await api.desk.book(101, { title, from: api.day(days, '10:00'), to: api.day(days, '11:00') });
+  await api.settle();
+  return event;
+};
+const stored = async (api: Api, title: string) =>
+  (await api.db.query('SELECT active, description FROM bb_event WHERE name = $1', [title]))[0];
+const deletedInOutlook = async (api: Api, title: string) => {
+  api.outlook.vanish(api.outlook.in(mailbox).find((event) => event.item?.title === title)!.id);
+  await api.call('POST', '/polling/detect-missing-events');
+};
+const titles = (api: Api) => api.outlook.in(mailbox).map((event) => event.item?.title);
+
+test('a reservation cancelled from Outlook is active again and gets an event anew, and that is undone too', async () => {
+  await using api = await openApi();
+  await booked(api, 'Kurs');
+  const before = await stored(api, 'Kurs');
+  await deletedInOutlook(api, 'Kurs');
+  expect(await stored(api, 'Kurs')).toMatchObject({ active: 0 });
+  const plan = await api.call('GET', `/undo/plan?since=${since()}`);
+  expect(plan.body).toMatchObject({
+    dry_run: true,
+    count: 1,
+    items: [{ what: 'cancelled', step: 're-enable', refused: null }],
+  });
+  expect((await undo(api, { dry_run: true })).body).toMatchObject({ dry_run: true, count: 1 });
+  expect(await stored(api, 'Kurs')).toMatchObject({ active: 0 });
+  expect((await undo(api)).body).toMatchObject({ dry_run: false, count: 1, refused: 0 });
+  await api.settle();
+  expect(await stored(api, 'Kurs')).toEqual({ ...before, description: before!['description'] ?? '' });
+  expect(titles(api)).toEqual(['Kurs']);
+  expect((await undo(api)).body).toMatchObject({ count: 0 });
+  expect((await undo(api, { what: 'undone' })).body).toMatchObject({ count: 1, items: [{ step: 'cancel' }] });
+  await api.settle();
+  expect(await stored(api, 'Kurs')).toMatchObject({ active: 0 });
+  expect(titles(api)).toEqual([]);
+});
+
+test('an import is taken back and the event stays, and is imported no second time', async () => {
+  await using api = await openApi();
+  await api.settle();
+  api.outlook.put(mailbox, meeting(api), null);
+  await api.call('POST', '/polling/poll-changes');
+  expect((await undo(api, { what: 'imported' })).body).toMatchObject({
+    count: 1,
+    items: [{ step: 'take-back' }],
+  });
+  await api.settle();
+  await api.call('POST', '/polling/poll-changes');
+  await api.call('POST', '/rooms/101/resync');
+  await api.settle();
+  expect(await stored(api, 'Kor')).toMatchObject({ active: 0 });
+  expect(titles(api)).toEqual(['Kor']);
+  expect(await api.db.query("SELECT count(*) AS n FROM bb_event WHERE name = 'Kor'")).toEqual([{ n: 1 }]);
+  expect((await undo(api, { what: 'undone' })).body).toMatchObject({
+    count: 1,
+    items: [{ step: 're-enable' }],
+  });
+  await api.settle();
+  expect(await stored(api, 'Kor')).toMatchObject({ active: 1 });
+  expect(titles(api)).toEqual(['Kor']);
+  // the event is the meeting of somebody: it stays whatever is undone how often
+  expect((await undo(api, { what: 'undone' })).body).toMatchObject({
+    count: 1,
+    items: [{ step: 'take-back' }],
+  });
+  await api.settle();
+  expect(await stored(api, 'Kor')).toMatchObject({ active: 0 });
+  expect(titles(api)).toEqual(['Kor']);
+});
+
+test('what was deleted for a cancellation of the booking system comes back, unless its time is taken', async () => {
+  await using api = await openApi();
+  const [first, second] = [await booked(api, 'Bunad'), await booked(api, 'Dans', 2)];
+  for (const { id } of [first, second])
+    await api.db.query('UPDATE bb_event SET active = 0 WHERE id = $1', [id]);
+  await api.settle();
+  await booked(api, 'Ny', 2);
+  const { body } = await undo(api, { what: 'deleted', resource_id: 101 });
+  expect(body).toMatchObject({ count: 1, refused: 1 });
+  expect(body['items']).toMatchObject([
+    { title: 'Dans', refused: expect.stringContaining('Ny') },
+    { title: 'Bunad', refused: null },
+  ]);
+  await api.settle();
+  expect(titles(api).toSorted()).toEqual(['Bunad', 'Ny']);
+});
+
+test('what changed since is not undone', async () => {
+  await using api = await openApi();
+  await api.settle();
+  api.outlook.put(mailbox, meeting(api), null);
+  await api.call('POST', '/polling/poll-changes');
+  await api.db.query("UPDATE bb_event SET description = 'Med kake' WHERE name = 'Kor'");
+  await api.settle();
+  expect((await undo(api)).body).toMatchObject({
+    count: 0,
+    items: [{ refused: expect.stringContaining('changed since') }],
+  });
+  expect(await stored(api, 'Kor')).toMatchObject({ active: 1 });
+});
+
+test.each([
+  [{}, 'since'],
+  [{ since: 'yesterday' }, 'since'],
+  [{ since: '2031-05-04', what: 'everything' }, 'what'],
+])('%j is refused and %s is named', async (body, field) => {
+  await using api = await openApi();
+  const answer = await api.call('POST', '/undo', json(body));
+  expect(answer.status).toBe(400);
+  expect(answer.body).toMatchObject({ field });
+});
