@@ -109,11 +109,9 @@ export function createFailures(): Failures {
     if (status === 401)
       return again(reachOfTrouble(about), { hint: hints.refusedToken, refusedFor: 'token' });
     // also on plain reads (Q&A 271870), where nothing is in conflict with us
-    if (status === 412) return about.writes ? new Conflict(message, told) : again('item');
-    if (status === 409)
-      return codeOf(answer) === 'errorirresolvableconflict'
-        ? new Conflict(message, told)
-        : new Permanent(message, told);
+    if (status === 412 || (status === 409 && codeOf(answer) === 'errorirresolvableconflict'))
+      return about.writes ? new Conflict(message, told) : again('item');
+    if (status === 409) return new Permanent(message, told);
     // throttling is per mailbox (Microsoft: throttling-limits); what lies outside of one concerns all
     if (status === 429) return again(about.mailbox === null ? 'side' : 'room');
     // one item may be what breaks it; a query may be, too

@@ -142,8 +142,8 @@ describe('a refusal', () => {
     [404, 'SomethingNew', Permanent, 'room'],
     [405, 'ErrorInvalidRequest', Permanent, 'item'],
     [408, 'Timeout', Retryable, 'item'],
-    [409, 'ErrorIrresolvableConflict', Conflict, 'item'],
     [412, 'ErrorIrresolvableConflict', Retryable, 'item'],
+    [409, 'ErrorIrresolvableConflict', Retryable, 'item'],
     [413, 'RequestEntityTooLarge', Permanent, 'item'],
     [423, 'Locked', Retryable, 'item'],
     [429, 'ApplicationThrottled', Retryable, 'room'],
@@ -175,6 +175,7 @@ describe('a refusal', () => {
 
   test('of a write that met another one is a conflict', async () => {
     expect(await write(refusal(412, 'ErrorIrresolvableConflict'))).toBeInstanceOf(Conflict);
+    expect(await write(refusal(409, 'ErrorIrresolvableConflict'))).toBeInstanceOf(Conflict);
   });
 
   test('for a missing permission says what to grant', async () => {
