@@ -28,8 +28,15 @@ SELECT 'default_targetaudience_id', id::text FROM (
   WHERE t.active = 1 ORDER BY t.sort, t.id LIMIT 1) first
 ON CONFLICT (name) DO NOTHING;
 
--- What could not be chosen, and what happens then.
-SELECT format('%s is not set: %s. Set it with: INSERT INTO bridge_settings (name, value) VALUES (''%s'', ''...'');', d.name, d.why, d.name) AS note
+-- What could not be chosen, what happens then, and the values there are.
+SELECT format('%s is not set: %s.%s Set it with: INSERT INTO bridge_settings (name, value) VALUES (''%s'', ''...'');', d.name, d.why,
+  (SELECT ' Values: ' || string_agg(CASE WHEN v.rank <= 8 THEN v.value ELSE '...' END, ', ' ORDER BY v.rank) || '.'
+   FROM (SELECT c.value, row_number() OVER (ORDER BY c.id) AS rank FROM (
+     SELECT 'default_activity_id' AS name, id, id::text AS value FROM public.bb_activity WHERE active = 1 AND coalesce(parent_id, 0) = 0
+     UNION ALL SELECT 'default_building_id', id, format('%s (%s)', id, name) FROM public.bb_building WHERE active = 1
+     UNION ALL SELECT 'default_agegroup_id', id, id::text FROM public.bb_agegroup WHERE active = 1
+     UNION ALL SELECT 'default_targetaudience_id', id, id::text FROM public.bb_targetaudience WHERE active = 1) c
+     WHERE c.name = d.name) v WHERE v.rank <= 9), d.name) AS note
 FROM (VALUES
   ('default_activity_id', 'an imported event gets the topmost activity of its room'),
   ('default_building_id', 'an imported event gets the building of its room'),

@@ -34,8 +34,8 @@ export const adapterFiles = (folder: string): string[] =>
     .toSorted();
 
 /**
- * Runs the files of the adapter, or those from a number on: from 40 on they only choose settings. Rows with a column `note`
- * are told. Installing twice is the same as once.
+ * Runs the files of the adapter, or those from a number on: from 40 on they only choose settings. Returns the notes
+ * of rows with a column `note`. Installing twice is the same as once.
  */
 export async function installAdapter(
   db: Queryable,
@@ -43,14 +43,16 @@ export async function installAdapter(
   tell: Tell,
   signal: AbortSignal,
   from: 10 | 40 = 10,
-): Promise<void> {
+): Promise<string[]> {
+  const notes: string[] = [];
   for (const name of adapterFiles(folder).filter((file) => Number(file.slice(0, 2)) >= from)) {
     const told = (line: string) => tell(`${basename(folder)}/${name}: ${line}`);
     for (const statement of splitStatements(readFileSync(join(folder, name), 'utf8'))) {
       const rows = await untilUnlocked(db, statement, told, signal);
-      for (const { note } of rows) if (typeof note === 'string') told(note);
+      for (const { note } of rows) if (typeof note === 'string') notes.push(note);
     }
   }
+  return notes;
 }
 
 /**

@@ -38,6 +38,8 @@ export interface Migrated {
   readonly wake: WakeMode;
   /** Since when the bridge is detached from the booking system; null: it is not. */
   readonly detached: string | null;
+  /** What an operator may choose, or grant, and need not: of no use in the log of each start. */
+  readonly notes: readonly string[];
 }
 
 const migrations = new URL('../../database/migrations/', import.meta.url);
@@ -57,10 +59,11 @@ export async function migrate(
   return await withLock(config, tell, signal, async (client) => {
     const folder = adapterFolder(config.adapter);
     const isAttached = adapter === 'attach' || (await detachedNow(client)) === null;
-    await check(client, config, isAttached ? folder : null, tell);
+    const optional = await check(client, config, isAttached ? folder : null, tell);
     if (isAttached && !(await isCurrent(client, config, folder)))
       await refuseMisshapen(client, folder, ourTexts(config.wake), config.timezone);
-    return await install(client, config, isAttached ? folder : null, tell, signal);
+    const done = await install(client, config, isAttached ? folder : null, tell, signal);
+    return { ...done, notes: [...done.notes, ...optional] };
   });
 }
 
@@ -102,11 +105,13 @@ export async function migrateCommand(
     migrations: run,
     wake,
     detached,
+    notes,
   } = await migrate(config, tell, signal, options.attach === true ? 'attach' : 'as it is');
   say(run.length === 0 ? 'Our tables were up to date.' : `Our tables: ${run.join(', ')}.`);
   if (detached === null) say(`The adapter is installed. Booking writes wake the daemon: ${wake}.`);
   else say(`The adapter is not installed: ${detachedSince(detached)}. To install it: ${attachCommand}`);
   if (options.attach === true) say('All rooms are compared with the booking system anew.');
+  if (notes.length > 0) say(`\nIt works as it is. What you may still choose:\n- ${notes.join('\n- ')}`);
   return 0;
 }
 
@@ -142,10 +147,10 @@ async function install(
      ON CONFLICT (name) DO NOTHING`,
   );
   const detached = await readDetached(client);
-  if (folder === null) return { migrations: run, wake, detached };
+  if (folder === null) return { migrations: run, wake, detached, notes: [] };
   const missing = (await readCapture(client)).missing.length;
   const from = (await isAdapterCurrent(client, folder)) ? 40 : 10;
-  await installAdapter(client, folder, tell, signal, from);
+  const notes = await installAdapter(client, folder, tell, signal, from);
   await enableTriggers(client, tell, signal);
   await rememberTriggers(client);
   await rememberAdapter(client, folder);
@@ -156,7 +161,7 @@ async function install(
   }
   await forgetDetached(client);
   if (missing > 0) await client.query('SELECT public.bridge_wake()');
-  return { migrations: run, wake, detached: null };
+  return { migrations: run, wake, detached: null, notes };
 }
 
 /** Makes again what was dropped; a function that another version did not have is none of that. Returns their names. */
@@ -166,13 +171,13 @@ async function mend(client: pg.Client, wake: WakeMode): Promise<string[]> {
   return [...tables, ...(await rebuild(client, stepsOf(functionTexts(wake))))];
 }
 
-/** Everything that can be known before anything is changed. */
+/** Everything that can be known before anything is changed. Returns what could be granted besides. */
 async function check(
   client: pg.Client,
   config: BookingConfig,
   folder: string | null,
   tell: Tell,
-): Promise<void> {
+): Promise<string[]> {
   const { rows } = await client.query<{
     version: number;
     installed: boolean;
@@ -214,7 +219,7 @@ async function check(
         ...needed.map(({ repair, why }) => `  ${repair ?? why ?? ''}`),
       ].join('\n'),
     });
-  for (const { repair, why } of missing) tell(`Optional: ${repair ?? ''} -- without it ${why ?? ''}`);
+  return missing.map(({ repair, why }) => `Optional: ${repair ?? ''} -- without it ${why ?? ''}`);
 }
 
 /** What an encoding of the database that is not UTF8 means; null: it is. */

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { once, EventEmitter } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { cpSync, mkdtempDisposableSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import pg from 'pg';
 import { describe, test } from 'vitest';
 import packageJson from '../../package.json' with { type: 'json' };
@@ -65,7 +67,7 @@ test('a second run changes nothing', async () => {
 
 test('it writes down the zone, the adapter and the defaults it could choose, and names those it could not', async () => {
   await using db = await openTestDatabase({ schema: 'portico' });
-  const { told } = await run(db);
+  const { notes, told } = await run(db);
   const { installation_id, database, triggers, functions, adapter_state, ...settings } = await settingsOf(db);
   assert.match(installation_id ?? '', /^[0-9a-f-]{36}$/);
   assert.deepEqual(
@@ -85,8 +87,47 @@ test('it writes down the zone, the adapter and the defaults it could choose, and
     default_agegroup_id: '1',
     default_targetaudience_id: '1',
   });
-  assert.match(told, /default_building_id is not set: .* INSERT INTO bridge_settings/);
-  assert.match(told, /default_contact_name is not set/);
+  assert.match(
+    notes.join('\n'),
+    /default_building_id is not set: .* Values: 10 \(Rådhuset\), 20 .* INSERT INTO bridge_settings/,
+  );
+  assert.match(notes.join('\n'), /default_contact_name is not set/);
+  assert.doesNotMatch(told, /not set/, 'what serve writes into its log at each start');
+});
+
+test.each([
+  [
+    'a column that is not there',
+    '40_defaults.sql',
+    'SELECT 1;\n\n-- ø\nSELECT 1 AS one,\n  nothing FROM bb_event;\n',
+    5,
+  ],
+  [
+    'what has no place',
+    '40_defaults.sql',
+    '\nSELECT 1;\n/* the\nnext */\nDO $$ BEGIN PERFORM 1 / 0; END $$;\n',
+    5,
+  ],
+  ['a word that is no SQL', '25_more.sql', "SELECT 'a';\nSELEC 1;\n", 2],
+])('an error of the SQL of an adapter names file, line and statement: %s', async (_, file, sql, line) => {
+  await using db = await openTestDatabase({ schema: 'portico' });
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'adapter-'));
+  cpSync(new URL('../../sql/portico', import.meta.url), folder.path, { recursive: true });
+  writeFileSync(join(folder.path, file), sql);
+  await assert.rejects(run(db, { adapter: folder.path }), (error: Error) => {
+    assert.match(error.message, new RegExp(`/${file}, line ${line}: (SELECT 1 AS one|DO|SELEC 1)`));
+    return true;
+  });
+});
+
+test('the command gives the good news first, then what may be chosen as one block', async () => {
+  await using db = await openTestDatabase({ schema: 'portico' });
+  const { out } = await cli({ DATABASE_URL: db.url }, 'migrate');
+  assert.match(
+    out,
+    /The adapter is installed[^]*What you may still choose:\n- default_building_id[^]*\n- default_contact_name/,
+  );
+  assert.match(out, /^Our tables: /);
 });
 
 test('a default that a person set is kept', async () => {
@@ -122,7 +163,8 @@ describe('rights', () => {
     await using db = await openTestDatabase({ schema: 'portico' });
     await using ours = await openRole(db, bridgeGrants);
     await using clerk = await openRole(db, bookingGrants);
-    const { told } = await run(db, { database: ours.config });
+    const done = await run(db, { database: ours.config });
+    const told = [done.told, ...done.notes].join('\n');
     assert.match(told, new RegExp(`Optional: GRANT DELETE ON bb_event_resource TO ${ours.name};`));
     assert.match(told, /Optional, faster for rooms with many bookings: CREATE INDEX CONCURRENTLY/);
     const { client, warnings } = await clerk.session();
