@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
 import { once, EventEmitter } from 'node:events';
-import { cpSync, mkdtempDisposableSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
 import pg from 'pg';
 import { describe, test } from 'vitest';
 import packageJson from '../../package.json' with { type: 'json' };
@@ -93,31 +91,6 @@ test('it writes down the zone, the adapter and the defaults it could choose, and
   );
   assert.match(notes.join('\n'), /default_contact_name is not set/);
   assert.doesNotMatch(told, /not set/, 'what serve writes into its log at each start');
-});
-
-test.each([
-  [
-    'a column that is not there',
-    '40_defaults.sql',
-    'SELECT 1;\n\n-- ø\nSELECT 1 AS one,\n  nothing FROM bb_event;\n',
-    5,
-  ],
-  [
-    'what has no place',
-    '40_defaults.sql',
-    '\nSELECT 1;\n/* the\nnext */\nDO $$ BEGIN PERFORM 1 / 0; END $$;\n',
-    5,
-  ],
-  ['a word that is no SQL', '25_more.sql', "SELECT 'a';\nSELEC 1;\n", 2],
-])('an error of the SQL of an adapter names file, line and statement: %s', async (_, file, sql, line) => {
-  await using db = await openTestDatabase({ schema: 'portico' });
-  using folder = mkdtempDisposableSync(join(tmpdir(), 'adapter-'));
-  cpSync(new URL('../../sql/portico', import.meta.url), folder.path, { recursive: true });
-  writeFileSync(join(folder.path, file), sql);
-  await assert.rejects(run(db, { adapter: folder.path }), (error: Error) => {
-    assert.match(error.message, new RegExp(`/${file}, line ${line}: (SELECT 1 AS one|DO|SELEC 1)`));
-    return true;
-  });
 });
 
 test('the command gives the good news first, then what may be chosen as one block', async () => {
