@@ -114,7 +114,11 @@ describe('a removal alone', () => {
     await w.settled();
     expect(w.titles(101)).toEqual(['Møte 1', 'Møte 2']);
     expect(await health(w)).toMatchObject({ health: 'ok' });
-    expect(w.daemon.facts.filter(({ fact }) => fact === 'item-parked')).toHaveLength(1);
+    expect(
+      await w.db.query(
+        `SELECT conflict ->> 'kind' AS kind FROM bridge_mappings WHERE sync_status = 'conflict'`,
+      ),
+    ).toEqual([{ kind: 'rejected' }]);
   });
 });
 

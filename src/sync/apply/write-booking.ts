@@ -125,11 +125,15 @@ export function createWriteBack(db: Database, random: () => number = Math.random
     if (isContended(error) || state === '42501')
       return { outcome: 'later', message, inMs: backOffMs(due.attempt, random()) };
     const failure = databaseFailure(error, 'write into the booking system');
-    if (failure instanceof Retryable) throw error;
-    if (failure instanceof Permanent || adapterError(error) !== null) return { outcome: 'refused', message };
+    const ofAdapter = adapterError(error) !== null;
+    if (failure instanceof Retryable && !(ofAdapter && state === undefinedFunction)) throw error;
+    if (failure instanceof Permanent || ofAdapter) return { outcome: 'refused', message };
     throw error;
   }
 }
+
+/** https://www.postgresql.org/docs/current/errcodes-appendix.html: one of the adapter's functions, or one it calls, is gone. */
+const undefinedFunction = '42883';
 
 /** A character that the encoding of the database lacks, in words; null: that is not the failure. PostgreSQL gives its bytes. */
 function lacking(error: unknown): string | null {
