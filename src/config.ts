@@ -87,7 +87,7 @@ export interface ApiKey {
   readonly readOnly: boolean;
 }
 
-export interface HttpConfig {
+interface HttpConfig {
   readonly host: string;
   readonly port: number;
   /** Empty: the API is open on this machine only. */

@@ -9,7 +9,6 @@ const hostile =
     '\u0000',
     '\u0001',
   );
-// eslint-disable-next-line no-control-regex -- these are what is looked for
 const obeyed = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
 
 test('explain, mappings list, plan, pause and doctor show control characters of names and titles, on one line', async () => {

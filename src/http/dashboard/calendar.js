@@ -113,7 +113,7 @@ export function createCalendar({ go }) {
 }
 
 /** One side of an item. @param {string} name @param {Side | null} side @param {string} zone */
-export const sideOf = (name, side, zone) =>
+const sideOf = (name, side, zone) =>
   h(
     'div',
     { class: 'one-side' },

@@ -8,7 +8,7 @@ export const dayIn = (zone, at) =>
   format(zone, { weekday: 'short', day: '2-digit', month: 'short' }).format(new Date(at)).replace(',', '');
 
 /** `16:00` @param {string} zone @param {string} at */
-export const clockIn = (zone, at) =>
+const clockIn = (zone, at) =>
   format(zone, { hour: '2-digit', minute: '2-digit' }).format(new Date(at));
 
 /**

@@ -10,7 +10,7 @@ import { lockFold, noteChange } from './requests.ts';
 
 /** `undone`: what an undo did, so that it can be taken back itself. */
 export const undoable = ['cancelled', 'deleted', 'imported', 'undone'] as const;
-export type Undoable = (typeof undoable)[number];
+type Undoable = (typeof undoable)[number];
 
 export interface UndoChoice {
   readonly since: Date;

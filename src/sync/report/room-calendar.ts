@@ -15,9 +15,9 @@ export const calendarStates = [
   'outlook_only',
   'booking_only',
 ] as const;
-export type CalendarState = (typeof calendarStates)[number];
+type CalendarState = (typeof calendarStates)[number];
 
-export interface CalendarItem {
+interface CalendarItem {
   readonly mapping_id: number | null;
   readonly reservation_type: string | null;
   readonly reservation_id: number | null;
@@ -56,7 +56,7 @@ interface Row extends Omit<CalendarItem, 'state' | 'fields'> {
   readonly outlook_base: Item | null;
 }
 
-export const mostCalendarItems = 1_000;
+const mostCalendarItems = 1_000;
 
 export function createRoomCalendar(db: Database) {
   /** The day, or the week from its Monday, that `date` (YYYY-MM-DD; null: today) lies in. */
