@@ -8,8 +8,7 @@ export const dayIn = (zone, at) =>
   format(zone, { weekday: 'short', day: '2-digit', month: 'short' }).format(new Date(at)).replace(',', '');
 
 /** `16:00` @param {string} zone @param {string} at */
-const clockIn = (zone, at) =>
-  format(zone, { hour: '2-digit', minute: '2-digit' }).format(new Date(at));
+const clockIn = (zone, at) => format(zone, { hour: '2-digit', minute: '2-digit' }).format(new Date(at));
 
 /**
  * `Tue 05 Jan 16:00–18:00`.
