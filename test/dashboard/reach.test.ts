@@ -143,11 +143,11 @@ describe.skipIf(chromiumPath === null)('within the reach of everybody', () => {
     await using page = await browser.look(stage.url);
     await page.locator('#errors').getByText('Byggesak').waitFor();
     await page.locator('#conflicts').getByRole('button', { name: 'Lagt oppå' }).waitFor();
-    await page.locator('#alerts li').first().waitFor();
+    const first = await page.locator('#alerts li').first().textContent();
     const isSomewhere = () => page.evaluate<boolean>('document.activeElement !== document.body');
     await tabTo(page, 'Acknowledge');
     await page.keyboard.press('Enter');
-    await page.locator('#alerts li').first().waitFor({ state: 'detached' });
+    await page.locator('#alerts li', { hasText: first! }).waitFor({ state: 'detached' });
     expect(await isSomewhere()).toBe(true);
     await page.locator('#content').focus();
     await tabTo(page, 'Keep Outlook');

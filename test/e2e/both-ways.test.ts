@@ -145,6 +145,12 @@ function createLife(fleet: Fleet, seed: number) {
     if (one !== null) await what(one.room, one.event);
   };
 
+  /** The place is chosen first: the event may be gone after the daemon had its turn. */
+  const moveInOutlook = async () => {
+    const there = inOutlook(await place());
+    await onEvent((room, event) => void tenant.people.move(room, event.id, there))();
+  };
+
   type Kind = 'event' | 'booking' | 'allocation';
   interface Booked {
     readonly type: Kind;
@@ -201,8 +207,8 @@ function createLife(fleet: Fleet, seed: number) {
     clerk((one) => desk.reenable(one), false),
     () => bookInOutlook(),
     () => bookInOutlook('<p>Ta med <b>stoler</b></p>'),
-    onEvent(async (room, event) => void tenant.people.move(room, event.id, inOutlook(await place()))),
-    onEvent(async (room, event) => void tenant.people.move(room, event.id, inOutlook(await place()))),
+    moveInOutlook,
+    moveInOutlook,
     onEvent(
       (room, event) =>
         void tenant.people.retitle(room, event.id, `${nameOf(event.subject) ?? ''} outlook ${next++}`.trim()),
