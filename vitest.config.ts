@@ -9,5 +9,7 @@ export default defineConfig({
     // a worker reads the program once, not once for each file; no test leaves anything behind in its process
     isolate: false,
     maxWorkers: 4,
+    // some 160 files share two cores there, browsers and crashing daemons among them; at home a test has one try
+    retry: process.env['CI'] === undefined ? 0 : 2,
   },
 });

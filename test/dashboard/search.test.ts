@@ -59,6 +59,7 @@ describe.skipIf(chromiumPath === null)('search and calendar', () => {
       await page.emulateMedia({ colorScheme: 'dark' });
       await photograph(page, `week-${viewport.width}-dark`, false);
       await page.getByRole('button', { name: 'Next week' }).click();
+      await item.getByRole('button', { name: 'Korprøve' }).waitFor({ state: 'detached' });
       await page.getByRole('button', { name: 'Previous week' }).click();
       await item.getByRole('button', { name: 'Korprøve' }).click();
       await page.locator('#explain-title', { hasText: 'Korprøve' }).waitFor();

@@ -86,7 +86,7 @@ describe('creates alone', () => {
       await w.settled();
       expect(w.titles(101)).toHaveLength(15);
       expect(await health(w)).toMatchObject({ health: 'ok' });
-    }, 60_000);
+    }, 180_000);
 });
 
 describe('a removal alone', () => {
