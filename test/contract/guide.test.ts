@@ -6,9 +6,8 @@ import { mkdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { chromium } from 'playwright-core';
 import { expect, test } from 'vitest';
-import { chromiumPath } from '../dashboard/stage.ts';
+import { chromiumPath, launchChromium } from '../dashboard/stage.ts';
 import { blockWith, blocksOf, calls, guide, lacking, named, printedAnswers } from './guide.ts';
 import { mailboxes, openGuide, type GuideWorld } from './guide-world.ts';
 
@@ -242,7 +241,7 @@ test.skipIf(chromiumPath === null)(
   { timeout: 120_000 },
   async () => {
     await using world = await openGuide();
-    const started = await chromium.launch({ executablePath: chromiumPath!, args: ['--no-sandbox'] });
+    const started = await launchChromium();
     await using _closed = { [Symbol.asyncDispose]: () => started.close() };
     const page = await started.newPage();
     const address = `${world.url}/monitoring.html`;
