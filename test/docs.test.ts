@@ -40,7 +40,7 @@ const headingsOf = (path: string) =>
 
 test('the commands that are named are there, with their options', async () => {
   const spoken = everywhere.flatMap(({ text }) => [
-    ...text.matchAll(/(?:src\/main\.ts|npx outlook-booking-sync|run --rm portico_outlook) ([a-z][^`\n#→]*)/g),
+    ...text.matchAll(/(?:src\/main\.ts|run --rm portico_outlook) ([a-z][^`\n#→]*)/g),
   ]);
   const lines = new Set(
     spoken.map(([, line]) => {
