@@ -558,16 +558,22 @@ BEGIN
   END IF;
 END $beneath$;
 
--- What Outlook asked for and did not get because a reservation takes its time is tried again when that one goes or moves.
+-- What Outlook asked for and did not get because a reservation takes its time is tried again when that one goes or moves: an
+-- event of this room, and a reservation that has this room beside others.
 CREATE OR REPLACE FUNCTION bridge_retry_refused(room integer, begins timestamptz, ends timestamptz) RETURNS void LANGUAGE plpgsql AS $retry$
 BEGIN
-  UPDATE bridge_mappings
-  SET due_at = now(), lane = 0, revision = revision + 1, attempt = 0
-  WHERE resource_id = room AND sync_status = 'conflict' AND due_at IS NULL AND conflict ->> 'kind' IN ('overlap', 'refused')
-    AND (outlook_seen ->> 'startsAt')::timestamptz < ends AND (outlook_seen ->> 'endsAt')::timestamptz > begins;
+  WITH retried AS (
+    UPDATE bridge_mappings m
+    SET due_at = now(), lane = 0, revision = m.revision + 1, attempt = 0
+    WHERE m.sync_status = 'conflict' AND (m.due_at IS NULL OR m.due_at > now()) AND m.conflict ->> 'kind' IN ('overlap', 'refused')
+      AND (m.outlook_seen ->> 'startsAt')::timestamptz < ends AND (m.outlook_seen ->> 'endsAt')::timestamptz > begins
+      AND (m.resource_id = room OR EXISTS (
+        SELECT FROM bridge_mappings o WHERE o.reservation_type = m.reservation_type AND o.reservation_id = m.reservation_id AND o.resource_id = room))
+    RETURNING m.resource_id
+  )
+  UPDATE bridge_room_state s SET push_due_at = least(s.push_due_at, now()), push_lane = 0
+  FROM bridge_resource_mappings r WHERE r.id = s.resource_mapping_id AND r.resource_id IN (SELECT resource_id FROM retried);
   IF FOUND THEN
-    UPDATE bridge_room_state s SET push_due_at = least(s.push_due_at, now()), push_lane = 0
-    FROM bridge_resource_mappings r WHERE r.id = s.resource_mapping_id AND r.resource_id = room;
     PERFORM bridge_wake();
   END IF;
 END $retry$;
@@ -809,22 +815,13 @@ $functions$;
   EXECUTE $functions$
 -- A room is leased with what is due in it, and given back. Plans: see 30_fold.sql.
 
--- The due mappings of one room in the order they are worked on, each with its item as it stands now: what decide
--- needs, in one read. `known`: items that were read in this transaction, by mapping. `active` is null when the
--- reservation has no row in this room any more. `covered`, `coverConfirmed`: see bridge_cover_of.
-CREATE OR REPLACE FUNCTION bridge_due_items(room integer, most integer, opens timestamptz, closes timestamptz, known jsonb DEFAULT '{}')
+-- Mappings of one room, each with its item as it stands now: what decide needs, in one read. `known`: items that were read in
+-- this transaction, by mapping. `active` is null when the reservation has no row in this room any more. `covered`,
+-- `coverConfirmed`: see bridge_cover_of.
+CREATE OR REPLACE FUNCTION bridge_work_items(room integer, rows_ bridge_mappings[], opens timestamptz, closes timestamptz, known jsonb)
 RETURNS SETOF jsonb LANGUAGE plpgsql STABLE
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $due$
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $work$
 DECLARE
-  due constant bridge_mappings[] := ARRAY(
-    SELECT b FROM bridge_mappings b
-    WHERE b.resource_id = room AND b.due_at <= clock_timestamp()
-      -- a change made now never shares its request with a backfill
-      AND (b.lane = 0 OR NOT EXISTS (SELECT FROM bridge_mappings live
-                                     WHERE live.resource_id = room AND live.lane = 0 AND live.due_at <= clock_timestamp()))
-    -- what failed goes behind what was not tried, and events without a reservation behind those with one: what was removed or
-    -- moved makes room first
-    ORDER BY b.lane, b.attempt > 0, b.reservation_id IS NULL, b.priority_level, b.starts_at LIMIT most);
   m bridge_mappings;
   unread bigint[] := '{}';
   kinds text[] := '{}';
@@ -838,7 +835,7 @@ DECLARE
   cover_confirmed boolean;
   elsewhere boolean;
 BEGIN
-  FOREACH m IN ARRAY due LOOP
+  FOREACH m IN ARRAY rows_ LOOP
     IF m.reservation_id IS NOT NULL AND NOT items ? m.id::text THEN
       unread := unread || m.id;
       kinds := kinds || m.reservation_type;
@@ -854,7 +851,7 @@ BEGIN
       WHERE i.reservation_type = u.kind AND i.reservation_id = u.reservation AND i.resource_id = room
       OFFSET 0) v;
   END IF;
-  FOREACH m IN ARRAY due LOOP
+  FOREACH m IN ARRAY rows_ LOOP
     item := items -> m.id::text;
     active := (item ->> 'active')::boolean;
     begins := (item ->> 'startsAt')::timestamptz;
@@ -881,6 +878,22 @@ BEGIN
       'etag', m.outlook_etag, 'removing', m.removing, 'waitsFor', m.waits_for, 'conflict', m.conflict, 'error', m.error_message, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,
       'bookingChangedAt', m.last_modified_booking);
   END LOOP;
+END $work$;
+
+-- The due mappings of one room in the order they are worked on, as bridge_work_items has them.
+CREATE OR REPLACE FUNCTION bridge_due_items(room integer, most integer, opens timestamptz, closes timestamptz, known jsonb DEFAULT '{}')
+RETURNS SETOF jsonb LANGUAGE plpgsql STABLE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $due$
+BEGIN
+  RETURN QUERY SELECT * FROM bridge_work_items(room, ARRAY(
+    SELECT b FROM bridge_mappings b
+    WHERE b.resource_id = room AND b.due_at <= clock_timestamp()
+      -- a change made now never shares its request with a backfill
+      AND (b.lane = 0 OR NOT EXISTS (SELECT FROM bridge_mappings live
+                                     WHERE live.resource_id = room AND live.lane = 0 AND live.due_at <= clock_timestamp()))
+    -- what failed goes behind what was not tried, and events without a reservation behind those with one: what was removed or
+    -- moved makes room first
+    ORDER BY b.lane, b.attempt > 0, b.reservation_id IS NULL, b.priority_level, b.starts_at LIMIT most), opens, closes, known);
 END $due$;
 
 -- The hints of a room, oldest first. `hintedAt` tells a hint from a later one of the same event.
@@ -1679,6 +1692,56 @@ BEGIN
     'dueInMs', CASE WHEN base IS DISTINCT FROM place.state AND what = 'change' THEN 0 ELSE (settled ->> 'dueInMs')::float8 END)));
   RETURN answer || jsonb_build_object('reservationType', kind, 'reservationId', id_, 'joined', joined);
 END $write$;
+
+-- Of the reservations in a room that lie on one of the places in `wanted`, those that Outlook shows at another time, which is
+-- not followed yet or was refused, as bridge_due_items has them.
+CREATE OR REPLACE FUNCTION bridge_leaving(room integer, wanted jsonb, besides bigint[], most integer, past_days integer, future_days integer)
+RETURNS SETOF jsonb LANGUAGE sql STABLE AS $leaving$
+  SELECT i FROM bridge_window(past_days, future_days) w, bridge_work_items(room, ARRAY(
+    SELECT m FROM bridge_mappings m
+    WHERE m.resource_id = room AND m.present AND m.outlook_news = 'look' AND m.outlook_event_id IS NOT NULL AND m.reservation_id IS NOT NULL
+      AND (m.due_at IS NOT NULL OR m.conflict ->> 'kind' = 'refused') AND NOT m.id = ANY (besides)
+      AND EXISTS (SELECT FROM jsonb_to_recordset(wanted) AS p ("startsAt" timestamptz, "endsAt" timestamptz)
+                  WHERE m.starts_at < p."endsAt" AND m.ends_at > p."startsAt")
+    ORDER BY m.starts_at, m.id LIMIT most), w.opens, w.closes, '{}') i
+$leaving$;
+
+-- Writes changes of reservations of one room that take each other's places, as bridge_write_back does, all of them or none: a
+-- place is taken by what lies there when all have moved. Throws as that does, 23P01 with the mapping that found its place taken
+-- as the detail. Returns its answers by mapping.
+CREATE OR REPLACE FUNCTION bridge_write_together(room_id integer, epoch bigint, items jsonb, expected jsonb, settled jsonb) RETURNS jsonb
+LANGUAGE plpgsql AS $together$
+DECLARE
+  those constant bigint[] := ARRAY(SELECT (t ->> 'id')::bigint FROM jsonb_array_elements(settled) WITH ORDINALITY s (t, n) ORDER BY n);
+  met jsonb := '{}';
+  answers jsonb := '{}';
+  one record;
+  place record;
+BEGIN
+  -- what is due is left alone by what makes due (bridge_retry_refused)
+  UPDATE bridge_mappings SET due_at = now() WHERE id = ANY (those) AND (due_at IS NULL OR due_at > now());
+  FOR one IN SELECT m.* FROM bridge_mappings m WHERE m.id = ANY (those) LOOP
+    met := met || jsonb_build_object(one.id, ARRAY(SELECT n.other FROM bridge_met(one.reservation_type, one.reservation_id) n));
+  END LOOP;
+  -- what lies beneath first: what lies on top makes it due as it moves, and it was read before
+  FOR one IN
+    SELECT i.item, nullif(expected -> (i.n - 1)::integer, 'null') AS expected, settled -> (i.n - 1)::integer AS settled, those[i.n] AS id
+    FROM jsonb_array_elements(items) WITH ORDINALITY i (item, n) JOIN bridge_mappings m ON m.id = those[i.n] ORDER BY m.priority_level DESC, i.n
+  LOOP
+    answers := answers || jsonb_build_object(one.id,
+      bridge_write_back(room_id, epoch, 'change', one.item || '{"overlap": "allow"}', one.expected, one.settled));
+  END LOOP;
+  FOR one IN
+    SELECT m.* FROM jsonb_array_elements(items) WITH ORDINALITY i (item, n) JOIN bridge_mappings m ON m.id = those[i.n]
+    WHERE i.item ->> 'overlap' = 'refuse'
+  LOOP
+    SELECT n.room, n.title INTO place FROM bridge_met(one.reservation_type, one.reservation_id) n WHERE NOT met -> one.id::text ? n.other LIMIT 1;
+    IF FOUND THEN
+      RAISE EXCEPTION 'The time is taken in room %: %.', place.room, place.title USING ERRCODE = '23P01', DETAIL = one.id::text;
+    END IF;
+  END LOOP;
+  RETURN answers;
+END $together$;
 $functions$;
 
   EXECUTE $functions$
@@ -1903,12 +1966,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '83af55c2068a3cd12497c8a69c29313a5e26277b7bcb13e1def2eda8dd3e1ef8 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '4ebdcde70fb67439d21af96f4a3c7ec5cdb8e17e3b7ba61a3f211dc7fab98456 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_watch,bridge_index,bridge_stored_keys,bridge_window,bridge_item_state,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_due_items,bridge_hints_of,bridge_take,bridge_release,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_write_back,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_watch,bridge_index,bridge_stored_keys,bridge_window,bridge_item_state,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work_items,bridge_due_items,bridge_hints_of,bridge_take,bridge_release,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_write_back,bridge_leaving,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

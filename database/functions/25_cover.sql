@@ -59,16 +59,22 @@ BEGIN
   END IF;
 END $beneath$;
 
--- What Outlook asked for and did not get because a reservation takes its time is tried again when that one goes or moves.
+-- What Outlook asked for and did not get because a reservation takes its time is tried again when that one goes or moves: an
+-- event of this room, and a reservation that has this room beside others.
 CREATE OR REPLACE FUNCTION bridge_retry_refused(room integer, begins timestamptz, ends timestamptz) RETURNS void LANGUAGE plpgsql AS $retry$
 BEGIN
-  UPDATE bridge_mappings
-  SET due_at = now(), lane = 0, revision = revision + 1, attempt = 0
-  WHERE resource_id = room AND sync_status = 'conflict' AND due_at IS NULL AND conflict ->> 'kind' IN ('overlap', 'refused')
-    AND (outlook_seen ->> 'startsAt')::timestamptz < ends AND (outlook_seen ->> 'endsAt')::timestamptz > begins;
+  WITH retried AS (
+    UPDATE bridge_mappings m
+    SET due_at = now(), lane = 0, revision = m.revision + 1, attempt = 0
+    WHERE m.sync_status = 'conflict' AND (m.due_at IS NULL OR m.due_at > now()) AND m.conflict ->> 'kind' IN ('overlap', 'refused')
+      AND (m.outlook_seen ->> 'startsAt')::timestamptz < ends AND (m.outlook_seen ->> 'endsAt')::timestamptz > begins
+      AND (m.resource_id = room OR EXISTS (
+        SELECT FROM bridge_mappings o WHERE o.reservation_type = m.reservation_type AND o.reservation_id = m.reservation_id AND o.resource_id = room))
+    RETURNING m.resource_id
+  )
+  UPDATE bridge_room_state s SET push_due_at = least(s.push_due_at, now()), push_lane = 0
+  FROM bridge_resource_mappings r WHERE r.id = s.resource_mapping_id AND r.resource_id IN (SELECT resource_id FROM retried);
   IF FOUND THEN
-    UPDATE bridge_room_state s SET push_due_at = least(s.push_due_at, now()), push_lane = 0
-    FROM bridge_resource_mappings r WHERE r.id = s.resource_mapping_id AND r.resource_id = room;
     PERFORM bridge_wake();
   END IF;
 END $retry$;

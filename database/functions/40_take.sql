@@ -1,21 +1,12 @@
 -- A room is leased with what is due in it, and given back. Plans: see 30_fold.sql.
 
--- The due mappings of one room in the order they are worked on, each with its item as it stands now: what decide
--- needs, in one read. `known`: items that were read in this transaction, by mapping. `active` is null when the
--- reservation has no row in this room any more. `covered`, `coverConfirmed`: see bridge_cover_of.
-CREATE OR REPLACE FUNCTION bridge_due_items(room integer, most integer, opens timestamptz, closes timestamptz, known jsonb DEFAULT '{}')
+-- Mappings of one room, each with its item as it stands now: what decide needs, in one read. `known`: items that were read in
+-- this transaction, by mapping. `active` is null when the reservation has no row in this room any more. `covered`,
+-- `coverConfirmed`: see bridge_cover_of.
+CREATE OR REPLACE FUNCTION bridge_work_items(room integer, rows_ bridge_mappings[], opens timestamptz, closes timestamptz, known jsonb)
 RETURNS SETOF jsonb LANGUAGE plpgsql STABLE
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $due$
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $work$
 DECLARE
-  due constant bridge_mappings[] := ARRAY(
-    SELECT b FROM bridge_mappings b
-    WHERE b.resource_id = room AND b.due_at <= clock_timestamp()
-      -- a change made now never shares its request with a backfill
-      AND (b.lane = 0 OR NOT EXISTS (SELECT FROM bridge_mappings live
-                                     WHERE live.resource_id = room AND live.lane = 0 AND live.due_at <= clock_timestamp()))
-    -- what failed goes behind what was not tried, and events without a reservation behind those with one: what was removed or
-    -- moved makes room first
-    ORDER BY b.lane, b.attempt > 0, b.reservation_id IS NULL, b.priority_level, b.starts_at LIMIT most);
   m bridge_mappings;
   unread bigint[] := '{}';
   kinds text[] := '{}';
@@ -29,7 +20,7 @@ DECLARE
   cover_confirmed boolean;
   elsewhere boolean;
 BEGIN
-  FOREACH m IN ARRAY due LOOP
+  FOREACH m IN ARRAY rows_ LOOP
     IF m.reservation_id IS NOT NULL AND NOT items ? m.id::text THEN
       unread := unread || m.id;
       kinds := kinds || m.reservation_type;
@@ -45,7 +36,7 @@ BEGIN
       WHERE i.reservation_type = u.kind AND i.reservation_id = u.reservation AND i.resource_id = room
       OFFSET 0) v;
   END IF;
-  FOREACH m IN ARRAY due LOOP
+  FOREACH m IN ARRAY rows_ LOOP
     item := items -> m.id::text;
     active := (item ->> 'active')::boolean;
     begins := (item ->> 'startsAt')::timestamptz;
@@ -72,6 +63,22 @@ BEGIN
       'etag', m.outlook_etag, 'removing', m.removing, 'waitsFor', m.waits_for, 'conflict', m.conflict, 'error', m.error_message, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,
       'bookingChangedAt', m.last_modified_booking);
   END LOOP;
+END $work$;
+
+-- The due mappings of one room in the order they are worked on, as bridge_work_items has them.
+CREATE OR REPLACE FUNCTION bridge_due_items(room integer, most integer, opens timestamptz, closes timestamptz, known jsonb DEFAULT '{}')
+RETURNS SETOF jsonb LANGUAGE plpgsql STABLE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $due$
+BEGIN
+  RETURN QUERY SELECT * FROM bridge_work_items(room, ARRAY(
+    SELECT b FROM bridge_mappings b
+    WHERE b.resource_id = room AND b.due_at <= clock_timestamp()
+      -- a change made now never shares its request with a backfill
+      AND (b.lane = 0 OR NOT EXISTS (SELECT FROM bridge_mappings live
+                                     WHERE live.resource_id = room AND live.lane = 0 AND live.due_at <= clock_timestamp()))
+    -- what failed goes behind what was not tried, and events without a reservation behind those with one: what was removed or
+    -- moved makes room first
+    ORDER BY b.lane, b.attempt > 0, b.reservation_id IS NULL, b.priority_level, b.starts_at LIMIT most), opens, closes, known);
 END $due$;
 
 -- The hints of a room, oldest first. `hintedAt` tells a hint from a later one of the same event.

@@ -155,3 +155,53 @@ BEGIN
     'dueInMs', CASE WHEN base IS DISTINCT FROM place.state AND what = 'change' THEN 0 ELSE (settled ->> 'dueInMs')::float8 END)));
   RETURN answer || jsonb_build_object('reservationType', kind, 'reservationId', id_, 'joined', joined);
 END $write$;
+
+-- Of the reservations in a room that lie on one of the places in `wanted`, those that Outlook shows at another time, which is
+-- not followed yet or was refused, as bridge_due_items has them.
+CREATE OR REPLACE FUNCTION bridge_leaving(room integer, wanted jsonb, besides bigint[], most integer, past_days integer, future_days integer)
+RETURNS SETOF jsonb LANGUAGE sql STABLE AS $leaving$
+  SELECT i FROM bridge_window(past_days, future_days) w, bridge_work_items(room, ARRAY(
+    SELECT m FROM bridge_mappings m
+    WHERE m.resource_id = room AND m.present AND m.outlook_news = 'look' AND m.outlook_event_id IS NOT NULL AND m.reservation_id IS NOT NULL
+      AND (m.due_at IS NOT NULL OR m.conflict ->> 'kind' = 'refused') AND NOT m.id = ANY (besides)
+      AND EXISTS (SELECT FROM jsonb_to_recordset(wanted) AS p ("startsAt" timestamptz, "endsAt" timestamptz)
+                  WHERE m.starts_at < p."endsAt" AND m.ends_at > p."startsAt")
+    ORDER BY m.starts_at, m.id LIMIT most), w.opens, w.closes, '{}') i
+$leaving$;
+
+-- Writes changes of reservations of one room that take each other's places, as bridge_write_back does, all of them or none: a
+-- place is taken by what lies there when all have moved. Throws as that does, 23P01 with the mapping that found its place taken
+-- as the detail. Returns its answers by mapping.
+CREATE OR REPLACE FUNCTION bridge_write_together(room_id integer, epoch bigint, items jsonb, expected jsonb, settled jsonb) RETURNS jsonb
+LANGUAGE plpgsql AS $together$
+DECLARE
+  those constant bigint[] := ARRAY(SELECT (t ->> 'id')::bigint FROM jsonb_array_elements(settled) WITH ORDINALITY s (t, n) ORDER BY n);
+  met jsonb := '{}';
+  answers jsonb := '{}';
+  one record;
+  place record;
+BEGIN
+  -- what is due is left alone by what makes due (bridge_retry_refused)
+  UPDATE bridge_mappings SET due_at = now() WHERE id = ANY (those) AND (due_at IS NULL OR due_at > now());
+  FOR one IN SELECT m.* FROM bridge_mappings m WHERE m.id = ANY (those) LOOP
+    met := met || jsonb_build_object(one.id, ARRAY(SELECT n.other FROM bridge_met(one.reservation_type, one.reservation_id) n));
+  END LOOP;
+  -- what lies beneath first: what lies on top makes it due as it moves, and it was read before
+  FOR one IN
+    SELECT i.item, nullif(expected -> (i.n - 1)::integer, 'null') AS expected, settled -> (i.n - 1)::integer AS settled, those[i.n] AS id
+    FROM jsonb_array_elements(items) WITH ORDINALITY i (item, n) JOIN bridge_mappings m ON m.id = those[i.n] ORDER BY m.priority_level DESC, i.n
+  LOOP
+    answers := answers || jsonb_build_object(one.id,
+      bridge_write_back(room_id, epoch, 'change', one.item || '{"overlap": "allow"}', one.expected, one.settled));
+  END LOOP;
+  FOR one IN
+    SELECT m.* FROM jsonb_array_elements(items) WITH ORDINALITY i (item, n) JOIN bridge_mappings m ON m.id = those[i.n]
+    WHERE i.item ->> 'overlap' = 'refuse'
+  LOOP
+    SELECT n.room, n.title INTO place FROM bridge_met(one.reservation_type, one.reservation_id) n WHERE NOT met -> one.id::text ? n.other LIMIT 1;
+    IF FOUND THEN
+      RAISE EXCEPTION 'The time is taken in room %: %.', place.room, place.title USING ERRCODE = '23P01', DETAIL = one.id::text;
+    END IF;
+  END LOOP;
+  RETURN answers;
+END $together$;

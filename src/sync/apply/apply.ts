@@ -8,6 +8,7 @@ import type { Database } from '../../database.ts';
 import { unreadable, isUnreadable, readFirst } from './read.ts';
 import type { Due, LeasedRoom, Settled, Window } from '../store/mappings.ts';
 import type { CreatesDue } from '../store/settle.ts';
+import { createExchange } from './exchange.ts';
 import { cancelledComment, importFailed, type createImport, type OverlapPolicy } from './import.ts';
 import { touchesTimes } from '../decide/merge.ts';
 import { listWindow, noteRemovals } from '../store/pull-store.ts';
@@ -51,6 +52,12 @@ export interface ApplyOptions {
 export function createApply(options: ApplyOptions) {
   const { db, outlook, push, writeBack, newborn, policy, overlap, mayRemove, random = Math.random } = options;
   const span = () => listWindow(db, options.window);
+  const exchange = createExchange({
+    db,
+    window: options.window,
+    changeOf: (step) => changeOf(step, overlap),
+    settledAs,
+  });
 
   /** What came of a batch. */
   const summed = (room: LeasedRoom, results: readonly Result[]): Applied => ({
@@ -69,7 +76,8 @@ export function createApply(options: ApplyOptions) {
     const rows = due.filter((row) => row.reservationId !== null);
     // an event is imported after all that is due of reservations: what was removed, moved or called off makes room first
     if (rows.length === 0) return await imported(room, due, signal);
-    const looked = await together(rows.map((row) => readFirst(row, { room, outlook, policy, span }, signal)));
+    const facing = { room, outlook, policy, span };
+    const looked = await together(rows.map((row) => readFirst(row, facing, signal)));
     const blind = looked.filter(isUnreadable);
     const steps = looked.filter((step): step is Step => !isUnreadable(step));
 
@@ -84,18 +92,29 @@ export function createApply(options: ApplyOptions) {
             room,
             removing.map((step) => step.due),
           );
+    const forBooking = ready.filter(isForBooking);
+    // what is cancelled makes room for what is moved
+    const isCancelled = ({ action }: Step) => action.do === 'cancel-booking';
+    const cancelled = await together(forBooking.filter(isCancelled).map((step) => intoBooking(room, step)));
     const results: Result[] = await together([
       pushAll(
         room,
         ready.flatMap((step) => forOutlook(step, noted)),
         signal,
       ),
-      ...ready.filter((step) => isForBooking(step)).map((step) => intoBooking(room, step)),
+      ...forBooking.filter((step) => !isCancelled(step)).map((step) => intoBooking(room, step)),
       ...ready
         .filter(({ action, due: { id } }) => action.do === 'decline' && noted.has(id))
         .map((step) => decline(room, counted(step), signal)),
     ]);
-    return summed(room, [{ ...nothing, settled, failures: blind.map((one) => one.blind) }, ...results]);
+    const refused = results.flatMap(({ taken = [] }) => taken);
+    const moved = refused.length === 0 ? [] : await exchange(room, refused, due, facing, signal);
+    return summed(room, [
+      { ...nothing, settled, failures: blind.map((one) => one.blind) },
+      ...cancelled,
+      ...results,
+      withExchanged(refused, moved),
+    ]);
   };
 
   async function imported(room: LeasedRoom, due: readonly Due[], signal: AbortSignal): Promise<Applied> {
@@ -153,6 +172,7 @@ export function createApply(options: ApplyOptions) {
       case 'later':
         return { ...nothing, settled: [{ ...later(step, written.inMs), error: written.message }] };
       case 'taken':
+        return { ...nothing, taken: [{ ...step, why: written.message }] };
       case 'refused':
         return { ...nothing, settled: [refusedHere(step, written.message)] };
     }
@@ -204,8 +224,25 @@ interface Result {
   readonly failures: readonly Error[];
   readonly answered: boolean;
   readonly creates?: CreatesDue | null;
+  /** Steps whose place is taken in the booking system. */
+  readonly taken?: readonly Taken[];
 }
+type Taken = Step & { readonly why: string };
 const nothing: Result = { settled: [], done: [], failures: [], answered: false };
+
+/** Between finding a place taken and asking once more: what lay there may have gone before this was written down. */
+const takenAgainMs = 1_000;
+
+/** Those whose place is taken, but for the ones that took it together with what lay there. */
+function withExchanged(refused: readonly Taken[], done: readonly Done[]): Result {
+  const moved = new Set(done.map(({ due }) => due.id));
+  const settled = refused.flatMap((step) => {
+    if (moved.has(step.due.id)) return [];
+    const isNew = step.due.conflict?.kind !== 'refused';
+    return [{ ...refusedHere(step, step.why), ...(isNew ? { dueInMs: takenAgainMs } : {}) }];
+  });
+  return { ...nothing, settled, done };
+}
 
 /** Its event is there, shown as free, and a person said to follow that. */
 const isChosen = ({ conflict, resolution }: Due) => conflict?.kind === 'free' && resolution === 'outlook';

@@ -56,7 +56,8 @@ export type WrittenBack =
   /** A lock, say: later. */
   | { readonly outcome: 'later'; readonly message: string; readonly inMs: number };
 
-interface Answer {
+/** What bridge_write_back answers of one write. */
+export interface Answer {
   readonly latency: Readonly<Record<string, number>>;
   readonly reservationType: string;
   readonly reservationId: number;
@@ -64,9 +65,9 @@ interface Answer {
 }
 
 /** See database/functions/65_write_back.sql. */
-const stale = 'BR002';
-const taken = '23P01';
-const noReservation = 'P0002';
+export const stale = 'BR002';
+export const taken = '23P01';
+export const noReservation = 'P0002';
 const untranslatable = '22P05';
 /** So often a reservation may be gone when it is written and there when it is read. */
 const goneMost = 5;
@@ -79,20 +80,14 @@ export function createWriteBack(db: Database, random: () => number = Math.random
     write: BookingWrite,
     settled: Settled,
   ): Promise<WrittenBack> {
-    const written = write.do === 'change' ? fieldsOf(write.change) : [];
+    const asked = askedOf(due, write, settled);
     const values = [
       room.id,
       room.epoch,
       write.do,
-      new Exact(JSON.stringify(payloadOf(write))),
-      JSON.stringify(due.active === true ? due.booking : null),
-      JSON.stringify({
-        ...settled,
-        written: written.map((field) => ({ field, key: keys[field] })),
-        open: write.do === 'change' ? write.open : [],
-        kept: write.do === 'change' ? write.kept : {},
-        hidden: write.do === 'change' ? hidden(write.change) : [],
-      }),
+      new Exact(JSON.stringify(asked.item)),
+      JSON.stringify(asked.expected),
+      JSON.stringify(asked.settled),
     ];
     try {
       const { rows } = await db.query<{ answer: Answer }>({
@@ -100,14 +95,7 @@ export function createWriteBack(db: Database, random: () => number = Math.random
         text: 'SELECT bridge_write_back($1, $2, $3, $4, $5, $6) AS answer',
         values,
       });
-      const { latency, joined, reservationType, reservationId } = rows[0]!.answer;
-      return {
-        outcome: 'written',
-        action: joined ? 'joined' : actionOf(write),
-        reservationType,
-        reservationId,
-        latencyMs: latency[due.id] ?? null,
-      };
+      return writtenOf(due, write, rows[0]!.answer);
     } catch (error) {
       return failed(error, due, write);
     }
@@ -131,6 +119,35 @@ export function createWriteBack(db: Database, random: () => number = Math.random
     throw error;
   }
 }
+
+/** What the functions of the database are told of one write. */
+export function askedOf(due: Due, write: BookingWrite, settled: Settled) {
+  const written = write.do === 'change' ? fieldsOf(write.change) : [];
+  return {
+    item: payloadOf(write),
+    expected: due.active === true ? due.booking : null,
+    settled: {
+      ...settled,
+      written: written.map((field) => ({ field, key: keys[field] })),
+      open: write.do === 'change' ? write.open : [],
+      kept: write.do === 'change' ? write.kept : {},
+      hidden: write.do === 'change' ? hidden(write.change) : [],
+    },
+  };
+}
+
+/** What came of one write. */
+export const writtenOf = (
+  due: Due,
+  write: BookingWrite,
+  { latency, joined, reservationType, reservationId }: Answer,
+): Extract<WrittenBack, { outcome: 'written' }> => ({
+  outcome: 'written',
+  action: joined ? 'joined' : actionOf(write),
+  reservationType,
+  reservationId,
+  latencyMs: latency[due.id] ?? null,
+});
 
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html: one of the adapter's functions, or one it calls, is gone. */
 const undefinedFunction = '42883';
