@@ -1548,6 +1548,49 @@ BEGIN
     AND (o.reservation_type, o.reservation_id) <> (kind, id_);
 END $met$;
 
+-- Makes a reservation that lost its event in a room that of an event which is there again: it is active as the event shows it,
+-- or has the room back. Returns the keys that are stored, NULL where the adapter cannot do that; throws 23P01 as
+-- bridge_write_back does.
+CREATE OR REPLACE FUNCTION bridge_revive(kind text, id_ bigint, room integer, item jsonb, note text) RETURNS text[] LANGUAGE plpgsql AS $revive$
+DECLARE
+  is_active boolean;
+  rooms integer[];
+  stored text[];
+  place record;
+BEGIN
+  IF to_regprocedure('bridge_reenable_item(text, bigint, text)') IS NULL THEN
+    RETURN NULL;
+  END IF;
+  PERFORM pg_advisory_xact_lock(hashtextextended('reservation ' || kind || '/' || id_, 7230914));
+  SELECT bool_or(i.active), array_agg(i.resource_id) INTO is_active, rooms FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_;
+  IF rooms IS NULL OR is_active AND room = ANY (rooms) THEN
+    RETURN NULL;
+  END IF;
+  IF is_active THEN
+    stored := bridge_change_item(kind, id_, jsonb_build_object('resource_ids', rooms || room, 'overlap', item -> 'overlap'));
+    RETURN CASE WHEN 'resource_ids' = ANY (stored) THEN stored END;
+  END IF;
+  stored := bridge_change_item(kind, id_, item - ARRAY['overlap', 'organizer_name', 'organizer_email']
+    || CASE WHEN rooms = ARRAY[room] THEN '{}' ELSE jsonb_build_object('resource_ids', jsonb_build_array(room)) END);
+  PERFORM bridge_reenable_item(kind, id_, note);
+  IF NOT EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room AND i.active) THEN
+    RAISE EXCEPTION 'reservation %/% is not active again', kind, id_ USING ERRCODE = 'P0001';
+  END IF;
+  SELECT n.room, n.title INTO place FROM bridge_met(kind, id_) n WHERE item ->> 'overlap' = 'refuse' LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'The time is taken in room %: %.', place.room, place.title USING ERRCODE = '23P01';
+  END IF;
+  RETURN stored;
+EXCEPTION
+  WHEN exclusion_violation THEN
+    IF item ->> 'overlap' = 'refuse' THEN
+      RAISE;
+    END IF;
+    RETURN NULL;
+  WHEN raise_exception OR no_data_found OR data_exception OR integrity_constraint_violation THEN
+    RETURN NULL;
+END $revive$;
+
 -- Writes into the booking system what Outlook says of one item, by the adapter's functions, and settles it, in one
 -- transaction. `what`: import, change or cancel. Throws BR001 when the lease was lost and BR002 when the reservation or
 -- the mapping is not any more as it was when this was decided (`expected`; nothing was done then); 23P01 when the time is
@@ -1570,6 +1613,7 @@ DECLARE
   place record;
   joined boolean := false;
   was_known boolean := false;
+  was_alive boolean := false;
   answer jsonb;
 BEGIN
   -- A clerk's open transaction must not keep a whole room waiting. And whoever writes the same rows in another order would
@@ -1612,7 +1656,18 @@ BEGIN
       END IF;
       joined := true;
     ELSE
-      SELECT i.reservation_type, i.reservation_id INTO kind, id_ FROM bridge_import_item(item || jsonb_build_object('resource_ids', jsonb_build_array(room))) i;
+      IF item ? 'revives' THEN
+        kind := item #>> '{revives,type}';
+        id_ := (item #>> '{revives,id}')::bigint;
+        stored := bridge_revive(kind, id_, room, item - 'revives', note);
+        was_alive := stored IS NOT NULL;
+      END IF;
+      IF was_alive THEN
+        DELETE FROM bridge_mappings o WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = room AND o.sync_status = 'cancelled';
+      ELSE
+        SELECT i.reservation_type, i.reservation_id INTO kind, id_
+        FROM bridge_import_item(item - 'revives' || jsonb_build_object('resource_ids', jsonb_build_array(room))) i;
+      END IF;
       IF uid <> '' THEN
         INSERT INTO bridge_meetings AS t (ical_uid, original_start, reservation_type, reservation_id) VALUES (uid, slot, kind, id_)
         ON CONFLICT (ical_uid, original_start) DO UPDATE SET reservation_type = excluded.reservation_type,
@@ -1660,7 +1715,8 @@ BEGIN
   -- what this write had nothing to do with, nor what was hidden from Outlook until now
   base := CASE WHEN what = 'cancel' THEN settled -> 'bookingBase'
     ELSE (place.state - ARRAY(SELECT jsonb_array_elements_text(settled -> 'open')) || coalesce(settled -> 'kept', '{}'))
-      - ARRAY(SELECT f.field FROM jsonb_to_recordset(settled -> 'written') AS f (field text, key text) WHERE NOT f.key = ANY (stored))
+      - ARRAY(SELECT f.field FROM jsonb_to_recordset(settled -> 'written') AS f (field text, key text)
+              WHERE NOT f.key = ANY (stored) AND (what = 'change' OR was_alive))
       - ARRAY(SELECT jsonb_array_elements_text(settled -> 'hidden')) END;
 
   -- see bridge_settle; the booking system's locks are taken already, and nobody who has this one waits for them
@@ -1688,8 +1744,9 @@ BEGIN
         SELECT FROM jsonb_to_recordset(settled -> 'written') AS f (key text) WHERE NOT f.key = ANY (stored))
       THEN concat_ws('; ', settled ->> 'reason', 'not possible here: ' || (SELECT string_agg(f.field, ', ')
         FROM jsonb_to_recordset(settled -> 'written') AS f (field text, key text) WHERE NOT f.key = ANY (stored)))
+      WHEN was_alive THEN 'its event is there again'
       ELSE settled ->> 'reason' END,
-    'dueInMs', CASE WHEN base IS DISTINCT FROM place.state AND what = 'change' THEN 0 ELSE (settled ->> 'dueInMs')::float8 END)));
+    'dueInMs', CASE WHEN base IS DISTINCT FROM place.state AND (what = 'change' OR was_alive) THEN 0 ELSE (settled ->> 'dueInMs')::float8 END)));
   RETURN answer || jsonb_build_object('reservationType', kind, 'reservationId', id_, 'joined', joined);
 END $write$;
 
@@ -1966,12 +2023,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '4ebdcde70fb67439d21af96f4a3c7ec5cdb8e17e3b7ba61a3f211dc7fab98456 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '5c43d758f5349acab6a0720af68e18d4fc0f4fa8a352a6b231aa5c4c78ace82d ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_watch,bridge_index,bridge_stored_keys,bridge_window,bridge_item_state,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work_items,bridge_due_items,bridge_hints_of,bridge_take,bridge_release,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_write_back,bridge_leaving,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_watch,bridge_index,bridge_stored_keys,bridge_window,bridge_item_state,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work_items,bridge_due_items,bridge_hints_of,bridge_take,bridge_release,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_back,bridge_leaving,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -13,6 +13,7 @@ import {
   invited,
   open,
   other,
+  resolve,
   room,
   shown,
   type Rooms,
@@ -115,13 +116,173 @@ describe('the same meeting under another id is the same reservation', () => {
     expect(await active(w)).toEqual([[reservation.id, later.title, later.startsAt]]);
   });
 
-  test('but not while the old one is there: then there are two', async () => {
-    await using w = await open();
-    const { event } = await imported(w);
-    const copy = w.outlook.put(room, dinner(later), null);
-    w.outlook.alter(copy.id, { iCalUId: event.iCalUId });
+  /** The same meeting is made again while its old event is still listed. */
+  async function twin() {
+    const w = await open();
+    const { event, reservation } = await imported(w);
+    const again = w.outlook.put(room, dinner(later), null);
+    w.outlook.alter(again.id, { iCalUId: event.iCalUId });
     await heard(w);
+    return { w, event, again, reservation };
+  }
+  /** Five seconds later, as far as what is due then can tell. */
+  const later5s = async (w: Rooms) => {
+    await w.db.query(
+      'UPDATE bridge_mappings SET due_at = now(), revision = revision + 1 WHERE due_at > now()',
+    );
+    await w.db.query('UPDATE bridge_room_state SET push_due_at = now()');
+    await w.settle();
+  };
+
+  test.each(['at once', 'after it was flagged'])(
+    'though it is read while the old one is still there, which goes %s',
+    async (when) => {
+      const { w, event, again, reservation } = await twin();
+      await using _ = w;
+      expect(await active(w)).toEqual([[reservation.id, 'Dinner', dinner().startsAt]]);
+      expect(await statuses(w)).toEqual([]);
+      if (when !== 'at once') {
+        await later5s(w);
+        expect(await statuses(w)).toEqual([{ sync_status: 'conflict', kind: 'overlap' }]);
+      }
+      w.outlook.remove(event.id);
+      await heard(w);
+      expect(await active(w)).toEqual([[reservation.id, later.title, later.startsAt]]);
+      expect(await w.mapping(reservation)).toMatchObject({
+        sync_status: 'synced',
+        outlook_event_id: again.id,
+      });
+      expect(await statuses(w)).toEqual([]);
+    },
+  );
+
+  test('and never two reservations by itself: while both are there a person chooses', async () => {
+    const { w } = await twin();
+    await using _ = w;
+    await later5s(w);
+    expect(await active(w)).toHaveLength(1);
+    await resolve(w, 'outlook');
     expect(await active(w)).toHaveLength(2);
+    expect(await statuses(w)).toEqual([]);
+  });
+});
+
+describe('an event that is there again after its reservation was cancelled', () => {
+  const later = { startsAt: at(8, '10:00'), endsAt: at(8, '11:00'), title: 'Moved and renamed' };
+  /** One meeting in two rooms. */
+  function inBoth(w: Rooms) {
+    const { iCalUId } = w.outlook.invite(room, dinner());
+    w.outlook.invite(other, dinner(), { iCalUId });
+    return { event: w.outlook.in(room)[0]!, copy: w.outlook.in(other)[0]! };
+  }
+  const all = async (w: Rooms, resource = 101) =>
+    (await w.reserved(resource)).map(({ id, active: is }) => [id, is]);
+
+  test.each([
+    ['made again', 'an imported event'],
+    ['restored from the bin', 'an imported event'],
+    ['made again', 'a meeting'],
+    ['restored from the bin', 'a meeting'],
+    ['restored from the bin', 'an event of ours'],
+  ])('%s (%s) has the same reservation', async (how, what) => {
+    await using w = await open();
+    const make = what === 'a meeting' ? invited : what === 'an imported event' ? imported : shown;
+    const { reservation } = await make(w);
+    const [event] = w.outlook.in(room) as [ReturnType<Rooms['outlook']['put']>];
+    w.outlook.remove(event.id);
+    await heard(w);
+    expect(await all(w)).toEqual([[reservation.id, false]]);
+    if (how === 'made again') {
+      const again = w.outlook.put(room, dinner(later), null);
+      w.outlook.alter(again.id, { iCalUId: event.iCalUId, isOrganizer: what !== 'a meeting' });
+    } else w.outlook.restore(event);
+    await heard(w);
+    expect(await all(w)).toEqual([[reservation.id, true]]);
+    const [is] = await w.reserved();
+    expect(is!.item).toMatchObject(
+      how === 'made again' ? later : { startsAt: event.item!.startsAt, description: event.item!.description },
+    );
+    expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'synced', due_at: null });
+    expect(w.outlook.in(room)).toHaveLength(1);
+    // and once more
+    for (const { id } of w.outlook.in(room)) w.outlook.remove(id);
+    await heard(w);
+    expect(await all(w)).toEqual([[reservation.id, false]]);
+    expect(w.outlook.in(room)).toEqual([]);
+  });
+
+  test('waits where its time was booked meanwhile, and has the same reservation when that goes', async () => {
+    await using w = await open();
+    const { event, reservation } = await imported(w);
+    w.outlook.remove(event.id);
+    await heard(w);
+    const choir = await w.desk.book(101, { title: 'Choir', from: w.day(3, '00:30'), to: w.day(3, '23:30') });
+    await w.settle();
+    w.outlook.restore(event);
+    await heard(w);
+    expect((await active(w)).map(([, title]) => title)).toEqual(['Choir']);
+    expect(await statuses(w)).toEqual([{ sync_status: 'conflict', kind: 'overlap' }]);
+    await w.desk.cancel(choir);
+    await w.settle();
+    expect(await active(w)).toEqual([[reservation.id, 'Dinner', dinner().startsAt]]);
+  });
+
+  test('has a reservation of its own where the clerk had cancelled that one', async () => {
+    await using w = await open();
+    const { event, reservation } = await imported(w);
+    await w.desk.cancel(reservation);
+    await w.settle();
+    w.outlook.restore(event);
+    await heard(w);
+    expect(await active(w)).toEqual([
+      [expect.not.stringMatching(`^${reservation.id}$`), 'Dinner', dinner().startsAt],
+    ]);
+  });
+
+  test('has a new one where the adapter cannot enable what is cancelled', async () => {
+    await using w = await open();
+    await w.db.query('DROP FUNCTION bridge_reenable_item(text, bigint, text)');
+    const { event, reservation } = await imported(w);
+    w.outlook.remove(event.id);
+    await heard(w);
+    w.outlook.restore(event);
+    await heard(w);
+    expect(await active(w)).toHaveLength(1);
+    expect((await active(w))[0]![0]).not.toBe(reservation.id);
+  });
+
+  test('gets the room back that its reservation gave up', async () => {
+    await using w = await open({}, both);
+    const { copy } = inBoth(w);
+    await heard(w, 101, 102);
+    const [reservation] = await w.reserved();
+    w.outlook.remove(copy.id);
+    await heard(w, 101, 102);
+    expect(await w.reserved(102)).toEqual([]);
+    w.outlook.restore(copy);
+    await heard(w, 101, 102);
+    expect(await w.reserved(102)).toMatchObject([{ id: reservation!.id, active: true }]);
+    expect(await w.reserved(101)).toHaveLength(1);
+  });
+
+  test('brings back one room only where both were given up', async () => {
+    await using w = await open({}, both);
+    const { event, copy } = inBoth(w);
+    await heard(w, 101, 102);
+    const [reservation] = await w.reserved();
+    w.outlook.remove(event.id);
+    w.outlook.remove(copy.id);
+    await heard(w, 101, 102);
+    expect([...(await all(w)), ...(await all(w, 102))]).toEqual([[reservation!.id, false]]);
+    w.outlook.restore(copy);
+    await heard(w, 101, 102);
+    expect((await active(w, 102)).map(([id]) => id)).toEqual([reservation!.id]);
+    expect(await active(w)).toEqual([]);
+    expect(w.outlook.in(room)).toEqual([]);
+    w.outlook.restore(event);
+    await heard(w, 101, 102);
+    expect((await active(w)).map(([id]) => id)).toEqual([reservation!.id]);
+    expect(w.outlook.in(room)).toHaveLength(1);
   });
 });
 

@@ -6,10 +6,15 @@ import { Permanent, type Retryable } from '../../errors.ts';
 import { itemOf, type OutlookEvent } from '../../event.ts';
 import type { Item } from '../../item.ts';
 import type { Database } from '../../database.ts';
-import { decideUnmapped, decideMovedUnmapped, type OverlapPolicy } from '../decide/unmapped.ts';
+import {
+  decideUnmapped,
+  decideMovedUnmapped,
+  type OverlapPolicy,
+  type UnmappedAction,
+} from '../decide/unmapped.ts';
 import { attach, attachmentBack, attachmentOf, attachmentTo } from '../match/attach.ts';
 import { readCandidates, readDetached, type Candidates } from '../match/candidates.ts';
-import { match, vacancyOf, type Match } from '../match/match.ts';
+import { match, meetingKey, vacancyOf, type Match } from '../match/match.ts';
 import {
   unreadableHint,
   waitHints,
@@ -30,6 +35,9 @@ import type { createWriteBack, WrittenBack } from './write-booking.ts';
 
 /** What the organiser of a meeting reads. */
 export const cancelledComment = 'The reservation of this room was cancelled in the booking system.';
+
+/** Between finding a meeting under another id beside its old event, and asking whether that has gone. */
+const twinAgainMs = 5_000;
 
 export type { OverlapPolicy } from '../decide/unmapped.ts';
 
@@ -84,10 +92,11 @@ export function createImport(options: ImportOptions) {
     const due = { ...row, resolution: choiceOf(row, event) };
     const movedOn = due.conflict?.kind === 'moved' ? await moved(room, due, event, item, signal) : null;
     if (movedOn !== null) return movedOn;
-    const { inWindow, mappings, properties } = await readCandidates(db, room, event, item, window);
-    const found = await matched(room, event, mappings, signal);
+    const { inWindow, mappings, properties, revives } = await readCandidates(db, room, event, item, window);
+    const { found, hasTwin } = await matched(room, event, mappings, signal);
+    const mapping = found?.vacancy.mapping ?? null;
     const fate = decideUnmapped(
-      { event, item, due, inWindow, mapping: found?.vacancy.mapping ?? null, properties },
+      { event, item, due, inWindow, mapping, properties, revives, hasTwin },
       { overlap, importMode, show: (shown) => outlook.show(shown) },
     );
     switch (fate.do) {
@@ -103,35 +112,43 @@ export function createImport(options: ImportOptions) {
         return came(flagged(due, event, fate.conflict, fate.said));
       case 'wait':
         return came(waiting(due, event, fate.for));
+      case 'wait-for-twin':
+        return came({ ...waitingForTwin(due, event), dueInMs: twinAgainMs });
       case 'import':
-        return await importIt(room, due, event, item, fate.overlap, signal);
+        return await importIt(room, due, event, item, fate, signal);
     }
   };
 
-  /** The mapping this event belongs to. One that knows another event of the same meeting is looked at first: is that gone? */
+  /** The mapping this event belongs to. One that knows another event of the same meeting is read first: is that gone? */
   async function matched(
     room: LeasedRoom,
     event: OutlookEvent,
     mappings: Candidates['mappings'],
     signal: AbortSignal,
-  ): Promise<Match<OutlookEvent> | null> {
+  ): Promise<{ readonly found: Match<OutlookEvent> | null; readonly hasTwin: boolean }> {
     const matchIn = (those: readonly Mapped[]) => {
       const vacancies = those.map((one) => vacancyOf(one, outlook.show)).filter((one) => one !== null);
       return match(vacancies, [event])[0] ?? null;
     };
+    const meeting = meetingKey(event);
     const twin = mappings.find(
       (one) =>
         one.eventId !== null &&
-        one.news === null &&
+        one.news !== 'gone' &&
+        one.news !== 'vacated' &&
         one.status !== 'cancelled' &&
-        one.iCalUId === event.iCalUId,
+        meeting !== null &&
+        meetingKey(one) === meeting,
     );
-    if (twin === undefined) return matchIn(mappings);
+    if (twin === undefined) return { found: matchIn(mappings), hasTwin: false };
     const asked = { id: twin.id, revision: twin.revision, eventId: twin.eventId! };
-    const found = await verify([asked], room, { outlook, span: () => listWindow(db, window) }, signal);
-    if (found[0]!.news !== 'gone') return matchIn(mappings);
-    await storeVerified(db, room, found);
-    return matchIn(mappings.map((one) => (one === twin ? { ...one, news: 'gone' } : one)));
+    const read = await verify([asked], room, { outlook, span: () => listWindow(db, window) }, signal);
+    const isGone = read[0]!.news === 'gone';
+    if (isGone) await storeVerified(db, room, read);
+    const found = matchIn(
+      isGone ? mappings.map((one) => (one === twin ? { ...one, news: 'gone' } : one)) : mappings,
+    );
+    return { found, hasTwin: !isGone };
   }
 
   async function importIt(
@@ -139,7 +156,7 @@ export function createImport(options: ImportOptions) {
     due: Due,
     event: OutlookEvent,
     item: Item,
-    onTaken: 'allow' | 'refuse',
+    { overlap: onTaken, revives = null }: Extract<UnmappedAction, { do: 'import' }>,
     signal: AbortSignal,
   ): Promise<Imported> {
     const settled = say(due, 'imported', {
@@ -150,7 +167,8 @@ export function createImport(options: ImportOptions) {
       ...factsOf(event),
     });
     const organizer = event.isOrganizer ? null : event.organizer;
-    const written = await writeBack(room, due, { do: 'import', item, organizer, overlap: onTaken }, settled);
+    const write = { do: 'import', item, organizer, overlap: onTaken, revives } as const;
+    const written = await writeBack(room, due, write, settled);
     switch (written.outcome) {
       case 'written':
         return came(null, { written });
@@ -180,6 +198,16 @@ export function createImport(options: ImportOptions) {
       status: 'imported',
       waitsFor,
       hint: waitHints[waitsFor],
+      outlookSeen: itemOf(event.shows),
+      ...factsOf(event),
+    });
+  }
+
+  function waitingForTwin(due: Due, event: OutlookEvent): Settled {
+    return say(due, 'unchanged', {
+      status: 'imported',
+      news: 'look',
+      attempt: due.attempt + 1,
       outlookSeen: itemOf(event.shows),
       ...factsOf(event),
     });

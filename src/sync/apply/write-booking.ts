@@ -8,7 +8,7 @@ import { databaseFailure, isContended, sqlState, type Database } from '../../dat
 import { Permanent, Retryable, messageOf } from '../../errors.ts';
 import type { PullAction } from '../../facts.ts';
 import { Exact } from '../../narrow-encoding.ts';
-import { itemFields, type Item, type ItemChange } from '../../item.ts';
+import { itemFields, type Item, type ItemChange, type ReservationKey } from '../../item.ts';
 import type { Due, LeasedRoom, Settled } from '../store/mappings.ts';
 
 /** The adapter's names of our fields. */
@@ -27,6 +27,8 @@ export type BookingWrite =
       readonly item: Item;
       readonly organizer: { readonly name: string; readonly email: string } | null;
       readonly overlap: 'refuse' | 'allow';
+      /** The reservation it had; it is active again where the adapter can do that, else there is a new one. */
+      readonly revives: ReservationKey | null;
     }
   | {
       readonly do: 'change';
@@ -122,7 +124,8 @@ export function createWriteBack(db: Database, random: () => number = Math.random
 
 /** What the functions of the database are told of one write. */
 export function askedOf(due: Due, write: BookingWrite, settled: Settled) {
-  const written = write.do === 'change' ? fieldsOf(write.change) : [];
+  // what a reservation that is active again could not store of its event is shown to Outlook
+  const written = write.do === 'change' ? fieldsOf(write.change) : write.do === 'import' ? itemFields : [];
   return {
     item: payloadOf(write),
     expected: due.active === true ? due.booking : null,
@@ -183,6 +186,7 @@ function payloadOf(write: BookingWrite): Record<string, unknown> {
         organizer_name: write.organizer?.name ?? '',
         organizer_email: write.organizer?.email ?? '',
         overlap: write.overlap,
+        ...(write.revives === null ? {} : { revives: write.revives }),
       };
   }
 }

@@ -26,33 +26,52 @@ export type UnmappedAction =
   | { readonly do: 'send-away' }
   | { readonly do: 'flag'; readonly conflict: ConflictNote; readonly said: string }
   | { readonly do: 'wait'; readonly for: WaitsFor }
-  | { readonly do: 'import'; readonly overlap: 'allow' | 'refuse' };
+  /** `revives`: as the reservation that it had, if that can be active again. */
+  | {
+      readonly do: 'import';
+      readonly overlap: 'allow' | 'refuse';
+      readonly revives?: ReservationKey | null;
+    }
+  /** The same meeting is in the room under another id, which has the reservation: that one mostly goes in a moment. */
+  | { readonly do: 'wait-for-twin' };
 
 /** What is known of an event that was not given back, and what a person said about it. */
 export interface UnmappedEvent {
   readonly event: OutlookEvent;
   readonly item: Item;
-  readonly due: Pick<Due, 'resolution' | 'importAsked' | 'conflict'>;
+  readonly due: Pick<Due, 'resolution' | 'importAsked' | 'conflict'> & Partial<Pick<Due, 'attempt'>>;
   readonly inWindow: boolean;
   /** The mapping it belongs to (see `match`). */
   readonly mapping: number | null;
   readonly properties: PropertiesRecord;
+  /** See `Candidates`. */
+  readonly revives?: ReservationKey | null;
+  /** An event of the same meeting has a reservation in this room, and is there. */
+  readonly hasTwin?: boolean;
 }
 
+const twinNote = 'Its meeting is in the calendar twice, and the other event has the reservation.';
+
 export function decideUnmapped(unmapped: UnmappedEvent, policy: UnmappedPolicy): UnmappedAction {
-  const { event, due, mapping } = unmapped;
+  const { event, item, due, mapping, revives = null, hasTwin = false } = unmapped;
   if (mapping !== null) return { do: 'attach', mapping };
   if (!unmapped.inWindow) return { do: 'forget', reason: 'it lies outside the days that are kept equal' };
   if (event.shows.is === 'undecided') return { do: 'wait', for: 'answer' };
   const named =
-    event.marks !== null && event.isOrganizer ? byProperties(unmapped, event.marks, policy) : null;
+    event.marks !== null && event.isOrganizer && revives === null
+      ? byProperties(unmapped, event.marks, policy)
+      : null;
   if (named !== null) return named;
   if (event.shows.is === 'free') return { do: 'wait', for: 'free' };
   if (due.resolution === 'booking') return { do: 'send-away' };
   const waits = policy.importMode === 'manual' && !due.importAsked && due.resolution === null;
   if (waits && due.conflict === null) return { do: 'wait', for: 'import' };
+  if (hasTwin && due.resolution === null)
+    return due.attempt === 0
+      ? { do: 'wait-for-twin' }
+      : { do: 'flag', conflict: { kind: 'overlap', outlook: item }, said: twinNote };
   const allows = policy.overlap === 'import' || due.resolution === 'outlook';
-  return { do: 'import', overlap: allows ? 'allow' : 'refuse' };
+  return { do: 'import', overlap: allows ? 'allow' : 'refuse', revives };
 }
 
 /** Its extended properties name a reservation; null: it is a copy of that reservation's event, and so an event of its own. */

@@ -1,7 +1,7 @@
 /** What is on record about one event without a mapping: the mappings it may belong to, and the reservation its properties name. */
 import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
-import type { Item } from '../../item.ts';
+import type { Item, ReservationKey } from '../../item.ts';
 import type { ConflictNote, LeasedRoom, Whereabouts, Window } from '../store/mappings.ts';
 import { mappedRows, type Mapped } from '../store/pull-store.ts';
 
@@ -9,6 +9,8 @@ export interface Candidates {
   readonly inWindow: boolean;
   /** Mappings of this room that share its properties, its meeting or its time. */
   readonly mappings: readonly Mapped[];
+  /** The reservation that was cancelled, or gave up this room, because this event, or one of the same meeting, was gone. */
+  readonly revives: ReservationKey | null;
   readonly properties: PropertiesRecord;
 }
 
@@ -37,6 +39,22 @@ export const reservationAs = (type: string, id: string, resource: string): strin
 export const loggedAs = (event: string): string => `
   EXISTS (SELECT FROM bridge_log l WHERE l.outlook_event_id = ${event} AND l.action IN ('created', 'adopted', 'updated'))`;
 
+/**
+ * The reservation whose last event in a room (`$resource`) was `event`, or of the meeting `uid` and `slot`, and which was
+ * cancelled or gave up the room because that was gone, as SQL.
+ */
+const revivedAs = (resource: string, event: string, uid: string, slot: string): string => `
+  (SELECT jsonb_build_object('type', m.reservation_type, 'id', m.reservation_id)
+   FROM bridge_mappings m, LATERAL (
+     SELECT l.action, l.outlook_event_id FROM bridge_log l
+     WHERE l.mapping_id = m.id AND l.action IN ('created', 'adopted', 'updated', 'imported', 'joined', 'booking-updated', 'deleted', 'cancelled',
+       'declined', 'booking-cancelled', 'undone') ORDER BY l.id DESC LIMIT 1) last
+   WHERE m.id IN (
+       SELECT u.id FROM bridge_mappings u WHERE u.ical_uid = ${uid} AND u.original_start IS NOT DISTINCT FROM ${slot}::timestamptz AND ${uid} <> ''
+       UNION SELECT l.mapping_id FROM bridge_log l WHERE l.outlook_event_id = ${event} AND l.action = 'booking-cancelled')
+     AND m.resource_id = ${resource} AND m.sync_status = 'cancelled' AND m.reservation_id IS NOT NULL AND last.action = 'booking-cancelled'
+   ORDER BY last.outlook_event_id = ${event} DESC, m.id DESC LIMIT 1)`;
+
 export async function readCandidates(
   db: Queryable,
   room: LeasedRoom,
@@ -44,14 +62,15 @@ export async function readCandidates(
   item: Item,
   window: Window,
 ): Promise<Candidates> {
-  const { rows } = await db.query<PropertiesRecord & { inWindow: boolean }>({
+  const { rows } = await db.query<PropertiesRecord & Pick<Candidates, 'inWindow' | 'revives'>>({
     name: 'read_candidates',
     text: `
       SELECT $5::timestamptz < w.closes AND $6::timestamptz > w.opens AS "inWindow",
         (SELECT jsonb_build_object('id', m.id, 'status', m.sync_status, 'never', m.generation = 0 AND m.outlook_event_id IS NULL
             AND m.booking_base IS NULL AND m.outlook_base IS NULL)
          FROM bridge_mappings m WHERE m.reservation_type = $2 AND m.reservation_id = $3 AND m.resource_id = $1) AS mapping,
-        ${reservationAs('$2', '$3', '$1')} AS reservation, ${loggedAs('$4')} AS logged
+        ${reservationAs('$2', '$3', '$1')} AS reservation, ${loggedAs('$4')} AS logged,
+        ${revivedAs('$1', '$4', '$9', '$10')} AS revives
       FROM bridge_window($7, $8) w`,
     values: [
       room.resourceId,
@@ -62,9 +81,11 @@ export async function readCandidates(
       item.endsAt,
       window.pastDays,
       window.futureDays,
+      event.iCalUId,
+      event.originalStart,
     ],
   });
-  const { inWindow, ...properties } = rows[0]!;
+  const { inWindow, revives, ...properties } = rows[0]!;
   const { rows: mappings } = await db.query<Mapped>({
     name: 'candidates_of',
     text: `${mappedRows}
@@ -87,7 +108,7 @@ export async function readCandidates(
       item.endsAt,
     ],
   });
-  return { inWindow, mappings, properties };
+  return { inWindow, mappings, properties, revives };
 }
 
 /** The reservation that moved away from an event. */

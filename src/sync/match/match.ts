@@ -137,7 +137,8 @@ const normal = (title: string) => title.normalize('NFKC').replace(/\s+/gu, ' ').
 
 const always = () => true;
 const reservationKey = ({ type, id }: ReservationKey) => `${type}/${id}`;
-const meetingKey = ({
+/** What two events share that are the same meeting, be it under another id; null: the event names none. */
+export const meetingKey = ({
   iCalUId,
   originalStart,
 }: Pick<FreeEvent, 'originalStart'> & { iCalUId: string | null }) =>
