@@ -26,5 +26,5 @@ EXPOSE 8082
 # the process lives and answers; whether it can work is for GET /ready, and no reason to restart it
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 8082}/health`).then((a) => process.exit(a.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "src/main.ts"]
+ENTRYPOINT ["outlook-booking-sync"]
 CMD ["serve"]

@@ -460,6 +460,12 @@ function isTimezone(zone: string): boolean {
   }
 }
 
+/** Of npm, npx and the shell: the script they started us for (null: neither did), and where programs are looked for. */
+export const startedBy = (): { readonly npmScript: string | null; readonly path: string } => ({
+  npmScript: process.env['npm_lifecycle_event'] ?? null,
+  path: process.env['PATH'] ?? '',
+});
+
 /**
  * The variables that shift the clock of this process (libfaketime), for child processes that get an environment of their
  * own: the daemon and its database must agree on the date. Empty without such a shim.

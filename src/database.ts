@@ -4,6 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
+import { migrateCommand } from './command-name.ts';
 import type { DatabaseConfig } from './config.ts';
 import { connectionSettings, DirectClient, poolerFailure } from './connection.ts';
 import { NotInstalled, Permanent, Retryable, messageOf } from './errors.ts';
@@ -168,7 +169,7 @@ export function databaseFailure(error: unknown, what: string): Error {
       `the bridge is detached, not installed, or of another version: ${messageOf(error)}`,
       {
         reach: 'side',
-        hint: 'Run: npm run migrate',
+        hint: `Run: ${migrateCommand}`,
         cause: error,
       },
     );

@@ -3,7 +3,8 @@
  * of them must be there, enabled. One that is not is reported; only `migrate` or a person mends it.
  */
 import type { Queryable } from '../database.ts';
-import { attachCommand, detachedSince, readDetached } from './detach.ts';
+import { attachCommand, migrateCommand } from '../command-name.ts';
+import { detachedSince, readDetached } from './detach.ts';
 
 export interface Capture {
   /** Each is a sentence: a trigger that is gone, or off, or not on a partition yet. */
@@ -39,8 +40,6 @@ interface Remembered {
   readonly partitionOf: string | null;
 }
 
-const install = 'npm run migrate';
-
 /** Reads the state of the triggers; as cheap as a few rows of the catalogue. */
 export async function readCapture(db: Queryable): Promise<Capture> {
   const detached = await readDetached(db);
@@ -66,7 +65,7 @@ export async function readCapture(db: Queryable): Promise<Capture> {
       ORDER BY 1, 2, 4`,
   });
   if (rows.length === 0)
-    return { missing: ['the adapter is not installed: there are no triggers'], repair: install };
+    return { missing: ['the adapter is not installed: there are no triggers'], repair: migrateCommand };
   const gone = rows.filter((row) => row.enabled === null);
   const off = rows.filter((row) => row.enabled === false);
   const enable = off.map((row) => `ALTER TABLE ${row.table} ENABLE TRIGGER ${row.name};`);
@@ -79,6 +78,6 @@ export async function readCapture(db: Queryable): Promise<Capture> {
       ),
       ...off.map((row) => `the trigger ${row.name} on ${row.table} is disabled`),
     ],
-    repair: gone.length > 0 ? install : off.length > 0 ? enable.join(' ') : null,
+    repair: gone.length > 0 ? migrateCommand : off.length > 0 ? enable.join(' ') : null,
   };
 }

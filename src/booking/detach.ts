@@ -4,10 +4,9 @@
  * when; what happened meanwhile is found by comparing every room.
  */
 import { sqlState, type Queryable } from '../database.ts';
+import { attachCommand } from '../command-name.ts';
 import { NotInstalled, Permanent, messageOf } from '../errors.ts';
 import { untilUnlocked, type Tell } from './install.ts';
-
-export const attachCommand = 'npm run migrate -- --attach';
 
 /** Since when the bridge is detached, ISO 8601 in UTC; null: it is not. Needs our tables. */
 export async function readDetached(db: Queryable): Promise<string | null> {

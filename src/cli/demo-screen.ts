@@ -1,9 +1,10 @@
-/** What `demo` prints: plain lines, coloured on a terminal only. */
-import { styleText } from 'node:util';
+/** What `demo` prints: plain lines of at most 80 columns, coloured on a terminal only. */
+import { stripVTControlCharacters, styleText } from 'node:util';
 import type { Fact } from '../facts.ts';
 import type { Arrival, Comparison } from '../sandbox/compare.ts';
 import type { Visit } from '../sandbox/visitors.ts';
 import { rooms } from '../sandbox/world.ts';
+import { oneLine } from './terminal.ts';
 
 /** What has happened since the start. */
 export interface Tally {
@@ -29,20 +30,28 @@ export interface HandMade {
 export type DemoScreen = ReturnType<typeof createDemoScreen>;
 
 const troubleEveryMs = 60_000;
-/** Where the cells of a line end. */
-const ends = [44, 63, 89];
+const columns = 80;
+/** Before the text of a line, its time. */
+const timeColumns = 10;
+/** Of the two texts of a change, its title and its rooms. */
+const titleColumns = 17;
+const roomColumns = 14;
+const whenColumns = 16;
 
 export function createDemoScreen(out: NodeJS.WriteStream) {
   const closed = new AbortController();
   const startedAt = performance.now();
   const lastTold = new Map<string, number>();
+  /** Of the daemon. */
+  let address = '';
   // a pipe whose reader has left: nobody is watching any more
   out.on('error', (error) => closed.abort(error));
 
   const paint = (color: Parameters<typeof styleText>[0], text: string) =>
     styleText(color, text, { stream: out });
-  const line = (text = '') => {
-    if (!closed.signal.aborted) out.write(`${text}\n`);
+  /** Broken between words where it is too long; what follows stands so far to the right. */
+  const line = (text = '', indent = timeColumns) => {
+    if (!closed.signal.aborted) out.write(`${wrapped(text, indent)}\n`);
   };
   const now = () => paint('dim', new Date().toLocaleTimeString('en-GB'));
 
@@ -50,28 +59,38 @@ export function createDemoScreen(out: NodeJS.WriteStream) {
 
   /** Trouble, each kind at most once a minute for a room. */
   function trouble(fact: Fact): void {
-    const told = troubleInWords(fact)?.replaceAll('..', '.') ?? null;
+    const told = troubleInWords(fact, address)?.replaceAll('..', '.') ?? null;
     // the brake's own line says what its many parked items would
     const braked = 'room' in fact && recently(`brake-held ${fact.room}`);
     if (told === null || (fact.fact === 'item-parked' && braked)) return;
     const key = `${fact.fact} ${'room' in fact ? fact.room : ''}`;
     if (recently(key)) return;
     lastTold.set(key, performance.now());
-    line(`${now()}  ${paint('yellow', '!')} ${told}`);
+    const [first, ...more] = told.split('\n').map(oneLine);
+    line(
+      [
+        `${now()}  ${paint('yellow', '!')} ${first}`,
+        ...more.map((text) => ' '.repeat(timeColumns) + text),
+      ].join('\n'),
+    );
   }
 
   function equality(comparison: Comparison | null): string {
     if (comparison === null) return 'stopped';
-    const { reservations, events, differences } = comparison;
-    return differences.length === 0
-      ? paint('green', `both sides equal: yes (${events} in ${rooms.length} rooms)`)
-      : paint('red', `both sides equal: no (${reservations} booked, ${events} in Outlook)`);
+    return comparison.differences.length === 0
+      ? paint('green', 'both sides equal: yes')
+      : paint('red', 'both sides equal: no');
   }
-  /** What was done; a cell that is too long takes the room that the next one leaves. */
-  const deed = (verb: string, what: string, where: string, when: string) =>
-    `${now()}  ${[what, where, when].reduce((row, cell, at) => `${row} ${cell}`.padEnd(ends[at]!), verb.padEnd(11))}`;
+  /** What was done; rooms take what a short title leaves. */
+  function deed(verb: string, what: string, where: string, when: string): string {
+    const both = titleColumns + 1 + roomColumns;
+    const title = short(what, Math.max(titleColumns, both - 1 - where.length));
+    const room = short(where, both - 1 - title.length);
+    const cells = `${title.padEnd(Math.min(titleColumns, both - 1 - room.length))} ${room}`.padEnd(both);
+    return `${now()}  ${verb.padEnd(10)} ${cells} ${short(when, whenColumns).padEnd(whenColumns)}`;
+  }
   const change = (verb: string, what: string, where: string, when: string, took: string) =>
-    line(`${deed(verb, what, where, when)} →  Outlook ${paint('green', took)}`);
+    line(`${deed(verb, what, where, when)} →${paint('green', took.padStart(8))}`);
 
   return {
     /** Aborts when nobody reads any more. */
@@ -79,73 +98,85 @@ export function createDemoScreen(out: NodeJS.WriteStream) {
     line,
     trouble,
     opening(latencyMs: number): void {
-      line(
-        paint(
-          'bold',
-          'A small municipality books its rooms at the desk and in Outlook, and every change goes to the other side. Ctrl-C ends it.',
-        ),
-      );
       const graph =
         latencyMs === 0 ? 'answers at once' : `takes about ${latencyMs} ms for a call, as the real one may`;
-      line(`Microsoft's side is simulated on this machine and ${graph} (--latency MS).\n`);
+      line(paint('bold', 'A small municipality books its rooms at the desk and in Outlook,'), 0);
+      line(paint('bold', 'and every change goes to the other side. Ctrl-C ends it.'), 0);
+      line(`Microsoft's side is simulated on this machine and ${graph} (--latency MS).\n`, 0);
     },
     step(what: string): void {
-      line(
-        `${paint('dim', `${((performance.now() - startedAt) / 1_000).toFixed(1).padStart(5)} s`)}  ${what}`,
-      );
+      const at = `${((performance.now() - startedAt) / 1_000).toFixed(1).padStart(5)} s`;
+      line(`${paint('dim', at)}  ${what}`, 9);
     },
-    whereToLook(url: string, databaseUrl: string): void {
-      line(
-        `\n  look   ${paint('cyan', url)}   the dashboard; all endpoints, to read and to try: ${url}/docs`,
-      );
-      line(`  play   ${paint('cyan', `psql ${databaseUrl}`)}`);
-      line(`         for example: UPDATE bb_event SET name = 'Mine' WHERE id = 1000;\n`);
+    /** `sql`: the command that runs a statement; `psql`: the same by psql where there is one, else null. */
+    whereToLook(url: string, sql: string, psql: string | null): void {
+      address = url;
+      line(`\n  look   ${paint('cyan', url)}   the dashboard`);
+      line(`         ${paint('cyan', `${url}/docs`)}   all endpoints, to read and to try`);
+      line('  play   in a second terminal, in this folder:');
+      line(`    ${paint('cyan', `${sql} "UPDATE bb_event SET name='Mine' WHERE id=1000"`)}`);
+      line(`    ${paint('cyan', `${sql} "DELETE FROM bb_event_resource WHERE resource_id=103"`)}`);
+      line('         The second empties a room, as an accident would: the brake holds it.');
+      if (psql !== null) line(`    ${paint('cyan', psql)}`, 4);
+      line();
     },
-    arrival({ act, ms, graphMs }: Arrival): void {
+    arrival({ act, ms }: Arrival): void {
       const places = act.resources.map((id) => rooms.find((room) => room.resource === id)?.name ?? id);
       const where = places.join(act.verb === 'other room' ? ' → ' : ' + ');
-      const slowest = Math.max(...ms);
-      const took =
-        act.touched.length > 1
-          ? `${round(Math.min(...ms))} to ${round(slowest)} ms`
-          : `${round(slowest).padStart(4)} ms${paint('dim', `  (Graph ${round(graphMs[ms.indexOf(slowest)]!)})`)}`;
-      change(act.verb, `«${act.title}»`, where, act.when, took);
+      change(act.verb, `«${act.title}»`, where, act.when, took(Math.max(...ms)));
     },
     visited({ verb, title, room, when }: Visit, ms: number): void {
-      const took = paint('cyan', `${round(ms).padStart(4)} ms`);
-      line(`${deed(verb, `«${title}»`, room.name, when)} ←  Outlook ${took}`);
+      line(`${deed(verb, `«${title}»`, room.name, when)} ←${paint('cyan', took(ms).padStart(8))}`);
     },
     byHand(made: readonly HandMade[]): void {
-      const slowest = round(Math.max(...made.map(({ ms }) => ms)));
+      const slowest = took(Math.max(...made.map(({ ms }) => ms)));
       const [first] = made;
-      if (made.length === 1 && first !== undefined)
-        change('by hand', `${first.type} ${first.id}`, first.room, first.action, `${slowest.padStart(4)} ms`);
-      else
-        change(
-          'by hand',
-          `${made.length} changes`,
-          [...new Set(made.map(({ room }) => room))].join(', '),
-          '',
-          `up to ${slowest} ms`,
-        );
+      if (first === undefined) return;
+      const [what, when] =
+        made.length === 1 ? [`${first.type} ${first.id}`, first.action] : [`${made.length} changes`, ''];
+      change('by hand', what, [...new Set(made.map(({ room }) => room))].join(', '), when, slowest);
     },
     summary({ done, waiting, totalMs, ownMs, visitMs }: Tally, comparison: Comparison | null): void {
       const arrived = waiting === 0 ? 'all on the other side' : `${waiting} under way`;
       const share = (of: readonly number[]) =>
-        `p50 ${round(percentile(of, 50))}, p99 ${round(percentile(of, 99))} ms`;
-      const there =
-        totalMs.length === 0 ? '' : `; to Outlook ${share(totalMs)} (without Graph's part ${share(ownMs)})`;
-      const back = visitMs.length === 0 ? '' : `; from Outlook ${share(visitMs)}`;
-      const times = there + back;
-      line(
-        `${now()}  ${paint('bold', `${done} ${done === 1 ? 'change' : 'changes'}, ${arrived}`)}${times}; ${equality(comparison)}`,
-      );
-      for (const difference of comparison?.differences.slice(0, 3) ?? []) line(`          ${difference}`);
+        `${round(percentile(of, 50))} and ${round(percentile(of, 99))} ms`;
+      const changes = paint('bold', `${done} ${done === 1 ? 'change' : 'changes'}, ${arrived}`);
+      line(`${now()}  ${changes}; ${equality(comparison)}`);
+      const more = (text: string) => line(`${' '.repeat(timeColumns)}${text}`);
+      if (totalMs.length > 0)
+        more(`to Outlook p50 and p99 ${share(totalMs)} (without Graph ${share(ownMs)})`);
+      if (visitMs.length > 0) more(`from Outlook p50 and p99 ${share(visitMs)}`);
+      if (comparison === null) return;
+      const { reservations, events, differences } = comparison;
+      more(`${reservations} booked, ${events} in Outlook, ${rooms.length} rooms`);
+      for (const difference of differences.slice(0, 3)) more(difference);
     },
   };
 }
 
-function troubleInWords(fact: Fact): string | null {
+/** Cut at so many columns, with a sign that it goes on. */
+const short = (text: string, most: number) =>
+  text.length <= most ? text : `${text.slice(0, Math.max(0, most - 1)).trimEnd()}…`;
+
+/** A text on lines of 80 columns, broken at its spaces and inside what has none; `indent`: of all but the first. */
+function wrapped(text: string, indent: number): string {
+  const width = (part: string) => stripVTControlCharacters(part).length;
+  const fold = (whole: string): readonly string[] => {
+    if (width(whole) <= columns) return [whole];
+    const words = whole
+      .split(' ')
+      .flatMap((word) => (width(word) > columns - indent ? pieces(word) : [word]));
+    const lines = [words[0]!];
+    for (const word of words.slice(1))
+      if (width(lines.at(-1)!) + 1 + width(word) <= columns) lines.push(`${lines.pop()!} ${word}`);
+      else lines.push(' '.repeat(indent) + word);
+    return lines;
+  };
+  const pieces = (word: string) => word.match(new RegExp(`.{1,${columns - indent}}`, 'gu')) ?? [word];
+  return text.split('\n').flatMap(fold).join('\n');
+}
+
+function troubleInWords(fact: Fact, url: string): string | null {
   const then = (hint: string | null) => (hint === null ? '' : ` ${hint}`);
   switch (fact.fact) {
     case 'outage':
@@ -161,7 +192,12 @@ function troubleInWords(fact: Fact): string | null {
     case 'item-parked':
       return `${fact.reservationType} ${fact.reservationId} in ${fact.room}: ${fact.error}.${then(fact.hint)}`;
     case 'brake-held':
-      return `${fact.room}: ${fact.wanted} of ${fact.synced} would be taken away; nothing is until you release or refuse it (POST /rooms/${fact.resourceId}/brake/release or …/refuse).`;
+      return [
+        `The brake holds ${fact.room}: ${fact.wanted} of ${fact.synced} reservations are gone on one side,`,
+        'so none is taken away on the other until you decide: on the page, or by',
+        `curl -X POST ${url}/rooms/${fact.resourceId}/brake/release`,
+        '(…/brake/refuse instead of release keeps them)',
+      ].join('\n');
     case 'lease-lost':
       return `The connection that holds the rooms was lost: ${fact.reason}. It is opened again.`;
     case 'listening':
@@ -200,6 +236,7 @@ function troubleInWords(fact: Fact): string | null {
 
 const sideName = (side: 'outlook' | 'booking') =>
   side === 'outlook' ? 'Microsoft Graph' : "The booking system's database";
+const took = (ms: number) => (ms < 10_000 ? `${round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`);
 const round = (ms: number) => (ms < 10 ? ms.toFixed(1) : String(Math.round(ms)));
 
 /** Nearest rank. */

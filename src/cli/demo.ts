@@ -2,15 +2,19 @@
  * `demo`: the daemon at work in a small municipality, on a machine with nothing but npm. Everything it starts is in
  * this process or ends with it, and everything it writes is in one temporary folder that goes with it.
  */
-import type { Config } from '../config.ts';
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { startedBy, type Config } from '../config.ts';
 import { openService, type Service } from '../daemon.ts';
 import { Invalid, Permanent, messageOf } from '../errors.ts';
 import { createLog } from '../log.ts';
 import { createClerk } from '../sandbox/clerk.ts';
 import { createVisitors } from '../sandbox/visitors.ts';
 import { freePort, mapRooms, openWorld, rooms } from '../sandbox/world.ts';
+import { demoCommand } from '../command-name.ts';
 import { lastSettleMs, play, settledComparison } from './demo-play.ts';
 import { createDemoScreen, type DemoScreen } from './demo-screen.ts';
+import { leaveAddress, runSql } from './demo-sql.ts';
 import { migrate } from './migrate.ts';
 
 /** The options of the command line, as they were typed. */
@@ -19,6 +23,7 @@ export interface DemoWords {
   readonly seconds?: string;
   readonly latency: string;
   readonly seed: string;
+  readonly sql?: string;
 }
 
 interface Wishes {
@@ -30,13 +35,14 @@ interface Wishes {
 }
 
 /** Reservations that are there before the bridge is. */
-const earlier = 40;
+const earlier = 30;
 
 /**
  * Runs until `signal` aborts or the wished seconds are over. Returns the exit code: 0 when it was stopped, or when
  * everything had arrived and both sides were equal at the end; 1 when not. Throws, in words, when it cannot start.
  */
 export async function demo(words: DemoWords, signal: AbortSignal): Promise<number> {
+  if (words.sql !== undefined) return await runSql(words.sql);
   const wishes = wishesOf(words);
   const screen = createDemoScreen(process.stdout);
   const until = AbortSignal.any([signal, screen.closed]);
@@ -82,7 +88,9 @@ async function run(wishes: Wishes, screen: DemoScreen, signal: AbortSignal): Pro
       ? `a row for each room: they are in Outlook after ${took} ms, as ${first.events} events (one for each of their rooms)`
       : `after ${took} ms both sides still differ`,
   );
-  screen.whereToLook(service.url, config.database.url);
+  await leaveAddress(world.folder, config.database.url);
+  const psql = isOnPath('psql') ? `psql ${config.database.url}` : null;
+  screen.whereToLook(service.url, `${demoCommand} --sql`, psql);
   const visitors = createVisitors(world.tenant, rooms, wishes.seed + 2);
   return await play({ world, clerk, visitors, service, screen, ...wishes }, signal);
 }
@@ -101,8 +109,6 @@ async function openServiceOn(
       http: { ...config.http, port },
       webhookBaseUrl: `http://127.0.0.1:${port}`,
       pollSeconds: 15,
-      // its people delete in an hour what a town deletes in weeks: the brake would take them for an accident
-      brake: { ...config.brake, max: 200 },
     };
     const log = createLog('silent'); // the screen tells what matters here
     return {
@@ -133,6 +139,11 @@ async function heard(service: Service, signal: AbortSignal): Promise<void> {
     signal.removeEventListener('abort', aborted);
   });
 }
+
+const isOnPath = (program: string) =>
+  startedBy()
+    .path.split(delimiter)
+    .some((folder) => existsSync(join(folder, program)));
 
 function wishesOf(words: DemoWords): Wishes {
   const whole = (name: keyof DemoWords, most: number) => {

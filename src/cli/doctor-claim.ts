@@ -1,7 +1,7 @@
 /** What `doctor` says of whose database and whose mailboxes these are. */
 import type { Queryable } from '../database.ts';
 import { createStart } from '../sync/worker/start-mode.ts';
-import { command } from './command-name.ts';
+import { command } from '../command-name.ts';
 import type { Find } from './doctor-findings.ts';
 
 const listedMost = 20;

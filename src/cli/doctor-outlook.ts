@@ -3,7 +3,7 @@ import type { Config, GraphConfig } from '../config.ts';
 import { onConnection, type Database, type Queryable } from '../database.ts';
 import { messageOf } from '../errors.ts';
 import { createProbe } from '../outlook/probe.ts';
-import { command } from './command-name.ts';
+import { command } from '../command-name.ts';
 import { clock } from './doctor-database.ts';
 import { createGroups, type Find, type Groups } from './doctor-findings.ts';
 import { underLease } from '../sync/worker/lease.ts';

@@ -3,14 +3,14 @@ import type pg from 'pg';
 import { readCapture } from '../booking/capture.ts';
 import { sqlState } from '../database.ts';
 import { messageOf } from '../errors.ts';
-import { migrateCommand } from './command-name.ts';
+import { migrateCommand } from '../command-name.ts';
 import type { Find } from './doctor-findings.ts';
 
 const mostTriggers = 20;
 
 export async function checkTriggers(client: pg.Client, find: Find): Promise<void> {
   const { missing, repair } = await readCapture(client);
-  const mend = repair === 'npm run migrate' ? migrateCommand : (repair?.replaceAll('; ', ';\n') ?? null);
+  const mend = repair?.replaceAll('; ', ';\n') ?? null;
   const more = missing.length > mostTriggers ? `; and ${missing.length - mostTriggers} more` : '';
   // one repair mends them all, so they are one finding
   if (missing.length > 0)

@@ -11,13 +11,7 @@ import { adapterFolder } from '../adapter.ts';
 import { isAdapterCurrent, rememberAdapter } from '../booking/adapter-state.ts';
 import { readCapture, rememberTriggers } from '../booking/capture.ts';
 import { compareFunctions, functionTexts, installFunctions } from '../booking/functions.ts';
-import {
-  attachCommand,
-  detachAdapter,
-  detachedSince,
-  forgetDetached,
-  readDetached,
-} from '../booking/detach.ts';
+import { detachAdapter, detachedSince, forgetDetached, readDetached } from '../booking/detach.ts';
 import { enableTriggers, installAdapter, missingRights, type Tell } from '../booking/install.ts';
 import { missingObjects, rebuild, stepsOf } from '../booking/rebuild.ts';
 import { newerThanOurs, ourVersion } from '../booking/versions.ts';
@@ -26,7 +20,7 @@ import { sqlState, type Queryable } from '../database.ts';
 import { Invalid, Permanent, messageOf } from '../errors.ts';
 import { withLock } from './migrate-session.ts';
 import { refuseMisshapen } from './adapter-shape.ts';
-import { command } from './command-name.ts';
+import { attachCommand, command } from '../command-name.ts';
 import { say } from './terminal.ts';
 import { readInstallation } from '../sync/store/installation.ts';
 import { sweepRooms } from '../sync/worker/sweep.ts';

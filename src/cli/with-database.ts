@@ -1,5 +1,5 @@
 /** How a command that looks into the booking database gets at it. */
-import { migrateCommand } from './command-name.ts';
+import { migrateCommand } from '../command-name.ts';
 import { readEnv, toBookingConfig, type BookingConfig } from '../config.ts';
 import { databaseFailure, openPool, type Database } from '../database.ts';
 import { Invalid, NotInstalled, Permanent, Retryable, messageOf } from '../errors.ts';

@@ -1,5 +1,6 @@
 /** Is the process there, and can it do its work: for probes, so both are answered without a key. */
 import { createRoute, z } from '@hono/zod-openapi';
+import { migrateCommand } from '../command-name.ts';
 import { databaseFailure, isOutage } from '../database.ts';
 import { NotInstalled, Permanent, Retryable } from '../errors.ts';
 import type { HealthState } from '../ops/health.ts';
@@ -129,4 +130,4 @@ function readinessOf(health: HealthState, read: Capture | Error): Readiness {
 const unreadable = (away: boolean): Capture =>
   away
     ? { missing: ['not known while PostgreSQL does not answer'], repair: null }
-    : { missing: ['the tables of the bridge are missing, or not ours to read'], repair: 'npm run migrate' };
+    : { missing: ['the tables of the bridge are missing, or not ours to read'], repair: migrateCommand };

@@ -48,8 +48,14 @@ const visitors = [
 /** Their days lie beyond those of the desk, so that the two seldom want the same hour. */
 const firstDay = 58;
 const days = 60;
-/** With more than this they delete rather than book. */
-const most = 120;
+/** So many bookings in the rooms' own calendars, and as many meetings of people. */
+const mostOfEach = 5;
+/**
+ * So many bookings are deleted in an hour, well below where the brake holds (BRAKE_MAX): those that disappear are counted, a
+ * meeting that its organiser calls off is not.
+ */
+export const mostDeleted = 4;
+const hourMs = 3_600_000;
 
 interface Own {
   readonly room: Room;
@@ -58,9 +64,15 @@ interface Own {
   readonly organizer: string | null;
 }
 
-export function createVisitors(tenant: Tenant, rooms: readonly Room[], seed: number, today = new Date()) {
+export function createVisitors(
+  tenant: Tenant,
+  rooms: readonly Room[],
+  seed: number,
+  { today = new Date(), now = monotonicMs } = {},
+) {
   const random = createRandom(seed);
   const own: Own[] = [];
+  let deletedAt: readonly number[] = [];
   for (const person of visitors) tenant.addPerson(person);
 
   const pick = <T>(from: readonly T[]): T => from[random.below(from.length)]!;
@@ -150,17 +162,23 @@ export function createVisitors(tenant: Tenant, rooms: readonly Room[], seed: num
   }
 
   function remove(): Visit | null {
-    const chosen = choose(() => true);
+    deletedAt = deletedAt.filter((at) => now() - at < hourMs);
+    const chosen = choose(({ organizer }) => organizer !== null || deletedAt.length < mostDeleted);
     if (chosen === null) return null;
     const { one, event } = chosen;
     own.splice(own.indexOf(one), 1);
-    if (one.organizer === null) tenant.people.remove(one.room.upn, one.id);
-    else tenant.people.cancel(one.organizer, one.id);
-    return visit(one.organizer === null ? 'deletes' : 'calls off', one.room, event, {
-      title: null,
-      there: false,
-    });
+    const gone = { title: null, there: false };
+    if (one.organizer !== null) {
+      tenant.people.cancel(one.organizer, one.id);
+      return visit('calls off', one.room, event, gone);
+    }
+    deletedAt = [...deletedAt, now()];
+    tenant.people.remove(one.room.upn, one.id);
+    return visit('deletes', one.room, event, gone);
   }
+
+  const isFull = (invited: boolean) =>
+    own.filter(({ organizer }) => (organizer !== null) === invited).length >= mostOfEach;
 
   /** Something that the desk booked. */
   function moveOfDesk(): Visit | null {
@@ -185,10 +203,9 @@ export function createVisitors(tenant: Tenant, rooms: readonly Room[], seed: num
     /** Does the next thing; null: there was nothing to do. */
     act(): Visit | null {
       if (own.length === 0) return book();
-      if (own.length > most) return remove();
       const dice = random.next();
-      if (dice < 0.34) return book();
-      if (dice < 0.54) return invite();
+      if (dice < 0.34) return isFull(false) ? retitle() : book();
+      if (dice < 0.54) return isFull(true) ? remove() : invite();
       if (dice < 0.7) return move();
       if (dice < 0.82) return retitle();
       if (dice < 0.92) return remove();
@@ -212,9 +229,9 @@ export async function hasArrived(db: Database, { room, expected }: Visit): Promi
   return rows[0]!.there === expected.there;
 }
 
-function words({ start, end }: { readonly start: string; readonly end: string }): string {
+function words({ start }: { readonly start: string }): string {
   const clock = (at: string) => inWords.format(new Date(`${at.slice(0, 19)}Z`)).slice(-5);
-  return `${dayInWords.format(new Date(`${start.slice(0, 19)}Z`)).replace('Sept', 'Sep')} ${clock(start)}–${clock(end)}`;
+  return `${dayInWords.format(new Date(`${start.slice(0, 19)}Z`)).replace('Sept', 'Sep')} ${clock(start)}`;
 }
 const zone = { timeZone: 'Europe/Oslo' };
 const dayInWords = new Intl.DateTimeFormat('en-GB', {

@@ -40,6 +40,8 @@ export interface World extends AsyncDisposable {
   readonly tenant: Tenant;
   /** The settings a daemon needs to work here; its HTTP port is any free one. */
   readonly config: Config;
+  /** Gone with the municipality, however that ends. */
+  readonly folder: string;
   /** By object id, which is how Graph names a mailbox. */
   readonly roomOfMailbox: ReadonlyMap<string, Room>;
 }
@@ -72,7 +74,8 @@ export async function openWorld(options: WorldOptions, signal: AbortSignal): Pro
   const db = openPool(config.database, 'the clerk', 4);
   opened.defer(() => db.end());
   const owned = opened.move();
-  return { db, tenant, config, roomOfMailbox, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  const { folder } = server;
+  return { db, tenant, config, folder, roomOfMailbox, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 /** Maps the rooms as the guide says; a row each is all that it takes. */

@@ -1,3 +1,4 @@
+import { migrateCommand } from '../../src/command-name.ts';
 import { expect, test } from 'vitest';
 import { readCapture, rememberTriggers } from '../../src/booking/capture.ts';
 import { openTestDatabase } from '../support/database.ts';
@@ -27,7 +28,7 @@ test('one dropped trigger of many is named, and migrate mends it', async () => {
   await db.query('DROP TRIGGER bridge_insert ON bb_booking_resource');
   expect(await readCapture(db.pool)).toEqual({
     missing: ['the trigger bridge_insert on bb_booking_resource is gone'],
-    repair: 'npm run migrate',
+    repair: migrateCommand,
   });
 });
 
@@ -41,7 +42,7 @@ test('a partition that was attached after migrate is named, one that migrate saw
   await db.query('CREATE TABLE late PARTITION OF watched FOR VALUES IN (2)');
   expect(await readCapture(db.pool)).toEqual({
     missing: ['the partition late of watched came later and has no trigger bridge_insert'],
-    repair: 'npm run migrate',
+    repair: migrateCommand,
   });
 });
 

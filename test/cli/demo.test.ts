@@ -1,10 +1,11 @@
 /** `npm run demo` as somebody runs it who has just cloned the repository: a child process, its output, its traces. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { chmod, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 
@@ -16,6 +17,8 @@ interface Demo extends AsyncDisposable {
   readonly output: () => string;
   /** Resolves when the output contains this text. Rejects when the demo ends without it. */
   shows(text: string): Promise<void>;
+  /** Runs a statement as the demo says it can be run; what that printed. */
+  sql(statement: string): string;
   /** To the whole group, as a terminal does it. */
   signal(name: NodeJS.Signals): void;
   /** The exit code, or the signal that ended npm. */
@@ -24,7 +27,11 @@ interface Demo extends AsyncDisposable {
   gone(): Promise<void>;
 }
 
-async function startDemo(args: readonly string[], asUser?: number): Promise<Demo> {
+async function startDemo(
+  args: readonly string[],
+  asUser?: number,
+  path = process.env['PATH'],
+): Promise<Demo> {
   // all that the demo writes goes into this folder, and its processes bear its name
   const folder = await mkdtemp(join(tmpdir(), 'bridge-demo-test-'));
   await chmod(folder, 0o1777); // as /tmp is: root lends its PostgreSQL to another user
@@ -32,7 +39,7 @@ async function startDemo(args: readonly string[], asUser?: number): Promise<Demo
     cwd: repository,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, TMPDIR: folder, HOME: folder, npm_config_cache: join(folder, '.npm') },
+    env: { ...process.env, PATH: path, TMPDIR: folder, HOME: folder, npm_config_cache: join(folder, '.npm') },
     ...(asUser === undefined ? {} : { uid: asUser, gid: asUser }),
   });
   let output = '';
@@ -54,6 +61,12 @@ async function startDemo(args: readonly string[], asUser?: number): Promise<Demo
     output: () => output,
     signal,
     ended,
+    sql: (statement) =>
+      spawnSync('npm', ['run', '--silent', 'demo', '--', '--sql', statement], {
+        cwd: repository,
+        encoding: 'utf8',
+        env: { ...process.env, PATH: path, TMPDIR: folder },
+      }).stdout,
     shows: (text) => {
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       const look = () => output.includes(text) && resolve();
@@ -96,11 +109,12 @@ async function expectAWholeDay(demo: Demo): Promise<void> {
   const text = demo.output();
   expect(text).toMatch(/they are in Outlook after \d+ ms, as \d+ events/);
   expect(text).toMatch(/look {3}http:\/\/127\.0\.0\.1:\d+ {3}the dashboard/);
-  expect(text).toMatch(/play {3}psql postgresql:\/\//);
+  expect(text).toContain('npm run demo -- --sql "UPDATE bb_event');
+  expect(text.split('\n').filter((line) => line.length > 80)).toEqual([]);
   // on a busy machine a short day has few turns: whatever was done first, on each side
-  expect(text).toMatch(/\w+ +«.+» .+ → {2}Outlook +[\d.]+ ms/);
-  expect(text).toMatch(/\w+ +«.+» .+ ← {2}Outlook +[\d.]+ ms/);
-  expect(text).toMatch(/\d+ changes?, all on the other side; .*p50 .+; both sides equal: yes/);
+  expect(text).toMatch(/\w+ +«.+» .+ → +[\d.]+ m?s/);
+  expect(text).toMatch(/\w+ +«.+» .+ ← +[\d.]+ m?s/);
+  expect(text).toMatch(/\d+ changes?, all on the other side; both sides equal: yes/);
   expect(text).toContain('Nothing is left behind');
   expect(text, 'no colours outside a terminal').not.toContain('\u001b[');
   await demo.gone();
@@ -112,8 +126,19 @@ test(
   async () => {
     await using demo = await startDemo(['--seconds', '5', '--port', '0']);
     await expectAWholeDay(demo);
+    expect(inShort(demo.output()), 'the beginning is as the README shows it').toContain(
+      inShort(readFileSync(join(repository, 'README.md'), 'utf8').match(/```\n(A small[^]+?)\n\n\d\d:/)![1]!),
+    );
   },
 );
+
+/** Without figures and addresses, and without the line that is there only where psql is. */
+const inShort = (text: string) =>
+  text
+    .replace(/^ *psql .*\n/m, '')
+    .replace(/ +--port \d+/g, '')
+    .replace(/[\d.]+/g, '0')
+    .replace(/^ +(?=0 s)/gm, '');
 
 test('an ordinary user can run it', { timeout: 90_000 }, async ({ skip }) => {
   // without being root we are one, and the test above has shown it
@@ -137,7 +162,7 @@ for (const moment of [
       if (moment === 'some moment') await pause(2_000 * Math.random());
       if (moment === 'the tables are there') await demo.shows('room mailboxes');
       if (moment === 'the daemon runs') await demo.shows('the daemon, with');
-      if (moment === 'the clerk works') await demo.shows('→  Outlook');
+      if (moment === 'the clerk works') await demo.shows('→ ');
     }
     demo.signal('SIGINT');
     // npm tells that its child was interrupted, by the code or by the signal; the demo itself ends with 0
@@ -148,8 +173,8 @@ for (const moment of [
   });
 
 for (const [name, told, moment] of [
-  ['SIGHUP', 'a terminal that is closed', '→  Outlook'],
-  ['SIGKILL', 'a kill in the middle of the work', '→  Outlook'],
+  ['SIGHUP', 'a terminal that is closed', '→ '],
+  ['SIGKILL', 'a kill in the middle of the work', '→ '],
   ['SIGKILL', 'a kill in the middle of the start', 'Ctrl-C ends it'],
 ] as const)
   test(`${told} leaves nothing`, { timeout: 90_000 }, async () => {
@@ -173,6 +198,49 @@ test('a port that is taken is said, and a free one serves', { timeout: 90_000 },
     other.close();
   }
 });
+
+test(
+  'somebody who deletes 14 rows by the command it names sees the brake hold, and how to release it',
+  { timeout: 90_000 },
+  async () => {
+    await using bin = await onlyThese('node', 'npm', 'sh', 'id');
+    await using demo = await startDemo(['--port', '0'], undefined, bin.path);
+    await demo.shows('in a second terminal');
+    // never all of a room, which the brake holds however few there are
+    const said = demo.sql(`DELETE FROM bb_event_resource WHERE (event_id, resource_id) IN (
+      SELECT event_id, resource_id FROM (
+        SELECT *, row_number() OVER (PARTITION BY resource_id ORDER BY event_id) AS n FROM bb_event_resource) r
+      WHERE n > 1 AND event_id NOT IN (SELECT event_id FROM bb_event_resource GROUP BY 1 HAVING count(*) > 1) LIMIT 14)`);
+    expect(said).toContain('DELETE 14');
+    await demo.shows('The brake holds');
+    await demo.shows('/brake/release');
+    expect(demo.output(), 'where there is no psql nobody is sent to it').not.toContain('psql');
+    const url = /curl -X POST (\S+\/brake\/release)/.exec(demo.output())?.[1] ?? '';
+    const released = await fetch(url, { method: 'POST' });
+    expect(released.status).toBe(200);
+    expect(demo.sql('SELECT count(*) FROM bb_event WHERE false')).toContain('SELECT 1');
+    expect(
+      demo
+        .output()
+        .split('\n')
+        .filter((line) => line.length > 80),
+    ).toEqual([]);
+  },
+);
+
+/** A PATH on which there is nothing else. */
+async function onlyThese(...programs: readonly string[]) {
+  const path = await mkdtemp(join(tmpdir(), 'bridge-path-'));
+  for (const program of programs) {
+    const found = (process.env['PATH'] ?? '')
+      .split(delimiter)
+      .map((folder) => join(folder, program))
+      .find((file) => existsSync(file));
+    await symlink(found!, join(path, program));
+  }
+  await chmod(path, 0o755);
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true }) };
+}
 
 test('wrong words are answered with the right ones', async () => {
   await using demo = await startDemo(['--port', 'eighty']);

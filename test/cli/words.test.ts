@@ -72,7 +72,7 @@ test('a database without the bridge is told what to run', async () => {
   await using db = await openTestDatabase({ schema: 'portico' });
   const said = await cli({ DATABASE_URL: db.url }, 'report');
   expect(said.code).toBe(1);
-  expect(said.err).toContain('npx node src/main.ts migrate');
+  expect(said.err).toContain('src/main.ts migrate');
 });
 
 test.each([

@@ -1,4 +1,5 @@
 /** An upgrade of the booking system with the bridge detached, and a view that is missing for a moment. */
+import { attachCommand } from '../../src/command-name.ts';
 import { expect, test } from 'vitest';
 import { detach, migrate } from '../../src/cli/migrate.ts';
 import { readCapture } from '../../src/booking/capture.ts';
@@ -48,7 +49,7 @@ test('detached, the booking system can be upgraded; attached again, what happene
   expect(await world.db.query(dropped)).toEqual([]);
   expect(await readCapture(world.db.pool)).toEqual({
     missing: [`the bridge is detached from the booking system since ${detached}`],
-    repair: 'npm run migrate -- --attach',
+    repair: attachCommand,
   });
   const doctor = await cli({ ...environmentOf(world.db, world.tenant) }, 'doctor', '--json');
   const { findings } = doctor.json() as { findings: { state: string; check: string; message: string }[] };

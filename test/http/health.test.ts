@@ -1,3 +1,4 @@
+import { migrateCommand } from '../../src/command-name.ts';
 import { expect, test } from 'vitest';
 import { openTestDatabase } from '../support/database.ts';
 import { openApi } from './api.ts';
@@ -61,11 +62,11 @@ test('a database without the bridge in it is not ready, and says what to run', a
   expect(ready.status).toBe(503);
   expect(ready.body).toMatchObject({
     checks: { database: { ok: true }, capture: { ok: false } },
-    hint: 'Run: npm run migrate',
+    hint: `Run: ${migrateCommand}`,
   });
   const status = await api.call('GET', '/sync/status');
   expect(status.status).toBe(503);
-  expect(status.body['hint']).toBe('Run: npm run migrate');
+  expect(status.body['hint']).toBe(`Run: ${migrateCommand}`);
   expect(api.facts).toEqual([]);
 });
 

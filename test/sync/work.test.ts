@@ -1,3 +1,4 @@
+import { migrateCommand } from '../../src/command-name.ts';
 import { expect, test } from 'vitest';
 import { DatabaseError } from 'pg';
 import type { Fact } from '../../src/facts.ts';
@@ -74,7 +75,7 @@ test('a daemon that is newer than its database is an outage with its repair, tol
       fact: 'outage',
       side: 'booking',
       error: expect.stringContaining('function bridge_take(uuid) does not exist'),
-      hint: expect.stringContaining('Run: npm run migrate'),
+      hint: expect.stringContaining(`Run: ${migrateCommand}`),
       refused: false,
     },
   ]);
