@@ -392,6 +392,21 @@ CREATE INDEX bridge_log_asked ON bridge_log (id) WHERE action = 'asked';
 $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0110_audit', now());
 
+  EXECUTE $migration$
+-- What one room does differently from the others. NULL: as the environment of the daemon says.
+ALTER TABLE bridge_resource_mappings
+  ADD COLUMN conflict_policy text CHECK (conflict_policy IN ('booking', 'outlook', 'newest', 'ask')),
+  ADD COLUMN overlap_policy text CHECK (overlap_policy IN ('flag', 'import', 'decline')),
+  ADD COLUMN import_mode text CHECK (import_mode IN ('auto', 'manual')),
+  ADD COLUMN privacy text CHECK (privacy IN ('neutral', 'busy-only', 'full')),
+  ADD COLUMN title_template text CONSTRAINT bridge_resource_mappings_title_template CHECK (
+    length(title_template) <= 200 AND title_template ~ '^([^{}[:cntrl:]]|\{(title|organizer|type|room)\})*$'
+    AND title_template ~ '[^[:space:]]' AND title_template !~ '\{title\}.*\{title\}');
+COMMENT ON COLUMN bridge_resource_mappings.privacy IS 'neutral: private items without their texts; busy-only: times alone, of every item; full: the texts of private items, too';
+COMMENT ON COLUMN bridge_resource_mappings.title_template IS 'subject of an event, with the placeholders {title}, {organizer}, {type} and {room}';
+$migration$;
+  INSERT INTO bridge_migrations (name, run_on) VALUES ('0150_room_settings', now());
+
   EXECUTE $functions$
 -- What adapters call (sql/README.md): triggers, indexes, and what a reservation shows of a change.
 
@@ -494,6 +509,96 @@ CREATE OR REPLACE FUNCTION bridge_item_state(starts_at timestamptz, ends_at time
     'allDay', coalesce(all_day, false), 'title', coalesce(title, ''), 'description', coalesce(description, ''),
     'isPrivate', coalesce(is_private, false))
 $state$;
+$functions$;
+
+  EXECUTE $functions$
+-- How Outlook shows an item beside what the booking system says of it: by the settings of its room, else of the environment.
+
+-- What a room does differently from the environment.
+CREATE OR REPLACE FUNCTION bridge_own_settings(r bridge_resource_mappings) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $own$
+  SELECT jsonb_strip_nulls(jsonb_build_object('conflict_policy', r.conflict_policy, 'overlap_policy', r.overlap_policy,
+    'import_mode', r.import_mode, 'privacy', r.privacy, 'title_template', r.title_template))
+$own$;
+
+-- What a room does to the items it shows; NULL: nothing. `bridge_settings` keeps the environment's settings, see
+-- bridge_appearance_changed.
+CREATE OR REPLACE FUNCTION bridge_style(room integer) RETURNS jsonb LANGUAGE plpgsql STABLE AS $style$
+DECLARE
+  style jsonb;
+BEGIN
+  SELECT jsonb_strip_nulls(jsonb_build_object(
+      'privacy', nullif(coalesce(r.privacy, max(s.value) FILTER (WHERE s.name = 'privacy')), 'neutral'),
+      'template', nullif(coalesce(r.title_template, max(s.value) FILTER (WHERE s.name = 'title_template')), '{title}'),
+      'room', coalesce(r.outlook_item_name, r.outlook_item_id)))
+  INTO style
+  FROM (SELECT 1) one
+  LEFT JOIN bridge_resource_mappings r ON r.resource_id = room AND r.active = 1
+  LEFT JOIN bridge_settings s ON s.name IN ('privacy', 'title_template')
+  GROUP BY r.privacy, r.title_template, r.outlook_item_name, r.outlook_item_id;
+  RETURN nullif(style - 'room', '{}') || style;
+END $style$;
+
+-- A piece of a template with its placeholders filled. Where there is no organiser, the brackets or the separator around that
+-- placeholder go with it.
+CREATE OR REPLACE FUNCTION bridge_filled(piece text, item jsonb, style jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $filled$
+  SELECT replace(replace(CASE WHEN o.organizer IS NULL
+      THEN regexp_replace(piece, '\s*([(\[]\s*\{organizer\}\s*[)\]]|[-–—,:;|/]\s+\{organizer\}|\{organizer\}(\s*[-–—,:;|/](?=\s))?)', '', 'g')
+      ELSE replace(piece, '{organizer}', o.organizer) END,
+    '{type}', item ->> 'reservation_type'), '{room}', style ->> 'room')
+  FROM (SELECT nullif(btrim(coalesce(item ->> 'organizer_name', item ->> 'organizer_email')), '') AS organizer) o
+$filled$;
+
+-- What a style adds to the state of an item (bridge_item_state), under `as`: `privacy`; `before` and `after`, the text around
+-- the title, with `untitled` where there is no title between them. What is hidden is in no text.
+CREATE OR REPLACE FUNCTION bridge_appearance(item jsonb, style jsonb) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $appearance$
+DECLARE
+  privacy constant text := style ->> 'privacy';
+  hidden constant boolean := coalesce(privacy = 'busy-only' OR (item ->> 'is_private')::boolean AND privacy IS DISTINCT FROM 'full', false);
+  template constant text := CASE WHEN NOT hidden THEN style ->> 'template' END;
+  at constant integer := position('{title}' IN template);
+  own jsonb;
+BEGIN
+  own := jsonb_strip_nulls(jsonb_build_object('privacy', privacy,
+    'before', nullif(bridge_filled(CASE WHEN at > 0 THEN left(template, at - 1) ELSE template END, item, style), ''),
+    'after', nullif(bridge_filled(CASE WHEN at > 0 THEN substr(template, at + length('{title}')) END, item, style), ''),
+    'untitled', CASE WHEN at = 0 THEN true END));
+  RETURN CASE WHEN own = '{}' THEN own ELSE jsonb_build_object('as', own) END;
+END $appearance$;
+
+-- A setting of a room takes effect at once. Its items are compared with what was shown of them, and what waits for a person or
+-- for another policy is decided anew.
+CREATE OR REPLACE FUNCTION bridge_room_settings_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $settings$
+BEGIN
+  IF NEW.import_mode IS DISTINCT FROM OLD.import_mode THEN
+    UPDATE bridge_mappings SET due_at = now(), lane = 0, attempt = 0, revision = revision + 1
+    WHERE resource_id = NEW.resource_id AND waits_for = 'import';
+  END IF;
+  UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now(), push_lane = 0, updated_at = now()
+  WHERE resource_mapping_id = NEW.id;
+  PERFORM bridge_wake();
+  RETURN NULL;
+END $settings$;
+CREATE OR REPLACE TRIGGER bridge_rooms_settings AFTER UPDATE ON bridge_resource_mappings FOR EACH ROW
+  WHEN (NEW.active = 1 AND (OLD.conflict_policy, OLD.overlap_policy, OLD.import_mode, OLD.privacy, OLD.title_template, OLD.outlook_item_name)
+        IS DISTINCT FROM (NEW.conflict_policy, NEW.overlap_policy, NEW.import_mode, NEW.privacy, NEW.title_template, NEW.outlook_item_name))
+  EXECUTE FUNCTION bridge_room_settings_changed();
+
+-- The same of a setting of the environment, which the daemon and `migrate` write down.
+CREATE OR REPLACE FUNCTION bridge_appearance_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $changed$
+BEGIN
+  -- written down for the first time, as it was all along
+  IF TG_OP = 'INSERT' AND NEW.value IN ('neutral', '{title}') THEN
+    RETURN NULL;
+  END IF;
+  UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now(), push_lane = 0, updated_at = now();
+  PERFORM bridge_wake();
+  RETURN NULL;
+END $changed$;
+CREATE OR REPLACE TRIGGER bridge_settings_appearance AFTER INSERT OR UPDATE OF value ON bridge_settings FOR EACH ROW
+  WHEN (NEW.name IN ('privacy', 'title_template'))
+  EXECUTE FUNCTION bridge_appearance_changed();
 $functions$;
 
   EXECUTE $functions$
@@ -655,10 +760,12 @@ BEGIN
         coalesce(v.ends_at, m.ends_at) AS ends_at,
         CASE WHEN (SELECT count(*) FROM each) <= kept_items AND v.active IS NOT NULL THEN jsonb_build_object(
           'active', v.active, 'startsAt', v.starts_at, 'endsAt', v.ends_at,
-          'state', bridge_item_state(v.starts_at, v.ends_at, v.all_day, v.title, v.description, v.is_private)) END AS kept
+          'state', bridge_item_state(v.starts_at, v.ends_at, v.all_day, v.title, v.description, v.is_private)
+            || CASE WHEN r.style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(v), r.style) END) END AS kept
       FROM (SELECT * FROM bridge_mappings WHERE reservation_type = c.kind AND reservation_id = c.reservation) m
       FULL JOIN (SELECT * FROM bridge_items WHERE reservation_type = c.kind AND reservation_id = c.reservation) v
         ON v.resource_id = m.resource_id
+      CROSS JOIN LATERAL (SELECT CASE WHEN (SELECT count(*) FROM each) <= kept_items THEN bridge_style(v.resource_id) END AS style) r
       OFFSET 0) b
     JOIN bridge_resource_mappings r ON r.resource_id = b.room AND r.active = 1
   ), known AS (
@@ -823,6 +930,7 @@ RETURNS SETOF jsonb LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $work$
 DECLARE
   m bridge_mappings;
+  style constant jsonb := CASE WHEN cardinality(rows_) > 0 THEN bridge_style(room) END;
   unread bigint[] := '{}';
   kinds text[] := '{}';
   ids bigint[] := '{}';
@@ -846,7 +954,8 @@ BEGIN
     SELECT items || coalesce(jsonb_object_agg(u.id, v.item), '{}') INTO items
     FROM unnest(unread, kinds, ids) AS u (id, kind, reservation) CROSS JOIN LATERAL (
       SELECT jsonb_build_object('active', i.active, 'startsAt', i.starts_at, 'endsAt', i.ends_at, 'state',
-        bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)) AS item
+        bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
+          || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END) AS item
       FROM bridge_items i
       WHERE i.reservation_type = u.kind AND i.reservation_id = u.reservation AND i.resource_id = room
       OFFSET 0) v;
@@ -929,6 +1038,7 @@ BEGIN
     SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
     FOR room IN
       SELECT r.id, r.resource_id, r.outlook_item_id, r.outlook_item_name, r.outlook_object_id, r.sync_direction,
+             bridge_own_settings(r) AS own,
              s.baselined_at, s.reconciled_at, s.attempt, s.lease_owner,
              coalesce(least(s.pull_due_at, s.next_poll_at, s.sure_at) <= clock_timestamp(), false) AS pulls, s.hinted_at IS NOT NULL AS hinted
       FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
@@ -962,7 +1072,7 @@ BEGIN
       taken := taken || jsonb_build_object(
         'id', room.id, 'resourceId', room.resource_id, 'mailbox', coalesce(room.outlook_object_id, room.outlook_item_id),
         'outlookItemId', room.outlook_item_id, 'name', coalesce(room.outlook_item_name, room.outlook_item_id),
-        'direction', room.sync_direction, 'baselined', room.baselined_at IS NOT NULL AND room.lease_owner IS NULL,
+        'direction', room.sync_direction, 'own', room.own, 'baselined', room.baselined_at IS NOT NULL AND room.lease_owner IS NULL,
         'reconciled', room.reconciled_at IS NOT NULL, 'abandoned', room.lease_owner IS NOT NULL, 'pulls', room.pulls,
         'hints', CASE WHEN room.hinted THEN bridge_hints_of(room.id) ELSE '[]'::jsonb END,
         'missing', EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = room.resource_id AND n.outlook_news IN ('missing', 'gone')), 'attempt', room.attempt, 'epoch', epoch,
@@ -1206,6 +1316,7 @@ CREATE OR REPLACE FUNCTION bridge_reconcile(room_id integer, epoch bigint, past_
 LANGUAGE plpgsql AS $reconcile$
 DECLARE
   room bridge_resource_mappings;
+  style jsonb;
   requested_at timestamptz;
   opens timestamptz;
   closes timestamptz;
@@ -1224,13 +1335,15 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
   END IF;
+  style := bridge_style(room.resource_id);
   SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
   DELETE FROM bridge_mappings m
   WHERE m.resource_id = room.resource_id AND m.reservation_id IS NULL AND m.outlook_event_id IS NULL;
   -- first what differs is found, which takes its time in a large room and locks nothing ...
   WITH items AS (
     SELECT i.reservation_type, i.reservation_id, i.priority_level, i.active, i.starts_at, i.ends_at,
-           bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private) AS state
+           bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
+             || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END AS state
     FROM bridge_items i WHERE i.resource_id = room.resource_id
   ), both_sides AS (
     SELECT m.id, i.reservation_type IS NULL AS is_gone
@@ -1600,6 +1713,7 @@ LANGUAGE plpgsql AS $write$
 DECLARE
   m bridge_mappings;
   room constant integer := (SELECT resource_id FROM bridge_resource_mappings WHERE id = room_id);
+  style constant jsonb := bridge_style(room);
   kind text;
   id_ bigint;
   note constant text := 'Cancelled from Outlook';
@@ -1678,7 +1792,8 @@ BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('reservation ' || kind || '/' || id_, 7230914));
     -- locks the reservation: from here on nobody changes it but us
     PERFORM bridge_change_item(kind, id_, '{}');
-    SELECT bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private) INTO state
+    SELECT bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
+      || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END INTO state
     FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room AND i.active;
     IF state IS DISTINCT FROM expected THEN
       RAISE EXCEPTION 'reservation %/% changed meanwhile', kind, id_ USING ERRCODE = 'BR002';
@@ -1709,7 +1824,8 @@ BEGIN
     END IF;
   END IF;
 
-  SELECT i.*, bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private) AS state INTO place
+  SELECT i.*, bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
+    || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END AS state INTO place
   FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room;
   -- agreed on is what the reservation shows now, but not what it could not store (that is shown to Outlook again), nor
   -- what this write had nothing to do with, nor what was hidden from Outlook until now
@@ -1733,9 +1849,11 @@ BEGIN
   END IF;
   -- the other rooms of the same meeting agree on our side; what theirs show is to be looked at
   UPDATE bridge_mappings o
-  SET booking_base = place.state, booking_seen = place.state, outlook_news = coalesce(o.outlook_news, 'look'),
+  SET booking_base = place.state - 'as' || own.appearance, booking_seen = place.state - 'as' || own.appearance, outlook_news = coalesce(o.outlook_news, 'look'),
       noticed_at = coalesce(o.noticed_at, now()), due_at = now(), lane = 0, revision = o.revision + 1
-  WHERE what = 'change' AND o.reservation_type = kind AND o.reservation_id = id_ AND o.id <> m.id AND NOT o.is_organizer
+  FROM (SELECT n.id, CASE WHEN n.booking_seen ? 'as' THEN jsonb_build_object('as', n.booking_seen -> 'as') ELSE '{}' END AS appearance
+        FROM bridge_mappings n WHERE n.reservation_type = kind AND n.reservation_id = id_) own
+  WHERE own.id = o.id AND what = 'change' AND o.reservation_type = kind AND o.reservation_id = id_ AND o.id <> m.id AND NOT o.is_organizer
     AND o.outlook_event_id IS NOT NULL AND o.sync_status <> 'cancelled';
   answer := bridge_settle(room_id, epoch, jsonb_build_array(settled || jsonb_build_object('revision', m.revision + 1, 'bookingBase', base,
     'bookingSeen', CASE WHEN what = 'cancel' THEN NULL ELSE place.state END,
@@ -2023,12 +2141,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '5c43d758f5349acab6a0720af68e18d4fc0f4fa8a352a6b231aa5c4c78ace82d ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'a4ef9a07d03734c1f073d236cffc85ee6d2bf30d7679e99a4ed7c8ac2fe43775 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_watch,bridge_index,bridge_stored_keys,bridge_window,bridge_item_state,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work_items,bridge_due_items,bridge_hints_of,bridge_take,bridge_release,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_back,bridge_leaving,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_watch,bridge_index,bridge_stored_keys,bridge_window,bridge_item_state,bridge_own_settings,bridge_style,bridge_filled,bridge_appearance,bridge_room_settings_changed,bridge_appearance_changed,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work_items,bridge_due_items,bridge_hints_of,bridge_take,bridge_release,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_back,bridge_leaving,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -7,8 +7,10 @@ import { existsSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { Cron } from 'croner';
+import { privacies, templateProblem, type AppearanceSettings } from './appearance.ts';
 import { adapterFolder } from './adapter.ts';
 import { Invalid, messageOf } from './errors.ts';
+import { conflictPolicies, importModes, overlapPolicies, type RoomSettings } from './room-settings.ts';
 
 /** Every variable there is, with its default. `null`: no default. */
 export const variables = {
@@ -43,6 +45,8 @@ export const variables = {
   OVERLAP_POLICY: 'flag',
   IMPORT_MODE: 'auto',
   FREE_EVENTS: 'ignore',
+  PRIVACY: 'neutral',
+  TITLE_TEMPLATE: '{title}',
   BRAKE_MAX: '10',
   BRAKE_SHARE: '0.2',
   AUTO_SYNC: 'on',
@@ -106,10 +110,11 @@ export interface Config {
   readonly window: { readonly pastDays: number; readonly futureDays: number };
   readonly pollSeconds: number;
   readonly schedules: { readonly sweep: string; readonly missing: string; readonly report: string };
-  readonly conflictPolicy: 'booking' | 'outlook' | 'newest' | 'ask';
-  readonly overlapPolicy: 'flag' | 'import' | 'decline';
-  readonly importMode: 'auto' | 'manual';
+  readonly conflictPolicy: NonNullable<RoomSettings['conflict_policy']>;
+  readonly overlapPolicy: NonNullable<RoomSettings['overlap_policy']>;
+  readonly importMode: NonNullable<RoomSettings['import_mode']>;
   readonly freeEvents: 'ignore' | 'all_day' | 'import';
+  readonly appearance: AppearanceSettings;
   readonly brake: { readonly max: number; readonly share: number };
   readonly autoSync: boolean;
   readonly startMode: 'sync' | 'plan' | 'shadow';
@@ -121,7 +126,8 @@ export interface Config {
 }
 
 /** What `migrate` needs: everything but Microsoft's side. */
-export type BookingConfig = Pick<Config, 'database' | 'adapter' | 'timezone' | 'wake' | 'logLevel'>;
+export type BookingConfig = Pick<Config, 'database' | 'adapter' | 'timezone' | 'wake' | 'logLevel'> &
+  Partial<Pick<Config, 'appearance'>>;
 
 /** The process's environment, filled up from `.env` in the working folder if that file is there. */
 export function readEnv(file = '.env'): Environment {
@@ -155,9 +161,9 @@ export function toConfig(env: Environment): Config {
       missing: schedule(env, 'MISSING_SCHEDULE', problems),
       report: schedule(env, 'REPORT_SCHEDULE', problems),
     },
-    conflictPolicy: oneOf(env, 'CONFLICT_POLICY', ['booking', 'outlook', 'newest', 'ask'], problems),
-    overlapPolicy: oneOf(env, 'OVERLAP_POLICY', ['flag', 'import', 'decline'], problems),
-    importMode: oneOf(env, 'IMPORT_MODE', ['auto', 'manual'], problems),
+    conflictPolicy: oneOf(env, 'CONFLICT_POLICY', conflictPolicies, problems),
+    overlapPolicy: oneOf(env, 'OVERLAP_POLICY', overlapPolicies, problems),
+    importMode: oneOf(env, 'IMPORT_MODE', importModes, problems),
     freeEvents: oneOf(env, 'FREE_EVENTS', ['ignore', 'all_day', 'import'], problems),
     brake: {
       max: whole(env, 'BRAKE_MAX', 0, 1_000_000, problems),
@@ -203,7 +209,7 @@ class Problems {
   }
 }
 
-function bookingPart(env: Environment, problems: Problems): BookingConfig {
+function bookingPart(env: Environment, problems: Problems): Required<BookingConfig> {
   const adapter = text(env, 'BOOKING_ADAPTER') ?? '';
   try {
     adapterFolder(adapter);
@@ -218,6 +224,10 @@ function bookingPart(env: Environment, problems: Problems): BookingConfig {
     database: { url: databaseUrl(env, problems), ssl: databaseSsl(env, problems) },
     adapter,
     timezone,
+    appearance: {
+      privacy: oneOf(env, 'PRIVACY', privacies, problems),
+      titleTemplate: template(env, problems),
+    },
     wake: oneOf(env, 'WAKE', ['adaptive', 'notify', 'poll'], problems),
     logLevel: oneOf(
       env,
@@ -226,6 +236,13 @@ function bookingPart(env: Environment, problems: Problems): BookingConfig {
       problems,
     ),
   };
+}
+
+function template(env: Environment, problems: Problems): string {
+  const value = text(env, 'TITLE_TEMPLATE') ?? '';
+  const problem = templateProblem(value);
+  if (problem !== null) problems.add('TITLE_TEMPLATE', problem);
+  return value;
 }
 
 function databaseUrl(env: Environment, problems: Problems): string {

@@ -25,8 +25,7 @@ export const itemFields = ['startsAt', 'endsAt', 'allDay', 'title', 'description
 
 /** The fields of `now` that differ from `before`, or that `before` does not have; all of them when there was nothing. */
 export function changedFields(before: ItemChange | null, now: Item): ItemChange {
-  if (before === null) return { ...now };
-  const changed = itemFields.filter((field) => !sameField(field, before, now));
+  const changed = itemFields.filter((field) => before === null || !sameField(field, before, now));
   return Object.fromEntries(changed.map((field) => [field, now[field]]));
 }
 

@@ -39,6 +39,7 @@ const pure: Readonly<Record<string, readonly string[]>> = {
   'src/sync/decide/unmapped.ts': [],
   'src/back-off.ts': [],
   'src/item.ts': [],
+  'src/appearance.ts': [],
   'src/outlook/format.ts': [],
   'src/outlook/text.ts': ['html-to-text'],
   'src/outlook/zone.ts': ['windows-iana'],

@@ -39,10 +39,12 @@ BEGIN
         coalesce(v.ends_at, m.ends_at) AS ends_at,
         CASE WHEN (SELECT count(*) FROM each) <= kept_items AND v.active IS NOT NULL THEN jsonb_build_object(
           'active', v.active, 'startsAt', v.starts_at, 'endsAt', v.ends_at,
-          'state', bridge_item_state(v.starts_at, v.ends_at, v.all_day, v.title, v.description, v.is_private)) END AS kept
+          'state', bridge_item_state(v.starts_at, v.ends_at, v.all_day, v.title, v.description, v.is_private)
+            || CASE WHEN r.style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(v), r.style) END) END AS kept
       FROM (SELECT * FROM bridge_mappings WHERE reservation_type = c.kind AND reservation_id = c.reservation) m
       FULL JOIN (SELECT * FROM bridge_items WHERE reservation_type = c.kind AND reservation_id = c.reservation) v
         ON v.resource_id = m.resource_id
+      CROSS JOIN LATERAL (SELECT CASE WHEN (SELECT count(*) FROM each) <= kept_items THEN bridge_style(v.resource_id) END AS style) r
       OFFSET 0) b
     JOIN bridge_resource_mappings r ON r.resource_id = b.room AND r.active = 1
   ), known AS (

@@ -8,6 +8,7 @@ RETURNS SETOF jsonb LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $work$
 DECLARE
   m bridge_mappings;
+  style constant jsonb := CASE WHEN cardinality(rows_) > 0 THEN bridge_style(room) END;
   unread bigint[] := '{}';
   kinds text[] := '{}';
   ids bigint[] := '{}';
@@ -31,7 +32,8 @@ BEGIN
     SELECT items || coalesce(jsonb_object_agg(u.id, v.item), '{}') INTO items
     FROM unnest(unread, kinds, ids) AS u (id, kind, reservation) CROSS JOIN LATERAL (
       SELECT jsonb_build_object('active', i.active, 'startsAt', i.starts_at, 'endsAt', i.ends_at, 'state',
-        bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)) AS item
+        bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
+          || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END) AS item
       FROM bridge_items i
       WHERE i.reservation_type = u.kind AND i.reservation_id = u.reservation AND i.resource_id = room
       OFFSET 0) v;
@@ -114,6 +116,7 @@ BEGIN
     SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
     FOR room IN
       SELECT r.id, r.resource_id, r.outlook_item_id, r.outlook_item_name, r.outlook_object_id, r.sync_direction,
+             bridge_own_settings(r) AS own,
              s.baselined_at, s.reconciled_at, s.attempt, s.lease_owner,
              coalesce(least(s.pull_due_at, s.next_poll_at, s.sure_at) <= clock_timestamp(), false) AS pulls, s.hinted_at IS NOT NULL AS hinted
       FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
@@ -147,7 +150,7 @@ BEGIN
       taken := taken || jsonb_build_object(
         'id', room.id, 'resourceId', room.resource_id, 'mailbox', coalesce(room.outlook_object_id, room.outlook_item_id),
         'outlookItemId', room.outlook_item_id, 'name', coalesce(room.outlook_item_name, room.outlook_item_id),
-        'direction', room.sync_direction, 'baselined', room.baselined_at IS NOT NULL AND room.lease_owner IS NULL,
+        'direction', room.sync_direction, 'own', room.own, 'baselined', room.baselined_at IS NOT NULL AND room.lease_owner IS NULL,
         'reconciled', room.reconciled_at IS NOT NULL, 'abandoned', room.lease_owner IS NOT NULL, 'pulls', room.pulls,
         'hints', CASE WHEN room.hinted THEN bridge_hints_of(room.id) ELSE '[]'::jsonb END,
         'missing', EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = room.resource_id AND n.outlook_news IN ('missing', 'gone')), 'attempt', room.attempt, 'epoch', epoch,

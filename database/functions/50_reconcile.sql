@@ -7,6 +7,7 @@ CREATE OR REPLACE FUNCTION bridge_reconcile(room_id integer, epoch bigint, past_
 LANGUAGE plpgsql AS $reconcile$
 DECLARE
   room bridge_resource_mappings;
+  style jsonb;
   requested_at timestamptz;
   opens timestamptz;
   closes timestamptz;
@@ -25,13 +26,15 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
   END IF;
+  style := bridge_style(room.resource_id);
   SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
   DELETE FROM bridge_mappings m
   WHERE m.resource_id = room.resource_id AND m.reservation_id IS NULL AND m.outlook_event_id IS NULL;
   -- first what differs is found, which takes its time in a large room and locks nothing ...
   WITH items AS (
     SELECT i.reservation_type, i.reservation_id, i.priority_level, i.active, i.starts_at, i.ends_at,
-           bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private) AS state
+           bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
+             || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END AS state
     FROM bridge_items i WHERE i.resource_id = room.resource_id
   ), both_sides AS (
     SELECT m.id, i.reservation_type IS NULL AS is_gone

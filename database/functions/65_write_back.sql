@@ -63,6 +63,7 @@ LANGUAGE plpgsql AS $write$
 DECLARE
   m bridge_mappings;
   room constant integer := (SELECT resource_id FROM bridge_resource_mappings WHERE id = room_id);
+  style constant jsonb := bridge_style(room);
   kind text;
   id_ bigint;
   note constant text := 'Cancelled from Outlook';
@@ -141,7 +142,8 @@ BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('reservation ' || kind || '/' || id_, 7230914));
     -- locks the reservation: from here on nobody changes it but us
     PERFORM bridge_change_item(kind, id_, '{}');
-    SELECT bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private) INTO state
+    SELECT bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
+      || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END INTO state
     FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room AND i.active;
     IF state IS DISTINCT FROM expected THEN
       RAISE EXCEPTION 'reservation %/% changed meanwhile', kind, id_ USING ERRCODE = 'BR002';
@@ -172,7 +174,8 @@ BEGIN
     END IF;
   END IF;
 
-  SELECT i.*, bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private) AS state INTO place
+  SELECT i.*, bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
+    || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END AS state INTO place
   FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room;
   -- agreed on is what the reservation shows now, but not what it could not store (that is shown to Outlook again), nor
   -- what this write had nothing to do with, nor what was hidden from Outlook until now
@@ -196,9 +199,11 @@ BEGIN
   END IF;
   -- the other rooms of the same meeting agree on our side; what theirs show is to be looked at
   UPDATE bridge_mappings o
-  SET booking_base = place.state, booking_seen = place.state, outlook_news = coalesce(o.outlook_news, 'look'),
+  SET booking_base = place.state - 'as' || own.appearance, booking_seen = place.state - 'as' || own.appearance, outlook_news = coalesce(o.outlook_news, 'look'),
       noticed_at = coalesce(o.noticed_at, now()), due_at = now(), lane = 0, revision = o.revision + 1
-  WHERE what = 'change' AND o.reservation_type = kind AND o.reservation_id = id_ AND o.id <> m.id AND NOT o.is_organizer
+  FROM (SELECT n.id, CASE WHEN n.booking_seen ? 'as' THEN jsonb_build_object('as', n.booking_seen -> 'as') ELSE '{}' END AS appearance
+        FROM bridge_mappings n WHERE n.reservation_type = kind AND n.reservation_id = id_) own
+  WHERE own.id = o.id AND what = 'change' AND o.reservation_type = kind AND o.reservation_id = id_ AND o.id <> m.id AND NOT o.is_organizer
     AND o.outlook_event_id IS NOT NULL AND o.sync_status <> 'cancelled';
   answer := bridge_settle(room_id, epoch, jsonb_build_array(settled || jsonb_build_object('revision', m.revision + 1, 'bookingBase', base,
     'bookingSeen', CASE WHEN what = 'cancel' THEN NULL ELSE place.state END,

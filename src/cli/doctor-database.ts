@@ -14,6 +14,7 @@ import { connectionSettings, DirectClient, poolerFailure } from '../connection.t
 import { openSession, sqlState, type Queryable } from '../database.ts';
 import { messageOf } from '../errors.ts';
 import { attachCommand, command, migrateCommand } from '../command-name.ts';
+import { ownSettings, type RoomSettings } from '../room-settings.ts';
 import { checkClaims } from './doctor-claim.ts';
 import type { Find } from './doctor-findings.ts';
 import { checkTriggers } from './doctor-triggers.ts';
@@ -55,6 +56,7 @@ export async function checkDatabase(config: BookingConfig, find: Find): Promise<
     const installed = await checkTables(client, find);
     if (!installed) return false;
     await checkSettings(client, config, find);
+    await checkRoomSettings(client, find);
     await checkClaims(client, find);
     await checkHearing(config, find);
     const detached = await readDetached(client);
@@ -213,7 +215,7 @@ async function checkTables(client: pg.Client, find: Find): Promise<boolean> {
 
 async function checkSettings(client: pg.Client, config: BookingConfig, find: Find): Promise<void> {
   const { rows } = await client.query<{ name: string; value: string }>(
-    `SELECT name, value FROM bridge_settings WHERE name IN ('timezone', 'adapter', 'wake')`,
+    `SELECT name, value FROM bridge_settings WHERE name IN ('timezone', 'adapter', 'wake', 'privacy', 'title_template')`,
   );
   const stored = new Map(rows.map((row) => [row.name, row.value]));
   for (const [name, variable, wanted] of [
@@ -231,6 +233,18 @@ async function checkSettings(client: pg.Client, config: BookingConfig, find: Fin
         `${variable}=${value ?? wanted}\nor, on purpose: UPDATE bridge_settings SET value = '${wanted}' WHERE name = '${name}'; then ${migrateCommand}`,
       );
   }
+  const { privacy, titleTemplate } = config.appearance ?? {};
+  for (const [name, variable, wanted] of [
+    ['privacy', 'PRIVACY', privacy],
+    ['title_template', 'TITLE_TEMPLATE', titleTemplate],
+  ] as const)
+    if (wanted !== undefined && (stored.get(name) ?? wanted) !== wanted)
+      find(
+        'note',
+        'settings',
+        `${variable} is '${wanted}'; events are shown by '${stored.get(name)}' until the daemon is started with it.`,
+        'Restart the daemon.',
+      );
   if (stored.get('wake') !== config.wake)
     find(
       'note',
@@ -329,6 +343,21 @@ async function checkRemarks(client: Queryable, find: Find): Promise<void> {
   for (const { type, id, remark } of rows) find('note', 'reservations', `${type}/${id}: ${remark}.`);
   const more = (rows[0]?.total ?? 0) - rows.length;
   if (more > 0) find('note', 'reservations', `and ${more} more.`, 'SELECT * FROM bridge_remarks;');
+}
+
+/** Rooms that do something differently from the environment: what is asked of a room that surprises. */
+async function checkRoomSettings(client: Queryable, find: Find): Promise<void> {
+  const { rows } = await client.query<{ resource: number; name: string; own: Partial<RoomSettings> }>(
+    `SELECT resource_id AS resource, coalesce(outlook_item_name, outlook_item_id) AS name, bridge_own_settings(r) AS own
+     FROM bridge_resource_mappings r WHERE active = 1 AND bridge_own_settings(r) <> '{}' ORDER BY 1 LIMIT $1`,
+    [mostRemarks],
+  );
+  for (const { resource, name, own } of rows)
+    find(
+      'ok',
+      'rooms',
+      `resource ${resource} (${name}) has settings of its own: ${ownSettings(own).join(', ')}`,
+    );
 }
 
 /** Rows that name one mailbox by two names: the address, in another spelling, or the object id. */

@@ -2,6 +2,7 @@
 import type { Queryable } from '../database.ts';
 import { sqlState } from '../database.ts';
 import { Invalid, Permanent } from '../errors.ts';
+import { ownSettings } from '../room-settings.ts';
 import { createRoomReports } from '../sync/report/room-reports.ts';
 import { paint, say, sayJson, table } from './terminal.ts';
 import { wholeNumber, withDatabase } from './with-database.ts';
@@ -29,7 +30,7 @@ export async function listMappings(options: { json?: boolean }): Promise<number>
   else
     say(
       table(
-        ['RESOURCE', 'ROOM', 'MAILBOX', 'STATE', 'DIRECTION', 'DUE'],
+        ['RESOURCE', 'ROOM', 'MAILBOX', 'STATE', 'DIRECTION', 'DUE', 'ITS OWN'],
         rooms.map((room) => [
           room.resource_id,
           room.outlook_item_name,
@@ -37,6 +38,7 @@ export async function listMappings(options: { json?: boolean }): Promise<number>
           room.health === 'ok' ? paint('green', 'ok') : paint('yellow', room.health),
           room.sync_direction,
           room.due,
+          ownSettings(room).join(', '),
         ]),
       ),
     );

@@ -22,7 +22,7 @@ import { withLock } from './migrate-session.ts';
 import { refuseMisshapen } from './adapter-shape.ts';
 import { attachCommand, command } from '../command-name.ts';
 import { say } from './terminal.ts';
-import { readInstallation } from '../sync/store/installation.ts';
+import { readInstallation, storeAppearance } from '../sync/store/installation.ts';
 import { sweepRooms } from '../sync/worker/sweep.ts';
 
 export interface Migrated {
@@ -135,6 +135,7 @@ async function install(
       [config.timezone, config.adapter, wake, ourVersion],
     ],
   });
+  if (config.appearance !== undefined) await storeAppearance(client, config.appearance);
   // once: a copy of this database keeps what the original was confirmed for
   await client.query(
     `INSERT INTO public.bridge_settings (name, value) SELECT 'database', bridge_this_database()::text

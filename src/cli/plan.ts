@@ -153,6 +153,7 @@ function reportRoom(room: RoomPlan, timezone: string): void {
   say(paint('bold', `${oneLine(room.room)} (resource ${room.resourceId}, ${room.mailbox})`));
   if (room.error !== null)
     say(`  ${paint('red', oneLine(room.error))}${room.hint === null ? '' : ` ${oneLine(room.hint)}`}`);
+  if (room.settings.length > 0) say(`  its own: ${oneLine(room.settings.join(', '))}`);
   if (listed > 0)
     say(
       table(

@@ -147,7 +147,7 @@ function addChecks(program: Command, signal: AbortSignal, answer: Answer): void 
 function addMappings(program: Command, signal: AbortSignal, answer: Answer): void {
   const mappings = program
     .command('mappings')
-    .description('which resource is which room mailbox: list, add, remove, import, match');
+    .description('which resource is which room mailbox: list, add, set, remove, import, match');
   mappings
     .command('list')
     .description('the rooms and how they are')
@@ -164,6 +164,18 @@ function addMappings(program: Command, signal: AbortSignal, answer: Answer): voi
     .option(...json)
     .action(async (resource, mailbox, options) =>
       answer(await (await import('./mappings.ts')).addMapping(resource, mailbox, options)),
+    );
+  mappings
+    .command('set')
+    .description('what one room does differently from the others; it takes effect at once')
+    .argument('<resource>', "the resource's id in the booking system")
+    .argument(
+      '<settings...>',
+      "conflict_policy, overlap_policy, import_mode, privacy, title_template, each as NAME=VALUE; NAME= is the environment's again",
+    )
+    .option(...json)
+    .action(async (resource, settings, options) =>
+      answer(await (await import('./mappings-set.ts')).setMapping(resource, settings, options)),
     );
   mappings
     .command('remove')

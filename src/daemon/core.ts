@@ -14,7 +14,7 @@ import type { Directory } from '../http/outlook.ts';
 import { every, runSchedules, type Chore } from '../ops/schedule.ts';
 import { Wake } from '../ops/wake.ts';
 import { createOutlook } from '../outlook/events.ts';
-import { readInstallation } from '../sync/store/installation.ts';
+import { readInstallation, storeAppearance } from '../sync/store/installation.ts';
 import { beat, beatEveryMs, leave, ringAll } from '../sync/worker/replicas.ts';
 import type { OutlookSide } from '../sync/outlook-side.ts';
 import { createStart, type Hold } from '../sync/worker/start-mode.ts';
@@ -59,6 +59,7 @@ export async function createDaemon(
   const db = openPool(config.database, name, 8, answerMs);
   opened.defer(() => db.end());
   const installation = await readInstallation(db, config.timezone, config.adapter);
+  await storeAppearance(db, config.appearance);
   await mendRooms(db);
   await catchUpRooms(db);
 

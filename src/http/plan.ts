@@ -52,6 +52,7 @@ const room = z
     room: z.string(),
     outlook_item_id: z.string(),
     sync_direction: z.enum(['both', 'booking_to_outlook', 'outlook_to_booking']),
+    settings: z.array(z.string()).openapi({ description: 'What the room does differently, as name=value.' }),
     state: z.enum(['planned', 'busy', 'failed', 'unread']).openapi({
       description:
         'busy: a daemon works on it now; failed: it could not be read (see error); unread: 20 s were up before its turn',

@@ -3,6 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { Invalid } from '../errors.ts';
 import type { createRoomList } from '../sync/manual/room-list.ts';
 import { Problem } from './problem.ts';
+import { ownSettings, settingFields } from './room-settings.ts';
 import { answers, bodyId, instant, mappingId, newRoutes, resourceId, text } from './schema.ts';
 
 export interface ResourceMappingParts {
@@ -20,6 +21,7 @@ const mapping = z
     outlook_item_name: z.string().nullable(),
     active: z.number().int(),
     sync_direction: z.string(),
+    ...ownSettings,
     created_at: instant,
     updated_at: instant,
   })
@@ -40,6 +42,7 @@ const fields = {
   outlook_item_name: text(255).nullable(),
   active,
   sync_direction: z.enum(['both', 'booking_to_outlook', 'outlook_to_booking']),
+  ...settingFields,
 };
 
 const added = z.object({
@@ -47,6 +50,11 @@ const added = z.object({
   outlook_item_name: fields.outlook_item_name.default(null),
   active: fields.active.default(1),
   sync_direction: fields.sync_direction.default('both'),
+  conflict_policy: fields.conflict_policy.default(null),
+  overlap_policy: fields.overlap_policy.default(null),
+  import_mode: fields.import_mode.default(null),
+  privacy: fields.privacy.default(null),
+  title_template: fields.title_template.default(null),
 });
 const changed = z.object(fields).partial();
 const one = z.object({ success, message: z.string(), mapping_id: z.number().int(), mapping });

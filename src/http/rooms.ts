@@ -7,6 +7,7 @@ import type { createRoomReports, RoomReport } from '../sync/report/room-reports.
 import type { createRoomSwitch } from '../sync/manual/room-switch.ts';
 import { Problem } from './problem.ts';
 import { noRoom } from './room-problem.ts';
+import { noSetting, ownSettings, settingFields } from './room-settings.ts';
 import { answers, instant, instantOrNull, newRoutes, resourceId } from './schema.ts';
 import { resultsSchema, summarise } from './synced.ts';
 
@@ -31,6 +32,7 @@ const room = z
     outlook_item_name: z.string().nullable(),
     active: z.number().int(),
     sync_direction: z.string(),
+    ...ownSettings,
     health: z.string().openapi({
       description:
         'ok, waiting (rests after a failure), refused (a person must act), held (by the brake, or for the claim of somebody else), off (not active)',
@@ -177,6 +179,19 @@ const claimRoute = createRoute({
   ),
 });
 
+const settingsRoute = createRoute({
+  method: 'patch',
+  path: '/rooms/{resource}',
+  tags,
+  summary:
+    'Set what a room does differently from the others; null: as the environment says. It takes effect at once',
+  request: {
+    params,
+    body: { content: { 'application/json': { schema: z.strictObject(settingFields).partial() } } },
+  },
+  responses: answers('The room.', switched, [404, 413, 415]),
+});
+
 const resyncRoute = createRoute({
   method: 'post',
   path: '/rooms/{resource}/resync',
@@ -235,6 +250,14 @@ export function roomRoutes(parts: RoomParts) {
       await find(resource);
       const message = (await roomSwitch.pause(resource)) ? 'Paused' : 'It was paused already';
       return c.json({ success: true as const, message, room: await find(resource) }, 200);
+    })
+    .openapi(settingsRoute, async (c) => {
+      const { resource } = c.req.valid('param');
+      await find(resource);
+      const settings = c.req.valid('json') ?? {};
+      if (Object.values(settings).every((value) => value === undefined)) throw noSetting();
+      await roomSwitch.set(resource, settings);
+      return c.json({ success: true as const, message: 'Set', room: await find(resource) }, 200);
     })
     .openapi(resumeRoute, async (c) => {
       const { resource } = c.req.valid('param');

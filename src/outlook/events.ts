@@ -2,7 +2,8 @@
 import type { Dispatcher } from 'undici';
 import type { GraphConfig } from '../config.ts';
 import { Permanent, Retryable } from '../errors.ts';
-import type { Item, ReservationKey } from '../item.ts';
+import type { BookedItem } from '../appearance.ts';
+import type { ReservationKey } from '../item.ts';
 import { createTokens } from './auth.ts';
 import { mostPerBatch } from './batch.ts';
 import { createCalendarClaim } from './calendar-claim.ts';
@@ -67,7 +68,7 @@ export function createOutlook(options: OutlookOptions) {
 
   return {
     /** What Outlook shall show of an item: privacy, default titles, lengths. The same item gives the same form. */
-    show: (item: Item): Item => format.show(item),
+    show: (item: BookedItem): BookedItem => format.show(item),
     /**
      * Carries out independent writes to one mailbox and answers in their order; never throws for one of them. Up to
      * four go singly, more in `$batch`es. An aborted `signal` rejects as a whole.

@@ -3,10 +3,11 @@
  * Exchange as it does, and read back, an item is equal to `show(item)`.
  */
 import { Permanent, messageOf } from '../errors.ts';
+import { framed, type BookedItem } from '../appearance.ts';
 import type { Item, ItemChange, ReservationKey } from '../item.ts';
 import type { OutlookEvent } from '../event.ts';
 import { withoutJoinBlock, type OnlineMeeting } from './join-block.ts';
-import { cleanDescription, cleanTitle, textOfHtml } from './text.ts';
+import { cleanDescription, cleanTitle, longestTitle, textOfHtml } from './text.ts';
 import { createZone, zoneNamed, type Zone } from './zone.ts';
 
 /**
@@ -38,7 +39,7 @@ export interface GraphEventBody {
 
 export interface Format {
   /** What Outlook shall show of an item: privacy, default titles, lengths. Applying it twice is applying it once. */
-  show(item: Item): Item;
+  show(item: BookedItem): BookedItem;
   /** The body of a create. Throws Permanent for an item whose times are none. */
   toGraph(item: Item, marks: ReservationKey, transactionId: string): GraphEventBody;
   /** The body of a PATCH: only what changed, but whatever makes sense only together. Throws as `toGraph`. */
@@ -65,11 +66,19 @@ export function createFormat(options: FormatOptions): Format {
   const takesFree = ({ allDay }: Item) => freeEvents === 'import' || (freeEvents === 'all_day' && allDay);
   const zone = createZone(options.timezone);
 
-  function show(item: Item): Item {
-    const times = showTimes(item, zone);
-    const title = item.isPrivate ? privateTitle : cleanTitle(item.title) || emptyTitle;
-    const description = item.isPrivate ? '' : cleanDescription(item.description);
-    return { ...times, title, description, isPrivate: item.isPrivate };
+  function show(item: BookedItem): BookedItem {
+    const { as = {}, isPrivate } = item;
+    const onlyTimes = as.privacy === 'busy-only';
+    const hidden = onlyTimes || (isPrivate && as.privacy !== 'full');
+    const title = onlyTimes ? emptyTitle : hidden ? privateTitle : cleanTitle(item.title) || emptyTitle;
+    return {
+      ...showTimes(item, zone),
+      title: onlyTimes ? title : cleanTitle(framed(title, as, longestTitle)),
+      description: hidden ? '' : cleanDescription(item.description),
+      isPrivate,
+      // what is shown stays as it is when it is shown again
+      ...(isPrivate && as.privacy !== undefined ? { as: { privacy: 'full' } } : {}),
+    };
   }
 
   function toPatch(change: ItemChange, whole: Item, busy = false): GraphEventBody {

@@ -2,7 +2,7 @@
 import { compile } from 'html-to-text';
 
 /** Exchange keeps 255 UTF-16 units of a subject (PidTagSubject; the rest is cut off silently). */
-const longestTitle = 255;
+export const longestTitle = 255;
 /** Ours: far above what people write, far below the 4 MB that one request to Graph may have. */
 const longestDescription = 131_072;
 const shortened = '\n\n[…] The text was too long and has been shortened.';

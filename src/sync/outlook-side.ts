@@ -3,14 +3,15 @@
  * fake in the tests; `daemon/core.ts` joins the two, where the compiler checks the fit.
  */
 import type { DeltaAnswer, Mailbox, OutlookEvent, Write, Written } from '../event.ts';
-import type { Item, ReservationKey } from '../item.ts';
+import type { BookedItem } from '../appearance.ts';
+import type { ReservationKey } from '../item.ts';
 import type { ClaimRead } from './decide/claim.ts';
 
 export type { OutlookEvent, Write, Written } from '../event.ts';
 
 export interface OutlookSide {
   /** What Outlook shall show of an item: privacy, default titles, lengths. The same item gives the same form. */
-  show(item: Item): Item;
+  show(item: BookedItem): BookedItem;
   /** The object id of a mailbox, the surer way to address it; null when the directory refuses us. */
   resolveMailbox(address: string, signal: AbortSignal): Promise<string | null>;
   /**

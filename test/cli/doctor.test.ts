@@ -51,6 +51,21 @@ test('with everything in place there is no problem, for people and for scripts',
   expect((await office.run('doctor')).out).toContain('✓ mailboxes');
 });
 
+test('it says which room has settings of its own, and when the titles are not yet as the environment says', async () => {
+  await using office = await openOffice();
+  await office.map(101);
+  await office.db.query(`UPDATE bridge_resource_mappings SET privacy = 'full'`);
+  await office.db.query(`INSERT INTO bridge_settings (name, value) VALUES ('title_template', 'Rom: {title}')
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value`);
+  const said = await office.run('doctor', '--json');
+  expect(found(said, 'rooms').map(({ message }) => message)).toEqual([
+    expect.stringMatching(/^resource 101 \(.*\) has settings of its own: privacy=full$/),
+  ]);
+  expect(found(said, 'settings').map(({ message }) => message)).toContain(
+    "TITLE_TEMPLATE is '{title}'; events are shown by 'Rom: {title}' until the daemon is started with it.",
+  );
+});
+
 test('it writes nothing into a mailbox unless it is asked to, and leaves nothing behind when it is', async () => {
   await using office = await openOffice();
   await office.map(101);

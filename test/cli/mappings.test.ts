@@ -150,3 +150,47 @@ test('where the directory refuses, a list exported from Exchange serves', async 
     '102,bystyre@bergen.example,Bystyresalen,1',
   );
 });
+
+test('a room is given settings of its own, they are listed, and taken away one by one', async () => {
+  await using office = await openOffice();
+  await office.run('mappings', 'add', '101', 'a@bergen.example');
+  const template = 'title_template={title} ({organizer})';
+  const set = await office.run('mappings', 'set', '101', 'privacy=busy-only', 'import_mode=manual', template);
+  expect(set.out).toContain(`Resource 101: import_mode=manual, privacy=busy-only, ${template}; the rest`);
+  const list = await office.run('mappings', 'list', '--json');
+  expect(list.json()).toMatchObject({
+    rooms: [{ privacy: 'busy-only', import_mode: 'manual', conflict_policy: null }],
+  });
+  const back = await office.run(
+    'mappings',
+    'set',
+    '101',
+    'privacy=',
+    'import_mode=',
+    'title_template=',
+    '--json',
+  );
+  expect(back.json()).toMatchObject({ settings: { privacy: null, import_mode: null, title_template: null } });
+});
+
+test.each([
+  [['101', 'privacy=secret'], "privacy 'secret' is none of neutral, busy-only, full"],
+  [['101', 'colour=red'], "'colour=red' is no setting of a room"],
+  [['101', 'privacy'], "'privacy' is no setting of a room"],
+  [
+    ['101', 'title_template={title} {who}'],
+    'has the unknown placeholder {who}; write for example {title} ({organizer})',
+  ],
+  [['101', 'title_template={title'], 'has a brace without its other one'],
+  [['101', 'title_template={title}{title}'], 'has {title} more than once'],
+  [['101', `title_template=${'x'.repeat(201)}`], 'is longer than 200 characters'],
+  [['999', 'privacy=full'], 'Resource 999 is mapped to no room'],
+])('mappings set %j is refused with what to do, and nothing is set', async (words, said) => {
+  await using office = await openOffice();
+  await office.run('mappings', 'add', '101', 'a@bergen.example');
+  const wrong = await office.run('mappings', 'set', ...words);
+  expect(wrong.code).toBe(64);
+  expect(wrong.out + wrong.err).toContain(said);
+  const list = await office.run('mappings', 'list', '--json');
+  expect(list.json()).toMatchObject({ rooms: [{ privacy: null, title_template: null }] });
+});

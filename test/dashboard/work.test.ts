@@ -37,6 +37,31 @@ describe.skipIf(chromiumPath === null)('at work', () => {
     expect(page.problems).toEqual([]);
   });
 
+  test('a room is given settings of its own on its sheet, and its events follow', async () => {
+    await using stage = await openStage();
+    await stage.desk.book(101, { title: 'Kor', from: stage.day(1, '10:00'), to: stage.day(1, '11:00') });
+    await stage.settled();
+    await using page = await browser.look(stage.url);
+    await page.locator('#rooms-body').getByRole('button', { name: 'Formannskapssalen' }).click();
+    await page.getByText('Settings of this room').click();
+    await page.getByLabel('Titles').fill('Rom: {title}');
+    await page.getByLabel('Titles').press('Tab');
+    await page.getByLabel('Outlook shows').selectOption('full');
+    await expect
+      .poll(() =>
+        stage.db.query(
+          'SELECT privacy, title_template FROM bridge_resource_mappings WHERE resource_id = 101',
+        ),
+      )
+      .toEqual([{ privacy: 'full', title_template: 'Rom: {title}' }]);
+    await stage.settled();
+    expect(stage.titles(101)).toEqual(['Rom: Kor']);
+    await page.getByLabel('Titles').fill('{title} {who}');
+    await page.getByLabel('Titles').press('Tab');
+    await page.getByText('has the unknown placeholder {who}').first().waitFor();
+    await photograph(page, 'room-settings', false);
+  });
+
   test('what is booked at once under one name is one line, with its number and its slowest', async () => {
     await using stage = await openStage();
     for (let day = 1; day <= 8; day += 1)

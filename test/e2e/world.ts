@@ -65,6 +65,8 @@ export async function openWorld(options: WorldOptions = {}) {
     events: (resource: number) => tenant.eventsIn(rooms[resource]!.upn),
     /** Resolves when nothing is due any more in any room. */
     settled: () => settled(db),
+    /** Asks for the changes of all rooms, as a notification does, until a round has brought nothing new. */
+    look: (running: Running) => look(db, running),
     /** A local wall-clock text some days from now. */
     day,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
@@ -130,5 +132,25 @@ async function settled(db: TestDatabase): Promise<void> {
             WHERE m.resource_id = r.resource_id AND m.due_at IS NOT NULL))) AS busy`);
     if (row?.busy !== true) return;
     await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+async function look(db: TestDatabase, { daemon }: Running): Promise<void> {
+  for (let round = 0; round < 2; round += 1) {
+    const [asked] = await db.query<{ at: Date }>(
+      `WITH asked AS (UPDATE bridge_room_state SET pull_due_at = now()) SELECT clock_timestamp() AS at`,
+    );
+    daemon.ring();
+    for (;;) {
+      const [open] = await db.query<{ n: number }>(
+        `SELECT count(*) AS n FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id AND r.active = 1
+         WHERE r.sync_direction <> 'booking_to_outlook' AND s.retry_at IS NULL
+           AND (s.pulled_at IS NULL OR s.pulled_at < $1 OR s.lease_owner IS NOT NULL
+             OR EXISTS (SELECT FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.due_at IS NOT NULL))`,
+        [asked!.at],
+      );
+      if (open!.n === 0) break;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
   }
 }

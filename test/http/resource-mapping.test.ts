@@ -90,3 +90,14 @@ test('what is no room is refused with the name of the field', async () => {
     });
   expect((await api.call('POST', '/resource-mapping')).status).toBe(400);
 });
+
+test('a room is added with settings of its own, and they are changed with the rest', async () => {
+  await using api = await openApi();
+  const wish = { ...floyen, privacy: 'busy-only', title_template: '{title}' };
+  const added = await send(api, 'POST', '/resource-mapping', wish);
+  expect(added).toMatchObject({ status: 201, body: { mapping: { ...wish, import_mode: null } } });
+  const path = `/resource-mapping/${String(added.body['mapping_id'])}`;
+  const changed = await send(api, 'PUT', path, { privacy: null, import_mode: 'manual' });
+  expect(changed.body['mapping']).toMatchObject({ ...wish, privacy: null, import_mode: 'manual' });
+  expect((await send(api, 'PUT', path, { import_mode: 'later' })).status).toBe(400);
+});

@@ -218,3 +218,37 @@ test('a mapping nobody ever heard of is 404, one that is gone keeps its lines', 
   });
   expect((await api.call('GET', '/mappings/77/explain')).status).toBe(404);
 });
+
+test('a room is given settings of its own, which take effect at once and are taken away with null', async () => {
+  await using api = await openApi();
+  await api.desk.book(101, { title: 'Kor', from: api.day(1, '10:00'), to: api.day(1, '11:00') });
+  await api.settle();
+  const own = { conflict_policy: 'ask', overlap_policy: 'decline', import_mode: 'manual', privacy: 'full' };
+  const set = await api.call('PATCH', '/rooms/101', json({ ...own, title_template: 'Rom: {title}' }));
+  expect(set).toMatchObject({ status: 200, body: { room: { ...own, title_template: 'Rom: {title}' } } });
+  expect(roomOf(await api.call('GET', '/rooms/101'))).toMatchObject(own);
+  expect((await api.call('GET', '/plan')).body).toMatchObject({
+    rooms: [
+      { resource_id: 101, settings: expect.arrayContaining(['privacy=full']) as string[] },
+      { settings: [] },
+    ],
+  });
+  const back = await api.call('PATCH', '/rooms/101', json({ privacy: null }));
+  expect(roomOf(back)).toMatchObject({ ...own, privacy: null, title_template: 'Rom: {title}' });
+});
+
+test.each([
+  [{ privacy: 'secret' }, 'privacy'],
+  [{ conflict_policy: 'newer' }, 'conflict_policy'],
+  [{ title_template: '{title} {who}' }, 'title_template'],
+  [{ title_template: '' }, 'title_template'],
+  [{ title_template: 'x'.repeat(201) }, 'title_template'],
+  [{ colour: 'red' }, 'colour'],
+  [{}, 'body'],
+])('settings %j are refused with the name of the field', async (wish, field) => {
+  await using api = await openApi();
+  const { status, body } = await api.call('PATCH', '/rooms/101', json(wish));
+  expect(status).toBe(400);
+  expect(body['error']).toContain(field);
+  expect(roomOf(await api.call('GET', '/rooms/101'))).toMatchObject({ privacy: null, title_template: null });
+});

@@ -25,9 +25,22 @@ export const get = (path, ms = waitMs) => call(path, { signal: AbortSignal.timeo
  * @param {string} path
  * @param {object} [body]
  */
-export const post = (path, body = {}) =>
+export const post = (path, body = {}) => send('POST', path, body);
+
+/**
+ * @param {string} path
+ * @param {object} body
+ */
+export const patch = (path, body) => send('PATCH', path, body);
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {object} body
+ */
+const send = (method, path, body) =>
   call(path, {
-    method: 'POST',
+    method,
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify(body),
     signal: AbortSignal.timeout(actMs),

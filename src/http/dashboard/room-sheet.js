@@ -2,11 +2,12 @@
  * The sheet of one room: how it stands and why, its reservations, and what can be done with it.
  * @import { ExplainedMapping, Room, Stats } from './shapes.ts'
  */
-import { get, post } from './api.js';
+import { get, patch, post } from './api.js';
 import { pairs, sheet } from './dialogs.js';
 import { actionButton, h } from './dom.js';
 import { counted, distance, duration, fullTime, number, span } from './format.js';
 import { nameOf, stateOf } from './room-state.js';
+import { settingsOf } from './room-settings.js';
 import { directions } from './rooms.js';
 import { statuses } from './statuses.js';
 
@@ -125,6 +126,9 @@ export function createRoomSheet({ act, calendar, explain, sides }) {
           room.active === 1 && actionButton('Compare both sides again', doing('resync')),
           room.claimed_by !== null && actionButton('Take this room over', doing('claim')),
         ),
+      ),
+      settingsOf(room, (own) =>
+        act(() => patch(`/rooms/${room.resource_id}`, own)).then(() => openRoom(room.resource_id, true)),
       ),
       list,
     );

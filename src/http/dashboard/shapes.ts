@@ -42,6 +42,11 @@ export interface Room {
   outlook_item_name: string | null;
   active: number;
   sync_direction: string;
+  conflict_policy: string | null;
+  overlap_policy: string | null;
+  import_mode: string | null;
+  privacy: string | null;
+  title_template: string | null;
   health: string;
   error: string | null;
   hint: string | null;

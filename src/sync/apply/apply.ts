@@ -3,6 +3,7 @@
  */
 import { backOffMs } from '../../back-off.ts';
 import { Permanent, Retryable } from '../../errors.ts';
+import { forBooking } from '../../appearance.ts';
 import { changedFields, itemFields, type Item } from '../../item.ts';
 import type { Database } from '../../database.ts';
 import { unreadable, isUnreadable, readFirst } from './read.ts';
@@ -55,7 +56,7 @@ export function createApply(options: ApplyOptions) {
   const exchange = createExchange({
     db,
     window: options.window,
-    changeOf: (step) => changeOf(step, overlap),
+    changeOf: (step, room) => changeOf(step, room.own?.overlap_policy ?? overlap),
     settledAs,
   });
 
@@ -76,7 +77,7 @@ export function createApply(options: ApplyOptions) {
     const rows = due.filter((row) => row.reservationId !== null);
     // an event is imported after all that is due of reservations: what was removed, moved or called off makes room first
     if (rows.length === 0) return await imported(room, due, signal);
-    const facing = { room, outlook, policy, span };
+    const facing = { room, outlook, policy: room.own?.conflict_policy ?? policy, span };
     const looked = await together(rows.map((row) => readFirst(row, facing, signal)));
     const blind = looked.filter(isUnreadable);
     const steps = looked.filter((step): step is Step => !isUnreadable(step));
@@ -162,7 +163,10 @@ export function createApply(options: ApplyOptions) {
   async function intoBooking(room: LeasedRoom, step: Step): Promise<Result> {
     const { action, due } = step;
     if (action.do === 'part') return { ...nothing, settled: [detach(step)] };
-    const write = action.do === 'change' ? changeOf(step, overlap) : ({ do: 'cancel' } as const);
+    const write =
+      action.do === 'change'
+        ? changeOf(step, room.own?.overlap_policy ?? overlap)
+        : ({ do: 'cancel' } as const);
     const written = await writeBack(room, due, write, settledAs(step));
     switch (written.outcome) {
       case 'written':
@@ -275,16 +279,17 @@ const later = (step: Step, inMs: number): Settled =>
     attempt: step.due.attempt + 1,
   });
 
-/** The fields for the booking system, and those on which both do not agree yet: they keep their old base. */
+/** The fields for the booking system, those it cannot get, and those on which both do not agree yet: they keep their old base. */
 function changeOf(step: Step, policy: OverlapPolicy) {
   const { action, due } = step;
   if (action.do !== 'change') throw new Error('only a change goes into the booking system as one');
-  const { toBooking, change, open } = action;
+  const { toBooking, open } = action;
   const unfollowed = step.followsBooking ? [] : itemFields.filter((field) => toBooking[field] === undefined);
-  const later = [...Object.keys(change), ...open, ...unfollowed];
+  const later = [...Object.keys(action.change), ...open, ...unfollowed];
   const kept = pick(due.bookingBase ?? {}, later);
   const moves = touchesTimes(toBooking) && policy !== 'import' && due.resolution !== 'outlook';
-  return { do: 'change', change: toBooking, open: later, kept, overlap: moves ? 'refuse' : 'allow' } as const;
+  const { change, lost } = forBooking(toBooking, due.outlookBase, (due.bookingBase ?? due.booking)?.as);
+  return { do: 'change', change, lost, open: later, kept, overlap: moves ? 'refuse' : 'allow' } as const;
 }
 
 /** What is written down of a mapping once the booking system has taken what Outlook says. */

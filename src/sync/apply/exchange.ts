@@ -30,7 +30,7 @@ const membersMost = 64;
 export interface ExchangeOptions {
   readonly db: Database;
   readonly window: Window;
-  readonly changeOf: (step: Step) => Extract<BookingWrite, { do: 'change' }>;
+  readonly changeOf: (step: Step, room: LeasedRoom) => Extract<BookingWrite, { do: 'change' }>;
   readonly settledAs: (step: Step) => Settled;
 }
 
@@ -62,7 +62,7 @@ export function createExchange({ db, window, changeOf, settledAs }: ExchangeOpti
   /** Writes all of them; where one finds its place taken all the same, the others without it. */
   async function write(room: LeasedRoom, members: readonly Step[]): Promise<readonly Done[]> {
     for (let those = members; those.length > 1;) {
-      const writes = those.map((step) => ({ step, write: changeOf(step) }));
+      const writes = those.map((step) => ({ step, write: changeOf(step, room) }));
       const asked = writes.map(({ step, write: change }) => askedOf(step.due, change, settledAs(step)));
       try {
         const { rows } = await db.query<{ answers: Record<string, Answer> }>({

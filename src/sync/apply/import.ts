@@ -4,6 +4,7 @@
  */
 import { Permanent, type Retryable } from '../../errors.ts';
 import { itemOf, type OutlookEvent } from '../../event.ts';
+import { textsBehind, type BookedItem } from '../../appearance.ts';
 import type { Item } from '../../item.ts';
 import type { Database } from '../../database.ts';
 import {
@@ -95,9 +96,13 @@ export function createImport(options: ImportOptions) {
     const { inWindow, mappings, properties, revives } = await readCandidates(db, room, event, item, window);
     const { found, hasTwin } = await matched(room, event, mappings, signal);
     const mapping = found?.vacancy.mapping ?? null;
+    const policy = {
+      overlap: room.own?.overlap_policy ?? overlap,
+      importMode: room.own?.import_mode ?? importMode,
+    };
     const fate = decideUnmapped(
       { event, item, due, inWindow, mapping, properties, revives, hasTwin },
-      { overlap, importMode, show: (shown) => outlook.show(shown) },
+      { ...policy, show: (shown) => outlook.show(shown) },
     );
     switch (fate.do) {
       case 'forget':
@@ -115,7 +120,7 @@ export function createImport(options: ImportOptions) {
       case 'wait-for-twin':
         return came({ ...waitingForTwin(due, event), dueInMs: twinAgainMs });
       case 'import':
-        return await importIt(room, due, event, item, fate, signal);
+        return await importIt(room, due, event, item, properties.reservation?.item ?? null, fate, signal);
     }
   };
 
@@ -156,6 +161,8 @@ export function createImport(options: ImportOptions) {
     due: Due,
     event: OutlookEvent,
     item: Item,
+    /** The reservation that its properties name: it was restored, or copied from that one's event. */
+    named: BookedItem | null,
     { overlap: onTaken, revives = null }: Extract<UnmappedAction, { do: 'import' }>,
     signal: AbortSignal,
   ): Promise<Imported> {
@@ -167,7 +174,14 @@ export function createImport(options: ImportOptions) {
       ...factsOf(event),
     });
     const organizer = event.isOrganizer ? null : event.organizer;
-    const write = { do: 'import', item, organizer, overlap: onTaken, revives } as const;
+    const texts = named === null ? {} : textsBehind(item, named, outlook.show(named));
+    const write = {
+      do: 'import',
+      item: { ...item, ...texts },
+      organizer,
+      overlap: onTaken,
+      revives,
+    } as const;
     const written = await writeBack(room, due, write, settled);
     switch (written.outcome) {
       case 'written':
@@ -177,7 +191,7 @@ export function createImport(options: ImportOptions) {
       case 'later':
         return came({ ...later(due), dueInMs: written.inMs, error: written.message });
       case 'taken':
-        if (overlap === 'decline' && !event.isOrganizer)
+        if ((room.own?.overlap_policy ?? overlap) === 'decline' && !event.isOrganizer)
           return await sendAway(room, due, event, signal, `The room is taken: ${written.message}`);
         return came(flagged(due, event, { kind: 'overlap', outlook: item }, written.message));
       case 'refused':

@@ -1,5 +1,6 @@
 /** One due mapping on its way: what is known of it, what was decided, and what is written down afterwards. */
 import type { PullAction, PushAction } from '../../facts.ts';
+import type { BookedChange } from '../../appearance.ts';
 import { itemFields, sameItem, type Item, type ItemChange, type ReservationKey } from '../../item.ts';
 import { decide, type Action, type Agreement, type Choice } from '../decide/decide.ts';
 import type { Due, LeasedRoom, Settled } from '../store/mappings.ts';
@@ -141,12 +142,13 @@ export const pick = (item: ItemChange, fields: readonly string[]): ItemChange =>
   );
 
 /** What both agree on now: what the booking system shows, but of these fields what was agreed on before, if anything was. */
-export const agreedBut = ({ booking, bookingBase }: Due, fields: readonly string[]): ItemChange => ({
+export const agreedBut = ({ booking, bookingBase }: Due, fields: readonly string[]): BookedChange => ({
   ...pick(
     booking ?? {},
     itemFields.filter((field) => !fields.includes(field)),
   ),
   ...pick(bookingBase ?? {}, fields),
+  ...(booking?.as === undefined ? {} : { as: booking.as }),
 });
 
 export const marksOf = (due: Due): ReservationKey => ({ type: due.reservationType, id: due.reservationId });

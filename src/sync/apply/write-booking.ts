@@ -33,6 +33,8 @@ export type BookingWrite =
   | {
       readonly do: 'change';
       readonly change: ItemChange;
+      /** Fields that Outlook changed and the booking system cannot get: they are shown to Outlook again. */
+      readonly lost: readonly (keyof Item)[];
       /** Fields on which both do not agree yet, and what they agreed on before of those, as far as that is known. */
       readonly open: readonly string[];
       readonly kept: ItemChange;
@@ -125,7 +127,12 @@ export function createWriteBack(db: Database, random: () => number = Math.random
 /** What the functions of the database are told of one write. */
 export function askedOf(due: Due, write: BookingWrite, settled: Settled) {
   // what a reservation that is active again could not store of its event is shown to Outlook
-  const written = write.do === 'change' ? fieldsOf(write.change) : write.do === 'import' ? itemFields : [];
+  const written =
+    write.do === 'change'
+      ? [...fieldsOf(write.change), ...write.lost]
+      : write.do === 'import'
+        ? itemFields
+        : [];
   return {
     item: payloadOf(write),
     expected: due.active === true ? due.booking : null,

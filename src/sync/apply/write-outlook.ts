@@ -5,7 +5,8 @@ import { v5 as uuidv5 } from 'uuid';
 import { backOffMs } from '../../back-off.ts';
 import { Conflict, Permanent, Retryable, messageOf } from '../../errors.ts';
 import { itemOf, occupying, type OutlookEvent, type Write, type Written } from '../../event.ts';
-import { sameItem, type Item, type ItemChange } from '../../item.ts';
+import type { BookedChange } from '../../appearance.ts';
+import { sameItem, type Item } from '../../item.ts';
 import { fieldsConflict, rejected, replaced, replaceNext, stillOpen, withoutCall } from './settlement.ts';
 import { isThere, ours, type Sight } from './read.ts';
 import type { Due, LeasedRoom, Settled } from '../store/mappings.ts';
@@ -102,7 +103,7 @@ const texts = ['title', 'description', 'isPrivate'] as const;
  * of the fields it carried, and after a create nothing at all. Should the clerk take the change back before the next
  * try, both sides would else be taken for equal.
  */
-function doubted({ action, adopted, due }: Step): ItemChange {
+function doubted({ action, adopted, due }: Step): BookedChange {
   if (action.do !== 'change' || adopted !== null || due.bookingBase === null) return {};
   const sent = new Set<string>(Object.keys(action.change));
   // written together: see the format

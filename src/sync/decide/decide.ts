@@ -2,6 +2,7 @@
  * What to do about one reservation in one room, given what both sides last agreed on and what they show now. Pure and
  * total: no clock, no I/O. Each side is compared with its own base only, because Outlook rewrites what it is given.
  */
+import type { BookedItem } from '../../appearance.ts';
 import { isGivenBack, standing, type Shown } from '../../event.ts';
 import { changedFields, itemFields, sameItem, type Item, type ItemChange } from '../../item.ts';
 import { merge, touchesTimes } from './merge.ts';
@@ -265,11 +266,11 @@ function yielding(agreed: ItemChange | null, wanted: Item, shown: Item): Action 
 
 /**
  * Fields that differ. What is private on both sides may have its own words in Outlook, where somebody typed them: those
- * are not ours to take away.
+ * are not ours to take away, unless the room says what is shown of private items.
  */
-function differing(before: ItemChange | null, wanted: Item): ItemChange {
+function differing(before: ItemChange | null, wanted: BookedItem): ItemChange {
   const change = changedFields(before, wanted);
-  if (before?.isPrivate !== true || !wanted.isPrivate) return change;
+  if (before?.isPrivate !== true || !wanted.isPrivate || wanted.as?.privacy !== undefined) return change;
   const { title: _title, description: _description, ...rest } = change;
   return rest;
 }

@@ -1,9 +1,10 @@
 /** Which resource is which room mailbox, as people and scripts edit it. A trigger on the table tells the daemon. */
 import { sqlState, type Database } from '../../database.ts';
 import { Conflict } from '../../errors.ts';
+import { roomSettingNames, type RoomSettings } from '../../room-settings.ts';
 import { failingAs } from '../store/failing.ts';
 
-export interface RoomMapping {
+export interface RoomMapping extends RoomSettings {
   readonly id: number;
   readonly resource_id: number;
   readonly outlook_item_id: string;
@@ -15,17 +16,18 @@ export interface RoomMapping {
   readonly updated_at: Date;
 }
 
-type Changed<T> = { readonly [Field in keyof T]?: T[Field] | undefined };
+/** Those fields that are given. */
+export type Changed<T> = { readonly [Field in keyof T]?: T[Field] | undefined };
 
 export type RoomMappingFields = Pick<
   RoomMapping,
-  'resource_id' | 'outlook_item_id' | 'outlook_item_name' | 'active' | 'sync_direction'
+  'resource_id' | 'outlook_item_id' | 'outlook_item_name' | 'active' | 'sync_direction' | keyof RoomSettings
 >;
 
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html: unique_violation */
 const duplicate = '23505';
 const listMost = 5_000;
-const columns = `id, resource_id, outlook_item_id, outlook_item_name, active, sync_direction, created_at, updated_at`;
+const columns = `id, resource_id, outlook_item_id, outlook_item_name, active, sync_direction, created_at, updated_at, ${roomSettingNames.join(', ')}`;
 
 export function createRoomList(db: Database) {
   async function list(resourceId: number | null): Promise<RoomMapping[]> {
@@ -53,6 +55,7 @@ export function createRoomList(db: Database) {
       (one) =>
         one.active === fields.active &&
         one.sync_direction === fields.sync_direction &&
+        roomSettingNames.every((name) => fields[name] === null || fields[name] === one[name]) &&
         one.outlook_item_id.toLowerCase() === fields.outlook_item_id.toLowerCase(),
     );
     if (there !== undefined) return { mapping: there, added: false };
@@ -60,9 +63,17 @@ export function createRoomList(db: Database) {
     const { rows } = await unlessTaken(fields, () =>
       db.query<RoomMapping>({
         name: 'add_room_mapping',
-        text: `INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id, outlook_item_name, active, sync_direction)
-          VALUES ($1, $2, $3, $4, $5) RETURNING ${columns}`,
-        values: [resource_id, outlook_item_id, outlook_item_name, active, sync_direction],
+        text: `INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id, outlook_item_name, active, sync_direction,
+            ${roomSettingNames.join(', ')})
+          VALUES ($1, $2, $3, $4, $5, ${roomSettingNames.map((_, at) => `$${at + 6}`).join(', ')}) RETURNING ${columns}`,
+        values: [
+          resource_id,
+          outlook_item_id,
+          outlook_item_name,
+          active,
+          sync_direction,
+          ...roomSettingNames.map((name) => fields[name]),
+        ],
       }),
     );
     return { mapping: rows[0]!, added: true };
@@ -84,7 +95,13 @@ export function createRoomList(db: Database) {
           UPDATE bridge_resource_mappings m SET resource_id = coalesce(f.resource_id, m.resource_id),
             outlook_item_id = coalesce(f.outlook_item_id, m.outlook_item_id), active = coalesce(f.active, m.active),
             outlook_item_name = CASE WHEN $2::jsonb ? 'outlook_item_name' THEN f.outlook_item_name ELSE m.outlook_item_name END,
-            sync_direction = coalesce(f.sync_direction, m.sync_direction), updated_at = now()
+            sync_direction = coalesce(f.sync_direction, m.sync_direction), updated_at = now(),
+            ${roomSettingNames
+              .map(
+                (name) =>
+                  `${name} = CASE WHEN $2::jsonb ? '${name}' THEN $2 ->> '${name}' ELSE m.${name} END`,
+              )
+              .join(', ')}
           FROM jsonb_to_record($2) AS f (resource_id integer, outlook_item_id text, outlook_item_name text, active integer,
             sync_direction text)
           WHERE m.id = $1 RETURNING ${columns

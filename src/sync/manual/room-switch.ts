@@ -4,7 +4,9 @@
  */
 import { Conflict } from '../../errors.ts';
 import { sqlState, type Database } from '../../database.ts';
+import { roomSettingColumns, roomSettingNames, type RoomSettings } from '../../room-settings.ts';
 import { failingAs } from '../store/failing.ts';
+import type { Changed } from './room-list.ts';
 
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html: unique_violation */
 const duplicate = '23505';
@@ -41,5 +43,25 @@ export function createRoomSwitch(db: Database) {
     }
   }
 
-  return { pause: failingAs('pause a room', pause), resume: failingAs('resume a room', resume) };
+  /**
+   * Sets what the resource's room does differently (null: as the environment says) and leaves the rest. A trigger makes it
+   * take effect at once. Returns all of its settings; null: the resource has no room.
+   */
+  async function set(resourceId: number, settings: Changed<RoomSettings>): Promise<RoomSettings | null> {
+    const { rows } = await db.query<RoomSettings>(
+      `UPDATE bridge_resource_mappings r SET updated_at = now(), ${roomSettingNames
+        .map((name) => `${name} = CASE WHEN $2::jsonb ? '${name}' THEN $2 ->> '${name}' ELSE r.${name} END`)
+        .join(', ')}
+       WHERE r.id = (SELECT n.id FROM bridge_resource_mappings n WHERE n.resource_id = $1 ORDER BY n.active DESC, n.id DESC LIMIT 1)
+       RETURNING ${roomSettingColumns('r')}`,
+      [resourceId, JSON.stringify(settings)],
+    );
+    return rows[0] ?? null;
+  }
+
+  return {
+    set: failingAs('change the settings of a room', set),
+    pause: failingAs('pause a room', pause),
+    resume: failingAs('resume a room', resume),
+  };
 }

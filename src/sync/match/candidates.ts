@@ -1,8 +1,10 @@
 /** What is on record about one event without a mapping: the mappings it may belong to, and the reservation its properties name. */
 import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
+import type { BookedItem } from '../../appearance.ts';
 import type { Item, ReservationKey } from '../../item.ts';
 import type { ConflictNote, LeasedRoom, Whereabouts, Window } from '../store/mappings.ts';
+import { bookedState } from '../store/booked-state.ts';
 import { mappedRows, type Mapped } from '../store/pull-store.ts';
 
 export interface Candidates {
@@ -22,7 +24,7 @@ export interface PropertiesRecord {
   readonly reservation: {
     readonly active: boolean;
     readonly here: boolean;
-    readonly item: Item | null;
+    readonly item: BookedItem | null;
   } | null;
   /** The log says that this very event was ours. */
   readonly logged: boolean;
@@ -31,7 +33,7 @@ export interface PropertiesRecord {
 /** The reservation (`$type`, `$id`) as it stands, as SQL. */
 export const reservationAs = (type: string, id: string, resource: string): string => `
   (SELECT jsonb_build_object('active', bool_or(i.active), 'here', bool_or(i.resource_id = ${resource}),
-      'item', (array_agg(bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
+      'item', (array_agg(${bookedState('i', `bridge_style(${resource})`)}
                ORDER BY i.resource_id <> ${resource}))[1])
    FROM bridge_items i WHERE i.reservation_type = ${type} AND i.reservation_id = ${id} HAVING count(*) > 0)`;
 
@@ -119,7 +121,7 @@ export interface MovedAway {
   readonly revision: number;
   /** Its own event. */
   readonly eventId: string | null;
-  readonly booking: Item | null;
+  readonly booking: BookedItem | null;
 }
 
 /** What became of the reservation that moved away from an event. */
@@ -136,7 +138,7 @@ export async function readDetached(
         FROM (SELECT 1) one LEFT JOIN bridge_mappings m ON m.id = $2)
       SELECT m.id, coalesce(m.revision, 0) AS revision,
         CASE WHEN m.sync_status <> 'cancelled' THEN m.outlook_event_id END AS "eventId",
-        bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private) AS booking,
+        ${bookedState('i', 'bridge_style($1)')} AS booking,
         CASE WHEN i.active AND m.sync_status <> 'cancelled' THEN 'here'
           WHEN i.active THEN 'unsettled'
           WHEN i.active = false OR m.sync_status = 'cancelled' OR EXISTS (

@@ -6,6 +6,7 @@ import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
 import type { Item } from '../../item.ts';
 import { loggedAs, reservationAs, type PropertiesRecord } from '../match/candidates.ts';
+import { bookedState } from '../store/booked-state.ts';
 import type { Due, LeasedRoom, Window } from '../store/mappings.ts';
 
 /** A mapping as a sync would find it; of a reservation that has none yet its id is below 0. */
@@ -49,12 +50,13 @@ const slow = { query_timeout: 120_000 };
 /** The active rooms, or one of them. Nobody holds them: the epoch fences nothing. */
 export async function roomsToPlan(db: Queryable, resourceId: number | null): Promise<LeasedRoom[]> {
   const { rows } = await db.query<
-    Pick<LeasedRoom, 'id' | 'resourceId' | 'mailbox' | 'outlookItemId' | 'name' | 'direction'>
+    Pick<LeasedRoom, 'id' | 'resourceId' | 'mailbox' | 'outlookItemId' | 'name' | 'direction' | 'own'>
   >({
     name: 'rooms_to_plan',
     text: `SELECT id, resource_id AS "resourceId", coalesce(outlook_object_id, outlook_item_id) AS mailbox,
-        outlook_item_id AS "outlookItemId", coalesce(outlook_item_name, outlook_item_id) AS name, sync_direction AS direction
-      FROM bridge_resource_mappings WHERE active = 1 AND ($1::integer IS NULL OR resource_id = $1) ORDER BY resource_id`,
+        outlook_item_id AS "outlookItemId", coalesce(outlook_item_name, outlook_item_id) AS name, sync_direction AS direction,
+        bridge_own_settings(r) AS own
+      FROM bridge_resource_mappings r WHERE active = 1 AND ($1::integer IS NULL OR resource_id = $1) ORDER BY resource_id`,
     values: [resourceId],
   });
   const unheld = {
@@ -84,10 +86,10 @@ export async function readPicture(session: Queryable, room: LeasedRoom, window: 
     ...slow,
     name: 'plan_picture',
     text: `
-      WITH items AS (
+      WITH own AS MATERIALIZED (SELECT bridge_style($1) AS style), items AS (
         SELECT v.reservation_type, v.reservation_id, v.priority_level, v.active, v.starts_at, v.ends_at,
-          bridge_item_state(v.starts_at, v.ends_at, v.all_day, v.title, v.description, v.is_private) AS state
-        FROM bridge_items v WHERE v.resource_id = $1
+          ${bookedState('v', 'own.style')} AS state
+        FROM own, bridge_items v WHERE v.resource_id = $1
       ), changed AS (SELECT reservation_type, reservation_id FROM bridge_changes
       ), sides AS (
         SELECT m.*, i.reservation_type IS NOT NULL AS there, i.active, i.state,

@@ -17,6 +17,7 @@ const printedRoom = (room: RoomPlan) => ({
   room: room.room,
   outlook_item_id: room.mailbox,
   sync_direction: room.direction,
+  settings: [...room.settings],
   state: room.state,
   error: room.error,
   hint: room.hint,

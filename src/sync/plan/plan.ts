@@ -9,6 +9,7 @@
 import { databaseFailure, type Database, type Queryable } from '../../database.ts';
 import { Permanent, Retryable } from '../../errors.ts';
 import type { OutlookEvent } from '../../event.ts';
+import { ownSettings } from '../../room-settings.ts';
 import { brakes, type BrakePolicy } from '../decide/brake.ts';
 import { underLease } from '../worker/lease.ts';
 import type { LeasedRoom, Window } from '../store/mappings.ts';
@@ -44,6 +45,8 @@ export interface RoomPlan {
   readonly room: string;
   readonly mailbox: string;
   readonly direction: LeasedRoom['direction'];
+  /** What the room does differently, as `name=value`. */
+  readonly settings: readonly string[];
   readonly state: RoomState;
   readonly error: string | null;
   readonly hint: string | null;
@@ -170,7 +173,11 @@ export function createPlanner(options: PlanOptions) {
         events,
         remembered: await rememberedOf(session, room, events),
         outlook,
-        policy,
+        policy: {
+          conflict: room.own?.conflict_policy ?? policy.conflict,
+          overlap: room.own?.overlap_policy ?? policy.overlap,
+          importMode: room.own?.import_mode ?? policy.importMode,
+        },
         strangers: (unknown) => readForeignEvents(session, room, unknown),
         meetings,
       },
@@ -249,6 +256,7 @@ function summed(reads: readonly (Read & { readonly holds: boolean })[], itemsMos
       room: room.name,
       mailbox: room.outlookItemId,
       direction: room.direction,
+      settings: ownSettings(room.own ?? {}),
       state,
       error,
       hint,

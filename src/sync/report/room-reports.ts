@@ -1,8 +1,9 @@
 /** The rooms as they stand: state, lag, health, and how far their backfill is. Reads only. */
 import type { Database } from '../../database.ts';
+import { roomSettingColumns, type RoomSettings } from '../../room-settings.ts';
 import { failingAs } from '../store/failing.ts';
 
-export interface RoomReport {
+export interface RoomReport extends RoomSettings {
   readonly id: number;
   readonly resource_id: number;
   readonly outlook_item_id: string;
@@ -77,7 +78,7 @@ const roomsText = `
   ), subscribed AS (
     SELECT resource_mapping_id, max(expires_at) AS expires_at FROM bridge_subscriptions GROUP BY resource_mapping_id
   )
-  SELECT r.id, r.resource_id, r.outlook_item_id, r.outlook_item_name, r.active, r.sync_direction,
+  SELECT r.id, r.resource_id, r.outlook_item_id, r.outlook_item_name, r.active, r.sync_direction, ${roomSettingColumns('r')},
     CASE WHEN r.active <> 1 THEN 'off' WHEN held.n > 0 THEN 'held' ELSE coalesce(s.health, 'ok') END AS health,
     s.error_message AS error, s.hint, s.lease_owner IS NOT NULL AS working, coalesce(due.n, 0) AS due,
     coalesce(round(extract(epoch FROM clock_timestamp() - due.oldest) * 1000)::bigint, 0) AS lag_ms,

@@ -1,5 +1,6 @@
 /** What the daemon must know of its database before it works: who it is, and whether capture is in place. */
 import type { Queryable } from '../../database.ts';
+import type { AppearanceSettings } from '../../appearance.ts';
 import { Invalid } from '../../errors.ts';
 
 export interface Installation {
@@ -35,4 +36,13 @@ export async function readInstallation(
     'SELECT count(*) AS rooms FROM bridge_resource_mappings WHERE active = 1',
   );
   return { id: settings.get('installation_id') ?? '', rooms: count.rows[0]!.rooms };
+}
+
+/** How items are shown in rooms that say nothing of their own. A change takes effect at once: a trigger compares all rooms. */
+export async function storeAppearance(db: Queryable, settings: AppearanceSettings): Promise<void> {
+  await db.query(
+    `INSERT INTO public.bridge_settings (name, value) VALUES ('privacy', $1), ('title_template', $2)
+     ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now() WHERE bridge_settings.value <> excluded.value`,
+    [settings.privacy, settings.titleTemplate],
+  );
 }

@@ -4,7 +4,9 @@
  */
 import type { Queryable } from '../../database.ts';
 import type { PullAction, PushAction } from '../../facts.ts';
-import type { Item, ItemChange, ReservationKey } from '../../item.ts';
+import type { BookedChange, BookedItem } from '../../appearance.ts';
+import type { Item, ReservationKey } from '../../item.ts';
+import type { RoomSettings } from '../../room-settings.ts';
 
 /** How many days around today both sides are kept equal. */
 export interface Window {
@@ -26,12 +28,12 @@ export interface Due {
   /** 0: a change made now, 1: backfill. */
   readonly lane: 0 | 1;
   /** What both sides last agreed on. A field that is missing was sent and not answered: nobody knows who shows what. */
-  readonly bookingBase: ItemChange | null;
+  readonly bookingBase: BookedChange | null;
   readonly outlookBase: Item | null;
   readonly outlookSeen: Item | null;
   /** The reservation's active flag; null when it has no row in this room any more. */
   readonly active: boolean | null;
-  readonly booking: Item | null;
+  readonly booking: BookedItem | null;
   readonly inWindow: boolean | null;
   readonly covered: boolean;
   readonly coverConfirmed: boolean;
@@ -139,6 +141,8 @@ export interface LeasedRoom {
   readonly outlookItemId: string;
   readonly name: string;
   readonly direction: 'both' | 'booking_to_outlook' | 'outlook_to_booking';
+  /** What this room does differently from the environment. */
+  readonly own?: Partial<RoomSettings>;
   readonly baselined: boolean;
   readonly reconciled: boolean;
   /** Its last holder vanished in the middle of its work: a create may have been sent that nobody wrote down. */
@@ -173,9 +177,9 @@ export interface Settled {
     'pending' | 'synced' | 'error' | 'conflict' | 'cancelled' | 'shadowed' | 'imported' | 'forget';
   readonly eventId: string | null;
   readonly generation: number;
-  readonly bookingBase: ItemChange | null;
+  readonly bookingBase: BookedChange | null;
   readonly outlookBase: Item | null;
-  readonly bookingSeen: Item | null;
+  readonly bookingSeen: BookedItem | null;
   readonly outlookSeen: Item | null;
   readonly error: string | null;
   readonly hint: string | null;

@@ -1,7 +1,9 @@
 /** The books of what Outlook reported: which events a room knows, what was noticed of them, and where a round begins. */
 import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
+import type { BookedItem } from '../../appearance.ts';
 import type { Item, ReservationKey } from '../../item.ts';
+import { bookedState } from './booked-state.ts';
 import type { ConflictNote, Hint, LeasedRoom, News, WaitsFor, Window } from './mappings.ts';
 
 /** A part of time, as ISO instants. */
@@ -175,7 +177,7 @@ export interface Mapped extends Omit<KnownEvent, 'eventId'> {
   readonly reservationType: string | null;
   readonly due: boolean;
   /** Of a reservation without an event, or whose event is gone: what it is. */
-  readonly booking: Item | null;
+  readonly booking: BookedItem | null;
   readonly present: boolean;
   readonly removing: boolean;
   readonly conflict: ConflictNote | null;
@@ -190,7 +192,7 @@ export const mappedRows = `SELECT ${knownColumns}, m.reservation_type AS "reserv
     m.removing, m.conflict, m.ical_uid AS "iCalUId", m.series_master_id AS "seriesMasterId", m.outlook_seen AS "outlookSeen",
     to_char(m.original_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "originalStart", i.booking
   FROM bridge_mappings m
-  LEFT JOIN LATERAL (SELECT bridge_item_state(v.starts_at, v.ends_at, v.all_day, v.title, v.description, v.is_private) AS booking
+  LEFT JOIN LATERAL (SELECT ${bookedState('v', 'bridge_style(m.resource_id)')} AS booking
     FROM bridge_items v
     WHERE (m.outlook_event_id IS NULL OR m.outlook_news = 'gone' OR m.sync_status = 'cancelled' AND m.due_at IS NOT NULL) AND m.present
     AND v.reservation_type = m.reservation_type AND v.reservation_id = m.reservation_id

@@ -1,0 +1,87 @@
+-- How Outlook shows an item beside what the booking system says of it: by the settings of its room, else of the environment.
+
+-- What a room does differently from the environment.
+CREATE OR REPLACE FUNCTION bridge_own_settings(r bridge_resource_mappings) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $own$
+  SELECT jsonb_strip_nulls(jsonb_build_object('conflict_policy', r.conflict_policy, 'overlap_policy', r.overlap_policy,
+    'import_mode', r.import_mode, 'privacy', r.privacy, 'title_template', r.title_template))
+$own$;
+
+-- What a room does to the items it shows; NULL: nothing. `bridge_settings` keeps the environment's settings, see
+-- bridge_appearance_changed.
+CREATE OR REPLACE FUNCTION bridge_style(room integer) RETURNS jsonb LANGUAGE plpgsql STABLE AS $style$
+DECLARE
+  style jsonb;
+BEGIN
+  SELECT jsonb_strip_nulls(jsonb_build_object(
+      'privacy', nullif(coalesce(r.privacy, max(s.value) FILTER (WHERE s.name = 'privacy')), 'neutral'),
+      'template', nullif(coalesce(r.title_template, max(s.value) FILTER (WHERE s.name = 'title_template')), '{title}'),
+      'room', coalesce(r.outlook_item_name, r.outlook_item_id)))
+  INTO style
+  FROM (SELECT 1) one
+  LEFT JOIN bridge_resource_mappings r ON r.resource_id = room AND r.active = 1
+  LEFT JOIN bridge_settings s ON s.name IN ('privacy', 'title_template')
+  GROUP BY r.privacy, r.title_template, r.outlook_item_name, r.outlook_item_id;
+  RETURN nullif(style - 'room', '{}') || style;
+END $style$;
+
+-- A piece of a template with its placeholders filled. Where there is no organiser, the brackets or the separator around that
+-- placeholder go with it.
+CREATE OR REPLACE FUNCTION bridge_filled(piece text, item jsonb, style jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $filled$
+  SELECT replace(replace(CASE WHEN o.organizer IS NULL
+      THEN regexp_replace(piece, '\s*([(\[]\s*\{organizer\}\s*[)\]]|[-–—,:;|/]\s+\{organizer\}|\{organizer\}(\s*[-–—,:;|/](?=\s))?)', '', 'g')
+      ELSE replace(piece, '{organizer}', o.organizer) END,
+    '{type}', item ->> 'reservation_type'), '{room}', style ->> 'room')
+  FROM (SELECT nullif(btrim(coalesce(item ->> 'organizer_name', item ->> 'organizer_email')), '') AS organizer) o
+$filled$;
+
+-- What a style adds to the state of an item (bridge_item_state), under `as`: `privacy`; `before` and `after`, the text around
+-- the title, with `untitled` where there is no title between them. What is hidden is in no text.
+CREATE OR REPLACE FUNCTION bridge_appearance(item jsonb, style jsonb) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $appearance$
+DECLARE
+  privacy constant text := style ->> 'privacy';
+  hidden constant boolean := coalesce(privacy = 'busy-only' OR (item ->> 'is_private')::boolean AND privacy IS DISTINCT FROM 'full', false);
+  template constant text := CASE WHEN NOT hidden THEN style ->> 'template' END;
+  at constant integer := position('{title}' IN template);
+  own jsonb;
+BEGIN
+  own := jsonb_strip_nulls(jsonb_build_object('privacy', privacy,
+    'before', nullif(bridge_filled(CASE WHEN at > 0 THEN left(template, at - 1) ELSE template END, item, style), ''),
+    'after', nullif(bridge_filled(CASE WHEN at > 0 THEN substr(template, at + length('{title}')) END, item, style), ''),
+    'untitled', CASE WHEN at = 0 THEN true END));
+  RETURN CASE WHEN own = '{}' THEN own ELSE jsonb_build_object('as', own) END;
+END $appearance$;
+
+-- A setting of a room takes effect at once. Its items are compared with what was shown of them, and what waits for a person or
+-- for another policy is decided anew.
+CREATE OR REPLACE FUNCTION bridge_room_settings_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $settings$
+BEGIN
+  IF NEW.import_mode IS DISTINCT FROM OLD.import_mode THEN
+    UPDATE bridge_mappings SET due_at = now(), lane = 0, attempt = 0, revision = revision + 1
+    WHERE resource_id = NEW.resource_id AND waits_for = 'import';
+  END IF;
+  UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now(), push_lane = 0, updated_at = now()
+  WHERE resource_mapping_id = NEW.id;
+  PERFORM bridge_wake();
+  RETURN NULL;
+END $settings$;
+CREATE OR REPLACE TRIGGER bridge_rooms_settings AFTER UPDATE ON bridge_resource_mappings FOR EACH ROW
+  WHEN (NEW.active = 1 AND (OLD.conflict_policy, OLD.overlap_policy, OLD.import_mode, OLD.privacy, OLD.title_template, OLD.outlook_item_name)
+        IS DISTINCT FROM (NEW.conflict_policy, NEW.overlap_policy, NEW.import_mode, NEW.privacy, NEW.title_template, NEW.outlook_item_name))
+  EXECUTE FUNCTION bridge_room_settings_changed();
+
+-- The same of a setting of the environment, which the daemon and `migrate` write down.
+CREATE OR REPLACE FUNCTION bridge_appearance_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $changed$
+BEGIN
+  -- written down for the first time, as it was all along
+  IF TG_OP = 'INSERT' AND NEW.value IN ('neutral', '{title}') THEN
+    RETURN NULL;
+  END IF;
+  UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now(), push_lane = 0, updated_at = now();
+  PERFORM bridge_wake();
+  RETURN NULL;
+END $changed$;
+CREATE OR REPLACE TRIGGER bridge_settings_appearance AFTER INSERT OR UPDATE OF value ON bridge_settings FOR EACH ROW
+  WHEN (NEW.name IN ('privacy', 'title_template'))
+  EXECUTE FUNCTION bridge_appearance_changed();
