@@ -211,6 +211,15 @@ describe('the template of titles', () => {
     expect(await world.names()).toEqual(['Kor', 'Kor']);
   });
 
+  test('a copy of an event that hides its texts has those of its reservation', async () => {
+    await using world = await openRoom();
+    await world.set(`privacy = 'busy-only'`);
+    await world.book('Kor');
+    world.tenant.people.copy(upn, world.event().id, { start: at(5, '10:00'), end: at(5, '11:00') });
+    await world.look();
+    expect(await world.names()).toEqual(['Kor', 'Kor']);
+  });
+
   test('a long title is cut, what stands around it is not, and nothing comes of that', async () => {
     await using world = await openRoom();
     await world.set(`title_template = '{title} ({organizer})'`);
