@@ -3,14 +3,17 @@
  * embedded binaries. Nothing starts before the first test asks for a database, so a run without one costs nothing.
  * The template databases are made here, once per run, because only one process may make them.
  */
+import { globSync } from 'node:fs';
 import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { randomBytes } from 'node:crypto';
+import { json } from 'node:stream/consumers';
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import { startTestServer } from './server.ts';
 import { fillDatabase, type Schema } from './templates.ts';
+import { drawnTransitions } from './transitions.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -45,9 +48,17 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     return { serverUrl, template: await made, copying: await copying };
   }
 
+  const seen = new Set<string>();
   const http = createHttpServer((request, response) => {
     // files ask seconds apart: a connection kept between them may be closing when the next one takes it
     response.setHeader('connection', 'close');
+    if (request.method === 'POST') {
+      void json(request).then((transitions) => {
+        for (const transition of transitions as string[]) seen.add(transition);
+        response.end();
+      });
+      return;
+    }
     template(decodeURIComponent((request.url ?? '').slice(1)) as Schema).then(
       (answer) => response.end(JSON.stringify(answer)),
       (error: unknown) => {
@@ -64,7 +75,21 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     http.closeAllConnections();
     if (server !== undefined) await dropDatabases(await server, run);
     await opened.disposeAsync();
+    if (isWhole(project)) expectEachDrawn(seen);
   };
+}
+
+/** Every test ran. */
+const isWhole = (project: TestProject): boolean =>
+  project.vitest.state.getFiles().length === globSync('test/**/*.test.ts').length &&
+  project.vitest.config.testNamePattern === undefined;
+
+function expectEachDrawn(seen: ReadonlySet<string>): void {
+  const missed = [...drawnTransitions()].filter((transition) => !seen.has(transition));
+  if (missed.length === 0) return;
+  // vitest prints what is thrown here, and ends as if nothing had happened
+  process.exitCode = 1;
+  throw new Error(`docs/states.md draws what no test made: ${missed.join(', ')}`);
 }
 
 async function startServer(opened: AsyncDisposableStack): Promise<string> {

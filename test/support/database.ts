@@ -6,8 +6,11 @@ import type { DatabaseConfig } from '../../src/config.ts';
 import { openPool, type Database } from '../../src/database.ts';
 import { onServer, type Template } from './cluster.ts';
 import type { Schema } from './templates.ts';
+import { drawnTransitions } from './transitions.ts';
 
 export type { Schema } from './templates.ts';
+
+const drawn = drawnTransitions();
 
 export interface TestDatabase extends AsyncDisposable {
   /** Of a superuser. */
@@ -42,8 +45,10 @@ export async function openTestDatabase({ schema }: { readonly schema: Schema }):
     query: async <Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []) =>
       (await pool.query<Row>(text, [...values])).rows,
     async [Symbol.asyncDispose]() {
+      const seen = await transitionsIn(url.href);
       await pool.end();
       await onServer(serverUrl, (client) => client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`));
+      await report(seen);
     },
   };
 }
@@ -53,4 +58,23 @@ async function askFor(schema: Schema): Promise<Template> {
   const text = await answer.text();
   if (!answer.ok) throw new Error(`The template database '${schema}' could not be made: ${text}`);
   return JSON.parse(text) as Template;
+}
+
+/** Nothing where the bridge is not installed, or not any more. */
+const transitionsIn = (url: string): Promise<readonly string[]> =>
+  onServer(url, async (client) => {
+    const { rows } = await client.query<{ there: boolean }>(
+      "SELECT to_regclass('transitions.seen') IS NOT NULL AS there",
+    );
+    if (rows[0]?.there !== true) return [];
+    const seen = await client.query<{ transition: string }>('SELECT transition FROM transitions.seen');
+    return seen.rows.map(({ transition }) => transition);
+  });
+
+/** A transition that is not drawn fails the test that made it. */
+async function report(seen: readonly string[]): Promise<void> {
+  if (seen.length === 0) return;
+  await fetch(`${inject('cluster')}/transitions`, { method: 'POST', body: JSON.stringify(seen) });
+  const undrawn = seen.filter((transition) => !drawn.has(transition));
+  if (undrawn.length > 0) throw new Error(`docs/states.md does not draw ${undrawn.join(', ')}`);
 }

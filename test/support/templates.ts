@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import { migrate } from '../../src/cli/migrate.ts';
 import { tablesOf } from './adapters.ts';
+import { recordTransitions } from './transitions.ts';
 
 /**
  * `empty`: nothing; `portico`: PorticoEstate's tables with a small seed; `bridge`: the same with the bridge installed,
@@ -26,13 +27,10 @@ function contentsOf(schema: Schema): Contents {
 /** Fills the empty database at `url`. */
 export async function fillDatabase(schema: Schema, url: string): Promise<void> {
   const { scripts, adapter } = contentsOf(schema);
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    for (const path of scripts) await client.query(readFileSync(path, 'utf8'));
-  } finally {
-    await client.end();
-  }
+  await run(
+    url,
+    scripts.map((path) => readFileSync(path, 'utf8')),
+  );
   if (adapter === null) return;
   const database = { url, ssl: false } as const;
   const config = {
@@ -43,4 +41,15 @@ export async function fillDatabase(schema: Schema, url: string): Promise<void> {
     logLevel: 'silent',
   } as const;
   await migrate(config, () => undefined, new AbortController().signal);
+  await run(url, [recordTransitions]);
+}
+
+async function run(url: string, scripts: readonly string[]): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    for (const script of scripts) await client.query(script);
+  } finally {
+    await client.end();
+  }
 }
