@@ -138,6 +138,7 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
     audit: createAudit(db),
     tell,
     log,
+    timezone: config.timezone,
     health: health.state,
     readCapture: captureNow,
     alerts,

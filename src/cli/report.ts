@@ -40,7 +40,8 @@ export async function report(options: { json?: boolean }): Promise<number> {
   say(`daemons   ${queue.replicas}`);
   const ms = (value: number | null) => (value === null ? '-' : `${Math.round(value)} ms`);
   say(
-    `last hour ${latency.count} changes; p50 ${ms(latency.p50_ms)}, p95 ${ms(latency.p95_ms)}, p99 ${ms(latency.p99_ms)}`,
+    `last hour ${latency.count} changes; p50 ${ms(latency.p50_ms)}, p95 ${ms(latency.p95_ms)}, p99 ${ms(latency.p99_ms)}` +
+      (latency.backfilled === 0 ? '' : `; beside them ${latency.backfilled} of a backfill`),
   );
   return 0;
 }

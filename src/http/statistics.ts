@@ -8,6 +8,20 @@ const everyStatus = Object.fromEntries(syncStatuses.map((status) => [status, z.n
   z.ZodNumber
 >;
 
+const ms = z.number().nullable();
+
+export const latencySchema = z
+  .object({
+    count: z.number().int(),
+    backfilled: z.number().int().openapi({
+      description: 'Brought over by a backfill: nobody waited for these, so they are in no other figure.',
+    }),
+    p50_ms: ms,
+    p95_ms: ms,
+    p99_ms: ms,
+  })
+  .openapi('Latency');
+
 export const statisticsSchema = z
   .object({
     total_mappings: z.number().int(),

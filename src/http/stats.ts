@@ -5,12 +5,14 @@ import type { createReports } from '../sync/report/reports.ts';
 import type { Start } from '../sync/worker/start-mode.ts';
 import { readStart, startSchema } from './plan.ts';
 import { answers, instant, instantOrNull, newRoutes } from './schema.ts';
-import { statisticsSchema } from './statistics.ts';
+import { latencySchema, statisticsSchema } from './statistics.ts';
 
 export interface StatsParts {
   readonly reports: Pick<ReturnType<typeof createReports>, 'statistics' | 'queue' | 'latency'>;
   readonly health: () => HealthState;
   readonly start: Pick<Start, 'read'>;
+  /** Of the booking system's wall clock. */
+  readonly timezone: string;
 }
 
 const ms = z.number().nullable();
@@ -26,7 +28,7 @@ const statsRoute = createRoute({
     z.object({
       success: z.literal(true),
       statistics: statisticsSchema,
-      latency: z.object({ count: z.number().int(), p50_ms: ms, p95_ms: ms, p99_ms: ms }),
+      latency: latencySchema,
       queue: z.object({ outbox_rows: z.number().int(), due: z.number().int(), oldest_ms: ms }),
       rooms: z.record(z.string(), z.number().int()),
       backfill: z.object({ total: z.number().int(), done: z.number().int() }),
@@ -39,13 +41,14 @@ const statsRoute = createRoute({
         .openapi({ description: 'Open ones.' }),
       start: startSchema,
       replica: z.string().nullable(),
+      timezone: z.string().openapi({ description: 'Of the wall clock of the booking system.' }),
       started_at: instant,
       uptime_seconds: z.number().int(),
     }),
   ),
 });
 
-export function statsRoutes({ reports, health, start }: StatsParts) {
+export function statsRoutes({ reports, health, start, timezone }: StatsParts) {
   return newRoutes().openapi(statsRoute, async (c) => {
     const [statistics, latency, state, begins] = await Promise.all([
       reports.statistics(),
@@ -70,6 +73,7 @@ export function statsRoutes({ reports, health, start }: StatsParts) {
         missed_captures: missedCaptures,
         start: begins,
         replica,
+        timezone,
         started_at: startedAt,
         uptime_seconds: uptimeSeconds,
       },

@@ -11,7 +11,7 @@ import { sentence } from './mappings.ts';
 import type { Capture } from './health.ts';
 import { answers, instant, newRoutes } from './schema.ts';
 import { scheduleSchema, type ScheduleParts } from './schedules.ts';
-import { statisticsSchema } from './statistics.ts';
+import { latencySchema, statisticsSchema } from './statistics.ts';
 import type { StatsParts } from './stats.ts';
 
 export interface SystemParts extends ActivityParts, ScheduleParts {
@@ -54,7 +54,7 @@ const dashboardSchema = z
   .object({
     ...system,
     statistics: z.union([statisticsSchema, z.null()]),
-    latency: z.object({ count: z.number().int(), p50_ms: ms, p95_ms: ms, p99_ms: ms }).nullable(),
+    latency: z.union([latencySchema, z.null()]),
     queue: z.object({ outbox_rows: z.number().int(), due: z.number().int(), oldest_ms: ms }).nullable(),
     rooms: z.record(z.string(), z.number().int()).nullable(),
     replicas: z.number().int().nullable(),

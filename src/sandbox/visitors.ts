@@ -54,7 +54,7 @@ const mostOfEach = 5;
  * So many bookings are deleted in an hour, well below where the brake holds (BRAKE_MAX): those that disappear are counted, a
  * meeting that its organiser calls off is not.
  */
-export const mostDeleted = 4;
+const mostDeleted = 4;
 const hourMs = 3_600_000;
 
 interface Own {

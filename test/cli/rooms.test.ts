@@ -125,7 +125,14 @@ test('explain of what nobody knows, and of what is no reservation', async () => 
 test('report shows the numbers of the day, for people and for scripts', async () => {
   await using office = await openOffice();
   await office.map(101);
-  expect((await office.run('report')).out).toMatch(/TYPE +PENDING +SYNCED/);
+  await office.db.query(
+    `INSERT INTO bridge_log (action, latency_ms) VALUES ('created', 12), ('created', NULL), ('imported', NULL)`,
+  );
+  const said = await office.run('report');
+  expect(said.out).toMatch(/TYPE +PENDING +SYNCED/);
+  expect(said.out).toContain(
+    'last hour 1 changes; p50 12 ms, p95 12 ms, p99 12 ms; beside them 2 of a backfill',
+  );
   expect((await office.run('report', '--json')).json()).toMatchObject({
     success: true,
     statistics: { total_mappings: 0 },

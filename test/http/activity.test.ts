@@ -100,3 +100,14 @@ test('a backfill is in no figure of speed, and its size stands beside them', asy
     outlook_to_booking: { count: 0, p50_ms: null, backfilled: 3 },
   });
 });
+
+test('the latency at a glance leaves a backfill out and counts it beside', async () => {
+  await using api = await openApi();
+  for (const ms of [10, 30]) await log(api, 'created', ms);
+  for (const action of ['created', 'imported', 'shadowed'])
+    await api.db.query('INSERT INTO bridge_log (action) VALUES ($1)', [action]);
+  await api.db.query(`INSERT INTO bridge_log (action, at) VALUES ('created', now() - interval '2 hours')`);
+  const expected = { count: 2, backfilled: 2, p50_ms: 20 };
+  expect((await api.call('GET', '/stats')).body['latency']).toMatchObject(expected);
+  expect((await api.call('GET', '/health/dashboard')).body['latency']).toMatchObject(expected);
+});

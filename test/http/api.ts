@@ -125,6 +125,7 @@ export async function openApi(options: ApiOptions = {}) {
     audit: createAudit(db),
     tell,
     log: createLog('silent'),
+    timezone: 'Europe/Oslo',
     health: health.state,
     readCapture: () => readCapture(db),
     manual,

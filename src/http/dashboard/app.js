@@ -1,6 +1,6 @@
 /**
  * The page: what is asked, and where the answers go.
- * @import { Known } from './shapes.ts'
+ * @import { Known, Stats } from './shapes.ts'
  */
 import { createAddress } from './address.js';
 import { ApiError, get } from './api.js';
@@ -12,6 +12,7 @@ import { notice } from './dialogs.js';
 import { byId } from './dom.js';
 import { createExplain } from './explain.js';
 import { createFeed } from './feed.js';
+import { useZone } from './format.js';
 import { showFigures } from './figures.js';
 import { createLine } from './line.js';
 import { createPlan } from './plan.js';
@@ -78,7 +79,12 @@ const roomsSource = source(5_000, async () => {
 
 /** Not there (404) is null: that part of the page is not shown. */
 const sources = {
-  stats: source(3_000, async () => void (known.stats = await get('/stats'))),
+  stats: source(3_000, async () => {
+    /** @type {Stats} */
+    const stats = await get('/stats');
+    known.stats = stats;
+    useZone(stats.timezone);
+  }),
   lines: source(5_000, async () => {
     known.lines = (await get('/log?limit=120')).lines;
     feed.show(known.lines);
@@ -96,13 +102,13 @@ const sources = {
     15_000,
     async () => {
       known.hour = await get('/stats/latency?hours=1');
-      charts.show(known.latency, known.hour);
+      charts.show(known.latency, known.hour, known.stats);
     },
     2_000,
   ),
   latency: source(30_000, async () => {
     known.latency = await get('/stats/latency?hours=24');
-    charts.show(known.latency, known.hour);
+    charts.show(known.latency, known.hour, known.stats);
   }),
   sheet: source(5_000, async () => {
     await Promise.all([details.refresh(), roomSheet.refresh()]);

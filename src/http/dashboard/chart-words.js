@@ -28,7 +28,7 @@ export function emptyWords(latency) {
   const backfilled = both.reduce((sum, direction) => sum + latency.directions[direction].backfilled, 0);
   return backfilled === 0
     ? 'No change in the last 24 hours.'
-    : `No change in the last 24 hours but the ${counted(backfilled, 'reservation')} of a backfill.`;
+    : `Only a backfill in the last 24 hours: ${counted(backfilled, 'reservation')}. Nobody waited for it, so it is in no curve.`;
 }
 
 /** @param {Latency} latency @param {number | null} at */

@@ -1,18 +1,18 @@
 /**
  * How long changes took: over the day, and how they spread. Both directions, in their colours, in words as well.
- * @import { Curve, Direction, Latency } from './shapes.ts'
+ * @import { Curve, Direction, Latency, Stats } from './shapes.ts'
  */
 import uPlot from './uplot.js';
 import { dayWords, emptyWords, spreadWords, stepWords } from './chart-words.js';
 import { byId, fill, h, setText } from './dom.js';
-import { duration, hourOfDay } from './format.js';
+import { duration, hourOfDay, zoneInUse } from './format.js';
 
 const height = 190;
 /** @type {readonly Direction[]} */
 const both = ['booking_to_outlook', 'outlook_to_booking'];
 /** Nothing is drawn below it: a log scale has no zero. */
 const floorMs = 1;
-/** Of the hour, so many at least. */
+/** The chart is as wide as so many steps at least. */
 const leastSteps = 8;
 
 /** A colour of the page, as a canvas can draw it. @param {string} name */
@@ -74,7 +74,8 @@ export function createCharts() {
     return new uPlot(
       {
         ...frame(dayPlace),
-        scales: { x: { time: true }, y: { distr: 3, log: 10, range: logRange } },
+        tzDate: (at) => uPlot.tzDate(new Date(at * 1_000), zoneInUse() ?? 'UTC'),
+        scales: { x: { time: true, range: dayRange(of) }, y: { distr: 3, log: 10, range: logRange } },
         axes: [
           axis({
             values: (/** @type {any} */ _, splits) => splits.map((at) => hourOfDay(at * 1_000)),
@@ -155,18 +156,29 @@ export function createCharts() {
 
   return {
     /**
-     * The day; while nothing is older than an hour, that hour, which would be a single step of the day.
+     * The day; while nothing is older than an hour, that hour, which would be a single step of the day, from the start of the
+     * daemon on.
      * @param {Latency | null} day
      * @param {Latency | null} hour
+     * @param {Stats | null} stats
      */
-    show(day, hour) {
+    show(day, hour, stats) {
       const young = day !== null && hour !== null && isYoung(day);
-      const now = young ? begun(hour) : day;
+      const startedAt = stats === null ? null : Date.parse(stats.started_at);
+      const now = young ? begun(hour, startedAt) : day;
       const text = JSON.stringify(now);
       if (text === shown) return;
       shown = text;
       latency = now;
-      const from = young ? now?.directions.booking_to_outlook.curve[0]?.at : undefined;
+      const first = now?.directions.booking_to_outlook.curve[0];
+      const next = now?.directions.booking_to_outlook.curve[1];
+      // the daemon began within the first step that is shown
+      const begins =
+        startedAt !== null &&
+        first !== undefined &&
+        startedAt > Date.parse(first.at) &&
+        (next === undefined || startedAt < Date.parse(next.at));
+      const from = !young ? undefined : begins ? startedAt : first?.at;
       setText(dayTitle, from === undefined ? 'The last 24 hours' : `Since ${hourOfDay(from)}`);
       draw();
     },
@@ -218,11 +230,24 @@ function isYoung({ step_seconds: step, directions }) {
   return sum(counts.flat()) > 0 && sum(counts.flatMap((of) => of.slice(0, before))) === 0;
 }
 
-/** From where it began on, and at least some minutes. @param {Latency} hour @returns {Latency} */
-function begun(hour) {
+/**
+ * From the start of the daemon on, or from the first change if that was before.
+ * @param {Latency} hour
+ * @param {number | null} startedAt
+ * @returns {Latency}
+ */
+function begun(hour, startedAt) {
   const { booking_to_outlook: out, outlook_to_booking: back } = hour.directions;
   const first = out.curve.findIndex(({ count }, at) => count > 0 || (back.curve[at]?.count ?? 0) > 0);
-  const from = Math.max(0, Math.min(first - 1, out.curve.length - leastSteps));
+  const started = out.curve.findLastIndex(({ at }) => startedAt === null || Date.parse(at) <= startedAt);
+  const from = Math.max(0, Math.min(first, started));
   const cut = (/** @type {Curve} */ of) => ({ ...of, curve: of.curve.slice(from) });
   return { ...hour, directions: { booking_to_outlook: cut(out), outlook_to_booking: cut(back) } };
+}
+
+/** From the first step to the last, and further while there are few. @param {Latency} of @returns {uPlot.Range.MinMax} */
+function dayRange({ step_seconds: step, directions }) {
+  const { curve } = directions.booking_to_outlook;
+  const from = Date.parse(curve[0]?.at ?? '') / 1_000;
+  return [from, from + Math.max(curve.length - 1, leastSteps) * step];
 }

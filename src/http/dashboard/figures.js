@@ -3,7 +3,7 @@
  * @import { Direction, Known, State } from './shapes.ts'
  */
 import { byId, fill, h, setText } from './dom.js';
-import { counted, duration, number } from './format.js';
+import { counted, duration, isElsewhere, number } from './format.js';
 import { stateOf } from './room-state.js';
 
 /** @typedef {{ label: string, value: string, sub: string, state?: State }} Figure */
@@ -33,10 +33,16 @@ export function showFigures(known) {
     }
   });
   showBackfill(known);
-  const { replicas, uptime_seconds: seconds } = known.stats;
+  const { replicas, uptime_seconds: seconds, timezone: zone } = known.stats;
+  const elsewhere = byId('zone', HTMLParagraphElement);
+  elsewhere.hidden = !isElsewhere(zone, Date.now());
+  setText(
+    elsewhere,
+    `All times are those of the booking system (${zone}), not of this browser (${browserZone()}).`,
+  );
   setText(
     byId('foot', HTMLElement),
-    `${counted(replicas, 'daemon')} on this database · this one up ${duration(seconds * 1_000)} · times are those of this browser`,
+    `${counted(replicas, 'daemon')} on this database · this one up ${duration(seconds * 1_000)} · times are those of ${zone}`,
   );
 }
 
@@ -115,9 +121,17 @@ function speed({ hour, latency }, direction, where) {
   return {
     label: `${where}, half within`,
     value: none ? '–' : duration(curve?.p50_ms ?? null),
-    sub: `${none ? 'no change in 24 hours' : `95 % within ${duration(curve?.p95_ms ?? null)}, ${when}`}${beside(curve?.backfilled ?? 0)}`,
+    sub: none
+      ? nothing(curve?.backfilled ?? 0)
+      : `95 % within ${duration(curve?.p95_ms ?? null)}, ${when}${beside(curve?.backfilled ?? 0)}`,
   };
 }
+
+const browserZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+/** @param {number} backfilled */
+const nothing = (backfilled) =>
+  backfilled === 0 ? 'no change in 24 hours' : `only a backfill in 24 hours: ${number(backfilled)}`;
 
 /** @param {number} backfilled */
 const beside = (backfilled) => (backfilled === 0 ? '' : `; backfill: ${number(backfilled)}`);

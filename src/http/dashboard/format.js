@@ -1,14 +1,43 @@
-/** Numbers and times as a person reads them. Times are those of the browser's zone. */
+/** Numbers and times as a person reads them. Times are those of the booking system's wall clock, wherever the browser is. */
 
 const numbers = new Intl.NumberFormat('en-GB');
-const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
-const clockSeconds = new Intl.DateTimeFormat('en-GB', {
-  hour: '2-digit',
-  minute: '2-digit',
-  second: '2-digit',
-});
-const day = new Intl.DateTimeFormat('en-GB', { weekday: 'short', day: '2-digit', month: 'short' });
-const full = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium' });
+
+/** @param {string} [zone] the browser's own, until the booking system's is known */
+const clocks = (zone) => {
+  /** @param {Intl.DateTimeFormatOptions} options */
+  const of = (options) =>
+    new Intl.DateTimeFormat('en-GB', { ...options, ...(zone === undefined ? {} : { timeZone: zone }) });
+  return {
+    zone,
+    clock: of({ hour: '2-digit', minute: '2-digit' }),
+    clockSeconds: of({ hour: '2-digit', minute: '2-digit', second: '2-digit' }),
+    day: of({ weekday: 'short', day: '2-digit', month: 'short' }),
+    date: of({ dateStyle: 'short' }),
+    full: of({ dateStyle: 'medium', timeStyle: 'medium' }),
+  };
+};
+let formats = clocks();
+
+/** From now on every time is of this zone. @param {string} zone */
+export function useZone(zone) {
+  if (formats.zone !== zone) formats = clocks(zone);
+}
+
+/** The zone of every time; undefined: the booking system's is not known yet. */
+export const zoneInUse = () => formats.zone;
+
+/**
+ * Whether the wall clock of this browser differs from that of the zone, now or in the other half of the year.
+ * @param {string} zone
+ * @param {number} now
+ */
+export function isElsewhere(zone, now) {
+  /** @type {Intl.DateTimeFormatOptions} */
+  const options = { dateStyle: 'short', timeStyle: 'short' };
+  const here = new Intl.DateTimeFormat('en-GB', options);
+  const there = new Intl.DateTimeFormat('en-GB', { ...options, timeZone: zone });
+  return [now, now + 182 * 86_400_000].some((at) => here.format(at) !== there.format(at));
+}
 
 /** @param {number} value */
 export const number = (value) => numbers.format(value);
@@ -54,13 +83,13 @@ export function distance(at, now) {
 }
 
 /** @param {string | number} at */
-export const timeOfDay = (at) => clockSeconds.format(new Date(at));
+export const timeOfDay = (at) => formats.clockSeconds.format(new Date(at));
 
 /** @param {string | number} at */
-export const hourOfDay = (at) => clock.format(new Date(at));
+export const hourOfDay = (at) => formats.clock.format(new Date(at));
 
 /** @param {string} at */
-export const fullTime = (at) => full.format(new Date(at));
+export const fullTime = (at) => formats.full.format(new Date(at));
 
 /**
  * When something is: `Tue 05 Jan 16:00–18:00`.
@@ -69,10 +98,11 @@ export const fullTime = (at) => full.format(new Date(at));
  */
 export function span(from, to) {
   if (from === null) return 'no time known';
+  const { clock, date, day } = formats;
   const [a, b] = [new Date(from), to === null ? null : new Date(to)];
   const start = `${plain(day.format(a))} ${clock.format(a)}`;
   if (b === null) return start;
-  return a.toDateString() === b.toDateString()
+  return date.format(a) === date.format(b)
     ? `${start}–${clock.format(b)}`
     : `${start} – ${plain(day.format(b))} ${clock.format(b)}`;
 }

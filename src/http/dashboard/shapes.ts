@@ -18,7 +18,6 @@ export interface Stats {
     summary: Record<string, number>;
     by_type: Record<string, Record<string, number>>;
   };
-  latency: { count: number; p50_ms: number | null; p95_ms: number | null; p99_ms: number | null };
   queue: { outbox_rows: number; due: number; oldest_ms: number | null };
   rooms: Record<string, number>;
   backfill: Backfill;
@@ -31,6 +30,7 @@ export interface Stats {
     hold: { reason: 'database' | 'set-back'; why: string; hint: string } | null;
   };
   replica: string | null;
+  timezone: string;
   started_at: string;
   uptime_seconds: number;
 }

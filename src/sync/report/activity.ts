@@ -91,7 +91,7 @@ export function createActivity(db: Database) {
     const { rows: beside } = await db.query<{ direction: Direction; count: number }>({
       name: 'backfilled',
       text: backfilledText,
-      values: [seconds, steps, doneInOutlook, moved],
+      values: [seconds, steps, doneInOutlook, broughtOver],
     });
     const { newest: last } = rows[0]!;
     const dateOf = (step: number) => new Date(step * seconds * 1_000);
@@ -161,7 +161,7 @@ const newestText = (which: string) => `
   ORDER BY l.id DESC`;
 
 /** What changes the other side; of the rest of the log nothing was brought over. */
-const moved = [
+export const broughtOver: readonly string[] = [
   'created',
   'updated',
   'deleted',

@@ -6,6 +6,7 @@ import { createReports, type Statistics } from './reports.ts';
 
 interface Speed {
   readonly count: number;
+  readonly backfilled: number;
   readonly p50_ms: number | null;
   readonly p95_ms: number | null;
   readonly p99_ms: number | null;
@@ -57,7 +58,13 @@ export function createDaily(db: Database) {
       actions(),
       openAlerts(),
     ]);
-    const of = ({ count, p50_ms, p95_ms, p99_ms }: Speed): Speed => ({ count, p50_ms, p95_ms, p99_ms });
+    const of = ({ count, backfilled, p50_ms, p95_ms, p99_ms }: Speed): Speed => ({
+      count,
+      backfilled,
+      p50_ms,
+      p95_ms,
+      p99_ms,
+    });
     return {
       hours,
       mappings: statistics.summary,

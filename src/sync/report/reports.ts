@@ -1,6 +1,7 @@
 /** What people ask about the sync as a whole and about one mapping. Reads only. */
 import type { Database } from '../../database.ts';
 import { failingAs } from '../store/failing.ts';
+import { broughtOver } from './activity.ts';
 
 export const syncStatuses = [
   'pending',
@@ -40,6 +41,8 @@ export interface Statistics {
 
 export interface LatencyReport {
   readonly count: number;
+  /** Brought over by a backfill or a comparison: nobody waited for these, so they are in no other figure. */
+  readonly backfilled: number;
   /** Null: there was no change. */
   readonly p50_ms: number | null;
   readonly p95_ms: number | null;
@@ -138,10 +141,12 @@ export function createReports(db: Database) {
     const { rows } = await db.query<LatencyReport>({
       name: 'latency',
       text: `
-        SELECT n AS count, round(p[1]::numeric, 1)::float8 AS p50_ms, round(p[2]::numeric, 1)::float8 AS p95_ms,
+        SELECT n AS count, backfilled, round(p[1]::numeric, 1)::float8 AS p50_ms, round(p[2]::numeric, 1)::float8 AS p95_ms,
           round(p[3]::numeric, 1)::float8 AS p99_ms
-        FROM (SELECT count(*) AS n, percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY latency_ms) AS p
-              FROM bridge_log WHERE at > now() - interval '1 hour' AND latency_ms IS NOT NULL) l`,
+        FROM (SELECT count(latency_ms) AS n, percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY latency_ms) AS p,
+                count(*) FILTER (WHERE latency_ms IS NULL AND action = ANY ($1)) AS backfilled
+              FROM bridge_log WHERE at > now() - interval '1 hour') l`,
+      values: [broughtOver],
     });
     return rows[0]!;
   }
