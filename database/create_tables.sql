@@ -1094,7 +1094,9 @@ CREATE OR REPLACE FUNCTION bridge_release(room_id integer, epoch bigint, rest_ms
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $release$
 BEGIN
   UPDATE bridge_room_state s
-  SET push_due_at = CASE WHEN s.baselined_at IS NULL OR s.reconciled_at IS NULL THEN now() ELSE due.at END,
+  SET push_due_at = CASE WHEN s.reconciled_at IS NULL THEN now()
+        -- a full scan that failed is asked for again by pull_due_at, and what needs none goes on
+        WHEN s.baselined_at IS NULL AND (condition = 'ok' OR rest_ms IS NOT NULL) THEN now() ELSE due.at END,
       push_lane = coalesce(due.lane, 0), lease_owner = NULL,
       -- asked for while it was being worked on, and done: the question must not allow another round
       asked_at = CASE WHEN due.at IS NOT NULL OR s.pull_due_at IS NOT NULL OR s.compare_at IS NOT NULL OR s.baselined_at IS NULL
@@ -1281,8 +1283,8 @@ BEGIN
   PERFORM pg_advisory_xact_lock_shared(7230912, 2);
   UPDATE bridge_mappings m SET due_at = clock_timestamp() + coalesce(in_ms, 0) * interval '1 millisecond'
   FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id
-  WHERE r.id = room_id AND s.lease_epoch = epoch AND m.resource_id = r.resource_id AND m.reservation_id IS NOT NULL
-    AND (m.outlook_event_id IS NULL AND m.present OR m.id = ANY (held))
+  WHERE r.id = room_id AND s.lease_epoch = epoch AND m.resource_id = r.resource_id
+    AND (m.reservation_id IS NOT NULL AND m.outlook_event_id IS NULL AND m.present OR m.id = ANY (held))
     AND CASE WHEN in_ms IS NULL THEN m.due_at > clock_timestamp() ELSE m.due_at <= clock_timestamp() END;
 END $put_off$;
 
@@ -2141,7 +2143,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'a4ef9a07d03734c1f073d236cffc85ee6d2bf30d7679e99a4ed7c8ac2fe43775 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '18aaa666c586b6e6018c9a79968d4fac2bd92fc2da9e1e83932503d802d6c8e9 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

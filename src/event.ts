@@ -77,7 +77,7 @@ export type Write =
 
 /**
  * What became of a write. `event`: the event as Graph answered it (null after a remove); its marks are known after
- * a create only, because Graph does not echo them. `gone`: the event of a change was not there. `taken`: the
+ * a create only, because Graph does not echo them. `gone`: the event of a change or a remove was not there. `taken`: the
  * idempotency key belongs to an earlier, different create (`existingId` if Graph named it). `failed`: a Retryable,
  * Permanent or Conflict. `acceptedAt` is `performance.now()` of the answer.
  */

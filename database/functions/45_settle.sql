@@ -162,8 +162,8 @@ BEGIN
   PERFORM pg_advisory_xact_lock_shared(7230912, 2);
   UPDATE bridge_mappings m SET due_at = clock_timestamp() + coalesce(in_ms, 0) * interval '1 millisecond'
   FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id
-  WHERE r.id = room_id AND s.lease_epoch = epoch AND m.resource_id = r.resource_id AND m.reservation_id IS NOT NULL
-    AND (m.outlook_event_id IS NULL AND m.present OR m.id = ANY (held))
+  WHERE r.id = room_id AND s.lease_epoch = epoch AND m.resource_id = r.resource_id
+    AND (m.reservation_id IS NOT NULL AND m.outlook_event_id IS NULL AND m.present OR m.id = ANY (held))
     AND CASE WHEN in_ms IS NULL THEN m.due_at > clock_timestamp() ELSE m.due_at <= clock_timestamp() END;
 END $put_off$;
 

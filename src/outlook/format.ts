@@ -205,9 +205,11 @@ function readShown(
   zone: Zone,
   takesFree: (item: Item) => boolean,
 ): OutlookEvent['shows'] {
-  const response = textOf(membersOf(event.responseStatus).response);
-  if (event.isCancelled === true || response === 'declined') return { is: 'released' };
   try {
+    const response = textIn(objectIn(event, 'responseStatus'), 'response');
+    flagIn(event, 'isOrganizer');
+    if (flagIn(event, 'isCancelled') || response === 'declined') return { is: 'released' };
+    for (const name of ['showAs', 'iCalUId', 'seriesMasterId', 'type']) textIn(event, name);
     const item = readItem(event, zone);
     if (!isOrganizer && isUndecided(response, event.showAs)) return { is: 'undecided', item };
     return { is: event.showAs === 'free' && !takesFree(item) ? 'free' : 'occupied', item };
@@ -221,18 +223,41 @@ function readShown(
  * A request that waits for the attendant or a delegate is tentative, or free where the room is set up so
  * (Set-CalendarProcessing, TentativePendingApproval); one that was moved or edited waits again (graph: event, responseStatus).
  */
-const isUndecided = (response: string | null, showAs: unknown): boolean =>
+const isUndecided = (response: string, showAs: unknown): boolean =>
   response === 'notResponded' ||
   (response === 'tentativelyAccepted' && showAs === 'free') ||
   (response !== 'accepted' && showAs === 'tentative');
 
 function readItem(event: Members, zone: Zone): Item {
+  const sensitivity = textIn(event, 'sensitivity');
   return {
     ...readTimes(event, zone),
-    title: cleanTitle(textOf(event.subject) ?? ''),
-    description: readBody(membersOf(event.body), meetingOf(event)),
-    isPrivate: event.sensitivity === 'private' || event.sensitivity === 'confidential',
+    title: cleanTitle(textIn(event, 'subject')),
+    description: readBody(objectIn(event, 'body'), meetingOf(event)),
+    isPrivate: sensitivity === 'private' || sensitivity === 'confidential',
   };
+}
+
+/** A value of another type than Microsoft's says nothing that could be followed. What is null or left out is empty. */
+const odd = (value: unknown, name: string) =>
+  new Permanent(`Graph answered '${String(JSON.stringify(value)).slice(0, 100)}' as the ${name} of an event`);
+
+function textIn(members: Members, name: string): string {
+  const value = members[name] ?? '';
+  if (typeof value !== 'string') throw odd(value, name);
+  return value;
+}
+
+function flagIn(members: Members, name: string): boolean {
+  const value = members[name] ?? false;
+  if (typeof value !== 'boolean') throw odd(value, name);
+  return value;
+}
+
+function objectIn(members: Members, name: string): Members {
+  const value = members[name] ?? {};
+  if (typeof value !== 'object' || Array.isArray(value)) throw odd(value, name);
+  return value as Members;
 }
 
 /** Damaged events were seen with times of 1601 (msgraph docs#840): nobody books a room then. */
@@ -240,7 +265,7 @@ const [earliest, latest] = [Date.UTC(1990, 0), Date.UTC(2100, 0)];
 
 /** Throws Permanent where they are none. */
 function readTimes(event: Members, zone: Zone): Times {
-  const allDay = event.isAllDay === true;
+  const allDay = flagIn(event, 'isAllDay');
   const [start, end] = [readTime(event.start, allDay, zone), readTime(event.end, allDay, zone)];
   if (!(start >= earliest && end <= latest)) {
     const [from, to] = [membersOf(event.start).dateTime, membersOf(event.end).dateTime];
@@ -278,8 +303,8 @@ export function meetingOf(event: Members): OnlineMeeting {
 }
 
 function readBody(body: Members, meeting: OnlineMeeting): string {
-  const content = textOf(body.content);
-  if (content === null) return '';
+  const content = textIn(body, 'content');
+  if (content === '') return '';
   const text = body.contentType === 'html' ? textOfHtml(content) : content;
   return cleanDescription(withoutJoinBlock(text, meeting));
 }

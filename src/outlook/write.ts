@@ -175,10 +175,7 @@ function writtenOf(write: Write, call: Call, answer: BatchAnswer, http: GraphHtt
       event: write.do === 'create' ? { ...event, marks: write.marks } : event,
     };
   }
-  if (write.do !== 'create' && isGone(answer))
-    return write.do === 'remove'
-      ? { ...told, outcome: 'written', event: null }
-      : { ...told, outcome: 'gone' };
+  if (write.do !== 'create' && isGone(answer)) return { ...told, outcome: 'gone' };
   if (write.do === 'create' && isTaken(answer))
     return { ...told, outcome: 'taken', existingId: existingIdOf(answer) };
   return { ...told, outcome: 'failed', error: http.refused(answer, call) };

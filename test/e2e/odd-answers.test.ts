@@ -36,6 +36,8 @@ describe('a row that nobody can read', () => {
       end: { dateTime: '1601-01-01T00:30:00.0000000', timeZone: 'UTC' },
     },
     'with a time that is a word': { start: { dateTime: 'soon', timeZone: 'UTC' } },
+    'with a subject that is a number': { subject: 42 },
+    'with flags and a body of other types': { isAllDay: 'yes', sensitivity: 3, body: 'text' },
     'that was edited at no time': { lastModifiedDateTime: 'never', originalStart: 'once' },
   };
 

@@ -122,6 +122,34 @@ describe('a removal alone', () => {
   });
 });
 
+test('a removal that is answered "not there" about an event that is there is made again when it shows', async () => {
+  await using w = await openQuiet();
+  const at = (time: string) => `${w.day(3, time).replace(' ', 'T')}:00Z`;
+  const typed = w.tenant.people.book(upn, { subject: 'Typed', start: at('10:00'), end: at('11:00') });
+  await w.db.query('UPDATE bridge_room_state SET pull_due_at = now()');
+  w.daemon.daemon.ring();
+  const reservations = () => w.db.query('SELECT active FROM bb_event ORDER BY id');
+  await until(async () => (await reservations()).length === 1);
+  await w.settled();
+  w.tenant.faults.add({
+    match: { method: 'DELETE' },
+    times: 1,
+    action: { do: 'refuse', as: 'itemNotFound' },
+  });
+  await w.db.query('UPDATE bb_event SET active = 0');
+  await until(
+    async () =>
+      (await w.db.query("SELECT FROM bridge_mappings WHERE sync_status = 'cancelled'")).length === 1,
+  );
+  expect(w.titles(101)).toEqual(['Typed']);
+  w.tenant.people.touch(upn, typed.id);
+  await w.db.query('UPDATE bridge_room_state SET pull_due_at = now()');
+  w.daemon.daemon.ring();
+  await until(() => w.titles(101).length === 0);
+  await w.settled();
+  expect(await reservations()).toEqual([{ active: 0 }]);
+});
+
 test('changes alone are refused: creates and removals go out', async () => {
   await using w = await openQuiet();
   const [choir, gone] = [await book(w, 1), await book(w, 2)];
@@ -133,4 +161,34 @@ test('changes alone are refused: creates and removals go out', async () => {
   await w.settled();
   expect(w.titles(101)).toEqual(['Møte 1', 'Møte 3']);
   expect(await health(w)).toMatchObject({ health: 'ok' });
+});
+
+describe('the whole calendar alone', () => {
+  for (const as of ['accessDenied', 'internalError', 'quotaExceeded'] as const)
+    test(`cannot be read (${as}) before a room is known: changes and removals go out, and creates when it can`, async () => {
+      await using w = await openQuiet();
+      const [kept, gone] = [await book(w, 1), await book(w, 2)];
+      await w.settled();
+      const fault = w.tenant.faults.add({
+        match: { method: 'GET', path: '/calendarView' },
+        action: { do: 'refuse', as },
+      });
+      await w.db.query('UPDATE bridge_resource_mappings SET active = 0');
+      await w.db.query('UPDATE bridge_resource_mappings SET active = 1');
+      await book(w, 3);
+      await w.desk.retitle(kept, 'Koret');
+      await w.desk.cancel(gone);
+      await until(() => w.titles(101).join() === 'Koret');
+      expect(calls(w, 'POST').length).toBe(2);
+      await until(async () => (await health(w)).health !== 'ok');
+      // what is changed later need not wait either
+      await w.desk.retitle(kept, 'Orkesteret');
+      await until(() => w.titles(101).join() === 'Orkesteret');
+      const reads = calls(w, 'GET').filter(({ path }) => path.includes('calendarView')).length;
+      expect(reads).toBeLessThan(40);
+      w.tenant.faults.remove(fault);
+      await w.settled();
+      expect(w.titles(101)).toEqual(['Orkesteret', 'Møte 3']);
+      expect(await health(w)).toMatchObject({ health: 'ok' });
+    });
 });

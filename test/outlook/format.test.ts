@@ -412,6 +412,18 @@ describe('a read event', () => {
       'unreadable',
       { start: { dateTime: '2026-03-01T10:00:00', timeZone: 'Mars' } },
     ],
+    ['named by a number', 'unreadable', { subject: 42 }],
+    ['named by an object', 'unreadable', { subject: { text: 'Choir' } }],
+    ['all day by a word', 'unreadable', { isAllDay: 'yes' }],
+    ['as private as a number', 'unreadable', { sensitivity: 3 }],
+    ['described by a list', 'unreadable', { body: ['Bring the budget.'] }],
+    ['described by a number', 'unreadable', { body: { contentType: 'text', content: 7 } }],
+    ['cancelled by a word', 'unreadable', { isCancelled: 'no' }],
+    ['answered by a word', 'unreadable', { responseStatus: 'declined' }],
+    ['shown as a number', 'unreadable', { showAs: 1 }],
+    ['organised by a word', 'unreadable', { isOrganizer: 'yes' }],
+    ['one meeting with a number', 'unreadable', { iCalUId: 12 }],
+    ['without a word', 'occupied', { subject: null, body: null, sensitivity: null, isCancelled: null }],
   ])('that is %s is %s', (_, is, members) => {
     expect(read(members).shows.is).toBe(is);
   });

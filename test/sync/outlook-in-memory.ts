@@ -43,6 +43,7 @@ export function createOutlookInMemory() {
   const denied = new Set<string>();
   let next = 1;
   let refusesAnswers = false;
+  let missesAnswers = false;
   let blind: Error | null = null;
   let listing: Error | null = null;
   let rewrite = (item: Item) => item;
@@ -188,7 +189,7 @@ export function createOutlookInMemory() {
     async respond(_room, eventId, answer, comment) {
       if (refusesAnswers)
         throw new Permanent('The room may not answer.', { reach: 'item', hint: 'Ask the organiser.' });
-      if (!events.delete(eventId)) return 'gone';
+      if (missesAnswers || !events.delete(eventId)) return 'gone';
       changed.push(eventId);
       answers.push({ id: eventId, answer, comment });
       return 'answered';
@@ -273,6 +274,10 @@ export function createOutlookInMemory() {
     },
     refuseAnswers: (refuses: boolean) => {
       refusesAnswers = refuses;
+    },
+    /** Who answers a meeting hears that it is not there. */
+    missAnswers: (misses: boolean) => {
+      missesAnswers = misses;
     },
     /** What a room shows, by start. */
     in: (mailbox: string) =>

@@ -1,7 +1,7 @@
 /** What is deleted in Outlook or cancelled in the booking system is gone on both sides, once. */
 import { describe, expect, test } from 'vitest';
 import { Permanent } from '../../src/errors.ts';
-import { room, at, dinner, open, heard, imported, isActive, shown } from './two-way-world.ts';
+import { room, at, dinner, open, heard, imported, isActive, shown, invited } from './two-way-world.ts';
 
 const note = /Cancelled from Outlook/g;
 const notes = (text: string) => text.match(note)?.length ?? 0;
@@ -122,15 +122,15 @@ describe('an event deleted in Outlook', () => {
     expect(await w.reserved()).toMatchObject([{ active: true }]);
   });
 
-  test('that is brought back begins anew', async () => {
+  test('that is brought back has its reservation again', async () => {
     await using w = await open();
     const { event, reservation } = await imported(w);
     w.outlook.alter(event.id, { shows: { is: 'released' } });
     await heard(w);
     w.outlook.alter(event.id, { item: dinner() });
     await heard(w);
-    expect((await w.reserved()).filter(({ active }) => active)).toMatchObject([{ item: dinner() }]);
-    expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'cancelled', outlook_event_id: null });
+    expect(await w.reserved()).toMatchObject([{ id: reservation.id, active: true, item: dinner() }]);
+    expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'synced', outlook_event_id: event.id });
   });
 });
 
@@ -175,6 +175,27 @@ describe('a reservation cancelled in the booking system', () => {
     await heard(w);
     expect(await w.done()).toEqual(['imported', 'deleted']);
   });
+
+  for (const what of ['event', 'meeting'] as const)
+    test(`takes its ${what} out, though Outlook said once that it was not there`, async () => {
+      await using w = await open();
+      const { event, reservation } = what === 'event' ? await imported(w) : await invited(w);
+      w.outlook.deny(event.id);
+      w.outlook.fail((write) =>
+        write.do === 'remove' ? { acceptedAt: performance.now(), callMs: 1, outcome: 'gone' } : null,
+      );
+      w.outlook.missAnswers(true);
+      await w.desk.cancel(reservation);
+      await w.settle();
+      expect(w.outlook.in(room)).toHaveLength(1);
+      w.outlook.missAnswers(false);
+      w.outlook.fail(null);
+      w.outlook.deny(event.id, false);
+      await heard(w);
+      expect(w.outlook.in(room)).toEqual([]);
+      expect(await w.reserved()).toMatchObject([{ id: reservation.id, active: false }]);
+      expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'cancelled', due_at: null });
+    });
 
   test("declines somebody else's meeting, and what comes back of it is nothing new", async () => {
     await using w = await open();

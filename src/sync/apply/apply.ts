@@ -185,13 +185,14 @@ export function createApply(options: ApplyOptions) {
   async function decline(room: LeasedRoom, step: Step, signal: AbortSignal): Promise<Result> {
     const { due } = step;
     try {
-      await outlook.respond(room, due.eventId!, 'decline', cancelledComment, signal);
+      const answered = await outlook.respond(room, due.eventId!, 'decline', cancelledComment, signal);
       const settled = keep(step, 'declined', {
         status: 'cancelled',
         outlookBase: null,
         outlookSeen: null,
         news: null,
-        removing: false,
+        // see `outcome` in write-outlook
+        removing: answered === 'gone',
         generation: due.generation + 1,
       });
       return { ...nothing, settled: [settled], answered: true };

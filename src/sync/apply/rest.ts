@@ -38,3 +38,14 @@ export function restFor(error: Retryable | Permanent, attempt: number, random: (
     return { ...told, condition: 'waiting', throttled: true, ms: error.afterMs };
   return { ...told, condition: 'waiting', throttled: false, ms: backOffMs(attempt, random()) };
 }
+
+/** Graph answered that this cannot be read now, and neither asked for rest nor refused the calendar. */
+export const isPassing = (error: unknown): error is Retryable =>
+  error instanceof Retryable &&
+  error.reach !== 'side' &&
+  error.afterMs === undefined &&
+  error.cause === undefined;
+
+/** Graph refuses this reading, in a mailbox that it knows. */
+export const isRefusal = (error: unknown): error is Permanent =>
+  error instanceof Permanent && error.reach !== 'side' && error.refusedFor !== 'mailbox';

@@ -50,7 +50,14 @@ export function stepOf(
     cover: !due.covered ? 'none' : due.coverConfirmed ? 'shown' : 'expected',
     direction,
   } as const;
-  const hasEvent = adopted !== null || (due.eventId !== null && due.status !== 'cancelled');
+  // ours was to be deleted and said not to be there, and there it is
+  const survived =
+    due.status === 'cancelled' &&
+    due.removing &&
+    seen !== null &&
+    seen !== 'absent' &&
+    standing(seen.shows) !== null;
+  const hasEvent = adopted !== null || survived || (due.eventId !== null && due.status !== 'cancelled');
   const fresh =
     kind === 'rejected' && due.conflict?.replace === true && choice === 'booking'
       ? decide({ ...reservation, mapping: 'without-event' })
@@ -211,7 +218,8 @@ export function keep(
     removing: due.removing,
     waitsFor: due.waitsFor,
     conflict: null,
-    ...(event === null || event === 'absent' ? {} : factsOf(event)),
+    // of what cannot be understood nothing else is believed
+    ...(event === null || event === 'absent' || event.shows.is === 'unreadable' ? {} : factsOf(event)),
     ...change,
   };
 }

@@ -10,6 +10,8 @@ type What = 'creates' | 'reads';
 
 /** Between two tries of a create where creates are refused. A person must act, and then it shall go on soon. */
 const createsMs = { first: 5_000, most: 30_000 };
+/** ... and of a reading that is refused. */
+const refusedMs = { first: 5_000, most: 60_000 };
 /** As long as something waits it is tried more often than that: later than this, nothing does any more. */
 const forgottenMs = 90_000;
 
@@ -36,9 +38,9 @@ export function createTroubles(random: () => number = Math.random) {
     again(roomId: number, what: What, error: Retryable | Permanent): number {
       const attempt = (find(roomId, what)?.attempt ?? -1) + 1;
       known.set(keyOf(roomId, what), { attempt, error, at: performance.now() });
-      return what === 'reads'
-        ? backOffMs(attempt, random())
-        : Math.min(createsMs.most, createsMs.first * 2 ** Math.min(attempt, 10));
+      if (what === 'reads' && !(error instanceof Permanent)) return backOffMs(attempt, random());
+      const { first, most } = what === 'reads' ? refusedMs : createsMs;
+      return Math.min(most, first * 2 ** Math.min(attempt, 10));
     },
     /** It works. Returns whether it did not before. */
     over: (roomId: number, what: What): boolean => known.delete(keyOf(roomId, what)),

@@ -186,6 +186,9 @@ async function outcome(
         sinceAcceptedMs: performance.now() - answer.acceptedAt,
       };
     case 'gone':
+      // that it is not there may be said of an event that is: should it show again, it is deleted then
+      if (step.action.do === 'remove')
+        return { ...agreed(step, null), ...call, removing: step.action.as === 'cancelled' };
       // deleted in Outlook meanwhile: both sides are looked at again, and then it is decided who is followed
       return keep(step, 'waiting', {
         ...stillOpen(step.due),

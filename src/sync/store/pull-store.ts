@@ -138,6 +138,16 @@ export async function pullAgain(
   });
 }
 
+/** A full scan that failed is due again then, unless somebody asks earlier. */
+export async function scanIn(db: Queryable, room: LeasedRoom, inMs: number): Promise<void> {
+  await db.query({
+    name: 'scan_in',
+    text: `UPDATE bridge_room_state SET pull_due_at = now() + $3::float8 * interval '1 millisecond', next_poll_at = NULL
+      WHERE resource_mapping_id = $1 AND lease_epoch = $2`,
+    values: [room.id, room.epoch, inMs],
+  });
+}
+
 /**
  * Of a room that is only shown the bookings: whoever asked for a round of changes has been heard. Returns whether somebody
  * asked for a comparison of its whole window.

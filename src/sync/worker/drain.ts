@@ -8,8 +8,8 @@ import type { Database } from '../../database.ts';
 import { databaseFailure } from '../../database.ts';
 import { Permanent, Retryable } from '../../errors.ts';
 import type { OutlookEvent } from '../../event.ts';
-import type { Fact, PullAction, Tell } from '../../facts.ts';
-import type { Applied, Done } from '../apply/apply.ts';
+import type { Tell } from '../../facts.ts';
+import type { Applied } from '../apply/apply.ts';
 import { createAddresses } from '../pull/addresses.ts';
 import { createClaimCheck, RoomHeld } from '../pull/claim-check.ts';
 import { compare, firstDeltaRound } from '../pull/full-scan.ts';
@@ -22,7 +22,6 @@ import {
   type Hint,
   type LeasedRoom,
   type Rest,
-  type Settled,
   type Window,
 } from '../store/mappings.ts';
 import {
@@ -32,6 +31,7 @@ import {
   readRequested,
   pullNothing,
   readCursor,
+  scanIn,
   rememberedOf,
   type Mapped,
   type Span,
@@ -40,8 +40,9 @@ import { finishBaseline } from '../store/observed.ts';
 import { putOffCreates, settleEach, type Written } from '../store/settle.ts';
 import type { Hinted } from '../pull/hinted-read.ts';
 import { pollAfter, type PulledRound } from '../pull/delta-round.ts';
-import { restFor } from '../apply/rest.ts';
+import { isPassing, isRefusal, restFor } from '../apply/rest.ts';
 import type { Troubles } from '../apply/troubles.ts';
+import { createTellSettled } from './tell-settled.ts';
 import { createVerifyMissing } from './verify-missing.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 
@@ -50,6 +51,9 @@ export const itemsAtATime = 12;
 
 /** A room whose holder vanished is asked for changes again within this time. */
 const abandonedMs = 10_000;
+
+/** What waits for a full scan that fails is asked about again after this time. */
+const unscannedMs = 5_000;
 
 const nothingHinted: Hinted = { rows: 0, tooMany: false };
 
@@ -88,6 +92,7 @@ export function createDrain(options: DrainOptions) {
     tell,
     random = Math.random,
   } = options;
+  const tells = createTellSettled(tell);
   const verifyMissing = createVerifyMissing({ db, outlook, window, tell });
   const claims = createClaimCheck({ db, outlook });
   const { addressed, readdressed } = createAddresses({ db, outlook });
@@ -107,35 +112,52 @@ export function createDrain(options: DrainOptions) {
   async function drainOnce(leased: LeasedRoom, signal: AbortSignal, stopping: AbortSignal): Promise<Drained> {
     let room = leased.baselined ? leased : await addressed(leased, signal);
     if (room.baselined && !claimed.has(room.id)) {
-      const stopped = await reading(room, async () => {
-        if ((await claims.check(room, signal)) === 'lost') room = { ...room, baselined: false };
-        else claimed.add(room.id);
-      });
+      const stopped = await reading(
+        room,
+        async () => {
+          if ((await claims.check(room, signal)) === 'lost') room = { ...room, baselined: false };
+          else claimed.add(room.id);
+        },
+        'needed',
+      );
       if (stopped !== null) return stopped;
     }
+    // what failed a moment ago is tried again in its own time
+    const scansLater =
+      !room.baselined &&
+      !leased.pulls &&
+      leased.attempt > 0 &&
+      troubles.is(room.id, 'reads') &&
+      claimed.has(room.id);
     if (!room.reconciled || (!room.baselined && !room.abandoned)) await reconcile(room);
     // what people did in Outlook while nobody listened is heard before the bookings speak
     const pulls = room.baselined && (room.pulls || (follows(room) && !listened.has(room.id)));
     const hints = room.baselined && follows(room) ? room.hints : [];
     let hasRead = !room.baselined || room.missing;
-    if (hasRead || pulls || hints.length > 0) {
+    if (!scansLater && (hasRead || pulls || hints.length > 0)) {
       const stopped = await reading(room, async () => {
         // after a crash the cursor is as good as before, and the list finds the rest
-        if (!room.baselined) await baseline(room, signal, room.abandoned ? 'kept' : 'new');
+        if (!room.baselined) {
+          await baseline(room, signal, room.abandoned ? 'kept' : 'new');
+          room = { ...room, baselined: true };
+        }
         // a round that brought nothing, which most are, leaves what is known of the room as it was
         else if ((await read(room, { pulls, hints }, signal)) > 0) hasRead = true;
         if (hasRead) await verifyMissing(room, signal);
       });
       if (stopped !== null) return stopped;
       if (!troubles.is(room.id, 'reads')) listened.add(room.id);
+      if (!leased.baselined && room.baselined)
+        await asked('take up creates', putOffCreates(db, room, { held: [], inMs: null }));
     }
-    let answered = pulls || !room.baselined;
+    let answered = pulls || (!leased.baselined && !scansLater);
 
     const calm = createDebounce();
     let due = room.baselined && leased.reconciled && !hasRead ? room.due : await readDue(room);
     // bounded by what is due: each round settles its rows, and a row that stays due at once is counted in `attempt`
     while (due.length > 0 && !stopping.aborted) {
       signal.throwIfAborted();
+      if (!room.baselined) due = await withoutHeld(room, due);
       // what was removed, moved or called off makes room first
       const mapped = calm.choose(due.filter(isMapped));
       const now = mapped.length > 0 ? mapped : calm.choose(due.filter((row) => !isMapped(row)));
@@ -154,7 +176,7 @@ export function createDrain(options: DrainOptions) {
           () => undefined,
         );
       // a notification does not wait behind a backfill
-      if (follows(room) && next?.pulls !== false) {
+      if (room.baselined && follows(room) && next?.pulls !== false) {
         const requested = await asked('read what was asked for', readRequested(db, room));
         const again =
           requested.pulls || requested.hints.length > 0
@@ -170,15 +192,31 @@ export function createDrain(options: DrainOptions) {
     return { rest: troubles.of(room.id), outage: null, answered };
   }
 
+  /**
+   * Of these rows those that need no full scan: changes and removals of events whose ids are known. What would be made could be
+   * there already, and is put off.
+   */
+  async function withoutHeld(room: LeasedRoom, due: readonly Due[]): Promise<readonly Due[]> {
+    const isKnown = ({ eventId, status, reservationId }: Due) =>
+      reservationId !== null && eventId !== null && status !== 'cancelled';
+    const held = due.filter((row) => !isKnown(row)).map(({ id }) => id);
+    if (held.length > 0) await asked('put off creates', putOffCreates(db, room, { held, inMs: unscannedMs }));
+    return due.filter(isKnown);
+  }
+
   /** Whether Outlook is listened to in this room. */
   const follows = (room: LeasedRoom) => room.direction !== 'booking_to_outlook';
 
   /**
    * Reads from Outlook; what keeps us from it, nothing is taken for gone. Returns how the drain ends, or null: it goes on, also
-   * where a mailbox that answers cannot be read for now, since writes need no reading once the room is baselined. A failure
-   * of the database is none of ours and comes as the driver throws it.
+   * where a mailbox that answers cannot be read for now, since writes need no reading (`needed`: this one they do) once it is
+   * known whose room it is. A failure of the database is none of ours and comes as the driver throws it.
    */
-  async function reading(room: LeasedRoom, read: () => Promise<void>): Promise<Drained | null> {
+  async function reading(
+    room: LeasedRoom,
+    read: () => Promise<void>,
+    wanted: 'needed' | 'wanted' = 'wanted',
+  ): Promise<Drained | null> {
     try {
       await read();
       troubles.over(room.id, 'reads');
@@ -186,7 +224,8 @@ export function createDrain(options: DrainOptions) {
     } catch (error) {
       if (error instanceof RoomHeld) return { rest: error.rest, outage: null, answered: true };
       if (!(error instanceof Retryable || error instanceof Permanent)) throw error;
-      if (room.baselined && isPassing(error)) {
+      const goesOn = isPassing(error) || (wanted === 'wanted' && isRefusal(error));
+      if (goesOn && (room.baselined || (wanted === 'wanted' && claimed.has(room.id)))) {
         await readAgain(room, error);
         return null;
       }
@@ -198,7 +237,8 @@ export function createDrain(options: DrainOptions) {
 
   /** What could not be read is asked for again, in its own time. */
   async function readAgain(room: LeasedRoom, error: Retryable | Permanent): Promise<void> {
-    await asked('ask again later', pullAgain(db, room, troubles.again(room.id, 'reads', error), 0));
+    const inMs = troubles.again(room.id, 'reads', error);
+    await asked('ask again later', room.baselined ? pullAgain(db, room, inMs, 0) : scanIn(db, room, inMs));
   }
 
   /** Whether the mailbox does not know where its rounds of changes were to go on: then it may have been made anew. */
@@ -260,7 +300,9 @@ export function createDrain(options: DrainOptions) {
   async function baseline(room: LeasedRoom, signal: AbortSignal, cursor: 'kept' | 'new'): Promise<number> {
     const started = performance.now();
     const noticedAt = new Date();
+    claimed.delete(room.id);
     const standing = await claims.check(room, signal);
+    if (standing !== 'lost') claimed.add(room.id);
     const span = await listWindow(db, window);
     // before the list: whatever changes from here on is in the next round
     const links = follows(room)
@@ -329,44 +371,9 @@ export function createDrain(options: DrainOptions) {
         : await asked('settle', settleEach(db, room, applied.settled));
     const rows = new Map(due.map((row) => [row.id, row]));
     for (const result of results)
-      tellResult(room, rows.get(result.id)!, result, written?.latency.get(result.id) ?? null);
-    for (const one of done) tellDone(room, one);
+      tells.result(room, rows.get(result.id)!, result, written?.latency.get(result.id) ?? null);
+    for (const one of done) tells.done(room, one);
     return written;
-  }
-
-  const about = (room: LeasedRoom, row: Due) => ({
-    room: room.name,
-    resourceId: room.resourceId,
-    mappingId: row.id,
-    reservationType: row.reservationType,
-    reservationId: row.reservationId,
-  });
-
-  function tellResult(room: LeasedRoom, row: Due, result: Settled, latencyMs: number | null): void {
-    const whose = about(room, row);
-    const { action, error, hint, dueInMs } = result;
-    if (result.status === 'conflict' && action !== 'unchanged' && result.conflict !== null)
-      tell({ ...whose, fact: 'conflict', kind: result.conflict.kind, error: error ?? '', hint });
-    else if (action === 'parked') tell({ ...whose, fact: 'item-parked', error: error ?? '', hint });
-    else if (action === 'delayed')
-      tell({ ...whose, fact: 'item-delayed', error: error ?? '', inMs: dueInMs ?? 0 });
-    else if (isPull(action)) tell({ ...whose, fact: 'pulled', action, latencyMs });
-    else tell({ ...whose, fact: 'pushed', action, latencyMs, callMs: result.callMs ?? 0 });
-    if (row.status === 'conflict' && result.status !== 'conflict') tell({ ...whose, fact: 'conflict-over' });
-  }
-
-  function tellDone(room: LeasedRoom, { due, written }: Done): void {
-    const { action, latencyMs, reservationType, reservationId } = written;
-    const fact: Fact = {
-      ...about(room, due),
-      reservationType,
-      reservationId,
-      fact: 'pulled',
-      action,
-      latencyMs,
-    };
-    tell(fact);
-    if (due.status === 'conflict') tell({ ...about(room, due), fact: 'conflict-over' });
   }
 
   /** The database was out of sight: who knows what it was set back to. Each room's claim is read again at its next work. */
@@ -375,17 +382,7 @@ export function createDrain(options: DrainOptions) {
   return { drain, doubt };
 }
 
-/** Graph answered that this cannot be read now, and neither asked for rest nor refused the calendar. */
-const isPassing = (error: unknown): error is Retryable =>
-  error instanceof Retryable &&
-  error.reach !== 'side' &&
-  error.afterMs === undefined &&
-  error.cause === undefined;
-
 const isMapped = ({ reservationId }: Due) => reservationId !== null;
-
-const isPull = (action: Settled['action']): action is PullAction =>
-  ['imported', 'joined', 'booking-updated', 'booking-cancelled', 'declined'].includes(action);
 
 /** A query's result, or its failure as one of our kinds. */
 async function asked<T>(what: string, query: Promise<T>): Promise<T> {
