@@ -50,7 +50,8 @@ export interface UnmappedEvent {
   readonly hasTwin?: boolean;
 }
 
-const twinNote = 'Its meeting is in the calendar twice, and the other event has the reservation.';
+/** Why an event waits whose meeting is in the room under another id. */
+export const twinNote = 'Its meeting is in the calendar twice, and the other event has the reservation.';
 
 export function decideUnmapped(unmapped: UnmappedEvent, policy: UnmappedPolicy): UnmappedAction {
   const { event, item, due, mapping, revives = null, hasTwin = false } = unmapped;

@@ -3,7 +3,7 @@ import { setImmediate as breathe } from 'node:timers/promises';
 import { itemOf, type OutlookEvent } from '../../event.ts';
 import type { Item, ReservationKey } from '../../item.ts';
 import type { Span } from '../store/pull-store.ts';
-import { decideUnmapped, decideMovedUnmapped, type UnmappedPolicy } from '../decide/unmapped.ts';
+import { decideUnmapped, decideMovedUnmapped, twinNote, type UnmappedPolicy } from '../decide/unmapped.ts';
 import { attachmentOf, attachmentTo } from '../match/attach.ts';
 import type { PropertiesRecord } from '../match/candidates.ts';
 import { match, vacancyOf } from '../match/match.ts';
@@ -120,6 +120,9 @@ export async function decideUnmappedEvents(
         break;
       case 'wait':
         planned.push(say(row, 'waiting', waitHints[fate.for]));
+        break;
+      case 'wait-for-twin':
+        planned.push(say(row, 'waiting', twinNote));
         break;
       case 'import': {
         const other = [...taken, ...imported].find((one) => meets(one, item));
