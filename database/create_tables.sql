@@ -393,6 +393,23 @@ $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0110_audit', now());
 
   EXECUTE $migration$
+DO $$
+BEGIN
+  -- it answers otherwise now; daemons never called it by themselves
+  IF to_regprocedure('bridge_gather(integer, integer, integer)') IS NOT NULL THEN
+    DROP FUNCTION bridge_gather(integer, integer, integer);
+  END IF;
+END $$;
+
+-- One of two alike.
+DROP INDEX bridge_mappings_conflict;
+
+-- When Outlook last changed something in the room: more is expected there.
+ALTER TABLE bridge_room_state ADD COLUMN active_at timestamptz;
+$migration$;
+  INSERT INTO bridge_migrations (name, run_on) VALUES ('0140_lease', now());
+
+  EXECUTE $migration$
 -- What one room does differently from the others. NULL: as the environment of the daemon says.
 ALTER TABLE bridge_resource_mappings
   ADD COLUMN conflict_policy text CHECK (conflict_policy IN ('booking', 'outlook', 'newest', 'ask')),
@@ -728,91 +745,143 @@ $functions$;
 -- Takes up to `most` rows from the outbox and makes their reservations due in every room they are or were in.
 -- Coalescing is free: ten edits of one reservation are one due row. Rows are claimed by state and deleted, never by
 -- position: a transaction that took its sequence number early and commits late is not missed. Returns how many outbox
--- rows were `taken`, and of a few changes the `items` that were read on the way, by mapping, for `bridge_due_items`.
-CREATE OR REPLACE FUNCTION bridge_gather(past_days integer, future_days integer, most integer) RETURNS jsonb
-LANGUAGE plpgsql
+-- rows were `taken`, the `changed` mappings, which are due now, the `rooms` (ids of bridge_resource_mappings) that they are
+-- in, for the caller to make due as well, and of a few changes the `items` that were read on the way, by mapping.
+-- Whatever has nothing to do is not begun: for one booking, to begin a statement takes longer than to run it.
+CREATE OR REPLACE FUNCTION bridge_gather(past_days integer, future_days integer, most integer, OUT taken integer, OUT rooms integer[],
+  OUT changed bigint[], OUT items jsonb) LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $gather$
 DECLARE
   kept_items constant integer := 12;
-  taken integer;
-  rescan boolean;
-  items jsonb;
+  kinds text[];
+  reservations bigint[];
+  moments timestamptz[];
+  -- one entry for each room that one of them is in or was in
+  entry_kinds text[];
+  entry_reservations bigint[];
+  since timestamptz[];
+  places integer[];
+  mappings bigint[];
+  resources integer[];
+  actives boolean[];
+  priorities smallint[];
+  begins timestamptz[];
+  ends timestamptz[];
+  kept jsonb[];
+  are_fresh boolean := false;
+  made bigint[];
+  made_in integer[];
+  made_items jsonb;
 BEGIN
+  taken := 0;
+  rooms := '{}';
+  changed := '{}';
+  items := '{}';
   IF NOT EXISTS (SELECT FROM bridge_changes) THEN
-    RETURN '{"taken": 0, "items": {}}';
+    RETURN;
   END IF;
   PERFORM pg_advisory_xact_lock(7230912, 2);
-  -- one statement for all of it: to begin one takes longer than to read a reservation
   WITH gone AS (
     DELETE FROM bridge_changes
     WHERE seq = ANY (ARRAY(SELECT seq FROM bridge_changes ORDER BY seq LIMIT most FOR UPDATE SKIP LOCKED))
     RETURNING reservation_type, reservation_id, changed_at
-  ), each AS MATERIALIZED (
-    SELECT reservation_type AS kind, reservation_id AS reservation, min(changed_at) AS changed_at, count(*) AS n
-    FROM gone GROUP BY reservation_type, reservation_id
-  ), seen AS MATERIALIZED (
-    -- every active room a reservation is in or was in: its mapping, if it has one, beside its item, if it still has one
-    -- there (a room that is switched off compares later)
-    SELECT c.kind, c.reservation, c.changed_at, r.id AS room_id, r.resource_id, r.outlook_item_id, r.sync_direction, b.*
-    FROM each c CROSS JOIN LATERAL (
-      SELECT m.id, coalesce(m.resource_id, v.resource_id) AS room, coalesce(v.active, false) AS active,
-        coalesce(v.priority_level, m.priority_level) AS priority_level, coalesce(v.starts_at, m.starts_at) AS starts_at,
-        coalesce(v.ends_at, m.ends_at) AS ends_at,
-        CASE WHEN (SELECT count(*) FROM each) <= kept_items AND v.active IS NOT NULL THEN jsonb_build_object(
-          'active', v.active, 'startsAt', v.starts_at, 'endsAt', v.ends_at,
-          'state', bridge_item_state(v.starts_at, v.ends_at, v.all_day, v.title, v.description, v.is_private)
-            || CASE WHEN r.style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(v), r.style) END) END AS kept
-      FROM (SELECT * FROM bridge_mappings WHERE reservation_type = c.kind AND reservation_id = c.reservation) m
-      FULL JOIN (SELECT * FROM bridge_items WHERE reservation_type = c.kind AND reservation_id = c.reservation) v
-        ON v.resource_id = m.resource_id
-      CROSS JOIN LATERAL (SELECT CASE WHEN (SELECT count(*) FROM each) <= kept_items THEN bridge_style(v.resource_id) END AS style) r
-      OFFSET 0) b
-    JOIN bridge_resource_mappings r ON r.resource_id = b.room AND r.active = 1
-  ), known AS (
+  )
+  SELECT coalesce(sum(e.n), 0), array_agg(e.kind), array_agg(e.reservation), array_agg(e.changed_at)
+  INTO taken, kinds, reservations, moments
+  FROM (SELECT reservation_type AS kind, reservation_id AS reservation, min(changed_at) AS changed_at, count(*) AS n
+        FROM gone GROUP BY reservation_type, reservation_id) e;
+  -- every active room a reservation is in or was in: its mapping, if it has one, beside its item, if it still has one
+  -- there (a room that is switched off compares later)
+  SELECT array_agg(c.kind), array_agg(c.reservation), array_agg(c.moment), array_agg(r.id), array_agg(b.id),
+    array_agg(b.room), array_agg(b.active), array_agg(b.priority_level), array_agg(b.starts_at), array_agg(b.ends_at), array_agg(b.kept)
+  INTO entry_kinds, entry_reservations, since, places, mappings, resources, actives, priorities, begins, ends, kept
+  FROM unnest(kinds, reservations, moments) AS c (kind, reservation, moment) CROSS JOIN LATERAL (
+    SELECT m.id, coalesce(m.resource_id, v.resource_id) AS room, coalesce(v.active, false) AS active,
+      coalesce(v.priority_level, m.priority_level) AS priority_level, coalesce(v.starts_at, m.starts_at) AS starts_at,
+      coalesce(v.ends_at, m.ends_at) AS ends_at,
+      CASE WHEN cardinality(reservations) <= kept_items AND v.active IS NOT NULL THEN jsonb_build_object(
+        'active', v.active, 'startsAt', v.starts_at, 'endsAt', v.ends_at,
+        'state', bridge_item_state(v.starts_at, v.ends_at, v.all_day, v.title, v.description, v.is_private)
+          || CASE WHEN r.style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(v), r.style) END) END AS kept
+    FROM (SELECT id, resource_id, priority_level, starts_at, ends_at FROM bridge_mappings
+          WHERE reservation_type = c.kind AND reservation_id = c.reservation) m
+    FULL JOIN (SELECT * FROM bridge_items WHERE reservation_type = c.kind AND reservation_id = c.reservation) v
+      ON v.resource_id = m.resource_id
+    CROSS JOIN LATERAL (SELECT CASE WHEN cardinality(reservations) <= kept_items THEN bridge_style(v.resource_id) END AS style) r
+    OFFSET 0) b
+  JOIN bridge_resource_mappings r ON r.resource_id = b.room AND r.active = 1;
+  FOR n IN 1 .. coalesce(cardinality(mappings), 0) LOOP
+    IF mappings[n] IS NULL THEN
+      are_fresh := true;
+    ELSE
+      changed := changed || mappings[n];
+      IF NOT places[n] = ANY (rooms) THEN
+        rooms := rooms || places[n];
+      END IF;
+      IF kept[n] IS NOT NULL THEN
+        items := items || jsonb_build_object(mappings[n], kept[n]);
+      END IF;
+    END IF;
+  END LOOP;
+  IF cardinality(changed) > 0 THEN
     UPDATE bridge_mappings m
-    SET present = s.active, starts_at = s.starts_at, ends_at = s.ends_at, priority_level = s.priority_level,
+    SET present = s.active, starts_at = s.begins, ends_at = s.ends, priority_level = s.priority,
         -- what is due already stays so since then: no index has to know of another edit
         due_at = CASE WHEN m.due_at <= now() THEN m.due_at ELSE now() END, lane = 0, attempt = 0, revision = m.revision + 1,
-        changed_at = CASE WHEN m.due_at IS NULL THEN s.changed_at ELSE coalesce(m.changed_at, s.changed_at) END,
-        last_modified_booking = s.changed_at, updated_at = now(),
+        changed_at = CASE WHEN m.due_at IS NULL THEN s.since ELSE coalesce(m.changed_at, s.since) END,
+        last_modified_booking = s.since, updated_at = now(),
         sync_status = CASE WHEN m.sync_status IN ('synced', 'error') THEN 'pending' ELSE m.sync_status END
-    FROM seen s WHERE m.id = s.id
-  ), fresh AS (
-    INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
-      starts_at, ends_at, due_at, changed_at, last_modified_booking)
-    SELECT s.kind, s.reservation, s.resource_id, s.outlook_item_id, s.priority_level, s.starts_at, s.ends_at, now(),
-      s.changed_at, s.changed_at
-    FROM seen s
-    WHERE s.id IS NULL AND s.active AND s.sync_direction <> 'outlook_to_booking'
-      AND s.ends_at > (SELECT w.opens FROM bridge_window(past_days, future_days) w)
-      AND s.starts_at < (SELECT w.closes FROM bridge_window(past_days, future_days) w)
-    ON CONFLICT (reservation_type, reservation_id, resource_id) DO UPDATE -- a reconcile found it in the same moment
-    SET present = true, starts_at = excluded.starts_at, ends_at = excluded.ends_at, due_at = now(), lane = 0, attempt = 0,
-        revision = bridge_mappings.revision + 1, changed_at = coalesce(bridge_mappings.changed_at, excluded.changed_at),
-        last_modified_booking = excluded.last_modified_booking
-    RETURNING id, reservation_type, reservation_id, resource_id
-  ), touched AS MATERIALIZED (
-    SELECT s.*, s.id AS mapping FROM seen s WHERE s.id IS NOT NULL
-    UNION ALL
-    SELECT s.*, f.id FROM fresh f JOIN seen s ON s.id IS NULL AND s.kind = f.reservation_type
-      AND s.reservation = f.reservation_id AND s.resource_id = f.resource_id
-  ), rung AS (
-    UPDATE bridge_room_state b SET push_due_at = least(b.push_due_at, now()), push_lane = 0, updated_at = now()
-    WHERE b.resource_mapping_id = ANY (ARRAY(SELECT t.room_id FROM touched t))
-  )
-  SELECT (SELECT sum(e.n) FROM each e), EXISTS (SELECT FROM each e WHERE e.reservation IS NULL),
-    coalesce(jsonb_object_agg(t.mapping, t.kept) FILTER (WHERE t.kept IS NOT NULL), '{}')
-  INTO taken, rescan, items FROM touched t;
-  IF rescan THEN
+    FROM unnest(mappings, since, actives, priorities, begins, ends) AS s (id, since, active, priority, begins, ends) WHERE m.id = s.id;
+  END IF;
+  IF are_fresh THEN
+    WITH fresh AS (
+      INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
+        starts_at, ends_at, due_at, changed_at, last_modified_booking)
+      SELECT s.kind, s.reservation, s.resource, r.outlook_item_id, s.priority, s.begins, s.ends, now(), s.since, s.since
+      FROM unnest(mappings, entry_kinds, entry_reservations, since, resources, actives, priorities, begins, ends)
+        AS s (id, kind, reservation, since, resource, active, priority, begins, ends)
+      JOIN bridge_resource_mappings r ON r.resource_id = s.resource AND r.active = 1
+      WHERE s.id IS NULL AND s.active AND r.sync_direction <> 'outlook_to_booking'
+        AND s.ends > (SELECT w.opens FROM bridge_window(past_days, future_days) w)
+        AND s.begins < (SELECT w.closes FROM bridge_window(past_days, future_days) w)
+      ON CONFLICT (reservation_type, reservation_id, resource_id) DO UPDATE -- a reconcile found it in the same moment
+      SET present = true, starts_at = excluded.starts_at, ends_at = excluded.ends_at, due_at = now(), lane = 0, attempt = 0,
+          revision = bridge_mappings.revision + 1, changed_at = coalesce(bridge_mappings.changed_at, excluded.changed_at),
+          last_modified_booking = excluded.last_modified_booking
+      RETURNING id, reservation_type, reservation_id, resource_id
+    )
+    SELECT array_agg(f.id), array_agg(DISTINCT r.id), coalesce(jsonb_object_agg(f.id, s.item) FILTER (WHERE s.item IS NOT NULL), '{}')
+    INTO made, made_in, made_items
+    FROM fresh f JOIN bridge_resource_mappings r ON r.resource_id = f.resource_id AND r.active = 1
+    LEFT JOIN unnest(entry_kinds, entry_reservations, resources, kept) AS s (kind, reservation, resource, item)
+      ON cardinality(reservations) <= kept_items AND s.kind = f.reservation_type AND s.reservation = f.reservation_id
+      AND s.resource = f.resource_id;
+    changed := changed || made;
+    rooms := rooms || made_in;
+    items := items || made_items;
+  END IF;
+  IF array_position(reservations, NULL) IS NOT NULL THEN
     UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now(), push_lane = 0, updated_at = now();
   END IF;
-  RETURN jsonb_build_object('taken', coalesce(taken, 0), 'items', items);
 END $gather$;
 
--- The same by itself. Returns how many outbox rows were taken.
-CREATE OR REPLACE FUNCTION bridge_fold(past_days integer, future_days integer, most integer) RETURNS integer LANGUAGE sql AS $fold$
-  SELECT (bridge_gather(past_days, future_days, most) ->> 'taken')::integer
-$fold$;
+-- Something is due in these rooms.
+CREATE OR REPLACE FUNCTION bridge_ring_rooms(rooms integer[]) RETURNS void LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $ring$
+BEGIN
+  UPDATE bridge_room_state s SET push_due_at = least(s.push_due_at, now()), push_lane = 0, updated_at = now()
+  WHERE s.resource_mapping_id = ANY (rooms);
+END $ring$;
+
+-- The fold by itself. Returns how many outbox rows were taken.
+CREATE OR REPLACE FUNCTION bridge_fold(past_days integer, future_days integer, most integer) RETURNS integer LANGUAGE plpgsql AS $fold$
+DECLARE
+  gathered record;
+BEGIN
+  gathered := bridge_gather(past_days, future_days, most);
+  PERFORM bridge_ring_rooms(gathered.rooms);
+  RETURN gathered.taken;
+END $fold$;
 $functions$;
 
   EXECUTE $functions$
@@ -924,9 +993,10 @@ $functions$;
 
 -- Mappings of one room, each with its item as it stands now: what decide needs, in one read. `known`: items that were read in
 -- this transaction, by mapping. `active` is null when the reservation has no row in this room any more. `covered`,
--- `coverConfirmed`: see bridge_cover_of.
-CREATE OR REPLACE FUNCTION bridge_work_items(room integer, rows_ bridge_mappings[], opens timestamptz, closes timestamptz, known jsonb)
-RETURNS SETOF jsonb LANGUAGE plpgsql STABLE
+-- `coverConfirmed`: see bridge_cover_of. The answer is json, not jsonb, which would be built anew in each answer that it becomes
+-- a part of.
+CREATE OR REPLACE FUNCTION bridge_work(room integer, rows_ bridge_mappings[], opens timestamptz, closes timestamptz, known jsonb)
+RETURNS json LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $work$
 DECLARE
   m bridge_mappings;
@@ -942,6 +1012,7 @@ DECLARE
   covered boolean;
   cover_confirmed boolean;
   elsewhere boolean;
+  answer json[] := '{}';
 BEGIN
   FOREACH m IN ARRAY rows_ LOOP
     IF m.reservation_id IS NOT NULL AND NOT items ? m.id::text THEN
@@ -976,7 +1047,7 @@ BEGIN
       elsewhere := EXISTS (SELECT FROM bridge_items e
         WHERE e.reservation_type = m.reservation_type AND e.reservation_id = m.reservation_id);
     END IF;
-    RETURN NEXT jsonb_build_object(
+    answer := answer || json_build_object(
       'id', m.id, 'reservationType', m.reservation_type, 'reservationId', m.reservation_id, 'eventId', m.outlook_event_id,
       'status', m.sync_status, 'direction', m.sync_direction, 'generation', m.generation, 'revision', m.revision,
       'attempt', m.attempt, 'lane', m.lane, 'bookingBase', m.booking_base, 'outlookBase', m.outlook_base,
@@ -987,14 +1058,26 @@ BEGIN
       'etag', m.outlook_etag, 'removing', m.removing, 'waitsFor', m.waits_for, 'conflict', m.conflict, 'error', m.error_message, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,
       'bookingChangedAt', m.last_modified_booking);
   END LOOP;
+  RETURN array_to_json(answer);
 END $work$;
 
--- The due mappings of one room in the order they are worked on, as bridge_work_items has them.
-CREATE OR REPLACE FUNCTION bridge_due_items(room integer, most integer, opens timestamptz, closes timestamptz, known jsonb DEFAULT '{}')
-RETURNS SETOF jsonb LANGUAGE plpgsql STABLE
+-- The same as rows.
+CREATE OR REPLACE FUNCTION bridge_work_items(room integer, rows_ bridge_mappings[], opens timestamptz, closes timestamptz, known jsonb)
+RETURNS SETOF jsonb LANGUAGE sql STABLE AS $rows$
+  SELECT w::jsonb FROM json_array_elements(bridge_work(room, rows_, opens, closes, known)) w
+$rows$;
+
+-- The due mappings of one room in the order they are worked on, as bridge_work has them; `mappings`: only of these, which are due.
+CREATE OR REPLACE FUNCTION bridge_due(room integer, most integer, opens timestamptz, closes timestamptz, known jsonb, mappings bigint[])
+RETURNS json LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $due$
 BEGIN
-  RETURN QUERY SELECT * FROM bridge_work_items(room, ARRAY(
+  IF mappings IS NOT NULL THEN
+    RETURN bridge_work(room, ARRAY(
+      SELECT b FROM bridge_mappings b WHERE b.id = ANY (mappings) AND b.resource_id = room
+      ORDER BY b.priority_level, b.starts_at LIMIT most), opens, closes, known);
+  END IF;
+  RETURN bridge_work(room, ARRAY(
     SELECT b FROM bridge_mappings b
     WHERE b.resource_id = room AND b.due_at <= clock_timestamp()
       -- a change made now never shares its request with a backfill
@@ -1005,6 +1088,12 @@ BEGIN
     ORDER BY b.lane, b.attempt > 0, b.reservation_id IS NULL, b.priority_level, b.starts_at LIMIT most), opens, closes, known);
 END $due$;
 
+-- The same as rows, for people.
+CREATE OR REPLACE FUNCTION bridge_due_items(room integer, most integer, opens timestamptz, closes timestamptz, known jsonb DEFAULT '{}')
+RETURNS SETOF jsonb LANGUAGE sql STABLE AS $rows$
+  SELECT d::jsonb FROM json_array_elements(bridge_due(room, most, opens, closes, known, NULL)) d
+$rows$;
+
 -- The hints of a room, oldest first. `hintedAt` tells a hint from a later one of the same event.
 CREATE OR REPLACE FUNCTION bridge_hints_of(room_id integer) RETURNS jsonb LANGUAGE sql STABLE AS $hints$
   SELECT coalesce(jsonb_agg(jsonb_build_object('eventId', h.event_id, 'deleted', h.deleted, 'etag', h.etag, 'hintedAt', h.hinted_at)
@@ -1012,80 +1101,113 @@ CREATE OR REPLACE FUNCTION bridge_hints_of(room_id integer) RETURNS jsonb LANGUA
   FROM (SELECT * FROM bridge_hints WHERE resource_mapping_id = room_id ORDER BY hinted_at LIMIT 100) h
 $hints$;
 
+-- Whether nothing keeps a room from being worked on at `moment`, by a daemon that holds the rooms in `held` already.
+CREATE OR REPLACE FUNCTION bridge_room_is_free(s bridge_room_state, moment timestamptz, held integer[], asked_only boolean)
+RETURNS boolean LANGUAGE sql IMMUTABLE AS $free$
+  SELECT (s.retry_at IS NULL OR s.retry_at <= moment) AND (s.throttled_until IS NULL OR s.throttled_until <= moment)
+    AND (NOT asked_only OR s.asked_at IS NOT NULL) AND NOT s.resource_mapping_id = ANY (held)
+$free$;
+
 -- Folds, leases due rooms for one daemon and reads their first due mappings: one round trip from wake to work.
 -- The lease is a session advisory lock of the calling connection plus an epoch that fences every settle; `held` are
 -- the rooms this daemon has already (session locks re-enter). Candidates are materialised before a lock is tried.
-CREATE OR REPLACE FUNCTION bridge_take(replica uuid, held integer[], rooms integer, most integer, past_days integer,
-  future_days integer, fold_most integer, any_lane boolean, asked_only boolean) RETURNS jsonb LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $take$
+-- `changed_first`: when a few things were folded, only the rooms that they concern; whoever asks so looks for others soon.
+CREATE OR REPLACE FUNCTION bridge_lease(replica uuid, held integer[], rooms integer, most integer, past_days integer,
+  future_days integer, fold_most integer, any_lane boolean, asked_only boolean, changed_first boolean) RETURNS json LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $lease$
 DECLARE
-  gathered constant jsonb := bridge_gather(past_days, future_days, fold_most);
-  opens timestamptz;
-  closes timestamptz;
-  taken jsonb[] := '{}';
+  few constant integer := 4;
+  gathered record;
+  is_narrow boolean;
+  moment timestamptz;
+  span record;
+  candidates integer[];
+  candidate integer;
+  passed_by integer[] := '{}';
+  taken json[] := '{}';
   more boolean := false;
-  stopped jsonb := '[]';
-  is_due boolean := gathered -> 'taken' <> '0';
+  stopped json := '[]';
   room record;
-  epoch bigint;
 BEGIN
-  IF NOT is_due THEN
-    is_due := EXISTS (SELECT FROM bridge_room_state s
-      WHERE s.push_due_at <= clock_timestamp() OR s.pull_due_at <= clock_timestamp() OR s.next_poll_at <= clock_timestamp()
-        OR s.hinted_at IS NOT NULL OR s.sure_at <= clock_timestamp());
+  gathered := bridge_gather(past_days, future_days, fold_most);
+  moment := clock_timestamp();
+  is_narrow := changed_first AND cardinality(gathered.rooms) BETWEEN 1 AND few;
+  IF is_narrow THEN
+    candidates := gathered.rooms;
+  ELSE
+    IF cardinality(gathered.rooms) > 0 THEN
+      PERFORM bridge_ring_rooms(gathered.rooms);
+    END IF;
+    candidates := ARRAY(
+      SELECT r.id FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
+      WHERE (s.push_due_at <= moment OR s.pull_due_at <= moment OR s.next_poll_at <= moment OR s.hinted_at IS NOT NULL OR s.sure_at <= moment)
+        AND r.active = 1 AND bridge_room_is_free(s, moment, held, asked_only)
+        AND (any_lane OR s.push_lane = 0 AND s.push_due_at IS NOT NULL OR s.pull_due_at <= moment OR s.hinted_at IS NOT NULL)
+      ORDER BY CASE WHEN s.hinted_at IS NOT NULL OR s.pull_due_at <= moment OR s.push_lane = 0 AND s.push_due_at IS NOT NULL THEN 0 ELSE 1 END,
+        least(s.push_due_at, s.pull_due_at, s.next_poll_at, s.hinted_at, s.sure_at), r.id LIMIT rooms * 4 + 4);
   END IF;
-  IF is_due THEN
-    SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
-    FOR room IN
-      SELECT r.id, r.resource_id, r.outlook_item_id, r.outlook_item_name, r.outlook_object_id, r.sync_direction,
-             bridge_own_settings(r) AS own,
-             s.baselined_at, s.reconciled_at, s.attempt, s.lease_owner,
-             coalesce(least(s.pull_due_at, s.next_poll_at, s.sure_at) <= clock_timestamp(), false) AS pulls, s.hinted_at IS NOT NULL AS hinted
-      FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
-      WHERE (s.push_due_at <= clock_timestamp() OR s.pull_due_at <= clock_timestamp() OR s.next_poll_at <= clock_timestamp()
-          OR s.hinted_at IS NOT NULL OR s.sure_at <= clock_timestamp())
-        AND r.active = 1 AND (s.retry_at IS NULL OR s.retry_at <= clock_timestamp())
-        AND (s.throttled_until IS NULL OR s.throttled_until <= clock_timestamp())
-        AND (NOT asked_only OR s.asked_at IS NOT NULL) AND NOT r.id = ANY (held)
-        AND (any_lane OR s.push_lane = 0 AND s.push_due_at IS NOT NULL OR s.pull_due_at <= clock_timestamp()
-          OR s.hinted_at IS NOT NULL)
-      ORDER BY CASE WHEN s.hinted_at IS NOT NULL OR s.pull_due_at <= clock_timestamp() OR s.push_lane = 0 AND s.push_due_at IS NOT NULL THEN 0 ELSE 1 END,
-        least(s.push_due_at, s.pull_due_at, s.next_poll_at, s.hinted_at, s.sure_at), r.id LIMIT rooms * 4 + 4
-    LOOP
-      IF cardinality(taken) >= rooms THEN
-        more := true;
-        EXIT;
-      END IF;
-      CONTINUE WHEN NOT pg_try_advisory_lock(7230911, room.id);
-      -- a room is due for as long as it is held: should its holder vanish, whoever looks next takes it at once
-      UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = lease_epoch + 1, asked_at = NULL,
-        push_lane = CASE WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END,
-        push_due_at = least(s.push_due_at, clock_timestamp()),
-        baselined_at = CASE WHEN s.lease_owner IS NULL THEN s.baselined_at END
-      WHERE resource_mapping_id = room.id RETURNING lease_epoch INTO epoch;
-      -- its last holder vanished in the middle of its work: a create may be there that nobody wrote down (hence the
-      -- baseline), and of what was due nobody knows what Outlook shows, so it is read
-      IF room.lease_owner IS NOT NULL THEN
-        UPDATE bridge_mappings SET outlook_news = coalesce(outlook_news, 'look'), revision = revision + 1
-        WHERE resource_id = room.resource_id AND due_at IS NOT NULL AND outlook_event_id IS NOT NULL AND sync_status <> 'cancelled';
-      END IF;
-      taken := taken || jsonb_build_object(
-        'id', room.id, 'resourceId', room.resource_id, 'mailbox', coalesce(room.outlook_object_id, room.outlook_item_id),
-        'outlookItemId', room.outlook_item_id, 'name', coalesce(room.outlook_item_name, room.outlook_item_id),
-        'direction', room.sync_direction, 'own', room.own, 'baselined', room.baselined_at IS NOT NULL AND room.lease_owner IS NULL,
-        'reconciled', room.reconciled_at IS NOT NULL, 'abandoned', room.lease_owner IS NOT NULL, 'pulls', room.pulls,
-        'hints', CASE WHEN room.hinted THEN bridge_hints_of(room.id) ELSE '[]'::jsonb END,
-        'missing', EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = room.resource_id AND n.outlook_news IN ('missing', 'gone')), 'attempt', room.attempt, 'epoch', epoch,
-        'due', CASE WHEN room.baselined_at IS NULL OR room.reconciled_at IS NULL OR room.lease_owner IS NOT NULL THEN '[]'::jsonb
-          ELSE (SELECT coalesce(jsonb_agg(d), '[]') FROM bridge_due_items(room.resource_id, most, opens, closes, gathered -> 'items') d) END);
-    END LOOP;
+  IF cardinality(candidates) > 0 THEN
+    span := bridge_window(past_days, future_days);
+  END IF;
+  FOREACH candidate IN ARRAY candidates LOOP
+    IF cardinality(taken) >= rooms THEN
+      more := true;
+      EXIT WHEN NOT is_narrow;
+    END IF;
+    IF cardinality(taken) >= rooms OR candidate = ANY (held) OR NOT pg_try_advisory_lock(7230911, candidate) THEN
+      passed_by := passed_by || candidate;
+      CONTINUE;
+    END IF;
+    -- a room is due for as long as it is held: should its holder vanish, whoever looks next takes it at once
+    UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = s.lease_epoch + 1, asked_at = NULL,
+      push_lane = CASE WHEN is_narrow THEN 0 WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END,
+      push_due_at = least(s.push_due_at, moment),
+      baselined_at = CASE WHEN s.lease_owner IS NULL THEN s.baselined_at END
+    FROM bridge_room_state o JOIN bridge_resource_mappings r ON r.id = o.resource_mapping_id
+    WHERE s.resource_mapping_id = candidate AND o.resource_mapping_id = candidate AND r.active = 1
+      AND bridge_room_is_free(s, moment, '{}', asked_only)
+    RETURNING r.id, r.resource_id, r.outlook_item_id, r.outlook_item_name, r.outlook_object_id, r.sync_direction,
+      bridge_own_settings(r) AS own, o.baselined_at, s.reconciled_at, s.attempt, o.lease_owner, s.lease_epoch AS epoch,
+      coalesce(least(s.pull_due_at, s.next_poll_at, s.sure_at) <= moment, false) AS pulls, s.hinted_at IS NOT NULL AS hinted
+    INTO room;
+    IF NOT FOUND THEN
+      PERFORM pg_advisory_unlock(7230911, candidate);
+      passed_by := passed_by || candidate;
+      CONTINUE;
+    END IF;
+    -- its last holder vanished in the middle of its work: a create may be there that nobody wrote down (hence the
+    -- baseline), and of what was due nobody knows what Outlook shows, so it is read
+    IF room.lease_owner IS NOT NULL THEN
+      UPDATE bridge_mappings SET outlook_news = coalesce(outlook_news, 'look'), revision = revision + 1
+      WHERE resource_id = room.resource_id AND due_at IS NOT NULL AND outlook_event_id IS NOT NULL AND sync_status <> 'cancelled';
+    END IF;
+    taken := taken || json_build_object(
+      'id', room.id, 'resourceId', room.resource_id, 'mailbox', coalesce(room.outlook_object_id, room.outlook_item_id),
+      'outlookItemId', room.outlook_item_id, 'name', coalesce(room.outlook_item_name, room.outlook_item_id),
+      'direction', room.sync_direction, 'own', room.own, 'baselined', room.baselined_at IS NOT NULL AND room.lease_owner IS NULL,
+      'reconciled', room.reconciled_at IS NOT NULL, 'abandoned', room.lease_owner IS NOT NULL, 'pulls', room.pulls,
+      'hints', CASE WHEN room.hinted THEN bridge_hints_of(room.id) ELSE '[]' END,
+      'missing', EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = room.resource_id AND n.outlook_news IN ('missing', 'gone')),
+      'attempt', room.attempt, 'epoch', room.epoch,
+      'due', CASE WHEN room.baselined_at IS NULL OR room.reconciled_at IS NULL OR room.lease_owner IS NOT NULL THEN '[]'
+        ELSE bridge_due(room.resource_id, most, span.opens, span.closes, gathered.items,
+          CASE WHEN is_narrow THEN gathered.changed END) END);
+  END LOOP;
+  IF is_narrow AND cardinality(passed_by) > 0 THEN
+    PERFORM bridge_ring_rooms(passed_by);
   END IF;
   IF cardinality(held) > 0 THEN
-    SELECT coalesce(jsonb_agg(h.id), '[]') INTO stopped FROM unnest(held) AS h (id)
-    WHERE NOT EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.id = h.id AND r.active = 1);
+    stopped := (SELECT coalesce(json_agg(h.id), '[]') FROM unnest(held) AS h (id)
+      WHERE NOT EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.id = h.id AND r.active = 1));
   END IF;
-  RETURN jsonb_build_object('folded', gathered -> 'taken', 'more', more, 'rooms', to_jsonb(taken), 'stopped', stopped);
-END $take$;
+  RETURN json_build_object('folded', gathered.taken, 'more', more, 'rooms', array_to_json(taken), 'stopped', stopped);
+END $lease$;
+
+-- Called by daemons of the version before.
+CREATE OR REPLACE FUNCTION bridge_take(replica uuid, held integer[], rooms integer, most integer, past_days integer,
+  future_days integer, fold_most integer, any_lane boolean, asked_only boolean) RETURNS jsonb LANGUAGE sql AS $take$
+  SELECT bridge_lease(replica, held, rooms, most, past_days, future_days, fold_most, any_lane, asked_only, false)::jsonb
+$take$;
 
 -- Gives a room back: it is due again when its earliest due mapping is, and not before `rest_ms` from now
 -- (`throttled`: because Graph said so).
@@ -1563,7 +1685,9 @@ END $baselined$;
 -- Begins a round of changes: the next poll is set, and whoever asks from now on asks for another round. `rung`: when
 -- somebody asked for this one. Then the poll comes soon: of several changes that were told of, one may show up late
 -- (Microsoft: delta-query-overview), and the others look as if that had been all.
-CREATE OR REPLACE FUNCTION bridge_begin_pull(room_id integer, epoch bigint, poll_ms double precision, unheard_ms double precision, OUT rung timestamptz,
+-- `active`, `quiet`: of the interval of a room that Outlook does not call us for, by whether Outlook changed something there lately.
+CREATE OR REPLACE FUNCTION bridge_begin_pull(room_id integer, epoch bigint, poll_ms double precision, unheard_ms double precision,
+  active double precision, quiet double precision, OUT rung timestamptz,
   OUT links text[], OUT from_at timestamptz, OUT attempt integer, OUT compare boolean) LANGUAGE plpgsql AS $begin$
 BEGIN
   SELECT s.pull_due_at, s.delta_links, s.window_from, s.pull_attempt, coalesce(s.compare_at <= now(), false)
@@ -1573,13 +1697,19 @@ BEGIN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
   END IF;
   -- a room that nobody calls us for is asked more often
-  UPDATE bridge_room_state SET pull_due_at = NULL, sure_at = NULL, updated_at = now(),
+  UPDATE bridge_room_state s SET pull_due_at = NULL, sure_at = NULL, updated_at = now(),
     next_poll_at = now() + interval '1 millisecond' * CASE
       WHEN rung IS NOT NULL THEN least(poll_ms, unheard_ms, 10000)
       WHEN EXISTS (SELECT FROM bridge_subscriptions b WHERE b.resource_mapping_id = room_id AND b.expires_at > now()) THEN poll_ms
-      ELSE least(poll_ms, unheard_ms) END
+      ELSE least(poll_ms, unheard_ms) * CASE WHEN s.active_at > now() - interval '10 minutes' THEN active ELSE quiet END END
   WHERE resource_mapping_id = room_id;
 END $begin$;
+
+-- Called by daemons of the version before.
+CREATE OR REPLACE FUNCTION bridge_begin_pull(room_id integer, epoch bigint, poll_ms double precision, unheard_ms double precision, OUT rung timestamptz,
+  OUT links text[], OUT from_at timestamptz, OUT attempt integer, OUT compare boolean) LANGUAGE sql AS $begin$
+  SELECT * FROM bridge_begin_pull(room_id, epoch, poll_ms, unheard_ms, 1, 1)
+$begin$;
 
 -- What verification found of events that were reported as removed.
 CREATE OR REPLACE FUNCTION bridge_verified(room_id integer, epoch bigint, results jsonb) RETURNS void LANGUAGE plpgsql AS $verified$
@@ -2143,12 +2273,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '18aaa666c586b6e6018c9a79968d4fac2bd92fc2da9e1e83932503d802d6c8e9 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '647b1b3a4a52ec788cfc4aa8313ce98fa65b3c2b9727e0786dd7ab45d0f2ba1b ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_watch,bridge_index,bridge_stored_keys,bridge_window,bridge_item_state,bridge_own_settings,bridge_style,bridge_filled,bridge_appearance,bridge_room_settings_changed,bridge_appearance_changed,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work_items,bridge_due_items,bridge_hints_of,bridge_take,bridge_release,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_back,bridge_leaving,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_watch,bridge_index,bridge_stored_keys,bridge_window,bridge_item_state,bridge_own_settings,bridge_style,bridge_filled,bridge_appearance,bridge_room_settings_changed,bridge_appearance_changed,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_back,bridge_leaving,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -2,9 +2,10 @@
 
 -- Mappings of one room, each with its item as it stands now: what decide needs, in one read. `known`: items that were read in
 -- this transaction, by mapping. `active` is null when the reservation has no row in this room any more. `covered`,
--- `coverConfirmed`: see bridge_cover_of.
-CREATE OR REPLACE FUNCTION bridge_work_items(room integer, rows_ bridge_mappings[], opens timestamptz, closes timestamptz, known jsonb)
-RETURNS SETOF jsonb LANGUAGE plpgsql STABLE
+-- `coverConfirmed`: see bridge_cover_of. The answer is json, not jsonb, which would be built anew in each answer that it becomes
+-- a part of.
+CREATE OR REPLACE FUNCTION bridge_work(room integer, rows_ bridge_mappings[], opens timestamptz, closes timestamptz, known jsonb)
+RETURNS json LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $work$
 DECLARE
   m bridge_mappings;
@@ -20,6 +21,7 @@ DECLARE
   covered boolean;
   cover_confirmed boolean;
   elsewhere boolean;
+  answer json[] := '{}';
 BEGIN
   FOREACH m IN ARRAY rows_ LOOP
     IF m.reservation_id IS NOT NULL AND NOT items ? m.id::text THEN
@@ -54,7 +56,7 @@ BEGIN
       elsewhere := EXISTS (SELECT FROM bridge_items e
         WHERE e.reservation_type = m.reservation_type AND e.reservation_id = m.reservation_id);
     END IF;
-    RETURN NEXT jsonb_build_object(
+    answer := answer || json_build_object(
       'id', m.id, 'reservationType', m.reservation_type, 'reservationId', m.reservation_id, 'eventId', m.outlook_event_id,
       'status', m.sync_status, 'direction', m.sync_direction, 'generation', m.generation, 'revision', m.revision,
       'attempt', m.attempt, 'lane', m.lane, 'bookingBase', m.booking_base, 'outlookBase', m.outlook_base,
@@ -65,14 +67,26 @@ BEGIN
       'etag', m.outlook_etag, 'removing', m.removing, 'waitsFor', m.waits_for, 'conflict', m.conflict, 'error', m.error_message, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,
       'bookingChangedAt', m.last_modified_booking);
   END LOOP;
+  RETURN array_to_json(answer);
 END $work$;
 
--- The due mappings of one room in the order they are worked on, as bridge_work_items has them.
-CREATE OR REPLACE FUNCTION bridge_due_items(room integer, most integer, opens timestamptz, closes timestamptz, known jsonb DEFAULT '{}')
-RETURNS SETOF jsonb LANGUAGE plpgsql STABLE
+-- The same as rows.
+CREATE OR REPLACE FUNCTION bridge_work_items(room integer, rows_ bridge_mappings[], opens timestamptz, closes timestamptz, known jsonb)
+RETURNS SETOF jsonb LANGUAGE sql STABLE AS $rows$
+  SELECT w::jsonb FROM json_array_elements(bridge_work(room, rows_, opens, closes, known)) w
+$rows$;
+
+-- The due mappings of one room in the order they are worked on, as bridge_work has them; `mappings`: only of these, which are due.
+CREATE OR REPLACE FUNCTION bridge_due(room integer, most integer, opens timestamptz, closes timestamptz, known jsonb, mappings bigint[])
+RETURNS json LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $due$
 BEGIN
-  RETURN QUERY SELECT * FROM bridge_work_items(room, ARRAY(
+  IF mappings IS NOT NULL THEN
+    RETURN bridge_work(room, ARRAY(
+      SELECT b FROM bridge_mappings b WHERE b.id = ANY (mappings) AND b.resource_id = room
+      ORDER BY b.priority_level, b.starts_at LIMIT most), opens, closes, known);
+  END IF;
+  RETURN bridge_work(room, ARRAY(
     SELECT b FROM bridge_mappings b
     WHERE b.resource_id = room AND b.due_at <= clock_timestamp()
       -- a change made now never shares its request with a backfill
@@ -83,6 +97,12 @@ BEGIN
     ORDER BY b.lane, b.attempt > 0, b.reservation_id IS NULL, b.priority_level, b.starts_at LIMIT most), opens, closes, known);
 END $due$;
 
+-- The same as rows, for people.
+CREATE OR REPLACE FUNCTION bridge_due_items(room integer, most integer, opens timestamptz, closes timestamptz, known jsonb DEFAULT '{}')
+RETURNS SETOF jsonb LANGUAGE sql STABLE AS $rows$
+  SELECT d::jsonb FROM json_array_elements(bridge_due(room, most, opens, closes, known, NULL)) d
+$rows$;
+
 -- The hints of a room, oldest first. `hintedAt` tells a hint from a later one of the same event.
 CREATE OR REPLACE FUNCTION bridge_hints_of(room_id integer) RETURNS jsonb LANGUAGE sql STABLE AS $hints$
   SELECT coalesce(jsonb_agg(jsonb_build_object('eventId', h.event_id, 'deleted', h.deleted, 'etag', h.etag, 'hintedAt', h.hinted_at)
@@ -90,80 +110,113 @@ CREATE OR REPLACE FUNCTION bridge_hints_of(room_id integer) RETURNS jsonb LANGUA
   FROM (SELECT * FROM bridge_hints WHERE resource_mapping_id = room_id ORDER BY hinted_at LIMIT 100) h
 $hints$;
 
+-- Whether nothing keeps a room from being worked on at `moment`, by a daemon that holds the rooms in `held` already.
+CREATE OR REPLACE FUNCTION bridge_room_is_free(s bridge_room_state, moment timestamptz, held integer[], asked_only boolean)
+RETURNS boolean LANGUAGE sql IMMUTABLE AS $free$
+  SELECT (s.retry_at IS NULL OR s.retry_at <= moment) AND (s.throttled_until IS NULL OR s.throttled_until <= moment)
+    AND (NOT asked_only OR s.asked_at IS NOT NULL) AND NOT s.resource_mapping_id = ANY (held)
+$free$;
+
 -- Folds, leases due rooms for one daemon and reads their first due mappings: one round trip from wake to work.
 -- The lease is a session advisory lock of the calling connection plus an epoch that fences every settle; `held` are
 -- the rooms this daemon has already (session locks re-enter). Candidates are materialised before a lock is tried.
-CREATE OR REPLACE FUNCTION bridge_take(replica uuid, held integer[], rooms integer, most integer, past_days integer,
-  future_days integer, fold_most integer, any_lane boolean, asked_only boolean) RETURNS jsonb LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $take$
+-- `changed_first`: when a few things were folded, only the rooms that they concern; whoever asks so looks for others soon.
+CREATE OR REPLACE FUNCTION bridge_lease(replica uuid, held integer[], rooms integer, most integer, past_days integer,
+  future_days integer, fold_most integer, any_lane boolean, asked_only boolean, changed_first boolean) RETURNS json LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $lease$
 DECLARE
-  gathered constant jsonb := bridge_gather(past_days, future_days, fold_most);
-  opens timestamptz;
-  closes timestamptz;
-  taken jsonb[] := '{}';
+  few constant integer := 4;
+  gathered record;
+  is_narrow boolean;
+  moment timestamptz;
+  span record;
+  candidates integer[];
+  candidate integer;
+  passed_by integer[] := '{}';
+  taken json[] := '{}';
   more boolean := false;
-  stopped jsonb := '[]';
-  is_due boolean := gathered -> 'taken' <> '0';
+  stopped json := '[]';
   room record;
-  epoch bigint;
 BEGIN
-  IF NOT is_due THEN
-    is_due := EXISTS (SELECT FROM bridge_room_state s
-      WHERE s.push_due_at <= clock_timestamp() OR s.pull_due_at <= clock_timestamp() OR s.next_poll_at <= clock_timestamp()
-        OR s.hinted_at IS NOT NULL OR s.sure_at <= clock_timestamp());
+  gathered := bridge_gather(past_days, future_days, fold_most);
+  moment := clock_timestamp();
+  is_narrow := changed_first AND cardinality(gathered.rooms) BETWEEN 1 AND few;
+  IF is_narrow THEN
+    candidates := gathered.rooms;
+  ELSE
+    IF cardinality(gathered.rooms) > 0 THEN
+      PERFORM bridge_ring_rooms(gathered.rooms);
+    END IF;
+    candidates := ARRAY(
+      SELECT r.id FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
+      WHERE (s.push_due_at <= moment OR s.pull_due_at <= moment OR s.next_poll_at <= moment OR s.hinted_at IS NOT NULL OR s.sure_at <= moment)
+        AND r.active = 1 AND bridge_room_is_free(s, moment, held, asked_only)
+        AND (any_lane OR s.push_lane = 0 AND s.push_due_at IS NOT NULL OR s.pull_due_at <= moment OR s.hinted_at IS NOT NULL)
+      ORDER BY CASE WHEN s.hinted_at IS NOT NULL OR s.pull_due_at <= moment OR s.push_lane = 0 AND s.push_due_at IS NOT NULL THEN 0 ELSE 1 END,
+        least(s.push_due_at, s.pull_due_at, s.next_poll_at, s.hinted_at, s.sure_at), r.id LIMIT rooms * 4 + 4);
   END IF;
-  IF is_due THEN
-    SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
-    FOR room IN
-      SELECT r.id, r.resource_id, r.outlook_item_id, r.outlook_item_name, r.outlook_object_id, r.sync_direction,
-             bridge_own_settings(r) AS own,
-             s.baselined_at, s.reconciled_at, s.attempt, s.lease_owner,
-             coalesce(least(s.pull_due_at, s.next_poll_at, s.sure_at) <= clock_timestamp(), false) AS pulls, s.hinted_at IS NOT NULL AS hinted
-      FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
-      WHERE (s.push_due_at <= clock_timestamp() OR s.pull_due_at <= clock_timestamp() OR s.next_poll_at <= clock_timestamp()
-          OR s.hinted_at IS NOT NULL OR s.sure_at <= clock_timestamp())
-        AND r.active = 1 AND (s.retry_at IS NULL OR s.retry_at <= clock_timestamp())
-        AND (s.throttled_until IS NULL OR s.throttled_until <= clock_timestamp())
-        AND (NOT asked_only OR s.asked_at IS NOT NULL) AND NOT r.id = ANY (held)
-        AND (any_lane OR s.push_lane = 0 AND s.push_due_at IS NOT NULL OR s.pull_due_at <= clock_timestamp()
-          OR s.hinted_at IS NOT NULL)
-      ORDER BY CASE WHEN s.hinted_at IS NOT NULL OR s.pull_due_at <= clock_timestamp() OR s.push_lane = 0 AND s.push_due_at IS NOT NULL THEN 0 ELSE 1 END,
-        least(s.push_due_at, s.pull_due_at, s.next_poll_at, s.hinted_at, s.sure_at), r.id LIMIT rooms * 4 + 4
-    LOOP
-      IF cardinality(taken) >= rooms THEN
-        more := true;
-        EXIT;
-      END IF;
-      CONTINUE WHEN NOT pg_try_advisory_lock(7230911, room.id);
-      -- a room is due for as long as it is held: should its holder vanish, whoever looks next takes it at once
-      UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = lease_epoch + 1, asked_at = NULL,
-        push_lane = CASE WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END,
-        push_due_at = least(s.push_due_at, clock_timestamp()),
-        baselined_at = CASE WHEN s.lease_owner IS NULL THEN s.baselined_at END
-      WHERE resource_mapping_id = room.id RETURNING lease_epoch INTO epoch;
-      -- its last holder vanished in the middle of its work: a create may be there that nobody wrote down (hence the
-      -- baseline), and of what was due nobody knows what Outlook shows, so it is read
-      IF room.lease_owner IS NOT NULL THEN
-        UPDATE bridge_mappings SET outlook_news = coalesce(outlook_news, 'look'), revision = revision + 1
-        WHERE resource_id = room.resource_id AND due_at IS NOT NULL AND outlook_event_id IS NOT NULL AND sync_status <> 'cancelled';
-      END IF;
-      taken := taken || jsonb_build_object(
-        'id', room.id, 'resourceId', room.resource_id, 'mailbox', coalesce(room.outlook_object_id, room.outlook_item_id),
-        'outlookItemId', room.outlook_item_id, 'name', coalesce(room.outlook_item_name, room.outlook_item_id),
-        'direction', room.sync_direction, 'own', room.own, 'baselined', room.baselined_at IS NOT NULL AND room.lease_owner IS NULL,
-        'reconciled', room.reconciled_at IS NOT NULL, 'abandoned', room.lease_owner IS NOT NULL, 'pulls', room.pulls,
-        'hints', CASE WHEN room.hinted THEN bridge_hints_of(room.id) ELSE '[]'::jsonb END,
-        'missing', EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = room.resource_id AND n.outlook_news IN ('missing', 'gone')), 'attempt', room.attempt, 'epoch', epoch,
-        'due', CASE WHEN room.baselined_at IS NULL OR room.reconciled_at IS NULL OR room.lease_owner IS NOT NULL THEN '[]'::jsonb
-          ELSE (SELECT coalesce(jsonb_agg(d), '[]') FROM bridge_due_items(room.resource_id, most, opens, closes, gathered -> 'items') d) END);
-    END LOOP;
+  IF cardinality(candidates) > 0 THEN
+    span := bridge_window(past_days, future_days);
+  END IF;
+  FOREACH candidate IN ARRAY candidates LOOP
+    IF cardinality(taken) >= rooms THEN
+      more := true;
+      EXIT WHEN NOT is_narrow;
+    END IF;
+    IF cardinality(taken) >= rooms OR candidate = ANY (held) OR NOT pg_try_advisory_lock(7230911, candidate) THEN
+      passed_by := passed_by || candidate;
+      CONTINUE;
+    END IF;
+    -- a room is due for as long as it is held: should its holder vanish, whoever looks next takes it at once
+    UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = s.lease_epoch + 1, asked_at = NULL,
+      push_lane = CASE WHEN is_narrow THEN 0 WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END,
+      push_due_at = least(s.push_due_at, moment),
+      baselined_at = CASE WHEN s.lease_owner IS NULL THEN s.baselined_at END
+    FROM bridge_room_state o JOIN bridge_resource_mappings r ON r.id = o.resource_mapping_id
+    WHERE s.resource_mapping_id = candidate AND o.resource_mapping_id = candidate AND r.active = 1
+      AND bridge_room_is_free(s, moment, '{}', asked_only)
+    RETURNING r.id, r.resource_id, r.outlook_item_id, r.outlook_item_name, r.outlook_object_id, r.sync_direction,
+      bridge_own_settings(r) AS own, o.baselined_at, s.reconciled_at, s.attempt, o.lease_owner, s.lease_epoch AS epoch,
+      coalesce(least(s.pull_due_at, s.next_poll_at, s.sure_at) <= moment, false) AS pulls, s.hinted_at IS NOT NULL AS hinted
+    INTO room;
+    IF NOT FOUND THEN
+      PERFORM pg_advisory_unlock(7230911, candidate);
+      passed_by := passed_by || candidate;
+      CONTINUE;
+    END IF;
+    -- its last holder vanished in the middle of its work: a create may be there that nobody wrote down (hence the
+    -- baseline), and of what was due nobody knows what Outlook shows, so it is read
+    IF room.lease_owner IS NOT NULL THEN
+      UPDATE bridge_mappings SET outlook_news = coalesce(outlook_news, 'look'), revision = revision + 1
+      WHERE resource_id = room.resource_id AND due_at IS NOT NULL AND outlook_event_id IS NOT NULL AND sync_status <> 'cancelled';
+    END IF;
+    taken := taken || json_build_object(
+      'id', room.id, 'resourceId', room.resource_id, 'mailbox', coalesce(room.outlook_object_id, room.outlook_item_id),
+      'outlookItemId', room.outlook_item_id, 'name', coalesce(room.outlook_item_name, room.outlook_item_id),
+      'direction', room.sync_direction, 'own', room.own, 'baselined', room.baselined_at IS NOT NULL AND room.lease_owner IS NULL,
+      'reconciled', room.reconciled_at IS NOT NULL, 'abandoned', room.lease_owner IS NOT NULL, 'pulls', room.pulls,
+      'hints', CASE WHEN room.hinted THEN bridge_hints_of(room.id) ELSE '[]' END,
+      'missing', EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = room.resource_id AND n.outlook_news IN ('missing', 'gone')),
+      'attempt', room.attempt, 'epoch', room.epoch,
+      'due', CASE WHEN room.baselined_at IS NULL OR room.reconciled_at IS NULL OR room.lease_owner IS NOT NULL THEN '[]'
+        ELSE bridge_due(room.resource_id, most, span.opens, span.closes, gathered.items,
+          CASE WHEN is_narrow THEN gathered.changed END) END);
+  END LOOP;
+  IF is_narrow AND cardinality(passed_by) > 0 THEN
+    PERFORM bridge_ring_rooms(passed_by);
   END IF;
   IF cardinality(held) > 0 THEN
-    SELECT coalesce(jsonb_agg(h.id), '[]') INTO stopped FROM unnest(held) AS h (id)
-    WHERE NOT EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.id = h.id AND r.active = 1);
+    stopped := (SELECT coalesce(json_agg(h.id), '[]') FROM unnest(held) AS h (id)
+      WHERE NOT EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.id = h.id AND r.active = 1));
   END IF;
-  RETURN jsonb_build_object('folded', gathered -> 'taken', 'more', more, 'rooms', to_jsonb(taken), 'stopped', stopped);
-END $take$;
+  RETURN json_build_object('folded', gathered.taken, 'more', more, 'rooms', array_to_json(taken), 'stopped', stopped);
+END $lease$;
+
+-- Called by daemons of the version before.
+CREATE OR REPLACE FUNCTION bridge_take(replica uuid, held integer[], rooms integer, most integer, past_days integer,
+  future_days integer, fold_most integer, any_lane boolean, asked_only boolean) RETURNS jsonb LANGUAGE sql AS $take$
+  SELECT bridge_lease(replica, held, rooms, most, past_days, future_days, fold_most, any_lane, asked_only, false)::jsonb
+$take$;
 
 -- Gives a room back: it is due again when its earliest due mapping is, and not before `rest_ms` from now
 -- (`throttled`: because Graph said so).

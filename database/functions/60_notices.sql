@@ -71,7 +71,9 @@ END $baselined$;
 -- Begins a round of changes: the next poll is set, and whoever asks from now on asks for another round. `rung`: when
 -- somebody asked for this one. Then the poll comes soon: of several changes that were told of, one may show up late
 -- (Microsoft: delta-query-overview), and the others look as if that had been all.
-CREATE OR REPLACE FUNCTION bridge_begin_pull(room_id integer, epoch bigint, poll_ms double precision, unheard_ms double precision, OUT rung timestamptz,
+-- `active`, `quiet`: of the interval of a room that Outlook does not call us for, by whether Outlook changed something there lately.
+CREATE OR REPLACE FUNCTION bridge_begin_pull(room_id integer, epoch bigint, poll_ms double precision, unheard_ms double precision,
+  active double precision, quiet double precision, OUT rung timestamptz,
   OUT links text[], OUT from_at timestamptz, OUT attempt integer, OUT compare boolean) LANGUAGE plpgsql AS $begin$
 BEGIN
   SELECT s.pull_due_at, s.delta_links, s.window_from, s.pull_attempt, coalesce(s.compare_at <= now(), false)
@@ -81,13 +83,19 @@ BEGIN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
   END IF;
   -- a room that nobody calls us for is asked more often
-  UPDATE bridge_room_state SET pull_due_at = NULL, sure_at = NULL, updated_at = now(),
+  UPDATE bridge_room_state s SET pull_due_at = NULL, sure_at = NULL, updated_at = now(),
     next_poll_at = now() + interval '1 millisecond' * CASE
       WHEN rung IS NOT NULL THEN least(poll_ms, unheard_ms, 10000)
       WHEN EXISTS (SELECT FROM bridge_subscriptions b WHERE b.resource_mapping_id = room_id AND b.expires_at > now()) THEN poll_ms
-      ELSE least(poll_ms, unheard_ms) END
+      ELSE least(poll_ms, unheard_ms) * CASE WHEN s.active_at > now() - interval '10 minutes' THEN active ELSE quiet END END
   WHERE resource_mapping_id = room_id;
 END $begin$;
+
+-- Called by daemons of the version before.
+CREATE OR REPLACE FUNCTION bridge_begin_pull(room_id integer, epoch bigint, poll_ms double precision, unheard_ms double precision, OUT rung timestamptz,
+  OUT links text[], OUT from_at timestamptz, OUT attempt integer, OUT compare boolean) LANGUAGE sql AS $begin$
+  SELECT * FROM bridge_begin_pull(room_id, epoch, poll_ms, unheard_ms, 1, 1)
+$begin$;
 
 -- What verification found of events that were reported as removed.
 CREATE OR REPLACE FUNCTION bridge_verified(room_id integer, epoch bigint, results jsonb) RETURNS void LANGUAGE plpgsql AS $verified$

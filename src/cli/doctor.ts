@@ -15,6 +15,7 @@ import { messageOf } from '../errors.ts';
 import { checkDatabase } from './doctor-database.ts';
 import { openFindings, type Find } from './doctor-findings.ts';
 import { checkOutlook } from './doctor-outlook.ts';
+import { checkPolling } from './doctor-polling.ts';
 import { checkWebhook } from './doctor-webhook.ts';
 
 export interface DoctorOptions {
@@ -30,6 +31,7 @@ export async function doctor(options: DoctorOptions, signal: AbortSignal): Promi
   if (config !== null) {
     const db = installed === true ? openPool(config.database, 'outlook-booking-sync doctor', 4) : null;
     try {
+      if (db !== null) await safely('polling', find, () => checkPolling(config, db, find));
       await safely('outlook', find, () =>
         checkOutlook({ config, db, write: options.write === true }, find, signal),
       );

@@ -20,6 +20,7 @@ async function take(session: pg.Client): Promise<number> {
     window: { pastDays: 7, futureDays: 365 },
     anyLane: true,
     askedOnly: false,
+    changedFirst: false,
   });
   return taken.folded;
 }

@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { expect, test, vi } from 'vitest';
+import { checkPolling } from '../../src/cli/doctor-polling.ts';
 import { openTestDatabase } from '../support/database.ts';
 import { openProxy } from '../support/proxy.ts';
 import { bridgeGrants, openRole } from '../support/roles.ts';
@@ -44,7 +45,17 @@ test('with everything in place there is no problem, for people and for scripts',
   const said = await office.run('doctor', '--json');
   expect(wrong(said)).toEqual([]);
   expect(said.code).toBe(0);
-  for (const check of ['database', 'connection', 'clock', 'zone', 'rights', 'tables', 'adapter', 'triggers'])
+  for (const check of [
+    'database',
+    'connection',
+    'clock',
+    'zone',
+    'rights',
+    'tables',
+    'adapter',
+    'triggers',
+    'polling',
+  ])
     expect(found(said, check).map(({ state }) => state)).toContain('ok');
   for (const check of ['listen', 'token', 'mailboxes'])
     expect(found(said, check).map(({ state }) => state)).toContain('ok');
@@ -65,6 +76,33 @@ test('it says which room has settings of its own, and when the titles are not ye
     "TITLE_TEMPLATE is '{title}'; events are shown by 'Rom: {title}' until the daemon is started with it.",
   );
 });
+
+test.each([
+  ['60', 1, 'ok', /^1 rooms polled every 60 s on average: 0\.017 calls a second/, null],
+  ['1', 400, 'warning', /400 calls a second.*will fall behind/, 'POLL_INTERVAL_SECONDS=3'],
+])(
+  'with POLL_INTERVAL_SECONDS=%s and %i rooms, polling is %s',
+  async (seconds, count, state, message, repair) => {
+    await using office = await openOffice();
+    await office.db.query(
+      `INSERT INTO bb_resource (id, name, activity_id, rescategory_id, sort)
+     SELECT 5000 + n, 'Room ' || n, (SELECT min(id) FROM bb_activity), (SELECT min(id) FROM bb_rescategory), 1 FROM generate_series(1, $1::int) n`,
+      [count],
+    );
+    await office.db.query(
+      `INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id) SELECT 5000 + n, 'room' || n || '@nowhere.example' FROM generate_series(1, $1::int) n`,
+      [count],
+    );
+    const finds: Found[] = [];
+    await checkPolling({ pollSeconds: Number(seconds), webhookBaseUrl: null }, office.db.pool, (...found) => {
+      finds.push({ state: found[0], check: found[1], message: found[2], repair: found[3] ?? null });
+    });
+    expect(finds).toMatchObject([
+      { state, check: 'polling', message: expect.stringMatching(message) as string },
+    ]);
+    if (repair !== null) expect(finds[0]!.repair).toContain(repair);
+  },
+);
 
 test('it writes nothing into a mailbox unless it is asked to, and leaves nothing behind when it is', async () => {
   await using office = await openOffice();

@@ -119,6 +119,53 @@ describe('taking', () => {
     assert.deepEqual((await take(db.pool)).rooms, []);
   });
 
+  test('when asked to, it takes only the rooms of what it folded; the next look is for the others', async () => {
+    await using db = await open();
+    await db.query(event(1));
+    await fold(db);
+    await db.query(event(2, { room: 102 }));
+    const taken = async (held: readonly number[]) =>
+      (await take(db.pool, { held, changedFirst: true })).rooms.map((room) => [
+        room.id,
+        room.due.map((row) => row.reservationId),
+      ]);
+    assert.deepEqual(await taken([]), [[2, [2]]]);
+    assert.deepEqual(await taken([2]), [[1, [1]]]);
+  });
+
+  test.each([
+    ['its daemon holds it already', { held: [1] }, ''],
+    ['there is no place left', { rooms: 0 }, ''],
+    ['it rests', {}, `UPDATE bridge_room_state SET retry_at = now() + interval '1 minute'`],
+    ['nobody asked for it', { askedOnly: true }, ''],
+  ])('what was folded for a room is due there although %s', async (_, asked, state) => {
+    await using db = await open();
+    if (state !== '') await db.query(state);
+    await db.query(event(1));
+    assert.deepEqual((await take(db.pool, { ...asked, changedFirst: true })).rooms, []);
+    await db.query('UPDATE bridge_room_state SET retry_at = NULL');
+    assert.deepEqual(
+      (await take(db.pool)).rooms.map((room) => [room.id, room.due.length]),
+      [[1, 1]],
+    );
+  });
+
+  test('a room that another session holds is due there although that one gives it back meanwhile', async () => {
+    await using db = await open();
+    await db.query(event(1));
+    const [one, two] = [await db.pool.connect(), await db.pool.connect()];
+    try {
+      const [room] = (await take(one)).rooms;
+      await db.query(`UPDATE bb_event SET name = 'Renamed'`);
+      assert.deepEqual((await take(two, { changedFirst: true })).rooms, []);
+      await one.query(`SELECT bridge_release(1, $1, NULL, false, NULL, NULL, 'ok')`, [room!.epoch]);
+      assert.equal((await take(two)).rooms.length, 1);
+    } finally {
+      one.release(true);
+      two.release(true);
+    }
+  });
+
   test('with AUTO_SYNC off only what was asked for is taken, and everything is folded all the same', async () => {
     await using db = await open();
     await db.query(event(1) + event(2, { room: 102 }));

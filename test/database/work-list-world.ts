@@ -109,12 +109,14 @@ interface Asked {
   readonly rooms?: number;
   readonly anyLane?: boolean;
   readonly askedOnly?: boolean;
+  readonly changedFirst?: boolean;
 }
 
 export async function take(session: Pick<pg.ClientBase, 'query'>, asked: Asked = {}): Promise<Taken> {
+  const { held = [], rooms = 10, anyLane = true, askedOnly = false, changedFirst = false } = asked;
   const { rows: answer } = await session.query<{ t: Taken }>(
-    'SELECT bridge_take($1, $2, $3, 50, 7, 365, 1000, $4, $5) AS t',
-    [randomUUID(), asked.held ?? [], asked.rooms ?? 10, asked.anyLane ?? true, asked.askedOnly ?? false],
+    'SELECT bridge_lease($1, $2, $3, 50, 7, 365, 1000, $4, $5, $6) AS t',
+    [randomUUID(), held, rooms, anyLane, askedOnly, changedFirst],
   );
   return answer[0]!.t;
 }

@@ -58,6 +58,7 @@ export async function openRooms(
       window,
       anyLane: true,
       askedOnly: false,
+      changedFirst: false,
     });
 
   async function drainOne(room: LeasedRoom): Promise<Drained> {

@@ -118,7 +118,7 @@ describe('a round of changes', () => {
     expect(await nextPollIn(w)).toBeLessThanOrEqual(10);
     await w.db.query('UPDATE bridge_room_state SET next_poll_at = now()');
     await w.settle();
-    expect(await nextPollIn(w)).toBeGreaterThan(30);
+    expect(await nextPollIn(w)).toBeGreaterThan(10);
   });
 });
 

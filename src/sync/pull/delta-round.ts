@@ -7,10 +7,12 @@ import type { Database } from '../../database.ts';
 import { Retryable } from '../../errors.ts';
 import type { Tell } from '../../facts.ts';
 import type { LeasedRoom, Window } from '../store/mappings.ts';
+import { noteActivity } from '../store/polls.ts';
 import { beginPull, pullAgain } from '../store/pull-store.ts';
 import { storePage } from '../store/observed.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { createObserve } from './observe.ts';
+import { createSpacing } from './poll-spacing.ts';
 
 export interface PullOptions {
   readonly db: Database;
@@ -39,14 +41,18 @@ export const pollAfter = (pollMs: number, random: () => number): number => pollM
 export function createPull(options: PullOptions) {
   const { db, outlook, tell, window, pollMs, unheardMs = pollMs, random = Math.random } = options;
   const observe = createObserve(db, outlook);
+  const spacing = createSpacing(db);
   return async function pull(room: LeasedRoom, signal: AbortSignal): Promise<PulledRound> {
-    const begun = await beginPull(db, room, pollAfter(pollMs, random), pollAfter(unheardMs, random), window);
+    const nextMs = pollAfter(unheardMs, random);
+    const spaced = await spacing();
+    const begun = await beginPull(db, room, pollAfter(pollMs, random), nextMs, spaced, window);
     const noticedAt = begun.rung ?? new Date();
     const { span } = begun;
     if (begun.links === null || begun.links.length === 0 || begun.from_at?.toISOString() !== span.from)
       return { next: 'baseline', rows: 0 };
     const links = [...begun.links];
     let rows = 0;
+    let isActive = false;
     for (const [at, link] of begun.links.entries())
       for await (const answer of outlook.delta(room, { link }, signal)) {
         // whatever delta refuses, the calendar is listed instead
@@ -56,9 +62,11 @@ export function createPull(options: PullOptions) {
         rows += answer.rows.length + answer.removed.length;
         links[at] = answer.deltaLink ?? answer.nextLink ?? link;
         const observed = await observe(room, answer, span, signal);
+        isActive ||= observed.born.length > 0 || observed.known.some(({ news }) => news !== null);
         const refused = await storePage(db, room, noticedAt, observed, links);
         for (const error of refused) tell({ fact: 'bug', error, where: `the changes of ${room.name}` });
       }
+    if (isActive) await noteActivity(db, room, nextMs * spaced.active);
     // whoever rang knows of a change: if there is none, it is on its way
     const wait = begun.rung !== null && rows === 0 ? againMs[begun.attempt] : undefined;
     if (wait !== undefined) await pullAgain(db, room, wait, begun.attempt + 1);

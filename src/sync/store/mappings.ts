@@ -216,6 +216,8 @@ export interface TakeOptions {
   /** Take rooms that have nothing but backfill to do as well. */
   readonly anyLane: boolean;
   readonly askedOnly: boolean;
+  /** When something was folded, take only the rooms that it concerns; the next take is for all of them. */
+  readonly changedFirst: boolean;
 }
 
 /** At most this many outbox rows are folded at a time; the rest follows in the next take, and what is due goes between. */
@@ -224,8 +226,8 @@ export const foldMost = 300;
 /** Folds the outbox, leases due rooms to the session and reads their first due mappings. */
 export async function takeRooms(session: Queryable, options: TakeOptions): Promise<Taken> {
   const { rows } = await session.query<{ taken: Taken }>({
-    name: 'take_rooms',
-    text: 'SELECT bridge_take($1, $2, $3, $4, $5, $6, $7, $8, $9) AS taken',
+    name: 'lease_rooms',
+    text: 'SELECT bridge_lease($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS taken',
     values: [
       options.replica,
       options.held,
@@ -236,6 +238,7 @@ export async function takeRooms(session: Queryable, options: TakeOptions): Promi
       foldMost,
       options.anyLane,
       options.askedOnly,
+      options.changedFirst,
     ],
   });
   return rows[0]!.taken;
@@ -248,12 +251,12 @@ export async function dueMappings(
   most: number,
   window: Window,
 ): Promise<Due[]> {
-  const { rows } = await session.query<{ due: Due }>({
+  const { rows } = await session.query<{ due: Due[] }>({
     name: 'due_mappings',
-    text: `SELECT d AS due FROM bridge_window($3, $4) w, bridge_due_items($1, $2, w.opens, w.closes) d`,
+    text: `SELECT bridge_due($1, $2, w.opens, w.closes, '{}', NULL) AS due FROM bridge_window($3, $4) w`,
     values: [resourceId, most, window.pastDays, window.futureDays],
   });
-  return rows.map((row) => row.due);
+  return rows[0]!.due;
 }
 
 /** For a query that may take longer than all others. (pg knows `query_timeout` of a query, its types do not.) */

@@ -105,18 +105,31 @@ export async function readCursor(
   return { links, from: from?.toISOString() ?? null };
 }
 
-/** The next poll comes after `pollMs`, or after `unheardMs` as long as Outlook does not call us for this room. */
+/**
+ * The next poll comes after `pollMs`, or after `unheardMs` as long as Outlook does not call us for this room, times what
+ * `spacing` says of an active or a quiet room.
+ */
 export async function beginPull(
   db: Queryable,
   room: LeasedRoom,
   pollMs: number,
   unheardMs: number,
+  spacing: { readonly active: number; readonly quiet: number },
   window: Window,
 ): Promise<Begun> {
   const { rows } = await db.query<Omit<Begun, 'span'> & Instants>({
     name: 'begin_pull',
-    text: `SELECT b.*, ${windowColumns} FROM bridge_begin_pull($1, $2, $3, $4) b, bridge_window($5, $6)`,
-    values: [room.id, room.epoch, pollMs, unheardMs, window.pastDays, window.futureDays],
+    text: `SELECT b.*, ${windowColumns} FROM bridge_begin_pull($1, $2, $3, $4, $5, $6) b, bridge_window($7, $8)`,
+    values: [
+      room.id,
+      room.epoch,
+      pollMs,
+      unheardMs,
+      spacing.active,
+      spacing.quiet,
+      window.pastDays,
+      window.futureDays,
+    ],
   });
   return { ...rows[0]!, span: spanOf(rows[0]!) };
 }

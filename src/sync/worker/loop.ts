@@ -160,13 +160,16 @@ export function createWork(options: WorkOptions) {
     if (doubtful.length > 0) await again(() => doubtRooms(session, doubtful, replica), until);
     doubtful = [];
     let hasLooked = false;
+    // every other look is for all rooms, so that bookings without end keep none from its turn
+    let changedFirst = false;
     try {
       await options.needAdapter(session);
       while (!until.aborted) {
         const startedAt = performance.now();
-        const taken: Taken = await again(() => takeRooms(session, lookFor()), until);
+        const taken: Taken = await again(() => takeRooms(session, { ...lookFor(), changedFirst }), until);
         const tookMs = performance.now() - startedAt;
         hasLooked = true;
+        changedFirst = !changedFirst || taken.folded === 0;
         bookingDown.over();
         succeeded();
         start(taken, session, held.signal, signal);
