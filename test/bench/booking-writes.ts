@@ -208,4 +208,5 @@ const look = {
   window: { pastDays: 7, futureDays: 365 },
   anyLane: true,
   askedOnly: false,
+  changedFirst: false,
 };

@@ -4,7 +4,9 @@
  */
 import pg from 'pg';
 import { Agent } from 'undici';
+import { watchHops } from './hop-clock.ts';
 
+watchHops();
 const origin = process.env['ORIGIN']!;
 const agent = new Agent({ connections: 64, pipelining: 1, allowH2: false });
 const client = new pg.Client({ connectionString: process.env['DATABASE_URL']! });

@@ -3,9 +3,12 @@
  * notifies, a program that listens, and its POST. Both write the same statement into the same tables (two databases of
  * one server), both call the same accepting server, in turn, one change at a time.
  */
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import pg from 'pg';
 import { monotonicMs } from '../../src/sandbox/tenant/clock.ts';
-import { quantile, type Figure } from './figures.ts';
+import { median, quantile, type Figure } from './figures.ts';
+import type { Hop } from './hop-clock.ts';
 import {
   addDatabase,
   bookEvents,
@@ -21,6 +24,8 @@ import {
 
 interface Side {
   readonly client: pg.Client;
+  /** The program that hears of its changes. */
+  readonly child: ChildProcess;
   /** Event ids to change, in turn. */
   readonly events: readonly number[];
 }
@@ -29,9 +34,14 @@ interface Side {
 interface Sample {
   readonly sent: number;
   readonly acknowledged: number;
+  /** When it was sent, and when it was accepted (`monotonicMs`). */
+  readonly from: number;
+  readonly to: number;
 }
 
 const rounds = 3;
+/** Of each call to Graph: real ones take 50 ms and more. */
+const graphMs = 10;
 const events = 40;
 /** Ten changes within 100 ms make the daemon poll; idle is further apart than that. */
 const idlePauseMs = () => 12 + Math.random() * 8;
@@ -41,12 +51,12 @@ const hotPauseMs = () => 1 + Math.random() * 4;
 export async function measureLatency(changes = 160): Promise<Figure[]> {
   await using opened = new AsyncDisposableStack();
   const bridge = opened.use(await openBridge(events));
-  const graph = opened.use(await startAcceptingServer());
+  const graph = opened.use(await startAcceptingServer({ LATENCY_MS: String(graphMs) }));
   const floorUrl = await addDatabase(bridge.serverUrl, 'floor', 'portico');
   const first = await bookEvents(bridge.pool, events, events);
-  opened.use(await startDaemon(environmentOf(bridge, graph.origin)));
+  const { child } = opened.use(await startDaemon({ ...environmentOf(bridge, graph.origin), HOPS: '1' }));
   await settled(bridge.pool);
-  const ours = await openSide(bridge.url, first, opened);
+  const ours = await openSide(bridge.url, child, first, opened);
   const floor = await openFloor(floorUrl, graph, opened);
 
   let number = 0;
@@ -63,6 +73,8 @@ export async function measureLatency(changes = 160): Promise<Figure[]> {
   await graph.reset();
 
   const measured: { ours: Sample[]; floor: Sample[] }[] = [];
+  const hops: HopTimes = { ours: [], floor: [] };
+  await Promise.all([passedIn(ours.child), passedIn(floor.child)]);
   for (let round = 0; round < rounds; round += 1) {
     const pair: { ours: Sample[]; floor: Sample[] } = { ours: [], floor: [] };
     // in short turns, so that a neighbour's noise meets both
@@ -71,6 +83,11 @@ export async function measureLatency(changes = 160): Promise<Figure[]> {
       pair.ours.push(...(await run(ours, changes / 4, idlePauseMs)));
     }
     measured.push(pair);
+    for (const [name, side] of [
+      ['ours', ours],
+      ['floor', floor],
+    ] as const)
+      hops[name].push(hopTimes(pair[name], await passedIn(side.child)));
   }
   await settled(bridge.pool);
   const { requests } = await graph.count();
@@ -78,7 +95,7 @@ export async function measureLatency(changes = 160): Promise<Figure[]> {
   const hot: number[] = [];
   for (let round = 0; round < rounds; round += 1)
     hot.push(of(await run(ours, changes, hotPauseMs), 'sent', 0.99));
-  return figures(measured, hot, calls / (rounds * changes));
+  return [...figures(measured, hot, calls / (rounds * changes)), ...hopFigures(hops)];
 }
 
 const of = (samples: readonly Sample[], from: keyof Sample, part: number) =>
@@ -131,15 +148,25 @@ function figures(
   ];
 }
 
-async function openSide(url: string, first: number, opened: AsyncDisposableStack): Promise<Side> {
+async function openSide(
+  url: string,
+  child: ChildProcess,
+  first: number,
+  opened: AsyncDisposableStack,
+): Promise<Side> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   opened.defer(() => client.end());
-  return { client, events: Array.from({ length: events }, (_, n) => first + n) };
+  return { client, child, events: Array.from({ length: events }, (_, n) => first + n) };
 }
 
 async function openFloor(url: string, graph: AcceptingServer, opened: AsyncDisposableStack): Promise<Side> {
-  const side = await openSide(url, 0, opened);
+  const { child } = await forkChild('floor.child.ts', { DATABASE_URL: url, ORIGIN: graph.origin, HOPS: '1' });
+  opened.defer(async () => {
+    child.disconnect();
+    await once(child, 'exit');
+  });
+  const side = await openSide(url, child, 0, opened);
   await side.client.query(`
     CREATE FUNCTION floor_notify() RETURNS trigger LANGUAGE plpgsql AS $$
       BEGIN PERFORM pg_notify('floor', (SELECT max(name) FROM new_rows)); RETURN NULL; END $$;
@@ -153,11 +180,6 @@ async function openFloor(url: string, graph: AcceptingServer, opened: AsyncDispo
      SELECT id FROM e`,
     [events],
   );
-  const { child } = await forkChild('floor.child.ts', { DATABASE_URL: url, ORIGIN: graph.origin });
-  opened.defer(async () => {
-    child.disconnect();
-    await new Promise((resolve) => child.once('exit', resolve));
-  });
   return { ...side, events: rows.map((row) => row.id) };
 }
 
@@ -176,5 +198,53 @@ async function change(side: Side, number: number, graph: AcceptingServer): Promi
   });
   const acknowledgedAt = monotonicMs();
   const at = await accepted;
-  return { sent: at - sentAt, acknowledged: at - acknowledgedAt };
+  return { sent: at - sentAt, acknowledged: at - acknowledgedAt, from: sentAt, to: at };
+}
+
+type HopTimes = Record<'ours' | 'floor', Readonly<Record<string, number[]>>[]>;
+
+/** What a program passed since it was last asked. */
+async function passedIn(child: ChildProcess): Promise<readonly [Hop, number][]> {
+  child.send('hops');
+  for (;;) {
+    const [message] = (await once(child, 'message')) as [{ hops?: [Hop, number][] }];
+    if (message.hops !== undefined) return message.hops;
+  }
+}
+
+const hopNames: readonly (readonly [string, Hop | 'from', Hop | 'to'])[] = [
+  ['commit and NOTIFY', 'from', 'heard'],
+  ['woken', 'heard', 'taking'],
+  ['bridge_lease: fold, lease, read', 'taking', 'taken'],
+  ['decide', 'taken', 'sending'],
+  ['undici', 'sending', 'sent'],
+  ['request read by Graph', 'sent', 'to'],
+];
+
+/** Milliseconds of each hop of each change. */
+function hopTimes(samples: readonly Sample[], passed: readonly [Hop, number][]): Record<string, number[]> {
+  const times: Record<string, number[]> = Object.fromEntries(hopNames.map(([name]) => [name, []]));
+  for (const { from, to } of samples) {
+    const at = new Map<string, number>([
+      ['from', from],
+      ['to', to],
+    ]);
+    for (const [hop, when] of passed) if (when >= from && when <= to && !at.has(hop)) at.set(hop, when);
+    for (const [name, first, last] of hopNames)
+      if (at.has(first) && at.has(last)) times[name]!.push(at.get(last)! - at.get(first)!);
+  }
+  return times;
+}
+
+function hopFigures({ ours, floor }: HopTimes): Figure[] {
+  return hopNames.map(([name]) => {
+    const bare = floor.flatMap((round) => round[name]!);
+    return {
+      what: `  hop: ${name}`,
+      values: ours.map((round) => median(round[name]!)),
+      target: '–',
+      unit: 'ms',
+      note: bare.length === 0 ? '' : `floor ${median(bare).toFixed(2)} ms`,
+    };
+  });
 }
