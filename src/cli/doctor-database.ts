@@ -16,7 +16,7 @@ import { messageOf } from '../errors.ts';
 import { attachCommand, command, migrateCommand } from '../command-name.ts';
 import { ownSettings, type RoomSettings } from '../room-settings.ts';
 import { checkClaims } from './doctor-claim.ts';
-import type { Find } from './doctor-findings.ts';
+import { findOneMailbox, type Find } from './doctor-findings.ts';
 import { checkTriggers } from './doctor-triggers.ts';
 import { isCurrent, namesTaken, narrowEncoding, ourMigrations, ourSteps } from './migrate.ts';
 
@@ -366,11 +366,5 @@ async function checkMailboxRows(client: Queryable, find: Find): Promise<void> {
     `SELECT min(outlook_item_id) AS mailbox, array_agg(resource_id ORDER BY resource_id) AS resources FROM bridge_resource_mappings
      WHERE active = 1 GROUP BY lower(coalesce(outlook_object_id, outlook_item_id)) HAVING count(*) > 1 ORDER BY 1`,
   );
-  for (const { mailbox, resources } of rows)
-    find(
-      'problem',
-      'mailboxes',
-      `The resources ${resources.join(' and ')} are mapped to one mailbox, ${mailbox}: a room is one mailbox.`,
-      resources.map((resource) => `${command} mappings remove ${resource}`).join('   or   '),
-    );
+  for (const { mailbox, resources } of rows) findOneMailbox(find, mailbox, resources);
 }

@@ -1,4 +1,5 @@
 /** What `doctor` finds, and how it is shown. */
+import { command } from '../command-name.ts';
 import { oneLine, paint, say, sayJson } from './terminal.ts';
 
 /** `problem`: it does not work; `warning`: it will not for long, or not safely; `note`: good to know. */
@@ -46,6 +47,16 @@ export function openFindings(json: boolean): Findings {
       return problems > 0 ? 1 : 0;
     },
   };
+}
+
+/** Several rows that name one mailbox. */
+export function findOneMailbox(find: Find, mailbox: string, resources: readonly number[]): void {
+  find(
+    'problem',
+    'mailboxes',
+    `The resources ${resources.join(' and ')} are mapped to one mailbox, ${mailbox}: a room is one mailbox.`,
+    resources.map((resource) => `${command} mappings remove ${resource}`).join('   or   '),
+  );
 }
 
 /** A room as findings name it. */

@@ -5,7 +5,7 @@ import { messageOf } from '../errors.ts';
 import { createProbe } from '../outlook/probe.ts';
 import { command } from '../command-name.ts';
 import { clock } from './doctor-database.ts';
-import { createGroups, type Find, type Groups } from './doctor-findings.ts';
+import { createGroups, findOneMailbox, type Find, type Groups } from './doctor-findings.ts';
 import { underLease } from '../sync/worker/lease.ts';
 import { openBar } from './terminal.ts';
 
@@ -137,7 +137,9 @@ const limitToRooms = (clientId: string, wide: readonly string[]) =>
 interface Room {
   readonly id: number;
   readonly resource: number;
+  /** By the object id, where it is known. */
   readonly mailbox: string;
+  readonly isResolved: boolean;
   readonly name: string;
 }
 
@@ -145,7 +147,7 @@ const mostRooms = 5_000;
 
 async function activeRooms(db: Database): Promise<Room[]> {
   const { rows } = await db.query<Room>(
-    `SELECT id, resource_id AS resource, coalesce(outlook_object_id, outlook_item_id) AS mailbox,
+    `SELECT id, resource_id AS resource, coalesce(outlook_object_id, outlook_item_id) AS mailbox, outlook_object_id IS NOT NULL AS "isResolved",
             coalesce(outlook_item_name, outlook_item_id) AS name
      FROM bridge_resource_mappings WHERE active = 1 ORDER BY name, id LIMIT $1`,
     [mostRooms],
@@ -188,6 +190,7 @@ async function checkMailboxes(checks: MailboxChecks, find: Find, signal: AbortSi
   };
   await Promise.all(Array.from({ length: Math.min(atATime, rooms.length) }, () => onConnection(db, work)));
   groups.tell('mailboxes');
+  await checkSharedMailboxes(checks, find, signal);
   if (well > 0)
     find(
       'ok',
@@ -195,6 +198,34 @@ async function checkMailboxes(checks: MailboxChecks, find: Find, signal: AbortSi
       `${well} of ${rooms.length} ${write ? 'can be read and written' : 'can be read'}${write ? '' : ' (--write tries writing too, and leaves nothing behind)'}`,
     );
   if (rooms.length > 0) clock('Microsoft Graph', probe.clockMs(), find, graphClockMs);
+}
+
+/**
+ * Rows that name one mailbox by its address and by its object id, which only the directory knows to be the same. Those that
+ * the database alone tells are found there.
+ */
+async function checkSharedMailboxes(
+  { probe, rooms }: MailboxChecks,
+  find: Find,
+  signal: AbortSignal,
+): Promise<void> {
+  const byMailbox = new Map<string, Room[]>();
+  for (const room of rooms) {
+    // refused, or no such mailbox: said of the room itself
+    const id = room.isResolved
+      ? room.mailbox
+      : await probe.resolveMailbox(room.mailbox, signal).catch(() => null);
+    signal.throwIfAborted();
+    const key = (id ?? room.mailbox).toLowerCase();
+    byMailbox.set(key, [...(byMailbox.get(key) ?? []), room]);
+  }
+  for (const shared of byMailbox.values())
+    if (new Set(shared.map(({ mailbox }) => mailbox.toLowerCase())).size > 1)
+      findOneMailbox(
+        find,
+        shared[0]!.mailbox,
+        shared.map(({ resource }) => resource).toSorted((a, b) => a - b),
+      );
 }
 
 async function checkMailbox(

@@ -11,6 +11,7 @@ import { createTokens, readCertificate } from './auth.ts';
 import { isGone } from './failure.ts';
 import { membersOf, textOf } from './format.ts';
 import { createDispatcher, createGraphHttp, encode, type Call } from './http.ts';
+import { createDirectory } from './directory.ts';
 import { createThrottle } from './throttle.ts';
 
 /** What a token says of itself. */
@@ -63,6 +64,8 @@ export function createProbe(graph: GraphConfig) {
     path: `/users/${encode(mailbox)}/events${path}`,
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
+
+  const directory = createDirectory(http);
 
   /** Reads one event's id. Throws what Graph answered, with the repair. */
   async function readMailbox(mailbox: string, signal: AbortSignal): Promise<void> {
@@ -118,6 +121,7 @@ export function createProbe(graph: GraphConfig) {
   return {
     token,
     credentialEnd,
+    resolveMailbox: directory.resolveMailbox,
     readMailbox,
     writeMailbox,
     /** How far Graph's clock is ahead of ours, in ms, by whole seconds. Asked after a call. */

@@ -152,6 +152,14 @@ describe('rights', () => {
     await run(db, { database: ours.config });
   });
 
+  test('a login that PostgreSQL refuses is an error for a person (1), not one that may go by (75)', async () => {
+    await using db = await openTestDatabase({ schema: 'portico' });
+    const said = await cli({ DATABASE_URL: db.url.replace(/\/\/[^@]+@/, '//nobody_here:wrong@') }, 'migrate');
+    assert.equal(said.code, 1, said.err);
+    assert.match(said.err, /check DB_USER, DB_PASS/);
+    assert.deepEqual(await ofOurs(db), []);
+  });
+
   test('without them it changes nothing and prints the GRANTs, which are all that is needed', async () => {
     await using db = await openTestDatabase({ schema: 'portico' });
     await using ours = await openRole(db, ['REVOKE CREATE ON SCHEMA public FROM PUBLIC']);

@@ -7,17 +7,25 @@ import type { Fact } from '../../src/facts.ts';
 import { createLog } from '../../src/log.ts';
 import { cli } from '../cli/command-line.ts';
 import { openTestDatabase } from '../support/database.ts';
+import { openPgbouncer, pgbouncerPath, type Pooling } from '../support/pgbouncer.ts';
 import { openProxy, otherProcessId, refusingPooler } from '../support/proxy.ts';
 
 /** As it comes it refuses our settings; told to ignore them, it is known by the process ids it hands out. */
 const poolers = {
-  'that refuses settings of sessions': refusingPooler,
-  'that was told to ignore settings of sessions': async (url: string) => {
+  'one that refuses settings of sessions': refusingPooler,
+  'one that was told to ignore settings of sessions': async (url: string) => {
     const proxy = await openProxy(url);
     proxy.fromServer = otherProcessId;
     return { url: proxy.through(url), [Symbol.asyncDispose]: () => proxy[Symbol.asyncDispose]() };
   },
+  'PgBouncer in transaction mode': real({ mode: 'transaction', ignores: true }),
+  'PgBouncer in session mode': real({ mode: 'session', ignores: true }),
+  'PgBouncer as it comes': real({ mode: 'transaction', ignores: false }),
 };
+
+function real(pooling: Pooling) {
+  return (url: string) => openPgbouncer(url, pooling);
+}
 
 const environment = (url: string) => ({
   DATABASE_URL: url,
@@ -30,7 +38,15 @@ const environment = (url: string) => ({
 const heldHere = `SELECT FROM pg_locks WHERE locktype = 'advisory'
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
 
-describe.each(Object.keys(poolers) as (keyof typeof poolers)[])('a pooler %s', (which) => {
+const names = Object.keys(poolers) as (keyof typeof poolers)[];
+const isMissing = (name: string) => name.startsWith('PgBouncer') && pgbouncerPath === null;
+if (pgbouncerPath === null)
+  process.stderr.write(
+    'No PgBouncer is found: the tests with the real one are skipped. Debian: apt install pgbouncer.\n',
+  );
+
+describe.each(names)('a pooler: %s', (which) => {
+  if (isMissing(which)) return void test.skip('needs pgbouncer, which is not installed on this machine');
   test.each([['migrate'], ['doctor'], ['mappings', 'list'], ['plan']])(
     'is named by `%s`, with the repair',
     async (...command) => {
