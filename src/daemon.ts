@@ -4,6 +4,7 @@
  * what works on the rooms.
  */
 import { readCapture } from './booking/capture.ts';
+import { createTriggerTrial } from './booking/trigger-trial.ts';
 import { hasOurFunctions } from './booking/functions.ts';
 import { NewerDatabase } from './booking/versions.ts';
 import type { Config } from './config.ts';
@@ -112,15 +113,21 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
     if (daemon === null) throw new Retryable('the daemon is not started', { reach: 'side' });
     return daemon;
   }
+  const trial = createTriggerTrial(db);
   async function captureNow() {
-    const capture = await readCapture(db);
+    const read = await readCapture(db);
+    const capture = {
+      ...read,
+      // a column that is gone is known without a trial
+      missing: [...read.missing, ...(read.missing.length === 0 ? trial.failures() : [])],
+    };
     const refused = work.refused();
     // beside a newer version we work with its functions
     if (refused === null || refused instanceof NewerDatabase) return capture;
     const missing = [...capture.missing];
     if (!(await hasOurFunctions(db))) missing.push('the functions in the database are of another version');
     // what our role may not mend, a DBA can
-    return missing.length > 0 ? { missing, repair: refused.hint ?? null } : capture;
+    return missing.length > 0 ? { ...capture, missing, repair: refused.hint ?? null } : capture;
   }
 
   const planner = openPlanner(config, () => started().outlook, opened);

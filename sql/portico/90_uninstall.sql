@@ -7,21 +7,20 @@ DO $triggers$
 DECLARE
   t record;
 BEGIN
+  -- a trigger function, and with it its triggers on one table and its partitions
   FOR t IN
-    SELECT tg.tgname, tg.tgrelid::regclass AS on_table FROM pg_trigger tg
-    JOIN pg_proc p ON p.oid = tg.tgfoid JOIN pg_class c ON c.oid = tg.tgrelid
-    WHERE p.pronamespace = 'public'::regnamespace AND p.proname LIKE 'bridge\_%' AND c.relname NOT LIKE 'bridge\_%'
-      AND tg.tgparentid = 0
+    SELECT p.oid::regprocedure AS function, array_agg(format('DROP TRIGGER %I ON %s;', tg.tgname, tg.tgrelid::regclass)) AS drops
+    FROM pg_trigger tg JOIN pg_proc p ON p.oid = tg.tgfoid JOIN pg_class c ON c.oid = tg.tgrelid
+    WHERE p.pronamespace = 'public'::regnamespace AND p.proname LIKE 'bridge\_%'
+      AND NOT (c.relnamespace = 'public'::regnamespace AND c.relname LIKE 'bridge\_%') AND tg.tgparentid = 0
+    GROUP BY p.oid
   LOOP
-    EXECUTE format('DROP TRIGGER %I ON %s', t.tgname, t.on_table);
+    EXECUTE array_to_string(t.drops, ' ');
+    EXECUTE format('DROP FUNCTION %s', t.function);
     COMMIT;
   END LOOP;
 END $triggers$;
 
-DROP FUNCTION IF EXISTS public.bridge_event_changed(), public.bridge_event_date_changed(),
-  public.bridge_event_resource_changed(), public.bridge_booking_changed(), public.bridge_booking_resource_changed(),
-  public.bridge_allocation_changed(), public.bridge_allocation_resource_changed(), public.bridge_group_changed(),
-  public.bridge_organization_changed();
 DROP FUNCTION IF EXISTS public.bridge_import_item(jsonb), public.bridge_change_item(text, bigint, jsonb),
   public.bridge_cancel_item(text, bigint, text), public.bridge_reenable_item(text, bigint, text),
   public.bridge_change_rooms(text, bigint, jsonb),

@@ -5,13 +5,17 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Queryable } from '../database.ts';
 import { readCapture } from './capture.ts';
 import { adapterFiles } from './install.ts';
 
+/** Of the template too, from which the triggers that it declares are made. */
 const digestOf = (folder: string) =>
   adapterFiles(folder)
-    .reduce((hash, name) => hash.update(readFileSync(join(folder, name))), createHash('sha256'))
+    .map((name) => join(folder, name))
+    .concat(fileURLToPath(new URL('../../database/functions/12_watch.sql', import.meta.url)))
+    .reduce((hash, file) => hash.update(readFileSync(file)), createHash('sha256'))
     .digest('hex');
 
 /** Views, functions and triggers of ours, those of our own tables too: a change of either asks for another look. */

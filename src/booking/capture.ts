@@ -1,73 +1,146 @@
 /**
- * Whether the booking system's changes are noted at all: `migrate` writes down which triggers it left behind, and each
- * of them must be there, enabled. One that is not is reported; only `migrate` or a person mends it.
+ * Whether the booking system's changes are noted at all. Which tables are watched, and by which triggers, the adapter declares
+ * (`bridge_watched`); what it makes without declaring it, `migrate` writes down. Each of them must be there, enabled and of use.
+ * One that is not is reported; only `migrate` or a person repairs it.
  */
 import type { Queryable } from '../database.ts';
 import { attachCommand, migrateCommand } from '../command-name.ts';
 import { detachedSince, readDetached } from './detach.ts';
+import { untilUnlocked, type Tell } from './install.ts';
 
 export interface Capture {
-  /** Each is a sentence: a trigger that is gone, or off, or not on a partition yet. */
+  /** Each is a sentence: a trigger that is gone, disabled, broken, or not on a partition yet. */
   readonly missing: readonly string[];
-  /** What a DBA runs to repair it; null: nothing is to be repaired. */
+  /** Each is a sentence: a trigger of ours that nothing declares. It does no harm but what it costs. */
+  readonly extra: readonly string[];
+  /** What a DBA runs to repair what is missing; null: nothing is to be repaired. */
   readonly repair: string | null;
 }
 
 /** Triggers of ours in the booking system's tables: their functions are ours by name, the tables are not. */
-const triggers = `
-  SELECT t.tgrelid::regclass::text AS "table", quote_ident(t.tgname) AS name, t.tgenabled IN ('O', 'A') AS enabled
-  FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+export const ourTriggers = `
+  SELECT t.tgrelid AS relation, t.tgrelid::regclass::text AS "table", t.tgname AS name, t.tgenabled IN ('O', 'A') AS enabled,
+    t.tgfoid AS function, t.tgparentid = 0 AS own
+  FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid
   WHERE NOT t.tgisinternal AND p.pronamespace = 'public'::regnamespace AND p.proname LIKE 'bridge\\_%'
-    AND t.tgrelid::regclass::text NOT LIKE 'bridge\\_%'`;
+    AND NOT (c.relnamespace = 'public'::regnamespace AND c.relname LIKE 'bridge\\_%')`;
 
 /** Writes down which triggers there are now. */
 export async function rememberTriggers(db: Queryable): Promise<void> {
   await db.query(`
     INSERT INTO bridge_settings (name, value)
-    SELECT 'triggers', coalesce(json_agg(json_build_object('table', t."table", 'name', t.name)
+    SELECT 'triggers', coalesce(json_agg(json_build_object('table', t."table", 'name', quote_ident(t.name))
       ORDER BY t."table", t.name), '[]')::text
-    FROM (${triggers}) t
+    FROM (${ourTriggers}) t
     ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now()
     WHERE bridge_settings.value <> excluded.value`);
 }
 
-interface Remembered {
+/** Which triggers there are and what they call, as one value: one that was made or replaced changes it. */
+export async function readTriggers(db: Queryable): Promise<string> {
+  const { rows } = await db.query<{ triggers: string }>(
+    `SELECT coalesce(string_agg(concat_ws(' ', relation, name, function), ',' ORDER BY relation, name), '') AS triggers
+     FROM (${ourTriggers}) t`,
+  );
+  return rows[0]!.triggers;
+}
+
+/** Takes away the triggers of tables that were declared before `since` and not again. Told, each. */
+export async function unwatchUndeclared(
+  db: Queryable,
+  since: string,
+  tell: Tell,
+  signal: AbortSignal,
+): Promise<void> {
+  const { rows } = await db.query<{ table: string; statement: string }>(
+    `SELECT table_name AS "table", format('SELECT public.bridge_unwatch(%L)', table_name) AS statement
+     FROM bridge_watched WHERE declared_at < $1::timestamptz ORDER BY 1`,
+    [since],
+  );
+  for (const { table, statement } of rows) {
+    await untilUnlocked(db, statement, tell, signal);
+    tell(`The adapter no longer declares ${table}: its triggers are taken away.`);
+  }
+}
+
+interface Wanted {
   readonly table: string;
   readonly name: string;
   /** Null: it is not there. */
   readonly enabled: boolean | null;
   /** The table it is a partition of, where it was attached after `migrate`. */
   readonly partitionOf: string | null;
+  /** Columns of the declaration that the table does not have. */
+  readonly gone: readonly string[];
 }
+
+/** The tables of bridge_watched with their oid: a name leads to none where our role may not use the schema. */
+export const watchedTables = `
+  SELECT w.*, c.oid AS relation FROM bridge_watched w
+  LEFT JOIN (pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace)
+    ON n.nspname = (parse_ident(w.table_name))[1] AND c.relname = (parse_ident(w.table_name))[2]`;
+
+/**
+ * What should be there beside what is: `declared` by the adapter, `remembered` of tables that it does not declare, both on the
+ * partitions too, because a statement that names a partition fires the triggers of that partition only.
+ */
+const wanted = `
+  WITH watched AS (${watchedTables}), ours AS (${ourTriggers}), remembered AS (
+    SELECT to_regclass(e."table") AS relation, e."table", e.name FROM bridge_settings s
+    CROSS JOIN json_to_recordset(s.value::json) AS e ("table" text, name text)
+    WHERE s.name = 'triggers'
+  ), roots AS (
+    SELECT w.relation, coalesce(w.relation::regclass::text, w.table_name) AS "table", 'bridge_' || lower(e) AS name,
+      ARRAY(SELECT c FROM unnest(w.columns) c WHERE w.relation IS NOT NULL AND NOT EXISTS (
+        SELECT FROM pg_attribute a WHERE a.attrelid = w.relation AND a.attname = c AND NOT a.attisdropped)) AS gone
+    FROM watched w CROSS JOIN unnest(w.events) e
+    UNION ALL
+    SELECT r.relation, r."table", r.name, '{}' FROM remembered r
+    WHERE r.relation IS NULL OR NOT EXISTS (
+      SELECT FROM watched w WHERE r.relation IN (SELECT w.relation UNION SELECT relid FROM pg_partition_tree(w.relation)))
+  ), wanted AS (
+    SELECT r.*, NULL::text AS "partitionOf" FROM roots r
+    UNION ALL
+    SELECT p.relid, p.relid::regclass::text, r.name, r.gone,
+      CASE WHEN (p.relid::regclass::text, r.name) NOT IN (SELECT m."table", m.name FROM remembered m) THEN r."table" END
+    FROM roots r JOIN pg_class c ON c.oid = r.relation AND c.relkind = 'p'
+    CROSS JOIN pg_partition_tree(c.oid) p WHERE p.relid <> c.oid
+  )`;
 
 /** Reads the state of the triggers; as cheap as a few rows of the catalogue. */
 export async function readCapture(db: Queryable): Promise<Capture> {
   const detached = await readDetached(db);
-  if (detached !== null) return { missing: [detachedSince(detached)], repair: attachCommand };
-  const { rows } = await db.query<Remembered>({
+  if (detached !== null) return { missing: [detachedSince(detached)], extra: [], repair: attachCommand };
+  const { rows } = await db.query<Wanted>({
     name: 'read_capture',
-    text: `
-      WITH remembered AS (
-        SELECT e."table", e.name FROM bridge_settings s
-        CROSS JOIN json_to_recordset(s.value::json) AS e ("table" text, name text)
-        WHERE s.name = 'triggers'
-      ), wanted AS (
-        SELECT "table", name, NULL::text AS "partitionOf" FROM remembered
-        UNION ALL
-        -- a statement that names a partition fires the triggers of that partition only
-        SELECT p.relid::regclass::text, r.name, r."table" FROM remembered r
-        JOIN pg_class c ON c.oid = to_regclass(r."table") AND c.relkind = 'p'
-        CROSS JOIN pg_partition_tree(c.oid) p
-        WHERE (p.relid::regclass::text, r.name) NOT IN (SELECT "table", name FROM remembered)
-      )
-      SELECT DISTINCT ON (1, 2) w."table", w.name, i.enabled, w."partitionOf"
-      FROM wanted w LEFT JOIN (${triggers}) i ON i."table" = w."table" AND i.name = w.name
+    text: `${wanted}
+      SELECT DISTINCT ON (1, 2) w."table", w.name, i.enabled, w."partitionOf", w.gone
+      FROM wanted w LEFT JOIN ours i ON i.relation = w.relation AND quote_ident(i.name) = w.name
       ORDER BY 1, 2, 4`,
   });
   if (rows.length === 0)
-    return { missing: ['the adapter is not installed: there are no triggers'], repair: migrateCommand };
+    return {
+      missing: ['the adapter is not installed: there are no triggers'],
+      extra: [],
+      repair: migrateCommand,
+    };
+  const { rows: extra } = await db.query<{ table: string; name: string }>({
+    name: 'read_extra_triggers',
+    text: `${wanted}
+      SELECT o."table", o.name FROM ours o
+      WHERE o.own AND NOT EXISTS (SELECT FROM wanted w WHERE w.relation = o.relation AND w.name = quote_ident(o.name))
+      ORDER BY 1, 2`,
+  });
+  return {
+    ...judge(rows),
+    extra: extra.map(({ table, name }) => `the trigger ${name} on ${table} is not declared`),
+  };
+}
+
+function judge(rows: readonly Wanted[]): Omit<Capture, 'extra'> {
   const gone = rows.filter((row) => row.enabled === null);
   const off = rows.filter((row) => row.enabled === false);
+  const broken = new Map(rows.filter((row) => row.gone.length > 0).map((row) => [row.table, row.gone]));
   const enable = off.map((row) => `ALTER TABLE ${row.table} ENABLE TRIGGER ${row.name};`);
   return {
     missing: [
@@ -77,7 +150,11 @@ export async function readCapture(db: Queryable): Promise<Capture> {
           : `the partition ${row.table} of ${row.partitionOf} came later and has no trigger ${row.name}`,
       ),
       ...off.map((row) => `the trigger ${row.name} on ${row.table} is disabled`),
+      ...[...broken].map(
+        ([table, columns]) =>
+          `the triggers on ${table} fail: it has no column ${columns.join(', ')} any more`,
+      ),
     ],
-    repair: gone.length > 0 ? migrateCommand : off.length > 0 ? enable.join(' ') : null,
+    repair: gone.length + broken.size > 0 ? migrateCommand : off.length > 0 ? enable.join(' ') : null,
   };
 }

@@ -124,7 +124,8 @@ export function failure(error: unknown, what: string): Error {
     return new Permanent(`${what}: ${String((error as Error).message)}`, {
       hint:
         state === '42501'
-          ? 'Our role lacks a right, or an object belongs to another role: run migrate as its owner, or let a DBA hand it over (ALTER ... OWNER TO).'
+          ? ((error as { hint?: string }).hint ??
+            'Our role lacks a right, or an object belongs to another role: run migrate as its owner, or let a DBA hand it over (ALTER ... OWNER TO).')
           : 'The installed object has another shape: run 90_uninstall.sql of the adapter, then migrate again.',
       cause: error,
     });

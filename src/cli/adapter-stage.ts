@@ -13,7 +13,8 @@ import type { Find } from './doctor-findings.ts';
 /** `definitions`: views, functions, settings; `locking`: the statements that take a lock on a booking table. */
 export type Portion = 'definitions' | 'locking';
 
-const locking = /\bbridge_(watch|index)\s*\(|\bCREATE (UNIQUE )?INDEX\b|\bCREATE (OR REPLACE )?TRIGGER\b/i;
+const locking =
+  /\bbridge_(watch|watch_table|index)\s*\(|\bCREATE (UNIQUE )?INDEX\b|\bCREATE (OR REPLACE )?TRIGGER\b/i;
 
 /** Our tables and functions where they are not there yet, and the zone. `texts`: the statements that make them. */
 export async function stageOurs(

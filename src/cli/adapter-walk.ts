@@ -208,22 +208,21 @@ type Noted = (key: Key, what: string) => Promise<void>;
 
 /** Asks of each step whether the outbox got the reservation, or a comparison of everything, since the step before. */
 async function watchOutbox(client: pg.Client, find: Find): Promise<Noted> {
-  const { rows: last } = await client.query<{ seq: number }>(
-    'SELECT coalesce(max(seq), 0) AS seq FROM public.bridge_changes',
-  );
-  let { seq } = last[0]!;
+  const now = async () =>
+    (await client.query<{ now: string }>('SELECT clock_timestamp()::text AS now')).rows[0]!.now;
+  let since = await now();
   return async ({ type, id }, what) => {
-    const { rows } = await client.query<{ seq: number; type: string; id: number | null }>(
-      `SELECT seq, reservation_type AS type, reservation_id AS id FROM public.bridge_changes WHERE seq > $1 ORDER BY seq`,
-      [seq],
+    const { rows } = await client.query<{ type: string | null; id: number | null }>(
+      `SELECT reservation_type AS type, reservation_id AS id FROM public.bridge_changes WHERE changed_at >= $1::timestamptz`,
+      [since],
     );
-    seq = rows.at(-1)?.seq ?? seq;
-    if (rows.some((row) => row.type === type && (row.id === id || row.id === null))) return;
+    since = await now();
+    if (rows.some((row) => row.id === null || (row.type === type && row.id === id))) return;
     find(
       'problem',
       'triggers',
       `${what} was not noted as ${type}/${id}.`,
-      'In 30_triggers.sql: does the function of that table compare every column that the view reads, and write the type of the view?',
+      'In 30_watch.sql: does the declaration of that table name every column that the view reads, and the type of the view?',
     );
   };
 }

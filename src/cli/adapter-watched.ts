@@ -1,7 +1,7 @@
 /** Whether every table that the view of an adapter reads tells of its changes, and the triggers work. */
 import type pg from 'pg';
 import type { Find } from './doctor-findings.ts';
-import { triggerFailures } from './doctor-triggers.ts';
+import { triggerFailures } from '../booking/trigger-trial.ts';
 
 interface Read {
   readonly table: string;
@@ -59,7 +59,7 @@ export async function checkWatched(client: pg.Client, find: Find): Promise<void>
         'problem',
         'triggers',
         `The view reads ${table}, and no trigger tells of its changes${events.length > 0 ? ` by ${missing.join(' and ')}` : ''}.`,
-        `In 30_triggers.sql: SELECT public.bridge_watch('${table}', 'public.bridge_…_changed');`,
+        `In 30_watch.sql: SELECT public.bridge_watch_table('${table}', $$SELECT 'type', changed.id$$, '{columns that the view reads}');`,
       );
   }
   const failing = await triggerFailures(client, 'inside');
@@ -68,7 +68,7 @@ export async function checkWatched(client: pg.Client, find: Find): Promise<void>
       'problem',
       'triggers',
       `Changes of ${tables.join(', ')} are not noted: ${why}`,
-      'Mend the function of that trigger in 30_triggers.sql.',
+      'Mend the declaration of that table in 30_watch.sql, or its function in 30_triggers.sql.',
     );
   if (isWhole && failing.size === 0)
     find('ok', 'triggers', `${rows.length} tables are read, all are watched, and the triggers work`);

@@ -1,20 +1,21 @@
 /** Whether the booking system's triggers are there, enabled, and work. */
 import type pg from 'pg';
 import { readCapture } from '../booking/capture.ts';
-import { sqlState } from '../database.ts';
-import { messageOf } from '../errors.ts';
+import { triggerFailures } from '../booking/trigger-trial.ts';
 import { migrateCommand } from '../command-name.ts';
 import type { Find } from './doctor-findings.ts';
 
 const mostTriggers = 20;
 
 export async function checkTriggers(client: pg.Client, find: Find): Promise<void> {
-  const { missing, repair } = await readCapture(client);
+  const { missing, extra, repair } = await readCapture(client);
   const mend = repair?.replaceAll('; ', ';\n') ?? null;
   const more = missing.length > mostTriggers ? `; and ${missing.length - mostTriggers} more` : '';
   // one repair mends them all, so they are one finding
   if (missing.length > 0)
     find('problem', 'triggers', `${missing.slice(0, mostTriggers).join('; ')}${more}.`, mend);
+  if (extra.length > 0)
+    find('warning', 'triggers', `${extra.join('; ')}: it costs each write, and is of no use.`, dropOf(extra));
   const failing = await triggerFailures(client, 'alone');
   for (const [why, tables] of failing)
     find(
@@ -26,81 +27,5 @@ export async function checkTriggers(client: pg.Client, find: Find): Promise<void
   if (missing.length === 0 && failing.size === 0) find('ok', 'triggers', 'all there, enabled and working');
 }
 
-interface Watched {
-  readonly table: string;
-  readonly column: string;
-  readonly inserts: boolean;
-  readonly updates: boolean;
-  readonly deletes: boolean;
-}
-
-/**
- * Tries each trigger by a statement that changes no row, in a transaction that is taken back, or inside of the one that
- * is open: its function compares the old rows with the new all the same. Returns why some fail, with their tables. What our
- * role may not write, or somebody has locked, is not tried.
- */
-export async function triggerFailures(
-  client: pg.Client,
-  where: 'alone' | 'inside',
-): Promise<ReadonlyMap<string, readonly string[]>> {
-  const { rows } = await client.query<Watched>(`
-    SELECT t.tgrelid::regclass::text AS "table", bool_or(t.tgtype & 4 > 0) AS inserts,
-      bool_or(t.tgtype & 16 > 0) AS updates, bool_or(t.tgtype & 8 > 0) AS deletes,
-      (SELECT quote_ident(a.attname) FROM pg_attribute a
-       WHERE a.attrelid = t.tgrelid AND a.attnum > 0 AND NOT a.attisdropped AND a.attidentity = '' AND a.attgenerated = ''
-       ORDER BY a.attnum LIMIT 1) AS "column"
-    FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-    WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgparentid = 0
-      AND p.pronamespace = 'public'::regnamespace AND p.proname LIKE 'bridge\\_%'
-      AND t.tgrelid::regclass::text NOT LIKE 'bridge\\_%'
-    GROUP BY t.tgrelid ORDER BY 1`);
-  const failing = new Map<string, string[]>();
-  for (const { table, column, inserts, updates, deletes } of rows) {
-    const statements = [
-      ...(inserts ? [`INSERT INTO ${table} (${column}) SELECT ${column} FROM ${table} WHERE false`] : []),
-      ...(updates ? [`UPDATE ${table} SET ${column} = ${column} WHERE false`] : []),
-      ...(deletes ? [`DELETE FROM ${table} WHERE false`] : []),
-    ];
-    const whys = new Set<string>();
-    for (const statement of statements) {
-      const why = await failureOf(client, statement, where);
-      if (why !== null) whys.add(why);
-    }
-    for (const why of whys) failing.set(why, [...(failing.get(why) ?? []), table]);
-  }
-  return failing;
-}
-
-/** insufficient_privilege, lock_not_available, read_only_sql_transaction: it says nothing of the trigger. */
-const notTried = new Set(['42501', '55P03', '25006']);
-
-/** What the trigger warns of, or fails with; null: nothing. */
-async function failureOf(
-  client: pg.Client,
-  statement: string,
-  where: 'alone' | 'inside',
-): Promise<string | null> {
-  const warnings: string[] = [];
-  const listen = ({
-    severity,
-    message = '',
-  }: {
-    severity?: string | undefined;
-    message?: string | undefined;
-  }) => {
-    if (severity === 'WARNING') warnings.push(message);
-  };
-  client.on('notice', listen);
-  try {
-    await client.query(
-      `${where === 'alone' ? 'BEGIN' : 'SAVEPOINT trial'}; SET LOCAL lock_timeout = '500ms'; SET LOCAL client_min_messages = warning`,
-    );
-    await client.query(statement);
-    return warnings.find((warning) => warning.startsWith('outlook-booking-sync')) ?? null;
-  } catch (error) {
-    return notTried.has(sqlState(error) ?? '') ? null : messageOf(error);
-  } finally {
-    await client.query(where === 'alone' ? 'ROLLBACK' : 'ROLLBACK TO trial');
-    client.off('notice', listen);
-  }
-}
+const dropOf = (extra: readonly string[]) =>
+  extra.map((one) => one.replace(/^the trigger (.*) is not declared$/, 'DROP TRIGGER $1;')).join('\n');

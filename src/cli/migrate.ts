@@ -9,7 +9,7 @@ import { runner } from 'node-pg-migrate';
 import type pg from 'pg';
 import { adapterFolder } from '../adapter.ts';
 import { isAdapterCurrent, rememberAdapter } from '../booking/adapter-state.ts';
-import { readCapture, rememberTriggers } from '../booking/capture.ts';
+import { readCapture, readTriggers, rememberTriggers, unwatchUndeclared } from '../booking/capture.ts';
 import { compareFunctions, functionTexts, installFunctions } from '../booking/functions.ts';
 import { detachAdapter, detachedSince, forgetDetached, readDetached } from '../booking/detach.ts';
 import { enableTriggers, installAdapter, missingRights, type Tell } from '../booking/install.ts';
@@ -144,18 +144,22 @@ async function install(
   const detached = await readDetached(client);
   if (folder === null) return { migrations: run, wake, detached, notes: [] };
   const missing = (await readCapture(client)).missing.length;
+  const triggers = await readTriggers(client);
   const from = (await isAdapterCurrent(client, folder)) ? 40 : 10;
+  const { rows } = await client.query<{ now: string }>('SELECT clock_timestamp()::text AS now');
   const notes = await installAdapter(client, folder, tell, signal, from);
+  if (from === 10) await unwatchUndeclared(client, rows[0]!.now, tell, signal);
   await enableTriggers(client, tell, signal);
+  const isAnew = missing > 0 || triggers !== (await readTriggers(client));
   await rememberTriggers(client);
   await rememberAdapter(client, folder);
   // nobody wrote down what was booked while they were missing or the bridge was detached
-  if (missing > 0) {
+  if (isAnew) {
     const rooms = await sweepRooms(client);
-    if (rooms > 0) tell(`Triggers were missing or disabled: ${rooms} rooms are compared.`);
+    if (rooms > 0) tell(`Triggers were missing, disabled or replaced: ${rooms} rooms are compared.`);
   }
   await forgetDetached(client);
-  if (missing > 0) await client.query('SELECT public.bridge_wake()');
+  if (isAnew) await client.query('SELECT public.bridge_wake()');
   return { migrations: run, wake, detached: null, notes };
 }
 

@@ -10,6 +10,8 @@ import { instant, newRoutes } from './schema.ts';
 export interface Capture {
   /** What is missing or disabled, one line each. */
   readonly missing: readonly string[];
+  /** Triggers of ours that nothing declares, one line each. */
+  readonly extra: readonly string[];
   /** What a DBA runs to mend it; null: nothing is to be mended. */
   readonly repair: string | null;
 }
@@ -52,7 +54,16 @@ const readiness = z
   .object({
     success: z.boolean(),
     status: z.enum(['ready', 'not ready']),
-    checks: z.object({ database: check, listening: check, capture: check }),
+    checks: z.object({
+      database: check,
+      listening: check,
+      capture: check.extend({
+        extra: z
+          .array(z.string())
+          .optional()
+          .openapi({ description: 'Triggers of ours that nothing declares.' }),
+      }),
+    }),
     hint: z
       .string()
       .optional()
@@ -115,7 +126,11 @@ function readinessOf(health: HealthState, read: Capture | Error): Readiness {
     ? []
     : [`notifications are not heard: ${listener.reason ?? 'no reason known'}`];
   const of = (problems: readonly string[]) => ({ ok: problems.length === 0, problems: [...problems] });
-  const checks = { database: of(database), listening: of(listening), capture: of(capture.missing) };
+  const checks = {
+    database: of(database),
+    listening: of(listening),
+    capture: { ...of(capture.missing), ...(capture.extra.length > 0 && { extra: [...capture.extra] }) },
+  };
   if (Object.values(checks).every(({ ok }) => ok)) return { success: true, status: 'ready', checks };
   const hint =
     away !== null
@@ -129,5 +144,9 @@ function readinessOf(health: HealthState, read: Capture | Error): Readiness {
 
 const unreadable = (away: boolean): Capture =>
   away
-    ? { missing: ['not known while PostgreSQL does not answer'], repair: null }
-    : { missing: ['the tables of the bridge are missing, or not ours to read'], repair: migrateCommand };
+    ? { missing: ['not known while PostgreSQL does not answer'], extra: [], repair: null }
+    : {
+        missing: ['the tables of the bridge are missing, or not ours to read'],
+        extra: [],
+        repair: migrateCommand,
+      };

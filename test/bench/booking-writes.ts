@@ -2,6 +2,8 @@
  * What we cost the booking system: the throughput that its writers keep with us installed, as a ratio to the same
  * writers on the same tables without us, measured side by side in short slices, in turn.
  *
+ * - `bare`: the least a trigger can do: it inserts two columns into a table without an index, and nothing else.
+ * - `absent`: installed, and no daemon is there.
  * - `idle`: installed, and no daemon is there to hold the lock, so each transaction notifies: the price of being woken.
  * - `silent`: the lock is held and nobody folds: the triggers alone, the limit of what `working` can reach.
  * - `working`: the daemon's own listener, heat and take keep up with the writers; the outbox is folded all the time.
@@ -20,7 +22,7 @@ import { fillDatabase } from '../support/templates.ts';
 import type { Slice } from './booking-writes.child.ts';
 import { diskSettings } from './stage.ts';
 
-export type Variant = 'idle' | 'silent' | 'working' | 'notify';
+export type Variant = 'bare' | 'absent' | 'idle' | 'silent' | 'working' | 'notify';
 
 export interface KeptWrites {
   readonly writers: number;
@@ -29,6 +31,8 @@ export interface KeptWrites {
   readonly median: number;
   readonly min: number;
   readonly max: number;
+  /** The same beside the bare trigger; null where that was not measured, or is this. */
+  readonly ofBare: number | null;
 }
 
 export interface WriteOptions {
@@ -46,7 +50,7 @@ export interface WriteOptions {
  */
 export async function measureBookingWrites({
   writers = [1, 8, 32],
-  variants = ['working', 'notify'],
+  variants = ['bare', 'working', 'absent', 'notify'],
   rounds = 8,
   sliceMs = 450,
   diskUs = 0,
@@ -85,12 +89,18 @@ export async function measureBookingWrites({
     for (const variant of variants) {
       const ratios = perSecond.get(variant)!.map((tps, round) => tps / base[round]!);
       ratios.sort((a, b) => a - b);
-      const median = ratios[Math.floor(ratios.length / 2)]!;
-      kept.push({ writers: n, variant, median, min: ratios[0]!, max: ratios.at(-1)! });
+      const median = middle(ratios);
+      const bare = variant === 'bare' ? undefined : perSecond.get('bare');
+      const ofBare =
+        bare === undefined ? null : middle(perSecond.get(variant)!.map((tps, round) => tps / bare[round]!));
+      kept.push({ writers: n, variant, median, min: ratios[0]!, max: ratios.at(-1)!, ofBare });
     }
   }
   return kept;
 }
+
+const middle = (values: readonly number[]) =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
 /** The variants in another order each round, so that none always comes after the same one. */
 const turned = <T>(all: readonly T[], round: number): readonly T[] => {
@@ -107,9 +117,13 @@ export async function prepare(
   const url = new URL(serverUrl);
   url.pathname = `/${variant}`;
   await run(serverUrl, `CREATE DATABASE "${variant}"`);
-  await fillDatabase(variant === 'without' ? 'portico' : 'bridge', url.href);
+  await fillDatabase(variant === 'without' || variant === 'bare' ? 'portico' : 'bridge', url.href);
   await run(url.href, events.replace('2000', String(count)));
   if (variant === 'without') return url.href;
+  if (variant === 'bare') {
+    await run(url.href, bareTrigger);
+    return url.href;
+  }
   await run(url.href, rooms);
   if (variant === 'notify') await run(url.href, plainNotify);
   return url.href;
@@ -133,6 +147,13 @@ const rooms = `
   SELECT DISTINCT resource_id, 'room-' || resource_id || '@example.org' FROM bb_event_resource;
 `;
 
+const bareTrigger = `
+  CREATE TABLE outbox (reservation_type text, reservation_id bigint);
+  CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN INSERT INTO outbox SELECT 'event', id FROM new_rows; RETURN NULL; END $$;
+  CREATE TRIGGER note AFTER UPDATE ON bb_event REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION note();
+`;
+
 const plainNotify = `
   CREATE OR REPLACE FUNCTION bridge_wake() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS
   $$ BEGIN PERFORM pg_notify('bridge_changes', ''); END $$;
@@ -152,7 +173,8 @@ async function run(url: string, script: string): Promise<void> {
 export async function accompany(variant: Variant | 'without', url: string): Promise<AsyncDisposable> {
   const opened = new AsyncDisposableStack();
   if (variant === 'without') return opened;
-  await run(url, 'TRUNCATE bridge_changes');
+  await run(url, variant === 'bare' ? 'TRUNCATE outbox' : 'TRUNCATE bridge_changes');
+  if (variant === 'bare' || variant === 'absent') return opened;
   if (variant === 'idle' || variant === 'silent') {
     const ear = new pg.Client({ connectionString: url });
     await ear.connect();

@@ -37,11 +37,22 @@ async function keptOnSlowDisk(): Promise<Figure[]> {
 
 function keptFigures(kept: readonly KeptWrites[]): Figure[] {
   const targets: Readonly<Record<number, string>> = { 1: '≥ 0.80', 8: '≥ 0.80', 32: '≥ 0.85' };
-  return kept.map(({ writers, variant, min, median, max }) => ({
-    what: `booking writes kept, ${writers} writer(s), ${variant}`,
-    values: [min, median, max],
-    target: variant === 'working' ? (targets[writers] ?? '–') : '–',
-  }));
+  return kept.flatMap(({ writers, variant, min, median, max, ofBare }) => [
+    {
+      what: `booking writes kept, ${writers} writer(s), ${variant}`,
+      values: [min, median, max],
+      target: variant === 'working' ? (targets[writers] ?? '–') : '–',
+    },
+    ...(ofBare === null || variant === 'notify'
+      ? []
+      : [
+          {
+            what: `… of what a bare outbox trigger keeps, ${writers} writer(s), ${variant}`,
+            values: [ofBare],
+            target: '≥ 0.90',
+          },
+        ]),
+  ]);
 }
 
 const names = process.argv.slice(2);

@@ -222,6 +222,7 @@ test('going idle behind the barrier finds the same commit', async () => {
 test('the control fails: a reader that remembers the last sequence number loses what commits late', async () => {
   await using world = await openWorld(2);
   const [early, late] = [await world.open(), await world.open()];
+  await world.db.query('ALTER TABLE bridge_changes ADD COLUMN seq bigserial');
   let cursor = 0;
   const readAfterCursor = async () => {
     const rows = await world.db.query<{ seq: number }>(

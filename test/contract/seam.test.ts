@@ -280,20 +280,28 @@ describe.each(desks)('the adapter $name', (desk) => {
     assert.ok(row!.times >= 3, 'the daemon is told that it has to compare');
   });
 
-  test('has trigger functions with rights of their own, a fixed search_path and no patience for locks', async () => {
+  test('has trigger functions with rights of their own, out of reach of the session, that wait for no lock', async () => {
     await using db = await open();
-    const rows = await db.query<{ name: string; settings: string[] | null; definer: boolean; open: boolean }>(
+    const rows = await db.query<{
+      name: string;
+      settings: string[] | null;
+      made: boolean;
+      definer: boolean;
+      open: boolean;
+    }>(
       `SELECT DISTINCT p.proname AS name, p.proconfig AS settings, p.prosecdef AS definer,
+              EXISTS (SELECT FROM bridge_watched w WHERE w.calls = 'public.' || quote_ident(p.proname) AND w.reservations IS NOT NULL) AS made,
               p.proacl IS NULL OR EXISTS (SELECT FROM aclexplode(p.proacl) a WHERE a.grantee = 0) AS open
        FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid
        WHERE NOT t.tgisinternal AND p.proname LIKE 'bridge\\_%' AND c.relname NOT LIKE 'bridge\\_%'`,
     );
     assert.notDeepEqual(rows, [], 'there are some');
-    for (const { name, settings, definer, open: callable } of rows) {
+    for (const { name, settings, made, definer, open: callable } of rows) {
       assert.ok(definer, `${name} is SECURITY DEFINER`);
       assert.ok(!callable, `${name} may not be called by PUBLIC`);
       assert.ok(
-        settings?.some((one) => /^search_path=.*pg_temp$/.test(one)),
+        // the template names everything with its schema: test/booking/watched.test.ts sets traps for it
+        made || settings?.some((one) => /^search_path=.*pg_temp$/.test(one)),
         `${name} has a search_path`,
       );
       assert.ok(

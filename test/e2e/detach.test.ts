@@ -18,7 +18,7 @@ const wrong = ({ facts }: Running) =>
 const outages = ({ facts }: Running) =>
   facts.filter((fact) => (fact.fact === 'outage' || fact.fact === 'outage-over') && fact.side === 'booking');
 const dropped = `SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace
-    AND p.proname IN ('bridge_import_item', 'bridge_change_item', 'bridge_cancel_item', 'bridge_event_changed')
+    AND p.proname IN ('bridge_import_item', 'bridge_change_item', 'bridge_cancel_item', 'bridge_on_bb_event')
   UNION ALL SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgrelid::regclass::text LIKE 'bb\\_%'`;
 
 /** What an upgrade of the booking system does: types, names, new tables in the way of the old. */
@@ -49,6 +49,7 @@ test('detached, the booking system can be upgraded; attached again, what happene
   expect(await world.db.query(dropped)).toEqual([]);
   expect(await readCapture(world.db.pool)).toEqual({
     missing: [`the bridge is detached from the booking system since ${detached}`],
+    extra: [],
     repair: attachCommand,
   });
   const doctor = await cli({ ...environmentOf(world.db, world.tenant) }, 'doctor', '--json');
@@ -64,7 +65,7 @@ test('detached, the booking system can be upgraded; attached again, what happene
   await world.desk.book(101, meeting(world, 'Etter', 4));
   await world.settled();
   expect(world.titles(101).toSorted()).toEqual(['Etter', 'Før', 'Under']);
-  expect(await readCapture(world.db.pool)).toEqual({ missing: [], repair: null });
+  expect(await readCapture(world.db.pool)).toEqual({ missing: [], extra: [], repair: null });
   expect(wrong(running)).toEqual([]);
 });
 

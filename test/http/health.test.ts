@@ -47,6 +47,19 @@ test('not ready while a trigger is disabled, with the statement that enables it'
   expect((await api.call('GET', '/ready')).status).toBe(200);
 });
 
+test('a trigger of ours that nothing declares is named, and does no harm', async () => {
+  await using api = await openApi();
+  api.tell({ fact: 'listening', heard: true, reason: '' });
+  await api.db.query(
+    'CREATE TRIGGER bridge_again AFTER UPDATE ON bb_resource EXECUTE FUNCTION bridge_on_bb_event()',
+  );
+  const answer = await api.call('GET', '/ready');
+  expect(answer.status).toBe(200);
+  expect(answer.body).toMatchObject({
+    checks: { capture: { ok: true, extra: ['the trigger bridge_again on bb_resource is not declared'] } },
+  });
+});
+
 test('not ready while the daemon cannot start, with what it needs', async () => {
   await using api = await openApi();
   const hint = 'GRANT CREATE ON SCHEMA public TO bridge;';

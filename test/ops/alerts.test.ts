@@ -42,7 +42,7 @@ async function openAlerts(options: Partial<AlertOptions> = {}) {
         holder,
         webhooks: false,
         sends: true,
-        readCapture: async () => ({ missing: [], repair: null }),
+        readCapture: async () => ({ missing: [], extra: [], repair: null }),
         credentialEnds: () => null,
         deafMs: 5,
         gatherMs: 0,
@@ -464,7 +464,7 @@ test('many refused mailboxes are one alert that lists them', async () => {
 test('a disabled trigger is told with the statement that enables it', async () => {
   let missing = ['trigger bridge_update on bb_event is disabled'];
   const repair = 'ALTER TABLE bb_event ENABLE TRIGGER bridge_update;';
-  await using alerts = await openAlerts({ readCapture: async () => ({ missing, repair }) });
+  await using alerts = await openAlerts({ readCapture: async () => ({ missing, extra: [], repair }) });
   expect((await alerts.check()).opened).toMatchObject([{ type: 'capture-broken', hint: `Run: ${repair}` }]);
   missing = [];
   expect((await alerts.check()).closed).toMatchObject([{ type: 'capture-broken' }]);

@@ -1,0 +1,227 @@
+-- Watched tables: what an adapter declares (sql/README.md), and the one template from which their triggers are made.
+--
+-- A booking write never fails, waits or slows noticeably because of a trigger:
+--   * one call per statement, however many rows it wrote; of an UPDATE only what changed in a declared column is noted;
+--   * rows are only added to bridge_changes, which has no index, so there is no row two bookings could wait for; a table
+--     lock (a DBA rebuilds bridge_changes) is waited for 100 ms and no longer;
+--   * whatever goes wrong is a WARNING, and a number drawn from bridge_missed_seq makes the bridge compare everything.
+--     A statement that was cancelled (statement_timeout) cannot be saved by any of this; that is why the work is so little.
+-- The function runs with the rights of its owner, because the booking system's own role has none on our tables. To set a
+-- search_path at each call costs more than writing the row, so what the template names has its schema with it, operators
+-- too, and nothing that a session may set leads to an object of somebody else. docs/decisions/009-watched-tables.md.
+
+-- The table of that name, also in a schema our role may not use. Throws 42P01 or 42501, with the statement that helps.
+CREATE OR REPLACE FUNCTION bridge_watched_table(named text) RETURNS regclass LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $table$
+DECLARE
+  parts constant text[] := parse_ident(named);
+  home constant text := CASE WHEN cardinality(parts) > 1 THEN parts[1] ELSE 'public' END;
+  found oid;
+BEGIN
+  SELECT c.oid INTO found FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname = home AND c.relname = parts[cardinality(parts)];
+  IF found IS NULL THEN
+    RAISE EXCEPTION 'There is no table %', named
+      USING ERRCODE = '42P01', HINT = 'Write it as schema.table in the declaration; without a schema it is public.';
+  END IF;
+  IF NOT has_schema_privilege(home, 'USAGE') THEN
+    RAISE EXCEPTION 'The role % may not use the schema of %', current_user, found::regclass USING ERRCODE = '42501',
+      HINT = format('Let a DBA run: GRANT USAGE ON SCHEMA %I TO %I; GRANT TRIGGER ON %s TO %2$I;', home, current_user, found::regclass);
+  END IF;
+  RETURN found;
+END $table$;
+
+-- Makes the triggers bridge_insert, bridge_update, … that call a function after each statement that writes to a table, and
+-- to each of its partitions, because a statement that names a partition fires the triggers of that partition only. One
+-- that is there already is left as it is, enabled or not; one that called another function is replaced, and the function
+-- dropped with its last trigger. Returns how many were made.
+CREATE OR REPLACE FUNCTION bridge_make_triggers(watched regclass, calls text, events text[]) RETURNS integer LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $make$
+DECLARE
+  wanted record;
+  made integer := 0;
+BEGIN
+  FOR wanted IN
+    SELECT leaf.id, e.event, 'bridge_' || lower(e.event) AS name, t.tgfoid AS called
+    FROM (SELECT watched AS id UNION SELECT relid FROM pg_partition_tree(watched)) AS leaf CROSS JOIN unnest(events) AS e (event)
+    LEFT JOIN pg_trigger t ON t.tgrelid = leaf.id AND t.tgname = 'bridge_' || lower(e.event)
+    WHERE t.tgfoid IS DISTINCT FROM calls::regproc
+  LOOP
+    IF NOT has_table_privilege(wanted.id, 'TRIGGER') THEN
+      RAISE EXCEPTION 'The role % may not make a trigger on %', current_user, wanted.id::regclass USING ERRCODE = '42501',
+        HINT = format('Let a DBA run: GRANT TRIGGER ON %s TO %I;', wanted.id::regclass, current_user);
+    END IF;
+    EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION %s()',
+      wanted.name, wanted.event, wanted.id::regclass,
+      CASE wanted.event WHEN 'INSERT' THEN 'REFERENCING NEW TABLE AS new_rows'
+                        WHEN 'UPDATE' THEN 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows'
+                        WHEN 'DELETE' THEN 'REFERENCING OLD TABLE AS old_rows' END, calls);
+    made := made + 1;
+    IF wanted.called IS NOT NULL AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgfoid = wanted.called) THEN
+      EXECUTE format('DROP FUNCTION %s', wanted.called::regprocedure);
+    END IF;
+  END LOOP;
+  RETURN made;
+END $make$;
+
+-- How a condition says that one column is the same before and after: with the operator of its type's indexes, wherever that
+-- lives, because by its name alone an operator is looked for in the session's path. NULL: the type has none.
+CREATE OR REPLACE FUNCTION bridge_equality(watched regclass, named text) RETURNS text LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $equality$
+  WITH RECURSIVE below (id) AS (
+    SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = watched AND a.attname = named
+    UNION ALL SELECT t.typbasetype FROM below JOIN pg_type t ON t.oid = below.id WHERE t.typtype = 'd'
+  )
+  SELECT format('o.%I OPERATOR(%I.%s) n.%1$I', named, n.nspname, p.oprname)
+  FROM below JOIN pg_type t ON t.oid = below.id AND t.typtype <> 'd', pg_opclass c
+  JOIN pg_am a ON a.oid = c.opcmethod AND a.amname = 'btree'
+  JOIN pg_amop m ON m.amopfamily = c.opcfamily AND m.amopstrategy = 3 AND m.amoplefttype = c.opcintype AND m.amoprighttype = c.opcintype
+  JOIN pg_operator p ON p.oid = m.amopopr JOIN pg_namespace n ON n.oid = p.oprnamespace
+  WHERE c.opcdefault AND (c.opcintype = t.oid OR t.typtype = 'e' AND c.opcintype = 'anyenum'::regtype
+    OR EXISTS (SELECT FROM pg_cast s
+               WHERE s.castsource = t.oid AND s.casttarget = c.opcintype AND s.castmethod = 'b' AND s.castcontext = 'i'))
+  ORDER BY c.opcintype = t.oid DESC LIMIT 1
+$equality$;
+
+-- The body of the trigger function of one table. `keys`: the columns of its primary key, none if it has none; `named`: the
+-- columns that `reservations` names; `compared`: those whose change counts.
+CREATE OR REPLACE FUNCTION bridge_watch_body(watched regclass, reservations text, keys text[], named text[], compared text[])
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+  same constant text := (SELECT string_agg(public.bridge_equality(watched, k), ' AND ') FROM unnest(keys) k);
+  differs constant text := (
+    SELECT string_agg(CASE
+        -- compared as it is stored: json, a point
+        WHEN e.same IS NULL THEN format('pg_catalog.record_image_ne(ROW(o.%I), ROW(n.%1$I))', c.name)
+        WHEN a.attnotnull THEN format('(%s) IS NOT TRUE', e.same)
+        ELSE format('(%s) IS NOT TRUE AND (o.%I IS NOT NULL OR n.%2$I IS NOT NULL)', e.same, c.name) END, ' OR ' ORDER BY c.place)
+    FROM unnest(compared) WITH ORDINALITY AS c (name, place)
+    JOIN pg_attribute a ON a.attrelid = watched AND a.attname = c.name,
+    LATERAL (SELECT public.bridge_equality(watched, c.name) AS same) e);
+  list constant text := (SELECT string_agg(quote_ident(c), ', ') FROM unnest(named) c);
+  -- the key leads to the reservations, so an UPDATE cannot lead away from them
+  is_key constant boolean := named <@ keys AND cardinality(named) > 0;
+  -- and no two rows lead to the same ones
+  is_unique constant boolean := is_key AND named @> keys AND reservations !~* '\mFROM\M';
+  changed text;
+BEGIN
+  changed := CASE
+    WHEN cardinality(keys) = 0 AND cardinality(named) = 0 THEN '(SELECT FROM new_rows)'
+    WHEN cardinality(keys) = 0 THEN format('(SELECT %s FROM old_rows UNION SELECT %1$s FROM new_rows)', list)
+    WHEN cardinality(named) = 0 THEN format('(SELECT FROM old_rows AS o FULL JOIN new_rows AS n ON %s WHERE %s)', same, differs)
+    WHEN is_key THEN format('(SELECT %s FROM old_rows AS o FULL JOIN new_rows AS n ON %s WHERE %s)',
+      (SELECT string_agg(format('coalesce(n.%I, o.%1$I) AS %1$I', c), ', ') FROM unnest(named) c), same, differs)
+    -- before and after: the row may have moved from one reservation to another
+    ELSE format('(SELECT b.* FROM old_rows AS o FULL JOIN new_rows AS n ON %s CROSS JOIN LATERAL (VALUES (%s), (%s)) AS b (%s) WHERE %s)',
+      same, (SELECT string_agg(format('o.%I', c), ', ') FROM unnest(named) c),
+      (SELECT string_agg(format('n.%I', c), ', ') FROM unnest(named) c), list, differs)
+  END;
+  RETURN concat('
+BEGIN', (
+    SELECT string_agg(format($branch$
+  %s TG_OP OPERATOR(pg_catalog.=) %L THEN
+    INSERT INTO public.bridge_changes (reservation_type, reservation_id)
+    %s;$branch$,
+      CASE place WHEN 1 THEN 'IF' ELSE 'ELSIF' END, event,
+      CASE event WHEN 'TRUNCATE' THEN 'VALUES (NULL, NULL)' ELSE concat(
+        'SELECT ', CASE WHEN NOT is_unique THEN 'DISTINCT ' END, 'r.type, r.id::bigint
+    FROM ', rows, ' AS changed CROSS JOIN LATERAL (', reservations, ') AS r (type, id)',
+        -- a row whose key is NULL belongs to no reservation; a declaration that names no column asks for a comparison
+        CASE WHEN cardinality(named) > 0 THEN ' WHERE r.id IS NOT NULL' END) END), '' ORDER BY place)
+    FROM unnest(ARRAY['UPDATE', 'INSERT', 'DELETE', 'TRUNCATE'], ARRAY[changed, 'new_rows', 'old_rows', NULL])
+      WITH ORDINALITY AS u (event, rows, place)), $end$
+  END IF;
+  IF FOUND THEN
+    PERFORM public.bridge_wake();
+  END IF;
+  RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+  BEGIN
+    PERFORM pg_catalog.nextval('public.bridge_missed_seq');
+  EXCEPTION WHEN OTHERS THEN
+    NULL; -- even this may fail; the sweep finds the change
+  END;
+  RAISE WARNING 'outlook-booking-sync did not note this change: %', SQLERRM;
+  RETURN NULL;
+END $end$);
+END $body$;
+
+-- For adapters: declares a watched table. `reservations` is a query over one row, named `changed`, that gives type and id of
+-- the reservations it belongs to; `columns`, those whose change counts (NULL: all), beside those that `reservations` names.
+-- Makes the trigger function anew and the triggers that are missing. Returns how many triggers were made.
+CREATE OR REPLACE FUNCTION bridge_watch_table(watched text, reservations text, columns text[] DEFAULT NULL,
+  events text[] DEFAULT '{INSERT,UPDATE,DELETE,TRUNCATE}')
+RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $watch$
+DECLARE
+  target constant regclass := public.bridge_watched_table(watched);
+  full_name text;
+  keys text[];
+  named text[];
+  gone text;
+  calls text;
+BEGIN
+  SELECT format('%I.%I', n.nspname, c.relname), CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '_' END || c.relname
+  INTO full_name, calls FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = target;
+  -- a name has 63 bytes at most
+  calls := format('public.%I', 'bridge_on_' || CASE WHEN octet_length(calls) <= 50 THEN calls ELSE left(calls, 10) || md5(full_name) END);
+  SELECT array_agg(a.attname::text ORDER BY a.attnum) INTO keys
+  FROM (SELECT i.indkey FROM pg_index i
+        WHERE i.indrelid = target AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+          AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = target AND a.attnum = ANY (i.indkey) AND NOT a.attnotnull)
+        ORDER BY i.indisprimary DESC, i.indnkeyatts LIMIT 1) i
+  JOIN pg_attribute a ON a.attrelid = target AND a.attnum = ANY (i.indkey)
+  HAVING bool_and(public.bridge_equality(target, a.attname) IS NOT NULL);
+  keys := coalesce(keys, '{}');
+  SELECT coalesce(array_agg(DISTINCT c.name ORDER BY c.name), '{}') INTO named
+  FROM (SELECT CASE WHEN m[1] LIKE '"%' THEN replace(btrim(m[1], '"'), '""', '"') ELSE lower(m[1]) END AS name
+        FROM regexp_matches(reservations, '\mchanged\.("(?:[^"]|"")+"|\w+)', 'gi') m) c;
+  SELECT string_agg(c.name, ', ') INTO gone FROM unnest(named || columns) AS c (name)
+  WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = target AND a.attname = c.name AND a.attnum > 0 AND NOT a.attisdropped);
+  IF gone IS NOT NULL THEN
+    RAISE EXCEPTION 'The table % has no column %', full_name, gone USING ERRCODE = '42703',
+      HINT = 'Mend its declaration in 30_watch.sql; did an upgrade of the booking system rename a column?';
+  END IF;
+  columns := ARRAY(SELECT c FROM unnest(keys || named || coalesce(columns, ARRAY(SELECT a.attname::text FROM pg_attribute a
+      WHERE a.attrelid = target AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum))) WITH ORDINALITY AS u (c, place)
+    GROUP BY c ORDER BY min(place));
+  EXECUTE format('CREATE OR REPLACE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET lock_timeout = ''100ms'' %s AS %L',
+    calls,
+    -- a query of the adapter's own may name operators and functions without their schema
+    CASE WHEN reservations !~* '^\s*SELECT\s+''[^''\\]*''\s*,\s*(NULL|changed\.("[^"]+"|\w+))\s*$' THEN 'SET search_path = pg_catalog, pg_temp' END,
+    public.bridge_watch_body(target, reservations, keys, named, columns));
+  EXECUTE format('REVOKE EXECUTE ON FUNCTION %s() FROM PUBLIC', calls);
+  INSERT INTO public.bridge_watched AS w (table_name, calls, reservations, columns, events)
+  VALUES (full_name, calls, bridge_watch_table.reservations, bridge_watch_table.columns, bridge_watch_table.events)
+  ON CONFLICT (table_name) DO UPDATE SET calls = excluded.calls, reservations = excluded.reservations, columns = excluded.columns,
+    events = excluded.events, declared_at = excluded.declared_at;
+  RETURN public.bridge_make_triggers(target, calls, events);
+END $watch$;
+
+-- For adapters that write a trigger function themselves: calls it after each statement that writes to a table.
+CREATE OR REPLACE FUNCTION bridge_watch(watched regclass, calls regproc, events text[] DEFAULT '{INSERT,UPDATE,DELETE,TRUNCATE}')
+RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $watch$
+BEGIN
+  INSERT INTO public.bridge_watched AS w (table_name, calls, events)
+  SELECT format('%I.%I', n.nspname, c.relname), bridge_watch.calls, bridge_watch.events
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = watched
+  ON CONFLICT (table_name) DO UPDATE SET calls = excluded.calls, reservations = NULL, columns = NULL, events = excluded.events,
+    declared_at = excluded.declared_at;
+  RETURN public.bridge_make_triggers(watched, calls::text, events);
+END $watch$;
+
+-- Takes away what watched a table that the adapter no longer declares: triggers and, where we made it, the function.
+CREATE OR REPLACE FUNCTION bridge_unwatch(named text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $unwatch$
+DECLARE
+  trigger record;
+  called text;
+BEGIN
+  DELETE FROM public.bridge_watched w WHERE w.table_name = named RETURNING w.calls INTO called;
+  FOR trigger IN
+    SELECT t.tgname, t.tgrelid::regclass AS on_table FROM pg_trigger t WHERE t.tgfoid = to_regproc(called) AND t.tgparentid = 0
+  LOOP
+    EXECUTE format('DROP TRIGGER %I ON %s', trigger.tgname, trigger.on_table);
+  END LOOP;
+  IF NOT EXISTS (SELECT FROM public.bridge_watched w WHERE w.calls = called) THEN
+    EXECUTE format('DROP FUNCTION IF EXISTS %s()', called);
+  END IF;
+END $unwatch$;
