@@ -101,19 +101,74 @@ test('an invitation that the room answers right after it came is imported, thoug
   await world.until(async () => (await reserved(world)).length === 1);
 });
 
-test('a series is read once, by its instances', async () => {
-  await using world = await openLagging();
-  const asked = calls(world);
-  world.tenant.people.bookSeries(upn, {
+describe('a series', () => {
+  const rehearsal = () => ({
     subject: 'Øving',
     start: at(2, '17:00'),
     end: at(2, '19:00'),
     pattern: { type: 'daily', interval: 1 },
     range: { type: 'numbered', numberOfOccurrences: 4 },
   });
-  await world.until(async () => (await reserved(world)).length === 4);
-  expect(asked().filter((call) => call.includes('/instances'))).toHaveLength(1);
+
+  test('is read once, by its instances', async () => {
+    await using world = await openLagging();
+    const asked = calls(world);
+    world.tenant.people.bookSeries(upn, rehearsal());
+    await world.until(async () => (await reserved(world)).length === 4);
+    expect(asked().filter((call) => call.includes('/instances'))).toHaveLength(1);
+    expect(asked().length).toBeLessThanOrEqual(3);
+  });
+
+  test.each(['as a whole', 'in one date'])('that is renamed %s costs three calls at most', async (how) => {
+    await using world = await openLagging();
+    const { id } = world.tenant.people.bookSeries(upn, rehearsal());
+    await world.until(async () => (await reserved(world)).length === 4);
+    await world.settled();
+    const asked = calls(world);
+    if (how === 'as a whole') world.tenant.people.retitle(upn, id, 'Konsert');
+    else world.tenant.people.editOccurrence(upn, id, at(3, '17:00').slice(0, 10), { subject: 'Konsert' });
+    const named = async () => (await reserved(world)).filter((one) => one.startsWith('Konsert')).length;
+    await world.until(async () => (await named()) === (how === 'as a whole' ? 4 : 1));
+    expect(asked().length).toBeLessThanOrEqual(3);
+  });
 });
+
+test('an event that is told of before it can be read is read again at once', async () => {
+  await using world = await openLagging();
+  world.tenant.faults.add({
+    match: { method: 'GET', path: '/events/' },
+    times: 2,
+    action: { do: 'refuse', as: 'itemNotFound' },
+  });
+  const asked = calls(world);
+  world.tenant.people.book(upn, choir);
+  await world.until(async () => (await reserved(world)).length === 1);
+  expect(asked()).toHaveLength(3);
+});
+
+test.each(['internalError', 'serviceUnavailable'] as const)(
+  'a hinted event that can never be read (%s) stops neither the others nor the bookings',
+  async (as) => {
+    await using world = await openLagging();
+    const asked = calls(world);
+    const odd = world.tenant.people.book(upn, choir);
+    world.tenant.faults.add({
+      match: { method: 'GET', path: odd.id.replaceAll(/[^A-Za-z0-9]/g, '.{1,3}') },
+      action: { do: 'refuse', as },
+    });
+    // ids may differ in case alone, which the fault does not see
+    for (const day of [6, 7, 8])
+      world.tenant.people.book(upn, { subject: 'Sjakk', start: at(day, '10:00'), end: at(day, '11:00') });
+    await world.desk.book(101, {
+      title: 'Styremøte',
+      from: world.day(4, '18:00'),
+      to: world.day(4, '20:00'),
+    });
+    await world.until(async () => (await reserved(world)).some((one) => one.startsWith('Sjakk')));
+    await world.until(() => world.titles(101).includes('Styremøte'));
+    expect(asked().length).toBeLessThan(30);
+  },
+);
 
 test('many hints of one room become a delta round', async () => {
   await using world = await openLagging();

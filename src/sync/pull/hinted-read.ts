@@ -3,18 +3,22 @@
  * than the row of delta that belongs to it). A hint only says where to read; what is read is observed as a row of delta
  * is, and a deletion is verified like any other. A delta round makes sure of the rest a few seconds later.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Database } from '../../database.ts';
+import { Permanent, Retryable } from '../../errors.ts';
 import type { DeltaRow, OutlookEvent } from '../../event.ts';
 import type { Tell } from '../../facts.ts';
 import type { FreshReads } from '../fresh-reads.ts';
-import type { Hint, LeasedRoom, Window } from '../store/mappings.ts';
+import { hintsMost, type Hint, type LeasedRoom, type Window } from '../store/mappings.ts';
 import { storeHinted } from '../store/observed.ts';
-import { knownEvents, listWindow, pullAgain } from '../store/pull-store.ts';
+import { knownEvents, listWindow, pullAgain, type Observed } from '../store/pull-store.ts';
 import { together } from '../together.ts';
 import { createObserve } from './observe.ts';
 
-/** More hints than these are not worth a call each: the room is asked for changes. */
-const hintsMost = 8;
+/** Waits before a new event that is not there yet is read again: Graph's notification may be earlier than the event. */
+const earlyMs = [150, 400];
+/** A round of changes in the place of hints that could not be read. */
+const insteadMs = 1_000;
 
 export interface HintedReadOptions {
   readonly db: Database;
@@ -31,6 +35,27 @@ export interface Hinted {
 
 export function createHintedRead({ db, outlook, window, tell }: HintedReadOptions) {
   const observe = createObserve(db, outlook);
+
+  async function readEvent(
+    room: LeasedRoom,
+    eventId: string,
+    waitsMs: readonly number[],
+    signal: AbortSignal,
+  ): Promise<OutlookEvent | 'unreadable' | null> {
+    try {
+      let event = await outlook.readAnew(room, eventId, signal);
+      for (const ms of waitsMs) {
+        if (event !== null) break;
+        await pause(ms, undefined, { signal });
+        event = await outlook.readAnew(room, eventId, signal);
+      }
+      return event;
+    } catch (error) {
+      if ((error instanceof Retryable || error instanceof Permanent) && error.reach === 'item')
+        return 'unreadable';
+      throw error;
+    }
+  }
 
   return async function readHinted(
     room: LeasedRoom,
@@ -66,18 +91,28 @@ export function createHintedRead({ db, outlook, window, tell }: HintedReadOption
       if (masters.has(eventId)) return void rows.push(bare(eventId, 'seriesMaster', null));
       if (mapping?.seriesMasterId != null)
         return void rows.push(bare(eventId, 'occurrence', mapping.seriesMasterId));
-      const event = await outlook.readAnew(room, eventId, signal);
-      // one that nobody knows and that is not there, or not there yet, shows in the round that makes sure
+      const event = await readEvent(room, eventId, mapping === undefined ? earlyMs : [], signal);
+      // what cannot be read now is noted, and read in its own time
+      if (event === 'unreadable') return void rows.push(bare(eventId, 'singleInstance', null));
+      // one that nobody knows and that is not there shows in the round that makes sure
       if (event === null) return void (mapping !== undefined && removed.push(eventId));
       rows.push(rowOf(event));
       if (event.type !== 'seriesMaster') outlook.keep(room, event);
     }
 
-    await together(hints.map(readOne));
-    const empty = rows.length + removed.length === 0;
-    const observed = empty
-      ? { known: [], born: [] }
-      : await observe(room, { rows, removed }, await listWindow(db, window), signal);
+    const nothing: Observed = { known: [], born: [] };
+    let observed = nothing;
+    try {
+      await together(hints.map(readOne));
+      if (rows.length + removed.length > 0)
+        observed = await observe(room, { rows, removed }, await listWindow(db, window), signal);
+    } catch (error) {
+      if (!(error instanceof Retryable || error instanceof Permanent) || error.reach === 'side') throw error;
+      // hints that stay would be read again at once
+      await pullAgain(db, room, insteadMs, 0);
+      await storeHinted(db, room, noticedAt, nothing, hints);
+      throw error;
+    }
     const refused = await storeHinted(db, room, noticedAt, observed, hints);
     for (const error of refused) tell({ fact: 'bug', error, where: `the hints of ${room.name}` });
     return { rows: observed.known.length + observed.born.length, tooMany: false };

@@ -5,6 +5,7 @@
 import { Permanent, Retryable } from '../../errors.ts';
 import { isGivenBack, type DeltaAnswer, type DeltaRow, type OutlookEvent } from '../../event.ts';
 import type { Queryable } from '../../database.ts';
+import type { FreshReads } from '../fresh-reads.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import type { LeasedRoom } from '../store/mappings.ts';
 import { unreadRow } from '../store/observed.ts';
@@ -20,7 +21,10 @@ import { isBack, isEcho, isOfInterest, overlaps, unmappedOf } from './full-scan.
 /** Series read for one page of changes. */
 const mostSeries = 200;
 
-export function createObserve(db: Queryable, outlook: Pick<OutlookSide, 'series'>) {
+/** `keep`: what was read with a series need not be read again before it is decided about. */
+type Sight = Pick<OutlookSide, 'series'> & Partial<Pick<FreshReads, 'keep'>>;
+
+export function createObserve(db: Queryable, outlook: Sight) {
   /** The instances of a series, none if it is gone; its rows count by themselves where it cannot be read. */
   async function seriesOf(room: LeasedRoom, master: string, { from, to }: Span, signal: AbortSignal) {
     try {
@@ -49,6 +53,7 @@ export function createObserve(db: Queryable, outlook: Pick<OutlookSide, 'series'
       if (found !== 'unreadable') series.set(master, found);
     }
     const instances = [...series.values()].flat();
+    for (const event of instances) outlook.keep?.(room, event);
     const listed = new Set(instances.map(({ id }) => id));
     // what is shown by itself counts, though the series may leave it out (exceptions: msgraph docs#15611) or not be readable now
     const singles = page.rows.filter(

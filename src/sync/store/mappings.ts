@@ -121,6 +121,9 @@ interface Counterpart {
   readonly conflict: ConflictNote | null;
 }
 
+/** More hints of one room than these are not worth a call each: they are one delta round. */
+export const hintsMost = 8;
+
 /** An event that a notification named. */
 export interface Hint {
   readonly eventId: string;

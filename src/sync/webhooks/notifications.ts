@@ -13,6 +13,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { databaseFailure, sqlState, type Database } from '../../database.ts';
 import { Retryable } from '../../errors.ts';
 import type { Tell } from '../../facts.ts';
+import { hintsMost } from '../store/mappings.ts';
 import { createTokenBucket } from './token-bucket.ts';
 import {
   markRooms,
@@ -65,8 +66,6 @@ interface Known {
 const knownMost = 50_000;
 const triesMost = 3;
 const tellEveryMs = 1_000;
-/** Hints of a room in one statement; more are one delta round. */
-const hintsMost = 8;
 /** In a flood a room is asked for changes once in so long. */
 const floodGapMs = 1_000;
 /** Rooms that are due within one such step share one ring. */
