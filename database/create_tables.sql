@@ -1690,7 +1690,9 @@ BEGIN
   style := bridge_style(room.resource_id);
   SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
   DELETE FROM bridge_mappings m
-  WHERE m.resource_id = room.resource_id AND m.reservation_id IS NULL AND m.outlook_event_id IS NULL;
+  WHERE m.resource_id = room.resource_id AND m.reservation_id IS NULL
+    -- what nobody imported while it waited, and the window has left behind
+    AND (m.outlook_event_id IS NULL OR m.waits_for IS NOT NULL AND m.due_at IS NULL AND m.ends_at <= opens);
   -- first what differs is found, which takes its time in a large room and locks nothing ...
   WITH items AS (
     SELECT i.reservation_type, i.reservation_id, i.priority_level, i.active, i.starts_at, i.ends_at,
@@ -2501,7 +2503,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'ba7dfbfa5fe1e7811e2a493fed798c1a8b87999e81b4c13430c2a3298450f99f ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'b33c3a9f454cfad69f78441e44ecaa30e516c0c04d8b7ae720271e9bf1662907 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

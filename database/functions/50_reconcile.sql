@@ -29,7 +29,9 @@ BEGIN
   style := bridge_style(room.resource_id);
   SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
   DELETE FROM bridge_mappings m
-  WHERE m.resource_id = room.resource_id AND m.reservation_id IS NULL AND m.outlook_event_id IS NULL;
+  WHERE m.resource_id = room.resource_id AND m.reservation_id IS NULL
+    -- what nobody imported while it waited, and the window has left behind
+    AND (m.outlook_event_id IS NULL OR m.waits_for IS NOT NULL AND m.due_at IS NULL AND m.ends_at <= opens);
   -- first what differs is found, which takes its time in a large room and locks nothing ...
   WITH items AS (
     SELECT i.reservation_type, i.reservation_id, i.priority_level, i.active, i.starts_at, i.ends_at,

@@ -90,3 +90,28 @@ test('pending items of rooms that are off are not listed, and a re-enabled reser
   expect(total).toBe(1);
   expect(items).toMatchObject([{ reservation_id: event.id, resource_id: 101, title: 'Høring' }]);
 });
+
+test('what is wrong in a room is not counted any more when the room is taken away', async () => {
+  await using rooms = await openRooms();
+  await rooms.db
+    .query(`INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, sync_status, conflict)
+    VALUES ('event', 1, 101, 'a', 'conflict', '{"kind": "fields"}'), ('event', 2, 101, 'a', 'error', NULL)`);
+  const counts = async () => (await createReports(rooms.db.pool).statistics()).summary;
+  expect(await counts()).toMatchObject({ conflict: 1, error: 1 });
+  await rooms.db.query('UPDATE bridge_resource_mappings SET active = 0');
+  expect(await counts()).toMatchObject({ conflict: 0, error: 0 });
+});
+
+test('an event that waits is not listed any more when the days that are kept equal have left it behind', async () => {
+  await using rooms = await openRooms();
+  await rooms.settle();
+  await rooms.db
+    .query(`INSERT INTO bridge_mappings (resource_id, outlook_item_id, outlook_event_id, sync_status, waits_for, starts_at, ends_at)
+    SELECT r.resource_id, r.outlook_item_id, 'event-' || days, 'imported', 'answer', now() + days * interval '1 day', now() + (days + 0.1) * interval '1 day'
+    FROM bridge_resource_mappings r, unnest(ARRAY[-30, 3]) days`);
+  await rooms.db.query('UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now()');
+  await rooms.settle();
+  expect(await rooms.db.query('SELECT outlook_event_id AS id FROM bridge_mappings')).toEqual([
+    { id: 'event-3' },
+  ]);
+});
