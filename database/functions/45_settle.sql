@@ -68,7 +68,11 @@ BEGIN
       "seriesMasterId" text, etag text, conflict jsonb, counterpart jsonb, "outlookChangedAt" timestamptz, "sinceAcceptedMs" double precision, "callMs" double precision,
       "requestId" text, detail jsonb)
   ), was AS (
-    SELECT m.id, m.changed_at, m.noticed_at, m.outlook_event_id FROM bridge_mappings m JOIN r USING (id)
+    SELECT m.id, m.changed_at, m.noticed_at, m.outlook_event_id,
+      -- what is copied to the other side: as it was, and as it is now
+      CASE r.action WHEN 'updated' THEN m.booking_base WHEN 'booking-updated' THEN m.outlook_base END AS old,
+      CASE r.action WHEN 'updated' THEN r."bookingBase" WHEN 'booking-updated' THEN r."outlookBase" END AS new
+    FROM bridge_mappings m JOIN r USING (id)
   ), settled AS (
     UPDATE bridge_mappings m SET
       sync_status = CASE WHEN r.status = 'forget' OR r.claimed OR m.revision <> r.revision AND r.status IN ('synced', 'error') THEN 'pending'
@@ -110,7 +114,11 @@ BEGIN
           greatest(0, extract(epoch FROM clock_timestamp() - was.noticed_at)::float8 * 1000)
         WHEN NOT r.claimed AND r."sinceAcceptedMs" IS NOT NULL AND was.changed_at IS NOT NULL THEN
           greatest(0, extract(epoch FROM clock_timestamp() - was.changed_at)::float8 * 1000 - r."sinceAcceptedMs") END,
-      r."callMs", r."requestId", r.detail
+      r."callMs", r."requestId",
+      -- the texts themselves are not kept longer than they are shown
+      CASE WHEN was.old IS NULL OR was.new IS NULL THEN r.detail
+        ELSE jsonb_build_object('was', was.old - 'description', 'is', was.new - 'description',
+          'text', was.old ->> 'description' IS DISTINCT FROM was.new ->> 'description') END
     FROM settled m JOIN r USING (id) JOIN was USING (id)
     WHERE r.action <> 'unchanged'
     RETURNING mapping_id, latency_ms

@@ -1,10 +1,12 @@
 /** `explain TYPE/ID`: the life of one reservation: how it stands now, and what was done, when and why. */
 import type { Database } from '../database.ts';
+import type { Item as Shown } from '../item.ts';
 import { Invalid } from '../errors.ts';
-import { sentence } from '../http/mappings.ts';
+import { printed } from '../http/mappings.ts';
 import { createMappingList, type ListedMapping } from '../sync/report/mapping-list.ts';
-import { createReports, type LogLine } from '../sync/report/reports.ts';
-import { oneLine, paint, say, sayJson } from './terminal.ts';
+import { fieldInWords, spanIn } from '../sync/report/item-words.ts';
+import { createReports, type Explained } from '../sync/report/reports.ts';
+import { oneLine, paint, say, sayJson, table } from './terminal.ts';
 import { wholeNumber, withDatabase } from './with-database.ts';
 
 /** The reservation as the booking system shows it, in one room. */
@@ -20,7 +22,7 @@ interface Item {
 
 interface Life {
   readonly mapping: ListedMapping;
-  readonly lines: readonly LogLine[];
+  readonly known: Explained;
 }
 
 const mostRooms = 200;
@@ -44,10 +46,10 @@ export async function explain(what: string, options: { limit: string; json?: boo
       reservation_type: type,
       reservation_id: id,
       items,
-      mappings: lives.map(({ mapping, lines }) => ({
-        ...mapping,
-        lines: lines.map((line) => ({ ...line, text: sentence(line) })),
-      })),
+      mappings: lives.map(({ mapping, known }) => {
+        const { standing, lines } = printed(known, zone);
+        return { ...mapping, standing, lines };
+      }),
     });
   else print(what, items, lives, zone);
   return 0;
@@ -81,34 +83,84 @@ async function readLives(db: Database, type: string, reservationId: number, limi
   const choice = { type, reservationId, resourceId: null, status: null, limit: mostRooms };
   const { mappings } = await createMappingList(db).list(choice);
   const lives: Life[] = [];
-  for (const mapping of mappings)
-    lives.push({ mapping, lines: (await reports.explain(mapping.id, limit))?.lines ?? [] });
+  for (const mapping of mappings) {
+    const known = await reports.explain(mapping.id, limit);
+    if (known !== null) lives.push({ mapping, known });
+  }
   return lives;
 }
 
 function print(what: string, items: readonly Item[], lives: readonly Life[], zone: string): void {
+  say(paint('bold', what));
+  if (items.length === 0) say('  in the booking system: not there (its rows are gone, or it is in no room)');
+  const told = new Set(lives.map(({ mapping }) => mapping.resource_id));
+  for (const item of items.filter(({ active, resource_id: resource }) => !active || !told.has(resource)))
+    say(
+      `  in the booking system: ${item.active ? '' : 'cancelled, '}«${oneLine(item.title)}», resource ${item.resource_id}, ` +
+        `${spanIn(zone, timesOf(item))}${item.is_private ? ', private' : ''}`,
+    );
+  if (lives.length === 0)
+    say('  in Outlook: nothing. Its room is not mapped, it lies outside the window, or it was never active.');
+  for (const life of lives) printLife(life, zone);
+}
+
+const timesOf = ({ starts_at, ends_at, all_day: allDay }: Item) => ({
+  startsAt: starts_at.toISOString(),
+  endsAt: ends_at.toISOString(),
+  allDay,
+});
+
+function printLife({ mapping, known }: Life, zone: string): void {
   const format = new Intl.DateTimeFormat('sv-SE', {
     timeZone: zone,
     dateStyle: 'short',
     timeStyle: 'medium',
   });
   const at = (date: Date | null) => (date === null ? '-' : format.format(date));
-  say(paint('bold', what));
-  if (items.length === 0) say('  in the booking system: not there (its rows are gone, or it is in no room)');
-  for (const item of items)
-    say(
-      `  in the booking system: ${item.active ? '' : 'cancelled, '}«${oneLine(item.title)}», resource ${item.resource_id}, ` +
-        `${at(item.starts_at)} to ${at(item.ends_at)}${item.all_day ? ', all day' : ''}${item.is_private ? ', private' : ''}`,
-    );
-  if (lives.length === 0)
-    say('  in Outlook: nothing. Its room is not mapped, it lies outside the window, or it was never active.');
-  for (const { mapping, lines } of lives) {
-    say(`\n  ${paint('bold', oneLine(mapping.room))} (mapping ${mapping.id}): ${mapping.sync_status}`);
-    if (mapping.outlook_event_id !== null) say(`    event ${oneLine(mapping.outlook_event_id)}`);
-    if (mapping.due_at !== null) say(`    due since or at ${at(mapping.due_at)}`);
-    if (mapping.error_message !== null) say(paint('red', `    ${oneLine(mapping.error_message)}`));
-    if (mapping.hint !== null) say(`    ${oneLine(mapping.hint)}`);
-    for (const line of lines) say(`    ${at(line.at)}  ${oneLine(sentence(line))}`);
-    if (lines.length === 0) say('    nothing was done yet');
+  const { standing } = known;
+  const paused = standing?.paused === true ? paint('yellow', ', its room is paused: nothing is done') : '';
+  say(
+    `\n  ${paint('bold', oneLine(mapping.room))} (resource ${mapping.resource_id}): ${mapping.sync_status}${paused}`,
+  );
+  if (mapping.due_at !== null) say(`    due since or at ${at(mapping.due_at)}`);
+  if (mapping.error_message !== null) say(paint('red', `    ${oneLine(mapping.error_message)}`));
+  if (mapping.hint !== null) say(`    ${oneLine(mapping.hint)}`);
+  if (standing !== null) {
+    const asOf =
+      standing.outlook_as_of === null ? 'OUTLOOK, never read' : `OUTLOOK, read ${at(standing.outlook_as_of)}`;
+    const rows = sideRows(standing, zone);
+    for (const line of table(['', '', 'BOOKING SYSTEM', asOf], rows).split('\n')) say(`    ${line}`);
+    if (standing.organizer !== null) say(`    organiser ${oneLine(standing.organizer)}`);
+    if (standing.url !== null) say(`    ${oneLine(standing.url)}`);
   }
+  if (mapping.outlook_event_id !== null) say(`    event ${oneLine(mapping.outlook_event_id)}`);
+  const { lines } = printed(known, zone);
+  for (const line of lines) say(`    ${at(line.at)}  ${oneLine(line.text)}`);
+  if (lines.length === 0) say('    nothing was done yet');
+}
+
+const longestText = 60;
+
+/** Both sides, a line for each field; what differs has a sign before it. */
+function sideRows(
+  { booking, outlook, fields }: NonNullable<Explained['standing']>,
+  zone: string,
+): string[][] {
+  const differing = new Set(fields.map(fieldInWords));
+  const short = (text: string) => {
+    const one = oneLine(text);
+    return one.length > longestText ? `${one.slice(0, longestText - 1)}…` : one;
+  };
+  const row = (word: string, of: (side: Shown) => string): string[] => [
+    differing.has(word) ? '≠' : '',
+    word,
+    booking === null ? (word === 'time' ? 'not there' : '') : of(booking),
+    outlook === null ? (word === 'time' ? 'not there' : '') : of(outlook),
+  ];
+  return [
+    row('time', (side) => spanIn(zone, side)),
+    row('title', ({ title }) => short(title)),
+    row('text', ({ description }) => short(description)),
+    row('privacy', ({ isPrivate }) => (isPrivate ? 'private' : 'public')),
+  ];
 }

@@ -1,8 +1,11 @@
 /** Mappings: find them, and the life of one in words. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { createMappingList } from '../sync/report/mapping-list.ts';
-import { syncStatuses, type createReports, type LogLine } from '../sync/report/reports.ts';
+import { changeInWords, inWords } from '../sync/report/item-words.ts';
+import { fieldNames } from '../sync/plan/plan-words.ts';
+import { syncStatuses, type createReports, type Explained, type LogLine } from '../sync/report/reports.ts';
 import { Problem } from './problem.ts';
+import { shownItem, shownSide } from './sides.ts';
 import {
   answers,
   instant,
@@ -20,6 +23,8 @@ import {
 export interface MappingParts extends TypeParts {
   readonly reports: Pick<ReturnType<typeof createReports>, 'explain'>;
   readonly mappings: ReturnType<typeof createMappingList>;
+  /** Of the booking system's wall clock. */
+  readonly timezone: string;
 }
 
 const mapping = z
@@ -62,6 +67,20 @@ const line = z
   })
   .openapi('LogLine');
 
+const standing = z
+  .object({
+    room: z.string(),
+    paused: z.boolean().openapi({ description: 'Its room is paused: nothing is done.' }),
+    organizer: z.string().nullable(),
+    url: z.string().nullable().openapi({ description: 'Where the booking system shows it.' }),
+    booking: shownItem,
+    outlook: shownItem,
+    fields: z.array(z.string()).openapi({ description: 'What the sides show differently.' }),
+    outlook_as_of: instantOrNull.openapi({ description: 'When the calendar of the room was last read.' }),
+  })
+  .nullable()
+  .openapi({ description: 'Both sides as they are now. Null: the mapping is gone.' });
+
 const listRoute = createRoute({
   method: 'get',
   path: '/mappings',
@@ -99,6 +118,7 @@ const explainRoute = createRoute({
       success: z.literal(true),
       count: z.number().int(),
       mapping: mapping.nullable(),
+      standing,
       lines: z.array(line),
     }),
     [404],
@@ -126,9 +146,23 @@ export function mappingRoutes(parts: MappingParts) {
       const explained = await reports.explain(id, c.req.valid('query').limit);
       if (explained === null)
         throw new Problem(404, `There is no mapping ${id}.`, 'GET /mappings finds them by reservation.');
-      const lines = explained.lines.map((entry) => ({ ...entry, text: sentence(entry) }));
-      return c.json({ success: true as const, count: lines.length, mapping: explained.mapping, lines }, 200);
+      const { mapping: found } = explained;
+      return c.json({ success: true as const, ...printed(explained, parts.timezone), mapping: found }, 200);
     });
+}
+
+/** What is known of one mapping, as the API and the command line print it. */
+export function printed({ standing: stands, lines }: Explained, zone: string) {
+  return {
+    count: lines.length,
+    standing: stands && {
+      ...stands,
+      fields: fieldNames(stands.fields),
+      booking: shownSide(stands.booking),
+      outlook: shownSide(stands.outlook),
+    },
+    lines: lines.map(({ change, ...entry }) => ({ ...entry, text: sentence({ ...entry, change }, zone) })),
+  };
 }
 
 const sentences: Readonly<Record<string, string>> = {
@@ -151,16 +185,24 @@ const sentences: Readonly<Record<string, string>> = {
   undone: 'It was undone',
 };
 
-/** One line of the log as a person reads it. */
-export function sentence({
-  action,
-  reason,
-  who: caller,
-  latency_ms: latencyMs,
-  call_ms: callMs,
-}: Pick<LogLine, 'action' | 'reason' | 'who' | 'latency_ms' | 'call_ms'>): string {
+type Told = Pick<LogLine, 'action' | 'reason' | 'who' | 'latency_ms' | 'call_ms'> &
+  Partial<Pick<LogLine, 'change'>>;
+
+/** One line of the log as a person reads it; `zone`: of the times in it, which only lines with a change have. */
+export function sentence(
+  { action, reason, who: caller, latency_ms: latencyMs, call_ms: callMs, change = null }: Told,
+  zone = 'UTC',
+): string {
   if (action === 'asked') return `${caller ?? 'Somebody'} asked for it: ${reason ?? ''}.`;
   const took = latencyMs === null ? '' : `, ${Math.round(latencyMs)} ms after the change`;
   const call = callMs === null || callMs === 0 ? '' : ` (the call took ${Math.round(callMs)} ms)`;
-  return `${sentences[action] ?? action}${took}${call}${reason === null ? '' : `: ${reason}`}.`;
+  const changed = change === null ? '' : changeInWords(change, zone);
+  const why = changed === '' ? inWords(reason ?? '') : changed + restOf(reason ?? '');
+  return `${sentences[action] ?? action}${took}${call}${why === '' ? '' : `: ${why}`}.`;
+}
+
+/** What a reason says beyond the fields that it begins with. */
+function restOf(reason: string): string {
+  const rest = reason.replace(/^(?:(?:startsAt|endsAt|allDay|title|description|isPrivate)(?:, )?)+/, '');
+  return rest === '' || rest.startsWith(' ') ? inWords(rest) : `; ${inWords(rest)}`;
 }

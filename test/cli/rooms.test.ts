@@ -102,13 +102,37 @@ test('explain tells the life of one reservation, and what it is now', async () =
     [event!.id, rooms[101]!.upn],
   );
   const { out } = await office.run('explain', what);
-  expect(out).toContain(`«Choir», resource 101, ${day(20, '10:00')}:00 to ${day(20, '11:00')}:00`);
   expect(out).toContain('Formannskapssalen');
   expect(out).toContain('Its event was created in Outlook, 83 ms after the change');
+  expect(out).toMatch(new RegExp(`time +${day(20, '10:00')}–11:00 +not there`));
+  // edited in Outlook, and its room paused
+  await office.db.query(
+    `UPDATE bridge_mappings m SET booking_base = s, outlook_base = s, outlook_seen = s || $1
+     FROM (SELECT bridge_item_state(starts_at, ends_at, all_day, title, description, is_private) AS s
+           FROM bridge_items WHERE resource_id = 101) i`,
+    [
+      {
+        title: 'Choir \u001b[31mmoved',
+        endsAt: new Date(`${day(20, '12:00').replace(' ', 'T')}:00Z`).toISOString(),
+      },
+    ],
+  );
+  await office.run('pause', '101');
+  const edited = (await office.run('explain', what)).out;
+  expect(edited).toContain('(resource 101): synced, its room is paused');
+  expect(edited).toMatch(/≠ +time +\S+ 10:00–11:00 +\S+ 10:00–1\d:00/);
+  expect(edited).toMatch(/≠ +title +Choir +Choir ␛\[31mmoved/);
+  expect(edited).toMatch(/\n +privacy +public +public/);
   expect((await office.run('explain', what, '--json')).json()).toMatchObject({
     success: true,
     items: [{ title: 'Choir', active: true }],
-    mappings: [{ sync_status: 'synced', lines: [{ action: 'created' }] }],
+    mappings: [
+      {
+        sync_status: 'synced',
+        standing: { paused: true, fields: ['ends_at', 'title'] },
+        lines: [{ action: 'created' }],
+      },
+    ],
   });
 });
 

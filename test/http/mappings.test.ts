@@ -42,3 +42,34 @@ test('the mappings of a status are listed, and a status that is none is refused'
     body: { field: 'status' },
   });
 });
+
+test('explain shows both sides as they are, and the old and the new of each change in words', async () => {
+  await using api = await openApi();
+  const booked = await api.desk.book(101, {
+    title: 'Korprøve',
+    from: api.day(1, '10:00'),
+    to: api.day(1, '11:00'),
+  });
+  await api.settle();
+  await api.desk.move(booked, api.day(2, '12:00'), api.day(2, '13:30'));
+  await api.desk.retitle(booked, 'Øvelse');
+  await api.settle();
+  await api.desk.retitle(booked, 'Not sent yet');
+  const [mapping] = await api.db.query<{ id: number }>('SELECT id FROM bridge_mappings');
+  const { body } = await api.call('GET', `/mappings/${mapping!.id}/explain`);
+  expect(body).toMatchObject({
+    mapping: { id: mapping!.id },
+    standing: {
+      paused: false,
+      organizer: 'Kari Nordmann',
+      booking: { title: 'Not sent yet' },
+      outlook: { title: 'Øvelse' },
+      fields: ['title'],
+    },
+  });
+  const [last] = (body['lines'] as { text: string }[]).slice(-1);
+  expect(last!.text).toContain(
+    `time from ${api.day(1, '10:00')}–11:00 to ${api.day(2, '12:00')}–13:30; title from «Korprøve» to «Øvelse»`,
+  );
+  expect(last!.text).not.toMatch(/startsAt|endsAt|isPrivate|description/);
+});

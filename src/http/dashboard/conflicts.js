@@ -6,7 +6,8 @@ import { post } from './api.js';
 import { ask } from './dialogs.js';
 import { conflictWords } from './conflict-words.js';
 import { actionButton, byId, fill, h, keep, keepFocus, setText } from './dom.js';
-import { counted, distance, span } from './format.js';
+import { counted, distance } from './format.js';
+import { sideRows } from './side-rows.js';
 
 /** More are shown when they are asked for. */
 const shownAtFirst = 10;
@@ -79,7 +80,6 @@ export function createConflicts({ act, explain }) {
         h('p', { class: 'hint' }, effects[side]),
       );
     };
-    const rows = fieldRows(conflict).filter(({ of }) => of(booking) !== '' || of(outlook) !== '');
     return [
       h(
         'header',
@@ -91,22 +91,7 @@ export function createConflicts({ act, explain }) {
       h(
         'div',
         { class: 'sides' },
-        h('div', { class: 'corner' }),
-        h('div', { class: 'side head' }, 'Booking system'),
-        h('div', { class: 'side head' }, 'Outlook'),
-        ...rows.flatMap(({ label, keys, text, of }, at) => {
-          const differs = keys.some((key) => fields.includes(key)) ? 'differs' : '';
-          return [
-            h('div', { class: `label ${differs}` }, label),
-            ...[booking, outlook].map((side) =>
-              h(
-                'div',
-                { class: `side ${differs} ${text ? 'text' : ''}` },
-                side !== null ? of(side) : at === 0 ? 'nothing there' : '',
-              ),
-            ),
-          ];
-        }),
+        ...sideRows({ booking, outlook, fields }),
         h('div', { class: 'corner last' }),
         choice('booking', 'Keep booking'),
         choice('outlook', 'Keep Outlook'),
@@ -123,30 +108,3 @@ export function createConflicts({ act, explain }) {
     },
   };
 }
-
-/**
- * @param {Conflict} conflict
- * @returns {{ label: string, keys: string[], text: boolean, of: (side: Conflict['booking']) => string }[]}
- */
-const fieldRows = ({ fields }) => [
-  {
-    label: 'When',
-    keys: ['starts_at', 'ends_at', 'all_day', 'presence'],
-    text: false,
-    of: (side) =>
-      side === null ? '' : `${span(side.starts_at, side.ends_at)}${side.all_day ? ', all day' : ''}`,
-  },
-  { label: 'Title', keys: ['title'], text: false, of: (side) => side?.title ?? '' },
-  { label: 'Text', keys: ['description'], text: true, of: (side) => side?.description ?? '' },
-  {
-    label: 'Private',
-    keys: ['is_private'],
-    text: false,
-    of: (side) =>
-      side !== null && (side.is_private || fields.includes('is_private'))
-        ? side.is_private
-          ? 'yes'
-          : 'no'
-        : '',
-  },
-];

@@ -1,11 +1,12 @@
 /**
  * The life of one booking in one room: what was done, when, why, how long it took and under which request id.
- * @import { ExplainedMapping, State, Step } from './shapes.ts'
+ * @import { ExplainedMapping, Standing, State, Step } from './shapes.ts'
  */
 import { get, post } from './api.js';
 import { pairs, sheet } from './dialogs.js';
 import { actionButton, h } from './dom.js';
 import { distance, fullTime, number, span } from './format.js';
+import { sideRows } from './side-rows.js';
 import { statuses } from './statuses.js';
 
 /** @type {Record<string, State>} */
@@ -59,27 +60,33 @@ export function createExplain({ act }) {
   }
 
   /**
-   * @param {{ mapping: ExplainedMapping | null, lines: Step[] }} explained
+   * @param {{ mapping: ExplainedMapping | null, standing: Standing | null, lines: Step[] }} explained
    * @param {number} id
    * @param {readonly ExplainedMapping[]} siblings
    */
-  function showMapping({ mapping, lines }, id, siblings) {
+  function showMapping({ mapping, standing: stands, lines }, id, siblings) {
     const steps = h('section', {}, h('h3', {}, 'Step by step'), stepList(lines));
     if (mapping === null)
       return bookings.show(`Mapping ${id}`, 'It is gone; this is what was done to it.', steps);
     const name = `${mapping.reservation_type ?? 'no reservation'} ${mapping.reservation_id ?? ''}`.trim();
     bookings.show(
       mapping.title ?? name,
-      `${span(mapping.starts_at, mapping.ends_at)} · ${name}`,
+      [stands?.room, span(mapping.starts_at, mapping.ends_at), stands?.organizer, name]
+        .filter(Boolean)
+        .join(' · '),
       siblings.length > 1 ? roomTabs(siblings, id) : null,
-      standing(mapping, siblings),
+      standing(mapping, siblings, stands),
+      stands === null ? null : bothSides(stands),
       steps,
     );
   }
 
-  /** @param {ExplainedMapping} mapping @param {readonly ExplainedMapping[]} siblings */
-  function standing(mapping, siblings) {
-    const [state, words] = statuses[mapping.sync_status] ?? ['away', mapping.sync_status];
+  /** @param {ExplainedMapping} mapping @param {readonly ExplainedMapping[]} siblings @param {Standing | null} stands */
+  function standing(mapping, siblings, stands) {
+    const differ = mapping.sync_status === 'synced' && (stands?.fields.length ?? 0) > 0;
+    const [state, words] = differ
+      ? /** @type {const} */ (['warn', 'the sides differ now'])
+      : (statuses[mapping.sync_status] ?? ['away', mapping.sync_status]);
     const { reservation_type: type, reservation_id: id, resource_id: resource } = mapping;
     const again = () =>
       act(() => post(`/sync/item/${type}/${id}/${resource}`)).then(() =>
@@ -92,6 +99,7 @@ export function createExplain({ act }) {
         'div',
         { class: 'box', 'data-state': state },
         h('p', {}, h('strong', {}, words)),
+        stands?.paused === true && h('p', {}, 'Its room is paused: nothing is done until it is resumed.'),
         mapping.error_message !== null && h('p', {}, mapping.error_message),
         mapping.hint !== null && h('p', { class: 'hint' }, mapping.hint),
       ),
@@ -144,6 +152,23 @@ export function createExplain({ act }) {
       if (bookings.dialog.open) await reread?.();
     },
   };
+}
+
+/** @param {Standing} standing */
+function bothSides({ booking, outlook, fields, outlook_as_of: asOf, url }) {
+  const read = asOf === null ? 'never read' : `read ${distance(asOf, Date.now())}`;
+  const differ = fields.length > 0 ? ' What differs is marked.' : '';
+  return h(
+    'section',
+    {},
+    h('h3', {}, 'Both sides now'),
+    h('div', { class: 'sides' }, ...sideRows({ booking, outlook, fields })),
+    h('p', { class: 'hint' }, `Outlook: ${read}.${differ}`),
+    // an address of the adapter's: only of the web is a link
+    url !== null &&
+      /^https?:/.test(url) &&
+      h('p', {}, h('a', { href: url, rel: 'noreferrer' }, 'In the booking system')),
+  );
 }
 
 /** @param {readonly Step[]} lines */

@@ -89,6 +89,18 @@ export interface ExplainedMapping extends Mapping {
   room?: string;
 }
 
+/** Where it stands, and what each side shows now. */
+export interface Standing {
+  room: string;
+  paused: boolean;
+  organizer: string | null;
+  url: string | null;
+  booking: Side | null;
+  outlook: Side | null;
+  fields: string[];
+  outlook_as_of: string | null;
+}
+
 export type Direction = 'booking_to_outlook' | 'outlook_to_booking';
 
 export interface Step {

@@ -2,6 +2,7 @@
 import type { Database } from '../../database.ts';
 import { failingAs } from '../store/failing.ts';
 import { broughtOver } from './activity.ts';
+import { explainMapping } from './explained.ts';
 
 export const syncStatuses = [
   'pending',
@@ -65,28 +66,7 @@ export interface QueueReport {
   readonly alerts: { readonly warning: number; readonly critical: number };
 }
 
-export interface LogLine {
-  readonly at: Date;
-  readonly action: string;
-  readonly reason: string | null;
-  /** Who asked for it through the API; of lines with the action 'asked'. */
-  readonly who: string | null;
-  readonly latency_ms: number | null;
-  readonly call_ms: number | null;
-  readonly outlook_event_id: string | null;
-  readonly request_id: string | null;
-}
-
-export interface ExplainedMapping extends PendingItem {
-  readonly sync_direction: string;
-  readonly due_at: Date | null;
-  readonly last_sync_at: Date | null;
-}
-
-export interface Explained {
-  readonly mapping: ExplainedMapping | null;
-  readonly lines: readonly LogLine[];
-}
+export type { Explained, ExplainedMapping, LogLine } from './explained.ts';
 
 export function createReports(db: Database) {
   /** What `syncPending` would take: pending and in error, in rooms that are active. */
@@ -155,26 +135,12 @@ export function createReports(db: Database) {
     return rows[0]!;
   }
 
-  /** One mapping, and what was done to it and why, the newest last; at most `limit` lines. Null: never heard of. */
-  async function explain(id: number, limit: number): Promise<Explained | null> {
-    const [mappings, log] = await Promise.all([
-      db.query<ExplainedMapping>({
-        name: 'explain_mapping',
-        text: explainText,
-        values: [id],
-      }),
-      db.query<LogLine>({ name: 'explain_lines', text: linesText, values: [id, limit] }),
-    ]);
-    const mapping = mappings.rows[0] ?? null;
-    return mapping === null && log.rows.length === 0 ? null : { mapping, lines: log.rows };
-  }
-
   return {
     pending: failingAs('list what is pending', pending),
     statistics: failingAs('count the mappings', statistics),
     queue: failingAs('read the queue', queue),
     latency: failingAs('read the latency', latency),
-    explain: failingAs('explain a mapping', explain),
+    explain: failingAs('explain a mapping', (id: number, limit: number) => explainMapping(db, id, limit)),
   };
 }
 
@@ -221,15 +187,3 @@ const queueText = `
     'conflicts', (SELECT count(*) FROM bridge_mappings m WHERE m.sync_status = 'conflict' AND m.conflict ->> 'kind' <> 'gone'
       AND EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.resource_id = m.resource_id AND r.active = 1)),
     'replicas', (SELECT count(*) FROM bridge_replicas WHERE beat_at > clock_timestamp() - interval '5 seconds')) AS queue`;
-
-const explainText = `
-  SELECT id, reservation_type, reservation_id, resource_id, outlook_item_id, outlook_event_id, sync_status, sync_direction,
-    priority_level, coalesce(booking_seen, booking_base, outlook_base) ->> 'title' AS title, starts_at, ends_at, attempt,
-    error_message, hint, due_at, last_sync_at
-  FROM bridge_mappings WHERE id = $1`;
-
-const linesText = `
-  SELECT at, action, reason, who, latency_ms, call_ms, outlook_event_id, request_id FROM (
-    SELECT id, at, action, reason, who, latency_ms, call_ms, outlook_event_id, request_id
-    FROM bridge_log WHERE mapping_id = $1 ORDER BY id DESC LIMIT $2) newest
-  ORDER BY id`;

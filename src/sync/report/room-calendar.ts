@@ -49,6 +49,14 @@ export interface RoomCalendar {
   readonly items: readonly CalendarItem[];
 }
 
+/** What each side shows, and what it showed when both last agreed; null: nothing. */
+export interface Sides {
+  readonly booking: Item | null;
+  readonly outlook: Item | null;
+  readonly booking_base: Item | null;
+  readonly outlook_base: Item | null;
+}
+
 interface Row extends Omit<CalendarItem, 'state' | 'fields'> {
   readonly due: boolean;
   readonly waits_for: string | null;
@@ -127,7 +135,7 @@ function stateOf(row: Row, fields: readonly string[]): CalendarState {
  * What the sides show differently. Outlook cannot show everything as the booking system has it (lengths, HTML), so what both
  * show as they did when they last agreed is no difference.
  */
-function differing({ booking, outlook, booking_base, outlook_base }: Row): (keyof Item)[] {
+export function differing({ booking, outlook, booking_base, outlook_base }: Sides): (keyof Item)[] {
   if (booking === null || outlook === null) return [];
   const apart = changedFields(booking, outlook);
   const moved = { ...changedFields(booking_base, booking), ...changedFields(outlook_base, outlook) };
