@@ -1277,7 +1277,7 @@ BEGIN
     END IF;
     answer := answer || json_build_object(
       'id', m.id, 'reservationType', m.reservation_type, 'reservationId', m.reservation_id, 'eventId', m.outlook_event_id,
-      'status', m.sync_status, 'direction', m.sync_direction, 'generation', m.generation, 'revision', m.revision,
+      'status', m.sync_status, 'direction', m.sync_direction, 'generation', m.generation, 'revision', m.revision, 'createdAt', m.created_at,
       'attempt', m.attempt, 'lane', m.lane, 'bookingBase', m.booking_base, 'outlookBase', m.outlook_base,
       'outlookSeen', m.outlook_seen, 'active', active, 'booking', item -> 'state',
       'inWindow', ends > opens AND begins < closes,
@@ -2511,7 +2511,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '62ddb16d4dff822a08e1dd43db3ceffe2db7a897460a777bce506b89fc67dfe9 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '9e7bceaa82bb4235b3e4ab0a16890286cee3a358f250537d9fe8c63ca843e4ff ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

@@ -49,6 +49,10 @@ export interface OutlookEvent {
   /** The slot that an occurrence had in its series' pattern, an ISO instant in UTC. */
   readonly originalStart: string | null;
   readonly organizer: { readonly name: string; readonly email: string } | null;
+  /** The idempotency key of the create that made it; null: it was made without one. */
+  readonly transactionId: string | null;
+  /** As Graph prints it. */
+  readonly createdAt: string | null;
   /** As Graph prints it. Changes without any edit (msgraph docs#14632): never proof of one. */
   readonly lastModifiedAt: string | null;
   readonly etag: string | null;

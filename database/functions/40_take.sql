@@ -58,7 +58,7 @@ BEGIN
     END IF;
     answer := answer || json_build_object(
       'id', m.id, 'reservationType', m.reservation_type, 'reservationId', m.reservation_id, 'eventId', m.outlook_event_id,
-      'status', m.sync_status, 'direction', m.sync_direction, 'generation', m.generation, 'revision', m.revision,
+      'status', m.sync_status, 'direction', m.sync_direction, 'generation', m.generation, 'revision', m.revision, 'createdAt', m.created_at,
       'attempt', m.attempt, 'lane', m.lane, 'bookingBase', m.booking_base, 'outlookBase', m.outlook_base,
       'outlookSeen', m.outlook_seen, 'active', active, 'booking', item -> 'state',
       'inWindow', ends > opens AND begins < closes,

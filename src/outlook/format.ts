@@ -192,12 +192,16 @@ function readEvent(value: unknown, zone: Zone, takesFree: (item: Item) => boolea
     seriesMasterId: textOf(event.seriesMasterId),
     originalStart: readInstant(event.originalStart),
     organizer: readOrganizer(event.organizer),
-    lastModifiedAt: Number.isNaN(Date.parse(String(event.lastModifiedDateTime)))
-      ? null
-      : textOf(event.lastModifiedDateTime),
+    transactionId: textOf(event.transactionId),
+    createdAt: dateIn(event.createdDateTime),
+    lastModifiedAt: dateIn(event.lastModifiedDateTime),
     etag: textOf(event['@odata.etag']),
   };
 }
+
+/** As it is printed; null: it is no date. */
+const dateIn = (value: unknown): string | null =>
+  Number.isNaN(Date.parse(String(value))) ? null : textOf(value);
 
 function readShown(
   event: Members,

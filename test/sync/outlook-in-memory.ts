@@ -1,7 +1,7 @@
 /** A room calendar in memory, for tests of what the sync does with it. It remembers idempotency keys as Graph does. */
 import { Permanent, type Retryable } from '../../src/errors.ts';
 import { itemOf, type DeltaAnswer, type Mailbox } from '../../src/event.ts';
-import type { Item, ReservationKey } from '../../src/item.ts';
+import { sameItem, type Item, type ReservationKey } from '../../src/item.ts';
 import type { OutlookEvent, OutlookSide, Write, Written } from '../../src/sync/outlook-side.ts';
 
 interface Kept extends OutlookEvent {
@@ -26,7 +26,7 @@ const as = (is: OutlookEvent['shows']['is'], item: Item): Pick<Kept, 'shows' | '
 
 export function createOutlookInMemory() {
   const events = new Map<string, Kept>();
-  const keys = new Map<string, string>();
+  const keys = new Map<string, { readonly id: string; readonly item: Item }>();
   /** The ids of what changed, in order: a delta link is how many of them were read. */
   const changed: string[] = [];
   /** Those that rounds of changes report as removed although they are there. */
@@ -82,6 +82,8 @@ export function createOutlookInMemory() {
       organizer: null,
       type: 'singleInstance',
       seriesMasterId: null,
+      transactionId: null,
+      createdAt: new Date().toISOString(),
       lastModifiedAt: null,
       etag: null,
     };
@@ -99,9 +101,13 @@ export function createOutlookInMemory() {
     const stamp = { ...done, acceptedAt: performance.now() };
     if (write.do === 'create') {
       const earlier = keys.get(write.transactionId);
-      if (earlier !== undefined) return { ...stamp, outcome: 'taken', existingId: earlier };
-      const event = put(mailbox, rewrite(write.item), write.marks);
-      keys.set(write.transactionId, event.id);
+      const made = earlier === undefined ? undefined : events.get(earlier.id);
+      if (made !== undefined && sameItem(earlier!.item, write.item))
+        return { ...stamp, outcome: 'written', event: made };
+      if (earlier !== undefined) return { ...stamp, outcome: 'taken', existingId: earlier.id };
+      const event = { ...put(mailbox, rewrite(write.item), write.marks), transactionId: write.transactionId };
+      events.set(event.id, event);
+      keys.set(write.transactionId, { id: event.id, item: write.item });
       return { ...stamp, outcome: 'written', event };
     }
     const event = events.get(write.eventId);

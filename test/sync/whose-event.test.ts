@@ -289,7 +289,8 @@ describe('an event that is there again after its reservation was cancelled', () 
 test('an idempotency key that a database which was set back uses again takes no event', async () => {
   await using w = await open();
   const { event, reservation } = await shown(w);
-  // yesterday's tables know neither: the number is given to another reservation
+  w.outlook.alter(event.id, { createdAt: new Date(Date.now() - 3_600_000).toISOString() });
+  // the tables of a moment before know neither: the number is given to another reservation
   await w.db.query('DELETE FROM bridge_mappings');
   await w.db.query('DELETE FROM bridge_log');
   await w.desk.move(reservation, w.day(9, '10:00'), w.day(9, '12:00'));
@@ -299,6 +300,111 @@ test('an idempotency key that a database which was set back uses again takes no 
   const events = w.outlook.in(room);
   expect(events.find(({ id }) => id === event.id)?.item).toEqual(event.item);
   expect(events.map(({ item }) => item!.title).toSorted()).toEqual(['Chess', 'Choir']);
+});
+
+describe('a create that a daemon sent and, killed, did not write down', () => {
+  /** A reservation whose create is on its way; `arrive`: Outlook carries it out. */
+  async function sent(w: Rooms) {
+    let arrive = () => {};
+    w.outlook.fail((write, apply) => {
+      if (write.do !== 'create') return null;
+      arrive = apply;
+      return failed(new Retryable('the daemon was killed', { reach: 'side' }));
+    });
+    const reservation = await w.desk.book(101, {
+      title: 'Choir',
+      from: w.day(3, '18:00'),
+      to: w.day(3, '20:00'),
+    });
+    for (const one of (await w.take()).rooms) await w.drainOne(one);
+    w.outlook.fail(null);
+    return { reservation, arrive: () => arrive() };
+  }
+  const ring = (w: Rooms) => w.db.query('UPDATE bridge_room_state SET push_due_at = now(), retry_at = NULL');
+  async function edited(w: Rooms, reservation: Awaited<ReturnType<typeof sent>>['reservation']) {
+    await w.desk.retitle(reservation, 'Orchestra');
+    await w.desk.move(reservation, w.day(9, '10:00'), w.day(9, '12:00'));
+  }
+  async function sides(w: Rooms) {
+    await heard(w);
+    await ring(w);
+    await w.settle();
+    const conflicted = await statuses(w);
+    return {
+      booking: (await active(w)).map(([, title]) => title),
+      outlook: w.outlook.titles(room),
+      conflicted,
+    };
+  }
+
+  test('is known by its key when it is sent again, though the reservation was edited meanwhile', async () => {
+    await using w = await open();
+    const { reservation, arrive } = await sent(w);
+    arrive();
+    await edited(w, reservation);
+    await ring(w);
+    await w.settle();
+    expect(await sides(w)).toEqual({ booking: ['Orchestra'], outlook: ['Orchestra'], conflicted: [] });
+  });
+
+  test.each([
+    ['moved', { startsAt: at(3, '20:00'), endsAt: at(3, '21:00') }, 'Choir', at(3, '20:00')],
+    ['renamed', { title: 'Choir and band' }, 'Choir and band', at(3, '18:00')],
+  ] as const)(
+    'and that a person %s before it is sent again: the edit is followed',
+    async (_, edit, title, start) => {
+      await using w = await open();
+      const { arrive } = await sent(w);
+      arrive();
+      const [event] = w.outlook.in(room);
+      w.outlook.edit(event!.id, edit);
+      w.outlook.alter(event!.id, { lastModifiedAt: new Date(Date.now() + 5_000).toISOString() });
+      await ring(w);
+      await w.settle();
+      expect(await sides(w)).toEqual({ booking: [title], outlook: [title], conflicted: [] });
+      expect((await active(w)).map(([, , at]) => at)).toEqual([start]);
+    },
+  );
+
+  test('is known by its key when Outlook tells of it first', async () => {
+    await using w = await open();
+    const { reservation, arrive } = await sent(w);
+    arrive();
+    await edited(w, reservation);
+    await w.fold();
+    await w.db.query(`UPDATE bridge_mappings SET due_at = now() + interval '1 hour'`);
+    await heard(w);
+    await w.db.query(`UPDATE bridge_mappings SET due_at = now() WHERE due_at IS NOT NULL`);
+    expect(await sides(w)).toEqual({ booking: ['Orchestra'], outlook: ['Orchestra'], conflicted: [] });
+  });
+
+  test('waits for a person when it arrives after its reservation was edited, cancelled and forgotten', async () => {
+    await using w = await open();
+    const { reservation, arrive } = await sent(w);
+    await edited(w, reservation);
+    await w.desk.cancel(reservation);
+    await ring(w);
+    await w.settle();
+    arrive();
+    expect(await sides(w)).toEqual({
+      booking: [],
+      outlook: ['Choir'],
+      conflicted: [{ sync_status: 'conflict', kind: 'orphan' }],
+    });
+  });
+
+  test('goes when it arrives after its reservation got another event', async () => {
+    await using w = await open();
+    const { reservation, arrive } = await sent(w);
+    await w.desk.cancel(reservation);
+    await ring(w);
+    await w.settle();
+    await edited(w, reservation);
+    await w.desk.reenable(reservation);
+    await w.settle();
+    arrive();
+    expect(await sides(w)).toEqual({ booking: ['Orchestra'], outlook: ['Orchestra'], conflicted: [] });
+  });
 });
 
 describe('a copy of our event on another day with another subject is somebody’s', () => {

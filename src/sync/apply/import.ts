@@ -15,7 +15,8 @@ import {
 } from '../decide/unmapped.ts';
 import { attach, attachmentBack, attachmentOf, attachmentTo } from '../match/attach.ts';
 import { readCandidates, readDetached, type Candidates } from '../match/candidates.ts';
-import { match, meetingKey, vacancyOf, type Match } from '../match/match.ts';
+import { isOwnCreate } from '../match/idempotency-key.ts';
+import { match, meetingKey, vacancyOf, type FreeEvent, type Match } from '../match/match.ts';
 import {
   unreadableHint,
   waitHints,
@@ -47,6 +48,7 @@ export interface ImportOptions {
   readonly outlook: OutlookSide;
   readonly writeBack: ReturnType<typeof createWriteBack>;
   readonly window: Window;
+  readonly installationId: () => string;
   readonly overlap: OverlapPolicy;
   /** manual: an import waits until a person asks for it. */
   readonly importMode: 'auto' | 'manual';
@@ -94,14 +96,16 @@ export function createImport(options: ImportOptions) {
     const movedOn = due.conflict?.kind === 'moved' ? await moved(room, due, event, item, signal) : null;
     if (movedOn !== null) return movedOn;
     const { inWindow, mappings, properties, revives } = await readCandidates(db, room, event, item, window);
-    const { found, hasTwin } = await matched(room, event, mappings, signal);
+    const own = isOwn(room, event, properties);
+    const known = own ? { ...event, remembered: event.marks! } : event;
+    const { found, hasTwin } = await matched(room, known, mappings, signal);
     const mapping = found?.vacancy.mapping ?? null;
     const policy = {
       overlap: room.own?.overlap_policy ?? overlap,
       importMode: room.own?.import_mode ?? importMode,
     };
     const fate = decideUnmapped(
-      { event, item, due, inWindow, mapping, properties, revives, hasTwin },
+      { event, item, due, inWindow, mapping, properties, revives, hasTwin, isOwnCreate: own },
       { ...policy, show: (shown) => outlook.show(shown) },
     );
     switch (fate.do) {
@@ -124,10 +128,20 @@ export function createImport(options: ImportOptions) {
     }
   };
 
+  function isOwn(
+    { resourceId }: LeasedRoom,
+    event: OutlookEvent,
+    { mapping, logged }: Candidates['properties'],
+  ): boolean {
+    if (event.marks === null || mapping === null || mapping.lost || logged) return false;
+    const create = { reservation: event.marks, resourceId, ...mapping };
+    return isOwnCreate(event, create, options.installationId());
+  }
+
   /** The mapping this event belongs to. One that knows another event of the same meeting is read first: is that gone? */
   async function matched(
     room: LeasedRoom,
-    event: OutlookEvent,
+    event: OutlookEvent & Pick<FreeEvent, 'remembered'>,
     mappings: Candidates['mappings'],
     signal: AbortSignal,
   ): Promise<{ readonly found: Match<OutlookEvent> | null; readonly hasTwin: boolean }> {

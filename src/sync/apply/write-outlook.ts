@@ -1,13 +1,13 @@
 /**
  * Brings decided steps of one leased room to Outlook, and says what to write down. It neither decides nor settles.
  */
-import { v5 as uuidv5 } from 'uuid';
 import { backOffMs } from '../../back-off.ts';
 import { Conflict, Permanent, Retryable, messageOf } from '../../errors.ts';
 import { itemOf, occupying, type OutlookEvent, type Write, type Written } from '../../event.ts';
 import type { BookedChange } from '../../appearance.ts';
-import { sameItem, type Item } from '../../item.ts';
+import { changedFields, sameItem, type Item } from '../../item.ts';
 import { fieldsConflict, rejected, replaced, replaceNext, stillOpen, withoutCall } from './settlement.ts';
+import { idempotencyKey, isOwnCreate, type Create } from '../match/idempotency-key.ts';
 import { isThere, ours, type Sight } from './read.ts';
 import type { Due, LeasedRoom, Settled } from '../store/mappings.ts';
 import type { CreatesDue } from '../store/settle.ts';
@@ -35,6 +35,11 @@ export interface PushOptions {
   /** Namespace of the idempotency keys: the installation id. */
   readonly installationId: () => string;
   readonly random?: () => number;
+}
+
+/** Of the idempotency keys: the installation id. */
+interface Namespace {
+  readonly installationId: string;
 }
 
 /** How often a write that keeps meeting another one (412) is decided again at once. */
@@ -79,7 +84,9 @@ export function createPush({ outlook, installationId, troubles, span, random = M
       if (held.has(step)) continue;
       const answer = written.get(step.due.id);
       settled.push(
-        answer === undefined ? withoutCall(step) : await outcome(step, answer, room, sight, random, signal),
+        answer === undefined
+          ? withoutCall(step)
+          : await outcome(step, answer, room, { ...sight, installationId: installationId() }, random, signal),
       );
     }
     return {
@@ -130,7 +137,7 @@ function writeOf(step: Step, room: LeasedRoom, installationId: string): Write | 
         do: 'create',
         item: action.item,
         marks: marksOf(due),
-        transactionId: transactionId(due, room, installationId),
+        transactionId: idempotencyKey(createOf(due, room), installationId),
       };
     case 'change':
       if (Object.keys(action.change).length === 0 && action.busy !== true) return null;
@@ -161,19 +168,17 @@ function versionOf({ due, adopted, seen }: Step): string | null {
   return event === null || event === 'absent' ? due.etag : event.etag;
 }
 
-/** The idempotency key of a create: the same for the same attempt at showing the same reservation in the same room. */
-function transactionId(due: Due, room: LeasedRoom, installationId: string): string {
-  return uuidv5(
-    `${due.reservationType}/${due.reservationId}/${room.resourceId}/${due.generation}`,
-    installationId,
-  );
-}
+const createOf = (due: Due, { resourceId }: LeasedRoom): Create => ({
+  reservation: marksOf(due),
+  resourceId,
+  generation: due.generation,
+});
 
 async function outcome(
   step: Step,
   answer: Written,
   room: LeasedRoom,
-  sight: Sight,
+  sight: Sight & Namespace,
   random: () => number,
   signal: AbortSignal,
 ): Promise<Settled> {
@@ -198,7 +203,7 @@ async function outcome(
         reason: 'its event was not there any more',
       });
     case 'taken':
-      return { ...(await takenKey(step, answer.existingId, room, sight.outlook, random, signal)), ...call };
+      return { ...(await takenKey(step, answer.existingId, room, sight, random, signal)), ...call };
     case 'failed':
       return step.action.do === 'remove' && (await isGoneAnyway(step, answer.error, room, sight, signal))
         ? { ...agreed(step, null), ...call }
@@ -269,7 +274,7 @@ function agreed(step: Step, event: OutlookEvent | null): Settled {
       bookingBase: due.booking,
       // an answer that shows no item says nothing against what was read before
       outlookBase: answered ?? before,
-      ...(action.do === 'create' ? replaced(step) : {}),
+      ...(action.do === 'create' ? { ...replaced(step), ...editedSince(action.item, event) } : {}),
     });
   // fields we did not write but that are not as they were read were changed in Outlook meanwhile: an edit to look at, not
   // ours; on those that wait for a person nothing is agreed
@@ -295,6 +300,24 @@ function agreed(step: Step, event: OutlookEvent | null): Settled {
 }
 
 /**
+ * A create that is repeated is answered with the event as it stands, and a person may have edited it since it was sent first.
+ * Outlook changes no times by itself, but texts: of these it is an edit only if the event was changed after it was made.
+ */
+function editedSince(sent: Item, event: OutlookEvent | null): Partial<Settled> {
+  const shows = event === null ? null : occupying(event.shows);
+  if (event === null || shows === null) return {};
+  const isOld = Date.parse(event.lastModifiedAt ?? '') - Date.parse(event.createdAt ?? '') > madeWithinMs;
+  const edited = Object.keys(changedFields(sent, shows)).filter(
+    (field) => isOld || !['title', 'description'].includes(field),
+  );
+  if (edited.length === 0) return {};
+  return { outlookBase: { ...shows, ...pick(sent, edited) }, outlookSeen: shows, news: 'look', dueInMs: 0 };
+}
+
+/** Between the making of an event and what Exchange itself does to it then. */
+const madeWithinMs = 1_000;
+
+/**
  * The idempotency key was used for another create before: ours, with an older text, or that of an event that is gone.
  * Read it: alive and ours (see `ours`) it is adopted; otherwise the next key is stored before the next try.
  */
@@ -302,16 +325,20 @@ async function takenKey(
   step: Step,
   existingId: string | null,
   room: LeasedRoom,
-  outlook: OutlookSide,
+  { outlook, installationId }: Sight & Namespace,
   random: () => number,
   signal: AbortSignal,
 ): Promise<Settled> {
   const { due } = step;
+  const create = { ...createOf(due, room), since: due.createdAt };
+  const isOurs = (event: OutlookEvent) =>
+    itemOf(event.shows) !== null && isOwnCreate(event, create, installationId);
   try {
     const named = existingId === null ? null : await outlook.read(room, existingId, signal);
-    // the key alone does not say whose it is: a database that was set back uses its numbers again
+    const found = named === null ? [] : [named];
     const event =
-      (named === null ? null : ours(due, [named], outlook.show)) ??
+      found.find(isOurs) ??
+      ours(due, found, outlook.show) ??
       ours(due, await outlook.find(room, marksOf(due), signal), outlook.show);
     if (event === null)
       return keep(step, 'waiting', {

@@ -46,6 +46,8 @@ export interface UnmappedEvent {
   readonly properties: PropertiesRecord;
   /** See `Candidates`. */
   readonly revives?: ReservationKey | null;
+  /** A create of ours made it that was never written down (see `isOwnCreate`). */
+  readonly isOwnCreate?: boolean;
   /** An event of the same meeting has a reservation in this room, and is there. */
   readonly hasTwin?: boolean;
 }
@@ -56,6 +58,8 @@ export const twinNote = 'Its meeting is in the calendar twice, and the other eve
 export function decideUnmapped(unmapped: UnmappedEvent, policy: UnmappedPolicy): UnmappedAction {
   const { event, item, due, mapping, revives = null, hasTwin = false } = unmapped;
   if (mapping !== null) return { do: 'attach', mapping };
+  // its reservation was cancelled since, or has another event
+  if (unmapped.isOwnCreate === true) return { do: 'send-away' };
   if (!unmapped.inWindow) return { do: 'forget', reason: 'it lies outside the days that are kept equal' };
   if (event.shows.is === 'undecided') return { do: 'wait', for: 'answer' };
   const named =

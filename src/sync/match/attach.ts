@@ -30,7 +30,7 @@ export interface Attachment extends Pick<
 }
 
 const reasons: Readonly<Record<Ground, string>> = {
-  record: 'the log knows its event',
+  record: 'it is on record that the event is its own',
   meeting: 'its meeting is there again, under another id',
   properties: 'its event was found by its extended properties',
   place: 'an event of the same time and title is there',

@@ -19,7 +19,16 @@ export interface Candidates {
 /** What is on record of the reservation that an event's extended properties name. */
 export interface PropertiesRecord {
   /** Its mapping in this room. `never`: it never had an event, and none was ever sent. */
-  readonly mapping: { readonly id: number; readonly status: string; readonly never: boolean } | null;
+  readonly mapping: {
+    readonly id: number;
+    readonly status: string;
+    readonly never: boolean;
+    readonly generation: number;
+    /** Since when it is there, ISO. */
+    readonly since: string;
+    /** Its event is gone, and what that means is not dealt with yet. */
+    readonly lost: boolean;
+  } | null;
   /** The reservation as it stands; null: it is gone, or there are no properties. `here`: it is in this room. */
   readonly reservation: {
     readonly active: boolean;
@@ -69,7 +78,8 @@ export async function readCandidates(
     text: `
       SELECT $5::timestamptz < w.closes AND $6::timestamptz > w.opens AS "inWindow",
         (SELECT jsonb_build_object('id', m.id, 'status', m.sync_status, 'never', m.generation = 0 AND m.outlook_event_id IS NULL
-            AND m.booking_base IS NULL AND m.outlook_base IS NULL)
+            AND m.booking_base IS NULL AND m.outlook_base IS NULL,
+            'generation', m.generation, 'since', m.created_at, 'lost', m.outlook_news IS NOT DISTINCT FROM 'gone')
          FROM bridge_mappings m WHERE m.reservation_type = $2 AND m.reservation_id = $3 AND m.resource_id = $1) AS mapping,
         ${reservationAs('$2', '$3', '$1')} AS reservation, ${loggedAs('$4')} AS logged,
         ${revivedAs('$1', '$4', '$9', '$10')} AS revives

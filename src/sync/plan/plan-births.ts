@@ -224,7 +224,18 @@ function propertiesOf(
   if (row === undefined) return { mapping: null, reservation, logged };
   const never =
     row.generation === 0 && row.eventId === null && row.bookingBase === null && row.outlookBase === null;
-  return { mapping: { id: row.id, status: row.status, never }, reservation, logged };
+  return {
+    mapping: {
+      id: row.id,
+      status: row.status,
+      never,
+      generation: row.generation,
+      since: '',
+      lost: row.news === 'gone',
+    },
+    reservation,
+    logged,
+  };
 }
 
 /** See `attachmentTo`. */

@@ -159,6 +159,7 @@ const bornRow = (born: UnmappedRow, id: number): Row => ({
   conflict: null,
   resolution: null,
   importAsked: false,
+  createdAt: '',
   bookingChangedAt: null,
   present: false,
   startsAt: born.startsAt,

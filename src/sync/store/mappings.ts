@@ -24,6 +24,8 @@ export interface Due {
   readonly direction: string;
   readonly generation: number;
   readonly revision: number;
+  /** Since when the mapping is there, ISO. */
+  readonly createdAt: string;
   readonly attempt: number;
   /** 0: a change made now, 1: backfill. */
   readonly lane: 0 | 1;
