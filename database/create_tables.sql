@@ -430,6 +430,13 @@ $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0140_lease', now());
 
   EXECUTE $migration$
+-- Whoever looks for due rooms reads those that are due, however many rooms there are: see bridge_lease.
+CREATE INDEX bridge_room_state_asked ON bridge_room_state (least(CASE WHEN push_lane = 0 THEN push_due_at END, pull_due_at, hinted_at));
+CREATE INDEX bridge_room_state_due ON bridge_room_state (least(push_due_at, pull_due_at, next_poll_at, hinted_at, sure_at));
+$migration$;
+  INSERT INTO bridge_migrations (name, run_on) VALUES ('0141_due_rooms', now());
+
+  EXECUTE $migration$
 -- What one room does differently from the others. NULL: as the environment of the daemon says.
 ALTER TABLE bridge_resource_mappings
   ADD COLUMN conflict_policy text CHECK (conflict_policy IN ('booking', 'outlook', 'newest', 'ask')),
@@ -1345,6 +1352,7 @@ CREATE OR REPLACE FUNCTION bridge_lease(replica uuid, held integer[], rooms inte
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $lease$
 DECLARE
   few constant integer := 4;
+  most_candidates constant integer := rooms * 4 + 4;
   gathered record;
   is_narrow boolean;
   moment timestamptz;
@@ -1366,13 +1374,19 @@ BEGIN
     IF cardinality(gathered.rooms) > 0 THEN
       PERFORM bridge_ring_rooms(gathered.rooms);
     END IF;
+    -- a change made now, and what Outlook told of, before the clock and the backfill; each by an index
     candidates := ARRAY(
       SELECT r.id FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
-      WHERE (s.push_due_at <= moment OR s.pull_due_at <= moment OR s.next_poll_at <= moment OR s.hinted_at IS NOT NULL OR s.sure_at <= moment)
+      WHERE least(CASE WHEN s.push_lane = 0 THEN s.push_due_at END, s.pull_due_at, s.hinted_at) <= moment
         AND r.active = 1 AND bridge_room_is_free(s, moment, held, asked_only)
-        AND (any_lane OR s.push_lane = 0 AND s.push_due_at IS NOT NULL OR s.pull_due_at <= moment OR s.hinted_at IS NOT NULL)
-      ORDER BY CASE WHEN s.hinted_at IS NOT NULL OR s.pull_due_at <= moment OR s.push_lane = 0 AND s.push_due_at IS NOT NULL THEN 0 ELSE 1 END,
-        least(s.push_due_at, s.pull_due_at, s.next_poll_at, s.hinted_at, s.sure_at), r.id LIMIT rooms * 4 + 4);
+      ORDER BY least(CASE WHEN s.push_lane = 0 THEN s.push_due_at END, s.pull_due_at, s.hinted_at) LIMIT most_candidates);
+    IF any_lane AND cardinality(candidates) < most_candidates THEN
+      candidates := candidates || ARRAY(
+        SELECT r.id FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
+        WHERE least(s.push_due_at, s.pull_due_at, s.next_poll_at, s.hinted_at, s.sure_at) <= moment
+          AND r.active = 1 AND bridge_room_is_free(s, moment, held || candidates, asked_only)
+        ORDER BY least(s.push_due_at, s.pull_due_at, s.next_poll_at, s.hinted_at, s.sure_at) LIMIT most_candidates - cardinality(candidates));
+    END IF;
   END IF;
   IF cardinality(candidates) > 0 THEN
     span := bridge_window(past_days, future_days);
@@ -2511,7 +2525,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '9e7bceaa82bb4235b3e4ab0a16890286cee3a358f250537d9fe8c63ca843e4ff ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'a3ba51ef400375025523578c2a6e3768d8c316c3ee348c32c7763e228d6f4031 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

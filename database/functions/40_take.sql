@@ -126,6 +126,7 @@ CREATE OR REPLACE FUNCTION bridge_lease(replica uuid, held integer[], rooms inte
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $lease$
 DECLARE
   few constant integer := 4;
+  most_candidates constant integer := rooms * 4 + 4;
   gathered record;
   is_narrow boolean;
   moment timestamptz;
@@ -147,13 +148,19 @@ BEGIN
     IF cardinality(gathered.rooms) > 0 THEN
       PERFORM bridge_ring_rooms(gathered.rooms);
     END IF;
+    -- a change made now, and what Outlook told of, before the clock and the backfill; each by an index
     candidates := ARRAY(
       SELECT r.id FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
-      WHERE (s.push_due_at <= moment OR s.pull_due_at <= moment OR s.next_poll_at <= moment OR s.hinted_at IS NOT NULL OR s.sure_at <= moment)
+      WHERE least(CASE WHEN s.push_lane = 0 THEN s.push_due_at END, s.pull_due_at, s.hinted_at) <= moment
         AND r.active = 1 AND bridge_room_is_free(s, moment, held, asked_only)
-        AND (any_lane OR s.push_lane = 0 AND s.push_due_at IS NOT NULL OR s.pull_due_at <= moment OR s.hinted_at IS NOT NULL)
-      ORDER BY CASE WHEN s.hinted_at IS NOT NULL OR s.pull_due_at <= moment OR s.push_lane = 0 AND s.push_due_at IS NOT NULL THEN 0 ELSE 1 END,
-        least(s.push_due_at, s.pull_due_at, s.next_poll_at, s.hinted_at, s.sure_at), r.id LIMIT rooms * 4 + 4);
+      ORDER BY least(CASE WHEN s.push_lane = 0 THEN s.push_due_at END, s.pull_due_at, s.hinted_at) LIMIT most_candidates);
+    IF any_lane AND cardinality(candidates) < most_candidates THEN
+      candidates := candidates || ARRAY(
+        SELECT r.id FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
+        WHERE least(s.push_due_at, s.pull_due_at, s.next_poll_at, s.hinted_at, s.sure_at) <= moment
+          AND r.active = 1 AND bridge_room_is_free(s, moment, held || candidates, asked_only)
+        ORDER BY least(s.push_due_at, s.pull_due_at, s.next_poll_at, s.hinted_at, s.sure_at) LIMIT most_candidates - cardinality(candidates));
+    END IF;
   END IF;
   IF cardinality(candidates) > 0 THEN
     span := bridge_window(past_days, future_days);

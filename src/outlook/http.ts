@@ -4,13 +4,14 @@
  * and never repeats a POST).
  */
 import { randomUUID } from 'node:crypto';
-import { Agent, EnvHttpProxyAgent, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { GraphConfig } from '../config.ts';
 import { Permanent, Retryable } from '../errors.ts';
 import type { Tokens } from './auth.ts';
 import { createFailures, retryAfterMs, type About, type Answer, type Failures } from './failure.ts';
 import { cut, storable } from './text.ts';
 import type { Lane, Throttle } from './throttle.ts';
+import { Agent, EnvHttpProxyAgent } from './undici.ts';
 
 /** One request. `path` is relative to GRAPH_BASE_URL, encoded, with its query. */
 export interface Call {

@@ -2,6 +2,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { clockShim } from '../../src/config.ts';
@@ -116,6 +119,32 @@ test.skipIf(process.platform !== 'linux')(
     );
     child.kill('SIGTERM');
     expect(await once(child, 'exit')).toEqual([0, null]);
+  },
+);
+
+test.skipIf(process.platform !== 'linux')(
+  'serve keeps nothing in memory of what strips types: the first start begins anew once that is done, a later one need not',
+  async () => {
+    await using office = await openOffice();
+    await using folder = await mkdtempDisposable(join(tmpdir(), 'compiled-'));
+    const startsAnew = async () => {
+      const child = spawn(process.execPath, [main], {
+        env: {
+          PATH: process.env['PATH'],
+          ...clockShim(),
+          ...office.env,
+          PORT: '0',
+          NODE_COMPILE_CACHE: folder.path,
+        },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      await once(child.stdout, 'data');
+      const environment = readFileSync(`/proc/${child.pid}/environ`, 'utf8').split('\0');
+      child.kill('SIGTERM');
+      expect(await once(child, 'exit')).toEqual([0, null]);
+      return environment.includes('OUTLOOK_BOOKING_SYNC_COMPILED=1');
+    };
+    expect([await startsAnew(), await startsAnew()]).toEqual([true, false]);
   },
 );
 
