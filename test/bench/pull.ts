@@ -56,7 +56,8 @@ export async function measurePull(changes = 60): Promise<Figure[]> {
   const own: number[][] = [];
   const made: { room: string; id: string }[] = [];
   const heard = () => once(child, 'message').then(([told]) => told as Told);
-  let calls = 0;
+  /** read: what an event costs; sure: the delta rounds that make sure, one in 5 s per room whatever the number of events. */
+  const calls = { read: 0, sure: 0 };
   for (let round = 0; round < rounds; round += 1) {
     const [imported, moved, bridgeMs]: number[][] = [[], [], []];
     for (let n = 0; n < changes; n += 1) {
@@ -74,7 +75,8 @@ export async function measurePull(changes = 60): Promise<Figure[]> {
       imported!.push(answer.at - at);
       bridgeMs!.push(answer.latencyMs ?? 0);
       made.push({ room, id: event.id });
-      calls += tenant.journal.filter((entry) => entry.seq > before && entry.method !== 'POST').length;
+      for (const { seq, method, path } of tenant.journal)
+        if (seq > before && method !== 'POST') calls[/\/delta/.test(path) ? 'sure' : 'read'] += 1;
       await new Promise((resolve) => setTimeout(resolve, 15));
       told = heard();
       at = monotonicMs();
@@ -126,7 +128,12 @@ export async function measurePull(changes = 60): Promise<Figure[]> {
     ms('moved event in Outlook → committed booking, p99', total.moved, 0.99),
     ms('notification received → committed booking, p50', own, 0.5),
     ms('notification received → committed booking, p99', own, 0.99),
-    { what: 'Graph calls per new event', values: [calls / (rounds * changes)], target: '1' },
+    {
+      what: 'Graph calls per new event',
+      values: [calls.read / (rounds * changes)],
+      target: '1',
+      note: `and ${calls.sure} rounds of changes that made sure, at most one in 5 s per room`,
+    },
     ...lagging,
   ];
 }

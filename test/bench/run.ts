@@ -18,8 +18,8 @@ const figures: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
   fairness: async () => (await import('./fairness.ts')).measureFairness(),
   'webhook-flood': async () => (await import('./webhook-flood.ts')).measureWebhookFlood(),
   idle: async () => (await import('./idle.ts')).measureIdle(),
-  growth: async () => (await import('./writes.ts')).measureGrowth(),
-  'growth-million': async () => (await import('./writes.ts')).measureGrowth(1_000_000),
+  growth: async () => (await import('./growth.ts')).measureGrowth(),
+  'growth-million': async () => (await import('./growth.ts')).measureGrowth(true),
 };
 /** Only when it is named. */
 const long = ['growth-million'];

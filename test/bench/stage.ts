@@ -47,13 +47,16 @@ export interface Bridge extends AsyncDisposable {
   readonly serverUrl: string;
 }
 
+/** A PostgreSQL server with these settings. */
+export const startServer = (settings: Readonly<Record<string, string>>) => startPostgres({ settings });
+
 /** A server and a database of PorticoEstate's with the bridge in it and so many mapped rooms. */
 export async function openBridge(
   rooms: number,
   settings: Readonly<Record<string, string>> = {},
 ): Promise<Bridge> {
   await using opened = new AsyncDisposableStack();
-  const server = opened.use(await startPostgres({ settings: { ...diskSettings, ...settings } }));
+  const server = opened.use(await startServer({ ...diskSettings, ...settings }));
   const url = await addDatabase(server.url, 'bridge', 'bridge');
   const pool = openPool({ url, ssl: false }, 'bench', 8);
   opened.defer(() => pool.end());
@@ -152,8 +155,8 @@ export interface BenchDaemon extends AsyncDisposable {
   kill(): Promise<void>;
 }
 
-/** As in the script `start` of package.json. */
-export const startFlags = ['--max-semi-space-size=2', '--heap-growing-percent=20'];
+/** As `main.ts` restarts itself. */
+const startFlags = ['--max-semi-space-size=2', '--heap-growing-percent=20'];
 
 /** Starts `bench-daemon.child.ts` as `npm start` does; resolves when it hears. */
 export async function startDaemon(env: Environment): Promise<BenchDaemon> {
