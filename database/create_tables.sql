@@ -2514,18 +2514,21 @@ CREATE OR REPLACE TRIGGER bridge_room_state_reconcile_requested BEFORE UPDATE OF
 $functions$;
 
   EXECUTE $functions$
--- WAKE=adaptive (the default): wakes the daemon at commit, unless one is busy and polls anyway: NOTIFY takes a lock that
--- all committing transactions of the cluster share, so a booking pays for it only when somebody sleeps.
-CREATE OR REPLACE FUNCTION bridge_wake() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $wake$
+-- WAKE=adaptive (the default): wakes the daemon at commit, unless one is busy and polls anyway, or none is there: NOTIFY takes
+-- a lock that all committing transactions of the cluster share, so a booking pays for it only when somebody sleeps. The
+-- lock (7230912, 1) is held by a daemon that polls, (7230912, 6) is shared by all that are there.
+CREATE OR REPLACE FUNCTION bridge_wake() RETURNS void LANGUAGE plpgsql AS $wake$
 BEGIN
-  IF pg_try_advisory_lock_shared(7230912, 1) THEN
-    PERFORM pg_advisory_unlock_shared(7230912, 1);
-    PERFORM pg_notify('bridge_changes', '');
+  -- every trigger calls this with the search_path of its session, and to set one costs more than the locks do
+  IF pg_catalog.pg_try_advisory_lock_shared(7230912, 1) AND pg_catalog.pg_advisory_unlock_shared(7230912, 1)
+    AND NOT (pg_catalog.pg_try_advisory_lock(7230912, 6) AND pg_catalog.pg_advisory_unlock(7230912, 6))
+  THEN
+    PERFORM pg_catalog.pg_notify('bridge_changes', '');
   END IF;
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'a3ba51ef400375025523578c2a6e3768d8c316c3ee348c32c7763e228d6f4031 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '1046ec2313edc832b35515f1f89bc96c7fd51017d5fab7c8657af65a0cc96cbb ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

@@ -1,4 +1,4 @@
 -- WAKE=poll: nobody is woken, the daemon looks several times a second. For two-phase commits, which NOTIFY forbids.
-CREATE OR REPLACE FUNCTION bridge_wake() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $wake$
+CREATE OR REPLACE FUNCTION bridge_wake() RETURNS void LANGUAGE plpgsql AS $wake$
 BEGIN
 END $wake$;

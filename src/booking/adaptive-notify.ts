@@ -17,6 +17,9 @@
  *   snapshot at least), all of them are visible to the next take. `pg_snapshot_xmax` is no barrier: it is the last
  *   completed id + 1, and running transactions lie above it.
  *
+ * They are silent as well while no daemon is there: each holds a second lock, shared, from before its first barrier on, and
+ * a trigger that can take that lock alone notifies nobody. Two triggers that try in the same moment may notify for nothing.
+ *
  * Whenever the triggers may have been silent without us polling, we drain: at the start (a predecessor may have been
  * killed while hot), after our session was lost, after another daemon vanished, and after a lock that was asked for and
  * not granted (who waits for it silences the triggers too: a shared try fails behind a waiting exclusive request).
@@ -115,6 +118,8 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
   let workedAt = Number.NEGATIVE_INFINITY;
   let peersBefore = 0;
   let lastTookMs = 0;
+  // whether this session holds the lock that says that a daemon is there
+  let isPresent = false;
 
   const drain = (barrier: string | null = null) => {
     state = { is: 'draining', since: now(), barrier, passed: false };
@@ -124,16 +129,20 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
     hurried = false;
     // from here on the triggers are silent, and should the next line fail nobody would know of what they kept silent about
     drain();
-    try {
-      await session.query(
-        `SET LOCAL lock_timeout = ${Math.ceil(tuning.lockMs)}; SELECT pg_advisory_lock(7230912, 1)`,
-      );
-    } catch (error) {
-      if (sqlState(error) === lockNotAvailable) return;
-      throw error;
-    }
+    if (!(await isLocked(session, 'pg_advisory_lock(7230912, 1)'))) return;
     workedAt = now();
     state = { is: 'hot' };
+  }
+
+  /** False: it was not granted in time. */
+  async function isLocked(session: Queryable, lock: string): Promise<boolean> {
+    try {
+      await session.query(`SET LOCAL lock_timeout = ${Math.ceil(tuning.lockMs)}; SELECT ${lock}`);
+      return true;
+    } catch (error) {
+      if (sqlState(error) === lockNotAvailable) return false;
+      throw error;
+    }
   }
 
   async function coolDown(session: Queryable): Promise<void> {
@@ -142,8 +151,13 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
     await raiseBarrier(session);
   }
 
-  /** Not before the lock is released: a transaction that still finds it taken must have the smaller id. */
+  /**
+   * Not before the lock is released, and not before we are known to be there: a transaction that was silent for either reason
+   * must have the smaller id.
+   */
   async function raiseBarrier(session: Queryable): Promise<void> {
+    isPresent ||= await isLocked(session, 'pg_advisory_lock_shared(7230912, 6)');
+    if (!isPresent) return;
     const { rows } = await session.query<{ barrier: string }>('SELECT pg_current_xact_id()::text AS barrier');
     drain(rows[0]!.barrier);
     await lookBelow(session);
@@ -211,7 +225,10 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
       hurried = isBurst(now()) || hurried;
     },
     afterTake,
-    lost: () => drain(),
+    lost: () => {
+      isPresent = false;
+      drain();
+    },
   };
 }
 

@@ -178,7 +178,7 @@ export async function accompany(variant: Variant | 'without', url: string): Prom
   if (variant === 'idle' || variant === 'silent') {
     const ear = new pg.Client({ connectionString: url });
     await ear.connect();
-    await ear.query('LISTEN bridge_changes');
+    await ear.query('LISTEN bridge_changes; SELECT pg_advisory_lock_shared(7230912, 6)');
     if (variant === 'silent') await ear.query('SELECT pg_advisory_lock(7230912, 1)');
     opened.defer(() => ear.end());
     return opened;

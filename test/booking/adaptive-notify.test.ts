@@ -106,6 +106,7 @@ describe('on a model of PostgreSQL, whatever happens in whatever order, no commi
     'the barrier looked at after the take': { lookLate: true },
     'cold after a lock that was not granted': { refusalIgnored: true },
     'cold after the session was lost': { lossIgnored: true },
+    'the barrier taken before the daemon is known to be there': { presentLate: true },
   };
   for (const [name, mistake] of Object.entries(mistakes))
     test(`the control fails: ${name}`, async () => {
@@ -135,6 +136,16 @@ describe.concurrent('on PostgreSQL', () => {
     assert.isFalse(await world.triggersNotify());
     await world.until('cold');
     assert.isTrue(await world.triggersNotify());
+  });
+
+  test('no trigger notifies while no daemon is there, and each does from the moment it is', async () => {
+    await using world = await openWorld();
+    assert.isFalse(await world.triggersNotify());
+    await world.heat.afterTake(world.session, 0);
+    assert.isTrue(await world.triggersNotify());
+    await world.until('cold');
+    await world.session.end();
+    await vi.waitFor(async () => assert.isFalse(await world.triggersNotify()), 10_000);
   });
 
   test('a trigger that holds the lock for a moment is waited for, and other statements wait as long as ever', async () => {
@@ -208,9 +219,10 @@ describe.concurrent('on PostgreSQL', () => {
     });
     assert.isTrue(failed);
     assert.equal(world.heat.state, 'draining');
-    await vi.waitFor(async () => assert.isTrue(await world.triggersNotify()), 10_000);
+    assert.isFalse(await world.triggersNotify(), 'nobody is there');
     await world.heat.afterTake(await world.open(), 0);
     assert.equal(world.heat.state, 'draining');
+    await vi.waitFor(async () => assert.isTrue(await world.triggersNotify()), 10_000);
   });
 });
 
@@ -290,6 +302,7 @@ interface Mistakes {
   readonly lookLate?: boolean;
   readonly refusalIgnored?: boolean;
   readonly lossIgnored?: boolean;
+  readonly presentLate?: boolean;
 }
 
 /** What of PostgreSQL the protocol stands on. */
@@ -298,6 +311,8 @@ class Model {
   lastCompleted = 9;
   readonly running = new Set<number>();
   hot = false;
+  /** A daemon holds the lock that says that it is there. */
+  present = false;
   /** Somebody waits for the lock alone: a shared try fails behind it. */
   wanted = false;
   outbox = 0;
@@ -347,7 +362,7 @@ function anyHistory(mistakes: Mistakes) {
         for (let i = 0; i < delay; i += 1) await step('rest');
         const id = model.begin();
         await step('write');
-        const notifies = !model.hot && !model.wanted;
+        const notifies = !model.hot && !model.wanted && model.present;
         for (let i = 0; i <= hold; i += 1) await step('hold');
         model.end(id);
         if (commits) model.outbox += 1;
@@ -369,7 +384,7 @@ function anyHistory(mistakes: Mistakes) {
             await heat.afterTake(session, folded);
             if (mistakes.lookLate === true && session.passed()) await coolDown(heat);
           } catch {
-            model.hot = model.wanted = false;
+            model.hot = model.wanted = model.present = false;
             // killed, or only its session
             if (roll() < 5) heat = newHeat();
             else heat.lost();
@@ -404,8 +419,13 @@ function modelSession(
   let refused = false;
   let passed = false;
   let unlockLate = false;
+  let presentLate = false;
   const answer = async (text: string, values?: readonly unknown[]): Promise<readonly object[]> => {
-    if (text.includes('pg_advisory_lock')) {
+    if (text.includes('pg_advisory_lock_shared')) {
+      if (roll() < 3) throw Object.assign(new pg.DatabaseError('refused', 1, 'error'), { code: '55P03' });
+      if (mistakes.presentLate === true) presentLate = true;
+      else model.present = true;
+    } else if (text.includes('pg_advisory_lock')) {
       model.wanted = true;
       await step('wait for the lock');
       model.wanted = false;
@@ -421,6 +441,8 @@ function modelSession(
       const barrier = own ?? mistakes.barrier?.(model);
       for (let i = 0; i < 4 && unlockLate; i += 1) await step('unlock late');
       if (unlockLate) model.hot = unlockLate = false;
+      for (let i = 0; i < 4 && presentLate; i += 1) await step('present late');
+      if (presentLate) [model.present, presentLate] = [true, false];
       return [{ barrier: String(barrier) }];
     } else {
       passed = model.xmin >= Number(values?.[0]);

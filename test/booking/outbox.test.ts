@@ -45,13 +45,13 @@ async function notificationsOf(db: TestDatabase, writes: readonly string[]): Pro
   let heard = 0;
   listener.on('notification', () => (heard += 1));
   try {
-    await listener.query('LISTEN bridge_changes');
+    await listener.query('LISTEN bridge_changes; SELECT pg_advisory_lock_shared(7230912, 6)');
     for (const write of writes) await db.query(write);
     await listener.query('SELECT'); // what was sent before is delivered with this answer at the latest
     return heard;
   } finally {
     listener.removeAllListeners('notification');
-    await listener.query('UNLISTEN *');
+    await listener.query('UNLISTEN *; SELECT pg_advisory_unlock_shared(7230912, 6)');
     listener.release();
   }
 }

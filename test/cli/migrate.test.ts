@@ -345,7 +345,7 @@ describe('how booking writes wake the daemon', () => {
     let heard = false;
     listener.on('notification', () => (heard = true));
     try {
-      await listener.query('LISTEN bridge_changes');
+      await listener.query('LISTEN bridge_changes; SELECT pg_advisory_lock_shared(7230912, 6)');
       if (hot) await daemon.query('SELECT pg_advisory_lock(7230912, 1)');
       await db.query(book);
       await listener.query('SELECT');
