@@ -18,7 +18,7 @@ export interface Capture {
 }
 
 /** Triggers of ours in the booking system's tables: their functions are ours by name, the tables are not. */
-export const ourTriggers = `
+const ourTriggers = `
   SELECT t.tgrelid AS relation, t.tgrelid::regclass::text AS "table", t.tgname AS name, t.tgenabled IN ('O', 'A') AS enabled,
     t.tgfoid AS function, t.tgparentid = 0 AS own
   FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid
@@ -75,7 +75,7 @@ interface Wanted {
 }
 
 /** The tables of bridge_watched with their oid: a name leads to none where our role may not use the schema. */
-export const watchedTables = `
+const watchedTables = `
   SELECT w.*, c.oid AS relation FROM bridge_watched w
   LEFT JOIN (pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace)
     ON n.nspname = (parse_ident(w.table_name))[1] AND c.relname = (parse_ident(w.table_name))[2]`;

@@ -250,6 +250,13 @@ function addRooms(program: Command, signal: AbortSignal, answer: Answer): void {
 function addAdapter(program: Command, signal: AbortSignal, answer: Answer): void {
   const adapter = program.command('adapter').description('for those who write an adapter (sql/README.md)');
   adapter
+    .command('new')
+    .description(
+      'write the first folder of an adapter from the schema of the booking system; it changes nothing there',
+    )
+    .argument('<folder>', 'where; it must not exist yet')
+    .action(async (folder) => answer(await (await import('./adapter-new.ts')).newCommand(folder)));
+  adapter
     .command('check')
     .description(
       'install and try an adapter in a transaction that is taken back; best on a copy of the database',

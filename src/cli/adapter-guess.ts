@@ -1,0 +1,169 @@
+/**
+ * What in the schema of a booking system is likely a booking: pure, from names and types. A guess is a beginning for a person
+ * who knows the system, so each is written down with what else it could have been.
+ */
+
+export interface Column {
+  readonly schema: string;
+  readonly table: string;
+  readonly column: string;
+  /** As `format_type` says it, without length. */
+  readonly type: string;
+  readonly isKey: boolean;
+  /** NOT NULL, without a default. */
+  readonly isNeeded: boolean;
+  /** The table that it is a foreign key to, as `schema.table`; null: none. */
+  readonly references: string | null;
+}
+
+/** How an instant is kept: each has its own way into the view and back. */
+export type Clock = 'instant' | 'wall clock' | 'seconds' | 'date' | 'range' | 'wall clock range';
+
+export interface Guess {
+  /** `schema.table`, here and below. */
+  readonly table: string;
+  readonly others: readonly string[];
+  readonly id: Column;
+  readonly clock: Clock;
+  readonly starts: Column;
+  /** The same as `starts` where it is a range. */
+  readonly ends: Column;
+  /** In the table itself, or in one that hangs below it and has the id of the booking in `link`. */
+  readonly room: Column | null;
+  readonly link: Column | null;
+  readonly title: Column | null;
+  readonly description: Column | null;
+  readonly email: Column | null;
+  readonly organizer: Column | null;
+  readonly private: Column | null;
+  /** What says that it is cancelled: a flag, a state, a moment. */
+  readonly state: Column | null;
+  /** Columns beside these that an INSERT must fill. */
+  readonly needed: readonly string[];
+}
+
+const wordsOf = (name: string) =>
+  name
+    .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
+    .toLowerCase()
+    .split(/[^a-zæøåäöüß0-9]+/)
+    .filter(Boolean);
+
+const has = (...words: readonly string[]) => {
+  const known = new Set(words);
+  return ({ column }: Column) => wordsOf(column).some((word) => known.has(word));
+};
+
+const isStart = has('start', 'starts', 'begin', 'begins', 'from', 'since', 'dtstart', 'fra', 'von', 'beginn');
+const isEnd = has('end', 'ends', 'to', 'until', 'till', 'finish', 'dtend', 'til', 'bis', 'ende');
+const isRoom = has('room', 'resource', 'space', 'location', 'venue', 'facility', 'hall', 'lokale', 'raum');
+const isTitle = has('title', 'subject', 'summary', 'name', 'purpose', 'tittel', 'titel');
+const isText = has('description', 'notes', 'note', 'comment', 'comments', 'body', 'remark', 'beskrivelse');
+const isEmail = has('email', 'mail', 'epost');
+const isPerson = has('organizer', 'organiser', 'owner', 'contact', 'creator', 'create', 'booker', 'user');
+const isPrivate = has('private', 'confidential', 'public');
+const isState = has('status', 'state', 'active', 'cancelled', 'canceled', 'deleted', 'rejected', 'enabled');
+const bookingWords = /book|reserv|event|entr(y|ies)|appointment|meeting|alloc|rental|hire/i;
+const roomWords = /room|resource|space|location|venue|facilit|hall|lokale|raum/i;
+const otherWords = /hist|log|audit|archiv|templ|season|holiday|setting|occurrence_rule|blackout/i;
+
+const clockOf = ({ type }: Column): Clock | null =>
+  type === 'timestamp with time zone'
+    ? 'instant'
+    : type === 'timestamp without time zone'
+      ? 'wall clock'
+      : type === 'integer' || type === 'bigint'
+        ? 'seconds'
+        : type === 'date'
+          ? 'date'
+          : type === 'tstzrange'
+            ? 'range'
+            : type === 'tsrange'
+              ? 'wall clock range'
+              : null;
+
+const isTextual = ({ type }: Column) => /^(text|character|citext|varchar)/.test(type);
+
+interface Times {
+  readonly clock: Clock;
+  readonly starts: Column;
+  readonly ends: Column;
+}
+
+function timesOf(columns: readonly Column[]): Times | null {
+  for (const column of columns) {
+    const clock = clockOf(column);
+    if (clock === 'range' || clock === 'wall clock range') return { clock, starts: column, ends: column };
+  }
+  for (const clock of ['instant', 'wall clock', 'seconds', 'date'] as const) {
+    const ofClock = columns.filter(
+      (column) => clockOf(column) === clock && column.references === null && !column.isKey,
+    );
+    const starts = ofClock.find((column) => isStart(column) && !isEnd(column));
+    const ends = ofClock.find((column) => isEnd(column) && !isStart(column));
+    if (starts !== undefined && ends !== undefined) return { clock, starts, ends };
+  }
+  return null;
+}
+
+const nameOf = ({ schema, table }: Column) => `${schema}.${table}`;
+
+/** The likeliest table of bookings; null: none has two columns that look like start and end. */
+export function guess(all: readonly Column[]): Guess | null {
+  const tables = Map.groupBy(all, nameOf);
+  const roomOf = (columns: readonly Column[]) =>
+    columns.find(({ references }) => references !== null && roomWords.test(references.split('.')[1]!)) ??
+    columns.find((column) => isRoom(column) && !column.isKey) ??
+    null;
+  const candidates = [...tables].flatMap(([table, columns]) => {
+    const times = timesOf(columns);
+    const keys = columns.filter(({ isKey }) => isKey);
+    if (times === null || keys.length !== 1) return [];
+    const below = [...tables.values()].find(
+      (other) =>
+        other !== columns &&
+        other.some(({ references }) => references === table) &&
+        other.some(({ references }) => references !== null && roomWords.test(references.split('.')[1]!)),
+    );
+    const own = roomOf(columns);
+    const room = own ?? (below === undefined ? null : roomOf(below));
+    const link = own === null ? (below?.find(({ references }) => references === table) ?? null) : null;
+    const score =
+      (bookingWords.test(table) ? 3 : 0) +
+      (room === null ? 0 : 2) +
+      (columns.some(isTitle) ? 1 : 0) -
+      (otherWords.test(table) ? 4 : 0) -
+      (roomWords.test(table.split('.')[1]!) && !bookingWords.test(table) ? 2 : 0);
+    return [{ table, columns, times, id: keys[0]!, room, link, score }];
+  });
+  const [best, ...others] = candidates.toSorted((a, b) => b.score - a.score);
+  if (best === undefined) return null;
+  const { columns, times, id, room, link } = best;
+  const find = (is: (column: Column) => boolean, ...not: readonly (Column | null)[]) =>
+    columns.find(
+      (column) => is(column) && column.references === null && !column.isKey && !not.includes(column),
+    ) ?? null;
+  const title = find(
+    (column) => isTitle(column) && isTextual(column) && !isPerson(column) && !isRoom(column),
+  );
+  const email = find((column) => isEmail(column) && isTextual(column));
+  const used = {
+    title,
+    description: find((column) => isText(column) && isTextual(column), title),
+    email,
+    organizer: find((column) => isPerson(column) && isTextual(column), title, email),
+    private: find((column) => isPrivate(column) && /^(boolean|integer|smallint)$/.test(column.type)),
+    state: find(isState),
+  };
+  const filled = new Set<Column | null>([id, times.starts, times.ends, room, ...Object.values(used)]);
+  return {
+    table: best.table,
+    others: others.map(({ table }) => table),
+    id,
+    ...times,
+    room,
+    link,
+    ...used,
+    needed: columns.filter((column) => column.isNeeded && !filled.has(column)).map(({ column }) => column),
+  };
+}

@@ -1,0 +1,368 @@
+/** The files of a new adapter, from what was guessed of a schema. */
+import type { Column, Guess } from './adapter-guess.ts';
+
+const zone = `(SELECT value FROM public.bridge_settings WHERE name = 'timezone')`;
+
+/** Words that PostgreSQL reserves and systems use as names of columns. */
+const reserved =
+  /^(from|to|end|user|order|group|when|desc|check|default|table|column|all|for|in|is|on|or|and|as|not|null)$/;
+
+const name = (text: string) =>
+  /^[a-z_][a-z0-9_]*$/.test(text) && !reserved.test(text) ? text : `"${text.replaceAll('"', '""')}"`;
+const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
+const tableName = (table: string) => table.split('.').map(name).join('.');
+const of = (alias: string, { column }: Column) => `${alias}.${name(column)}`;
+
+/** An instant of the view, from the column as the system keeps it. */
+function instant({ clock, starts, ends }: Guess, which: 'starts' | 'ends'): string {
+  const column = of('b', which === 'starts' ? starts : ends);
+  const bound = `${which === 'starts' ? 'lower' : 'upper'}(${column})`;
+  switch (clock) {
+    case 'instant':
+      return column;
+    case 'wall clock':
+      return `(${column} AT TIME ZONE ${zone})`;
+    case 'seconds':
+      return `to_timestamp(${column})`;
+    case 'date':
+      return `((${column}${which === 'ends' ? ' + 1' : ''})::timestamp AT TIME ZONE ${zone})`;
+    case 'range':
+      return bound;
+    case 'wall clock range':
+      return `(${bound} AT TIME ZONE ${zone})`;
+  }
+}
+
+/** What the system keeps of an instant that is in the variable `value`. */
+function kept({ clock, starts }: Guess, value: string): string {
+  switch (clock) {
+    case 'seconds':
+      return `extract(epoch FROM ${value})::${starts.type}`;
+    case 'wall clock':
+    case 'wall clock range':
+      return `${value} AT TIME ZONE ${zone}`;
+    case 'date':
+      return `(${value} AT TIME ZONE ${zone})::date`;
+    case 'instant':
+    case 'range':
+      return value;
+  }
+}
+
+/** The assignments of both times, as pairs of column and expression. */
+function times(guess: Guess): readonly (readonly [string, string])[] {
+  const [from, to] = [kept(guess, 'starts'), kept(guess, 'ends')];
+  if (guess.clock === 'range') return [[name(guess.starts.column), `tstzrange(${from}, ${to})`]];
+  if (guess.clock === 'wall clock range') return [[name(guess.starts.column), `tsrange(${from}, ${to})`]];
+  return [
+    [name(guess.starts.column), from],
+    [name(guess.ends.column), guess.clock === 'date' ? `${to} - 1` : to],
+  ];
+}
+
+const gone = /cancel|delet|reject|declin|void|avlys|storn|inactive/i;
+
+/** Whether a row is active, and how one is cancelled. */
+function states({ state }: Guess, values: readonly string[]): { active: string; cancel: string | null } {
+  if (state === null) return { active: 'true', cancel: null };
+  const [column, own] = [of('b', state), name(state.column)];
+  const negative = gone.test(state.column);
+  if (state.type === 'boolean')
+    return { active: negative ? `NOT ${column}` : column, cancel: `${own} = ${String(negative)}` };
+  if (/^timestamp|^date/.test(state.type)) return { active: `${column} IS NULL`, cancel: `${own} = now()` };
+  if (/^(integer|smallint|bigint)$/.test(state.type))
+    return negative
+      ? { active: `${column} = 0`, cancel: `${own} = 1` }
+      : { active: `${column} = 1`, cancel: `${own} = 0` };
+  const cancelled = values.filter((value) => gone.test(value));
+  return cancelled.length === 0
+    ? { active: 'true', cancel: null }
+    : {
+        active: `${column}::text NOT IN (${cancelled.map(literal).join(', ')})`,
+        cancel: `${own} = ${literal(cancelled[0]!)}`,
+      };
+}
+
+const isNumber = (column: Column) => /^(smallint|integer|bigint)$/.test(column.type);
+
+/** The files by their names; `values`: those found in the column that says the state. */
+export function adapterTexts(guess: Guess, values: readonly string[]): Readonly<Record<string, string>> {
+  const type = literal(
+    guess.table.split('.')[1]!.replace(/ies$/, 'y').replace(/s$/, '').toLowerCase().replace(/\W/g, '_'),
+  );
+  return {
+    '00_rights.sql': rights(guess),
+    '10_view.sql': view(guess, type, values),
+    '20_functions.sql': functions(guess, type, values),
+    '30_watch.sql': watch(guess, type),
+    '40_defaults.sql': `INSERT INTO public.bridge_settings (name, value) VALUES ('reservation_types', ${type})
+ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+`,
+    '90_uninstall.sql': uninstall,
+  };
+}
+
+function view(guess: Guess, type: string, values: readonly string[]): string {
+  const { id, room, link, title, description, organizer, email } = guess;
+  const table = tableName(guess.table);
+  const isNarrow = id.type === 'integer' || id.type === 'smallint';
+  const isPublic = guess.private !== null && /public/i.test(guess.private.column);
+  const flag = guess.private === null ? null : of('b', guess.private);
+  const isPrivate =
+    flag === null
+      ? 'false'
+      : guess.private!.type === 'boolean'
+        ? isPublic
+          ? `NOT ${flag}`
+          : flag
+        : `${flag} = ${isPublic ? '0' : '1'}`;
+  const text = (column: Column | null) => (column === null ? 'NULL::text' : `${of('b', column)}::text`);
+  const roomAt = room === null ? 'NULL' : of(link === null ? 'b' : 'l', room);
+  const [starts, ends] = [instant(guess, 'starts'), instant(guess, 'ends')];
+  const notes = [
+    `-- A guess by \`adapter new\`: ${guess.table} is the table of bookings${guess.others.length === 0 ? '' : ` (or ${guess.others.slice(0, 5).join(', ')}?)`}. The contract is sql/README.md.`,
+    guess.clock === 'wall clock' || guess.clock === 'wall clock range' || guess.clock === 'date'
+      ? '-- Its times have no zone: are they local times of BOOKING_TIMEZONE, as is taken here, or UTC?'
+      : guess.clock === 'seconds'
+        ? '-- Its times are taken as seconds since 1970.'
+        : '-- Its times are instants.',
+    guess.state === null
+      ? '-- No column says that a booking is cancelled: does the system delete it?'
+      : `-- ${guess.state.column} says whether it is cancelled${values.length === 0 ? '' : `; values found: ${values.join(', ')}`}. Awaiting approval is not active yet.`,
+    room === null ? '-- No column leads to a room: say where it hangs.' : null,
+    room !== null && !isNumber(room)
+      ? `-- Rooms are ${room.type} here; resource_id is a number (sql/README.md, resource_key).`
+      : null,
+    isNumber(id)
+      ? null
+      : `-- Ids are ${id.type} here; reservation_id is a number (sql/README.md, reservation_key).`,
+    isNarrow
+      ? '-- The table is joined with itself so that a filter on reservation_id, a bigint, reaches the index of an integer.'
+      : null,
+  ].filter((line) => line !== null);
+  return `${notes.join('\n')}
+CREATE OR REPLACE VIEW public.bridge_items AS
+SELECT ${type}::text AS reservation_type,
+       ${isNumber(id) ? `${of(isNarrow ? 'k' : 'b', id)}::bigint` : 'NULL::bigint'} AS reservation_id,
+       ${room !== null && isNumber(room) ? `${roomAt}::integer` : 'NULL::integer'} AS resource_id,
+       1::smallint AS priority_level,
+       ${states(guess, values).active} AS active,
+       ${starts} AS starts_at,
+       greatest(${starts}, ${ends}) AS ends_at,
+       (${starts} AT TIME ZONE ${zone})::time = '00:00'
+         AND (${ends} AT TIME ZONE ${zone})::time = '00:00'
+         AND ${ends} - ${starts} >= interval '23 hours' AS all_day, -- the day of the spring change has 23 hours
+       coalesce(nullif(btrim(${text(title)}), ''), ${literal('Booking ')} || ${of('b', id)})::text AS title,
+       ${text(description)} AS description,
+       ${text(organizer)} AS organizer_name,
+       ${text(email)} AS organizer_email,
+       ${isPrivate} AS is_private
+FROM ${isNarrow ? `${table} k\nJOIN ${table} b ON ${of('b', id)} = ${of('k', id)}::bigint AND ${of('k', id)} = ANY (ARRAY[${of('b', id)}])` : `${table} b`}${link === null ? '' : `\nJOIN ${tableName(`${link.schema}.${link.table}`)} l ON ${of('l', link)} = ${of('b', id)}`};
+`;
+}
+
+function watch({ table, id, room, link, ...rest }: Guess, type: string): string {
+  const read = [
+    rest.starts,
+    rest.ends,
+    rest.title,
+    rest.description,
+    rest.email,
+    rest.organizer,
+    rest.private,
+    rest.state,
+  ];
+  const own = [...read, link === null ? room : null].flatMap((column) =>
+    column === null ? [] : [column.column],
+  );
+  const list = [...new Set(own)].map((column) => (/^\w+$/.test(column) ? column : `"${column}"`)).join(',');
+  const first = `-- The tables that bridge_items reads, and which reservations a row of each belongs to (sql/README.md, "30_watch.sql").
+SELECT public.bridge_watch_table(${literal(tableName(table))}, $$SELECT ${type}, ${of('changed', id)}$$, ${literal(`{${list}}`)});
+`;
+  if (link === null || room === null) return first;
+  return `${first}SELECT public.bridge_watch_table(${literal(tableName(`${link.schema}.${link.table}`))}, $$SELECT ${type}, ${of('changed', link)}$$, ${literal(`{${room.column}}`)});
+`;
+}
+
+interface Field {
+  /** The key of the jsonb. */
+  readonly key: string;
+  /** Of the table, quoted. */
+  readonly column: string;
+  /** What the column gets, given the name of the jsonb. */
+  readonly from: (json: string) => string;
+}
+
+/** What the functions write beside times and room. */
+function fields({ title, description, organizer, email, private: secret }: Guess): readonly Field[] {
+  const text = (key: string, column: Column | null): readonly Field[] =>
+    column === null
+      ? []
+      : [
+          {
+            key,
+            column: name(column.column),
+            from: (json) => (column.isNeeded ? `coalesce(${json} ->> '${key}', '')` : `${json} ->> '${key}'`),
+          },
+        ];
+  const flag = (column: Column): Field => {
+    const not = /public/i.test(column.column) ? 'NOT ' : '';
+    return {
+      key: 'is_private',
+      column: name(column.column),
+      from: (json) =>
+        `(${not}coalesce((${json} ->> 'is_private')::boolean, false))::${column.type === 'boolean' ? 'boolean' : 'integer'}`,
+    };
+  };
+  return [
+    ...text('title', title),
+    ...text('description', description),
+    ...text('organizer_name', organizer),
+    ...text('organizer_email', email),
+    ...(secret === null ? [] : [flag(secret)]),
+  ];
+}
+
+function functions(guess: Guess, type: string, values: readonly string[]): string {
+  const { id, room, link } = guess;
+  const table = tableName(guess.table);
+  const { active, cancel } = states(guess, values);
+  const overlap = `${instant(guess, 'starts')} < ends AND ${instant(guess, 'ends')} > starts AND ${active}`;
+  const own = fields(guess);
+  const isSimple = room !== null && link === null && isNumber(room) && isNumber(id);
+  const head = (signature: string, returns: string) =>
+    `CREATE OR REPLACE FUNCTION public.${signature}${returns}
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $body$`;
+  if (!isSimple)
+    return `-- Not written yet: the room of a booking is not a number beside it. sql/README.md says what each has to do, and
+-- sql/portico/20_functions.sql does it for rooms in a table of their own.
+${head('bridge_import_item(item jsonb, OUT reservation_type text, OUT reservation_id bigint)', '')}
+BEGIN
+  RAISE EXCEPTION 'bridge_import_item is not written yet' USING ERRCODE = '0A000';
+END $body$;
+${head('bridge_change_item(type text, id bigint, change jsonb)', ' RETURNS text[]')}
+BEGIN
+  RAISE EXCEPTION 'bridge_change_item is not written yet' USING ERRCODE = '0A000';
+END $body$;
+${head('bridge_cancel_item(type text, id bigint, note text)', ' RETURNS boolean')}
+BEGIN
+  RAISE EXCEPTION 'bridge_cancel_item is not written yet' USING ERRCODE = '0A000';
+END $body$;
+${revoke}`;
+  const inserted = [
+    [name(room.column), 'room'] as const,
+    ...times(guess),
+    ...own.map(({ column, from }) => [column, from('item')] as const),
+  ];
+  return `-- What the bridge may do to a booking. A guess: what else does the system write when its own people book?
+${guess.needed.length === 0 ? '' : `-- An INSERT must fill these columns too, and does not yet: ${guess.needed.join(', ')}\n`}
+-- Makes a booking of an Outlook meeting. \`overlap\`: 'refuse' (the default; error 23P01 when the room is taken) or 'allow'.
+${head('bridge_import_item(item jsonb, OUT reservation_type text, OUT reservation_id bigint)', '')}
+DECLARE
+  starts constant timestamptz := (item ->> 'starts_at')::timestamptz;
+  ends constant timestamptz := (item ->> 'ends_at')::timestamptz;
+  room ${room.type};
+BEGIN
+  IF jsonb_array_length(item -> 'resource_ids') IS DISTINCT FROM 1 THEN
+    RAISE EXCEPTION 'A booking has one room, not %.', item ->> 'resource_ids' USING ERRCODE = '22023';
+  END IF;
+  IF ends < starts THEN
+    RAISE EXCEPTION 'A booking cannot end before it starts.' USING ERRCODE = '22023';
+  END IF;
+  room := (item -> 'resource_ids' ->> 0)::${room.type};
+  INSERT INTO ${table} (${inserted.map(([column]) => column).join(', ')})
+  SELECT ${inserted.map(([, value]) => value).join(', ')}
+  -- tested in the statement that writes, so that nothing comes between
+  WHERE item ->> 'overlap' = 'allow' OR NOT EXISTS (
+    SELECT FROM ${table} b WHERE ${of('b', room)} = room AND ${overlap})
+  RETURNING ${name(id.column)} INTO reservation_id;
+  IF reservation_id IS NULL THEN
+    RAISE EXCEPTION 'The time is taken in room %.', room USING ERRCODE = '23P01';
+  END IF;
+  reservation_type := ${type};
+END $body$;
+
+-- Changes a booking and returns the keys that it now shows as asked for.
+${head('bridge_change_item(type text, id bigint, change jsonb)', ' RETURNS text[]')}
+DECLARE
+  was record;
+  starts timestamptz;
+  ends timestamptz;
+  place ${room.type};
+BEGIN
+  PERFORM FROM ${table} b WHERE ${of('b', id)} = $2 AND $1 = ${type} FOR UPDATE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'There is no % %.', type, id USING ERRCODE = 'P0002';
+  END IF;
+  SELECT * INTO was FROM bridge_items i WHERE i.reservation_type = $1 AND i.reservation_id = $2;
+  starts := coalesce((change ->> 'starts_at')::timestamptz, was.starts_at);
+  ends := coalesce((change ->> 'ends_at')::timestamptz, was.ends_at);
+  place := coalesce((change -> 'resource_ids' ->> 0)::${room.type}, was.resource_id);
+  IF ends < starts OR jsonb_array_length(change -> 'resource_ids') <> 1 THEN
+    RAISE EXCEPTION '% % needs one room, and an end that is not before its start.', type, id USING ERRCODE = '22023';
+  END IF;
+  IF change ->> 'overlap' = 'refuse' AND EXISTS (
+    SELECT FROM ${table} b WHERE ${of('b', room)} = place AND ${of('b', id)} <> $2 AND ${overlap}) THEN
+    RAISE EXCEPTION 'The time is taken in room %.', place USING ERRCODE = '23P01';
+  END IF;
+  UPDATE ${table} b SET ${[
+    `${name(room.column)} = place`,
+    ...times(guess).map(([column, value]) => `${column} = ${value}`),
+    ...own.map(
+      ({ key, column, from }) =>
+        `${column} = CASE WHEN change ? '${key}' THEN ${from('change')} ELSE b.${column} END`,
+    ),
+  ].join(',\n    ')}
+  WHERE ${of('b', id)} = $2;
+  RETURN bridge_stored_keys(type, id, change);
+END $body$;
+
+-- Cancels a booking. False: it was cancelled already.
+${head('bridge_cancel_item(type text, id bigint, note text)', ' RETURNS boolean')}
+BEGIN
+  ${cancel === null ? `DELETE FROM ${table} b` : `UPDATE ${table} b SET ${cancel}`} WHERE ${of('b', id)} = $2 AND $1 = ${type}${cancel === null ? '' : ` AND ${active}`};
+  IF FOUND THEN
+    RETURN true;
+  END IF;
+  PERFORM FROM ${table} b WHERE ${of('b', id)} = $2 AND $1 = ${type};
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'There is no % %.', type, id USING ERRCODE = 'P0002';
+  END IF;
+  RETURN false;
+END $body$;
+${revoke}`;
+}
+
+const revoke = `REVOKE EXECUTE ON FUNCTION public.bridge_import_item(jsonb), public.bridge_change_item(text, bigint, jsonb),
+  public.bridge_cancel_item(text, bigint, text) FROM PUBLIC;
+`;
+
+const rights = ({
+  table,
+  link,
+}: Guess) => `-- What our role still lacks, as statements for the DBA; ask for less once you know which columns are read.
+SELECT format('GRANT %s ON %s TO %I;', w.privilege, w.name, current_user) AS repair, true AS needed, NULL::text AS why
+FROM (VALUES ${[table, ...(link === null ? [] : [`${link.schema}.${link.table}`])]
+  .flatMap((one) =>
+    ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRIGGER'].map(
+      (right) => `(${literal(tableName(one))}, '${right}')`,
+    ),
+  )
+  .join(', ')}) AS w (name, privilege)
+WHERE NOT has_table_privilege(w.name, w.privilege);
+`;
+
+const uninstall = `-- Takes everything of ours out of the booking system and leaves its data alone; see sql/mrbs/90_uninstall.sql.
+DO $triggers$
+DECLARE
+  t record;
+BEGIN
+  FOR t IN SELECT w.table_name FROM public.bridge_watched w LOOP
+    PERFORM public.bridge_unwatch(t.table_name);
+    COMMIT;
+  END LOOP;
+END $triggers$;
+DROP FUNCTION IF EXISTS public.bridge_import_item(jsonb), public.bridge_change_item(text, bigint, jsonb),
+  public.bridge_cancel_item(text, bigint, text);
+DROP VIEW IF EXISTS public.bridge_items;
+`;

@@ -1,0 +1,94 @@
+/** `adapter new`: a first folder from a schema that it has never seen, which `adapter check` then walks. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { openTestDatabase } from '../support/database.ts';
+import { cli } from './command-line.ts';
+
+/** The command in a database with these tables; and `adapter check` of what it wrote. */
+async function write(tables: string) {
+  await using db = await openTestDatabase({ schema: 'empty' });
+  await db.query(tables);
+  const parent = mkdtempSync(join(tmpdir(), 'adapter-new-'));
+  onTestFinished(() => rmSync(parent, { recursive: true }));
+  const folder = join(parent, 'ours');
+  const env = { DATABASE_URL: db.url, BOOKING_TIMEZONE: 'Europe/Oslo' };
+  const written = await cli(env, 'adapter', 'new', folder);
+  const again = written.code === 0 ? await cli(env, 'adapter', 'new', folder) : null;
+  const check = written.code === 0 ? await cli(env, 'adapter', 'check', folder, '--json') : null;
+  const { findings } = (check?.json() ?? { findings: [] }) as {
+    findings: { state: string; check: string; message: string }[];
+  };
+  return {
+    written,
+    again,
+    problems: findings
+      .filter(({ state }) => state === 'problem')
+      .map(({ check: of, message }) => `${of}: ${message}`),
+    read: (name: string) => readFileSync(join(folder, name), 'utf8'),
+  };
+}
+
+const next = (hours: number) => `now() + interval '${hours} hours'`;
+
+test('instants, a room beside the booking and a state in words: it works as it is', async () => {
+  const { written, again, problems, read } = await write(`
+    CREATE SCHEMA cal;
+    CREATE TABLE cal.rooms (id serial PRIMARY KEY, name text NOT NULL);
+    CREATE TABLE cal.bookings (id serial PRIMARY KEY, room_id integer NOT NULL REFERENCES cal.rooms, start_time timestamptz NOT NULL,
+      end_time timestamptz NOT NULL, title text NOT NULL, description text, status text NOT NULL DEFAULT 'confirmed',
+      owner_name text, owner_email text, is_private boolean NOT NULL DEFAULT false);
+    CREATE TABLE cal.booking_history (id serial PRIMARY KEY, room_id integer, start_time timestamptz, end_time timestamptz, title text);
+    CREATE INDEX ON cal.bookings (room_id);
+    INSERT INTO cal.rooms (name) VALUES ('A'), ('B');
+    INSERT INTO cal.bookings (room_id, start_time, end_time, title, status)
+    VALUES (1, ${next(24)}, ${next(25)}, 'Choir', 'confirmed'), (1, ${next(24)}, ${next(25)}, 'Off', 'cancelled')`);
+  assert.equal(written.code, 0, written.out + written.err);
+  assert.deepEqual(problems, []);
+  assert.match(read('10_view.sql'), /cal\.bookings is the table of bookings \(or cal\.booking_history\?\)/);
+  assert.match(read('10_view.sql'), /NOT IN \('cancelled'\) AS active/);
+  assert.match(
+    read('30_watch.sql'),
+    /bridge_watch_table\('cal\.bookings', \$\$SELECT 'booking', changed\.id\$\$/,
+  );
+  assert.match(again?.err ?? '', /exists already/);
+});
+
+test('seconds, a flag and no schema of its own', async () => {
+  const { problems } = await write(`
+    CREATE TABLE venue (id integer PRIMARY KEY, label text);
+    CREATE TABLE reservation (id serial PRIMARY KEY, venue integer NOT NULL, time_from integer NOT NULL, time_to integer NOT NULL,
+      subject varchar(80) NOT NULL DEFAULT '', notes text, deleted smallint NOT NULL DEFAULT 0);
+    CREATE INDEX ON reservation (venue);
+    INSERT INTO venue VALUES (1, 'A'), (2, 'B');
+    INSERT INTO reservation (venue, time_from, time_to, subject)
+    VALUES (1, extract(epoch FROM ${next(24)}), extract(epoch FROM ${next(25)}), 'Choir')`);
+  assert.deepEqual(problems, []);
+});
+
+test('wall-clock times and rooms in a table of their own: the view is read, the functions wait to be written', async () => {
+  const { problems, read } = await write(`
+    CREATE TABLE "Resource" (id serial PRIMARY KEY, "displayName" text);
+    CREATE TABLE "Appointment" (id bigserial PRIMARY KEY, "startsAt" timestamp NOT NULL, "endsAt" timestamp NOT NULL, title text, "deletedAt" timestamptz);
+    CREATE TABLE "AppointmentResource" ("appointmentId" bigint REFERENCES "Appointment", "resourceId" integer REFERENCES "Resource",
+      PRIMARY KEY ("appointmentId", "resourceId"));
+    CREATE INDEX ON "AppointmentResource" ("resourceId");
+    INSERT INTO "Resource" ("displayName") VALUES ('A');
+    INSERT INTO "Appointment" ("startsAt", "endsAt", title) VALUES (${next(24)}, ${next(25)}, 'Choir');
+    INSERT INTO "AppointmentResource" VALUES (1, 1)`);
+  expect(problems.filter((one) => !one.startsWith('functions: '))).toEqual([]);
+  expect(problems.join('\n')).toMatch(/bridge_import_item is not written yet/);
+  assert.match(read('10_view.sql'), /Its times have no zone/);
+  assert.match(
+    read('30_watch.sql'),
+    /'public\."AppointmentResource"', \$\$SELECT 'appointment', changed\."appointmentId"\$\$/,
+  );
+});
+
+test('a database without anything like bookings is told so', async () => {
+  const { written } = await write('CREATE TABLE person (id serial PRIMARY KEY, born date)');
+  assert.equal(written.code, 1);
+  assert.match(written.err, /No table looks like one of bookings/);
+});
