@@ -81,6 +81,9 @@ export async function enableTriggers(db: Queryable, tell: Tell, signal: AbortSig
 // PostgreSQL's answers to "somebody else has it": a lock not granted in time, a deadlock, two DDL statements at once.
 const busyStates = new Set(['55P03', '40P01']);
 const longestWaitMs = 60_000;
+/** Over all statements of one session: a busy booking system does not keep a deployment waiting for an hour. */
+const longestWaitInAllMs = 300_000;
+const waitedMs = new WeakMap<Queryable, number>();
 
 /** Somebody else has it at this moment. */
 export const isBusy = (error: unknown): boolean =>
@@ -97,7 +100,8 @@ export async function untilUnlocked(
   signal: AbortSignal,
   what = summaryOf(statement),
 ): Promise<Record<string, unknown>[]> {
-  const givesUpAt = Date.now() + longestWaitMs;
+  const begunAt = Date.now();
+  const before = waitedMs.get(db) ?? 0;
   for (let attempt = 1; ; attempt += 1) {
     signal.throwIfAborted();
     try {
@@ -105,8 +109,10 @@ export async function untilUnlocked(
       return rows;
     } catch (error) {
       if (!isBusy(error)) throw failure(error, what);
-      if (Date.now() > givesUpAt)
-        throw new Retryable(`${what}: a transaction has held the table for ${longestWaitMs / 1000} s`, {
+      const waited = Date.now() - begunAt;
+      waitedMs.set(db, before + waited);
+      if (waited > longestWaitMs || before + waited > longestWaitInAllMs)
+        throw new Retryable(`${what}: ${waitedFor(waited, before + waited)}`, {
           hint: 'Look for it with: SELECT pid, xact_start, query FROM pg_stat_activity ORDER BY xact_start; then run migrate again.',
           cause: error,
         });
@@ -116,6 +122,11 @@ export async function untilUnlocked(
     }
   }
 }
+
+const waitedFor = (ms: number, inAllMs: number) =>
+  ms > longestWaitMs
+    ? `a transaction has held the table for ${longestWaitMs / 1_000} s`
+    : `${Math.round(inAllMs / 1_000)} s in all were spent waiting for transactions that use the tables`;
 
 /** What a statement of an adapter failed with, and what helps. `what` names it. */
 export function failure(error: unknown, what: string): Error {

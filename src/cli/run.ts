@@ -127,6 +127,15 @@ function addChecks(program: Command, signal: AbortSignal, answer: Answer): void 
     .option(...json)
     .action(async (words, options) => answer(await (await import('./search.ts')).search(words, options)));
   program
+    .command('conflicts')
+    .description('what waits for a person, both sides; --keep chooses one side of all that are listed')
+    .option('--room <resource>', 'only of the room of this resource')
+    .option('--find <text>', 'only with this in a title, or in the name of the organiser or the room')
+    .option('--limit <number>', 'how many are listed, the soonest', '100')
+    .option('--keep <side>', 'booking or outlook: keep it in all of them')
+    .option(...json)
+    .action(async (options) => answer(await (await import('./conflicts.ts')).conflictsCommand(options)));
+  program
     .command('undo')
     .description('take back what was done since a moment; shows its plan, and writes nothing without --apply')
     .requiredOption('--since <moment>', 'for example 2031-05-04T12:00:00+02:00')

@@ -163,3 +163,43 @@ test('report shows the numbers of the day, for people and for scripts', async ()
     queue: { rooms: { ok: 1 } },
   });
 });
+
+test('conflicts are listed with both sides and what becomes of them, and one side is chosen for all that are listed', async () => {
+  await using office = await openOffice();
+  await office.map(101);
+  const shown = (title: string, hour: string) => ({
+    startsAt: `2031-05-05T${hour}:00:00.000Z`,
+    endsAt: `2031-05-05T${hour}:30:00.000Z`,
+    allDay: false,
+    title,
+    description: '',
+    isPrivate: false,
+  });
+  for (const [title, hour] of [
+    ['Kor \u001b[31m', '08'],
+    ['Vielse', '10'],
+  ] as const)
+    await office.db.query(
+      `INSERT INTO bridge_mappings (resource_id, outlook_item_id, outlook_event_id, sync_status, starts_at, is_organizer, outlook_seen, conflict)
+       VALUES (101, $1, $2, 'conflict', ($3::jsonb ->> 'startsAt')::timestamptz, $4, $3, '{"kind": "orphan"}')`,
+      [rooms[101]!.upn, title, JSON.stringify(shown(title, hour)), hour === '08'],
+    );
+  const { out } = await office.run('conflicts');
+  expect(out).toContain('Kor ␛[31m');
+  expect(out).toContain('outlook 2031-05-05 10:00–10:30');
+  expect(out).toContain(
+    'keep it: The room declines the meeting, so its organiser hears of it. (mail to the organiser of the meeting)',
+  );
+  expect((await office.run('conflicts', '--find', 'nothing like it')).out).toContain('No conflict is open');
+  expect((await office.run('conflicts', '--keep', 'both')).code).toBe(64);
+  const kept = await office.run('conflicts', '--find', 'vielse', '--keep', 'booking');
+  expect(kept.out).toContain('1 of 1 chosen: booking is kept');
+  expect(
+    await office.db.query(
+      'SELECT outlook_event_id AS event, resolution FROM bridge_mappings ORDER BY starts_at',
+    ),
+  ).toEqual([
+    { event: expect.stringContaining('Kor'), resolution: null },
+    { event: 'Vielse', resolution: 'booking' },
+  ]);
+});

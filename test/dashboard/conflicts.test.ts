@@ -22,7 +22,13 @@ const conflict = {
   since: '2026-11-20T08:00:00Z',
   fields: ['starts_at', 'ends_at'],
   version: 'v1',
-  effects: { booking: 'It stays.', outlook: 'It moves.', loses: null },
+  organizer: 'Kari Nordmann',
+  effects: {
+    booking: 'It stays.',
+    outlook: 'It moves.',
+    loses: null,
+    mail: { booking: null, outlook: 'Ola Hansen' },
+  },
   booking: side,
   outlook: { ...side, starts_at: '2026-12-01T12:00:00Z', ends_at: '2026-12-01T13:00:00Z' },
 };
@@ -97,6 +103,58 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
     expect(stage.titles(101)).toEqual(['Korps']);
     expect(page.problems).toEqual([]);
   });
+
+  test('one side is kept for all that are shown, after it is said what is done and to whom mail goes', async () => {
+    await using stage = await openStage();
+    for (const [name, options] of [
+      ['light', {}],
+      ['dark', { colorScheme: 'dark' }],
+      ['phone', { viewport: { width: 390, height: 844 } }],
+    ] as const) {
+      await using page = await browser.look('about:blank', options);
+      const titles = ['Vielse', 'Korprøve', 'Korps'];
+      let open = titles.map((title, n) => ({
+        ...conflict,
+        id: 50 + n,
+        version: `v${n}`,
+        booking: { ...side, title },
+        outlook: { ...side, title: `${title} i Outlook` },
+      }));
+      const sent: unknown[] = [];
+      await page.route('**/conflicts', (route) =>
+        route.fulfill({ json: { success: true, count: open.length, conflicts: open } }),
+      );
+      await page.route('**/conflicts/resolve', (route) => {
+        sent.push(route.request().postDataJSON());
+        open = open.slice(0, 1);
+        return route.fulfill({
+          json: { success: true, message: 'Kept what Outlook shows of 2.', count: 2, results: [] },
+        });
+      });
+      await page.goto(stage.url);
+      await says(page, /3 conflicts wait/);
+      await page.getByText('Organiser: Kari Nordmann').first().waitFor();
+      await page.getByLabel('Find among the conflicts').fill('KOR');
+      await page.getByText('2 of 3 conflicts shown').waitFor();
+      await photograph(page, `conflicts-many-${name}`);
+      await page.getByRole('button', { name: 'Keep Outlook for all shown' }).click();
+      const dialog = page.getByRole('dialog');
+      await dialog.getByText('2 × It moves. Mail goes to Ola Hansen.').waitFor();
+      await photograph(page, `conflicts-ask-${name}`, false);
+      await dialog.getByRole('button', { name: 'Keep Outlook for 2' }).click();
+      await says(page, /1 conflict waits/);
+      expect(sent).toEqual([
+        {
+          keep: 'outlook',
+          conflicts: [
+            { id: 51, version: 'v1' },
+            { id: 52, version: 'v2' },
+          ],
+        },
+      ]);
+      expect(page.problems).toEqual([]);
+    }
+  }, 120_000);
 
   test('of very many conflicts ten are shown, and all when they are asked for', async () => {
     await using stage = await openStage();

@@ -42,5 +42,5 @@ describe.skipIf(chromiumPath === null)('explain', () => {
       expect(wide, 'nothing is wider than the screen').toBe(false);
       expect(page.problems).toEqual([]);
     }
-  });
+  }, 120_000);
 });

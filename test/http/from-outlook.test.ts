@@ -120,6 +120,64 @@ test('keeping the booking takes the event out of the room', async () => {
   expect((await api.call('GET', '/conflicts')).body).toMatchObject({ count: 0 });
 });
 
+test('conflicts are found by title, organiser, room and kind, and one side is kept of many at a time', async () => {
+  await using api = await openApi();
+  for (const [hour, title] of [
+    [8, 'Bunad'],
+    [11, 'Bunadkurs'],
+    [14, 'Strikking'],
+  ] as const) {
+    const from = api.day(3, `${String(hour).padStart(2, '0')}:00`);
+    await api.desk.book(101, { title, from, to: api.day(3, `${hour + 2}:00`) });
+  }
+  await api.settle();
+  for (const hour of [8, 11, 14]) api.outlook.put(mailbox, item(api, `Kor ${hour}`, hour), null);
+  await api.call('POST', '/polling/poll-changes');
+  const found = async (query: string) => {
+    const { body } = await api.call('GET', `/conflicts${query}`);
+    return (body['conflicts'] as { id: number; version: string; booking: { title: string } }[]) ?? [];
+  };
+  expect(await found('')).toHaveLength(3);
+  expect((await found('?q=bunad')).map(({ booking }) => booking.title)).toEqual(['Bunad', 'Bunadkurs']);
+  expect(await found('?q=KARI')).toHaveLength(3);
+  expect(await found('?q=%25')).toEqual([]);
+  expect(await found('?kind=deleted')).toEqual([]);
+  expect(await found('?resource_id=102')).toEqual([]);
+  expect((await found('?limit=1'))[0]).toMatchObject({
+    organizer: 'Kari Nordmann',
+    effects: { mail: { booking: null, outlook: null } },
+  });
+  const [first, second] = await found('?q=bunad');
+  const answer = await api.call(
+    'POST',
+    '/conflicts/resolve',
+    json({
+      keep: 'booking',
+      conflicts: [first, { id: second!.id, version: 'another' }, { id: 4711 }].map((one) => ({
+        id: one!.id,
+        ...('version' in one! ? { version: one.version } : {}),
+      })),
+    }),
+  );
+  expect(answer.body).toMatchObject({
+    success: true,
+    count: 1,
+    results: [
+      { id: first!.id, state: 'chosen', message: 'Kept what the booking system shows' },
+      { id: second!.id, state: 'changed', result: null },
+      { id: 4711, state: 'gone', result: null },
+    ],
+  });
+  expect(api.outlook.titles(mailbox).toSorted()).toEqual([
+    'Bunad',
+    'Bunadkurs',
+    'Kor 11',
+    'Kor 14',
+    'Strikking',
+  ]);
+  expect(await found('')).toHaveLength(2);
+});
+
 test('a choice that is none is refused by its name', async () => {
   await using api = await openApi();
   const answer = await api.call('POST', '/conflicts/1/resolve', json({ keep: 'both' }));

@@ -367,9 +367,7 @@ describe.each(Object.keys(kinds) as Kind[])('a conflict: %s', (kind) => {
     const [listed] = await list(10);
     expect(effectsOf(listed!)[keep]).toBe(says);
     if (lifts) await lift(made);
-    expect(await choose(listed!.id, keep, listed!.version, never)).toMatchObject({
-      conflict: { id: listed!.id },
-    });
+    expect(await choose([listed!], keep, never)).toMatchObject([{ conflict: { id: listed!.id } }]);
     await heard(w);
     expect(await world(made)).toMatchObject(expected);
   });
@@ -409,7 +407,7 @@ describe('a choice', () => {
     const { list, resolve: choose } = endpoint(w);
     const [listed] = await list(10);
     await w.desk.cancel(reservation);
-    expect(await choose(listed!.id, 'outlook', listed!.version, never)).toBe('changed');
+    expect(await choose([listed!], 'outlook', never)).toMatchObject([{ state: 'changed' }]);
     await w.settle();
     expect(await world({ w, reservation, ...made })).toEqual({ ...nothing, declined: 1 });
   });
@@ -442,8 +440,10 @@ describe('a choice', () => {
     const [listed] = await list(10);
     await w.db.query(`UPDATE bb_event SET name = 'Quartet'`);
     await w.settle();
-    expect(await choose(listed!.id, 'booking', listed!.version, never)).toBe('changed');
-    expect(await choose(listed!.id, 'booking', null, never)).toMatchObject({ conflict: { kind: 'fields' } });
+    expect(await choose([listed!], 'booking', never)).toMatchObject([{ state: 'changed' }]);
+    expect(await choose([{ id: listed!.id, version: null }], 'booking', never)).toMatchObject([
+      { conflict: { kind: 'fields' } },
+    ]);
   });
 });
 

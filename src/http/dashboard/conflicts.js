@@ -4,11 +4,13 @@
  */
 import { post } from './api.js';
 import { ask } from './dialogs.js';
-import { conflictWords } from './conflict-words.js';
+import { conflictWords, mailWords, sumOf } from './conflict-words.js';
 import { actionButton, byId, fill, h, keep, keepFocus, setText } from './dom.js';
 import { counted, distance } from './format.js';
 import { sideRows } from './side-rows.js';
 
+/** As many as the API takes at a time. */
+const mostAtOnce = 100;
 /** More are shown when they are asked for. */
 const shownAtFirst = 10;
 
@@ -17,6 +19,23 @@ export function createConflicts({ act, explain }) {
   const place = byId('conflicts', HTMLDivElement);
 
   const list = h('div', { class: 'stack' });
+  const find = /** @type {HTMLInputElement} */ (
+    h('input', {
+      type: 'search',
+      'aria-label': 'Find among the conflicts',
+      placeholder: 'Title, person or room',
+      oninput: draw,
+    })
+  );
+  const shownCount = h('span', { class: 'count', role: 'status' });
+  const many = h(
+    'div',
+    { class: 'many', role: 'group', 'aria-label': 'All conflicts that are shown' },
+    find,
+    shownCount,
+    actionButton('Keep booking for all shown', () => keepAll('booking')),
+    actionButton('Keep Outlook for all shown', () => keepAll('outlook')),
+  );
   const all = h('button', { type: 'button', onclick: showAll });
   let most = shownAtFirst;
   /** @type {readonly Conflict[]} */
@@ -28,11 +47,39 @@ export function createConflicts({ act, explain }) {
   }
 
   function draw() {
-    keep(list, open.slice(0, most), ({ id }) => String(id), card);
-    setText(all, `Show ${counted(open.length - most, 'further conflict')}`);
-    all.hidden = open.length <= most;
+    const found = fitting();
+    keep(list, found.slice(0, most), ({ id }) => String(id), card);
+    setText(all, `Show ${counted(found.length - most, 'further conflict')}`);
+    all.hidden = found.length <= most;
+    many.hidden = open.length < 2;
+    setText(shownCount, `${Math.min(most, found.length)} of ${counted(open.length, 'conflict')} shown`);
     if (open.length === 0) fill(place);
-    else if (!list.isConnected) fill(place, list, all);
+    else if (!list.isConnected) fill(place, many, list, all);
+  }
+
+  /** Those that what was typed is found in. */
+  function fitting() {
+    const wanted = find.value.trim().toLocaleLowerCase();
+    return open.filter(({ booking, outlook, organizer, room }) =>
+      [booking?.title, outlook?.title, organizer, room].some(
+        (text) => text?.toLocaleLowerCase().includes(wanted) ?? false,
+      ),
+    );
+  }
+
+  /** Only those that are on the page: nobody chooses in what was not seen. @param {'booking' | 'outlook'} side */
+  async function keepAll(side) {
+    const shown = fitting().slice(0, Math.min(most, mostAtOnce));
+    if (shown.length === 0) return;
+    const where = side === 'booking' ? 'the booking system' : 'Outlook';
+    const question = {
+      title: `Keep what ${where} has in ${counted(shown.length, 'conflict')}?`,
+      text: sumOf(shown, side),
+      yes: `Keep ${side === 'booking' ? 'booking' : 'Outlook'} for ${shown.length}`,
+      danger: shown.some(({ effects }) => effects.loses === side),
+    };
+    const chosen = shown.map(({ id, version }) => ({ id, version }));
+    if (await ask(question)) await act(() => post('/conflicts/resolve', { keep: side, conflicts: chosen }));
   }
 
   /** @param {Conflict} first */
@@ -67,7 +114,7 @@ export function createConflicts({ act, explain }) {
         const where = side === 'booking' ? 'the booking system' : 'Outlook';
         const question = {
           title: `Keep what ${where} has?`,
-          text: effects[side],
+          text: `${effects[side]} ${mailWords(effects.mail[side])}`,
           yes: 'Keep it',
           danger: effects.loses === side,
         };
@@ -77,7 +124,7 @@ export function createConflicts({ act, explain }) {
         'div',
         { class: 'side last' },
         actionButton(label, choose, effects.loses === side ? 'danger' : ''),
-        h('p', { class: 'hint' }, effects[side]),
+        h('p', { class: 'hint' }, `${effects[side]} ${mailWords(effects.mail[side])}`),
       );
     };
     return [
@@ -87,6 +134,7 @@ export function createConflicts({ act, explain }) {
         h('h2', {}, h('button', { type: 'button', class: 'link', onclick: () => explain(id) }, title)),
         since,
         h('p', {}, conflictWords(conflict)),
+        conflict.organizer && h('p', { class: 'hint' }, `Organiser: ${conflict.organizer}`),
       ),
       h(
         'div',

@@ -166,11 +166,17 @@ export interface Conflict {
   message: string | null;
   hint: string | null;
   since: string;
+  organizer: string | null;
   fields: string[];
   booking: Side | null;
   outlook: Side | null;
   version: string;
-  effects: { booking: string; outlook: string; loses: 'booking' | 'outlook' | null };
+  effects: {
+    booking: string;
+    outlook: string;
+    loses: 'booking' | 'outlook' | null;
+    mail: { booking: string | null; outlook: string | null };
+  };
 }
 
 export interface SearchResult {

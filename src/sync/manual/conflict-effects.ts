@@ -5,13 +5,28 @@ export interface Effects {
   /** What is done when the booking system is kept, and when Outlook is. */
   readonly booking: string;
   readonly outlook: string;
+  /** To whom mail goes with each choice, by Exchange; null: to nobody. */
+  readonly mail: { readonly booking: string | null; readonly outlook: string | null };
   /** The choice that takes something away. */
   readonly loses: 'booking' | 'outlook' | null;
 }
 
-type Shape = Pick<OpenConflict, 'kind' | 'fields' | 'booking' | 'outlook' | 'is_organizer'>;
+type Shape = Pick<OpenConflict, 'kind' | 'fields' | 'booking' | 'outlook' | 'is_organizer'> &
+  Partial<Pick<OpenConflict, 'organizer'>>;
 
+/** Only a meeting that is declined sends mail, and only its organiser gets it. */
 export function effectsOf(conflict: Shape): Effects {
+  const effects = textsOf(conflict);
+  const declines = (text: string) => !conflict.is_organizer && /\bdeclines\b/.test(text);
+  const organizer = conflict.organizer ?? 'the organiser of the meeting';
+  const mail = {
+    booking: declines(effects.booking) ? organizer : null,
+    outlook: declines(effects.outlook) ? organizer : null,
+  };
+  return { ...effects, mail };
+}
+
+function textsOf(conflict: Shape): Omit<Effects, 'mail'> {
   const { kind, is_organizer: isOurs, booking, outlook } = conflict;
   const sentAway = isOurs
     ? 'The event is deleted in Outlook.'
@@ -87,7 +102,7 @@ const askedOf = ({ outlook }: Shape) =>
     : 'The booking system is asked once more to take it.';
 
 /** Nothing was to be changed: it lies under something more important, and its event was to go. */
-const rejectedChange = ({ fields }: Shape): Effects =>
+const rejectedChange = ({ fields }: Shape): Omit<Effects, 'mail'> =>
   fields.length === 0
     ? { booking: 'Outlook is asked once more to delete the event.', outlook: 'The event stays.', loses: null }
     : {

@@ -19,6 +19,8 @@ export interface OpenConflict {
   readonly message: string | null;
   readonly hint: string | null;
   readonly since: Date;
+  /** As the booking system knows it. */
+  readonly organizer: string | null;
   /** The room organises the event; false: it was invited. */
   readonly is_organizer: boolean;
   /** Another one once either side shows something else. */
@@ -32,16 +34,118 @@ export interface OpenConflict {
 const hasEnded = ({ kind, booking }: OpenConflict) =>
   booking === null && (kind === 'fields' || kind === 'deleted' || kind === 'moved' || kind === 'refused');
 
+/** Null: of any. */
+export interface ConflictFilter {
+  readonly resourceId: number | null;
+  readonly kind: string | null;
+  /** Stands in a title, the organiser's or the room's name, in whatever case. */
+  readonly text: string | null;
+}
+
+/** A conflict as the person saw it. `version` null: however it is now. */
+export interface Chosen {
+  readonly id: number;
+  readonly version: string | null;
+}
+
+/** What came of a choice. `gone`: there is no such open conflict; `changed`: it is another one by now, and nothing was done. */
+export type Resolved =
+  | { readonly id: number; readonly state: 'gone' }
+  | { readonly id: number; readonly state: 'changed' }
+  | {
+      readonly id: number;
+      readonly state: 'chosen';
+      readonly conflict: OpenConflict;
+      readonly outcome: Outcome;
+    };
+
+const any: ConflictFilter = { resourceId: null, kind: null, text: null };
+
 export type Conflicts = ReturnType<typeof createConflicts>;
 
 export function createConflicts(db: Database, manual: Pick<Manual, 'begin' | 'foldAll' | 'settled'>) {
   /** The open ones, the soonest to take place first. What the brake holds is listed with its room. */
-  const list = (limit: number, id: number | null = null) => read(db, limit, id);
+  const list = (limit: number, filter: ConflictFilter = any) => readConflicts(db, limit, null, filter);
 
-  async function read(reader: Queryable, limit: number, id: number | null): Promise<OpenConflict[]> {
-    const { rows } = await reader.query<OpenConflict>({
-      name: 'open_conflicts',
-      text: `
+  /**
+   * Keeps one side of each, carries it out and says what came of it, in their order: what waits for a person may be chosen in as
+   * long as it is what the person saw.
+   */
+  async function resolve(
+    chosen: readonly Chosen[],
+    keep: 'booking' | 'outlook',
+    signal: AbortSignal,
+  ): Promise<Resolved[]> {
+    const call = await manual.begin(signal);
+    // what a clerk did just now counts: a conflict that it ends is not to be chosen in
+    await manual.foldAll(call);
+    const found = await chooseSides(db, chosen, keep);
+    const open = found.filter((one) => one.state === 'chosen');
+    const outcomes = await manual.settled(
+      open.map(({ id, conflict }) => ({
+        mappingId: id,
+        type: conflict.reservation_type,
+        reservationId: conflict.reservation_id,
+        resourceId: conflict.resource_id,
+      })),
+      call,
+    );
+    const outcomeOf = new Map(open.map(({ id }, at) => [id, outcomes[at]!]));
+    return found.map((one) => (one.state === 'chosen' ? { ...one, outcome: outcomeOf.get(one.id)! } : one));
+  }
+
+  return {
+    list: failingAs('list conflicts', list),
+    resolve: failingAs('resolve conflicts', resolve),
+  };
+}
+
+type Choice =
+  Extract<Resolved, { state: 'gone' | 'changed' }> | Omit<Extract<Resolved, { state: 'chosen' }>, 'outcome'>;
+
+/** Writes down which side is kept; a daemon carries it out. */
+export async function chooseSides(
+  db: Database,
+  chosen: readonly Chosen[],
+  keep: 'booking' | 'outlook',
+): Promise<Choice[]> {
+  return await inTransaction(db, async (client) => {
+    await client.query(lockFold);
+    const found: Choice[] = [];
+    for (const { id, version } of chosen) {
+      const [open] = await readConflicts(client, 1, id);
+      if (open === undefined) found.push({ id, state: 'gone' });
+      else if (hasEnded(open) || (version !== null && open.version !== version))
+        found.push({ id, state: 'changed' });
+      else {
+        await client.query({
+          name: 'resolve_conflict',
+          text: `
+            WITH chosen AS (
+              UPDATE bridge_mappings SET resolution = $2, due_at = now(), lane = 0, attempt = 0, revision = revision + 1
+              WHERE id = $1 AND sync_status = 'conflict' RETURNING resource_id)
+            UPDATE bridge_room_state s SET push_due_at = now(), push_lane = 0, asked_at = now(), retry_at = NULL
+            FROM bridge_resource_mappings r JOIN chosen USING (resource_id)
+            WHERE r.id = s.resource_mapping_id AND r.active = 1`,
+          values: [id, keep],
+        });
+        found.push({ id, state: 'chosen', conflict: open });
+      }
+    }
+    return found;
+  });
+}
+
+/** The open ones, of an id or all that fit. */
+export async function readConflicts(
+  reader: Queryable,
+  limit: number,
+  id: number | null,
+  { resourceId, kind, text }: ConflictFilter = any,
+): Promise<OpenConflict[]> {
+  const { rows } = await reader.query<OpenConflict & { starts_at: Date | null }>({
+    name: 'open_conflicts',
+    text: `
         SELECT c.*, md5(concat_ws('|', c.kind, c.fields, c.booking, c.outlook)) AS version FROM (
         SELECT m.id, coalesce(m.reservation_type, o.reservation_type) AS reservation_type,
           coalesce(m.reservation_id, o.reservation_id) AS reservation_id, m.resource_id,
@@ -49,6 +153,7 @@ export function createConflicts(db: Database, manual: Pick<Manual, 'begin' | 'fo
           m.conflict ->> 'kind' AS kind, coalesce(m.conflict -> 'fields', '[]') AS fields,
           coalesce(m.error_message, 'The booking system moved this reservation away from its meeting.') AS message,
           coalesce(m.hint, 'Choose which side to keep.') AS hint, m.updated_at AS since,
+          coalesce(b.organizer_name, b.organizer_email) AS organizer, m.starts_at,
           CASE WHEN b.reservation_id IS NOT NULL THEN
             bridge_item_state(b.starts_at, b.ends_at, b.all_day, b.title, b.description, b.is_private) END AS booking,
           CASE WHEN m.conflict ->> 'kind' = 'deleted' OR m.outlook_news IN ('gone', 'vacated') THEN NULL
@@ -67,60 +172,10 @@ export function createConflicts(db: Database, manual: Pick<Manual, 'begin' | 'fo
               AND i.ends_at > (m.outlook_seen ->> 'startsAt')::timestamptz END
           ORDER BY i.priority_level, i.starts_at LIMIT 1) b ON true
         WHERE m.sync_status = 'conflict' AND m.conflict ->> 'kind' <> 'gone' AND ($2::bigint IS NULL OR m.id = $2)
-        ORDER BY coalesce(m.starts_at, 'infinity'), m.id LIMIT $1) c`,
-      values: [limit, id],
-    });
-    return rows;
-  }
-
-  /**
-   * Keeps one side, carries it out and says what came of it. `version`: of the conflict as the person saw it. Null: there is no
-   * such open conflict; 'changed': it is another one by now, and nothing was done.
-   */
-  async function resolve(
-    id: number,
-    keep: 'booking' | 'outlook',
-    version: string | null,
-    signal: AbortSignal,
-  ): Promise<{ readonly conflict: OpenConflict; readonly outcome: Outcome } | 'changed' | null> {
-    const call = await manual.begin(signal);
-    // what a clerk did just now counts: a conflict that it ends is not to be chosen in
-    await manual.foldAll(call);
-    const conflict = await inTransaction(db, async (client) => {
-      await client.query(lockFold);
-      const [open] = await read(client, 1, id);
-      if (open === undefined) return null;
-      if (hasEnded(open) || (version !== null && open.version !== version)) return 'changed';
-      await client.query({
-        name: 'resolve_conflict',
-        text: `
-          WITH chosen AS (
-            UPDATE bridge_mappings SET resolution = $2, due_at = now(), lane = 0, attempt = 0, revision = revision + 1
-            WHERE id = $1 AND sync_status = 'conflict' RETURNING resource_id)
-          UPDATE bridge_room_state s SET push_due_at = now(), push_lane = 0, asked_at = now(), retry_at = NULL
-          FROM bridge_resource_mappings r JOIN chosen USING (resource_id)
-          WHERE r.id = s.resource_mapping_id AND r.active = 1`,
-        values: [id, keep],
-      });
-      return open;
-    });
-    if (conflict === null || conflict === 'changed') return conflict;
-    const [outcome] = await manual.settled(
-      [
-        {
-          mappingId: id,
-          type: conflict.reservation_type,
-          reservationId: conflict.reservation_id,
-          resourceId: conflict.resource_id,
-        },
-      ],
-      call,
-    );
-    return { conflict, outcome: outcome! };
-  }
-
-  return {
-    list: failingAs('list conflicts', list),
-    resolve: failingAs('resolve a conflict', resolve),
-  };
+          AND ($3::integer IS NULL OR m.resource_id = $3) AND ($4::text IS NULL OR m.conflict ->> 'kind' = $4)) c
+        WHERE $5::text IS NULL OR position(lower($5) IN lower(concat_ws(chr(10), booking ->> 'title', outlook ->> 'title', organizer, room))) > 0
+        ORDER BY coalesce(starts_at, 'infinity'), id LIMIT $1`,
+    values: [limit, id, resourceId, kind, text],
+  });
+  return rows.map(({ starts_at: _at, ...conflict }) => conflict);
 }

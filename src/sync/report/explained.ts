@@ -32,7 +32,7 @@ export interface ExplainedMapping extends PendingItem {
 }
 
 /** Where it stands, and what each side shows. */
-export interface Standing {
+interface Standing {
   /** The room's name, else its mailbox. */
   readonly room: string;
   /** Its room is paused: nothing is done. */

@@ -47,7 +47,7 @@ const fieldWords: Readonly<Record<keyof Item, string>> = {
   isPrivate: 'privacy',
 };
 
-export const fieldInWords = (field: keyof Item): string => fieldWords[field];
+export const fieldInWords = (field: string): string => fieldWords[field as keyof Item] ?? field;
 
 /** A reason that lists fields as the program calls them, as people call them. */
 export function inWords(reason: string): string {

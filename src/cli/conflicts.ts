@@ -1,0 +1,72 @@
+/** `conflicts`: what waits for a person, and one side kept of those that are listed, by way of the database. */
+import { Invalid } from '../errors.ts';
+import { effectsOf } from '../sync/manual/conflict-effects.ts';
+import { chooseSides, readConflicts, type OpenConflict } from '../sync/manual/conflicts.ts';
+import { fieldInWords, spanIn } from '../sync/report/item-words.ts';
+import { oneLine, paint, say, sayJson } from './terminal.ts';
+import { wholeNumber, withDatabase } from './with-database.ts';
+
+export interface ConflictOptions {
+  readonly room?: string;
+  readonly find?: string;
+  readonly limit: string;
+  readonly keep?: string;
+  readonly json?: boolean;
+}
+
+const most = 100;
+
+/** Lists those that fit; with `keep` that side is chosen for all of them, as they are at this moment. */
+export async function conflictsCommand(options: ConflictOptions): Promise<number> {
+  const { keep } = options;
+  if (keep !== undefined && keep !== 'booking' && keep !== 'outlook')
+    throw new Invalid('--keep', `'${keep}' is no side.`, 'Write booking or outlook.');
+  const filter = {
+    resourceId: options.room === undefined ? null : wholeNumber('--room', options.room),
+    kind: null,
+    text: options.find ?? null,
+  };
+  const limit = wholeNumber('--limit', options.limit, most);
+  const { open, done, zone } = await withDatabase('conflicts', async (db, { timezone }) => {
+    const found = await readConflicts(db, limit, null, filter);
+    const chosen = keep === undefined || found.length === 0 ? [] : await chooseSides(db, found, keep);
+    if (chosen.length > 0) await db.query('SELECT bridge_wake()');
+    return { open: found, done: chosen, zone: timezone };
+  });
+  const count = done.filter(({ state }) => state === 'chosen').length;
+  if (options.json === true)
+    sayJson({
+      success: true,
+      count: open.length,
+      conflicts: open.map((one) => ({ ...one, effects: effectsOf(one) })),
+      chosen: keep === undefined ? null : count,
+    });
+  else {
+    for (const conflict of open) print(conflict, zone);
+    if (open.length === 0) say('No conflict is open.');
+    else if (keep === undefined)
+      say('\nKeep one side of all that are listed with: --keep booking or --keep outlook');
+    else say(`\n${count} of ${open.length} chosen: ${keep} is kept. A daemon carries it out.`);
+  }
+  return 0;
+}
+
+function print(conflict: OpenConflict, zone: string): void {
+  const { booking, outlook, organizer, message } = conflict;
+  const effects = effectsOf(conflict);
+  const title = booking?.title ?? outlook?.title ?? `conflict ${conflict.id}`;
+  const fields = [...new Set(conflict.fields.map((field) => fieldInWords(field)))].join(', ');
+  say(
+    `${paint('bold', `«${oneLine(title)}»`)} in ${oneLine(conflict.room)}${organizer === null ? '' : `, ${oneLine(organizer)}`}`,
+  );
+  say(`  ${oneLine(message ?? '')}${fields === '' ? '' : ` (${fields})`}`);
+  for (const [name, side] of [
+    ['booking', booking],
+    ['outlook', outlook],
+  ] as const) {
+    const shown = side === null ? 'not there' : `${spanIn(zone, side)} «${oneLine(side.title)}»`;
+    const mail = effects.mail[name] === null ? 'no mail' : `mail to ${oneLine(effects.mail[name])}`;
+    say(`  ${name.padEnd(7)} ${shown}`);
+    say(`          keep it: ${effects[name]} (${mail})`);
+  }
+}
