@@ -8,7 +8,13 @@ test('an empty installation has reports too', async () => {
   const reports = createReports(rooms.db.pool);
   expect(await reports.pending(50, null)).toEqual({ total: 0, items: [] });
   expect((await reports.statistics()).total_mappings).toBe(0);
-  expect(await reports.latency()).toEqual({ count: 0, p50_ms: null, p95_ms: null, p99_ms: null });
+  expect(await reports.latency()).toEqual({
+    count: 0,
+    backfilled: 0,
+    p50_ms: null,
+    p95_ms: null,
+    p99_ms: null,
+  });
   expect(await reports.queue()).toEqual({
     outbox_rows: 0,
     due: 0,
@@ -29,6 +35,7 @@ test('the latency is that of the last hour, backfills left out', async () => {
     UNION ALL SELECT 'created', NULL, now() UNION ALL SELECT 'created', 99999, now() - interval '61 minutes'`);
   expect(await createReports(rooms.db.pool).latency()).toEqual({
     count: 100,
+    backfilled: 1,
     p50_ms: 50.5,
     p95_ms: 95.1,
     p99_ms: 99,
