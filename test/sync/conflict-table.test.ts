@@ -126,6 +126,13 @@ const kinds = {
     await w.settle();
     return { w, reservation, event };
   },
+  async free() {
+    const w = await open();
+    const { event, reservation } = await invited(w);
+    w.outlook.alter(event.id, { shows: { is: 'free', item: dinner() } });
+    await heard(w);
+    return { w, reservation, event };
+  },
   async orphan() {
     const w = await open();
     const event = w.outlook.put(room, dinner(), { type: 'event', id: 4711 });
@@ -297,6 +304,16 @@ const table: Readonly<Record<Kind, Row>> = {
     booking: { says: 'The room declines once more.', ...nothing, declined: 1 },
     outlook: { says: 'The event stays and becomes a new reservation.', ...asDinner },
     lift: true,
+  },
+  free: {
+    cancelled: { ...nothing, declined: 1 },
+    withdrawn: nothing,
+    booking: { says: 'The meeting is shown as busy again in the room.', ...asDinner },
+    outlook: {
+      says: 'The reservation is cancelled in this room.',
+      ...nothing,
+      outlook: ['Dinner 15:00'],
+    },
   },
   orphan: {
     cancelled: null,
