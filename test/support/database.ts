@@ -6,7 +6,7 @@ import type { DatabaseConfig } from '../../src/config.ts';
 import { openPool, type Database } from '../../src/database.ts';
 import { onServer, type Template } from './cluster.ts';
 import type { Schema } from './templates.ts';
-import { drawnTransitions } from './transitions.ts';
+import { drawnTransitions, testsOwn } from './transitions.ts';
 
 export type { Schema } from './templates.ts';
 
@@ -16,8 +16,9 @@ export interface TestDatabase extends AsyncDisposable {
   /** Of a superuser. */
   readonly url: string;
   readonly config: DatabaseConfig;
+  /** For the program. */
   readonly pool: Database;
-  /** The rows of one statement. */
+  /** The rows of one statement of the test's own. */
   query<Row extends pg.QueryResultRow = pg.QueryResultRow>(
     text: string,
     values?: readonly unknown[],
@@ -35,6 +36,7 @@ export async function openTestDatabase({ schema }: { readonly schema: Schema }):
   url.pathname = `/${name}`;
   const config: DatabaseConfig = { url: url.href, ssl: false };
   const pool = openPool(config, 'test', 20);
+  const byHand = openPool(config, testsOwn, 4);
   // a copy of a template is an installation of its own
   if (schema === 'bridge' || schema.startsWith('installed '))
     await pool.query(`UPDATE bridge_settings SET value = bridge_this_database() WHERE name = 'database'`);
@@ -43,10 +45,10 @@ export async function openTestDatabase({ schema }: { readonly schema: Schema }):
     config,
     pool,
     query: async <Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []) =>
-      (await pool.query<Row>(text, [...values])).rows,
+      (await byHand.query<Row>(text, [...values])).rows,
     async [Symbol.asyncDispose]() {
       const seen = await transitionsIn(url.href);
-      await pool.end();
+      await Promise.all([pool.end(), byHand.end()]);
       await onServer(serverUrl, (client) => client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`));
       await report(seen);
     },

@@ -30,7 +30,10 @@ export function drawnTransitions(): ReadonlySet<string> {
   );
 }
 
-/** SQL that makes a database record them. What a test inserts by itself (`application_name` test) is not the program's. */
+/** The `application_name` of what a test writes by itself, which is not the program's doing. */
+export const testsOwn = 'test by hand';
+
+/** SQL that makes a database record them. */
 export const recordTransitions = `
   CREATE SCHEMA transitions;
   CREATE TABLE transitions.seen (transition text PRIMARY KEY);
@@ -42,7 +45,7 @@ export const recordTransitions = `
     before text := '[*]';
     after text := '[*]';
   BEGIN
-    IF TG_OP = 'INSERT' AND current_setting('application_name') = 'test' THEN RETURN NULL; END IF;
+    IF current_setting('application_name') = '${testsOwn}' THEN RETURN NULL; END IF;
     IF TG_OP <> 'INSERT' THEN before := ${stateOf('OLD')}; END IF;
     IF TG_OP <> 'DELETE' THEN after := ${stateOf('NEW')}; END IF;
     IF before <> after THEN
