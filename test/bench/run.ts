@@ -1,6 +1,10 @@
-/** `npm run bench [-- name …]`: every figure, or those named, as ratios with their spread. */
-import { readFileSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
+/**
+ * `npm run bench`: the headline figures, in less than three minutes, as ratios with their spread. `npm run bench -- all`, or
+ * the names of figures: those. With `--write` they are written into docs/benchmarks.md as well.
+ */
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, totalmem } from 'node:os';
 import type { KeptWrites } from './booking-writes.ts';
 import { printed, verdict, type Figure } from './figures.ts';
 
@@ -23,6 +27,7 @@ const figures: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
 };
 /** Only when it is named. */
 const long = ['growth-million'];
+const headline = ['latency', 'pull', 'takeover', 'coalescing', 'idle'];
 
 /** Each flush sleeps for a millisecond: most disks are slower than the one of whoever measures. */
 async function keptOnSlowDisk(): Promise<Figure[]> {
@@ -55,20 +60,30 @@ function keptFigures(kept: readonly KeptWrites[]): Figure[] {
   ]);
 }
 
-const names = process.argv.slice(2);
+const asked = process.argv.slice(2).filter((argument) => argument !== '--write');
+const names =
+  asked.length === 0
+    ? headline
+    : asked.flatMap((name) =>
+        name === 'all' ? Object.keys(figures).filter((one) => !long.includes(one)) : [name],
+      );
 const unknown = names.filter((name) => figures[name] === undefined);
 if (unknown.length > 0) {
-  console.error(`There is no figure ${unknown.join(', ')}; there are ${Object.keys(figures).join(', ')}.`);
+  console.error(
+    `There is no figure ${unknown.join(', ')}; there are ${Object.keys(figures).join(', ')}, all.`,
+  );
   process.exit(64);
 }
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
 };
 const [cpu] = cpus();
+const loadBefore = loadavg()[0]!;
 console.log(
-  `outlook-booking-sync ${version}, ${cpus().length} × ${cpu?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB, Node ${process.version}`,
+  `outlook-booking-sync ${version}, ${cpus().length} × ${cpu?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB, Node ${process.version}, load ${loadBefore.toFixed(1)}`,
 );
-for (const name of names.length > 0 ? names : Object.keys(figures).filter((one) => !long.includes(one))) {
+const rows: string[] = [];
+for (const name of names) {
   const started = performance.now();
   const measured = await figures[name]!().catch((error: unknown) => {
     // the others are measured all the same
@@ -77,8 +92,35 @@ for (const name of names.length > 0 ? names : Object.keys(figures).filter((one) 
     return [];
   });
   console.log(`\n${name} (${((performance.now() - started) / 1_000).toFixed(0)} s)`);
-  for (const figure of measured)
+  for (const figure of measured) {
     console.log(
       `  ${figure.what.padEnd(62)} ${printed(figure).padEnd(24)} ${figure.target.padEnd(7)} ${verdict(figure).padEnd(7)} ${figure.note ?? ''}`,
     );
+    rows.push(
+      `| ${[figure.what.trim(), printed(figure), figure.target, verdict(figure), figure.note ?? ''].join(' | ')} |`,
+    );
+  }
+}
+if (process.argv.includes('--write')) await writePage();
+
+/** What was measured, on which machine, when and with what. */
+async function writePage(): Promise<void> {
+  const git = (...args: string[]) => execFileSync('git', args, { encoding: 'utf8' }).trim();
+  const changed = git('status', '--porcelain', '--', 'src', 'database', 'sql', 'test/bench') !== '';
+  const text = `# Benchmarks
+
+Written by \`npm run bench -- ${[...asked, '--write'].join(' ')}\`; not edited by hand. Every ratio is of two things that took turns in one run; behind a
+median stand the lowest and the highest of its rounds. Every program of a measurement runs on the same machine.
+
+- version ${version}, commit ${git('rev-parse', '--short', 'HEAD')}${changed ? ' with changes' : ''}, ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC
+- ${cpus().length} × ${cpu?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB, Node ${process.version}
+- load before and after: ${loadBefore.toFixed(1)}, ${loadavg()[0]!.toFixed(1)} (an idle machine has 0; what other programs take is in the milliseconds and, less, in the ratios)
+
+| figure | measured | target | | made of |
+| ------ | -------- | ------ | --- | ------- |
+${rows.join('\n')}
+`;
+  const { format } = await import('prettier');
+  const file = new URL('../../docs/benchmarks.md', import.meta.url);
+  writeFileSync(file, await format(text, { parser: 'markdown' }));
 }
