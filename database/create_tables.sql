@@ -773,18 +773,18 @@ $own$;
 -- bridge_appearance_changed.
 CREATE OR REPLACE FUNCTION bridge_style(room integer) RETURNS jsonb LANGUAGE plpgsql STABLE AS $style$
 DECLARE
-  style jsonb;
+  own record;
+  privacy text;
+  template text;
 BEGIN
-  SELECT jsonb_strip_nulls(jsonb_build_object(
-      'privacy', nullif(coalesce(r.privacy, max(s.value) FILTER (WHERE s.name = 'privacy')), 'neutral'),
-      'template', nullif(coalesce(r.title_template, max(s.value) FILTER (WHERE s.name = 'title_template')), '{title}'),
-      'room', coalesce(r.outlook_item_name, r.outlook_item_id)))
-  INTO style
-  FROM (SELECT 1) one
-  LEFT JOIN bridge_resource_mappings r ON r.resource_id = room AND r.active = 1
-  LEFT JOIN bridge_settings s ON s.name IN ('privacy', 'title_template')
-  GROUP BY r.privacy, r.title_template, r.outlook_item_name, r.outlook_item_id;
-  RETURN nullif(style - 'room', '{}') || style;
+  SELECT r.privacy, r.title_template, coalesce(r.outlook_item_name, r.outlook_item_id) AS name INTO own
+  FROM bridge_resource_mappings r WHERE r.resource_id = room AND r.active = 1;
+  privacy := nullif(coalesce(own.privacy, (SELECT s.value FROM bridge_settings s WHERE s.name = 'privacy')), 'neutral');
+  template := nullif(coalesce(own.title_template, (SELECT s.value FROM bridge_settings s WHERE s.name = 'title_template')), '{title}');
+  IF privacy IS NULL AND template IS NULL THEN
+    RETURN NULL;
+  END IF;
+  RETURN jsonb_strip_nulls(jsonb_build_object('privacy', privacy, 'template', template, 'room', own.name));
 END $style$;
 
 -- A piece of a template with its placeholders filled. Where there is no organiser, the brackets or the separator around that
@@ -1042,9 +1042,10 @@ BEGIN
           WHERE reservation_type = c.kind AND reservation_id = c.reservation) m
     FULL JOIN (SELECT * FROM bridge_items WHERE reservation_type = c.kind AND reservation_id = c.reservation) v
       ON v.resource_id = m.resource_id
-    CROSS JOIN LATERAL (SELECT CASE WHEN cardinality(reservations) <= kept_items THEN bridge_style(v.resource_id) END AS style) r
+    CROSS JOIN LATERAL (SELECT CASE WHEN cardinality(reservations) <= kept_items THEN bridge_style(v.resource_id) END AS style OFFSET 0) r
     OFFSET 0) b
-  JOIN bridge_resource_mappings r ON r.resource_id = b.room AND r.active = 1;
+  -- of each its room: a plan that was made while there were few rooms must not read all that is above for each of them
+  CROSS JOIN LATERAL (SELECT o.id FROM bridge_resource_mappings o WHERE o.resource_id = b.room AND o.active = 1 OFFSET 0) r;
   FOR n IN 1 .. coalesce(cardinality(mappings), 0) LOOP
     IF mappings[n] IS NULL THEN
       are_fresh := true;
@@ -1235,7 +1236,7 @@ RETURNS json LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $work$
 DECLARE
   m bridge_mappings;
-  style constant jsonb := CASE WHEN cardinality(rows_) > 0 THEN bridge_style(room) END;
+  style jsonb;
   unread bigint[] := '{}';
   kinds text[] := '{}';
   ids bigint[] := '{}';
@@ -1257,6 +1258,7 @@ BEGIN
     END IF;
   END LOOP;
   IF cardinality(unread) > 0 THEN
+    style := bridge_style(room);
     SELECT items || coalesce(jsonb_object_agg(u.id, v.item), '{}') INTO items
     FROM unnest(unread, kinds, ids) AS u (id, kind, reservation) CROSS JOIN LATERAL (
       SELECT jsonb_build_object('active', i.active, 'startsAt', i.starts_at, 'endsAt', i.ends_at, 'state',
@@ -2528,7 +2530,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '1046ec2313edc832b35515f1f89bc96c7fd51017d5fab7c8657af65a0cc96cbb ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '2c6812d612fb7ad328db93373588a0c4d23892513b1504d68f993393a80e01cc ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

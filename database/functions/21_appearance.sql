@@ -10,18 +10,18 @@ $own$;
 -- bridge_appearance_changed.
 CREATE OR REPLACE FUNCTION bridge_style(room integer) RETURNS jsonb LANGUAGE plpgsql STABLE AS $style$
 DECLARE
-  style jsonb;
+  own record;
+  privacy text;
+  template text;
 BEGIN
-  SELECT jsonb_strip_nulls(jsonb_build_object(
-      'privacy', nullif(coalesce(r.privacy, max(s.value) FILTER (WHERE s.name = 'privacy')), 'neutral'),
-      'template', nullif(coalesce(r.title_template, max(s.value) FILTER (WHERE s.name = 'title_template')), '{title}'),
-      'room', coalesce(r.outlook_item_name, r.outlook_item_id)))
-  INTO style
-  FROM (SELECT 1) one
-  LEFT JOIN bridge_resource_mappings r ON r.resource_id = room AND r.active = 1
-  LEFT JOIN bridge_settings s ON s.name IN ('privacy', 'title_template')
-  GROUP BY r.privacy, r.title_template, r.outlook_item_name, r.outlook_item_id;
-  RETURN nullif(style - 'room', '{}') || style;
+  SELECT r.privacy, r.title_template, coalesce(r.outlook_item_name, r.outlook_item_id) AS name INTO own
+  FROM bridge_resource_mappings r WHERE r.resource_id = room AND r.active = 1;
+  privacy := nullif(coalesce(own.privacy, (SELECT s.value FROM bridge_settings s WHERE s.name = 'privacy')), 'neutral');
+  template := nullif(coalesce(own.title_template, (SELECT s.value FROM bridge_settings s WHERE s.name = 'title_template')), '{title}');
+  IF privacy IS NULL AND template IS NULL THEN
+    RETURN NULL;
+  END IF;
+  RETURN jsonb_strip_nulls(jsonb_build_object('privacy', privacy, 'template', template, 'room', own.name));
 END $style$;
 
 -- A piece of a template with its placeholders filled. Where there is no organiser, the brackets or the separator around that

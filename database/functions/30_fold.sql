@@ -72,9 +72,10 @@ BEGIN
           WHERE reservation_type = c.kind AND reservation_id = c.reservation) m
     FULL JOIN (SELECT * FROM bridge_items WHERE reservation_type = c.kind AND reservation_id = c.reservation) v
       ON v.resource_id = m.resource_id
-    CROSS JOIN LATERAL (SELECT CASE WHEN cardinality(reservations) <= kept_items THEN bridge_style(v.resource_id) END AS style) r
+    CROSS JOIN LATERAL (SELECT CASE WHEN cardinality(reservations) <= kept_items THEN bridge_style(v.resource_id) END AS style OFFSET 0) r
     OFFSET 0) b
-  JOIN bridge_resource_mappings r ON r.resource_id = b.room AND r.active = 1;
+  -- of each its room: a plan that was made while there were few rooms must not read all that is above for each of them
+  CROSS JOIN LATERAL (SELECT o.id FROM bridge_resource_mappings o WHERE o.resource_id = b.room AND o.active = 1 OFFSET 0) r;
   FOR n IN 1 .. coalesce(cardinality(mappings), 0) LOOP
     IF mappings[n] IS NULL THEN
       are_fresh := true;

@@ -9,7 +9,7 @@ RETURNS json LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $work$
 DECLARE
   m bridge_mappings;
-  style constant jsonb := CASE WHEN cardinality(rows_) > 0 THEN bridge_style(room) END;
+  style jsonb;
   unread bigint[] := '{}';
   kinds text[] := '{}';
   ids bigint[] := '{}';
@@ -31,6 +31,7 @@ BEGIN
     END IF;
   END LOOP;
   IF cardinality(unread) > 0 THEN
+    style := bridge_style(room);
     SELECT items || coalesce(jsonb_object_agg(u.id, v.item), '{}') INTO items
     FROM unnest(unread, kinds, ids) AS u (id, kind, reservation) CROSS JOIN LATERAL (
       SELECT jsonb_build_object('active', i.active, 'startsAt', i.starts_at, 'endsAt', i.ends_at, 'state',

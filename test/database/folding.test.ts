@@ -200,4 +200,21 @@ describe('folding', () => {
       [true],
     );
   });
+
+  test('what one change costs does not grow with the rooms', async () => {
+    await using db = await open();
+    await db.query(`INSERT INTO bridge_resource_mappings (id, resource_id, outlook_item_id)
+      SELECT 100 + n, 1000 + n, n || '@x' FROM generate_series(1, 60) n`);
+    await db.query(event(1));
+    const client = await db.pool.connect();
+    try {
+      await client.query("BEGIN; SET LOCAL track_functions = 'all'; SELECT bridge_fold(7, 365, 1000)");
+      const { rows: read } = await client.query<{ calls: number }>(
+        `SELECT calls FROM pg_stat_xact_user_functions WHERE funcname = 'bridge_style'`,
+      );
+      assert.deepEqual(read, [{ calls: 1 }]);
+    } finally {
+      client.release(true);
+    }
+  });
 });
