@@ -452,6 +452,15 @@ $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0150_room_settings', now());
 
   EXECUTE $functions$
+-- A plan runs what a sync runs, in a transaction that is always rolled back (src/sync/plan).
+
+-- Whether this transaction is a plan's. It stays open over many statements, so it must not keep folds out meanwhile.
+CREATE OR REPLACE FUNCTION bridge_is_plan() RETURNS boolean LANGUAGE sql STABLE AS $is_plan$
+  SELECT coalesce(current_setting('bridge.plan', true), '') = 'on'
+$is_plan$;
+$functions$;
+
+  EXECUTE $functions$
 -- What adapters call (sql/README.md): indexes, and what a reservation shows of a change.
 
 -- For adapters: an index on one column of a booking table, unless there is one. It is made only by the owner of a table
@@ -1014,7 +1023,7 @@ BEGIN
   IF NOT EXISTS (SELECT FROM bridge_changes) THEN
     RETURN;
   END IF;
-  PERFORM pg_advisory_xact_lock(7230912, 2);
+  PERFORM pg_advisory_xact_lock(7230912, 2) WHERE NOT bridge_is_plan();
   WITH gone AS (
     DELETE FROM bridge_changes
     -- its place is its key: no row of the outbox is ever updated, so none moves
@@ -1322,7 +1331,7 @@ BEGIN
                                      WHERE live.resource_id = room AND live.lane = 0 AND live.due_at <= clock_timestamp()))
     -- what failed goes behind what was not tried, and events without a reservation behind those with one: what was removed or
     -- moved makes room first
-    ORDER BY b.lane, b.attempt > 0, b.reservation_id IS NULL, b.priority_level, b.starts_at LIMIT most), opens, closes, known);
+    ORDER BY b.lane, b.attempt > 0, b.reservation_id IS NULL, b.priority_level, b.starts_at, b.id LIMIT most), opens, closes, known);
 END $due$;
 
 -- The same as rows, for people.
@@ -1502,7 +1511,7 @@ BEGIN
   -- the fold need not wait for our disk; what a crash of the server forgets, the daemon looks at again (`doubt_rooms`)
   PERFORM set_config('synchronous_commit', 'off', true);
   -- never at the same time as a fold, which takes the same rows in another order; settles of other rooms go on
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
   PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
@@ -1654,7 +1663,7 @@ CREATE OR REPLACE FUNCTION bridge_put_off_creates(room_id integer, epoch bigint,
 LANGUAGE plpgsql AS $put_off$
 BEGIN
   -- see bridge_settle
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
   UPDATE bridge_mappings m SET due_at = clock_timestamp() + coalesce(in_ms, 0) * interval '1 millisecond'
   FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id
   WHERE r.id = room_id AND s.lease_epoch = epoch AND m.resource_id = r.resource_id
@@ -1668,7 +1677,7 @@ CREATE OR REPLACE FUNCTION bridge_park(room_id integer, epoch bigint, mapping bi
 RETURNS void LANGUAGE plpgsql AS $park$
 BEGIN
   -- see bridge_settle
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
   WITH parked AS (
     UPDATE bridge_mappings m
     SET sync_status = CASE WHEN m.sync_status = 'conflict' THEN m.sync_status ELSE 'error' END, error_message = why, hint = what_to_do,
@@ -1760,7 +1769,7 @@ BEGIN
   INTO fresh, differing, missing, misplaced;
   -- ... then it is written down, never at the same time as a fold (see bridge_settle), which waits for whoever inserts the
   -- same mapping
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
   INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
     starts_at, ends_at, due_at, lane)
   SELECT f.reservation_type, f.reservation_id, room.resource_id, room.outlook_item_id, f.priority_level, f.starts_at, f.ends_at, now(), 1
@@ -1815,7 +1824,7 @@ DECLARE
   attached jsonb;
 BEGIN
   -- see bridge_settle
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
   SELECT r.* INTO room FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id
   WHERE r.id = room_id AND s.lease_epoch = epoch;
   IF NOT FOUND THEN
@@ -1875,7 +1884,7 @@ CREATE OR REPLACE FUNCTION bridge_notice(room_id integer, epoch bigint, noticed 
 LANGUAGE plpgsql AS $notice$
 BEGIN
   -- see bridge_settle
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
   PERFORM FROM bridge_room_state WHERE resource_mapping_id = room_id AND lease_epoch = epoch;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
@@ -1969,7 +1978,7 @@ $begin$;
 CREATE OR REPLACE FUNCTION bridge_verified(room_id integer, epoch bigint, results jsonb) RETURNS void LANGUAGE plpgsql AS $verified$
 BEGIN
   -- see bridge_settle
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
   UPDATE bridge_mappings m SET outlook_news = v.news, due_at = least(m.due_at, now()), revision = m.revision + 1
   FROM jsonb_to_recordset(results) AS v (id bigint, revision bigint, news text)
   WHERE m.id = v.id AND m.revision = v.revision
@@ -1982,7 +1991,7 @@ CREATE OR REPLACE FUNCTION bridge_removing(room_id integer, epoch bigint, wanted
 DECLARE
   noted jsonb;
 BEGIN
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
   WITH those AS (
     UPDATE bridge_mappings m SET removing = true, revision = m.revision + 1
     FROM jsonb_to_recordset(wanted) AS w (id bigint, revision bigint)
@@ -2014,7 +2023,7 @@ DECLARE
   room bridge_resource_mappings;
 BEGIN
   -- see bridge_settle
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
   UPDATE bridge_resource_mappings r SET outlook_object_id = object_id FROM bridge_room_state s
   WHERE r.id = room_id AND s.resource_mapping_id = room_id AND s.lease_epoch = epoch RETURNING r.* INTO room;
   IF NOT FOUND THEN
@@ -2222,7 +2231,7 @@ BEGIN
       - ARRAY(SELECT jsonb_array_elements_text(settled -> 'hidden')) END;
 
   -- see bridge_settle; the booking system's locks are taken already, and nobody who has this one waits for them
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
   UPDATE bridge_mappings b
   SET reservation_type = kind, reservation_id = id_, present = coalesce(place.active, false),
       starts_at = coalesce(place.starts_at, b.starts_at), ends_at = coalesce(place.ends_at, b.ends_at),
@@ -2530,12 +2539,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '2c6812d612fb7ad328db93373588a0c4d23892513b1504d68f993393a80e01cc ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'b99dd512d800ba38d41c71632526f07e35ed80a22d31550a54422dceda8dc25f ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_index,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_style,bridge_filled,bridge_appearance,bridge_room_settings_changed,bridge_appearance_changed,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_back,bridge_leaving,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_is_plan,bridge_index,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_style,bridge_filled,bridge_appearance,bridge_room_settings_changed,bridge_appearance_changed,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_back,bridge_leaving,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -26,11 +26,11 @@ export function openPool(config: DatabaseConfig, name: string, max = 8, queryMs 
 }
 
 /**
- * A pool whose sessions PostgreSQL lets write nothing. One that asks nothing for two minutes is ended, and its locks with
- * it: whoever holds a room's lease here is in no list of daemons.
+ * A pool for plans. A session that asks nothing for two minutes is ended, and its locks with it: whoever holds a room's lease
+ * here is in no list of daemons.
  */
-export function openReadingPool(config: DatabaseConfig, name: string, max: number): Database {
-  const settings = ['default_transaction_read_only=on', 'idle_session_timeout=120s'];
+export function openPlanPool(config: DatabaseConfig, name: string, max: number): Database {
+  const settings = ['idle_session_timeout=120s'];
   return poolOf(config, connectionSettings(config, name, settings), max, 30_000);
 }
 

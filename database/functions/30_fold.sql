@@ -44,7 +44,7 @@ BEGIN
   IF NOT EXISTS (SELECT FROM bridge_changes) THEN
     RETURN;
   END IF;
-  PERFORM pg_advisory_xact_lock(7230912, 2);
+  PERFORM pg_advisory_xact_lock(7230912, 2) WHERE NOT bridge_is_plan();
   WITH gone AS (
     DELETE FROM bridge_changes
     -- its place is its key: no row of the outbox is ever updated, so none moves

@@ -95,7 +95,7 @@ BEGIN
                                      WHERE live.resource_id = room AND live.lane = 0 AND live.due_at <= clock_timestamp()))
     -- what failed goes behind what was not tried, and events without a reservation behind those with one: what was removed or
     -- moved makes room first
-    ORDER BY b.lane, b.attempt > 0, b.reservation_id IS NULL, b.priority_level, b.starts_at LIMIT most), opens, closes, known);
+    ORDER BY b.lane, b.attempt > 0, b.reservation_id IS NULL, b.priority_level, b.starts_at, b.id LIMIT most), opens, closes, known);
 END $due$;
 
 -- The same as rows, for people.

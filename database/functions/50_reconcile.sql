@@ -75,7 +75,7 @@ BEGIN
   INTO fresh, differing, missing, misplaced;
   -- ... then it is written down, never at the same time as a fold (see bridge_settle), which waits for whoever inserts the
   -- same mapping
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
   INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
     starts_at, ends_at, due_at, lane)
   SELECT f.reservation_type, f.reservation_id, room.resource_id, room.outlook_item_id, f.priority_level, f.starts_at, f.ends_at, now(), 1

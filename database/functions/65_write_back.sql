@@ -186,7 +186,7 @@ BEGIN
       - ARRAY(SELECT jsonb_array_elements_text(settled -> 'hidden')) END;
 
   -- see bridge_settle; the booking system's locks are taken already, and nobody who has this one waits for them
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2);
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
   UPDATE bridge_mappings b
   SET reservation_type = kind, reservation_id = id_, present = coalesce(place.active, false),
       starts_at = coalesce(place.starts_at, b.starts_at), ends_at = coalesce(place.ends_at, b.ends_at),

@@ -4,10 +4,11 @@
  * started with START_MODE=plan begin.
  */
 import { readEnv, toConfig } from '../config.ts';
-import { openPool, openReadingPool } from '../database.ts';
+import { openPool, openPlanPool } from '../database.ts';
 import { Invalid, Permanent } from '../errors.ts';
 import { createOutlook } from '../outlook/events.ts';
-import { createPlanner, type Plan, type RoomPlan } from '../sync/plan/plan.ts';
+import { createPlanner } from '../sync/plan/plan.ts';
+import type { Plan, RoomPlan } from '../sync/plan/plan-summary.ts';
 import { printedPlan } from '../sync/plan/plan-print.ts';
 import type { PlanKind } from '../sync/plan/plan-words.ts';
 import { createStart, type ConfirmedAs, type Hold } from '../sync/worker/start-mode.ts';
@@ -32,7 +33,7 @@ export async function planCommand(options: PlanCommandOptions, signal: AbortSign
   const config = toConfig(readEnv());
   const resourceId = options.room === undefined ? null : wholeNumber('--room', options.room);
   const limit = wholeNumber('--limit', options.limit, itemsMost);
-  const db = openReadingPool(config.database, 'outlook-booking-sync plan', roomsAtATime + 1);
+  const db = openPlanPool(config.database, 'outlook-booking-sync plan', roomsAtATime + 1);
   try {
     await using outlook = createOutlook({
       graph: config.graph,

@@ -1,7 +1,7 @@
-/** Plans: what a sync would do, read on sessions which PostgreSQL lets write nothing. */
+/** Plans: what a sync would do, on sessions that commit nothing. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Config } from '../config.ts';
-import { openReadingPool } from '../database.ts';
+import { openPlanPool } from '../database.ts';
 import type { Tell } from '../facts.ts';
 import { createPlanner, type Planner } from '../sync/plan/plan.ts';
 import type { OutlookSide } from '../sync/outlook-side.ts';
@@ -18,7 +18,7 @@ export function openPlanner(
   outlook: () => OutlookSide,
   opened: AsyncDisposableStack,
 ): Planner {
-  const db = openReadingPool(config.database, 'bridge plan', plannedAtATime + 1);
+  const db = openPlanPool(config.database, 'bridge plan', plannedAtATime + 1);
   opened.defer(() => db.end());
   return createPlanner({
     db,

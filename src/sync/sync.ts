@@ -1,8 +1,8 @@
 /** The drain of a room put together from its parts. */
-import type { Database } from '../database.ts';
+import type { Queryable } from '../database.ts';
 import type { Tell } from '../facts.ts';
 import { createApply } from './apply/apply.ts';
-import type { BrakePolicy } from './decide/brake.ts';
+import type { BrakeCount, BrakePolicy } from './decide/brake.ts';
 import type { Window } from './store/mappings.ts';
 import { createImport, type OverlapPolicy } from './apply/import.ts';
 import { withFreshReads } from './fresh-reads.ts';
@@ -10,7 +10,8 @@ import { createPull } from './pull/delta-round.ts';
 import { createHintedRead } from './pull/hinted-read.ts';
 import { createPush } from './apply/write-outlook.ts';
 import { createBrake } from './apply/brake-check.ts';
-import { createDrain } from './worker/drain.ts';
+import { createClaimCheck } from './pull/claim-check.ts';
+import { createDrain, type DrainOptions } from './worker/drain.ts';
 import type { OutlookSide } from './outlook-side.ts';
 import type { ConflictPolicy } from './apply/step.ts';
 import { createTroubles } from './apply/troubles.ts';
@@ -19,7 +20,7 @@ import { withoutClaimedEvents } from './match/free-events.ts';
 import { createWriteBack } from './apply/write-booking.ts';
 
 export interface SyncOptions {
-  readonly db: Database;
+  readonly db: Queryable;
   readonly outlook: OutlookSide;
   readonly tell: Tell;
   /** Namespace of the idempotency keys: it changes when a person confirms a copied or restored database. */
@@ -30,6 +31,8 @@ export interface SyncOptions {
   /** The same while Outlook does not call us for that room (no subscription); default: no difference. */
   readonly unheardMs?: number;
   readonly brake: BrakePolicy;
+  /** What the brake counts over all rooms beside what the database knows; default: nothing. */
+  readonly unseen?: BrakeCount;
   /** Who wins what both sides changed. */
   readonly conflict: ConflictPolicy;
   /** What becomes of an Outlook event on a reserved slot. */
@@ -38,7 +41,10 @@ export interface SyncOptions {
   readonly random?: () => number;
 }
 
-export function createSync(options: SyncOptions) {
+export const createSync = (options: SyncOptions) => createDrain(partsOf(options));
+
+/** What a drain is put together from. */
+export function partsOf(options: SyncOptions): DrainOptions {
   const { db, tell, window, pollMs, random = Math.random } = options;
   const outlook = withFreshReads(withoutClaimedEvents(db, options.outlook));
   const writeBack = createWriteBack(db, random);
@@ -52,10 +58,11 @@ export function createSync(options: SyncOptions) {
     policy: options.conflict,
     overlap: options.overlap,
     window,
-    mayRemove: createBrake(db, options.brake, tell),
+    mayRemove: createBrake(db, options.brake, tell, options.unseen),
     random,
   });
   const pull = createPull({ ...options, outlook, random });
   const readHinted = createHintedRead({ db, outlook, window, tell });
-  return createDrain({ db, outlook, troubles, apply, pull, readHinted, window, pollMs, tell, random });
+  const claims = createClaimCheck({ db, outlook });
+  return { db, outlook, troubles, apply, pull, readHinted, claims, window, pollMs, tell, random };
 }

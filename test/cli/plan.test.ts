@@ -334,9 +334,11 @@ test('what lies beneath appears when its cover goes or is refused', { timeout: 6
     end: at(6, '11:00'),
   });
   // as Outlook leaves it when it refuses to create it
+  const shown = eventNamed(world, 'On 7').id;
   await world.db
-    .query(`UPDATE bridge_mappings SET sync_status = 'error', outlook_event_id = NULL, revision = revision + 1
-    WHERE outlook_event_id = '${eventNamed(world, 'On 7').id}'`);
+    .query(`UPDATE bridge_mappings SET sync_status = 'pending', revision = revision + 1 WHERE outlook_event_id = '${shown}';
+    UPDATE bridge_mappings SET sync_status = 'error', outlook_event_id = NULL, revision = revision + 1
+    WHERE outlook_event_id = '${shown}'`);
   world.tenant.people.remove(upn, eventNamed(world, 'On 7').id);
   await desk.allocate(101, { from: day(7, '10:00'), to: day(7, '12:00') });
   const plan = await world.plan();

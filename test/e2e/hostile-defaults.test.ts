@@ -1,6 +1,6 @@
 /** Defaults that a DBA set for a database or a role: our sessions depend on none of them. */
 import { expect, test } from 'vitest';
-import { openReadingPool, openSession } from '../../src/database.ts';
+import { openPlanPool, openSession } from '../../src/database.ts';
 import type { Queryable } from '../../src/database.ts';
 import { openTestDatabase } from '../support/database.ts';
 import { openWorld } from './world.ts';
@@ -42,7 +42,7 @@ test.each(isolations)('every session of ours reads committed where the default i
   const isolationOf = async (session: Queryable) =>
     (await session.query<{ transaction_isolation: string }>('SHOW transaction_isolation')).rows[0];
   const own = await openSession(db.config, 'a test');
-  const reading = openReadingPool(db.config, 'a test', 1);
+  const reading = openPlanPool(db.config, 'a test', 1);
   for (const session of [own.session, reading])
     expect(await isolationOf(session)).toEqual({ transaction_isolation: 'read committed' });
   await reading.end();

@@ -5,11 +5,11 @@ import { backOffMs } from '../../back-off.ts';
 import { Permanent, Retryable } from '../../errors.ts';
 import { forBooking } from '../../appearance.ts';
 import { changedFields, itemFields, type Item } from '../../item.ts';
-import type { Database } from '../../database.ts';
+import type { Queryable } from '../../database.ts';
 import { unreadable, isUnreadable, readFirst } from './read.ts';
 import type { Due, LeasedRoom, Settled, Window } from '../store/mappings.ts';
 import type { CreatesDue } from '../store/settle.ts';
-import { createExchange } from './exchange.ts';
+import { createExchange, placeOf } from './exchange.ts';
 import { cancelledComment, importFailed, type createImport, type OverlapPolicy } from './import.ts';
 import { touchesTimes } from '../decide/merge.ts';
 import { listWindow, noteRemovals } from '../store/pull-store.ts';
@@ -18,12 +18,15 @@ import { choose, detach, holdBack, lostNews, stillOpen } from './settlement.ts';
 import { worst, type Stopped } from './rest.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { keep, pick, shownOf, type ConflictPolicy, type Step } from './step.ts';
+import { inTurns } from '../in-turns.ts';
 import { together } from '../together.ts';
 import type { createWriteBack, WrittenBack } from './write-booking.ts';
 
 /** What was written into the booking system, and settled with it. */
 export interface Done {
   readonly due: Due;
+  /** What was decided of it; undefined: it is an event without a reservation. */
+  readonly step?: Step;
   readonly written: Extract<WrittenBack, { outcome: 'written' }>;
 }
 
@@ -34,10 +37,12 @@ export interface Applied extends Stopped {
   /** Graph answered something: it is there. */
   readonly answered: boolean;
   readonly creates: CreatesDue | null;
+  /** What was decided about each mapping of a reservation that could be read. */
+  readonly decided: readonly Step[];
 }
 
 export interface ApplyOptions {
-  readonly db: Database;
+  readonly db: Queryable;
   readonly outlook: OutlookSide;
   readonly push: ReturnType<typeof createPush>;
   readonly writeBack: ReturnType<typeof createWriteBack>;
@@ -61,7 +66,8 @@ export function createApply(options: ApplyOptions) {
   });
 
   /** What came of a batch. */
-  const summed = (room: LeasedRoom, results: readonly Result[]): Applied => ({
+  const summed = (room: LeasedRoom, results: readonly Result[], decided: readonly Step[] = []): Applied => ({
+    decided,
     settled: results.flatMap((result) => result.settled),
     done: results.flatMap((result) => result.done),
     answered: results.some((result) => result.answered),
@@ -97,29 +103,37 @@ export function createApply(options: ApplyOptions) {
     // what is cancelled makes room for what is moved
     const isCancelled = ({ action }: Step) => action.do === 'cancel-booking';
     const cancelled = await together(forBooking.filter(isCancelled).map((step) => intoBooking(room, step)));
-    const results: Result[] = await together([
+    const [pushed, written, declined] = await together([
       pushAll(
         room,
         ready.flatMap((step) => forOutlook(step, noted)),
         signal,
       ),
-      ...forBooking.filter((step) => !isCancelled(step)).map((step) => intoBooking(room, step)),
-      ...ready
-        .filter(({ action, due: { id } }) => action.do === 'decline' && noted.has(id))
-        .map((step) => decline(room, counted(step), signal)),
+      inTurns(
+        forBooking.filter((step) => !isCancelled(step)),
+        placeOf,
+        (step) => intoBooking(room, step),
+      ),
+      together(
+        ready
+          .filter(({ action, due: { id } }) => action.do === 'decline' && noted.has(id))
+          .map((step) => decline(room, counted(step), signal)),
+      ),
     ]);
+    const results: readonly Result[] = [pushed, ...written, ...declined];
     const refused = results.flatMap(({ taken = [] }) => taken);
     const moved = refused.length === 0 ? [] : await exchange(room, refused, due, facing, signal);
-    return summed(room, [
-      { ...nothing, settled, failures: blind.map((one) => one.blind) },
-      ...cancelled,
-      ...results,
-      withExchanged(refused, moved),
-    ]);
+    const unread = { ...nothing, settled, failures: blind.map((one) => one.blind) };
+    return summed(room, [unread, ...cancelled, ...results, withExchanged(refused, moved)], steps);
   };
 
   async function imported(room: LeasedRoom, due: readonly Due[], signal: AbortSignal): Promise<Applied> {
-    return summed(room, await together(due.map((row) => deliver(room, row, signal))));
+    const delivered = await inTurns(
+      due,
+      ({ outlookSeen }) => outlookSeen,
+      (row) => deliver(room, row, signal),
+    );
+    return summed(room, delivered);
   }
 
   /** Those that may be carried out now; the others wait for a person, or for the count of all that is gone. */
@@ -170,7 +184,7 @@ export function createApply(options: ApplyOptions) {
     const written = await writeBack(room, due, write, settledAs(step));
     switch (written.outcome) {
       case 'written':
-        return { ...nothing, done: [{ due, written }] };
+        return { ...nothing, done: [{ due, step, written }] };
       case 'stale':
         return { ...nothing, settled: [later(step, 0)] };
       case 'later':

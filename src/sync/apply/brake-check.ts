@@ -1,11 +1,18 @@
 /**
- * The brake's books: events that would be deleted because the rows of their reservation are gone, counted in the
+ * What the brake counts: events that would be deleted because the rows of their reservation are gone, counted in the
  * database over all daemons, and what a person said about them.
  */
 import type { Queryable } from '../../database.ts';
 import type { Tell } from '../../facts.ts';
-import { brakes, type BrakePolicy } from '../decide/brake.ts';
+import { brakes, type BrakeCount, type BrakePolicy, type Round } from '../decide/brake.ts';
 import type { Due, LeasedRoom } from '../store/mappings.ts';
+
+/** What would be removed: in one room, over all rooms, and in this round of the room. */
+interface Counted {
+  readonly room: BrakeCount;
+  readonly all: BrakeCount;
+  readonly round: Round;
+}
 
 interface Counts {
   readonly room_removing: number;
@@ -16,28 +23,45 @@ interface Counts {
   readonly room_here: number;
 }
 
-/** Of the mappings whose reservations are gone, the ids of those whose events may be deleted now. */
-export function createBrake(db: Queryable, policy: BrakePolicy, tell: Tell) {
+/** Notes and counts what is gone on one side and stands on the other. */
+export async function countRemovals(db: Queryable, resourceId: number): Promise<Counted> {
+  const { rows } = await db.query<Counts>({
+    name: 'count_removals',
+    text: 'SELECT * FROM bridge_count_removals($1)',
+    values: [resourceId],
+  });
+  const counts = rows[0]!;
+  return {
+    room: { removing: counts.room_removing, synced: counts.room_synced },
+    all: { removing: counts.all_removing, synced: counts.all_synced },
+    round: { removing: counts.room_now, of: counts.room_here },
+  };
+}
+
+/**
+ * Of the mappings whose reservations are gone, the ids of those whose events may be deleted now. `unseen`: what is counted
+ * over all rooms beside what the database knows.
+ */
+export function createBrake(
+  db: Queryable,
+  policy: BrakePolicy,
+  tell: Tell,
+  unseen: BrakeCount = { removing: 0, synced: 0 },
+) {
   return async function mayRemove(room: LeasedRoom, gone: readonly Due[]): Promise<ReadonlySet<number>> {
-    const { rows: counted } = await db.query<Counts>({
-      name: 'count_removals',
-      text: 'SELECT * FROM bridge_count_removals($1)',
-      values: [room.resourceId],
-    });
-    const counts = counted[0]!;
-    const held = brakes(
-      { removing: counts.room_removing, synced: counts.room_synced },
-      { removing: counts.all_removing, synced: counts.all_synced },
-      { removing: counts.room_now, of: counts.room_here },
-      policy,
-    );
+    const counts = await countRemovals(db, room.resourceId);
+    const all = {
+      removing: counts.all.removing + unseen.removing,
+      synced: counts.all.synced + unseen.synced,
+    };
+    const held = brakes(counts.room, all, counts.round, policy);
     if (held)
       tell({
         fact: 'brake-held',
         room: room.name,
         resourceId: room.resourceId,
-        wanted: counts.room_removing,
-        synced: counts.room_synced,
+        wanted: counts.room.removing,
+        synced: counts.room.synced,
       });
     const { rows } = await db.query<{ mapping_id: number }>({
       name: 'allowed_removals',

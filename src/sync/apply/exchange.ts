@@ -4,7 +4,7 @@
  * them have moved takes it.
  */
 import { adapterError } from '../../adapter-error.ts';
-import { databaseFailure, isContended, sqlState, type Database } from '../../database.ts';
+import { databaseFailure, isContended, sqlState, type Queryable } from '../../database.ts';
 import { Permanent } from '../../errors.ts';
 import type { Item } from '../../item.ts';
 import { Exact } from '../../narrow-encoding.ts';
@@ -28,7 +28,7 @@ import {
 const membersMost = 64;
 
 export interface ExchangeOptions {
-  readonly db: Database;
+  readonly db: Queryable;
   readonly window: Window;
   readonly changeOf: (step: Step, room: LeasedRoom) => Extract<BookingWrite, { do: 'change' }>;
   readonly settledAs: (step: Step) => Settled;
@@ -76,9 +76,10 @@ export function createExchange({ db, window, changeOf, settledAs }: ExchangeOpti
             JSON.stringify(asked.map(({ settled }) => settled)),
           ],
         });
-        return writes.map(({ step: { due }, write: change }) => ({
-          due,
-          written: writtenOf(due, change, rows[0]!.answers[due.id]!),
+        return writes.map(({ step, write: change }) => ({
+          due: step.due,
+          step,
+          written: writtenOf(step.due, change, rows[0]!.answers[step.due.id]!),
         }));
       } catch (error) {
         const inTheWay = blamed(error);
@@ -114,7 +115,7 @@ export function createExchange({ db, window, changeOf, settledAs }: ExchangeOpti
 const isMove = ({ action }: Step) => action.do === 'change' && touchesTimes(action.toBooking);
 
 /** Where its reservation is to be. */
-function placeOf(step: Step): Pick<Item, 'startsAt' | 'endsAt'> {
+export function placeOf(step: Step): Pick<Item, 'startsAt' | 'endsAt'> {
   const { action, due } = step;
   const change = action.do === 'change' ? action.toBooking : {};
   const now = due.booking ?? shownOf(step)!;

@@ -6,7 +6,7 @@ import { Permanent, type Retryable } from '../../errors.ts';
 import { itemOf, type OutlookEvent } from '../../event.ts';
 import { textsBehind, type BookedItem } from '../../appearance.ts';
 import type { Item } from '../../item.ts';
-import type { Database } from '../../database.ts';
+import type { Queryable } from '../../database.ts';
 import {
   decideUnmapped,
   decideMovedUnmapped,
@@ -44,7 +44,7 @@ const twinAgainMs = 5_000;
 export type { OverlapPolicy } from '../decide/unmapped.ts';
 
 export interface ImportOptions {
-  readonly db: Database;
+  readonly db: Queryable;
   readonly outlook: OutlookSide;
   readonly writeBack: ReturnType<typeof createWriteBack>;
   readonly window: Window;

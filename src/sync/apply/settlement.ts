@@ -228,6 +228,9 @@ export const lostNews = ({ seen, due }: Step): Pick<Settled, 'news'> => ({
   news: seen === 'absent' ? 'gone' : seen === null ? due.news : 'vacated',
 });
 
+/** Why such a removal waits, as the log says it. */
+export const heldReason = 'held by the brake';
+
 /** A removal that waits for a person, because so much else is gone, too. */
 export function holdBack(step: Step): Settled {
   const cancels = step.action.do === 'cancel-booking';
@@ -239,7 +242,7 @@ export function holdBack(step: Step): Settled {
       ? 'Its event is gone from Outlook, and so are many others: the reservation is kept until a person has looked.'
       : 'The rows of this reservation are gone, and so are many others: its event is kept until a person has looked.',
     hint: 'Release or refuse the room: POST /rooms/{resource}/brake/release or …/refuse.',
-    reason: 'held by the brake',
+    reason: heldReason,
   });
 }
 

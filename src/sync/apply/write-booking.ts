@@ -4,7 +4,7 @@
  */
 import { adapterError } from '../../adapter-error.ts';
 import { backOffMs } from '../../back-off.ts';
-import { databaseFailure, isContended, sqlState, type Database } from '../../database.ts';
+import { databaseFailure, isContended, sqlState, type Queryable } from '../../database.ts';
 import { Permanent, Retryable, messageOf } from '../../errors.ts';
 import type { PullAction } from '../../facts.ts';
 import { Exact } from '../../narrow-encoding.ts';
@@ -76,7 +76,7 @@ const untranslatable = '22P05';
 /** So often a reservation may be gone when it is written and there when it is read. */
 const goneMost = 5;
 
-export function createWriteBack(db: Database, random: () => number = Math.random) {
+export function createWriteBack(db: Queryable, random: () => number = Math.random) {
   /** Carries out one write and settles its mapping as `settled` says. Throws as the driver does when the database is away or the lease lost. */
   return async function writeBack(
     room: LeasedRoom,

@@ -1,12 +1,12 @@
 /** Events with the marks of a reservation that are not another one's already. */
-import type { Database } from '../../database.ts';
+import type { Queryable } from '../../database.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 
 /**
  * The same side, but its search by marks leaves out what belongs to another reservation by our books: a person's copy of an
  * event carries its marks, was imported as a reservation of its own, and must not change hands.
  */
-export function withoutClaimedEvents(db: Database, outlook: OutlookSide): OutlookSide {
+export function withoutClaimedEvents(db: Queryable, outlook: OutlookSide): OutlookSide {
   return {
     ...outlook,
     async find(room, marks, signal) {

@@ -2,7 +2,7 @@
  * Events that are there again under another id: deleted and made again, moved by acceptance, cut and pasted, a series whose
  * pattern was moved, a mailbox that was restored. Their reservations would be taken for abandoned, and the events for new ones.
  */
-import type { Database } from '../../database.ts';
+import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
 import type { LeasedRoom } from '../store/mappings.ts';
 import { mappedRows, type Mapped } from '../store/pull-store.ts';
@@ -19,7 +19,7 @@ const mostRead = 200;
  * read does.
  */
 export async function reunite(
-  db: Database,
+  db: Queryable,
   outlook: Pick<OutlookSide, 'read' | 'show'>,
   room: LeasedRoom,
   signal: AbortSignal,

@@ -1,5 +1,5 @@
 /** A plan as the API and `plan --json` print it: names as in the database, times ISO 8601 in UTC. */
-import type { Plan, RoomPlan } from './plan.ts';
+import type { Plan, RoomPlan } from './plan-summary.ts';
 import type { Planned } from './plan-words.ts';
 
 export const printedPlan = (plan: Plan) => ({

@@ -47,31 +47,3 @@ const names: Readonly<Record<keyof Item, string>> = {
 /** Fields by the names that the adapter's view and the API use. */
 export const fieldNames = (fields: readonly string[]): string[] =>
   fields.map((field) => names[field as keyof Item] ?? field);
-
-/** Times from here on: of a reservation, or of an event. */
-export interface Taken {
-  readonly priority: number;
-  readonly startsAt: string;
-  readonly endsAt: string;
-  readonly title: string;
-  /** Its event is, or will be, in Outlook. */
-  readonly shown: boolean;
-  /** Nothing less important is shown beneath it: not so of what Outlook refuses. */
-  readonly covers: boolean;
-}
-
-/** Whether these together take the whole time from `startsAt` to `endsAt`, as PostgreSQL's range_agg has it. */
-export function coverAll(spans: readonly Taken[], startsAt: string, endsAt: string): boolean {
-  let reached = startsAt;
-  for (const span of spans.toSorted((a, b) => (a.startsAt < b.startsAt ? -1 : 1))) {
-    if (span.startsAt > reached) return false;
-    if (span.endsAt > reached) reached = span.endsAt;
-    if (reached >= endsAt) return true;
-  }
-  return false;
-}
-
-export const meets = (
-  a: Pick<Taken, 'startsAt' | 'endsAt'>,
-  b: Pick<Taken, 'startsAt' | 'endsAt'>,
-): boolean => a.startsAt < b.endsAt && a.endsAt > b.startsAt;

@@ -1,73 +1,35 @@
 /**
- * The plan: what a sync would create, change, import, cancel, delete, decline, recognise or leave to a person, room by room,
- * as after a comparison of both sides (`resync`). Nothing is written on either side, nor in our own books: Outlook is asked
- * with GET only, and PostgreSQL refuses our sessions any write (`openReadingPool`).
+ * The plan: what a sync would do, room by room, as after a comparison of both sides (`resync`). It is the sync itself, run on an
+ * Outlook that is only read (GET alone) in a transaction that is rolled back; see docs/decisions/008-plan.md.
  *
- * A room is read under its lease, so that no daemon works on it meanwhile and its mailbox never has more than four calls at
- * a time; a room that a daemon keeps for more than `underLease` waits is reported as busy.
+ * A room is planned under its lease, so that no daemon works on it meanwhile and its mailbox never has more than four calls at
+ * a time; a room that a daemon keeps for more than `underLease` waits is reported as busy, and so is one in which somebody
+ * writes all the time. Outlook is read before the transaction begins. Rooms that share a reservation which the sync would
+ * write are planned together.
  */
-import { databaseFailure, type Database, type Queryable } from '../../database.ts';
+import { setTimeout as pause } from 'node:timers/promises';
+import { databaseFailure, isContended, onConnection, type Database, type Queryable } from '../../database.ts';
 import { Permanent, Retryable } from '../../errors.ts';
-import type { OutlookEvent } from '../../event.ts';
-import { ownSettings } from '../../room-settings.ts';
-import { brakes, type BrakePolicy } from '../decide/brake.ts';
+import { countRemovals } from '../apply/brake-check.ts';
+import { brakes, type BrakeCount, type BrakePolicy } from '../decide/brake.ts';
 import { underLease } from '../worker/lease.ts';
 import type { LeasedRoom, Window } from '../store/mappings.ts';
-import { listWindow, rememberedOf } from '../store/pull-store.ts';
-import {
-  readBrakeCounts,
-  readPicture,
-  readForeignEvents,
-  roomsToPlan,
-  type BrakeCounts,
-} from './plan-picture.ts';
-import type { PlanPolicy } from './plan-births.ts';
-import { planRoom, type PlannedRoom } from './plan-room.ts';
-import { planKinds, type Planned, type PlanKind } from './plan-words.ts';
+import { listWindow } from '../store/pull-store.ts';
+import { dryRun, GaveWay, type Run, type RunOptions } from './dry-run.ts';
+import { eventsToRead, readOutbox, roomsToPlan } from './plan-store.ts';
+import { createPreparedReads, Unread, type PreparedReads } from './prepared-reads.ts';
+import { rolledBack } from './rolled-back.ts';
+import { summed, type Plan, type Read } from './plan-summary.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 
 export interface PlanOptions {
-  /** Its sessions write nothing. */
   readonly db: Database;
   readonly outlook: () => OutlookSide;
   readonly window: Window;
-  readonly policy: PlanPolicy;
+  readonly policy: RunOptions['policy'];
   readonly brake: BrakePolicy;
   /** Rooms read beside each other. */
   readonly roomsAtATime: number;
-}
-
-/** planned; busy: a daemon works on it; failed: it could not be read; unread: the time was up before its turn. */
-type RoomState = 'planned' | 'busy' | 'failed' | 'unread';
-
-export interface RoomPlan {
-  readonly resourceId: number;
-  readonly room: string;
-  readonly mailbox: string;
-  readonly direction: LeasedRoom['direction'];
-  /** What the room does differently, as `name=value`. */
-  readonly settings: readonly string[];
-  readonly state: RoomState;
-  readonly error: string | null;
-  readonly hint: string | null;
-  readonly counts: Readonly<Record<PlanKind, number>>;
-  /** Reservations that both sides show alike. */
-  readonly equal: number;
-  /** So many of what is gone the brake would hold until a person has looked. */
-  readonly held: number;
-  /** The first of them, the soonest first. */
-  readonly items: readonly Planned[];
-}
-
-export interface Plan {
-  readonly rooms: readonly RoomPlan[];
-  readonly counts: Readonly<Record<PlanKind, number>>;
-  readonly equal: number;
-  readonly held: number;
-  /** All rooms were read. */
-  readonly complete: boolean;
-  /** Something would be done, or waits for a person. */
-  readonly differs: boolean;
 }
 
 export interface PlanWish {
@@ -83,27 +45,32 @@ export interface PlanWish {
 
 export type Planner = ReturnType<typeof createPlanner>;
 
-interface Read {
-  readonly room: LeasedRoom;
-  readonly state: RoomState;
-  readonly error: string | null;
-  readonly hint: string | null;
-  readonly found: PlannedRoom | null;
-  /** It failed as every other would. */
-  readonly isOutage: boolean;
-}
+const unknown = { error: null, hint: null, found: null, run: null, isOutage: false } as const;
+const nothing: BrakeCount = { removing: 0, synced: 0 };
 
-const unknown = { error: null, hint: null, found: null, isOutage: false } as const;
+/** So often a transaction begins again with what it turned out to need of Outlook ... */
+const mostReads = 12;
+/** ... and so often because somebody waited for it. */
+const mostWaits = 5;
+/** How long a daemon is given to fold what waits in the outbox. */
+const lookMs = 50;
+const mostLooks = 40;
 
 export function createPlanner(options: PlanOptions) {
-  const { db, window, policy } = options;
+  const { db, window } = options;
+  /** One transaction at a time: two would wait for each other. */
+  let last: Promise<unknown> = Promise.resolve();
+  const alone = <T>(work: () => Promise<T>): Promise<T> => {
+    const done = last.then(work);
+    last = done.catch(() => undefined);
+    return done;
+  };
 
   /** Null: there is no such active room. */
   async function plan(wish: PlanWish, signal: AbortSignal): Promise<Plan | null> {
     const rooms = await asked(roomsToPlan(db, wish.resourceId));
     if (rooms.length === 0 && wish.resourceId !== null) return null;
     const until = wish.withinMs === null ? null : performance.now() + wish.withinMs;
-    const meetings = new Map<string, string>();
     const reads: Read[] = Array<Read>(rooms.length);
     let away: Read | null = null;
     let [next, done] = [0, 0];
@@ -113,74 +80,158 @@ export function createPlanner(options: PlanOptions) {
         signal.throwIfAborted();
         const late = until !== null && performance.now() > until;
         // one side as a whole is out of reach: the other rooms would only wait for the same answer
-        const read = late
-          ? unread(room)
+        const [read] = late
+          ? [unread(room)]
           : away === null
-            ? await readRoom(room, meetings, signal)
-            : { ...away, room };
-        if (read.isOutage) away = read;
-        reads[at] = read;
+            ? await readRooms([room], nothing, signal)
+            : [{ ...away, room }];
+        if (read!.isOutage) away = read!;
+        reads[at] = read!;
         wish.progress?.((done += 1), rooms.length, room.name);
       }
     }
     const beside = Math.min(options.roomsAtATime, rooms.length);
     await Promise.all(Array.from({ length: beside }, readOn));
-    return summed(braked(reads, await asked(readBrakeCounts(db))), wish.itemsMost);
+    const isLate = () => until !== null && performance.now() > until;
+    const together = isLate() ? reads : await readTogether(reads, signal);
+    return summed(isLate() ? together : await braked(together, signal), wish.itemsMost);
   }
 
-  async function readRoom(
-    room: LeasedRoom,
-    meetings: Map<string, string>,
+  /** Rooms of which one's sync writes what another one has, too. */
+  async function readTogether(reads: readonly Read[], signal: AbortSignal): Promise<readonly Read[]> {
+    const known = new Map(reads.map((read) => [read.room.id, read]));
+    for (const rooms of groupsOf(reads)) {
+      const again = await readRooms(rooms, nothing, signal);
+      // where one of them is busy now, what was planned of each stands
+      if (again.every(({ state }) => state === 'planned'))
+        for (const read of again) known.set(read.room.id, read);
+    }
+    return reads.map(({ room }) => known.get(room.id)!);
+  }
+
+  /** Rooms whose removals are too many only together with those of other rooms. */
+  async function braked(reads: readonly Read[], signal: AbortSignal): Promise<readonly Read[]> {
+    const runs = [...new Set(reads.map(({ run }) => run))].filter((run) => run?.counted != null);
+    if (runs.length < 2 || options.brake.max === 0) return reads;
+    const before = await countedBefore(reads[0]!.room, signal);
+    const added = new Map(runs.map((run) => [run, minus(run!.counted!, before)]));
+    const all = [...added.values()].reduce(plus, before);
+    if (!brakes(nothing, all, { removing: 0, of: 0 }, options.brake)) return reads;
+    const again = new Map<number, Read>();
+    for (const [run, own] of added) {
+      const rooms = reads.filter((read) => read.run === run).map(({ room }) => room);
+      const unseen = minus(minus(all, before), own);
+      for (const read of await readRooms(rooms, unseen, signal))
+        if (read.state === 'planned') again.set(read.room.id, read);
+    }
+    return reads.map((read) => again.get(read.room.id) ?? read);
+  }
+
+  const countedBefore = (room: LeasedRoom, signal: AbortSignal): Promise<BrakeCount> =>
+    onConnection(db, (session) =>
+      giving(
+        () => rolledBack(session, async (tx) => (await countRemovals(tx, room.resourceId)).all),
+        async () => undefined,
+        signal,
+      ),
+    );
+
+  /** Plans rooms together; one that cannot be planned is said to be so. */
+  async function readRooms(
+    rooms: readonly LeasedRoom[],
+    unseen: BrakeCount,
     signal: AbortSignal,
-  ): Promise<Read> {
+  ): Promise<readonly Read[]> {
+    const all = (read: Omit<Read, 'room'>) => rooms.map((room) => ({ room, ...read }));
     try {
-      const client = await asked(db.connect());
-      // while Outlook is read no query is under way whose failure would tell: the next one's does
-      const broken = () => undefined;
-      client.on('error', broken);
-      try {
-        const found = await underLease(client, room.id, signal, () => lookAt(client, room, meetings, signal));
-        if (found !== null) return { room, ...unknown, state: 'planned', found };
-        const hint = 'Ask again in a moment: it is being brought over now.';
-        return { room, ...unknown, state: 'busy', error: 'A daemon works on this room.', hint };
-      } finally {
-        client.off('error', broken);
-        client.release();
-      }
+      const run = await onConnection(db, (session) =>
+        leased(session, rooms, signal, () => planRooms(session, rooms, unseen, signal)),
+      );
+      if (run === null)
+        return all({ ...unknown, state: 'busy', error: 'A daemon works on this room.', hint: busyHint });
+      return rooms.map((room) => readOf(room, run));
     } catch (error) {
+      if (error instanceof GaveWay) return all({ ...unknown, state: 'busy', error: awaited, hint: busyHint });
       const failure = databaseFailure(error, 'plan a room');
       if (signal.aborted || !(failure instanceof Retryable || failure instanceof Permanent)) throw error;
       const { message, hint = null, reach } = failure;
-      return { room, ...unknown, state: 'failed', error: message, hint, isOutage: reach === 'side' };
+      return all({ ...unknown, state: 'failed', error: message, hint, isOutage: reach === 'side' });
     }
   }
 
-  async function lookAt(
+  /** Reads Outlook and runs the sync, again with what it turned out to need. */
+  async function planRooms(
     session: Queryable,
-    room: LeasedRoom,
-    meetings: Map<string, string>,
+    rooms: readonly LeasedRoom[],
+    unseen: BrakeCount,
     signal: AbortSignal,
-  ): Promise<PlannedRoom> {
-    const outlook = options.outlook();
-    const span = await listWindow(session, window);
-    const events: OutlookEvent[] = [];
-    for await (const page of outlook.list(room, span.from, span.to, signal)) events.push(...page);
-    return await planRoom(
-      {
-        room,
-        picture: await readPicture(session, room, window),
-        span,
-        events,
-        remembered: await rememberedOf(session, room, events),
-        outlook,
-        policy: {
-          conflict: room.own?.conflict_policy ?? policy.conflict,
-          overlap: room.own?.overlap_policy ?? policy.overlap,
-          importMode: room.own?.import_mode ?? policy.importMode,
-        },
-        strangers: (unknown) => readForeignEvents(session, room, unknown),
-        meetings,
-      },
+  ): Promise<Run> {
+    const reads = createPreparedReads(options.outlook());
+    for (const room of rooms) await prepare(session, room, reads, signal);
+    const folds = await isLeftToFold(session, signal);
+    const runOptions: RunOptions = { window, policy: options.policy, brake: options.brake, unseen, folds };
+    return await giving(
+      () => rolledBack(session, (tx) => dryRun(tx, reads, rooms, runOptions, signal)),
+      () => reads.readUnread(signal),
+      signal,
+    );
+  }
+
+  /** Whether nobody else folds the outbox: a daemon would not see what this transaction takes from it. */
+  async function isLeftToFold(session: Queryable, signal: AbortSignal): Promise<boolean> {
+    for (let looks = 0; looks < mostLooks; looks += 1) {
+      const { folds, waits } = await readOutbox(session);
+      if (!folds || !waits) return !folds;
+      await pause(lookMs, undefined, { signal });
+    }
+    return false;
+  }
+
+  /** Runs a transaction until nothing is missing for it, and nobody waits for it. */
+  async function giving<T>(
+    run: () => Promise<T>,
+    read: () => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<T> {
+    let [reads, waits] = [0, 0];
+    for (;;)
+      try {
+        return await alone(run);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (error instanceof Unread && (reads += 1) <= mostReads) await read();
+        else if ((error instanceof GaveWay || isLocked(error)) && (waits += 1) <= mostWaits)
+          await pause(50 * 2 ** waits, undefined, { signal });
+        else throw isLocked(error) ? new GaveWay('somebody writes there') : error;
+      }
+  }
+
+  /** Reads what a full scan reads, and events that it will probably ask for. */
+  async function prepare(
+    session: Queryable,
+    leasedRoom: LeasedRoom,
+    reads: PreparedReads,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { outlookItemId: address } = leasedRoom;
+    let room = leasedRoom;
+    if (room.mailbox === address) {
+      await reads.prepare([() => reads.resolved(address)], signal);
+      const resolved = settledOr(() => reads.resolved(address));
+      room = { ...room, mailbox: resolved ?? address };
+    }
+    const { from, to } = await listWindow(session, window);
+    await reads.prepare([() => reads.claim(room), () => reads.list(room, from, to)], signal);
+    const listed = settledOr(() => reads.list(room, from, to));
+    if (listed === null) return;
+    const ids = await eventsToRead(
+      session,
+      room,
+      listed.map(({ id }) => id),
+      window,
+    );
+    await reads.prepare(
+      ids.map((id) => () => reads.event(room, id)),
       signal,
     );
   }
@@ -193,90 +244,73 @@ export function createPlanner(options: PlanOptions) {
     hint: `GET /plan?resource_id=${room.resourceId} reads it alone, and the command \`plan\` takes the time it needs.`,
   });
 
-  /** What is gone, as the brake would count it: in each room, and over all rooms that were read. */
-  function braked(reads: readonly Read[], books: BrakeCounts): readonly (Read & { holds: boolean })[] {
-    const applied = books.counted.filter((one) => one.applied);
-    const deeds = (of: readonly { readonly resource: number; readonly deed: string }[]) =>
-      new Set(of.map(({ resource, deed }) => `${resource} ${deed}`)).size;
-    const wanted = new Map(
-      books.counted
-        .filter((one) => one.applied || !one.released)
-        .map((one) => [one.mappingId, { resource: one.resourceId, deed: one.deed, applied: one.applied }]),
-    );
-    const released = new Set(books.counted.filter((one) => one.released).map((one) => one.mappingId));
-    let strangers = 0;
-    for (const { room, found } of reads)
-      for (const { row, deed } of found?.gone ?? [])
-        if (!released.has(row.id))
-          wanted.set(row.id > 0 ? row.id : (strangers -= 1), {
-            resource: room.resourceId,
-            deed,
-            applied: false,
-          });
-    const sum = (of: Iterable<number>) => [...of].reduce((all, one) => all + one, 0);
-    const all = {
-      removing: deeds([...wanted.values()]),
-      synced: sum(books.synced.values()) + applied.length + sum(reads.map(({ found }) => found?.found ?? 0)),
-    };
-    return reads.map((read) => {
-      const { resourceId } = read.room;
-      const inRoom = [...wanted.values()].filter(({ resource }) => resource === resourceId);
-      const now = inRoom.filter((one) => !one.applied);
-      const here = (books.synced.get(resourceId) ?? 0) + (read.found?.found ?? 0);
-      const appliedHere = applied.filter((one) => one.resourceId === resourceId).length;
-      const room = { removing: deeds(inRoom), synced: here + appliedHere };
-      const round = { removing: deeds(now), of: here - now.length + deeds(now) };
-      return { ...read, holds: brakes(room, all, round, options.brake) };
-    });
-  }
-
   return { plan };
 }
 
-const none = () => Object.fromEntries(planKinds.map((kind) => [kind, 0])) as Record<PlanKind, number>;
+const awaited = 'Somebody writes all the time to what a sync of this room would write.';
+const busyHint = 'Ask again in a moment: it is being brought over now.';
 
-function countsOf(planned: readonly Planned[]): Record<PlanKind, number> {
-  const counts = none();
-  for (const { kind } of planned) counts[kind] += 1;
-  return counts;
+const isLocked = (error: unknown): boolean =>
+  isContended(error) || (error instanceof Error && isContended(error.cause));
+
+/** Its answer; null: it failed. */
+function settledOr<T>(answer: () => T): T | null {
+  try {
+    return answer();
+  } catch {
+    return null;
+  }
 }
 
-function summed(reads: readonly (Read & { readonly holds: boolean })[], itemsMost: number): Plan {
-  const rooms = reads.map(({ room, state, error, hint, found, holds }): RoomPlan => {
-    const gone = new Set(found?.gone.map(({ row }) => `${row.reservationType}/${row.reservationId}`));
-    const takesAway = ({ kind, reservation }: Planned) =>
-      (kind === 'delete' || kind === 'decline' || kind === 'cancel-booking') &&
-      reservation !== null &&
-      gone.has(`${reservation.type}/${reservation.id}`);
-    const planned = (found?.planned ?? [])
-      .map((one) => (holds && takesAway(one) ? { ...one, held: true } : one))
-      .toSorted((a, b) => ((a.startsAt ?? '') < (b.startsAt ?? '') ? -1 : 1));
-    return {
-      resourceId: room.resourceId,
-      room: room.name,
-      mailbox: room.outlookItemId,
-      direction: room.direction,
-      settings: ownSettings(room.own ?? {}),
-      state,
-      error,
-      hint,
-      counts: countsOf(planned),
-      equal: found?.equal ?? 0,
-      held: planned.filter(({ held }) => held).length,
-      items: planned.slice(0, itemsMost),
-    };
-  });
-  const counts = none();
-  for (const room of rooms) for (const kind of planKinds) counts[kind] += room.counts[kind];
-  const sum = (of: (room: RoomPlan) => number) => rooms.reduce((all, room) => all + of(room), 0);
-  return {
-    rooms,
-    counts,
-    equal: sum((room) => room.equal),
-    held: sum((room) => room.held),
-    complete: rooms.every(({ state }) => state === 'planned'),
-    differs: planKinds.some((kind) => counts[kind] > 0),
+const plus = (a: BrakeCount, b: BrakeCount): BrakeCount => ({
+  removing: a.removing + b.removing,
+  synced: a.synced + b.synced,
+});
+const minus = (a: BrakeCount, b: BrakeCount): BrakeCount => ({
+  removing: a.removing - b.removing,
+  synced: a.synced - b.synced,
+});
+
+/** Under the leases of all these rooms, in the order of their ids; null: a daemon keeps one of them. */
+const leased = <T>(
+  session: Queryable,
+  rooms: readonly LeasedRoom[],
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T | null> =>
+  rooms
+    .toSorted((a, b) => b.id - a.id)
+    .reduce<() => Promise<T | null>>(
+      (inner, room) => () => underLease(session, room.id, signal, inner),
+      work,
+    )();
+
+function readOf(room: LeasedRoom, run: Run): Read {
+  const found = run.rooms.get(room.id)!;
+  if (found.stopped === null) return { room, ...unknown, state: 'planned', found, run };
+  return { room, ...unknown, ...found.stopped, state: 'failed' };
+}
+
+/** Planned rooms that share a reservation which the sync writes, or a meeting that it imports: at least two each. */
+function groupsOf(reads: readonly Read[]): LeasedRoom[][] {
+  const rooms = new Map(reads.flatMap(({ room, run }) => (run === null ? [] : [[room.id, room]])));
+  const group = new Map([...rooms.keys()].map((id) => [id, new Set([id])]));
+  const join = (ids: readonly number[]): void => {
+    const all = new Set(ids.flatMap((id) => [...(group.get(id) ?? [])]));
+    for (const id of all) group.set(id, all);
   };
+  const meetings = new Map<string, number>();
+  for (const { room, run } of reads) {
+    if (run === null) continue;
+    join([room.id, ...run.writtenIn]);
+    for (const meeting of run.meetings) {
+      join([room.id, meetings.get(meeting) ?? room.id]);
+      meetings.set(meeting, room.id);
+    }
+  }
+  return [...new Set(group.values())]
+    .filter(({ size }) => size > 1)
+    .map((ids) => [...ids].sort((a, b) => a - b).map((id) => rooms.get(id)!));
 }
 
 async function asked<T>(query: Promise<T>): Promise<T> {

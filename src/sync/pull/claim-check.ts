@@ -3,7 +3,7 @@
  * the same mailbox, and what the claim in the mailbox says. A copied or restored database, and a second row, never get to
  * write; a mailbox that was made anew is shown everything again.
  */
-import type { Database } from '../../database.ts';
+import type { Queryable } from '../../database.ts';
 import { Permanent, Retryable, messageOf } from '../../errors.ts';
 import { judgeClaim, printClaim, type ClaimRead, type Standing } from '../decide/claim.ts';
 import type { OutlookSide } from '../outlook-side.ts';
@@ -24,7 +24,7 @@ export class RoomHeld extends Error {
 
 type Allowed = Exclude<Standing['is'], 'other' | 'newer'>;
 
-export function createClaimCheck({ db, outlook }: { readonly db: Database; readonly outlook: OutlookSide }) {
+export function createClaimCheck({ db, outlook }: { readonly db: Queryable; readonly outlook: OutlookSide }) {
   /** What stands in the mailbox. Throws RoomHeld where the room is not ours to work on. */
   async function check(room: LeasedRoom, signal: AbortSignal): Promise<Allowed> {
     const known = await readKnownClaim(db, room);

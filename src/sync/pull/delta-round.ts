@@ -3,7 +3,7 @@
  * again, which event nobody knows. Nothing is decided here, and what a row says is only a hint: delta repeats rows, shows
  * old ones, and reports as removed what merely left its window. Reading and deciding follow in the same drain.
  */
-import type { Database } from '../../database.ts';
+import type { Queryable } from '../../database.ts';
 import { Retryable } from '../../errors.ts';
 import type { Tell } from '../../facts.ts';
 import type { LeasedRoom, Window } from '../store/mappings.ts';
@@ -15,7 +15,7 @@ import { createObserve } from './observe.ts';
 import { createSpacing } from './poll-spacing.ts';
 
 export interface PullOptions {
-  readonly db: Database;
+  readonly db: Queryable;
   readonly outlook: OutlookSide;
   readonly tell: Tell;
   readonly window: Window;

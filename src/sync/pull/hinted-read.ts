@@ -4,7 +4,7 @@
  * is, and a deletion is verified like any other. A delta round makes sure of the rest a few seconds later.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Database } from '../../database.ts';
+import type { Queryable } from '../../database.ts';
 import { Permanent, Retryable } from '../../errors.ts';
 import type { DeltaRow, OutlookEvent } from '../../event.ts';
 import type { Tell } from '../../facts.ts';
@@ -21,7 +21,7 @@ const earlyMs = [150, 400];
 const insteadMs = 1_000;
 
 export interface HintedReadOptions {
-  readonly db: Database;
+  readonly db: Queryable;
   readonly outlook: FreshReads;
   readonly window: Window;
   readonly tell: Tell;

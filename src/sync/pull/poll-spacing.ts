@@ -1,5 +1,5 @@
 /** When a room that Outlook does not call us for is asked next: one that was changed lately sooner, the others later. */
-import type { Database } from '../../database.ts';
+import type { Queryable } from '../../database.ts';
 import { activeShare } from '../store/polls.ts';
 
 /** Multiples of the poll interval. */
@@ -27,7 +27,7 @@ export function spacingFor(share: number): Spacing {
 const knownForMs = 10_000;
 
 /** The spacing of now. */
-export function createSpacing(db: Database, now: () => number = () => performance.now()) {
+export function createSpacing(db: Queryable, now: () => number = () => performance.now()) {
   let known: Promise<Spacing> | null = null;
   let readAt = 0;
   return async function spacing(): Promise<Spacing> {

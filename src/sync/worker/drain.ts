@@ -4,14 +4,14 @@
  * fenced by the lease's epoch, so a drain that lost its lease does no harm.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Database } from '../../database.ts';
+import type { Queryable } from '../../database.ts';
 import { databaseFailure } from '../../database.ts';
 import { Permanent, Retryable } from '../../errors.ts';
 import type { OutlookEvent } from '../../event.ts';
 import type { Tell } from '../../facts.ts';
 import type { Applied } from '../apply/apply.ts';
 import { createAddresses } from '../pull/addresses.ts';
-import { createClaimCheck, RoomHeld } from '../pull/claim-check.ts';
+import { RoomHeld, type createClaimCheck } from '../pull/claim-check.ts';
 import { compare, firstDeltaRound } from '../pull/full-scan.ts';
 import { createDebounce } from './debounce.ts';
 import {
@@ -66,12 +66,16 @@ export interface Drained {
 }
 
 export interface DrainOptions {
-  readonly db: Database;
+  readonly db: Queryable;
   readonly outlook: OutlookSide;
   readonly troubles: Troubles;
   readonly apply: (room: LeasedRoom, due: readonly Due[], signal: AbortSignal) => Promise<Applied>;
   readonly pull: (room: LeasedRoom, signal: AbortSignal) => Promise<PulledRound>;
   readonly readHinted: (room: LeasedRoom, hints: readonly Hint[], signal: AbortSignal) => Promise<Hinted>;
+  readonly claims: ReturnType<typeof createClaimCheck>;
+  readonly debounce?: typeof createDebounce;
+  /** Due mappings read at a time. */
+  readonly atATime?: number;
   readonly window: Window;
   /** Between two polls of a room. */
   readonly pollMs: number;
@@ -87,6 +91,9 @@ export function createDrain(options: DrainOptions) {
     apply,
     pull,
     readHinted,
+    claims,
+    debounce = createDebounce,
+    atATime = itemsAtATime,
     window,
     pollMs,
     tell,
@@ -94,7 +101,6 @@ export function createDrain(options: DrainOptions) {
   } = options;
   const tells = createTellSettled(tell);
   const verifyMissing = createVerifyMissing({ db, outlook, window, tell });
-  const claims = createClaimCheck({ db, outlook });
   const { addressed, readdressed } = createAddresses({ db, outlook });
   /** Rooms that were asked for changes since this daemon began. */
   const listened = new Set<number>();
@@ -152,7 +158,7 @@ export function createDrain(options: DrainOptions) {
     }
     let answered = pulls || (!leased.baselined && !scansLater);
 
-    const calm = createDebounce();
+    const calm = debounce();
     let due = room.baselined && leased.reconciled && !hasRead ? room.due : await readDue(room);
     // bounded by what is due: each round settles its rows, and a row that stays due at once is counted in `attempt`
     while (due.length > 0 && !stopping.aborted) {
@@ -253,7 +259,7 @@ export function createDrain(options: DrainOptions) {
   }
 
   const readDue = (room: LeasedRoom) =>
-    asked('read what is due', dueMappings(db, room.resourceId, itemsAtATime, window));
+    asked('read what is due', dueMappings(db, room.resourceId, atATime, window));
 
   async function reconcile(room: LeasedRoom): Promise<void> {
     const found = await asked('reconcile a room', reconcileRoom(db, room, window));

@@ -1,5 +1,5 @@
 /** Events that were reported as removed are read, each by its id, before anything is decided about them. */
-import type { Database } from '../../database.ts';
+import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
 import type { Tell } from '../../facts.ts';
 import { verify } from '../apply/read.ts';
@@ -14,7 +14,7 @@ import { listWindow, missingOf, type Missing } from '../store/pull-store.ts';
 const verifiedAtATime = 40;
 
 export interface VerifyMissingOptions {
-  readonly db: Database;
+  readonly db: Queryable;
   readonly outlook: OutlookSide;
   readonly window: Window;
   readonly tell: Tell;

@@ -1,0 +1,232 @@
+/**
+ * The sync of some rooms, run in a transaction that is rolled back, on an Outlook that is only read (`RecordingOutlook`): the same
+ * drain as the daemon's. What it does is what the plan says.
+ */
+import type { Queryable } from '../../database.ts';
+import { Retryable } from '../../errors.ts';
+import type { Applied } from '../apply/apply.ts';
+import { countRemovals } from '../apply/brake-check.ts';
+import { itemOf, type OutlookEvent } from '../../event.ts';
+import type { BrakeCount, BrakePolicy } from '../decide/brake.ts';
+import { judgeClaim } from '../decide/claim.ts';
+import type { OutlookSide } from '../outlook-side.ts';
+import { createClaimCheck } from '../pull/claim-check.ts';
+import { readKnownClaim } from '../store/claims.ts';
+import type { Due, LeasedRoom, Window } from '../store/mappings.ts';
+import { partsOf, type SyncOptions } from '../sync.ts';
+import { createDrain, type Drained } from '../worker/drain.ts';
+import { beginRun, countEqual, foldAll, readRefusals, restingAfter, roomNow, roomsOf } from './plan-store.ts';
+import { draftsOf, type Draft } from './planned.ts';
+import type { PreparedReads } from './prepared-reads.ts';
+import { createRecordingOutlook } from './recording-outlook.ts';
+import type { Planned } from './plan-words.ts';
+import { isWaitedFor } from './rolled-back.ts';
+
+/** Somebody waits for what the transaction has locked. */
+export class GaveWay extends Error {}
+
+export interface RunOptions {
+  readonly window: Window;
+  readonly policy: Pick<SyncOptions, 'conflict' | 'overlap' | 'importMode'>;
+  readonly brake: BrakePolicy;
+  /** Of other rooms, what the brake counts beside what the database knows. */
+  readonly unseen: BrakeCount;
+  /** No daemon folds the outbox. */
+  readonly folds: boolean;
+}
+
+/** What a sync would do in one room. `stopped`: why it would do nothing there. */
+export interface PlannedRoom {
+  readonly planned: readonly Planned[];
+  readonly equal: number;
+  readonly stopped: {
+    readonly error: string;
+    readonly hint: string | null;
+    readonly isOutage: boolean;
+  } | null;
+}
+
+export interface Run {
+  readonly rooms: ReadonlyMap<number, PlannedRoom>;
+  /** What the brake counts over all rooms after it; null: nothing was taken away. */
+  readonly counted: BrakeCount | null;
+  /** Rooms, these included, that have a reservation which the run wrote. */
+  readonly writtenIn: readonly number[];
+  /** Meetings of several rooms that the run made reservations. */
+  readonly meetings: readonly string[];
+}
+
+/** Work items read at a time: no notification waits behind them. */
+const atATime = 60;
+/** How often the rooms are gone over, because something was written into the booking system. */
+const mostPasses = 6;
+/** A work item is decided about so often at most, and a run takes so long. */
+const mostDecisions = 30;
+const mostMs = 300_000;
+
+/** Runs in `db`, a transaction. Throws Unread, GaveWay, and what the database throws. */
+export async function dryRun(
+  db: Queryable,
+  reads: PreparedReads,
+  rooms: readonly LeasedRoom[],
+  options: RunOptions,
+  signal: AbortSignal,
+): Promise<Run> {
+  if (options.folds) await foldAll(db, options.window);
+  const { logged, installation } = await beginRun(db, rooms);
+  const outlook = createRecordingOutlook(reads, await readRefusals(db, rooms));
+  const recorded = createRecord(db, outlook);
+  const parts = partsOf({
+    db,
+    outlook,
+    tell: () => undefined,
+    installationId: () => installation,
+    window: options.window,
+    pollMs: 60_000,
+    brake: options.brake,
+    unseen: options.unseen,
+    ...options.policy,
+  });
+  const { drain } = createDrain({
+    ...parts,
+    claims: readingClaims(db, outlook),
+    debounce: () => ({ choose: (due) => due, waitMs: () => 1 }),
+    atATime,
+    async apply(room, due, until) {
+      const events = await recorded.before(room, due, until);
+      return recorded.after(room, due, events, await parts.apply(room, due, until));
+    },
+  });
+
+  const ends = new Map<number, Drained>();
+  for (let pass = 0, again = true; again && pass < mostPasses; pass += 1) {
+    again = false;
+    for (const room of rooms) {
+      const before = recorded.written.size;
+      const now = await roomNow(db, room, pass > 0);
+      if (ends.get(room.id) !== undefined && isOver(ends.get(room.id)!)) continue;
+      const end = await drain(now, signal, never);
+      ends.set(room.id, end);
+      // the room's mailbox was replaced, or what was written concerns other rooms, or this one once more
+      const isCompared = (await roomNow(db, room, true)).baselined;
+      again ||= recorded.written.size > before || (!isCompared && !isOver(end));
+    }
+  }
+
+  const { drafts, held } = recorded;
+  const resting = await restingAfter(db, rooms, logged, held);
+  const touched = [...drafts, ...resting].map(({ mapping }) => mapping);
+  const equal = await countEqual(db, rooms, touched, options.window);
+  const takesAway = drafts.some(({ planned: { kind } }) => /^(delete|decline|cancel-booking)$/.test(kind));
+  return {
+    rooms: new Map(
+      rooms.map((room) => [
+        room.id,
+        {
+          planned: [...drafts, ...resting]
+            .filter((one) => one.room === room.id)
+            .map(({ planned }) => planned),
+          equal: equal.get(room.id) ?? 0,
+          stopped: stoppedBy(ends.get(room.id)!),
+        },
+      ]),
+    ),
+    counted: takesAway ? (await countRemovals(db, rooms[0]!.resourceId)).all : null,
+    writtenIn: await roomsOf(db, [...recorded.written]),
+    meetings: [...recorded.meetings],
+  };
+}
+
+const never = new AbortController().signal;
+
+const isOver = ({ rest, outage }: Drained): boolean => outage !== null || (rest !== null && rest.ms !== null);
+
+function stoppedBy({ rest, outage }: Drained): PlannedRoom['stopped'] {
+  if (outage !== null) return { error: outage.message, hint: outage.hint ?? null, isOutage: true };
+  return rest === null || rest.ms === null ? null : { error: rest.why, hint: rest.hint, isOutage: false };
+}
+
+/**
+ * What claims say, without raising their number. A number that this database has never given out holds the sync back until a
+ * person has seen this plan, so the plan goes on.
+ */
+function readingClaims(db: Queryable, outlook: OutlookSide): ReturnType<typeof createClaimCheck> {
+  const claims = createClaimCheck({ db, outlook });
+  return {
+    async check(room, signal) {
+      const known = await readKnownClaim(db, room);
+      const read = await outlook.readClaim(room, signal).catch(() => null);
+      const isNewer = known.earlier === null && read !== null && judgeClaim(read, known).is === 'newer';
+      return isNewer ? 'ours' : await claims.check(room, signal);
+    },
+    raise: async () => undefined,
+  };
+}
+
+/** Keeps what came of each batch, and that the run comes to an end. */
+function createRecord(db: Queryable, outlook: OutlookSide) {
+  const drafts: (Draft & { readonly room: number })[] = [];
+  const held = new Set<number>();
+  const detached = new Set<number>();
+  const written = new Set<string>();
+  const meetings = new Set<string>();
+  const importedIn = new Map<string, string>();
+  const decided = new Map<number, number>();
+  const endsAt = performance.now() + mostMs;
+
+  async function goOn(due: readonly Due[]): Promise<void> {
+    if (await isWaitedFor(db)) throw new GaveWay('somebody waits for what the plan has locked');
+    for (const { id } of due) decided.set(id, (decided.get(id) ?? 0) + 1);
+    const isEndless = due.some(({ id }) => decided.get(id)! > mostDecisions);
+    if (isEndless || performance.now() > endsAt)
+      throw new Retryable('The plan of this room does not come to an end.', { reach: 'room' });
+  }
+
+  return {
+    drafts,
+    held,
+    written,
+    meetings,
+    /** What is known of the events among these work items. */
+    async before(
+      room: LeasedRoom,
+      due: readonly Due[],
+      signal: AbortSignal,
+    ): Promise<ReadonlyMap<number, OutlookEvent>> {
+      await goOn(due);
+      const events = new Map<number, OutlookEvent>();
+      for (const { id, eventId, reservationId } of due) {
+        if (reservationId !== null || eventId === null) continue;
+        const event = await outlook.read(room, eventId, signal).catch(() => null);
+        if (event !== null) events.set(id, event);
+      }
+      return events;
+    },
+    after(
+      room: LeasedRoom,
+      due: readonly Due[],
+      events: ReadonlyMap<number, OutlookEvent>,
+      applied: Applied,
+    ): Applied {
+      for (const { due: row, action } of applied.decided) if (action.do === 'part') detached.add(row.id);
+      for (const { due: row, written: one } of applied.done) {
+        const key = `${one.reservationType}/${one.reservationId}`;
+        written.add(key);
+        if (one.action === 'imported') importedIn.set(key, room.name);
+        const event = events.get(row.id);
+        if (event !== undefined && event.iCalUId !== '')
+          meetings.add(`${event.iCalUId} ${event.originalStart ?? ''}`);
+      }
+      const run = {
+        itemOf: ({ id }: Due) => (events.has(id) ? itemOf(events.get(id)!.shows) : null),
+        importedIn: (key: string) => importedIn.get(key),
+        detached,
+      };
+      for (const draft of draftsOf(due, applied, run)) {
+        drafts.push({ ...draft, room: room.id });
+        if (draft.planned.held) held.add(draft.mapping);
+      }
+      return applied;
+    },
+  };
+}

@@ -1,0 +1,137 @@
+/** What came of one work item of a plan's run, in the words of a plan. Pure. */
+import type { Item } from '../../item.ts';
+import type { Applied, Done } from '../apply/apply.ts';
+import { heldReason } from '../apply/settlement.ts';
+import type { Step } from '../apply/step.ts';
+import type { Due, Settled } from '../store/mappings.ts';
+import { fieldNames, type Planned, type PlanKind } from './plan-words.ts';
+import { realId } from './recording-outlook.ts';
+
+/** A step of a plan, and the mapping it is about. */
+export interface Draft {
+  readonly mapping: number;
+  readonly planned: Planned;
+}
+
+/** What a run knows beside the work item itself. */
+export interface RunSoFar {
+  /** What is known of the event of an unmapped work item. */
+  readonly itemOf: (row: Due) => Item | null;
+  /** The room in which this run made the meeting a reservation; undefined: it was one before. */
+  readonly importedIn: (reservation: string) => string | undefined;
+  /** Mappings whose event this run left to its organiser. */
+  readonly detached: ReadonlySet<number>;
+}
+
+/** Everything that was done in a batch, in order; what was only written down is nothing of a plan. */
+export function draftsOf(due: readonly Due[], { settled, done, decided }: Applied, run: RunSoFar): Draft[] {
+  const rows = new Map(due.map((row) => [row.id, row]));
+  const steps = new Map(decided.map((step) => [step.due.id, step]));
+  return [
+    ...settled.flatMap((one) => {
+      const row = rows.get(one.id)!;
+      const planned = isMapped(row)
+        ? ofReservation(row, one, steps.get(one.id), run)
+        : ofEvent(row, one, run.itemOf(row));
+      return planned === null ? [] : [{ mapping: one.id, planned }];
+    }),
+    ...done.map((one) => ({ mapping: one.due.id, planned: writtenBack(one, run) })),
+  ];
+}
+
+const isMapped = ({ reservationId }: Due) => reservationId !== null;
+
+function ofReservation(
+  row: Due,
+  { action, reason }: Settled,
+  step: Step | undefined,
+  run: RunSoFar,
+): Planned | null {
+  const decision = step?.action.do;
+  if (action === 'created') return say(row, 'create', run.detached.has(row.id) ? movedAway : whyCreated(row));
+  if (action === 'updated' && step?.action.do === 'change')
+    return say(row, 'change', whyChanged(row, step.action.change) + overruled(step), step.action.change);
+  if (action === 'declined') return say(row, 'decline', whyRemoved(row));
+  // else there was nothing to delete
+  if (action === 'deleted' && decision === 'remove') return say(row, 'delete', whyRemoved(row));
+  if (action === 'shadowed' && decision === 'remove') return say(row, 'delete', isCovered);
+  return action === 'parked' && reason === heldReason ? { ...held(row, decision), held: true } : null;
+}
+
+const isCovered = 'something more important takes its whole time';
+const held = (row: Due, decision: Step['action']['do'] | undefined): Planned =>
+  decision === 'cancel-booking'
+    ? say(row, 'cancel-booking', whyCancelled(row))
+    : say(row, decision === 'decline' ? 'decline' : 'delete', whyRemoved(row));
+
+function ofEvent(row: Due, { action, reason }: Settled, item: Item | null): Planned | null {
+  if (action !== 'declined' && action !== 'deleted') return null;
+  return { ...say(row, action === 'declined' ? 'decline' : 'delete', reason ?? ''), ...timesOf(item) };
+}
+
+function writtenBack({ due, step, written }: Done, run: RunSoFar): Planned {
+  if (written.action === 'booking-cancelled') return say(due, 'cancel-booking', whyCancelled(due));
+  if (written.action === 'booking-updated') {
+    const toBooking = step?.action.do === 'change' ? step.action.toBooking : {};
+    return say(due, 'change-booking', `it was changed in Outlook${overruled(step)}`, toBooking);
+  }
+  const key = `${written.reservationType}/${written.reservationId}`;
+  const why = written.action === 'joined' ? whyJoined(key, run.importedIn(key)) : inOutlookOnly;
+  return { ...say(due, 'import', why), ...timesOf(run.itemOf(due)) };
+}
+
+const inOutlookOnly = 'it is in Outlook only';
+const movedAway = 'the booking system moved it away from the meeting of somebody else';
+
+/** One meeting that invited several rooms becomes one reservation. */
+const whyJoined = (reservation: string, first: string | undefined): string =>
+  first === undefined
+    ? `it is the meeting that ${reservation} came from: the reservation gets this room, too`
+    : `${inOutlookOnly}; one reservation together with ${first}`;
+
+function whyCreated({ status, eventId, conflict }: Due): string {
+  if (status === 'cancelled') return 'it was enabled again';
+  if (status === 'shadowed') return 'nothing covers it any more';
+  if (conflict?.replace === true) return 'Outlook refuses to change its event: a new one takes its place';
+  return eventId === null
+    ? 'it is not in Outlook yet'
+    : 'its event was deleted in Outlook, and the booking system is followed';
+}
+
+const whyChanged = ({ bookingBase }: Due, change: object): string =>
+  Object.keys(change).length === 0
+    ? 'it is shown as free, and as busy again'
+    : bookingBase === null
+      ? 'its event shows something else'
+      : 'it was changed in the booking system';
+
+function whyRemoved({ active, elsewhere }: Due): string {
+  if (active === false) return 'it is cancelled in the booking system';
+  return elsewhere ? 'it is in another room now' : 'its rows are gone from the booking system';
+}
+
+const whyCancelled = ({ news }: Due): string =>
+  news === 'vacated' ? 'its event does not occupy the room any more' : 'its event was deleted in Outlook';
+
+const overruled = (step: Step | undefined): string =>
+  step?.action.do !== 'change' || step.action.overruled.length === 0
+    ? ''
+    : `; both sides changed ${fieldNames(step.action.overruled).join(', ')}, and CONFLICT_POLICY chooses`;
+
+const timesOf = (item: Item | null) =>
+  item === null ? {} : { title: item.title, startsAt: item.startsAt, endsAt: item.endsAt };
+
+function say(row: Due, kind: PlanKind, why: string, change: object = {}): Planned {
+  const item = row.booking ?? row.outlookSeen ?? row.outlookBase;
+  return {
+    kind,
+    title: item?.title ?? null,
+    startsAt: item?.startsAt ?? null,
+    endsAt: item?.endsAt ?? null,
+    reservation: isMapped(row) ? { type: row.reservationType, id: row.reservationId } : null,
+    eventId: realId(row.eventId),
+    fields: fieldNames(Object.keys(change)),
+    why,
+    held: false,
+  };
+}

@@ -1,0 +1,139 @@
+/**
+ * Outlook as a plan meets it: reads are answered from what was read before (`PreparedReads`), writes are carried out on that in
+ * memory and answered as Graph would answer them. Nothing is sent.
+ */
+import { Permanent } from '../../errors.ts';
+import { itemOf, type Mailbox, type OutlookEvent, type Write, type Written } from '../../event.ts';
+import type { OutlookSide } from '../outlook-side.ts';
+import type { PreparedReads } from './prepared-reads.ts';
+
+/** Where the rounds of changes go on that a plan begins: nothing changes while it is made. */
+const planLink = 'plan';
+
+/** What the ids of events begin with that a plan made: nobody outside of it knows them. */
+const plannedPrefix = 'planned-';
+export const realId = (eventId: string | null): string | null =>
+  eventId?.startsWith(plannedPrefix) === true ? null : eventId;
+
+type Changes = Map<string, OutlookEvent | null>;
+
+/** `refusals`: what Outlook said when it refused to change these events, by their ids; it says so again. */
+export function createRecordingOutlook(
+  reads: PreparedReads,
+  refusals: ReadonlyMap<string, string>,
+): OutlookSide {
+  /** By mailbox: what became of its events; null: not there any more. */
+  const changed = new Map<string, Changes>();
+  let created = 0;
+
+  function changesOf({ mailbox }: Mailbox): Changes {
+    const known = changed.get(mailbox) ?? new Map<string, OutlookEvent | null>();
+    changed.set(mailbox, known);
+    return known;
+  }
+
+  function readNow(room: Mailbox, eventId: string): OutlookEvent | null {
+    const now = changesOf(room).get(eventId);
+    return now === undefined ? reads.event(room, eventId) : now;
+  }
+
+  /** Those of these events, and of those that came or changed since, which are `wanted`. */
+  function asOfNow(
+    room: Mailbox,
+    events: readonly OutlookEvent[],
+    wanted: (event: OutlookEvent) => boolean,
+  ): OutlookEvent[] {
+    const changes = changesOf(room);
+    const untouched = events.filter(({ id }) => !changes.has(id));
+    return [...untouched, ...[...changes.values()].filter((event) => event !== null)].filter(wanted);
+  }
+
+  function carryOut(room: Mailbox, write: Write): Written {
+    const answered = { acceptedAt: performance.now(), callMs: 0 };
+    const changes = changesOf(room);
+    if (write.do === 'create') {
+      const event = createdEvent(`${plannedPrefix}${(created += 1)}`, write);
+      changes.set(event.id, event);
+      return { ...answered, outcome: 'written', event };
+    }
+    const refusal = refusals.get(write.eventId);
+    if (refusal !== undefined)
+      return { ...answered, outcome: 'failed', error: new Permanent(refusal, { reach: 'item' }) };
+    if (write.do === 'remove') {
+      changes.set(write.eventId, null);
+      return { ...answered, outcome: 'written', event: null };
+    }
+    const before = readNow(room, write.eventId);
+    if (before === null) return { ...answered, outcome: 'gone' };
+    const event = changedEvent(before, write);
+    changes.set(event.id, event);
+    return { ...answered, outcome: 'written', event };
+  }
+
+  return {
+    show: reads.show,
+    resolveMailbox: async (address) => reads.resolved(address),
+    readClaim: async (room) => reads.claim(room),
+    writeClaim: async () => null,
+    write: async (room, writes) => writes.map((write) => carryOut(room, write)),
+    read: async (room, eventId) => readNow(room, eventId),
+    find: async (room, { type, id }) =>
+      asOfNow(room, reads.found(room, { type, id }), ({ marks }) => marks?.type === type && marks.id === id),
+    async *list(room, from, to) {
+      yield asOfNow(room, reads.list(room, from, to), overlapping(from, to));
+    },
+    async series(room, masterId, from, to) {
+      const instances = reads.series(room, masterId, from, to);
+      const isInstance = ({ seriesMasterId }: OutlookEvent) => seriesMasterId === masterId;
+      return instances === null ? null : asOfNow(room, instances, isInstance);
+    },
+    async respond(room, eventId, answer) {
+      if (readNow(room, eventId) === null) return 'gone';
+      if (answer === 'decline') changesOf(room).set(eventId, null);
+      return 'answered';
+    },
+    async *delta(room, start) {
+      if ('link' in start && start.link !== planLink) yield reads.delta(room, start.link);
+      else yield { answer: 'page', rows: [], removed: [], nextLink: null, deltaLink: planLink };
+    },
+  };
+}
+
+const overlapping =
+  (from: string, to: string) =>
+  ({ shows }: OutlookEvent): boolean => {
+    const item = itemOf(shows);
+    const meets = (begins: string, ends: string) =>
+      Date.parse(begins) < Date.parse(to) && Date.parse(ends) > Date.parse(from);
+    return item === null || meets(item.startsAt, item.endsAt);
+  };
+
+const createdEvent = (
+  id: string,
+  { item, marks, transactionId }: Extract<Write, { do: 'create' }>,
+): OutlookEvent => ({
+  id,
+  iCalUId: '',
+  shows: { is: 'occupied', item },
+  marks,
+  transactionId,
+  createdAt: null,
+  isOrganizer: true,
+  type: 'singleInstance',
+  seriesMasterId: null,
+  originalStart: null,
+  organizer: null,
+  lastModifiedAt: null,
+  etag: null,
+});
+
+function changedEvent(
+  before: OutlookEvent,
+  { change, whole, busy }: Extract<Write, { do: 'change' }>,
+): OutlookEvent {
+  const { shows } = before;
+  const item = { ...(itemOf(shows) ?? whole), ...change };
+  if (shows.is === 'undecided' || (shows.is === 'free' && busy !== true))
+    return { ...before, shows: { is: shows.is, item } };
+  return { ...before, shows: { is: 'occupied', item } };
+}
