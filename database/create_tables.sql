@@ -648,7 +648,12 @@ BEGIN', (
     FROM unnest(ARRAY['UPDATE', 'INSERT', 'DELETE', 'TRUNCATE'], ARRAY[changed, 'new_rows', 'old_rows', NULL])
       WITH ORDINALITY AS u (event, rows, place)), $end$
   END IF;
-  IF FOUND THEN
+  IF FOUND$end$,
+    -- what bridge_wake() asks first: to call it costs more than to ask
+    CASE WHEN (SELECT value FROM public.bridge_settings WHERE name = 'wake') = 'notify' THEN '' ELSE $asleep$
+    AND pg_catalog.pg_try_advisory_lock_shared(7230912, 1) AND pg_catalog.pg_advisory_unlock_shared(7230912, 1)
+    AND NOT (pg_catalog.pg_try_advisory_lock(7230912, 6) AND pg_catalog.pg_advisory_unlock(7230912, 6))$asleep$ END, $end$
+  THEN
     PERFORM public.bridge_wake();
   END IF;
   RETURN NULL;
@@ -2539,7 +2544,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'b99dd512d800ba38d41c71632526f07e35ed80a22d31550a54422dceda8dc25f ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '5046d8b76e6a81527867b5b3a257bed9a7d64c033c4249185ca8615b00648ac0 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

@@ -131,7 +131,12 @@ BEGIN', (
     FROM unnest(ARRAY['UPDATE', 'INSERT', 'DELETE', 'TRUNCATE'], ARRAY[changed, 'new_rows', 'old_rows', NULL])
       WITH ORDINALITY AS u (event, rows, place)), $end$
   END IF;
-  IF FOUND THEN
+  IF FOUND$end$,
+    -- what bridge_wake() asks first: to call it costs more than to ask
+    CASE WHEN (SELECT value FROM public.bridge_settings WHERE name = 'wake') = 'notify' THEN '' ELSE $asleep$
+    AND pg_catalog.pg_try_advisory_lock_shared(7230912, 1) AND pg_catalog.pg_advisory_unlock_shared(7230912, 1)
+    AND NOT (pg_catalog.pg_try_advisory_lock(7230912, 6) AND pg_catalog.pg_advisory_unlock(7230912, 6))$asleep$ END, $end$
+  THEN
     PERFORM public.bridge_wake();
   END IF;
   RETURN NULL;

@@ -26,7 +26,9 @@ const state = `(
     UNION ALL SELECT c.relname || pg_get_viewdef(c.oid) FROM pg_class c
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'v' AND c.relname LIKE 'bridge\\_%'
     UNION ALL SELECT concat_ws(' ', t.tgrelid::regclass, t.tgname, t.tgenabled) FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-    WHERE NOT t.tgisinternal AND p.pronamespace = 'public'::regnamespace AND p.proname LIKE 'bridge\\_%') o)`;
+    WHERE NOT t.tgisinternal AND p.pronamespace = 'public'::regnamespace AND p.proname LIKE 'bridge\\_%'
+    -- the triggers are made for it
+    UNION ALL SELECT 'wake ' || value FROM public.bridge_settings WHERE name = 'wake') o)`;
 
 /** Writes down what was just installed. */
 export async function rememberAdapter(db: Queryable, folder: string): Promise<void> {

@@ -148,7 +148,7 @@ describe('a table in another schema', () => {
     await db.query(`CREATE SCHEMA "Cal"; CREATE TABLE "Cal"."Booking" (id integer PRIMARY KEY, title text)`);
     await using ours = await openRole(db, [
       'GRANT CREATE, USAGE ON SCHEMA public TO role',
-      'GRANT INSERT, SELECT, UPDATE ON bridge_watched, bridge_changes TO role',
+      'GRANT INSERT, SELECT, UPDATE ON bridge_watched, bridge_changes, bridge_settings TO role',
     ]);
     const { client } = await ours.session();
     const declare = `SELECT bridge_watch_table('"Cal"."Booking"', $$SELECT 'booking', changed.id$$, '{title}')`;
