@@ -212,3 +212,47 @@ test('attendees over HTTP get their copies too', async () => {
   );
   expect(copy(world).organizer.address).toBe(ANNA);
 });
+
+const weekly = {
+  ...meeting,
+  pattern: { type: 'daily', interval: 7 },
+  range: { type: 'numbered', numberOfOccurrences: 3 },
+};
+const shownIn = (world: TenantWorld) =>
+  world.tenant
+    .calendarOf(ROOM, '2026-03-01T00:00Z', '2026-04-01T00:00Z')
+    .map(({ start, showAs, response }) => [start.slice(8, 13), showAs, response].join(' '));
+
+test('one instance that the organizer moves is undecided until the room answers it again', async () => {
+  await using world = await openTenant();
+  const { id } = world.tenant.people.invite(ANNA, [ROOM], weekly);
+  world.tenant.advance(1_500);
+  world.tenant.people.moveOccurrence(ANNA, id, '2026-03-09', {
+    start: '2026-03-10T12:00Z',
+    end: '2026-03-10T13:00Z',
+  });
+  const moved = (state: string) => ['02T09 busy accepted', `10T12 ${state}`, '16T09 busy accepted'];
+  expect(shownIn(world)).toEqual(moved('tentative notResponded'));
+  world.tenant.advance(1_500);
+  expect(shownIn(world)).toEqual(moved('busy accepted'));
+});
+
+test('one instance that the organizer deletes is called off in the room', async () => {
+  await using world = await openTenant();
+  const { id } = world.tenant.people.invite(ANNA, [ROOM], weekly);
+  world.tenant.advance(1_500);
+  world.tenant.people.deleteOccurrence(ANNA, id, '2026-03-09');
+  expect(shownIn(world)).toEqual(['02T09 busy accepted', '09T09 free accepted', '16T09 busy accepted']);
+});
+
+test('a mailbox made anew has another object id, no items, and refuses the ids of the old one', async () => {
+  await using world = await openTenant();
+  const { id } = await world.create();
+  const renewed = world.tenant.renewMailbox(ROOM);
+  const ask = (room: string) => world.ask('GET', `/users/${room}/events/${id}`);
+  const codes = [await ask(world.room), await ask(renewed)].map(({ body }) => body.error.code as string);
+  world.tenant.faults.set({ foreignIdStatus: 400 });
+  codes.push((await ask(renewed)).body.error.code as string);
+  expect(codes).toEqual(['ErrorInvalidUser', 'ErrorItemNotFound', 'ErrorInvalidMailboxItemId']);
+  expect(world.tenant.eventsIn(ROOM)).toEqual([]);
+});

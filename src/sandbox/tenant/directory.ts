@@ -15,6 +15,8 @@ const usualAttendant: Attendant = {
 /** The mailboxes of the tenant, found by object id or by address whatever its letter case. */
 export interface Directory {
   add(mailbox: { upn: string; name: string; kind: Mailbox['kind'] }): Mailbox;
+  /** A mailbox is deleted and made anew under its address: another object id, an empty calendar, and its item ids are foreign. */
+  renew(idOrUpn: string): Mailbox;
   find(idOrUpn: string): Mailbox | undefined;
   /** Throws Graph's 404 for nobody. */
   get(idOrUpn: string): Mailbox;
@@ -32,35 +34,44 @@ export function createDirectory(options: {
   const byName = new Map<string, Mailbox>();
   const rooms: Mailbox[] = [];
   const find = (idOrUpn: string) => byName.get(idOrUpn.toLowerCase());
-  return {
-    add({ upn, name, kind }) {
-      if (find(upn)) throw new Error(`there is a mailbox ${upn} already`);
-      const key = random.letters(12);
-      const mailbox: Mailbox = {
-        id: random.guid(),
-        upn,
-        name,
-        kind,
+  const get = (idOrUpn: string): Mailbox => {
+    const mailbox = find(idOrUpn);
+    if (mailbox) return mailbox;
+    throw new GraphError(404, 'ErrorInvalidUser', `The requested user '${idOrUpn}' is invalid.`);
+  };
+  const add: Directory['add'] = ({ upn, name, kind }) => {
+    if (find(upn)) throw new Error(`there is a mailbox ${upn} already`);
+    const key = random.letters(12);
+    const mailbox: Mailbox = {
+      id: random.guid(),
+      upn,
+      name,
+      kind,
+      key,
+      attendant: usualAttendant,
+      calendarProperties: new Map(),
+      store: new MailboxStore({
         key,
-        attendant: usualAttendant,
-        calendarProperties: new Map(),
-        store: new MailboxStore({
-          key,
-          random,
-          now,
-          changed: (event, change) => changed(mailbox, event, change),
-        }),
-      };
-      byName.set(mailbox.id, mailbox).set(upn.toLowerCase(), mailbox);
-      if (kind === 'room') rooms.push(mailbox);
-      return mailbox;
+        random,
+        now,
+        changed: (event, change) => changed(mailbox, event, change),
+      }),
+    };
+    byName.set(mailbox.id, mailbox).set(upn.toLowerCase(), mailbox);
+    if (kind === 'room') rooms.push(mailbox);
+    return mailbox;
+  };
+  return {
+    add,
+    renew(idOrUpn) {
+      const old = get(idOrUpn);
+      byName.delete(old.id);
+      byName.delete(old.upn.toLowerCase());
+      if (old.kind === 'room') rooms.splice(rooms.indexOf(old), 1);
+      return add(old);
     },
     find,
-    get(idOrUpn) {
-      const mailbox = find(idOrUpn);
-      if (mailbox) return mailbox;
-      throw new GraphError(404, 'ErrorInvalidUser', `The requested user '${idOrUpn}' is invalid.`);
-    },
+    get,
     getUser(idOrUpn) {
       const mailbox = find(idOrUpn);
       if (mailbox) return mailbox;

@@ -8,7 +8,7 @@ import { GraphError, badRequest, itemNotFound, malformedId } from './graph-error
 import { WHOLE, readId } from './ids.ts';
 import { idOf, isNamedBy, type Mailbox } from './mailbox.ts';
 import { withOnlineMeeting } from './online-meeting.ts';
-import { cancelMeeting, inviteAttendees, updateMeeting } from './meetings.ts';
+import { cancelInstance, cancelMeeting, inviteAttendees, updateInstance, updateMeeting } from './meetings.ts';
 import { shiftRecurrence, slotDays } from './recurrence.ts';
 import { checkOptions, readShowing } from './query.ts';
 import { changeInstance, deleteInstance, instanceAt, originalStartAt } from './series.ts';
@@ -157,7 +157,9 @@ export function editEvent(
   const edited = { ...fields, extended };
   if (master) {
     if (body.recurrence != null) throw badRequest('An instance of a series has no recurrence of its own.');
-    return changeInstance(mailbox.store, master, event, edited);
+    const instance = changeInstance(mailbox.store, master, event, edited);
+    if (master.isOrganizer && master.attendees.length > 0) updateInstance(core, mailbox, master, instance);
+    return instance;
   }
   const next = mailbox.store.change(event, { ...edited, ...reseries(event, edited, body) });
   if (event.isOrganizer) updateMeeting(core, mailbox, event, next);
@@ -205,7 +207,11 @@ export function deleteEvent(
 
 /** The organizer's deletion mails the attendees, which cannot be switched off (msgraph docs#7339). */
 export function removeEvent(core: TenantCore, mailbox: Mailbox, { event, master }: Found): void {
-  if (master) return deleteInstance(mailbox.store, master, event);
+  if (master) {
+    deleteInstance(mailbox.store, master, event);
+    if (master.isOrganizer && master.attendees.length > 0) cancelInstance(core, mailbox, master, event);
+    return;
+  }
   mailbox.store.remove(event);
   if (event.isOrganizer) cancelMeeting(core, mailbox, event);
 }

@@ -123,6 +123,8 @@ export interface Switches {
   readonly deltaSilentOccurrences: boolean;
   /** `empty`: delta shows nothing. `removed`: it calls everything deleted. What is stored is untouched. */
   readonly deltaLies: 'empty' | 'removed' | null;
+  /** How an item id of another mailbox is refused: 404 ErrorItemNotFound, or 400 ErrorInvalidMailboxItemId; both were seen. */
+  readonly foreignIdStatus: 400 | 404;
   /** DeltaLinks name this origin instead of the tenant's, as behind a gateway. */
   readonly deltaLinkOrigin: string | null;
   /** `/instances` leaves out the exceptions that delta and views show (msgraph docs#15611). */
@@ -164,6 +166,7 @@ const usualSwitches: Switches = {
   deltaOmitsMasters: false,
   deltaSilentOccurrences: false,
   deltaLies: null,
+  foreignIdStatus: 404,
   deltaLinkOrigin: null,
   instancesOmitExceptions: false,
   refuses: {},

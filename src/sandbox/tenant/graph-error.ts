@@ -39,6 +39,9 @@ export const itemNotFound = () =>
 
 export const malformedId = () => new GraphError(400, 'ErrorInvalidIdMalformed', 'Id is malformed.');
 
+export const otherMailbox = () =>
+  new GraphError(400, 'ErrorInvalidMailboxItemId', "Item Id doesn't belong to the current mailbox.");
+
 export const notAllowed = () =>
   new GraphError(405, 'ErrorInvalidRequest', 'The OData request is not supported.');
 

@@ -1,7 +1,8 @@
 import type { Mail, TenantCore } from './core.ts';
 import type { EventContent, StoredEvent } from './event-model.ts';
+import { WHOLE } from './ids.ts';
 import type { Mailbox } from './mailbox.ts';
-import { instancesBetween, overlaps } from './series.ts';
+import { changeInstance, deleteInstance, instanceAt, instancesBetween, overlaps } from './series.ts';
 import { DAY_MS } from './zones.ts';
 
 /** More mails than anyone reads; the oldest go. */
@@ -41,6 +42,53 @@ export function updateMeeting(
   }
 }
 
+/** One instance is sent around anew: its copies are undecided until they are answered again. */
+export function updateInstance(
+  core: TenantCore,
+  organizer: Mailbox,
+  master: StoredEvent,
+  instance: StoredEvent,
+): void {
+  const { upn } = organizer;
+  send(core, { kind: 'update', from: upn, to: addressesOf(master), subject: instance.subject });
+  for (const attendee of attendeesHere(core, master)) {
+    const { store, kind, attendant } = attendee;
+    const found = copyIn(attendee, master);
+    const copy = found && instanceAt(found, instance.slot);
+    if (!copy) continue;
+    const { subject, bodyHtml, start, end, isAllDay, location, locations, sensitivity } = instance;
+    const told = { subject, bodyHtml, start, end, isAllDay, location, locations, sensitivity };
+    changeInstance(store, found, copy, { ...told, response: 'notResponded', showAs: 'tentative' });
+    if (kind !== 'room' || attendant.mode === 'none') continue;
+    core.clock.after(attendant.afterMs, () => attend(core, attendee, found.stem, instance.slot));
+  }
+}
+
+/** One instance is called off. */
+export function cancelInstance(
+  core: TenantCore,
+  organizer: Mailbox,
+  master: StoredEvent,
+  instance: StoredEvent,
+): void {
+  const { upn } = organizer;
+  send(core, { kind: 'cancellation', from: upn, to: addressesOf(master), subject: instance.subject });
+  for (const attendee of attendeesHere(core, master)) {
+    const { kind, attendant, store } = attendee;
+    const found = copyIn(attendee, master);
+    const copy = found && instanceAt(found, instance.slot);
+    if (!copy) continue;
+    if (kind === 'room' && attendant.removeCancelled) deleteInstance(store, found, copy);
+    else changeInstance(store, found, copy, calledOff(copy));
+  }
+}
+
+const calledOff = ({ subject }: StoredEvent) => ({
+  isCancelled: true,
+  subject: `Canceled: ${subject}`,
+  showAs: 'free',
+});
+
 export function cancelMeeting(core: TenantCore, organizer: Mailbox, event: StoredEvent): void {
   cancelCopies(core, organizer, event);
 }
@@ -51,12 +99,7 @@ function cancelCopies(core: TenantCore, organizer: Mailbox, event: StoredEvent):
     const copy = copyIn(attendee, event);
     if (!copy) continue;
     if (attendee.kind === 'room' && attendee.attendant.removeCancelled) attendee.store.remove(copy);
-    else
-      attendee.store.change(copy, {
-        isCancelled: true,
-        subject: `Canceled: ${copy.subject}`,
-        showAs: 'free',
-      });
+    else attendee.store.change(copy, calledOff(copy));
   }
 }
 
@@ -118,20 +161,24 @@ function deliverRequest(
   const arrived = earlier ? mailbox.store.restore(earlier, content) : mailbox.store.insert(content);
   const { attendant } = mailbox;
   if (mailbox.kind !== 'room' || attendant.mode === 'none') return;
-  core.clock.after(attendant.afterMs, () => attend(core, mailbox, arrived));
+  core.clock.after(attendant.afterMs, () => attend(core, mailbox, arrived.stem, WHOLE));
 }
 
 /** The booking attendant decides, and rewrites what it accepts (Microsoft: Set-CalendarProcessing). */
-function attend(core: TenantCore, mailbox: Mailbox, arrived: StoredEvent): void {
-  const request = mailbox.store.byStem(arrived.stem);
-  if (!request || request.isCancelled || request.response !== 'notResponded') return;
-  const { attendant } = mailbox;
+function attend(core: TenantCore, mailbox: Mailbox, stem: string, slot: string): void {
+  const { attendant, store } = mailbox;
+  const item = store.byStem(stem);
+  const request = item && slot !== WHOLE ? instanceAt(item, slot) : item;
+  if (!item || !request || request.isCancelled || request.response !== 'notResponded') return;
+  const change = (to: Parameters<typeof changeInstance>[3]) =>
+    slot === WHOLE ? store.change(item, to) : changeInstance(store, item, request, to);
   if (!attendant.allowConflicts && isTaken(core, mailbox, request)) {
-    if (attendant.keepDeclined) mailbox.store.change(request, { response: 'declined', showAs: 'free' });
-    else mailbox.store.remove(request);
+    if (attendant.keepDeclined) change({ response: 'declined', showAs: 'free' });
+    else if (slot === WHOLE) store.remove(item);
+    else deleteInstance(store, item, request);
     return tellOrganizer(core, mailbox, request, 'declined');
   }
-  mailbox.store.change(request, {
+  change({
     response: 'accepted',
     showAs: 'busy',
     // DeleteSubject and AddOrganizerToSubject, DeleteComments, RemovePrivateProperty: all on by default.

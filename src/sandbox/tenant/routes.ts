@@ -2,7 +2,8 @@ import type { GraphAnswer, GraphRequest, MailboxHandler, TenantCore } from './co
 import { readCalendar, updateCalendar } from './calendar.ts';
 import { calendarDelta } from './delta.ts';
 import { createEvent, deleteEvent, readEvent, updateEvent } from './events.ts';
-import { badRequest, notAllowed } from './graph-error.ts';
+import { badRequest, notAllowed, otherMailbox } from './graph-error.ts';
+import { readId } from './ids.ts';
 import { calendarView, listEvents, listInstances } from './listing.ts';
 import type { Mailbox } from './mailbox.ts';
 import { listPlaces } from './places.ts';
@@ -77,7 +78,18 @@ function mailboxRoute(core: TenantCore, request: GraphRequest, named: string): R
   const handler = methods[request.method];
   if (!handler) throw notAllowed();
   const mailbox = pattern === '' ? core.directory.getUser(named) : core.directory.get(named);
-  return { mailbox, named, answer: () => handler(core, mailbox, request, id) };
+  const answer = () => {
+    if (isEvent) refuseForeignId(core, mailbox, id);
+    return handler(core, mailbox, request, id);
+  };
+  return { mailbox, named, answer };
+}
+
+/** Without this an id of another mailbox names nothing here, which is a 404. */
+function refuseForeignId(core: TenantCore, mailbox: Mailbox, text: string): void {
+  const id = readId(text);
+  if (!id || id.mailboxKey === mailbox.key) return;
+  if (core.faults.switchesFor(mailbox.id).foreignIdStatus === 400) throw otherMailbox();
 }
 
 function subscriptionRoute(request: GraphRequest): Route {

@@ -49,7 +49,7 @@ export function changeInstance(
   store: MailboxStore,
   master: StoredEvent,
   instance: StoredEvent,
-  to: Partial<EventFields & Pick<StoredEvent, 'odd'>>,
+  to: Partial<EventFields & Pick<StoredEvent, 'odd' | 'response' | 'isCancelled'>>,
 ): StoredEvent {
   const merged = { ...instance, ...to };
   const moved: StoredEvent = { ...merged, ...timesOf(merged), type: 'exception' };

@@ -54,6 +54,11 @@ export interface Tenant extends AsyncDisposable {
   /** Returns the object id. */
   addRoom(room: MailboxName): string;
   addPerson(person: MailboxName): string;
+  /**
+   * Deletes a mailbox and makes it anew under its address, empty. The old object id is nobody's from now on, old item ids and
+   * delta links are refused (msgraph-sdk-dotnet#199). Returns the new object id.
+   */
+  renewMailbox(mailbox: string): string;
   /** How a room answers meeting requests from now on. */
   setAttendant(room: string, changes: Partial<Attendant>): void;
   readonly people: People;
@@ -117,6 +122,7 @@ export async function startTenant(options: TenantOptions = {}): Promise<Tenant> 
     webhooks: core.subscriptions,
     addRoom: (room) => add('room', room),
     addPerson: (person) => add('person', person),
+    renewMailbox: (mailbox) => directory.renew(mailbox).id,
     setAttendant(room, changes) {
       const mailbox = directory.get(room);
       mailbox.attendant = { ...mailbox.attendant, ...changes };
