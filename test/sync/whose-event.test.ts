@@ -348,17 +348,19 @@ describe('a create that a daemon sent and, killed, did not write down', () => {
   });
 
   test.each([
-    ['moved', { startsAt: at(3, '20:00'), endsAt: at(3, '21:00') }, 'Choir', at(3, '20:00')],
-    ['renamed', { title: 'Choir and band' }, 'Choir and band', at(3, '18:00')],
+    ['moved', { startsAt: at(3, '20:00'), endsAt: at(3, '21:00') }, 5_000],
+    ['moved and renamed at once', { startsAt: at(3, '20:00'), endsAt: at(3, '21:00'), title: 'Band' }, 0],
+    ['renamed', { title: 'Choir and band' }, 5_000],
   ] as const)(
     'and that a person %s before it is sent again: the edit is followed',
-    async (_, edit, title, start) => {
+    async (_, edit, laterMs) => {
+      const { title, startsAt: start } = { title: 'Choir', startsAt: at(3, '18:00'), ...edit };
       await using w = await open();
       const { arrive } = await sent(w);
       arrive();
       const [event] = w.outlook.in(room);
       w.outlook.edit(event!.id, edit);
-      w.outlook.alter(event!.id, { lastModifiedAt: new Date(Date.now() + 5_000).toISOString() });
+      w.outlook.alter(event!.id, { lastModifiedAt: new Date(Date.now() + laterMs).toISOString() });
       await ring(w);
       await w.settle();
       expect(await sides(w)).toEqual({ booking: [title], outlook: [title], conflicted: [] });

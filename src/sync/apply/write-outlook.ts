@@ -301,16 +301,14 @@ function agreed(step: Step, event: OutlookEvent | null): Settled {
 
 /**
  * A create that is repeated is answered with the event as it stands, and a person may have edited it since it was sent first.
- * Outlook changes no times by itself, but texts: of these it is an edit only if the event was changed after it was made.
+ * Outlook changes no times by itself, but texts: what differs in nothing else is an edit only if it came after the making.
  */
 function editedSince(sent: Item, event: OutlookEvent | null): Partial<Settled> {
   const shows = event === null ? null : occupying(event.shows);
   if (event === null || shows === null) return {};
   const isOld = Date.parse(event.lastModifiedAt ?? '') - Date.parse(event.createdAt ?? '') > madeWithinMs;
-  const edited = Object.keys(changedFields(sent, shows)).filter(
-    (field) => isOld || !['title', 'description'].includes(field),
-  );
-  if (edited.length === 0) return {};
+  const edited = Object.keys(changedFields(sent, shows));
+  if (!isOld && edited.every((field) => ['title', 'description'].includes(field))) return {};
   return { outlookBase: { ...shows, ...pick(sent, edited) }, outlookSeen: shows, news: 'look', dueInMs: 0 };
 }
 
