@@ -11,11 +11,11 @@ import { at } from '../support/dates.ts';
 
 type Rooms = Awaited<ReturnType<typeof openRooms>>;
 export type Policy = Pick<SyncOptions, 'conflict' | 'overlap' | 'importMode' | 'brake'>;
-export const resources = [101, 102] as const;
+const resources = [101, 102] as const;
 export const mailboxOf = (resource: number) => `room${resource}@example.org`;
 
 /** One thing that somebody does: what, and numbers to choose with. */
-export interface Deed {
+interface Deed {
   readonly what: keyof typeof deeds;
   readonly n: readonly [number, number, number];
 }
@@ -104,7 +104,7 @@ const toEvent =
 const shows = (event: OutlookEvent) => itemOf(event.shows) ?? itemAt(0, 0);
 
 /** What clerks and people in Outlook do, and what befalls both. */
-export const deeds = {
+const deeds = {
   book: (w, [a, b, c]) => w.desk.book(roomsOf(a), localOf(w, b, c)),
   bookGroup: (w, [a, b, c]) => w.desk.bookGroup(roomsOf(a), localOf(w, b, c)),
   allocate: (w, [a, b, c]) => w.desk.allocate(roomsOf(a), localOf(w, b, c)),

@@ -47,7 +47,7 @@ export const reservationAs = (type: string, id: string, resource: string): strin
    FROM bridge_items i WHERE i.reservation_type = ${type} AND i.reservation_id = ${id} HAVING count(*) > 0)`;
 
 /** Whether an event was ours by the log, as SQL. */
-export const loggedAs = (event: string): string => `
+const loggedAs = (event: string): string => `
   EXISTS (SELECT FROM bridge_log l WHERE l.outlook_event_id = ${event} AND l.action IN ('created', 'adopted', 'updated'))`;
 
 /**
