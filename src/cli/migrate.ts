@@ -86,7 +86,9 @@ export async function migrateCommand(
   signal: AbortSignal,
 ): Promise<number> {
   const config = toBookingConfig(readEnv());
-  const tell = (line: string) => say(line);
+  const optional: string[] = [];
+  // what an adapter's SQL offers comes with its installation, and is no news while that is under way
+  const tell = (line: string) => (line.startsWith('Optional') ? void optional.push(line) : say(line));
   if (options.detach === true && options.attach === true)
     throw new Invalid('--attach', 'Give --detach or --attach, not both.', 'Detach, upgrade, then attach.');
   if (options.detach === true) {
@@ -105,7 +107,8 @@ export async function migrateCommand(
   if (detached === null) say(`The adapter is installed. Booking writes wake the daemon: ${wake}.`);
   else say(`The adapter is not installed: ${detachedSince(detached)}. To install it: ${attachCommand}`);
   if (options.attach === true) say('All rooms are compared with the booking system anew.');
-  if (notes.length > 0) say(`\nIt works as it is. What you may still choose:\n- ${notes.join('\n- ')}`);
+  const choices = [...notes, ...optional];
+  if (choices.length > 0) say(`\nIt works as it is. What you may still choose:\n- ${choices.join('\n- ')}`);
   return 0;
 }
 

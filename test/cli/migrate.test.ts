@@ -160,6 +160,26 @@ describe('rights', () => {
     assert.deepEqual(await ofOurs(db), []);
   });
 
+  test('what it prints is what docs/install.md shows', async () => {
+    await using db = await openTestDatabase({ schema: 'portico' });
+    await using ours = await openRole(db, []);
+    const { rows } = await (await ours.session()).client.query<{ repair: string }>(rightsOfPortico);
+    for (const { repair } of rows)
+      if (!/GRANT DELETE ON bb_event_resource/.test(repair)) await db.query(repair);
+    await db.query(`GRANT USAGE, CREATE ON SCHEMA public TO ${ours.name}`);
+    const { out, err } = await cli({ DATABASE_URL: ours.config.url }, 'migrate');
+    const [, sample = ''] = /```\n(Our tables:[^`]+)```/.exec(
+      readFileSync(new URL('../../docs/install.md', import.meta.url), 'utf8'),
+    )!;
+    let rest = out.replaceAll(ours.name, 'bridge');
+    for (const line of sample.trim().split('\n')) {
+      const pattern = line.split('…').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+      const found = new RegExp(`^${pattern.join('.*')}$`, 'm').exec(rest);
+      assert.ok(found, `'${line}' is not printed, in this order:\n${out}${err}`);
+      rest = rest.slice(found.index + found[0].length);
+    }
+  });
+
   test('without them it changes nothing and prints the GRANTs, which are all that is needed', async () => {
     await using db = await openTestDatabase({ schema: 'portico' });
     await using ours = await openRole(db, ['REVOKE CREATE ON SCHEMA public FROM PUBLIC']);
