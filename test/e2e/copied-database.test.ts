@@ -239,6 +239,46 @@ test('a database that was set back writes nothing before it is confirmed, though
   expect((await restored.call('GET', '/stats')).body['start']).toMatchObject({ writes: true, hold: null });
 });
 
+test('the event of a reservation that a set-back database does not know survives its confirmation', async () => {
+  const { world, book } = await openProduction();
+  await book('Choir', 3);
+  const first = await serve(world.config);
+  await world.settled();
+  await first.end();
+  const yesterday = await copy(world);
+  const today = await serve(world.config);
+  await book('Annual meeting', 5);
+  await world.settled();
+  await today.call('POST', '/rooms/101/resync');
+  await world.settled();
+  await today.end();
+  await yesterday.pool.query(
+    `UPDATE bridge_settings SET value = bridge_this_database() WHERE name = 'database'`,
+  );
+
+  const restored = await serve(yesterday.config);
+  expect(await restored.until((fact) => fact.fact === 'start-held')).toMatchObject({ reason: 'set-back' });
+  await restored.call('POST', '/plan/confirm');
+  await restored.until((fact) => fact.fact === 'room-baselined');
+  await yesterday.desk.book(101, {
+    title: 'Dance',
+    from: world.day(8, '10:00'),
+    to: world.day(8, '12:00'),
+  });
+  await restored.until(created);
+  // what became of it is for a person to say
+  const isListed = async () =>
+    (
+      await yesterday.pool.query(
+        `SELECT FROM bridge_mappings WHERE sync_status = 'conflict' AND conflict ->> 'kind' = 'orphan'
+         AND conflict -> 'outlook' ->> 'title' = 'Annual meeting'`,
+      )
+    ).rowCount === 1;
+  while (!(await isListed())) await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(world.titles(101).toSorted()).toEqual(['Annual meeting', 'Choir', 'Dance']);
+  expect(writes(world).filter(({ method }) => method === 'DELETE')).toEqual([]);
+});
+
 test('where no calendar keeps a claim, a copy still waits for a person', async () => {
   const { world, book } = await openProduction();
   world.tenant.faults.set({ calendarRefusal: 405 });
