@@ -1353,10 +1353,10 @@ CREATE OR REPLACE FUNCTION bridge_hints_of(room_id integer) RETURNS jsonb LANGUA
 $hints$;
 
 -- Whether nothing keeps a room from being worked on at `moment`, by a daemon that holds the rooms in `held` already.
-CREATE OR REPLACE FUNCTION bridge_room_is_free(s bridge_room_state, moment timestamptz, held integer[], asked_only boolean)
-RETURNS boolean LANGUAGE sql IMMUTABLE AS $free$
-  SELECT (s.retry_at IS NULL OR s.retry_at <= moment) AND (s.throttled_until IS NULL OR s.throttled_until <= moment)
-    AND (NOT asked_only OR s.asked_at IS NOT NULL) AND NOT s.resource_mapping_id = ANY (held)
+CREATE OR REPLACE FUNCTION bridge_room_is_free(room_id integer, retry_at timestamptz, throttled_until timestamptz, asked_at timestamptz,
+  moment timestamptz, held integer[], asked_only boolean) RETURNS boolean LANGUAGE sql IMMUTABLE AS $free$
+  SELECT (retry_at IS NULL OR retry_at <= moment) AND (throttled_until IS NULL OR throttled_until <= moment)
+    AND (NOT asked_only OR asked_at IS NOT NULL) AND NOT room_id = ANY (held)
 $free$;
 
 -- Folds, leases due rooms for one daemon and reads their first due mappings: one round trip from wake to work.
@@ -1394,13 +1394,13 @@ BEGIN
     candidates := ARRAY(
       SELECT r.id FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
       WHERE least(CASE WHEN s.push_lane = 0 THEN s.push_due_at END, s.pull_due_at, s.hinted_at) <= moment
-        AND r.active = 1 AND bridge_room_is_free(s, moment, held, asked_only)
+        AND r.active = 1 AND bridge_room_is_free(s.resource_mapping_id, s.retry_at, s.throttled_until, s.asked_at, moment, held, asked_only)
       ORDER BY least(CASE WHEN s.push_lane = 0 THEN s.push_due_at END, s.pull_due_at, s.hinted_at) LIMIT most_candidates);
     IF any_lane AND cardinality(candidates) < most_candidates THEN
       candidates := candidates || ARRAY(
         SELECT r.id FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
         WHERE least(s.push_due_at, s.pull_due_at, s.next_poll_at, s.hinted_at, s.sure_at) <= moment
-          AND r.active = 1 AND bridge_room_is_free(s, moment, held || candidates, asked_only)
+          AND r.active = 1 AND bridge_room_is_free(s.resource_mapping_id, s.retry_at, s.throttled_until, s.asked_at, moment, held || candidates, asked_only)
         ORDER BY least(s.push_due_at, s.pull_due_at, s.next_poll_at, s.hinted_at, s.sure_at) LIMIT most_candidates - cardinality(candidates));
     END IF;
   END IF;
@@ -1423,7 +1423,7 @@ BEGIN
       baselined_at = CASE WHEN s.lease_owner IS NULL THEN s.baselined_at END
     FROM bridge_room_state o JOIN bridge_resource_mappings r ON r.id = o.resource_mapping_id
     WHERE s.resource_mapping_id = candidate AND o.resource_mapping_id = candidate AND r.active = 1
-      AND bridge_room_is_free(s, moment, '{}', asked_only)
+      AND bridge_room_is_free(s.resource_mapping_id, s.retry_at, s.throttled_until, s.asked_at, moment, '{}', asked_only)
     RETURNING r.id, r.resource_id, r.outlook_item_id, r.outlook_item_name, r.outlook_object_id, r.sync_direction,
       bridge_own_settings(r) AS own, o.baselined_at, s.reconciled_at, s.attempt, o.lease_owner, s.lease_epoch AS epoch,
       coalesce(least(s.pull_due_at, s.next_poll_at, s.sure_at) <= moment, false) AS pulls, s.hinted_at IS NOT NULL AS hinted
@@ -2544,7 +2544,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '5046d8b76e6a81527867b5b3a257bed9a7d64c033c4249185ca8615b00648ac0 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '3b237fe4fe34331a2a123248933a37d3212c1313c58afe8123bff279ac78eaa1 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

@@ -16,6 +16,6 @@ ALTER TABLE bridge_room_state ADD COLUMN active_at timestamptz;
 -- Down Migration
 ALTER TABLE bridge_room_state DROP COLUMN active_at;
 -- It takes a row of a table that is dropped next.
-DROP FUNCTION IF EXISTS bridge_room_is_free(bridge_room_state, timestamptz, integer[], boolean);
+DROP FUNCTION IF EXISTS bridge_room_is_free(integer, timestamptz, timestamptz, timestamptz, timestamptz, integer[], boolean);
 DROP FUNCTION IF EXISTS bridge_gather(integer, integer, integer);
 CREATE INDEX bridge_mappings_conflict ON bridge_mappings (resource_id) WHERE sync_status = 'conflict';

@@ -53,7 +53,7 @@ export interface UnmappedEvent {
 }
 
 /** Why an event waits whose meeting is in the room under another id. */
-export const twinNote = 'Its meeting is in the calendar twice, and the other event has the reservation.';
+const twinNote = 'Its meeting is in the calendar twice, and the other event has the reservation.';
 
 export function decideUnmapped(unmapped: UnmappedEvent, policy: UnmappedPolicy): UnmappedAction {
   const { event, item, due, mapping, revives = null, hasTwin = false } = unmapped;

@@ -40,7 +40,7 @@ export interface PropertiesRecord {
 }
 
 /** The reservation (`$type`, `$id`) as it stands, as SQL. */
-export const reservationAs = (type: string, id: string, resource: string): string => `
+const reservationAs = (type: string, id: string, resource: string): string => `
   (SELECT jsonb_build_object('active', bool_or(i.active), 'here', bool_or(i.resource_id = ${resource}),
       'item', (array_agg(${bookedState('i', `bridge_style(${resource})`)}
                ORDER BY i.resource_id <> ${resource}))[1])
