@@ -451,6 +451,12 @@ COMMENT ON COLUMN bridge_resource_mappings.title_template IS 'subject of an even
 $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0150_room_settings', now());
 
+  EXECUTE $migration$
+ALTER TABLE bridge_mappings ADD COLUMN renames boolean NOT NULL DEFAULT false;
+COMMENT ON COLUMN bridge_mappings.renames IS 'its event carries the extended properties of the reservation that this one replaced';
+$migration$;
+  INSERT INTO bridge_migrations (name, run_on) VALUES ('0151_states', now());
+
   EXECUTE $functions$
 -- A plan runs what a sync runs, in a transaction that is always rolled back (src/sync/plan).
 
@@ -783,7 +789,12 @@ CREATE OR REPLACE FUNCTION bridge_own_settings(r bridge_resource_mappings) RETUR
     'import_mode', r.import_mode, 'privacy', r.privacy, 'title_template', r.title_template))
 $own$;
 
--- What a room does to the items it shows; NULL: nothing. `bridge_settings` keeps the environment's settings, see
+-- Whether an adapter's view has one of these columns, which it may leave out (sql/README.md).
+CREATE OR REPLACE FUNCTION bridge_view_has(columns name[]) RETURNS boolean LANGUAGE sql STABLE AS $has$
+  SELECT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass('public.bridge_items') AND a.attname = ANY (columns) AND NOT a.attisdropped)
+$has$;
+
+-- What is done to the items that a room shows; NULL: nothing. `bridge_settings` keeps the environment's settings, see
 -- bridge_appearance_changed.
 CREATE OR REPLACE FUNCTION bridge_style(room integer) RETURNS jsonb LANGUAGE plpgsql STABLE AS $style$
 DECLARE
@@ -795,10 +806,11 @@ BEGIN
   FROM bridge_resource_mappings r WHERE r.resource_id = room AND r.active = 1;
   privacy := nullif(coalesce(own.privacy, (SELECT s.value FROM bridge_settings s WHERE s.name = 'privacy')), 'neutral');
   template := nullif(coalesce(own.title_template, (SELECT s.value FROM bridge_settings s WHERE s.name = 'title_template')), '{title}');
-  IF privacy IS NULL AND template IS NULL THEN
+  IF privacy IS NULL AND template IS NULL AND NOT bridge_view_has('{state,setup_minutes,teardown_minutes}') THEN
     RETURN NULL;
   END IF;
-  RETURN jsonb_strip_nulls(jsonb_build_object('privacy', privacy, 'template', template, 'room', own.name));
+  RETURN jsonb_strip_nulls(jsonb_build_object('privacy', privacy, 'template', template, 'room', own.name,
+    'prefix', nullif(coalesce((SELECT s.value FROM bridge_settings s WHERE s.name = 'tentative_prefix'), 'Tentative:'), 'none')));
 END $style$;
 
 -- A piece of a template with its placeholders filled. Where there is no organiser, the brackets or the separator around that
@@ -812,21 +824,33 @@ CREATE OR REPLACE FUNCTION bridge_filled(piece text, item jsonb, style jsonb) RE
 $filled$;
 
 -- What a style adds to the state of an item (bridge_item_state), under `as`: `privacy`; `before` and `after`, the text around
--- the title, with `untitled` where there is no title between them. What is hidden is in no text.
+-- the title, with `untitled` where there is no title between them; `tentative` and `awaiting`, the state; `setup` and
+-- `teardown`, minutes that are shown with it. What is hidden is in no text.
 CREATE OR REPLACE FUNCTION bridge_appearance(item jsonb, style jsonb) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $appearance$
 DECLARE
   privacy constant text := style ->> 'privacy';
   hidden constant boolean := coalesce(privacy = 'busy-only' OR (item ->> 'is_private')::boolean AND privacy IS DISTINCT FROM 'full', false);
   template constant text := CASE WHEN NOT hidden THEN style ->> 'template' END;
   at constant integer := position('{title}' IN template);
+  tentative constant boolean := (item ->> 'active')::boolean AND item ->> 'state' = 'tentative';
+  prefix constant text := CASE WHEN tentative AND privacy IS DISTINCT FROM 'busy-only' THEN (style ->> 'prefix') || ' ' END;
   own jsonb;
 BEGIN
   own := jsonb_strip_nulls(jsonb_build_object('privacy', privacy,
-    'before', nullif(bridge_filled(CASE WHEN at > 0 THEN left(template, at - 1) ELSE template END, item, style), ''),
+    'before', nullif(concat(prefix, bridge_filled(CASE WHEN at > 0 THEN left(template, at - 1) ELSE template END, item, style)), ''),
     'after', nullif(bridge_filled(CASE WHEN at > 0 THEN substr(template, at + length('{title}')) END, item, style), ''),
-    'untitled', CASE WHEN at = 0 THEN true END));
+    'untitled', CASE WHEN at = 0 THEN true END,
+    'tentative', CASE WHEN tentative THEN true END,
+    'awaiting', CASE WHEN NOT (item ->> 'active')::boolean AND item ->> 'state' = 'awaiting' THEN true END,
+    'setup', nullif(greatest((item ->> 'setup_minutes')::integer, 0), 0),
+    'teardown', nullif(greatest((item ->> 'teardown_minutes')::integer, 0), 0)));
   RETURN CASE WHEN own = '{}' THEN own ELSE jsonb_build_object('as', own) END;
 END $appearance$;
+
+-- Whether a reservation is there for Outlook: it is active, or waits for approval. `item` is its row.
+CREATE OR REPLACE FUNCTION bridge_stands(item jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE AS $stands$
+  SELECT coalesce((item ->> 'active')::boolean OR item ->> 'state' = 'awaiting', false)
+$stands$;
 
 -- A setting of a room takes effect at once. Its items are compared with what was shown of them, and what waits for a person or
 -- for another policy is decided anew.
@@ -852,7 +876,7 @@ CREATE OR REPLACE FUNCTION bridge_appearance_changed() RETURNS trigger LANGUAGE 
 SET search_path = pg_catalog, public, pg_temp AS $changed$
 BEGIN
   -- written down for the first time, as it was all along
-  IF TG_OP = 'INSERT' AND NEW.value IN ('neutral', '{title}') THEN
+  IF TG_OP = 'INSERT' AND NEW.value IN ('neutral', '{title}', 'Tentative:') THEN
     RETURN NULL;
   END IF;
   UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now(), push_lane = 0, updated_at = now();
@@ -860,8 +884,46 @@ BEGIN
   RETURN NULL;
 END $changed$;
 CREATE OR REPLACE TRIGGER bridge_settings_appearance AFTER INSERT OR UPDATE OF value ON bridge_settings FOR EACH ROW
-  WHEN (NEW.name IN ('privacy', 'title_template'))
+  WHEN (NEW.name IN ('privacy', 'title_template', 'tentative_prefix'))
   EXECUTE FUNCTION bridge_appearance_changed();
+$functions$;
+
+  EXECUTE $functions$
+-- A booking system that cancels a reservation and makes another one when a booking moves says so by `replaces` in its view.
+
+-- Gives the events of reservations that were replaced to those that replaced them, room by room, before the one is taken for
+-- cancelled and the other for new. `room` NULL: of what waits in the outbox; else of everything in that room.
+CREATE OR REPLACE FUNCTION bridge_hand_over(room integer) RETURNS void LANGUAGE plpgsql AS $hand$
+BEGIN
+  IF NOT bridge_view_has('{replaces}') THEN
+    RETURN;
+  END IF;
+  WITH fresh AS MATERIALIZED (
+    SELECT i.reservation_type AS kind, i.reservation_id AS id, i.resource_id, to_jsonb(i) ->> 'replaces' AS former
+    FROM (SELECT DISTINCT c.reservation_type, c.reservation_id FROM (
+            SELECT reservation_type, reservation_id FROM bridge_changes WHERE room IS NULL ORDER BY seq LIMIT 5000) c) c
+    CROSS JOIN LATERAL (SELECT * FROM bridge_items v WHERE v.reservation_type = c.reservation_type AND v.reservation_id = c.reservation_id OFFSET 0) i
+    WHERE bridge_stands(to_jsonb(i))
+    UNION ALL
+    SELECT i.reservation_type, i.reservation_id, i.resource_id, to_jsonb(i) ->> 'replaces' FROM bridge_items i
+    WHERE room IS NOT NULL AND i.resource_id = room AND bridge_stands(to_jsonb(i))
+  ), moved AS (
+    UPDATE bridge_mappings m
+    SET reservation_type = f.kind, reservation_id = f.id, revision = m.revision + 1, due_at = now(), lane = 0, attempt = 0,
+        -- only events of ours carry properties
+        renames = m.is_organizer AND m.sync_direction = 'booking_to_outlook' AND m.outlook_event_id IS NOT NULL, updated_at = now()
+    FROM fresh f
+    WHERE f.former ~ '^[^/]+/[0-9]{1,18}$' AND m.reservation_type = split_part(f.former, '/', 1)
+      AND m.reservation_id = split_part(f.former, '/', 2)::bigint AND m.resource_id = f.resource_id AND m.sync_status <> 'cancelled'
+      -- one that is still there keeps its event
+      AND NOT EXISTS (SELECT FROM bridge_items o WHERE o.reservation_type = m.reservation_type AND o.reservation_id = m.reservation_id
+                      AND o.resource_id = m.resource_id AND bridge_stands(to_jsonb(o)))
+      AND NOT EXISTS (SELECT FROM bridge_mappings o WHERE o.reservation_type = f.kind AND o.reservation_id = f.id AND o.resource_id = f.resource_id)
+    RETURNING m.reservation_type, m.reservation_id, f.former
+  )
+  UPDATE bridge_meetings t SET reservation_type = n.reservation_type, reservation_id = n.reservation_id
+  FROM moved n WHERE t.reservation_type || '/' || t.reservation_id = n.former;
+END $hand$;
 $functions$;
 
   EXECUTE $functions$
@@ -1029,6 +1091,9 @@ BEGIN
     RETURN;
   END IF;
   PERFORM pg_advisory_xact_lock(7230912, 2) WHERE NOT bridge_is_plan();
+  IF EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass('public.bridge_items') AND a.attname = 'replaces') THEN
+    PERFORM bridge_hand_over(NULL);
+  END IF;
   WITH gone AS (
     DELETE FROM bridge_changes
     -- its place is its key: no row of the outbox is ever updated, so none moves
@@ -1306,7 +1371,7 @@ BEGIN
       'inWindow', ends > opens AND begins < closes,
       'covered', covered, 'coverConfirmed', cover_confirmed, 'ended', coalesce(ends, m.ends_at) <= now(), 'elsewhere', elsewhere,
       'news', m.outlook_news, 'isOrganizer', m.is_organizer, 'iCalUId', m.ical_uid, 'originalStart', m.original_start,
-      'etag', m.outlook_etag, 'removing', m.removing, 'waitsFor', m.waits_for, 'conflict', m.conflict, 'error', m.error_message, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,
+      'etag', m.outlook_etag, 'removing', m.removing, 'waitsFor', m.waits_for, 'renames', m.renames, 'conflict', m.conflict, 'error', m.error_message, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,
       'bookingChangedAt', m.last_modified_booking);
   END LOOP;
   RETURN array_to_json(answer);
@@ -1567,7 +1632,7 @@ BEGIN
       "bookingBase" jsonb, "outlookBase" jsonb, "bookingSeen" jsonb, "outlookSeen" jsonb, error text, hint text, "dueInMs" double precision,
       attempt integer, action text, reason text, news text, removing boolean, "waitsFor" text, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz,
       "seriesMasterId" text, etag text, conflict jsonb, counterpart jsonb, "outlookChangedAt" timestamptz, "sinceAcceptedMs" double precision, "callMs" double precision,
-      "requestId" text, detail jsonb)
+      "requestId" text, detail jsonb, renamed boolean)
   ), was AS (
     SELECT m.id, m.changed_at, m.noticed_at, m.outlook_event_id,
       -- what is copied to the other side: as it was, and as it is now
@@ -1600,7 +1665,7 @@ BEGIN
       resolution = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.resolution END,
       import_asked_at = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.import_asked_at END,
       noticed_at = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.noticed_at END,
-      conflict = r.conflict, removing = coalesce(r.removing, false), waits_for = r."waitsFor",
+      conflict = r.conflict, renames = m.renames AND NOT coalesce(r.renamed, false), removing = coalesce(r.removing, false), waits_for = r."waitsFor",
       revision = m.revision + 1,
       updated_at = now()
     FROM r WHERE m.id = r.id
@@ -1726,6 +1791,10 @@ BEGIN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
   END IF;
   style := bridge_style(room.resource_id);
+  IF bridge_view_has('{replaces}') THEN
+    PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
+    PERFORM bridge_hand_over(room.resource_id);
+  END IF;
   SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
   DELETE FROM bridge_mappings m
   WHERE m.resource_id = room.resource_id AND m.reservation_id IS NULL
@@ -1747,6 +1816,8 @@ BEGIN
                WHEN i.active THEN m.booking_seen IS DISTINCT FROM i.state OR NOT m.present OR m.sync_status = 'cancelled'
                  -- read while no trigger said so: what it says was brought over, and where it lies was not written down
                  OR (m.starts_at, m.ends_at, m.priority_level) IS DISTINCT FROM (i.starts_at, i.ends_at, i.priority_level)
+               -- a meeting that waits for approval keeps its event
+               WHEN i.state #> '{as,awaiting}' = 'true' AND m.sync_direction = 'outlook_to_booking' THEN m.present OR m.booking_seen IS DISTINCT FROM i.state
                ELSE m.present OR m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled' END
   ), unmapped AS (
     SELECT i.reservation_type, i.reservation_id, i.priority_level, i.starts_at, i.ends_at FROM items i
@@ -2149,7 +2220,7 @@ BEGIN
     IF uid <> '' THEN
       SELECT t.reservation_type, t.reservation_id, true INTO kind, id_, was_known FROM bridge_meetings t
       WHERE t.ical_uid = uid AND t.original_start = slot
-        AND EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = t.reservation_type AND i.reservation_id = t.reservation_id AND i.active)
+        AND EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = t.reservation_type AND i.reservation_id = t.reservation_id AND bridge_stands(to_jsonb(i)))
         AND EXISTS (SELECT FROM bridge_mappings o WHERE o.reservation_type = t.reservation_type AND o.reservation_id = t.reservation_id
                     AND o.resource_id <> room AND o.ical_uid = uid AND o.sync_status <> 'cancelled');
       was_known := coalesce(was_known, false);
@@ -2180,7 +2251,7 @@ BEGIN
         DELETE FROM bridge_mappings o WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = room AND o.sync_status = 'cancelled';
       ELSE
         SELECT i.reservation_type, i.reservation_id INTO kind, id_
-        FROM bridge_import_item(item - 'revives' || jsonb_build_object('resource_ids', jsonb_build_array(room))) i;
+        FROM bridge_import_item(item - 'revives' || jsonb_build_object('resource_ids', jsonb_build_array(room), 'ical_uid', nullif(uid, ''))) i;
       END IF;
       IF uid <> '' THEN
         INSERT INTO bridge_meetings AS t (ical_uid, original_start, reservation_type, reservation_id) VALUES (uid, slot, kind, id_)
@@ -2194,7 +2265,7 @@ BEGIN
     PERFORM bridge_change_item(kind, id_, '{}');
     SELECT bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
       || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END INTO state
-    FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room AND i.active;
+    FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room AND bridge_stands(to_jsonb(i));
     IF state IS DISTINCT FROM expected THEN
       RAISE EXCEPTION 'reservation %/% changed meanwhile', kind, id_ USING ERRCODE = 'BR002';
     END IF;
@@ -2209,7 +2280,7 @@ BEGIN
       END IF;
     ELSE
       others := ARRAY(SELECT i.resource_id FROM bridge_items i
-                      WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.active AND i.resource_id <> room);
+                      WHERE i.reservation_type = kind AND i.reservation_id = id_ AND bridge_stands(to_jsonb(i)) AND i.resource_id <> room);
       -- the last of its rooms that Outlook knows: the whole of it; else only this room
       IF EXISTS (SELECT FROM bridge_mappings o JOIN bridge_resource_mappings r ON r.resource_id = o.resource_id AND r.active = 1
                  WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = ANY (others)
@@ -2225,12 +2296,12 @@ BEGIN
   END IF;
 
   SELECT i.*, bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
-    || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END AS state INTO place
+    || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END AS seen INTO place
   FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room;
   -- agreed on is what the reservation shows now, but not what it could not store (that is shown to Outlook again), nor
   -- what this write had nothing to do with, nor what was hidden from Outlook until now
   base := CASE WHEN what = 'cancel' THEN settled -> 'bookingBase'
-    ELSE (place.state - ARRAY(SELECT jsonb_array_elements_text(settled -> 'open')) || coalesce(settled -> 'kept', '{}'))
+    ELSE (place.seen - ARRAY(SELECT jsonb_array_elements_text(settled -> 'open')) || coalesce(settled -> 'kept', '{}'))
       - ARRAY(SELECT f.field FROM jsonb_to_recordset(settled -> 'written') AS f (field text, key text)
               WHERE NOT f.key = ANY (stored) AND (what = 'change' OR was_alive))
       - ARRAY(SELECT jsonb_array_elements_text(settled -> 'hidden')) END;
@@ -2249,14 +2320,14 @@ BEGIN
   END IF;
   -- the other rooms of the same meeting agree on our side; what theirs show is to be looked at
   UPDATE bridge_mappings o
-  SET booking_base = place.state - 'as' || own.appearance, booking_seen = place.state - 'as' || own.appearance, outlook_news = coalesce(o.outlook_news, 'look'),
+  SET booking_base = place.seen - 'as' || own.appearance, booking_seen = place.seen - 'as' || own.appearance, outlook_news = coalesce(o.outlook_news, 'look'),
       noticed_at = coalesce(o.noticed_at, now()), due_at = now(), lane = 0, revision = o.revision + 1
   FROM (SELECT n.id, CASE WHEN n.booking_seen ? 'as' THEN jsonb_build_object('as', n.booking_seen -> 'as') ELSE '{}' END AS appearance
         FROM bridge_mappings n WHERE n.reservation_type = kind AND n.reservation_id = id_) own
   WHERE own.id = o.id AND what = 'change' AND o.reservation_type = kind AND o.reservation_id = id_ AND o.id <> m.id AND NOT o.is_organizer
     AND o.outlook_event_id IS NOT NULL AND o.sync_status <> 'cancelled';
   answer := bridge_settle(room_id, epoch, jsonb_build_array(settled || jsonb_build_object('revision', m.revision + 1, 'bookingBase', base,
-    'bookingSeen', CASE WHEN what = 'cancel' THEN NULL ELSE place.state END,
+    'bookingSeen', CASE WHEN what = 'cancel' THEN NULL ELSE place.seen END,
     'action', CASE WHEN joined THEN 'joined' ELSE settled ->> 'action' END,
     'reason', CASE WHEN stored IS NOT NULL AND what = 'change' AND EXISTS (
         SELECT FROM jsonb_to_recordset(settled -> 'written') AS f (key text) WHERE NOT f.key = ANY (stored))
@@ -2264,7 +2335,7 @@ BEGIN
         FROM jsonb_to_recordset(settled -> 'written') AS f (field text, key text) WHERE NOT f.key = ANY (stored)))
       WHEN was_alive THEN 'its event is there again'
       ELSE settled ->> 'reason' END,
-    'dueInMs', CASE WHEN base IS DISTINCT FROM place.state AND (what = 'change' OR was_alive) THEN 0 ELSE (settled ->> 'dueInMs')::float8 END)));
+    'dueInMs', CASE WHEN base IS DISTINCT FROM place.seen AND (what = 'change' OR was_alive) THEN 0 ELSE (settled ->> 'dueInMs')::float8 END)));
   RETURN answer || jsonb_build_object('reservationType', kind, 'reservationId', id_, 'joined', joined);
 END $write$;
 
@@ -2544,12 +2615,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '3b237fe4fe34331a2a123248933a37d3212c1313c58afe8123bff279ac78eaa1 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '9653d15b301fcf7ccacbf9387dbd69f3e1ecb62dc006a2c2bd48afefcd2db9bc ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_is_plan,bridge_index,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_style,bridge_filled,bridge_appearance,bridge_room_settings_changed,bridge_appearance_changed,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_back,bridge_leaving,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_is_plan,bridge_index,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_hand_over,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_back,bridge_leaving,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -11,6 +11,8 @@ export type Privacy = (typeof privacies)[number];
 export interface AppearanceSettings {
   readonly privacy: Privacy;
   readonly titleTemplate: string;
+  /** Before the title of what is tentative; 'none': nothing. */
+  readonly tentativePrefix: string;
 }
 
 const placeholders = ['title', 'organizer', 'type', 'room'] as const;
@@ -39,6 +41,13 @@ export interface Appearance {
   readonly after?: string;
   /** There is no title between the two. */
   readonly untitled?: true;
+  /** It is shown as tentative. */
+  readonly tentative?: true;
+  /** It waits for approval in the booking system. */
+  readonly awaiting?: true;
+  /** Minutes before and after, which are shown as a part of it. */
+  readonly setup?: number;
+  readonly teardown?: number;
 }
 
 /** An item as the booking system has it, and how it is to be shown. */
@@ -99,28 +108,52 @@ export function textsBehind(
   };
 }
 
+const minuteMs = 60_000;
+const instant = (ms: number) => `${new Date(ms).toISOString().slice(0, 19)}Z`;
+
+/** The time of an item with its setup and teardown; what lasts whole days has none. */
+export function withBuffers<T extends BookedItem>(item: T): T {
+  const { setup = 0, teardown = 0 } = item.as ?? {};
+  const [start, end] = [Date.parse(item.startsAt), Date.parse(item.endsAt)];
+  if (item.allDay || (setup === 0 && teardown === 0) || Number.isNaN(start) || Number.isNaN(end)) return item;
+  return { ...item, startsAt: instant(start - setup * minuteMs), endsAt: instant(end + teardown * minuteMs) };
+}
+
 /** What the booking system gets of what Outlook changed, and the fields that it cannot get. */
 export interface ForBooking {
   readonly change: ItemChange;
   readonly lost: readonly (keyof Item)[];
 }
 
+/** A reservation as both sides last agreed on it: what Outlook showed, and what the booking system did. */
+export interface LastAgreed {
+  readonly outlook: Item | null;
+  readonly booking: BookedItem | null;
+}
+
 /**
- * `base`: what Outlook showed when both last agreed; null: nothing known. `as`: how the reservation was shown then. Times alone
- * are followed where nothing else is shown.
+ * `change`: what Outlook changed. What we put around the title and the time is taken off, if Outlook showed it. Times alone are
+ * followed where nothing else is shown.
  */
-export function forBooking(change: ItemChange, base: Item | null, as: Appearance | undefined): ForBooking {
+export function forBooking(change: ItemChange, { outlook, booking }: LastAgreed): ForBooking {
+  const as = booking?.as;
   const lost = new Set<keyof Item>();
   const followed: { -readonly [Field in keyof Item]?: Item[Field] } = { ...change };
   if (as?.privacy === 'busy-only') for (const text of ['title', 'description'] as const) lost.add(text);
   else if (change.title !== undefined) {
-    const title = titleFor(change.title, base?.title ?? null, as);
+    const title = titleFor(change.title, outlook?.title ?? null, as);
     if (title === null) lost.add('title');
     else followed.title = title;
   }
+  const shown = booking === null ? null : withBuffers(booking);
+  const { setup = 0, teardown = 0 } = as ?? {};
+  if (!(change.allDay ?? booking?.allDay ?? false)) {
+    const at = (time: string, ms: number) => instant(Date.parse(time) + ms);
+    if (change.startsAt !== undefined && outlook?.startsAt === shown?.startsAt)
+      followed.startsAt = at(change.startsAt, setup * minuteMs);
+    if (change.endsAt !== undefined && outlook?.endsAt === shown?.endsAt)
+      followed.endsAt = at(change.endsAt, -teardown * minuteMs);
+  }
   for (const field of lost) delete followed[field];
-  return {
-    change: followed,
-    lost: itemFields.filter((field) => lost.has(field) && change[field] !== undefined),
-  };
+  return { change: followed, lost: itemFields.filter((field) => lost.has(field) && change[field] !== undefined) };
 }

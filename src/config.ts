@@ -47,6 +47,7 @@ export const variables = {
   FREE_EVENTS: 'ignore',
   PRIVACY: 'neutral',
   TITLE_TEMPLATE: '{title}',
+  TENTATIVE_PREFIX: 'Tentative:',
   BRAKE_MAX: '10',
   BRAKE_SHARE: '0.2',
   AUTO_SYNC: 'on',
@@ -227,6 +228,7 @@ function bookingPart(env: Environment, problems: Problems): Required<BookingConf
     appearance: {
       privacy: oneOf(env, 'PRIVACY', privacies, problems),
       titleTemplate: template(env, problems),
+      tentativePrefix: prefix(env, problems),
     },
     wake: oneOf(env, 'WAKE', ['adaptive', 'notify', 'poll'], problems),
     logLevel: oneOf(
@@ -242,6 +244,16 @@ function template(env: Environment, problems: Problems): string {
   const value = text(env, 'TITLE_TEMPLATE') ?? '';
   const problem = templateProblem(value);
   if (problem !== null) problems.add('TITLE_TEMPLATE', problem);
+  return value;
+}
+
+function prefix(env: Environment, problems: Problems): string {
+  const value = text(env, 'TENTATIVE_PREFIX') ?? '';
+  if (value.length > 40 || /[\p{Cc}{}]/u.test(value))
+    problems.add(
+      'TENTATIVE_PREFIX',
+      'is no word for before a title (at most 40 characters, without braces); write for example Foreløpig: or none',
+    );
   return value;
 }
 

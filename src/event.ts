@@ -72,8 +72,10 @@ export type Write =
       readonly eventId: string;
       readonly change: ItemChange;
       readonly whole: Item;
-      /** It is shown as busy from now on. */
+      /** It is shown as busy, or as tentative where `whole` is, from now on. */
       readonly busy?: boolean;
+      /** The reservation that it belongs to from now on. */
+      readonly marks?: ReservationKey;
       /** The version to change; another one is a Conflict where Graph looks at it (`If-Match`). Null: whatever is there. */
       readonly etag?: string | null;
     }

@@ -6,7 +6,12 @@ CREATE OR REPLACE FUNCTION bridge_own_settings(r bridge_resource_mappings) RETUR
     'import_mode', r.import_mode, 'privacy', r.privacy, 'title_template', r.title_template))
 $own$;
 
--- What a room does to the items it shows; NULL: nothing. `bridge_settings` keeps the environment's settings, see
+-- Whether an adapter's view has one of these columns, which it may leave out (sql/README.md).
+CREATE OR REPLACE FUNCTION bridge_view_has(columns name[]) RETURNS boolean LANGUAGE sql STABLE AS $has$
+  SELECT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass('public.bridge_items') AND a.attname = ANY (columns) AND NOT a.attisdropped)
+$has$;
+
+-- What is done to the items that a room shows; NULL: nothing. `bridge_settings` keeps the environment's settings, see
 -- bridge_appearance_changed.
 CREATE OR REPLACE FUNCTION bridge_style(room integer) RETURNS jsonb LANGUAGE plpgsql STABLE AS $style$
 DECLARE
@@ -18,10 +23,11 @@ BEGIN
   FROM bridge_resource_mappings r WHERE r.resource_id = room AND r.active = 1;
   privacy := nullif(coalesce(own.privacy, (SELECT s.value FROM bridge_settings s WHERE s.name = 'privacy')), 'neutral');
   template := nullif(coalesce(own.title_template, (SELECT s.value FROM bridge_settings s WHERE s.name = 'title_template')), '{title}');
-  IF privacy IS NULL AND template IS NULL THEN
+  IF privacy IS NULL AND template IS NULL AND NOT bridge_view_has('{state,setup_minutes,teardown_minutes}') THEN
     RETURN NULL;
   END IF;
-  RETURN jsonb_strip_nulls(jsonb_build_object('privacy', privacy, 'template', template, 'room', own.name));
+  RETURN jsonb_strip_nulls(jsonb_build_object('privacy', privacy, 'template', template, 'room', own.name,
+    'prefix', nullif(coalesce((SELECT s.value FROM bridge_settings s WHERE s.name = 'tentative_prefix'), 'Tentative:'), 'none')));
 END $style$;
 
 -- A piece of a template with its placeholders filled. Where there is no organiser, the brackets or the separator around that
@@ -35,21 +41,33 @@ CREATE OR REPLACE FUNCTION bridge_filled(piece text, item jsonb, style jsonb) RE
 $filled$;
 
 -- What a style adds to the state of an item (bridge_item_state), under `as`: `privacy`; `before` and `after`, the text around
--- the title, with `untitled` where there is no title between them. What is hidden is in no text.
+-- the title, with `untitled` where there is no title between them; `tentative` and `awaiting`, the state; `setup` and
+-- `teardown`, minutes that are shown with it. What is hidden is in no text.
 CREATE OR REPLACE FUNCTION bridge_appearance(item jsonb, style jsonb) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $appearance$
 DECLARE
   privacy constant text := style ->> 'privacy';
   hidden constant boolean := coalesce(privacy = 'busy-only' OR (item ->> 'is_private')::boolean AND privacy IS DISTINCT FROM 'full', false);
   template constant text := CASE WHEN NOT hidden THEN style ->> 'template' END;
   at constant integer := position('{title}' IN template);
+  tentative constant boolean := (item ->> 'active')::boolean AND item ->> 'state' = 'tentative';
+  prefix constant text := CASE WHEN tentative AND privacy IS DISTINCT FROM 'busy-only' THEN (style ->> 'prefix') || ' ' END;
   own jsonb;
 BEGIN
   own := jsonb_strip_nulls(jsonb_build_object('privacy', privacy,
-    'before', nullif(bridge_filled(CASE WHEN at > 0 THEN left(template, at - 1) ELSE template END, item, style), ''),
+    'before', nullif(concat(prefix, bridge_filled(CASE WHEN at > 0 THEN left(template, at - 1) ELSE template END, item, style)), ''),
     'after', nullif(bridge_filled(CASE WHEN at > 0 THEN substr(template, at + length('{title}')) END, item, style), ''),
-    'untitled', CASE WHEN at = 0 THEN true END));
+    'untitled', CASE WHEN at = 0 THEN true END,
+    'tentative', CASE WHEN tentative THEN true END,
+    'awaiting', CASE WHEN NOT (item ->> 'active')::boolean AND item ->> 'state' = 'awaiting' THEN true END,
+    'setup', nullif(greatest((item ->> 'setup_minutes')::integer, 0), 0),
+    'teardown', nullif(greatest((item ->> 'teardown_minutes')::integer, 0), 0)));
   RETURN CASE WHEN own = '{}' THEN own ELSE jsonb_build_object('as', own) END;
 END $appearance$;
+
+-- Whether a reservation is there for Outlook: it is active, or waits for approval. `item` is its row.
+CREATE OR REPLACE FUNCTION bridge_stands(item jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE AS $stands$
+  SELECT coalesce((item ->> 'active')::boolean OR item ->> 'state' = 'awaiting', false)
+$stands$;
 
 -- A setting of a room takes effect at once. Its items are compared with what was shown of them, and what waits for a person or
 -- for another policy is decided anew.
@@ -75,7 +93,7 @@ CREATE OR REPLACE FUNCTION bridge_appearance_changed() RETURNS trigger LANGUAGE 
 SET search_path = pg_catalog, public, pg_temp AS $changed$
 BEGIN
   -- written down for the first time, as it was all along
-  IF TG_OP = 'INSERT' AND NEW.value IN ('neutral', '{title}') THEN
+  IF TG_OP = 'INSERT' AND NEW.value IN ('neutral', '{title}', 'Tentative:') THEN
     RETURN NULL;
   END IF;
   UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now(), push_lane = 0, updated_at = now();
@@ -83,5 +101,5 @@ BEGIN
   RETURN NULL;
 END $changed$;
 CREATE OR REPLACE TRIGGER bridge_settings_appearance AFTER INSERT OR UPDATE OF value ON bridge_settings FOR EACH ROW
-  WHEN (NEW.name IN ('privacy', 'title_template'))
+  WHEN (NEW.name IN ('privacy', 'title_template', 'tentative_prefix'))
   EXECUTE FUNCTION bridge_appearance_changed();

@@ -45,6 +45,9 @@ BEGIN
     RETURN;
   END IF;
   PERFORM pg_advisory_xact_lock(7230912, 2) WHERE NOT bridge_is_plan();
+  IF EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass('public.bridge_items') AND a.attname = 'replaces') THEN
+    PERFORM bridge_hand_over(NULL);
+  END IF;
   WITH gone AS (
     DELETE FROM bridge_changes
     -- its place is its key: no row of the outbox is ever updated, so none moves

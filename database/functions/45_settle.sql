@@ -66,7 +66,7 @@ BEGIN
       "bookingBase" jsonb, "outlookBase" jsonb, "bookingSeen" jsonb, "outlookSeen" jsonb, error text, hint text, "dueInMs" double precision,
       attempt integer, action text, reason text, news text, removing boolean, "waitsFor" text, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz,
       "seriesMasterId" text, etag text, conflict jsonb, counterpart jsonb, "outlookChangedAt" timestamptz, "sinceAcceptedMs" double precision, "callMs" double precision,
-      "requestId" text, detail jsonb)
+      "requestId" text, detail jsonb, renamed boolean)
   ), was AS (
     SELECT m.id, m.changed_at, m.noticed_at, m.outlook_event_id,
       -- what is copied to the other side: as it was, and as it is now
@@ -99,7 +99,7 @@ BEGIN
       resolution = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.resolution END,
       import_asked_at = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.import_asked_at END,
       noticed_at = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.noticed_at END,
-      conflict = r.conflict, removing = coalesce(r.removing, false), waits_for = r."waitsFor",
+      conflict = r.conflict, renames = m.renames AND NOT coalesce(r.renamed, false), removing = coalesce(r.removing, false), waits_for = r."waitsFor",
       revision = m.revision + 1,
       updated_at = now()
     FROM r WHERE m.id = r.id

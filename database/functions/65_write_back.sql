@@ -99,7 +99,7 @@ BEGIN
     IF uid <> '' THEN
       SELECT t.reservation_type, t.reservation_id, true INTO kind, id_, was_known FROM bridge_meetings t
       WHERE t.ical_uid = uid AND t.original_start = slot
-        AND EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = t.reservation_type AND i.reservation_id = t.reservation_id AND i.active)
+        AND EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = t.reservation_type AND i.reservation_id = t.reservation_id AND bridge_stands(to_jsonb(i)))
         AND EXISTS (SELECT FROM bridge_mappings o WHERE o.reservation_type = t.reservation_type AND o.reservation_id = t.reservation_id
                     AND o.resource_id <> room AND o.ical_uid = uid AND o.sync_status <> 'cancelled');
       was_known := coalesce(was_known, false);
@@ -130,7 +130,7 @@ BEGIN
         DELETE FROM bridge_mappings o WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = room AND o.sync_status = 'cancelled';
       ELSE
         SELECT i.reservation_type, i.reservation_id INTO kind, id_
-        FROM bridge_import_item(item - 'revives' || jsonb_build_object('resource_ids', jsonb_build_array(room))) i;
+        FROM bridge_import_item(item - 'revives' || jsonb_build_object('resource_ids', jsonb_build_array(room), 'ical_uid', nullif(uid, ''))) i;
       END IF;
       IF uid <> '' THEN
         INSERT INTO bridge_meetings AS t (ical_uid, original_start, reservation_type, reservation_id) VALUES (uid, slot, kind, id_)
@@ -144,7 +144,7 @@ BEGIN
     PERFORM bridge_change_item(kind, id_, '{}');
     SELECT bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
       || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END INTO state
-    FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room AND i.active;
+    FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room AND bridge_stands(to_jsonb(i));
     IF state IS DISTINCT FROM expected THEN
       RAISE EXCEPTION 'reservation %/% changed meanwhile', kind, id_ USING ERRCODE = 'BR002';
     END IF;
@@ -159,7 +159,7 @@ BEGIN
       END IF;
     ELSE
       others := ARRAY(SELECT i.resource_id FROM bridge_items i
-                      WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.active AND i.resource_id <> room);
+                      WHERE i.reservation_type = kind AND i.reservation_id = id_ AND bridge_stands(to_jsonb(i)) AND i.resource_id <> room);
       -- the last of its rooms that Outlook knows: the whole of it; else only this room
       IF EXISTS (SELECT FROM bridge_mappings o JOIN bridge_resource_mappings r ON r.resource_id = o.resource_id AND r.active = 1
                  WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = ANY (others)
@@ -175,12 +175,12 @@ BEGIN
   END IF;
 
   SELECT i.*, bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
-    || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END AS state INTO place
+    || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END AS seen INTO place
   FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room;
   -- agreed on is what the reservation shows now, but not what it could not store (that is shown to Outlook again), nor
   -- what this write had nothing to do with, nor what was hidden from Outlook until now
   base := CASE WHEN what = 'cancel' THEN settled -> 'bookingBase'
-    ELSE (place.state - ARRAY(SELECT jsonb_array_elements_text(settled -> 'open')) || coalesce(settled -> 'kept', '{}'))
+    ELSE (place.seen - ARRAY(SELECT jsonb_array_elements_text(settled -> 'open')) || coalesce(settled -> 'kept', '{}'))
       - ARRAY(SELECT f.field FROM jsonb_to_recordset(settled -> 'written') AS f (field text, key text)
               WHERE NOT f.key = ANY (stored) AND (what = 'change' OR was_alive))
       - ARRAY(SELECT jsonb_array_elements_text(settled -> 'hidden')) END;
@@ -199,14 +199,14 @@ BEGIN
   END IF;
   -- the other rooms of the same meeting agree on our side; what theirs show is to be looked at
   UPDATE bridge_mappings o
-  SET booking_base = place.state - 'as' || own.appearance, booking_seen = place.state - 'as' || own.appearance, outlook_news = coalesce(o.outlook_news, 'look'),
+  SET booking_base = place.seen - 'as' || own.appearance, booking_seen = place.seen - 'as' || own.appearance, outlook_news = coalesce(o.outlook_news, 'look'),
       noticed_at = coalesce(o.noticed_at, now()), due_at = now(), lane = 0, revision = o.revision + 1
   FROM (SELECT n.id, CASE WHEN n.booking_seen ? 'as' THEN jsonb_build_object('as', n.booking_seen -> 'as') ELSE '{}' END AS appearance
         FROM bridge_mappings n WHERE n.reservation_type = kind AND n.reservation_id = id_) own
   WHERE own.id = o.id AND what = 'change' AND o.reservation_type = kind AND o.reservation_id = id_ AND o.id <> m.id AND NOT o.is_organizer
     AND o.outlook_event_id IS NOT NULL AND o.sync_status <> 'cancelled';
   answer := bridge_settle(room_id, epoch, jsonb_build_array(settled || jsonb_build_object('revision', m.revision + 1, 'bookingBase', base,
-    'bookingSeen', CASE WHEN what = 'cancel' THEN NULL ELSE place.state END,
+    'bookingSeen', CASE WHEN what = 'cancel' THEN NULL ELSE place.seen END,
     'action', CASE WHEN joined THEN 'joined' ELSE settled ->> 'action' END,
     'reason', CASE WHEN stored IS NOT NULL AND what = 'change' AND EXISTS (
         SELECT FROM jsonb_to_recordset(settled -> 'written') AS f (key text) WHERE NOT f.key = ANY (stored))
@@ -214,7 +214,7 @@ BEGIN
         FROM jsonb_to_recordset(settled -> 'written') AS f (field text, key text) WHERE NOT f.key = ANY (stored)))
       WHEN was_alive THEN 'its event is there again'
       ELSE settled ->> 'reason' END,
-    'dueInMs', CASE WHEN base IS DISTINCT FROM place.state AND (what = 'change' OR was_alive) THEN 0 ELSE (settled ->> 'dueInMs')::float8 END)));
+    'dueInMs', CASE WHEN base IS DISTINCT FROM place.seen AND (what = 'change' OR was_alive) THEN 0 ELSE (settled ->> 'dueInMs')::float8 END)));
   RETURN answer || jsonb_build_object('reservationType', kind, 'reservationId', id_, 'joined', joined);
 END $write$;
 

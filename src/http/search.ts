@@ -31,6 +31,10 @@ const result = z
     ends_at: instantOrNull,
     status: z.string().openapi({ description: 'Its sync_status; unmapped: it has no mapping.' }),
     outlook_event_id: z.string().nullable(),
+    url: z
+      .string()
+      .nullable()
+      .openapi({ description: 'Where the booking system shows it, if its adapter says so.' }),
     outlook: shownItem.openapi({ description: 'As Outlook showed it when it was last read.' }),
     explain: z.string().nullable().openapi({ example: '/mappings/1/explain' }),
   })

@@ -3,7 +3,7 @@
  * Exchange as it does, and read back, an item is equal to `show(item)`.
  */
 import { Permanent, messageOf } from '../errors.ts';
-import { framed, type BookedItem } from '../appearance.ts';
+import { framed, withBuffers, type Appearance, type BookedItem } from '../appearance.ts';
 import type { Item, ItemChange, ReservationKey } from '../item.ts';
 import type { OutlookEvent } from '../event.ts';
 import { withoutJoinBlock, type OnlineMeeting } from './join-block.ts';
@@ -30,7 +30,7 @@ export interface GraphEventBody {
   end?: GraphTime;
   isAllDay?: boolean;
   sensitivity?: 'normal' | 'private';
-  showAs?: 'busy';
+  showAs?: 'busy' | 'tentative';
   isReminderOn?: false;
   responseRequested?: false;
   transactionId?: string;
@@ -72,18 +72,26 @@ export function createFormat(options: FormatOptions): Format {
     const hidden = onlyTimes || (isPrivate && as.privacy !== 'full');
     const title = onlyTimes ? emptyTitle : hidden ? privateTitle : cleanTitle(item.title) || emptyTitle;
     return {
-      ...showTimes(item, zone),
+      ...showTimes(withBuffers(item), zone),
       title: onlyTimes ? title : cleanTitle(framed(title, as, longestTitle)),
       description: hidden ? '' : cleanDescription(item.description),
       isPrivate,
       // what is shown stays as it is when it is shown again
-      ...(isPrivate && as.privacy !== undefined ? { as: { privacy: 'full' } } : {}),
+      ...kept(as, isPrivate),
     };
   }
 
+  const kept = ({ privacy, tentative }: Appearance, isPrivate: boolean): Pick<BookedItem, 'as'> => {
+    const as: Appearance = {
+      ...(isPrivate && privacy !== undefined ? { privacy: 'full' } : {}),
+      ...(tentative === true ? { tentative } : {}),
+    };
+    return Object.keys(as).length === 0 ? {} : { as };
+  };
+
   function toPatch(change: ItemChange, whole: Item, busy = false): GraphEventBody {
     const shown = show(whole);
-    const patch: GraphEventBody = busy ? { showAs: 'busy' } : {};
+    const patch: GraphEventBody = busy ? { showAs: showAsOf(shown) } : {};
     const flips = change.isPrivate !== undefined;
     if (flips || change.title !== undefined) patch.subject = shown.title;
     if (flips || change.description !== undefined) patch.body = bodyOf(shown);
@@ -102,14 +110,11 @@ export function createFormat(options: FormatOptions): Format {
         body: bodyOf(shown),
         ...writeTimes(shown, zone),
         sensitivity: sensitivityOf(shown),
-        showAs: 'busy',
+        showAs: showAsOf(shown),
         isReminderOn: false,
         responseRequested: false,
         transactionId,
-        singleValueExtendedProperties: [
-          { id: typeMark, value: marks.type },
-          { id: idMark, value: String(marks.id) },
-        ],
+        ...propertiesOf(marks),
       };
     },
     toPatch,
@@ -118,7 +123,16 @@ export function createFormat(options: FormatOptions): Format {
   };
 }
 
+/** The extended properties that say whose event it is. */
+export const propertiesOf = (key: ReservationKey): Pick<GraphEventBody, 'singleValueExtendedProperties'> => ({
+  singleValueExtendedProperties: [
+    { id: typeMark, value: key.type },
+    { id: idMark, value: String(key.id) },
+  ],
+});
+
 const bodyOf = (item: Item) => ({ contentType: 'text', content: item.description }) as const;
+const showAsOf = ({ as }: BookedItem) => (as?.tentative === true ? 'tentative' : 'busy');
 const sensitivityOf = (item: Item) => (item.isPrivate ? 'private' : 'normal');
 
 type Times = Pick<Item, 'startsAt' | 'endsAt' | 'allDay'>;

@@ -4,7 +4,7 @@ import { sendBatched, sendOne, type BatchAnswer } from './batch.ts';
 import { itemOf, type Mailbox, type OutlookEvent, type Write, type Written } from '../event.ts';
 import { isGone, isTaken, type Answer } from './failure.ts';
 import type { ItemChange } from '../item.ts';
-import { meetingOf, membersOf, textOf, type Format, type GraphEventBody } from './format.ts';
+import { meetingOf, membersOf, propertiesOf, textOf, type Format, type GraphEventBody } from './format.ts';
 import { withJoinBlock } from './join-block.ts';
 import { encode, preferEvents, unreadable, type Call, type GraphHttp } from './http.ts';
 import type { NarrowReach } from './reach.ts';
@@ -111,7 +111,10 @@ const bodyOf = (room: Mailbox, eventId: string): Call => ({
 
 /** With the join block of the event that is there. */
 function patchBody(write: Extract<Write, { do: 'change' }>, format: Format, there: unknown): GraphEventBody {
-  const patch = format.toPatch(write.change, write.whole, write.busy);
+  const patch = {
+    ...format.toPatch(write.change, write.whole, write.busy),
+    ...(write.marks === undefined ? {} : propertiesOf(write.marks)),
+  };
   const event = membersOf(there);
   const html = textOf(membersOf(event.body).content);
   const content =

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const own = fileURLToPath(new URL('../../sql/', import.meta.url));
+export const campus = fileURLToPath(new URL('../fixtures/campus', import.meta.url));
 const elsewhere = process.env['ADAPTER'] ?? '';
 
 /** Names of folders under sql/, or one path. */
@@ -13,6 +14,8 @@ export const adapters: readonly string[] =
         .filter((entry) => entry.isDirectory())
         .map((entry) => entry.name)
         .toSorted()
+        // one with everything that an adapter may have beside the first contract
+        .concat(campus)
     : [resolve(elsewhere)];
 
 export const folderOfAdapter = (adapter: string) => resolve(own, adapter);

@@ -52,6 +52,7 @@ export function createSearch({ go }) {
         ? h('span', {}, name)
         : h('button', { type: 'button', class: 'link', onclick: () => go(`#/mapping/${id}`) }, name),
       h('span', { class: 'sub grow' }, [one.room, one.organizer, words].filter(Boolean).join(' · ')),
+      one.url !== null && h('a', { href: one.url, rel: 'noreferrer' }, 'booking'),
       h('span', {}, spanIn(zone, one.starts_at, one.ends_at)),
     );
   }

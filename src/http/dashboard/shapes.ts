@@ -190,6 +190,7 @@ export interface SearchResult {
   starts_at: string | null;
   ends_at: string | null;
   status: string;
+  url: string | null;
 }
 export interface Search {
   timezone: string;

@@ -17,7 +17,7 @@ import { failed, type createPush } from './write-outlook.ts';
 import { choose, detach, holdBack, lostNews, stillOpen } from './settlement.ts';
 import { worst, type Stopped } from './rest.ts';
 import type { OutlookSide } from '../outlook-side.ts';
-import { keep, pick, shownOf, type ConflictPolicy, type Step } from './step.ts';
+import { lastAgreed, keep, pick, shownOf, type ConflictPolicy, type Step } from './step.ts';
 import { inTurns } from '../in-turns.ts';
 import { together } from '../together.ts';
 import type { createWriteBack, WrittenBack } from './write-booking.ts';
@@ -303,7 +303,7 @@ function changeOf(step: Step, policy: OverlapPolicy) {
   const later = [...Object.keys(action.change), ...open, ...unfollowed];
   const kept = pick(due.bookingBase ?? {}, later);
   const moves = touchesTimes(toBooking) && policy !== 'import' && due.resolution !== 'outlook';
-  const { change, lost } = forBooking(toBooking, due.outlookBase, (due.bookingBase ?? due.booking)?.as);
+  const { change, lost } = forBooking(toBooking, lastAgreed(due));
   return { do: 'change', change, lost, open: later, kept, overlap: moves ? 'refuse' : 'allow' } as const;
 }
 

@@ -6,7 +6,7 @@
 import { adapterError } from '../../adapter-error.ts';
 import { databaseFailure, isContended, sqlState, type Queryable } from '../../database.ts';
 import { Permanent } from '../../errors.ts';
-import type { Item } from '../../item.ts';
+import type { Item, ItemChange } from '../../item.ts';
 import { Exact } from '../../narrow-encoding.ts';
 import { touchesTimes } from '../decide/merge.ts';
 import type { Due, LeasedRoom, Settled, Window } from '../store/mappings.ts';
@@ -48,7 +48,7 @@ export function createExchange({ db, window, changeOf, settledAs }: ExchangeOpti
       text: 'SELECT bridge_leaving($1, $2, $3, $4, $5, $6) AS due',
       values: [
         room.resourceId,
-        JSON.stringify(members.map(placeOf)),
+        JSON.stringify(members.map((step) => placeOf(step, changeOf(step, room).change))),
         [...besides],
         membersMost,
         window.pastDays,
@@ -115,10 +115,11 @@ export function createExchange({ db, window, changeOf, settledAs }: ExchangeOpti
 const isMove = ({ action }: Step) => action.do === 'change' && touchesTimes(action.toBooking);
 
 /** Where its reservation is to be. */
-export function placeOf(step: Step): Pick<Item, 'startsAt' | 'endsAt'> {
-  const { action, due } = step;
-  const change = action.do === 'change' ? action.toBooking : {};
-  const now = due.booking ?? shownOf(step)!;
+export function placeOf(
+  step: Step,
+  change: ItemChange = step.action.do === 'change' ? step.action.toBooking : {},
+): Pick<Item, 'startsAt' | 'endsAt'> {
+  const now = step.due.booking ?? shownOf(step)!;
   return { startsAt: change.startsAt ?? now.startsAt, endsAt: change.endsAt ?? now.endsAt };
 }
 

@@ -6,7 +6,7 @@
 import { backOffMs } from '../../back-off.ts';
 import { Permanent, Retryable } from '../../errors.ts';
 import { isGivenBack, standing, type OutlookEvent } from '../../event.ts';
-import type { Item } from '../../item.ts';
+import { itemFields, type Item } from '../../item.ts';
 import type { Due, LeasedRoom, Settled } from '../store/mappings.ts';
 import type { Span, Verified } from '../store/pull-store.ts';
 import type { OutlookSide } from '../outlook-side.ts';
@@ -73,7 +73,7 @@ async function look(due: Due, facing: Facing & Sight, signal: AbortSignal): Prom
   if (facing.policy !== 'booking' && step.action.do === 'change' && room.direction === 'both') {
     return stepOf(due, facing, { seen: (await readSurely(due, facing, signal)) ?? 'absent' });
   }
-  const nothingKnown = inDoubt && Object.keys(due.bookingBase ?? {}).length === 0;
+  const nothingKnown = inDoubt && itemFields.every((field) => due.bookingBase?.[field] === undefined);
   if (!nothingKnown || step.action.do !== 'change') return null;
   const event = await outlook.read(room, due.eventId, signal);
   // one that is gone is told so by the write itself

@@ -2,7 +2,7 @@
 import { isGivenBack, occupying } from '../../event.ts';
 import type { Item } from '../../item.ts';
 import { unreadableHint, waitHints, type ConflictNote, type Settled } from '../store/mappings.ts';
-import { agreedBut, eventOf, isWhole, keep, marksOf, pick, shownOf, type Step } from './step.ts';
+import { agreedBut, eventOf, isAwaiting, isWhole, keep, marksOf, pick, shownOf, type Step } from './step.ts';
 
 export function withoutCall(step: Step): Settled {
   const { action } = step;
@@ -24,7 +24,11 @@ function settled(step: Step, as: 'synced' | 'cancelled' | 'shadowed' | 'forget')
         ...common,
         outlookBase: shownOf(step),
         // what the room does not follow is not agreed on, nor seen, should its direction ever change
-        ...(step.followsBooking ? { bookingBase: due.booking ?? due.bookingBase } : { bookingSeen: null }),
+        ...(step.followsBooking
+          ? { bookingBase: due.booking ?? due.bookingBase }
+          : isAwaiting(due)
+            ? { hint: awaitingHint }
+            : { bookingSeen: null }),
         ...notUnderstood(step),
       });
     case 'cancelled': {
@@ -90,6 +94,9 @@ function reborn({ due, seen }: Step): Partial<Settled> {
     reason: 'its event was brought back and begins anew',
   };
 }
+
+const awaitingHint =
+  'It waits for approval in the booking system: until then its meeting is neither declined nor written.';
 
 /** What a person reads who has to choose. */
 export const choose = 'Choose what to keep: the dashboard, or POST /conflicts/{id}/resolve.';

@@ -1,6 +1,6 @@
 /** One due mapping on its way: what is known of it, what was decided, and what is written down afterwards. */
 import type { PullAction, PushAction } from '../../facts.ts';
-import type { BookedChange } from '../../appearance.ts';
+import type { BookedChange, BookedItem, LastAgreed } from '../../appearance.ts';
 import { itemFields, sameItem, type Item, type ItemChange, type ReservationKey } from '../../item.ts';
 import { decide, type Action, type Agreement, type Choice } from '../decide/decide.ts';
 import type { Due, LeasedRoom, Settled } from '../store/mappings.ts';
@@ -16,7 +16,7 @@ export interface Step {
   readonly due: Due;
   readonly action: Action;
   /** What Outlook shall show of the reservation now. */
-  readonly wanted: Item | null;
+  readonly wanted: BookedItem | null;
   /** An event that was found by its marks, and that the mapping did not know. */
   readonly adopted: OutlookEvent | null;
   readonly seen: Seen;
@@ -35,14 +35,16 @@ export function stepOf(
   { room, outlook, policy }: Facing,
   { adopted = null, seen = null }: { adopted?: OutlookEvent | null; seen?: Seen } = {},
 ): Step {
-  const wanted = due.active === true && due.booking !== null ? outlook.show(due.booking) : null;
+  const awaiting = isAwaiting(due) && room.direction !== 'booking_to_outlook';
+  const wanted =
+    due.booking !== null && (due.active === true || awaiting) ? outlook.show(due.booking) : null;
   const event = adopted ?? seen;
   const choice = choiceOf(due, event);
   const kind = due.conflict?.kind;
   // a person said to keep what the booking system has, because that cannot take what Outlook says
   const insists = kind === 'refused' && choice === 'booking';
   const isFound = adopted !== null || insists;
-  const { direction } = room;
+  const direction = awaiting ? 'outlook_to_booking' : room.direction;
   const reservation = {
     agreement: isFound ? never : agreementOf(due, outlook),
     wanted,
@@ -81,8 +83,21 @@ export function stepOf(
           }
         : { ...reservation, mapping: due.status === 'cancelled' ? 'cancelled' : 'without-event' },
     );
-  return { due, action, wanted, adopted, seen, followsBooking: room.direction !== 'outlook_to_booking' };
+  return {
+    due,
+    action: renaming(due, action, wanted),
+    wanted,
+    adopted,
+    seen,
+    followsBooking: direction !== 'outlook_to_booking',
+  };
 }
+
+/** The event of a reservation that replaced another one gets its extended properties, whatever else is to be done. */
+const renaming = ({ renames }: Due, action: Action, wanted: Item | null): Action =>
+  renames === true && wanted !== null && action.do === 'settle' && action.as === 'synced'
+    ? { do: 'change', item: wanted, change: {}, toBooking: {}, open: [], overruled: [] }
+    : action;
 
 /**
  * What a person chose, as long as it is still about what was shown to that person: a choice is never carried out on an event
@@ -127,15 +142,29 @@ function preferred(policy: ConflictPolicy, due: Due, event: Seen): 'booking' | '
   return Date.parse(outlook) > Date.parse(booking) ? 'outlook' : 'booking';
 }
 
+/** A meeting of Outlook that waits for approval in the booking system: it is followed, and nothing is written into it. */
+export const isAwaiting = ({ active, direction, booking }: Due): boolean =>
+  active === false && direction === 'outlook_to_booking' && booking?.as?.awaiting === true;
+
+/** The reservation as it is there for Outlook; null: it is not, or is to go. */
+export const bookedOf = (due: Due): BookedItem | null =>
+  due.active === true || isAwaiting(due) ? due.booking : null;
+
+export const lastAgreed = ({ outlookBase, bookingBase, booking }: Due): LastAgreed => ({
+  outlook: outlookBase,
+  booking: booking === null ? null : { ...booking, ...bookingBase },
+});
+
 const never: Agreement = { is: 'never' };
 
 /** What Outlook should show of what both sides last agreed on: what is not known of it stays unknown. */
 function agreementOf({ bookingBase, booking }: Due, outlook: Pick<OutlookSide, 'show'>): Agreement {
   if (bookingBase === null) return never;
   if (isWhole(bookingBase)) return { is: 'agreed', on: outlook.show(bookingBase) };
-  const fields = Object.keys(bookingBase);
+  const fields = itemFields.filter((field) => bookingBase[field] !== undefined);
   if (booking === null || fields.length === 0) return { is: 'unanswered' };
-  return { is: 'partly', on: pick(outlook.show({ ...booking, ...bookingBase }), fields) };
+  const shown = outlook.show({ ...booking, ...bookingBase });
+  return { is: 'partly', on: { ...pick(shown, fields), ...(shown.as === undefined ? {} : { as: shown.as }) } };
 }
 
 export const isWhole = (item: ItemChange): item is Item =>
@@ -203,7 +232,7 @@ export function keep(
     generation: due.generation,
     bookingBase: due.bookingBase,
     outlookBase: due.outlookBase,
-    bookingSeen: due.active === true ? due.booking : null,
+    bookingSeen: bookedOf(due),
     outlookSeen: due.outlookSeen,
     error: null,
     hint: null,

@@ -10,6 +10,7 @@ import type { PullAction } from '../../facts.ts';
 import { Exact } from '../../narrow-encoding.ts';
 import { itemFields, type Item, type ItemChange, type ReservationKey } from '../../item.ts';
 import type { Due, LeasedRoom, Settled } from '../store/mappings.ts';
+import { bookedOf } from './step.ts';
 
 /** The adapter's names of our fields. */
 const keys = {
@@ -135,7 +136,7 @@ export function askedOf(due: Due, write: BookingWrite, settled: Settled) {
         : [];
   return {
     item: payloadOf(write),
-    expected: due.active === true ? due.booking : null,
+    expected: bookedOf(due),
     settled: {
       ...settled,
       written: written.map((field) => ({ field, key: keys[field] })),

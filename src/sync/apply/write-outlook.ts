@@ -140,13 +140,14 @@ function writeOf(step: Step, room: LeasedRoom, installationId: string): Write | 
         transactionId: idempotencyKey(createOf(due, room), installationId),
       };
     case 'change':
-      if (Object.keys(action.change).length === 0 && action.busy !== true) return null;
+      if (Object.keys(action.change).length === 0 && action.busy !== true && due.renames !== true) return null;
       return {
         do: 'change',
         eventId: eventOf(step)!,
         change: action.change,
         whole: action.item,
         ...(action.busy === true ? { busy: true } : {}),
+        ...(due.renames === true ? { marks: marksOf(due) } : {}),
         etag: versionOf(step),
       };
     case 'remove':
@@ -251,6 +252,7 @@ function agreed(step: Step, event: OutlookEvent | null): Settled {
     removing: false,
     waitsFor: null,
     outlookSeen: null,
+    renamed: true,
     ...(event === null ? {} : factsOf(event)),
   };
   if (action.do === 'remove') {
@@ -286,6 +288,7 @@ function agreed(step: Step, event: OutlookEvent | null): Settled {
   };
   const edited = !sameItem({ ...before, ...pick(answered, written) }, answered);
   const waits = action.open.length > 0;
+  const isTentative = step.wanted?.as?.tentative === true;
   return keep(step, 'updated', {
     ...done,
     status: waits ? 'conflict' : 'synced',
@@ -295,7 +298,7 @@ function agreed(step: Step, event: OutlookEvent | null): Settled {
     news: edited || waits ? 'look' : null,
     ...(edited ? { dueInMs: 0 } : {}),
     ...(waits ? fieldsConflict(action.open, answered) : {}),
-    reason: [...written, ...(action.busy === true ? ['shown as busy again'] : [])].join(', '),
+    reason: [...written, ...(action.busy === true ? [isTentative ? 'shown as tentative' : 'shown as busy again'] : [])].join(', '),
   });
 }
 

@@ -2,7 +2,7 @@
  * What to do about one reservation in one room, given what both sides last agreed on and what they show now. Pure and
  * total: no clock, no I/O. Each side is compared with its own base only, because Outlook rewrites what it is given.
  */
-import type { BookedItem } from '../../appearance.ts';
+import type { BookedChange, BookedItem } from '../../appearance.ts';
 import { isGivenBack, standing, type Shown } from '../../event.ts';
 import { changedFields, itemFields, sameItem, type Item, type ItemChange } from '../../item.ts';
 import { merge, touchesTimes } from './merge.ts';
@@ -13,13 +13,13 @@ export type Agreement =
   /** It was sent and not answered, or an event is known to be there and nobody knows what it shows. */
   | { readonly is: 'unanswered' }
   /** Of the fields that are missing nobody knows what Outlook shows: they were sent and not answered, or wait for a person. */
-  | { readonly is: 'partly'; readonly on: ItemChange }
-  | { readonly is: 'agreed'; readonly on: Item };
+  | { readonly is: 'partly'; readonly on: BookedChange }
+  | { readonly is: 'agreed'; readonly on: BookedItem };
 
 interface Reservation {
   readonly agreement: Agreement;
   /** What Outlook should show of the reservation now; null: nothing (cancelled, deleted, or in another room). */
-  readonly wanted: Item | null;
+  readonly wanted: BookedItem | null;
   readonly inWindow: boolean;
   /** Items of higher priority take its whole time (one slot is shown once): all of them are in Outlook, or not yet. */
   readonly cover: 'none' | 'expected' | 'shown';
@@ -52,7 +52,7 @@ export type Sides = Reservation & ({ readonly mapping: 'without-event' | 'cancel
 type Known = Reservation & WithEvent;
 
 /** The fields of an agreement; null: there never was one. */
-function fieldsOf(agreement: Agreement): ItemChange | null {
+function fieldsOf(agreement: Agreement): BookedChange | null {
   if (agreement.is === 'never') return null;
   return agreement.is === 'unanswered' ? {} : agreement.on;
 }
@@ -64,7 +64,7 @@ export type Action =
       readonly do: 'change';
       readonly item: Item;
       readonly change: ItemChange;
-      /** The event is shown as free, and as busy from now on. */
+      /** The event is shown otherwise than as busy, or as tentative where `item` is, and so from now on. */
       readonly busy?: true;
       readonly toBooking: ItemChange;
       readonly open: readonly string[];
@@ -107,7 +107,7 @@ export function decide(sides: Sides): Action {
 }
 
 /** Its event goes once its cover is in Outlook; until then its own changes go out, and what Outlook says of it is heard before. */
-function underCover(sides: Known, wanted: Item): Action {
+function underCover(sides: Known, wanted: BookedItem): Action {
   const own = bothThere(sides, wanted);
   const isHeard = own.do === 'change' && Object.keys(own.toBooking).length + own.open.length > 0;
   if (isHeard || (own.do !== 'settle' && sides.cover === 'expected')) return own;
@@ -171,7 +171,7 @@ const again = ({ direction, inWindow }: Sides, wanted: Item): Action =>
     : { do: 'create', item: wanted };
 
 /** The reservation and its event are there: what each side changed goes to the other. */
-function bothThere(sides: Known, wanted: Item): Action {
+function bothThere(sides: Known, wanted: BookedItem): Action {
   const { base, isOrganizer, direction, time, choice } = sides;
   const agreed = fieldsOf(sides.agreement);
   const chosen = choice?.by === 'person';
@@ -180,7 +180,10 @@ function bothThere(sides: Known, wanted: Item): Action {
   const isFree = sides.shows?.is === 'free';
   if (isFree && (!isOrganizer || direction === 'outlook_to_booking')) return freeForOthers(sides, wanted);
   if (sides.yields === true && shown !== null) return yielding(agreed, wanted, shown);
-  const busy = isFree ? ({ busy: true } as const) : {};
+  const isOurs = isOrganizer && direction !== 'outlook_to_booking';
+  // that something is tentative the booking system alone says
+  const isOtherwise = isFree || (isOurs && isTentative(agreed) !== isTentative(wanted));
+  const busy = isOtherwise ? ({ busy: true } as const) : {};
 
   // an event that was found rather than written: only what differs from it is written, if it is ours to write
   if (agreed === null || shown === null) {
@@ -188,7 +191,7 @@ function bothThere(sides: Known, wanted: Item): Action {
     // somebody else's meeting at another time: see below
     if (!isOrganizer && direction !== 'outlook_to_booking' && touchesTimes(change)) return { do: 'part' };
     if (!isOrganizer || direction === 'outlook_to_booking') return nothing;
-    if (Object.keys(change).length === 0 && !isFree) return nothing;
+    if (Object.keys(change).length === 0 && !isOtherwise) return nothing;
     return { do: 'change', item: wanted, change, ...busy, toBooking: {}, open: [], overruled: [] };
   }
 
@@ -237,10 +240,12 @@ function bothThere(sides: Known, wanted: Item): Action {
   // what was sent and not answered may be there or not: unless the event was read, it is written again
   const unsure = sides.shows === null ? changedFields({ ...wanted, ...unknown(agreed) }, wanted) : {};
   const change = { ...merged.toOutlook, ...unsure };
-  if (Object.keys(change).length + Object.keys(toBooking).length + open.length === 0 && !isFree)
+  if (Object.keys(change).length + Object.keys(toBooking).length + open.length === 0 && !isOtherwise)
     return nothing;
   return { do: 'change', item: wanted, change, ...busy, toBooking, open, overruled };
 }
+
+const isTentative = (item: BookedChange | null): boolean => item?.as?.tentative === true;
 
 /**
  * Shown as free, which the booking system cannot store, where that is not ours to take back: somebody else's meeting, or a

@@ -4,6 +4,7 @@ import type { Database } from '../../database.ts';
 import { Retryable } from '../../errors.ts';
 import type { Item } from '../../item.ts';
 import { failingAs } from '../store/failing.ts';
+import { linkOf, linksOf } from './booking-links.ts';
 import { understand, type Understood } from './search-query.ts';
 import { folded, matchWord, type Folded } from './search-words.ts';
 
@@ -20,6 +21,8 @@ export interface SearchResult {
   readonly ends_at: Date | null;
   readonly status: string;
   readonly outlook_event_id: string | null;
+  /** Where the booking system shows it, if that is known. */
+  readonly url: string | null;
   /** What Outlook showed when it was last read; null: nothing. */
   readonly outlook: Item | null;
 }
@@ -34,7 +37,7 @@ export interface Found {
   readonly results: readonly SearchResult[];
 }
 
-interface Candidate extends SearchResult {
+interface Candidate extends Omit<SearchResult, 'url'> {
   readonly organizer_name: string | null;
   readonly organizer_email: string | null;
   readonly mailbox: string;
@@ -85,7 +88,10 @@ export function createSearch(db: Database) {
     }
     const known = new Set(exact.map((one) => one.mapping_id));
     const all = [...exact, ...matches.filter((one) => !known.has(one.mapping_id))];
-    return { timezone, understood, remark, total: all.length, results: all.slice(0, limit).map(printed) };
+    const listed = all.slice(0, limit).map(printed);
+    const links = await linksOf(db, listed);
+    const results = listed.map((one) => ({ ...one, url: linkOf(links, one) }));
+    return { timezone, understood, remark, total: all.length, results };
   }
 
   async function byId({ reservation, outlookId }: Understood): Promise<Candidate[]> {
@@ -166,7 +172,7 @@ const printed = ({
   from_time: _from,
   to_time: _to,
   ...result
-}: Candidate): SearchResult => result;
+}: Candidate): Omit<SearchResult, 'url'> => result;
 
 const settingsText = `
   SELECT zone AS timezone, (now() AT TIME ZONE zone)::date::text AS today,

@@ -41,8 +41,8 @@ export async function readInstallation(
 /** How items are shown in rooms that say nothing of their own. A change takes effect at once: a trigger compares all rooms. */
 export async function storeAppearance(db: Queryable, settings: AppearanceSettings): Promise<void> {
   await db.query(
-    `INSERT INTO public.bridge_settings (name, value) VALUES ('privacy', $1), ('title_template', $2)
+    `INSERT INTO public.bridge_settings (name, value) VALUES ('privacy', $1), ('title_template', $2), ('tentative_prefix', $3)
      ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now() WHERE bridge_settings.value <> excluded.value`,
-    [settings.privacy, settings.titleTemplate],
+    [settings.privacy, settings.titleTemplate, settings.tentativePrefix],
   );
 }

@@ -50,6 +50,8 @@ export interface Due {
   readonly originalStart: string | null;
   /** The version of the event that was last seen. */
   readonly etag: string | null;
+  /** Its event carries the extended properties of the reservation that this one replaced. */
+  readonly renames?: boolean;
   /** We were about to delete or decline the event: should it be gone, nobody else did that. */
   readonly removing: boolean;
   readonly waitsFor: WaitsFor | null;
@@ -196,6 +198,8 @@ export interface Settled {
   /** What is still to be dealt with; null: nothing. */
   readonly news: News | null;
   readonly removing: boolean;
+  /** Its event carries its own extended properties now. */
+  readonly renamed?: boolean;
   readonly waitsFor: WaitsFor | null;
   readonly conflict: ConflictNote | null;
   /** What is known of the event now; absent: as before. */

@@ -1,0 +1,38 @@
+/** Where the booking system shows its reservations, if its adapter says so (`url`). */
+import type { Queryable } from '../../database.ts';
+
+interface Named {
+  readonly reservation_type: string | null;
+  readonly reservation_id: number | null;
+}
+
+/** The address of each reservation that has one, by `type/id`. */
+export async function linksOf(
+  db: Queryable,
+  reservations: readonly Named[],
+): Promise<ReadonlyMap<string, string>> {
+  const { rows: known } = await db.query<{ known: boolean }>({
+    name: 'links_known',
+    text: `SELECT bridge_view_has('{url}') AS known`,
+  });
+  if (!known[0]!.known || reservations.length === 0) return new Map();
+  const { rows } = await db.query<{ key: string; url: string }>({
+    name: 'links',
+    text: `SELECT DISTINCT u.type || '/' || u.id AS key, i.url
+      FROM jsonb_to_recordset($1) AS u (type text, id bigint) CROSS JOIN LATERAL (
+        SELECT to_jsonb(v) ->> 'url' AS url FROM bridge_items v WHERE v.reservation_type = u.type AND v.reservation_id = u.id OFFSET 0) i
+      -- a page makes a link of it
+      WHERE i.url ~* '^https?://'`,
+    values: [
+      JSON.stringify(
+        reservations.flatMap(({ reservation_type: type, reservation_id: id }) =>
+          type === null || id === null ? [] : [{ type, id }],
+        ),
+      ),
+    ],
+  });
+  return new Map(rows.map(({ key, url }) => [key, url]));
+}
+
+export const linkOf = (links: ReadonlyMap<string, string>, { reservation_type, reservation_id }: Named) =>
+  links.get(`${reservation_type}/${reservation_id}`) ?? null;
