@@ -901,7 +901,7 @@ BEGIN
   WITH fresh AS MATERIALIZED (
     SELECT i.reservation_type AS kind, i.reservation_id AS id, i.resource_id, to_jsonb(i) ->> 'replaces' AS former
     FROM (SELECT DISTINCT c.reservation_type, c.reservation_id FROM (
-            SELECT reservation_type, reservation_id FROM bridge_changes WHERE room IS NULL ORDER BY seq LIMIT 5000) c) c
+            SELECT reservation_type, reservation_id FROM bridge_changes WHERE room IS NULL LIMIT 5000) c) c
     CROSS JOIN LATERAL (SELECT * FROM bridge_items v WHERE v.reservation_type = c.reservation_type AND v.reservation_id = c.reservation_id OFFSET 0) i
     WHERE bridge_stands(to_jsonb(i))
     UNION ALL
@@ -2615,7 +2615,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '9653d15b301fcf7ccacbf9387dbd69f3e1ecb62dc006a2c2bd48afefcd2db9bc ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'a8a633a1f26ecbc1e9eb6ee32e3a63db405695e5db286135e5cbba0c87ff4f2d ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

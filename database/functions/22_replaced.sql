@@ -10,7 +10,7 @@ BEGIN
   WITH fresh AS MATERIALIZED (
     SELECT i.reservation_type AS kind, i.reservation_id AS id, i.resource_id, to_jsonb(i) ->> 'replaces' AS former
     FROM (SELECT DISTINCT c.reservation_type, c.reservation_id FROM (
-            SELECT reservation_type, reservation_id FROM bridge_changes WHERE room IS NULL ORDER BY seq LIMIT 5000) c) c
+            SELECT reservation_type, reservation_id FROM bridge_changes WHERE room IS NULL LIMIT 5000) c) c
     CROSS JOIN LATERAL (SELECT * FROM bridge_items v WHERE v.reservation_type = c.reservation_type AND v.reservation_id = c.reservation_id OFFSET 0) i
     WHERE bridge_stands(to_jsonb(i))
     UNION ALL
