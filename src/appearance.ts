@@ -155,5 +155,8 @@ export function forBooking(change: ItemChange, { outlook, booking }: LastAgreed)
       followed.endsAt = at(change.endsAt, -teardown * minuteMs);
   }
   for (const field of lost) delete followed[field];
-  return { change: followed, lost: itemFields.filter((field) => lost.has(field) && change[field] !== undefined) };
+  return {
+    change: followed,
+    lost: itemFields.filter((field) => lost.has(field) && change[field] !== undefined),
+  };
 }

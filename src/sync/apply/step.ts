@@ -36,8 +36,7 @@ export function stepOf(
   { adopted = null, seen = null }: { adopted?: OutlookEvent | null; seen?: Seen } = {},
 ): Step {
   const awaiting = isAwaiting(due) && room.direction !== 'booking_to_outlook';
-  const wanted =
-    due.booking !== null && (due.active === true || awaiting) ? outlook.show(due.booking) : null;
+  const wanted = due.booking !== null && (due.active === true || awaiting) ? outlook.show(due.booking) : null;
   const event = adopted ?? seen;
   const choice = choiceOf(due, event);
   const kind = due.conflict?.kind;
@@ -164,7 +163,10 @@ function agreementOf({ bookingBase, booking }: Due, outlook: Pick<OutlookSide, '
   const fields = itemFields.filter((field) => bookingBase[field] !== undefined);
   if (booking === null || fields.length === 0) return { is: 'unanswered' };
   const shown = outlook.show({ ...booking, ...bookingBase });
-  return { is: 'partly', on: { ...pick(shown, fields), ...(shown.as === undefined ? {} : { as: shown.as }) } };
+  return {
+    is: 'partly',
+    on: { ...pick(shown, fields), ...(shown.as === undefined ? {} : { as: shown.as }) },
+  };
 }
 
 export const isWhole = (item: ItemChange): item is Item =>

@@ -140,7 +140,8 @@ function writeOf(step: Step, room: LeasedRoom, installationId: string): Write | 
         transactionId: idempotencyKey(createOf(due, room), installationId),
       };
     case 'change':
-      if (Object.keys(action.change).length === 0 && action.busy !== true && due.renames !== true) return null;
+      if (Object.keys(action.change).length === 0 && action.busy !== true && due.renames !== true)
+        return null;
       return {
         do: 'change',
         eventId: eventOf(step)!,
@@ -298,7 +299,10 @@ function agreed(step: Step, event: OutlookEvent | null): Settled {
     news: edited || waits ? 'look' : null,
     ...(edited ? { dueInMs: 0 } : {}),
     ...(waits ? fieldsConflict(action.open, answered) : {}),
-    reason: [...written, ...(action.busy === true ? [isTentative ? 'shown as tentative' : 'shown as busy again'] : [])].join(', '),
+    reason: [
+      ...written,
+      ...(action.busy === true ? [isTentative ? 'shown as tentative' : 'shown as busy again'] : []),
+    ].join(', '),
   });
 }
 
