@@ -554,7 +554,7 @@ BEGIN
   RETURN found;
 END $table$;
 
--- Makes the triggers bridge_insert, bridge_update, … that call a function after each statement that writes to a table, and
+-- Makes the triggers bridge_insert, bridge_update and so on that call a function after each statement that writes to a table, and
 -- to each of its partitions, because a statement that names a partition fires the triggers of that partition only. One
 -- that is there already is left as it is, enabled or not; one that called another function is replaced, and the function
 -- dropped with its last trigger. Returns how many were made.
@@ -817,7 +817,7 @@ END $style$;
 -- placeholder go with it.
 CREATE OR REPLACE FUNCTION bridge_filled(piece text, item jsonb, style jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $filled$
   SELECT replace(replace(CASE WHEN o.organizer IS NULL
-      THEN regexp_replace(piece, '\s*([(\[]\s*\{organizer\}\s*[)\]]|[-–—,:;|/]\s+\{organizer\}|\{organizer\}(\s*[-–—,:;|/](?=\s))?)', '', 'g')
+      THEN regexp_replace(piece, '\s*([(\[]\s*\{organizer\}\s*[)\]]|[^[:alnum:][:space:]{}()]\s+\{organizer\}|\{organizer\}(\s*[^[:alnum:][:space:]{}()](?=\s))?)', '', 'g')
       ELSE replace(piece, '{organizer}', o.organizer) END,
     '{type}', item ->> 'reservation_type'), '{room}', style ->> 'room')
   FROM (SELECT nullif(btrim(coalesce(item ->> 'organizer_name', item ->> 'organizer_email')), '') AS organizer) o
@@ -2615,7 +2615,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'a8a633a1f26ecbc1e9eb6ee32e3a63db405695e5db286135e5cbba0c87ff4f2d ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '6accc9e8942dffd805f08e56570f18ce818698bacfb59b07ede81ccc7363d94b ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

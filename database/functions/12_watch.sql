@@ -31,7 +31,7 @@ BEGIN
   RETURN found;
 END $table$;
 
--- Makes the triggers bridge_insert, bridge_update, … that call a function after each statement that writes to a table, and
+-- Makes the triggers bridge_insert, bridge_update and so on that call a function after each statement that writes to a table, and
 -- to each of its partitions, because a statement that names a partition fires the triggers of that partition only. One
 -- that is there already is left as it is, enabled or not; one that called another function is replaced, and the function
 -- dropped with its last trigger. Returns how many were made.

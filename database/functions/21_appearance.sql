@@ -34,7 +34,7 @@ END $style$;
 -- placeholder go with it.
 CREATE OR REPLACE FUNCTION bridge_filled(piece text, item jsonb, style jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $filled$
   SELECT replace(replace(CASE WHEN o.organizer IS NULL
-      THEN regexp_replace(piece, '\s*([(\[]\s*\{organizer\}\s*[)\]]|[-–—,:;|/]\s+\{organizer\}|\{organizer\}(\s*[-–—,:;|/](?=\s))?)', '', 'g')
+      THEN regexp_replace(piece, '\s*([(\[]\s*\{organizer\}\s*[)\]]|[^[:alnum:][:space:]{}()]\s+\{organizer\}|\{organizer\}(\s*[^[:alnum:][:space:]{}()](?=\s))?)', '', 'g')
       ELSE replace(piece, '{organizer}', o.organizer) END,
     '{type}', item ->> 'reservation_type'), '{room}', style ->> 'room')
   FROM (SELECT nullif(btrim(coalesce(item ->> 'organizer_name', item ->> 'organizer_email')), '') AS organizer) o

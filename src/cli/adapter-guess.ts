@@ -17,7 +17,7 @@ export interface Column {
 }
 
 /** How an instant is kept: each has its own way into the view and back. */
-export type Clock = 'instant' | 'wall clock' | 'seconds' | 'date' | 'range' | 'wall clock range';
+type Clock = 'instant' | 'wall clock' | 'seconds' | 'date' | 'range' | 'wall clock range';
 
 export interface Guess {
   /** `schema.table`, here and below. */

@@ -1,7 +1,7 @@
 /** Our own tables, made by psql or by migrate: the same, and with the user's guide's own SQL. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { describe, test } from 'vitest';
 import { createTables } from '../../database/build.ts';
@@ -190,4 +190,15 @@ describe("the guide's SQL", () => {
     await assert.rejects(add(102, 'room.a@x.no', 1), { code: '23505' });
     await add(101, 'room.a@x.no', 0);
   });
+});
+
+test('what we put into a database is ASCII: it may be in any encoding', () => {
+  const texts = globSync('{database/{functions,migrations},sql/*}/*.sql').map((path) => [
+    path,
+    readFileSync(path, 'utf8'),
+  ]);
+  assert.deepEqual(
+    texts.filter(([, text]) => /\P{ASCII}/u.test(text!)).map(([path]) => path),
+    [],
+  );
 });

@@ -16,8 +16,8 @@ const watched = {
   },
 } as const;
 
-/** A transition in words, `mapping: pending → synced`; `[*]` is before the row and after it. */
-const inWords = (of: string, from: string, to: string) => `${of}: ${from} → ${to}`;
+/** A transition in words, `mapping: pending -> synced`; `[*]` is before the row and after it. */
+const inWords = (of: string, from: string, to: string) => `${of}: ${from} -> ${to}`;
 
 /** What docs/states.md draws. */
 export function drawnTransitions(): ReadonlySet<string> {
@@ -49,7 +49,7 @@ export const recordTransitions = `
     IF TG_OP <> 'INSERT' THEN before := ${stateOf('OLD')}; END IF;
     IF TG_OP <> 'DELETE' THEN after := ${stateOf('NEW')}; END IF;
     IF before <> after THEN
-      INSERT INTO transitions.seen VALUES ('${of}: ' || before || ' → ' || after) ON CONFLICT DO NOTHING;
+      INSERT INTO transitions.seen VALUES ('${of}: ' || before || ' -> ' || after) ON CONFLICT DO NOTHING;
     END IF;
     RETURN NULL;
   END $record$;
