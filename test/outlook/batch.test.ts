@@ -105,7 +105,7 @@ describe('writes into one mailbox', () => {
     expect(written.map(({ outcome }) => outcome)).toEqual([
       'gone',
       'written',
-      'written',
+      'gone',
       'written',
       'written',
       'taken',
