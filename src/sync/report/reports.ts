@@ -99,8 +99,8 @@ export function createReports(db: Database) {
       text: `
         SELECT coalesce(reservation_type, 'unknown') AS type, sync_direction AS direction, sync_status AS status, count(*)
         FROM bridge_mappings m
-        -- what is wrong in a room ends when the room is taken away
-        WHERE sync_status NOT IN ('conflict', 'error')
+        -- a conflict ends when its room is taken away
+        WHERE sync_status <> 'conflict'
           OR EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.resource_id = m.resource_id AND r.active = 1)
         GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`,
     });
