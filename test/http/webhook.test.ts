@@ -147,7 +147,8 @@ describe('a notification', () => {
     await using world = await openListening();
     const client = await world.db.pool.connect();
     try {
-      await client.query('LISTEN bridge_changes');
+      // as a daemon does: nobody else is notified
+      await client.query('LISTEN bridge_changes; SELECT pg_advisory_lock_shared(7230912, 6)');
       const rung = once(client, 'notification');
       await post(world, [await notificationFor(world, 101)]);
       await rung;
@@ -176,7 +177,8 @@ describe('a notification', () => {
     );
     const client = await world.db.pool.connect();
     try {
-      await client.query('LISTEN bridge_changes');
+      // as a daemon does: nobody else is notified
+      await client.query('LISTEN bridge_changes; SELECT pg_advisory_lock_shared(7230912, 6)');
       const rung = once(client, 'notification');
       expect((await post(world, [told])).status).toBe(202);
       const [marked] = await world.db.query<{ ms: number }>(
