@@ -14,7 +14,8 @@ export async function inTurns<T, R>(
   work: (one: T) => Promise<R>,
 ): Promise<R[]> {
   const results: R[] = [];
-  const turns = groupsOf(all.map(placeOf)).map(async (group) => {
+  // of the item alone: a position that map gives beside it would be taken for something else
+  const turns = groupsOf(all.map((one) => placeOf(one))).map(async (group) => {
     for (const at of group) results[at] = await work(all[at]!);
   });
   await together(turns);
