@@ -1427,7 +1427,7 @@ $free$;
 -- Folds, leases due rooms for one daemon and reads their first due mappings: one round trip from wake to work.
 -- The lease is a session advisory lock of the calling connection plus an epoch that fences every settle; `held` are
 -- the rooms this daemon has already (session locks re-enter). Candidates are materialised before a lock is tried.
--- `changed_first`: when a few things were folded, only the rooms that they concern; whoever asks so looks for others soon.
+-- `changed_first`: when a few things were folded, only the rooms that they concern; the caller asks for the others soon after.
 CREATE OR REPLACE FUNCTION bridge_lease(replica uuid, held integer[], rooms integer, most integer, past_days integer,
   future_days integer, fold_most integer, any_lane boolean, asked_only boolean, changed_first boolean) RETURNS json LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $lease$
@@ -1481,7 +1481,7 @@ BEGIN
       passed_by := passed_by || candidate;
       CONTINUE;
     END IF;
-    -- a room is due for as long as it is held: should its holder vanish, whoever looks next takes it at once
+    -- a room is due for as long as it is held: should its holder vanish, the next daemon to ask takes it at once
     UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = s.lease_epoch + 1, asked_at = NULL,
       push_lane = CASE WHEN is_narrow THEN 0 WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END,
       push_due_at = least(s.push_due_at, moment),
@@ -2615,7 +2615,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '6accc9e8942dffd805f08e56570f18ce818698bacfb59b07ede81ccc7363d94b ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '8f41e1ecce3716a193036114519b3ce74e2c89f8b11597a3aa217c7db79efde0 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

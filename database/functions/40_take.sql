@@ -121,7 +121,7 @@ $free$;
 -- Folds, leases due rooms for one daemon and reads their first due mappings: one round trip from wake to work.
 -- The lease is a session advisory lock of the calling connection plus an epoch that fences every settle; `held` are
 -- the rooms this daemon has already (session locks re-enter). Candidates are materialised before a lock is tried.
--- `changed_first`: when a few things were folded, only the rooms that they concern; whoever asks so looks for others soon.
+-- `changed_first`: when a few things were folded, only the rooms that they concern; the caller asks for the others soon after.
 CREATE OR REPLACE FUNCTION bridge_lease(replica uuid, held integer[], rooms integer, most integer, past_days integer,
   future_days integer, fold_most integer, any_lane boolean, asked_only boolean, changed_first boolean) RETURNS json LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $lease$
@@ -175,7 +175,7 @@ BEGIN
       passed_by := passed_by || candidate;
       CONTINUE;
     END IF;
-    -- a room is due for as long as it is held: should its holder vanish, whoever looks next takes it at once
+    -- a room is due for as long as it is held: should its holder vanish, the next daemon to ask takes it at once
     UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = s.lease_epoch + 1, asked_at = NULL,
       push_lane = CASE WHEN is_narrow THEN 0 WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END,
       push_due_at = least(s.push_due_at, moment),

@@ -22,19 +22,22 @@ const clockSkewMs = 10_000;
 
 /**
  * Whether one of our creates for this reservation made the event, whatever it shows by now: it was sent, and a daemon died
- * before the answer was written down. The key alone does not say so, because a database that was set back gives out its
- * numbers again: the event must not be older than the mapping (`since`, ISO).
+ * before the answer was written down. The key alone does not say so. A database that was set back gives out its numbers
+ * again: the event must not be older than the mapping (`since`, ISO). And an event may have been handed to the reservation
+ * that replaced its own, which its extended properties name then.
  */
 export function isOwnCreate(
   {
     transactionId,
     createdAt,
     isOrganizer,
-  }: Pick<OutlookEvent, 'transactionId' | 'createdAt' | 'isOrganizer'>,
+    marks,
+  }: Pick<OutlookEvent, 'transactionId' | 'createdAt' | 'isOrganizer' | 'marks'>,
   { since, generation, ...create }: Create & { readonly since: string },
   installationId: string,
 ): boolean {
   if (transactionId === null || createdAt === null || !isOrganizer) return false;
+  if (marks?.type !== create.reservation.type || marks.id !== create.reservation.id) return false;
   if (!(Date.parse(createdAt) > Date.parse(since) - clockSkewMs)) return false;
   for (let past = generation; past >= Math.max(0, generation - generationsBack); past -= 1)
     if (idempotencyKey({ ...create, generation: past }, installationId) === transactionId) return true;
