@@ -105,6 +105,8 @@ export class DirectClient extends pg.Client {
     const socket = new Socket();
     super({ ...settings, stream: () => socket });
     this.socket = socket;
+    // a pool listens only once the connection is made: until then a reset would end the process
+    this.on('error', () => undefined); // the query under way rejects; that is enough
     this.#watch = watchOf(config);
   }
 

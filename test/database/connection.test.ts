@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { inTransaction, onConnection, openPool } from '../../src/database.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { openProxy } from '../support/proxy.ts';
 
 /** Ends the backend of another connection, as a restart of the server does. */
 const kill = (db: TestDatabase, pid: number) => db.query('SELECT pg_terminate_backend($1, 5000)', [pid]);
@@ -48,4 +49,27 @@ test('a pool that began while the database took no writes takes them again once 
   await alter('RESET default_transaction_read_only');
   await write();
   await pool.end();
+});
+
+test('a connection that breaks as it is made fails what waits for it, and never ends the process', async () => {
+  await using db = await openTestDatabase({ schema: 'empty' });
+  await using proxy = await openProxy(db.url);
+  const pool = openPool({ ...db.config, url: proxy.through(db.url) }, 'a test', 1);
+  const thrown: unknown[] = [];
+  const note = (error: unknown) => void thrown.push(error);
+  // the first question on each new connection
+  proxy.fromClient = (chunk) => {
+    if (chunk.includes('pg_backend_pid')) throw new Error('it is reset');
+    return chunk;
+  };
+  process.on('uncaughtException', note);
+  try {
+    await expect(pool.query('SELECT 1')).rejects.toThrow(/ECONNRESET|terminated/);
+    proxy.fromClient = (chunk) => chunk;
+    expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+  } finally {
+    process.off('uncaughtException', note);
+    await pool.end();
+  }
+  expect(thrown).toEqual([]);
 });
