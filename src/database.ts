@@ -8,14 +8,20 @@ import { migrateCommand } from './command-name.ts';
 import type { DatabaseConfig } from './config.ts';
 import { connectionSettings, DirectClient, poolerFailure } from './connection.ts';
 import { NotInstalled, Permanent, Retryable, messageOf } from './errors.ts';
+import { parseJson, toId } from './id.ts';
 
 export type Database = pg.Pool;
 type Session = pg.Client;
 /** Whatever can run a query: a pool, a session, a client inside a transaction. */
 export type Queryable = Pick<pg.ClientBase, 'query'>;
 
-/** bigint columns (ids, revisions) fit a double for longer than the bridge will live; pg gives strings otherwise. */
-pg.types.setTypeParser(pg.types.builtins.INT8, Number);
+// a bigint, alone or within JSON, is never rounded (id.ts)
+pg.types.setTypeParser(pg.types.builtins.INT8, toId);
+pg.types.setTypeParser(pg.types.builtins.JSON, parseJson);
+pg.types.setTypeParser(pg.types.builtins.JSONB, parseJson);
+const int8Array: number = 1016; // pg_type.oid, which pg does not name; it reads them as texts
+const textsOf = pg.types.getTypeParser(int8Array) as (text: string) => (string | null)[];
+pg.types.setTypeParser(int8Array, (text) => textsOf(text).map((one) => (one === null ? null : toId(one))));
 
 /**
  * A pool of at most `max` connections. An idle connection that breaks is dropped and never ends the process. A query

@@ -2,6 +2,7 @@
  * All there is to tell. Parts do not log what the operator cares about: they tell a fact, and `ops/tell.ts` turns
  * each into its log line, metric, alert and live-feed entry, exhaustively, so that the four cannot drift.
  */
+import type { Id } from './id.ts';
 
 /** What was done to one item in Outlook. `unchanged`: both sides were equal already. */
 export type PushAction =
@@ -18,7 +19,7 @@ interface AboutItem extends About {
   readonly mappingId: number;
   /** Null for an event that no reservation knows yet. */
   readonly reservationType: string | null;
-  readonly reservationId: number | null;
+  readonly reservationId: Id | null;
 }
 
 export type Fact =

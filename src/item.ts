@@ -1,3 +1,5 @@
+import type { Id } from './id.ts';
+
 /**
  * One item as either side shows it, in one normal form. `null` in place of an item means "not there".
  * Instants are ISO 8601 in UTC with seconds ('2026-05-01T10:00:00Z'). An all-day item starts and ends at
@@ -18,7 +20,7 @@ export type ItemChange = Partial<Item>;
 /** Which reservation an item is: its type ('event', 'booking', 'allocation' in PorticoEstate) and id. */
 export interface ReservationKey {
   readonly type: string;
-  readonly id: number;
+  readonly id: Id;
 }
 
 export const itemFields = ['startsAt', 'endsAt', 'allDay', 'title', 'description', 'isPrivate'] as const;

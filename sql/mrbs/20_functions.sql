@@ -19,7 +19,7 @@ DECLARE
   starts constant integer := extract(epoch FROM (item ->> 'starts_at')::timestamptz)::integer;
   ends constant integer := extract(epoch FROM (item ->> 'ends_at')::timestamptz)::integer;
   owner constant text := coalesce((SELECT value FROM bridge_settings WHERE name = 'default_create_by'), 'outlook');
-  made integer;
+  made bigint;
 BEGIN
   IF starts IS NULL OR ends IS NULL OR ends < starts THEN
     RAISE EXCEPTION 'An entry needs a start and an end that is not before it.' USING ERRCODE = '22023';

@@ -41,7 +41,7 @@ DECLARE
   ends constant timestamp := bridge_local_time(item ->> 'ends_at');
   organizer constant text := nullif(btrim(item ->> 'organizer_name'), '');
   place record;
-  made integer;
+  made bigint;
 BEGIN
   IF cardinality(rooms) = 0 OR starts IS NULL OR ends IS NULL OR ends < starts THEN
     RAISE EXCEPTION 'An event needs a room, a start and an end that is not before it.' USING ERRCODE = '22023';

@@ -3,12 +3,13 @@ import type pg from 'pg';
 import { adapterError } from '../adapter-error.ts';
 import { sqlState } from '../database.ts';
 import { messageOf } from '../errors.ts';
+import type { Id } from '../id.ts';
 import { attempt } from './adapter-stage.ts';
 import type { Find } from './doctor-findings.ts';
 
 interface Key {
   readonly type: string;
-  readonly id: number;
+  readonly id: Id;
 }
 
 interface Slot {
@@ -140,7 +141,7 @@ async function imported(client: pg.Client, item: object, find: Find): Promise<Ke
   const repair = 'Mend bridge_import_item in 20_functions.sql.';
   const values = [JSON.stringify(item)];
   const text = 'SELECT reservation_type AS type, reservation_id AS id FROM bridge_import_item($1)';
-  const row = await ask<{ type: string | null; id: number | null }>(client, text, values, repair, find);
+  const row = await ask<{ type: string | null; id: Id | null }>(client, text, values, repair, find);
   if (row === null) return null;
   if (row.type !== null && row.id !== null) return { type: row.type, id: row.id };
   find(
@@ -212,7 +213,7 @@ async function watchOutbox(client: pg.Client, find: Find): Promise<Noted> {
     (await client.query<{ now: string }>('SELECT clock_timestamp()::text AS now')).rows[0]!.now;
   let since = await now();
   return async ({ type, id }, what) => {
-    const { rows } = await client.query<{ type: string | null; id: number | null }>(
+    const { rows } = await client.query<{ type: string | null; id: Id | null }>(
       `SELECT reservation_type AS type, reservation_id AS id FROM public.bridge_changes WHERE changed_at >= $1::timestamptz`,
       [since],
     );

@@ -8,6 +8,7 @@ import type { Config } from '../config.ts';
 import { onConnection, type Database, type Queryable } from '../database.ts';
 import { Permanent } from '../errors.ts';
 import { occupying } from '../event.ts';
+import type { Id } from '../id.ts';
 import { createOutlook } from '../outlook/events.ts';
 import { underLease } from '../sync/worker/lease.ts';
 import { openBar } from './terminal.ts';
@@ -21,7 +22,7 @@ interface LegacyPair {
 
 interface LegacyEvent {
   readonly type: string;
-  readonly reservationId: number;
+  readonly reservationId: Id;
   readonly resourceId: number;
   readonly eventId: string;
   readonly imported: boolean;

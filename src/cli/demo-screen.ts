@@ -1,6 +1,7 @@
 /** What `demo` prints: plain lines of at most 80 columns, coloured on a terminal only. */
 import { stripVTControlCharacters, styleText } from 'node:util';
 import type { Fact } from '../facts.ts';
+import type { Id } from '../id.ts';
 import type { Arrival, Comparison } from '../sandbox/compare.ts';
 import type { Visit } from '../sandbox/visitors.ts';
 import { rooms } from '../sandbox/world.ts';
@@ -20,7 +21,7 @@ export interface Tally {
 /** A change that nobody of the demo made. */
 export interface HandMade {
   readonly type: string;
-  readonly id: number;
+  readonly id: Id;
   readonly action: string;
   readonly room: string;
   readonly ms: number;

@@ -14,6 +14,7 @@ import { connectionSettings, DirectClient, poolerFailure } from '../connection.t
 import { openSession, sqlState, type Queryable } from '../database.ts';
 import { messageOf } from '../errors.ts';
 import { attachCommand, command, migrateCommand } from '../command-name.ts';
+import type { Id } from '../id.ts';
 import { ownSettings, type RoomSettings } from '../room-settings.ts';
 import { checkClaims } from './doctor-claim.ts';
 import { findOneMailbox, type Find } from './doctor-findings.ts';
@@ -335,7 +336,7 @@ async function checkRemarks(client: Queryable, find: Find): Promise<void> {
     `SELECT to_regclass('public.bridge_remarks') IS NOT NULL AS known`,
   );
   if (!known[0]!.known) return;
-  const { rows } = await client.query<{ type: string; id: number; remark: string; total: number }>(
+  const { rows } = await client.query<{ type: string; id: Id; remark: string; total: number }>(
     `SELECT reservation_type AS type, reservation_id AS id, remark, count(*) OVER () AS total FROM bridge_remarks
      ORDER BY 1, 2 LIMIT $1`,
     [mostRemarks],

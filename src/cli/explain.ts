@@ -1,5 +1,6 @@
 /** `explain TYPE/ID`: the life of one reservation: how it stands now, and what was done, when and why. */
 import type { Database } from '../database.ts';
+import { type Id, readId } from '../id.ts';
 import type { Item as Shown } from '../item.ts';
 import { Invalid } from '../errors.ts';
 import { printed } from '../http/mappings.ts';
@@ -29,11 +30,11 @@ const mostRooms = 200;
 const mostLines = 1_000;
 
 export async function explain(what: string, options: { limit: string; json?: boolean }): Promise<number> {
-  const [, type, number] = /^(\w[\w-]*)\/(\d{1,15})$/.exec(what) ?? [];
-  if (type === undefined || number === undefined)
+  const [, type, number] = /^(\w[\w-]*)\/(\d+)$/.exec(what) ?? [];
+  const id = readId(number ?? '');
+  if (type === undefined || id === null)
     throw new Invalid('TYPE/ID', `'${what}' is no reservation.`, 'Write its type and id: event/78268');
   const limit = wholeNumber('--limit', options.limit, mostLines);
-  const id = Number(number);
   const { items, lives, zone } = await withDatabase('explain', async (db, config) => {
     const items = await readItems(db, type, id);
     const lives = await readLives(db, type, id, Math.max(1, limit));
@@ -69,7 +70,7 @@ async function nobodyKnows(db: Database, what: string): Promise<Invalid> {
   );
 }
 
-async function readItems(db: Database, type: string, id: number): Promise<Item[]> {
+async function readItems(db: Database, type: string, id: Id): Promise<Item[]> {
   const { rows } = await db.query<Item>(
     `SELECT resource_id, active, starts_at, ends_at, all_day, title, is_private FROM bridge_items
      WHERE reservation_type = $1 AND reservation_id = $2 ORDER BY resource_id LIMIT $3`,
@@ -78,7 +79,7 @@ async function readItems(db: Database, type: string, id: number): Promise<Item[]
   return rows;
 }
 
-async function readLives(db: Database, type: string, reservationId: number, limit: number): Promise<Life[]> {
+async function readLives(db: Database, type: string, reservationId: Id, limit: number): Promise<Life[]> {
   const reports = createReports(db);
   const choice = { type, reservationId, resourceId: null, status: null, limit: mostRooms };
   const { mappings } = await createMappingList(db).list(choice);

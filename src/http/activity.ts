@@ -2,7 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { createActivity } from '../sync/report/activity.ts';
 import { sentence, who } from './mappings.ts';
-import { answers, instant, limit, newRoutes, resourceId, whole } from './schema.ts';
+import { answeredId, answers, instant, limit, newRoutes, resourceId, whole } from './schema.ts';
 
 export interface ActivityParts {
   readonly activity: ReturnType<typeof createActivity>;
@@ -28,7 +28,7 @@ export const lineSchema = z
     resource_id: z.number().int().nullable(),
     room: z.string().nullable(),
     reservation_type: z.string().nullable(),
-    reservation_id: z.number().int().nullable(),
+    reservation_id: answeredId.nullable(),
     title: z.string().nullable(),
     outlook_event_id: z.string().nullable(),
     request_id: z.string().nullable(),

@@ -14,7 +14,7 @@ import { activityRoutes, type ActivityParts } from './activity.ts';
 import { alertRoutes, type AlertParts } from './alerts.ts';
 import { auditRequests } from './audit.ts';
 import { createAuth } from './auth.ts';
-import { allowNoBody, limitBody } from './body.ts';
+import { allowNoBody, exactNumbers, limitBody } from './body.ts';
 import { bookingRoutes, type BookingParts } from './booking.ts';
 import { cancelRoutes, type CancelParts } from './cancel.ts';
 import { conflictRoutes, type ConflictParts } from './conflicts.ts';
@@ -95,6 +95,7 @@ export function createApp(parts: Parts) {
     knownQueries(app),
     limitBody,
     allowNoBody,
+    exactNumbers,
     auditRequests(parts.audit),
   );
   app.use(

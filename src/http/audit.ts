@@ -1,6 +1,7 @@
 /** Who asked for which change: written down before it is done, so a change that cannot be written down is not made. */
 import type { Context, MiddlewareHandler } from 'hono';
 import { Retryable } from '../errors.ts';
+import { readId } from '../id.ts';
 import type { Audit, Request } from '../sync/manual/audit.ts';
 import { routeOf } from './access-log.ts';
 import { callerOf } from './auth.ts';
@@ -28,17 +29,16 @@ async function requestOf(c: Context, who: string, route: string): Promise<Reques
   const named = new Map(
     route.split('/').flatMap((part, at) => (part.startsWith(':') ? [[part.slice(1), given[at] ?? '']] : [])),
   );
-  const number = (name: string, digits: RegExp) =>
-    digits.test(named.get(name) ?? '') ? Number(named.get(name)) : null;
   const body = await c.req.text();
-  const id = number('id', /^\d{1,15}$/);
+  const id = readId(named.get('id') ?? '');
+  const resource = readId(named.get('resource') ?? '');
   const type = named.get('type');
   return {
     who,
     what: `${c.req.method} ${route.replaceAll(/:(\w+)/g, '{$1}')}`,
-    mapping: route.startsWith('/conflicts/') ? id : null,
+    mapping: route.startsWith('/conflicts/') && typeof id === 'number' ? id : null,
     reservation: type !== undefined && /^\w{1,64}$/.test(type) && id !== null ? { type, id } : null,
-    resourceId: number('resource', /^\d{1,9}$/),
+    resourceId: typeof resource === 'number' && resource < 2 ** 31 ? resource : null,
     detail: { path: kept(c.req.path, pathMost), ...(body === '' ? {} : { body: kept(body, bodyMost) }) },
   };
 }

@@ -1,6 +1,7 @@
 /** Bodies: at most 1 MB, and none at all is as good as any, whatever its content type says. */
 import type { MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
+import { unrounded } from '../id.ts';
 import { Problem } from './problem.ts';
 
 export const limitBody: MiddlewareHandler = bodyLimit({
@@ -9,6 +10,28 @@ export const limitBody: MiddlewareHandler = bodyLimit({
     throw new Problem(413, 'The body is larger than 1 MB.', 'Send less at a time.');
   },
 });
+
+/** Numbers that JSON.parse would round become their digits. Malformed JSON is left for the endpoint to refuse. */
+export const exactNumbers: MiddlewareHandler = async (c, next) => {
+  if (c.req.header('content-type')?.includes('json') === true) {
+    const text = await c.req.text();
+    const exact = exactly(text);
+    if (exact !== text) {
+      const { method, url, headers, signal } = c.req.raw;
+      c.req.raw = new Request(url, { method, headers, signal, body: exact });
+      c.req.bodyCache = {};
+    }
+  }
+  await next();
+};
+
+function exactly(text: string): string {
+  try {
+    return unrounded(text);
+  } catch {
+    return text;
+  }
+}
 
 /** `curl -X POST -H 'Content-Type: application/json'` without a body sends no JSON, and means none. */
 export const allowNoBody: MiddlewareHandler = async (c, next) => {

@@ -3,7 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { everything, type ImportRow, type Imports } from '../sync/manual/imports.ts';
 import type { Polling } from '../sync/manual/polling.ts';
 import { Invalid } from '../errors.ts';
-import { answers, instantOrNull, limit, newRoutes, resourceId } from './schema.ts';
+import { answeredId, answers, instantOrNull, limit, newRoutes, resourceId } from './schema.ts';
 
 export interface BookingParts {
   readonly imports: Imports;
@@ -21,7 +21,7 @@ const importSchema = z
     outlook_item_id: z.string().openapi({ description: 'The mailbox.' }),
     outlook_event_id: z.string(),
     reservation_type: z.string().nullable(),
-    reservation_id: z.number().int().nullable(),
+    reservation_id: answeredId.nullable(),
     sync_status: z.string().openapi({
       description:
         'imported: waits; conflict: flagged for a person; error: the booking system refused it; synced: done',
@@ -44,7 +44,7 @@ const listSchema = z.object({
 
 const detail = z.object({
   outlook_item_id: z.string().openapi({ description: 'The event id, as the predecessor printed it here.' }),
-  reservation_id: z.number().int().nullable(),
+  reservation_id: answeredId.nullable(),
   title: z.string().nullable(),
   start_time: wallTime,
   end_time: wallTime,
@@ -60,7 +60,7 @@ const processed = z
     successful: z.number().int(),
     errors: z.number().int(),
     success_rate: z.string().openapi({ example: '100%' }),
-    reservation_ids: z.array(z.number().int()),
+    reservation_ids: z.array(answeredId),
     details: z.array(detail),
   })
   .openapi('ProcessedImports');
@@ -127,8 +127,8 @@ const statsRoute = createRoute({
         errors: z.number().int(),
         success_rate: z.string(),
         reservation_id_range: z.object({
-          first: z.number().int().nullable(),
-          last: z.number().int().nullable(),
+          first: answeredId.nullable(),
+          last: answeredId.nullable(),
         }),
         first_processed_at: instantOrNull,
         last_processed_at: instantOrNull,

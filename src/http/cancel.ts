@@ -13,6 +13,7 @@ import { Problem } from './problem.ts';
 import {
   answers,
   bodyId,
+  bodyReservationId,
   knownType,
   newRoutes,
   reservationId,
@@ -88,7 +89,9 @@ const removeRoute = createRoute({
 
 const bulk = z.object({
   reservations: z
-    .array(z.object({ reservation_type: reservationType, reservation_id: bodyId, resource_id: bodyId }))
+    .array(
+      z.object({ reservation_type: reservationType, reservation_id: bodyReservationId, resource_id: bodyId }),
+    )
     .max(1_000)
     .default([]),
 });

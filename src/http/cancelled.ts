@@ -1,14 +1,15 @@
 /** What became of cancellations, as the guide prints it. */
 import { z } from '@hono/zod-openapi';
+import type { Id } from '../id.ts';
 import type { CancelAnswer, Cancelled, Detected } from '../sync/manual/cancellations.ts';
 import type { Differing } from '../sync/manual/cancellation-store.ts';
 import { Problem } from './problem.ts';
 import { noRoom } from './room-problem.ts';
-import { instant, instantOrNull } from './schema.ts';
+import { answeredId, instant, instantOrNull } from './schema.ts';
 import { detailOf, detailSchema, settledAs, settledItem, untouched } from './synced.ts';
 
 const differing = z.object({
-  id: z.number().int().nullable().openapi({ description: 'Of the reservation.' }),
+  id: answeredId.nullable().openapi({ description: 'Of the reservation.' }),
   reservation_type: z.string().nullable(),
   name: z.string().nullable(),
   active: z.number().int().openapi({ description: '1 or 0, as in the booking system.' }),
@@ -87,7 +88,7 @@ export const cancelledReservation = z
   .object({
     mapping_id: z.number().int(),
     reservation_type: z.string().nullable(),
-    reservation_id: z.number().int().nullable(),
+    reservation_id: answeredId.nullable(),
     resource_id: z.number().int(),
     outlook_item_id: z.string(),
     outlook_event_id: z.string().nullable(),
@@ -110,7 +111,7 @@ export const cancelledReservation = z
 export const reservationAnswer = z
   .object({
     reservation_type: z.string(),
-    reservation_id: z.number().int(),
+    reservation_id: answeredId,
     exists: z.boolean().openapi({ description: 'False: its rows are gone from the booking system.' }),
     is_cancelled: z.boolean(),
     title: z.string().nullable(),
@@ -119,7 +120,7 @@ export const reservationAnswer = z
   .openapi('ReservationStatus');
 
 /** What POST /cancel/booking/… answers; throws a Problem when there is nothing that could be processed. */
-export function processedAnswer(answer: CancelAnswer, type: string, id: number, resource: number) {
+export function processedAnswer(answer: CancelAnswer, type: string, id: Id, resource: number) {
   const item = `${type} ${id}`;
   switch (answer.found) {
     case 'no-room':
@@ -151,7 +152,7 @@ export function processedAnswer(answer: CancelAnswer, type: string, id: number, 
 
 const bulkDetail = z.object({
   reservation_type: z.string(),
-  reservation_id: z.number().int(),
+  reservation_id: answeredId,
   resource_id: z.number().int(),
   status: z.string().openapi({
     description: 'cancelled, already_cancelled, not_found, error, pending (its events follow)',

@@ -4,7 +4,7 @@ import { effectsOf } from '../sync/manual/conflict-effects.ts';
 import type { Conflicts, OpenConflict, Resolved } from '../sync/manual/conflicts.ts';
 import { fieldNames } from '../sync/plan/plan-words.ts';
 import { Problem } from './problem.ts';
-import { answers, bodyId, instant, limit, mappingId, newRoutes, resourceId } from './schema.ts';
+import { answeredId, answers, bodyId, instant, limit, mappingId, newRoutes, resourceId } from './schema.ts';
 import { shownItem, shownSide } from './sides.ts';
 import { detailSchema, detailOf } from './synced.ts';
 
@@ -28,7 +28,7 @@ const conflictSchema = z
   .object({
     id: z.number().int(),
     reservation_type: z.string().nullable(),
-    reservation_id: z.number().int().nullable(),
+    reservation_id: answeredId.nullable(),
     resource_id: z.number().int(),
     room: z.string(),
     outlook_event_id: z.string().nullable(),

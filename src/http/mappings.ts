@@ -7,6 +7,7 @@ import { syncStatuses, type createReports, type Explained, type LogLine } from '
 import { Problem } from './problem.ts';
 import { shownItem, shownSide } from './sides.ts';
 import {
+  answeredId,
   answers,
   instant,
   instantOrNull,
@@ -31,7 +32,7 @@ const mapping = z
   .object({
     id: z.number().int(),
     reservation_type: z.string().nullable(),
-    reservation_id: z.number().int().nullable(),
+    reservation_id: answeredId.nullable(),
     resource_id: z.number().int(),
     outlook_item_id: z.string(),
     outlook_event_id: z.string().nullable(),

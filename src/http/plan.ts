@@ -5,7 +5,7 @@ import { printedPlan } from '../sync/plan/plan-print.ts';
 import { planKinds } from '../sync/plan/plan-words.ts';
 import type { Start } from '../sync/worker/start-mode.ts';
 import { Problem } from './problem.ts';
-import { answers, instant, instantOrNull, limit, newRoutes, resourceId } from './schema.ts';
+import { answeredId, answers, instant, instantOrNull, limit, newRoutes, resourceId } from './schema.ts';
 
 export interface PlanParts {
   readonly planner: Planner;
@@ -38,7 +38,7 @@ const item = z
     starts_at: instantOrNull,
     ends_at: instantOrNull,
     reservation_type: z.string().nullable(),
-    reservation_id: z.number().int().nullable().openapi({ description: 'Null: no reservation yet.' }),
+    reservation_id: answeredId.nullable().openapi({ description: 'Null: no reservation yet.' }),
     outlook_event_id: z.string().nullable(),
     fields: z.array(z.string()).openapi({ description: 'What would be changed.' }),
     why: z.string(),

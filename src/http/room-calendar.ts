@@ -5,7 +5,7 @@ import { calendarStates, type createRoomCalendar } from '../sync/report/room-cal
 import { isDate } from '../sync/report/search-dates.ts';
 import { fieldNames } from '../sync/plan/plan-words.ts';
 import { noRoom } from './room-problem.ts';
-import { answers, instant, instantOrNull, newRoutes, resourceId } from './schema.ts';
+import { answeredId, answers, instant, instantOrNull, newRoutes, resourceId } from './schema.ts';
 import { shownItem, shownSide } from './sides.ts';
 
 export interface RoomCalendarParts {
@@ -24,7 +24,7 @@ const item = z
   .object({
     mapping_id: z.number().int().nullable(),
     reservation_type: z.string().nullable(),
-    reservation_id: z.number().int().nullable(),
+    reservation_id: answeredId.nullable(),
     outlook_event_id: z.string().nullable(),
     status: z.string().nullable().openapi({ description: 'Its sync_status; null: it has no mapping.' }),
     state: z.enum(calendarStates).openapi({

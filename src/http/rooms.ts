@@ -8,7 +8,7 @@ import type { createRoomSwitch } from '../sync/manual/room-switch.ts';
 import { Problem } from './problem.ts';
 import { noRoom } from './room-problem.ts';
 import { noSetting, ownSettings, settingFields } from './room-settings.ts';
-import { answers, instant, instantOrNull, newRoutes, resourceId } from './schema.ts';
+import { answeredId, answers, instant, instantOrNull, newRoutes, resourceId } from './schema.ts';
 import { resultsSchema, summarise } from './synced.ts';
 
 export interface RoomParts {
@@ -73,7 +73,7 @@ const held = z
   .object({
     mapping_id: z.number().int(),
     reservation_type: z.string(),
-    reservation_id: z.number().int(),
+    reservation_id: answeredId,
     outlook_event_id: z.string(),
     side: z.enum(['outlook', 'booking']).openapi({
       description: 'outlook: its event would be deleted; booking: the reservation would be cancelled',

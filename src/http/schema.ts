@@ -2,6 +2,7 @@
 import { OpenAPIHono, z, type Hook } from '@hono/zod-openapi';
 import type { Env } from 'hono';
 import { Invalid } from '../errors.ts';
+import { readId } from '../id.ts';
 
 const limitMost = 1_000;
 const clipped = (value: unknown) => `'${String(value).slice(0, 60)}'`;
@@ -23,15 +24,33 @@ export const whole = (most: number) =>
     .transform(Number);
 
 export const resourceId = whole(2 ** 31 - 1).openapi({ type: 'integer', example: 123 });
-export const reservationId = whole(Number.MAX_SAFE_INTEGER).openapi({ type: 'integer', example: 456 });
+/** An id of the booking system in a path or query string: any bigint. */
+export const reservationId = z
+  .string()
+  .transform((text, context) => {
+    const id = readId(text);
+    if (id === null) context.addIssue(`${clipped(text)} is no id: a whole number below 2^63`);
+    return id ?? z.NEVER;
+  })
+  .openapi({ type: 'integer', format: 'int64', example: 456 });
+/** One in an answer. */
+export const answeredId = z.union([z.number().int(), z.string().regex(/^-?\d+$/)]).openapi({
+  description: 'A number; the digits as text, where a number of JSON would be rounded by many readers.',
+});
 export const mappingId = whole(Number.MAX_SAFE_INTEGER).openapi({ type: 'integer', example: 1 });
 
 /** An id in a body: scripts send it as a number or as its digits. */
-export const bodyId = z
-  .union([z.number().int().nonnegative(), whole(Number.MAX_SAFE_INTEGER)], {
-    error: ({ input }) => (input === undefined ? 'is missing' : `${clipped(input)} is no id`),
-  })
-  .openapi({ type: 'integer', example: 456 });
+export const bodyId = idOf(whole(Number.MAX_SAFE_INTEGER));
+/** An id of the booking system in a body. A number that JSON.parse would round arrives as its digits (body.ts). */
+export const bodyReservationId = idOf(reservationId);
+
+function idOf<T extends z.ZodType>(digits: T) {
+  return z
+    .union([z.number().int().nonnegative(), digits], {
+      error: ({ input }) => (input === undefined ? 'is missing' : `${clipped(input)} is no id`),
+    })
+    .openapi({ type: 'integer', example: 456 });
+}
 
 /** Which words there are is for the adapter to say: see `knownType`. */
 export const reservationType = z

@@ -1,7 +1,7 @@
 /** Any reservation or event by what a person knows of it. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { createSearch, SearchResult } from '../sync/report/search.ts';
-import { answers, instantOrNull, limit, newRoutes, text } from './schema.ts';
+import { answeredId, answers, instantOrNull, limit, newRoutes, text } from './schema.ts';
 import { shownItem, shownSide } from './sides.ts';
 
 export interface SearchParts {
@@ -22,7 +22,7 @@ const result = z
       description: 'Null: the reservation is in no room that is kept equal, or outside of the window.',
     }),
     reservation_type: z.string().nullable(),
-    reservation_id: z.number().int().nullable(),
+    reservation_id: answeredId.nullable(),
     resource_id: z.number().int(),
     room: z.string(),
     title: z.string().nullable(),
@@ -58,7 +58,7 @@ const searchRoute = createRoute({
         to: z.string().nullable().openapi({ description: 'The last day; null: there is no date.' }),
         time: z.string().nullable(),
         reservation_type: z.string().nullable(),
-        reservation_id: z.number().int().nullable(),
+        reservation_id: answeredId.nullable(),
       }),
       remark: z.string().nullable().openapi({ description: 'Where it is not quite what was asked for.' }),
       count: z.number().int().openapi({ description: 'How many are listed here.' }),

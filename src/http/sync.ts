@@ -1,10 +1,12 @@
 /** What is pending, sync it now, and how it stands: the booking system towards Outlook. */
 import { createRoute, z } from '@hono/zod-openapi';
+import type { Id } from '../id.ts';
 import type { ItemAnswer, Manual } from '../sync/manual/manual.ts';
 import type { createReports } from '../sync/report/reports.ts';
 import { Problem } from './problem.ts';
 import { noRoom } from './room-problem.ts';
 import {
+  answeredId,
   answers,
   instantOrNull,
   knownType,
@@ -31,7 +33,7 @@ const pendingItem = z
   .object({
     id: z.number().int(),
     reservation_type: z.string().nullable(),
-    reservation_id: z.number().int().nullable(),
+    reservation_id: answeredId.nullable(),
     resource_id: z.number().int(),
     outlook_item_id: z.string(),
     outlook_event_id: z.string().nullable(),
@@ -183,7 +185,7 @@ export function syncRoutes(parts: SyncParts) {
     });
 }
 
-function itemAnswer(answer: ItemAnswer, type: string, id: number, resource: number) {
+function itemAnswer(answer: ItemAnswer, type: string, id: Id, resource: number) {
   const item = `${type} ${id}`;
   switch (answer.found) {
     case 'no-room':

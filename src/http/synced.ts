@@ -1,12 +1,14 @@
 /** What was done to items, as the guide prints it. */
 import { z } from '@hono/zod-openapi';
+import type { Id } from '../id.ts';
 import type { Outcome } from '../sync/manual/outcomes.ts';
 import { Problem } from './problem.ts';
+import { answeredId } from './schema.ts';
 
 export const detailSchema = z
   .object({
     item_type: z.string().nullable(),
-    item_id: z.number().int().nullable(),
+    item_id: answeredId.nullable(),
     resource_id: z.number().int(),
     action: z.string().openapi({
       description:
@@ -64,7 +66,7 @@ export const detailOf = (outcome: Outcome) => ({
 });
 
 /** An item about which there was nothing to do, and that has no mapping. */
-export const untouched = (type: string, id: number, resource: number) => ({
+export const untouched = (type: string, id: Id, resource: number) => ({
   item_type: type,
   item_id: id,
   resource_id: resource,

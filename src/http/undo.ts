@@ -2,7 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { undoable, type Undo, type UndoChoice, type UndoItem } from '../sync/manual/undo.ts';
 import { callerOf } from './auth.ts';
-import { answers, bodyId, instant, instantOrNull, newRoutes, resourceId } from './schema.ts';
+import { answeredId, answers, bodyId, instant, instantOrNull, newRoutes, resourceId } from './schema.ts';
 
 export interface UndoParts {
   readonly undo: Undo;
@@ -39,7 +39,7 @@ const answer = z
     items: z.array(
       z.object({
         reservation_type: z.string(),
-        reservation_id: z.number().int(),
+        reservation_id: answeredId,
         resource_id: z.number().int(),
         title: z.string().nullable(),
         starts_at: instantOrNull,

@@ -4,6 +4,7 @@
  */
 import { Permanent, messageOf } from '../errors.ts';
 import { framed, withBuffers, type Appearance, type BookedItem } from '../appearance.ts';
+import { readId } from '../id.ts';
 import type { Item, ItemChange, ReservationKey } from '../item.ts';
 import type { OutlookEvent } from '../event.ts';
 import { withoutJoinBlock, type OnlineMeeting } from './join-block.ts';
@@ -334,9 +335,9 @@ function readMarks(properties: unknown): ReservationKey | null {
     properties.map(membersOf).map(({ id, value }) => [String(id).toLowerCase(), textOf(value)]),
   );
   const [type, id] = [named.get(typeMark.toLowerCase()), named.get(idMark.toLowerCase())];
-  if (type == null || id == null || !/^[1-9]\d{0,15}$/.test(id)) return null;
-  const number = Number(id);
-  return Number.isSafeInteger(number) ? { type, id: number } : null;
+  if (type == null || id == null || !/^[1-9]/.test(id)) return null;
+  const known = readId(id);
+  return known === null ? null : { type, id: known };
 }
 
 function readType(type: unknown): OutlookEvent['type'] {

@@ -463,7 +463,13 @@ describe('a read event', () => {
     ['an id that is no number', [typeMark, 'booking'], [idMark, '17a'], null],
     ['an id with a sign', [typeMark, 'booking'], [idMark, '-17'], null],
     ['an id of nothing', [typeMark, 'booking'], [idMark, '0'], null],
-    ['an id beyond exact numbers', [typeMark, 'booking'], [idMark, '9007199254740993'], null],
+    [
+      'an id that a number would round',
+      [typeMark, 'booking'],
+      [idMark, '9007199254740993'],
+      { type: 'booking', id: '9007199254740993' },
+    ],
+    ['an id beyond a bigint', [typeMark, 'booking'], [idMark, '9223372036854775808'], null],
     ['only the type', [typeMark, 'booking'], ['String {0} Name Other', '17'], null],
     [
       'names in another case',

@@ -190,7 +190,7 @@ function folded(entries) {
 
 /**
  * @param {string | null | undefined} type
- * @param {number | null | undefined} id
+ * @param {number | string | null | undefined} id
  */
 const reference = (type, id) => (type == null ? 'reservation' : `${type} ${id ?? ''}`);
 

@@ -70,7 +70,7 @@ export interface Room {
 export interface Mapping {
   id: number;
   reservation_type: string | null;
-  reservation_id: number | null;
+  reservation_id: number | string | null;
   resource_id: number;
   outlook_item_id: string;
   outlook_event_id: string | null;
@@ -120,7 +120,7 @@ export interface Line extends Step {
   resource_id: number | null;
   room: string | null;
   reservation_type: string | null;
-  reservation_id: number | null;
+  reservation_id: number | string | null;
   title: string | null;
 }
 
@@ -142,7 +142,7 @@ export interface Removal {
   side: 'outlook' | 'booking';
   mapping_id: number;
   reservation_type: string;
-  reservation_id: number;
+  reservation_id: number | string;
   title: string | null;
   starts_at: string | null;
   ends_at: string | null;
@@ -159,7 +159,7 @@ export interface Side {
 export interface Conflict {
   id: number;
   reservation_type: string | null;
-  reservation_id: number | null;
+  reservation_id: number | string | null;
   resource_id: number;
   room: string;
   kind: string;
@@ -182,7 +182,7 @@ export interface Conflict {
 export interface SearchResult {
   mapping_id: number | null;
   reservation_type: string | null;
-  reservation_id: number | null;
+  reservation_id: number | string | null;
   resource_id: number;
   room: string;
   title: string | null;
@@ -257,7 +257,7 @@ export interface PlannedItem {
   starts_at: string | null;
   ends_at: string | null;
   reservation_type: string | null;
-  reservation_id: number | null;
+  reservation_id: number | string | null;
   why: string;
   held: boolean;
 }

@@ -7,6 +7,7 @@ import { backOffMs } from '../../back-off.ts';
 import { databaseFailure, isContended, sqlState, type Queryable } from '../../database.ts';
 import { Permanent, Retryable, messageOf } from '../../errors.ts';
 import type { PullAction } from '../../facts.ts';
+import type { Id } from '../../id.ts';
 import { Exact } from '../../narrow-encoding.ts';
 import { itemFields, type Item, type ItemChange, type ReservationKey } from '../../item.ts';
 import type { Due, LeasedRoom, Settled } from '../store/mappings.ts';
@@ -49,7 +50,7 @@ export type WrittenBack =
       readonly outcome: 'written';
       readonly action: PullAction;
       readonly reservationType: string;
-      readonly reservationId: number;
+      readonly reservationId: Id;
       readonly latencyMs: number | null;
     }
   /** Somebody was faster: decide again. */
@@ -65,7 +66,7 @@ export type WrittenBack =
 export interface Answer {
   readonly latency: Readonly<Record<string, number>>;
   readonly reservationType: string;
-  readonly reservationId: number;
+  readonly reservationId: Id;
   readonly joined: boolean;
 }
 

@@ -3,6 +3,7 @@
  * name of its caller, written before it is carried out, so that no crash can lose it.
  */
 import type { Database } from '../../database.ts';
+import type { Id } from '../../id.ts';
 import { failingAs } from '../store/failing.ts';
 
 /** What was asked for, as far as its address names it. */
@@ -12,7 +13,7 @@ export interface Request {
   /** Method and path as described, for example 'POST /conflicts/:id/resolve'. */
   readonly what: string;
   readonly mapping: number | null;
-  readonly reservation: { readonly type: string; readonly id: number } | null;
+  readonly reservation: { readonly type: string; readonly id: Id } | null;
   readonly resourceId: number | null;
   /** Path and body as they were sent. */
   readonly detail: Readonly<Record<string, unknown>>;

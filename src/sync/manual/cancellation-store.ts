@@ -1,5 +1,6 @@
 /** Cancellations in the books and in the booking system, as queries. Who calls them is `cancellations.ts`. */
 import type { Queryable } from '../../database.ts';
+import type { Id } from '../../id.ts';
 import { lockFold, noteChange } from './requests.ts';
 import type { Window } from '../store/mappings.ts';
 import type { Chosen } from './outcomes.ts';
@@ -87,7 +88,7 @@ export async function noteChanges(db: Queryable, chosen: readonly Chosen[]): Pro
 }
 
 /** Cancels one reservation, notes it as a trigger would, and writes it down. Returns whether it was active. */
-export async function cancelReservation(db: Queryable, type: string, id: number): Promise<boolean> {
+export async function cancelReservation(db: Queryable, type: string, id: Id): Promise<boolean> {
   const { rows } = await db.query<{ was: boolean }>({
     name: 'cancel_item',
     text: 'SELECT bridge_cancel_item($1, $2, $3) AS was',
@@ -110,7 +111,7 @@ export async function cancelReservation(db: Queryable, type: string, id: number)
 /** The mappings of these reservations whose events are there. */
 export async function liveMappings(
   db: Queryable,
-  reservations: readonly { readonly type: string; readonly id: number }[],
+  reservations: readonly { readonly type: string; readonly id: Id }[],
 ): Promise<Chosen[]> {
   const { rows } = await db.query<Chosen>({
     name: 'mappings_of_cancelled',

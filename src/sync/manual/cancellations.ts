@@ -6,6 +6,7 @@
 import { adapterError } from '../../adapter-error.ts';
 import { databaseFailure, inTransaction, sqlState, type Database } from '../../database.ts';
 import { Permanent, Retryable } from '../../errors.ts';
+import type { Id } from '../../id.ts';
 import { lockFold, makeDue, noteChange, readItem } from './requests.ts';
 import {
   askToVerify,
@@ -46,7 +47,7 @@ export type CancelAnswer =
 
 export interface Reservation {
   readonly type: string;
-  readonly id: number;
+  readonly id: Id;
   readonly resourceId: number;
 }
 
@@ -67,7 +68,7 @@ export type LookAnswer =
 
 export type Cancellations = ReturnType<typeof createCancellations>;
 
-const keyOf = ({ type, id }: { readonly type: string | null; readonly id: number | null }) => `${type} ${id}`;
+const keyOf = ({ type, id }: { readonly type: string | null; readonly id: Id | null }) => `${type} ${id}`;
 
 export function createCancellations({ db, manual, window }: CancellationsOptions) {
   /** Finds what was cancelled or re-enabled, whether or not a trigger saw it, and processes it. */

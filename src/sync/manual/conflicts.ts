@@ -1,5 +1,6 @@
 /** What waits for a person because the two sides disagree, and what that person says. */
 import { inTransaction, type Database, type Queryable } from '../../database.ts';
+import type { Id } from '../../id.ts';
 import type { Item } from '../../item.ts';
 import { lockFold } from './requests.ts';
 import { failingAs } from '../store/failing.ts';
@@ -10,7 +11,7 @@ import type { Outcome } from './outcomes.ts';
 export interface OpenConflict {
   readonly id: number;
   readonly reservation_type: string | null;
-  readonly reservation_id: number | null;
+  readonly reservation_id: Id | null;
   readonly resource_id: number;
   readonly room: string;
   readonly outlook_event_id: string | null;

@@ -11,6 +11,7 @@
  * table), the create carries the idempotency key of the event that was kept, and that event is adopted, not doubled.
  */
 import { inTransaction, type Database } from '../../database.ts';
+import type { Id } from '../../id.ts';
 import { lockFold, makeDue } from './requests.ts';
 import { failingAs } from '../store/failing.ts';
 import type { Manual } from './manual.ts';
@@ -20,7 +21,7 @@ import type { Chosen, Outcome } from './outcomes.ts';
 export interface HeldRemoval {
   readonly mapping_id: number;
   readonly reservation_type: string;
-  readonly reservation_id: number;
+  readonly reservation_id: Id;
   readonly outlook_event_id: string;
   /** What would be taken away: an event in Outlook, or a reservation in the booking system. */
   readonly side: 'outlook' | 'booking';

@@ -3,6 +3,7 @@
  * imported, and import it now. The daemon imports by itself unless IMPORT_MODE is manual.
  */
 import { inTransaction, type Database, type Queryable } from '../../database.ts';
+import type { Id } from '../../id.ts';
 import { lockFold } from './requests.ts';
 import { msLeft, until, type Call } from './call.ts';
 import { failingAs } from '../store/failing.ts';
@@ -15,7 +16,7 @@ export interface ImportRow {
   readonly outlook_item_id: string;
   readonly outlook_event_id: string;
   readonly reservation_type: string | null;
-  readonly reservation_id: number | null;
+  readonly reservation_id: Id | null;
   readonly sync_status: string;
   readonly title: string | null;
   readonly start_time: string | null;
@@ -41,8 +42,8 @@ export interface ImportStatistics {
   readonly pending_imports: number;
   readonly conflicts: number;
   readonly errors: number;
-  readonly first_reservation_id: number | null;
-  readonly last_reservation_id: number | null;
+  readonly first_reservation_id: Id | null;
+  readonly last_reservation_id: Id | null;
   readonly first_processed_at: Date | null;
   readonly last_processed_at: Date | null;
 }

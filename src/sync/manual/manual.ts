@@ -6,6 +6,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { inTransaction, type Database } from '../../database.ts';
+import type { Id } from '../../id.ts';
 import {
   askRooms,
   choosePending,
@@ -81,7 +82,7 @@ export function createManual({ db, window, ring, needWrites, waitMs = 20_000 }: 
   /** Syncs one reservation in one room, whether or not it has a mapping yet. */
   async function syncItem(
     type: string,
-    id: number,
+    id: Id,
     resourceId: number,
     signal: AbortSignal,
   ): Promise<ItemAnswer> {
@@ -152,7 +153,7 @@ export function createManual({ db, window, ring, needWrites, waitMs = 20_000 }: 
 
 /** Whoever asks for one item doubts that Outlook shows it: its event is read before it is called equal, and made anew
  * should it be gone. */
-async function doubtItem(db: Database, type: string, id: number, resourceId: number): Promise<void> {
+async function doubtItem(db: Database, type: string, id: Id, resourceId: number): Promise<void> {
   await db.query({
     name: 'doubt_item',
     text: `UPDATE bridge_mappings SET outlook_news = 'look', removing = true, revision = revision + 1

@@ -1,6 +1,7 @@
 /** What was done to an item since a moment, read from the books: the same whichever daemon did it. */
 import type { Queryable } from '../../database.ts';
 import type { PullAction, PushAction } from '../../facts.ts';
+import type { Id } from '../../id.ts';
 
 /** `held`: by the brake, until a person decides. `pending`: not done yet. */
 export type OutcomeAction = Exclude<PushAction, 'waiting'> | PullAction | 'error' | 'held' | 'pending';
@@ -9,7 +10,7 @@ export type OutcomeAction = Exclude<PushAction, 'waiting'> | PullAction | 'error
 export interface Chosen {
   readonly mappingId: number;
   readonly type: string | null;
-  readonly reservationId: number | null;
+  readonly reservationId: Id | null;
   readonly resourceId: number;
 }
 

@@ -4,6 +4,7 @@
  * fold lock, so that nobody waits for us in a circle.
  */
 import type { Queryable } from '../../database.ts';
+import type { Id } from '../../id.ts';
 import { msLeft, type Call } from './call.ts';
 import type { Window } from '../store/mappings.ts';
 import type { Chosen } from './outcomes.ts';
@@ -95,7 +96,7 @@ export async function askRooms(
 }
 
 /** Notes a reservation in the outbox, as a trigger would. */
-export async function noteChange(db: Queryable, type: string, id: number): Promise<void> {
+export async function noteChange(db: Queryable, type: string, id: Id): Promise<void> {
   await db.query({
     name: 'note_change',
     text: 'INSERT INTO bridge_changes (reservation_type, reservation_id) VALUES ($1, $2)',
@@ -163,7 +164,7 @@ export interface KnownReservation {
 export async function readItem(
   db: Queryable,
   type: string,
-  id: number,
+  id: Id,
   resourceId: number,
   window: Window,
 ): Promise<KnownReservation> {

@@ -5,6 +5,7 @@
  */
 import { adapterError } from '../../adapter-error.ts';
 import { inTransaction, sqlState, type Database, type Queryable } from '../../database.ts';
+import type { Id } from '../../id.ts';
 import { failingAs } from '../store/failing.ts';
 import { lockFold, noteChange } from './requests.ts';
 
@@ -20,7 +21,7 @@ export interface UndoChoice {
 
 export interface UndoItem {
   readonly reservation_type: string;
-  readonly reservation_id: number;
+  readonly reservation_id: Id;
   readonly resource_id: number;
   readonly title: string | null;
   readonly starts_at: Date | null;

@@ -1,6 +1,7 @@
 /** Giving an event to a mapping: the one place that does so, whatever it was recognised by. */
 import type { Queryable } from '../../database.ts';
 import { itemOf } from '../../event.ts';
+import type { Id } from '../../id.ts';
 import type { Item, ReservationKey } from '../../item.ts';
 import type { LeasedRoom } from '../store/mappings.ts';
 import type { FreeEvent, Ground, Match } from './match.ts';
@@ -13,7 +14,7 @@ export interface Attachment extends Pick<
   /** The mapping; null: that of the reservation, which may have none yet. */
   readonly id: number | null;
   readonly type?: string;
-  readonly reservation?: number;
+  readonly reservation?: Id;
   /** The event it knew when this was decided. */
   readonly was: string | null;
   /** How it was then, if that matters. */

@@ -3,6 +3,7 @@
  * round of changes, a full scan, an import, a create whose answer was lost, a plan. Pure.
  */
 import { itemOf, type OutlookEvent } from '../../event.ts';
+import type { Id } from '../../id.ts';
 import type { Item, ReservationKey } from '../../item.ts';
 
 /** An event that belongs to no mapping, by what identifies it. */
@@ -18,7 +19,7 @@ export interface FreeEvent extends Pick<
 export interface Holder {
   readonly id: number;
   readonly reservationType: string | null;
-  readonly reservationId: number | null;
+  readonly reservationId: Id | null;
   readonly eventId: string | null;
   readonly status: string;
   readonly news: string | null;

@@ -1,5 +1,6 @@
 /** What was done and how fast, over all rooms, from bridge_log. Reads only. */
 import type { Database } from '../../database.ts';
+import type { Id } from '../../id.ts';
 import { failingAs } from '../store/failing.ts';
 
 export type Direction = 'booking_to_outlook' | 'outlook_to_booking';
@@ -35,7 +36,7 @@ export interface ActivityLine {
   /** The room's name, else its mailbox. */
   readonly room: string | null;
   readonly reservation_type: string | null;
-  readonly reservation_id: number | null;
+  readonly reservation_id: Id | null;
   readonly title: string | null;
   readonly outlook_event_id: string | null;
   readonly request_id: string | null;

@@ -1,9 +1,10 @@
 /** Where the booking system shows its reservations, if its adapter says so (`url`). */
 import type { Queryable } from '../../database.ts';
+import type { Id } from '../../id.ts';
 
 interface Named {
   readonly reservation_type: string | null;
-  readonly reservation_id: number | null;
+  readonly reservation_id: Id | null;
 }
 
 /** The address of each reservation that has one, by `type/id`. */

@@ -1,5 +1,6 @@
 /** What people ask about cancellations: which there are, how they went, and which are still to be processed. Reads only. */
 import type { Database } from '../../database.ts';
+import type { Id } from '../../id.ts';
 import { findDiffering } from '../manual/cancellation-store.ts';
 import { failingAs } from '../store/failing.ts';
 import type { Window } from '../store/mappings.ts';
@@ -8,7 +9,7 @@ import type { Window } from '../store/mappings.ts';
 export interface CancelledReservation {
   readonly mapping_id: number;
   readonly reservation_type: string;
-  readonly reservation_id: number;
+  readonly reservation_id: Id;
   readonly resource_id: number;
   readonly outlook_item_id: string;
   readonly outlook_event_id: string | null;
@@ -101,7 +102,7 @@ export function createCancellationReports(db: Database, window: Window) {
   }
 
   /** One reservation as it is now, with its mappings, cancelled or not. Null: never heard of. */
-  async function check(type: string, id: number): Promise<ReservationStatus | null> {
+  async function check(type: string, id: Id): Promise<ReservationStatus | null> {
     const [items, mappings] = await Promise.all([
       db.query<{ active: boolean; title: string | null }>({
         name: 'check_reservation',

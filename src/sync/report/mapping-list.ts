@@ -1,5 +1,6 @@
 /** Mappings as a person looks for them: of one reservation, of one room, or of one status. Reads only. */
 import type { Database } from '../../database.ts';
+import type { Id } from '../../id.ts';
 import { failingAs } from '../store/failing.ts';
 import type { ExplainedMapping } from './reports.ts';
 
@@ -11,7 +12,7 @@ export interface ListedMapping extends ExplainedMapping {
 /** Null: of any. */
 export interface MappingChoice {
   readonly type: string | null;
-  readonly reservationId: number | null;
+  readonly reservationId: Id | null;
   readonly resourceId: number | null;
   readonly status: string | null;
   readonly limit: number;

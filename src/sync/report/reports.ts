@@ -1,5 +1,6 @@
 /** What people ask about the sync as a whole and about one mapping. Reads only. */
 import type { Database } from '../../database.ts';
+import type { Id } from '../../id.ts';
 import { failingAs } from '../store/failing.ts';
 import { broughtOver } from './activity.ts';
 import { explainMapping } from './explained.ts';
@@ -19,7 +20,7 @@ type Counts = Readonly<Record<string, number>>;
 export interface PendingItem {
   readonly id: number;
   readonly reservation_type: string | null;
-  readonly reservation_id: number | null;
+  readonly reservation_id: Id | null;
   readonly resource_id: number;
   readonly outlook_item_id: string;
   readonly outlook_event_id: string | null;

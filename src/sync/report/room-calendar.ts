@@ -1,5 +1,6 @@
 /** One room's day or week as both sides show it, item by item. Reads only, and asks Outlook nothing. */
 import type { Database } from '../../database.ts';
+import type { Id } from '../../id.ts';
 import { changedFields, type Item, itemFields } from '../../item.ts';
 import { failingAs } from '../store/failing.ts';
 import { addDays, mondayOf } from './search-dates.ts';
@@ -20,7 +21,7 @@ type CalendarState = (typeof calendarStates)[number];
 interface CalendarItem {
   readonly mapping_id: number | null;
   readonly reservation_type: string | null;
-  readonly reservation_id: number | null;
+  readonly reservation_id: Id | null;
   readonly outlook_event_id: string | null;
   /** Null: it has no mapping. */
   readonly status: string | null;

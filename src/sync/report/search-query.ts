@@ -1,5 +1,6 @@
 /** What a person means by what was typed into the search: a reservation, an event, a date, and words. Pure. */
 import { Invalid } from '../../errors.ts';
+import { type Id, toId } from '../../id.ts';
 import { readDate, type Days } from './search-dates.ts';
 import { fold, folded } from './search-words.ts';
 
@@ -11,13 +12,13 @@ export interface Understood {
   /** `HH:MM` on that clock; null: any. */
   readonly time: string | null;
   /** `type` null: of any type. */
-  readonly reservation: { readonly type: string | null; readonly id: number } | null;
+  readonly reservation: { readonly type: string | null; readonly id: Id } | null;
   /** What may be the id of an event or of a meeting in Outlook. */
   readonly outlookId: string | null;
 }
 
 const mostWords = 12;
-const anyId = /^#?(\d{1,15})$/;
+const anyId = /^#?(\d{1,19})$/;
 
 /**
  * `today` is YYYY-MM-DD in the booking system's zone, `types` its types of reservations. Throws Invalid when there is nothing
@@ -57,7 +58,7 @@ export function understand(query: string, today: string, types: readonly string[
     words: (telling.length > 0 || days !== null ? telling : words).slice(0, mostWords),
     days,
     time,
-    reservation: number === undefined ? null : { type: null, id: Number(number) },
+    reservation: number === undefined ? null : { type: null, id: toId(number) },
     outlookId,
   };
 }
@@ -68,11 +69,11 @@ const fillers = new Set(
 
 /** `event/123`, `event 123`, `event #123`; the type must be one of the booking system's. */
 function reservationIn(tokens: readonly string[], types: readonly string[]): Understood['reservation'] {
-  const [, first, digits] = /^(\p{L}[\w-]*)[/ ]#?(\d{1,15})$/u.exec(tokens.join(' ')) ?? [];
+  const [, first, digits] = /^(\p{L}[\w-]*)[/ ]#?(\d{1,19})$/u.exec(tokens.join(' ')) ?? [];
   if (first === undefined || digits === undefined) return null;
   const type = types.find((known) => fold(known) === fold(first));
-  if (type !== undefined) return { type, id: Number(digits) };
-  return tokens.length === 1 && types.length === 0 ? { type: first, id: Number(digits) } : null;
+  if (type !== undefined) return { type, id: toId(digits) };
+  return tokens.length === 1 && types.length === 0 ? { type: first, id: toId(digits) } : null;
 }
 
 const shortestOutlookId = 3;

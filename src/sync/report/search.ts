@@ -2,6 +2,7 @@
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { Database } from '../../database.ts';
 import { Retryable } from '../../errors.ts';
+import type { Id } from '../../id.ts';
 import type { Item } from '../../item.ts';
 import { failingAs } from '../store/failing.ts';
 import { linkOf, linksOf } from './booking-links.ts';
@@ -12,7 +13,7 @@ export interface SearchResult {
   /** Null: it is in no room that is kept equal, or outside of the window. */
   readonly mapping_id: number | null;
   readonly reservation_type: string | null;
-  readonly reservation_id: number | null;
+  readonly reservation_id: Id | null;
   readonly resource_id: number;
   readonly room: string;
   readonly title: string | null;

@@ -5,6 +5,7 @@
 import type { Queryable } from '../../database.ts';
 import type { PullAction, PushAction } from '../../facts.ts';
 import type { BookedChange, BookedItem } from '../../appearance.ts';
+import type { Id } from '../../id.ts';
 import type { Item, ReservationKey } from '../../item.ts';
 import type { RoomSettings } from '../../room-settings.ts';
 
@@ -18,7 +19,7 @@ export interface Window {
 export interface Due {
   readonly id: number;
   readonly reservationType: string;
-  readonly reservationId: number;
+  readonly reservationId: Id;
   readonly eventId: string | null;
   readonly status: string;
   readonly direction: string;

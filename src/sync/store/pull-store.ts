@@ -2,6 +2,7 @@
 import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
 import type { BookedItem } from '../../appearance.ts';
+import type { Id } from '../../id.ts';
 import type { Item, ReservationKey } from '../../item.ts';
 import { bookedState } from './booked-state.ts';
 import type { ConflictNote, Hint, LeasedRoom, News, WaitsFor, Window } from './mappings.ts';
@@ -47,7 +48,7 @@ export interface KnownEvent {
   readonly id: number;
   readonly eventId: string;
   readonly status: string;
-  readonly reservationId: number | null;
+  readonly reservationId: Id | null;
   readonly outlookBase: Item | null;
   readonly news: News | null;
   readonly etag: string | null;
@@ -305,7 +306,7 @@ export async function rememberedOf(
   events: readonly OutlookEvent[],
 ): Promise<ReadonlyMap<string, ReservationKey>> {
   if (events.length === 0) return new Map();
-  const { rows } = await db.query<{ event: string; type: string; id: number }>({
+  const { rows } = await db.query<{ event: string; type: string; id: Id }>({
     name: 'remembered_of',
     text: `
       SELECT DISTINCT ON (e.event) e.event, k.type, k.id
