@@ -29,7 +29,12 @@ test('the daemon runs without the packages for development', () => {
 test('CONTRIBUTING gives a reason for each package, and for no other', () => {
   const section = /^## Dependencies[^\n]*\n(.*?)^## /ms.exec(read('CONTRIBUTING.md'))?.[1] ?? '';
   const named = [...section.matchAll(/`(@?[a-z][a-z0-9-]*(?:\/[a-z0-9-]+)?)`/g)].map((match) => match[1]!);
-  const there = Object.keys({ ...manifest.dependencies, ...manifest.devDependencies });
+  const peers = JSON.parse(read('test/bench/peers/package.json')) as Pick<typeof manifest, 'dependencies'>;
+  const there = Object.keys({
+    ...manifest.dependencies,
+    ...manifest.devDependencies,
+    ...peers.dependencies,
+  });
   expect([...new Set(named)].sort()).toEqual(there.sort());
 });
 
@@ -42,8 +47,10 @@ test('each package with an install script is allowed to run it or not, on every 
   expect(Object.keys(manifest.allowScripts).sort()).toEqual(names.sort());
 });
 
-test('the lock file names no registry, so that everybody installs from their own', () =>
-  expect(read('package-lock.json')).not.toContain('"resolved": "http'));
+test.each(['package-lock.json', 'test/bench/peers/package-lock.json'])(
+  '%s names no registry, so that everybody installs from their own',
+  (file) => expect(read(file)).not.toContain('"resolved": "http'),
+);
 
 test('the image gets nothing that stands outside its context', () => {
   const copied = [...read('Dockerfile').matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap((match) =>

@@ -7,6 +7,7 @@
  * - `idle`: installed, and no daemon is there to hold the lock, so each transaction notifies: the price of being woken.
  * - `silent`: the lock is held and nobody folds: the triggers alone, the limit of what `working` can reach.
  * - `working`: the daemon's own listener, heat and take keep up with the writers; the outbox is folded all the time.
+ * - `graphile-worker`, `pg-boss`: a trigger that adds a job, and a worker that takes the jobs and does nothing.
  * - `notify`: the same triggers with a plain NOTIFY and a daemon that listens and folds, as everybody else does it.
  */
 import { fork } from 'node:child_process';
@@ -20,9 +21,10 @@ import { startPostgres } from '../../src/sandbox/postgres.ts';
 import { takeRooms } from '../../src/sync/store/mappings.ts';
 import { fillDatabase } from '../support/templates.ts';
 import type { Slice } from './booking-writes.child.ts';
+import { installPeer, isPeer, jobTrigger, startPeer, type Peer } from './peer.ts';
 import { diskSettings } from './stage.ts';
 
-export type Variant = 'bare' | 'absent' | 'idle' | 'silent' | 'working' | 'notify';
+export type Variant = 'bare' | 'absent' | 'idle' | 'silent' | 'working' | 'notify' | Peer;
 
 export interface KeptWrites {
   readonly writers: number;
@@ -117,9 +119,17 @@ export async function prepare(
   const url = new URL(serverUrl);
   url.pathname = `/${variant}`;
   await run(serverUrl, `CREATE DATABASE "${variant}"`);
-  await fillDatabase(variant === 'without' || variant === 'bare' ? 'portico' : 'bridge', url.href);
+  await fillDatabase(
+    variant === 'without' || variant === 'bare' || isPeer(variant) ? 'portico' : 'bridge',
+    url.href,
+  );
   await run(url.href, events.replace('2000', String(count)));
   if (variant === 'without') return url.href;
+  if (isPeer(variant)) {
+    await installPeer(variant, url.href);
+    await run(url.href, jobTrigger(variant));
+    return url.href;
+  }
   if (variant === 'bare') {
     await run(url.href, bareTrigger);
     return url.href;
@@ -173,6 +183,10 @@ async function run(url: string, script: string): Promise<void> {
 export async function accompany(variant: Variant | 'without', url: string): Promise<AsyncDisposable> {
   const opened = new AsyncDisposableStack();
   if (variant === 'without') return opened;
+  if (isPeer(variant)) {
+    opened.use(await startPeer(variant, { DATABASE_URL: url }));
+    return opened;
+  }
   await run(url, variant === 'bare' ? 'TRUNCATE outbox' : 'TRUNCATE bridge_changes');
   if (variant === 'bare' || variant === 'absent') return opened;
   if (variant === 'idle' || variant === 'silent') {

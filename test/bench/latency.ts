@@ -20,9 +20,10 @@ import {
   startAcceptingServer,
   startDaemon,
   type AcceptingServer,
+  type Bridge,
 } from './stage.ts';
 
-interface Side {
+export interface Side {
   readonly client: pg.Client;
   /** The program that hears of its changes. */
   readonly child: ChildProcess;
@@ -31,7 +32,7 @@ interface Side {
 }
 
 /** Milliseconds from sending the change, and from its commit's acknowledgement, to the acceptance. */
-interface Sample {
+export interface Sample {
   readonly sent: number;
   readonly acknowledged: number;
   /** When it was sent, and when it was accepted (`monotonicMs`). */
@@ -41,10 +42,10 @@ interface Sample {
 
 const rounds = 3;
 /** Of each call to Graph: real ones take 50 ms and more. */
-const graphMs = 10;
-const events = 40;
+export const graphMs = 10;
+export const events = 40;
 /** Ten changes within 100 ms make the daemon poll; idle is further apart than that. */
-const idlePauseMs = () => 12 + Math.random() * 8;
+export const idlePauseMs = () => 12 + Math.random() * 8;
 const hotPauseMs = () => 1 + Math.random() * 4;
 
 /** Takes about 35 s. */
@@ -53,11 +54,8 @@ export async function measureLatency(changes = 160): Promise<Figure[]> {
   const bridge = opened.use(await openBridge(events));
   const graph = opened.use(await startAcceptingServer({ LATENCY_MS: String(graphMs) }));
   const floorUrl = await addDatabase(bridge.serverUrl, 'floor', 'portico');
-  const first = await bookEvents(bridge.pool, events, events);
-  const { child } = opened.use(await startDaemon({ ...environmentOf(bridge, graph.origin), HOPS: '1' }));
-  await settled(bridge.pool);
-  const ours = await openSide(bridge.url, child, first, opened);
-  const floor = await openFloor(floorUrl, graph, opened);
+  const ours = await openOurs(bridge, graph.origin, opened);
+  const floor = await openFloor(floorUrl, graph.origin, opened);
 
   let number = 0;
   const run = async (side: Side, count: number, pauseMs: () => number) => {
@@ -160,18 +158,19 @@ async function openSide(
   return { client, child, events: Array.from({ length: events }, (_, n) => first + n) };
 }
 
-async function openFloor(url: string, graph: AcceptingServer, opened: AsyncDisposableStack): Promise<Side> {
-  const { child } = await forkChild('floor.child.ts', { DATABASE_URL: url, ORIGIN: graph.origin, HOPS: '1' });
+/** PorticoEstate's tables with so many events and no bridge: the floor, or a job queue. */
+export async function openPlain(
+  url: string,
+  child: ChildProcess,
+  trigger: string,
+  opened: AsyncDisposableStack,
+): Promise<Side> {
   opened.defer(async () => {
     child.disconnect();
     await once(child, 'exit');
   });
   const side = await openSide(url, child, 0, opened);
-  await side.client.query(`
-    CREATE FUNCTION floor_notify() RETURNS trigger LANGUAGE plpgsql AS $$
-      BEGIN PERFORM pg_notify('floor', (SELECT max(name) FROM new_rows)); RETURN NULL; END $$;
-    CREATE TRIGGER floor AFTER UPDATE ON bb_event REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT
-      EXECUTE FUNCTION floor_notify()`);
+  await side.client.query(trigger);
   const { rows } = await side.client.query<{ id: number }>(
     `WITH e AS (
        INSERT INTO bb_event (activity_id, name, from_, to_, building_name, contact_name, contact_email, contact_phone, secret)
@@ -183,8 +182,30 @@ async function openFloor(url: string, graph: AcceptingServer, opened: AsyncDispo
   return { ...side, events: rows.map((row) => row.id) };
 }
 
+/** The floor: a trigger that notifies with the subject, a program that listens, and its POST. */
+export async function openFloor(url: string, origin: string, opened: AsyncDisposableStack): Promise<Side> {
+  const { child } = await forkChild('floor.child.ts', { DATABASE_URL: url, ORIGIN: origin, HOPS: '1' });
+  return await openPlain(
+    url,
+    child,
+    `CREATE FUNCTION floor_notify() RETURNS trigger LANGUAGE plpgsql AS $$
+       BEGIN PERFORM pg_notify('floor', (SELECT max(name) FROM new_rows)); RETURN NULL; END $$;
+     CREATE TRIGGER floor AFTER UPDATE ON bb_event REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT
+       EXECUTE FUNCTION floor_notify()`,
+    opened,
+  );
+}
+
+/** The bridge, with so many events that it knows, all of them settled. */
+export async function openOurs(bridge: Bridge, origin: string, opened: AsyncDisposableStack): Promise<Side> {
+  const first = await bookEvents(bridge.pool, events, events);
+  const { child } = opened.use(await startDaemon({ ...environmentOf(bridge, origin), HOPS: '1' }));
+  await settled(bridge.pool);
+  return await openSide(bridge.url, child, first, opened);
+}
+
 /** Renames one event and waits until the server has accepted the new name. */
-async function change(side: Side, number: number, graph: AcceptingServer): Promise<Sample> {
+export async function change(side: Side, number: number, graph: AcceptingServer): Promise<Sample> {
   const accepted = new Promise<number>((resolve) => {
     graph.onAccepted = (one) => {
       if (one.number === number) resolve(one.at);

@@ -20,13 +20,14 @@ const figures: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
   duplicates: async () => (await import('./duplicates.ts')).measureDuplicates(),
   coalescing: async () => (await import('./coalescing.ts')).measureCoalescing(),
   fairness: async () => (await import('./fairness.ts')).measureFairness(),
+  peers: async () => (await import('./peers.ts')).measurePeers(),
   'webhook-flood': async () => (await import('./webhook-flood.ts')).measureWebhookFlood(),
   idle: async () => (await import('./idle.ts')).measureIdle(),
   growth: async () => (await import('./growth.ts')).measureGrowth(),
   'growth-million': async () => (await import('./growth.ts')).measureGrowth(true),
 };
 /** Only when it is named. */
-const long = ['growth-million'];
+const long = ['growth-million', 'peers'];
 const headline = ['latency', 'pull', 'takeover', 'coalescing', 'idle'];
 
 /** Each flush sleeps for a millisecond: most disks are slower than the one of whoever measures. */
