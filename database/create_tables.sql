@@ -457,6 +457,15 @@ COMMENT ON COLUMN bridge_mappings.renames IS 'its event carries the extended pro
 $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0151_states', now());
 
+  EXECUTE $migration$
+ALTER TABLE bridge_mappings ADD COLUMN off_pattern boolean NOT NULL DEFAULT false;
+COMMENT ON COLUMN bridge_mappings.off_pattern IS 'its event went because the pattern of its series no longer has its date';
+
+-- Removals with the same deed happened at once and count as one; NULL: by a deed of its own.
+ALTER TABLE bridge_removals ADD COLUMN deed text;
+$migration$;
+  INSERT INTO bridge_migrations (name, run_on) VALUES ('0160_deeds', now());
+
   EXECUTE $functions$
 -- A plan runs what a sync runs, in a transaction that is always rolled back (src/sync/plan).
 
@@ -1658,7 +1667,9 @@ BEGIN
       last_sync_at = CASE WHEN r.error IS NULL THEN now() ELSE m.last_sync_at END,
       last_modified_outlook = coalesce(r."outlookChangedAt", m.last_modified_outlook),
       is_organizer = coalesce(r."isOrganizer", m.is_organizer), ical_uid = coalesce(r."iCalUId", m.ical_uid),
-      original_start = coalesce(r."originalStart", m.original_start), series_master_id = coalesce(r."seriesMasterId", m.series_master_id),
+      -- another event than before says itself whether it is of a series
+      original_start = coalesce(r."originalStart", CASE WHEN r."eventId" IS NOT DISTINCT FROM m.outlook_event_id OR r."eventId" IS NULL THEN m.original_start END),
+      series_master_id = coalesce(r."seriesMasterId", CASE WHEN r."eventId" IS NOT DISTINCT FROM m.outlook_event_id OR r."eventId" IS NULL THEN m.series_master_id END),
       outlook_etag = coalesce(r.etag, m.outlook_etag),
       -- what came in meanwhile stays to be dealt with
       outlook_news = CASE WHEN m.revision <> r.revision THEN coalesce(m.outlook_news, r.news) ELSE r.news END,
@@ -1713,11 +1724,14 @@ BEGIN
     AND EXISTS (SELECT FROM jsonb_to_recordset(results) AS r (id bigint) LEFT JOIN bridge_mappings m ON m.id = r.id
       WHERE r.id = (c.conflict ->> 'mapping')::bigint OR m.reservation_type = c.conflict -> 'reservation' ->> 'type'
         AND m.reservation_id = (c.conflict -> 'reservation' ->> 'id')::bigint);
-  -- what is back on the side it was gone from: what a person said about its removal was about another time
+  -- what is back on the side it was gone from: what a person said about its removal was about another time, and a removal that
+  -- was taken back is none
   IF removes THEN
     DELETE FROM bridge_removals d USING bridge_mappings m, jsonb_to_recordset(results) AS r (id bigint)
-    WHERE d.mapping_id = r.id AND m.id = r.id AND d.applied_at IS NULL
-      AND CASE d.side WHEN 'outlook' THEN m.present ELSE m.outlook_news IS NULL END;
+    WHERE d.mapping_id = r.id AND m.id = r.id AND CASE
+      WHEN d.applied_at IS NOT NULL THEN m.present AND m.sync_status = 'synced'
+      WHEN d.side = 'outlook' THEN m.present
+      ELSE m.outlook_news IS NULL END;
   END IF;
   -- what whoever drains the room would ask for next
   RETURN answer || jsonb_build_object(
@@ -1934,7 +1948,7 @@ BEGIN
       outlook_base = CASE WHEN a.kept THEN m.outlook_base ELSE a."outlookBase" END,
       booking_base = CASE WHEN a.kept THEN m.booking_base ELSE a."bookingBase" END,
       outlook_news = a.news, noticed_at = CASE WHEN a.news IS NULL THEN m.noticed_at ELSE coalesce(m.noticed_at, now()) END,
-      is_organizer = a."isOrganizer", ical_uid = a."iCalUId", original_start = a."originalStart", series_master_id = a."seriesMasterId",
+      is_organizer = a."isOrganizer", ical_uid = a."iCalUId", original_start = a."originalStart", series_master_id = a."seriesMasterId", off_pattern = false,
       sync_status = 'pending', removing = false, waits_for = NULL, conflict = NULL, error_message = NULL, hint = NULL, due_at = now(), lane = a.lane,
       generation = m.generation + 1, -- should it need an event of its own again
       attempt = 0, revision = m.revision + 1, updated_at = now()
@@ -2055,8 +2069,9 @@ CREATE OR REPLACE FUNCTION bridge_verified(room_id integer, epoch bigint, result
 BEGIN
   -- see bridge_settle
   PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
-  UPDATE bridge_mappings m SET outlook_news = v.news, due_at = least(m.due_at, now()), revision = m.revision + 1
-  FROM jsonb_to_recordset(results) AS v (id bigint, revision bigint, news text)
+  UPDATE bridge_mappings m SET outlook_news = v.news, off_pattern = coalesce(v."offPattern", false),
+    due_at = least(m.due_at, now()), revision = m.revision + 1
+  FROM jsonb_to_recordset(results) AS v (id bigint, revision bigint, news text, "offPattern" boolean)
   WHERE m.id = v.id AND m.revision = v.revision
     AND EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch);
 END $verified$;
@@ -2393,13 +2408,17 @@ $functions$;
   EXECUTE $functions$
 -- How much would be taken away: what the brake counts.
 
--- What took it away: a series that is gone as a whole went by one deed, everything else by one of its own.
+-- What took it away: a series that is gone as a whole went by one deed, and so did the dates that a new pattern no longer has;
+-- everything else went by a deed of its own.
 CREATE OR REPLACE FUNCTION bridge_deed(m bridge_mappings) RETURNS text LANGUAGE sql STABLE AS $deed$
-  SELECT CASE WHEN m.series_master_id IS NULL OR EXISTS (
+  SELECT CASE
+    WHEN m.series_master_id IS NULL THEN m.id::text
+    WHEN m.off_pattern OR NOT EXISTS (
       SELECT FROM bridge_mappings o
       WHERE o.series_master_id = m.series_master_id AND o.outlook_item_id = m.outlook_item_id AND o.present AND o.ends_at > now()
         AND o.sync_status <> 'cancelled' AND o.outlook_news IS DISTINCT FROM 'gone')
-    THEN m.id::text ELSE 'series ' || m.series_master_id END
+    THEN 'series ' || m.series_master_id
+    ELSE m.id::text END
 $deed$;
 
 -- What would be taken away because it is gone on the other side: events whose reservation has no rows any more, and
@@ -2433,15 +2452,19 @@ BEGIN
   JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
     AND r.sync_direction <> CASE g.side WHEN 'outlook' THEN 'outlook_to_booking' ELSE 'booking_to_outlook' END
   WHERE m.outlook_event_id IS NOT NULL AND m.reservation_id IS NOT NULL AND m.sync_status NOT IN ('cancelled', 'imported')
-  ON CONFLICT (mapping_id) DO UPDATE SET wanted_at = now(), applied_at = NULL, released_at = NULL, side = excluded.side
+  ON CONFLICT (mapping_id) DO UPDATE SET wanted_at = now(), applied_at = NULL, released_at = NULL, side = excluded.side, deed = NULL
     WHERE bridge_removals.applied_at IS NOT NULL AND bridge_removals.wanted_at < now() - interval '1 hour'
       OR bridge_removals.side <> excluded.side;
+  -- as long as it waits, more of the same series may be found to be gone; what was applied keeps its deed, whatever becomes of
+  -- the others
+  UPDATE bridge_removals d SET deed = bridge_deed(m) FROM bridge_mappings m
+  WHERE m.id = d.mapping_id AND d.side = 'booking' AND d.applied_at IS NULL AND d.deed IS DISTINCT FROM bridge_deed(m);
   -- those applied within the hour, and all that wait, however long they have
   SELECT count(DISTINCT c.deed) FILTER (WHERE c.resource_id = room), count(DISTINCT (c.resource_id, c.deed)),
     count(DISTINCT c.deed) FILTER (WHERE c.resource_id = room AND c.waits), count(*) FILTER (WHERE c.resource_id = room AND c.waits)
   INTO room_removing, all_removing, room_now, rows_now
-  FROM (SELECT d.resource_id, d.applied_at IS NULL AS waits, CASE d.side WHEN 'booking' THEN bridge_deed(m) ELSE m.id::text END AS deed
-        FROM bridge_removals d JOIN bridge_mappings m ON m.id = d.mapping_id
+  FROM (SELECT d.resource_id, d.applied_at IS NULL AS waits, coalesce(d.deed, d.mapping_id::text) AS deed
+        FROM bridge_removals d
         WHERE CASE WHEN d.applied_at IS NULL THEN d.released_at IS NULL ELSE d.applied_at > now() - interval '1 hour' END) c;
   SELECT count(*) FILTER (WHERE resource_id = room), count(*) INTO room_synced, all_synced
   FROM bridge_mappings WHERE outlook_event_id IS NOT NULL AND reservation_id IS NOT NULL AND sync_status <> 'cancelled' AND ends_at > now();
@@ -2615,7 +2638,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '8f41e1ecce3716a193036114519b3ce74e2c89f8b11597a3aa217c7db79efde0 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '6eadb263cafb1cc7a5b7e5bc8ed639eee84416dde92fdaa92dcb680fcb74368b ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

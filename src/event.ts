@@ -58,6 +58,12 @@ export interface OutlookEvent {
   readonly etag: string | null;
 }
 
+/** On which dates a series has an instance. */
+export interface SeriesPattern {
+  /** Of these ISO instants, at each of which an instance began or was to begin, those on whose date the series has none. */
+  without(instants: readonly string[]): ReadonlySet<string>;
+}
+
 /** One write into a room calendar. A change carries only the fields to write; `whole` is the item after it. */
 export type Write =
   | {

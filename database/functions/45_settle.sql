@@ -92,7 +92,9 @@ BEGIN
       last_sync_at = CASE WHEN r.error IS NULL THEN now() ELSE m.last_sync_at END,
       last_modified_outlook = coalesce(r."outlookChangedAt", m.last_modified_outlook),
       is_organizer = coalesce(r."isOrganizer", m.is_organizer), ical_uid = coalesce(r."iCalUId", m.ical_uid),
-      original_start = coalesce(r."originalStart", m.original_start), series_master_id = coalesce(r."seriesMasterId", m.series_master_id),
+      -- another event than before says itself whether it is of a series
+      original_start = coalesce(r."originalStart", CASE WHEN r."eventId" IS NOT DISTINCT FROM m.outlook_event_id OR r."eventId" IS NULL THEN m.original_start END),
+      series_master_id = coalesce(r."seriesMasterId", CASE WHEN r."eventId" IS NOT DISTINCT FROM m.outlook_event_id OR r."eventId" IS NULL THEN m.series_master_id END),
       outlook_etag = coalesce(r.etag, m.outlook_etag),
       -- what came in meanwhile stays to be dealt with
       outlook_news = CASE WHEN m.revision <> r.revision THEN coalesce(m.outlook_news, r.news) ELSE r.news END,
@@ -147,11 +149,14 @@ BEGIN
     AND EXISTS (SELECT FROM jsonb_to_recordset(results) AS r (id bigint) LEFT JOIN bridge_mappings m ON m.id = r.id
       WHERE r.id = (c.conflict ->> 'mapping')::bigint OR m.reservation_type = c.conflict -> 'reservation' ->> 'type'
         AND m.reservation_id = (c.conflict -> 'reservation' ->> 'id')::bigint);
-  -- what is back on the side it was gone from: what a person said about its removal was about another time
+  -- what is back on the side it was gone from: what a person said about its removal was about another time, and a removal that
+  -- was taken back is none
   IF removes THEN
     DELETE FROM bridge_removals d USING bridge_mappings m, jsonb_to_recordset(results) AS r (id bigint)
-    WHERE d.mapping_id = r.id AND m.id = r.id AND d.applied_at IS NULL
-      AND CASE d.side WHEN 'outlook' THEN m.present ELSE m.outlook_news IS NULL END;
+    WHERE d.mapping_id = r.id AND m.id = r.id AND CASE
+      WHEN d.applied_at IS NOT NULL THEN m.present AND m.sync_status = 'synced'
+      WHEN d.side = 'outlook' THEN m.present
+      ELSE m.outlook_news IS NULL END;
   END IF;
   -- what whoever drains the room would ask for next
   RETURN answer || jsonb_build_object(

@@ -45,7 +45,7 @@ BEGIN
       outlook_base = CASE WHEN a.kept THEN m.outlook_base ELSE a."outlookBase" END,
       booking_base = CASE WHEN a.kept THEN m.booking_base ELSE a."bookingBase" END,
       outlook_news = a.news, noticed_at = CASE WHEN a.news IS NULL THEN m.noticed_at ELSE coalesce(m.noticed_at, now()) END,
-      is_organizer = a."isOrganizer", ical_uid = a."iCalUId", original_start = a."originalStart", series_master_id = a."seriesMasterId",
+      is_organizer = a."isOrganizer", ical_uid = a."iCalUId", original_start = a."originalStart", series_master_id = a."seriesMasterId", off_pattern = false,
       sync_status = 'pending', removing = false, waits_for = NULL, conflict = NULL, error_message = NULL, hint = NULL, due_at = now(), lane = a.lane,
       generation = m.generation + 1, -- should it need an event of its own again
       attempt = 0, revision = m.revision + 1, updated_at = now()

@@ -102,8 +102,9 @@ CREATE OR REPLACE FUNCTION bridge_verified(room_id integer, epoch bigint, result
 BEGIN
   -- see bridge_settle
   PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
-  UPDATE bridge_mappings m SET outlook_news = v.news, due_at = least(m.due_at, now()), revision = m.revision + 1
-  FROM jsonb_to_recordset(results) AS v (id bigint, revision bigint, news text)
+  UPDATE bridge_mappings m SET outlook_news = v.news, off_pattern = coalesce(v."offPattern", false),
+    due_at = least(m.due_at, now()), revision = m.revision + 1
+  FROM jsonb_to_recordset(results) AS v (id bigint, revision bigint, news text, "offPattern" boolean)
   WHERE m.id = v.id AND m.revision = v.revision
     AND EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch);
 END $verified$;

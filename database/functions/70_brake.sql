@@ -1,12 +1,16 @@
 -- How much would be taken away: what the brake counts.
 
--- What took it away: a series that is gone as a whole went by one deed, everything else by one of its own.
+-- What took it away: a series that is gone as a whole went by one deed, and so did the dates that a new pattern no longer has;
+-- everything else went by a deed of its own.
 CREATE OR REPLACE FUNCTION bridge_deed(m bridge_mappings) RETURNS text LANGUAGE sql STABLE AS $deed$
-  SELECT CASE WHEN m.series_master_id IS NULL OR EXISTS (
+  SELECT CASE
+    WHEN m.series_master_id IS NULL THEN m.id::text
+    WHEN m.off_pattern OR NOT EXISTS (
       SELECT FROM bridge_mappings o
       WHERE o.series_master_id = m.series_master_id AND o.outlook_item_id = m.outlook_item_id AND o.present AND o.ends_at > now()
         AND o.sync_status <> 'cancelled' AND o.outlook_news IS DISTINCT FROM 'gone')
-    THEN m.id::text ELSE 'series ' || m.series_master_id END
+    THEN 'series ' || m.series_master_id
+    ELSE m.id::text END
 $deed$;
 
 -- What would be taken away because it is gone on the other side: events whose reservation has no rows any more, and
@@ -40,15 +44,19 @@ BEGIN
   JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
     AND r.sync_direction <> CASE g.side WHEN 'outlook' THEN 'outlook_to_booking' ELSE 'booking_to_outlook' END
   WHERE m.outlook_event_id IS NOT NULL AND m.reservation_id IS NOT NULL AND m.sync_status NOT IN ('cancelled', 'imported')
-  ON CONFLICT (mapping_id) DO UPDATE SET wanted_at = now(), applied_at = NULL, released_at = NULL, side = excluded.side
+  ON CONFLICT (mapping_id) DO UPDATE SET wanted_at = now(), applied_at = NULL, released_at = NULL, side = excluded.side, deed = NULL
     WHERE bridge_removals.applied_at IS NOT NULL AND bridge_removals.wanted_at < now() - interval '1 hour'
       OR bridge_removals.side <> excluded.side;
+  -- as long as it waits, more of the same series may be found to be gone; what was applied keeps its deed, whatever becomes of
+  -- the others
+  UPDATE bridge_removals d SET deed = bridge_deed(m) FROM bridge_mappings m
+  WHERE m.id = d.mapping_id AND d.side = 'booking' AND d.applied_at IS NULL AND d.deed IS DISTINCT FROM bridge_deed(m);
   -- those applied within the hour, and all that wait, however long they have
   SELECT count(DISTINCT c.deed) FILTER (WHERE c.resource_id = room), count(DISTINCT (c.resource_id, c.deed)),
     count(DISTINCT c.deed) FILTER (WHERE c.resource_id = room AND c.waits), count(*) FILTER (WHERE c.resource_id = room AND c.waits)
   INTO room_removing, all_removing, room_now, rows_now
-  FROM (SELECT d.resource_id, d.applied_at IS NULL AS waits, CASE d.side WHEN 'booking' THEN bridge_deed(m) ELSE m.id::text END AS deed
-        FROM bridge_removals d JOIN bridge_mappings m ON m.id = d.mapping_id
+  FROM (SELECT d.resource_id, d.applied_at IS NULL AS waits, coalesce(d.deed, d.mapping_id::text) AS deed
+        FROM bridge_removals d
         WHERE CASE WHEN d.applied_at IS NULL THEN d.released_at IS NULL ELSE d.applied_at > now() - interval '1 hour' END) c;
   SELECT count(*) FILTER (WHERE resource_id = room), count(*) INTO room_synced, all_synced
   FROM bridge_mappings WHERE outlook_event_id IS NOT NULL AND reservation_id IS NOT NULL AND sync_status <> 'cancelled' AND ends_at > now();

@@ -9,7 +9,7 @@ import { mostPerBatch } from './batch.ts';
 import { createCalendarClaim } from './calendar-claim.ts';
 import { createDelta } from './delta.ts';
 import { createDirectory } from './directory.ts';
-import { itemOf, type Mailbox, type OutlookEvent } from '../event.ts';
+import { itemOf, type Mailbox, type OutlookEvent, type SeriesPattern } from '../event.ts';
 import { GatewayTimeout, isGone } from './failure.ts';
 import { createFormat, idMark, membersOf, textOf, typeMark, type Format } from './format.ts';
 import {
@@ -23,6 +23,7 @@ import {
 } from './http.ts';
 import { pagesOf, widerWindow } from './pages.ts';
 import { createReach, type NarrowReach } from './reach.ts';
+import { patternOf } from './recurrence.ts';
 import { createSubscriptions } from './subscriptions.ts';
 import { cleanDescription } from './text.ts';
 import { createThrottle } from './throttle.ts';
@@ -214,6 +215,19 @@ function createReads(http: GraphHttp, format: Format, narrow: NarrowReach) {
     return events;
   }
 
+  /** The pattern of a series; null: the series is not there, or its pattern is not understood. */
+  async function pattern(
+    room: Mailbox,
+    masterId: string,
+    signal: AbortSignal,
+  ): Promise<SeriesPattern | null> {
+    const reading = call(room, 'read the pattern of a series', `/events/${encode(masterId)}`);
+    const answer = await http.send(reading, signal);
+    if (isGone(answer)) return null;
+    if (answer.status !== 200) throw await narrow(http.refused(answer, reading), room, signal);
+    return patternOf(answer.body);
+  }
+
   /**
    * Answers an invitation in the room's name; the organiser gets a mail. A declined meeting leaves the calendar.
    * 'gone': it was not there. Throws Permanent where the room itself is the organiser.
@@ -239,7 +253,7 @@ function createReads(http: GraphHttp, format: Format, narrow: NarrowReach) {
     throw await narrow(http.refused(said, responding), room, signal);
   }
 
-  return { read, find, list, series, respond };
+  return { read, find, list, series, pattern, respond };
 }
 
 /** There is no "all of them": each property is asked for by its id. */

@@ -2,7 +2,7 @@
  * What the sync needs of Outlook. `outlook/` fits this by its shape (it need not import it), and so does the
  * fake in the tests; `daemon/core.ts` joins the two, where the compiler checks the fit.
  */
-import type { DeltaAnswer, Mailbox, OutlookEvent, Write, Written } from '../event.ts';
+import type { DeltaAnswer, Mailbox, OutlookEvent, SeriesPattern, Write, Written } from '../event.ts';
 import type { BookedItem } from '../appearance.ts';
 import type { ReservationKey } from '../item.ts';
 import type { ClaimRead } from './decide/claim.ts';
@@ -37,6 +37,8 @@ export interface OutlookSide {
     to: string,
     signal: AbortSignal,
   ): Promise<OutlookEvent[] | null>;
+  /** The pattern of a series; null: the series is not there, or its pattern is not understood. */
+  pattern(room: Mailbox, masterId: string, signal: AbortSignal): Promise<SeriesPattern | null>;
   /** Answers an invitation in the room's name; the organiser gets a mail. 'gone': it was not there. */
   respond(
     room: Mailbox,

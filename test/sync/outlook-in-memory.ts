@@ -192,6 +192,7 @@ export function createOutlookInMemory() {
       );
       return found.length === 0 ? null : found;
     },
+    pattern: async () => null,
     async respond(_room, eventId, answer, comment) {
       if (refusesAnswers)
         throw new Permanent('The room may not answer.', { reach: 'item', hint: 'Ask the organiser.' });

@@ -77,6 +77,8 @@ export interface StoredEvent extends EventContent {
   readonly createdAt: number;
   readonly modifiedAt: number;
   readonly series: Series | null;
+  /** How often the instances of its series got new ids. */
+  readonly edition: number;
 }
 
 /** The instances of a series master. */

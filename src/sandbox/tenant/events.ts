@@ -3,9 +3,9 @@ import { asMembers, emptyFields, readFields, type Members } from './event-fields
 import type { StoredEvent } from './event-model.ts';
 import { etagOf, viewEvent } from './event-view.ts';
 import { readExtendedProperties } from './extended-properties.ts';
-import { refuseKind } from './faults.ts';
+import { refuseKind, type Switches } from './faults.ts';
 import { GraphError, badRequest, itemNotFound, malformedId } from './graph-error.ts';
-import { WHOLE, readId } from './ids.ts';
+import { WHOLE, readId, readSlot } from './ids.ts';
 import { idOf, isNamedBy, type Mailbox } from './mailbox.ts';
 import { withOnlineMeeting } from './online-meeting.ts';
 import { cancelInstance, cancelMeeting, inviteAttendees, updateInstance, updateMeeting } from './meetings.ts';
@@ -27,7 +27,8 @@ export function findEvent(mailbox: Mailbox, text: string): Found {
   const item = mailbox.store.byStem(id.stem);
   if (!item || !isNamedBy(item, id)) throw itemNotFound();
   if (id.slot === WHOLE) return { event: item, master: undefined };
-  const event = instanceAt(item, id.slot);
+  const slot = readSlot(id.slot, item.edition);
+  const event = slot === undefined ? undefined : instanceAt(item, slot);
   if (!event) throw itemNotFound();
   return { event, master: item };
 }
@@ -161,7 +162,10 @@ export function editEvent(
     if (master.isOrganizer && master.attendees.length > 0) updateInstance(core, mailbox, master, instance);
     return instance;
   }
-  const next = mailbox.store.change(event, { ...edited, ...reseries(event, edited, body) });
+  const next = mailbox.store.change(event, {
+    ...edited,
+    ...reseries(event, edited, body, core.faults.switchesFor(mailbox.id)),
+  });
   if (event.isOrganizer) updateMeeting(core, mailbox, event, next);
   return next;
 }
@@ -171,6 +175,7 @@ function reseries(
   before: StoredEvent,
   fields: ReturnType<typeof readFields>,
   body: Members,
+  { renameInstances }: Switches,
 ): Partial<StoredEvent> {
   if (!fields.recurrence) return { series: null };
   if (
@@ -187,7 +192,11 @@ function reseries(
     startDay === fields.recurrence.startDay
       ? fields.recurrence
       : shiftRecurrence(fields.recurrence, startDay);
-  return { recurrence, series: { slots: slotDays(recurrence), exceptions: new Map(), cancelled: new Set() } };
+  return {
+    recurrence,
+    series: { slots: slotDays(recurrence), exceptions: new Map(), cancelled: new Set() },
+    edition: before.edition + (renameInstances ? 1 : 0),
+  };
 }
 
 /** DELETE /users/{id}/events/{id} */

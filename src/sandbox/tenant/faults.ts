@@ -129,6 +129,8 @@ export interface Switches {
   readonly deltaLinkOrigin: string | null;
   /** `/instances` leaves out the exceptions that delta and views show (msgraph docs#15611). */
   readonly instancesOmitExceptions: boolean;
+  /** A changed pattern gives all instances of a series new ids (odoo PR#271529); else those whose dates stay keep them. */
+  readonly renameInstances: boolean;
   /**
    * Kinds of calls that are refused while all others work: delta (docs-contrib#6596), creates (docs#6546), deletes
    * (msgraph-sdk-dotnet#3047).
@@ -169,6 +171,7 @@ const usualSwitches: Switches = {
   foreignIdStatus: 404,
   deltaLinkOrigin: null,
   instancesOmitExceptions: false,
+  renameInstances: false,
   refuses: {},
   notifyLose: 0,
   notifyDouble: 0,

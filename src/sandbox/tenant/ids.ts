@@ -11,7 +11,7 @@ export interface ItemId {
   /** Which folder visit a default id belongs to; the immutable kind has none. */
   readonly folder: string;
   readonly stem: string;
-  /** `YYYYMMDD` of one instance of a series, else WHOLE. */
+  /** Names one instance of a series, see `printSlot`, else WHOLE. */
   readonly slot: string;
 }
 
@@ -21,6 +21,23 @@ export const WHOLE = 'AAAAAAAA';
 const IMMUTABLE_PREFIX = 'AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0';
 const DEFAULT_PREFIX = 'AAMkAGViNDU2_jYxLTdkNDAtNDIzZS1hMDg';
 const SHAPE = /^AA[Mk][kA][A-Za-z0-9_-]{75}=$/;
+
+/** The part of an id that names an instance by its date `YYYYMMDD`; a series whose instances got new ids writes it otherwise. */
+export const printSlot = (slot: string, edition: number) =>
+  slot === WHOLE || edition === 0
+    ? slot
+    : slot.replace(/\d/g, (digit) => DIGITS[Number(digit)]![edition % 5]!);
+
+/** The date in such a part; it names nothing in a series of another edition. */
+export function readSlot(text: string, edition: number): string | undefined {
+  if (text === WHOLE) return WHOLE;
+  const slot = text.replace(/\D/g, (letter) =>
+    String(DIGITS.findIndex((letters) => letters.includes(letter))),
+  );
+  return printSlot(slot, edition) === text ? slot : undefined;
+}
+
+const DIGITS = ['0bcde', '1fghi', '2jklm', '3nopq', '4rstu', '5vwxy', '6BCDE', '7FGHI', '8JKLM', '9NOPQ'];
 
 export const folderToken = (folder: number) => folder.toString(36).toUpperCase().padStart(4, 'A');
 

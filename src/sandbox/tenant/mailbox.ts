@@ -1,4 +1,4 @@
-import { WHOLE, createStems, folderToken, printId, type ItemId } from './ids.ts';
+import { WHOLE, createStems, folderToken, printId, printSlot, type ItemId } from './ids.ts';
 import type { EventContent, ExtendedProperty, StoredEvent } from './event-model.ts';
 import { slotDays } from './recurrence.ts';
 import type { Random } from './random.ts';
@@ -83,15 +83,15 @@ export class MailboxStore {
   }
 
   insert(content: EventContent): StoredEvent {
-    return this.#put(content, this.#nextStem(), 'created');
+    return this.#put(content, this.#nextStem(), 'created', 0);
   }
 
   /** Puts an item back under the id it had, with new content: an update to a meeting keeps its copies. */
-  restore(earlier: StoredEvent, content: EventContent): StoredEvent {
-    return this.#put(content, earlier.stem, 'updated');
+  restore(earlier: StoredEvent, content: EventContent, edition: number): StoredEvent {
+    return this.#put(content, earlier.stem, 'updated', edition);
   }
 
-  #put(content: EventContent, stem: string, type: ChangeType): StoredEvent {
+  #put(content: EventContent, stem: string, type: ChangeType, edition: number): StoredEvent {
     const at = this.#now();
     const event: StoredEvent = {
       ...content,
@@ -107,6 +107,7 @@ export class MailboxStore {
       series: content.recurrence
         ? { slots: slotDays(content.recurrence), exceptions: new Map(), cancelled: new Set() }
         : null,
+      edition,
     };
     this.#events.set(stem, event);
     this.#byMeeting.set(event.iCalUId, stem);
@@ -232,7 +233,7 @@ export const idOf = (event: StoredEvent, immutable: boolean, slot = event.slot) 
     mailboxKey: event.mailboxKey,
     folder: folderToken(event.folder),
     stem: event.stem,
-    slot,
+    slot: printSlot(slot, event.edition),
   });
 
 /** Whether that id still names the event: a default id dies when the item is moved to another folder. */

@@ -158,7 +158,8 @@ function deliverRequest(
     isReminderOn: mailbox.kind === 'person',
     inCalendar: true,
   };
-  const arrived = earlier ? mailbox.store.restore(earlier, content) : mailbox.store.insert(content);
+  const { store } = mailbox;
+  const arrived = earlier ? store.restore(earlier, content, meeting.edition) : store.insert(content);
   const { attendant } = mailbox;
   if (mailbox.kind !== 'room' || attendant.mode === 'none') return;
   core.clock.after(attendant.afterMs, () => attend(core, mailbox, arrived.stem, WHOLE));

@@ -9,6 +9,7 @@ import { isGivenBack, standing, type OutlookEvent } from '../../event.ts';
 import { itemFields, type Item } from '../../item.ts';
 import type { Due, LeasedRoom, Settled } from '../store/mappings.ts';
 import type { Span, Verified } from '../store/pull-store.ts';
+import type { FreshReads } from '../fresh-reads.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { isWhole, keep, marksOf, stepOf, type Facing, type Step } from './step.ts';
 import { together } from '../together.ts';
@@ -24,7 +25,7 @@ export const isUnreadable = (one: object): one is Unreadable => 'blind' in one;
 
 /** Where is looked. */
 export interface Sight {
-  readonly outlook: OutlookSide;
+  readonly outlook: OutlookSide & Partial<Pick<FreshReads, 'readAnew'>>;
   /** The window that is kept equal. */
   readonly span: () => Promise<Span>;
   /** Gets each page of the calendar that verification has to read. */
@@ -162,15 +163,18 @@ export function unreadable({ due, blind }: Unreadable, random: () => number): Se
 const restingStatus = ({ status }: Due) =>
   status === 'cancelled' || status === 'conflict' || status === 'imported' ? status : 'pending';
 
-/** The event, null when it is not there; 'refused': this one cannot be read, which says nothing about the others. */
+/**
+ * The event, null when it is not there; 'refused': this one cannot be read, which says nothing about the others. What was read
+ * a moment ago is from before it was reported as removed.
+ */
 async function readOne(
   eventId: string,
   room: LeasedRoom,
-  sight: Sight,
+  { outlook }: Sight,
   signal: AbortSignal,
 ): Promise<OutlookEvent | 'refused' | null> {
   try {
-    return await sight.outlook.read(room, eventId, signal);
+    return await (outlook.readAnew ?? outlook.read)(room, eventId, signal);
   } catch (error) {
     if ((error instanceof Retryable || error instanceof Permanent) && error.reach === 'item')
       return 'refused';

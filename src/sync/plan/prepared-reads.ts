@@ -3,7 +3,7 @@
  * as Unread: the transaction is rolled back, all that was noted is read, and it begins again with the answers at hand.
  */
 import { Permanent, Retryable } from '../../errors.ts';
-import type { DeltaAnswer, Mailbox, OutlookEvent } from '../../event.ts';
+import type { DeltaAnswer, Mailbox, OutlookEvent, SeriesPattern } from '../../event.ts';
 import type { Item, ReservationKey } from '../../item.ts';
 import type { ClaimRead } from '../decide/claim.ts';
 import type { OutlookSide } from '../outlook-side.ts';
@@ -87,6 +87,8 @@ export function createPreparedReads(outlook: OutlookSide) {
       answer(`series ${room.mailbox} ${masterId} ${from} ${to}`, (signal) =>
         outlook.series(room, masterId, from, to, signal),
       ),
+    pattern: (room: Mailbox, masterId: string): SeriesPattern | null =>
+      answer(`pattern ${room.mailbox} ${masterId}`, (signal) => outlook.pattern(room, masterId, signal)),
     delta: (room: Mailbox, link: string): DeltaAnswer =>
       answer(`delta ${room.mailbox} ${link}`, (signal) => firstOf(outlook.delta(room, { link }, signal))),
     readUnread,

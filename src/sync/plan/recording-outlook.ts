@@ -87,6 +87,7 @@ export function createRecordingOutlook(
       const isInstance = ({ seriesMasterId }: OutlookEvent) => seriesMasterId === masterId;
       return instances === null ? null : asOfNow(room, instances, isInstance);
     },
+    pattern: async (room, masterId) => reads.pattern(room, masterId),
     async respond(room, eventId, answer) {
       if (readNow(room, eventId) === null) return 'gone';
       if (answer === 'decline') changesOf(room).set(eventId, null);

@@ -247,12 +247,17 @@ export interface Missing {
   readonly revision: number;
   readonly eventId: string;
   readonly iCalUId: string | null;
+  readonly seriesMasterId: string | null;
+  /** When it was to begin by the pattern of its series, or else began: an ISO instant in UTC. */
+  readonly slot: string | null;
 }
 
 export async function missingOf(db: Queryable, room: LeasedRoom, most: number): Promise<Missing[]> {
   const { rows } = await db.query<Missing>({
     name: 'missing_of',
-    text: `SELECT id, revision, outlook_event_id AS "eventId", ical_uid AS "iCalUId" FROM bridge_mappings
+    text: `SELECT id, revision, outlook_event_id AS "eventId", ical_uid AS "iCalUId", series_master_id AS "seriesMasterId",
+        to_char(coalesce(original_start, starts_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS slot
+      FROM bridge_mappings
       WHERE resource_id = $1 AND outlook_item_id = $2 AND outlook_news = 'missing' AND outlook_event_id IS NOT NULL
       ORDER BY starts_at, id LIMIT $3`,
     values: [room.resourceId, room.outlookItemId, most],
@@ -265,6 +270,8 @@ export interface Verified {
   readonly id: number;
   readonly revision: number;
   readonly news: 'look' | 'vacated' | 'gone';
+  /** It is gone because the pattern of its series no longer has its date. */
+  readonly offPattern?: boolean;
 }
 
 /**

@@ -2,20 +2,20 @@
 import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
 import type { Tell } from '../../facts.ts';
-import { verify } from '../apply/read.ts';
+import { verify, type Sight } from '../apply/read.ts';
 import { reunite } from '../match/reunite.ts';
-import type { OutlookSide } from '../outlook-side.ts';
 import { createObserve } from '../pull/observe.ts';
 import type { LeasedRoom, Window } from '../store/mappings.ts';
 import { storeHinted, storeVerified } from '../store/observed.ts';
 import { listWindow, missingOf, type Missing } from '../store/pull-store.ts';
+import { createPatternLosses } from './pattern-losses.ts';
 
 /** Events verified at a time. */
 const verifiedAtATime = 40;
 
 export interface VerifyMissingOptions {
   readonly db: Queryable;
-  readonly outlook: OutlookSide;
+  readonly outlook: Sight['outlook'];
   readonly window: Window;
   readonly tell: Tell;
 }
@@ -36,6 +36,7 @@ export function createVerifyMissing({ db, outlook, window, tell }: VerifyMissing
    * looked for in the calendar that verification reads anyway.
    */
   return async function verifyMissing(room: LeasedRoom, signal: AbortSignal): Promise<void> {
+    const explained = createPatternLosses(outlook, room, signal);
     for (;;) {
       const missing = await missingOf(db, room, verifiedAtATime);
       if (missing.length === 0) return await reunite(db, outlook, room, signal);
@@ -47,7 +48,7 @@ export function createVerifyMissing({ db, outlook, window, tell }: VerifyMissing
         span: () => listWindow(db, window),
         listed: (page: readonly OutlookEvent[]) => again.push(...page.filter(isAgain)),
       };
-      const found = await verify(missing, room, sight, signal);
+      const found = await explained(missing, await verify(missing, room, sight, signal));
       const refused = again.length === 0 ? [] : [...(await meet(room, again, signal))];
       refused.push(...(await storeVerified(db, room, found)));
       for (const error of refused) tell({ fact: 'bug', error, where: `verifying events of ${room.name}` });
