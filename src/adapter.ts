@@ -13,6 +13,9 @@ export function adapterFolder(adapter: string): string {
   throw new Invalid(
     'BOOKING_ADAPTER',
     `There is no adapter '${adapter}' (no file ${join(folder, '10_view.sql')}).`,
-    `Set BOOKING_ADAPTER to ${known.map((entry) => entry.name).join(' or ')}, or to the path of a folder like them.`,
+    `Set BOOKING_ADAPTER to ${known
+      .map((entry) => entry.name)
+      .toSorted()
+      .join(', ')}, or to the path of a folder like them.`,
   );
 }

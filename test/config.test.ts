@@ -96,7 +96,7 @@ test('the GUID and any domain of a tenant are taken', () => {
 test('an adapter that is none is reported with all the rest', () => {
   expect(problemsOf({ ...enough, BOOKING_ADAPTER: 'nowhere', PORT: 'http' })).toEqual([
     expect.stringMatching(
-      /^BOOKING_ADAPTER: There is no adapter 'nowhere'.* Set BOOKING_ADAPTER to mrbs or portico/,
+      /^BOOKING_ADAPTER: There is no adapter 'nowhere'.* Set BOOKING_ADAPTER to calcom, indico, mrbs, portico, or/,
     ),
     expect.stringMatching(/^PORT:/),
   ]);

@@ -34,7 +34,8 @@ export interface Desk {
 const parts = ['rooms', 'book', 'move', 'touch', 'cancel', 'everything'] as const;
 type Part = (typeof parts)[number] | 'lacks';
 
-function readDesk(adapter: string): Desk {
+/** Of an adapter as `adapters` names it, by name or path. */
+export function readDesk(adapter: string): Desk {
   const file = join(folderOfAdapter(adapter), 'test', 'desk.sql');
   const [, ...pieces] = readFileSync(file, 'utf8').split(/^-- (?=[a-z]+$)/m);
   const written = new Map(
