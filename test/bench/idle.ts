@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { request } from 'undici';
+import type { Database } from '../../src/database.ts';
 import { freePort } from '../../src/sandbox/world.ts';
 import type { Figure } from './figures.ts';
 import { processorMs, residentMb } from './processor.ts';
@@ -40,7 +41,9 @@ export async function measureIdle(): Promise<Figure[]> {
     while (!(await isReady(port))) await pause(5);
     ready.push(performance.now() - startedAt);
     await settled(bridge.pool);
-    // a daemon that begins polls every room soon; here as in a later minute
+    // a daemon that begins polls every room soon and reads its claim; here as in a later minute
+    await bridge.pool.query(`UPDATE bridge_room_state SET next_poll_at = now(); SELECT bridge_wake()`);
+    await polled(bridge.pool);
     await bridge.pool.query(
       `UPDATE bridge_room_state SET next_poll_at = now() + random() * interval '60 seconds'`,
     );
@@ -71,6 +74,17 @@ export async function measureIdle(): Promise<Figure[]> {
       note: `${rooms} rooms polled each minute`,
     },
   ];
+}
+
+/** Looks until no room is to be polled now. */
+async function polled(pool: Database): Promise<void> {
+  for (;;) {
+    const { rows } = await pool.query<{ due: boolean }>(
+      `SELECT EXISTS (SELECT FROM bridge_room_state WHERE next_poll_at <= now() OR lease_owner IS NOT NULL) AS due`,
+    );
+    if (!rows[0]!.due) return;
+    await pause(100);
+  }
 }
 
 async function isReady(port: number): Promise<boolean> {
