@@ -1,12 +1,16 @@
 /** The day of the demo: who works at which side, what arrives on the other, and whether both are equal. */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Service } from '../daemon.ts';
+import { messageOf } from '../errors.ts';
 import type { Act, Actor } from '../sandbox/clerk.ts';
 import { compareSides, watchArrivals, type Arrival, type Comparison } from '../sandbox/compare.ts';
 import { createRandom } from '../sandbox/tenant/random.ts';
+import type { RunningDaemon } from '../sandbox/daemon.ts';
 import { rooms, type World } from '../sandbox/world.ts';
 import { hasArrived, type Visit, type Visitors } from '../sandbox/visitors.ts';
 import { monotonicMs } from '../sandbox/tenant/clock.ts';
+import type { Keys } from './demo-keys.ts';
+import type { Scenario, Stage } from './demo-scenario.ts';
+import { scenarios } from './demo-scenarios.ts';
 import type { DemoScreen, HandMade } from './demo-screen.ts';
 
 export interface Play {
@@ -14,10 +18,15 @@ export interface Play {
   /** They take turns: one at the booking desk, others in Outlook. */
   readonly clerk: Actor;
   readonly visitors: Visitors;
-  readonly service: Service;
+  readonly daemon: RunningDaemon;
   readonly screen: DemoScreen;
+  /** Faults are played at a key. */
+  readonly keys: Keys;
+  readonly stage: Stage;
   /** Null: until the signal. */
   readonly seconds: number | null;
+  /** After so many changes the actors rest, and all stays as it is; null: they never do. */
+  readonly changes: number | null;
   readonly seed: number;
 }
 
@@ -28,17 +37,17 @@ export const lastSettleMs = 15_000;
 
 /** Lets the actors work and tells what arrives, until the time is over. Returns the exit code. */
 export async function play(options: Play, signal: AbortSignal): Promise<number> {
-  const { world, clerk, visitors, screen, seconds, seed } = options;
+  const { world, clerk, visitors, daemon, screen, keys, stage, seconds, changes, seed } = options;
   const over = seconds === null ? [] : [AbortSignal.timeout(seconds * 1_000)];
   const until = AbortSignal.any([signal, ...over]);
   const random = createRandom(seed + 1);
   const tally = createTally();
-  using byHand = watchHands(options.service, screen);
+  using byHand = watchHands(daemon, screen);
   const arrivals = watchArrivals(world.db, world.tenant, world.roomOfMailbox, (arrival) => {
     tally.add(arrival);
     screen.arrival(arrival);
   });
-  using visits = watchVisits(options.service, world, (visit, ms) => {
+  using visits = watchVisits(daemon, world, (visit, ms) => {
     tally.addVisit(ms);
     screen.visited(visit, ms);
   });
@@ -54,23 +63,47 @@ export async function play(options: Play, signal: AbortSignal): Promise<number> 
     screen.summary({ ...tally, waiting: open() }, comparison);
     return comparison.differences.length === 0 && open() === 0;
   };
+  const actOnce = async (turn: number) => {
+    if (turn % 3 === 1) {
+      const visit = visitors.act();
+      if (visit === null) return;
+      tally.done += 1;
+      visits.expect(visit);
+      return;
+    }
+    const act = await clerk.act();
+    if (act === null) return;
+    tally.done += 1;
+    byHand.not(act);
+    await arrivals.expect(act);
+  };
+  /** Plays what was asked for by key, while everybody else watches. */
+  const playScenarios = async () => {
+    for (let key = keys.take(); key !== null && !until.aborted; key = keys.take()) {
+      const scenario = scenarios.find((one) => one.key === key);
+      if (scenario === undefined) continue;
+      byHand.rest();
+      await settledComparison(world, signal, settleMs);
+      await playScenario(scenario, stage, screen);
+      screen.keysAgain(scenarios);
+      keys.clear();
+      byHand.goOn();
+    }
+  };
   try {
     let summaryAt = performance.now() + summaryEveryMs;
     for (let turn = 0; !until.aborted; turn += 1) {
-      const visit = turn % 3 === 1 ? visitors.act() : null;
-      if (visit !== null) {
-        tally.done += 1;
-        visits.expect(visit);
+      if (changes !== null && tally.done >= changes) {
+        await summarize(lastSettleMs);
+        screen.resting();
+        await keys.pressed(until);
+      } else {
+        await actOnce(turn);
+        // about one a second, and now and then nobody comes to the desk for a while
+        const restMs = turn % 15 === 14 ? 3_000 : 500 + random.below(900);
+        await keys.pressed(AbortSignal.any([until, AbortSignal.timeout(restMs)]));
       }
-      const act = turn % 3 === 1 ? null : await clerk.act();
-      if (act !== null) {
-        tally.done += 1;
-        byHand.not(act);
-        await arrivals.expect(act);
-      }
-      // about one a second, and now and then nobody comes to the desk for a while
-      const restMs = turn % 15 === 14 ? 3_000 : 500 + random.below(900);
-      await pause(restMs, undefined, { signal: until }).catch(() => undefined); // the loop's condition sees the end
+      await playScenarios();
       if (performance.now() < summaryAt || until.aborted) continue;
       await summarize(settleMs);
       summaryAt = performance.now() + summaryEveryMs;
@@ -81,6 +114,22 @@ export async function play(options: Play, signal: AbortSignal): Promise<number> 
   } finally {
     watching.abort();
     await watched;
+  }
+}
+
+/** Plays one of them, with its head. Returns whether both sides were equal when all was done; what kept them from it is told. */
+export async function playScenario(scenario: Scenario, stage: Stage, screen: DemoScreen): Promise<boolean> {
+  screen.scenario(scenario.title);
+  try {
+    await scenario.play(stage);
+    await stage.untilAtRest();
+    const comparison = await stage.compare();
+    screen.verdict(comparison);
+    return comparison.differences.length === 0;
+  } catch (error) {
+    if (stage.signal.aborted) throw error;
+    screen.told('result', messageOf(error));
+    return false;
   }
 }
 
@@ -124,7 +173,7 @@ export async function settledComparison(
 }
 
 /** Tells when what was done in Outlook stands in the booking tables, by looking there after whatever the daemon wrote. */
-function watchVisits(service: Service, world: World, onArrival: (visit: Visit, ms: number) => void) {
+function watchVisits(daemon: RunningDaemon, world: World, onArrival: (visit: Visit, ms: number) => void) {
   const waiting = new Set<Visit>();
   let looking = false;
   async function look(at: number): Promise<void> {
@@ -137,7 +186,7 @@ function watchVisits(service: Service, world: World, onArrival: (visit: Visit, m
       }
     looking = false;
   }
-  const unwatch = service.watch((fact) => {
+  const unwatch = daemon.watch((fact) => {
     if (fact.fact === 'pulled') void look(monotonicMs());
   });
   // what another look was busy with, or was there before anybody asked
@@ -155,10 +204,12 @@ function watchVisits(service: Service, world: World, onArrival: (visit: Visit, m
 }
 
 /** Tells of what reached Outlook although no actor did it: somebody plays with psql. */
-function watchHands(service: Service, screen: DemoScreen) {
+function watchHands(daemon: RunningDaemon, screen: DemoScreen) {
   const mine = new Map<string, number>();
   const heard = new Map<string, HandMade>();
-  const unwatch = service.watch((fact) => {
+  let resting = false;
+  const unwatch = daemon.watch((fact) => {
+    if (resting) return;
     if (fact.fact !== 'pushed' || fact.latencyMs === null) return;
     if (!['created', 'updated', 'deleted'].includes(fact.action)) return;
     const { reservationType: type, reservationId: id, action, room, latencyMs } = fact;
@@ -179,6 +230,9 @@ function watchHands(service: Service, screen: DemoScreen) {
     not(act: Act): void {
       for (const { type, id } of act.touched) mine.set(`${type} ${id}`, performance.now());
     },
+    /** Somebody else tells what is done. */
+    rest: () => void (resting = true),
+    goOn: () => void (resting = false),
     [Symbol.dispose]() {
       clearInterval(looking);
       unwatch();

@@ -38,6 +38,13 @@ const timeColumns = 10;
 const titleColumns = 17;
 const roomColumns = 14;
 const whenColumns = 16;
+const labelColors: Readonly<Record<string, Parameters<typeof styleText>[0]>> = {
+  fault: 'red',
+  result: 'green',
+  desk: 'cyan',
+  outlook: 'cyan',
+  you: 'yellow',
+};
 
 export function createDemoScreen(out: NodeJS.WriteStream) {
   const closed = new AbortController();
@@ -93,6 +100,11 @@ export function createDemoScreen(out: NodeJS.WriteStream) {
   const change = (verb: string, what: string, where: string, when: string, took: string) =>
     line(`${deed(verb, what, where, when)} →${paint('green', took.padStart(8))}`);
 
+  function step(what: string): void {
+    const at = `${((performance.now() - startedAt) / 1_000).toFixed(1).padStart(5)} s`;
+    line(`${paint('dim', at)}  ${what}`, 9);
+  }
+
   return {
     /** Aborts when nobody reads any more. */
     closed: closed.signal,
@@ -105,13 +117,45 @@ export function createDemoScreen(out: NodeJS.WriteStream) {
       line(paint('bold', 'and every change goes to the other side. Ctrl-C ends it.'), 0);
       line(`Microsoft's side is simulated on this machine and ${graph} (--latency MS).\n`, 0);
     },
-    step(what: string): void {
-      const at = `${((performance.now() - startedAt) / 1_000).toFixed(1).padStart(5)} s`;
-      line(`${paint('dim', at)}  ${what}`, 9);
+    step,
+    /** The head of a scenario. */
+    scenario(title: string): void {
+      line();
+      line(paint('bold', `── ${title} ${'─'.repeat(Math.max(0, columns - 4 - title.length))}`), 0);
+    },
+    /** A line of its story, after who or what it is about. */
+    told(label: string, text: string): void {
+      line(`${paint(labelColors[label] ?? 'dim', label.padEnd(timeColumns))}${text}`);
+    },
+    /** Where the daemon serves. */
+    served(url: string, pid: number): void {
+      address = url;
+      step(`the daemon, process ${pid}, on ${url}`);
+    },
+    /** How both sides stand at the end of a scenario, when nothing is left to be done. */
+    verdict(comparison: Comparison): void {
+      const { reservations, events, differences } = comparison;
+      const counted = `${reservations} booked, ${events} in Outlook`;
+      line(`${'at rest'.padEnd(timeColumns)}${equality(comparison)}; ${counted}`);
+      for (const one of differences.slice(0, 3)) line(`${' '.repeat(timeColumns)}${one}`);
+    },
+    resting(): void {
+      line(`${now()}  nothing more is changed; the page stays as it is until Ctrl-C`);
+    },
+    keys(scenarios: readonly { readonly key: string; readonly title: string }[]): void {
+      line('  keys   while it runs, each a fault to play:');
+      for (const { key, title } of scenarios) line(`    ${paint('cyan', key)}    ${title}`);
+      line(`    ${paint('cyan', 'q')}    the end`);
+      line();
+    },
+    /** The same in short, after one of them. */
+    keysAgain(scenarios: readonly { readonly key: string }[]): void {
+      line(
+        `\n  keys   ${scenarios.map(({ key }) => paint('cyan', key)).join(' ')}, ${paint('cyan', 'q')} ends\n`,
+      );
     },
     /** `sql`: the command that runs a statement; `psql`: the same by psql where there is one, else null. */
     whereToLook(url: string, sql: string, psql: string | null): void {
-      address = url;
       line(`\n  look   ${paint('cyan', url)}   the dashboard`);
       line(`         ${paint('cyan', `${url}/docs`)}   all endpoints, to read and to try`);
       line('  play   in a second terminal, in this folder:');
@@ -194,8 +238,8 @@ function troubleInWords(fact: Fact, url: string): string | null {
       return `${fact.reservationType} ${fact.reservationId} in ${fact.room}: ${fact.error}.${then(fact.hint)}`;
     case 'brake-held':
       return [
-        `The brake holds ${fact.room}: ${fact.wanted} of ${fact.synced} reservations are gone on one side,`,
-        'so none is taken away on the other until you decide: on the page, or by',
+        `The brake holds ${fact.room}: ${fact.wanted} of ${fact.synced} reservations are gone on one side, ` +
+          'so none is taken away on the other until you decide: on the page, or by',
         `curl -X POST ${url}/rooms/${fact.resourceId}/brake/release`,
         '(…/brake/refuse instead of release keeps them)',
       ].join('\n');

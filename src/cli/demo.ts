@@ -4,18 +4,21 @@
  */
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { startedBy, type Config } from '../config.ts';
-import { openService, type Service } from '../daemon.ts';
+import { startedBy } from '../config.ts';
 import { Invalid, Permanent, messageOf } from '../errors.ts';
-import { createLog } from '../log.ts';
 import { createClerk } from '../sandbox/clerk.ts';
+import { startDaemon, type RunningDaemon } from '../sandbox/daemon.ts';
 import { createVisitors } from '../sandbox/visitors.ts';
-import { freePort, mapRooms, openWorld, rooms } from '../sandbox/world.ts';
+import { freePort, mapRooms, openWorld, rooms, type World } from '../sandbox/world.ts';
 import { demoCommand } from '../command-name.ts';
-import { lastSettleMs, play, settledComparison } from './demo-play.ts';
+import { openKeys, type Keys } from './demo-keys.ts';
+import { lastSettleMs, play, playScenario, settledComparison } from './demo-play.ts';
+import { createStage, type Choice, type Scenario } from './demo-scenario.ts';
+import { scenarioNamed, scenarios } from './demo-scenarios.ts';
 import { createDemoScreen, type DemoScreen } from './demo-screen.ts';
 import { leaveAddress, runSql } from './demo-sql.ts';
 import { migrate } from './migrate.ts';
+import { say, table } from './terminal.ts';
 
 /** The options of the command line, as they were typed. */
 export interface DemoWords {
@@ -23,6 +26,8 @@ export interface DemoWords {
   readonly seconds?: string;
   readonly latency: string;
   readonly seed: string;
+  readonly changes?: string;
+  readonly scenario?: string;
   readonly sql?: string;
 }
 
@@ -32,6 +37,10 @@ interface Wishes {
   readonly seconds: number | null;
   readonly latencyMs: number;
   readonly seed: number;
+  /** After so many the actors rest; null: never. */
+  readonly changes: number | null;
+  /** Played instead of the actors' day; null: the day. */
+  readonly scenario: Scenario | null;
 }
 
 /** Reservations that are there before the bridge is. */
@@ -43,13 +52,16 @@ const earlier = 30;
  */
 export async function demo(words: DemoWords, signal: AbortSignal): Promise<number> {
   if (words.sql !== undefined) return await runSql(words.sql);
+  if (words.scenario === 'list') return listScenarios();
   const wishes = wishesOf(words);
   const screen = createDemoScreen(process.stdout);
-  const until = AbortSignal.any([signal, screen.closed]);
+  const quit = new AbortController();
+  const until = AbortSignal.any([signal, screen.closed, quit.signal]);
+  using keys = openKeys(process.stdin, () => quit.abort(new Error('stopped by a key')));
   until.addEventListener('abort', () => screen.line('\nStopping the daemon, the tenant and PostgreSQL.'));
   screen.opening(wishes.latencyMs);
   try {
-    return await run(wishes, screen, until);
+    return await run(wishes, screen, keys, until);
   } catch (error) {
     if (until.aborted) return 0;
     throw inWords(error);
@@ -58,7 +70,18 @@ export async function demo(words: DemoWords, signal: AbortSignal): Promise<numbe
   }
 }
 
-async function run(wishes: Wishes, screen: DemoScreen, signal: AbortSignal): Promise<number> {
+/** The names of what can be played. */
+function listScenarios(): number {
+  say(
+    table(
+      ['NAME', 'KEY', 'WHAT HAPPENS'],
+      scenarios.map(({ name, key, title }) => [name, key, title]),
+    ),
+  );
+  return 0;
+}
+
+async function run(wishes: Wishes, screen: DemoScreen, keys: Keys, signal: AbortSignal): Promise<number> {
   await using opened = new AsyncDisposableStack();
   const world = opened.use(await openWorld({ ...wishes, onStep: screen.step }, signal));
   const clerk = createClerk(world.db, wishes.seed);
@@ -67,77 +90,57 @@ async function run(wishes: Wishes, screen: DemoScreen, signal: AbortSignal): Pro
   await migrate(world.config, () => undefined, signal);
   screen.step('the bridge in the booking database, as `npm run migrate` installs it');
 
-  const { service, config } = await openServiceOn(world.config, wishes.port, screen);
-  opened.use(service);
-  const stop = new AbortController();
-  const working = service.run(AbortSignal.any([signal, stop.signal]));
-  opened.defer(async () => {
-    stop.abort(new Error('the demo is over'));
-    await working;
-  });
-  service.watch(screen.trouble);
-  await heard(service, signal);
-  screen.step(`the daemon, with its HTTP surface on ${service.url}`);
+  const daemon = opened.use(await startDaemonOn(world, wishes.port, screen));
+  const working = AbortSignal.any([signal, daemon.lost]);
+  working.throwIfAborted();
+  screen.served(daemon.url, daemon.pid);
 
   const mappedAt = performance.now();
   await mapRooms(world.db);
-  const first = await settledComparison(world, signal, lastSettleMs);
+  const first = await settledComparison(world, working, lastSettleMs);
   const took = Math.round(performance.now() - mappedAt);
   screen.step(
     first.differences.length === 0
       ? `a row for each room: they are in Outlook after ${took} ms, as ${first.events} events (one for each of their rooms)`
       : `after ${took} ms both sides still differ`,
   );
-  await leaveAddress(world.folder, config.database.url);
-  const psql = isOnPath('psql') ? `psql ${config.database.url}` : null;
-  screen.whereToLook(service.url, `${demoCommand} --sql`, psql);
+  await leaveAddress(world.folder, world.config.database.url);
+  const choose = keys.live
+    ? (choices: readonly Choice[], until: AbortSignal) => chosen(keys, choices, until)
+    : null;
+  const stage = createStage({ world, daemon, screen, choose, signal: working });
+  if (wishes.scenario !== null) return (await playScenario(wishes.scenario, stage, screen)) ? 0 : 1;
+  daemon.watch(screen.trouble);
+  const psql = isOnPath('psql') ? `psql ${world.config.database.url}` : null;
+  screen.whereToLook(daemon.url, `${demoCommand} --sql`, psql);
+  if (keys.live) screen.keys(scenarios);
   const visitors = createVisitors(world.tenant, rooms, wishes.seed + 2);
-  return await play({ world, clerk, visitors, service, screen, ...wishes }, signal);
+  const code = await play({ world, clerk, visitors, daemon, screen, keys, stage, ...wishes }, working);
+  daemon.lost.throwIfAborted();
+  return code;
 }
 
-/** The daemon on the wished port, or on a free one when that is taken. */
-async function openServiceOn(
-  config: Config,
-  port: number,
-  screen: DemoScreen,
-): Promise<{ service: Service; config: Config }> {
-  const open = async (on: number) => {
-    // known before the daemon subscribes: the tenant calls it there
-    const port = on === 0 ? await freePort() : on;
-    const chosen: Config = {
-      ...config,
-      http: { ...config.http, port },
-      webhookBaseUrl: `http://127.0.0.1:${port}`,
-      pollSeconds: 15,
-    };
-    const log = createLog('silent'); // the screen tells what matters here
-    return {
-      config: chosen,
-      service: await openService({ config: chosen, log, prepare: async () => config.wake }),
-    };
-  };
-  try {
-    return await open(port);
-  } catch (error) {
-    if (port === 0 || !(error instanceof Permanent) || codeOf(error.cause) !== 'EADDRINUSE') throw error;
-    screen.step(`port ${port} is taken by another program; a free one serves as well (--port N chooses)`);
-    return await open(0);
+/** The key of the choice that the visitor presses. Never resolves once `until` aborts. */
+async function chosen(keys: Keys, choices: readonly Choice[], until: AbortSignal): Promise<string> {
+  keys.clear();
+  for (;;) {
+    await keys.pressed(until);
+    const key = keys.take();
+    if (choices.some((choice) => choice.key === key)) return key!;
+    if (until.aborted) return await new Promise<never>(() => undefined);
   }
 }
 
-/** Resolves when the daemon hears the booking system. */
-async function heard(service: Service, signal: AbortSignal): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const unwatch = service.watch((fact) => {
-    if (fact.fact === 'listening' && fact.heard) resolve();
-  });
-  const aborted = () => reject(signal.reason as Error);
-  signal.addEventListener('abort', aborted);
-  if (signal.aborted) aborted();
-  await promise.finally(() => {
-    unwatch();
-    signal.removeEventListener('abort', aborted);
-  });
+/** The daemon on the wished port, or on a free one when that is taken. */
+async function startDaemonOn(world: World, port: number, screen: DemoScreen): Promise<RunningDaemon> {
+  const env = { ...world.env, POLL_INTERVAL_SECONDS: '15' };
+  // known before the daemon subscribes: the tenant calls it there
+  const wished = await startDaemon({ env, port: port === 0 ? await freePort() : port });
+  if (wished !== null) return wished;
+  screen.step(`port ${port} is taken by another program; a free one serves as well (--port N chooses)`);
+  const other = await startDaemon({ env, port: await freePort() });
+  if (other === null) throw new Permanent('No port is free.', { hint: 'Choose one by --port N.' });
+  return other;
 }
 
 const isOnPath = (program: string) =>
@@ -146,7 +149,7 @@ const isOnPath = (program: string) =>
     .some((folder) => existsSync(join(folder, program)));
 
 function wishesOf(words: DemoWords): Wishes {
-  const whole = (name: keyof DemoWords, most: number) => {
+  const whole = (name: 'port' | 'seconds' | 'latency' | 'seed' | 'changes', most: number) => {
     const value = Number(words[name]);
     if (Number.isInteger(value) && value >= 0 && value <= most) return value;
     throw new Invalid(name, `--${name} is '${words[name]}'.`, `Write a whole number from 0 to ${most}.`);
@@ -156,6 +159,8 @@ function wishesOf(words: DemoWords): Wishes {
     seconds: words.seconds === undefined ? null : whole('seconds', 86_400),
     latencyMs: whole('latency', 60_000),
     seed: whole('seed', 2 ** 31 - 1),
+    changes: words.changes === undefined ? null : whole('changes', 1_000_000),
+    scenario: words.scenario === undefined ? null : scenarioNamed(words.scenario),
   };
 }
 

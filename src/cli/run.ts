@@ -89,6 +89,8 @@ function addDaemon(program: Command, signal: AbortSignal, answer: Answer): void 
     .option('--seconds <number>', 'end after so many seconds instead of at Ctrl-C')
     .option('--latency <ms>', 'what one call to Graph takes on average', '60')
     .option('--seed <number>', 'another seed, another day', '1')
+    .option('--scenario <name>', 'play one fault instead, tell what becomes of it, and end; list: the names')
+    .option('--changes <number>', 'after so many nothing more is changed, and the page stays as it is')
     .option('--sql <statement>', 'run it in the booking database of the demo that runs in another terminal')
     .action(async (options) => answer(await (await import('./demo.ts')).demo(options, signal)));
 }

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import pg from 'pg';
-import { toConfig, type Config } from '../config.ts';
+import { toConfig, type Config, type Environment } from '../config.ts';
 import { openPool, type Database } from '../database.ts';
 import { startPostgres } from './postgres.ts';
 import { startTenant, type Tenant } from './tenant/tenant.ts';
@@ -38,7 +38,8 @@ export interface WorldOptions {
 export interface World extends AsyncDisposable {
   readonly db: Database;
   readonly tenant: Tenant;
-  /** The settings a daemon needs to work here; its HTTP port is any free one. */
+  /** The settings a daemon needs to work here, as variables and as they are read; its HTTP port is any free one. */
+  readonly env: Environment;
   readonly config: Config;
   /** Gone with the municipality, however that ends. */
   readonly folder: string;
@@ -62,7 +63,7 @@ export async function openWorld(options: WorldOptions, signal: AbortSignal): Pro
   const roomOfMailbox = new Map(rooms.map((room) => [tenant.addRoom(room), room]));
   onStep(`simulated Microsoft 365 tenant with ${rooms.length} room mailboxes`);
 
-  const config = toConfig({
+  const env: Environment = {
     DATABASE_URL: url,
     GRAPH_TENANT_ID: tenant.tenantId,
     GRAPH_CLIENT_ID: tenant.clientId,
@@ -70,12 +71,21 @@ export async function openWorld(options: WorldOptions, signal: AbortSignal): Pro
     GRAPH_BASE_URL: tenant.graphBaseUrl,
     GRAPH_AUTHORITY: tenant.authority,
     PORT: '0',
-  });
+  };
+  const config = toConfig(env);
   const db = openPool(config.database, 'the clerk', 4);
   opened.defer(() => db.end());
   const owned = opened.move();
   const { folder } = server;
-  return { db, tenant, config, folder, roomOfMailbox, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return {
+    db,
+    tenant,
+    env,
+    config,
+    folder,
+    roomOfMailbox,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
 }
 
 /** Maps the rooms as the guide says; a row each is all that it takes. */

@@ -18,6 +18,7 @@ test('no line is wider than 80 columns, however long names, addresses and figure
   const { screen, printed } = openScreen();
   screen.opening(12_345);
   screen.step(`${long}: ${long}`);
+  screen.served('http://127.0.0.1:65535', 4_194_304);
   screen.whereToLook(
     'http://127.0.0.1:65535',
     'npx node src/main.ts demo --sql',
@@ -48,6 +49,10 @@ test('no line is wider than 80 columns, however long names, addresses and figure
       triggers: Array.from({ length: 9 }, (_, at) => `bridge_trigger_of_table_${at}`),
     },
   ];
+  screen.scenario(long.repeat(2));
+  screen.told('daemon', long.repeat(2));
+  screen.keys([{ key: 'k', title: long.repeat(2) }]);
+  screen.keysAgain([{ key: 'k' }]);
   for (const fact of troubles) screen.trouble(fact as unknown as Fact);
   const text = printed();
   expect(text.split('\n').filter((line) => line.length > 80)).toEqual([]);

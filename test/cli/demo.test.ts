@@ -1,103 +1,17 @@
 /** `npm run demo` as somebody runs it who has just cloned the repository: a child process, its output, its traces. */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { chmod, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { repository, startDemo, type Demo } from './demo-process.ts';
 
-const repository = join(import.meta.dirname, '..', '..');
 /** An ordinary user that every system has. */
 const nobody = 65_534;
-
-interface Demo extends AsyncDisposable {
-  readonly output: () => string;
-  /** Resolves when the output contains this text. Rejects when the demo ends without it. */
-  shows(text: string): Promise<void>;
-  /** Runs a statement as the demo says it can be run; what that printed. */
-  sql(statement: string): string;
-  /** To the whole group, as a terminal does it. */
-  signal(name: NodeJS.Signals): void;
-  /** The exit code, or the signal that ended npm. */
-  readonly ended: Promise<number | string>;
-  /** Resolves when no process and no folder of the demo is there any more; rejects after 20 s. */
-  gone(): Promise<void>;
-}
-
-async function startDemo(
-  args: readonly string[],
-  asUser?: number,
-  path = process.env['PATH'],
-): Promise<Demo> {
-  // all that the demo writes goes into this folder, and its processes bear its name
-  const folder = await mkdtemp(join(tmpdir(), 'bridge-demo-test-'));
-  await chmod(folder, 0o1777); // as /tmp is: root lends its PostgreSQL to another user
-  const child = spawn('npm', ['run', 'demo', '--', ...args], {
-    cwd: repository,
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, PATH: path, TMPDIR: folder, HOME: folder, npm_config_cache: join(folder, '.npm') },
-    ...(asUser === undefined ? {} : { uid: asUser, gid: asUser }),
-  });
-  let output = '';
-  const watchers = new Set<() => void>();
-  for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      output += text;
-      for (const look of watchers) look();
-    });
-  const ended = once(child, 'close').then(([code, signal]: (number | string | null)[]) => code ?? signal!);
-  const signal = (name: NodeJS.Signals) => {
-    try {
-      process.kill(-child.pid!, name);
-    } catch {
-      // nobody is left in the group
-    }
-  };
-  return {
-    output: () => output,
-    signal,
-    ended,
-    sql: (statement) =>
-      spawnSync('npm', ['run', '--silent', 'demo', '--', '--sql', statement], {
-        cwd: repository,
-        encoding: 'utf8',
-        env: { ...process.env, PATH: path, TMPDIR: folder },
-      }).stdout,
-    shows: (text) => {
-      const { promise, resolve, reject } = Promise.withResolvers<void>();
-      const look = () => output.includes(text) && resolve();
-      watchers.add(look);
-      look();
-      void ended.then(() => reject(new Error(`it ended without '${text}':\n${output}`)));
-      return promise;
-    },
-    async gone() {
-      const left = async () => [
-        // npm keeps caches of its own there
-        ...(await readdir(folder)).filter((name) => name.startsWith('bridge-')),
-        ...(await processesNaming(folder)),
-      ];
-      for (const givesUpAt = performance.now() + 20_000; (await left()).length > 0; await pause(50))
-        if (performance.now() > givesUpAt) throw new Error(`still there: ${(await left()).join('\n')}`);
-    },
-    async [Symbol.asyncDispose]() {
-      signal('SIGKILL');
-      await ended;
-      await rm(folder, { recursive: true, force: true, maxRetries: 20 });
-    },
-  };
-}
-
-/** Command lines that contain this text; none where there is no /proc. */
-async function processesNaming(text: string): Promise<string[]> {
-  const ids = (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name));
-  const lines = await Promise.all(ids.map((id) => readFile(`/proc/${id}/cmdline`, 'utf8').catch(() => '')));
-  return lines.filter((line) => line.includes(text));
-}
 
 const canBeNobody = () =>
   process.getuid?.() === 0 &&
@@ -116,6 +30,7 @@ async function expectAWholeDay(demo: Demo): Promise<void> {
   expect(text).toMatch(/\w+ +«.+» .+ ← +[\d.]+ m?s/);
   expect(text).toMatch(/\d+ changes?, all on the other side; both sides equal: yes/);
   expect(text).toContain('Nothing is left behind');
+  expect(text, 'no keys outside a terminal').not.toContain('keys');
   expect(text, 'no colours outside a terminal').not.toContain('\u001b[');
   await demo.gone();
 }
@@ -161,7 +76,7 @@ for (const moment of [
       await demo.shows('Ctrl-C ends it');
       if (moment === 'some moment') await pause(2_000 * Math.random());
       if (moment === 'the tables are there') await demo.shows('room mailboxes');
-      if (moment === 'the daemon runs') await demo.shows('the daemon, with');
+      if (moment === 'the daemon runs') await demo.shows('the daemon, process');
       if (moment === 'the clerk works') await demo.shows('→ ');
     }
     demo.signal('SIGINT');

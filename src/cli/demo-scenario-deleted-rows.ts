@@ -1,0 +1,103 @@
+/** Scenario: the rows of a room are deleted in the booking system, by accident. */
+import { inTransaction } from '../database.ts';
+import { untilSo } from './demo-until.ts';
+import { seconds, type Scenario, type Stage } from './demo-scenario.ts';
+
+export const deletedRows: Scenario = {
+  name: 'deleted-rows',
+  key: 'd',
+  title: 'the rows of a room are deleted by accident',
+  play,
+};
+
+const restore = { key: 'p', what: 'put the rows back, as from a backup' };
+const release = { key: 'r', what: 'release the brake, the events go too' };
+/** As many rows as the brake wants to see before it holds a room of any size. */
+const rehearsals = 12;
+
+async function play(stage: Stage): Promise<void> {
+  const { world, say } = stage;
+  const room = stage.room(103);
+  await fill(stage, room.resource);
+  await stage.untilEqual();
+  const events = () => world.tenant.eventsIn(room.upn).filter((event) => !event.isCancelled).length;
+  const before = events();
+
+  const held = stage.fact((fact) => fact.fact === 'brake-held' && fact.resourceId === room.resource);
+  const deleted = await deleteRows(stage, room.resource);
+  const deletedAt = performance.now();
+  say(
+    'desk',
+    `DELETE FROM bb_event_resource, bb_booking_resource WHERE resource_id=${room.resource}: ${deleted.count} rows of ${room.name}`,
+  );
+  const fact = await held;
+  if (fact.fact !== 'brake-held') return;
+  say(
+    'daemon',
+    `the brake holds the room after ${seconds(performance.now() - deletedAt)}: ${fact.wanted} of ${fact.synced} would go. ` +
+      `In Outlook: ${before} events before, ${events()} now`,
+  );
+  say('', `GET /rooms/${room.resource} lists them; an alert stands on the page`);
+  const chosen = await stage.choice(
+    [restore, release],
+    async () => (await heldIn(stage, room.resource)) === 0,
+  );
+  if (chosen === restore.key) await deleted.putBack();
+  if (chosen === release.key) await stage.api(`/rooms/${room.resource}/brake/release`, {});
+  const decidedAt = performance.now();
+  const holdsNothing = async () => (await heldIn(stage, room.resource)) === 0;
+  await untilSo(holdsNothing, 60_000, () => `The brake still holds ${room.name}.`, stage.signal);
+  const { comparison } = await stage.untilEqual();
+  const ms = performance.now() - decidedAt;
+  if (chosen === restore.key && events() !== before) throw new Error('The brake let an event go.');
+  const outcome =
+    chosen === restore.key
+      ? `the rows are back as from a backup; the brake lets go after ${seconds(ms)}, ${events()} events as before`
+      : `a person decided; both sides equal ${seconds(ms)} later, ${events()} events left in the room`;
+  say('result', `${outcome}; ${comparison.reservations} booked, ${comparison.events} in Outlook`);
+  say(
+    'why',
+    'Rows that vanish in numbers are no cancellation: nothing is taken away on the other side until a person decides. Cancelling ' +
+      'in the booking system (active = 0) is an intent, and goes out at once, however many at a time.',
+  );
+}
+
+const heldIn = async (stage: Stage, resource: number) =>
+  (await stage.api<{ readonly removals: readonly unknown[] }>(`/rooms/${resource}`)).removals.length;
+
+/** So many rehearsals on a day of their own and those after it, so that there is something to lose. */
+async function fill({ world, day }: Stage, resource: number): Promise<void> {
+  await world.db.query(
+    `WITH made AS (
+       INSERT INTO bb_booking (group_id, from_, to_, season_id, activity_id, secret)
+       SELECT 3, d + interval '7 hours', d + interval '8 hours', 1, 1, 'demo'
+       FROM generate_series($1::timestamp, $1::timestamp + ($2 - 1) * interval '1 day', interval '1 day') AS d RETURNING id)
+     INSERT INTO bb_booking_resource (booking_id, resource_id) SELECT id, $3 FROM made`,
+    [day(), rehearsals, resource],
+  );
+}
+
+/** Deletes which reservations are in the room, in one transaction; `putBack` undoes that. */
+async function deleteRows({ world }: Stage, resource: number) {
+  const deleted = await inTransaction(world.db, async (client) => {
+    const of = async (type: 'event' | 'booking') =>
+      (
+        await client.query<{ id: number }>(
+          `DELETE FROM bb_${type}_resource WHERE resource_id = $1 RETURNING ${type}_id AS id`,
+          [resource],
+        )
+      ).rows.map(({ id }) => id);
+    return { event: await of('event'), booking: await of('booking') };
+  });
+  return {
+    count: deleted.event.length + deleted.booking.length,
+    putBack: () =>
+      inTransaction(world.db, async (client) => {
+        for (const type of ['event', 'booking'] as const)
+          await client.query(
+            `INSERT INTO bb_${type}_resource (${type}_id, resource_id) SELECT unnest($1::int[]), $2`,
+            [deleted[type], resource],
+          );
+      }),
+  };
+}

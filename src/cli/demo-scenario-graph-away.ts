@@ -1,0 +1,69 @@
+/** Scenario: Microsoft Graph answers nothing for 20 seconds (12 where nobody watches), and people on both sides go on. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { many, seconds, type Scenario, type Stage } from './demo-scenario.ts';
+
+const awayMs = 20_000;
+/** Where nobody watches, a run of it ends within half a minute, the last rest of the daemon included. */
+const unattendedMs = 12_000;
+
+export const graphAway: Scenario = {
+  name: 'graph-away',
+  key: 'g',
+  title: 'Microsoft Graph does not answer for a while',
+  play,
+};
+
+async function play(stage: Stage): Promise<void> {
+  const { world, desk, people, say } = stage;
+  const lastsMs = stage.attended ? awayMs : unattendedMs;
+  const hall = stage.room(202);
+  const meeting = stage.room(104);
+  const day = stage.day();
+  const moved = await desk.book(hall.resource, { title: 'Dansekurs', ...hours(day, 10) });
+  const cancelled = await desk.book(hall.resource, { title: 'Bokmesse', ...hours(day, 14) });
+  await stage.untilEqual();
+
+  const fault = world.tenant.faults.add({ action: { do: 'drop' } });
+  const awayAt = performance.now();
+  const from = stage.lastCall();
+  try {
+    say('fault', `every call to Graph breaks from now on, for ${lastsMs / 1_000} s`);
+    await desk.book(hall.resource, { title: 'Turnstevne', ...hours(day, 18) });
+    await desk.move(moved, `${day} 12:00`, `${day} 13:00`);
+    await desk.cancel(cancelled);
+    say('desk', `books one, moves one and cancels one in ${hall.name}: no clerk waits`);
+    const booked = hours(day, 9);
+    people.book(meeting.upn, {
+      subject: 'Intervju',
+      start: booked.from.replace(' ', 'T'),
+      end: booked.to.replace(' ', 'T'),
+      timeZone: 'W. Europe Standard Time',
+    });
+    say('outlook', `somebody books «Intervju» in ${meeting.name}`);
+    await pause(lastsMs - (performance.now() - awayAt), undefined, { signal: stage.signal });
+  } finally {
+    world.tenant.faults.remove(fault);
+  }
+  const during = stage.callsSince(from).filter((call) => call.lost).length;
+  const waiting = (await stage.compare()).differences.length;
+  say(
+    'daemon',
+    `keeps what waits in the database and asks now and then whether Graph is back: ${many(during, 'call')} in ${lastsMs / 1_000} s, ` +
+      `${many(waiting, 'difference')} between both sides so far`,
+  );
+  const { ms, comparison } = await stage.untilEqual();
+  say(
+    'result',
+    `Graph answers again; both sides equal ${seconds(ms)} later, ${comparison.reservations} booked, ${comparison.events} in Outlook`,
+  );
+  say(
+    'why',
+    'A change is a row in the transaction of the booking, and goes only when Graph has accepted it. What happened in Outlook is ' +
+      'read from there. An outage is tried again, for ever, and is one alert.',
+  );
+}
+
+const hours = (day: string, hour: number) => ({
+  from: `${day} ${String(hour).padStart(2, '0')}:00`,
+  to: `${day} ${String(hour + 1).padStart(2, '0')}:00`,
+});

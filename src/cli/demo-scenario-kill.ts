@@ -1,0 +1,76 @@
+/** Scenario: kill -9 of the daemon in the middle of its work, and somebody books in Outlook while it is dead. */
+import { inTransaction } from '../database.ts';
+import { many, seconds, type Scenario, type Stage } from './demo-scenario.ts';
+
+export const kill: Scenario = {
+  name: 'kill',
+  key: 'k',
+  title: 'kill -9 of the daemon in the middle of its work',
+  play,
+};
+
+const weeks = 12;
+
+async function play(stage: Stage): Promise<void> {
+  const { world, daemon, people, say } = stage;
+  const room = stage.room(102);
+  const day = stage.day();
+  const from = stage.lastCall();
+  const isCreate = (call: {
+    readonly seq: number;
+    readonly method: string;
+    readonly path: string;
+    readonly status: number;
+  }) => call.seq > from && call.method === 'POST' && call.path.endsWith('/events') && call.status === 201;
+  const begun = world.tenant.until(isCreate, stage.signal);
+  await bookSeason(stage, room.resource, day);
+  say('desk', `books ${weeks} weeks of rehearsals in ${room.name}, in one transaction`);
+  await begun;
+  const { pid } = daemon;
+  const killedAt = performance.now();
+  const successor = daemon.kill();
+  const made = stage.callsSince(from).filter(isCreate).length;
+  say('fault', `kill -9 of process ${pid}, when ${made} of ${weeks} events had been made`);
+  people.book(room.upn, {
+    subject: 'Styremøte',
+    start: `${day}T08:00`,
+    end: `${day}T09:00`,
+    timeZone: 'W. Europe Standard Time',
+  });
+  say('outlook', `somebody books «Styremøte» there, and no daemon hears of it`);
+  await successor;
+  say(
+    'daemon',
+    `is started again as process ${daemon.pid}, and listens ${seconds(performance.now() - killedAt)} after the kill`,
+  );
+  const { comparison } = await stage.untilEqual();
+  const ms = performance.now() - killedAt;
+  const calls = stage.callsSince(from);
+  const sent = calls.filter(({ method, path }) => method === 'POST' && path.endsWith('/events')).length;
+  say(
+    'result',
+    `both sides equal ${seconds(ms)} after the kill: ${many(sent, 'create')} sent, ${calls.filter(isCreate).length} made an event; ` +
+      `${comparison.reservations} booked, ${comparison.events} in Outlook`,
+  );
+  say(
+    'why',
+    'What is to be done stands in the database, not in the process. A create whose answer nobody heard is looked up before it is ' +
+      'repeated, and the first thing that a new daemon does is to read what happened in Outlook.',
+  );
+}
+
+/** A rehearsal each week from that day on. */
+async function bookSeason({ world }: Stage, resource: number, day: string): Promise<void> {
+  await inTransaction(world.db, async (client) => {
+    const { rows } = await client.query<{ id: number }>(
+      `INSERT INTO bb_booking (group_id, from_, to_, season_id, activity_id, secret)
+       SELECT 3, d + interval '19 hours', d + interval '21 hours', 1, 1, 'demo'
+       FROM generate_series($1::timestamp, $1::timestamp + ($2 - 1) * interval '7 days', interval '7 days') AS d RETURNING id`,
+      [day, weeks],
+    );
+    await client.query(
+      'INSERT INTO bb_booking_resource (booking_id, resource_id) SELECT unnest($1::int[]), $2',
+      [rows.map(({ id }) => id), resource],
+    );
+  });
+}

@@ -1,0 +1,58 @@
+/** Scenario: Outlook has made the event, and the daemon never hears of it. */
+import { many, seconds, type Scenario, type Stage } from './demo-scenario.ts';
+
+export const lostAnswer: Scenario = {
+  name: 'lost-answer',
+  key: 'l',
+  title: 'an answer of Microsoft is lost',
+  play,
+};
+
+async function play(stage: Stage): Promise<void> {
+  const { world, desk, say } = stage;
+  const room = stage.room(201);
+  const day = stage.day();
+  const from = stage.lastCall();
+  world.tenant.faults.add({
+    match: { method: 'POST', path: '/events$', mailbox: room.upn },
+    times: 1,
+    action: { do: 'dropAnswer' },
+  });
+  const pushed = stage.fact(
+    (fact) => fact.fact === 'pushed' && fact.reservationId === reservation?.id && fact.action !== 'waiting',
+  );
+  const reservation = await desk.book(room.resource, {
+    title: 'Korfestival',
+    from: `${day} 10:00`,
+    to: `${day} 12:00`,
+  });
+  const bookedAt = performance.now();
+  say('desk', `books «Korfestival» in ${room.name}, ${day} 10:00 (event ${reservation.id})`);
+  say('fault', 'Outlook makes the event, then the connection breaks: the answer is lost');
+  await pushed;
+  const toldAfter = performance.now() - bookedAt;
+  const { comparison } = await stage.untilEqual();
+
+  const calls = stage.callsSince(from).filter(({ path }) => path.includes('/events'));
+  const posts = calls.filter(({ method }) => method === 'POST');
+  const lost = posts.filter((call) => call.lost);
+  const searches = calls.filter(({ method }) => method === 'GET');
+  const events = world.tenant
+    .eventsIn(room.upn)
+    .filter(({ extendedProperties }) => Object.values(extendedProperties).includes(String(reservation.id)));
+  if (events.length !== 1) throw new Error(`There are ${many(events.length, 'event')} for one reservation.`);
+  say(
+    'daemon',
+    `looks for the event before it makes another: ${many(posts.length, 'create')} sent, ${lost.length} answer lost, ` +
+      `${many(searches.length, 'search', 'searches')}; known to both sides after ${seconds(toldAfter)}`,
+  );
+  say(
+    'result',
+    `${many(events.length, 'event')} for 1 reservation; ${comparison.reservations} booked, ${comparison.events} in Outlook`,
+  );
+  say(
+    'why',
+    'A create carries a key that follows from the reservation, and its number. After an answer that was lost the event is ' +
+      'looked up by them, so a repeated create makes no second one.',
+  );
+}

@@ -1,0 +1,148 @@
+/** What a scenario of the demo has in its hands: both sides, the daemon, the faults, a screen, and the question whether both are equal. */
+import type { Fact } from '../facts.ts';
+import type { Comparison } from '../sandbox/compare.ts';
+import { compareSides } from '../sandbox/compare.ts';
+import type { RunningDaemon } from '../sandbox/daemon.ts';
+import { createDesk } from '../sandbox/desk.ts';
+import type { Journalled } from '../sandbox/tenant/journal.ts';
+import { rooms, type Room, type World } from '../sandbox/world.ts';
+import type { DemoScreen } from './demo-screen.ts';
+import { untilSo } from './demo-until.ts';
+
+export interface Scenario {
+  /** Of the command line. */
+  readonly name: string;
+  /** Of the keyboard. */
+  readonly key: string;
+  readonly title: string;
+  /** Plays it. Resolves when both sides are equal again; rejects when they are not within a minute. */
+  readonly play: (stage: Stage) => Promise<void>;
+}
+
+/** A choice that the scenario leaves to the visitor. */
+export interface Choice {
+  readonly key: string;
+  readonly what: string;
+}
+
+export interface StageParts {
+  readonly world: World;
+  readonly daemon: RunningDaemon;
+  readonly screen: DemoScreen;
+  /** Resolves with the key of the choice; null: nobody is there to choose, and the first one is taken. */
+  readonly choose: ((choices: readonly Choice[], until: AbortSignal) => Promise<string>) | null;
+  readonly signal: AbortSignal;
+}
+
+/** Both sides are given so long to be equal again. */
+const equalWithinMs = 60_000;
+/** Days from today that the clerk and the visitors leave alone. */
+const firstDay = 130;
+const days = 100;
+
+export type Stage = ReturnType<typeof createStage>;
+
+/** One for the whole demo: no two plays take the same day. */
+export function createStage({ world, daemon, screen, choose, signal }: StageParts) {
+  let taken = 0;
+
+  const compare = (): Promise<Comparison> => compareSides(world.db, world.tenant, rooms);
+
+  return {
+    world,
+    daemon,
+    signal,
+    /** Somebody watches, and may press keys. */
+    attended: choose !== null,
+    desk: createDesk(world.db),
+    people: world.tenant.people,
+    room: (resource: number): Room => rooms.find((room) => room.resource === resource)!,
+    /** A day of its own, as both sides write it: 'YYYY-MM-DD'. */
+    day(): string {
+      const at = new Date(Date.now() + (firstDay + (taken % days)) * 86_400_000);
+      taken += 1;
+      return at.toISOString().slice(0, 10);
+    },
+    /** A labelled line of the story. */
+    say: (label: string, text: string): void => screen.told(label, text),
+    /** The calls that Graph got since that one, oldest first. */
+    callsSince: (seq: number): readonly Journalled[] => world.tenant.journal.filter((call) => call.seq > seq),
+    lastCall: (): number => world.tenant.journal.at(-1)?.seq ?? 0,
+    compare,
+    /** Resolves with the time, in ms, after which both sides are equal, and with what they show then. */
+    async untilEqual(): Promise<{ readonly ms: number; readonly comparison: Comparison }> {
+      const from = performance.now();
+      const last: { comparison: Comparison | null } = { comparison: null };
+      await untilSo(
+        async () => (last.comparison = await compare()).differences.length === 0,
+        equalWithinMs,
+        () => `Both sides still differ: ${last.comparison?.differences.slice(0, 3).join('; ')}`,
+        signal,
+      );
+      return { ms: performance.now() - from, comparison: last.comparison! };
+    },
+    /** Resolves when the daemon has nothing left to do: what it does after both sides were equal counts, too. */
+    async untilAtRest(): Promise<void> {
+      const isAtRest = async () => (await world.db.query<{ rest: boolean }>(atRest)).rows[0]!.rest;
+      await untilSo(isAtRest, equalWithinMs, () => 'The daemon is still at work.', signal);
+    },
+    /** The first fact from now on that matches; ask before what causes it. Rejects after a minute. */
+    fact(matches: (fact: Fact) => boolean): Promise<Fact> {
+      const { promise, resolve } = Promise.withResolvers<Fact>();
+      const unwatch = daemon.watch((fact) => {
+        if (matches(fact)) resolve(fact);
+      });
+      const late = Promise.withResolvers<never>();
+      const timer = setTimeout(() => late.reject(new Error('The daemon did not tell it.')), equalWithinMs);
+      const stopped = () => late.reject(signal.reason as Error);
+      signal.addEventListener('abort', stopped);
+      const found = Promise.race([promise, late.promise]).finally(() => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', stopped);
+        unwatch();
+      });
+      found.catch(() => undefined); // it is waited for later
+      return found;
+    },
+    /** Lets the visitor choose, unless the matter is settled otherwise first (on the page, say): null. */
+    async choice(choices: readonly Choice[], settled: () => Promise<boolean>): Promise<string | null> {
+      if (choose === null) return choices[0]!.key;
+      screen.told('you', choices.map(({ key, what }) => `${key}: ${what}`).join('; '));
+      const over = new AbortController();
+      const until = AbortSignal.any([signal, over.signal]);
+      const elsewhere = untilSo(settled, Infinity, () => '', until).then(() => null);
+      try {
+        return await Promise.race([choose(choices, until), elsewhere]);
+      } finally {
+        over.abort();
+        elsewhere.catch(() => undefined); // it was not needed any more
+      }
+    },
+    /** A call of the daemon's own HTTP surface, as the page makes it. Throws what it answers when it refuses. */
+    async api<T>(path: string, body?: object): Promise<T> {
+      const answer = await fetch(new URL(path, daemon.url), {
+        signal,
+        ...(body === undefined
+          ? {}
+          : {
+              method: 'POST',
+              headers: { 'Content-Type': 'application/json' },
+              body: JSON.stringify(body),
+            }),
+      });
+      if (!answer.ok) throw new Error(`${path} answered ${answer.status}: ${await answer.text()}`);
+      return (await answer.json()) as T;
+    },
+  };
+}
+
+const atRest = `
+  SELECT NOT EXISTS (SELECT FROM bridge_changes)
+    AND NOT EXISTS (SELECT FROM bridge_mappings WHERE due_at IS NOT NULL)
+    AND NOT EXISTS (SELECT FROM bridge_room_state
+      WHERE push_due_at IS NOT NULL OR lease_owner IS NOT NULL OR pull_due_at <= now()) AS rest`;
+
+export const seconds = (ms: number): string => `${(ms / 1_000).toFixed(ms < 9_950 ? 2 : 1)} s`;
+
+export const many = (count: number, one: string, more = `${one}s`): string =>
+  `${count} ${count === 1 ? one : more}`;

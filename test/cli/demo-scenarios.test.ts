@@ -1,0 +1,115 @@
+/** The faults that a visitor plays: each ends with both sides equal, and says so. */
+import { spawnSync } from 'node:child_process';
+import { PassThrough } from 'node:stream';
+import { stripVTControlCharacters } from 'node:util';
+import type { WriteStream } from 'node:tty';
+import { expect, test } from 'vitest';
+import { playScenario } from '../../src/cli/demo-play.ts';
+import { createDemoScreen } from '../../src/cli/demo-screen.ts';
+import { createStage } from '../../src/cli/demo-scenario.ts';
+import { scenarios } from '../../src/cli/demo-scenarios.ts';
+import { migrate } from '../../src/cli/migrate.ts';
+import type { RunningDaemon } from '../../src/sandbox/daemon.ts';
+import { openWorld, rooms } from '../../src/sandbox/world.ts';
+import { startDemo } from './demo-process.ts';
+
+const timeout = 120_000;
+/** util-linux' one runs a command in a terminal of its own. */
+const hasTerminal = process.platform === 'linux' && spawnSync('script', ['--version']).status === 0;
+const columnsOf = (text: string) =>
+  stripVTControlCharacters(text)
+    .split(/\r?\n/)
+    .map((line) => line.length);
+
+for (const { name, title } of scenarios)
+  test(`${name}: ${title}, and both sides are equal again`, { timeout }, async () => {
+    await using demo = await startDemo(['--port', '0', '--scenario', name]);
+    expect(await demo.ended, demo.output()).toBe(0);
+    const text = demo.output();
+    expect(text).toContain(`── ${title}`);
+    expect(text).toMatch(/^result .*\d/m);
+    expect(text).toMatch(/^why /m);
+    expect(text).toMatch(/^at rest +both sides equal: yes; (\d+) booked, \1 in Outlook$/m);
+    expect(Math.max(...columnsOf(text))).toBeLessThanOrEqual(80);
+    await demo.gone();
+  });
+
+test(
+  'a scenario that leaves both sides different has failed, and says what differs',
+  { timeout },
+  async () => {
+    await using world = await openWorld({ latencyMs: 0, seed: 1, onStep: () => undefined }, neverAborts);
+    await migrate(world.config, () => undefined, neverAborts);
+    const out = new PassThrough();
+    const screen = createDemoScreen(out as unknown as WriteStream);
+    const stage = createStage({ world, daemon: noDaemon, screen, choose: null, signal: neverAborts });
+    const play = () => {
+      world.tenant.people.book(rooms[0]!.upn, {
+        subject: 'Intervju',
+        start: '2030-01-07T10:00',
+        end: '2030-01-07T11:00',
+      });
+      return Promise.resolve();
+    };
+    expect(await playScenario({ name: 'x', key: 'x', title: 'nobody works', play }, stage, screen)).toBe(
+      false,
+    );
+    const printed = String(out.read());
+    expect(printed).toContain('both sides equal: no; 0 booked, 1 in Outlook');
+    expect(printed).toContain('only in Outlook: Formannskapssalen');
+  },
+);
+
+const neverAborts = new AbortController().signal;
+const noDaemon: RunningDaemon = {
+  url: 'http://127.0.0.1:9',
+  pid: 0,
+  watch: () => () => undefined,
+  kill: () => Promise.resolve(),
+  lost: neverAborts,
+  [Symbol.asyncDispose]: () => Promise.resolve(),
+};
+
+test('the names can be listed, and a wrong one is answered with them', async () => {
+  await using list = await startDemo(['--scenario', 'list']);
+  expect(await list.ended).toBe(0);
+  await using wrong = await startDemo(['--scenario', 'earthquake']);
+  expect(await wrong.ended).not.toBe(0);
+  expect(wrong.output()).toContain("--scenario is 'earthquake'");
+  for (const { name } of scenarios) {
+    expect(list.output()).toContain(name);
+    expect(wrong.output()).toContain(name);
+  }
+});
+
+test(
+  'a key plays a fault while the demo runs, another one chooses, and q ends it',
+  { timeout },
+  async ({ skip }) => {
+    if (!hasTerminal) skip();
+    await using demo = await startDemo(['--port', '0'], undefined, undefined, true);
+    await demo.shows('the end');
+    demo.press('e');
+    await demo.shows('keep what Outlook says');
+    demo.press('o');
+    await demo.shows('at rest');
+    demo.press('q');
+    expect(await demo.ended).toBe(0);
+    const text = stripVTControlCharacters(demo.output());
+    expect(text).toMatch(/you +keep what Outlook says/);
+    expect(text).toMatch(/result +one time on both sides [\d.]+ s later: 16:00/);
+    expect(text).toMatch(/at rest +both sides equal: yes/);
+    expect(Math.max(...columnsOf(text))).toBeLessThanOrEqual(80);
+    await demo.gone();
+  },
+);
+
+test('Ctrl-C typed in a terminal ends it, and leaves nothing', { timeout }, async ({ skip }) => {
+  if (!hasTerminal) skip();
+  await using demo = await startDemo(['--port', '0'], undefined, undefined, true);
+  await demo.shows('the end');
+  demo.press('\u0003');
+  expect(await demo.ended).toBe(0);
+  expect(demo.output()).toContain('Nothing is left behind');
+  await demo.gone();
+});
