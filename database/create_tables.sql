@@ -2440,14 +2440,16 @@ BEGIN
                WHERE r.active = 1 AND s.reconciled_at IS NULL);
   INSERT INTO bridge_removals (mapping_id, resource_id, side)
   SELECT m.id, m.resource_id, g.side FROM (
-    -- a reservation that is in another room now was moved there, which is an intent
+    -- a reservation that is in another room now was moved there, which is an intent; of what is gone on both sides nothing is left
     SELECT n.id, 'outlook' AS side FROM bridge_mappings n
-    WHERE (wide OR n.due_at IS NOT NULL AND NOT n.present) AND n.ends_at > now()
+    WHERE (wide OR n.due_at IS NOT NULL AND NOT n.present) AND n.ends_at > now() AND n.outlook_news IS DISTINCT FROM 'gone'
       AND NOT EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = n.reservation_type
                       AND i.reservation_id = n.reservation_id)
     UNION ALL
     SELECT n.id, 'booking' FROM bridge_mappings n
-    WHERE n.outlook_news = 'gone' AND n.present AND n.ends_at > now()) g
+    WHERE n.outlook_news = 'gone' AND n.present AND n.ends_at > now()
+      AND EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = n.reservation_type
+                  AND i.reservation_id = n.reservation_id)) g
   JOIN bridge_mappings m USING (id)
   JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
     AND r.sync_direction <> CASE g.side WHEN 'outlook' THEN 'outlook_to_booking' ELSE 'booking_to_outlook' END
@@ -2457,8 +2459,11 @@ BEGIN
       OR bridge_removals.side <> excluded.side;
   -- as long as it waits, more of the same series may be found to be gone; what was applied keeps its deed, whatever becomes of
   -- the others
-  UPDATE bridge_removals d SET deed = bridge_deed(m) FROM bridge_mappings m
-  WHERE m.id = d.mapping_id AND d.side = 'booking' AND d.applied_at IS NULL AND d.deed IS DISTINCT FROM bridge_deed(m);
+  UPDATE bridge_removals d SET deed = w.deed FROM (
+    SELECT o.mapping_id, bridge_deed(m) AS deed FROM bridge_removals o JOIN bridge_mappings m ON m.id = o.mapping_id
+    WHERE o.side = 'booking' AND o.applied_at IS NULL AND o.deed IS DISTINCT FROM bridge_deed(m)
+    FOR UPDATE OF o SKIP LOCKED) w
+  WHERE w.mapping_id = d.mapping_id;
   -- those applied within the hour, and all that wait, however long they have
   SELECT count(DISTINCT c.deed) FILTER (WHERE c.resource_id = room), count(DISTINCT (c.resource_id, c.deed)),
     count(DISTINCT c.deed) FILTER (WHERE c.resource_id = room AND c.waits), count(*) FILTER (WHERE c.resource_id = room AND c.waits)
@@ -2638,7 +2643,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '6eadb263cafb1cc7a5b7e5bc8ed639eee84416dde92fdaa92dcb680fcb74368b ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '778c165d5c80065e8bdb89b9b79ee175d5115cca623e0b3796594f48cb5e03dc ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

@@ -252,6 +252,8 @@ export function createOutlookInMemory() {
     },
     /** The mailbox at this address is made anew: nothing is in it, and no round of changes goes on. */
     makeAnew: (address: string) => {
+      for (const mailbox of claims.keys())
+        if (mailbox === address || named.get(mailbox) === address) claims.delete(mailbox);
       for (const [id, event] of events) if (event.mailbox === address) events.delete(id);
       const before = changed.length;
       changed.push('made anew');

@@ -323,7 +323,9 @@ export function createDrain(options: DrainOptions) {
     let found = scan(mappings);
     const isAnother =
       found.showsNothing &&
-      (standing === 'lost' || (cursor === 'new' && follows(room) && (await hasForgotten(room, signal))));
+      (standing === 'lost' ||
+        // a claim that is there still tells that somebody emptied the calendar
+        (standing !== 'ours' && cursor === 'new' && follows(room) && (await hasForgotten(room, signal))));
     if (isAnother) {
       // a mailbox that was made anew: nothing was deleted, and everything is shown again
       const objectId = room.mailbox === room.outlookItemId ? null : room.mailbox;
