@@ -20,8 +20,12 @@ COPY package.json LICENSE ./
 COPY database database
 COPY sql sql
 COPY src src
-RUN chmod +x src/main.ts && ln -s /app/src/main.ts /usr/local/bin/outlook-booking-sync
+RUN chmod +x src/main.ts && ln -s /app/src/main.ts /usr/local/bin/outlook-booking-sync \
+ && install -d -o node -g node node_modules/.cache
 USER node
+# the code as Node compiles it is kept in the image, because a container cannot write it: a start without settings compiles
+# all of it, says what is missing (64), and ends
+RUN outlook-booking-sync serve > /dev/null 2>&1 || [ $? -eq 64 ]
 EXPOSE 8082
 # the process lives and answers; whether it can work is for GET /ready, and no reason to restart it
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \

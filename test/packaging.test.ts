@@ -1,4 +1,5 @@
 /** What is shipped: the packages it needs, the image, and the small world to try it out in. */
+import { spawnSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import ts from 'typescript';
@@ -58,6 +59,14 @@ test('the image gets nothing that stands outside its context', () => {
   );
   const context = read('.dockerignore').split('\n');
   expect(copied.filter((name) => !context.includes(`!${name}`))).toEqual([]);
+});
+
+test('the image is built with a start that ends as one without settings does', () => {
+  const expected = /^RUN outlook-booking-sync serve .*\$\? -eq (\d+) \]$/m.exec(read('Dockerfile'))?.[1];
+  const { status } = spawnSync(process.execPath, ['src/main.ts', 'serve'], {
+    env: { PATH: process.env['PATH'] },
+  });
+  expect(String(status)).toBe(expected);
 });
 
 test('the version has its part of the changelog', () =>
