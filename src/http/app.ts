@@ -33,6 +33,7 @@ import { answerProblem, Problem } from './problem.ts';
 import { planRoutes, type PlanParts } from './plan.ts';
 import { pollingRoutes, type PollingParts } from './polling.ts';
 import { resourceMappingRoutes, type ResourceMappingParts } from './resource-mapping.ts';
+import { descriptionOf } from './description.ts';
 import { knownQueries } from './query.ts';
 import { roomCalendarRoutes, type RoomCalendarParts } from './room-calendar.ts';
 import { roomRoutes, type RoomParts } from './rooms.ts';
@@ -173,29 +174,6 @@ function describe(app: OpenAPIHono): void {
     return c.json(document, 200);
   });
 }
-
-/** The OpenAPI 3.1 document. What an operation does not list, any status from 400 on, is a Problem. */
-export function descriptionOf(app: OpenAPIHono) {
-  const document = app.getOpenAPI31Document({
-    openapi: '3.1.0',
-    info: {
-      title: 'outlook-booking-sync',
-      version: '1',
-      description: 'Keeps room bookings and Outlook room calendars equal. Times are ISO 8601 in UTC.',
-    },
-    servers: [{ url: '/', description: 'The daemon that serves this description' }],
-    security: [{ key: [] }, { bearer: [] }, { session: [] }],
-  });
-  for (const path of Object.values(document.paths ?? {}))
-    for (const operation of Object.values(path as Record<string, { responses: Record<string, unknown> }>))
-      operation.responses['default'] ??= anyProblem;
-  return document;
-}
-
-const anyProblem = {
-  description: 'What else went wrong: an unknown parameter, a body too large, a bug.',
-  content: { 'application/json': { schema: { $ref: '#/components/schemas/Problem' } } },
-};
 
 function unknownPath(app: Pick<Hono, 'routes'>, method: string, path: string): Problem {
   const given = path.split('/');

@@ -114,6 +114,7 @@ const problemWords: Readonly<Record<number, string>> = {
   415: 'The body is no JSON.',
   422: 'Understood, but it cannot be done.',
   429: 'Too many wrong keys.',
+  431: 'The address, or a header, is longer than 16 kB.',
   503: 'Not now; Retry-After says when.',
 };
 
@@ -135,6 +136,15 @@ export function answers<Schema extends z.ZodType>(
   };
 }
 const ok = { problem: { description: '', content: json(problemSchema) } };
+
+/** How an endpoint refuses with this status, as the document has it. */
+export const problemAnswer = (status: number) => ({
+  description: problemWords[status]!,
+  // Node answers that one, before there is anything to write a body
+  ...(status === 431
+    ? {}
+    : { content: { 'application/json': { schema: { $ref: '#/components/schemas/Problem' } } } }),
+});
 
 /** Refuses a request whose parameters do not fit, naming the first that does not. */
 const refuse: Hook<unknown, Env, string, unknown> = (result) => {

@@ -8,7 +8,8 @@ import type { ApiKey } from '../../src/config.ts';
 import type { Database } from '../../src/database.ts';
 import type { Fact } from '../../src/facts.ts';
 import { createLog } from '../../src/log.ts';
-import { createApp, descriptionOf, type Parts } from '../../src/http/app.ts';
+import { createApp, type Parts } from '../../src/http/app.ts';
+import { descriptionOf } from '../../src/http/description.ts';
 import type { LiveOptions } from '../../src/http/live.ts';
 import { serveApp } from '../../src/http/serve.ts';
 import { createAlerts } from '../../src/ops/alerts.ts';
@@ -228,8 +229,16 @@ function promiseOf(app: ReturnType<typeof createApp>) {
 export interface OpenApi {
   readonly paths: Record<
     string,
-    Record<string, { responses: Record<string, { content?: Record<string, { schema: object }> }> }>
+    Record<
+      string,
+      {
+        readonly operationId: string;
+        readonly tags: readonly string[];
+        responses: Record<string, { content?: Record<string, { schema: object }> }>;
+      }
+    >
   >;
+  readonly tags: readonly { readonly name: string }[];
   readonly components: object;
 }
 

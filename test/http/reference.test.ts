@@ -35,17 +35,20 @@ Calls that process something wait for it, 20 s at most; what is not done then is
 
 test('the table of endpoints is the one of the description', async () => {
   await using api = await openApi();
-  const { paths } = (await api.call('GET', '/openapi.json')).body as unknown as {
+  const { paths, tags } = (await api.call('GET', '/openapi.json')).body as unknown as {
+    tags: readonly { name: string; description: string }[];
     paths: Record<string, Record<string, Operation>>;
   };
   const operations = Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })),
   );
   const byTag = Map.groupBy(operations, ({ operation }) => operation.tags[0]);
-  const sections = [...byTag].map(([tag, listed]) => {
+  const sections = tags.map(({ name: tag, description }) => {
+    const listed = byTag.get(tag) ?? [];
     const rows = Map.groupBy(listed, ({ method, operation }) => `${method} ${operation.summary}`);
     return [
       `## ${tag}`,
+      `${description}\n`,
       '| method | path | what it does | guide |',
       '|---|---|---|---|',
       ...[...rows.values()].map((same) => {
