@@ -1,7 +1,7 @@
 /** What was done lately and how fast: over all rooms, in both directions. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { createActivity } from '../sync/report/activity.ts';
-import { sentence, who } from './mappings.ts';
+import { sentence, who, whyOf } from './mappings.ts';
 import { answeredId, answers, instant, limit, newRoutes, resourceId, whole } from './schema.ts';
 
 export interface ActivityParts {
@@ -21,6 +21,7 @@ export const lineSchema = z
     action: z.string(),
     text: z.string(),
     reason: z.string().nullable(),
+    why: z.string().openapi({ description: 'The reason in words.' }),
     who,
     latency_ms: ms,
     call_ms: ms,
@@ -100,7 +101,7 @@ export function activityRoutes({ activity }: ActivityParts) {
     .openapi(logRoute, async (c) => {
       const { limit: most, resource_id: resource = null, asked } = c.req.valid('query');
       const found = await activity.newest(most, resource, asked === 'true');
-      const lines = found.map((entry) => ({ ...entry, text: sentence(entry) }));
+      const lines = found.map((entry) => ({ ...entry, text: sentence(entry), why: whyOf(entry) }));
       return c.json({ success: true as const, count: lines.length, lines }, 200);
     })
     .openapi(latencyRoute, async (c) => {

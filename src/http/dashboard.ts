@@ -5,6 +5,8 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { createRoute, z } from '@hono/zod-openapi';
 import { etag } from 'hono/etag';
+import packageJson from '../../package.json' with { type: 'json' };
+import { detectLanguage, fillPage, languageOf, languages, rememberLanguage, varies } from './language.ts';
 import { Problem } from './problem.ts';
 import { answers, newRoutes } from './schema.ts';
 
@@ -20,6 +22,7 @@ const files = new Map<string, readonly [file: URL, type: string]>([
   ...readdirSync(folder)
     .filter((name) => name.endsWith('.js'))
     .map((name) => [name, [own(name), script]] as const),
+  ...languages.map((name) => [`${name}.json`, [own(`${name}.json`), 'application/json']] as const),
   ['style.css', [own('style.css'), style]],
   ['icon.svg', [own('icon.svg'), 'image/svg+xml']],
   ['uplot.js', [packaged('uplot/dist/uPlot.esm.js'), script]],
@@ -37,7 +40,14 @@ const pageRoute = (path: '/' | '/dashboard') =>
     path,
     tags: ['Dashboard'],
     summary: 'The dashboard',
-    responses: { 200: { description: 'A page.', content: { 'text/html': { schema: z.string() } } } },
+    request: { query: z.object({ language: z.enum(languages).optional() }) },
+    responses: {
+      200: {
+        description: 'A page, in the language that was chosen or that the browser asks for.',
+        content: { 'text/html': { schema: z.string() } },
+      },
+      303: { description: 'The language of the address is remembered.' },
+    },
   });
 
 const fileRoute = createRoute({
@@ -54,13 +64,21 @@ const fileRoute = createRoute({
 
 export function dashboardRoutes({ keys }: DashboardParts) {
   const text = readFileSync(own('index.html'), 'utf8');
-  const page = keys.length === 0 ? text : text.replace(/ data-without-key\s+hidden/, '');
+  const shown = keys.length === 0 ? text : text.replace(/ data-without-key\s+hidden/, '');
+  const page = shown.replace('{{version}}', packageJson.version);
+  const pages = { en: fillPage(page, 'en'), nb: fillPage(page, 'nb') };
   const texts = new Map([...files].map(([name, [file, type]]) => [name, [readFileSync(file, 'utf8'), type]]));
   const routes = newRoutes();
   // asked for again each time, answered with 304: a new version is there at once
   routes.use('/dashboard/*', etag());
-  for (const path of ['/', '/dashboard'] as const)
-    routes.openapi(pageRoute(path), (c) => c.html(page, 200, { 'Cache-Control': 'no-cache' }));
+  for (const path of ['/', '/dashboard'] as const) {
+    routes.use(path, detectLanguage);
+    routes.openapi(pageRoute(path), (c) => {
+      const remembered = rememberLanguage(c);
+      if (remembered !== null) return c.redirect(remembered, 303);
+      return c.html(pages[languageOf(c)], 200, { 'Cache-Control': 'no-cache', ...varies });
+    });
+  }
   return routes.openapi(fileRoute, (c) => {
     const { file } = c.req.valid('param');
     const [text, type] = texts.get(file) ?? [];

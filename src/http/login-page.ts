@@ -1,31 +1,40 @@
 /** The login page: one field, no script, readable in light and dark and on a phone. */
-import { html } from 'hono/html';
+import { html, raw } from 'hono/html';
+import { messageOf, type Language } from './language.ts';
 
 export interface LoginPage {
   /** Where to go on to; a path of ours. */
   readonly next: string;
   /** What was wrong with the last try. */
   readonly problem: string | null;
+  readonly language: Language;
 }
 
-export const loginPage = ({ next, problem }: LoginPage) =>
-  html`<!doctype html>
-    <html lang="en">
+const named = { key: '<code>API_KEY</code>', named: '<code>API_KEY_&lt;NAME&gt;</code>' };
+
+/** How the page of the other language is called in that language. */
+const others = { en: ['nb', 'Norsk'], nb: ['en', 'English'] } as const;
+
+export function loginPage({ next, problem, language }: LoginPage) {
+  const say = (key: string) => messageOf(language, key);
+  const [other, otherName] = others[language];
+  return html`<!doctype html>
+    <html lang="${language}">
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
-        <title>Log in – outlook-booking-sync</title>
+        <title>${say('login.title')}</title>
         <link rel="stylesheet" href="/login/style.css" />
         <link rel="icon" href="data:," />
       </head>
       <body>
         <main>
           <h1>outlook-booking-sync</h1>
-          <p>Room bookings and Outlook, kept equal.</p>
+          <p>${say('login.intro')}</p>
           <form method="post" action="/login">
             ${problem === null ? '' : html`<p id="problem" class="problem" role="alert">${problem}</p>`}
-            <label for="key">API key</label>
+            <label for="key">${say('login.key')}</label>
             <input
               id="key"
               name="key"
@@ -38,12 +47,20 @@ export const loginPage = ({ next, problem }: LoginPage) =>
               ${problem === null ? '' : html`aria-invalid="true"`}
             />
             <p id="help" class="help">
-              The value of <code>API_KEY</code>, or of your own <code>API_KEY_&lt;NAME&gt;</code>, in the
-              settings of the daemon. This browser stays logged in for 12 hours.
+              ${raw(say('login.help').replace(/\{(key|named)\}/g, (_, name: 'key' | 'named') => named[name]))}
             </p>
             <input type="hidden" name="next" value="${next}" />
-            <button type="submit">Log in</button>
+            <button type="submit">${say('login.button')}</button>
           </form>
+          <p>
+            <a
+              href="/login?language=${other}&next=${encodeURIComponent(next)}"
+              hreflang="${other}"
+              lang="${other}"
+              >${otherName}</a
+            >
+          </p>
         </main>
       </body>
     </html>`;
+}

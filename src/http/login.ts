@@ -5,6 +5,7 @@ import type { Context } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { Invalid } from '../errors.ts';
 import type { Door } from './auth.ts';
+import { detectLanguage, languageOf, languages, messageOf, rememberLanguage, varies } from './language.ts';
 import { loginPage } from './login-page.ts';
 import { isFromOtherPage } from './origin.ts';
 import { Problem } from './problem.ts';
@@ -29,10 +30,12 @@ const pageRoute = createRoute({
   tags,
   summary: 'The page on which the API key is typed',
   security: [],
-  request: { query: z.object({ next: credentials.shape.next }) },
+  request: { query: z.object({ next: credentials.shape.next, language: z.enum(languages).optional() }) },
   responses: {
     200: { description: 'The page.', content: page },
-    303: { description: 'There is a session already, or no key is set.' },
+    303: {
+      description: 'There is a session already, no key is set, or the language of the address is remembered.',
+    },
   },
 });
 
@@ -83,11 +86,15 @@ const styleRoute = createRoute({
 
 export function loginRoutes(door: Door) {
   const style = readFileSync(new URL('login.css', import.meta.url), 'utf8');
-  return newRoutes()
+  const routes = newRoutes();
+  routes.use('/login', detectLanguage);
+  return routes
     .openapi(pageRoute, async (c) => {
       const next = ownPath(c.req.valid('query').next);
+      const remembered = rememberLanguage(c);
+      if (remembered !== null) return c.redirect(remembered, 303);
       if (door === null || (await door.sessions.find(c)) !== null) return c.redirect(next, 303);
-      return c.html(loginPage({ next, problem: null }), 200);
+      return c.html(loginPage({ next, problem: null, language: languageOf(c) }), 200, varies);
     })
     .openapi(loginRoute, async (c) => {
       refuseOtherPages(c);
@@ -131,8 +138,15 @@ const isForm = (c: Context): boolean =>
 function again(c: Context, next: string, problem: Problem | Invalid) {
   const [status, headers]: [ContentfulStatusCode, Record<string, string>] =
     problem instanceof Problem ? [problem.status, { ...problem.headers }] : [400, {}];
-  const words = problem instanceof Problem ? problem.message : 'Type the API key.';
-  return c.html(loginPage({ next, problem: `${words} ${problem.hint ?? ''}`.trim() }), status, headers);
+  const language = languageOf(c);
+  const say = (key: string) => messageOf(language, key);
+  const words =
+    status === 400
+      ? say('login.missing')
+      : status === 429
+        ? `${say('server.refused.many')} ${say('server.refused.wait').replace('{seconds}', headers['Retry-After'] ?? '')}`
+        : `${say('server.refused.key')} ${say('server.refused.key.hint')}`;
+  return c.html(loginPage({ next, problem: words, language }), status, headers);
 }
 
 /** Nobody is logged in or out by somebody else's page. */

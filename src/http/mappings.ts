@@ -60,6 +60,7 @@ const line = z
     text: z.string(),
     action: z.string(),
     reason: z.string().nullable(),
+    why: z.string().openapi({ description: 'The reason in words, with old and new of what changed.' }),
     who,
     latency_ms: z.number().nullable(),
     call_ms: z.number().nullable(),
@@ -162,7 +163,11 @@ export function printed({ standing: stands, lines }: Explained, zone: string) {
       booking: shownSide(stands.booking),
       outlook: shownSide(stands.outlook),
     },
-    lines: lines.map(({ change, ...entry }) => ({ ...entry, text: sentence({ ...entry, change }, zone) })),
+    lines: lines.map(({ change, ...entry }) => ({
+      ...entry,
+      text: sentence({ ...entry, change }, zone),
+      why: whyOf({ ...entry, change }, zone),
+    })),
   };
 }
 
@@ -197,9 +202,14 @@ export function sentence(
   if (action === 'asked') return `${caller ?? 'Somebody'} asked for it: ${reason ?? ''}.`;
   const took = latencyMs === null ? '' : `, ${Math.round(latencyMs)} ms after the change`;
   const call = callMs === null || callMs === 0 ? '' : ` (the call took ${Math.round(callMs)} ms)`;
-  const changed = change === null ? '' : changeInWords(change, zone);
-  const why = changed === '' ? inWords(reason ?? '') : changed + restOf(reason ?? '');
+  const why = whyOf({ reason, change }, zone);
   return `${sentences[action] ?? action}${took}${call}${why === '' ? '' : `: ${why}`}.`;
+}
+
+/** Why, with old and new of what changed; empty: nothing is known of it. */
+export function whyOf({ reason, change = null }: Pick<Told, 'reason' | 'change'>, zone = 'UTC'): string {
+  const changed = change === null ? '' : changeInWords(change, zone);
+  return changed === '' ? inWords(reason ?? '') : changed + restOf(reason ?? '');
 }
 
 /** What a reason says beyond the fields that it begins with. */

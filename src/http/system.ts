@@ -7,7 +7,7 @@ import type { Schedule } from '../ops/schedule.ts';
 import type { LatencyReport, QueueReport } from '../sync/report/reports.ts';
 import { lineSchema, type ActivityParts } from './activity.ts';
 import { alertSchema, type AlertParts } from './alerts.ts';
-import { sentence } from './mappings.ts';
+import { sentence, whyOf } from './mappings.ts';
 import type { Capture } from './health.ts';
 import { answers, instant, newRoutes } from './schema.ts';
 import { scheduleSchema, type ScheduleParts } from './schedules.ts';
@@ -123,7 +123,7 @@ async function readMore({ reports, alerts, activity }: SystemParts) {
     statistics,
     latency,
     alerts: open,
-    recent: lines.map((line) => ({ ...line, text: sentence(line) })),
+    recent: lines.map((line) => ({ ...line, text: sentence(line), why: whyOf(line) })),
   };
 }
 

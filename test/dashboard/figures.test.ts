@@ -71,7 +71,7 @@ describe.skipIf(chromiumPath === null)('the figures', () => {
           cell.querySelector('dd span')?.textContent,
           cell.querySelector('small')?.textContent,
         ]);
-    await expect.poll(() => figure('Need a person')).toEqual(['2', '1 failed, 1 conflict']);
+    await expect.poll(() => figure('Needs attention')).toEqual(['2', '1 failed, 1 conflict']);
     expect(await figure('Equal reservations')).toEqual(['4', '1 covered, 1 cancelled']);
     await expect.poll(() => figure('Rooms')).toEqual(['3', '1 equal, 1 paused']);
     expect(await figure('On the way')).toEqual(['0', 'nothing']);

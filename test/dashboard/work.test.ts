@@ -155,7 +155,7 @@ describe.skipIf(chromiumPath === null)('at work', () => {
     await page.locator('#day canvas').waitFor();
     await page.locator('#histogram canvas').waitFor();
     expect(await page.locator('#day-caption').textContent()).toMatch(
-      /^To Outlook: \d+ changes, half within \d+ ms, 95 of 100 within .+ To the booking system: \d+ changes/,
+      /^To Outlook: \d+ changes, median \d+ ms, 95th percentile .+ To the booking system: \d+ changes/,
     );
     await page.locator('#day .u-over').hover();
     await page.locator('#day-caption', { hasText: /^\d\d:\d\d–\d\d:\d\d/ }).waitFor();

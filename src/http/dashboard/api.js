@@ -1,4 +1,6 @@
-/** The API as the page uses it. Every call ends: by its answer or after a time. */
+/** The API as the page uses it. Every call ends: by its answer or after a time. What it says is given in the page's language. */
+import { heard } from './heard.js';
+import { say } from './language.js';
 
 const waitMs = 8_000;
 /** A manual call answers within 20 s. */
@@ -60,13 +62,13 @@ async function call(path, init) {
     answer = await fetch(path, { credentials: 'same-origin', ...init });
     body = await answer.json();
   } catch (cause) {
-    throw new ApiError(
-      0,
-      'The daemon does not answer.',
-      cause instanceof Error ? cause.message : String(cause),
-    );
+    throw new ApiError(0, say('daemon.away'), cause instanceof Error ? cause.message : String(cause));
   }
   // /ready says what is wrong with 503 and a body of its own
   if (answer.ok || body?.checks !== undefined) return body;
-  throw new ApiError(answer.status, String(body?.error ?? answer.statusText), String(body?.hint ?? ''));
+  throw new ApiError(
+    answer.status,
+    heard(String(body?.error ?? answer.statusText)),
+    heard(String(body?.hint ?? '')),
+  );
 }

@@ -14,6 +14,9 @@ import { createExplain } from './explain.js';
 import { createFeed } from './feed.js';
 import { useZone } from './format.js';
 import { showFigures } from './figures.js';
+import { heard } from './heard.js';
+import { say } from './language.js';
+import { createLanguageSwitch } from './language-switch.js';
 import { createLine } from './line.js';
 import { createPlan } from './plan.js';
 import { createQueue } from './queue.js';
@@ -68,6 +71,7 @@ const queue = createQueue({ act, explain: openMapping });
 const plan = createPlan({ act });
 const charts = createCharts();
 createTheme(() => charts.recolour());
+createLanguageSwitch();
 
 const roomsSource = source(5_000, async () => {
   known.rooms = (await get('/rooms')).rooms;
@@ -165,7 +169,7 @@ async function readHeld() {
 async function act(work) {
   try {
     const answer = await work();
-    notice(String(answer?.message ?? 'Done'));
+    notice(heard(String(answer?.message ?? say('done'))));
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     notice(`${error.message} ${error.hint}`.trim());

@@ -5,36 +5,14 @@
 import { post } from './api.js';
 import { ask } from './dialogs.js';
 import { actionButton, byId, h, keep, setText } from './dom.js';
-import { counted, name, number, span } from './format.js';
+import { counted, name, span } from './format.js';
+import { say } from './language.js';
 import { nameOf } from './room-state.js';
 
 const sides = /** @type {const} */ (['outlook', 'booking']);
 
-/**
- * What would be taken away, by where it is.
- * @type {Record<Removal['side'], { what: string, why: string, verb: string, again: string, keeps: string }>}
- */
-const words = {
-  outlook: {
-    what: 'event',
-    why:
-      'The reservations are gone from the booking system, not cancelled: gone, and many at once. ' +
-      'Was a table emptied, a restore half done? If they were meant to go, release them. If not, refuse: the events stay.',
-    verb: 'delete',
-    again: 'Each is looked at again first; one whose reservation is back stays.',
-    keeps: 'stays in the calendar. A reservation that is restored finds its event again; none is doubled.',
-  },
-  booking: {
-    what: 'reservation',
-    why:
-      'Their events are gone from Outlook, many at once. Was a calendar emptied by mistake? ' +
-      'If they were meant to go, release: the reservations are cancelled. If not, refuse: they stay and get new events.',
-    verb: 'cancel',
-    again:
-      'Each is looked at again first; one whose event is back stays. They are cancelled in the booking system.',
-    keeps: 'stays, and gets a new event in Outlook.',
-  },
-};
+/** What would be taken away, by where it is. */
+const nouns = /** @type {const} */ ({ outlook: 'event', booking: 'reservation' });
 
 /** @param {{ act: (work: () => Promise<any>) => Promise<void>, explain: (mapping: number) => void }} options */
 export function createBrake({ act, explain }) {
@@ -42,7 +20,7 @@ export function createBrake({ act, explain }) {
 
   /** @param {{ room: Room, side: Removal['side'] }} of */
   function card({ room, side }) {
-    const { what, why, verb, again, keeps } = words[side];
+    const counting = (/** @type {number} */ count) => counted(count, nouns[side]);
     const resource = room.resource_id;
     /** @type {readonly Removal[]} */
     let removals = [];
@@ -52,7 +30,7 @@ export function createBrake({ act, explain }) {
       removals.filter(({ mapping_id: id }) => !left.has(id)).map(({ mapping_id: id }) => id);
     const title = h('h2');
     const body = h('tbody');
-    const all = h('input', { type: 'checkbox', 'aria-label': 'All of them', checked: true });
+    const all = h('input', { type: 'checkbox', 'aria-label': say('brake.all'), checked: true });
     all.addEventListener('change', () => {
       left.clear();
       if (!all.checked) for (const { mapping_id: id } of removals) left.add(id);
@@ -60,33 +38,33 @@ export function createBrake({ act, explain }) {
     });
 
     const release = actionButton(
-      'Release',
+      say('brake.release'),
       async () => {
         const ids = chosen();
         const question = {
-          title: `${verb === 'delete' ? 'Delete' : 'Cancel'} ${counted(ids.length, what)} of ${name(nameOf(room))}?`,
-          text: again,
-          yes: verb === 'delete' ? 'Delete' : 'Cancel them',
+          title: say(`brake.release.ask.${side}`, { what: counting(ids.length), room: name(nameOf(room)) }),
+          text: say(`brake.release.text.${side}`),
+          yes: say(`brake.release.yes.${side}`),
           danger: true,
         };
         if (await ask(question)) await act(() => post(`/rooms/${resource}/brake/release`, { mappings: ids }));
       },
       'danger',
     );
-    const refuse = actionButton('Refuse', async () => {
+    const refuse = actionButton(say('brake.refuse'), async () => {
       const ids = chosen();
       const question = {
-        title: `Keep ${counted(ids.length, what)} of ${name(nameOf(room))}?`,
-        text: `Each ${keeps}`,
-        yes: 'Keep',
+        title: say('brake.refuse.ask', { what: counting(ids.length), room: name(nameOf(room)) }),
+        text: say(`brake.refuse.text.${side}`),
+        yes: say('brake.refuse.yes'),
       };
       if (await ask(question)) await act(() => post(`/rooms/${resource}/brake/refuse`, { mappings: ids }));
     });
 
     function draw() {
       const count = chosen().length;
-      setText(release, `Release: ${verb} ${counted(count, what)}`);
-      setText(refuse, `Refuse: keep ${counted(count, what)}`);
+      setText(release, say(`brake.release.these.${side}`, { what: counting(count) }));
+      setText(refuse, say('brake.refuse.these', { what: counting(count) }));
       release.disabled = refuse.disabled = count === 0;
       all.checked = left.size === 0;
       all.indeterminate = left.size > 0 && count > 0;
@@ -96,7 +74,10 @@ export function createBrake({ act, explain }) {
     /** @param {Removal} removal */
     function row(removal) {
       const id = removal.mapping_id;
-      const box = h('input', { type: 'checkbox', 'aria-label': `Choose ${removal.title ?? id}` });
+      const box = h('input', {
+        type: 'checkbox',
+        'aria-label': say('choose', { what: String(removal.title ?? id) }),
+      });
       box.addEventListener('change', () => {
         if (box.checked) left.delete(id);
         else left.add(id);
@@ -130,10 +111,21 @@ export function createBrake({ act, explain }) {
     const element = h(
       'section',
       { class: 'panel', 'data-state': 'bad' },
-      h('header', {}, title, h('p', {}, why), h('div', { class: 'actions' }, release, refuse)),
+      h(
+        'header',
+        {},
+        title,
+        h('p', {}, say(`brake.why.${side}`)),
+        h('div', { class: 'actions' }, release, refuse),
+      ),
       h(
         'div',
-        { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': `Held in ${nameOf(room)}: ${what}s` },
+        {
+          class: 'scroll',
+          tabindex: '0',
+          role: 'region',
+          'aria-label': say(`brake.list.${side}`, { room: nameOf(room) }),
+        },
         h(
           'table',
           { class: 'table' },
@@ -144,8 +136,8 @@ export function createBrake({ act, explain }) {
               'tr',
               {},
               h('th', {}, all),
-              h('th', { scope: 'col' }, side === 'outlook' ? 'Event' : 'Reservation'),
-              h('th', { scope: 'col' }, 'When'),
+              h('th', { scope: 'col' }, say(side === 'outlook' ? 'Event' : 'Reservation')),
+              h('th', { scope: 'col' }, say('field.when')),
             ),
           ),
           body,
@@ -160,8 +152,8 @@ export function createBrake({ act, explain }) {
         const more = now.all - removals.length;
         setText(
           title,
-          `The brake holds ${counted(removals.length, 'removal')} in ${name(nameOf(now.room))}` +
-            (more > 0 ? ` (the first of ${number(now.room.held)}; the others follow)` : ''),
+          say('brake.holds', { what: counted(removals.length, 'removal'), rooms: name(nameOf(now.room)) }) +
+            (more > 0 ? ` (${say('brake.first', { n: now.room.held })})` : ''),
         );
         draw();
       },

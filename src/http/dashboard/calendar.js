@@ -7,18 +7,20 @@ import { fieldNames } from './conflict-words.js';
 import { sheet } from './dialogs.js';
 import { h } from './dom.js';
 import { listed } from './format.js';
+import { heard } from './heard.js';
+import { named, say } from './language.js';
 import { dayIn, spanIn } from './zone.js';
 
-/** @type {Record<string, [State, string]>} */
+/** @type {Record<string, State>} */
 const states = {
-  equal: ['good', 'equal'],
-  different: ['warn', 'different'],
-  waiting: ['busy', 'on its way'],
-  failed: ['bad', 'could not be brought over'],
-  conflict: ['warn', 'a person has to choose'],
-  shadowed: ['away', 'not shown in Outlook: something more important takes its time'],
-  outlook_only: ['busy', 'in Outlook only'],
-  booking_only: ['warn', 'in the booking system only'],
+  equal: 'good',
+  different: 'warn',
+  waiting: 'busy',
+  failed: 'bad',
+  conflict: 'warn',
+  shadowed: 'away',
+  outlook_only: 'busy',
+  booking_only: 'warn',
 };
 
 /** @param {{ go: (hash: string) => void }} options */
@@ -35,9 +37,13 @@ export function createCalendar({ go }) {
     const asOf = read.outlook_as_of;
     calendar.show(
       read.room,
-      `${read.from === read.to ? read.from : `${read.from} to ${read.to}`} · times are those of ${read.timezone} · Outlook as read ${
-        asOf === null ? 'never' : spanIn(read.timezone, asOf, null)
-      }`,
+      [
+        read.from === read.to ? read.from : say('calendar.days', { from: read.from, to: read.to }),
+        say('zone.used', { zone: read.timezone }),
+        asOf === null
+          ? say('calendar.unread')
+          : say('calendar.asOf', { time: spanIn(read.timezone, asOf, null) }),
+      ].join(' · '),
       h('section', {}, steps(read, span)),
       ...days(read),
     );
@@ -50,17 +56,17 @@ export function createCalendar({ go }) {
       h('button', { type: 'button', onclick: () => go(`#/calendar/${resource}/${kind}/${date}`) }, name);
     return h(
       'nav',
-      { class: 'tabs', 'aria-label': 'Days' },
-      to(`Previous ${span}`, span, daysLater(from, -length)),
-      to('Today', span, ''),
-      to(`Next ${span}`, span, daysLater(from, length)),
-      span === 'day' ? to('Week', 'week', from) : to('Day', 'day', from),
+      { class: 'tabs', 'aria-label': say('calendar.steps') },
+      to(say(`calendar.previous.${span}`), span, daysLater(from, -length)),
+      to(say('calendar.today'), span, ''),
+      to(say(`calendar.next.${span}`), span, daysLater(from, length)),
+      span === 'day' ? to(say('calendar.week'), 'week', from) : to(say('calendar.day'), 'day', from),
     );
   }
 
   /** @param {Calendar} read */
   function days({ items, timezone, total, count }) {
-    if (items.length === 0) return [h('section', {}, h('p', {}, 'Nothing on either side.'))];
+    if (items.length === 0) return [h('section', {}, h('p', {}, say('calendar.empty')))];
     const byDay = Map.groupBy(items, ({ booking, outlook }) =>
       dayIn(timezone, (booking ?? outlook)?.starts_at ?? ''),
     );
@@ -72,17 +78,18 @@ export function createCalendar({ go }) {
         h('ol', { class: 'calendar' }, ...those.map((one) => row(one, timezone))),
       ),
     );
-    if (total > count) sections.push(h('section', {}, h('p', {}, `and ${total - count} more`)));
+    if (total > count) sections.push(h('section', {}, h('p', {}, say('list.rest', { n: total - count }))));
     return sections;
   }
 
   /** @param {CalendarItem} item @param {string} zone */
   function row(item, zone) {
-    const [state, words] = states[item.state] ?? ['away', item.state];
-    const names = [...new Set(item.fields.map((field) => fieldNames[field] ?? field))];
+    const state = states[item.state] ?? 'away';
+    const words = named('calendar.state', item.state);
+    const names = fieldNames(item.fields);
     const said = names.length > 0 ? `${words}: ${listed(names)}` : words;
     const id = item.mapping_id;
-    const name = (item.booking ?? item.outlook)?.title ?? 'Untitled';
+    const name = (item.booking ?? item.outlook)?.title ?? say('untitled');
     return h(
       'li',
       { 'data-state': state },
@@ -99,10 +106,10 @@ export function createCalendar({ go }) {
       h(
         'div',
         { class: 'both' },
-        sideOf('Booking', item.booking, zone),
-        sideOf('Outlook', item.outlook, zone),
+        sideOf(say('side.Booking'), item.booking, zone),
+        sideOf(say('side.outlook'), item.outlook, zone),
       ),
-      item.message !== null && h('p', { class: 'hint' }, item.message),
+      item.message !== null && h('p', { class: 'hint' }, heard(item.message)),
     );
   }
 
@@ -119,11 +126,11 @@ const sideOf = (name, side, zone) =>
     { class: 'one-side' },
     h('span', { class: 'sub' }, name),
     side === null
-      ? h('span', {}, 'not there')
+      ? h('span', {}, say('side.nothing'))
       : h(
           'span',
           { dir: 'auto' },
-          `${spanIn(zone, side.starts_at, side.ends_at)}${side.all_day ? ', all day' : ''}${side.is_private ? ', private' : ''} · ${side.title ?? ''}`,
+          `${spanIn(zone, side.starts_at, side.ends_at)}${side.all_day ? `, ${say('time.allDay')}` : ''}${side.is_private ? `, ${say('private')}` : ''} · ${side.title ?? ''}`,
         ),
   );
 

@@ -3,15 +3,16 @@
  * @import { Curve, Direction, Latency } from './shapes.ts'
  */
 import { counted, duration, hourOfDay } from './format.js';
+import { named, say } from './language.js';
 
 /** @type {readonly Direction[]} */
 const both = ['booking_to_outlook', 'outlook_to_booking'];
-/** @type {Record<Direction, string>} */
-const towards = { booking_to_outlook: 'To Outlook', outlook_to_booking: 'To the booking system' };
+/** @param {Direction} direction */
+const towards = (direction) => named('towards', direction);
 
-/** @param {Curve} curve */
-const halfWithin = (curve) =>
-  `half within ${duration(curve.p50_ms)}, 95 of 100 within ${duration(curve.p95_ms)}`;
+/** @param {Pick<Curve, 'p50_ms' | 'p95_ms'>} curve */
+const percentiles = (curve) =>
+  say('chart.percentiles', { p50: duration(curve.p50_ms), p95: duration(curve.p95_ms) });
 
 /** @param {Latency} latency */
 export const dayWords = (latency) =>
@@ -19,7 +20,7 @@ export const dayWords = (latency) =>
     .filter((direction) => latency.directions[direction].count > 0)
     .map((direction) => {
       const curve = latency.directions[direction];
-      return `${towards[direction]}: ${counted(curve.count, 'change')}, ${halfWithin(curve)}.`;
+      return `${towards(direction)}: ${counted(curve.count, 'change')}, ${percentiles(curve)}.`;
     })
     .join(' ');
 
@@ -27,8 +28,8 @@ export const dayWords = (latency) =>
 export function emptyWords(latency) {
   const backfilled = both.reduce((sum, direction) => sum + latency.directions[direction].backfilled, 0);
   return backfilled === 0
-    ? 'No change in the last 24 hours.'
-    : `Only a backfill in the last 24 hours: ${counted(backfilled, 'reservation')}. Nobody waited for it, so it is in no curve.`;
+    ? say('chart.empty')
+    : say('chart.backfill', { reservations: counted(backfilled, 'reservation') });
 }
 
 /** @param {Latency} latency @param {number | null} at */
@@ -38,9 +39,7 @@ export function stepWords(latency, at) {
     const step = latency.directions[direction].curve[at];
     return step === undefined || step.count === 0
       ? []
-      : [
-          `${towards[direction]}: ${step.count}, half within ${duration(step.p50_ms)}, 95 of 100 within ${duration(step.p95_ms)}.`,
-        ];
+      : [`${towards(direction)}: ${step.count}, ${percentiles(step)}.`];
   });
   const from = latency.directions.booking_to_outlook.curve[at]?.at;
   if (from === undefined || words.length === 0) return null;
@@ -55,7 +54,7 @@ export function spreadWords(latency) {
   const within = curves
     .flatMap(({ histogram }) => histogram)
     .reduce((sum, { le_ms: ms, count }) => sum + (ms !== null && ms <= 1_000 ? count : 0), 0);
-  const share =
-    within === 0 ? 'None' : within === total ? 'All' : `${Math.floor((within / total) * 100)} of 100`;
-  return `${share} arrived within a second of the change.`;
+  if (within === 0) return say('chart.within.none');
+  if (within === total) return say('chart.within.all');
+  return say('chart.within.share', { share: Math.floor((within / total) * 100) });
 }

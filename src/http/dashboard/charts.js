@@ -6,6 +6,7 @@ import uPlot from './uplot.js';
 import { dayWords, emptyWords, spreadWords, stepWords } from './chart-words.js';
 import { byId, fill, h, setText } from './dom.js';
 import { duration, hourOfDay, zoneInUse } from './format.js';
+import { say } from './language.js';
 
 const height = 190;
 /** @type {readonly Direction[]} */
@@ -82,8 +83,7 @@ export function createCharts() {
             space: 60,
           }),
           axis({
-            values: (/** @type {any} */ _, splits) =>
-              splits.map((ms) => (ms === null ? '' : duration(ms).replace('.0', ''))),
+            values: (/** @type {any} */ _, splits) => splits.map((ms) => (ms === null ? '' : short(ms))),
             filter: decades,
             grid: { filter: decades },
             size: 52,
@@ -113,7 +113,7 @@ export function createCharts() {
       ...(uPlot.paths.bars === undefined ? {} : { paths: uPlot.paths.bars({ size: [0.42, 40], align }) }),
     });
     const labels = out.map(({ le_ms: ms }) =>
-      ms === null ? 'more' : duration(ms).replace('.0', '').replace(' ', '\u202f'),
+      ms === null ? say('chart.more') : short(ms).replace(' ', '\u202f'),
     );
     return new uPlot(
       {
@@ -179,7 +179,7 @@ export function createCharts() {
         startedAt > Date.parse(first.at) &&
         (next === undefined || startedAt < Date.parse(next.at));
       const from = !young ? undefined : begins ? startedAt : first?.at;
-      setText(dayTitle, from === undefined ? 'The last 24 hours' : `Since ${hourOfDay(from)}`);
+      setText(dayTitle, from === undefined ? say('day.title') : say('day.since', { time: hourOfDay(from) }));
       draw();
     },
     /** Draws again, in the colours of now. */
@@ -215,6 +215,9 @@ const axis = (more) => ({
   ...more,
   grid: { stroke: colour('line'), width: 1, ...more.grid },
 });
+
+/** Without a decimal that says nothing. @param {number} ms */
+const short = (ms) => duration(ms).replace(/[.,]0(?!\d)/, '');
 
 /** Whole decades around what there is. @type {uPlot.Scale.Range} */
 const logRange = (_plot, least, most) => [

@@ -7,6 +7,8 @@ import { ask } from './dialogs.js';
 import { conflictWords, mailWords, sumOf } from './conflict-words.js';
 import { actionButton, byId, fill, h, keep, keepFocus, setText } from './dom.js';
 import { counted, distance } from './format.js';
+import { heard } from './heard.js';
+import { say } from './language.js';
 import { sideRows } from './side-rows.js';
 
 /** As many as the API takes at a time. */
@@ -22,19 +24,19 @@ export function createConflicts({ act, explain }) {
   const find = /** @type {HTMLInputElement} */ (
     h('input', {
       type: 'search',
-      'aria-label': 'Find among the conflicts',
-      placeholder: 'Title, person or room',
+      'aria-label': say('conflicts.find'),
+      placeholder: say('conflicts.find.placeholder'),
       oninput: draw,
     })
   );
   const shownCount = h('span', { class: 'count', role: 'status' });
   const many = h(
     'div',
-    { class: 'many', role: 'group', 'aria-label': 'All conflicts that are shown' },
+    { class: 'many', role: 'group', 'aria-label': say('conflicts.many') },
     find,
     shownCount,
-    actionButton('Keep booking for all shown', () => keepAll('booking')),
-    actionButton('Keep Outlook for all shown', () => keepAll('outlook')),
+    actionButton(say('conflicts.all.booking'), () => keepAll('booking')),
+    actionButton(say('conflicts.all.outlook'), () => keepAll('outlook')),
   );
   const all = h('button', { type: 'button', onclick: showAll });
   let most = shownAtFirst;
@@ -49,10 +51,16 @@ export function createConflicts({ act, explain }) {
   function draw() {
     const found = fitting();
     keep(list, found.slice(0, most), ({ id }) => String(id), card);
-    setText(all, `Show ${counted(found.length - most, 'further conflict')}`);
+    setText(all, say('conflicts.further', { n: Math.max(0, found.length - most) }));
     all.hidden = found.length <= most;
     many.hidden = open.length < 2;
-    setText(shownCount, `${Math.min(most, found.length)} of ${counted(open.length, 'conflict')} shown`);
+    setText(
+      shownCount,
+      say('conflicts.shown', {
+        shown: Math.min(most, found.length),
+        conflicts: counted(open.length, 'conflict'),
+      }),
+    );
     if (open.length === 0) fill(place);
     else if (!list.isConnected) fill(place, many, list, all);
   }
@@ -71,11 +79,10 @@ export function createConflicts({ act, explain }) {
   async function keepAll(side) {
     const shown = fitting().slice(0, Math.min(most, mostAtOnce));
     if (shown.length === 0) return;
-    const where = side === 'booking' ? 'the booking system' : 'Outlook';
     const question = {
-      title: `Keep what ${where} has in ${counted(shown.length, 'conflict')}?`,
+      title: say(`conflicts.ask.${side}`, { conflicts: counted(shown.length, 'conflict') }),
       text: sumOf(shown, side),
-      yes: `Keep ${side === 'booking' ? 'booking' : 'Outlook'} for ${shown.length}`,
+      yes: say(`conflicts.yes.${side}`, { count: shown.length }),
       danger: shown.some(({ effects }) => effects.loses === side),
     };
     const chosen = shown.map(({ id, version }) => ({ id, version }));
@@ -111,11 +118,10 @@ export function createConflicts({ act, explain }) {
     /** @param {'booking' | 'outlook'} side @param {string} label */
     const choice = (side, label) => {
       const choose = async () => {
-        const where = side === 'booking' ? 'the booking system' : 'Outlook';
         const question = {
-          title: `Keep what ${where} has?`,
-          text: `${effects[side]} ${mailWords(effects.mail[side])}`,
-          yes: 'Keep it',
+          title: say(`conflict.ask.${side}`),
+          text: `${heard(effects[side])} ${mailWords(effects.mail[side])}`,
+          yes: say('conflict.yes'),
           danger: effects.loses === side,
         };
         if (await ask(question)) await act(() => post(`/conflicts/${id}/resolve`, { keep: side, version }));
@@ -124,7 +130,7 @@ export function createConflicts({ act, explain }) {
         'div',
         { class: 'side last' },
         actionButton(label, choose, effects.loses === side ? 'danger' : ''),
-        h('p', { class: 'hint' }, `${effects[side]} ${mailWords(effects.mail[side])}`),
+        h('p', { class: 'hint' }, `${heard(effects[side])} ${mailWords(effects.mail[side])}`),
       );
     };
     return [
@@ -134,15 +140,15 @@ export function createConflicts({ act, explain }) {
         h('h2', {}, h('button', { type: 'button', class: 'link', onclick: () => explain(id) }, title)),
         since,
         h('p', {}, conflictWords(conflict)),
-        conflict.organizer && h('p', { class: 'hint' }, `Organiser: ${conflict.organizer}`),
+        conflict.organizer && h('p', { class: 'hint' }, say('organiser', { name: conflict.organizer })),
       ),
       h(
         'div',
         { class: 'sides' },
         ...sideRows({ booking, outlook, fields }),
         h('div', { class: 'corner last' }),
-        choice('booking', 'Keep booking'),
-        choice('outlook', 'Keep Outlook'),
+        choice('booking', say('conflict.keep.booking')),
+        choice('outlook', say('conflict.keep.outlook')),
       ),
     ];
   }

@@ -1,6 +1,7 @@
 /** What stands over the page: a question before something that cannot be undone, a sheet at the side, a short notice. */
 import { ApiError } from './api.js';
 import { byId, fill, h, keepFocus, setText } from './dom.js';
+import { say } from './language.js';
 
 /**
  * Asks; resolves with whether the person said yes. Escape is no.
@@ -18,7 +19,7 @@ export function ask({ title, text, yes, danger = false }) {
     h(
       'div',
       { class: 'actions' },
-      h('button', { type: 'button', onclick: answer('no'), autofocus: true }, 'Back'),
+      h('button', { type: 'button', onclick: answer('no'), autofocus: true }, say('back')),
       h(
         'button',
         { type: 'button', onclick: answer('yes'), class: danger ? 'primary danger' : 'primary' },
@@ -81,7 +82,7 @@ export function sheet(id) {
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         if (!dialog.open)
-          own.show('Not to be seen now', error.message, h('section', {}, h('p', {}, error.hint)));
+          own.show(say('sheet.failed'), error.message, h('section', {}, h('p', {}, error.hint)));
         return null;
       }
     },
@@ -103,7 +104,11 @@ export function sheet(id) {
      * @param {...(Node | null)} sections
      */
     show(title, sub, ...sections) {
-      const close = h('button', { type: 'button', class: 'quiet', onclick: () => dialog.close() }, 'Close');
+      const close = h(
+        'button',
+        { type: 'button', class: 'quiet', onclick: () => dialog.close() },
+        say('close'),
+      );
       const draw = () =>
         fill(
           dialog,

@@ -6,8 +6,11 @@ import { get, post } from './api.js';
 import { pairs, sheet } from './dialogs.js';
 import { actionButton, h } from './dom.js';
 import { distance, fullTime, number, span } from './format.js';
+import { heard } from './heard.js';
+import { say } from './language.js';
 import { sideRows } from './side-rows.js';
-import { statuses } from './statuses.js';
+import { colourOf, statusWords } from './statuses.js';
+import { stepWords } from './step-words.js';
 
 /** @type {Record<string, State>} */
 const stepStates = {
@@ -33,16 +36,8 @@ export function createExplain({ act }) {
     if (first === undefined)
       return bookings.show(
         `${type} ${id}`,
-        'There is nothing of it here.',
-        h(
-          'section',
-          {},
-          h(
-            'p',
-            {},
-            'No room that is mapped has this reservation within the days that are kept equal, or there is no such reservation.',
-          ),
-        ),
+        say('explain.none'),
+        h('section', {}, h('p', {}, say('explain.none.why'))),
       );
     await openMapping(first.id, found.mappings);
   }
@@ -65,10 +60,11 @@ export function createExplain({ act }) {
    * @param {readonly ExplainedMapping[]} siblings
    */
   function showMapping({ mapping, standing: stands, lines }, id, siblings) {
-    const steps = h('section', {}, h('h3', {}, 'Step by step'), stepList(lines));
+    const steps = h('section', {}, h('h3', {}, say('explain.steps')), stepList(lines));
     if (mapping === null)
-      return bookings.show(`Mapping ${id}`, 'It is gone; this is what was done to it.', steps);
-    const name = `${mapping.reservation_type ?? 'no reservation'} ${mapping.reservation_id ?? ''}`.trim();
+      return bookings.show(say('explain.mapping', { id: String(id) }), say('explain.gone'), steps);
+    const name =
+      `${mapping.reservation_type ?? say('explain.noReservation')} ${mapping.reservation_id ?? ''}`.trim();
     bookings.show(
       mapping.title ?? name,
       [stands?.room, span(mapping.starts_at, mapping.ends_at), stands?.organizer, name]
@@ -85,8 +81,8 @@ export function createExplain({ act }) {
   function standing(mapping, siblings, stands) {
     const differ = mapping.sync_status === 'synced' && (stands?.fields.length ?? 0) > 0;
     const [state, words] = differ
-      ? /** @type {const} */ (['warn', 'the sides differ now'])
-      : (statuses[mapping.sync_status] ?? ['away', mapping.sync_status]);
+      ? /** @type {const} */ (['warn', say('explain.differ')])
+      : [colourOf(mapping.sync_status), statusWords(mapping.sync_status)];
     const { reservation_type: type, reservation_id: id, resource_id: resource } = mapping;
     const again = () =>
       act(() => post(`/sync/item/${type}/${id}/${resource}`)).then(() =>
@@ -99,20 +95,23 @@ export function createExplain({ act }) {
         'div',
         { class: 'box', 'data-state': state },
         h('p', {}, h('strong', {}, words)),
-        stands?.paused === true && h('p', {}, 'Its room is paused: nothing is done until it is resumed.'),
-        mapping.error_message !== null && h('p', {}, mapping.error_message),
-        mapping.hint !== null && h('p', { class: 'hint' }, mapping.hint),
+        stands?.paused === true && h('p', {}, say('explain.paused')),
+        mapping.error_message !== null && h('p', {}, heard(mapping.error_message)),
+        mapping.hint !== null && h('p', { class: 'hint' }, heard(mapping.hint)),
       ),
       h('br'),
       pairs([
-        ['Mailbox', mapping.outlook_item_id],
-        ['Born in', mapping.sync_direction === 'outlook_to_booking' ? 'Outlook' : 'the booking system'],
-        ['Last sync', mapping.last_sync_at === null ? 'never' : fullTime(mapping.last_sync_at)],
-        ['Due', mapping.due_at === null ? null : distance(mapping.due_at, Date.now())],
-        ['Tries', mapping.attempt === 0 ? null : number(mapping.attempt)],
+        [say('mailbox'), mapping.outlook_item_id],
         [
-          'Outlook event',
-          mapping.outlook_event_id === null ? 'none' : h('code', {}, mapping.outlook_event_id),
+          say('explain.madeIn'),
+          say(mapping.sync_direction === 'outlook_to_booking' ? 'side.outlook' : 'side.booking'),
+        ],
+        [say('lastSync'), mapping.last_sync_at === null ? say('never') : fullTime(mapping.last_sync_at)],
+        [say('due'), mapping.due_at === null ? null : distance(mapping.due_at, Date.now())],
+        [say('tries'), mapping.attempt === 0 ? null : number(mapping.attempt)],
+        [
+          say('outlookEvent'),
+          mapping.outlook_event_id === null ? say('none') : h('code', {}, mapping.outlook_event_id),
         ],
       ]),
       h('br'),
@@ -121,7 +120,7 @@ export function createExplain({ act }) {
         h(
           'div',
           { class: 'actions' },
-          actionButton('Sync now', again, mapping.sync_status === 'error' ? 'primary' : ''),
+          actionButton(say('explain.sync'), again, mapping.sync_status === 'error' ? 'primary' : ''),
         ),
     );
   }
@@ -130,7 +129,7 @@ export function createExplain({ act }) {
   const roomTabs = (siblings, chosen) =>
     h(
       'section',
-      { class: 'tabs', role: 'group', 'aria-label': 'Its rooms' },
+      { class: 'tabs', role: 'group', 'aria-label': say('explain.rooms') },
       ...siblings.map((mapping) =>
         h(
           'button',
@@ -156,24 +155,25 @@ export function createExplain({ act }) {
 
 /** @param {Standing} standing */
 function bothSides({ booking, outlook, fields, outlook_as_of: asOf, url }) {
-  const read = asOf === null ? 'never read' : `read ${distance(asOf, Date.now())}`;
-  const differ = fields.length > 0 ? ' What differs is marked.' : '';
+  const read =
+    asOf === null ? say('explain.unread') : say('explain.read', { when: distance(asOf, Date.now()) });
+  const differ = fields.length > 0 ? ` ${say('explain.marked')}` : '';
   return h(
     'section',
     {},
-    h('h3', {}, 'Both sides now'),
+    h('h3', {}, say('explain.both')),
     h('div', { class: 'sides' }, ...sideRows({ booking, outlook, fields })),
-    h('p', { class: 'hint' }, `Outlook: ${read}.${differ}`),
+    h('p', { class: 'hint' }, `${read}${differ}`),
     // an address of the adapter's: only of the web is a link
     url !== null &&
       /^https?:/.test(url) &&
-      h('p', {}, h('a', { href: url, rel: 'noreferrer' }, 'In the booking system')),
+      h('p', {}, h('a', { href: url, rel: 'noreferrer' }, say('link.inBooking'))),
   );
 }
 
 /** @param {readonly Step[]} lines */
 function stepList(lines) {
-  if (lines.length === 0) return h('p', { class: 'hint' }, 'Nothing was done to it yet.');
+  if (lines.length === 0) return h('p', { class: 'hint' }, say('explain.noSteps'));
   return h(
     'ol',
     { class: 'steps' },
@@ -184,12 +184,12 @@ function stepList(lines) {
           'li',
           { 'data-state': stepStates[line.action] ?? 'good' },
           h('span', { class: 'dot' }),
-          h('p', {}, line.text),
+          h('p', {}, stepWords(line)),
           h(
             'p',
             { class: 'meta' },
             h('time', { datetime: line.at }, fullTime(line.at)),
-            line.request_id !== null && ' · request ',
+            line.request_id !== null && ` · ${say('request')} `,
             line.request_id !== null && h('code', {}, line.request_id),
           ),
         ),

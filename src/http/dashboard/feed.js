@@ -5,6 +5,8 @@
  */
 import { byId, fill, h, keep, setText } from './dom.js';
 import { counted, duration, fullTime, timeOfDay } from './format.js';
+import { heard } from './heard.js';
+import { named, say } from './language.js';
 
 const linesMost = 60;
 const slowMs = 5_000;
@@ -15,27 +17,6 @@ const pointedMs = 10_000;
  * @typedef {{ key: string, at: number, arrow: 'out' | 'in' | '', title: string, sub: string, took: string, slow: boolean,
  *   took_ms?: number | null, state: State | '', mapping: number | null, resource: number | null }} Entry
  */
-
-/** @type {Record<string, string>} */
-const words = {
-  created: 'created',
-  adopted: 'recognised',
-  updated: 'changed',
-  deleted: 'deleted',
-  shadowed: 'not shown: covered',
-  waiting: 'waits',
-  forgotten: 'nothing to show',
-  delayed: 'failed, tried again',
-  parked: 'waits for a person',
-  kept: 'event kept',
-  imported: 'imported',
-  joined: 'room added to the meeting',
-  'booking-updated': 'reservation changed',
-  'booking-cancelled': 'reservation cancelled',
-  declined: 'declined, organiser told',
-  cancelled: 'cancelled',
-  undone: 'undone',
-};
 
 /** @param {{ explain: (mapping: number) => void, openRoom: (resource: number) => void }} options */
 export function createFeed({ explain, openRoom }) {
@@ -70,7 +51,7 @@ export function createFeed({ explain, openRoom }) {
   pause.addEventListener('click', () => {
     held = !held;
     pause.setAttribute('aria-pressed', String(held));
-    setText(pause, held ? 'Go on' : 'Hold');
+    setText(pause, say(held ? 'feed.resume' : 'feed.pause'));
     draw();
   });
 
@@ -86,7 +67,7 @@ export function createFeed({ explain, openRoom }) {
       const entries = folded([...told, ...logged].toSorted((a, b) => b.at - a.at)).slice(0, linesMost);
       if (entries.length === 0) {
         keep(list, [], () => '', entryRow);
-        fill(list, h('li', { class: 'empty' }, 'Nothing went anywhere yet.'));
+        fill(list, h('li', { class: 'empty' }, say('feed.empty')));
         return;
       }
       list.querySelector('.empty')?.remove();
@@ -108,7 +89,7 @@ export function createFeed({ explain, openRoom }) {
     const took = h('span', { class: 'took' });
     const arrow = h('span', {
       class: `arrow ${first.arrow}`,
-      title: { in: 'to the booking system', out: 'to Outlook', '': '' }[first.arrow],
+      title: { in: say('feed.in'), out: say('feed.out'), '': '' }[first.arrow],
     });
     setText(arrow, first.arrow === 'out' ? '→' : first.arrow === 'in' ? '←' : '·');
     const time = h('time', { title: fullTime(new Date(first.at).toISOString()) }, timeOfDay(first.at));
@@ -192,7 +173,7 @@ function folded(entries) {
  * @param {string | null | undefined} type
  * @param {number | string | null | undefined} id
  */
-const reference = (type, id) => (type == null ? 'reservation' : `${type} ${id ?? ''}`);
+const reference = (type, id) => (type == null ? say('reservation') : `${type} ${id ?? ''}`);
 
 /**
  * @param {Line} line
@@ -212,12 +193,12 @@ function ofLine(line) {
     title:
       line.title ??
       (line.action === 'asked' && line.reservation_id === null
-        ? (line.room ?? 'Asked for')
+        ? (line.room ?? say('feed.asked'))
         : reference(line.reservation_type, line.reservation_id)),
     sub:
       line.action === 'asked'
-        ? `${line.who ?? ''} · ${line.reason ?? ''}`
-        : `${words[line.action] ?? line.action} · ${line.room ?? ''}`,
+        ? `${line.who ?? ''} · ${heard(line.reason ?? '')}`
+        : `${named('done', line.action)} · ${line.room ?? ''}`,
     took: line.latency_ms === null ? '' : duration(line.latency_ms),
     took_ms: line.latency_ms,
     slow: (line.latency_ms ?? 0) > slowMs,
@@ -243,6 +224,7 @@ function ofFact(fact, count) {
   /** @param {State | ''} state @param {string} title @param {string} sub @returns {Entry} */
   const plain = (state, title, sub) => ({ ...about, key: `room ${count}`, arrow: '', title, sub, state });
   const room = String(fact['room'] ?? '');
+  const error = heard(String(fact['error'] ?? ''));
   switch (fact['fact']) {
     case 'pushed':
     case 'pulled':
@@ -252,42 +234,42 @@ function ofFact(fact, count) {
         key: `fact ${count}`,
         arrow: fact['fact'] === 'pushed' || fact['action'] === 'declined' ? 'out' : 'in',
         title: reference(fact['reservationType'], fact['reservationId']),
-        sub: `${words[fact['action']] ?? fact['action']} · ${room}`,
+        sub: `${named('done', fact['action'])} · ${room}`,
         took: duration(fact['latencyMs']),
         slow: fact['latencyMs'] > slowMs,
         state: '',
         mapping: fact['mappingId'] ?? null,
       };
     case 'room-resting':
-      return plain('warn', `${room} waits`, String(fact['error']));
+      return plain('warn', say('fact.resting', { room }), error);
     case 'room-refused':
-      return plain('bad', `${room} is refused`, String(fact['error']));
+      return plain('bad', say('fact.refused', { room }), error);
     case 'room-held':
-      return plain('bad', `${room} is held`, String(fact['error']));
+      return plain('bad', say('fact.held', { room }), error);
     case 'start-held':
-      return plain('bad', 'Nothing is written until a person confirms', String(fact['error']));
+      return plain('bad', say('fact.start'), error);
     case 'room-well':
-      return plain('good', `${room} is well again`, '');
+      return plain('good', say('fact.well', { room }), '');
     case 'room-baselined':
-      return plain('', `${room} was compared with Outlook`, counted(fact['events'], 'event'));
+      return plain('', say('fact.compared', { room }), counted(fact['events'], 'event'));
     case 'brake-held':
-      return plain('bad', `The brake holds ${room}`, counted(fact['wanted'], 'removal'));
+      return plain('bad', say('fact.brake', { room }), counted(fact['wanted'], 'removal'));
     case 'outage':
       return plain(
         'bad',
-        `${fact['side'] === 'outlook' ? 'Outlook' : 'The booking database'} is out of reach`,
-        String(fact['error']),
+        say(fact['side'] === 'outlook' ? 'fact.outage.outlook' : 'fact.outage.booking'),
+        error,
       );
     case 'outage-over':
       return plain(
         'good',
-        `${fact['side'] === 'outlook' ? 'Outlook' : 'The booking database'} is back`,
-        `after ${duration(fact['ms'])}`,
+        say(fact['side'] === 'outlook' ? 'fact.back.outlook' : 'fact.back.booking'),
+        say('fact.after', { length: duration(fact['ms']) }),
       );
     case 'started':
-      return plain('', 'A daemon started', '');
+      return plain('', say('fact.started'), '');
     case 'plan-confirmed':
-      return plain('good', 'The plan is confirmed', 'both sides are kept equal from now on');
+      return plain('good', say('fact.confirmed'), say('fact.confirmed.now'));
     default:
       return null;
   }

@@ -4,6 +4,7 @@
  */
 import { byId, fill, h, setText } from './dom.js';
 import { counted, duration, isElsewhere, number } from './format.js';
+import { say } from './language.js';
 import { stateOf } from './room-state.js';
 
 /** @typedef {{ label: string, value: string, sub: string, state?: State }} Figure */
@@ -16,8 +17,8 @@ export function showFigures(known) {
     equal(known),
     waiting(known),
     asked(known),
-    speed(known, 'booking_to_outlook', 'To Outlook'),
-    speed(known, 'outlook_to_booking', 'To booking'),
+    speed(known, 'booking_to_outlook'),
+    speed(known, 'outlook_to_booking'),
   ];
   const place = byId('figures', HTMLDListElement);
   if (place.childElementCount === 0)
@@ -36,13 +37,14 @@ export function showFigures(known) {
   const { replicas, uptime_seconds: seconds, timezone: zone } = known.stats;
   const elsewhere = byId('zone', HTMLParagraphElement);
   elsewhere.hidden = !isElsewhere(zone, Date.now());
+  setText(elsewhere, say('zone.elsewhere', { zone, browser: browserZone() }));
   setText(
-    elsewhere,
-    `All times are those of the booking system (${zone}), not of this browser (${browserZone()}).`,
-  );
-  setText(
-    byId('foot', HTMLElement),
-    `${counted(replicas, 'daemon')} on this database · this one up ${duration(seconds * 1_000)} · times are those of ${zone}`,
+    byId('foot-text', HTMLSpanElement),
+    [
+      say('foot.daemons', { daemons: counted(replicas, 'daemon') }),
+      say('foot.up', { length: duration(seconds * 1_000) }),
+      say('zone.used', { zone }),
+    ].join(' · '),
   );
 }
 
@@ -52,9 +54,9 @@ function rooms({ rooms: all, stats }) {
   const alike = active.filter((room) => stateOf(room, stats).name === 'ok').length;
   const paused = all.length - active.length;
   return {
-    label: 'Rooms',
+    label: say('rooms.title'),
     value: number(active.length),
-    sub: `${number(alike)} equal${paused > 0 ? `, ${number(paused)} paused` : ''}`,
+    sub: say('figure.equal', { n: alike }) + (paused > 0 ? `, ${say('figure.paused', { n: paused })}` : ''),
   };
 }
 
@@ -62,9 +64,9 @@ function rooms({ rooms: all, stats }) {
 function equal({ stats }) {
   const { synced = 0, shadowed = 0, cancelled = 0 } = stats?.statistics.summary ?? {};
   return {
-    label: 'Equal reservations',
+    label: say('figure.reservations'),
     value: number(synced),
-    sub: `${number(shadowed)} covered, ${number(cancelled)} cancelled`,
+    sub: say('figure.covered', { shadowed, cancelled }),
   };
 }
 
@@ -73,16 +75,16 @@ function waiting({ stats }) {
   const { due = 0, outbox_rows: outbox = 0, oldest_ms: oldest = null } = stats?.queue ?? {};
   const all = due + outbox;
   return {
-    label: 'On the way',
+    label: say('figure.waiting'),
     value: number(all),
     sub:
       all === 0
-        ? 'nothing'
+        ? say('nothing')
         : stats?.start.writes === false
-          ? 'noted, not sent'
+          ? say('figure.noted')
           : oldest === null
-            ? 'from before'
-            : `the oldest for ${duration(oldest)}`,
+            ? say('figure.before')
+            : say('figure.oldest', { length: duration(oldest) }),
   };
 }
 
@@ -93,15 +95,15 @@ function asked({ stats, rooms: all }) {
     all.reduce((total, room) => total + room[field], 0);
   const [conflicts, held] = [sum('conflicts'), sum('held')];
   const parts = [
-    failed > 0 && `${number(failed)} failed`,
+    failed > 0 && say('figure.failed', { n: failed }),
     conflicts > 0 && counted(conflicts, 'conflict'),
-    held > 0 && `${number(held)} held`,
+    held > 0 && say('figure.held', { n: held }),
   ].filter((part) => part !== false);
   const all3 = failed + conflicts + held;
   return {
-    label: 'Need a person',
+    label: say('figure.attention'),
     value: number(all3),
-    sub: all3 === 0 ? 'none' : parts.join(', '),
+    sub: all3 === 0 ? say('none') : parts.join(', '),
     ...(all3 === 0 ? {} : { state: failed + held > 0 ? 'bad' : 'warn' }),
   };
 }
@@ -110,20 +112,21 @@ function asked({ stats, rooms: all }) {
  * Of the last hour; where nothing changed in it, of the last day.
  * @param {Known} known
  * @param {Direction} direction
- * @param {string} where
  * @returns {Figure}
  */
-function speed({ hour, latency }, direction, where) {
+function speed({ hour, latency }, direction) {
   const lately = hour?.directions[direction];
   const [curve, when] =
-    (lately?.count ?? 0) > 0 ? [lately, 'last hour'] : [latency?.directions[direction], 'last 24 hours'];
+    (lately?.count ?? 0) > 0
+      ? [lately, say('figure.lastHour')]
+      : [latency?.directions[direction], say('figure.lastDay')];
   const none = (curve?.count ?? 0) === 0;
   return {
-    label: `${where}, half within`,
+    label: say(`figure.median.${direction}`),
     value: none ? '–' : duration(curve?.p50_ms ?? null),
     sub: none
       ? nothing(curve?.backfilled ?? 0)
-      : `95 % within ${duration(curve?.p95_ms ?? null)}, ${when}${beside(curve?.backfilled ?? 0)}`,
+      : say('figure.p95', { p95: duration(curve?.p95_ms ?? null), when }) + beside(curve?.backfilled ?? 0),
   };
 }
 
@@ -131,10 +134,10 @@ const browserZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 /** @param {number} backfilled */
 const nothing = (backfilled) =>
-  backfilled === 0 ? 'no change in 24 hours' : `only a backfill in 24 hours: ${number(backfilled)}`;
+  backfilled === 0 ? say('figure.noChange') : say('figure.onlyBackfill', { n: backfilled });
 
 /** @param {number} backfilled */
-const beside = (backfilled) => (backfilled === 0 ? '' : `; backfill: ${number(backfilled)}`);
+const beside = (backfilled) => (backfilled === 0 ? '' : `; ${say('figure.backfill', { n: backfilled })}`);
 
 /** @param {Known} known */
 function showBackfill({ stats, trouble }) {
@@ -144,6 +147,6 @@ function showBackfill({ stats, trouble }) {
   byId('backfill-bar', HTMLProgressElement).value = running ? done / total : 1;
   setText(
     byId('backfill-text', HTMLSpanElement),
-    `${number(done)} of ${number(total)} · ${Math.floor((done / Math.max(1, total)) * 100)} %`,
+    `${say('of', { done, total })} · ${Math.floor((done / Math.max(1, total)) * 100)} %`,
   );
 }

@@ -1,14 +1,16 @@
 /** Numbers and times as a person reads them. Times are those of the booking system's wall clock, wherever the browser is. */
+import { locale, number, say } from './language.js';
 
-const numbers = new Intl.NumberFormat('en-GB');
+export { number };
 
 /** @param {string} [zone] the browser's own, until the booking system's is known */
 const clocks = (zone) => {
   /** @param {Intl.DateTimeFormatOptions} options */
   const of = (options) =>
-    new Intl.DateTimeFormat('en-GB', { ...options, ...(zone === undefined ? {} : { timeZone: zone }) });
+    new Intl.DateTimeFormat(locale(), { ...options, ...(zone === undefined ? {} : { timeZone: zone }) });
   return {
     zone,
+    locale: locale(),
     clock: of({ hour: '2-digit', minute: '2-digit' }),
     clockSeconds: of({ hour: '2-digit', minute: '2-digit', second: '2-digit' }),
     day: of({ weekday: 'short', day: '2-digit', month: 'short' }),
@@ -20,7 +22,7 @@ let formats = clocks();
 
 /** From now on every time is of this zone. @param {string} zone */
 export function useZone(zone) {
-  if (formats.zone !== zone) formats = clocks(zone);
+  if (formats.zone !== zone || formats.locale !== locale()) formats = clocks(zone);
 }
 
 /** The zone of every time; undefined: the booking system's is not known yet. */
@@ -34,41 +36,44 @@ export const zoneInUse = () => formats.zone;
 export function isElsewhere(zone, now) {
   /** @type {Intl.DateTimeFormatOptions} */
   const options = { dateStyle: 'short', timeStyle: 'short' };
-  const here = new Intl.DateTimeFormat('en-GB', options);
-  const there = new Intl.DateTimeFormat('en-GB', { ...options, timeZone: zone });
+  const here = new Intl.DateTimeFormat(locale(), options);
+  const there = new Intl.DateTimeFormat(locale(), { ...options, timeZone: zone });
   return [now, now + 182 * 86_400_000].some((at) => here.format(at) !== there.format(at));
 }
 
-/** @param {number} value */
-export const number = (value) => numbers.format(value);
-
 /**
  * `3 rooms`, `1 room`.
- * @param {number} count
- * @param {string} one
- * @param {string} [many]
+ * @param {number} n
+ * @param {'room' | 'change' | 'reservation' | 'event' | 'meeting' | 'conflict' | 'removal' | 'daemon' | 'time' | 'alert' | 'match'} noun
  */
-export const counted = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;
+export const counted = (n, noun) => say(`n.${noun}`, { n });
+
+/** @param {number} value @param {number} digits */
+const decimal = (value, digits) =>
+  new Intl.NumberFormat(locale(), { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(
+    value,
+  );
 
 /**
  * A length of time, as precise as it matters.
  * @param {number | null} ms
+ * @param {number} [digits] of seconds below ten
  */
-export function duration(ms) {
+export function duration(ms, digits = 1) {
   if (ms === null) return '–';
-  if (ms < 1_000) return `${ms < 10 ? Math.round(ms * 10) / 10 : Math.round(ms)} ms`;
-  if (ms < 10_000) return `${(ms / 1_000).toFixed(1)} s`;
+  if (ms < 1_000) return `${number(ms < 10 ? Math.round(ms * 10) / 10 : Math.round(ms))} ms`;
+  if (ms < 10_000) return `${decimal(ms / 1_000, digits)} s`;
   if (ms < 90_000) return `${Math.round(ms / 1_000)} s`;
   if (ms < 90 * 60_000) return `${Math.round(ms / 60_000)} min`;
-  if (ms < 36 * 3_600_000) return `${Math.round(ms / 3_600_000)} h`;
-  return `${Math.round(ms / 86_400_000)} days`;
+  if (ms < 36 * 3_600_000) return say('length.hours', { n: Math.round(ms / 3_600_000) });
+  return say('length.days', { n: Math.round(ms / 86_400_000) });
 }
 
 /**
  * Seconds with two digits: `0.14 s`.
  * @param {number} ms
  */
-export const seconds = (ms) => (ms < 10_000 ? `${(ms / 1_000).toFixed(2)} s` : duration(ms));
+export const seconds = (ms) => (ms < 10_000 ? `${decimal(ms / 1_000, 2)} s` : duration(ms));
 
 /**
  * How long ago, or how soon. Null: never.
@@ -78,8 +83,10 @@ export const seconds = (ms) => (ms < 10_000 ? `${(ms / 1_000).toFixed(2)} s` : d
 export function distance(at, now) {
   if (at === null) return '–';
   const ms = now - Date.parse(at);
-  if (Math.abs(ms) < 1_000) return 'now';
-  return ms > 0 ? `${duration(ms).replace(/\.\d/, '')} ago` : `in ${duration(-ms).replace(/\.\d/, '')}`;
+  if (Math.abs(ms) < 1_000) return say('distance.now');
+  return ms > 0
+    ? say('distance.past', { length: duration(ms, 0) })
+    : say('distance.future', { length: duration(-ms, 0) });
 }
 
 /** @param {string | number} at */
@@ -97,7 +104,7 @@ export const fullTime = (at) => formats.full.format(new Date(at));
  * @param {string | null} to
  */
 export function span(from, to) {
-  if (from === null) return 'no time known';
+  if (from === null) return say('time.unknown');
   const { clock, date, day } = formats;
   const [a, b] = [new Date(from), to === null ? null : new Date(to)];
   const start = `${plain(day.format(a))} ${clock.format(a)}`;
@@ -116,8 +123,10 @@ const plain = (text) => text.replace(',', '');
  */
 export function listed(names, most = 3) {
   if (names.length > most)
-    return `${names.slice(0, most).join(', ')} and ${number(names.length - most)} more`;
-  return names.length < 2 ? (names[0] ?? '') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
+    return say('list.more', { first: names.slice(0, most).join(', '), n: names.length - most });
+  return names.length < 2
+    ? (names[0] ?? '')
+    : say('list.and', { first: names.slice(0, -1).join(', '), last: names.at(-1) ?? '' });
 }
 
 /**

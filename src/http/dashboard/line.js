@@ -1,5 +1,6 @@
 /** The live line: facts as the daemon tells them. Closed while the page is hidden, opened again whatever happened. */
 import { byId, setText } from './dom.js';
+import { say } from './language.js';
 
 const comeBackMs = 3_000;
 /** What a person may want to see; what schedules do is not among it. */
@@ -51,11 +52,11 @@ export function createLine({ onFact, onOpen }) {
     if (document.hidden) return;
     const line = (source = new EventSource('/live'));
     line.addEventListener('open', () => {
-      tell('on', 'live');
+      tell('on', say('line.on'));
       onOpen();
     });
     line.addEventListener('error', () => {
-      tell('lost', 'reconnecting');
+      tell('lost', say('line.lost'));
       // after a refusal the browser gives up by itself
       if (line.readyState === EventSource.CLOSED && line === source) retry = setTimeout(open, comeBackMs);
     });

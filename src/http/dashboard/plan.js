@@ -7,6 +7,8 @@ import { ApiError, get, post } from './api.js';
 import { ask } from './dialogs.js';
 import { actionButton, byId, fill, h, keepFocus, setText } from './dom.js';
 import { counted, listed, number, span, timeOfDay } from './format.js';
+import { heard } from './heard.js';
+import { say } from './language.js';
 
 /** The endpoint itself ends after 20 s. */
 const planMs = 30_000;
@@ -16,58 +18,18 @@ const itemsMost = 20;
 const looksMost = 5;
 const lookAgainMs = 2_000;
 
-/** @type {readonly { kind: PlanKind, head: string, does: (n: number) => string, row: string }[]} */
+/** In the order in which they are told. @type {readonly PlanKind[]} */
 const kinds = [
-  {
-    kind: 'create',
-    head: 'New in Outlook',
-    does: (n) => `creates ${counted(n, 'event')} in Outlook`,
-    row: 'created in Outlook',
-  },
-  {
-    kind: 'change',
-    head: 'Changed',
-    does: (n) => `changes ${counted(n, 'event')}`,
-    row: 'changed in Outlook',
-  },
-  {
-    kind: 'delete',
-    head: 'Deleted',
-    does: (n) => `deletes ${counted(n, 'event')}`,
-    row: 'deleted in Outlook',
-  },
-  { kind: 'decline', head: 'Declined', does: (n) => `declines ${counted(n, 'meeting')}`, row: 'declined' },
-  {
-    kind: 'import',
-    head: 'New in booking',
-    does: (n) => `imports ${counted(n, 'event')} as ${n === 1 ? 'a reservation' : 'reservations'}`,
-    row: 'made a reservation',
-  },
-  {
-    kind: 'change-booking',
-    head: 'Changed there',
-    does: (n) => `changes ${counted(n, 'reservation')}`,
-    row: 'changed in the booking system',
-  },
-  {
-    kind: 'cancel-booking',
-    head: 'Cancelled there',
-    does: (n) => `cancels ${counted(n, 'reservation')}`,
-    row: 'cancelled in the booking system',
-  },
-  {
-    kind: 'adopt',
-    head: 'Recognised',
-    does: (n) => `recognises ${counted(n, 'event')} that ${n === 1 ? 'is' : 'are'} there already`,
-    row: 'recognised',
-  },
-  {
-    kind: 'conflict',
-    head: 'Conflicts',
-    does: (n) => `leaves ${counted(n, 'conflict')} to you`,
-    row: 'left to you',
-  },
-  { kind: 'waiting', head: 'Waiting', does: (n) => `lets ${number(n)} wait`, row: 'waits' },
+  'create',
+  'change',
+  'delete',
+  'decline',
+  'import',
+  'change-booking',
+  'cancel-booking',
+  'adopt',
+  'conflict',
+  'waiting',
 ];
 
 /** @param {{ act: (work: () => Promise<any>) => Promise<void> }} options */
@@ -75,12 +37,12 @@ export function createPlan({ act }) {
   const place = byId('plan', HTMLElement);
   const summary = h('p');
   const body = h('div', { class: 'plan-body' });
-  const again = actionButton('Read again', read);
-  const confirm = actionButton('Confirm this plan …', () => begin(null), 'primary');
-  const asCopy = actionButton('Confirm as a copy …', () => begin('copy'));
-  const asSame = actionButton('Confirm as the same installation …', () => begin('same'), 'primary');
+  const again = actionButton(say('plan.again'), read);
+  const confirm = actionButton(say('plan.confirm'), () => begin(null), 'primary');
+  const asCopy = actionButton(say('plan.confirm.copy'), () => begin('copy'));
+  const asSame = actionButton(say('plan.confirm.same'), () => begin('same'), 'primary');
   const actions = h('div', { class: 'actions' }, confirm, asSame, asCopy, again);
-  fill(place, h('header', {}, h('h2', { id: 'plan-title' }, 'What a sync would do'), summary, actions), body);
+  fill(place, h('header', {}, h('h2', { id: 'plan-title' }, say('plan.title')), summary, actions), body);
   /** @type {Plan | null} */
   let plan = null;
   let asked = false;
@@ -91,7 +53,7 @@ export function createPlan({ act }) {
   async function read() {
     asked = true;
     looks += 1;
-    setText(summary, 'Both sides of every room are read, and nothing is written …');
+    setText(summary, say('plan.reading'));
     try {
       plan = await get(`/plan?limit=${itemsMost}`, planMs);
       draw();
@@ -99,7 +61,7 @@ export function createPlan({ act }) {
       if (busy && looks < looksMost) setTimeout(() => void again.click(), lookAgainMs);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      setText(summary, `The plan could not be read. ${error.message} ${error.hint}`.trim());
+      setText(summary, `${say('plan.failed')} ${error.message} ${error.hint}`.trim());
     }
   }
 
@@ -109,22 +71,23 @@ export function createPlan({ act }) {
     const does = deeds(plan.counts);
     const unread = plan.rooms.filter(({ state }) => state !== 'planned').length;
     const yes = await ask({
-      title: 'Begin to write to both sides?',
+      title: say('plan.ask'),
       text: [
         does.length === 0
-          ? 'By this plan nothing is to be done.'
-          : `It ${listed(does, does.length)}, in ${counted(plan.rooms.length, 'room')}.`,
-        unread === 0
-          ? ''
-          : `${counted(unread, 'room')} could not be read and ${unread === 1 ? 'is' : 'are'} not in these figures.`,
-        plan.held === 0 ? '' : `Of that the brake holds ${number(plan.held)} until you have looked.`,
-        as === 'copy' ? 'Rooms that the original has claimed stay held until you take each over.' : '',
-        as === 'same' ? 'This is the installation itself, and the original is out of service.' : '',
-        'Both sides are compared once more first. From then on every change is carried over, also after a restart; single rooms can be paused.',
+          ? say('plan.ask.nothing')
+          : say('plan.ask.does', {
+              deeds: listed(does, does.length),
+              rooms: counted(plan.rooms.length, 'room'),
+            }),
+        unread === 0 ? '' : say('plan.ask.unread', { n: unread }),
+        plan.held === 0 ? '' : say('plan.held', { n: plan.held }),
+        as === 'copy' ? say('plan.ask.copy') : '',
+        as === 'same' ? say('plan.ask.same') : '',
+        say('plan.ask.then'),
       ]
         .filter((part) => part !== '')
         .join(' '),
-      yes: 'Begin',
+      yes: say('plan.ask.yes'),
     });
     if (yes) await act(() => post('/plan/confirm', as === null ? undefined : { as }));
   }
@@ -136,14 +99,20 @@ export function createPlan({ act }) {
     setText(
       summary,
       [
-        does.length === 0 ? 'Nothing would be done' : `A sync ${listed(does, does.length)}`,
-        `; ${counted(equal, 'reservation')} ${equal === 1 ? 'is' : 'are'} equal already.`,
-        held === 0 ? '' : ` Of that the brake holds ${number(held)} until a person has looked.`,
-        complete ? '' : ' Not every room could be read.',
-        ` Read at ${timeOfDay(Date.now())}.`,
-      ].join(''),
+        does.length === 0
+          ? say('plan.nothing', { equal: say('plan.equal', { n: equal }) })
+          : say('plan.does', {
+              deeds: listed(does, does.length),
+              equal: say('plan.equal', { n: equal }),
+            }),
+        held === 0 ? '' : say('plan.held', { n: held }),
+        complete ? '' : say('plan.incomplete'),
+        say('plan.readAt', { time: timeOfDay(Date.now()) }),
+      ]
+        .filter((part) => part !== '')
+        .join(' '),
     );
-    const shown = kinds.filter(({ kind }) => counts[kind] > 0);
+    const shown = kinds.filter((kind) => counts[kind] > 0);
     const sorted = rooms.toSorted((a, b) => work(b) - work(a));
     keepFocus(body, () =>
       fill(
@@ -160,29 +129,16 @@ export function createPlan({ act }) {
               h(
                 'tr',
                 {},
-                h('th', { scope: 'col' }, 'Room'),
-                ...shown.map(({ head }) => h('th', { class: 'number', scope: 'col' }, head)),
-                h('th', { class: 'number', scope: 'col' }, 'Equal'),
+                h('th', { scope: 'col' }, say('room')),
+                ...shown.map((kind) => h('th', { class: 'number', scope: 'col' }, say(`plan.head.${kind}`))),
+                h('th', { class: 'number', scope: 'col' }, say('plan.head.equal')),
               ),
             ),
-            h(
-              'tbody',
-              {},
-              ...sorted.slice(0, roomsMost).flatMap((room) =>
-                rows(
-                  room,
-                  shown.map(({ kind }) => kind),
-                ),
-              ),
-            ),
+            h('tbody', {}, ...sorted.slice(0, roomsMost).flatMap((room) => rows(room, shown))),
           ),
         ),
         rooms.length > roomsMost &&
-          h(
-            'p',
-            { class: 'more' },
-            `and ${number(rooms.length - roomsMost)} more; the command plan lists them all`,
-          ),
+          h('p', { class: 'more' }, say('plan.more', { n: rooms.length - roomsMost })),
       ),
     );
   }
@@ -219,7 +175,7 @@ export function createPlan({ act }) {
       'ol',
       { class: 'planned' },
       ...room.items.map(itemRow),
-      total > room.items.length && h('li', {}, `and ${number(total - room.items.length)} more`),
+      total > room.items.length && h('li', {}, say('list.rest', { n: total - room.items.length })),
     );
     return [row, h('tr', { class: 'unfolded' }, h('td', { colspan: shown.length + 2 }, items))];
   }
@@ -255,23 +211,24 @@ const itemRow = ({
     h(
       'span',
       { class: 'what' },
-      h('strong', { dir: 'auto' }, title ?? `${type ?? 'event'} ${id ?? ''}`),
-      ` ${kinds.find(({ kind }) => kind === action)?.row ?? action}${held ? ', held by the brake' : ''}`,
-      h('span', { class: 'sub' }, ` – ${why}`),
+      h('strong', { dir: 'auto' }, title ?? `${type ?? say('event')} ${id ?? ''}`),
+      ` ${say(`plan.row.${action}`)}${held ? `, ${say('plan.row.held')}` : ''}`,
+      h('span', { class: 'sub' }, ` – ${heard(why)}`),
     ),
   );
 
 /** @param {PlannedRoom} room */
 const unreadWords = ({ state, error, hint }) =>
   state === 'failed'
-    ? `could not be read: ${error ?? 'no reason is known'} ${hint ?? ''}`.trim()
-    : state === 'busy'
-      ? 'a daemon is at work on it: read again'
-      : 'its turn did not come within 20 s: read again';
+    ? say('plan.unread', {
+        error: error === null ? say('noReason') : heard(error),
+        hint: heard(hint ?? ''),
+      }).trim()
+    : say(state === 'busy' ? 'plan.busy' : 'plan.late');
 
 /** @param {Plan['counts']} counts */
 const deeds = (counts) =>
-  kinds.filter(({ kind }) => counts[kind] > 0).map(({ kind, does }) => does(counts[kind]));
+  kinds.filter((kind) => counts[kind] > 0).map((kind) => say(`plan.does.${kind}`, { n: counts[kind] }));
 
 /** @param {PlannedRoom} room */
 const work = ({ counts }) => Object.values(counts).reduce((sum, count) => sum + count, 0);

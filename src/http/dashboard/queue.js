@@ -5,12 +5,14 @@
 import { post } from './api.js';
 import { actionButton, byId, h, keep, setText } from './dom.js';
 import { counted, number, span } from './format.js';
+import { heard } from './heard.js';
+import { say } from './language.js';
 import { nameOf } from './room-state.js';
 
 /** @param {{ act: (work: () => Promise<any>) => Promise<void>, explain: (mapping: number) => void }} options */
 export function createQueue({ act, explain }) {
   const list = byId('queue', HTMLOListElement);
-  const send = actionButton('Send now', () => act(() => post('/sync/to-outlook?limit=200')), 'small');
+  const send = actionButton(say('queue.send'), () => act(() => post('/sync/to-outlook?limit=200')), 'small');
   byId('queue-send', HTMLButtonElement).replaceWith(send);
   /** @type {Map<number, string>} */
   let names = new Map();
@@ -26,9 +28,12 @@ export function createQueue({ act, explain }) {
       update(item) {
         setText(title, item.title ?? `${item.reservation_type} ${item.reservation_id}`);
         setText(when, span(item.starts_at, null));
-        const tried =
-          item.attempt === 0 ? '' : ` · tried ${counted(item.attempt, 'time')}: ${item.error_message ?? ''}`;
-        setText(sub, `${names.get(item.resource_id) ?? item.outlook_item_id}${tried}`);
+        const tried = say('queue.tried', {
+          times: counted(item.attempt, 'time'),
+          error: heard(item.error_message ?? ''),
+        });
+        const room = names.get(item.resource_id) ?? item.outlook_item_id;
+        setText(sub, item.attempt === 0 ? room : `${room} · ${tried}`);
         sub.classList.toggle('late', item.attempt > 0);
       },
     };
@@ -45,7 +50,7 @@ export function createQueue({ act, explain }) {
       send.hidden = items.length === 0 || stats?.start.writes !== true;
       list.querySelector('.empty')?.remove();
       keep(list, items, ({ id }) => String(id), row);
-      if (items.length === 0) list.append(h('li', { class: 'empty' }, 'Nothing is on its way.'));
+      if (items.length === 0) list.append(h('li', { class: 'empty' }, say('queue.empty')));
       setText(byId('queue-caption', HTMLParagraphElement), words(due, outbox, stats?.start.writes !== false));
     },
   };
@@ -54,7 +59,7 @@ export function createQueue({ act, explain }) {
 /** @param {number} due @param {number} outbox @param {boolean} writes */
 function words(due, outbox, writes) {
   if (due === 0) return '';
-  const seen = counted(due - outbox, 'change');
-  const unseen = outbox === 0 ? '' : `, ${number(outbox)} not looked at yet`;
-  return writes ? `${seen} to be sent${unseen}.` : `${seen} noted${unseen}; nothing is sent yet.`;
+  const unread = outbox === 0 ? '' : say('queue.unread', { n: outbox });
+  const changes = counted(due - outbox, 'change');
+  return say(writes ? 'queue.due' : 'queue.noted', { changes, unread });
 }

@@ -3,27 +3,14 @@
  * @import { Room } from './shapes.ts'
  */
 import { h } from './dom.js';
+import { named, say } from './language.js';
 
-/** Of each setting its words, and of each value. */
+/** Of each setting its values. */
 const settings = /** @type {const} */ ({
-  conflict_policy: [
-    'Both sides changed the same',
-    {
-      booking: 'the booking system wins',
-      outlook: 'Outlook wins',
-      newest: 'the newer edit wins',
-      ask: 'a person decides',
-    },
-  ],
-  overlap_policy: [
-    'An event on a taken time',
-    { flag: 'a person decides', import: 'becomes a reservation', decline: 'is declined' },
-  ],
-  import_mode: ['New events', { auto: 'are imported', manual: 'wait for a person' }],
-  privacy: [
-    'Outlook shows',
-    { neutral: 'no texts of private bookings', 'busy-only': 'times alone', full: 'all texts' },
-  ],
+  conflict_policy: ['booking', 'outlook', 'newest', 'ask'],
+  overlap_policy: ['flag', 'import', 'decline'],
+  import_mode: ['auto', 'manual'],
+  privacy: ['neutral', 'busy-only', 'full'],
 });
 
 /**
@@ -32,13 +19,16 @@ const settings = /** @type {const} */ ({
  */
 export function settingsOf(room, set) {
   const [choices, template] = [
-    Object.entries(settings).map(([name, [label, values]]) => {
+    Object.entries(settings).map(([name, values]) => {
       const own = room[/** @type {keyof typeof settings} */ (name)];
-      const options = [['', 'as the environment says'], ...Object.entries(values)];
+      const options = [
+        ['', say('setting.environment')],
+        ...values.map((value) => [value, named('setting', `${name}.${value}`)]),
+      ];
       return h(
         'label',
         {},
-        label,
+        named('setting', name),
         h(
           'select',
           { name, onchange: (event) => set({ [name]: valueOf(event) }) },
@@ -49,12 +39,12 @@ export function settingsOf(room, set) {
     h(
       'label',
       {},
-      'Titles',
+      say('setting.title_template'),
       h('input', {
         name: 'title_template',
         value: room.title_template ?? '',
         maxlength: 200,
-        placeholder: 'as the environment says, e.g. {title} ({organizer})',
+        placeholder: say('setting.title_template.placeholder'),
         onchange: (event) => set({ title_template: valueOf(event) }),
       }),
     ),
@@ -68,7 +58,7 @@ export function settingsOf(room, set) {
     h(
       'details',
       { open: isOwn },
-      h('summary', {}, 'Settings of this room'),
+      h('summary', {}, say('settings')),
       h('div', { class: 'settings' }, ...choices, template),
     ),
   );

@@ -6,10 +6,11 @@ import { get, patch, post } from './api.js';
 import { pairs, sheet } from './dialogs.js';
 import { actionButton, h } from './dom.js';
 import { counted, distance, duration, fullTime, number, span } from './format.js';
+import { heard } from './heard.js';
+import { named, say } from './language.js';
 import { nameOf, stateOf } from './room-state.js';
 import { settingsOf } from './room-settings.js';
-import { directions } from './rooms.js';
-import { statuses } from './statuses.js';
+import { colourOf, statusWords } from './statuses.js';
 
 const minute = 60_000;
 
@@ -40,7 +41,7 @@ export function createRoomSheet({ act, calendar, explain, sides }) {
     h(
       'section',
       {},
-      h('h3', {}, 'Reservations ', h('span', { class: 'count' }, number(found.total))),
+      h('h3', {}, `${say('Reservations')} `, h('span', { class: 'count' }, number(found.total))),
       h(
         'ol',
         { class: 'plain-list' },
@@ -51,25 +52,21 @@ export function createRoomSheet({ act, calendar, explain, sides }) {
             h(
               'button',
               { type: 'button', class: 'link', onclick: () => explain(mapping.id) },
-              h('span', { class: 'dot', 'data-state': statuses[mapping.sync_status]?.[0] ?? 'away' }),
+              h('span', { class: 'dot', 'data-state': colourOf(mapping.sync_status) }),
               h(
                 'span',
                 {},
                 mapping.title ?? `${mapping.reservation_type} ${mapping.reservation_id}`,
                 mapping.sync_status !== 'synced' &&
-                  h(
-                    'span',
-                    { class: 'sub' },
-                    ` – ${statuses[mapping.sync_status]?.[1] ?? mapping.sync_status}`,
-                  ),
+                  h('span', { class: 'sub' }, ` – ${statusWords(mapping.sync_status)}`),
               ),
             ),
             h('span', {}, span(mapping.starts_at, mapping.ends_at)),
           ),
         ),
-        found.total === 0 && h('li', {}, h('span', {}, 'None within the days that are kept equal.')),
+        found.total === 0 && h('li', {}, h('span', {}, say('room.noReservation'))),
         found.total > found.count &&
-          h('li', {}, h('span', {}, `and ${number(found.total - found.count)} more`)),
+          h('li', {}, h('span', {}, say('list.rest', { n: found.total - found.count }))),
       ),
     );
 
@@ -80,12 +77,12 @@ export function createRoomSheet({ act, calendar, explain, sides }) {
     const at = (/** @type {string | null} */ time) =>
       time === null ? null : `${distance(time, now)} (${fullTime(time)})`;
     const subscribed = (/** @type {string | null} */ until) =>
-      until === null ? 'no: Outlook is asked instead' : `until ${fullTime(until)}, renewed before`;
+      until === null ? say('room.polled') : say('room.subscribed', { time: fullTime(until) });
     const doing = (/** @type {string} */ what) => () =>
       act(() => post(`/rooms/${room.resource_id}/${what}`)).then(() => openRoom(room.resource_id, true));
     sheetOfRoom.show(
       nameOf(room),
-      `${room.outlook_item_id} · resource ${room.resource_id}`,
+      `${room.outlook_item_id} · ${say('resource', { id: String(room.resource_id) })}`,
       h(
         'section',
         {},
@@ -93,38 +90,38 @@ export function createRoomSheet({ act, calendar, explain, sides }) {
           'div',
           { class: 'box', 'data-state': state.state },
           h('p', {}, h('strong', {}, state.word)),
-          room.error !== null && h('p', {}, room.error),
-          room.hint !== null && h('p', { class: 'hint' }, room.hint),
+          room.error !== null && h('p', {}, heard(room.error)),
+          room.hint !== null && h('p', { class: 'hint' }, heard(room.hint)),
         ),
         h('br'),
         pairs([
-          ['Direction', directions[room.sync_direction] ?? room.sync_direction],
+          [say('rooms.direction'), named('direction', room.sync_direction)],
           [
-            'Waiting',
+            say('rooms.due'),
             room.due === 0
-              ? 'nothing'
-              : `${counted(room.due, 'change')}, the oldest for ${duration(room.lag_ms)}`,
+              ? say('nothing')
+              : `${counted(room.due, 'change')}, ${say('figure.oldest', { length: duration(room.lag_ms) })}`,
           ],
-          ['Held', room.held === 0 ? null : counted(room.held, 'removal')],
-          ['Claimed by', room.claimed_by],
-          ['Failed', room.failed === 0 ? null : counted(room.failed, 'reservation')],
-          ['Conflicts', room.conflicts === 0 ? null : number(room.conflicts)],
-          ['Last sync', at(room.last_sync_at) ?? 'never'],
-          ['Tried again', at(room.throttled_until ?? room.retry_at)],
-          ['Next look', room.active === 1 ? at(room.pull_due_at) : null],
-          ['Subscribed', room.active === 1 ? subscribed(room.subscription_expires_at) : null],
-          ['Compared', at(room.baselined_at) ?? 'not yet'],
+          [say('room.Held'), room.held === 0 ? null : counted(room.held, 'removal')],
+          [say('room.claimedBy'), room.claimed_by],
+          [say('room.Failed'), room.failed === 0 ? null : counted(room.failed, 'reservation')],
+          [say('room.Conflicts'), room.conflicts === 0 ? null : number(room.conflicts)],
+          [say('lastSync'), at(room.last_sync_at) ?? say('never')],
+          [say('room.retry'), at(room.throttled_until ?? room.retry_at)],
+          [say('rooms.poll'), room.active === 1 ? at(room.pull_due_at) : null],
+          [say('rooms.ends'), room.active === 1 ? subscribed(room.subscription_expires_at) : null],
+          [say('room.compared'), at(room.baselined_at) ?? say('room.notYet')],
         ]),
         h('br'),
         h(
           'div',
           { class: 'actions' },
-          h('button', { type: 'button', onclick: () => calendar(room.resource_id) }, 'Week'),
+          h('button', { type: 'button', onclick: () => calendar(room.resource_id) }, say('calendar.week')),
           room.active === 1
-            ? actionButton('Pause', doing('pause'))
-            : actionButton('Resume', doing('resume'), 'primary'),
-          room.active === 1 && actionButton('Compare both sides again', doing('resync')),
-          room.claimed_by !== null && actionButton('Take this room over', doing('claim')),
+            ? actionButton(say('room.pause'), doing('pause'))
+            : actionButton(say('room.resume'), doing('resume'), 'primary'),
+          room.active === 1 && actionButton(say('room.resync'), doing('resync')),
+          room.claimed_by !== null && actionButton(say('room.claim'), doing('claim')),
         ),
       ),
       settingsOf(room, (own) =>

@@ -2,20 +2,21 @@
  * How a room stands, in one word and one colour. A room with one reservation that is not equal is not equal. Pure.
  * @import { Room, State, Stats } from './shapes.ts'
  */
+import { named } from './language.js';
 
-/** @type {Record<string, [State, string]>} */
+/** @type {Record<string, State>} */
 const states = {
-  held: ['bad', 'held'],
-  refused: ['bad', 'refused'],
-  failed: ['bad', 'failed'],
-  waiting: ['warn', 'waiting'],
-  conflict: ['warn', 'conflict'],
-  backfill: ['busy', 'backfill'],
-  working: ['busy', 'working'],
-  new: ['busy', 'starting'],
-  planned: ['busy', 'planned'],
-  ok: ['good', 'equal'],
-  off: ['away', 'paused'],
+  held: 'bad',
+  refused: 'bad',
+  failed: 'bad',
+  waiting: 'warn',
+  conflict: 'warn',
+  backfill: 'busy',
+  working: 'busy',
+  new: 'busy',
+  planned: 'busy',
+  ok: 'good',
+  off: 'away',
 };
 /** The worst first. */
 const order = Object.keys(states);
@@ -30,8 +31,7 @@ export const nameOf = (room) => room.outlook_item_name ?? room.outlook_item_id;
  */
 export function stateOf(room, stats) {
   const name = nameOfState(room, stats);
-  const [state, word] = states[name] ?? ['warn', name];
-  return { name, state, word, rank: order.indexOf(name) };
+  return { name, state: states[name] ?? 'warn', word: named('room', name), rank: order.indexOf(name) };
 }
 
 /** @param {Room} room @param {Stats | null} stats */

@@ -5,20 +5,14 @@
  */
 import { byId, fill, h, keep, setText } from './dom.js';
 import { distance, duration, fullTime, number } from './format.js';
+import { locale, named, say } from './language.js';
 import { nameOf, stateOf } from './room-state.js';
 
 const pageSize = 150;
 const lateMs = 10_000;
 
-/** @type {Record<string, string>} */
-export const directions = {
-  both: 'both ways',
-  booking_to_outlook: 'to Outlook',
-  outlook_to_booking: 'to booking',
-};
-
 /** Room 2 before room 10. */
-const names = new Intl.Collator('nb', { numeric: true });
+const names = new Intl.Collator([locale(), 'nb'], { numeric: true });
 const compare = (/** @type {string | number} */ a, /** @type {string | number} */ b) =>
   typeof a === 'string' || typeof b === 'string'
     ? names.compare(String(a), String(b))
@@ -28,31 +22,30 @@ const compare = (/** @type {string | number} */ a, /** @type {string | number} *
 const timeKey = (at) => (at === null ? Number.POSITIVE_INFINITY : Date.parse(at));
 
 /**
- * @type {readonly { key: string, label: string, kind: string,
+ * @type {readonly { key: string, kind: string,
  *   of: (room: Room, stats: Stats | null) => string | number }[]}
  */
 const columns = [
-  { key: 'state', label: 'State', kind: '', of: (room, stats) => stateOf(room, stats).rank },
-  { key: 'name', label: 'Room', kind: 'name', of: nameOf },
-  { key: 'direction', label: 'Direction', kind: 'wide', of: (room) => room.sync_direction },
-  { key: 'due', label: 'Waiting', kind: 'number middle', of: (room) => -room.due },
-  { key: 'lag', label: 'Lag', kind: 'number', of: (room) => -room.lag_ms },
-  { key: 'last', label: 'Last sync', kind: 'number middle', of: (room) => -timeKey(room.last_sync_at) },
-  { key: 'poll', label: 'Next look', kind: 'number wide', of: (room) => timeKey(room.pull_due_at) },
+  { key: 'state', kind: '', of: (room, stats) => stateOf(room, stats).rank },
+  { key: 'name', kind: 'name', of: nameOf },
+  { key: 'direction', kind: 'wide', of: (room) => room.sync_direction },
+  { key: 'due', kind: 'number middle', of: (room) => -room.due },
+  { key: 'lag', kind: 'number', of: (room) => -room.lag_ms },
+  { key: 'last', kind: 'number middle', of: (room) => -timeKey(room.last_sync_at) },
+  { key: 'poll', kind: 'number wide', of: (room) => timeKey(room.pull_due_at) },
   {
     key: 'ends',
-    label: 'Subscribed',
     kind: 'number wide',
     of: (room) => timeKey(room.subscription_expires_at),
   },
 ];
 
-/** @type {Record<string, { label: string, has: (state: State) => boolean }>} */
+/** @type {Record<string, (state: State) => boolean>} */
 const filters = {
-  all: { label: 'All', has: () => true },
-  trouble: { label: 'Trouble', has: (state) => state === 'bad' || state === 'warn' },
-  busy: { label: 'Busy', has: (state) => state === 'busy' },
-  paused: { label: 'Paused', has: (state) => state === 'away' },
+  all: () => true,
+  trouble: (state) => state === 'bad' || state === 'warn',
+  busy: (state) => state === 'busy',
+  paused: (state) => state === 'away',
 };
 
 /** @param {{ open: (resource: number) => void }} options */
@@ -77,11 +70,12 @@ export function createRooms({ open }) {
     return h(
       'th',
       { class: column.kind, scope: 'col' },
-      h('button', { type: 'button', onclick: choose }, column.label),
+      h('button', { type: 'button', onclick: choose }, named('rooms', column.key)),
     );
   });
   fill(byId('rooms-head', HTMLTableRowElement), ...heads);
-  const chips = Object.entries(filters).map(([name, { label }]) => {
+  const chips = Object.keys(filters).map((name) => {
+    const label = named('rooms.filter', name);
     const choose = () => {
       filter = name;
       draw();
@@ -108,7 +102,7 @@ export function createRooms({ open }) {
       `${nameOf(room)} ${room.outlook_item_id} ${room.resource_id} ${stateOf(room, stats).word}`
         .toLocaleLowerCase()
         .includes(wanted);
-    const chosen = rooms.filter((room) => filters[filter]?.has(stateOf(room, stats).state) && isWanted(room));
+    const chosen = rooms.filter((room) => filters[filter]?.(stateOf(room, stats).state) && isWanted(room));
     const column = columns.find(({ key }) => key === sort.key);
     const keyed = chosen.map((room) => ({ room, key: column?.of(room, stats) ?? 0, name: nameOf(room) }));
     keyed.sort((a, b) => compare(a.key, b.key) || names.compare(a.name, b.name));
@@ -120,9 +114,9 @@ export function createRooms({ open }) {
       (room) => String(room.id),
       (room) => row(room, open, () => stats),
     );
-    setText(all, `Show all ${number(chosen.length)}`);
+    setText(all, say('rooms.showAll', { n: chosen.length }));
     all.hidden = page.length === chosen.length;
-    setText(none, rooms.length === 0 ? 'No room yet.' : 'No room is like that.');
+    setText(none, say(rooms.length === 0 ? 'rooms.none' : 'rooms.noneSuch'));
     none.hidden = page.length > 0;
     more.hidden = all.hidden && none.hidden;
     setText(byId('rooms-count', HTMLSpanElement), number(rooms.length));
@@ -132,7 +126,7 @@ export function createRooms({ open }) {
       else head.removeAttribute('aria-sort');
     });
     for (const { name, label, element } of chips) {
-      const count = rooms.filter((room) => filters[name]?.has(stateOf(room, stats).state)).length;
+      const count = rooms.filter((room) => filters[name]?.(stateOf(room, stats).state)).length;
       setText(element, name === 'all' ? label : `${label} ${number(count)}`);
       element.setAttribute('aria-pressed', String(filter === name));
     }
@@ -150,6 +144,15 @@ export function createRooms({ open }) {
     },
   };
 }
+
+/** When it is due: what is overdue is due now. @param {string | null} at @param {number} now */
+const soon = (at, now) => (at !== null && Date.parse(at) < now ? say('distance.now') : distance(at, now));
+
+/** For how long it lasts. @param {string} at @param {number} now */
+const left = (at, now) =>
+  Date.parse(at) > now
+    ? say('distance.left', { length: duration(Date.parse(at) - now, 0) })
+    : distance(at, now);
 
 /**
  * @param {Room} first
@@ -177,16 +180,16 @@ function row(first, open, standing) {
       name.title = room.outlook_item_id;
       const off = room.active !== 1;
       const texts = [
-        directions[room.sync_direction] ?? room.sync_direction,
+        named('direction', room.sync_direction),
         room.due === 0 ? '' : number(room.due),
         room.lag_ms === 0 ? '' : duration(room.lag_ms),
         distance(room.last_sync_at, now),
-        off ? '' : distance(room.pull_due_at, now).replace(/^.* ago$/, 'now'),
+        off ? '' : soon(room.pull_due_at, now),
         off
           ? ''
           : room.subscription_expires_at === null
-            ? 'polled'
-            : distance(room.subscription_expires_at, now).replace(/^in /, 'for '),
+            ? say('rooms.polled')
+            : left(room.subscription_expires_at, now),
       ];
       texts.forEach((text, at) => {
         const cell = cells[at + 2];
@@ -200,7 +203,7 @@ function row(first, open, standing) {
       ])
         cells[Number(at)]?.setAttribute('title', time === null ? '' : fullTime(String(time)));
       if (!off && room.subscription_expires_at === null)
-        cells[7]?.setAttribute('title', 'No subscription: Outlook is asked what changed, see the next look');
+        cells[7]?.setAttribute('title', say('rooms.polled.why'));
     },
   };
 }

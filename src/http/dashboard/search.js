@@ -5,8 +5,10 @@
 import { get } from './api.js';
 import { sheet } from './dialogs.js';
 import { h } from './dom.js';
-import { counted, number } from './format.js';
-import { statuses } from './statuses.js';
+import { counted } from './format.js';
+import { heard } from './heard.js';
+import { say } from './language.js';
+import { colourOf, statusWords } from './statuses.js';
 import { spanIn } from './zone.js';
 
 /** @param {{ go: (hash: string) => void }} options */
@@ -21,19 +23,19 @@ export function createSearch({ go }) {
     const { understood, remark, total, count, timezone } = found;
     results.show(
       `«${query}»`,
-      [counted(total, 'match', 'matches'), dayOf(understood), `times are those of ${timezone}`]
+      [counted(total, 'match'), dayOf(understood), say('zone.used', { zone: timezone })]
         .filter((text) => text !== '')
         .join(' · '),
       h(
         'section',
         {},
-        remark !== null && h('p', { class: 'hint' }, remark),
-        total === 0 && h('p', {}, 'Neither side shows such a reservation or event in a mapped room.'),
+        remark !== null && h('p', { class: 'hint' }, heard(remark)),
+        total === 0 && h('p', {}, say('search.empty')),
         h(
           'ol',
           { class: 'plain-list' },
           ...found.results.map((one) => row(one, timezone)),
-          total > count && h('li', {}, h('span', {}, `and ${number(total - count)} more`)),
+          total > count && h('li', {}, h('span', {}, say('list.rest', { n: total - count }))),
         ),
       ),
     );
@@ -41,18 +43,21 @@ export function createSearch({ go }) {
 
   /** @param {SearchResult} one @param {string} zone */
   function row(one, zone) {
-    const [state, words] = statuses[one.status] ?? ['away', 'in no room that is kept equal'];
-    const name = one.title ?? `${one.reservation_type ?? 'event'} ${one.reservation_id ?? ''}`;
+    const name = one.title ?? `${one.reservation_type ?? say('event')} ${one.reservation_id ?? ''}`;
     const id = one.mapping_id;
     return h(
       'li',
       {},
-      h('span', { class: 'dot', 'data-state': state }),
+      h('span', { class: 'dot', 'data-state': colourOf(one.status) }),
       id === null
         ? h('span', {}, name)
         : h('button', { type: 'button', class: 'link', onclick: () => go(`#/mapping/${id}`) }, name),
-      h('span', { class: 'sub grow' }, [one.room, one.organizer, words].filter(Boolean).join(' · ')),
-      one.url !== null && h('a', { href: one.url, rel: 'noreferrer' }, 'booking'),
+      h(
+        'span',
+        { class: 'sub grow' },
+        [one.room, one.organizer, statusWords(one.status)].filter(Boolean).join(' · '),
+      ),
+      one.url !== null && h('a', { href: one.url, rel: 'noreferrer' }, say('link.booking')),
       h('span', {}, spanIn(zone, one.starts_at, one.ends_at)),
     );
   }
@@ -62,4 +67,10 @@ export function createSearch({ go }) {
 
 /** @param {Search['understood']} understood */
 const dayOf = ({ date, to, time }) =>
-  [date, to !== date ? `to ${to}` : null, time === null ? null : `at ${time}`].filter(Boolean).join(' ');
+  [
+    date,
+    to !== date ? say('search.to', { day: to ?? '' }) : null,
+    time === null ? null : say('search.at', { time }),
+  ]
+    .filter(Boolean)
+    .join(' ');

@@ -4,6 +4,7 @@
  * @import { Known } from './shapes.ts'
  */
 import { byId, fill, h, setText } from './dom.js';
+import { say } from './language.js';
 import { verdict } from './verdict.js';
 
 /** @param {Known} known */
@@ -15,8 +16,8 @@ export function showSentence(known) {
   setText(byId('spoken', HTMLParagraphElement), spoken ?? text);
   document.title =
     state === 'good'
-      ? 'Equal – Room sync'
-      : `${text.replace(/[\u2068\u2069]/g, '').slice(0, 60)} – Room sync`;
+      ? `${say('title.equal')} – ${say('title')}`
+      : `${text.replace(/[\u2068\u2069]/g, '').slice(0, 60)} – ${say('title')}`;
   byId('signin', HTMLAnchorElement).hidden = known.trouble?.kind !== 'signed-out';
   // what is shown below was heard before the answers stopped
   byId('content', HTMLElement).toggleAttribute('data-stale', known.trouble !== null);

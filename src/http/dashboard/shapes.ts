@@ -105,9 +105,10 @@ export type Direction = 'booking_to_outlook' | 'outlook_to_booking';
 
 export interface Step {
   at: string;
-  text: string;
   action: string;
   reason: string | null;
+  /** The reason as people say it, with old and new of what changed; empty: none. */
+  why: string;
   who: string | null;
   latency_ms: number | null;
   call_ms: number | null;

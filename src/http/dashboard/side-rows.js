@@ -4,6 +4,7 @@
  */
 import { h } from './dom.js';
 import { span } from './format.js';
+import { say } from './language.js';
 
 /** @typedef {{ booking: Side | null, outlook: Side | null, fields: readonly string[] }} Sides */
 
@@ -12,8 +13,8 @@ export function sideRows({ booking, outlook, fields }) {
   const rows = fieldRows(fields).filter(({ of }) => of(booking) !== '' || of(outlook) !== '');
   return [
     h('div', { class: 'corner' }),
-    h('div', { class: 'side head' }, 'Booking system'),
-    h('div', { class: 'side head' }, 'Outlook'),
+    h('div', { class: 'side head' }, say('side.booking')),
+    h('div', { class: 'side head' }, say('side.outlook')),
     ...rows.flatMap(({ label, keys, text, of }, at) => {
       const differs = keys.some((key) => fields.includes(key)) ? 'differs' : '';
       return [
@@ -22,7 +23,7 @@ export function sideRows({ booking, outlook, fields }) {
           h(
             'div',
             { class: `side ${differs} ${text ? 'text' : ''}` },
-            side !== null ? of(side) : at === 0 ? 'nothing there' : '',
+            side !== null ? of(side) : at === 0 ? say('side.nothing') : '',
           ),
         ),
       ];
@@ -36,23 +37,25 @@ export function sideRows({ booking, outlook, fields }) {
  */
 const fieldRows = (fields) => [
   {
-    label: 'When',
+    label: say('field.when'),
     keys: ['starts_at', 'ends_at', 'all_day', 'presence'],
     text: false,
     of: (side) =>
-      side === null ? '' : `${span(side.starts_at, side.ends_at)}${side.all_day ? ', all day' : ''}`,
+      side === null
+        ? ''
+        : `${span(side.starts_at, side.ends_at)}${side.all_day ? `, ${say('time.allDay')}` : ''}`,
   },
-  { label: 'Title', keys: ['title'], text: false, of: (side) => side?.title ?? '' },
-  { label: 'Text', keys: ['description'], text: true, of: (side) => side?.description ?? '' },
+  { label: say('field.Title'), keys: ['title'], text: false, of: (side) => side?.title ?? '' },
+  { label: say('field.Text'), keys: ['description'], text: true, of: (side) => side?.description ?? '' },
   {
-    label: 'Private',
+    label: say('field.Private'),
     keys: ['is_private'],
     text: false,
     of: (side) =>
       side !== null && (side.is_private || fields.includes('is_private'))
         ? side.is_private
-          ? 'yes'
-          : 'no'
+          ? say('yes')
+          : say('no')
         : '',
   },
 ];

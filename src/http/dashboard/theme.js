@@ -1,8 +1,13 @@
 /** Light, dark, or as the system has it; remembered in this browser. */
 import { byId, setText } from './dom.js';
+import { say } from './language.js';
 
 const order = /** @type {const} */ (['auto', 'light', 'dark']);
-const labels = { auto: '◐ Auto', light: '☀ Light', dark: '☾ Dark' };
+const labels = {
+  auto: `◐ ${say('theme.auto')}`,
+  light: `☀ ${say('theme.light')}`,
+  dark: `☾ ${say('theme.dark')}`,
+};
 
 /** @param {() => void} changed what is drawn on a canvas must be drawn again */
 export function createTheme(changed) {
@@ -13,7 +18,7 @@ export function createTheme(changed) {
     if (theme === 'auto') delete document.documentElement.dataset['theme'];
     else document.documentElement.dataset['theme'] = theme;
     setText(button, labels[theme]);
-    button.setAttribute('aria-label', `Colours: ${theme === 'auto' ? 'as the system has them' : theme}`);
+    button.setAttribute('aria-label', say(`theme.colours.${theme}`));
     changed();
   }
 

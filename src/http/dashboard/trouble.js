@@ -5,17 +5,13 @@
  */
 import { post } from './api.js';
 import { actionButton, byId, fill, h, keep, setText } from './dom.js';
-import { counted, distance, number, span } from './format.js';
+import { counted, distance, ended, span } from './format.js';
+import { heard } from './heard.js';
+import { named, say } from './language.js';
 import { nameOf } from './room-state.js';
 
-/** What is done on this page needs no call of the API. @type {Record<string, string>} */
-const here = {
-  brake: 'Release or refuse it above.',
-  'items-in-error': 'What to do stands above.',
-  conflicts: 'Choose a side above.',
-  'error-rate': 'What failed stands above; most have one cause.',
-  'room-failing': 'Its sheet says why. It is tried again by itself.',
-};
+/** What is done on this page needs no call of the API. */
+const here = ['brake', 'items-in-error', 'conflicts', 'error-rate', 'room-failing'];
 
 /**
  * @typedef {{ key: string, title: string, sub: string, error: string, hint: string, action: string,
@@ -40,9 +36,9 @@ export function createTrouble({ act, explain, openRoom }) {
     key: `room ${room.id}`,
     title: nameOf(room),
     sub: room.outlook_item_id,
-    error: room.error ?? 'Outlook refuses this mailbox.',
-    hint: room.hint ?? '',
-    action: 'Try again',
+    error: room.error === null ? say('trouble.refused') : heard(room.error),
+    hint: heard(room.hint ?? ''),
+    action: say('tryAgain'),
     act: () => post(`/rooms/${room.resource_id}/resync`),
     open: () => openRoom(room.resource_id),
   });
@@ -52,9 +48,9 @@ export function createTrouble({ act, explain, openRoom }) {
     key: `mapping ${mapping.id}`,
     title: mapping.title ?? `${mapping.reservation_type} ${mapping.reservation_id}`,
     sub: `${mapping.room} · ${span(mapping.starts_at, mapping.ends_at)}`,
-    error: mapping.error_message ?? 'No reason is known.',
-    hint: mapping.hint ?? 'Try again, or change the booking: a change is tried by itself.',
-    action: 'Try again',
+    error: mapping.error_message === null ? ended(say('noReason')) : heard(mapping.error_message),
+    hint: mapping.hint === null ? say('trouble.hint') : heard(mapping.hint),
+    action: say('tryAgain'),
     act: () =>
       post(`/sync/item/${mapping.reservation_type}/${mapping.reservation_id}/${mapping.resource_id}`),
     open: () => explain(mapping.id),
@@ -67,10 +63,10 @@ export function createTrouble({ act, explain, openRoom }) {
     const look =
       room === null
         ? null
-        : h('button', { type: 'button', class: 'small', onclick: () => openRoom(room) }, 'Look at the room');
+        : h('button', { type: 'button', class: 'small', onclick: () => openRoom(room) }, say('trouble.room'));
     const since = h('span', { class: 'hint' });
     const acknowledge = actionButton(
-      'Acknowledge',
+      say('trouble.acknowledge'),
       () => act(() => post(`/alerts/${first.id}/acknowledge`)),
       'small',
     );
@@ -88,8 +84,8 @@ export function createTrouble({ act, explain, openRoom }) {
       element,
       /** @param {Alert} alert */
       update(alert) {
-        const hint = here[alert.type] ?? alert.hint;
-        setText(message, hint ? `${alert.message} ${hint}` : alert.message);
+        const hint = here.includes(alert.type) ? named('here', alert.type) : heard(alert.hint ?? '');
+        setText(message, `${heard(alert.message)} ${hint}`.trim());
         setText(since, distance(alert.created_at, Date.now()));
       },
     };
@@ -126,14 +122,14 @@ function table(place, act) {
   const body = h('tbody');
   const title = h('h2');
   const more = h('p', { class: 'more' });
-  const heads = ['What', 'Why, and what to do', ''].map((text) => h('th', { scope: 'col' }, text));
+  const heads = [say('trouble.what'), say('trouble.why'), ''].map((text) => h('th', { scope: 'col' }, text));
   const panel = h(
     'section',
     { class: 'panel', 'data-state': 'bad' },
     h('header', {}, title),
     h(
       'div',
-      { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'What could not be brought over' },
+      { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': say('trouble.list') },
       h('table', { class: 'table errors' }, h('thead', {}, h('tr', {}, ...heads)), body),
     ),
     more,
@@ -168,9 +164,9 @@ function table(place, act) {
   }
 
   return (/** @type {readonly Failure[]} */ failures, /** @type {number} */ total) => {
-    setText(title, `${number(total)} could not be brought over`);
+    setText(title, say('trouble.failed', { n: total }));
     keep(body, failures, ({ key }) => key, row);
-    setText(more, `and ${number(total - failures.length)} more`);
+    setText(more, say('list.rest', { n: Math.max(0, total - failures.length) }));
     more.hidden = total <= failures.length;
     if (failures.length === 0) fill(place);
     else if (!panel.isConnected) fill(place, panel);

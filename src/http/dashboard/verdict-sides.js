@@ -4,7 +4,9 @@
  * @import { Known } from './shapes.ts'
  * @import { Finding } from './verdict.js'
  */
-import { counted, distance, ended, hourOfDay, timeOfDay } from './format.js';
+import { distance, ended, hourOfDay, timeOfDay } from './format.js';
+import { heard } from './heard.js';
+import { say } from './language.js';
 
 /**
  * @param {Known} known
@@ -13,19 +15,19 @@ import { counted, distance, ended, hourOfDay, timeOfDay } from './format.js';
  */
 export function unreachable({ trouble, heardAt }, now) {
   if (trouble === null) return [];
-  const heard =
-    heardAt === 0 ? '' : ` What stands below is from ${timeOfDay(heardAt)}, ${ago(heardAt, now)}.`;
+  const stale =
+    heardAt === 0 ? '' : ` ${say('away.stale', { time: timeOfDay(heardAt), ago: ago(heardAt, now) })}`;
   if (trouble.kind === 'signed-out')
-    return [{ state: 'away', text: 'You are signed out.', detail: 'Sign in to see how it stands.' }];
+    return [{ state: 'away', text: say('away.signedOut'), detail: say('away.signIn') }];
   if (trouble.kind === 'daemon')
     return [
       {
         state: 'away',
-        text: 'The daemon does not answer.',
-        detail: `Bookings go on and their changes wait. Is the service running? This page tries again by itself.${heard}`,
+        text: say('daemon.away'),
+        detail: `${say('daemon.away.hint')}${stale}`,
       },
     ];
-  return [{ state: 'bad', text: trouble.error, detail: `${trouble.hint}${heard}`.trim() }];
+  return [{ state: 'bad', text: trouble.error, detail: `${trouble.hint}${stale}`.trim() }];
 }
 
 /**
@@ -40,27 +42,31 @@ export function sides({ stats, ready }) {
   if (outages.booking !== null)
     found.push({
       state: 'bad',
-      text: `The booking database is out of reach since ${hourOfDay(outages.booking.since)}.`,
-      detail: outages.booking.hint ?? outages.booking.error,
+      text: say('outage.booking', { time: hourOfDay(outages.booking.since) }),
+      detail: heard(outages.booking.hint ?? outages.booking.error),
+      alerts: ['booking-outage'],
     });
   if (outages.outlook !== null)
     found.push({
       state: 'bad',
-      text: `Outlook is out of reach since ${hourOfDay(outages.outlook.since)}.`,
-      detail: `${ended(outages.outlook.error)} ${counted(queue.due, 'change waits', 'changes wait')} and will go out when it is back.`,
+      text: say('outage.outlook', { time: hourOfDay(outages.outlook.since) }),
+      detail: `${ended(heard(outages.outlook.error))} ${say('outage.outlook.wait', { n: queue.due })}`,
+      alerts: ['outlook-outage', 'credential-refused'],
     });
   const capture = ready?.checks['capture'];
   if (capture !== undefined && !capture.ok && outages.booking === null)
     found.push({
       state: 'bad',
-      text: 'Some changes of the booking system are not noticed at once.',
-      detail: `${ended(capture.problems.join('; '))} ${ready?.hint ?? ''}`.trim(),
+      text: say('capture.broken'),
+      detail: `${ended(capture.problems.map(heard).join('; '))} ${heard(ready?.hint ?? '')}`.trim(),
+      alerts: ['capture-broken'],
     });
   if (!listener.heard && outages.booking === null)
     found.push({
       state: 'warn',
-      text: 'Notifications of the booking database are not heard.',
-      detail: `The daemon looks several times a second instead. ${listener.reason ?? ''}`,
+      text: say('listener.silent'),
+      detail: `${say('listener.silent.hint')} ${heard(listener.reason ?? '')}`.trim(),
+      alerts: ['listen-silent'],
     });
   return found;
 }
@@ -76,18 +82,19 @@ export function notYet({ stats }) {
     stats.start.mode === 'shadow'
       ? {
           state: 'busy',
-          text: 'Both sides are compared and nothing is ever written (START_MODE=shadow).',
-          detail: 'Below stands what a sync would do. START_MODE=plan or sync lets it be done.',
+          text: say('start.shadow'),
+          detail: say('start.shadow.hint'),
         }
       : stats.start.hold !== null
-        ? { state: 'bad', text: stats.start.hold.why, detail: stats.start.hold.hint }
+        ? { state: 'bad', text: heard(stats.start.hold.why), detail: heard(stats.start.hold.hint) }
         : {
             state: 'busy',
-            text: 'Nothing is written yet: the plan waits to be confirmed.',
-            detail: 'Read below what would be done, then confirm it there, or by the command plan --confirm.',
+            text: say('start.plan'),
+            detail: say('start.plan.hint'),
           },
   ];
 }
 
 /** @param {number} at @param {number} now */
-const ago = (at, now) => (now - at < 1_500 ? 'a moment ago' : distance(new Date(at).toISOString(), now));
+const ago = (at, now) =>
+  now - at < 1_500 ? say('distance.moment') : distance(new Date(at).toISOString(), now);

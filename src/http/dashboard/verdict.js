@@ -3,19 +3,26 @@
  * @import { Known, Mapping, Removal, Room, State } from './shapes.ts'
  */
 import { conflictWords } from './conflict-words.js';
-import { counted, distance, duration, ended, listed, name, number, seconds } from './format.js';
+import { counted, distance, duration, ended, listed, name, seconds } from './format.js';
+import { heard } from './heard.js';
+import { say } from './language.js';
 import { nameOf, stateOf } from './room-state.js';
 import { notYet, sides, unreachable } from './verdict-sides.js';
 
 /** @type {Record<State, number>} */
 const severity = { away: 0, bad: 1, warn: 2, busy: 3, good: 4 };
 
+/** What maps the first room. */
+const firstRow =
+  "INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id, outlook_item_name, active) VALUES (123, 'room@example.org', 'Conference Room A', 1);";
+
 /** A change that is younger is on its way, not stuck. */
 const patienceMs = 10_000;
 
 /**
  * `spoken`: the same for who hears it, without what changes from second to second; absent: the text.
- * @typedef {{ state: State, text: string, detail: string, spoken?: string }} Finding
+ * `alerts`: the types of alerts that say the same.
+ * @typedef {{ state: State, text: string, detail: string, spoken?: string, alerts?: readonly string[] }} Finding
  */
 
 /**
@@ -40,7 +47,7 @@ export function verdict(known, now) {
   const [worst, ...also] = findings.toSorted((a, b) => severity[a.state] - severity[b.state]);
   if (worst !== undefined) return { ...worst, also: also.slice(0, 6) };
   if (known.stats === null || !known.roomsRead)
-    return { state: 'away', text: 'Looking…', detail: '', also: [] };
+    return { state: 'away', text: say('reading'), detail: '', also: [] };
   return { ...calm(known, now), also: [] };
 }
 
@@ -55,40 +62,50 @@ function waitingForPerson({ stats, rooms, removals, conflicts, errors: failed })
   if (held.length > 0)
     found.push({
       state: 'bad',
-      text: `The brake holds ${counted(sum(held, 'held'), 'removal')} in ${listed(held.map((room) => name(nameOf(room))))}.`,
-      detail: `${heldBecause(held.flatMap((room) => removals.get(room.resource_id) ?? []))} Release or refuse the list below.`,
+      text: `${say('brake.holds', {
+        what: counted(sum(held, 'held'), 'removal'),
+        rooms: listed(held.map((room) => name(nameOf(room)))),
+      })}.`,
+      detail: `${heldBecause(held.flatMap((room) => removals.get(room.resource_id) ?? []))} ${say('brake.choose')}`,
+      alerts: ['brake'],
     });
   const refused = rooms.filter((room) => room.health === 'refused');
   if (refused.length > 0)
     found.push({
       state: 'bad',
-      text: `Outlook refuses ${counted(refused.length, 'room')}: ${listed(refused.map((room) => name(nameOf(room))))}.`,
-      detail: refused[0]?.hint ?? refused[0]?.error ?? '',
+      text: say('refused', {
+        rooms: counted(refused.length, 'room'),
+        names: listed(refused.map((room) => name(nameOf(room)))),
+      }),
+      detail: heard(refused[0]?.hint ?? refused[0]?.error ?? ''),
+      alerts: ['room-refused'],
     });
   const errors = stats?.statistics.summary['error'] ?? 0;
   if (errors > 0)
     found.push({
       state: 'bad',
-      text: `${counted(errors, 'reservation')} could not be brought over.`,
+      text: say('failed', { reservations: counted(errors, 'reservation') }),
       detail: firstOf(failed.mappings),
+      alerts: ['items-in-error'],
     });
   // the list has its bound, the rooms know of all
   const open = Math.max(conflicts?.length ?? 0, sum(rooms, 'conflicts'));
   if (open > 0)
     found.push({
       state: 'warn',
-      text: `${counted(open, 'conflict waits', 'conflicts wait')} for a person to choose a side.`,
+      text: say('conflicts.wait', { n: open }),
+      alerts: ['conflicts'],
       detail:
         conflicts?.[0] === undefined
           ? ''
-          : `${name(conflicts[0].room)}: ${conflictWords(conflicts[0])} Choose below.`,
+          : `${name(conflicts[0].room)}: ${conflictWords(conflicts[0])} ${say('conflicts.choose')}`,
     });
   const imports = stats?.statistics.summary['imported'] ?? 0;
   if (imports > 0)
     found.push({
       state: 'busy',
-      text: `${counted(imports, 'Outlook event waits', 'Outlook events wait')} to become a reservation.`,
-      detail: 'With IMPORT_MODE=manual they wait until POST /booking/process-imports asks for them.',
+      text: say('imports.wait', { n: imports }),
+      detail: say('imports.wait.hint'),
     });
   return found;
 }
@@ -107,23 +124,33 @@ function waiting({ stats, rooms, pending }, now) {
   if (resting.length > 0 && stats.outages.outlook === null)
     found.push({
       state: 'warn',
-      text: `${counted(resting.length, 'room waits', 'rooms wait')} for Outlook: ${listed(resting.map((room) => name(nameOf(room))))}.`,
-      detail: `${ended(resting[0]?.error ?? '')}${next.length > 0 ? ` Tried again ${distance(next.toSorted()[0] ?? null, now)}.` : ''}`,
+      text: say('resting', {
+        n: resting.length,
+        names: listed(resting.map((room) => name(nameOf(room)))),
+      }),
+      detail: [
+        ended(heard(resting[0]?.error ?? '')),
+        next.length > 0 ? say('resting.retry', { when: distance(next.toSorted()[0] ?? null, now) }) : '',
+      ]
+        .join(' ')
+        .trim(),
+      alerts: ['room-failing', 'throttled'],
     });
   const { backfill, queue } = stats;
   if (backfill.done < backfill.total)
     found.push({
       state: 'busy',
-      text: 'Bringing over what was booked before.',
-      spoken: 'Bringing over what was booked before.',
-      detail: `${number(backfill.done)} of ${number(backfill.total)} reservations; new bookings do not wait behind it.`,
+      text: say('backfill.running'),
+      spoken: say('backfill.running'),
+      detail: say('backfill.detail', { done: backfill.done, total: backfill.total }),
     });
   if ((queue.oldest_ms ?? 0) > patienceMs && stats.outages.outlook === null && resting.length === 0)
     found.push({
       state: 'warn',
-      text: `${counted(queue.due + queue.outbox_rows, 'change waits', 'changes wait')}, the oldest for ${duration(queue.oldest_ms)}.`,
-      spoken: 'Changes wait.',
+      text: say('stuck', { n: queue.due + queue.outbox_rows, length: duration(queue.oldest_ms) }),
+      spoken: say('stuck.spoken'),
       detail: reasonOf(pending.items),
+      alerts: ['stuck'],
     });
   return found;
 }
@@ -139,7 +166,7 @@ function starting({ stats, rooms }) {
   return [
     {
       state: 'busy',
-      text: `${counted(fresh.length, 'room is', 'rooms are')} compared with Outlook for the first time: ${listed(fresh.map((room) => name(nameOf(room))))}.`,
+      text: say('fresh', { n: fresh.length, names: listed(fresh.map((room) => name(nameOf(room)))) }),
       detail: '',
     },
   ];
@@ -148,41 +175,31 @@ function starting({ stats, rooms }) {
 /** @param {readonly Removal[]} removals */
 function heldBecause(removals) {
   const sides = new Set(removals.map(({ side }) => side));
-  if (sides.size === 2) return 'On both sides many are gone at once.';
-  return sides.has('booking')
-    ? 'Their events are gone from Outlook, many at once.'
-    : 'Their reservations are gone from the booking system, many at once.';
+  if (sides.size === 2) return say('brake.because.both');
+  return say(sides.has('booking') ? 'brake.because.booking' : 'brake.because.outlook');
 }
 
 /** @param {readonly (Mapping & { room: string })[]} failed */
 function firstOf([first]) {
-  if (first === undefined) return 'Each has its reason and its repair below.';
-  return `${name(first.title ?? String(first.reservation_type))} in ${name(first.room)}: ${ended(first.error_message ?? 'no reason is known')} ${first.hint ?? 'Try again below, or change the booking.'}`;
+  if (first === undefined) return say('failed.below');
+  return say('failed.first', {
+    title: name(first.title ?? String(first.reservation_type)),
+    room: name(first.room),
+    error: ended(first.error_message === null ? say('noReason') : heard(first.error_message)),
+    hint: first.hint === null ? say('failed.hint') : heard(first.hint),
+  });
 }
 
 /** @param {readonly Mapping[]} items */
 function reasonOf(items) {
   const failed = items.find((item) => item.error_message !== null && item.sync_status !== 'error');
   return failed === undefined
-    ? 'The queue below says which.'
-    : `${failed.error_message}; tried again by itself, so far ${counted(failed.attempt, 'time')}.`;
+    ? say('stuck.which')
+    : say('stuck.why', {
+        error: heard(failed.error_message ?? ''),
+        times: counted(failed.attempt, 'time'),
+      });
 }
-
-/** Of an alert of this type, the words of the finding that says the same. @type {Record<string, RegExp>} */
-const saidAs = {
-  brake: /brake holds/,
-  'booking-outage': /^The booking database is out of reach/,
-  'outlook-outage': /^Outlook is out of reach/,
-  'credential-refused': /^Outlook is out of reach/,
-  'room-refused': /^Outlook refuses/,
-  'room-failing': /waits? for Outlook/,
-  throttled: /waits? for Outlook/,
-  'items-in-error': /could not be brought over/,
-  'listen-silent': /^Notifications of the booking database/,
-  'capture-broken': /^Some changes of the booking system/,
-  conflicts: /conflicts? waits?/,
-  stuck: /^[\d\s.,]+changes? waits?, the oldest/,
-};
 
 /**
  * An alert says what the rest of the page may not know. What the page says already, and as gravely, is not said twice.
@@ -197,8 +214,7 @@ function alerts({ alerts: open }, said) {
     .filter(
       ({ type, finding }) =>
         !said.some(
-          ({ text, state }) =>
-            (saidAs[type]?.test(text) ?? false) && severity[state] <= severity[finding.state],
+          ({ alerts: same = [], state }) => same.includes(type) && severity[state] <= severity[finding.state],
         ),
     )
     .map(({ finding }) => finding);
@@ -207,8 +223,8 @@ function alerts({ alerts: open }, said) {
 /** @param {import('./shapes.ts').Alert} alert @returns {Finding} */
 const findingOf = ({ severity: grave, message, hint }) => ({
   state: grave === 'critical' ? 'bad' : 'warn',
-  text: message,
-  detail: hint ?? '',
+  text: heard(message),
+  detail: heard(hint ?? ''),
 });
 
 /**
@@ -221,11 +237,8 @@ function calm({ stats, rooms, lines }, now) {
   if (stats === null || active === 0)
     return {
       state: 'busy',
-      text: rooms.length === 0 ? 'No room is mapped yet.' : 'All rooms are paused.',
-      detail:
-        rooms.length === 0
-          ? "The command mappings match proposes pairs by name. Or: INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id, outlook_item_name, active) VALUES (123, 'room@example.org', 'Conference Room A', 1); – a row is enough, the rest follows by itself."
-          : 'Resume one: choose it in the list.',
+      text: say(rooms.length === 0 ? 'noRoom' : 'allPaused'),
+      detail: rooms.length === 0 ? say('noRoom.hint', { statement: firstRow }) : say('allPaused.hint'),
     };
   const last = lines.find((line) => line.latency_ms !== null);
   const parts = [
@@ -233,14 +246,17 @@ function calm({ stats, rooms, lines }, now) {
     counted(stats.statistics.summary['synced'] ?? 0, 'reservation'),
     ...(last === undefined
       ? []
-      : [`last change ${distance(last.at, now)}`, `${seconds(last.latency_ms ?? 0)} on the way`]),
+      : [
+          say('calm.last', { when: distance(last.at, now) }),
+          say('calm.took', { length: seconds(last.latency_ms ?? 0) }),
+        ]),
   ];
   const due = stats.queue.due + stats.queue.outbox_rows;
   const text =
     due === 0
-      ? `Everything is equal: ${parts.join(', ')}.`
-      : `${counted(due, 'change is', 'changes are')} on the way: ${parts.join(', ')}.`;
-  return { state: 'good', text, detail: '', spoken: 'Everything is equal.' };
+      ? say('calm', { parts: parts.join(', ') })
+      : say('calm.due', { n: due, parts: parts.join(', ') });
+  return { state: 'good', text, detail: '', spoken: say('calm.spoken') };
 }
 
 /**

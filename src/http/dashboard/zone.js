@@ -1,7 +1,8 @@
 /** Times on the wall clock of the booking system, whatever the browser's zone is. */
+import { locale, say } from './language.js';
 
 /** @param {string} zone @param {Intl.DateTimeFormatOptions} options */
-const format = (zone, options) => new Intl.DateTimeFormat('en-GB', { timeZone: zone, ...options });
+const format = (zone, options) => new Intl.DateTimeFormat(locale(), { timeZone: zone, ...options });
 
 /** `Tue 05 Jan` @param {string} zone @param {string} at */
 export const dayIn = (zone, at) =>
@@ -17,7 +18,7 @@ const clockIn = (zone, at) => format(zone, { hour: '2-digit', minute: '2-digit' 
  * @param {string | null} to
  */
 export function spanIn(zone, from, to) {
-  if (from === null) return 'no time known';
+  if (from === null) return say('time.unknown');
   const start = `${dayIn(zone, from)} ${clockIn(zone, from)}`;
   if (to === null) return start;
   const end = dayIn(zone, from) === dayIn(zone, to) ? '–' : ` – ${dayIn(zone, to)} `;

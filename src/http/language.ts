@@ -1,0 +1,68 @@
+/**
+ * The language of a page: what its reader chose and the browser remembers, else what the browser asks for
+ * (Accept-Language), else English. The words are those of the dashboard's en.json and nb.json.
+ */
+import { readFileSync } from 'node:fs';
+import type { Context, MiddlewareHandler } from 'hono';
+import { setCookie } from 'hono/cookie';
+import { languageDetector } from 'hono/language';
+import { isHttps } from './origin.ts';
+
+export const languages = ['en', 'nb'] as const;
+export type Language = (typeof languages)[number];
+
+type Messages = Readonly<Record<string, string | { readonly one: string; readonly other: string }>>;
+
+const read = (language: Language) =>
+  JSON.parse(readFileSync(new URL(`dashboard/${language}.json`, import.meta.url), 'utf8')) as Messages;
+const messages = { en: read('en'), nb: read('nb') } as const satisfies Record<Language, Messages>;
+
+const languageCookie = 'bridge_language';
+const rememberedSeconds = 365 * 24 * 60 * 60;
+
+/** Finds the language of a request (`languageOf`). One that is asked for in the address (`?language=nb`) is remembered. */
+export const detectLanguage: MiddlewareHandler = languageDetector({
+  supportedLanguages: [...languages],
+  fallbackLanguage: 'en',
+  lookupQueryString: 'language',
+  lookupCookie: languageCookie,
+  // Norwegian as browsers write it, of either form
+  convertDetectedLanguage: (language) => (/^(nb|no|nn)\b/i.test(language) ? 'nb' : language),
+  // only a choice is remembered: what the browser asks for may change
+  caches: false,
+});
+
+export const languageOf = (c: Context): Language => (c.get('language') as Language | undefined) ?? 'en';
+
+/** Remembers the language that the address asks for; returns that address without it. Null: it asks for none. */
+export function rememberLanguage(c: Context): string | null {
+  const { pathname, searchParams } = new URL(c.req.url);
+  if (!searchParams.has('language')) return null;
+  setCookie(c, languageCookie, languageOf(c), {
+    path: '/',
+    httpOnly: true,
+    sameSite: 'Lax',
+    secure: isHttps(c),
+    maxAge: rememberedSeconds,
+  });
+  searchParams.delete('language');
+  return searchParams.size === 0 ? pathname : `${pathname}?${searchParams}`;
+}
+
+/** What a cache has to know of an answer that depends on the language. */
+export const varies = { Vary: 'Accept-Language, Cookie' } as const;
+
+/** A message without a plural form; the name itself where there is none. */
+export function messageOf(language: Language, key: string): string {
+  const message = messages[language][key];
+  return typeof message === 'string' ? message : key;
+}
+
+/** A page with its `{{key}}` filled, `{{language}}` with the language itself. Throws Error for a key that is not there. */
+export const fillPage = (page: string, language: Language): string =>
+  page.replace(/\{\{([\w.-]+)\}\}/g, (_, key: string) => {
+    if (key === 'language') return language;
+    const message = messages[language][key];
+    if (typeof message !== 'string') throw new Error(`${language}.json has no '${key}'`);
+    return message.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
+  });
