@@ -466,6 +466,80 @@ ALTER TABLE bridge_removals ADD COLUMN deed text;
 $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0160_deeds', now());
 
+  EXECUTE $migration$
+-- What both sides of a mapping agree on, and what is meant to happen to its event, have names.
+ALTER TABLE bridge_mappings
+  -- as nearly all of them are, which need not be written then
+  ADD COLUMN agreement text NOT NULL DEFAULT 'agreed'
+    CONSTRAINT bridge_mappings_agreement CHECK (agreement IN ('never', 'unanswered', 'partly', 'agreed')),
+  ADD COLUMN event_intent text
+    CONSTRAINT bridge_mappings_event_intent CHECK (event_intent IN ('remove', 'renew', 'remove_again', 'keep'));
+ALTER TABLE bridge_mappings ALTER COLUMN agreement SET DEFAULT 'never';
+COMMENT ON COLUMN bridge_mappings.agreement IS 'never: both sides never agreed on anything; unanswered: something was sent, or an event is known to be there, and nobody knows what it shows; partly: on the fields of booking_base; agreed: on all of booking_base';
+COMMENT ON COLUMN bridge_mappings.event_intent IS 'what it means that the event is not there, or is. remove: we are about to delete or decline it, so nobody else did; renew: should it be gone, it is made anew; remove_again: it was not there when we deleted it, should it show, it is deleted; keep: a person keeps it although its reservation is gone';
+
+-- The agreement that a content stands for.
+CREATE FUNCTION bridge_agreement(base jsonb) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $agreement$
+  SELECT CASE WHEN base IS NULL OR jsonb_typeof(base) = 'null' THEN 'never'
+    WHEN base ?& ARRAY['startsAt', 'endsAt', 'allDay', 'title', 'description', 'isPrivate'] THEN 'agreed'
+    WHEN base ?| ARRAY['startsAt', 'endsAt', 'allDay', 'title', 'description', 'isPrivate'] THEN 'partly'
+    ELSE 'unanswered' END
+$agreement$;
+
+-- The intent that `removing`, as daemons of 1.0 wrote it, stands for.
+CREATE FUNCTION bridge_intent(removing boolean, status text, outlook_base jsonb, was text, is_wanted boolean) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $intent$
+  SELECT CASE WHEN status = 'cancelled' AND outlook_base IS NOT NULL THEN 'keep'
+    WHEN NOT removing THEN NULL
+    WHEN status = 'cancelled' THEN 'remove_again'
+    WHEN was IN ('remove', 'renew') THEN was
+    WHEN is_wanted THEN 'renew'
+    ELSE 'remove' END
+$intent$;
+
+-- they say nothing, and are not made any more
+DELETE FROM bridge_mappings WHERE reservation_id IS NULL AND outlook_event_id IS NULL;
+UPDATE bridge_mappings SET booking_base = NULL, revision = revision + 1 WHERE jsonb_typeof(booking_base) = 'null';
+UPDATE bridge_mappings SET agreement = bridge_agreement(booking_base), revision = revision + 1
+WHERE bridge_agreement(booking_base) <> 'agreed';
+UPDATE bridge_mappings SET revision = revision + 1, removing = removing AND NOT (sync_status = 'cancelled' AND outlook_base IS NOT NULL),
+  event_intent = bridge_intent(removing, sync_status, outlook_base, NULL, present AND outlook_news IS NOT DISTINCT FROM 'look')
+WHERE removing OR sync_status = 'cancelled' AND outlook_base IS NOT NULL;
+ALTER TABLE bridge_mappings ADD CONSTRAINT bridge_mappings_agreed_on CHECK ((agreement = 'never') = (booking_base IS NULL));
+
+-- A daemon of 1.0 writes all this into `booking_base`, `removing`, and the `outlook_base` of what is cancelled, and so may people.
+-- Where a statement gave the name, the others follow; else the name follows them. This stands here and not among the functions,
+-- because such a daemon works on between the two. A later version drops it, and `removing` with it.
+CREATE FUNCTION bridge_named_states() RETURNS trigger LANGUAGE plpgsql AS $named$
+DECLARE
+  is_new constant boolean := TG_OP = 'INSERT';
+BEGIN
+  IF (NEW.agreement <> CASE WHEN is_new THEN 'never' ELSE OLD.agreement END) THEN
+    NEW.booking_base := CASE NEW.agreement WHEN 'never' THEN NULL WHEN 'unanswered' THEN '{}' ELSE NEW.booking_base END;
+  ELSE
+    NEW.agreement := bridge_agreement(NEW.booking_base);
+  END IF;
+  IF NEW.event_intent = 'keep' AND NEW.sync_status = 'cancelled' THEN
+    NEW.outlook_base := coalesce(NEW.outlook_base, '{}');
+    NEW.removing := false;
+  ELSIF (NEW.event_intent IS DISTINCT FROM CASE WHEN is_new THEN NULL ELSE OLD.event_intent END) THEN
+    NEW.removing := NEW.event_intent IS NOT NULL;
+  ELSE
+    NEW.event_intent := bridge_intent(NEW.removing, NEW.sync_status, NEW.outlook_base, NEW.event_intent,
+      NEW.present AND NEW.outlook_news IS NOT DISTINCT FROM 'look');
+    NEW.removing := NEW.removing AND NEW.event_intent <> 'keep';
+  END IF;
+  RETURN NEW;
+END $named$;
+-- the last of its kind by its name: it sees what the others made of a row
+CREATE TRIGGER bridge_mappings_zz_named BEFORE INSERT OR UPDATE ON bridge_mappings FOR EACH ROW
+  WHEN (NEW.agreement <> bridge_agreement(NEW.booking_base)
+    OR (NEW.event_intent IS NOT NULL AND NEW.event_intent <> 'keep') <> NEW.removing
+    OR (NEW.event_intent IS NOT DISTINCT FROM 'keep') <> (NEW.sync_status = 'cancelled' AND NEW.outlook_base IS NOT NULL))
+  EXECUTE FUNCTION bridge_named_states();
+$migration$;
+  INSERT INTO bridge_migrations (name, run_on) VALUES ('0190_named_states', now());
+
   EXECUTE $functions$
 -- A plan runs what a sync runs, in a transaction that is always rolled back (src/sync/plan).
 
@@ -1375,12 +1449,12 @@ BEGIN
     answer := answer || json_build_object(
       'id', m.id, 'reservationType', m.reservation_type, 'reservationId', m.reservation_id, 'eventId', m.outlook_event_id,
       'status', m.sync_status, 'direction', m.sync_direction, 'generation', m.generation, 'revision', m.revision, 'createdAt', m.created_at,
-      'attempt', m.attempt, 'lane', m.lane, 'bookingBase', m.booking_base, 'outlookBase', m.outlook_base,
+      'attempt', m.attempt, 'lane', m.lane, 'agreement', m.agreement, 'bookingBase', m.booking_base, 'outlookBase', m.outlook_base,
       'outlookSeen', m.outlook_seen, 'active', active, 'booking', item -> 'state',
       'inWindow', ends > opens AND begins < closes,
       'covered', covered, 'coverConfirmed', cover_confirmed, 'ended', coalesce(ends, m.ends_at) <= now(), 'elsewhere', elsewhere,
       'news', m.outlook_news, 'isOrganizer', m.is_organizer, 'iCalUId', m.ical_uid, 'originalStart', m.original_start,
-      'etag', m.outlook_etag, 'removing', m.removing, 'waitsFor', m.waits_for, 'renames', m.renames, 'conflict', m.conflict, 'error', m.error_message, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,
+      'etag', m.outlook_etag, 'intent', m.event_intent, 'removing', m.removing, 'waitsFor', m.waits_for, 'renames', m.renames, 'conflict', m.conflict, 'error', m.error_message, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,
       'bookingChangedAt', m.last_modified_booking);
   END LOOP;
   RETURN array_to_json(answer);
@@ -1638,8 +1712,8 @@ BEGIN
         SELECT FROM jsonb_to_recordset(results) AS x (id bigint, "eventId" text)
         WHERE x.id <> r.id AND x."eventId" = r."eventId") ELSE false END AS left_alone
     FROM jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text, generation integer,
-      "bookingBase" jsonb, "outlookBase" jsonb, "bookingSeen" jsonb, "outlookSeen" jsonb, error text, hint text, "dueInMs" double precision,
-      attempt integer, action text, reason text, news text, removing boolean, "waitsFor" text, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz,
+      agreement text, "bookingBase" jsonb, "outlookBase" jsonb, "bookingSeen" jsonb, "outlookSeen" jsonb, error text, hint text, "dueInMs" double precision,
+      attempt integer, action text, reason text, news text, intent text, removing boolean, "waitsFor" text, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz,
       "seriesMasterId" text, etag text, conflict jsonb, counterpart jsonb, "outlookChangedAt" timestamptz, "sinceAcceptedMs" double precision, "callMs" double precision,
       "requestId" text, detail jsonb, renamed boolean)
   ), was AS (
@@ -1657,6 +1731,9 @@ BEGIN
       -- what another room of the same meeting agreed on meanwhile stays: see bridge_write_back
       booking_base = CASE WHEN r.claimed THEN NULL WHEN m.revision <> r.revision AND NOT coalesce(r."isOrganizer", m.is_organizer) THEN m.booking_base
                           ELSE r."bookingBase" END,
+      agreement = CASE WHEN r.claimed THEN 'never' WHEN m.revision <> r.revision AND NOT coalesce(r."isOrganizer", m.is_organizer) THEN m.agreement
+                       -- a daemon of 1.0 does not name it
+                       ELSE coalesce(r.agreement, bridge_agreement(r."bookingBase")) END,
       outlook_base = CASE WHEN NOT r.claimed THEN r."outlookBase" END, booking_seen = r."bookingSeen", outlook_seen = r."outlookSeen",
       error_message = r.error, hint = r.hint, attempt = r.attempt,
       due_at = CASE WHEN m.revision <> r.revision OR r.claimed THEN coalesce(m.due_at, now())
@@ -1676,7 +1753,9 @@ BEGIN
       resolution = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.resolution END,
       import_asked_at = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.import_asked_at END,
       noticed_at = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.noticed_at END,
-      conflict = r.conflict, renames = m.renames AND NOT coalesce(r.renamed, false), removing = coalesce(r.removing, false), waits_for = r."waitsFor",
+      conflict = r.conflict, renames = m.renames AND NOT coalesce(r.renamed, false), waits_for = r."waitsFor",
+      event_intent = CASE WHEN r.removing IS NULL THEN r.intent ELSE bridge_intent(r.removing, r.status, r."outlookBase", m.event_intent, false) END,
+      removing = CASE WHEN r.removing IS NULL THEN r.intent IN ('remove', 'renew', 'remove_again') AND r.intent IS NOT NULL ELSE r.removing END,
       revision = m.revision + 1,
       updated_at = now()
     FROM r WHERE m.id = r.id
@@ -1930,7 +2009,7 @@ BEGIN
   ON CONFLICT (reservation_type, reservation_id, resource_id) DO NOTHING;
   SELECT coalesce(jsonb_agg(to_jsonb(p) || jsonb_build_object('id', m.id)), '[]') INTO attached
   FROM jsonb_to_recordset(pairs) AS p (id bigint, type text, reservation bigint, was text, revision bigint, "eventId" text, kept boolean,
-    "outlookBase" jsonb, "bookingBase" jsonb, news text, lane smallint, "isOrganizer" boolean, "iCalUId" text,
+    "outlookBase" jsonb, agreement text, "bookingBase" jsonb, news text, lane smallint, "isOrganizer" boolean, "iCalUId" text,
     "originalStart" timestamptz, "seriesMasterId" text, reason text)
   JOIN bridge_mappings m ON CASE WHEN p.id IS NULL THEN m.reservation_type = p.type AND m.reservation_id = p.reservation ELSE m.id = p.id END
   WHERE m.resource_id = room.resource_id AND m.outlook_item_id = room.outlook_item_id
@@ -1947,12 +2026,13 @@ BEGIN
     UPDATE bridge_mappings m SET outlook_event_id = a."eventId", outlook_etag = NULL,
       outlook_base = CASE WHEN a.kept THEN m.outlook_base ELSE a."outlookBase" END,
       booking_base = CASE WHEN a.kept THEN m.booking_base ELSE a."bookingBase" END,
+      agreement = CASE WHEN a.kept THEN m.agreement ELSE coalesce(a.agreement, bridge_agreement(a."bookingBase")) END,
       outlook_news = a.news, noticed_at = CASE WHEN a.news IS NULL THEN m.noticed_at ELSE coalesce(m.noticed_at, now()) END,
       is_organizer = a."isOrganizer", ical_uid = a."iCalUId", original_start = a."originalStart", series_master_id = a."seriesMasterId", off_pattern = false,
-      sync_status = 'pending', removing = false, waits_for = NULL, conflict = NULL, error_message = NULL, hint = NULL, due_at = now(), lane = a.lane,
+      sync_status = 'pending', event_intent = NULL, removing = false, waits_for = NULL, conflict = NULL, error_message = NULL, hint = NULL, due_at = now(), lane = a.lane,
       generation = m.generation + 1, -- should it need an event of its own again
       attempt = 0, revision = m.revision + 1, updated_at = now()
-    FROM jsonb_to_recordset(attached) AS a (id bigint, "eventId" text, kept boolean, "outlookBase" jsonb, "bookingBase" jsonb, news text,
+    FROM jsonb_to_recordset(attached) AS a (id bigint, "eventId" text, kept boolean, "outlookBase" jsonb, agreement text, "bookingBase" jsonb, news text,
       lane smallint, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz, "seriesMasterId" text)
     WHERE m.id = a.id
     RETURNING m.*
@@ -2084,7 +2164,7 @@ DECLARE
 BEGIN
   PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
   WITH those AS (
-    UPDATE bridge_mappings m SET removing = true, revision = m.revision + 1
+    UPDATE bridge_mappings m SET removing = true, event_intent = CASE m.sync_status WHEN 'cancelled' THEN 'remove_again' ELSE 'remove' END, revision = m.revision + 1
     FROM jsonb_to_recordset(wanted) AS w (id bigint, revision bigint)
     WHERE m.id = w.id AND m.revision = w.revision
       AND EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch)
@@ -2099,8 +2179,8 @@ CREATE OR REPLACE FUNCTION bridge_show_again(room integer, mailbox text) RETURNS
 BEGIN
   DELETE FROM bridge_mappings WHERE resource_id = room AND reservation_id IS NULL;
   UPDATE bridge_mappings
-  SET outlook_item_id = mailbox, outlook_event_id = NULL, booking_base = NULL, outlook_base = NULL, outlook_etag = NULL,
-      outlook_seen = NULL, outlook_news = NULL, removing = false, is_organizer = true, waits_for = NULL, conflict = NULL, resolution = NULL,
+  SET outlook_item_id = mailbox, outlook_event_id = NULL, agreement = 'never', booking_base = NULL, outlook_base = NULL, outlook_etag = NULL,
+      outlook_seen = NULL, outlook_news = NULL, event_intent = NULL, removing = false, is_organizer = true, waits_for = NULL, conflict = NULL, resolution = NULL,
       error_message = NULL, hint = NULL, attempt = 0, generation = generation + 1, revision = revision + 1, lane = 1, due_at = now(),
       sync_status = CASE WHEN sync_status IN ('synced', 'error', 'conflict') THEN 'pending' ELSE sync_status END
   WHERE resource_id = room;
@@ -2335,7 +2415,7 @@ BEGIN
   END IF;
   -- the other rooms of the same meeting agree on our side; what theirs show is to be looked at
   UPDATE bridge_mappings o
-  SET booking_base = place.seen - 'as' || own.appearance, booking_seen = place.seen - 'as' || own.appearance, outlook_news = coalesce(o.outlook_news, 'look'),
+  SET agreement = 'agreed', booking_base = place.seen - 'as' || own.appearance, booking_seen = place.seen - 'as' || own.appearance, outlook_news = coalesce(o.outlook_news, 'look'),
       noticed_at = coalesce(o.noticed_at, now()), due_at = now(), lane = 0, revision = o.revision + 1
   FROM (SELECT n.id, CASE WHEN n.booking_seen ? 'as' THEN jsonb_build_object('as', n.booking_seen -> 'as') ELSE '{}' END AS appearance
         FROM bridge_mappings n WHERE n.reservation_type = kind AND n.reservation_id = id_) own
@@ -2550,10 +2630,12 @@ BEGIN
   NEW.touched_at := clock_timestamp();
   IF NEW.outlook_event_id IS NULL THEN
     NEW.outlook_base := NULL;
+    NEW.agreement := 'never';
     NEW.booking_base := NULL;
   ELSE
     -- whoever asks doubts that Outlook shows it: it is read first, and made anew should it be gone
     NEW.outlook_news := 'look';
+    NEW.event_intent := 'renew';
     NEW.removing := true;
   END IF;
   NEW.import_asked_at := clock_timestamp();
@@ -2562,6 +2644,15 @@ END $touched$;
 CREATE OR REPLACE TRIGGER bridge_mappings_touched BEFORE UPDATE ON bridge_mappings FOR EACH ROW
   WHEN (NEW.sync_status = 'pending' AND NEW.revision = OLD.revision AND NEW.due_at IS NOT DISTINCT FROM OLD.due_at)
   EXECUTE FUNCTION bridge_mapping_touched();
+
+-- A row that names neither a reservation nor an event says nothing, and is not kept. (One that comes to is dropped below.)
+CREATE OR REPLACE FUNCTION bridge_mapping_empty() RETURNS trigger LANGUAGE plpgsql AS $empty$
+BEGIN
+  RETURN NULL;
+END $empty$;
+CREATE OR REPLACE TRIGGER bridge_mappings_empty BEFORE INSERT ON bridge_mappings FOR EACH ROW
+  WHEN (NEW.reservation_id IS NULL AND NEW.outlook_event_id IS NULL)
+  EXECUTE FUNCTION bridge_mapping_empty();
 
 -- After such a change the room is due. A row that names neither side is dropped, and a room that lost an event
 -- or a reservation is compared with both sides again before anything is created, so nothing is made twice.
@@ -2643,12 +2734,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '778c165d5c80065e8bdb89b9b79ee175d5115cca623e0b3796594f48cb5e03dc ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '9aee218f6b2133f9d3e9388572041ade6d257a3e9af9645ef4f161151770edc6 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_is_plan,bridge_index,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_hand_over,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_back,bridge_leaving,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_is_plan,bridge_index,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_hand_over,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_back,bridge_leaving,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -60,12 +60,12 @@ BEGIN
     answer := answer || json_build_object(
       'id', m.id, 'reservationType', m.reservation_type, 'reservationId', m.reservation_id, 'eventId', m.outlook_event_id,
       'status', m.sync_status, 'direction', m.sync_direction, 'generation', m.generation, 'revision', m.revision, 'createdAt', m.created_at,
-      'attempt', m.attempt, 'lane', m.lane, 'bookingBase', m.booking_base, 'outlookBase', m.outlook_base,
+      'attempt', m.attempt, 'lane', m.lane, 'agreement', m.agreement, 'bookingBase', m.booking_base, 'outlookBase', m.outlook_base,
       'outlookSeen', m.outlook_seen, 'active', active, 'booking', item -> 'state',
       'inWindow', ends > opens AND begins < closes,
       'covered', covered, 'coverConfirmed', cover_confirmed, 'ended', coalesce(ends, m.ends_at) <= now(), 'elsewhere', elsewhere,
       'news', m.outlook_news, 'isOrganizer', m.is_organizer, 'iCalUId', m.ical_uid, 'originalStart', m.original_start,
-      'etag', m.outlook_etag, 'removing', m.removing, 'waitsFor', m.waits_for, 'renames', m.renames, 'conflict', m.conflict, 'error', m.error_message, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,
+      'etag', m.outlook_etag, 'intent', m.event_intent, 'removing', m.removing, 'waitsFor', m.waits_for, 'renames', m.renames, 'conflict', m.conflict, 'error', m.error_message, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,
       'bookingChangedAt', m.last_modified_booking);
   END LOOP;
   RETURN array_to_json(answer);

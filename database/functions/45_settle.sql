@@ -63,8 +63,8 @@ BEGIN
         SELECT FROM jsonb_to_recordset(results) AS x (id bigint, "eventId" text)
         WHERE x.id <> r.id AND x."eventId" = r."eventId") ELSE false END AS left_alone
     FROM jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text, generation integer,
-      "bookingBase" jsonb, "outlookBase" jsonb, "bookingSeen" jsonb, "outlookSeen" jsonb, error text, hint text, "dueInMs" double precision,
-      attempt integer, action text, reason text, news text, removing boolean, "waitsFor" text, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz,
+      agreement text, "bookingBase" jsonb, "outlookBase" jsonb, "bookingSeen" jsonb, "outlookSeen" jsonb, error text, hint text, "dueInMs" double precision,
+      attempt integer, action text, reason text, news text, intent text, removing boolean, "waitsFor" text, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz,
       "seriesMasterId" text, etag text, conflict jsonb, counterpart jsonb, "outlookChangedAt" timestamptz, "sinceAcceptedMs" double precision, "callMs" double precision,
       "requestId" text, detail jsonb, renamed boolean)
   ), was AS (
@@ -82,6 +82,9 @@ BEGIN
       -- what another room of the same meeting agreed on meanwhile stays: see bridge_write_back
       booking_base = CASE WHEN r.claimed THEN NULL WHEN m.revision <> r.revision AND NOT coalesce(r."isOrganizer", m.is_organizer) THEN m.booking_base
                           ELSE r."bookingBase" END,
+      agreement = CASE WHEN r.claimed THEN 'never' WHEN m.revision <> r.revision AND NOT coalesce(r."isOrganizer", m.is_organizer) THEN m.agreement
+                       -- a daemon of 1.0 does not name it
+                       ELSE coalesce(r.agreement, bridge_agreement(r."bookingBase")) END,
       outlook_base = CASE WHEN NOT r.claimed THEN r."outlookBase" END, booking_seen = r."bookingSeen", outlook_seen = r."outlookSeen",
       error_message = r.error, hint = r.hint, attempt = r.attempt,
       due_at = CASE WHEN m.revision <> r.revision OR r.claimed THEN coalesce(m.due_at, now())
@@ -101,7 +104,9 @@ BEGIN
       resolution = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.resolution END,
       import_asked_at = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.import_asked_at END,
       noticed_at = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.noticed_at END,
-      conflict = r.conflict, renames = m.renames AND NOT coalesce(r.renamed, false), removing = coalesce(r.removing, false), waits_for = r."waitsFor",
+      conflict = r.conflict, renames = m.renames AND NOT coalesce(r.renamed, false), waits_for = r."waitsFor",
+      event_intent = CASE WHEN r.removing IS NULL THEN r.intent ELSE bridge_intent(r.removing, r.status, r."outlookBase", m.event_intent, false) END,
+      removing = CASE WHEN r.removing IS NULL THEN r.intent IN ('remove', 'renew', 'remove_again') AND r.intent IS NOT NULL ELSE r.removing END,
       revision = m.revision + 1,
       updated_at = now()
     FROM r WHERE m.id = r.id

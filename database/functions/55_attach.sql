@@ -27,7 +27,7 @@ BEGIN
   ON CONFLICT (reservation_type, reservation_id, resource_id) DO NOTHING;
   SELECT coalesce(jsonb_agg(to_jsonb(p) || jsonb_build_object('id', m.id)), '[]') INTO attached
   FROM jsonb_to_recordset(pairs) AS p (id bigint, type text, reservation bigint, was text, revision bigint, "eventId" text, kept boolean,
-    "outlookBase" jsonb, "bookingBase" jsonb, news text, lane smallint, "isOrganizer" boolean, "iCalUId" text,
+    "outlookBase" jsonb, agreement text, "bookingBase" jsonb, news text, lane smallint, "isOrganizer" boolean, "iCalUId" text,
     "originalStart" timestamptz, "seriesMasterId" text, reason text)
   JOIN bridge_mappings m ON CASE WHEN p.id IS NULL THEN m.reservation_type = p.type AND m.reservation_id = p.reservation ELSE m.id = p.id END
   WHERE m.resource_id = room.resource_id AND m.outlook_item_id = room.outlook_item_id
@@ -44,12 +44,13 @@ BEGIN
     UPDATE bridge_mappings m SET outlook_event_id = a."eventId", outlook_etag = NULL,
       outlook_base = CASE WHEN a.kept THEN m.outlook_base ELSE a."outlookBase" END,
       booking_base = CASE WHEN a.kept THEN m.booking_base ELSE a."bookingBase" END,
+      agreement = CASE WHEN a.kept THEN m.agreement ELSE coalesce(a.agreement, bridge_agreement(a."bookingBase")) END,
       outlook_news = a.news, noticed_at = CASE WHEN a.news IS NULL THEN m.noticed_at ELSE coalesce(m.noticed_at, now()) END,
       is_organizer = a."isOrganizer", ical_uid = a."iCalUId", original_start = a."originalStart", series_master_id = a."seriesMasterId", off_pattern = false,
-      sync_status = 'pending', removing = false, waits_for = NULL, conflict = NULL, error_message = NULL, hint = NULL, due_at = now(), lane = a.lane,
+      sync_status = 'pending', event_intent = NULL, removing = false, waits_for = NULL, conflict = NULL, error_message = NULL, hint = NULL, due_at = now(), lane = a.lane,
       generation = m.generation + 1, -- should it need an event of its own again
       attempt = 0, revision = m.revision + 1, updated_at = now()
-    FROM jsonb_to_recordset(attached) AS a (id bigint, "eventId" text, kept boolean, "outlookBase" jsonb, "bookingBase" jsonb, news text,
+    FROM jsonb_to_recordset(attached) AS a (id bigint, "eventId" text, kept boolean, "outlookBase" jsonb, agreement text, "bookingBase" jsonb, news text,
       lane smallint, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz, "seriesMasterId" text)
     WHERE m.id = a.id
     RETURNING m.*

@@ -117,7 +117,7 @@ DECLARE
 BEGIN
   PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
   WITH those AS (
-    UPDATE bridge_mappings m SET removing = true, revision = m.revision + 1
+    UPDATE bridge_mappings m SET removing = true, event_intent = CASE m.sync_status WHEN 'cancelled' THEN 'remove_again' ELSE 'remove' END, revision = m.revision + 1
     FROM jsonb_to_recordset(wanted) AS w (id bigint, revision bigint)
     WHERE m.id = w.id AND m.revision = w.revision
       AND EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch)
@@ -132,8 +132,8 @@ CREATE OR REPLACE FUNCTION bridge_show_again(room integer, mailbox text) RETURNS
 BEGIN
   DELETE FROM bridge_mappings WHERE resource_id = room AND reservation_id IS NULL;
   UPDATE bridge_mappings
-  SET outlook_item_id = mailbox, outlook_event_id = NULL, booking_base = NULL, outlook_base = NULL, outlook_etag = NULL,
-      outlook_seen = NULL, outlook_news = NULL, removing = false, is_organizer = true, waits_for = NULL, conflict = NULL, resolution = NULL,
+  SET outlook_item_id = mailbox, outlook_event_id = NULL, agreement = 'never', booking_base = NULL, outlook_base = NULL, outlook_etag = NULL,
+      outlook_seen = NULL, outlook_news = NULL, event_intent = NULL, removing = false, is_organizer = true, waits_for = NULL, conflict = NULL, resolution = NULL,
       error_message = NULL, hint = NULL, attempt = 0, generation = generation + 1, revision = revision + 1, lane = 1, due_at = now(),
       sync_status = CASE WHEN sync_status IN ('synced', 'error', 'conflict') THEN 'pending' ELSE sync_status END
   WHERE resource_id = room;

@@ -199,7 +199,7 @@ BEGIN
   END IF;
   -- the other rooms of the same meeting agree on our side; what theirs show is to be looked at
   UPDATE bridge_mappings o
-  SET booking_base = place.seen - 'as' || own.appearance, booking_seen = place.seen - 'as' || own.appearance, outlook_news = coalesce(o.outlook_news, 'look'),
+  SET agreement = 'agreed', booking_base = place.seen - 'as' || own.appearance, booking_seen = place.seen - 'as' || own.appearance, outlook_news = coalesce(o.outlook_news, 'look'),
       noticed_at = coalesce(o.noticed_at, now()), due_at = now(), lane = 0, revision = o.revision + 1
   FROM (SELECT n.id, CASE WHEN n.booking_seen ? 'as' THEN jsonb_build_object('as', n.booking_seen -> 'as') ELSE '{}' END AS appearance
         FROM bridge_mappings n WHERE n.reservation_type = kind AND n.reservation_id = id_) own

@@ -44,10 +44,12 @@ BEGIN
   NEW.touched_at := clock_timestamp();
   IF NEW.outlook_event_id IS NULL THEN
     NEW.outlook_base := NULL;
+    NEW.agreement := 'never';
     NEW.booking_base := NULL;
   ELSE
     -- whoever asks doubts that Outlook shows it: it is read first, and made anew should it be gone
     NEW.outlook_news := 'look';
+    NEW.event_intent := 'renew';
     NEW.removing := true;
   END IF;
   NEW.import_asked_at := clock_timestamp();
@@ -56,6 +58,15 @@ END $touched$;
 CREATE OR REPLACE TRIGGER bridge_mappings_touched BEFORE UPDATE ON bridge_mappings FOR EACH ROW
   WHEN (NEW.sync_status = 'pending' AND NEW.revision = OLD.revision AND NEW.due_at IS NOT DISTINCT FROM OLD.due_at)
   EXECUTE FUNCTION bridge_mapping_touched();
+
+-- A row that names neither a reservation nor an event says nothing, and is not kept. (One that comes to is dropped below.)
+CREATE OR REPLACE FUNCTION bridge_mapping_empty() RETURNS trigger LANGUAGE plpgsql AS $empty$
+BEGIN
+  RETURN NULL;
+END $empty$;
+CREATE OR REPLACE TRIGGER bridge_mappings_empty BEFORE INSERT ON bridge_mappings FOR EACH ROW
+  WHEN (NEW.reservation_id IS NULL AND NEW.outlook_event_id IS NULL)
+  EXECUTE FUNCTION bridge_mapping_empty();
 
 -- After such a change the room is due. A row that names neither side is dropped, and a room that lost an event
 -- or a reservation is compared with both sides again before anything is created, so nothing is made twice.

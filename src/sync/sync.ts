@@ -4,16 +4,19 @@ import type { Tell } from '../facts.ts';
 import { createApply } from './apply/apply.ts';
 import type { BrakeCount, BrakePolicy } from './decide/brake.ts';
 import type { Window } from './store/mappings.ts';
-import { createImport, type OverlapPolicy } from './apply/import.ts';
+import { createHoldBack } from './apply/hold-back.ts';
+import { createImport } from './apply/import.ts';
+import { createIntoBooking } from './apply/into-booking.ts';
+import type { OverlapPolicy } from './decide/unmapped.ts';
 import { withFreshReads } from './fresh-reads.ts';
 import { createPull } from './pull/delta-round.ts';
 import { createHintedRead } from './pull/hinted-read.ts';
-import { createPush } from './apply/write-outlook.ts';
+import { createIntoOutlook } from './apply/write-outlook.ts';
 import { createBrake } from './apply/brake-check.ts';
 import { createClaimCheck } from './pull/claim-check.ts';
 import { createDrain, type DrainOptions } from './worker/drain.ts';
 import type { OutlookSide } from './outlook-side.ts';
-import type { ConflictPolicy } from './apply/step.ts';
+import type { ConflictPolicy } from './apply/decision.ts';
 import { createTroubles } from './apply/troubles.ts';
 import { listWindow } from './store/pull-store.ts';
 import { withoutClaimedEvents } from './match/free-events.ts';
@@ -52,13 +55,18 @@ export function partsOf(options: SyncOptions): DrainOptions {
   const apply = createApply({
     db,
     outlook,
-    push: createPush({ ...options, outlook, troubles, span: () => listWindow(db, window), random }),
-    writeBack,
-    newborn: createImport({ ...options, outlook, writeBack }),
+    intoOutlook: createIntoOutlook({
+      ...options,
+      outlook,
+      troubles,
+      span: () => listWindow(db, window),
+      random,
+    }),
+    intoBooking: createIntoBooking({ ...options, writeBack }),
+    importAll: createImport({ ...options, outlook, writeBack, random }),
+    holdBack: createHoldBack(createBrake(db, options.brake, tell, options.unseen)),
     policy: options.conflict,
-    overlap: options.overlap,
     window,
-    mayRemove: createBrake(db, options.brake, tell, options.unseen),
     random,
   });
   const pull = createPull({ ...options, outlook, random });

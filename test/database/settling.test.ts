@@ -17,6 +17,15 @@ import {
   epochOf,
 } from './work-list-world.ts';
 
+const choir = {
+  startsAt: '2026-12-01T17:00:00Z',
+  endsAt: '2026-12-01T19:00:00Z',
+  allDay: false,
+  title: 'Choir',
+  description: '',
+  isPrivate: false,
+};
+
 describe('settling', () => {
   const settled = async () => {
     const db = await open();
@@ -24,6 +33,31 @@ describe('settling', () => {
     await take(db.pool);
     return { db, row: (await rows(db))[0]!, epoch: await epochOf(db, 1) };
   };
+
+  for (const [what, result_, state] of [
+    ['agrees', { bookingBase: choir, removing: false }, { agreement: 'agreed', event_intent: null }],
+    [
+      'lost an answer',
+      { status: 'pending', bookingBase: {}, removing: false },
+      { agreement: 'unanswered', event_intent: null },
+    ],
+    [
+      'is deleted',
+      { status: 'pending', bookingBase: choir, removing: true },
+      { agreement: 'agreed', event_intent: 'remove' },
+    ],
+    [
+      'was deleted unseen',
+      { status: 'cancelled', bookingBase: null, outlookBase: null, removing: true },
+      { agreement: 'never', event_intent: 'remove_again' },
+    ],
+  ] as const)
+    test(`a daemon of 1.0 writes down what ${what}, and it has its name`, async () => {
+      const { db: opened, row, epoch } = await settled();
+      await using db = opened;
+      await settle(db, 1, epoch, [result(row, result_)]);
+      assert.deepEqual(await db.query('SELECT agreement, event_intent FROM bridge_mappings'), [state]);
+    });
 
   test('it records what was done, with its line in the log and its latency', async () => {
     const { db: opened, row, epoch } = await settled();

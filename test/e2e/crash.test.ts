@@ -88,7 +88,7 @@ const points = {
     await fleet.until(
       // a deletion is noted before it is sent, which waits for the same lock
       method === 'DELETE'
-        ? 'SELECT count(*) AS answer FROM bridge_mappings WHERE removing'
+        ? "SELECT count(*) AS answer FROM bridge_mappings WHERE event_intent = 'remove'"
         : 'SELECT count(*) AS answer FROM bridge_room_state WHERE lease_owner IS NOT NULL',
       (held) => held === 1,
     );

@@ -22,7 +22,7 @@ const fresh: Row = {
   outlook: null,
   hasEvent: false,
   isOrganizer: true,
-  removing: false,
+  intent: null,
   inWindow: true,
   ended: false,
   covered: false,
@@ -175,7 +175,7 @@ describe('an event deleted in Outlook', () => {
       expect(decide({ ...lost, agreed: {}, prefer: 'outlook' })).toEqual({ do: 'create', item: choir });
     });
     test(`(${is}) comes back when it was we who were deleting it`, () =>
-      expect(decide({ ...lost, removing: true })).toEqual({ do: 'create', item: choir }));
+      expect(decide({ ...lost, intent: 'remove' })).toEqual({ do: 'create', item: choir }));
     test(`(${is}) comes back in a room that Outlook is only shown`, () =>
       expect(decide({ ...lost, direction: 'booking_to_outlook' })).toEqual({ do: 'create', item: choir }));
     test(`(${is}) is forgotten rather than made again outside the window`, () =>
@@ -219,7 +219,7 @@ describe("somebody else's meeting", () => {
   test('is nothing to decline any more when its organiser cancelled it, too', () =>
     expect(decide({ ...meeting, wanted: null, outlook: { is: 'released' } })).toEqual(settle('cancelled')));
   test('is parted from when the booking system moves the reservation', () =>
-    expect(decide({ ...meeting, wanted: moved })).toEqual({ do: 'part' }));
+    expect(decide({ ...meeting, wanted: moved })).toEqual({ do: 'detach' }));
   test('is not parted from when its organiser moved it to the same time', () =>
     expect(decide({ ...meeting, wanted: moved, outlook: shown(moved) })).toEqual(settle('synced')));
   test('moves the reservation when its organiser moves it', () =>

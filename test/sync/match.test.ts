@@ -17,7 +17,7 @@ const holder = (change: Partial<Holder> = {}): Holder => ({
   eventId: null,
   status: 'pending',
   news: null,
-  removing: false,
+  intent: null,
   due: true,
   present: true,
   iCalUId: null,
@@ -81,7 +81,7 @@ describe('an event is nobody’s', () => {
     expect(found([holder({ eventId: 'old' })], [event({}, ours)])).toEqual([]));
   test('if we took its event away ourselves', () =>
     expect(
-      found([holder({ eventId: 'old', news: 'gone', removing: true, outlookBase: choir })], [event()]),
+      found([holder({ eventId: 'old', news: 'gone', intent: 'remove', outlookBase: choir })], [event()]),
     ).toEqual([]));
 });
 

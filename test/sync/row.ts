@@ -1,7 +1,8 @@
 /** One row of the table of decisions, flat, so that a test changes one thing of it by name. */
 import type { Shown } from '../../src/event.ts';
-import { itemFields, type Item, type ItemChange } from '../../src/item.ts';
-import type { Agreement, Sides } from '../../src/sync/decide/decide.ts';
+import type { Item, ItemChange } from '../../src/item.ts';
+import type { Sides, Wanted } from '../../src/sync/decide/decide.ts';
+import { agreementOn, never } from '../../src/sync/store/agreement.ts';
 
 export interface Row {
   /** Null: they never agreed; without fields: it was not answered; with some: those. */
@@ -11,7 +12,7 @@ export interface Row {
   readonly outlook: Shown | null;
   readonly hasEvent: boolean;
   readonly isOrganizer: boolean;
-  readonly removing: boolean;
+  readonly intent: 'remove' | 'renew' | null;
   readonly inWindow: boolean;
   readonly ended: boolean;
   readonly covered: boolean;
@@ -23,20 +24,14 @@ export interface Row {
   readonly chosen?: boolean;
 }
 
-function agreementOf(agreed: ItemChange | null): Agreement {
-  if (agreed === null) return { is: 'never' };
-  if (Object.keys(agreed).length === 0) return { is: 'unanswered' };
-  const isWhole = itemFields.every((field) => agreed[field] !== undefined);
-  return isWhole ? { is: 'agreed', on: agreed as Item } : { is: 'partly', on: agreed };
-}
-
 export function sidesOf(row: Row): Sides {
-  const { wanted, inWindow, direction, prefer, removing, isOrganizer } = row;
+  const { wanted: item, inWindow, direction, prefer, intent, isOrganizer } = row;
+  const cover = row.coverConfirmed ? 'covered' : 'to be covered';
+  const place = row.covered ? cover : inWindow ? 'free' : 'outside';
+  const wanted: Wanted = item === null ? { is: 'nothing' } : { is: 'item', item, place };
   const reservation = {
-    agreement: agreementOf(row.agreed),
+    agreement: row.agreed === null ? never : agreementOn(row.agreed),
     wanted,
-    inWindow,
-    cover: !row.covered ? 'none' : row.coverConfirmed ? 'shown' : 'expected',
     direction,
   } as const;
   if (!row.hasEvent || row.cancelled)
@@ -47,7 +42,7 @@ export function sidesOf(row: Row): Sides {
     base: row.outlookBase,
     shows: row.outlook,
     isOrganizer,
-    removing,
+    intent,
     time: row.ended ? 'ended' : 'ahead',
     choice: prefer === null ? null : { side: prefer, by: row.chosen === true ? 'person' : 'policy' },
   };

@@ -149,7 +149,7 @@ describe('the comparison of a room', () => {
     await unguarded(
       w,
       `UPDATE bridge_mappings SET sync_status = 'synced', outlook_event_id = '${stray.id}', outlook_base = '${JSON.stringify(stray.item)}',
-         booking_base = booking_seen WHERE reservation_type = 'allocation'`,
+         agreement = 'agreed', booking_base = booking_seen WHERE reservation_type = 'allocation'`,
     );
     await sweep(w);
     expect(w.outlook.titles(room)).toEqual([event]);

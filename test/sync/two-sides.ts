@@ -6,11 +6,11 @@ import type { Shown } from '../../src/event.ts';
 import { itemFields, type Item, type ItemChange } from '../../src/item.ts';
 import { decide, type Action, type Sides } from '../../src/sync/decide/decide.ts';
 import { sidesOf as fromRow, type Row } from './row.ts';
-import { pick } from '../../src/sync/apply/step.ts';
+import { pick } from '../../src/sync/apply/decision.ts';
 
 export type Setup = Pick<
   Row,
-  'removing' | 'inWindow' | 'ended' | 'covered' | 'coverConfirmed' | 'direction' | 'prefer'
+  'intent' | 'inWindow' | 'ended' | 'covered' | 'coverConfirmed' | 'direction' | 'prefer'
 >;
 
 export interface World {
@@ -22,7 +22,7 @@ export interface World {
   readonly hasEvent: boolean;
   readonly isOrganizer: boolean;
   readonly cancelled: boolean;
-  readonly removing: boolean;
+  readonly intent: Row['intent'];
   /** The mapping is dropped. */
   readonly forgotten: boolean;
 }
@@ -40,7 +40,7 @@ export const sidesOf = (world: World, setup: Setup): Sides =>
     hasEvent: world.hasEvent,
     isOrganizer: world.isOrganizer,
     cancelled: world.cancelled,
-    removing: world.removing,
+    intent: world.intent,
   });
 
 /** What an action sends to either side. */
@@ -57,13 +57,13 @@ export const sends = (action: Action): boolean => {
     case 'remove':
     case 'decline':
     case 'cancel-booking':
-    case 'part':
+    case 'detach':
       return true;
   }
 };
 
 export function carryOut(world: World, action: Action, rewrite: (item: Item) => Item): World {
-  const done = { ...world, removing: false };
+  const done = { ...world, intent: null };
   switch (action.do) {
     case 'create': {
       const event = rewrite(action.item);
@@ -87,7 +87,7 @@ export function carryOut(world: World, action: Action, rewrite: (item: Item) => 
       return { ...done, event: 'absent', outlookBase: null, cancelled: true };
     case 'cancel-booking':
       return { ...done, booking: null, agreed: null, outlookBase: null, cancelled: true };
-    case 'part':
+    case 'detach':
       return {
         ...done,
         event: 'absent',

@@ -62,7 +62,7 @@ describe("a reservation that the booking system moves away from somebody's meeti
     await expect(resolve(w, 'outlook')).rejects.toThrow('killed');
     await w.die();
     // whoever finds that event gone shall not take it for a person's deletion
-    expect(await w.mapping(reservation)).toMatchObject({ removing: true });
+    expect(await w.mapping(reservation)).toMatchObject({ event_intent: 'remove' });
     await heard(w);
     expect(w.outlook.in(room)).toMatchObject([{ id: event.id, item: dinner() }]);
     expect(await w.reserved()).toMatchObject([{ active: true, item: dinner() }]);

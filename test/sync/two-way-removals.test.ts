@@ -247,7 +247,10 @@ describe('a reservation cancelled in the booking system', () => {
     });
     await expect(w.drainOne(leased!)).rejects.toThrow('killed');
     w.outlook.fail(null);
-    expect(await w.mapping(reservation)).toMatchObject({ removing: true, outlook_event_id: event.id });
+    expect(await w.mapping(reservation)).toMatchObject({
+      event_intent: 'remove',
+      outlook_event_id: event.id,
+    });
     await w.session.query('SELECT pg_advisory_unlock_all()');
     await w.desk.reenable(reservation);
     await w.settle();

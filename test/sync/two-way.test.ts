@@ -136,7 +136,7 @@ describe('an edit in Outlook', () => {
       w.outlook.edit(event.id, { startsAt: at(3, '16:00'), endsAt: at(3, '18:00') });
       await heard(w);
       expect(w.outlook.reads).toEqual([event.id]);
-      expect(await w.mapping(reservation)).toMatchObject({ touched_at: null, removing: false });
+      expect(await w.mapping(reservation)).toMatchObject({ touched_at: null, event_intent: null });
     });
 
   test('keeps the date of the reservation in step with its times', async () => {

@@ -5,7 +5,8 @@
 import type { Queryable } from '../../database.ts';
 import type { Tell } from '../../facts.ts';
 import { brakes, type BrakeCount, type BrakePolicy, type Round } from '../decide/brake.ts';
-import type { Due, LeasedRoom } from '../store/mappings.ts';
+import type { LeasedRoom } from '../store/mappings.ts';
+import type { Mapped } from '../store/work-item.ts';
 
 /** What would be removed: in one room, over all rooms, and in this round of the room. */
 interface Counted {
@@ -48,7 +49,7 @@ export function createBrake(
   tell: Tell,
   unseen: BrakeCount = { removing: 0, synced: 0 },
 ) {
-  return async function mayRemove(room: LeasedRoom, gone: readonly Due[]): Promise<ReadonlySet<number>> {
+  return async function mayRemove(room: LeasedRoom, gone: readonly Mapped[]): Promise<ReadonlySet<number>> {
     const counts = await countRemovals(db, room.resourceId);
     const all = {
       removing: counts.all.removing + unseen.removing,
@@ -67,11 +68,11 @@ export function createBrake(
       name: 'allowed_removals',
       text: `UPDATE bridge_removals SET applied_at = now()
         WHERE mapping_id = ANY ($1) AND ($2 OR released_at IS NOT NULL) RETURNING mapping_id`,
-      values: [gone.map((due) => due.id), !held],
+      values: [gone.map(({ id }) => id), !held],
     });
     const allowed = new Set(rows.map((row) => row.mapping_id));
     // an item that has ended is not counted, and nothing is lost with it
-    for (const due of gone) if (!held && !allowed.has(due.id)) allowed.add(due.id);
+    for (const { id } of gone) if (!held && !allowed.has(id)) allowed.add(id);
     return allowed;
   };
 }

@@ -9,10 +9,12 @@ import { Permanent } from '../../errors.ts';
 import type { Item, ItemChange } from '../../item.ts';
 import { Exact } from '../../narrow-encoding.ts';
 import { touchesTimes } from '../decide/merge.ts';
-import type { Due, LeasedRoom, Settled, Window } from '../store/mappings.ts';
-import type { Done } from './apply.ts';
-import { isUnreadable, readFirst, type Sight } from './read.ts';
-import { shownOf, type Facing, type Step } from './step.ts';
+import type { LeasedRoom, Window } from '../store/mappings.ts';
+import { workItemOf, isMapped, type Mapped, type WorkRow } from '../store/work-item.ts';
+import { shownOf, type Decision, type Facing } from './decision.ts';
+import type { Done } from './outcome.ts';
+import { isUnreadable, readAndDecide, type Sight } from './read.ts';
+import { bookingTook } from './settlement/written.ts';
 import { together } from '../together.ts';
 import {
   askedOf,
@@ -30,40 +32,51 @@ const membersMost = 64;
 export interface ExchangeOptions {
   readonly db: Queryable;
   readonly window: Window;
-  readonly changeOf: (step: Step, room: LeasedRoom) => Extract<BookingWrite, { do: 'change' }>;
-  readonly settledAs: (step: Step) => Settled;
+  /** What a decision changes in the booking system. */
+  readonly changeIn: (room: LeasedRoom) => (decision: Decision) => Extract<BookingWrite, { do: 'change' }>;
 }
 
-export function createExchange({ db, window, changeOf, settledAs }: ExchangeOptions) {
+/** Where more members are found. */
+export interface Among {
+  /** What is due and being worked on already. */
+  readonly batch: readonly Mapped[];
+  readonly facing: Facing & Sight;
+}
+
+export function createExchange({ db, window, changeIn }: ExchangeOptions) {
   /** Reads those whose events have left a place that one of the members is to have. */
   async function leaving(
     room: LeasedRoom,
-    members: readonly Step[],
+    members: readonly Decision[],
     besides: ReadonlySet<number>,
     facing: Facing & Sight,
     signal: AbortSignal,
-  ): Promise<readonly Step[]> {
-    const { rows } = await db.query<{ due: Due }>({
+  ): Promise<readonly Decision[]> {
+    const changeOf = changeIn(room);
+    const { rows } = await db.query<{ due: WorkRow }>({
       name: 'leaving',
       text: 'SELECT bridge_leaving($1, $2, $3, $4, $5, $6) AS due',
       values: [
         room.resourceId,
-        JSON.stringify(members.map((step) => placeOf(step, changeOf(step, room).change))),
+        JSON.stringify(members.map((decision) => placeOf(decision, changeOf(decision).change))),
         [...besides],
         membersMost,
         window.pastDays,
         window.futureDays,
       ],
     });
-    const read = await together(rows.map(({ due }) => readFirst(due, facing, signal)));
-    return read.filter((step): step is Step => !isUnreadable(step) && isMove(step));
+    const mapped = rows.map(({ due }) => workItemOf(due)).filter(isMapped);
+    const read = await together(mapped.map((one) => readAndDecide(one, facing, signal)));
+    return read.filter((one): one is Decision => !isUnreadable(one) && isMove(one));
   }
 
   /** Writes all of them; where one finds its place taken all the same, the others without it. */
-  async function write(room: LeasedRoom, members: readonly Step[]): Promise<readonly Done[]> {
+  async function write(room: LeasedRoom, members: readonly Decision[]): Promise<readonly Done[]> {
     for (let those = members; those.length > 1;) {
-      const writes = those.map((step) => ({ step, write: changeOf(step, room) }));
-      const asked = writes.map(({ step, write: change }) => askedOf(step.due, change, settledAs(step)));
+      const writes = those.map((decision) => ({ decision, change: changeIn(room)(decision) }));
+      const asked = writes.map(({ decision, change }) =>
+        askedOf(decision.mapped, change, bookingTook(decision)),
+      );
       try {
         const { rows } = await db.query<{ answers: Record<string, Answer> }>({
           name: 'write_together',
@@ -76,15 +89,15 @@ export function createExchange({ db, window, changeOf, settledAs }: ExchangeOpti
             JSON.stringify(asked.map(({ settled }) => settled)),
           ],
         });
-        return writes.map(({ step, write: change }) => ({
-          due: step.due,
-          step,
-          written: writtenOf(step.due, change, rows[0]!.answers[step.due.id]!),
+        return writes.map(({ decision, change }) => ({
+          item: decision.mapped,
+          decision,
+          written: writtenOf(decision.mapped, change, rows[0]!.answers[decision.mapped.id]!),
         }));
       } catch (error) {
         const inTheWay = blamed(error);
         if (inTheWay === null) return [];
-        those = those.filter(({ due }) => due.id !== inTheWay);
+        those = those.filter(({ mapped }) => mapped.id !== inTheWay);
       }
     }
     return [];
@@ -96,30 +109,29 @@ export function createExchange({ db, window, changeOf, settledAs }: ExchangeOpti
    */
   return async function exchange(
     room: LeasedRoom,
-    refused: readonly Step[],
-    batch: readonly Due[],
-    facing: Facing & Sight,
+    refused: readonly Decision[],
+    { batch, facing }: Among,
     signal: AbortSignal,
   ): Promise<readonly Done[]> {
     const besides = new Set(batch.map(({ id }) => id));
     const members = refused.filter(isMove);
-    for (let fresh: readonly Step[] = [...members]; fresh.length > 0 && members.length < membersMost;) {
+    for (let fresh: readonly Decision[] = [...members]; fresh.length > 0 && members.length < membersMost;) {
       fresh = await leaving(room, fresh, besides, facing, signal);
-      for (const { due } of fresh) besides.add(due.id);
+      for (const { mapped } of fresh) besides.add(mapped.id);
       members.push(...fresh.slice(0, membersMost - members.length));
     }
     return await write(room, members);
   };
 }
 
-const isMove = ({ action }: Step) => action.do === 'change' && touchesTimes(action.toBooking);
+const isMove = ({ action }: Decision) => action.do === 'change' && touchesTimes(action.toBooking);
 
 /** Where its reservation is to be. */
 export function placeOf(
-  step: Step,
-  change: ItemChange = step.action.do === 'change' ? step.action.toBooking : {},
+  decision: Decision,
+  change: ItemChange = decision.action.do === 'change' ? decision.action.toBooking : {},
 ): Pick<Item, 'startsAt' | 'endsAt'> {
-  const now = step.due.booking ?? shownOf(step)!;
+  const now = decision.mapped.booking ?? shownOf(decision)!;
   return { startsAt: change.startsAt ?? now.startsAt, endsAt: change.endsAt ?? now.endsAt };
 }
 

@@ -2,7 +2,8 @@
  * Events that no reservation knows yet: imported, given to the reservation they belong to, removed, or flagged for a
  * person. Each is read first, so what is decided is about the event as it stands.
  */
-import { Permanent, type Retryable } from '../../errors.ts';
+import { backOffMs } from '../../back-off.ts';
+import { Permanent, Retryable } from '../../errors.ts';
 import { itemOf, type OutlookEvent } from '../../event.ts';
 import { textsBehind, type BookedItem } from '../../appearance.ts';
 import type { Item } from '../../item.ts';
@@ -17,31 +18,34 @@ import { attach, attachmentBack, attachmentOf, attachmentTo } from '../match/att
 import { readCandidates, readDetached, type Candidates } from '../match/candidates.ts';
 import { isOwnCreate } from '../match/idempotency-key.ts';
 import { match, meetingKey, vacancyOf, type FreeEvent, type Match } from '../match/match.ts';
-import {
-  unreadableHint,
-  waitHints,
-  type ConflictNote,
-  type Due,
-  type LeasedRoom,
-  type Settled,
-  type WaitsFor,
-  type Window,
-} from '../store/mappings.ts';
-import { listWindow, noteRemovals, type Mapped } from '../store/pull-store.ts';
+import { inTurns } from '../in-turns.ts';
+import type { LeasedRoom, Window } from '../store/mappings.ts';
+import { listWindow, noteRemovals, type RoomMapping } from '../store/pull-store.ts';
+import type { Settlement } from '../store/settle.ts';
+import type { Unmapped } from '../store/work-item.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { storeVerified } from '../store/observed.ts';
 import { isThere, verify } from './read.ts';
-import { choose } from './settlement.ts';
-import { choiceOf, factsOf, keep } from './step.ts';
-import type { createWriteBack, WrittenBack } from './write-booking.ts';
-
-/** What the organiser of a meeting reads. */
-export const cancelledComment = 'The reservation of this room was cancelled in the booking system.';
+import { choiceOf } from './decision.ts';
+import { outcome, summed, type Outcome } from './outcome.ts';
+import {
+  dropped,
+  flagged,
+  imported,
+  importFailed,
+  movedStill,
+  notUnderstood,
+  openStill,
+  readLater,
+  refused,
+  waiting,
+  waitingForTwin,
+} from './settlement/unmapped.ts';
+import type { createWriteBack } from './write-booking.ts';
+import { cancelledComment } from './write-outlook.ts';
 
 /** Between finding a meeting under another id beside its old event, and asking whether that has gone. */
 const twinAgainMs = 5_000;
-
-export type { OverlapPolicy } from '../decide/unmapped.ts';
 
 export interface ImportOptions {
   readonly db: Queryable;
@@ -52,47 +56,54 @@ export interface ImportOptions {
   readonly overlap: OverlapPolicy;
   /** manual: an import waits until a person asks for it. */
   readonly importMode: 'auto' | 'manual';
+  readonly random?: () => number;
 }
-
-/** What came of one event: what to write down (null: it is written down already), and what was written back. */
-export interface Imported {
-  readonly settled: Settled | null;
-  readonly written: Extract<WrittenBack, { outcome: 'written' }> | null;
-}
-
-const came = (settled: Settled | null, rest: Partial<Imported> = {}): Imported => ({
-  settled,
-  written: null,
-  ...rest,
-});
 
 export function createImport(options: ImportOptions) {
-  const { db, outlook, writeBack, window, overlap, importMode } = options;
-  const facing = (due: Due) => ({ due, action: { do: 'wait' }, adopted: null }) as const;
-  const say = (due: Due, action: Settled['action'], change: Partial<Settled>) =>
-    keep(facing(due), action, { bookingSeen: null, news: null, removing: false, waitsFor: null, ...change });
-  const drop = (due: Due, action: 'forgotten' | 'declined' | 'deleted', reason: string) =>
-    came(say(due, action, { status: 'forget', reason }));
-  const forget = (due: Due, reason: string) => drop(due, 'forgotten', reason);
-  /** What it was decided by has changed meanwhile: it is looked at again. */
-  const later = (due: Due) =>
-    say(due, 'delayed', {
-      status: due.status === 'conflict' ? 'conflict' : 'imported',
-      news: 'look',
-      dueInMs: 0,
-      attempt: due.attempt + 1,
-      conflict: due.conflict,
-    });
-  const handedOver = (due: Due, attached: ReadonlySet<number>) => came(attached.size > 0 ? null : later(due));
+  const { db, outlook, writeBack, window, overlap, importMode, random = Math.random } = options;
+  const came = (settlement: Settlement): Outcome => outcome({ settlements: [settlement] });
+  /** Once its event was given to a mapping, nothing is left to write down. */
+  const handedOver = (unmapped: Unmapped, attached: ReadonlySet<number>): Outcome =>
+    attached.size > 0 ? outcome({}) : came(readLater(unmapped));
+
+  /** Those that lie on the same time one after the other. */
+  return async function importAll(
+    room: LeasedRoom,
+    items: readonly Unmapped[],
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const all = await inTurns(
+      items,
+      ({ outlookSeen }) => outlookSeen,
+      async (unmapped) => {
+        try {
+          return { ...(await take(room, unmapped, signal)), answered: true };
+        } catch (error) {
+          if (!(error instanceof Retryable || error instanceof Permanent)) throw error;
+          return outcome({
+            settlements: [importFailed(unmapped, error, waitAfter(error, unmapped))],
+            failures: [error],
+          });
+        }
+      },
+    );
+    return summed(all);
+  };
+
+  function waitAfter(error: Retryable | Permanent, { attempt }: Unmapped): number {
+    if (!(error instanceof Retryable) || error.reach !== 'item') return 0;
+    return error.afterMs ?? backOffMs(attempt, random());
+  }
 
   /** Throws Retryable and Permanent as the calls do. */
-  return async function take(room: LeasedRoom, row: Due, signal: AbortSignal): Promise<Imported> {
-    const event = row.eventId === null ? null : await outlook.read(room, row.eventId, signal);
-    if (event !== null && staysOpen(row, event.shows)) return came(openStill(row, event));
-    if (event?.shows.is === 'unreadable') return came(unreadable(row, event, event.shows.why));
+  async function take(room: LeasedRoom, unmapped: Unmapped, signal: AbortSignal): Promise<Outcome> {
+    const event = await outlook.read(room, unmapped.eventId, signal);
+    if (event !== null && staysOpen(unmapped, event.shows)) return came(openStill(unmapped, event));
+    if (event?.shows.is === 'unreadable') return came(notUnderstood(unmapped, event, event.shows.why));
     const item = event === null ? null : itemOf(event.shows);
-    if (event === null || item === null) return forget(row, 'it does not occupy the room');
-    const due = { ...row, resolution: choiceOf(row, event) };
+    if (event === null || item === null)
+      return came(dropped(unmapped, 'forgotten', 'it does not occupy the room'));
+    const due = { ...unmapped, resolution: choiceOf(unmapped, event) };
     const movedOn = due.conflict?.kind === 'moved' ? await moved(room, due, event, item, signal) : null;
     if (movedOn !== null) return movedOn;
     const { inWindow, mappings, properties, revives } = await readCandidates(db, room, event, item, window);
@@ -110,7 +121,7 @@ export function createImport(options: ImportOptions) {
     );
     switch (fate.do) {
       case 'forget':
-        return forget(due, fate.reason);
+        return came(dropped(due, 'forgotten', fate.reason));
       case 'attach':
         return handedOver(due, await attach(db, room, [attachmentOf(found!)]));
       case 'attach-to':
@@ -122,11 +133,11 @@ export function createImport(options: ImportOptions) {
       case 'wait':
         return came(waiting(due, event, fate.for));
       case 'wait-for-twin':
-        return came({ ...waitingForTwin(due, event), dueInMs: twinAgainMs });
+        return came(waitingForTwin(due, event, twinAgainMs));
       case 'import':
         return await importIt(room, due, event, item, properties.reservation?.item ?? null, fate, signal);
     }
-  };
+  }
 
   function isOwn(
     { resourceId }: LeasedRoom,
@@ -145,7 +156,7 @@ export function createImport(options: ImportOptions) {
     mappings: Candidates['mappings'],
     signal: AbortSignal,
   ): Promise<{ readonly found: Match<OutlookEvent> | null; readonly hasTwin: boolean }> {
-    const matchIn = (those: readonly Mapped[]) => {
+    const matchIn = (those: readonly RoomMapping[]) => {
       const vacancies = those.map((one) => vacancyOf(one, outlook.show)).filter((one) => one !== null);
       return match(vacancies, [event])[0] ?? null;
     };
@@ -172,21 +183,14 @@ export function createImport(options: ImportOptions) {
 
   async function importIt(
     room: LeasedRoom,
-    due: Due,
+    due: Unmapped,
     event: OutlookEvent,
     item: Item,
     /** The reservation that its properties name: it was restored, or copied from that one's event. */
     named: BookedItem | null,
     { overlap: onTaken, revives = null }: Extract<UnmappedAction, { do: 'import' }>,
     signal: AbortSignal,
-  ): Promise<Imported> {
-    const settled = say(due, 'imported', {
-      status: 'synced',
-      eventId: event.id,
-      outlookBase: item,
-      outlookSeen: null,
-      ...factsOf(event),
-    });
+  ): Promise<Outcome> {
     const organizer = event.isOrganizer ? null : event.organizer;
     const texts = named === null ? {} : textsBehind(item, named, outlook.show(named));
     const write = {
@@ -196,97 +200,37 @@ export function createImport(options: ImportOptions) {
       overlap: onTaken,
       revives,
     } as const;
-    const written = await writeBack(room, due, write, settled);
+    const written = await writeBack(room, due, write, imported(due, event, item));
     switch (written.outcome) {
       case 'written':
-        return came(null, { written });
+        return outcome({ done: [{ item: due, written }] });
       case 'stale':
-        return came(later(due));
+        return came(readLater(due));
       case 'later':
-        return came({ ...later(due), dueInMs: written.inMs, error: written.message });
+        return came(readLater(due, written.inMs, written.message));
       case 'taken':
         if ((room.own?.overlap_policy ?? overlap) === 'decline' && !event.isOrganizer)
           return await sendAway(room, due, event, signal, `The room is taken: ${written.message}`);
         return came(flagged(due, event, { kind: 'overlap', outlook: item }, written.message));
       case 'refused':
-        return came(
-          say(due, 'parked', {
-            status: 'error',
-            outlookSeen: item,
-            ...factsOf(event),
-            error: written.message,
-            hint: 'The booking system refuses it; repair that and POST /booking/process-imports.',
-          }),
-        );
+        return came(refused(due, event, written.message));
     }
-  }
-
-  function waiting(due: Due, event: OutlookEvent, waitsFor: WaitsFor): Settled {
-    return say(due, 'unchanged', {
-      status: 'imported',
-      waitsFor,
-      hint: waitHints[waitsFor],
-      outlookSeen: itemOf(event.shows),
-      ...factsOf(event),
-    });
-  }
-
-  function waitingForTwin(due: Due, event: OutlookEvent): Settled {
-    return say(due, 'unchanged', {
-      status: 'imported',
-      news: 'look',
-      attempt: due.attempt + 1,
-      outlookSeen: itemOf(event.shows),
-      ...factsOf(event),
-    });
-  }
-
-  function openStill(due: Due, event: OutlookEvent): Settled {
-    return say(due, 'unchanged', {
-      status: 'conflict',
-      conflict: due.conflict,
-      outlookSeen: due.outlookSeen,
-      ...factsOf(event),
-      error: due.error,
-      hint: choose,
-    });
-  }
-
-  /** It is there, and nobody can tell what it is: a person looks at it in Outlook. */
-  function unreadable(due: Due, event: OutlookEvent, why: string): Settled {
-    return say(due, due.status === 'error' ? 'unchanged' : 'parked', {
-      status: 'error',
-      ...factsOf(event),
-      error: why,
-      hint: unreadableHint,
-    });
-  }
-
-  function flagged(due: Due, event: OutlookEvent, conflict: ConflictNote, error: string): Settled {
-    return say(due, due.conflict?.kind === conflict.kind ? 'unchanged' : 'parked', {
-      status: 'conflict',
-      outlookSeen: itemOf(event.shows),
-      ...factsOf(event),
-      conflict,
-      error,
-      hint: choose,
-    });
   }
 
   /** Takes the event out of the room: ours is deleted, somebody else's meeting declined. */
   async function sendAway(
     room: LeasedRoom,
-    due: Due,
+    due: Unmapped,
     event: OutlookEvent,
     signal: AbortSignal,
     comment = 'The room is not available: the booking system keeps its reservation.',
-  ): Promise<Imported> {
+  ): Promise<Outcome> {
     if (!event.isOrganizer) {
       await outlook.respond(room, event.id, 'decline', comment, signal);
-      return drop(due, 'declined', comment);
+      return came(dropped(due, 'declined', comment));
     }
     await remove(room, event.id, signal);
-    return drop(due, 'deleted', 'it makes way for what the booking system has');
+    return came(dropped(due, 'deleted', 'it makes way for what the booking system has'));
   }
 
   async function remove(room: LeasedRoom, eventId: string, signal: AbortSignal): Promise<void> {
@@ -302,11 +246,11 @@ export function createImport(options: ImportOptions) {
   /** An event that its reservation moved away from, and that waits for a person; null: it is one as any other. */
   async function moved(
     room: LeasedRoom,
-    due: Due,
+    due: Unmapped,
     event: OutlookEvent,
     item: Item,
     signal: AbortSignal,
-  ): Promise<Imported | null> {
+  ): Promise<Outcome | null> {
     const other = await readDetached(db, room, due.conflict!);
     const fate = decideMovedUnmapped(due, item, other.where, other.booking);
     if (fate === 'unmapped') return null;
@@ -318,20 +262,7 @@ export function createImport(options: ImportOptions) {
         signal,
         other.where === 'cancelled' ? cancelledComment : undefined,
       );
-    if (fate === 'wait')
-      return came(
-        say(due, 'unchanged', {
-          status: 'conflict',
-          conflict: { ...due.conflict!, outlook: item },
-          outlookSeen: item,
-          ...factsOf(event),
-          error:
-            due.status === 'conflict'
-              ? 'The booking system moved this reservation away from its meeting.'
-              : null,
-          hint: choose,
-        }),
-      );
+    if (fate === 'wait') return came(movedStill(due, event, item));
     const detached = {
       id: other.id!,
       revision: other.revision,
@@ -343,29 +274,15 @@ export function createImport(options: ImportOptions) {
     if (detached.eventId === null) return await back(detached.revision);
     // noted first: should we end here, nobody takes the removal of our own event for a person's
     const noted = await noteRemovals(db, room, [detached]);
-    if (!noted.has(detached.id)) return came(later(due));
+    if (!noted.has(detached.id)) return came(readLater(due));
     await remove(room, detached.eventId, signal);
     return await back(detached.revision + 1);
   }
 }
 
 /** Nobody gave the room back, so what a person has to choose in is not over. An event that is shown as free takes no time. */
-const staysOpen = ({ conflict }: Due, shows: OutlookEvent['shows']): boolean =>
+const staysOpen = ({ conflict }: Unmapped, shows: OutlookEvent['shows']): boolean =>
   conflict !== null &&
   (shows.is === 'undecided' ||
     shows.is === 'unreadable' ||
     (shows.is === 'free' && conflict.kind === 'moved'));
-
-/** A failure of reading or declining, as it is written down. */
-export function importFailed(due: Due, error: Retryable | Permanent, waitMs: number): Settled {
-  const parked = error instanceof Permanent && error.reach === 'item';
-  return keep({ due, action: { do: 'wait' }, adopted: null }, parked ? 'parked' : 'delayed', {
-    status: due.status === 'conflict' ? 'conflict' : parked ? 'error' : 'imported',
-    bookingSeen: null,
-    conflict: due.conflict,
-    attempt: due.attempt + 1,
-    error: error.message,
-    hint: error.hint ?? null,
-    dueInMs: parked ? null : waitMs,
-  });
-}

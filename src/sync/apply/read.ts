@@ -3,25 +3,26 @@
  * that was reported as changed or removed is read, a create whose answer was lost is looked for by our marks. A step that
  * could not be looked at is blind, and so is whatever would be decided about it: nothing is.
  */
-import { backOffMs } from '../../back-off.ts';
 import { Permanent, Retryable } from '../../errors.ts';
 import { isGivenBack, standing, type OutlookEvent } from '../../event.ts';
-import { itemFields, type Item } from '../../item.ts';
-import type { Due, LeasedRoom, Settled } from '../store/mappings.ts';
+import type { Item } from '../../item.ts';
+import { inDoubt } from '../store/agreement.ts';
+import type { LeasedRoom } from '../store/mappings.ts';
+import type { Mapped } from '../store/work-item.ts';
 import type { Span, Verified } from '../store/pull-store.ts';
 import type { FreshReads } from '../fresh-reads.ts';
 import type { OutlookSide } from '../outlook-side.ts';
-import { isWhole, keep, marksOf, stepOf, type Facing, type Step } from './step.ts';
+import { decisionOn, type Decision, type Facing } from './decision.ts';
 import { together } from '../together.ts';
 import { match, vacancyOf } from '../match/match.ts';
 
 /** A mapping about which nothing can be decided now. */
 export interface Unreadable {
-  readonly due: Due;
-  readonly blind: Retryable | Permanent;
+  readonly mapped: Mapped;
+  readonly unreadable: Retryable | Permanent;
 }
 
-export const isUnreadable = (one: object): one is Unreadable => 'blind' in one;
+export const isUnreadable = (one: object): one is Unreadable => 'unreadable' in one;
 
 /** Where is looked. */
 export interface Sight {
@@ -32,63 +33,60 @@ export interface Sight {
   readonly listed?: (page: readonly OutlookEvent[]) => void;
 }
 
-export async function readFirst(
-  due: Due,
+/** What is to be done about a mapping, once it is known what Outlook shows of it. */
+export async function readAndDecide(
+  mapped: Mapped,
   facing: Facing & Sight,
   signal: AbortSignal,
-): Promise<Step | Unreadable> {
+): Promise<Decision | Unreadable> {
   try {
-    return (await look(due, facing, signal)) ?? stepOf(due, facing);
+    return decisionOn(mapped, facing, await readEvent(mapped, facing, signal));
   } catch (error) {
-    if (error instanceof Retryable || error instanceof Permanent) return { due, blind: error };
+    if (error instanceof Retryable || error instanceof Permanent) return { mapped, unreadable: error };
     throw error;
   }
 }
 
-/** What was seen, decided about; null: there was nothing to look at. */
-async function look(due: Due, facing: Facing & Sight, signal: AbortSignal): Promise<Step | null> {
+type ReadEvent = Partial<Pick<Decision, 'adopted' | 'seen'>>;
+
+/** The event, where what is known of it is not enough; nothing: it is, or the write itself will tell. */
+async function readEvent(mapped: Mapped, facing: Facing & Sight, signal: AbortSignal): Promise<ReadEvent> {
   const { room, outlook } = facing;
-  const step = stepOf(due, facing);
-  const inDoubt = due.bookingBase !== null && !isWhole(due.bookingBase);
-  // a removal that a person refused left its event where it was
-  const left = due.status === 'cancelled' && due.outlookBase !== null && step.action.do === 'create';
-  if (left && due.eventId !== null) {
-    // by its id: one that was imported carries no marks, and others that carry its marks are copies
-    const kept = await outlook.read(room, due.eventId, signal);
-    return kept === null || standing(kept.shows) === null ? null : stepOf(due, facing, { adopted: kept });
+  const { agreement, eventId, status, news, intent, waitsFor } = mapped;
+  const { action } = decisionOn(mapped, facing);
+  if (intent === 'keep' && action.do === 'create' && eventId !== null) {
+    // by its id: one that was imported carries no extended properties, and others that carry its own are copies
+    const kept = await outlook.read(room, eventId, signal);
+    return kept === null || standing(kept.shows) === null ? {} : { adopted: kept };
   }
-  if (inDoubt && due.eventId === null) {
-    const event = ours(due, await outlook.find(room, marksOf(due), signal), outlook.show);
-    return event === null ? null : stepOf(due, facing, { adopted: event });
+  if (eventId === null) {
+    if (!inDoubt(agreement)) return {};
+    return { adopted: ours(mapped, await outlook.find(room, mapped.reservation, signal), outlook.show) };
   }
-  if (due.eventId === null) return null;
-  if (due.news === 'look' || due.news === 'missing' || due.waitsFor !== null) {
-    const event = await readSurely(due, facing, signal);
+  if (news === 'look' || news === 'missing' || waitsFor !== null) {
+    const event = await readSurely(eventId, facing, signal);
     // the event of a cancelled reservation that is wanted again, and somebody brought it back
-    if (event !== null && standing(event.shows) !== null && due.status === 'cancelled' && due.active === true)
-      return stepOf(due, facing, { adopted: event });
-    return stepOf(due, facing, { seen: event ?? 'absent' });
+    if (event !== null && standing(event.shows) !== null && status === 'cancelled' && mapped.active === true)
+      return { adopted: event };
+    return { seen: event ?? 'absent' };
   }
+  if (action.do !== 'change') return {};
   // who wins depends on what both sides say, so both are heard; the booking system's word needs no look, only the version
   // that it was said about
-  if (facing.policy !== 'booking' && step.action.do === 'change' && room.direction === 'both') {
-    return stepOf(due, facing, { seen: (await readSurely(due, facing, signal)) ?? 'absent' });
-  }
-  const nothingKnown = inDoubt && itemFields.every((field) => due.bookingBase?.[field] === undefined);
-  if (!nothingKnown || step.action.do !== 'change') return null;
-  const event = await outlook.read(room, due.eventId, signal);
+  if (facing.policy !== 'booking' && room.direction === 'both')
+    return { seen: (await readSurely(eventId, facing, signal)) ?? 'absent' };
   // one that is gone is told so by the write itself
-  return event === null ? null : stepOf(due, facing, { adopted: event });
+  return agreement.is === 'unanswered' ? { adopted: await outlook.read(room, eventId, signal) } : {};
 }
 
 /** The event, or null when it is not there and the calendar does not show it either. */
 async function readSurely(
-  { eventId }: Due,
+  eventId: string,
   sight: Facing & Sight,
   signal: AbortSignal,
 ): Promise<OutlookEvent | null> {
-  const event = await sight.outlook.read(sight.room, eventId!, signal);
-  if (event === null && (await isShown(eventId!, sight.room, sight, signal)))
+  const event = await sight.outlook.read(sight.room, eventId, signal);
+  if (event === null && (await isShown(eventId, sight.room, sight, signal)))
     throw new Retryable('Outlook says that the event is not there, and its calendar shows it', {
       reach: 'item',
     });
@@ -131,37 +129,24 @@ async function stillShown(
 
 /** Of the events that carry the properties of this reservation the one that is its own (see `match`); the others are copies. */
 export function ours(
-  due: Due,
+  mapped: Mapped,
   found: readonly OutlookEvent[],
   show: (item: Item) => Item,
 ): OutlookEvent | null {
   const vacancy = vacancyOf(
-    { ...due, eventId: null, due: true, present: due.active === true, seriesMasterId: null },
+    {
+      ...mapped,
+      reservationType: mapped.reservation.type,
+      reservationId: mapped.reservation.id,
+      eventId: null,
+      due: true,
+      present: mapped.active === true,
+      seriesMasterId: null,
+    },
     show,
   );
   return vacancy === null ? null : (match([vacancy], found)[0]?.event ?? null);
 }
-
-/** It stays as it is, doubt included, and is due again. */
-export function unreadable({ due, blind }: Unreadable, random: () => number): Settled {
-  const wait =
-    blind instanceof Retryable && blind.reach === 'item'
-      ? (blind.afterMs ?? backOffMs(due.attempt, random()))
-      : 0;
-  const parked = blind instanceof Permanent && blind.reach === 'item';
-  return keep({ due, action: { do: 'wait' }, adopted: null }, parked ? 'parked' : 'delayed', {
-    status: parked ? 'error' : restingStatus(due),
-    bookingSeen: null,
-    attempt: due.attempt + 1,
-    error: blind.message,
-    hint: blind.hint ?? null,
-    conflict: due.conflict,
-    dueInMs: parked ? null : wait,
-  });
-}
-
-const restingStatus = ({ status }: Due) =>
-  status === 'cancelled' || status === 'conflict' || status === 'imported' ? status : 'pending';
 
 /**
  * The event, null when it is not there; 'refused': this one cannot be read, which says nothing about the others. What was read

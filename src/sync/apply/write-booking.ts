@@ -10,8 +10,10 @@ import type { PullAction } from '../../facts.ts';
 import type { Id } from '../../id.ts';
 import { Exact } from '../../narrow-encoding.ts';
 import { itemFields, type Item, type ItemChange, type ReservationKey } from '../../item.ts';
-import type { Due, LeasedRoom, Settled } from '../store/mappings.ts';
-import { bookedOf } from './step.ts';
+import type { LeasedRoom } from '../store/mappings.ts';
+import { settlementRow, type Settlement } from '../store/settle.ts';
+import { isMapped, type WorkItem } from '../store/work-item.ts';
+import { bookedOf } from './decision.ts';
 
 /** The adapter's names of our fields. */
 const keys = {
@@ -82,11 +84,11 @@ export function createWriteBack(db: Queryable, random: () => number = Math.rando
   /** Carries out one write and settles its mapping as `settled` says. Throws as the driver does when the database is away or the lease lost. */
   return async function writeBack(
     room: LeasedRoom,
-    due: Due,
+    item: WorkItem,
     write: BookingWrite,
-    settled: Settled,
+    settled: Settlement,
   ): Promise<WrittenBack> {
-    const asked = askedOf(due, write, settled);
+    const asked = askedOf(item, write, settled);
     const values = [
       room.id,
       room.epoch,
@@ -101,23 +103,22 @@ export function createWriteBack(db: Queryable, random: () => number = Math.rando
         text: 'SELECT bridge_write_back($1, $2, $3, $4, $5, $6) AS answer',
         values,
       });
-      return writtenOf(due, write, rows[0]!.answer);
+      return writtenOf(item, write, rows[0]!.answer);
     } catch (error) {
-      return failed(error, due, write);
+      return failed(error, item, write);
     }
   };
 
-  function failed(error: unknown, due: Due, write: BookingWrite): WrittenBack {
+  function failed(error: unknown, { attempt }: WorkItem, write: BookingWrite): WrittenBack {
     const state = sqlState(error);
     const message = lacking(error) ?? adapterError(error) ?? messageOf(error);
     if (state === stale) return { outcome: 'stale' };
     // deleted meanwhile, as the view will show; an adapter that says so of what the view goes on to show is refused in the end
-    if (state === noReservation && write.do !== 'import' && due.attempt < goneMost)
-      return { outcome: 'stale' };
+    if (state === noReservation && write.do !== 'import' && attempt < goneMost) return { outcome: 'stale' };
     if (state === taken) return { outcome: 'taken', message };
     // a right that a person gives again, as it was taken: no item has to be repaired then
     if (isContended(error) || state === '42501')
-      return { outcome: 'later', message, inMs: backOffMs(due.attempt, random()) };
+      return { outcome: 'later', message, inMs: backOffMs(attempt, random()) };
     const failure = databaseFailure(error, 'write into the booking system');
     const ofAdapter = adapterError(error) !== null;
     if (failure instanceof Retryable && !(ofAdapter && state === undefinedFunction)) throw error;
@@ -127,7 +128,7 @@ export function createWriteBack(db: Queryable, random: () => number = Math.rando
 }
 
 /** What the functions of the database are told of one write. */
-export function askedOf(due: Due, write: BookingWrite, settled: Settled) {
+export function askedOf(item: WorkItem, write: BookingWrite, settled: Settlement) {
   // what a reservation that is active again could not store of its event is shown to Outlook
   const written =
     write.do === 'change'
@@ -137,9 +138,9 @@ export function askedOf(due: Due, write: BookingWrite, settled: Settled) {
         : [];
   return {
     item: payloadOf(write),
-    expected: bookedOf(due),
+    expected: isMapped(item) ? bookedOf(item) : null,
     settled: {
-      ...settled,
+      ...settlementRow(settled),
       written: written.map((field) => ({ field, key: keys[field] })),
       open: write.do === 'change' ? write.open : [],
       kept: write.do === 'change' ? write.kept : {},
@@ -150,7 +151,7 @@ export function askedOf(due: Due, write: BookingWrite, settled: Settled) {
 
 /** What came of one write. */
 export const writtenOf = (
-  due: Due,
+  { id }: WorkItem,
   write: BookingWrite,
   { latency, joined, reservationType, reservationId }: Answer,
 ): Extract<WrittenBack, { outcome: 'written' }> => ({
@@ -158,7 +159,7 @@ export const writtenOf = (
   action: joined ? 'joined' : actionOf(write),
   reservationType,
   reservationId,
-  latencyMs: latency[due.id] ?? null,
+  latencyMs: latency[id] ?? null,
 });
 
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html: one of the adapter's functions, or one it calls, is gone. */

@@ -5,26 +5,29 @@
 import type { BookedChange, BookedItem } from '../../appearance.ts';
 import { isGivenBack, standing, type Shown } from '../../event.ts';
 import { changedFields, itemFields, sameItem, type Item, type ItemChange } from '../../item.ts';
+import { agreedOn, type Agreement } from '../store/agreement.ts';
 import { merge, touchesTimes } from './merge.ts';
 
-/** What Outlook should show of the reservation as both sides last agreed on it. */
-export type Agreement =
-  | { readonly is: 'never' }
-  /** It was sent and not answered, or an event is known to be there and nobody knows what it shows. */
-  | { readonly is: 'unanswered' }
-  /** Of the fields that are missing nobody knows what Outlook shows: they were sent and not answered, or wait for a person. */
-  | { readonly is: 'partly'; readonly on: BookedChange }
-  | { readonly is: 'agreed'; readonly on: BookedItem };
-
 interface Reservation {
+  /** What Outlook should show of what both sides last agreed on. */
   readonly agreement: Agreement;
-  /** What Outlook should show of the reservation now; null: nothing (cancelled, deleted, or in another room). */
-  readonly wanted: BookedItem | null;
-  readonly inWindow: boolean;
-  /** Items of higher priority take its whole time (one slot is shown once): all of them are in Outlook, or not yet. */
-  readonly cover: 'none' | 'expected' | 'shown';
+  readonly wanted: Wanted;
   readonly direction: 'both' | 'booking_to_outlook' | 'outlook_to_booking';
 }
+
+/** What Outlook should show of the reservation now; nothing: it is cancelled, deleted, or in another room. */
+export type Wanted =
+  | { readonly is: 'nothing' }
+  | {
+      readonly is: 'item';
+      readonly item: BookedItem;
+      /**
+       * covered: items of higher priority take its whole time (one slot is shown once), and all of them are in Outlook; to be
+       * covered: not all of them yet; outside: of the days that are kept equal.
+       */
+      readonly place: 'free' | 'covered' | 'to be covered' | 'outside';
+    };
+type There = Extract<Wanted, { is: 'item' }>;
 
 /** The event that a mapping knows. */
 interface WithEvent {
@@ -35,27 +38,29 @@ interface WithEvent {
   readonly shows: Shown | null;
   /** The room organises the event. False: somebody invited the room, and the event is theirs. */
   readonly isOrganizer: boolean;
-  /** We were deleting or declining the event when last seen: if it is gone, nobody else did it. */
-  readonly removing: boolean;
+  /** remove: we were deleting or declining it, renew: it is to be there; if it is gone, nobody in Outlook asked for that. */
+  readonly intent: 'remove' | 'renew' | null;
   /** ended: nothing that Outlook says changes it any more; revived: it ended, and its event was moved into the future. */
   readonly time: 'ahead' | 'ended' | 'revived';
   readonly choice: Choice;
-  /** Outlook refuses what the booking system says, and a person chose to keep what Outlook shows. */
-  readonly yields?: boolean;
 }
 
-/** Who wins what both sides changed, and whether a person said so about this very conflict; null: a person decides. */
-export type Choice = { readonly side: 'booking' | 'outlook'; readonly by: 'policy' | 'person' } | null;
+/**
+ * Who wins what both sides changed, and whether a person said so about this very conflict; null: a person decides. booking
+ * gives in: Outlook refuses what the booking system says, and a person chose what Outlook shows.
+ */
+export type Choice =
+  | { readonly side: 'booking' | 'outlook'; readonly by: 'policy' | 'person' }
+  | { readonly side: 'booking gives in'; readonly by: 'person' }
+  | null;
 
 /** cancelled: the event that the mapping may still know by its id was deleted. */
 export type Sides = Reservation & ({ readonly mapping: 'without-event' | 'cancelled' } | WithEvent);
 type Known = Reservation & WithEvent;
 
 /** The fields of an agreement; null: there never was one. */
-function fieldsOf(agreement: Agreement): BookedChange | null {
-  if (agreement.is === 'never') return null;
-  return agreement.is === 'unanswered' ? {} : agreement.on;
-}
+const fieldsOf = (agreement: Agreement): BookedChange | null =>
+  agreement.is === 'never' ? null : agreedOn(agreement);
 
 export type Action =
   | { readonly do: 'create'; readonly item: Item }
@@ -78,7 +83,7 @@ export type Action =
   /** The event is gone: the reservation is cancelled, or gives up this room. */
   | { readonly do: 'cancel-booking' }
   /** Somebody else's meeting, which the booking system moved away from: it gets an event of ours at its new time. */
-  | { readonly do: 'part' }
+  | { readonly do: 'detach' }
   /**
    * A person decides. deleted: one side deleted it, the other changed it, and nobody is preferred; free: somebody else's
    * meeting is shown as free.
@@ -92,37 +97,41 @@ export type Action =
 export function decide(sides: Sides): Action {
   const { wanted } = sides;
   if (sides.mapping !== 'with-event')
-    return wanted === null ? neverShown(sides) : withoutEvent(sides, wanted, sides.mapping === 'cancelled');
+    return wanted.is === 'nothing'
+      ? neverShown(sides)
+      : withoutEvent(sides, wanted, sides.mapping === 'cancelled');
   const lost = sides.shows !== null && isGivenBack(sides.shows);
-  if (wanted === null) return lost ? lostAlready(sides) : withoutReservation(sides);
+  if (wanted.is === 'nothing') return lost ? lostAlready(sides) : withoutReservation(sides);
   if (!lost) {
     // it lies wholly under something more important, and has an event of ours
-    const isOurs = sides.isOrganizer && sides.direction !== 'outlook_to_booking' && sides.yields !== true;
-    return sides.cover !== 'none' && isOurs ? underCover(sides, wanted) : bothThere(sides, wanted);
+    const isOurs = sides.isOrganizer && sides.direction !== 'outlook_to_booking' && !givesIn(sides);
+    return isCovered(wanted) && isOurs ? underCover(sides, wanted) : bothThere(sides, wanted.item);
   }
-  // Outlook says it is gone, and Outlook is heard in this room: perhaps the reservation goes, too. What we were about to
-  // delete, nobody in Outlook asked for
-  if (!sides.removing && sides.direction !== 'booking_to_outlook') return eventGone(sides, wanted);
+  // Outlook says it is gone, and Outlook is heard in this room: perhaps the reservation goes, too
+  if (sides.intent === null && sides.direction !== 'booking_to_outlook') return eventGone(sides, wanted);
   return withoutEvent(sides, wanted, false);
 }
 
+const isCovered = ({ place }: There) => place === 'covered' || place === 'to be covered';
+const givesIn = ({ choice }: Known) => choice?.side === 'booking gives in';
+
 /** Its event goes once its cover is in Outlook; until then its own changes go out, and what Outlook says of it is heard before. */
-function underCover(sides: Known, wanted: BookedItem): Action {
-  const own = bothThere(sides, wanted);
+function underCover(sides: Known, { item, place }: There): Action {
+  const own = bothThere(sides, item);
   const isHeard = own.do === 'change' && Object.keys(own.toBooking).length + own.open.length > 0;
-  if (isHeard || (own.do !== 'settle' && sides.cover === 'expected')) return own;
-  return sides.cover === 'shown' ? { do: 'remove', as: 'shadowed' } : { do: 'wait' };
+  if (isHeard || (own.do !== 'settle' && place === 'to be covered')) return own;
+  return place === 'covered' ? { do: 'remove', as: 'shadowed' } : { do: 'wait' };
 }
 
 /** The reservation is there, and has no event: new, re-enabled, uncovered, or its event went against our will. */
-function withoutEvent({ cover, direction, inWindow }: Sides, wanted: Item, cancelled: boolean): Action {
+function withoutEvent({ direction }: Sides, wanted: There, cancelled: boolean): Action {
   // it needs none
-  if (cover !== 'none') return { do: 'settle', as: 'shadowed' };
+  if (isCovered(wanted)) return { do: 'settle', as: 'shadowed' };
   // the room only takes what Outlook gives, or it lies outside the days that are kept equal: it gets none, until the window
   // reaches it
-  if (direction === 'outlook_to_booking' || !inWindow)
+  if (direction === 'outlook_to_booking' || wanted.place === 'outside')
     return { do: 'settle', as: cancelled ? 'cancelled' : 'forget' };
-  return { do: 'create', item: wanted };
+  return { do: 'create', item: wanted.item };
 }
 
 /** The reservation is cancelled, deleted or has left the room, and no event of it is there. */
@@ -141,34 +150,29 @@ function lostAlready({ shows, isOrganizer, direction }: Known): Action {
 }
 
 /** ... and its event is there. */
-function withoutReservation({ isOrganizer, direction, yields }: Known): Action {
+function withoutReservation(sides: Known): Action {
   // the room only takes what Outlook gives: its event stays, and so does what we know of it
-  if (direction === 'outlook_to_booking') return { do: 'settle', as: 'synced' };
-  if (yields === true) return { do: 'leave-event' };
+  if (sides.direction === 'outlook_to_booking') return { do: 'settle', as: 'synced' };
+  if (givesIn(sides)) return { do: 'leave-event' };
   // somebody else's meeting: they hear that the room does not take it
-  return isOrganizer ? { do: 'remove', as: 'cancelled' } : { do: 'decline' };
+  return sides.isOrganizer ? { do: 'remove', as: 'cancelled' } : { do: 'decline' };
 }
 
 /** The event is gone from Outlook, or does not occupy the room any more, and the reservation is there. */
-function eventGone(sides: Known, wanted: Item): Action {
-  const { agreement, cover, time, choice } = sides;
+function eventGone(sides: Known, wanted: There): Action {
+  const { agreement, time, choice } = sides;
   // what has ended is never cancelled from Outlook
   if (time !== 'ahead') return { do: 'settle', as: 'synced' };
   // it lies under something more important and was to go anyway
-  if (cover !== 'none') return { do: 'settle', as: 'shadowed' };
+  if (isCovered(wanted)) return { do: 'settle', as: 'shadowed' };
   // both sides agreed on what the booking system still shows: whoever deleted the event meant it
-  if (agreement.is === 'agreed' && sameItem(agreement.on, wanted)) return { do: 'cancel-booking' };
+  if (agreement.is === 'agreed' && sameItem(agreement.on, wanted.item)) return { do: 'cancel-booking' };
   // nobody knows what both last agreed on (it was asked for by hand, or found): the booking system has the authority
-  if (agreement.is === 'never' || agreement.is === 'unanswered') return again(sides, wanted);
+  if (agreement.is === 'never' || agreement.is === 'unanswered') return withoutEvent(sides, wanted, false);
   // the booking system changed it meanwhile: a conflict
   if (choice === null) return { do: 'ask', about: 'deleted' };
-  return choice.side === 'outlook' ? { do: 'cancel-booking' } : again(sides, wanted);
+  return choice.side === 'booking' ? withoutEvent(sides, wanted, false) : { do: 'cancel-booking' };
 }
-
-const again = ({ direction, inWindow }: Sides, wanted: Item): Action =>
-  direction === 'outlook_to_booking' || !inWindow
-    ? { do: 'settle', as: 'forget' }
-    : { do: 'create', item: wanted };
 
 /** The reservation and its event are there: what each side changed goes to the other. */
 function bothThere(sides: Known, wanted: BookedItem): Action {
@@ -179,7 +183,7 @@ function bothThere(sides: Known, wanted: BookedItem): Action {
   const nothing = { do: 'settle', as: 'synced' } as const;
   const isFree = sides.shows?.is === 'free';
   if (isFree && (!isOrganizer || direction === 'outlook_to_booking')) return freeForOthers(sides, wanted);
-  if (sides.yields === true && shown !== null) return yielding(agreed, wanted, shown);
+  if (givesIn(sides) && shown !== null) return yielding(agreed, wanted, shown);
   const isOurs = isOrganizer && direction !== 'outlook_to_booking';
   // that something is tentative the booking system alone says
   const isOtherwise = isFree || (isOurs && isTentative(agreed) !== isTentative(wanted));
@@ -189,7 +193,7 @@ function bothThere(sides: Known, wanted: BookedItem): Action {
   if (agreed === null || shown === null) {
     const change = differing(agreed ?? shown, wanted);
     // somebody else's meeting at another time: see below
-    if (!isOrganizer && direction !== 'outlook_to_booking' && touchesTimes(change)) return { do: 'part' };
+    if (!isOrganizer && direction !== 'outlook_to_booking' && touchesTimes(change)) return { do: 'detach' };
     if (!isOrganizer || direction === 'outlook_to_booking') return nothing;
     if (Object.keys(change).length === 0 && !isOtherwise) return nothing;
     return { do: 'change', item: wanted, change, ...busy, toBooking: {}, open: [], overruled: [] };
@@ -221,7 +225,7 @@ function bothThere(sides: Known, wanted: BookedItem): Action {
   // somebody else's meeting: it is not ours to move, but the booking system has the authority over its rooms
   if (!isOrganizer) {
     if (touchesTimes(known(byBooking, agreed)) && touchesTimes(changedFields(shown, wanted)))
-      return { do: 'part' };
+      return { do: 'detach' };
     // its texts flow towards the booking system only
     const { toBooking } = merge({ booking: {}, outlook: byOutlook, wanted, shown, prefer: 'outlook' });
     if (Object.keys(toBooking).length === 0) return nothing;
@@ -230,11 +234,7 @@ function bothThere(sides: Known, wanted: BookedItem): Action {
 
   // a room that only takes what Outlook gives follows it, and one that Outlook is only shown follows the booking system
   const prefer =
-    direction === 'both'
-      ? (choice?.side ?? null)
-      : direction === 'outlook_to_booking'
-        ? 'outlook'
-        : 'booking';
+    direction === 'both' ? sideOf(choice) : direction === 'outlook_to_booking' ? 'outlook' : 'booking';
   const merged = merge({ booking: byBooking, outlook: byOutlook, wanted, shown, prefer });
   const { toBooking, open, overruled } = merged;
   // what was sent and not answered may be there or not: unless the event was read, it is written again
@@ -245,6 +245,8 @@ function bothThere(sides: Known, wanted: BookedItem): Action {
   return { do: 'change', item: wanted, change, ...busy, toBooking, open, overruled };
 }
 
+const sideOf = (choice: Choice) => (choice?.side === 'booking gives in' ? 'outlook' : (choice?.side ?? null));
+
 const isTentative = (item: BookedChange | null): boolean => item?.as?.tentative === true;
 
 /**
@@ -254,7 +256,7 @@ const isTentative = (item: BookedChange | null): boolean => item?.as?.tentative 
 function freeForOthers({ choice, direction }: Known, wanted: Item): Action {
   if (direction === 'booking_to_outlook') return { do: 'settle', as: 'synced' };
   if (choice?.by !== 'person') return { do: 'ask', about: 'free' };
-  if (choice.side === 'outlook') return { do: 'cancel-booking' };
+  if (choice.side !== 'booking') return { do: 'cancel-booking' };
   return { do: 'change', item: wanted, change: {}, busy: true, toBooking: {}, open: [], overruled: [] };
 }
 

@@ -3,7 +3,7 @@ import type { OutlookEvent } from '../../event.ts';
 import { sameItem, type Item, type ReservationKey } from '../../item.ts';
 import type { PropertiesRecord } from '../match/candidates.ts';
 import { isItsEvent } from '../match/match.ts';
-import type { ConflictNote, Due, WaitsFor, Whereabouts } from '../store/mappings.ts';
+import type { ConflictNote, Unmapped, WaitsFor, Whereabouts } from '../store/work-item.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 
 export type OverlapPolicy = 'flag' | 'import' | 'decline';
@@ -39,7 +39,8 @@ export type UnmappedAction =
 export interface UnmappedEvent {
   readonly event: OutlookEvent;
   readonly item: Item;
-  readonly due: Pick<Due, 'resolution' | 'importAsked' | 'conflict'> & Partial<Pick<Due, 'attempt'>>;
+  readonly due: Pick<Unmapped, 'resolution' | 'importAsked' | 'conflict'> &
+    Partial<Pick<Unmapped, 'attempt'>>;
   readonly inWindow: boolean;
   /** The mapping it belongs to (see `match`). */
   readonly mapping: number | null;
@@ -120,7 +121,7 @@ function byProperties(
  * is declined whatever a person chose; where nothing tells of the reservation, it is an unmapped event as any other.
  */
 export function decideMovedUnmapped(
-  { resolution }: Pick<Due, 'resolution'>,
+  { resolution }: Pick<Unmapped, 'resolution'>,
   meeting: Item,
   where: Whereabouts,
   booking: Item | null,

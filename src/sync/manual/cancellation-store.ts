@@ -58,8 +58,7 @@ export async function resetMappings(db: Queryable, ids: readonly number[]): Prom
     name: 'reset_reenabled',
     text: `
       UPDATE bridge_mappings m SET sync_status = 'pending', outlook_event_id = NULL, outlook_base = NULL, outlook_seen = NULL,
-        outlook_news = NULL,
-        booking_base = CASE WHEN m.outlook_base IS NULL THEN NULL ELSE '{}'::jsonb END,
+        outlook_news = NULL, agreement = CASE m.event_intent WHEN 'keep' THEN 'unanswered' ELSE 'never' END, event_intent = NULL,
         due_at = now(), lane = 0, attempt = 0, revision = m.revision + 1, error_message = NULL, hint = NULL, updated_at = now()
       WHERE m.id = ANY ($1) AND m.sync_status = 'cancelled' AND m.present`,
     values: [ids],

@@ -5,7 +5,7 @@ import type { Item } from '../../item.ts';
 import { lockFold } from './requests.ts';
 import { failingAs } from '../store/failing.ts';
 import type { Manual } from './manual.ts';
-import type { ConflictNote } from '../store/mappings.ts';
+import type { ConflictNote } from '../store/work-item.ts';
 import type { Outcome } from './outcomes.ts';
 
 export interface OpenConflict {

@@ -5,9 +5,8 @@
  *
  * Released: exactly the listed ones are decided again and their events deleted, unless the reservation is back.
  *
- * Refused, of a reservation whose event is gone: it gets a fresh event. Of an event: it stays. The mapping becomes 'cancelled' with the content of its event kept beside the event's id,
- * which no other cancelled mapping has: a cancelled mapping's event is never touched again, no sweep looks at it, and
- * `cleanUpMappings` leaves it alone. Its generation is not raised, so should the reservation come back (a restored
+ * Refused, of a reservation whose event is gone: it gets a fresh event. Of an event: it stays. The mapping becomes 'cancelled' and
+ * its event is to be kept (`event_intent`): it is never touched again, no sweep looks at it, and `cleanUpMappings` leaves it alone. Its generation is not raised, so should the reservation come back (a restored
  * table), the create carries the idempotency key of the event that was kept, and that event is adopted, not doubled.
  */
 import { inTransaction, type Database } from '../../database.ts';
@@ -105,7 +104,7 @@ export function createHeldRemovals(db: Database, manual: Pick<Manual, 'begin' | 
           RETURNING m.id, d.side
         ), restored AS (
           UPDATE bridge_mappings m SET sync_status = 'pending', due_at = now(), lane = 0, attempt = 0, revision = revision + 1,
-            generation = generation + 1, outlook_event_id = NULL, booking_base = NULL, outlook_base = NULL, outlook_news = NULL,
+            generation = generation + 1, outlook_event_id = NULL, agreement = 'never', outlook_base = NULL, outlook_news = NULL,
             is_organizer = true, conflict = NULL, error_message = NULL, hint = NULL, updated_at = now()
           FROM refused WHERE m.id = refused.id AND refused.side = 'booking' RETURNING m.*
         ), rung AS (
@@ -114,7 +113,7 @@ export function createHeldRemovals(db: Database, manual: Pick<Manual, 'begin' | 
           WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.resource_id IN (SELECT resource_id FROM restored)
         ), kept AS (
           UPDATE bridge_mappings m SET sync_status = 'cancelled', due_at = NULL, attempt = 0, revision = revision + 1,
-            outlook_base = coalesce(m.outlook_base, m.outlook_seen, m.booking_base, '{}'),
+            event_intent = 'keep', outlook_base = coalesce(m.outlook_base, m.outlook_seen, m.booking_base),
             error_message = NULL, hint = NULL, updated_at = now()
           FROM refused WHERE m.id = refused.id AND refused.side = 'outlook' RETURNING m.*
         )

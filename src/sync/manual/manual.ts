@@ -156,9 +156,9 @@ export function createManual({ db, window, ring, needWrites, waitMs = 20_000 }: 
 async function doubtItem(db: Database, type: string, id: Id, resourceId: number): Promise<void> {
   await db.query({
     name: 'doubt_item',
-    text: `UPDATE bridge_mappings SET outlook_news = 'look', removing = true, revision = revision + 1
+    text: `UPDATE bridge_mappings SET outlook_news = 'look', event_intent = 'renew', revision = revision + 1
       WHERE reservation_type = $1 AND reservation_id = $2 AND resource_id = $3
-        AND booking_base IS NOT NULL AND outlook_event_id IS NOT NULL AND sync_status <> 'cancelled'`,
+        AND agreement <> 'never' AND outlook_event_id IS NOT NULL AND sync_status <> 'cancelled'`,
     values: [type, id, resourceId],
   });
 }

@@ -222,8 +222,7 @@ const cleanUpMost = 10_000;
  * Never touches an event, a reservation, or a mapping whose event is there. Returns how many were removed.
  */
 export async function cleanUpMappings(db: Queryable): Promise<number> {
-  // a cancelled mapping keeps the id of the event it had, but not its content; one that has both was refused by a
-  // person (`held.ts`), and its event is there
+  // a cancelled mapping keeps the id of the event it had, which is gone unless a person keeps it
   const { rowCount } = await db.query({
     name: 'clean_up_mappings',
     text: `
@@ -231,7 +230,7 @@ export async function cleanUpMappings(db: Queryable): Promise<number> {
         SELECT m.id FROM bridge_mappings m
         WHERE m.sync_status IN ('cancelled', 'error', 'pending', 'conflict', 'shadowed')
           AND m.reservation_id IS NOT NULL AND m.due_at IS NULL
-          AND (m.outlook_event_id IS NULL OR m.sync_status = 'cancelled' AND m.outlook_base IS NULL)
+          AND (m.outlook_event_id IS NULL OR m.sync_status = 'cancelled' AND m.event_intent IS DISTINCT FROM 'keep')
           AND NOT EXISTS (SELECT FROM bridge_items i
                           WHERE i.reservation_type = m.reservation_type AND i.reservation_id = m.reservation_id
                             AND i.resource_id = m.resource_id)

@@ -81,11 +81,11 @@ const notes = ['Cancelled from Outlook', 'Cancelled through the bridge', takenBa
 
 async function carryOut(client: Queryable, item: UndoItem, who: string): Promise<void> {
   const { reservation_type: type, reservation_id: id, step } = item;
-  // before the cancellation is seen: a cancelled mapping that keeps the content of its event is never touched again
+  // before the cancellation is seen: its event is kept, and never touched again
   if (step === 'take-back')
     await client.query(
       `UPDATE bridge_mappings SET sync_status = 'cancelled', due_at = NULL, present = false, revision = revision + 1,
-         outlook_base = coalesce(outlook_base, outlook_seen, booking_base, '{}'), outlook_news = NULL, updated_at = now()
+         event_intent = 'keep', outlook_base = coalesce(outlook_base, outlook_seen, booking_base), outlook_news = NULL, updated_at = now()
        WHERE reservation_type = $1 AND reservation_id = $2`,
       [type, id],
     );

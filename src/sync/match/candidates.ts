@@ -3,14 +3,15 @@ import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
 import type { BookedItem } from '../../appearance.ts';
 import type { Item, ReservationKey } from '../../item.ts';
-import type { ConflictNote, LeasedRoom, Whereabouts, Window } from '../store/mappings.ts';
+import type { LeasedRoom, Window } from '../store/mappings.ts';
 import { bookedState } from '../store/booked-state.ts';
-import { mappedRows, type Mapped } from '../store/pull-store.ts';
+import { mappedRows, type RoomMapping } from '../store/pull-store.ts';
+import type { ConflictNote, Whereabouts } from '../store/work-item.ts';
 
 export interface Candidates {
   readonly inWindow: boolean;
   /** Mappings of this room that share its properties, its meeting or its time. */
-  readonly mappings: readonly Mapped[];
+  readonly mappings: readonly RoomMapping[];
   /** The reservation that was cancelled, or gave up this room, because this event, or one of the same meeting, was gone. */
   readonly revives: ReservationKey | null;
   readonly properties: PropertiesRecord;
@@ -78,7 +79,7 @@ export async function readCandidates(
     text: `
       SELECT $5::timestamptz < w.closes AND $6::timestamptz > w.opens AS "inWindow",
         (SELECT jsonb_build_object('id', m.id, 'status', m.sync_status, 'never', m.generation = 0 AND m.outlook_event_id IS NULL
-            AND m.booking_base IS NULL AND m.outlook_base IS NULL,
+            AND m.agreement = 'never' AND m.outlook_base IS NULL,
             'generation', m.generation, 'since', m.created_at, 'lost', m.outlook_news IS NOT DISTINCT FROM 'gone')
          FROM bridge_mappings m WHERE m.reservation_type = $2 AND m.reservation_id = $3 AND m.resource_id = $1) AS mapping,
         ${reservationAs('$2', '$3', '$1')} AS reservation, ${loggedAs('$4')} AS logged,
@@ -98,7 +99,7 @@ export async function readCandidates(
     ],
   });
   const { inWindow, revives, ...properties } = rows[0]!;
-  const { rows: mappings } = await db.query<Mapped>({
+  const { rows: mappings } = await db.query<RoomMapping>({
     name: 'candidates_of',
     text: `${mappedRows}
       WHERE m.reservation_id IS NOT NULL AND m.resource_id = $1 AND m.outlook_item_id = $2 AND m.id IN (

@@ -23,7 +23,8 @@ export interface Holder {
   readonly eventId: string | null;
   readonly status: string;
   readonly news: string | null;
-  readonly removing: boolean;
+  /** See `EventIntent`. */
+  readonly intent: string | null;
   /** It has work to do, and its reservation is in this room. */
   readonly due: boolean;
   readonly present: boolean;
@@ -82,11 +83,11 @@ export function vacancyOf(holder: Holder, show: (item: Item) => Item): Vacancy |
   };
 }
 
-function stateOf({ eventId, status, news, removing, due, present }: Holder): Vacancy['state'] | null {
+function stateOf({ eventId, status, news, intent, due, present }: Holder): Vacancy['state'] | null {
   // the id that a cancelled one keeps is of an event that is gone
   if (status === 'cancelled') return due && present ? 'returning' : null;
   if (eventId === null) return status === 'shadowed' ? 'returning' : 'new';
-  return news === 'gone' && !removing ? 'lost' : null;
+  return news === 'gone' && intent === null ? 'lost' : null;
 }
 
 /** Which event belongs to which mapping; each of them once, the surest first. */

@@ -5,7 +5,7 @@
 import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
 import type { LeasedRoom } from '../store/mappings.ts';
-import { mappedRows, type Mapped } from '../store/pull-store.ts';
+import { mappedRows, type RoomMapping } from '../store/pull-store.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { together } from '../together.ts';
 import { attach, attachmentOf } from './attach.ts';
@@ -24,7 +24,7 @@ export async function reunite(
   room: LeasedRoom,
   signal: AbortSignal,
 ): Promise<void> {
-  const { rows } = await db.query<Mapped>({
+  const { rows } = await db.query<RoomMapping>({
     name: 'lost_and_found',
     text: `${mappedRows} WHERE m.resource_id = $1 AND m.outlook_item_id = $2 AND (m.outlook_news = 'gone' OR m.reservation_id IS NULL)
       ORDER BY m.starts_at, m.id`,
@@ -53,10 +53,10 @@ export const isFree = ({
   reservationId,
   eventId,
   conflict,
-}: Pick<Mapped, 'reservationId' | 'eventId' | 'conflict'>): boolean =>
+}: Pick<RoomMapping, 'reservationId' | 'eventId' | 'conflict'>): boolean =>
   reservationId === null && eventId !== null && conflict?.kind !== 'moved';
 
-const asKnown = (row: Mapped): FreeEvent => ({
+const asKnown = (row: RoomMapping): FreeEvent => ({
   id: row.eventId!,
   iCalUId: row.iCalUId ?? '',
   originalStart: row.originalStart,
@@ -66,7 +66,7 @@ const asKnown = (row: Mapped): FreeEvent => ({
   shows: shownBy(row),
 });
 
-function shownBy({ outlookSeen: item, waitsFor }: Mapped): FreeEvent['shows'] {
+function shownBy({ outlookSeen: item, waitsFor }: RoomMapping): FreeEvent['shows'] {
   if (item === null) return { is: 'unreadable', why: 'it was never read' };
   return { is: waitsFor === 'answer' ? 'undecided' : waitsFor === 'free' ? 'free' : 'occupied', item };
 }

@@ -12,7 +12,8 @@ import { judgeClaim } from '../decide/claim.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { createClaimCheck } from '../pull/claim-check.ts';
 import { readKnownClaim } from '../store/claims.ts';
-import type { Due, LeasedRoom, Window } from '../store/mappings.ts';
+import type { LeasedRoom, Window } from '../store/mappings.ts';
+import { isUnmapped, type WorkItem } from '../store/work-item.ts';
 import { partsOf, type SyncOptions } from '../sync.ts';
 import { createDrain, type Drained } from '../worker/drain.ts';
 import { beginRun, countEqual, foldAll, readRefusals, restingAfter, roomNow, roomsOf } from './plan-store.ts';
@@ -90,11 +91,11 @@ export async function dryRun(
   const { drain } = createDrain({
     ...parts,
     claims: readingClaims(db, outlook),
-    debounce: () => ({ choose: (due) => due, waitMs: () => 1 }),
+    debounce: () => ({ choose: (items) => items, waitMs: () => 1 }),
     atATime,
-    async apply(room, due, until) {
-      const events = await recorded.before(room, due, until);
-      return recorded.after(room, due, events, await parts.apply(room, due, until));
+    async apply(room, items, until) {
+      const events = await recorded.before(room, items, until);
+      return recorded.after(room, items, events, await parts.apply(room, items, until));
     },
   });
 
@@ -174,10 +175,10 @@ function createRecord(db: Queryable, outlook: OutlookSide) {
   const decided = new Map<number, number>();
   const endsAt = performance.now() + mostMs;
 
-  async function goOn(due: readonly Due[]): Promise<void> {
+  async function goOn(items: readonly WorkItem[]): Promise<void> {
     if (await isWaitedFor(db)) throw new GaveWay('somebody waits for what the plan has locked');
-    for (const { id } of due) decided.set(id, (decided.get(id) ?? 0) + 1);
-    const isEndless = due.some(({ id }) => decided.get(id)! > mostDecisions);
+    for (const { id } of items) decided.set(id, (decided.get(id) ?? 0) + 1);
+    const isEndless = items.some(({ id }) => decided.get(id)! > mostDecisions);
     if (isEndless || performance.now() > endsAt)
       throw new Retryable('The plan of this room does not come to an end.', { reach: 'room' });
   }
@@ -190,13 +191,12 @@ function createRecord(db: Queryable, outlook: OutlookSide) {
     /** What is known of the events among these work items. */
     async before(
       room: LeasedRoom,
-      due: readonly Due[],
+      items: readonly WorkItem[],
       signal: AbortSignal,
     ): Promise<ReadonlyMap<number, OutlookEvent>> {
-      await goOn(due);
+      await goOn(items);
       const events = new Map<number, OutlookEvent>();
-      for (const { id, eventId, reservationId } of due) {
-        if (reservationId !== null || eventId === null) continue;
+      for (const { id, eventId } of items.filter(isUnmapped)) {
         const event = await outlook.read(room, eventId, signal).catch(() => null);
         if (event !== null) events.set(id, event);
       }
@@ -204,12 +204,12 @@ function createRecord(db: Queryable, outlook: OutlookSide) {
     },
     after(
       room: LeasedRoom,
-      due: readonly Due[],
+      items: readonly WorkItem[],
       events: ReadonlyMap<number, OutlookEvent>,
       applied: Applied,
     ): Applied {
-      for (const { due: row, action } of applied.decided) if (action.do === 'part') detached.add(row.id);
-      for (const { due: row, written: one } of applied.done) {
+      for (const { mapped, action } of applied.decided) if (action.do === 'detach') detached.add(mapped.id);
+      for (const { item: row, written: one } of applied.done) {
         const key = `${one.reservationType}/${one.reservationId}`;
         written.add(key);
         if (one.action === 'imported') importedIn.set(key, room.name);
@@ -218,11 +218,11 @@ function createRecord(db: Queryable, outlook: OutlookSide) {
           meetings.add(`${event.iCalUId} ${event.originalStart ?? ''}`);
       }
       const run = {
-        itemOf: ({ id }: Due) => (events.has(id) ? itemOf(events.get(id)!.shows) : null),
+        itemOf: ({ id }: WorkItem) => (events.has(id) ? itemOf(events.get(id)!.shows) : null),
         importedIn: (key: string) => importedIn.get(key),
         detached,
       };
-      for (const draft of draftsOf(due, applied, run)) {
+      for (const draft of draftsOf(items, applied, run)) {
         drafts.push({ ...draft, room: room.id });
         if (draft.planned.held) held.add(draft.mapping);
       }

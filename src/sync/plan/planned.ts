@@ -1,9 +1,11 @@
 /** What came of one work item of a plan's run, in the words of a plan. Pure. */
 import type { Item } from '../../item.ts';
-import type { Applied, Done } from '../apply/apply.ts';
-import { heldReason } from '../apply/settlement.ts';
-import type { Step } from '../apply/step.ts';
-import type { Due, Settled } from '../store/mappings.ts';
+import type { Applied } from '../apply/apply.ts';
+import type { Decision } from '../apply/decision.ts';
+import type { Done } from '../apply/outcome.ts';
+import { heldReason } from '../apply/settlement/conflict.ts';
+import type { Settlement } from '../store/settle.ts';
+import { isMapped, type Mapped, type Unmapped, type WorkItem } from '../store/work-item.ts';
 import { fieldNames, type Planned, type PlanKind } from './plan-words.ts';
 import { realId } from './recording-outlook.ts';
 
@@ -16,7 +18,7 @@ export interface Draft {
 /** What a run knows beside the work item itself. */
 export interface RunSoFar {
   /** What is known of the event of an unmapped work item. */
-  readonly itemOf: (row: Due) => Item | null;
+  readonly itemOf: (row: WorkItem) => Item | null;
   /** The room in which this run made the meeting a reservation; undefined: it was one before. */
   readonly importedIn: (reservation: string) => string | undefined;
   /** Mappings whose event this run left to its organiser. */
@@ -24,60 +26,62 @@ export interface RunSoFar {
 }
 
 /** Everything that was done in a batch, in order; what was only written down is nothing of a plan. */
-export function draftsOf(due: readonly Due[], { settled, done, decided }: Applied, run: RunSoFar): Draft[] {
-  const rows = new Map(due.map((row) => [row.id, row]));
-  const steps = new Map(decided.map((step) => [step.due.id, step]));
+export function draftsOf(
+  items: readonly WorkItem[],
+  { settled, done, decided }: Applied,
+  run: RunSoFar,
+): Draft[] {
+  const rows = new Map(items.map((row) => [row.id, row]));
+  const decisions = new Map(decided.map((decision) => [decision.mapped.id, decision]));
   return [
     ...settled.flatMap((one) => {
       const row = rows.get(one.id)!;
       const planned = isMapped(row)
-        ? ofReservation(row, one, steps.get(one.id), run)
+        ? ofReservation(row, one, decisions.get(one.id), run)
         : ofEvent(row, one, run.itemOf(row));
       return planned === null ? [] : [{ mapping: one.id, planned }];
     }),
-    ...done.map((one) => ({ mapping: one.due.id, planned: writtenBack(one, run) })),
+    ...done.map((one) => ({ mapping: one.item.id, planned: writtenBack(one, run) })),
   ];
 }
 
-const isMapped = ({ reservationId }: Due) => reservationId !== null;
-
 function ofReservation(
-  row: Due,
-  { action, reason }: Settled,
-  step: Step | undefined,
+  row: Mapped,
+  { action, reason }: Settlement,
+  decision: Decision | undefined,
   run: RunSoFar,
 ): Planned | null {
-  const decision = step?.action.do;
+  const decided = decision?.action;
   if (action === 'created') return say(row, 'create', run.detached.has(row.id) ? movedAway : whyCreated(row));
-  if (action === 'updated' && step?.action.do === 'change')
-    return say(row, 'change', whyChanged(row, step.action.change) + overruled(step), step.action.change);
+  if (action === 'updated' && decided?.do === 'change')
+    return say(row, 'change', whyChanged(row, decided.change) + overruled(decision), decided.change);
   if (action === 'declined') return say(row, 'decline', whyRemoved(row));
   // else there was nothing to delete
-  if (action === 'deleted' && decision === 'remove') return say(row, 'delete', whyRemoved(row));
-  if (action === 'shadowed' && decision === 'remove') return say(row, 'delete', isCovered);
-  return action === 'parked' && reason === heldReason ? { ...held(row, decision), held: true } : null;
+  if (action === 'deleted' && decided?.do === 'remove') return say(row, 'delete', whyRemoved(row));
+  if (action === 'shadowed' && decided?.do === 'remove') return say(row, 'delete', isCovered);
+  return action === 'parked' && reason === heldReason ? { ...held(row, decided?.do), held: true } : null;
 }
 
 const isCovered = 'something more important takes its whole time';
-const held = (row: Due, decision: Step['action']['do'] | undefined): Planned =>
+const held = (row: Mapped, decision: Decision['action']['do'] | undefined): Planned =>
   decision === 'cancel-booking'
     ? say(row, 'cancel-booking', whyCancelled(row))
     : say(row, decision === 'decline' ? 'decline' : 'delete', whyRemoved(row));
 
-function ofEvent(row: Due, { action, reason }: Settled, item: Item | null): Planned | null {
+function ofEvent(row: Unmapped, { action, reason }: Settlement, item: Item | null): Planned | null {
   if (action !== 'declined' && action !== 'deleted') return null;
   return { ...say(row, action === 'declined' ? 'decline' : 'delete', reason ?? ''), ...timesOf(item) };
 }
 
-function writtenBack({ due, step, written }: Done, run: RunSoFar): Planned {
-  if (written.action === 'booking-cancelled') return say(due, 'cancel-booking', whyCancelled(due));
+function writtenBack({ item, decision, written }: Done, run: RunSoFar): Planned {
+  if (written.action === 'booking-cancelled') return say(item, 'cancel-booking', whyCancelled(item));
   if (written.action === 'booking-updated') {
-    const toBooking = step?.action.do === 'change' ? step.action.toBooking : {};
-    return say(due, 'change-booking', `it was changed in Outlook${overruled(step)}`, toBooking);
+    const toBooking = decision?.action.do === 'change' ? decision.action.toBooking : {};
+    return say(item, 'change-booking', `it was changed in Outlook${overruled(decision)}`, toBooking);
   }
   const key = `${written.reservationType}/${written.reservationId}`;
   const why = written.action === 'joined' ? whyJoined(key, run.importedIn(key)) : inOutlookOnly;
-  return { ...say(due, 'import', why), ...timesOf(run.itemOf(due)) };
+  return { ...say(item, 'import', why), ...timesOf(run.itemOf(item)) };
 }
 
 const inOutlookOnly = 'it is in Outlook only';
@@ -89,7 +93,7 @@ const whyJoined = (reservation: string, first: string | undefined): string =>
     ? `it is the meeting that ${reservation} came from: the reservation gets this room, too`
     : `${inOutlookOnly}; one reservation together with ${first}`;
 
-function whyCreated({ status, eventId, conflict }: Due): string {
+function whyCreated({ status, eventId, conflict }: Mapped): string {
   if (status === 'cancelled') return 'it was enabled again';
   if (status === 'shadowed') return 'nothing covers it any more';
   if (conflict?.replace === true) return 'Outlook refuses to change its event: a new one takes its place';
@@ -98,37 +102,37 @@ function whyCreated({ status, eventId, conflict }: Due): string {
     : 'its event was deleted in Outlook, and the booking system is followed';
 }
 
-const whyChanged = ({ bookingBase }: Due, change: object): string =>
+const whyChanged = ({ agreement }: Mapped, change: object): string =>
   Object.keys(change).length === 0
     ? 'it is shown as free, and as busy again'
-    : bookingBase === null
+    : agreement.is === 'never'
       ? 'its event shows something else'
       : 'it was changed in the booking system';
 
-function whyRemoved({ active, elsewhere }: Due): string {
+function whyRemoved({ active, elsewhere }: Mapped): string {
   if (active === false) return 'it is cancelled in the booking system';
   return elsewhere ? 'it is in another room now' : 'its rows are gone from the booking system';
 }
 
-const whyCancelled = ({ news }: Due): string =>
+const whyCancelled = ({ news }: WorkItem): string =>
   news === 'vacated' ? 'its event does not occupy the room any more' : 'its event was deleted in Outlook';
 
-const overruled = (step: Step | undefined): string =>
-  step?.action.do !== 'change' || step.action.overruled.length === 0
+const overruled = (decision: Decision | undefined): string =>
+  decision?.action.do !== 'change' || decision.action.overruled.length === 0
     ? ''
-    : `; both sides changed ${fieldNames(step.action.overruled).join(', ')}, and CONFLICT_POLICY chooses`;
+    : `; both sides changed ${fieldNames(decision.action.overruled).join(', ')}, and CONFLICT_POLICY chooses`;
 
 const timesOf = (item: Item | null) =>
   item === null ? {} : { title: item.title, startsAt: item.startsAt, endsAt: item.endsAt };
 
-function say(row: Due, kind: PlanKind, why: string, change: object = {}): Planned {
-  const item = row.booking ?? row.outlookSeen ?? row.outlookBase;
+function say(row: WorkItem, kind: PlanKind, why: string, change: object = {}): Planned {
+  const item = (isMapped(row) ? row.booking : null) ?? row.outlookSeen ?? row.outlookBase;
   return {
     kind,
     title: item?.title ?? null,
     startsAt: item?.startsAt ?? null,
     endsAt: item?.endsAt ?? null,
-    reservation: isMapped(row) ? { type: row.reservationType, id: row.reservationId } : null,
+    reservation: isMapped(row) ? row.reservation : null,
     eventId: realId(row.eventId),
     fields: fieldNames(Object.keys(change)),
     why,

@@ -8,8 +8,16 @@ import { sameItem, type Item, type ReservationKey } from '../../item.ts';
 import { attachmentOf, type Attachment } from '../match/attach.ts';
 import { match, vacancyOf } from '../match/match.ts';
 import { isFree } from '../match/reunite.ts';
-import { waitHints, type LeasedRoom, type WaitsFor } from '../store/mappings.ts';
-import type { UnmappedRow, KnownEvent, Mapped, ObservedEvent, Observed, Span } from '../store/pull-store.ts';
+import type { LeasedRoom } from '../store/mappings.ts';
+import { waitHints, type WaitsFor } from '../store/work-item.ts';
+import type {
+  UnmappedRow,
+  KnownEvent,
+  RoomMapping,
+  ObservedEvent,
+  Observed,
+  Span,
+} from '../store/pull-store.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 
 /** How narrow a window becomes at most, when Graph gives up on wider ones (504). */
@@ -101,7 +109,7 @@ export interface Scanned extends Observed {
  * by what is on record.
  */
 export function compare(
-  mappings: readonly Mapped[],
+  mappings: readonly RoomMapping[],
   events: readonly OutlookEvent[],
   window: Span,
   imports: boolean,
@@ -145,7 +153,11 @@ export function compare(
 }
 
 /** What the list, or its silence, says about a mapping that knows an event; null: nothing new. */
-function newsOf(mapping: Mapped, event: OutlookEvent | undefined, window: Span): 'look' | 'missing' | null {
+function newsOf(
+  mapping: RoomMapping,
+  event: OutlookEvent | undefined,
+  window: Span,
+): 'look' | 'missing' | null {
   if (mapping.status === 'cancelled') return isBack(mapping, event) ? 'look' : null;
   if (event === undefined) return overlaps(mapping, window) && mapping.news !== 'gone' ? 'missing' : null;
   if (isGivenBack(event.shows)) return mapping.news === 'vacated' ? null : 'missing';
@@ -159,7 +171,7 @@ export const isBack = (
 ): boolean => mapping.outlookBase === null && event !== undefined && occupying(event.shows) !== null;
 
 /** What it waits for has not come. */
-const stillWaits = ({ waitsFor, status }: Mapped, { shows }: OutlookEvent): boolean =>
+const stillWaits = ({ waitsFor, status }: RoomMapping, { shows }: OutlookEvent): boolean =>
   (waitsFor === 'answer' && shows.is === 'undecided') ||
   (waitsFor === 'free' && shows.is === 'free') ||
   (waitsFor === 'import' && shows.is === 'occupied') ||

@@ -140,7 +140,7 @@ export type CancellationReports = ReturnType<typeof createCancellationReports>;
 // A mapping that was never shown and is of no reservation any more is forgotten by its next drain, so what is not
 // present here was shown once.
 const processingText = `
-  CASE WHEN m.sync_status = 'cancelled' AND NOT m.present AND m.outlook_base IS NOT NULL THEN 'kept'
+  CASE WHEN m.sync_status = 'cancelled' AND NOT m.present AND m.event_intent = 'keep' THEN 'kept'
        WHEN m.sync_status = 'cancelled' AND NOT m.present THEN 'processed'
        WHEN m.sync_status = 'conflict' AND m.conflict ->> 'kind' = 'rejected' THEN 'error'
        WHEN m.sync_status = 'conflict' THEN 'held'

@@ -3,127 +3,13 @@
  * (`database/functions`), so that from wake to work and from work to done it is one round trip each.
  */
 import type { Queryable } from '../../database.ts';
-import type { PullAction, PushAction } from '../../facts.ts';
-import type { BookedChange, BookedItem } from '../../appearance.ts';
-import type { Id } from '../../id.ts';
-import type { Item, ReservationKey } from '../../item.ts';
 import type { RoomSettings } from '../../room-settings.ts';
+import { workItemOf, type WorkItem, type WorkRow } from './work-item.ts';
 
 /** How many days around today both sides are kept equal. */
 export interface Window {
   readonly pastDays: number;
   readonly futureDays: number;
-}
-
-/** A mapping with work to do, and its item as the booking system shows it now. */
-export interface Due {
-  readonly id: number;
-  readonly reservationType: string;
-  readonly reservationId: Id;
-  readonly eventId: string | null;
-  readonly status: string;
-  readonly direction: string;
-  readonly generation: number;
-  readonly revision: number;
-  /** Since when the mapping is there, ISO. */
-  readonly createdAt: string;
-  readonly attempt: number;
-  /** 0: a change made now, 1: backfill. */
-  readonly lane: 0 | 1;
-  /** What both sides last agreed on. A field that is missing was sent and not answered: nobody knows who shows what. */
-  readonly bookingBase: BookedChange | null;
-  readonly outlookBase: Item | null;
-  readonly outlookSeen: Item | null;
-  /** The reservation's active flag; null when it has no row in this room any more. */
-  readonly active: boolean | null;
-  readonly booking: BookedItem | null;
-  readonly inWindow: boolean | null;
-  readonly covered: boolean;
-  readonly coverConfirmed: boolean;
-  /** The item lies in the past. */
-  readonly ended: boolean | null;
-  /** It has no row in this room any more, but in others: it was moved there. */
-  readonly elsewhere: boolean;
-  readonly news: News | null;
-  /** The room organises the event; false: it was invited. */
-  readonly isOrganizer: boolean;
-  readonly iCalUId: string | null;
-  readonly originalStart: string | null;
-  /** The version of the event that was last seen. */
-  readonly etag: string | null;
-  /** Its event carries the extended properties of the reservation that this one replaced. */
-  readonly renames?: boolean;
-  /** We were about to delete or decline the event: should it be gone, nobody else did that. */
-  readonly removing: boolean;
-  readonly waitsFor: WaitsFor | null;
-  readonly conflict: ConflictNote | null;
-  /** Why it waits or failed. */
-  readonly error: string | null;
-  /** Which side a person chose. */
-  readonly resolution: 'booking' | 'outlook' | null;
-  /** A person asked for its import. */
-  readonly importAsked: boolean;
-  /** ISO instant of the booking's last change. */
-  readonly bookingChangedAt: string | null;
-}
-
-/**
- * What Outlook reported of an event that nobody has dealt with yet. look: read it; missing: reported as removed, not
- * verified; vacated: read, it does not occupy the room any more; gone: read, it is not there.
- */
-export type News = 'look' | 'missing' | 'vacated' | 'gone';
-
-/**
- * What neither we nor a retry can bring about. answer: the room has not answered the invitation, or not again since it was
- * changed; free: an event that nobody imported is shown as free; import: a person has to ask for its import.
- */
-export type WaitsFor = 'answer' | 'free' | 'import';
-
-/** What is told of a mapping that waits. */
-export const waitHints: Readonly<Record<WaitsFor, string>> = {
-  answer: 'The room has not answered this invitation: it is followed once the room, or its delegate, does.',
-  free: 'It is shown as free in Outlook: show it as busy there, or set FREE_EVENTS, to have it imported.',
-  import: 'IMPORT_MODE is manual: POST /booking/process-imports imports it.',
-};
-
-/** What is told of an event that is there, and that nobody can understand. */
-export const unreadableHint = 'Open the event in Outlook, correct its times and save it.';
-
-/**
- * Why a mapping waits for a person. fields: both sides changed them; deleted: one side deleted, the other changed; overlap:
- * an event lies on a taken time; moved: the booking system moved away from somebody's meeting (`mapping`); refused: the
- * booking system cannot take the change; rejected: Outlook cannot; orphan: the event carries marks of a reservation that
- * is not there; free: somebody's meeting is shown as free; gone: held by the brake.
- */
-export interface ConflictNote {
-  readonly kind:
-    'fields' | 'deleted' | 'overlap' | 'moved' | 'refused' | 'rejected' | 'orphan' | 'free' | 'gone';
-  readonly fields?: readonly string[];
-  /** As Outlook showed it when the choice was put; null: it was not there. */
-  readonly outlook?: Item | null;
-  /** moved: the mapping of the reservation, and the reservation. */
-  readonly mapping?: number;
-  readonly reservation?: ReservationKey;
-  /** rejected, and again when a person kept the booking: a new event takes the place of the old one. */
-  readonly replace?: boolean;
-}
-
-/**
- * Where the reservation is that moved away from an event. here: in this room; cancelled: it does not want the room any more;
- * unsettled: its rows are gone, or back, and what that means is still to be found out; unknown: nothing tells.
- */
-export type Whereabouts = 'here' | 'cancelled' | 'unsettled' | 'unknown';
-
-/** An event that parts from its mapping and begins anew in one of its own. */
-interface Counterpart {
-  readonly eventId: string;
-  readonly status: 'conflict' | 'imported';
-  readonly news: News | null;
-  /** What a person chose before it parted. */
-  readonly resolution: 'booking' | 'outlook' | null;
-  readonly item: Item | null;
-  readonly isOrganizer: boolean;
-  readonly conflict: ConflictNote | null;
 }
 
 /** More hints of one room than these are not worth a call each: they are one delta round. */
@@ -163,7 +49,7 @@ export interface LeasedRoom {
   readonly missing: boolean;
   readonly attempt: number;
   readonly epoch: number;
-  readonly due: readonly Due[];
+  readonly due: readonly WorkItem[];
 }
 
 export interface Taken {
@@ -174,47 +60,6 @@ export interface Taken {
   readonly rooms: readonly LeasedRoom[];
   /** Rooms we hold that were switched off or removed meanwhile. */
   readonly stopped: readonly number[];
-}
-
-/** What was done to one mapping, as it is written down. */
-export interface Settled {
-  readonly id: number;
-  readonly revision: number;
-  /** 'forget' drops a mapping that has nothing to show on either side. */
-  readonly status:
-    'pending' | 'synced' | 'error' | 'conflict' | 'cancelled' | 'shadowed' | 'imported' | 'forget';
-  readonly eventId: string | null;
-  readonly generation: number;
-  readonly bookingBase: BookedChange | null;
-  readonly outlookBase: Item | null;
-  readonly bookingSeen: BookedItem | null;
-  readonly outlookSeen: Item | null;
-  readonly error: string | null;
-  readonly hint: string | null;
-  /** Due again after this long; null: done. */
-  readonly dueInMs: number | null;
-  readonly attempt: number;
-  readonly action: PushAction | PullAction | 'delayed' | 'parked';
-  readonly reason: string | null;
-  /** What is still to be dealt with; null: nothing. */
-  readonly news: News | null;
-  readonly removing: boolean;
-  /** Its event carries its own extended properties now. */
-  readonly renamed?: boolean;
-  readonly waitsFor: WaitsFor | null;
-  readonly conflict: ConflictNote | null;
-  /** What is known of the event now; absent: as before. */
-  readonly isOrganizer?: boolean;
-  readonly iCalUId?: string;
-  readonly originalStart?: string | null;
-  readonly seriesMasterId?: string | null;
-  readonly etag?: string | null;
-  readonly outlookChangedAt?: string | null;
-  readonly counterpart?: Counterpart;
-  /** How long ago Graph accepted it, on our monotonic clock; the server counts latency back from it. */
-  readonly sinceAcceptedMs: number | null;
-  readonly callMs: number | null;
-  readonly requestId: string | null;
 }
 
 export interface TakeOptions {
@@ -235,7 +80,10 @@ export const foldMost = 300;
 
 /** Folds the outbox, leases due rooms to the session and reads their first due mappings. */
 export async function takeRooms(session: Queryable, options: TakeOptions): Promise<Taken> {
-  const { rows } = await session.query<{ taken: Taken }>({
+  interface Answer extends Omit<Taken, 'rooms'> {
+    readonly rooms: readonly (Omit<LeasedRoom, 'due'> & { readonly due: readonly WorkRow[] })[];
+  }
+  const { rows } = await session.query<{ taken: Answer }>({
     name: 'lease_rooms',
     text: 'SELECT bridge_lease($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS taken',
     values: [
@@ -251,7 +99,8 @@ export async function takeRooms(session: Queryable, options: TakeOptions): Promi
       options.changedFirst,
     ],
   });
-  return rows[0]!.taken;
+  const { taken } = rows[0]!;
+  return { ...taken, rooms: taken.rooms.map((room) => ({ ...room, due: room.due.map(workItemOf) })) };
 }
 
 /** The next due mappings of a leased room, live changes before backfill, then by priority and start. */
@@ -260,13 +109,13 @@ export async function dueMappings(
   resourceId: number,
   most: number,
   window: Window,
-): Promise<Due[]> {
-  const { rows } = await session.query<{ due: Due[] }>({
+): Promise<WorkItem[]> {
+  const { rows } = await session.query<{ due: WorkRow[] }>({
     name: 'due_mappings',
     text: `SELECT bridge_due($1, $2, w.opens, w.closes, '{}', NULL) AS due FROM bridge_window($3, $4) w`,
     values: [resourceId, most, window.pastDays, window.futureDays],
   });
-  return rows[0]!.due;
+  return rows[0]!.due.map(workItemOf);
 }
 
 /** For a query that may take longer than all others. (pg knows `query_timeout` of a query, its types do not.) */

@@ -5,7 +5,8 @@ import type { BookedItem } from '../../appearance.ts';
 import type { Id } from '../../id.ts';
 import type { Item, ReservationKey } from '../../item.ts';
 import { bookedState } from './booked-state.ts';
-import type { ConflictNote, Hint, LeasedRoom, News, WaitsFor, Window } from './mappings.ts';
+import type { Hint, LeasedRoom, Window } from './mappings.ts';
+import type { ConflictNote, EventIntent, News, WaitsFor } from './work-item.ts';
 
 /** A part of time, as ISO instants. */
 export interface Span {
@@ -195,7 +196,7 @@ export async function listWindow(session: Queryable, window: Window): Promise<Sp
 }
 
 /** A mapping of a room, by what is needed to recognise its event. */
-export interface Mapped extends Omit<KnownEvent, 'eventId'> {
+export interface RoomMapping extends Omit<KnownEvent, 'eventId'> {
   readonly eventId: string | null;
   readonly revision: number;
   readonly reservationType: string | null;
@@ -203,7 +204,7 @@ export interface Mapped extends Omit<KnownEvent, 'eventId'> {
   /** Of a reservation without an event, or whose event is gone: what it is. */
   readonly booking: BookedItem | null;
   readonly present: boolean;
-  readonly removing: boolean;
+  readonly intent: EventIntent | null;
   readonly conflict: ConflictNote | null;
   readonly iCalUId: string | null;
   readonly originalStart: string | null;
@@ -211,9 +212,9 @@ export interface Mapped extends Omit<KnownEvent, 'eventId'> {
   readonly outlookSeen: Item | null;
 }
 
-/** Mappings `m` of a room as `Mapped`; a condition follows. */
+/** Mappings `m` of a room as `RoomMapping`; a condition follows. */
 export const mappedRows = `SELECT ${knownColumns}, m.reservation_type AS "reservationType", m.due_at IS NOT NULL AS due, m.present, m.revision,
-    m.removing, m.conflict, m.ical_uid AS "iCalUId", m.series_master_id AS "seriesMasterId", m.outlook_seen AS "outlookSeen",
+    m.event_intent AS intent, m.conflict, m.ical_uid AS "iCalUId", m.series_master_id AS "seriesMasterId", m.outlook_seen AS "outlookSeen",
     to_char(m.original_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "originalStart", i.booking
   FROM bridge_mappings m
   LEFT JOIN LATERAL (SELECT ${bookedState('v', 'bridge_style(m.resource_id)')} AS booking
@@ -222,8 +223,8 @@ export const mappedRows = `SELECT ${knownColumns}, m.reservation_type AS "reserv
     AND v.reservation_type = m.reservation_type AND v.reservation_id = m.reservation_id
     AND v.resource_id = m.resource_id OFFSET 0) i ON true`;
 
-export async function mappingsOf(session: Queryable, resourceId: number): Promise<Mapped[]> {
-  const { rows } = await session.query<Mapped>({
+export async function mappingsOf(session: Queryable, resourceId: number): Promise<RoomMapping[]> {
+  const { rows } = await session.query<RoomMapping>({
     name: 'mappings_of',
     text: `${mappedRows} WHERE m.resource_id = $1`,
     values: [resourceId],

@@ -1,7 +1,71 @@
 /** What came of the work on mappings is written down. The queries are functions of our own schema (`database/functions`). */
+import type { BookedItem } from '../../appearance.ts';
 import type { Queryable } from '../../database.ts';
-import type { LeasedRoom, Settled } from './mappings.ts';
+import type { PullAction, PushAction } from '../../facts.ts';
+import type { Item } from '../../item.ts';
+import { agreementColumns, type Agreement } from './agreement.ts';
+import type { LeasedRoom } from './mappings.ts';
 import { isRefusedForGood, oneByOne } from './one-by-one.ts';
+import type { ConflictNote, EventIntent, News, WaitsFor } from './work-item.ts';
+
+/** An event that parts from its mapping and begins anew in one of its own. */
+interface Counterpart {
+  readonly eventId: string;
+  readonly status: 'conflict' | 'imported';
+  readonly news: News | null;
+  /** What a person chose before it parted. */
+  readonly resolution: 'booking' | 'outlook' | null;
+  readonly item: Item | null;
+  readonly isOrganizer: boolean;
+  readonly conflict: ConflictNote | null;
+}
+
+/** What was done to one mapping, as it is written down. */
+export interface Settlement {
+  readonly id: number;
+  readonly revision: number;
+  /** 'forget' drops a mapping that has nothing to show on either side. */
+  readonly status:
+    'pending' | 'synced' | 'error' | 'conflict' | 'cancelled' | 'shadowed' | 'imported' | 'forget';
+  readonly eventId: string | null;
+  readonly generation: number;
+  readonly agreement: Agreement;
+  readonly outlookBase: Item | null;
+  readonly bookingSeen: BookedItem | null;
+  readonly outlookSeen: Item | null;
+  readonly error: string | null;
+  readonly hint: string | null;
+  /** Due again after this long; null: done. */
+  readonly dueInMs: number | null;
+  readonly attempt: number;
+  readonly action: PushAction | PullAction | 'delayed' | 'parked';
+  readonly reason: string | null;
+  /** What is still to be dealt with; null: nothing. */
+  readonly news: News | null;
+  readonly intent: EventIntent | null;
+  /** Its event carries its own extended properties now. */
+  readonly renamed?: boolean;
+  readonly waitsFor: WaitsFor | null;
+  readonly conflict: ConflictNote | null;
+  /** What is known of the event now; absent: as before. */
+  readonly isOrganizer?: boolean;
+  readonly iCalUId?: string;
+  readonly originalStart?: string | null;
+  readonly seriesMasterId?: string | null;
+  readonly etag?: string | null;
+  readonly outlookChangedAt?: string | null;
+  readonly counterpart?: Counterpart;
+  /** How long ago Graph accepted it, on our monotonic clock; the server counts latency back from it. */
+  readonly sinceAcceptedMs: number | null;
+  readonly callMs: number | null;
+  readonly requestId: string | null;
+}
+
+/** As bridge_settle takes it. */
+export const settlementRow = ({ agreement, ...rest }: Settlement) => ({
+  ...rest,
+  ...agreementColumns(agreement),
+});
 
 /** What came of writing down: how long each change took, and what the room asks for next. */
 export interface Written {
@@ -20,8 +84,8 @@ export interface Written {
 export async function settleEach(
   session: Queryable,
   room: LeasedRoom,
-  results: readonly Settled[],
-): Promise<{ readonly results: readonly Settled[]; readonly written: Written }> {
+  results: readonly Settlement[],
+): Promise<{ readonly results: readonly Settlement[]; readonly written: Written }> {
   try {
     return { results, written: await settleMappings(session, room, results) };
   } catch (error) {
@@ -39,7 +103,7 @@ export async function settleEach(
   }
 }
 
-const parkedAs = (one: Settled, error: Error): Settled => ({
+const parkedAs = (one: Settlement, error: Error): Settlement => ({
   ...one,
   status: 'error',
   action: 'parked',
@@ -47,7 +111,7 @@ const parkedAs = (one: Settled, error: Error): Settled => ({
   hint: 'Try again, or change the booking; if it stays so, report it.',
 });
 
-async function parkMapping(session: Queryable, room: LeasedRoom, one: Settled): Promise<void> {
+async function parkMapping(session: Queryable, room: LeasedRoom, one: Settlement): Promise<void> {
   await session.query({
     name: 'park_mapping',
     text: 'SELECT bridge_park($1, $2, $3, $4, $5, $6)',
@@ -59,7 +123,7 @@ async function parkMapping(session: Queryable, room: LeasedRoom, one: Settled): 
 async function settleMappings(
   session: Queryable,
   room: LeasedRoom,
-  results: readonly Settled[],
+  results: readonly Settlement[],
 ): Promise<Written> {
   interface Answer {
     readonly latency: Record<string, number>;
@@ -69,7 +133,7 @@ async function settleMappings(
   const { rows } = await session.query<{ answer: Answer }>({
     name: 'settle_mappings',
     text: 'SELECT bridge_settle($1, $2, $3) AS answer',
-    values: [room.id, room.epoch, JSON.stringify(results)],
+    values: [room.id, room.epoch, JSON.stringify(results.map(settlementRow))],
   });
   const { latency, more, pulls } = rows[0]!.answer;
   return { latency: new Map(Object.entries(latency).map(([id, ms]) => [Number(id), ms])), more, pulls };

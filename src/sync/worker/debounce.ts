@@ -1,5 +1,5 @@
 /** Keeps a burst of changes from becoming as many calls. */
-import type { Due } from '../store/mappings.ts';
+import type { WorkItem } from '../store/work-item.ts';
 
 /** Between two rounds of repeated changes: the second at once, then with growing gaps. */
 const firstGapMs = 200;
@@ -18,14 +18,14 @@ export function createDebounce(now: () => number = () => performance.now()) {
   let nextAt = 0;
   return {
     /** Which of them to write now. */
-    choose(due: readonly Due[]): readonly Due[] {
-      const fresh = due.filter((row) => !written.has(row.id));
-      for (const row of fresh) written.add(row.id);
-      if (fresh.length > 0 || due.length === 0) return fresh;
+    choose(items: readonly WorkItem[]): readonly WorkItem[] {
+      const fresh = items.filter(({ id }) => !written.has(id));
+      for (const { id } of fresh) written.add(id);
+      if (fresh.length > 0 || items.length === 0) return fresh;
       if (now() < nextAt) return [];
       gapMs = Math.min(longestGapMs, gapMs === 0 ? firstGapMs : gapMs * 2);
       nextAt = now() + gapMs;
-      return due;
+      return items;
     },
     waitMs: () => Math.max(1, Math.min(lookMs, nextAt - now())),
   };

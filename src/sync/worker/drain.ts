@@ -18,7 +18,6 @@ import {
   dueMappings,
   reconcileRoom,
   replaceMailbox,
-  type Due,
   type Hint,
   type LeasedRoom,
   type Rest,
@@ -33,11 +32,12 @@ import {
   readCursor,
   scanIn,
   rememberedOf,
-  type Mapped,
+  type RoomMapping,
   type Span,
 } from '../store/pull-store.ts';
 import { finishBaseline } from '../store/observed.ts';
-import { putOffCreates, settleEach, type Written } from '../store/settle.ts';
+import { putOffCreates, type Written } from '../store/settle.ts';
+import { isMapped, isUnmapped, type WorkItem } from '../store/work-item.ts';
 import type { Hinted } from '../pull/hinted-read.ts';
 import { pollAfter, type PulledRound } from '../pull/delta-round.ts';
 import { isPassing, isRefusal, restFor } from '../apply/rest.ts';
@@ -69,7 +69,7 @@ export interface DrainOptions {
   readonly db: Queryable;
   readonly outlook: OutlookSide;
   readonly troubles: Troubles;
-  readonly apply: (room: LeasedRoom, due: readonly Due[], signal: AbortSignal) => Promise<Applied>;
+  readonly apply: (room: LeasedRoom, items: readonly WorkItem[], signal: AbortSignal) => Promise<Applied>;
   readonly pull: (room: LeasedRoom, signal: AbortSignal) => Promise<PulledRound>;
   readonly readHinted: (room: LeasedRoom, hints: readonly Hint[], signal: AbortSignal) => Promise<Hinted>;
   readonly claims: ReturnType<typeof createClaimCheck>;
@@ -166,11 +166,12 @@ export function createDrain(options: DrainOptions) {
       if (!room.baselined) due = await withoutHeld(room, due);
       // what was removed, moved or called off makes room first
       const mapped = calm.choose(due.filter(isMapped));
-      const now = mapped.length > 0 ? mapped : calm.choose(due.filter((row) => !isMapped(row)));
+      const now = mapped.length > 0 ? mapped : calm.choose(due.filter(isUnmapped));
       let next: Written | null = null;
       if (now.length > 0) {
         const applied = await apply(room, now, signal);
-        next = await settle(room, now, applied);
+        told(room, now, applied);
+        next = applied.written;
         answered ||= applied.answered;
         if (applied.creates !== null) {
           await asked('put off creates', putOffCreates(db, room, applied.creates));
@@ -202,9 +203,8 @@ export function createDrain(options: DrainOptions) {
    * Of these rows those that need no full scan: changes and removals of events whose ids are known. What would be made could be
    * there already, and is put off.
    */
-  async function withoutHeld(room: LeasedRoom, due: readonly Due[]): Promise<readonly Due[]> {
-    const isKnown = ({ eventId, status, reservationId }: Due) =>
-      reservationId !== null && eventId !== null && status !== 'cancelled';
+  async function withoutHeld(room: LeasedRoom, due: readonly WorkItem[]): Promise<readonly WorkItem[]> {
+    const isKnown = (one: WorkItem) => isMapped(one) && one.eventId !== null && one.status !== 'cancelled';
     const held = due.filter((row) => !isKnown(row)).map(({ id }) => id);
     if (held.length > 0) await asked('put off creates', putOffCreates(db, room, { held, inMs: unscannedMs }));
     return due.filter(isKnown);
@@ -318,7 +318,7 @@ export function createDrain(options: DrainOptions) {
     for await (const page of outlook.list(room, span.from, span.to, signal)) events.push(...page);
     const remembered = await rememberedOf(db, room, events);
     const mappings = await mappingsOf(db, room.resourceId);
-    const scan = (known: readonly Mapped[]) =>
+    const scan = (known: readonly RoomMapping[]) =>
       compare(known, events, span, follows(room), (item) => outlook.show(item), remembered);
     let found = scan(mappings);
     const isAnother =
@@ -370,18 +370,11 @@ export function createDrain(options: DrainOptions) {
     return await firstDeltaRound(outlook, room, span, signal);
   }
 
-  /** Writes down what was done; what the room asks for next, if that was told. */
-  async function settle(room: LeasedRoom, due: readonly Due[], applied: Applied): Promise<Written | null> {
-    const { done } = applied;
-    const { results, written } =
-      applied.settled.length === 0
-        ? { results: [], written: null }
-        : await asked('settle', settleEach(db, room, applied.settled));
-    const rows = new Map(due.map((row) => [row.id, row]));
-    for (const result of results)
-      tells.result(room, rows.get(result.id)!, result, written?.latency.get(result.id) ?? null);
+  function told(room: LeasedRoom, items: readonly WorkItem[], { settled, done, written }: Applied): void {
+    const rows = new Map(items.map((item) => [item.id, item]));
+    for (const one of settled)
+      tells.result(room, rows.get(one.id)!, one, written?.latency.get(one.id) ?? null);
     for (const one of done) tells.done(room, one);
-    return written;
   }
 
   /** The database was out of sight: who knows what it was set back to. Each room's claim is read again at its next work. */
@@ -389,8 +382,6 @@ export function createDrain(options: DrainOptions) {
 
   return { drain, doubt };
 }
-
-const isMapped = ({ reservationId }: Due) => reservationId !== null;
 
 /** A query's result, or its failure as one of our kinds. */
 async function asked<T>(what: string, query: Promise<T>): Promise<T> {

@@ -1,18 +1,20 @@
 /** Tells what was written down of mappings. */
 import type { Fact, PullAction, Tell } from '../../facts.ts';
-import type { Done } from '../apply/apply.ts';
-import type { Due, LeasedRoom, Settled } from '../store/mappings.ts';
+import type { Done } from '../apply/outcome.ts';
+import type { LeasedRoom } from '../store/mappings.ts';
+import type { Settlement } from '../store/settle.ts';
+import { isMapped, type WorkItem } from '../store/work-item.ts';
 
 export function createTellSettled(tell: Tell) {
-  const about = (room: LeasedRoom, row: Due) => ({
+  const about = (room: LeasedRoom, row: WorkItem) => ({
     room: room.name,
     resourceId: room.resourceId,
     mappingId: row.id,
-    reservationType: row.reservationType,
-    reservationId: row.reservationId,
+    reservationType: isMapped(row) ? row.reservation.type : null,
+    reservationId: isMapped(row) ? row.reservation.id : null,
   });
 
-  function result(room: LeasedRoom, row: Due, settled: Settled, latencyMs: number | null): void {
+  function result(room: LeasedRoom, row: WorkItem, settled: Settlement, latencyMs: number | null): void {
     const whose = about(room, row);
     const { action, error, hint, dueInMs } = settled;
     if (settled.status === 'conflict' && action !== 'unchanged' && settled.conflict !== null)
@@ -25,10 +27,10 @@ export function createTellSettled(tell: Tell) {
     if (row.status === 'conflict' && settled.status !== 'conflict') tell({ ...whose, fact: 'conflict-over' });
   }
 
-  function done(room: LeasedRoom, { due, written }: Done): void {
+  function done(room: LeasedRoom, { item, written }: Done): void {
     const { action, latencyMs, reservationType, reservationId } = written;
     const fact: Fact = {
-      ...about(room, due),
+      ...about(room, item),
       reservationType,
       reservationId,
       fact: 'pulled',
@@ -36,11 +38,11 @@ export function createTellSettled(tell: Tell) {
       latencyMs,
     };
     tell(fact);
-    if (due.status === 'conflict') tell({ ...about(room, due), fact: 'conflict-over' });
+    if (item.status === 'conflict') tell({ ...about(room, item), fact: 'conflict-over' });
   }
 
   return { result, done };
 }
 
-const isPull = (action: Settled['action']): action is PullAction =>
+const isPull = (action: Settlement['action']): action is PullAction =>
   ['imported', 'joined', 'booking-updated', 'booking-cancelled', 'declined'].includes(action);

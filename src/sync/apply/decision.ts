@@ -1,0 +1,219 @@
+/** What is to be done about one mapping: `decide`, asked with what is known of both sides. */
+import type { BookedItem, LastAgreed } from '../../appearance.ts';
+import { itemFields, sameItem, type Item, type ItemChange } from '../../item.ts';
+import { decide, type Action, type Choice, type Wanted } from '../decide/decide.ts';
+import { agreedOn, agreementOn, never, type Agreement } from '../store/agreement.ts';
+import type { LeasedRoom } from '../store/mappings.ts';
+import type { Mapped, WorkItem } from '../store/work-item.ts';
+import { itemOf, standing, type OutlookEvent, type Shown } from '../../event.ts';
+import type { OutlookSide } from '../outlook-side.ts';
+
+export type ConflictPolicy = 'booking' | 'outlook' | 'newest' | 'ask';
+
+/** What was seen of the event just now: it, that it is not there, or nothing (it was not looked at). */
+export type Seen = OutlookEvent | 'absent' | null;
+
+/** One mapping on its way: what is known of it, and what was decided. */
+export interface Decision {
+  readonly mapped: Mapped;
+  readonly action: Action;
+  /** What Outlook shall show of the reservation now. */
+  readonly wanted: BookedItem | null;
+  /** An event that was found by its extended properties, and that the mapping did not know. */
+  readonly adopted: OutlookEvent | null;
+  readonly seen: Seen;
+  /** The room takes what the booking system says. */
+  readonly followsBooking: boolean;
+}
+
+export interface Facing {
+  readonly room: LeasedRoom;
+  readonly outlook: Pick<OutlookSide, 'show'>;
+  readonly policy: ConflictPolicy;
+}
+
+export function decisionOn(
+  mapped: Mapped,
+  facing: Facing,
+  { adopted = null, seen = null }: { adopted?: OutlookEvent | null; seen?: Seen } = {},
+): Decision {
+  const { room, outlook } = facing;
+  const awaiting = isAwaiting(mapped) && room.direction !== 'booking_to_outlook';
+  const booked = mapped.active === true || awaiting ? mapped.booking : null;
+  const wanted = booked === null ? null : outlook.show(booked);
+  const direction = awaiting ? 'outlook_to_booking' : room.direction;
+  const action = actionOn(mapped, facing, { adopted, seen, wanted, direction });
+  return {
+    mapped,
+    action: renaming(mapped, action, wanted),
+    wanted,
+    adopted,
+    seen,
+    followsBooking: direction !== 'outlook_to_booking',
+  };
+}
+
+interface Read extends Pick<Decision, 'adopted' | 'seen' | 'wanted'> {
+  readonly direction: LeasedRoom['direction'];
+}
+
+function actionOn(
+  mapped: Mapped,
+  { outlook, policy }: Facing,
+  { adopted, seen, wanted, direction }: Read,
+): Action {
+  const { conflict, status, eventId } = mapped;
+  const event = adopted ?? seen;
+  const choice = choiceOf(mapped, event);
+  // a person said to keep what the booking system has, because that cannot take what Outlook says
+  const insists = conflict?.kind === 'refused' && choice === 'booking';
+  const isFound = adopted !== null || insists;
+  const reservation = {
+    agreement: isFound ? never : shownAgreement(mapped, outlook),
+    wanted: wantedOf(mapped, wanted),
+    direction,
+  };
+  // a new event in the place of one that Outlook does not let us change
+  if (conflict?.kind === 'rejected' && conflict.replace === true && choice === 'booking') {
+    const fresh = decide({ ...reservation, mapping: 'without-event' });
+    if (fresh.do === 'create') return fresh;
+  }
+  // ours was to be deleted and said not to be there, and there it is
+  const survived =
+    mapped.intent === 'remove_again' && seen !== null && seen !== 'absent' && standing(seen.shows) !== null;
+  if (adopted === null && !survived && (eventId === null || status === 'cancelled'))
+    return decide({ ...reservation, mapping: status === 'cancelled' ? 'cancelled' : 'without-event' });
+  return decide({
+    ...reservation,
+    mapping: 'with-event',
+    base: isFound ? null : mapped.outlookBase,
+    shows: event === null ? newsOf(mapped) : event === 'absent' ? { is: 'absent' } : event.shows,
+    isOrganizer: event === null || event === 'absent' ? mapped.isOrganizer : event.isOrganizer,
+    intent: intentOf(mapped),
+    time: mapped.ended !== true ? 'ahead' : isAhead(event) ? 'revived' : 'ended',
+    choice: decidedBy(policy, mapped, event, choice),
+  });
+}
+
+function wantedOf({ covered, coverConfirmed, inWindow }: Mapped, item: BookedItem | null): Wanted {
+  if (item === null) return { is: 'nothing' };
+  if (covered) return { is: 'item', item, place: coverConfirmed ? 'covered' : 'to be covered' };
+  return { is: 'item', item, place: inWindow === true ? 'free' : 'outside' };
+}
+
+function intentOf({ intent }: Mapped): 'remove' | 'renew' | null {
+  if (intent === 'remove_again') return 'remove';
+  return intent === 'keep' ? null : intent;
+}
+
+/** The event of a reservation that replaced another one gets its extended properties, whatever else is to be done. */
+const renaming = ({ renames }: Mapped, action: Action, wanted: Item | null): Action =>
+  renames && wanted !== null && action.do === 'settle' && action.as === 'synced'
+    ? { do: 'change', item: wanted, change: {}, toBooking: {}, open: [], overruled: [] }
+    : action;
+
+/**
+ * What a person chose, as long as it is still about what was shown to that person: a choice is never carried out on an event
+ * that came, went or was changed meanwhile.
+ */
+export function choiceOf(
+  { resolution, conflict, news }: Pick<WorkItem, 'resolution' | 'conflict' | 'news'>,
+  event: Seen,
+): WorkItem['resolution'] {
+  if (resolution === null || conflict?.outlook === undefined) return resolution;
+  const shows = event === null ? newsOf({ news }) : event === 'absent' ? null : event.shows;
+  if (event === null && shows === null) return resolution;
+  return sameItem(conflict.outlook, shows === null ? null : itemOf(shows)) ? resolution : null;
+}
+
+/** The event lies in the future. */
+function isAhead(event: Seen): boolean {
+  const item = event === null || event === 'absent' ? null : standing(event.shows);
+  return item !== null && Date.parse(item.endsAt) > Date.now();
+}
+
+/** What was verified before. */
+const newsOf = ({ news }: Pick<WorkItem, 'news'>): Shown | null =>
+  news === 'gone' ? { is: 'absent' } : news === 'vacated' ? { is: 'released' } : null;
+
+function decidedBy(
+  policy: ConflictPolicy,
+  mapped: Mapped,
+  event: Seen,
+  choice: Mapped['resolution'],
+): Choice {
+  if (choice === 'outlook' && mapped.conflict?.kind === 'rejected')
+    return { side: 'booking gives in', by: 'person' };
+  if (choice !== null) return { side: choice, by: 'person' };
+  const side = preferred(policy, mapped, event);
+  return side === null ? null : { side, by: 'policy' };
+}
+
+function preferred(policy: ConflictPolicy, mapped: Mapped, event: Seen): 'booking' | 'outlook' | null {
+  if (policy === 'ask') return null;
+  if (policy !== 'newest') return policy;
+  // the time Outlook gives may move without an edit: good enough to choose between two edits, and for nothing else
+  const [booking, outlook] = [
+    mapped.bookingChangedAt,
+    event === null || event === 'absent' ? null : event.lastModifiedAt,
+  ];
+  if (booking === null || outlook === null)
+    return booking === null && outlook !== null ? 'outlook' : 'booking';
+  return Date.parse(outlook) > Date.parse(booking) ? 'outlook' : 'booking';
+}
+
+/** A meeting of Outlook that waits for approval in the booking system: it is followed, and nothing is written into it. */
+export const isAwaiting = ({ active, direction, booking }: Mapped): boolean =>
+  active === false && direction === 'outlook_to_booking' && booking?.as?.awaiting === true;
+
+/** The reservation as it is there for Outlook; null: it is not, or is to go. */
+export const bookedOf = (mapped: Mapped): BookedItem | null =>
+  mapped.active === true || isAwaiting(mapped) ? mapped.booking : null;
+
+export const lastAgreed = ({ outlookBase, agreement, booking }: Mapped): LastAgreed => ({
+  outlook: outlookBase,
+  booking: booking === null ? null : { ...booking, ...agreedOn(agreement) },
+});
+
+/** What Outlook should show of what both sides last agreed on: what is not known of it stays unknown. */
+function shownAgreement({ agreement, booking }: Mapped, outlook: Pick<OutlookSide, 'show'>): Agreement {
+  if (agreement.is === 'never' || agreement.is === 'unanswered') return agreement;
+  if (agreement.is === 'agreed') return { is: 'agreed', on: outlook.show(agreement.on) };
+  if (booking === null) return { is: 'unanswered' };
+  const shown = outlook.show({ ...booking, ...agreement.on });
+  const as = shown.as === undefined ? {} : { as: shown.as };
+  return { is: 'partly', on: { ...pick(shown, Object.keys(agreement.on)), ...as } };
+}
+
+export const pick = (item: ItemChange, fields: readonly string[]): ItemChange =>
+  Object.fromEntries(
+    fields
+      .filter((field) => item[field as keyof Item] !== undefined)
+      .map((field) => [field, item[field as keyof Item]]),
+  );
+
+/** What both agree on now: what the booking system shows, but of these fields what was agreed on before, if anything was. */
+export const agreedBut = ({ booking, agreement }: Mapped, fields: readonly string[]): Agreement =>
+  agreementOn({
+    ...pick(
+      booking ?? {},
+      itemFields.filter((field) => !fields.includes(field)),
+    ),
+    ...pick(agreedOn(agreement), fields),
+    ...(booking?.as === undefined ? {} : { as: booking.as }),
+  });
+
+/** Both agree on what the booking system shows now. */
+export const agreedNow = ({ booking, agreement }: Mapped): Agreement =>
+  booking === null ? agreement : agreementOn(booking);
+
+export const eventOf = ({ adopted, mapped }: Pick<Decision, 'adopted' | 'mapped'>): string | null =>
+  adopted?.id ?? mapped.eventId;
+
+/** What Outlook shows, as far as it is known: just read, or as both last agreed. */
+export const shownOf = ({ adopted, seen, mapped }: Decision): Item | null => {
+  const event = adopted ?? seen;
+  return event === null || event === 'absent'
+    ? mapped.outlookBase
+    : (standing(event.shows) ?? mapped.outlookBase);
+};
