@@ -7,6 +7,7 @@ import type { SyncOptions } from '../../src/sync/sync.ts';
 import { createPlanner } from '../../src/sync/plan/plan.ts';
 import type { Plan } from '../../src/sync/plan/plan-summary.ts';
 import { openRooms, window } from './bench-of-rooms.ts';
+import type { TestDatabase } from '../support/database.ts';
 import { at } from '../support/dates.ts';
 
 type Rooms = Awaited<ReturnType<typeof openRooms>>;
@@ -247,17 +248,28 @@ export const linesOf = ({ rooms }: Plan): string[] =>
     )
     .toSorted();
 
-/** Compares both sides as a confirmed plan does, and works until nothing is due. Returns what was done, as `linesOf` has it. */
-export async function syncedLines(w: Rooms): Promise<string[]> {
-  const [before] = await w.db.query<{ mark: number }>('SELECT coalesce(max(id), 0) AS mark FROM bridge_log');
-  const [writes, answers] = [w.outlook.writes.length, w.outlook.answers.length];
-  await w.db.query('UPDATE bridge_mappings SET due_at = now() WHERE due_at > now()');
-  await w.db.query(
-    'UPDATE bridge_room_state SET reconciled_at = NULL, baselined_at = NULL, push_due_at = now(), retry_at = NULL',
-  );
-  const boxes = new Map(events(w).map(({ id, mailbox }) => [id, Number(mailbox.slice(4, 7))]));
-  await w.settle();
-  const logged = await w.db.query<{
+/** An event that left a room: deleted, or declined in its name. */
+interface Left {
+  readonly room: number;
+  readonly eventId: string;
+}
+
+/** Where the log ends. */
+export const markOf = async (db: TestDatabase): Promise<number> =>
+  (await db.query<{ mark: number }>('SELECT coalesce(max(id), 0)::int AS mark FROM bridge_log'))[0]!.mark;
+
+/** From here on both sides are compared, as a confirmed plan does. */
+export const compareAll = (db: TestDatabase) =>
+  db.query(`WITH due AS (UPDATE bridge_mappings SET due_at = now() WHERE due_at > now())
+    UPDATE bridge_room_state SET reconciled_at = NULL, baselined_at = NULL, push_due_at = now(), retry_at = NULL`);
+
+/** What was done since then, and what waits, as `linesOf` has it. */
+export async function linesSince(
+  db: TestDatabase,
+  mark: number,
+  { removed, declined }: { readonly removed: readonly Left[]; readonly declined: readonly Left[] },
+): Promise<string[]> {
+  const logged = await db.query<{
     id: number;
     action: string;
     room: number;
@@ -269,7 +281,7 @@ export async function syncedLines(w: Rooms): Promise<string[]> {
     `SELECT id, action, resource_id AS room, reservation_type || '/' || reservation_id AS key, outlook_event_id AS event,
        mapping_id AS mapping, reason LIKE '%many others%' AND action = 'parked' AS held
      FROM bridge_log WHERE id > $1 ORDER BY id`,
-    [before!.mark],
+    [mark],
   );
   const adopted = new Set<number>();
   const done = logged.flatMap(({ action, room, key, event, mapping, held }) => {
@@ -280,22 +292,38 @@ export async function syncedLines(w: Rooms): Promise<string[]> {
     return [`${room} ${kind} ${kind === 'import' ? event : key}`];
   });
   const keys = new Map(logged.map(({ event, key }) => [event, key]));
-  const removed = w.outlook.writes
-    .slice(writes)
-    .flatMap(({ mailbox, write }) =>
-      write.do === 'remove'
-        ? [`${mailbox.slice(4, 7)} delete ${keys.get(write.eventId) ?? write.eventId}`]
-        : [],
-    );
-  const declined = w.outlook.answers
-    .slice(answers)
-    .map(({ id }) => `${boxes.get(id)} decline ${keys.get(id) ?? id}`);
-  const rests = await w.db.query<{ line: string; key: string }>(
+  const lineOf =
+    (kind: string) =>
+    ({ room, eventId }: Left) =>
+      `${room} ${kind} ${keys.get(eventId) ?? eventId}`;
+  const rests = await db.query<{ line: string; key: string }>(
     `SELECT resource_id || CASE sync_status WHEN 'conflict' THEN ' conflict ' ELSE ' waiting ' END
        || coalesce(reservation_type || '/' || reservation_id, outlook_event_id) AS line,
        resource_id || ' held ' || coalesce(reservation_type || '/' || reservation_id, '') AS key
      FROM bridge_mappings WHERE sync_status IN ('conflict', 'error') OR waits_for IS NOT NULL OR due_at IS NOT NULL`,
   );
   const resting = rests.filter(({ key }) => !done.includes(key)).map(({ line }) => line);
-  return [...done, ...removed, ...declined, ...resting].toSorted();
+  return [
+    ...done,
+    ...removed.map(lineOf('delete')),
+    ...declined.map(lineOf('decline')),
+    ...resting,
+  ].toSorted();
+}
+
+/** Compares both sides and works until nothing is due. Returns what was done, as `linesOf` has it. */
+export async function syncedLines(w: Rooms): Promise<string[]> {
+  const mark = await markOf(w.db);
+  const [writes, answers] = [w.outlook.writes.length, w.outlook.answers.length];
+  const boxes = new Map(events(w).map(({ id, mailbox }) => [id, Number(mailbox.slice(4, 7))]));
+  await compareAll(w.db);
+  await w.settle();
+  return await linesSince(w.db, mark, {
+    removed: w.outlook.writes
+      .slice(writes)
+      .flatMap(({ mailbox, write }) =>
+        write.do === 'remove' ? [{ room: Number(mailbox.slice(4, 7)), eventId: write.eventId }] : [],
+      ),
+    declined: w.outlook.answers.slice(answers).map(({ id }) => ({ room: boxes.get(id)!, eventId: id })),
+  });
 }
