@@ -4,6 +4,7 @@
  * concerns the one reservation that was written.
  */
 import pg from 'pg';
+import { messageOf } from './errors.ts';
 
 /** The functions of the seam (sql/README.md), as a message or the context of an error quotes them. */
 const seam = /\bbridge_(import|change|cancel|reenable)_item\b/;
@@ -15,6 +16,13 @@ export function adapterError(error: unknown): string | null {
   if (!(error instanceof pg.DatabaseError)) return null;
   const { message, code, where = '' } = error;
   if (!seam.test(where) && !(code === undefinedFunction && seam.test(message))) return null;
+  return failureInWords(error);
+}
+
+/** What PostgreSQL says, with the function in which it happened and its line, if it was in one, and the SQLSTATE. */
+export function failureInWords(error: unknown): string {
+  if (!(error instanceof pg.DatabaseError)) return messageOf(error);
+  const { message, code, where = '' } = error;
   return `${message} (${[...placeOf(where), `SQLSTATE ${code ?? 'unknown'}`].join(', ')})`;
 }
 
@@ -23,8 +31,9 @@ export function adapterError(error: unknown): string | null {
  * statement`, `SQL function "bridge_cancel_item" statement 1`, with the text of a statement in quotes between them. The
  * words are those of the server's language.
  */
-function placeOf(where: string): readonly string[] {
+export function placeOf(where: string): readonly string[] {
   const frames = where.replace(/"[^"]*"/g, (text) => (/^"\w+"$/.test(text) ? text : ''));
-  const [, name, quoted, line] = /(?:([\w.]+)\([^()]*\)|"(\w+)") \D*(\d+)/.exec(frames) ?? [];
-  return line === undefined ? [] : [`${name ?? quoted}, line ${line}`];
+  const [, name, quoted, block, line] =
+    /(?:([\w.]+)\([^()]*\)|"(\w+)"|\b(inline_code_block)) \D*(\d+)/.exec(frames) ?? [];
+  return line === undefined ? [] : [`${(name ?? quoted ?? block)!.replace(/^public\./, '')}, line ${line}`];
 }

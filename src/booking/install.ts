@@ -3,11 +3,12 @@
  * statement is a transaction of its own and waits for a lock half a second at most, again and again, so that no
  * booking waits behind us for longer. The contract of the files is sql/README.md.
  */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { databaseFailure, sqlState, type Queryable } from '../database.ts';
 import { Permanent, Retryable, messageOf } from '../errors.ts';
+import { adapterFailure, isOfSession, readStatements, readWhole, summaryOf } from './adapter-sql.ts';
 
 /** Says one line to the operator. */
 export type Tell = (line: string) => void;
@@ -20,11 +21,15 @@ export interface MissingRight {
   readonly why: string | null;
 }
 
-/** What `00_rights.sql` of the adapter finds lacking. */
+/** What `00_rights.sql` of the adapter finds lacking. Throws Permanent, which names file and line, where it fails. */
 export async function missingRights(db: Queryable, folder: string): Promise<MissingRight[]> {
-  const file = join(folder, '00_rights.sql');
-  if (!existsSync(file)) return [];
-  return (await db.query<MissingRight>(readFileSync(file, 'utf8'))).rows;
+  if (!existsSync(join(folder, '00_rights.sql'))) return [];
+  const query = readWhole(folder, '00_rights.sql');
+  try {
+    return (await db.query<MissingRight>(query.statement)).rows;
+  } catch (error) {
+    throw adapterFailure(error, query);
+  }
 }
 
 /** The files that `migrate` runs, in their order. */
@@ -47,8 +52,11 @@ export async function installAdapter(
   const notes: string[] = [];
   for (const name of adapterFiles(folder).filter((file) => Number(file.slice(0, 2)) >= from)) {
     const told = (line: string) => tell(`${basename(folder)}/${name}: ${line}`);
-    for (const statement of splitStatements(readFileSync(join(folder, name), 'utf8'))) {
-      const rows = await untilUnlocked(db, statement, told, signal);
+    for (const one of readStatements(folder, name).filter((read) => !isOfSession(read))) {
+      const what = `${name}:${one.line}: ${summaryOf(one.statement)}`;
+      const rows = await untilUnlocked(db, one.statement, told, signal, what).catch((error: unknown) => {
+        throw adapterFailure(error, one);
+      });
       for (const { note } of rows) if (typeof note === 'string') notes.push(note);
     }
   }
@@ -128,8 +136,8 @@ const waitedFor = (ms: number, inAllMs: number) =>
     ? `a transaction has held the table for ${longestWaitMs / 1_000} s`
     : `${Math.round(inAllMs / 1_000)} s in all were spent waiting for transactions that use the tables`;
 
-/** What a statement of an adapter failed with, and what helps. `what` names it. */
-export function failure(error: unknown, what: string): Error {
+/** What a statement failed with, and what helps. `what` names it. */
+function failure(error: unknown, what: string): Error {
   const state = sqlState(error);
   if (state === '42501' || state === '42809' || state === '42P16')
     return new Permanent(`${what}: ${String((error as Error).message)}`, {
@@ -148,36 +156,3 @@ export function failure(error: unknown, what: string): Error {
     });
   return databaseFailure(error, what);
 }
-
-export const summaryOf = (statement: string) =>
-  statement
-    .replace(/^\s*--.*$/gm, '')
-    .replace(/\s+/g, ' ')
-    .trim()
-    .slice(0, 80);
-
-/** One statement of a file, and the line it begins in; comments before it belong to it. */
-export interface Located {
-  readonly statement: string;
-  readonly line: number;
-}
-
-/**
- * The statements of a SQL file, without their semicolons. Knows quotes, dollar quotes and comments; knows neither
- * psql's backslash commands nor BEGIN ATOMIC nor escape strings with a backslash before a quote.
- */
-export function locateStatements(text: string): Located[] {
-  const token = /'(?:[^']|'')*'|"[^"]*"|\$(\w*)\$[\s\S]*?\$\1\$|--[^\n]*|\/\*[\s\S]*?\*\/|;/g;
-  const ends = [...text.matchAll(token)].flatMap((match) => (match[0] === ';' ? [match.index] : []));
-  return [...ends, text.length]
-    .map((end, at) => {
-      const from = at === 0 ? 0 : ends[at - 1]! + 1;
-      const whole = text.slice(from, end);
-      const begins = from + whole.length - whole.trimStart().length;
-      return { statement: whole.trim(), line: text.slice(0, begins).split('\n').length };
-    })
-    .filter(({ statement }) => statement.replace(/--[^\n]*|\/\*[\s\S]*?\*\//g, '').trim() !== '');
-}
-
-export const splitStatements = (text: string): string[] =>
-  locateStatements(text).map(({ statement }) => statement);

@@ -4,7 +4,7 @@
  * as it is.
  */
 import type { Queryable } from '../database.ts';
-import { splitStatements } from './install.ts';
+import { splitStatements } from './adapter-sql.ts';
 
 /** What one statement of ours makes or speaks of. */
 interface Step {

@@ -144,6 +144,7 @@ export async function refuseMisshapen(
   folder: string,
   texts: readonly string[],
   timezone: string,
+  signal: AbortSignal,
 ): Promise<void> {
   const { rows } = await client.query<{ lost: boolean }>(
     `SELECT to_regclass('public.bridge_migrations') IS NOT NULL AND to_regclass('public.bridge_settings') IS NULL AS lost`,
@@ -157,7 +158,7 @@ export async function refuseMisshapen(
       const find: Find = (state, _check, message, repair = null) => {
         if (state === 'problem') problems.push(`${message}\n  ${repair ?? ''}`);
       };
-      await stageAdapter(client, folder, 'definitions', find);
+      await stageAdapter(client, folder, 'definitions', find, signal);
       if (problems.length === 0) await checkShape(client, find);
     } catch (error) {
       const behind = error instanceof Error && error.cause !== undefined ? error.cause : error;

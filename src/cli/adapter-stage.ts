@@ -2,12 +2,11 @@
  * An adapter installed inside a transaction that its caller takes back, to see what would come of it. What stops the writers
  * of a booking table (an index, a trigger) is apart from what does not.
  */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
-import { adapterFiles, failure, isBusy, locateStatements, summaryOf } from '../booking/install.ts';
+import { isOfSession, readStatements, tellFailure } from '../booking/adapter-sql.ts';
+import { adapterFiles, isBusy } from '../booking/install.ts';
 import { databaseFailure, sqlState } from '../database.ts';
-import { messageOf } from '../errors.ts';
 import type { Find } from './doctor-findings.ts';
 
 /** `definitions`: views, functions, settings; `locking`: the statements that take a lock on a booking table. */
@@ -42,23 +41,36 @@ export async function stageAdapter(
   folder: string,
   portion: Portion,
   find: Find,
+  signal: AbortSignal,
 ): Promise<void> {
   for (const file of adapterFiles(folder)) {
-    for (const { statement, line } of locateStatements(readFileSync(join(folder, file), 'utf8'))) {
+    for (const one of readStatements(folder, file)) {
+      const { statement, line } = one;
+      if (isOfSession(one)) continue;
       if (locking.test(statement.replace(/--[^\n]*/g, '')) !== (portion === 'locking')) continue;
-      const error = await attempt(client, statement);
+      const error = await attemptUnlocked(client, statement, signal);
       if (error === null) continue;
       if (isBusy(error)) throw databaseFailure(error, `${file}:${line}`);
-      const { position } = error as { position?: string };
-      const before = position === undefined ? '' : statement.slice(0, Number(position) - 1);
-      const { hint } = failure(error, file) as { hint?: string };
-      find(
-        'problem',
-        'sql',
-        `${file}:${line + before.split('\n').length - 1}: ${messageOf(error)} (SQLSTATE ${sqlState(error) ?? 'unknown'}), in: ${summaryOf(statement)}`,
-        hint ?? (error as { hint?: string }).hint ?? `Mend the statement in ${join(folder, file)}.`,
-      );
+      const told = tellFailure(error, one);
+      if (told === null) throw error;
+      find('problem', 'sql', told.message, told.hint);
     }
+  }
+}
+
+const mostTries = 10;
+
+/** The same as `attempt`, again while a lock is not to be had: each try waits for lock_timeout. */
+async function attemptUnlocked(
+  client: pg.Client,
+  statement: string,
+  signal: AbortSignal,
+): Promise<Error | null> {
+  for (let tries = 1; ; tries += 1) {
+    const error = await attempt(client, statement);
+    if (error === null || !isBusy(error) || tries >= mostTries) return error;
+    // bookings that queued behind our request go first
+    await pause(200, undefined, { signal });
   }
 }
 

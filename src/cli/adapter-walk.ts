@@ -1,8 +1,7 @@
 /** One meeting through the functions of an adapter: imported, shown, changed, cancelled. The caller takes it back. */
 import type pg from 'pg';
-import { adapterError } from '../adapter-error.ts';
+import { failureInWords } from '../adapter-error.ts';
 import { sqlState } from '../database.ts';
-import { messageOf } from '../errors.ts';
 import type { Id } from '../id.ts';
 import { attempt } from './adapter-stage.ts';
 import type { Find } from './doctor-findings.ts';
@@ -86,7 +85,7 @@ async function steps(client: pg.Client, slot: Slot, find: Find): Promise<void> {
     find(
       'problem',
       'functions',
-      `A second meeting in the same slot ${again === null ? 'was imported' : `failed with ${words(again)}`}.`,
+      `A second meeting in the same slot ${again === null ? 'was imported' : `failed with ${failureInWords(again)}`}.`,
       "Unless item ->> 'overlap' is 'allow', bridge_import_item raises ERRCODE '23P01' when the room is taken.",
     );
   const change = { title: 'Adapter check, moved', ends_at: slot.later };
@@ -253,13 +252,10 @@ async function cancel(client: pg.Client, key: Key, noted: Noted, find: Find): Pr
     find(
       'problem',
       'functions',
-      `bridge_cancel_item of a reservation that is not there ${gone === null ? 'succeeded' : `failed with ${words(gone)}`}.`,
+      `bridge_cancel_item of a reservation that is not there ${gone === null ? 'succeeded' : `failed with ${failureInWords(gone)}`}.`,
       "RAISE EXCEPTION … USING ERRCODE = 'P0002' where no row is found.",
     );
 }
-
-const words = (error: Error) =>
-  adapterError(error) ?? `${messageOf(error)} (SQLSTATE ${sqlState(error) ?? 'unknown'})`;
 
 /** The row of one call; null where it failed, which is said with SQLSTATE, function and line. */
 async function ask<Row extends object>(
@@ -276,7 +272,7 @@ async function ask<Row extends object>(
   } catch (error) {
     if (sqlState(error) === null) throw error;
     await client.query('ROLLBACK TO ask');
-    find('problem', 'functions', `${words(error as Error)}.`, repair);
+    find('problem', 'functions', `${failureInWords(error)}.`, repair);
     return null;
   }
 }

@@ -1,18 +1,20 @@
 /** What `doctor` asks of the booking system's database. */
 import { randomUUID } from 'node:crypto';
-import { readFileSync, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type pg from 'pg';
+import { failureInWords } from '../adapter-error.ts';
 import { adapterFolder } from '../adapter.ts';
 import { detachedSince, readDetached } from '../booking/detach.ts';
 import { hasOurFunctions } from '../booking/functions.ts';
 import { newerThanOurs } from '../booking/versions.ts';
-import { missingRights, splitStatements } from '../booking/install.ts';
+import { adapterFailure, readStatements } from '../booking/adapter-sql.ts';
+import { missingRights } from '../booking/install.ts';
 import { missingObjects } from '../booking/rebuild.ts';
 import type { BookingConfig } from '../config.ts';
 import { connectionSettings, DirectClient, poolerFailure } from '../connection.ts';
 import { openSession, sqlState, type Queryable } from '../database.ts';
-import { messageOf } from '../errors.ts';
+import { Permanent, messageOf } from '../errors.ts';
 import { attachCommand, command, migrateCommand } from '../command-name.ts';
 import type { Id } from '../id.ts';
 import { ownSettings, type RoomSettings } from '../room-settings.ts';
@@ -150,9 +152,21 @@ async function checkZone(client: pg.Client, config: BookingConfig, find: Find): 
     );
 }
 
+/** Runs SQL of the adapter; what it fails with is a problem, named by file and line. Resolves with null then. */
+async function unlessItFails<T>(find: Find, check: string, work: () => Promise<T>): Promise<T | null> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof Permanent)) throw error;
+    find('problem', check, error.message, error.hint ?? null);
+    return null;
+  }
+}
+
 async function checkRights(client: pg.Client, config: BookingConfig, find: Find): Promise<void> {
   const folder = adapterFolder(config.adapter);
-  const missing = await missingRights(client, folder);
+  const missing = await unlessItFails(find, 'rights', () => missingRights(client, folder));
+  if (missing === null) return;
   const { rows } = await client.query<{ creates: boolean; role: string }>(
     `SELECT has_schema_privilege('public', 'CREATE') AS creates, quote_ident(current_user) AS role`,
   );
@@ -264,7 +278,12 @@ async function checkAdapter(client: pg.Client, find: Find): Promise<void> {
     await client.query(`SELECT ${viewColumns} FROM bridge_items LIMIT 1`);
     find('ok', 'adapter', 'the view bridge_items shows reservations');
   } catch (error) {
-    find('problem', 'adapter', `The view bridge_items cannot be read: ${messageOf(error)}`, migrateCommand);
+    find(
+      'problem',
+      'adapter',
+      `The view bridge_items cannot be read: ${failureInWords(error)}`,
+      migrateCommand,
+    );
   }
   const { rows } = await client.query<{ name: string }>(
     `SELECT f.name FROM unnest($1::text[]) AS f (name)
@@ -310,23 +329,30 @@ async function checkHearing(config: BookingConfig, find: Find): Promise<void> {
 
 /** What the adapter could not choose: its own notes, asked for in a transaction that is taken back. */
 async function checkDefaults(client: Queryable, config: BookingConfig, find: Find): Promise<void> {
-  const file = join(adapterFolder(config.adapter), '40_defaults.sql');
-  if (!existsSync(file)) return;
+  const folder = adapterFolder(config.adapter);
+  if (!existsSync(join(folder, '40_defaults.sql'))) return;
+  const notes = await unlessItFails(find, 'defaults', () => readNotes(client, folder));
+  for (const note of notes ?? []) {
+    const [, text = note, repair = null] = /^(.*?)\s*Set it with: (.*)$/s.exec(note) ?? [];
+    find('note', 'defaults', text, repair);
+  }
+  if (notes?.length === 0) find('ok', 'defaults', 'what Outlook does not say of a booking is chosen');
+}
+
+async function readNotes(client: Queryable, folder: string): Promise<string[]> {
   const notes: string[] = [];
   await client.query('BEGIN');
   try {
-    for (const statement of splitStatements(readFileSync(file, 'utf8'))) {
-      const { rows } = await client.query<{ note?: unknown }>(statement);
+    for (const one of readStatements(folder, '40_defaults.sql')) {
+      const { rows } = await client.query<{ note?: unknown }>(one.statement).catch((error: unknown) => {
+        throw adapterFailure(error, one);
+      });
       for (const { note } of rows) if (typeof note === 'string') notes.push(note);
     }
   } finally {
     await client.query('ROLLBACK');
   }
-  for (const note of notes) {
-    const [, text = note, repair = null] = /^(.*?)\s*Set it with: (.*)$/s.exec(note) ?? [];
-    find('note', 'defaults', text, repair);
-  }
-  if (notes.length === 0) find('ok', 'defaults', 'what Outlook does not say of a booking is chosen');
+  return notes;
 }
 
 const mostRemarks = 20;
@@ -336,15 +362,29 @@ async function checkRemarks(client: Queryable, find: Find): Promise<void> {
     `SELECT to_regclass('public.bridge_remarks') IS NOT NULL AS known`,
   );
   if (!known[0]!.known) return;
-  const { rows } = await client.query<{ type: string; id: Id; remark: string; total: number }>(
-    `SELECT reservation_type AS type, reservation_id AS id, remark, count(*) OVER () AS total FROM bridge_remarks
-     ORDER BY 1, 2 LIMIT $1`,
-    [mostRemarks],
-  );
+  const rows = await remarks(client).catch((error: unknown) => {
+    if (sqlState(error) === null) throw error;
+    find(
+      'problem',
+      'reservations',
+      `The view bridge_remarks cannot be read: ${failureInWords(error)}`,
+      migrateCommand,
+    );
+    return [];
+  });
   for (const { type, id, remark } of rows) find('note', 'reservations', `${type}/${id}: ${remark}.`);
   const more = (rows[0]?.total ?? 0) - rows.length;
   if (more > 0) find('note', 'reservations', `and ${more} more.`, 'SELECT * FROM bridge_remarks;');
 }
+
+const remarks = async (client: Queryable) =>
+  (
+    await client.query<{ type: string; id: Id; remark: string; total: number }>(
+      `SELECT reservation_type AS type, reservation_id AS id, remark, count(*) OVER () AS total FROM bridge_remarks
+       ORDER BY 1, 2 LIMIT $1`,
+      [mostRemarks],
+    )
+  ).rows;
 
 /** Rooms that do something differently from the environment: what is asked of a room that surprises. */
 async function checkRoomSettings(client: Queryable, find: Find): Promise<void> {

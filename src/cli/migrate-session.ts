@@ -17,17 +17,15 @@ export async function withLock<T>(
   work: (client: pg.Client) => Promise<T>,
 ): Promise<T> {
   const client = new DirectClient(config.database, {
-    ...connectionSettings(config.database, 'outlook-booking-sync migrate'),
+    // no booking queues behind us for longer; set where RESET leads back to it
+    ...connectionSettings(config.database, 'outlook-booking-sync migrate', ['lock_timeout=500ms']),
     query_timeout: 120_000,
   });
   client.on('error', () => undefined); // the query under way rejects; that is enough
   client.on('notice', (notice) => tell(notice.message ?? ''));
   try {
     await client.connect();
-    // a person's own settings of the role must not make us wait for bookings, nor them for us
-    await client.query(
-      `SET lock_timeout = '500ms'; SET client_min_messages = notice; SET statement_timeout = 0`,
-    );
+    await client.query('SET client_min_messages = notice');
     await waitForOthers(client, tell, signal);
     return await work(client);
   } catch (error) {

@@ -20,7 +20,7 @@ import { sqlState, type Queryable } from '../database.ts';
 import { Invalid, Permanent, messageOf } from '../errors.ts';
 import { withLock } from './migrate-session.ts';
 import { refuseMisshapen } from './adapter-shape.ts';
-import { attachCommand, command } from '../command-name.ts';
+import { attachCommand, command, migrateCommand as howToMigrate } from '../command-name.ts';
 import { say } from './terminal.ts';
 import { readInstallation, storeAppearance } from '../sync/store/installation.ts';
 import { sweepRooms } from '../sync/worker/sweep.ts';
@@ -55,7 +55,7 @@ export async function migrate(
     const isAttached = adapter === 'attach' || (await detachedNow(client)) === null;
     const optional = await check(client, config, isAttached ? folder : null, tell);
     if (isAttached && !(await isCurrent(client, config, folder)))
-      await refuseMisshapen(client, folder, ourTexts(config.wake), config.timezone);
+      await refuseMisshapen(client, folder, ourTexts(config.wake), config.timezone, signal);
     const done = await install(client, config, isAttached ? folder : null, tell, signal);
     return { ...done, notes: [...done.notes, ...optional] };
   });
@@ -250,6 +250,46 @@ export async function isCurrent(
   const wake = await wakeMode(client, config.wake, () => undefined);
   if ((await compareFunctions(client, wake)) !== 'same') return false;
   return folder === null || (await isAdapterCurrent(client, folder));
+}
+
+/** Where our tables and functions are there, but not as this version knows them: what they are, and what helps; else null. */
+export async function otherVersion(
+  client: pg.Client,
+  wake: WakeMode,
+): Promise<{ readonly message: string; readonly repair: string } | null> {
+  const { rows } = await client.query<{ installed: boolean; settings: boolean }>(
+    `SELECT to_regclass('public.bridge_migrations') IS NOT NULL AS installed,
+            to_regclass('public.bridge_settings') IS NOT NULL AS settings`,
+  );
+  const { installed, settings } = rows[0]!;
+  if (!installed) {
+    const taken = await namesTaken(client);
+    if (taken.length === 0) return null;
+    const names = taken.map(({ name }) => name).join(', ');
+    return {
+      message: `There are tables under our names that are not ours: ${names}.`,
+      repair: `${command} adopt`,
+    };
+  }
+  const newer = settings ? await newerThanOurs(client, ourMigrations()) : null;
+  if (newer !== null) return { message: newer.message, repair: newer.hint ?? 'Run the newer version.' };
+  const { rows: run } = await client.query<{ name: string }>('SELECT name FROM public.bridge_migrations');
+  const done = new Set(run.map(({ name }) => name));
+  const open = ourMigrations().filter((name) => !done.has(name));
+  const missing = settings && open.length === 0 ? await missingObjects(client, ourSteps()) : [];
+  const why =
+    open.length > 0
+      ? `${open.length} of its migrations were not run, from ${open[0]!} on`
+      : missing.length > 0 || !settings
+        ? `something of it is gone: ${missing.join(', ') || 'bridge_settings'}`
+        : (await compareFunctions(client, await wakeMode(client, wake, () => undefined))) === 'same'
+          ? null
+          : 'its functions are of another version';
+  if (why === null) return null;
+  return {
+    message: `The bridge in this database is not that of this version: ${why}. An adapter cannot be tried on it.`,
+    repair: `Run migrate first, with the adapter that is installed here: ${howToMigrate}`,
+  };
 }
 
 /** Our own names in the hands of somebody else: the predecessor's newer form has a bridge_mappings of its own. */

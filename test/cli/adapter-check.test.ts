@@ -1,64 +1,14 @@
 /** `adapter check`: each mistake that an author of an adapter makes is told with what mends it. */
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
-import { checkAdapter } from '../../src/cli/adapter-check.ts';
+import { describe, expect, test } from 'vitest';
 import { migrate } from '../../src/cli/migrate.ts';
-import { adapters, folderOfAdapter } from '../support/adapters.ts';
+import { adapters } from '../support/adapters.ts';
 import { catalogue } from '../support/catalogue.ts';
-import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { openTestDatabase } from '../support/database.ts';
+import { book, configOf, found, spoilt } from './adapter-findings.ts';
 import { cli } from './command-line.ts';
 
 const never = new AbortController().signal;
-
-const configOf = (db: TestDatabase, adapter: string) =>
-  ({
-    database: db.config,
-    adapter,
-    timezone: 'Europe/Oslo',
-    wake: 'adaptive',
-    logLevel: 'silent',
-  }) as const;
-
-interface Found {
-  readonly state: string;
-  readonly check: string;
-  readonly message: string;
-  readonly repair: string;
-}
-
-async function found(db: TestDatabase, adapter: string): Promise<Found[]> {
-  const findings: Found[] = [];
-  await checkAdapter(
-    configOf(db, adapter),
-    (state, check, message, repair) => findings.push({ state, check, message, repair: repair ?? '' }),
-    never,
-  );
-  return findings;
-}
-
-/** A copy of the adapter of MRBS in which `change` was made in one file. */
-function spoilt(file: string, change: (text: string) => string): string {
-  const folder = mkdtempSync(join(tmpdir(), 'adapter-'));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  cpSync(folderOfAdapter('mrbs'), folder, { recursive: true });
-  const text = readFileSync(join(folder, file), 'utf8');
-  const other = change(text);
-  assert.notEqual(other, text, 'the text to be changed is there');
-  writeFileSync(join(folder, file), other);
-  return folder;
-}
-
-/** A bookings table of MRBS with an entry in each of two rooms, tomorrow at ten. */
-const book = (db: TestDatabase) =>
-  db.query(
-    `INSERT INTO mrbs_entry (room_id, start_time, end_time, name, create_by, modified_by)
-     SELECT room, extract(epoch FROM s.at), extract(epoch FROM s.at + interval '1 hour'), 'Choir', 'kari', 'kari'
-     FROM unnest(ARRAY[11, 12]) AS room,
-       (SELECT (date_trunc('day', now() AT TIME ZONE 'Europe/Oslo') + interval '1 day 10 hours') AT TIME ZONE 'Europe/Oslo' AS at) s`,
-  );
 
 interface Mistake {
   readonly does: string;

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createTables } from '../../database/build.ts';
-import { splitStatements } from '../../src/booking/install.ts';
+import { splitStatements } from '../../src/booking/adapter-sql.ts';
 import type { TestDatabase } from './database.ts';
 
 /**

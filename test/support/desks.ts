@@ -1,7 +1,7 @@
 /** How a booking system's own people book: `test/desk.sql` of its adapter, which sql/README.md explains. */
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { splitStatements } from '../../src/booking/install.ts';
+import { splitStatements } from '../../src/booking/adapter-sql.ts';
 import { adapters, folderOfAdapter } from './adapters.ts';
 import type { Schema, TestDatabase } from './database.ts';
 
