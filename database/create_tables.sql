@@ -531,9 +531,14 @@ BEGIN
   END IF;
   RETURN NEW;
 END $named$;
--- the last of its kind by its name: it sees what the others made of a row
-CREATE TRIGGER bridge_mappings_zz_named BEFORE INSERT OR UPDATE ON bridge_mappings FOR EACH ROW
-  WHEN (NEW.agreement <> bridge_agreement(NEW.booking_base)
+-- The last of its kind by its name: it sees what the others made of a row. Its condition is read anew for each statement, so it
+-- calls no function, and statements that name none of these columns, such as the fold's, do not come by it.
+CREATE TRIGGER bridge_mappings_zz_named
+  BEFORE INSERT OR UPDATE OF agreement, booking_base, event_intent, removing, outlook_base ON bridge_mappings FOR EACH ROW
+  WHEN (NEW.agreement <> CASE WHEN NEW.booking_base IS NULL OR NEW.booking_base = 'null' THEN 'never'
+      WHEN NEW.booking_base ?& ARRAY['startsAt', 'endsAt', 'allDay', 'title', 'description', 'isPrivate'] THEN 'agreed'
+      WHEN NEW.booking_base ?| ARRAY['startsAt', 'endsAt', 'allDay', 'title', 'description', 'isPrivate'] THEN 'partly'
+      ELSE 'unanswered' END
     OR (NEW.event_intent IS NOT NULL AND NEW.event_intent <> 'keep') <> NEW.removing
     OR (NEW.event_intent IS NOT DISTINCT FROM 'keep') <> (NEW.sync_status = 'cancelled' AND NEW.outlook_base IS NOT NULL))
   EXECUTE FUNCTION bridge_named_states();
