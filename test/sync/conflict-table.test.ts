@@ -7,6 +7,7 @@ import { Permanent, Retryable } from '../../src/errors.ts';
 import { itemOf, type OutlookEvent } from '../../src/event.ts';
 import { createConflicts } from '../../src/sync/manual/conflicts.ts';
 import { effectsOf } from '../../src/sync/manual/conflict-effects.ts';
+import { createHeldRemovals } from '../../src/sync/manual/held-removals.ts';
 import type { Reservation } from '../../src/sandbox/desk.ts';
 import { failed } from './outlook-in-memory.ts';
 import {
@@ -556,5 +557,102 @@ describe('a reservation that Outlook refuses to move', () => {
       declined: 0,
       open: ['rejected'],
     });
+  });
+});
+
+describe('a conflict: gone', () => {
+  /** Two events of three are deleted, which is more than the brake lets go. */
+  async function held() {
+    const w = await open({ brake: { max: 1, share: 0.01 } });
+    const events = [3, 4, 5].map((day) =>
+      w.outlook.put(
+        room,
+        dinner({ title: `Dinner ${day}`, startsAt: at(day, '15:00'), endsAt: at(day, '17:00') }),
+        null,
+      ),
+    );
+    await heard(w);
+    const reservations = await w.reserved();
+    for (const { id } of events.slice(0, 2)) w.outlook.remove(id);
+    await heard(w);
+    const sides = async () => ({
+      reserved: (await w.reserved())
+        .filter(({ active }) => active)
+        .map(({ item }) => item.title)
+        .toSorted(),
+      outlook: w.outlook.titles(room).toSorted(),
+      open: (await conflicts(w)).map(({ kind }) => kind),
+    });
+    const all = ['Dinner 3', 'Dinner 4', 'Dinner 5'];
+    expect(await sides()).toEqual({ reserved: all, outlook: ['Dinner 5'], open: ['gone', 'gone'] });
+    return { w, events, reservations, sides, all };
+  }
+  const answer = ({ w }: Awaited<ReturnType<typeof held>>) =>
+    createHeldRemovals(w.db.pool, {
+      begin: () => Promise.resolve({} as never),
+      settled: async () => {
+        await w.settle();
+        return [];
+      },
+    });
+
+  test('ends when its reservation is cancelled, and the others stay', async () => {
+    const made = await held();
+    await using w = made.w;
+    await w.desk.cancel(made.reservations[0]!);
+    await w.settle();
+    expect(await made.sides()).toEqual({
+      reserved: ['Dinner 4', 'Dinner 5'],
+      outlook: ['Dinner 5'],
+      open: ['gone'],
+    });
+  });
+
+  test('ends when its event is there again, and the others stay', async () => {
+    const made = await held();
+    await using w = made.w;
+    w.outlook.restore(made.events[0]!);
+    await heard(w);
+    expect(await made.sides()).toEqual({
+      reserved: made.all,
+      outlook: ['Dinner 3', 'Dinner 5'],
+      open: ['gone'],
+    });
+  });
+
+  test.each([
+    ['release', 'is cancelled', { reserved: ['Dinner 5'], outlook: ['Dinner 5'], open: [] }],
+    [
+      'refuse',
+      'gets a fresh event',
+      {
+        reserved: ['Dinner 3', 'Dinner 4', 'Dinner 5'],
+        outlook: ['Dinner 3', 'Dinner 4', 'Dinner 5'],
+        open: [],
+      },
+    ],
+  ] as const)('does what it says when a person says %s: the reservation %s', async (what, _, expected) => {
+    const made = await held();
+    await using w = made.w;
+    await answer(made)[what]({ resourceId: 101, mappings: null }, never);
+    await w.settle();
+    await heard(w);
+    expect(await made.sides()).toEqual(expected);
+  });
+
+  test('is not chosen in as other conflicts are', async () => {
+    const made = await held();
+    await using w = made.w;
+    expect(await endpoint(w).list(10)).toEqual([]);
+  });
+
+  test('stays when its room is taken away and comes back', async () => {
+    const made = await held();
+    await using w = made.w;
+    const before = await made.sides();
+    await w.db.query('UPDATE bridge_resource_mappings SET active = 0');
+    await w.db.query('UPDATE bridge_resource_mappings SET active = 1');
+    await w.settle();
+    expect(await made.sides()).toEqual(before);
   });
 });
