@@ -316,6 +316,7 @@ describe('a create that a daemon sent and, killed, did not write down', () => {
       from: w.day(3, '18:00'),
       to: w.day(3, '20:00'),
     });
+    await w.db.query("UPDATE bb_event SET description = 'Bring notes'");
     for (const one of (await w.take()).rooms) await w.drainOne(one);
     w.outlook.fail(null);
     return { reservation, arrive: () => arrive() };
@@ -351,6 +352,7 @@ describe('a create that a daemon sent and, killed, did not write down', () => {
     ['moved', { startsAt: at(3, '20:00'), endsAt: at(3, '21:00') }, 5_000],
     ['moved and renamed at once', { startsAt: at(3, '20:00'), endsAt: at(3, '21:00'), title: 'Band' }, 0],
     ['renamed', { title: 'Choir and band' }, 5_000],
+    ['renamed at once', { title: 'Band' }, 0],
   ] as const)(
     'and that a person %s before it is sent again: the edit is followed',
     async (_, edit, laterMs) => {
@@ -367,6 +369,37 @@ describe('a create that a daemon sent and, killed, did not write down', () => {
       expect((await active(w)).map(([, , at]) => at)).toEqual([start]);
     },
   );
+
+  test('and whose text a person replaced at once: the edit is followed', async () => {
+    await using w = await open();
+    const { arrive } = await sent(w);
+    arrive();
+    const [event] = w.outlook.in(room);
+    w.outlook.edit(event!.id, { description: 'Bring stands' });
+    w.outlook.alter(event!.id, { lastModifiedAt: event!.createdAt! });
+    await ring(w);
+    await w.settle();
+    await heard(w);
+    expect((await w.reserved()).map(({ item }) => item.description)).toEqual(['Bring stands']);
+  });
+
+  test('and whose title somebody completed at once keeps that in Outlook, and it is followed with the next edit', async () => {
+    await using w = await open();
+    const { reservation, arrive } = await sent(w);
+    arrive();
+    const [event] = w.outlook.in(room);
+    w.outlook.edit(event!.id, { title: 'Choir and band' });
+    w.outlook.alter(event!.id, { lastModifiedAt: event!.createdAt! });
+    await ring(w);
+    await w.settle();
+    await w.desk.move(reservation, w.day(9, '10:00'), w.day(9, '12:00'));
+    expect(await sides(w)).toEqual({ booking: ['Choir'], outlook: ['Choir and band'], conflicted: [] });
+    w.outlook.edit(event!.id, { title: 'Choir and big band' });
+    expect(await sides(w)).toMatchObject({
+      booking: ['Choir and big band'],
+      outlook: ['Choir and big band'],
+    });
+  });
 
   test('is known by its key when Outlook tells of it first', async () => {
     await using w = await open();

@@ -72,19 +72,40 @@ export function agreed(decision: Decision, event: OutlookEvent | null): Settleme
 
 /**
  * A create that is repeated is answered with the event as it stands, and a person may have edited it since it was sent first.
- * Outlook changes no times by itself, but texts: what differs in nothing else is an edit only if it came after the making.
+ * Outlook changes no times by itself, but texts: what differs in nothing else is an edit only if it came after the making, or
+ * says what Exchange would not say (`isRewriting`).
  */
 function editedSince(sent: Item, event: OutlookEvent | null): Partial<Settlement> {
   const shows = event === null ? null : occupying(event.shows);
   if (event === null || shows === null) return {};
   const isOld = Date.parse(event.lastModifiedAt ?? '') - Date.parse(event.createdAt ?? '') > madeWithinMs;
   const edited = Object.keys(changedFields(sent, shows));
-  if (!isOld && edited.every((field) => ['title', 'description'].includes(field))) return {};
+  const isOnlyText = edited.every((field) => ['title', 'description'].includes(field));
+  if (!isOld && isOnlyText && isRewriting(sent, shows, event.organizer?.name ?? '')) return {};
   return { outlookBase: { ...shows, ...pick(sent, edited) }, outlookSeen: shows, news: 'look', dueInMs: 0 };
 }
 
 /** Between the making of an event and what Exchange itself does to it then. */
 const madeWithinMs = 1_000;
+
+/**
+ * Whether Exchange may have made of these texts what is shown: it empties them, cuts them, adds to them, and puts the organiser's
+ * name in the place of the title (Set-CalendarProcessing: DeleteSubject, AddOrganizerToSubject, DeleteComments).
+ */
+function isRewriting(sent: Item, shows: Item, organizer: string): boolean {
+  const keeps = (before: string, after: string) =>
+    after.includes(before) || before.startsWith(after) || after === lettersOf(organizer);
+  return (
+    keeps(lettersOf(sent.title), lettersOf(shows.title)) &&
+    keeps(lettersOf(sent.description), lettersOf(shows.description))
+  );
+}
+
+const lettersOf = (text: string) =>
+  text
+    .normalize('NFKC')
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}]/gu, '');
 
 /** What is written down of a mapping once the booking system has taken what Outlook says. */
 export function bookingTook(decision: Decision): Settlement {
