@@ -11,7 +11,7 @@ BEGIN
     RETURN;
   END IF;
   SELECT string_agg(c.relname, ', ' ORDER BY c.relname) INTO foreign_names FROM pg_class c
-  WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY ('{bridge_settings, bridge_resource_mappings, bridge_mappings, bridge_meetings, bridge_changes, bridge_missed_seq, bridge_room_state, bridge_subscriptions, bridge_log, bridge_alerts, bridge_schedules, bridge_removals, bridge_replicas, bridge_claim_seq, bridge_hints, bridge_watched}');
+  WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY ('{bridge_settings, bridge_resource_mappings, bridge_mappings, bridge_meetings, bridge_changes, bridge_missed_seq, bridge_room_state, bridge_subscriptions, bridge_log, bridge_alerts, bridge_schedules, bridge_removals, bridge_replicas, bridge_claim_seq, bridge_hints, bridge_watched, bridge_key}');
   IF foreign_names IS NOT NULL THEN
     RAISE EXCEPTION 'There are tables under our names that are not ours: %', foreign_names
       USING HINT = 'Run the command adopt: it moves them aside and takes over the pairs they hold. Nothing was changed.';
@@ -467,6 +467,25 @@ $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0160_deeds', now());
 
   EXECUTE $migration$
+-- The number of each key that is none: uuids and codes of reservations (`kind` is their type) and of resources (''). It
+-- outlives an adapter and our other tables. docs/decisions/010-keys.md.
+CREATE TABLE bridge_key (
+  kind text NOT NULL,
+  key text NOT NULL CHECK (key <> ''),
+  id bigint NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (kind, key),
+  UNIQUE (id, kind)
+);
+-- a resource's number is an integer in the views
+CREATE UNIQUE INDEX bridge_key_resource ON bridge_key ((id::integer)) WHERE kind = '';
+ALTER TABLE bridge_changes ADD COLUMN reservation_key text;
+ALTER TABLE bridge_resource_mappings ADD COLUMN resource_key text;
+COMMENT ON COLUMN bridge_resource_mappings.resource_key IS 'The code of the resource where it has one: an INSERT may give it in place of resource_id.';
+$migration$;
+  INSERT INTO bridge_migrations (name, run_on) VALUES ('0170_keys', now());
+
+  EXECUTE $migration$
 -- What both sides of a mapping agree on, and what is meant to happen to its event, have names.
 ALTER TABLE bridge_mappings
   -- as nearly all of them are, which need not be written then
@@ -609,6 +628,147 @@ END $stored$;
 $functions$;
 
   EXECUTE $functions$
+-- Keys that are no numbers: uuids and codes. The bridge counts in numbers, and each key has one that never changes.
+
+-- The number of a reservation's key, made from the key alone: nothing has to be kept for it to be the same again. A key that
+-- is a whole number is its own. `keyId` in src/booking/keys.ts says the same.
+CREATE OR REPLACE FUNCTION bridge_key_hash(kind text, key text) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $hash$
+  SELECT CASE WHEN CASE WHEN key ~ '^[1-9][0-9]{0,18}$' THEN key::numeric < 9223372036854775808 END THEN key::bigint
+    ELSE ('x' || encode(substr(sha256(convert_to(kind || '/' || key, 'UTF8')), 1, 8), 'hex'))::bit(64)::bigint & 9223372036854775807 END
+$hash$;
+
+-- The number of a reservation's key, written down if it is not yet. NULL, with a WARNING, where another key has it already: one of
+-- a hundred million systems with a million keys each.
+CREATE OR REPLACE FUNCTION bridge_key_id(kind_ text, key_ text) RETURNS bigint LANGUAGE plpgsql
+SET search_path = pg_catalog, public, pg_temp AS $id$
+DECLARE
+  found_id bigint;
+BEGIN
+  SELECT k.id INTO found_id FROM bridge_key k WHERE k.kind = kind_ AND k.key = key_;
+  IF found_id IS NOT NULL OR coalesce(key_, '') = '' THEN
+    RETURN found_id;
+  END IF;
+  INSERT INTO bridge_key (kind, key, id) VALUES (kind_, key_, bridge_key_hash(kind_, key_)) ON CONFLICT DO NOTHING;
+  SELECT k.id INTO found_id FROM bridge_key k WHERE k.kind = kind_ AND k.key = key_;
+  IF found_id IS NULL THEN
+    RAISE WARNING 'The key %/% has the number of another one and is left out.', kind_, key_;
+  END IF;
+  RETURN found_id;
+END $id$;
+
+-- The key of a number; NULL: it has none.
+CREATE OR REPLACE FUNCTION bridge_key_of(kind_ text, id_ bigint) RETURNS text LANGUAGE sql STABLE AS $key$
+  SELECT k.key FROM public.bridge_key k WHERE k.id = id_ AND k.kind = kind_
+$key$;
+
+-- The number of a resource's key, written down if it is not yet: below 2^31, as people write it into bridge_resource_mappings.
+CREATE OR REPLACE FUNCTION bridge_resource_id(key_ text) RETURNS integer LANGUAGE plpgsql
+SET search_path = pg_catalog, public, pg_temp AS $id$
+DECLARE
+  found_id integer;
+BEGIN
+  SELECT k.id INTO found_id FROM bridge_key k WHERE k.kind = '' AND k.key = key_;
+  IF found_id IS NOT NULL OR coalesce(key_, '') = '' THEN
+    RETURN found_id;
+  END IF;
+  SELECT r.resource_id INTO found_id FROM bridge_resource_mappings r WHERE r.resource_key = key_ ORDER BY r.active DESC, r.id LIMIT 1;
+  FOR attempt IN 0 .. 99 LOOP
+    INSERT INTO bridge_key (kind, key, id)
+    SELECT '', key_, coalesce(found_id, c.id) FROM (SELECT (bridge_key_hash('', 'resource ' || attempt || ' ' || key_) & 1073741823) | 1073741824 AS id) c
+    WHERE found_id IS NOT NULL OR NOT EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.resource_id = c.id AND r.resource_key IS DISTINCT FROM key_)
+    ON CONFLICT DO NOTHING;
+    SELECT k.id INTO found_id FROM bridge_key k WHERE k.kind = '' AND k.key = key_;
+    EXIT WHEN found_id IS NOT NULL;
+  END LOOP;
+  RETURN found_id;
+END $id$;
+
+-- For adapters: a key as a uuid; NULL: it is none. To find a row by its index whatever else there are keys of.
+CREATE OR REPLACE FUNCTION bridge_uuid(key text) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $uuid$
+  SELECT CASE WHEN key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN key::uuid END
+$uuid$;
+
+-- A reservation as people name it: `named` is its key, or its number.
+CREATE OR REPLACE FUNCTION bridge_named(kind_ text, named text) RETURNS bigint LANGUAGE sql STABLE AS $named$
+  SELECT coalesce((SELECT k.id FROM public.bridge_key k WHERE k.kind = kind_ AND k.key = named),
+    CASE WHEN CASE WHEN named ~ '^[0-9]{1,19}$' THEN named::numeric < 9223372036854775808 END THEN named::bigint END)
+$named$;
+
+-- Gives numbers to the reservations of a room (NULL: of the whole view) and to the resources that have none yet.
+CREATE OR REPLACE FUNCTION bridge_number_keys(room integer) RETURNS void LANGUAGE plpgsql AS $number$
+BEGIN
+  IF bridge_view_has('{reservation_key}') THEN
+    -- in one order: two that do this at once must not wait for each other
+    EXECUTE 'SELECT public.bridge_key_id(n.kind, n.key) FROM (
+        SELECT DISTINCT i.reservation_type AS kind, i.reservation_key AS key FROM public.bridge_items i
+        WHERE i.reservation_id IS NULL AND i.reservation_key IS NOT NULL' || CASE WHEN room IS NOT NULL THEN ' AND i.resource_id = $1' ELSE '' END || '
+        ORDER BY 1, 2) n' USING room;
+  END IF;
+END $number$;
+
+CREATE OR REPLACE FUNCTION bridge_number_resources() RETURNS void LANGUAGE plpgsql AS $number$
+DECLARE
+  of_resources constant boolean := EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass('public.bridge_resources')
+    AND a.attname = 'resource_key' AND NOT a.attisdropped);
+BEGIN
+  IF of_resources OR bridge_view_has('{resource_key}') THEN
+    EXECUTE format('SELECT public.bridge_resource_id(n.key) FROM (SELECT DISTINCT v.resource_key AS key FROM public.%I v
+      WHERE v.resource_id IS NULL AND v.resource_key IS NOT NULL ORDER BY 1) n',
+      CASE WHEN of_resources THEN 'bridge_resources' ELSE 'bridge_items' END);
+  END IF;
+END $number$;
+
+-- An item as an adapter gets it: with `resource_keys` beside `resource_ids` where its resources have keys.
+CREATE OR REPLACE FUNCTION bridge_with_keys(item jsonb) RETURNS jsonb LANGUAGE plpgsql STABLE AS $with$
+BEGIN
+  IF NOT item ? 'resource_ids' OR NOT bridge_view_has('{resource_key}') THEN
+    RETURN item;
+  END IF;
+  RETURN item || jsonb_build_object('resource_keys', (
+    SELECT coalesce(jsonb_agg(k.key ORDER BY r.place), '[]')
+    FROM jsonb_array_elements_text(item -> 'resource_ids') WITH ORDINALITY AS r (id, place)
+    JOIN bridge_key k ON k.kind = '' AND k.id = r.id::bigint));
+END $with$;
+
+-- Imports by the adapter's function, whether that returns a number or a key.
+CREATE OR REPLACE FUNCTION bridge_import(item jsonb, OUT reservation_type text, OUT reservation_id bigint) LANGUAGE plpgsql AS $import$
+DECLARE
+  made jsonb;
+BEGIN
+  SELECT to_jsonb(i) INTO made FROM bridge_import_item(bridge_with_keys(item)) i;
+  reservation_type := made ->> 'reservation_type';
+  reservation_id := coalesce((made ->> 'reservation_id')::bigint, bridge_key_id(reservation_type, made ->> 'reservation_key'));
+END $import$;
+
+-- For adapters whose functions take a key: makes those that take a number, which is how the bridge calls them. It is the last
+-- statement of 20_functions.sql.
+CREATE OR REPLACE FUNCTION bridge_by_key() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $by$
+DECLARE
+  f record;
+BEGIN
+  FOR f IN
+    SELECT * FROM (VALUES
+      ('bridge_change_item', 'change jsonb', 'public.bridge_with_keys(change)', 'text[]'),
+      ('bridge_cancel_item', 'note text', 'note', 'boolean'),
+      ('bridge_reenable_item', 'note text', 'note', 'boolean')) AS v (name, argument, given, gives)
+    WHERE to_regprocedure(format('public.%I(text, text, %s)', v.name, split_part(v.argument, ' ', 2))) IS NOT NULL
+  LOOP
+    EXECUTE format('CREATE OR REPLACE FUNCTION public.%I(type text, id bigint, %s) RETURNS %s LANGUAGE plpgsql
+      SET search_path = pg_catalog, public, pg_temp AS %L', f.name, f.argument, f.gives,
+      format('BEGIN RETURN public.%I(type, public.bridge_key_of(type, id), %s); END', f.name, f.given));
+    EXECUTE format('REVOKE EXECUTE ON FUNCTION public.%I(text, bigint, %s) FROM PUBLIC', f.name, split_part(f.argument, ' ', 2));
+  END LOOP;
+  PERFORM bridge_number_resources();
+END $by$;
+
+-- For adapters whose functions take a key: see the other one.
+CREATE OR REPLACE FUNCTION bridge_stored_keys(kind text, key text, change jsonb) RETURNS text[] LANGUAGE plpgsql AS $stored$
+BEGIN
+  RETURN bridge_stored_keys(kind, bridge_key_id(kind, key), change);
+END $stored$;
+$functions$;
+
+  EXECUTE $functions$
 -- Watched tables: what an adapter declares (sql/README.md), and the one template from which their triggers are made.
 --
 -- A booking write never fails, waits or slows noticeably because of a trigger:
@@ -694,6 +854,24 @@ SET search_path = pg_catalog, pg_temp AS $equality$
   ORDER BY c.opcintype = t.oid DESC LIMIT 1
 $equality$;
 
+-- Whether a declaration names reservations by keys that are no numbers. Nobody's table is read for it.
+CREATE OR REPLACE FUNCTION bridge_names_keys(watched regclass, reservations text) RETURNS boolean LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $names$
+DECLARE
+  row_ constant text := (SELECT string_agg(format('NULL::%s AS %I', format_type(a.atttypid, a.atttypmod), a.attname), ', ' ORDER BY a.attnum)
+    FROM pg_attribute a WHERE a.attrelid = watched AND a.attnum > 0 AND NOT a.attisdropped);
+  type text;
+BEGIN
+  IF reservations ~* ',\s*NULL\s*$' THEN
+    RETURN false;
+  END IF;
+  EXECUTE format('SELECT pg_typeof(r.id)::text FROM (SELECT %s) AS changed LEFT JOIN LATERAL (%s) AS r (type, id) ON true LIMIT 1',
+    row_, reservations) INTO type;
+  RETURN type NOT IN ('smallint', 'integer', 'bigint', 'numeric');
+EXCEPTION WHEN OTHERS THEN
+  RETURN false; -- what is wrong with it is told when its trigger is tried
+END $names$;
+
 -- The body of the trigger function of one table. `keys`: the columns of its primary key, none if it has none; `named`: the
 -- columns that `reservations` names; `compared`: those whose change counts.
 CREATE OR REPLACE FUNCTION bridge_watch_body(watched regclass, reservations text, keys text[], named text[], compared text[])
@@ -714,6 +892,7 @@ DECLARE
   is_key constant boolean := named <@ keys AND cardinality(named) > 0;
   -- and no two rows lead to the same ones
   is_unique constant boolean := is_key AND named @> keys AND reservations !~* '\mFROM\M';
+  has_keys constant boolean := public.bridge_names_keys(watched, reservations);
   changed text;
 BEGIN
   changed := CASE
@@ -731,11 +910,11 @@ BEGIN
 BEGIN', (
     SELECT string_agg(format($branch$
   %s TG_OP OPERATOR(pg_catalog.=) %L THEN
-    INSERT INTO public.bridge_changes (reservation_type, reservation_id)
+    INSERT INTO public.bridge_changes (reservation_type, %s)
     %s;$branch$,
-      CASE place WHEN 1 THEN 'IF' ELSE 'ELSIF' END, event,
+      CASE place WHEN 1 THEN 'IF' ELSE 'ELSIF' END, event, CASE WHEN has_keys THEN 'reservation_key' ELSE 'reservation_id' END,
       CASE event WHEN 'TRUNCATE' THEN 'VALUES (NULL, NULL)' ELSE concat(
-        'SELECT ', CASE WHEN NOT is_unique THEN 'DISTINCT ' END, 'r.type, r.id::bigint
+        'SELECT ', CASE WHEN NOT is_unique THEN 'DISTINCT ' END, 'r.type, r.id::', CASE WHEN has_keys THEN 'text' ELSE 'bigint' END, '
     FROM ', rows, ' AS changed CROSS JOIN LATERAL (', reservations, ') AS r (type, id)',
         -- a row whose key is NULL belongs to no reservation; a declaration that names no column asks for a comparison
         CASE WHEN cardinality(named) > 0 THEN ' WHERE r.id IS NOT NULL' END) END), '' ORDER BY place)
@@ -986,10 +1165,14 @@ BEGIN
   IF NOT bridge_view_has('{replaces}') THEN
     RETURN;
   END IF;
+  -- a statement of its own: what follows has to see the numbers
+  PERFORM bridge_key_id(c.reservation_type, c.reservation_key)
+  FROM (SELECT reservation_type, reservation_key FROM bridge_changes WHERE room IS NULL AND reservation_key IS NOT NULL LIMIT 5000) c;
   WITH fresh AS MATERIALIZED (
     SELECT i.reservation_type AS kind, i.reservation_id AS id, i.resource_id, to_jsonb(i) ->> 'replaces' AS former
-    FROM (SELECT DISTINCT c.reservation_type, c.reservation_id FROM (
-            SELECT reservation_type, reservation_id FROM bridge_changes WHERE room IS NULL LIMIT 5000) c) c
+    FROM (SELECT DISTINCT c.reservation_type,
+            coalesce(c.reservation_id, bridge_named(c.reservation_type, c.reservation_key)) AS reservation_id
+          FROM (SELECT reservation_type, reservation_id, reservation_key FROM bridge_changes WHERE room IS NULL LIMIT 5000) c) c
     CROSS JOIN LATERAL (SELECT * FROM bridge_items v WHERE v.reservation_type = c.reservation_type AND v.reservation_id = c.reservation_id OFFSET 0) i
     WHERE bridge_stands(to_jsonb(i))
     UNION ALL
@@ -1001,16 +1184,17 @@ BEGIN
         -- only events of ours carry properties
         renames = m.is_organizer AND m.sync_direction = 'booking_to_outlook' AND m.outlook_event_id IS NOT NULL, updated_at = now()
     FROM fresh f
-    WHERE f.former ~ '^[^/]+/[0-9]{1,18}$' AND m.reservation_type = split_part(f.former, '/', 1)
-      AND m.reservation_id = split_part(f.former, '/', 2)::bigint AND m.resource_id = f.resource_id AND m.sync_status <> 'cancelled'
+    WHERE f.former LIKE '%/%' AND m.reservation_type = split_part(f.former, '/', 1)
+      AND m.reservation_id = bridge_named(split_part(f.former, '/', 1), substr(f.former, position('/' IN f.former) + 1)) AND m.resource_id = f.resource_id AND m.sync_status <> 'cancelled'
       -- one that is still there keeps its event
       AND NOT EXISTS (SELECT FROM bridge_items o WHERE o.reservation_type = m.reservation_type AND o.reservation_id = m.reservation_id
                       AND o.resource_id = m.resource_id AND bridge_stands(to_jsonb(o)))
       AND NOT EXISTS (SELECT FROM bridge_mappings o WHERE o.reservation_type = f.kind AND o.reservation_id = f.id AND o.resource_id = f.resource_id)
-    RETURNING m.reservation_type, m.reservation_id, f.former
+    RETURNING m.reservation_type, m.reservation_id, split_part(f.former, '/', 1) AS former_type,
+      bridge_named(split_part(f.former, '/', 1), substr(f.former, position('/' IN f.former) + 1)) AS former_id
   )
   UPDATE bridge_meetings t SET reservation_type = n.reservation_type, reservation_id = n.reservation_id
-  FROM moved n WHERE t.reservation_type || '/' || t.reservation_id = n.former;
+  FROM moved n WHERE t.reservation_type = n.former_type AND t.reservation_id = n.former_id;
 END $hand$;
 $functions$;
 
@@ -1186,12 +1370,13 @@ BEGIN
     DELETE FROM bridge_changes
     -- its place is its key: no row of the outbox is ever updated, so none moves
     WHERE ctid = ANY (ARRAY(SELECT ctid FROM bridge_changes LIMIT most FOR UPDATE SKIP LOCKED))
-    RETURNING reservation_type, reservation_id, changed_at
+    RETURNING reservation_type, reservation_id, reservation_key, changed_at
   )
   SELECT coalesce(sum(e.n), 0), array_agg(e.kind), array_agg(e.reservation), array_agg(e.changed_at)
   INTO taken, kinds, reservations, moments
-  FROM (SELECT reservation_type AS kind, reservation_id AS reservation, min(changed_at) AS changed_at, count(*) AS n
-        FROM gone GROUP BY reservation_type, reservation_id) e;
+  FROM (SELECT reservation_type AS kind, CASE WHEN reservation_key IS NULL THEN reservation_id ELSE bridge_key_id(reservation_type, reservation_key) END
+          AS reservation, min(changed_at) AS changed_at, count(*) AS n
+        FROM gone GROUP BY 1, 2) e;
   -- every active room a reservation is in or was in: its mapping, if it has one, beside its item, if it still has one
   -- there (a room that is switched off compares later)
   SELECT array_agg(c.kind), array_agg(c.reservation), array_agg(c.moment), array_agg(r.id), array_agg(b.id),
@@ -1889,6 +2074,7 @@ BEGIN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
   END IF;
   style := bridge_style(room.resource_id);
+  PERFORM bridge_number_keys(room.resource_id);
   IF bridge_view_has('{replaces}') THEN
     PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
     PERFORM bridge_hand_over(room.resource_id);
@@ -1903,7 +2089,7 @@ BEGIN
     SELECT i.reservation_type, i.reservation_id, i.priority_level, i.active, i.starts_at, i.ends_at,
            bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
              || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END AS state
-    FROM bridge_items i WHERE i.resource_id = room.resource_id
+    FROM bridge_items i WHERE i.resource_id = room.resource_id AND i.reservation_id IS NOT NULL
   ), both_sides AS (
     SELECT m.id, i.reservation_type IS NULL AS is_gone
     FROM bridge_mappings m
@@ -2251,11 +2437,11 @@ BEGIN
     RETURN NULL;
   END IF;
   IF is_active THEN
-    stored := bridge_change_item(kind, id_, jsonb_build_object('resource_ids', rooms || room, 'overlap', item -> 'overlap'));
+    stored := bridge_change_item(kind, id_, bridge_with_keys(jsonb_build_object('resource_ids', rooms || room, 'overlap', item -> 'overlap')));
     RETURN CASE WHEN 'resource_ids' = ANY (stored) THEN stored END;
   END IF;
   stored := bridge_change_item(kind, id_, item - ARRAY['overlap', 'organizer_name', 'organizer_email']
-    || CASE WHEN rooms = ARRAY[room] THEN '{}' ELSE jsonb_build_object('resource_ids', jsonb_build_array(room)) END);
+    || CASE WHEN rooms = ARRAY[room] THEN '{}' ELSE bridge_with_keys(jsonb_build_object('resource_ids', jsonb_build_array(room))) END);
   PERFORM bridge_reenable_item(kind, id_, note);
   IF NOT EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room AND i.active) THEN
     RAISE EXCEPTION 'reservation %/% is not active again', kind, id_ USING ERRCODE = 'P0001';
@@ -2332,7 +2518,7 @@ BEGIN
         DELETE FROM bridge_mappings o WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = room
           AND o.outlook_event_id IS NULL;
       ELSE
-        stored := bridge_change_item(kind, id_, jsonb_build_object('resource_ids', others || room, 'overlap', item -> 'overlap'));
+        stored := bridge_change_item(kind, id_, bridge_with_keys(jsonb_build_object('resource_ids', others || room, 'overlap', item -> 'overlap')));
         IF NOT 'resource_ids' = ANY (stored) THEN
           RAISE EXCEPTION 'The reservation of this meeting cannot have another room.' USING ERRCODE = 'P0001';
         END IF;
@@ -2351,7 +2537,7 @@ BEGIN
         DELETE FROM bridge_mappings o WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = room AND o.sync_status = 'cancelled';
       ELSE
         SELECT i.reservation_type, i.reservation_id INTO kind, id_
-        FROM bridge_import_item(item - 'revives' || jsonb_build_object('resource_ids', jsonb_build_array(room), 'ical_uid', nullif(uid, ''))) i;
+        FROM bridge_import(item - 'revives' || jsonb_build_object('resource_ids', jsonb_build_array(room), 'ical_uid', nullif(uid, ''))) i;
       END IF;
       IF uid <> '' THEN
         INSERT INTO bridge_meetings AS t (ical_uid, original_start, reservation_type, reservation_id) VALUES (uid, slot, kind, id_)
@@ -2385,7 +2571,7 @@ BEGIN
       IF EXISTS (SELECT FROM bridge_mappings o JOIN bridge_resource_mappings r ON r.resource_id = o.resource_id AND r.active = 1
                  WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = ANY (others)
                    AND o.sync_status <> 'cancelled' AND coalesce(o.outlook_news, '') NOT IN ('gone', 'vacated')) THEN
-        stored := bridge_change_item(kind, id_, jsonb_build_object('resource_ids', others));
+        stored := bridge_change_item(kind, id_, bridge_with_keys(jsonb_build_object('resource_ids', others)));
         IF NOT 'resource_ids' = ANY (stored) THEN
           RAISE EXCEPTION 'The reservation cannot give up one of its rooms.' USING ERRCODE = 'P0001';
         END IF;
@@ -2621,6 +2807,31 @@ CREATE OR REPLACE TRIGGER bridge_rooms_updated AFTER UPDATE ON bridge_resource_m
         IS DISTINCT FROM (NEW.active, NEW.resource_id, NEW.outlook_item_id, NEW.sync_direction))
   EXECUTE FUNCTION bridge_rooms_changed();
 
+-- A resource is named by its number or by its key; the row has both where it has a key.
+CREATE OR REPLACE FUNCTION bridge_room_keyed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $keyed$
+BEGIN
+  IF NEW.resource_id IS NULL THEN
+    NEW.resource_id := bridge_resource_id(NEW.resource_key);
+  ELSIF NEW.resource_key IS NULL OR TG_OP = 'UPDATE' AND NEW.resource_key IS NOT DISTINCT FROM OLD.resource_key THEN
+    NEW.resource_key := bridge_key_of('', NEW.resource_id);
+  END IF;
+  RETURN NEW;
+END $keyed$;
+CREATE OR REPLACE TRIGGER bridge_rooms_keyed BEFORE INSERT OR UPDATE OF resource_id, resource_key ON bridge_resource_mappings
+  FOR EACH ROW EXECUTE FUNCTION bridge_room_keyed();
+
+-- Numbers of keys that are taken away are there again at once, and the same: without them everything would seem to be gone.
+CREATE OR REPLACE FUNCTION bridge_keys_lost() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $lost$
+BEGIN
+  PERFORM bridge_resource_id(r.resource_key) FROM bridge_resource_mappings r WHERE r.resource_key IS NOT NULL ORDER BY r.resource_key;
+  PERFORM bridge_number_resources(), bridge_number_keys(NULL);
+  RETURN NULL;
+END $lost$;
+CREATE OR REPLACE TRIGGER bridge_key_lost AFTER DELETE OR TRUNCATE ON bridge_key
+  FOR EACH STATEMENT EXECUTE FUNCTION bridge_keys_lost();
+
 -- `sync_status = 'pending'` set by hand: the row is due. The daemon raises the revision in its own updates, so
 -- an unchanged revision is a person's. An event id taken away is looked for again before anything is created.
 CREATE OR REPLACE FUNCTION bridge_mapping_touched() RETURNS trigger LANGUAGE plpgsql AS $touched$
@@ -2739,12 +2950,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '9aee218f6b2133f9d3e9388572041ade6d257a3e9af9645ef4f161151770edc6 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'f5bc2b62b801befe41d66019788ece52ac253cae00e9ce85174cb8fd341a0eda ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_is_plan,bridge_index,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_hand_over,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_back,bridge_leaving,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_is_plan,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_hand_over,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_back,bridge_leaving,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

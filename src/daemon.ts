@@ -33,6 +33,7 @@ import { createUndo } from './sync/manual/undo.ts';
 import { createHeldRemovals } from './sync/manual/held-removals.ts';
 import { createImports } from './sync/manual/imports.ts';
 import { createPolling } from './sync/manual/polling.ts';
+import { createKeys } from './sync/report/keys.ts';
 import { createReservationTypes } from './sync/report/reservation-types.ts';
 import { createMappingList } from './sync/report/mapping-list.ts';
 import { createManual } from './sync/manual/manual.ts';
@@ -165,6 +166,7 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
     cancellations: createCancellations({ db, manual, window: config.window }),
     cancellationReports: createCancellationReports(db, config.window),
     reservationTypes: createReservationTypes(db),
+    bookingKeys: createKeys(db),
     imports: createImports(db, manual),
     polling: createPolling(db, manual),
     pollSeconds: config.pollSeconds,

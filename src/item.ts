@@ -21,6 +21,8 @@ export type ItemChange = Partial<Item>;
 export interface ReservationKey {
   readonly type: string;
   readonly id: Id;
+  /** In the booking system, where that is no number: what its events carry. Known where one is written or looked for. */
+  readonly key?: string;
 }
 
 export const itemFields = ['startsAt', 'endsAt', 'allDay', 'title', 'description', 'isPrivate'] as const;

@@ -83,6 +83,24 @@ SET search_path = pg_catalog, pg_temp AS $equality$
   ORDER BY c.opcintype = t.oid DESC LIMIT 1
 $equality$;
 
+-- Whether a declaration names reservations by keys that are no numbers. Nobody's table is read for it.
+CREATE OR REPLACE FUNCTION bridge_names_keys(watched regclass, reservations text) RETURNS boolean LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $names$
+DECLARE
+  row_ constant text := (SELECT string_agg(format('NULL::%s AS %I', format_type(a.atttypid, a.atttypmod), a.attname), ', ' ORDER BY a.attnum)
+    FROM pg_attribute a WHERE a.attrelid = watched AND a.attnum > 0 AND NOT a.attisdropped);
+  type text;
+BEGIN
+  IF reservations ~* ',\s*NULL\s*$' THEN
+    RETURN false;
+  END IF;
+  EXECUTE format('SELECT pg_typeof(r.id)::text FROM (SELECT %s) AS changed LEFT JOIN LATERAL (%s) AS r (type, id) ON true LIMIT 1',
+    row_, reservations) INTO type;
+  RETURN type NOT IN ('smallint', 'integer', 'bigint', 'numeric');
+EXCEPTION WHEN OTHERS THEN
+  RETURN false; -- what is wrong with it is told when its trigger is tried
+END $names$;
+
 -- The body of the trigger function of one table. `keys`: the columns of its primary key, none if it has none; `named`: the
 -- columns that `reservations` names; `compared`: those whose change counts.
 CREATE OR REPLACE FUNCTION bridge_watch_body(watched regclass, reservations text, keys text[], named text[], compared text[])
@@ -103,6 +121,7 @@ DECLARE
   is_key constant boolean := named <@ keys AND cardinality(named) > 0;
   -- and no two rows lead to the same ones
   is_unique constant boolean := is_key AND named @> keys AND reservations !~* '\mFROM\M';
+  has_keys constant boolean := public.bridge_names_keys(watched, reservations);
   changed text;
 BEGIN
   changed := CASE
@@ -120,11 +139,11 @@ BEGIN
 BEGIN', (
     SELECT string_agg(format($branch$
   %s TG_OP OPERATOR(pg_catalog.=) %L THEN
-    INSERT INTO public.bridge_changes (reservation_type, reservation_id)
+    INSERT INTO public.bridge_changes (reservation_type, %s)
     %s;$branch$,
-      CASE place WHEN 1 THEN 'IF' ELSE 'ELSIF' END, event,
+      CASE place WHEN 1 THEN 'IF' ELSE 'ELSIF' END, event, CASE WHEN has_keys THEN 'reservation_key' ELSE 'reservation_id' END,
       CASE event WHEN 'TRUNCATE' THEN 'VALUES (NULL, NULL)' ELSE concat(
-        'SELECT ', CASE WHEN NOT is_unique THEN 'DISTINCT ' END, 'r.type, r.id::bigint
+        'SELECT ', CASE WHEN NOT is_unique THEN 'DISTINCT ' END, 'r.type, r.id::', CASE WHEN has_keys THEN 'text' ELSE 'bigint' END, '
     FROM ', rows, ' AS changed CROSS JOIN LATERAL (', reservations, ') AS r (type, id)',
         -- a row whose key is NULL belongs to no reservation; a declaration that names no column asks for a comparison
         CASE WHEN cardinality(named) > 0 THEN ' WHERE r.id IS NOT NULL' END) END), '' ORDER BY place)

@@ -7,10 +7,14 @@ BEGIN
   IF NOT bridge_view_has('{replaces}') THEN
     RETURN;
   END IF;
+  -- a statement of its own: what follows has to see the numbers
+  PERFORM bridge_key_id(c.reservation_type, c.reservation_key)
+  FROM (SELECT reservation_type, reservation_key FROM bridge_changes WHERE room IS NULL AND reservation_key IS NOT NULL LIMIT 5000) c;
   WITH fresh AS MATERIALIZED (
     SELECT i.reservation_type AS kind, i.reservation_id AS id, i.resource_id, to_jsonb(i) ->> 'replaces' AS former
-    FROM (SELECT DISTINCT c.reservation_type, c.reservation_id FROM (
-            SELECT reservation_type, reservation_id FROM bridge_changes WHERE room IS NULL LIMIT 5000) c) c
+    FROM (SELECT DISTINCT c.reservation_type,
+            coalesce(c.reservation_id, bridge_named(c.reservation_type, c.reservation_key)) AS reservation_id
+          FROM (SELECT reservation_type, reservation_id, reservation_key FROM bridge_changes WHERE room IS NULL LIMIT 5000) c) c
     CROSS JOIN LATERAL (SELECT * FROM bridge_items v WHERE v.reservation_type = c.reservation_type AND v.reservation_id = c.reservation_id OFFSET 0) i
     WHERE bridge_stands(to_jsonb(i))
     UNION ALL
@@ -22,14 +26,15 @@ BEGIN
         -- only events of ours carry properties
         renames = m.is_organizer AND m.sync_direction = 'booking_to_outlook' AND m.outlook_event_id IS NOT NULL, updated_at = now()
     FROM fresh f
-    WHERE f.former ~ '^[^/]+/[0-9]{1,18}$' AND m.reservation_type = split_part(f.former, '/', 1)
-      AND m.reservation_id = split_part(f.former, '/', 2)::bigint AND m.resource_id = f.resource_id AND m.sync_status <> 'cancelled'
+    WHERE f.former LIKE '%/%' AND m.reservation_type = split_part(f.former, '/', 1)
+      AND m.reservation_id = bridge_named(split_part(f.former, '/', 1), substr(f.former, position('/' IN f.former) + 1)) AND m.resource_id = f.resource_id AND m.sync_status <> 'cancelled'
       -- one that is still there keeps its event
       AND NOT EXISTS (SELECT FROM bridge_items o WHERE o.reservation_type = m.reservation_type AND o.reservation_id = m.reservation_id
                       AND o.resource_id = m.resource_id AND bridge_stands(to_jsonb(o)))
       AND NOT EXISTS (SELECT FROM bridge_mappings o WHERE o.reservation_type = f.kind AND o.reservation_id = f.id AND o.resource_id = f.resource_id)
-    RETURNING m.reservation_type, m.reservation_id, f.former
+    RETURNING m.reservation_type, m.reservation_id, split_part(f.former, '/', 1) AS former_type,
+      bridge_named(split_part(f.former, '/', 1), substr(f.former, position('/' IN f.former) + 1)) AS former_id
   )
   UPDATE bridge_meetings t SET reservation_type = n.reservation_type, reservation_id = n.reservation_id
-  FROM moved n WHERE t.reservation_type || '/' || t.reservation_id = n.former;
+  FROM moved n WHERE t.reservation_type = n.former_type AND t.reservation_id = n.former_id;
 END $hand$;

@@ -52,12 +52,13 @@ BEGIN
     DELETE FROM bridge_changes
     -- its place is its key: no row of the outbox is ever updated, so none moves
     WHERE ctid = ANY (ARRAY(SELECT ctid FROM bridge_changes LIMIT most FOR UPDATE SKIP LOCKED))
-    RETURNING reservation_type, reservation_id, changed_at
+    RETURNING reservation_type, reservation_id, reservation_key, changed_at
   )
   SELECT coalesce(sum(e.n), 0), array_agg(e.kind), array_agg(e.reservation), array_agg(e.changed_at)
   INTO taken, kinds, reservations, moments
-  FROM (SELECT reservation_type AS kind, reservation_id AS reservation, min(changed_at) AS changed_at, count(*) AS n
-        FROM gone GROUP BY reservation_type, reservation_id) e;
+  FROM (SELECT reservation_type AS kind, CASE WHEN reservation_key IS NULL THEN reservation_id ELSE bridge_key_id(reservation_type, reservation_key) END
+          AS reservation, min(changed_at) AS changed_at, count(*) AS n
+        FROM gone GROUP BY 1, 2) e;
   -- every active room a reservation is in or was in: its mapping, if it has one, beside its item, if it still has one
   -- there (a room that is switched off compares later)
   SELECT array_agg(c.kind), array_agg(c.reservation), array_agg(c.moment), array_agg(r.id), array_agg(b.id),

@@ -27,6 +27,7 @@ BEGIN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
   END IF;
   style := bridge_style(room.resource_id);
+  PERFORM bridge_number_keys(room.resource_id);
   IF bridge_view_has('{replaces}') THEN
     PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
     PERFORM bridge_hand_over(room.resource_id);
@@ -41,7 +42,7 @@ BEGIN
     SELECT i.reservation_type, i.reservation_id, i.priority_level, i.active, i.starts_at, i.ends_at,
            bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
              || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END AS state
-    FROM bridge_items i WHERE i.resource_id = room.resource_id
+    FROM bridge_items i WHERE i.resource_id = room.resource_id AND i.reservation_id IS NOT NULL
   ), both_sides AS (
     SELECT m.id, i.reservation_type IS NULL AS is_gone
     FROM bridge_mappings m

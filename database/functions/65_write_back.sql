@@ -30,11 +30,11 @@ BEGIN
     RETURN NULL;
   END IF;
   IF is_active THEN
-    stored := bridge_change_item(kind, id_, jsonb_build_object('resource_ids', rooms || room, 'overlap', item -> 'overlap'));
+    stored := bridge_change_item(kind, id_, bridge_with_keys(jsonb_build_object('resource_ids', rooms || room, 'overlap', item -> 'overlap')));
     RETURN CASE WHEN 'resource_ids' = ANY (stored) THEN stored END;
   END IF;
   stored := bridge_change_item(kind, id_, item - ARRAY['overlap', 'organizer_name', 'organizer_email']
-    || CASE WHEN rooms = ARRAY[room] THEN '{}' ELSE jsonb_build_object('resource_ids', jsonb_build_array(room)) END);
+    || CASE WHEN rooms = ARRAY[room] THEN '{}' ELSE bridge_with_keys(jsonb_build_object('resource_ids', jsonb_build_array(room))) END);
   PERFORM bridge_reenable_item(kind, id_, note);
   IF NOT EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room AND i.active) THEN
     RAISE EXCEPTION 'reservation %/% is not active again', kind, id_ USING ERRCODE = 'P0001';
@@ -111,7 +111,7 @@ BEGIN
         DELETE FROM bridge_mappings o WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = room
           AND o.outlook_event_id IS NULL;
       ELSE
-        stored := bridge_change_item(kind, id_, jsonb_build_object('resource_ids', others || room, 'overlap', item -> 'overlap'));
+        stored := bridge_change_item(kind, id_, bridge_with_keys(jsonb_build_object('resource_ids', others || room, 'overlap', item -> 'overlap')));
         IF NOT 'resource_ids' = ANY (stored) THEN
           RAISE EXCEPTION 'The reservation of this meeting cannot have another room.' USING ERRCODE = 'P0001';
         END IF;
@@ -130,7 +130,7 @@ BEGIN
         DELETE FROM bridge_mappings o WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = room AND o.sync_status = 'cancelled';
       ELSE
         SELECT i.reservation_type, i.reservation_id INTO kind, id_
-        FROM bridge_import_item(item - 'revives' || jsonb_build_object('resource_ids', jsonb_build_array(room), 'ical_uid', nullif(uid, ''))) i;
+        FROM bridge_import(item - 'revives' || jsonb_build_object('resource_ids', jsonb_build_array(room), 'ical_uid', nullif(uid, ''))) i;
       END IF;
       IF uid <> '' THEN
         INSERT INTO bridge_meetings AS t (ical_uid, original_start, reservation_type, reservation_id) VALUES (uid, slot, kind, id_)
@@ -164,7 +164,7 @@ BEGIN
       IF EXISTS (SELECT FROM bridge_mappings o JOIN bridge_resource_mappings r ON r.resource_id = o.resource_id AND r.active = 1
                  WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = ANY (others)
                    AND o.sync_status <> 'cancelled' AND coalesce(o.outlook_news, '') NOT IN ('gone', 'vacated')) THEN
-        stored := bridge_change_item(kind, id_, jsonb_build_object('resource_ids', others));
+        stored := bridge_change_item(kind, id_, bridge_with_keys(jsonb_build_object('resource_ids', others)));
         IF NOT 'resource_ids' = ANY (stored) THEN
           RAISE EXCEPTION 'The reservation cannot give up one of its rooms.' USING ERRCODE = 'P0001';
         END IF;

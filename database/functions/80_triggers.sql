@@ -30,6 +30,31 @@ CREATE OR REPLACE TRIGGER bridge_rooms_updated AFTER UPDATE ON bridge_resource_m
         IS DISTINCT FROM (NEW.active, NEW.resource_id, NEW.outlook_item_id, NEW.sync_direction))
   EXECUTE FUNCTION bridge_rooms_changed();
 
+-- A resource is named by its number or by its key; the row has both where it has a key.
+CREATE OR REPLACE FUNCTION bridge_room_keyed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $keyed$
+BEGIN
+  IF NEW.resource_id IS NULL THEN
+    NEW.resource_id := bridge_resource_id(NEW.resource_key);
+  ELSIF NEW.resource_key IS NULL OR TG_OP = 'UPDATE' AND NEW.resource_key IS NOT DISTINCT FROM OLD.resource_key THEN
+    NEW.resource_key := bridge_key_of('', NEW.resource_id);
+  END IF;
+  RETURN NEW;
+END $keyed$;
+CREATE OR REPLACE TRIGGER bridge_rooms_keyed BEFORE INSERT OR UPDATE OF resource_id, resource_key ON bridge_resource_mappings
+  FOR EACH ROW EXECUTE FUNCTION bridge_room_keyed();
+
+-- Numbers of keys that are taken away are there again at once, and the same: without them everything would seem to be gone.
+CREATE OR REPLACE FUNCTION bridge_keys_lost() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $lost$
+BEGIN
+  PERFORM bridge_resource_id(r.resource_key) FROM bridge_resource_mappings r WHERE r.resource_key IS NOT NULL ORDER BY r.resource_key;
+  PERFORM bridge_number_resources(), bridge_number_keys(NULL);
+  RETURN NULL;
+END $lost$;
+CREATE OR REPLACE TRIGGER bridge_key_lost AFTER DELETE OR TRUNCATE ON bridge_key
+  FOR EACH STATEMENT EXECUTE FUNCTION bridge_keys_lost();
+
 -- `sync_status = 'pending'` set by hand: the row is due. The daemon raises the revision in its own updates, so
 -- an unchanged revision is a person's. An event id taken away is looked for again before anything is created.
 CREATE OR REPLACE FUNCTION bridge_mapping_touched() RETURNS trigger LANGUAGE plpgsql AS $touched$

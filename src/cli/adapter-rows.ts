@@ -32,7 +32,9 @@ const faults: readonly Fault[] = [
     repair:
       column === 'priority_level'
         ? 'Write 1::smallint in 10_view.sql, unless one type is shown on top of another.'
-        : `Give it a value in 10_view.sql, as in coalesce(…, …) AS ${column}, or leave such rows out.`,
+        : column === 'reservation_id' || column === 'resource_id'
+          ? 'Keys that are uuids or codes go into reservation_key and resource_key: sql/README.md, "Keys".'
+          : `Give it a value in 10_view.sql, as in coalesce(…, …) AS ${column}, or leave such rows out.`,
   })),
   {
     where: "btrim(i.title) = ''",
@@ -67,6 +69,7 @@ const mostRows = 500_000;
 
 /** Looks at all rows of the view. Needs the view in its shape. */
 export async function checkRows(client: pg.Client, find: Find): Promise<void> {
+  await client.query('SELECT public.bridge_number_resources(), public.bridge_number_keys(NULL)');
   const { rows: faulty } = await client.query<{ at: number; total: number; example: string }>(
     `WITH items AS MATERIALIZED (SELECT * FROM public.bridge_items LIMIT ${mostRows}),
      found AS (

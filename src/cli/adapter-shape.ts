@@ -30,28 +30,35 @@ const optionalColumns: Readonly<Record<string, string>> = {
   url: 'text',
   setup_minutes: 'integer',
   teardown_minutes: 'integer',
+  reservation_key: 'text',
+  resource_key: 'text',
 };
 
 const functions = [
   {
     name: 'bridge_import_item',
     takes: 'jsonb',
-    gives: 'reservation_type text, reservation_id bigint',
+    gives: ['reservation_type text, reservation_id bigint', 'reservation_type text, reservation_key text'],
     write: 'bridge_import_item(item jsonb, OUT reservation_type text, OUT reservation_id bigint)',
   },
   {
     name: 'bridge_change_item',
     takes: 'text, bigint, jsonb',
-    gives: 'text[]',
+    gives: ['text[]'],
     write: 'bridge_change_item(type text, id bigint, change jsonb) RETURNS text[]',
   },
   {
     name: 'bridge_cancel_item',
     takes: 'text, bigint, text',
-    gives: 'boolean',
+    gives: ['boolean'],
     write: 'bridge_cancel_item(type text, id bigint, note text) RETURNS boolean',
   },
-] as const;
+] as const satisfies readonly {
+  readonly name: string;
+  readonly takes: string;
+  readonly gives: readonly string[];
+  readonly write: string;
+}[];
 
 /** Resolves with whether all of it has its shape, so that it can be used. */
 export async function checkShape(db: Queryable, find: Find): Promise<boolean> {
@@ -116,17 +123,20 @@ async function checkFunctions(db: Queryable, find: Find): Promise<boolean> {
   );
   const wrong = functions.filter(
     ({ name, takes, gives }) =>
-      !rows.some((row) => row.name === name && row.takes === takes && row.gives === gives),
+      !rows.some((row) => row.name === name && row.takes === takes && gives.some((one) => row.gives === one)),
   );
   for (const { name, write } of wrong) {
     const found = rows.find((row) => row.name === name);
+    const isByKey = found?.takes.startsWith('text, text') === true;
     find(
       'problem',
       'functions',
       found === undefined
         ? `There is no function ${name}.`
         : `${name} takes (${found.takes}) and returns ${found.gives}.`,
-      `Write it so: CREATE OR REPLACE FUNCTION public.${write}`,
+      isByKey
+        ? 'A function that takes a key needs one that takes its number: end 20_functions.sql with SELECT public.bridge_by_key();'
+        : `Write it so: CREATE OR REPLACE FUNCTION public.${write}`,
     );
   }
   if (wrong.length === 0) find('ok', 'functions', 'they take and return what the contract says');

@@ -83,6 +83,17 @@ function states({ state }: Guess, values: readonly string[]): { active: string; 
       };
 }
 
+/** What a view adds for a key that is no number: its number, found from the key, and the key's index, found from the number. */
+function numberOf(alias: string, kind: string, keyed: string, column: Column): string {
+  const back =
+    column.type === 'uuid'
+      ? ` AND ${keyed} = public.bridge_uuid(${alias}.key)`
+      : /^(text|character( varying)?)$/.test(column.type)
+        ? ` AND ${keyed} = ${alias}.key`
+        : '';
+  return `LEFT JOIN public.bridge_key ${alias} ON ${alias}.kind = ${kind} AND ${alias}.key = ${keyed}::text${back}`;
+}
+
 const isNumber = (column: Column) => /^(smallint|integer|bigint)$/.test(column.type);
 
 /** The files by their names; `values`: those found in the column that says the state. */
@@ -131,11 +142,11 @@ function view(guess: Guess, type: string, values: readonly string[]): string {
       : `-- ${guess.state.column} says whether it is cancelled${values.length === 0 ? '' : `; values found: ${values.join(', ')}`}. Awaiting approval is not active yet.`,
     room === null ? '-- No column leads to a room: say where it hangs.' : null,
     room !== null && !isNumber(room)
-      ? `-- Rooms are ${room.type} here; resource_id is a number (sql/README.md, resource_key).`
+      ? `-- Rooms are ${room.type} here: bridge_key has a number for each (sql/README.md, "Keys").`
       : null,
     isNumber(id)
       ? null
-      : `-- Ids are ${id.type} here; reservation_id is a number (sql/README.md, reservation_key).`,
+      : `-- Ids are ${id.type} here: bridge_key has a number for each, and is joined so that both ways reach an index.`,
     isNarrow
       ? '-- The table is joined with itself so that a filter on reservation_id, a bigint, reaches the index of an integer.'
       : null,
@@ -143,8 +154,8 @@ function view(guess: Guess, type: string, values: readonly string[]): string {
   return `${notes.join('\n')}
 CREATE OR REPLACE VIEW public.bridge_items AS
 SELECT ${type}::text AS reservation_type,
-       ${isNumber(id) ? `${of(isNarrow ? 'k' : 'b', id)}::bigint` : 'NULL::bigint'} AS reservation_id,
-       ${room !== null && isNumber(room) ? `${roomAt}::integer` : 'NULL::integer'} AS resource_id,
+       ${isNumber(id) ? `${of(isNarrow ? 'k' : 'b', id)}::bigint` : 'k.id'} AS reservation_id,
+       ${room === null ? 'NULL::integer' : isNumber(room) ? `${roomAt}::integer` : 'c.id::integer'} AS resource_id,
        1::smallint AS priority_level,
        ${states(guess, values).active} AS active,
        ${starts} AS starts_at,
@@ -156,8 +167,8 @@ SELECT ${type}::text AS reservation_type,
        ${text(description)} AS description,
        ${text(organizer)} AS organizer_name,
        ${text(email)} AS organizer_email,
-       ${isPrivate} AS is_private
-FROM ${isNarrow ? `${table} k\nJOIN ${table} b ON ${of('b', id)} = ${of('k', id)}::bigint AND ${of('k', id)} = ANY (ARRAY[${of('b', id)}])` : `${table} b`}${link === null ? '' : `\nJOIN ${tableName(`${link.schema}.${link.table}`)} l ON ${of('l', link)} = ${of('b', id)}`};
+       ${isPrivate} AS is_private${isNumber(id) ? '' : `,\n       ${of('b', id)}::text AS reservation_key`}${room === null || isNumber(room) ? '' : `,\n       ${roomAt}::text AS resource_key`}
+FROM ${isNarrow ? `${table} k\nJOIN ${table} b ON ${of('b', id)} = ${of('k', id)}::bigint AND ${of('k', id)} = ANY (ARRAY[${of('b', id)}])` : `${table} b`}${link === null ? '' : `\nJOIN ${tableName(`${link.schema}.${link.table}`)} l ON ${of('l', link)} = ${of('b', id)}`}${isNumber(id) ? '' : `\n${numberOf('k', type, of('b', id), id)}`}${room === null || isNumber(room) ? '' : `\n${numberOf('c', "''", roomAt, room)}`};
 `;
 }
 
@@ -229,26 +240,38 @@ function functions(guess: Guess, type: string, values: readonly string[]): strin
   const { active, cancel } = states(guess, values);
   const overlap = `${instant(guess, 'starts')} < ends AND ${instant(guess, 'ends')} > starts AND ${active}`;
   const own = fields(guess);
-  const isSimple = room !== null && link === null && isNumber(room) && isNumber(id);
+  const isSimple = room !== null && link === null;
+  const [byKey, roomByKey] = [!isNumber(id), room !== null && !isNumber(room)];
+  // how the row of an id is found, and what is given and named by it
+  const given = byKey ? 'key' : 'id';
+  const isRow =
+    id.type === 'uuid'
+      ? `${of('b', id)} = bridge_uuid($2)`
+      : byKey
+        ? `${of('b', id)}::text = $2`
+        : `${of('b', id)} = $2`;
+  const argument = byKey ? 'key text' : 'id bigint';
+  const made = byKey ? 'reservation_key' : 'reservation_id';
+  const rooms = roomByKey ? 'resource_keys' : 'resource_ids';
   const head = (signature: string, returns: string) =>
     `CREATE OR REPLACE FUNCTION public.${signature}${returns}
 LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $body$`;
   if (!isSimple)
-    return `-- Not written yet: the room of a booking is not a number beside it. sql/README.md says what each has to do, and
+    return `-- Not written yet: the room of a booking stands in another table. sql/README.md says what each has to do, and
 -- sql/portico/20_functions.sql does it for rooms in a table of their own.
-${head('bridge_import_item(item jsonb, OUT reservation_type text, OUT reservation_id bigint)', '')}
+${head(`bridge_import_item(item jsonb, OUT reservation_type text, OUT ${made} ${byKey ? 'text' : 'bigint'})`, '')}
 BEGIN
   RAISE EXCEPTION 'bridge_import_item is not written yet' USING ERRCODE = '0A000';
 END $body$;
-${head('bridge_change_item(type text, id bigint, change jsonb)', ' RETURNS text[]')}
+${head(`bridge_change_item(type text, ${argument}, change jsonb)`, ' RETURNS text[]')}
 BEGIN
   RAISE EXCEPTION 'bridge_change_item is not written yet' USING ERRCODE = '0A000';
 END $body$;
-${head('bridge_cancel_item(type text, id bigint, note text)', ' RETURNS boolean')}
+${head(`bridge_cancel_item(type text, ${argument}, note text)`, ' RETURNS boolean')}
 BEGIN
   RAISE EXCEPTION 'bridge_cancel_item is not written yet' USING ERRCODE = '0A000';
 END $body$;
-${revoke}`;
+${revoke(byKey)}`;
   const inserted = [
     [name(room.column), 'room'] as const,
     ...times(guess),
@@ -257,52 +280,52 @@ ${revoke}`;
   return `-- What the bridge may do to a booking. A guess: what else does the system write when its own people book?
 ${guess.needed.length === 0 ? '' : `-- An INSERT must fill these columns too, and does not yet: ${guess.needed.join(', ')}\n`}
 -- Makes a booking of an Outlook meeting. \`overlap\`: 'refuse' (the default; error 23P01 when the room is taken) or 'allow'.
-${head('bridge_import_item(item jsonb, OUT reservation_type text, OUT reservation_id bigint)', '')}
+${head(`bridge_import_item(item jsonb, OUT reservation_type text, OUT ${made} ${byKey ? 'text' : 'bigint'})`, '')}
 DECLARE
   starts constant timestamptz := (item ->> 'starts_at')::timestamptz;
   ends constant timestamptz := (item ->> 'ends_at')::timestamptz;
   room ${room.type};
 BEGIN
-  IF jsonb_array_length(item -> 'resource_ids') IS DISTINCT FROM 1 THEN
-    RAISE EXCEPTION 'A booking has one room, not %.', item ->> 'resource_ids' USING ERRCODE = '22023';
+  IF jsonb_array_length(item -> '${rooms}') IS DISTINCT FROM 1 THEN
+    RAISE EXCEPTION 'A booking has one room, not %.', item ->> '${rooms}' USING ERRCODE = '22023';
   END IF;
   IF ends < starts THEN
     RAISE EXCEPTION 'A booking cannot end before it starts.' USING ERRCODE = '22023';
   END IF;
-  room := (item -> 'resource_ids' ->> 0)::${room.type};
+  room := (item -> '${rooms}' ->> 0)::${room.type};
   INSERT INTO ${table} (${inserted.map(([column]) => column).join(', ')})
   SELECT ${inserted.map(([, value]) => value).join(', ')}
   -- tested in the statement that writes, so that nothing comes between
   WHERE item ->> 'overlap' = 'allow' OR NOT EXISTS (
     SELECT FROM ${table} b WHERE ${of('b', room)} = room AND ${overlap})
-  RETURNING ${name(id.column)} INTO reservation_id;
-  IF reservation_id IS NULL THEN
+  RETURNING ${name(id.column)} INTO ${made};
+  IF ${made} IS NULL THEN
     RAISE EXCEPTION 'The time is taken in room %.', room USING ERRCODE = '23P01';
   END IF;
   reservation_type := ${type};
 END $body$;
 
 -- Changes a booking and returns the keys that it now shows as asked for.
-${head('bridge_change_item(type text, id bigint, change jsonb)', ' RETURNS text[]')}
+${head(`bridge_change_item(type text, ${argument}, change jsonb)`, ' RETURNS text[]')}
 DECLARE
   was record;
   starts timestamptz;
   ends timestamptz;
   place ${room.type};
 BEGIN
-  PERFORM FROM ${table} b WHERE ${of('b', id)} = $2 AND $1 = ${type} FOR UPDATE;
+  PERFORM FROM ${table} b WHERE ${isRow} AND $1 = ${type} FOR UPDATE;
   IF NOT FOUND THEN
-    RAISE EXCEPTION 'There is no % %.', type, id USING ERRCODE = 'P0002';
+    RAISE EXCEPTION 'There is no % %.', type, ${given} USING ERRCODE = 'P0002';
   END IF;
-  SELECT * INTO was FROM bridge_items i WHERE i.reservation_type = $1 AND i.reservation_id = $2;
+  SELECT * INTO was FROM bridge_items i WHERE i.reservation_type = $1 AND i.reservation_id = ${byKey ? 'bridge_key_id($1, $2)' : '$2'};
   starts := coalesce((change ->> 'starts_at')::timestamptz, was.starts_at);
   ends := coalesce((change ->> 'ends_at')::timestamptz, was.ends_at);
-  place := coalesce((change -> 'resource_ids' ->> 0)::${room.type}, was.resource_id);
-  IF ends < starts OR jsonb_array_length(change -> 'resource_ids') <> 1 THEN
-    RAISE EXCEPTION '% % needs one room, and an end that is not before its start.', type, id USING ERRCODE = '22023';
+${roomByKey && !byKey ? '  change := bridge_with_keys(change);\n' : ''}  place := coalesce((change -> '${rooms}' ->> 0)::${room.type}, was.${roomByKey ? 'resource_key' : 'resource_id'}${roomByKey ? `::${room.type}` : ''});
+  IF ends < starts OR jsonb_array_length(change -> '${rooms}') <> 1 THEN
+    RAISE EXCEPTION '% % needs one room, and an end that is not before its start.', type, ${given} USING ERRCODE = '22023';
   END IF;
   IF change ->> 'overlap' = 'refuse' AND EXISTS (
-    SELECT FROM ${table} b WHERE ${of('b', room)} = place AND ${of('b', id)} <> $2 AND ${overlap}) THEN
+    SELECT FROM ${table} b WHERE ${of('b', room)} = place AND NOT (${isRow}) AND ${overlap}) THEN
     RAISE EXCEPTION 'The time is taken in room %.', place USING ERRCODE = '23P01';
   END IF;
   UPDATE ${table} b SET ${[
@@ -313,29 +336,32 @@ BEGIN
         `${column} = CASE WHEN change ? '${key}' THEN ${from('change')} ELSE b.${column} END`,
     ),
   ].join(',\n    ')}
-  WHERE ${of('b', id)} = $2;
-  RETURN bridge_stored_keys(type, id, change);
+  WHERE ${isRow};
+  RETURN bridge_stored_keys(type, ${given}, change);
 END $body$;
 
 -- Cancels a booking. False: it was cancelled already.
-${head('bridge_cancel_item(type text, id bigint, note text)', ' RETURNS boolean')}
+${head(`bridge_cancel_item(type text, ${argument}, note text)`, ' RETURNS boolean')}
 BEGIN
-  ${cancel === null ? `DELETE FROM ${table} b` : `UPDATE ${table} b SET ${cancel}`} WHERE ${of('b', id)} = $2 AND $1 = ${type}${cancel === null ? '' : ` AND ${active}`};
+  ${cancel === null ? `DELETE FROM ${table} b` : `UPDATE ${table} b SET ${cancel}`} WHERE ${isRow} AND $1 = ${type}${cancel === null ? '' : ` AND ${active}`};
   IF FOUND THEN
     RETURN true;
   END IF;
-  PERFORM FROM ${table} b WHERE ${of('b', id)} = $2 AND $1 = ${type};
+  PERFORM FROM ${table} b WHERE ${isRow} AND $1 = ${type};
   IF NOT FOUND THEN
-    RAISE EXCEPTION 'There is no % %.', type, id USING ERRCODE = 'P0002';
+    RAISE EXCEPTION 'There is no % %.', type, ${given} USING ERRCODE = 'P0002';
   END IF;
   RETURN false;
 END $body$;
-${revoke}`;
+${revoke(byKey)}`;
 }
 
-const revoke = `REVOKE EXECUTE ON FUNCTION public.bridge_import_item(jsonb), public.bridge_change_item(text, bigint, jsonb),
-  public.bridge_cancel_item(text, bigint, text) FROM PUBLIC;
-`;
+const revoke = (byKey: boolean) => {
+  const takes = byKey ? 'text' : 'bigint';
+  return `REVOKE EXECUTE ON FUNCTION public.bridge_import_item(jsonb), public.bridge_change_item(text, ${takes}, jsonb),
+  public.bridge_cancel_item(text, ${takes}, text) FROM PUBLIC;
+${byKey ? '\n-- What takes a number, as the bridge calls it, from what takes a key.\nSELECT public.bridge_by_key();\n' : ''}`;
+};
 
 const rights = ({
   table,
@@ -362,7 +388,7 @@ BEGIN
     COMMIT;
   END LOOP;
 END $triggers$;
-DROP FUNCTION IF EXISTS public.bridge_import_item(jsonb), public.bridge_change_item(text, bigint, jsonb),
-  public.bridge_cancel_item(text, bigint, text);
+DROP FUNCTION IF EXISTS public.bridge_import_item(jsonb), public.bridge_change_item(text, bigint, jsonb), public.bridge_change_item(text, text, jsonb),
+  public.bridge_cancel_item(text, bigint, text), public.bridge_cancel_item(text, text, text);
 DROP VIEW IF EXISTS public.bridge_items;
 `;

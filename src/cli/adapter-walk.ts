@@ -80,7 +80,7 @@ async function steps(client: pg.Client, slot: Slot, find: Find): Promise<void> {
   if (key === null) return;
   await compare(client, key, item, 'bridge_import_item', find);
   await noted(key, 'An imported meeting');
-  const again = await attempt(client, 'SELECT bridge_import_item($1)', [JSON.stringify(item)]);
+  const again = await attempt(client, 'SELECT bridge_import($1)', [JSON.stringify(item)]);
   if (again === null || sqlState(again) !== '23P01')
     find(
       'problem',
@@ -91,7 +91,7 @@ async function steps(client: pg.Client, slot: Slot, find: Find): Promise<void> {
   const change = { title: 'Adapter check, moved', ends_at: slot.later };
   const changed = await ask<{ keys: string[] | null }>(
     client,
-    'SELECT bridge_change_item($1, $2, $3) AS keys',
+    'SELECT bridge_change_item($1, $2::bigint, $3) AS keys',
     [key.type, key.id, JSON.stringify(change)],
     'Mend bridge_change_item in 20_functions.sql.',
     find,
@@ -118,7 +118,7 @@ async function freeSlot(client: pg.Client, timezone: string): Promise<Slot | nul
   );
   const { rows } = await client.query<Slot>(
     `WITH rooms AS (
-       (SELECT resource_id AS id, 1 AS rank FROM public.bridge_items GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 5)
+       (SELECT resource_id AS id, 1 AS rank FROM public.bridge_items WHERE resource_id IS NOT NULL GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 5)
        ${views[0]!.there ? 'UNION ALL (SELECT resource_id, 2 FROM public.bridge_resources WHERE active ORDER BY 1 LIMIT 5)' : ''}
      ), slots AS (
        SELECT (date_trunc('day', now() AT TIME ZONE $1) + make_interval(days => n, hours => 10)) AT TIME ZONE $1 AS at
@@ -139,7 +139,7 @@ async function freeSlot(client: pg.Client, timezone: string): Promise<Slot | nul
 async function imported(client: pg.Client, item: object, find: Find): Promise<Key | null> {
   const repair = 'Mend bridge_import_item in 20_functions.sql.';
   const values = [JSON.stringify(item)];
-  const text = 'SELECT reservation_type AS type, reservation_id AS id FROM bridge_import_item($1)';
+  const text = 'SELECT reservation_type AS type, reservation_id AS id FROM bridge_import($1)';
   const row = await ask<{ type: string | null; id: Id | null }>(client, text, values, repair, find);
   if (row === null) return null;
   if (row.type !== null && row.id !== null) return { type: row.type, id: row.id };
@@ -164,7 +164,7 @@ async function compare(
     keys: string[];
     item: Readonly<Record<string, unknown>> | null;
   }>(
-    `SELECT public.bridge_stored_keys($1, $2, $3) AS keys,
+    `SELECT public.bridge_stored_keys($1, $2::bigint, $3) AS keys,
        (json_agg(i) -> 0) AS item
      FROM public.bridge_items i WHERE i.reservation_type = $1 AND i.reservation_id = $2`,
     [type, id, JSON.stringify(asked)],
@@ -213,7 +213,8 @@ async function watchOutbox(client: pg.Client, find: Find): Promise<Noted> {
   let since = await now();
   return async ({ type, id }, what) => {
     const { rows } = await client.query<{ type: string | null; id: Id | null }>(
-      `SELECT reservation_type AS type, reservation_id AS id FROM public.bridge_changes WHERE changed_at >= $1::timestamptz`,
+      `SELECT reservation_type AS type, coalesce(reservation_id, bridge_key_id(reservation_type, reservation_key)) AS id
+       FROM public.bridge_changes WHERE changed_at >= $1::timestamptz`,
       [since],
     );
     since = await now();
@@ -228,7 +229,7 @@ async function watchOutbox(client: pg.Client, find: Find): Promise<Noted> {
 }
 
 async function cancel(client: pg.Client, key: Key, noted: Noted, find: Find): Promise<void> {
-  const text = 'SELECT bridge_cancel_item($1, $2, $3) AS done';
+  const text = 'SELECT bridge_cancel_item($1, $2::bigint, $3) AS done';
   const values = [key.type, key.id, 'Adapter check'];
   const repair = 'Mend bridge_cancel_item in 20_functions.sql.';
   const row = await ask<{ done: boolean | null }>(client, text, values, repair, find);

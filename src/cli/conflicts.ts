@@ -4,7 +4,8 @@ import { effectsOf } from '../sync/manual/conflict-effects.ts';
 import { chooseSides, readConflicts, type OpenConflict } from '../sync/manual/conflicts.ts';
 import { fieldInWords, spanIn } from '../sync/report/item-words.ts';
 import { oneLine, paint, say, sayJson } from './terminal.ts';
-import { wholeNumber, withDatabase } from './with-database.ts';
+import { createKeys } from '../sync/report/keys.ts';
+import { resourceNumber, wholeNumber, withDatabase } from './with-database.ts';
 
 export interface ConflictOptions {
   readonly room?: string;
@@ -21,14 +22,11 @@ export async function conflictsCommand(options: ConflictOptions): Promise<number
   const { keep } = options;
   if (keep !== undefined && keep !== 'booking' && keep !== 'outlook')
     throw new Invalid('--keep', `'${keep}' is no side.`, 'Write booking or outlook.');
-  const filter = {
-    resourceId: options.room === undefined ? null : wholeNumber('--room', options.room),
-    kind: null,
-    text: options.find ?? null,
-  };
   const limit = wholeNumber('--limit', options.limit, most);
   const { open, done, zone } = await withDatabase('conflicts', async (db, { timezone }) => {
-    const found = await readConflicts(db, limit, null, filter);
+    const resourceId = options.room === undefined ? null : await resourceNumber(db, '--room', options.room);
+    const filter = { resourceId, kind: null, text: options.find ?? null };
+    const found = await createKeys(db).add(await readConflicts(db, limit, null, filter));
     const chosen = keep === undefined || found.length === 0 ? [] : await chooseSides(db, found, keep);
     if (chosen.length > 0) await db.query('SELECT bridge_wake()');
     return { open: found, done: chosen, zone: timezone };

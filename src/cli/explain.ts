@@ -1,6 +1,7 @@
 /** `explain TYPE/ID`: the life of one reservation: how it stands now, and what was done, when and why. */
 import type { Database } from '../database.ts';
-import { type Id, readId } from '../id.ts';
+import type { Id } from '../id.ts';
+import { createKeys } from '../sync/report/keys.ts';
 import type { Item as Shown } from '../item.ts';
 import { Invalid } from '../errors.ts';
 import { printed } from '../http/mappings.ts';
@@ -30,31 +31,31 @@ const mostRooms = 200;
 const mostLines = 1_000;
 
 export async function explain(what: string, options: { limit: string; json?: boolean }): Promise<number> {
-  const [, type, number] = /^(\w[\w-]*)\/(\d+)$/.exec(what) ?? [];
-  const id = readId(number ?? '');
-  if (type === undefined || id === null)
-    throw new Invalid('TYPE/ID', `'${what}' is no reservation.`, 'Write its type and id: event/78268');
+  const [, type, named] = /^(\w[\w-]*)\/(.{1,200})$/s.exec(what) ?? [];
+  if (type === undefined || named === undefined) throw noReservation(what);
   const limit = wholeNumber('--limit', options.limit, mostLines);
-  const { items, lives, zone } = await withDatabase('explain', async (db, config) => {
+  const { answer, items, lives, zone } = await withDatabase('explain', async (db, config) => {
+    const keys = createKeys(db);
+    const id = await keys.reservation(type, named);
+    if (id === null) throw noReservation(what);
     const items = await readItems(db, type, id);
     const lives = await readLives(db, type, id, Math.max(1, limit));
     if (items.length === 0 && lives.length === 0) throw await nobodyKnows(db, what);
-    return { items, lives, zone: config.timezone };
-  });
-  if (options.json === true)
-    sayJson({
-      success: true,
-      reservation_type: type,
-      reservation_id: id,
-      items,
-      mappings: lives.map(({ mapping, known }) => {
-        const { standing, lines } = printed(known, zone);
-        return { ...mapping, standing, lines };
-      }),
+    const zone = config.timezone;
+    const mappings = lives.map(({ mapping, known }) => {
+      const { standing, lines } = printed(known, zone);
+      return { ...mapping, standing, lines };
     });
+    const answer = await keys.add({ reservation_type: type, reservation_id: id, items, mappings });
+    return { answer, items, lives, zone };
+  });
+  if (options.json === true) sayJson({ success: true, ...answer });
   else print(what, items, lives, zone);
   return 0;
 }
+
+const noReservation = (what: string) =>
+  new Invalid('TYPE/ID', `'${what}' is no reservation.`, 'Write its type and id: event/78268');
 
 async function nobodyKnows(db: Database, what: string): Promise<Invalid> {
   const { rows } = await db.query<{ type: string }>(

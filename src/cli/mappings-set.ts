@@ -9,16 +9,18 @@ import {
 } from '../room-settings.ts';
 import { createRoomSwitch } from '../sync/manual/room-switch.ts';
 import { say, sayJson } from './terminal.ts';
-import { wholeNumber, withDatabase } from './with-database.ts';
+import { resourceNumber, withDatabase } from './with-database.ts';
 
 export async function setMapping(
   resource: string,
   words: readonly string[],
   options: { json?: boolean },
 ): Promise<number> {
-  const resourceId = wholeNumber('RESOURCE', resource);
   const wished = Object.fromEntries(words.map(settingOf)) as Partial<RoomSettings>;
-  const settings = await withDatabase('mappings set', (db) => createRoomSwitch(db).set(resourceId, wished));
+  const { resourceId, settings } = await withDatabase('mappings set', async (db) => {
+    const id = await resourceNumber(db, 'RESOURCE', resource);
+    return { resourceId: id, settings: await createRoomSwitch(db).set(id, wished) };
+  });
   if (settings === null)
     throw new Invalid(
       'RESOURCE',

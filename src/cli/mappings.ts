@@ -5,7 +5,8 @@ import { Invalid, Permanent } from '../errors.ts';
 import { ownSettings } from '../room-settings.ts';
 import { createRoomReports } from '../sync/report/room-reports.ts';
 import { paint, say, sayJson, table } from './terminal.ts';
-import { wholeNumber, withDatabase } from './with-database.ts';
+import { createKeys, resourceName } from '../sync/report/keys.ts';
+import { resourceNumber, withDatabase } from './with-database.ts';
 
 export const directions = ['both', 'booking_to_outlook', 'outlook_to_booking'] as const;
 
@@ -21,7 +22,9 @@ export interface Pair {
 export type Done = 'added' | 'changed' | 'unchanged';
 
 export async function listMappings(options: { json?: boolean }): Promise<number> {
-  const rooms = await withDatabase('mappings list', (db) => createRoomReports(db).list());
+  const rooms = await withDatabase('mappings list', async (db) =>
+    createKeys(db).add(await createRoomReports(db).list()),
+  );
   if (options.json === true) sayJson({ success: true, count: rooms.length, rooms });
   else if (rooms.length === 0)
     say(
@@ -32,7 +35,7 @@ export async function listMappings(options: { json?: boolean }): Promise<number>
       table(
         ['RESOURCE', 'ROOM', 'MAILBOX', 'STATE', 'DIRECTION', 'DUE', 'ITS OWN'],
         rooms.map((room) => [
-          room.resource_id,
+          resourceName(room),
           room.outlook_item_name,
           room.outlook_item_id,
           room.health === 'ok' ? paint('green', 'ok') : paint('yellow', room.health),
@@ -53,20 +56,19 @@ export interface AddOptions {
 }
 
 export async function addMapping(resource: string, mailbox: string, options: AddOptions): Promise<number> {
-  const pair: Pair = {
-    resourceId: wholeNumber('RESOURCE', resource),
+  const wished: Omit<Pair, 'resourceId'> = {
     mailbox: mailboxOf(mailbox),
     name: options.name ?? null,
     active: options.paused !== true,
     direction: directionOf(options.direction),
   };
-  const done = await withDatabase('mappings add', async (db) => {
+  const { pair, done } = await withDatabase('mappings add', async (db) => {
+    const pair: Pair = { ...wished, resourceId: await resourceNumber(db, 'RESOURCE', resource) };
     refuseUnknown([pair], await readResources(db));
-    return await store(db, pair);
+    return { pair: await createKeys(db).add(pair), done: await store(db, pair) };
   });
   if (options.json === true) sayJson({ success: true, done, mapping: pair });
-  else
-    say(`${inWords[done]}: resource ${pair.resourceId} is ${pair.mailbox}${pair.active ? '' : ', paused'}.`);
+  else say(`${inWords[done]}: resource ${resource} is ${pair.mailbox}${pair.active ? '' : ', paused'}.`);
   return 0;
 }
 
@@ -80,25 +82,25 @@ export async function removeMapping(
   resource: string,
   options: { mailbox?: string; json?: boolean },
 ): Promise<number> {
-  const resourceId = wholeNumber('RESOURCE', resource);
-  const removed = await withDatabase('mappings remove', async (db) => {
+  const { resourceId, removed } = await withDatabase('mappings remove', async (db) => {
+    const resourceId = await resourceNumber(db, 'RESOURCE', resource);
     const { rows } = await db.query<{ mailbox: string }>(
       `DELETE FROM bridge_resource_mappings WHERE resource_id = $1 AND ($2::text IS NULL OR lower(outlook_item_id) = lower($2))
        RETURNING outlook_item_id AS mailbox`,
       [resourceId, options.mailbox ?? null],
     );
-    return rows.map((row) => row.mailbox);
+    return { resourceId, removed: rows.map((row) => row.mailbox) };
   });
   if (removed.length === 0)
     throw new Invalid(
       'RESOURCE',
-      `Resource ${resourceId} is mapped to no ${options.mailbox ?? 'room'}.`,
+      `Resource ${resource} is mapped to no ${options.mailbox ?? 'room'}.`,
       '`mappings list` shows those that are.',
     );
   if (options.json === true) sayJson({ success: true, resource_id: resourceId, removed });
   else
     say(
-      `Removed: resource ${resourceId} is no longer ${removed.join(', ')}. Events and reservations stay as they are.`,
+      `Removed: resource ${resource} is no longer ${removed.join(', ')}. Events and reservations stay as they are.`,
     );
   return 0;
 }
@@ -150,6 +152,7 @@ export async function readResources(db: Queryable): Promise<Resource[] | null> {
     `SELECT to_regclass('public.bridge_resources') IS NOT NULL AS known`,
   );
   if (!known[0]!.known) return null;
+  await db.query('SELECT bridge_number_resources()');
   const { rows } = await db.query<Resource>(
     `SELECT resource_id AS id, name, building, active FROM bridge_resources ORDER BY name, resource_id LIMIT $1`,
     [mostResources],

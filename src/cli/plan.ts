@@ -6,6 +6,8 @@
 import { readEnv, toConfig } from '../config.ts';
 import { openPool, openPlanPool } from '../database.ts';
 import { Invalid, Permanent } from '../errors.ts';
+import { hasKeys, keyId } from '../keys.ts';
+import { withKeys } from '../sync/with-keys.ts';
 import { createOutlook } from '../outlook/events.ts';
 import { createPlanner } from '../sync/plan/plan.ts';
 import type { Plan, RoomPlan } from '../sync/plan/plan-summary.ts';
@@ -13,7 +15,8 @@ import { printedPlan } from '../sync/plan/plan-print.ts';
 import type { PlanKind } from '../sync/plan/plan-words.ts';
 import { createStart, type ConfirmedAs, type Hold } from '../sync/worker/start-mode.ts';
 import { oneLine, openBar, paint, say, sayJson, table } from './terminal.ts';
-import { wholeNumber } from './with-database.ts';
+import { createKeys } from '../sync/report/keys.ts';
+import { resourceNumber, wholeNumber } from './with-database.ts';
 
 export interface PlanCommandOptions {
   readonly room?: string;
@@ -31,18 +34,21 @@ export async function planCommand(options: PlanCommandOptions, signal: AbortSign
   if (options.as !== undefined)
     throw new Invalid('--as', '--as goes with --confirm.', 'plan --confirm --as same');
   const config = toConfig(readEnv());
-  const resourceId = options.room === undefined ? null : wholeNumber('--room', options.room);
   const limit = wholeNumber('--limit', options.limit, itemsMost);
   const db = openPlanPool(config.database, 'outlook-booking-sync plan', roomsAtATime + 1);
   try {
+    const resourceId = options.room === undefined ? null : await resourceNumber(db, '--room', options.room);
+    const isKeyed = await hasKeys(db);
     await using outlook = createOutlook({
       graph: config.graph,
       timezone: config.timezone,
       freeEvents: config.freeEvents,
+      ...(isKeyed ? { keyId } : {}),
     });
+    const side = isKeyed ? withKeys(db, outlook) : outlook;
     const planner = createPlanner({
       db,
-      outlook: () => outlook,
+      outlook: () => side,
       window: config.window,
       policy: {
         conflict: config.conflictPolicy,
@@ -52,11 +58,13 @@ export async function planCommand(options: PlanCommandOptions, signal: AbortSign
       brake: config.brake,
       roomsAtATime,
     });
-    const plan = await readWithBar(planner, { resourceId, itemsMost: limit }, signal);
+    const plan = await createKeys(db).add(
+      await readWithBar(planner, { resourceId, itemsMost: limit }, signal),
+    );
     if (plan === null)
       throw new Invalid(
         '--room',
-        `Resource ${resourceId} is mapped to no active room.`,
+        `Resource ${options.room} is mapped to no active room.`,
         '`mappings list` shows those that are.',
       );
     const { hold } = await createStart({ db, mode: config.startMode }).read();
@@ -164,7 +172,9 @@ function reportRoom(room: RoomPlan, timezone: string): void {
           local(item.startsAt, timezone),
           local(item.endsAt, timezone),
           (item.title ?? '').slice(0, 40),
-          item.reservation === null ? null : `${item.reservation.type}/${item.reservation.id}`,
+          item.reservation === null
+            ? null
+            : `${item.reservation.type}/${item.reservation.key ?? item.reservation.id}`,
           item.fields.length === 0 ? item.why : `${item.fields.join(', ')}: ${item.why}`,
         ]),
       ),

@@ -8,7 +8,7 @@ import { createRoomReports, type RoomReport } from '../sync/report/room-reports.
 import { takeOver } from '../sync/store/claims.ts';
 import { createRoomSwitch } from '../sync/manual/room-switch.ts';
 import { oneLine, openBar, say, sayJson } from './terminal.ts';
-import { wholeNumber, withDatabase } from './with-database.ts';
+import { resourceNumber, withDatabase } from './with-database.ts';
 
 export interface RoomOptions {
   readonly wait?: boolean;
@@ -17,7 +17,7 @@ export interface RoomOptions {
 
 export async function pauseRoom(resource: string, options: RoomOptions): Promise<number> {
   const { room, changed } = await withDatabase('pause', async (db) => {
-    const found = await find(db, wholeNumber('RESOURCE', resource));
+    const found = await find(db, await resourceNumber(db, 'RESOURCE', resource));
     return { room: found, changed: await createRoomSwitch(db).pause(found.resource_id) };
   });
   return tell(room, changed, options, changed ? 'paused' : 'paused already', [
@@ -32,7 +32,7 @@ export async function resumeRoom(
   signal: AbortSignal,
 ): Promise<number> {
   const { room, changed } = await withDatabase('resume', async (db) => {
-    const found = await find(db, wholeNumber('RESOURCE', resource));
+    const found = await find(db, await resourceNumber(db, 'RESOURCE', resource));
     const on = await createRoomSwitch(db).resume(found.resource_id);
     if (options.wait === true) await settled(db, found.resource_id, signal);
     return { room: found, changed: on };
@@ -45,7 +45,7 @@ export async function resumeRoom(
 /** A person says that a room which is held for somebody else's claim belongs here. */
 export async function claimRoom(resource: string, options: RoomOptions): Promise<number> {
   const { room, found } = await withDatabase('claim', async (db) => {
-    const room = await find(db, wholeNumber('RESOURCE', resource));
+    const room = await find(db, await resourceNumber(db, 'RESOURCE', resource));
     return { room, found: await takeOver(db, room.resource_id) };
   });
   return tell(room, found !== null, options, found === null ? 'held for no claim' : 'taken over', [
@@ -61,8 +61,8 @@ export async function resyncRooms(
 ): Promise<number> {
   if ((resource === undefined) === (options.all !== true))
     throw new Invalid('RESOURCE', 'Name one resource, or --all.', 'resync 101, or resync --all');
-  const resourceId = resource === undefined ? null : wholeNumber('RESOURCE', resource);
   const asked = await withDatabase('resync', async (db) => {
+    const resourceId = resource === undefined ? null : await resourceNumber(db, 'RESOURCE', resource);
     if (resourceId !== null) {
       const room = await find(db, resourceId);
       if (room.active !== 1)

@@ -2,6 +2,7 @@
 import { searched } from '../http/search.ts';
 import { createSearch } from '../sync/report/search.ts';
 import { oneLine, paint, say, sayJson, table } from './terminal.ts';
+import { createKeys, reservationName } from '../sync/report/keys.ts';
 import { wholeNumber, withDatabase } from './with-database.ts';
 
 const mostResults = 1_000;
@@ -12,7 +13,12 @@ export async function search(
 ): Promise<number> {
   const query = words.join(' ');
   const limit = Math.max(1, wholeNumber('--limit', options.limit, mostResults));
-  const found = searched(query, await withDatabase('search', (db) => createSearch(db).search(query, limit)));
+  const found = searched(
+    query,
+    await withDatabase('search', async (db) =>
+      createKeys(db).add(await createSearch(db).search(query, limit)),
+    ),
+  );
   if (options.json === true) {
     sayJson(found);
     return 0;
@@ -47,7 +53,7 @@ export async function search(
       ['MAPPING', 'RESERVATION', 'FROM', 'TO', 'ROOM', 'STATUS', 'TITLE', 'ORGANISER'],
       results.map((one) => [
         one.mapping_id,
-        one.reservation_id === null ? null : `${one.reservation_type}/${one.reservation_id}`,
+        reservationName(one),
         at(one.starts_at),
         at(one.ends_at),
         one.room,

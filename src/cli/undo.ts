@@ -2,7 +2,9 @@
 import { Invalid } from '../errors.ts';
 import { createUndo, undoable, undoMost, type UndoChoice, type UndoItem } from '../sync/manual/undo.ts';
 import { oneLine, say, sayJson } from './terminal.ts';
-import { wholeNumber, withDatabase } from './with-database.ts';
+import { createKeys, reservationName, resourceName } from '../sync/report/keys.ts';
+import type { Queryable } from '../database.ts';
+import { resourceNumber, withDatabase } from './with-database.ts';
 
 export interface UndoOptions {
   readonly since: string;
@@ -20,11 +22,11 @@ const steps = {
 
 /** Exits with 2 when something would be undone, as `plan` does. */
 export async function undoCommand(options: UndoOptions): Promise<number> {
-  const choice = choiceOf(options);
   const { items, zone } = await withDatabase('undo', async (db, { timezone }) => {
+    const choice = await choiceOf(db, options);
     const undo = createUndo(db);
     const found = options.apply === true ? await undo.apply(choice, 'command line') : await undo.plan(choice);
-    return { items: found, zone: timezone };
+    return { items: await createKeys(db).add(found), zone: timezone };
   });
   const count = items.filter(({ refused }) => refused === null).length;
   if (options.json === true)
@@ -33,7 +35,7 @@ export async function undoCommand(options: UndoOptions): Promise<number> {
   return options.apply === true || count === 0 ? 0 : 2;
 }
 
-function choiceOf({ since, room, what }: UndoOptions): UndoChoice {
+async function choiceOf(db: Queryable, { since, room, what }: UndoOptions): Promise<UndoChoice> {
   const at = new Date(since);
   if (Number.isNaN(at.getTime()))
     throw new Invalid('--since', `'${since}' is no moment.`, 'Write for example 2031-05-04T12:00:00+02:00');
@@ -46,14 +48,18 @@ function choiceOf({ since, room, what }: UndoOptions): UndoChoice {
       `Choose of ${undoable.join(', ')}`,
     );
   });
-  return { since: at, resourceId: room === undefined ? null : wholeNumber('--room', room), what: kinds };
+  return {
+    since: at,
+    resourceId: room === undefined ? null : await resourceNumber(db, '--room', room),
+    what: kinds,
+  };
 }
 
 function print(items: readonly UndoItem[], count: number, applied: boolean, zone: string): void {
   const format = new Intl.DateTimeFormat('sv-SE', { timeZone: zone, dateStyle: 'short', timeStyle: 'short' });
   for (const item of items)
     say(
-      `${item.reservation_type}/${item.reservation_id} «${oneLine(item.title ?? '')}» in ${item.resource_id}, ${item.what} ` +
+      `${reservationName(item)} «${oneLine(item.title ?? '')}» in ${resourceName(item)}, ${item.what} ` +
         `${format.format(item.done_at)}: ${item.refused === null ? steps[item.step] : `stays as it is, ${oneLine(item.refused)}`}`,
     );
   const stay = items.length - count;

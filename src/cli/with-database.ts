@@ -1,7 +1,8 @@
 /** How a command that looks into the booking database gets at it. */
 import { migrateCommand } from '../command-name.ts';
 import { readEnv, toBookingConfig, type BookingConfig } from '../config.ts';
-import { databaseFailure, openPool, type Database } from '../database.ts';
+import { databaseFailure, openPool, type Database, type Queryable } from '../database.ts';
+import { createKeys } from '../sync/report/keys.ts';
 import { Invalid, NotInstalled, Permanent, Retryable, messageOf } from '../errors.ts';
 
 /**
@@ -46,6 +47,21 @@ function inWords(error: unknown, what: string): unknown {
       hint: `Run: ${migrateCommand}, or after migrate --detach: migrate --attach   (${messageOf(failure.cause ?? failure)})`,
       cause: error,
     },
+  );
+}
+
+/** A resource on the command line, by its number or its key. Throws Invalid. */
+export async function resourceNumber(db: Queryable, name: string, text: string): Promise<number> {
+  if (/^\d+$/.test(text)) return wholeNumber(name, text);
+  const keys = createKeys(db);
+  if (!(await keys.keyed()).resources) return wholeNumber(name, text);
+  await db.query('SELECT bridge_number_resources()');
+  const id = await keys.resource(text);
+  if (id !== null) return id;
+  throw new Invalid(
+    name,
+    `The booking system has no resource '${text.slice(0, 100)}'.`,
+    'Its resources and their keys: SELECT * FROM bridge_resources ORDER BY name;',
   );
 }
 

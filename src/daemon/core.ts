@@ -16,7 +16,9 @@ import { Wake } from '../ops/wake.ts';
 import { createOutlook } from '../outlook/events.ts';
 import { readInstallation, storeAppearance } from '../sync/store/installation.ts';
 import { beat, beatEveryMs, leave, ringAll } from '../sync/worker/replicas.ts';
+import { hasKeys, keyId } from '../keys.ts';
 import type { OutlookSide } from '../sync/outlook-side.ts';
+import { withKeys } from '../sync/with-keys.ts';
 import { createStart, type Hold } from '../sync/worker/start-mode.ts';
 import { createKeeper } from '../sync/webhooks/keeper.ts';
 import { watchMissedCaptures } from '../sync/worker/missed.ts';
@@ -73,14 +75,17 @@ export async function createDaemon(
   const heat = createAdaptiveNotify({ mode: config.wake, peers: () => peers, heard: () => hearing.heard });
   const rhythm = createRhythm(wake, heat);
 
+  const isKeyed = await hasKeys(db);
   const outlook = opened.use(
     createOutlook({
       graph: config.graph,
       timezone: config.timezone,
       freeEvents: config.freeEvents,
+      ...(isKeyed ? { keyId } : {}),
       beforeSend: () => work.maySend(),
     }),
   );
+  const side = isKeyed ? withKeys(db, outlook) : outlook;
   const keeper = createKeeper({
     db,
     subscriptions: outlook.subscriptions,
@@ -90,7 +95,7 @@ export async function createDaemon(
   });
   const { drain, doubt } = createSync({
     db,
-    outlook,
+    outlook: side,
     tell,
     installationId: () => begun.installation,
     window: config.window,
@@ -208,7 +213,7 @@ export async function createDaemon(
   return {
     replica,
     db,
-    outlook,
+    outlook: side,
     directory: outlook,
     run,
     ring: () => wake.ring(),

@@ -15,6 +15,8 @@ import { alertRoutes, type AlertParts } from './alerts.ts';
 import { auditRequests } from './audit.ts';
 import { createAuth } from './auth.ts';
 import { allowNoBody, exactNumbers, limitBody } from './body.ts';
+import { answerKeys } from './named.ts';
+import type { Keys } from '../sync/report/keys.ts';
 import { bookingRoutes, type BookingParts } from './booking.ts';
 import { cancelRoutes, type CancelParts } from './cancel.ts';
 import { conflictRoutes, type ConflictParts } from './conflicts.ts';
@@ -77,6 +79,7 @@ export interface Parts
   readonly start: PlanParts['start'] & UndoParts['start'];
   readonly notifications: WebhookParts['notifications'] & SubscriptionParts['notifications'];
   readonly keys: readonly ApiKey[];
+  readonly bookingKeys: Keys;
   readonly userHeader: string | null;
   readonly audit: Audit;
   readonly tell: Tell;
@@ -97,7 +100,8 @@ export function createApp(parts: Parts) {
     limitBody,
     allowNoBody,
     exactNumbers,
-    auditRequests(parts.audit),
+    answerKeys(parts.bookingKeys),
+    auditRequests(parts.audit, parts.bookingKeys),
   );
   app.use(
     methodNotAllowed({

@@ -3,6 +3,7 @@ import type { Context, MiddlewareHandler } from 'hono';
 import { Retryable } from '../errors.ts';
 import { readId } from '../id.ts';
 import type { Audit, Request } from '../sync/manual/audit.ts';
+import type { Keys } from '../sync/report/keys.ts';
 import { routeOf } from './access-log.ts';
 import { callerOf } from './auth.ts';
 
@@ -10,13 +11,13 @@ const pathMost = 500;
 const bodyMost = 2_000;
 
 export const auditRequests =
-  ({ asked, answered }: Audit): MiddlewareHandler =>
+  ({ asked, answered }: Audit, keys: Keys): MiddlewareHandler =>
   async (c, next) => {
     const who = callerOf(c);
     const route = routeOf(c);
     if (who === null || route === 'unknown' || ['GET', 'HEAD', 'OPTIONS'].includes(c.req.method))
       return next();
-    const id = await asked(await requestOf(c, who, route));
+    const id = await asked(await requestOf(c, who, route, keys));
     await next();
     await answered(id, c.res.status).catch((error: unknown) => {
       // the caller has the answer; the line says who asked for what
@@ -24,15 +25,21 @@ export const auditRequests =
     });
   };
 
-async function requestOf(c: Context, who: string, route: string): Promise<Request> {
+async function requestOf(c: Context, who: string, route: string, keys: Keys): Promise<Request> {
   const given = c.req.path.split('/');
   const named = new Map(
-    route.split('/').flatMap((part, at) => (part.startsWith(':') ? [[part.slice(1), given[at] ?? '']] : [])),
+    route
+      .split('/')
+      .flatMap((part, at) => (part.startsWith(':') ? [[part.slice(1), decoded(given[at] ?? '')]] : [])),
   );
   const body = await c.req.text();
-  const id = readId(named.get('id') ?? '');
-  const resource = readId(named.get('resource') ?? '');
   const type = named.get('type');
+  const id =
+    type === undefined
+      ? readId(named.get('id') ?? '')
+      : await keys.reservation(type, named.get('id') ?? '').catch(() => null);
+  const place = named.get('resource') ?? '';
+  const resource = readId(place) ?? (place === '' ? null : await keys.resource(place).catch(() => null));
   return {
     who,
     what: `${c.req.method} ${route.replaceAll(/:(\w+)/g, '{$1}')}`,
@@ -41,6 +48,15 @@ async function requestOf(c: Context, who: string, route: string): Promise<Reques
     resourceId: typeof resource === 'number' && resource < 2 ** 31 ? resource : null,
     detail: { path: kept(c.req.path, pathMost), ...(body === '' ? {} : { body: kept(body, bodyMost) }) },
   };
+}
+
+/** As the router decodes it; what is malformed stays as it is. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 /** A text as PostgreSQL's JSON can hold it. */

@@ -12,8 +12,8 @@ import {
 import { Problem } from './problem.ts';
 import {
   answers,
-  bodyId,
   bodyReservationId,
+  bodyResourceId,
   knownType,
   newRoutes,
   reservationId,
@@ -90,7 +90,11 @@ const removeRoute = createRoute({
 const bulk = z.object({
   reservations: z
     .array(
-      z.object({ reservation_type: reservationType, reservation_id: bodyReservationId, resource_id: bodyId }),
+      z.object({
+        reservation_type: reservationType,
+        reservation_id: bodyReservationId,
+        resource_id: bodyResourceId,
+      }),
     )
     .max(1_000)
     .default([]),

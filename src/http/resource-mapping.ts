@@ -4,7 +4,7 @@ import { Invalid } from '../errors.ts';
 import type { createRoomList } from '../sync/manual/room-list.ts';
 import { Problem } from './problem.ts';
 import { ownSettings, settingFields } from './room-settings.ts';
-import { answers, bodyId, instant, mappingId, newRoutes, resourceId, text } from './schema.ts';
+import { answers, bodyResourceId, instant, mappingId, newRoutes, resourceId, text } from './schema.ts';
 
 export interface ResourceMappingParts {
   readonly roomList: ReturnType<typeof createRoomList>;
@@ -17,6 +17,7 @@ const mapping = z
   .object({
     id: z.number().int(),
     resource_id: z.number().int(),
+    resource_key: z.string().nullable(),
     outlook_item_id: z.string(),
     outlook_item_name: z.string().nullable(),
     active: z.number().int(),
@@ -34,7 +35,7 @@ const active = z
   .openapi({ type: 'integer', enum: [0, 1] });
 
 const fields = {
-  resource_id: bodyId.refine((id) => id < 2 ** 31, { error: 'is too large' }),
+  resource_id: bodyResourceId,
   outlook_item_id: text(320).trim().min(1).openapi({
     description: 'The room mailbox: its address, or its object id.',
     example: 'room1@company.com',

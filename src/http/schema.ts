@@ -2,7 +2,8 @@
 import { OpenAPIHono, z, type Hook } from '@hono/zod-openapi';
 import type { Env } from 'hono';
 import { Invalid } from '../errors.ts';
-import { readId } from '../id.ts';
+import { readId, type Id } from '../id.ts';
+import { Named, resolveNamed } from './named.ts';
 
 const limitMost = 1_000;
 const clipped = (value: unknown) => `'${String(value).slice(0, 60)}'`;
@@ -23,16 +24,32 @@ export const whole = (most: number) =>
     })
     .transform(Number);
 
-export const resourceId = whole(2 ** 31 - 1).openapi({ type: 'integer', example: 123 });
-/** An id of the booking system in a path or query string: any bigint. */
-export const reservationId = z
-  .string()
-  .transform((text, context) => {
-    const id = readId(text);
-    if (id === null) context.addIssue(`${clipped(text)} is no id: a whole number below 2^63`);
-    return id ?? z.NEVER;
-  })
-  .openapi({ type: 'integer', format: 'int64', example: 456 });
+const keyMost = 200;
+/** What is no number may be a key: the hook looks it up, or refuses it. */
+const orKey = <T>(read: (text: string) => T | null, refusal: string) =>
+  text(keyMost).transform((given, context): T => {
+    const known = read(given);
+    if (known !== null) return known;
+    if (/\D/.test(given)) return new Named(given) as T;
+    context.addIssue(`${clipped(given)} is no ${refusal}`);
+    return z.NEVER;
+  });
+const resourceMost = 2 ** 31 - 1;
+const readResource = (given: string) => {
+  const id = readId(given);
+  return typeof id === 'number' && id <= resourceMost ? id : null;
+};
+
+/** A resource in a path or query string, by its number or its key. */
+export const resourceId = orKey(readResource, `whole number from 0 to ${resourceMost}`).openapi({
+  type: ['integer', 'string'],
+  example: 123,
+});
+/** A reservation in a path or query string, by its number (any bigint) or its key. */
+export const reservationId = orKey<Id>(readId, 'id: a whole number below 2^63').openapi({
+  type: ['integer', 'string'],
+  example: 456,
+});
 /** One in an answer. */
 export const answeredId = z.union([z.number().int(), z.string().regex(/^-?\d+$/)]).openapi({
   description: 'A number; the digits as text, where a number of JSON would be rounded by many readers.',
@@ -43,10 +60,12 @@ export const mappingId = whole(Number.MAX_SAFE_INTEGER).openapi({ type: 'integer
 export const bodyId = idOf(whole(Number.MAX_SAFE_INTEGER));
 /** An id of the booking system in a body. A number that JSON.parse would round arrives as its digits (body.ts). */
 export const bodyReservationId = idOf(reservationId);
+/** A resource in a body. */
+export const bodyResourceId = idOf(resourceId, resourceMost);
 
-function idOf<T extends z.ZodType>(digits: T) {
+function idOf<T extends z.ZodType>(digits: T, most = Number.MAX_SAFE_INTEGER) {
   return z
-    .union([z.number().int().nonnegative(), digits], {
+    .union([z.number().int().nonnegative().max(most), digits], {
       error: ({ input }) => (input === undefined ? 'is missing' : `${clipped(input)} is no id`),
     })
     .openapi({ type: 'integer', example: 456 });
@@ -146,9 +165,9 @@ export const problemAnswer = (status: number) => ({
     : { content: { 'application/json': { schema: { $ref: '#/components/schemas/Problem' } } } }),
 });
 
-/** Refuses a request whose parameters do not fit, naming the first that does not. */
-const refuse: Hook<unknown, Env, string, unknown> = (result) => {
-  if (result.success) return;
+/** Refuses a request whose parameters do not fit, naming the first that does not; keys become numbers. */
+const refuse: Hook<unknown, Env, string, unknown> = async (result, c) => {
+  if (result.success) return await resolveNamed(result.data, c);
   const issue = result.error.issues[0]!;
   const field = z.core.toDotPath(issue.path) || (result.target === 'json' ? 'body' : result.target);
   throw new Invalid(field, `${field}: ${inWords(issue)}`, 'The parameters are described in /openapi.json.');

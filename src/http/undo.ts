@@ -2,7 +2,15 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { undoable, type Undo, type UndoChoice, type UndoItem } from '../sync/manual/undo.ts';
 import { callerOf } from './auth.ts';
-import { answeredId, answers, bodyId, instant, instantOrNull, newRoutes, resourceId } from './schema.ts';
+import {
+  answeredId,
+  answers,
+  bodyResourceId,
+  instant,
+  instantOrNull,
+  newRoutes,
+  resourceId,
+} from './schema.ts';
 
 export interface UndoParts {
   readonly undo: Undo;
@@ -77,7 +85,7 @@ const undoRoute = createRoute({
           schema: z.object({
             since,
             what,
-            resource_id: bodyId.optional(),
+            resource_id: bodyResourceId.optional(),
             dry_run: z.boolean().default(false),
           }),
         },

@@ -3,6 +3,7 @@ import type { Dispatcher } from 'undici';
 import type { GraphConfig } from '../config.ts';
 import { Permanent, Retryable } from '../errors.ts';
 import type { BookedItem } from '../appearance.ts';
+import type { Id } from '../id.ts';
 import type { ReservationKey } from '../item.ts';
 import { createTokens } from './auth.ts';
 import { mostPerBatch } from './batch.ts';
@@ -37,6 +38,8 @@ export interface OutlookOptions {
   readonly dispatcher?: Dispatcher;
   /** FREE_EVENTS; see `FormatOptions`. */
   readonly freeEvents?: 'ignore' | 'all_day' | 'import';
+  /** See `FormatOptions`. */
+  readonly keyId?: (type: string, key: string) => Id;
   /** Subject of a private item, and of one without a title. */
   readonly privateTitle?: string;
   readonly emptyTitle?: string;
@@ -112,7 +115,8 @@ function createReads(http: GraphHttp, format: Format, narrow: NarrowReach) {
   /** All events of the mailbox that are not cancelled and carry the marks of this reservation. */
   async function find(room: Mailbox, marks: ReservationKey, signal: AbortSignal): Promise<OutlookEvent[]> {
     // the comparison ignores case and an id may stand under several types, so the marks themselves decide
-    const found = await filtered(room, `ep/value eq '${marks.id}'`, signal);
+    const value = String(marks.key ?? marks.id).replaceAll("'", "''");
+    const found = await filtered(room, `ep/value eq '${value}'`, signal);
     return found.filter((event) => event.marks?.id === marks.id && event.marks.type === marks.type);
   }
 

@@ -4,7 +4,7 @@
  */
 import { Permanent, messageOf } from '../errors.ts';
 import { framed, withBuffers, type Appearance, type BookedItem } from '../appearance.ts';
-import { readId } from '../id.ts';
+import { readId, type Id } from '../id.ts';
 import type { Item, ItemChange, ReservationKey } from '../item.ts';
 import type { OutlookEvent } from '../event.ts';
 import { withoutJoinBlock, type OnlineMeeting } from './join-block.ts';
@@ -60,6 +60,8 @@ export interface FormatOptions {
   readonly privateTitle?: string;
   /** Subject of an item without a title. */
   readonly emptyTitle?: string;
+  /** The number of a reservation's key that is none. Default: only events that carry a number are ours. */
+  readonly keyId?: (type: string, key: string) => Id;
 }
 
 export function createFormat(options: FormatOptions): Format {
@@ -120,7 +122,7 @@ export function createFormat(options: FormatOptions): Format {
     },
     toPatch,
     timesInUtc: (item) => writeTimes(show(item), zone, false),
-    toEvent: (value) => readEvent(value, zone, takesFree),
+    toEvent: (value) => readEvent(value, zone, takesFree, options.keyId),
   };
 }
 
@@ -128,7 +130,7 @@ export function createFormat(options: FormatOptions): Format {
 export const propertiesOf = (key: ReservationKey): Pick<GraphEventBody, 'singleValueExtendedProperties'> => ({
   singleValueExtendedProperties: [
     { id: typeMark, value: key.type },
-    { id: idMark, value: String(key.id) },
+    { id: idMark, value: key.key ?? String(key.id) },
   ],
 });
 
@@ -192,7 +194,12 @@ export const membersOf = (value: unknown): Members =>
 export const textOf = (value: unknown): string | null =>
   typeof value === 'string' && value !== '' ? value : null;
 
-function readEvent(value: unknown, zone: Zone, takesFree: (item: Item) => boolean): OutlookEvent {
+function readEvent(
+  value: unknown,
+  zone: Zone,
+  takesFree: (item: Item) => boolean,
+  keyId: FormatOptions['keyId'],
+): OutlookEvent {
   const event = membersOf(value);
   const id = textOf(event.id);
   if (id === null) throw new Permanent('Graph answered an event without an id');
@@ -201,7 +208,7 @@ function readEvent(value: unknown, zone: Zone, takesFree: (item: Item) => boolea
     id,
     iCalUId: textOf(event.iCalUId) ?? '',
     shows: readShown(event, isOrganizer, zone, takesFree),
-    marks: readMarks(event.singleValueExtendedProperties),
+    marks: readMarks(event.singleValueExtendedProperties, keyId),
     isOrganizer,
     type: readType(event.type),
     seriesMasterId: textOf(event.seriesMasterId),
@@ -328,15 +335,16 @@ function readBody(body: Members, meeting: OnlineMeeting): string {
   return cleanDescription(withoutJoinBlock(text, meeting));
 }
 
-/** The id is a decimal bigint of the booking system; anything else is not ours. */
-function readMarks(properties: unknown): ReservationKey | null {
+/** The id is a decimal bigint of the booking system, or a key where it has keys; anything else is not ours. */
+function readMarks(properties: unknown, keyId: FormatOptions['keyId']): ReservationKey | null {
   if (!Array.isArray(properties)) return null;
   const named = new Map(
     properties.map(membersOf).map(({ id, value }) => [String(id).toLowerCase(), textOf(value)]),
   );
   const [type, id] = [named.get(typeMark.toLowerCase()), named.get(idMark.toLowerCase())];
-  if (type == null || id == null || !/^[1-9]/.test(id)) return null;
-  const known = readId(id);
+  if (type == null || id == null || id === '') return null;
+  const number = /^[1-9]/.test(id) ? readId(id) : null;
+  const known = number ?? keyId?.(type, id) ?? null;
   return known === null ? null : { type, id: known };
 }
 

@@ -87,6 +87,23 @@ test('wall-clock times and rooms in a table of their own: the view is read, the 
   );
 });
 
+test.for([
+  ['uuids and codes', 'uuid', 'gen_random_uuid()', 'text', "'A-101'"],
+  ['codes and numbers', 'text', "'R-' || random()", 'integer', '1'],
+  ['numbers and uuids', 'bigint', 'floor(random() * 1e15)', 'uuid', 'gen_random_uuid()'],
+])('%s for keys: it works as it is', async ([, id, made, room, one]) => {
+  const { problems, read } = await write(`
+    CREATE TABLE rooms (id ${room} PRIMARY KEY, name text NOT NULL);
+    CREATE TABLE bookings (id ${id} PRIMARY KEY DEFAULT ${made}, room_id ${room} NOT NULL REFERENCES rooms, start_time timestamptz NOT NULL,
+      end_time timestamptz NOT NULL, title text NOT NULL, cancelled boolean NOT NULL DEFAULT false);
+    CREATE INDEX ON bookings (room_id);
+    INSERT INTO rooms VALUES (${one}, 'A');
+    INSERT INTO bookings (room_id, start_time, end_time, title) SELECT id, ${next(24)}, ${next(25)}, 'Choir' FROM rooms`);
+  assert.deepEqual(problems, []);
+  assert.equal(/reservation_key/.test(read('10_view.sql')), id !== 'bigint');
+  assert.equal(/resource_key/.test(read('10_view.sql')), room !== 'integer');
+});
+
 test('a database without anything like bookings is told so', async () => {
   const { written } = await write('CREATE TABLE person (id serial PRIMARY KEY, born date)');
   assert.equal(written.code, 1);

@@ -5,21 +5,22 @@ import { day } from '../support/dates.ts';
 import { isWrite } from '../support/writes.ts';
 import { openWorld, rooms as mailboxes, type WorldOptions } from './world.ts';
 
-/** Rooms of the seed, by what they are like → their number and their mailbox. */
+/** Rooms of the seed, by what they are like → their code and their mailbox. */
 export const room = {
-  plain: { number: 1, upn: mailboxes[101]!.upn },
-  other: { number: 2, upn: mailboxes[102]!.upn },
+  plain: { code: 'A-101', upn: mailboxes[101]!.upn },
+  other: { code: 'B-202', upn: mailboxes[102]!.upn },
   /** Its bookings wait for approval. */
-  approved: { number: 3, upn: mailboxes[103]!.upn },
+  approved: { code: 'C-303', upn: mailboxes[103]!.upn },
   /** 15 minutes before, 30 after. */
-  prepared: { number: 4, upn: mailboxes[104]!.upn },
+  prepared: { code: 'D-404', upn: mailboxes[104]!.upn },
 } as const;
 export const person = 'ada@bergen.example';
 
 export type Room = keyof typeof room;
 
 interface Booking {
-  readonly number: number;
+  /** A uuid. */
+  readonly key: string;
   readonly title: string;
   readonly status: string;
   readonly deleted: boolean;
@@ -38,10 +39,10 @@ export async function openCampus(options: WorldOptions = {}) {
   });
   const { db, tenant } = world;
   tenant.addPerson({ upn: person, name: 'Ada' });
-  for (const { number, upn } of Object.values(room))
+  for (const { code, upn } of Object.values(room))
     await db.query(
-      'INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id, outlook_item_name) VALUES ($1, $2, $2)',
-      [number, upn],
+      'INSERT INTO bridge_resource_mappings (resource_key, outlook_item_id, outlook_item_name) VALUES ($1, $2, $2)',
+      [code, upn],
     );
   const daemon = await world.start();
   await world.settled();
@@ -59,26 +60,26 @@ export async function openCampus(options: WorldOptions = {}) {
       tenant
         .eventsIn(room[of].upn)
         .map((event) => ({ ...event, start: plain(event.start), end: plain(event.end) })),
-    /** Books from an hour of the third day to another; returns its number. */
-    async book(of: Room, title: string, from: string, to: string, status = 'confirmed'): Promise<number> {
-      const rows = await db.query<{ number: number }>(
-        `INSERT INTO campus_booking (room_code, room_number, during, title, status)
-         SELECT r.code, r.number, tstzrange($2::timestamp AT TIME ZONE 'Europe/Oslo', $3::timestamp AT TIME ZONE 'Europe/Oslo'), $4, $5
-         FROM campus_room r WHERE r.number = $1 RETURNING number`,
-        [room[of].number, day(3, from), day(3, to), title, status],
+    /** Books from an hour of the third day to another; returns its key. */
+    async book(of: Room, title: string, from: string, to: string, status = 'confirmed'): Promise<string> {
+      const rows = await db.query<{ key: string }>(
+        `INSERT INTO campus_booking (room_code, during, title, status)
+         VALUES ($1, tstzrange($2::timestamp AT TIME ZONE 'Europe/Oslo', $3::timestamp AT TIME ZONE 'Europe/Oslo'), $4, $5)
+         RETURNING id AS key`,
+        [room[of].code, day(3, from), day(3, to), title, status],
       );
       await world.settled();
-      return rows[0]!.number;
+      return rows[0]!.key;
     },
-    async set(number: number, what: string): Promise<void> {
-      await db.query(`UPDATE campus_booking SET ${what} WHERE number = $1`, [number]);
+    async set(key: string, what: string): Promise<void> {
+      await db.query(`UPDATE campus_booking SET ${what} WHERE id = $1`, [key]);
       await world.settled();
     },
     bookings: () =>
       db.query<Booking & Record<string, unknown>>(
-        `SELECT number, title, status, deleted_at IS NOT NULL AS deleted,
+        `SELECT id AS key, title, status, deleted_at IS NOT NULL AS deleted,
            to_char(lower(during) AT TIME ZONE 'Europe/Oslo', 'HH24:MI') AS "from", to_char(upper(during) AT TIME ZONE 'Europe/Oslo', 'HH24:MI') AS "to"
-         FROM campus_booking ORDER BY number`,
+         FROM campus_booking ORDER BY made_at`,
       ),
     writes: () =>
       tenant.journal

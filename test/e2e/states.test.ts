@@ -1,6 +1,7 @@
 /** States beside "active": tentative, awaiting approval, replaced; and time to prepare and to clear up. */
 import { describe, expect, test } from 'vitest';
 import { at } from '../support/dates.ts';
+import { keyId } from '../../src/keys.ts';
 import { createSearch } from '../../src/sync/report/search.ts';
 import { openCampus, person, room } from './campus-world.ts';
 
@@ -16,11 +17,11 @@ const only = (world: Campus, of: keyof typeof room) => {
 describe('tentative', () => {
   test('is shown as tentative with a word before its title, and as busy without it once it is confirmed', async () => {
     await using world = await openCampus();
-    const number = await world.book('plain', 'Seminar', '10:00', '11:00', 'held');
+    const key = await world.book('plain', 'Seminar', '10:00', '11:00', 'held');
     expect(shown(world, 'plain')).toEqual(['Tentative: Seminar (tentative)']);
-    await world.set(number, `status = 'confirmed'`);
+    await world.set(key, `status = 'confirmed'`);
     expect(shown(world, 'plain')).toEqual(['Seminar (busy)']);
-    await world.set(number, `status = 'held'`);
+    await world.set(key, `status = 'held'`);
     expect(shown(world, 'plain')).toEqual(['Tentative: Seminar (tentative)']);
     expect(world.writes()).toEqual(['POST', 'PATCH', 'PATCH']);
   });
@@ -30,9 +31,9 @@ describe('tentative', () => {
     ['none', 'Seminar'],
   ])('TENTATIVE_PREFIX=%s shows %s', async ([prefix, title]) => {
     await using world = await openCampus({ env: { TENTATIVE_PREFIX: prefix } });
-    const number = await world.book('plain', 'Seminar', '10:00', '11:00', 'held');
+    const key = await world.book('plain', 'Seminar', '10:00', '11:00', 'held');
     expect(shown(world, 'plain')).toEqual([`${title} (tentative)`]);
-    await world.set(number, `status = 'confirmed'`);
+    await world.set(key, `status = 'confirmed'`);
     expect(shown(world, 'plain')).toEqual(['Seminar (busy)']);
   });
 
@@ -62,11 +63,11 @@ describe('tentative', () => {
 describe('awaiting approval', () => {
   test('what is asked for in the booking system is not shown before it is approved', async () => {
     await using world = await openCampus();
-    const number = await world.book('plain', 'Seminar', '10:00', '11:00', 'requested');
+    const key = await world.book('plain', 'Seminar', '10:00', '11:00', 'requested');
     expect(world.events('plain')).toEqual([]);
-    await world.set(number, `status = 'confirmed'`);
+    await world.set(key, `status = 'confirmed'`);
     expect(shown(world, 'plain')).toEqual(['Seminar (busy)']);
-    await world.set(number, `status = 'requested'`);
+    await world.set(key, `status = 'requested'`);
     expect(world.events('plain')).toEqual([]);
   });
 
@@ -96,8 +97,8 @@ describe('awaiting approval', () => {
     await world.invite(['approved'], 'Senate', at(3, '10:00'), at(3, '11:00'));
     await world.invite(['approved'], 'Party', at(4, '10:00'), at(4, '11:00'));
     const [senate, party] = await world.bookings();
-    await world.set(senate!.number, `status = 'confirmed'`);
-    await world.set(party!.number, `status = 'rejected'`);
+    await world.set(senate!.key, `status = 'confirmed'`);
+    await world.set(party!.key, `status = 'rejected'`);
     await world.look();
     expect(world.events('approved').map(({ subject }) => subject)).toEqual(['Ada']);
     expect(world.writes().filter((call) => call.includes('decline'))).toHaveLength(1);
@@ -122,39 +123,41 @@ describe('awaiting approval', () => {
       end: at(3, '11:00'),
     });
     await world.look();
-    const [{ number } = { number: 0 }] = await world.bookings();
-    await world.set(number, `title = 'Senate, open'`);
+    const [{ key } = { key: '' }] = await world.bookings();
+    await world.set(key, `title = 'Senate, open'`);
     expect(shown(world, 'approved')).toEqual(['Senate (busy)']);
-    await world.set(number, `status = 'confirmed'`);
+    await world.set(key, `status = 'confirmed'`);
     expect(shown(world, 'approved')).toEqual(['Senate, open (busy)']);
-    await world.set(number, `deleted_at = now()`);
+    await world.set(key, `deleted_at = now()`);
     expect(world.events('approved')).toEqual([]);
   });
 });
 
 describe('replaced', () => {
   /** Moves a booking as a system does that cancels it and makes another one. */
-  async function replace(world: Campus, number: number, from: string, to: string): Promise<void> {
-    await world.db.query(
-      `WITH old AS (UPDATE campus_booking SET deleted_at = now() WHERE number = $1 RETURNING *)
-       INSERT INTO campus_booking (room_code, room_number, during, title, status, moved_from)
-       SELECT room_code, room_number, tstzrange($2, $3), title, 'confirmed', id FROM old`,
-      [number, from, to],
+  /** Returns the key of the new one. */
+  async function replace(world: Campus, key: string, from: string, to: string): Promise<string> {
+    const [made] = await world.db.query<{ id: string }>(
+      `WITH old AS (UPDATE campus_booking SET deleted_at = now() WHERE id = $1 RETURNING *)
+       INSERT INTO campus_booking (room_code, during, title, status, moved_from)
+       SELECT room_code, tstzrange($2, $3), title, 'confirmed', id FROM old RETURNING id`,
+      [key, from, to],
     );
     await world.settled();
+    return made!.id;
   }
 
   test('the event is moved to the reservation that replaces another one, and carries its properties', async () => {
     await using world = await openCampus();
-    const number = await world.book('plain', 'Seminar', '10:00', '11:00');
+    const key = await world.book('plain', 'Seminar', '10:00', '11:00');
     const { id } = only(world, 'plain');
-    await replace(world, number, at(4, '12:00'), at(4, '13:00'));
+    const next = await replace(world, key, at(4, '12:00'), at(4, '13:00'));
     const event = only(world, 'plain');
     expect(event).toMatchObject({ id, start: at(4, '12:00'), subject: 'Seminar' });
-    expect(Object.values(event.extendedProperties)).toContain(String(number + 1));
+    expect(Object.values(event.extendedProperties)).toContain(next);
     expect(world.writes()).toEqual(['POST', 'PATCH']);
     // and once more, after which the mappings are lost: it is known by its properties
-    await replace(world, number + 1, at(5, '12:00'), at(5, '13:00'));
+    await replace(world, next, at(5, '12:00'), at(5, '13:00'));
     await world.db.query('TRUNCATE bridge_mappings CASCADE');
     await world.settled();
     await world.look();
@@ -164,21 +167,21 @@ describe('replaced', () => {
   test('a meeting is not declined because its booking was replaced at the same time', async () => {
     await using world = await openCampus();
     await world.invite(['plain'], 'Seminar', at(3, '10:00'), at(3, '11:00'));
-    const [{ number } = { number: 0 }] = await world.bookings();
-    await replace(world, number, at(3, '10:00'), at(3, '11:00'));
+    const [{ key } = { key: '' }] = await world.bookings();
+    const next = await replace(world, key, at(3, '10:00'), at(3, '11:00'));
     await world.look();
     expect(only(world, 'plain')).toMatchObject({ subject: 'Ada', response: 'accepted' });
     expect(world.writes()).toEqual([]);
-    await world.set(number + 1, 'deleted_at = now()');
+    await world.set(next, 'deleted_at = now()');
     expect(world.writes().filter((call) => call.includes('decline'))).toHaveLength(1);
   });
 
   test('what a trigger missed is found by a comparison', async () => {
     await using world = await openCampus();
-    const number = await world.book('plain', 'Seminar', '10:00', '11:00');
+    const key = await world.book('plain', 'Seminar', '10:00', '11:00');
     const { id } = only(world, 'plain');
     await world.db.query('ALTER TABLE campus_booking DISABLE TRIGGER USER');
-    await replace(world, number, at(4, '12:00'), at(4, '13:00'));
+    await replace(world, key, at(4, '12:00'), at(4, '13:00'));
     await world.db.query('UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now()');
     await world.settled();
     expect(only(world, 'plain')).toMatchObject({ id, start: at(4, '12:00') });
@@ -250,11 +253,11 @@ test('the import is given the iCalUId of its meeting, so that the system can nam
 
 test('a reservation is found with its address in the booking system', async () => {
   await using world = await openCampus();
-  const number = await world.book('plain', 'Seminar', '10:00', '11:00', 'held');
+  const key = await world.book('plain', 'Seminar', '10:00', '11:00', 'held');
   const { results } = await createSearch(world.db.pool).search('Seminar', 5);
   expect(results).toMatchObject([
     {
-      reservation_id: number,
+      reservation_id: keyId('booking', key),
       url: expect.stringMatching(/^https:\/\/rooms\.campus\.example\/bookings\/[0-9a-f-]{36}$/) as string,
     },
   ]);

@@ -26,6 +26,7 @@ import { createUndo } from '../../src/sync/manual/undo.ts';
 import { createImports } from '../../src/sync/manual/imports.ts';
 import { createPlanner } from '../../src/sync/plan/plan.ts';
 import { createPolling } from '../../src/sync/manual/polling.ts';
+import { createKeys } from '../../src/sync/report/keys.ts';
 import { createReservationTypes } from '../../src/sync/report/reservation-types.ts';
 import { createManual } from '../../src/sync/manual/manual.ts';
 import { createMappingList } from '../../src/sync/report/mapping-list.ts';
@@ -143,6 +144,7 @@ export async function openApi(options: ApiOptions = {}) {
     cancellations: createCancellations({ db, manual, window }),
     cancellationReports: createCancellationReports(db, window),
     reservationTypes: createReservationTypes(db),
+    bookingKeys: createKeys(db),
     imports: createImports(db, manual),
     polling: createPolling(db, manual),
     pollSeconds: 60,

@@ -31,6 +31,10 @@ Calls that process something wait for it, 20 s at most; what is not done then is
 - \`DELETE /cancel/reservation/…\` and \`POST /cancel/bulk\` **make** the cancellation in the booking system, in all rooms of the
   reservation, and note "Cancelled through the bridge" in its description.
 - \`POST /cancel/outlook/{event}\` cancels nothing by itself: the event is looked at, and its reservation is cancelled if it is gone.
+
+Where the booking system has keys that are no numbers (uuids, codes), a path, query string or body takes the key, percent-encoded,
+wherever it takes a number (\`/cancel/check/booking/0b0e7b3c-…\`, \`/rooms/A-101\`), and an answer has \`reservation_key\` and
+\`resource_key\` beside the numbers. A number above 2^53 - 1 is its digits as text in an answer; a body may give it either way.
 `;
 
 test('the table of endpoints is the one of the description', async () => {

@@ -1,13 +1,17 @@
 /** How a booking system's own people book: `test/desk.sql` of its adapter, which sql/README.md explains. */
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { keyId } from '../../src/keys.ts';
 import { splitStatements } from '../../src/booking/adapter-sql.ts';
 import { adapters, folderOfAdapter } from './adapters.ts';
+import type { Id } from '../../src/id.ts';
 import type { Schema, TestDatabase } from './database.ts';
 
 interface Booked {
   readonly type: string;
-  readonly id: number;
+  readonly id: Id;
+  /** In the booking system, where that is no number. */
+  readonly key?: string;
 }
 
 /** Times are wall-clock times of Europe/Oslo: '2027-05-01 10:00'. */
@@ -57,26 +61,43 @@ export function readDesk(adapter: string): Desk {
     return rows;
   }
 
+  const codes = new Map<number, string>();
+  /** The number of a room; a code has one of its own where the bridge is installed, and any where it is not. */
+  async function numbered(db: TestDatabase, room: unknown): Promise<unknown> {
+    if (typeof room !== 'string') return room;
+    const [there] = await db.query<{ there: boolean }>(
+      `SELECT to_regproc('bridge_resource_id') IS NOT NULL AS there`,
+    );
+    const [row] = there!.there
+      ? await db.query<{ id: number }>('SELECT bridge_resource_id($1) AS id', [room])
+      : [{ id: -codes.size - 1 }];
+    codes.set(row!.id, room);
+    return row!.id;
+  }
+
   return {
     name: basename(adapter),
     adapter,
     bare: `bare ${adapter}`,
     installed: `installed ${adapter}`,
     rooms: async (db) => {
-      const [one, other] = (await run(db, 'rooms', [])).map((row) => Object.values(row)[0]);
+      const rooms = (await run(db, 'rooms', [])).map((row) => Object.values(row)[0]);
+      const [one, other] = await Promise.all(rooms.map((room) => numbered(db, room)));
       if (typeof one !== 'number' || typeof other !== 'number')
-        throw new Error(`'rooms' in ${file} must return two rows with the id of a room`);
+        throw new Error(`'rooms' in ${file} must return two rows with the id or the code of a room`);
       return [one, other];
     },
     async book(db, room, from, to, title) {
-      const [row] = await run(db, 'book', [room, from, to, title]);
-      if (typeof row?.['type'] !== 'string' || typeof row['id'] !== 'number')
-        throw new Error(`'book' in ${file} must return the columns type and id`);
-      return { type: row['type'], id: row['id'] };
+      const [row] = await run(db, 'book', [codes.get(room) ?? room, from, to, title]);
+      const { type, id, key } = row ?? {};
+      if (typeof type === 'string' && typeof id === 'number') return { type, id };
+      if (typeof type !== 'string' || typeof key !== 'string')
+        throw new Error(`'book' in ${file} must return the columns type and id, or type and key`);
+      return { type, id: keyId(type, key), key };
     },
-    move: async (db, { id }, from, to) => void (await run(db, 'move', [id, from, to])),
-    touch: async (db, { id }) => void (await run(db, 'touch', [id])),
-    cancel: async (db, { id }) => void (await run(db, 'cancel', [id])),
+    move: async (db, { id, key }, from, to) => void (await run(db, 'move', [key ?? id, from, to])),
+    touch: async (db, { id, key }) => void (await run(db, 'touch', [key ?? id])),
+    cancel: async (db, { id, key }) => void (await run(db, 'cancel', [key ?? id])),
     lacks: async (db) => (await run(db, 'lacks', [])).map((row) => String(Object.values(row)[0])),
     everything: (db) => run(db, 'everything', []),
   };

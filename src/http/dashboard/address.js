@@ -29,7 +29,7 @@ export function createAddress({ openMapping, openRoom, openReservation, openSear
     event.preventDefault();
     const text = byId('find-text', HTMLInputElement).value.trim();
     // one reservation is opened in all its rooms at once
-    if (/^\w+\/\d{1,19}$/.test(text)) go(`#/booking/${text}`);
+    if (/^\w+\/(\d{1,19}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i.test(text)) go(`#/booking/${text}`);
     else if (text !== '') go(`#/search/${encodeURIComponent(text)}`);
   });
   // before there was somebody to take it, the browser would have sent the number to the server

@@ -93,7 +93,11 @@ export function createBrake({ act, explain }) {
           'td',
           {},
           name,
-          h('span', { class: 'sub' }, ` ${removal.reservation_type} ${removal.reservation_id}`),
+          h(
+            'span',
+            { class: 'sub' },
+            ` ${removal.reservation_type} ${removal.reservation_key ?? removal.reservation_id}`,
+          ),
         ),
         when,
       );
@@ -102,7 +106,7 @@ export function createBrake({ act, explain }) {
         /** @param {Removal} now */
         update(now) {
           box.checked = !left.has(id);
-          setText(name, now.title ?? `${now.reservation_type} ${now.reservation_id}`);
+          setText(name, now.title ?? `${now.reservation_type} ${now.reservation_key ?? now.reservation_id}`);
           setText(when, span(now.starts_at, now.ends_at));
         },
       };

@@ -113,7 +113,10 @@ export function createConflicts({ act, explain }) {
     const { booking, outlook, fields } = conflict;
     // of an event on a reserved time it is the event that waits, not what was there before
     const [first, second] = conflict.kind === 'overlap' ? [outlook, booking] : [booking, outlook];
-    const title = first?.title ?? second?.title ?? `${conflict.reservation_type} ${conflict.reservation_id}`;
+    const title =
+      first?.title ??
+      second?.title ??
+      `${conflict.reservation_type} ${conflict.reservation_key ?? conflict.reservation_id}`;
     const { effects, version } = conflict;
     /** @param {'booking' | 'outlook'} side @param {string} label */
     const choice = (side, label) => {

@@ -64,7 +64,7 @@ export function createExplain({ act }) {
     if (mapping === null)
       return bookings.show(say('explain.mapping', { id: String(id) }), say('explain.gone'), steps);
     const name =
-      `${mapping.reservation_type ?? say('explain.noReservation')} ${mapping.reservation_id ?? ''}`.trim();
+      `${mapping.reservation_type ?? say('explain.noReservation')} ${mapping.reservation_key ?? mapping.reservation_id ?? ''}`.trim();
     bookings.show(
       mapping.title ?? name,
       [stands?.room, span(mapping.starts_at, mapping.ends_at), stands?.organizer, name]

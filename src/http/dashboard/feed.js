@@ -194,7 +194,7 @@ function ofLine(line) {
       line.title ??
       (line.action === 'asked' && line.reservation_id === null
         ? (line.room ?? say('feed.asked'))
-        : reference(line.reservation_type, line.reservation_id)),
+        : reference(line.reservation_type, line.reservation_key ?? line.reservation_id)),
     sub:
       line.action === 'asked'
         ? `${line.who ?? ''} · ${heard(line.reason ?? '')}`

@@ -201,6 +201,7 @@ const itemRow = ({
   ends_at: to,
   reservation_type: type,
   reservation_id: id,
+  reservation_key: key,
   why,
   held,
 }) =>
@@ -211,7 +212,7 @@ const itemRow = ({
     h(
       'span',
       { class: 'what' },
-      h('strong', { dir: 'auto' }, title ?? `${type ?? say('event')} ${id ?? ''}`),
+      h('strong', { dir: 'auto' }, title ?? `${type ?? say('event')} ${key ?? id ?? ''}`),
       ` ${say(`plan.row.${action}`)}${held ? `, ${say('plan.row.held')}` : ''}`,
       h('span', { class: 'sub' }, ` – ${heard(why)}`),
     ),

@@ -26,7 +26,10 @@ export function createQueue({ act, explain }) {
       element: h('li', {}, title, when, sub),
       /** @param {Mapping} item */
       update(item) {
-        setText(title, item.title ?? `${item.reservation_type} ${item.reservation_id}`);
+        setText(
+          title,
+          item.title ?? `${item.reservation_type} ${item.reservation_key ?? item.reservation_id}`,
+        );
         setText(when, span(item.starts_at, null));
         const tried = say('queue.tried', {
           times: counted(item.attempt, 'time'),

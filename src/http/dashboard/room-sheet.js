@@ -56,7 +56,8 @@ export function createRoomSheet({ act, calendar, explain, sides }) {
               h(
                 'span',
                 {},
-                mapping.title ?? `${mapping.reservation_type} ${mapping.reservation_id}`,
+                mapping.title ??
+                  `${mapping.reservation_type} ${mapping.reservation_key ?? mapping.reservation_id}`,
                 mapping.sync_status !== 'synced' &&
                   h('span', { class: 'sub' }, ` – ${statusWords(mapping.sync_status)}`),
               ),

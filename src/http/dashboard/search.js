@@ -43,7 +43,9 @@ export function createSearch({ go }) {
 
   /** @param {SearchResult} one @param {string} zone */
   function row(one, zone) {
-    const name = one.title ?? `${one.reservation_type ?? say('event')} ${one.reservation_id ?? ''}`;
+    const name =
+      one.title ??
+      `${one.reservation_type ?? say('event')} ${one.reservation_key ?? one.reservation_id ?? ''}`;
     const id = one.mapping_id;
     return h(
       'li',

@@ -71,6 +71,7 @@ export interface Mapping {
   id: number;
   reservation_type: string | null;
   reservation_id: number | string | null;
+  reservation_key?: string;
   resource_id: number;
   outlook_item_id: string;
   outlook_event_id: string | null;
@@ -122,6 +123,7 @@ export interface Line extends Step {
   room: string | null;
   reservation_type: string | null;
   reservation_id: number | string | null;
+  reservation_key?: string;
   title: string | null;
 }
 
@@ -144,6 +146,7 @@ export interface Removal {
   mapping_id: number;
   reservation_type: string;
   reservation_id: number | string;
+  reservation_key?: string;
   title: string | null;
   starts_at: string | null;
   ends_at: string | null;
@@ -161,6 +164,7 @@ export interface Conflict {
   id: number;
   reservation_type: string | null;
   reservation_id: number | string | null;
+  reservation_key?: string;
   resource_id: number;
   room: string;
   kind: string;
@@ -184,6 +188,7 @@ export interface SearchResult {
   mapping_id: number | null;
   reservation_type: string | null;
   reservation_id: number | string | null;
+  reservation_key?: string;
   resource_id: number;
   room: string;
   title: string | null;
@@ -259,6 +264,7 @@ export interface PlannedItem {
   ends_at: string | null;
   reservation_type: string | null;
   reservation_id: number | string | null;
+  reservation_key?: string;
   why: string;
   held: boolean;
 }

@@ -46,7 +46,8 @@ export function createTrouble({ act, explain, openRoom }) {
   /** @param {Mapping & { room: string }} mapping @returns {Failure} */
   const ofMapping = (mapping) => ({
     key: `mapping ${mapping.id}`,
-    title: mapping.title ?? `${mapping.reservation_type} ${mapping.reservation_id}`,
+    title:
+      mapping.title ?? `${mapping.reservation_type} ${mapping.reservation_key ?? mapping.reservation_id}`,
     sub: `${mapping.room} · ${span(mapping.starts_at, mapping.ends_at)}`,
     error: mapping.error_message === null ? ended(say('noReason')) : heard(mapping.error_message),
     hint: mapping.hint === null ? say('trouble.hint') : heard(mapping.hint),

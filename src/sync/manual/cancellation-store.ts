@@ -90,7 +90,7 @@ export async function noteChanges(db: Queryable, chosen: readonly Chosen[]): Pro
 export async function cancelReservation(db: Queryable, type: string, id: Id): Promise<boolean> {
   const { rows } = await db.query<{ was: boolean }>({
     name: 'cancel_item',
-    text: 'SELECT bridge_cancel_item($1, $2, $3) AS was',
+    text: 'SELECT bridge_cancel_item($1, $2::bigint, $3) AS was',
     values: [type, id, note],
   });
   await noteChange(db, type, id);

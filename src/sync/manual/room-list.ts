@@ -7,6 +7,8 @@ import { failingAs } from '../store/failing.ts';
 export interface RoomMapping extends RoomSettings {
   readonly id: number;
   readonly resource_id: number;
+  /** Null: the resource is a number in the booking system. */
+  readonly resource_key: string | null;
   readonly outlook_item_id: string;
   readonly outlook_item_name: string | null;
   /** 1 or 0, as in the booking system. */
@@ -27,7 +29,7 @@ export type RoomMappingFields = Pick<
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html: unique_violation */
 const duplicate = '23505';
 const listMost = 5_000;
-const columns = `id, resource_id, outlook_item_id, outlook_item_name, active, sync_direction, created_at, updated_at, ${roomSettingNames.join(', ')}`;
+const columns = `id, resource_id, resource_key, outlook_item_id, outlook_item_name, active, sync_direction, created_at, updated_at, ${roomSettingNames.join(', ')}`;
 
 export function createRoomList(db: Database) {
   async function list(resourceId: number | null): Promise<RoomMapping[]> {

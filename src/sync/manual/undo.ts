@@ -90,13 +90,13 @@ async function carryOut(client: Queryable, item: UndoItem, who: string): Promise
       [type, id],
     );
   if (step === 're-enable')
-    await client.query('SELECT bridge_reenable_item($1, $2, note) FROM unnest($3::text[]) note', [
+    await client.query('SELECT bridge_reenable_item($1, $2::bigint, note) FROM unnest($3::text[]) note', [
       type,
       id,
       notes,
     ]);
   else
-    await client.query('SELECT bridge_cancel_item($1, $2, $3)', [
+    await client.query('SELECT bridge_cancel_item($1, $2::bigint, $3)', [
       type,
       id,
       step === 'take-back' ? takenBack : notes[1],

@@ -1,6 +1,7 @@
 /** What a person means by what was typed into the search: a reservation, an event, a date, and words. Pure. */
 import { Invalid } from '../../errors.ts';
 import { type Id, toId } from '../../id.ts';
+import { keyId } from '../../keys.ts';
 import { readDate, type Days } from './search-dates.ts';
 import { fold, folded } from './search-words.ts';
 
@@ -21,10 +22,15 @@ const mostWords = 12;
 const anyId = /^#?(\d{1,19})$/;
 
 /**
- * `today` is YYYY-MM-DD in the booking system's zone, `types` its types of reservations. Throws Invalid when there is nothing
+ * `today` is YYYY-MM-DD in the booking system's zone, `types` its types of reservations, `hasKeys` whether they have keys. Throws Invalid when there is nothing
  * to search for, and for a date that does not exist.
  */
-export function understand(query: string, today: string, types: readonly string[]): Understood {
+export function understand(
+  query: string,
+  today: string,
+  types: readonly string[],
+  hasKeys = false,
+): Understood {
   const typed = query.trim();
   const tokens = typed.split(/[\s,;]+/).filter((token) => /[\p{L}\p{N}]/u.test(token));
   if (tokens.length === 0)
@@ -34,7 +40,7 @@ export function understand(query: string, today: string, types: readonly string[
       'Type a title, a person, a room, a date or an id.',
     );
   const nothing: Understood = { words: [], days: null, time: null, reservation: null, outlookId: null };
-  const reservation = reservationIn(tokens, types);
+  const reservation = reservationIn(tokens, types) ?? (hasKeys ? keyIn(typed, types) : null);
   if (reservation !== null) return { ...nothing, reservation };
   const outlookId = tokens.length === 1 ? outlookIdIn(tokens[0]!) : null;
   if (outlookId !== null && outlookId.length >= 40) return { ...nothing, outlookId };
@@ -74,6 +80,17 @@ function reservationIn(tokens: readonly string[], types: readonly string[]): Und
   const type = types.find((known) => fold(known) === fold(first));
   if (type !== undefined) return { type, id: toId(digits) };
   return tokens.length === 1 && types.length === 0 ? { type: first, id: toId(digits) } : null;
+}
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** `booking/KEY`, or a uuid alone where there is but one type. */
+function keyIn(typed: string, types: readonly string[]): Understood['reservation'] {
+  const [, type, key] = /^(\w+)\/(\S{1,200})$/.exec(typed) ?? [];
+  if (type !== undefined && key !== undefined && types.includes(type)) return { type, id: keyId(type, key) };
+  const [only] = types;
+  if (types.length !== 1 || only === undefined || !uuid.test(typed)) return null;
+  return { type: only, id: keyId(only, typed.toLowerCase()) };
 }
 
 const shortestOutlookId = 3;

@@ -71,12 +71,12 @@ export function createSearch(db: Database) {
   }
 
   async function find(query: string, limit: number): Promise<Found> {
-    const { rows } = await db.query<{ timezone: string; today: string; types: string[] }>({
+    const { rows } = await db.query<{ timezone: string; today: string; types: string[]; hasKeys: boolean }>({
       name: 'search_settings',
       text: settingsText,
     });
-    const { timezone, today, types } = rows[0]!;
-    const understood = understand(query, today, types);
+    const { timezone, today, types, hasKeys } = rows[0]!;
+    const understood = understand(query, today, types, hasKeys);
     const exact = await byId(understood);
     // an id in Outlook is nothing else besides
     const isId = exact.length > 0 && understood.outlookId !== null;
@@ -177,7 +177,8 @@ const printed = ({
 
 const settingsText = `
   SELECT zone AS timezone, (now() AT TIME ZONE zone)::date::text AS today,
-    coalesce((SELECT string_to_array(replace(value, ' ', ''), ',') FROM bridge_settings WHERE name = 'reservation_types'), '{}') AS types
+    coalesce((SELECT string_to_array(replace(value, ' ', ''), ',') FROM bridge_settings WHERE name = 'reservation_types'), '{}') AS types,
+    bridge_view_has('{reservation_key}') AS "hasKeys"
   FROM (SELECT coalesce((SELECT value FROM bridge_settings WHERE name = 'timezone'), 'UTC') AS zone) settings`;
 
 const zoneText = `(SELECT value FROM bridge_settings WHERE name = 'timezone')`;

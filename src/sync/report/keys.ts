@@ -1,0 +1,132 @@
+/** Keys that are no numbers, as people give them and read them: numbers within, keys without. See keys.ts of src. */
+import type { Queryable } from '../../database.ts';
+import type { Id } from '../../id.ts';
+import { readId } from '../../id.ts';
+import { keyId } from '../../keys.ts';
+import { failingAs } from '../store/failing.ts';
+
+export interface Keyed {
+  /** Reservations, or resources, have keys. */
+  readonly reservations: boolean;
+  readonly resources: boolean;
+}
+
+export type Keys = ReturnType<typeof createKeys>;
+
+const keptMs = 60_000;
+const resources = '';
+
+export function createKeys(db: Queryable) {
+  let kept: (Keyed & { readonly until: number }) | null = null;
+
+  /** Of what the adapter says that there are keys. Read once a minute. */
+  async function keyed(): Promise<Keyed> {
+    if (kept !== null && performance.now() < kept.until) return kept;
+    const { rows } = await db.query<Keyed>({
+      name: 'keyed',
+      text: `SELECT bridge_view_has('{reservation_key}') AS reservations, bridge_view_has('{resource_key}') AS resources`,
+    });
+    kept = { ...rows[0]!, until: performance.now() + keptMs };
+    return kept;
+  }
+
+  /** The number of a reservation that is named by its number or its key; null: it is neither. */
+  async function reservation(type: string, named: string): Promise<Id | null> {
+    const id = readId(named);
+    return id ?? ((await keyed()).reservations ? keyId(type, named) : null);
+  }
+
+  /** The number of a resource by its key; null: there is none. */
+  async function resource(key: string): Promise<number | null> {
+    if (!(await keyed()).resources) return null;
+    const { rows } = await db.query<{ id: number | null }>({
+      name: 'resource_of_key',
+      text: `SELECT coalesce((SELECT k.id FROM bridge_key k WHERE k.kind = '' AND k.key = $1),
+          (SELECT r.resource_id FROM bridge_resource_mappings r WHERE r.resource_key = $1 ORDER BY r.active DESC, r.id LIMIT 1)) AS id`,
+      values: [key],
+    });
+    return rows[0]!.id;
+  }
+
+  /** The same value with a key beside each number of a reservation or resource that has one. */
+  async function add<T>(value: T): Promise<T> {
+    const { reservations, resources: ofResources } = await keyed();
+    if (!reservations && !ofResources) return value;
+    const wanted = new Map<string, { kind: string; id: Id }>();
+    walk(value, (found) => {
+      for (const { kind, id } of numbersIn(found)) wanted.set(`${kind}/${id}`, { kind, id });
+    });
+    if (wanted.size === 0) return value;
+    const { rows } = await db.query<{ name: string; key: string }>({
+      name: 'keys_of_numbers',
+      text: `SELECT k.kind || '/' || k.id AS name, k.key FROM unnest($1::text[], $2::bigint[]) AS n (kind, id)
+        JOIN bridge_key k ON k.id = n.id AND k.kind = n.kind`,
+      values: [[...wanted.values()].map(({ kind }) => kind), [...wanted.values()].map(({ id }) => id)],
+    });
+    const keys = new Map(rows.map(({ name, key }) => [name, key]));
+    return withKeys(value, keys) as T;
+  }
+
+  return {
+    keyed: failingAs('read what has keys', keyed),
+    reservation: failingAs('read a key', reservation),
+    resource: failingAs('read a key', resource),
+    add,
+  };
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Names of the fields in which a number stands → those that say of which type, and that for its key. */
+const numbers = [
+  { id: 'reservation_id', type: 'reservation_type', key: 'reservation_key' },
+  { id: 'reservationId', type: 'reservationType', key: 'reservationKey' },
+  { id: 'item_id', type: 'item_type', key: 'item_key' },
+  { id: 'id', type: 'type', key: 'key' },
+  { id: 'resource_id', type: null, key: 'resource_key' },
+  { id: 'resourceId', type: null, key: 'resourceKey' },
+] as const;
+
+function numbersIn(fields: Fields): { kind: string; id: Id; field: string }[] {
+  return numbers.flatMap(({ id: name, type, key }) => {
+    const id = fields[name];
+    const kind = type === null ? resources : fields[type];
+    if ((typeof id !== 'number' && typeof id !== 'string') || typeof kind !== 'string') return [];
+    return /^\d+$/.test(String(id)) ? [{ kind, id: id as Id, field: key }] : [];
+  });
+}
+
+const isPlain = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+
+function walk(value: unknown, visit: (fields: Fields) => void): void {
+  if (Array.isArray(value)) for (const one of value) walk(one, visit);
+  else if (isPlain(value)) {
+    visit(value);
+    for (const one of Object.values(value)) walk(one, visit);
+  }
+}
+
+function withKeys(value: unknown, keys: ReadonlyMap<string, string>): unknown {
+  if (Array.isArray(value)) return value.map((one) => withKeys(one, keys));
+  if (!isPlain(value)) return value;
+  const added = numbersIn(value).flatMap(({ kind, id, field }) => {
+    const key = keys.get(`${kind}/${id}`);
+    return key === undefined || value[field] != null ? [] : [[field, key] as const];
+  });
+  const within = Object.entries(value).map(([name, one]) => [name, withKeys(one, keys)] as const);
+  return Object.fromEntries([...within, ...added]);
+}
+
+/** How people read a reservation: `type/key`, or `type/number`. */
+export function reservationName(of: {
+  readonly reservation_type: string | null;
+  readonly reservation_id: Id | null;
+}): string | null {
+  const { reservation_key: key } = of as { reservation_key?: string };
+  return of.reservation_id === null ? null : `${of.reservation_type}/${key ?? of.reservation_id}`;
+}
+
+/** How people read a resource. */
+export const resourceName = (of: { readonly resource_id: number }): number | string =>
+  (of as { resource_key?: string | null }).resource_key ?? of.resource_id;

@@ -1,0 +1,46 @@
+/** Outlook for a booking system whose reservations have keys: what is written to it, or looked for, is named by its key. */
+import { LRUCache } from 'lru-cache';
+import type { Queryable } from '../database.ts';
+import type { ReservationKey } from '../item.ts';
+import type { OutlookSide, Write } from './outlook-side.ts';
+
+const most = 50_000;
+
+export function withKeys(db: Queryable, outlook: OutlookSide): OutlookSide {
+  // a key never changes
+  const known = new LRUCache<string, string>({ max: most });
+  const nameOf = ({ type, id }: ReservationKey) => `${type}/${id}`;
+
+  async function read(reservations: readonly ReservationKey[]): Promise<void> {
+    const unknown = reservations.filter((one) => !known.has(nameOf(one)));
+    if (unknown.length === 0) return;
+    const { rows } = await db.query<ReservationKey & { key: string }>({
+      name: 'keys_of',
+      text: `SELECT k.kind AS type, k.id, k.key FROM unnest($1::text[], $2::bigint[]) AS r (kind, id)
+        JOIN bridge_key k ON k.id = r.id AND k.kind = r.kind`,
+      values: [unknown.map(({ type }) => type), unknown.map(({ id }) => id)],
+    });
+    for (const row of rows) known.set(nameOf(row), row.key);
+  }
+  const keyed = (marks: ReservationKey): ReservationKey => {
+    const key = known.get(nameOf(marks));
+    return key === undefined ? marks : { ...marks, key };
+  };
+  const marksOf = (write: Write) => (write.do === 'remove' ? undefined : write.marks);
+
+  return {
+    ...outlook,
+    async write(room, writes, signal) {
+      await read(writes.flatMap((write) => marksOf(write) ?? []));
+      const named = writes.map((write) => {
+        const marks = marksOf(write);
+        return marks === undefined ? write : ({ ...write, marks: keyed(marks) } as Write);
+      });
+      return await outlook.write(room, named, signal);
+    },
+    async find(room, marks, signal) {
+      await read([marks]);
+      return await outlook.find(room, keyed(marks), signal);
+    },
+  };
+}
