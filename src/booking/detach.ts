@@ -44,6 +44,8 @@ export async function detachAdapter(
     INSERT INTO public.bridge_settings (name, value)
     VALUES ('detached', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
     ON CONFLICT (name) DO NOTHING`);
+  // what goes with a function is known, and no news
+  await db.query('SET client_min_messages = warning');
   const { rows } = await db.query<{ statement: string }>(
     // the views first: without them no daemon begins anything new
     `SELECT format('DROP VIEW IF EXISTS public.%I', c.relname) AS statement, 1 AS place, c.relname::text AS name

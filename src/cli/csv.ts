@@ -41,10 +41,22 @@ export function readCsv(
       `${file} has no column ${missing.join(' and no ')}; it has ${fields.filter(Boolean).join(', ') || 'none'}.`,
       `The first line names the columns: ${Object.keys(columns).join(',')}`,
     );
+  for (const [index, cells] of data.entries())
+    for (const [column, cell] of Object.entries(cells)) refuseNoText(file, index + 2, column, cell);
   return data.map((cells, index) => ({
     line: index + 2,
     cell: (column) => cells[found.get(column) ?? ''] ?? '',
   }));
+}
+
+/** A byte that is no letter of the encoding reads as a control character, or as the sign for what could not be read. */
+function refuseNoText(file: string, line: number, column: string, cell: unknown): void {
+  if (typeof cell !== 'string' || !/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\ufffd]/.test(cell)) return;
+  throw new Invalid(
+    'file',
+    `${file}, line ${line}, column ${column}: '${cell.slice(0, 60)}' holds characters that are no text.`,
+    'Save the file as CSV in UTF-8 (Excel: "CSV UTF-8"), and look at that line.',
+  );
 }
 
 export const writeCsv = (columns: readonly string[], rows: readonly (readonly (string | number)[])[]) =>

@@ -7,6 +7,9 @@ import { connectionSettings, DirectClient } from '../connection.ts';
 import { databaseFailure } from '../database.ts';
 import { Invalid, Retryable } from '../errors.ts';
 
+/** That a transaction is open already, or none is: no news for people. */
+const transactionStates = new Set(['25001', '25P01']);
+
 const migrateLock = [7_230_912, 3] as const;
 
 /** Runs `work` on a session of its own, alone with this database. */
@@ -22,7 +25,9 @@ export async function withLock<T>(
     query_timeout: 120_000,
   });
   client.on('error', () => undefined); // the query under way rejects; that is enough
-  client.on('notice', (notice) => tell(notice.message ?? ''));
+  client.on('notice', ({ code, message = '' }) => {
+    if (!transactionStates.has(code ?? '')) tell(message);
+  });
   try {
     await client.connect();
     await client.query('SET client_min_messages = notice');

@@ -2,10 +2,7 @@
  * `migrate`: our tables and the adapter, installed or brought up to date. Running it twice gives the same as once, and
  * running it while people book is safe. Either what it needs is there, or it changes nothing and says what to grant.
  */
-import { readdirSync, readFileSync } from 'node:fs';
-import { setTimeout as pause } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { runner } from 'node-pg-migrate';
+import { readFileSync } from 'node:fs';
 import type pg from 'pg';
 import { adapterFolder } from '../adapter.ts';
 import { isAdapterCurrent, rememberAdapter } from '../booking/adapter-state.ts';
@@ -17,8 +14,9 @@ import { missingObjects, rebuild, stepsOf } from '../booking/rebuild.ts';
 import { newerThanOurs, ourVersion } from '../booking/versions.ts';
 import { readEnv, toBookingConfig, type BookingConfig, type WakeMode } from '../config.ts';
 import { sqlState, type Queryable } from '../database.ts';
-import { Invalid, Permanent, messageOf } from '../errors.ts';
+import { Invalid, Permanent } from '../errors.ts';
 import { withLock } from './migrate-session.ts';
+import { migrateTables, migrationNames, migrations } from './migrate-tables.ts';
 import { refuseMisshapen } from './adapter-shape.ts';
 import { attachCommand, command, migrateCommand as howToMigrate } from '../command-name.ts';
 import { say } from './terminal.ts';
@@ -36,7 +34,6 @@ export interface Migrated {
   readonly notes: readonly string[];
 }
 
-const migrations = new URL('../../database/migrations/', import.meta.url);
 const oldestVersion = 14;
 
 /**
@@ -119,7 +116,7 @@ async function install(
   tell: Tell,
   signal: AbortSignal,
 ): Promise<Migrated> {
-  const run = await ourTables(client, tell, signal);
+  const run = await migrateTables(client, ourNames(), tell, signal);
   const wake = await wakeMode(client, config.wake, tell);
   const made = await mend(client, wake);
   if (made.length > 0)
@@ -159,7 +156,10 @@ async function install(
   // nobody wrote down what was booked while they were missing or the bridge was detached
   if (isAnew) {
     const rooms = await sweepRooms(client);
-    if (rooms > 0) tell(`Triggers were missing, disabled or replaced: ${rooms} rooms are compared.`);
+    if (rooms > 0)
+      tell(
+        `Triggers were missing, disabled or replaced: ${rooms === 1 ? 'its room is' : `${rooms} rooms are`} compared.`,
+      );
   }
   await forgetDetached(client);
   if (isAnew) await client.query('SELECT public.bridge_wake()');
@@ -345,11 +345,6 @@ export async function namesTaken(db: Queryable): Promise<Taken[]> {
 }
 
 /** The texts of our migrations, in order. */
-const migrationNames = () =>
-  readdirSync(migrations)
-    .filter((name) => name.endsWith('.sql'))
-    .toSorted();
-
 const migrationTexts = () => migrationNames().map((name) => readFileSync(new URL(name, migrations), 'utf8'));
 
 /** Everything that makes our tables and functions, in order. */
@@ -391,37 +386,6 @@ async function refuseUnknownZone(client: pg.Client, timezone: string): Promise<v
     );
   }
 }
-
-/** Runs what is new in database/migrations, all in one transaction. */
-async function ourTables(client: pg.Client, tell: Tell, signal: AbortSignal): Promise<string[]> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      const done = await runner({
-        dbClient: client,
-        dir: fileURLToPath(migrations),
-        schema: 'public',
-        migrationsTable: 'bridge_migrations',
-        direction: 'up',
-        noLock: true, // we hold a lock of our own, which the rest of this command needs too
-        singleTransaction: true,
-        logger: { info: () => undefined, warn: () => undefined, error: () => undefined },
-      });
-      return done.map(({ name }) => name);
-    } catch (error) {
-      if (sqlState(error) !== '55P03' || attempt >= 60) throw explain(error);
-      if (attempt === 1) tell('Our tables are in use; waiting.');
-      await pause(500, undefined, { signal });
-    }
-  }
-}
-
-const explain = (error: unknown) =>
-  /Not run migration .* is preceding|have been deleted/.test(messageOf(error))
-    ? new Permanent(`This database was migrated by a newer version: ${messageOf(error)}`, {
-        hint: 'Run the newer version, or an older one that knows these migrations.',
-        cause: error,
-      })
-    : error;
 
 /** NOTIFY forbids two-phase commits, so where the server allows those, nobody is notified unless it was asked for. */
 async function wakeMode(client: pg.Client, asked: WakeMode, tell: Tell): Promise<WakeMode> {

@@ -22,6 +22,8 @@ const figures: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
   fairness: async () => (await import('./fairness.ts')).measureFairness(),
   peers: async () => (await import('./peers.ts')).measurePeers(),
   'webhook-flood': async () => (await import('./webhook-flood.ts')).measureWebhookFlood(),
+  'half-open': async () => (await import('./half-open.ts')).measureHalfOpen(),
+  serialization: async () => (await import('./serialization.ts')).measureSerialization(),
   idle: async () => (await import('./idle.ts')).measureIdle(),
   growth: async () => (await import('./growth.ts')).measureGrowth(),
   'growth-million': async () => (await import('./growth.ts')).measureGrowth(true),

@@ -21,3 +21,17 @@ test.each([
   expect(row!.cell('resource_id')).toBe('101');
   expect(row!.cell('name')).toBe('Møterom Fløyen – 1');
 });
+
+test.each([
+  [
+    'a byte that is no letter of Windows-1252',
+    Buffer.from('resource_id,name\n101,M\u00f8terom \u0081\n', 'latin1'),
+  ],
+  ['the sign for what another program could not read', Buffer.from('resource_id,name\n101,M\ufffdterom\n')],
+  ['an escape character', Buffer.from('resource_id,name\n101,Hall \u001b[31mA\n')],
+])('a list with %s is refused, with its line and column', (_what, bytes) => {
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'rooms-'));
+  const file = join(folder.path, 'rooms.csv');
+  writeFileSync(file, bytes);
+  expect(() => readCsv(file, { resource_id: [], name: [] }, ['resource_id'])).toThrow(/line 2, column name/);
+});

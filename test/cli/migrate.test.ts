@@ -19,6 +19,12 @@ const all = readdirSync(new URL('../../database/migrations', import.meta.url))
   .map((file) => file.replace('.sql', ''))
   .toSorted();
 
+/** What takes a migration back. */
+const downOf = (name: string) =>
+  readFileSync(new URL(`../../database/migrations/${name}.sql`, import.meta.url), 'utf8').split(
+    '-- Down Migration',
+  )[1]!;
+
 type Settings = Partial<Omit<BookingConfig, 'logLevel'>>;
 
 /** Runs migrate on `db` and returns its answer with all it told. */
@@ -606,6 +612,38 @@ describe('while people book', () => {
       clerk.release(true);
     }
     assert.deepEqual((await run(db)).migrations, []);
+  });
+
+  test('while one of our tables is in use migrate waits, and holds the others for a moment only', async () => {
+    await using db = await openTestDatabase({ schema: 'bridge' });
+    const undone = all.slice(all.indexOf('0160_deeds')).toReversed();
+    for (const name of undone)
+      await db.query(`${downOf(name)}; DELETE FROM bridge_migrations WHERE name = '${name}'`);
+    const [user, daemon] = [await db.pool.connect(), await db.pool.connect()];
+    try {
+      await user.query('BEGIN; LOCK TABLE bridge_removals IN ROW EXCLUSIVE MODE');
+      const waiting = new EventEmitter();
+      const migrated = migrate(
+        {
+          database: db.config,
+          adapter: 'portico',
+          timezone: 'Europe/Oslo',
+          wake: 'adaptive',
+          logLevel: 'silent',
+        },
+        (line) => void (/in use; waiting/.test(line) && waiting.emit('waits')),
+        new AbortController().signal,
+      );
+      await once(waiting, 'waits');
+      await daemon.query("SET lock_timeout = '400ms'");
+      for (const givesUpAt = performance.now() + 2_500; performance.now() < givesUpAt;)
+        await daemon.query('BEGIN; LOCK TABLE bridge_mappings IN ROW EXCLUSIVE MODE; COMMIT');
+      await user.query('COMMIT');
+      assert.deepEqual((await migrated).migrations, undone.toReversed());
+    } finally {
+      user.release(true);
+      daemon.release(true);
+    }
   });
 
   test('two at the same time take turns', async () => {

@@ -36,7 +36,9 @@ test('detached, the booking system can be upgraded; attached again, what happene
   await world.settled();
   for (const upgrade of upgrades)
     await expect(world.db.query(upgrade)).rejects.toThrow('used by a view or rule');
-  await detach(world.config, quiet, never);
+  const said: string[] = [];
+  await detach(world.config, (line) => said.push(line), never);
+  expect(said.filter((line) => line.includes('cascade'))).toEqual([]);
   expect(await world.db.query(dropped)).toEqual([]);
   for (const upgrade of upgrades) await world.db.query(upgrade);
   await world.desk.book(101, meeting(world, 'Under', 3));

@@ -1,0 +1,90 @@
+/** What is new in database/migrations, run in one transaction that has every lock it needs before it changes anything. */
+import { readdirSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { runner } from 'node-pg-migrate';
+import type pg from 'pg';
+import { isBusy, type Tell } from '../booking/install.ts';
+import { Permanent, messageOf } from '../errors.ts';
+
+export const migrations = new URL('../../database/migrations/', import.meta.url);
+/** The files, in order. */
+export const migrationNames = (): string[] =>
+  readdirSync(migrations)
+    .filter((name) => name.endsWith('.sql'))
+    .toSorted();
+
+const longestWaitMs = 60_000;
+/**
+ * One try waits so long for each table. A daemon at work holds ours for milliseconds; while we wait for one and hold another, it may
+ * be waiting for us, and so may bookings.
+ */
+const lockTimeout = '100ms';
+const changeTimeout = '500ms';
+
+/** Returns the names of what was run. `names`: our tables. Throws Permanent for a database of a newer version. */
+export async function migrateTables(
+  client: pg.Client,
+  names: readonly string[],
+  tell: Tell,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const givesUpAt = Date.now() + longestWaitMs;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await client.query('BEGIN');
+      if (await isBehind(client)) await lockTables(client, names);
+      const done = await runner({
+        dbClient: client,
+        dir: fileURLToPath(migrations),
+        schema: 'public',
+        migrationsTable: 'bridge_migrations',
+        direction: 'up',
+        noLock: true, // we hold a lock of our own, which the rest of this command needs too
+        singleTransaction: true, // its own BEGIN finds ours, its COMMIT or ROLLBACK ends it
+        logger: { info: () => undefined, warn: () => undefined, error: () => undefined },
+      });
+      await client.query('COMMIT'); // where there was nothing to run
+      return done.map(({ name }) => name);
+    } catch (error) {
+      await client.query('ROLLBACK');
+      if (!isBusy(error) || Date.now() > givesUpAt) throw explain(error);
+      if (attempt === 1) tell('Our tables are in use; waiting.');
+      await pause(50 + Math.random() * 100, undefined, { signal });
+    }
+  }
+}
+
+async function isBehind(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query<{ there: boolean }>(
+    `SELECT to_regclass('public.bridge_migrations') IS NOT NULL AS there`,
+  );
+  if (!rows[0]!.there) return false;
+  const { rows: run } = await client.query<{ name: string }>('SELECT name FROM public.bridge_migrations');
+  const known = new Set(run.map(({ name }) => name));
+  return migrationNames().some((name) => !known.has(name.replace(/\.sql$/, '')));
+}
+
+/** All of our tables, the outbox last: bookings write into it. What is not ours to change is left to whoever finds that out. */
+async function lockTables(client: pg.Client, names: readonly string[]): Promise<void> {
+  const { rows } = await client.query<{ tables: string | null }>(
+    `SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY c.relname = 'bridge_changes', c.relname) AS tables
+     FROM pg_class c
+     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND c.relname = ANY ($1)
+       AND pg_has_role(c.relowner, 'USAGE')`,
+    [names],
+  );
+  const { tables } = rows[0]!;
+  if (tables === null) return;
+  await client.query(`SET LOCAL lock_timeout = '${lockTimeout}'`);
+  await client.query(`LOCK TABLE ${tables} IN ACCESS EXCLUSIVE MODE`);
+  await client.query(`SET LOCAL lock_timeout = '${changeTimeout}'`);
+}
+
+const explain = (error: unknown) =>
+  /Not run migration .* is preceding|have been deleted/.test(messageOf(error))
+    ? new Permanent(`This database was migrated by a newer version: ${messageOf(error)}`, {
+        hint: 'Run the newer version, or an older one that knows these migrations.',
+        cause: error,
+      })
+    : error;
