@@ -13,6 +13,8 @@ import { day } from '../support/dates.ts';
 
 export const window = { pastDays: 7, futureDays: 365 };
 const policy = { max: 10, share: 0.2 };
+/** Of the idempotency keys. */
+export const installation = '6ba7b810-9dad-11d1-80b4-00c04fd430c8';
 
 /** A reservation as it is in one room. */
 export interface Shown {
@@ -36,7 +38,7 @@ export async function openRooms(
     db: db.pool,
     outlook: outlook.side,
     tell,
-    installationId: () => '6ba7b810-9dad-11d1-80b4-00c04fd430c8',
+    installationId: () => installation,
     window,
     pollMs: 60_000,
     brake: policy,

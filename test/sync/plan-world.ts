@@ -6,7 +6,7 @@ import type { Item } from '../../src/item.ts';
 import type { SyncOptions } from '../../src/sync/sync.ts';
 import { createPlanner } from '../../src/sync/plan/plan.ts';
 import type { Plan } from '../../src/sync/plan/plan-summary.ts';
-import { openRooms, window } from './bench-of-rooms.ts';
+import { installation, openRooms, window } from './bench-of-rooms.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { at } from '../support/dates.ts';
 
@@ -33,6 +33,7 @@ export async function openStory(policy: Policy) {
   const w = opened.use(
     await openRooms(Object.fromEntries(resources.map((of) => [of, mailboxOf(of)])), policy),
   );
+  await w.db.query("UPDATE bridge_settings SET value = $1 WHERE name = 'installation_id'", [installation]);
   const db = openPlanPool(w.db.config, 'a plan', 2);
   opened.defer(() => db.end());
   const planner = createPlanner({

@@ -75,7 +75,15 @@ export function createPreparedReads(outlook: OutlookSide) {
     listed.get(room.mailbox)?.get(id) ??
     answer(`read ${room.mailbox} ${id}`, (signal) => outlook.read(room, id, signal));
 
+  /** The event that an earlier create with this key made, as far as it was listed. */
+  const madeBy = (room: Mailbox, transactionId: string): OutlookEvent | null =>
+    listed
+      .get(room.mailbox)
+      ?.values()
+      .find((one) => one.transactionId === transactionId) ?? null;
+
   return {
+    madeBy,
     show: (item: Item) => outlook.show(item),
     resolved,
     claim,

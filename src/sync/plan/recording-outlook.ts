@@ -4,6 +4,7 @@
  */
 import { Permanent } from '../../errors.ts';
 import { itemOf, type Mailbox, type OutlookEvent, type Write, type Written } from '../../event.ts';
+import { sameItem, type Item } from '../../item.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import type { PreparedReads } from './prepared-reads.ts';
 
@@ -48,10 +49,17 @@ export function createRecordingOutlook(
     return [...untouched, ...[...changes.values()].filter((event) => event !== null)].filter(wanted);
   }
 
+  function madeBy(room: Mailbox, transactionId: string): OutlookEvent | null {
+    const made = reads.madeBy(room, transactionId);
+    return made === null ? null : readNow(room, made.id);
+  }
+
   function carryOut(room: Mailbox, write: Write): Written {
     const answered = { acceptedAt: performance.now(), callMs: 0 };
     const changes = changesOf(room);
     if (write.do === 'create') {
+      const earlier = madeBy(room, write.transactionId);
+      if (earlier !== null) return { ...answered, ...repeated(earlier, write.item) };
       const event = createdEvent(`${plannedPrefix}${(created += 1)}`, write);
       changes.set(event.id, event);
       return { ...answered, outcome: 'written', event };
@@ -98,6 +106,19 @@ export function createRecordingOutlook(
       else yield { answer: 'page', rows: [], removed: [], nextLink: null, deltaLink: planLink };
     },
   };
+}
+
+/** Outlook answers a create that it carried out before with the event, and refuses another one with the same key. */
+function repeated(
+  event: OutlookEvent,
+  sent: Item,
+):
+  | { readonly outcome: 'written'; readonly event: OutlookEvent }
+  | { readonly outcome: 'taken'; readonly existingId: string } {
+  const shown = itemOf(event.shows);
+  return shown === null || sameItem(shown, sent)
+    ? { outcome: 'written', event }
+    : { outcome: 'taken', existingId: event.id };
 }
 
 const overlapping =
