@@ -78,7 +78,10 @@ export function lineInFiles(
   functionName: string,
   line: number,
 ): string | null {
-  const makes = new RegExp(String.raw`\bFUNCTION\s+(?:public\s*\.\s*)?"?${functionName}"?\s*\(`, 'i');
+  const makes = new RegExp(
+    String.raw`\bCREATE\s+(?:OR\s+REPLACE\s+)?FUNCTION\s+(?:public\s*\.\s*)?"?${functionName}"?\s*\(`,
+    'i',
+  );
   const found = statements.findLast(({ statement }) => makes.test(statement));
   const body = found === undefined ? null : bodyOf(found.statement);
   return found === undefined || body === null

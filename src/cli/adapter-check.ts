@@ -64,7 +64,7 @@ export async function checkAdapter(config: BookingConfig, told: Find, signal: Ab
         await givingWay(config.database, client, async () => {
           await stageAdapter(client, folder, 'locking', find, signal);
           await apart(client, 'plans', find, () => checkPlans(client, find));
-          await apart(client, 'triggers', find, () => checkWatched(client, find));
+          await apart(client, 'triggers', find, () => checkWatched(client, folder, find));
           await apart(client, 'functions', find, () => walk(client, config.timezone, find));
         });
       } finally {

@@ -12,6 +12,7 @@ export interface Column {
   readonly isKey: boolean;
   /** NOT NULL, without a default. */
   readonly isNeeded: boolean;
+  readonly isNotNull: boolean;
   /** The table that it is a foreign key to, as `schema.table`; null: none. */
   readonly references: string | null;
 }
@@ -38,8 +39,18 @@ export interface Guess {
   readonly private: Column | null;
   /** What says that it is cancelled: a flag, a state, a moment. */
   readonly state: Column | null;
-  /** Columns beside these that an INSERT must fill. */
+  /** Others that look as if they said so. */
+  readonly otherStates: readonly string[];
+  /** Why times without a zone are taken for UTC; null: they are taken for local ones. */
+  readonly utc: string | null;
+  /** Columns that look like the zone of a place, a team or a user. */
+  readonly zones: readonly string[];
+  /** What the rooms are: the table, its key, and the column with their names, if there is one; null: no table fits. */
+  readonly rooms: { readonly table: string; readonly key: Column; readonly name: Column | null } | null;
+  /** Columns beside these that an INSERT must fill, with the tables that they lead to. */
   readonly needed: readonly string[];
+  /** Other tables that a row leads to, by a column that may be empty, or that lead to it. */
+  readonly related: readonly string[];
 }
 
 const wordsOf = (name: string) =>
@@ -49,20 +60,31 @@ const wordsOf = (name: string) =>
     .split(/[^a-zæøåäöüß0-9]+/)
     .filter(Boolean);
 
-const has = (...words: readonly string[]) => {
-  const known = new Set(words);
+/** Whether a word of a column's name is one of these. */
+const has = (words: string) => {
+  const known = new Set(words.split(' '));
   return ({ column }: Column) => wordsOf(column).some((word) => known.has(word));
 };
 
-const isStart = has('start', 'starts', 'begin', 'begins', 'from', 'since', 'dtstart', 'fra', 'von', 'beginn');
-const isEnd = has('end', 'ends', 'to', 'until', 'till', 'finish', 'dtend', 'til', 'bis', 'ende');
-const isRoom = has('room', 'resource', 'space', 'location', 'venue', 'facility', 'hall', 'lokale', 'raum');
-const isTitle = has('title', 'subject', 'summary', 'name', 'purpose', 'tittel', 'titel');
-const isText = has('description', 'notes', 'note', 'comment', 'comments', 'body', 'remark', 'beskrivelse');
-const isEmail = has('email', 'mail', 'epost');
-const isPerson = has('organizer', 'organiser', 'owner', 'contact', 'creator', 'create', 'booker', 'user');
-const isPrivate = has('private', 'confidential', 'public');
-const isState = has('status', 'state', 'active', 'cancelled', 'canceled', 'deleted', 'rejected', 'enabled');
+const isStart = has(
+  'start starts begin begins from since enter arrival arrive checkin dtstart fra von beginn',
+);
+const isEnd = has('end ends to until till finish stop stops leave departure checkout dtend til bis ende');
+/** Moments that tell of the row, not of the booking. */
+const isOfRow = has(
+  'created create creation updated update modified write changed deleted cancelled canceled ' +
+    'sent seen read login reminder reminded notified paid approved expires expiry id',
+);
+const isRoom = has('room resource space location venue facility hall lokale raum');
+const isTitle = has('title subject summary name purpose tittel titel');
+const isRoomName = has('name label title navn');
+const isText = has('description notes note comment comments body remark beskrivelse');
+const isEmail = has('email mail epost');
+const isPerson = has('organizer organiser owner contact creator create booker user');
+const isZone = has('tz timezone zone');
+const isPrivate = has('private confidential public');
+const isStateWord = has('status state');
+const isState = has('status state active cancelled canceled deleted rejected enabled approved confirmed');
 const bookingWords = /book|reserv|event|entr(y|ies)|appointment|meeting|alloc|rental|hire/i;
 const roomWords = /room|resource|space|location|venue|facilit|hall|lokale|raum/i;
 const otherWords = /hist|log|audit|archiv|templ|season|holiday|setting|occurrence_rule|blackout/i;
@@ -88,12 +110,14 @@ interface Times {
   readonly clock: Clock;
   readonly starts: Column;
   readonly ends: Column;
+  readonly isByName: boolean;
 }
 
 function timesOf(columns: readonly Column[]): Times | null {
   for (const column of columns) {
     const clock = clockOf(column);
-    if (clock === 'range' || clock === 'wall clock range') return { clock, starts: column, ends: column };
+    if (clock === 'range' || clock === 'wall clock range')
+      return { clock, starts: column, ends: column, isByName: true };
   }
   for (const clock of ['instant', 'wall clock', 'seconds', 'date'] as const) {
     const ofClock = columns.filter(
@@ -101,12 +125,70 @@ function timesOf(columns: readonly Column[]): Times | null {
     );
     const starts = ofClock.find((column) => isStart(column) && !isEnd(column));
     const ends = ofClock.find((column) => isEnd(column) && !isStart(column));
-    if (starts !== undefined && ends !== undefined) return { clock, starts, ends };
+    if (starts !== undefined && ends !== undefined) return { clock, starts, ends, isByName: true };
+  }
+  // names in other words: two moments that every row has
+  for (const clock of ['instant', 'wall clock'] as const) {
+    const [starts, ends, more] = columns.filter(
+      (column) => clockOf(column) === clock && column.isNeeded && !isOfRow(column),
+    );
+    if (starts !== undefined && ends !== undefined && more === undefined)
+      return { clock, starts, ends, isByName: false };
   }
   return null;
 }
 
 const nameOf = ({ schema, table }: Column) => `${schema}.${table}`;
+
+/** Frameworks that keep UTC in columns without a zone, by what they leave in each table. */
+function whyUtc(columns: readonly Column[]): string | null {
+  const names = new Set(columns.map(({ column }) => column));
+  if (names.has('create_uid') && names.has('write_date')) return 'Odoo keeps UTC (write_date)';
+  if (names.has('createdAt') && names.has('updatedAt')) return 'Prisma and its like keep UTC (createdAt)';
+  if (names.has('inserted_at') && names.has('updated_at')) return 'Ecto keeps UTC (inserted_at)';
+  return null;
+}
+
+/** The table that `room` leads to: by its foreign key, or by a name that is that of the column without `_id`. */
+function roomsOf(room: Column | null, tables: ReadonlyMap<string, readonly Column[]>): Guess['rooms'] {
+  if (room === null) return null;
+  const stem = wordsOf(room.column)
+    .filter((word) => word !== 'id')
+    .join('_');
+  const table =
+    room.references ??
+    [stem, `${stem}s`, `${stem.replace(/y$/, 'ie')}s`]
+      .map((one) => `${room.schema}.${one}`)
+      .find((one) => tables.has(one));
+  const columns = table === undefined ? [] : (tables.get(table) ?? []);
+  const keys = columns.filter(({ isKey }) => isKey);
+  return table === undefined || keys.length !== 1
+    ? null
+    : {
+        table,
+        key: keys[0]!,
+        name: columns.find((column) => isRoomName(column) && isTextual(column)) ?? null,
+      };
+}
+
+/** What may get a row of its own when somebody books. */
+function relatedTo(
+  table: string,
+  columns: readonly Column[],
+  all: readonly Column[],
+  known: ReadonlySet<Column | null>,
+): string[] {
+  const ofRow = /^(create|created|write|updated|modified)/i;
+  const to = columns.filter(
+    (column) =>
+      column.references !== null && !column.isNeeded && !known.has(column) && !ofRow.test(column.column),
+  );
+  const from = all.filter(({ references }) => references === table);
+  return [
+    ...to.map(({ column, references }) => `${references} (by ${column})`),
+    ...from.map((column) => `${nameOf(column)} (by its ${column.column})`),
+  ];
+}
 
 /** The likeliest table of bookings; null: none has two columns that look like start and end. */
 export function guess(all: readonly Column[]): Guess | null {
@@ -130,8 +212,10 @@ export function guess(all: readonly Column[]): Guess | null {
     const link = own === null ? (below?.find(({ references }) => references === table) ?? null) : null;
     const score =
       (bookingWords.test(table) ? 3 : 0) +
-      (room === null ? 0 : 2) +
+      (/book|reserv/i.test(table) ? 1 : 0) +
+      (room === null ? 0 : own === null ? 2 : 3) +
       (columns.some(isTitle) ? 1 : 0) -
+      (times.isByName ? 0 : 2) -
       (otherWords.test(table) ? 4 : 0) -
       (roomWords.test(table.split('.')[1]!) && !bookingWords.test(table) ? 2 : 0);
     return [{ table, columns, times, id: keys[0]!, room, link, score }];
@@ -153,7 +237,8 @@ export function guess(all: readonly Column[]): Guess | null {
     email,
     organizer: find((column) => isPerson(column) && isTextual(column), title, email),
     private: find((column) => isPrivate(column) && /^(boolean|integer|smallint)$/.test(column.type)),
-    state: find(isState),
+    // a word says more than a flag
+    state: find((column) => isStateWord(column) && isTextual(column)) ?? find(isState),
   };
   const filled = new Set<Column | null>([id, times.starts, times.ends, room, ...Object.values(used)]);
   return {
@@ -164,6 +249,17 @@ export function guess(all: readonly Column[]): Guess | null {
     room,
     link,
     ...used,
-    needed: columns.filter((column) => column.isNeeded && !filled.has(column)).map(({ column }) => column),
+    otherStates: columns
+      .filter((column) => isState(column) && column !== used.state && column.references === null)
+      .map(({ column }) => column),
+    utc: whyUtc(columns),
+    zones: all
+      .filter((column) => isZone(column) && isTextual(column))
+      .map((column) => `${nameOf(column)}.${column.column}`),
+    rooms: roomsOf(room, tables),
+    needed: columns
+      .filter((column) => column.isNeeded && !filled.has(column))
+      .map(({ column, references }) => (references === null ? column : `${column} (of ${references})`)),
+    related: relatedTo(best.table, columns, all, filled),
   };
 }

@@ -46,7 +46,7 @@ async function readColumns(db: Queryable): Promise<readonly Column[]> {
   const { rows } = await db.query<Column>(`
     SELECT n.nspname AS schema, c.relname AS "table", a.attname AS "column", format_type(a.atttypid, NULL) AS type,
       EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND a.attnum = ANY (i.indkey)) AS "isKey",
-      a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AS "isNeeded",
+      a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AS "isNeeded", a.attnotnull AS "isNotNull",
       (SELECT n2.nspname || '.' || c2.relname FROM pg_constraint k
        JOIN pg_class c2 ON c2.oid = k.confrelid JOIN pg_namespace n2 ON n2.oid = c2.relnamespace
        WHERE k.conrelid = c.oid AND k.contype = 'f' AND k.conkey = ARRAY[a.attnum] LIMIT 1) AS "references"

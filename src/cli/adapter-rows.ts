@@ -138,9 +138,16 @@ export async function checkTimes(client: pg.Client, timezone: string, find: Find
       `${early} of ${total} bookings start between midnight and five in ${timezone}.`,
       'Is BOOKING_TIMEZONE right, and are the times in the tables local, UTC or seconds?',
     );
+  const { rows: views } = await client.query<{ there: boolean }>(
+    `SELECT to_regclass('public.bridge_resources') IS NOT NULL AS there`,
+  );
+  const room = views[0]!.there
+    ? `(SELECT ' (' || min(r.name) || ')' FROM public.bridge_resources r WHERE r.resource_id = i.resource_id)`
+    : 'NULL';
   const { rows } = await client.query<{ line: string }>(
-    `SELECT format('%s to %s, resource %s: %s (%s/%s)', to_char(i.starts_at AT TIME ZONE $1, 'YYYY-MM-DD HH24:MI'),
-       to_char(i.ends_at AT TIME ZONE $1, 'HH24:MI'), i.resource_id, i.title, i.reservation_type, i.reservation_id) AS line
+    `SELECT format('%s to %s, resource %s%s: %s (%s/%s)', to_char(i.starts_at AT TIME ZONE $1, 'YYYY-MM-DD HH24:MI'),
+       to_char(i.ends_at AT TIME ZONE $1, 'HH24:MI'), coalesce(to_jsonb(i) ->> 'resource_key', i.resource_id::text), ${room}, i.title,
+       i.reservation_type, coalesce(to_jsonb(i) ->> 'reservation_key', i.reservation_id::text)) AS line
      FROM public.bridge_items i WHERE i.active AND i.ends_at > now() ORDER BY i.starts_at LIMIT 5`,
     [timezone],
   );

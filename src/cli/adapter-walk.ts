@@ -88,6 +88,7 @@ async function steps(client: pg.Client, slot: Slot, find: Find): Promise<void> {
       `A second meeting in the same slot ${again === null ? 'was imported' : `failed with ${failureInWords(again)}`}.`,
       "Unless item ->> 'overlap' is 'allow', bridge_import_item raises ERRCODE '23P01' when the room is taken.",
     );
+  await refuseImpossible(client, slot, item, find);
   const change = { title: 'Adapter check, moved', ends_at: slot.later };
   const changed = await ask<{ keys: string[] | null }>(
     client,
@@ -109,6 +110,28 @@ async function steps(client: pg.Client, slot: Slot, find: Find): Promise<void> {
     await noted(key, 'A changed meeting');
   }
   await cancel(client, key, noted, find);
+}
+
+/** Meetings that cannot be are refused for good: another error is tried again for ever, and none makes a booking of them. */
+async function refuseImpossible(client: pg.Client, slot: Slot, item: object, find: Find): Promise<void> {
+  const impossible: readonly (readonly [what: string, change: object])[] = [
+    ['without a room', { resource_ids: [] }],
+    ['in a room that is none', { resource_ids: [2_000_000_000] }],
+    ['without a start', { starts_at: null }],
+    ['that ends before it starts', { starts_at: slot.later, ends_at: slot.starts_at }],
+  ];
+  for (const [what, change] of impossible) {
+    const error = await attempt(client, 'SELECT bridge_import_item($1)', [
+      JSON.stringify({ ...item, ...change, overlap: 'allow' }),
+    ]);
+    if (error !== null && /^(22|23|P0001)/.test(sqlState(error) ?? '')) continue;
+    find(
+      'problem',
+      'functions',
+      `A meeting ${what} ${error === null ? 'was imported' : `failed with ${failureInWords(error)}`}.`,
+      "In bridge_import_item: IF … THEN RAISE EXCEPTION '…' USING ERRCODE = '22023'; (an IF on NULL is not true).",
+    );
+  }
 }
 
 /** The first hour and a half at ten on a workday in which a room has nothing; null: no room is known. */

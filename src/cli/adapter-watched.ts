@@ -1,4 +1,6 @@
 /** Whether every table that the view of an adapter reads tells of its changes, and the triggers work. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type pg from 'pg';
 import type { Find } from './doctor-findings.ts';
 import { triggerFailures } from '../booking/trigger-trial.ts';
@@ -32,8 +34,9 @@ const readTables = `
   ORDER BY 1`;
 
 /** Needs the view and the triggers. */
-export async function checkWatched(client: pg.Client, find: Find): Promise<void> {
+export async function checkWatched(client: pg.Client, folder: string, find: Find): Promise<void> {
   const { rows } = await client.query<Read>(readTables);
+  checkAskedFor(folder, rows, find);
   let isWhole = true;
   for (const { table, kind, events } of rows) {
     const missing = ['INSERT', 'UPDATE', 'DELETE'].filter((event) => !events.includes(event));
@@ -72,4 +75,20 @@ export async function checkWatched(client: pg.Client, find: Find): Promise<void>
     );
   if (isWhole && failing.size === 0)
     find('ok', 'triggers', `${rows.length} tables are read, all are watched, and the triggers work`);
+}
+
+/** Whether the question for rights knows every table: who checks an adapter as the owner of all tables never sees it fail. */
+function checkAskedFor(folder: string, read: readonly Read[], find: Find): void {
+  const file = join(folder, '00_rights.sql');
+  const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
+  const forgotten = read
+    .map(({ table }) => table)
+    .filter((table) => !text.includes(table.split('.').at(-1)!.replaceAll('"', '')));
+  if (forgotten.length > 0)
+    find(
+      'problem',
+      'rights',
+      `00_rights.sql does not ask for ${forgotten.join(', ')}, which the view reads: a role without that right is not told.`,
+      'Add a line for each, with SELECT and TRIGGER.',
+    );
 }

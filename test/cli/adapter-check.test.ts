@@ -72,6 +72,12 @@ const mistakes: readonly Mistake[] = [
     says: ['triggers', /reads mrbs_area, and no trigger tells/, /bridge_watch_table\('mrbs_area'/],
   },
   {
+    does: 'a table of the view that the question for rights does not know',
+    file: '00_rights.sql',
+    change: (text) => text.replaceAll(/.*'mrbs_area'.*\n/g, ''),
+    says: ['rights', /00_rights\.sql does not ask for mrbs_area/, /SELECT and TRIGGER/],
+  },
+  {
     does: 'a declaration of another type than that of the view',
     file: '30_watch.sql',
     change: (text) => text.replaceAll("'entry'", "'booking'"),
@@ -153,6 +159,22 @@ const mistakes: readonly Mistake[] = [
     says: ['functions', /second meeting in the same slot was imported/, /23P01/],
   },
   {
+    does: 'an import that makes a booking of a meeting without a start',
+    file: '20_functions.sql',
+    change: (text) =>
+      text
+        .replace('  IF starts IS NULL OR ends IS NULL OR ends < starts THEN', '  IF ends < starts THEN')
+        .replace('SELECT room, starts, ends,', 'SELECT room, coalesce(starts, 0), ends,'),
+    says: ['functions', /A meeting without a start was imported/, /22023/],
+  },
+  {
+    does: 'an import that fails otherwise for a room that is none',
+    file: '20_functions.sql',
+    change: (text) =>
+      text.replace(/room % *\.', room USING ERRCODE = '23503'/, "room %.', room USING ERRCODE = '42704'"),
+    says: ['functions', /A meeting in a room that is none failed with .*SQLSTATE 42704/, /22023/],
+  },
+  {
     does: 'a change that says it stored what it did not',
     file: '20_functions.sql',
     change: (text) => text.replace(/name = CASE WHEN change \? 'title'.*\n/, '\n'),
@@ -218,7 +240,10 @@ test('the next bookings are shown in local time', async () => {
   await book(db);
   const note = (await found(db, 'mrbs')).find(({ message }) => /next bookings/.test(message));
   assert.match(note?.message ?? '', /Europe\/Oslo/);
-  assert.match(note?.repair ?? '', /\d{4}-\d\d-\d\d 10:00 to 11:00, resource 11: Choir \(entry\/\d+\)/);
+  assert.match(
+    note?.repair ?? '',
+    /\d{4}-\d\d-\d\d 10:00 to 11:00, resource 11 \(Council chamber\): Choir \(entry\/\d+\)/,
+  );
 });
 
 test('the command exits with 1 for a problem and 0 without', async () => {

@@ -104,6 +104,67 @@ test.for([
   assert.equal(/resource_key/.test(read('10_view.sql')), room !== 'integer');
 });
 
+/** Tables of a real system, which this project has no adapter for, with two rooms and some bookings. */
+const schema = (name: string) =>
+  readFileSync(new URL(`../fixtures/schemas/${name}.sql`, import.meta.url), 'utf8');
+
+test('Odoo, resource_booking: UTC, a state in words, bookings without a time yet, and what a person has to fill', async () => {
+  const { problems, read } = await write(schema('resource-booking'));
+  expect(problems).toEqual([
+    expect.stringMatching(
+      /^functions: null value in column "partner_id".*\(20_functions\.sql:\d+, bridge_import_item/,
+    ),
+  ]);
+  assert.match(
+    read('10_view.sql'),
+    /resource_booking is the table of bookings \(or public\.calendar_event\?\)/,
+  );
+  assert.match(read('10_view.sql'), /are taken for UTC: Odoo keeps UTC/);
+  assert.match(read('10_view.sql'), /NOT IN \('canceled'\) AS active/);
+  assert.match(read('10_view.sql'), /WHERE b\.start IS NOT NULL AND b\.stop IS NOT NULL/);
+  assert.match(read('11_resources.sql'), /r\.name::text AS name,[\s\S]*resource_booking_combination r/);
+  const functions = read('20_functions.sql');
+  assert.match(
+    functions,
+    /does not yet: partner_id \(of public\.res_partner\), type_id \(of public\.resource_booking_type\)/,
+  );
+  assert.match(functions, /Other tables hang on a booking: public\.calendar_event \(by meeting_id\)/);
+});
+
+test('Seatsurfing: moments by other words, uuids without foreign keys, approval by a flag, a zone for each place', async () => {
+  const { problems, read } = await write(schema('seatsurfing'));
+  expect(problems).toEqual([
+    expect.stringMatching(
+      /^functions: null value in column "user_id".*\(20_functions\.sql:\d+, bridge_import_item/,
+    ),
+  ]);
+  const view = read('10_view.sql');
+  assert.match(view, /public\.bookings is the table of bookings \(or public\.recurring_bookings\?\)/);
+  assert.match(view, /public\.locations\.tz looks like a zone of its own/);
+  assert.match(view, /approved says whether it waits for approval[^\n]*deletes/);
+  assert.match(view, /CASE WHEN coalesce\(b\.approved, true\) THEN 'active' ELSE 'awaiting' END AS state/);
+  assert.match(read('11_resources.sql'), /FROM public\.spaces r/);
+  assert.match(read('20_functions.sql'), /SELECT FROM public\.spaces r WHERE r\.id = room/);
+});
+
+test('two moments that every row has are start and end, whatever they are called', async () => {
+  const { problems, read } = await write(`
+    CREATE TABLE hall (id serial PRIMARY KEY, label text);
+    CREATE TABLE slot_booking (id serial PRIMARY KEY, hall_id integer NOT NULL REFERENCES hall, doors timestamptz NOT NULL, lights_out timestamptz NOT NULL,
+      what text, state text, created timestamptz NOT NULL DEFAULT now());
+    CREATE INDEX ON slot_booking (hall_id);
+    INSERT INTO hall (label) VALUES ('A');
+    INSERT INTO slot_booking (hall_id, doors, lights_out, state) VALUES (1, ${next(24)}, ${next(25)}, 'confirmed'), (1, ${next(26)}, ${next(27)}, 'requested')`);
+  // the title has no place that is called so
+  expect(problems.filter((one) => !/asked for title/.test(one))).toEqual([]);
+  assert.match(read('10_view.sql'), /SELECT b\.doors AS starts_at, b\.lights_out AS ends_at/);
+  assert.match(read('10_view.sql'), /NOT IN \('requested'\) AS active/);
+  assert.match(
+    read('10_view.sql'),
+    /WHEN b\.state::text IN \('requested'\) THEN 'awaiting' ELSE 'active' END AS state/,
+  );
+});
+
 test('a database without anything like bookings is told so', async () => {
   const { written } = await write('CREATE TABLE person (id serial PRIMARY KEY, born date)');
   assert.equal(written.code, 1);
