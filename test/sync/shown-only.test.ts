@@ -32,6 +32,18 @@ test('an event that somebody deletes in Outlook comes back, and its reservation 
   expect(await active(w)).toBe(2);
 });
 
+test('an event that was called off in Outlook is made anew, once', async () => {
+  await using w = await openShown();
+  const id = idOf(w, 'Bunad');
+  w.outlook.alter(id, { shows: { is: 'released' } });
+  await check(w);
+  await check(w);
+  const standing = w.outlook.in(room).filter(({ shows }) => shows.is === 'occupied');
+  expect(standing.map(({ item }) => item!.title)).toEqual(['Bunad', 'Kor']);
+  expect(w.outlook.in(room)).toHaveLength(3);
+  expect(await active(w)).toBe(2);
+});
+
 test('so do all of them at once, without the brake', async () => {
   await using w = await openShown();
   for (const title of ['Bunad', 'Kor']) w.outlook.remove(idOf(w, title));

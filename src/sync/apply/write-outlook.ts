@@ -1,6 +1,6 @@
 /** Brings decisions of one leased room to Outlook. It neither decides nor settles. */
 import { Conflict, Permanent, Retryable } from '../../errors.ts';
-import { itemOf, type OutlookEvent, type Write, type Written } from '../../event.ts';
+import { isGivenBack, itemOf, type OutlookEvent, type Write, type Written } from '../../event.ts';
 import { idempotencyKey, isOwnCreate, type Create } from '../match/idempotency-key.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import type { LeasedRoom } from '../store/mappings.ts';
@@ -182,6 +182,9 @@ async function settlementOf(
   const call = { callMs: answer.callMs, requestId: answer.requestId ?? null };
   switch (answer.outcome) {
     case 'written':
+      // what it made before was called off since
+      if (decision.action.do === 'create' && answer.event !== null && isGivenBack(answer.event.shows))
+        return { ...keyUsedUp(decision, random), ...call };
       return {
         ...agreed(decision, answer.event),
         ...call,
