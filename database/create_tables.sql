@@ -565,6 +565,38 @@ $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0190_named_states', now());
 
   EXECUTE $functions$
+-- Advisory locks by name; src/locks.ts has the same for TypeScript, with what each is for. Numbers stand nowhere else but in the
+-- template of the triggers (12_watch.sql), where a call costs.
+
+-- One room is worked on by one daemon. (7230911, room)
+CREATE OR REPLACE FUNCTION bridge_try_lock_room(room_id integer) RETURNS boolean LANGUAGE sql AS $lock$
+  SELECT pg_try_advisory_lock(7230911, room_id)
+$lock$;
+CREATE OR REPLACE FUNCTION bridge_unlock_room(room_id integer) RETURNS boolean LANGUAGE sql AS $lock$
+  SELECT pg_advisory_unlock(7230911, room_id)
+$lock$;
+
+-- A fold and a settlement take the same rows in another order, so they exclude each other; settlements of several rooms do not.
+-- (7230912, 2)
+CREATE OR REPLACE FUNCTION bridge_lock_for_fold() RETURNS void LANGUAGE plpgsql AS $lock$
+BEGIN
+  PERFORM pg_advisory_xact_lock(7230912, 2) WHERE NOT bridge_is_plan();
+END $lock$;
+CREATE OR REPLACE FUNCTION bridge_lock_for_settlement() RETURNS void LANGUAGE plpgsql AS $lock$
+BEGIN
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
+END $lock$;
+
+-- What several rooms share is written by one of them at a time. (7230914, as the seed of a digest)
+CREATE OR REPLACE FUNCTION bridge_lock_reservation(kind text, id_ bigint) RETURNS void LANGUAGE sql AS $lock$
+  SELECT pg_advisory_xact_lock(hashtextextended('reservation ' || kind || '/' || id_, 7230914))
+$lock$;
+CREATE OR REPLACE FUNCTION bridge_lock_meeting(ical_uid text, original_start timestamptz) RETURNS void LANGUAGE sql AS $lock$
+  SELECT pg_advisory_xact_lock(hashtextextended('meeting ' || ical_uid || original_start::text, 7230914))
+$lock$;
+$functions$;
+
+  EXECUTE $functions$
 -- A plan runs what a sync runs, in a transaction that is always rolled back (src/sync/plan).
 
 -- Whether this transaction is a plan's. It stays open over many statements, so it must not keep folds out meanwhile.
@@ -1362,7 +1394,7 @@ BEGIN
   IF NOT EXISTS (SELECT FROM bridge_changes) THEN
     RETURN;
   END IF;
-  PERFORM pg_advisory_xact_lock(7230912, 2) WHERE NOT bridge_is_plan();
+  PERFORM bridge_lock_for_fold();
   IF EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass('public.bridge_items') AND a.attname = 'replaces') THEN
     PERFORM bridge_hand_over(NULL);
   END IF;
@@ -1750,7 +1782,7 @@ BEGIN
       more := true;
       EXIT WHEN NOT is_narrow;
     END IF;
-    IF cardinality(taken) >= rooms OR candidate = ANY (held) OR NOT pg_try_advisory_lock(7230911, candidate) THEN
+    IF cardinality(taken) >= rooms OR candidate = ANY (held) OR NOT bridge_try_lock_room(candidate) THEN
       passed_by := passed_by || candidate;
       CONTINUE;
     END IF;
@@ -1767,7 +1799,7 @@ BEGIN
       coalesce(least(s.pull_due_at, s.next_poll_at, s.sure_at) <= moment, false) AS pulls, s.hinted_at IS NOT NULL AS hinted
     INTO room;
     IF NOT FOUND THEN
-      PERFORM pg_advisory_unlock(7230911, candidate);
+      PERFORM bridge_unlock_room(candidate);
       passed_by := passed_by || candidate;
       CONTINUE;
     END IF;
@@ -1832,15 +1864,72 @@ BEGIN
             ORDER BY f.lane LIMIT 1) AS lane
     FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.due_at IS NOT NULL) due ON true
   WHERE r.id = room_id AND s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
-  RETURN pg_advisory_unlock(7230911, room_id);
+  RETURN bridge_unlock_room(room_id);
 END $release$;
+$functions$;
+
+  EXECUTE $functions$
+-- Parts of bridge_settle that are seldom needed.
+
+-- What was never shown and has nothing to show any more is dropped.
+CREATE OR REPLACE FUNCTION bridge_settle_forgotten(results jsonb) RETURNS void LANGUAGE sql AS $forgotten$
+  WITH dropped AS (
+    DELETE FROM bridge_mappings m USING jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text, action text, reason text)
+    WHERE m.id = r.id AND m.revision = r.revision AND r.status = 'forget'
+      AND (m.outlook_event_id IS NULL OR m.reservation_id IS NULL OR r."eventId" IS NULL)
+    RETURNING m.*, r.action, r.reason
+  )
+  -- what was declined or deleted for somebody is remembered, though there is no mapping of it any more
+  INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, action, reason)
+  SELECT d.id, d.resource_id, d.reservation_type, d.reservation_id, d.outlook_item_id, d.outlook_event_id, d.action, d.reason
+  FROM dropped d WHERE d.action NOT IN ('forgotten', 'unchanged');
+$forgotten$;
+
+-- Other mappings let go of the events that these results have.
+CREATE OR REPLACE FUNCTION bridge_settle_met(results jsonb) RETURNS void LANGUAGE sql AS $met$
+  -- an event that waited to be imported and turned out to be that of a reservation
+  DELETE FROM bridge_mappings m USING jsonb_to_recordset(results) AS r (id bigint, "eventId" text), bridge_mappings mine
+  WHERE mine.id = r.id AND m.outlook_item_id = mine.outlook_item_id AND m.outlook_event_id = r."eventId" AND m.id <> r.id
+    AND m.reservation_id IS NULL;
+  -- an event that a person brought back: it begins anew, so the cancelled reservation lets go of its id
+  UPDATE bridge_mappings m SET outlook_event_id = NULL, revision = m.revision + 1
+  FROM jsonb_to_recordset(results) AS r (id bigint, "eventId" text), bridge_mappings mine
+  WHERE mine.id = r.id AND m.outlook_item_id = mine.outlook_item_id AND m.outlook_event_id = r."eventId" AND m.id <> r.id
+    AND m.sync_status = 'cancelled';
+$met$;
+
+-- An event that was detached from its reservation begins anew: a meeting that the booking system moved away from, which waits
+-- for a person, or the event of a cancelled reservation that somebody brought back.
+CREATE OR REPLACE FUNCTION bridge_settle_counterparts(results jsonb) RETURNS void LANGUAGE sql AS $counterparts$
+  INSERT INTO bridge_mappings (resource_id, outlook_item_id, outlook_event_id, sync_status, sync_direction,
+    starts_at, ends_at, present, outlook_base, outlook_seen, outlook_news, due_at, noticed_at, is_organizer, conflict, resolution)
+  SELECT m.resource_id, m.outlook_item_id, r.counterpart ->> 'eventId', r.counterpart ->> 'status', 'outlook_to_booking',
+    (r.counterpart -> 'item' ->> 'startsAt')::timestamptz, (r.counterpart -> 'item' ->> 'endsAt')::timestamptz, false,
+    r.counterpart -> 'item', r.counterpart -> 'item', r.counterpart ->> 'news',
+    CASE WHEN r.counterpart ->> 'news' IS NOT NULL THEN now() END, now(), (r.counterpart -> 'isOrganizer')::boolean,
+    r.counterpart -> 'conflict', r.counterpart ->> 'resolution'
+  FROM jsonb_to_recordset(results) AS r (id bigint, counterpart jsonb) JOIN bridge_mappings m ON m.id = r.id
+  WHERE jsonb_typeof(r.counterpart) = 'object'
+  ON CONFLICT (outlook_item_id, outlook_event_id) DO NOTHING;
+$counterparts$;
+
+-- What is back on the side it was gone from: what a person said about its removal was about another time, and a removal that was
+-- taken back is none.
+CREATE OR REPLACE FUNCTION bridge_settle_removals(results jsonb) RETURNS void LANGUAGE sql AS $removals$
+  DELETE FROM bridge_removals d USING bridge_mappings m, jsonb_to_recordset(results) AS r (id bigint)
+  WHERE d.mapping_id = r.id AND m.id = r.id AND CASE
+    WHEN d.applied_at IS NOT NULL THEN m.present AND m.sync_status = 'synced'
+    WHEN d.side = 'outlook' THEN m.present
+    ELSE m.outlook_news IS NULL END;
+$removals$;
 $functions$;
 
   EXECUTE $functions$
 -- What was done is written down.
 
 -- Writes down what was done to mappings of a leased room, with its line in bridge_log, and returns how long each
--- change took, and whether `more` is due there or its calendar is to be asked for changes (`pulls`). Fenced: throws 'BR001' when the lease was lost. A row whose revision moved on meanwhile stays due.
+-- change took, and whether `more` is due there or its calendar is to be asked for changes (`pulls`).
+-- Fenced: throws 'BR001' when the lease was lost. A row whose revision moved on meanwhile stays due.
 CREATE OR REPLACE FUNCTION bridge_settle(room_id integer, epoch bigint, results jsonb) RETURNS jsonb
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $settle$
@@ -1848,13 +1937,13 @@ DECLARE
   answer jsonb;
   forgets boolean;
   meets boolean;
-  parts boolean;
+  detaches boolean;
   removes boolean;
 BEGIN
   -- the fold need not wait for our disk; what a crash of the server forgets, the daemon looks at again (`doubt_rooms`)
   PERFORM set_config('synchronous_commit', 'off', true);
   -- never at the same time as a fold, which takes the same rows in another order; settles of other rooms go on
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
+  PERFORM bridge_lock_for_settlement();
   PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
@@ -1864,31 +1953,13 @@ BEGIN
     bool_or(EXISTS (SELECT FROM bridge_removals d WHERE d.mapping_id = r.id)),
     bool_or(m.outlook_event_id IS DISTINCT FROM r."eventId" AND EXISTS (
       SELECT FROM bridge_mappings o WHERE o.outlook_item_id = m.outlook_item_id AND o.outlook_event_id = r."eventId" AND o.id <> r.id))
-  INTO forgets, parts, removes, meets
+  INTO forgets, detaches, removes, meets
   FROM jsonb_to_recordset(results) AS r (id bigint, status text, "eventId" text, counterpart jsonb) JOIN bridge_mappings m ON m.id = r.id;
-  -- never shown and nothing to show any more
   IF forgets THEN
-    WITH dropped AS (
-      DELETE FROM bridge_mappings m USING jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text, action text, reason text)
-      WHERE m.id = r.id AND m.revision = r.revision AND r.status = 'forget'
-        AND (m.outlook_event_id IS NULL OR m.reservation_id IS NULL OR r."eventId" IS NULL)
-      RETURNING m.*, r.action, r.reason
-    )
-    -- what was declined or deleted for somebody is remembered, though there is no mapping of it any more
-    INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, action, reason)
-    SELECT d.id, d.resource_id, d.reservation_type, d.reservation_id, d.outlook_item_id, d.outlook_event_id, d.action, d.reason
-    FROM dropped d WHERE d.action NOT IN ('forgotten', 'unchanged');
+    PERFORM bridge_settle_forgotten(results);
   END IF;
   IF meets THEN
-    -- an event that waited to be imported and turned out to be that of a reservation
-    DELETE FROM bridge_mappings m USING jsonb_to_recordset(results) AS r (id bigint, "eventId" text), bridge_mappings mine
-    WHERE mine.id = r.id AND m.outlook_item_id = mine.outlook_item_id AND m.outlook_event_id = r."eventId" AND m.id <> r.id
-      AND m.reservation_id IS NULL;
-    -- an event that a person brought back: it begins anew, so the cancelled reservation lets go of its id
-    UPDATE bridge_mappings m SET outlook_event_id = NULL, revision = m.revision + 1
-    FROM jsonb_to_recordset(results) AS r (id bigint, "eventId" text), bridge_mappings mine
-    WHERE mine.id = r.id AND m.outlook_item_id = mine.outlook_item_id AND m.outlook_event_id = r."eventId" AND m.id <> r.id
-      AND m.sync_status = 'cancelled';
+    PERFORM bridge_settle_met(results);
   END IF;
   WITH r AS (
     SELECT r.*,
@@ -1972,19 +2043,8 @@ BEGIN
   SELECT jsonb_build_object('latency',
            (SELECT coalesce(jsonb_object_agg(mapping_id, latency_ms) FILTER (WHERE latency_ms IS NOT NULL), '{}') FROM told))
   INTO answer;
-  -- an event that parted from its reservation begins anew: a meeting that the booking system moved away from, which waits
-  -- for a person, or the event of a cancelled reservation that somebody brought back
-  IF parts THEN
-    INSERT INTO bridge_mappings (resource_id, outlook_item_id, outlook_event_id, sync_status, sync_direction,
-      starts_at, ends_at, present, outlook_base, outlook_seen, outlook_news, due_at, noticed_at, is_organizer, conflict, resolution)
-    SELECT m.resource_id, m.outlook_item_id, r.counterpart ->> 'eventId', r.counterpart ->> 'status', 'outlook_to_booking',
-      (r.counterpart -> 'item' ->> 'startsAt')::timestamptz, (r.counterpart -> 'item' ->> 'endsAt')::timestamptz, false,
-      r.counterpart -> 'item', r.counterpart -> 'item', r.counterpart ->> 'news',
-      CASE WHEN r.counterpart ->> 'news' IS NOT NULL THEN now() END, now(), (r.counterpart -> 'isOrganizer')::boolean,
-      r.counterpart -> 'conflict', r.counterpart ->> 'resolution'
-    FROM jsonb_to_recordset(results) AS r (id bigint, counterpart jsonb) JOIN bridge_mappings m ON m.id = r.id
-    WHERE jsonb_typeof(r.counterpart) = 'object'
-    ON CONFLICT (outlook_item_id, outlook_event_id) DO NOTHING;
+  IF detaches THEN
+    PERFORM bridge_settle_counterparts(results);
   END IF;
   -- an event that one of these reservations moved away from: what becomes of it depends on where the reservation is now
   UPDATE bridge_mappings c SET due_at = now(), lane = 0, revision = c.revision + 1
@@ -1993,16 +2053,10 @@ BEGIN
     AND EXISTS (SELECT FROM jsonb_to_recordset(results) AS r (id bigint) LEFT JOIN bridge_mappings m ON m.id = r.id
       WHERE r.id = (c.conflict ->> 'mapping')::bigint OR m.reservation_type = c.conflict -> 'reservation' ->> 'type'
         AND m.reservation_id = (c.conflict -> 'reservation' ->> 'id')::bigint);
-  -- what is back on the side it was gone from: what a person said about its removal was about another time, and a removal that
-  -- was taken back is none
   IF removes THEN
-    DELETE FROM bridge_removals d USING bridge_mappings m, jsonb_to_recordset(results) AS r (id bigint)
-    WHERE d.mapping_id = r.id AND m.id = r.id AND CASE
-      WHEN d.applied_at IS NOT NULL THEN m.present AND m.sync_status = 'synced'
-      WHEN d.side = 'outlook' THEN m.present
-      ELSE m.outlook_news IS NULL END;
+    PERFORM bridge_settle_removals(results);
   END IF;
-  -- what whoever drains the room would ask for next
+  -- what the drain of the room would ask for next
   RETURN answer || jsonb_build_object(
     'more', EXISTS (SELECT FROM bridge_resource_mappings r JOIN bridge_mappings m ON m.resource_id = r.resource_id
                     WHERE r.id = room_id AND m.due_at <= clock_timestamp()),
@@ -2016,7 +2070,7 @@ CREATE OR REPLACE FUNCTION bridge_put_off_creates(room_id integer, epoch bigint,
 LANGUAGE plpgsql AS $put_off$
 BEGIN
   -- see bridge_settle
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
+  PERFORM bridge_lock_for_settlement();
   UPDATE bridge_mappings m SET due_at = clock_timestamp() + coalesce(in_ms, 0) * interval '1 millisecond'
   FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id
   WHERE r.id = room_id AND s.lease_epoch = epoch AND m.resource_id = r.resource_id
@@ -2030,7 +2084,7 @@ CREATE OR REPLACE FUNCTION bridge_park(room_id integer, epoch bigint, mapping bi
 RETURNS void LANGUAGE plpgsql AS $park$
 BEGIN
   -- see bridge_settle
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
+  PERFORM bridge_lock_for_settlement();
   WITH parked AS (
     UPDATE bridge_mappings m
     SET sync_status = CASE WHEN m.sync_status = 'conflict' THEN m.sync_status ELSE 'error' END, error_message = why, hint = what_to_do,
@@ -2076,7 +2130,7 @@ BEGIN
   style := bridge_style(room.resource_id);
   PERFORM bridge_number_keys(room.resource_id);
   IF bridge_view_has('{replaces}') THEN
-    PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
+    PERFORM bridge_lock_for_settlement();
     PERFORM bridge_hand_over(room.resource_id);
   END IF;
   SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
@@ -2129,7 +2183,7 @@ BEGIN
   INTO fresh, differing, missing, misplaced;
   -- ... then it is written down, never at the same time as a fold (see bridge_settle), which waits for whoever inserts the
   -- same mapping
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
+  PERFORM bridge_lock_for_settlement();
   INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
     starts_at, ends_at, due_at, lane)
   SELECT f.reservation_type, f.reservation_id, room.resource_id, room.outlook_item_id, f.priority_level, f.starts_at, f.ends_at, now(), 1
@@ -2184,7 +2238,7 @@ DECLARE
   attached jsonb;
 BEGIN
   -- see bridge_settle
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
+  PERFORM bridge_lock_for_settlement();
   SELECT r.* INTO room FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id
   WHERE r.id = room_id AND s.lease_epoch = epoch;
   IF NOT FOUND THEN
@@ -2245,7 +2299,7 @@ CREATE OR REPLACE FUNCTION bridge_notice(room_id integer, epoch bigint, noticed 
 LANGUAGE plpgsql AS $notice$
 BEGIN
   -- see bridge_settle
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
+  PERFORM bridge_lock_for_settlement();
   PERFORM FROM bridge_room_state WHERE resource_mapping_id = room_id AND lease_epoch = epoch;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
@@ -2339,7 +2393,7 @@ $begin$;
 CREATE OR REPLACE FUNCTION bridge_verified(room_id integer, epoch bigint, results jsonb) RETURNS void LANGUAGE plpgsql AS $verified$
 BEGIN
   -- see bridge_settle
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
+  PERFORM bridge_lock_for_settlement();
   UPDATE bridge_mappings m SET outlook_news = v.news, off_pattern = coalesce(v."offPattern", false),
     due_at = least(m.due_at, now()), revision = m.revision + 1
   FROM jsonb_to_recordset(results) AS v (id bigint, revision bigint, news text, "offPattern" boolean)
@@ -2353,7 +2407,7 @@ CREATE OR REPLACE FUNCTION bridge_removing(room_id integer, epoch bigint, wanted
 DECLARE
   noted jsonb;
 BEGIN
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
+  PERFORM bridge_lock_for_settlement();
   WITH those AS (
     UPDATE bridge_mappings m SET removing = true, event_intent = CASE m.sync_status WHEN 'cancelled' THEN 'remove_again' ELSE 'remove' END, revision = m.revision + 1
     FROM jsonb_to_recordset(wanted) AS w (id bigint, revision bigint)
@@ -2385,7 +2439,7 @@ DECLARE
   room bridge_resource_mappings;
 BEGIN
   -- see bridge_settle
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
+  PERFORM bridge_lock_for_settlement();
   UPDATE bridge_resource_mappings r SET outlook_object_id = object_id FROM bridge_room_state s
   WHERE r.id = room_id AND s.resource_mapping_id = room_id AND s.lease_epoch = epoch RETURNING r.* INTO room;
   IF NOT FOUND THEN
@@ -2431,7 +2485,7 @@ BEGIN
   IF to_regprocedure('bridge_reenable_item(text, bigint, text)') IS NULL THEN
     RETURN NULL;
   END IF;
-  PERFORM pg_advisory_xact_lock(hashtextextended('reservation ' || kind || '/' || id_, 7230914));
+  PERFORM bridge_lock_reservation(kind, id_);
   SELECT bool_or(i.active), array_agg(i.resource_id) INTO is_active, rooms FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_;
   IF rooms IS NULL OR is_active AND room = ANY (rooms) THEN
     RETURN NULL;
@@ -2461,34 +2515,139 @@ EXCEPTION
     RETURN NULL;
 END $revive$;
 
--- Writes into the booking system what Outlook says of one item, by the adapter's functions, and settles it, in one
--- transaction. `what`: import, change or cancel. Throws BR001 when the lease was lost and BR002 when the reservation or
--- the mapping is not any more as it was when this was decided (`expected`; nothing was done then); 23P01 when the time is
--- taken. Whoever writes a reservation or a meeting that several rooms share does so alone.
-CREATE OR REPLACE FUNCTION bridge_write_back(room_id integer, epoch bigint, what text, item jsonb, expected jsonb, settled jsonb) RETURNS jsonb
-LANGUAGE plpgsql AS $write$
+-- The parts of bridge_write_booking. What several rooms share is locked by them; each throws as that does.
+
+-- An event becomes a reservation. `how`: imported; joined: it is a meeting that invited several rooms, and one reservation has all
+-- of them; revived: it is that of a reservation which lost it. `stored`: the keys that a reservation which was there before took.
+CREATE OR REPLACE FUNCTION bridge_write_import(room integer, item jsonb, uid text, slot timestamptz, note text,
+  OUT kind text, OUT id_ bigint, OUT stored text[], OUT how text) LANGUAGE plpgsql AS $import$
+DECLARE
+  others integer[];
+BEGIN
+  PERFORM bridge_lock_meeting(uid, slot);
+  IF uid <> '' THEN
+    SELECT t.reservation_type, t.reservation_id, 'joined' INTO kind, id_, how FROM bridge_meetings t
+    WHERE t.ical_uid = uid AND t.original_start = slot
+      AND EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = t.reservation_type AND i.reservation_id = t.reservation_id AND bridge_stands(to_jsonb(i)))
+      AND EXISTS (SELECT FROM bridge_mappings o WHERE o.reservation_type = t.reservation_type AND o.reservation_id = t.reservation_id
+                  AND o.resource_id <> room AND o.ical_uid = uid AND o.sync_status <> 'cancelled');
+  END IF;
+  IF how = 'joined' THEN
+    others := ARRAY(SELECT i.resource_id FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_);
+    IF room = ANY (others) THEN
+      DELETE FROM bridge_mappings o WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = room
+        AND o.outlook_event_id IS NULL;
+      RETURN;
+    END IF;
+    stored := bridge_change_item(kind, id_, bridge_with_keys(jsonb_build_object('resource_ids', others || room, 'overlap', item -> 'overlap')));
+    IF NOT 'resource_ids' = ANY (stored) THEN
+      RAISE EXCEPTION 'The reservation of this meeting cannot have another room.' USING ERRCODE = 'P0001';
+    END IF;
+    DELETE FROM bridge_mappings o WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = room
+      AND (o.outlook_event_id IS NULL OR o.sync_status = 'cancelled');
+    RETURN;
+  END IF;
+  IF item ? 'revives' THEN
+    kind := item #>> '{revives,type}';
+    id_ := (item #>> '{revives,id}')::bigint;
+    stored := bridge_revive(kind, id_, room, item - 'revives', note);
+  END IF;
+  IF stored IS NOT NULL THEN
+    how := 'revived';
+    DELETE FROM bridge_mappings o WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = room AND o.sync_status = 'cancelled';
+  ELSE
+    how := 'imported';
+    SELECT i.reservation_type, i.reservation_id INTO kind, id_
+    FROM bridge_import(item - 'revives' || jsonb_build_object('resource_ids', jsonb_build_array(room), 'ical_uid', nullif(uid, ''))) i;
+  END IF;
+  IF uid <> '' THEN
+    INSERT INTO bridge_meetings AS t (ical_uid, original_start, reservation_type, reservation_id) VALUES (uid, slot, kind, id_)
+    ON CONFLICT (ical_uid, original_start) DO UPDATE SET reservation_type = excluded.reservation_type,
+      reservation_id = excluded.reservation_id, created_at = now();
+  END IF;
+END $import$;
+
+-- The reservation is as it was when this was decided (`expected`), and from here on nobody changes it but us.
+CREATE OR REPLACE FUNCTION bridge_hold_reservation(room integer, kind text, id_ bigint, expected jsonb, style jsonb) RETURNS void
+LANGUAGE plpgsql AS $hold$
+DECLARE
+  state jsonb;
+BEGIN
+  PERFORM bridge_lock_reservation(kind, id_);
+  -- locks it
+  PERFORM bridge_change_item(kind, id_, '{}');
+  SELECT bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
+    || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END INTO state
+  FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room AND bridge_stands(to_jsonb(i));
+  IF state IS DISTINCT FROM expected THEN
+    RAISE EXCEPTION 'reservation %/% changed meanwhile', kind, id_ USING ERRCODE = 'BR002';
+  END IF;
+END $hold$;
+
+-- Changes a reservation; returns the keys that it stored.
+CREATE OR REPLACE FUNCTION bridge_write_change(kind text, id_ bigint, item jsonb) RETURNS text[] LANGUAGE plpgsql AS $change$
+DECLARE
+  met constant text[] := ARRAY(SELECT n.other FROM bridge_met(kind, id_) n WHERE item ->> 'overlap' = 'refuse');
+  stored text[];
+  place record;
+BEGIN
+  stored := bridge_change_item(kind, id_, item - 'overlap');
+  -- what it lay on before is stacked on purpose; what it comes to lie on is not
+  SELECT n.room, n.title INTO place FROM bridge_met(kind, id_) n
+  WHERE item ->> 'overlap' = 'refuse' AND NOT n.other = ANY (met) LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'The time is taken in room %: %.', place.room, place.title USING ERRCODE = '23P01';
+  END IF;
+  RETURN stored;
+END $change$;
+
+-- Cancels a reservation with the last of its rooms that Outlook knows; before that it gives up this room only.
+CREATE OR REPLACE FUNCTION bridge_write_cancel(room integer, kind text, id_ bigint, note text) RETURNS void LANGUAGE plpgsql AS $cancel$
+DECLARE
+  others constant integer[] := ARRAY(SELECT i.resource_id FROM bridge_items i
+    WHERE i.reservation_type = kind AND i.reservation_id = id_ AND bridge_stands(to_jsonb(i)) AND i.resource_id <> room);
+BEGIN
+  IF NOT EXISTS (SELECT FROM bridge_mappings o JOIN bridge_resource_mappings r ON r.resource_id = o.resource_id AND r.active = 1
+                 WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = ANY (others)
+                   AND o.sync_status <> 'cancelled' AND coalesce(o.outlook_news, '') NOT IN ('gone', 'vacated')) THEN
+    PERFORM bridge_cancel_item(kind, id_, note);
+  ELSIF NOT 'resource_ids' = ANY (bridge_change_item(kind, id_, bridge_with_keys(jsonb_build_object('resource_ids', others)))) THEN
+    RAISE EXCEPTION 'The reservation cannot give up one of its rooms.' USING ERRCODE = 'P0001';
+  END IF;
+END $cancel$;
+
+-- The other rooms of a meeting agree on what the booking system says of it now; what theirs show is to be looked at.
+CREATE OR REPLACE FUNCTION bridge_agree_in_other_rooms(mapping bigint, kind text, id_ bigint, seen jsonb) RETURNS void
+LANGUAGE sql AS $agree$
+  UPDATE bridge_mappings o
+  SET agreement = 'agreed', booking_base = seen - 'as' || own.appearance, booking_seen = seen - 'as' || own.appearance,
+      outlook_news = coalesce(o.outlook_news, 'look'), noticed_at = coalesce(o.noticed_at, now()), due_at = now(), lane = 0, revision = o.revision + 1
+  FROM (SELECT n.id, CASE WHEN n.booking_seen ? 'as' THEN jsonb_build_object('as', n.booking_seen -> 'as') ELSE '{}' END AS appearance
+        FROM bridge_mappings n WHERE n.reservation_type = kind AND n.reservation_id = id_) own
+  WHERE own.id = o.id AND o.reservation_type = kind AND o.reservation_id = id_ AND o.id <> mapping AND NOT o.is_organizer
+    AND o.outlook_event_id IS NOT NULL AND o.sync_status <> 'cancelled';
+$agree$;
+
+-- Writes into the booking system what Outlook says of one item, by the adapter's functions. `what`: import, change or cancel.
+-- Returns `settlements`, which bridge_settle takes in the same transaction: `settled`, completed by what the reservation shows now;
+-- and in `answer` which reservation it is, and whether it was there before (`joined`). Throws BR001 when the lease was lost and
+-- BR002 when the reservation or the mapping is not any more as it was when this was decided (`expected`; nothing was done
+-- then); 23P01 when the time is taken. What several rooms share, a reservation or a meeting, is written by one at a time.
+CREATE OR REPLACE FUNCTION bridge_write_booking(room_id integer, epoch bigint, what text, item jsonb, expected jsonb, settled jsonb,
+  OUT settlements jsonb, OUT answer jsonb) LANGUAGE plpgsql AS $write$
 DECLARE
   m bridge_mappings;
   room constant integer := (SELECT resource_id FROM bridge_resource_mappings WHERE id = room_id);
   style constant jsonb := bridge_style(room);
+  note constant text := 'Cancelled from Outlook';
   kind text;
   id_ bigint;
-  note constant text := 'Cancelled from Outlook';
-  uid constant text := coalesce(settled ->> 'iCalUId', '');
-  slot constant timestamptz := coalesce((settled ->> 'originalStart')::timestamptz, '-infinity');
-  others integer[];
-  met text[];
   stored text[];
-  state jsonb;
-  base jsonb;
+  how text;
   place record;
-  joined boolean := false;
-  was_known boolean := false;
-  was_alive boolean := false;
-  answer jsonb;
 BEGIN
-  -- A clerk's open transaction must not keep a whole room waiting. And whoever writes the same rows in another order would
-  -- deadlock with us: we give up before the server looks for one, so it is never the clerk's transaction that fails.
+  -- A clerk's open transaction must not keep a whole room waiting. And a transaction that writes the same rows in another order
+  -- would deadlock with us: we give up before the server looks for one, so it is never the clerk's that fails.
   PERFORM set_config('lock_timeout', round(extract(epoch FROM current_setting('deadlock_timeout')::interval) * 500)::text, true);
   PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
   IF NOT FOUND THEN
@@ -2498,102 +2657,25 @@ BEGIN
   IF m.id IS NULL OR m.revision <> (settled ->> 'revision')::bigint THEN
     RAISE EXCEPTION 'mapping % changed meanwhile', settled ->> 'id' USING ERRCODE = 'BR002';
   END IF;
-  kind := m.reservation_type;
-  id_ := m.reservation_id;
-
   IF what = 'import' THEN
-    PERFORM pg_advisory_xact_lock(hashtextextended('meeting ' || uid || slot::text, 7230914));
-    IF uid <> '' THEN
-      SELECT t.reservation_type, t.reservation_id, true INTO kind, id_, was_known FROM bridge_meetings t
-      WHERE t.ical_uid = uid AND t.original_start = slot
-        AND EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = t.reservation_type AND i.reservation_id = t.reservation_id AND bridge_stands(to_jsonb(i)))
-        AND EXISTS (SELECT FROM bridge_mappings o WHERE o.reservation_type = t.reservation_type AND o.reservation_id = t.reservation_id
-                    AND o.resource_id <> room AND o.ical_uid = uid AND o.sync_status <> 'cancelled');
-      was_known := coalesce(was_known, false);
-    END IF;
-    IF was_known THEN
-      -- a meeting that invited several rooms: one reservation with all of them
-      others := ARRAY(SELECT i.resource_id FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_);
-      IF room = ANY (others) THEN
-        DELETE FROM bridge_mappings o WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = room
-          AND o.outlook_event_id IS NULL;
-      ELSE
-        stored := bridge_change_item(kind, id_, bridge_with_keys(jsonb_build_object('resource_ids', others || room, 'overlap', item -> 'overlap')));
-        IF NOT 'resource_ids' = ANY (stored) THEN
-          RAISE EXCEPTION 'The reservation of this meeting cannot have another room.' USING ERRCODE = 'P0001';
-        END IF;
-        DELETE FROM bridge_mappings o WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = room
-          AND (o.outlook_event_id IS NULL OR o.sync_status = 'cancelled');
-      END IF;
-      joined := true;
-    ELSE
-      IF item ? 'revives' THEN
-        kind := item #>> '{revives,type}';
-        id_ := (item #>> '{revives,id}')::bigint;
-        stored := bridge_revive(kind, id_, room, item - 'revives', note);
-        was_alive := stored IS NOT NULL;
-      END IF;
-      IF was_alive THEN
-        DELETE FROM bridge_mappings o WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = room AND o.sync_status = 'cancelled';
-      ELSE
-        SELECT i.reservation_type, i.reservation_id INTO kind, id_
-        FROM bridge_import(item - 'revives' || jsonb_build_object('resource_ids', jsonb_build_array(room), 'ical_uid', nullif(uid, ''))) i;
-      END IF;
-      IF uid <> '' THEN
-        INSERT INTO bridge_meetings AS t (ical_uid, original_start, reservation_type, reservation_id) VALUES (uid, slot, kind, id_)
-        ON CONFLICT (ical_uid, original_start) DO UPDATE SET reservation_type = excluded.reservation_type,
-          reservation_id = excluded.reservation_id, created_at = now();
-      END IF;
-    END IF;
+    SELECT i.* INTO kind, id_, stored, how FROM bridge_write_import(room, item, coalesce(settled ->> 'iCalUId', ''),
+      coalesce((settled ->> 'originalStart')::timestamptz, '-infinity'), note) i;
   ELSE
-    PERFORM pg_advisory_xact_lock(hashtextextended('reservation ' || kind || '/' || id_, 7230914));
-    -- locks the reservation: from here on nobody changes it but us
-    PERFORM bridge_change_item(kind, id_, '{}');
-    SELECT bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
-      || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END INTO state
-    FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room AND bridge_stands(to_jsonb(i));
-    IF state IS DISTINCT FROM expected THEN
-      RAISE EXCEPTION 'reservation %/% changed meanwhile', kind, id_ USING ERRCODE = 'BR002';
-    END IF;
+    kind := m.reservation_type;
+    id_ := m.reservation_id;
+    PERFORM bridge_hold_reservation(room, kind, id_, expected, style);
     IF what = 'change' THEN
-      met := ARRAY(SELECT n.other FROM bridge_met(kind, id_) n WHERE item ->> 'overlap' = 'refuse');
-      stored := bridge_change_item(kind, id_, item - 'overlap');
-      -- what it lay on before is stacked on purpose; what it comes to lie on is not
-      SELECT n.room, n.title INTO place FROM bridge_met(kind, id_) n
-      WHERE item ->> 'overlap' = 'refuse' AND NOT n.other = ANY (met) LIMIT 1;
-      IF FOUND THEN
-        RAISE EXCEPTION 'The time is taken in room %: %.', place.room, place.title USING ERRCODE = '23P01';
-      END IF;
+      stored := bridge_write_change(kind, id_, item);
     ELSE
-      others := ARRAY(SELECT i.resource_id FROM bridge_items i
-                      WHERE i.reservation_type = kind AND i.reservation_id = id_ AND bridge_stands(to_jsonb(i)) AND i.resource_id <> room);
-      -- the last of its rooms that Outlook knows: the whole of it; else only this room
-      IF EXISTS (SELECT FROM bridge_mappings o JOIN bridge_resource_mappings r ON r.resource_id = o.resource_id AND r.active = 1
-                 WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = ANY (others)
-                   AND o.sync_status <> 'cancelled' AND coalesce(o.outlook_news, '') NOT IN ('gone', 'vacated')) THEN
-        stored := bridge_change_item(kind, id_, bridge_with_keys(jsonb_build_object('resource_ids', others)));
-        IF NOT 'resource_ids' = ANY (stored) THEN
-          RAISE EXCEPTION 'The reservation cannot give up one of its rooms.' USING ERRCODE = 'P0001';
-        END IF;
-      ELSE
-        PERFORM bridge_cancel_item(kind, id_, note);
-      END IF;
+      PERFORM bridge_write_cancel(room, kind, id_, note);
     END IF;
   END IF;
 
   SELECT i.*, bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
     || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END AS seen INTO place
   FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room;
-  -- agreed on is what the reservation shows now, but not what it could not store (that is shown to Outlook again), nor
-  -- what this write had nothing to do with, nor what was hidden from Outlook until now
-  base := CASE WHEN what = 'cancel' THEN settled -> 'bookingBase'
-    ELSE (place.seen - ARRAY(SELECT jsonb_array_elements_text(settled -> 'open')) || coalesce(settled -> 'kept', '{}'))
-      - ARRAY(SELECT f.field FROM jsonb_to_recordset(settled -> 'written') AS f (field text, key text)
-              WHERE NOT f.key = ANY (stored) AND (what = 'change' OR was_alive))
-      - ARRAY(SELECT jsonb_array_elements_text(settled -> 'hidden')) END;
-
-  -- see bridge_settle; the booking system's locks are taken already, and nobody who has this one waits for them
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
+  -- see 04_locks.sql; the booking system's locks are taken already, and nobody who has this one waits for them
+  PERFORM bridge_lock_for_settlement();
   UPDATE bridge_mappings b
   SET reservation_type = kind, reservation_id = id_, present = coalesce(place.active, false),
       starts_at = coalesce(place.starts_at, b.starts_at), ends_at = coalesce(place.ends_at, b.ends_at),
@@ -2604,26 +2686,45 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'mapping % changed meanwhile', m.id USING ERRCODE = 'BR002';
   END IF;
-  -- the other rooms of the same meeting agree on our side; what theirs show is to be looked at
-  UPDATE bridge_mappings o
-  SET agreement = 'agreed', booking_base = place.seen - 'as' || own.appearance, booking_seen = place.seen - 'as' || own.appearance, outlook_news = coalesce(o.outlook_news, 'look'),
-      noticed_at = coalesce(o.noticed_at, now()), due_at = now(), lane = 0, revision = o.revision + 1
-  FROM (SELECT n.id, CASE WHEN n.booking_seen ? 'as' THEN jsonb_build_object('as', n.booking_seen -> 'as') ELSE '{}' END AS appearance
-        FROM bridge_mappings n WHERE n.reservation_type = kind AND n.reservation_id = id_) own
-  WHERE own.id = o.id AND what = 'change' AND o.reservation_type = kind AND o.reservation_id = id_ AND o.id <> m.id AND NOT o.is_organizer
-    AND o.outlook_event_id IS NOT NULL AND o.sync_status <> 'cancelled';
-  answer := bridge_settle(room_id, epoch, jsonb_build_array(settled || jsonb_build_object('revision', m.revision + 1, 'bookingBase', base,
-    'bookingSeen', CASE WHEN what = 'cancel' THEN NULL ELSE place.seen END,
-    'action', CASE WHEN joined THEN 'joined' ELSE settled ->> 'action' END,
-    'reason', CASE WHEN stored IS NOT NULL AND what = 'change' AND EXISTS (
-        SELECT FROM jsonb_to_recordset(settled -> 'written') AS f (key text) WHERE NOT f.key = ANY (stored))
-      THEN concat_ws('; ', settled ->> 'reason', 'not possible here: ' || (SELECT string_agg(f.field, ', ')
-        FROM jsonb_to_recordset(settled -> 'written') AS f (field text, key text) WHERE NOT f.key = ANY (stored)))
-      WHEN was_alive THEN 'its event is there again'
-      ELSE settled ->> 'reason' END,
-    'dueInMs', CASE WHEN base IS DISTINCT FROM place.seen AND (what = 'change' OR was_alive) THEN 0 ELSE (settled ->> 'dueInMs')::float8 END)));
-  RETURN answer || jsonb_build_object('reservationType', kind, 'reservationId', id_, 'joined', joined);
+  IF what = 'change' THEN
+    PERFORM bridge_agree_in_other_rooms(m.id, kind, id_, place.seen);
+  END IF;
+  settlements := jsonb_build_array(bridge_completed(settled || jsonb_build_object('revision', m.revision + 1), what, how, stored, place.seen));
+  answer := jsonb_build_object('reservationType', kind, 'reservationId', id_, 'joined', coalesce(how = 'joined', false));
 END $write$;
+
+-- A settlement of what was written into the booking system, completed by what the reservation shows now (`seen`). Agreed on is
+-- that, but not what it could not store (which is shown to Outlook again), nor what this write had nothing to do with, nor what
+-- was hidden from Outlook until now.
+CREATE OR REPLACE FUNCTION bridge_completed(settled jsonb, what text, how text, stored text[], seen jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $completed$
+DECLARE
+  was_there constant boolean := what = 'change' OR coalesce(how = 'revived', false);
+  lost text[];
+  base jsonb;
+BEGIN
+  IF what = 'cancel' THEN
+    RETURN settled || '{"bookingSeen": null}';
+  END IF;
+  IF was_there THEN
+    lost := ARRAY(SELECT f.field FROM jsonb_to_recordset(settled -> 'written') AS f (field text, key text) WHERE NOT f.key = ANY (stored));
+  END IF;
+  base := (seen - ARRAY(SELECT jsonb_array_elements_text(settled -> 'open')) || coalesce(settled -> 'kept', '{}'))
+    - coalesce(lost, '{}') - ARRAY(SELECT jsonb_array_elements_text(settled -> 'hidden'));
+  RETURN settled || jsonb_build_object('agreement', bridge_agreement(base), 'bookingBase', base, 'bookingSeen', seen,
+    'action', CASE WHEN how = 'joined' THEN how ELSE settled ->> 'action' END,
+    'reason', CASE WHEN what = 'change' AND cardinality(lost) > 0
+        THEN concat_ws('; ', settled ->> 'reason', 'not possible here: ' || array_to_string(lost, ', '))
+      WHEN how = 'revived' THEN 'its event is there again'
+      ELSE settled ->> 'reason' END,
+    'dueInMs', CASE WHEN base IS DISTINCT FROM seen AND was_there THEN 0 ELSE (settled ->> 'dueInMs')::float8 END);
+END $completed$;
+
+-- Called by daemons of the version before.
+CREATE OR REPLACE FUNCTION bridge_write_back(room_id integer, epoch bigint, what text, item jsonb, expected jsonb, settled jsonb) RETURNS jsonb
+LANGUAGE sql AS $back$
+  SELECT bridge_settle(room_id, epoch, w.settlements) || w.answer FROM bridge_write_booking(room_id, epoch, what, item, expected, settled) w
+$back$;
 
 -- Of the reservations in a room that lie on one of the places in `wanted`, those that Outlook shows at another time, which is
 -- not followed yet or was refused, as bridge_due_items has them.
@@ -2638,18 +2739,20 @@ RETURNS SETOF jsonb LANGUAGE sql STABLE AS $leaving$
     ORDER BY m.starts_at, m.id LIMIT most), w.opens, w.closes, '{}') i
 $leaving$;
 
--- Writes changes of reservations of one room that take each other's places, as bridge_write_back does, all of them or none: a
+-- Writes changes of reservations of one room that take each other's places, as bridge_write_booking does, all of them or none: a
 -- place is taken by what lies there when all have moved. Throws as that does, 23P01 with the mapping that found its place taken
--- as the detail. Returns its answers by mapping.
-CREATE OR REPLACE FUNCTION bridge_write_together(room_id integer, epoch bigint, items jsonb, expected jsonb, settled jsonb) RETURNS jsonb
-LANGUAGE plpgsql AS $together$
+-- as the detail. `answers`: by mapping.
+CREATE OR REPLACE FUNCTION bridge_write_exchange(room_id integer, epoch bigint, items jsonb, expected jsonb, settled jsonb,
+  OUT settlements jsonb, OUT answers jsonb) LANGUAGE plpgsql AS $exchange$
 DECLARE
   those constant bigint[] := ARRAY(SELECT (t ->> 'id')::bigint FROM jsonb_array_elements(settled) WITH ORDINALITY s (t, n) ORDER BY n);
   met jsonb := '{}';
-  answers jsonb := '{}';
   one record;
+  wrote record;
   place record;
 BEGIN
+  settlements := '[]';
+  answers := '{}';
   -- what is due is left alone by what makes due (bridge_retry_refused)
   UPDATE bridge_mappings SET due_at = now() WHERE id = ANY (those) AND (due_at IS NULL OR due_at > now());
   FOR one IN SELECT m.* FROM bridge_mappings m WHERE m.id = ANY (those) LOOP
@@ -2660,8 +2763,9 @@ BEGIN
     SELECT i.item, nullif(expected -> (i.n - 1)::integer, 'null') AS expected, settled -> (i.n - 1)::integer AS settled, those[i.n] AS id
     FROM jsonb_array_elements(items) WITH ORDINALITY i (item, n) JOIN bridge_mappings m ON m.id = those[i.n] ORDER BY m.priority_level DESC, i.n
   LOOP
-    answers := answers || jsonb_build_object(one.id,
-      bridge_write_back(room_id, epoch, 'change', one.item || '{"overlap": "allow"}', one.expected, one.settled));
+    SELECT w.* INTO wrote FROM bridge_write_booking(room_id, epoch, 'change', one.item || '{"overlap": "allow"}', one.expected, one.settled) w;
+    settlements := settlements || wrote.settlements;
+    answers := answers || jsonb_build_object(one.id, wrote.answer);
   END LOOP;
   FOR one IN
     SELECT m.* FROM jsonb_array_elements(items) WITH ORDINALITY i (item, n) JOIN bridge_mappings m ON m.id = those[i.n]
@@ -2672,8 +2776,15 @@ BEGIN
       RAISE EXCEPTION 'The time is taken in room %: %.', place.room, place.title USING ERRCODE = '23P01', DETAIL = one.id::text;
     END IF;
   END LOOP;
-  RETURN answers;
-END $together$;
+END $exchange$;
+
+-- Called by daemons of the version before.
+CREATE OR REPLACE FUNCTION bridge_write_together(room_id integer, epoch bigint, items jsonb, expected jsonb, settled jsonb) RETURNS jsonb
+LANGUAGE sql AS $together$
+  SELECT (SELECT jsonb_object_agg(a.key, w.written || a.value) FROM jsonb_each(w.answers) a)
+  FROM (SELECT bridge_settle(room_id, epoch, x.settlements) AS written, x.answers
+        FROM bridge_write_exchange(room_id, epoch, items, expected, settled) x OFFSET 0) w
+$together$;
 $functions$;
 
   EXECUTE $functions$
@@ -2950,12 +3061,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'f5bc2b62b801befe41d66019788ece52ac253cae00e9ce85174cb8fd341a0eda ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '6d7eba3bf6939f469288e5952b078acb439747eef50e17111a0282729ff7a4ec ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_is_plan,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_hand_over,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_back,bridge_leaving,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_hand_over,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle_forgotten,bridge_settle_met,bridge_settle_counterparts,bridge_settle_removals,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_completed,bridge_write_back,bridge_leaving,bridge_write_exchange,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

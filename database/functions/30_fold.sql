@@ -44,7 +44,7 @@ BEGIN
   IF NOT EXISTS (SELECT FROM bridge_changes) THEN
     RETURN;
   END IF;
-  PERFORM pg_advisory_xact_lock(7230912, 2) WHERE NOT bridge_is_plan();
+  PERFORM bridge_lock_for_fold();
   IF EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass('public.bridge_items') AND a.attname = 'replaces') THEN
     PERFORM bridge_hand_over(NULL);
   END IF;

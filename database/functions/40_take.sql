@@ -171,7 +171,7 @@ BEGIN
       more := true;
       EXIT WHEN NOT is_narrow;
     END IF;
-    IF cardinality(taken) >= rooms OR candidate = ANY (held) OR NOT pg_try_advisory_lock(7230911, candidate) THEN
+    IF cardinality(taken) >= rooms OR candidate = ANY (held) OR NOT bridge_try_lock_room(candidate) THEN
       passed_by := passed_by || candidate;
       CONTINUE;
     END IF;
@@ -188,7 +188,7 @@ BEGIN
       coalesce(least(s.pull_due_at, s.next_poll_at, s.sure_at) <= moment, false) AS pulls, s.hinted_at IS NOT NULL AS hinted
     INTO room;
     IF NOT FOUND THEN
-      PERFORM pg_advisory_unlock(7230911, candidate);
+      PERFORM bridge_unlock_room(candidate);
       passed_by := passed_by || candidate;
       CONTINUE;
     END IF;
@@ -253,5 +253,5 @@ BEGIN
             ORDER BY f.lane LIMIT 1) AS lane
     FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.due_at IS NOT NULL) due ON true
   WHERE r.id = room_id AND s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
-  RETURN pg_advisory_unlock(7230911, room_id);
+  RETURN bridge_unlock_room(room_id);
 END $release$;

@@ -1,7 +1,8 @@
 -- What was done is written down.
 
 -- Writes down what was done to mappings of a leased room, with its line in bridge_log, and returns how long each
--- change took, and whether `more` is due there or its calendar is to be asked for changes (`pulls`). Fenced: throws 'BR001' when the lease was lost. A row whose revision moved on meanwhile stays due.
+-- change took, and whether `more` is due there or its calendar is to be asked for changes (`pulls`).
+-- Fenced: throws 'BR001' when the lease was lost. A row whose revision moved on meanwhile stays due.
 CREATE OR REPLACE FUNCTION bridge_settle(room_id integer, epoch bigint, results jsonb) RETURNS jsonb
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $settle$
@@ -9,13 +10,13 @@ DECLARE
   answer jsonb;
   forgets boolean;
   meets boolean;
-  parts boolean;
+  detaches boolean;
   removes boolean;
 BEGIN
   -- the fold need not wait for our disk; what a crash of the server forgets, the daemon looks at again (`doubt_rooms`)
   PERFORM set_config('synchronous_commit', 'off', true);
   -- never at the same time as a fold, which takes the same rows in another order; settles of other rooms go on
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
+  PERFORM bridge_lock_for_settlement();
   PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
@@ -25,31 +26,13 @@ BEGIN
     bool_or(EXISTS (SELECT FROM bridge_removals d WHERE d.mapping_id = r.id)),
     bool_or(m.outlook_event_id IS DISTINCT FROM r."eventId" AND EXISTS (
       SELECT FROM bridge_mappings o WHERE o.outlook_item_id = m.outlook_item_id AND o.outlook_event_id = r."eventId" AND o.id <> r.id))
-  INTO forgets, parts, removes, meets
+  INTO forgets, detaches, removes, meets
   FROM jsonb_to_recordset(results) AS r (id bigint, status text, "eventId" text, counterpart jsonb) JOIN bridge_mappings m ON m.id = r.id;
-  -- never shown and nothing to show any more
   IF forgets THEN
-    WITH dropped AS (
-      DELETE FROM bridge_mappings m USING jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text, action text, reason text)
-      WHERE m.id = r.id AND m.revision = r.revision AND r.status = 'forget'
-        AND (m.outlook_event_id IS NULL OR m.reservation_id IS NULL OR r."eventId" IS NULL)
-      RETURNING m.*, r.action, r.reason
-    )
-    -- what was declined or deleted for somebody is remembered, though there is no mapping of it any more
-    INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, action, reason)
-    SELECT d.id, d.resource_id, d.reservation_type, d.reservation_id, d.outlook_item_id, d.outlook_event_id, d.action, d.reason
-    FROM dropped d WHERE d.action NOT IN ('forgotten', 'unchanged');
+    PERFORM bridge_settle_forgotten(results);
   END IF;
   IF meets THEN
-    -- an event that waited to be imported and turned out to be that of a reservation
-    DELETE FROM bridge_mappings m USING jsonb_to_recordset(results) AS r (id bigint, "eventId" text), bridge_mappings mine
-    WHERE mine.id = r.id AND m.outlook_item_id = mine.outlook_item_id AND m.outlook_event_id = r."eventId" AND m.id <> r.id
-      AND m.reservation_id IS NULL;
-    -- an event that a person brought back: it begins anew, so the cancelled reservation lets go of its id
-    UPDATE bridge_mappings m SET outlook_event_id = NULL, revision = m.revision + 1
-    FROM jsonb_to_recordset(results) AS r (id bigint, "eventId" text), bridge_mappings mine
-    WHERE mine.id = r.id AND m.outlook_item_id = mine.outlook_item_id AND m.outlook_event_id = r."eventId" AND m.id <> r.id
-      AND m.sync_status = 'cancelled';
+    PERFORM bridge_settle_met(results);
   END IF;
   WITH r AS (
     SELECT r.*,
@@ -133,19 +116,8 @@ BEGIN
   SELECT jsonb_build_object('latency',
            (SELECT coalesce(jsonb_object_agg(mapping_id, latency_ms) FILTER (WHERE latency_ms IS NOT NULL), '{}') FROM told))
   INTO answer;
-  -- an event that parted from its reservation begins anew: a meeting that the booking system moved away from, which waits
-  -- for a person, or the event of a cancelled reservation that somebody brought back
-  IF parts THEN
-    INSERT INTO bridge_mappings (resource_id, outlook_item_id, outlook_event_id, sync_status, sync_direction,
-      starts_at, ends_at, present, outlook_base, outlook_seen, outlook_news, due_at, noticed_at, is_organizer, conflict, resolution)
-    SELECT m.resource_id, m.outlook_item_id, r.counterpart ->> 'eventId', r.counterpart ->> 'status', 'outlook_to_booking',
-      (r.counterpart -> 'item' ->> 'startsAt')::timestamptz, (r.counterpart -> 'item' ->> 'endsAt')::timestamptz, false,
-      r.counterpart -> 'item', r.counterpart -> 'item', r.counterpart ->> 'news',
-      CASE WHEN r.counterpart ->> 'news' IS NOT NULL THEN now() END, now(), (r.counterpart -> 'isOrganizer')::boolean,
-      r.counterpart -> 'conflict', r.counterpart ->> 'resolution'
-    FROM jsonb_to_recordset(results) AS r (id bigint, counterpart jsonb) JOIN bridge_mappings m ON m.id = r.id
-    WHERE jsonb_typeof(r.counterpart) = 'object'
-    ON CONFLICT (outlook_item_id, outlook_event_id) DO NOTHING;
+  IF detaches THEN
+    PERFORM bridge_settle_counterparts(results);
   END IF;
   -- an event that one of these reservations moved away from: what becomes of it depends on where the reservation is now
   UPDATE bridge_mappings c SET due_at = now(), lane = 0, revision = c.revision + 1
@@ -154,16 +126,10 @@ BEGIN
     AND EXISTS (SELECT FROM jsonb_to_recordset(results) AS r (id bigint) LEFT JOIN bridge_mappings m ON m.id = r.id
       WHERE r.id = (c.conflict ->> 'mapping')::bigint OR m.reservation_type = c.conflict -> 'reservation' ->> 'type'
         AND m.reservation_id = (c.conflict -> 'reservation' ->> 'id')::bigint);
-  -- what is back on the side it was gone from: what a person said about its removal was about another time, and a removal that
-  -- was taken back is none
   IF removes THEN
-    DELETE FROM bridge_removals d USING bridge_mappings m, jsonb_to_recordset(results) AS r (id bigint)
-    WHERE d.mapping_id = r.id AND m.id = r.id AND CASE
-      WHEN d.applied_at IS NOT NULL THEN m.present AND m.sync_status = 'synced'
-      WHEN d.side = 'outlook' THEN m.present
-      ELSE m.outlook_news IS NULL END;
+    PERFORM bridge_settle_removals(results);
   END IF;
-  -- what whoever drains the room would ask for next
+  -- what the drain of the room would ask for next
   RETURN answer || jsonb_build_object(
     'more', EXISTS (SELECT FROM bridge_resource_mappings r JOIN bridge_mappings m ON m.resource_id = r.resource_id
                     WHERE r.id = room_id AND m.due_at <= clock_timestamp()),
@@ -177,7 +143,7 @@ CREATE OR REPLACE FUNCTION bridge_put_off_creates(room_id integer, epoch bigint,
 LANGUAGE plpgsql AS $put_off$
 BEGIN
   -- see bridge_settle
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
+  PERFORM bridge_lock_for_settlement();
   UPDATE bridge_mappings m SET due_at = clock_timestamp() + coalesce(in_ms, 0) * interval '1 millisecond'
   FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id
   WHERE r.id = room_id AND s.lease_epoch = epoch AND m.resource_id = r.resource_id
@@ -191,7 +157,7 @@ CREATE OR REPLACE FUNCTION bridge_park(room_id integer, epoch bigint, mapping bi
 RETURNS void LANGUAGE plpgsql AS $park$
 BEGIN
   -- see bridge_settle
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
+  PERFORM bridge_lock_for_settlement();
   WITH parked AS (
     UPDATE bridge_mappings m
     SET sync_status = CASE WHEN m.sync_status = 'conflict' THEN m.sync_status ELSE 'error' END, error_message = why, hint = what_to_do,

@@ -29,7 +29,7 @@ BEGIN
   style := bridge_style(room.resource_id);
   PERFORM bridge_number_keys(room.resource_id);
   IF bridge_view_has('{replaces}') THEN
-    PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
+    PERFORM bridge_lock_for_settlement();
     PERFORM bridge_hand_over(room.resource_id);
   END IF;
   SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
@@ -82,7 +82,7 @@ BEGIN
   INTO fresh, differing, missing, misplaced;
   -- ... then it is written down, never at the same time as a fold (see bridge_settle), which waits for whoever inserts the
   -- same mapping
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
+  PERFORM bridge_lock_for_settlement();
   INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
     starts_at, ends_at, due_at, lane)
   SELECT f.reservation_type, f.reservation_id, room.resource_id, room.outlook_item_id, f.priority_level, f.starts_at, f.ends_at, now(), 1

@@ -11,7 +11,7 @@ DECLARE
   attached jsonb;
 BEGIN
   -- see bridge_settle
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
+  PERFORM bridge_lock_for_settlement();
   SELECT r.* INTO room FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id
   WHERE r.id = room_id AND s.lease_epoch = epoch;
   IF NOT FOUND THEN

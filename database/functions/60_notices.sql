@@ -7,7 +7,7 @@ CREATE OR REPLACE FUNCTION bridge_notice(room_id integer, epoch bigint, noticed 
 LANGUAGE plpgsql AS $notice$
 BEGIN
   -- see bridge_settle
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
+  PERFORM bridge_lock_for_settlement();
   PERFORM FROM bridge_room_state WHERE resource_mapping_id = room_id AND lease_epoch = epoch;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
@@ -101,7 +101,7 @@ $begin$;
 CREATE OR REPLACE FUNCTION bridge_verified(room_id integer, epoch bigint, results jsonb) RETURNS void LANGUAGE plpgsql AS $verified$
 BEGIN
   -- see bridge_settle
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
+  PERFORM bridge_lock_for_settlement();
   UPDATE bridge_mappings m SET outlook_news = v.news, off_pattern = coalesce(v."offPattern", false),
     due_at = least(m.due_at, now()), revision = m.revision + 1
   FROM jsonb_to_recordset(results) AS v (id bigint, revision bigint, news text, "offPattern" boolean)
@@ -115,7 +115,7 @@ CREATE OR REPLACE FUNCTION bridge_removing(room_id integer, epoch bigint, wanted
 DECLARE
   noted jsonb;
 BEGIN
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
+  PERFORM bridge_lock_for_settlement();
   WITH those AS (
     UPDATE bridge_mappings m SET removing = true, event_intent = CASE m.sync_status WHEN 'cancelled' THEN 'remove_again' ELSE 'remove' END, revision = m.revision + 1
     FROM jsonb_to_recordset(wanted) AS w (id bigint, revision bigint)
@@ -147,7 +147,7 @@ DECLARE
   room bridge_resource_mappings;
 BEGIN
   -- see bridge_settle
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
+  PERFORM bridge_lock_for_settlement();
   UPDATE bridge_resource_mappings r SET outlook_object_id = object_id FROM bridge_room_state s
   WHERE r.id = room_id AND s.resource_mapping_id = room_id AND s.lease_epoch = epoch RETURNING r.* INTO room;
   IF NOT FOUND THEN

@@ -24,7 +24,7 @@ BEGIN
   IF to_regprocedure('bridge_reenable_item(text, bigint, text)') IS NULL THEN
     RETURN NULL;
   END IF;
-  PERFORM pg_advisory_xact_lock(hashtextextended('reservation ' || kind || '/' || id_, 7230914));
+  PERFORM bridge_lock_reservation(kind, id_);
   SELECT bool_or(i.active), array_agg(i.resource_id) INTO is_active, rooms FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_;
   IF rooms IS NULL OR is_active AND room = ANY (rooms) THEN
     RETURN NULL;
@@ -54,34 +54,139 @@ EXCEPTION
     RETURN NULL;
 END $revive$;
 
--- Writes into the booking system what Outlook says of one item, by the adapter's functions, and settles it, in one
--- transaction. `what`: import, change or cancel. Throws BR001 when the lease was lost and BR002 when the reservation or
--- the mapping is not any more as it was when this was decided (`expected`; nothing was done then); 23P01 when the time is
--- taken. Whoever writes a reservation or a meeting that several rooms share does so alone.
-CREATE OR REPLACE FUNCTION bridge_write_back(room_id integer, epoch bigint, what text, item jsonb, expected jsonb, settled jsonb) RETURNS jsonb
-LANGUAGE plpgsql AS $write$
+-- The parts of bridge_write_booking. What several rooms share is locked by them; each throws as that does.
+
+-- An event becomes a reservation. `how`: imported; joined: it is a meeting that invited several rooms, and one reservation has all
+-- of them; revived: it is that of a reservation which lost it. `stored`: the keys that a reservation which was there before took.
+CREATE OR REPLACE FUNCTION bridge_write_import(room integer, item jsonb, uid text, slot timestamptz, note text,
+  OUT kind text, OUT id_ bigint, OUT stored text[], OUT how text) LANGUAGE plpgsql AS $import$
+DECLARE
+  others integer[];
+BEGIN
+  PERFORM bridge_lock_meeting(uid, slot);
+  IF uid <> '' THEN
+    SELECT t.reservation_type, t.reservation_id, 'joined' INTO kind, id_, how FROM bridge_meetings t
+    WHERE t.ical_uid = uid AND t.original_start = slot
+      AND EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = t.reservation_type AND i.reservation_id = t.reservation_id AND bridge_stands(to_jsonb(i)))
+      AND EXISTS (SELECT FROM bridge_mappings o WHERE o.reservation_type = t.reservation_type AND o.reservation_id = t.reservation_id
+                  AND o.resource_id <> room AND o.ical_uid = uid AND o.sync_status <> 'cancelled');
+  END IF;
+  IF how = 'joined' THEN
+    others := ARRAY(SELECT i.resource_id FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_);
+    IF room = ANY (others) THEN
+      DELETE FROM bridge_mappings o WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = room
+        AND o.outlook_event_id IS NULL;
+      RETURN;
+    END IF;
+    stored := bridge_change_item(kind, id_, bridge_with_keys(jsonb_build_object('resource_ids', others || room, 'overlap', item -> 'overlap')));
+    IF NOT 'resource_ids' = ANY (stored) THEN
+      RAISE EXCEPTION 'The reservation of this meeting cannot have another room.' USING ERRCODE = 'P0001';
+    END IF;
+    DELETE FROM bridge_mappings o WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = room
+      AND (o.outlook_event_id IS NULL OR o.sync_status = 'cancelled');
+    RETURN;
+  END IF;
+  IF item ? 'revives' THEN
+    kind := item #>> '{revives,type}';
+    id_ := (item #>> '{revives,id}')::bigint;
+    stored := bridge_revive(kind, id_, room, item - 'revives', note);
+  END IF;
+  IF stored IS NOT NULL THEN
+    how := 'revived';
+    DELETE FROM bridge_mappings o WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = room AND o.sync_status = 'cancelled';
+  ELSE
+    how := 'imported';
+    SELECT i.reservation_type, i.reservation_id INTO kind, id_
+    FROM bridge_import(item - 'revives' || jsonb_build_object('resource_ids', jsonb_build_array(room), 'ical_uid', nullif(uid, ''))) i;
+  END IF;
+  IF uid <> '' THEN
+    INSERT INTO bridge_meetings AS t (ical_uid, original_start, reservation_type, reservation_id) VALUES (uid, slot, kind, id_)
+    ON CONFLICT (ical_uid, original_start) DO UPDATE SET reservation_type = excluded.reservation_type,
+      reservation_id = excluded.reservation_id, created_at = now();
+  END IF;
+END $import$;
+
+-- The reservation is as it was when this was decided (`expected`), and from here on nobody changes it but us.
+CREATE OR REPLACE FUNCTION bridge_hold_reservation(room integer, kind text, id_ bigint, expected jsonb, style jsonb) RETURNS void
+LANGUAGE plpgsql AS $hold$
+DECLARE
+  state jsonb;
+BEGIN
+  PERFORM bridge_lock_reservation(kind, id_);
+  -- locks it
+  PERFORM bridge_change_item(kind, id_, '{}');
+  SELECT bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
+    || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END INTO state
+  FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room AND bridge_stands(to_jsonb(i));
+  IF state IS DISTINCT FROM expected THEN
+    RAISE EXCEPTION 'reservation %/% changed meanwhile', kind, id_ USING ERRCODE = 'BR002';
+  END IF;
+END $hold$;
+
+-- Changes a reservation; returns the keys that it stored.
+CREATE OR REPLACE FUNCTION bridge_write_change(kind text, id_ bigint, item jsonb) RETURNS text[] LANGUAGE plpgsql AS $change$
+DECLARE
+  met constant text[] := ARRAY(SELECT n.other FROM bridge_met(kind, id_) n WHERE item ->> 'overlap' = 'refuse');
+  stored text[];
+  place record;
+BEGIN
+  stored := bridge_change_item(kind, id_, item - 'overlap');
+  -- what it lay on before is stacked on purpose; what it comes to lie on is not
+  SELECT n.room, n.title INTO place FROM bridge_met(kind, id_) n
+  WHERE item ->> 'overlap' = 'refuse' AND NOT n.other = ANY (met) LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'The time is taken in room %: %.', place.room, place.title USING ERRCODE = '23P01';
+  END IF;
+  RETURN stored;
+END $change$;
+
+-- Cancels a reservation with the last of its rooms that Outlook knows; before that it gives up this room only.
+CREATE OR REPLACE FUNCTION bridge_write_cancel(room integer, kind text, id_ bigint, note text) RETURNS void LANGUAGE plpgsql AS $cancel$
+DECLARE
+  others constant integer[] := ARRAY(SELECT i.resource_id FROM bridge_items i
+    WHERE i.reservation_type = kind AND i.reservation_id = id_ AND bridge_stands(to_jsonb(i)) AND i.resource_id <> room);
+BEGIN
+  IF NOT EXISTS (SELECT FROM bridge_mappings o JOIN bridge_resource_mappings r ON r.resource_id = o.resource_id AND r.active = 1
+                 WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = ANY (others)
+                   AND o.sync_status <> 'cancelled' AND coalesce(o.outlook_news, '') NOT IN ('gone', 'vacated')) THEN
+    PERFORM bridge_cancel_item(kind, id_, note);
+  ELSIF NOT 'resource_ids' = ANY (bridge_change_item(kind, id_, bridge_with_keys(jsonb_build_object('resource_ids', others)))) THEN
+    RAISE EXCEPTION 'The reservation cannot give up one of its rooms.' USING ERRCODE = 'P0001';
+  END IF;
+END $cancel$;
+
+-- The other rooms of a meeting agree on what the booking system says of it now; what theirs show is to be looked at.
+CREATE OR REPLACE FUNCTION bridge_agree_in_other_rooms(mapping bigint, kind text, id_ bigint, seen jsonb) RETURNS void
+LANGUAGE sql AS $agree$
+  UPDATE bridge_mappings o
+  SET agreement = 'agreed', booking_base = seen - 'as' || own.appearance, booking_seen = seen - 'as' || own.appearance,
+      outlook_news = coalesce(o.outlook_news, 'look'), noticed_at = coalesce(o.noticed_at, now()), due_at = now(), lane = 0, revision = o.revision + 1
+  FROM (SELECT n.id, CASE WHEN n.booking_seen ? 'as' THEN jsonb_build_object('as', n.booking_seen -> 'as') ELSE '{}' END AS appearance
+        FROM bridge_mappings n WHERE n.reservation_type = kind AND n.reservation_id = id_) own
+  WHERE own.id = o.id AND o.reservation_type = kind AND o.reservation_id = id_ AND o.id <> mapping AND NOT o.is_organizer
+    AND o.outlook_event_id IS NOT NULL AND o.sync_status <> 'cancelled';
+$agree$;
+
+-- Writes into the booking system what Outlook says of one item, by the adapter's functions. `what`: import, change or cancel.
+-- Returns `settlements`, which bridge_settle takes in the same transaction: `settled`, completed by what the reservation shows now;
+-- and in `answer` which reservation it is, and whether it was there before (`joined`). Throws BR001 when the lease was lost and
+-- BR002 when the reservation or the mapping is not any more as it was when this was decided (`expected`; nothing was done
+-- then); 23P01 when the time is taken. What several rooms share, a reservation or a meeting, is written by one at a time.
+CREATE OR REPLACE FUNCTION bridge_write_booking(room_id integer, epoch bigint, what text, item jsonb, expected jsonb, settled jsonb,
+  OUT settlements jsonb, OUT answer jsonb) LANGUAGE plpgsql AS $write$
 DECLARE
   m bridge_mappings;
   room constant integer := (SELECT resource_id FROM bridge_resource_mappings WHERE id = room_id);
   style constant jsonb := bridge_style(room);
+  note constant text := 'Cancelled from Outlook';
   kind text;
   id_ bigint;
-  note constant text := 'Cancelled from Outlook';
-  uid constant text := coalesce(settled ->> 'iCalUId', '');
-  slot constant timestamptz := coalesce((settled ->> 'originalStart')::timestamptz, '-infinity');
-  others integer[];
-  met text[];
   stored text[];
-  state jsonb;
-  base jsonb;
+  how text;
   place record;
-  joined boolean := false;
-  was_known boolean := false;
-  was_alive boolean := false;
-  answer jsonb;
 BEGIN
-  -- A clerk's open transaction must not keep a whole room waiting. And whoever writes the same rows in another order would
-  -- deadlock with us: we give up before the server looks for one, so it is never the clerk's transaction that fails.
+  -- A clerk's open transaction must not keep a whole room waiting. And a transaction that writes the same rows in another order
+  -- would deadlock with us: we give up before the server looks for one, so it is never the clerk's that fails.
   PERFORM set_config('lock_timeout', round(extract(epoch FROM current_setting('deadlock_timeout')::interval) * 500)::text, true);
   PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
   IF NOT FOUND THEN
@@ -91,102 +196,25 @@ BEGIN
   IF m.id IS NULL OR m.revision <> (settled ->> 'revision')::bigint THEN
     RAISE EXCEPTION 'mapping % changed meanwhile', settled ->> 'id' USING ERRCODE = 'BR002';
   END IF;
-  kind := m.reservation_type;
-  id_ := m.reservation_id;
-
   IF what = 'import' THEN
-    PERFORM pg_advisory_xact_lock(hashtextextended('meeting ' || uid || slot::text, 7230914));
-    IF uid <> '' THEN
-      SELECT t.reservation_type, t.reservation_id, true INTO kind, id_, was_known FROM bridge_meetings t
-      WHERE t.ical_uid = uid AND t.original_start = slot
-        AND EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = t.reservation_type AND i.reservation_id = t.reservation_id AND bridge_stands(to_jsonb(i)))
-        AND EXISTS (SELECT FROM bridge_mappings o WHERE o.reservation_type = t.reservation_type AND o.reservation_id = t.reservation_id
-                    AND o.resource_id <> room AND o.ical_uid = uid AND o.sync_status <> 'cancelled');
-      was_known := coalesce(was_known, false);
-    END IF;
-    IF was_known THEN
-      -- a meeting that invited several rooms: one reservation with all of them
-      others := ARRAY(SELECT i.resource_id FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_);
-      IF room = ANY (others) THEN
-        DELETE FROM bridge_mappings o WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = room
-          AND o.outlook_event_id IS NULL;
-      ELSE
-        stored := bridge_change_item(kind, id_, bridge_with_keys(jsonb_build_object('resource_ids', others || room, 'overlap', item -> 'overlap')));
-        IF NOT 'resource_ids' = ANY (stored) THEN
-          RAISE EXCEPTION 'The reservation of this meeting cannot have another room.' USING ERRCODE = 'P0001';
-        END IF;
-        DELETE FROM bridge_mappings o WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = room
-          AND (o.outlook_event_id IS NULL OR o.sync_status = 'cancelled');
-      END IF;
-      joined := true;
-    ELSE
-      IF item ? 'revives' THEN
-        kind := item #>> '{revives,type}';
-        id_ := (item #>> '{revives,id}')::bigint;
-        stored := bridge_revive(kind, id_, room, item - 'revives', note);
-        was_alive := stored IS NOT NULL;
-      END IF;
-      IF was_alive THEN
-        DELETE FROM bridge_mappings o WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = room AND o.sync_status = 'cancelled';
-      ELSE
-        SELECT i.reservation_type, i.reservation_id INTO kind, id_
-        FROM bridge_import(item - 'revives' || jsonb_build_object('resource_ids', jsonb_build_array(room), 'ical_uid', nullif(uid, ''))) i;
-      END IF;
-      IF uid <> '' THEN
-        INSERT INTO bridge_meetings AS t (ical_uid, original_start, reservation_type, reservation_id) VALUES (uid, slot, kind, id_)
-        ON CONFLICT (ical_uid, original_start) DO UPDATE SET reservation_type = excluded.reservation_type,
-          reservation_id = excluded.reservation_id, created_at = now();
-      END IF;
-    END IF;
+    SELECT i.* INTO kind, id_, stored, how FROM bridge_write_import(room, item, coalesce(settled ->> 'iCalUId', ''),
+      coalesce((settled ->> 'originalStart')::timestamptz, '-infinity'), note) i;
   ELSE
-    PERFORM pg_advisory_xact_lock(hashtextextended('reservation ' || kind || '/' || id_, 7230914));
-    -- locks the reservation: from here on nobody changes it but us
-    PERFORM bridge_change_item(kind, id_, '{}');
-    SELECT bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
-      || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END INTO state
-    FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room AND bridge_stands(to_jsonb(i));
-    IF state IS DISTINCT FROM expected THEN
-      RAISE EXCEPTION 'reservation %/% changed meanwhile', kind, id_ USING ERRCODE = 'BR002';
-    END IF;
+    kind := m.reservation_type;
+    id_ := m.reservation_id;
+    PERFORM bridge_hold_reservation(room, kind, id_, expected, style);
     IF what = 'change' THEN
-      met := ARRAY(SELECT n.other FROM bridge_met(kind, id_) n WHERE item ->> 'overlap' = 'refuse');
-      stored := bridge_change_item(kind, id_, item - 'overlap');
-      -- what it lay on before is stacked on purpose; what it comes to lie on is not
-      SELECT n.room, n.title INTO place FROM bridge_met(kind, id_) n
-      WHERE item ->> 'overlap' = 'refuse' AND NOT n.other = ANY (met) LIMIT 1;
-      IF FOUND THEN
-        RAISE EXCEPTION 'The time is taken in room %: %.', place.room, place.title USING ERRCODE = '23P01';
-      END IF;
+      stored := bridge_write_change(kind, id_, item);
     ELSE
-      others := ARRAY(SELECT i.resource_id FROM bridge_items i
-                      WHERE i.reservation_type = kind AND i.reservation_id = id_ AND bridge_stands(to_jsonb(i)) AND i.resource_id <> room);
-      -- the last of its rooms that Outlook knows: the whole of it; else only this room
-      IF EXISTS (SELECT FROM bridge_mappings o JOIN bridge_resource_mappings r ON r.resource_id = o.resource_id AND r.active = 1
-                 WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = ANY (others)
-                   AND o.sync_status <> 'cancelled' AND coalesce(o.outlook_news, '') NOT IN ('gone', 'vacated')) THEN
-        stored := bridge_change_item(kind, id_, bridge_with_keys(jsonb_build_object('resource_ids', others)));
-        IF NOT 'resource_ids' = ANY (stored) THEN
-          RAISE EXCEPTION 'The reservation cannot give up one of its rooms.' USING ERRCODE = 'P0001';
-        END IF;
-      ELSE
-        PERFORM bridge_cancel_item(kind, id_, note);
-      END IF;
+      PERFORM bridge_write_cancel(room, kind, id_, note);
     END IF;
   END IF;
 
   SELECT i.*, bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
     || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END AS seen INTO place
   FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room;
-  -- agreed on is what the reservation shows now, but not what it could not store (that is shown to Outlook again), nor
-  -- what this write had nothing to do with, nor what was hidden from Outlook until now
-  base := CASE WHEN what = 'cancel' THEN settled -> 'bookingBase'
-    ELSE (place.seen - ARRAY(SELECT jsonb_array_elements_text(settled -> 'open')) || coalesce(settled -> 'kept', '{}'))
-      - ARRAY(SELECT f.field FROM jsonb_to_recordset(settled -> 'written') AS f (field text, key text)
-              WHERE NOT f.key = ANY (stored) AND (what = 'change' OR was_alive))
-      - ARRAY(SELECT jsonb_array_elements_text(settled -> 'hidden')) END;
-
-  -- see bridge_settle; the booking system's locks are taken already, and nobody who has this one waits for them
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
+  -- see 04_locks.sql; the booking system's locks are taken already, and nobody who has this one waits for them
+  PERFORM bridge_lock_for_settlement();
   UPDATE bridge_mappings b
   SET reservation_type = kind, reservation_id = id_, present = coalesce(place.active, false),
       starts_at = coalesce(place.starts_at, b.starts_at), ends_at = coalesce(place.ends_at, b.ends_at),
@@ -197,26 +225,45 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'mapping % changed meanwhile', m.id USING ERRCODE = 'BR002';
   END IF;
-  -- the other rooms of the same meeting agree on our side; what theirs show is to be looked at
-  UPDATE bridge_mappings o
-  SET agreement = 'agreed', booking_base = place.seen - 'as' || own.appearance, booking_seen = place.seen - 'as' || own.appearance, outlook_news = coalesce(o.outlook_news, 'look'),
-      noticed_at = coalesce(o.noticed_at, now()), due_at = now(), lane = 0, revision = o.revision + 1
-  FROM (SELECT n.id, CASE WHEN n.booking_seen ? 'as' THEN jsonb_build_object('as', n.booking_seen -> 'as') ELSE '{}' END AS appearance
-        FROM bridge_mappings n WHERE n.reservation_type = kind AND n.reservation_id = id_) own
-  WHERE own.id = o.id AND what = 'change' AND o.reservation_type = kind AND o.reservation_id = id_ AND o.id <> m.id AND NOT o.is_organizer
-    AND o.outlook_event_id IS NOT NULL AND o.sync_status <> 'cancelled';
-  answer := bridge_settle(room_id, epoch, jsonb_build_array(settled || jsonb_build_object('revision', m.revision + 1, 'bookingBase', base,
-    'bookingSeen', CASE WHEN what = 'cancel' THEN NULL ELSE place.seen END,
-    'action', CASE WHEN joined THEN 'joined' ELSE settled ->> 'action' END,
-    'reason', CASE WHEN stored IS NOT NULL AND what = 'change' AND EXISTS (
-        SELECT FROM jsonb_to_recordset(settled -> 'written') AS f (key text) WHERE NOT f.key = ANY (stored))
-      THEN concat_ws('; ', settled ->> 'reason', 'not possible here: ' || (SELECT string_agg(f.field, ', ')
-        FROM jsonb_to_recordset(settled -> 'written') AS f (field text, key text) WHERE NOT f.key = ANY (stored)))
-      WHEN was_alive THEN 'its event is there again'
-      ELSE settled ->> 'reason' END,
-    'dueInMs', CASE WHEN base IS DISTINCT FROM place.seen AND (what = 'change' OR was_alive) THEN 0 ELSE (settled ->> 'dueInMs')::float8 END)));
-  RETURN answer || jsonb_build_object('reservationType', kind, 'reservationId', id_, 'joined', joined);
+  IF what = 'change' THEN
+    PERFORM bridge_agree_in_other_rooms(m.id, kind, id_, place.seen);
+  END IF;
+  settlements := jsonb_build_array(bridge_completed(settled || jsonb_build_object('revision', m.revision + 1), what, how, stored, place.seen));
+  answer := jsonb_build_object('reservationType', kind, 'reservationId', id_, 'joined', coalesce(how = 'joined', false));
 END $write$;
+
+-- A settlement of what was written into the booking system, completed by what the reservation shows now (`seen`). Agreed on is
+-- that, but not what it could not store (which is shown to Outlook again), nor what this write had nothing to do with, nor what
+-- was hidden from Outlook until now.
+CREATE OR REPLACE FUNCTION bridge_completed(settled jsonb, what text, how text, stored text[], seen jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $completed$
+DECLARE
+  was_there constant boolean := what = 'change' OR coalesce(how = 'revived', false);
+  lost text[];
+  base jsonb;
+BEGIN
+  IF what = 'cancel' THEN
+    RETURN settled || '{"bookingSeen": null}';
+  END IF;
+  IF was_there THEN
+    lost := ARRAY(SELECT f.field FROM jsonb_to_recordset(settled -> 'written') AS f (field text, key text) WHERE NOT f.key = ANY (stored));
+  END IF;
+  base := (seen - ARRAY(SELECT jsonb_array_elements_text(settled -> 'open')) || coalesce(settled -> 'kept', '{}'))
+    - coalesce(lost, '{}') - ARRAY(SELECT jsonb_array_elements_text(settled -> 'hidden'));
+  RETURN settled || jsonb_build_object('agreement', bridge_agreement(base), 'bookingBase', base, 'bookingSeen', seen,
+    'action', CASE WHEN how = 'joined' THEN how ELSE settled ->> 'action' END,
+    'reason', CASE WHEN what = 'change' AND cardinality(lost) > 0
+        THEN concat_ws('; ', settled ->> 'reason', 'not possible here: ' || array_to_string(lost, ', '))
+      WHEN how = 'revived' THEN 'its event is there again'
+      ELSE settled ->> 'reason' END,
+    'dueInMs', CASE WHEN base IS DISTINCT FROM seen AND was_there THEN 0 ELSE (settled ->> 'dueInMs')::float8 END);
+END $completed$;
+
+-- Called by daemons of the version before.
+CREATE OR REPLACE FUNCTION bridge_write_back(room_id integer, epoch bigint, what text, item jsonb, expected jsonb, settled jsonb) RETURNS jsonb
+LANGUAGE sql AS $back$
+  SELECT bridge_settle(room_id, epoch, w.settlements) || w.answer FROM bridge_write_booking(room_id, epoch, what, item, expected, settled) w
+$back$;
 
 -- Of the reservations in a room that lie on one of the places in `wanted`, those that Outlook shows at another time, which is
 -- not followed yet or was refused, as bridge_due_items has them.
@@ -231,18 +278,20 @@ RETURNS SETOF jsonb LANGUAGE sql STABLE AS $leaving$
     ORDER BY m.starts_at, m.id LIMIT most), w.opens, w.closes, '{}') i
 $leaving$;
 
--- Writes changes of reservations of one room that take each other's places, as bridge_write_back does, all of them or none: a
+-- Writes changes of reservations of one room that take each other's places, as bridge_write_booking does, all of them or none: a
 -- place is taken by what lies there when all have moved. Throws as that does, 23P01 with the mapping that found its place taken
--- as the detail. Returns its answers by mapping.
-CREATE OR REPLACE FUNCTION bridge_write_together(room_id integer, epoch bigint, items jsonb, expected jsonb, settled jsonb) RETURNS jsonb
-LANGUAGE plpgsql AS $together$
+-- as the detail. `answers`: by mapping.
+CREATE OR REPLACE FUNCTION bridge_write_exchange(room_id integer, epoch bigint, items jsonb, expected jsonb, settled jsonb,
+  OUT settlements jsonb, OUT answers jsonb) LANGUAGE plpgsql AS $exchange$
 DECLARE
   those constant bigint[] := ARRAY(SELECT (t ->> 'id')::bigint FROM jsonb_array_elements(settled) WITH ORDINALITY s (t, n) ORDER BY n);
   met jsonb := '{}';
-  answers jsonb := '{}';
   one record;
+  wrote record;
   place record;
 BEGIN
+  settlements := '[]';
+  answers := '{}';
   -- what is due is left alone by what makes due (bridge_retry_refused)
   UPDATE bridge_mappings SET due_at = now() WHERE id = ANY (those) AND (due_at IS NULL OR due_at > now());
   FOR one IN SELECT m.* FROM bridge_mappings m WHERE m.id = ANY (those) LOOP
@@ -253,8 +302,9 @@ BEGIN
     SELECT i.item, nullif(expected -> (i.n - 1)::integer, 'null') AS expected, settled -> (i.n - 1)::integer AS settled, those[i.n] AS id
     FROM jsonb_array_elements(items) WITH ORDINALITY i (item, n) JOIN bridge_mappings m ON m.id = those[i.n] ORDER BY m.priority_level DESC, i.n
   LOOP
-    answers := answers || jsonb_build_object(one.id,
-      bridge_write_back(room_id, epoch, 'change', one.item || '{"overlap": "allow"}', one.expected, one.settled));
+    SELECT w.* INTO wrote FROM bridge_write_booking(room_id, epoch, 'change', one.item || '{"overlap": "allow"}', one.expected, one.settled) w;
+    settlements := settlements || wrote.settlements;
+    answers := answers || jsonb_build_object(one.id, wrote.answer);
   END LOOP;
   FOR one IN
     SELECT m.* FROM jsonb_array_elements(items) WITH ORDINALITY i (item, n) JOIN bridge_mappings m ON m.id = those[i.n]
@@ -265,5 +315,12 @@ BEGIN
       RAISE EXCEPTION 'The time is taken in room %: %.', place.room, place.title USING ERRCODE = '23P01', DETAIL = one.id::text;
     END IF;
   END LOOP;
-  RETURN answers;
-END $together$;
+END $exchange$;
+
+-- Called by daemons of the version before.
+CREATE OR REPLACE FUNCTION bridge_write_together(room_id integer, epoch bigint, items jsonb, expected jsonb, settled jsonb) RETURNS jsonb
+LANGUAGE sql AS $together$
+  SELECT (SELECT jsonb_object_agg(a.key, w.written || a.value) FROM jsonb_each(w.answers) a)
+  FROM (SELECT bridge_settle(room_id, epoch, x.settlements) AS written, x.answers
+        FROM bridge_write_exchange(room_id, epoch, items, expected, settled) x OFFSET 0) w
+$together$;

@@ -26,6 +26,7 @@
  */
 import type { WakeMode } from '../config.ts';
 import { sqlState, type Queryable } from '../database.ts';
+import { locks } from '../locks.ts';
 
 export interface AdaptiveNotifyOptions {
   readonly mode: WakeMode;
@@ -129,7 +130,7 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
     hurried = false;
     // from here on the triggers are silent, and should the next line fail nobody would know of what they kept silent about
     drain();
-    if (!(await isLocked(session, 'pg_advisory_lock(7230912, 1)'))) return;
+    if (!(await isLocked(session, `pg_advisory_lock(${locks.adaptiveNotify})`))) return;
     workedAt = now();
     state = { is: 'hot' };
   }
@@ -147,7 +148,7 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
 
   async function coolDown(session: Queryable): Promise<void> {
     drain();
-    await session.query('SELECT pg_advisory_unlock(7230912, 1)');
+    await session.query(`SELECT pg_advisory_unlock(${locks.adaptiveNotify})`);
     await raiseBarrier(session);
   }
 
@@ -156,7 +157,7 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
    * must have the smaller id.
    */
   async function raiseBarrier(session: Queryable): Promise<void> {
-    isPresent ||= await isLocked(session, 'pg_advisory_lock_shared(7230912, 6)');
+    isPresent ||= await isLocked(session, `pg_advisory_lock_shared(${locks.present})`);
     if (!isPresent) return;
     const { rows } = await session.query<{ barrier: string }>('SELECT pg_current_xact_id()::text AS barrier');
     drain(rows[0]!.barrier);

@@ -6,11 +6,10 @@ import type { BookingConfig } from '../config.ts';
 import { connectionSettings, DirectClient } from '../connection.ts';
 import { databaseFailure } from '../database.ts';
 import { Invalid, Retryable } from '../errors.ts';
+import { locks } from '../locks.ts';
 
 /** That a transaction is open already, or none is: no news for people. */
 const transactionStates = new Set(['25001', '25P01']);
-
-const migrateLock = [7_230_912, 3] as const;
 
 /** Runs `work` on a session of its own, alone with this database. */
 export async function withLock<T>(
@@ -44,9 +43,9 @@ async function waitForOthers(client: pg.Client, tell: Tell, signal: AbortSignal)
   const givesUpAt = Date.now() + 60_000;
   for (let told = false; ; told = true) {
     signal.throwIfAborted();
-    const { rows } = await client.query<{ ours: boolean }>('SELECT pg_try_advisory_lock($1, $2) AS ours', [
-      ...migrateLock,
-    ]);
+    const { rows } = await client.query<{ ours: boolean }>(
+      `SELECT pg_try_advisory_lock(${locks.migrate}) AS ours`,
+    );
     if (rows[0]!.ours) return;
     if (!told) tell('Another migrate is at work on this database; waiting for it.');
     if (Date.now() > givesUpAt)

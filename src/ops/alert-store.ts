@@ -8,6 +8,7 @@
  */
 import { inTransaction, type Database, type Queryable } from '../database.ts';
 import type { Alert, AlertType } from './alert-types.ts';
+import { locks } from '../locks.ts';
 
 /** An alert as it is kept and listed. */
 export interface AlertRow {
@@ -54,7 +55,7 @@ export interface AlertStatistics {
 /** A daemon that has not repeated for this long what it sees is gone, or sees it no more. */
 const holdMs = 120_000;
 
-const lock = 'SELECT pg_advisory_xact_lock(7230912, 4)';
+const lock = `SELECT pg_advisory_xact_lock(${locks.alerts})`;
 const columns = `id, type, severity, room, resource_id, detail ->> 'mailbox' AS mailbox, message, hint,
   detail - 'mailbox' AS detail, created_at, seen_at, acknowledged_at, closed_at,
   CASE WHEN closed_at IS NOT NULL THEN 'closed' WHEN acknowledged_at IS NOT NULL THEN 'acknowledged' ELSE 'open' END AS status`;

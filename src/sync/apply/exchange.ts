@@ -78,9 +78,13 @@ export function createExchange({ db, window, changeIn }: ExchangeOptions) {
         askedOf(decision.mapped, change, bookingTook(decision)),
       );
       try {
-        const { rows } = await db.query<{ answers: Record<string, Answer> }>({
-          name: 'write_together',
-          text: 'SELECT bridge_write_together($1, $2, $3, $4, $5) AS answers',
+        const { rows } = await db.query<{
+          written: Pick<Answer, 'latency'>;
+          answers: Record<string, Omit<Answer, 'latency'>>;
+        }>({
+          name: 'write_exchange',
+          text: `SELECT bridge_settle($1, $2, w.settlements) AS written, w.answers
+            FROM bridge_write_exchange($1, $2, $3, $4, $5) w`,
           values: [
             room.id,
             room.epoch,
@@ -92,7 +96,10 @@ export function createExchange({ db, window, changeIn }: ExchangeOptions) {
         return writes.map(({ decision, change }) => ({
           item: decision.mapped,
           decision,
-          written: writtenOf(decision.mapped, change, rows[0]!.answers[decision.mapped.id]!),
+          written: writtenOf(decision.mapped, change, {
+            ...rows[0]!.answers[decision.mapped.id]!,
+            latency: rows[0]!.written.latency,
+          }),
         }));
       } catch (error) {
         const inTheWay = blamed(error);

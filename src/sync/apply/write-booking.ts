@@ -64,7 +64,7 @@ export type WrittenBack =
   /** A lock, say: later. */
   | { readonly outcome: 'later'; readonly message: string; readonly inMs: number };
 
-/** What bridge_write_back answers of one write. */
+/** What bridge_settle and bridge_write_booking answer of one write. */
 export interface Answer {
   readonly latency: Readonly<Record<string, number>>;
   readonly reservationType: string;
@@ -99,8 +99,9 @@ export function createWriteBack(db: Queryable, random: () => number = Math.rando
     ];
     try {
       const { rows } = await db.query<{ answer: Answer }>({
-        name: 'write_back',
-        text: 'SELECT bridge_write_back($1, $2, $3, $4, $5, $6) AS answer',
+        name: 'write_booking',
+        text: `SELECT bridge_settle($1, $2, w.settlements) || w.answer AS answer
+          FROM bridge_write_booking($1, $2, $3, $4, $5, $6) w`,
         values,
       });
       return writtenOf(item, write, rows[0]!.answer);

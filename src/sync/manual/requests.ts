@@ -8,9 +8,10 @@ import type { Id } from '../../id.ts';
 import { msLeft, type Call } from './call.ts';
 import type { Window } from '../store/mappings.ts';
 import type { Chosen } from './outcomes.ts';
+import { locks } from '../../locks.ts';
 
 /** See database/functions/30_fold.sql. Who has it is alone: no fold and no settle is under way, so the books are complete. */
-export const lockFold = 'SELECT pg_advisory_xact_lock(7230912, 2)';
+export const lockFold = `SELECT pg_advisory_xact_lock(${locks.fold})`;
 
 export interface PendingChoice {
   readonly limit: number;

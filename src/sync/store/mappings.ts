@@ -5,6 +5,7 @@
 import type { Queryable } from '../../database.ts';
 import type { RoomSettings } from '../../room-settings.ts';
 import { workItemOf, type WorkItem, type WorkRow } from './work-item.ts';
+import { locks } from '../../locks.ts';
 
 /** How many days around today both sides are kept equal. */
 export interface Window {
@@ -195,7 +196,7 @@ export async function abandonRoom(session: Queryable, room: LeasedRoom, rest: Re
         UPDATE bridge_room_state SET retry_at = clock_timestamp() + $3::float8 * interval '1 millisecond',
           attempt = attempt + 1, health = $4, error_message = $5, hint = $6, updated_at = now()
         WHERE resource_mapping_id = $1 AND lease_epoch = $2 AND $3::float8 IS NOT NULL)
-      SELECT pg_advisory_unlock(7230911, $1)`,
+      SELECT pg_advisory_unlock(${locks.room}, $1)`,
     values: [
       room.id,
       room.epoch,

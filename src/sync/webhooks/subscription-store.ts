@@ -7,6 +7,7 @@
  * that was started last keeps the books.
  */
 import { onConnection, type Database, type Queryable } from '../../database.ts';
+import { locks } from '../../locks.ts';
 
 /** One row that is due. */
 export interface DueSubscription {
@@ -292,19 +293,18 @@ export async function noteReauthorization(db: Queryable, subscriptionIds: readon
 }
 
 /** The lock of whoever asks Graph: one daemon at a time. Freed with its connection, whatever happens to the process. */
-const keeperLock = '7230912, 5';
 
 /** Runs `work` unless another daemon does so right now; returns whether it ran. */
 export function asOnlyKeeper(db: Database, work: () => Promise<void>): Promise<boolean> {
   return onConnection(db, async (client, discard) => {
     const { rows } = await client.query<{ ours: boolean }>(
-      `SELECT pg_try_advisory_lock(${keeperLock}) AS ours`,
+      `SELECT pg_try_advisory_lock(${locks.subscriptions}) AS ours`,
     );
     if (!rows[0]!.ours) return false;
     try {
       await work();
     } finally {
-      await client.query(`SELECT pg_advisory_unlock(${keeperLock})`).catch(discard);
+      await client.query(`SELECT pg_advisory_unlock(${locks.subscriptions})`).catch(discard);
     }
     return true;
   });

@@ -1,9 +1,8 @@
 /** The lease of a room, for whoever calls its mailbox beside the daemon's loop: its holder is alone with it. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Queryable } from '../../database.ts';
+import { locks } from '../../locks.ts';
 
-/** See database/functions/40_take.sql. */
-const roomLease = 7_230_911;
 const waitMs = 5_000;
 
 /** Runs `work` while no daemon works on the room; null when one kept it for too long. */
@@ -15,10 +14,10 @@ export async function underLease<T>(
 ): Promise<T | null> {
   const givesUpAt = performance.now() + waitMs;
   for (;;) {
-    const { rows } = await session.query<{ ours: boolean }>('SELECT pg_try_advisory_lock($1, $2) AS ours', [
-      roomLease,
-      roomId,
-    ]);
+    const { rows } = await session.query<{ ours: boolean }>(
+      `SELECT pg_try_advisory_lock(${locks.room}, $1) AS ours`,
+      [roomId],
+    );
     if (rows[0]!.ours) break;
     if (performance.now() > givesUpAt) return null;
     await pause(100, undefined, { signal });
@@ -27,6 +26,6 @@ export async function underLease<T>(
     return await work();
   } finally {
     // a daemon that passed the room by meanwhile looks again
-    await session.query('SELECT pg_advisory_unlock($1, $2), bridge_wake()', [roomLease, roomId]);
+    await session.query(`SELECT pg_advisory_unlock(${locks.room}, $1), bridge_wake()`, [roomId]);
   }
 }

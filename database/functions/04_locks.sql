@@ -1,0 +1,29 @@
+-- Advisory locks by name; src/locks.ts has the same for TypeScript, with what each is for. Numbers stand nowhere else but in the
+-- template of the triggers (12_watch.sql), where a call costs.
+
+-- One room is worked on by one daemon. (7230911, room)
+CREATE OR REPLACE FUNCTION bridge_try_lock_room(room_id integer) RETURNS boolean LANGUAGE sql AS $lock$
+  SELECT pg_try_advisory_lock(7230911, room_id)
+$lock$;
+CREATE OR REPLACE FUNCTION bridge_unlock_room(room_id integer) RETURNS boolean LANGUAGE sql AS $lock$
+  SELECT pg_advisory_unlock(7230911, room_id)
+$lock$;
+
+-- A fold and a settlement take the same rows in another order, so they exclude each other; settlements of several rooms do not.
+-- (7230912, 2)
+CREATE OR REPLACE FUNCTION bridge_lock_for_fold() RETURNS void LANGUAGE plpgsql AS $lock$
+BEGIN
+  PERFORM pg_advisory_xact_lock(7230912, 2) WHERE NOT bridge_is_plan();
+END $lock$;
+CREATE OR REPLACE FUNCTION bridge_lock_for_settlement() RETURNS void LANGUAGE plpgsql AS $lock$
+BEGIN
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
+END $lock$;
+
+-- What several rooms share is written by one of them at a time. (7230914, as the seed of a digest)
+CREATE OR REPLACE FUNCTION bridge_lock_reservation(kind text, id_ bigint) RETURNS void LANGUAGE sql AS $lock$
+  SELECT pg_advisory_xact_lock(hashtextextended('reservation ' || kind || '/' || id_, 7230914))
+$lock$;
+CREATE OR REPLACE FUNCTION bridge_lock_meeting(ical_uid text, original_start timestamptz) RETURNS void LANGUAGE sql AS $lock$
+  SELECT pg_advisory_xact_lock(hashtextextended('meeting ' || ical_uid || original_start::text, 7230914))
+$lock$;
