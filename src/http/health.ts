@@ -24,6 +24,9 @@ export interface HealthParts {
 /** A database that does not answer within this is away: a probe has its answer within 2 s. */
 const databaseMs = 1_500;
 
+/** Longer, and something is wrong. */
+const startsWithinSeconds = 20;
+
 const tags = ['Health'];
 
 const healthRoute = createRoute({
@@ -135,12 +138,15 @@ function readinessOf(health: HealthState, read: Capture | Error): Readiness {
   const hint =
     away !== null
       ? (repair ?? 'Check DB_HOST, DB_PORT and the server.')
-      : (outage?.hint ??
-        (capture.repair === null
-          ? 'LISTEN needs a direct connection: no pooler in between, and no standby.'
-          : `Run: ${capture.repair}`));
+      : (outage?.hint ?? (capture.repair === null ? unheardHint(health) : `Run: ${capture.repair}`));
   return { success: false, status: 'not ready', checks, hint };
 }
+
+/** Says nothing of a pooler to a person who asks in the first seconds. */
+const unheardHint = ({ listener, uptimeSeconds }: HealthState) =>
+  listener.since === null && uptimeSeconds < startsWithinSeconds
+    ? 'The daemon is starting: ask again in a moment.'
+    : 'LISTEN needs a direct connection: no pooler in between, and no standby.';
 
 const unreadable = (away: boolean): Capture =>
   away

@@ -33,6 +33,14 @@ test('not ready while notifications are not heard, with the reason', async () =>
   });
 });
 
+test('who asks in the first moments hears that it is starting, and nothing of a pooler', async () => {
+  await using api = await openApi();
+  const { hint } = (await api.call('GET', '/ready')).body;
+  expect(hint).toBe('The daemon is starting: ask again in a moment.');
+  api.tell({ fact: 'listening', heard: false, reason: 'no notification came back' });
+  expect((await api.call('GET', '/ready')).body['hint']).toMatch(/LISTEN needs a direct connection/);
+});
+
 test('not ready while a trigger is disabled, with the statement that enables it', async () => {
   await using api = await openApi();
   api.tell({ fact: 'listening', heard: true, reason: '' });
