@@ -564,6 +564,15 @@ CREATE TRIGGER bridge_mappings_zz_named
 $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0190_named_states', now());
 
+  EXECUTE $migration$
+-- The history of a room, page by page; and who organises an event that the booking system may not have.
+
+CREATE INDEX bridge_log_room ON bridge_log (resource_id, id);
+ALTER TABLE bridge_mappings ADD COLUMN outlook_organizer text;
+COMMENT ON COLUMN bridge_mappings.outlook_organizer IS 'who invited the room, by name or address; null: the room itself, or not known';
+$migration$;
+  INSERT INTO bridge_migrations (name, run_on) VALUES ('0191_history', now());
+
   EXECUTE $functions$
 -- Advisory locks by name; src/locks.ts has the same for TypeScript, with what each is for. Numbers stand nowhere else but in the
 -- template of the triggers (12_watch.sql), where a call costs.
@@ -1975,7 +1984,7 @@ BEGIN
     FROM jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text, generation integer,
       agreement text, "bookingBase" jsonb, "outlookBase" jsonb, "bookingSeen" jsonb, "outlookSeen" jsonb, error text, hint text, "dueInMs" double precision,
       attempt integer, action text, reason text, news text, intent text, removing boolean, "waitsFor" text, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz,
-      "seriesMasterId" text, etag text, conflict jsonb, counterpart jsonb, "outlookChangedAt" timestamptz, "sinceAcceptedMs" double precision, "callMs" double precision,
+      "seriesMasterId" text, "outlookOrganizer" text, etag text, conflict jsonb, counterpart jsonb, "outlookChangedAt" timestamptz, "sinceAcceptedMs" double precision, "callMs" double precision,
       "requestId" text, detail jsonb, renamed boolean)
   ), was AS (
     SELECT m.id, m.changed_at, m.noticed_at, m.outlook_event_id,
@@ -2008,6 +2017,7 @@ BEGIN
       -- another event than before says itself whether it is of a series
       original_start = coalesce(r."originalStart", CASE WHEN r."eventId" IS NOT DISTINCT FROM m.outlook_event_id OR r."eventId" IS NULL THEN m.original_start END),
       series_master_id = coalesce(r."seriesMasterId", CASE WHEN r."eventId" IS NOT DISTINCT FROM m.outlook_event_id OR r."eventId" IS NULL THEN m.series_master_id END),
+      outlook_organizer = coalesce(r."outlookOrganizer", CASE WHEN r."eventId" IS NOT DISTINCT FROM m.outlook_event_id OR r."eventId" IS NULL THEN m.outlook_organizer END),
       outlook_etag = coalesce(r.etag, m.outlook_etag),
       -- what came in meanwhile stays to be dealt with
       outlook_news = CASE WHEN m.revision <> r.revision THEN coalesce(m.outlook_news, r.news) ELSE r.news END,
@@ -2315,13 +2325,13 @@ BEGIN
   FROM jsonb_to_recordset(known) AS k (id bigint, news text, etag text)
   WHERE m.id = k.id AND k.news IS NULL AND m.sync_status = 'synced' AND m.outlook_etag IS DISTINCT FROM k.etag;
   INSERT INTO bridge_mappings (resource_id, outlook_item_id, outlook_event_id, sync_status, sync_direction, starts_at, ends_at,
-    present, outlook_seen, outlook_news, noticed_at, due_at, waits_for, hint, is_organizer, ical_uid, original_start, series_master_id)
+    present, outlook_seen, outlook_news, noticed_at, due_at, waits_for, hint, is_organizer, ical_uid, original_start, series_master_id, outlook_organizer)
   SELECT r.resource_id, r.outlook_item_id, b."eventId", 'imported', 'outlook_to_booking', b."startsAt", b."endsAt",
     false, b.item, CASE WHEN b."dueInMs" IS NOT NULL THEN 'look' END, noticed, now() + b."dueInMs" * interval '1 millisecond',
     b."waitsFor", b.hint, b."isOrganizer", b."iCalUId",
-    b."originalStart", b."seriesMasterId"
+    b."originalStart", b."seriesMasterId", b."outlookOrganizer"
   FROM jsonb_to_recordset(born) AS b ("eventId" text, "startsAt" timestamptz, "endsAt" timestamptz, item jsonb,
-    "dueInMs" double precision, "waitsFor" text, hint text, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz, "seriesMasterId" text)
+    "dueInMs" double precision, "waitsFor" text, hint text, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz, "seriesMasterId" text, "outlookOrganizer" text)
   JOIN bridge_resource_mappings r ON r.id = room_id
   ON CONFLICT (outlook_item_id, outlook_event_id) DO NOTHING;
 END $notice$;
@@ -3061,7 +3071,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '6d7eba3bf6939f469288e5952b078acb439747eef50e17111a0282729ff7a4ec ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '0a87df6b444339bde71043663c3f7fba11c5c04ef0dc7e9d2e234fa10c00ee58 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

@@ -58,6 +58,10 @@ export interface OutlookEvent {
   readonly etag: string | null;
 }
 
+/** Who invited the room, by name or address; null: the room itself, or nobody that is known. */
+export const invitedBy = ({ isOrganizer, organizer }: Pick<OutlookEvent, 'isOrganizer' | 'organizer'>) =>
+  isOrganizer || organizer === null ? null : organizer.name || organizer.email || null;
+
 /** On which dates a series has an instance. */
 export interface SeriesPattern {
   /** Of these ISO instants, at each of which an instance began or was to begin, those on whose date the series has none. */

@@ -48,7 +48,7 @@ BEGIN
     FROM jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text, generation integer,
       agreement text, "bookingBase" jsonb, "outlookBase" jsonb, "bookingSeen" jsonb, "outlookSeen" jsonb, error text, hint text, "dueInMs" double precision,
       attempt integer, action text, reason text, news text, intent text, removing boolean, "waitsFor" text, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz,
-      "seriesMasterId" text, etag text, conflict jsonb, counterpart jsonb, "outlookChangedAt" timestamptz, "sinceAcceptedMs" double precision, "callMs" double precision,
+      "seriesMasterId" text, "outlookOrganizer" text, etag text, conflict jsonb, counterpart jsonb, "outlookChangedAt" timestamptz, "sinceAcceptedMs" double precision, "callMs" double precision,
       "requestId" text, detail jsonb, renamed boolean)
   ), was AS (
     SELECT m.id, m.changed_at, m.noticed_at, m.outlook_event_id,
@@ -81,6 +81,7 @@ BEGIN
       -- another event than before says itself whether it is of a series
       original_start = coalesce(r."originalStart", CASE WHEN r."eventId" IS NOT DISTINCT FROM m.outlook_event_id OR r."eventId" IS NULL THEN m.original_start END),
       series_master_id = coalesce(r."seriesMasterId", CASE WHEN r."eventId" IS NOT DISTINCT FROM m.outlook_event_id OR r."eventId" IS NULL THEN m.series_master_id END),
+      outlook_organizer = coalesce(r."outlookOrganizer", CASE WHEN r."eventId" IS NOT DISTINCT FROM m.outlook_event_id OR r."eventId" IS NULL THEN m.outlook_organizer END),
       outlook_etag = coalesce(r.etag, m.outlook_etag),
       -- what came in meanwhile stays to be dealt with
       outlook_news = CASE WHEN m.revision <> r.revision THEN coalesce(m.outlook_news, r.news) ELSE r.news END,

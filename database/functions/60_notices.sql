@@ -23,13 +23,13 @@ BEGIN
   FROM jsonb_to_recordset(known) AS k (id bigint, news text, etag text)
   WHERE m.id = k.id AND k.news IS NULL AND m.sync_status = 'synced' AND m.outlook_etag IS DISTINCT FROM k.etag;
   INSERT INTO bridge_mappings (resource_id, outlook_item_id, outlook_event_id, sync_status, sync_direction, starts_at, ends_at,
-    present, outlook_seen, outlook_news, noticed_at, due_at, waits_for, hint, is_organizer, ical_uid, original_start, series_master_id)
+    present, outlook_seen, outlook_news, noticed_at, due_at, waits_for, hint, is_organizer, ical_uid, original_start, series_master_id, outlook_organizer)
   SELECT r.resource_id, r.outlook_item_id, b."eventId", 'imported', 'outlook_to_booking', b."startsAt", b."endsAt",
     false, b.item, CASE WHEN b."dueInMs" IS NOT NULL THEN 'look' END, noticed, now() + b."dueInMs" * interval '1 millisecond',
     b."waitsFor", b.hint, b."isOrganizer", b."iCalUId",
-    b."originalStart", b."seriesMasterId"
+    b."originalStart", b."seriesMasterId", b."outlookOrganizer"
   FROM jsonb_to_recordset(born) AS b ("eventId" text, "startsAt" timestamptz, "endsAt" timestamptz, item jsonb,
-    "dueInMs" double precision, "waitsFor" text, hint text, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz, "seriesMasterId" text)
+    "dueInMs" double precision, "waitsFor" text, hint text, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz, "seriesMasterId" text, "outlookOrganizer" text)
   JOIN bridge_resource_mappings r ON r.id = room_id
   ON CONFLICT (outlook_item_id, outlook_event_id) DO NOTHING;
 END $notice$;

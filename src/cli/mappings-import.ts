@@ -1,6 +1,7 @@
 /** `mappings import`: a list of rooms from a spreadsheet, all of it or nothing. */
 import { inTransaction } from '../database.ts';
 import { Invalid } from '../errors.ts';
+import { writeDown } from './asked.ts';
 import { readCsv, type Row } from './csv.ts';
 import {
   directionOf,
@@ -32,6 +33,7 @@ export async function importMappings(
   const pairs = pairsOf(file);
   const results = await withDatabase('mappings import', async (db) => {
     refuseUnknown(pairs, await readResources(db));
+    if (options.dryRun !== true) await writeDown(db, `mappings import ${file} (${pairs.length} pairs)`);
     const done: { pair: Pair; done: Done }[] = [];
     using bar = openBar('Importing');
     const undo = new Error('a dry run');

@@ -4,6 +4,7 @@ import type { Queryable } from '../database.ts';
 import { inTransaction } from '../database.ts';
 import { Permanent } from '../errors.ts';
 import { createOutlook } from '../outlook/events.ts';
+import { writeDown } from './asked.ts';
 import { readCsv, writeCsv } from './csv.ts';
 import { readResources, store, type Resource } from './mappings.ts';
 import { pairUp, type Proposal } from './pairing.ts';
@@ -53,6 +54,7 @@ export async function matchMappings(options: MatchOptions, signal: AbortSignal):
     };
     if (options.apply !== true) return { matched: found, applied: 0 };
     const sure = found.matches.filter((match) => match.sure);
+    await writeDown(db, `mappings match --apply (${sure.length} pairs)`);
     await inTransaction(db, async (client) => {
       for (const { resource, room } of sure)
         await store(client, {

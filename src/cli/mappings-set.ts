@@ -8,6 +8,7 @@ import {
   type RoomSettings,
 } from '../room-settings.ts';
 import { createRoomSwitch } from '../sync/manual/room-switch.ts';
+import { writeDown } from './asked.ts';
 import { say, sayJson } from './terminal.ts';
 import { resourceNumber, withDatabase } from './with-database.ts';
 
@@ -19,6 +20,7 @@ export async function setMapping(
   const wished = Object.fromEntries(words.map(settingOf)) as Partial<RoomSettings>;
   const { resourceId, settings } = await withDatabase('mappings set', async (db) => {
     const id = await resourceNumber(db, 'RESOURCE', resource);
+    await writeDown(db, `mappings set ${resource} ${words.join(' ')}`, id);
     return { resourceId: id, settings: await createRoomSwitch(db).set(id, wished) };
   });
   if (settings === null)

@@ -4,6 +4,7 @@ import { sqlState } from '../database.ts';
 import { Invalid, Permanent } from '../errors.ts';
 import { ownSettings } from '../room-settings.ts';
 import { createRoomReports } from '../sync/report/room-reports.ts';
+import { writeDown } from './asked.ts';
 import { paint, say, sayJson, table } from './terminal.ts';
 import { createKeys, resourceName } from '../sync/report/keys.ts';
 import { resourceNumber, withDatabase } from './with-database.ts';
@@ -65,6 +66,7 @@ export async function addMapping(resource: string, mailbox: string, options: Add
   const { pair, done } = await withDatabase('mappings add', async (db) => {
     const pair: Pair = { ...wished, resourceId: await resourceNumber(db, 'RESOURCE', resource) };
     refuseUnknown([pair], await readResources(db));
+    await writeDown(db, `mappings add ${resource} ${pair.mailbox}`, pair.resourceId);
     return { pair: await createKeys(db).add(pair), done: await store(db, pair) };
   });
   if (options.json === true) sayJson({ success: true, done, mapping: pair });
@@ -84,6 +86,7 @@ export async function removeMapping(
 ): Promise<number> {
   const { resourceId, removed } = await withDatabase('mappings remove', async (db) => {
     const resourceId = await resourceNumber(db, 'RESOURCE', resource);
+    await writeDown(db, `mappings remove ${resource}`, resourceId);
     const { rows } = await db.query<{ mailbox: string }>(
       `DELETE FROM bridge_resource_mappings WHERE resource_id = $1 AND ($2::text IS NULL OR lower(outlook_item_id) = lower($2))
        RETURNING outlook_item_id AS mailbox`,

@@ -14,6 +14,7 @@ import type { Plan, RoomPlan } from '../sync/plan/plan-summary.ts';
 import { printedPlan } from '../sync/plan/plan-print.ts';
 import type { PlanKind } from '../sync/plan/plan-words.ts';
 import { createStart, type ConfirmedAs, type Hold } from '../sync/worker/start-mode.ts';
+import { writeDown } from './asked.ts';
 import { oneLine, openBar, paint, say, sayJson, table } from './terminal.ts';
 import { createKeys } from '../sync/report/keys.ts';
 import { resourceNumber, wholeNumber } from './with-database.ts';
@@ -99,6 +100,7 @@ async function confirm(options: PlanCommandOptions): Promise<number> {
     const { hold } = await start.read();
     if (hold === null && as !== null)
       throw new Invalid('--as', 'Nothing is held that --as could be said of.', 'plan --confirm');
+    await writeDown(db, `plan --confirm${as === null ? '' : ` --as ${as}`}`);
     const { at, before } = await start.confirm(as);
     if (options.json === true) sayJson({ success: true, confirmed_at: at, already: before });
     else

@@ -7,6 +7,7 @@ import { askRooms } from '../sync/manual/requests.ts';
 import { createRoomReports, type RoomReport } from '../sync/report/room-reports.ts';
 import { takeOver } from '../sync/store/claims.ts';
 import { createRoomSwitch } from '../sync/manual/room-switch.ts';
+import { writeDown } from './asked.ts';
 import { oneLine, openBar, say, sayJson } from './terminal.ts';
 import { resourceNumber, withDatabase } from './with-database.ts';
 
@@ -18,6 +19,7 @@ export interface RoomOptions {
 export async function pauseRoom(resource: string, options: RoomOptions): Promise<number> {
   const { room, changed } = await withDatabase('pause', async (db) => {
     const found = await find(db, await resourceNumber(db, 'RESOURCE', resource));
+    await writeDown(db, `pause ${resource}`, found.resource_id);
     return { room: found, changed: await createRoomSwitch(db).pause(found.resource_id) };
   });
   return tell(room, changed, options, changed ? 'paused' : 'paused already', [
@@ -33,6 +35,7 @@ export async function resumeRoom(
 ): Promise<number> {
   const { room, changed } = await withDatabase('resume', async (db) => {
     const found = await find(db, await resourceNumber(db, 'RESOURCE', resource));
+    await writeDown(db, `resume ${resource}`, found.resource_id);
     const on = await createRoomSwitch(db).resume(found.resource_id);
     if (options.wait === true) await settled(db, found.resource_id, signal);
     return { room: found, changed: on };
@@ -46,6 +49,7 @@ export async function resumeRoom(
 export async function claimRoom(resource: string, options: RoomOptions): Promise<number> {
   const { room, found } = await withDatabase('claim', async (db) => {
     const room = await find(db, await resourceNumber(db, 'RESOURCE', resource));
+    await writeDown(db, `claim ${resource}`, room.resource_id);
     return { room, found: await takeOver(db, room.resource_id) };
   });
   return tell(room, found !== null, options, found === null ? 'held for no claim' : 'taken over', [
@@ -72,6 +76,7 @@ export async function resyncRooms(
           `resume ${resourceId}`,
         );
     }
+    await writeDown(db, `resync ${resource ?? '--all'}`, resourceId);
     const ids = await inTransaction(db, async (client) => {
       const rooms = await askRooms(client, 'all', resourceId);
       await client.query('SELECT bridge_wake()');

@@ -1,6 +1,7 @@
 /** `undo`: what was done since a moment, taken back. Shows its plan; `--apply` carries it out. */
 import { Invalid } from '../errors.ts';
 import { createUndo, undoable, undoMost, type UndoChoice, type UndoItem } from '../sync/manual/undo.ts';
+import { commandLineUser, writeDown } from './asked.ts';
 import { oneLine, say, sayJson } from './terminal.ts';
 import { createKeys, reservationName, resourceName } from '../sync/report/keys.ts';
 import type { Queryable } from '../database.ts';
@@ -25,7 +26,10 @@ export async function undoCommand(options: UndoOptions): Promise<number> {
   const { items, zone } = await withDatabase('undo', async (db, { timezone }) => {
     const choice = await choiceOf(db, options);
     const undo = createUndo(db);
-    const found = options.apply === true ? await undo.apply(choice, 'command line') : await undo.plan(choice);
+    const applies = options.apply === true;
+    if (applies)
+      await writeDown(db, `undo --since ${options.since} --what ${options.what} --apply`, choice.resourceId);
+    const found = applies ? await undo.apply(choice, commandLineUser()) : await undo.plan(choice);
     return { items: await createKeys(db).add(found), zone: timezone };
   });
   const count = items.filter(({ refused }) => refused === null).length;

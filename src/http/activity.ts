@@ -2,7 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { createActivity } from '../sync/report/activity.ts';
 import { sentence, who, whyOf } from './mappings.ts';
-import { answeredId, answers, instant, limit, newRoutes, resourceId, whole } from './schema.ts';
+import { answeredId, answers, instant, limit, mappingId, newRoutes, resourceId, whole } from './schema.ts';
 
 export interface ActivityParts {
   readonly activity: ReturnType<typeof createActivity>;
@@ -58,6 +58,9 @@ const logRoute = createRoute({
     query: z.object({
       limit: limit(50),
       resource_id: resourceId.optional(),
+      before: mappingId
+        .optional()
+        .openapi({ description: 'Only lines older than the one of this id: the last one that was listed.' }),
       asked: z
         .enum(['true', 'false'])
         .optional()
@@ -99,8 +102,8 @@ const latencyRoute = createRoute({
 export function activityRoutes({ activity }: ActivityParts) {
   return newRoutes()
     .openapi(logRoute, async (c) => {
-      const { limit: most, resource_id: resource = null, asked } = c.req.valid('query');
-      const found = await activity.newest(most, resource, asked === 'true');
+      const { limit: most, resource_id: resource = null, asked, before = null } = c.req.valid('query');
+      const found = await activity.newest(most, resource, asked === 'true', before);
       const lines = found.map((entry) => ({ ...entry, text: sentence(entry), why: whyOf(entry) }));
       return c.json({ success: true as const, count: lines.length, lines }, 200);
     })

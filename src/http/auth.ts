@@ -107,11 +107,18 @@ function enter(c: Context, key: ApiKey, user: string | null): undefined {
     );
   const name = key.name ?? 'API_KEY';
   c.set('keyName', name);
+  c.set('readOnly', key.readOnly);
   c.set('caller', user === null ? name : `${user} (${name})`);
 }
 
 /** The name of the key behind a request, and of the person where a proxy says it. Null: nobody was asked for a key. */
 export const callerOf = (c: Context): string | null => (c.get('caller') as string | undefined) ?? null;
+
+/** Whether the key behind a request may change anything; nobody was asked for one: it may. */
+export const mayWrite = (c: Context): boolean => c.get('readOnly') !== true;
+
+/** The name of the key behind a request. Null: nobody was asked for one. */
+export const keyNameOf = (c: Context): string | null => (c.get('keyName') as string | undefined) ?? null;
 
 /** A name as a proxy sends it, without control characters; null: none. */
 function userOf(header: string | undefined): string | null {

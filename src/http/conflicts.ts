@@ -43,6 +43,7 @@ const conflictSchema = z
     hint: z.string().nullable(),
     since: instant,
     organizer: z.string().nullable().openapi({ description: 'As the booking system knows it.' }),
+    outlook_organizer: z.string().nullable().openapi({ description: 'Who invited the room.' }),
     is_organizer: z
       .boolean()
       .openapi({ description: 'The room organises the event; false: it was invited.' }),

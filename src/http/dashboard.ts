@@ -6,6 +6,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { createRoute, z } from '@hono/zod-openapi';
 import { etag } from 'hono/etag';
 import packageJson from '../../package.json' with { type: 'json' };
+import { keyNameOf, mayWrite } from './auth.ts';
 import { detectLanguage, fillPage, languageOf, languages, rememberLanguage, varies } from './language.ts';
 import { Problem } from './problem.ts';
 import { answers, newRoutes } from './schema.ts';
@@ -76,7 +77,11 @@ export function dashboardRoutes({ keys }: DashboardParts) {
     routes.openapi(pageRoute(path), (c) => {
       const remembered = rememberLanguage(c);
       if (remembered !== null) return c.redirect(remembered, 303);
-      return c.html(pages[languageOf(c)], 200, { 'Cache-Control': 'no-cache', ...varies });
+      const page = pages[languageOf(c)].replace('{{access}}', mayWrite(c) ? 'write' : 'read');
+      return c.html(page.replace('{{key}}', keyNameOf(c) ?? ''), 200, {
+        'Cache-Control': 'no-cache',
+        ...varies,
+      });
     });
   }
   return routes.openapi(fileRoute, (c) => {

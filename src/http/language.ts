@@ -58,10 +58,11 @@ export function messageOf(language: Language, key: string): string {
   return typeof message === 'string' ? message : key;
 }
 
-/** A page with its `{{key}}` filled, `{{language}}` with the language itself. Throws Error for a key that is not there. */
+/** A page with its `{{key}}` filled, `{{language}}` with the language itself; of no request yet: `access` and `key` stay. Throws Error for a key that is not there. */
 export const fillPage = (page: string, language: Language): string =>
-  page.replace(/\{\{([\w.-]+)\}\}/g, (_, key: string) => {
+  page.replace(/\{\{([\w.-]+)\}\}/g, (whole, key: string) => {
     if (key === 'language') return language;
+    if (key === 'access' || key === 'key') return whole;
     const message = messages[language][key];
     if (typeof message !== 'string') throw new Error(`${language}.json has no '${key}'`);
     return message.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);

@@ -36,7 +36,11 @@ const item = z
     fields: z.array(z.string()),
     message: z.string().nullable(),
     hint: z.string().nullable(),
-    organizer: z.string().nullable(),
+    organizer: z.string().nullable().openapi({ description: 'Who booked, else who invited the room.' }),
+    url: z
+      .string()
+      .nullable()
+      .openapi({ description: 'Where the booking system shows it, if its adapter says so.' }),
     booking: shownItem,
     outlook: shownItem,
     explain: z.string().nullable().openapi({ example: '/mappings/1/explain' }),

@@ -16,7 +16,16 @@ export interface StatsParts {
 }
 
 const ms = z.number().nullable();
-const outage = z.object({ since: instant, error: z.string(), hint: z.string().nullable() }).nullable();
+const outage = z
+  .object({
+    since: instant,
+    error: z.string(),
+    hint: z.string().nullable(),
+    refused: z
+      .boolean()
+      .openapi({ description: 'It answers, and does not let us work: a right is missing.' }),
+  })
+  .nullable();
 
 const statsRoute = createRoute({
   method: 'get',

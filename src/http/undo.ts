@@ -28,6 +28,10 @@ const since = z
     },
   )
   .openapi({ format: 'date-time', description: 'What was done from this moment on.' });
+const until = since.optional().openapi({
+  format: 'date-time',
+  description: 'What was done after this moment is left alone: `as_of` of a plan.',
+});
 const what = z
   .string()
   .default('cancelled,deleted,imported')
@@ -42,6 +46,7 @@ const answer = z
     success: z.literal(true),
     message: z.string(),
     dry_run: z.boolean(),
+    as_of: instant.openapi({ description: 'When the log was read.' }),
     count: z.number().int().openapi({ description: 'How many are undone.' }),
     refused: z.number().int(),
     items: z.array(
@@ -68,7 +73,7 @@ const planRoute = createRoute({
   path: '/undo/plan',
   tags,
   summary: 'What an undo would do; writes nothing',
-  request: { query: z.object({ since, what, resource_id: resourceId.optional() }) },
+  request: { query: z.object({ since, until, what, resource_id: resourceId.optional() }) },
   responses: answers('The newest first, at most 1000.', answer),
 });
 
@@ -84,6 +89,7 @@ const undoRoute = createRoute({
         'application/json': {
           schema: z.object({
             since,
+            until,
             what,
             resource_id: bodyResourceId.optional(),
             dry_run: z.boolean().default(false),
@@ -99,25 +105,41 @@ export function undoRoutes({ undo, start }: UndoParts) {
   return newRoutes()
     .openapi(planRoute, async (c) => {
       const query = c.req.valid('query');
-      return c.json(printed(await undo.plan(choiceOf(query)), true), 200);
+      const asOf = new Date();
+      return c.json(printed(await undo.plan(choiceOf(query)), true, asOf), 200);
     })
     .openapi(undoRoute, async (c) => {
       const { dry_run: dryRun, ...body } = c.req.valid('json');
-      if (dryRun) return c.json(printed(await undo.plan(choiceOf(body)), true), 200);
+      const asOf = new Date();
+      if (dryRun) return c.json(printed(await undo.plan(choiceOf(body)), true, asOf), 200);
       await start.needWrites();
-      return c.json(printed(await undo.apply(choiceOf(body), callerOf(c) ?? ''), false), 200);
+      return c.json(printed(await undo.apply(choiceOf(body), callerOf(c) ?? ''), false, asOf), 200);
     });
 }
 
-const choiceOf = (given: { since: string; what: string; resource_id?: number | undefined }): UndoChoice => ({
+const choiceOf = (given: {
+  since: string;
+  until?: string | undefined;
+  what: string;
+  resource_id?: number | undefined;
+}): UndoChoice => ({
   since: new Date(given.since),
+  until: given.until === undefined ? null : new Date(given.until),
   resourceId: given.resource_id ?? null,
   what: kindsOf(given.what),
 });
 
-function printed(items: readonly UndoItem[], dryRun: boolean): z.input<typeof answer> {
+function printed(items: readonly UndoItem[], dryRun: boolean, asOf: Date): z.input<typeof answer> {
   const count = items.filter(({ refused }) => refused === null).length;
   const message = dryRun ? `${count} would be undone` : `${count} undone; their rooms follow`;
   const listed = items.map(({ undid: _, ...item }) => item);
-  return { success: true, message, dry_run: dryRun, count, refused: items.length - count, items: listed };
+  return {
+    success: true,
+    message,
+    dry_run: dryRun,
+    as_of: asOf,
+    count,
+    refused: items.length - count,
+    items: listed,
+  };
 }

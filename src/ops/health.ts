@@ -17,7 +17,19 @@ interface Outage {
   readonly since: Date;
   readonly error: string;
   readonly hint: string | null;
+  /** It answers, and does not let us work. */
+  readonly refused: boolean;
 }
+
+const outageOf = (
+  { error, hint, refused = false }: Extract<Fact, { fact: 'outage' }>,
+  since: Date,
+): Outage => ({
+  since,
+  error,
+  hint,
+  refused,
+});
 
 export function createHealth(now: () => Date = () => new Date()) {
   const startedAt = now();
@@ -31,8 +43,7 @@ export function createHealth(now: () => Date = () => new Date()) {
     if (fact.fact === 'started') replica = fact.replica;
     else if (fact.fact === 'listening')
       listener = { heard: fact.heard, reason: fact.heard ? null : fact.reason, since: now() };
-    else if (fact.fact === 'outage')
-      outages = { ...outages, [fact.side]: { since: now(), error: fact.error, hint: fact.hint } };
+    else if (fact.fact === 'outage') outages = { ...outages, [fact.side]: outageOf(fact, now()) };
     else if (fact.fact === 'outage-over') outages = { ...outages, [fact.side]: null };
     else if (fact.fact === 'capture-missed') missedCaptures += fact.times;
     else if (fact.fact === 'bug') bugs += 1;

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { date } from '../support/dates.ts';
 import { chromiumPath, openBrowser, openStage, photograph, says } from './stage.ts';
 
 const side = {
@@ -199,6 +200,50 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
     await says(page, /Everything is equal/);
     const [made] = await stage.db.query(`SELECT count(*)::int AS n FROM bb_event WHERE name = 'Lagt oppå'`);
     expect(made).toEqual({ n: 1 });
+  });
+
+  test('a meeting on a taken time names who invited, in the conflict, the week and its explanation, and who is told', async () => {
+    await using stage = await openStage({ mapped: [101] });
+    await stage.desk.book(101, {
+      title: 'Reservert',
+      from: stage.day(2, '10:00'),
+      to: stage.day(2, '12:00'),
+    });
+    await stage.settled();
+    const [reserved] = stage.events(101);
+    stage.tenant.addPerson({ upn: 'anna@bergen.example', name: 'Anna Hansen' });
+    stage.tenant.people.invite('anna@bergen.example', ['formannskapssalen@bergen.example'], {
+      subject: 'Budsjett',
+      start: reserved!.start,
+      end: reserved!.end,
+    });
+    // a delegate takes it although the room is taken
+    const invited = stage.events(101).find((event) => event.subject === 'Budsjett');
+    stage.tenant.people.respond('formannskapssalen@bergen.example', invited!.id, 'accepted');
+    await stage.db.query(
+      'WITH due AS (UPDATE bridge_room_state SET pull_due_at = now() RETURNING 1) SELECT bridge_wake() FROM due',
+    );
+    await using page = await browser.look(stage.url);
+    await says(page, /1 conflict waits/);
+    const [known] = await stage.db.query<{ outlook_organizer: string; id: number }>(
+      'SELECT outlook_organizer, id FROM bridge_mappings WHERE outlook_organizer IS NOT NULL',
+    );
+    expect(known).toMatchObject({ outlook_organizer: 'Anna Hansen' });
+    const name = 'Anna Hansen';
+    await page.locator('#conflicts', { hasText: `Organiser: Kari Nordmann · ${name}` }).waitFor();
+    await page.getByRole('button', { name: 'Keep booking' }).click();
+    await page.getByRole('dialog').getByText(`Mail goes to ${name}.`).waitFor();
+    await page.getByRole('dialog').getByRole('button', { name: 'Back' }).click();
+    await page.goto(`${stage.url}/#/calendar/101/week/${date(2)}`);
+    const item = page.locator('#calendar li', { hasText: 'Budsjett' });
+    await item.getByText(`Organiser: ${name}`).waitFor();
+    expect(await item.getByRole('link', { name: 'Open in Outlook' }).getAttribute('href')).toMatch(
+      /^https:\/\/outlook\.office365\.com\/calendar\/item\/[^/?&=+]+$/,
+    );
+    await page.goto(`${stage.url}/#/mapping/${known!.id}`);
+    await page.locator('#explain', { hasText: name }).waitFor();
+    expect(await page.locator('#explain').getByRole('link', { name: 'Open in Outlook' }).count()).toBe(1);
+    expect(page.problems).toEqual([]);
   });
 
   test('where there is no such endpoint the page goes without', async () => {

@@ -28,7 +28,7 @@ describe.skipIf(chromiumPath === null)('in Norwegian', () => {
     await says(page, /^Alt er likt: 2 rom, 1 reservasjon/);
     expect(await page.locator('html').getAttribute('lang')).toBe('nb');
     await page.locator('#rooms-body').getByRole('button', { name: 'Formannskapssalen' }).click();
-    await page.locator('#room').getByRole('button', { name: 'Kor' }).click();
+    await page.locator('#room').getByRole('button', { name: 'Kor' }).first().click();
     await page.locator('#explain').getByText('Avtalen ble opprettet i Outlook').waitFor();
     const texts = (await page.evaluate(`[...document.querySelectorAll('*')].flatMap((element) => [
       ...[...element.childNodes].filter((node) => node.nodeType === 3).map((node) => node.textContent.trim()),

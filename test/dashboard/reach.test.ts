@@ -118,7 +118,7 @@ describe.skipIf(chromiumPath === null)('within the reach of everybody', () => {
     }
     expect(await nameless(page)).toEqual([]);
     await page.locator('#rooms-body').getByRole('button', { name: 'Bystyresalen' }).click();
-    await page.locator('#room h3').waitFor();
+    await page.locator('#room h3').first().waitFor();
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.emulateMedia({ colorScheme });
       expect(await tooPale(page)).toEqual([]);
@@ -174,7 +174,7 @@ describe.skipIf(chromiumPath === null)('within the reach of everybody', () => {
     const sheet = page.locator('#room');
     await sheet.getByRole('button', { name: 'Pause' }).focus();
     await stage.desk.book(101, { title: 'Årsmøte', from: stage.day(1, '10:00'), to: stage.day(1, '11:00') });
-    await sheet.getByRole('button', { name: 'Årsmøte' }).waitFor();
+    await sheet.getByRole('button', { name: 'Årsmøte' }).first().waitFor();
     expect(await page.evaluate('document.activeElement.textContent')).toBe('Pause');
     await page.keyboard.press('Enter');
     await sheet.getByRole('button', { name: 'Resume' }).waitFor();

@@ -33,7 +33,12 @@ const alert = (
   acknowledged_at: acknowledged,
 });
 
-const sentence = (change: { alerts?: readonly object[]; conflicts?: number; rooms?: readonly object[] }) => {
+const sentence = (change: {
+  alerts?: readonly object[];
+  conflicts?: number;
+  rooms?: readonly object[];
+  booking?: object;
+}) => {
   const known = {
     trouble: null,
     roomsRead: true,
@@ -47,7 +52,7 @@ const sentence = (change: { alerts?: readonly object[]; conflicts?: number; room
     ready: { checks: {} },
     stats: {
       start: { mode: 'sync', writes: true },
-      outages: { booking: null, outlook: null },
+      outages: { booking: change.booking ?? null, outlook: null },
       listener: { heard: true, reason: null },
       queue: { due: 0, outbox_rows: 0, oldest_ms: null },
       backfill: { done: 1, total: 1 },
@@ -96,4 +101,20 @@ test('what the page says itself is not said again by its alert', () => {
 test('an alert that was acknowledged is no news', () => {
   const known = alert('bug', 'critical', 'A bug.', new Date().toISOString());
   expect(sentence({ alerts: [known] })).toMatchObject({ state: 'good' });
+});
+
+test('a database that answers and refuses is not said to be out of reach, and its alert is not said twice', () => {
+  const outage = {
+    since: new Date().toISOString(),
+    error: 'permission denied',
+    hint: 'Grant it.',
+    refused: true,
+  };
+  const said = sentence({
+    booking: outage,
+    alerts: [alert('booking-outage', 'critical', 'The database answers and does not let us work.')],
+  });
+  expect(said).toMatchObject({ state: 'bad', also: [] });
+  expect(said.text).toMatch(/^The booking database has answered and not let us work since \d\d:\d\d\.$/);
+  expect(sentence({ booking: { ...outage, refused: false } }).text).toMatch(/out of reach/);
 });

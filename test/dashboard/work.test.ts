@@ -113,7 +113,7 @@ describe.skipIf(chromiumPath === null)('at work', () => {
     await using page = await browser.look(stage.url);
     await page.locator('#rooms-body').getByRole('button', { name: 'Formannskapssalen' }).click();
     const sheet = page.locator('#room');
-    await sheet.getByRole('button', { name: 'Årsmøte' }).waitFor();
+    await sheet.getByRole('button', { name: 'Årsmøte' }).first().waitFor();
     await photograph(page, 'room-light', false);
     await sheet.getByRole('button', { name: 'Pause' }).click();
     await sheet.getByRole('button', { name: 'Resume' }).click();

@@ -111,3 +111,22 @@ test('the latency at a glance leaves a backfill out and counts it beside', async
   expect((await api.call('GET', '/stats')).body['latency']).toMatchObject(expected);
   expect((await api.call('GET', '/health/dashboard')).body['latency']).toMatchObject(expected);
 });
+
+test('older lines of a room are read page by page', async () => {
+  await using api = await openApi();
+  await api.db.query(
+    `INSERT INTO bridge_log (resource_id, action) SELECT 101 + n % 2, 'asked' FROM generate_series(1, 10) n`,
+  );
+  const ids: number[] = [];
+  let path = '/log?resource_id=101&limit=2';
+  for (;;) {
+    const { body } = await api.call('GET', path);
+    const lines = body['lines'] as { id: number; resource_id: number }[];
+    expect(lines.every((line) => line.resource_id === 101)).toBe(true);
+    if (lines.length === 0) break;
+    ids.push(...lines.map(({ id }) => id));
+    path = `/log?resource_id=101&limit=2&before=${ids.at(-1)}`;
+  }
+  expect(ids).toHaveLength(5);
+  expect(ids).toEqual(ids.toSorted((a, b) => b - a));
+});

@@ -105,6 +105,21 @@ test('what was deleted for a cancellation of the booking system comes back, unle
   expect(titles(api).toSorted()).toEqual(['Bunad', 'Ny']);
 });
 
+test('what was done after the plan was read is left alone', async () => {
+  await using api = await openApi();
+  await booked(api, 'Kurs');
+  await booked(api, 'Kor', 2);
+  await deletedInOutlook(api, 'Kurs');
+  const plan = await api.call('GET', `/undo/plan?since=${since()}`);
+  expect(plan.body).toMatchObject({ count: 1 });
+  await deletedInOutlook(api, 'Kor');
+  expect((await undo(api, { until: plan.body['as_of'] })).body).toMatchObject({
+    count: 1,
+    items: [{ title: 'Kurs' }],
+  });
+  expect(await stored(api, 'Kor')).toMatchObject({ active: 0 });
+});
+
 test('what changed since is not undone', async () => {
   await using api = await openApi();
   await api.settle();

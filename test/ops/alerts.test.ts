@@ -87,6 +87,23 @@ const add = (db: TestDatabase, columns: string, values: string) =>
   db.query(`INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, ${columns})
     SELECT 'event', n, 101, 'formannskapssalen@bergen.example', ${values} FROM generate_series(1, 3) n`);
 
+test('many that fail for one missing right are the alert of that right, and no rate of failures besides', async () => {
+  await using alerts = await openAlerts();
+  await add(
+    alerts.db,
+    'due_at, error_message',
+    `now(), 'permission denied for table bb_event (bridge_import_item, line 3, SQLSTATE 42501)'`,
+  );
+  await alerts.db.query(`
+    INSERT INTO bridge_log (mapping_id, action) SELECT id, 'delayed' FROM bridge_mappings;
+    INSERT INTO bridge_log (mapping_id, action) SELECT 1000 + n, 'created' FROM generate_series(1, 17) n`);
+  expect((await alerts.check()).opened).toMatchObject([{ type: 'right-missing' }]);
+  await alerts.db.query(
+    'UPDATE bridge_mappings SET due_at = NULL, error_message = NULL, revision = revision + 1',
+  );
+  expect((await alerts.check()).closed).toMatchObject([{ type: 'right-missing' }]);
+});
+
 test('what waits for a person to choose has not failed', async () => {
   await using alerts = await openAlerts();
   await add(alerts.db, 'sync_status, conflict', `'conflict', '{"kind": "overlap"}'`);

@@ -4,15 +4,23 @@ import { byId } from './dom.js';
 /**
  * @param {{ openMapping: (id: number) => void, openRoom: (resource: number) => void,
  *   openReservation: (type: string, id: string) => void, openSearch: (query: string) => void,
- *   openCalendar: (resource: number, span: string, date: string) => void }} open
+ *   openCalendar: (resource: number, span: string, date: string) => void, openUndo: () => void }} open
  */
-export function createAddress({ openMapping, openRoom, openReservation, openSearch, openCalendar }) {
+export function createAddress({
+  openMapping,
+  openRoom,
+  openReservation,
+  openSearch,
+  openCalendar,
+  openUndo,
+}) {
   function route() {
     const [, kind = '', first = '', second = '', third = ''] = location.hash.split('/');
     if (kind === 'mapping') openMapping(Number(first));
     else if (kind === 'room') openRoom(Number(first));
     else if (kind === 'search') openSearch(decodeURIComponent(first));
     else if (kind === 'calendar') openCalendar(Number(first), second, third);
+    else if (kind === 'undo') openUndo();
     else if (kind === 'booking') openReservation(decodeURIComponent(first), decodeURIComponent(second));
     else
       for (const sheet of document.querySelectorAll('dialog.sheet[open]'))

@@ -2,6 +2,7 @@
  * The page: what is asked, and where the answers go.
  * @import { Known, Stats } from './shapes.ts'
  */
+import { showAccess } from './access.js';
 import { createAddress } from './address.js';
 import { ApiError, get } from './api.js';
 import { createBrake } from './brake.js';
@@ -27,6 +28,7 @@ import { createSearch } from './search.js';
 import { showSentence } from './sentence.js';
 import { createTheme } from './theme.js';
 import { createTrouble } from './trouble.js';
+import { createUndo } from './undo.js';
 
 /** @type {Known} */
 const known = {
@@ -59,6 +61,7 @@ const address = createAddress({
   ...roomSheet,
   ...createSearch({ go }),
   ...createCalendar({ go }),
+  ...createUndo({ act, go, rooms: () => known.rooms, zone: () => known.stats?.timezone ?? 'UTC' }),
 });
 const openMapping = (/** @type {number} */ id) => address.go(`#/mapping/${id}`);
 const openRoom = (/** @type {number} */ resource) => address.go(`#/room/${resource}`);
@@ -72,6 +75,8 @@ const plan = createPlan({ act });
 const charts = createCharts();
 createTheme(() => charts.recolour());
 createLanguageSwitch();
+showAccess();
+byId('undo-open', HTMLButtonElement).addEventListener('click', () => address.go('#/undo'));
 
 const roomsSource = source(5_000, async () => {
   known.rooms = (await get('/rooms')).rooms;

@@ -9,6 +9,7 @@ import { h } from './dom.js';
 import { listed } from './format.js';
 import { heard } from './heard.js';
 import { named, say } from './language.js';
+import { linksOf } from './links.js';
 import { dayIn, spanIn } from './zone.js';
 
 /** @type {Record<string, State>} */
@@ -101,7 +102,11 @@ export function createCalendar({ go }) {
         id === null
           ? h('span', {}, name)
           : h('button', { type: 'button', class: 'link', onclick: () => go(`#/mapping/${id}`) }, name),
-        h('span', { class: 'sub' }, ` – ${said}`),
+        h(
+          'span',
+          { class: 'sub' },
+          ` – ${[said, item.organizer && say('organiser', { name: item.organizer })].filter(Boolean).join(' · ')}`,
+        ),
       ),
       h(
         'div',
@@ -109,6 +114,7 @@ export function createCalendar({ go }) {
         sideOf(say('side.Booking'), item.booking, zone),
         sideOf(say('side.outlook'), item.outlook, zone),
       ),
+      linksOf({ url: item.url, eventId: item.outlook === null ? null : item.outlook_event_id }),
       item.message !== null && h('p', { class: 'hint' }, heard(item.message)),
     );
   }

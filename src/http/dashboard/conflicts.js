@@ -68,8 +68,8 @@ export function createConflicts({ act, explain }) {
   /** Those that what was typed is found in. */
   function fitting() {
     const wanted = find.value.trim().toLocaleLowerCase();
-    return open.filter(({ booking, outlook, organizer, room }) =>
-      [booking?.title, outlook?.title, organizer, room].some(
+    return open.filter(({ booking, outlook, organizer, outlook_organizer: inviting, room }) =>
+      [booking?.title, outlook?.title, organizer, inviting, room].some(
         (text) => text?.toLocaleLowerCase().includes(wanted) ?? false,
       ),
     );
@@ -143,7 +143,7 @@ export function createConflicts({ act, explain }) {
         h('h2', {}, h('button', { type: 'button', class: 'link', onclick: () => explain(id) }, title)),
         since,
         h('p', {}, conflictWords(conflict)),
-        conflict.organizer && h('p', { class: 'hint' }, say('organiser', { name: conflict.organizer })),
+        organizers(conflict),
       ),
       h(
         'div',
@@ -154,6 +154,12 @@ export function createConflicts({ act, explain }) {
         choice('outlook', say('conflict.keep.outlook')),
       ),
     ];
+  }
+
+  /** Who booked and who invited, each once. @param {Conflict} conflict */
+  function organizers({ organizer, outlook_organizer: inviting }) {
+    const names = [...new Set([organizer, inviting])].filter((name) => name !== null && name !== '');
+    return names.length > 0 && h('p', { class: 'hint' }, say('organiser', { name: names.join(' · ') }));
   }
 
   return {

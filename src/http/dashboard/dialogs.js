@@ -58,7 +58,7 @@ export function notice(text) {
 
 /**
  * A sheet at the side of the page, with an address of its own.
- * @param {'room' | 'explain' | 'search' | 'calendar'} id
+ * @param {'room' | 'explain' | 'search' | 'calendar' | 'undo'} id
  */
 export function sheet(id) {
   const dialog = byId(id, HTMLDialogElement);

@@ -97,7 +97,9 @@ export function keep(parent, items, keyOf, make) {
 const focusable = 'button, a[href], input, select, summary, [tabindex]';
 /** @param {Element} element */
 const focusables = (element) =>
-  [...element.querySelectorAll(focusable)].filter((one) => one instanceof HTMLElement && !one.hidden);
+  [...element.querySelectorAll(focusable)].filter(
+    (one) => one instanceof HTMLElement && one.checkVisibility(),
+  );
 
 /** Where the focus goes when `element` goes: to what comes next, to what came before, or to the page's content. @param {Element} element */
 function neighbour(element) {
@@ -126,12 +128,20 @@ export function keepFocus(element, draw) {
 const kept = new WeakMap();
 
 /**
+ * A button that changes something: it is not there for who only reads.
+ * @param {string} label
+ * @param {() => Promise<unknown>} act
+ * @param {string} [kind]
+ */
+export const actionButton = (label, act, kind = '') => busyButton(label, act, `writes ${kind}`.trim());
+
+/**
  * A button that is busy while `act` works.
  * @param {string} label
  * @param {() => Promise<unknown>} act
  * @param {string} [kind]
  */
-export function actionButton(label, act, kind = '') {
+export function busyButton(label, act, kind = '') {
   const button = h('button', { type: 'button', class: kind }, label);
   async function work() {
     // not `disabled`: that would take the focus away

@@ -8,6 +8,7 @@ import { actionButton, h } from './dom.js';
 import { distance, fullTime, number, span } from './format.js';
 import { heard } from './heard.js';
 import { say } from './language.js';
+import { linksOf } from './links.js';
 import { sideRows } from './side-rows.js';
 import { colourOf, statusWords } from './statuses.js';
 import { stepWords } from './step-words.js';
@@ -72,7 +73,7 @@ export function createExplain({ act }) {
         .join(' · '),
       siblings.length > 1 ? roomTabs(siblings, id) : null,
       standing(mapping, siblings, stands),
-      stands === null ? null : bothSides(stands),
+      stands === null ? null : bothSides(stands, mapping.outlook_event_id),
       steps,
     );
   }
@@ -153,8 +154,8 @@ export function createExplain({ act }) {
   };
 }
 
-/** @param {Standing} standing */
-function bothSides({ booking, outlook, fields, outlook_as_of: asOf, url }) {
+/** @param {Standing} standing @param {string | null} eventId */
+function bothSides({ booking, outlook, fields, outlook_as_of: asOf, url }, eventId) {
   const read =
     asOf === null ? say('explain.unread') : say('explain.read', { when: distance(asOf, Date.now()) });
   const differ = fields.length > 0 ? ` ${say('explain.marked')}` : '';
@@ -164,10 +165,7 @@ function bothSides({ booking, outlook, fields, outlook_as_of: asOf, url }) {
     h('h3', {}, say('explain.both')),
     h('div', { class: 'sides' }, ...sideRows({ booking, outlook, fields })),
     h('p', { class: 'hint' }, `${read}${differ}`),
-    // an address of the adapter's: only of the web is a link
-    url !== null &&
-      /^https?:/.test(url) &&
-      h('p', {}, h('a', { href: url, rel: 'noreferrer' }, say('link.inBooking'))),
+    linksOf({ url, eventId: outlook === null ? null : eventId }),
   );
 }
 

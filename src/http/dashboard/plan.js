@@ -5,7 +5,7 @@
  */
 import { ApiError, get, post } from './api.js';
 import { ask } from './dialogs.js';
-import { actionButton, byId, fill, h, keepFocus, setText } from './dom.js';
+import { actionButton, busyButton, byId, fill, h, keepFocus, setText } from './dom.js';
 import { counted, listed, number, span, timeOfDay } from './format.js';
 import { heard } from './heard.js';
 import { say } from './language.js';
@@ -37,7 +37,7 @@ export function createPlan({ act }) {
   const place = byId('plan', HTMLElement);
   const summary = h('p');
   const body = h('div', { class: 'plan-body' });
-  const again = actionButton(say('plan.again'), read);
+  const again = busyButton(say('plan.again'), read);
   const confirm = actionButton(say('plan.confirm'), () => begin(null), 'primary');
   const asCopy = actionButton(say('plan.confirm.copy'), () => begin('copy'));
   const asSame = actionButton(say('plan.confirm.same'), () => begin('same'), 'primary');

@@ -2,6 +2,7 @@
  * What one room does differently from the others, to see and to change.
  * @import { Room } from './shapes.ts'
  */
+import { readOnlyReason } from './access.js';
 import { h } from './dom.js';
 import { named, say } from './language.js';
 
@@ -18,6 +19,7 @@ const settings = /** @type {const} */ ({
  * @param {(own: Record<string, string | null>) => Promise<void>} set
  */
 export function settingsOf(room, set) {
+  const disabled = readOnlyReason() !== null;
   const [choices, template] = [
     Object.entries(settings).map(([name, values]) => {
       const own = room[/** @type {keyof typeof settings} */ (name)];
@@ -31,7 +33,7 @@ export function settingsOf(room, set) {
         named('setting', name),
         h(
           'select',
-          { name, onchange: (event) => set({ [name]: valueOf(event) }) },
+          { name, disabled, onchange: (event) => set({ [name]: valueOf(event) }) },
           ...options.map(([value, word]) => h('option', { value, selected: value === (own ?? '') }, word)),
         ),
       );
@@ -42,6 +44,7 @@ export function settingsOf(room, set) {
       say('setting.title_template'),
       h('input', {
         name: 'title_template',
+        disabled,
         value: room.title_template ?? '',
         maxlength: 200,
         placeholder: say('setting.title_template.placeholder'),

@@ -9,6 +9,7 @@ import { counted, distance, duration, fullTime, number, span } from './format.js
 import { heard } from './heard.js';
 import { named, say } from './language.js';
 import { nameOf, stateOf } from './room-state.js';
+import { createRoomHistory } from './room-history.js';
 import { settingsOf } from './room-settings.js';
 import { colourOf, statusWords } from './statuses.js';
 
@@ -20,6 +21,7 @@ const minute = 60_000;
  */
 export function createRoomSheet({ act, calendar, explain, sides }) {
   const sheetOfRoom = sheet('room');
+  const history = createRoomHistory({ explain });
   /** @type {number | null} */
   let opened = null;
 
@@ -27,7 +29,11 @@ export function createRoomSheet({ act, calendar, explain, sides }) {
   async function openRoom(resource, again = false) {
     opened = resource;
     const answer = await sheetOfRoom.read(() =>
-      Promise.all([get(`/rooms/${resource}`), get(`/mappings?resource_id=${resource}&limit=100`)]),
+      Promise.all([
+        get(`/rooms/${resource}`),
+        get(`/mappings?resource_id=${resource}&limit=100`),
+        history.read(resource),
+      ]),
     );
     if (answer === null || opened !== resource) return;
     const [{ room }, found] = answer;
@@ -129,6 +135,7 @@ export function createRoomSheet({ act, calendar, explain, sides }) {
         act(() => patch(`/rooms/${room.resource_id}`, own)).then(() => openRoom(room.resource_id, true)),
       ),
       list,
+      history.section,
     );
   }
 

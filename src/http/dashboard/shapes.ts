@@ -10,6 +10,7 @@ interface Outage {
   since: string;
   error: string;
   hint: string | null;
+  refused: boolean;
 }
 
 export interface Stats {
@@ -172,6 +173,7 @@ export interface Conflict {
   hint: string | null;
   since: string;
   organizer: string | null;
+  outlook_organizer: string | null;
   fields: string[];
   booking: Side | null;
   outlook: Side | null;
@@ -209,6 +211,9 @@ export interface Search {
 
 export interface CalendarItem {
   mapping_id: number | null;
+  outlook_event_id: string | null;
+  organizer: string | null;
+  url: string | null;
   state: string;
   fields: string[];
   message: string | null;
@@ -226,6 +231,24 @@ export interface Calendar {
   count: number;
   total: number;
   items: CalendarItem[];
+}
+
+export interface UndoItem {
+  reservation_type: string;
+  reservation_id: number | string;
+  resource_id: number;
+  title: string | null;
+  starts_at: string | null;
+  what: 'cancelled' | 'deleted' | 'imported' | 'undone';
+  done_at: string;
+  step: 're-enable' | 'cancel' | 'take-back';
+  refused: string | null;
+}
+export interface Undo {
+  as_of: string;
+  count: number;
+  refused: number;
+  items: UndoItem[];
 }
 
 export interface Alert {

@@ -42,8 +42,12 @@ export function sides({ stats, ready }) {
   if (outages.booking !== null)
     found.push({
       state: 'bad',
-      text: say('outage.booking', { time: hourOfDay(outages.booking.since) }),
-      detail: heard(outages.booking.hint ?? outages.booking.error),
+      text: say(outages.booking.refused ? 'outage.booking.refuses' : 'outage.booking', {
+        time: hourOfDay(outages.booking.since),
+      }),
+      detail: outages.booking.refused
+        ? `${ended(heard(outages.booking.error))} ${heard(outages.booking.hint ?? '')}`.trim()
+        : heard(outages.booking.hint ?? outages.booking.error),
       alerts: ['booking-outage'],
     });
   if (outages.outlook !== null)

@@ -12,13 +12,15 @@ export interface Effects {
 }
 
 type Shape = Pick<OpenConflict, 'kind' | 'fields' | 'booking' | 'outlook' | 'is_organizer'> &
-  Partial<Pick<OpenConflict, 'organizer'>>;
+  Partial<Pick<OpenConflict, 'organizer' | 'outlook_organizer'>>;
 
 /** Only a meeting that is declined sends mail, and only its organiser gets it. */
 export function effectsOf(conflict: Shape): Effects {
   const effects = textsOf(conflict);
   const declines = (text: string) => !conflict.is_organizer && /\bdeclines\b/.test(text);
-  const organizer = conflict.organizer ?? 'the organiser of the meeting';
+  // of an event on a taken time the booking system knows who took it, and not who is declined
+  const known = conflict.kind === 'overlap' ? null : conflict.organizer;
+  const organizer = conflict.outlook_organizer ?? known ?? 'the organiser of the meeting';
   const mail = {
     booking: declines(effects.booking) ? organizer : null,
     outlook: declines(effects.outlook) ? organizer : null,

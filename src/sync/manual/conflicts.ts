@@ -22,6 +22,8 @@ export interface OpenConflict {
   readonly since: Date;
   /** As the booking system knows it. */
   readonly organizer: string | null;
+  /** Who invited the room; null: the room itself, or not known. */
+  readonly outlook_organizer: string | null;
   /** The room organises the event; false: it was invited. */
   readonly is_organizer: boolean;
   /** Another one once either side shows something else. */
@@ -154,7 +156,7 @@ export async function readConflicts(
           m.conflict ->> 'kind' AS kind, coalesce(m.conflict -> 'fields', '[]') AS fields,
           coalesce(m.error_message, 'The booking system moved this reservation away from its meeting.') AS message,
           coalesce(m.hint, 'Choose which side to keep.') AS hint, m.updated_at AS since,
-          coalesce(b.organizer_name, b.organizer_email) AS organizer, m.starts_at,
+          coalesce(nullif(b.organizer_name, ''), nullif(b.organizer_email, '')) AS organizer, m.outlook_organizer, m.starts_at,
           CASE WHEN b.reservation_id IS NOT NULL THEN
             bridge_item_state(b.starts_at, b.ends_at, b.all_day, b.title, b.description, b.is_private) END AS booking,
           CASE WHEN m.conflict ->> 'kind' = 'deleted' OR m.outlook_news IN ('gone', 'vacated') THEN NULL
@@ -174,7 +176,7 @@ export async function readConflicts(
           ORDER BY i.priority_level, i.starts_at LIMIT 1) b ON true
         WHERE m.sync_status = 'conflict' AND m.conflict ->> 'kind' <> 'gone' AND ($2::bigint IS NULL OR m.id = $2)
           AND ($3::integer IS NULL OR m.resource_id = $3) AND ($4::text IS NULL OR m.conflict ->> 'kind' = $4)) c
-        WHERE $5::text IS NULL OR position(lower($5) IN lower(concat_ws(chr(10), booking ->> 'title', outlook ->> 'title', organizer, room))) > 0
+        WHERE $5::text IS NULL OR position(lower($5) IN lower(concat_ws(chr(10), booking ->> 'title', outlook ->> 'title', organizer, outlook_organizer, room))) > 0
         ORDER BY coalesce(starts_at, 'infinity'), id LIMIT $1`,
     values: [limit, id, resourceId, kind, text],
   });

@@ -15,6 +15,8 @@ type Undoable = (typeof undoable)[number];
 
 export interface UndoChoice {
   readonly since: Date;
+  /** What was done later is left alone; null: nothing is too late. */
+  readonly until?: Date | null;
   readonly resourceId: number | null;
   readonly what: readonly Undoable[];
 }
@@ -112,7 +114,7 @@ async function carryOut(client: Queryable, item: UndoItem, who: string): Promise
 
 async function readItems(
   db: Queryable,
-  { since, resourceId, what }: UndoChoice,
+  { since, until = null, resourceId, what }: UndoChoice,
   only: Pick<UndoItem, 'reservation_type' | 'reservation_id'> | null,
 ): Promise<UndoItem[]> {
   const { rows } = await db.query<UndoItem>(itemsText, [
@@ -122,6 +124,7 @@ async function readItems(
     only?.reservation_type ?? null,
     only?.reservation_id ?? null,
     undoMost,
+    until,
   ]);
   return rows;
 }
@@ -132,7 +135,7 @@ const itemsText = `
         OVER (PARTITION BY l.reservation_type, l.reservation_id) AS cancels,
       row_number() OVER (PARTITION BY l.reservation_type, l.reservation_id ORDER BY l.id DESC) AS newest
     FROM bridge_log l
-    WHERE l.at >= $1 AND l.action IN ('cancelled', 'booking-cancelled', 'deleted', 'imported', 'undone')
+    WHERE l.at >= $1 AND ($7::timestamptz IS NULL OR l.at <= $7) AND l.action IN ('cancelled', 'booking-cancelled', 'deleted', 'imported', 'undone')
       AND l.reservation_id IS NOT NULL AND ($4::text IS NULL OR l.reservation_type = $4 AND l.reservation_id = $5::bigint)
   ), done AS (
     SELECT l.*, CASE WHEN l.action IN ('imported', 'undone') THEN l.action WHEN l.cancels > 0 THEN 'cancelled' ELSE 'deleted' END AS what,

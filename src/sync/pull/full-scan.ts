@@ -3,7 +3,7 @@
  * the first evening. Rounds of changes begin before the list is read, so nothing falls between the two. Pure but for the
  * reading: `compare` says what was found.
  */
-import { isGivenBack, itemOf, occupying, type OutlookEvent } from '../../event.ts';
+import { invitedBy, isGivenBack, itemOf, occupying, type OutlookEvent } from '../../event.ts';
 import { sameItem, type Item, type ReservationKey } from '../../item.ts';
 import { attachmentOf, type Attachment } from '../match/attach.ts';
 import { match, vacancyOf } from '../match/match.ts';
@@ -76,6 +76,7 @@ export function unmappedOf(event: OutlookEvent, marksRead = false): UnmappedRow 
     waitsFor,
     hint: waitsFor === null ? null : waitHints[waitsFor],
     isOrganizer: event.isOrganizer,
+    outlookOrganizer: invitedBy(event),
     iCalUId: event.iCalUId,
     originalStart: event.originalStart,
     seriesMasterId: event.seriesMasterId,

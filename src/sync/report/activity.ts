@@ -71,12 +71,20 @@ const bounds = [10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000];
 const steps = 96;
 
 export function createActivity(db: Database) {
-  /** The newest lines, the newest first; of one room, or of all; `asked`: only what was asked for through the API. */
-  async function newest(limit: number, resourceId: number | null, asked = false): Promise<ActivityLine[]> {
+  /**
+   * The newest lines, the newest first; of one room, or of all; `asked`: only what a person asked for; `before`: older than
+   * the line of that id.
+   */
+  async function newest(
+    limit: number,
+    resourceId: number | null,
+    asked = false,
+    before: number | null = null,
+  ): Promise<ActivityLine[]> {
     const { rows } = await db.query<ActivityLine>({
       name: asked ? 'newest_asked' : 'newest_lines',
       text: newestText(asked ? `action = 'asked'` : 'true'),
-      values: [limit, resourceId, doneInOutlook],
+      values: [limit, resourceId, doneInOutlook, before],
     });
     return rows;
   }
@@ -155,7 +163,8 @@ const newestText = (which: string) => `
   SELECT l.id, l.at, ${directionText}, l.action, l.reason, l.who, l.latency_ms, l.call_ms, l.mapping_id, l.resource_id,
     coalesce(r.outlook_item_name, r.outlook_item_id, l.outlook_item_id) AS room, l.reservation_type, l.reservation_id,
     coalesce(m.booking_seen, m.booking_base, m.outlook_base, m.outlook_seen) ->> 'title' AS title, l.outlook_event_id, l.request_id
-  FROM (SELECT * FROM bridge_log WHERE ${which} AND ($2::integer IS NULL OR resource_id = $2) ORDER BY id DESC LIMIT $1) l
+  FROM (SELECT * FROM bridge_log WHERE ${which} AND ($2::integer IS NULL OR resource_id = $2)
+    AND ($4::bigint IS NULL OR id < $4) ORDER BY id DESC LIMIT $1) l
   LEFT JOIN bridge_mappings m ON m.id = l.mapping_id
   LEFT JOIN LATERAL (SELECT * FROM bridge_resource_mappings r WHERE r.resource_id = l.resource_id
     ORDER BY r.active DESC, r.id DESC LIMIT 1) r ON true

@@ -37,7 +37,7 @@ interface Standing {
   readonly room: string;
   /** Its room is paused: nothing is done. */
   readonly paused: boolean;
-  /** As the booking system knows it. */
+  /** As the booking system knows it, else who invited the room. */
   readonly organizer: string | null;
   /** Where the booking system shows it, of an adapter that says so. */
   readonly url: string | null;
@@ -91,7 +91,7 @@ const explainText = `
     m.sync_direction, m.priority_level, coalesce(m.booking_seen, m.booking_base, m.outlook_base, m.outlook_seen) ->> 'title' AS title,
     m.starts_at, m.ends_at, m.attempt, m.error_message, m.hint, m.due_at, m.last_sync_at,
     coalesce(r.outlook_item_name, m.outlook_item_id) AS room, coalesce(r.active = 0, false) AS paused,
-    coalesce(i.organizer_name, i.organizer_email) AS organizer, to_jsonb(i) ->> 'url' AS url, m.booking_base, m.outlook_base,
+    coalesce(nullif(i.organizer_name, ''), nullif(i.organizer_email, ''), m.outlook_organizer) AS organizer, to_jsonb(i) ->> 'url' AS url, m.booking_base, m.outlook_base,
     CASE WHEN i.active THEN
       bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private) END AS booking,
     CASE WHEN m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled' AND coalesce(m.conflict ->> 'kind', '') <> 'deleted'

@@ -3,6 +3,7 @@ import type { Database } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { changedFields, type Item, itemFields } from '../../item.ts';
 import { failingAs } from '../store/failing.ts';
+import { linkOf, linksOf } from './booking-links.ts';
 import { addDays, mondayOf } from './search-dates.ts';
 
 /** How the two sides of one item stand to each other. */
@@ -30,7 +31,10 @@ interface CalendarItem {
   readonly fields: readonly (keyof Item)[];
   readonly message: string | null;
   readonly hint: string | null;
+  /** Who booked, else who invited the room. */
   readonly organizer: string | null;
+  /** Where the booking system shows it, if its adapter says so. */
+  readonly url: string | null;
   /** As each side shows it; null: it is not there. */
   readonly booking: Item | null;
   readonly outlook: Item | null;
@@ -58,7 +62,7 @@ export interface Sides {
   readonly outlook_base: Item | null;
 }
 
-interface Row extends Omit<CalendarItem, 'state' | 'fields'> {
+interface Row extends Omit<CalendarItem, 'state' | 'fields' | 'url'> {
   readonly due: boolean;
   readonly waits_for: string | null;
   readonly booking_base: Item | null;
@@ -85,6 +89,9 @@ export function createRoomCalendar(db: Database) {
       values: [resourceId, timezone, from, to, mostCalendarItems],
     });
     const { total, opens, closes } = rows[0]!;
+    // the days themselves are a row without an item
+    const shown = rows.filter((row) => row.booking !== null || row.outlook !== null);
+    const links = await linksOf(db, shown);
     return {
       timezone,
       from,
@@ -93,15 +100,14 @@ export function createRoomCalendar(db: Database) {
       closes,
       outlook_as_of: asOf,
       total,
-      // the days themselves are a row without an item
-      items: rows.filter((row) => row.booking !== null || row.outlook !== null).map(itemOf),
+      items: shown.map((row) => itemOf(row, linkOf(links, row))),
     };
   }
 
   return { read: failingAs('read the calendar of a room', read) };
 }
 
-function itemOf(row: Row): CalendarItem {
+function itemOf(row: Row, url: string | null): CalendarItem {
   const { mapping_id, reservation_type, reservation_id, outlook_event_id, status, message, hint } = row;
   const { organizer, booking, outlook } = row;
   const fields = differing(row);
@@ -116,6 +122,7 @@ function itemOf(row: Row): CalendarItem {
     message,
     hint,
     organizer,
+    url,
     booking,
     outlook,
   };
@@ -169,19 +176,21 @@ const calendarText = `
   ), shown AS (
     SELECT c.id AS mapping_id, c.reservation_type, c.reservation_id, c.outlook_event_id, c.sync_status AS status, c.error_message AS message,
       c.hint, c.due_at IS NOT NULL AS due, c.waits_for, c.booking_base, c.outlook_base, c.outlook,
-      b.starts_at, b.ends_at, b.all_day, b.title, b.description, b.is_private, b.organizer_name, b.organizer_email
+      b.starts_at, b.ends_at, b.all_day, b.title, b.description, b.is_private,
+      coalesce(nullif(b.organizer_name, ''), nullif(b.organizer_email, ''), c.outlook_organizer) AS organizer
     FROM chosen c LEFT JOIN LATERAL (
       SELECT i.* FROM bridge_items i WHERE i.reservation_type = c.reservation_type AND i.reservation_id = c.reservation_id
         AND i.resource_id = $1 AND i.active LIMIT 1) b ON true
     UNION ALL
     SELECT NULL, b.reservation_type, b.reservation_id, NULL, NULL, NULL, NULL, false, NULL, NULL, NULL, NULL,
-      b.starts_at, b.ends_at, b.all_day, b.title, b.description, b.is_private, b.organizer_name, b.organizer_email
+      b.starts_at, b.ends_at, b.all_day, b.title, b.description, b.is_private,
+      coalesce(nullif(b.organizer_name, ''), nullif(b.organizer_email, ''))
     FROM booked b WHERE NOT EXISTS (SELECT FROM chosen c
       WHERE c.reservation_type = b.reservation_type AND c.reservation_id = b.reservation_id)
   ), printed AS (
     SELECT mapping_id, reservation_type, reservation_id, outlook_event_id, status, message, hint, due, waits_for, booking_base, outlook_base,
       CASE WHEN starts_at IS NOT NULL THEN bridge_item_state(starts_at, ends_at, all_day, title, description, is_private) END AS booking,
-      outlook, coalesce(organizer_name, organizer_email) AS organizer,
+      outlook, organizer,
       least(starts_at, (outlook ->> 'startsAt')::timestamptz) AS first
     FROM shown
   )

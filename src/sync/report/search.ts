@@ -185,8 +185,8 @@ const zoneText = `(SELECT value FROM bridge_settings WHERE name = 'timezone')`;
 
 const resultText = `
   m.mapping_id, m.reservation_type, m.reservation_id, m.resource_id, coalesce(r.outlook_item_name, r.outlook_item_id, m.mailbox, 'resource ' || m.resource_id) AS room,
-  coalesce(i.title, m.booking_title, m.outlook ->> 'title') AS title, coalesce(i.organizer_name, i.organizer_email) AS organizer,
-  i.organizer_name, i.organizer_email, coalesce(i.starts_at, m.starts_at) AS starts_at, coalesce(i.ends_at, m.ends_at) AS ends_at,
+  coalesce(i.title, m.booking_title, m.outlook ->> 'title') AS title, coalesce(nullif(i.organizer_name, ''), nullif(i.organizer_email, ''), m.outlook_organizer) AS organizer,
+  coalesce(nullif(i.organizer_name, ''), m.outlook_organizer) AS organizer_name, i.organizer_email, coalesce(i.starts_at, m.starts_at) AS starts_at, coalesce(i.ends_at, m.ends_at) AS ends_at,
   m.status, m.outlook_event_id, m.outlook, coalesce(m.mailbox, r.outlook_item_id, '') AS mailbox,
   to_char(coalesce(i.starts_at, m.starts_at) AT TIME ZONE ${zoneText}, 'HH24:MI') AS from_time,
   to_char(coalesce(i.ends_at, m.ends_at) AT TIME ZONE ${zoneText}, 'HH24:MI') AS to_time`;
@@ -194,7 +194,7 @@ const resultText = `
 const mappingText = `
   m.id AS mapping_id, m.reservation_type, m.reservation_id, m.resource_id, m.outlook_item_id AS mailbox,
   coalesce(m.booking_seen, m.booking_base) ->> 'title' AS booking_title, m.starts_at, m.ends_at, m.sync_status AS status,
-  m.outlook_event_id, CASE WHEN m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled'
+  m.outlook_event_id, m.outlook_organizer, CASE WHEN m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled'
     THEN coalesce(nullif(m.conflict -> 'outlook', 'null'), m.outlook_seen, m.outlook_base) END AS outlook`;
 
 const roomText = `
@@ -233,7 +233,7 @@ const byIdText = `
       OR m.id IN (SELECT l.mapping_id FROM bridge_log l WHERE l.outlook_event_id = $3::text LIMIT 100)
     UNION ALL
     SELECT NULL, i.reservation_type, i.reservation_id, i.resource_id, NULL, i.title, i.starts_at, i.ends_at,
-      CASE WHEN i.active THEN 'unmapped' ELSE 'cancelled' END, NULL, NULL
+      CASE WHEN i.active THEN 'unmapped' ELSE 'cancelled' END, NULL, NULL, NULL
     FROM bridge_items i WHERE i.reservation_id = $2::bigint AND ($1::text IS NULL OR i.reservation_type = $1)
       AND NOT EXISTS (SELECT FROM bridge_mappings m WHERE m.reservation_type = i.reservation_type
         AND m.reservation_id = i.reservation_id AND m.resource_id = i.resource_id)

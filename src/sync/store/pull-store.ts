@@ -33,6 +33,7 @@ export interface UnmappedRow {
   readonly dueInMs: number | null;
   readonly waitsFor: WaitsFor | null;
   readonly hint: string | null;
+  readonly outlookOrganizer?: string | null;
   readonly isOrganizer: boolean;
   readonly iCalUId: string | null;
   readonly originalStart: string | null;

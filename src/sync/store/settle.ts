@@ -52,6 +52,8 @@ export interface Settlement {
   readonly iCalUId?: string;
   readonly originalStart?: string | null;
   readonly seriesMasterId?: string | null;
+  /** Who invited the room, by name or address; null: not known. */
+  readonly outlookOrganizer?: string | null;
   readonly etag?: string | null;
   readonly outlookChangedAt?: string | null;
   readonly counterpart?: Counterpart;

@@ -1,5 +1,5 @@
 /** What is written down of a work item: it stays as it was, unless said otherwise. */
-import type { OutlookEvent } from '../../../event.ts';
+import { invitedBy, type OutlookEvent } from '../../../event.ts';
 import type { Settlement } from '../../store/settle.ts';
 import { never } from '../../store/agreement.ts';
 import type { Unmapped } from '../../store/work-item.ts';
@@ -10,12 +10,19 @@ export const factsOf = (
   event: OutlookEvent,
 ): Pick<
   Settlement,
-  'isOrganizer' | 'iCalUId' | 'originalStart' | 'seriesMasterId' | 'etag' | 'outlookChangedAt'
+  | 'isOrganizer'
+  | 'iCalUId'
+  | 'originalStart'
+  | 'seriesMasterId'
+  | 'outlookOrganizer'
+  | 'etag'
+  | 'outlookChangedAt'
 > => ({
   isOrganizer: event.isOrganizer,
   iCalUId: event.iCalUId,
   originalStart: event.originalStart,
   seriesMasterId: event.seriesMasterId,
+  outlookOrganizer: invitedBy(event),
   etag: event.etag,
   outlookChangedAt: event.lastModifiedAt,
 });

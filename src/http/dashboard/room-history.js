@@ -1,0 +1,87 @@
+/** What was done in one room: the newest lines of its log, and older ones page by page. @import { Line } from './shapes.ts' */
+import { get } from './api.js';
+import { busyButton, fill, h } from './dom.js';
+import { fullTime } from './format.js';
+import { say } from './language.js';
+import { stepWords } from './step-words.js';
+
+const pageSize = 20;
+
+/** @param {{ explain: (mapping: number) => void }} options */
+export function createRoomHistory({ explain }) {
+  /** @type {number | null} */
+  let resource = null;
+  /** The newest first. @type {Line[]} */
+  let lines = [];
+  let ended = false;
+  const list = h('ol', { class: 'steps' });
+  const older = busyButton(say('room.history.older'), readOlder, 'small');
+  const section = h('section', {}, h('h3', {}, say('room.history')), list, older);
+
+  /** @param {Line[]} page */
+  function take(page) {
+    const known = new Set(lines.map(({ id }) => id));
+    lines = [...lines, ...page.filter(({ id }) => !known.has(id))].toSorted((a, b) => b.id - a.id);
+  }
+
+  async function readOlder() {
+    const before = lines.at(-1)?.id;
+    if (before === undefined) return;
+    const page = (await get(`/log?resource_id=${resource}&limit=${pageSize}&before=${before}`)).lines;
+    const first = lines.length;
+    take(page);
+    ended = page.length < pageSize;
+    draw();
+    // the focus goes on to what was added, also where the button is gone now
+    const next = list.children[first]?.querySelector('button') ?? list.children[first];
+    if (next instanceof HTMLElement) next.focus();
+  }
+
+  function draw() {
+    fill(
+      list,
+      ...lines.map((line) => {
+        const { mapping_id: mapping } = line;
+        return h(
+          'li',
+          {
+            'data-state': line.action === 'parked' ? 'bad' : line.action === 'delayed' ? 'warn' : 'good',
+            tabindex: '-1',
+          },
+          h('span', { class: 'dot' }),
+          h(
+            'p',
+            {},
+            mapping !== null &&
+              h(
+                'button',
+                { type: 'button', class: 'link', onclick: () => explain(mapping) },
+                line.title ?? `${line.reservation_type ?? say('event')} ${line.reservation_id ?? ''}`,
+              ),
+            mapping !== null && ' – ',
+            stepWords(line),
+          ),
+          h('p', { class: 'meta' }, h('time', { datetime: line.at }, fullTime(line.at))),
+        );
+      }),
+      lines.length === 0 && h('li', {}, say('room.history.empty')),
+    );
+    older.hidden = ended || lines.length === 0;
+  }
+
+  return {
+    section,
+    /** Reads the newest lines of a room; of another room than before it begins anew. @param {number} of */
+    async read(of) {
+      const page = (await get(`/log?resource_id=${of}&limit=${pageSize}`)).lines;
+      if (of !== resource) {
+        resource = of;
+        lines = [];
+        ended = page.length < pageSize;
+      }
+      const newest = lines[0]?.id;
+      take(page);
+      if (lines[0]?.id !== newest || newest === undefined) draw();
+    },
+  };
+}

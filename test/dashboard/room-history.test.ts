@@ -1,0 +1,57 @@
+/** The history of a room on its sheet, page by page, by keyboard. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { chromiumPath, openBrowser, openStage, photograph } from './stage.ts';
+
+describe.skipIf(chromiumPath === null)('the history of a room', () => {
+  let browser: Awaited<ReturnType<typeof openBrowser>>;
+  beforeAll(async () => {
+    browser = await openBrowser();
+  });
+  afterAll(() => browser[Symbol.asyncDispose]());
+
+  test('the newest twenty lines first, older ones by keyboard, of this room only', async () => {
+    await using stage = await openStage();
+    await stage.desk.book(101, { title: 'Kor', from: stage.day(1, '10:00'), to: stage.day(1, '12:00') });
+    await stage.desk.book(102, {
+      title: 'Annet rom',
+      from: stage.day(1, '10:00'),
+      to: stage.day(1, '12:00'),
+    });
+    await stage.settled();
+    await stage.db.query(
+      `INSERT INTO bridge_log (resource_id, action, who, reason, at)
+       SELECT 101, 'asked', 'ANNA', 'gammel ' || n, now() - interval '1 hour' FROM generate_series(1, 30) n`,
+    );
+    await using page = await browser.look(`${stage.url}/#/room/101`);
+    const history = page.locator('#room .steps li');
+    await expect.poll(() => history.count()).toBe(20);
+    await photograph(page, 'room-history', false);
+    await page.locator('#room').getByRole('button', { name: 'Show older' }).focus();
+    await page.keyboard.press('Enter');
+    await expect.poll(() => history.count()).toBe(31);
+    expect(await page.locator('#room').getByRole('button', { name: 'Show older' }).count()).toBe(0);
+    expect(await page.evaluate('document.activeElement.closest("#room .steps") !== null')).toBe(true);
+    await history.getByText('Its event was created in Outlook').waitFor();
+    expect(await page.locator('#room .steps').textContent()).not.toContain('Annet rom');
+    expect(page.problems).toEqual([]);
+  });
+
+  test('the list of rooms is narrowed by typing and by state, by keyboard', async () => {
+    await using stage = await openStage();
+    await stage.db.query('UPDATE bridge_resource_mappings SET active = 0 WHERE resource_id = 102');
+    await using page = await browser.look(stage.url);
+    const rows = page.locator('#rooms-body tr');
+    await expect.poll(() => rows.count()).toBe(2);
+    await page.getByLabel('Search rooms').focus();
+    await page.keyboard.type('bystyre');
+    await expect.poll(() => rows.allTextContents()).toEqual([expect.stringContaining('Bystyresalen')]);
+    await page.keyboard.press('Escape');
+    await expect.poll(() => rows.count()).toBe(2);
+    await page.getByRole('button', { name: 'Paused 1' }).focus();
+    await page.keyboard.press('Space');
+    await expect.poll(() => rows.allTextContents()).toEqual([expect.stringContaining('Bystyresalen')]);
+    await rows.getByRole('button', { name: 'Bystyresalen' }).focus();
+    await page.keyboard.press('Enter');
+    await page.locator('#room').getByRole('button', { name: 'Resume' }).waitFor();
+  });
+});

@@ -1,0 +1,110 @@
+/** Undo on the page: plan, question, result, and the undo of the undo; by keyboard, also on a phone. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { chromiumPath, openBrowser, openStage, photograph, says } from './stage.ts';
+
+const mailbox = 'formannskapssalen@bergen.example';
+
+describe.skipIf(chromiumPath === null)('undo', () => {
+  let browser: Awaited<ReturnType<typeof openBrowser>>;
+  beforeAll(async () => {
+    browser = await openBrowser();
+  });
+  afterAll(() => browser[Symbol.asyncDispose]());
+
+  /** Two reservations that somebody deleted in Outlook; on the time of one another stands by now. */
+  async function openMistake() {
+    const stage = await openStage();
+    const book = (title: string, days: number) =>
+      stage.desk.book(101, { title, from: stage.day(days, '10:00'), to: stage.day(days, '11:00') });
+    await book('Kor', 2);
+    await book('Dans', 3);
+    await stage.settled();
+    for (const { id } of stage.events(101)) stage.tenant.people.remove(mailbox, id);
+    await stage.db.query(
+      'WITH due AS (UPDATE bridge_room_state SET pull_due_at = now() RETURNING 1) SELECT bridge_wake() FROM due',
+    );
+    await expect
+      .poll(async () => stage.db.query('SELECT FROM bb_event WHERE active = 1'), { timeout: 30_000 })
+      .toEqual([]);
+    await book('Bryllup', 3);
+    await stage.settled();
+    return { stage };
+  }
+
+  const active = async (stage: Awaited<ReturnType<typeof openStage>>) =>
+    (await stage.db.query<{ name: string }>('SELECT name FROM bb_event WHERE active = 1 ORDER BY name')).map(
+      ({ name }) => name,
+    );
+
+  test.each([
+    { name: 'desktop', width: 1440, height: 900 },
+    { name: 'phone', width: 360, height: 740 },
+  ])(
+    'the plan comes first, what is refused says why, and the undo is undone: $name',
+    async ({ name, ...viewport }) => {
+      const { stage: opened } = await openMistake();
+      await using stage = opened;
+      await using page = await browser.look(stage.url, { viewport });
+      await says(page, /Everything is equal/);
+      await page.getByRole('button', { name: 'Undo …' }).focus();
+      await page.keyboard.press('Enter');
+      const sheet = page.locator('#undo');
+      await sheet.getByLabel('Room').selectOption({ label: 'Formannskapssalen' });
+      await sheet.getByRole('button', { name: 'Show the plan' }).focus();
+      await page.keyboard.press('Enter');
+      await sheet.getByText('1 would be undone').waitFor();
+      const items = sheet.locator('ol.calendar li');
+      expect(await items.allTextContents()).toEqual(
+        expect.arrayContaining([
+          expect.stringMatching(/Kor.*It is made active again, and its event anew\./),
+          expect.stringMatching(/Dans.*Stays as it is: its time is taken: Bryllup\./),
+        ]),
+      );
+      expect(await active(stage)).toEqual(['Bryllup']);
+      expect(await page.evaluate('document.querySelector("#undo").scrollWidth <= innerWidth')).toBe(true);
+      await photograph(page, `undo-${name}`, false);
+      await page.emulateMedia({ colorScheme: 'dark' });
+      await photograph(page, `undo-${name}-dark`, false);
+      await sheet.getByRole('button', { name: 'Undo 1 …' }).focus();
+      await page.keyboard.press('Enter');
+      const question = page.locator('#confirm');
+      await question.getByText('1 is made active again, and its event anew.').waitFor();
+      await question.getByRole('button', { name: 'Undo' }).focus();
+      await page.keyboard.press('Enter');
+      await sheet.getByText('1 undone', { exact: true }).waitFor();
+      await stage.settled();
+      expect(await active(stage)).toEqual(['Bryllup', 'Kor']);
+      expect(stage.titles(101).toSorted()).toEqual(['Bryllup', 'Kor']);
+      await photograph(page, `undone-${name}`, false);
+      await sheet.getByRole('button', { name: 'Take this back …' }).click();
+      await sheet.getByRole('button', { name: 'Show the plan' }).click();
+      await sheet.getByText('It is cancelled again, with its event.').waitFor();
+      await sheet.getByRole('button', { name: 'Undo 1 …' }).click();
+      await question.getByRole('button', { name: 'Undo' }).click();
+      await sheet.getByText('1 undone', { exact: true }).waitFor();
+      await stage.settled();
+      expect(await active(stage)).toEqual(['Bryllup']);
+      expect(page.problems).toEqual([]);
+    },
+  );
+
+  test('who says no undoes nothing, and what happened after the plan was read is left alone', async () => {
+    const { stage: opened } = await openMistake();
+    await using stage = opened;
+    await using page = await browser.look(`${stage.url}/#/undo`);
+    const sheet = page.locator('#undo');
+    await sheet.getByRole('button', { name: 'Show the plan' }).click();
+    await sheet.getByRole('button', { name: 'Undo 1 …' }).click();
+    await page.locator('#confirm').getByRole('button', { name: 'Back' }).click();
+    expect(await active(stage)).toEqual(['Bryllup']);
+    // cancelled only now: nobody saw it in the plan
+    await stage.db.query(`UPDATE bb_event SET active = 0 WHERE name = 'Bryllup'`);
+    await stage.settled();
+    await sheet.getByRole('button', { name: 'Undo 1 …' }).click();
+    await page.locator('#confirm').getByRole('button', { name: 'Undo' }).click();
+    await sheet.getByText(/^\d undone$/).waitFor();
+    expect(await active(stage)).not.toContain('Bryllup');
+    expect(await active(stage)).toContain('Kor');
+    expect(page.problems).toEqual([]);
+  });
+});
