@@ -158,7 +158,7 @@ export function createConflicts({ act, explain }) {
 
   /** Who booked and who invited, each once. @param {Conflict} conflict */
   function organizers({ organizer, outlook_organizer: inviting }) {
-    const names = [...new Set([organizer, inviting])].filter((name) => name !== null && name !== '');
+    const names = [...new Set([organizer, inviting])].filter((name) => Boolean(name));
     return names.length > 0 && h('p', { class: 'hint' }, say('organiser', { name: names.join(' · ') }));
   }
 

@@ -33,7 +33,7 @@ export function createSearch({ go }) {
         total === 0 && h('p', {}, say('search.empty')),
         h(
           'ol',
-          { class: 'plain-list' },
+          { class: 'plain-list found' },
           ...found.results.map((one) => row(one, timezone)),
           total > count && h('li', {}, h('span', {}, say('list.rest', { n: total - count }))),
         ),
