@@ -2191,7 +2191,7 @@ BEGIN
                   WHEN 'synced' THEN c.shown @> tstzrange(m.starts_at, m.ends_at) AND m.is_organizer
                     AND room.sync_direction <> 'outlook_to_booking' END)
   INTO fresh, differing, missing, misplaced;
-  -- ... then it is written down, never at the same time as a fold (see bridge_settle), which waits for whoever inserts the
+  -- ... then it is written down, never at the same time as a fold (see bridge_settle), which waits for what inserts the
   -- same mapping
   PERFORM bridge_lock_for_settlement();
   INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
@@ -2370,7 +2370,7 @@ BEGIN
   RETURN jsonb_array_length(bridge_attach(room_id, epoch, adoptions));
 END $baselined$;
 
--- Begins a round of changes: the next poll is set, and whoever asks from now on asks for another round. `rung`: when
+-- Begins a round of changes: the next poll is set, and a request from now on asks for another round. `rung`: when
 -- somebody asked for this one. Then the poll comes soon: of several changes that were told of, one may show up late
 -- (Microsoft: delta-query-overview), and the others look as if that had been all.
 -- `active`, `quiet`: of the interval of a room that Outlook does not call us for, by whether Outlook changed something there lately.
@@ -2970,7 +2970,7 @@ BEGIN
     NEW.agreement := 'never';
     NEW.booking_base := NULL;
   ELSE
-    -- whoever asks doubts that Outlook shows it: it is read first, and made anew should it be gone
+    -- a person who asks doubts that Outlook shows it: it is read first, and made anew should it be gone
     NEW.outlook_news := 'look';
     NEW.event_intent := 'renew';
     NEW.removing := true;
@@ -3040,7 +3040,7 @@ BEGIN
   END IF;
   RETURN NULL;
 END $lost$;
--- for each statement, not for each row: whoever empties the table does it in seconds
+-- for each statement, not for each row: the table may be emptied in seconds
 CREATE OR REPLACE TRIGGER bridge_mappings_deleted AFTER DELETE ON bridge_mappings REFERENCING OLD TABLE AS old_rows
   FOR EACH STATEMENT EXECUTE FUNCTION bridge_mapping_lost();
 CREATE OR REPLACE TRIGGER bridge_mappings_truncated AFTER TRUNCATE ON bridge_mappings FOR EACH STATEMENT
@@ -3071,7 +3071,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '0a87df6b444339bde71043663c3f7fba11c5c04ef0dc7e9d2e234fa10c00ee58 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '532487c22b0a4006ca5a60bd340784c0996f81584e0c493e5dfc6ac26e985ba8 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

@@ -398,7 +398,7 @@ function text(env: Environment, name: Variable): string | null {
   return value === undefined || value === '' ? variables[name] : value;
 }
 
-/** Addresses that open a door to whoever reads them: of a chat's webhook the path, of a proxy the password. */
+/** Addresses that are secrets: of a chat's webhook the path, of a proxy the password. */
 const secretAddresses: ReadonlySet<Variable> = new Set(['ALERT_WEBHOOK_URL', 'HTTPS_PROXY']);
 
 function url(env: Environment, name: Variable, problems: Problems): string | null {

@@ -147,7 +147,7 @@ type Connected = (error: Error | null, client?: pg.Client) => void;
 /**
  * The process id of the session's backend, and the encoding of its database. Throws Permanent where it is not what the server called itself when the session
  * began: a pooler hands out process ids of its own, and through one that pools transactions LISTEN, advisory locks and
- * prepared statements succeed and are lost, or stay with whoever is served next
+ * prepared statements succeed and are lost, or stay with the client that is served next
  * (https://www.pgbouncer.org/features.html, "SQL feature map for pooling modes").
  */
 async function readBackend(client: pg.Client): Promise<Backend> {

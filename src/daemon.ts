@@ -21,7 +21,7 @@ import type { Logger } from './log.ts';
 import { createHealth } from './ops/health.ts';
 import { createMetrics } from './ops/metrics.ts';
 import { forgetLog } from './ops/retention.ts';
-import { listSchedules, type Chore } from './ops/schedule.ts';
+import { listSchedules, type Job } from './ops/schedule.ts';
 import { createTell } from './ops/tell.ts';
 import { createActivity } from './sync/report/activity.ts';
 import { createCancellationReports } from './sync/report/cancellation-reports.ts';
@@ -99,11 +99,11 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
     log,
     tell,
     prepare,
-    chores: () => chores,
+    jobs: () => jobs,
     onBuilt: (signal) => {
       if (writing) return;
       void reportPlan(signal).catch((error: unknown) => {
-        // what keeps it from being read is told by whoever needs it; the next report is by the clock
+        // what keeps it from being read is told by what needs it; the next report is by the clock
         if (!signal.aborted) log.warn({ error: messageOf(error) }, 'the plan could not be read');
       });
     },
@@ -189,21 +189,21 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
   const served = opened.use(await serveApp(app, config.http));
 
   /** What runs by the clock beside the daemon's own. */
-  const chores: readonly Chore[] = [
+  const jobs: readonly Job[] = [
     ...(config.startMode === 'sync'
       ? []
-      : [{ name: 'plan', cron: config.schedules.sweep, job: reportPlan } satisfies Chore]),
-    { name: 'alerts', cron: '*/30 * * * * *', job: async () => void (await alerts.check()) },
-    { name: 'old-alerts', cron: '43 3 * * *', job: async () => void (await alerts.book.deleteOld(30)) },
+      : [{ name: 'plan', cron: config.schedules.sweep, run: reportPlan } satisfies Job]),
+    { name: 'alerts', cron: '*/30 * * * * *', run: async () => void (await alerts.check()) },
+    { name: 'old-alerts', cron: '43 3 * * *', run: async () => void (await alerts.book.deleteOld(30)) },
     {
       name: 'log-retention',
       cron: '17 3 * * *',
-      job: async (signal) => void (await forgetLog(db, config.logRetentionDays, signal)),
+      run: async (signal) => void (await forgetLog(db, config.logRetentionDays, signal)),
     },
     {
       name: 'report',
       cron: config.schedules.report,
-      job: async () => tell({ fact: 'report', report: { ...(await createDaily(db).read()) } }),
+      run: async () => tell({ fact: 'report', report: { ...(await createDaily(db).read()) } }),
     },
   ];
 

@@ -32,7 +32,7 @@ export function openPool(config: DatabaseConfig, name: string, max = 8, queryMs 
 }
 
 /**
- * A pool for plans. A session that asks nothing for two minutes is ended, and its locks with it: whoever holds a room's lease
+ * A pool for plans. A session that asks nothing for two minutes is ended, and its locks with it: a holder of a room's lease
  * here is in no list of daemons.
  */
 export function openPlanPool(config: DatabaseConfig, name: string, max: number): Database {
@@ -52,7 +52,7 @@ function poolOf(config: DatabaseConfig, settings: pg.ClientConfig, max: number, 
     max,
     idleTimeoutMillis: 30_000,
   });
-  // the pool has removed the broken client already; whoever queries next gets the error that matters
+  // the pool has removed the broken client already; the next query gets the error that matters
   pool.on('error', () => undefined);
   return pool;
 }

@@ -41,7 +41,7 @@ export interface OutlookEvent {
   readonly iCalUId: string;
   readonly shows: Exclude<Shown, { is: 'absent' }>;
   /** What our extended properties on it say. Null where there are none, and where Graph does not show them. */
-  readonly marks: ReservationKey | null;
+  readonly properties: ReservationKey | null;
   /** True: the room itself organises it. False: somebody invited the room. */
   readonly isOrganizer: boolean;
   readonly type: 'singleInstance' | 'occurrence' | 'exception' | 'seriesMaster';
@@ -73,7 +73,7 @@ export type Write =
   | {
       readonly do: 'create';
       readonly item: Item;
-      readonly marks: ReservationKey;
+      readonly properties: ReservationKey;
       /** Idempotency key: the same key and body again gives the same event. */
       readonly transactionId: string;
     }
@@ -85,14 +85,14 @@ export type Write =
       /** It is shown as busy, or as tentative where `whole` is, from now on. */
       readonly busy?: boolean;
       /** The reservation that it belongs to from now on. */
-      readonly marks?: ReservationKey;
+      readonly properties?: ReservationKey;
       /** The version to change; another one is a Conflict where Graph looks at it (`If-Match`). Null: whatever is there. */
       readonly etag?: string | null;
     }
   | { readonly do: 'remove'; readonly eventId: string };
 
 /**
- * What became of a write. `event`: the event as Graph answered it (null after a remove); its marks are known after
+ * What became of a write. `event`: the event as Graph answered it (null after a remove); its properties are known after
  * a create only, because Graph does not echo them. `gone`: the event of a change or a remove was not there. `taken`: the
  * idempotency key belongs to an earlier, different create (`existingId` if Graph named it). `failed`: a Retryable,
  * Permanent or Conflict. `acceptedAt` is `performance.now()` of the answer.

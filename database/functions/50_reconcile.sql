@@ -80,7 +80,7 @@ BEGIN
                   WHEN 'synced' THEN c.shown @> tstzrange(m.starts_at, m.ends_at) AND m.is_organizer
                     AND room.sync_direction <> 'outlook_to_booking' END)
   INTO fresh, differing, missing, misplaced;
-  -- ... then it is written down, never at the same time as a fold (see bridge_settle), which waits for whoever inserts the
+  -- ... then it is written down, never at the same time as a fold (see bridge_settle), which waits for what inserts the
   -- same mapping
   PERFORM bridge_lock_for_settlement();
   INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,

@@ -68,7 +68,7 @@ BEGIN
   RETURN jsonb_array_length(bridge_attach(room_id, epoch, adoptions));
 END $baselined$;
 
--- Begins a round of changes: the next poll is set, and whoever asks from now on asks for another round. `rung`: when
+-- Begins a round of changes: the next poll is set, and a request from now on asks for another round. `rung`: when
 -- somebody asked for this one. Then the poll comes soon: of several changes that were told of, one may show up late
 -- (Microsoft: delta-query-overview), and the others look as if that had been all.
 -- `active`, `quiet`: of the interval of a room that Outlook does not call us for, by whether Outlook changed something there lately.

@@ -72,7 +72,7 @@ BEGIN
     NEW.agreement := 'never';
     NEW.booking_base := NULL;
   ELSE
-    -- whoever asks doubts that Outlook shows it: it is read first, and made anew should it be gone
+    -- a person who asks doubts that Outlook shows it: it is read first, and made anew should it be gone
     NEW.outlook_news := 'look';
     NEW.event_intent := 'renew';
     NEW.removing := true;
@@ -142,7 +142,7 @@ BEGIN
   END IF;
   RETURN NULL;
 END $lost$;
--- for each statement, not for each row: whoever empties the table does it in seconds
+-- for each statement, not for each row: the table may be emptied in seconds
 CREATE OR REPLACE TRIGGER bridge_mappings_deleted AFTER DELETE ON bridge_mappings REFERENCING OLD TABLE AS old_rows
   FOR EACH STATEMENT EXECUTE FUNCTION bridge_mapping_lost();
 CREATE OR REPLACE TRIGGER bridge_mappings_truncated AFTER TRUNCATE ON bridge_mappings FOR EACH STATEMENT

@@ -126,7 +126,7 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
     state = { is: 'draining', since: now(), barrier, passed: false };
   };
 
-  async function goHot(session: Queryable): Promise<void> {
+  async function goAdaptive(session: Queryable): Promise<void> {
     hurried = false;
     // from here on the triggers are silent, and should the next line fail nobody would know of what they kept silent about
     drain();
@@ -146,7 +146,7 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
     }
   }
 
-  async function coolDown(session: Queryable): Promise<void> {
+  async function goIdle(session: Queryable): Promise<void> {
     drain();
     await session.query(`SELECT pg_advisory_unlock(${locks.adaptiveNotify})`);
     await raiseBarrier(session);
@@ -180,13 +180,13 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
     const peersNow = peers();
     if (peersNow < peersBefore && state.is === 'cold') drain();
     peersBefore = peersNow;
-    if (hurried && mode === 'adaptive' && state.is !== 'hot') return await goHot(session);
+    if (hurried && mode === 'adaptive' && state.is !== 'hot') return await goAdaptive(session);
     hurried = false;
     switch (state.is) {
       case 'cold':
         return;
       case 'hot':
-        if (folded === 0 && now() - workedAt >= tuning.quietMs) await coolDown(session);
+        if (folded === 0 && now() - workedAt >= tuning.quietMs) await goIdle(session);
         return;
       case 'draining':
         if (state.barrier === null) return await raiseBarrier(session);

@@ -25,7 +25,7 @@ const digestOf = (texts: readonly string[]) => createHash('sha256').update(texts
 
 /**
  * An expression that yields what the database has of the functions in `texts` and of the triggers that call them, as a
- * digest: whoever replaces one by hand, or by an older version, changes it.
+ * digest: one that is replaced by hand, or by an older version, changes it.
  */
 function stateOf(texts: readonly string[]): string {
   const names = texts.flatMap((text) =>

@@ -65,7 +65,7 @@ function report({ rooms, events, gone, skipped, refused }: TakenOver): void {
   for (const line of refused) say(`To be seen to: ${oneLine(line)}`);
   if (refused.length > 0) say('Run `doctor`, mend it, and run adopt again: it goes on where it stopped.');
   say(
-    'Each room is compared with both sides as soon as a daemon runs: what carries our marks is recognised.',
+    'Each room is compared with both sides as soon as a daemon runs: what carries our extended properties is recognised.',
   );
 }
 

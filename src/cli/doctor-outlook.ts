@@ -89,7 +89,7 @@ const useful = new Set([
 ]);
 
 /**
- * Whether the app may do more than it should. Told from the token alone: whoever tries a mailbox that is none of ours
+ * Whether the app may do more than it should. Told from the token alone: a call to a mailbox that is none of ours
  * has read somebody's calendar. Grants add up, so a grant in Entra defeats every scope in Exchange.
  */
 function checkRoles(roles: readonly string[] | null, { clientId }: GraphConfig, find: Find): void {

@@ -11,7 +11,7 @@ import type { Config } from '../config.ts';
 import { openPool, type Database } from '../database.ts';
 import type { Tell } from '../facts.ts';
 import type { Directory } from '../http/outlook.ts';
-import { every, runSchedules, type Chore } from '../ops/schedule.ts';
+import { every, runSchedules, type Job } from '../ops/schedule.ts';
 import { Wake } from '../ops/wake.ts';
 import { createOutlook } from '../outlook/events.ts';
 import { readInstallation, storeAppearance } from '../sync/store/installation.ts';
@@ -53,7 +53,7 @@ export interface Daemon extends AsyncDisposable {
 export async function createDaemon(
   config: Config,
   tell: Tell,
-  further: readonly Chore[] = [],
+  further: readonly Job[] = [],
 ): Promise<Daemon> {
   await using opened = new AsyncDisposableStack(); // a failure below closes what was opened above
   const replica = randomUUID();
@@ -72,8 +72,12 @@ export async function createDaemon(
   const wake = new Wake();
   let peers = 0;
   let hearing: Hearing = { heard: false, since: new Date(), reason: 'not connected yet' };
-  const heat = createAdaptiveNotify({ mode: config.wake, peers: () => peers, heard: () => hearing.heard });
-  const rhythm = createRhythm(wake, heat);
+  const adaptive = createAdaptiveNotify({
+    mode: config.wake,
+    peers: () => peers,
+    heard: () => hearing.heard,
+  });
+  const rhythm = createRhythm(wake, adaptive);
 
   const isKeyed = await hasKeys(db);
   const outlook = opened.use(
@@ -123,11 +127,11 @@ export async function createDaemon(
   });
 
   /** What runs by the clock, once across all daemons. */
-  const chores: readonly Chore[] = [
+  const jobs: readonly Job[] = [
     {
       name: 'sweep',
       cron: config.schedules.sweep,
-      job: async () => {
+      run: async () => {
         await sweepRooms(db);
         wake.ring();
       },
@@ -135,7 +139,7 @@ export async function createDaemon(
     {
       name: 'missing',
       cron: config.schedules.missing,
-      job: async () => {
+      run: async () => {
         await compareRooms(db, spreadMs);
       },
     },
@@ -159,7 +163,7 @@ export async function createDaemon(
         config: config.database,
         name: `${name} listens`,
         onRing: () => {
-          heat.notified();
+          adaptive.notified();
           wake.ring();
         },
         onState: (state) => {
@@ -194,9 +198,7 @@ export async function createDaemon(
         if (missed > 0) tell({ fact: 'capture-missed', times: missed });
       }),
     );
-    running.use(
-      runSchedules({ db, timezone: config.timezone, replica, chores: [...chores, ...further], tell }),
-    );
+    running.use(runSchedules({ db, timezone: config.timezone, replica, jobs: [...jobs, ...further], tell }));
     running.use(
       every(1_000, tell, 'the look at the subscriptions', async () => {
         if (begun.writes) await keeper.look(signal);
@@ -224,18 +226,18 @@ export async function createDaemon(
   };
 }
 
-/** The loop is woken by the doorbell and sleeps as the adaptive NOTIFY lets it. */
-function createRhythm(wake: Wake, heat: AdaptiveNotify): Rhythm {
+/** The loop is woken by notifications and sleeps as adaptive NOTIFY lets it. */
+function createRhythm(wake: Wake, adaptive: AdaptiveNotify): Rhythm {
   return {
     waitOr: (ms, signal) => wake.waitOr(ms, signal),
     ring: () => wake.ring(),
-    afterTake: (session, folded, tookMs) => heat.afterTake(session, folded, tookMs),
-    lost: () => heat.lost(),
+    afterTake: (session, folded, tookMs) => adaptive.afterTake(session, folded, tookMs),
+    lost: () => adaptive.lost(),
     get yields() {
-      return heat.yields;
+      return adaptive.yields;
     },
     get waitMs() {
-      return heat.waitMs;
+      return adaptive.waitMs;
     },
   };
 }

@@ -9,7 +9,7 @@ import { databaseFailure } from '../database.ts';
 import { Invalid, Permanent, Retryable } from '../errors.ts';
 import type { Tell } from '../facts.ts';
 import type { Logger } from '../log.ts';
-import type { Chore } from '../ops/schedule.ts';
+import type { Job } from '../ops/schedule.ts';
 import { createDaemon, type Daemon } from './core.ts';
 
 /** What only a person can mend is looked at again this often. */
@@ -22,12 +22,12 @@ export interface KeeperOptions {
   /** Brings the tables up to date before the work begins; returns how booking writes wake us. Permanent: it may not. */
   readonly prepare: (signal: AbortSignal) => Promise<Config['wake']>;
   /** What runs by the clock beside the daemon's own chores. */
-  readonly chores: () => readonly Chore[];
+  readonly jobs: () => readonly Job[];
   /** Told of each daemon before it begins. */
   readonly onBuilt: (signal: AbortSignal) => void;
 }
 
-export function keepRunning({ config, log, tell, prepare, chores, onBuilt }: KeeperOptions) {
+export function keepRunning({ config, log, tell, prepare, jobs, onBuilt }: KeeperOptions) {
   let daemon: Daemon | null = null;
   let refused: Permanent | null = null;
 
@@ -51,7 +51,7 @@ export function keepRunning({ config, log, tell, prepare, chores, onBuilt }: Kee
     for (let attempt = 0; !signal.aborted; attempt += 1) {
       try {
         const wake = await prepared(signal);
-        await using started = await createDaemon({ ...config, wake }, tell, chores());
+        await using started = await createDaemon({ ...config, wake }, tell, jobs());
         if (downSince !== null)
           tell({ fact: 'outage-over', side: 'booking', ms: performance.now() - downSince });
         downSince = null;

@@ -36,7 +36,7 @@ const conflictSchema = z
       description:
         'fields: both sides changed them; deleted: deleted in Outlook, changed in the booking system; overlap: an event ' +
         'on a reserved time; moved: the booking system moved away from somebody else’s meeting; refused: the booking ' +
-        'system cannot take the change; rejected: Outlook cannot take it; orphan: marks of a reservation that is not there; ' +
+        'system cannot take the change; rejected: Outlook cannot take it; orphan: the extended properties of a reservation that is not there; ' +
         'free: somebody else’s meeting is shown as free',
     }),
     message: z.string().nullable(),

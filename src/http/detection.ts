@@ -64,7 +64,7 @@ const listRoute = createRoute({
       direction: z
         .enum(['booking_to_outlook', 'outlook_to_booking'])
         .optional()
-        .openapi({ description: 'Only those that were born on this side.' }),
+        .openapi({ description: 'Only those that were made on this side.' }),
     }),
   },
   responses: answers(

@@ -3,7 +3,7 @@
  * nothing, and a right one is never refused, so nobody can shut out who knows it.
  *
  * The address is the other end of the connection. Headers that say otherwise are anybody's to write, and believing them
- * would give a new set of tries to whoever invents a new address. Behind a proxy all wrong keys count together.
+ * would give a new set of tries for each invented address. Behind a proxy all wrong keys count together.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { getConnInfo } from '@hono/node-server/conninfo';
@@ -67,7 +67,7 @@ const digest = (bytes: Buffer): Buffer => createHash('sha256').update(bytes).dig
 function addressOf(c: Context): string {
   const { address = 'unknown' } = getConnInfo(c).remote;
   const plain = address.replace(/^::ffff:/, '');
-  // whoever has one IPv6 address has 2^64 of them: https://www.rfc-editor.org/rfc/rfc6177
+  // a client with one IPv6 address has 2^64 of them: https://www.rfc-editor.org/rfc/rfc6177
   return plain.includes(':') ? networkOf(plain) : plain;
 }
 

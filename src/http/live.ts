@@ -67,8 +67,8 @@ export function liveRoutes({ live }: LiveParts) {
         await send(stream, () => stream.writeSSE({ event: 'missed', data: JSON.stringify({ missed }) }));
       for (const fact of told) await send(stream, () => stream.writeSSE(fact));
       if (told.length > 0) continue;
-      const rung = await queue.rung(beatMs, over);
-      if (!rung && !over.aborted) await send(stream, () => stream.write(': still here\n\n'));
+      const isFilled = await queue.filled(beatMs, over);
+      if (!isFilled && !over.aborted) await send(stream, () => stream.write(': still here\n\n'));
     }
   }
 
@@ -131,13 +131,13 @@ function createFeed({ watch, stopping, queueMost = 500 }: LiveOptions) {
         return taken;
       },
       /** Resolves when there is something to take (true), after `ms`, or when `signal` aborts (false). */
-      rung(ms: number, signal: AbortSignal): Promise<boolean> {
+      filled(ms: number, signal: AbortSignal): Promise<boolean> {
         return new Promise((resolve) => {
-          const end = (rung: boolean) => () => {
+          const end = (isFilled: boolean) => () => {
             clearTimeout(timer);
             signal.removeEventListener('abort', aborted);
             ring = () => {};
-            resolve(rung);
+            resolve(isFilled);
           };
           const aborted = end(false);
           const timer = setTimeout(aborted, ms);

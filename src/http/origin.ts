@@ -8,7 +8,7 @@ import { isIP } from 'node:net';
 import type { Context } from 'hono';
 
 /**
- * Whether the browser speaks https with whoever ends TLS for us: the proxy says so, or the origin of a form does. Both
+ * Whether the browser speaks https with the proxy that ends TLS for us: the proxy says so, or the origin of a form does. Both
  * are believed without asking who wrote them: all that follows is the cookie's Secure and HSTS, which a browser on plain
  * http refuses, so a lie hurts the liar.
  */

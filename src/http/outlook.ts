@@ -80,7 +80,7 @@ const groupsRoute = createRoute({
   ),
 });
 
-/** A directory call is retried inside; whoever asks for a list does not wait for longer. */
+/** A directory call is retried inside; a request for a list does not wait for longer. */
 const waitMs = 20_000;
 
 export function outlookRoutes({ directory, roomList, stopping }: OutlookParts) {

@@ -79,7 +79,7 @@ async function bodyOf(c: Context): Promise<string> {
       chunks.push(chunk);
     }
   } catch {
-    // whoever sent it is gone, so nobody reads this
+    // its sender is gone, so nobody reads this
     throw new Problem(400, 'body: it was cut off', 'Send it again.', { more: { field: 'body' } });
   }
   if (length > longestBody)

@@ -1,5 +1,5 @@
 /**
- * The alerts as rows: at most one open of each type and resource, whoever raises it. All writes take turns by an
+ * The alerts as rows: at most one open of each type and resource, whichever daemon raises it. All writes take turns by an
  * advisory lock, so that two daemons that see the same raise it once, and the one that did says so.
  *
  * Two kinds. What anybody can read from the database (items that are stuck, a brake that holds) is replaced as a whole:

@@ -3,7 +3,7 @@
  * across all daemons.
  *
  * The times of schedules are rows (bridge_schedules) and the clock is the server's, so it does not matter what a daemon's
- * own clock shows, a restart knows the last runs, and a run that nobody was there for is made up for, once. Whoever finds
+ * own clock shows, a restart knows the last runs, and a run that nobody was there for is made up for, once. The daemon that finds
  * one due moves its next run on and has it; while that daemon lives and works on it, nobody begins the next.
  */
 import { setTimeout as pause } from 'node:timers/promises';
@@ -13,12 +13,12 @@ import { messageOf } from '../errors.ts';
 import type { Tell } from '../facts.ts';
 
 /** Runs `job` now and then `everyMs` after each end, until disposed of. A failed run is told and the next one tried. */
-export function every(everyMs: number, tell: Tell, where: string, job: () => Promise<void>): AsyncDisposable {
+export function every(everyMs: number, tell: Tell, where: string, run: () => Promise<void>): AsyncDisposable {
   const closing = new AbortController();
   const loop = async () => {
     while (!closing.signal.aborted) {
       try {
-        await job();
+        await run();
       } catch (error) {
         tellBug(error, where, tell);
       }
@@ -35,13 +35,13 @@ export function every(everyMs: number, tell: Tell, where: string, job: () => Pro
 }
 
 /** Something to do by the clock, once across all daemons. */
-export interface Chore {
+export interface Job {
   /** Names its row, its metric and its log line. */
   readonly name: string;
   /** A cron expression, on the wall clock of the booking system. */
   readonly cron: string;
   /** Ends soon when the signal aborts: the daemon is stopping. */
-  readonly job: (signal: AbortSignal) => Promise<void>;
+  readonly run: (signal: AbortSignal) => Promise<void>;
 }
 
 /** A schedule as it is listed. */
@@ -62,7 +62,7 @@ export interface ScheduleOptions {
   readonly timezone: string;
   /** This daemon, as its heartbeat names it. */
   readonly replica: string;
-  readonly chores: readonly Chore[];
+  readonly jobs: readonly Job[];
   readonly tell: Tell;
 }
 
@@ -79,13 +79,13 @@ const lookMs = 15_000;
 const againMs = 1_000;
 
 /** Runs the chores until disposed of, which waits for those that are under way. */
-export function runSchedules({ db, timezone, replica, chores, tell }: ScheduleOptions): AsyncDisposable {
+export function runSchedules({ db, timezone, replica, jobs, tell }: ScheduleOptions): AsyncDisposable {
   const closing = new AbortController();
   const running = new Map<string, Promise<void>>();
-  const byName = new Map(chores.map((chore) => [chore.name, chore]));
+  const byName = new Map(jobs.map((job) => [job.name, job]));
 
   /** The next time after `now` by the server's clock; one that never comes is looked for again in a year. */
-  function after({ cron }: Chore, now: Date): Date {
+  function after({ cron }: Job, now: Date): Date {
     const next = new Cron(cron, { timezone, paused: true }).nextRun(now);
     return next ?? new Date(now.getTime() + 365 * 86_400_000);
   }
@@ -93,10 +93,10 @@ export function runSchedules({ db, timezone, replica, chores, tell }: ScheduleOp
   /** A schedule that is new, or has another expression now, begins at its next time. */
   async function register(): Promise<void> {
     const { rows } = await db.query<{ now: Date }>('SELECT clock_timestamp() AS now');
-    const plan = chores.map((chore) => ({
-      name: chore.name,
-      cron: chore.cron,
-      next: after(chore, rows[0]!.now),
+    const plan = jobs.map((job) => ({
+      name: job.name,
+      cron: job.cron,
+      next: after(job, rows[0]!.now),
     }));
     await db.query(
       `WITH plan AS (SELECT * FROM jsonb_to_recordset($1) AS p (name text, cron text, next timestamptz)),
@@ -121,11 +121,11 @@ export function runSchedules({ db, timezone, replica, chores, tell }: ScheduleOp
     for (const due of rows) {
       if (due.in_ms > 0) waitMs = Math.min(waitMs, due.in_ms);
       else {
-        const chore = byName.get(due.name)!;
-        const next = after(chore, due.now);
+        const job = byName.get(due.name)!;
+        const next = after(job, due.now);
         const isOurs = !running.has(due.name) && (await claim(due, next));
         waitMs = Math.min(waitMs, isOurs ? next.getTime() - due.now.getTime() : againMs);
-        if (isOurs) start(chore);
+        if (isOurs) start(job);
       }
     }
     return waitMs;
@@ -144,19 +144,19 @@ export function runSchedules({ db, timezone, replica, chores, tell }: ScheduleOp
     return rowCount === 1;
   }
 
-  function start(chore: Chore): void {
+  function start(job: Job): void {
     running.set(
-      chore.name,
-      run(chore).finally(() => running.delete(chore.name)),
+      job.name,
+      run(job).finally(() => running.delete(job.name)),
     );
   }
 
   /** Never rejects. */
-  async function run({ name, job }: Chore): Promise<void> {
+  async function run({ name, run }: Job): Promise<void> {
     const began = performance.now();
     let failed: string | null = null;
     try {
-      await job(closing.signal);
+      await run(closing.signal);
     } catch (error) {
       failed = messageOf(error).slice(0, 500);
       tellBug(error, `the schedule ${name}`, tell);

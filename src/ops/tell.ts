@@ -1,10 +1,10 @@
 /**
- * What happens to a fact: its log line, its metrics, its mark on the health, and whoever watches live. One place, and
+ * What happens to a fact: its log line, its metrics, its mark on the health, and what watches live. One place, and
  * exhaustive, so that the four cannot drift.
  *
  * Levels: error needs a person, warn may, info is what an operator wants to read tomorrow (a change that reached
  * Outlook, a room or a side that went away or came back), debug is the rest: backfills, retries, items that were equal.
- * Trouble that repeats is logged once a minute for each room, and so is each kind of bug, which whoever watches is then
+ * Trouble that repeats is logged once a minute for each room, and so is each kind of bug, which a watcher is then
  * not told either. Texts of errors lose what could name a person.
  */
 import type { Fact, Tell } from '../facts.ts';
@@ -48,7 +48,7 @@ export function createTell({ log, observers, now = () => performance.now() }: Te
       try {
         watcher(fact);
       } catch (error) {
-        // whoever watches must not stop the work it watches
+        // a watcher must not stop the work it watches
         watchers.delete(watcher);
         log.warn({ error: redact(String(error)) }, 'a watcher of the live feed failed and was dropped');
       }
@@ -210,7 +210,7 @@ function lineOf(fact: Fact): Line {
 }
 
 /**
- * A fact as whoever watches may see it: without the addresses and numbers of persons that errors quote, and of a bug,
+ * A fact as a watcher may see it: without the addresses and numbers of persons that errors quote, and of a bug,
  * whose message may quote anything, only where it was.
  */
 export function shownFact(fact: Fact): Readonly<Record<string, unknown>> {

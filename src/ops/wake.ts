@@ -1,21 +1,21 @@
-/** How the loops wait: for the doorbell, for the clock, or for the end, whichever comes first. */
+/** How the loops wait: for a wake-up, for the clock, or for the end, whatever comes first. */
 
-/** A doorbell, not a mailbox: however often it rings while we work, we go to the door once. */
+/** A signal, not a queue: however often it is given while the loop works, the loop wakes once. */
 export class Wake {
-  #rung = false;
+  #requested = false;
   readonly #waiting = new Set<() => void>();
 
   /** Ends every wait under way; with nobody waiting, the next wait ends at once. */
   ring(): void {
-    if (this.#waiting.size === 0) this.#rung = true;
+    if (this.#waiting.size === 0) this.#requested = true;
     for (const wakeUp of [...this.#waiting]) wakeUp();
   }
 
   /** Resolves at the next ring, after `ms`, or when `signal` aborts. Never rejects. */
   waitOr(ms: number, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return Promise.resolve();
-    if (this.#rung) {
-      this.#rung = false;
+    if (this.#requested) {
+      this.#requested = false;
       return Promise.resolve();
     }
     return new Promise((resolve) => {

@@ -48,7 +48,7 @@ export function createTokens({ graph, dispatcher, timeoutMs = 15_000 }: TokenOpt
   let restUntil = 0;
   let restBecause: Error | null = null;
 
-  /** One request at a time; whoever comes meanwhile shares its end. */
+  /** One request at a time; a caller that comes meanwhile shares its end. */
   function ask(): Promise<string> {
     asking ??= requestToken(graph, dispatcher, timeoutMs)
       .then((fresh) => {
@@ -71,7 +71,7 @@ export function createTokens({ graph, dispatcher, timeoutMs = 15_000 }: TokenOpt
   function renewAhead(): void {
     const old = kept!;
     ask().catch(() => {
-      // the old token still lives: whoever needs a token after its end gets the error
+      // the old token still lives: a caller that needs a token after its end gets the error
       if (kept === old) kept = { ...old, renewAt: performance.now() + renewAgainMs };
     });
   }

@@ -11,7 +11,7 @@ export function credentialEnds({ credential }: Pick<GraphConfig, 'credential'>):
     const { x5c } = readCertificate(readFileSync(credential.certificateFile, 'utf8'));
     return new Date(new X509Certificate(x5c).validTo);
   } catch {
-    // whoever asks for a token says what is wrong with it
+    // the request for a token says what is wrong with it
     return null;
   }
 }

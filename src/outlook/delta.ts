@@ -154,7 +154,7 @@ function tryEvent(row: unknown, format: Format): OutlookEvent | null {
   try {
     return format.toEvent(row);
   } catch (error) {
-    // one odd row must not stop a room for ever: whoever gets it reads the event by its id
+    // one odd row must not stop a room for ever: its reader reads the event by its id
     if (error instanceof Retryable) throw error;
     return null;
   }

@@ -34,7 +34,7 @@ export interface OutlookOptions {
   readonly graph: GraphConfig;
   /** BOOKING_TIMEZONE. */
   readonly timezone: string;
-  /** Connections to use instead of our own; whoever passes it closes it. */
+  /** Connections to use instead of our own; the caller closes it. */
   readonly dispatcher?: Dispatcher;
   /** FREE_EVENTS; see `FormatOptions`. */
   readonly freeEvents?: 'ignore' | 'all_day' | 'import';
@@ -103,7 +103,7 @@ function createReads(http: GraphHttp, format: Format, narrow: NarrowReach) {
   const readRows = (rows: readonly unknown[]): OutlookEvent[] =>
     rows.filter((row) => textOf(membersOf(row).id) !== null).map((row) => format.toEvent(row));
 
-  /** One event with its marks, or null when the mailbox answers that it is not there (404, malformed id). */
+  /** One event with its extended properties, or null when the mailbox answers that it is not there (404, malformed id). */
   async function read(room: Mailbox, eventId: string, signal: AbortSignal): Promise<OutlookEvent | null> {
     const reading = call(room, 'read an event', `/events/${encode(eventId)}?${expandMarks}`);
     const answer = await http.send(reading, signal);
@@ -112,15 +112,21 @@ function createReads(http: GraphHttp, format: Format, narrow: NarrowReach) {
     return format.toEvent(answer.body);
   }
 
-  /** All events of the mailbox that are not cancelled and carry the marks of this reservation. */
-  async function find(room: Mailbox, marks: ReservationKey, signal: AbortSignal): Promise<OutlookEvent[]> {
-    // the comparison ignores case and an id may stand under several types, so the marks themselves decide
-    const value = String(marks.key ?? marks.id).replaceAll("'", "''");
+  /** All events of the mailbox that are not cancelled and carry the extended properties of this reservation. */
+  async function find(
+    room: Mailbox,
+    properties: ReservationKey,
+    signal: AbortSignal,
+  ): Promise<OutlookEvent[]> {
+    // the comparison ignores case and an id may stand under several types, so the properties themselves decide
+    const value = String(properties.key ?? properties.id).replaceAll("'", "''");
     const found = await filtered(room, `ep/value eq '${value}'`, signal);
-    return found.filter((event) => event.marks?.id === marks.id && event.marks.type === marks.type);
+    return found.filter(
+      (event) => event.properties?.id === properties.id && event.properties.type === properties.type,
+    );
   }
 
-  /** Events whose mark satisfies the condition, with their marks (Microsoft: singlevaluelegacyextendedproperty-get). */
+  /** Events of which a property satisfies the condition, with their properties (Microsoft: singlevaluelegacyextendedproperty-get). */
   async function filtered(room: Mailbox, condition: string, signal: AbortSignal) {
     const filter = `singleValueExtendedProperties/Any(ep: ep/id eq '${idMark}' and ${condition})`;
     const path = `/events?$top=${pageSize}&$filter=${encode(filter)}&${expandMarks}`;
@@ -131,7 +137,7 @@ function createReads(http: GraphHttp, format: Format, narrow: NarrowReach) {
   }
 
   /**
-   * The events that overlap the window (ISO instants), page by page, with their marks. Where
+   * The events that overlap the window (ISO instants), page by page, with their properties. Where
    * Graph gives up on so large a window, it is read in halves.
    */
   async function* list(
@@ -182,20 +188,20 @@ function createReads(http: GraphHttp, format: Format, narrow: NarrowReach) {
     for (; rows.done !== true; rows = await expanded.next()) yield readRows(rows.value).filter(inWindow);
   }
 
-  /** The same where Graph refuses `$expand` on a calendar view: the marks come from a search. */
+  /** The same where Graph refuses `$expand` on a calendar view: the properties come from a search. */
   async function* listUnmarked(
     room: Mailbox,
     plain: Call,
     inWindow: (event: OutlookEvent) => boolean,
     signal: AbortSignal,
   ): AsyncGenerator<OutlookEvent[]> {
-    let marks: Map<string, ReservationKey | null> | null = null;
+    let properties: Map<string, ReservationKey | null> | null = null;
     for await (const rows of pagesOf(http, plain, signal)) {
-      marks ??= new Map(
-        (await filtered(room, "ep/value ne ''", signal)).map((event) => [event.id, event.marks]),
+      properties ??= new Map(
+        (await filtered(room, "ep/value ne ''", signal)).map((event) => [event.id, event.properties]),
       );
       const events = readRows(rows).filter(inWindow);
-      yield events.map((event) => ({ ...event, marks: marks!.get(event.id) ?? null }));
+      yield events.map((event) => ({ ...event, properties: properties!.get(event.id) ?? null }));
     }
   }
 

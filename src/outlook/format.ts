@@ -42,7 +42,7 @@ export interface Format {
   /** What Outlook shall show of an item: privacy, default titles, lengths. Applying it twice is applying it once. */
   show(item: BookedItem): BookedItem;
   /** The body of a create. Throws Permanent for an item whose times are none. */
-  toGraph(item: Item, marks: ReservationKey, transactionId: string): GraphEventBody;
+  toGraph(item: Item, properties: ReservationKey, transactionId: string): GraphEventBody;
   /** The body of a PATCH: only what changed, but whatever makes sense only together. Throws as `toGraph`. */
   toPatch(change: ItemChange, whole: Item, busy?: boolean): GraphEventBody;
   /** The body of a PATCH of both times, in UTC, for where Exchange's rules of the zone are not ours. */
@@ -106,7 +106,7 @@ export function createFormat(options: FormatOptions): Format {
 
   return {
     show,
-    toGraph(item, marks, transactionId) {
+    toGraph(item, properties, transactionId) {
       const shown = show(item);
       return {
         subject: shown.title,
@@ -117,7 +117,7 @@ export function createFormat(options: FormatOptions): Format {
         isReminderOn: false,
         responseRequested: false,
         transactionId,
-        ...propertiesOf(marks),
+        ...propertiesOf(properties),
       };
     },
     toPatch,
@@ -208,7 +208,7 @@ function readEvent(
     id,
     iCalUId: textOf(event.iCalUId) ?? '',
     shows: readShown(event, isOrganizer, zone, takesFree),
-    marks: readMarks(event.singleValueExtendedProperties, keyId),
+    properties: readProperties(event.singleValueExtendedProperties, keyId),
     isOrganizer,
     type: readType(event.type),
     seriesMasterId: textOf(event.seriesMasterId),
@@ -336,7 +336,7 @@ function readBody(body: Members, meeting: OnlineMeeting): string {
 }
 
 /** The id is a decimal bigint of the booking system, or a key where it has keys; anything else is not ours. */
-function readMarks(properties: unknown, keyId: FormatOptions['keyId']): ReservationKey | null {
+function readProperties(properties: unknown, keyId: FormatOptions['keyId']): ReservationKey | null {
   if (!Array.isArray(properties)) return null;
   const named = new Map(
     properties.map(membersOf).map(({ id, value }) => [String(id).toLowerCase(), textOf(value)]),

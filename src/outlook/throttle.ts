@@ -6,7 +6,7 @@
 import { Retryable } from '../errors.ts';
 
 export const placesPerMailbox = 4;
-/** Calls waiting for one mailbox; more are refused, because whoever asks for that many does not look at the answers. */
+/** Calls waiting for one mailbox; more are refused, because a caller that asks for that many does not look at the answers. */
 const mostWaiting = 2_000;
 /** Calls of the quick lane that may pass a waiting one of the other lane. */
 const mostPassing = 8;
@@ -127,7 +127,7 @@ export function createThrottle(total: number): Throttle {
       const door = doorOf(mailbox);
       const queued = door.quick.length + door.bulk.length;
       const isFree = door.taken + places <= placesPerMailbox && inFlight + places <= total;
-      // whoever waits for the total comes first, or a batch would never get its four
+      // a call that waits for the total comes first, or a batch would never get its four
       if (isFree && queued === 0 && turns.size === 0) {
         take(door, places);
         return undefined;

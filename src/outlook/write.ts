@@ -64,7 +64,7 @@ export function createWrite({ http, format, narrow, batchSize }: WriteOptions) {
       format,
     );
     if (again.outcome !== 'written' || again.event === null) return again;
-    return { ...again, event: { ...again.event, marks: event.marks } };
+    return { ...again, event: { ...again.event, properties: event.properties } };
   }
 
   return async function write(
@@ -113,7 +113,7 @@ const bodyOf = (room: Mailbox, eventId: string): Call => ({
 function patchBody(write: Extract<Write, { do: 'change' }>, format: Format, there: unknown): GraphEventBody {
   const patch = {
     ...format.toPatch(write.change, write.whole, write.busy),
-    ...(write.marks === undefined ? {} : propertiesOf(write.marks)),
+    ...(write.properties === undefined ? {} : propertiesOf(write.properties)),
   };
   const event = membersOf(there);
   const html = textOf(membersOf(event.body).content);
@@ -132,7 +132,7 @@ function callOf(room: Mailbox, write: Write, format: Format, there?: unknown): C
         mailbox: room.mailbox,
         method: 'POST',
         path: `/users/${encode(room.mailbox)}/events`,
-        body: JSON.stringify(format.toGraph(write.item, write.marks, write.transactionId)),
+        body: JSON.stringify(format.toGraph(write.item, write.properties, write.transactionId)),
         prefer: preferEvents,
       };
     case 'change':
@@ -175,7 +175,7 @@ function writtenOf(write: Write, call: Call, answer: BatchAnswer, http: GraphHtt
     return {
       ...told,
       outcome: 'written',
-      event: write.do === 'create' ? { ...event, marks: write.marks } : event,
+      event: write.do === 'create' ? { ...event, properties: write.properties } : event,
     };
   }
   if (write.do !== 'create' && isGone(answer)) return { ...told, outcome: 'gone' };

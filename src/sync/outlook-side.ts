@@ -25,11 +25,11 @@ export interface OutlookSide {
   writeClaim(room: Mailbox, text: string, signal: AbortSignal): Promise<string | null>;
   /** One event, or null when the mailbox answers that it is not there (404, malformed id). */
   read(room: Mailbox, eventId: string, signal: AbortSignal): Promise<OutlookEvent | null>;
-  /** All live events of the mailbox that carry the marks of this reservation. */
-  find(room: Mailbox, marks: ReservationKey, signal: AbortSignal): Promise<OutlookEvent[]>;
-  /** The events that overlap the window (ISO instants), page by page, with their marks. */
+  /** All live events of the mailbox that carry the extended properties of this reservation. */
+  find(room: Mailbox, properties: ReservationKey, signal: AbortSignal): Promise<OutlookEvent[]>;
+  /** The events that overlap the window (ISO instants), page by page, with their properties. */
   list(room: Mailbox, from: string, to: string, signal: AbortSignal): AsyncIterable<OutlookEvent[]>;
-  /** The instances of a series in the window, or null when the series is not there any more. Marks are not read. */
+  /** The instances of a series in the window, or null when the series is not there any more. Extended properties are not read. */
   series(
     room: Mailbox,
     masterId: string,

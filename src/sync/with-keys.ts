@@ -22,25 +22,25 @@ export function withKeys(db: Queryable, outlook: OutlookSide): OutlookSide {
     });
     for (const row of rows) known.set(nameOf(row), row.key);
   }
-  const keyed = (marks: ReservationKey): ReservationKey => {
-    const key = known.get(nameOf(marks));
-    return key === undefined ? marks : { ...marks, key };
+  const keyed = (properties: ReservationKey): ReservationKey => {
+    const key = known.get(nameOf(properties));
+    return key === undefined ? properties : { ...properties, key };
   };
-  const marksOf = (write: Write) => (write.do === 'remove' ? undefined : write.marks);
+  const propertiesOf = (write: Write) => (write.do === 'remove' ? undefined : write.properties);
 
   return {
     ...outlook,
     async write(room, writes, signal) {
-      await read(writes.flatMap((write) => marksOf(write) ?? []));
+      await read(writes.flatMap((write) => propertiesOf(write) ?? []));
       const named = writes.map((write) => {
-        const marks = marksOf(write);
-        return marks === undefined ? write : ({ ...write, marks: keyed(marks) } as Write);
+        const properties = propertiesOf(write);
+        return properties === undefined ? write : ({ ...write, properties: keyed(properties) } as Write);
       });
       return await outlook.write(room, named, signal);
     },
-    async find(room, marks, signal) {
-      await read([marks]);
-      return await outlook.find(room, keyed(marks), signal);
+    async find(room, properties, signal) {
+      await read([properties]);
+      return await outlook.find(room, keyed(properties), signal);
     },
   };
 }

@@ -6,7 +6,7 @@
  * - `absent`: installed, and no daemon is there.
  * - `idle`: installed, and no daemon is there to hold the lock, so each transaction notifies: the price of being woken.
  * - `silent`: the lock is held and nobody folds: the triggers alone, the limit of what `working` can reach.
- * - `working`: the daemon's own listener, heat and take keep up with the writers; the outbox is folded all the time.
+ * - `working`: the daemon's own listener, adaptive notify and take keep up with the writers; the outbox is folded all the time.
  * - `graphile-worker`, `pg-boss`: a trigger that adds a job, and a worker that takes the jobs and does nothing.
  * - `notify`: the same triggers with a plain NOTIFY and a daemon that listens and folds, as everybody else does it.
  */
@@ -179,7 +179,7 @@ async function run(url: string, script: string): Promise<void> {
   }
 }
 
-/** Whoever is there beside the writers while they write. */
+/** What is there beside the writers while they write. */
 export async function accompany(variant: Variant | 'without', url: string): Promise<AsyncDisposable> {
   const opened = new AsyncDisposableStack();
   if (variant === 'without') return opened;
@@ -205,14 +205,14 @@ export async function accompany(variant: Variant | 'without', url: string): Prom
 async function runDaemon(url: string, mode: WakeMode, opened: AsyncDisposableStack): Promise<void> {
   const stop = new AbortController();
   const wake = new Wake();
-  const heat = createAdaptiveNotify({ mode });
+  const adaptive = createAdaptiveNotify({ mode });
   const heard = Promise.withResolvers<void>();
   opened.use(
     openListener({
       config: { url, ssl: false },
       name: 'bench',
       onRing: () => {
-        heat.notified();
+        adaptive.notified();
         wake.ring();
       },
       onState: () => heard.resolve(),
@@ -225,8 +225,8 @@ async function runDaemon(url: string, mode: WakeMode, opened: AsyncDisposableSta
     while (!stop.signal.aborted) {
       const from = performance.now();
       const { folded } = await takeRooms(session, look);
-      await heat.afterTake(session, folded, performance.now() - from);
-      if (folded === 0 || heat.yields) await wake.waitOr(heat.waitMs, stop.signal);
+      await adaptive.afterTake(session, folded, performance.now() - from);
+      if (folded === 0 || adaptive.yields) await wake.waitOr(adaptive.waitMs, stop.signal);
     }
     await session.end();
   })();

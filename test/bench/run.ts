@@ -32,7 +32,7 @@ const figures: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
 const long = ['growth-million', 'peers'];
 const headline = ['latency', 'pull', 'takeover', 'coalescing', 'idle'];
 
-/** Each flush sleeps for a millisecond: most disks are slower than the one of whoever measures. */
+/** Each flush sleeps for a millisecond: most disks are slower than the one that measures. */
 async function keptOnSlowDisk(): Promise<Figure[]> {
   const { measureBookingWrites } = await import('./booking-writes.ts');
   const kept = await measureBookingWrites({ writers: [32], diskUs: 1_000 });

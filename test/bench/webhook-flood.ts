@@ -85,7 +85,7 @@ export async function measureWebhookFlood(): Promise<Figure[]> {
   ];
 }
 
-/** Writes the books as if Graph had all rooms' subscriptions. Returns their bodies' parts. */
+/** Writes the subscriptions as if Graph had all rooms' subscriptions. Returns their bodies' parts. */
 async function subscribe(bridge: Bridge): Promise<readonly { id: string; secret: string }[]> {
   const { rows } = await bridge.pool.query<{ id: string; secret: string }>(
     `INSERT INTO bridge_subscriptions (resource_mapping_id, outlook_item_id, subscription_id, notification_url,

@@ -13,8 +13,8 @@ import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const unneeded = { query: () => assert.fail('no statement is needed here') } as unknown as Queryable;
 
-function burst(heat: AdaptiveNotify, notifications = defaultTuning.burst): void {
-  for (let i = 0; i < notifications; i += 1) heat.notified();
+function burst(adaptive: AdaptiveNotify, notifications = defaultTuning.burst): void {
+  for (let i = 0; i < notifications; i += 1) adaptive.notified();
 }
 
 test('a burst is so many within so long, wherever they lie', () => {
@@ -37,50 +37,50 @@ test('a burst is so many within so long, wherever they lie', () => {
 });
 
 describe('how long the loop waits', () => {
-  const heatWith = (options: Partial<Parameters<typeof createAdaptiveNotify>[0]>) =>
+  const adaptiveWith = (options: Partial<Parameters<typeof createAdaptiveNotify>[0]>) =>
     createAdaptiveNotify({ mode: 'adaptive', now: () => 10_000, ...options });
 
   test('polling it looks 20 times a second, never runs a statement and never changes', async () => {
-    const heat = heatWith({ mode: 'poll' });
-    assert.equal(heat.waitMs, 50);
-    burst(heat, 100);
-    await heat.afterTake(unneeded, 5);
-    assert.equal(heat.waitMs, 20);
+    const adaptive = adaptiveWith({ mode: 'poll' });
+    assert.equal(adaptive.waitMs, 50);
+    burst(adaptive, 100);
+    await adaptive.afterTake(unneeded, 5);
+    assert.equal(adaptive.waitMs, 20);
   });
 
   test('cold it is a second, less among other daemons, and 50 ms while nothing is heard', async () => {
     let heard = true;
     let peers = 0;
-    const heat = heatWith({ heard: () => heard, peers: () => peers });
-    await coolDown(heat);
-    assert.equal(heat.state, 'cold');
-    assert.equal(heat.waitMs, 1_000);
+    const adaptive = adaptiveWith({ heard: () => heard, peers: () => peers });
+    await goIdle(adaptive);
+    assert.equal(adaptive.state, 'cold');
+    assert.equal(adaptive.waitMs, 1_000);
     peers = 2;
-    assert.equal(heat.waitMs, 250);
+    assert.equal(adaptive.waitMs, 250);
     heard = false;
-    assert.equal(heat.waitMs, 50);
+    assert.equal(adaptive.waitMs, 50);
   });
 
   test('hot it is 8 ms and five times as long as the look took, after work as well; bookings go first', async () => {
-    const heat = heatWith({});
-    assert.isFalse(heat.yields);
-    burst(heat);
-    await heat.afterTake(quiet, 5, 1);
-    assert.equal(heat.state, 'hot');
-    assert.isTrue(heat.yields);
-    assert.equal(heat.waitMs, 8);
-    await heat.afterTake(quiet, 100, 40);
-    assert.equal(heat.waitMs, 200);
+    const adaptive = adaptiveWith({});
+    assert.isFalse(adaptive.yields);
+    burst(adaptive);
+    await adaptive.afterTake(quiet, 5, 1);
+    assert.equal(adaptive.state, 'hot');
+    assert.isTrue(adaptive.yields);
+    assert.equal(adaptive.waitMs, 8);
+    await adaptive.afterTake(quiet, 100, 40);
+    assert.equal(adaptive.waitMs, 200);
   });
 
   test('a daemon that vanished may have been hot, so the others drain', async () => {
     let peers = 1;
-    const heat = heatWith({ peers: () => peers });
-    await coolDown(heat);
-    await heat.afterTake(unneeded, 0);
+    const adaptive = adaptiveWith({ peers: () => peers });
+    await goIdle(adaptive);
+    await adaptive.afterTake(unneeded, 0);
     peers = 0;
-    await heat.afterTake(quiet, 0);
-    assert.equal(heat.state, 'draining');
+    await adaptive.afterTake(quiet, 0);
+    assert.equal(adaptive.state, 'draining');
   });
 });
 
@@ -88,9 +88,9 @@ describe('how long the loop waits', () => {
 const quiet = { query: async () => ({ rows: [{ barrier: '1', passed: true }] }) } as unknown as Queryable;
 
 /** Drains there. */
-async function coolDown(heat: AdaptiveNotify): Promise<void> {
-  await heat.afterTake(quiet, 0);
-  await heat.afterTake(quiet, 0);
+async function goIdle(adaptive: AdaptiveNotify): Promise<void> {
+  await adaptive.afterTake(quiet, 0);
+  await adaptive.afterTake(quiet, 0);
 }
 
 describe('on a model of PostgreSQL, whatever happens in whatever order, no committed change is left behind', () => {
@@ -119,20 +119,20 @@ describe('on a model of PostgreSQL, whatever happens in whatever order, no commi
 describe.concurrent('on PostgreSQL', () => {
   test('a booking now and then costs no statement beside the take', async () => {
     await using world = await openWorld();
-    const { heat } = world;
+    const { adaptive } = world;
     await world.until('cold');
-    heat.notified();
-    await heat.afterTake(unneeded, 1);
-    burst(heat, defaultTuning.burst - 2);
-    await heat.afterTake(unneeded, 1);
-    assert.equal(heat.state, 'cold');
+    adaptive.notified();
+    await adaptive.afterTake(unneeded, 1);
+    burst(adaptive, defaultTuning.burst - 2);
+    await adaptive.afterTake(unneeded, 1);
+    assert.equal(adaptive.state, 'cold');
   });
 
   test('while hot the triggers are silent, and before and after they are not', async () => {
     await using world = await openWorld();
     await world.until('cold');
     assert.isTrue(await world.triggersNotify());
-    await world.goHot();
+    await world.goAdaptive();
     assert.isFalse(await world.triggersNotify());
     await world.until('cold');
     assert.isTrue(await world.triggersNotify());
@@ -141,7 +141,7 @@ describe.concurrent('on PostgreSQL', () => {
   test('no trigger notifies while no daemon is there, and each does from the moment it is', async () => {
     await using world = await openWorld();
     assert.isFalse(await world.triggersNotify());
-    await world.heat.afterTake(world.session, 0);
+    await world.adaptive.afterTake(world.session, 0);
     assert.isTrue(await world.triggersNotify());
     await world.until('cold');
     await world.session.end();
@@ -152,7 +152,7 @@ describe.concurrent('on PostgreSQL', () => {
     await using world = await openWorld();
     const trigger = await world.open();
     await trigger.query('SELECT pg_advisory_lock_shared(7230912, 1)');
-    const going = world.goHot();
+    const going = world.goAdaptive();
     await vi.waitFor(async () => {
       const waiting = await world.db.query(
         "SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 7230912 AND NOT granted",
@@ -162,7 +162,7 @@ describe.concurrent('on PostgreSQL', () => {
     assert.isFalse(await world.triggersNotify(), 'who waits for the lock silences the triggers');
     await trigger.query('SELECT pg_advisory_unlock_shared(7230912, 1)');
     await going;
-    assert.equal(world.heat.state, 'hot');
+    assert.equal(world.adaptive.state, 'hot');
     const { rows } = await world.session.query<{ lock_timeout: string }>('SHOW lock_timeout');
     assert.equal(rows[0]?.lock_timeout, '0');
   });
@@ -170,11 +170,11 @@ describe.concurrent('on PostgreSQL', () => {
   test('while another daemon is hot this one stays as it is, and drains for the moment in which it asked', async () => {
     await using world = await openWorld({ lockMs: 20 });
     await using other = await openWorld({}, world.db);
-    await other.goHot();
+    await other.goAdaptive();
     await world.until('cold');
-    burst(world.heat);
-    await world.heat.afterTake(world.session, 1);
-    assert.equal(world.heat.state, 'draining');
+    burst(world.adaptive);
+    await world.adaptive.afterTake(world.session, 1);
+    assert.equal(world.adaptive.state, 'draining');
     await world.until('cold');
     assert.isFalse(await world.triggersNotify());
     await other.until('cold');
@@ -183,45 +183,45 @@ describe.concurrent('on PostgreSQL', () => {
 
   test('it drains until every transaction that met a silent trigger has ended', async () => {
     await using world = await openWorld();
-    await world.goHot();
+    await world.goAdaptive();
     const booking = await world.open();
     await booking.query(
       "BEGIN; INSERT INTO bridge_changes (reservation_type, reservation_id) VALUES ('event', 1)",
     );
     await booking.query('SELECT bridge_wake()');
     world.letPass(defaultTuning.quietMs);
-    for (let looks = 0; looks < 20; looks += 1) await world.heat.afterTake(world.session, 0);
-    assert.equal(world.heat.state, 'draining');
-    assert.equal(world.heat.waitMs, defaultTuning.drainMs);
+    for (let looks = 0; looks < 20; looks += 1) await world.adaptive.afterTake(world.session, 0);
+    assert.equal(world.adaptive.state, 'draining');
+    assert.equal(world.adaptive.waitMs, defaultTuning.drainMs);
     world.letPass(defaultTuning.drainLongAfterMs);
-    assert.equal(world.heat.waitMs, defaultTuning.drainLongMs);
+    assert.equal(world.adaptive.waitMs, defaultTuning.drainLongMs);
     await booking.query('COMMIT');
     // a take that may have come before the commit is not the last one; other databases' transactions count as well
-    do await world.heat.afterTake(world.session, 0);
-    while (world.heat.state === 'draining' && world.heat.waitMs > 0);
-    assert.equal(world.heat.state, 'draining');
-    await world.heat.afterTake(world.session, 1); // the change is folded; only the next one finds that it was the last
-    await world.heat.afterTake(world.session, -1); // another daemon was folding: that is no look
-    assert.equal(world.heat.state, 'draining');
-    await world.heat.afterTake(world.session, 0);
-    assert.equal(world.heat.state, 'cold');
+    do await world.adaptive.afterTake(world.session, 0);
+    while (world.adaptive.state === 'draining' && world.adaptive.waitMs > 0);
+    assert.equal(world.adaptive.state, 'draining');
+    await world.adaptive.afterTake(world.session, 1); // the change is folded; only the next one finds that it was the last
+    await world.adaptive.afterTake(world.session, -1); // another daemon was folding: that is no look
+    assert.equal(world.adaptive.state, 'draining');
+    await world.adaptive.afterTake(world.session, 0);
+    assert.equal(world.adaptive.state, 'cold');
   });
 
   test('killed while hot its lock is gone with it, and it drains in its next session', async () => {
     await using world = await openWorld();
-    await world.goHot();
+    await world.goAdaptive();
     await world.db.query('SELECT pg_terminate_backend($1)', [await pidOf(world.session)]);
     let failed = false;
     world.letPass(defaultTuning.quietMs);
-    await world.heat.afterTake(world.session, 0).catch(() => {
+    await world.adaptive.afterTake(world.session, 0).catch(() => {
       failed = true;
-      world.heat.lost();
+      world.adaptive.lost();
     });
     assert.isTrue(failed);
-    assert.equal(world.heat.state, 'draining');
+    assert.equal(world.adaptive.state, 'draining');
     assert.isFalse(await world.triggersNotify(), 'nobody is there');
-    await world.heat.afterTake(await world.open(), 0);
-    assert.equal(world.heat.state, 'draining');
+    await world.adaptive.afterTake(await world.open(), 0);
+    assert.equal(world.adaptive.state, 'draining');
     await vi.waitFor(async () => assert.isTrue(await world.triggersNotify()), 10_000);
   });
 });
@@ -231,7 +231,7 @@ async function pidOf(session: Queryable): Promise<number> {
   return rows[0]!.pid;
 }
 
-/** A heat with its session, and a listener to see whether triggers notify. `shared`: on the database of another world. */
+/** Adaptive notify with its session, and a listener to see whether triggers notify. `shared`: on the database of another world. */
 async function openWorld(tuning: Partial<Tuning> = {}, shared?: TestDatabase) {
   await using opened = new AsyncDisposableStack();
   const db = shared ?? opened.use(await openTestDatabase({ schema: 'bridge' }));
@@ -245,7 +245,7 @@ async function openWorld(tuning: Partial<Tuning> = {}, shared?: TestDatabase) {
     return client;
   };
   let passed = 0;
-  const heat = createAdaptiveNotify({
+  const adaptive = createAdaptiveNotify({
     mode: 'adaptive',
     now: () => performance.now() + passed,
     tuning: { lockMs: 10_000, ...tuning },
@@ -257,22 +257,22 @@ async function openWorld(tuning: Partial<Tuning> = {}, shared?: TestDatabase) {
     passed += ms;
   };
   const until = async (state: AdaptiveNotify['state']) => {
-    while (heat.state !== state) {
+    while (adaptive.state !== state) {
       letPass(defaultTuning.quietMs);
-      await heat.afterTake(session, 0);
+      await adaptive.afterTake(session, 0);
     }
   };
   const owned = opened.move();
   return {
     db,
-    heat,
+    adaptive,
     session,
     open,
     letPass,
     until,
-    goHot: async () => {
-      burst(heat);
-      await heat.afterTake(session, 1);
+    goAdaptive: async () => {
+      burst(adaptive);
+      await adaptive.afterTake(session, 1);
     },
     /** Whether a booking that commits now is heard: a notification of another kind, sent after it, tells when to look. */
     triggersNotify: async () => {
@@ -348,14 +348,14 @@ function anyHistory(mistakes: Mistakes) {
       const step = (what: string) => s.schedule(Promise.resolve(), what);
       const model = new Model();
       let clock = 0;
-      let rung = true;
-      const newHeat = () =>
+      let woken = true;
+      const newAdaptive = () =>
         createAdaptiveNotify({
           mode: 'adaptive',
           now: () => (clock += 10),
           tuning: { burst: 2, burstMs: 1_000, quietMs: 30 },
         });
-      let heat = newHeat();
+      let adaptive = newAdaptive();
       let writing = writers.length;
 
       const write = async ({ delay, hold, commits }: { delay: number; hold: number; commits: boolean }) => {
@@ -367,8 +367,8 @@ function anyHistory(mistakes: Mistakes) {
         model.end(id);
         if (commits) model.outbox += 1;
         if (commits && notifies) {
-          rung = true;
-          heat.notified();
+          woken = true;
+          adaptive.notified();
         }
         writing -= 1;
       };
@@ -378,28 +378,28 @@ function anyHistory(mistakes: Mistakes) {
         for (let looks = 0; looks < 2_000; looks += 1) {
           try {
             await step('take');
-            rung = false;
+            woken = false;
             const folded = model.outbox;
             model.outbox = 0;
-            await heat.afterTake(session, folded);
-            if (mistakes.lookLate === true && session.passed()) await coolDown(heat);
+            await adaptive.afterTake(session, folded);
+            if (mistakes.lookLate === true && session.passed()) await goIdle(adaptive);
           } catch {
             model.hot = model.wanted = model.present = false;
             // killed, or only its session
-            if (roll() < 5) heat = newHeat();
-            else heat.lost();
-            if (mistakes.lossIgnored === true) await coolDown(heat);
+            if (roll() < 5) adaptive = newAdaptive();
+            else adaptive.lost();
+            if (mistakes.lossIgnored === true) await goIdle(adaptive);
           }
-          if (mistakes.refusalIgnored === true && session.refused()) await coolDown(heat);
-          while (heat.state === 'cold' && !rung && writing > 0) {
+          if (mistakes.refusalIgnored === true && session.refused()) await goIdle(adaptive);
+          while (adaptive.state === 'cold' && !woken && writing > 0) {
             await step('sleep');
             // another daemon rings, twice in quick succession
             if (roll() < 5) {
-              burst(heat, 2);
-              rung = true;
+              burst(adaptive, 2);
+              woken = true;
             }
           }
-          if (heat.state === 'cold' && !rung) return; // nobody writes any more, and nobody rang
+          if (adaptive.state === 'cold' && !woken) return; // nobody writes any more, and nobody rang
         }
         assert.fail('never cold again');
       };

@@ -66,7 +66,7 @@ test('late commits, rollbacks and savepoints: every committed change is taken, a
   await using world = await openWorld(200);
   const stop = new AbortController();
   const wake = new Wake();
-  const heat = createAdaptiveNotify({
+  const adaptive = createAdaptiveNotify({
     mode: 'adaptive',
     tuning: { ...withoutNet, burst: 4, burstMs: 100, quietMs: 40 },
   });
@@ -74,14 +74,14 @@ test('late commits, rollbacks and savepoints: every committed change is taken, a
     config: world.db.config,
     name: 'late commits',
     onRing: () => {
-      heat.notified();
+      adaptive.notified();
       wake.ring();
     },
     onState: () => undefined,
   });
   const session = await world.open();
   const seen = { folded: 0, hot: 0, drainedLong: 0 };
-  const running = keepTaking(session, heat, wake, seen, stop.signal);
+  const running = keepTaking(session, adaptive, wake, seen, stop.signal);
   onTestFinished(() => stop.abort());
   await vi.waitFor(() => assert.isTrue(listener.state.heard), 10_000);
 
@@ -89,7 +89,7 @@ test('late commits, rollbacks and savepoints: every committed change is taken, a
   const random = randomFrom(1);
   let committed = 0;
   for (let storm = 0; storm < 4; storm += 1) {
-    const late = lateBooking(clients[0]!, world.ids, heat);
+    const late = lateBooking(clients[0]!, world.ids, adaptive);
     const storms = clients.slice(1).map(async (client) => {
       let changes = 0;
       for (let i = 0; i < 15; i += 1) changes += await book(client, world.ids, random);
@@ -109,11 +109,15 @@ test('late commits, rollbacks and savepoints: every committed change is taken, a
 }, 60_000);
 
 /** Writes while the daemon is hot, and commits when it has been idle for a while if that would not wait for us. */
-async function lateBooking(client: pg.Client, ids: readonly number[], heat: AdaptiveNotify): Promise<number> {
-  while (heat.state !== 'hot') await pause(1);
+async function lateBooking(
+  client: pg.Client,
+  ids: readonly number[],
+  adaptive: AdaptiveNotify,
+): Promise<number> {
+  while (adaptive.state !== 'hot') await pause(1);
   await client.query('BEGIN');
   await change(client, ids[0]!);
-  while (heat.state === 'hot') await pause(5);
+  while (adaptive.state === 'hot') await pause(5);
   await pause(50);
   await client.query('COMMIT');
   return 1;
@@ -122,7 +126,7 @@ async function lateBooking(client: pg.Client, ids: readonly number[], heat: Adap
 /** The daemon's loop, as far as waking goes. */
 async function keepTaking(
   session: pg.Client,
-  heat: AdaptiveNotify,
+  adaptive: AdaptiveNotify,
   wake: Wake,
   seen: { folded: number; hot: number; drainedLong: number },
   signal: AbortSignal,
@@ -130,11 +134,11 @@ async function keepTaking(
   while (!signal.aborted) {
     const folded = await take(session);
     seen.folded += folded;
-    const before = heat.state;
-    await heat.afterTake(session, folded);
-    if (before !== 'hot' && heat.state === 'hot') seen.hot += 1;
-    if (before === 'draining' && heat.state === 'draining' && heat.waitMs > 0) seen.drainedLong += 1;
-    if (folded === 0) await wake.waitOr(heat.waitMs, signal);
+    const before = adaptive.state;
+    await adaptive.afterTake(session, folded);
+    if (before !== 'hot' && adaptive.state === 'hot') seen.hot += 1;
+    if (before === 'draining' && adaptive.state === 'draining' && adaptive.waitMs > 0) seen.drainedLong += 1;
+    if (folded === 0) await wake.waitOr(adaptive.waitMs, signal);
   }
 }
 
@@ -203,17 +207,17 @@ test('the control fails: going idle at once strands a late commit', async () => 
 
 test('going idle behind the barrier finds the same commit', async () => {
   const { left } = await lateCommit(async (daemon, look, commit) => {
-    const heat = createAdaptiveNotify({ mode: 'adaptive', tuning: withoutNet });
+    const adaptive = createAdaptiveNotify({ mode: 'adaptive', tuning: withoutNet });
     await daemon.query('SELECT pg_advisory_unlock(7230912, 1)');
     for (let looks = 0; looks < 10; looks += 1) {
       await look();
-      await heat.afterTake(daemon, 0);
+      await adaptive.afterTake(daemon, 0);
     }
-    assert.equal(heat.state, 'draining');
+    assert.equal(adaptive.state, 'draining');
     await commit();
-    while ((heat.state as AdaptiveNotify['state']) !== 'cold') {
+    while ((adaptive.state as AdaptiveNotify['state']) !== 'cold') {
       await look();
-      await heat.afterTake(daemon, 0);
+      await adaptive.afterTake(daemon, 0);
     }
   });
   assert.equal(left, 0);

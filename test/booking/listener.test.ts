@@ -247,7 +247,7 @@ describe.concurrent('the traps of pg-listen', () => {
     await rungBeforeHeard.promise;
     assert.isAbove(rings(), before);
     assert.isFalse(listener.state.heard);
-    // whoever commits after that ring is heard
+    // what commits after that ring is heard
     const notified = listener.notifications;
     await world.notify();
     await world.ear.until(() => listener.notifications > notified);

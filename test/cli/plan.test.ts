@@ -369,7 +369,7 @@ test('a room that only gives, and one that only takes', { timeout: 60_000 }, asy
 });
 
 test(
-  'lost mappings: what carries our marks is recognised, and nothing is made twice',
+  'lost mappings: what carries our properties is recognised, and nothing is made twice',
   { timeout: 60_000 },
   async () => {
     await using world = await open();

@@ -58,9 +58,9 @@ test('resync compares a room anew and wakes the daemon', async () => {
   const listener = await office.db.pool.connect();
   try {
     await listener.query('LISTEN bridge_changes; SELECT pg_advisory_lock_shared(7230912, 6)');
-    const rung = new Promise((resolve) => listener.once('notification', resolve));
+    const woken = new Promise((resolve) => listener.once('notification', resolve));
     expect((await office.run('resync', '101')).code).toBe(0);
-    await rung;
+    await woken;
   } finally {
     listener.release(true);
   }

@@ -47,7 +47,7 @@ test('one that is dead condemns all that have heard nothing since, idle ones and
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test('one that has heard since is spared, whoever is dead', async () => {
+test('one that has heard since is spared, whichever is dead', async () => {
   const [asking, live] = [connect(1, true), connect(2)];
   await vi.advanceTimersByTimeAsync(500);
   live.hears();

@@ -95,7 +95,7 @@ describe('one slot is shown once', () => {
     assert.deepEqual(await due(db), ['booking 1 in 101', 'booking 3 in 101']);
   });
 
-  test('an item of the same or a higher priority is never rung, and one that only touches is not', async () => {
+  test('an item of the same or a higher priority is never made due, and one that only touches is not', async () => {
     await using db = await open();
     await db.query(event(1) + booking(1) + booking(2, { from: 11, to: 12 }));
     await fold(db);

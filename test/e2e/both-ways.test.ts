@@ -36,7 +36,7 @@ test.each(seeds)(
     fleet.tenant.faults.clear();
     await calm(fleet);
     const problems = await life.problems();
-    // what the books say of it, to be read when it fails
+    // what our tables say of it, to be read when it fails
     const lives = problems.length === 0 ? [] : await life.lives(problems);
     expect(problems, `seed ${seed}\n${lives.join('\n')}`).toEqual([]);
     expect(fleet.tenant.violations).toEqual([]);

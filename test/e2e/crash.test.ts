@@ -92,7 +92,7 @@ const points = {
         : 'SELECT count(*) AS answer FROM bridge_room_state WHERE lease_owner IS NOT NULL',
       (held) => held === 1,
     );
-    // whoever holds this lock is alone: the daemon waits for it with its result
+    // the holder of this lock is alone: the daemon waits for it with its result
     const client = await fleet.db.pool.connect();
     await client.query('SELECT pg_advisory_lock(7230912, 2)');
     await fleet.until(`SELECT count(*) AS answer ${settling}`, (waiting) => waiting > 0);

@@ -199,7 +199,7 @@ async function untilRow(
   throw new Error(`it is still not so: ${query}\n${JSON.stringify(open, null, 1).slice(0, 4_000)}`);
 }
 
-/** One line per item that Outlook should show, from the booking system alone: the bridge's own books are not asked. */
+/** One line per item that Outlook should show, from the booking system alone: the bridge's own tables are not asked. */
 async function wantedIn(db: TestDatabase): Promise<string[]> {
   const rows = await db.query<{ line: string }>(`
     WITH shown AS (

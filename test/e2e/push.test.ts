@@ -16,7 +16,7 @@ async function openRunning(options: Parameters<typeof openWorld>[0] = {}) {
 }
 
 describe('a commit in the booking system', () => {
-  test('is an event in the room calendar, with our marks, and no mail to anyone', async () => {
+  test('is an event in the room calendar, with our extended properties, and no mail to anyone', async () => {
     await using world = await openRunning();
     const choir = await world.desk.book(101, {
       title: 'Kammerkoret øver',

@@ -22,7 +22,7 @@ describe('two daemons on one database', () => {
     expect(creates(fleet)).toBe(360);
   });
 
-  test('write what changes while it is being written, in order, whoever has the room', async () => {
+  test('write what changes while it is being written, in order, whichever has the room', async () => {
     await using fleet = await openFleet({ rooms: 2, latencyMs: 5 });
     await Promise.all([fleet.start(), fleet.start()]);
     await fleet.settled();
@@ -82,7 +82,7 @@ test('a frozen daemon loses its rooms to the other one, sends nothing old when i
   const wokenAt = monotonicMs();
   sleeper.signal('SIGCONT');
   await sleeper.until((fact) => fact.fact === 'lease-lost', wokenAt);
-  // all is done, so whoever writes now writes something old
+  // all is done, so what writes now writes something old
   await fleet.until(
     `SELECT count(*) AS answer FROM bridge_replicas WHERE beat_at > clock_timestamp() - interval '2 seconds'`,
     (beating) => beating === 2,

@@ -1,4 +1,4 @@
-/** The API over real HTTP, on a real database, with somebody at work behind it when it is rung for. */
+/** The API over real HTTP, on a real database, with a daemon at work behind it when it is woken. */
 import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';

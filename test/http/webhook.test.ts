@@ -149,9 +149,9 @@ describe('a notification', () => {
     try {
       // as a daemon does: nobody else is notified
       await client.query('LISTEN bridge_changes; SELECT pg_advisory_lock_shared(7230912, 6)');
-      const rung = once(client, 'notification');
+      const woken = once(client, 'notification');
       await post(world, [await notificationFor(world, 101)]);
-      await rung;
+      await woken;
     } finally {
       client.release(true);
     }
@@ -179,14 +179,14 @@ describe('a notification', () => {
     try {
       // as a daemon does: nobody else is notified
       await client.query('LISTEN bridge_changes; SELECT pg_advisory_lock_shared(7230912, 6)');
-      const rung = once(client, 'notification');
+      const woken = once(client, 'notification');
       expect((await post(world, [told])).status).toBe(202);
       const [marked] = await world.db.query<{ ms: number }>(
         `SELECT round(extract(epoch FROM pull_due_at - pulled_at)::float8 * 1000) AS ms
          FROM bridge_room_state WHERE pull_due_at IS NOT NULL`,
       );
       expect(marked!.ms).toBe(1_000);
-      await rung;
+      await woken;
       expect(await world.due()).toEqual([101]);
     } finally {
       client.release(true);

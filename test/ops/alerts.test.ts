@@ -25,7 +25,7 @@ async function openAlerts(options: Partial<AlertOptions> = {}) {
   const db = opened.use(await openTestDatabase({ schema: 'bridge' }));
   const receiver = opened.use(await openReceiver());
   await addRooms(db);
-  /** One more daemon on the same database, with a way of its own to whoever takes alerts. */
+  /** One more daemon on the same database, with a way of its own to the receiver of alerts. */
   const join = (holder: string, change: Partial<AlertOptions> = {}) => {
     const facts: Fact[] = [];
     const tell = (fact: Fact) => void facts.push(fact);

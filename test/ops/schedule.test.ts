@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { Fact } from '../../src/facts.ts';
-import { listSchedules, runSchedules, type Chore } from '../../src/ops/schedule.ts';
+import { listSchedules, runSchedules, type Job } from '../../src/ops/schedule.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const patient = { timeout: 60_000 };
@@ -10,13 +10,13 @@ async function openClock() {
   const opened = new AsyncDisposableStack();
   const db = opened.use(await openTestDatabase({ schema: 'bridge' }));
   const facts: Fact[] = [];
-  const run = (chores: readonly Chore[], replica = randomUUID()) =>
+  const run = (jobs: readonly Job[], replica = randomUUID()) =>
     opened.use(
       runSchedules({
         db: db.pool,
         timezone: 'Europe/Oslo',
         replica,
-        chores,
+        jobs,
         tell: (fact) => void facts.push(fact),
       }),
     );
@@ -45,7 +45,7 @@ const due = (db: TestDatabase, name: string) =>
 
 test('a schedule begins at its next time, on the wall clock of the booking system', patient, async () => {
   await using clock = await openClock();
-  clock.run([{ name: 'report', cron: '0 8 * * *', job: async () => undefined }]);
+  clock.run([{ name: 'report', cron: '0 8 * * *', run: async () => undefined }]);
   await clock.until(`EXISTS (SELECT FROM bridge_schedules)`);
   const row = await clock.row('report');
   expect(row).toMatchObject({ cron: '0 8 * * *', last_run_at: null, last_result: null, last_ms: null });
@@ -63,7 +63,7 @@ test('it runs at its time, again and again, and says when it ran and how long it
     {
       name: 'look',
       cron: '* * * * * *',
-      job: async () => {
+      run: async () => {
         runs += 1;
         if (runs === 2) ran.resolve();
       },
@@ -83,7 +83,7 @@ test(
     await using clock = await openClock();
     await due(clock.db, 'sweep');
     let runs = 0;
-    const job = async () => void (runs += 1);
+    const run = async () => void (runs += 1);
     const client = await clock.db.pool.connect();
     await client.query('BEGIN');
     // all three find it due, and want it in the same moment
@@ -91,7 +91,7 @@ test(
     for (let n = 0; n < 3; n += 1) {
       const replica = randomUUID();
       await alive(clock.db, replica);
-      clock.run([{ name: 'sweep', cron: '0 3 * * *', job }], replica);
+      clock.run([{ name: 'sweep', cron: '0 3 * * *', run }], replica);
     }
     await clock.until(`SELECT count(*) = 3 FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%UPDATE bridge_schedules s SET%'`);
@@ -111,7 +111,7 @@ test('one that a person set to now() in SQL, finer than a millisecond, runs', pa
     "UPDATE bridge_schedules SET next_run_at = date_trunc('seconds', now()) - interval '1 second' + interval '123 microseconds'",
   );
   const ran = Promise.withResolvers<void>();
-  clock.run([{ name: 'sweep', cron: '0 3 * * *', job: async () => ran.resolve() }]);
+  clock.run([{ name: 'sweep', cron: '0 3 * * *', run: async () => ran.resolve() }]);
   await ran.promise;
 });
 
@@ -123,18 +123,18 @@ test('nobody begins the next run while one is at it, unless it is dead', patient
   await clock.db.query('UPDATE bridge_schedules SET run_by = $1', [other]);
   let runs = 0;
   const ran = Promise.withResolvers<void>();
-  const chores = [
+  const jobs = [
     {
       name: 'sweep',
       cron: '0 3 * * *',
-      job: async () => {
+      run: async () => {
         runs += 1;
         ran.resolve();
       },
     },
-    { name: 'look', cron: '* * * * * *', job: async () => undefined },
+    { name: 'look', cron: '* * * * * *', run: async () => undefined },
   ];
-  clock.run(chores);
+  clock.run(jobs);
   await clock.until(`SELECT last_run_at IS NOT NULL FROM bridge_schedules WHERE name = 'look'`);
   expect(runs).toBe(0);
   await clock.db.query('DELETE FROM bridge_replicas');
@@ -147,7 +147,7 @@ test('another expression takes effect, and a schedule that is no more is forgott
     `INSERT INTO bridge_schedules (name, cron, next_run_at, last_run_at, last_result)
      VALUES ('report', '0 8 * * *', now() + interval '1 day', now(), 'ok'), ('old', '* * * * *', now(), NULL, NULL)`,
   );
-  clock.run([{ name: 'report', cron: '0 9 * * *', job: async () => undefined }]);
+  clock.run([{ name: 'report', cron: '0 9 * * *', run: async () => undefined }]);
   await clock.until(`NOT EXISTS (SELECT FROM bridge_schedules WHERE name = 'old')`);
   expect(await listSchedules(clock.db.pool)).toMatchObject([
     { name: 'report', cron: '0 9 * * *', last_result: 'ok' },
@@ -162,7 +162,7 @@ test('a run that fails says why, is a bug, and does not keep the next from its t
     {
       name: 'report',
       cron: '* * * * * *',
-      job: async () => {
+      run: async () => {
         runs += 1;
         if (runs === 1) throw new Error('division by zero');
         again.resolve();
@@ -182,7 +182,7 @@ test('stopping waits for the run that is under way, and tells it', patient, asyn
     {
       name: 'report',
       cron: '0 3 * * *',
-      job: async (signal) => {
+      run: async (signal) => {
         begun.resolve();
         await new Promise((resolve) => signal.addEventListener('abort', resolve));
       },

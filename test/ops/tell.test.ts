@@ -142,7 +142,7 @@ test('a bug that comes again and again is one line and one fact a minute for eac
   expect(log.lines.length).toBe(3);
 });
 
-test('whoever watches is told everything until it stops, and one that throws stops nothing', () => {
+test('a watcher is told everything until it stops, and one that throws stops nothing', () => {
   const log = openLog();
   const watched: Fact[] = [];
   const stop = log.watch((fact) => void watched.push(fact));

@@ -37,7 +37,7 @@ describe('a round of changes', () => {
       {
         id: first.id,
         type: 'singleInstance',
-        event: { shows: { item: { title: 'One' } }, isOrganizer: true, marks: null },
+        event: { shows: { item: { title: 'One' } }, isOrganizer: true, properties: null },
       },
     ]);
 

@@ -39,7 +39,7 @@ describe('a create', () => {
     const event = await made(world, 7, { title: ' Yoga \n now ' });
     expect(event).toMatchObject({
       shows: { is: 'occupied', item: anItem({ title: 'Yoga now' }) },
-      marks: { type: 'event', id: 7 },
+      properties: { type: 'event', id: 7 },
       isOrganizer: true,
       type: 'singleInstance',
     });
@@ -101,7 +101,7 @@ describe('a create', () => {
     const [written] = await told.outlook.write(hall, [create(1)], always);
     expect(eventOf(written)).toMatchObject({
       shows: { item: { startsAt: '2026-12-01T10:00:00Z' } },
-      marks: { id: 1 },
+      properties: { id: 1 },
     });
     expect(patched).toMatchObject({ start: { dateTime: '2026-12-01T10:00:00', timeZone: 'UTC' } });
     expect(told.asked.length).toBe(2);
@@ -207,7 +207,7 @@ test('an item without real times fails alone', async () => {
 });
 
 describe('reading', () => {
-  test('an event gives it with its marks; one that is not there, nothing', async () => {
+  test('an event gives it with its properties; one that is not there, nothing', async () => {
     await using world = await openWorld();
     const event = await made(world, 1);
     expect(await world.outlook.read(hall, event.id, always)).toEqual(event);
@@ -223,12 +223,12 @@ describe('reading', () => {
     await expect(world.outlook.read(hall, id, always)).rejects.toBeInstanceOf(Permanent);
   });
 
-  test('by marks finds every copy of ours, and nothing that is nearly ours', async () => {
+  test('by properties finds every copy of ours, and nothing that is nearly ours', async () => {
     await using world = await openWorld();
     const event = await made(world, 17);
     await world.outlook.write(
       hall,
-      [create(171), { ...create(18), marks: { type: 'booking', id: 17 } }],
+      [create(171), { ...create(18), properties: { type: 'booking', id: 17 } }],
       always,
     );
     const copy = world.tenant.people.copy(hall.mailbox, event.id, {
@@ -245,7 +245,7 @@ describe('a list of a calendar', () => {
   const idsOf = async (world: World, from: string, to: string) =>
     (await Array.fromAsync(world.outlook.list(hall, from, to, always))).flat();
 
-  test('has every event of the window with its marks, however many pages it takes', async () => {
+  test('has every event of the window with its properties, however many pages it takes', async () => {
     await using world = await openWorld({}, { batchSize: 20 });
     const writes = Array.from({ length: 450 }, (_, n) =>
       create(n + 1, {
@@ -260,8 +260,8 @@ describe('a list of a calendar', () => {
       end: '2026-12-24T11:00:00Z',
     });
     const events = await idsOf(world, ...december);
-    expect(new Set(events.map(({ marks }) => marks?.id)).size).toBe(451);
-    expect(itemOf(events.find(({ marks }) => marks === null)!.shows)?.title).toBe('Foreign');
+    expect(new Set(events.map(({ properties }) => properties?.id)).size).toBe(451);
+    expect(itemOf(events.find(({ properties }) => properties === null)!.shows)?.title).toBe('Foreign');
   });
 
   test('is read in halves where Graph gives up on so large a window, and shows each event once', async () => {
@@ -308,7 +308,7 @@ describe('a list of a calendar', () => {
     );
     // the local month, not that of UTC
     const events = await idsOf(world, '2026-11-30T23:00:00Z', '2026-12-31T23:00:00Z');
-    expect(events.map(({ marks }) => marks?.id).sort()).toEqual([2, 4, 5]);
+    expect(events.map(({ properties }) => properties?.id).sort()).toEqual([2, 4, 5]);
   });
 
   test.each([
@@ -329,7 +329,7 @@ describe('a list of a calendar', () => {
   ])('has the whole day of %s that UTC calls another', async (timezone, startsAt, endsAt, from, to) => {
     await using world = await openWorld({}, { timezone });
     await made(world, 1, { startsAt, endsAt, allDay: true });
-    expect((await idsOf(world, from, to)).map(({ marks }) => marks?.id)).toEqual([1]);
+    expect((await idsOf(world, from, to)).map(({ properties }) => properties?.id)).toEqual([1]);
   });
 
   test('shows occurrences of a series one by one, and cancelled meetings without an item', async () => {
@@ -352,7 +352,7 @@ describe('a list of a calendar', () => {
     expect(await world.outlook.series(hall, master, ...december, always)).toBeNull();
   });
 
-  test('still has the marks where Graph refuses to expand them in a calendar view', async () => {
+  test('still has the properties where Graph refuses to expand them in a calendar view', async () => {
     await using world = await openWorld();
     await world.outlook.write(hall, [create(1), create(2)], always);
     world.tenant.people.book(hall.mailbox, {
@@ -365,7 +365,7 @@ describe('a list of a calendar', () => {
       action: { do: 'refuse', as: 'internalError' },
     });
     const events = await idsOf(world, ...december);
-    expect(events.map(({ marks }) => marks?.id ?? null).sort()).toEqual([1, 2, null]);
+    expect(events.map(({ properties }) => properties?.id ?? null).sort()).toEqual([1, 2, null]);
   });
 
   test.each([
@@ -489,8 +489,8 @@ test('one mailbox never has more than four calls in flight, and a slow one does 
 
 test('what cannot be sent is refused before it is sent', async () => {
   await using told = await openTold(() => refusal(413, 'TooLarge'));
-  const marks = { type: 'x'.repeat(4_100_000), id: 1 };
-  expect(await told.outlook.write(hall, [{ ...create(1), marks }], always)).toMatchObject([
+  const properties = { type: 'x'.repeat(4_100_000), id: 1 };
+  expect(await told.outlook.write(hall, [{ ...create(1), properties }], always)).toMatchObject([
     { outcome: 'failed', error: { name: 'Permanent' } },
   ]);
   expect(told.asked).toEqual([]);

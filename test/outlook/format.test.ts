@@ -9,7 +9,7 @@ import { answeredEvent, whatExchangeMakesOf } from './exchange.ts';
 import { wrongWith } from './graph-schema.ts';
 
 const oslo = createFormat({ timezone: 'Europe/Oslo' });
-const marks = { type: 'event', id: 42 };
+const properties = { type: 'event', id: 42 };
 const meeting: Item = {
   startsAt: '2026-06-01T08:00:00Z',
   endsAt: '2026-06-01T09:30:00Z',
@@ -18,7 +18,7 @@ const meeting: Item = {
   description: 'Bring the budget.',
   isPrivate: false,
 };
-const written = (item: Item, format = oslo) => format.toGraph(item, marks, 'key-1');
+const written = (item: Item, format = oslo) => format.toGraph(item, properties, 'key-1');
 const timesOf = (startsAt: string, endsAt: string, allDay = false, format = oslo) => {
   const { start, end, isAllDay } = written({ ...meeting, startsAt, endsAt, allDay }, format);
   return [start?.dateTime, end?.dateTime, start?.timeZone, end?.timeZone, isAllDay];
@@ -477,9 +477,9 @@ describe('a read event', () => {
       [idMark.toLowerCase(), '17'],
       { type: 'booking', id: 17 },
     ],
-  ])('with marks: %s', (_, type, id, expected) => {
+  ])('with properties: %s', (_, type, id, expected) => {
     const properties = [type, id].map(([name, value]) => ({ id: name, value }));
-    expect(read({ singleValueExtendedProperties: properties }).marks).toEqual(expected);
+    expect(read({ singleValueExtendedProperties: properties }).properties).toEqual(expected);
   });
 
   test('needs an id, and times to be understood; anything else may be missing or unknown', () => {

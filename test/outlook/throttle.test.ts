@@ -16,7 +16,7 @@ function openDoor(throttle: Throttle) {
         if (waiting !== undefined) entered.push(name);
       });
     },
-    /** Lets whoever may enter do so. */
+    /** Lets those that may enter do so. */
     settle: () => new Promise((resolve) => setImmediate(resolve)),
   };
 }

@@ -65,7 +65,7 @@ export const anItem = (change: Partial<Item> = {}): Item => ({
 export const create = (id: number, change: Partial<Item> = {}): Write & { do: 'create' } => ({
   do: 'create',
   item: anItem(change),
-  marks: { type: 'event', id },
+  properties: { type: 'event', id },
   transactionId: `key-${id}`,
 });
 

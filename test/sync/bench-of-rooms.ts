@@ -107,7 +107,7 @@ export async function openRooms(
     fold: async () => (await db.query<{ n: number }>('SELECT bridge_fold(7, 365, 500) AS n'))[0]!.n,
     drainOne,
     settle,
-    /** Whoever drained is dead, wherever it was: its session is gone, and the rooms are still marked as held by it. */
+    /** The daemon that drained is dead, wherever it was: its session is gone, and the rooms are still marked as held by it. */
     die: () => session.query('SELECT pg_advisory_unlock_all()'),
     /** The one mapping of a reservation in a room. */
     mapping: async (reservation: { type: string; id: number }, resource = 101) =>

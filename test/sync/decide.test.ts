@@ -218,9 +218,9 @@ describe("somebody else's meeting", () => {
     expect(decide({ ...meeting, outlook: { is: 'released' } })).toEqual({ do: 'cancel-booking' }));
   test('is nothing to decline any more when its organiser cancelled it, too', () =>
     expect(decide({ ...meeting, wanted: null, outlook: { is: 'released' } })).toEqual(settle('cancelled')));
-  test('is parted from when the booking system moves the reservation', () =>
+  test('is detached when the booking system moves the reservation', () =>
     expect(decide({ ...meeting, wanted: moved })).toEqual({ do: 'detach' }));
-  test('is not parted from when its organiser moved it to the same time', () =>
+  test('is not detached when its organiser moved it to the same time', () =>
     expect(decide({ ...meeting, wanted: moved, outlook: shown(moved) })).toEqual(settle('synced')));
   test('moves the reservation when its organiser moves it', () =>
     expect(decide({ ...meeting, outlook: shown(moved) })).toEqual(change(choir, { toBooking: movedTimes })));

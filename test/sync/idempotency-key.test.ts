@@ -10,7 +10,7 @@ const made = (change: object = {}) => ({
   transactionId: idempotencyKey(create, installation),
   createdAt: '2030-01-01T10:00:01Z',
   isOrganizer: true,
-  marks: reservation,
+  properties: reservation,
   ...change,
 });
 const isOwn = (event: ReturnType<typeof made>, of = create) =>
@@ -35,8 +35,8 @@ describe('it is not its event', () => {
       made({ transactionId: idempotencyKey(create, '00000000-0000-4000-8000-000000000000') }),
     ],
     ['older than the mapping, as after a database was set back', made({ createdAt: '2030-01-01T09:00:00Z' })],
-    ['handed to the reservation that replaced its own', made({ marks: { type: 'event', id: 8 } })],
-    ['without our extended properties', made({ marks: null })],
+    ['handed to the reservation that replaced its own', made({ properties: { type: 'event', id: 8 } })],
+    ['without our extended properties', made({ properties: null })],
     ['of another organiser', made({ isOrganizer: false })],
     ['without a key', made({ transactionId: null })],
   ])('%s', (_, event) => expect(isOwn(event)).toBe(false));

@@ -71,7 +71,7 @@ test('a room whose state was lost begins anew', async () => {
   expect(shown(w)).toEqual(['Bunad', 'Choir', 'Dinner 3', 'Dinner 4', 'Dinner 5']);
 });
 
-test('whoever asks for a private event that somebody typed in Outlook does not take its words away', async () => {
+test('asking for a private event that somebody typed in Outlook does not take its words away', async () => {
   await using w = await openRooms();
   await w.settle();
   const event = w.outlook.put(
@@ -94,7 +94,7 @@ test('whoever asks for a private event that somebody typed in Outlook does not t
 
 describe('a mailbox that was restored, so that every event has another id', () => {
   const restore = (w: Awaited<ReturnType<typeof openRooms>>, events: ReturnType<typeof w.outlook.in>) => {
-    for (const { item, marks } of events) w.outlook.put(room, item!, marks);
+    for (const { item, properties } of events) w.outlook.put(room, item!, properties);
   };
   async function expectAsBefore(w: Awaited<ReturnType<typeof openRooms>>) {
     expect(shown(w)).toEqual(all);

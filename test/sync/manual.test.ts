@@ -30,10 +30,10 @@ test('what is done by somebody else while the call waits counts', async () => {
   await using rooms = await openRooms();
   await rooms.settle();
   await oneEvent(rooms);
-  const rung = Promise.withResolvers<void>();
-  await using manual = manualOf(rooms, { comes: async () => rung.resolve() });
+  const woken = Promise.withResolvers<void>();
+  await using manual = manualOf(rooms, { comes: async () => woken.resolve() });
   const called = manual.syncPending(all, patient);
-  await rung.promise;
+  await woken.promise;
   await rooms.settle();
   expect(await called).toMatchObject([{ action: 'created', title: 'Møte' }]);
 });
@@ -44,7 +44,7 @@ test('what was pending when the call arrived counts, although it is done before 
   await rooms.settle();
   await rooms.desk.retitle(event, 'Nytt møte');
   await rooms.fold();
-  // a room that was never compared comes first, and whoever comes for it finds the other one as well
+  // a room that was never compared comes first, and the daemon that comes for it finds the other one as well
   await rooms.db.query(
     `INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id) VALUES (102, 'new@example.org')`,
   );
@@ -80,7 +80,7 @@ test('a Retry-After of Graph is not, and a call does not wait for what cannot co
   expect(rooms.outlook.writes.length).toBe(writes);
 });
 
-test('whoever stops waiting is told how far it is', async () => {
+test('a caller that stops waiting is told how far it is', async () => {
   await using rooms = await openRooms();
   await rooms.settle();
   await oneEvent(rooms);

@@ -33,7 +33,7 @@ const event = (item: Partial<Item> = {}, change: Partial<FreeEvent> = {}): FreeE
   iCalUId: '',
   originalStart: null,
   seriesMasterId: null,
-  marks: null,
+  properties: null,
   isOrganizer: true,
   shows: { is: 'occupied', item: { ...choir, ...item } },
   ...change,
@@ -45,7 +45,7 @@ const found = (holders: readonly Holder[], events: readonly FreeEvent[]) =>
   ).map(({ vacancy, event: { id }, by }) => [vacancy.mapping, id, by]);
 
 const elsewhere = { startsAt: '2026-06-01T08:00:00Z', endsAt: '2026-06-01T09:00:00Z' };
-const ours = { marks: { type: 'event', id: 7 } };
+const ours = { properties: { type: 'event', id: 7 } };
 
 describe('an event is that of a mapping without one', () => {
   test('by its record, whatever it shows', () =>

@@ -52,8 +52,12 @@ test('what a new mailbox has of the old one already is recognised', async () => 
   await using w = await openTwo((one) => one.outlook.identify(room, 'object-1'));
   const before = w.outlook.in(room);
   w.outlook.makeAnew(room);
-  for (const { item, marks, iCalUId } of before) {
-    const copy = w.outlook.put(room, { ...item!, startsAt: at(4, '08:00'), endsAt: at(4, '09:00') }, marks);
+  for (const { item, properties, iCalUId } of before) {
+    const copy = w.outlook.put(
+      room,
+      { ...item!, startsAt: at(4, '08:00'), endsAt: at(4, '09:00') },
+      properties,
+    );
     w.outlook.alter(copy.id, { iCalUId });
   }
   w.outlook.identify(room, 'object-2');

@@ -68,7 +68,7 @@ export function createOutlookInMemory() {
   };
 
   const done = { acceptedAt: 0, callMs: 1 };
-  const put = (mailbox: string, item: Item, marks: ReservationKey | null): Kept => {
+  const put = (mailbox: string, item: Item, properties: ReservationKey | null): Kept => {
     const id = `event-${next++}`;
     const event: Kept = {
       mailbox,
@@ -76,7 +76,7 @@ export function createOutlookInMemory() {
       iCalUId: `ical-${id}`,
       item,
       shows: { is: 'occupied', item },
-      marks,
+      properties,
       isOrganizer: true,
       originalStart: null,
       organizer: null,
@@ -105,7 +105,10 @@ export function createOutlookInMemory() {
       if (made !== undefined && sameItem(earlier!.item, write.item))
         return { ...stamp, outcome: 'written', event: made };
       if (earlier !== undefined) return { ...stamp, outcome: 'taken', existingId: earlier.id };
-      const event = { ...put(mailbox, rewrite(write.item), write.marks), transactionId: write.transactionId };
+      const event = {
+        ...put(mailbox, rewrite(write.item), write.properties),
+        transactionId: write.transactionId,
+      };
       events.set(event.id, event);
       keys.set(write.transactionId, { id: event.id, item: write.item });
       return { ...stamp, outcome: 'written', event };
@@ -170,12 +173,15 @@ export function createOutlookInMemory() {
       await first?.();
       return denied.has(id) ? null : (events.get(id) ?? null);
     },
-    find: async (room, marks) => {
+    find: async (room, properties) => {
       const trouble = blind;
       blind = null;
       if (trouble !== null) throw trouble;
       return [...events.values()].filter(
-        (e) => e.mailbox === boxOf(room) && e.marks?.id === marks.id && e.marks.type === marks.type,
+        (e) =>
+          e.mailbox === boxOf(room) &&
+          e.properties?.id === properties.id &&
+          e.properties.type === properties.type,
       );
     },
     async *list(room, from, to) {
@@ -224,7 +230,7 @@ export function createOutlookInMemory() {
           id: event.id,
           type: event.type,
           seriesMasterId: event.seriesMasterId,
-          event: { ...event, marks: null },
+          event: { ...event, properties: null },
         })),
         removed: ids.filter((id) => !events.has(id) || vanished.has(id)),
         nextLink: null,
@@ -331,7 +337,7 @@ export function createOutlookInMemory() {
       }
       changed.push(id);
     },
-    /** Whoever lists the calendar meets this; null lets it through. */
+    /** A listing of the calendar meets this; null lets it through. */
     failList: (error: Error | null) => {
       listing = error;
     },
@@ -343,7 +349,7 @@ export function createOutlookInMemory() {
     meanwhileRead: (what: () => Promise<void>) => {
       onceRead = what;
     },
-    /** The next search by marks fails so. */
+    /** The next search by properties fails so. */
     blindOnce: (error: Error) => {
       blind = error;
     },

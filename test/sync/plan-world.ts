@@ -151,13 +151,13 @@ const deeds = {
   ),
   /** A copy has the properties of the original. */
   copy: toEvent((w, event, [, b, c]) =>
-    w.outlook.put(event.mailbox, { ...shows(event), ...place(b, c) }, event.marks),
+    w.outlook.put(event.mailbox, { ...shows(event), ...place(b, c) }, event.properties),
   ),
   /** Deleted, and there again under another id: by its meeting, by its properties, or by time and title. */
   again: toEvent((w, event, [, b, c]) => {
     w.outlook.remove(event.id);
     const item = b % 2 === 0 ? shows(event) : { ...shows(event), ...place(b, c) };
-    const now = w.outlook.put(event.mailbox, item, c % 2 === 0 ? event.marks : null);
+    const now = w.outlook.put(event.mailbox, item, c % 2 === 0 ? event.properties : null);
     if (c % 3 === 0) w.outlook.alter(now.id, { iCalUId: event.iCalUId, isOrganizer: event.isOrganizer });
   }),
   series: (w, [a, b, c]) => {

@@ -76,11 +76,11 @@ test('a check that found nothing is over: the room is not asked again before the
   ]);
 });
 
-test('events that are there again under other ids are known by their marks, and not made twice', async () => {
+test('events that are there again under other ids are known by their extended properties, and not made twice', async () => {
   await using w = await openShown();
   const before = w.outlook.in(room);
   for (const { id } of before) w.outlook.remove(id);
-  for (const { item, marks } of before) w.outlook.put(room, item!, marks);
+  for (const { item, properties } of before) w.outlook.put(room, item!, properties);
   const writes = w.outlook.writes.length;
   await check(w);
   await check(w);

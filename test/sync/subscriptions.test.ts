@@ -129,7 +129,7 @@ describe('the address', () => {
 });
 
 describe('a crash', () => {
-  test('between the books and Graph loses nothing and doubles nothing', async () => {
+  test('between our table and Graph loses nothing and doubles nothing', async () => {
     await using world = await openSubscribed([101]);
     const stop = new AbortController();
     world.tenant.faults.add({
@@ -146,7 +146,7 @@ describe('a crash', () => {
     expect(world.tenant.webhooks.subscriptions()).toMatchObject([{ clientState: written!['client_state'] }]);
   });
 
-  test('between Graph and the books: the subscription is found and taken, with the secret it was made with', async () => {
+  test('between Graph and our table: the subscription is found and taken, with the secret it was made with', async () => {
     await using world = await openSubscribed([101]);
     world.tenant.faults.add({
       match: { method: 'POST', path: '^/subscriptions' },
@@ -162,7 +162,7 @@ describe('a crash', () => {
     expect(row).toMatchObject({ subscription_id: lost!.id, client_state: lost!.clientState });
   });
 
-  test('between Graph and the books of a room that is switched off then leaves nothing behind', async () => {
+  test('between Graph and our table of a room that is switched off then leaves nothing behind', async () => {
     await using world = await openSubscribed([101]);
     world.tenant.faults.add({
       match: { method: 'POST', path: '^/subscriptions' },
@@ -175,7 +175,7 @@ describe('a crash', () => {
     expect([world.subscribed(), await world.rows()]).toEqual([[], []]);
   });
 
-  test('that took the books along: what nobody knows the secret of is made anew', async () => {
+  test('that took our table along: what nobody knows the secret of is made anew', async () => {
     await using world = await openSubscribed([101, 102]);
     await world.keep();
     const before = world.tenant.webhooks.subscriptions().map(({ clientState }) => clientState);
@@ -187,7 +187,7 @@ describe('a crash', () => {
     expect(before.some((secret) => secrets.includes(secret!))).toBe(false);
   });
 
-  test('that took the books and the rooms along: what still calls us is ended at the next start', async () => {
+  test('that took our table and the rooms along: what still calls us is ended at the next start', async () => {
     await using world = await openSubscribed([101, 102]);
     await world.keep();
     await world.db.query('TRUNCATE bridge_subscriptions');
@@ -262,7 +262,7 @@ describe('a subscription', () => {
     expect([made(world, 'lost'), made(world, 'created')]).toEqual([1, 2]);
   });
 
-  test('that vanished without a word is missed when the books are compared with what Graph has', async () => {
+  test('that vanished without a word is missed when our table is compared with what Graph has', async () => {
     await using world = await openSubscribed([101, 102]);
     await world.keep();
     world.tenant.webhooks.vanish(mailboxOf(101));
@@ -361,7 +361,7 @@ describe('trouble', () => {
   });
 });
 
-test('of many daemons one keeps the books, and every room has one subscription', async () => {
+test('of many daemons one keeps the subscriptions, and every room has one subscription', async () => {
   const resources = Array.from({ length: 60 }, (_, n) => 200 + n);
   await using world = await openSubscribed(resources);
   const keepers = [world.keeper, world.keeperWith(), world.keeperWith()];

@@ -17,7 +17,7 @@ describe("a reservation that the booking system moves away from somebody's meeti
     await using _ = w;
     expect(w.outlook.in(room)).toMatchObject([
       { id: event.id, isOrganizer: false, item: dinner() },
-      { isOrganizer: true, item: { title: 'Dinner' }, marks: { type: 'event' } },
+      { isOrganizer: true, item: { title: 'Dinner' }, properties: { type: 'event' } },
     ]);
     expect(await conflicts(w)).toEqual([{ kind: 'moved', fields: ['startsAt', 'endsAt'] }]);
     expect(await w.reserved()).toHaveLength(1);
@@ -61,7 +61,7 @@ describe("a reservation that the booking system moves away from somebody's meeti
     });
     await expect(resolve(w, 'outlook')).rejects.toThrow('killed');
     await w.die();
-    // whoever finds that event gone shall not take it for a person's deletion
+    // a daemon that finds that event gone shall not take it for a person's deletion
     expect(await w.mapping(reservation)).toMatchObject({ event_intent: 'remove' });
     await heard(w);
     expect(w.outlook.in(room)).toMatchObject([{ id: event.id, item: dinner() }]);

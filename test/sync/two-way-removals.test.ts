@@ -80,7 +80,7 @@ describe('an event deleted in Outlook', () => {
     const { event } = await shown(w);
     const later = { startsAt: at(9, '15:00'), endsAt: at(9, '17:00') };
     w.outlook.remove(event.id);
-    w.outlook.put(room, { ...event.item!, ...later }, event.marks);
+    w.outlook.put(room, { ...event.item!, ...later }, event.properties);
     await heard(w);
     await heard(w);
     expect(w.outlook.in(room)).toMatchObject([{ item: later }]);

@@ -137,7 +137,7 @@ describe('our own event', () => {
     const copy = w.outlook.put(
       room,
       { ...event.item!, startsAt: at(6, '10:00'), endsAt: at(6, '11:00') },
-      event.marks,
+      event.properties,
     );
     await heard(w);
     w.outlook.remove(copy.id);
@@ -152,7 +152,7 @@ describe('our own event', () => {
     await using w = await open();
     const { reservation, event } = await shown(w);
     const elsewhere = { ...event.item!, startsAt: at(6, '10:00'), endsAt: at(6, '11:00') };
-    const copy = w.outlook.put(room, elsewhere, event.marks);
+    const copy = w.outlook.put(room, elsewhere, event.properties);
     await heard(w);
     w.outlook.vanish(event.id);
     // as after a create whose answer was lost
@@ -179,7 +179,7 @@ describe('our own event', () => {
     await w.desk.cancel(reservation);
     await w.settle();
     const elsewhere = { ...event.item!, startsAt: at(6, '10:00'), endsAt: at(6, '11:00') };
-    const copy = w.outlook.put(room, elsewhere, event.marks);
+    const copy = w.outlook.put(room, elsewhere, event.properties);
     await w.desk.reenable(reservation);
     await w.fold();
     await w.db.query('UPDATE bridge_room_state SET baselined_at = NULL, push_due_at = now()');

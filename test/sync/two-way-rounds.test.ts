@@ -42,7 +42,7 @@ describe('the brake', () => {
     w.outlook.restore(events[0]!);
     await held(w).release({ resourceId: 101, mappings: null }, never);
     const kept = (await w.reserved()).filter((one) => one.active);
-    expect(kept.map(({ type, id }) => ({ type, id }))).toEqual([events[0]!.marks]);
+    expect(kept.map(({ type, id }) => ({ type, id }))).toEqual([events[0]!.properties]);
     expect(w.outlook.in(room)).toMatchObject([{ id: events[0]!.id }]);
   });
 
@@ -158,7 +158,7 @@ describe('a round of changes that cannot go on', () => {
       id: event.id,
       type: event.type,
       seriesMasterId: null,
-      event: { ...shown, marks: null },
+      event: { ...shown, properties: null },
     });
     w.outlook.trouble((start) =>
       'link' in start

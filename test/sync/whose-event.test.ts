@@ -464,7 +464,7 @@ describe('a copy of our event on another day with another subject is somebody’
     const { reservation, event } = await shown(w);
     await w.desk.cancel(reservation);
     await w.settle();
-    const copy = w.outlook.put(room, wedding(), event.marks);
+    const copy = w.outlook.put(room, wedding(), event.properties);
     await w.desk.reenable(reservation);
     await w.settle();
     await expectBoth(w, copy.id);
@@ -473,7 +473,7 @@ describe('a copy of our event on another day with another subject is somebody’
   test('while its reservation moves between rooms', async () => {
     await using w = await open({}, both);
     const { reservation, event } = await shown(w);
-    const copy = w.outlook.put(other, wedding(), event.marks);
+    const copy = w.outlook.put(other, wedding(), event.properties);
     await w.desk.moveTo(reservation, 102);
     await w.db.query('UPDATE bridge_room_state SET baselined_at = NULL');
     await w.settle();
@@ -488,7 +488,7 @@ describe('a copy of our event on another day with another subject is somebody’
     const event = w.outlook.in(room)[0]!;
     const cover = await w.desk.book(101, { title: 'Cover', ...times });
     await w.settle();
-    const copy = w.outlook.put(room, wedding(), event.marks);
+    const copy = w.outlook.put(room, wedding(), event.properties);
     await w.desk.cancel(cover);
     await w.db.query('UPDATE bridge_room_state SET baselined_at = NULL');
     await w.settle();
@@ -503,7 +503,7 @@ describe('a copy of our event on another day with another subject is somebody’
     let copy: string | null = null;
     w.outlook.fail((write) => {
       if (write.do !== 'create' || copy !== null) return null;
-      copy = w.outlook.put(room, wedding(), write.marks).id;
+      copy = w.outlook.put(room, wedding(), write.properties).id;
       return failed(new Retryable('reset', { reach: 'item', ambiguous: true, afterMs: 0 }));
     });
     await w.desk.book(101, { title: 'Choir', from: w.day(3, '18:00'), to: w.day(3, '20:00') });

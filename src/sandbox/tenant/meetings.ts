@@ -24,7 +24,7 @@ export function inviteAttendees(core: TenantCore, organizer: Mailbox, event: Sto
   for (const attendee of attendeesHere(core, event)) deliverRequest(core, attendee, event);
 }
 
-/** Sends the organizer's new version around. Whoever is no longer invited hears of that too. */
+/** Sends the organizer's new version around. Those who are no longer invited hear of that too. */
 export function updateMeeting(
   core: TenantCore,
   organizer: Mailbox,

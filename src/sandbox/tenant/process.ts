@@ -3,7 +3,7 @@ import { startTenant } from './tenant.ts';
 
 /**
  * A tenant in a process of its own: `node src/sandbox/tenant/process.ts --rooms 3`. Prints one JSON line
- * with its coordinates, then serves until it is killed, or, with `--until-stdin-closes`, until whoever
+ * with its coordinates, then serves until it is killed, or, with `--until-stdin-closes`, until the process that
  * started it is gone. `connectTenant(authority)` controls it.
  */
 const { values } = parseArgs({

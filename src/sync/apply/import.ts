@@ -108,7 +108,7 @@ export function createImport(options: ImportOptions) {
     if (movedOn !== null) return movedOn;
     const { inWindow, mappings, properties, revives } = await readCandidates(db, room, event, item, window);
     const own = isOwn(room, event, properties);
-    const known = own ? { ...event, remembered: event.marks! } : event;
+    const known = own ? { ...event, remembered: event.properties! } : event;
     const { found, hasTwin } = await matched(room, known, mappings, signal);
     const mapping = found?.vacancy.mapping ?? null;
     const policy = {
@@ -144,8 +144,8 @@ export function createImport(options: ImportOptions) {
     event: OutlookEvent,
     { mapping, logged }: Candidates['properties'],
   ): boolean {
-    if (event.marks === null || mapping === null || mapping.lost || logged) return false;
-    const create = { reservation: event.marks, resourceId, ...mapping };
+    if (event.properties === null || mapping === null || mapping.lost || logged) return false;
+    const create = { reservation: event.properties, resourceId, ...mapping };
     return isOwnCreate(event, create, options.installationId());
   }
 

@@ -1,7 +1,7 @@
 /**
- * Reading an event before anything is decided about it. Where nobody knows what is in Outlook, it is looked at: an event
- * that was reported as changed or removed is read, a create whose answer was lost is looked for by our marks. A step that
- * could not be looked at is blind, and so is whatever would be decided about it: nothing is.
+ * Reading an event before anything is decided about it, where it is not known what Outlook shows: an event that was reported as
+ * changed or removed is read, a create whose answer was lost is looked for by our extended properties. About what cannot be read
+ * nothing is decided.
  */
 import { Permanent, Retryable } from '../../errors.ts';
 import { isGivenBack, standing, type OutlookEvent } from '../../event.ts';

@@ -132,7 +132,7 @@ function writeOf(decision: Decision, room: LeasedRoom, installationId: string): 
       return {
         do: 'create',
         item: action.item,
-        marks: mapped.reservation,
+        properties: mapped.reservation,
         transactionId: idempotencyKey(createOf(mapped, room), installationId),
       };
     case 'change':
@@ -143,7 +143,7 @@ function writeOf(decision: Decision, room: LeasedRoom, installationId: string): 
         change: action.change,
         whole: action.item,
         ...(action.busy === true ? { busy: true } : {}),
-        ...(mapped.renames ? { marks: mapped.reservation } : {}),
+        ...(mapped.renames ? { properties: mapped.reservation } : {}),
         etag: versionOf(decision),
       };
     case 'remove':

@@ -165,7 +165,7 @@ function eventGone(sides: Known, wanted: There): Action {
   if (time !== 'ahead') return { do: 'settle', as: 'synced' };
   // it lies under something more important and was to go anyway
   if (isCovered(wanted)) return { do: 'settle', as: 'shadowed' };
-  // both sides agreed on what the booking system still shows: whoever deleted the event meant it
+  // both sides agreed on what the booking system still shows: the deletion of the event was meant
   if (agreement.is === 'agreed' && sameItem(agreement.on, wanted.item)) return { do: 'cancel-booking' };
   // nobody knows what both last agreed on (it was asked for by hand, or found): the booking system has the authority
   if (agreement.is === 'never' || agreement.is === 'unanswered') return withoutEvent(sides, wanted, false);

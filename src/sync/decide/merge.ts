@@ -1,6 +1,6 @@
 /**
  * Which field goes where, when both sides may have changed. Pure. Each side has changed what differs from its own base;
- * different fields merge, the same field changed to different things goes to whoever is preferred.
+ * different fields merge, the same field changed to different things goes to the preferred side.
  */
 import { changedFields, itemFields, type Item, type ItemChange } from '../../item.ts';
 
@@ -46,7 +46,7 @@ export function merge({ booking, outlook, wanted, shown, prefer }: Changes): Mer
   const set = <T extends ItemChange>(to: T, field: Field, from: Item) =>
     Object.assign(to, { [field]: from[field] });
   for (const field of itemFields) {
-    if (differs[field] === undefined) continue; // both show the same, whoever changed it
+    if (differs[field] === undefined) continue; // both show the same, whichever changed it
     if (clash.has(field)) {
       if (prefer === 'booking') set(toOutlook, field, wanted);
       if (prefer === 'outlook') set(toBooking, field, shown);

@@ -64,8 +64,8 @@ export function decideUnmapped(unmapped: UnmappedEvent, policy: UnmappedPolicy):
   if (!unmapped.inWindow) return { do: 'forget', reason: 'it lies outside the days that are kept equal' };
   if (event.shows.is === 'undecided') return { do: 'wait', for: 'answer' };
   const named =
-    event.marks !== null && event.isOrganizer && revives === null
-      ? byProperties(unmapped, event.marks, policy)
+    event.properties !== null && event.isOrganizer && revives === null
+      ? byProperties(unmapped, event.properties, policy)
       : null;
   if (named !== null) return named;
   if (event.shows.is === 'free') return { do: 'wait', for: 'free' };

@@ -1,4 +1,4 @@
-/** Cancellations in the books and in the booking system, as queries. Who calls them is `cancellations.ts`. */
+/** Cancellations in our tables and in the booking system, as queries. `cancellations.ts` calls them. */
 import type { Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { lockFold, noteChange } from './requests.ts';

@@ -107,7 +107,7 @@ export function createHeldRemovals(db: Database, manual: Pick<Manual, 'begin' | 
             generation = generation + 1, outlook_event_id = NULL, agreement = 'never', outlook_base = NULL, outlook_news = NULL,
             is_organizer = true, conflict = NULL, error_message = NULL, hint = NULL, updated_at = now()
           FROM refused WHERE m.id = refused.id AND refused.side = 'booking' RETURNING m.*
-        ), rung AS (
+        ), requested AS (
           UPDATE bridge_room_state s SET push_due_at = now(), push_lane = 0, asked_at = now()
           FROM bridge_resource_mappings r
           WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.resource_id IN (SELECT resource_id FROM restored)

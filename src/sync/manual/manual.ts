@@ -1,6 +1,6 @@
 /**
  * The drains of the daemon, run in the foreground: what the manual endpoints and the commands do. Nothing is pushed
- * here. Items are made due, whoever holds their rooms is rung, and what became of them is read from the books, so it
+ * here. Items are made due, the holders of their rooms are woken, and what became of them is read from our tables, so it
  * does not matter which daemon did it. A call waits 20 s at most; what is not done then is reported as pending, and is
  * done all the same later.
  */
@@ -151,7 +151,7 @@ export function createManual({ db, window, ring, needWrites, waitMs = 20_000 }: 
   };
 }
 
-/** Whoever asks for one item doubts that Outlook shows it: its event is read before it is called equal, and made anew
+/** A person who asks for one item doubts that Outlook shows it: its event is read before it is called equal, and made anew
  * should it be gone. */
 async function doubtItem(db: Database, type: string, id: Id, resourceId: number): Promise<void> {
   await db.query({

@@ -1,4 +1,4 @@
-/** What was done to an item since a moment, read from the books: the same whichever daemon did it. */
+/** What was done to an item since a moment, read from our tables: the same whichever daemon did it. */
 import type { Queryable } from '../../database.ts';
 import type { PullAction, PushAction } from '../../facts.ts';
 import type { Id } from '../../id.ts';
@@ -90,7 +90,7 @@ export function actionOf({
   due,
 }: Pick<OutcomeRow, 'actions' | 'status' | 'kind' | 'due'>): OutcomeAction {
   if (status === 'error') return 'error';
-  // what Outlook refuses waits for a person as others do, but whoever asked for it reads of an error
+  // what Outlook refuses waits for a person as others do, but the person who asked for it reads of an error
   if (status === 'conflict' && kind === 'rejected' && !due) return 'error';
   if (status === 'conflict' && !due) return 'held';
   const done = actions.filter(isChange);

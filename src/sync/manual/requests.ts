@@ -10,7 +10,7 @@ import type { Window } from '../store/mappings.ts';
 import type { Chosen } from './outcomes.ts';
 import { locks } from '../../locks.ts';
 
-/** See database/functions/30_fold.sql. Who has it is alone: no fold and no settle is under way, so the books are complete. */
+/** See database/functions/30_fold.sql. Its holder is alone: no fold and no settlement is under way, so our tables are complete. */
 export const lockFold = `SELECT pg_advisory_xact_lock(${locks.fold})`;
 
 export interface PendingChoice {

@@ -87,8 +87,8 @@ export async function readCandidates(
       FROM bridge_window($7, $8) w`,
     values: [
       room.resourceId,
-      event.marks?.type ?? null,
-      event.marks?.id ?? null,
+      event.properties?.type ?? null,
+      event.properties?.id ?? null,
       event.id,
       item.startsAt,
       item.endsAt,
@@ -113,8 +113,8 @@ export async function readCandidates(
     values: [
       room.resourceId,
       room.outlookItemId,
-      event.marks?.type ?? null,
-      event.marks?.id ?? null,
+      event.properties?.type ?? null,
+      event.properties?.id ?? null,
       event.iCalUId,
       event.originalStart,
       item.startsAt,

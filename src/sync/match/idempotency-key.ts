@@ -31,13 +31,13 @@ export function isOwnCreate(
     transactionId,
     createdAt,
     isOrganizer,
-    marks,
-  }: Pick<OutlookEvent, 'transactionId' | 'createdAt' | 'isOrganizer' | 'marks'>,
+    properties,
+  }: Pick<OutlookEvent, 'transactionId' | 'createdAt' | 'isOrganizer' | 'properties'>,
   { since, generation, ...create }: Create & { readonly since: string },
   installationId: string,
 ): boolean {
   if (transactionId === null || createdAt === null || !isOrganizer) return false;
-  if (marks?.type !== create.reservation.type || marks.id !== create.reservation.id) return false;
+  if (properties?.type !== create.reservation.type || properties.id !== create.reservation.id) return false;
   if (!(Date.parse(createdAt) > Date.parse(since) - clockSkewMs)) return false;
   for (let past = generation; past >= Math.max(0, generation - generationsBack); past -= 1)
     if (idempotencyKey({ ...create, generation: past }, installationId) === transactionId) return true;

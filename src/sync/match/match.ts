@@ -9,7 +9,7 @@ import type { Item, ReservationKey } from '../../item.ts';
 /** An event that belongs to no mapping, by what identifies it. */
 export interface FreeEvent extends Pick<
   OutlookEvent,
-  'id' | 'iCalUId' | 'originalStart' | 'seriesMasterId' | 'marks' | 'isOrganizer' | 'shows'
+  'id' | 'iCalUId' | 'originalStart' | 'seriesMasterId' | 'properties' | 'isOrganizer' | 'shows'
 > {
   /** Whose it was, as far as the log and the table of meetings remember. */
   readonly remembered?: ReservationKey | undefined;
@@ -153,8 +153,8 @@ const instantOf = (text: string | null) => (text === null ? '' : String(Date.par
 const propertiesKey = {
   by: 'properties',
   // of somebody's meeting they are a copy's
-  ofEvent: ({ marks, isOrganizer }: FreeEvent) =>
-    marks === null || !isOrganizer ? null : reservationKey(marks),
+  ofEvent: ({ properties, isOrganizer }: FreeEvent) =>
+    properties === null || !isOrganizer ? null : reservationKey(properties),
   ofVacancy: ({ reservation }: Vacancy) => [reservationKey(reservation)],
 } as const;
 

@@ -61,7 +61,7 @@ const asKnown = (row: RoomMapping): FreeEvent => ({
   iCalUId: row.iCalUId ?? '',
   originalStart: row.originalStart,
   seriesMasterId: row.seriesMasterId,
-  marks: null,
+  properties: null,
   isOrganizer: true,
   shows: shownBy(row),
 });

@@ -89,8 +89,10 @@ export function createPreparedReads(outlook: OutlookSide) {
     claim,
     list,
     event,
-    found: (room: Mailbox, marks: ReservationKey): OutlookEvent[] =>
-      answer(`find ${room.mailbox} ${marks.type} ${marks.id}`, (signal) => outlook.find(room, marks, signal)),
+    found: (room: Mailbox, properties: ReservationKey): OutlookEvent[] =>
+      answer(`find ${room.mailbox} ${properties.type} ${properties.id}`, (signal) =>
+        outlook.find(room, properties, signal),
+      ),
     series: (room: Mailbox, masterId: string, from: string, to: string): OutlookEvent[] | null =>
       answer(`series ${room.mailbox} ${masterId} ${from} ${to}`, (signal) =>
         outlook.series(room, masterId, from, to, signal),

@@ -86,7 +86,11 @@ export function createRecordingOutlook(
     write: async (room, writes) => writes.map((write) => carryOut(room, write)),
     read: async (room, eventId) => readNow(room, eventId),
     find: async (room, { type, id }) =>
-      asOfNow(room, reads.found(room, { type, id }), ({ marks }) => marks?.type === type && marks.id === id),
+      asOfNow(
+        room,
+        reads.found(room, { type, id }),
+        ({ properties }) => properties?.type === type && properties.id === id,
+      ),
     async *list(room, from, to) {
       yield asOfNow(room, reads.list(room, from, to), overlapping(from, to));
     },
@@ -132,12 +136,12 @@ const overlapping =
 
 const createdEvent = (
   id: string,
-  { item, marks, transactionId }: Extract<Write, { do: 'create' }>,
+  { item, properties, transactionId }: Extract<Write, { do: 'create' }>,
 ): OutlookEvent => ({
   id,
   iCalUId: '',
   shows: { is: 'occupied', item },
-  marks,
+  properties,
   transactionId,
   createdAt: null,
   isOrganizer: true,

@@ -1,6 +1,6 @@
 /**
  * A transaction that is rolled back whatever comes of it. Others must not wait for it: it never waits long for a lock itself,
- * keeps no fold out (`bridge_is_plan`), and whoever runs in it asks now and then whether somebody waits for what it has
+ * keeps no fold out (`bridge_is_plan`), and what runs in it asks now and then whether somebody waits for what it has
  * locked.
  */
 import type pg from 'pg';

@@ -46,7 +46,7 @@ export function createPull(options: PullOptions) {
     const nextMs = pollAfter(unheardMs, random);
     const spaced = await spacing();
     const begun = await beginPull(db, room, pollAfter(pollMs, random), nextMs, spaced, window);
-    const noticedAt = begun.rung ?? new Date();
+    const noticedAt = begun.requestedAt ?? new Date();
     const { span } = begun;
     if (begun.links === null || begun.links.length === 0 || begun.from_at?.toISOString() !== span.from)
       return { next: 'baseline', rows: 0 };
@@ -62,13 +62,13 @@ export function createPull(options: PullOptions) {
         rows += answer.rows.length + answer.removed.length;
         links[at] = answer.deltaLink ?? answer.nextLink ?? link;
         const observed = await observe(room, answer, span, signal);
-        isActive ||= observed.born.length > 0 || observed.known.some(({ news }) => news !== null);
+        isActive ||= observed.unmapped.length > 0 || observed.known.some(({ news }) => news !== null);
         const refused = await storePage(db, room, noticedAt, observed, links);
         for (const error of refused) tell({ fact: 'bug', error, where: `the changes of ${room.name}` });
       }
     if (isActive) await noteActivity(db, room, nextMs * spaced.active);
-    // whoever rang knows of a change: if there is none, it is on its way
-    const wait = begun.rung !== null && rows === 0 ? againMs[begun.attempt] : undefined;
+    // the request knows of a change: if there is none, it is on its way
+    const wait = begun.requestedAt !== null && rows === 0 ? againMs[begun.attempt] : undefined;
     if (wait !== undefined) await pullAgain(db, room, wait, begun.attempt + 1);
     else if (begun.attempt > 0) await pullAgain(db, room, null, 0);
     return { next: begun.compare ? 'compare' : 'done', rows };

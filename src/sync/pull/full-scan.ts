@@ -64,9 +64,9 @@ function halve({ from, to }: Span): readonly [Span, Span] | null {
   ];
 }
 
-export function unmappedOf(event: OutlookEvent, marksRead = false): UnmappedRow {
+export function unmappedOf(event: OutlookEvent, propertiesRead = false): UnmappedRow {
   const item = itemOf(event.shows);
-  const waitsFor = waitsUnread(event, marksRead);
+  const waitsFor = waitsUnread(event, propertiesRead);
   return {
     eventId: event.id,
     startsAt: item?.startsAt ?? null,
@@ -84,9 +84,12 @@ export function unmappedOf(event: OutlookEvent, marksRead = false): UnmappedRow 
 }
 
 /** What an event waits for that need not be read for that; a free one may be ours, which its extended properties say. */
-function waitsUnread({ shows, marks, isOrganizer }: OutlookEvent, marksRead: boolean): WaitsFor | null {
+function waitsUnread(
+  { shows, properties, isOrganizer }: OutlookEvent,
+  propertiesRead: boolean,
+): WaitsFor | null {
   if (shows.is === 'undecided') return 'answer';
-  return shows.is === 'free' && marksRead && (marks === null || !isOrganizer) ? 'free' : null;
+  return shows.is === 'free' && propertiesRead && (properties === null || !isOrganizer) ? 'free' : null;
 }
 
 export const overlaps = (
@@ -141,14 +144,14 @@ export function compare(
     const news = newsOf(mapping, listed.get(eventId), window);
     if (news === 'missing' || (news !== null && imports)) known.push({ id: mapping.id, news, dueInMs: null });
   }
-  const born = events.filter(
+  const unmapped = events.filter(
     (event) => isOfInterest(event) && !byEvent.has(event.id) && !taken.has(event.id),
   );
   return {
     // what only the booking system fills shows what that says
     attachments: matches.map((found) => attachmentOf(found, { kept: false, lane: 1 })),
     known,
-    born: imports ? born.map((event) => unmappedOf(event, true)) : [],
+    unmapped: imports ? unmapped.map((event) => unmappedOf(event, true)) : [],
     showsNothing: live.length > 0 && missing.length === live.length && match(lost, free).length === 0,
   };
 }

@@ -66,7 +66,7 @@ export function createHintedRead({ db, outlook, window, tell }: HintedReadOption
     if (hints.length > hintsMost) {
       // requested before the hints go: a round that somebody asked for is made again soon, should delta lag behind it
       await pullAgain(db, room, 0, 0);
-      await storeHinted(db, room, noticedAt, { known: [], born: [] }, hints);
+      await storeHinted(db, room, noticedAt, { known: [], unmapped: [] }, hints);
       return { rows: 0, tooMany: true };
     }
     const ids = hints.map(({ eventId }) => eventId);
@@ -100,7 +100,7 @@ export function createHintedRead({ db, outlook, window, tell }: HintedReadOption
       if (event.type !== 'seriesMaster') outlook.keep(room, event);
     }
 
-    const nothing: Observed = { known: [], born: [] };
+    const nothing: Observed = { known: [], unmapped: [] };
     let observed = nothing;
     try {
       await together(hints.map(readOne));
@@ -115,7 +115,7 @@ export function createHintedRead({ db, outlook, window, tell }: HintedReadOption
     }
     const refused = await storeHinted(db, room, noticedAt, observed, hints);
     for (const error of refused) tell({ fact: 'bug', error, where: `the hints of ${room.name}` });
-    return { rows: observed.known.length + observed.born.length, tooMany: false };
+    return { rows: observed.known.length + observed.unmapped.length, tooMany: false };
   };
 }
 

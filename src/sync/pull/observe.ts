@@ -67,12 +67,12 @@ export function createObserve(db: Queryable, outlook: Sight) {
     const byEvent = new Map(known.map((mapping) => [mapping.eventId, mapping]));
 
     const observed = new Map<number, ObservedEvent>();
-    const born = new Map<string, UnmappedRow>();
+    const unmapped = new Map<string, UnmappedRow>();
     const see = (event: OutlookEvent): void => {
       const mapping = byEvent.get(event.id);
       if (mapping === undefined) {
         const row = unmappedOf(event);
-        if (isOfInterest(event) && overlaps(row, span)) born.set(event.id, row);
+        if (isOfInterest(event) && overlaps(row, span)) unmapped.set(event.id, row);
         return;
       }
       if (mapping.status === 'cancelled') {
@@ -93,13 +93,13 @@ export function createObserve(db: Queryable, outlook: Sight) {
     for (const id of page.removed) {
       const mapping = byEvent.get(id);
       if (mapping !== undefined) missing(mapping);
-      born.delete(id);
+      unmapped.delete(id);
     }
     for (const row of singles) {
       if (row.event !== null) see(row.event);
       else if (byEvent.has(row.id))
         observed.set(byEvent.get(row.id)!.id, { id: byEvent.get(row.id)!.id, news: 'look', dueInMs: null });
-      else born.set(row.id, unreadRow(row.id));
+      else unmapped.set(row.id, unreadRow(row.id));
     }
     for (const event of instances) see(event);
     // a deleted occurrence leaves no row at all (msgraph docs PR#4501)
@@ -111,7 +111,7 @@ export function createObserve(db: Queryable, outlook: Sight) {
         !there.has(mapping.eventId)
       )
         if (overlaps(mapping, span)) missing(mapping);
-    return { known: [...observed.values()], born: [...born.values()] };
+    return { known: [...observed.values()], unmapped: [...unmapped.values()] };
   };
 }
 

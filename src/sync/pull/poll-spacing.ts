@@ -34,7 +34,7 @@ export function createSpacing(db: Queryable, now: () => number = () => performan
     if (known === null || now() - readAt >= knownForMs) {
       readAt = now();
       known = activeShare(db).then(spacingFor);
-      // whoever waits for it is told; the next one asks again
+      // its waiter is told; the next one asks again
       known.catch(() => (known = null));
     }
     return await known;

@@ -185,7 +185,7 @@ export async function replaceMailbox(
 }
 
 /**
- * Lets go of a room in the middle of its work: nobody knows what of it was sent. It stays marked as held, so whoever
+ * Lets go of a room in the middle of its work: nobody knows what of it was sent. It stays marked as held, so the daemon that
  * takes it next looks at Outlook first, and not before `rest` is over.
  */
 export async function abandonRoom(session: Queryable, room: LeasedRoom, rest: Rest | null): Promise<void> {
@@ -210,7 +210,7 @@ export async function abandonRoom(session: Queryable, room: LeasedRoom, rest: Re
 
 /**
  * After the lease session was lost: had the server crashed, it may have forgotten that we took these rooms and what we
- * folded, while their writes were on their way. Whoever takes them next looks at Outlook first.
+ * folded, while their writes were on their way. The daemon that takes them next reads Outlook first.
  */
 export async function doubtRooms(
   session: Queryable,

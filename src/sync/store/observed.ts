@@ -19,7 +19,14 @@ export async function storePage(
     db.query({
       name: 'store_page',
       text: 'SELECT bridge_pulled($1, $2, $3, $4, $5, $6)',
-      values: [room.id, room.epoch, noticedAt, JSON.stringify(seen.known), JSON.stringify(seen.born), links],
+      values: [
+        room.id,
+        room.epoch,
+        noticedAt,
+        JSON.stringify(seen.known),
+        JSON.stringify(seen.unmapped),
+        links,
+      ],
     });
   return await storeObserved(db, room, noticedAt, observed, store);
 }
@@ -33,11 +40,11 @@ export async function storeHinted(
   done: readonly Hint[],
 ): Promise<readonly Error[]> {
   const hints = JSON.stringify(done.map(({ eventId, hintedAt }) => ({ eventId, hintedAt })));
-  const store = ({ known, born }: Observed) =>
+  const store = ({ known, unmapped }: Observed) =>
     db.query({
       name: 'store_hinted',
       text: 'SELECT bridge_hinted($1, $2, $3, $4, $5, $6)',
-      values: [room.id, room.epoch, noticedAt, JSON.stringify(known), JSON.stringify(born), hints],
+      values: [room.id, room.epoch, noticedAt, JSON.stringify(known), JSON.stringify(unmapped), hints],
     });
   return await storeObserved(db, room, noticedAt, observed, store);
 }
@@ -56,20 +63,20 @@ async function storeObserved(
   } catch (error) {
     if (!isRefusedForGood(error)) throw error;
     const refused = await noteEach(db, room, noticedAt, observed);
-    await store({ known: [], born: [] });
+    await store({ known: [], unmapped: [] });
     return refused;
   }
 }
 
 /**
- * Notes what was observed event by event. What is refused as it was seen is to be read by its id, and whoever reads it says
+ * Notes what was observed event by event. What is refused as it was seen is to be read by its id, and its reader says
  * what is wrong with it. Returns what is refused even so.
  */
 async function noteEach(
   db: Queryable,
   room: LeasedRoom,
   noticedAt: Date,
-  { known, born }: Observed,
+  { known, unmapped }: Observed,
 ): Promise<Error[]> {
   const note = (seen: Partial<Observed>) =>
     db.query({
@@ -80,14 +87,14 @@ async function noteEach(
         room.epoch,
         noticedAt,
         JSON.stringify(seen.known ?? []),
-        JSON.stringify(seen.born ?? []),
+        JSON.stringify(seen.unmapped ?? []),
       ],
     });
   const odd = await oneByOne(known, (one) => note({ known: [one] }));
-  const oddBorn = await oneByOne(born, (one) => note({ born: [one] }));
+  const oddUnmapped = await oneByOne(unmapped, (one) => note({ unmapped: [one] }));
   const refused = [
     ...(await oneByOne(odd, ({ item: { id } }) => note({ known: [{ id, news: 'look', dueInMs: null }] }))),
-    ...(await oneByOne(oddBorn, ({ item }) => note({ born: [unreadRow(item.eventId)] }))),
+    ...(await oneByOne(oddUnmapped, ({ item }) => note({ unmapped: [unreadRow(item.eventId)] }))),
   ];
   return refused.map(({ error }) => error);
 }
@@ -113,7 +120,7 @@ export async function finishBaseline(
   room: LeasedRoom,
   found: Baselined,
 ): Promise<readonly Error[]> {
-  const finish = ({ attachments, known, born }: Pick<Baselined, 'attachments' | 'known' | 'born'>) =>
+  const finish = ({ attachments, known, unmapped }: Pick<Baselined, 'attachments' | 'known' | 'unmapped'>) =>
     db.query({
       name: 'finish_baseline',
       text: 'SELECT bridge_baselined($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
@@ -123,7 +130,7 @@ export async function finishBaseline(
         JSON.stringify(attachments),
         found.noticedAt,
         JSON.stringify(known),
-        JSON.stringify(born),
+        JSON.stringify(unmapped),
         found.links,
         found.window.from,
         found.window.to,
@@ -136,7 +143,7 @@ export async function finishBaseline(
   } catch (error) {
     if (!isRefusedForGood(error)) throw error;
     const refused = await noteEach(db, room, found.noticedAt, found);
-    const nothing = { known: [], born: [] };
+    const nothing = { known: [], unmapped: [] };
     const alone = await oneByOne(found.attachments, (one) => finish({ ...nothing, attachments: [one] }));
     if (alone.length === found.attachments.length) await finish({ ...nothing, attachments: [] });
     return [...refused, ...alone.map((one) => one.error)];

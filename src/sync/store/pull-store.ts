@@ -1,4 +1,4 @@
-/** The books of what Outlook reported: which events a room knows, what was noticed of them, and where a round begins. */
+/** What Outlook reported, in our tables: the events that a room knows, what was told of them, and where a round begins. */
 import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
 import type { BookedItem } from '../../appearance.ts';
@@ -42,7 +42,7 @@ export interface UnmappedRow {
 
 export interface Observed {
   readonly known: readonly ObservedEvent[];
-  readonly born: readonly UnmappedRow[];
+  readonly unmapped: readonly UnmappedRow[];
 }
 
 /** A mapping by what is needed to recognise its event. */
@@ -83,7 +83,7 @@ export async function knownEvents(
 /** A round of changes that begins now. */
 export interface Begun {
   /** When somebody asked for it; null: it is the clock's turn. */
-  readonly rung: Date | null;
+  readonly requestedAt: Date | null;
   readonly links: readonly string[] | null;
   readonly from_at: Date | null;
   /** How many rounds that were asked for came back empty, one after the other. */
@@ -122,7 +122,7 @@ export async function beginPull(
 ): Promise<Begun> {
   const { rows } = await db.query<Omit<Begun, 'span'> & Instants>({
     name: 'begin_pull',
-    text: `SELECT b.*, ${windowColumns} FROM bridge_begin_pull($1, $2, $3, $4, $5, $6) b, bridge_window($7, $8)`,
+    text: `SELECT b.*, b.rung AS "requestedAt", ${windowColumns} FROM bridge_begin_pull($1, $2, $3, $4, $5, $6) b, bridge_window($7, $8)`,
     values: [
       room.id,
       room.epoch,
@@ -165,7 +165,7 @@ export async function scanIn(db: Queryable, room: LeasedRoom, inMs: number): Pro
 }
 
 /**
- * Of a room that is only shown the bookings: whoever asked for a round of changes has been heard. Returns whether somebody
+ * Of a room that is only shown the bookings: what asked for a round of changes has been heard. Returns whether somebody
  * asked for a comparison of its whole window.
  */
 export async function pullNothing(db: Queryable, room: LeasedRoom): Promise<boolean> {

@@ -8,12 +8,12 @@ import type { LeasedRoom } from './mappings.ts';
 import { isRefusedForGood, oneByOne } from './one-by-one.ts';
 import type { ConflictNote, EventIntent, News, WaitsFor } from './work-item.ts';
 
-/** An event that parts from its mapping and begins anew in one of its own. */
+/** An event that is detached from its mapping and begins anew in one of its own. */
 interface Counterpart {
   readonly eventId: string;
   readonly status: 'conflict' | 'imported';
   readonly news: News | null;
-  /** What a person chose before it parted. */
+  /** What a person chose before it was detached. */
   readonly resolution: 'booking' | 'outlook' | null;
   readonly item: Item | null;
   readonly isOrganizer: boolean;

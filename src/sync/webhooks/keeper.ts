@@ -4,11 +4,11 @@
  *     wanted ──► asked for ──► there ──► renewed at a third of its life ──► …
  *                   ▲             │ gone (404), or removed by Graph
  *                   └─────────────┘
- *     not wanted any more ──► ended at Graph ──► out of the books
+ *     not wanted any more ──► ended at Graph ──► out of our table
  *
  * Whatever is tried and fails is tried again, later and later; meanwhile its room is polled. What Graph was asked is in
- * the books before it is asked (`subscription-books.ts`): a subscription made right before a crash is found again by a
- * mark of its secret in its lifecycle address, and taken. One daemon at a time keeps the books.
+ * our table before it is asked (`subscription-store.ts`): a subscription made right before a crash is found again by a
+ * mark of its secret in its lifecycle address, and taken. One daemon at a time keeps the subscriptions.
  */
 import { createHash } from 'node:crypto';
 import { backOffMs } from '../../back-off.ts';
@@ -228,8 +228,8 @@ export function createKeeper(options: KeeperOptions) {
   }
 
   /**
-   * Compares the books with what Graph has: what it has forgotten without a word is asked for (and made again when it
-   * is gone), and what calls our address without being in the books (a restored database) is ended.
+   * Compares our table with what Graph has: what it has forgotten without a word is asked for (and made again when it
+   * is gone), and what calls our address without being in our table (a restored database) is ended.
    */
   async function compare(signal: AbortSignal): Promise<void> {
     const there = await subscriptions.list(signal);

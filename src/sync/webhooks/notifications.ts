@@ -1,11 +1,11 @@
 /**
  * What Graph tells us (Microsoft: change-notifications-delivery): "something changed in this room", or something about
- * a subscription. Each notification is checked by itself: its subscription must be in our books and its secret must be
+ * a subscription. Each notification is checked by itself: its subscription must be in our table and its secret must be
  * the one of that subscription. What is true is written down before `receive` resolves; what is forged changes nothing
  * and is counted.
  *
  * Made for floods: all that arrives while one statement is under way shares the next one, and subscriptions are known
- * by heart. An id that is not is looked up in the books, together with the others of the same moment, so that whoever
+ * by heart. An id that is not is looked up in the table, together with the others of the same moment, so that a sender that
  * makes up ids cannot keep the database busy.
  */
 import { timingSafeEqual } from 'node:crypto';
@@ -53,7 +53,7 @@ export interface NotificationsOptions {
   readonly db: Database;
   readonly tell: Tell;
   readonly waitMs?: number;
-  /** Rest between two looks into the books. */
+  /** Rest between two reads of the table. */
   readonly lookEveryMs?: number;
 }
 
@@ -196,7 +196,7 @@ function createBook(db: Database, everyMs: number, waitMs: number) {
 
   return {
     find: (subscriptionId: string) => known.get(subscriptionId),
-    /** Looks these up; whoever comes meanwhile shares the next look. */
+    /** Looks these up; what comes meanwhile shares the next read. */
     learn(subscriptionIds: readonly string[]): Promise<void> {
       const batch = (next ??= open());
       for (const id of subscriptionIds) batch.ids.add(id);

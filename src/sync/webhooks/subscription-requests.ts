@@ -1,5 +1,5 @@
 /**
- * What people ask about subscriptions, and ask for: the books are changed and the keeper, in whichever daemon, does the
+ * What people ask about subscriptions, and ask for: the table is changed and the keeper, in whichever daemon, does the
  * rest. Calls wait for it for a while and report what is open then as pending.
  */
 import type { Database } from '../../database.ts';
@@ -56,7 +56,7 @@ export interface RequestsOptions {
 export type SubscriptionRequests = ReturnType<typeof createSubscriptionRequests>;
 
 export function createSubscriptionRequests({ db, waitMs = 20_000 }: RequestsOptions) {
-  /** By the books' id; null: all, those that have ended or are off last. */
+  /** By the table's id; null: all, those that have ended or are off last. */
   async function reports(ids: readonly number[] | null): Promise<SubscriptionReport[]> {
     const { rows } = await db.query<SubscriptionReport>({
       name: 'subscription_reports',
@@ -184,7 +184,7 @@ export function createSubscriptionRequests({ db, waitMs = 20_000 }: RequestsOpti
   }
 
   /**
-   * Ends one, by Graph's id or that of the books. None is made for its room until a person asks for one. Null: there is
+   * Ends one, by Graph's id or that of the table. None is made for its room until a person asks for one. Null: there is
    * no such; else whether Graph has forgotten it by now, and why not.
    */
   async function remove(

@@ -1,10 +1,10 @@
 /**
- * The books of subscriptions: which rooms Graph should call us for, what it was asked, and when it is asked again.
+ * The table of subscriptions: the rooms that Graph should call us for, what it was asked, and when it is asked again.
  *
  * A row is written before Graph is asked and lives as long as its room stays as it is; when the room is switched off,
  * deleted, given another mailbox or direction, or when our public address changes, it has ended, and goes once Graph
  * has forgotten it. Which address is ours is written down too: of two daemons that are configured otherwise, the one
- * that was started last keeps the books.
+ * that was started last keeps them.
  */
 import { onConnection, type Database, type Queryable } from '../../database.ts';
 import { locks } from '../../locks.ts';
@@ -33,7 +33,7 @@ export interface DueSubscription {
 
 const addressOf = (notificationUrl: string | null) => notificationUrl ?? '';
 
-/** Makes this address the one the books are kept for; null: no subscriptions at all. */
+/** Makes this address the one that subscriptions are kept for; null: no subscriptions at all. */
 export async function claimSubscriptions(db: Queryable, notificationUrl: string | null): Promise<void> {
   await db.query(
     `INSERT INTO bridge_settings (name, value) VALUES ('webhook_address', $1)
@@ -292,7 +292,7 @@ export async function noteReauthorization(db: Queryable, subscriptionIds: readon
   });
 }
 
-/** The lock of whoever asks Graph: one daemon at a time. Freed with its connection, whatever happens to the process. */
+/** The lock of the daemon that asks Graph: one at a time. Freed with its connection, whatever happens to the process. */
 
 /** Runs `work` unless another daemon does so right now; returns whether it ran. */
 export function asOnlyKeeper(db: Database, work: () => Promise<void>): Promise<boolean> {

@@ -10,7 +10,7 @@ const lookMs = 50;
 /**
  * Keeps a burst from becoming as many calls: a change of what this drain has written already waits for others of its
  * kind, while whatever changes for the first time goes at once. It begins with each drain, which ends when nothing is
- * due, so whoever waits for one change before making the next never meets it.
+ * due, so a person who waits for one change before making the next never meets it.
  */
 export function createDebounce(now: () => number = () => performance.now()) {
   const written = new Set<number>();

@@ -158,15 +158,15 @@ export function createDrain(options: DrainOptions) {
     }
     let answered = pulls || (!leased.baselined && !scansLater);
 
-    const calm = debounce();
+    const debounced = debounce();
     let due = room.baselined && leased.reconciled && !hasRead ? room.due : await readDue(room);
     // bounded by what is due: each round settles its rows, and a row that stays due at once is counted in `attempt`
     while (due.length > 0 && !stopping.aborted) {
       signal.throwIfAborted();
       if (!room.baselined) due = await withoutHeld(room, due);
       // what was removed, moved or called off makes room first
-      const mapped = calm.choose(due.filter(isMapped));
-      const now = mapped.length > 0 ? mapped : calm.choose(due.filter(isUnmapped));
+      const mapped = debounced.choose(due.filter(isMapped));
+      const now = mapped.length > 0 ? mapped : debounced.choose(due.filter(isUnmapped));
       let next: Written | null = null;
       if (now.length > 0) {
         const applied = await apply(room, now, signal);
@@ -179,7 +179,7 @@ export function createDrain(options: DrainOptions) {
         }
         if (applied.outage !== null || applied.rest !== null) return { ...applied, answered };
       } else
-        await pause(calm.waitMs(), undefined, { signal: AbortSignal.any([signal, stopping]) }).catch(
+        await pause(debounced.waitMs(), undefined, { signal: AbortSignal.any([signal, stopping]) }).catch(
           () => undefined,
         );
       // a notification does not wait behind a backfill

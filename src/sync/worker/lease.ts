@@ -1,4 +1,4 @@
-/** The lease of a room, for whoever calls its mailbox beside the daemon's loop: its holder is alone with it. */
+/** The lease of a room, for what calls its mailbox beside the daemon's loop: its holder is alone with it. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Queryable } from '../../database.ts';
 import { locks } from '../../locks.ts';

@@ -102,7 +102,7 @@ export function createWork(options: WorkOptions) {
   const outlookDown = createOutage('outlook', tell);
   const bookingDown = createOutage('booking', tell);
   let awakeAt = performance.now();
-  let rungAt = Number.NEGATIVE_INFINITY;
+  let requestedAt = Number.NEGATIVE_INFINITY;
   const givenBack = createRecent(flushedMs);
   let doubtful: readonly number[] = [];
   let leasePid: number | null = null;
@@ -211,8 +211,8 @@ export function createWork(options: WorkOptions) {
 
   /** Not at each look: our own ring comes back to us and is the next look. */
   function ringPeers(): void {
-    if (performance.now() - rungAt < ringEveryMs) return;
-    rungAt = performance.now();
+    if (performance.now() - requestedAt < ringEveryMs) return;
+    requestedAt = performance.now();
     options.ringPeers();
   }
 

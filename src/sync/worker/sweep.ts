@@ -5,7 +5,7 @@
 import type { Queryable } from '../../database.ts';
 
 /**
- * Makes the books of rooms whose row was lost (somebody deleted it): such a room begins anew. Returns how many there were.
+ * Makes the state of rooms whose row was lost (somebody deleted it): such a room begins anew. Returns how many there were.
  */
 export async function mendRooms(db: Queryable): Promise<number> {
   const { rowCount } = await db.query(`

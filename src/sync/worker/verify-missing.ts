@@ -26,8 +26,8 @@ export function createVerifyMissing({ db, outlook, window, tell }: VerifyMissing
   /** Stores the events that verification met in the calendar, and that nobody knows yet. */
   async function meet(room: LeasedRoom, events: readonly OutlookEvent[], signal: AbortSignal) {
     const rows = events.map((event) => ({ ...event, event }));
-    const { born } = await observe(room, { rows, removed: [] }, await listWindow(db, window), signal);
-    return await storeHinted(db, room, new Date(), { known: [], born }, []);
+    const { unmapped } = await observe(room, { rows, removed: [] }, await listWindow(db, window), signal);
+    return await storeHinted(db, room, new Date(), { known: [], unmapped }, []);
   }
 
   /**
