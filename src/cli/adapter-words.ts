@@ -1,0 +1,136 @@
+/** What was guessed of a schema, in words of SQL: names, times, states. */
+import type { Column, Guess } from './adapter-guess.ts';
+
+export const zone = `(SELECT value FROM public.bridge_settings WHERE name = 'timezone')`;
+
+/** Words that PostgreSQL reserves and systems use as names of columns. */
+const reserved =
+  /^(from|to|end|user|order|group|when|desc|check|default|table|column|all|for|in|is|on|or|and|as|not|null)$/;
+
+export const name = (text: string) =>
+  /^[a-z_][a-z0-9_]*$/.test(text) && !reserved.test(text) ? text : `"${text.replaceAll('"', '""')}"`;
+export const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
+export const tableName = (table: string) => table.split('.').map(name).join('.');
+export const of = (alias: string, { column }: Column) => `${alias}.${name(column)}`;
+
+/** An instant, from the column as the system keeps it; `zone`: what holds the zone of the booking system. */
+export function instant({ clock, starts, ends, utc }: Guess, which: 'starts' | 'ends', zone: string): string {
+  const column = of('b', which === 'starts' ? starts : ends);
+  const bound = `${which === 'starts' ? 'lower' : 'upper'}(${column})`;
+  const own = utc === null ? zone : "'UTC'";
+  switch (clock) {
+    case 'instant':
+      return column;
+    case 'wall clock':
+      return `${column} AT TIME ZONE ${own}`;
+    case 'seconds':
+      return `to_timestamp(${column})`;
+    case 'date':
+      return `(${column}${which === 'ends' ? ' + 1' : ''})::timestamp AT TIME ZONE ${zone}`;
+    case 'range':
+      return bound;
+    case 'wall clock range':
+      return `${bound} AT TIME ZONE ${own}`;
+  }
+}
+
+/** What the system keeps of an instant that is in the variable `value`; `zone` is a variable, too. */
+function kept({ clock, starts, utc }: Guess, value: string): string {
+  switch (clock) {
+    case 'seconds':
+      return `extract(epoch FROM ${value})::${starts.type}`;
+    case 'wall clock':
+    case 'wall clock range':
+      return `${value} AT TIME ZONE ${utc === null ? 'zone' : "'UTC'"}`;
+    case 'date':
+      return `(${value} AT TIME ZONE zone)::date`;
+    case 'instant':
+    case 'range':
+      return value;
+  }
+}
+
+/** Whether the functions have a use for the zone of the booking system. */
+export const needsZone = ({ clock, utc }: Guess) =>
+  clock === 'date' || (/wall clock/.test(clock) && utc === null);
+
+/** The assignments of both times, as pairs of column and expression. */
+export function times(guess: Guess): readonly (readonly [string, string])[] {
+  const [from, to] = [kept(guess, 'starts'), kept(guess, 'ends')];
+  if (guess.clock === 'range') return [[name(guess.starts.column), `tstzrange(${from}, ${to})`]];
+  if (guess.clock === 'wall clock range') return [[name(guess.starts.column), `tsrange(${from}, ${to})`]];
+  return [
+    [name(guess.starts.column), from],
+    [name(guess.ends.column), guess.clock === 'date' ? `${to} - 1` : to],
+  ];
+}
+
+const gone = /cancel|delet|reject|declin|void|avlys|storn|inactive/i;
+const waiting = /pend|await|request|tentativ|unconfirm|draft|hold|proposed|forespurt|foreløpig/i;
+/** A flag that says that somebody agreed: without it a booking waits. */
+const agreed = /approv|confirm|accept/i;
+
+interface States {
+  /** A condition over `b`. */
+  readonly active: string;
+  /** Another one: active or awaiting. */
+  readonly alive?: string;
+  /** The column `state` of the view; null: `active` says all. */
+  readonly state: string | null;
+  /** The assignment that cancels; null: the row is deleted. */
+  readonly cancel: string | null;
+  /** What an INSERT writes into the column; null: nothing. */
+  readonly fresh: string | null;
+}
+
+/** Whether a row is active, how one is cancelled, and what a new one has. */
+export function states({ state }: Guess, values: readonly string[]): States {
+  if (state === null) return { active: 'true', state: null, cancel: null, fresh: null };
+  const [column, own] = [of('b', state), name(state.column)];
+  const negative = gone.test(state.column);
+  if (state.type === 'boolean' && agreed.test(state.column)) {
+    const active = state.isNotNull ? column : `coalesce(${column}, true)`;
+    return {
+      active,
+      state: `CASE WHEN ${active} THEN 'active' ELSE 'awaiting' END`,
+      cancel: null,
+      fresh: 'true',
+    };
+  }
+  if (state.type === 'boolean')
+    return {
+      active: state.isNotNull
+        ? `${negative ? 'NOT ' : ''}${column}`
+        : `coalesce(${negative ? 'NOT ' : ''}${column}, true)`,
+      state: null,
+      cancel: `${own} = ${String(negative)}`,
+      fresh: String(!negative),
+    };
+  if (/^timestamp|^date/.test(state.type))
+    return { active: `${column} IS NULL`, state: null, cancel: `${own} = now()`, fresh: null };
+  if (isNumber(state))
+    return negative
+      ? { active: `${column} = 0`, state: null, cancel: `${own} = 1`, fresh: '0' }
+      : { active: `${column} = 1`, state: null, cancel: `${own} = 0`, fresh: '1' };
+  return statesInWords(column, own, values);
+}
+
+function statesInWords(column: string, own: string, values: readonly string[]): States {
+  const cancelled = values.filter((value) => gone.test(value));
+  const awaiting = values.filter((value) => !gone.test(value) && waiting.test(value));
+  const fresh = values.find((value) => !gone.test(value) && !waiting.test(value)) ?? null;
+  const list = (words: readonly string[]) => words.map(literal).join(', ');
+  const not = [...cancelled, ...awaiting];
+  return {
+    active: not.length === 0 ? 'true' : `coalesce(${column}::text, '') NOT IN (${list(not)})`,
+    state:
+      awaiting.length === 0
+        ? null
+        : `CASE ${cancelled.length === 0 ? '' : `WHEN ${column}::text IN (${list(cancelled)}) THEN 'cancelled' `}WHEN ${column}::text IN (${list(awaiting)}) THEN 'awaiting' ELSE 'active' END`,
+    alive: cancelled.length === 0 ? 'true' : `coalesce(${column}::text, '') NOT IN (${list(cancelled)})`,
+    cancel: cancelled.length === 0 ? null : `${own} = ${literal(cancelled[0]!)}`,
+    fresh: fresh === null ? null : literal(fresh),
+  };
+}
+
+export const isNumber = (column: Column) => /^(smallint|integer|bigint)$/.test(column.type);
