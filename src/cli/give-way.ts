@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
 import type { DatabaseConfig } from '../config.ts';
-import { openSession, type Queryable } from '../database.ts';
+import { openSession, type OwnSession } from '../database.ts';
 import { Retryable } from '../errors.ts';
 
 const everyMs = 200;
@@ -12,7 +12,8 @@ const bearableLooks = 4;
 
 /**
  * Runs `work`, which holds locks on tables of the booking system in a transaction of `client`. Others wait for it for a second
- * at most: then its session is ended, which takes everything back, and Retryable is thrown.
+ * at most: then its session is ended, which takes everything back, and Retryable is thrown. Nothing is begun where the database
+ * gives no second connection to watch with.
  */
 export async function givingWay<T>(
   config: DatabaseConfig,
@@ -20,20 +21,14 @@ export async function givingWay<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+  const open = () => openSession(config, 'outlook-booking-sync adapter check', queryMs);
   const done = new AbortController();
-  let gaveWay = false;
-  const watch = (async () => {
-    const own = await openSession(config, 'outlook-booking-sync adapter check', queryMs);
-    try {
-      gaveWay = await endWhenWaitedFor(own.session, rows[0]!.pid, done.signal);
-    } finally {
-      await own.close();
-    }
-  })().catch(() => undefined); // without it the bounds of the session itself hold
+  const state = { gaveWay: false };
+  const watch = watchOver(rows[0]!.pid, await open(), open, state, done.signal);
   try {
     return await work();
   } catch (error) {
-    if (!(await Promise.race([watch.then(() => gaveWay), pause(everyMs * 2, false)]))) throw error;
+    if (!state.gaveWay) throw error;
     throw new Retryable(
       'Others waited for what the check had locked, so it was given up; nothing was changed.',
       {
@@ -47,7 +42,32 @@ export async function givingWay<T>(
   }
 }
 
-async function endWhenWaitedFor(session: Queryable, pid: number, done: AbortSignal): Promise<boolean> {
+/** Never rejects: a connection that is lost is made again. */
+async function watchOver(
+  pid: number,
+  first: OwnSession,
+  open: () => Promise<OwnSession>,
+  state: { gaveWay: boolean },
+  done: AbortSignal,
+): Promise<void> {
+  for (let own: OwnSession | null = first; !done.aborted && !state.gaveWay; own = null) {
+    try {
+      own ??= await open();
+      await endWhenWaitedFor(own, pid, state, done);
+    } catch {
+      await pause(everyMs, undefined, { signal: done }).catch(() => undefined);
+    } finally {
+      await own?.close();
+    }
+  }
+}
+
+async function endWhenWaitedFor(
+  { session }: OwnSession,
+  pid: number,
+  state: { gaveWay: boolean },
+  done: AbortSignal,
+): Promise<void> {
   const looks = new Map<number, number>();
   while (!done.aborted) {
     const { rows } = await session.query<{ waiting: number }>(
@@ -58,10 +78,11 @@ async function endWhenWaitedFor(session: Queryable, pid: number, done: AbortSign
     for (const one of looks.keys()) if (!waiting.has(one)) looks.delete(one);
     for (const one of waiting) looks.set(one, (looks.get(one) ?? 0) + 1);
     if ([...looks.values()].some((times) => times >= bearableLooks)) {
+      // before it is asked: the work may hear of its end first
+      state.gaveWay = true;
       await session.query('SELECT pg_terminate_backend($1)', [pid]);
-      return true;
+      return;
     }
     await pause(everyMs, undefined, { signal: done }).catch(() => undefined);
   }
-  return false;
 }

@@ -1,4 +1,5 @@
 /** The whole product before the booking system of any adapter, which its own people use through their desk. */
+import type { Id } from '../../src/id.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { readDesk } from '../support/desks.ts';
 import { isWrite } from '../support/writes.ts';
@@ -64,8 +65,17 @@ export async function openDeskWorld(
         .toSorted((a, b) => a.start.localeCompare(b.start)),
     /** What the booking system has in a room and has not cancelled, earliest first. */
     items: (id: number) =>
-      db.query<{ type: string; id: number; title: string; start: string; end: string; state: string }>(
-        `SELECT i.reservation_type AS type, i.reservation_id AS id, i.title,
+      db.query<{
+        type: string;
+        id: Id;
+        key: string;
+        title: string;
+        start: string;
+        end: string;
+        state: string;
+      }>(
+        `SELECT i.reservation_type AS type, i.reservation_id AS id,
+           coalesce(to_jsonb(i) ->> 'reservation_key', i.reservation_id::text) AS key, i.title,
            to_char(i.starts_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS start,
            to_char(i.ends_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "end",
            coalesce(to_jsonb(i) ->> 'state', 'active') AS state

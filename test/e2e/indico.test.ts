@@ -60,8 +60,8 @@ describe('a series', () => {
     await using world = await open();
     const id = await reserve(world, 'Seminar', weekly);
     expect(world.shown(rooms.plain).map(({ start }) => start)).toEqual(weekly.map((one) => at(one, '10:00')));
-    expect((await world.items(rooms.plain)).map((item) => item.id)).toEqual(
-      weekly.map((one) => Number(`${id}${date(one).replaceAll('-', '')}`)),
+    expect((await world.items(rooms.plain)).map((item) => item.key)).toEqual(
+      weekly.map((one) => `${id}${date(one).replaceAll('-', '')}`),
     );
     await world.write(() =>
       world.db.query('UPDATE roombooking.reservation_occurrences SET state = 3 WHERE start_dt = $1', [
