@@ -35,9 +35,11 @@ class NotUnderstood extends Error {}
 export function patternOf(master: unknown): SeriesPattern | null {
   const { recurrence, originalStartTimeZone, isAllDay } = membersOf(master);
   const { pattern, range } = membersOf(recurrence);
-  const zoneName = textOf(membersOf(range).recurrenceTimeZone) ?? textOf(originalStartTimeZone);
-  const zone = zoneName === null ? null : zoneNamed(zoneName);
-  if (zone === null) return null;
+  // the zone of a series may be one that only its maker knows (tzone://Microsoft/Custom)
+  const zone = [membersOf(range).recurrenceTimeZone, originalStartTimeZone]
+    .map((name) => zoneNamed(textOf(name) ?? ''))
+    .find((known) => known !== null);
+  if (zone === undefined) return null;
   try {
     const rule = new RRule({ ...rangeOf(membersOf(range)), ...ruleOf(membersOf(pattern)) });
     return {

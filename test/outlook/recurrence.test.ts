@@ -100,6 +100,17 @@ test('an instant is looked up on its date in the zone of the series', () => {
   );
 });
 
+test('where the zone of the series is unknown that of its start counts', () => {
+  const { recurrence } = master({
+    pattern: { type: 'daily', interval: 2 },
+    range: { recurrenceTimeZone: 'tzone://Microsoft/Custom' },
+  });
+  const pattern = patternOf({ recurrence, originalStartTimeZone: 'W. Europe Standard Time' })!;
+  expect(pattern.without(['2027-01-01T23:30:00Z', '2027-01-02T23:30:00Z'])).toEqual(
+    new Set(['2027-01-01T23:30:00Z']),
+  );
+});
+
 test('a date of whole days is there whether midnight is that of the zone or of UTC', () => {
   const days = master({
     pattern: { type: 'weekly', daysOfWeek: [weekdayOf('2027-01-02')] },
