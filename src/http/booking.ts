@@ -3,6 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { everything, type ImportRow, type Imports } from '../sync/manual/imports.ts';
 import type { Polling } from '../sync/manual/polling.ts';
 import { Invalid } from '../errors.ts';
+import { mappingColumns } from './mapping-schema.ts';
 import { answeredId, answers, instantOrNull, limit, newRoutes, resourceId } from './schema.ts';
 
 export interface BookingParts {
@@ -17,20 +18,14 @@ const wallTime = z.string().nullable().openapi({ example: '2026-01-13 14:00:00' 
 const importSchema = z
   .object({
     id: z.number().int(),
-    resource_id: z.number().int(),
-    outlook_item_id: z.string().openapi({ description: 'The mailbox.' }),
+    ...mappingColumns,
     outlook_event_id: z.string(),
-    reservation_type: z.string().nullable(),
-    reservation_id: answeredId.nullable(),
     sync_status: z.string().openapi({
       description:
         'imported: waits; conflict: flagged for a person; error: the booking system refused it; synced: done',
     }),
-    title: z.string().nullable(),
     start_time: wallTime,
     end_time: wallTime,
-    error_message: z.string().nullable(),
-    hint: z.string().nullable(),
     noticed_at: instantOrNull,
     imported_at: instantOrNull,
   })

@@ -5,6 +5,7 @@ import type { CancelAnswer, Cancelled, Detected } from '../sync/manual/cancellat
 import type { Differing } from '../sync/manual/cancellation-store.ts';
 import { Problem } from './problem.ts';
 import { noRoom } from './room-problem.ts';
+import { mappingColumns } from './mapping-schema.ts';
 import { answeredId, instant, instantOrNull } from './schema.ts';
 import { detailOf, detailSchema, settledAs, settledItem, untouched } from './synced.ts';
 
@@ -87,23 +88,15 @@ const shown = (found: Differing) => ({
 export const cancelledReservation = z
   .object({
     mapping_id: z.number().int(),
-    reservation_type: z.string().nullable(),
-    reservation_id: answeredId.nullable(),
-    resource_id: z.number().int(),
-    outlook_item_id: z.string(),
-    outlook_event_id: z.string().nullable(),
-    sync_status: z.string(),
+    ...mappingColumns,
     sync_direction: z.string(),
     processing_status: z.string().openapi({
       description:
         'processed (nothing of it is in Outlook), pending, error, held (by the brake), kept (a person wants the event ' +
         'to stay), active (it is not cancelled)',
     }),
-    title: z.string().nullable(),
     starts_at: instantOrNull,
     ends_at: instantOrNull,
-    error_message: z.string().nullable(),
-    hint: z.string().nullable(),
     updated_at: instant,
   })
   .openapi('CancelledReservation');

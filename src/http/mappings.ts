@@ -6,8 +6,8 @@ import { fieldNames } from '../sync/plan/plan-words.ts';
 import { syncStatuses, type createReports, type Explained, type LogLine } from '../sync/report/reports.ts';
 import { Problem } from './problem.ts';
 import { shownItem, shownSide } from './sides.ts';
+import { workColumns } from './mapping-schema.ts';
 import {
-  answeredId,
   answers,
   instant,
   instantOrNull,
@@ -31,20 +31,8 @@ export interface MappingParts extends TypeParts {
 const mapping = z
   .object({
     id: z.number().int(),
-    reservation_type: z.string().nullable(),
-    reservation_id: answeredId.nullable(),
-    resource_id: z.number().int(),
-    outlook_item_id: z.string(),
-    outlook_event_id: z.string().nullable(),
-    sync_status: z.string(),
+    ...workColumns,
     sync_direction: z.string(),
-    priority_level: z.number().int(),
-    title: z.string().nullable(),
-    starts_at: instantOrNull,
-    ends_at: instantOrNull,
-    attempt: z.number().int(),
-    error_message: z.string().nullable(),
-    hint: z.string().nullable(),
     due_at: instantOrNull,
     last_sync_at: instantOrNull,
   })

@@ -5,10 +5,9 @@ import type { ItemAnswer, Manual } from '../sync/manual/manual.ts';
 import type { createReports } from '../sync/report/reports.ts';
 import { Problem } from './problem.ts';
 import { noRoom } from './room-problem.ts';
+import { workColumns } from './mapping-schema.ts';
 import {
-  answeredId,
   answers,
-  instantOrNull,
   knownType,
   limit,
   newRoutes,
@@ -29,24 +28,7 @@ export interface SyncParts extends TypeParts {
 
 const tags = ['Sync'];
 
-const pendingItem = z
-  .object({
-    id: z.number().int(),
-    reservation_type: z.string().nullable(),
-    reservation_id: answeredId.nullable(),
-    resource_id: z.number().int(),
-    outlook_item_id: z.string(),
-    outlook_event_id: z.string().nullable(),
-    sync_status: z.string(),
-    priority_level: z.number().int(),
-    title: z.string().nullable(),
-    starts_at: instantOrNull,
-    ends_at: instantOrNull,
-    attempt: z.number().int(),
-    error_message: z.string().nullable(),
-    hint: z.string().nullable(),
-  })
-  .openapi('PendingItem');
+const pendingItem = z.object({ id: z.number().int(), ...workColumns }).openapi('PendingItem');
 
 const statisticsAnswer = z.object({ success: z.literal(true), statistics: statisticsSchema });
 
