@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'vitest';
 import { at, date } from '../support/dates.ts';
-import { linesOf } from '../sync/plan-world.ts';
+import { linesOf } from '../sync/plan/plan-world.ts';
 import { kari, openPlanned, upn, type World } from './planned.ts';
 import { rooms } from './world.ts';
 

@@ -4,7 +4,7 @@ import { openPlanPool } from '../../src/database.ts';
 import { createOutlook } from '../../src/outlook/events.ts';
 import { createPlanner } from '../../src/sync/plan/plan.ts';
 import { at } from '../support/dates.ts';
-import { compareAll, linesSince, markOf } from '../sync/plan-world.ts';
+import { compareAll, linesSince, markOf } from '../sync/plan/plan-world.ts';
 import { openWorld, rooms } from './world.ts';
 
 export const upn = rooms[101]!.upn;

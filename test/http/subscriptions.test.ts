@@ -1,7 +1,7 @@
 /** The endpoints of subscriptions, with a keeper at work behind them and a simulated tenant behind that. */
 import { expect, test } from 'vitest';
 import { every } from '../../src/ops/schedule.ts';
-import { always, mailboxOf, openSubscribed } from '../sync/subscribed.ts';
+import { always, mailboxOf, openSubscribed } from '../sync/webhooks/subscribed.ts';
 import { openApi, type Answer, type ApiOptions } from './api.ts';
 
 /** `kept`: whether a keeper comes along all the time. */

@@ -3,7 +3,13 @@ import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
 import { describe, expect, test } from 'vitest';
 import { createNotifications } from '../../src/sync/webhooks/notifications.ts';
-import { mailboxOf, notificationFor, openSubscribed, post, type Subscribed } from '../sync/subscribed.ts';
+import {
+  mailboxOf,
+  notificationFor,
+  openSubscribed,
+  post,
+  type Subscribed,
+} from '../sync/webhooks/subscribed.ts';
 import { openApi } from './api.ts';
 
 const path = '/webhook/outlook-notifications';

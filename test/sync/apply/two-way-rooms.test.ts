@@ -1,0 +1,305 @@
+/** Meetings in several rooms, copies and lost tables, and rooms of one direction. */
+import { describe, expect, test } from 'vitest';
+import { Retryable } from '../../../src/errors.ts';
+import { room, other, both, type Rooms, at, dinner, open, heard } from '../two-way-world.ts';
+
+const resources = async (w: Rooms) =>
+  (
+    await w.db.query<{ resource_id: number }>(
+      'SELECT resource_id FROM bridge_items WHERE active ORDER BY reservation_id, resource_id',
+    )
+  ).map(({ resource_id }) => resource_id);
+
+describe('a meeting that invited two rooms', () => {
+  async function invited(w: Rooms) {
+    const first = w.outlook.invite(room, dinner(), { iCalUId: 'one meeting' });
+    const second = w.outlook.invite(other, dinner(), { iCalUId: 'one meeting' });
+    await heard(w, 101, 102);
+    const [reservation] = await w.reserved();
+    return { first, second, reservation: reservation! };
+  }
+
+  test('is one reservation with both', async () => {
+    await using w = await open({}, both);
+    const { reservation } = await invited(w);
+    expect(await w.db.query('SELECT id FROM bb_event')).toEqual([{ id: reservation.id }]);
+    expect(await resources(w)).toEqual([101, 102]);
+    expect(await w.mapping(reservation, 101)).toMatchObject({ sync_status: 'synced', due_at: null });
+    expect(await w.mapping(reservation, 102)).toMatchObject({ sync_status: 'synced', due_at: null });
+    expect([...(await w.done(101)), ...(await w.done(102))].sort()).toEqual(['imported', 'joined']);
+    expect(w.outlook.writes).toEqual([]);
+  });
+
+  test('is moved in both rooms once, whichever hears of it first', async () => {
+    await using w = await open({}, both);
+    const { first, second } = await invited(w);
+    const later = { startsAt: at(4, '15:00'), endsAt: at(4, '17:00') };
+    w.outlook.edit(first.id, later);
+    w.outlook.edit(second.id, later);
+    await heard(w, 101);
+    await heard(w, 102);
+    expect((await w.reserved(102))[0]!.item).toMatchObject(later);
+    expect(
+      await w.db.query(`SELECT id FROM bridge_mappings WHERE sync_status <> 'synced' OR due_at IS NOT NULL`),
+    ).toEqual([]);
+    expect(w.outlook.writes).toEqual([]);
+  });
+
+  test('is moved in one room and leaves the other, though that one cannot be read while the first is moved', async () => {
+    await using w = await open({}, both);
+    const { first, second } = await invited(w);
+    const later = { startsAt: at(4, '15:00'), endsAt: at(4, '17:00') };
+    w.outlook.edit(second.id, later);
+    await w.notify(102);
+    w.outlook.meanwhileRead(async () => {
+      w.outlook.remove(second.id);
+      w.outlook.edit(first.id, later);
+      await w.notify(101);
+      const held = await w.db.query<{ id: number }>(
+        'SELECT id FROM bridge_resource_mappings WHERE resource_id = 102',
+      );
+      const { rooms } = await w.take(held.map(({ id }) => id));
+      for (const leased of rooms) await w.drainOne(leased);
+      throw new Retryable('it does not answer', { reach: 'item', afterMs: 0 });
+    });
+    await w.settle();
+    await heard(w, 101, 102);
+    expect(await resources(w)).toEqual([101]);
+    expect((await w.reserved())[0]!.item).toMatchObject(later);
+    expect(w.outlook.in(other)).toEqual([]);
+    expect(w.outlook.writes).toEqual([]);
+  });
+
+  test('keeps the reservation in the other room when it loses one', async () => {
+    await using w = await open({}, both);
+    const { first, reservation } = await invited(w);
+    w.outlook.remove(first.id);
+    await heard(w);
+    await heard(w, 101, 102);
+    expect(await resources(w)).toEqual([102]);
+    expect(w.outlook.in(other)).toHaveLength(1);
+    expect(await w.mapping(reservation, 101)).toMatchObject({ sync_status: 'cancelled' });
+    expect(w.outlook.writes).toEqual([]);
+  });
+
+  test('cancels the reservation when it loses both', async () => {
+    await using w = await open({}, both);
+    const { first, second } = await invited(w);
+    w.outlook.remove(first.id);
+    w.outlook.remove(second.id);
+    await heard(w, 101, 102);
+    expect(await resources(w)).toEqual([]);
+    expect(await w.db.query('SELECT active FROM bb_event')).toEqual([{ active: 0 }]);
+  });
+
+  test('is declined in both when the reservation is cancelled', async () => {
+    await using w = await open({}, both);
+    const { first, second, reservation } = await invited(w);
+    await w.desk.cancel(reservation);
+    await w.settle();
+    expect(w.outlook.answers.map(({ id }) => id).sort()).toEqual([first.id, second.id].sort());
+  });
+});
+
+describe('our own event', () => {
+  async function shown(w: Rooms) {
+    const reservation = await w.desk.book(101, {
+      title: 'Choir',
+      from: w.day(3, '18:00'),
+      to: w.day(3, '20:00'),
+    });
+    await w.settle();
+    return { reservation, event: w.outlook.in(room)[0]! };
+  }
+
+  test('copied to another time is a reservation of its own', async () => {
+    await using w = await open();
+    const { reservation, event } = await shown(w);
+    w.outlook.put(
+      room,
+      { ...event.item!, startsAt: at(6, '10:00'), endsAt: at(6, '11:00') },
+      {
+        type: reservation.type,
+        id: reservation.id,
+      },
+    );
+    await heard(w);
+    expect(await w.reserved()).toMatchObject([
+      { id: reservation.id, active: true },
+      { active: true, item: { startsAt: at(6, '10:00'), title: 'Choir' } },
+    ]);
+    expect(w.outlook.in(room)).toHaveLength(2);
+  });
+
+  test('whose copy is deleted again loses only the copy', async () => {
+    await using w = await open();
+    const { reservation, event } = await shown(w);
+    const copy = w.outlook.put(
+      room,
+      { ...event.item!, startsAt: at(6, '10:00'), endsAt: at(6, '11:00') },
+      event.properties,
+    );
+    await heard(w);
+    w.outlook.remove(copy.id);
+    await heard(w);
+    expect((await w.reserved()).map(({ id, active }) => [id === reservation.id, active])).toEqual([
+      [true, true],
+      [false, false],
+    ]);
+  });
+
+  test('is not looked for in a copy that is a reservation of its own', async () => {
+    await using w = await open();
+    const { reservation, event } = await shown(w);
+    const elsewhere = { ...event.item!, startsAt: at(6, '10:00'), endsAt: at(6, '11:00') };
+    const copy = w.outlook.put(room, elsewhere, event.properties);
+    await heard(w);
+    w.outlook.vanish(event.id);
+    // as after a create whose answer was lost
+    await w.db.query(
+      `UPDATE bridge_mappings SET outlook_event_id = NULL, outlook_base = NULL, booking_base = '{}', sync_status = 'pending',
+         generation = generation + 1, due_at = now(), revision = revision + 1
+       WHERE reservation_id = $1`,
+      [reservation.id],
+    );
+    await w.db.query('UPDATE bridge_room_state SET push_due_at = now()');
+    await w.settle();
+    expect(w.outlook.in(room)).toMatchObject([
+      { item: { startsAt: event.item!.startsAt } },
+      { id: copy.id, item: elsewhere },
+    ]);
+    expect(await w.db.query('SELECT DISTINCT sync_status FROM bridge_mappings')).toEqual([
+      { sync_status: 'synced' },
+    ]);
+  });
+
+  test('re-enabled after it was copied to another time gets a fresh event, and the copy stays where it is', async () => {
+    await using w = await open();
+    const { reservation, event } = await shown(w);
+    await w.desk.cancel(reservation);
+    await w.settle();
+    const elsewhere = { ...event.item!, startsAt: at(6, '10:00'), endsAt: at(6, '11:00') };
+    const copy = w.outlook.put(room, elsewhere, event.properties);
+    await w.desk.reenable(reservation);
+    await w.fold();
+    await w.db.query('UPDATE bridge_room_state SET baselined_at = NULL, push_due_at = now()');
+    await w.settle();
+    await heard(w);
+    expect(w.outlook.in(room)).toMatchObject([
+      { item: { startsAt: event.item!.startsAt } },
+      { id: copy.id, item: elsewhere },
+    ]);
+    expect(w.outlook.writes.filter(({ write }) => write.do === 'change')).toEqual([]);
+  });
+
+  test('is adopted when its mapping lost it', async () => {
+    await using w = await open();
+    const { reservation, event } = await shown(w);
+    w.outlook.writes.length = 0;
+    await w.db.query(`UPDATE bridge_mappings SET outlook_event_id = NULL, sync_status = 'pending'`);
+    await w.settle();
+    await heard(w);
+    expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'synced', outlook_event_id: event.id });
+    expect(w.outlook.in(room)).toHaveLength(1);
+    expect(w.outlook.writes).toEqual([]);
+  });
+
+  test('and those imported from Outlook are found again, not doubled, when all our tables are lost', async () => {
+    await using w = await open();
+    await shown(w);
+    w.outlook.put(room, dinner(), null);
+    await heard(w);
+    w.outlook.writes.length = 0;
+    await w.db.query('DELETE FROM bridge_mappings; DELETE FROM bridge_meetings');
+    await w.db.query(
+      'UPDATE bridge_room_state SET baselined_at = NULL, reconciled_at = NULL, delta_links = NULL, push_due_at = now()',
+    );
+    await w.settle();
+    await heard(w);
+    expect(await w.reserved()).toHaveLength(2);
+    expect(w.outlook.in(room)).toHaveLength(2);
+    expect(w.outlook.writes).toEqual([]);
+  });
+
+  test('that a cancelled reservation left behind is deleted, not imported', async () => {
+    await using w = await open();
+    const reservation = await w.desk.book(101, {
+      title: 'Choir',
+      from: w.day(3, '18:00'),
+      to: w.day(3, '20:00'),
+    });
+    await w.desk.cancel(reservation);
+    await w.settle();
+    w.outlook.put(room, dinner({ title: 'Choir' }), { type: reservation.type, id: reservation.id });
+    await heard(w);
+    expect(w.outlook.in(room)).toEqual([]);
+    expect(await w.reserved()).toHaveLength(1);
+  });
+
+  test('of a reservation nobody knows waits for a person', async () => {
+    await using w = await open();
+    w.outlook.put(room, dinner(), { type: 'event', id: 999_999 });
+    await heard(w);
+    expect(
+      await w.db.query(
+        `SELECT conflict ->> 'kind' AS kind FROM bridge_mappings WHERE sync_status = 'conflict'`,
+      ),
+    ).toEqual([{ kind: 'orphan' }]);
+    expect(w.outlook.in(room)).toHaveLength(1);
+  });
+});
+
+describe('a room of one direction', () => {
+  const turn = async (w: Rooms, direction: string) => {
+    await w.db.query('UPDATE bridge_resource_mappings SET sync_direction = $1', [direction]);
+    await w.settle();
+  };
+
+  test('(from Outlook) imports and follows, and shows Outlook nothing', async () => {
+    await using w = await open();
+    await turn(w, 'outlook_to_booking');
+    const choir = await w.desk.book(101, { title: 'Choir', from: w.day(5, '18:00'), to: w.day(5, '20:00') });
+    const event = w.outlook.put(room, dinner(), null);
+    await heard(w);
+    w.outlook.edit(event.id, { title: 'Banquet' });
+    await heard(w);
+    expect((await w.reserved()).map(({ item }) => item.title)).toEqual(['Banquet', 'Choir']);
+    const [banquet] = await w.reserved();
+    await w.desk.retitle(banquet!, 'Feast');
+    await w.desk.cancel(choir);
+    await w.settle();
+    expect(w.outlook.writes).toEqual([]);
+    await w.desk.cancel(banquet!);
+    await w.settle();
+    expect(w.outlook.writes).toEqual([]);
+    expect(w.outlook.titles(room)).toEqual(['Banquet']);
+  });
+
+  test('(from Outlook) cancels what is deleted in Outlook', async () => {
+    await using w = await open();
+    await turn(w, 'outlook_to_booking');
+    const event = w.outlook.put(room, dinner(), null);
+    await heard(w);
+    w.outlook.remove(event.id);
+    await heard(w);
+    expect(await w.reserved()).toMatchObject([{ active: false }]);
+  });
+
+  test('(to Outlook) imports nothing, follows nothing and cancels nothing', async () => {
+    await using w = await open();
+    await turn(w, 'booking_to_outlook');
+    const choir = await w.desk.book(101, { title: 'Choir', from: w.day(3, '18:00'), to: w.day(3, '20:00') });
+    await w.settle();
+    const [event] = w.outlook.in(room);
+    w.outlook.put(room, dinner({ startsAt: at(6, '10:00'), endsAt: at(6, '11:00') }), null);
+    w.outlook.edit(event!.id, { title: 'Banquet' });
+    await heard(w);
+    expect((await w.reserved()).map(({ item }) => item.title)).toEqual(['Choir']);
+    w.outlook.remove(event!.id);
+    await heard(w);
+    await w.desk.retitle(choir, 'Brass band');
+    await w.settle();
+    expect(await w.reserved()).toMatchObject([{ active: true, item: { title: 'Brass band' } }]);
+    expect(w.outlook.titles(room)).toContain('Brass band');
+  });
+});

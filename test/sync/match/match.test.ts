@@ -1,0 +1,119 @@
+import { describe, expect, test } from 'vitest';
+import type { Item } from '../../../src/item.ts';
+import { match, vacancyOf, type FreeEvent, type Holder } from '../../../src/sync/match/match.ts';
+
+const choir: Item = {
+  allDay: false,
+  description: '',
+  isPrivate: false,
+  title: 'Choir',
+  startsAt: '2026-05-01T16:00:00Z',
+  endsAt: '2026-05-01T18:00:00Z',
+};
+const holder = (change: Partial<Holder> = {}): Holder => ({
+  id: 1,
+  reservationType: 'event',
+  reservationId: 7,
+  eventId: null,
+  status: 'pending',
+  news: null,
+  intent: null,
+  due: true,
+  present: true,
+  iCalUId: null,
+  originalStart: null,
+  seriesMasterId: null,
+  booking: choir,
+  outlookBase: null,
+  outlookSeen: null,
+  ...change,
+});
+const event = (item: Partial<Item> = {}, change: Partial<FreeEvent> = {}): FreeEvent => ({
+  id: 'a',
+  iCalUId: '',
+  originalStart: null,
+  seriesMasterId: null,
+  properties: null,
+  isOrganizer: true,
+  shows: { is: 'occupied', item: { ...choir, ...item } },
+  ...change,
+});
+const found = (holders: readonly Holder[], events: readonly FreeEvent[]) =>
+  match(
+    holders.flatMap((one) => vacancyOf(one, (item) => item) ?? []),
+    events,
+  ).map(({ vacancy, event: { id }, by }) => [vacancy.mapping, id, by]);
+
+const elsewhere = { startsAt: '2026-06-01T08:00:00Z', endsAt: '2026-06-01T09:00:00Z' };
+const ours = { properties: { type: 'event', id: 7 } };
+
+describe('an event is that of a mapping without one', () => {
+  test('by its record, whatever it shows', () =>
+    expect(
+      found([holder()], [event({ ...elsewhere, title: 'X' }, { remembered: { type: 'event', id: 7 } })]),
+    ).toEqual([[1, 'a', 'record']]));
+  test('by its extended properties and its times', () =>
+    expect(found([holder()], [event({ title: 'X' }, ours)])).toEqual([[1, 'a', 'properties']]));
+  test('by its extended properties and its title', () =>
+    expect(found([holder()], [event(elsewhere, ours)])).toEqual([[1, 'a', 'properties']]));
+  test('by its time and title', () =>
+    expect(found([holder()], [event({ title: ' choir ' })])).toEqual([[1, 'a', 'place']]));
+  test('the one at its time before the one with its title', () =>
+    expect(found([holder()], [event(elsewhere, { ...ours, id: 'b' }), event({ title: 'X' }, ours)])).toEqual([
+      [1, 'a', 'properties'],
+    ]));
+});
+
+describe('an event is nobody’s', () => {
+  test('by its extended properties alone', () =>
+    expect(found([holder()], [event({ ...elsewhere, title: 'X' }, ours)])).toEqual([]));
+  test('by the title that hides all private events alike', () =>
+    expect(found([holder({ booking: { ...choir, isPrivate: true } })], [event(elsewhere, ours)])).toEqual(
+      [],
+    ));
+  test('by the properties of somebody’s meeting', () =>
+    expect(found([holder()], [event({ ...elsewhere }, { ...ours, isOrganizer: false })])).toEqual([]));
+  test('by its title alone, if its reservation is enabled again', () =>
+    expect(found([holder({ status: 'cancelled', eventId: 'old' })], [event(elsewhere, ours)])).toEqual([]));
+  test('by its time and title, if it is shown as free', () =>
+    expect(found([holder()], [event({}, { shows: { is: 'free', item: choir } })])).toEqual([]));
+  test('if the mapping has one', () =>
+    expect(found([holder({ eventId: 'old' })], [event({}, ours)])).toEqual([]));
+  test('if we took its event away ourselves', () =>
+    expect(
+      found([holder({ eventId: 'old', news: 'gone', intent: 'remove', outlookBase: choir })], [event()]),
+    ).toEqual([]));
+});
+
+describe('an event takes the place of one that is gone', () => {
+  const lost = (change: Partial<Holder> = {}) =>
+    holder({ eventId: 'old', news: 'gone', outlookBase: choir, ...change });
+  test('by its meeting, before any that shows the same', () =>
+    expect(
+      found(
+        [lost({ iCalUId: 'uid' })],
+        [event({}, { id: 'b' }), event({ ...elsewhere, title: 'X' }, { iCalUId: 'uid' })],
+      ),
+    ).toEqual([[1, 'a', 'meeting']]));
+  test('by its meeting and the day it had in its series', () =>
+    expect(
+      found(
+        [lost({ iCalUId: 'uid', originalStart: choir.startsAt })],
+        [event(elsewhere, { iCalUId: 'uid', originalStart: elsewhere.startsAt })],
+      ),
+    ).toEqual([[1, 'a', 'series']]));
+  test('of a series that was made anew, whose meetings carry their day in their ids', () => {
+    const uid = (day: string) => `040000008200E00074C5B7101A82E008${day}00000000000000000000000000000000`;
+    const instance = (day: string, at: string) => ({
+      iCalUId: uid(day),
+      originalStart: at,
+      seriesMasterId: `master of ${day}`,
+    });
+    expect(
+      found(
+        [lost(instance('07EA0501', choir.startsAt))],
+        [event({ ...elsewhere, title: 'X' }, instance('07EA0601', elsewhere.startsAt))],
+      ),
+    ).toEqual([[1, 'a', 'series']]);
+  });
+});

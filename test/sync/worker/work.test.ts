@@ -1,0 +1,104 @@
+import { migrateCommand } from '../../../src/command-name.ts';
+import { expect, test } from 'vitest';
+import { DatabaseError } from 'pg';
+import type { Fact } from '../../../src/facts.ts';
+import type { Taken } from '../../../src/sync/store/mappings.ts';
+import { createWork, type WorkOptions } from '../../../src/sync/worker/loop.ts';
+
+/** The loop on lease sessions that `openLease` makes; it ends at its third wait. */
+async function runUntilThirdWait(
+  openLease: WorkOptions['openLease'],
+  waitOr: (sleep: (ms: number) => Promise<void>) => WorkOptions['rhythm']['waitOr'] = (sleep) => sleep,
+) {
+  const ended = new AbortController();
+  const facts: Fact[] = [];
+  const waits: number[] = [];
+  let opened = 0;
+  const sleep = async (ms: number) => {
+    waits.push(ms);
+    if (waits.length === 3) ended.abort();
+  };
+  const work = createWork({
+    replica: '00000000-0000-0000-0000-000000000000',
+    needAdapter: async () => undefined,
+    openLease: () => {
+      opened += 1;
+      return openLease();
+    },
+    drain: () => Promise.reject(new Error('there is no room')),
+    rhythm: {
+      waitOr: waitOr(sleep),
+      ring: () => undefined,
+      afterTake: async () => undefined,
+      lost: () => undefined,
+      yields: false,
+      waitMs: 1,
+    },
+    window: { pastDays: 7, futureDays: 365 },
+    writes: () => true,
+    autoSync: true,
+    peers: () => 0,
+    ringPeers: () => undefined,
+    tell: (fact) => void facts.push(fact),
+    random: () => 1,
+    sleep,
+  });
+  await work.run(ended.signal);
+  return { facts, waits, opened };
+}
+
+test('a lease session that is lost is opened again at once, and with growing waits when each is lost again', async () => {
+  let gone = new AbortController();
+  const taken: Taken = { folded: 0, rooms: [], stopped: [], more: false };
+  const { waits, opened } = await runUntilThirdWait(
+    async () => {
+      gone = new AbortController();
+      return {
+        session: { query: async () => ({ rows: [{ taken }] }) } as never,
+        lost: gone.signal,
+        pid: 1,
+        close: async () => undefined,
+      };
+    },
+    () => async () => gone.abort(new Error('the connection has ended')),
+  );
+  expect(waits).toEqual([400, 800, 1_600]);
+  expect(opened).toBe(4);
+});
+
+test('a daemon that is newer than its database is an outage with its repair, told once, and no bug', async () => {
+  const missing = new DatabaseError('function bridge_take(uuid) does not exist', 0, 'error');
+  missing.code = '42883';
+  const { facts } = await runUntilThirdWait(() => Promise.reject(missing));
+  expect(facts).toEqual([
+    {
+      fact: 'outage',
+      side: 'booking',
+      error: expect.stringContaining('function bridge_take(uuid) does not exist'),
+      hint: expect.stringContaining(`Run: ${migrateCommand}`),
+      refused: false,
+    },
+  ]);
+});
+
+test.each(['40001', '40P01', '55P03', '57014'])(
+  'a statement that meets others in the same rows (%s) is tried again on the same lease, and is no outage',
+  async (state) => {
+    const met = Object.assign(new DatabaseError('could not serialize access', 0, 'error'), { code: state });
+    const taken: Taken = { folded: 0, rooms: [], stopped: [], more: false };
+    let failures = 5;
+    const { facts, opened } = await runUntilThirdWait(async () => ({
+      session: {
+        query: async () => {
+          if (failures-- > 0) throw met;
+          return { rows: [{ taken }] };
+        },
+      } as never,
+      lost: new AbortController().signal,
+      pid: 1,
+      close: async () => undefined,
+    }));
+    expect(facts).toEqual([]);
+    expect(opened).toBe(1);
+  },
+);
