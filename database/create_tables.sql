@@ -617,6 +617,11 @@ $functions$;
   EXECUTE $functions$
 -- What adapters call (sql/README.md): indexes, and what a reservation shows of a change.
 
+-- What the booking system cannot do, in the words of sql/README.md ("Abilities"). Its adapter declares it.
+CREATE OR REPLACE FUNCTION bridge_abilities() RETURNS text[] LANGUAGE sql STABLE AS $abilities$
+  SELECT coalesce((SELECT string_to_array(btrim(regexp_replace(s.value, '[\s,]+', ' ', 'g')), ' ') FROM public.bridge_settings s WHERE s.name = 'abilities'), '{}')
+$abilities$;
+
 -- For adapters: an index on one column of a booking table, unless there is one. It is made only by the owner of a table
 -- of moderate size, because making it stops the table's writers for as long as it takes; else the statement that a DBA
 -- may run is told as a NOTICE. Everything works without it, a room with many years of bookings somewhat slower.
@@ -2491,13 +2496,14 @@ DECLARE
   rooms integer[];
   stored text[];
   place record;
+  one_room constant boolean := 'one-room' = ANY (bridge_abilities());
 BEGIN
   IF to_regprocedure('bridge_reenable_item(text, bigint, text)') IS NULL THEN
     RETURN NULL;
   END IF;
   PERFORM bridge_lock_reservation(kind, id_);
   SELECT bool_or(i.active), array_agg(i.resource_id) INTO is_active, rooms FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_;
-  IF rooms IS NULL OR is_active AND room = ANY (rooms) THEN
+  IF rooms IS NULL OR is_active AND (room = ANY (rooms) OR one_room) THEN
     RETURN NULL;
   END IF;
   IF is_active THEN
@@ -2535,7 +2541,8 @@ DECLARE
   others integer[];
 BEGIN
   PERFORM bridge_lock_meeting(uid, slot);
-  IF uid <> '' THEN
+  -- where a reservation has one room, a meeting of several becomes one for each
+  IF uid <> '' AND NOT 'one-room' = ANY (bridge_abilities()) THEN
     SELECT t.reservation_type, t.reservation_id, 'joined' INTO kind, id_, how FROM bridge_meetings t
     WHERE t.ical_uid = uid AND t.original_start = slot
       AND EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = t.reservation_type AND i.reservation_id = t.reservation_id AND bridge_stands(to_jsonb(i)))
@@ -2598,10 +2605,15 @@ END $hold$;
 CREATE OR REPLACE FUNCTION bridge_write_change(kind text, id_ bigint, item jsonb) RETURNS text[] LANGUAGE plpgsql AS $change$
 DECLARE
   met constant text[] := ARRAY(SELECT n.other FROM bridge_met(kind, id_) n WHERE item ->> 'overlap' = 'refuse');
+  abilities constant text[] := bridge_abilities();
   stored text[];
   place record;
 BEGIN
-  stored := bridge_change_item(kind, id_, item - 'overlap');
+  stored := bridge_change_item(kind, id_, item - 'overlap' - CASE WHEN 'no-text' = ANY (abilities) THEN ARRAY['title', 'description'] ELSE '{}' END);
+  -- Outlook keeps a mark that the booking system has no place for
+  IF item ? 'is_private' AND 'no-private' = ANY (abilities) THEN
+    stored := stored || 'is_private'::text;
+  END IF;
   -- what it lay on before is stacked on purpose; what it comes to lie on is not
   SELECT n.room, n.title INTO place FROM bridge_met(kind, id_) n
   WHERE item ->> 'overlap' = 'refuse' AND NOT n.other = ANY (met) LIMIT 1;
@@ -2666,6 +2678,10 @@ BEGIN
   SELECT * INTO m FROM bridge_mappings WHERE id = (settled ->> 'id')::bigint;
   IF m.id IS NULL OR m.revision <> (settled ->> 'revision')::bigint THEN
     RAISE EXCEPTION 'mapping % changed meanwhile', settled ->> 'id' USING ERRCODE = 'BR002';
+  END IF;
+  -- what is never given is not asked for
+  IF item ? 'overlap' AND 'no-overlap' = ANY (bridge_abilities()) THEN
+    item := item || '{"overlap": "refuse"}';
   END IF;
   IF what = 'import' THEN
     SELECT i.* INTO kind, id_, stored, how FROM bridge_write_import(room, item, coalesce(settled ->> 'iCalUId', ''),
@@ -2934,13 +2950,33 @@ SET search_path = pg_catalog, public, pg_temp AS $keyed$
 BEGIN
   IF NEW.resource_id IS NULL THEN
     NEW.resource_id := bridge_resource_id(NEW.resource_key);
-  ELSIF NEW.resource_key IS NULL OR TG_OP = 'UPDATE' AND NEW.resource_key IS NOT DISTINCT FROM OLD.resource_key THEN
+  ELSIF NEW.resource_key IS NULL OR TG_OP = 'UPDATE' AND NEW.resource_id <> OLD.resource_id AND NEW.resource_key IS NOT DISTINCT FROM OLD.resource_key THEN
     NEW.resource_key := bridge_key_of('', NEW.resource_id);
   END IF;
   RETURN NEW;
 END $keyed$;
-CREATE OR REPLACE TRIGGER bridge_rooms_keyed BEFORE INSERT OR UPDATE OF resource_id, resource_key ON bridge_resource_mappings
+-- of all columns, because a trigger of one keeps it from being dropped
+CREATE OR REPLACE TRIGGER bridge_rooms_keyed BEFORE INSERT OR UPDATE ON bridge_resource_mappings
   FOR EACH ROW EXECUTE FUNCTION bridge_room_keyed();
+
+-- A booking system that is only read from has rooms of that direction only.
+CREATE OR REPLACE FUNCTION bridge_only_way() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $way$
+BEGIN
+  IF TG_TABLE_NAME = 'bridge_settings' THEN
+    UPDATE bridge_resource_mappings SET sync_direction = 'booking_to_outlook', updated_at = now()
+    WHERE sync_direction <> 'booking_to_outlook' AND 'one-way' = ANY (bridge_abilities());
+    RETURN NULL;
+  END IF;
+  IF NEW.sync_direction <> 'booking_to_outlook' AND 'one-way' = ANY (bridge_abilities()) THEN
+    NEW.sync_direction := 'booking_to_outlook';
+  END IF;
+  RETURN NEW;
+END $way$;
+CREATE OR REPLACE TRIGGER bridge_rooms_only_way BEFORE INSERT OR UPDATE OF sync_direction ON bridge_resource_mappings
+  FOR EACH ROW EXECUTE FUNCTION bridge_only_way();
+CREATE OR REPLACE TRIGGER bridge_settings_only_way AFTER INSERT OR UPDATE OF value ON bridge_settings FOR EACH ROW
+  WHEN (NEW.name = 'abilities') EXECUTE FUNCTION bridge_only_way();
 
 -- Numbers of keys that are taken away are there again at once, and the same: without them everything would seem to be gone.
 CREATE OR REPLACE FUNCTION bridge_keys_lost() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
@@ -3071,12 +3107,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '532487c22b0a4006ca5a60bd340784c0996f81584e0c493e5dfc6ac26e985ba8 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '4f0e36523c89bb529b330fb24caec4b4478af3339ec9b2ad711940826aefd290 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_hand_over,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle_forgotten,bridge_settle_met,bridge_settle_counterparts,bridge_settle_removals,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_completed,bridge_write_back,bridge_leaving,bridge_write_exchange,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_hand_over,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle_forgotten,bridge_settle_met,bridge_settle_counterparts,bridge_settle_removals,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_completed,bridge_write_back,bridge_leaving,bridge_write_exchange,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -1,5 +1,10 @@
 -- What adapters call (sql/README.md): indexes, and what a reservation shows of a change.
 
+-- What the booking system cannot do, in the words of sql/README.md ("Abilities"). Its adapter declares it.
+CREATE OR REPLACE FUNCTION bridge_abilities() RETURNS text[] LANGUAGE sql STABLE AS $abilities$
+  SELECT coalesce((SELECT string_to_array(btrim(regexp_replace(s.value, '[\s,]+', ' ', 'g')), ' ') FROM public.bridge_settings s WHERE s.name = 'abilities'), '{}')
+$abilities$;
+
 -- For adapters: an index on one column of a booking table, unless there is one. It is made only by the owner of a table
 -- of moderate size, because making it stops the table's writers for as long as it takes; else the statement that a DBA
 -- may run is told as a NOTICE. Everything works without it, a room with many years of bookings somewhat slower.

@@ -20,13 +20,14 @@ DECLARE
   rooms integer[];
   stored text[];
   place record;
+  one_room constant boolean := 'one-room' = ANY (bridge_abilities());
 BEGIN
   IF to_regprocedure('bridge_reenable_item(text, bigint, text)') IS NULL THEN
     RETURN NULL;
   END IF;
   PERFORM bridge_lock_reservation(kind, id_);
   SELECT bool_or(i.active), array_agg(i.resource_id) INTO is_active, rooms FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_;
-  IF rooms IS NULL OR is_active AND room = ANY (rooms) THEN
+  IF rooms IS NULL OR is_active AND (room = ANY (rooms) OR one_room) THEN
     RETURN NULL;
   END IF;
   IF is_active THEN
@@ -64,7 +65,8 @@ DECLARE
   others integer[];
 BEGIN
   PERFORM bridge_lock_meeting(uid, slot);
-  IF uid <> '' THEN
+  -- where a reservation has one room, a meeting of several becomes one for each
+  IF uid <> '' AND NOT 'one-room' = ANY (bridge_abilities()) THEN
     SELECT t.reservation_type, t.reservation_id, 'joined' INTO kind, id_, how FROM bridge_meetings t
     WHERE t.ical_uid = uid AND t.original_start = slot
       AND EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = t.reservation_type AND i.reservation_id = t.reservation_id AND bridge_stands(to_jsonb(i)))
@@ -127,10 +129,15 @@ END $hold$;
 CREATE OR REPLACE FUNCTION bridge_write_change(kind text, id_ bigint, item jsonb) RETURNS text[] LANGUAGE plpgsql AS $change$
 DECLARE
   met constant text[] := ARRAY(SELECT n.other FROM bridge_met(kind, id_) n WHERE item ->> 'overlap' = 'refuse');
+  abilities constant text[] := bridge_abilities();
   stored text[];
   place record;
 BEGIN
-  stored := bridge_change_item(kind, id_, item - 'overlap');
+  stored := bridge_change_item(kind, id_, item - 'overlap' - CASE WHEN 'no-text' = ANY (abilities) THEN ARRAY['title', 'description'] ELSE '{}' END);
+  -- Outlook keeps a mark that the booking system has no place for
+  IF item ? 'is_private' AND 'no-private' = ANY (abilities) THEN
+    stored := stored || 'is_private'::text;
+  END IF;
   -- what it lay on before is stacked on purpose; what it comes to lie on is not
   SELECT n.room, n.title INTO place FROM bridge_met(kind, id_) n
   WHERE item ->> 'overlap' = 'refuse' AND NOT n.other = ANY (met) LIMIT 1;
@@ -195,6 +202,10 @@ BEGIN
   SELECT * INTO m FROM bridge_mappings WHERE id = (settled ->> 'id')::bigint;
   IF m.id IS NULL OR m.revision <> (settled ->> 'revision')::bigint THEN
     RAISE EXCEPTION 'mapping % changed meanwhile', settled ->> 'id' USING ERRCODE = 'BR002';
+  END IF;
+  -- what is never given is not asked for
+  IF item ? 'overlap' AND 'no-overlap' = ANY (bridge_abilities()) THEN
+    item := item || '{"overlap": "refuse"}';
   END IF;
   IF what = 'import' THEN
     SELECT i.* INTO kind, id_, stored, how FROM bridge_write_import(room, item, coalesce(settled ->> 'iCalUId', ''),

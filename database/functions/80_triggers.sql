@@ -36,13 +36,33 @@ SET search_path = pg_catalog, public, pg_temp AS $keyed$
 BEGIN
   IF NEW.resource_id IS NULL THEN
     NEW.resource_id := bridge_resource_id(NEW.resource_key);
-  ELSIF NEW.resource_key IS NULL OR TG_OP = 'UPDATE' AND NEW.resource_key IS NOT DISTINCT FROM OLD.resource_key THEN
+  ELSIF NEW.resource_key IS NULL OR TG_OP = 'UPDATE' AND NEW.resource_id <> OLD.resource_id AND NEW.resource_key IS NOT DISTINCT FROM OLD.resource_key THEN
     NEW.resource_key := bridge_key_of('', NEW.resource_id);
   END IF;
   RETURN NEW;
 END $keyed$;
-CREATE OR REPLACE TRIGGER bridge_rooms_keyed BEFORE INSERT OR UPDATE OF resource_id, resource_key ON bridge_resource_mappings
+-- of all columns, because a trigger of one keeps it from being dropped
+CREATE OR REPLACE TRIGGER bridge_rooms_keyed BEFORE INSERT OR UPDATE ON bridge_resource_mappings
   FOR EACH ROW EXECUTE FUNCTION bridge_room_keyed();
+
+-- A booking system that is only read from has rooms of that direction only.
+CREATE OR REPLACE FUNCTION bridge_only_way() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $way$
+BEGIN
+  IF TG_TABLE_NAME = 'bridge_settings' THEN
+    UPDATE bridge_resource_mappings SET sync_direction = 'booking_to_outlook', updated_at = now()
+    WHERE sync_direction <> 'booking_to_outlook' AND 'one-way' = ANY (bridge_abilities());
+    RETURN NULL;
+  END IF;
+  IF NEW.sync_direction <> 'booking_to_outlook' AND 'one-way' = ANY (bridge_abilities()) THEN
+    NEW.sync_direction := 'booking_to_outlook';
+  END IF;
+  RETURN NEW;
+END $way$;
+CREATE OR REPLACE TRIGGER bridge_rooms_only_way BEFORE INSERT OR UPDATE OF sync_direction ON bridge_resource_mappings
+  FOR EACH ROW EXECUTE FUNCTION bridge_only_way();
+CREATE OR REPLACE TRIGGER bridge_settings_only_way AFTER INSERT OR UPDATE OF value ON bridge_settings FOR EACH ROW
+  WHEN (NEW.name = 'abilities') EXECUTE FUNCTION bridge_only_way();
 
 -- Numbers of keys that are taken away are there again at once, and the same: without them everything would seem to be gone.
 CREATE OR REPLACE FUNCTION bridge_keys_lost() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER

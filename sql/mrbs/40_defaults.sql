@@ -1,4 +1,4 @@
-INSERT INTO public.bridge_settings (name, value) VALUES ('reservation_types', 'entry')
+INSERT INTO public.bridge_settings (name, value) VALUES ('reservation_types', 'entry'), ('abilities', 'one-room')
 ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 
 -- Who owns the entries made from Outlook: a user name of MRBS.

@@ -4,6 +4,7 @@
  */
 import type pg from 'pg';
 import { failureInWords } from '../adapter-error.ts';
+import { readAbilities } from '../abilities.ts';
 import { adapterFolder } from '../adapter.ts';
 import { lineInFiles, readStatements } from '../booking/adapter-sql.ts';
 import { adapterFiles, missingRights } from '../booking/install.ts';
@@ -65,7 +66,9 @@ export async function checkAdapter(config: BookingConfig, told: Find, signal: Ab
           await stageAdapter(client, folder, 'locking', find, signal);
           await apart(client, 'plans', find, () => checkPlans(client, find));
           await apart(client, 'triggers', find, () => checkWatched(client, folder, find));
-          await apart(client, 'functions', find, () => walk(client, config.timezone, find));
+          const { known } = await readAbilities(client);
+          if (!known.has('one-way'))
+            await apart(client, 'functions', find, () => walk(client, config.timezone, known, find));
         });
       } finally {
         await client.query('ROLLBACK').catch(() => undefined); // the session ends with it in any case

@@ -1,5 +1,6 @@
 /** Whether the view and the functions of an adapter have the shape that sql/README.md asks for. */
 import type pg from 'pg';
+import { abilityWords, readAbilities } from '../abilities.ts';
 import type { Queryable } from '../database.ts';
 import { Permanent } from '../errors.ts';
 import { isBusy } from '../booking/install.ts';
@@ -63,7 +64,7 @@ const functions = [
 /** Resolves with whether all of it has its shape, so that it can be used. */
 export async function checkShape(db: Queryable, find: Find): Promise<boolean> {
   const columns = await checkColumns(db, find);
-  return (await checkFunctions(db, find)) && columns;
+  return (await checkAbilities(db, find)) && columns;
 }
 
 async function checkColumns(db: Queryable, find: Find): Promise<boolean> {
@@ -111,6 +112,21 @@ const castOf = (name: string, is: string, type: string) =>
   is === 'timestamp without time zone' && type === 'timestamp with time zone'
     ? `It is a wall-clock time without a zone. In 10_view.sql: … AT TIME ZONE (SELECT value FROM public.bridge_settings WHERE name = 'timezone') AS ${name}`
     : `In 10_view.sql: (…)::${type} AS ${name}`;
+
+/** A booking system that is only read from needs no functions. */
+async function checkAbilities(db: Queryable, find: Find): Promise<boolean> {
+  const { known, unknown } = await readAbilities(db);
+  if (unknown.length > 0)
+    find(
+      'problem',
+      'abilities',
+      `The setting abilities has words that say nothing: ${unknown.join(', ')}.`,
+      `In 40_defaults.sql write some of: ${abilityWords}`,
+    );
+  if (known.size > 0) find('ok', 'abilities', `declared: ${[...known].join(', ')}`);
+  if (known.has('one-way')) return unknown.length === 0;
+  return (await checkFunctions(db, find)) && unknown.length === 0;
+}
 
 async function checkFunctions(db: Queryable, find: Find): Promise<boolean> {
   const { rows } = await db.query<{ name: string; takes: string; gives: string }>(

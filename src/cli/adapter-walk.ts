@@ -1,6 +1,7 @@
 /** One meeting through the functions of an adapter: imported, shown, changed, cancelled. The caller takes it back. */
 import type pg from 'pg';
 import { failureInWords } from '../adapter-error.ts';
+import type { Ability } from '../abilities.ts';
 import { sqlState } from '../database.ts';
 import type { Id } from '../id.ts';
 import { attempt } from './adapter-stage.ts';
@@ -22,7 +23,12 @@ interface Slot {
 const needed = new Set(['starts_at', 'ends_at', 'title', 'resource_ids']);
 
 /** Needs the view, the functions and the triggers. */
-export async function walk(client: pg.Client, timezone: string, find: Find): Promise<void> {
+export async function walk(
+  client: pg.Client,
+  timezone: string,
+  abilities: ReadonlySet<Ability>,
+  find: Find,
+): Promise<void> {
   const slot = await freeSlot(client, timezone);
   if (slot === null) {
     find(
@@ -52,7 +58,7 @@ export async function walk(client: pg.Client, timezone: string, find: Find): Pro
   try {
     // a cast that depends on the zone of the session must show
     await client.query("SET LOCAL TimeZone = 'Pacific/Kiritimati'");
-    await steps(client, slot, watching);
+    await steps(client, slot, abilities, watching);
   } finally {
     client.off('notice', listen);
   }
@@ -63,7 +69,12 @@ export async function walk(client: pg.Client, timezone: string, find: Find): Pro
     find('ok', 'functions', 'a meeting was imported, shown, changed, cancelled, and taken back');
 }
 
-async function steps(client: pg.Client, slot: Slot, find: Find): Promise<void> {
+async function steps(
+  client: pg.Client,
+  slot: Slot,
+  abilities: ReadonlySet<Ability>,
+  find: Find,
+): Promise<void> {
   const item = {
     starts_at: slot.starts_at,
     ends_at: slot.ends_at,
@@ -78,7 +89,14 @@ async function steps(client: pg.Client, slot: Slot, find: Find): Promise<void> {
   const noted = await watchOutbox(client, find);
   const key = await imported(client, item, find);
   if (key === null) return;
-  await compare(client, key, item, 'bridge_import_item', find);
+  const shownOf = abilities.has('no-text') ? { ...item, title: undefined, description: undefined } : item;
+  const shows = await compare(client, key, shownOf, 'bridge_import_item', find);
+  if (!shows.includes('is_private') && !abilities.has('no-private'))
+    undeclared(
+      'no-private',
+      'What is marked private in Outlook is not shown as private: the bridge would make it public there, too.',
+      find,
+    );
   await noted(key, 'An imported meeting');
   const again = await attempt(client, 'SELECT bridge_import($1)', [JSON.stringify(item)]);
   if (again === null || sqlState(again) !== '23P01')
@@ -89,7 +107,17 @@ async function steps(client: pg.Client, slot: Slot, find: Find): Promise<void> {
       "Unless item ->> 'overlap' is 'allow', bridge_import_item raises ERRCODE '23P01' when the room is taken.",
     );
   await refuseImpossible(client, slot, item, find);
-  const change = { title: 'Adapter check, moved', ends_at: slot.later };
+  await client.query('SAVEPOINT on_top');
+  const onTop = await attempt(client, 'SELECT bridge_import($1)', [
+    JSON.stringify({ ...item, overlap: 'allow' }),
+  ]);
+  await client.query('ROLLBACK TO on_top; RELEASE on_top');
+  if (sqlState(onTop) === '23P01' && !abilities.has('no-overlap'))
+    undeclared('no-overlap', 'A meeting on a taken slot is refused although overlap is allowed.', find);
+  const change = {
+    ...(abilities.has('no-text') ? {} : { title: 'Adapter check, moved' }),
+    ends_at: slot.later,
+  };
   const changed = await ask<{ keys: string[] | null }>(
     client,
     'SELECT bridge_change_item($1, $2::bigint, $3) AS keys',
@@ -121,7 +149,7 @@ async function refuseImpossible(client: pg.Client, slot: Slot, item: object, fin
     ['that ends before it starts', { starts_at: slot.later, ends_at: slot.starts_at }],
   ];
   for (const [what, change] of impossible) {
-    const error = await attempt(client, 'SELECT bridge_import_item($1)', [
+    const error = await attempt(client, 'SELECT bridge_import($1)', [
       JSON.stringify({ ...item, ...change, overlap: 'allow' }),
     ]);
     if (error !== null && /^(22|23|P0001)/.test(sqlState(error) ?? '')) continue;
@@ -133,6 +161,14 @@ async function refuseImpossible(client: pg.Client, slot: Slot, item: object, fin
     );
   }
 }
+
+const undeclared = (ability: Ability, message: string, find: Find) =>
+  find(
+    'warning',
+    'abilities',
+    message,
+    `If that cannot be, declare it in 40_defaults.sql: the setting abilities with the word ${ability} (sql/README.md, "Abilities").`,
+  );
 
 /** The first hour and a half at ten on a workday in which a room has nothing; null: no room is known. */
 async function freeSlot(client: pg.Client, timezone: string): Promise<Slot | null> {

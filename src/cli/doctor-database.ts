@@ -1,5 +1,6 @@
 /** What `doctor` asks of the booking system's database. */
 import { randomUUID } from 'node:crypto';
+import { abilityWords, readAbilities } from '../abilities.ts';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type pg from 'pg';
@@ -285,6 +286,17 @@ async function checkAdapter(client: pg.Client, find: Find): Promise<void> {
       migrateCommand,
     );
   }
+  const { known, unknown } = await readAbilities(client);
+  if (unknown.length > 0)
+    find(
+      'warning',
+      'adapter',
+      `The setting abilities has words that say nothing: ${unknown.join(', ')}.`,
+      `The words are ${abilityWords}.`,
+    );
+  if (known.size > 0)
+    find('ok', 'adapter', `it declares what the booking system cannot do: ${[...known].join(', ')}`);
+  if (known.has('one-way')) return;
   const { rows } = await client.query<{ name: string }>(
     `SELECT f.name FROM unnest($1::text[]) AS f (name)
      WHERE NOT EXISTS (SELECT FROM pg_proc p WHERE p.proname = f.name AND p.pronamespace = 'public'::regnamespace)`,

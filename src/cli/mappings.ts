@@ -113,17 +113,17 @@ export async function store(db: Queryable, pair: Pair): Promise<Done> {
   const { resourceId, mailbox, name, active, direction } = pair;
   try {
     const { rows } = await db.query<{ done: Done }>(
-      `WITH same AS (
+      `WITH way AS (SELECT CASE WHEN 'one-way' = ANY (bridge_abilities()) THEN 'booking_to_outlook' ELSE $5 END AS direction), same AS (
          SELECT * FROM bridge_resource_mappings WHERE resource_id = $1 AND lower(outlook_item_id) = lower($2)
          ORDER BY active DESC, id DESC LIMIT 1
        ), added AS (
          INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id, outlook_item_name, active, sync_direction)
-         SELECT $1, $2, $3, $4, $5 WHERE NOT EXISTS (SELECT FROM same) RETURNING 1
+         SELECT $1, $2, $3, $4, direction FROM way WHERE NOT EXISTS (SELECT FROM same) RETURNING 1
        ), changed AS (
          UPDATE bridge_resource_mappings r SET outlook_item_name = coalesce($3, r.outlook_item_name), active = $4,
-           sync_direction = $5, updated_at = now()
-         FROM same WHERE r.id = same.id
-           AND (r.outlook_item_name, r.active, r.sync_direction) IS DISTINCT FROM (coalesce($3, r.outlook_item_name), $4, $5)
+           sync_direction = way.direction, updated_at = now()
+         FROM same, way WHERE r.id = same.id
+           AND (r.outlook_item_name, r.active, r.sync_direction) IS DISTINCT FROM (coalesce($3, r.outlook_item_name), $4, way.direction)
          RETURNING 1
        )
        SELECT CASE WHEN EXISTS (SELECT FROM added) THEN 'added' WHEN EXISTS (SELECT FROM changed) THEN 'changed'

@@ -19,6 +19,7 @@ import type { OutlookSide } from './outlook-side.ts';
 import type { ConflictPolicy } from './apply/decision.ts';
 import { createTroubles } from './apply/troubles.ts';
 import { listWindow } from './store/pull-store.ts';
+import { withPrivacy } from './with-privacy.ts';
 import { withoutClaimedEvents } from './match/free-events.ts';
 import { createWriteBack } from './apply/write-booking.ts';
 
@@ -49,7 +50,7 @@ export const createSync = (options: SyncOptions) => createDrain(partsOf(options)
 /** What a drain is put together from. */
 export function partsOf(options: SyncOptions): DrainOptions {
   const { db, tell, window, pollMs, random = Math.random } = options;
-  const outlook = withFreshReads(withoutClaimedEvents(db, options.outlook));
+  const outlook = withFreshReads(withPrivacy(db, withoutClaimedEvents(db, options.outlook)));
   const writeBack = createWriteBack(db, random);
   const troubles = createTroubles(random);
   const apply = createApply({

@@ -1,5 +1,7 @@
 /** `adapter check`: each mistake that an author of an adapter makes is told with what mends it. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { migrate } from '../../src/cli/migrate.ts';
 import { adapters } from '../support/adapters.ts';
@@ -187,6 +189,12 @@ const mistakes: readonly Mistake[] = [
     says: ['plans', /reservation_id = \$2 reads the whole of mrbs_/, /10_view\.sql/],
   },
   {
+    does: 'an ability that is none',
+    file: '40_defaults.sql',
+    change: (text) => text.replace("'one-room'", "'one-room no-coffee'"),
+    says: ['abilities', /words that say nothing: no-coffee/, /no-overlap/],
+  },
+  {
     does: 'a statement that is none',
     file: '10_view.sql',
     change: (text) => text.replace('e.room_id AS', 'e.room_idd AS'),
@@ -234,6 +242,38 @@ test.each(adapters)(
     }
   },
 );
+
+test.each([
+  {
+    ability: 'no-private',
+    file: '10_view.sql',
+    change: (text: string) => text.replace('(e.status & 1) = 1 AS is_private', 'false AS is_private'),
+  },
+  {
+    ability: 'no-overlap',
+    file: '20_functions.sql',
+    change: (text: string) => text.replace("item ->> 'overlap' = 'allow' OR", 'false OR'),
+  },
+])(
+  'what the booking system cannot do and does not declare is named: $ability',
+  async ({ ability, file, change }) => {
+    await using db = await openTestDatabase({ schema: 'bare mrbs' });
+    await book(db);
+    const warned = (await found(db, spoilt(file, change))).filter(({ check }) => check === 'abilities');
+    expect(warned.filter(({ state }) => state === 'warning').map(({ repair }) => repair)).toEqual([
+      expect.stringContaining(`the word ${ability} `),
+    ]);
+  },
+);
+
+test('an adapter that is only read from needs no functions', async () => {
+  await using db = await openTestDatabase({ schema: 'bare mrbs' });
+  await book(db);
+  const folder = spoilt('40_defaults.sql', (text) => text.replace("'one-room'", "'one-way'"));
+  writeFileSync(join(folder, '20_functions.sql'), '');
+  const problems = (await found(db, folder)).filter(({ state }) => state === 'problem');
+  expect(problems).toEqual([]);
+});
 
 test('the next bookings are shown in local time', async () => {
   await using db = await openTestDatabase({ schema: 'bare mrbs' });

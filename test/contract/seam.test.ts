@@ -239,6 +239,14 @@ describe.each(desks)('the adapter $name', (desk) => {
     else assert.deepEqual(await change(db, key, onto), ['ends_at', 'starts_at']);
   });
 
+  test('has one room for each reservation where it says so, and several else', async () => {
+    await using db = await open();
+    const both = meeting(0, { resource_ids: await desk.rooms(db) });
+    if ((await abilities(db)).includes('one-room'))
+      await assert.rejects(imported(db, both), (error) => sqlState(error) === '22023');
+    else assert.equal((await itemsOf(db, await imported(db, both))).length, 2);
+  });
+
   test('refuses to leave a reservation without a room', async () => {
     await using db = await open();
     const rooms = await desk.rooms(db);

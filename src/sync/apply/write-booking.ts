@@ -106,9 +106,26 @@ export function createWriteBack(db: Queryable, random: () => number = Math.rando
       });
       return writtenOf(item, write, rows[0]!.answer);
     } catch (error) {
-      return failed(error, item, write);
+      const result = failed(error, item, write);
+      return result.outcome === 'taken' && isConstraint(error)
+        ? { ...result, message: await whoHasIt(room, item, write) }
+        : result;
     }
   };
+
+  /** Where a constraint of the booking system refused, its words say nothing to a person. Ours name what is there. */
+  async function whoHasIt(room: LeasedRoom, item: WorkItem, write: BookingWrite): Promise<string> {
+    const place = placeOf(item, write);
+    const { rows } = await db.query<{ title: string }>({
+      name: 'who_has_the_time',
+      text: `SELECT i.title FROM bridge_items i WHERE i.resource_id = $1 AND i.active AND i.starts_at < $3::timestamptz AND i.ends_at > $2::timestamptz
+          AND NOT (i.reservation_type = $4 AND i.reservation_id = $5) IS TRUE
+        ORDER BY i.starts_at LIMIT 1`,
+      values: [room.resourceId, place?.startsAt ?? null, place?.endsAt ?? null, ...reservationOf(item)],
+    });
+    const [other] = rows;
+    return `The time is taken in the booking system${other === undefined ? ', which allows one reservation at a time' : `: ${other.title}`}.`;
+  }
 
   function failed(error: unknown, { attempt }: WorkItem, write: BookingWrite): WrittenBack {
     const state = sqlState(error);
@@ -127,6 +144,23 @@ export function createWriteBack(db: Queryable, random: () => number = Math.rando
     throw error;
   }
 }
+
+/** A constraint of the booking system refused, not a function of the adapter. */
+const isConstraint = (error: unknown): boolean => {
+  const { constraint } = error as { readonly constraint?: unknown };
+  return typeof constraint === 'string' && constraint !== '';
+};
+
+function placeOf(item: WorkItem, write: BookingWrite): Pick<Item, 'startsAt' | 'endsAt'> | null {
+  if (write.do === 'import') return write.item;
+  const now = isMapped(item) ? bookedOf(item) : null;
+  const change = write.do === 'change' ? write.change : {};
+  const [startsAt, endsAt] = [change.startsAt ?? now?.startsAt, change.endsAt ?? now?.endsAt];
+  return startsAt === undefined || endsAt === undefined ? null : { startsAt, endsAt };
+}
+
+const reservationOf = (item: WorkItem) =>
+  isMapped(item) ? [item.reservation.type, item.reservation.id] : [null, null];
 
 /** What the functions of the database are told of one write. */
 export function askedOf(item: WorkItem, write: BookingWrite, settled: Settlement) {

@@ -1,4 +1,6 @@
 /** Cancellations in our tables and in the booking system, as queries. `cancellations.ts` calls them. */
+import { readAbilities } from '../../abilities.ts';
+import { Permanent } from '../../errors.ts';
 import type { Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { lockFold, noteChange } from './requests.ts';
@@ -88,6 +90,10 @@ export async function noteChanges(db: Queryable, chosen: readonly Chosen[]): Pro
 
 /** Cancels one reservation, notes it as a trigger would, and writes it down. Returns whether it was active. */
 export async function cancelReservation(db: Queryable, type: string, id: Id): Promise<boolean> {
+  if ((await readAbilities(db)).known.has('one-way'))
+    throw new Permanent('The booking system is only read from: its adapter is declared one-way.', {
+      hint: 'Cancel the reservation in the booking system.',
+    });
   const { rows } = await db.query<{ was: boolean }>({
     name: 'cancel_item',
     text: 'SELECT bridge_cancel_item($1, $2::bigint, $3) AS was',

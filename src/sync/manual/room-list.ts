@@ -1,4 +1,5 @@
 /** Which resource is which room mailbox, as people and scripts edit it. A trigger on the table tells the daemon. */
+import { readAbilities } from '../../abilities.ts';
 import { sqlState, type Database } from '../../database.ts';
 import { Conflict } from '../../errors.ts';
 import { roomSettingNames, type RoomSettings } from '../../room-settings.ts';
@@ -52,7 +53,10 @@ export function createRoomList(db: Database) {
   }
 
   /** Adds a room. The same room again is left as it is (`added` is false). Throws Conflict when either is taken. */
-  async function add(fields: RoomMappingFields): Promise<{ mapping: RoomMapping; added: boolean }> {
+  async function add(wished: RoomMappingFields): Promise<{ mapping: RoomMapping; added: boolean }> {
+    // as the table takes it
+    const isOneWay = (await readAbilities(db)).known.has('one-way');
+    const fields = isOneWay ? { ...wished, sync_direction: 'booking_to_outlook' } : wished;
     const there = (await list(fields.resource_id)).find(
       (one) =>
         one.active === fields.active &&

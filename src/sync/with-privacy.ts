@@ -1,0 +1,45 @@
+/** Outlook for a booking system without a private mark: what is private in Outlook stays so, whatever that system shows. */
+import { readAbilities } from '../abilities.ts';
+import type { Queryable } from '../database.ts';
+import type { OutlookSide, Write, Written } from './outlook-side.ts';
+
+type Change = Extract<Write, { do: 'change' }>;
+
+/** A change without what would make the event public; null: nothing of it is left. */
+function kept(write: Change): Change | null {
+  const { isPrivate: _, ...change } = write.change;
+  const isEmpty = Object.keys(change).length === 0 && write.busy !== true && write.properties === undefined;
+  return isEmpty ? null : { ...write, change };
+}
+
+const publishes = (write: Write): boolean => write.do === 'change' && write.change.isPrivate === false;
+
+export function withPrivacy(db: Queryable, outlook: OutlookSide): OutlookSide {
+  return {
+    ...outlook,
+    async write(room, writes, signal) {
+      // rare, so it is asked for then
+      if (!writes.some(publishes) || !(await readAbilities(db)).known.has('no-private'))
+        return await outlook.write(room, writes, signal);
+      const all = writes.map((write) => (publishes(write) ? kept(write as Change) : write));
+      const sent = await outlook.write(
+        room,
+        all.filter((write) => write !== null),
+        signal,
+      );
+      let at = 0;
+      const answers: Written[] = [];
+      for (const [place, write] of all.entries())
+        answers.push(write === null ? await asItIs((writes[place] as Change).eventId, signal) : sent[at++]!);
+      return answers;
+
+      async function asItIs(eventId: string, stopped: AbortSignal): Promise<Written> {
+        const began = performance.now();
+        const event = await outlook.read(room, eventId, stopped);
+        const acceptedAt = performance.now();
+        const made = { acceptedAt, callMs: acceptedAt - began };
+        return event === null ? { ...made, outcome: 'gone' } : { ...made, outcome: 'written', event };
+      }
+    },
+  };
+}
