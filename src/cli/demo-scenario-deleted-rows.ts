@@ -23,14 +23,14 @@ async function play(stage: Stage): Promise<void> {
   const events = () => world.tenant.eventsIn(room.upn).filter((event) => !event.isCancelled).length;
   const before = events();
 
-  const held = stage.fact((fact) => fact.fact === 'brake-held' && fact.resourceId === room.resource);
+  using heard = stage.listen();
   const deleted = await deleteRows(stage, room.resource);
   const deletedAt = performance.now();
   say(
     'desk',
     `DELETE FROM bb_event_resource, bb_booking_resource WHERE resource_id=${room.resource}: ${deleted.count} rows of ${room.name}`,
   );
-  const fact = await held;
+  const fact = await heard.first((one) => one.fact === 'brake-held' && one.resourceId === room.resource);
   if (fact.fact !== 'brake-held') return;
   say(
     'daemon',
@@ -42,9 +42,9 @@ async function play(stage: Stage): Promise<void> {
     [restore, release],
     async () => (await heldIn(stage, room.resource)) === 0,
   );
+  const decidedAt = performance.now();
   if (chosen === restore.key) await deleted.putBack();
   if (chosen === release.key) await stage.api(`/rooms/${room.resource}/brake/release`, {});
-  const decidedAt = performance.now();
   const holdsNothing = async () => (await heldIn(stage, room.resource)) === 0;
   await untilSo(holdsNothing, 60_000, () => `The brake still holds ${room.name}.`, stage.signal);
   const { comparison } = await stage.untilEqual();

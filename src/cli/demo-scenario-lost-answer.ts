@@ -18,9 +18,7 @@ async function play(stage: Stage): Promise<void> {
     times: 1,
     action: { do: 'dropAnswer' },
   });
-  const pushed = stage.fact(
-    (fact) => fact.fact === 'pushed' && fact.reservationId === reservation?.id && fact.action !== 'waiting',
-  );
+  using heard = stage.listen();
   const reservation = await desk.book(room.resource, {
     title: 'Korfestival',
     from: `${day} 10:00`,
@@ -29,7 +27,9 @@ async function play(stage: Stage): Promise<void> {
   const bookedAt = performance.now();
   say('desk', `books «Korfestival» in ${room.name}, ${day} 10:00 (event ${reservation.id})`);
   say('fault', 'Outlook makes the event, then the connection breaks: the answer is lost');
-  await pushed;
+  await heard.first(
+    (fact) => fact.fact === 'pushed' && fact.reservationId === reservation.id && fact.action !== 'waiting',
+  );
   const toldAfter = performance.now() - bookedAt;
   const { comparison } = await stage.untilEqual();
 

@@ -25,6 +25,10 @@ export interface Choice {
   readonly what: string;
 }
 
+export interface Listening extends Disposable {
+  readonly first: (matches: (fact: Fact) => boolean) => Promise<Fact>;
+}
+
 export interface StageParts {
   readonly world: World;
   readonly daemon: RunningDaemon;
@@ -86,23 +90,35 @@ export function createStage({ world, daemon, screen, choose, signal }: StagePart
       const isAtRest = async () => (await world.db.query<{ rest: boolean }>(atRest)).rows[0]!.rest;
       await untilSo(isAtRest, equalWithinMs, () => 'The daemon is still at work.', signal);
     },
-    /** The first fact from now on that matches; ask before what causes it. Rejects after a minute. */
-    fact(matches: (fact: Fact) => boolean): Promise<Fact> {
-      const { promise, resolve } = Promise.withResolvers<Fact>();
+    /** Remembers facts from now on; begin before what causes them. */
+    listen(): Listening {
+      const heard: Fact[] = [];
+      const waiting = new Set<() => void>();
       const unwatch = daemon.watch((fact) => {
-        if (matches(fact)) resolve(fact);
+        heard.push(fact);
+        for (const look of waiting) look();
       });
-      const late = Promise.withResolvers<never>();
-      const timer = setTimeout(() => late.reject(new Error('The daemon did not tell it.')), equalWithinMs);
-      const stopped = () => late.reject(signal.reason as Error);
-      signal.addEventListener('abort', stopped);
-      const found = Promise.race([promise, late.promise]).finally(() => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', stopped);
-        unwatch();
-      });
-      found.catch(() => undefined); // it is waited for later
-      return found;
+      return {
+        /** The first that matches. Rejects after a minute. */
+        first(matches) {
+          const { promise, resolve, reject } = Promise.withResolvers<Fact>();
+          const look = () => {
+            const found = heard.find(matches);
+            if (found !== undefined) resolve(found);
+          };
+          const timer = setTimeout(() => reject(new Error('The daemon did not tell it.')), equalWithinMs);
+          const stopped = () => reject(signal.reason as Error);
+          signal.addEventListener('abort', stopped);
+          waiting.add(look);
+          look();
+          return promise.finally(() => {
+            clearTimeout(timer);
+            signal.removeEventListener('abort', stopped);
+            waiting.delete(look);
+          });
+        },
+        [Symbol.dispose]: unwatch,
+      };
     },
     /** Lets the visitor choose, unless the matter is settled otherwise first (on the page, say): null. */
     async choice(choices: readonly Choice[], settled: () => Promise<boolean>): Promise<string | null> {

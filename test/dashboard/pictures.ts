@@ -42,14 +42,14 @@ await mkdir(into, { recursive: true });
 await using demo = await startDemo();
 await using browser = await openBrowser();
 const week = await fullestWeek(demo.url);
-const dashboard = { viewport: { width: 1280, height: 905 }, hash: '', ready: isAtRest, of: 'body' };
+const dashboard = { viewport: { width: 1280, height: 930 }, hash: '', ready: isAtRest, of: 'body' };
 const pictures: readonly Picture[] = [
   { ...dashboard, file: 'dashboard.png', colorScheme: 'light' },
   { ...dashboard, file: 'dashboard-dark.png', colorScheme: 'dark' },
   {
     file: 'week.png',
     colorScheme: 'light',
-    viewport: { width: 1280, height: 640 },
+    viewport: { width: 1280, height: 730 },
     of: '#calendar',
     hash: `#/calendar/${week.resource}/week/${week.date}`,
     ready: (page) =>
