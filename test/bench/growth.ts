@@ -200,9 +200,9 @@ async function fill(pool: Database, { mappings, rooms }: Size): Promise<void> {
   );
   await client.query(`
     INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, outlook_event_id,
-      sync_status, starts_at, ends_at, booking_base, booking_seen, outlook_base)
+      sync_status, starts_at, ends_at, agreement, booking_base, booking_seen, outlook_base)
     SELECT i.reservation_type, i.reservation_id, i.resource_id, r.outlook_item_id, 'filled-' || i.reservation_id, 'synced',
-      i.starts_at, i.ends_at, s.state, s.state, s.state
+      i.starts_at, i.ends_at, 'agreed', s.state, s.state, s.state
     FROM bridge_items i JOIN bridge_resource_mappings r USING (resource_id),
       LATERAL (SELECT bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private) AS state) s`);
   await client.query(

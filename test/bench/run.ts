@@ -24,6 +24,7 @@ const figures: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
   'webhook-flood': async () => (await import('./webhook-flood.ts')).measureWebhookFlood(),
   'half-open': async () => (await import('./half-open.ts')).measureHalfOpen(),
   serialization: async () => (await import('./serialization.ts')).measureSerialization(),
+  search: async () => (await import('./search.ts')).measureSearch(),
   idle: async () => (await import('./idle.ts')).measureIdle(),
   growth: async () => (await import('./growth.ts')).measureGrowth(),
   'growth-million': async () => (await import('./growth.ts')).measureGrowth(true),

@@ -164,3 +164,18 @@ test.each([`'; DROP TABLE bridge_mappings; --`, '%', '_', '\\', '((((', '[a-z]*'
     expect((await api.call('GET', '/search?q=korpr')).status).toBe(200);
   },
 );
+test('a title far from now is found among very many that are nearer, and all that match are counted', async () => {
+  await using api = await openApi();
+  await api.db.query(`
+    INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, sync_status, starts_at, ends_at,
+      agreement, booking_base, booking_seen, outlook_base)
+    SELECT 'event', 10000 + n, 101, 'formannskapssalen@bergen.example', 'synced', at, at + interval '1 hour', 'agreed', s, s, s
+    FROM generate_series(1, 20100) n,
+      LATERAL (SELECT now() + CASE WHEN n = 20100 THEN interval '300 days' ELSE n * interval '1 minute' END AS at) t,
+      LATERAL (SELECT jsonb_build_object('startsAt', at, 'endsAt', at + interval '1 hour', 'allDay', false, 'description', '', 'isPrivate', false,
+        'title', CASE WHEN n = 20100 THEN 'Særmøte' ELSE 'Korprøve ' || n % 7 END) AS s) i`);
+  expect(await titles(api, 'særmøte')).toEqual(['Særmøte']);
+  expect(await titles(api, 'sermote')).toEqual(['Særmøte']);
+  const many = await search(api, 'korprøve 3', '&limit=5');
+  expect(many.body).toMatchObject({ count: 5, total: 2_871 });
+});

@@ -6,6 +6,7 @@ import type { Id } from '../../id.ts';
 import type { Item } from '../../item.ts';
 import { failingAs } from '../store/failing.ts';
 import { linkOf, linksOf } from './booking-links.ts';
+import { createMatches } from './search-matches.ts';
 import { understand, type Understood } from './search-query.ts';
 import { folded, matchWord, type Folded } from './search-words.ts';
 
@@ -47,13 +48,15 @@ interface Candidate extends Omit<SearchResult, 'url'> {
   readonly to_time: string | null;
 }
 
-/** The nearest to now are searched; with a date in the question that is far more than there are. */
-const mostCandidates = 20_000;
+/** Of those that hold all the words the nearest to now are looked at closely; of a day, all there are. */
+const mostCandidates = 2_000;
+const mostOfADay = 20_000;
 const atATime = 1_000;
 /** Searches of one daemon are done one after the other. */
 const mostWaiting = 20;
 
 export function createSearch(db: Database) {
+  const findMatches = createMatches(db);
   let waiting = 0;
   let before: Promise<unknown> = Promise.resolve();
 
@@ -80,19 +83,19 @@ export function createSearch(db: Database) {
     const exact = await byId(understood);
     // an id in Outlook is nothing else besides
     const isId = exact.length > 0 && understood.outlookId !== null;
-    let matches = isId ? [] : await matching(understood, false);
+    let found = isId ? none : await matching(understood, false);
     let remark: string | null = null;
-    if (matches.length === 0 && exact.length === 0 && understood.days?.weekday === true) {
-      matches = await matching(understood, true);
-      if (matches.length > 0)
+    if (found.best.length === 0 && exact.length === 0 && understood.days?.weekday === true) {
+      found = await matching(understood, true);
+      if (found.best.length > 0)
         remark = `There is none on ${understood.days.from}; these are on other such weekdays.`;
     }
     const known = new Set(exact.map((one) => one.mapping_id));
-    const all = [...exact, ...matches.filter((one) => !known.has(one.mapping_id))];
+    const all = [...exact, ...found.best.filter((one) => !known.has(one.mapping_id))];
     const listed = all.slice(0, limit).map(printed);
     const links = await linksOf(db, listed);
     const results = listed.map((one) => ({ ...one, url: linkOf(links, one) }));
-    return { timezone, understood, remark, total: all.length, results };
+    return { timezone, understood, remark, total: all.length + found.beyond, results };
   }
 
   async function byId({ reservation, outlookId }: Understood): Promise<Candidate[]> {
@@ -104,14 +107,19 @@ export function createSearch(db: Database) {
     return rows;
   }
 
-  async function matching(understood: Understood, anyWeek: boolean): Promise<Candidate[]> {
+  async function matching(understood: Understood, anyWeek: boolean): Promise<Matching> {
     const { words, days, time } = understood;
-    if (words.length === 0 && days === null && time === null) return [];
+    if (words.length === 0 && days === null && time === null) return none;
+    const { matches, score } = createScore(words);
+    // on given days there are few, all of which are compared
+    const found =
+      words.length === 0 || (days !== null && !anyWeek)
+        ? null
+        : await findMatches(words.length, matches, mostCandidates);
     const { rows } = await db.query<Candidate>({
       text: candidatesText,
-      values: [days?.from ?? null, days?.to ?? null, anyWeek, mostCandidates],
+      values: [days?.from ?? null, days?.to ?? null, anyWeek, mostOfADay, found?.ids ?? null],
     });
-    const score = createScore(words);
     const scored: { row: Candidate; score: number; at: number }[] = [];
     for (const [at, row] of rows.entries()) {
       if (at % atATime === atATime - 1) await breathe();
@@ -119,7 +127,9 @@ export function createSearch(db: Database) {
       if (points > 0) scored.push({ row, score: points, at });
     }
     // the rows come with what is nearest first
-    return scored.toSorted((a, b) => b.score - a.score || a.at - b.at).map(({ row }) => row);
+    const best = scored.toSorted((a, b) => b.score - a.score || a.at - b.at).map(({ row }) => row);
+    const beyond = found === null || time !== null || anyWeek ? 0 : found.total - mostCandidates;
+    return { best, beyond: Math.max(0, beyond) };
   }
 
   return { search: failingAs('search', search) };
@@ -128,8 +138,18 @@ export function createSearch(db: Database) {
 const covers = ({ from_time: from, to_time: to }: Candidate, time: string): boolean =>
   from !== null && to !== null && (from === time || (from < time && (time < to || to <= from)));
 
-/** How well a candidate matches all the words; 0: not all of them do. What is cancelled comes after its like. */
-function createScore(words: readonly string[]): (row: Candidate) => number {
+/** `beyond`: how many more match than were looked at. */
+interface Matching {
+  readonly best: readonly Candidate[];
+  readonly beyond: number;
+}
+const none: Matching = { best: [], beyond: 0 };
+
+/**
+ * `matches`: how well each word matches one text. `score`: how well a candidate matches all the words; 0: not all of them do.
+ * What is cancelled comes after its like.
+ */
+function createScore(words: readonly string[]) {
   const joined = words.join('');
   const texts = new Map<string, readonly number[]>();
   /** How well each word matches a text; a title comes in many rows and is read once. */
@@ -147,7 +167,7 @@ function createScore(words: readonly string[]): (row: Candidate) => number {
   const phrase = (text: Folded) =>
     joined.length < 4 ? 0 : text.joined === joined ? 1.1 : text.joined.includes(joined) ? 0.95 : 0;
 
-  return (row) => {
+  function score(row: Candidate): number {
     const fields = [
       [row.title, 1],
       [row.outlook?.title, 1],
@@ -163,7 +183,8 @@ function createScore(words: readonly string[]): (row: Candidate) => number {
     if (best.includes(0)) return 0;
     const mean = words.length === 0 ? 1 : best.reduce((sum, one) => sum + one, 0) / words.length;
     return Math.round(mean * 100) / 100 - (row.status === 'cancelled' ? 0.3 : 0);
-  };
+  }
+  return { matches, score };
 }
 
 const printed = ({
@@ -214,7 +235,7 @@ const candidatesText = `
   SELECT ${resultText}
   FROM (
     SELECT ${mappingText} FROM bridge_mappings m, asked
-    WHERE CASE
+    WHERE ($5::bigint[] IS NULL OR m.id = ANY ($5)) AND CASE
       WHEN $1::date IS NULL THEN true
       WHEN $3::boolean THEN extract(isodow FROM m.starts_at AT TIME ZONE ${zoneText}) = extract(isodow FROM $1::date)
       ELSE m.starts_at < asked.closes AND greatest(m.ends_at, m.starts_at + interval '1 second') > asked.opens

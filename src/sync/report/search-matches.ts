@@ -1,0 +1,121 @@
+/**
+ * Which mappings hold all the words of a question, among however many there are: each different text is compared once, here,
+ * and the database says which rows have the texts that fit.
+ */
+import type { Queryable } from '../../database.ts';
+
+/** How well each word matches a text; 0: nowhere. */
+type Match = (text: string) => readonly number[];
+
+/** Names change seldom, and reading them all reads the whole view: one that is new is searched by after so long. */
+const namesMs = 30_000;
+/** What may have changed since its texts were noted is a candidate whatever they say. */
+const openMost = 500;
+
+export interface Matches {
+  readonly ids: readonly number[];
+  /** How many there are, of which the nearest to now are in `ids`. */
+  readonly total: number;
+}
+
+export function createMatches(db: Queryable) {
+  let names: { readonly at: number; readonly texts: readonly string[] } | null = null;
+
+  async function readNames(): Promise<readonly string[]> {
+    if (names !== null && performance.now() - names.at < namesMs) return names.texts;
+    const { rows } = await db.query<{ text: string }>({ name: 'search_names', text: namesText });
+    const texts = rows.map(({ text }) => text);
+    names = { at: performance.now(), texts };
+    return texts;
+  }
+
+  /** The mappings that hold every word, the nearest to now first, `most` at most. */
+  return async function find(words: number, match: Match, most: number): Promise<Matches> {
+    const [{ rows }, people] = await Promise.all([
+      db.query<{ kind: 'text' | 'place'; text: string; resource: number | null; type: string | null }>({
+        name: 'search_texts',
+        text: textsText,
+      }),
+      readNames(),
+    ]);
+    const maskOf = (text: string) =>
+      match(text).reduce((mask, points, at) => (points > 0 ? mask | (1 << at) : mask), 0);
+    const fitting = (texts: readonly string[]) =>
+      // both sides may say the same
+      [...new Set(texts)].map((text) => ({ text, mask: maskOf(text) })).filter(({ mask }) => mask !== 0);
+    const places = rows
+      .filter(({ kind }) => kind === 'place')
+      .map(({ text, resource, type }) => ({
+        resource,
+        type,
+        mask: maskOf(text) | maskOf(`room rom resource ${resource} ${type ?? ''}`),
+      }));
+    const known = fitting(people);
+    const texts = fitting(rows.filter(({ kind }) => kind === 'text').map(({ text }) => text));
+    const every = 2 ** words - 1;
+    const hasNames = known.length > 0;
+    // a word that stands nowhere is held by no row
+    const held = [...texts, ...places, ...known].reduce((all, { mask }) => all | mask, 0);
+    const found = await db.query<{ id: number; total: number }>({
+      text: matchesText(hasNames),
+      values: [
+        JSON.stringify(held === every ? texts : []),
+        JSON.stringify(held === every ? places : []),
+        every,
+        most,
+        openMost,
+        ...(hasNames ? [JSON.stringify(known)] : []),
+      ],
+    });
+    return { ids: found.rows.map(({ id }) => id), total: found.rows[0]?.total ?? 0 };
+  };
+}
+
+const outlookText = `coalesce(nullif(m.conflict -> 'outlook', 'null'), m.outlook_seen, m.outlook_base) ->> 'title'`;
+const bookingText = `coalesce(m.booking_seen, m.booking_base) ->> 'title'`;
+const distanceText = `greatest(m.starts_at - now(), now() - m.ends_at, interval '0')`;
+
+const namesText = `
+  SELECT DISTINCT n.text FROM bridge_items i CROSS JOIN LATERAL (VALUES (i.organizer_name), (i.organizer_email)) n (text) WHERE n.text <> ''`;
+
+// Titles of both sides, who invited, and where it is, in words; one reading of the table.
+const textsText = `
+  SELECT CASE WHEN g.at = 7 THEN 'place' ELSE 'text' END AS kind,
+    CASE g.at WHEN 7 THEN concat_ws(' ', r.outlook_item_name, split_part(coalesce(g.mailbox, r.outlook_item_id), '@', 1))
+      ELSE coalesce(g.booking, g.outlook, g.organizer) END AS text,
+    g.resource_id AS resource, g.type
+  FROM (
+    SELECT ${bookingText} AS booking, ${outlookText} AS outlook, m.outlook_organizer AS organizer, m.resource_id, m.reservation_type AS type,
+      max(m.outlook_item_id) AS mailbox, grouping(${bookingText}, ${outlookText}, m.outlook_organizer) AS at
+    FROM bridge_mappings m
+    GROUP BY GROUPING SETS ((${bookingText}), (${outlookText}), (m.outlook_organizer), (m.resource_id, m.reservation_type))) g
+  LEFT JOIN LATERAL (SELECT * FROM bridge_resource_mappings r WHERE r.resource_id = g.resource_id ORDER BY r.active DESC, r.id DESC LIMIT 1) r ON g.at = 7
+  WHERE g.at = 7 OR coalesce(g.booking, g.outlook, g.organizer) <> ''`;
+
+const matchesText = (hasNames: boolean) => `
+  WITH t AS MATERIALIZED (SELECT * FROM jsonb_to_recordset($1) AS t (text text, mask integer)),
+  place AS MATERIALIZED (SELECT * FROM jsonb_to_recordset($2) AS p (resource integer, type text, mask integer)),
+  ${
+    hasNames
+      ? `n AS MATERIALIZED (SELECT * FROM jsonb_to_recordset($6) AS n (text text, mask integer)),
+  person AS MATERIALIZED (
+    SELECT i.reservation_type, i.reservation_id, i.resource_id, coalesce(a.mask, 0) | coalesce(b.mask, 0) AS mask
+    FROM bridge_items i LEFT JOIN n a ON a.text = i.organizer_name LEFT JOIN n b ON b.text = i.organizer_email
+    WHERE a.mask IS NOT NULL OR b.mask IS NOT NULL),`
+      : ''
+  }
+  found AS MATERIALIZED (
+    SELECT m.id, ${distanceText} AS distance
+    FROM bridge_mappings m
+    LEFT JOIN t b ON b.text = ${bookingText}
+    LEFT JOIN t o ON o.text = ${outlookText}
+    LEFT JOIN t w ON w.text = m.outlook_organizer
+    LEFT JOIN place ON place.resource = m.resource_id AND place.type IS NOT DISTINCT FROM m.reservation_type
+    ${hasNames ? 'LEFT JOIN person USING (reservation_type, reservation_id, resource_id)' : ''}
+    WHERE coalesce(b.mask, 0) | coalesce(o.mask, 0) | coalesce(w.mask, 0) | coalesce(place.mask, 0)
+      ${hasNames ? '| coalesce(person.mask, 0)' : ''} = $3::integer),
+  -- what is due may be called otherwise by now
+  due AS (SELECT m.id, ${distanceText} AS distance FROM bridge_mappings m WHERE m.due_at IS NOT NULL ORDER BY 2 LIMIT $5)
+  SELECT id, (SELECT count(*) FROM found)::integer AS total FROM (
+    SELECT id, distance FROM found UNION SELECT id, distance FROM due) one
+  ORDER BY distance NULLS LAST, id LIMIT $4`;
