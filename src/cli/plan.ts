@@ -17,7 +17,7 @@ import { createStart, type ConfirmedAs, type Hold } from '../sync/worker/start-m
 import { writeDown } from './asked.ts';
 import { oneLine, openBar, paint, say, sayJson, table } from './terminal.ts';
 import { createKeys } from '../sync/report/keys.ts';
-import { resourceNumber, wholeNumber } from './with-database.ts';
+import { onPool, resourceNumber, wholeNumber } from './with-database.ts';
 
 export interface PlanCommandOptions {
   readonly room?: string;
@@ -37,7 +37,7 @@ export async function planCommand(options: PlanCommandOptions, signal: AbortSign
   const config = toConfig(readEnv());
   const limit = wholeNumber('--limit', options.limit, itemsMost);
   const db = openPlanPool(config.database, 'outlook-booking-sync plan', roomsAtATime + 1);
-  try {
+  return await onPool(db, 'plan', async () => {
     const resourceId = options.room === undefined ? null : await resourceNumber(db, '--room', options.room);
     const isKeyed = await hasKeys(db);
     await using outlook = createOutlook({
@@ -72,9 +72,7 @@ export async function planCommand(options: PlanCommandOptions, signal: AbortSign
     if (options.json === true) sayJson({ success: plan.complete, hold, ...printedPlan(plan) });
     else report(plan, hold, config.timezone);
     return plan.complete ? (plan.differs ? 2 : 0) : 1;
-  } finally {
-    await db.end();
-  }
+  });
 }
 
 async function readWithBar(

@@ -15,9 +15,14 @@ export async function withDatabase<T>(
 ): Promise<T> {
   const config = toBookingConfig(readEnv());
   const db = openPool(config.database, `outlook-booking-sync ${what}`, 3);
+  return await onPool(db, what, () => work(db, config));
+}
+
+/** The same on a pool that is there; it is ended. */
+export async function onPool<T>(db: Database, what: string, work: () => Promise<T>): Promise<T> {
   try {
     await reach(db, what);
-    return await work(db, config);
+    return await work();
   } catch (error) {
     throw inWords(error, what);
   } finally {

@@ -88,7 +88,8 @@ test('a daemon that is told to stop twice does not wait for what hangs', async (
   daemon.signal('SIGTERM');
   await fleet.until('SELECT 0 AS answer', () => true);
   daemon.signal('SIGTERM');
-  expect([0, 2]).toContain(await daemon.ended);
+  // null: Node takes no signal any more while it exits, so the second one ended it
+  expect([0, 2, null]).toContain(await daemon.ended);
 });
 
 describe('Graph', () => {
