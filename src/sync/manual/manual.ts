@@ -143,7 +143,7 @@ export function createManual({ db, window, ring, needWrites, waitMs = 20_000 }: 
     syncItem: failingAs('sync one item', syncItem),
     populate: failingAs('compare rooms', populate),
     cleanUp: failingAs('clean up mappings', cleanUp),
-    /** For other drains in the foreground (`held.ts`, `cancellations.ts`). */
+    /** For other drains in the foreground (`held-removals.ts`, `cancellations.ts`). */
     begin,
     foldAll,
     wake,

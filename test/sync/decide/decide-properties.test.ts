@@ -49,15 +49,21 @@ const anyWorld: fc.Arbitrary<{ readonly world: World; readonly rewrite: (item: I
   .record({
     before: anyItem,
     rewrite: anyRewriting,
-    booking: fc.option(anyItem),
-    event: fc.oneof(anyItem, fc.constantFrom('absent' as const, 'released' as const)),
+    booking: fc.oneof(fc.constant('as before' as const), fc.option(anyItem)),
+    event: fc.oneof(anyItem, fc.constantFrom('as before' as const, 'absent' as const, 'released' as const)),
     isOrganizer: fc.boolean(),
     knowledge: fc.constantFrom('whole', 'partly', 'none', 'new', 'cancelled'),
     sent: fc.subarray([...itemFields]),
     intent: anyIntent,
   })
-  .map(({ before, rewrite, knowledge, sent, ...now }) => {
-    const world: World = { ...synced(before, rewrite), ...now };
+  .map(({ before, rewrite, knowledge, sent, booking, event, ...now }) => {
+    const start = synced(before, rewrite);
+    const world: World = {
+      ...start,
+      ...now,
+      booking: booking === 'as before' ? start.booking : booking,
+      event: event === 'as before' ? start.event : event,
+    };
     if (knowledge === 'partly') return { rewrite, world: { ...world, agreed: leaving(before, sent) } };
     if (knowledge === 'none') return { rewrite, world: { ...world, agreed: null, outlookBase: null } };
     if (knowledge === 'cancelled')
