@@ -27,6 +27,22 @@ export interface ReservationKey {
 
 export const itemFields = ['startsAt', 'endsAt', 'allDay', 'title', 'description', 'isPrivate'] as const;
 
+const fieldWords: Readonly<Record<keyof Item, string>> = {
+  startsAt: 'time',
+  endsAt: 'time',
+  allDay: 'time',
+  title: 'title',
+  description: 'text',
+  isPrivate: 'privacy',
+};
+
+/** A field as people call it; of another name: that name. */
+export const fieldInWords = (field: string): string => fieldWords[field as keyof Item] ?? field;
+
+/** Fields as people call them, each once: 'time, title'. */
+export const fieldsInWords = (fields: readonly string[]): string =>
+  [...new Set(fields.map(fieldInWords))].join(', ');
+
 /** The fields of `now` that differ from `before`, or that `before` does not have; all of them when there was nothing. */
 export function changedFields(before: ItemChange | null, now: Item): ItemChange {
   const changed = itemFields.filter((field) => before === null || !sameField(field, before, now));

@@ -2,7 +2,8 @@
 import { Invalid } from '../errors.ts';
 import { effectsOf } from '../sync/manual/conflict-effects.ts';
 import { chooseSides, readConflicts, type OpenConflict } from '../sync/manual/conflicts.ts';
-import { fieldInWords, spanIn } from '../sync/report/item-words.ts';
+import { fieldsInWords } from '../item.ts';
+import { spanIn } from '../sync/report/item-words.ts';
 import { writeDown } from './asked.ts';
 import { oneLine, paint, say, sayJson } from './terminal.ts';
 import { createKeys } from '../sync/report/keys.ts';
@@ -57,7 +58,7 @@ function print(conflict: OpenConflict, zone: string): void {
   const { booking, outlook, organizer, message } = conflict;
   const effects = effectsOf(conflict);
   const title = booking?.title ?? outlook?.title ?? `conflict ${conflict.id}`;
-  const fields = [...new Set(conflict.fields.map((field) => fieldInWords(field)))].join(', ');
+  const fields = fieldsInWords(conflict.fields);
   say(
     `${paint('bold', `«${oneLine(title)}»`)} in ${oneLine(conflict.room)}${organizer === null ? '' : `, ${oneLine(organizer)}`}`,
   );

@@ -2,11 +2,11 @@
 import type { Database } from '../database.ts';
 import type { Id } from '../id.ts';
 import { createKeys } from '../sync/report/keys.ts';
-import type { Item as Shown } from '../item.ts';
+import { fieldInWords, type Item as Shown } from '../item.ts';
 import { Invalid } from '../errors.ts';
 import { printed } from '../http/mappings.ts';
 import { createMappingList, type ListedMapping } from '../sync/report/mapping-list.ts';
-import { fieldInWords, spanIn } from '../sync/report/item-words.ts';
+import { spanIn } from '../sync/report/item-words.ts';
 import { createReports, type Explained } from '../sync/report/reports.ts';
 import { oneLine, paint, say, sayJson, table } from './terminal.ts';
 import { wholeNumber, withDatabase } from './with-database.ts';

@@ -17,7 +17,14 @@ export async function report(options: { json?: boolean }): Promise<number> {
     return 0;
   }
   const { summary } = statistics;
-  say(paint('bold', `${statistics.total_mappings} reservations are known in their rooms`));
+  say(
+    paint(
+      'bold',
+      statistics.total_mappings === 1
+        ? '1 reservation is known in its rooms'
+        : `${statistics.total_mappings} reservations are known in their rooms`,
+    ),
+  );
   say(
     table(
       ['TYPE', ...syncStatuses.map((status) => status.toUpperCase())],
@@ -33,15 +40,17 @@ export async function report(options: { json?: boolean }): Promise<number> {
   const states = Object.entries(queue.rooms).map(([state, count]) => `${count} ${state}`);
   say(`\nrooms     ${states.join(', ')}`);
   say(
-    `waiting   ${queue.due} to be synced, ${queue.outbox_rows} changes to be looked at${queue.oldest_ms === null ? '' : `, the oldest for ${Math.round(queue.oldest_ms / 1_000)} s`}`,
+    `waiting   ${queue.due} to be synced, ${changes(queue.outbox_rows)} to be looked at${queue.oldest_ms === null ? '' : `, the oldest for ${Math.round(queue.oldest_ms / 1_000)} s`}`,
   );
   const { backfill } = queue;
   if (backfill.done < backfill.total) say(`backfill  ${backfill.done} of ${backfill.total}`);
   say(`daemons   ${queue.replicas}`);
   const ms = (value: number | null) => (value === null ? '-' : `${Math.round(value)} ms`);
   say(
-    `last hour ${latency.count} changes; p50 ${ms(latency.p50_ms)}, p95 ${ms(latency.p95_ms)}, p99 ${ms(latency.p99_ms)}` +
+    `last hour ${changes(latency.count)}; p50 ${ms(latency.p50_ms)}, p95 ${ms(latency.p95_ms)}, p99 ${ms(latency.p99_ms)}` +
       (latency.backfilled === 0 ? '' : `; beside them ${latency.backfilled} of a backfill`),
   );
   return 0;
 }
+
+const changes = (count: number) => `${count} change${count === 1 ? '' : 's'}`;

@@ -1,5 +1,5 @@
 /** An item, and a change of one, as a person reads them. Times are of the booking system's wall clock. */
-import type { Item } from '../../item.ts';
+import { fieldInWords, type Item } from '../../item.ts';
 import type { Change } from './explained.ts';
 
 type Times = Pick<Item, 'startsAt' | 'endsAt' | 'allDay'>;
@@ -38,22 +38,8 @@ export function changeInWords({ was, is, text }: Change, zone: string): string {
     .join('; ');
 }
 
-const fieldWords: Readonly<Record<keyof Item, string>> = {
-  startsAt: 'time',
-  endsAt: 'time',
-  allDay: 'time',
-  title: 'title',
-  description: 'text',
-  isPrivate: 'privacy',
-};
-
-export const fieldInWords = (field: string): string => fieldWords[field as keyof Item] ?? field;
-
 /** A reason that lists fields as the program calls them, as people call them. */
 export function inWords(reason: string): string {
-  const words = reason.replace(
-    /\b(?:startsAt|endsAt|allDay|description|isPrivate)\b/g,
-    (field) => fieldWords[field as keyof Item],
-  );
+  const words = reason.replace(/\b(?:startsAt|endsAt|allDay|description|isPrivate)\b/g, fieldInWords);
   return words.replace(/\b(time)(?:, time\b)+/g, '$1');
 }

@@ -1,5 +1,5 @@
 /** What is written down of a decision that a person has to take. */
-import { changedFields, type Item } from '../../../item.ts';
+import { changedFields, fieldsInWords, type Item } from '../../../item.ts';
 import type { Settlement } from '../../store/settle.ts';
 import type { ConflictNote } from '../../store/work-item.ts';
 import { agreedBut, eventOf, pick, shownOf, type Decision } from '../decision.ts';
@@ -44,7 +44,7 @@ export const replaceNext = (decision: Decision, message: string): Settlement =>
 /** Both sides changed the same to different things: that much of a settled mapping. */
 export const fieldsConflict = (open: readonly string[], outlook: Item | null) =>
   ({
-    error: `Both sides changed ${open.join(', ')}.`,
+    error: `Both sides changed ${fieldsInWords(open)}.`,
     hint: choose,
     conflict: { kind: 'fields', fields: open, outlook },
   }) as const;

@@ -1,6 +1,6 @@
 /** What is written down once the other side has taken what was decided. */
 import { itemOf, occupying, type OutlookEvent } from '../../../event.ts';
-import { changedFields, sameItem, type Item } from '../../../item.ts';
+import { changedFields, fieldsInWords, sameItem, type Item } from '../../../item.ts';
 import { never } from '../../store/agreement.ts';
 import type { Settlement } from '../../store/settle.ts';
 import { agreedBut, agreedNow, eventOf, pick, shownOf, type Decision } from '../decision.ts';
@@ -137,7 +137,7 @@ export function bookingTook(decision: Decision): Settlement {
 }
 
 const overruledBy = (fields: readonly string[]) =>
-  fields.length === 0 ? '' : ` (both sides changed ${fields.join(', ')}: Outlook was followed)`;
+  fields.length === 0 ? '' : ` (both sides changed ${fieldsInWords(fields)}: Outlook was followed)`;
 
 /** The organiser of somebody else's meeting hears that the room does not take it; `gone`: the meeting was not there. */
 export const declined = (decision: Decision, answered: 'answered' | 'gone'): Settlement =>
