@@ -155,7 +155,7 @@ test('report shows the numbers of the day, for people and for scripts', async ()
   const said = await office.run('report');
   expect(said.out).toMatch(/TYPE +PENDING +SYNCED/);
   expect(said.out).toContain(
-    'last hour 1 changes; p50 12 ms, p95 12 ms, p99 12 ms; beside them 2 of a backfill',
+    'last hour 1 change; p50 12 ms, p95 12 ms, p99 12 ms; beside them 2 of a backfill',
   );
   expect((await office.run('report', '--json')).json()).toMatchObject({
     success: true,
