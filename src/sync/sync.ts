@@ -3,7 +3,7 @@ import type { Queryable } from '../database.ts';
 import type { Tell } from '../facts.ts';
 import { createApply } from './apply/apply.ts';
 import type { BrakeCount, BrakePolicy } from './decide/brake.ts';
-import type { Window } from './store/mappings.ts';
+import type { Window } from './store/work-list.ts';
 import { createHoldBack } from './apply/hold-back.ts';
 import { createImport } from './apply/import.ts';
 import { createIntoBooking } from './apply/into-booking.ts';

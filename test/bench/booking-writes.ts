@@ -18,7 +18,7 @@ import { openListener } from '../../src/booking/listener.ts';
 import type { WakeMode } from '../../src/config.ts';
 import { Wake } from '../../src/ops/wake.ts';
 import { startPostgres } from '../../src/sandbox/postgres.ts';
-import { takeRooms } from '../../src/sync/store/mappings.ts';
+import { takeRooms } from '../../src/sync/store/work-list.ts';
 import { fillDatabase } from '../support/templates.ts';
 import type { Slice } from './booking-writes.child.ts';
 import { installPeer, isPeer, jobTrigger, startPeer, type Peer } from './peer.ts';

@@ -5,7 +5,7 @@ import { createAdaptiveNotify, type AdaptiveNotify } from '../../src/booking/ada
 import { openListener } from '../../src/booking/listener.ts';
 import { connectionSettings } from '../../src/connection.ts';
 import { Wake } from '../../src/ops/wake.ts';
-import { takeRooms } from '../../src/sync/store/mappings.ts';
+import { takeRooms } from '../../src/sync/store/work-list.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 
 /** Nothing but NOTIFY, the hot lock and the drain: without a net, whatever they lose stays lost. */

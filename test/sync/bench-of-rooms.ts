@@ -4,7 +4,7 @@ import { openSession } from '../../src/database.ts';
 import type { Fact } from '../../src/facts.ts';
 import type { Item } from '../../src/item.ts';
 import { createDesk } from '../../src/sandbox/desk.ts';
-import { releaseRoom, takeRooms, type LeasedRoom, type Taken } from '../../src/sync/store/mappings.ts';
+import { releaseRoom, takeRooms, type LeasedRoom, type Taken } from '../../src/sync/store/work-list.ts';
 import { itemsAtATime, type Drained } from '../../src/sync/worker/drain.ts';
 import { createSync, type SyncOptions } from '../../src/sync/sync.ts';
 import { openTestDatabase } from '../support/database.ts';

@@ -4,7 +4,7 @@
  */
 import type { Queryable } from '../../database.ts';
 import type { OutlookSide } from '../outlook-side.ts';
-import type { LeasedRoom, Window } from '../store/mappings.ts';
+import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { listWindow, noteRemovals } from '../store/pull-store.ts';
 import { failingAs } from '../store/failing.ts';
 import { settleEach, type CreatesDue, type Settlement, type Written } from '../store/settle.ts';

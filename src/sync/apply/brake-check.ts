@@ -5,7 +5,7 @@
 import type { Queryable } from '../../database.ts';
 import type { Tell } from '../../facts.ts';
 import { brakes, type BrakeCount, type BrakePolicy, type Round } from '../decide/brake.ts';
-import type { LeasedRoom } from '../store/mappings.ts';
+import type { LeasedRoom } from '../store/work-list.ts';
 import type { Mapped } from '../store/work-item.ts';
 
 /** What would be removed: in one room, over all rooms, and in this round of the room. */

@@ -3,7 +3,7 @@ import type { BookedItem, LastAgreed } from '../../appearance.ts';
 import { itemFields, sameItem, type Item, type ItemChange } from '../../item.ts';
 import { decide, type Action, type Choice, type Wanted } from '../decide/decide.ts';
 import { agreedOn, agreementOn, never, type Agreement } from '../store/agreement.ts';
-import type { LeasedRoom } from '../store/mappings.ts';
+import type { LeasedRoom } from '../store/work-list.ts';
 import type { Mapped, WorkItem } from '../store/work-item.ts';
 import { itemOf, standing, type OutlookEvent, type Shown } from '../../event.ts';
 import type { OutlookSide } from '../outlook-side.ts';

@@ -9,7 +9,7 @@ import { Permanent } from '../../errors.ts';
 import type { Item, ItemChange } from '../../item.ts';
 import { Exact } from '../../narrow-encoding.ts';
 import { touchesTimes } from '../decide/merge.ts';
-import type { LeasedRoom, Window } from '../store/mappings.ts';
+import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { workItemOf, isMapped, type Mapped, type WorkRow } from '../store/work-item.ts';
 import { shownOf, type Decision, type Facing } from './decision.ts';
 import type { Done } from './outcome.ts';

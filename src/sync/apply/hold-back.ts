@@ -1,5 +1,5 @@
 /** The brake among decisions: what takes much away at once waits for a person. */
-import type { LeasedRoom } from '../store/mappings.ts';
+import type { LeasedRoom } from '../store/work-list.ts';
 import type { Mapped } from '../store/work-item.ts';
 import type { Decision } from './decision.ts';
 import { outcome, type Outcome } from './outcome.ts';

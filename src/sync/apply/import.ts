@@ -19,7 +19,7 @@ import { readCandidates, readDetached, type Candidates } from '../match/candidat
 import { isOwnCreate } from '../match/idempotency-key.ts';
 import { match, meetingKey, vacancyOf, type FreeEvent, type Match } from '../match/match.ts';
 import { inTurns } from '../in-turns.ts';
-import type { LeasedRoom, Window } from '../store/mappings.ts';
+import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { listWindow, noteRemovals, type RoomMapping } from '../store/pull-store.ts';
 import type { Settlement } from '../store/settle.ts';
 import type { Unmapped } from '../store/work-item.ts';

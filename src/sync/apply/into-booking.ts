@@ -6,7 +6,7 @@ import type { OverlapPolicy } from '../decide/unmapped.ts';
 import { touchesTimes } from '../decide/merge.ts';
 import { inTurns } from '../in-turns.ts';
 import { agreedOn } from '../store/agreement.ts';
-import type { LeasedRoom, Window } from '../store/mappings.ts';
+import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { together } from '../together.ts';
 import { lastAgreed, pick, type Decision } from './decision.ts';
 import { createExchange, placeOf, type Among } from './exchange.ts';

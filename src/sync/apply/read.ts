@@ -7,7 +7,7 @@ import { Permanent, Retryable } from '../../errors.ts';
 import { isGivenBack, standing, type OutlookEvent } from '../../event.ts';
 import type { Item } from '../../item.ts';
 import { inDoubt } from '../store/agreement.ts';
-import type { LeasedRoom } from '../store/mappings.ts';
+import type { LeasedRoom } from '../store/work-list.ts';
 import type { Mapped } from '../store/work-item.ts';
 import type { Span, Verified } from '../store/pull-store.ts';
 import type { FreshReads } from '../fresh-reads.ts';

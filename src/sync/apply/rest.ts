@@ -1,7 +1,7 @@
 /** How long a room, or everything, rests after a failure that reaches further than one item. */
 import { backOffMs } from '../../back-off.ts';
 import { Permanent, Retryable } from '../../errors.ts';
-import type { LeasedRoom, Rest } from '../store/mappings.ts';
+import type { LeasedRoom, Rest } from '../store/work-list.ts';
 
 export interface Stopped {
   readonly rest: Rest | null;

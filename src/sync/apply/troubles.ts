@@ -4,7 +4,7 @@
  */
 import { backOffMs } from '../../back-off.ts';
 import { Permanent, type Retryable } from '../../errors.ts';
-import type { Rest } from '../store/mappings.ts';
+import type { Rest } from '../store/work-list.ts';
 
 type What = 'creates' | 'reads';
 

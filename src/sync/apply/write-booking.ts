@@ -10,7 +10,7 @@ import type { PullAction } from '../../facts.ts';
 import type { Id } from '../../id.ts';
 import { Exact } from '../../narrow-encoding.ts';
 import { itemFields, type Item, type ItemChange, type ReservationKey } from '../../item.ts';
-import type { LeasedRoom } from '../store/mappings.ts';
+import type { LeasedRoom } from '../store/work-list.ts';
 import { settlementRow, type Settlement } from '../store/settle.ts';
 import { isMapped, type WorkItem } from '../store/work-item.ts';
 import { bookedOf } from './decision.ts';

@@ -3,7 +3,7 @@ import { Conflict, Permanent, Retryable } from '../../errors.ts';
 import { isGivenBack, itemOf, type OutlookEvent, type Write, type Written } from '../../event.ts';
 import { idempotencyKey, isOwnCreate, type Create } from '../match/idempotency-key.ts';
 import type { OutlookSide } from '../outlook-side.ts';
-import type { LeasedRoom } from '../store/mappings.ts';
+import type { LeasedRoom } from '../store/work-list.ts';
 import type { Span } from '../store/pull-store.ts';
 import type { CreatesDue, Settlement } from '../store/settle.ts';
 import type { Mapped } from '../store/work-item.ts';

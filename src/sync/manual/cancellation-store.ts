@@ -4,7 +4,7 @@ import { Permanent } from '../../errors.ts';
 import type { Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { lockFold, noteChange } from './requests.ts';
-import type { Window } from '../store/mappings.ts';
+import type { Window } from '../store/work-list.ts';
 import type { Chosen } from './outcomes.ts';
 
 /** A mapping whose reservation is not, or not any more, what Outlook shows of it. */

@@ -23,7 +23,7 @@ import {
 import { msLeft, until, type Call } from './call.ts';
 import { failingAs } from '../store/failing.ts';
 import type { Manual } from './manual.ts';
-import type { Window } from '../store/mappings.ts';
+import type { Window } from '../store/work-list.ts';
 import { readOutcomes, type Outcome } from './outcomes.ts';
 
 export interface CancellationsOptions {

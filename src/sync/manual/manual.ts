@@ -23,7 +23,7 @@ import {
 } from './requests.ts';
 import { beginCall, msLeft, until, type Call } from './call.ts';
 import { failingAs } from '../store/failing.ts';
-import { foldMost, type Window } from '../store/mappings.ts';
+import { foldMost, type Window } from '../store/work-list.ts';
 import { readOutcomes, type Chosen, type Outcome } from './outcomes.ts';
 import { ringAll } from '../worker/replicas.ts';
 

@@ -6,7 +6,7 @@
 import type { Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { msLeft, type Call } from './call.ts';
-import type { Window } from '../store/mappings.ts';
+import type { Window } from '../store/work-list.ts';
 import type { Chosen } from './outcomes.ts';
 import { locks } from '../../locks.ts';
 

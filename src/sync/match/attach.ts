@@ -3,7 +3,7 @@ import type { Queryable } from '../../database.ts';
 import { itemOf } from '../../event.ts';
 import type { Id } from '../../id.ts';
 import type { Item, ReservationKey } from '../../item.ts';
-import type { LeasedRoom } from '../store/mappings.ts';
+import type { LeasedRoom } from '../store/work-list.ts';
 import type { FreeEvent, Ground, Match } from './match.ts';
 
 /** See `bridge_attach`. */

@@ -3,7 +3,7 @@ import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
 import type { BookedItem } from '../../appearance.ts';
 import type { Item, ReservationKey } from '../../item.ts';
-import type { LeasedRoom, Window } from '../store/mappings.ts';
+import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { bookedState } from '../store/booked-state.ts';
 import { mappedRows, type RoomMapping } from '../store/pull-store.ts';
 import type { ConflictNote, Whereabouts } from '../store/work-item.ts';

@@ -4,7 +4,7 @@
  */
 import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
-import type { LeasedRoom } from '../store/mappings.ts';
+import type { LeasedRoom } from '../store/work-list.ts';
 import { mappedRows, type RoomMapping } from '../store/pull-store.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { together } from '../together.ts';

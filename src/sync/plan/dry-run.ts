@@ -12,7 +12,7 @@ import { judgeClaim } from '../decide/claim.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { createClaimCheck } from '../pull/claim-check.ts';
 import { readKnownClaim } from '../store/claims.ts';
-import type { LeasedRoom, Window } from '../store/mappings.ts';
+import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { isUnmapped, type WorkItem } from '../store/work-item.ts';
 import { partsOf, type SyncOptions } from '../sync.ts';
 import { createDrain, type Drained } from '../worker/drain.ts';

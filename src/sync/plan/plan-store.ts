@@ -2,7 +2,7 @@
 import type { Queryable } from '../../database.ts';
 import type { Item } from '../../item.ts';
 import { bookedState } from '../store/booked-state.ts';
-import type { LeasedRoom, Window } from '../store/mappings.ts';
+import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { waitHints, type ConflictNote, type WaitsFor } from '../store/work-item.ts';
 import { fieldNames, type Planned } from './plan-words.ts';
 import { realId } from './recording-outlook.ts';

@@ -1,6 +1,6 @@
 /** What came of all rooms of a plan, as it is told. Pure. */
 import { ownSettings } from '../../room-settings.ts';
-import type { LeasedRoom } from '../store/mappings.ts';
+import type { LeasedRoom } from '../store/work-list.ts';
 import type { PlannedRoom, Run } from './dry-run.ts';
 import { planKinds, type Planned, type PlanKind } from './plan-words.ts';
 

@@ -13,7 +13,7 @@ import { Permanent, Retryable } from '../../errors.ts';
 import { countRemovals } from '../apply/brake-check.ts';
 import { brakes, type BrakeCount, type BrakePolicy } from '../decide/brake.ts';
 import { underLease } from '../worker/lease.ts';
-import type { LeasedRoom, Window } from '../store/mappings.ts';
+import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { listWindow } from '../store/pull-store.ts';
 import { dryRun, GaveWay, type Run, type RunOptions } from './dry-run.ts';
 import { eventsToRead, readOutbox, roomsToPlan } from './plan-store.ts';

@@ -3,7 +3,7 @@ import type { Queryable } from '../../database.ts';
 import { Permanent, Retryable } from '../../errors.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { storeMailbox, unresolvedBefore } from '../store/claims.ts';
-import { replaceMailbox, type LeasedRoom } from '../store/mappings.ts';
+import { replaceMailbox, type LeasedRoom } from '../store/work-list.ts';
 
 /** Rows that are resolved before a room's first work, at most. */
 const resolvedMost = 200;

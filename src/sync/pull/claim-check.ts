@@ -8,7 +8,7 @@ import { Permanent, Retryable, messageOf } from '../../errors.ts';
 import { judgeClaim, printClaim, type ClaimRead, type Standing } from '../decide/claim.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { holdSetBack, noteClaim, raiseClaim, readKnownClaim, type KnownClaim } from '../store/claims.ts';
-import type { LeasedRoom, Rest } from '../store/mappings.ts';
+import type { LeasedRoom, Rest } from '../store/work-list.ts';
 
 /** A person decides, and is not waited for in vain: a row that goes, a claim that changes, is found within this time. */
 const heldMs = 600_000;

@@ -6,7 +6,7 @@
 import type { Queryable } from '../../database.ts';
 import { Retryable } from '../../errors.ts';
 import type { Tell } from '../../facts.ts';
-import type { LeasedRoom, Window } from '../store/mappings.ts';
+import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { noteActivity } from '../store/polls.ts';
 import { beginPull, pullAgain } from '../store/pull-store.ts';
 import { storePage } from '../store/observed.ts';

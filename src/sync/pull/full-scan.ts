@@ -8,7 +8,7 @@ import { sameItem, type Item, type ReservationKey } from '../../item.ts';
 import { attachmentOf, type Attachment } from '../match/attach.ts';
 import { match, vacancyOf } from '../match/match.ts';
 import { isFree } from '../match/reunite.ts';
-import type { LeasedRoom } from '../store/mappings.ts';
+import type { LeasedRoom } from '../store/work-list.ts';
 import { waitHints, type WaitsFor } from '../store/work-item.ts';
 import type {
   UnmappedRow,

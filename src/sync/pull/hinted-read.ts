@@ -9,7 +9,7 @@ import { Permanent, Retryable } from '../../errors.ts';
 import type { DeltaRow, OutlookEvent } from '../../event.ts';
 import type { Tell } from '../../facts.ts';
 import type { FreshReads } from '../fresh-reads.ts';
-import { hintsMost, type Hint, type LeasedRoom, type Window } from '../store/mappings.ts';
+import { hintsMost, type Hint, type LeasedRoom, type Window } from '../store/work-list.ts';
 import { storeHinted } from '../store/observed.ts';
 import { knownEvents, listWindow, pullAgain, type Observed } from '../store/pull-store.ts';
 import { together } from '../together.ts';

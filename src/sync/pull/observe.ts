@@ -7,7 +7,7 @@ import { isGivenBack, type DeltaAnswer, type DeltaRow, type OutlookEvent } from 
 import type { Queryable } from '../../database.ts';
 import type { FreshReads } from '../fresh-reads.ts';
 import type { OutlookSide } from '../outlook-side.ts';
-import type { LeasedRoom } from '../store/mappings.ts';
+import type { LeasedRoom } from '../store/work-list.ts';
 import { unreadRow } from '../store/observed.ts';
 import {
   knownEvents,

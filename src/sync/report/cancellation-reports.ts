@@ -3,7 +3,7 @@ import type { Database } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { findDiffering } from '../manual/cancellation-store.ts';
 import { failingAs } from '../store/failing.ts';
-import type { Window } from '../store/mappings.ts';
+import type { Window } from '../store/work-list.ts';
 
 /** A reservation that is cancelled in one room, and what became of its event. */
 export interface CancelledReservation {

@@ -1,6 +1,6 @@
 /** What the database keeps of claims (see decide/claim.ts), of one mailbox that two rows name, and of the hold that follows. */
 import type { Queryable } from '../../database.ts';
-import type { LeasedRoom } from './mappings.ts';
+import type { LeasedRoom } from './work-list.ts';
 
 /** What we know of a room's claim ourselves. */
 export interface OwnClaim {

@@ -1,6 +1,6 @@
 /** When rooms are polled. */
 import type { Queryable } from '../../database.ts';
-import type { LeasedRoom } from './mappings.ts';
+import type { LeasedRoom } from './work-list.ts';
 
 /** For so long after Outlook changed something in a room, more changes are expected there (`bridge_begin_pull` says so too). */
 const activeMinutes = 10;

@@ -5,7 +5,7 @@ import type { BookedItem } from '../../appearance.ts';
 import type { Id } from '../../id.ts';
 import type { Item, ReservationKey } from '../../item.ts';
 import { bookedState } from './booked-state.ts';
-import type { Hint, LeasedRoom, Window } from './mappings.ts';
+import type { Hint, LeasedRoom, Window } from './work-list.ts';
 import type { ConflictNote, EventIntent, News, WaitsFor } from './work-item.ts';
 
 /** A part of time, as ISO instants. */

@@ -4,7 +4,7 @@ import type { Queryable } from '../../database.ts';
 import type { PullAction, PushAction } from '../../facts.ts';
 import type { Item } from '../../item.ts';
 import { agreementColumns, type Agreement } from './agreement.ts';
-import type { LeasedRoom } from './mappings.ts';
+import type { LeasedRoom } from './work-list.ts';
 import { isRefusedForGood, oneByOne } from './one-by-one.ts';
 import type { ConflictNote, EventIntent, News, WaitsFor } from './work-item.ts';
 

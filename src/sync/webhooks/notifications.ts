@@ -13,7 +13,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { databaseFailure, sqlState, type Database } from '../../database.ts';
 import { Retryable } from '../../errors.ts';
 import type { Tell } from '../../facts.ts';
-import { hintsMost } from '../store/mappings.ts';
+import { hintsMost } from '../store/work-list.ts';
 import { createTokenBucket } from './token-bucket.ts';
 import {
   markRooms,

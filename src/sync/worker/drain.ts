@@ -22,7 +22,7 @@ import {
   type LeasedRoom,
   type Rest,
   type Window,
-} from '../store/mappings.ts';
+} from '../store/work-list.ts';
 import {
   listWindow,
   mappingsOf,

@@ -21,7 +21,7 @@ import {
   type LeasedRoom,
   type Taken,
   type Window,
-} from '../store/mappings.ts';
+} from '../store/work-list.ts';
 import { createOutage } from './outage.ts';
 import { itemsAtATime, type Drained } from './drain.ts';
 

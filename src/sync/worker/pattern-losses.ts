@@ -5,7 +5,7 @@
 import { Permanent, Retryable } from '../../errors.ts';
 import type { SeriesPattern } from '../../event.ts';
 import type { OutlookSide } from '../outlook-side.ts';
-import type { LeasedRoom } from '../store/mappings.ts';
+import type { LeasedRoom } from '../store/work-list.ts';
 import type { Missing, Verified } from '../store/pull-store.ts';
 
 /** Fewer dates of a series need no reason: one is a deed in any case. */

@@ -1,7 +1,7 @@
 /** Tells what was written down of mappings. */
 import type { Fact, PullAction, Tell } from '../../facts.ts';
 import type { Done } from '../apply/outcome.ts';
-import type { LeasedRoom } from '../store/mappings.ts';
+import type { LeasedRoom } from '../store/work-list.ts';
 import type { Settlement } from '../store/settle.ts';
 import { isMapped, type WorkItem } from '../store/work-item.ts';
 

@@ -5,7 +5,7 @@ import type { Tell } from '../../facts.ts';
 import { verify, type Sight } from '../apply/read.ts';
 import { reunite } from '../match/reunite.ts';
 import { createObserve } from '../pull/observe.ts';
-import type { LeasedRoom, Window } from '../store/mappings.ts';
+import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { storeHinted, storeVerified } from '../store/observed.ts';
 import { listWindow, missingOf, type Missing } from '../store/pull-store.ts';
 import { createPatternLosses } from './pattern-losses.ts';

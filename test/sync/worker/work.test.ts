@@ -2,7 +2,7 @@ import { migrateCommand } from '../../../src/command-name.ts';
 import { expect, test } from 'vitest';
 import { DatabaseError } from 'pg';
 import type { Fact } from '../../../src/facts.ts';
-import type { Taken } from '../../../src/sync/store/mappings.ts';
+import type { Taken } from '../../../src/sync/store/work-list.ts';
 import { createWork, type WorkOptions } from '../../../src/sync/worker/loop.ts';
 
 /** The loop on lease sessions that `openLease` makes; it ends at its third wait. */
