@@ -12,7 +12,7 @@ function account(): string {
   }
 }
 
-/** How the audit trail calls whoever types commands. */
+/** The name in the audit trail of a person who types commands. */
 export const commandLineUser = (): string => `${account()} (command line)`;
 
 /**

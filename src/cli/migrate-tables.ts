@@ -65,7 +65,7 @@ async function isBehind(client: pg.Client): Promise<boolean> {
   return migrationNames().some((name) => !known.has(name.replace(/\.sql$/, '')));
 }
 
-/** All of our tables, the outbox last: bookings write into it. What is not ours to change is left to whoever finds that out. */
+/** All of our tables, the outbox last: bookings write into it. A table that our role may not change is reported where it is changed. */
 async function lockTables(client: pg.Client, names: readonly string[]): Promise<void> {
   const { rows } = await client.query<{ tables: string | null }>(
     `SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY c.relname = 'bridge_changes', c.relname) AS tables
