@@ -68,7 +68,7 @@ function idOf<T extends z.ZodType>(digits: T, most = Number.MAX_SAFE_INTEGER) {
     .union([z.number().int().nonnegative().max(most), digits], {
       error: ({ input }) => (input === undefined ? 'is missing' : `${clipped(input)} is no id`),
     })
-    .openapi({ type: 'integer', example: 456 });
+    .openapi({ type: ['integer', 'string'], example: 456 });
 }
 
 /** Which words there are is for the adapter to say: see `knownType`. */

@@ -98,6 +98,14 @@ test('an endpoint with several names takes and answers the same under each', asy
     }
 });
 
+test('ids in a body are described as numbers or text, as they are taken', async () => {
+  await using api = await openApi();
+  const { paths } = await describedBy(api.app);
+  const described = JSON.stringify(paths['/cancel/bulk']!['post']);
+  for (const id of ['reservation_id', 'resource_id'])
+    expect(described).toContain(`"${id}":{"type":["integer","string"]`);
+});
+
 test('limits are described as numbers with their bounds', async () => {
   await using api = await openApi();
   const { paths } = await describedBy(api.app);

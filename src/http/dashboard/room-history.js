@@ -56,7 +56,8 @@ export function createRoomHistory({ explain }) {
               h(
                 'button',
                 { type: 'button', class: 'link', onclick: () => explain(mapping) },
-                line.title ?? `${line.reservation_type ?? say('event')} ${line.reservation_id ?? ''}`,
+                line.title ??
+                  `${line.reservation_type ?? say('event')} ${line.reservation_key ?? line.reservation_id ?? ''}`,
               ),
             mapping !== null && ' – ',
             stepWords(line),

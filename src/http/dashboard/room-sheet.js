@@ -89,7 +89,7 @@ export function createRoomSheet({ act, calendar, explain, sides }) {
       act(() => post(`/rooms/${room.resource_id}/${what}`)).then(() => openRoom(room.resource_id, true));
     sheetOfRoom.show(
       nameOf(room),
-      `${room.outlook_item_id} · ${say('resource', { id: String(room.resource_id) })}`,
+      `${room.outlook_item_id} · ${say('resource', { id: String(room.resource_key ?? room.resource_id) })}`,
       h(
         'section',
         {},

@@ -39,6 +39,7 @@ export interface Stats {
 export interface Room {
   id: number;
   resource_id: number;
+  resource_key?: string | null;
   outlook_item_id: string;
   outlook_item_name: string | null;
   active: number;
@@ -236,7 +237,9 @@ export interface Calendar {
 export interface UndoItem {
   reservation_type: string;
   reservation_id: number | string;
+  reservation_key?: string;
   resource_id: number;
+  resource_key?: string;
   title: string | null;
   starts_at: string | null;
   what: 'cancelled' | 'deleted' | 'imported' | 'undone';

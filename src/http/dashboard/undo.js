@@ -157,9 +157,9 @@ export function createUndo({ act, rooms, zone, go }) {
                 class: 'link',
                 onclick: () => go(`#/booking/${item.reservation_type}/${item.reservation_id}`),
               },
-              item.title ?? `${item.reservation_type} ${item.reservation_id}`,
+              item.title ?? `${item.reservation_type} ${item.reservation_key ?? item.reservation_id}`,
             ),
-            h('span', { class: 'sub' }, ` – ${roomOf(item.resource_id)} · ${span(item.starts_at, null)}`),
+            h('span', { class: 'sub' }, ` – ${roomOf(item)} · ${span(item.starts_at, null)}`),
           ),
           h(
             'p',
@@ -174,10 +174,10 @@ export function createUndo({ act, rooms, zone, go }) {
       ),
     );
 
-  /** @param {number} resource */
-  function roomOf(resource) {
+  /** @param {UndoItem} item */
+  function roomOf({ resource_id: resource, resource_key: key }) {
     const room = rooms().find((one) => one.resource_id === resource);
-    return room === undefined ? say('resource', { id: String(resource) }) : nameOf(room);
+    return room === undefined ? say('resource', { id: String(key ?? resource) }) : nameOf(room);
   }
 
   return { openUndo: () => open(new Date(Date.now() - hourMs), ['cancelled', 'deleted', 'imported']) };
