@@ -12,12 +12,9 @@ export interface LoginPage {
 
 const named = { key: '<code>API_KEY</code>', named: '<code>API_KEY_&lt;NAME&gt;</code>' };
 
-/** How the page of the other language is called in that language. */
-const others = { en: ['nb', 'Norsk'], nb: ['en', 'English'] } as const;
-
 export function loginPage({ next, problem, language }: LoginPage) {
   const say = (key: string) => messageOf(language, key);
-  const [other, otherName] = others[language];
+  const other = say('other');
   return html`<!doctype html>
     <html lang="${language}">
       <head>
@@ -57,7 +54,7 @@ export function loginPage({ next, problem, language }: LoginPage) {
               href="/login?language=${other}&next=${encodeURIComponent(next)}"
               hreflang="${other}"
               lang="${other}"
-              >${otherName}</a
+              >${say('other.name')}</a
             >
           </p>
         </main>

@@ -131,7 +131,7 @@ describe.skipIf(chromiumPath === null)('what is stuck, and what to do about it',
     stage.tenant.revokeTokens();
     await stage.desk.book(101, { title: 'Second', from: stage.day(2, '10:00'), to: stage.day(2, '11:00') });
     await using page = await browser.look(stage.url);
-    expect(await says(page, /out of reach/)).toMatch(/^Outlook is out of reach since \d\d:\d\d\.$/);
+    expect(await says(page, /out of reach/)).toMatch(/^Outlook has been out of reach since \d\d:\d\d\.$/);
     await page.locator('#detail', { hasText: '1 change waits' }).waitFor();
     await photograph(page, 'outage-light');
     stage.tenant.faults.clear();

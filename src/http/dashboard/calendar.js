@@ -9,7 +9,7 @@ import { h } from './dom.js';
 import { listed } from './format.js';
 import { heard } from './heard.js';
 import { named, say } from './language.js';
-import { linksOf } from './links.js';
+import { linksTo } from './links.js';
 import { dayIn, spanIn } from './zone.js';
 
 /** @type {Record<string, State>} */
@@ -114,7 +114,7 @@ export function createCalendar({ go }) {
         sideOf(say('side.Booking'), item.booking, zone),
         sideOf(say('side.outlook'), item.outlook, zone),
       ),
-      linksOf({ url: item.url, eventId: item.outlook === null ? null : item.outlook_event_id }),
+      linksTo({ url: item.url, eventId: item.outlook === null ? null : item.outlook_event_id }),
       item.message !== null && h('p', { class: 'hint' }, heard(item.message)),
     );
   }

@@ -8,7 +8,7 @@ import { actionButton, h } from './dom.js';
 import { distance, fullTime, number, span } from './format.js';
 import { heard } from './heard.js';
 import { say } from './language.js';
-import { linksOf } from './links.js';
+import { linksTo } from './links.js';
 import { sideRows } from './side-rows.js';
 import { colourOf, statusWords } from './statuses.js';
 import { stepWords } from './step-words.js';
@@ -165,7 +165,7 @@ function bothSides({ booking, outlook, fields, outlook_as_of: asOf, url }, event
     h('h3', {}, say('explain.both')),
     h('div', { class: 'sides' }, ...sideRows({ booking, outlook, fields })),
     h('p', { class: 'hint' }, `${read}${differ}`),
-    linksOf({ url, eventId: outlook === null ? null : eventId }),
+    linksTo({ url, eventId: outlook === null ? null : eventId }),
   );
 }
 

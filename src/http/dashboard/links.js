@@ -14,7 +14,7 @@ const outlookAddress = (eventId) =>
  * Links to both sides, as far as they are known. `url` is the adapter's: only of the web is it a link.
  * @param {{ url: string | null, eventId: string | null }} of
  */
-export function linksOf({ url, eventId }) {
+export function linksTo({ url, eventId }) {
   const outlook = outlookAddress(eventId);
   const links = [
     url !== null && /^https?:/.test(url)

@@ -14,7 +14,7 @@ export interface Keyed {
 export type Keys = ReturnType<typeof createKeys>;
 
 const keptMs = 60_000;
-const resources = '';
+const resourceKind = '';
 
 export function createKeys(db: Queryable) {
   let kept: (Keyed & { readonly until: number }) | null = null;
@@ -50,8 +50,8 @@ export function createKeys(db: Queryable) {
 
   /** The same value with a key beside each number of a reservation or resource that has one. */
   async function add<T>(value: T): Promise<T> {
-    const { reservations, resources: ofResources } = await keyed();
-    if (!reservations && !ofResources) return value;
+    const { reservations, resources } = await keyed();
+    if (!reservations && !resources) return value;
     const wanted = new Map<string, { kind: string; id: Id }>();
     walk(value, (found) => {
       for (const { kind, id } of numbersIn(found)) wanted.set(`${kind}/${id}`, { kind, id });
@@ -90,7 +90,7 @@ const numbers = [
 function numbersIn(fields: Fields): { kind: string; id: Id; field: string }[] {
   return numbers.flatMap(({ id: name, type, key }) => {
     const id = fields[name];
-    const kind = type === null ? resources : fields[type];
+    const kind = type === null ? resourceKind : fields[type];
     if ((typeof id !== 'number' && typeof id !== 'string') || typeof kind !== 'string') return [];
     return /^\d+$/.test(String(id)) ? [{ kind, id: id as Id, field: key }] : [];
   });
