@@ -463,6 +463,12 @@ COMMENT ON COLUMN bridge_mappings.off_pattern IS 'its event went because the pat
 
 -- Removals with the same deed happened at once and count as one; NULL: by a deed of its own.
 ALTER TABLE bridge_removals ADD COLUMN deed text;
+-- what was applied within the hour counts on: a series that went as a whole by one deed
+UPDATE bridge_removals d SET deed = 'series ' || m.series_master_id FROM bridge_mappings m
+WHERE m.id = d.mapping_id AND d.side = 'booking' AND d.applied_at > now() - interval '1 hour' AND m.series_master_id IS NOT NULL
+  AND NOT EXISTS (SELECT FROM bridge_mappings o
+    WHERE o.series_master_id = m.series_master_id AND o.outlook_item_id = m.outlook_item_id AND o.present AND o.ends_at > now()
+      AND o.sync_status <> 'cancelled' AND o.outlook_news IS DISTINCT FROM 'gone');
 $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0160_deeds', now());
 
@@ -749,6 +755,16 @@ BEGIN
         SELECT DISTINCT i.reservation_type AS kind, i.reservation_key AS key FROM public.bridge_items i
         WHERE i.reservation_id IS NULL AND i.reservation_key IS NOT NULL' || CASE WHEN room IS NOT NULL THEN ' AND i.resource_id = $1' ELSE '' END || '
         ORDER BY 1, 2) n' USING room;
+  END IF;
+END $number$;
+
+-- The same of one room before it is compared, in a statement of its own: the fold, which gives numbers too, is kept out while this
+-- does, and neither waits for the other's keys.
+CREATE OR REPLACE FUNCTION bridge_number_room(room_id integer) RETURNS void LANGUAGE plpgsql AS $number$
+BEGIN
+  IF bridge_view_has('{reservation_key}') THEN
+    PERFORM bridge_lock_for_settlement();
+    PERFORM bridge_number_keys(r.resource_id) FROM bridge_resource_mappings r WHERE r.id = room_id;
   END IF;
 END $number$;
 
@@ -1223,7 +1239,7 @@ BEGIN
     WHERE bridge_stands(to_jsonb(i))
     UNION ALL
     SELECT i.reservation_type, i.reservation_id, i.resource_id, to_jsonb(i) ->> 'replaces' FROM bridge_items i
-    WHERE room IS NOT NULL AND i.resource_id = room AND bridge_stands(to_jsonb(i))
+    WHERE room IS NOT NULL AND i.resource_id = room AND i.reservation_id IS NOT NULL AND bridge_stands(to_jsonb(i))
   ), moved AS (
     UPDATE bridge_mappings m
     SET reservation_type = f.kind, reservation_id = f.id, revision = m.revision + 1, due_at = now(), lane = 0, attempt = 0,
@@ -2143,7 +2159,6 @@ BEGIN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
   END IF;
   style := bridge_style(room.resource_id);
-  PERFORM bridge_number_keys(room.resource_id);
   IF bridge_view_has('{replaces}') THEN
     PERFORM bridge_lock_for_settlement();
     PERFORM bridge_hand_over(room.resource_id);
@@ -3107,12 +3122,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '4f0e36523c89bb529b330fb24caec4b4478af3339ec9b2ad711940826aefd290 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'b081a56961319b9272e9822a64dca40059e730b3bc19ddbd52e04a8febde55d2 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_hand_over,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle_forgotten,bridge_settle_met,bridge_settle_counterparts,bridge_settle_removals,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_completed,bridge_write_back,bridge_leaving,bridge_write_exchange,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_hand_over,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle_forgotten,bridge_settle_met,bridge_settle_counterparts,bridge_settle_removals,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_completed,bridge_write_back,bridge_leaving,bridge_write_exchange,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -19,7 +19,7 @@ BEGIN
     WHERE bridge_stands(to_jsonb(i))
     UNION ALL
     SELECT i.reservation_type, i.reservation_id, i.resource_id, to_jsonb(i) ->> 'replaces' FROM bridge_items i
-    WHERE room IS NOT NULL AND i.resource_id = room AND bridge_stands(to_jsonb(i))
+    WHERE room IS NOT NULL AND i.resource_id = room AND i.reservation_id IS NOT NULL AND bridge_stands(to_jsonb(i))
   ), moved AS (
     UPDATE bridge_mappings m
     SET reservation_type = f.kind, reservation_id = f.id, revision = m.revision + 1, due_at = now(), lane = 0, attempt = 0,

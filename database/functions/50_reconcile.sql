@@ -27,7 +27,6 @@ BEGIN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
   END IF;
   style := bridge_style(room.resource_id);
-  PERFORM bridge_number_keys(room.resource_id);
   IF bridge_view_has('{replaces}') THEN
     PERFORM bridge_lock_for_settlement();
     PERFORM bridge_hand_over(room.resource_id);

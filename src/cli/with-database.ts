@@ -57,12 +57,11 @@ function inWords(error: unknown, what: string): unknown {
 
 /** A resource on the command line, by its number or its key. Throws Invalid. */
 export async function resourceNumber(db: Queryable, name: string, text: string): Promise<number> {
-  if (/^\d+$/.test(text)) return wholeNumber(name, text);
   const keys = createKeys(db);
   if (!(await keys.keyed()).resources) return wholeNumber(name, text);
-  await db.query('SELECT bridge_number_resources()');
   const id = await keys.resource(text);
   if (id !== null) return id;
+  if (/^\d+$/.test(text)) return wholeNumber(name, text);
   throw new Invalid(
     name,
     `The booking system has no resource '${text.slice(0, 100)}'.`,

@@ -4,18 +4,25 @@
  */
 import type { Context, MiddlewareHandler } from 'hono';
 import { Invalid } from '../errors.ts';
+import type { Id } from '../id.ts';
 import type { Keys } from '../sync/report/keys.ts';
 import { Problem } from './problem.ts';
 
-/** A key that was given where a number may stand. No handler sees one. */
+/** A key that was given where a number may stand, or digits that may be one. No handler sees one. */
 export class Named {
   readonly key: string;
-  constructor(key: string) {
+  /** The number that its digits are, where no resource or reservation has that key; null: it is none. */
+  readonly number: Id | null;
+  constructor(key: string, number: Id | null) {
     this.key = key;
+    this.number = number;
   }
 }
 
 const slot = 'keys' as never;
+
+/** They say within a moment whether the database answers, and name nothing that has a key. */
+const probes = ['/health', '/ready', '/openapi.json'];
 
 /** Gives the keys to the hook, and adds them to what is answered. */
 export function answerKeys(keys: Keys): MiddlewareHandler {
@@ -23,7 +30,7 @@ export function answerKeys(keys: Keys): MiddlewareHandler {
     c.set(slot, keys as never);
     await next();
     const isJson = c.res.headers.get('content-type')?.startsWith('application/json') === true;
-    if (!isJson || c.req.path === '/openapi.json') return;
+    if (!isJson || probes.includes(c.req.path)) return;
     const { reservations, resources } = await keys
       .keyed()
       .catch(() => ({ reservations: false, resources: false }));
@@ -31,7 +38,9 @@ export function answerKeys(keys: Keys): MiddlewareHandler {
     const body: unknown = await c.res.clone().json();
     const { status, headers } = c.res;
     c.res = undefined;
-    c.res = new Response(JSON.stringify(await keys.add(body)), { status, headers });
+    // what was done is answered, with its keys or without
+    const answer = await keys.add(body).catch(() => body);
+    c.res = new Response(JSON.stringify(answer), { status, headers });
   };
 }
 
@@ -50,12 +59,18 @@ export async function resolveNamed(data: unknown, c: Context, path = ''): Promis
     else if (Array.isArray(value)) await resolveNamed(value, c, `${path}${name}.`);
 }
 
-async function numberOf({ key }: Named, name: string, fields: Fields, c: Context, field: string) {
+async function numberOf({ key, number }: Named, name: string, fields: Fields, c: Context, field: string) {
   const keys = c.get(slot) as Keys | undefined;
   const type = fields['type'] ?? fields['reservation_type'];
   const isResource = name.startsWith('resource');
-  const keyed = keys === undefined ? null : await keys.keyed();
-  if (keyed === null || !(isResource ? keyed.resources : keyed.reservations))
+  // a database that is away is for the handler to tell
+  const keyed = await keys?.keyed().catch((error: unknown) => {
+    if (number === null) throw error;
+    return null;
+  });
+  const isKeyed = keyed != null && (isResource ? keyed.resources : keyed.reservations);
+  if (!isKeyed && number !== null) return number;
+  if (!isKeyed)
     throw new Invalid(
       field,
       `${field}: '${key.slice(0, 60)}' is no ${isResource ? 'whole number from 0 to 2147483647' : 'id: a whole number below 2^63'}`,
@@ -68,7 +83,7 @@ async function numberOf({ key }: Named, name: string, fields: Fields, c: Context
       'The parameters are described in /openapi.json.',
     );
   const id = isResource ? await keys!.resource(key) : await keys!.reservation(type as string, key);
-  if (id !== null) return id;
+  if (id !== null || number !== null) return id ?? number;
   throw new Problem(
     404,
     `There is no resource '${key.slice(0, 60)}'.`,

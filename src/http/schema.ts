@@ -25,12 +25,12 @@ export const whole = (most: number) =>
     .transform(Number);
 
 const keyMost = 200;
-/** What is no number may be a key: the hook looks it up, or refuses it. */
-const orKey = <T>(read: (text: string) => T | null, refusal: string) =>
+/** What is not as `own` has it may be a key: the hook looks it up, takes it for the number that it is, or refuses it. */
+const orKey = <T extends Id>(read: (text: string) => T | null, own: RegExp, refusal: string) =>
   text(keyMost).transform((given, context): T => {
     const known = read(given);
-    if (known !== null) return known;
-    if (/\D/.test(given)) return new Named(given) as T;
+    if (known !== null && own.test(given)) return known;
+    if (known !== null || /\D/.test(given)) return new Named(given, known) as unknown as T;
     context.addIssue(`${clipped(given)} is no ${refusal}`);
     return z.NEVER;
   });
@@ -40,13 +40,18 @@ const readResource = (given: string) => {
   return typeof id === 'number' && id <= resourceMost ? id : null;
 };
 
+/** A code of a room may have digits only, and is no number then. */
+const noneIsOwn = /(?!)/;
+/** A reservation whose key is a whole number has that number. */
+const ownNumber = /^[1-9]\d*$/;
+
 /** A resource in a path or query string, by its number or its key. */
-export const resourceId = orKey(readResource, `whole number from 0 to ${resourceMost}`).openapi({
+export const resourceId = orKey(readResource, noneIsOwn, `whole number from 0 to ${resourceMost}`).openapi({
   type: ['integer', 'string'],
   example: 123,
 });
 /** A reservation in a path or query string, by its number (any bigint) or its key. */
-export const reservationId = orKey<Id>(readId, 'id: a whole number below 2^63').openapi({
+export const reservationId = orKey<Id>(readId, ownNumber, 'id: a whole number below 2^63').openapi({
   type: ['integer', 'string'],
   example: 456,
 });

@@ -1,6 +1,7 @@
 /** Outlook for a booking system without a private mark: what is private in Outlook stays so, whatever that system shows. */
 import { readAbilities } from '../abilities.ts';
 import type { Queryable } from '../database.ts';
+import { Permanent, Retryable } from '../errors.ts';
 import type { OutlookSide, Write, Written } from './outlook-side.ts';
 
 type Change = Extract<Write, { do: 'change' }>;
@@ -35,9 +36,14 @@ export function withPrivacy(db: Queryable, outlook: OutlookSide): OutlookSide {
 
       async function asItIs(eventId: string, stopped: AbortSignal): Promise<Written> {
         const began = performance.now();
-        const event = await outlook.read(room, eventId, stopped);
+        const event = await outlook.read(room, eventId, stopped).catch((error: unknown) => {
+          if (error instanceof Retryable || error instanceof Permanent) return error;
+          throw error;
+        });
         const acceptedAt = performance.now();
         const made = { acceptedAt, callMs: acceptedAt - began };
+        // a read that is refused concerns its event alone
+        if (event instanceof Error) return { ...made, outcome: 'failed', error: event };
         return event === null ? { ...made, outcome: 'gone' } : { ...made, outcome: 'written', event };
       }
     },

@@ -200,6 +200,23 @@ describe('people name a reservation and a room by their keys', () => {
     ).toEqual([{ id }]);
   });
 
+  test('also a room that came later, whose code is made of digits, which are no number then', async () => {
+    await using world = await openCampus();
+    await world.db.query(`INSERT INTO campus_room (code, name) VALUES ('101', 'Cellar')`);
+    await using api = await openApi({ db: world.db.pool });
+    const added = await api.call('POST', '/resource-mapping', {
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ resource_id: '101', outlook_item_id: 'cellar@bergen.example' }),
+    });
+    expect(added.body).toMatchObject({ success: true });
+    expect((await api.call('GET', '/rooms/101')).body).toMatchObject({ room: { resource_key: '101' } });
+    const env = { ...environmentOf(world.db, world.tenant), BOOKING_ADAPTER: campus };
+    expect((await cli(env, 'pause', '101')).out).toContain('paused');
+    expect(
+      await world.db.query(`SELECT resource_key FROM bridge_resource_mappings WHERE active = 0`),
+    ).toEqual([{ resource_key: '101' }]);
+  });
+
   test('but not where there are none', async () => {
     await using api = await openApi();
     for (const path of ['/cancel/check/event/abc', '/rooms/A-101', '/mappings?reservation_id=abc'])

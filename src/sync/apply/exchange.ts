@@ -65,7 +65,8 @@ export function createExchange({ db, window, changeIn }: ExchangeOptions) {
         window.futureDays,
       ],
     });
-    const mapped = rows.map(({ due }) => workItemOf(due)).filter(isMapped);
+    const items = rows.map(({ due }) => workItemOf(due)).filter((item) => item !== null);
+    const mapped = items.filter(isMapped);
     const read = await together(mapped.map((one) => readAndDecide(one, facing, signal)));
     return read.filter((one): one is Decision => !isUnreadable(one) && isMove(one));
   }

@@ -146,7 +146,7 @@ const itemsText = `
     WHERE l.newest = 1 AND ($2::integer IS NULL OR l.resource_id = $2)
   )
   SELECT d.reservation_type, d.reservation_id, d.resource_id, i.title, i.starts_at, d.what, d.at AS done_at, d.step, d.detail ->> 'step' AS undid,
-    CASE WHEN i.active IS NULL THEN 'the booking system has it no more'
+    CASE WHEN i.active IS NULL THEN 'it is not in the booking system any more'
       WHEN d.step = 're-enable' AND i.active THEN 'it is active again already'
       WHEN d.step <> 're-enable' AND NOT i.active THEN 'it is cancelled already'
       WHEN d.step = 're-enable' AND to_regprocedure('bridge_reenable_item(text, bigint, text)') IS NULL

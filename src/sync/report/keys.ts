@@ -32,13 +32,20 @@ export function createKeys(db: Queryable) {
 
   /** The number of a reservation that is named by its number or its key; null: it is neither. */
   async function reservation(type: string, named: string): Promise<Id | null> {
-    const id = readId(named);
-    return id ?? ((await keyed()).reservations ? keyId(type, named) : null);
+    if ((await keyed()).reservations) return keyId(type, named);
+    return readId(named);
   }
 
-  /** The number of a resource by its key; null: there is none. */
+  /** The number of a resource by its key, which is given one if it is new; null: there is none. */
   async function resource(key: string): Promise<number | null> {
     if (!(await keyed()).resources) return null;
+    const known = await resourceOf(key);
+    if (known !== null) return known;
+    await db.query('SELECT bridge_number_resources()');
+    return await resourceOf(key);
+  }
+
+  async function resourceOf(key: string): Promise<number | null> {
     const { rows } = await db.query<{ id: number | null }>({
       name: 'resource_of_key',
       text: `SELECT coalesce((SELECT k.id FROM bridge_key k WHERE k.kind = '' AND k.key = $1),

@@ -136,7 +136,8 @@ export interface WorkRow
   readonly importAsked: boolean;
 }
 
-export function workItemOf(row: WorkRow): WorkItem {
+/** The row as a work item; null: it names neither a reservation nor an event, and says nothing. */
+export function workItemOf(row: WorkRow): WorkItem | null {
   const { reservationType, reservationId, agreement, bookingBase, importAsked, ...rest } = row;
   const known = { ...rest, outlookBase: isEmpty(rest.outlookBase) ? null : rest.outlookBase };
   if (reservationType !== null && reservationId !== null)
@@ -147,8 +148,7 @@ export function workItemOf(row: WorkRow): WorkItem {
       agreement: agreementOf({ agreement, bookingBase }),
       renames: known.renames === true,
     };
-  // a row that names neither side is dropped by the statement that makes it (bridge_mapping_reset, bridge_mapping_empty)
-  if (known.eventId === null) throw new Error(`mapping ${row.id} names neither a reservation nor an event`);
+  if (known.eventId === null) return null;
   return { ...known, is: 'unmapped', eventId: known.eventId, importAsked };
 }
 

@@ -101,7 +101,31 @@ export async function takeRooms(session: Queryable, options: TakeOptions): Promi
     ],
   });
   const { taken } = rows[0]!;
-  return { ...taken, rooms: taken.rooms.map((room) => ({ ...room, due: room.due.map(workItemOf) })) };
+  const rooms: LeasedRoom[] = [];
+  for (const room of taken.rooms) rooms.push({ ...room, due: await workItems(session, room.due) });
+  return { ...taken, rooms };
+}
+
+/**
+ * The rows as work items. One that names neither side, as a person may leave it behind, is dropped, and its room compared anew
+ * with both sides: what it stood for may be there.
+ */
+async function workItems(session: Queryable, rows: readonly WorkRow[]): Promise<WorkItem[]> {
+  const items = rows.map(workItemOf).filter((item) => item !== null);
+  if (items.length < rows.length)
+    await session.query({
+      name: 'drop_empty_mappings',
+      text: `
+        WITH dropped AS (
+          DELETE FROM bridge_mappings WHERE id = ANY ($1::bigint[]) AND reservation_id IS NULL AND outlook_event_id IS NULL
+          RETURNING resource_id)
+        UPDATE bridge_room_state s
+        SET baselined_at = NULL, reconciled_at = NULL, push_due_at = now(), push_lane = 0, updated_at = now()
+        FROM bridge_resource_mappings r
+        WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.resource_id IN (SELECT resource_id FROM dropped)`,
+      values: [rows.map(({ id }) => id)],
+    });
+  return items;
 }
 
 /** The next due mappings of a leased room, live changes before backfill, then by priority and start. */
@@ -116,7 +140,7 @@ export async function dueMappings(
     text: `SELECT bridge_due($1, $2, w.opens, w.closes, '{}', NULL) AS due FROM bridge_window($3, $4) w`,
     values: [resourceId, most, window.pastDays, window.futureDays],
   });
-  return rows[0]!.due.map(workItemOf);
+  return await workItems(session, rows[0]!.due);
 }
 
 /** For a query that may take longer than all others. (pg knows `query_timeout` of a query, its types do not.) */
@@ -128,6 +152,7 @@ export async function reconcileRoom(
   room: LeasedRoom,
   window: Window,
 ): Promise<{ added: number; changed: number; gone: number }> {
+  await session.query({ name: 'number_room', text: 'SELECT bridge_number_room($1)', values: [room.id] });
   const { rows } = await session.query<{ answer: { added: number; changed: number; gone: number } }>({
     ...slow,
     name: 'reconcile_room',
