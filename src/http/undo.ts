@@ -46,7 +46,9 @@ const answer = z
     success: z.literal(true),
     message: z.string(),
     dry_run: z.boolean(),
-    as_of: instant.openapi({ description: 'When the log was read.' }),
+    as_of: instant.openapi({
+      description: 'What was done later was not looked at: `until` of the undo that was planned.',
+    }),
     count: z.number().int().openapi({ description: 'How many are undone.' }),
     refused: z.number().int(),
     items: z.array(
@@ -102,18 +104,22 @@ const undoRoute = createRoute({
 });
 
 export function undoRoutes({ undo, start }: UndoParts) {
+  /** The choice up to a moment that the answer says, so that the same one can be asked for again. */
+  const upToNow = async (given: Parameters<typeof choiceOf>[0]) => {
+    const choice = choiceOf(given);
+    return { ...choice, until: await undo.asOf(choice.until ?? null) };
+  };
   return newRoutes()
     .openapi(planRoute, async (c) => {
-      const query = c.req.valid('query');
-      const asOf = new Date();
-      return c.json(printed(await undo.plan(choiceOf(query)), true, asOf), 200);
+      const choice = await upToNow(c.req.valid('query'));
+      return c.json(printed(await undo.plan(choice), true, choice.until), 200);
     })
     .openapi(undoRoute, async (c) => {
       const { dry_run: dryRun, ...body } = c.req.valid('json');
-      const asOf = new Date();
-      if (dryRun) return c.json(printed(await undo.plan(choiceOf(body)), true, asOf), 200);
-      await start.needWrites();
-      return c.json(printed(await undo.apply(choiceOf(body), callerOf(c) ?? ''), false, asOf), 200);
+      if (!dryRun) await start.needWrites();
+      const choice = await upToNow(body);
+      const items = dryRun ? await undo.plan(choice) : await undo.apply(choice, callerOf(c) ?? '');
+      return c.json(printed(items, dryRun, choice.until), 200);
     });
 }
 

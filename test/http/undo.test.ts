@@ -1,6 +1,6 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { Item } from '../../src/item.ts';
-import { openApi, type Api } from './api.ts';
+import { openApi, type Answer, type Api } from './api.ts';
 
 const mailbox = 'formannskapssalen@bergen.example';
 const json = (body: object) => ({
@@ -28,6 +28,16 @@ const deletedInOutlook = async (api: Api, title: string) => {
   api.outlook.vanish(api.outlook.in(mailbox).find((event) => event.item?.title === title)!.id);
   await api.call('POST', '/polling/detect-missing-events');
 };
+const titlesIn = ({ body }: Answer) => (body['items'] as { title: string }[]).map(({ title }) => title);
+/** Runs it while the clock of this process, and no timer of it, is so many milliseconds off. */
+async function withClock<T>(ms: number, work: () => Promise<T>): Promise<T> {
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + ms });
+  try {
+    return await work();
+  } finally {
+    vi.useRealTimers();
+  }
+}
 const titles = (api: Api) => api.outlook.in(mailbox).map((event) => event.item?.title);
 
 test('a reservation cancelled from Outlook is active again and gets an event anew, and that is undone too', async () => {
@@ -118,6 +128,41 @@ test('what was done after the plan was read is left alone', async () => {
     items: [{ title: 'Kurs' }],
   });
   expect(await stored(api, 'Kor')).toMatchObject({ active: 0 });
+});
+
+test.each([
+  ['behind', -7_200_000],
+  ['ahead', 7_200_000],
+])(
+  'with a clock %s the one of the database, what a plan showed is undone and nothing else',
+  async (_, ms) => {
+    await using api = await openApi();
+    await booked(api, 'Kurs');
+    await booked(api, 'Kor', 2);
+    await deletedInOutlook(api, 'Kurs');
+    const from = since();
+    const plan = await withClock(ms, () => api.call('GET', `/undo/plan?since=${from}`));
+    await deletedInOutlook(api, 'Kor');
+    const done = await undo(api, { since: from, until: plan.body['as_of'] });
+    expect([plan, done].map(titlesIn)).toEqual([['Kurs'], ['Kurs']]);
+  },
+);
+
+test('a plan shows nothing that is dated after the moment it says', async () => {
+  await using api = await openApi();
+  await booked(api, 'Kurs');
+  await deletedInOutlook(api, 'Kurs');
+  await api.db.query(`UPDATE bridge_log SET at = at + interval '1 hour'`);
+  const plan = await api.call('GET', `/undo/plan?since=${since()}`);
+  const dry = await undo(api, { dry_run: true });
+  expect([plan, dry].map(titlesIn)).toEqual([[], []]);
+});
+
+test('a plan up to an earlier moment says that moment', async () => {
+  await using api = await openApi();
+  const until = new Date(Date.now() - 60_000).toISOString();
+  const plan = await api.call('GET', `/undo/plan?since=${since()}&until=${until}`);
+  expect(plan.body).toMatchObject({ as_of: until });
 });
 
 test('what changed since is not undone', async () => {

@@ -43,6 +43,18 @@ export const undoMost = 1_000;
 export type Undo = ReturnType<typeof createUndo>;
 
 export function createUndo(db: Database) {
+  /**
+   * The moment up to which an undo is planned, on the clock that dates the log: `until`, or now where that is sooner or null.
+   * In whole milliseconds, as it goes out and comes back; whatever was logged before the call is before it.
+   */
+  async function asOf(until: Date | null): Promise<Date> {
+    const { rows } = await db.query<{ at: Date }>(
+      `SELECT least(date_trunc('milliseconds', clock_timestamp()), $1::timestamptz) AS at FROM pg_sleep(0.001)`,
+      [until],
+    );
+    return rows[0]!.at;
+  }
+
   /** What an undo would do, the newest first, `undoMost` at most. Writes nothing. */
   const plan = (choice: UndoChoice): Promise<UndoItem[]> => readItems(db, choice, null);
 
@@ -72,6 +84,7 @@ export function createUndo(db: Database) {
   }
 
   return {
+    asOf: failingAs('read the clock', asOf),
     plan: failingAs('plan an undo', plan),
     apply: failingAs('undo', apply),
   };
