@@ -84,10 +84,11 @@ function reservationIn(tokens: readonly string[], types: readonly string[]): Und
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-/** `booking/KEY`, or a uuid alone where there is but one type. */
+/** `booking/KEY`, or a uuid alone where there is but one type; a uuid in capitals is the same uuid. */
 function keyIn(typed: string, types: readonly string[]): Understood['reservation'] {
   const [, type, key] = /^(\w+)\/(\S{1,200})$/.exec(typed) ?? [];
-  if (type !== undefined && key !== undefined && types.includes(type)) return { type, id: keyId(type, key) };
+  if (type !== undefined && key !== undefined && types.includes(type))
+    return { type, id: keyId(type, uuid.test(key) ? key.toLowerCase() : key) };
   const [only] = types;
   if (types.length !== 1 || only === undefined || !uuid.test(typed)) return null;
   return { type: only, id: keyId(only, typed.toLowerCase()) };

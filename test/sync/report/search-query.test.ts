@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { keyId } from '../../../src/keys.ts';
 import { addDays, isDate } from '../../../src/sync/report/search-dates.ts';
 import { understand } from '../../../src/sync/report/search-query.ts';
 import { folded, matchWord } from '../../../src/sync/report/search-words.ts';
@@ -6,6 +7,7 @@ import { folded, matchWord } from '../../../src/sync/report/search-words.ts';
 // a Wednesday
 const today = '2026-05-13';
 const types = ['event', 'booking', 'allocation'];
+const uuid = '0b0e7b3c-54de-4b2f-9df1-6c1f3c2a1d00';
 const read = (query: string) => understand(query, today, types);
 const dayOf = (query: string) => {
   const { days, words } = read(query);
@@ -73,6 +75,17 @@ test.each([
   ['3/12', null],
 ])('%s is the reservation %o', (query, reservation) => {
   expect(read(query).reservation).toEqual(reservation);
+});
+
+test.each([
+  [uuid.toUpperCase(), uuid],
+  [`booking/${uuid.toUpperCase()}`, uuid],
+  ['booking/A-101', 'A-101'],
+])('%s is the reservation with the key %s', (query, key) => {
+  expect(understand(query, today, ['booking'], true).reservation).toEqual({
+    type: 'booking',
+    id: keyId('booking', key),
+  });
 });
 
 test('an id of Outlook is found in the address of its event, escaped or not', () => {
