@@ -2,6 +2,7 @@
  * Which mappings hold all the words of a question, among however many there are: each different text is compared once, here,
  * and the database says which rows have the texts that fit.
  */
+import { setImmediate as breathe } from 'node:timers/promises';
 import type { Queryable } from '../../database.ts';
 
 /** How well each word matches a text; 0: nowhere. */
@@ -11,6 +12,17 @@ type Match = (text: string) => readonly number[];
 const namesMs = 30_000;
 /** What may have changed since its texts were noted is a candidate whatever they say. */
 const openMost = 500;
+/** Words compared with texts before timers and requests have their turn. */
+const atATime = 1_000;
+
+interface Place {
+  readonly resource: number | null;
+  readonly type: string | null;
+}
+interface Row extends Place {
+  readonly kind: 'text' | 'place';
+  readonly text: string;
+}
 
 export interface Matches {
   readonly ids: readonly number[];
@@ -32,26 +44,26 @@ export function createMatches(db: Queryable) {
   /** The mappings that hold every word, the nearest to now first, `most` at most. */
   return async function find(words: number, match: Match, most: number): Promise<Matches> {
     const [{ rows }, people] = await Promise.all([
-      db.query<{ kind: 'text' | 'place'; text: string; resource: number | null; type: string | null }>({
-        name: 'search_texts',
-        text: textsText,
-      }),
+      db.query<Row>({ name: 'search_texts', text: textsText }),
       readNames(),
     ]);
-    const maskOf = (text: string) =>
-      match(text).reduce((mask, points, at) => (points > 0 ? mask | (1 << at) : mask), 0);
+    const textsOf = (kind: 'text' | 'place') => rows.filter((row) => row.kind === kind);
+    const masks = await masksOf(words, match, [
+      ...people,
+      ...textsOf('text').map(({ text }) => text),
+      ...textsOf('place').flatMap((place) => [place.text, wordsOf(place)]),
+    ]);
+    const maskOf = (text: string) => masks.get(text) ?? 0;
     const fitting = (texts: readonly string[]) =>
       // both sides may say the same
       [...new Set(texts)].map((text) => ({ text, mask: maskOf(text) })).filter(({ mask }) => mask !== 0);
-    const places = rows
-      .filter(({ kind }) => kind === 'place')
-      .map(({ text, resource, type }) => ({
-        resource,
-        type,
-        mask: maskOf(text) | maskOf(`room rom resource ${resource} ${type ?? ''}`),
-      }));
+    const places = textsOf('place').map((place) => ({
+      resource: place.resource,
+      type: place.type,
+      mask: maskOf(place.text) | maskOf(wordsOf(place)),
+    }));
     const known = fitting(people);
-    const texts = fitting(rows.filter(({ kind }) => kind === 'text').map(({ text }) => text));
+    const texts = fitting(textsOf('text').map(({ text }) => text));
     const every = 2 ** words - 1;
     const hasNames = known.length > 0;
     // a word that stands nowhere is held by no row
@@ -69,6 +81,26 @@ export function createMatches(db: Queryable) {
     });
     return { ids: found.rows.map(({ id }) => id), total: found.rows[0]?.total ?? 0 };
   };
+}
+
+const wordsOf = ({ resource, type }: Place) => `room rom resource ${resource} ${type ?? ''}`;
+
+/** Which words each text holds, a bit for each; texts that hold none are left out. */
+async function masksOf(
+  words: number,
+  match: Match,
+  texts: readonly string[],
+): Promise<ReadonlyMap<string, number>> {
+  const masks = new Map<string, number>();
+  const most = Math.max(1, Math.floor(atATime / words));
+  let compared = 0;
+  for (const text of new Set(texts)) {
+    if (compared > 0 && compared % most === 0) await breathe();
+    compared += 1;
+    const mask = match(text).reduce((all, points, at) => (points > 0 ? all | (1 << at) : all), 0);
+    if (mask !== 0) masks.set(text, mask);
+  }
+  return masks;
 }
 
 const outlookText = `coalesce(nullif(m.conflict -> 'outlook', 'null'), m.outlook_seen, m.outlook_base) ->> 'title'`;
