@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { createMatches } from '../../../src/sync/report/search-matches.ts';
+import { day } from '../../support/dates.ts';
 import { openRooms } from '../bench-of-rooms.ts';
 
 test('among very many titles everything else has its turn after a thousand words that were compared', async () => {
@@ -24,4 +25,25 @@ test('among very many titles everything else has its turn after a thousand words
     10,
   ).finally(() => clearImmediate(next));
   expect(Math.max(...inTurn)).toBe(1_000);
+});
+
+test('a person is compared where a mapping knows the reservation, and nowhere else', async () => {
+  await using rooms = await openRooms();
+  const book = async (resource: number, organizer: string) => {
+    const { id } = await rooms.desk.book(resource, {
+      title: 'Kor',
+      from: day(1, '10:00'),
+      to: day(1, '11:00'),
+    });
+    await rooms.db.query('UPDATE bb_event SET organizer = $2 WHERE id = $1', [id, organizer]);
+  };
+  await book(101, 'Kari');
+  await book(102, 'Ola');
+  await rooms.settle();
+  const compared: string[] = [];
+  const find = createMatches(rooms.db.pool);
+  const { total } = await find(1, (text) => [compared.push(text) > 0 && text === 'Kari' ? 1 : 0], 10);
+  expect(total).toBe(1);
+  expect(compared).toContain('Kari');
+  expect(compared).not.toContain('Ola');
 });
