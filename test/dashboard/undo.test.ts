@@ -36,6 +36,15 @@ describe.skipIf(chromiumPath === null)('undo', () => {
       ({ name }) => name,
     );
 
+  test('opened by its address, it asks in the zone of the booking system and offers its rooms', async () => {
+    await using stage = await openStage();
+    await using page = await browser.look(`${stage.url}/#/undo`);
+    const sheet = page.locator('#undo');
+    await sheet.getByLabel(/^What was done since/).waitFor();
+    expect(await sheet.locator('label').first().textContent()).toContain('(Europe/Oslo)');
+    expect(await sheet.getByLabel('Room').locator('option').allTextContents()).toContain('Formannskapssalen');
+  });
+
   test.each([
     { name: 'desktop', width: 1440, height: 900 },
     { name: 'phone', width: 360, height: 740 },

@@ -48,6 +48,9 @@ const known = {
   heardAt: 0,
 };
 
+/** The zone and the rooms are known. @type {PromiseWithResolvers<void>} */
+const firstRead = Promise.withResolvers();
+
 const details = createExplain({ act });
 const roomSheet = createRoomSheet({
   act,
@@ -56,12 +59,23 @@ const roomSheet = createRoomSheet({
   sides: () => known.stats,
 });
 const go = (/** @type {string} */ hash) => address.go(hash);
+const undo = createUndo({
+  act,
+  go,
+  rooms: () => known.rooms,
+  zone: () => known.stats?.timezone ?? 'UTC',
+});
 const address = createAddress({
   ...details,
   ...roomSheet,
   ...createSearch({ go }),
   ...createCalendar({ go }),
-  ...createUndo({ act, go, rooms: () => known.rooms, zone: () => known.stats?.timezone ?? 'UTC' }),
+  ...undo,
+  // its form is filled once, with the zone and the rooms
+  openUndo: () =>
+    void firstRead.promise.then(() => {
+      if (location.hash === '#/undo') undo.openUndo();
+    }),
 });
 const openMapping = (/** @type {number} */ id) => address.go(`#/mapping/${id}`);
 const openRoom = (/** @type {number} */ resource) => address.go(`#/room/${resource}`);
@@ -131,6 +145,7 @@ const reading = createReading({
   onRead(name) {
     known.heardAt = Date.now();
     if (name === 'stats') known.trouble = null;
+    if (known.stats !== null && known.roomsRead) firstRead.resolve();
     show();
   },
   onFail(name, error) {
