@@ -63,12 +63,8 @@ async function numberOf({ key, number }: Named, name: string, fields: Fields, c:
   const keys = c.get(slot) as Keys | undefined;
   const type = fields['type'] ?? fields['reservation_type'];
   const isResource = name.startsWith('resource');
-  // a database that is away is for the handler to tell
-  const keyed = await keys?.keyed().catch((error: unknown) => {
-    if (number === null) throw error;
-    return null;
-  });
-  const isKeyed = keyed != null && (isResource ? keyed.resources : keyed.reservations);
+  const keyed = await keys?.keyed();
+  const isKeyed = keyed !== undefined && (isResource ? keyed.resources : keyed.reservations);
   if (!isKeyed && number !== null) return number;
   if (!isKeyed)
     throw new Invalid(
