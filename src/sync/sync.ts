@@ -10,11 +10,13 @@ import { createIntoBooking } from './apply/into-booking.ts';
 import type { OverlapPolicy } from './decide/unmapped.ts';
 import { withFreshReads } from './fresh-reads.ts';
 import { createPull } from './pull/delta-round.ts';
+import { createFullScan } from './pull/full-scan.ts';
 import { createHintedRead } from './pull/hinted-read.ts';
 import { createIntoOutlook } from './apply/write-outlook.ts';
 import { createBrake } from './apply/brake-check.ts';
 import { createClaimCheck } from './pull/claim-check.ts';
 import { createDrain, type DrainOptions } from './worker/drain.ts';
+import { createReads } from './worker/reads.ts';
 import type { OutlookSide } from './outlook-side.ts';
 import type { ConflictPolicy } from './apply/decision.ts';
 import { createTroubles } from './apply/troubles.ts';
@@ -42,6 +44,8 @@ export interface SyncOptions {
   /** What becomes of an Outlook event on a reserved slot. */
   readonly overlap: OverlapPolicy;
   readonly importMode: 'auto' | 'manual';
+  /** The sync is planned, not done; see createClaimCheck. */
+  readonly isPlan?: boolean;
   readonly random?: () => number;
 }
 
@@ -49,7 +53,7 @@ export const createSync = (options: SyncOptions) => createDrain(partsOf(options)
 
 /** What a drain is put together from. */
 export function partsOf(options: SyncOptions): DrainOptions {
-  const { db, tell, window, pollMs, random = Math.random } = options;
+  const { db, tell, window, isPlan = false, random = Math.random } = options;
   const outlook = withFreshReads(withPrivacy(db, withoutClaimedEvents(db, options.outlook)));
   const writeBack = createWriteBack(db, random);
   const troubles = createTroubles(random);
@@ -70,8 +74,16 @@ export function partsOf(options: SyncOptions): DrainOptions {
     window,
     random,
   });
-  const pull = createPull({ ...options, outlook, random });
-  const readHinted = createHintedRead({ db, outlook, window, tell });
-  const claims = createClaimCheck({ db, outlook });
-  return { db, outlook, troubles, apply, pull, readHinted, claims, window, pollMs, tell, random };
+  const claims = createClaimCheck({ db, outlook, isPlan });
+  const reads = createReads({
+    ...options,
+    outlook,
+    claims,
+    troubles,
+    fullScan: createFullScan({ ...options, outlook, claims, random }),
+    pull: createPull({ ...options, outlook, random }),
+    readHinted: createHintedRead({ db, outlook, window, tell }),
+    random,
+  });
+  return { db, reads, apply, troubles, window, tell };
 }

@@ -16,19 +16,17 @@ import type { createImport } from './import.ts';
 import type { createIntoBooking } from './into-booking.ts';
 import { outcome, summed, type Done, type Outcome } from './outcome.ts';
 import { isUnreadable, readAndDecide, type Sight } from './read.ts';
-import { worst, type Stopped } from './rest.ts';
+import { worst, type Drained } from './rest.ts';
 import { unreadable } from './settlement/failed.ts';
 import type { createIntoOutlook } from './write-outlook.ts';
 
 /** What came of a batch, and what keeps the whole room or the whole side from going on. */
-export interface Applied extends Stopped {
+export interface Applied extends Drained {
   readonly settled: readonly Settlement[];
   /** What was settled with its write into the booking system. */
   readonly done: readonly Done[];
   /** What writing down told; null: there was nothing to write down. */
   readonly written: Written | null;
-  /** Graph answered something: it is there. */
-  readonly answered: boolean;
   readonly creates: CreatesDue | null;
   /** What was decided about each mapping of a reservation that could be read. */
   readonly decided: readonly Decision[];

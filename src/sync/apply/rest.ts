@@ -9,6 +9,12 @@ export interface Stopped {
   readonly outage: Retryable | Permanent | null;
 }
 
+/** Why a drain ended: nothing is due, the room must rest, or the other side as a whole is out of reach. */
+export interface Drained extends Stopped {
+  /** Graph answered during this drain. */
+  readonly answered: boolean;
+}
+
 /** The failure that reaches furthest decides whether the room, or everything, has to wait. */
 export function worst(errors: readonly Error[], room: LeasedRoom, random: () => number): Stopped {
   const known = errors.filter((e) => e instanceof Retryable || e instanceof Permanent);

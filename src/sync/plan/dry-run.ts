@@ -8,14 +8,12 @@ import type { Applied } from '../apply/apply.ts';
 import { countRemovals } from '../apply/brake-check.ts';
 import { itemOf, type OutlookEvent } from '../../event.ts';
 import type { BrakeCount, BrakePolicy } from '../decide/brake.ts';
-import { judgeClaim } from '../decide/claim.ts';
 import type { OutlookSide } from '../outlook-side.ts';
-import { createClaimCheck } from '../pull/claim-check.ts';
-import { readKnownClaim } from '../store/claims.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { isUnmapped, type WorkItem } from '../store/work-item.ts';
 import { partsOf, type SyncOptions } from '../sync.ts';
-import { createDrain, type Drained } from '../worker/drain.ts';
+import type { Drained } from '../apply/rest.ts';
+import { createDrain } from '../worker/drain.ts';
 import { beginRun, countEqual, foldAll, readRefusals, restingAfter, roomNow, roomsOf } from './plan-store.ts';
 import { draftsOf, type Draft } from './planned.ts';
 import type { PreparedReads } from './prepared-reads.ts';
@@ -87,10 +85,10 @@ export async function dryRun(
     brake: options.brake,
     unseen: options.unseen,
     ...options.policy,
+    isPlan: true,
   });
   const { drain } = createDrain({
     ...parts,
-    claims: readingClaims(db, outlook),
     debounce: () => ({ choose: (items) => items, waitMs: () => 1 }),
     atATime,
     async apply(room, items, until) {
@@ -145,23 +143,6 @@ const isOver = ({ rest, outage }: Drained): boolean => outage !== null || (rest 
 function stoppedBy({ rest, outage }: Drained): PlannedRoom['stopped'] {
   if (outage !== null) return { error: outage.message, hint: outage.hint ?? null, isOutage: true };
   return rest === null || rest.ms === null ? null : { error: rest.why, hint: rest.hint, isOutage: false };
-}
-
-/**
- * What claims say, without raising their number. A number that this database has never given out holds the sync back until a
- * person has seen this plan, so the plan goes on.
- */
-function readingClaims(db: Queryable, outlook: OutlookSide): ReturnType<typeof createClaimCheck> {
-  const claims = createClaimCheck({ db, outlook });
-  return {
-    async check(room, signal) {
-      const known = await readKnownClaim(db, room);
-      const read = await outlook.readClaim(room, signal).catch(() => null);
-      const isNewer = known.earlier === null && read !== null && judgeClaim(read, known).is === 'newer';
-      return isNewer ? 'ours' : await claims.check(room, signal);
-    },
-    raise: async () => undefined,
-  };
 }
 
 /** Keeps what came of each batch, and that the run comes to an end. */

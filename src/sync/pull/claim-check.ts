@@ -22,14 +22,34 @@ export class RoomHeld extends Error {
   }
 }
 
-type Allowed = Exclude<Standing['is'], 'other' | 'newer'>;
+export type Allowed = Exclude<Standing['is'], 'other' | 'newer'>;
 
-export function createClaimCheck({ db, outlook }: { readonly db: Queryable; readonly outlook: OutlookSide }) {
+export type ClaimCheck = ReturnType<typeof createClaimCheck>;
+
+export interface ClaimCheckOptions {
+  readonly db: Queryable;
+  readonly outlook: OutlookSide;
+  /** For a plan: claims are read and not raised, and one with a number of the future, which a person is to see the plan for, is ours. */
+  readonly isPlan: boolean;
+}
+
+export function createClaimCheck({ db, outlook, isPlan }: ClaimCheckOptions) {
+  /** Rooms that were found to be ours since this daemon began, or since the database was out of its sight. */
+  const confirmed = new Set<number>();
+
   /** What stands in the mailbox. Throws RoomHeld where the room is not ours to work on. */
   async function check(room: LeasedRoom, signal: AbortSignal): Promise<Allowed> {
+    confirmed.delete(room.id);
+    const is = await judge(room, signal);
+    if (is !== 'lost') confirmed.add(room.id);
+    return is;
+  }
+
+  async function judge(room: LeasedRoom, signal: AbortSignal): Promise<Allowed> {
     const known = await readKnownClaim(db, room);
     if (known.earlier !== null) throw sharedWith(room, known.earlier);
     const standing = judgeClaim(await read(room, known, signal), known);
+    if (isPlan && standing.is === 'newer') return 'ours';
     await noteClaim(db, room, {
       isOurs: standing.is === 'ours',
       refused: standing.is === 'without' ? standing.why : null,
@@ -61,6 +81,11 @@ export function createClaimCheck({ db, outlook }: { readonly db: Queryable; read
    * else's be there by now.
    */
   async function raise(room: LeasedRoom, before: Allowed, signal: AbortSignal): Promise<void> {
+    if (!isPlan) await write(room, before, signal);
+    confirmed.add(room.id);
+  }
+
+  async function write(room: LeasedRoom, before: Allowed, signal: AbortSignal): Promise<void> {
     // a room that only gives is never written to
     if (before === 'without' || room.direction === 'outlook_to_booking') return;
     const number = await raiseClaim(db, room);
@@ -79,7 +104,13 @@ export function createClaimCheck({ db, outlook }: { readonly db: Queryable; read
     await check(room, signal);
   }
 
-  return { check, raise };
+  return {
+    check,
+    raise,
+    isConfirmed: ({ id }: LeasedRoom): boolean => confirmed.has(id),
+    /** The database was out of sight, and nobody knows what it was set back to: each claim is read again. */
+    doubt: (): void => confirmed.clear(),
+  };
 }
 
 const isOfRoom = (error: unknown): error is Retryable | Permanent =>

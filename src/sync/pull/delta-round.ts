@@ -46,7 +46,7 @@ export function createPull(options: PullOptions) {
     const nextMs = pollAfter(unheardMs, random);
     const spaced = await spacing();
     const begun = await beginPull(db, room, pollAfter(pollMs, random), nextMs, spaced, window);
-    const noticedAt = begun.requestedAt ?? new Date();
+    const reportedAt = begun.requestedAt ?? new Date();
     const { span } = begun;
     if (begun.links === null || begun.links.length === 0 || begun.from_at?.toISOString() !== span.from)
       return { next: 'baseline', rows: 0 };
@@ -63,7 +63,7 @@ export function createPull(options: PullOptions) {
         links[at] = answer.deltaLink ?? answer.nextLink ?? link;
         const observed = await observe(room, answer, span, signal);
         isActive ||= observed.unmapped.length > 0 || observed.known.some(({ news }) => news !== null);
-        const refused = await storePage(db, room, noticedAt, observed, links);
+        const refused = await storePage(db, room, reportedAt, observed, links);
         for (const error of refused) tell({ fact: 'bug', error, where: `the changes of ${room.name}` });
       }
     if (isActive) await noteActivity(db, room, nextMs * spaced.active);

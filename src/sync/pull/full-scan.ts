@@ -1,24 +1,134 @@
 /**
- * The whole window of a room in Outlook compared with its mappings: after a lost cursor, a new window, lost tables, or on
- * the first evening. Rounds of changes begin before the list is read, so nothing falls between the two. Pure but for the
- * reading: `compare` says what was found.
+ * The whole window of a room in Outlook, read and compared with its mappings: on the first evening, for a new window, and after a
+ * lost mapping table, a lost answer, a lost cursor or the predecessor. Nothing is made twice and nothing is missed then.
  */
-import { invitedBy, isGivenBack, itemOf, occupying, type OutlookEvent } from '../../event.ts';
-import { sameItem, type Item, type ReservationKey } from '../../item.ts';
-import { attachmentOf, type Attachment } from '../match/attach.ts';
-import { match, vacancyOf } from '../match/match.ts';
-import { isFree } from '../match/reunite.ts';
-import type { LeasedRoom } from '../store/work-list.ts';
-import { waitHints, type WaitsFor } from '../store/work-item.ts';
-import type {
-  UnmappedRow,
-  KnownEvent,
-  RoomMapping,
-  ObservedEvent,
-  Observed,
-  Span,
-} from '../store/pull-store.ts';
+import type { Queryable } from '../../database.ts';
+import type { OutlookEvent } from '../../event.ts';
+import type { Tell } from '../../facts.ts';
 import type { OutlookSide } from '../outlook-side.ts';
+import { finishBaseline } from '../store/observed.ts';
+import {
+  listWindow,
+  mappingsOf,
+  readCursor,
+  rememberedOf,
+  type RoomMapping,
+  type Span,
+} from '../store/pull-store.ts';
+import { isFollowed, replaceMailbox, type LeasedRoom, type Window } from '../store/work-list.ts';
+import type { ClaimCheck, Allowed } from './claim-check.ts';
+import { compare, type Scanned } from './compare.ts';
+import { pollAfter } from './delta-round.ts';
+
+/** A room whose holder vanished is asked for changes again within this time. */
+const abandonedMs = 10_000;
+
+export interface FullScanOptions {
+  readonly db: Queryable;
+  readonly outlook: OutlookSide;
+  readonly claims: ClaimCheck;
+  readonly window: Window;
+  /** Between two polls of a room. */
+  readonly pollMs: number;
+  readonly tell: Tell;
+  readonly random: () => number;
+}
+
+/** Whether the rounds of changes go on where they were, or begin anew. */
+type Cursor = 'kept' | 'new';
+
+export type FullScan = ReturnType<typeof createFullScan>;
+
+export function createFullScan({ db, outlook, claims, window, pollMs, tell, random }: FullScanOptions) {
+  /** Returns how many rows there were on either side. */
+  return async function fullScan(room: LeasedRoom, cursor: Cursor, signal: AbortSignal): Promise<number> {
+    const startedAt = performance.now();
+    const reportedAt = new Date();
+    const standing = await claims.check(room, signal);
+    const span = await listWindow(db, window);
+    // before the list: whatever changes from here on is in the next round
+    const links = isFollowed(room)
+      ? await nextRounds(room, span, standing === 'lost' ? 'new' : cursor, signal)
+      : null;
+    const events: OutlookEvent[] = [];
+    for await (const page of outlook.list(room, span.from, span.to, signal)) events.push(...page);
+    const remembered = await rememberedOf(db, room, events);
+    const mappings = await mappingsOf(db, room.resourceId);
+    const scan = (known: readonly RoomMapping[]) =>
+      compare(known, { events, window: span, remembered }, isFollowed(room), (item) => outlook.show(item));
+    let found = scan(mappings);
+    if (await isMadeAnew(room, found, standing, cursor, signal)) {
+      // nothing was deleted, and everything is shown again
+      const objectId = room.mailbox === room.outlookItemId ? null : room.mailbox;
+      await replaceMailbox(db, room, objectId, true);
+      found = scan(await mappingsOf(db, room.resourceId));
+    }
+    const refused = await finishBaseline(db, room, {
+      ...found,
+      reportedAt,
+      links,
+      window: span,
+      pollMs: nextPollMs(room),
+    });
+    for (const error of refused) tell({ fact: 'bug', error, where: `the comparison of ${room.name}` });
+    await claims.raise(room, standing, signal);
+    tell({
+      fact: 'room-baselined',
+      room: room.name,
+      resourceId: room.resourceId,
+      events: events.length,
+      adopted: found.attachments.length,
+      ms: performance.now() - startedAt,
+    });
+    return events.length + mappings.length;
+  };
+
+  /** Where the next rounds of changes begin. */
+  async function nextRounds(
+    room: LeasedRoom,
+    span: Span,
+    cursor: Cursor,
+    signal: AbortSignal,
+  ): Promise<readonly string[] | null> {
+    const known = cursor === 'kept' ? await readCursor(db, room) : null;
+    if (known !== null && known.links !== null && known.from === span.from) return known.links;
+    return await firstDeltaRound(outlook, room, span, signal);
+  }
+
+  /** Whether the mailbox was made anew under its address, and is not the one that we knew. */
+  async function isMadeAnew(
+    room: LeasedRoom,
+    { showsNothing }: Scanned,
+    standing: Allowed,
+    cursor: Cursor,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    if (!showsNothing || standing === 'lost') return showsNothing;
+    // a claim that is there still tells that somebody emptied the calendar
+    return standing !== 'ours' && cursor === 'new' && isFollowed(room) && (await hasForgotten(room, signal));
+  }
+
+  /** Whether the mailbox does not know where its rounds of changes were to go on. */
+  async function hasForgotten(room: LeasedRoom, signal: AbortSignal): Promise<boolean> {
+    const { links } = await readCursor(db, room);
+    if (links === null || links.length === 0) return false;
+    for await (const answer of outlook.delta(room, { link: links[0]! }, signal))
+      return (
+        answer.answer === 'lost' || (answer.answer === 'refused' && answer.error.refusedFor === 'mailbox')
+      );
+    return false;
+  }
+
+  /**
+   * Many rooms start together: their first polls are spread over the whole interval. What the last holder of an abandoned room was
+   * told of may not show in a list yet, and nobody else asks for it again. Null: the room is not polled.
+   */
+  function nextPollMs(room: LeasedRoom): number | null {
+    if (!isFollowed(room)) return null;
+    const pollIn = pollAfter(pollMs, random);
+    return (room.abandoned ? Math.min(pollIn, abandonedMs) : pollIn) * (room.baselined ? 1 : random());
+  }
+}
 
 /** How narrow a window becomes at most, when Graph gives up on wider ones (504). */
 const narrowestMs = 14 * 86_400_000;
@@ -29,7 +139,7 @@ const mostRounds = 32;
  * Walks a first round of changes to its end and returns where the next one begins, one link for each part of the window;
  * null: Graph gives none (pages without end), and the calendar must be listed each time.
  */
-export async function firstDeltaRound(
+async function firstDeltaRound(
   outlook: OutlookSide,
   room: LeasedRoom,
   window: Span,
@@ -63,131 +173,3 @@ function halve({ from, to }: Span): readonly [Span, Span] | null {
     { from: middle, to },
   ];
 }
-
-export function unmappedOf(event: OutlookEvent, propertiesRead = false): UnmappedRow {
-  const item = itemOf(event.shows);
-  const waitsFor = waitsUnread(event, propertiesRead);
-  return {
-    eventId: event.id,
-    startsAt: item?.startsAt ?? null,
-    endsAt: item?.endsAt ?? null,
-    item,
-    dueInMs: waitsFor === null ? 0 : null,
-    waitsFor,
-    hint: waitsFor === null ? null : waitHints[waitsFor],
-    isOrganizer: event.isOrganizer,
-    outlookOrganizer: invitedBy(event),
-    iCalUId: event.iCalUId,
-    originalStart: event.originalStart,
-    seriesMasterId: event.seriesMasterId,
-  };
-}
-
-/** What an event waits for that need not be read for that; a free one may be ours, which its extended properties say. */
-function waitsUnread(
-  { shows, properties, isOrganizer }: OutlookEvent,
-  propertiesRead: boolean,
-): WaitsFor | null {
-  if (shows.is === 'undecided') return 'answer';
-  return shows.is === 'free' && propertiesRead && (properties === null || !isOrganizer) ? 'free' : null;
-}
-
-export const overlaps = (
-  span: { readonly startsAt: string | null; readonly endsAt: string | null },
-  window: Span,
-) =>
-  span.startsAt === null || span.endsAt === null || (span.startsAt < window.to && span.endsAt > window.from);
-
-/** Of an event that no mapping knows: it is imported, or listed. */
-export const isOfInterest = ({ shows }: OutlookEvent): boolean => !isGivenBack(shows);
-
-export interface Scanned extends Observed {
-  readonly attachments: readonly Attachment[];
-  /** The calendar shows nothing of all that it should: unless the mailbox is known to be the same, that is no deletion. */
-  readonly showsNothing: boolean;
-}
-
-/**
- * What a whole list of the window says about the mappings of a room. Without `imports` the booking system alone speaks
- * there: an event of it that is missing is told, since it shall come back, and nothing else. `remembered`: whose events were,
- * by what is on record.
- */
-export function compare(
-  mappings: readonly RoomMapping[],
-  events: readonly OutlookEvent[],
-  window: Span,
-  imports: boolean,
-  show: (item: Item) => Item,
-  remembered: ReadonlyMap<string, ReservationKey>,
-): Scanned {
-  const byEvent = new Map(mappings.flatMap((m) => (m.eventId === null ? [] : [[m.eventId, m] as const])));
-  const listed = new Map(events.map((event) => [event.id, event]));
-  const live = mappings.filter(
-    (m) => m.reservationId !== null && m.eventId !== null && m.status !== 'cancelled' && overlaps(m, window),
-  );
-  const missing = live.filter(({ eventId }) => !listed.has(eventId!));
-  const lost = missing.flatMap((mapping) => vacancyOf({ ...mapping, news: 'gone' }, show) ?? []);
-  const vacant = mappings.flatMap((mapping) => vacancyOf(mapping, show) ?? []);
-  // a lost event is verified first, and then given the one it became; where nothing is imported nobody would see that
-  const vacancies = vacant.filter(({ state }) => state !== 'lost').concat(imports ? [] : lost);
-  const free = events.filter(({ id }) => {
-    const mapping = byEvent.get(id);
-    return mapping === undefined || isFree(mapping) || mapping.status === 'cancelled';
-  });
-  const matches = match(
-    vacancies,
-    free.map((event) => ({ ...event, remembered: remembered.get(event.id) })),
-  );
-  const taken = new Set(matches.map(({ event }) => event.id));
-  const known: ObservedEvent[] = [];
-  for (const [eventId, mapping] of byEvent) {
-    const news = newsOf(mapping, listed.get(eventId), window);
-    if (news === 'missing' || (news !== null && imports)) known.push({ id: mapping.id, news, dueInMs: null });
-  }
-  const unmapped = events.filter(
-    (event) => isOfInterest(event) && !byEvent.has(event.id) && !taken.has(event.id),
-  );
-  return {
-    // what only the booking system fills shows what that says
-    attachments: matches.map((found) => attachmentOf(found, { kept: false, lane: 1 })),
-    known,
-    unmapped: imports ? unmapped.map((event) => unmappedOf(event, true)) : [],
-    showsNothing: live.length > 0 && missing.length === live.length && match(lost, free).length === 0,
-  };
-}
-
-/** What the list, or its silence, says about a mapping that knows an event; null: nothing new. */
-function newsOf(
-  mapping: RoomMapping,
-  event: OutlookEvent | undefined,
-  window: Span,
-): 'look' | 'missing' | null {
-  if (mapping.status === 'cancelled') return isBack(mapping, event) ? 'look' : null;
-  if (event === undefined) return overlaps(mapping, window) && mapping.news !== 'gone' ? 'missing' : null;
-  if (isGivenBack(event.shows)) return mapping.news === 'vacated' ? null : 'missing';
-  return isEcho(mapping, event) || stillWaits(mapping, event) ? null : 'look';
-}
-
-/** A cancelled reservation's event that somebody brought back; not one that a person refused to remove. */
-export const isBack = (
-  mapping: Pick<KnownEvent, 'outlookBase'>,
-  event: Pick<OutlookEvent, 'shows'> | undefined,
-): boolean => mapping.outlookBase === null && event !== undefined && occupying(event.shows) !== null;
-
-/** What it waits for has not come. */
-const stillWaits = ({ waitsFor, status }: RoomMapping, { shows }: OutlookEvent): boolean =>
-  (waitsFor === 'answer' && shows.is === 'undecided') ||
-  (waitsFor === 'free' && shows.is === 'free') ||
-  (waitsFor === 'import' && shows.is === 'occupied') ||
-  (status === 'error' && shows.is === 'unreadable');
-
-/** It shows what both last agreed on, and nothing else is reported of it: our own write came back, whatever its etag says. */
-export const isEcho = (
-  mapping: Pick<KnownEvent, 'news' | 'reservationId' | 'outlookBase' | 'waitsFor'>,
-  event: Pick<OutlookEvent, 'shows'>,
-): boolean =>
-  mapping.news === null &&
-  mapping.waitsFor === null &&
-  mapping.reservationId !== null &&
-  event.shows.is === 'occupied' &&
-  sameItem(mapping.outlookBase, event.shows.item);

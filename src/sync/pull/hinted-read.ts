@@ -62,11 +62,11 @@ export function createHintedRead({ db, outlook, window, tell }: HintedReadOption
     hints: readonly Hint[],
     signal: AbortSignal,
   ): Promise<Hinted> {
-    const noticedAt = new Date(Math.min(...hints.map(({ hintedAt }) => Date.parse(hintedAt))));
+    const reportedAt = new Date(Math.min(...hints.map(({ hintedAt }) => Date.parse(hintedAt))));
     if (hints.length > hintsMost) {
       // requested before the hints go: a round that somebody asked for is made again soon, should delta lag behind it
       await pullAgain(db, room, 0, 0);
-      await storeHinted(db, room, noticedAt, { known: [], unmapped: [] }, hints);
+      await storeHinted(db, room, reportedAt, { known: [], unmapped: [] }, hints);
       return { rows: 0, tooMany: true };
     }
     const ids = hints.map(({ eventId }) => eventId);
@@ -110,10 +110,10 @@ export function createHintedRead({ db, outlook, window, tell }: HintedReadOption
       if (!(error instanceof Retryable || error instanceof Permanent) || error.reach === 'side') throw error;
       // hints that stay would be read again at once
       await pullAgain(db, room, insteadMs, 0);
-      await storeHinted(db, room, noticedAt, nothing, hints);
+      await storeHinted(db, room, reportedAt, nothing, hints);
       throw error;
     }
-    const refused = await storeHinted(db, room, noticedAt, observed, hints);
+    const refused = await storeHinted(db, room, reportedAt, observed, hints);
     for (const error of refused) tell({ fact: 'bug', error, where: `the hints of ${room.name}` });
     return { rows: observed.known.length + observed.unmapped.length, tooMany: false };
   };

@@ -16,7 +16,7 @@ import {
   type Span,
   type UnmappedRow,
 } from '../store/pull-store.ts';
-import { isBack, isEcho, isOfInterest, overlaps, unmappedOf } from './full-scan.ts';
+import { isBack, isEcho, isOfInterest, overlaps, unmappedOf } from './compare.ts';
 
 /** Series read for one page of changes. */
 const mostSeries = 200;

@@ -11,7 +11,7 @@ import type { Baselined, Observed, UnmappedRow, Verified } from './pull-store.ts
 export async function storePage(
   db: Queryable,
   room: LeasedRoom,
-  noticedAt: Date,
+  reportedAt: Date,
   observed: Observed,
   links: readonly string[],
 ): Promise<readonly Error[]> {
@@ -22,20 +22,20 @@ export async function storePage(
       values: [
         room.id,
         room.epoch,
-        noticedAt,
+        reportedAt,
         JSON.stringify(seen.known),
         JSON.stringify(seen.unmapped),
         links,
       ],
     });
-  return await storeObserved(db, room, noticedAt, observed, store);
+  return await storeObserved(db, room, reportedAt, observed, store);
 }
 
 /** Stores what hinted events showed and forgets those hints, in one transaction. Returns what is refused; see `storePage`. */
 export async function storeHinted(
   db: Queryable,
   room: LeasedRoom,
-  noticedAt: Date,
+  reportedAt: Date,
   observed: Observed,
   done: readonly Hint[],
 ): Promise<readonly Error[]> {
@@ -44,16 +44,16 @@ export async function storeHinted(
     db.query({
       name: 'store_hinted',
       text: 'SELECT bridge_hinted($1, $2, $3, $4, $5, $6)',
-      values: [room.id, room.epoch, noticedAt, JSON.stringify(known), JSON.stringify(unmapped), hints],
+      values: [room.id, room.epoch, reportedAt, JSON.stringify(known), JSON.stringify(unmapped), hints],
     });
-  return await storeObserved(db, room, noticedAt, observed, store);
+  return await storeObserved(db, room, reportedAt, observed, store);
 }
 
 /** Stores all at once; where PostgreSQL refuses a row for good, one by one, and then what belongs to none of them. */
 async function storeObserved(
   db: Queryable,
   room: LeasedRoom,
-  noticedAt: Date,
+  reportedAt: Date,
   observed: Observed,
   store: (observed: Observed) => Promise<unknown>,
 ): Promise<readonly Error[]> {
@@ -62,7 +62,7 @@ async function storeObserved(
     return [];
   } catch (error) {
     if (!isRefusedForGood(error)) throw error;
-    const refused = await noteEach(db, room, noticedAt, observed);
+    const refused = await noteEach(db, room, reportedAt, observed);
     await store({ known: [], unmapped: [] });
     return refused;
   }
@@ -75,7 +75,7 @@ async function storeObserved(
 async function noteEach(
   db: Queryable,
   room: LeasedRoom,
-  noticedAt: Date,
+  reportedAt: Date,
   { known, unmapped }: Observed,
 ): Promise<Error[]> {
   const note = (seen: Partial<Observed>) =>
@@ -85,7 +85,7 @@ async function noteEach(
       values: [
         room.id,
         room.epoch,
-        noticedAt,
+        reportedAt,
         JSON.stringify(seen.known ?? []),
         JSON.stringify(seen.unmapped ?? []),
       ],
@@ -128,7 +128,7 @@ export async function finishBaseline(
         room.id,
         room.epoch,
         JSON.stringify(attachments),
-        found.noticedAt,
+        found.reportedAt,
         JSON.stringify(known),
         JSON.stringify(unmapped),
         found.links,
@@ -142,7 +142,7 @@ export async function finishBaseline(
     return [];
   } catch (error) {
     if (!isRefusedForGood(error)) throw error;
-    const refused = await noteEach(db, room, found.noticedAt, found);
+    const refused = await noteEach(db, room, found.reportedAt, found);
     const nothing = { known: [], unmapped: [] };
     const alone = await oneByOne(found.attachments, (one) => finish({ ...nothing, attachments: [one] }));
     if (alone.length === found.attachments.length) await finish({ ...nothing, attachments: [] });

@@ -236,7 +236,7 @@ export async function mappingsOf(session: Queryable, resourceId: number): Promis
 export interface Baselined extends Observed {
   /** See `bridge_attach`. */
   readonly attachments: readonly object[];
-  readonly noticedAt: Date;
+  readonly reportedAt: Date;
   readonly links: readonly string[] | null;
   readonly window: Span;
   /** Until the next poll; null: this room is not polled. */

@@ -53,6 +53,10 @@ export interface LeasedRoom {
   readonly due: readonly WorkItem[];
 }
 
+/** Whether Outlook is listened to in this room; elsewhere it only shows what the booking system says. */
+export const isFollowed = ({ direction }: Pick<LeasedRoom, 'direction'>): boolean =>
+  direction !== 'booking_to_outlook';
+
 export interface Taken {
   /** Outbox rows folded. */
   readonly folded: number;

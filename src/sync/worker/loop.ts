@@ -23,7 +23,8 @@ import {
   type Window,
 } from '../store/work-list.ts';
 import { createOutage } from './outage.ts';
-import { itemsAtATime, type Drained } from './drain.ts';
+import type { Drained } from '../apply/rest.ts';
+import { itemsAtATime } from './drain.ts';
 
 /** Rooms one daemon works on at a time, and how many of these places backfills must leave free. */
 const roomsAtATime = 48;
