@@ -1,13 +1,13 @@
-/** The keyboard of a demo that runs in a terminal. Without one there are no keys. */
+/** The keyboard of a demo in a terminal; without a terminal there are no keys. */
 import type { ReadStream } from 'node:tty';
 import { emitKeypressEvents } from 'node:readline';
 
 export interface Keys extends Disposable {
-  /** Whether anybody could press one. */
+  /** Whether there is a keyboard. */
   readonly live: boolean;
-  /** The oldest key that was pressed and not taken; null: none. */
+  /** The oldest pressed key that was not taken yet; null: none. */
   take(): string | null;
-  /** Forgets what was pressed. */
+  /** Discards the pressed keys. */
   clear(): void;
   /** Resolves when there is a key to take, or when `signal` aborts. */
   pressed(signal: AbortSignal): Promise<void>;
@@ -19,10 +19,10 @@ interface Keypress {
   readonly sequence?: string;
 }
 
-/** A person may lean on the keyboard. */
+/** Bound for a key that is held down. */
 const mostKept = 8;
 
-/** `quit`: Ctrl-C or q. A terminal that gives single keys makes no signal of Ctrl-C. */
+/** `quit` is called at Ctrl-C or q: in raw mode the terminal sends no signal for Ctrl-C. */
 export function openKeys(input: ReadStream, quit: () => void): Keys {
   const kept: string[] = [];
   const waiting = new Set<() => void>();

@@ -1,4 +1,4 @@
-/** The day of the demo: who works at which side, what arrives on the other, and whether both are equal. */
+/** Runs the demo: lets the actors work on both sides, reports each change that arrives, and compares both sides at the end. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf } from '../errors.ts';
 import type { Act, Actor } from '../sandbox/clerk.ts';
@@ -15,27 +15,27 @@ import type { DemoScreen, HandMade } from './demo-screen.ts';
 
 export interface Play {
   readonly world: World;
-  /** They take turns: one at the booking desk, others in Outlook. */
+  /** The actors take turns: one at the booking desk, others in Outlook. */
   readonly clerk: Actor;
   readonly visitors: Visitors;
   readonly daemon: RunningDaemon;
   readonly screen: DemoScreen;
-  /** Faults are played at a key. */
+  /** Each fault has a key. */
   readonly keys: Keys;
   readonly stage: Stage;
   /** Null: until the signal. */
   readonly seconds: number | null;
-  /** After so many changes the actors rest, and all stays as it is; null: they never do. */
+  /** The actors stop after this number of changes; null: never. */
   readonly changes: number | null;
   readonly seed: number;
 }
 
 const summaryEveryMs = 10_000;
-/** What is under way when both sides are compared has this long to arrive. */
+/** The time that changes under way have to arrive before both sides are compared. */
 const settleMs = 3_000;
 export const lastSettleMs = 15_000;
 
-/** Lets the actors work and tells what arrives, until the time is over. Returns the exit code. */
+/** Lets the actors work and reports each change that arrives, until the time is over. Returns the exit code. */
 export async function play(options: Play, signal: AbortSignal): Promise<number> {
   const { world, clerk, visitors, daemon, screen, keys, stage, seconds, changes, seed } = options;
   const over = seconds === null ? [] : [AbortSignal.timeout(seconds * 1_000)];
@@ -57,9 +57,9 @@ export async function play(options: Play, signal: AbortSignal): Promise<number> 
   const summarize = async (waitMs: number) => {
     const givesUpAt = performance.now() + waitMs;
     const comparison = await settledComparison(world, signal, waitMs);
-    // both sides may be equal a moment before we are told so
+    // both sides may be equal shortly before the report of it arrives
     while (open() > 0 && performance.now() < givesUpAt && !signal.aborted)
-      await pause(50, undefined, { signal }).catch(() => undefined); // the loop's condition sees the end
+      await pause(50, undefined, { signal }).catch(() => undefined); // the loop's condition ends it
     screen.summary({ ...tally, waiting: open() }, comparison);
     return comparison.differences.length === 0 && open() === 0;
   };
@@ -77,7 +77,7 @@ export async function play(options: Play, signal: AbortSignal): Promise<number> 
     byHand.not(act);
     await arrivals.expect(act);
   };
-  /** Plays what was asked for by key, while everybody else watches. */
+  /** Plays the scenario chosen by key; the actors pause meanwhile. */
   const playScenarios = async () => {
     for (let key = keys.take(); key !== null && !until.aborted; key = keys.take()) {
       const scenario = scenarios.find((one) => one.key === key);
@@ -99,7 +99,7 @@ export async function play(options: Play, signal: AbortSignal): Promise<number> 
         await keys.pressed(until);
       } else {
         await actOnce(turn);
-        // about one a second, and now and then nobody comes to the desk for a while
+        // about one change a second, with a longer pause now and then
         const restMs = turn % 15 === 14 ? 3_000 : 500 + random.below(900);
         await keys.pressed(AbortSignal.any([until, AbortSignal.timeout(restMs)]));
       }
@@ -117,7 +117,7 @@ export async function play(options: Play, signal: AbortSignal): Promise<number> 
   }
 }
 
-/** Plays one of them, with its head. Returns whether both sides were equal when all was done; what kept them from it is told. */
+/** Plays one scenario. Returns whether both sides were equal at the end, and prints the error if they were not. */
 export async function playScenario(scenario: Scenario, stage: Stage, screen: DemoScreen): Promise<boolean> {
   screen.scenario(scenario.title);
   try {
@@ -148,7 +148,7 @@ function createTally() {
       keep(this.visitMs, ms);
     },
     add({ act, ms, graphMs }: Arrival): void {
-      // a season's bookings wait for each other, four at a time: its own line tells how long
+      // a season's bookings wait for each other, four at a time; their line shows the time
       if (act.touched.length > 1) return;
       ms.forEach((total, at) => {
         keep(this.totalMs, total);
@@ -158,7 +158,7 @@ function createTally() {
   };
 }
 
-/** Both sides as soon as they are equal, or as they are after `waitMs`. */
+/** Compares both sides until they are equal, at most for `waitMs`; returns the last comparison. */
 export async function settledComparison(
   world: World,
   signal: AbortSignal,
@@ -172,25 +172,25 @@ export async function settledComparison(
   }
 }
 
-/** Tells when what was done in Outlook stands in the booking tables, by looking there after whatever the daemon wrote. */
+/** Reports when a change in Outlook is in the booking tables, by reading them after each write of the daemon. */
 function watchVisits(daemon: RunningDaemon, world: World, onArrival: (visit: Visit, ms: number) => void) {
   const waiting = new Set<Visit>();
-  let looking = false;
-  async function look(at: number): Promise<void> {
-    if (looking) return;
-    looking = true;
+  let checking = false;
+  async function check(at: number): Promise<void> {
+    if (checking) return;
+    checking = true;
     for (const visit of [...waiting])
       if (await hasArrived(world.db, visit).catch(() => false)) {
         waiting.delete(visit);
         onArrival(visit, Math.max(0, at - visit.doneAt));
       }
-    looking = false;
+    checking = false;
   }
   const unwatch = daemon.watch((fact) => {
-    if (fact.fact === 'pulled') void look(monotonicMs());
+    if (fact.fact === 'pulled') void check(monotonicMs());
   });
-  // what another look was busy with, or was there before anybody asked
-  const again = setInterval(() => void look(monotonicMs()), 250);
+  // changes that a running check missed, or that had arrived before they were expected
+  const again = setInterval(() => void check(monotonicMs()), 250);
   return {
     get waiting() {
       return waiting.size;
@@ -203,7 +203,7 @@ function watchVisits(daemon: RunningDaemon, world: World, onArrival: (visit: Vis
   };
 }
 
-/** Tells of what reached Outlook although no actor did it: somebody plays with psql. */
+/** Reports changes that reached Outlook and that no actor made, for example by psql. */
 function watchHands(daemon: RunningDaemon, screen: DemoScreen) {
   const mine = new Map<string, number>();
   const heard = new Map<string, HandMade>();
@@ -216,8 +216,8 @@ function watchHands(daemon: RunningDaemon, screen: DemoScreen) {
     if (type === null || id === null) return;
     heard.set(`${type} ${id} ${room}`, { type, id, action, room, ms: latencyMs, at: performance.now() });
   });
-  // a moment later, because the daemon may be quicker than our note of who did it
-  const looking = setInterval(() => {
+  // delayed, because the daemon may report a change before the actor is recorded
+  const checks = setInterval(() => {
     const now = performance.now();
     const due = [...heard].filter(([, { at }]) => now - at > 300);
     for (const [key] of due) heard.delete(key);
@@ -226,15 +226,15 @@ function watchHands(daemon: RunningDaemon, screen: DemoScreen) {
     for (const [key, at] of mine) if (now - at > 5_000) mine.delete(key);
   }, 200);
   return {
-    /** An actor did this. */
+    /** Records that an actor made this change. */
     not(act: Act): void {
       for (const { type, id } of act.touched) mine.set(`${type} ${id}`, performance.now());
     },
-    /** Somebody else tells what is done. */
+    /** Suspends the reports while a scenario prints its own. */
     rest: () => void (resting = true),
     goOn: () => void (resting = false),
     [Symbol.dispose]() {
-      clearInterval(looking);
+      clearInterval(checks);
       unwatch();
     },
   };

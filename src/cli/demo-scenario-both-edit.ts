@@ -1,4 +1,4 @@
-/** Scenario: desk and Outlook edit the same reservation at once, first different fields of it, then the same one. */
+/** Scenario: desk and Outlook edit the same reservation at once, first different fields, then the same field. */
 import { seconds, type Scenario, type Stage } from './demo-scenario.ts';
 
 export const bothEdit: Scenario = {
@@ -8,11 +8,11 @@ export const bothEdit: Scenario = {
   play,
 };
 
-const keepBooking = { key: 'b', what: 'keep what the desk says' };
-const keepOutlook = { key: 'o', what: 'keep what Outlook says' };
+const keepBooking = { key: 'b', what: "keep the desk's version" };
+const keepOutlook = { key: 'o', what: "keep Outlook's version" };
 
 const resource = 101;
-/** Longer than the desk's edit takes. */
+/** Longer than the sync of the desk's edit takes. */
 const untoldMs = 2_000;
 
 interface Listed {
@@ -46,20 +46,20 @@ async function editBoth(stage: Stage): Promise<void> {
       .eventsIn(room.upn)
       .find(({ extendedProperties }) => Object.values(extendedProperties).includes(String(reservation.id)))!;
   const { id } = event();
-  say('both', `know «Høring» in ${room.name}, ${day} 10:00 (event ${reservation.id})`);
+  say('both', `have «Høring» in ${room.name}, ${day} 10:00 (event ${reservation.id})`);
 
-  // Outlook's edit is there when the desk's is brought over, and not told yet
+  // Outlook's edit exists when the desk's edit is synced, and its notification is still on the way
   world.tenant.faults.set({ notifyDelayMs: untoldMs }, room.upn);
   people.move(room.upn, id, inOutlook(12));
   await desk.retitle(reservation, 'Åpen høring');
-  say('desk', 'calls it «Åpen høring»');
-  say('outlook', 'moves it to 12:00 in the same moment');
+  say('desk', 'renames it to «Åpen høring»');
+  say('outlook', 'moves it to 12:00 at the same time');
   const merged = await stage.untilEqual();
   if (event().subject !== 'Åpen høring' || localHour(event().start) !== '12')
     throw new Error('An edit was lost.');
   say(
     'result',
-    `both edits are kept, ${seconds(merged.ms)} later: «${event().subject}» at ${localHour(event().start)}:00 on both sides`,
+    `both edits are kept after ${seconds(merged.ms)}: «${event().subject}» at ${localHour(event().start)}:00 on both sides`,
   );
 
   await world.db.query("UPDATE bridge_resource_mappings SET conflict_policy = 'ask' WHERE resource_id = $1", [
@@ -71,7 +71,7 @@ async function editBoth(stage: Stage): Promise<void> {
       people.move(room.upn, id, inOutlook(16));
       await desk.move(reservation, at(14).from, at(14).to);
       say('desk', 'moves it to 14:00');
-      say('outlook', 'moves it to 16:00 in the same moment');
+      say('outlook', 'moves it to 16:00 at the same time');
     });
   } finally {
     await world.db.query(
@@ -83,16 +83,16 @@ async function editBoth(stage: Stage): Promise<void> {
   const ms = performance.now() - decidedAt;
   say(
     'result',
-    `one time on both sides ${seconds(ms)} later: ${localHour(event().start)}:00; ${comparison.reservations} booked, ${comparison.events} in Outlook`,
+    `both sides agree after ${seconds(ms)}: ${localHour(event().start)}:00; ${comparison.reservations} booked, ${comparison.events} in Outlook`,
   );
   say(
     'why',
-    'Each side is compared with what it was when both last agreed, field by field. Different fields merge; for the same one a ' +
-      'setting decides (CONFLICT_POLICY), or a person with both versions side by side, as here.',
+    'Each side is compared with its last agreed state, field by field. Changes of different fields are merged. If both changed ' +
+      'the same field, CONFLICT_POLICY decides, or a person who compares both versions, as here.',
   );
 }
 
-/** Lets both sides change the same field, and a person choose. Returns when. */
+/** Lets both sides change the same field and waits for the choice. Returns the time of the choice. */
 async function decide(stage: Stage, edit: () => Promise<void>): Promise<number> {
   const listed = async () =>
     (await stage.api<{ readonly conflicts: readonly Listed[] }>(`/conflicts?resource_id=${resource}`))
@@ -102,29 +102,29 @@ async function decide(stage: Stage, edit: () => Promise<void>): Promise<number> 
   const met = heard.first((fact) => fact.fact === 'conflict' && fact.resourceId === resource);
   const settled = stage.untilEqual();
   await Promise.race([met, settled]);
-  for (const other of [met, settled]) other.catch(() => undefined); // one of them is enough
+  for (const other of [met, settled]) other.catch(() => undefined); // only one of them will resolve
   const conflict = await listed();
   if (conflict === undefined) {
-    stage.say('daemon', 'was through with one edit before the other was made: the later one counts');
+    stage.say('daemon', 'had synced one edit before the other was made, so the later one wins');
     return performance.now();
   }
   stage.say(
     'daemon',
-    `changes neither side: a conflict about ${inWords(conflict.fields)}, on the page with both versions`,
+    `changes neither side and reports a conflict about ${inWords(conflict.fields)}; the dashboard shows both versions`,
   );
   const kept = await stage.choice([keepBooking, keepOutlook], async () => (await listed()) === undefined);
   const decidedAt = performance.now();
   if (kept === null) {
-    stage.say('you', 'chose on the page');
+    stage.say('you', 'chose on the dashboard');
     return decidedAt;
   }
   const keep = kept === keepBooking.key ? 'booking' : 'outlook';
   await stage.api(`/conflicts/${conflict.id}/resolve`, { keep, version: conflict.version });
-  stage.say('you', `keep what ${keep === 'booking' ? 'the desk' : 'Outlook'} says`);
+  stage.say('you', `keep ${keep === 'booking' ? 'the desk' : 'Outlook'}'s version`);
   return decidedAt;
 }
 
-/** Fields in the words of the page. */
+/** Field names as the dashboard shows them. */
 const inWords = (fields: readonly string[]): string =>
   [...new Set(fields.map((field) => (/_at$/.test(field) ? 'the time' : `the ${field}`)))].join(' and ');
 

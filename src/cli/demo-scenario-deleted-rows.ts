@@ -1,4 +1,4 @@
-/** Scenario: the rows of a room are deleted in the booking system, by accident. */
+/** Scenario: the rows of a room are deleted in the booking system by accident. */
 import { inTransaction } from '../database.ts';
 import { untilSo } from './demo-until.ts';
 import { seconds, type Scenario, type Stage } from './demo-scenario.ts';
@@ -10,9 +10,9 @@ export const deletedRows: Scenario = {
   play,
 };
 
-const restore = { key: 'p', what: 'put the rows back, as from a backup' };
-const release = { key: 'r', what: 'release the brake, the events go too' };
-/** As many rows as the brake wants to see before it holds a room of any size. */
+const restore = { key: 'p', what: 'restore the rows, as from a backup' };
+const release = { key: 'r', what: 'release the brake, so that the events are deleted too' };
+/** The number of rows at which the brake holds a room of any size. */
 const rehearsals = 12;
 
 async function play(stage: Stage): Promise<void> {
@@ -34,10 +34,10 @@ async function play(stage: Stage): Promise<void> {
   if (fact.fact !== 'brake-held') return;
   say(
     'daemon',
-    `the brake holds the room after ${seconds(performance.now() - deletedAt)}: ${fact.wanted} of ${fact.synced} would go. ` +
+    `the brake holds the room after ${seconds(performance.now() - deletedAt)}: ${fact.wanted} of ${fact.synced} events would be deleted. ` +
       `In Outlook: ${before} events before, ${events()} now`,
   );
-  say('', `GET /rooms/${room.resource} lists them; an alert stands on the page`);
+  say('', `GET /rooms/${room.resource} lists them; the dashboard shows an alert`);
   const chosen = await stage.choice(
     [restore, release],
     async () => (await heldIn(stage, room.resource)) === 0,
@@ -49,23 +49,24 @@ async function play(stage: Stage): Promise<void> {
   await untilSo(holdsNothing, 60_000, () => `The brake still holds ${room.name}.`, stage.signal);
   const { comparison } = await stage.untilEqual();
   const ms = performance.now() - decidedAt;
-  if (chosen === restore.key && events() !== before) throw new Error('The brake let an event go.');
+  if (chosen === restore.key && events() !== before)
+    throw new Error('An event was deleted despite the brake.');
   const outcome =
     chosen === restore.key
-      ? `the rows are back as from a backup; the brake lets go after ${seconds(ms)}, ${events()} events as before`
-      : `a person decided; both sides equal ${seconds(ms)} later, ${events()} events left in the room`;
+      ? `the rows are restored; the brake releases the room after ${seconds(ms)}, ${events()} events as before`
+      : `the brake was released; both sides equal after ${seconds(ms)}, ${events()} events left in the room`;
   say('result', `${outcome}; ${comparison.reservations} booked, ${comparison.events} in Outlook`);
   say(
     'why',
-    'Rows that vanish in numbers are no cancellation: nothing is taken away on the other side until a person decides. Cancelling ' +
-      'in the booking system (active = 0) is an intent, and goes out at once, however many at a time.',
+    'Many rows that disappear at once are not treated as cancellations: no event is deleted until a person decides. ' +
+      'Cancellations in the booking system (active = 0) are sent at once, in any number.',
   );
 }
 
 const heldIn = async (stage: Stage, resource: number) =>
   (await stage.api<{ readonly removals: readonly unknown[] }>(`/rooms/${resource}`)).removals.length;
 
-/** So many rehearsals on a day of their own and those after it, so that there is something to lose. */
+/** Books this number of rehearsals, one a day, so that there are rows to delete. */
 async function fill({ world, day }: Stage, resource: number): Promise<void> {
   await world.db.query(
     `WITH made AS (
@@ -77,7 +78,7 @@ async function fill({ world, day }: Stage, resource: number): Promise<void> {
   );
 }
 
-/** Deletes which reservations are in the room, in one transaction; `putBack` undoes that. */
+/** Deletes the rows that place reservations in the room, in one transaction; `putBack` restores them. */
 async function deleteRows({ world }: Stage, resource: number) {
   const deleted = await inTransaction(world.db, async (client) => {
     const of = async (type: 'event' | 'booking') =>

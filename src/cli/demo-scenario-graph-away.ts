@@ -1,9 +1,9 @@
-/** Scenario: Microsoft Graph answers nothing for 20 seconds (12 where nobody watches), and people on both sides go on. */
+/** Scenario: Microsoft Graph does not answer for 20 seconds (12 without a terminal) while both sides change. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { many, seconds, type Scenario, type Stage } from './demo-scenario.ts';
 
 const awayMs = 20_000;
-/** Where nobody watches, a run of it ends within half a minute, the last rest of the daemon included. */
+/** Without a terminal a run ends within half a minute, including the daemon's last back-off. */
 const unattendedMs = 12_000;
 
 export const graphAway: Scenario = {
@@ -27,11 +27,11 @@ async function play(stage: Stage): Promise<void> {
   const awayAt = performance.now();
   const from = stage.lastCall();
   try {
-    say('fault', `every call to Graph breaks from now on, for ${lastsMs / 1_000} s`);
+    say('fault', `every call to Graph fails for ${lastsMs / 1_000} s`);
     await desk.book(hall.resource, { title: 'Turnstevne', ...hours(day, 18) });
     await desk.move(moved, `${day} 12:00`, `${day} 13:00`);
     await desk.cancel(cancelled);
-    say('desk', `books one, moves one and cancels one in ${hall.name}: no clerk waits`);
+    say('desk', `books one, moves one and cancels one in ${hall.name}, without waiting`);
     const booked = hours(day, 9);
     people.book(meeting.upn, {
       subject: 'Intervju',
@@ -39,7 +39,7 @@ async function play(stage: Stage): Promise<void> {
       end: booked.to.replace(' ', 'T'),
       timeZone: 'W. Europe Standard Time',
     });
-    say('outlook', `somebody books «Intervju» in ${meeting.name}`);
+    say('outlook', `a user books «Intervju» in ${meeting.name}`);
     await pause(lastsMs - (performance.now() - awayAt), undefined, { signal: stage.signal });
   } finally {
     world.tenant.faults.remove(fault);
@@ -48,18 +48,18 @@ async function play(stage: Stage): Promise<void> {
   const waiting = (await stage.compare()).differences.length;
   say(
     'daemon',
-    `keeps what waits in the database and asks now and then whether Graph is back: ${many(during, 'call')} in ${lastsMs / 1_000} s, ` +
+    `keeps pending changes in the database and probes Graph: ${many(during, 'call')} in ${lastsMs / 1_000} s, ` +
       `${many(waiting, 'difference')} between both sides so far`,
   );
   const { ms, comparison } = await stage.untilEqual();
   say(
     'result',
-    `Graph answers again; both sides equal ${seconds(ms)} later, ${comparison.reservations} booked, ${comparison.events} in Outlook`,
+    `Graph answers again; both sides equal after ${seconds(ms)}, ${comparison.reservations} booked, ${comparison.events} in Outlook`,
   );
   say(
     'why',
-    'A change is a row in the transaction of the booking, and goes only when Graph has accepted it. What happened in Outlook is ' +
-      'read from there. An outage is tried again, for ever, and is one alert.',
+    'The row of a change is written in the transaction of the booking and deleted only after Graph has accepted the change. ' +
+      'Changes in Outlook are read after the outage. Retries never stop, and an outage raises one alert.',
   );
 }
 

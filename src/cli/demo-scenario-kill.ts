@@ -1,11 +1,11 @@
-/** Scenario: kill -9 of the daemon in the middle of its work, and somebody books in Outlook while it is dead. */
+/** Scenario: kill -9 of the daemon during its work, and a booking in Outlook while it is down. */
 import { inTransaction } from '../database.ts';
 import { many, seconds, type Scenario, type Stage } from './demo-scenario.ts';
 
 export const kill: Scenario = {
   name: 'kill',
   key: 'k',
-  title: 'kill -9 of the daemon in the middle of its work',
+  title: 'kill -9 of the daemon during its work',
   play,
 };
 
@@ -30,18 +30,18 @@ async function play(stage: Stage): Promise<void> {
   const killedAt = performance.now();
   const successor = daemon.kill();
   const made = stage.callsSince(from).filter(isCreate).length;
-  say('fault', `kill -9 of process ${pid}, when ${made} of ${weeks} events had been made`);
+  say('fault', `kill -9 of process ${pid} after ${made} of ${weeks} events`);
   people.book(room.upn, {
     subject: 'Styremøte',
     start: `${day}T08:00`,
     end: `${day}T09:00`,
     timeZone: 'W. Europe Standard Time',
   });
-  say('outlook', `somebody books «Styremøte» there, and no daemon hears of it`);
+  say('outlook', `a user books «Styremøte» in the same room while no daemon runs`);
   await successor;
   say(
     'daemon',
-    `is started again as process ${daemon.pid}, and listens ${seconds(performance.now() - killedAt)} after the kill`,
+    `restarts as process ${daemon.pid} and listens ${seconds(performance.now() - killedAt)} after the kill`,
   );
   const { comparison } = await stage.untilEqual();
   const ms = performance.now() - killedAt;
@@ -49,17 +49,17 @@ async function play(stage: Stage): Promise<void> {
   const sent = calls.filter(({ method, path }) => method === 'POST' && path.endsWith('/events')).length;
   say(
     'result',
-    `both sides equal ${seconds(ms)} after the kill: ${many(sent, 'create')} sent, ${calls.filter(isCreate).length} made an event; ` +
+    `both sides equal ${seconds(ms)} after the kill: ${many(sent, 'create')} sent, ${calls.filter(isCreate).length} events created; ` +
       `${comparison.reservations} booked, ${comparison.events} in Outlook`,
   );
   say(
     'why',
-    'What is to be done stands in the database, not in the process. A create whose answer nobody heard is looked up before it is ' +
-      'repeated, and the first thing that a new daemon does is to read what happened in Outlook.',
+    'The work list is in the database, not in the process. A create without an answer is searched for before it is repeated, ' +
+      'and a new daemon starts by reading the changes in Outlook.',
   );
 }
 
-/** A rehearsal each week from that day on. */
+/** Books a rehearsal each week from that day on. */
 async function bookSeason({ world }: Stage, resource: number, day: string): Promise<void> {
   await inTransaction(world.db, async (client) => {
     const { rows } = await client.query<{ id: number }>(

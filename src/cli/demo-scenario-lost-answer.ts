@@ -1,10 +1,10 @@
-/** Scenario: Outlook has made the event, and the daemon never hears of it. */
+/** Scenario: Outlook creates the event, and its answer to the daemon is lost. */
 import { many, seconds, type Scenario, type Stage } from './demo-scenario.ts';
 
 export const lostAnswer: Scenario = {
   name: 'lost-answer',
   key: 'l',
-  title: 'an answer of Microsoft is lost',
+  title: 'an answer from Microsoft is lost',
   play,
 };
 
@@ -26,7 +26,7 @@ async function play(stage: Stage): Promise<void> {
   });
   const bookedAt = performance.now();
   say('desk', `books «Korfestival» in ${room.name}, ${day} 10:00 (event ${reservation.id})`);
-  say('fault', 'Outlook makes the event, then the connection breaks: the answer is lost');
+  say('fault', 'Outlook creates the event, then the connection breaks and the answer is lost');
   await heard.first(
     (fact) => fact.fact === 'pushed' && fact.reservationId === reservation.id && fact.action !== 'waiting',
   );
@@ -43,8 +43,8 @@ async function play(stage: Stage): Promise<void> {
   if (events.length !== 1) throw new Error(`There are ${many(events.length, 'event')} for one reservation.`);
   say(
     'daemon',
-    `looks for the event before it makes another: ${many(posts.length, 'create')} sent, ${lost.length} answer lost, ` +
-      `${many(searches.length, 'search', 'searches')}; known to both sides after ${seconds(toldAfter)}`,
+    `searches for the event before it repeats the create: ${many(posts.length, 'create')} sent, ${lost.length} answer lost, ` +
+      `${many(searches.length, 'search', 'searches')}; mapped after ${seconds(toldAfter)}`,
   );
   say(
     'result',
@@ -52,7 +52,7 @@ async function play(stage: Stage): Promise<void> {
   );
   say(
     'why',
-    'A create carries a key that follows from the reservation, and its number. After an answer that was lost the event is ' +
-      'looked up by them, so a repeated create makes no second one.',
+    'A create carries an idempotency key derived from the reservation, and the id of the reservation. After a lost answer ' +
+      'the event is searched for by them, so a repeated create makes no second event.',
   );
 }

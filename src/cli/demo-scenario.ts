@@ -1,4 +1,4 @@
-/** What a scenario of the demo has in its hands: both sides, the daemon, the faults, a screen, and the question whether both are equal. */
+/** The stage of a scenario: both sides, the daemon, fault injection, the screen, and the comparison of both sides. */
 import type { Fact } from '../facts.ts';
 import type { Comparison } from '../sandbox/compare.ts';
 import { compareSides } from '../sandbox/compare.ts';
@@ -10,16 +10,16 @@ import type { DemoScreen } from './demo-screen.ts';
 import { untilSo } from './demo-until.ts';
 
 export interface Scenario {
-  /** Of the command line. */
+  /** Name on the command line. */
   readonly name: string;
-  /** Of the keyboard. */
+  /** Key on the keyboard. */
   readonly key: string;
   readonly title: string;
-  /** Plays it. Resolves when both sides are equal again; rejects when they are not within a minute. */
+  /** Resolves when both sides are equal again; rejects if they are not within a minute. */
   readonly play: (stage: Stage) => Promise<void>;
 }
 
-/** A choice that the scenario leaves to the visitor. */
+/** A choice that the scenario leaves to the user. */
 export interface Choice {
   readonly key: string;
   readonly what: string;
@@ -33,20 +33,20 @@ export interface StageParts {
   readonly world: World;
   readonly daemon: RunningDaemon;
   readonly screen: DemoScreen;
-  /** Resolves with the key of the choice; null: nobody is there to choose, and the first one is taken. */
+  /** Resolves with the key of the choice; null: there is no keyboard, and the first choice is taken. */
   readonly choose: ((choices: readonly Choice[], until: AbortSignal) => Promise<string>) | null;
   readonly signal: AbortSignal;
 }
 
-/** Both sides are given so long to be equal again. */
+/** The time that both sides have to be equal again. */
 const equalWithinMs = 60_000;
-/** Days from today that the clerk and the visitors leave alone. */
+/** Days from today that the clerk and the visitors do not use. */
 const firstDay = 130;
 const days = 100;
 
 export type Stage = ReturnType<typeof createStage>;
 
-/** One for the whole demo: no two plays take the same day. */
+/** Shared by the whole demo, so that no two plays use the same day. */
 export function createStage({ world, daemon, screen, choose, signal }: StageParts) {
   let taken = 0;
 
@@ -56,24 +56,24 @@ export function createStage({ world, daemon, screen, choose, signal }: StagePart
     world,
     daemon,
     signal,
-    /** Somebody watches, and may press keys. */
+    /** Whether there is a keyboard. */
     attended: choose !== null,
     desk: createDesk(world.db),
     people: world.tenant.people,
     room: (resource: number): Room => rooms.find((room) => room.resource === resource)!,
-    /** A day of its own, as both sides write it: 'YYYY-MM-DD'. */
+    /** Returns an unused day as 'YYYY-MM-DD'. */
     day(): string {
       const at = new Date(Date.now() + (firstDay + (taken % days)) * 86_400_000);
       taken += 1;
       return at.toISOString().slice(0, 10);
     },
-    /** A labelled line of the story. */
+    /** Prints a labelled line. */
     say: (label: string, text: string): void => screen.told(label, text),
-    /** The calls that Graph got since that one, oldest first. */
+    /** The calls to Graph after `from`, oldest first. */
     callsSince: (seq: number): readonly Journalled[] => world.tenant.journal.filter((call) => call.seq > seq),
     lastCall: (): number => world.tenant.journal.at(-1)?.seq ?? 0,
     compare,
-    /** Resolves with the time, in ms, after which both sides are equal, and with what they show then. */
+    /** Resolves when both sides are equal, with the time it took in ms and the comparison. */
     async untilEqual(): Promise<{ readonly ms: number; readonly comparison: Comparison }> {
       const from = performance.now();
       const last: { comparison: Comparison | null } = { comparison: null };
@@ -85,12 +85,12 @@ export function createStage({ world, daemon, screen, choose, signal }: StagePart
       );
       return { ms: performance.now() - from, comparison: last.comparison! };
     },
-    /** Resolves when the daemon has nothing left to do: what it does after both sides were equal counts, too. */
+    /** Resolves when the daemon has no work left, including work after both sides were equal. */
     async untilAtRest(): Promise<void> {
       const isAtRest = async () => (await world.db.query<{ rest: boolean }>(atRest)).rows[0]!.rest;
-      await untilSo(isAtRest, equalWithinMs, () => 'The daemon is still at work.', signal);
+      await untilSo(isAtRest, equalWithinMs, () => 'The daemon still has work.', signal);
     },
-    /** Remembers facts from now on; begin before what causes them. */
+    /** Records facts from now on; call it before the action that causes them. */
     listen(): Listening {
       const heard: Fact[] = [];
       const waiting = new Set<() => void>();
@@ -99,14 +99,17 @@ export function createStage({ world, daemon, screen, choose, signal }: StagePart
         for (const look of waiting) look();
       });
       return {
-        /** The first that matches. Rejects after a minute. */
+        /** Resolves with the first fact that matches. Rejects after a minute. */
         first(matches) {
           const { promise, resolve, reject } = Promise.withResolvers<Fact>();
           const look = () => {
             const found = heard.find(matches);
             if (found !== undefined) resolve(found);
           };
-          const timer = setTimeout(() => reject(new Error('The daemon did not tell it.')), equalWithinMs);
+          const timer = setTimeout(
+            () => reject(new Error('The daemon did not report the expected fact.')),
+            equalWithinMs,
+          );
           const stopped = () => reject(signal.reason as Error);
           signal.addEventListener('abort', stopped);
           waiting.add(look);
@@ -120,7 +123,7 @@ export function createStage({ world, daemon, screen, choose, signal }: StagePart
         [Symbol.dispose]: unwatch,
       };
     },
-    /** Lets the visitor choose, unless the matter is settled otherwise first (on the page, say): null. */
+    /** Lets the user choose; null if the matter is settled elsewhere first, for example on the dashboard. */
     async choice(choices: readonly Choice[], settled: () => Promise<boolean>): Promise<string | null> {
       if (choose === null) return choices[0]!.key;
       screen.told('you', choices.map(({ key, what }) => `${key}: ${what}`).join('; '));
@@ -131,10 +134,10 @@ export function createStage({ world, daemon, screen, choose, signal }: StagePart
         return await Promise.race([choose(choices, until), elsewhere]);
       } finally {
         over.abort();
-        elsewhere.catch(() => undefined); // it was not needed any more
+        elsewhere.catch(() => undefined); // no longer needed
       }
     },
-    /** A call of the daemon's own HTTP surface, as the page makes it. Throws what it answers when it refuses. */
+    /** Calls the daemon's HTTP API as the dashboard does. Throws the problem if it is refused. */
     async api<T>(path: string, body?: object): Promise<T> {
       const answer = await fetch(new URL(path, daemon.url), {
         signal,

@@ -1,4 +1,4 @@
-/** What `demo` prints: plain lines of at most 80 columns, coloured on a terminal only. */
+/** The output of `demo`: plain lines of at most 80 columns, coloured on a terminal only. */
 import { stripVTControlCharacters, styleText } from 'node:util';
 import type { Fact } from '../facts.ts';
 import type { Id } from '../id.ts';
@@ -7,18 +7,18 @@ import type { Visit } from '../sandbox/visitors.ts';
 import { rooms } from '../sandbox/world.ts';
 import { oneLine } from './terminal.ts';
 
-/** What has happened since the start. */
+/** Totals since the start. */
 export interface Tally {
   readonly done: number;
   readonly waiting: number;
-  /** Of single changes: from the clerk's commit to Graph's answer, and without what Graph took. */
+  /** Single changes: from the clerk's commit to Graph's answer; `ownMs` excludes the time that Graph took. */
   readonly totalMs: readonly number[];
   readonly ownMs: readonly number[];
-  /** Of what was done in Outlook: until it stood in the booking tables. */
+  /** Changes in Outlook: until they are in the booking tables. */
   readonly visitMs: readonly number[];
 }
 
-/** A change that nobody of the demo made. */
+/** A change that no actor of the demo made. */
 export interface HandMade {
   readonly type: string;
   readonly id: Id;
@@ -32,9 +32,9 @@ export type DemoScreen = ReturnType<typeof createDemoScreen>;
 
 const troubleEveryMs = 60_000;
 const columns = 80;
-/** Before the text of a line, its time. */
+/** Width of the time before the text of a line. */
 const timeColumns = 10;
-/** Of the two texts of a change, its title and its rooms. */
+/** Widths of the two texts of a change: its title and its rooms. */
 const titleColumns = 17;
 const roomColumns = 14;
 const whenColumns = 16;
@@ -50,14 +50,14 @@ export function createDemoScreen(out: NodeJS.WriteStream) {
   const closed = new AbortController();
   const startedAt = performance.now();
   const lastTold = new Map<string, number>();
-  /** Of the daemon. */
+  /** URL of the daemon. */
   let address = '';
-  // a pipe whose reader has left: nobody is watching any more
+  // the reader of the pipe has gone
   out.on('error', (error) => closed.abort(error));
 
   const paint = (color: Parameters<typeof styleText>[0], text: string) =>
     styleText(color, text, { stream: out });
-  /** Broken between words where it is too long; what follows stands so far to the right. */
+  /** Breaks a long line between words; continuation lines are indented by `indent` columns. */
   const line = (text = '', indent = timeColumns) => {
     if (!closed.signal.aborted) out.write(`${wrapped(text, indent)}\n`);
   };
@@ -65,10 +65,10 @@ export function createDemoScreen(out: NodeJS.WriteStream) {
 
   const recently = (key: string) => performance.now() - (lastTold.get(key) ?? -Infinity) < troubleEveryMs;
 
-  /** Trouble, each kind at most once a minute for a room. */
+  /** Prints each kind of trouble at most once a minute per room. */
   function trouble(fact: Fact): void {
     const told = troubleInWords(fact, address)?.replaceAll('..', '.') ?? null;
-    // the brake's own line says what its many parked items would
+    // the brake's line already covers its parked items
     const braked = 'room' in fact && recently(`brake-held ${fact.room}`);
     if (told === null || (fact.fact === 'item-parked' && braked)) return;
     const key = `${fact.fact} ${'room' in fact ? fact.room : ''}`;
@@ -89,7 +89,7 @@ export function createDemoScreen(out: NodeJS.WriteStream) {
       ? paint('green', 'both sides equal: yes')
       : paint('red', 'both sides equal: no');
   }
-  /** What was done; rooms take what a short title leaves. */
+  /** One change; the room names take the columns that a short title leaves free. */
   function deed(verb: string, what: string, where: string, when: string): string {
     const both = titleColumns + 1 + roomColumns;
     const title = short(what, Math.max(titleColumns, both - 1 - where.length));
@@ -106,16 +106,15 @@ export function createDemoScreen(out: NodeJS.WriteStream) {
   }
 
   return {
-    /** Aborts when nobody reads any more. */
+    /** Aborts when the reader of the output has gone. */
     closed: closed.signal,
     line,
     trouble,
     opening(latencyMs: number): void {
-      const graph =
-        latencyMs === 0 ? 'answers at once' : `takes about ${latencyMs} ms for a call, as the real one may`;
-      line(paint('bold', 'A small municipality books its rooms at the desk and in Outlook,'), 0);
-      line(paint('bold', 'and every change goes to the other side. Ctrl-C ends it.'), 0);
-      line(`Microsoft's side is simulated on this machine and ${graph} (--latency MS).\n`, 0);
+      const graph = latencyMs === 0 ? 'and answers at once' : `with about ${latencyMs} ms per call`;
+      line(paint('bold', 'A small municipality books rooms at its desk and in Outlook.'), 0);
+      line(paint('bold', 'The bridge copies every change to the other side. Press Ctrl-C to stop.'), 0);
+      line(`Microsoft Graph is simulated here, ${graph} (--latency MS).\n`, 0);
     },
     step,
     /** The head of a scenario. */
@@ -123,16 +122,16 @@ export function createDemoScreen(out: NodeJS.WriteStream) {
       line();
       line(paint('bold', `── ${title} ${'─'.repeat(Math.max(0, columns - 4 - title.length))}`), 0);
     },
-    /** A line of its story, after who or what it is about. */
+    /** A line of a scenario, labelled with its actor. */
     told(label: string, text: string): void {
       line(`${paint(labelColors[label] ?? 'dim', label.padEnd(timeColumns))}${text}`);
     },
-    /** Where the daemon serves. */
+    /** The URL of the daemon. */
     served(url: string, pid: number): void {
       address = url;
-      step(`the daemon, process ${pid}, on ${url}`);
+      step(`daemon started: process ${pid}, ${url}`);
     },
-    /** How both sides stand at the end of a scenario, when nothing is left to be done. */
+    /** The comparison of both sides at the end of a scenario, when no work is left. */
     verdict(comparison: Comparison): void {
       const { reservations, events, differences } = comparison;
       const counted = `${reservations} booked, ${events} in Outlook`;
@@ -140,28 +139,28 @@ export function createDemoScreen(out: NodeJS.WriteStream) {
       for (const one of differences.slice(0, 3)) line(`${' '.repeat(timeColumns)}${one}`);
     },
     resting(): void {
-      line(`${now()}  nothing more is changed; the page stays as it is until Ctrl-C`);
+      line(`${now()}  no more changes; the dashboard stays up until Ctrl-C`);
     },
     keys(scenarios: readonly { readonly key: string; readonly title: string }[]): void {
-      line('  keys   while it runs, each a fault to play:');
+      line('  keys   each injects a fault:');
       for (const { key, title } of scenarios) line(`    ${paint('cyan', key)}    ${title}`);
-      line(`    ${paint('cyan', 'q')}    the end`);
+      line(`    ${paint('cyan', 'q')}    stop the demo`);
       line();
     },
-    /** The same in short, after one of them. */
+    /** The keys in short, after a scenario. */
     keysAgain(scenarios: readonly { readonly key: string }[]): void {
       line(
-        `\n  keys   ${scenarios.map(({ key }) => paint('cyan', key)).join(' ')}, ${paint('cyan', 'q')} ends\n`,
+        `\n  keys   ${scenarios.map(({ key }) => paint('cyan', key)).join(' ')}, ${paint('cyan', 'q')} stops the demo\n`,
       );
     },
-    /** `sql`: the command that runs a statement; `psql`: the same by psql where there is one, else null. */
-    whereToLook(url: string, sql: string, psql: string | null): void {
-      line(`\n  look   ${paint('cyan', url)}   the dashboard`);
+    /** `sql`: the command that runs a statement; `psql`: the same with psql, or null without psql. */
+    whereToStart(url: string, sql: string, psql: string | null): void {
+      line(`\n  open   ${paint('cyan', url)}   the dashboard`);
       line(`         ${paint('cyan', `${url}/docs`)}   all endpoints, to read and to try`);
-      line('  play   in a second terminal, in this folder:');
+      line('  try    in a second terminal, in this folder:');
       line(`    ${paint('cyan', `${sql} "UPDATE bb_event SET name='Mine' WHERE id=1000"`)}`);
       line(`    ${paint('cyan', `${sql} "DELETE FROM bb_event_resource WHERE resource_id=103"`)}`);
-      line('         The second empties a room, as an accident would: the brake holds it.');
+      line('         The second empties a room, as an accident would: the brake stops it.');
       if (psql !== null) line(`    ${paint('cyan', psql)}`, 4);
       line();
     },
@@ -199,11 +198,11 @@ export function createDemoScreen(out: NodeJS.WriteStream) {
   };
 }
 
-/** Cut at so many columns, with a sign that it goes on. */
+/** Cuts a text at `most` columns, with an ellipsis. */
 const short = (text: string, most: number) =>
   text.length <= most ? text : `${text.slice(0, Math.max(0, most - 1)).trimEnd()}…`;
 
-/** A text on lines of 80 columns, broken at its spaces and inside what has none; `indent`: of all but the first. */
+/** Breaks a text into lines of 80 columns, at spaces or inside long words; `indent` applies to all lines but the first. */
 function wrapped(text: string, indent: number): string {
   const width = (part: string) => stripVTControlCharacters(part).length;
   const fold = (whole: string): readonly string[] => {
@@ -225,7 +224,7 @@ function troubleInWords(fact: Fact, url: string): string | null {
   const then = (hint: string | null) => (hint === null ? '' : ` ${hint}`);
   switch (fact.fact) {
     case 'outage':
-      return `${sideName(fact.side)} is out of reach: ${fact.error}.${then(fact.hint)}`;
+      return `${sideName(fact.side)} is unreachable: ${fact.error}.${then(fact.hint)}`;
     case 'outage-over':
       return `${sideName(fact.side)} is back after ${(fact.ms / 1_000).toFixed(1)} s.`;
     case 'start-held':
@@ -239,16 +238,16 @@ function troubleInWords(fact: Fact, url: string): string | null {
     case 'brake-held':
       return [
         `The brake holds ${fact.room}: ${fact.wanted} of ${fact.synced} reservations are gone on one side, ` +
-          'so none is taken away on the other until you decide: on the page, or by',
+          'so none is removed on the other until you decide, on the dashboard or with',
         `curl -X POST ${url}/rooms/${fact.resourceId}/brake/release`,
         '(…/brake/refuse instead of release keeps them)',
       ].join('\n');
     case 'lease-lost':
-      return `The connection that holds the rooms was lost: ${fact.reason}. It is opened again.`;
+      return `The connection that holds the room leases was lost: ${fact.reason}. It is reopened.`;
     case 'listening':
       return fact.heard ? null : `Not listening: ${fact.reason}`;
     case 'capture-missed':
-      return 'A trigger could not note a change; everything is compared.';
+      return 'A trigger could not record a change; all rooms are compared.';
     case 'capture-broken':
       return `Triggers are missing or disabled: ${fact.triggers.join(', ')}. Run migrate.`;
     case 'bug':

@@ -1,4 +1,4 @@
-/** `demo --sql`: one statement in the booking database of a demo that runs in another terminal, where there is no psql. */
+/** `demo --sql`: runs one statement in the booking database of a demo in another terminal; psql is not needed. */
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,15 +6,15 @@ import pg from 'pg';
 import { Permanent, messageOf } from '../errors.ts';
 import { say, table } from './terminal.ts';
 
-/** In the folder of the demo's PostgreSQL, which goes with it however it ends. */
+/** In the folder of the demo's PostgreSQL, which is deleted with it. */
 const fileName = 'demo-url';
 const mostRows = 50;
 
-/** Notes where the demo's database is, for `runSql`. */
+/** Writes the address of the demo's database for `runSql`. */
 export const leaveAddress = (folder: string, url: string): Promise<void> =>
   writeFile(join(folder, fileName), url, { mode: 0o600 });
 
-/** Runs the statement in the demo that was started last, and prints its rows. Returns 0; throws, in words, when it cannot. */
+/** Runs the statement in the demo that was started last and prints its rows. Returns 0; throws an error with a hint if that fails. */
 export async function runSql(statement: string): Promise<number> {
   const url = await newestAddress();
   if (url === null)
@@ -24,12 +24,12 @@ export async function runSql(statement: string): Promise<number> {
   const client = new pg.Client({ connectionString: url, statement_timeout: 10_000 });
   try {
     await client.connect();
-    // without parameters several statements may stand in one text
+    // without parameters one text may hold several statements
     for (const result of [await client.query<Record<string, unknown>>(statement)].flat()) print(result);
     return 0;
   } catch (error) {
     throw new Permanent(`PostgreSQL says: ${messageOf(error)}`, {
-      hint: 'Put the statement in double quotes and texts in it in single ones.',
+      hint: 'Put the statement in double quotes and strings in it in single quotes.',
       cause: error,
     });
   } finally {
@@ -42,7 +42,7 @@ async function newestAddress(): Promise<string | null> {
   const found = await Promise.all(
     folders.map(async (folder) => {
       const file = join(tmpdir(), folder, fileName);
-      // of another user, of a test, or just gone
+      // belongs to another user or a test, or has just ended
       return await stat(file).then(
         ({ mtimeMs }) => ({ file, mtimeMs }),
         () => null,

@@ -1,6 +1,6 @@
 /**
- * `demo`: the daemon at work in a small municipality, on a machine with nothing but npm. Everything it starts is in
- * this process or ends with it, and everything it writes is in one temporary folder that goes with it.
+ * `demo`: the daemon at work in a small municipality, on a machine with only npm. Everything it starts runs in this
+ * process or ends with it, and everything it writes is in one temporary folder that is deleted at the end.
  */
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -20,7 +20,7 @@ import { leaveAddress, runSql } from './demo-sql.ts';
 import { migrate } from './migrate.ts';
 import { say, table } from './terminal.ts';
 
-/** The options of the command line, as they were typed. */
+/** The command-line options as typed. */
 export interface DemoWords {
   readonly port: string;
   readonly seconds?: string;
@@ -37,18 +37,18 @@ interface Wishes {
   readonly seconds: number | null;
   readonly latencyMs: number;
   readonly seed: number;
-  /** After so many the actors rest; null: never. */
+  /** The actors stop after this number of changes; null: never. */
   readonly changes: number | null;
-  /** Played instead of the actors' day; null: the day. */
+  /** The scenario to run instead of the actors; null: the actors. */
   readonly scenario: Scenario | null;
 }
 
-/** Reservations that are there before the bridge is. */
+/** Number of reservations made before the bridge is installed. */
 const earlier = 30;
 
 /**
- * Runs until `signal` aborts or the wished seconds are over. Returns the exit code: 0 when it was stopped, or when
- * everything had arrived and both sides were equal at the end; 1 when not. Throws, in words, when it cannot start.
+ * Runs until `signal` aborts or the requested seconds are over. Returns the exit code: 0 if it was stopped, or if every
+ * change had arrived and both sides were equal at the end; else 1. Throws an error with a hint if it cannot start.
  */
 export async function demo(words: DemoWords, signal: AbortSignal): Promise<number> {
   if (words.sql !== undefined) return await runSql(words.sql);
@@ -70,7 +70,7 @@ export async function demo(words: DemoWords, signal: AbortSignal): Promise<numbe
   }
 }
 
-/** The names of what can be played. */
+/** Prints the names of the scenarios. */
 function listScenarios(): number {
   say(
     table(
@@ -86,9 +86,9 @@ async function run(wishes: Wishes, screen: DemoScreen, keys: Keys, signal: Abort
   const world = opened.use(await openWorld({ ...wishes, onStep: screen.step }, signal));
   const clerk = createClerk(world.db, wishes.seed);
   const before = await clerk.prepare(earlier);
-  screen.step(`${before} reservations made before the bridge is there`);
+  screen.step(`${before} reservations made before the bridge is installed`);
   await migrate(world.config, () => undefined, signal);
-  screen.step('the bridge in the booking database, as `npm run migrate` installs it');
+  screen.step('bridge installed in the booking database, as by `npm run migrate`');
 
   const daemon = opened.use(await startDaemonOn(world, wishes.port, screen));
   const working = AbortSignal.any([signal, daemon.lost]);
@@ -101,7 +101,7 @@ async function run(wishes: Wishes, screen: DemoScreen, keys: Keys, signal: Abort
   const took = Math.round(performance.now() - mappedAt);
   screen.step(
     first.differences.length === 0
-      ? `a row for each room: they are in Outlook after ${took} ms, as ${first.events} events (one for each of their rooms)`
+      ? `rooms mapped; reservations are in Outlook after ${took} ms, as ${first.events} events (one per reservation and room)`
       : `after ${took} ms both sides still differ`,
   );
   await leaveAddress(world.folder, world.config.database.url);
@@ -112,7 +112,7 @@ async function run(wishes: Wishes, screen: DemoScreen, keys: Keys, signal: Abort
   if (wishes.scenario !== null) return (await playScenario(wishes.scenario, stage, screen)) ? 0 : 1;
   daemon.watch(screen.trouble);
   const psql = isOnPath('psql') ? `psql ${world.config.database.url}` : null;
-  screen.whereToLook(daemon.url, `${demoCommand} --sql`, psql);
+  screen.whereToStart(daemon.url, `${demoCommand} --sql`, psql);
   if (keys.live) screen.keys(scenarios);
   const visitors = createVisitors(world.tenant, rooms, wishes.seed + 2);
   const code = await play({ world, clerk, visitors, daemon, screen, keys, stage, ...wishes }, working);
@@ -120,7 +120,7 @@ async function run(wishes: Wishes, screen: DemoScreen, keys: Keys, signal: Abort
   return code;
 }
 
-/** The key of the choice that the visitor presses. Never resolves once `until` aborts. */
+/** Resolves with the key of the choice that the user presses. Never resolves after `until` aborts. */
 async function chosen(keys: Keys, choices: readonly Choice[], until: AbortSignal): Promise<string> {
   keys.clear();
   for (;;) {
@@ -131,13 +131,13 @@ async function chosen(keys: Keys, choices: readonly Choice[], until: AbortSignal
   }
 }
 
-/** The daemon on the wished port, or on a free one when that is taken. */
+/** Starts the daemon on the requested port, or on a free one if that is in use. */
 async function startDaemonOn(world: World, port: number, screen: DemoScreen): Promise<RunningDaemon> {
   const env = { ...world.env, POLL_INTERVAL_SECONDS: '15' };
-  // known before the daemon subscribes: the tenant calls it there
+  // the port must be known before the daemon subscribes, because the tenant calls it there
   const wished = await startDaemon({ env, port: port === 0 ? await freePort() : port });
   if (wished !== null) return wished;
-  screen.step(`port ${port} is taken by another program; a free one serves as well (--port N chooses)`);
+  screen.step(`port ${port} is in use; using a free one (--port N chooses)`);
   const other = await startDaemon({ env, port: await freePort() });
   if (other === null) throw new Permanent('No port is free.', { hint: 'Choose one by --port N.' });
   return other;
@@ -167,7 +167,7 @@ function wishesOf(words: DemoWords): Wishes {
 const codeOf = (error: unknown): string | null =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
 
-/** What may keep the demo from starting on somebody's machine, with the repair. */
+/** Turns the known reasons that prevent a start into errors with a hint. */
 function inWords(error: unknown): unknown {
   const text = `${messageOf(error)} ${error instanceof Error && 'stderr' in error ? String(error.stderr) : ''}`;
   const platform = `${process.platform}-${process.arch}`;
@@ -189,8 +189,8 @@ function inWords(error: unknown): unknown {
       cause: error,
     });
   if (/EACCES|EROFS|EPERM|ENOENT|ENOTDIR/.test(codeOf(error) ?? '') || /Permission denied/.test(text))
-    return new Permanent(`Something may not be written, read or run: ${messageOf(error).trim()}`, {
-      hint: 'The temporary folder must be writable for all users (root lends its PostgreSQL to another one); TMPDIR=/tmp does.',
+    return new Permanent(`Permission to write, read or run a file is missing: ${messageOf(error).trim()}`, {
+      hint: 'The temporary folder must be writable for all users (as root, PostgreSQL runs as another user), for example TMPDIR=/tmp.',
       cause: error,
     });
   return error;

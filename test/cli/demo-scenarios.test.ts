@@ -88,16 +88,16 @@ test(
   async ({ skip }) => {
     if (!hasTerminal) skip();
     await using demo = await startDemo(['--port', '0'], undefined, undefined, true);
-    await demo.shows('the end');
+    await demo.shows('stop the demo');
     demo.press('e');
-    await demo.shows('keep what Outlook says');
+    await demo.shows("keep Outlook's version");
     demo.press('o');
     await demo.shows('at rest');
     demo.press('q');
     expect(await demo.ended).toBe(0);
     const text = stripVTControlCharacters(demo.output());
-    expect(text).toMatch(/you +keep what Outlook says/);
-    expect(text).toMatch(/result +one time on both sides [\d.]+ s later: 16:00/);
+    expect(text).toMatch(/you +keep Outlook's version/);
+    expect(text).toMatch(/result +both sides agree after [\d.]+ s: 16:00/);
     expect(text).toMatch(/at rest +both sides equal: yes/);
     expect(Math.max(...columnsOf(text))).toBeLessThanOrEqual(80);
     await demo.gone();
@@ -107,7 +107,7 @@ test(
 test('Ctrl-C typed in a terminal ends it, and leaves nothing', { timeout }, async ({ skip }) => {
   if (!hasTerminal) skip();
   await using demo = await startDemo(['--port', '0'], undefined, undefined, true);
-  await demo.shows('the end');
+  await demo.shows('stop the demo');
   demo.press('\u0003');
   expect(await demo.ended).toBe(0);
   expect(demo.output()).toContain('Nothing is left behind');

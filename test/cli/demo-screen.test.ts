@@ -19,7 +19,7 @@ test('no line is wider than 80 columns, however long names, addresses and figure
   screen.opening(12_345);
   screen.step(`${long}: ${long}`);
   screen.served('http://127.0.0.1:65535', 4_194_304);
-  screen.whereToLook(
+  screen.whereToStart(
     'http://127.0.0.1:65535',
     'npx node src/main.ts demo --sql',
     `psql postgresql://${'x'.repeat(90)}`,

@@ -22,7 +22,7 @@ async function expectAWholeDay(demo: Demo): Promise<void> {
   expect(await demo.ended).toBe(0);
   const text = demo.output();
   expect(text).toMatch(/they are in Outlook after \d+ ms, as \d+ events/);
-  expect(text).toMatch(/look {3}http:\/\/127\.0\.0\.1:\d+ {3}the dashboard/);
+  expect(text).toMatch(/open {3}http:\/\/127\.0\.0\.1:\d+ {3}the dashboard/);
   expect(text).toContain('npm run demo -- --sql "UPDATE bb_event');
   expect(text.split('\n').filter((line) => line.length > 80)).toEqual([]);
   // on a busy machine a short day has few turns: whatever was done first, on each side
@@ -76,10 +76,10 @@ for (const moment of [
     await using demo = await startDemo(['--port', '0']);
     if (moment === 'npm has hardly begun') await demo.shows('main.ts demo');
     else {
-      await demo.shows('Ctrl-C ends it');
+      await demo.shows('Ctrl-C to stop');
       if (moment === 'some moment') await pause(someMs);
       if (moment === 'the tables are there') await demo.shows('room mailboxes');
-      if (moment === 'the daemon runs') await demo.shows('the daemon, process');
+      if (moment === 'the daemon runs') await demo.shows('daemon started: process');
       if (moment === 'the clerk works') await demo.shows('→ ');
     }
     demo.signal('SIGINT');
@@ -93,7 +93,7 @@ for (const moment of [
 for (const [name, told, moment] of [
   ['SIGHUP', 'a terminal that is closed', '→ '],
   ['SIGKILL', 'a kill in the middle of the work', '→ '],
-  ['SIGKILL', 'a kill in the middle of the start', 'Ctrl-C ends it'],
+  ['SIGKILL', 'a kill in the middle of the start', 'Ctrl-C to stop'],
 ] as const)
   test(`${told} leaves nothing`, { timeout: 90_000 }, async () => {
     await using demo = await startDemo(['--port', '0']);
@@ -110,7 +110,7 @@ test('a port that is taken is said, and a free one serves', { timeout: 90_000 },
   try {
     await using demo = await startDemo(['--port', String(port), '--seconds', '1']);
     expect(await demo.ended).toBe(0);
-    expect(demo.output()).toContain(`port ${port} is taken`);
+    expect(demo.output()).toContain(`port ${port} is in use`);
     expect(demo.output()).not.toContain(`http://127.0.0.1:${port}/`);
   } finally {
     other.close();
