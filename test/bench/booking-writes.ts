@@ -122,6 +122,7 @@ export async function prepare(
   await fillDatabase(
     variant === 'without' || variant === 'bare' || isPeer(variant) ? 'portico' : 'bridge',
     url.href,
+    false,
   );
   await run(url.href, events.replace('2000', String(count)));
   if (variant === 'without') return url.href;

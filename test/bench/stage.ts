@@ -86,7 +86,7 @@ export async function addDatabase(
   await client.end();
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
-  await fillDatabase(schema, url.href);
+  await fillDatabase(schema, url.href, false);
   return url.href;
 }
 
