@@ -2019,7 +2019,7 @@ BEGIN
                          ELSE r.status END,
       outlook_event_id = CASE WHEN NOT r.claimed AND NOT r.left_alone THEN r."eventId" END,
       generation = r.generation + r.claimed::integer,
-      -- what another room of the same meeting agreed on meanwhile stays: see bridge_write_back
+      -- what another room of the same meeting agreed on meanwhile stays: see bridge_agree_in_other_rooms
       booking_base = CASE WHEN r.claimed THEN NULL WHEN m.revision <> r.revision AND NOT coalesce(r."isOrganizer", m.is_organizer) THEN m.booking_base
                           ELSE r."bookingBase" END,
       agreement = CASE WHEN r.claimed THEN 'never' WHEN m.revision <> r.revision AND NOT coalesce(r."isOrganizer", m.is_organizer) THEN m.agreement
@@ -2549,7 +2549,7 @@ END $revive$;
 -- The parts of bridge_write_booking. What several rooms share is locked by them; each throws as that does.
 
 -- An event becomes a reservation. `how`: imported; joined: it is a meeting that invited several rooms, and one reservation has all
--- of them; revived: it is that of a reservation which lost it. `stored`: the keys that a reservation which was there before took.
+-- of them; revived: it is that of a reservation which lost it. `stored`: the keys of the event that a revived one took.
 CREATE OR REPLACE FUNCTION bridge_write_import(room integer, item jsonb, uid text, slot timestamptz, note text,
   OUT kind text, OUT id_ bigint, OUT stored text[], OUT how text) LANGUAGE plpgsql AS $import$
 DECLARE
@@ -2575,6 +2575,7 @@ BEGIN
     IF NOT 'resource_ids' = ANY (stored) THEN
       RAISE EXCEPTION 'The reservation of this meeting cannot have another room.' USING ERRCODE = 'P0001';
     END IF;
+    stored := NULL;
     DELETE FROM bridge_mappings o WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = room
       AND (o.outlook_event_id IS NULL OR o.sync_status = 'cancelled');
     RETURN;
@@ -2666,7 +2667,7 @@ LANGUAGE sql AS $agree$
 $agree$;
 
 -- Writes into the booking system what Outlook says of one item, by the adapter's functions. `what`: import, change or cancel.
--- Returns `settlements`, which bridge_settle takes in the same transaction: `settled`, completed by what the reservation shows now;
+-- Returns `settlements`, which bridge_settle takes in the same transaction: `settled`, as bridge_merged makes it;
 -- and in `answer` which reservation it is, and whether it was there before (`joined`). Throws BR001 when the lease was lost and
 -- BR002 when the reservation or the mapping is not any more as it was when this was decided (`expected`; nothing was done
 -- then); 23P01 when the time is taken. What several rooms share, a reservation or a meeting, is written by one at a time.
@@ -2730,41 +2731,43 @@ BEGIN
   IF what = 'change' THEN
     PERFORM bridge_agree_in_other_rooms(m.id, kind, id_, place.seen);
   END IF;
-  settlements := jsonb_build_array(bridge_completed(settled || jsonb_build_object('revision', m.revision + 1), what, how, stored, place.seen));
+  settlements := jsonb_build_array(bridge_merged(settled || jsonb_build_object('revision', m.revision + 1), how, stored, place.seen));
   answer := jsonb_build_object('reservationType', kind, 'reservationId', id_, 'joined', coalesce(how = 'joined', false));
 END $write$;
 
--- A settlement of what was written into the booking system, completed by what the reservation shows now (`seen`). Agreed on is
--- that, but not what it could not store (which is shown to Outlook again), nor what this write had nothing to do with, nor what
--- was hidden from Outlook until now.
-CREATE OR REPLACE FUNCTION bridge_completed(settled jsonb, what text, how text, stored text[], seen jsonb) RETURNS jsonb
-LANGUAGE plpgsql STABLE AS $completed$
+-- A settlement with what only this transaction knows laid over it, by its `merge`; what is laid over it, and why, is said where
+-- settlements are built (src/sync/apply/settlement/booked.ts). Both sides agree on what the reservation shows now (`seen`), but
+-- not on fields that are `unagreed` (of those on what was `kept`), nor on those of `written` whose keys are not `stored`; NULL: all
+-- are. Then: `partly` where that is not all of `seen`; `lostReason` with the fields that are not stored; and what is named by `how`.
+CREATE OR REPLACE FUNCTION bridge_merged(settled jsonb, how text, stored text[], seen jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $merged$
 DECLARE
-  was_there constant boolean := what = 'change' OR coalesce(how = 'revived', false);
-  lost text[];
-  base jsonb;
+  merge constant jsonb := settled -> 'merge';
+  lost constant text[] := ARRAY(SELECT w.field FROM jsonb_to_recordset(merge -> 'written') AS w (field text, key text) WHERE NOT w.key = ANY (stored));
+  base constant jsonb := (seen - ARRAY(SELECT jsonb_array_elements_text(merge -> 'unagreed')) || (merge -> 'kept')) - lost;
 BEGIN
-  IF what = 'cancel' THEN
-    RETURN settled || '{"bookingSeen": null}';
+  IF merge IS NULL THEN
+    RETURN settled;
   END IF;
-  IF was_there THEN
-    lost := ARRAY(SELECT f.field FROM jsonb_to_recordset(settled -> 'written') AS f (field text, key text) WHERE NOT f.key = ANY (stored));
-  END IF;
-  base := (seen - ARRAY(SELECT jsonb_array_elements_text(settled -> 'open')) || coalesce(settled -> 'kept', '{}'))
-    - coalesce(lost, '{}') - ARRAY(SELECT jsonb_array_elements_text(settled -> 'hidden'));
-  RETURN settled || jsonb_build_object('agreement', bridge_agreement(base), 'bookingBase', base, 'bookingSeen', seen,
-    'action', CASE WHEN how = 'joined' THEN how ELSE settled ->> 'action' END,
-    'reason', CASE WHEN what = 'change' AND cardinality(lost) > 0
-        THEN concat_ws('; ', settled ->> 'reason', 'not possible here: ' || array_to_string(lost, ', '))
-      WHEN how = 'revived' THEN 'its event is there again'
-      ELSE settled ->> 'reason' END,
-    'dueInMs', CASE WHEN base IS DISTINCT FROM seen AND was_there THEN 0 ELSE (settled ->> 'dueInMs')::float8 END);
-END $completed$;
+  RETURN settled - 'merge' || jsonb_build_object('agreement', bridge_agreement(base), 'bookingBase', base, 'bookingSeen', seen)
+    || CASE WHEN base IS DISTINCT FROM seen THEN merge -> 'partly' ELSE '{}' END
+    || CASE WHEN cardinality(lost) > 0 AND merge ? 'lostReason'
+         THEN jsonb_build_object('reason', merge ->> 'lostReason' || array_to_string(lost, ', ')) ELSE '{}' END
+    || coalesce(merge -> how, '{}');
+END $merged$;
 
--- Called by daemons of the version before.
+-- Called by daemons of the version before, whose settlements have no `merge`.
+CREATE OR REPLACE FUNCTION bridge_with_merge(settled jsonb, what text) RETURNS jsonb LANGUAGE sql STABLE AS $with$
+  SELECT CASE WHEN what = 'cancel' THEN settled || '{"bookingSeen": null}' ELSE settled || jsonb_build_object('merge', jsonb_build_object(
+    'written', settled -> 'written', 'unagreed', coalesce(settled -> 'open', '[]') || coalesce(settled -> 'hidden', '[]'),
+    'kept', coalesce(settled -> 'kept', '{}') - ARRAY(SELECT jsonb_array_elements_text(settled -> 'hidden')), 'partly', '{"dueInMs": 0}'::jsonb)
+    || CASE WHEN what = 'change' THEN jsonb_build_object('lostReason', concat_ws('; ', settled ->> 'reason', 'not possible here: '))
+         ELSE '{"joined": {"action": "joined"}, "revived": {"reason": "its event is there again"}}' END) END
+$with$;
 CREATE OR REPLACE FUNCTION bridge_write_back(room_id integer, epoch bigint, what text, item jsonb, expected jsonb, settled jsonb) RETURNS jsonb
 LANGUAGE sql AS $back$
-  SELECT bridge_settle(room_id, epoch, w.settlements) || w.answer FROM bridge_write_booking(room_id, epoch, what, item, expected, settled) w
+  SELECT bridge_settle(room_id, epoch, w.settlements) || w.answer
+  FROM bridge_write_booking(room_id, epoch, what, item, expected, bridge_with_merge(settled, what)) w
 $back$;
 
 -- Of the reservations in a room that lie on one of the places in `wanted`, those that Outlook shows at another time, which is
@@ -2824,7 +2827,8 @@ CREATE OR REPLACE FUNCTION bridge_write_together(room_id integer, epoch bigint, 
 LANGUAGE sql AS $together$
   SELECT (SELECT jsonb_object_agg(a.key, w.written || a.value) FROM jsonb_each(w.answers) a)
   FROM (SELECT bridge_settle(room_id, epoch, x.settlements) AS written, x.answers
-        FROM bridge_write_exchange(room_id, epoch, items, expected, settled) x OFFSET 0) w
+        FROM bridge_write_exchange(room_id, epoch, items, expected,
+          (SELECT jsonb_agg(bridge_with_merge(s.t, 'change') ORDER BY s.n) FROM jsonb_array_elements(settled) WITH ORDINALITY s (t, n))) x OFFSET 0) w
 $together$;
 $functions$;
 
@@ -3122,12 +3126,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'b081a56961319b9272e9822a64dca40059e730b3bc19ddbd52e04a8febde55d2 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '82cf743105f2e9c6483566b9980c1d38c8659ba31d61358f1f2edacd6df6d79c ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_hand_over,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle_forgotten,bridge_settle_met,bridge_settle_counterparts,bridge_settle_removals,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_completed,bridge_write_back,bridge_leaving,bridge_write_exchange,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_hand_over,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle_forgotten,bridge_settle_met,bridge_settle_counterparts,bridge_settle_removals,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_with_merge,bridge_write_back,bridge_leaving,bridge_write_exchange,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -62,7 +62,7 @@ BEGIN
                          ELSE r.status END,
       outlook_event_id = CASE WHEN NOT r.claimed AND NOT r.left_alone THEN r."eventId" END,
       generation = r.generation + r.claimed::integer,
-      -- what another room of the same meeting agreed on meanwhile stays: see bridge_write_back
+      -- what another room of the same meeting agreed on meanwhile stays: see bridge_agree_in_other_rooms
       booking_base = CASE WHEN r.claimed THEN NULL WHEN m.revision <> r.revision AND NOT coalesce(r."isOrganizer", m.is_organizer) THEN m.booking_base
                           ELSE r."bookingBase" END,
       agreement = CASE WHEN r.claimed THEN 'never' WHEN m.revision <> r.revision AND NOT coalesce(r."isOrganizer", m.is_organizer) THEN m.agreement

@@ -14,7 +14,7 @@ import { workItemOf, isMapped, type Mapped, type WorkRow } from '../store/work-i
 import { shownOf, type Decision, type Facing } from './decision.ts';
 import type { Done } from './outcome.ts';
 import { isUnreadable, readAndDecide, type Sight } from './read.ts';
-import { bookingTook } from './settlement/written.ts';
+import { bookingTook } from './settlement/booked.ts';
 import { together } from '../together.ts';
 import {
   askedOf,
@@ -76,7 +76,7 @@ export function createExchange({ db, window, changeIn }: ExchangeOptions) {
     for (let those = members; those.length > 1;) {
       const writes = those.map((decision) => ({ decision, change: changeIn(room)(decision) }));
       const asked = writes.map(({ decision, change }) =>
-        askedOf(decision.mapped, change, bookingTook(decision)),
+        askedOf(decision.mapped, change, bookingTook(decision, change)),
       );
       try {
         const { rows } = await db.query<{

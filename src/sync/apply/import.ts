@@ -31,7 +31,6 @@ import { outcome, summed, type Outcome } from './outcome.ts';
 import {
   dropped,
   flagged,
-  imported,
   importFailed,
   movedStill,
   notUnderstood,
@@ -41,6 +40,7 @@ import {
   waiting,
   waitingForTwin,
 } from './settlement/unmapped.ts';
+import { imported } from './settlement/booked.ts';
 import type { createWriteBack } from './write-booking.ts';
 import { cancelledComment } from './write-outlook.ts';
 

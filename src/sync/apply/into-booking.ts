@@ -1,20 +1,18 @@
 /** Brings decisions of one leased room into the booking system. What that changed of them itself follows in the next round. */
 import { forBooking } from '../../appearance.ts';
 import type { Queryable } from '../../database.ts';
-import { itemFields } from '../../item.ts';
 import type { OverlapPolicy } from '../decide/unmapped.ts';
 import { touchesTimes } from '../decide/merge.ts';
 import { inTurns } from '../in-turns.ts';
-import { agreedOn } from '../store/agreement.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { together } from '../together.ts';
-import { lastAgreed, pick, type Decision } from './decision.ts';
+import { lastAgreed, type Decision } from './decision.ts';
 import { createExchange, placeOf, type Among } from './exchange.ts';
 import { outcome, summed, type Outcome } from './outcome.ts';
 import { refusedHere } from './settlement/conflict.ts';
 import { later } from './settlement/failed.ts';
 import { detached } from './settlement/without-call.ts';
-import { bookingTook } from './settlement/written.ts';
+import { bookingTook } from './settlement/booked.ts';
 import type { BookingWrite, createWriteBack } from './write-booking.ts';
 
 export interface IntoBookingOptions {
@@ -41,7 +39,7 @@ export function createIntoBooking({ db, window, overlap, writeBack }: IntoBookin
     const came = (part: Partial<Outcome>): Came => ({ came: outcome(part), taken: [] });
     if (action.do === 'detach') return came({ settlements: [detached(decision)] });
     const asked: BookingWrite = action.do === 'change' ? changeIn(room)(decision) : { do: 'cancel' };
-    const written = await writeBack(room, mapped, asked, bookingTook(decision));
+    const written = await writeBack(room, mapped, asked, bookingTook(decision, asked));
     switch (written.outcome) {
       case 'written':
         return came({ done: [{ item: mapped, decision, written }] });
@@ -99,17 +97,12 @@ const takenHere = (taken: Taken) => ({
   ...(taken.mapped.conflict?.kind === 'refused' ? {} : { dueInMs: takenAgainMs }),
 });
 
-/** The fields for the booking system, those it cannot get, and those on which both do not agree yet: they keep their old base. */
+/** The fields for the booking system, and those it cannot get. */
 function changeOf(decision: Decision, policy: OverlapPolicy): Extract<BookingWrite, { do: 'change' }> {
   const { action, mapped } = decision;
   if (action.do !== 'change') throw new Error('only a change goes into the booking system as one');
-  const { toBooking, open } = action;
-  const unfollowed = decision.followsBooking
-    ? []
-    : itemFields.filter((field) => toBooking[field] === undefined);
-  const openStill = [...Object.keys(action.change), ...open, ...unfollowed];
-  const kept = pick(agreedOn(mapped.agreement), openStill);
+  const { toBooking } = action;
   const moves = touchesTimes(toBooking) && policy !== 'import' && mapped.resolution !== 'outlook';
   const { change, lost } = forBooking(toBooking, lastAgreed(mapped));
-  return { do: 'change', change, lost, open: openStill, kept, overlap: moves ? 'refuse' : 'allow' };
+  return { do: 'change', change, lost, overlap: moves ? 'refuse' : 'allow' };
 }

@@ -16,7 +16,7 @@ import { isMapped, type WorkItem } from '../store/work-item.ts';
 import { bookedOf } from './decision.ts';
 
 /** The adapter's names of our fields. */
-const keys = {
+export const adapterKeys = {
   startsAt: 'starts_at',
   endsAt: 'ends_at',
   allDay: 'all_day',
@@ -39,9 +39,6 @@ export type BookingWrite =
       readonly change: ItemChange;
       /** Fields that Outlook changed and the booking system cannot get: they are shown to Outlook again. */
       readonly lost: readonly (keyof Item)[];
-      /** Fields on which both do not agree yet, and what they agreed on before of those, as far as that is known. */
-      readonly open: readonly string[];
-      readonly kept: ItemChange;
       /** refuse: not onto a time that is taken by what it did not lie on before. */
       readonly overlap: 'refuse' | 'allow';
     }
@@ -163,26 +160,11 @@ const reservationOf = (item: WorkItem) =>
   isMapped(item) ? [item.reservation.type, item.reservation.id] : [null, null];
 
 /** What the functions of the database are told of one write. */
-export function askedOf(item: WorkItem, write: BookingWrite, settled: Settlement) {
-  // what a reservation that is active again could not store of its event is shown to Outlook
-  const written =
-    write.do === 'change'
-      ? [...fieldsOf(write.change), ...write.lost]
-      : write.do === 'import'
-        ? itemFields
-        : [];
-  return {
-    item: payloadOf(write),
-    expected: isMapped(item) ? bookedOf(item) : null,
-    settled: {
-      ...settlementRow(settled),
-      written: written.map((field) => ({ field, key: keys[field] })),
-      open: write.do === 'change' ? write.open : [],
-      kept: write.do === 'change' ? write.kept : {},
-      hidden: write.do === 'change' ? hidden(write.change) : [],
-    },
-  };
-}
+export const askedOf = (item: WorkItem, write: BookingWrite, settled: Settlement) => ({
+  item: payloadOf(write),
+  expected: isMapped(item) ? bookedOf(item) : null,
+  settled: settlementRow(settled),
+});
 
 /** What came of one write. */
 export const writtenOf = (
@@ -208,13 +190,7 @@ function lacking(error: unknown): string | null {
   return `it has a character that the database cannot store, ${Buffer.from(bytes.join(''), 'hex').toString()} (${message})`;
 }
 
-/** Texts of what was private until now: Outlook has only shown that it is. */
-const hidden = (change: ItemChange): readonly string[] =>
-  change.isPrivate === false
-    ? (['title', 'description'] as const).filter((field) => change[field] === undefined)
-    : [];
-
-const fieldsOf = (change: ItemChange) => itemFields.filter((field) => change[field] !== undefined);
+export const fieldsOf = (change: ItemChange) => itemFields.filter((field) => change[field] !== undefined);
 
 const actionOf = ({ do: what }: BookingWrite): PullAction =>
   what === 'import' ? 'imported' : what === 'change' ? 'booking-updated' : 'booking-cancelled';
@@ -237,4 +213,4 @@ function payloadOf(write: BookingWrite): Record<string, unknown> {
 }
 
 const translated = (change: ItemChange) =>
-  Object.fromEntries(fieldsOf(change).map((field) => [keys[field], change[field]]));
+  Object.fromEntries(fieldsOf(change).map((field) => [adapterKeys[field], change[field]]));

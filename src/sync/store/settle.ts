@@ -2,7 +2,7 @@
 import type { BookedItem } from '../../appearance.ts';
 import type { Queryable } from '../../database.ts';
 import type { PullAction, PushAction } from '../../facts.ts';
-import type { Item } from '../../item.ts';
+import type { Item, ItemChange } from '../../item.ts';
 import { agreementColumns, type Agreement } from './agreement.ts';
 import type { LeasedRoom } from './work-list.ts';
 import { isRefusedForGood, oneByOne } from './one-by-one.ts';
@@ -19,6 +19,26 @@ interface Counterpart {
   readonly isOrganizer: boolean;
   readonly conflict: ConflictNote | null;
 }
+
+/**
+ * What only the transaction of a write into the booking system knows (which keys the adapter stored, what the reservation shows
+ * then, whether it was there before), and what is laid over the settlement where that asks for it: see `bridge_merged`.
+ */
+export interface BookingMerge {
+  /** The fields that are written, and the adapter's key of each. One that is not stored is not agreed on. */
+  readonly written: readonly { readonly field: keyof Item; readonly key: string }[];
+  /** Fields that are not agreed on, whatever is stored, and what was agreed on before of those. */
+  readonly unagreed: readonly string[];
+  readonly kept: ItemChange;
+  /** Both sides do not agree on all that the reservation shows. */
+  readonly partly: Laid;
+  /** Begins the reason where fields were not stored; their names follow. */
+  readonly lostReason?: string;
+  /** The event is in a reservation of the same meeting in another room, or in one that lost it. */
+  readonly joined?: Laid;
+  readonly revived?: Laid;
+}
+type Laid = Partial<Pick<Settlement, 'action' | 'reason' | 'dueInMs'>>;
 
 /** What was done to one mapping, as it is written down. */
 export interface Settlement {
@@ -57,6 +77,8 @@ export interface Settlement {
   readonly etag?: string | null;
   readonly outlookChangedAt?: string | null;
   readonly counterpart?: Counterpart;
+  /** Of a write into the booking system. */
+  readonly merge?: BookingMerge;
   /** How long ago Graph accepted it, on our monotonic clock; the server counts latency back from it. */
   readonly sinceAcceptedMs: number | null;
   readonly callMs: number | null;

@@ -14,7 +14,7 @@ import { choose } from './conflict.ts';
 import { factsOf, keepUnmapped } from './keep.ts';
 
 /** It was dealt with: `event` is how it was read. */
-const dealtWith = (
+export const dealtWith = (
   unmapped: Unmapped,
   event: OutlookEvent,
   action: Settlement['action'],
@@ -46,10 +46,6 @@ export const readLater = (unmapped: Unmapped, inMs = 0, error: string | null = n
     conflict: unmapped.conflict,
     error,
   });
-
-/** It became a reservation, which shows `item`. */
-export const imported = (unmapped: Unmapped, event: OutlookEvent, item: Item): Settlement =>
-  dealtWith(unmapped, event, 'imported', { status: 'synced', outlookBase: item, outlookSeen: null });
 
 export const waiting = (unmapped: Unmapped, event: OutlookEvent, waitsFor: WaitsFor): Settlement =>
   dealtWith(unmapped, event, 'unchanged', { status: 'imported', waitsFor, hint: waitHints[waitsFor] });

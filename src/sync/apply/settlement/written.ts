@@ -1,6 +1,6 @@
 /** What is written down once the other side has taken what was decided. */
 import { itemOf, occupying, type OutlookEvent } from '../../../event.ts';
-import { changedFields, fieldsInWords, sameItem, type Item } from '../../../item.ts';
+import { changedFields, sameItem, type Item } from '../../../item.ts';
 import { never } from '../../store/agreement.ts';
 import type { Settlement } from '../../store/settle.ts';
 import { agreedBut, agreedNow, eventOf, pick, shownOf, type Decision } from '../decision.ts';
@@ -106,38 +106,6 @@ const lettersOf = (text: string) =>
     .normalize('NFKC')
     .toLowerCase()
     .replace(/[^\p{L}\p{N}]/gu, '');
-
-/** What is written down of a mapping once the booking system has taken what Outlook says. */
-export function bookingTook(decision: Decision): Settlement {
-  const { action, mapped } = decision;
-  const done = { news: null, intent: null, waitsFor: null, outlookSeen: null } as const;
-  if (action.do === 'cancel-booking')
-    return keep(decision, 'booking-cancelled', {
-      ...done,
-      status: 'cancelled',
-      outlookBase: null,
-      agreement: never,
-      bookingSeen: null,
-      generation: mapped.generation + 1,
-    });
-  if (action.do !== 'change') throw new Error(`${action.do} is not written into the booking system`);
-  const shown = shownOf(decision)!;
-  const base: Item = {
-    ...shown,
-    ...pick(mapped.outlookBase ?? {}, [...Object.keys(action.change), ...action.open]),
-  };
-  const more = Object.keys(action.change).length > 0 || action.busy === true || action.open.length > 0;
-  return keep(decision, 'booking-updated', {
-    ...done,
-    status: more ? 'pending' : 'synced',
-    outlookBase: base,
-    reason: Object.keys(action.toBooking).join(', ') + overruledBy(action.overruled),
-    ...(more ? { news: 'look', dueInMs: 0 } : {}),
-  });
-}
-
-const overruledBy = (fields: readonly string[]) =>
-  fields.length === 0 ? '' : ` (both sides changed ${fieldsInWords(fields)}: Outlook was followed)`;
 
 /** The organiser of somebody else's meeting hears that the room does not take it; `gone`: the meeting was not there. */
 export const declined = (decision: Decision, answered: 'answered' | 'gone'): Settlement =>
