@@ -12,7 +12,7 @@ export interface Mailbox {
  * somebody gave the room back; whatever else is not `occupied` changes nothing on its own.
  */
 export type Shown =
-  | { readonly is: 'occupied'; readonly item: Item }
+  | { readonly is: 'occupied'; readonly item: Item; readonly tentative?: true }
   /** The room has not answered the invitation, or not again since its organiser moved or edited it. */
   | { readonly is: 'undecided'; readonly item: Item }
   /** Somebody shows it as free, which Outlook's all-day box does by itself. */

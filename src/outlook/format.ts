@@ -238,7 +238,8 @@ function readShown(
     for (const name of ['showAs', 'iCalUId', 'seriesMasterId', 'type']) textIn(event, name);
     const item = readItem(event, zone);
     if (!isOrganizer && isUndecided(response, event.showAs)) return { is: 'undecided', item };
-    return { is: event.showAs === 'free' && !takesFree(item) ? 'free' : 'occupied', item };
+    if (event.showAs === 'free' && !takesFree(item)) return { is: 'free', item };
+    return { is: 'occupied', item, ...(event.showAs === 'tentative' ? { tentative: true } : {}) };
   } catch (error) {
     // whatever it is: one odd row stops no page
     return { is: 'unreadable', why: messageOf(error) };

@@ -58,6 +58,35 @@ describe('tentative', () => {
     expect(shown(world, 'plain')).toEqual(['Tentative: Seminar (tentative)']);
     expect(await world.bookings()).toHaveLength(1);
   });
+
+  test.for([
+    ['held', 'confirmed', 'Seminar (busy)'],
+    ['confirmed', 'held', 'Seminar (tentative)'],
+  ] as const)(
+    'an event of which the mappings were lost while %s became %s is shown so, also without a word',
+    async ([before, after, expected]) => {
+      await using world = await openCampus({ env: { TENTATIVE_PREFIX: 'none' } });
+      const key = await world.book('plain', 'Seminar', '10:00', '11:00', before);
+      await world.db.query(
+        `BEGIN; TRUNCATE bridge_mappings CASCADE; UPDATE campus_booking SET status = '${after}' WHERE id = '${key}'; COMMIT`,
+      );
+      await world.settled();
+      await world.look();
+      expect(shown(world, 'plain')).toEqual([expected]);
+    },
+  );
+
+  test('a change whose answer was lost and that is taken back before the next try is taken back in Outlook', async () => {
+    await using world = await openCampus({ env: { TENTATIVE_PREFIX: 'none' } });
+    const key = await world.book('plain', 'Seminar', '10:00', '11:00', 'held');
+    const taken = world.tenant.until(({ method, lost }) => method === 'PATCH' && lost);
+    world.tenant.faults.add({ match: { method: 'PATCH' }, times: 1, action: { do: 'dropAnswer' } });
+    await world.db.query(`UPDATE campus_booking SET status = 'confirmed' WHERE id = $1`, [key]);
+    await taken;
+    await world.set(key, `status = 'held'`);
+    await world.look();
+    expect(shown(world, 'plain')).toEqual(['Seminar (tentative)']);
+  });
 });
 
 describe('awaiting approval', () => {

@@ -114,6 +114,7 @@ export function createImport(options: ImportOptions) {
     const policy = {
       overlap: room.own?.overlap_policy ?? overlap,
       importMode: room.own?.import_mode ?? importMode,
+      takes: room.direction !== 'booking_to_outlook',
     };
     const fate = decideUnmapped(
       { event, item, due, inWindow, mapping, properties, revives, hasTwin, isOwnCreate: own },

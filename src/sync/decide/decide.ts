@@ -185,8 +185,10 @@ function bothThere(sides: Known, wanted: BookedItem): Action {
   if (isFree && (!isOrganizer || direction === 'outlook_to_booking')) return freeForOthers(sides, wanted);
   if (givesIn(sides) && shown !== null) return yielding(agreed, wanted, shown);
   const isOurs = isOrganizer && direction !== 'outlook_to_booking';
-  // that something is tentative the booking system alone says
-  const isOtherwise = isFree || (isOurs && isTentative(agreed) !== isTentative(wanted));
+  // that something is tentative the booking system alone says; an event that was read tells how it is shown, an agreement that
+  // is unknown does not
+  const before = sides.shows?.is === 'occupied' ? sides.shows.tentative === true : isTentative(agreed);
+  const isOtherwise = isFree || (isOurs && before !== isTentative(wanted));
   const busy = isOtherwise ? ({ busy: true } as const) : {};
 
   // an event that was found rather than written: only what differs from it is written, if it is ours to write

@@ -12,6 +12,8 @@ export interface UnmappedPolicy {
   readonly overlap: OverlapPolicy;
   /** manual: an import waits until a person asks for it. */
   readonly importMode: 'auto' | 'manual';
+  /** The room takes what Outlook gives; without that only our own events are dealt with. */
+  readonly takes: boolean;
   readonly show: OutlookSide['show'];
 }
 
@@ -62,11 +64,13 @@ export function decideUnmapped(unmapped: UnmappedEvent, policy: UnmappedPolicy):
   // its reservation was cancelled since, or has another event
   if (unmapped.isOwnCreate === true) return { do: 'send-away' };
   if (!unmapped.inWindow) return { do: 'forget', reason: 'it lies outside the days that are kept equal' };
-  if (event.shows.is === 'undecided') return { do: 'wait', for: 'answer' };
+  if (policy.takes && event.shows.is === 'undecided') return { do: 'wait', for: 'answer' };
   const named =
     event.properties !== null && event.isOrganizer && revives === null
       ? byProperties(unmapped, event.properties, policy)
       : null;
+  const isOurs = named?.do === 'attach-to' || (named?.do === 'send-away' && due.resolution === null);
+  if (!policy.takes && !isOurs) return { do: 'forget', reason: 'its room takes nothing from Outlook' };
   if (named !== null) return named;
   if (event.shows.is === 'free') return { do: 'wait', for: 'free' };
   if (due.resolution === 'booking') return { do: 'send-away' };

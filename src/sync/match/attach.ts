@@ -59,8 +59,8 @@ export function attachmentOf(
     kept,
     outlookBase: itemOf(event.shows),
     bookingBase: null,
-    // what both agreed on goes on, and what is free is dealt with: it is read
-    news: kept || event.shows.is !== 'occupied' ? 'look' : null,
+    // what both agreed on goes on, and what is not shown as busy is dealt with: it is read
+    news: kept || !isBusy(event) ? 'look' : null,
     lane: how.lane ?? 0,
     reason: reasons[by],
   };
@@ -76,10 +76,12 @@ export const attachmentTo = ({ type, id }: ReservationKey, event: FreeEvent): At
   kept: false,
   outlookBase: itemOf(event.shows),
   bookingBase: null,
-  news: null,
+  news: isBusy(event) ? null : 'look',
   lane: 0,
   reason: reasons.properties,
 });
+
+const isBusy = ({ shows }: FreeEvent) => shows.is === 'occupied' && shows.tentative !== true;
 
 /** Somebody's meeting goes back to the reservation that moved away from it; its times are an edit in Outlook then. */
 export function attachmentBack(

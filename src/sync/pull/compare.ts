@@ -109,7 +109,10 @@ export function compare(
     // what only the booking system fills shows what that says
     attachments: matches.map((found) => attachmentOf(found, { kept: false, lane: 1 })),
     known,
-    unmapped: imports ? unmapped.map((event) => unmappedOf(event, true)) : [],
+    // where nothing is imported, what one of our creates made for a reservation that is cancelled by now has to go
+    unmapped: unmapped
+      .filter(({ properties, isOrganizer }) => imports || (isOrganizer && properties !== null))
+      .map((event) => unmappedOf(event, true)),
     showsNothing: live.length > 0 && missing.length === live.length && match(lost, free).length === 0,
   };
 }

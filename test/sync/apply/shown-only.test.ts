@@ -87,3 +87,27 @@ test('events that are there again under other ids are known by their extended pr
   expect(w.outlook.in(room)).toHaveLength(2);
   expect(w.outlook.writes.length).toBe(writes);
 });
+
+test('an event that carries the properties of a cancelled reservation and shows it goes', async () => {
+  await using w = await openShown();
+  const id = await w.desk.book(101, { title: 'Revy', from: w.day(5, '10:00'), to: w.day(5, '11:00') });
+  await w.settle();
+  const { item, properties } = w.outlook.in(room).find((event) => event.item?.title === 'Revy')!;
+  await w.desk.cancel(id);
+  await w.settle();
+  w.outlook.put(room, item!, properties); // a create whose answer was lost, and that no search has found since
+  await check(w);
+  expect(w.outlook.titles(room).sort()).toEqual(['Bunad', 'Kor']);
+  expect(await active(w)).toBe(2);
+});
+
+test('a copy that somebody made of one of our events stays, and is neither imported nor listed', async () => {
+  await using w = await openShown();
+  const { item, properties } = w.outlook.in(room)[0]!;
+  w.outlook.put(room, { ...item!, title: 'Copy' }, properties);
+  const writes = w.outlook.writes.length;
+  await check(w);
+  expect(w.outlook.in(room)).toHaveLength(3);
+  expect(w.outlook.writes.length).toBe(writes);
+  expect(await w.db.query('SELECT id FROM bridge_mappings WHERE reservation_id IS NULL')).toEqual([]);
+});

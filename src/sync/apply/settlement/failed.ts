@@ -43,6 +43,10 @@ const doubts = (decision: Decision): Partial<Settlement> =>
     ? { news: 'look' }
     : {
         agreement: doubted(decision),
+        // whether it is shown as tentative is no field of the agreement: the event is read
+        ...(decision.action.do === 'change' && decision.action.busy === true
+          ? { news: 'look' as const }
+          : {}),
         // by this it is recognised, whatever the booking system changes meanwhile
         ...(decision.action.do === 'create' ? { outlookSeen: decision.action.item } : {}),
       };
