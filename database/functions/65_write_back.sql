@@ -1,10 +1,11 @@
 -- What Outlook says is written into the booking system.
 
--- The active items that share time with this one in one of its rooms.
+-- The active items that share time with this one in one of its rooms; `other` names each as people name it. An error names it
+-- so, never by its title: errors are logged and go out as alerts.
 CREATE OR REPLACE FUNCTION bridge_met(kind text, id_ bigint) RETURNS TABLE (other text, room integer, title text)
 LANGUAGE plpgsql STABLE AS $met$
 BEGIN
-  RETURN QUERY SELECT o.reservation_type || '/' || o.reservation_id, o.resource_id, o.title
+  RETURN QUERY SELECT o.reservation_type || '/' || coalesce(to_jsonb(o) ->> 'reservation_key', o.reservation_id::text), o.resource_id, o.title
   FROM bridge_items mine
   CROSS JOIN LATERAL (SELECT * FROM bridge_items i WHERE i.resource_id = mine.resource_id AND i.active OFFSET 0) o
   WHERE mine.reservation_type = kind AND mine.reservation_id = id_ AND o.starts_at < mine.ends_at AND o.ends_at > mine.starts_at
@@ -40,9 +41,9 @@ BEGIN
   IF NOT EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room AND i.active) THEN
     RAISE EXCEPTION 'reservation %/% is not active again', kind, id_ USING ERRCODE = 'P0001';
   END IF;
-  SELECT n.room, n.title INTO place FROM bridge_met(kind, id_) n WHERE item ->> 'overlap' = 'refuse' LIMIT 1;
+  SELECT n.room, n.other INTO place FROM bridge_met(kind, id_) n WHERE item ->> 'overlap' = 'refuse' LIMIT 1;
   IF FOUND THEN
-    RAISE EXCEPTION 'The time is taken in room %: %.', place.room, place.title USING ERRCODE = '23P01';
+    RAISE EXCEPTION 'The time is taken in room % by %.', place.room, place.other USING ERRCODE = '23P01';
   END IF;
   RETURN stored;
 EXCEPTION
@@ -140,10 +141,10 @@ BEGIN
     stored := stored || 'is_private'::text;
   END IF;
   -- what it lay on before is stacked on purpose; what it comes to lie on is not
-  SELECT n.room, n.title INTO place FROM bridge_met(kind, id_) n
+  SELECT n.room, n.other INTO place FROM bridge_met(kind, id_) n
   WHERE item ->> 'overlap' = 'refuse' AND NOT n.other = ANY (met) LIMIT 1;
   IF FOUND THEN
-    RAISE EXCEPTION 'The time is taken in room %: %.', place.room, place.title USING ERRCODE = '23P01';
+    RAISE EXCEPTION 'The time is taken in room % by %.', place.room, place.other USING ERRCODE = '23P01';
   END IF;
   RETURN stored;
 END $change$;
@@ -324,9 +325,9 @@ BEGIN
     SELECT m.* FROM jsonb_array_elements(items) WITH ORDINALITY i (item, n) JOIN bridge_mappings m ON m.id = those[i.n]
     WHERE i.item ->> 'overlap' = 'refuse'
   LOOP
-    SELECT n.room, n.title INTO place FROM bridge_met(one.reservation_type, one.reservation_id) n WHERE NOT met -> one.id::text ? n.other LIMIT 1;
+    SELECT n.room, n.other INTO place FROM bridge_met(one.reservation_type, one.reservation_id) n WHERE NOT met -> one.id::text ? n.other LIMIT 1;
     IF FOUND THEN
-      RAISE EXCEPTION 'The time is taken in room %: %.', place.room, place.title USING ERRCODE = '23P01', DETAIL = one.id::text;
+      RAISE EXCEPTION 'The time is taken in room % by %.', place.room, place.other USING ERRCODE = '23P01', DETAIL = one.id::text;
     END IF;
   END LOOP;
 END $exchange$;

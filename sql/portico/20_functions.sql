@@ -166,13 +166,13 @@ SET search_path = pg_catalog, public, pg_temp AS $overlap$
 DECLARE
   other record;
 BEGIN
-  SELECT i.resource_id, i.title INTO other
+  SELECT i.resource_id, i.reservation_type, i.reservation_id INTO other
   FROM (SELECT * FROM bridge_items WHERE reservation_type = type AND reservation_id = id) mine
   CROSS JOIN LATERAL (SELECT * FROM bridge_items o WHERE o.resource_id = mine.resource_id AND o.active OFFSET 0) i
   WHERE i.starts_at < mine.ends_at AND i.ends_at > mine.starts_at AND (i.reservation_type, i.reservation_id) <> (type, id)
   LIMIT 1;
   IF FOUND THEN
-    RAISE EXCEPTION 'The time is taken in room %: %.', other.resource_id, other.title USING ERRCODE = '23P01';
+    RAISE EXCEPTION 'The time is taken in room % by %/%.', other.resource_id, other.reservation_type, other.reservation_id USING ERRCODE = '23P01';
   END IF;
 END $overlap$;
 
@@ -213,7 +213,7 @@ CREATE OR REPLACE FUNCTION public.bridge_reenable_item(type text, id bigint, not
 LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $reenable$
 DECLARE
   was integer;
-  other text;
+  other record;
 BEGIN
   CASE type
     WHEN 'event' THEN SELECT e.active INTO was FROM bb_event e WHERE e.id = $2 FOR UPDATE;
@@ -231,12 +231,12 @@ BEGIN
   IF was = 1 THEN
     RETURN false;
   END IF;
-  SELECT o.title INTO other FROM bridge_items mine
+  SELECT o.resource_id, o.reservation_id INTO other FROM bridge_items mine
   CROSS JOIN LATERAL (SELECT * FROM bridge_items v WHERE v.resource_id = mine.resource_id AND v.active OFFSET 0) o
   WHERE mine.reservation_type = $1 AND mine.reservation_id = $2 AND o.reservation_type = $1 AND o.reservation_id <> $2
     AND o.starts_at < mine.ends_at AND o.ends_at > mine.starts_at LIMIT 1;
   IF FOUND THEN
-    RAISE EXCEPTION 'Its time is taken: %.', other USING ERRCODE = '23P01';
+    RAISE EXCEPTION 'The time is taken in room % by %/%.', other.resource_id, type, other.reservation_id USING ERRCODE = '23P01';
   END IF;
   CASE type
     WHEN 'event' THEN UPDATE bb_event e SET active = 1 WHERE e.id = $2;

@@ -55,7 +55,7 @@ export async function conflictsCommand(options: ConflictOptions): Promise<number
 }
 
 function print(conflict: OpenConflict, zone: string): void {
-  const { booking, outlook, organizer, message } = conflict;
+  const { booking, outlook, organizer, message, taken_by: there } = conflict;
   const effects = effectsOf(conflict);
   const title = booking?.title ?? outlook?.title ?? `conflict ${conflict.id}`;
   const fields = fieldsInWords(conflict.fields);
@@ -63,6 +63,7 @@ function print(conflict: OpenConflict, zone: string): void {
     `${paint('bold', `«${oneLine(title)}»`)} in ${oneLine(conflict.room)}${organizer === null ? '' : `, ${oneLine(organizer)}`}`,
   );
   say(`  ${oneLine(message ?? '')}${fields === '' ? '' : ` (${fields})`}`);
+  if (there !== null) say(`  There is «${oneLine(there)}».`);
   for (const [name, side] of [
     ['booking', booking],
     ['outlook', outlook],

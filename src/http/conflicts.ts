@@ -62,6 +62,10 @@ const conflictSchema = z
     fields: z.array(z.string()).openapi({ description: 'What both sides changed to different things.' }),
     booking: shownItem,
     outlook: shownItem,
+    taken_by: z.string().nullable().openapi({
+      description:
+        'Of a refused change: the title of what has the time in the booking system; null where it is private.',
+    }),
   })
   .openapi('Conflict');
 

@@ -61,6 +61,10 @@ async function change(db: TestDatabase, { type, id }: Key, what: object): Promis
   return row!.keys.toSorted();
 }
 
+/** The time is taken, and the message, which is logged, has no title in it. */
+const isTaken = (error: Error) =>
+  sqlState(error) === '23P01' && !/choir|budget|bring the figures|ada/i.test(error.message);
+
 /** What the adapter says that its booking system cannot do (sql/README.md). */
 const abilities = async (db: TestDatabase) =>
   (
@@ -146,11 +150,11 @@ describe.each(desks)('the adapter $name', (desk) => {
     const rooms = await desk.rooms(db);
     await desk.book(db, rooms[0], '2027-05-03 10:30', '2027-05-03 12:00', 'Choir'); // 08:30Z to 10:00Z
     const before = await db.query('SELECT count(*) FROM bridge_items');
-    await assert.rejects(imported(db, meeting(rooms[0])), (error) => sqlState(error) === '23P01');
+    await assert.rejects(imported(db, meeting(rooms[0])), isTaken);
     assert.deepEqual(await db.query('SELECT count(*) FROM bridge_items'), before);
     const noOverlap = (await abilities(db)).includes('no-overlap');
     const onTop = imported(db, meeting(rooms[0], { overlap: 'allow' }));
-    if (noOverlap) await assert.rejects(onTop, (error) => sqlState(error) === '23P01');
+    if (noOverlap) await assert.rejects(onTop, isTaken);
     else await onTop;
     await imported(db, meeting(rooms[1]));
   });
@@ -230,12 +234,9 @@ describe.each(desks)('the adapter $name', (desk) => {
     const key = await imported(db, meeting(rooms[0]));
     const noOverlap = (await abilities(db)).includes('no-overlap');
     const onto = { starts_at: '2027-05-04T08:30:00Z', ends_at: '2027-05-04T09:00:00Z' };
-    await assert.rejects(
-      change(db, key, { ...onto, overlap: 'refuse' }),
-      (error) => sqlState(error) === '23P01',
-    );
+    await assert.rejects(change(db, key, { ...onto, overlap: 'refuse' }), isTaken);
     assert.equal((await itemsOf(db, key))[0]?.['starts_at'].toISOString(), '2027-05-03T08:00:00.000Z');
-    if (noOverlap) await assert.rejects(change(db, key, onto), (error) => sqlState(error) === '23P01');
+    if (noOverlap) await assert.rejects(change(db, key, onto), isTaken);
     else assert.deepEqual(await change(db, key, onto), ['ends_at', 'starts_at']);
   });
 
@@ -293,7 +294,7 @@ describe.each(desks)('the adapter $name', (desk) => {
     assert.equal(item?.['description'], hasPlace ? 'Bring the figures' : null);
     await db.query('SELECT bridge_cancel_item($1, $2::bigint, $3)', values);
     await imported(db, meeting(rooms[0]));
-    await assert.rejects(reenable(), (error) => sqlState(error) === '23P01');
+    await assert.rejects(reenable(), isTaken);
     assert.equal((await itemsOf(db, key))[0]?.['active'], false);
   });
 

@@ -209,6 +209,6 @@ test('a constraint of the booking system that refuses is told in words, with wha
       `SELECT conflict ->> 'kind' AS kind, error_message AS why FROM bridge_mappings WHERE sync_status = 'conflict'`,
     ),
   ).toEqual([
-    { kind: 'overlap', why: expect.stringContaining('The time is taken in the booking system: Seminar.') },
+    { kind: 'overlap', why: expect.stringMatching(/^The time is taken in room .+ by booking\/\S+\.$/) },
   ]);
 });

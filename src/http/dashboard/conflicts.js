@@ -143,6 +143,8 @@ export function createConflicts({ act, explain }) {
         h('h2', {}, h('button', { type: 'button', class: 'link', onclick: () => explain(id) }, title)),
         since,
         h('p', {}, conflictWords(conflict)),
+        Boolean(conflict.taken_by) &&
+          h('p', { class: 'hint' }, say('conflict.takenBy', { title: conflict.taken_by ?? '' })),
         organizers(conflict),
       ),
       h(

@@ -178,6 +178,7 @@ export interface Conflict {
   fields: string[];
   booking: Side | null;
   outlook: Side | null;
+  taken_by?: string | null;
   version: string;
   effects: {
     booking: string;

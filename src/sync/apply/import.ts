@@ -44,6 +44,9 @@ import { imported } from './settlement/booked.ts';
 import type { createWriteBack } from './write-booking.ts';
 import { cancelledComment } from './write-outlook.ts';
 
+/** Goes to the organiser, whom neither our errors nor the reservations of others concern. */
+const takenComment = 'The room is taken at this time.';
+
 /** Between finding a meeting under another id beside its old event, and asking whether that has gone. */
 const twinAgainMs = 5_000;
 
@@ -211,7 +214,7 @@ export function createImport(options: ImportOptions) {
         return came(readLater(due, written.inMs, written.message));
       case 'taken':
         if ((room.own?.overlap_policy ?? overlap) === 'decline' && !event.isOrganizer)
-          return await sendAway(room, due, event, signal, `The room is taken: ${written.message}`);
+          return await sendAway(room, due, event, signal, takenComment);
         return came(flagged(due, event, { kind: 'overlap', outlook: item }, written.message));
       case 'refused':
         return came(refused(due, event, written.message));

@@ -110,18 +110,20 @@ export function createWriteBack(db: Queryable, random: () => number = Math.rando
     }
   };
 
-  /** Where a constraint of the booking system refused, its words say nothing to a person. Ours name what is there. */
+  /** Where a constraint of the booking system refused, its words say nothing to a person. Ours name what is there, as bridge_met does. */
   async function whoHasIt(room: LeasedRoom, item: WorkItem, write: BookingWrite): Promise<string> {
     const place = placeOf(item, write);
-    const { rows } = await db.query<{ title: string }>({
+    const { rows } = await db.query<{ other: string }>({
       name: 'who_has_the_time',
-      text: `SELECT i.title FROM bridge_items i WHERE i.resource_id = $1 AND i.active AND i.starts_at < $3::timestamptz AND i.ends_at > $2::timestamptz
+      text: `SELECT i.reservation_type || '/' || coalesce(to_jsonb(i) ->> 'reservation_key', i.reservation_id::text) AS other FROM bridge_items i WHERE i.resource_id = $1 AND i.active AND i.starts_at < $3::timestamptz AND i.ends_at > $2::timestamptz
           AND NOT (i.reservation_type = $4 AND i.reservation_id = $5) IS TRUE
         ORDER BY i.starts_at LIMIT 1`,
       values: [room.resourceId, place?.startsAt ?? null, place?.endsAt ?? null, ...reservationOf(item)],
     });
     const [other] = rows;
-    return `The time is taken in the booking system${other === undefined ? ', which allows one reservation at a time' : `: ${other.title}`}.`;
+    return other === undefined
+      ? 'The time is taken in the booking system, which allows one reservation at a time.'
+      : `The time is taken in room ${room.name} by ${other.other}.`;
   }
 
   function failed(error: unknown, { attempt }: WorkItem, write: BookingWrite): WrittenBack {

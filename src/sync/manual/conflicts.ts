@@ -31,6 +31,8 @@ export interface OpenConflict {
   /** As each side shows it; null: not there. */
   readonly booking: Item | null;
   readonly outlook: Item | null;
+  /** Of a refused change: the title of what has the time in the booking system, unless that is private. Errors never say it. */
+  readonly taken_by: string | null;
 }
 
 /** Its reservation is cancelled or gone: the room is about to say what becomes of it. */
@@ -160,7 +162,8 @@ export async function readConflicts(
           CASE WHEN b.reservation_id IS NOT NULL THEN
             bridge_item_state(b.starts_at, b.ends_at, b.all_day, b.title, b.description, b.is_private) END AS booking,
           CASE WHEN m.conflict ->> 'kind' = 'deleted' OR m.outlook_news IN ('gone', 'vacated') THEN NULL
-            ELSE coalesce(nullif(m.conflict -> 'outlook', 'null'), m.outlook_seen, m.outlook_base) END AS outlook
+            ELSE coalesce(nullif(m.conflict -> 'outlook', 'null'), m.outlook_seen, m.outlook_base) END AS outlook,
+          there.title AS taken_by
         FROM bridge_mappings m
         -- what waited in a room that was taken away is about nothing any more
         JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
@@ -174,6 +177,12 @@ export async function readConflicts(
             ELSE m.conflict ->> 'kind' = 'overlap' AND i.starts_at < (m.outlook_seen ->> 'endsAt')::timestamptz
               AND i.ends_at > (m.outlook_seen ->> 'startsAt')::timestamptz END
           ORDER BY i.priority_level, i.starts_at LIMIT 1) b ON true
+        LEFT JOIN LATERAL (
+          SELECT CASE WHEN NOT i.is_private THEN i.title END AS title FROM bridge_items i
+          WHERE m.conflict ->> 'kind' = 'refused' AND i.resource_id = m.resource_id AND i.active
+            AND i.starts_at < (m.conflict #>> '{outlook,endsAt}')::timestamptz AND i.ends_at > (m.conflict #>> '{outlook,startsAt}')::timestamptz
+            AND (i.reservation_type, i.reservation_id) <> (m.reservation_type, m.reservation_id)
+          ORDER BY i.priority_level, i.starts_at LIMIT 1) there ON true
         WHERE m.sync_status = 'conflict' AND m.conflict ->> 'kind' <> 'gone' AND ($2::bigint IS NULL OR m.id = $2)
           AND ($3::integer IS NULL OR m.resource_id = $3) AND ($4::text IS NULL OR m.conflict ->> 'kind' = $4)) c
         WHERE $5::text IS NULL OR position(lower($5) IN lower(concat_ws(chr(10), booking ->> 'title', outlook ->> 'title', organizer, outlook_organizer, room))) > 0

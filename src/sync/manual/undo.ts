@@ -166,7 +166,7 @@ const itemsText = `
         THEN 'the adapter has no bridge_reenable_item: re-enable it in the booking system'
       WHEN later.action IS NOT NULL THEN 'it changed since: ' || later.action || ' at ' || to_char(later.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
       WHEN open.there THEN 'it is being worked on: try again in a moment'
-      WHEN d.step = 're-enable' AND other.title IS NOT NULL THEN 'its time is taken: ' || other.title
+      WHEN d.step = 're-enable' AND other.name IS NOT NULL THEN 'its time is taken by ' || other.name
     END AS refused
   FROM done d
   LEFT JOIN LATERAL (
@@ -180,7 +180,7 @@ const itemsText = `
     SELECT EXISTS (SELECT FROM bridge_mappings m WHERE m.reservation_type = d.reservation_type
       AND m.reservation_id = d.reservation_id AND m.due_at IS NOT NULL) AS there) open
   LEFT JOIN LATERAL (
-    SELECT coalesce(o.title, '') AS title
+    SELECT o.reservation_type || '/' || coalesce(to_jsonb(o) ->> 'reservation_key', o.reservation_id::text) AS name
     FROM bridge_items mine
     CROSS JOIN LATERAL (SELECT * FROM bridge_items v WHERE v.resource_id = mine.resource_id AND v.active OFFSET 0) o
     WHERE mine.reservation_type = d.reservation_type AND mine.reservation_id = d.reservation_id

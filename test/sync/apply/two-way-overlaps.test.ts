@@ -1,5 +1,7 @@
 /** Events of Outlook on times that are taken, and imports that wait to be asked for. */
 import { describe, expect, test } from 'vitest';
+import { readReasons } from '../../../src/ops/alert-reasons.ts';
+import { readConflicts } from '../../../src/sync/manual/conflicts.ts';
 import {
   room,
   type Rooms,
@@ -44,7 +46,9 @@ describe('an event in Outlook on a time that is taken', () => {
     const { w, event } = await overlapping('decline', true);
     await using _ = w;
     expect(await names(w)).toEqual(['Choir']);
-    expect(w.outlook.answers).toMatchObject([{ id: event.id, answer: 'decline' }]);
+    expect(w.outlook.answers).toMatchObject([
+      { id: event.id, answer: 'decline', comment: 'The room is taken at this time.' },
+    ]);
     await heard(w);
     expect(await conflicts(w)).toEqual([]);
   });
@@ -54,7 +58,7 @@ describe('an event in Outlook on a time that is taken', () => {
     expect(w.facts).toContainEqual(expect.objectContaining({ fact: 'pulled', action: 'declined' }));
     expect(
       await w.db.query("SELECT outlook_event_id, reason FROM bridge_log WHERE action = 'declined'"),
-    ).toEqual([{ outlook_event_id: event.id, reason: expect.stringMatching(/^The room is taken: /) }]);
+    ).toEqual([{ outlook_event_id: event.id, reason: 'The room is taken at this time.' }]);
   });
   test("is flagged if it is the room's own (policy decline)", async () => {
     const { w } = await overlapping('decline');
@@ -120,6 +124,18 @@ describe('an event in Outlook on a time that is taken', () => {
         startsAt: at(5, '15:00'),
       });
       expect(await conflicts(w)).toEqual([]);
+    });
+    test('is named by its id in what is logged and sent out, and by its title, unless private, where a person chooses', async () => {
+      const { w } = await movedOnto('flag');
+      await using _ = w;
+      const choir = (await w.reserved()).find(({ item }) => item.title === 'Choir')!;
+      const { alerts } = await readReasons(w.db.pool, { webhooks: false, sends: true });
+      expect(alerts.map(({ message }) => message).join()).toContain(`room 101 by event/${choir.id}`);
+      expect(JSON.stringify([alerts, w.facts])).not.toContain('Choir');
+      const asked = async () => (await readConflicts(w.db.pool, 9, null)).map((one) => one.taken_by);
+      expect(await asked()).toEqual(['Choir']);
+      await w.db.query('UPDATE bb_event SET is_public = 0 WHERE id = $1', [choir.id]);
+      expect(await asked()).toEqual([null]);
     });
     test('waits for a person, who keeps Outlook', async () => {
       const { w, taken } = await movedOnto('flag');
