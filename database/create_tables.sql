@@ -2491,11 +2491,12 @@ $functions$;
   EXECUTE $functions$
 -- What Outlook says is written into the booking system.
 
--- The active items that share time with this one in one of its rooms.
+-- The active items that share time with this one in one of its rooms; `other` names each as people name it. An error names it
+-- so, never by its title: errors are logged and go out as alerts.
 CREATE OR REPLACE FUNCTION bridge_met(kind text, id_ bigint) RETURNS TABLE (other text, room integer, title text)
 LANGUAGE plpgsql STABLE AS $met$
 BEGIN
-  RETURN QUERY SELECT o.reservation_type || '/' || o.reservation_id, o.resource_id, o.title
+  RETURN QUERY SELECT o.reservation_type || '/' || coalesce(to_jsonb(o) ->> 'reservation_key', o.reservation_id::text), o.resource_id, o.title
   FROM bridge_items mine
   CROSS JOIN LATERAL (SELECT * FROM bridge_items i WHERE i.resource_id = mine.resource_id AND i.active OFFSET 0) o
   WHERE mine.reservation_type = kind AND mine.reservation_id = id_ AND o.starts_at < mine.ends_at AND o.ends_at > mine.starts_at
@@ -2531,9 +2532,9 @@ BEGIN
   IF NOT EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room AND i.active) THEN
     RAISE EXCEPTION 'reservation %/% is not active again', kind, id_ USING ERRCODE = 'P0001';
   END IF;
-  SELECT n.room, n.title INTO place FROM bridge_met(kind, id_) n WHERE item ->> 'overlap' = 'refuse' LIMIT 1;
+  SELECT n.room, n.other INTO place FROM bridge_met(kind, id_) n WHERE item ->> 'overlap' = 'refuse' LIMIT 1;
   IF FOUND THEN
-    RAISE EXCEPTION 'The time is taken in room %: %.', place.room, place.title USING ERRCODE = '23P01';
+    RAISE EXCEPTION 'The time is taken in room % by %.', place.room, place.other USING ERRCODE = '23P01';
   END IF;
   RETURN stored;
 EXCEPTION
@@ -2631,10 +2632,10 @@ BEGIN
     stored := stored || 'is_private'::text;
   END IF;
   -- what it lay on before is stacked on purpose; what it comes to lie on is not
-  SELECT n.room, n.title INTO place FROM bridge_met(kind, id_) n
+  SELECT n.room, n.other INTO place FROM bridge_met(kind, id_) n
   WHERE item ->> 'overlap' = 'refuse' AND NOT n.other = ANY (met) LIMIT 1;
   IF FOUND THEN
-    RAISE EXCEPTION 'The time is taken in room %: %.', place.room, place.title USING ERRCODE = '23P01';
+    RAISE EXCEPTION 'The time is taken in room % by %.', place.room, place.other USING ERRCODE = '23P01';
   END IF;
   RETURN stored;
 END $change$;
@@ -2815,9 +2816,9 @@ BEGIN
     SELECT m.* FROM jsonb_array_elements(items) WITH ORDINALITY i (item, n) JOIN bridge_mappings m ON m.id = those[i.n]
     WHERE i.item ->> 'overlap' = 'refuse'
   LOOP
-    SELECT n.room, n.title INTO place FROM bridge_met(one.reservation_type, one.reservation_id) n WHERE NOT met -> one.id::text ? n.other LIMIT 1;
+    SELECT n.room, n.other INTO place FROM bridge_met(one.reservation_type, one.reservation_id) n WHERE NOT met -> one.id::text ? n.other LIMIT 1;
     IF FOUND THEN
-      RAISE EXCEPTION 'The time is taken in room %: %.', place.room, place.title USING ERRCODE = '23P01', DETAIL = one.id::text;
+      RAISE EXCEPTION 'The time is taken in room % by %.', place.room, place.other USING ERRCODE = '23P01', DETAIL = one.id::text;
     END IF;
   END LOOP;
 END $exchange$;
@@ -3126,7 +3127,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '82cf743105f2e9c6483566b9980c1d38c8659ba31d61358f1f2edacd6df6d79c ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '0d5a1af959cd7731b26efacc4c5d0f704fdb99a2f124b1823417a33d64080a30 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
