@@ -214,7 +214,7 @@ const situations: Readonly<Record<string, Situation>> = {
       await w.sync();
       await w.db.query(
         `UPDATE bb_event SET from_ = from_ + interval '2 days 3 hours', to_ = to_ + interval '2 days 3 hours'
-         WHERE id = (SELECT min(id) FROM bb_event)`,
+         WHERE id = (SELECT id FROM bb_event ORDER BY from_ LIMIT 1)`,
       );
       await w.db.query(
         `UPDATE bb_event_date d SET from_ = e.from_, to_ = e.to_ FROM bb_event e WHERE e.id = d.event_id`,

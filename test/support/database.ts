@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import { inject } from 'vitest';
 import type { DatabaseConfig } from '../../src/config.ts';
-import { openPool, type Database } from '../../src/database.ts';
+import { openPool, openSession, type Database } from '../../src/database.ts';
 import { onServer, type Template } from './cluster.ts';
 import type { Schema } from './templates.ts';
 import { drawnTransitions, testsOwn } from './transitions.ts';
@@ -47,7 +47,7 @@ export async function openTestDatabase({ schema }: { readonly schema: Schema }):
     query: async <Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []) =>
       (await byHand.query<Row>(text, [...values])).rows,
     async [Symbol.asyncDispose]() {
-      const seen = await transitionsIn(url.href);
+      const seen = await transitionsIn(config);
       await Promise.all([pool.end(), byHand.end()]);
       await onServer(serverUrl, (client) => client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`));
       await report(seen);
@@ -62,16 +62,20 @@ async function askFor(schema: Schema): Promise<Template> {
   return JSON.parse(text) as Template;
 }
 
-/** Nothing where the bridge is not installed, or not any more. */
-const transitionsIn = (url: string): Promise<readonly string[]> =>
-  onServer(url, async (client) => {
-    const { rows } = await client.query<{ there: boolean }>(
+/** Nothing where the bridge is not installed, or not any more. On a session that no default of the database can break. */
+async function transitionsIn(config: DatabaseConfig): Promise<readonly string[]> {
+  const { session, close } = await openSession(config, testsOwn);
+  try {
+    const { rows } = await session.query<{ there: boolean }>(
       "SELECT to_regclass('transitions.seen') IS NOT NULL AS there",
     );
     if (rows[0]?.there !== true) return [];
-    const seen = await client.query<{ transition: string }>('SELECT transition FROM transitions.seen');
+    const seen = await session.query<{ transition: string }>('SELECT transition FROM transitions.seen');
     return seen.rows.map(({ transition }) => transition);
-  });
+  } finally {
+    await close();
+  }
+}
 
 /** A transition that is not drawn fails the test that made it. */
 async function report(seen: readonly string[]): Promise<void> {
