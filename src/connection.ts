@@ -78,7 +78,31 @@ export function watchOf(config: DatabaseConfig): Watch {
 const probeMs = 2_000;
 
 /** Of the backends `pids` those that are at work. */
-async function askActive(config: DatabaseConfig, pids: readonly number[]): Promise<readonly number[]> {
+const askActive = (config: DatabaseConfig, pids: readonly number[]): Promise<readonly number[]> =>
+  onProbe(config, async (probe) => {
+    const { rows } = await probe.query<{ pid: number }>(
+      `SELECT pid FROM pg_stat_activity WHERE pid = ANY ($1::integer[]) AND coalesce(state, '') NOT LIKE 'idle%'`,
+      [pids],
+    );
+    return rows.map(({ pid }) => pid);
+  });
+
+/**
+ * Ends the backend of a connection that was closed in the middle of a statement, should it wait for a lock: it would not notice
+ * before it had the lock, and keep until then what it has locked itself. One that works is left to its end. Never rejects.
+ */
+async function endWaiting(config: DatabaseConfig, pid: number, name: string): Promise<void> {
+  await onProbe(config, (probe) =>
+    probe.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+       WHERE pid = $1 AND application_name = $2 AND usename = current_user AND wait_event_type = 'Lock'`,
+      [pid, name],
+    ),
+  ).catch(() => undefined); // the server is away, and the backend with it
+}
+
+/** Runs `work` on a fresh connection that waits for nothing long. Throws when it does not get through. */
+async function onProbe<T>(config: DatabaseConfig, work: (probe: pg.Client) => Promise<T>): Promise<T> {
   const probe = new pg.Client({
     ...connectionSettings(config, 'bridge probe'),
     connectionTimeoutMillis: probeMs,
@@ -87,11 +111,7 @@ async function askActive(config: DatabaseConfig, pids: readonly number[]): Promi
   probe.on('error', () => undefined); // the query under way rejects; that is enough
   try {
     await probe.connect();
-    const { rows } = await probe.query<{ pid: number }>(
-      `SELECT pid FROM pg_stat_activity WHERE pid = ANY ($1::integer[]) AND coalesce(state, '') NOT LIKE 'idle%'`,
-      [pids],
-    );
-    return rows.map(({ pid }) => pid);
+    return await work(probe);
   } finally {
     probe.end().catch(() => undefined); // it has said what it had to say
   }
@@ -100,11 +120,15 @@ async function askActive(config: DatabaseConfig, pids: readonly number[]): Promi
 /** A client that connects to PostgreSQL itself, and whose connection does not stay half-open for long. */
 export class DirectClient extends pg.Client {
   readonly socket: Socket;
+  readonly #config: DatabaseConfig;
+  readonly #name: string;
   readonly #watch: Watch;
   constructor(config: DatabaseConfig, settings: pg.ClientConfig) {
     const socket = new Socket();
     super({ ...settings, stream: () => socket });
     this.socket = socket;
+    this.#config = config;
+    this.#name = settings.application_name ?? '';
     // a pool listens only once the connection is made: until then a reset would end the process
     this.on('error', () => undefined); // the query under way rejects; that is enough
     this.#watch = watchOf(config);
@@ -126,12 +150,16 @@ export class DirectClient extends pg.Client {
     try {
       const { pid, encoding } = await readBackend(this);
       escapeTexts(this, encoding);
+      // missing in the types of pg: the server has answered everything it was asked
+      const isWaiting = () => (this as unknown as { readyForQuery: boolean }).readyForQuery === false;
       this.#watch.add({
         socket: this.socket,
         pid,
-        // missing in the types of pg: the server has answered everything it was asked
-        isWaiting: () => (this as unknown as { readyForQuery: boolean }).readyForQuery === false,
+        isWaiting,
         destroy: (error) => void this.socket.destroy(error),
+      });
+      this.socket.once('close', () => {
+        if (isWaiting()) void endWaiting(this.#config, pid, this.#name);
       });
       return this;
     } catch (error) {

@@ -1,5 +1,5 @@
-/** Connections of the pool that break while they are in use. */
-import { expect, test } from 'vitest';
+/** Connections of the pool that break while they are in use, and statements that are given up. */
+import { expect, test, vi } from 'vitest';
 import { inTransaction, onConnection, openPool } from '../../src/database.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { openProxy } from '../support/proxy.ts';
@@ -72,4 +72,31 @@ test('a connection that breaks as it is made fails what waits for it, and never 
     await pool.end();
   }
   expect(thrown).toEqual([]);
+});
+
+test('a statement that is given up while it waits for a lock keeps nothing locked', async () => {
+  await using db = await openTestDatabase({ schema: 'portico' });
+  const pool = openPool(db.config, 'a test', 1, 300);
+  const lock = (resource: number) => `SELECT FROM bb_resource WHERE id = ${resource} FOR UPDATE`;
+  await inTransaction(db.pool, async (other) => {
+    await other.query(lock(101));
+    const waiting = inTransaction(pool, async (client) => {
+      await client.query(lock(102));
+      await client.query(lock(101));
+    });
+    await expect(waiting).rejects.toThrow('Query read timeout');
+    // 101 is taken as before: the statement would wait for as long as this transaction lasts
+    await db.query(lock(102));
+  });
+  await pool.end();
+});
+
+test('a statement that is given up while it works is left to its end', async () => {
+  await using db = await openTestDatabase({ schema: 'portico' });
+  const pool = openPool(db.config, 'a test', 1, 300);
+  const slow = pool.query('UPDATE bb_resource SET sort = 77 FROM pg_sleep(2) WHERE id = 101');
+  await expect(slow).rejects.toThrow('Query read timeout');
+  const stored = () => db.query('SELECT FROM bb_resource WHERE id = 101 AND sort = 77');
+  await vi.waitFor(async () => expect(await stored()).toHaveLength(1), 20_000);
+  await pool.end();
 });
