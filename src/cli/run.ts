@@ -85,7 +85,7 @@ function addDaemon(program: Command, signal: AbortSignal, answer: Answer): void 
   program
     .command('demo')
     .description('show it at work on an embedded PostgreSQL and a simulated tenant, until Ctrl-C')
-    .option('--port <number>', 'port of the HTTP surface', '8082')
+    .option('--port <number>', 'port of the HTTP API', '8082')
     .option('--seconds <number>', 'end after so many seconds instead of at Ctrl-C')
     .option('--latency <ms>', 'what one call to Graph takes on average', '60')
     .option('--seed <number>', 'another seed, another day', '1')

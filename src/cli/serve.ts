@@ -13,7 +13,7 @@ export async function serve(signal: AbortSignal): Promise<number> {
     log,
     prepare: async (stop) => (await migrate(config, (line) => log.info({ line }, 'migrate'), stop)).wake,
   });
-  log.info({ url: service.url }, 'http surface open');
+  log.info({ url: service.url }, 'http api listening');
   await service.run(signal);
   return 0;
 }

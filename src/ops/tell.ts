@@ -108,7 +108,7 @@ function lineOf(fact: Fact): Line {
         fields,
       };
     case 'conflict':
-      return { level: 'warn', message: 'conflict, a person decides', fields };
+      return { level: 'warn', message: 'conflict needs a decision', fields };
     case 'conflict-over':
       return { level: 'info', message: 'conflict over', fields };
     case 'room-pulled':
@@ -120,15 +120,15 @@ function lineOf(fact: Fact): Line {
     case 'room-resting':
       return {
         level: fact.throttled ? 'info' : 'warn',
-        message: fact.throttled ? 'room throttled by Graph' : 'room resting',
+        message: fact.throttled ? 'room throttled by Graph' : 'room backing off',
         fields,
       };
     case 'room-refused':
       return { level: 'error', message: 'room refused', fields };
     case 'room-held':
-      return { level: 'error', message: 'room held: whose is it?', fields };
+      return { level: 'error', message: 'room held: mailbox claimed elsewhere', fields };
     case 'room-well':
-      return { level: 'info', message: 'room well again', fields };
+      return { level: 'info', message: 'room recovered', fields };
     case 'room-baselined':
       return { level: 'info', message: 'room compared with outlook', fields };
     case 'room-reconciled':
@@ -138,11 +138,11 @@ function lineOf(fact: Fact): Line {
     case 'outage':
       return {
         level: 'error',
-        message: `${fact.side} is out of reach`,
+        message: `${fact.side} is unreachable`,
         fields,
       };
     case 'outage-over':
-      return { level: 'info', message: `${fact.side} is back`, fields };
+      return { level: 'info', message: `${fact.side} is reachable again`, fields };
     case 'listening':
       return fact.heard
         ? { level: 'info', message: 'listening', fields: {} }
@@ -162,7 +162,7 @@ function lineOf(fact: Fact): Line {
     case 'notifications-rejected':
       return { level: 'warn', message: 'forged notifications rejected', fields };
     case 'capture-missed':
-      return { level: 'warn', message: 'a trigger could not note a change; everything is compared', fields };
+      return { level: 'warn', message: 'a trigger could not record a change; all rooms are compared', fields };
     case 'capture-broken':
       return { level: 'error', message: 'triggers of the booking system are missing or disabled', fields };
     case 'planned':
@@ -174,7 +174,7 @@ function lineOf(fact: Fact): Line {
     case 'start-held':
       return { level: 'error', message: 'nothing is written until a person confirms', fields };
     case 'plan-confirmed':
-      return { level: 'info', message: 'the plan is confirmed, both sides are kept equal', fields };
+      return { level: 'info', message: 'plan confirmed, synchronization starts', fields };
     case 'started':
       return { level: 'info', message: 'started', fields };
     case 'stopped':
