@@ -162,7 +162,11 @@ function lineOf(fact: Fact): Line {
     case 'notifications-rejected':
       return { level: 'warn', message: 'forged notifications rejected', fields };
     case 'capture-missed':
-      return { level: 'warn', message: 'a trigger could not record a change; all rooms are compared', fields };
+      return {
+        level: 'warn',
+        message: 'a trigger could not record a change; all rooms are compared',
+        fields,
+      };
     case 'capture-broken':
       return { level: 'error', message: 'triggers of the booking system are missing or disabled', fields };
     case 'planned':

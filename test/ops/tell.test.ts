@@ -72,7 +72,10 @@ describe('levels', () => {
     for (let n = 0; n < 100; n += 1)
       log.tell({ ...item, fact: 'item-delayed', error: 'no route', inMs: 400 });
     log.tell({ fact: 'outage-over', side: 'outlook', ms: 9_000 });
-    expect(log.lines.map((line) => line.msg)).toEqual(['outlook is unreachable', 'outlook is reachable again']);
+    expect(log.lines.map((line) => line.msg)).toEqual([
+      'outlook is unreachable',
+      'outlook is reachable again',
+    ]);
   });
 
   test('trouble of one room that repeats is logged once a minute, and at once when it was well in between', () => {
