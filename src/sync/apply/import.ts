@@ -6,43 +6,34 @@ import { backOffMs } from '../../back-off.ts';
 import { Permanent, Retryable } from '../../errors.ts';
 import { itemOf, type OutlookEvent } from '../../event.ts';
 import { textsBehind, type BookedItem } from '../../appearance.ts';
-import type { Item } from '../../item.ts';
 import type { Queryable } from '../../database.ts';
-import {
-  decideUnmapped,
-  decideMovedUnmapped,
-  type OverlapPolicy,
-  type UnmappedAction,
-} from '../decide/unmapped.ts';
-import { attach, attachmentBack, attachmentOf, attachmentTo } from '../match/attach.ts';
-import { readCandidates, readDetached, type Candidates } from '../match/candidates.ts';
-import { isOwnCreate } from '../match/idempotency-key.ts';
-import { match, meetingKey, vacancyOf, type FreeEvent, type Match } from '../match/match.ts';
+import { decideUnmapped, type OverlapPolicy, type UnmappedAction } from '../decide/unmapped.ts';
+import { attach, attachmentOf, attachmentTo, type Attachment } from '../match/attach.ts';
+import { readCandidates } from '../match/candidates.ts';
 import { inTurns } from '../in-turns.ts';
-import type { LeasedRoom, Window } from '../store/work-list.ts';
-import { listWindow, noteRemovals, type RoomMapping } from '../store/pull-store.ts';
+import { isFollowed, type LeasedRoom, type Window } from '../store/work-list.ts';
 import type { Settlement } from '../store/settle.ts';
 import type { Unmapped } from '../store/work-item.ts';
 import type { OutlookSide } from '../outlook-side.ts';
-import { storeVerified } from '../store/observed.ts';
-import { isThere, verify } from './read.ts';
+import { createAway } from './away.ts';
 import { choiceOf } from './decision.ts';
+import { createFindMapping, isOurCreate, type FoundMapping } from './find-mapping.ts';
+import { createMovedAway } from './moved-away.ts';
 import { outcome, summed, type Outcome } from './outcome.ts';
+import { imported } from './settlement/booked.ts';
 import {
   dropped,
   flagged,
   importFailed,
-  movedStill,
   notUnderstood,
   openStill,
   readLater,
   refused,
   waiting,
   waitingForTwin,
+  type UnmappedEvent,
 } from './settlement/unmapped.ts';
-import { imported } from './settlement/booked.ts';
 import type { createWriteBack } from './write-booking.ts';
-import { cancelledComment } from './write-outlook.ts';
 
 /** Goes to the organiser, whom neither our errors nor the reservations of others concern. */
 const takenComment = 'The room is taken at this time.';
@@ -63,11 +54,15 @@ export interface ImportOptions {
 }
 
 export function createImport(options: ImportOptions) {
-  const { db, outlook, writeBack, window, overlap, importMode, random = Math.random } = options;
-  const came = (settlement: Settlement): Outcome => outcome({ settlements: [settlement] });
-  /** Once its event was given to a mapping, nothing is left to write down. */
-  const handedOver = (unmapped: Unmapped, attached: ReadonlySet<number>): Outcome =>
-    attached.size > 0 ? outcome({}) : came(readLater(unmapped));
+  const { db, outlook, writeBack, window, random = Math.random } = options;
+  const away = createAway(options);
+  const movedAway = createMovedAway(db, away);
+  const findMapping = createFindMapping(options);
+  const policyIn = (room: LeasedRoom) => ({
+    overlap: room.own?.overlap_policy ?? options.overlap,
+    importMode: room.own?.import_mode ?? options.importMode,
+    takes: isFollowed(room),
+  });
 
   /** Those that lie on the same time one after the other. */
   return async function importAll(
@@ -106,183 +101,90 @@ export function createImport(options: ImportOptions) {
     const item = event === null ? null : itemOf(event.shows);
     if (event === null || item === null)
       return came(dropped(unmapped, 'forgotten', 'it does not occupy the room'));
-    const due = { ...unmapped, resolution: choiceOf(unmapped, event) };
-    const movedOn = due.conflict?.kind === 'moved' ? await moved(room, due, event, item, signal) : null;
-    if (movedOn !== null) return movedOn;
-    const { inWindow, mappings, properties, revives } = await readCandidates(db, room, event, item, window);
-    const own = isOwn(room, event, properties);
-    const known = own ? { ...event, remembered: event.properties! } : event;
-    const { found, hasTwin } = await matched(room, known, mappings, signal);
+    const met = { room, unmapped: { ...unmapped, resolution: choiceOf(unmapped, event) }, event, item };
+    const moved = unmapped.conflict?.kind === 'moved' ? await movedAway(met, signal) : null;
+    return moved ?? (await takeUnmapped(met, signal));
+  }
+
+  async function takeUnmapped(met: UnmappedEvent, signal: AbortSignal): Promise<Outcome> {
+    const { room, unmapped, event, item } = met;
+    const candidates = await readCandidates(db, room, event, item, window);
+    const { inWindow, mappings, properties, revives } = candidates;
+    const isOurs = isOurCreate(room, event, properties, options.installationId());
+    const remembered = isOurs ? { ...event, remembered: event.properties! } : event;
+    const { found, hasTwin } = await findMapping(room, remembered, mappings, signal);
     const mapping = found?.vacancy.mapping ?? null;
-    const policy = {
-      overlap: room.own?.overlap_policy ?? overlap,
-      importMode: room.own?.import_mode ?? importMode,
-      takes: room.direction !== 'booking_to_outlook',
-    };
     const fate = decideUnmapped(
-      { event, item, due, inWindow, mapping, properties, revives, hasTwin, isOwnCreate: own },
-      { ...policy, show: (shown) => outlook.show(shown) },
+      { event, item, due: unmapped, inWindow, mapping, properties, revives, hasTwin, isOwnCreate: isOurs },
+      { ...policyIn(room), show: (shown) => outlook.show(shown) },
     );
+    return await carryOut(met, fate, found, properties.reservation?.item ?? null, signal);
+  }
+
+  /** `named`: the reservation that the event's properties name: it was restored, or copied from that one's event. */
+  async function carryOut(
+    met: UnmappedEvent,
+    fate: UnmappedAction,
+    found: FoundMapping['found'],
+    named: BookedItem | null,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const { unmapped, event } = met;
     switch (fate.do) {
       case 'forget':
-        return came(dropped(due, 'forgotten', fate.reason));
+        return came(dropped(unmapped, 'forgotten', fate.reason));
       case 'attach':
-        return handedOver(due, await attach(db, room, [attachmentOf(found!)]));
+        return await handedOver(met, attachmentOf(found!));
       case 'attach-to':
-        return handedOver(due, await attach(db, room, [attachmentTo(fate.reservation, event)]));
+        return await handedOver(met, attachmentTo(fate.reservation, event));
       case 'send-away':
-        return await sendAway(room, due, event, signal);
+        return await away.sendAway(met, signal);
       case 'flag':
-        return came(flagged(due, event, fate.conflict, fate.said));
+        return came(flagged(unmapped, event, fate.conflict, fate.said));
       case 'wait':
-        return came(waiting(due, event, fate.for));
+        return came(waiting(unmapped, event, fate.for));
       case 'wait-for-twin':
-        return came(waitingForTwin(due, event, twinAgainMs));
+        return came(waitingForTwin(unmapped, event, twinAgainMs));
       case 'import':
-        return await importIt(room, due, event, item, properties.reservation?.item ?? null, fate, signal);
+        return await importIt(met, named, fate, signal);
     }
   }
 
-  function isOwn(
-    { resourceId }: LeasedRoom,
-    event: OutlookEvent,
-    { mapping, logged }: Candidates['properties'],
-  ): boolean {
-    if (event.properties === null || mapping === null || mapping.lost || logged) return false;
-    const create = { reservation: event.properties, resourceId, ...mapping };
-    return isOwnCreate(event, create, options.installationId());
-  }
-
-  /** The mapping this event belongs to. One that knows another event of the same meeting is read first: is that gone? */
-  async function matched(
-    room: LeasedRoom,
-    event: OutlookEvent & Pick<FreeEvent, 'remembered'>,
-    mappings: Candidates['mappings'],
-    signal: AbortSignal,
-  ): Promise<{ readonly found: Match<OutlookEvent> | null; readonly hasTwin: boolean }> {
-    const matchIn = (those: readonly RoomMapping[]) => {
-      const vacancies = those.map((one) => vacancyOf(one, outlook.show)).filter((one) => one !== null);
-      return match(vacancies, [event])[0] ?? null;
-    };
-    const meeting = meetingKey(event);
-    const twin = mappings.find(
-      (one) =>
-        one.eventId !== null &&
-        one.news !== 'gone' &&
-        one.news !== 'vacated' &&
-        one.status !== 'cancelled' &&
-        meeting !== null &&
-        meetingKey(one) === meeting,
-    );
-    if (twin === undefined) return { found: matchIn(mappings), hasTwin: false };
-    const asked = { id: twin.id, revision: twin.revision, eventId: twin.eventId! };
-    const read = await verify([asked], room, { outlook, span: () => listWindow(db, window) }, signal);
-    const isGone = read[0]!.news === 'gone';
-    if (isGone) await storeVerified(db, room, read);
-    const found = matchIn(
-      isGone ? mappings.map((one) => (one === twin ? { ...one, news: 'gone' } : one)) : mappings,
-    );
-    return { found, hasTwin: !isGone };
+  /** Once its event was given to a mapping, nothing is left to write down. */
+  async function handedOver({ room, unmapped }: UnmappedEvent, attachment: Attachment): Promise<Outcome> {
+    const attached = await attach(db, room, [attachment]);
+    return attached.size > 0 ? outcome({}) : came(readLater(unmapped));
   }
 
   async function importIt(
-    room: LeasedRoom,
-    due: Unmapped,
-    event: OutlookEvent,
-    item: Item,
-    /** The reservation that its properties name: it was restored, or copied from that one's event. */
+    met: UnmappedEvent,
     named: BookedItem | null,
-    { overlap: onTaken, revives = null }: Extract<UnmappedAction, { do: 'import' }>,
+    { overlap, revives = null }: Extract<UnmappedAction, { do: 'import' }>,
     signal: AbortSignal,
   ): Promise<Outcome> {
+    const { room, unmapped, event, item } = met;
     const organizer = event.isOrganizer ? null : event.organizer;
     const texts = named === null ? {} : textsBehind(item, named, outlook.show(named));
-    const write = {
-      do: 'import',
-      item: { ...item, ...texts },
-      organizer,
-      overlap: onTaken,
-      revives,
-    } as const;
-    const written = await writeBack(room, due, write, imported(due, event, item));
+    const write = { do: 'import', item: { ...item, ...texts }, organizer, overlap, revives } as const;
+    const written = await writeBack(room, unmapped, write, imported(unmapped, event, item));
     switch (written.outcome) {
       case 'written':
-        return outcome({ done: [{ item: due, written }] });
+        return outcome({ done: [{ item: unmapped, written }] });
       case 'stale':
-        return came(readLater(due));
+        return came(readLater(unmapped));
       case 'later':
-        return came(readLater(due, written.inMs, written.message));
+        return came(readLater(unmapped, written.inMs, written.message));
       case 'taken':
-        if ((room.own?.overlap_policy ?? overlap) === 'decline' && !event.isOrganizer)
-          return await sendAway(room, due, event, signal, takenComment);
-        return came(flagged(due, event, { kind: 'overlap', outlook: item }, written.message));
+        if (policyIn(room).overlap === 'decline' && !event.isOrganizer)
+          return await away.sendAway(met, signal, takenComment);
+        return came(flagged(unmapped, event, { kind: 'overlap', outlook: item }, written.message));
       case 'refused':
-        return came(refused(due, event, written.message));
+        return came(refused(unmapped, event, written.message));
     }
-  }
-
-  /** Takes the event out of the room: ours is deleted, somebody else's meeting declined. */
-  async function sendAway(
-    room: LeasedRoom,
-    due: Unmapped,
-    event: OutlookEvent,
-    signal: AbortSignal,
-    comment = 'The room is not available: the booking system keeps its reservation.',
-  ): Promise<Outcome> {
-    if (!event.isOrganizer) {
-      await outlook.respond(room, event.id, 'decline', comment, signal);
-      return came(dropped(due, 'declined', comment));
-    }
-    await remove(room, event.id, signal);
-    return came(dropped(due, 'deleted', 'it makes way for what the booking system has'));
-  }
-
-  async function remove(room: LeasedRoom, eventId: string, signal: AbortSignal): Promise<void> {
-    const [answer] = await outlook.write(room, [{ do: 'remove', eventId }], signal);
-    if (answer!.outcome !== 'failed') return;
-    const { error } = answer!;
-    const isRefused = error instanceof Permanent && error.reach === 'item';
-    // what is not there is removed, whatever refuses it
-    if (!isRefused || (await isThere(eventId, room, { outlook, span: () => listWindow(db, window) }, signal)))
-      throw error;
-  }
-
-  /** An event that its reservation moved away from, and that waits for a person; null: it is one as any other. */
-  async function moved(
-    room: LeasedRoom,
-    due: Unmapped,
-    event: OutlookEvent,
-    item: Item,
-    signal: AbortSignal,
-  ): Promise<Outcome | null> {
-    const other = await readDetached(db, room, due.conflict!);
-    const fate = decideMovedUnmapped(due, item, other.where, other.booking);
-    if (fate === 'unmapped') return null;
-    if (fate === 'send-away')
-      return await sendAway(
-        room,
-        due,
-        event,
-        signal,
-        other.where === 'cancelled' ? cancelledComment : undefined,
-      );
-    if (fate === 'wait') return came(movedStill(due, event, item));
-    const detached = {
-      id: other.id!,
-      revision: other.revision,
-      eventId: other.eventId,
-      booking: other.booking!,
-    };
-    const back = async (revision: number) =>
-      handedOver(due, await attach(db, room, [attachmentBack({ ...detached, revision }, event)]));
-    if (detached.eventId === null) return await back(detached.revision);
-    // noted first: should we end here, nobody takes the removal of our own event for a person's
-    const noted = await noteRemovals(db, room, [detached]);
-    if (!noted.has(detached.id)) return came(readLater(due));
-    await remove(room, detached.eventId, signal);
-    return await back(detached.revision + 1);
   }
 }
+
+const came = (settlement: Settlement): Outcome => outcome({ settlements: [settlement] });
 
 /** Nobody gave the room back, so what a person has to choose in is not over. An event that is shown as free takes no time. */
 const staysOpen = ({ conflict }: Unmapped, shows: OutlookEvent['shows']): boolean =>

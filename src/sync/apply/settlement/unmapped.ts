@@ -3,6 +3,7 @@ import { Permanent, type Retryable } from '../../../errors.ts';
 import { itemOf, type OutlookEvent } from '../../../event.ts';
 import type { Item } from '../../../item.ts';
 import type { Settlement } from '../../store/settle.ts';
+import type { LeasedRoom } from '../../store/work-list.ts';
 import {
   unreadableHint,
   waitHints,
@@ -12,6 +13,14 @@ import {
 } from '../../store/work-item.ts';
 import { choose } from './conflict.ts';
 import { factsOf, keepUnmapped } from './keep.ts';
+
+/** An event that no reservation knows, as it was read. */
+export interface UnmappedEvent {
+  readonly room: LeasedRoom;
+  readonly unmapped: Unmapped;
+  readonly event: OutlookEvent;
+  readonly item: Item;
+}
 
 /** It was dealt with: `event` is how it was read. */
 export const dealtWith = (

@@ -1,0 +1,72 @@
+/** The mapping that an event belongs to, of those that could have it: what `match` needs to know is read first. */
+import type { Queryable } from '../../database.ts';
+import type { OutlookEvent } from '../../event.ts';
+import { isOwnCreate } from '../match/idempotency-key.ts';
+import type { Candidates } from '../match/candidates.ts';
+import { match, meetingKey, vacancyOf, type FreeEvent, type Match } from '../match/match.ts';
+import type { OutlookSide } from '../outlook-side.ts';
+import { storeVerified } from '../store/observed.ts';
+import { listWindow, type RoomMapping } from '../store/pull-store.ts';
+import type { LeasedRoom, Window } from '../store/work-list.ts';
+import { verify } from './read.ts';
+
+export interface FindMappingOptions {
+  readonly db: Queryable;
+  readonly outlook: OutlookSide;
+  readonly window: Window;
+}
+
+export interface FoundMapping {
+  readonly found: Match<OutlookEvent> | null;
+  /** Another event of the same meeting, which a mapping has, is in the room. */
+  readonly hasTwin: boolean;
+}
+
+export function createFindMapping({ db, outlook, window }: FindMappingOptions) {
+  /** A mapping that knows another event of the same meeting is read first: is that gone? Throws as the calls do. */
+  return async function findMapping(
+    room: LeasedRoom,
+    event: OutlookEvent & Pick<FreeEvent, 'remembered'>,
+    mappings: Candidates['mappings'],
+    signal: AbortSignal,
+  ): Promise<FoundMapping> {
+    const matchIn = (those: readonly RoomMapping[]) => {
+      const vacancies = those.map((one) => vacancyOf(one, outlook.show)).filter((one) => one !== null);
+      return match(vacancies, [event])[0] ?? null;
+    };
+    const twin = twinOf(event, mappings);
+    if (twin === undefined) return { found: matchIn(mappings), hasTwin: false };
+    const asked = { id: twin.id, revision: twin.revision, eventId: twin.eventId! };
+    const read = await verify([asked], room, { outlook, span: () => listWindow(db, window) }, signal);
+    if (read[0]!.news !== 'gone') return { found: matchIn(mappings), hasTwin: true };
+    await storeVerified(db, room, read);
+    return {
+      found: matchIn(mappings.map((one) => (one === twin ? { ...one, news: 'gone' } : one))),
+      hasTwin: false,
+    };
+  };
+}
+
+function twinOf(event: OutlookEvent, mappings: Candidates['mappings']): RoomMapping | undefined {
+  const meeting = meetingKey(event);
+  return mappings.find(
+    (one) =>
+      one.eventId !== null &&
+      one.news !== 'gone' &&
+      one.news !== 'vacated' &&
+      one.status !== 'cancelled' &&
+      meeting !== null &&
+      meetingKey(one) === meeting,
+  );
+}
+
+/** We made it ourselves, for the reservation that its properties name. */
+export function isOurCreate(
+  { resourceId }: LeasedRoom,
+  event: OutlookEvent,
+  { mapping, logged }: Candidates['properties'],
+  installationId: string,
+): boolean {
+  if (event.properties === null || mapping === null || mapping.lost || logged) return false;
+  return isOwnCreate(event, { reservation: event.properties, resourceId, ...mapping }, installationId);
+}
