@@ -232,6 +232,9 @@ CREATE OR REPLACE FUNCTION bridge_release(room_id integer, epoch bigint, rest_ms
   what_to_do text, condition text) RETURNS boolean LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $release$
 BEGIN
+  -- Who makes something due here has its row, perhaps in a transaction that is still open: what is due is read when that has
+  -- ended. One statement would wait for the row as well, and then keep to what it had read before.
+  PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id FOR NO KEY UPDATE;
   UPDATE bridge_room_state s
   SET push_due_at = CASE WHEN s.reconciled_at IS NULL THEN now()
         -- a full scan that failed is asked for again by pull_due_at, and what needs none goes on
