@@ -134,6 +134,7 @@ DECLARE
   span record;
   candidates integer[];
   candidate integer;
+  left_out integer[] := held;
   passed_by integer[] := '{}';
   taken json[] := '{}';
   more boolean := false;
@@ -149,66 +150,77 @@ BEGIN
     IF cardinality(gathered.rooms) > 0 THEN
       PERFORM bridge_ring_rooms(gathered.rooms);
     END IF;
-    -- a change made now, and what Outlook told of, before the clock and the backfill; each by an index
-    candidates := ARRAY(
-      SELECT r.id FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
-      WHERE least(CASE WHEN s.push_lane = 0 THEN s.push_due_at END, s.pull_due_at, s.hinted_at) <= moment
-        AND r.active = 1 AND bridge_room_is_free(s.resource_mapping_id, s.retry_at, s.throttled_until, s.asked_at, moment, held, asked_only)
-      ORDER BY least(CASE WHEN s.push_lane = 0 THEN s.push_due_at END, s.pull_due_at, s.hinted_at) LIMIT most_candidates);
-    IF any_lane AND cardinality(candidates) < most_candidates THEN
-      candidates := candidates || ARRAY(
+  END IF;
+  LOOP
+    IF NOT is_narrow THEN
+      -- a change made now, and what Outlook told of, before the clock and the backfill; each by an index
+      candidates := ARRAY(
         SELECT r.id FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
-        WHERE least(s.push_due_at, s.pull_due_at, s.next_poll_at, s.hinted_at, s.sure_at) <= moment
-          AND r.active = 1 AND bridge_room_is_free(s.resource_mapping_id, s.retry_at, s.throttled_until, s.asked_at, moment, held || candidates, asked_only)
-        ORDER BY least(s.push_due_at, s.pull_due_at, s.next_poll_at, s.hinted_at, s.sure_at) LIMIT most_candidates - cardinality(candidates));
+        WHERE least(CASE WHEN s.push_lane = 0 THEN s.push_due_at END, s.pull_due_at, s.hinted_at) <= moment
+          AND r.active = 1 AND bridge_room_is_free(s.resource_mapping_id, s.retry_at, s.throttled_until, s.asked_at, moment, left_out, asked_only)
+        ORDER BY least(CASE WHEN s.push_lane = 0 THEN s.push_due_at END, s.pull_due_at, s.hinted_at) LIMIT most_candidates);
+      IF any_lane AND cardinality(candidates) < most_candidates THEN
+        candidates := candidates || ARRAY(
+          SELECT r.id FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
+          WHERE least(s.push_due_at, s.pull_due_at, s.next_poll_at, s.hinted_at, s.sure_at) <= moment
+            AND r.active = 1 AND bridge_room_is_free(s.resource_mapping_id, s.retry_at, s.throttled_until, s.asked_at, moment, left_out || candidates, asked_only)
+          ORDER BY least(s.push_due_at, s.pull_due_at, s.next_poll_at, s.hinted_at, s.sure_at) LIMIT most_candidates - cardinality(candidates));
+      END IF;
     END IF;
-  END IF;
-  IF cardinality(candidates) > 0 THEN
-    span := bridge_window(past_days, future_days);
-  END IF;
-  FOREACH candidate IN ARRAY candidates LOOP
-    IF cardinality(taken) >= rooms THEN
-      more := true;
-      EXIT WHEN NOT is_narrow;
+    IF span IS NULL AND cardinality(candidates) > 0 THEN
+      span := bridge_window(past_days, future_days);
     END IF;
-    IF cardinality(taken) >= rooms OR candidate = ANY (held) OR NOT bridge_try_lock_room(candidate) THEN
-      passed_by := passed_by || candidate;
-      CONTINUE;
-    END IF;
-    -- a room is due for as long as it is held: should its holder vanish, the next daemon to ask takes it at once
-    UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = s.lease_epoch + 1, asked_at = NULL,
-      push_lane = CASE WHEN is_narrow THEN 0 WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END,
-      push_due_at = least(s.push_due_at, moment),
-      baselined_at = CASE WHEN s.lease_owner IS NULL THEN s.baselined_at END
-    FROM bridge_room_state o JOIN bridge_resource_mappings r ON r.id = o.resource_mapping_id
-    WHERE s.resource_mapping_id = candidate AND o.resource_mapping_id = candidate AND r.active = 1
-      AND bridge_room_is_free(s.resource_mapping_id, s.retry_at, s.throttled_until, s.asked_at, moment, '{}', asked_only)
-    RETURNING r.id, r.resource_id, r.outlook_item_id, r.outlook_item_name, r.outlook_object_id, r.sync_direction,
-      bridge_own_settings(r) AS own, o.baselined_at, s.reconciled_at, s.attempt, o.lease_owner, s.lease_epoch AS epoch,
-      coalesce(least(s.pull_due_at, s.next_poll_at, s.sure_at) <= moment, false) AS pulls, s.hinted_at IS NOT NULL AS hinted
-    INTO room;
-    IF NOT FOUND THEN
-      PERFORM bridge_unlock_room(candidate);
-      passed_by := passed_by || candidate;
-      CONTINUE;
-    END IF;
-    -- its last holder vanished in the middle of its work: a create may be there that nobody wrote down (hence the
-    -- baseline), and of what was due nobody knows what Outlook shows, so it is read
-    IF room.lease_owner IS NOT NULL THEN
-      UPDATE bridge_mappings SET outlook_news = coalesce(outlook_news, 'look'), revision = revision + 1
-      WHERE resource_id = room.resource_id AND due_at IS NOT NULL AND outlook_event_id IS NOT NULL AND sync_status <> 'cancelled';
-    END IF;
-    taken := taken || json_build_object(
-      'id', room.id, 'resourceId', room.resource_id, 'mailbox', coalesce(room.outlook_object_id, room.outlook_item_id),
-      'outlookItemId', room.outlook_item_id, 'name', coalesce(room.outlook_item_name, room.outlook_item_id),
-      'direction', room.sync_direction, 'own', room.own, 'baselined', room.baselined_at IS NOT NULL AND room.lease_owner IS NULL,
-      'reconciled', room.reconciled_at IS NOT NULL, 'abandoned', room.lease_owner IS NOT NULL, 'pulls', room.pulls,
-      'hints', CASE WHEN room.hinted THEN bridge_hints_of(room.id) ELSE '[]' END,
-      'missing', EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = room.resource_id AND n.outlook_news IN ('missing', 'gone')),
-      'attempt', room.attempt, 'epoch', room.epoch,
-      'due', CASE WHEN room.baselined_at IS NULL OR room.reconciled_at IS NULL OR room.lease_owner IS NOT NULL THEN '[]'
-        ELSE bridge_due(room.resource_id, most, span.opens, span.closes, gathered.items,
-          CASE WHEN is_narrow THEN gathered.changed END) END);
+    FOREACH candidate IN ARRAY candidates LOOP
+      IF cardinality(taken) >= rooms THEN
+        more := true;
+        EXIT WHEN NOT is_narrow;
+      END IF;
+      IF cardinality(taken) >= rooms OR candidate = ANY (held) OR NOT bridge_try_lock_room(candidate) THEN
+        passed_by := passed_by || candidate;
+        CONTINUE;
+      END IF;
+      -- Its row is read as it is now: who gives a room back frees the lock before that is committed. A row that somebody else's
+      -- transaction has is passed by, because nobody knows when that ends.
+      SELECT r.id, r.resource_id, r.outlook_item_id, r.outlook_item_name, r.outlook_object_id, r.sync_direction,
+        bridge_own_settings(r) AS own, s.baselined_at, s.reconciled_at, s.attempt, s.lease_owner, s.lease_epoch + 1 AS epoch,
+        coalesce(least(s.pull_due_at, s.next_poll_at, s.sure_at) <= moment, false) AS pulls, s.hinted_at IS NOT NULL AS hinted
+      INTO room
+      FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
+      WHERE s.resource_mapping_id = candidate AND r.active = 1
+        AND bridge_room_is_free(s.resource_mapping_id, s.retry_at, s.throttled_until, s.asked_at, moment, '{}', asked_only)
+      FOR NO KEY UPDATE OF s SKIP LOCKED;
+      IF NOT FOUND THEN
+        PERFORM bridge_unlock_room(candidate);
+        passed_by := passed_by || candidate;
+        CONTINUE;
+      END IF;
+      -- a room is due for as long as it is held: should its holder vanish, the next daemon to ask takes it at once
+      UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = s.lease_epoch + 1, asked_at = NULL,
+        push_lane = CASE WHEN is_narrow THEN 0 WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END,
+        push_due_at = least(s.push_due_at, moment),
+        baselined_at = CASE WHEN s.lease_owner IS NULL THEN s.baselined_at END
+      WHERE s.resource_mapping_id = candidate;
+      -- its last holder vanished in the middle of its work: a create may be there that nobody wrote down (hence the
+      -- baseline), and of what was due nobody knows what Outlook shows, so it is read
+      IF room.lease_owner IS NOT NULL THEN
+        UPDATE bridge_mappings SET outlook_news = coalesce(outlook_news, 'look'), revision = revision + 1
+        WHERE resource_id = room.resource_id AND due_at IS NOT NULL AND outlook_event_id IS NOT NULL AND sync_status <> 'cancelled';
+      END IF;
+      taken := taken || json_build_object(
+        'id', room.id, 'resourceId', room.resource_id, 'mailbox', coalesce(room.outlook_object_id, room.outlook_item_id),
+        'outlookItemId', room.outlook_item_id, 'name', coalesce(room.outlook_item_name, room.outlook_item_id),
+        'direction', room.sync_direction, 'own', room.own, 'baselined', room.baselined_at IS NOT NULL AND room.lease_owner IS NULL,
+        'reconciled', room.reconciled_at IS NOT NULL, 'abandoned', room.lease_owner IS NOT NULL, 'pulls', room.pulls,
+        'hints', CASE WHEN room.hinted THEN bridge_hints_of(room.id) ELSE '[]' END,
+        'missing', EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = room.resource_id AND n.outlook_news IN ('missing', 'gone')),
+        'attempt', room.attempt, 'epoch', room.epoch,
+        'due', CASE WHEN room.baselined_at IS NULL OR room.reconciled_at IS NULL OR room.lease_owner IS NOT NULL THEN '[]'
+          ELSE bridge_due(room.resource_id, most, span.opens, span.closes, gathered.items,
+            CASE WHEN is_narrow THEN gathered.changed END) END);
+    END LOOP;
+    -- others hold those that have been due the longest, and there are free ones behind them
+    EXIT WHEN is_narrow OR cardinality(taken) >= rooms OR cardinality(candidates) < most_candidates;
+    left_out := left_out || candidates;
   END LOOP;
   IF is_narrow AND cardinality(passed_by) > 0 THEN
     PERFORM bridge_ring_rooms(passed_by);

@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { describe, test } from 'vitest';
+import { takeRooms } from '../../src/sync/store/work-list.ts';
 import { catchUpRooms } from '../../src/sync/worker/sweep.ts';
 import type { TestDatabase } from '../support/database.ts';
-import { open, event, booking, allocation, fold, take } from './work-list-world.ts';
+import { open, event, booking, allocation, fold, take, untilWaiting } from './work-list-world.ts';
 
 describe('taking', () => {
   test('it folds, leases and reads in one call; a change made now goes before the backfill', async () => {
@@ -196,6 +197,96 @@ describe('taking', () => {
       [[1, []]],
     );
   });
+
+  test('what is free is found behind rooms that others hold, however many those are', async () => {
+    await using db = await open();
+    await db.query(`INSERT INTO bridge_resource_mappings (id, resource_id, outlook_item_id)
+      SELECT 100 + n, 1000 + n, 'r' || n || '@x' FROM generate_series(1, 58) n`);
+    const [one, two] = [await db.pool.connect(), await db.pool.connect()];
+    try {
+      assert.equal((await take(one, { rooms: 48 })).rooms.length, 48);
+      const some = await take(two, { rooms: 8 });
+      assert.deepEqual([some.rooms.length, some.more], [8, true]);
+      const rest = await take(two, { rooms: 8, held: some.rooms.map(({ id }) => id) });
+      assert.deepEqual([rest.rooms.length, rest.more], [2, false]);
+    } finally {
+      one.release(true);
+      two.release(true);
+    }
+  });
+
+  test('a room whose row an open transaction has is passed by, and the others are taken', async () => {
+    await using db = await open();
+    await db.query(event(1) + event(2, { room: 102 }));
+    await fold(db);
+    const [one, person] = [await db.pool.connect(), await db.pool.connect()];
+    try {
+      await person.query(
+        `BEGIN; UPDATE bridge_resource_mappings SET outlook_item_name = 'Hall' WHERE id = 1`,
+      );
+      const [second] = (await take(one)).rooms;
+      assert.equal(second?.id, 2);
+      await person.query('COMMIT');
+      assert.deepEqual(
+        (await take(one, { held: [2] })).rooms.map(({ id }) => id),
+        [1],
+      );
+    } finally {
+      one.release(true);
+      person.release(true);
+    }
+  });
+
+  test('a room that is given back at this moment is not taken for abandoned', async () => {
+    await using db = await open();
+    await db.query(event(1));
+    const [one, two] = [await db.pool.connect(), await db.pool.connect()];
+    try {
+      const [room] = (await take(one)).rooms;
+      await one.query('BEGIN');
+      await one.query(`SELECT bridge_release(1, $1, NULL, false, NULL, NULL, 'ok')`, [room!.epoch]);
+      assert.deepEqual((await take(two)).rooms, []);
+      await one.query('COMMIT');
+      assert.deepEqual(
+        (await take(two)).rooms.map(({ id, abandoned }) => [id, abandoned]),
+        [[1, false]],
+      );
+    } finally {
+      one.release(true);
+      two.release(true);
+    }
+  });
+
+  test('one that fails leaves no room locked, and those that are held stay so', async () => {
+    await using db = await open();
+    await db.query(event(1));
+    const [one, two] = [await db.pool.connect(), await db.pool.connect()];
+    const asked = { replica: randomUUID(), rooms: 10, items: 12, window: { pastDays: 7, futureDays: 365 } };
+    const askedBy = (held: readonly number[]) =>
+      takeRooms(one, { ...asked, held, anyLane: true, askedOnly: false, changedFirst: false });
+    const free = async () =>
+      (await two.query('SELECT bridge_try_lock_room(1) AS first, bridge_try_lock_room(2) AS second')).rows[0];
+    try {
+      assert.deepEqual(
+        (await askedBy([])).rooms.map(({ id }) => id),
+        [1],
+      );
+      await db.query(event(2, { room: 102 }));
+      // it fails when the room is locked already
+      await db.query(`ALTER FUNCTION bridge_due RENAME TO bridge_due_later`);
+      await assert.rejects(askedBy([1]), { code: '42883' });
+      assert.deepEqual(await free(), { first: false, second: true });
+      await two.query('SELECT bridge_unlock_room(2)');
+      await db.query(`ALTER FUNCTION bridge_due_later RENAME TO bridge_due`);
+      assert.deepEqual(
+        (await askedBy([1])).rooms.map(({ id }) => id),
+        [2],
+      );
+    } finally {
+      one.release(true);
+      two.release(true);
+    }
+  });
 });
 
 describe('giving a room back', () => {
@@ -252,6 +343,32 @@ describe('giving a room back', () => {
       assert.deepEqual(await state(), [{ backs_off: null, throttled: true, attempt: 2 }]);
     } finally {
       one.release(true);
+    }
+  });
+
+  test('it is due when another transaction, which ends meanwhile, makes something due in it', async () => {
+    await using db = await open();
+    await db.query(event(1));
+    const [one, two] = [await db.pool.connect(), await db.pool.connect()];
+    try {
+      const [room] = (await take(one)).rooms;
+      await db.query(
+        `UPDATE bridge_mappings SET sync_status = 'synced', due_at = NULL, revision = revision + 1`,
+      );
+      await db.query(`UPDATE bb_event SET name = 'Renamed'`);
+      const { rows } = await two.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+      await two.query('BEGIN; SELECT bridge_fold(7, 365, 1000)');
+      const released = release(one, room!.epoch, null);
+      await untilWaiting(db, rows[0]!.pid);
+      await two.query('COMMIT');
+      await released;
+      assert.deepEqual(
+        (await take(two)).rooms.map(({ id }) => id),
+        [1],
+      );
+    } finally {
+      one.release(true);
+      two.release(true);
     }
   });
 

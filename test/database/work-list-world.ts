@@ -145,3 +145,14 @@ export const epochOf = async (db: TestDatabase, room: number) =>
       [room],
     )
   )[0]!.e;
+
+/** Until a session of this database waits for a lock that the backend `holder` has. */
+export async function untilWaiting(db: TestDatabase, holder: number): Promise<void> {
+  for (;;) {
+    const waiting = await db.query(
+      `SELECT FROM pg_stat_activity WHERE datname = current_database() AND $1 = ANY (pg_blocking_pids(pid))`,
+      [holder],
+    );
+    if (waiting.length > 0) return;
+  }
+}
