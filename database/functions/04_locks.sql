@@ -8,6 +8,12 @@ $lock$;
 CREATE OR REPLACE FUNCTION bridge_unlock_room(room_id integer) RETURNS boolean LANGUAGE sql AS $lock$
   SELECT pg_advisory_unlock(7230911, room_id)
 $lock$;
+-- An error takes back what a statement wrote and none of these locks: frees those of this session that are not `held`.
+CREATE OR REPLACE FUNCTION bridge_unlock_other_rooms(held integer[]) RETURNS void LANGUAGE sql AS $unlock$
+  SELECT pg_advisory_unlock(7230911, l.objid::integer) FROM pg_locks l
+  WHERE l.locktype = 'advisory' AND l.classid = 7230911 AND l.objsubid = 2 AND l.pid = pg_backend_pid()
+    AND NOT l.objid::integer = ANY (held)
+$unlock$;
 
 -- A fold and a settlement take the same rows in another order, so they exclude each other; settlements of several rooms do not.
 -- (7230912, 2)

@@ -2,7 +2,8 @@
  * The work list: what is due, who holds it, what became of it. The queries are functions of our own schema
  * (`database/functions`), so that from wake to work and from work to done it is one round trip each.
  */
-import type { Queryable } from '../../database.ts';
+import { isContended, type Queryable } from '../../database.ts';
+import { Retryable } from '../../errors.ts';
 import type { RoomSettings } from '../../room-settings.ts';
 import { workItemOf, type WorkItem, type WorkRow } from './work-item.ts';
 import { locks } from '../../locks.ts';
@@ -83,8 +84,31 @@ export interface TakeOptions {
 /** At most this many outbox rows are folded at a time; the rest follows in the next take, and what is due goes between. */
 export const foldMost = 300;
 
-/** Folds the outbox, leases due rooms to the session and reads their first due mappings. */
+/** Folds the outbox, leases due rooms to the session and reads their first due mappings. One that throws leases none. */
 export async function takeRooms(session: Queryable, options: TakeOptions): Promise<Taken> {
+  try {
+    return await leaseRooms(session, options);
+  } catch (error) {
+    await unlockOthers(session, options.held);
+    throw error;
+  }
+}
+
+/** A lock that is taken a second time would be freed once, and nobody else would ever get that room. */
+async function unlockOthers(session: Queryable, held: readonly number[]): Promise<void> {
+  try {
+    await session.query({
+      name: 'unlock_other_rooms',
+      text: 'SELECT bridge_unlock_other_rooms($1)',
+      values: [held],
+    });
+  } catch (error) {
+    if (!isContended(error)) throw error;
+    throw new Retryable('the locks of rooms could not be freed', { reach: 'side', cause: error });
+  }
+}
+
+async function leaseRooms(session: Queryable, options: TakeOptions): Promise<Taken> {
   interface Answer extends Omit<Taken, 'rooms'> {
     readonly rooms: readonly (Omit<LeasedRoom, 'due'> & { readonly due: readonly WorkRow[] })[];
   }
