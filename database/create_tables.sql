@@ -590,6 +590,12 @@ $lock$;
 CREATE OR REPLACE FUNCTION bridge_unlock_room(room_id integer) RETURNS boolean LANGUAGE sql AS $lock$
   SELECT pg_advisory_unlock(7230911, room_id)
 $lock$;
+-- An error takes back what a statement wrote and none of these locks: frees those of this session that are not `held`.
+CREATE OR REPLACE FUNCTION bridge_unlock_other_rooms(held integer[]) RETURNS void LANGUAGE sql AS $unlock$
+  SELECT pg_advisory_unlock(7230911, l.objid::integer) FROM pg_locks l
+  WHERE l.locktype = 'advisory' AND l.classid = 7230911 AND l.objsubid = 2 AND l.pid = pg_backend_pid()
+    AND NOT l.objid::integer = ANY (held)
+$unlock$;
 
 -- A fold and a settlement take the same rows in another order, so they exclude each other; settlements of several rooms do not.
 -- (7230912, 2)
@@ -1775,6 +1781,7 @@ DECLARE
   span record;
   candidates integer[];
   candidate integer;
+  left_out integer[] := held;
   passed_by integer[] := '{}';
   taken json[] := '{}';
   more boolean := false;
@@ -1790,66 +1797,77 @@ BEGIN
     IF cardinality(gathered.rooms) > 0 THEN
       PERFORM bridge_ring_rooms(gathered.rooms);
     END IF;
-    -- a change made now, and what Outlook told of, before the clock and the backfill; each by an index
-    candidates := ARRAY(
-      SELECT r.id FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
-      WHERE least(CASE WHEN s.push_lane = 0 THEN s.push_due_at END, s.pull_due_at, s.hinted_at) <= moment
-        AND r.active = 1 AND bridge_room_is_free(s.resource_mapping_id, s.retry_at, s.throttled_until, s.asked_at, moment, held, asked_only)
-      ORDER BY least(CASE WHEN s.push_lane = 0 THEN s.push_due_at END, s.pull_due_at, s.hinted_at) LIMIT most_candidates);
-    IF any_lane AND cardinality(candidates) < most_candidates THEN
-      candidates := candidates || ARRAY(
+  END IF;
+  LOOP
+    IF NOT is_narrow THEN
+      -- a change made now, and what Outlook told of, before the clock and the backfill; each by an index
+      candidates := ARRAY(
         SELECT r.id FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
-        WHERE least(s.push_due_at, s.pull_due_at, s.next_poll_at, s.hinted_at, s.sure_at) <= moment
-          AND r.active = 1 AND bridge_room_is_free(s.resource_mapping_id, s.retry_at, s.throttled_until, s.asked_at, moment, held || candidates, asked_only)
-        ORDER BY least(s.push_due_at, s.pull_due_at, s.next_poll_at, s.hinted_at, s.sure_at) LIMIT most_candidates - cardinality(candidates));
+        WHERE least(CASE WHEN s.push_lane = 0 THEN s.push_due_at END, s.pull_due_at, s.hinted_at) <= moment
+          AND r.active = 1 AND bridge_room_is_free(s.resource_mapping_id, s.retry_at, s.throttled_until, s.asked_at, moment, left_out, asked_only)
+        ORDER BY least(CASE WHEN s.push_lane = 0 THEN s.push_due_at END, s.pull_due_at, s.hinted_at) LIMIT most_candidates);
+      IF any_lane AND cardinality(candidates) < most_candidates THEN
+        candidates := candidates || ARRAY(
+          SELECT r.id FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
+          WHERE least(s.push_due_at, s.pull_due_at, s.next_poll_at, s.hinted_at, s.sure_at) <= moment
+            AND r.active = 1 AND bridge_room_is_free(s.resource_mapping_id, s.retry_at, s.throttled_until, s.asked_at, moment, left_out || candidates, asked_only)
+          ORDER BY least(s.push_due_at, s.pull_due_at, s.next_poll_at, s.hinted_at, s.sure_at) LIMIT most_candidates - cardinality(candidates));
+      END IF;
     END IF;
-  END IF;
-  IF cardinality(candidates) > 0 THEN
-    span := bridge_window(past_days, future_days);
-  END IF;
-  FOREACH candidate IN ARRAY candidates LOOP
-    IF cardinality(taken) >= rooms THEN
-      more := true;
-      EXIT WHEN NOT is_narrow;
+    IF span IS NULL AND cardinality(candidates) > 0 THEN
+      span := bridge_window(past_days, future_days);
     END IF;
-    IF cardinality(taken) >= rooms OR candidate = ANY (held) OR NOT bridge_try_lock_room(candidate) THEN
-      passed_by := passed_by || candidate;
-      CONTINUE;
-    END IF;
-    -- a room is due for as long as it is held: should its holder vanish, the next daemon to ask takes it at once
-    UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = s.lease_epoch + 1, asked_at = NULL,
-      push_lane = CASE WHEN is_narrow THEN 0 WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END,
-      push_due_at = least(s.push_due_at, moment),
-      baselined_at = CASE WHEN s.lease_owner IS NULL THEN s.baselined_at END
-    FROM bridge_room_state o JOIN bridge_resource_mappings r ON r.id = o.resource_mapping_id
-    WHERE s.resource_mapping_id = candidate AND o.resource_mapping_id = candidate AND r.active = 1
-      AND bridge_room_is_free(s.resource_mapping_id, s.retry_at, s.throttled_until, s.asked_at, moment, '{}', asked_only)
-    RETURNING r.id, r.resource_id, r.outlook_item_id, r.outlook_item_name, r.outlook_object_id, r.sync_direction,
-      bridge_own_settings(r) AS own, o.baselined_at, s.reconciled_at, s.attempt, o.lease_owner, s.lease_epoch AS epoch,
-      coalesce(least(s.pull_due_at, s.next_poll_at, s.sure_at) <= moment, false) AS pulls, s.hinted_at IS NOT NULL AS hinted
-    INTO room;
-    IF NOT FOUND THEN
-      PERFORM bridge_unlock_room(candidate);
-      passed_by := passed_by || candidate;
-      CONTINUE;
-    END IF;
-    -- its last holder vanished in the middle of its work: a create may be there that nobody wrote down (hence the
-    -- baseline), and of what was due nobody knows what Outlook shows, so it is read
-    IF room.lease_owner IS NOT NULL THEN
-      UPDATE bridge_mappings SET outlook_news = coalesce(outlook_news, 'look'), revision = revision + 1
-      WHERE resource_id = room.resource_id AND due_at IS NOT NULL AND outlook_event_id IS NOT NULL AND sync_status <> 'cancelled';
-    END IF;
-    taken := taken || json_build_object(
-      'id', room.id, 'resourceId', room.resource_id, 'mailbox', coalesce(room.outlook_object_id, room.outlook_item_id),
-      'outlookItemId', room.outlook_item_id, 'name', coalesce(room.outlook_item_name, room.outlook_item_id),
-      'direction', room.sync_direction, 'own', room.own, 'baselined', room.baselined_at IS NOT NULL AND room.lease_owner IS NULL,
-      'reconciled', room.reconciled_at IS NOT NULL, 'abandoned', room.lease_owner IS NOT NULL, 'pulls', room.pulls,
-      'hints', CASE WHEN room.hinted THEN bridge_hints_of(room.id) ELSE '[]' END,
-      'missing', EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = room.resource_id AND n.outlook_news IN ('missing', 'gone')),
-      'attempt', room.attempt, 'epoch', room.epoch,
-      'due', CASE WHEN room.baselined_at IS NULL OR room.reconciled_at IS NULL OR room.lease_owner IS NOT NULL THEN '[]'
-        ELSE bridge_due(room.resource_id, most, span.opens, span.closes, gathered.items,
-          CASE WHEN is_narrow THEN gathered.changed END) END);
+    FOREACH candidate IN ARRAY candidates LOOP
+      IF cardinality(taken) >= rooms THEN
+        more := true;
+        EXIT WHEN NOT is_narrow;
+      END IF;
+      IF cardinality(taken) >= rooms OR candidate = ANY (held) OR NOT bridge_try_lock_room(candidate) THEN
+        passed_by := passed_by || candidate;
+        CONTINUE;
+      END IF;
+      -- Its row is read as it is now: who gives a room back frees the lock before that is committed. A row that somebody else's
+      -- transaction has is passed by, because nobody knows when that ends.
+      SELECT r.id, r.resource_id, r.outlook_item_id, r.outlook_item_name, r.outlook_object_id, r.sync_direction,
+        bridge_own_settings(r) AS own, s.baselined_at, s.reconciled_at, s.attempt, s.lease_owner, s.lease_epoch + 1 AS epoch,
+        coalesce(least(s.pull_due_at, s.next_poll_at, s.sure_at) <= moment, false) AS pulls, s.hinted_at IS NOT NULL AS hinted
+      INTO room
+      FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
+      WHERE s.resource_mapping_id = candidate AND r.active = 1
+        AND bridge_room_is_free(s.resource_mapping_id, s.retry_at, s.throttled_until, s.asked_at, moment, '{}', asked_only)
+      FOR NO KEY UPDATE OF s SKIP LOCKED;
+      IF NOT FOUND THEN
+        PERFORM bridge_unlock_room(candidate);
+        passed_by := passed_by || candidate;
+        CONTINUE;
+      END IF;
+      -- a room is due for as long as it is held: should its holder vanish, the next daemon to ask takes it at once
+      UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = s.lease_epoch + 1, asked_at = NULL,
+        push_lane = CASE WHEN is_narrow THEN 0 WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END,
+        push_due_at = least(s.push_due_at, moment),
+        baselined_at = CASE WHEN s.lease_owner IS NULL THEN s.baselined_at END
+      WHERE s.resource_mapping_id = candidate;
+      -- its last holder vanished in the middle of its work: a create may be there that nobody wrote down (hence the
+      -- baseline), and of what was due nobody knows what Outlook shows, so it is read
+      IF room.lease_owner IS NOT NULL THEN
+        UPDATE bridge_mappings SET outlook_news = coalesce(outlook_news, 'look'), revision = revision + 1
+        WHERE resource_id = room.resource_id AND due_at IS NOT NULL AND outlook_event_id IS NOT NULL AND sync_status <> 'cancelled';
+      END IF;
+      taken := taken || json_build_object(
+        'id', room.id, 'resourceId', room.resource_id, 'mailbox', coalesce(room.outlook_object_id, room.outlook_item_id),
+        'outlookItemId', room.outlook_item_id, 'name', coalesce(room.outlook_item_name, room.outlook_item_id),
+        'direction', room.sync_direction, 'own', room.own, 'baselined', room.baselined_at IS NOT NULL AND room.lease_owner IS NULL,
+        'reconciled', room.reconciled_at IS NOT NULL, 'abandoned', room.lease_owner IS NOT NULL, 'pulls', room.pulls,
+        'hints', CASE WHEN room.hinted THEN bridge_hints_of(room.id) ELSE '[]' END,
+        'missing', EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = room.resource_id AND n.outlook_news IN ('missing', 'gone')),
+        'attempt', room.attempt, 'epoch', room.epoch,
+        'due', CASE WHEN room.baselined_at IS NULL OR room.reconciled_at IS NULL OR room.lease_owner IS NOT NULL THEN '[]'
+          ELSE bridge_due(room.resource_id, most, span.opens, span.closes, gathered.items,
+            CASE WHEN is_narrow THEN gathered.changed END) END);
+    END LOOP;
+    -- others hold those that have been due the longest, and there are free ones behind them
+    EXIT WHEN is_narrow OR cardinality(taken) >= rooms OR cardinality(candidates) < most_candidates;
+    left_out := left_out || candidates;
   END LOOP;
   IF is_narrow AND cardinality(passed_by) > 0 THEN
     PERFORM bridge_ring_rooms(passed_by);
@@ -1873,6 +1891,9 @@ CREATE OR REPLACE FUNCTION bridge_release(room_id integer, epoch bigint, rest_ms
   what_to_do text, condition text) RETURNS boolean LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $release$
 BEGIN
+  -- Who makes something due here has its row, perhaps in a transaction that is still open: what is due is read when that has
+  -- ended. One statement would wait for the row as well, and then keep to what it had read before.
+  PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id FOR NO KEY UPDATE;
   UPDATE bridge_room_state s
   SET push_due_at = CASE WHEN s.reconciled_at IS NULL THEN now()
         -- a full scan that failed is asked for again by pull_due_at, and what needs none goes on
@@ -3127,12 +3148,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '0d5a1af959cd7731b26efacc4c5d0f704fdb99a2f124b1823417a33d64080a30 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'e30e3c7a30d9421eaf673b03172af61508718506ba780326c92e764c352bdc98 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_hand_over,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle_forgotten,bridge_settle_met,bridge_settle_counterparts,bridge_settle_removals,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_with_merge,bridge_write_back,bridge_leaving,bridge_write_exchange,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_hand_over,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle_forgotten,bridge_settle_met,bridge_settle_counterparts,bridge_settle_removals,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_with_merge,bridge_write_back,bridge_leaving,bridge_write_exchange,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;
