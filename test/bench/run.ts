@@ -107,20 +107,20 @@ for (const name of names) {
 }
 if (process.argv.includes('--write')) await writePage();
 
-/** What was measured, on which machine, when and with what. */
+/** Writes the page with the measurements, the machine, the date and the versions. */
 async function writePage(): Promise<void> {
   const git = (...args: string[]) => execFileSync('git', args, { encoding: 'utf8' }).trim();
   const changed = git('status', '--porcelain', '--', 'src', 'database', 'sql', 'test/bench') !== '';
   const text = `# Benchmarks
 
-Written by \`npm run bench -- ${[...asked, '--write'].join(' ')}\`; not edited by hand. Every ratio is of two things that took turns in one run; behind a
-median stand the lowest and the highest of its rounds. Every program of a measurement runs on the same machine.
+Written by \`npm run bench -- ${[...asked, '--write'].join(' ')}\`; do not edit by hand. Every ratio compares two measurements that alternate in one run. Medians
+are followed by the lowest and the highest round. All programs of a measurement run on one machine.
 
 - version ${version}, commit ${git('rev-parse', '--short', 'HEAD')}${changed ? ' with changes' : ''}, ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC
 - ${cpus().length} × ${cpu?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB, Node ${process.version}
-- load before and after: ${loadBefore.toFixed(1)}, ${loadavg()[0]!.toFixed(1)} (an idle machine has 0; what other programs take is in the milliseconds and, less, in the ratios)
+- load before and after: ${loadBefore.toFixed(1)}, ${loadavg()[0]!.toFixed(1)} (0 on an idle machine; other programs add to the milliseconds and, less, to the ratios)
 
-| figure | measured | target | | made of |
+| figure | measured | target | | details |
 | ------ | -------- | ------ | --- | ------- |
 ${rows.join('\n')}
 `;
