@@ -175,7 +175,7 @@ export async function createDaemon(
     let missing: readonly string[] = [];
     const missedCaptures = watchMissedCaptures(db, () => wake.ring());
     running.use(
-      every(captureEveryMs, tell, 'the look at the triggers', async () => {
+      every(captureEveryMs, tell, 'the check of the triggers', async () => {
         if ((await mendRooms(db)) > 0) wake.ring();
         const capture = await readCapture(db);
         const triggers = capture.missing;
@@ -194,14 +194,14 @@ export async function createDaemon(
         const pids = [work.leasePid()].filter((pid) => pid !== null);
         peers = await beat(db, replica, pids);
         if (begun.mode !== 'shadow') await begin();
-        const missed = await missedCaptures.look();
+        const missed = await missedCaptures.check();
         if (missed > 0) tell({ fact: 'capture-missed', times: missed });
       }),
     );
     running.use(runSchedules({ db, timezone: config.timezone, replica, jobs: [...jobs, ...further], tell }));
     running.use(
-      every(1_000, tell, 'the look at the subscriptions', async () => {
-        if (begun.writes) await keeper.look(signal);
+      every(1_000, tell, 'the subscriptions', async () => {
+        if (begun.writes) await keeper.keepAll(signal);
       }),
     );
     tell({ fact: 'started', replica, rooms: installation.rooms });

@@ -157,7 +157,7 @@ export async function openApi(options: ApiOptions = {}) {
     schedules: () => listSchedules(db),
     roomClocks: () => roomClocks(db),
     metrics: createMetrics({ health: health.state, queue: reports.queue, waitMs: 500 }),
-    notifications: createNotifications({ db, tell, waitMs: 500, lookEveryMs: 5 }),
+    notifications: createNotifications({ db, tell, waitMs: 500, readEveryMs: 5 }),
     subscriptions: createSubscriptionRequests({ db, waitMs: options.waitMs ?? 20_000 }),
     webhookBaseUrl: 'https://sync.example.org',
     start: createStart({ db, mode: 'sync' }),

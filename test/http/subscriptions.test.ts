@@ -17,7 +17,7 @@ async function openDesk(options: ApiOptions & { readonly kept?: boolean } = {}) 
         5,
         () => undefined,
         'the keeper',
-        () => world.keeper.look(always),
+        () => world.keeper.keepAll(always),
       ),
     );
   const owned = opened.move();

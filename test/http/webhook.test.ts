@@ -297,7 +297,7 @@ describe('a forged notification', () => {
     const notifications = createNotifications({
       db: counting,
       tell: () => undefined,
-      lookEveryMs: 60_000,
+      readEveryMs: 60_000,
     });
     await notifications.receive([await notificationFor(world, 101)]);
     await world.pulled();

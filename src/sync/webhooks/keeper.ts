@@ -10,7 +10,6 @@
  * our table before it is asked (`subscription-store.ts`): a subscription made right before a crash is found again by a
  * mark of its secret in its lifecycle address, and taken. One daemon at a time keeps the subscriptions.
  */
-import { createHash } from 'node:crypto';
 import { backOffMs } from '../../back-off.ts';
 import type { Database } from '../../database.ts';
 import { Permanent, Retryable, messageOf } from '../../errors.ts';
@@ -23,39 +22,16 @@ import {
   dueSubscriptions,
   knownSubscriptions,
   storeFailure,
-  storeForgotten,
-  storeMailboxOf,
-  storeSubscription,
   writeWanted,
   type DueSubscription,
 } from './subscription-store.ts';
-
-interface Subscription {
-  readonly id: string;
-  readonly notificationUrl: string;
-  readonly lifecycleUrl: string;
-  /** An ISO instant, by Graph's clock. */
-  readonly expiresAt: string;
-}
-
-/** What the keeper asks of Outlook; `outlook/subscriptions.ts` fits it. */
-interface SubscriptionSide {
-  create(
-    wish: {
-      readonly room: { readonly mailbox: string };
-      readonly notificationUrl: string;
-      readonly lifecycleUrl: string;
-      readonly clientState: string;
-      readonly minutes: number;
-    },
-    isOurs: (existing: Subscription) => boolean,
-    signal: AbortSignal,
-  ): Promise<Subscription>;
-  /** Null when it is gone. */
-  renew(id: string, minutes: number, signal: AbortSignal): Promise<Subscription | null>;
-  list(signal: AbortSignal): Promise<readonly Subscription[]>;
-  remove(id: string, signal: AbortSignal): Promise<void>;
-}
+import {
+  createAskGraph,
+  lifecycleUrl,
+  receiverPath,
+  type Subscription,
+  type SubscriptionSide,
+} from './ask-graph.ts';
 
 export interface KeeperOptions {
   readonly db: Database;
@@ -67,8 +43,6 @@ export interface KeeperOptions {
   readonly random?: () => number;
 }
 
-/** Just under three days, which every version of Graph allows. Renewed at a third of it, so two days are left to fail. */
-const lifeMinutes = 4_200;
 const atATime = 6;
 /** Few enough that what changes meanwhile is seen soon. */
 const rowsARound = 60;
@@ -77,14 +51,11 @@ const roundsMost = 200;
 const failuresMost = 5;
 const compareEveryMs = 3_600_000;
 
-/** Where Graph calls us, below WEBHOOK_BASE_URL. */
-export const receiverPath = '/webhook/outlook-notifications';
-
 export function createKeeper(options: KeeperOptions) {
   const { db, subscriptions, tell, random = Math.random } = options;
   const { webhookBaseUrl } = options;
   const notificationUrl = webhookBaseUrl === null ? null : webhookBaseUrl + receiverPath;
-  const lifecycleUrl = (clientState: string) => `${notificationUrl ?? ''}?lifecycle=${markOf(clientState)}`;
+  const ask = createAskGraph({ ...options, notificationUrl, random });
   let claimed = false;
   let restUntil = 0;
   let compareAt = 0;
@@ -93,7 +64,7 @@ export function createKeeper(options: KeeperOptions) {
   let lastTold: string | null = null;
 
   /** Does what is due, unless another daemon is at it. Throws when the database does not answer. */
-  async function look(signal: AbortSignal): Promise<void> {
+  async function keepAll(signal: AbortSignal): Promise<void> {
     if (!claimed) {
       await claimSubscriptions(db, notificationUrl);
       claimed = true;
@@ -138,9 +109,7 @@ export function createKeeper(options: KeeperOptions) {
   ): Promise<void> {
     let settle: () => Promise<void>;
     try {
-      if (row.unwanted) settle = await end(row, list, signal);
-      else if (row.subscriptionId !== null) settle = await renew(row, row.subscriptionId, signal);
-      else settle = await create(row, signal);
+      settle = await ask(row, list, signal);
     } catch (error) {
       if (signal.aborted) return;
       await failed(row, error);
@@ -150,60 +119,6 @@ export function createKeeper(options: KeeperOptions) {
     rests = 0;
     lastTold = null;
     await settle();
-  }
-
-  async function create(row: DueSubscription, signal: AbortSignal): Promise<() => Promise<void>> {
-    if (notificationUrl === null) return () => Promise.resolve(); // ended before the next look
-    const mailbox = row.mailbox ?? (await resolved(row.outlookItemId, signal));
-    await storeMailboxOf(db, row.id, mailbox);
-    const wish = {
-      room: { mailbox },
-      notificationUrl,
-      lifecycleUrl: lifecycleUrl(row.clientState),
-      clientState: row.clientState,
-      minutes: lifeMinutes,
-    };
-    // the list shows no secrets, so the address tells which one a subscription was made with
-    const made = await subscriptions.create(
-      wish,
-      (existing) => existing.lifecycleUrl === wish.lifecycleUrl,
-      signal,
-    );
-    return () => stored(row, made, 'created');
-  }
-
-  async function renew(row: DueSubscription, id: string, signal: AbortSignal): Promise<() => Promise<void>> {
-    const renewed = await subscriptions.renew(id, lifeMinutes, signal);
-    if (renewed !== null) return () => stored(row, renewed, 'renewed');
-    return async () => {
-      await storeForgotten(db, row);
-      tell({ ...about(row), action: 'lost', until: null });
-    };
-  }
-
-  /** Graph shall forget it. Where its answer to the create was lost, it is looked for first. */
-  async function end(
-    row: DueSubscription,
-    list: () => Promise<readonly Subscription[]>,
-    signal: AbortSignal,
-  ): Promise<() => Promise<void>> {
-    let id = row.subscriptionId;
-    if (id === null && row.mailbox !== null)
-      id = (await list()).find((one) => one.lifecycleUrl.endsWith(markOf(row.clientState)))?.id ?? null;
-    if (id !== null && !row.expired) await subscriptions.remove(id, signal);
-    return async () => {
-      await storeForgotten(db, row);
-      if (id !== null) tell({ ...about(row), action: 'removed', until: null });
-    };
-  }
-
-  async function stored(row: DueSubscription, made: Subscription, action: 'created' | 'renewed') {
-    // our clock may be wrong, and so may the answer: never later than what was asked for gives
-    const leftMs = Date.parse(made.expiresAt) - Date.now();
-    const lifeMs = Math.min(lifeMinutes * 60_000, Math.max(leftMs, 120_000));
-    const renewInMs = lifeMs * (0.3 + random() / 10);
-    await storeSubscription(db, row, { subscriptionId: made.id, expiresAt: made.expiresAt, renewInMs });
-    tell({ ...about(row), action, until: made.expiresAt });
   }
 
   async function failed(row: DueSubscription, thrown: unknown): Promise<void> {
@@ -239,7 +154,9 @@ export function createKeeper(options: KeeperOptions) {
       new Set(there.map(({ id }) => id)),
     ];
     const open = new Set(
-      known.filter((row) => row.subscriptionId === null).map((row) => lifecycleUrl(row.clientState)),
+      known
+        .filter((row) => row.subscriptionId === null)
+        .map((row) => lifecycleUrl(notificationUrl, row.clientState)),
     );
     const strays = there.filter(
       (one) => one.notificationUrl === notificationUrl && !ids.has(one.id) && !open.has(one.lifecycleUrl),
@@ -264,24 +181,5 @@ export function createKeeper(options: KeeperOptions) {
     }
   }
 
-  /** Its object id, if the directory tells: addresses change, and some calls refuse them. */
-  async function resolved(address: string, signal: AbortSignal): Promise<string> {
-    try {
-      return (await options.resolveMailbox(address, signal)) ?? address;
-    } catch (error) {
-      if (error instanceof Permanent || error instanceof Retryable) return address;
-      throw error;
-    }
-  }
-
-  return { look };
+  return { keepAll };
 }
-
-/** Tells which secret a subscription was made with, and nothing else about it. */
-const markOf = (clientState: string) => createHash('sha256').update(clientState).digest('hex').slice(0, 16);
-
-const about = (row: DueSubscription) => ({
-  fact: 'subscription' as const,
-  room: row.room,
-  resourceId: row.resourceId,
-});

@@ -8,10 +8,10 @@ import { sweepRooms } from './sweep.ts';
 
 export interface MissedCaptures {
   /**
-   * Looks at the sequence and asks for what is to be compared. Returns how many changes were missed since the last value that
+   * Reads the sequence and asks for what is to be compared. Returns how many changes were missed since the last value that
    * was acknowledged, in the call that acknowledges this one, whichever daemon makes it; else 0. Throws as the driver does.
    */
-  look(): Promise<number>;
+  check(): Promise<number>;
 }
 
 interface Reading {
@@ -27,7 +27,7 @@ export function watchMissedCaptures(db: Queryable, ring: () => void): MissedCapt
   let asked: { readonly value: string; readonly horizon: string } | null = null;
 
   return {
-    async look() {
+    async check() {
       const now = await read(db);
       if (now.horizon === null) {
         asked = null;

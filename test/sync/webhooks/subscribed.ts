@@ -39,7 +39,7 @@ export async function openSubscribed(resources: readonly number[] = [101, 102]) 
   );
   const facts: Fact[] = [];
   const tell = (fact: Fact) => void facts.push(fact);
-  const notifications = createNotifications({ db: db.pool, tell, lookEveryMs: 5 });
+  const notifications = createNotifications({ db: db.pool, tell, readEveryMs: 5 });
   const app = new OpenAPIHono().route('/', webhookRoutes({ notifications }));
   app.onError((error, c) => answerProblem(error, c, tell));
   const served = opened.use(await serveApp(app, { host: '127.0.0.1', port: 0 }));
@@ -76,7 +76,7 @@ export async function openSubscribed(resources: readonly number[] = [101, 102]) 
     /** Another daemon, or the same after a restart. */
     keeperWith,
     /** What the keeper does when it looks now. */
-    keep: () => keeper.look(always),
+    keep: () => keeper.keepAll(always),
     /** Whatever is due later is due now. */
     hurry: () => db.query('UPDATE bridge_subscriptions SET due_at = now()'),
     /** Resources of the rooms that Graph calls us for. */

@@ -105,7 +105,7 @@ describe('the address', () => {
     await using world = await openSubscribed([101, 102]);
     await world.keep();
     const moved = world.keeperWith({ webhookBaseUrl: world.served.url.replace('127.0.0.1', 'localhost') });
-    await moved.look(always);
+    await moved.keepAll(always);
     const urls = world.tenant.webhooks.subscriptions().map(({ notificationUrl }) => new URL(notificationUrl));
     expect(urls.map(({ hostname }) => hostname)).toEqual(['localhost', 'localhost']);
     expect(await world.rows()).toHaveLength(2);
@@ -114,7 +114,7 @@ describe('the address', () => {
   test('of the daemon that was started last counts, and the other one leaves it alone', async () => {
     await using world = await openSubscribed([101]);
     await world.keep();
-    await world.keeperWith({ webhookBaseUrl: null }).look(always);
+    await world.keeperWith({ webhookBaseUrl: null }).keepAll(always);
     await world.keep();
     expect(world.subscribed()).toEqual([]);
   });
@@ -122,7 +122,7 @@ describe('the address', () => {
   test('that is none ends every subscription: rooms are polled', async () => {
     await using world = await openSubscribed([101, 102]);
     await world.keep();
-    await world.keeperWith({ webhookBaseUrl: null }).look(always);
+    await world.keeperWith({ webhookBaseUrl: null }).keepAll(always);
     expect(world.subscribed()).toEqual([]);
     expect(await world.rows()).toEqual([]);
   });
@@ -137,7 +137,7 @@ describe('a crash', () => {
       action: { do: 'hang' },
       times: 1,
     });
-    const killed = world.keeperWith().look(stop.signal);
+    const killed = world.keeperWith().keepAll(stop.signal);
     await world.tenant.until((entry) => entry.method === 'POST' && entry.path.includes('/subscriptions'));
     const [written] = await world.rows();
     stop.abort(new Error('killed'));
@@ -156,7 +156,7 @@ describe('a crash', () => {
     await world.keep();
     const [lost] = world.tenant.webhooks.subscriptions();
     await world.hurry();
-    await world.keeperWith().look(always);
+    await world.keeperWith().keepAll(always);
     const [row] = await world.rows();
     expect(world.tenant.webhooks.subscriptions()).toMatchObject([{ id: lost!.id }]);
     expect(row).toMatchObject({ subscription_id: lost!.id, client_state: lost!.clientState });
@@ -192,7 +192,7 @@ describe('a crash', () => {
     await world.keep();
     await world.db.query('TRUNCATE bridge_subscriptions');
     await world.db.query('DELETE FROM bridge_resource_mappings WHERE resource_id = 102');
-    await world.keeperWith().look(always);
+    await world.keeperWith().keepAll(always);
     expect(world.subscribed()).toEqual([101]);
   });
 });
@@ -240,7 +240,7 @@ describe('a subscription', () => {
     const dueIn: number[] = [];
     for (const ms of [90 * minute, -minute, 400 * 86_400_000]) {
       await world.db.query('DELETE FROM bridge_subscriptions');
-      await inThe(ms).look(always);
+      await inThe(ms).keepAll(always);
       const [row] = await world.rows();
       dueIn.push(((row!['due_at'] as Date).getTime() - Date.now()) / minute);
     }
@@ -268,7 +268,7 @@ describe('a subscription', () => {
     world.tenant.webhooks.vanish(mailboxOf(101));
     await world.db.query("UPDATE bridge_subscriptions SET renewed_at = now() - interval '1 hour'");
     const later = world.keeperWith(); // the first look after a start compares
-    await later.look(always);
+    await later.keepAll(always);
     expect(world.subscribed()).toEqual([101, 102]);
     expect(asked(world, 'PATCH')).toBe(1);
   });
@@ -307,7 +307,7 @@ describe('trouble', () => {
             : subscriptions.create(wish, ...rest),
       },
     });
-    await keeper.look(always);
+    await keeper.keepAll(always);
     expect(world.subscribed()).toEqual([102, 103]);
     const [row] = (await world.rows()).filter((one) => one['subscription_id'] === null);
     expect(row).toMatchObject({
@@ -331,7 +331,7 @@ describe('trouble', () => {
     expect(world.facts.filter(({ fact }) => fact === 'subscription-failed')).toHaveLength(1);
     world.tenant.faults.clear();
     await world.hurry();
-    await world.keeperWith().look(always);
+    await world.keeperWith().keepAll(always);
     expect(world.subscribed()).toEqual(resources);
   });
 
@@ -366,7 +366,7 @@ test('of many daemons one keeps the subscriptions, and every room has one subscr
   await using world = await openSubscribed(resources);
   const keepers = [world.keeper, world.keeperWith(), world.keeperWith()];
   while ((await world.rows()).filter((row) => row['subscription_id'] !== null).length < resources.length) {
-    await Promise.all(keepers.map((keeper) => keeper.look(always)));
+    await Promise.all(keepers.map((keeper) => keeper.keepAll(always)));
     await pause(1);
   }
   expect(world.subscribed()).toEqual(resources);
