@@ -431,7 +431,7 @@ const shown = (value: string): string =>
     : notShown;
 
 /** Whether a URL leads to this machine: localhost, 127.0.0.0/8 or [::1]. */
-function isLoopbackUrl(value: string): boolean {
+export function isLoopbackUrl(value: string): boolean {
   if (!URL.canParse(value)) return false;
   const { hostname } = new URL(value);
   return (

@@ -7,7 +7,7 @@ import pg from 'pg';
 import { migrateCommand } from './command-name.ts';
 import type { DatabaseConfig } from './config.ts';
 import { connectionSettings, DirectClient, poolerFailure } from './connection.ts';
-import { NotInstalled, Permanent, Retryable, messageOf } from './errors.ts';
+import { Failure, NotInstalled, Permanent, Retryable, messageOf } from './errors.ts';
 import { parseJson, toId } from './id.ts';
 
 export type Database = pg.Pool;
@@ -165,7 +165,8 @@ export const isOutage = (failure: Error): boolean =>
 
 /** Turns a failure of PostgreSQL into our kinds: the only place that reads an SQLSTATE to decide what comes next. */
 export function databaseFailure(error: unknown, what: string): Error {
-  if (error instanceof Retryable || error instanceof Permanent) return error;
+  // the words of ours may be a caller's, and say nothing of a connection
+  if (error instanceof Failure) return error;
   const state = sqlState(error);
   const pooler = poolerFailure(error);
   if (pooler !== null) return pooler;

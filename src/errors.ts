@@ -21,7 +21,8 @@ interface Told {
   readonly cause?: unknown;
 }
 
-abstract class Failure extends Error {
+/** What says already how to proceed. */
+export abstract class Failure extends Error {
   readonly hint: string | undefined;
   readonly reach: Reach;
   readonly refusedFor: RefusedFor | undefined;

@@ -1,11 +1,16 @@
 /** Whether Microsoft could validate our webhook: the address is asked as Microsoft asks it. */
 import { randomUUID } from 'node:crypto';
+import { isLoopbackUrl, type Config } from '../config.ts';
 import { messageOf } from '../errors.ts';
 import type { Find } from './doctor-findings.ts';
 
 const answerMs = 10_000; // Microsoft: change-notifications-delivery-webhooks
 
-export async function checkWebhook(base: string | null, find: Find): Promise<void> {
+export async function checkWebhook(
+  { webhookBaseUrl: base, http }: Pick<Config, 'webhookBaseUrl' | 'http'>,
+  find: Find,
+): Promise<void> {
+  if (base !== null && http.keys.length === 0) await checkKeyless(base, find);
   if (base === null)
     return find(
       'note',
@@ -43,4 +48,28 @@ export async function checkWebhook(base: string | null, find: Find): Promise<voi
         `${address}?validationToken=hello"`,
     );
   }
+}
+
+/** Without a key: whether the proxy in front passes on what only this machine may ask. */
+async function checkKeyless(base: string, find: Find): Promise<void> {
+  const repair = 'API_KEY=…   (a new one: openssl rand -hex 32)';
+  const answer = await fetch(`${base}/openapi.json`, {
+    redirect: 'manual',
+    signal: AbortSignal.timeout(answerMs),
+  }).catch(() => null); // that it is not reached is said of the webhook
+  await answer?.body?.cancel();
+  if (answer?.status === 200)
+    find(
+      'problem',
+      'settings',
+      `${base} is open to anybody: no API key is set, and what it answers is the whole API.`,
+      repair,
+    );
+  else if (!isLoopbackUrl(base))
+    find(
+      'warning',
+      'settings',
+      'WEBHOOK_BASE_URL is set and API_KEY is not: a proxy that says nothing of itself would open the API to the internet.',
+      repair,
+    );
 }

@@ -38,7 +38,7 @@ export async function doctor(options: DoctorOptions, signal: AbortSignal): Promi
     } finally {
       await db?.end();
     }
-    await checkWebhook(config.webhookBaseUrl, find);
+    await checkWebhook(config, find);
   }
   signal.throwIfAborted();
   return conclude();

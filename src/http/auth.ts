@@ -3,13 +3,14 @@
  * sent one once; what a browser's session changes has to be asked for by our own pages.
  *
  * Without a key the API is for this machine: a request that came through a proxy, that names another host (a page that
- * resolves its own name to 127.0.0.1) or none, or that a page of another origin makes, is refused.
+ * resolves its own name to 127.0.0.1) or none, or that a page of another origin makes, is refused. So is what looks like a proxy
+ * that says nothing of itself.
  */
 import type { Context, MiddlewareHandler } from 'hono';
 import { html } from 'hono/html';
 import type { ApiKey } from '../config.ts';
 import { challenge, createKeyCheck, presentedKey, type KeyCheck } from './key.ts';
-import { forwardingHeader, isFromOtherPage, isFromOwnPage, isLoopback } from './origin.ts';
+import { bareProxySign, forwardingHeader, isFromOtherPage, isFromOwnPage, isLoopback } from './origin.ts';
 import { Problem } from './problem.ts';
 import { createSessions, type Sessions } from './session.ts';
 
@@ -27,6 +28,8 @@ export interface AuthOptions {
   readonly keys: readonly ApiKey[];
   /** The header, in lower case, in which a proxy names the person; believed only beside a key or session. */
   readonly userHeader?: string | null;
+  /** Where Microsoft reaches us: on a public address a proxy is in front, as we speak no TLS. */
+  readonly webhookBaseUrl?: string | null;
   /** Milliseconds on a monotonic clock. */
   readonly now?: () => number;
 }
@@ -35,16 +38,22 @@ export interface AuthOptions {
 export type Door = { readonly keys: KeyCheck; readonly sessions: Sessions } | null;
 
 /** The door, and what stands before every endpoint: it lets a request through, or says why not. */
-export function createAuth({ keys, userHeader = null, now = () => performance.now() }: AuthOptions): {
+export function createAuth({
+  keys,
+  userHeader = null,
+  webhookBaseUrl = null,
+  now = () => performance.now(),
+}: AuthOptions): {
   readonly door: Door;
   readonly guard: MiddlewareHandler;
 } {
   const door = keys.length === 0 ? null : { keys: createKeyCheck(keys, now), sessions: createSessions(keys) };
+  const hasProxy = webhookBaseUrl !== null && !isLoopback(new URL(webhookBaseUrl).host);
   return {
     door,
     async guard(c, next) {
       if (!open.has(c.req.path)) {
-        const answer = door === null ? refuseStrangers(c) : await admit(c, door, userHeader);
+        const answer = door === null ? refuseStrangers(c, hasProxy) : await admit(c, door, userHeader);
         if (answer !== undefined) return answer;
         if (door === null && !doorstep.has(c.req.path)) c.set('caller', 'this machine');
       }
@@ -65,12 +74,12 @@ async function admit(
   const user = userHeader === null ? null : userOf(c.req.header(userHeader));
   const sent = presented === null ? null : keys.find(presented);
   if (sent !== null) {
-    // a proxy that signs people in adds the key to whatever their browsers send
-    if (user !== null && !reads(c) && isFromOtherPage(c))
+    // a proxy may add the key to whatever browsers send it; a script says nothing of pages
+    if (!reads(c) && isFromOtherPage(c))
       throw new Problem(
         403,
         'This was asked for by a page of another site.',
-        'Use the pages of this service.',
+        'Use the pages of this service. A script sends the key without Origin and Sec-Fetch-Site.',
       );
     return enter(c, sent, user);
   }
@@ -164,11 +173,18 @@ function showTheWay(c: Context): Response | Promise<Response> {
 }
 
 /** Throws unless the request was made on this machine, for this machine. */
-function refuseStrangers(c: Context): undefined {
+function refuseStrangers(c: Context, hasProxy: boolean): undefined {
   const hint = 'Set API_KEY and send it as X-API-Key: without a key the API answers this machine only.';
   const proxy = forwardingHeader(c);
   if (proxy !== null)
     throw new Problem(401, `The request came through a proxy (${proxy}), and no API key is set.`, hint);
+  const sign = bareProxySign(c, hasProxy);
+  if (sign !== null)
+    throw new Problem(
+      401,
+      `The request may have come through a proxy (${sign}), and no API key is set.`,
+      hint,
+    );
   const host = c.req.header('host');
   if (host === undefined || !isLoopback(host))
     throw new Problem(

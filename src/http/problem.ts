@@ -39,8 +39,8 @@ export function answerProblem(error: unknown, c: Context, tell: Tell): Response 
 }
 
 function problemOf(thrown: unknown): Problem | null {
+  if (thrown instanceof Problem) return thrown;
   const error = databaseFailure(thrown, 'the booking database');
-  if (error instanceof Problem) return error;
   if (error instanceof Invalid)
     return new Problem(400, error.message, error.hint ?? '', { more: { field: error.field } });
   if (error instanceof NotInstalled)

@@ -315,6 +315,23 @@ test('a webhook that echoes is well; one behind a login, and one that nobody ans
   expect(await webhook('http://127.0.0.1:1')).toMatchObject({ state: 'warning' });
 });
 
+test('without a key, an address that opens the API is a problem, and a public one that may is a warning', async () => {
+  await using office = await openOffice();
+  const settings = async (more: Record<string, string>) =>
+    found(await cli({ ...office.env, ...more }, 'doctor', '--json'), 'settings').filter(
+      ({ state }) => state !== 'ok',
+    );
+  await using open = await answering((_request, response) => void response.end('{}'));
+  expect(await settings({ WEBHOOK_BASE_URL: open.url })).toMatchObject([
+    { state: 'problem', repair: expect.stringContaining('API_KEY=') },
+  ]);
+  expect(await settings({ WEBHOOK_BASE_URL: open.url, API_KEY: 'k'.repeat(30) })).toEqual([]);
+  await using guarded = await answering((_request, response) => void response.writeHead(401).end());
+  expect(await settings({ WEBHOOK_BASE_URL: guarded.url })).toEqual([]);
+  // .invalid is never resolved (RFC 6761)
+  expect(await settings({ WEBHOOK_BASE_URL: 'https://sync.invalid' })).toMatchObject([{ state: 'warning' }]);
+});
+
 test('a database that goes away while a mailbox is read is a finding, not the end of the command', async () => {
   await using office = await openOffice();
   await using proxy = await openProxy(office.db.url);

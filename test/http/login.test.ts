@@ -170,8 +170,12 @@ test.each([
 
 test('a script with the key is not asked where it comes from', async () => {
   const { call } = openDoor();
-  const headers = { 'X-API-Key': Buffer.from(key).toString('latin1'), Origin: 'https://intranet.example' };
+  const headers = { 'X-API-Key': Buffer.from(key).toString('latin1') };
   expect((await call('POST', '/change', headers)).status).toBe(200);
+  // what says so is a page of another site, and not a script
+  expect((await call('POST', '/change', { ...headers, Origin: 'https://intranet.example' })).status).toBe(
+    403,
+  );
 });
 
 test('nobody is logged in or out by a page of another site', async () => {

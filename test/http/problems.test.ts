@@ -159,6 +159,11 @@ test('while the database is away everything but /health is 503 with Retry-After,
   await away.end();
 });
 
+test('words of a caller in an error are not taken for a lost connection', async () => {
+  await using api = await openApi();
+  expect((await api.call('POST', '/rooms/Connection%20timeout/pause')).status).toBe(400);
+});
+
 test('every answer says nosniff, also what is refused before it is understood', async () => {
   await using api = await openApi();
   for (const path of [
