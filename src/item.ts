@@ -27,6 +27,16 @@ export interface ReservationKey {
 
 export const itemFields = ['startsAt', 'endsAt', 'allDay', 'title', 'description', 'isPrivate'] as const;
 
+/** The names of these fields in the adapter's view, in what its functions take, and in the API. */
+export const viewNames = {
+  startsAt: 'starts_at',
+  endsAt: 'ends_at',
+  allDay: 'all_day',
+  title: 'title',
+  description: 'description',
+  isPrivate: 'is_private',
+} as const satisfies Record<keyof Item, string>;
+
 const fieldWords: Readonly<Record<keyof Item, string>> = {
   startsAt: 'time',
   endsAt: 'time',

@@ -3,6 +3,7 @@
  * passcode. It is not text of the event, and a body that is written without it takes the online meeting away (Microsoft:
  * event-update). Pure.
  */
+import { entities } from './text.ts';
 
 /** What Graph says of an event's online meeting. */
 export interface OnlineMeeting {
@@ -152,13 +153,5 @@ function linesOf(html: string): Line[] {
   return lines;
 }
 
-const named: Readonly<Record<string, string>> = {
-  amp: '&',
-  lt: '<',
-  gt: '>',
-  quot: '"',
-  apos: "'",
-  nbsp: ' ',
-};
 const unescaped = (text: string) =>
-  text.replaceAll(/&(\w{1,6});/g, (whole, name: string) => named[name.toLowerCase()] ?? whole).trim();
+  text.replaceAll(/&(\w{1,6});/g, (whole, name: string) => entities[name.toLowerCase()] ?? whole).trim();

@@ -76,7 +76,7 @@ function countTags(html: string): number {
   return count;
 }
 
-const entities: Readonly<Record<string, string>> = {
+export const entities: Readonly<Record<string, string>> = {
   amp: '&',
   lt: '<',
   gt: '>',

@@ -220,7 +220,8 @@ async function lend(native: string, copy: string, owner: Owner): Promise<void> {
   await run('chown', ['-R', `${owner.uid}:${owner.gid}`, copy]);
 }
 
-async function freePort(): Promise<number> {
+/** A port of this machine that is free now. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;

@@ -2,9 +2,7 @@
  * A small municipality to show the daemon in: an embedded PostgreSQL with PorticoEstate's booking tables and six
  * rooms, and a simulated Microsoft 365 tenant with their mailboxes. The daemon itself is not in it.
  */
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import pg from 'pg';
 import { toConfig, type Config, type Environment } from '../config.ts';
 import { openPool, type Database } from '../database.ts';
@@ -118,14 +116,4 @@ async function onConnection(url: string, work: (client: pg.Client) => Promise<un
   } finally {
     await client.end();
   }
-}
-
-/** A port of this machine that is free now. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

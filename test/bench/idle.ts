@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { request } from 'undici';
 import type { Database } from '../../src/database.ts';
-import { freePort } from '../../src/sandbox/world.ts';
+import { freePort } from '../../src/sandbox/postgres.ts';
 import type { Figure } from './figures.ts';
 import { processorMs, residentMb } from './processor.ts';
 import { environmentOf, openBridge, pause, settled, startAcceptingServer } from './stage.ts';

@@ -3,7 +3,7 @@
  * the changes, reads the event and writes the booking. The tenant is in this process, the daemon in its own.
  */
 import { once } from 'node:events';
-import { freePort } from '../../src/sandbox/world.ts';
+import { freePort } from '../../src/sandbox/postgres.ts';
 import { startTenant } from '../../src/sandbox/tenant/tenant.ts';
 import { monotonicMs } from '../../src/sandbox/tenant/clock.ts';
 import { quantile, type Figure } from './figures.ts';

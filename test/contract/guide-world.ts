@@ -1,8 +1,6 @@
 /** The installation that the guide writes about: its rooms and reservation ids, a real daemon, a simulated tenant. */
 import { execFile } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -15,6 +13,7 @@ import { environmentOf } from '../e2e/world.ts';
 import { openTestDatabase } from '../support/database.ts';
 import { blockWith } from './guide.ts';
 import { day } from '../support/dates.ts';
+import { freePort } from '../../src/sandbox/postgres.ts';
 
 export const mailboxes = { 123: 'room-calendar-id', 431: 'room1@company.com' } as const;
 
@@ -126,16 +125,6 @@ export async function openGuide(env: Environment = {}) {
     ask,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-}
-
-/** The address is told to the daemon before it listens. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** Looks until the daemon says that it is ready; bounded by the test's own time limit. */

@@ -4,7 +4,7 @@ import type { Config } from '../../src/config.ts';
 import { openService } from '../../src/daemon.ts';
 import type { Fact } from '../../src/facts.ts';
 import { createLog } from '../../src/log.ts';
-import { freePort } from '../../src/sandbox/world.ts';
+import { freePort } from '../../src/sandbox/postgres.ts';
 import { openWorld, rooms } from './world.ts';
 
 export async function openCalled(env: Readonly<Record<string, string>> = {}) {

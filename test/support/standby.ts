@@ -1,12 +1,11 @@
 /** A hot standby of a server of `startPostgres`, made of a copy of its data. */
 import { execFile } from 'node:child_process';
 import { appendFile, chmod, cp, readFile, stat, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
-import { once } from 'node:events';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { clockShim } from '../../src/config.ts';
 import type { PostgresServer } from '../../src/sandbox/postgres.ts';
+import { freePort } from '../../src/sandbox/postgres.ts';
 
 const run = promisify(execFile);
 
@@ -52,13 +51,4 @@ export async function startStandby(primary: PostgresServer): Promise<Standby> {
       await control('stop', '-m', 'immediate');
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

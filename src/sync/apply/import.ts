@@ -18,7 +18,6 @@ import type { OutlookSide } from '../outlook-side.ts';
 import { createAway } from './away.ts';
 import { choiceOf } from './decision.ts';
 import { createFindMapping, isOurCreate, type FoundMapping } from './find-mapping.ts';
-import { createMovedAway } from './moved-away.ts';
 import { outcome, summed, type Outcome } from './outcome.ts';
 import { imported } from './settlement/booked.ts';
 import {
@@ -56,7 +55,6 @@ export interface ImportOptions {
 export function createImport(options: ImportOptions) {
   const { db, outlook, writeBack, window, random = Math.random } = options;
   const away = createAway(options);
-  const movedAway = createMovedAway(db, away);
   const findMapping = createFindMapping(options);
   const policyIn = (room: LeasedRoom) => ({
     overlap: room.own?.overlap_policy ?? options.overlap,
@@ -102,7 +100,7 @@ export function createImport(options: ImportOptions) {
     if (event === null || item === null)
       return came(dropped(unmapped, 'forgotten', 'it does not occupy the room'));
     const met = { room, unmapped: { ...unmapped, resolution: choiceOf(unmapped, event) }, event, item };
-    const moved = unmapped.conflict?.kind === 'moved' ? await movedAway(met, signal) : null;
+    const moved = unmapped.conflict?.kind === 'moved' ? await away.movedAway(met, signal) : null;
     return moved ?? (await takeUnmapped(met, signal));
   }
 

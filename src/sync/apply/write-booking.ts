@@ -9,21 +9,11 @@ import { Permanent, Retryable, messageOf } from '../../errors.ts';
 import type { PullAction } from '../../facts.ts';
 import type { Id } from '../../id.ts';
 import { Exact } from '../../narrow-encoding.ts';
-import { itemFields, type Item, type ItemChange, type ReservationKey } from '../../item.ts';
+import { itemFields, viewNames, type Item, type ItemChange, type ReservationKey } from '../../item.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
 import { settlementRow, type Settlement } from '../store/settle.ts';
 import { isMapped, type WorkItem } from '../store/work-item.ts';
 import { bookedOf } from './decision.ts';
-
-/** The adapter's names of our fields. */
-export const adapterKeys = {
-  startsAt: 'starts_at',
-  endsAt: 'ends_at',
-  allDay: 'all_day',
-  title: 'title',
-  description: 'description',
-  isPrivate: 'is_private',
-} as const satisfies Record<keyof Item, string>;
 
 export type BookingWrite =
   | {
@@ -215,4 +205,4 @@ function payloadOf(write: BookingWrite): Record<string, unknown> {
 }
 
 const translated = (change: ItemChange) =>
-  Object.fromEntries(fieldsOf(change).map((field) => [adapterKeys[field], change[field]]));
+  Object.fromEntries(fieldsOf(change).map((field) => [viewNames[field], change[field]]));

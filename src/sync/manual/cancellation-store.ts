@@ -3,7 +3,7 @@ import { readAbilities } from '../../abilities.ts';
 import { Permanent } from '../../errors.ts';
 import type { Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
-import { lockFold, noteChange } from './requests.ts';
+import { lockFold, noteChange, roomsOfMappings } from './requests.ts';
 import type { Window } from '../store/work-list.ts';
 import type { Chosen } from './outcomes.ts';
 
@@ -48,11 +48,7 @@ export async function resetMappings(db: Queryable, ids: readonly number[]): Prom
     name: 'rooms_of_reenabled',
     text: `
       UPDATE bridge_room_state s SET push_due_at = least(s.push_due_at, now()), push_lane = 0, updated_at = now()
-      WHERE s.resource_mapping_id IN (
-        SELECT t.resource_mapping_id FROM bridge_room_state t
-        JOIN bridge_resource_mappings r ON r.id = t.resource_mapping_id AND r.active = 1
-        WHERE r.resource_id IN (SELECT m.resource_id FROM bridge_mappings m WHERE m.id = ANY ($1))
-        ORDER BY 1 FOR UPDATE OF t)`,
+      WHERE s.resource_mapping_id IN (${roomsOfMappings})`,
     values: [ids],
   });
   // present: the fold has seen that it is active; the revision keeps the trigger for changes by hand out of it

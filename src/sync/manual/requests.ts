@@ -40,6 +40,13 @@ export async function choosePending(db: Queryable, choice: PendingChoice, call: 
   return rows;
 }
 
+/** The active rooms of the mappings in $1, locked in one order. */
+export const roomsOfMappings = `
+        SELECT t.resource_mapping_id FROM bridge_room_state t
+        JOIN bridge_resource_mappings r ON r.id = t.resource_mapping_id AND r.active = 1
+        WHERE r.resource_id IN (SELECT m.resource_id FROM bridge_mappings m WHERE m.id = ANY ($1))
+        ORDER BY 1 FOR UPDATE OF t`;
+
 /** Makes chosen mappings due at once, back-off or not, and their rooms with them. The caller holds the fold lock. */
 export async function makeDue(db: Queryable, chosen: readonly Chosen[]): Promise<void> {
   const ids = chosen.map((one) => one.mappingId);
@@ -49,11 +56,7 @@ export async function makeDue(db: Queryable, chosen: readonly Chosen[]): Promise
     text: `
       UPDATE bridge_room_state s SET push_due_at = least(s.push_due_at, now()), push_lane = 0, asked_at = now(),
         retry_at = NULL, updated_at = now()
-      WHERE s.resource_mapping_id IN (
-        SELECT t.resource_mapping_id FROM bridge_room_state t
-        JOIN bridge_resource_mappings r ON r.id = t.resource_mapping_id AND r.active = 1
-        WHERE r.resource_id IN (SELECT m.resource_id FROM bridge_mappings m WHERE m.id = ANY ($1))
-        ORDER BY 1 FOR UPDATE OF t)`,
+      WHERE s.resource_mapping_id IN (${roomsOfMappings})`,
     values: [ids],
   });
   // the revision is raised, so the trigger for rows that a person set to pending by hand stays out of it

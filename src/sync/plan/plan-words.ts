@@ -1,5 +1,5 @@
 /** The words of a plan: what would be done to one item, and why. Pure. */
-import type { Item, ReservationKey } from '../../item.ts';
+import { viewNames, type Item, type ReservationKey } from '../../item.ts';
 
 /**
  * create, change, delete: an event in Outlook. decline: somebody else's meeting. import, change-booking, cancel-booking: a
@@ -35,15 +35,6 @@ export interface Planned {
   readonly held: boolean;
 }
 
-const names: Readonly<Record<keyof Item, string>> = {
-  startsAt: 'starts_at',
-  endsAt: 'ends_at',
-  allDay: 'all_day',
-  title: 'title',
-  description: 'description',
-  isPrivate: 'is_private',
-};
-
 /** Fields by the names that the adapter's view and the API use. */
 export const fieldNames = (fields: readonly string[]): string[] =>
-  fields.map((field) => names[field as keyof Item] ?? field);
+  fields.map((field) => viewNames[field as keyof Item] ?? field);

@@ -8,11 +8,12 @@
  * memory. An id that is not is looked up in the table, together with the others of the same moment, so that a sender that
  * makes up ids cannot keep the database busy.
  */
+import { timingSafeEqual } from 'node:crypto';
 import type { Database } from '../../database.ts';
 import type { Tell } from '../../facts.ts';
 import { createKnownSubscriptions } from './known-subscriptions.ts';
 import { createNotes, type Changed } from './notes.ts';
-import { isSecret, readNotification } from './notification.ts';
+import type { NotifiedEvent } from './subscription-store.ts';
 
 /** Of one POST: how many were Graph's, and how many were not. */
 interface Received {
@@ -81,6 +82,55 @@ export function createNotifications(options: NotificationsOptions): Notification
   }
 
   return { receive, counts: counter.counts };
+}
+
+/** One element of what Graph posts, as far as it can be Graph's; whatever else is in it stays unread. */
+interface Notification {
+  readonly subscriptionId: string;
+  readonly clientState: string;
+  /** Null: a change in the room. An event we have not heard of makes the room be read, too. */
+  readonly lifecycleEvent: string | null;
+  /** The event that changed; null: the notification names none. */
+  readonly event: NotifiedEvent | null;
+}
+
+/** Graph's are GUIDs; this is whatever a database can look up. */
+const idShape = /^[\x21-\x7e]{1,100}$/;
+
+/** Null: it cannot be Graph's. */
+function readNotification(value: unknown): Notification | null {
+  if (typeof value !== 'object' || value === null) return null;
+  const { subscriptionId, clientState, lifecycleEvent } = value as Readonly<Record<string, unknown>>;
+  if (typeof subscriptionId !== 'string' || typeof clientState !== 'string') return null;
+  if (!idShape.test(subscriptionId)) return null;
+  return {
+    subscriptionId,
+    clientState,
+    lifecycleEvent: typeof lifecycleEvent === 'string' ? lifecycleEvent : null,
+    event: typeof lifecycleEvent === 'string' ? null : readEvent(value),
+  };
+}
+
+/** Ids of Exchange are base64 of some 120 characters; this is whatever a primary key can hold. */
+const eventIdShape = /^[\x21-\x7e]{1,512}$/;
+
+function readEvent(value: object): NotifiedEvent | null {
+  const { changeType, resourceData } = value as Readonly<Record<string, unknown>>;
+  if (typeof resourceData !== 'object' || resourceData === null) return null;
+  const { id, '@odata.etag': etag } = resourceData as Readonly<Record<string, unknown>>;
+  if (typeof id !== 'string' || !eventIdShape.test(id)) return null;
+  return {
+    eventId: id,
+    deleted: changeType === 'deleted',
+    etag: typeof etag === 'string' && eventIdShape.test(etag) ? etag : null,
+  };
+}
+
+/** In the same time for every text of the right length, which is no secret. */
+function isSecret(given: string, secret: Buffer): boolean {
+  if (given.length !== secret.length) return false;
+  const bytes = Buffer.from(given);
+  return bytes.length === secret.length && timingSafeEqual(bytes, secret);
 }
 
 /** Counts, and tells of it at once or, in a flood, once a second. */

@@ -2,13 +2,13 @@
  * What is written down once the booking system has taken what Outlook says: as it is when all was stored as it was asked for, and in
  * `merge` how that differs where it was not.
  */
-import { fieldsInWords, itemFields, type Item, type ItemChange } from '../../../item.ts';
+import { fieldsInWords, itemFields, viewNames, type Item, type ItemChange } from '../../../item.ts';
 import type { OutlookEvent } from '../../../event.ts';
 import { agreedOn, never } from '../../store/agreement.ts';
 import type { BookingMerge, Settlement } from '../../store/settle.ts';
 import type { Unmapped } from '../../store/work-item.ts';
 import { pick, shownOf, type Decision } from '../decision.ts';
-import { adapterKeys, fieldsOf, type BookingWrite } from '../write-booking.ts';
+import { fieldsOf, type BookingWrite } from '../write-booking.ts';
 import { keep } from './keep.ts';
 import { dealtWith } from './unmapped.ts';
 
@@ -87,7 +87,7 @@ export const imported = (unmapped: Unmapped, event: OutlookEvent, item: Item): S
 
 /** What was not stored is decided about again. */
 const writing = (fields: readonly (keyof Item)[]): BookingMerge => ({
-  written: fields.map((field) => ({ field, key: adapterKeys[field] })),
+  written: fields.map((field) => ({ field, key: viewNames[field] })),
   unagreed: [],
   kept: {},
   partly: { dueInMs: 0 },
