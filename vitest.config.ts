@@ -6,6 +6,8 @@ export default defineConfig({
     globalSetup: ['test/support/cluster.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // what a page shows comes when it comes, on a busy machine later than the second that is usual here
+    expect: { poll: { timeout: 30_000, interval: 20 } },
     // a worker reads the program once, not once for each file; no test leaves anything behind in its process
     isolate: false,
     maxWorkers: 4,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import pg from 'pg';
-import { assert, describe, test, vi } from 'vitest';
+import { assert, describe, test } from 'vitest';
 import {
   createBurst,
   createAdaptiveNotify,
@@ -10,6 +10,7 @@ import {
 } from '../../src/booking/adaptive-notify.ts';
 import type { Queryable } from '../../src/database.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { until, untilTrue } from '../support/until.ts';
 
 const unneeded = { query: () => assert.fail('no statement is needed here') } as unknown as Queryable;
 
@@ -145,7 +146,7 @@ describe.concurrent('on PostgreSQL', () => {
     assert.isTrue(await world.triggersNotify());
     await world.until('cold');
     await world.session.end();
-    await vi.waitFor(async () => assert.isFalse(await world.triggersNotify()), 10_000);
+    await until(world.triggersNotify, (notify) => !notify);
   });
 
   test('a trigger that holds the lock for a moment is waited for, and other statements wait as long as ever', async () => {
@@ -153,12 +154,10 @@ describe.concurrent('on PostgreSQL', () => {
     const trigger = await world.open();
     await trigger.query('SELECT pg_advisory_lock_shared(7230912, 1)');
     const going = world.goAdaptive();
-    await vi.waitFor(async () => {
-      const waiting = await world.db.query(
-        "SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 7230912 AND NOT granted",
-      );
-      assert.equal(waiting.length, 1);
-    }, 10_000);
+    await untilTrue(
+      world.db,
+      "EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 7230912 AND NOT granted)",
+    );
     assert.isFalse(await world.triggersNotify(), 'who waits for the lock silences the triggers');
     await trigger.query('SELECT pg_advisory_unlock_shared(7230912, 1)');
     await going;
@@ -222,7 +221,7 @@ describe.concurrent('on PostgreSQL', () => {
     assert.isFalse(await world.triggersNotify(), 'nobody is there');
     await world.adaptive.afterTake(await world.open(), 0);
     assert.equal(world.adaptive.state, 'draining');
-    await vi.waitFor(async () => assert.isTrue(await world.triggersNotify()), 10_000);
+    await until(world.triggersNotify);
   });
 });
 

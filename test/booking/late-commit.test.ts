@@ -1,12 +1,14 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
-import { assert, test, vi } from 'vitest';
+import { assert, test } from 'vitest';
 import { createAdaptiveNotify, type AdaptiveNotify } from '../../src/booking/adaptive-notify.ts';
 import { openListener } from '../../src/booking/listener.ts';
 import { connectionSettings } from '../../src/connection.ts';
 import { Wake } from '../../src/ops/wake.ts';
 import { takeRooms } from '../../src/sync/store/work-list.ts';
+import { createRandom } from '../support/random.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { until } from '../support/until.ts';
 
 /** Nothing but NOTIFY, the hot lock and the drain: without a net, whatever they lose stays lost. */
 const withoutNet = { backstopMs: Number.POSITIVE_INFINITY, backstopAmongPeersMs: Number.POSITIVE_INFINITY };
@@ -83,10 +85,10 @@ test('late commits, rollbacks and savepoints: every committed change is taken, a
   const seen = { folded: 0, hot: 0, drainedLong: 0 };
   const running = keepTaking(session, adaptive, wake, seen, stop.signal);
   onTestFinished(() => stop.abort());
-  await vi.waitFor(() => assert.isTrue(listener.state.heard), 10_000);
+  await until(() => listener.state.heard);
 
   const clients = await Promise.all(Array.from({ length: 8 }, () => world.open()));
-  const random = randomFrom(1);
+  const random = createRandom(1);
   let committed = 0;
   for (let storm = 0; storm < 4; storm += 1) {
     const late = lateBooking(clients[0]!, world.ids, adaptive);
@@ -98,7 +100,10 @@ test('late commits, rollbacks and savepoints: every committed change is taken, a
     const changes = await Promise.all([late, ...storms]);
     committed += changes.reduce((sum, n) => sum + n, 0);
     // the next storm would pick up what this one left behind
-    await vi.waitFor(async () => assert.equal(await waiting(world.db), 0, 'left in the outbox'), 5_000);
+    await until(
+      () => waiting(world.db),
+      (left) => left === 0,
+    );
   }
 
   stop.abort();
@@ -114,10 +119,10 @@ async function lateBooking(
   ids: readonly number[],
   adaptive: AdaptiveNotify,
 ): Promise<number> {
-  while (adaptive.state !== 'hot') await pause(1);
+  await until(() => adaptive.state === 'hot');
   await client.query('BEGIN');
   await change(client, ids[0]!);
-  while (adaptive.state === 'hot') await pause(5);
+  await until(() => adaptive.state !== 'hot');
   await pause(50);
   await client.query('COMMIT');
   return 1;
@@ -165,12 +170,6 @@ async function book(client: pg.Client, ids: readonly number[], random: () => num
   const commits = random() < 0.7;
   await client.query(commits ? 'COMMIT' : 'ROLLBACK');
   return commits ? changes : 0;
-}
-
-/** Park and Miller's generator: the same storms in every run. */
-function randomFrom(seed: number): () => number {
-  let state = seed * 7_919;
-  return () => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647;
 }
 
 /** A commit that comes after the last look of a daemon going idle, and how idle comes about: it is told in between. */

@@ -9,18 +9,16 @@ import { startTestServer } from '../support/server.ts';
 import { openTestDatabase } from '../support/database.ts';
 import { openProxy, otherProcessId, refusingPooler } from '../support/proxy.ts';
 import { startStandby } from '../support/standby.ts';
+import { createSignal, until, untilTrue } from '../support/until.ts';
 
 const heartbeatMs = 200;
 
 /** A listener, and the means to wait for what happens to it. */
 function openEar(url: string, { name = 'ear', beat = heartbeatMs } = {}) {
-  const watchers = new Set<() => void>();
   const told: Hearing[] = [];
   let rings = 0;
   let onRing = () => undefined as void;
-  const changed = () => {
-    for (const look of [...watchers]) look();
-  };
+  const signal = createSignal(() => `it told ${JSON.stringify(told.slice(-5))}`);
   const listener = openListener({
     config: { url, ssl: false },
     name,
@@ -28,29 +26,19 @@ function openEar(url: string, { name = 'ear', beat = heartbeatMs } = {}) {
     onRing: () => {
       rings += 1;
       onRing();
-      changed();
+      signal.changed();
     },
     onState: (state) => {
       told.push(state);
-      changed();
+      signal.changed();
     },
   });
-  const until = (condition: () => boolean) =>
-    new Promise<void>((resolve) => {
-      const look = () => {
-        if (!condition()) return;
-        watchers.delete(look);
-        resolve();
-      };
-      watchers.add(look);
-      look();
-    });
   return {
     listener,
     told,
-    until,
-    heard: () => until(() => listener.state.heard),
-    deaf: () => until(() => told.length > 0 && !listener.state.heard),
+    until: signal.until,
+    heard: () => signal.until(() => listener.state.heard),
+    deaf: () => signal.until(() => told.length > 0 && !listener.state.heard),
     rings: () => rings,
     whenRung: (then: () => void) => {
       onRing = then;
@@ -59,7 +47,7 @@ function openEar(url: string, { name = 'ear', beat = heartbeatMs } = {}) {
     hears: async (notify: () => Promise<unknown>) => {
       const before = listener.notifications;
       await notify();
-      await until(() => listener.notifications > before);
+      await signal.until(() => listener.notifications > before);
     },
     [Symbol.asyncDispose]: () => listener[Symbol.asyncDispose](),
   };
@@ -138,7 +126,7 @@ describe.concurrent('the traps of pg-listen', () => {
     proxy.swingTo(standby.url);
     proxy.reset();
     await ear.deaf();
-    await vi.waitFor(() => assert.match(ear.listener.state.reason ?? '', /during recovery/), 10_000);
+    await ear.until(() => /during recovery/.test(ear.listener.state.reason ?? ''));
     await standby.promote();
     await ear.heard();
     const other = new pg.Client({ connectionString: standby.url });
@@ -173,7 +161,7 @@ describe.concurrent('the traps of pg-listen', () => {
     const { accepted } = world.proxy;
     world.proxy.resume();
     await world.proxy.until(({ open }) => open === 0);
-    await vi.waitFor(async () => assert.deepEqual(await world.sessions(), []), 10_000);
+    await until(world.sessions, ({ length }) => length === 0);
     assert.equal(world.proxy.accepted, accepted);
   });
 
@@ -195,12 +183,10 @@ describe.concurrent('the traps of pg-listen', () => {
     await proxy.until(({ accepted }) => accepted >= 6);
     proxy.refuseNew = false;
     await ear.heard();
-    await vi.waitFor(async () => {
-      const rows = await db.query(
-        "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'ear listener'",
-      );
-      assert.equal(rows.length, 1);
-    }, 10_000);
+    await untilTrue(
+      db,
+      `(SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'ear listener') = 1`,
+    );
     await ear.hears(() => db.query('NOTIFY bridge_changes'));
   });
 
@@ -282,7 +268,7 @@ describe.concurrent('the listener', () => {
     await world.ear.heard();
     assert.deepEqual(await world.sessions(), ['heartbeat', 'listener']);
     await world.ear.listener[Symbol.asyncDispose]();
-    await vi.waitFor(async () => assert.deepEqual(await world.sessions(), []), 10_000);
+    await until(world.sessions, ({ length }) => length === 0);
   });
 
   test('survives its server being restarted and each of its sessions being ended', async () => {

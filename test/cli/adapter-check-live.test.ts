@@ -7,18 +7,10 @@ import { Retryable } from '../../src/errors.ts';
 import { runFile } from '../support/catalogue.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { openRole } from '../support/roles.ts';
+import { untilTrue } from '../support/until.ts';
 import { book, configOf, found, spoilt } from './adapter-findings.ts';
 
 const never = new AbortController().signal;
-
-/** Resolves once the query answers with true. */
-async function until(db: TestDatabase, query: string): Promise<void> {
-  for (;;) {
-    const [row] = await db.query<{ so: boolean }>(`SELECT (${query}) AS so`);
-    if (row!.so) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
 
 const holds = `EXISTS (SELECT FROM pg_locks WHERE relation = 'mrbs_entry'::regclass AND mode = 'ShareRowExclusiveLock' AND granted)`;
 const waits = `EXISTS (SELECT FROM pg_locks WHERE relation = 'mrbs_entry'::regclass AND mode = 'ShareRowExclusiveLock' AND NOT granted)`;
@@ -34,13 +26,13 @@ test('it is given up, and nothing is left of it, once somebody waits for what it
     () => assert.fail('it came to its end'),
     (error: unknown) => error,
   );
-  await until(db, holds);
+  await untilTrue(db, holds);
   await book(db);
   const failure = await check;
   assert.ok(failure instanceof Retryable);
   expect(failure.message).toMatch(/Others waited .* nothing was changed/);
   expect(failure.hint).toMatch(/on a copy/);
-  await until(db, `NOT ${bridge}`);
+  await untilTrue(db, `NOT ${bridge}`);
 });
 
 test('it waits for a table no longer than half a second, so that bookings get through, and then tries again', async () => {
@@ -51,7 +43,7 @@ test('it waits for a table no longer than half a second, so that bookings get th
     `BEGIN; UPDATE mrbs_area SET sort_key = sort_key; LOCK mrbs_entry IN ROW EXCLUSIVE MODE`,
   );
   const check = found(db, 'mrbs');
-  await until(db, waits);
+  await untilTrue(db, waits);
   // behind the check's request, and in front of its next one
   await book(db);
   await client.query('COMMIT');

@@ -1,9 +1,10 @@
 /** `adopt`: what a predecessor left behind, in its older and its newer form. */
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { createDaemon } from '../../src/daemon/core.ts';
 import { toConfig } from '../../src/config.ts';
 import { openProxy } from '../support/proxy.ts';
 import { bridgeGrants, openRole } from '../support/roles.ts';
+import { until, untilTrue } from '../support/until.ts';
 import { cli, openOffice, rooms } from './command-line.ts';
 
 type Office = Awaited<ReturnType<typeof openOffice>>;
@@ -127,12 +128,11 @@ test('after it a daemon doubles nothing', { timeout: 90_000 }, async () => {
   await using daemon = await createDaemon(toConfig(office.env), () => undefined);
   const running = daemon.run(stop.signal);
   try {
-    const settled = async () =>
-      (
-        await office.db.query(`SELECT FROM bridge_mappings m, bridge_room_state s
-          WHERE m.sync_status = 'synced' AND s.baselined_at IS NOT NULL AND s.reconciled_at IS NOT NULL AND s.lease_owner IS NULL`)
-      ).length > 0;
-    while (!(await settled())) await new Promise((resolve) => setTimeout(resolve, 50));
+    await untilTrue(
+      office.db,
+      `EXISTS (SELECT FROM bridge_mappings m, bridge_room_state s
+        WHERE m.sync_status = 'synced' AND s.baselined_at IS NOT NULL AND s.reconciled_at IS NOT NULL AND s.lease_owner IS NULL)`,
+    );
     // and once more, with all that Outlook shows of the room
     expect(await office.run('resync', '--all', '--wait')).toMatchObject({ code: 0 });
     expect(office.tenant.eventsIn(rooms[101]!.upn).map(({ id: own }) => own)).toEqual([event.id]);
@@ -225,7 +225,7 @@ test('a database that goes away meanwhile is said in words, and the next run goe
   );
   office.tenant.faults.add({ match: { mailbox: rooms[101]!.upn }, action: { do: 'delay', ms: 1_000 } });
   const adopting = cli({ ...office.env, DATABASE_URL: proxy.through(office.db.url) }, 'adopt', '--json');
-  await vi.waitFor(() => expect(office.tenant.faults.active[0]!.hits).toBe(1), { timeout: 20_000 });
+  await until(() => office.tenant.faults.active[0]!.hits === 1);
   proxy.reset();
   const said = await adopting;
   expect(said.err).not.toMatch(/\n\s+at /);

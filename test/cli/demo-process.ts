@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
+import { createSignal, until } from '../support/until.ts';
 
 export const repository = join(import.meta.dirname, '..', '..');
 export interface Demo extends AsyncDisposable {
@@ -42,11 +42,11 @@ export async function startDemo(
     ...(asUser === undefined ? {} : { uid: asUser, gid: asUser }),
   });
   let output = '';
-  const watchers = new Set<() => void>();
+  const written = createSignal(() => `it wrote:\n${output}`);
   for (const stream of [child.stdout!, child.stderr!])
     stream.setEncoding('utf8').on('data', (text: string) => {
       output += text;
-      for (const look of watchers) look();
+      written.changed();
     });
   const ended = once(child, 'close').then(([code, signal]: (number | string | null)[]) => code ?? signal!);
   const signal = (name: NodeJS.Signals) => {
@@ -67,13 +67,10 @@ export async function startDemo(
         encoding: 'utf8',
         env: { ...process.env, PATH: path, TMPDIR: folder },
       }).stdout,
-    shows: (text) => {
-      const { promise, resolve, reject } = Promise.withResolvers<void>();
-      const look = () => output.includes(text) && resolve();
-      watchers.add(look);
-      look();
-      void ended.then(() => reject(new Error(`it ended without '${text}':\n${output}`)));
-      return promise;
+    shows: async (text) => {
+      const isShown = () => output.includes(text);
+      await Promise.race([written.until(isShown), ended]);
+      if (!isShown()) throw new Error(`it ended without '${text}':\n${output}`);
     },
     async gone() {
       const left = async () => [
@@ -81,8 +78,7 @@ export async function startDemo(
         ...(await readdir(folder)).filter((name) => name.startsWith('bridge-')),
         ...(await processesNaming(folder)),
       ];
-      for (const givesUpAt = performance.now() + 20_000; (await left()).length > 0; await pause(50))
-        if (performance.now() > givesUpAt) throw new Error(`still there: ${(await left()).join('\n')}`);
+      await until(left, ({ length }) => length === 0);
     },
     async [Symbol.asyncDispose]() {
       signal('SIGKILL');

@@ -5,11 +5,12 @@ import { createServer, type RequestListener } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { checkPolling } from '../../src/cli/doctor-polling.ts';
 import { openTestDatabase } from '../support/database.ts';
 import { openProxy } from '../support/proxy.ts';
 import { bridgeGrants, openRole } from '../support/roles.ts';
+import { until } from '../support/until.ts';
 import { cli, openOffice, rooms, type Said } from './command-line.ts';
 
 interface Found {
@@ -338,7 +339,7 @@ test('a database that goes away while a mailbox is read is a finding, not the en
   await office.map(101);
   office.tenant.faults.add({ match: { mailbox: rooms[101]!.upn }, action: { do: 'delay', ms: 1_000 } });
   const saying = cli({ ...office.env, DATABASE_URL: proxy.through(office.db.url) }, 'doctor', '--json');
-  await vi.waitFor(() => expect(office.tenant.faults.active[0]!.hits).toBe(1), { timeout: 20_000 });
+  await until(() => office.tenant.faults.active[0]!.hits === 1);
   proxy.reset();
   const said = await saying;
   expect(said.err).toBe('');

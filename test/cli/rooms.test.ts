@@ -1,5 +1,6 @@
 /** `pause`, `resume`, `resync`, `explain` and `report`, by way of the database only. */
 import { expect, test } from 'vitest';
+import { until } from '../support/until.ts';
 import { openOffice, rooms } from './command-line.ts';
 import { day } from '../support/dates.ts';
 
@@ -72,7 +73,10 @@ test('--wait ends when the room is compared', async () => {
   await office.map(101);
   await compared(office);
   const waiting = office.run('resync', '--all', '--wait');
-  while ((await state(office))?.['due'] !== true) await new Promise((resolve) => setTimeout(resolve, 20));
+  await until(
+    () => state(office),
+    (room) => room?.['due'] === true,
+  );
   await compared(office); // as a daemon would
   expect(await waiting).toMatchObject({ code: 0, out: 'One room is compared with both sides anew.\n' });
 });

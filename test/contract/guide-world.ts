@@ -3,14 +3,13 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { toConfig, type Environment } from '../../src/config.ts';
-import { openService } from '../../src/daemon.ts';
-import { createLog } from '../../src/log.ts';
 import { createDesk, type Reservation } from '../../src/sandbox/desk.ts';
 import { startTenant } from '../../src/sandbox/tenant/tenant.ts';
 import { environmentOf } from '../e2e/world.ts';
 import { openTestDatabase } from '../support/database.ts';
+import { startService } from '../support/service.ts';
+import { until, untilTrue } from '../support/until.ts';
 import { blockWith } from './guide.ts';
 import { day } from '../support/dates.ts';
 import { freePort } from '../../src/sandbox/postgres.ts';
@@ -49,15 +48,7 @@ export async function openGuide(env: Environment = {}) {
     mailboxes[431],
   ]);
 
-  const service = opened.use(
-    await openService({ config, log: createLog('silent'), prepare: async () => config.wake }),
-  );
-  const stop = new AbortController();
-  const running = service.run(stop.signal);
-  opened.defer(async () => {
-    stop.abort(new Error('the test is over'));
-    await running;
-  });
+  const service = opened.use(await startService(config));
   const folder = await mkdtemp(join(tmpdir(), 'guide-'));
   opened.defer(() => rm(folder, { recursive: true, force: true }));
   await writeFile(join(folder, '.curlrc'), 'silent\nmax-time = 60\nwrite-out = "%{stderr}%{http_code}\\n"\n');
@@ -103,12 +94,13 @@ export async function openGuide(env: Environment = {}) {
 
   /** Resolves when no room is worked on, or waits for it. */
   const rested = async () => {
-    const busy =
-      'SELECT FROM bridge_room_state WHERE lease_owner IS NOT NULL OR asked_at IS NOT NULL LIMIT 1';
-    while ((await db.query(busy)).length > 0) await pause(10);
+    await untilTrue(
+      db,
+      'NOT EXISTS (SELECT FROM bridge_room_state WHERE lease_owner IS NOT NULL OR asked_at IS NOT NULL)',
+    );
   };
 
-  await started(service.url);
+  await until(async () => (await service.call('GET', '/ready')).status === 200);
   const owned = opened.move();
   return {
     db,
@@ -125,14 +117,4 @@ export async function openGuide(env: Environment = {}) {
     ask,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-}
-
-/** Looks until the daemon says that it is ready; bounded by the test's own time limit. */
-async function started(url: string): Promise<void> {
-  for (;;) {
-    const answer = await fetch(`${url}/ready`);
-    await answer.arrayBuffer();
-    if (answer.status === 200) return;
-    await pause(50);
-  }
 }

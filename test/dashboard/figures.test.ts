@@ -1,5 +1,6 @@
 /** Every figure of the page is what SQL says of the same database. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { untilTrue } from '../support/until.ts';
 import { addDay } from './stage-days.ts';
 import { chromiumPath, openBrowser, openStage, photograph, says, type Stage } from './stage.ts';
 
@@ -39,14 +40,10 @@ describe.skipIf(chromiumPath === null)('the figures', () => {
     await stage.db.query(
       'WITH due AS (UPDATE bridge_room_state SET pull_due_at = now() RETURNING 1) SELECT bridge_wake() FROM due',
     );
-    await expect
-      .poll(
-        () => stage.db.query(`SELECT 1 FROM bridge_mappings WHERE sync_status IN ('error', 'conflict')`),
-        {
-          timeout: 20_000,
-        },
-      )
-      .toHaveLength(2);
+    await untilTrue(
+      stage.db,
+      `(SELECT count(*) FROM bridge_mappings WHERE sync_status IN ('error', 'conflict')) = 2`,
+    );
     stage.tenant.faults.remove(refusing);
     return stage;
   }

@@ -185,9 +185,7 @@ describe.skipIf(chromiumPath === null)('within the reach of everybody', () => {
     await using stage = await openStage({ mapped: [101, 102, 103] });
     await using page = await browser.look(stage.url);
     const names = () => page.locator('#rooms-body .name').allTextContents();
-    await expect
-      .poll(names, { timeout: 20_000 })
-      .toEqual(['Bystyresalen', 'Formannskapssalen', 'Møterom Fløyen']);
+    await expect.poll(names).toEqual(['Bystyresalen', 'Formannskapssalen', 'Møterom Fløyen']);
     await page.locator('#rooms-body').getByRole('button', { name: 'Møterom Fløyen' }).focus();
     const focused = () => page.evaluate<string>('document.activeElement.textContent');
     const pause = (room: number, active: number) =>
@@ -196,17 +194,13 @@ describe.skipIf(chromiumPath === null)('within the reach of everybody', () => {
         active,
       ]);
     await pause(102, 0);
-    await expect
-      .poll(names, { timeout: 20_000 })
-      .toEqual(['Formannskapssalen', 'Møterom Fløyen', 'Bystyresalen']);
+    await expect.poll(names).toEqual(['Formannskapssalen', 'Møterom Fløyen', 'Bystyresalen']);
     expect(await focused()).toBe('Møterom Fløyen');
     await pause(103, 0);
-    await expect
-      .poll(names, { timeout: 20_000 })
-      .toEqual(['Formannskapssalen', 'Bystyresalen', 'Møterom Fløyen']);
+    await expect.poll(names).toEqual(['Formannskapssalen', 'Bystyresalen', 'Møterom Fløyen']);
     expect(await focused()).toBe('Møterom Fløyen');
     await stage.db.query('DELETE FROM bridge_resource_mappings WHERE resource_id = 101');
-    await expect.poll(names, { timeout: 20_000 }).toEqual(['Bystyresalen', 'Møterom Fløyen']);
+    await expect.poll(names).toEqual(['Bystyresalen', 'Møterom Fløyen']);
     expect(await focused()).toBe('Møterom Fløyen');
   });
 

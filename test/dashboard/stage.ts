@@ -2,10 +2,9 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
-import { openService, type Service } from '../../src/daemon.ts';
 import type { Fact } from '../../src/facts.ts';
-import { createLog } from '../../src/log.ts';
 import { openWorld, type WorldOptions } from '../e2e/world.ts';
+import { startService, type RunningService } from '../support/service.ts';
 
 const candidates = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 /** CHROMIUM_PATH, else where systems put it; null: there is none. */
@@ -33,24 +32,14 @@ export async function openStage(options: StageOptions = {}) {
   const world = opened.use(await openWorld(options));
   const facts: Fact[] = [];
   const url = (await options.through?.(world.db.url)) ?? world.db.url;
-  const open = async (port: number): Promise<Running> => {
-    const config = {
+  const open = async (port: number): Promise<RunningService> => {
+    const running = await startService({
       ...world.config,
       http: { ...world.config.http, port },
       database: { ...world.config.database, url },
-    };
-    const service = await openService({ config, log: createLog('silent'), prepare: async () => config.wake });
-    service.watch((fact) => facts.push(fact));
-    const stop = new AbortController();
-    const working = service.run(stop.signal);
-    let ended: Promise<void> | null = null;
-    const end = () =>
-      (ended ??= (async () => {
-        stop.abort(new Error('the test is over'));
-        await working;
-        await service[Symbol.asyncDispose]();
-      })());
-    return { service, end };
+    });
+    running.service.watch((fact) => facts.push(fact));
+    return running;
   };
   let running = await open(0);
   opened.defer(() => running.end());
@@ -58,20 +47,15 @@ export async function openStage(options: StageOptions = {}) {
   return {
     ...world,
     facts,
-    url: running.service.url,
+    url: running.url,
     /** The daemon goes away; returns how it comes back on the same port. */
     async stopDaemon() {
-      const { port } = new URL(running.service.url);
+      const { port } = new URL(running.url);
       await running.end();
       return async () => void (running = await open(Number(port)));
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-}
-
-interface Running {
-  readonly service: Service;
-  readonly end: () => Promise<void>;
 }
 
 /** A real Chromium. It keeps the machine's clock: it does not start under a preloaded one (see CONTRIBUTING.md). */

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { untilTrue } from '../support/until.ts';
 import { addDay, addPausedRooms } from './stage-days.ts';
 import { chromiumPath, openBrowser, openStage, photograph, says } from './stage.ts';
 
@@ -47,13 +48,10 @@ describe.skipIf(chromiumPath === null)('at work', () => {
     await page.getByLabel('Titles').fill('Rom: {title}');
     await page.getByLabel('Titles').press('Tab');
     await page.getByLabel('Outlook shows').selectOption('full');
-    await expect
-      .poll(() =>
-        stage.db.query(
-          'SELECT privacy, title_template FROM bridge_resource_mappings WHERE resource_id = 101',
-        ),
-      )
-      .toEqual([{ privacy: 'full', title_template: 'Rom: {title}' }]);
+    await untilTrue(
+      stage.db,
+      `(SELECT (privacy, title_template) = ('full', 'Rom: {title}') FROM bridge_resource_mappings WHERE resource_id = 101)`,
+    );
     await stage.settled();
     expect(stage.titles(101)).toEqual(['Rom: Kor']);
     await page.getByLabel('Titles').fill('{title} {who}');

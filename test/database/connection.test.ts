@@ -1,8 +1,9 @@
 /** Connections of the pool that break while they are in use, and statements that are given up. */
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { inTransaction, onConnection, openPool } from '../../src/database.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { openProxy } from '../support/proxy.ts';
+import { untilTrue } from '../support/until.ts';
 
 /** Ends the backend of another connection, as a restart of the server does. */
 const kill = (db: TestDatabase, pid: number) => db.query('SELECT pg_terminate_backend($1, 5000)', [pid]);
@@ -96,7 +97,6 @@ test('a statement that is given up while it works is left to its end', async () 
   const pool = openPool(db.config, 'a test', 1, 300);
   const slow = pool.query('UPDATE bb_resource SET sort = 77 FROM pg_sleep(2) WHERE id = 101');
   await expect(slow).rejects.toThrow('Query read timeout');
-  const stored = () => db.query('SELECT FROM bb_resource WHERE id = 101 AND sort = 77');
-  await vi.waitFor(async () => expect(await stored()).toHaveLength(1), 20_000);
+  await untilTrue(db, 'EXISTS (SELECT FROM bb_resource WHERE id = 101 AND sort = 77)');
   await pool.end();
 });

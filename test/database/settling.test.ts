@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'vitest';
 import { sqlState } from '../../src/database.ts';
 import type { TestDatabase } from '../support/database.ts';
+import { untilTrue } from '../support/until.ts';
 import {
   open,
   event,
@@ -16,6 +17,11 @@ import {
   settle,
   epochOf,
 } from './work-list-world.ts';
+
+/** A session of this database waits for the lock of the fold. */
+const foldIsWaitedFor = `EXISTS (SELECT FROM pg_locks
+  WHERE locktype = 'advisory' AND classid = 7230912 AND objid = 2 AND NOT granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`;
 
 const choir = {
   startsAt: '2026-12-01T17:00:00Z',
@@ -233,9 +239,7 @@ describe('comparing a room', () => {
       const compared = comparing.query<{ r: object }>('SELECT bridge_reconcile(1, $1, 7, 365) AS r', [
         await epochOf(db, 1),
       ]);
-      const waiting = `SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
-      while ((await db.query(waiting)).length === 0) await db.query('SELECT pg_sleep(0.01)');
+      await untilTrue(db, foldIsWaitedFor);
       await folding.query('SELECT bridge_fold(7, 365, 1000)');
       await folding.query('COMMIT');
       assert.deepEqual((await compared).rows, [{ r: { added: 0, changed: 0, gone: 0 } }]);
@@ -270,12 +274,7 @@ describe('comparing a room', () => {
     try {
       await holding.query('BEGIN; SELECT pg_advisory_xact_lock(7230912, 2)');
       const compared = comparing.query('SELECT bridge_reconcile(1, $1, 7, 365)', [await epochOf(db, 1)]);
-      for (;;) {
-        const [waiting] = await db.query<{ n: number }>(
-          `SELECT count(*)::int AS n FROM pg_locks WHERE locktype = 'advisory' AND objid = 2 AND NOT granted`,
-        );
-        if (waiting!.n > 0) break;
-      }
+      await untilTrue(db, foldIsWaitedFor);
       await db.query('UPDATE bridge_room_state SET reconciled_at = NULL');
       await holding.query('COMMIT');
       await compared;

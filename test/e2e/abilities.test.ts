@@ -30,13 +30,13 @@ async function openMrbs(abilities: string | null = null, options: WorldOptions =
     );
   const daemon = await world.start();
   await world.settled();
-  const look = () => {
+  const pullAll = () => {
     world.tenant.advance(10_000);
-    return world.look(daemon);
+    return world.pullAll(daemon);
   };
   return {
     ...world,
-    look,
+    pullAll,
     entries: () =>
       world.db.query<{ room: number; name: string; start: string }>(
         `SELECT room_id AS room, name, to_char(to_timestamp(start_time) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS start FROM mrbs_entry ORDER BY room_id, start_time`,
@@ -53,7 +53,7 @@ describe('one room', () => {
       start: at(3, '10:00'),
       end: at(3, '11:00'),
     });
-    await world.look();
+    await world.pullAll();
     expect((await world.entries()).map(({ room: id, start }) => [id, start])).toEqual([
       [11, at(3, '10:00')],
       [12, at(3, '10:00')],
@@ -64,8 +64,8 @@ describe('one room', () => {
       ),
     ).toEqual([{ n: 0 }]);
     world.tenant.people.move(ada, meeting.id, { start: at(3, '13:00'), end: at(3, '14:00') });
-    await world.look();
-    await world.look();
+    await world.pullAll();
+    await world.pullAll();
     expect((await world.entries()).map(({ start }) => start)).toEqual([at(3, '13:00'), at(3, '13:00')]);
   });
 
@@ -84,7 +84,7 @@ describe('one room', () => {
       start: at(3, '10:00'),
       end: at(3, '11:00'),
     });
-    await world.look();
+    await world.pullAll();
     expect((await world.entries()).map(({ room: id, name }) => [id, name])).toMatchObject([
       [11, expect.any(String)],
       [12, 'Choir'],
@@ -124,10 +124,10 @@ describe('no private mark', () => {
       start: at(3, '10:00'),
       end: at(3, '11:00'),
     });
-    await world.look();
+    await world.pullAll();
     world.tenant.people.edit(chamber, made.id, { sensitivity: 'private' });
-    await world.look();
-    await world.look();
+    await world.pullAll();
+    await world.pullAll();
     expect(sensitivity(world)).toEqual(['private']);
     await world.db.query(
       `UPDATE mrbs_entry SET name = 'Moved talk', start_time = start_time + 3600, end_time = end_time + 3600`,
@@ -146,10 +146,10 @@ describe('no private mark', () => {
       end: at(3, '11:00'),
       sensitivity: 'private',
     });
-    await world.look();
+    await world.pullAll();
     await world.db.query('TRUNCATE bridge_mappings, bridge_log CASCADE');
     await world.settled();
-    await world.look();
+    await world.pullAll();
     expect(sensitivity(world)).toEqual(['private']);
     expect(await world.entries()).toHaveLength(1);
   });
@@ -162,10 +162,10 @@ test('no text: a title edited in Outlook is not asked of the booking system, and
     start: at(3, '10:00'),
     end: at(3, '11:00'),
   });
-  await world.look();
+  await world.pullAll();
   world.tenant.people.retitle(chamber, made.id, 'Another');
-  await world.look();
-  await world.look();
+  await world.pullAll();
+  await world.pullAll();
   expect(await world.entries()).toMatchObject([{ name: 'Talk' }]);
   expect(world.titles(101)).toEqual(['Talk']);
 });
@@ -203,7 +203,7 @@ test('a constraint of the booking system that refuses is told in words, with wha
   await using world = await openCampus({ env: { OVERLAP_POLICY: 'import' } });
   await world.book('plain', 'Seminar', '10:00', '11:00');
   world.tenant.people.book(room.plain.upn, { subject: 'Talk', start: at(3, '10:30'), end: at(3, '11:30') });
-  await world.look();
+  await world.pullAll();
   expect(
     await world.db.query(
       `SELECT conflict ->> 'kind' AS kind, error_message AS why FROM bridge_mappings WHERE sync_status = 'conflict'`,

@@ -35,18 +35,18 @@ describe.each(adapters)('%s', (adapter) => {
       start: at(3, '10:00'),
       end: at(3, '11:00'),
     });
-    await world.look();
+    await world.pullAll();
     expect(await world.items(room!)).toMatchObject([
       { title: 'Budget', start: at(3, '10:00'), end: at(3, '11:00'), state: 'active' },
     ]);
     people.move(world.upn(room!), id, { start: at(4, '12:00'), end: at(4, '13:00') });
     people.retitle(world.upn(room!), id, 'Budget II');
-    await world.look();
+    await world.pullAll();
     expect(await world.items(room!)).toMatchObject([
       { title: 'Budget II', start: at(4, '12:00'), end: at(4, '13:00') },
     ]);
     people.remove(world.upn(room!), id);
-    await world.look();
+    await world.pullAll();
     expect(await world.items(room!)).toEqual([]);
     expect(world.writes().filter((call) => call !== 'PATCH')).toEqual([]);
   });
@@ -59,7 +59,7 @@ describe.each(adapters)('%s', (adapter) => {
       start: at(3, '10:00'),
       end: at(3, '11:00'),
     });
-    await world.look();
+    await world.pullAll();
     const [item] = await world.items(room!);
     expect(item).toMatchObject({ start: at(3, '10:00'), end: at(3, '11:00') });
     await world.write(() => world.desk.cancel(world.db, item!));
@@ -76,7 +76,7 @@ describe.each(adapters)('%s', (adapter) => {
       start: at(3, '10:30'),
       end: at(3, '12:00'),
     });
-    await world.look();
+    await world.pullAll();
     expect(titles(await world.items(room!))).toEqual(['Choir']);
     expect(
       await world.db.query(

@@ -1,9 +1,9 @@
 /** Alerts as an operator meets them: the whole service, its real troubles, and a chat that is told. */
 import { expect, test } from 'vitest';
-import { openService } from '../../src/daemon.ts';
-import { createLog } from '../../src/log.ts';
 import { openReceiver } from '../ops/receiver.ts';
 import { openProxy } from '../support/proxy.ts';
+import { startService } from '../support/service.ts';
+import { untilTrue } from '../support/until.ts';
 import { openWorld } from './world.ts';
 
 async function openWatched() {
@@ -19,36 +19,15 @@ async function openWatched() {
       database: { ...world.config.database, url: proxy.through(world.db.url) },
       http: { ...world.config.http, port: 0 },
     };
-    const service = await openService({ config, log: createLog('silent'), prepare: async () => config.wake });
-    const stop = new AbortController();
-    const heard = Promise.withResolvers<void>();
-    service.watch((fact) => {
-      if (fact.fact === 'listening' && fact.heard) heard.resolve();
-    });
-    const working = service.run(stop.signal);
-    const end = async () => {
-      stop.abort(new Error('the test is over'));
-      await working;
-      await service[Symbol.asyncDispose]();
-    };
-    await heard.promise;
-    return {
-      end,
-      get: async (path: string) =>
-        (await (await fetch(service.url + path)).json()) as Record<string, unknown>,
-    };
+    const service = opened.use(await startService(config));
+    await service.heard();
+    return { end: service.end, get: async (path: string) => (await service.call('GET', path)).body };
   };
   return {
     ...world,
     receiver,
     proxy,
-    start: async () => {
-      const service = await start();
-      let ended: Promise<void> | null = null;
-      const end = () => (ended ??= service.end());
-      opened.defer(end);
-      return { ...service, end };
-    },
+    start,
     told: (line: string) => receiver.until(() => receiver.lines().includes(line)),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
@@ -123,14 +102,10 @@ test('the brake holds: its alert names mailbox and resource', async () => {
 test('schedules and their last runs survive a restart', async () => {
   await using world = await openWatched();
   const first = await world.start();
-  while (
-    (
-      await world.db.query<{ ok: boolean }>(
-        `SELECT last_result = 'ok' AS ok FROM bridge_schedules WHERE name = 'alerts'`,
-      )
-    )[0]?.ok !== true
-  )
-    await new Promise((resolve) => setTimeout(resolve, 50));
+  await untilTrue(
+    world.db,
+    `EXISTS (SELECT FROM bridge_schedules WHERE name = 'alerts' AND last_result = 'ok')`,
+  );
   const before = (await first.get('/schedules'))['schedules'] as {
     name: string;
     last_run_at: string | null;

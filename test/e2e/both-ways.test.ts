@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import type { TenantEvent } from '../../src/sandbox/tenant/people.ts';
 import { day, instantOf } from '../support/dates.ts';
 import { isWrite } from '../support/writes.ts';
-import { createRandom, marksOf, openFleet, upnOf, type Child, type Fleet } from './fleet.ts';
+import { createRandom } from '../support/random.ts';
+import { marksOf, openFleet, upnOf, type Child, type Fleet } from './fleet.ts';
 
 /**
  * A clerk and people in Outlook who do anything at any moment, much of it on top of something else, while answers are lost,

@@ -59,7 +59,7 @@ describe('requests', () => {
       start: at(3, '10:00'),
       end: at(3, '11:00'),
     });
-    await world.look();
+    await world.pullAll();
     expect(await world.items(rooms.confirmed)).toMatchObject([{ state: 'awaiting' }]);
     expect(world.writes()).toEqual([]);
     expect(await world.db.query('SELECT name, email FROM "Attendee"')).toEqual([
@@ -102,7 +102,7 @@ test('buffers are shown as part of the event, follow the event type, and are tak
   expect(world.shown(rooms.lab)).toMatchObject([{ start: at(3, '09:45'), end: at(3, '11:15') }]);
   const [event] = world.tenant.eventsIn(world.upn(rooms.lab));
   world.tenant.people.move(world.upn(rooms.lab), event!.id, { start: at(3, '11:45'), end: at(3, '13:15') });
-  await world.look();
+  await world.pullAll();
   expect(await world.items(rooms.lab)).toMatchObject([{ start: at(3, '12:00'), end: at(3, '13:00') }]);
 });
 
@@ -124,12 +124,12 @@ test('a booking that Outlook moved gives back the time that Cal.com had promised
   const id = await book(world, rooms.plain, 'Interview', 3, '10:00', { key: 'made of host and times' });
   const [event] = world.tenant.eventsIn(world.upn(rooms.plain));
   world.tenant.people.retitle(world.upn(rooms.plain), event!.id, 'Second interview');
-  await world.look();
+  await world.pullAll();
   const key = () =>
     world.db.query('SELECT title, "idempotencyKey" AS key FROM "Booking" WHERE id = $1', [id]);
   expect(await key()).toEqual([{ title: 'Second interview', key: 'made of host and times' }]);
   world.tenant.people.move(world.upn(rooms.plain), event!.id, { start: at(3, '12:00'), end: at(3, '13:00') });
-  await world.look();
+  await world.pullAll();
   expect(await key()).toEqual([{ title: 'Second interview', key: null }]);
 });
 
@@ -145,7 +145,7 @@ test('an event is booked under the event type that the page of the room offers f
       start: at(3, `${hour}:00`),
       end: at(3, `${hour}:30`),
     });
-    await world.look();
+    await world.pullAll();
   };
   await type('10');
   await world.db.query(`INSERT INTO bridge_settings (name, value) VALUES ('outlook_event_type', '60min')`);

@@ -1,10 +1,9 @@
 /** A world whose daemon is called by the simulated tenant over real HTTP. */
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Config } from '../../src/config.ts';
-import { openService } from '../../src/daemon.ts';
 import type { Fact } from '../../src/facts.ts';
-import { createLog } from '../../src/log.ts';
 import { freePort } from '../../src/sandbox/postgres.ts';
+import { startService, type RunningService } from '../support/service.ts';
+import { until } from '../support/until.ts';
 import { openWorld, rooms } from './world.ts';
 
 export async function openCalled(env: Readonly<Record<string, string>> = {}) {
@@ -15,25 +14,15 @@ export async function openCalled(env: Readonly<Record<string, string>> = {}) {
     await openWorld({ env: { PORT: String(port), WEBHOOK_BASE_URL: url, ...env }, mapped: [101, 102] }),
   );
   const facts: Fact[] = [];
-  const services: (() => Promise<void>)[] = [];
+  const services: RunningService[] = [];
   opened.defer(async () => {
-    for (const end of services) await end();
+    for (const { end } of services) await end();
   });
   const start = async (change: Partial<Config> = {}) => {
-    const config = { ...world.config, ...change };
-    const service = await openService({ config, log: createLog('silent'), prepare: async () => config.wake });
-    service.watch((fact) => facts.push(fact));
-    const stop = new AbortController();
-    const working = service.run(stop.signal);
-    let ended: Promise<void> | null = null;
-    const end = () =>
-      (ended ??= (async () => {
-        stop.abort(new Error('the test is over'));
-        await working;
-        await service[Symbol.asyncDispose]();
-      })());
-    services.push(end);
-    return { end };
+    const running = await startService({ ...world.config, ...change });
+    services.push(running);
+    running.service.watch((fact) => facts.push(fact));
+    return running;
   };
   const owned = opened.move();
   return {
@@ -41,10 +30,7 @@ export async function openCalled(env: Readonly<Record<string, string>> = {}) {
     url,
     facts,
     start,
-    /** Looks until it is so; bounded by the test's own time limit. */
-    until: async (condition: () => boolean | Promise<boolean>) => {
-      while (!(await condition())) await pause(20);
-    },
+    until: async (condition: () => boolean | Promise<boolean>) => void (await until(condition)),
     subscriptions: () => world.tenant.webhooks.subscriptions(),
     /** Somebody books the room in Outlook. */
     meet: (resource: number, subject: string) =>

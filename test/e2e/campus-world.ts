@@ -46,16 +46,16 @@ export async function openCampus(options: WorldOptions = {}) {
     );
   const daemon = await world.start();
   await world.settled();
-  const look = () => {
+  const pullAll = () => {
     // rooms answer what they were asked
     tenant.advance(10_000);
-    return world.look(daemon);
+    return world.pullAll(daemon);
   };
   const plain = (time: string) => `${time.slice(0, 19)}Z`;
   return {
     ...world,
     daemon,
-    look,
+    pullAll,
     events: (of: Room) =>
       tenant
         .eventsIn(room[of].upn)
@@ -91,7 +91,7 @@ export async function openCampus(options: WorldOptions = {}) {
         of.map((one) => room[one].upn),
         { subject, start, end },
       );
-      await look();
+      await pullAll();
       return meeting;
     },
     [Symbol.asyncDispose]: () => world[Symbol.asyncDispose](),

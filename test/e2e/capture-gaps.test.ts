@@ -1,7 +1,7 @@
 /** What no trigger could write down is found by a comparison, and the signal for it is kept until that was asked for. */
-import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { day } from '../support/dates.ts';
+import { until, untilTrue } from '../support/until.ts';
 import { openWorld } from './world.ts';
 
 type World = Awaited<ReturnType<typeof openWorld>>;
@@ -14,17 +14,11 @@ const missed = (title: string) => `
   INSERT INTO bb_event_resource (event_id, resource_id) SELECT id, 101 FROM e;
   SELECT nextval('bridge_missed_seq');`;
 
-async function until(world: World, question: string): Promise<void> {
-  for (;;) {
-    const [row] = await world.db.query<{ yes: boolean }>(`SELECT (${question}) AS yes`);
-    if (row!.yes) return;
-    await pause(10);
-  }
-}
-
-const isShown = async (world: World, title: string) => {
-  while (!world.titles(101).includes(title)) await pause(10);
-};
+const shown = (world: World, title: string) =>
+  until(
+    () => world.titles(101),
+    (titles) => titles.includes(title),
+  );
 
 test('a comparison that could not be asked for is asked for again', async () => {
   await using world = await openWorld({ mapped: [101] });
@@ -37,9 +31,9 @@ test('a comparison that could not be asked for is asked for again', async () => 
     CREATE TRIGGER zz_refuse BEFORE UPDATE ON bridge_room_state FOR EACH ROW
       WHEN (NEW.reconciled_at IS NULL) EXECUTE FUNCTION refuse()`);
   await world.db.query(`BEGIN; ${missed('Not heard of')} COMMIT`);
-  await until(world, 'SELECT is_called FROM refusals');
+  await untilTrue(world.db, 'SELECT is_called FROM refusals');
   await world.db.query('DROP TRIGGER zz_refuse ON bridge_room_state');
-  await isShown(world, 'Not heard of');
+  await shown(world, 'Not heard of');
 });
 
 test('a booking that is committed after the comparison is found by the next one', async () => {
@@ -52,12 +46,12 @@ test('a booking that is committed after the comparison is found by the next one'
   const clerk = await world.db.pool.connect();
   try {
     await clerk.query(`BEGIN; ${missed('Slow')}`);
-    await until(world, `SELECT max(reconciled_at) > '${before!.at}' FROM bridge_room_state`);
+    await untilTrue(world.db, `SELECT max(reconciled_at) > '${before!.at}' FROM bridge_room_state`);
     await clerk.query('COMMIT');
   } finally {
     clerk.release();
   }
-  await isShown(world, 'Slow');
+  await shown(world, 'Slow');
   await world.settled();
   expect(facts.filter(({ fact }) => fact === 'capture-missed')).toEqual([
     { fact: 'capture-missed', times: 1 },

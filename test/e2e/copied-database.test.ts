@@ -5,13 +5,13 @@
 import { afterEach, expect, test } from 'vitest';
 import type { Config } from '../../src/config.ts';
 import { migrate } from '../../src/cli/migrate.ts';
-import { openService } from '../../src/daemon.ts';
 import { openPool } from '../../src/database.ts';
 import type { Fact } from '../../src/facts.ts';
-import { createLog } from '../../src/log.ts';
 import { createDesk } from '../../src/sandbox/desk.ts';
 import { cli } from '../cli/command-line.ts';
 import { onServer } from '../support/cluster.ts';
+import { startService } from '../support/service.ts';
+import { untilTrue } from '../support/until.ts';
 import { environmentOf, openWorld, rooms } from './world.ts';
 
 type World = Awaited<ReturnType<typeof openWorld>>;
@@ -21,52 +21,16 @@ afterEach(async () => {
   for (const stack of opened.splice(0).toReversed()) await stack.disposeAsync();
 });
 
-/** The whole service, as `serve` runs it, until it hears. */
+/** The whole service, migrated as `serve` does it, until it hears. */
 async function serve(config: Config) {
-  const stack = new AsyncDisposableStack();
-  opened.push(stack);
-  const service = stack.use(
-    await openService({
-      config,
-      log: createLog('silent'),
-      prepare: async (signal) => (await migrate(config, () => undefined, signal)).wake,
-    }),
+  const service = await startService(
+    config,
+    async (signal) => (await migrate(config, () => undefined, signal)).wake,
   );
-  const facts: Fact[] = [];
-  const waiting = new Set<() => void>();
-  service.watch((fact) => {
-    facts.push(fact);
-    for (const look of waiting) look();
-  });
-  const until = (match: (fact: Fact) => boolean): Promise<Fact> =>
-    new Promise((resolve) => {
-      const look = () => {
-        const found = facts.find(match);
-        if (found === undefined) return;
-        waiting.delete(look);
-        resolve(found);
-      };
-      waiting.add(look);
-      look();
-    });
-  const stop = new AbortController();
-  const working = service.run(stop.signal);
-  const end = async () => {
-    stop.abort(new Error('the test is over'));
-    await working;
-  };
-  stack.defer(end);
-  await until((fact) => fact.fact === 'listening' && fact.heard);
-  const call = async (method: string, path: string, body?: object) => {
-    const answer = await fetch(service.url + path, {
-      method,
-      ...(body === undefined
-        ? {}
-        : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
-    });
-    return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
-  };
-  return { until, call, end, facts };
+  opened.push(new AsyncDisposableStack());
+  opened.at(-1)!.use(service);
+  await service.heard();
+  return service;
 }
 
 const nameOf = (url: string) => new URL(url).pathname.slice(1);
@@ -267,14 +231,11 @@ test('the event of a reservation that a set-back database does not know survives
   });
   await restored.until(created);
   // what became of it is for a person to say
-  const isListed = async () =>
-    (
-      await yesterday.pool.query(
-        `SELECT FROM bridge_mappings WHERE sync_status = 'conflict' AND conflict ->> 'kind' = 'orphan'
-         AND conflict -> 'outlook' ->> 'title' = 'Annual meeting'`,
-      )
-    ).rowCount === 1;
-  while (!(await isListed())) await new Promise((resolve) => setTimeout(resolve, 20));
+  await untilTrue(
+    { query: async (text) => (await yesterday.pool.query(text)).rows },
+    `EXISTS (SELECT FROM bridge_mappings WHERE sync_status = 'conflict' AND conflict ->> 'kind' = 'orphan'
+       AND conflict -> 'outlook' ->> 'title' = 'Annual meeting')`,
+  );
   expect(world.titles(101).toSorted()).toEqual(['Annual meeting', 'Choir', 'Dance']);
   expect(writes(world).filter(({ method }) => method === 'DELETE')).toEqual([]);
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { createRandom, day, openFleet, upnOf, type Child, type Fleet } from './fleet.ts';
+import { createRandom } from '../support/random.ts';
+import { day, openFleet, upnOf, type Child, type Fleet } from './fleet.ts';
 
 type Desk = Fleet['desk'];
 type Booked = Awaited<ReturnType<Desk['book']>>;

@@ -29,8 +29,8 @@ async function openSeries(asked: Asked = { pattern: daily(), range: times(30) },
   const what = { subject: 'Rehearsal', start: at(2, '17:00'), end: at(2, '19:00'), ...asked };
   const series = invited ? people.invite(kari, [upn], what) : people.bookSeries(upn, what);
   world.tenant.advance(10_000);
-  const look = (running = daemon) => world.look(running);
-  await look();
+  const pullAll = (running = daemon) => world.pullAll(running);
+  await pullAll();
   const active = async () =>
     (
       await world.db.query<{ on: string }>(
@@ -47,7 +47,7 @@ async function openSeries(asked: Asked = { pattern: daily(), range: times(30) },
       end: { dateTime: at(from, '19:00').slice(0, 19), timeZone: 'UTC' },
       recurrence: { pattern, range: { startDate: at(from, '17:00').slice(0, 10), ...range } },
     });
-  return { ...world, daemon, series, look, active, held, repattern };
+  return { ...world, daemon, series, pullAll, active, held, repattern };
 }
 
 const days = (from: number, count: number, step = 1) =>
@@ -104,7 +104,7 @@ describe('a series that', () => {
   test.each(shapes)('%s loses its dates by one deed', async (_, { was, is, from, left }) => {
     await using w = await openSeries(was);
     w.repattern(is, from);
-    await w.look();
+    await w.pullAll();
     expect(await w.held()).toBe(0);
     expect(await w.active()).toEqual(left);
   });
@@ -113,7 +113,7 @@ describe('a series that', () => {
     await using w = await openSeries(shape.was);
     w.tenant.faults.set({ renameInstances: true });
     w.repattern(shape.is, shape.from);
-    await w.look();
+    await w.pullAll();
     expect(await w.held()).toBe(0);
     expect(await w.active()).toEqual(shape.left);
   });
@@ -123,7 +123,7 @@ describe('a series that', () => {
     expect(await w.active()).toHaveLength(30);
     w.repattern({ pattern: daily(), range: times(10) });
     w.tenant.advance(10_000);
-    await w.look();
+    await w.pullAll();
     expect(await w.held()).toBe(0);
     expect(await w.active()).toEqual(days(2, 10));
   });
@@ -135,7 +135,7 @@ describe('a series that', () => {
     w.tenant.forgetDeltaTokens(upn);
     const again = await w.start();
     await w.settled();
-    await w.look(again);
+    await w.pullAll(again);
     expect(await w.held()).toBe(0);
     expect(await w.active()).toEqual(days(2, 10));
   });
@@ -143,7 +143,7 @@ describe('a series that', () => {
   test('loses its dates one by one is held', async () => {
     await using w = await openSeries();
     for (const day of days(4, 20)) w.tenant.people.deleteOccurrence(upn, w.series.id, day);
-    await w.look();
+    await w.pullAll();
     expect(await w.held()).toBe(20);
     expect(await w.active()).toHaveLength(30);
   });
@@ -152,20 +152,20 @@ describe('a series that', () => {
 test('dates that were deleted one by one stay deeds of their own when their series goes after them', async () => {
   await using w = await openSeries();
   for (const day of days(4, 9)) w.tenant.people.deleteOccurrence(upn, w.series.id, day);
-  await w.look();
+  await w.pullAll();
   w.tenant.people.remove(upn, w.series.id);
-  await w.look();
+  await w.pullAll();
   expect(await w.held()).toBe(0);
   const [choir] = w.events(101);
   w.tenant.people.remove(upn, choir!.id);
-  await w.look();
+  await w.pullAll();
   expect(await w.held()).toBe(1);
 });
 
 test('dates that a clerk took up again are no part of their series any more: many that disappear are held', async () => {
   await using w = await openSeries();
   w.repattern({ pattern: daily(), range: times(10) });
-  await w.look();
+  await w.pullAll();
   await w.db.query(`UPDATE bb_event SET active = 1 WHERE name = 'Rehearsal' AND active = 0`);
   await w.settled();
   const singles = w
@@ -173,6 +173,6 @@ test('dates that a clerk took up again are no part of their series any more: man
     .filter(({ subject, type }) => subject === 'Rehearsal' && type === 'singleInstance');
   expect(singles).toHaveLength(20);
   for (const { id } of singles) w.tenant.people.remove(upn, id);
-  await w.look();
+  await w.pullAll();
   expect(await w.held()).toBe(20);
 });

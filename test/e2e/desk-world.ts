@@ -48,9 +48,9 @@ export async function openDeskWorld(
       return done;
     },
     /** Rooms answer what they were asked, and what is new in Outlook is read. */
-    look: () => {
+    pullAll: () => {
       tenant.advance(10_000);
-      return world.look(daemon);
+      return world.pullAll(daemon);
     },
     /** What Outlook shows in a room, earliest first. */
     shown: (id: number) =>

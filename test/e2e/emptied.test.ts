@@ -1,10 +1,9 @@
 /** All calendars are emptied at once, by a script or a wrong retention policy: each room loses little, and all together much. */
-import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { toConfig } from '../../src/config.ts';
-import { openService } from '../../src/daemon.ts';
-import { createLog } from '../../src/log.ts';
 import { at } from '../support/dates.ts';
+import { startService, type RunningService } from '../support/service.ts';
+import { until } from '../support/until.ts';
 import { openFleet, upnOf } from './fleet.ts';
 import { environmentOf } from './world.ts';
 
@@ -18,25 +17,17 @@ async function openFull() {
   await using opened = new AsyncDisposableStack();
   const fleet = opened.use(await openFleet({ rooms }));
   const config = toConfig(environmentOf(fleet.db, fleet.tenant));
-  const services: (() => Promise<void>)[] = [];
+  const services: RunningService[] = [];
   opened.defer(async () => {
-    for (const end of services) await end();
+    for (const { end } of services) await end();
   });
   const start = async () => {
-    const service = await openService({ config, log: createLog('silent'), prepare: async () => config.wake });
-    const stop = new AbortController();
-    const working = service.run(stop.signal);
-    let ended: Promise<void> | null = null;
-    const end = () =>
-      (ended ??= (async () => {
-        stop.abort(new Error('the test is over'));
-        await working;
-        await service[Symbol.asyncDispose]();
-      })());
-    services.push(end);
-    const ask = async (path: string, method = 'GET') =>
-      (await (await fetch(service.url + path, { method })).json()) as Record<string, unknown>;
-    return { end, ask };
+    const running = await startService(config);
+    services.push(running);
+    return {
+      end: running.end,
+      ask: async (path: string, method = 'GET') => (await running.call(method, path)).body,
+    };
   };
   for (const resource of fleet.resources)
     for (let n = 0; n < perRoom; n += 1)
@@ -144,8 +135,7 @@ test.each(emptied)(
     await w.settled();
     expect(await w.held()).toEqual(held.filter((resource) => others.includes(resource)));
     const left = before.filter((resource) => resource !== released);
-    while ((await w.reserved()).length !== left.length) await pause(20);
-    expect(await w.reserved()).toEqual(left);
+    await until(w.reserved, (reserved) => reserved.join() === left.join());
     expect(w.events(refused!)).toHaveLength(held.filter((resource) => resource === refused).length);
     expect(w.events(released!)).toEqual([]);
   },

@@ -5,7 +5,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { Fact } from '../../src/facts.ts';
 import { createDesk } from '../../src/sandbox/desk.ts';
@@ -13,6 +12,8 @@ import { clockShim, type Environment } from '../../src/config.ts';
 import type { TenantEvent } from '../../src/sandbox/tenant/people.ts';
 import { startTenant, type Tenant } from '../../src/sandbox/tenant/tenant.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { isHeard } from '../support/service.ts';
+import { createFactLog, until } from '../support/until.ts';
 import { environmentOf } from './world.ts';
 import { day } from '../support/dates.ts';
 
@@ -70,7 +71,7 @@ export async function openFleet(options: FleetOptions) {
       const env = { ...environmentOf(db, tenant), SYNC_PAST_DAYS: '1', ...options.env, ...change };
       const child = await startChild(env);
       children.push(child);
-      await child.until((fact) => fact.fact === 'listening' && fact.heard);
+      await child.until(isHeard);
       return child;
     },
     events: (resource: number) => tenant.eventsIn(upnOf(resource)),
@@ -94,9 +95,9 @@ export async function openFleet(options: FleetOptions) {
         [day(2, '08:00'), count, resources.length],
       );
     },
-    settled: () => untilRow(db, settledQuery, (busy) => busy === 0),
+    settled: () => untilAnswer(db, settledQuery, (busy) => busy === 0),
     /** Resolves when a query for a number answers one that satisfies the condition. */
-    until: (query: string, condition: (answer: number) => boolean) => untilRow(db, query, condition),
+    until: (query: string, condition: (answer: number) => boolean) => untilAnswer(db, query, condition),
     /** Fails unless Outlook shows every active reservation once in each of its rooms, and nothing else. */
     expectEqual: async () => {
       expect(shownIn(tenant, resources)).toEqual(await wantedIn(db));
@@ -127,34 +128,20 @@ async function startChild(env: Environment): Promise<Child> {
     env: { PATH: process.env['PATH'] ?? '', NODE_COMPILE_CACHE: compiled, ...clockShim(), ...env },
     stdio: ['pipe', 'pipe', 'inherit'],
   });
-  const facts: ToldFact[] = [];
-  const waiting = new Set<(fact: ToldFact) => void>();
+  const log = createFactLog<ToldFact>();
   const ready = Promise.withResolvers<string>();
   const ended = once(child, 'exit').then(([code]) => code as number | null);
   ended.then((code) => ready.reject(new Error(`the daemon ended with ${code}`))).catch(() => undefined);
   createInterface(child.stdout).on('line', (line) => {
     const told = JSON.parse(line) as ToldFact | { readonly ready: string };
     if ('ready' in told) return ready.resolve(told.ready);
-    facts.push(told);
-    for (const look of [...waiting]) look(told);
+    log.tell(told);
   });
   return {
     replica: await ready.promise,
     process: child,
-    facts,
-    until: (match, since = 0) => {
-      const matches = (fact: ToldFact) => fact.at >= since && match(fact);
-      const earlier = facts.find(matches);
-      if (earlier !== undefined) return Promise.resolve(earlier);
-      return new Promise((resolve) => {
-        const look = (fact: ToldFact) => {
-          if (!matches(fact)) return;
-          waiting.delete(look);
-          resolve(fact);
-        };
-        waiting.add(look);
-      });
-    },
+    facts: log.facts,
+    until: (match, since = 0) => log.until((fact) => fact.at >= since && match(fact)),
     signal: (name) => void child.kill(name),
     ended,
     [Symbol.asyncDispose]: async () => {
@@ -164,9 +151,6 @@ async function startChild(env: Environment): Promise<Child> {
   };
 }
 
-/** Longer than a daemon rests after any failure, and shorter than a test may take. */
-const standstillMs = 35_000;
-
 /** How much is still to be done. */
 const settledQuery = `
   SELECT (SELECT count(*) FROM bridge_changes) + (SELECT count(*) FROM bridge_mappings m
@@ -175,28 +159,27 @@ const settledQuery = `
        WHERE r.active = 1 AND (s.push_due_at IS NOT NULL OR s.lease_owner IS NOT NULL OR s.reconciled_at IS NULL
                                OR s.baselined_at IS NULL)) AS answer`;
 
-/** Looks until it is so. Gives up, and shows what is still to be done, when the answer has long been the same. */
-async function untilRow(
+const untilAnswer = async (
   db: TestDatabase,
   query: string,
   condition: (answer: number) => boolean,
-): Promise<void> {
-  let last: number | null = null;
-  for (let giveUpAt = 0; last === null || performance.now() < giveUpAt;) {
-    const [row] = await db.query<{ answer: number }>(query);
-    if (condition(row!.answer)) return;
-    if (row!.answer !== last) giveUpAt = performance.now() + standstillMs;
-    last = row!.answer;
-    await pause(10);
-  }
-  const open = await db.query(`
+): Promise<void> =>
+  void (await until(
+    async () => (await db.query<{ answer: number }>(query))[0]!.answer,
+    condition,
+    async () => `to ${query}\n${await openIn(db)}`,
+  ));
+
+/** The rooms in which something is still to be done, and what. */
+async function openIn(db: TestDatabase): Promise<string> {
+  const rows = await db.query(`
     SELECT r.resource_id, s.push_due_at, s.retry_at, s.throttled_until, s.lease_owner, s.health, s.error_message,
       s.baselined_at, s.reconciled_at, (SELECT count(*) FROM bridge_changes) AS changes, now(),
       (SELECT jsonb_agg(concat_ws(' ', m.reservation_type, m.reservation_id, m.sync_status, m.due_at, m.outlook_event_id, m.error_message))
         FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.due_at IS NOT NULL) AS due
     FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
     WHERE s.push_due_at IS NOT NULL OR s.lease_owner IS NOT NULL`);
-  throw new Error(`it is still not so: ${query}\n${JSON.stringify(open, null, 1).slice(0, 4_000)}`);
+  return JSON.stringify(rows, null, 1).slice(0, 4_000);
 }
 
 /** One line per item that Outlook should show, from the booking system alone: the bridge's own tables are not asked. */
@@ -232,15 +215,4 @@ export function marksOf({ extendedProperties }: TenantEvent): string {
   const ending = (name: string) =>
     Object.entries(extendedProperties).find(([id]) => id.endsWith(name))?.[1] ?? '?';
   return `${ending('BookingSystemType')}/${ending('BookingSystemId')}`;
-}
-
-/** Numbers from 0 to 1, the same for the same seed (mulberry32). */
-export function createRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }

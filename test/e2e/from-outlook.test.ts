@@ -14,7 +14,7 @@ async function openOutlook(options: WorldOptions = {}) {
   const daemon = await world.start();
   await world.settled();
   const { db, tenant } = world;
-  const look = () => world.look(daemon);
+  const pullAll = () => world.pullAll(daemon);
   /** The reservations of a room, by start, as PorticoEstate's tables have them. */
   const reservations = (resource = 101) =>
     db.query<{
@@ -33,7 +33,7 @@ async function openOutlook(options: WorldOptions = {}) {
     );
   const active = async (resource = 101) =>
     (await reservations(resource)).filter((one) => one.active === 1).map((one) => one.name);
-  return { ...world, daemon, look, reservations, active, at, tenant };
+  return { ...world, daemon, pullAll, reservations, active, at, tenant };
 }
 
 describe('a new event', () => {
@@ -45,7 +45,7 @@ describe('a new event', () => {
       end: w.at(5, '18:00'),
       html: '<p>Ta med <b>noter</b> &amp; kaffe</p><script>alert(1)</script>',
     });
-    await w.look();
+    await w.pullAll();
     const [made] = await w.reservations();
     expect(made).toMatchObject({ name: 'Kor — æøå 🎵', active: 1, description: 'Ta med noter & kaffe' });
     const [rows] = await w.db.query(
@@ -62,7 +62,7 @@ describe('a new event', () => {
     await using w = await openOutlook();
     const [start, end] = [5, 6].map((days) => `${date(days)}T00:00:00Z`);
     w.tenant.people.book(upn, { subject: 'Loppemarked', start: start!, end: end!, isAllDay: true });
-    await w.look();
+    await w.pullAll();
     expect(await w.reservations()).toMatchObject([
       { from: `${date(5).slice(5)} 00:00`, to: `${date(6).slice(5)} 00:00` },
     ]);
@@ -76,7 +76,7 @@ describe('a new event', () => {
       end: w.at(5, '11:00'),
       sensitivity: 'private',
     });
-    await w.look();
+    await w.pullAll();
     expect(await w.reservations()).toMatchObject([{ name: 'Samtale', public: 0 }]);
   });
 
@@ -90,7 +90,7 @@ describe('a new event', () => {
         end: w.at(5, '11:00'),
         showAs,
       });
-      await w.look();
+      await w.pullAll();
       expect(await w.active()).toEqual(showAs === 'free' ? [] : ['Kanskje']);
     },
   );
@@ -102,11 +102,11 @@ describe('a new event', () => {
       start: w.at(5, '10:00'),
       end: w.at(5, '12:00'),
     });
-    await w.look();
+    await w.pullAll();
     const [before] = await w.reservations();
     const [start, end] = [5, 6].map((days) => ({ dateTime: `${date(days)}T00:00:00`, timeZone: 'UTC' }));
     w.tenant.people.edit(upn, event.id, { isAllDay: true, showAs: 'free', start, end });
-    await w.look();
+    await w.pullAll();
     expect(await w.reservations()).toMatchObject([
       { id: before!.id, active: 1, from: `${date(5).slice(5)} 00:00`, to: `${date(6).slice(5)} 00:00` },
     ]);
@@ -125,7 +125,7 @@ describe('a new event', () => {
         ? [`${date(5)}T00:00:00Z`, `${date(6)}T00:00:00Z`]
         : [w.at(5, '10:00'), w.at(5, '11:00')];
       w.tenant.people.book(upn, { subject: 'Kanskje', start, end, isAllDay, showAs: 'free' });
-      await w.look();
+      await w.pullAll();
       expect(await w.active()).toEqual(imported);
       expect(w.events(101)).toMatchObject([{ showAs: 'free' }]);
     },
@@ -137,7 +137,7 @@ describe('a new event', () => {
     await w.settled();
     const [ours] = w.events(101);
     w.tenant.people.copy(upn, ours!.id, { start: w.at(6, '10:00'), end: w.at(6, '11:00') });
-    await w.look();
+    await w.pullAll();
     expect(await w.active()).toEqual(['Bunad', 'Bunad']);
     const [original] = (await w.reservations()).filter((one) => one.id === booked.id);
     expect(original).toMatchObject({ active: 1, from: w.day(5, '10:00').slice(5) });
@@ -154,7 +154,7 @@ describe('an invitation', () => {
       end: w.at(5, '11:00'),
     });
     w.tenant.advance(10_000);
-    await w.look();
+    await w.pullAll();
     const shown = w.events(101).map((event) => event.subject);
     expect(await w.active()).toEqual(shown);
     expect(shown).toEqual(['Kari Nordmann']);
@@ -168,7 +168,7 @@ describe('an invitation', () => {
       end: w.at(5, '11:00'),
     });
     w.tenant.advance(10_000);
-    await w.look();
+    await w.pullAll();
     const [here, there] = [await w.reservations(101), await w.reservations(102)];
     expect(here).toHaveLength(1);
     expect(there.map(({ id }) => id)).toEqual(here.map(({ id }) => id));
@@ -182,10 +182,10 @@ describe('an invitation', () => {
       end: w.at(5, '11:00'),
     });
     w.tenant.advance(10_000);
-    await w.look();
+    await w.pullAll();
     w.tenant.people.move(kari, meeting.id, { start: w.at(6, '12:00'), end: w.at(6, '13:00') });
     w.tenant.advance(10_000);
-    await w.look();
+    await w.pullAll();
     const [moved] = await w.db.query<{ at: string }>(
       `SELECT to_char(from_ AT TIME ZONE 'Europe/Oslo' AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS at FROM bb_event WHERE active = 1`,
     );
@@ -205,16 +205,16 @@ describe('an invitation', () => {
       end: w.at(5, '11:00'),
     });
     w.tenant.advance(10_000);
-    await w.look();
+    await w.pullAll();
     const before = await w.reservations();
     if ('to' in change) {
       const [day, start, end] = change.to;
       w.tenant.people.move(kari, meeting.id, { start: w.at(day, start), end: w.at(day, end) });
     } else w.tenant.people.retitle(kari, meeting.id, change.subject);
-    await w.look();
+    await w.pullAll();
     expect(await w.reservations()).toEqual(before);
     w.tenant.advance(10_000);
-    await w.look();
+    await w.pullAll();
     expect(await w.reservations()).toMatchObject([{ id: before[0]!.id, active: 1 }]);
     expect(w.events(101)).toHaveLength(1);
   });
@@ -227,7 +227,7 @@ describe('an invitation', () => {
       start: w.at(5, '10:00'),
       end: w.at(5, '11:00'),
     });
-    await w.look();
+    await w.pullAll();
     expect(await w.reservations()).toEqual([]);
     expect(await w.db.query('SELECT sync_status, waits_for FROM bridge_mappings')).toEqual([
       { sync_status: 'imported', waits_for: 'answer' },
@@ -245,10 +245,10 @@ describe('an invitation', () => {
         end: w.at(5, '11:00'),
       });
       w.tenant.advance(10_000);
-      await w.look();
+      await w.pullAll();
       w.tenant.people.cancel(kari, meeting.id);
       w.tenant.advance(10_000);
-      await w.look();
+      await w.pullAll();
       expect(await w.reservations()).toMatchObject([
         { active: 0, description: expect.stringContaining('Cancelled from Outlook') },
       ]);
@@ -263,10 +263,10 @@ describe('an invitation', () => {
       end: w.at(5, '11:00'),
     });
     w.tenant.advance(10_000);
-    await w.look();
+    await w.pullAll();
     await w.db.query('UPDATE bb_event SET active = 0');
     await w.settled();
-    await w.look();
+    await w.pullAll();
     const attendees = w.tenant.eventsIn(kari).find((event) => event.id === meeting.id)!.attendees;
     expect(JSON.stringify(attendees)).toContain('declined');
     expect(await w.active()).toEqual([]);
@@ -285,22 +285,22 @@ describe('a series', () => {
   test('is a reservation for each of its dates', async () => {
     await using w = await openOutlook();
     w.tenant.people.bookSeries(upn, weekly(w));
-    await w.look();
+    await w.pullAll();
     expect(await w.active()).toEqual(['Korøvelse', 'Korøvelse', 'Korøvelse', 'Korøvelse']);
   });
 
   test('loses one reservation with one date, moves one with one date, and all with its end', async () => {
     await using w = await openOutlook();
     const series = w.tenant.people.bookSeries(upn, weekly(w));
-    await w.look();
+    await w.pullAll();
     w.tenant.people.deleteOccurrence(upn, series.id, date(9));
-    await w.look();
+    await w.pullAll();
     expect(await w.active()).toHaveLength(3);
     w.tenant.people.moveOccurrence(upn, series.id, date(16), {
       start: w.at(17, '10:00'),
       end: w.at(17, '12:00'),
     });
-    await w.look();
+    await w.pullAll();
     const moved = await w.db.query(
       `SELECT 1 FROM bb_event WHERE active = 1 AND from_ AT TIME ZONE 'Europe/Oslo' = $1::timestamptz`,
       [w.at(17, '10:00')],
@@ -308,13 +308,13 @@ describe('a series', () => {
     expect(moved).toHaveLength(1);
     expect(await w.active()).toHaveLength(3);
     w.tenant.people.remove(upn, series.id);
-    await w.look();
+    await w.pullAll();
     // three at once would leave the room with none: the brake asks first
     await w.db.query('UPDATE bridge_removals SET released_at = now()');
     await w.db.query(
       "UPDATE bridge_mappings SET due_at = now(), outlook_news = 'missing', revision = revision + 1 WHERE sync_status = 'conflict'",
     );
-    await w.look();
+    await w.pullAll();
     expect(await w.active()).toEqual([]);
   });
 });
@@ -343,12 +343,12 @@ describe('what Outlook says without meaning it cancels nothing', () => {
       });
     }
     await w.settled();
-    await w.look();
+    await w.pullAll();
     const before = await w.active();
     expect(before).toHaveLength(8);
     const seq = w.tenant.journal.at(-1)!.seq;
     lie(w);
-    await w.look();
+    await w.pullAll();
     expect(await w.active()).toEqual(before);
     expect(
       w.tenant.journal.filter((entry) => entry.seq > seq && isWrite(entry) && entry.mailbox !== null),
@@ -364,9 +364,9 @@ describe('what Outlook says without meaning it cancels nothing', () => {
         start: w.at(day, '16:00'),
         end: w.at(day, '17:00'),
       });
-    await w.look();
+    await w.pullAll();
     for (const event of w.events(101)) w.tenant.people.remove(upn, event.id);
-    await w.look();
+    await w.pullAll();
     expect(await w.active()).toHaveLength(4);
     expect(w.daemon.facts.some((fact) => fact.fact === 'brake-held')).toBe(true);
   });
@@ -376,10 +376,10 @@ test('one event deleted in Outlook cancels its reservation, once, with the note,
   await using w = await openOutlook();
   await w.desk.book(101, { title: 'Bunad', from: w.day(5, '10:00'), to: w.day(5, '11:00') });
   await w.settled();
-  await w.look();
+  await w.pullAll();
   w.tenant.people.remove(upn, w.events(101)[0]!.id);
-  await w.look();
-  await w.look();
+  await w.pullAll();
+  await w.pullAll();
   const [gone] = await w.reservations();
   expect(gone).toMatchObject({ active: 0 });
   expect(gone!.description.split('Cancelled from Outlook')).toHaveLength(2);
@@ -389,10 +389,10 @@ test('one event deleted in Outlook cancels its reservation, once, with the note,
 test('an event moved out of the window is followed, and so is its way back', async () => {
   await using w = await openOutlook();
   const event = w.tenant.people.book(upn, { subject: 'Kor', start: w.at(5, '16:00'), end: w.at(5, '17:00') });
-  await w.look();
+  await w.pullAll();
   for (const days of [700, 6]) {
     w.tenant.people.move(upn, event.id, { start: w.at(days, '16:00'), end: w.at(days, '17:00') });
-    await w.look();
+    await w.pullAll();
     const [row] = await w.db.query<{ at: Date; active: number }>(
       `SELECT from_ AT TIME ZONE 'Europe/Oslo' AS at, active FROM bb_event`,
     );
@@ -404,11 +404,11 @@ test('an edit on each side of the same event: both survive', async () => {
   await using w = await openOutlook();
   const booked = await w.desk.book(101, { title: 'Bunad', from: w.day(5, '10:00'), to: w.day(5, '11:00') });
   await w.settled();
-  await w.look();
+  await w.pullAll();
   w.tenant.people.move(upn, w.events(101)[0]!.id, { start: w.at(7, '12:00'), end: w.at(7, '13:00') });
   await w.desk.retitle(booked, 'Bunad og folkedrakt');
   await w.settled();
-  await w.look();
+  await w.pullAll();
   expect(w.events(101)).toMatchObject([
     { subject: 'Bunad og folkedrakt', start: expect.stringContaining(w.at(7, '12:00').slice(0, 16)) },
   ]);

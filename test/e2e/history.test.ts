@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { isWrite } from '../support/writes.ts';
-import { createRandom, day, openFleet, type Fleet } from './fleet.ts';
+import { createRandom } from '../support/random.ts';
+import { day, openFleet, type Fleet } from './fleet.ts';
 
 /**
  * A clerk who does anything at any moment, while answers of Graph are lost. Afterwards Outlook shows what the booking

@@ -105,7 +105,7 @@ describe('a series', () => {
       end: at(3, '14:30'),
     });
     world.tenant.people.remove(world.upn(rooms.plain), second!.id);
-    await world.look();
+    await world.pullAll();
     expect(await dates(world)).toMatchObject([
       { day: date(3), from: '13:00', to: '14:30', state: 2 },
       { day: date(10), from: '10:00', to: '11:00', state: 3, reason: 'Cancelled from Outlook' },
@@ -125,7 +125,7 @@ describe('a series', () => {
       end: at(4, '11:00'),
     });
     world.tenant.people.retitle(world.upn(rooms.plain), first!.id, 'Something else');
-    await world.look();
+    await world.pullAll();
     expect((await dates(world)).map((one) => one.day)).toEqual(weekly.map(date));
     expect(await reservations(world)).toMatchObject([{ reason: 'Seminar' }]);
     expect(world.shown(rooms.plain)).toMatchObject(
@@ -138,7 +138,7 @@ describe('a series', () => {
     await reserve(world, 'Seminar', weekly.slice(0, 2));
     for (const { id } of world.tenant.eventsIn(world.upn(rooms.plain)))
       world.tenant.people.remove(world.upn(rooms.plain), id);
-    await world.look();
+    await world.pullAll();
     expect(await reservations(world)).toMatchObject([{ state: 3 }]);
   });
 
@@ -187,7 +187,7 @@ describe('a single reservation', () => {
       end: `${date(5)}T00:00:00`,
       isAllDay: true,
     });
-    await world.look();
+    await world.pullAll();
     expect((await dates(world)).at(-1)).toMatchObject({ day: date(4), from: '00:00', to: '23:59' });
   });
 
@@ -198,7 +198,7 @@ describe('a single reservation', () => {
       start: at(3, '22:00'),
       end: at(4, '02:00'),
     });
-    await world.look();
+    await world.pullAll();
     expect(await reservations(world)).toEqual([]);
     expect(
       await world.db.query('SELECT sync_status AS status, error_message AS why FROM bridge_mappings'),
@@ -220,7 +220,7 @@ describe('a single reservation', () => {
         end: at(3, `${hour}:30`),
       });
     }
-    await world.look();
+    await world.pullAll();
     expect((await reservations(world)).map(({ name, person }) => [name, person]).toSorted()).toEqual([
       ['Ada Berg', 2],
       ['Guest', null],
@@ -254,7 +254,7 @@ describe('approval', () => {
       start: at(3, '10:00'),
       end: at(3, '11:00'),
     });
-    await world.look();
+    await world.pullAll();
     expect(await world.items(rooms.approved)).toMatchObject([{ state: 'awaiting' }]);
     expect(world.writes()).toEqual([]);
     await world.write(async () => {

@@ -27,13 +27,13 @@ test('edits reach each its own side, both ways, and an event carries the key', a
   expect(eventsOf(world)).toMatchObject([{ subject: 'Workshop', key }]);
   world.tenant.people.retitle(room.plain.upn, eventsOf(world)[0]!.id, 'From Outlook');
   world.tenant.people.book(room.plain.upn, { subject: 'New', start: at(3, '14:00'), end: at(3, '15:00') });
-  await world.look();
+  await world.pullAll();
   expect(await world.bookings()).toMatchObject([
     { key, title: 'From Outlook', deleted: false },
     { title: 'New', from: '14:00', deleted: false },
   ]);
   for (const { id } of eventsOf(world)) world.tenant.people.remove(room.plain.upn, id);
-  await world.look();
+  await world.pullAll();
   expect(await world.bookings()).toMatchObject([{ deleted: true }, { deleted: true }]);
 });
 

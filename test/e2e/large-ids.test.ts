@@ -24,7 +24,7 @@ async function openLarge() {
   return {
     ...world,
     daemon,
-    look: () => world.look(daemon),
+    pullAll: () => world.pullAll(daemon),
     event: (title: string) => world.events(101).find(({ subject }) => subject === title)!,
     reservations: () =>
       world.db.query<{ id: string; name: string; active: number }>(
@@ -43,9 +43,9 @@ test('edits of two neighbours reach each its own side, both ways', async () => {
   expect(world.titles(101).toSorted()).toEqual(['Oddetall, endret', 'Partall']);
   world.tenant.people.retitle(upn, world.event('Oddetall, endret').id, 'Fra Outlook');
   world.tenant.people.book(upn, { subject: 'Ny', start: at(3, '16:00'), end: at(3, '17:00') });
-  await world.look();
+  await world.pullAll();
   world.tenant.people.remove(upn, world.event('Partall').id);
-  await world.look();
+  await world.pullAll();
   expect(await world.reservations()).toEqual([
     { id: even, name: 'Partall', active: 0 },
     { id: odd, name: 'Fra Outlook', active: 1 },
@@ -86,7 +86,7 @@ test('explain, search, plan, conflicts and undo name the very reservation', asyn
     end: at(3, '17:00'),
   });
   world.tenant.advance(10_000);
-  await world.look();
+  await world.pullAll();
   await world.desk.move(
     { type: 'event', id: imported as unknown as number },
     day(3, '18:00'),
@@ -107,7 +107,7 @@ test('undo makes active again what was cancelled, and nothing beside it', async 
   const since = new Date(Date.now() - 60_000).toISOString();
   world.tenant.people.remove(upn, world.event('Oddetall').id);
   world.tenant.people.remove(upn, world.event('Partall').id);
-  await world.look();
+  await world.pullAll();
   expect((await world.reservations()).map(({ active }) => active)).toEqual([0, 0]);
   const undone = (await world.cli('undo', '--since', since, '--apply', '--json')).json();
   expect(undone.items.map((item: { reservation_id: unknown }) => item.reservation_id).toSorted()).toEqual([

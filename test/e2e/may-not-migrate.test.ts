@@ -1,9 +1,8 @@
 /** A daemon whose role may not install anything works with what is there, and says what a DBA is to do. */
 import { expect, test } from 'vitest';
 import { migrate } from '../../src/cli/migrate.ts';
-import { openService } from '../../src/daemon.ts';
-import { createLog } from '../../src/log.ts';
 import { bridgeGrants, openRole } from '../support/roles.ts';
+import { startService } from '../support/service.ts';
 import { openWorld } from './world.ts';
 
 const everythingOfOurs = [
@@ -18,32 +17,16 @@ test('it starts, and /ready gives the DBA’s statement once functions are of an
   await using role = await openRole(world.db, [...bridgeGrants, ...everythingOfOurs]);
   const config = { ...world.config, database: role.config };
   await world.db.query(`UPDATE bridge_settings SET value = 'another ' || value WHERE name = 'functions'`);
-  await using service = await openService({
+  await using service = await startService(
     config,
-    log: createLog('silent'),
-    prepare: async (signal) => (await migrate(config, () => undefined, signal)).wake,
+    async (signal) => (await migrate(config, () => undefined, signal)).wake,
+  );
+  await service.heard();
+  expect(await service.call('GET', '/ready')).toMatchObject({
+    status: 503,
+    body: {
+      checks: { capture: { problems: ['the functions in the database are of another version'] } },
+      hint: expect.stringContaining(`GRANT USAGE, CREATE ON SCHEMA public TO ${role.name};`),
+    },
   });
-  const heard = Promise.withResolvers<void>();
-  service.watch((fact) => {
-    if (fact.fact === 'listening' && fact.heard) heard.resolve();
-  });
-  const stop = new AbortController();
-  const working = service.run(stop.signal);
-  try {
-    await heard.promise;
-    const ready = async () => {
-      const answer = await fetch(`${service.url}/ready`);
-      return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
-    };
-    expect(await ready()).toMatchObject({
-      status: 503,
-      body: {
-        checks: { capture: { problems: ['the functions in the database are of another version'] } },
-        hint: expect.stringContaining(`GRANT USAGE, CREATE ON SCHEMA public TO ${role.name};`),
-      },
-    });
-  } finally {
-    stop.abort(new Error('the test is over'));
-    await working;
-  }
 });

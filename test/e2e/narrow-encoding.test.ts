@@ -7,6 +7,7 @@ import { openPool } from '../../src/database.ts';
 import { cli } from '../cli/command-line.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { fillDatabase } from '../support/templates.ts';
+import { untilTrue } from '../support/until.ts';
 import { openWorld, rooms } from './world.ts';
 
 const upn = rooms[101]!.upn;
@@ -73,14 +74,10 @@ async function openNarrow(encoding = 'LATIN1', env = {}) {
       `UPDATE bridge_room_state SET pull_due_at = now()${compare ? ', compare_at = now()' : ''}`,
     );
     daemon.ring();
-    for (let due = true; due;) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      due = (
-        await world.db.query<{ due: boolean }>(
-          'SELECT coalesce(bool_or(pull_due_at <= now() OR compare_at <= now()), false) AS due FROM bridge_room_state',
-        )
-      )[0]!.due;
-    }
+    await untilTrue(
+      world.db,
+      'NOT EXISTS (SELECT FROM bridge_room_state WHERE pull_due_at <= now() OR compare_at <= now())',
+    );
     // it has begun, and so the room is leased until what it found is done
     await world.settled();
   };

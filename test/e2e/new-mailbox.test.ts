@@ -1,6 +1,7 @@
 /** A mailbox that was deleted and made anew under its address, through real HTTP and the whole daemon. */
 import { expect, test } from 'vitest';
 import { at } from '../support/dates.ts';
+import { until } from '../support/until.ts';
 import { openWorld, rooms } from './world.ts';
 
 const upn = rooms[101]!.upn;
@@ -13,7 +14,7 @@ async function openTwo(foreignIdStatus: 400 | 404) {
   await desk.book(101, { title: 'Choir', from: day(3, '18:00'), to: day(3, '20:00') });
   await world.settled();
   tenant.people.book(upn, { subject: 'Lunch', start: at(4, '10:00'), end: at(4, '11:00') });
-  await world.look(daemon);
+  await world.pullAll(daemon);
   const reservations = () =>
     db.query<{ id: number; name: string; active: number }>(
       'SELECT id, name, active FROM bb_event ORDER BY name',
@@ -42,10 +43,12 @@ test.each([
     else await w.db.query("UPDATE bb_event SET description = 'Bring notes' WHERE name = 'Choir'");
     w.daemon.daemon.ring();
     const left = first === 'by a cancellation' ? ['Choir'] : ['Choir', 'Lunch'];
-    while (w.titles(101).toSorted().join() !== left.join())
-      await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(
+      () => w.titles(101).toSorted(),
+      (titles) => titles.join() === left.join(),
+    );
     await w.settled();
-    await w.look(w.daemon);
+    await w.pullAll(w.daemon);
     expect(w.titles(101).toSorted()).toEqual(left);
     expect(await w.reservations()).toEqual(
       before.map((one) => ({ ...one, active: left.includes(one.name) ? 1 : 0 })),
@@ -55,7 +58,7 @@ test.each([
     ]);
     // it is a mailbox like any other from now on
     w.tenant.people.retitle(upn, w.events(101)[0]!.id, 'Orchestra');
-    await w.look(w.daemon);
+    await w.pullAll(w.daemon);
     expect((await w.reservations()).map(({ name }) => name)).toContain('Orchestra');
   },
 );

@@ -1,5 +1,6 @@
 /** What Graph answers now and then: rows that nobody can read, texts that nobody can store, links that nobody may follow. */
 import { describe, expect, test } from 'vitest';
+import { until } from '../support/until.ts';
 import { openWorld, rooms, type WorldOptions } from './world.ts';
 
 const upn = rooms[101]!.upn;
@@ -16,13 +17,9 @@ async function openOdd(options: WorldOptions = {}) {
     (
       await world.db.query<{ name: string }>('SELECT name FROM bb_event WHERE active = 1 ORDER BY from_, id')
     ).map(({ name }) => name);
-  /** Looks until the condition holds; bounded by the test's own time limit. */
-  const until = async (holds: () => Promise<boolean>) => {
-    while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20));
-  };
   const health = async () =>
     (await world.db.query<{ health: string }>('SELECT health FROM bridge_room_state'))[0]!.health;
-  return { ...world, at, typed, active, until, health };
+  return { ...world, at, typed, active, health };
 }
 
 describe('a row that nobody can read', () => {
@@ -48,13 +45,13 @@ describe('a row that nobody can read', () => {
       w.tenant.people.spoil(upn, w.typed(60, 'Odd').id, members);
       await w.map(101);
       const daemon = await w.start();
-      await w.until(async () => (await w.active()).length >= 50);
+      await until(async () => (await w.active()).length >= 50);
       const booked = await w.desk.book(101, {
         title: 'Koret',
         from: w.day(3, '18:00'),
         to: w.day(3, '20:00'),
       });
-      await w.until(async () => w.titles(101).includes('Koret'));
+      await until(async () => w.titles(101).includes('Koret'));
       await w.settled();
       expect(await w.health()).toBe('ok');
       // an event of ours that becomes odd
@@ -63,7 +60,7 @@ describe('a row that nobody can read', () => {
       w.typed(61, 'Late');
       await w.db.query('UPDATE bridge_room_state SET pull_due_at = now(), compare_at = now()');
       daemon.daemon.ring();
-      await w.until(async () => (await w.active()).includes('Late'));
+      await until(async () => (await w.active()).includes('Late'));
       await w.settled();
       expect(await w.active()).toContain('Koret');
       expect(booked.type).toBe('event');
@@ -83,11 +80,11 @@ test('an exception that /instances leaves out is not gone', async () => {
   w.tenant.faults.set({ instancesOmitExceptions: true });
   await w.map(101);
   const daemon = await w.start();
-  await w.until(async () => (await w.active()).length === 5);
+  await until(async () => (await w.active()).length === 5);
   w.tenant.people.editOccurrence(upn, master.id, w.day(4, '').trim(), { subject: 'Retrospective' });
   await w.db.query('UPDATE bridge_room_state SET pull_due_at = now()');
   daemon.daemon.ring();
-  await w.until(async () => (await w.active()).includes('Retrospective'));
+  await until(async () => (await w.active()).includes('Retrospective'));
   await w.settled();
   expect(await w.active()).toHaveLength(5);
 });
@@ -134,7 +131,7 @@ describe('a text that nobody can store', () => {
       });
       await w.db.query('UPDATE bridge_room_state SET pull_due_at = now()');
       daemon.daemon.ring();
-      await w.until(async () => (await w.active()).includes('KariNordmann'));
+      await until(async () => (await w.active()).includes('KariNordmann'));
       w.tenant.faults.add({
         match: { method: 'POST', path: '/events' },
         times: 1,
@@ -158,7 +155,7 @@ describe('a stored link that leads elsewhere', () => {
     w.typed(2, 'Lunch');
     await w.db.query('UPDATE bridge_room_state SET pull_due_at = now()');
     daemon.daemon.ring();
-    await w.until(async () => (await w.active()).includes('Lunch'));
+    await until(async () => (await w.active()).includes('Lunch'));
     await w.desk.book(101, { title: 'Koret', from: w.day(3, '18:00'), to: w.day(3, '20:00') });
     await w.settled();
     expect(w.titles(101)).toEqual(['Lunch', 'Koret']);
@@ -175,7 +172,7 @@ describe('a stored link that leads elsewhere', () => {
     );
     w.typed(2, 'Lunch');
     await w.start();
-    await w.until(async () => (await w.active()).includes('Lunch'));
+    await until(async () => (await w.active()).includes('Lunch'));
     await w.desk.book(101, { title: 'Koret', from: w.day(3, '18:00'), to: w.day(3, '20:00') });
     await w.settled();
     expect(w.titles(101)).toEqual(['Lunch', 'Koret']);

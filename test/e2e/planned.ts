@@ -1,9 +1,9 @@
 /** A world that is planned while no daemon runs, and then brought together by one. */
-import { setTimeout as pause } from 'node:timers/promises';
 import { openPlanPool } from '../../src/database.ts';
 import { createOutlook } from '../../src/outlook/events.ts';
 import { createPlanner } from '../../src/sync/plan/plan.ts';
 import { at } from '../support/dates.ts';
+import { until } from '../support/until.ts';
 import { compareAll, linesSince, markOf } from '../sync/plan/plan-world.ts';
 import { openWorld, rooms } from './world.ts';
 
@@ -31,7 +31,7 @@ export async function openPlanned() {
   async function sync(): Promise<void> {
     await compareAll(db);
     const daemon = await w.start();
-    while (await isBusy()) await pause(20);
+    await until(isBusy, (busy) => !busy);
     await daemon.stop();
     const mapped = await db.query<{ mailbox: string; resource: number }>(
       'SELECT outlook_object_id AS mailbox, resource_id AS resource FROM bridge_resource_mappings',

@@ -2,13 +2,11 @@
 import { describe, expect, test } from 'vitest';
 import { migrate } from '../../src/cli/migrate.ts';
 import { toConfig } from '../../src/config.ts';
-import { openService } from '../../src/daemon.ts';
-import type { Fact } from '../../src/facts.ts';
-import { createLog } from '../../src/log.ts';
 import { cli } from '../cli/command-line.ts';
 import { openTestDatabase } from '../support/database.ts';
 import { openPgbouncer, pgbouncerPath, type Pooling } from '../support/pgbouncer.ts';
 import { openProxy, otherProcessId, refusingPooler } from '../support/proxy.ts';
+import { startService } from '../support/service.ts';
 
 /** As it comes it refuses our settings; told to ignore them, it is known by the process ids it hands out. */
 const poolers = {
@@ -75,32 +73,27 @@ describe.each(names)('a pooler: %s', (which) => {
     await using db = await openTestDatabase({ schema: 'bridge' });
     await using pooler = await poolers[which](db.url);
     const config = toConfig(environment(pooler.url));
-    const outage = Promise.withResolvers<Fact>();
-    const stop = new AbortController();
-    await using service = await openService({
+    await using service = await startService(
       config,
-      log: createLog('silent'),
-      prepare: async (signal) => (await migrate(config, () => undefined, signal)).wake,
+      async (signal) => (await migrate(config, () => undefined, signal)).wake,
+    );
+    expect(await service.until(({ fact }) => fact === 'outage')).toMatchObject({
+      side: 'booking',
+      hint: expect.stringContaining('DB_HOST'),
     });
-    const bugs: Fact[] = [];
-    service.watch((fact) => {
-      if (fact.fact === 'outage') outage.resolve(fact);
-      if (fact.fact === 'bug') bugs.push(fact);
+    expect(await service.call('GET', '/ready')).toMatchObject({
+      status: 503,
+      body: {
+        checks: { database: { ok: false, problems: [expect.stringContaining('connection pooler')] } },
+        hint: expect.stringContaining("PostgreSQL's own address"),
+      },
     });
-    const running = service.run(stop.signal);
-    expect(await outage.promise).toMatchObject({ side: 'booking', hint: expect.stringContaining('DB_HOST') });
-    const answer = await fetch(new URL('/ready', service.url));
-    expect(answer.status).toBe(503);
-    expect(await answer.json()).toMatchObject({
-      checks: { database: { ok: false, problems: [expect.stringContaining('connection pooler')] } },
-      hint: expect.stringContaining("PostgreSQL's own address"),
+    expect(await service.call('GET', '/sync/status')).toMatchObject({
+      status: 503,
+      body: { error: expect.stringContaining('connection pooler') },
     });
-    const asked = await fetch(new URL('/sync/status', service.url));
-    expect(asked.status).toBe(503);
-    expect(await asked.json()).toMatchObject({ error: expect.stringContaining('connection pooler') });
     expect(await db.query(heldHere)).toEqual([]);
-    stop.abort(new Error('the test is over'));
-    await running;
-    expect(bugs).toEqual([]);
+    await service.end();
+    expect(service.facts.filter(({ fact }) => fact === 'bug')).toEqual([]);
   });
 });

@@ -1,9 +1,9 @@
 /** A DBA takes a right away: one alert that says so, and ends when the right is there again. It is no bug. */
 import { expect, test } from 'vitest';
-import { openService } from '../../src/daemon.ts';
-import { createLog } from '../../src/log.ts';
 import { openReceiver } from '../ops/receiver.ts';
 import { bridgeGrants, openRole } from '../support/roles.ts';
+import { startService } from '../support/service.ts';
+import { until } from '../support/until.ts';
 import { openWorld } from './world.ts';
 
 const everythingOfOurs = [
@@ -20,20 +20,8 @@ async function openWithRole() {
   const receiver = opened.use(await openReceiver());
   const role = opened.use(await openRole(world.db, [...bridgeGrants, ...everythingOfOurs]));
   const config = { ...world.config, database: role.config, alertWebhookUrl: receiver.url };
-  const service = opened.use(
-    await openService({ config, log: createLog('silent'), prepare: async () => config.wake }),
-  );
-  const heard = Promise.withResolvers<void>();
-  service.watch((fact) => {
-    if (fact.fact === 'listening' && fact.heard) heard.resolve();
-  });
-  const stop = new AbortController();
-  const working = service.run(stop.signal);
-  opened.defer(async () => {
-    stop.abort(new Error('the test is over'));
-    await working;
-  });
-  await heard.promise;
+  const service = opened.use(await startService(config));
+  await service.heard();
   await world.settled();
   const owned = opened.move();
   return {
@@ -55,7 +43,7 @@ test('the right to read bookings', async () => {
   await w.desk.book(101, { title: 'Choir', from: w.day(3, '18:00'), to: w.day(3, '20:00') });
   await w.told('opened booking-outage');
   // it is posted at once and written down next
-  await expect.poll(w.alerts).toMatchObject([
+  expect(await until(w.alerts, ({ length }) => length > 0)).toMatchObject([
     {
       open: true,
       message: expect.stringMatching(/does not let us work: .*permission denied for table bb_event/),

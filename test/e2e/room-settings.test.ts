@@ -13,7 +13,7 @@ async function openRoom(options: WorldOptions = {}) {
   const { db, tenant } = world;
   return {
     ...world,
-    look: () => world.look(daemon),
+    pullAll: () => world.pullAll(daemon),
     set: async (what: string) => {
       await db.query(`UPDATE bridge_resource_mappings SET ${what} WHERE resource_id = 101`);
       await world.settled();
@@ -41,7 +41,7 @@ async function openRoom(options: WorldOptions = {}) {
         .map(({ method }) => method),
     retitle: async (subject: string) => {
       tenant.people.retitle(upn, world.events(101)[0]!.id, subject);
-      await world.look(daemon);
+      await world.pullAll(daemon);
     },
     [Symbol.asyncDispose]: () => world[Symbol.asyncDispose](),
   };
@@ -96,7 +96,7 @@ describe('privacy', () => {
     await world.set(`privacy = 'busy-only'`);
     await world.book('Kor');
     world.tenant.people.move(upn, world.event().id, { start: at(4, '14:00'), end: at(4, '15:00') });
-    await world.look();
+    await world.pullAll();
     const [row] = await world.db.query<{ from: string; name: string }>(
       `SELECT to_char(from_, 'YYYY-MM-DD HH24:MI') AS from, name FROM bb_event`,
     );
@@ -155,7 +155,7 @@ describe('the template of titles', () => {
     expect(world.titles(101)).toEqual(['Rom: Kor']);
     for (const template of ['{title} ({organizer})', '{title} [{type}]']) {
       await world.set(`title_template = '${template}'`);
-      await world.look();
+      await world.pullAll();
     }
     expect(world.titles(101)).toEqual(['Kor [event]']);
     expect(await world.name(kor)).toBe('Kor');
@@ -196,7 +196,7 @@ describe('the template of titles', () => {
     await using world = await openRoom();
     await world.set(`title_template = '{title} ({organizer})'`);
     world.tenant.people.book(upn, { subject: 'Bunad', start: at(3, '10:00'), end: at(3, '11:00') });
-    await world.look();
+    await world.pullAll();
     await world.retitle('Bunad og sølv');
     expect(await world.names()).toEqual(['Bunad og sølv']);
     expect(world.titles(101)).toEqual(['Bunad og sølv']);
@@ -207,7 +207,7 @@ describe('the template of titles', () => {
     await world.set(`title_template = '{title} ({organizer})'`);
     await world.book('Kor');
     world.tenant.people.copy(upn, world.event().id, { start: at(5, '10:00'), end: at(5, '11:00') });
-    await world.look();
+    await world.pullAll();
     expect(await world.names()).toEqual(['Kor', 'Kor']);
   });
 
@@ -216,7 +216,7 @@ describe('the template of titles', () => {
     await world.set(`privacy = 'busy-only'`);
     await world.book('Kor');
     world.tenant.people.copy(upn, world.event().id, { start: at(5, '10:00'), end: at(5, '11:00') });
-    await world.look();
+    await world.pullAll();
     expect(await world.names()).toEqual(['Kor', 'Kor']);
   });
 
@@ -228,7 +228,7 @@ describe('the template of titles', () => {
     const [shown] = world.titles(101);
     expect(shown).toHaveLength(255);
     expect(shown!.endsWith('x (Kari Nordmann)')).toBe(true);
-    await world.look();
+    await world.pullAll();
     expect(await world.name(kor)).toBe(long);
   });
 });
@@ -238,7 +238,7 @@ describe('policies', () => {
     await using world = await openRoom();
     await world.set(`import_mode = 'manual'`);
     world.tenant.people.book(upn, { subject: 'Bunad', start: at(3, '10:00'), end: at(3, '11:00') });
-    await world.look();
+    await world.pullAll();
     expect(await world.names()).toEqual([]);
     await world.set('import_mode = NULL');
     expect(await world.names()).toEqual(['Bunad']);
@@ -248,7 +248,7 @@ describe('policies', () => {
     await using world = await openRoom();
     await world.book('Kor');
     world.tenant.people.book(upn, { subject: 'Bunad', start: at(3, '10:00'), end: at(3, '11:00') });
-    await world.look();
+    await world.pullAll();
     expect(await world.names()).toEqual(['Kor']);
     await world.set(`overlap_policy = 'import'`);
     expect(await world.names()).toEqual(['Kor', 'Bunad']);
@@ -265,7 +265,7 @@ describe('policies', () => {
     world.tenant.people.retitle(upn, world.event().id, 'Outlook');
     await world.desk.retitle(kor, 'Booking');
     await world.set('active = 1');
-    await world.look();
+    await world.pullAll();
     expect([await world.name(kor), ...world.titles(101)]).toEqual([title, title]);
   });
 
@@ -276,7 +276,7 @@ describe('policies', () => {
     world.tenant.people.retitle(upn, world.event().id, 'Outlook');
     await world.desk.retitle(kor, 'Booking');
     await world.set('active = 1');
-    await world.look();
+    await world.pullAll();
     expect(await world.db.query(`SELECT FROM bridge_mappings WHERE sync_status = 'conflict'`)).toHaveLength(
       1,
     );

@@ -11,7 +11,7 @@ async function openSeries() {
   world.tenant.addPerson({ upn: kari, name: 'Kari Nordmann' });
   const daemon = await world.start();
   await world.settled();
-  const look = () => world.look(daemon);
+  const pullAll = () => world.pullAll(daemon);
   const reservations = async () =>
     (
       await world.db.query<{ id: number; active: number; from: Date }>(
@@ -21,13 +21,13 @@ async function openSeries() {
   /** The room's attendant has its seconds. */
   const answered = async () => {
     world.tenant.advance(10_000);
-    await look();
+    await pullAll();
   };
   const conflicts = () =>
     world.db.query(
       `SELECT conflict ->> 'kind' AS kind, error_message AS error FROM bridge_mappings WHERE sync_status = 'conflict'`,
     );
-  return { ...world, daemon, look, reservations, answered, conflicts };
+  return { ...world, daemon, pullAll, reservations, answered, conflicts };
 }
 
 /** Five dates from the day after tomorrow, so many days apart. */
@@ -46,7 +46,7 @@ describe('a date of a series that a clerk moves past its neighbour', () => {
   ] as const)('is a conflict that does what it says when %s is kept', async (keep, from, singles) => {
     await using w = await openSeries();
     w.tenant.people.bookSeries(upn, rehearsal());
-    await w.look();
+    await w.pullAll();
     const before = await w.reservations();
     const moved = before.find((one) => one.from === at(3, '17:00'))!;
     await w.desk.move({ type: 'event', id: moved.id }, w.day(5, '08:00'), w.day(5, '09:00'));
@@ -61,7 +61,7 @@ describe('a date of a series that a clerk moves past its neighbour', () => {
     await w.db.query('UPDATE bridge_room_state SET push_due_at = now(), push_lane = 0');
     w.daemon.daemon.ring();
     await w.settled();
-    await w.look();
+    await w.pullAll();
     expect(await w.conflicts()).toEqual([]);
     expect(await w.reservations()).toEqual(
       before.map((one) => (one.id === moved.id ? { ...one, from } : one)),
@@ -89,7 +89,7 @@ describe('one date of a series that the room was invited to', () => {
     const { w, meeting, before } = await invited();
     await using _ = w;
     w.tenant.people.moveOccurrence(kari, meeting.id, day, { start: at(4, '20:00'), end: at(4, '21:00') });
-    await w.look();
+    await w.pullAll();
     expect(await w.reservations()).toEqual(before);
     await w.answered();
     expect(await w.reservations()).toEqual(
@@ -102,7 +102,7 @@ describe('one date of a series that the room was invited to', () => {
     const { w, meeting, before } = await invited();
     await using _ = w;
     w.tenant.people.editOccurrence(kari, meeting.id, day, { subject: 'Concert' });
-    await w.look();
+    await w.pullAll();
     expect(await w.reservations()).toEqual(before);
     await w.answered();
     expect(await w.reservations()).toEqual(before);
@@ -112,7 +112,7 @@ describe('one date of a series that the room was invited to', () => {
     const { w, meeting, before } = await invited();
     await using _ = w;
     w.tenant.people.book(upn, { subject: 'Lunch', start: at(4, '20:00'), end: at(4, '21:00') });
-    await w.look();
+    await w.pullAll();
     w.tenant.people.moveOccurrence(kari, meeting.id, day, { start: at(4, '20:00'), end: at(4, '21:00') });
     await w.answered();
     const after = await w.reservations();
@@ -146,10 +146,10 @@ describe('a series whose pattern is moved, so that its dates have new ids', () =
   test('moves its reservations, each the same as before', async () => {
     await using w = await openSeries();
     const series = w.tenant.people.bookSeries(upn, rehearsal(7));
-    await w.look();
+    await w.pullAll();
     const before = await w.reservations();
     w.tenant.people.move(upn, series.id, oneDay);
-    await w.look();
+    await w.pullAll();
     expect(await w.reservations()).toEqual(before.map(later));
     expect(w.daemon.facts.filter(({ fact }) => fact === 'brake-held')).toEqual([]);
   });
@@ -161,7 +161,7 @@ describe('a series whose pattern is moved, so that its dates have new ids', () =
     const before = await w.reservations();
     expect(before).toHaveLength(5);
     w.tenant.people.move(kari, meeting.id, oneDay);
-    await w.look();
+    await w.pullAll();
     expect(await w.reservations()).toEqual(before);
     await w.answered();
     expect(await w.reservations()).toEqual(before.map(later));
@@ -171,10 +171,10 @@ describe('a series whose pattern is moved, so that its dates have new ids', () =
   test('onto dates that were its own already moves the reservation of the one that it left', async () => {
     await using w = await openSeries();
     const series = w.tenant.people.bookSeries(upn, rehearsal());
-    await w.look();
+    await w.pullAll();
     const before = await w.reservations();
     w.tenant.people.move(upn, series.id, oneDay);
-    await w.look();
+    await w.pullAll();
     expect(await w.reservations()).toEqual(
       before.map((one) => (one.from === at(2, '17:00') ? { ...one, from: at(7, '17:00') } : one)),
     );

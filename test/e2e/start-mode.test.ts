@@ -1,54 +1,19 @@
 /** The first evening: START_MODE=plan and shadow, as an operator meets them. The whole service, a real tenant's strictness. */
 import { expect, test } from 'vitest';
 import type { Environment } from '../../src/config.ts';
-import { openService } from '../../src/daemon.ts';
 import type { Fact } from '../../src/facts.ts';
-import { createLog } from '../../src/log.ts';
 import { cli } from '../cli/command-line.ts';
+import { startService } from '../support/service.ts';
 import { environmentOf, openWorld } from './world.ts';
 
 async function open(env: Environment) {
   const opened = new AsyncDisposableStack();
   const world = opened.use(await openWorld({ mapped: [101, 102], env }));
   const start = async () => {
-    const service = await openService({
-      config: world.config,
-      log: createLog('silent'),
-      prepare: async () => world.config.wake,
-    });
-    const facts: Fact[] = [];
-    const waiting = new Set<() => void>();
-    service.watch((fact) => {
-      facts.push(fact);
-      for (const look of waiting) look();
-    });
-    const stop = new AbortController();
-    const working = service.run(stop.signal);
-    let ended: Promise<void> | null = null;
-    const end = () =>
-      (ended ??= (async () => {
-        stop.abort(new Error('the test is over'));
-        await working;
-        await service[Symbol.asyncDispose]();
-      })());
-    opened.defer(end);
-    const until = (match: (fact: Fact) => boolean): Promise<Fact> =>
-      new Promise((resolve) => {
-        const look = () => {
-          const found = facts.find(match);
-          if (found === undefined) return;
-          waiting.delete(look);
-          resolve(found);
-        };
-        waiting.add(look);
-        look();
-      });
-    const call = async (method: string, path: string) => {
-      const answer = await fetch(service.url + path, { method });
-      return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
-    };
-    await until((fact) => fact.fact === 'listening' && fact.heard);
-    return { end, until, call };
+    const service = await startService(world.config);
+    opened.use(service);
+    await service.heard();
+    return service;
   };
   return {
     ...world,

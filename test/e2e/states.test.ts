@@ -42,9 +42,9 @@ describe('tentative', () => {
     await world.book('plain', 'Seminar', '10:00', '11:00', 'held');
     const { id } = only(world, 'plain');
     world.tenant.people.retitle(room.plain.upn, id, 'Tentative: Workshop');
-    await world.look();
+    await world.pullAll();
     world.tenant.people.move(room.plain.upn, id, { start: at(3, '12:00'), end: at(3, '13:00') });
-    await world.look();
+    await world.pullAll();
     expect(await world.bookings()).toMatchObject([{ title: 'Workshop', from: '12:00', status: 'held' }]);
     expect(shown(world, 'plain')).toEqual(['Tentative: Workshop (tentative)']);
   });
@@ -54,7 +54,7 @@ describe('tentative', () => {
     await world.book('plain', 'Seminar', '10:00', '11:00', 'held');
     await world.db.query('TRUNCATE bridge_mappings CASCADE');
     await world.settled();
-    await world.look();
+    await world.pullAll();
     expect(shown(world, 'plain')).toEqual(['Tentative: Seminar (tentative)']);
     expect(await world.bookings()).toHaveLength(1);
   });
@@ -71,7 +71,7 @@ describe('tentative', () => {
         `BEGIN; TRUNCATE bridge_mappings CASCADE; UPDATE campus_booking SET status = '${after}' WHERE id = '${key}'; COMMIT`,
       );
       await world.settled();
-      await world.look();
+      await world.pullAll();
       expect(shown(world, 'plain')).toEqual([expected]);
     },
   );
@@ -84,7 +84,7 @@ describe('tentative', () => {
     await world.db.query(`UPDATE campus_booking SET status = 'confirmed' WHERE id = $1`, [key]);
     await taken;
     await world.set(key, `status = 'held'`);
-    await world.look();
+    await world.pullAll();
     expect(shown(world, 'plain')).toEqual(['Seminar (tentative)']);
   });
 });
@@ -109,7 +109,7 @@ describe('awaiting approval', () => {
         'UPDATE bridge_room_state SET reconciled_at = NULL, baselined_at = NULL, push_due_at = now()',
       );
       await world.settled();
-      await world.look();
+      await world.pullAll();
     }
     expect(world.writes()).toEqual([]);
     expect(only(world, 'approved').response).toBe('accepted');
@@ -128,7 +128,7 @@ describe('awaiting approval', () => {
     const [senate, party] = await world.bookings();
     await world.set(senate!.key, `status = 'confirmed'`);
     await world.set(party!.key, `status = 'rejected'`);
-    await world.look();
+    await world.pullAll();
     expect(world.events('approved').map(({ subject }) => subject)).toEqual(['Ada']);
     expect(world.writes().filter((call) => call.includes('decline'))).toHaveLength(1);
   });
@@ -137,10 +137,10 @@ describe('awaiting approval', () => {
     await using world = await openCampus();
     const meeting = await world.invite(['approved'], 'Senate', at(3, '10:00'), at(3, '11:00'));
     world.tenant.people.move(person, meeting.id, { start: at(3, '12:00'), end: at(3, '13:00') });
-    await world.look();
+    await world.pullAll();
     expect(await world.bookings()).toMatchObject([{ from: '12:00', status: 'requested', deleted: false }]);
     world.tenant.people.cancel(person, meeting.id);
-    await world.look();
+    await world.pullAll();
     expect(await world.bookings()).toMatchObject([{ deleted: true }]);
   });
 
@@ -151,7 +151,7 @@ describe('awaiting approval', () => {
       start: at(3, '10:00'),
       end: at(3, '11:00'),
     });
-    await world.look();
+    await world.pullAll();
     const [{ key } = { key: '' }] = await world.bookings();
     await world.set(key, `title = 'Senate, open'`);
     expect(shown(world, 'approved')).toEqual(['Senate (busy)']);
@@ -189,7 +189,7 @@ describe('replaced', () => {
     await replace(world, next, at(5, '12:00'), at(5, '13:00'));
     await world.db.query('TRUNCATE bridge_mappings CASCADE');
     await world.settled();
-    await world.look();
+    await world.pullAll();
     expect(only(world, 'plain')).toMatchObject({ id, start: at(5, '12:00') });
   });
 
@@ -198,7 +198,7 @@ describe('replaced', () => {
     await world.invite(['plain'], 'Seminar', at(3, '10:00'), at(3, '11:00'));
     const [{ key } = { key: '' }] = await world.bookings();
     const next = await replace(world, key, at(3, '10:00'), at(3, '11:00'));
-    await world.look();
+    await world.pullAll();
     expect(only(world, 'plain')).toMatchObject({ subject: 'Ada', response: 'accepted' });
     expect(world.writes()).toEqual([]);
     await world.set(next, 'deleted_at = now()');
@@ -224,7 +224,7 @@ describe('time to prepare and to clear up', () => {
     const event = only(world, 'prepared');
     expect(event).toMatchObject({ start: at(3, '09:45'), end: at(3, '11:30') });
     world.tenant.people.move(room.prepared.upn, event.id, { start: at(3, '12:45'), end: at(3, '15:30') });
-    await world.look();
+    await world.pullAll();
     expect(await world.bookings()).toMatchObject([{ from: '13:00', to: '15:00' }]);
     expect(only(world, 'prepared')).toMatchObject({ start: at(3, '12:45'), end: at(3, '15:30') });
     const quiet = world.writes().length;
@@ -240,7 +240,7 @@ describe('time to prepare and to clear up', () => {
     await world.book('prepared', 'Experiment', '10:00', '11:00');
     const { id } = only(world, 'prepared');
     world.tenant.people.move(room.prepared.upn, id, { start: at(3, '09:45'), end: at(3, '12:30') });
-    await world.look();
+    await world.pullAll();
     expect(await world.bookings()).toMatchObject([{ from: '10:00', to: '12:00' }]);
   });
 
@@ -257,7 +257,7 @@ describe('time to prepare and to clear up', () => {
     const meeting = await world.invite(['prepared'], 'Experiment', at(3, '10:00'), at(3, '11:00'));
     expect(await world.bookings()).toMatchObject([{ from: '10:00', to: '11:00' }]);
     world.tenant.people.move(person, meeting.id, { start: at(3, '12:00'), end: at(3, '13:00') });
-    await world.look();
+    await world.pullAll();
     expect(await world.bookings()).toMatchObject([{ from: '12:00', to: '13:00' }]);
     expect(world.writes()).toEqual([]);
   });

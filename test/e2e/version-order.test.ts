@@ -1,11 +1,10 @@
 /** Two versions on one database while people book: whichever starts last, the newer one's functions stay and nothing is lost. */
 import { expect, test } from 'vitest';
 import { migrate } from '../../src/cli/migrate.ts';
-import { openService } from '../../src/daemon.ts';
 import { Permanent } from '../../src/errors.ts';
-import { createLog } from '../../src/log.ts';
 import { catalogue } from '../support/catalogue.ts';
 import { cli } from '../cli/command-line.ts';
+import { startService } from '../support/service.ts';
 import { environmentOf, openWorld } from './world.ts';
 
 type World = Awaited<ReturnType<typeof openWorld>>;
@@ -75,34 +74,19 @@ test('an older daemon that starts on a newer database says so, works with what i
   const before = await catalogue(world.db, 'all');
   const people = book(world);
   const refused: unknown[] = [];
-  const heard = Promise.withResolvers<void>();
-  await using service = await openService({
-    config: world.config,
-    log: createLog('silent'),
-    prepare: async (signal) => {
-      try {
-        return (await silently(world)(signal)).wake;
-      } catch (error) {
-        refused.push(error);
-        throw error;
-      }
-    },
+  await using service = await startService(world.config, async (signal) => {
+    try {
+      return (await silently(world)(signal)).wake;
+    } catch (error) {
+      refused.push(error);
+      throw error;
+    }
   });
-  service.watch((fact) => {
-    if (fact.fact === 'listening' && fact.heard) heard.resolve();
-  });
-  const stop = new AbortController();
-  const working = service.run(stop.signal);
-  try {
-    await heard.promise;
-    const titles = await people.stop();
-    await world.settled();
-    expect(world.titles(101).toSorted()).toEqual(titles.toSorted());
-    expect(refused[0]).toBeInstanceOf(Permanent);
-    expect((await fetch(`${service.url}/ready`)).status).toBe(200);
-    expect(await catalogue(world.db, 'all')).toEqual(before);
-  } finally {
-    stop.abort(new Error('the test is over'));
-    await working;
-  }
+  await service.heard();
+  const titles = await people.stop();
+  await world.settled();
+  expect(world.titles(101).toSorted()).toEqual(titles.toSorted());
+  expect(refused[0]).toBeInstanceOf(Permanent);
+  expect((await service.call('GET', '/ready')).status).toBe(200);
+  expect(await catalogue(world.db, 'all')).toEqual(before);
 });

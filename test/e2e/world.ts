@@ -6,6 +6,8 @@ import { createDesk } from '../../src/sandbox/desk.ts';
 import { startTenant, type Tenant } from '../../src/sandbox/tenant/tenant.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { day } from '../support/dates.ts';
+import { isHeard } from '../support/service.ts';
+import { createFactLog, until } from '../support/until.ts';
 
 /** Resource of the seed → its mailbox. */
 export const rooms: Readonly<Record<number, { upn: string; name: string }>> = {
@@ -66,7 +68,7 @@ export async function openWorld(options: WorldOptions = {}) {
     /** Resolves when nothing is due any more in any room. */
     settled: () => settled(db),
     /** Asks for the changes of all rooms, as a notification does, until a round has brought nothing new. */
-    look: (running: Running) => look(db, running),
+    pullAll: (running: Running) => pullAll(db, running),
     /** A local wall-clock text some days from now. */
     day,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
@@ -82,26 +84,15 @@ export interface Running {
 }
 
 async function startDaemon(config: Config): Promise<Running> {
-  const facts: Fact[] = [];
-  const waiting = new Set<{ match: (fact: Fact) => boolean; found: (fact: Fact) => void }>();
-  const daemon = await createDaemon(config, (fact) => {
-    facts.push(fact);
-    for (const wait of waiting) if (wait.match(fact)) wait.found(fact);
-  });
+  const told = createFactLog<Fact>();
+  const daemon = await createDaemon(config, told.tell);
   const stop = new AbortController();
   const running = daemon.run(stop.signal);
   let ended: Promise<void> | null = null;
   const started: Running = {
     daemon,
-    facts,
-    until: (match) => {
-      const earlier = facts.find(match);
-      if (earlier !== undefined) return Promise.resolve(earlier);
-      return new Promise((resolve) => {
-        const wait = { match, found: (fact: Fact) => (waiting.delete(wait), resolve(fact)) };
-        waiting.add(wait);
-      });
-    },
+    facts: told.facts,
+    until: told.until,
     stop: () =>
       (ended ??= (async () => {
         stop.abort(new Error('the test is over'));
@@ -109,7 +100,7 @@ async function startDaemon(config: Config): Promise<Running> {
         await daemon[Symbol.asyncDispose]();
       })()),
   };
-  await started.until((fact) => fact.fact === 'listening' && fact.heard);
+  await started.until(isHeard);
   return started;
 }
 
@@ -121,36 +112,38 @@ async function map(db: TestDatabase, resource: number): Promise<void> {
   );
 }
 
-/** Looks until the outbox is empty and nothing is due; bounded by the test's own time limit. */
-async function settled(db: TestDatabase): Promise<void> {
-  for (;;) {
-    const [row] = await db.query<{ busy: boolean }>(`
-      SELECT EXISTS (SELECT FROM bridge_changes) OR EXISTS (
-        SELECT FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
-        WHERE r.active = 1 AND (s.push_due_at IS NOT NULL OR s.lease_owner IS NOT NULL OR s.reconciled_at IS NULL
-          OR s.baselined_at IS NULL OR EXISTS (SELECT FROM bridge_mappings m
-            WHERE m.resource_id = r.resource_id AND m.due_at IS NOT NULL))) AS busy`);
-    if (row?.busy !== true) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
+/** Resolves when the outbox is empty and nothing is due. */
+const settled = (db: TestDatabase): Promise<unknown> =>
+  until(
+    () =>
+      db.query(`
+        SELECT r.resource_id AS resource, s.push_due_at, s.lease_owner, s.reconciled_at, s.baselined_at, s.retry_at, s.error_message,
+          (SELECT count(*) FROM bridge_changes) AS changes,
+          (SELECT count(*) FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.due_at IS NOT NULL) AS due
+        FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id AND r.active = 1
+        WHERE EXISTS (SELECT FROM bridge_changes) OR s.push_due_at IS NOT NULL OR s.lease_owner IS NOT NULL
+          OR s.reconciled_at IS NULL OR s.baselined_at IS NULL
+          OR EXISTS (SELECT FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.due_at IS NOT NULL)`),
+    (busy) => busy.length === 0,
+  );
 
-async function look(db: TestDatabase, { daemon }: Running): Promise<void> {
+async function pullAll(db: TestDatabase, { daemon }: Running): Promise<void> {
   for (let round = 0; round < 2; round += 1) {
     const [asked] = await db.query<{ at: Date }>(
       `WITH asked AS (UPDATE bridge_room_state SET pull_due_at = now()) SELECT clock_timestamp() AS at`,
     );
     daemon.ring();
-    for (;;) {
-      const [open] = await db.query<{ n: number }>(
-        `SELECT count(*) AS n FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id AND r.active = 1
-         WHERE r.sync_direction <> 'booking_to_outlook' AND s.retry_at IS NULL
-           AND (s.pulled_at IS NULL OR s.pulled_at < $1 OR s.lease_owner IS NOT NULL
-             OR EXISTS (SELECT FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.due_at IS NOT NULL))`,
-        [asked!.at],
-      );
-      if (open!.n === 0) break;
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+    await until(
+      () =>
+        db.query(
+          `SELECT r.resource_id AS resource, s.pulled_at, s.lease_owner, s.error_message
+           FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id AND r.active = 1
+           WHERE r.sync_direction <> 'booking_to_outlook' AND s.retry_at IS NULL
+             AND (s.pulled_at IS NULL OR s.pulled_at < $1 OR s.lease_owner IS NOT NULL
+               OR EXISTS (SELECT FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.due_at IS NOT NULL))`,
+          [asked!.at],
+        ),
+      (open) => open.length === 0,
+    );
   }
 }

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
 import { expect, test } from 'vitest';
 import type { Fact } from '../../src/facts.ts';
+import { createSignal } from '../support/until.ts';
 import { openApi, type Api } from './api.ts';
 
 const well = (resourceId: number): Fact => ({ fact: 'room-well', room: 'Hall A', resourceId });
@@ -11,10 +12,10 @@ async function listen(api: Api, headers: Record<string, string> = {}) {
   const asked = get(`${api.served.url}/live`, { headers });
   const [answer] = (await once(asked, 'response')) as [IncomingMessage];
   let text = '';
-  let wake = () => {};
+  const read = createSignal(() => `this was read: ${text}`);
   answer.setEncoding('utf8').on('data', (chunk: string) => {
     text += chunk;
-    wake();
+    read.changed();
   });
   answer.on('error', () => {}); // a stream that is cut off is one of the cases here
   const ended = new Promise<void>((resolve) => answer.once('close', resolve));
@@ -22,7 +23,7 @@ async function listen(api: Api, headers: Record<string, string> = {}) {
     answer,
     ended,
     async until(pattern: RegExp): Promise<string> {
-      while (!pattern.test(text)) await new Promise<void>((resolve) => (wake = resolve));
+      await read.until(() => pattern.test(text));
       return text;
     },
     pause: () => answer.pause(),

@@ -10,6 +10,7 @@ import {
   post,
   type Subscribed,
 } from '../sync/webhooks/subscribed.ts';
+import { until } from '../support/until.ts';
 import { openApi } from './api.ts';
 
 const path = '/webhook/outlook-notifications';
@@ -116,8 +117,8 @@ describe('a notification', () => {
       start: '2030-03-02T09:00Z',
       end: '2030-03-02T10:00Z',
     });
-    while ((await world.due()).length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-    expect([await world.due(), rejected(world)]).toEqual([[102], 0]);
+    expect(await until(world.due, (due) => due.length > 0)).toEqual([102]);
+    expect(rejected(world)).toBe(0);
   });
 
   test('that names its event is stored as a hint, once however often it comes, and one round makes sure', async () => {
@@ -271,7 +272,7 @@ describe('a forged notification', () => {
   test('of the tenant is counted', async () => {
     await using world = await openListening();
     world.tenant.webhooks.forge(mailboxOf(101));
-    while (rejected(world) === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(() => rejected(world) > 0);
     expect(await world.due()).toEqual([]);
   });
 
@@ -366,14 +367,12 @@ describe('while the database is away', () => {
 
 describe('an event of a subscription itself', () => {
   const told = (world: Subscribed) => world.notifications.counts().lifecycle;
-  const until = async (world: Subscribed, count: number) => {
-    while (told(world) < count) await new Promise((resolve) => setTimeout(resolve, 5));
-  };
+  const counted = (world: Subscribed, count: number) => until(() => told(world) >= count);
 
   test('missed: the room is looked at', async () => {
     await using world = await openListening();
     world.tenant.webhooks.lifecycle('missed', mailboxOf(101));
-    await until(world, 1);
+    await counted(world, 1);
     expect([await world.due(), rejected(world)]).toEqual([[101], 0]);
   });
 
@@ -381,7 +380,7 @@ describe('an event of a subscription itself', () => {
     await using world = await openListening();
     const [before] = world.tenant.webhooks.subscriptions();
     world.tenant.webhooks.lifecycle('subscriptionRemoved');
-    await until(world, 2);
+    await counted(world, 2);
     expect(await world.due()).toEqual([101, 102]);
     await world.keep();
     expect(world.subscribed()).toEqual([101, 102]);
@@ -401,7 +400,7 @@ describe('an event of a subscription itself', () => {
     await world.db.query("UPDATE bridge_subscriptions SET renewed_at = now() - interval '1 hour'");
     for (let n = 1; n <= 3; n += 1) {
       world.tenant.webhooks.lifecycle('reauthorizationRequired');
-      await until(world, n);
+      await counted(world, n);
       await world.keep();
     }
     const calls = world.tenant.journal.filter(({ path: of }) => of.includes('/subscriptions/'));

@@ -6,6 +6,7 @@ import { createAlertWebhook } from '../../src/ops/alert-webhook.ts';
 import { createAlerts, type AlertOptions } from '../../src/ops/alerts.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { openProxy } from '../support/proxy.ts';
+import { untilTrue } from '../support/until.ts';
 import { openReceiver } from './receiver.ts';
 
 const brake: Fact = {
@@ -205,16 +206,12 @@ test('two daemons whose brake holds the same room raise one alert', async () => 
   expect(alerts.receiver.lines().toSorted()).toEqual(['opened brake 101', 'opened outlook-outage']);
 });
 
-/** Resolves when so many daemons hold the outage; bounded by the test's own time limit. */
-async function holders(db: TestDatabase, wanted: number): Promise<void> {
-  for (;;) {
-    const [row] = await db.query<{ n: number }>(
-      `SELECT count(*) AS n FROM bridge_alerts a, jsonb_object_keys(a.holders) WHERE type = 'outlook-outage'`,
-    );
-    if (row!.n === wanted) return;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
+/** Resolves when so many daemons hold the outage. */
+const holders = (db: TestDatabase, wanted: number) =>
+  untilTrue(
+    db,
+    `SELECT count(*) = ${wanted} FROM bridge_alerts a, jsonb_object_keys(a.holders) WHERE type = 'outlook-outage'`,
+  );
 
 test('what only a dead daemon saw is closed by the others', async () => {
   await using alerts = await openAlerts();

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { createSignal } from '../support/until.ts';
 
 interface Received {
   readonly text: string;
@@ -21,13 +22,17 @@ interface Received {
 
 export async function openReceiver() {
   const taken: Received[] = [];
-  const watchers = new Set<() => void>();
   let requests = 0;
   /** What it answers, one after the other; then 200. 'hang': nothing. */
   const answers: (number | 'hang')[] = [];
-  const changed = () => {
-    for (const look of [...watchers]) look();
-  };
+  /** `opened brake 101`, in the order they came. */
+  const lines = () =>
+    taken.map(({ event, alert }) =>
+      [event, alert.type, alert.resource_id].filter((part) => part !== null).join(' '),
+    );
+  const { changed, until } = createSignal(
+    () => `of ${requests} requests these were taken: ${lines().join(', ')}`,
+  );
   const server = createServer((request, response) => {
     void (async () => {
       const text = (await request.toArray()).map(String).join('');
@@ -44,21 +49,8 @@ export async function openReceiver() {
     taken,
     answers,
     requests: () => requests,
-    /** `opened brake 101`, in the order they came. */
-    lines: () =>
-      taken.map(({ event, alert }) =>
-        [event, alert.type, alert.resource_id].filter((part) => part !== null).join(' '),
-      ),
-    until: (condition: () => boolean) =>
-      new Promise<void>((resolve) => {
-        const look = () => {
-          if (!condition()) return;
-          watchers.delete(look);
-          resolve();
-        };
-        watchers.add(look);
-        look();
-      }),
+    lines,
+    until,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       server.close();

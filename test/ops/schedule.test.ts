@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import type { Fact } from '../../src/facts.ts';
 import { listSchedules, runSchedules, type Job } from '../../src/ops/schedule.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { untilTrue } from '../support/until.ts';
 
 const patient = { timeout: 60_000 };
 
@@ -25,11 +26,7 @@ async function openClock() {
     facts,
     run,
     row: async (name: string) => (await listSchedules(db.pool)).find((schedule) => schedule.name === name),
-    /** Resolves when the rows say so; bounded by the test's own time limit. */
-    until: async (sql: string) => {
-      while ((await db.query<{ yes: boolean }>(`SELECT (${sql}) AS yes`))[0]?.yes !== true)
-        await new Promise((resolve) => setTimeout(resolve, 5));
-    },
+    until: (condition: string) => untilTrue(db, condition),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { startTenant, type Tenant, type TenantOptions } from '../../src/sandbox/tenant/tenant.ts';
+import { createSignal } from '../support/until.ts';
 
 export interface Answer {
   readonly status: number;
@@ -110,7 +111,7 @@ export interface Receiver extends AsyncDisposable {
 /** A webhook endpoint that does as it is told. */
 export async function openReceiver(): Promise<Receiver> {
   const items: Record<string, unknown>[] = [];
-  const waiting = new Set<() => void>();
+  const { changed, until } = createSignal(() => `${items.length} notifications came`);
   let manners = { echo: (token: string) => token, contentType: 'text/plain', status: 202 };
   const server = createServer((request, response) => {
     const token = new URL(request.url ?? '/', 'http://localhost').searchParams.get('validationToken');
@@ -124,23 +125,17 @@ export async function openReceiver(): Promise<Receiver> {
       const { value } = JSON.parse(Buffer.concat(chunks).toString()) as { value: Record<string, unknown>[] };
       items.push(...value);
       response.writeHead(manners.status).end();
-      for (const wake of waiting) wake();
+      changed();
     });
   });
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/notify`,
     items,
-    count: (atLeast) =>
-      new Promise((resolve) => {
-        const wake = () => {
-          if (items.length < atLeast) return;
-          waiting.delete(wake);
-          resolve(items);
-        };
-        waiting.add(wake);
-        wake();
-      }),
+    count: async (atLeast) => {
+      await until(() => items.length >= atLeast);
+      return items;
+    },
     behave: (changes) => void (manners = { ...manners, ...changes }),
     [Symbol.asyncDispose]: () =>
       new Promise<void>((resolve) => {

@@ -1,6 +1,7 @@
 /** A TCP proxy in front of a server, that can fail in the ways networks do. */
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { createSignal } from './until.ts';
 
 export interface Proxy extends AsyncDisposable {
   /** `url` with the proxy in place of its server. */
@@ -43,13 +44,12 @@ interface Pair {
 /** Starts a proxy to the server of `url`. */
 export async function openProxy(url: string): Promise<Proxy> {
   const pairs = new Set<Pair>();
-  const watchers = new Set<() => void>();
   let target = new URL(url);
   let paused = false;
   let accepted = 0;
-  const changed = () => {
-    for (const look of [...watchers]) look();
-  };
+  const { changed, until } = createSignal(
+    () => `${accepted} connections were accepted and ${pairs.size} are there`,
+  );
   const sockets = () =>
     [...pairs].flatMap(({ client, server }) => (server === null ? [client] : [client, server]));
 
@@ -138,16 +138,7 @@ export async function openProxy(url: string): Promise<Proxy> {
     get open() {
       return [...pairs].filter(({ client }) => !client.destroyed).length;
     },
-    until: (condition) =>
-      new Promise((resolve) => {
-        const look = () => {
-          if (!condition(proxy)) return;
-          watchers.delete(look);
-          resolve();
-        };
-        watchers.add(look);
-        look();
-      }),
+    until: (condition) => until(() => condition(proxy)),
     async [Symbol.asyncDispose]() {
       for (const socket of sockets()) socket.destroy();
       listening.close();

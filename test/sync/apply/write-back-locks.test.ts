@@ -1,18 +1,19 @@
 /** What Outlook says is written while a clerk writes the same reservation: the clerk's transaction is the one that succeeds. */
-import { expect, test } from 'vitest';
+import { test } from 'vitest';
 import { at, heard, open, room, shown } from '../two-way-world.ts';
+import { until } from '../../support/until.ts';
 
 /** Until a session of this database waits for such a lock. */
-async function untilWaiting(w: Awaited<ReturnType<typeof open>>, lock: string, pid: number | null = null) {
-  for (;;) {
-    const rows = await w.db.query(
-      `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND wait_event = ANY ($1)
-         AND ($2::integer IS NULL OR pid = $2)`,
-      [lock.split(' '), pid],
-    );
-    if (rows.length > 0) return;
-  }
-}
+const untilWaiting = (w: Awaited<ReturnType<typeof open>>, lock: string, pid: number | null = null) =>
+  until(
+    () =>
+      w.db.query(
+        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND wait_event = ANY ($1)
+           AND ($2::integer IS NULL OR pid = $2)`,
+        [lock.split(' '), pid],
+      ),
+    (waiting) => waiting.length > 0,
+  );
 
 test('in the other order, which would be a deadlock: both changes are there in the end', async () => {
   await using w = await open();
@@ -38,14 +39,13 @@ test('in the other order, which would be a deadlock: both changes are there in t
   await retitled;
   await clerk.query('COMMIT');
   await hearing;
-  await expect
-    .poll(async () => (await heard(w), [(await w.reserved())[0]!.item, w.outlook.in(room)[0]!.item]), {
-      timeout: 20_000,
-    })
-    .toMatchObject([
-      { title: 'Brass band', startsAt: at(4, '15:00') },
-      { title: 'Brass band', startsAt: at(4, '15:00') },
-    ]);
+  await until(
+    async () => {
+      await heard(w);
+      return [(await w.reserved())[0]!.item, w.outlook.in(room)[0]!.item];
+    },
+    (items) => items.every((item) => item?.title === 'Brass band' && item.startsAt === at(4, '15:00')),
+  );
   clerk.release();
   gate.release();
 });

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { Retryable } from '../../../src/errors.ts';
 import { failed } from '../outlook-in-memory.ts';
 import { room, at, open, heard, shown, resolve, titles, isActive, conflicts } from '../two-way-world.ts';
+import { until } from '../../support/until.ts';
 
 type Change = NonNullable<Parameters<typeof open>[0]>;
 
@@ -58,7 +59,9 @@ describe('both sides changed the same field', () => {
     if (outlookFirst) theirs();
     await ours();
     if (!outlookFirst) {
-      await new Promise((resolve) => setTimeout(resolve, 20)); // the two clocks are compared in milliseconds
+      // the two times are compared in milliseconds
+      const [booked] = await w.db.query<{ at: Date }>('SELECT max(changed_at) AS at FROM bridge_changes');
+      await until(() => Date.now() > booked!.at.getTime());
       theirs();
     }
     await heard(w);

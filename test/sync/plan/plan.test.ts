@@ -4,6 +4,7 @@ import { openSession } from '../../../src/database.ts';
 import { Permanent } from '../../../src/errors.ts';
 import { isWaitedFor, rolledBack } from '../../../src/sync/plan/rolled-back.ts';
 import { failed } from '../outlook-in-memory.ts';
+import { untilTrue } from '../../support/until.ts';
 import { linesOf, mailboxOf, openStory, syncedLines, type Policy } from './plan-world.ts';
 import { at } from '../../support/dates.ts';
 import { dinner } from '../two-way-world.ts';
@@ -254,18 +255,16 @@ describe('nobody waits for a plan', () => {
     const made = await w.book('Choir', 3);
     const ours = await openSession(w.db.config, 'a plan');
     const clerk = await openSession(w.db.config, 'a clerk');
-    const { promise: waits, resolve: waiting } = Promise.withResolvers<void>();
     let written: Promise<unknown> = Promise.resolve();
     await rolledBack(ours.session, async (db) => {
       await db.query('UPDATE bb_event SET active = 0 WHERE id = $1', [made.id]);
       expect(await isWaitedFor(db)).toBe(false);
       written = clerk.session.query('UPDATE bb_event SET name = $2 WHERE id = $1', [made.id, 'Opera']);
-      void (async () => {
-        const locked = 'SELECT FROM pg_locks WHERE NOT granted';
-        while ((await w.db.query(locked)).length === 0) await new Promise(setImmediate);
-        waiting();
-      })();
-      await waits;
+      // locks of a transaction belong to no database, and the server has others
+      await untilTrue(
+        w.db,
+        `EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`,
+      );
       expect(await isWaitedFor(db)).toBe(true);
     });
     await written;

@@ -1,6 +1,6 @@
 /** The keeper of subscriptions, with a simulated tenant that validates, refuses, forgets and calls. */
-import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import { until } from '../../support/until.ts';
 import { always, mailboxOf, openSubscribed, type Subscribed } from './subscribed.ts';
 
 const minute = 60_000;
@@ -365,10 +365,10 @@ test('of many daemons one keeps the subscriptions, and every room has one subscr
   const resources = Array.from({ length: 60 }, (_, n) => 200 + n);
   await using world = await openSubscribed(resources);
   const keepers = [world.keeper, world.keeperWith(), world.keeperWith()];
-  while ((await world.rows()).filter((row) => row['subscription_id'] !== null).length < resources.length) {
+  await until(async () => {
     await Promise.all(keepers.map((keeper) => keeper.keepAll(always)));
-    await pause(1);
-  }
+    return (await world.rows()).every((row) => row['subscription_id'] !== null);
+  });
   expect(world.subscribed()).toEqual(resources);
   expect(asked(world, 'POST')).toBe(resources.length);
 });
