@@ -21,7 +21,7 @@ const canBeNobody = () =>
 async function expectAWholeDay(demo: Demo): Promise<void> {
   expect(await demo.ended).toBe(0);
   const text = demo.output();
-  expect(text).toMatch(/they are in Outlook after \d+ ms, as \d+ events/);
+  expect(text).toMatch(/reservations are in Outlook after \d+ ms, as \d+ events/);
   expect(text).toMatch(/open {3}http:\/\/127\.0\.0\.1:\d+ {3}the dashboard/);
   expect(text).toContain('npm run demo -- --sql "UPDATE bb_event');
   expect(text.split('\n').filter((line) => line.length > 80)).toEqual([]);
