@@ -26,6 +26,7 @@ const as = (is: OutlookEvent['shows']['is'], item: Item): Pick<Kept, 'shows' | '
 
 export function createOutlookInMemory() {
   const events = new Map<string, Kept>();
+  /** What idempotency keys made, by mailbox and key. */
   const keys = new Map<string, { readonly id: string; readonly item: Item }>();
   /** The ids of what changed, in order: a delta link is how many of them were read. */
   const changed: string[] = [];
@@ -67,6 +68,12 @@ export function createOutlookInMemory() {
     return address ?? mailbox;
   };
 
+  /** An event by its id: only its own mailbox has it. */
+  const held = (room: Mailbox, id: string): Kept | undefined => {
+    const event = events.get(id);
+    return event?.mailbox === boxOf(room) ? event : undefined;
+  };
+
   const done = { acceptedAt: 0, callMs: 1 };
   const put = (mailbox: string, item: Item, properties: ReservationKey | null): Kept => {
     const id = `event-${next++}`;
@@ -97,10 +104,12 @@ export function createOutlookInMemory() {
     changed.push(event.id);
   }
 
-  function carryOut(mailbox: string, write: Write): Written {
+  function carryOut(room: Mailbox, write: Write): Written {
+    const mailbox = boxOf(room);
     const stamp = { ...done, acceptedAt: performance.now() };
     if (write.do === 'create') {
-      const earlier = keys.get(write.transactionId);
+      const key = `${mailbox} ${write.transactionId}`;
+      const earlier = keys.get(key);
       const made = earlier === undefined ? undefined : events.get(earlier.id);
       if (made !== undefined && sameItem(earlier!.item, write.item))
         return { ...stamp, outcome: 'written', event: made };
@@ -110,12 +119,12 @@ export function createOutlookInMemory() {
         transactionId: write.transactionId,
       };
       events.set(event.id, event);
-      keys.set(write.transactionId, { id: event.id, item: write.item });
+      keys.set(key, { id: event.id, item: write.item });
       return { ...stamp, outcome: 'written', event };
     }
-    const event = events.get(write.eventId);
+    const event = held(room, write.eventId);
     if (write.do === 'remove') {
-      events.delete(write.eventId);
+      if (event !== undefined) events.delete(write.eventId);
       changed.push(write.eventId);
       return { ...stamp, outcome: 'written', event: null };
     }
@@ -159,10 +168,10 @@ export function createOutlookInMemory() {
           return { ...done, acceptedAt: performance.now(), outcome: 'failed', error: unknownMailbox() };
         let applied: Written | null = null;
         const apply = () => {
-          applied = carryOut(boxOf(room), write);
+          applied = carryOut(room, write);
           return applied.outcome === 'written' ? applied.event : null;
         };
-        return failing?.(write, apply) ?? applied ?? carryOut(boxOf(room), write);
+        return failing?.(write, apply) ?? applied ?? carryOut(room, write);
       });
     },
     read: async (room, id) => {
@@ -171,7 +180,7 @@ export function createOutlookInMemory() {
       const first = onceRead;
       onceRead = null;
       await first?.();
-      return denied.has(id) ? null : (events.get(id) ?? null);
+      return denied.has(id) ? null : (held(room, id) ?? null);
     },
     find: async (room, properties) => {
       const trouble = blind;
@@ -199,10 +208,11 @@ export function createOutlookInMemory() {
       return found.length === 0 ? null : found;
     },
     pattern: async () => null,
-    async respond(_room, eventId, answer, comment) {
+    async respond(room, eventId, answer, comment) {
       if (refusesAnswers)
         throw new Permanent('The room may not answer.', { reach: 'item', hint: 'Ask the organiser.' });
-      if (missesAnswers || !events.delete(eventId)) return 'gone';
+      if (missesAnswers || held(room, eventId) === undefined) return 'gone';
+      events.delete(eventId);
       changed.push(eventId);
       answers.push({ id: eventId, answer, comment });
       return 'answered';
