@@ -1978,6 +1978,16 @@ $functions$;
   EXECUTE $functions$
 -- What was done is written down.
 
+-- Throws BR001 when the lease of a room was lost: another daemon has it by now, or somebody changed the room. It is asked for at the
+-- end, too: rows that we waited for may have been those of such a change.
+CREATE OR REPLACE FUNCTION bridge_need_lease(room_id integer, epoch bigint) RETURNS void LANGUAGE plpgsql AS $need$
+BEGIN
+  PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
+  END IF;
+END $need$;
+
 -- Writes down what was done to mappings of a leased room, with its line in bridge_log, and returns how long each
 -- change took, and whether `more` is due there or its calendar is to be asked for changes (`pulls`).
 -- Fenced: throws 'BR001' when the lease was lost. A row whose revision moved on meanwhile stays due.
@@ -1995,10 +2005,7 @@ BEGIN
   PERFORM set_config('synchronous_commit', 'off', true);
   -- never at the same time as a fold, which takes the same rows in another order; settles of other rooms go on
   PERFORM bridge_lock_for_settlement();
-  PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
-  END IF;
+  PERFORM bridge_need_lease(room_id, epoch);
   -- what is seldom to be done is looked for once
   SELECT bool_or(r.status = 'forget'), bool_or(jsonb_typeof(r.counterpart) = 'object'),
     bool_or(EXISTS (SELECT FROM bridge_removals d WHERE d.mapping_id = r.id)),
@@ -2108,6 +2115,7 @@ BEGIN
   IF removes THEN
     PERFORM bridge_settle_removals(results);
   END IF;
+  PERFORM bridge_need_lease(room_id, epoch);
   -- what the drain of the room would ask for next
   RETURN answer || jsonb_build_object(
     'more', EXISTS (SELECT FROM bridge_resource_mappings r JOIN bridge_mappings m ON m.resource_id = r.resource_id
@@ -2336,6 +2344,7 @@ BEGIN
   INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, action, reason)
   SELECT g.id, g.resource_id, g.reservation_type, g.reservation_id, g.outlook_item_id, g.outlook_event_id, 'adopted', a.reason
   FROM given g JOIN jsonb_to_recordset(attached) AS a (id bigint, reason text) USING (id);
+  PERFORM bridge_need_lease(room_id, epoch);
   RETURN (SELECT coalesce(jsonb_agg(a.id), '[]') FROM jsonb_to_recordset(attached) AS a (id bigint));
 END $attach$;
 $functions$;
@@ -2351,10 +2360,7 @@ LANGUAGE plpgsql AS $notice$
 BEGIN
   -- see bridge_settle
   PERFORM bridge_lock_for_settlement();
-  PERFORM FROM bridge_room_state WHERE resource_mapping_id = room_id AND lease_epoch = epoch;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
-  END IF;
+  PERFORM bridge_need_lease(room_id, epoch);
   UPDATE bridge_mappings m
   SET outlook_news = k.news, noticed_at = coalesce(m.noticed_at, noticed), revision = m.revision + 1, attempt = 0, lane = 0,
       due_at = CASE WHEN k."dueInMs" IS NULL THEN least(m.due_at, now()) ELSE coalesce(m.due_at, now()) END,
@@ -2375,6 +2381,7 @@ BEGIN
     "dueInMs" double precision, "waitsFor" text, hint text, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz, "seriesMasterId" text, "outlookOrganizer" text)
   JOIN bridge_resource_mappings r ON r.id = room_id
   ON CONFLICT (outlook_item_id, outlook_event_id) DO NOTHING;
+  PERFORM bridge_need_lease(room_id, epoch);
 END $notice$;
 
 -- The same for one page of changes, together with where the next page or round begins.
@@ -2403,6 +2410,10 @@ CREATE OR REPLACE FUNCTION bridge_baselined(room_id integer, epoch bigint, adopt
   links text[], from_at timestamptz, to_at timestamptz, poll_ms double precision) RETURNS integer
 LANGUAGE plpgsql AS $baselined$
 BEGIN
+  PERFORM bridge_lock_for_settlement(), bridge_need_lease(room_id, epoch);
+  -- a resource that had this mailbox before has nothing in it any more; one that has another mailbox names that
+  DELETE FROM bridge_mappings m USING bridge_resource_mappings r
+  WHERE r.id = room_id AND m.outlook_item_id = r.outlook_item_id AND m.resource_id <> r.resource_id;
   PERFORM bridge_notice(room_id, epoch, noticed, known, born);
   UPDATE bridge_room_state SET baselined_at = now(), pulled_at = now(), delta_links = links, window_from = from_at,
     window_to = to_at, pull_attempt = 0, compare_at = NULL, updated_at = now(),
@@ -2470,17 +2481,68 @@ BEGIN
 END $removing$;
 
 -- A room has another mailbox: what was in the old one stays there, and everything is looked for and shown in the new one. What
--- is known of each meeting is kept, so that a mailbox that was restored is recognised.
-CREATE OR REPLACE FUNCTION bridge_show_again(room integer, mailbox text) RETURNS void LANGUAGE plpgsql AS $again$
+-- is known of each meeting is kept, so that a mailbox that was restored is recognised. `former`: only mappings that name this
+-- mailbox; NULL: all of the room.
+CREATE OR REPLACE FUNCTION bridge_show_again(room integer, mailbox text, former text) RETURNS void LANGUAGE plpgsql AS $again$
 BEGIN
-  DELETE FROM bridge_mappings WHERE resource_id = room AND reservation_id IS NULL;
+  DELETE FROM bridge_mappings WHERE resource_id = room AND reservation_id IS NULL AND (former IS NULL OR outlook_item_id = former);
   UPDATE bridge_mappings
   SET outlook_item_id = mailbox, outlook_event_id = NULL, agreement = 'never', booking_base = NULL, outlook_base = NULL, outlook_etag = NULL,
       outlook_seen = NULL, outlook_news = NULL, event_intent = NULL, removing = false, is_organizer = true, waits_for = NULL, conflict = NULL, resolution = NULL,
       error_message = NULL, hint = NULL, attempt = 0, generation = generation + 1, revision = revision + 1, lane = 1, due_at = now(),
       sync_status = CASE WHEN sync_status IN ('synced', 'error', 'conflict') THEN 'pending' ELSE sync_status END
-  WHERE resource_id = room;
+  WHERE resource_id = room AND (former IS NULL OR outlook_item_id = former);
 END $again$;
+CREATE OR REPLACE FUNCTION bridge_show_again(room integer, mailbox text) RETURNS void LANGUAGE sql AS $again$
+  SELECT bridge_show_again(room, mailbox, NULL)
+$again$;
+
+-- Whether a mailbox by its former name is that of a room, as far as is known: names differ in case, or one is the object id.
+CREATE OR REPLACE FUNCTION bridge_is_mailbox(room bridge_resource_mappings, former text) RETURNS boolean LANGUAGE sql STABLE AS $is$
+  SELECT lower(former) IN (lower(room.outlook_item_id), lower(coalesce(room.outlook_object_id, room.outlook_item_id)))
+    OR EXISTS (SELECT FROM bridge_resource_mappings e WHERE lower(e.outlook_item_id) = lower(former)
+      AND lower(e.outlook_object_id) IN (lower(room.outlook_item_id), lower(room.outlook_object_id)))
+$is$;
+
+-- All mappings of an active room name its mailbox. Those that name another one are shown again in this one: their events are in
+-- the other one, and missing here they would be taken for deleted. If it is the same mailbox under a former name (`same`: one that
+-- is known to be), they keep their events. Returns whether any named another one or another name.
+CREATE OR REPLACE FUNCTION bridge_follow_mailbox(room_id integer, same text) RETURNS boolean LANGUAGE plpgsql AS $follow$
+DECLARE
+  room bridge_resource_mappings;
+  former text;
+  follows boolean := false;
+BEGIN
+  SELECT * INTO room FROM bridge_resource_mappings WHERE id = room_id AND active = 1;
+  FOR former IN SELECT DISTINCT m.outlook_item_id FROM bridge_mappings m
+    WHERE m.resource_id = room.resource_id AND m.outlook_item_id <> room.outlook_item_id ORDER BY 1
+  LOOP
+    follows := true;
+    IF lower(former) = lower(same) OR bridge_is_mailbox(room, former) THEN
+      UPDATE bridge_mappings m SET outlook_item_id = room.outlook_item_id, revision = m.revision + 1
+      WHERE m.resource_id = room.resource_id AND m.outlook_item_id = former
+        -- under its new name the event may have been taken for another one
+        AND NOT EXISTS (SELECT FROM bridge_mappings o
+                        WHERE o.outlook_item_id = room.outlook_item_id AND o.outlook_event_id = m.outlook_event_id);
+    END IF;
+    PERFORM bridge_show_again(room.resource_id, room.outlook_item_id, former);
+  END LOOP;
+  RETURN follows;
+END $follow$;
+
+-- The same for every active room, for what an older version or a disabled trigger left behind. Returns how many rooms it concerned.
+CREATE OR REPLACE FUNCTION bridge_follow_mailboxes() RETURNS integer LANGUAGE plpgsql AS $follow$
+DECLARE
+  rooms integer[];
+BEGIN
+  SELECT array_agg(r.id) INTO rooms FROM bridge_resource_mappings r JOIN (
+    SELECT DISTINCT resource_id, outlook_item_id FROM bridge_mappings) m ON m.resource_id = r.resource_id AND m.outlook_item_id <> r.outlook_item_id
+  WHERE r.active = 1;
+  UPDATE bridge_room_state SET baselined_at = NULL, lease_epoch = lease_epoch + 1, push_due_at = now(), updated_at = now()
+  WHERE resource_mapping_id = ANY (rooms);
+  PERFORM bridge_follow_mailbox(id, NULL) FROM unnest(rooms) AS id;
+  RETURN coalesce(cardinality(rooms), 0);
+END $follow$;
 
 -- What is known of a room's mailbox does not hold any more: it is called by `object_id` from now on (NULL: by its address), and
 -- its calendar is compared before anything else. `is_new`: it is another mailbox than before, or was made anew.
@@ -2504,7 +2566,7 @@ BEGIN
   UPDATE bridge_subscriptions SET subscription_id = NULL, expires_at = NULL, renewed_at = NULL, mailbox = NULL, due_at = now()
   WHERE resource_mapping_id = room_id AND ended_at IS NULL AND off_at IS NULL;
   IF is_new THEN
-    PERFORM bridge_show_again(room.resource_id, room.outlook_item_id);
+    PERFORM bridge_show_again(room.resource_id, room.outlook_item_id, NULL);
   END IF;
 END $replace$;
 $functions$;
@@ -2955,23 +3017,33 @@ $functions$;
   EXECUTE $functions$
 -- The triggers on our own tables: what a person or a script changes in them takes effect.
 
--- A person's (or script's) change of the room list takes effect at once. Switching on is a baseline.
+-- A person's (or script's) change of the room list takes effect at once. Switching on is a baseline. Whoever works on the room
+-- still knows it as it was, and writes nothing down any more.
 CREATE OR REPLACE FUNCTION bridge_rooms_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $rooms$
+DECLARE
+  same text;
 BEGIN
   IF TG_OP <> 'DELETE' THEN
     INSERT INTO bridge_room_state AS s (resource_mapping_id, push_due_at)
     VALUES (NEW.id, now())
     ON CONFLICT (resource_mapping_id) DO UPDATE
       SET push_due_at = now(), push_lane = 0, baselined_at = NULL, reconciled_at = NULL, delta_links = NULL, pull_due_at = NULL, next_poll_at = NULL,
+          lease_epoch = s.lease_epoch + 1,
           retry_at = NULL, attempt = 0, health = 'ok', error_message = NULL, hint = NULL, updated_at = now();
   END IF;
-  -- another mailbox: what was in the old one stays there, and everything is looked for and shown in the new one
   IF TG_OP = 'UPDATE' AND OLD.outlook_item_id <> NEW.outlook_item_id THEN
-    UPDATE bridge_resource_mappings SET outlook_object_id = NULL WHERE id = NEW.id;
-    UPDATE bridge_room_state SET claim_read_at = NULL, claim_refused = NULL, claim_found = NULL, claim_void = NULL
-    WHERE resource_mapping_id = NEW.id;
-    PERFORM bridge_show_again(NEW.resource_id, NEW.outlook_item_id);
+    IF lower(NEW.outlook_item_id) IN (lower(OLD.outlook_item_id), lower(OLD.outlook_object_id)) THEN
+      same := OLD.outlook_item_id;
+    ELSE
+      UPDATE bridge_resource_mappings SET outlook_object_id = NULL WHERE id = NEW.id;
+      UPDATE bridge_room_state SET claim_read_at = NULL, claim_refused = NULL, claim_found = NULL, claim_void = NULL
+      WHERE resource_mapping_id = NEW.id;
+    END IF;
+  END IF;
+  -- another mailbox, be it by another row: what was in the old one stays there, and everything is shown in the new one
+  IF TG_OP <> 'DELETE' AND NEW.active = 1 THEN
+    PERFORM bridge_follow_mailbox(NEW.id, same);
   END IF;
   -- the row for whose sake another one is held may be gone
   UPDATE bridge_room_state SET retry_at = NULL, push_due_at = now() WHERE health = 'held' AND retry_at IS NOT NULL;
@@ -3148,12 +3220,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'e30e3c7a30d9421eaf673b03172af61508718506ba780326c92e764c352bdc98 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '6e7a1c761c13c99892bc70971b01f27586ace144f6ac0e0f08bd3f6b131388c8 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_hand_over,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle_forgotten,bridge_settle_met,bridge_settle_counterparts,bridge_settle_removals,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_with_merge,bridge_write_back,bridge_leaving,bridge_write_exchange,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_hand_over,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle_forgotten,bridge_settle_met,bridge_settle_counterparts,bridge_settle_removals,bridge_need_lease,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_with_merge,bridge_write_back,bridge_leaving,bridge_write_exchange,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -1,5 +1,15 @@
 -- What was done is written down.
 
+-- Throws BR001 when the lease of a room was lost: another daemon has it by now, or somebody changed the room. It is asked for at the
+-- end, too: rows that we waited for may have been those of such a change.
+CREATE OR REPLACE FUNCTION bridge_need_lease(room_id integer, epoch bigint) RETURNS void LANGUAGE plpgsql AS $need$
+BEGIN
+  PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
+  END IF;
+END $need$;
+
 -- Writes down what was done to mappings of a leased room, with its line in bridge_log, and returns how long each
 -- change took, and whether `more` is due there or its calendar is to be asked for changes (`pulls`).
 -- Fenced: throws 'BR001' when the lease was lost. A row whose revision moved on meanwhile stays due.
@@ -17,10 +27,7 @@ BEGIN
   PERFORM set_config('synchronous_commit', 'off', true);
   -- never at the same time as a fold, which takes the same rows in another order; settles of other rooms go on
   PERFORM bridge_lock_for_settlement();
-  PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
-  END IF;
+  PERFORM bridge_need_lease(room_id, epoch);
   -- what is seldom to be done is looked for once
   SELECT bool_or(r.status = 'forget'), bool_or(jsonb_typeof(r.counterpart) = 'object'),
     bool_or(EXISTS (SELECT FROM bridge_removals d WHERE d.mapping_id = r.id)),
@@ -130,6 +137,7 @@ BEGIN
   IF removes THEN
     PERFORM bridge_settle_removals(results);
   END IF;
+  PERFORM bridge_need_lease(room_id, epoch);
   -- what the drain of the room would ask for next
   RETURN answer || jsonb_build_object(
     'more', EXISTS (SELECT FROM bridge_resource_mappings r JOIN bridge_mappings m ON m.resource_id = r.resource_id

@@ -58,5 +58,6 @@ BEGIN
   INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, action, reason)
   SELECT g.id, g.resource_id, g.reservation_type, g.reservation_id, g.outlook_item_id, g.outlook_event_id, 'adopted', a.reason
   FROM given g JOIN jsonb_to_recordset(attached) AS a (id bigint, reason text) USING (id);
+  PERFORM bridge_need_lease(room_id, epoch);
   RETURN (SELECT coalesce(jsonb_agg(a.id), '[]') FROM jsonb_to_recordset(attached) AS a (id bigint));
 END $attach$;

@@ -8,10 +8,7 @@ LANGUAGE plpgsql AS $notice$
 BEGIN
   -- see bridge_settle
   PERFORM bridge_lock_for_settlement();
-  PERFORM FROM bridge_room_state WHERE resource_mapping_id = room_id AND lease_epoch = epoch;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
-  END IF;
+  PERFORM bridge_need_lease(room_id, epoch);
   UPDATE bridge_mappings m
   SET outlook_news = k.news, noticed_at = coalesce(m.noticed_at, noticed), revision = m.revision + 1, attempt = 0, lane = 0,
       due_at = CASE WHEN k."dueInMs" IS NULL THEN least(m.due_at, now()) ELSE coalesce(m.due_at, now()) END,
@@ -32,6 +29,7 @@ BEGIN
     "dueInMs" double precision, "waitsFor" text, hint text, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz, "seriesMasterId" text, "outlookOrganizer" text)
   JOIN bridge_resource_mappings r ON r.id = room_id
   ON CONFLICT (outlook_item_id, outlook_event_id) DO NOTHING;
+  PERFORM bridge_need_lease(room_id, epoch);
 END $notice$;
 
 -- The same for one page of changes, together with where the next page or round begins.
@@ -60,6 +58,10 @@ CREATE OR REPLACE FUNCTION bridge_baselined(room_id integer, epoch bigint, adopt
   links text[], from_at timestamptz, to_at timestamptz, poll_ms double precision) RETURNS integer
 LANGUAGE plpgsql AS $baselined$
 BEGIN
+  PERFORM bridge_lock_for_settlement(), bridge_need_lease(room_id, epoch);
+  -- a resource that had this mailbox before has nothing in it any more; one that has another mailbox names that
+  DELETE FROM bridge_mappings m USING bridge_resource_mappings r
+  WHERE r.id = room_id AND m.outlook_item_id = r.outlook_item_id AND m.resource_id <> r.resource_id;
   PERFORM bridge_notice(room_id, epoch, noticed, known, born);
   UPDATE bridge_room_state SET baselined_at = now(), pulled_at = now(), delta_links = links, window_from = from_at,
     window_to = to_at, pull_attempt = 0, compare_at = NULL, updated_at = now(),
@@ -127,17 +129,68 @@ BEGIN
 END $removing$;
 
 -- A room has another mailbox: what was in the old one stays there, and everything is looked for and shown in the new one. What
--- is known of each meeting is kept, so that a mailbox that was restored is recognised.
-CREATE OR REPLACE FUNCTION bridge_show_again(room integer, mailbox text) RETURNS void LANGUAGE plpgsql AS $again$
+-- is known of each meeting is kept, so that a mailbox that was restored is recognised. `former`: only mappings that name this
+-- mailbox; NULL: all of the room.
+CREATE OR REPLACE FUNCTION bridge_show_again(room integer, mailbox text, former text) RETURNS void LANGUAGE plpgsql AS $again$
 BEGIN
-  DELETE FROM bridge_mappings WHERE resource_id = room AND reservation_id IS NULL;
+  DELETE FROM bridge_mappings WHERE resource_id = room AND reservation_id IS NULL AND (former IS NULL OR outlook_item_id = former);
   UPDATE bridge_mappings
   SET outlook_item_id = mailbox, outlook_event_id = NULL, agreement = 'never', booking_base = NULL, outlook_base = NULL, outlook_etag = NULL,
       outlook_seen = NULL, outlook_news = NULL, event_intent = NULL, removing = false, is_organizer = true, waits_for = NULL, conflict = NULL, resolution = NULL,
       error_message = NULL, hint = NULL, attempt = 0, generation = generation + 1, revision = revision + 1, lane = 1, due_at = now(),
       sync_status = CASE WHEN sync_status IN ('synced', 'error', 'conflict') THEN 'pending' ELSE sync_status END
-  WHERE resource_id = room;
+  WHERE resource_id = room AND (former IS NULL OR outlook_item_id = former);
 END $again$;
+CREATE OR REPLACE FUNCTION bridge_show_again(room integer, mailbox text) RETURNS void LANGUAGE sql AS $again$
+  SELECT bridge_show_again(room, mailbox, NULL)
+$again$;
+
+-- Whether a mailbox by its former name is that of a room, as far as is known: names differ in case, or one is the object id.
+CREATE OR REPLACE FUNCTION bridge_is_mailbox(room bridge_resource_mappings, former text) RETURNS boolean LANGUAGE sql STABLE AS $is$
+  SELECT lower(former) IN (lower(room.outlook_item_id), lower(coalesce(room.outlook_object_id, room.outlook_item_id)))
+    OR EXISTS (SELECT FROM bridge_resource_mappings e WHERE lower(e.outlook_item_id) = lower(former)
+      AND lower(e.outlook_object_id) IN (lower(room.outlook_item_id), lower(room.outlook_object_id)))
+$is$;
+
+-- All mappings of an active room name its mailbox. Those that name another one are shown again in this one: their events are in
+-- the other one, and missing here they would be taken for deleted. If it is the same mailbox under a former name (`same`: one that
+-- is known to be), they keep their events. Returns whether any named another one or another name.
+CREATE OR REPLACE FUNCTION bridge_follow_mailbox(room_id integer, same text) RETURNS boolean LANGUAGE plpgsql AS $follow$
+DECLARE
+  room bridge_resource_mappings;
+  former text;
+  follows boolean := false;
+BEGIN
+  SELECT * INTO room FROM bridge_resource_mappings WHERE id = room_id AND active = 1;
+  FOR former IN SELECT DISTINCT m.outlook_item_id FROM bridge_mappings m
+    WHERE m.resource_id = room.resource_id AND m.outlook_item_id <> room.outlook_item_id ORDER BY 1
+  LOOP
+    follows := true;
+    IF lower(former) = lower(same) OR bridge_is_mailbox(room, former) THEN
+      UPDATE bridge_mappings m SET outlook_item_id = room.outlook_item_id, revision = m.revision + 1
+      WHERE m.resource_id = room.resource_id AND m.outlook_item_id = former
+        -- under its new name the event may have been taken for another one
+        AND NOT EXISTS (SELECT FROM bridge_mappings o
+                        WHERE o.outlook_item_id = room.outlook_item_id AND o.outlook_event_id = m.outlook_event_id);
+    END IF;
+    PERFORM bridge_show_again(room.resource_id, room.outlook_item_id, former);
+  END LOOP;
+  RETURN follows;
+END $follow$;
+
+-- The same for every active room, for what an older version or a disabled trigger left behind. Returns how many rooms it concerned.
+CREATE OR REPLACE FUNCTION bridge_follow_mailboxes() RETURNS integer LANGUAGE plpgsql AS $follow$
+DECLARE
+  rooms integer[];
+BEGIN
+  SELECT array_agg(r.id) INTO rooms FROM bridge_resource_mappings r JOIN (
+    SELECT DISTINCT resource_id, outlook_item_id FROM bridge_mappings) m ON m.resource_id = r.resource_id AND m.outlook_item_id <> r.outlook_item_id
+  WHERE r.active = 1;
+  UPDATE bridge_room_state SET baselined_at = NULL, lease_epoch = lease_epoch + 1, push_due_at = now(), updated_at = now()
+  WHERE resource_mapping_id = ANY (rooms);
+  PERFORM bridge_follow_mailbox(id, NULL) FROM unnest(rooms) AS id;
+  RETURN coalesce(cardinality(rooms), 0);
+END $follow$;
 
 -- What is known of a room's mailbox does not hold any more: it is called by `object_id` from now on (NULL: by its address), and
 -- its calendar is compared before anything else. `is_new`: it is another mailbox than before, or was made anew.
@@ -161,6 +214,6 @@ BEGIN
   UPDATE bridge_subscriptions SET subscription_id = NULL, expires_at = NULL, renewed_at = NULL, mailbox = NULL, due_at = now()
   WHERE resource_mapping_id = room_id AND ended_at IS NULL AND off_at IS NULL;
   IF is_new THEN
-    PERFORM bridge_show_again(room.resource_id, room.outlook_item_id);
+    PERFORM bridge_show_again(room.resource_id, room.outlook_item_id, NULL);
   END IF;
 END $replace$;

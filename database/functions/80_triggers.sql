@@ -1,22 +1,32 @@
 -- The triggers on our own tables: what a person or a script changes in them takes effect.
 
--- A person's (or script's) change of the room list takes effect at once. Switching on is a baseline.
+-- A person's (or script's) change of the room list takes effect at once. Switching on is a baseline. Whoever works on the room
+-- still knows it as it was, and writes nothing down any more.
 CREATE OR REPLACE FUNCTION bridge_rooms_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $rooms$
+DECLARE
+  same text;
 BEGIN
   IF TG_OP <> 'DELETE' THEN
     INSERT INTO bridge_room_state AS s (resource_mapping_id, push_due_at)
     VALUES (NEW.id, now())
     ON CONFLICT (resource_mapping_id) DO UPDATE
       SET push_due_at = now(), push_lane = 0, baselined_at = NULL, reconciled_at = NULL, delta_links = NULL, pull_due_at = NULL, next_poll_at = NULL,
+          lease_epoch = s.lease_epoch + 1,
           retry_at = NULL, attempt = 0, health = 'ok', error_message = NULL, hint = NULL, updated_at = now();
   END IF;
-  -- another mailbox: what was in the old one stays there, and everything is looked for and shown in the new one
   IF TG_OP = 'UPDATE' AND OLD.outlook_item_id <> NEW.outlook_item_id THEN
-    UPDATE bridge_resource_mappings SET outlook_object_id = NULL WHERE id = NEW.id;
-    UPDATE bridge_room_state SET claim_read_at = NULL, claim_refused = NULL, claim_found = NULL, claim_void = NULL
-    WHERE resource_mapping_id = NEW.id;
-    PERFORM bridge_show_again(NEW.resource_id, NEW.outlook_item_id);
+    IF lower(NEW.outlook_item_id) IN (lower(OLD.outlook_item_id), lower(OLD.outlook_object_id)) THEN
+      same := OLD.outlook_item_id;
+    ELSE
+      UPDATE bridge_resource_mappings SET outlook_object_id = NULL WHERE id = NEW.id;
+      UPDATE bridge_room_state SET claim_read_at = NULL, claim_refused = NULL, claim_found = NULL, claim_void = NULL
+      WHERE resource_mapping_id = NEW.id;
+    END IF;
+  END IF;
+  -- another mailbox, be it by another row: what was in the old one stays there, and everything is shown in the new one
+  IF TG_OP <> 'DELETE' AND NEW.active = 1 THEN
+    PERFORM bridge_follow_mailbox(NEW.id, same);
   END IF;
   -- the row for whose sake another one is held may be gone
   UPDATE bridge_room_state SET retry_at = NULL, push_due_at = now() WHERE health = 'held' AND retry_at IS NOT NULL;

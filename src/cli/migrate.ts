@@ -21,7 +21,7 @@ import { refuseMisshapen } from './adapter-shape.ts';
 import { attachCommand, command, migrateCommand as howToMigrate } from '../command-name.ts';
 import { say } from './terminal.ts';
 import { readInstallation, storeAppearance } from '../sync/store/installation.ts';
-import { sweepRooms } from '../sync/worker/sweep.ts';
+import { followMailboxes, sweepRooms } from '../sync/worker/sweep.ts';
 
 export interface Migrated {
   /** Names of the migrations of our own tables that were run now. */
@@ -125,6 +125,11 @@ async function install(
     await installFunctions(client, wake, tell, signal);
     if (run.length < ourMigrations().length)
       tell('Our functions were not those of this version; they are now.');
+    const rooms = await followMailboxes(client);
+    if (rooms > 0)
+      tell(
+        `${rooms} ${rooms === 1 ? 'room' : 'rooms'} had events of another mailbox on record: the reservations are shown in the mailbox of today.`,
+      );
   }
   await client.query({
     text: `INSERT INTO public.bridge_settings (name, value) SELECT * FROM unnest($1::text[], $2::text[])

@@ -109,6 +109,30 @@ test('the command gives the good news first, then what may be chosen as one bloc
   assert.match(out, /^Our tables: /);
 });
 
+test('rooms whose events an earlier version looked for in another mailbox are shown again, and nothing is cancelled there', async () => {
+  await using db = await openTestDatabase({ schema: 'bridge' });
+  await db.query(`
+    INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id) VALUES (101, 'new@example.org'), (102, 'Kept@example.org');
+    INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, outlook_event_id, sync_status, outlook_news)
+    VALUES ('event', 1, 101, 'old@example.org', 'a', 'conflict', 'gone'), ('event', 2, 101, 'new@example.org', 'b', 'synced', NULL),
+      ('event', 3, 102, 'kept@example.org', 'c', 'synced', NULL);
+    UPDATE bridge_room_state SET baselined_at = now();
+    UPDATE bridge_settings SET value = 'those of an earlier version' WHERE name = 'functions'`);
+  assert.match((await run(db)).told, /2 rooms had events of another mailbox/);
+  assert.deepEqual(
+    await db.query(
+      'SELECT outlook_item_id AS box, outlook_event_id AS event, sync_status AS status, outlook_news AS news FROM bridge_mappings ORDER BY reservation_id',
+    ),
+    [
+      { box: 'new@example.org', event: null, status: 'pending', news: null },
+      { box: 'new@example.org', event: 'b', status: 'synced', news: null },
+      { box: 'Kept@example.org', event: 'c', status: 'synced', news: null },
+    ],
+  );
+  assert.deepEqual(await db.query('SELECT FROM bridge_room_state WHERE baselined_at IS NOT NULL'), []);
+  assert.doesNotMatch((await run(db)).told, /another mailbox/);
+});
+
 test('a default that a person set is kept', async () => {
   await using db = await openTestDatabase({ schema: 'bridge' });
   await db.query(`UPDATE bridge_settings SET value = '2' WHERE name = 'default_activity_id'`);

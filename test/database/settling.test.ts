@@ -171,6 +171,28 @@ describe('settling', () => {
     assert.deepEqual(await db.query('SELECT FROM bridge_log'), []);
   });
 
+  test('one that waits for somebody who gives the room another mailbox has lost its lease by then', async () => {
+    const { db: opened, row, epoch } = await settled();
+    await using db = opened;
+    const person = await db.pool.connect();
+    try {
+      await person.query(`BEGIN; UPDATE bridge_resource_mappings SET outlook_item_id = 'c@x' WHERE id = 1`);
+      const refused = assert.rejects(
+        settle(db, 1, epoch, [result(row)]),
+        (error) => sqlState(error) === 'BR001',
+      );
+      const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+      while ((await db.query(waiting)).length === 0) await db.query('SELECT pg_sleep(0.01)');
+      await person.query('COMMIT');
+      await refused;
+    } finally {
+      person.release(true);
+    }
+    assert.deepEqual(await db.query('SELECT outlook_item_id, outlook_event_id FROM bridge_mappings'), [
+      { outlook_item_id: 'c@x', outlook_event_id: null },
+    ]);
+  });
+
   test('what was never shown is forgotten, unless it changed meanwhile', async () => {
     const { db: opened, row, epoch } = await settled();
     await using db = opened;

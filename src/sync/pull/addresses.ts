@@ -2,7 +2,7 @@
 import type { Queryable } from '../../database.ts';
 import { Permanent, Retryable } from '../../errors.ts';
 import type { OutlookSide } from '../outlook-side.ts';
-import { storeMailbox, unresolvedBefore } from '../store/claims.ts';
+import { followMailbox, storeMailbox, unresolvedBefore } from '../store/claims.ts';
 import { replaceMailbox, type LeasedRoom } from '../store/work-list.ts';
 
 /** Rows that are resolved before a room's first work, at most. */
@@ -16,7 +16,7 @@ export function createAddresses({ db, outlook }: { readonly db: Queryable; reado
 
   /**
    * The room by the object id of its mailbox, if the directory tells: addresses change, and some calls refuse them. Rows that
-   * were there before it are resolved first, because one of them may map the same mailbox.
+   * were there before it are resolved first, because one of them may map the same mailbox. Its mappings name that mailbox then.
    */
   async function addressed(room: LeasedRoom, signal: AbortSignal): Promise<LeasedRoom> {
     const earlier = await unresolvedBefore(db, room, resolvedMost);
@@ -24,6 +24,7 @@ export function createAddresses({ db, outlook }: { readonly db: Queryable; reado
     const unresolved = earlier.filter(({ outlookItemId }) => !unresolvable.has(outlookItemId));
     const [own] = await Promise.all([isResolved ? null : resolve(room), ...unresolved.map(resolve)]);
     signal.throwIfAborted();
+    await followMailbox(db, room);
     return { ...room, mailbox: own ?? room.mailbox };
   }
 

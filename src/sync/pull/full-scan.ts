@@ -95,7 +95,10 @@ export function createFullScan({ db, outlook, claims, window, pollMs, tell, rand
     return await firstDeltaRound(outlook, room, span, signal);
   }
 
-  /** Whether the mailbox was made anew under its address, and is not the one that we knew. */
+  /**
+   * Whether the mailbox was made anew under its address, and is not the one that we knew. That a new row in the place of a former one
+   * is of the same mailbox, only a claim tells.
+   */
   async function isMadeAnew(
     room: LeasedRoom,
     { showsNothing }: Scanned,
@@ -108,9 +111,10 @@ export function createFullScan({ db, outlook, claims, window, pollMs, tell, rand
     return standing !== 'ours' && cursor === 'new' && isFollowed(room) && (await hasForgotten(room, signal));
   }
 
-  /** Whether the mailbox does not know where its rounds of changes were to go on. */
+  /** Whether the mailbox does not know where its rounds of changes were to go on, or nobody does, because its row is a new one. */
   async function hasForgotten(room: LeasedRoom, signal: AbortSignal): Promise<boolean> {
-    const { links } = await readCursor(db, room);
+    const { links, isFirst } = await readCursor(db, room);
+    if (isFirst) return true;
     if (links === null || links.length === 0) return false;
     for await (const answer of outlook.delta(room, { link: links[0]! }, signal))
       return (

@@ -126,6 +126,19 @@ export async function storeMailbox(
 }
 
 /**
+ * Lets the mappings of a room name its mailbox (see bridge_follow_mailbox): a fold beside the change of the room may have made some
+ * that name the one before.
+ */
+export async function followMailbox(db: Queryable, room: LeasedRoom): Promise<void> {
+  await db.query({
+    name: 'follow_mailbox',
+    // see bridge_settle
+    text: 'SELECT bridge_lock_for_settlement(), bridge_follow_mailbox($1, NULL)',
+    values: [room.id],
+  });
+}
+
+/**
  * A person says that a room which is held for somebody else's claim belongs here: a new claim is written over it. Returns
  * the claim that is void now; null: none was in the way.
  */

@@ -94,18 +94,19 @@ export interface Begun {
   readonly span: Span;
 }
 
-/** Where a room's rounds of changes begin, and for which window. */
+/** Where a room's rounds of changes begin, and for which window; `isFirst`: none was ever made, nor a full scan. */
 export async function readCursor(
   db: Queryable,
   room: LeasedRoom,
-): Promise<{ readonly links: string[] | null; readonly from: string | null }> {
-  const { rows } = await db.query<{ links: string[] | null; from: Date | null }>({
+): Promise<{ readonly links: string[] | null; readonly from: string | null; readonly isFirst: boolean }> {
+  const { rows } = await db.query<{ links: string[] | null; from: Date | null; first: boolean }>({
     name: 'read_cursor',
-    text: 'SELECT delta_links AS links, window_from AS "from" FROM bridge_room_state WHERE resource_mapping_id = $1',
+    text: `SELECT delta_links AS links, window_from AS "from", pulled_at IS NULL AS first FROM bridge_room_state
+      WHERE resource_mapping_id = $1`,
     values: [room.id],
   });
-  const { links = null, from = null } = rows[0] ?? {};
-  return { links, from: from?.toISOString() ?? null };
+  const { links = null, from = null, first = true } = rows[0] ?? {};
+  return { links, from: from?.toISOString() ?? null, isFirst: first };
 }
 
 /**

@@ -16,6 +16,15 @@ export async function mendRooms(db: Queryable): Promise<number> {
   return rowCount ?? 0;
 }
 
+/**
+ * Rooms whose mappings name another mailbox than theirs, as an older version left them behind, are shown again in theirs. Returns
+ * how many there were.
+ */
+export async function followMailboxes(db: Queryable): Promise<number> {
+  const { rows } = await db.query<{ rooms: number }>('SELECT public.bridge_follow_mailboxes() AS rooms');
+  return rows[0]!.rooms;
+}
+
 /** Makes every active room compare its whole window at its next drain, behind live changes. Returns how many. */
 export async function sweepRooms(db: Queryable): Promise<number> {
   const { rowCount } = await db.query(`
