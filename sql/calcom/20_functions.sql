@@ -23,6 +23,12 @@ SET search_path = pg_catalog, public, pg_temp AS $type$
   LIMIT 1;
 $type$;
 
+-- The status of a booking that nobody has confirmed yet.
+CREATE OR REPLACE FUNCTION public.bridge_first_status(kind integer) RETURNS "BookingStatus" LANGUAGE sql STABLE
+SET search_path = pg_catalog, public, pg_temp AS $status$
+  SELECT CASE WHEN (SELECT e."requiresConfirmation" FROM "EventType" e WHERE e.id = kind) THEN 'pending' ELSE 'accepted' END::"BookingStatus"
+$status$;
+
 -- Whether another booking than `own` has the room in this time: one that is accepted, or a request that holds the time.
 CREATE OR REPLACE FUNCTION public.bridge_is_taken(room integer, starts timestamp, ends timestamp, own integer) RETURNS boolean LANGUAGE sql STABLE
 SET search_path = pg_catalog, public, pg_temp AS $taken$
@@ -53,7 +59,7 @@ BEGIN
     "updatedAt", status, "iCalUID")
   SELECT gen_random_uuid()::text, room, host, kind, coalesce(item ->> 'title', ''), item ->> 'description',
     jsonb_build_object('name', person, 'email', mail), '{}', starts, ends, now() AT TIME ZONE 'UTC',
-    CASE WHEN (SELECT e."requiresConfirmation" FROM "EventType" e WHERE e.id = kind) THEN 'pending' ELSE 'accepted' END::"BookingStatus",
+    bridge_first_status(kind),
     coalesce(item ->> 'ical_uid', '')
   -- tested in the statement that writes, so that nothing comes between
   WHERE item ->> 'overlap' = 'allow' OR NOT bridge_is_taken(room, starts, ends, 0)
@@ -80,6 +86,9 @@ BEGIN
   IF was.id IS NULL THEN
     RAISE EXCEPTION 'There is no % %.', type, id USING ERRCODE = 'P0002';
   END IF;
+  IF change = '{}' THEN
+    RETURN '{}'; -- it is only to be locked
+  END IF;
   starts := coalesce((change ->> 'starts_at')::timestamptz AT TIME ZONE 'UTC', was."startTime");
   ends := coalesce((change ->> 'ends_at')::timestamptz AT TIME ZONE 'UTC', was."endTime");
   room := CASE WHEN change ? 'resource_ids' THEN bridge_only_room(change -> 'resource_ids') ELSE was."userId" END;
@@ -92,7 +101,10 @@ BEGIN
   UPDATE "Booking" b SET "startTime" = starts, "endTime" = ends, "userId" = room,
     "eventTypeId" = CASE WHEN room = b."userId" THEN b."eventTypeId" ELSE bridge_event_type(room) END,
     title = CASE WHEN change ? 'title' THEN coalesce(change ->> 'title', '') ELSE b.title END,
-    description = CASE WHEN change ? 'description' THEN change ->> 'description' ELSE b.description END,
+    -- notes that are hidden were not seen by who wrote another text
+    description = CASE WHEN change ? 'description'
+        AND NOT EXISTS (SELECT FROM "EventType" e WHERE e.id = b."eventTypeId" AND e."hideCalendarNotes")
+      THEN change ->> 'description' ELSE b.description END,
     -- made by Cal.com of host and times: it would refuse the time that is free now
     "idempotencyKey" = CASE WHEN (starts, ends, room) = (b."startTime", b."endTime", b."userId") THEN b."idempotencyKey" END,
     "iCalSequence" = b."iCalSequence" + 1, "updatedAt" = now() AT TIME ZONE 'UTC'
@@ -115,7 +127,7 @@ BEGIN
   RETURN FOUND;
 END $cancel$;
 
--- Accepts a cancelled booking again. False: it was not cancelled, or another one replaces it. 23P01: the time is taken by now.
+-- Enables a cancelled booking again; it waits for confirmation as an import does. False: it was not cancelled, or another one replaces it. 23P01: the time is taken by now.
 CREATE OR REPLACE FUNCTION public.bridge_reenable_item(type text, id bigint, note text) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $reenable$
 DECLARE
@@ -132,10 +144,11 @@ BEGIN
   IF bridge_is_taken(was."userId", was."startTime", was."endTime", was.id) THEN
     RAISE EXCEPTION 'The time is taken in room %.', was."userId" USING ERRCODE = '23P01';
   END IF;
-  UPDATE "Booking" b SET status = 'accepted', "cancellationReason" = NULL, "updatedAt" = now() AT TIME ZONE 'UTC' WHERE b.id = was.id;
+  UPDATE "Booking" b SET "cancellationReason" = NULL, "updatedAt" = now() AT TIME ZONE 'UTC',
+    status = bridge_first_status(b."eventTypeId") WHERE b.id = was.id;
   RETURN true;
 END $reenable$;
 
 REVOKE EXECUTE ON FUNCTION public.bridge_import_item(jsonb), public.bridge_change_item(text, bigint, jsonb),
   public.bridge_cancel_item(text, bigint, text), public.bridge_reenable_item(text, bigint, text), public.bridge_only_room(jsonb),
-  public.bridge_event_type(integer), public.bridge_is_taken(integer, timestamp, timestamp, integer) FROM PUBLIC;
+  public.bridge_event_type(integer), public.bridge_first_status(integer), public.bridge_is_taken(integer, timestamp, timestamp, integer) FROM PUBLIC;

@@ -120,6 +120,9 @@ DECLARE
   room integer;
   reason text;
 BEGIN
+  IF change = '{}' THEN
+    RETURN '{}'; -- it is only to be locked
+  END IF;
   SELECT i.starts_at, i.ends_at, i.resource_id, i.title, i.description INTO shown
   FROM bridge_items i WHERE i.reservation_type = $1 AND i.reservation_id = $2;
   times := bridge_wall_times(coalesce((change ->> 'starts_at')::timestamptz, shown.starts_at),
@@ -166,7 +169,7 @@ BEGIN
   RETURN true;
 END $cancel$;
 
--- Makes a cancelled date valid again. False: it was; a rejected one stays so. 23P01: another one has its time by now.
+-- Makes a cancelled date valid again; a reservation that was cancelled waits for approval as an import does. False: it was; a rejected one stays so. 23P01: another one has its time by now.
 CREATE OR REPLACE FUNCTION public.bridge_reenable_item(type text, id bigint, note text) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $reenable$
 DECLARE
@@ -178,7 +181,8 @@ BEGIN
   PERFORM bridge_refuse_taken((SELECT r.room_id FROM roombooking.reservations r WHERE r.id = was.reservation), was.start_dt, was.end_dt, was.reservation);
   UPDATE roombooking.reservation_occurrences o SET state = 2, rejection_reason = NULL
   WHERE o.reservation_id = was.reservation AND o.start_dt = was.start_dt;
-  UPDATE roombooking.reservations r SET state = 2, rejection_reason = NULL WHERE r.id = was.reservation AND r.state = 3;
+  UPDATE roombooking.reservations r SET rejection_reason = NULL, state = CASE WHEN m.reservations_need_confirmation THEN 1 ELSE 2 END
+  FROM roombooking.rooms m WHERE r.id = was.reservation AND r.state = 3 AND m.id = r.room_id;
   PERFORM bridge_log_edit(was.reservation, format('%s enabled again in Outlook', was.start_dt::date));
   RETURN true;
 END $reenable$;

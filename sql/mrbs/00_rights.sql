@@ -8,7 +8,7 @@ WITH wants (name, privilege, columns) AS (VALUES
   ('mrbs_entry', 'TRIGGER', NULL),
   ('mrbs_room', 'SELECT', 'id area_id room_name disabled'),
   ('mrbs_room', 'TRIGGER', NULL),
-  ('mrbs_area', 'SELECT', 'id area_name default_type disabled enable_periods'),
+  ('mrbs_area', 'SELECT', 'id area_name default_type disabled enable_periods approval_enabled'),
   ('mrbs_area', 'TRIGGER', NULL)
 ), tables AS (
   SELECT w.*, to_regclass('public.' || w.name) AS id,

@@ -20,7 +20,8 @@ SELECT 'entry'::text AS reservation_type,
        e.description,
        e.create_by::text AS organizer_name,
        NULL::text AS organizer_email,
-       (e.status & 1) = 1 AS is_private
+       (e.status & 1) = 1 AS is_private,
+       CASE WHEN (e.status & 2) = 0 THEN 'active' ELSE 'awaiting' END AS state
 FROM public.mrbs_entry k
 JOIN public.mrbs_entry e ON e.id = k.id::bigint AND k.id = ANY (ARRAY[e.id])
 JOIN public.mrbs_room r ON r.id = e.room_id

@@ -29,7 +29,7 @@ BEGIN
   END IF;
   INSERT INTO mrbs_entry (room_id, start_time, end_time, name, description, type, status, create_by, modified_by, ical_uid)
   SELECT room, starts, ends, left(coalesce(btrim(item ->> 'title'), ''), 80), item ->> 'description', a.default_type,
-    CASE WHEN (item ->> 'is_private')::boolean THEN 1 ELSE 0 END, owner, owner, coalesce(left(item ->> 'ical_uid', 255), gen_random_uuid()::text)
+    CASE WHEN (item ->> 'is_private')::boolean THEN 1 ELSE 0 END | CASE WHEN a.approval_enabled = 1 THEN 2 ELSE 0 END, owner, owner, coalesce(left(item ->> 'ical_uid', 255), gen_random_uuid()::text)
   FROM mrbs_room r JOIN mrbs_area a ON a.id = r.area_id
   -- tested in the statement that writes, so that nothing comes between
   WHERE r.id = room AND (item ->> 'overlap' = 'allow' OR NOT EXISTS (
@@ -54,6 +54,9 @@ BEGIN
   SELECT e.id, e.room_id, e.start_time, e.end_time INTO was FROM mrbs_entry e WHERE e.id = $2 AND $1 = 'entry' FOR UPDATE;
   IF was.id IS NULL THEN
     RAISE EXCEPTION 'There is no % %.', type, id USING ERRCODE = 'P0002';
+  END IF;
+  IF change = '{}' THEN
+    RETURN '{}'; -- it is only to be locked
   END IF;
   starts := coalesce(extract(epoch FROM (change ->> 'starts_at')::timestamptz)::integer, was.start_time);
   ends := coalesce(extract(epoch FROM (change ->> 'ends_at')::timestamptz)::integer, was.end_time);

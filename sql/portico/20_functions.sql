@@ -102,6 +102,9 @@ BEGIN
   IF old_starts IS NULL THEN
     RAISE EXCEPTION 'There is no % %.', type, id USING ERRCODE = 'P0002';
   END IF;
+  IF change = '{}' THEN
+    RETURN '{}'; -- it is only to be locked
+  END IF;
   starts := coalesce(bridge_local_time(change ->> 'starts_at'), old_starts);
   ends := coalesce(bridge_local_time(change ->> 'ends_at'), old_ends);
   IF ends < starts THEN

@@ -135,6 +135,9 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'There is no % %.', type, ${given} USING ERRCODE = 'P0002';
   END IF;
+  IF change = '{}' THEN
+    RETURN '{}'; -- it is only to be locked
+  END IF;
   SELECT * INTO was FROM bridge_items i WHERE i.reservation_type = $1 AND i.reservation_id = ${byKey ? 'bridge_key_id($1, $2)' : '$2'};
   starts := coalesce((change ->> 'starts_at')::timestamptz, was.starts_at);
   ends := coalesce((change ->> 'ends_at')::timestamptz, was.ends_at);

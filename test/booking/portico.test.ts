@@ -285,9 +285,9 @@ describe('a change', () => {
       event(1) +
         `INSERT INTO bb_event_date (event_id, from_, to_) VALUES (1, '2027-05-04 10:00', '2027-05-04 11:00')`,
     );
-    for (const refused of [change(db, 'event', 1, { title: 'x' }), cancel(db, 'event', 1)])
+    for (const refused of [() => change(db, 'event', 1, { title: 'x' }), () => cancel(db, 'event', 1)])
       await assert.rejects(
-        refused,
+        refused(),
         (error: Error) => sqlState(error) === 'P0001' && /several dates/.test(error.message),
       );
     assert.equal((await item(db, 'event', 1))['active'], true);

@@ -298,6 +298,44 @@ describe.each(desks)('the adapter $name', (desk) => {
     assert.equal((await itemsOf(db, key))[0]?.['active'], false);
   });
 
+  test('locks a reservation by a change of nothing, and writes nothing', async () => {
+    await using db = await open();
+    const rooms = await desk.rooms(db);
+    const key = await desk.book(db, rooms[0], '2027-06-01 10:00', '2027-06-01 11:00', 'Choir');
+    await itemsOf(db, key);
+    const before = await desk.everything(db);
+    assert.deepEqual(await change(db, key, {}), []);
+    assert.deepEqual(await desk.everything(db), before);
+    const holder = await db.pool.connect();
+    await holder.query('BEGIN');
+    await holder.query(`SELECT bridge_change_item($1, $2::bigint, '{}')`, [key.type, key.id]);
+    const { rows } = await holder.query<{ n: number }>(
+      `SELECT count(*)::integer AS n FROM pg_locks WHERE pid = pg_backend_pid() AND mode = 'RowShareLock' AND granted
+         AND relation::regclass::text NOT LIKE 'bridge%'`,
+    );
+    await holder.query('ROLLBACK');
+    holder.release();
+    assert.ok(rows[0]!.n > 0);
+  });
+
+  test('never approves: what was cancelled and is enabled again waits for approval as an import does', async (context) => {
+    await using db = await open();
+    if (!(await desk.askForApproval(db))) context.skip('the system has no approval');
+    const rooms = await desk.rooms(db);
+    const stateOf = async (key: Key) =>
+      (await itemsOf(db, key)).map(({ active, state }) => ({ active, state }));
+    const key = await imported(db, meeting(rooms[0]));
+    assert.deepEqual(await stateOf(key), [{ active: false, state: 'awaiting' }]);
+    const [there] = await db.query<{ there: boolean }>(
+      `SELECT to_regprocedure('bridge_reenable_item(text, bigint, text)') IS NOT NULL AS there`,
+    );
+    if (!there!.there) return;
+    const values = [key.type, key.id, 'Cancelled from Outlook'];
+    await db.query('SELECT bridge_cancel_item($1, $2::bigint, $3)', values);
+    await db.query('SELECT bridge_reenable_item($1, $2::bigint, $3)', values);
+    assert.deepEqual(await stateOf(key), [{ active: false, state: 'awaiting' }]);
+  });
+
   test('works with no more rights than 00_rights.sql asks for, and a DBA who grants them is asked for no more', async () => {
     await using db = await openTestDatabase({ schema: desk.bare });
     await using ours = await openRole(db, ['GRANT USAGE, CREATE ON SCHEMA public TO role']);

@@ -119,6 +119,26 @@ test('what an event type hides from calendars is hidden in Outlook', async () =>
   });
 });
 
+test('notes that an event type hides are not overwritten by a text of Outlook', async () => {
+  await using world = await open();
+  const id = await book(world, rooms.plain, 'Interview', 3, '10:00');
+  await set(world, id, `description = 'Key in the safe'`);
+  const notes = async (change: object) =>
+    (
+      await world.db.query(
+        `SELECT bridge_change_item('booking', $1, $2) AS stored, b.description FROM "Booking" b WHERE b.id = $1`,
+        [id, JSON.stringify(change)],
+      )
+    )[0];
+  const read = () => world.db.query('SELECT title, description FROM "Booking" WHERE id = $1', [id]);
+  await world.db.query('UPDATE "EventType" SET "hideCalendarNotes" = true WHERE "userId" = 1');
+  expect(await notes({ title: 'Talk', description: 'Bring cake' })).toMatchObject({ stored: ['title'] });
+  expect(await read()).toEqual([{ title: 'Talk', description: 'Key in the safe' }]);
+  await world.db.query('UPDATE "EventType" SET "hideCalendarNotes" = false WHERE "userId" = 1');
+  expect(await notes({ description: 'Bring cake' })).toMatchObject({ stored: ['description'] });
+  expect(await read()).toEqual([{ title: 'Talk', description: 'Bring cake' }]);
+});
+
 test('a booking that Outlook moved gives back the time that Cal.com had promised it', async () => {
   await using world = await open();
   const id = await book(world, rooms.plain, 'Interview', 3, '10:00', { key: 'made of host and times' });

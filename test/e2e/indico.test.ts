@@ -1,6 +1,7 @@
 /** Indico's series, states and days, in both directions. */
 import { describe, expect, test } from 'vitest';
 import { at, date, day } from '../support/dates.ts';
+import { createUndo } from '../../src/sync/manual/undo.ts';
 import { openDeskWorld } from './desk-world.ts';
 
 type World = Awaited<ReturnType<typeof openDeskWorld>>;
@@ -112,6 +113,11 @@ describe('a series', () => {
       { day: date(17), from: '10:00', to: '11:00', state: 2 },
     ]);
     expect(await reservations(world)).toMatchObject([{ state: 2 }]);
+    expect(
+      await world.db.query(
+        'SELECT info[1] AS line FROM roombooking.reservation_edit_logs ORDER BY info[1] COLLATE "C"',
+      ),
+    ).toEqual([{ line: `${date(10)} cancelled: Cancelled from Outlook` }, { line: 'Changed in Outlook' }]);
   });
 
   test('keeps the day, title and room of one date, and Outlook is set back to them', async () => {
@@ -262,5 +268,35 @@ describe('approval', () => {
       await world.db.query('UPDATE roombooking.reservation_occurrences SET state = 4');
     });
     expect(world.writes().filter((call) => call.includes('decline'))).toHaveLength(1);
+  });
+
+  test('is asked for again by what was cancelled before anybody gave it, and comes back by undo or because its event does', async () => {
+    await using world = await open();
+    const { id } = world.tenant.people.book(world.upn(rooms.approved), {
+      subject: 'Council',
+      start: at(3, '10:00'),
+      end: at(3, '11:00'),
+    });
+    await world.look();
+    const [request] = await world.items(rooms.approved);
+    expect(request).toMatchObject({ state: 'awaiting' });
+    world.tenant.people.remove(world.upn(rooms.approved), id);
+    await world.look();
+    expect(await world.items(rooms.approved)).toEqual([]);
+    const [revived] = await world.db.query<{ stored: string[] | null }>(
+      `WITH one AS (SELECT * FROM bridge_items WHERE reservation_id = $1)
+       SELECT bridge_revive('booking', $1, $2, jsonb_build_object('starts_at', one.starts_at, 'ends_at', one.ends_at), 'Cancelled from Outlook') AS stored FROM one`,
+      [request!.id, rooms.approved],
+    );
+    expect(revived!.stored).toEqual(['ends_at', 'starts_at']);
+    expect(await world.items(rooms.approved)).toMatchObject([{ id: request!.id, state: 'awaiting' }]);
+    await world.write(() => world.db.query(`SELECT bridge_cancel_item('booking', $1, '')`, [request!.id]));
+    const undo = createUndo(world.db.pool);
+    const choice = { since: new Date(0), resourceId: null, what: ['cancelled'] } as const;
+    expect(await undo.apply(choice, 'anna')).toMatchObject([{ step: 're-enable', refused: null }]);
+    expect(await world.items(rooms.approved)).toMatchObject([{ id: request!.id, state: 'awaiting' }]);
+    expect(await undo.plan({ ...choice, what: ['undone'] })).toMatchObject([
+      { step: 'cancel', refused: null },
+    ]);
   });
 });

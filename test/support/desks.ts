@@ -31,12 +31,14 @@ export interface Desk {
   cancel(db: TestDatabase, key: Booked): Promise<void>;
   /** Keys the booking system has no place for. */
   lacks(db: TestDatabase): Promise<readonly string[]>;
+  /** From now on all rooms ask for approval. False: the system has none. */
+  askForApproval(db: TestDatabase): Promise<boolean>;
   /** All data of the bookings. */
   everything(db: TestDatabase): Promise<unknown>;
 }
 
 const parts = ['rooms', 'book', 'move', 'touch', 'cancel', 'everything'] as const;
-type Part = (typeof parts)[number] | 'lacks';
+type Part = (typeof parts)[number] | 'lacks' | 'approval';
 
 /** Of an adapter as `adapters` names it, by name or path. */
 export function readDesk(adapter: string): Desk {
@@ -99,6 +101,10 @@ export function readDesk(adapter: string): Desk {
     touch: async (db, { id, key }) => void (await run(db, 'touch', [key ?? id])),
     cancel: async (db, { id, key }) => void (await run(db, 'cancel', [key ?? id])),
     lacks: async (db) => (await run(db, 'lacks', [])).map((row) => String(Object.values(row)[0])),
+    askForApproval: async (db) => {
+      await run(db, 'approval', []);
+      return written.has('approval');
+    },
     everything: (db) => run(db, 'everything', []),
   };
 }

@@ -28,3 +28,6 @@ SELECT (SELECT jsonb_agg(b ORDER BY b.id) FROM "Booking" b) AS bookings, (SELECT
 
 -- lacks
 VALUES ('is_private');
+
+-- approval
+UPDATE "EventType" SET "requiresConfirmation" = true;

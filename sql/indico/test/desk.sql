@@ -34,3 +34,6 @@ SELECT (SELECT jsonb_agg(r ORDER BY r.id) FROM roombooking.reservations r) AS re
 
 -- lacks
 VALUES ('is_private');
+
+-- approval
+UPDATE roombooking.rooms SET reservations_need_confirmation = true;

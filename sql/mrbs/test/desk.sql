@@ -21,3 +21,6 @@ DELETE FROM mrbs_entry WHERE id = $1;
 
 -- everything
 SELECT * FROM mrbs_entry ORDER BY id;
+
+-- approval
+UPDATE mrbs_area SET approval_enabled = 1;

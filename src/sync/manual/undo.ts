@@ -170,7 +170,7 @@ const itemsText = `
     END AS refused
   FROM done d
   LEFT JOIN LATERAL (
-    SELECT min(v.title) AS title, min(v.starts_at) AS starts_at, bool_or(v.active) AS active FROM bridge_items v
+    SELECT min(v.title) AS title, min(v.starts_at) AS starts_at, bool_or(bridge_stands(to_jsonb(v))) AS active FROM bridge_items v
     WHERE v.reservation_type = d.reservation_type AND v.reservation_id = d.reservation_id) i ON true
   LEFT JOIN LATERAL (
     SELECT l.action, l.at FROM bridge_log l
