@@ -2586,12 +2586,12 @@ BEGIN
     AND (o.reservation_type, o.reservation_id) <> (kind, id_);
 END $met$;
 
--- Makes a reservation that lost its event in a room that of an event which is there again: it is active as the event shows it,
--- or has the room back. Returns the keys that are stored, NULL where the adapter cannot do that; throws 23P01 as
+-- Makes a reservation that lost its event in a room that of an event which is there again: it is active, or waits for approval, as
+-- the event shows it, or has the room back. Returns the keys that are stored, NULL where the adapter cannot do that; throws 23P01 as
 -- bridge_write_back does.
 CREATE OR REPLACE FUNCTION bridge_revive(kind text, id_ bigint, room integer, item jsonb, note text) RETURNS text[] LANGUAGE plpgsql AS $revive$
 DECLARE
-  is_active boolean;
+  stands boolean;
   rooms integer[];
   stored text[];
   place record;
@@ -2601,18 +2601,18 @@ BEGIN
     RETURN NULL;
   END IF;
   PERFORM bridge_lock_reservation(kind, id_);
-  SELECT bool_or(i.active), array_agg(i.resource_id) INTO is_active, rooms FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_;
-  IF rooms IS NULL OR is_active AND (room = ANY (rooms) OR one_room) THEN
+  SELECT bool_or(bridge_stands(to_jsonb(i))), array_agg(i.resource_id) INTO stands, rooms FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_;
+  IF rooms IS NULL OR stands AND (room = ANY (rooms) OR one_room) THEN
     RETURN NULL;
   END IF;
-  IF is_active THEN
+  IF stands THEN
     stored := bridge_change_item(kind, id_, bridge_with_keys(jsonb_build_object('resource_ids', rooms || room, 'overlap', item -> 'overlap')));
     RETURN CASE WHEN 'resource_ids' = ANY (stored) THEN stored END;
   END IF;
   stored := bridge_change_item(kind, id_, item - ARRAY['overlap', 'organizer_name', 'organizer_email']
     || CASE WHEN rooms = ARRAY[room] THEN '{}' ELSE bridge_with_keys(jsonb_build_object('resource_ids', jsonb_build_array(room))) END);
   PERFORM bridge_reenable_item(kind, id_, note);
-  IF NOT EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room AND i.active) THEN
+  IF NOT EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room AND bridge_stands(to_jsonb(i))) THEN
     RAISE EXCEPTION 'reservation %/% is not active again', kind, id_ USING ERRCODE = 'P0001';
   END IF;
   SELECT n.room, n.other INTO place FROM bridge_met(kind, id_) n WHERE item ->> 'overlap' = 'refuse' LIMIT 1;
@@ -2691,7 +2691,7 @@ DECLARE
   state jsonb;
 BEGIN
   PERFORM bridge_lock_reservation(kind, id_);
-  -- locks it
+  -- an empty change locks it
   PERFORM bridge_change_item(kind, id_, '{}');
   SELECT bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
     || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END INTO state
@@ -3220,7 +3220,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '6e7a1c761c13c99892bc70971b01f27586ace144f6ac0e0f08bd3f6b131388c8 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '28307fb7b2807a09a08a20b7848b7abeeb45f4131d7a7ef6957b67f3c4707796 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

@@ -277,11 +277,11 @@ describe('approval', () => {
       start: at(3, '10:00'),
       end: at(3, '11:00'),
     });
-    await world.look();
+    await world.pullAll();
     const [request] = await world.items(rooms.approved);
     expect(request).toMatchObject({ state: 'awaiting' });
     world.tenant.people.remove(world.upn(rooms.approved), id);
-    await world.look();
+    await world.pullAll();
     expect(await world.items(rooms.approved)).toEqual([]);
     const [revived] = await world.db.query<{ stored: string[] | null }>(
       `WITH one AS (SELECT * FROM bridge_items WHERE reservation_id = $1)
