@@ -78,7 +78,8 @@ BEGIN
     UPDATE bridge_mappings SET due_at = now(), lane = 0, attempt = 0, revision = revision + 1
     WHERE resource_id = NEW.resource_id AND waits_for = 'import';
   END IF;
-  UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now(), push_lane = 0, updated_at = now()
+  UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now(), updated_at = now(),
+    push_lane = CASE WHEN push_due_at IS NULL THEN 1 ELSE push_lane END
   WHERE resource_mapping_id = NEW.id;
   PERFORM bridge_wake();
   RETURN NULL;
@@ -96,7 +97,8 @@ BEGIN
   IF TG_OP = 'INSERT' AND NEW.value IN ('neutral', '{title}', 'Tentative:') THEN
     RETURN NULL;
   END IF;
-  UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now(), push_lane = 0, updated_at = now();
+  UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now(), updated_at = now(),
+    push_lane = CASE WHEN push_due_at IS NULL THEN 1 ELSE push_lane END;
   PERFORM bridge_wake();
   RETURN NULL;
 END $changed$;

@@ -131,7 +131,8 @@ BEGIN
     items := items || made_items;
   END IF;
   IF array_position(reservations, NULL) IS NOT NULL THEN
-    UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now(), push_lane = 0, updated_at = now();
+    UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now(), updated_at = now(),
+      push_lane = CASE WHEN push_due_at IS NULL THEN 1 ELSE push_lane END;
   END IF;
 END $gather$;
 

@@ -65,7 +65,7 @@ BEGIN
   INSERT INTO bridge_settings AS s (name, value) VALUES ('plan_confirmed_at', moment)
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
   -- what is done then is what the plan said: it, too, is made by comparing both sides
-  UPDATE bridge_room_state SET baselined_at = NULL, reconciled_at = NULL, push_due_at = now(), claim_found = NULL,
+  UPDATE bridge_room_state SET baselined_at = NULL, reconciled_at = NULL, push_due_at = now(), push_lane = CASE WHEN push_due_at IS NULL THEN 1 ELSE push_lane END, claim_found = NULL,
     retry_at = CASE WHEN health = 'held' THEN NULL ELSE retry_at END;
   PERFORM bridge_wake();
   RETURN jsonb_build_object('at', moment, 'before', false);
@@ -85,7 +85,7 @@ BEGIN
   UPDATE bridge_resource_mappings SET outlook_object_id = object_id
   WHERE id = room_id AND outlook_item_id = address AND outlook_object_id IS DISTINCT FROM object_id;
   IF FOUND THEN
-    UPDATE bridge_room_state SET baselined_at = NULL, push_due_at = now()
+    UPDATE bridge_room_state SET baselined_at = NULL, push_due_at = now(), push_lane = CASE WHEN push_due_at IS NULL THEN 1 ELSE push_lane END
     WHERE resource_mapping_id IN (SELECT r.id FROM bridge_resource_mappings r WHERE r.active = 1 AND r.id > room_id
       AND lower(coalesce(r.outlook_object_id, r.outlook_item_id)) = lower(object_id));
   END IF;

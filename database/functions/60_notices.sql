@@ -186,7 +186,7 @@ BEGIN
   SELECT array_agg(r.id) INTO rooms FROM bridge_resource_mappings r JOIN (
     SELECT DISTINCT resource_id, outlook_item_id FROM bridge_mappings) m ON m.resource_id = r.resource_id AND m.outlook_item_id <> r.outlook_item_id
   WHERE r.active = 1;
-  UPDATE bridge_room_state SET baselined_at = NULL, lease_epoch = lease_epoch + 1, push_due_at = now(), updated_at = now()
+  UPDATE bridge_room_state SET baselined_at = NULL, lease_epoch = lease_epoch + 1, push_due_at = now(), push_lane = CASE WHEN push_due_at IS NULL THEN 1 ELSE push_lane END, updated_at = now()
   WHERE resource_mapping_id = ANY (rooms);
   PERFORM bridge_follow_mailbox(id, NULL) FROM unnest(rooms) AS id;
   RETURN coalesce(cardinality(rooms), 0);

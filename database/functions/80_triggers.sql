@@ -8,10 +8,10 @@ DECLARE
   same text;
 BEGIN
   IF TG_OP <> 'DELETE' THEN
-    INSERT INTO bridge_room_state AS s (resource_mapping_id, push_due_at)
-    VALUES (NEW.id, now())
+    INSERT INTO bridge_room_state AS s (resource_mapping_id, push_due_at, push_lane)
+    VALUES (NEW.id, now(), 1)
     ON CONFLICT (resource_mapping_id) DO UPDATE
-      SET push_due_at = now(), push_lane = 0, baselined_at = NULL, reconciled_at = NULL, delta_links = NULL, pull_due_at = NULL, next_poll_at = NULL,
+      SET push_due_at = now(), push_lane = CASE WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END, baselined_at = NULL, reconciled_at = NULL, delta_links = NULL, pull_due_at = NULL, next_poll_at = NULL,
           lease_epoch = s.lease_epoch + 1,
           retry_at = NULL, attempt = 0, health = 'ok', error_message = NULL, hint = NULL, updated_at = now();
   END IF;
@@ -29,7 +29,8 @@ BEGIN
     PERFORM bridge_follow_mailbox(NEW.id, same);
   END IF;
   -- the row for whose sake another one is held may be gone
-  UPDATE bridge_room_state SET retry_at = NULL, push_due_at = now() WHERE health = 'held' AND retry_at IS NOT NULL;
+  UPDATE bridge_room_state SET retry_at = NULL, push_due_at = now(), push_lane = CASE WHEN push_due_at IS NULL THEN 1 ELSE push_lane END
+  WHERE health = 'held' AND retry_at IS NOT NULL;
   PERFORM bridge_wake();
   RETURN NULL;
 END $rooms$;
@@ -164,7 +165,7 @@ BEGIN
     END IF;
   END IF;
   UPDATE bridge_room_state s
-  SET baselined_at = NULL, reconciled_at = NULL, push_due_at = now(), push_lane = 0, updated_at = now()
+  SET baselined_at = NULL, reconciled_at = NULL, push_due_at = now(), push_lane = CASE WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END, updated_at = now()
   FROM bridge_resource_mappings r
   WHERE r.id = s.resource_mapping_id AND s.baselined_at IS NOT NULL AND (rooms IS NULL OR r.resource_id = ANY (rooms));
   IF FOUND THEN

@@ -94,10 +94,11 @@ export async function rebuild(db: Queryable, steps: readonly Step[]): Promise<st
       if (makes === null ? table !== null && missing.has(table) : missing.has(makes.name))
         await db.query(statement);
     await db.query(`
-      INSERT INTO public.bridge_room_state (resource_mapping_id, push_due_at)
-      SELECT id, now() FROM public.bridge_resource_mappings
+      INSERT INTO public.bridge_room_state AS s (resource_mapping_id, push_due_at, push_lane)
+      SELECT id, now(), 1 FROM public.bridge_resource_mappings
       ON CONFLICT (resource_mapping_id) DO UPDATE
-        SET push_due_at = now(), baselined_at = NULL, reconciled_at = NULL, updated_at = now()`);
+        SET push_due_at = now(), baselined_at = NULL, reconciled_at = NULL, updated_at = now(),
+          push_lane = CASE WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END`);
     await db.query('COMMIT');
   } catch (error) {
     await db.query('ROLLBACK').catch(() => undefined); // the first failure is the one that matters

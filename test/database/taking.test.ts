@@ -4,9 +4,9 @@ import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { describe, test } from 'vitest';
 import { takeRooms } from '../../src/sync/store/work-list.ts';
-import { catchUpRooms } from '../../src/sync/worker/sweep.ts';
+import { catchUpRooms, mendRooms } from '../../src/sync/worker/sweep.ts';
 import type { TestDatabase } from '../support/database.ts';
-import { open, event, booking, allocation, fold, take, untilWaiting } from './work-list-world.ts';
+import { open, event, booking, allocation, fold, take, allSynced, untilWaiting } from './work-list-world.ts';
 
 describe('taking', () => {
   test('it folds, leases and reads in one call; a change made now goes before the backfill', async () => {
@@ -43,6 +43,60 @@ describe('taking', () => {
       ['event 2', 'event 1', 'booking 1', 'allocation 1'],
     );
     assert.deepEqual((await take(db.pool, { anyLane: false, held: [1] })).rooms, []);
+  });
+
+  test.each([
+    [
+      'many rooms are added',
+      `INSERT INTO bridge_resource_mappings (id, resource_id, outlook_item_id) SELECT n, n, 'r' || n || '@x' FROM generate_series(1001, 1030) n`,
+    ],
+    [
+      'rooms are switched on',
+      `UPDATE bridge_resource_mappings SET active = 0; UPDATE bridge_resource_mappings SET active = 1`,
+    ],
+    ['settings of rooms change', `UPDATE bridge_resource_mappings SET privacy = 'full'`],
+    [
+      'a setting of all rooms changes',
+      `INSERT INTO bridge_settings (name, value) VALUES ('title_template', 'Room: {title}')`,
+    ],
+    [
+      'a booking table is emptied',
+      `INSERT INTO bridge_changes (reservation_type, reservation_id) VALUES (NULL, NULL)`,
+    ],
+    ['all mappings are lost', `TRUNCATE bridge_mappings CASCADE`],
+    ['a person confirms the plan', `SELECT bridge_confirm(NULL)`],
+    ['the state of rooms was lost', null],
+  ])('when %s they take no place that is kept for live changes', async (_what, sql) => {
+    await using db = await open();
+    await db.query(event(1) + event(2, { room: 102 }));
+    await fold(db);
+    await allSynced(db);
+    await db.query('UPDATE bridge_room_state SET push_due_at = NULL, push_lane = 0');
+    if (sql === null) {
+      await db.query('DELETE FROM bridge_room_state');
+      await mendRooms(db.pool);
+    } else await db.query(sql);
+    assert.deepEqual((await take(db.pool, { anyLane: false })).rooms, []);
+    await db.query(`UPDATE bb_event SET description = 'Bring notes' WHERE id = 2`);
+    assert.deepEqual(
+      (await take(db.pool, { anyLane: false })).rooms.map(({ id }) => id),
+      [2],
+    );
+    assert.ok((await take(db.pool)).rooms.length > 0, 'they are due');
+  });
+
+  test('a comparison that is asked for while a room is at work is behind live changes, too', async () => {
+    await using db = await open();
+    await db.query(event(1));
+    const [room] = (await take(db.pool)).rooms;
+    await allSynced(db);
+    await db.query('UPDATE bridge_room_state SET reconciled_at = NULL WHERE resource_mapping_id = 1');
+    await db.query(`SELECT bridge_release(1, $1, NULL, false, NULL, NULL, 'ok')`, [room!.epoch]);
+    assert.deepEqual((await take(db.pool, { anyLane: false })).rooms, []);
+    assert.deepEqual(
+      (await take(db.pool)).rooms.map(({ id }) => id),
+      [1],
+    );
   });
 
   test('a room that was only asked for changes is taken over as soon as its holder is gone, though nothing is due in it', async () => {

@@ -66,7 +66,8 @@ async function read(db: Queryable): Promise<Reading> {
 async function compareAndAcknowledge(db: Queryable, value: string): Promise<number> {
   const { rows } = await db.query<{ missed: number }>(
     `WITH swept AS (
-       UPDATE bridge_room_state s SET reconciled_at = NULL, push_due_at = least(s.push_due_at, now()), updated_at = now()
+       UPDATE bridge_room_state s SET reconciled_at = NULL, push_due_at = least(s.push_due_at, now()), updated_at = now(),
+         push_lane = CASE WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END
        FROM bridge_resource_mappings r WHERE r.id = s.resource_mapping_id AND r.active = 1
      ), stored AS (
        INSERT INTO bridge_settings (name, value) VALUES ('missed_seen', $1)

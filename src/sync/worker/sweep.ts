@@ -9,8 +9,8 @@ import type { Queryable } from '../../database.ts';
  */
 export async function mendRooms(db: Queryable): Promise<number> {
   const { rowCount } = await db.query(`
-    INSERT INTO bridge_room_state (resource_mapping_id, push_due_at)
-    SELECT r.id, now() FROM bridge_resource_mappings r
+    INSERT INTO bridge_room_state (resource_mapping_id, push_due_at, push_lane)
+    SELECT r.id, now(), 1 FROM bridge_resource_mappings r
     WHERE NOT EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = r.id)
     ON CONFLICT DO NOTHING`);
   return rowCount ?? 0;
