@@ -1196,7 +1196,8 @@ BEGIN
     UPDATE bridge_mappings SET due_at = now(), lane = 0, attempt = 0, revision = revision + 1
     WHERE resource_id = NEW.resource_id AND waits_for = 'import';
   END IF;
-  UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now(), push_lane = 0, updated_at = now()
+  UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now(), updated_at = now(),
+    push_lane = CASE WHEN push_due_at IS NULL THEN 1 ELSE push_lane END
   WHERE resource_mapping_id = NEW.id;
   PERFORM bridge_wake();
   RETURN NULL;
@@ -1214,7 +1215,8 @@ BEGIN
   IF TG_OP = 'INSERT' AND NEW.value IN ('neutral', '{title}', 'Tentative:') THEN
     RETURN NULL;
   END IF;
-  UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now(), push_lane = 0, updated_at = now();
+  UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now(), updated_at = now(),
+    push_lane = CASE WHEN push_due_at IS NULL THEN 1 ELSE push_lane END;
   PERFORM bridge_wake();
   RETURN NULL;
 END $changed$;
@@ -1517,7 +1519,8 @@ BEGIN
     items := items || made_items;
   END IF;
   IF array_position(reservations, NULL) IS NOT NULL THEN
-    UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now(), push_lane = 0, updated_at = now();
+    UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now(), updated_at = now(),
+      push_lane = CASE WHEN push_due_at IS NULL THEN 1 ELSE push_lane END;
   END IF;
 END $gather$;
 
@@ -1608,7 +1611,7 @@ BEGIN
   INSERT INTO bridge_settings AS s (name, value) VALUES ('plan_confirmed_at', moment)
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
   -- what is done then is what the plan said: it, too, is made by comparing both sides
-  UPDATE bridge_room_state SET baselined_at = NULL, reconciled_at = NULL, push_due_at = now(), claim_found = NULL,
+  UPDATE bridge_room_state SET baselined_at = NULL, reconciled_at = NULL, push_due_at = now(), push_lane = CASE WHEN push_due_at IS NULL THEN 1 ELSE push_lane END, claim_found = NULL,
     retry_at = CASE WHEN health = 'held' THEN NULL ELSE retry_at END;
   PERFORM bridge_wake();
   RETURN jsonb_build_object('at', moment, 'before', false);
@@ -1628,7 +1631,7 @@ BEGIN
   UPDATE bridge_resource_mappings SET outlook_object_id = object_id
   WHERE id = room_id AND outlook_item_id = address AND outlook_object_id IS DISTINCT FROM object_id;
   IF FOUND THEN
-    UPDATE bridge_room_state SET baselined_at = NULL, push_due_at = now()
+    UPDATE bridge_room_state SET baselined_at = NULL, push_due_at = now(), push_lane = CASE WHEN push_due_at IS NULL THEN 1 ELSE push_lane END
     WHERE resource_mapping_id IN (SELECT r.id FROM bridge_resource_mappings r WHERE r.active = 1 AND r.id > room_id
       AND lower(coalesce(r.outlook_object_id, r.outlook_item_id)) = lower(object_id));
   END IF;
@@ -1898,7 +1901,7 @@ BEGIN
   SET push_due_at = CASE WHEN s.reconciled_at IS NULL THEN now()
         -- a full scan that failed is asked for again by pull_due_at, and what needs none goes on
         WHEN s.baselined_at IS NULL AND (condition = 'ok' OR rest_ms IS NOT NULL) THEN now() ELSE due.at END,
-      push_lane = coalesce(due.lane, 0), lease_owner = NULL,
+      push_lane = coalesce(due.lane, 1), lease_owner = NULL,
       -- asked for while it was being worked on, and done: the question must not allow another round
       asked_at = CASE WHEN due.at IS NOT NULL OR s.pull_due_at IS NOT NULL OR s.compare_at IS NOT NULL OR s.baselined_at IS NULL
         OR s.reconciled_at IS NULL THEN s.asked_at END,
@@ -2538,7 +2541,7 @@ BEGIN
   SELECT array_agg(r.id) INTO rooms FROM bridge_resource_mappings r JOIN (
     SELECT DISTINCT resource_id, outlook_item_id FROM bridge_mappings) m ON m.resource_id = r.resource_id AND m.outlook_item_id <> r.outlook_item_id
   WHERE r.active = 1;
-  UPDATE bridge_room_state SET baselined_at = NULL, lease_epoch = lease_epoch + 1, push_due_at = now(), updated_at = now()
+  UPDATE bridge_room_state SET baselined_at = NULL, lease_epoch = lease_epoch + 1, push_due_at = now(), push_lane = CASE WHEN push_due_at IS NULL THEN 1 ELSE push_lane END, updated_at = now()
   WHERE resource_mapping_id = ANY (rooms);
   PERFORM bridge_follow_mailbox(id, NULL) FROM unnest(rooms) AS id;
   RETURN coalesce(cardinality(rooms), 0);
@@ -3025,10 +3028,10 @@ DECLARE
   same text;
 BEGIN
   IF TG_OP <> 'DELETE' THEN
-    INSERT INTO bridge_room_state AS s (resource_mapping_id, push_due_at)
-    VALUES (NEW.id, now())
+    INSERT INTO bridge_room_state AS s (resource_mapping_id, push_due_at, push_lane)
+    VALUES (NEW.id, now(), 1)
     ON CONFLICT (resource_mapping_id) DO UPDATE
-      SET push_due_at = now(), push_lane = 0, baselined_at = NULL, reconciled_at = NULL, delta_links = NULL, pull_due_at = NULL, next_poll_at = NULL,
+      SET push_due_at = now(), push_lane = CASE WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END, baselined_at = NULL, reconciled_at = NULL, delta_links = NULL, pull_due_at = NULL, next_poll_at = NULL,
           lease_epoch = s.lease_epoch + 1,
           retry_at = NULL, attempt = 0, health = 'ok', error_message = NULL, hint = NULL, updated_at = now();
   END IF;
@@ -3046,7 +3049,8 @@ BEGIN
     PERFORM bridge_follow_mailbox(NEW.id, same);
   END IF;
   -- the row for whose sake another one is held may be gone
-  UPDATE bridge_room_state SET retry_at = NULL, push_due_at = now() WHERE health = 'held' AND retry_at IS NOT NULL;
+  UPDATE bridge_room_state SET retry_at = NULL, push_due_at = now(), push_lane = CASE WHEN push_due_at IS NULL THEN 1 ELSE push_lane END
+  WHERE health = 'held' AND retry_at IS NOT NULL;
   PERFORM bridge_wake();
   RETURN NULL;
 END $rooms$;
@@ -3181,7 +3185,7 @@ BEGIN
     END IF;
   END IF;
   UPDATE bridge_room_state s
-  SET baselined_at = NULL, reconciled_at = NULL, push_due_at = now(), push_lane = 0, updated_at = now()
+  SET baselined_at = NULL, reconciled_at = NULL, push_due_at = now(), push_lane = CASE WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END, updated_at = now()
   FROM bridge_resource_mappings r
   WHERE r.id = s.resource_mapping_id AND s.baselined_at IS NOT NULL AND (rooms IS NULL OR r.resource_id = ANY (rooms));
   IF FOUND THEN
@@ -3220,7 +3224,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '28307fb7b2807a09a08a20b7848b7abeeb45f4131d7a7ef6957b67f3c4707796 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'cb65340dd700e50121f3426ccb5ec517545741825e3cb5a7677ba98f2c3f9e2b ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
