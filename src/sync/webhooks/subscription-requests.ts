@@ -98,12 +98,11 @@ export function createSubscriptionRequests({ db, waitMs = 20_000 }: RequestsOpti
     });
   }
 
-  /** The rooms' rows, made due if they lack a subscription; waits until each room has its row. */
-  async function ask(
-    roomIds: readonly number[],
-    signal: AbortSignal,
-  ): Promise<{ ids: number[]; since: Date }> {
-    const since = await now();
+  /**
+   * The rooms' rows, made due if they lack a subscription and were not tried since `since`; waits until each room has its row.
+   * `since` is before it was read what is lacking: what the keeper made after that is not tried again.
+   */
+  async function ask(roomIds: readonly number[], since: Date, signal: AbortSignal): Promise<number[]> {
     const wish = {
       name: 'ask_subscriptions',
       text: `
@@ -120,7 +119,7 @@ export function createSubscriptionRequests({ db, waitMs = 20_000 }: RequestsOpti
       ids = (await db.query<{ id: number }>(wish)).rows.map(({ id }) => id);
       return ids.length < roomIds.length;
     });
-    return { ids, since };
+    return ids;
   }
 
   /** One room, by its mailbox' address or object id, or by its resource. */
@@ -136,17 +135,18 @@ export function createSubscriptionRequests({ db, waitMs = 20_000 }: RequestsOpti
     const [room] = rows;
     if (room === undefined) return { found: 'unknown', known: await mailboxes() };
     if (!room.fit) return { found: 'unfit', active: room.active, room: room.room };
+    const since = await now();
     const before = await reportOf(room.id);
     if (before !== null && before.subscription_id !== null && before.status !== 'ending')
       return { found: 'subscription', existed: true, subscription: before };
-    const { ids, since } = await ask([room.id], signal);
-    await tried(ids, since, signal);
+    await tried(await ask([room.id], since, signal), since, signal);
     return { found: 'subscription', existed: false, subscription: await reportOf(room.id) };
   }
 
   async function createAll(
     signal: AbortSignal,
   ): Promise<{ rooms: number; rows: SubscriptionReport[]; existed: ReadonlySet<number> }> {
+    const since = await now();
     const { rows } = await db.query<{ id: number; subscribed: number | null }>({
       name: 'subscription_rooms',
       text: `SELECT r.id, (SELECT b.id FROM bridge_subscriptions b WHERE b.resource_mapping_id = r.id AND b.ended_at IS NULL
@@ -155,7 +155,7 @@ export function createSubscriptionRequests({ db, waitMs = 20_000 }: RequestsOpti
     });
     const lacking = rows.filter(({ subscribed }) => subscribed === null).map(({ id }) => id);
     const existing = rows.map(({ subscribed }) => subscribed).filter((id) => id !== null);
-    const { ids, since } = lacking.length === 0 ? { ids: [], since: new Date() } : await ask(lacking, signal);
+    const ids = lacking.length === 0 ? [] : await ask(lacking, since, signal);
     if (ids.length > 0) await tried(ids, since, signal);
     return { rooms: rows.length, rows: await reports([...existing, ...ids]), existed: new Set(existing) };
   }

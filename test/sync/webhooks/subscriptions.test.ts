@@ -1,5 +1,11 @@
 /** The keeper of subscriptions, with a simulated tenant that validates, refuses, forgets and calls. */
+import type { QueryConfig } from 'pg';
 import { describe, expect, test } from 'vitest';
+import type { Database } from '../../../src/database.ts';
+import {
+  createSubscriptionRequests,
+  type SubscriptionRequests as Requests,
+} from '../../../src/sync/webhooks/subscription-requests.ts';
 import { until } from '../../support/until.ts';
 import { always, mailboxOf, openSubscribed, type Subscribed } from './subscribed.ts';
 
@@ -372,3 +378,23 @@ test('of many daemons one keeps the subscriptions, and every room has one subscr
   expect(world.subscribed()).toEqual(resources);
   expect(asked(world, 'POST')).toBe(resources.length);
 });
+
+test.each([
+  ['all rooms', 'subscription_rooms', (requests: Requests) => requests.createAll(always)],
+  ['one room', 'subscription_reports', (requests: Requests) => requests.create(mailboxOf(101), always)],
+])(
+  'a subscription of %s that the keeper makes while it is asked for is not waited for',
+  async (_, question, ask) => {
+    await using world = await openSubscribed([101]);
+    const { pool } = world.db;
+    const query = async (asked: QueryConfig, values?: unknown[]) => {
+      const answer = await pool.query(asked, values);
+      if (asked.name === question) await world.keep();
+      return answer;
+    };
+    const db = Object.assign(Object.create(pool) as Database, { query });
+    // longer than the test: a wait for another try of the keeper, which is not due, has no end
+    await ask(createSubscriptionRequests({ db, waitMs: 24 * 60 * minute }));
+    expect(world.subscribed()).toEqual([101]);
+  },
+);
