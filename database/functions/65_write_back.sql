@@ -272,7 +272,7 @@ CREATE OR REPLACE FUNCTION bridge_with_merge(settled jsonb, what text) RETURNS j
     'written', settled -> 'written', 'unagreed', coalesce(settled -> 'open', '[]') || coalesce(settled -> 'hidden', '[]'),
     'kept', coalesce(settled -> 'kept', '{}') - ARRAY(SELECT jsonb_array_elements_text(settled -> 'hidden')), 'partly', '{"dueInMs": 0}'::jsonb)
     || CASE WHEN what = 'change' THEN jsonb_build_object('lostReason', concat_ws('; ', settled ->> 'reason', 'not possible here: '))
-         ELSE '{"joined": {"action": "joined"}, "revived": {"reason": "its event is there again"}}' END) END
+         ELSE '{"joined": {"action": "joined"}, "revived": {"reason": "its event has returned"}}' END) END
 $with$;
 CREATE OR REPLACE FUNCTION bridge_write_back(room_id integer, epoch bigint, what text, item jsonb, expected jsonb, settled jsonb) RETURNS jsonb
 LANGUAGE sql AS $back$

@@ -1,7 +1,7 @@
 /**
- * One line for each request: what was asked, by its template, so without ids, names or anything else of the address;
- * what was answered, how long it took, and an id that the answer carries too. Reading is level debug, for pages and
- * probes ask all day; what changes something or is refused is level info, and our own failures are warnings.
+ * One line per request: path template (without ids, names or other parts of the address), status, duration, and an id that
+ * is also in the answer. Reads have level debug because pages and probes poll; requests that change something or are refused
+ * have level info, and our own failures are warnings.
  */
 import type { Context, MiddlewareHandler } from 'hono';
 import { every } from 'hono/combine';
@@ -24,26 +24,26 @@ export function logRequests(log: RequestLog): MiddlewareHandler {
       status,
       ms,
       requestId: c.get('requestId') as string,
-      // the name of the key, never that of the person
+      // only the name of the key, never of the person
       keyName: c.get('keyName') as string | undefined,
     };
     log[levelOf(method, fields.route, status)](fields, 'request');
   });
 }
 
-/** Called by Microsoft, up to thousands of times a second. */
+/** Microsoft calls this up to thousands of times a second. */
 const receiver = '/webhook/outlook-notifications';
 
 function levelOf(method: string, route: string, status: number): 'debug' | 'info' | 'warn' {
-  // a probe that is told "not ready" asks again every few seconds; what is wrong is a log line of its own
+  // a probe repeats every few seconds after "not ready", and the cause has its own log line
   if (route === receiver || route === '/ready') return 'debug';
   const reads = ['GET', 'HEAD', 'OPTIONS'].includes(method);
-  // an outage is a log line of its own, not one for each page that asks meanwhile
+  // an outage has one log line, not one for each request meanwhile
   if (status === 503) return reads ? 'debug' : 'info';
   if (status >= 500) return 'warn';
   return status >= 400 || !reads ? 'info' : 'debug';
 }
 
-/** The path as it is described; 'unknown' for one that is not. */
+/** The path template; 'unknown' for a path without a route. */
 export const routeOf = (c: Context): string =>
   matchedRoutes(c).findLast(({ method }) => method !== 'ALL')?.path ?? 'unknown';

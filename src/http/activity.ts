@@ -1,4 +1,4 @@
-/** What was done lately and how fast: over all rooms, in both directions. */
+/** Recent changes and their latency, over all rooms and in both directions. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { createActivity } from '../sync/report/activity.ts';
 import { sentence, who, whyOf } from './mappings.ts';
@@ -40,11 +40,11 @@ const curve = z
   .object({
     ...percentiles,
     backfilled: z.number().int().openapi({
-      description: 'Brought over by a backfill: nobody waited for these, so they are in no other figure.',
+      description: 'Items of a backfill; they are not included in any other figure.',
     }),
-    histogram: z
-      .array(z.object({ le_ms: z.number().int().nullable(), count: z.number().int() }))
-      .openapi({ description: 'At most `le_ms`, and longer than the bound before; null: longer than all.' }),
+    histogram: z.array(z.object({ le_ms: z.number().int().nullable(), count: z.number().int() })).openapi({
+      description: 'Latencies up to `le_ms` and above the previous bound; null: above all bounds.',
+    }),
     curve: z.array(z.object({ at: instant, ...percentiles })),
   })
   .openapi('LatencyCurve');
@@ -53,22 +53,22 @@ const logRoute = createRoute({
   method: 'get',
   path: '/log',
   tags: ['Activity'],
-  summary: 'What was done lately, by whichever daemon',
+  summary: 'Recent changes by all daemons',
   request: {
     query: z.object({
       limit: limit(50),
       resource_id: resourceId.optional(),
       before: mappingId
         .optional()
-        .openapi({ description: 'Only lines older than the one of this id: the last one that was listed.' }),
+        .openapi({ description: 'Only lines older than the line with this id, for paging.' }),
       asked: z
         .enum(['true', 'false'])
         .optional()
-        .openapi({ description: 'true: only what was asked for through this API, and by whom.' }),
+        .openapi({ description: 'true: only requests made through this API, with their callers.' }),
     }),
   },
   responses: answers(
-    'The newest lines, the newest first.',
+    'The newest lines, newest first.',
     z.object({ success: z.literal(true), count: z.number().int(), lines: z.array(lineSchema) }),
   ),
 });
@@ -77,7 +77,7 @@ const latencyRoute = createRoute({
   method: 'get',
   path: '/stats/latency',
   tags: ['Activity'],
-  summary: 'How long changes took, from one side to its acceptance by the other',
+  summary: 'Latency of changes, from one side to acceptance by the other',
   request: {
     query: z.object({
       hours: whole(hoursMost)
@@ -87,7 +87,7 @@ const latencyRoute = createRoute({
     }),
   },
   responses: answers(
-    'Percentiles, histogram and curve of each direction.',
+    'Percentiles, histogram and time series of each direction.',
     z.object({
       success: z.literal(true),
       hours: z.number().int(),

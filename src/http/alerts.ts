@@ -1,4 +1,4 @@
-/** What needs a person, or did: raised once, closed by itself when the reason is over. */
+/** Alerts: raised once, closed automatically when their cause is over. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Alerts } from '../ops/alerts.ts';
 import { Problem } from './problem.ts';
@@ -15,19 +15,17 @@ const count = z.number().int();
 export const alertSchema = z
   .object({
     id: z.number().int(),
-    type: z
-      .string()
-      .openapi({ description: 'docs/operations.md says of each what it means and what to do.' }),
+    type: z.string().openapi({ description: 'docs/operations.md has the meaning and remedy of each type.' }),
     severity: z.enum(['warning', 'critical']),
     status: z.enum(['open', 'acknowledged', 'closed']),
     room: z.string().nullable(),
     resource_id: z.number().int().nullable(),
     mailbox: z.string().nullable(),
     message: z.string(),
-    hint: z.string().nullable().openapi({ description: 'What to do.' }),
+    hint: z.string().nullable().openapi({ description: 'The remedy.' }),
     detail: z.looseObject({}),
     created_at: instant,
-    seen_at: instant.openapi({ description: 'When its reason was last seen.' }),
+    seen_at: instant.openapi({ description: 'When its cause was last seen.' }),
     acknowledged_at: instantOrNull,
     closed_at: instantOrNull,
   })
@@ -40,13 +38,13 @@ const listRoute = createRoute({
   method: 'get',
   path: '/alerts',
   tags,
-  summary: 'Alerts: those that are open, or all',
+  summary: 'Open alerts, or all alerts',
   request: {
     query: z.object({
       status: z
         .enum(['open', 'closed', 'all'])
         .default('open')
-        .openapi({ description: 'open includes acknowledged ones: their reason is still there.' }),
+        .openapi({ description: 'open includes acknowledged alerts: their cause still exists.' }),
       limit: limit(100),
     }),
   },
@@ -57,9 +55,9 @@ const statsRoute = createRoute({
   method: 'get',
   path: '/alerts/stats',
   tags,
-  summary: 'How many alerts there are',
+  summary: 'Number of alerts',
   responses: answers(
-    'Open ones by severity and type.',
+    'Open alerts by severity and type.',
     z.object({
       success,
       statistics: z.object({
@@ -78,7 +76,7 @@ const checkRoute = createRoute({
   method: 'post',
   path: '/alerts/check',
   tags,
-  summary: 'Look at everything now, and not only on schedule',
+  summary: 'Check for alerts now',
   responses: answers('What is open now.', list.extend({ message: z.string(), opened: count, closed: count })),
 });
 
@@ -86,10 +84,10 @@ const acknowledgeRoute = createRoute({
   method: 'post',
   path: '/alerts/{id}/acknowledge',
   tags,
-  summary: 'Say that somebody is at it',
+  summary: 'Acknowledge an alert',
   request: { params: z.object({ id: alertId }) },
   responses: answers(
-    'It stays open until its reason is over.',
+    'It stays open until its cause is over.',
     z.object({ success, message: z.string(), alert: alertSchema }),
     [404],
   ),
@@ -100,7 +98,7 @@ const oldRoute = createRoute({
   method: 'delete',
   path: '/alerts/old',
   tags,
-  summary: 'Delete alerts that were closed long ago',
+  summary: 'Delete old closed alerts',
   request: {
     query: z.object({
       days: whole(daysMost).optional().openapi({
@@ -108,18 +106,18 @@ const oldRoute = createRoute({
         minimum: 0,
         maximum: daysMost,
         default: 30,
-        description: 'Those closed more than so many days ago.',
+        description: 'Alerts closed more than this number of days ago.',
       }),
     }),
   },
   responses: answers(
-    'How many were deleted; open ones never are.',
+    'The number of deleted alerts; open alerts are never deleted.',
     z.object({ success, message: z.string(), count }),
   ),
 });
 
 const usualDays = 30;
-/** Of one list; more than that is no list. */
+/** Upper bound of a list. */
 const openMost = 1_000;
 
 export function alertRoutes({ alerts: { book, check } }: AlertParts) {

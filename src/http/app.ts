@@ -1,7 +1,6 @@
 /**
- * The HTTP API: each area is a file of routes that asks for the few functions it uses; what all share is here, from
- * the outside in: a log line, security headers, the key, what may be in a query, the size of bodies, and one place that
- * answers what went wrong.
+ * The HTTP API. Each area is a file of routes that receives the functions it uses. The shared middleware is here, from the
+ * outside in: log line, security headers, key, query parameters, body size, and the error handler.
  */
 import { OpenAPIHono, createRoute, z } from '@hono/zod-openapi';
 import type { Hono } from 'hono';
@@ -89,7 +88,7 @@ export interface Parts
 export function createApp(parts: Parts) {
   const app = new OpenAPIHono({ strict: false });
   app.onError((error, c) => answerProblem(error, c, parts.tell));
-  // Microsoft calls there, without a key and thousands of times a second: before whatever asks for one or costs time
+  // Microsoft calls this without a key and up to thousands of times a second, so it comes before all other middleware
   app.route('/', webhookRoutes(parts));
   const { door, guard } = createAuth(parts);
   app.use(
@@ -156,7 +155,7 @@ const documentRoute = createRoute({
   method: 'get',
   path: '/openapi.json',
   tags: ['Description'],
-  summary: 'This description of the API',
+  summary: 'This description',
   responses: {
     200: { description: 'OpenAPI 3.1.', content: { 'application/json': { schema: z.looseObject({}) } } },
   },
@@ -170,7 +169,7 @@ function describe(app: OpenAPIHono): void {
     type: 'apiKey',
     in: 'cookie',
     name: sessionCookie,
-    description: 'Of a browser that logged in on /login.',
+    description: 'Set by a login on /login.',
   });
   let document: object | null = null;
   app.openapi(documentRoute, (c) => {
@@ -181,7 +180,7 @@ function describe(app: OpenAPIHono): void {
 
 function unknownPath(app: Pick<Hono, 'routes'>, method: string, path: string): Problem {
   const given = path.split('/');
-  // a parameter is as like as can be to whatever stands in its place
+  // a parameter matches any segment
   const filled = (template: string) =>
     template
       .split('/')

@@ -1,4 +1,4 @@
-/** Who asked for which change: written down before it is done, so a change that cannot be written down is not made. */
+/** The audit trail: a change and its caller are recorded before the change is made; a change that cannot be recorded is refused. */
 import type { Context, MiddlewareHandler } from 'hono';
 import { Retryable } from '../errors.ts';
 import { readId } from '../id.ts';
@@ -20,7 +20,7 @@ export const auditRequests =
     const id = await asked(await requestOf(c, who, route, keys));
     await next();
     await answered(id, c.res.status).catch((error: unknown) => {
-      // the caller has the answer; the line says who asked for what
+      // the caller already has the answer, and the line has the request
       if (!(error instanceof Retryable)) throw error;
     });
   };
@@ -50,7 +50,7 @@ async function requestOf(c: Context, who: string, route: string, keys: Keys): Pr
   };
 }
 
-/** As the router decodes it; what is malformed stays as it is. */
+/** Decoded as by the router; malformed text is returned unchanged. */
 function decoded(part: string): string {
   try {
     return decodeURIComponent(part);
@@ -59,5 +59,5 @@ function decoded(part: string): string {
   }
 }
 
-/** A text as PostgreSQL's JSON can hold it. */
+/** The text without characters that PostgreSQL's JSON cannot store. */
 const kept = (text: string, most: number): string => text.slice(0, most).replaceAll('\0', '').toWellFormed();

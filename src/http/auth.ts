@@ -1,10 +1,9 @@
 /**
- * Access to the API. With a key set, every endpoint but the open ones asks for one, or for the session of a browser that
- * sent one once; what a browser's session changes has to be asked for by our own pages.
+ * Access to the API. With a key set, every endpoint except the open ones requires a key or a browser session; changes with a
+ * session must come from our own pages.
  *
- * Without a key the API is for this machine: a request that came through a proxy, that names another host (a page that
- * resolves its own name to 127.0.0.1) or none, or that a page of another origin makes, is refused. So is what looks like a proxy
- * that says nothing of itself.
+ * Without a key the API serves this machine only: requests through a proxy (also one that sends no headers of its own), with
+ * another host name (DNS rebinding) or none, and requests from a page of another origin are refused.
  */
 import type { Context, MiddlewareHandler } from 'hono';
 import { html } from 'hono/html';
@@ -14,19 +13,19 @@ import { bareProxySign, forwardingHeader, isFromOtherPage, isFromOwnPage, isLoop
 import { Problem } from './problem.ts';
 import { createSessions, type Sessions } from './session.ts';
 
-/** Answered to anybody, with and without a key set: probes have none, and Microsoft has none. */
+/** Open with and without a key set, because probes and Microsoft have no key. */
 const open: ReadonlySet<string> = new Set(['/health', '/ready', '/webhook/outlook-notifications']);
 
-/** Answered to anybody who may still get in: where the key is typed, and where a session ends. */
+/** Open for login and logout. */
 const doorstep: ReadonlySet<string> = new Set(['/login', '/login/style.css', '/logout']);
 
-/** Pages: a browser that has no session is shown the way to one. */
+/** Pages that redirect a browser without a session to the login. */
 const page = /^\/(dashboard|docs)?\/?$/;
 
 export interface AuthOptions {
-  /** Empty: no key is asked for. */
+  /** Empty: no key is required. */
   readonly keys: readonly ApiKey[];
-  /** The header, in lower case, in which a proxy names the person; believed only beside a key or session. */
+  /** The header, in lower case, with the user's name from a proxy; trusted only together with a key or session. */
   readonly userHeader?: string | null;
   /** Where Microsoft reaches us: on a public address a proxy is in front, as we speak no TLS. */
   readonly webhookBaseUrl?: string | null;
@@ -34,10 +33,10 @@ export interface AuthOptions {
   readonly now?: () => number;
 }
 
-/** What opens: null where no key is set. */
+/** The valid keys; null if no key is set. */
 export type Door = { readonly keys: KeyCheck; readonly sessions: Sessions } | null;
 
-/** The door, and what stands before every endpoint: it lets a request through, or says why not. */
+/** Access control and the middleware that applies it to every endpoint. */
 export function createAuth({
   keys,
   userHeader = null,
@@ -62,7 +61,7 @@ export function createAuth({
   };
 }
 
-/** Nothing: come in. Else where a browser should go. Throws the Problem that refuses anybody else. */
+/** Returns nothing if access is granted, or the redirect for a browser. Throws the Problem that refuses other clients. */
 async function admit(
   c: Context,
   { keys, sessions }: NonNullable<Door>,
@@ -74,11 +73,11 @@ async function admit(
   const user = userHeader === null ? null : userOf(c.req.header(userHeader));
   const sent = presented === null ? null : keys.find(presented);
   if (sent !== null) {
-    // a proxy may add the key to whatever browsers send it; a script says nothing of pages
+    // a proxy may add the key to requests of browsers; a script sends no Origin and no Sec-Fetch-Site
     if (!reads(c) && isFromOtherPage(c))
       throw new Problem(
         403,
-        'This was asked for by a page of another site.',
+        'The request was made by a page of another site.',
         'Use the pages of this service. A script sends the key without Origin and Sec-Fetch-Site.',
       );
     return enter(c, sent, user);
@@ -88,7 +87,7 @@ async function admit(
     if (!['GET', 'HEAD', 'OPTIONS'].includes(c.req.method) && !isFromOwnPage(c))
       throw new Problem(
         403,
-        'A session changes things from our own pages only, and this request does not say that it is from one.',
+        'A session can make changes only from our own pages, and this request does not come from one.',
         'Scripts send the API key as X-API-Key instead of the cookie.',
       );
     return enter(c, session, user);
@@ -98,7 +97,7 @@ async function admit(
     return showTheWay(c);
   throw new Problem(
     401,
-    'This endpoint asks for the API key.',
+    'This endpoint requires the API key.',
     'Send it as X-API-Key or as Authorization: Bearer.',
     { headers: challenge },
   );
@@ -106,13 +105,13 @@ async function admit(
 
 const reads = (c: Context): boolean => ['GET', 'HEAD'].includes(c.req.method);
 
-/** Remembers the caller. Throws Problem for a change with a key that only reads. */
+/** Stores the caller in the context. Throws Problem for a change with a read-only key. */
 function enter(c: Context, key: ApiKey, user: string | null): undefined {
   if (key.readOnly && !reads(c))
     throw new Problem(
       403,
-      `The key ${key.name ?? ''} only reads: ${c.req.method} is not possible with it.`,
-      'Use a key that may change things: API_KEY or an API_KEY_<NAME> without READ.',
+      `The key ${key.name ?? ''} is read-only: ${c.req.method} is not allowed.`,
+      'Use a key with write access: API_KEY or an API_KEY_<NAME> without READ.',
     );
   const name = key.name ?? 'API_KEY';
   c.set('keyName', name);
@@ -120,16 +119,16 @@ function enter(c: Context, key: ApiKey, user: string | null): undefined {
   c.set('caller', user === null ? name : `${user} (${name})`);
 }
 
-/** The name of the key behind a request, and of the person where a proxy says it. Null: nobody was asked for a key. */
+/** The name of the request's key, with the user's name from a proxy. Null: no key is required. */
 export const callerOf = (c: Context): string | null => (c.get('caller') as string | undefined) ?? null;
 
-/** Whether the key behind a request may change anything; nobody was asked for one: it may. */
+/** Whether the request may make changes; without required keys it may. */
 export const mayWrite = (c: Context): boolean => c.get('readOnly') !== true;
 
-/** The name of the key behind a request. Null: nobody was asked for one. */
+/** The name of the request's key. Null: no key is required. */
 export const keyNameOf = (c: Context): string | null => (c.get('keyName') as string | undefined) ?? null;
 
-/** A name as a proxy sends it, without control characters; null: none. */
+/** A user's name from a proxy, without control characters; null: none. */
 function userOf(header: string | undefined): string | null {
   if (header === undefined) return null;
   // node reads headers as Latin-1, proxies send UTF-8
@@ -140,19 +139,19 @@ function userOf(header: string | undefined): string | null {
 
 const keyNames = /^(x-)?api[_-]?key$|^(access_?|auth_?|bearer_?)?token$|^key$/i;
 
-/** Addresses are kept in histories and in the logs of proxies, so a key in one is a key given away. */
+/** Addresses are stored in histories and proxy logs, so a key in an address is exposed. */
 function refuseKeyInQuery(c: Context): void {
   const name = Object.keys(c.req.query()).find((given) => keyNames.test(given));
   if (name === undefined) return;
   throw new Problem(
     401,
-    `The API key is not taken from the address (${name.slice(0, 20)}).`,
-    'Send it as X-API-Key or as Authorization: Bearer. Addresses end up in logs: if this was the key, set another.',
+    `An API key in the address is not accepted (${name.slice(0, 20)}).`,
+    'Send it as X-API-Key or as Authorization: Bearer. Addresses are stored in logs: if this was a valid key, replace it.',
     { headers: challenge },
   );
 }
 
-/** To the login page; who came from another site goes round once more, because only then its cookie comes along. */
+/** Redirects to the login page. A navigation from another site is redirected to itself first, because only then the browser sends its cookie. */
 function showTheWay(c: Context): Response | Promise<Response> {
   const { pathname, search } = new URL(c.req.url);
   if (['cross-site', 'same-site'].includes(c.req.header('sec-fetch-site') ?? ''))
@@ -172,9 +171,10 @@ function showTheWay(c: Context): Response | Promise<Response> {
   );
 }
 
-/** Throws unless the request was made on this machine, for this machine. */
+/** Throws unless the request was made on this machine and is addressed to it. */
 function refuseStrangers(c: Context, hasProxy: boolean): undefined {
-  const hint = 'Set API_KEY and send it as X-API-Key: without a key the API answers this machine only.';
+  const hint =
+    'Set API_KEY and send it as X-API-Key: without a key the API answers only requests from this machine.';
   const proxy = forwardingHeader(c);
   if (proxy !== null)
     throw new Problem(401, `The request came through a proxy (${proxy}), and no API key is set.`, hint);

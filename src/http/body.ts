@@ -1,4 +1,4 @@
-/** Bodies: at most 1 MB, and none at all is as good as any, whatever its content type says. */
+/** Request bodies: at most 1 MB; a missing body is accepted with any content type. */
 import type { MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { unrounded } from '../id.ts';
@@ -11,7 +11,7 @@ export const limitBody: MiddlewareHandler = bodyLimit({
   },
 });
 
-/** Numbers that JSON.parse would round become their digits. Malformed JSON is left for the endpoint to refuse. */
+/** Replaces numbers that JSON.parse would round by their digits. The endpoint refuses malformed JSON. */
 export const exactNumbers: MiddlewareHandler = async (c, next) => {
   if (c.req.header('content-type')?.includes('json') === true) {
     const text = await c.req.text();
@@ -33,7 +33,7 @@ function exactly(text: string): string {
   }
 }
 
-/** `curl -X POST -H 'Content-Type: application/json'` without a body sends no JSON, and means none. */
+/** `curl -X POST -H 'Content-Type: application/json'` without a body sends no JSON; it is treated as no body. */
 export const allowNoBody: MiddlewareHandler = async (c, next) => {
   const declared = c.req.header('content-type') !== undefined && !['GET', 'HEAD'].includes(c.req.method);
   if (declared && (await c.req.arrayBuffer()).byteLength === 0) {

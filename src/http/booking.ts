@@ -22,7 +22,7 @@ const importSchema = z
     outlook_event_id: z.string(),
     sync_status: z.string().openapi({
       description:
-        'imported: waits; conflict: flagged for a person; error: the booking system refused it; synced: done',
+        'imported: pending; conflict: a person has to decide; error: the booking system refused it; synced: done',
     }),
     start_time: wallTime,
     end_time: wallTime,
@@ -38,7 +38,7 @@ const listSchema = z.object({
 });
 
 const detail = z.object({
-  outlook_item_id: z.string().openapi({ description: 'The event id, as the predecessor printed it here.' }),
+  outlook_item_id: z.string().openapi({ description: 'The event id; the predecessor had it in this field.' }),
   reservation_id: answeredId.nullable(),
   title: z.string().nullable(),
   start_time: wallTime,
@@ -63,7 +63,7 @@ const processed = z
 const choice = z.object({ limit: limit(100), resource_id: resourceId.optional() });
 const noDate = {
   error: ({ input }: { readonly input?: unknown }) =>
-    `'${String(input).slice(0, 60)}' is no date like 2026-06-01`,
+    `'${String(input).slice(0, 60)}' is not a date like 2026-06-01`,
 };
 // PostgreSQL has no year 0
 const isoDate = z.iso
@@ -76,10 +76,10 @@ const processRoute = createRoute({
   method: 'post',
   path: '/booking/process-imports',
   tags,
-  summary: 'Make reservations of the events that wait to be imported',
+  summary: 'Import pending events as reservations',
   request: { query: choice },
   responses: answers(
-    'What became of each.',
+    'The result for each item.',
     z.object({ success: z.literal(true), message: z.string(), results: processed }),
   ),
 });
@@ -90,10 +90,7 @@ const pendingRoute = createRoute({
   tags,
   summary: 'Events in Outlook that are not in the booking system',
   request: { query: choice },
-  responses: answers(
-    'Those that wait, those flagged for a person and those refused, the soonest first.',
-    listSchema,
-  ),
+  responses: answers('Pending, conflicting and refused events, soonest first.', listSchema),
 });
 
 const processedRoute = createRoute({
@@ -109,7 +106,7 @@ const statsRoute = createRoute({
   method: 'get',
   path: '/booking/processing-stats',
   tags,
-  summary: 'How many events were imported',
+  summary: 'Number of imported events',
   responses: answers(
     'The statistics.',
     z.object({
@@ -136,10 +133,10 @@ const outlookEventsRoute = createRoute({
   method: 'get',
   path: '/sync/outlook-events',
   tags,
-  summary: 'Events in Outlook that are not in the booking system, between two dates',
+  summary: 'Events in Outlook between two dates that are not in the booking system',
   request: { query: dated },
   responses: answers(
-    'The soonest first.',
+    'Soonest first.',
     z.object({ success: z.literal(true), count: z.number().int(), events: z.array(importSchema) }),
   ),
 });
@@ -151,7 +148,7 @@ const fromOutlookRoute = createRoute({
   summary: 'Compare every calendar with the booking system now, and import what is new',
   request: { query: dated },
   responses: answers(
-    'What was imported, and what is not in the booking system afterwards.',
+    'The imported events, and those still missing in the booking system.',
     z.object({
       success: z.literal(true),
       message: z.string(),
@@ -221,7 +218,7 @@ export function bookingRoutes({ imports, polling, stopping }: BookingParts) {
       const message =
         late === 0
           ? 'Import from Outlook completed'
-          : `${late} of ${polled.length} calendars are still to come`;
+          : `${late} of ${polled.length} calendars are still pending`;
       return c.json({ success: true as const, message, results }, 200);
     });
 }
@@ -236,7 +233,7 @@ function datedChoice(query: z.output<typeof dated>) {
   if (query.from_date !== undefined && query.to_date !== undefined && query.from_date > query.to_date)
     throw new Invalid(
       'to_date',
-      `to_date: '${query.to_date}' lies before from_date.`,
+      `to_date: '${query.to_date}' is before from_date.`,
       'Write the earlier date first.',
     );
   return { ...choiceOf(query), from: query.from_date ?? null, to: query.to_date ?? null };

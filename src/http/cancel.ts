@@ -1,4 +1,4 @@
-/** One cancellation at a time: made in the booking system, made in Outlook, or asked for here (many, too). */
+/** Cancellations made in the booking system, made in Outlook, or requested here, one or many. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Cancellations } from '../sync/manual/cancellations.ts';
 import type { CancellationReports } from '../sync/report/cancellation-reports.ts';
@@ -27,7 +27,7 @@ import { detailOf, detailSchema, resultsSchema, summarise } from './synced.ts';
 export interface CancelParts extends TypeParts {
   readonly cancellations: Cancellations;
   readonly cancellationReports: CancellationReports;
-  /** Aborts when we are stopping: nobody is kept waiting then. */
+  /** Aborts when the daemon stops, so that no request is kept waiting. */
   readonly stopping: AbortSignal;
 }
 
@@ -39,10 +39,10 @@ const processRoute = createRoute({
   method: 'post',
   path: '/cancel/booking/{type}/{id}/{resource}',
   tags,
-  summary: 'Remove the event of a reservation that was cancelled in the booking system',
+  summary: 'Delete the event of a reservation that was cancelled in the booking system',
   request: { params },
   responses: answers(
-    'What was done to it; nothing, when it was processed already.',
+    'The action taken; none if it was already processed.',
     z.object({ success, message: z.string(), result: detailSchema }),
     [404, 409, 422],
   ),
@@ -52,14 +52,14 @@ const outlookRoute = createRoute({
   method: 'post',
   path: '/cancel/outlook/{event}',
   tags,
-  summary: 'Look at once at an event that was deleted or cancelled in Outlook',
+  summary: 'Read an event that was deleted or cancelled in Outlook, now',
   request: {
     params: z.object({
-      event: text(1_000).min(1).openapi({ description: 'Its id, percent-encoded.' }),
+      event: text(1_000).min(1).openapi({ description: 'The id of the event, percent-encoded.' }),
     }),
   },
   responses: answers(
-    'What was found. Nothing is cancelled because somebody says so: the event itself is asked.',
+    'The result of the read. The reservation is cancelled only if the event is gone.',
     z.object({ success, message: z.string(), result: detailSchema }),
     [404],
   ),
@@ -78,10 +78,10 @@ const removeRoute = createRoute({
   method: 'delete',
   path: '/cancel/reservation/{type}/{id}/{resource}',
   tags,
-  summary: 'Cancel a reservation in the booking system, in all its rooms, and remove its events',
+  summary: 'Cancel a reservation in the booking system, in all its rooms, and delete its events',
   request: { params },
   responses: answers(
-    'What was done to each of its events.',
+    'The action taken for each of its events.',
     z.object({ success, message: z.string(), results: resultsSchema }),
     [404, 409, 422],
   ),
@@ -104,10 +104,10 @@ const bulkRoute = createRoute({
   method: 'post',
   path: '/cancel/bulk',
   tags,
-  summary: 'Cancel up to 1000 reservations in the booking system and remove their events',
+  summary: 'Cancel up to 1000 reservations in the booking system and delete their events',
   request: { body: { content: { 'application/json': { schema: bulk } } } },
   responses: answers(
-    'What became of each.',
+    'The result for each item.',
     z.object({ success, message: z.string(), results: bulkResultsSchema }),
     [409, 413, 415],
   ),
@@ -129,7 +129,7 @@ export function cancelRoutes(parts: CancelParts) {
       if (answer.found === 'unknown')
         throw new Problem(
           404,
-          'No mapping knows this Outlook event.',
+          'No mapping has this Outlook event.',
           'Send its id as Graph gives it (immutable ids), percent-encoded: / is %2F, + is %2B, = is %3D.',
         );
       const { action } = answer.outcome;
@@ -188,7 +188,7 @@ export function cancelRoutes(parts: CancelParts) {
     });
 }
 
-/** What a look at an event came to. */
+/** The result of the read of an event, in words. */
 const looked: Readonly<Record<string, string>> = {
   'booking-cancelled': 'The event is gone; its reservation was cancelled',
   'booking-updated': 'The event is there, but it was changed; so is its reservation now',

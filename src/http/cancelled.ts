@@ -1,4 +1,4 @@
-/** What became of cancellations, as the guide prints it. */
+/** Results of cancellations, in the guide's form. */
 import { z } from '@hono/zod-openapi';
 import type { Id } from '../id.ts';
 import type { CancelAnswer, Cancelled, Detected } from '../sync/manual/cancellations.ts';
@@ -10,14 +10,14 @@ import { answeredId, instant, instantOrNull } from './schema.ts';
 import { detailOf, detailSchema, settledAs, settledItem, untouched } from './synced.ts';
 
 const differing = z.object({
-  id: answeredId.nullable().openapi({ description: 'Of the reservation.' }),
+  id: answeredId.nullable().openapi({ description: 'The id of the reservation.' }),
   reservation_type: z.string().nullable(),
   name: z.string().nullable(),
   active: z.number().int().openapi({ description: '1 or 0, as in the booking system.' }),
   resource_id: z.number().int(),
   mapping_id: z.number().int(),
-  outlook_event_id: z.string().nullable().openapi({ description: 'The event it had.' }),
-  sync_status: z.string().openapi({ description: 'When it was found.' }),
+  outlook_event_id: z.string().nullable().openapi({ description: 'Its former event.' }),
+  sync_status: z.string().openapi({ description: 'The status when it was found.' }),
   action: z
     .string()
     .openapi({ description: 'deleted, declined, unchanged, error, held (by the brake), pending, reset' }),
@@ -35,7 +35,10 @@ export const detectedSchema = z
     outlook_deletions: z.number().int(),
     pending_resets: z.number().int(),
     errors: z.number().int(),
-    pending: z.number().int().openapi({ description: 'Not done within 20 s; they follow by themselves.' }),
+    pending: z
+      .number()
+      .int()
+      .openapi({ description: 'Not finished within 20 s; they continue in the background.' }),
   })
   .openapi('DetectedCancellations');
 
@@ -67,10 +70,10 @@ export function summariseDetected({ cancelled, reenabled }: Detected): z.infer<t
   };
 }
 
-/** How many of all, in percent; all of none is 100 %. */
+/** The share in percent; 100 % of none. */
 export const rateOf = (good: number, all: number) => `${all === 0 ? 100 : Math.floor((100 * good) / all)}%`;
 
-/** A message, and how much of it is still to come. */
+/** A message with the number of pending items. */
 export const withPending = (message: string, pending: number) =>
   pending === 0 ? message : `${message}, ${pending} pending`;
 
@@ -92,8 +95,8 @@ export const cancelledReservation = z
     sync_direction: z.string(),
     processing_status: z.string().openapi({
       description:
-        'processed (nothing of it is in Outlook), pending, error, held (by the brake), kept (a person wants the event ' +
-        'to stay), active (it is not cancelled)',
+        'processed (not in Outlook any more), pending, error, held (by the brake), kept (a person keeps the event), ' +
+        'active (it is not cancelled)',
     }),
     starts_at: instantOrNull,
     ends_at: instantOrNull,
@@ -105,14 +108,14 @@ export const reservationAnswer = z
   .object({
     reservation_type: z.string(),
     reservation_id: answeredId,
-    exists: z.boolean().openapi({ description: 'False: its rows are gone from the booking system.' }),
+    exists: z.boolean().openapi({ description: 'False: its rows no longer exist in the booking system.' }),
     is_cancelled: z.boolean(),
     title: z.string().nullable(),
     mappings: z.array(cancelledReservation),
   })
   .openapi('ReservationStatus');
 
-/** What POST /cancel/booking/… answers; throws a Problem when there is nothing that could be processed. */
+/** The answer of POST /cancel/booking/…; throws a Problem if there is nothing to process. */
 export function processedAnswer(answer: CancelAnswer, type: string, id: Id, resource: number) {
   const item = `${type} ${id}`;
   switch (answer.found) {
@@ -134,7 +137,7 @@ export function processedAnswer(answer: CancelAnswer, type: string, id: Id, reso
       throw new Problem(
         409,
         `${item} is active in the booking system; nothing was removed.`,
-        `If it is being cancelled in a transaction that is not committed yet, nothing more is needed: the commit is seen. To cancel it from here: DELETE /cancel/reservation/${type}/${id}/${resource}.`,
+        `If it is being cancelled in an uncommitted transaction, no call is needed: the commit is captured. To cancel it from here: DELETE /cancel/reservation/${type}/${id}/${resource}.`,
       );
     case 'nothing-to-remove':
       return settledAs(untouched(type, id, resource), 'No Outlook event ID to delete');
@@ -186,7 +189,7 @@ export function summariseBulk(cancelled: readonly Cancelled[]): z.infer<typeof b
     details.filter((one) => statuses.includes(one.status)).length;
   const successful = count('cancelled', 'already_cancelled');
   const pending = count('pending');
-  // of a reservation that was named twice the events are counted once
+  // events of a reservation named twice are counted once
   const deleted = new Set(
     details.flatMap(({ events }) =>
       events

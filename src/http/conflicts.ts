@@ -1,4 +1,4 @@
-/** What waits for a person because the two sides disagree, side by side, and the person's choice. */
+/** Conflicts with both versions, and a person's choice. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { effectsOf } from '../sync/manual/conflict-effects.ts';
 import type { Conflicts, OpenConflict, Resolved } from '../sync/manual/conflicts.ts';
@@ -20,7 +20,7 @@ const keep = z.enum(['booking', 'outlook'], {
   error: ({ input }) => `'${String(input).slice(0, 60)}' is neither booking nor outlook`,
 });
 const version = z.string().max(64).optional().openapi({
-  description: 'Of the conflict as it was seen: 409 if it is another one by now.',
+  description: 'The version of the conflict that was read; 409 if it has changed.',
 });
 const mostAtOnce = 100;
 
@@ -35,19 +35,17 @@ const conflictSchema = z
     kind: z.string().openapi({
       description:
         'fields: both sides changed them; deleted: deleted in Outlook, changed in the booking system; overlap: an event ' +
-        'on a reserved time; moved: the booking system moved away from somebody else’s meeting; refused: the booking ' +
-        'system cannot take the change; rejected: Outlook cannot take it; orphan: the extended properties of a reservation that is not there; ' +
-        'free: somebody else’s meeting is shown as free',
+        'at a reserved time; moved: the booking system moved the reservation away from another person’s meeting; refused: the ' +
+        'booking system refuses the change; rejected: Outlook refuses it; orphan: extended properties of a reservation that does ' +
+        'not exist; free: another person’s meeting is shown as free',
     }),
     message: z.string().nullable(),
     hint: z.string().nullable(),
     since: instant,
-    organizer: z.string().nullable().openapi({ description: 'As the booking system knows it.' }),
-    outlook_organizer: z.string().nullable().openapi({ description: 'Who invited the room.' }),
-    is_organizer: z
-      .boolean()
-      .openapi({ description: 'The room organises the event; false: it was invited.' }),
-    version: z.string().openapi({ description: 'Another one once either side shows something else.' }),
+    organizer: z.string().nullable().openapi({ description: 'As in the booking system.' }),
+    outlook_organizer: z.string().nullable().openapi({ description: 'The organiser of the meeting.' }),
+    is_organizer: z.boolean().openapi({ description: 'The room is the organiser; false: it was invited.' }),
+    version: z.string().openapi({ description: 'Changes whenever either side changes.' }),
     effects: z
       .object({
         booking: z.string(),
@@ -57,14 +55,14 @@ const conflictSchema = z
       })
       .openapi({
         description:
-          'What is done when a side is kept; `loses`: the choice that takes something away; `mail`: to whom Exchange sends mail then, null: to nobody.',
+          'The effect of each choice; `loses`: the choice removes something; `mail`: the recipient of mail from Exchange, null: none.',
       }),
-    fields: z.array(z.string()).openapi({ description: 'What both sides changed to different things.' }),
+    fields: z.array(z.string()).openapi({ description: 'The fields that both sides changed differently.' }),
     booking: shownItem,
     outlook: shownItem,
     taken_by: z.string().nullable().openapi({
       description:
-        'Of a refused change: the title of what has the time in the booking system; null where it is private.',
+        'For a refused change: the title of the reservation that has the time; null if it is private.',
     }),
   })
   .openapi('Conflict');
@@ -73,19 +71,19 @@ const listRoute = createRoute({
   method: 'get',
   path: '/conflicts',
   tags,
-  summary: 'What waits for a person, both sides side by side',
+  summary: 'Open conflicts with both versions',
   request: {
     query: z.object({
       limit: limit(100),
       resource_id: resourceId.optional(),
       kind: z.enum(kinds).optional(),
       q: z.string().max(200).optional().openapi({
-        description: 'Stands in a title, or in the name of the organiser or the room.',
+        description: 'Part of a title, or of the name of the organiser or the room.',
       }),
     }),
   },
   responses: answers(
-    'Open conflicts, the soonest to take place first.',
+    'Open conflicts, soonest first.',
     z.object({ success: z.literal(true), count: z.number().int(), conflicts: z.array(conflictSchema) }),
   ),
 });
@@ -107,7 +105,7 @@ const resolveRoute = createRoute({
     },
   },
   responses: answers(
-    'What was done.',
+    'The action taken.',
     z.object({
       success: z.literal(true),
       message: z.string(),
@@ -140,11 +138,11 @@ const resolveManyRoute = createRoute({
     },
   },
   responses: answers(
-    'What was done with each; `gone` and `changed` were left alone.',
+    'The result for each; `gone` and `changed` ones were not touched.',
     z.object({
       success: z.literal(true),
       message: z.string(),
-      count: z.number().int().openapi({ description: 'How many were chosen.' }),
+      count: z.number().int().openapi({ description: 'The number of resolved conflicts.' }),
       results: z.array(
         z.object({
           id: z.number().int(),
@@ -179,8 +177,8 @@ export function conflictRoutes({ conflicts, stopping }: ConflictParts) {
       const left =
         count === results.length
           ? ''
-          : ` ${results.length - count} were left alone: they are others by now, or gone.`;
-      const message = `Kept what ${side === 'booking' ? 'the booking system' : 'Outlook'} shows of ${count}.${left}`;
+          : ` ${results.length - count} were not touched because they have changed or are gone.`;
+      const message = `Kept the version of ${side === 'booking' ? 'the booking system' : 'Outlook'} in ${count}.${left}`;
       return c.json({ success: true as const, message, count, results }, 200);
     })
     .openapi(resolveRoute, async (c) => {
@@ -192,7 +190,7 @@ export function conflictRoutes({ conflicts, stopping }: ConflictParts) {
         throw new Problem(404, `There is no open conflict ${id}.`, 'GET /conflicts lists the open ones.');
       const message = messageOf(resolved, side);
       if (resolved.state === 'changed')
-        throw new Problem(409, message, 'GET /conflicts shows it as it is; choose again.');
+        throw new Problem(409, message, 'GET /conflicts shows its current state; choose again.');
       return c.json(
         {
           success: true as const,
@@ -207,13 +205,12 @@ export function conflictRoutes({ conflicts, stopping }: ConflictParts) {
 
 function messageOf(resolved: Resolved, side: 'booking' | 'outlook'): string {
   if (resolved.state === 'gone') return `There is no open conflict ${resolved.id}.`;
-  if (resolved.state === 'changed')
-    return `Conflict ${resolved.id} is about something else by now, and nothing was done.`;
+  if (resolved.state === 'changed') return `Conflict ${resolved.id} has changed, and nothing was done.`;
   const { action, error } = resolved.outcome;
   if (action === 'held' || action === 'error')
-    return `It is still open: ${error ?? 'the other side cannot take it.'}`;
+    return `It is still open: ${error ?? 'the other side refuses it.'}`;
   if (action === 'pending') return 'Chosen; it is carried out as soon as its room can be worked on';
-  return `Kept what ${side === 'booking' ? 'the booking system' : 'Outlook'} shows`;
+  return `Kept the version of ${side === 'booking' ? 'the booking system' : 'Outlook'}`;
 }
 
 const printed = (conflict: OpenConflict): z.input<typeof conflictSchema> => ({

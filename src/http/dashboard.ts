@@ -1,6 +1,6 @@
 /**
- * The dashboard: files served as they stand, read once. The page asks the same API as everybody else. Nothing on it
- * comes from another host, and the policy of headers.ts forbids whatever is not written in these files.
+ * The dashboard: static files, read once. The page uses the public API. It loads nothing from another host, and the content
+ * security policy in headers.ts allows only these files.
  */
 import { readFileSync, readdirSync } from 'node:fs';
 import { createRoute, z } from '@hono/zod-openapi';
@@ -31,7 +31,7 @@ const files = new Map<string, readonly [file: URL, type: string]>([
 ]);
 
 export interface DashboardParts {
-  /** Empty: there is no session that could be ended. */
+  /** Empty: there are no sessions. */
   readonly keys: readonly unknown[];
 }
 
@@ -44,10 +44,10 @@ const pageRoute = (path: '/' | '/dashboard') =>
     request: { query: z.object({ language: z.enum(languages).optional() }) },
     responses: {
       200: {
-        description: 'A page, in the language that was chosen or that the browser asks for.',
+        description: 'The page, in the chosen language or the browser’s.',
         content: { 'text/html': { schema: z.string() } },
       },
-      303: { description: 'The language of the address is remembered.' },
+      303: { description: 'The language of the address is stored in a cookie.' },
     },
   });
 
@@ -70,7 +70,7 @@ export function dashboardRoutes({ keys }: DashboardParts) {
   const pages = { en: fillPage(page, 'en'), nb: fillPage(page, 'nb') };
   const texts = new Map([...files].map(([name, [file, type]]) => [name, [readFileSync(file, 'utf8'), type]]));
   const routes = newRoutes();
-  // asked for again each time, answered with 304: a new version is there at once
+  // revalidated each time and answered with 304, so that a new version is visible at once
   routes.use('/dashboard/*', etag());
   for (const path of ['/', '/dashboard'] as const) {
     routes.use(path, detectLanguage);

@@ -1,31 +1,31 @@
 /**
- * The OpenAPI 3.1 document: what the routes say of themselves, and what holds for all of them: the name of each operation for
- * clients that are made from it, the groups in the order in which people need them, and how whatever stands before a route refuses.
+ * The OpenAPI 3.1 document: the descriptions of the routes, plus the parts common to all of them: operation ids for generated
+ * clients, the groups in the order of their use, and the refusals of the middleware before a route.
  */
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import packageJson from '../../package.json' with { type: 'json' };
 import { problemAnswer } from './schema.ts';
 
-/** The groups, those that people use first. Every tag of a route is here. */
+/** The groups, most used first. Every tag of a route must be here. */
 const groups = {
-  Search: 'Any reservation or event, by what people know of it.',
+  Search: 'Search for reservations and events.',
   Rooms:
-    'Which resource is which mailbox, how each room is, its day and week, and what the brake holds there.',
-  Conflicts: 'What waits for a person to decide.',
-  Undo: 'What was done since a moment, taken back.',
-  Mappings: 'One reservation in one room: how it stands, and its life.',
-  Activity: 'What was done, how long it took, and what is being done now.',
-  Plan: 'What a sync would do.',
-  Alerts: 'What somebody should see to.',
-  Health: 'Is it alive, ready and well.',
-  Sync: 'From the booking system to Outlook, now.',
-  Imports: 'From Outlook to the booking system, now.',
-  Cancellations: 'What was cancelled on one side and not yet on the other.',
-  Polling: 'Asking calendars for changes.',
-  Webhooks: 'Being told of changes by Microsoft.',
-  Outlook: 'What the directory of the tenant knows.',
-  Dashboard: 'The page.',
-  Login: 'The session of a browser.',
+    'The mapping of resources to mailboxes, the state of each room, its day and week, and its removals held by the brake.',
+  Conflicts: 'Conflicts that a person has to decide.',
+  Undo: 'Revert the changes since a given time.',
+  Mappings: 'One reservation in one room: its state and its history.',
+  Activity: 'Recent and current changes, and their latency.',
+  Plan: 'The changes that a sync would make.',
+  Alerts: 'Problems that need attention.',
+  Health: 'Liveness, readiness and state.',
+  Sync: 'Immediate sync from the booking system to Outlook.',
+  Imports: 'Immediate sync from Outlook to the booking system.',
+  Cancellations: 'Cancellations on one side that the other side does not have yet.',
+  Polling: 'Polling of calendars for changes.',
+  Webhooks: 'Notifications from Microsoft Graph.',
+  Outlook: 'The directory of the tenant.',
+  Dashboard: 'The web page.',
+  Login: 'Browser sessions.',
   Description: 'This description.',
 } as const;
 
@@ -35,7 +35,7 @@ interface Operation {
   readonly responses: Record<string, unknown>;
 }
 
-/** What an operation does not list, any status from 400 on, is a Problem. */
+/** Every status from 400 on that an operation does not list is a Problem. */
 export function descriptionOf(app: OpenAPIHono) {
   const document = app.getOpenAPI31Document({
     openapi: '3.1.0',
@@ -43,7 +43,7 @@ export function descriptionOf(app: OpenAPIHono) {
       title: 'outlook-booking-sync',
       version: packageJson.version,
       description:
-        'Keeps room bookings and Outlook room calendars equal. Times are ISO 8601 in UTC where nothing else is said.',
+        'Keeps room bookings and Outlook room calendars equal. Times are ISO 8601 in UTC unless stated otherwise.',
       license: { name: packageJson.license, url: `https://spdx.org/licenses/${packageJson.license}` },
     },
     servers: [{ url: '/', description: 'The daemon that serves this description' }],
@@ -60,7 +60,7 @@ export function descriptionOf(app: OpenAPIHono) {
   return document;
 }
 
-/** `GET /rooms/{resource}/day` → `getRoomsByResourceDay`: it changes only with the address. */
+/** `GET /rooms/{resource}/day` → `getRoomsByResourceDay`: it depends only on method and path. */
 function operationIdOf(method: string, path: string): string {
   const words = path
     .replaceAll(/\{(\w+)\}/g, 'by-$1')
@@ -70,7 +70,7 @@ function operationIdOf(method: string, path: string): string {
   return `${method}${name || 'Root'}`;
 }
 
-/** Before every route: who may ask, what is asked, and how much is sent. Microsoft's calls meet none of it. */
+/** Refusals by the middleware: key, parameters, size of the body. It does not apply to Microsoft's calls. */
 function refusals(method: string, path: string, { security }: Operation): readonly number[] {
   if (path === '/webhook/outlook-notifications') return [431];
   const asksForKey = security?.length !== 0;
@@ -78,6 +78,6 @@ function refusals(method: string, path: string, { security }: Operation): readon
 }
 
 const anyProblem = {
-  description: 'What else went wrong: an unknown parameter, a body too large, a bug.',
+  description: 'Any other error: an unknown parameter, a body that is too large, a bug.',
   content: { 'application/json': { schema: { $ref: '#/components/schemas/Problem' } } },
 };

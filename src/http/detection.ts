@@ -1,4 +1,4 @@
-/** What is cancelled: found, processed, listed and counted. */
+/** Cancellations: detection, processing, list and counts. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { cancelledReservation, detectedSchema, rateOf, summariseDetected, withPending } from './cancelled.ts';
 import type { CancelParts } from './cancel.ts';
@@ -12,9 +12,9 @@ const detectRoute = (path: string) =>
     method: 'post',
     path,
     tags,
-    summary: 'Find what was cancelled or re-enabled in the booking system, and process it',
+    summary: 'Find and process cancelled and re-enabled reservations',
     responses: answers(
-      'What was found, and what became of it. A re-enabled reservation waits for a fresh event then.',
+      'The reservations found and the results. A re-enabled reservation then waits for a new event.',
       z.object({ success, message: z.string(), results: detectedSchema }),
     ),
   });
@@ -24,9 +24,9 @@ const reenabledRoute = (path: string) =>
     method: 'post',
     path,
     tags,
-    summary: 'Find what was re-enabled in the booking system, and have fresh events made',
+    summary: 'Find re-enabled reservations and create new events for them',
     responses: answers(
-      'What was found, and what became of it.',
+      'The reservations found and the results.',
       z.object({ success, message: z.string(), results: detectedSchema }),
     ),
   });
@@ -36,9 +36,9 @@ const detectionStatsRoute = (path: string) =>
     method: 'get',
     path,
     tags,
-    summary: 'What is cancelled or re-enabled in the booking system and not yet in Outlook',
+    summary: 'Cancelled and re-enabled reservations that are not yet synced to Outlook',
     responses: answers(
-      'How many, by type.',
+      'Counts by type.',
       z.object({
         success,
         statistics: z.object({
@@ -57,22 +57,22 @@ const listRoute = createRoute({
   method: 'get',
   path: '/cancel/cancelled-reservations',
   tags,
-  summary: 'Reservations that are cancelled, and what became of their events',
+  summary: 'Cancelled reservations and the state of their events',
   request: {
     query: z.object({
       limit: limit(50),
       direction: z
         .enum(['booking_to_outlook', 'outlook_to_booking'])
         .optional()
-        .openapi({ description: 'Only those that were made on this side.' }),
+        .openapi({ description: 'Only cancellations made on this side.' }),
     }),
   },
   responses: answers(
-    'The newest first.',
+    'Newest first.',
     z.object({
       success,
-      count: z.number().int().openapi({ description: 'How many are listed here.' }),
-      total: z.number().int().openapi({ description: 'How many there are.' }),
+      count: z.number().int().openapi({ description: 'The number of listed items.' }),
+      total: z.number().int().openapi({ description: 'The total number.' }),
       cancelled_reservations: z.array(cancelledReservation),
     }),
   ),
@@ -92,7 +92,7 @@ const statsRoute = createRoute({
         processed: z.number().int(),
         pending: z.number().int(),
         errors: z.number().int(),
-        held: z.number().int().openapi({ description: 'By the brake, until a person decides.' }),
+        held: z.number().int().openapi({ description: 'Held by the brake until a person decides.' }),
         success_rate: z.string(),
         by_direction: z.object({
           booking_to_outlook: z.number().int(),

@@ -1,6 +1,6 @@
 /**
- * /docs: the API as Swagger UI shows it, from files of the package on our own host; nothing is fetched from, or told to,
- * anybody else. It writes styles into its page, so this is the one page whose policy lets them be inline.
+ * /docs: the API in Swagger UI, from the files of its package; there are no requests to other hosts. Swagger UI writes styles
+ * into its page, so only this page's content security policy allows inline styles.
  */
 import { readFileSync } from 'node:fs';
 import { createRoute, z } from '@hono/zod-openapi';
@@ -35,7 +35,7 @@ const pageRoute = createRoute({
   method: 'get',
   path: '/docs',
   tags: ['Description'],
-  summary: 'This description as a page to read and to try things out',
+  summary: 'This description as a page with a form to try each endpoint',
   responses: { 200: { description: 'A page.', content: { 'text/html': { schema: z.string() } } } },
 });
 
@@ -73,7 +73,7 @@ const page = html`<!doctype html>
   </html>`;
 
 export function docsRoutes() {
-  // 2 MB that few ever ask for: read when somebody does
+  // 2 MB that are rarely used: read at the first request
   const read = new Map<string, Uint8Array<ArrayBuffer>>();
   return newRoutes()
     .openapi(pageRoute, (c) =>

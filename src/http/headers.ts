@@ -1,4 +1,4 @@
-/** The headers every answer carries, whatever it is; a page may bring a policy of its own. */
+/** The headers of every answer; a page may set its own content security policy. */
 import type { MiddlewareHandler } from 'hono';
 import { every } from 'hono/combine';
 import { secureHeaders } from 'hono/secure-headers';
@@ -9,11 +9,11 @@ const none = "'none'";
 
 const secured = secureHeaders({
   overwrite: false,
-  // not no-referrer: with that the forms of our own pages have the origin 'null'
+  // not no-referrer: with it the forms of our own pages have the origin 'null'
   referrerPolicy: 'same-origin',
   xFrameOptions: 'DENY',
   strictTransportSecurity: false,
-  // the JSON has it too: a browser that is made to take it for a page does nothing with it
+  // also for JSON, in case a browser is tricked into rendering it as a page
   contentSecurityPolicy: {
     defaultSrc: [none],
     scriptSrc: [self],
@@ -32,7 +32,7 @@ const rest: MiddlewareHandler = async (c, next) => {
   await next();
   const { headers } = c.res;
   if (!headers.has('cache-control')) headers.set('Cache-Control', 'no-store');
-  // without includeSubDomains: other services of the same domain are not ours to bind
+  // without includeSubDomains, which would affect other services of the domain
   if (isHttps(c)) headers.set('Strict-Transport-Security', halfAYear);
 };
 

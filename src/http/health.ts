@@ -1,4 +1,4 @@
-/** Is the process there, and can it do its work: for probes, so both are answered without a key. */
+/** Liveness and readiness for probes; both need no key. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { migrateCommand } from '../command-name.ts';
 import { databaseFailure, isOutage } from '../database.ts';
@@ -6,13 +6,13 @@ import { NotInstalled, Permanent, Retryable } from '../errors.ts';
 import type { HealthState } from '../ops/health.ts';
 import { instant, newRoutes } from './schema.ts';
 
-/** Whether the booking system's changes are noted at all. */
+/** Whether changes of the booking system are captured. */
 export interface Capture {
-  /** What is missing or disabled, one line each. */
+  /** Missing or disabled triggers, one line each. */
   readonly missing: readonly string[];
-  /** Triggers of ours that nothing declares, one line each. */
+  /** Triggers of ours without a declaration, one line each. */
   readonly extra: readonly string[];
-  /** What a DBA runs to mend it; null: nothing is to be mended. */
+  /** The DBA's repair statement; null: no repair is needed. */
   readonly repair: string | null;
 }
 
@@ -21,10 +21,10 @@ export interface HealthParts {
   readonly readCapture: () => Promise<Capture>;
 }
 
-/** A database that does not answer within this is away: a probe has its answer within 2 s. */
+/** A database that does not answer within this time counts as unavailable, so that a probe is answered within 2 s. */
 const databaseMs = 1_500;
 
-/** Longer, and something is wrong. */
+/** The limit of a normal state. */
 const startsWithinSeconds = 20;
 
 const tags = ['Health'];
@@ -33,11 +33,11 @@ const healthRoute = createRoute({
   method: 'get',
   path: '/health',
   tags,
-  summary: 'Whether the process lives',
+  summary: 'Whether the process is alive',
   security: [],
   responses: {
     200: {
-      description: 'It does.',
+      description: 'The process is alive.',
       content: {
         'application/json': {
           schema: z.object({
@@ -64,13 +64,13 @@ const readiness = z
         extra: z
           .array(z.string())
           .optional()
-          .openapi({ description: 'Triggers of ours that nothing declares.' }),
+          .openapi({ description: 'Triggers of the bridge without a declaration.' }),
       }),
     }),
     hint: z
       .string()
       .optional()
-      .openapi({ description: 'What to do; a statement for the DBA where one helps.' }),
+      .openapi({ description: 'The remedy, if possible as a statement for the DBA.' }),
   })
   .openapi('Readiness');
 type Readiness = z.infer<typeof readiness>;
@@ -79,14 +79,14 @@ const readyRoute = createRoute({
   method: 'get',
   path: '/ready',
   tags,
-  summary: 'Whether changes of the booking system are noticed at once',
+  summary: 'Whether changes of the booking system are picked up at once',
   security: [],
   responses: {
     200: {
-      description: 'PostgreSQL answers, its notifications are heard, and the triggers are there.',
+      description: 'PostgreSQL answers, its notifications arrive, and the triggers exist.',
       content: { 'application/json': { schema: readiness } },
     },
-    503: { description: 'What is missing.', content: { 'application/json': { schema: readiness } } },
+    503: { description: 'The failing checks.', content: { 'application/json': { schema: readiness } } },
   },
 });
 
@@ -104,7 +104,7 @@ export function healthRoutes({ health, readCapture }: HealthParts) {
     });
 }
 
-/** The capture, or why it could not be read in time. */
+/** The state of the capture, or the reason why it could not be read in time. */
 async function within(ms: number, read: () => Promise<Capture>): Promise<Capture | Error> {
   const late = Promise.withResolvers<Error>();
   const timer = setTimeout(() => late.resolve(new Retryable(`no answer within ${ms} ms`)), ms);
@@ -117,7 +117,7 @@ function readinessOf(health: HealthState, read: Capture | Error): Readiness {
   const outage = health.outages.booking;
   const away = read instanceof Error && isOutage(read) && !(read instanceof NotInstalled) ? read : null;
   const capture = read instanceof Error ? unreadable(away !== null) : read;
-  // what says how it is repaired is more than silence
+  // prefer an error with a repair over a time-out
   const repair = away instanceof Retryable || away instanceof Permanent ? away.hint : undefined;
   const database =
     away !== null
@@ -127,7 +127,7 @@ function readinessOf(health: HealthState, read: Capture | Error): Readiness {
         : [outage.error];
   const listening = listener.heard
     ? []
-    : [`notifications are not heard: ${listener.reason ?? 'no reason known'}`];
+    : [`notifications do not arrive: ${listener.reason ?? 'no reason known'}`];
   const of = (problems: readonly string[]) => ({ ok: problems.length === 0, problems: [...problems] });
   const checks = {
     database: of(database),
@@ -142,7 +142,7 @@ function readinessOf(health: HealthState, read: Capture | Error): Readiness {
   return { success: false, status: 'not ready', checks, hint };
 }
 
-/** Says nothing of a pooler to a person who asks in the first seconds. */
+/** No hint about poolers in the first seconds, while the listener is still connecting. */
 const unheardHint = ({ listener, uptimeSeconds }: HealthState) =>
   listener.since === null && uptimeSeconds < startsWithinSeconds
     ? 'The daemon is starting: ask again in a moment.'

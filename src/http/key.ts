@@ -1,9 +1,9 @@
 /**
- * The API keys: compared in constant time. Wrong ones cost one of 30 tries a minute and address; a missing one costs
- * nothing, and a right one is never refused, so nobody can shut out who knows it.
+ * The API keys, compared in constant time. Each address may send 30 wrong keys a minute. A missing key is not counted, and a
+ * valid key is never refused, so that an attacker cannot lock out the operators.
  *
- * The address is the other end of the connection. Headers that say otherwise are anybody's to write, and believing them
- * would give a new set of tries for each invented address. Behind a proxy all wrong keys count together.
+ * The address is the remote end of the connection. Headers with another address can be forged, and trusting them would give new
+ * attempts for each forged address. Behind a proxy all wrong keys count together.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { getConnInfo } from '@hono/node-server/conninfo';
@@ -14,16 +14,16 @@ import { Problem } from './problem.ts';
 const triesAMinute = 30;
 const addressesMost = 10_000;
 
-/** What a caller presented, as the bytes that were sent: node reads headers as Latin-1, a form is read as UTF-8. */
+/** The key as sent, in bytes: Node reads headers as Latin-1, forms as UTF-8. */
 export interface Presented {
   readonly key: string;
   readonly encoding: 'latin1' | 'utf8';
 }
 
 export interface KeyCheck {
-  /** The key that was presented; null: it is none of ours. */
+  /** The matching key; null: it is unknown. */
   find(presented: Presented): ApiKey | null;
-  /** Counts a wrong key and says what to answer: 401, or 429 when there were too many within a minute. */
+  /** Counts a wrong key and returns the answer: 401, or 429 after too many within a minute. */
   refuse(c: Context): Problem;
 }
 
@@ -32,7 +32,7 @@ export function createKeyCheck(keys: readonly ApiKey[], now: () => number): KeyC
   const right = keys.map((key) => ({ key, hash: digest(Buffer.from(key.key)) }));
   const wrong = createTries(now);
   return {
-    // digests are equally long and all are compared, so it takes the same time whatever was sent
+    // all digests have the same length and all are compared, so the time does not depend on the input
     find({ key, encoding }) {
       const sent = digest(Buffer.from(key.trim(), encoding));
       return right.filter(({ hash }) => timingSafeEqual(sent, hash))[0]?.key ?? null;
@@ -53,7 +53,7 @@ export function createKeyCheck(keys: readonly ApiKey[], now: () => number): KeyC
   };
 }
 
-/** What a 401 carries: https://www.rfc-editor.org/rfc/rfc9110#name-www-authenticate */
+/** The header of a 401: https://www.rfc-editor.org/rfc/rfc9110#name-www-authenticate */
 export const challenge = { 'WWW-Authenticate': 'Bearer' } as const;
 
 /** The key in the headers of a request; null: none. */
@@ -83,7 +83,7 @@ function networkOf(address: string): string {
 }
 
 interface Tries {
-  /** Counts one wrong key; returns 0, or the seconds to wait when there were too many within a minute. */
+  /** Counts one wrong key; returns 0, or the seconds to wait after too many within a minute. */
   count(address: string): number;
 }
 
@@ -94,7 +94,7 @@ function createTries(now: () => number): Tries {
       const known = windows.get(address);
       const window =
         known === undefined || now() - known.since >= 60_000 ? { since: now(), tries: 0 } : known;
-      // the address that was quiet for longest makes place: a flood of addresses must not fill the memory
+      // the least recently used address is dropped: a flood of addresses must not fill the memory
       windows.delete(address);
       if (windows.size >= addressesMost) windows.delete(windows.keys().next().value!);
       windows.set(address, window);

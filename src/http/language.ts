@@ -1,6 +1,6 @@
 /**
- * The language of a page: what its reader chose and the browser remembers, else what the browser asks for
- * (Accept-Language), else English. The words are those of the dashboard's en.json and nb.json.
+ * The language of a page: the reader's choice in the cookie, else the browser's (Accept-Language), else English. The texts are in
+ * the dashboard's en.json and nb.json.
  */
 import { readFileSync } from 'node:fs';
 import type { Context, MiddlewareHandler } from 'hono';
@@ -20,21 +20,21 @@ const messages = { en: read('en'), nb: read('nb') } as const satisfies Record<La
 const languageCookie = 'bridge_language';
 const rememberedSeconds = 365 * 24 * 60 * 60;
 
-/** Finds the language of a request (`languageOf`). One that is asked for in the address (`?language=nb`) is remembered. */
+/** Determines the language of a request (`languageOf`). A language in the address (`?language=nb`) is stored in the cookie. */
 export const detectLanguage: MiddlewareHandler = languageDetector({
   supportedLanguages: [...languages],
   fallbackLanguage: 'en',
   lookupQueryString: 'language',
   lookupCookie: languageCookie,
-  // Norwegian as browsers write it, of either form
+  // both written forms of Norwegian
   convertDetectedLanguage: (language) => (/^(nb|no|nn)\b/i.test(language) ? 'nb' : language),
-  // only a choice is remembered: what the browser asks for may change
+  // only an explicit choice is stored: the browser's language may change
   caches: false,
 });
 
 export const languageOf = (c: Context): Language => (c.get('language') as Language | undefined) ?? 'en';
 
-/** Remembers the language that the address asks for; returns that address without it. Null: it asks for none. */
+/** Stores the language in the address; returns the address without it. Null: there is none. */
 export function rememberLanguage(c: Context): string | null {
   const { pathname, searchParams } = new URL(c.req.url);
   if (!searchParams.has('language')) return null;
@@ -49,16 +49,16 @@ export function rememberLanguage(c: Context): string | null {
   return searchParams.size === 0 ? pathname : `${pathname}?${searchParams}`;
 }
 
-/** What a cache has to know of an answer that depends on the language. */
+/** The Vary header of an answer that depends on the language. */
 export const varies = { Vary: 'Accept-Language, Cookie' } as const;
 
-/** A message without a plural form; the name itself where there is none. */
+/** A message without plural forms; its name if there is none. */
 export function messageOf(language: Language, key: string): string {
   const message = messages[language][key];
   return typeof message === 'string' ? message : key;
 }
 
-/** A page with its `{{key}}` filled, `{{language}}` with the language itself; of no request yet: `access` and `key` stay. Throws Error for a key that is not there. */
+/** Fills the `{{key}}` placeholders of a page; `access` and `key` are filled per request. Throws Error for an unknown key. */
 export const fillPage = (page: string, language: Language): string =>
   page.replace(/\{\{([\w.-]+)\}\}/g, (whole, key: string) => {
     if (key === 'language') return language;

@@ -1,7 +1,7 @@
 /**
- * Facts as they happen, as server-sent events. A client that reads slowly loses the oldest facts and is told how many
- * (`missed`); one that does not read at all is cut off. A stream ends after a quarter of an hour and at shutdown: who
- * may still listen comes back by itself, with Last-Event-ID, and gets what it did not see.
+ * Facts as they happen, as server-sent events. A slow client loses the oldest facts and gets their number (`missed`); a client
+ * that does not read at all is disconnected. A stream ends after a quarter of an hour and at shutdown. The client then reconnects
+ * with Last-Event-ID, if it still has access, and gets the facts in between.
  */
 import { createRoute, z } from '@hono/zod-openapi';
 import { streamSSE, type SSEStreamingApi } from 'hono/streaming';
@@ -12,10 +12,10 @@ import { answers, newRoutes } from './schema.ts';
 
 export interface LiveOptions {
   readonly watch: Told['watch'];
-  /** Aborts when we are stopping: every stream ends then. */
+  /** Aborts when the daemon stops: every stream ends then. */
   readonly stopping: AbortSignal;
   readonly clientsMost?: number;
-  /** Facts that wait for one client, and that are kept for one that comes back. */
+  /** Bound of the facts queued for one client, and of those kept for reconnects. */
   readonly queueMost?: number;
   readonly beatMs?: number;
   readonly lifeMs?: number;
@@ -31,9 +31,9 @@ interface Sent {
   readonly data: string;
 }
 
-/** A client that takes nothing for so long is cut off. */
+/** A client that reads nothing for this time is disconnected. */
 const stuckMs = 30_000;
-/** What EventSource waits before it comes back. */
+/** The time that EventSource waits before it reconnects. */
 const comeBackMs = 2_000;
 
 const liveRoute = createRoute({
@@ -44,7 +44,8 @@ const liveRoute = createRoute({
   responses: {
     ...answers('', z.object({})),
     200: {
-      description: '`event` is the name of the fact, `data` the fact as JSON; comments keep the line open.',
+      description:
+        '`event` is the name of the fact, `data` the fact as JSON; comments keep the connection open.',
       content: { 'text/event-stream': { schema: z.string() } },
     },
   },
@@ -76,18 +77,18 @@ export function liveRoutes({ live }: LiveParts) {
     if (stopping.aborted || clients >= clientsMost)
       throw new Problem(
         503,
-        stopping.aborted ? 'The daemon is stopping.' : `${clientsMost} clients listen already.`,
-        'Try again in a moment; GET /log shows what was done.',
+        stopping.aborted ? 'The daemon is stopping.' : `${clientsMost} clients are connected already.`,
+        'Try again shortly; GET /log has the recent changes.',
         { headers: { 'Retry-After': '10' } },
       );
     clients += 1;
-    c.header('X-Accel-Buffering', 'no'); // nginx would hold it back
+    c.header('X-Accel-Buffering', 'no'); // nginx would buffer it
     const since = c.req.header('last-event-id');
     return streamSSE(c, (stream) => serve(stream, since).finally(() => (clients -= 1)));
   });
 }
 
-/** Writes; a client that takes nothing for half a minute is cut off. */
+/** Writes; a client that reads nothing for half a minute is disconnected. */
 async function send(stream: SSEStreamingApi, write: () => Promise<unknown>): Promise<void> {
   const stuck = setTimeout(() => stream.abort(), stuckMs);
   await write().finally(() => clearTimeout(stuck));
@@ -108,7 +109,7 @@ function createFeed({ watch, stopping, queueMost = 500 }: LiveOptions) {
   });
   stopping.addEventListener('abort', unwatch, { once: true });
 
-  /** What is still to be sent to one client; `since`: the id of the last fact that it has. */
+  /** The queue of one client; `since`: the id of its last fact. */
   function open(since: string | undefined) {
     const seen = kept.findIndex((told) => told.id === since);
     let waiting = seen === -1 ? [] : kept.slice(seen + 1);
@@ -130,7 +131,7 @@ function createFeed({ watch, stopping, queueMost = 500 }: LiveOptions) {
         missed = 0;
         return taken;
       },
-      /** Resolves when there is something to take (true), after `ms`, or when `signal` aborts (false). */
+      /** Resolves when there are facts (true), after `ms`, or when `signal` aborts (false). */
       filled(ms: number, signal: AbortSignal): Promise<boolean> {
         return new Promise((resolve) => {
           const end = (isFilled: boolean) => () => {

@@ -3,9 +3,9 @@ import { html, raw } from 'hono/html';
 import { messageOf, type Language } from './language.ts';
 
 export interface LoginPage {
-  /** Where to go on to; a path of ours. */
+  /** The path to open after the login. */
   readonly next: string;
-  /** What was wrong with the last try. */
+  /** The error of the last attempt. */
   readonly problem: string | null;
   readonly language: Language;
 }

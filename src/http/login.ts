@@ -1,4 +1,4 @@
-/** Where the key is typed once: the page, the session that follows, and its end. Forms and JSON alike. */
+/** Login page, login and logout, with forms and with JSON. */
 import { readFileSync } from 'node:fs';
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
@@ -20,21 +20,21 @@ const credentials = z.object({
     .max(1_000)
     .optional()
     .openapi({ description: 'The value of API_KEY or of an API_KEY_<NAME>.' }),
-  api_key: z.string().max(1_000).optional().openapi({ description: 'The same, for who calls it so.' }),
-  next: z.string().max(1_000).optional().openapi({ description: 'Where a form goes on to; a path of ours.' }),
+  api_key: z.string().max(1_000).optional().openapi({ description: 'An alias of `key`.' }),
+  next: z.string().max(1_000).optional().openapi({ description: 'The path to open after a login by form.' }),
 });
 
 const pageRoute = createRoute({
   method: 'get',
   path: '/login',
   tags,
-  summary: 'The page on which the API key is typed',
+  summary: 'The login page',
   security: [],
   request: { query: z.object({ next: credentials.shape.next, language: z.enum(languages).optional() }) },
   responses: {
     200: { description: 'The page.', content: page },
     303: {
-      description: 'There is a session already, no key is set, or the language of the address is remembered.',
+      description: 'There is already a session, no key is set, or the language of the address was stored.',
     },
   },
 });
@@ -43,7 +43,7 @@ const loginRoute = createRoute({
   method: 'post',
   path: '/login',
   tags,
-  summary: 'Begin a session: the answer sets its cookie',
+  summary: 'Start a session: the answer sets its cookie',
   security: [],
   request: {
     body: {
@@ -55,11 +55,11 @@ const loginRoute = createRoute({
   },
   responses: {
     ...answers(
-      'It began (JSON).',
+      'Started (JSON).',
       z.object({ success: z.literal(true), message: z.string(), expires_at: instantOrNull }),
       [403, 413],
     ),
-    303: { description: 'It began (form).' },
+    303: { description: 'Started (form).' },
   },
 });
 
@@ -71,7 +71,7 @@ const logoutRoute = createRoute({
   security: [],
   responses: {
     ...answers('It ended.', z.object({ success: z.literal(true), message: z.string() }), [403]),
-    303: { description: 'It ended (form): on to the login page.' },
+    303: { description: 'Ended (form): redirect to the login page.' },
   },
 });
 
@@ -114,7 +114,7 @@ export function loginRoutes(door: Door) {
             ? new Invalid('key', 'key: is missing', 'Send the value of API_KEY.')
             : door.keys.refuse(c);
         if (!form) throw problem;
-        return again(c, next, problem) as never; // a page, where the description has a Problem
+        return again(c, next, problem) as never; // a page, although the description has a Problem
       }
       const until = await door.sessions.begin(c, found);
       if (form) return c.redirect(next, 303);
@@ -134,7 +134,7 @@ export function loginRoutes(door: Door) {
 const isForm = (c: Context): boolean =>
   /^(application\/x-www-form-urlencoded|multipart\/form-data)\b/i.test(c.req.header('content-type') ?? '');
 
-/** The page once more, with what was wrong. */
+/** The page again, with the error. */
 function again(c: Context, next: string, problem: Problem | Invalid) {
   const [status, headers]: [ContentfulStatusCode, Record<string, string>] =
     problem instanceof Problem ? [problem.status, { ...problem.headers }] : [400, {}];
@@ -149,17 +149,17 @@ function again(c: Context, next: string, problem: Problem | Invalid) {
   return c.html(loginPage({ next, problem: words, language }), status, headers);
 }
 
-/** Nobody is logged in or out by somebody else's page. */
+/** Throws Problem for a login or logout by a page of another site. */
 function refuseOtherPages(c: Context): void {
   if (isFromOtherPage(c))
     throw new Problem(
       403,
-      'This was asked for by a page of another site.',
-      'Open /login and type the key there.',
+      'The request was made by a page of another site.',
+      'Open /login and enter the key there.',
     );
 }
 
-/** The path if it is one of ours, else the dashboard: nobody is sent to another site. */
+/** The path if it is on this host, else the dashboard, to prevent open redirects. */
 function ownPath(path: string | undefined): string {
   const base = 'http://bridge.invalid';
   if (path === undefined || !path.startsWith('/') || !URL.canParse(path, base)) return '/';

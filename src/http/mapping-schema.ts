@@ -1,8 +1,8 @@
-/** A mapping in an answer, as far as several endpoints print it. */
+/** The fields of a mapping that several endpoints share. */
 import { z } from '@hono/zod-openapi';
 import { answeredId, instantOrNull } from './schema.ts';
 
-/** What it is of, and why it waits. */
+/** Identity and reason. */
 export const mappingColumns = {
   reservation_type: z.string().nullable(),
   reservation_id: answeredId.nullable(),
@@ -15,7 +15,7 @@ export const mappingColumns = {
   hint: z.string().nullable(),
 };
 
-/** ... and when it is, and how often it was tried. */
+/** ... with times and attempts. */
 export const workColumns = {
   ...mappingColumns,
   priority_level: z.number().int(),

@@ -1,4 +1,4 @@
-/** Mappings: find them, and the life of one in words. */
+/** Mappings: list, and the history of one in words. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { createMappingList } from '../sync/report/mapping-list.ts';
 import { changeInWords, inWords } from '../sync/report/item-words.ts';
@@ -24,7 +24,7 @@ import {
 export interface MappingParts extends TypeParts {
   readonly reports: Pick<ReturnType<typeof createReports>, 'explain'>;
   readonly mappings: ReturnType<typeof createMappingList>;
-  /** Of the booking system's wall clock. */
+  /** The booking system's time zone. */
   readonly timezone: string;
 }
 
@@ -39,7 +39,7 @@ const mapping = z
   .openapi('Mapping');
 
 export const who = z.string().nullable().openapi({
-  description: 'Of the action asked: the name of the key, and of the person where a proxy says it.',
+  description: 'For the action asked: the name of the key, with the user’s name from a proxy.',
 });
 
 const line = z
@@ -48,34 +48,36 @@ const line = z
     text: z.string(),
     action: z.string(),
     reason: z.string().nullable(),
-    why: z.string().openapi({ description: 'The reason in words, with old and new of what changed.' }),
+    why: z.string().openapi({ description: 'The reason in words, with old and new values.' }),
     who,
     latency_ms: z.number().nullable(),
     call_ms: z.number().nullable(),
     outlook_event_id: z.string().nullable(),
-    request_id: z.string().nullable().openapi({ description: 'Microsoft asks for it in a support case.' }),
+    request_id: z.string().nullable().openapi({ description: 'Microsoft needs it in a support case.' }),
   })
   .openapi('LogLine');
 
 const standing = z
   .object({
     room: z.string(),
-    paused: z.boolean().openapi({ description: 'Its room is paused: nothing is done.' }),
+    paused: z.boolean().openapi({ description: 'Its room is paused.' }),
     organizer: z.string().nullable(),
-    url: z.string().nullable().openapi({ description: 'Where the booking system shows it.' }),
+    url: z.string().nullable().openapi({ description: 'Its address in the booking system.' }),
     booking: shownItem,
     outlook: shownItem,
-    fields: z.array(z.string()).openapi({ description: 'What the sides show differently.' }),
-    outlook_as_of: instantOrNull.openapi({ description: 'When the calendar of the room was last read.' }),
+    fields: z.array(z.string()).openapi({ description: 'The fields that differ.' }),
+    outlook_as_of: instantOrNull.openapi({
+      description: 'The time of the last read of the room’s calendar.',
+    }),
   })
   .nullable()
-  .openapi({ description: 'Both sides as they are now. Null: the mapping is gone.' });
+  .openapi({ description: 'The current state of both sides. Null: the mapping no longer exists.' });
 
 const listRoute = createRoute({
   method: 'get',
   path: '/mappings',
   tags: ['Mappings'],
-  summary: 'The mappings of a reservation, of a room, or of a status',
+  summary: 'Mappings of a reservation, a room, or a status',
   request: {
     query: z.object({
       reservation_type: reservationType.optional(),
@@ -86,11 +88,11 @@ const listRoute = createRoute({
     }),
   },
   responses: answers(
-    'The mappings, the soonest first and what is over last.',
+    'The mappings, soonest first, past ones last.',
     z.object({
       success: z.literal(true),
-      count: z.number().int().openapi({ description: 'How many are listed here.' }),
-      total: z.number().int().openapi({ description: 'How many there are.' }),
+      count: z.number().int().openapi({ description: 'The number of listed items.' }),
+      total: z.number().int().openapi({ description: 'The total number.' }),
       mappings: z.array(z.object({ ...mapping.shape, room: z.string() }).openapi('ListedMapping')),
     }),
   ),
@@ -100,10 +102,10 @@ const explainRoute = createRoute({
   method: 'get',
   path: '/mappings/{id}/explain',
   tags: ['Mappings'],
-  summary: 'What was done to one mapping, when and why',
+  summary: 'The history of one mapping',
   request: { params: z.object({ id: mappingId }), query: z.object({ limit: limit(100) }) },
   responses: answers(
-    'The mapping (null: it is gone) and its newest lines, the newest last.',
+    'The mapping (null: it no longer exists) and its newest lines, newest last.',
     z.object({
       success: z.literal(true),
       count: z.number().int(),
@@ -141,7 +143,7 @@ export function mappingRoutes(parts: MappingParts) {
     });
 }
 
-/** What is known of one mapping, as the API and the command line print it. */
+/** The history of one mapping, for the API and the command line. */
 export function printed({ standing: stands, lines }: Explained, zone: string) {
   return {
     count: lines.length,
@@ -164,7 +166,7 @@ const sentences: Readonly<Record<string, string>> = {
   adopted: 'An event that was in Outlook already was recognised as its own',
   updated: 'Its event was changed in Outlook',
   deleted: 'Its event was deleted in Outlook',
-  shadowed: 'It is not shown: something more important takes its whole time',
+  shadowed: 'It is not shown: a more important item takes its whole time',
   waiting: 'It waits',
   forgotten: 'It has nothing to show',
   delayed: 'It failed and is tried again',
@@ -182,7 +184,7 @@ const sentences: Readonly<Record<string, string>> = {
 type Told = Pick<LogLine, 'action' | 'reason' | 'who' | 'latency_ms' | 'call_ms'> &
   Partial<Pick<LogLine, 'change'>>;
 
-/** One line of the log as a person reads it; `zone`: of the times in it, which only lines with a change have. */
+/** One line of the log in words; `zone` is used for times, which only lines with a change have. */
 export function sentence(
   { action, reason, who: caller, latency_ms: latencyMs, call_ms: callMs, change = null }: Told,
   zone = 'UTC',
@@ -194,13 +196,13 @@ export function sentence(
   return `${sentences[action] ?? action}${took}${call}${why === '' ? '' : `: ${why}`}.`;
 }
 
-/** Why, with old and new of what changed; empty: nothing is known of it. */
+/** The reason with old and new values; empty: unknown. */
 export function whyOf({ reason, change = null }: Pick<Told, 'reason' | 'change'>, zone = 'UTC'): string {
   const changed = change === null ? '' : changeInWords(change, zone);
   return changed === '' ? inWords(reason ?? '') : changed + restOf(reason ?? '');
 }
 
-/** What a reason says beyond the fields that it begins with. */
+/** The part of a reason after its leading field names. */
 function restOf(reason: string): string {
   const rest = reason.replace(/^(?:(?:startsAt|endsAt|allDay|title|description|isPrivate)(?:, )?)+/, '');
   return rest === '' || rest.startsWith(' ') ? inWords(rest) : `; ${inWords(rest)}`;

@@ -1,4 +1,4 @@
-/** What Prometheus reads. */
+/** The metrics endpoint for Prometheus. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Metrics } from '../ops/metrics.ts';
 import { newRoutes } from './schema.ts';

@@ -1,6 +1,6 @@
 /**
- * Reservations and resources by their keys: a parameter that takes a number takes the key too, and an answer has the key beside
- * the number. A schema makes a `Named` of what is no number; the hook of all routes puts the number in its place.
+ * Reservations and resources by key: a parameter for a number also accepts the key, and an answer has the key next to the number. A
+ * schema turns a value that is not a number into a `Named`; the hook of all routes replaces it by the number.
  */
 import type { Context, MiddlewareHandler } from 'hono';
 import { Invalid } from '../errors.ts';
@@ -8,10 +8,10 @@ import type { Id } from '../id.ts';
 import type { Keys } from '../sync/report/keys.ts';
 import { Problem } from './problem.ts';
 
-/** A key that was given where a number may stand, or digits that may be one. No handler sees one. */
+/** A key in place of a number, or digits that may be a key. The hook resolves it before the handler. */
 export class Named {
   readonly key: string;
-  /** The number that its digits are, where no resource or reservation has that key; null: it is none. */
+  /** The number of its digits, used if no resource or reservation has that key; null: not a number. */
   readonly number: Id | null;
   constructor(key: string, number: Id | null) {
     this.key = key;
@@ -21,10 +21,10 @@ export class Named {
 
 const slot = 'keys' as never;
 
-/** They say within a moment whether the database answers, and name nothing that has a key. */
+/** Endpoints that must answer at once and have no keys in their answers. */
 const probes = ['/health', '/ready', '/openapi.json'];
 
-/** Gives the keys to the hook, and adds them to what is answered. */
+/** Resolves keys in requests and adds them to answers. */
 export function answerKeys(keys: Keys): MiddlewareHandler {
   return async function keysOfAnswers(c, next) {
     c.set(slot, keys as never);
@@ -38,7 +38,7 @@ export function answerKeys(keys: Keys): MiddlewareHandler {
     const body: unknown = await c.res.clone().json();
     const { status, headers } = c.res;
     c.res = undefined;
-    // what was done is answered, with its keys or without
+    // a completed action is answered even without keys
     const answer = await keys.add(body).catch(() => body);
     c.res = new Response(JSON.stringify(answer), { status, headers });
   };
@@ -46,7 +46,7 @@ export function answerKeys(keys: Keys): MiddlewareHandler {
 
 type Fields = Record<string, unknown>;
 
-/** Puts numbers in the place of keys, within what a schema made. Throws Invalid where there are no keys, Problem 404 for an unknown one. */
+/** Replaces keys by numbers in a parsed value. Throws Invalid if the system has no keys, Problem 404 for an unknown key. */
 export async function resolveNamed(data: unknown, c: Context, path = ''): Promise<void> {
   if (Array.isArray(data)) {
     for (const [at, one] of data.entries()) await resolveNamed(one, c, `${path}${at}.`);
@@ -69,13 +69,13 @@ async function numberOf({ key, number }: Named, name: string, fields: Fields, c:
   if (!isKeyed)
     throw new Invalid(
       field,
-      `${field}: '${key.slice(0, 60)}' is no ${isResource ? 'whole number from 0 to 2147483647' : 'id: a whole number below 2^63'}`,
+      `${field}: '${key.slice(0, 60)}' is not ${isResource ? 'a whole number from 0 to 2147483647' : 'an id: a whole number below 2^63'}`,
       'The parameters are described in /openapi.json.',
     );
   if (!isResource && typeof type !== 'string')
     throw new Invalid(
       field,
-      `${field}: a key needs reservation_type beside it`,
+      `${field}: a key also needs reservation_type`,
       'The parameters are described in /openapi.json.',
     );
   const id = isResource ? await keys!.resource(key) : await keys!.reservation(type as string, key);
@@ -83,6 +83,6 @@ async function numberOf({ key, number }: Named, name: string, fields: Fields, c:
   throw new Problem(
     404,
     `There is no resource '${key.slice(0, 60)}'.`,
-    'GET /resource-mapping lists those that are mapped.',
+    'GET /resource-mapping lists the mapped ones.',
   );
 }

@@ -1,16 +1,16 @@
-/** Of some words the one that is most like another: what somebody meant who mistyped it. Null where none is like it. */
+/** The most similar of some words, for suggestions after typing errors. Null if none is similar. */
 export function nearest(wanted: string, words: readonly string[]): string | null {
   let best: { readonly word: string; readonly distance: number } | null = null;
   for (const word of words) {
     const distance = editDistance(wanted.slice(0, 200), word);
-    // a word of which a third is something else was not meant
+    // a third of different letters is too much
     if (distance * 3 >= Math.max(wanted.length, word.length)) continue;
     if (best === null || distance < best.distance) best = { word, distance };
   }
   return best?.word ?? null;
 }
 
-/** How many letters must be inserted, left out or replaced to make one of the other (Levenshtein). */
+/** Levenshtein distance: the number of letters to insert, delete or replace. */
 function editDistance(a: string, b: string): number {
   let before = Array.from({ length: b.length + 1 }, (_, at) => at);
   for (let row = 1; row <= a.length; row += 1) {

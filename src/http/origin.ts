@@ -1,17 +1,16 @@
 /**
- * Where a request comes from, by what a browser writes and a page cannot: `Origin`, `Sec-Fetch-Site`, `Host`.
+ * The origin of a request, from headers that a browser sets and a page cannot: `Origin`, `Sec-Fetch-Site`, `Host`.
  *
- * Hono's csrf middleware looks at form bodies only and leaves JSON to CORS; here every state-changing request that a
- * browser makes for us has to come from our own pages, whatever its body.
+ * Hono's csrf middleware checks form bodies only and leaves JSON to CORS; here every state-changing request of a browser must come
+ * from our own pages, independent of its body.
  */
 import { isIP } from 'node:net';
 import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
 
 /**
- * Whether the browser speaks https with the proxy that ends TLS for us: the proxy says so, or the origin of a form does. Both
- * are believed without asking who wrote them: all that follows is the cookie's Secure and HSTS, which a browser on plain
- * http refuses, so a lie hurts the liar.
+ * Whether the browser uses https to the proxy that terminates TLS, according to the proxy's header or the origin of a form. Both can be
+ * forged; the only effects are the cookie's Secure and HSTS, which a browser on plain http ignores, so only the forger is affected.
  */
 export function isHttps(c: Context): boolean {
   const said = c.req.header('x-forwarded-proto')?.split(',')[0]?.trim().toLowerCase();
@@ -20,16 +19,16 @@ export function isHttps(c: Context): boolean {
   return c.req.header('origin') === `https://${c.req.header('host')}`;
 }
 
-/** Whether one of our own pages made the request. False too when nothing says so. */
+/** Whether one of our own pages made the request; false if unknown. */
 export function isFromOwnPage(c: Context): boolean {
   const site = c.req.header('sec-fetch-site');
   if (site !== undefined) return site === 'same-origin';
   return isOwnOrigin(c);
 }
 
-/** Whether a page of another site made the request. False too when nothing says so: a script, curl. */
+/** Whether a page of another site made the request; false if unknown (a script, curl). */
 export function isFromOtherPage(c: Context): boolean {
-  // a link that a person follows shows a page, and changes and reveals nothing
+  // a followed link only shows a page; it changes and reveals nothing
   if (c.req.method === 'GET' && c.req.header('sec-fetch-mode') === 'navigate') return false;
   const site = c.req.header('sec-fetch-site');
   if (site !== undefined) return site !== 'same-origin' && site !== 'none';
@@ -53,11 +52,11 @@ export function isLoopback(host: string): boolean {
   );
 }
 
-/** Written by proxies: the standard's, nginx', and those of content networks, ingresses and clouds. */
+/** Headers set by proxies: the standard's, nginx's, and those of CDNs, ingresses and clouds. */
 const forwarding =
   /^(forwarded|via|x-(original-)?forwarded(-.+)?|x-real-ip|(x-|true-|fly-)(cluster-)?client-ip|cf-connecting-ip|x-envoy-external-address)$/;
 
-/** The header by which a proxy gives itself away, or null. */
+/** The header that reveals a proxy, or null. */
 export const forwardingHeader = (c: Context): string | null =>
   Object.keys(c.req.header()).find((name) => forwarding.test(name)) ?? null;
 

@@ -1,4 +1,4 @@
-/** What the tenant's directory offers: rooms to map, and lists of rooms. */
+/** Rooms and room lists of the tenant's directory. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { Retryable } from '../errors.ts';
 import type { createRoomList } from '../sync/manual/room-list.ts';
@@ -14,7 +14,7 @@ interface Place {
   readonly floor: string | null;
 }
 
-/** Fits `outlook/directory.ts` by its shape. Places are empty, with a hint, where the directory refuses. */
+/** Structurally compatible with `outlook/directory.ts`. If the directory refuses, places are empty and there is a hint. */
 export interface Directory {
   rooms(signal: AbortSignal): Promise<Places>;
   roomLists(signal: AbortSignal): Promise<Places>;
@@ -27,7 +27,7 @@ interface Places {
 export interface OutlookParts {
   readonly directory: Directory;
   readonly roomList: ReturnType<typeof createRoomList>;
-  /** Aborts when we are stopping: nobody is kept waiting then. */
+  /** Aborts when the daemon stops, so that no request is kept waiting. */
   readonly stopping: AbortSignal;
 }
 
@@ -42,7 +42,10 @@ const place = {
   building: z.string().nullable(),
   floor: z.string().nullable(),
 };
-const hint = z.string().nullable().openapi({ description: 'What is missing when the directory refuses.' });
+const hint = z
+  .string()
+  .nullable()
+  .openapi({ description: 'The missing permission if the directory refuses.' });
 
 const roomsRoute = createRoute({
   method: 'get',
@@ -50,13 +53,13 @@ const roomsRoute = createRoute({
   tags,
   summary: 'Room mailboxes of the tenant',
   responses: answers(
-    'Rooms by name, and the resource each is mapped to.',
+    'Rooms by name, with their mapped resources.',
     z.object({
       success,
       count: z.number().int(),
       rooms: z.array(
         z.object({ ...place, resource_id: z.number().int().nullable() }).openapi('AvailableRoom', {
-          description: '`resource_id`: what it is mapped to now; null: nothing.',
+          description: '`resource_id`: the mapped resource; null: none.',
         }),
       ),
       hint,
@@ -80,7 +83,7 @@ const groupsRoute = createRoute({
   ),
 });
 
-/** A directory call is retried inside; a request for a list does not wait for longer. */
+/** Bound of a request for a list, including the retries inside. */
 const waitMs = 20_000;
 
 export function outlookRoutes({ directory, roomList, stopping }: OutlookParts) {
@@ -118,7 +121,7 @@ export function outlookRoutes({ directory, roomList, stopping }: OutlookParts) {
 const byName = <T extends { readonly name: string }>(places: readonly T[]) =>
   places.toSorted((a, b) => a.name.localeCompare(b.name));
 
-/** Graph being away is no trouble of the booking database, which a Retryable would be taken for. */
+/** Prevents a Graph outage from being reported as a database outage, the meaning of Retryable here. */
 async function asked(places: Promise<Places>): Promise<Places> {
   try {
     return await places;

@@ -1,4 +1,4 @@
-/** What a sync would do, room by room, and the word that lets it begin (START_MODE=plan). */
+/** The plan by room, and its confirmation (START_MODE=plan). */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Planner } from '../sync/plan/plan.ts';
 import { printedPlan } from '../sync/plan/plan-print.ts';
@@ -10,11 +10,11 @@ import { answeredId, answers, instant, instantOrNull, limit, newRoutes, resource
 export interface PlanParts {
   readonly planner: Planner;
   readonly start: Start;
-  /** Aborts when we are stopping: nobody is kept waiting then. */
+  /** Aborts when the daemon stops, so that no request is kept waiting. */
   readonly stopping: AbortSignal;
 }
 
-/** Rooms whose turn does not come within this time are listed as unread. */
+/** Rooms not reached within this time are listed as unread. */
 const withinMs = 20_000;
 
 const tags = ['Plan'];
@@ -32,7 +32,7 @@ const item = z
   .object({
     action: z.enum(planKinds).openapi({
       description:
-        'create, change, delete: an event in Outlook; decline: a meeting of somebody else; import, change-booking, cancel-booking: a reservation; adopt: an event that is there already is recognised; conflict: a person decides; waiting: nothing until a person asks for it',
+        'create, change, delete: an event in Outlook; decline: another person’s meeting; import, change-booking, cancel-booking: a reservation; adopt: an existing event is matched; conflict: a person has to decide; waiting: no action until a person requests it',
     }),
     title: z.string().nullable(),
     starts_at: instantOrNull,
@@ -40,9 +40,9 @@ const item = z
     reservation_type: z.string().nullable(),
     reservation_id: answeredId.nullable().openapi({ description: 'Null: no reservation yet.' }),
     outlook_event_id: z.string().nullable(),
-    fields: z.array(z.string()).openapi({ description: 'What would be changed.' }),
+    fields: z.array(z.string()).openapi({ description: 'The fields that would change.' }),
     why: z.string(),
-    held: z.boolean().openapi({ description: 'The brake would keep it until a person has looked.' }),
+    held: z.boolean().openapi({ description: 'The brake would hold it until a person decides.' }),
   })
   .openapi('PlannedItem');
 
@@ -52,36 +52,36 @@ const room = z
     room: z.string(),
     outlook_item_id: z.string(),
     sync_direction: z.enum(['both', 'booking_to_outlook', 'outlook_to_booking']),
-    settings: z.array(z.string()).openapi({ description: 'What the room does differently, as name=value.' }),
+    settings: z.array(z.string()).openapi({ description: 'The room’s own settings, as name=value.' }),
     state: z.enum(['planned', 'busy', 'failed', 'unread']).openapi({
       description:
-        'busy: a daemon works on it now; failed: it could not be read (see error); unread: 20 s were up before its turn',
+        'busy: a daemon works on it now; failed: it could not be read (see error); unread: not reached within 20 s',
     }),
     error: z.string().nullable(),
     hint: z.string().nullable(),
     counts,
-    equal: whole.openapi({ description: 'Reservations that both sides show alike.' }),
+    equal: whole.openapi({ description: 'Reservations that are equal on both sides.' }),
     held: whole,
-    items: z.array(item).openapi({ description: 'The first `limit` of them, the soonest first.' }),
+    items: z.array(item).openapi({ description: 'The first `limit` items, soonest first.' }),
   })
   .openapi('RoomPlan');
 
 const start = z
   .object({
     mode: z.enum(['sync', 'plan', 'shadow']),
-    writes: z.boolean().openapi({ description: 'Something may be written.' }),
+    writes: z.boolean().openapi({ description: 'Whether writes are allowed.' }),
     confirmed_at: instantOrNull.openapi({ description: 'When the plan was confirmed (START_MODE=plan).' }),
     hold: z
       .object({
         reason: z.enum(['database', 'set-back']).openapi({
           description:
-            'database: the installation was confirmed for another one; set-back: a mailbox carries a newer claim of ours',
+            'database: the installation was confirmed for another database; set-back: a mailbox carries a newer claim of ours',
         }),
         why: z.string(),
         hint: z.string(),
       })
       .nullable()
-      .openapi({ description: 'Why nothing is written before a person confirms, whatever START_MODE is.' }),
+      .openapi({ description: 'Why nothing is written until a person confirms, independent of START_MODE.' }),
   })
   .openapi('Start');
 
@@ -96,15 +96,15 @@ const planRoute = createRoute({
   method: 'get',
   path: '/plan',
   tags,
-  summary: 'What a sync would do; nothing is written',
+  summary: 'What a sync would do, without writing',
   request: { query: z.object({ resource_id: resourceId.optional(), limit: limit(100) }) },
   responses: answers(
-    'What would be created, changed, imported, cancelled, deleted, declined, recognised or left to a person.',
+    'The planned creates, changes, imports, cancellations, deletions, declines, matches and conflicts.',
     z.object({
       success: z.literal(true),
       start,
       complete: z.boolean().openapi({ description: 'Every room was read.' }),
-      differs: z.boolean().openapi({ description: 'Something would be done, or waits for a person.' }),
+      differs: z.boolean().openapi({ description: 'The plan is not empty.' }),
       counts,
       equal: whole,
       held: whole,
@@ -119,7 +119,7 @@ const confirmRoute = createRoute({
   method: 'post',
   path: '/plan/confirm',
   tags,
-  summary: 'Let a daemon with START_MODE=plan, or one whose database is held, begin',
+  summary: 'Confirm the plan: start a daemon with START_MODE=plan or with a held database',
   request: {
     body: {
       content: {
@@ -127,7 +127,7 @@ const confirmRoute = createRoute({
           schema: z.object({
             as: z.enum(['same', 'copy']).optional().openapi({
               description:
-                'What a database that is held is. same: the installation itself, moved or set back; it keeps its rooms. copy: another one; rooms that the original has claimed stay held until a person takes each over. Default: copy for another database, same for one that was set back.',
+                'The nature of a held database. same: the same installation, moved or restored; it keeps its rooms. copy: another installation; rooms claimed by the original stay held until a person takes each over. Default: copy for another database, same for a restored one.',
             }),
           }),
         },
@@ -135,7 +135,7 @@ const confirmRoute = createRoute({
     },
   },
   responses: answers(
-    'Confirmed, for good: a restart goes on syncing.',
+    'Confirmed permanently: a restart continues to sync.',
     z.object({
       success: z.literal(true),
       message: z.string(),
@@ -155,8 +155,8 @@ export function planRoutes({ planner, start: begins, stopping }: PlanParts) {
       if (plan === null)
         throw new Problem(
           404,
-          `Resource ${resource} is mapped to no active room.`,
-          'GET /rooms lists those that are.',
+          `Resource ${resource} is not mapped to an active room.`,
+          'GET /rooms lists the mapped resources.',
         );
       return c.json({ success: true as const, start: await readStart(begins), ...printedPlan(plan) }, 200);
     })
@@ -176,7 +176,7 @@ export function planRoutes({ planner, start: begins, stopping }: PlanParts) {
       const { at, before } = await begins.confirm(as);
       const message = before
         ? 'It was confirmed already'
-        : 'Confirmed; all daemons of this database begin within a second';
+        : 'Confirmed; all daemons of this database start within a second';
       return c.json({ success: true as const, message, confirmed_at: at, already: before }, 200);
     });
 }

@@ -1,4 +1,4 @@
-/** Asking Outlook for changes by hand. The daemon does so by itself; with webhooks, at once. */
+/** Manual polling. The daemon polls automatically, or gets notifications by webhook. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Polled, Polling } from '../sync/manual/polling.ts';
 import { answers, instantOrNull, newRoutes, resourceId } from './schema.ts';
@@ -28,7 +28,8 @@ const detail = z.object({
   imported: z.number().int(),
   updated: z.number().int(),
   waiting: z.number().int().openapi({
-    description: 'Reported by Outlook and not dealt with: held by the brake, a conflict, or late.',
+    description:
+      'Reported by Outlook and not processed: held by the brake, a conflict, or not finished in time.',
   }),
 });
 
@@ -36,10 +37,10 @@ const pollRoute = createRoute({
   method: 'post',
   path: '/polling/poll-changes',
   tags,
-  summary: 'Ask every calendar for changes now, and carry them out',
+  summary: 'Poll every calendar for changes now and process them',
   request: { query },
   responses: answers(
-    'What came of it.',
+    'The result.',
     z.object({
       success: z.literal(true),
       message: z.string(),
@@ -56,10 +57,10 @@ const missingRoute = createRoute({
   method: 'post',
   path: '/polling/detect-missing-events',
   tags,
-  summary: 'Compare every calendar as a whole: is each event we know still there?',
+  summary: 'Check every calendar for missing events',
   request: { query },
   responses: answers(
-    'Each missing event was looked for by its id before anything was cancelled.',
+    'Each missing event was read by its id before anything was cancelled.',
     z.object({
       success: z.literal(true),
       message: z.string(),
@@ -77,10 +78,10 @@ const initializeRoute = createRoute({
   method: 'post',
   path: '/polling/initialize',
   tags,
-  summary: 'Begin rounds of changes in calendars that have none yet',
+  summary: 'Start delta rounds in calendars that have none yet',
   request: { query },
   responses: answers(
-    'How each calendar is polled.',
+    'The polling state of each calendar.',
     z.object({
       success: z.literal(true),
       message: z.string(),
@@ -103,7 +104,7 @@ const statsRoute = createRoute({
   method: 'get',
   path: '/polling/stats',
   tags,
-  summary: 'How calendars are polled',
+  summary: 'Polling statistics',
   responses: answers(
     'The statistics.',
     z.object({
@@ -147,7 +148,7 @@ export function pollingRoutes({ polling, pollSeconds, webhooks, stopping }: Poll
       const message =
         late === 0
           ? 'Outlook polling completed successfully'
-          : `${late} of ${polled.length} calendars are still to come`;
+          : `${late} of ${polled.length} calendars are still pending`;
       return c.json({ success: true as const, message, ...totals(polled) }, 200);
     })
     .openapi(missingRoute, async (c) => {
@@ -164,7 +165,7 @@ export function pollingRoutes({ polling, pollSeconds, webhooks, stopping }: Poll
           message:
             late === 0
               ? 'Missing-event check completed'
-              : `${late} of ${polled.length} calendars are still to come`,
+              : `${late} of ${polled.length} calendars are still pending`,
           ...rest,
           events_checked: sum(polled, (one) => one.known + one.cancelled),
           missing_events: sum(polled, (one) => one.cancelled + one.open),

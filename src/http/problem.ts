@@ -1,4 +1,4 @@
-/** What a caller is told when something is wrong: one shape, one place that decides status and words. */
+/** Error answers: one shape, and one place that decides status and text. */
 import type { Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
@@ -6,13 +6,13 @@ import { databaseFailure } from '../database.ts';
 import { Conflict, Invalid, NotInstalled, Permanent, Retryable } from '../errors.ts';
 import type { Tell } from '../facts.ts';
 
-/** An answer that is no success. `hint` says what to do next. */
+/** An error answer. `hint` has the remedy. */
 export class Problem extends Error {
   override readonly name = 'Problem';
   readonly status: ContentfulStatusCode;
   readonly hint: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** Further fields of the answer. */
+  /** Additional fields of the answer. */
   readonly more: object;
   constructor(
     status: ContentfulStatusCode,
@@ -28,7 +28,7 @@ export class Problem extends Error {
   }
 }
 
-/** Answers with a problem; what is none of our kinds is a bug, which is told and not shown. */
+/** Answers with a problem. An error of unknown kind is a bug, which is reported but not shown. */
 export function answerProblem(error: unknown, c: Context, tell: Tell): Response {
   const problem = problemOf(error) ?? bug(error, c, tell);
   return c.json(
@@ -48,7 +48,7 @@ function problemOf(thrown: unknown): Problem | null {
   if (error instanceof Retryable)
     return new Problem(
       503,
-      error.reach === 'side' ? 'The booking database is out of reach.' : error.message,
+      error.reach === 'side' ? 'The booking database is unreachable.' : error.message,
       error.hint ??
         (error.reach === 'side'
           ? 'Nothing is lost, and the daemon comes back to it by itself. If it lasts: does PostgreSQL run where DB_HOST and DB_PORT say?'
@@ -56,7 +56,7 @@ function problemOf(thrown: unknown): Problem | null {
       { headers: { 'Retry-After': String(Math.max(1, Math.ceil((error.afterMs ?? 2_000) / 1_000))) } },
     );
   if (error instanceof Conflict)
-    return new Problem(409, error.message, error.hint ?? 'It changed meanwhile; look again.');
+    return new Problem(409, error.message, error.hint ?? 'It changed meanwhile; read it again.');
   if (error instanceof Permanent)
     return error.reach === 'side'
       ? new Problem(503, error.message, error.hint ?? '', { headers: { 'Retry-After': '10' } })
@@ -65,12 +65,12 @@ function problemOf(thrown: unknown): Problem | null {
   return null;
 }
 
-/** What Hono and its validators throw themselves. */
+/** Errors thrown by Hono and its validators. */
 function ofLibrary(error: HTTPException): Problem {
   if (error.status === 415)
     return new Problem(
       415,
-      'The body is no JSON.',
+      'The body is not JSON.',
       'Send it with Content-Type: application/json, or send no body.',
     );
   if (error.status === 400)

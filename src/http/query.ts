@@ -1,6 +1,6 @@
 /**
- * Query parameters that an endpoint does not know are refused with the name that was probably meant: `?limt=5` would
- * otherwise be the default limit, and `?resource=5` every room.
+ * Unknown query parameters are refused with a suggestion: otherwise `?limt=5` would mean the default limit, and `?resource=5` every
+ * room.
  */
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { MiddlewareHandler } from 'hono';
@@ -8,7 +8,7 @@ import { matchedRoutes } from 'hono/route';
 import { Invalid } from '../errors.ts';
 import { nearest } from './nearest.ts';
 
-/** Asked by programs that add what they like to an address: probes, Microsoft. */
+/** Endpoints for programs that add their own parameters: probes, Microsoft. */
 const lenient: ReadonlySet<string> = new Set(['/health', '/ready', '/webhook/outlook-notifications']);
 
 export function knownQueries(app: OpenAPIHono): MiddlewareHandler {
@@ -30,10 +30,10 @@ function unknown(given: string, names: readonly string[]): Invalid {
   if (names.length === 0)
     return new Invalid(name, `${name}: this endpoint takes no query parameters`, 'Leave it out.');
   const meant = nearest(name, names);
-  const all = `It knows ${names.join(', ')}.`;
+  const all = `Its parameters are ${names.join(', ')}.`;
   return new Invalid(
     name,
-    `${name}: is no parameter of this endpoint`,
+    `${name}: is not a parameter of this endpoint`,
     meant === null ? all : names.length === 1 ? `Did you mean ${meant}?` : `Did you mean ${meant}? ${all}`,
   );
 }

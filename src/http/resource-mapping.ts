@@ -1,4 +1,4 @@
-/** Which resource is which room mailbox: the list behind the rooms, edited from here as well as with SQL. */
+/** The mapping of resources to room mailboxes, edited here or with SQL. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { Invalid } from '../errors.ts';
 import type { createRoomList } from '../sync/manual/room-list.ts';
@@ -65,7 +65,7 @@ const listRoute = createRoute({
   method: 'get',
   path: '/resource-mapping',
   tags,
-  summary: 'Which resource is which room mailbox',
+  summary: 'The mapping of resources to room mailboxes',
   request: { query: z.object({ resource_id: resourceId.optional() }) },
   responses: answers(
     'All rows, active ones first.',
@@ -77,11 +77,11 @@ const addRoute = createRoute({
   method: 'post',
   path: '/resource-mapping',
   tags,
-  summary: 'Add a room; it is compared and filled at once',
+  summary: 'Add a room; it is compared and backfilled at once',
   request: { body: { content: { 'application/json': { schema: added } } } },
   responses: {
     ...answers('It is there already.', one, [409, 413, 415]),
-    201: { description: 'It was added.', content: { 'application/json': { schema: one } } },
+    201: { description: 'Added.', content: { 'application/json': { schema: one } } },
   },
 });
 
@@ -89,7 +89,7 @@ const findRoute = createRoute({
   method: 'get',
   path: '/resource-mapping/{id}',
   tags,
-  summary: 'One row of it',
+  summary: 'One row of the mapping',
   request: { params },
   responses: answers('The row.', z.object({ success, mapping }), [404]),
 });
@@ -99,7 +99,7 @@ const changeRoute = (method: 'put' | 'patch') =>
     method,
     path: '/resource-mapping/{id}',
     tags,
-    summary: 'Change what is given of a room; active 0 switches it off and touches no event',
+    summary: 'Change the given fields of a room; active 0 switches it off and changes no event',
     request: { params, body: { content: { 'application/json': { schema: changed } } } },
     responses: answers('The row as it is now.', one, [404, 409, 413, 415]),
   });
@@ -108,7 +108,7 @@ const removeRoute = createRoute({
   method: 'delete',
   path: '/resource-mapping/{id}',
   tags,
-  summary: 'End a room; its events and its reservations stay',
+  summary: 'Remove a room; its events and reservations stay',
   request: { params },
   responses: answers('The row that was removed.', one, [404]),
 });
@@ -119,7 +119,7 @@ export function resourceMappingRoutes({ roomList }: ResourceMappingParts) {
     routes.openapi(changeRoute(method), async (c) => {
       const { id } = c.req.valid('param');
       const changes = c.req.valid('json');
-      // a field that is mistyped would otherwise look as if it had been changed
+      // otherwise a mistyped field would seem to have been changed
       if (Object.values(changes).every((value) => value === undefined)) throw nothingGiven();
       const found = await roomList.change(id, changes);
       if (found === null) throw unknown(id);
@@ -132,7 +132,7 @@ export function resourceMappingRoutes({ roomList }: ResourceMappingParts) {
     })
     .openapi(addRoute, async (c) => {
       const body = c.req.valid('json');
-      // no body at all passes the validator unread
+      // a missing body passes the validator
       if (body.resource_id === undefined) throw missing('resource_id');
       const { mapping: row, added: isNew } = await roomList.add(body);
       return isNew
@@ -166,9 +166,9 @@ const unknown = (id: number) =>
 const nothingGiven = () =>
   new Invalid(
     'body',
-    'body: it gives nothing to change',
+    'body: it has no field to change',
     `Send at least one of ${Object.keys(fields).join(', ')}, as JSON.`,
   );
 
 const missing = (field: string) =>
-  new Invalid(field, `${field}: it is missing`, 'The body needs resource_id and outlook_item_id, as JSON.');
+  new Invalid(field, `${field}: is missing`, 'The body needs resource_id and outlook_item_id, as JSON.');

@@ -1,4 +1,4 @@
-/** A room's day and week, both sides side by side. */
+/** A room's day and week with both sides. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { createRoomReports } from '../sync/report/room-reports.ts';
 import { calendarStates, type createRoomCalendar } from '../sync/report/room-calendar.ts';
@@ -16,9 +16,9 @@ export interface RoomCalendarParts {
 const date = z
   .string()
   .refine(isDate, {
-    error: ({ input }) => `'${String(input).slice(0, 60)}' is no date; write it as 2026-05-17`,
+    error: ({ input }) => `'${String(input).slice(0, 60)}' is not a date; write it as 2026-05-17`,
   })
-  .openapi({ format: 'date', description: 'In BOOKING_TIMEZONE; without it today.' });
+  .openapi({ format: 'date', description: 'In BOOKING_TIMEZONE; default: today.' });
 
 const item = z
   .object({
@@ -26,21 +26,24 @@ const item = z
     reservation_type: z.string().nullable(),
     reservation_id: answeredId.nullable(),
     outlook_event_id: z.string().nullable(),
-    status: z.string().nullable().openapi({ description: 'Its sync_status; null: it has no mapping.' }),
+    status: z.string().nullable().openapi({ description: 'Its sync_status; null: no mapping.' }),
     state: z.enum(calendarStates).openapi({
       description:
-        'equal; different: `fields` says in what; waiting: it is on its way to the other side; failed: it could not be brought over; ' +
-        'conflict: a person has to choose; shadowed: not shown in Outlook, because something more important takes its whole time; ' +
-        'outlook_only: an event that is no reservation; booking_only: a reservation without an event',
+        'equal; different: see `fields`; waiting: on its way to the other side; failed: it could not be synced; ' +
+        'conflict: a person has to choose; shadowed: not shown in Outlook because a more important item takes its whole time; ' +
+        'outlook_only: an event without a reservation; booking_only: a reservation without an event',
     }),
     fields: z.array(z.string()),
     message: z.string().nullable(),
     hint: z.string().nullable(),
-    organizer: z.string().nullable().openapi({ description: 'Who booked, else who invited the room.' }),
+    organizer: z
+      .string()
+      .nullable()
+      .openapi({ description: 'The organiser of the booking, else of the meeting.' }),
     url: z
       .string()
       .nullable()
-      .openapi({ description: 'Where the booking system shows it, if its adapter says so.' }),
+      .openapi({ description: 'Its address in the booking system, if the adapter has one.' }),
     booking: shownItem,
     outlook: shownItem,
     explain: z.string().nullable().openapi({ example: '/mappings/1/explain' }),
@@ -52,10 +55,10 @@ const calendarRoute = (span: 'day' | 'week') =>
     method: 'get',
     path: `/rooms/{resource}/${span}`,
     tags: ['Rooms'],
-    summary: `The ${span} of a room as both sides show it${span === 'week' ? ', from Monday to Sunday' : ''}`,
+    summary: `The ${span} of a room on both sides${span === 'week' ? ', from Monday to Sunday' : ''}`,
     request: { params: z.object({ resource: resourceId }), query: z.object({ date: date.optional() }) },
     responses: answers(
-      'What either side shows within these days, by start; what Outlook shows is as of its last reading.',
+      'Items of both sides within these days, by start; Outlook’s as last read.',
       z.object({
         success: z.literal(true),
         resource_id: z.number().int(),
@@ -66,10 +69,10 @@ const calendarRoute = (span: 'day' | 'week') =>
         starts_at: instant,
         ends_at: instant,
         outlook_as_of: instantOrNull.openapi({
-          description: 'When the calendar was last read; null: never.',
+          description: 'The time of the last read of the calendar; null: never.',
         }),
         count: z.number().int(),
-        total: z.number().int().openapi({ description: 'How many there are; at most 1000 are listed.' }),
+        total: z.number().int().openapi({ description: 'The total number; at most 1000 are listed.' }),
         items: z.array(item),
       }),
       [404],

@@ -1,13 +1,13 @@
-/** The settings of one room, as the API takes and gives them. */
+/** The settings of one room in requests and answers. */
 import { z } from '@hono/zod-openapi';
 import { privacies, templateProblem } from '../appearance.ts';
 import { Invalid } from '../errors.ts';
 import { conflictPolicies, importModes, overlapPolicies, roomSettingNames } from '../room-settings.ts';
 import { text } from './schema.ts';
 
-const asEnvironment = 'Null: as the environment says.';
+const asEnvironment = 'Null: the environment’s value.';
 
-/** As they are answered. */
+/** In answers. */
 export const ownSettings = {
   conflict_policy: z.enum(conflictPolicies).nullable().openapi({ description: asEnvironment }),
   overlap_policy: z.enum(overlapPolicies).nullable(),
@@ -16,7 +16,7 @@ export const ownSettings = {
   title_template: z.string().nullable(),
 };
 
-/** As they are asked for. */
+/** In requests. */
 export const settingFields = {
   ...ownSettings,
   title_template: text(200)
@@ -34,6 +34,6 @@ export const settingFields = {
 export const noSetting = () =>
   new Invalid(
     'body',
-    'body: it gives nothing to change',
+    'body: it has no field to change',
     `Send at least one of ${roomSettingNames.join(', ')}, as JSON.`,
   );

@@ -1,4 +1,4 @@
-/** The rooms: how each stands, what the brake holds there, and switching one off, on, or to a fresh comparison. */
+/** The rooms: their state, removals held by the brake, and actions: pause, resume, claim, resync, settings. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Alerts } from '../ops/alerts.ts';
 import type { createHeldRemovals } from '../sync/manual/held-removals.ts';
@@ -18,7 +18,7 @@ export interface RoomParts {
   readonly claims: { readonly takeOver: (resource: number) => Promise<string | null> };
   readonly manual: Pick<Manual, 'populate'>;
   readonly alerts: Pick<Alerts, 'check'>;
-  /** Aborts when we are stopping: nobody is kept waiting then. */
+  /** Aborts when the daemon stops, so that no request is kept waiting. */
   readonly stopping: AbortSignal;
 }
 
@@ -35,7 +35,7 @@ const room = z
     ...ownSettings,
     health: z.string().openapi({
       description:
-        'ok, waiting (rests after a failure), refused (a person must act), held (by the brake, or for the claim of somebody else), off (not active)',
+        'ok, waiting (back-off after a failure), refused (a person must act), held (by the brake, or because of another claim), off (not active)',
     }),
     error: z.string().nullable(),
     hint: z.string().nullable(),
@@ -47,10 +47,10 @@ const room = z
     throttled_until: instantOrNull,
     baselined_at: instantOrNull,
     reconciled_at: instantOrNull,
-    last_sync_at: instantOrNull.openapi({ description: 'When something of it was last brought over.' }),
-    pull_due_at: instantOrNull.openapi({ description: 'When Outlook is asked next what changed there.' }),
+    last_sync_at: instantOrNull.openapi({ description: 'The time of its last synced change.' }),
+    pull_due_at: instantOrNull.openapi({ description: 'The time of the next delta round.' }),
     subscription_expires_at: instantOrNull.openapi({
-      description: 'Null: Outlook does not tell us, we ask.',
+      description: 'Null: no subscription, the room is polled.',
     }),
     backfill: z.object({ total: z.number().int(), done: z.number().int() }),
     held: z.number().int(),
@@ -61,11 +61,8 @@ const room = z
     failed: z
       .number()
       .int()
-      .openapi({ description: 'Reservations that could not be brought over (sync_status error).' }),
-    conflicts: z
-      .number()
-      .int()
-      .openapi({ description: 'What waits for a person to choose a side: GET /conflicts.' }),
+      .openapi({ description: 'Reservations that could not be synced (sync_status error).' }),
+    conflicts: z.number().int().openapi({ description: 'Open conflicts: GET /conflicts.' }),
   })
   .openapi('Room');
 
@@ -88,7 +85,7 @@ const held = z
 const params = z.object({ resource: resourceId });
 const chosen = z
   .object({ mappings: z.array(z.number().int().nonnegative()).max(10_000).optional() })
-  .openapi({ description: 'Only these mappings; without it all that are held now.' });
+  .openapi({ description: 'Only these mappings; default: all that are held now.' });
 const body = { content: { 'application/json': { schema: chosen } } };
 
 const listRoute = createRoute({
@@ -106,7 +103,7 @@ const roomRoute = createRoute({
   method: 'get',
   path: '/rooms/{resource}',
   tags,
-  summary: 'One room, with what the brake holds there',
+  summary: 'One room, with its removals held by the brake',
   request: { params },
   responses: answers(
     'The room.',
@@ -119,10 +116,10 @@ const releaseRoute = createRoute({
   method: 'post',
   path: '/rooms/{resource}/brake/release',
   tags,
-  summary: 'Take away what the brake holds, each looked at again first',
+  summary: 'Release the removals held by the brake; each is verified first',
   request: { params, body },
   responses: answers(
-    'What became of each.',
+    'The result for each item.',
     z.object({
       success: z.literal(true),
       message: z.string(),
@@ -137,10 +134,10 @@ const refuseRoute = createRoute({
   method: 'post',
   path: '/rooms/{resource}/brake/refuse',
   tags,
-  summary: 'Keep what the brake holds',
+  summary: 'Refuse the removals held by the brake',
   request: { params, body },
   responses: answers(
-    'How many were kept.',
+    'The number of refused removals.',
     z.object({ success: z.literal(true), message: z.string(), count: z.number().int() }),
     [404, 413, 415],
   ),
@@ -152,7 +149,7 @@ const pauseRoute = createRoute({
   method: 'post',
   path: '/rooms/{resource}/pause',
   tags,
-  summary: 'Switch a room off: nothing is sent for it, its events and reservations stay',
+  summary: 'Pause a room: nothing is sent for it, its events and reservations stay',
   request: { params },
   responses: answers('The room, which is off.', switched, [404]),
 });
@@ -161,7 +158,7 @@ const resumeRoute = createRoute({
   method: 'post',
   path: '/rooms/{resource}/resume',
   tags,
-  summary: 'Switch a room on: both sides are compared, then it goes on',
+  summary: 'Resume a room: both sides are compared, then it is synced',
   request: { params },
   responses: answers('The room, which is on.', switched, [404, 409]),
 });
@@ -170,21 +167,16 @@ const claimRoute = createRoute({
   method: 'post',
   path: '/rooms/{resource}/claim',
   tags,
-  summary: "Take a room over whose mailbox carries another installation's or resource's claim",
+  summary: 'Take over a room with the claim of another installation or resource',
   request: { params },
-  responses: answers(
-    'The room; both sides are compared, and a claim of ours is written.',
-    switched,
-    [404, 409],
-  ),
+  responses: answers('The room; both sides are compared, and our claim is written.', switched, [404, 409]),
 });
 
 const settingsRoute = createRoute({
   method: 'patch',
   path: '/rooms/{resource}',
   tags,
-  summary:
-    'Set what a room does differently from the others; null: as the environment says. It takes effect at once',
+  summary: 'Change the settings of a room, effective at once; null: the environment’s value',
   request: {
     params,
     body: { content: { 'application/json': { schema: z.strictObject(settingFields).partial() } } },
@@ -196,9 +188,13 @@ const resyncRoute = createRoute({
   method: 'post',
   path: '/rooms/{resource}/resync',
   tags,
-  summary: 'Compare a room with both sides again, and make what is missing',
+  summary: 'Compare both sides of a room again and sync the differences',
   request: { params },
-  responses: answers('The room; what is not done within 20 s follows by itself.', switched, [404, 422]),
+  responses: answers(
+    'The room; work not finished within 20 s continues in the background.',
+    switched,
+    [404, 422],
+  ),
 });
 
 export function roomRoutes(parts: RoomParts) {
@@ -208,7 +204,7 @@ export function roomRoutes(parts: RoomParts) {
     if (found === null) throw noRoom(resource);
     return found;
   }
-  /** Who has answered the brake is not shown its alert any more. What fails here, the schedule of the alerts makes up for. */
+  /** Closes the alert after a decision about the brake. If this fails, the scheduled check of the alerts closes it. */
   const closeAlert = () => alerts.check().catch(() => null);
   return newRoutes()
     .openapi(listRoute, async (c) => {
@@ -272,7 +268,7 @@ export function roomRoutes(parts: RoomParts) {
         throw new Problem(
           409,
           `Resource ${resource} is not held for a claim.`,
-          'GET /rooms says why a room is held.',
+          'GET /rooms has the reason why a room is held.',
         );
       await closeAlert();
       return c.json({ success: true as const, message: 'Taken over', room: await find(resource) }, 200);
@@ -282,7 +278,11 @@ export function roomRoutes(parts: RoomParts) {
       await find(resource);
       const compared = await manual.populate(resource, AbortSignal.any([c.req.raw.signal, stopping]));
       if (compared === null)
-        throw new Problem(422, `Resource ${resource} is paused.`, 'Resume it; that compares both sides too.');
+        throw new Problem(
+          422,
+          `Resource ${resource} is paused.`,
+          'Resume it; that compares both sides as well.',
+        );
       const message = compared.reconciled === 0 ? 'The comparison follows' : 'Both sides were compared';
       return c.json({ success: true as const, message, room: await find(resource) }, 200);
     });

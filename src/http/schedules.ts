@@ -14,10 +14,10 @@ export const scheduleSchema = z
     name: z.string(),
     cron: z.string(),
     last_run_at: instantOrNull,
-    last_result: z.string().nullable().openapi({ description: 'ok, running, or failed and why.' }),
+    last_result: z.string().nullable().openapi({ description: 'ok, running, or failed with the reason.' }),
     last_ms: z.number().nullable(),
     next_run_at: instant,
-    late_ms: z.number().openapi({ description: 'By how much the next run is overdue.' }),
+    late_ms: z.number().openapi({ description: 'The delay of the next run.' }),
   })
   .openapi('Schedule');
 
@@ -25,9 +25,9 @@ const listRoute = createRoute({
   method: 'get',
   path: '/schedules',
   tags: ['Health'],
-  summary: 'What runs by the clock, once across all daemons: last and next run',
+  summary: 'Scheduled jobs, run once across all daemons: last and next run',
   responses: answers(
-    "Times are the database server's; expressions are read on the wall clock of BOOKING_TIMEZONE.",
+    "Times are the database server's; cron expressions are in BOOKING_TIMEZONE.",
     z.object({
       success: z.literal(true),
       count: z.number().int(),
@@ -42,7 +42,7 @@ const listRoute = createRoute({
           }),
         )
         .openapi({
-          description: 'What each room does at times of its own: the last that was, the next that comes.',
+          description: 'Jobs with separate times per room: the last and the next run.',
         }),
     }),
   ),

@@ -1,4 +1,4 @@
-/** What the endpoints have in common: the words of their parameters and of their answers, and how each is refused. */
+/** Parts shared by the endpoints: schemas of parameters and answers, and refusals. */
 import { OpenAPIHono, z, type Hook } from '@hono/zod-openapi';
 import type { Env } from 'hono';
 import { Invalid } from '../errors.ts';
@@ -8,7 +8,7 @@ import { Named, resolveNamed } from './named.ts';
 const limitMost = 1_000;
 const clipped = (value: unknown) => `'${String(value).slice(0, 60)}'`;
 
-/** Words that may be looked up or stored: PostgreSQL has no text with a NUL in it. */
+/** Text that PostgreSQL can store: without NUL. */
 export const text = (most: number) =>
   z
     .string({ error: ({ input }) => (input === undefined ? 'is missing' : 'is no text') })
@@ -20,18 +20,18 @@ export const whole = (most: number) =>
   z
     .string()
     .refine((text) => /^\d{1,16}$/.test(text) && Number(text) <= most, {
-      error: ({ input }) => `${clipped(input)} is no whole number from 0 to ${most}`,
+      error: ({ input }) => `${clipped(input)} is not a whole number from 0 to ${most}`,
     })
     .transform(Number);
 
 const keyMost = 200;
-/** What is not as `own` has it may be a key: the hook looks it up, takes it for the number that it is, or refuses it. */
+/** A value that `own` rejects may be a key: the hook resolves it to a number or refuses it. */
 const orKey = <T extends Id>(read: (text: string) => T | null, own: RegExp, refusal: string) =>
   text(keyMost).transform((given, context): T => {
     const known = read(given);
     if (known !== null && own.test(given)) return known;
     if (known !== null || /\D/.test(given)) return new Named(given, known) as unknown as T;
-    context.addIssue(`${clipped(given)} is no ${refusal}`);
+    context.addIssue(`${clipped(given)} is not a ${refusal}`);
     return z.NEVER;
   });
 const resourceMost = 2 ** 31 - 1;
@@ -40,9 +40,9 @@ const readResource = (given: string) => {
   return typeof id === 'number' && id <= resourceMost ? id : null;
 };
 
-/** A code of a room may have digits only, and is no number then. */
+/** The code of a room may consist of digits, so digits are resolved as well. */
 const noneIsOwn = /(?!)/;
-/** A reservation whose key is a whole number has that number. */
+/** A key of a reservation that is a whole number is used as the number. */
 const ownNumber = /^[1-9]\d*$/;
 
 /** A resource in a path or query string, by its number or its key. */
@@ -55,9 +55,9 @@ export const reservationId = orKey<Id>(readId, ownNumber, 'id: a whole number be
   type: ['integer', 'string'],
   example: 456,
 });
-/** One in an answer. */
+/** An id in an answer. */
 export const answeredId = z.union([z.number().int(), z.string().regex(/^-?\d+$/)]).openapi({
-  description: 'A number; the digits as text, where a number of JSON would be rounded by many readers.',
+  description: 'A number, or its digits as text if many JSON parsers would round it.',
 });
 export const mappingId = whole(Number.MAX_SAFE_INTEGER).openapi({ type: 'integer', example: 1 });
 
@@ -71,19 +71,19 @@ export const bodyResourceId = idOf(resourceId, resourceMost);
 function idOf<T extends z.ZodType>(digits: T, most = Number.MAX_SAFE_INTEGER) {
   return z
     .union([z.number().int().nonnegative().max(most), digits], {
-      error: ({ input }) => (input === undefined ? 'is missing' : `${clipped(input)} is no id`),
+      error: ({ input }) => (input === undefined ? 'is missing' : `${clipped(input)} is not an id`),
     })
     .openapi({ type: ['integer', 'string'], example: 456 });
 }
 
-/** Which words there are is for the adapter to say: see `knownType`. */
+/** The adapter defines the types: see `knownType`. */
 export const reservationType = z
   .string()
-  .regex(/^\w{1,64}$/, { error: ({ input }) => `${clipped(input)} is no word for a type of reservation` })
+  .regex(/^\w{1,64}$/, { error: ({ input }) => `${clipped(input)} is not a type of reservation` })
   .openapi({ example: 'event', description: 'PorticoEstate: event, booking or allocation.' });
 
 export interface TypeParts {
-  /** The booking system's types of reservations; null: any word may be one. */
+  /** The booking system's types of reservations; null: any word is accepted. */
   readonly reservationTypes: () => Promise<readonly string[] | null>;
 }
 
@@ -102,12 +102,12 @@ export async function knownType(
   );
 }
 
-/** How many at most: 1 to 1000; a larger number counts as 1000. */
+/** A limit from 1 to 1000; a larger number counts as 1000. */
 export const limit = (usual: number) =>
   z
     .string()
     .refine((text) => /^0*[1-9]\d{0,14}$/.test(text), {
-      error: ({ input }) => `${clipped(input)} is no whole number from 1 to ${limitMost}`,
+      error: ({ input }) => `${clipped(input)} is not a whole number from 1 to ${limitMost}`,
     })
     .default(String(usual))
     .transform((text) => Math.min(Number(text), limitMost))
@@ -123,28 +123,28 @@ const problemSchema = z
   .object({
     success: z.literal(false),
     error: z.string(),
-    hint: z.string().openapi({ description: 'What to do next.' }),
-    field: z.string().optional().openapi({ description: 'What is wrong in the request (400).' }),
+    hint: z.string().openapi({ description: 'The remedy.' }),
+    field: z.string().optional().openapi({ description: 'The invalid field of the request (400).' }),
   })
   .openapi('Problem');
 
 const problemWords: Readonly<Record<number, string>> = {
-  400: 'A parameter is wrong; `field` names it.',
+  400: 'A parameter is invalid; `field` names it.',
   401: 'The API key is missing or wrong.',
-  403: 'Not with a key that only reads, and not for a page of another site.',
-  404: 'There is no such thing.',
+  403: 'Refused for a read-only key or for a page of another site.',
+  404: 'Not found.',
   409: 'A person has to decide first.',
   413: 'The body is larger than 1 MB.',
-  415: 'The body is no JSON.',
-  422: 'Understood, but it cannot be done.',
+  415: 'The body is not JSON.',
+  422: 'Valid, but not possible.',
   429: 'Too many wrong keys.',
   431: 'The address, or a header, is longer than 16 kB.',
-  503: 'Not now; Retry-After says when.',
+  503: 'Temporarily unavailable; see Retry-After.',
 };
 
 const json = <Schema extends z.ZodType>(schema: Schema) => ({ 'application/json': { schema } });
 
-/** The answers of an endpoint: its success, and the problems it shares with all others or names itself. */
+/** The answers of an endpoint: its success, the common problems, and its own ones. */
 export function answers<Schema extends z.ZodType>(
   description: string,
   schema: Schema,
@@ -161,16 +161,16 @@ export function answers<Schema extends z.ZodType>(
 }
 const ok = { problem: { description: '', content: json(problemSchema) } };
 
-/** How an endpoint refuses with this status, as the document has it. */
+/** The answer of an endpoint that refuses with this status. */
 export const problemAnswer = (status: number) => ({
   description: problemWords[status]!,
-  // Node answers that one, before there is anything to write a body
+  // Node sends this answer itself, without a body
   ...(status === 431
     ? {}
     : { content: { 'application/json': { schema: { $ref: '#/components/schemas/Problem' } } } }),
 });
 
-/** Refuses a request whose parameters do not fit, naming the first that does not; keys become numbers. */
+/** Refuses a request with invalid parameters and names the first one; replaces keys by numbers. */
 const refuse: Hook<unknown, Env, string, unknown> = async (result, c) => {
   if (result.success) return await resolveNamed(result.data, c);
   const issue = result.error.issues[0]!;
@@ -178,12 +178,12 @@ const refuse: Hook<unknown, Env, string, unknown> = async (result, c) => {
   throw new Invalid(field, `${field}: ${inWords(issue)}`, 'The parameters are described in /openapi.json.');
 };
 
-/** What is wrong; where a schema has no words for it, ours for zod's. */
+/** The error text; replaces zod's own texts. */
 function inWords(issue: z.core.$ZodIssue): string {
   if (!/^Invalid (input|option):/.test(issue.message)) return issue.message;
   if (issue.message.endsWith('received undefined')) return 'is missing';
   if (issue.code === 'invalid_value') return `is none of ${issue.values.join(', ')}`;
-  return issue.code === 'invalid_type' ? `is no ${issue.expected}` : issue.message;
+  return issue.code === 'invalid_type' ? `is not of type ${issue.expected}` : issue.message;
 }
 
 /** The routes of one area. */

@@ -1,4 +1,4 @@
-/** Any reservation or event by what a person knows of it. */
+/** Search for reservations and events. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { createSearch, SearchResult } from '../sync/report/search.ts';
 import { answeredId, answers, instantOrNull, limit, newRoutes, text } from './schema.ts';
@@ -12,14 +12,14 @@ const question = text(2_000).openapi({
   example: 'Korprøve on Thursday',
   description:
     'A title, a person, a room, a date (Thursday, tomorrow, 17 May, 17.5., 2026-05-17, week 50, in English or Norwegian), a time ' +
-    '(18:30), a reservation (event/123, or 123), the id of an event in Outlook or its address in Outlook on the web; or several ' +
-    'of them. Case and accents do not matter, and typing errors are forgiven.',
+    '(18:30), a reservation (event/123, or 123), the id of an event in Outlook or its address in Outlook on the web, in any ' +
+    'combination. Case, accents and typing errors do not matter.',
 });
 
 const result = z
   .object({
     mapping_id: z.number().int().nullable().openapi({
-      description: 'Null: the reservation is in no room that is kept equal, or outside of the window.',
+      description: 'Null: the reservation is in no synchronized room, or outside of the window.',
     }),
     reservation_type: z.string().nullable(),
     reservation_id: answeredId.nullable(),
@@ -29,13 +29,13 @@ const result = z
     organizer: z.string().nullable(),
     starts_at: instantOrNull,
     ends_at: instantOrNull,
-    status: z.string().openapi({ description: 'Its sync_status; unmapped: it has no mapping.' }),
+    status: z.string().openapi({ description: 'Its sync_status; unmapped: no mapping.' }),
     outlook_event_id: z.string().nullable(),
     url: z
       .string()
       .nullable()
-      .openapi({ description: 'Where the booking system shows it, if its adapter says so.' }),
-    outlook: shownItem.openapi({ description: 'As Outlook showed it when it was last read.' }),
+      .openapi({ description: 'Its address in the booking system, if the adapter has one.' }),
+    outlook: shownItem.openapi({ description: 'As last read from Outlook.' }),
     explain: z.string().nullable().openapi({ example: '/mappings/1/explain' }),
   })
   .openapi('SearchResult');
@@ -47,22 +47,22 @@ const searchRoute = createRoute({
   summary: 'Find reservations and events by title, person, room, date or id',
   request: { query: z.object({ q: question, limit: limit(50) }) },
   responses: answers(
-    'The best matches first, of equal ones the nearest to now.',
+    'Best matches first, then nearest to now.',
     z.object({
       success: z.literal(true),
       query: z.string(),
       timezone: z.string(),
       understood: z.object({
-        text: z.string().openapi({ description: 'The words that must match, without case and accents.' }),
+        text: z.string().openapi({ description: 'The search words, without case and accents.' }),
         date: z.string().nullable().openapi({ description: 'In `timezone`; the first of several days.' }),
         to: z.string().nullable().openapi({ description: 'The last day; null: there is no date.' }),
         time: z.string().nullable(),
         reservation_type: z.string().nullable(),
         reservation_id: answeredId.nullable(),
       }),
-      remark: z.string().nullable().openapi({ description: 'Where it is not quite what was asked for.' }),
-      count: z.number().int().openapi({ description: 'How many are listed here.' }),
-      total: z.number().int().openapi({ description: 'How many match.' }),
+      remark: z.string().nullable().openapi({ description: 'A remark if the search was extended.' }),
+      count: z.number().int().openapi({ description: 'The number of listed items.' }),
+      total: z.number().int().openapi({ description: 'The number of matches.' }),
       results: z.array(result),
     }),
   ),
@@ -74,7 +74,7 @@ export const searchRoutes = ({ search }: SearchParts) =>
     return c.json(searched(q, await search.search(q, most)), 200);
   });
 
-/** The answer of the endpoint, which the command prints too. */
+/** The answer of the endpoint, also used by the command. */
 export function searched(query: string, found: Awaited<ReturnType<SearchParts['search']['search']>>) {
   const { words, days, time, reservation } = found.understood;
   return {

@@ -1,4 +1,4 @@
-/** The HTTP server: bounded in time and connections, so that a slow or greedy client costs the others nothing. */
+/** The HTTP server, with limits on time and connections so that one client cannot slow down others. */
 import { once } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -8,12 +8,12 @@ import { Permanent } from '../errors.ts';
 
 export interface ServeOptions {
   readonly host: string;
-  /** 0: any free one. */
+  /** 0: any free port. */
   readonly port: number;
   readonly patience?: Patience;
 }
 
-/** How long a client may take, in milliseconds; `checkMs`: how often that is looked at. */
+/** Time limits of a client in milliseconds; `checkMs`: the interval of the check. */
 interface Patience {
   readonly headersMs: number;
   readonly requestMs: number;
@@ -33,7 +33,7 @@ const usual: Patience = { headersMs: 10_000, requestMs: 30_000, checkMs: 2_000 }
 const connectionsMost = 1_000;
 const closeMs = 1_500;
 
-/** Resolves when it listens; throws Permanent when it cannot. Disposing of it takes 2 s at most. */
+/** Resolves when it listens; throws Permanent if it cannot. Disposing takes at most 2 s. */
 export async function serveApp(app: App, { host, port, patience = usual }: ServeOptions): Promise<Served> {
   const server = createAdaptorServer({
     fetch: (request, env) => app.fetch(request, env as HttpBindings),
@@ -47,7 +47,7 @@ export async function serveApp(app: App, { host, port, patience = usual }: Serve
     },
   }) as Server;
   server.maxConnections = connectionsMost;
-  // also on what is refused before the app sees it
+  // also for requests refused before the app gets them
   server.prependListener('request', (_request: IncomingMessage, response: ServerResponse) =>
     response.setHeader('X-Content-Type-Options', 'nosniff'),
   );
@@ -66,7 +66,7 @@ export async function serveApp(app: App, { host, port, patience = usual }: Serve
   return { url: `http://${name}:${taken}`, port: taken, [Symbol.asyncDispose]: () => close(server) };
 }
 
-/** What is no HTTP is answered in our words, with the header every answer carries. */
+/** Answers malformed HTTP with our own body and headers. */
 function refuseNonsense(error: Error & { code?: string }, socket: Duplex): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
   const [status, words] =
@@ -82,7 +82,7 @@ function refuseNonsense(error: Error & { code?: string }, socket: Duplex): void 
   );
 }
 
-/** Ends idle connections at once and requests under way when they are answered, after a moment all that are left. */
+/** Closes idle connections at once, active ones after their answer, and all others after a short time. */
 async function close(server: Server): Promise<void> {
   const closed = once(server, 'close');
   server.close();

@@ -1,7 +1,7 @@
 /**
- * The session of a browser after a key was typed once: a cookie that says until when it is good and which key it was,
- * signed with that key. Nothing is kept here, so every replica with the same keys takes it and a restart ends nobody's
- * session; a key that is changed or taken away ends its sessions.
+ * The session of a browser after a login: a cookie with its expiry and the name of the key, signed with that key. The server stores
+ * nothing, so every replica with the same keys accepts it and it survives restarts; the sessions of a key end when the key is
+ * changed or removed.
  */
 import { scryptSync } from 'node:crypto';
 import type { Context } from 'hono';
@@ -13,19 +13,19 @@ export const sessionCookie = 'bridge_session';
 const lifeSeconds = 12 * 60 * 60;
 
 export interface Sessions {
-  /** The key whose session the request carries; null: none that is ours and not over. */
+  /** The key of the request's session; null: no valid session. */
   find(c: Context): Promise<ApiKey | null>;
-  /** Sets the cookie; resolves to the end of the session. */
+  /** Sets the cookie; resolves with the end of the session. */
   begin(c: Context, key: ApiKey): Promise<Date>;
-  /** Takes the cookie back. */
+  /** Deletes the cookie. */
   end(c: Context): void;
 }
 
-/** `now`: milliseconds since 1970, on clocks that are as equal as those of the replicas. */
+/** `now`: milliseconds since 1970; the clocks of the replicas must agree. */
 export function createSessions(keys: readonly ApiKey[], now: () => number = Date.now): Sessions {
   const secrets = new Map<ApiKey, Buffer<ArrayBuffer>>();
   function secretOf(key: ApiKey): Buffer<ArrayBuffer> {
-    // slow on purpose: a stolen cookie should not give a short key away by trying
+    // slow on purpose, against guessing a short key from a stolen cookie
     const secret = secrets.get(key) ?? scryptSync(key.key, 'outlook-booking-sync session', 32);
     secrets.set(key, secret);
     return secret;
@@ -34,7 +34,7 @@ export function createSessions(keys: readonly ApiKey[], now: () => number = Date
     ({ path: '/', httpOnly: true, sameSite: 'Strict', secure: isHttps(c) }) as const;
   return {
     async find(c) {
-      // which key it says it was decides only what the signature is checked with
+      // the name in the cookie only selects the key that verifies the signature
       const [, name] = /^\d{1,13}(?:\.(\w+))?\./.exec(getCookie(c, sessionCookie) ?? '') ?? [];
       const key = keys.find((one) => one.name === (name ?? null));
       if (key === undefined) return null;

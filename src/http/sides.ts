@@ -1,9 +1,9 @@
-/** An item as one side shows it, in the words of the API. */
+/** An item of one side, in the API's form. */
 import { z } from '@hono/zod-openapi';
 import type { Item } from '../item.ts';
 import { instant } from './schema.ts';
 
-/** Null: it is not there. */
+/** Null: it does not exist. */
 export const shownItem = z
   .object({
     starts_at: instant,

@@ -1,4 +1,4 @@
-/** The shape of the statistics, as the guide prints it. */
+/** The schema of the statistics, in the guide's form. */
 import { z } from '@hono/zod-openapi';
 import { syncStatuses } from '../sync/report/reports.ts';
 
@@ -14,7 +14,7 @@ export const latencySchema = z
   .object({
     count: z.number().int(),
     backfilled: z.number().int().openapi({
-      description: 'Brought over by a backfill: nobody waited for these, so they are in no other figure.',
+      description: 'Items of a backfill; they are not included in any other figure.',
     }),
     p50_ms: ms,
     p95_ms: ms,

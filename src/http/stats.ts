@@ -1,4 +1,4 @@
-/** Everything at a glance. */
+/** Overview. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { HealthState } from '../ops/health.ts';
 import type { createReports } from '../sync/report/reports.ts';
@@ -11,7 +11,7 @@ export interface StatsParts {
   readonly reports: Pick<ReturnType<typeof createReports>, 'statistics' | 'queue' | 'latency'>;
   readonly health: () => HealthState;
   readonly start: Pick<Start, 'read'>;
-  /** Of the booking system's wall clock. */
+  /** The booking system's time zone. */
   readonly timezone: string;
 }
 
@@ -21,9 +21,7 @@ const outage = z
     since: instant,
     error: z.string(),
     hint: z.string().nullable(),
-    refused: z
-      .boolean()
-      .openapi({ description: 'It answers, and does not let us work: a right is missing.' }),
+    refused: z.boolean().openapi({ description: 'It answers, but a right is missing.' }),
   })
   .nullable();
 
@@ -31,7 +29,7 @@ const statsRoute = createRoute({
   method: 'get',
   path: '/stats',
   tags: ['Health'],
-  summary: 'Everything at a glance',
+  summary: 'Overview',
   responses: answers(
     'Mappings, latency of the last hour, queue, rooms, backfill, listener, outages, daemons.',
     z.object({
@@ -47,10 +45,10 @@ const statsRoute = createRoute({
       replicas: z.number().int(),
       alerts: z
         .object({ warning: z.number().int(), critical: z.number().int() })
-        .openapi({ description: 'Open ones.' }),
+        .openapi({ description: 'Open alerts.' }),
       start: startSchema,
       replica: z.string().nullable(),
-      timezone: z.string().openapi({ description: 'Of the wall clock of the booking system.' }),
+      timezone: z.string().openapi({ description: 'The booking system’s time zone.' }),
       started_at: instant,
       uptime_seconds: z.number().int(),
     }),

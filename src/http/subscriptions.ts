@@ -1,4 +1,4 @@
-/** The subscriptions by which Outlook tells us of changes: list, make, renew, end. The keeper does the same by itself. */
+/** Graph subscriptions: list, create, renew, delete. The keeper does the same automatically. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Notifications } from '../sync/webhooks/notifications.ts';
 import type { Start } from '../sync/worker/start-mode.ts';
@@ -12,9 +12,9 @@ export interface SubscriptionParts {
   readonly notifications: Pick<Notifications, 'counts'>;
   /** Null: polling. */
   readonly webhookBaseUrl: string | null;
-  /** Throws Conflict while nothing may be asked of Graph (START_MODE plan or shadow). */
+  /** Throws Conflict while subscriptions are not allowed (START_MODE plan or shadow). */
   readonly start: Pick<Start, 'needWrites'>;
-  /** Aborts when we are stopping: nobody is kept waiting then. */
+  /** Aborts when the daemon stops, so that no request is kept waiting. */
   readonly stopping: AbortSignal;
 }
 
@@ -24,19 +24,19 @@ const statuses = ['active', 'pending', 'failing', 'expired', 'ending', 'off'] as
 const subscription = z
   .object({
     id: z.number().int(),
-    subscription_id: z.string().nullable().openapi({ description: "Graph's; null while there is none." }),
+    subscription_id: z.string().nullable().openapi({ description: "Graph's id; null while there is none." }),
     calendar_id: z.string(),
     resource_id: z.number().int().nullable().openapi({ description: 'Null: the room was deleted.' }),
     room: z.string(),
     status: z.enum(statuses).openapi({
       description:
-        'active, pending, failing (see error), expired, ending (Graph shall forget it), off (ended by hand)',
+        'active, pending, failing (see error), expired, ending (being deleted in Graph), off (ended by a person)',
     }),
     notification_url: z.string(),
     expires_at: instantOrNull,
     created_at: instant,
     renewed_at: instantOrNull,
-    due_at: instantOrNull.openapi({ description: 'When Graph is asked next.' }),
+    due_at: instantOrNull.openapi({ description: 'The time of the next request to Graph.' }),
     error: z.string().nullable(),
     hint: z.string().nullable(),
   })
@@ -70,7 +70,7 @@ const statsRoute = createRoute({
   method: 'get',
   path: '/webhook/stats',
   tags,
-  summary: 'Whether Outlook tells us of changes, and what it told',
+  summary: 'Statistics of subscriptions and notifications',
   responses: answers(
     'Subscriptions of all daemons, notifications of this one.',
     z.object({
@@ -79,7 +79,7 @@ const statsRoute = createRoute({
         mode: z.enum(['webhooks', 'polling']),
         webhook_base_url: z.string().nullable(),
         subscriptions: z.object({
-          rooms: count.openapi({ description: 'How many rooms should have one.' }),
+          rooms: count.openapi({ description: 'The number of rooms that should have one.' }),
           by_status: z.record(z.string(), count),
           next_due_at: instantOrNull,
           first_expiry_at: instantOrNull,
@@ -107,7 +107,7 @@ const createOneRoute = createRoute({
   method: 'post',
   path: '/webhook/create',
   tags,
-  summary: 'Have Outlook tell us of changes in one room',
+  summary: 'Subscribe to the changes of one room',
   request: { body: { required: true, content: { 'application/json': { schema: wish } } } },
   responses: answers('The subscription, new or as it was.', one, [404, 409, 413, 415, 422]),
 });
@@ -116,7 +116,7 @@ const createAllRoute = createRoute({
   method: 'post',
   path: '/webhook/create-subscriptions',
   tags,
-  summary: 'Have Outlook tell us of changes in all rooms',
+  summary: 'Subscribe to the changes of all rooms',
   responses: answers('What there is now.', bulkAnswer.extend({ created: count, existing: count }), [409]),
 });
 
@@ -141,7 +141,7 @@ const deleteRoute = createRoute({
   method: 'delete',
   path: '/webhook/delete/{id}',
   tags,
-  summary: 'End one subscription; its room is polled until /webhook/create',
+  summary: 'Delete one subscription; its room is polled until /webhook/create',
   request: { params },
   responses: answers('Ended, or being ended.', one, [404, 409]),
 });
@@ -251,8 +251,8 @@ async function needWebhooks(parts: SubscriptionParts): Promise<void> {
   if (parts.webhookBaseUrl !== null) return;
   throw new Problem(
     409,
-    'WEBHOOK_BASE_URL is not set, so Outlook cannot call us: rooms are polled.',
-    'Set WEBHOOK_BASE_URL to the public https address of this service and restart it; subscriptions are then made by themselves.',
+    'WEBHOOK_BASE_URL is not set, so there are no subscriptions: rooms are polled.',
+    'Set WEBHOOK_BASE_URL to the public https address of this service and restart it; subscriptions are then created automatically.',
   );
 }
 
@@ -260,7 +260,7 @@ function unknownCalendar(calendarId: string, known: readonly string[]): Problem 
   const meant = nearest(calendarId.toLowerCase(), known);
   return new Problem(
     404,
-    `calendar_id: '${calendarId.slice(0, 100)}' is no mapped room.`,
+    `calendar_id: '${calendarId.slice(0, 100)}' is not a mapped room.`,
     known.length === 0
       ? 'No room is mapped yet: add it to bridge_resource_mappings.'
       : `${meant === null ? '' : `The nearest is '${meant}'. `}A room is mapped by a row in bridge_resource_mappings; GET /rooms lists them.`,
@@ -272,25 +272,25 @@ const unfit = (room: string, active: boolean) =>
   active
     ? new Problem(
         422,
-        `${room} takes nothing from Outlook, so there is nothing to be told.`,
+        `${room} takes no changes from Outlook, so it needs no subscription.`,
         'Its sync_direction in bridge_resource_mappings is booking_to_outlook.',
       )
     : new Problem(422, `${room} is switched off.`, 'Set its active to 1 in bridge_resource_mappings.');
 
-/** A subscription that did not come about is a problem to the caller; one that is not there yet is not. */
+/** A failed subscription is a problem for the caller; a pending one is not. */
 function settled(row: SubscriptionReport | null): SubscriptionReport {
   if (row === null)
     throw new Problem(
       503,
-      'The subscription is not made yet; no daemon has come to it.',
-      'Is the daemon ready (GET /ready)? It is made by itself; look at GET /webhook/subscriptions.',
+      'The subscription is still pending.',
+      'It is created automatically if a daemon is ready (GET /ready); see GET /webhook/subscriptions.',
       { headers: { 'Retry-After': '5' } },
     );
   if (row.status !== 'failing') return row;
   throw new Problem(
     422,
     `${row.room}: ${row.error ?? 'it failed'}`,
-    row.hint ?? 'It is tried again by itself; the room is polled meanwhile.',
+    row.hint ?? 'It is retried automatically; the room is polled meanwhile.',
     { more: { subscription: row } },
   );
 }

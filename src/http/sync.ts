@@ -1,4 +1,4 @@
-/** What is pending, sync it now, and how it stands: the booking system towards Outlook. */
+/** Sync from the booking system to Outlook: pending items, immediate sync, statistics. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Id } from '../id.ts';
 import type { ItemAnswer, Manual } from '../sync/manual/manual.ts';
@@ -22,7 +22,7 @@ import { detailSchema, resultsSchema, settledAs, settledItem, summarise, untouch
 export interface SyncParts extends TypeParts {
   readonly manual: Pick<Manual, 'syncPending' | 'syncItem' | 'populate' | 'cleanUp'>;
   readonly reports: Pick<ReturnType<typeof createReports>, 'pending' | 'statistics'>;
-  /** Aborts when we are stopping: nobody is kept waiting then. */
+  /** Aborts when the daemon stops, so that no request is kept waiting. */
   readonly stopping: AbortSignal;
 }
 
@@ -36,14 +36,14 @@ const pendingRoute = createRoute({
   method: 'get',
   path: '/sync/pending-items',
   tags,
-  summary: 'What waits to be synced, or failed',
+  summary: 'Pending and failed items',
   request: { query: z.object({ limit: limit(50), resource_id: resourceId.optional() }) },
   responses: answers(
-    'Pending items and items in error, the most important first.',
+    'Pending items and items in error, most important first.',
     z.object({
       success: z.literal(true),
-      count: z.number().int().openapi({ description: 'How many are listed here.' }),
-      total: z.number().int().openapi({ description: 'How many there are.' }),
+      count: z.number().int().openapi({ description: 'The number of listed items.' }),
+      total: z.number().int().openapi({ description: 'The total number.' }),
       items: z.array(pendingItem),
     }),
   ),
@@ -56,7 +56,7 @@ const toOutlookRoute = createRoute({
   summary: 'Sync pending items to Outlook now',
   request: { query: z.object({ limit: limit(50), resource_id: resourceId.optional() }) },
   responses: answers(
-    'What was done to each, by whichever daemon.',
+    'The result for each item, by any daemon.',
     z.object({ success: z.literal(true), message: z.string(), results: resultsSchema }),
   ),
 });
@@ -68,7 +68,7 @@ const itemRoute = createRoute({
   summary: 'Sync one reservation in one room now',
   request: { params: z.object({ type: reservationType, id: reservationId, resource: resourceId }) },
   responses: answers(
-    'What was done to it.',
+    'The result.',
     z.object({ success: z.literal(true), message: z.string(), result: detailSchema }),
     [404, 409, 422],
   ),
@@ -78,10 +78,10 @@ const populateRoute = createRoute({
   method: 'post',
   path: '/sync/populate-mapping',
   tags,
-  summary: 'Compare one room or all with both sides again, and make what is missing',
+  summary: 'Compare both sides of one room or all again and sync the differences',
   request: { query: z.object({ resource_id: resourceId.optional() }) },
   responses: answers(
-    'How many mappings there are now.',
+    'The current number of mappings.',
     z.object({
       success: z.literal(true),
       message: z.string(),
@@ -109,7 +109,7 @@ const statusRoute = createRoute({
   method: 'get',
   path: '/sync/status',
   tags,
-  summary: 'The same as /sync/stats, under its old name',
+  summary: 'An alias of /sync/stats',
   responses: answers('The statistics.', statisticsAnswer),
 });
 
@@ -117,9 +117,9 @@ const cleanUpRoute = createRoute({
   method: 'delete',
   path: '/sync/cleanup-orphaned',
   tags,
-  summary: 'Remove mappings that have neither a reservation nor an event any more',
+  summary: 'Delete mappings that have neither a reservation nor an event',
   responses: answers(
-    'How many were removed.',
+    'The number of deleted mappings.',
     z.object({ success: z.literal(true), message: z.string(), count: z.number().int() }),
   ),
 });
@@ -152,7 +152,7 @@ export function syncRoutes(parts: SyncParts) {
       if (counted === null) throw noRoom(resource!);
       const missing = counted.rooms - counted.reconciled;
       const message =
-        missing === 0 ? 'Mappings populated' : `${missing} of ${counted.rooms} rooms are still to come`;
+        missing === 0 ? 'Mappings populated' : `${missing} of ${counted.rooms} rooms are still pending`;
       return c.json({ success: true as const, message, results: counted }, 200);
     })
     .openapi(statsRoute, async (c) =>
@@ -187,13 +187,13 @@ function itemAnswer(answer: ItemAnswer, type: string, id: Id, resource: number) 
     case 'outside-window':
       throw new Problem(
         422,
-        `${item} lies outside the days that are kept equal.`,
-        'SYNC_PAST_DAYS and SYNC_FUTURE_DAYS say how many; it is synced when the window reaches it.',
+        `${item} is outside of the sync window.`,
+        'SYNC_PAST_DAYS and SYNC_FUTURE_DAYS set the window; it is synced when the window reaches it.',
       );
     case 'other-direction':
       throw new Problem(
         422,
-        `Resource ${resource} takes nothing from the booking system.`,
+        `Resource ${resource} takes no changes from the booking system.`,
         'Its sync_direction in bridge_resource_mappings is outlook_to_booking.',
       );
     case 'nothing-to-show':

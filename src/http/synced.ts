@@ -1,4 +1,4 @@
-/** What was done to items, as the guide prints it. */
+/** Results for items, in the guide's form. */
 import { z } from '@hono/zod-openapi';
 import type { Id } from '../id.ts';
 import type { Outcome } from '../sync/manual/outcomes.ts';
@@ -12,9 +12,9 @@ export const detailSchema = z
     resource_id: z.number().int(),
     action: z.string().openapi({
       description:
-        'created, updated, deleted, declined, adopted (an event that was there already), shadowed, unchanged, forgotten ' +
+        'created, updated, deleted, declined, adopted (an existing event was matched), shadowed, unchanged, forgotten ' +
         '(nothing to show), imported, joined, booking-updated, booking-cancelled (because of Outlook), error, held ' +
-        '(by the brake, or a conflict), pending (not done in time; it follows)',
+        '(by the brake, or a conflict), pending (not finished in time; it continues)',
     }),
     outlook_event_id: z.string().nullable(),
     title: z.string().nullable(),
@@ -32,7 +32,10 @@ export const resultsSchema = z
     deleted: z.number().int(),
     unchanged: z.number().int(),
     errors: z.number().int(),
-    pending: z.number().int().openapi({ description: 'Not done within 20 s; they follow by themselves.' }),
+    pending: z
+      .number()
+      .int()
+      .openapi({ description: 'Not finished within 20 s; they continue in the background.' }),
     details: z.array(detailSchema),
   })
   .openapi('SyncResults');
@@ -65,7 +68,7 @@ export const detailOf = (outcome: Outcome) => ({
   ...(outcome.hint === null ? {} : { hint: outcome.hint }),
 });
 
-/** An item about which there was nothing to do, and that has no mapping. */
+/** An item without a mapping that needed no action. */
 export const untouched = (type: string, id: Id, resource: number) => ({
   item_type: type,
   item_id: id,
@@ -82,7 +85,7 @@ export const settledAs = (result: z.input<typeof detailSchema>, message: string)
   result,
 });
 
-/** The answer about one item: `done` in words, or how long it will take; throws a Problem when it failed or is held. */
+/** The answer about one item; throws a Problem if it failed or is held. */
 export function settledItem(outcome: Outcome, item: string, done: string) {
   const result = detailOf(outcome);
   if (outcome.action === 'error')
@@ -99,6 +102,6 @@ export function settledItem(outcome: Outcome, item: string, done: string) {
       },
     );
   if (outcome.action === 'pending')
-    return settledAs(result, `${item} is not done yet; it is as soon as its room can be worked on`);
+    return settledAs(result, `${item} is not done yet; it follows as soon as its room can be worked on`);
   return settledAs(result, done);
 }

@@ -1,4 +1,4 @@
-/** The state of the whole in one word, and part by part: what the predecessor's monitoring asks for. */
+/** The overall state and the state of each component, as used by the predecessor's monitoring. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { databaseFailure } from '../database.ts';
 import { Retryable } from '../errors.ts';
@@ -21,9 +21,9 @@ export interface SystemParts extends ActivityParts, ScheduleParts {
   readonly alerts: { readonly book: AlertParts['alerts']['book'] };
 }
 
-/** A database that does not answer within this is away: a probe has its answer within 2 s. */
+/** A database that does not answer within this time counts as unavailable, so that a probe is answered within 2 s. */
 const databaseMs = 1_500;
-/** A change, or a schedule, that is later than this is late. */
+/** A change or a scheduled job with a longer delay is late. */
 const lateMs = 600_000;
 const overdueMs = 120_000;
 
@@ -68,11 +68,11 @@ const systemRoute = createRoute({
   method: 'get',
   path: '/health/system',
   tags: ['Health'],
-  summary: 'Is everything well: database, Graph, listener, queue, alerts, schedules',
+  summary: 'State of database, Graph, listener, queue, alerts and schedules',
   responses: {
     ...answers('Healthy, or degraded: it works, and something wants a look.', systemSchema),
     503: {
-      description: 'Unhealthy: nothing is kept equal until this is mended.',
+      description: 'Unhealthy: the synchronization is stopped until this is repaired.',
       content: { 'application/json': { schema: systemSchema } },
     },
   },
@@ -82,8 +82,7 @@ const dashboardRoute = createRoute({
   method: 'get',
   path: '/health/dashboard',
   tags: ['Health'],
-  summary:
-    'The same with figures: statistics, latency, queue, rooms, alerts, schedules and what was done last',
+  summary: 'The same with figures: statistics, latency, queue, rooms, alerts, schedules and recent changes',
   responses: answers('What the database knows is null or empty while it is away.', dashboardSchema),
 });
 
@@ -105,7 +104,7 @@ interface Known {
   readonly schedules: readonly Schedule[];
 }
 
-/** What the checks need of the database; null: it does not answer. Throws what is no outage. */
+/** The data for the checks; null: the database does not answer. Throws errors other than outages. */
 const read = ({ reports, readCapture, schedules }: SystemParts): Promise<Known | null> =>
   within(async () => {
     const [queue, capture, all] = await Promise.all([reports.queue(), readCapture(), schedules()]);
@@ -163,7 +162,7 @@ function systemOf(health: HealthState, known: Known | null) {
     graph: graphOf(health, known),
     listener: health.listener.heard
       ? healthy('notifications of PostgreSQL are heard')
-      : degraded(`notifications are not heard: ${health.listener.reason ?? 'no reason known'}`),
+      : degraded(`notifications do not arrive: ${health.listener.reason ?? 'no reason known'}`),
     queue: known === null ? unknown : queueOf(known.queue),
     alerts: known === null ? unknown : alertsOf(known.queue.alerts),
     schedules: known === null ? unknown : schedulesOf(known.schedules),
@@ -188,7 +187,7 @@ function databaseOf({ outages }: HealthState, known: Known | null): Check {
   if (outages.booking !== null) return unhealthy(outages.booking.error);
   const { missing } = known.capture;
   return missing.length > 0
-    ? degraded(`changes are not noted: ${missing.slice(0, 5).join('; ')}`)
+    ? degraded(`changes are not captured: ${missing.slice(0, 5).join('; ')}`)
     : healthy('PostgreSQL answers and the triggers are there');
 }
 
@@ -197,7 +196,7 @@ function graphOf({ outages }: HealthState, known: Known | null): Check {
   const refused = known?.queue.rooms['refused'] ?? 0;
   const waiting = known?.queue.rooms['waiting'] ?? 0;
   return refused + waiting > 0
-    ? degraded(`${refused} mailboxes refuse us, ${waiting} rest after a failure`)
+    ? degraded(`${refused} mailboxes refuse access, ${waiting} back off after a failure`)
     : healthy('no call was refused lately');
 }
 

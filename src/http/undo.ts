@@ -1,4 +1,4 @@
-/** What was done since a moment, taken back: the plan first, then the undo. */
+/** Reverts the changes since a given time: plan and undo. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { undoable, type Undo, type UndoChoice, type UndoItem } from '../sync/manual/undo.ts';
 import { callerOf } from './auth.ts';
@@ -14,7 +14,7 @@ import {
 
 export interface UndoParts {
   readonly undo: Undo;
-  /** Throws Conflict while nothing may be written. */
+  /** Throws Conflict while writes are not allowed. */
   readonly start: { needWrites(): Promise<void> };
 }
 
@@ -27,18 +27,18 @@ const since = z
       error: 'is no instant; write for example 2031-05-04T12:00:00Z',
     },
   )
-  .openapi({ format: 'date-time', description: 'What was done from this moment on.' });
+  .openapi({ format: 'date-time', description: 'Changes from this time on.' });
 const until = since.optional().openapi({
   format: 'date-time',
-  description: 'What was done after this moment is left alone: `as_of` of a plan.',
+  description: 'Changes after this time are not reverted: `as_of` of a plan.',
 });
 const what = z
   .string()
   .default('cancelled,deleted,imported')
   .refine((text) => kindsOf(text).every((kind) => undoable.includes(kind)), {
-    error: `is no list of ${undoable.join(', ')}`,
+    error: `is not a list of ${undoable.join(', ')}`,
   })
-  .openapi({ description: `With commas between them: ${undoable.join(', ')} (an undo, taken back).` });
+  .openapi({ description: `Separated by commas: ${undoable.join(', ')} (the undo of an undo).` });
 const kindsOf = (text: string) => text.split(',').map((kind) => kind.trim()) as UndoChoice['what'];
 
 const answer = z
@@ -47,9 +47,9 @@ const answer = z
     message: z.string(),
     dry_run: z.boolean(),
     as_of: instant.openapi({
-      description: 'What was done later was not looked at: `until` of the undo that was planned.',
+      description: 'The end of the considered period: use it as `until` of the undo.',
     }),
-    count: z.number().int().openapi({ description: 'How many are undone.' }),
+    count: z.number().int().openapi({ description: 'The number of reverted reservations.' }),
     refused: z.number().int(),
     items: z.array(
       z.object({
@@ -62,9 +62,12 @@ const answer = z
         done_at: instant,
         step: z.string().openapi({
           description:
-            're-enable: the reservation, and its event is made anew; cancel: with its event; take-back: cancelled, and the event stays',
+            're-enable: the reservation, with a new event; cancel: with its event; take-back: cancelled, and the event stays',
         }),
-        refused: z.string().nullable().openapi({ description: 'Why it stays as it is; null: it is undone.' }),
+        refused: z
+          .string()
+          .nullable()
+          .openapi({ description: 'Why it is not reverted; null: it is reverted.' }),
       }),
     ),
   })
@@ -74,7 +77,7 @@ const planRoute = createRoute({
   method: 'get',
   path: '/undo/plan',
   tags,
-  summary: 'What an undo would do; writes nothing',
+  summary: 'What an undo would do, without writing',
   request: { query: z.object({ since, until, what, resource_id: resourceId.optional() }) },
   responses: answers('The newest first, at most 1000.', answer),
 });
@@ -83,7 +86,7 @@ const undoRoute = createRoute({
   method: 'post',
   path: '/undo',
   tags,
-  summary: 'Take back what was done since a moment',
+  summary: 'Revert the changes since a given time',
   request: {
     body: {
       required: true,
@@ -104,7 +107,7 @@ const undoRoute = createRoute({
 });
 
 export function undoRoutes({ undo, start }: UndoParts) {
-  /** The choice up to a moment that the answer says, so that the same one can be asked for again. */
+  /** The choice with an explicit end, which the answer contains for a repetition. */
   const upToNow = async (given: Parameters<typeof choiceOf>[0]) => {
     const choice = choiceOf(given);
     return { ...choice, until: await undo.asOf(choice.until ?? null) };

@@ -1,6 +1,6 @@
 /**
- * Where Microsoft Graph calls us (Microsoft: change-notifications-delivery-webhooks). Open to everybody, as Graph brings
- * no key: each notification proves itself by its secret, and whether it did is not told.
+ * The receiver of Microsoft Graph's notifications (Microsoft: change-notifications-delivery-webhooks). It is open because Graph has
+ * no key: each notification is verified by its secret, and the answer does not reveal the result.
  *
  * Graph counts an answer within 3 seconds; the 202 goes out when the rooms are marked in the database, and a 503 when
  * they cannot be, so that Graph delivers again (for up to 4 hours).
@@ -20,7 +20,7 @@ export interface WebhookParts {
 /** A thousand notifications in one POST are about 1 MB. */
 const longestBody = 4_000_000;
 
-/** To be mounted before whatever asks for a key, looks at hosts or costs time. */
+/** To be mounted before the middleware for keys, hosts and logging. */
 export function webhookRoutes({ notifications }: WebhookParts) {
   const routes = newRoutes();
   routes.get(receiverPath, (c) => {
@@ -40,8 +40,8 @@ export function webhookRoutes({ notifications }: WebhookParts) {
 const here = 'This is where Microsoft Graph sends its notifications.';
 
 /**
- * The bytes of `validationToken`, which Graph sends once before it subscribes: percent-encoded, blanks as `+`. They are
- * decoded as bytes, since whatever they are must come back unchanged. Null: there is none.
+ * The bytes of `validationToken`, which Graph sends once before it creates a subscription: percent-encoded, blanks as `+`. They are
+ * decoded as bytes, because they must be returned unchanged. Null: there is none.
  */
 function tokenOf(url: string): Buffer | null {
   const start = url.indexOf('?');
@@ -64,22 +64,22 @@ function echo(c: Context, token: Buffer): Response {
 }
 
 /**
- * The body as it comes from the socket: the web's Request and its streams would cost three times the rest. What is too
- * long is read no further.
+ * Reads the body from the socket, because the web's Request and its streams would cost three times the rest. Stops at the size
+ * limit.
  */
 async function bodyOf(c: Context): Promise<string> {
   const { incoming } = c.env as HttpBindings;
   const chunks: Buffer[] = [];
   let length = 0;
   try {
-    // kept open: the refusal is still to be sent on it
+    // kept open for the refusal
     for await (const chunk of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       length += chunk.length;
       if (length > longestBody) break;
       chunks.push(chunk);
     }
   } catch {
-    // its sender is gone, so nobody reads this
+    // the sender is gone
     throw new Problem(400, 'body: it was cut off', 'Send it again.', { more: { field: 'body' } });
   }
   if (length > longestBody)
@@ -87,28 +87,28 @@ async function bodyOf(c: Context): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
-/** What was sent, unchecked. An empty body says nothing, which is well-formed. */
+/** The notifications, unverified. An empty body is well-formed and has none. */
 function elementsOf(text: string): readonly unknown[] {
   if (text === '') return [];
   let body: unknown;
   try {
     body = JSON.parse(text);
   } catch {
-    body = undefined; // refused below, like everything that is no notification
+    body = undefined; // refused below, like everything else that is not a notification
   }
   const value = typeof body === 'object' && body !== null && 'value' in body ? body.value : undefined;
   if (Array.isArray(value)) return value;
   throw new Problem(
     400,
-    'body: it is no notification of Microsoft Graph',
-    'It is JSON, {"value": [...]}; see Microsoft\'s changeNotificationCollection.',
+    'body: it is not a notification from Microsoft Graph',
+    'Send JSON, {"value": [...]}; see Microsoft\'s changeNotificationCollection.',
     { more: { field: 'body' } },
   );
 }
 
 const token = z
   .object({ validationToken: z.string().optional() })
-  .openapi({ description: 'Sent once by Graph before it subscribes; comes back decoded.' });
+  .openapi({ description: 'Sent once by Graph before it creates a subscription; returned decoded.' });
 const notification = z
   .object({
     value: z.array(
@@ -124,7 +124,7 @@ const notification = z
 function describe(routes: ReturnType<typeof newRoutes>): void {
   const welcome = z.object({ success: z.literal(true), message: z.string() });
   const echoed = {
-    description: 'The token, where one was sent.',
+    description: 'The token, if one was sent.',
     content: { 'text/plain': { schema: z.string() }, 'application/json': { schema: welcome } },
   };
   const { 400: malformed, 503: later } = answers('', welcome);
@@ -132,18 +132,18 @@ function describe(routes: ReturnType<typeof newRoutes>): void {
   routes.openAPIRegistry.registerPath({
     ...shared,
     method: 'get',
-    summary: 'Whether the receiver can be reached',
+    summary: 'Check of the receiver',
     request: { query: token },
     responses: { 200: echoed },
   });
   routes.openAPIRegistry.registerPath({
     ...shared,
     method: 'post',
-    summary: 'Microsoft Graph calls here',
+    summary: 'Receiver of Microsoft Graph’s notifications',
     request: { query: token, body: { content: { 'application/json': { schema: notification } } } },
     responses: {
       200: echoed,
-      202: { description: 'Well-formed; whether it was true is not told.' },
+      202: { description: 'Well-formed; the answer does not reveal whether it was genuine.' },
       400: malformed,
       503: later,
     },

@@ -21,7 +21,7 @@ export const brakeHeld = ({
 
 export const brakeWords = (room: string, resourceId: number, removals: number) => ({
   message: `${removals} removals in ${room} (resource ${resourceId}) are held by the brake.`,
-  hint: `Look at GET /rooms/${resourceId}; then POST /rooms/${resourceId}/brake/release or /rooms/${resourceId}/brake/refuse.`,
+  hint: `See GET /rooms/${resourceId}; then POST /rooms/${resourceId}/brake/release or /rooms/${resourceId}/brake/refuse.`,
 });
 
 /** Without its message: nobody thought of it, so nobody knows what it quotes, and this leaves the house. */
@@ -30,7 +30,7 @@ export const bugMet = ({ where }: Extract<Fact, { fact: 'bug' }>): Alert => ({
   type: 'bug',
   severity: 'critical',
   message: `A bug in ${where}; the log has its stack.`,
-  hint: 'Look for level 50, "bug", and please report it.',
+  hint: 'Search the log for level 50, "bug", and please report it.',
   detail: { where },
 });
 
@@ -38,7 +38,7 @@ export const listenSilent = (reason: string): Alert => ({
   ...overall,
   type: 'listen-silent',
   severity: 'warning',
-  message: `Notifications of PostgreSQL are not heard: ${redact(reason)}. Changes are looked for several times a second instead.`,
+  message: `Notifications of PostgreSQL do not arrive: ${redact(reason)}. The daemon polls several times a second instead.`,
   hint: 'LISTEN needs a direct connection to the primary: no PgBouncer in transaction pooling, no standby.',
   detail: {},
 });
@@ -56,10 +56,10 @@ export function outage({ side, error, hint, refused = false }: Extract<Fact, { f
     ...overall,
     message: isCredential
       ? `Microsoft refuses our credential: ${redact(error)}`
-      : `${what} ${refused && side === 'booking' ? 'answers and does not let us work' : 'is out of reach'}: ${redact(error)}`,
+      : `${what} ${refused && side === 'booking' ? 'answers but refuses access' : 'is unreachable'}: ${redact(error)}`,
     hint:
       hint === null
-        ? 'Nothing is lost: changes wait and go out when it is back. It is tried again all the time.'
+        ? 'Nothing is lost: changes wait and are sent when it is back. It is retried continuously.'
         : redact(hint),
     detail: { side },
   };
@@ -81,7 +81,7 @@ export const captureBroken = (capture: { missing: readonly string[]; repair: str
   type: 'capture-broken',
   severity: 'critical',
   ...overall,
-  message: `Changes of the booking system are not noted: ${capture.missing.slice(0, 5).join('; ')}. The sweep finds them, later.`,
+  message: `Changes of the booking system are not captured: ${capture.missing.slice(0, 5).join('; ')}. The sweep finds them later.`,
   hint: capture.repair === null ? null : `Run: ${capture.repair}`,
   detail: { missing: capture.missing.slice(0, 20) },
 });

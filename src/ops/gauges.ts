@@ -101,7 +101,7 @@ export function addGauges(registers: Registry[], { health, queue: readQueue, wai
   );
   new Gauge({
     name: 'bridge_outage',
-    help: '1 while this side as a whole is out of reach.',
+    help: '1 while this side as a whole is unreachable.',
     labelNames: ['side'] as const,
     registers,
     collect() {

@@ -6,7 +6,7 @@ export interface HealthState {
   readonly uptimeSeconds: number;
   readonly replica: string | null;
   readonly listener: { readonly heard: boolean; readonly reason: string | null; readonly since: Date | null };
-  /** Since when a side as a whole is out of reach; null: it is not. */
+  /** Since when a side as a whole is unreachable; null: it is not. */
   readonly outages: { readonly outlook: Outage | null; readonly booking: Outage | null };
   /** How often a trigger could not note a change since the start; each time everything was compared. */
   readonly missedCaptures: number;

@@ -61,7 +61,7 @@ const outboxLateMinutes = 2;
 /** Shares of the items touched within a quarter of an hour, of at least so many. */
 const errorShares = { warning: 0.1, critical: 0.25, items: 20 };
 
-/** At most one of each type and resource. While Graph as a whole is out of reach, what waits for it is no news. */
+/** At most one of each type and resource. While Graph as a whole is unreachable, what waits for it is no news. */
 export function alertsOf(read: Read, { webhooks, sends }: ReasonOptions): Alert[] {
   return [
     ...unconfirmed(read.hold),
@@ -101,9 +101,9 @@ function unconfirmed(hold: Read['hold']): Alert[] {
   const message =
     hold === 'database'
       ? 'This database is not the one the installation was confirmed for: it is a copy, or it was moved. Nothing is written.'
-      : 'A mailbox carries a newer claim of ours than this database has given out: it was set back, or a copy of it is at work. Nothing is written.';
+      : 'A mailbox carries a newer claim of ours than this database has issued: it was restored, or a copy of it is running. Nothing is written.';
   const hint =
-    'Look at GET /plan, then confirm: the command plan --confirm, or POST /plan/confirm; of a database that was moved with --as same.';
+    'Check GET /plan, then confirm: the command plan --confirm, or POST /plan/confirm; for a moved database with --as same.';
   return [
     {
       ...overall,
@@ -121,27 +121,26 @@ const roomWords = {
     severity: 'critical',
     one: (room: RoomReason) => `${room.room} is held: ${said(room.error)}.`,
     many: 'rooms are held: another installation, resource or row has their mailboxes',
-    hint: 'Look at GET /rooms: each says whose the mailbox is, and how a person decides.',
+    hint: 'GET /rooms shows the owner of each mailbox and the possible decisions.',
   },
   'room-refused': {
     severity: 'critical',
-    one: (room: RoomReason) => `The mailbox of ${room.room} refuses us: ${said(room.error)}.`,
-    many: 'mailboxes refuse us',
+    one: (room: RoomReason) => `The mailbox of ${room.room} refuses access: ${said(room.error)}.`,
+    many: 'mailboxes refuse access',
     hint: 'Give the app the right to these mailboxes, or correct their addresses in bridge_resource_mappings.',
   },
   'room-failing': {
     severity: 'warning',
-    one: (room: RoomReason) =>
-      `${room.room} fails again and again (${room.attempt} times): ${said(room.error)}.`,
-    many: 'rooms fail again and again',
-    hint: 'Look at GET /rooms: each says why. They are tried again by themselves.',
+    one: (room: RoomReason) => `${room.room} fails repeatedly (${room.attempt} times): ${said(room.error)}.`,
+    many: 'rooms fail repeatedly',
+    hint: 'GET /rooms has the reasons. They are retried automatically.',
   },
   throttled: {
     severity: 'warning',
     one: (room: RoomReason) =>
-      `Graph throttles ${room.room} again and again${room.until === null ? '' : `, now until ${room.until}`}.`,
-    many: 'rooms are throttled by Graph again and again',
-    hint: 'Nothing is lost, changes arrive later. Is another program busy in these mailboxes?',
+      `Graph throttles ${room.room} repeatedly${room.until === null ? '' : `, now until ${room.until}`}.`,
+    many: 'rooms are throttled by Graph repeatedly',
+    hint: 'Nothing is lost, changes arrive later. Check for another program that uses these mailboxes.',
   },
 } as const;
 
@@ -174,7 +173,7 @@ function errorRate({ items, failed }: Read['errors']): Alert[] {
       type: 'error-rate',
       severity: share > errorShares.critical ? 'critical' : 'warning',
       message: `${failed} of the ${items} items of the last 15 minutes failed (${Math.round(share * 100)} %).`,
-      hint: 'GET /sync/pending-items says of each why; most have one cause.',
+      hint: 'GET /sync/pending-items has the reasons; most have one cause.',
       detail: { items, failed, share },
     },
   ];
@@ -204,7 +203,7 @@ function rightMissing({ n, rooms, why }: Read['rightless']): Alert[] {
       type: 'right-missing',
       severity: 'critical',
       message: `${n} ${n === 1 ? 'change' : 'changes'} of Outlook cannot be written into the booking system (${naming(names)}): ${said(why)}.`,
-      hint: 'Grant the right to our role: `doctor` prints the statement. They are tried again by themselves.',
+      hint: 'Grant the right to our role: `doctor` prints the statement. They are retried automatically.',
       detail: { items: n, rooms: listed(names) },
     },
   ];
@@ -218,7 +217,7 @@ function openConflicts({ open, rooms, why }: Read['conflicts']): Alert[] {
       ...overall,
       type: 'conflicts',
       severity: 'warning',
-      message: `${open} ${open === 1 ? 'conflict waits' : 'conflicts wait'} for a person to choose a side (${naming(names)}). The newest: ${said(why)}.`,
+      message: `${open} ${open === 1 ? 'conflict needs' : 'conflicts need'} a decision (${naming(names)}). The newest: ${said(why)}.`,
       hint: 'GET /conflicts shows both sides and what becomes of each choice; POST /conflicts/{id}/resolve.',
       detail: { conflicts: open, rooms: listed(names) },
     },
@@ -232,9 +231,9 @@ function stuck({ late, outboxMinutes, pullsLate }: Read): Alert[] {
       `${late.n} changes wait, the oldest for ${Math.round(late.oldestMinutes ?? 0)} minutes (${naming(late.rooms ?? [])})`,
     );
   if (outboxMinutes !== null && outboxMinutes >= outboxLateMinutes)
-    found.push(`changes of the booking system were not looked at for ${Math.round(outboxMinutes)} minutes`);
+    found.push(`changes of the booking system were not folded for ${Math.round(outboxMinutes)} minutes`);
   if (pullsLate !== null && pullsLate.length > 0)
-    found.push(`${pullsLate.length} rooms were not asked for changes in Outlook (${naming(pullsLate)})`);
+    found.push(`${pullsLate.length} rooms were not polled (${naming(pullsLate)})`);
   if (found.length === 0) return [];
   return [
     {
@@ -242,7 +241,7 @@ function stuck({ late, outboxMinutes, pullsLate }: Read): Alert[] {
       type: 'stuck',
       severity: 'critical',
       message: `${found.join('; ')}.`,
-      hint: 'Look at GET /health/system and GET /rooms. Is a daemon running?',
+      hint: 'See GET /health/system and GET /rooms, and check that a daemon is running.',
       detail: {
         items: late.n,
         oldest_minutes: late.oldestMinutes,
@@ -262,8 +261,8 @@ function unsubscribed({ unsubscribed: names, unsubscribedWhy: why }: Read): Aler
       ...overall,
       type: 'subscriptions-lost',
       severity: 'warning',
-      message: `Outlook does not tell us of changes in ${rooms.length} rooms: ${naming(rooms)}. They are polled, so changes come later.${because}`,
-      hint: 'Does WEBHOOK_BASE_URL lead here, from outside? POST /webhook/create-subscriptions tries at once and says what is wrong.',
+      message: `There is no working subscription for ${rooms.length} rooms: ${naming(rooms)}. They are polled, so changes are delayed.${because}`,
+      hint: 'Check that WEBHOOK_BASE_URL leads here from outside. POST /webhook/create-subscriptions retries at once and returns the error.',
       detail: { count: rooms.length, rooms: listed(rooms) },
     },
   ];

@@ -158,7 +158,7 @@ const hints = {
   quota: 'The mailbox is full: empty its deleted items, or give it more room. Then it goes on by itself.',
   mailbox:
     'Check the address of the mailbox: it has none in Exchange Online, is not licensed, or is younger than 15 minutes.',
-  network: 'Check the way to GRAPH_BASE_URL and GRAPH_AUTHORITY: DNS, firewall, HTTPS_PROXY.',
+  network: 'Check the connection to GRAPH_BASE_URL and GRAPH_AUTHORITY: DNS, firewall, HTTPS_PROXY.',
   certificate: "If the server's certificate is from a private authority, name it in NODE_EXTRA_CA_CERTS.",
   proxy: 'Check HTTPS_PROXY: the proxy refuses to connect to Graph.',
 };

@@ -192,7 +192,7 @@ test('conflicts are listed with both sides and what becomes of them, and one sid
   expect(out).toContain('Kor ␛[31m');
   expect(out).toContain('outlook 2031-05-05 10:00–10:30');
   expect(out).toContain(
-    'keep it: The room declines the meeting, so its organiser hears of it. (mail to the organiser of the meeting)',
+    'keep it: The room declines the meeting, and its organiser is notified. (mail to the organiser of the meeting)',
   );
   expect((await office.run('conflicts', '--find', 'nothing like it')).out).toContain('No conflict is open');
   expect((await office.run('conflicts', '--keep', 'both')).code).toBe(64);

@@ -34,7 +34,7 @@ describe.skipIf(chromiumPath === null)('a session that only reads', () => {
   async function signIn(page: Awaited<ReturnType<typeof browser.look>>, with_: string) {
     await page.getByLabel('API key').fill(with_);
     await page.keyboard.press('Enter');
-    await says(page, /could not be brought over/);
+    await says(page, /could not be synced/);
     await page.locator('#conflicts .panel').first().waitFor();
     await page.locator('#alerts .panel').waitFor();
   }

@@ -58,7 +58,7 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
       return route.fulfill({ json: { success: true, message: 'Kept Outlook', conflict } });
     });
     await page.goto(stage.url);
-    expect(await says(page, /conflict/)).toBe('2 conflicts wait for a person to choose a side.');
+    expect(await says(page, /conflict/)).toBe('2 conflicts need a decision.');
     const card = page.locator('#conflicts section').first();
     expect(await card.locator('.side.differs').allTextContents()).toEqual([
       'Tue 01 Dec 10:00–11:00',
@@ -129,7 +129,7 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
         sent.push(route.request().postDataJSON());
         open = open.slice(0, 1);
         return route.fulfill({
-          json: { success: true, message: 'Kept what Outlook shows of 2.', count: 2, results: [] },
+          json: { success: true, message: 'Kept the version of Outlook of 2.', count: 2, results: [] },
         });
       });
       await page.goto(stage.url);
@@ -167,7 +167,7 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
     await page.goto(stage.url);
     await says(page, /25 conflicts wait/);
     expect(await page.locator('#conflicts section').count()).toBe(10);
-    await page.getByRole('button', { name: 'Show 15 further conflicts' }).click();
+    await page.getByRole('button', { name: 'Show 15 more conflicts' }).click();
     expect(await page.locator('#conflicts section').count()).toBe(25);
   });
 

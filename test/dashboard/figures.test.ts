@@ -52,7 +52,7 @@ describe.skipIf(chromiumPath === null)('the figures', () => {
     await using stage = await openMixed();
     await addDay(stage.db);
     await using page = await browser.look(stage.url);
-    await says(page, /1 reservation could not be brought over/);
+    await says(page, /1 reservation could not be synced/);
     const counted = Object.fromEntries(
       (
         await stage.db.query<{ status: string; n: number }>(

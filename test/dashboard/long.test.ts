@@ -21,7 +21,7 @@ describe.skipIf(chromiumPath === null)('left open', () => {
       route.fulfill({ contentType: 'text/event-stream', body: told.join('') }),
     );
     await page.goto(stage.url);
-    await page.locator('#feed li', { hasText: 'Room 2999 is well again' }).first().waitFor();
+    await page.locator('#feed li', { hasText: 'Room 2999 has recovered' }).first().waitFor();
     expect(await page.locator('#feed li').count()).toBe(60);
     expect(await page.locator('#feed li').first().textContent()).toContain('Room 2999');
     expect(page.problems).toEqual([]);

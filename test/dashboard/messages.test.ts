@@ -180,9 +180,9 @@ test('what the server says is heard in Norwegian, its parts too, and what is not
   useLanguage('nb');
   expect(heard('The event is deleted in Outlook.')).toBe('Avtalen slettes i Outlook.');
   expect(heard('12 undone; their rooms follow')).toBe('12 angret; rommene følger etter');
-  expect(
-    heard('2 conflicts wait for a person to choose a side (A, B). The newest: Both sides changed title.'),
-  ).toBe('2 konflikter venter på at noen velger side (A, B). Den nyeste: Begge sider har endret tittelen.');
+  expect(heard('2 conflicts need a decision (A, B). The newest: Both sides changed title.')).toBe(
+    '2 konflikter venter på at noen velger side (A, B). Den nyeste: Begge sider har endret tittelen.',
+  );
   expect(
     heard('time from 2031-05-04 10:00–12:00 to 2031-05-05, all day; title from «A at noon» to «B»'),
   ).toBe('tidspunkt fra 2031-05-04 10:00–12:00 til 2031-05-05, hele dagen; tittel fra «A at noon» til «B»');

@@ -97,7 +97,7 @@ describe.skipIf(chromiumPath === null)('what is stuck, and what to do about it',
       to: stage.day(1, '11:00'),
     });
     await using page = await browser.look(stage.url);
-    expect(await says(page, /could not/)).toBe('1 reservation could not be brought over.');
+    expect(await says(page, /could not/)).toBe('1 reservation could not be synced.');
     await page.locator('#errors').getByText('The request is invalid').waitFor();
     await page.locator('#errors').getByText('Try again, or change the booking').waitFor();
     await page.locator('#rooms-body tr', { hasText: 'Formannskapssalen' }).getByText('failed').waitFor();
@@ -131,7 +131,7 @@ describe.skipIf(chromiumPath === null)('what is stuck, and what to do about it',
     stage.tenant.revokeTokens();
     await stage.desk.book(101, { title: 'Second', from: stage.day(2, '10:00'), to: stage.day(2, '11:00') });
     await using page = await browser.look(stage.url);
-    expect(await says(page, /out of reach/)).toMatch(/^Outlook has been out of reach since \d\d:\d\d\.$/);
+    expect(await says(page, /unreachable/)).toMatch(/^Outlook has been unreachable since \d\d:\d\d\.$/);
     await page.locator('#detail', { hasText: '1 change waits' }).waitFor();
     await photograph(page, 'outage-light');
     stage.tenant.faults.clear();
@@ -191,7 +191,7 @@ describe.skipIf(chromiumPath === null)('what is stuck, and what to do about it',
     await says(page, /Everything is equal/);
     proxy!.refuseNew = true;
     proxy!.reset();
-    await says(page, /The booking database is out of reach/);
+    await says(page, /The booking database is unreachable/);
     await photograph(page, 'database-away');
     proxy!.refuseNew = false;
     await says(page, /Everything is equal/);

@@ -69,7 +69,7 @@ test('a critical alert stands above a conflict, which is only a warning', () => 
   ).toEqual({
     state: 'bad',
     text: 'A right is missing.',
-    also: [expect.stringMatching(/^2 conflicts wait/)],
+    also: [expect.stringMatching(/^2 conflicts need/)],
   });
 });
 
@@ -112,9 +112,9 @@ test('a database that answers and refuses is not said to be out of reach, and it
   };
   const said = sentence({
     booking: outage,
-    alerts: [alert('booking-outage', 'critical', 'The database answers and does not let us work.')],
+    alerts: [alert('booking-outage', 'critical', 'The database answers but refuses access.')],
   });
   expect(said).toMatchObject({ state: 'bad', also: [] });
-  expect(said.text).toMatch(/^The booking database has answered and not let us work since \d\d:\d\d\.$/);
-  expect(sentence({ booking: { ...outage, refused: false } }).text).toMatch(/out of reach/);
+  expect(said.text).toMatch(/^The booking database has answered but refused access since \d\d:\d\d\.$/);
+  expect(sentence({ booking: { ...outage, refused: false } }).text).toMatch(/unreachable/);
 });

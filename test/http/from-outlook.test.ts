@@ -163,7 +163,7 @@ test('conflicts are found by title, organiser, room and kind, and one side is ke
     success: true,
     count: 1,
     results: [
-      { id: first!.id, state: 'chosen', message: 'Kept what the booking system shows' },
+      { id: first!.id, state: 'chosen', message: 'Kept the version of the booking system' },
       { id: second!.id, state: 'changed', result: null },
       { id: 4711, state: 'gone', result: null },
     ],

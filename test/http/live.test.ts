@@ -76,7 +76,7 @@ test('one more client than there is place for is told to come again', async () =
   using first = await listen(api);
   await first.until(/retry/);
   const refused = await api.call('GET', '/live');
-  expect(refused).toMatchObject({ status: 503, body: { error: '1 clients listen already.' } });
+  expect(refused).toMatchObject({ status: 503, body: { error: '1 clients are connected already.' } });
   expect(refused.headers.get('retry-after')).toBe('10');
 });
 

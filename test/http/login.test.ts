@@ -226,7 +226,7 @@ test.each(['api_key', 'apikey', 'X-API-Key', 'access_token', 'token', 'key'])(
     for (const path of ['/rooms', '/login']) {
       const answer = await call('GET', `${path}?${name}=${encodeURIComponent(key)}`, navigation);
       expect(answer.status).toBe(401);
-      expect(await answer.json()).toMatchObject({ hint: expect.stringContaining('set another') });
+      expect(await answer.json()).toMatchObject({ hint: expect.stringContaining('replace it') });
     }
   },
 );

@@ -51,7 +51,7 @@ test('a resource without a room is 404, what is no number 400', async () => {
   await using api = await openApi();
   expect(await api.call('GET', '/plan?resource_id=999')).toMatchObject({
     status: 404,
-    body: { hint: 'GET /rooms lists those that are.' },
+    body: { hint: 'GET /rooms lists the mapped resources.' },
   });
   expect(await api.call('GET', '/plan?resource_id=x')).toMatchObject({
     status: 400,

@@ -92,7 +92,7 @@ test('what is wrong in a request is named, to the place in a list', async () => 
 test.each([
   ['GET', '/mappings?status=done', undefined, 'status: is none of pending, synced'],
   ['GET', '/alerts?status=done', undefined, 'status: is none of open, closed, all'],
-  ['POST', '/cancel/bulk', [], 'body: is no object'],
+  ['POST', '/cancel/bulk', [], 'body: is not of type object'],
   ['POST', '/cancel/bulk', { reservations: [{}] }, 'reservations[0].reservation_type: is missing'],
   [
     'POST',
@@ -100,7 +100,7 @@ test.each([
     { reservations: [{ reservation_type: 'event' }] },
     'reservations[0].reservation_id: is missing',
   ],
-  ['PATCH', '/resource-mapping/1', { actve: 0 }, 'body: it gives nothing to change'],
+  ['PATCH', '/resource-mapping/1', { actve: 0 }, 'body: it has no field to change'],
 ])('%s %s with %j is refused in words of ours', async (method, path, body, words) => {
   await using api = await openApi();
   const json = { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
@@ -112,8 +112,8 @@ test.each([
 test('of parameters that an endpoint does not know the one that was meant is named, if one was', async () => {
   await using api = await openApi();
   const hint = async (query: string) => (await api.call('GET', `/mappings?${query}`)).body['hint'];
-  expect(await hint('limt=1')).toMatch(/^Did you mean limit\? It knows /);
-  expect(await hint('room=1')).toMatch(/^It knows /);
+  expect(await hint('limt=1')).toMatch(/^Did you mean limit\? Its parameters are /);
+  expect(await hint('room=1')).toMatch(/^Its parameters are /);
 });
 
 test('a bug is told with its stack and answered without it', async () => {
@@ -154,7 +154,7 @@ test('while the database is away everything but /health is 503 with Retry-After,
   const status = await api.call('GET', '/sync/status');
   expect(status.status).toBe(503);
   expect(status.headers.get('retry-after')).toBe('2');
-  expect(status.body['error']).toBe('The booking database is out of reach.');
+  expect(status.body['error']).toBe('The booking database is unreachable.');
   silent.close();
   await away.end();
 });

@@ -14,27 +14,28 @@ interface Operation {
 const intro = `
 # HTTP endpoints
 
-Made from /openapi.json by a test, so it is what the daemon answers to; /docs shows the same with every field. All errors
-are \`{ "success": false, "error", "hint" }\`. With API_KEY set, everything that is not marked *open* asks for it:
-\`X-API-Key: …\` or \`Authorization: Bearer …\`. Paths in one row are names of the same endpoint. The last column is
-the heading under which the predecessor's *Outlook Calendar Sync Usage Guide* prints the call, so that its scripts can be
-found again; *named* is only mentioned there.
+Generated from /openapi.json by a test, so it matches the daemon; /docs shows the same with every field. All errors
+are \`{ "success": false, "error", "hint" }\`. With API_KEY set, every endpoint not marked *open* requires it:
+\`X-API-Key: …\` or \`Authorization: Bearer …\`. Several paths in one row are aliases of one endpoint. The last column is
+the heading under which the predecessor's *Outlook Calendar Sync Usage Guide* prints the call, to help with its scripts;
+*named* means that the guide only mentions it.
 
-A *mapping* is one reservation in one room here; which resource is which room mailbox is \`/resource-mapping\` (at the command
+A *mapping* is one reservation in one room; the mapping of resources to mailboxes is \`/resource-mapping\` (on the command
 line: \`mappings\`).
 
-Calls that process something wait for it, 20 s at most; what is not done then is counted as \`pending\` and follows by itself.
+Calls that process items wait for the result, at most 20 s; unfinished items are counted as \`pending\` and continue in the
+background.
 
 - \`POST /cancel/booking/…\` processes a cancellation that was **made in the booking system**. While the reservation is still
-  active there it answers 409 and does nothing; if it is just being cancelled in a transaction, nothing more is needed, as
-  the commit is seen.
+  active there it answers 409 and does nothing. During an uncommitted cancellation no call is needed, because the commit is
+  captured.
 - \`DELETE /cancel/reservation/…\` and \`POST /cancel/bulk\` **make** the cancellation in the booking system, in all rooms of the
-  reservation, and note "Cancelled through the bridge" in its description.
-- \`POST /cancel/outlook/{event}\` cancels nothing by itself: the event is looked at, and its reservation is cancelled if it is gone.
+  reservation, and add "Cancelled through the bridge" to its description.
+- \`POST /cancel/outlook/{event}\` reads the event and cancels its reservation only if the event is gone.
 
-Where the booking system has keys that are no numbers (uuids, codes), a path, query string or body takes the key, percent-encoded,
-wherever it takes a number (\`/cancel/check/booking/0b0e7b3c-…\`, \`/rooms/A-101\`), and an answer has \`reservation_key\` and
-\`resource_key\` beside the numbers. A number above 2^53 - 1 is its digits as text in an answer; a body may give it either way.
+If the booking system has non-numeric keys (uuids, codes), paths, query strings and bodies accept the key, percent-encoded,
+in place of a number (\`/cancel/check/booking/0b0e7b3c-…\`, \`/rooms/A-101\`), and answers have \`reservation_key\` and
+\`resource_key\` next to the numbers. In answers, numbers above 2^53 - 1 are text with their digits; bodies accept both forms.
 `;
 
 test('the table of endpoints is the one of the description', async () => {
@@ -53,7 +54,7 @@ test('the table of endpoints is the one of the description', async () => {
     return [
       `## ${tag}`,
       `${description}\n`,
-      '| method | path | what it does | guide |',
+      '| method | path | description | guide |',
       '|---|---|---|---|',
       ...[...rows.values()].map((same) => {
         const { method, operation } = same[0]!;

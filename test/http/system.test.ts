@@ -48,11 +48,15 @@ test.each([
       ),
     /last run failed: report/,
   ],
-  ['database', (api: Api) => api.db.query('ALTER TABLE bb_event DISABLE TRIGGER bridge_update'), /not noted/],
+  [
+    'database',
+    (api: Api) => api.db.query('ALTER TABLE bb_event DISABLE TRIGGER bridge_update'),
+    /not captured/,
+  ],
   [
     'graph',
     (api: Api) => api.db.query(`UPDATE bridge_room_state SET health = 'refused'`),
-    /2 mailboxes refuse us/,
+    /2 mailboxes refuse access/,
   ],
 ])('degraded by %s, and it says why', async (part, spoil, why) => {
   await using api = await openApi({ worked: false });
@@ -67,7 +71,7 @@ test.each([
   });
 });
 
-test('unhealthy while Graph is out of reach', async () => {
+test('unhealthy while Graph is unreachable', async () => {
   await using api = await openApi({ worked: false });
   hear(api);
   api.tell({ fact: 'outage', side: 'outlook', error: 'no route to host', hint: null });

@@ -357,13 +357,13 @@ interface Reason {
 const reasons: readonly Reason[] = [
   {
     type: 'room-refused',
-    says: /mailbox of Formannskapssalen refuses us: Access is denied/,
+    says: /mailbox of Formannskapssalen refuses access: Access is denied/,
     begin: (db) => room(db, 101, `health = 'refused', error_message = 'Access is denied'`),
     end: (db) => room(db, 101, `health = 'ok', error_message = NULL`),
   },
   {
     type: 'room-failing',
-    says: /Formannskapssalen fails again and again \(6 times\)/,
+    says: /Formannskapssalen fails repeatedly \(6 times\)/,
     begin: (db) => room(db, 101, `health = 'waiting', attempt = 6, error_message = 'Graph says 500'`),
     end: (db) => room(db, 101, `health = 'ok', attempt = 0`),
   },
@@ -382,7 +382,7 @@ const reasons: readonly Reason[] = [
   },
   {
     type: 'conflicts',
-    says: /3 conflicts wait for a person to choose a side \(Formannskapssalen\)\. The newest: Both sides changed title/,
+    says: /3 conflicts need a decision \(Formannskapssalen\)\. The newest: Both sides changed title/,
     begin: (db) =>
       add(
         db,
@@ -400,7 +400,7 @@ const reasons: readonly Reason[] = [
   },
   {
     type: 'stuck',
-    says: /changes of the booking system were not looked at for 3 minutes/,
+    says: /changes of the booking system were not folded for 3 minutes/,
     begin: (db) =>
       db.query(
         `INSERT INTO bridge_changes (reservation_type, changed_at) VALUES ('event', now() - interval '3 minutes')`,
@@ -409,7 +409,7 @@ const reasons: readonly Reason[] = [
   },
   {
     type: 'stuck',
-    says: /1 rooms were not asked for changes in Outlook \(Bystyresalen\)/,
+    says: /1 rooms were not polled \(Bystyresalen\)/,
     begin: (db) => room(db, 102, `pull_due_at = now() - interval '11 minutes'`),
     end: (db) => room(db, 102, 'pull_due_at = NULL'),
   },
@@ -426,7 +426,7 @@ const reasons: readonly Reason[] = [
   },
   {
     type: 'subscriptions-lost',
-    says: /does not tell us of changes in 1 rooms: Bystyresalen/,
+    says: /no working subscription for 1 rooms: Bystyresalen/,
     begin: (db) =>
       db.query(`INSERT INTO bridge_subscriptions (resource_mapping_id, outlook_item_id, subscription_id, notification_url, expires_at, attempt)
         SELECT id, outlook_item_id, CASE resource_id WHEN 101 THEN 's' END, 'u', CASE resource_id WHEN 101 THEN now() + interval '1 hour' END,
@@ -456,7 +456,7 @@ test.each(reasons)('$type: found by a look, once, and over when it is over', asy
   ]);
 });
 
-test('what waits while Graph is out of reach, or while nothing is sent by itself, is not stuck', async () => {
+test('what waits while Graph is unreachable, or while nothing is sent by itself, is not stuck', async () => {
   await using alerts = await openAlerts();
   await add(alerts.db, 'due_at, changed_at', `now(), now() - interval '11 minutes'`);
   alerts.observe(graphOut);

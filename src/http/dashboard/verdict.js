@@ -48,7 +48,7 @@ export function verdict(known, now) {
   if (worst !== undefined) return { ...worst, also: also.slice(0, 6) };
   if (known.stats === null || !known.roomsRead)
     return { state: 'away', text: say('reading'), detail: '', also: [] };
-  return { ...calm(known, now), also: [] };
+  return { ...allEqual(known, now), also: [] };
 }
 
 /**
@@ -232,7 +232,7 @@ const findingOf = ({ severity: grave, message, hint }) => ({
  * @param {number} now
  * @returns {Finding}
  */
-function calm({ stats, rooms, lines }, now) {
+function allEqual({ stats, rooms, lines }, now) {
   const active = rooms.filter((room) => room.active === 1).length;
   if (stats === null || active === 0)
     return {
@@ -247,16 +247,16 @@ function calm({ stats, rooms, lines }, now) {
     ...(last === undefined
       ? []
       : [
-          say('calm.last', { when: distance(last.at, now) }),
-          say('calm.took', { length: seconds(last.latency_ms ?? 0) }),
+          say('equal.last', { when: distance(last.at, now) }),
+          say('equal.took', { length: seconds(last.latency_ms ?? 0) }),
         ]),
   ];
   const due = stats.queue.due + stats.queue.outbox_rows;
   const text =
     due === 0
-      ? say('calm', { parts: parts.join(', ') })
-      : say('calm.due', { n: due, parts: parts.join(', ') });
-  return { state: 'good', text, detail: '', spoken: say('calm.spoken') };
+      ? say('equal', { parts: parts.join(', ') })
+      : say('equal.due', { n: due, parts: parts.join(', ') });
+  return { state: 'good', text, detail: '', spoken: say('equal.spoken') };
 }
 
 /**

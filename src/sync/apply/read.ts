@@ -87,7 +87,7 @@ async function readSurely(
 ): Promise<OutlookEvent | null> {
   const event = await sight.outlook.read(sight.room, eventId, signal);
   if (event === null && (await isShown(eventId, sight.room, sight, signal)))
-    throw new Retryable('Outlook says that the event is not there, and its calendar shows it', {
+    throw new Retryable('Outlook reports the event as not found, but its calendar shows it', {
       reach: 'item',
     });
   return event;

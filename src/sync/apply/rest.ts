@@ -5,11 +5,11 @@ import type { LeasedRoom, Rest } from '../store/work-list.ts';
 
 export interface Stopped {
   readonly rest: Rest | null;
-  /** Graph itself is out of reach (an outage), or refuses us as a whole. */
+  /** Graph itself is unreachable (an outage), or refuses us as a whole. */
   readonly outage: Retryable | Permanent | null;
 }
 
-/** Why a drain ended: nothing is due, the room must rest, or the other side as a whole is out of reach. */
+/** Why a drain ended: nothing is due, the room must rest, or the other side as a whole is unreachable. */
 export interface Drained extends Stopped {
   /** Graph answered during this drain. */
   readonly answered: boolean;

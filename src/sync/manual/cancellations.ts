@@ -165,7 +165,7 @@ export function createCancellations({ db, manual, window }: CancellationsOptions
   async function cancelOne(reservation: Reservation, call: Call): Promise<Omit<Cancelled, 'outcomes'>> {
     const { type, id, resourceId } = reservation;
     if (msLeft(call) === 0)
-      return { ...reservation, was: 'refused', error: 'There was no time left for it.', hint: 'Ask again.' };
+      return { ...reservation, was: 'refused', error: 'There was not enough time.', hint: 'Ask again.' };
     try {
       const { resources, active } = await readItem(db, type, id, resourceId, window);
       if (active === null)

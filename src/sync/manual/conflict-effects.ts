@@ -32,26 +32,26 @@ function textsOf(conflict: Shape): Omit<Effects, 'mail'> {
   const { kind, is_organizer: isOurs, booking, outlook } = conflict;
   const sentAway = isOurs
     ? 'The event is deleted in Outlook.'
-    : 'The room declines the meeting, so its organiser hears of it.';
+    : 'The room declines the meeting, and its organiser is notified.';
   switch (kind) {
     case 'fields':
       return {
         booking: isOurs
           ? 'The event in Outlook is changed to this.'
-          : 'The reservation stays as it is, and the meeting as its organiser has it.',
+          : 'The reservation and the organiser’s meeting stay as they are.',
         outlook: 'The reservation is changed to this.',
         loses: null,
       };
     case 'deleted':
       return {
-        booking: 'A new event is made in Outlook.',
+        booking: 'A new event is created in Outlook.',
         outlook: 'The reservation is cancelled in this room.',
         loses: 'outlook',
       };
     case 'overlap':
       return {
         booking: sentAway,
-        outlook: 'It becomes a reservation beside this one, although the time is taken.',
+        outlook: 'It becomes another reservation, although the time is taken.',
         loses: 'booking',
       };
     case 'moved':
@@ -82,7 +82,7 @@ function textsOf(conflict: Shape): Omit<Effects, 'mail'> {
       return { booking: sentAway, outlook: 'It becomes a new reservation.', loses: 'booking' };
     case 'gone':
       return {
-        booking: outlook === null ? 'A new event is made in Outlook.' : 'The event stays.',
+        booking: outlook === null ? 'A new event is created in Outlook.' : 'The event stays.',
         outlook: 'The reservation is cancelled in this room.',
         loses: 'outlook',
       };
@@ -91,11 +91,11 @@ function textsOf(conflict: Shape): Omit<Effects, 'mail'> {
 
 /** The booking system cannot take what Outlook shows, and it is kept. */
 function keptOf({ outlook, is_organizer: isOurs, fields }: Shape): string {
-  if (outlook === null) return 'A new event is made in Outlook.';
+  if (outlook === null) return 'A new event is created in Outlook.';
   if (isOurs) return 'The event in Outlook is changed back to this.';
   return fields.some((field) => field === 'startsAt' || field === 'endsAt' || field === 'allDay')
-    ? 'A new event shows this in Outlook, and the room declines the meeting, so its organiser hears of it.'
-    : 'The reservation stays as it is, and the meeting as its organiser has it.';
+    ? 'A new event shows this in Outlook, and the room declines the meeting, and its organiser is notified.'
+    : 'The reservation and the organiser’s meeting stay as they are.';
 }
 
 const askedOf = ({ outlook }: Shape) =>

@@ -165,7 +165,7 @@ const itemsText = `
       WHEN d.step = 're-enable' AND to_regprocedure('bridge_reenable_item(text, bigint, text)') IS NULL
         THEN 'the adapter has no bridge_reenable_item: re-enable it in the booking system'
       WHEN later.action IS NOT NULL THEN 'it changed since: ' || later.action || ' at ' || to_char(later.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
-      WHEN open.there THEN 'it is being worked on: try again in a moment'
+      WHEN open.there THEN 'it is being worked on: try again shortly'
       WHEN d.step = 're-enable' AND other.name IS NOT NULL THEN 'its time is taken by ' || other.name
     END AS refused
   FROM done d

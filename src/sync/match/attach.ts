@@ -32,9 +32,9 @@ export interface Attachment extends Pick<
 
 const reasons: Readonly<Record<Ground, string>> = {
   record: 'it is on record that the event is its own',
-  meeting: 'its meeting is there again, under another id',
+  meeting: 'its meeting has returned under another id',
   properties: 'its event was found by its extended properties',
-  place: 'an event of the same time and title is there',
+  place: 'an event with the same time and title exists',
   series: 'its series was moved',
 };
 

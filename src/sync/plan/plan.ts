@@ -53,7 +53,7 @@ export function createPlanner(options: PlanOptions) {
         const room = rooms[at]!;
         signal.throwIfAborted();
         const late = until !== null && performance.now() > until;
-        // one side as a whole is out of reach: the other rooms would only wait for the same answer
+        // one side as a whole is unreachable: the other rooms would only wait for the same answer
         const [read] = late
           ? [unread(room)]
           : away === null
@@ -105,7 +105,7 @@ export function createPlanner(options: PlanOptions) {
     room,
     ...unknown,
     state: 'unread',
-    error: 'The time was up before its turn.',
+    error: 'It was not reached in time.',
     hint: `GET /plan?resource_id=${room.resourceId} reads it alone, and the command \`plan\` takes the time it needs.`,
   });
 

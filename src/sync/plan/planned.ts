@@ -62,7 +62,7 @@ function ofReservation(
   return action === 'parked' && reason === heldReason ? { ...held(row, decided?.do), held: true } : null;
 }
 
-const isCovered = 'something more important takes its whole time';
+const isCovered = 'a more important item takes its whole time';
 const held = (row: Mapped, decision: Decision['action']['do'] | undefined): Planned =>
   decision === 'cancel-booking'
     ? say(row, 'cancel-booking', whyCancelled(row))
@@ -85,7 +85,7 @@ function writtenBack({ item, decision, written }: Done, run: RunSoFar): Planned 
 }
 
 const inOutlookOnly = 'it is in Outlook only';
-const movedAway = 'the booking system moved it away from the meeting of somebody else';
+const movedAway = 'the booking system moved it away from another person’s meeting';
 
 /** One meeting that invited several rooms becomes one reservation. */
 const whyJoined = (reservation: string, first: string | undefined): string =>
@@ -95,7 +95,7 @@ const whyJoined = (reservation: string, first: string | undefined): string =>
 
 function whyCreated({ status, eventId, conflict }: Mapped): string {
   if (status === 'cancelled') return 'it was enabled again';
-  if (status === 'shadowed') return 'nothing covers it any more';
+  if (status === 'shadowed') return 'it is no longer covered';
   if (conflict?.replace === true) return 'Outlook refuses to change its event: a new one takes its place';
   return eventId === null
     ? 'it is not in Outlook yet'
@@ -106,7 +106,7 @@ const whyChanged = ({ agreement }: Mapped, change: object): string =>
   Object.keys(change).length === 0
     ? 'it is shown as free, and as busy again'
     : agreement.is === 'never'
-      ? 'its event shows something else'
+      ? 'its event differs'
       : 'it was changed in the booking system';
 
 function whyRemoved({ active, elsewhere }: Mapped): string {

@@ -158,8 +158,8 @@ export function createRoomReads(options: RoomReadsOptions) {
   return { readRooms, countedNow };
 }
 
-const awaited = 'Somebody writes all the time to what a sync of this room would write.';
-const busyHint = 'Ask again in a moment: it is being brought over now.';
+const awaited = 'Other sessions constantly write to rows that a sync of this room would write.';
+const busyHint = 'Try again shortly: it is being synced now.';
 
 const isLocked = (error: unknown): boolean =>
   isContended(error) || (error instanceof Error && isContended(error.cause));

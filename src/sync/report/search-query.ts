@@ -37,7 +37,7 @@ export function understand(
     throw new Invalid(
       'q',
       'q: there is nothing to search for',
-      'Type a title, a person, a room, a date or an id.',
+      'Enter a title, a person, a room, a date or an id.',
     );
   const nothing: Understood = { words: [], days: null, time: null, reservation: null, outlookId: null };
   const reservation = reservationIn(tokens, types) ?? (hasKeys ? keyIn(typed, types) : null);

@@ -132,7 +132,7 @@ const parkedAs = (one: Settlement, error: Error): Settlement => ({
   status: 'error',
   action: 'parked',
   error: `what became of it cannot be written down: ${error.message}`,
-  hint: 'Try again, or change the booking; if it stays so, report it.',
+  hint: 'Try again, or change the booking; if that does not help, report it.',
 });
 
 async function parkMapping(session: Queryable, room: LeasedRoom, one: Settlement): Promise<void> {

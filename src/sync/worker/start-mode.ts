@@ -47,7 +47,7 @@ interface Row {
 }
 
 const confirmHint =
-  'Look at the plan (GET /plan, or the command plan), then confirm it: plan --confirm, or POST /plan/confirm.';
+  'Check the plan (GET /plan, or the command plan), then confirm it: plan --confirm, or POST /plan/confirm.';
 
 const wordsOf = ({ oid, name, system }: Database) => `${name} (oid ${oid}, cluster ${system ?? 'unknown'})`;
 

@@ -180,7 +180,7 @@ describe('an event that has ended and is moved ahead in Outlook', () => {
     expect(await w.db.query('SELECT sync_status, error_message FROM bridge_mappings')).toEqual([
       {
         sync_status: 'conflict',
-        error_message: 'It has ended, and somebody moved its event into the future.',
+        error_message: 'It has ended, and its event was moved into the future.',
       },
     ]);
   });

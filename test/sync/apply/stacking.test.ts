@@ -1,4 +1,4 @@
-/** One slot is shown once: what lies under something more important is hidden, and appears when nothing covers it any more. */
+/** One slot is shown once: what lies under something more important is hidden, and appears when it is no longer covered. */
 import { describe, expect, test } from 'vitest';
 import { Permanent, Retryable } from '../../../src/errors.ts';
 import type { Write } from '../../../src/sync/outlook-side.ts';

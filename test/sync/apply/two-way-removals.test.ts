@@ -52,7 +52,7 @@ describe('an event deleted in Outlook', () => {
       expect(await isActive(w)).toEqual([true]);
       expect(await w.mapping(reservation)).toMatchObject({
         sync_status: 'pending',
-        error_message: 'Outlook says that the event is not there, and its calendar shows it',
+        error_message: 'Outlook reports the event as not found, but its calendar shows it',
       });
       w.outlook.deny(event.id, false);
       await w.db.query('UPDATE bridge_mappings SET due_at = now()');

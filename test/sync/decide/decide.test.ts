@@ -56,7 +56,7 @@ describe('a reservation without an event', () => {
     expect(decide({ ...fresh, inWindow: false })).toEqual(settle('forget')));
   test('stays cancelled when it is re-enabled outside the window', () =>
     expect(decide({ ...synced, cancelled: true, inWindow: false })).toEqual(settle('cancelled')));
-  test('gets none while something more important takes its whole time', () =>
+  test('gets none while a more important item takes its whole time', () =>
     expect(decide({ ...fresh, covered: true })).toEqual(settle('shadowed')));
   test('gets none in a room that only takes what Outlook gives', () =>
     expect(decide({ ...fresh, direction: 'outlook_to_booking' })).toEqual(settle('forget')));

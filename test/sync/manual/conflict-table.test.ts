@@ -194,7 +194,7 @@ const table: Readonly<Record<Kind, Row>> = {
   deleted: {
     cancelled: nothing,
     withdrawn: null,
-    booking: { says: 'A new event is made in Outlook.', reserved: ['Brass band 18:00'], open: [] },
+    booking: { says: 'A new event is created in Outlook.', reserved: ['Brass band 18:00'], open: [] },
     outlook: { says: 'The reservation is cancelled in this room.', ...nothing },
   },
   overlap: {
@@ -202,7 +202,7 @@ const table: Readonly<Record<Kind, Row>> = {
     withdrawn: onlyChoir,
     booking: { says: 'The event is deleted in Outlook.', ...onlyChoir },
     outlook: {
-      says: 'It becomes a reservation beside this one, although the time is taken.',
+      says: 'It becomes another reservation, although the time is taken.',
       reserved: [choir.reserved, 'Dinner 17:30'],
       outlook: [choir.outlook, 'Dinner 17:30'],
       open: [],
@@ -212,12 +212,12 @@ const table: Readonly<Record<Kind, Row>> = {
     cancelled: null,
     withdrawn: onlyChoir,
     booking: {
-      says: 'The room declines the meeting, so its organiser hears of it.',
+      says: 'The room declines the meeting, and its organiser is notified.',
       ...onlyChoir,
       declined: 1,
     },
     outlook: {
-      says: 'It becomes a reservation beside this one, although the time is taken.',
+      says: 'It becomes another reservation, although the time is taken.',
       reserved: [choir.reserved, 'Dinner 17:30'],
       declined: 0,
       open: [],
@@ -227,7 +227,7 @@ const table: Readonly<Record<Kind, Row>> = {
     cancelled: { ...nothing, declined: 1 },
     withdrawn: { reserved: ['Dinner 10:00'], outlook: ['Dinner 10:00 (new)'], declined: 0, open: [] },
     booking: {
-      says: 'The room declines the meeting, so its organiser hears of it.',
+      says: 'The room declines the meeting, and its organiser is notified.',
       reserved: ['Dinner 10:00'],
       outlook: ['Dinner 10:00 (new)'],
       declined: 1,
@@ -255,7 +255,7 @@ const table: Readonly<Record<Kind, Row>> = {
     cancelled: { ...onlyChoir, declined: 1 },
     withdrawn: onlyChoir,
     booking: {
-      says: 'A new event shows this in Outlook, and the room declines the meeting, so its organiser hears of it.',
+      says: 'A new event shows this in Outlook, and the room declines the meeting, and its organiser is notified.',
       reserved: [choir.reserved, 'Dinner 15:00'],
       outlook: [choir.outlook, 'Dinner 15:00 (new)'],
       declined: 1,
@@ -273,7 +273,7 @@ const table: Readonly<Record<Kind, Row>> = {
     cancelled: nothing,
     withdrawn: null,
     booking: {
-      says: 'A new event is made in Outlook.',
+      says: 'A new event is created in Outlook.',
       reserved: ['Dinner 15:00'],
       outlook: ['Dinner 15:00 (new)'],
       open: [],
@@ -608,7 +608,7 @@ describe('a conflict: gone', () => {
     });
   });
 
-  test('ends when its event is there again, and the others stay', async () => {
+  test('ends when its event has returned, and the others stay', async () => {
     const made = await held();
     await using w = made.w;
     w.outlook.restore(made.events[0]!);

@@ -283,7 +283,10 @@ describe('nobody waits for a plan', () => {
     await client.query('ROLLBACK');
     client.release();
     expect(plan.rooms).toMatchObject([
-      { state: 'busy', error: 'Somebody writes all the time to what a sync of this room would write.' },
+      {
+        state: 'busy',
+        error: 'Other sessions constantly write to rows that a sync of this room would write.',
+      },
       { state: 'planned' },
     ]);
   });

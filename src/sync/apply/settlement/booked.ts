@@ -81,7 +81,7 @@ export const imported = (unmapped: Unmapped, event: OutlookEvent, item: Item): S
       // what a reservation that is active again could not store of its event is shown to Outlook
       ...writing(itemFields),
       joined: { action: 'joined' },
-      revived: { reason: 'its event is there again' },
+      revived: { reason: 'its event has returned' },
     },
   });
 

@@ -67,7 +67,7 @@ export function openFields(decision: Decision): Settlement {
         : { ...shown, ...pick(mapped.outlookBase, action.open) },
     ...fieldsConflict(action.open, shown),
     // of what has ended nothing else is open
-    ...(mapped.ended ? { error: 'It has ended, and somebody moved its event into the future.' } : {}),
+    ...(mapped.ended ? { error: 'It has ended, and its event was moved into the future.' } : {}),
   });
 }
 
@@ -107,8 +107,8 @@ export function heldBack(decision: Decision): Settlement {
     status: 'conflict',
     ...(cancels ? { ...lostNews(decision), conflict } : {}),
     error: cancels
-      ? 'Its event is gone from Outlook, and so are many others: the reservation is kept until a person has looked.'
-      : 'The rows of this reservation are gone, and so are many others: its event is kept until a person has looked.',
+      ? 'Its event is gone from Outlook, and so are many others: the reservation is kept until a person decides.'
+      : 'The rows of this reservation are gone, and so are many others: its event is kept until a person decides.',
     hint: 'Release or refuse the room: POST /rooms/{resource}/brake/release or …/refuse.',
     reason: heldReason,
   });
@@ -124,7 +124,7 @@ export function refusedHere(decision: Decision, message: string): Settlement {
     ...(action.do === 'cancel-booking' ? lostNews(decision) : { news: 'look' as const }),
     outlookSeen: action.do === 'cancel-booking' ? null : shownOf(decision),
     error: message,
-    hint: `${choose} Outlook can be followed once the booking system takes it.`,
+    hint: `${choose} Outlook’s version can be kept once the booking system accepts it.`,
     conflict: { kind: 'refused', fields, outlook: action.do === 'cancel-booking' ? null : shownOf(decision) },
   });
 }

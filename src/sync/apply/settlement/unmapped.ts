@@ -117,7 +117,7 @@ export const refused = (unmapped: Unmapped, event: OutlookEvent, message: string
   dealtWith(unmapped, event, 'parked', {
     status: 'error',
     error: message,
-    hint: 'The booking system refuses it; repair that and POST /booking/process-imports.',
+    hint: 'The booking system refuses it; correct that, then POST /booking/process-imports.',
   });
 
 /** It could not be read, deleted or declined; `waitMs`: until the next try. */
