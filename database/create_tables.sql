@@ -2088,7 +2088,7 @@ BEGIN
       action, reason, latency_ms, call_ms, request_id, detail)
     SELECT m.id, m.resource_id, m.reservation_type, m.reservation_id, m.outlook_item_id, coalesce(m.outlook_event_id, was.outlook_event_id),
       CASE WHEN r.claimed THEN 'waiting' ELSE r.action END,
-      CASE WHEN r.claimed THEN 'its idempotency key was used for what another reservation has' ELSE coalesce(r.error, r.reason) END,
+      CASE WHEN r.claimed THEN 'its idempotency key was used for the event of another reservation' ELSE coalesce(r.error, r.reason) END,
       CASE WHEN r.action IN ('imported', 'booking-updated', 'booking-cancelled') THEN
           greatest(0, extract(epoch FROM clock_timestamp() - was.noticed_at)::float8 * 1000)
         WHEN NOT r.claimed AND r."sinceAcceptedMs" IS NOT NULL AND was.changed_at IS NOT NULL THEN
@@ -2849,7 +2849,7 @@ CREATE OR REPLACE FUNCTION bridge_with_merge(settled jsonb, what text) RETURNS j
     'written', settled -> 'written', 'unagreed', coalesce(settled -> 'open', '[]') || coalesce(settled -> 'hidden', '[]'),
     'kept', coalesce(settled -> 'kept', '{}') - ARRAY(SELECT jsonb_array_elements_text(settled -> 'hidden')), 'partly', '{"dueInMs": 0}'::jsonb)
     || CASE WHEN what = 'change' THEN jsonb_build_object('lostReason', concat_ws('; ', settled ->> 'reason', 'not possible here: '))
-         ELSE '{"joined": {"action": "joined"}, "revived": {"reason": "its event is there again"}}' END) END
+         ELSE '{"joined": {"action": "joined"}, "revived": {"reason": "its event has returned"}}' END) END
 $with$;
 CREATE OR REPLACE FUNCTION bridge_write_back(room_id integer, epoch bigint, what text, item jsonb, expected jsonb, settled jsonb) RETURNS jsonb
 LANGUAGE sql AS $back$
@@ -3224,7 +3224,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'cb65340dd700e50121f3426ccb5ec517545741825e3cb5a7677ba98f2c3f9e2b ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '284b76dc6ea648e34338a8e060e66d991cc9d70e04e4e4f13a64297bd5308448 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

@@ -107,7 +107,7 @@ BEGIN
       action, reason, latency_ms, call_ms, request_id, detail)
     SELECT m.id, m.resource_id, m.reservation_type, m.reservation_id, m.outlook_item_id, coalesce(m.outlook_event_id, was.outlook_event_id),
       CASE WHEN r.claimed THEN 'waiting' ELSE r.action END,
-      CASE WHEN r.claimed THEN 'its idempotency key was used for another reservation’s event' ELSE coalesce(r.error, r.reason) END,
+      CASE WHEN r.claimed THEN 'its idempotency key was used for the event of another reservation' ELSE coalesce(r.error, r.reason) END,
       CASE WHEN r.action IN ('imported', 'booking-updated', 'booking-cancelled') THEN
           greatest(0, extract(epoch FROM clock_timestamp() - was.noticed_at)::float8 * 1000)
         WHEN NOT r.claimed AND r."sinceAcceptedMs" IS NOT NULL AND was.changed_at IS NOT NULL THEN

@@ -33,7 +33,7 @@ export function createAway({ db, outlook, window }: AwayOptions) {
       return outcome({ settlements: [dropped(unmapped, 'declined', comment)] });
     }
     await remove(room, event.id, signal);
-    const reason = 'it gives way to the booking system’s reservation';
+    const reason = 'it gives way to the reservation in the booking system';
     return outcome({ settlements: [dropped(unmapped, 'deleted', reason)] });
   }
 
