@@ -1,6 +1,7 @@
 /**
  * The alerts as rows: at most one open of each type and resource, whichever daemon raises it. All writes take turns by an
- * advisory lock, so that two daemons that see the same raise it once, and the one that did says so.
+ * advisory lock, so that two daemons that see the same raise it once, and the one that did says so. One that becomes critical is
+ * raised again, and whoever acknowledged the warning is asked again.
  *
  * Two kinds. What anybody can read from the database (items that are stuck, a brake that holds) is replaced as a whole:
  * what is not among the reasons any more is closed. What only a daemon can see (it hears nothing, Graph is out of its
@@ -130,7 +131,8 @@ export function createAlertStore(db: Database) {
   ): Promise<AlertRow[]> {
     if (alerts.length === 0) return [];
     const { rows } = await client.query<AlertRow & { fresh: boolean }>(
-      `INSERT INTO bridge_alerts AS a (type, severity, room, resource_id, message, hint, detail, created_at, holders)
+      `WITH was AS (SELECT w.type, w.resource_id FROM bridge_alerts w WHERE w.closed_at IS NULL AND w.severity = 'warning')
+       INSERT INTO bridge_alerts AS a (type, severity, room, resource_id, message, hint, detail, created_at, holders)
        SELECT w.type, w.severity, coalesce(w.room, r.outlook_item_name, r.outlook_item_id), w."resourceId",
          concat_ws(' ', w.message, 'Mailbox: ' || r.outlook_item_id || '.'), w.hint,
          w.detail || jsonb_strip_nulls(jsonb_build_object('mailbox', r.outlook_item_id)),
@@ -140,8 +142,10 @@ export function createAlertStore(db: Database) {
        LEFT JOIN bridge_resource_mappings r ON r.resource_id = w."resourceId" AND r.active = 1
        ON CONFLICT (type, coalesce(resource_id, 0)) WHERE closed_at IS NULL
        DO UPDATE SET seen_at = now(), severity = excluded.severity, message = excluded.message, hint = excluded.hint,
-         detail = excluded.detail, holders = a.holders || excluded.holders
-       RETURNING ${columns}, xmax = 0 AS fresh`,
+         detail = excluded.detail, holders = a.holders || excluded.holders,
+         acknowledged_at = CASE WHEN a.severity = excluded.severity OR excluded.severity = 'warning' THEN a.acknowledged_at END
+       RETURNING ${columns}, xmax = 0 OR severity = 'critical' AND EXISTS (
+         SELECT FROM was WHERE was.type = a.type AND was.resource_id IS NOT DISTINCT FROM a.resource_id) AS fresh`,
       [JSON.stringify(alerts), held?.holder ?? null, held?.ageMs ?? 0],
     );
     return rows.filter((row) => row.fresh).map(({ fresh: _fresh, ...row }) => row);

@@ -50,10 +50,13 @@ export function createSightings({ book, webhook, holder, publish, failed }: Sigh
   const isSeen = (type: AlertType) => seen.get(keyOf({ type, resourceId: null }))?.over === null;
   const unwritten = () => [...seen.entries()].find(([, entry]) => !entry.written || entry.over !== null);
 
-  /** It began, and goes on until `unsee`. */
+  /** It began, and goes on until `unsee`; seen again in other words, or as more severe, it is written down again. */
   function see(alert: Alert): void {
-    if (isSeen(alert.type)) return;
-    note({ alert, since: performance.now(), over: null, happened: false, written: false, posted: false });
+    const known = seen.get(keyOf({ type: alert.type, resourceId: null }));
+    const standing = known?.over === null ? known : undefined;
+    if (standing?.alert.message === alert.message && standing.alert.severity === alert.severity) return;
+    const since = standing?.since ?? performance.now();
+    note({ alert, since, over: null, happened: false, written: false, posted: false });
     // no word from the database is what this is about
     if (alert.type === 'booking-outage') postUnwritten();
     write();
@@ -78,7 +81,11 @@ export function createSightings({ book, webhook, holder, publish, failed }: Sigh
     const key = keyOf(fresh.alert);
     const known = seen.get(key);
     if (known !== undefined && !known.written)
-      seen.set(key, { ...fresh, since: known.since, posted: known.posted });
+      seen.set(key, {
+        ...fresh,
+        since: known.since,
+        posted: known.posted && known.alert.severity === fresh.alert.severity,
+      });
     else if (seen.size < seenMost || known !== undefined) seen.set(key, fresh);
   }
 

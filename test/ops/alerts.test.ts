@@ -1,5 +1,5 @@
 import { Agent } from 'undici';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { openPool } from '../../src/database.ts';
 import type { Fact } from '../../src/facts.ts';
 import { createAlertWebhook } from '../../src/ops/alert-webhook.ts';
@@ -320,6 +320,36 @@ test.each([
   ends = new Date(Date.now() + 365 * 86_400_000);
   await alerts.check();
   await alerts.receiver.until(() => alerts.receiver.taken.length === 2);
+});
+
+test('a certificate that comes nearer to its end is told of in new words, and once more when that is critical', async () => {
+  let ends = new Date(Date.now() + 29.5 * 86_400_000);
+  await using alerts = await openAlerts({ credentialEnds: () => ends });
+  const open = async () =>
+    (await alerts.book.list('open', 9)).map(({ severity, message, status }) => [
+      severity,
+      message.slice(0, 58),
+      status,
+    ]);
+  const says = (days: number) => `The certificate of the app registration ends in ${days} days`;
+  await alerts.check();
+  await alerts.receiver.until(() => alerts.receiver.taken.length === 1);
+  const { id, created_at: began } = (await alerts.book.list('open', 9))[0]!;
+  await alerts.book.acknowledge(id);
+  ends = new Date(Date.now() + 20.5 * 86_400_000);
+  await alerts.check();
+  await vi.waitFor(async () =>
+    expect(await open()).toEqual([['warning', expect.stringContaining(says(20)), 'acknowledged']]),
+  );
+  ends = new Date(Date.now() + 6.5 * 86_400_000);
+  await alerts.check();
+  await alerts.receiver.until(() => alerts.receiver.taken.length === 2);
+  expect(alerts.receiver.taken.map(({ event, alert }) => [event, alert.severity])).toEqual([
+    ['opened', 'warning'],
+    ['opened', 'critical'],
+  ]);
+  expect(await open()).toEqual([['critical', expect.stringContaining(says(6)), 'open']]);
+  expect(await alerts.book.list('open', 9)).toMatchObject([{ id, created_at: began }]);
 });
 
 test('a bug is told with its place and without what its message quotes, and rests after a day', async () => {
