@@ -3,8 +3,9 @@
  * the environment. `toConfig` reports every problem at once, each naming its variable and the repair;
  * `.env.example` documents every variable and a test compares the two.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { parseEnv } from 'node:util';
 import { z } from 'zod';
 import { Cron } from 'croner';
 import { privacies, templateProblem, type AppearanceSettings } from './appearance.ts';
@@ -130,10 +131,36 @@ export interface Config {
 export type BookingConfig = Pick<Config, 'database' | 'adapter' | 'timezone' | 'wake' | 'logLevel'> &
   Partial<Pick<Config, 'appearance'>>;
 
-/** The process's environment, filled up from `.env` in the working folder if that file is there. */
+/**
+ * The process's environment, filled up from `.env` in the working folder if that file is there. Throws ConfigError for a file
+ * that cannot be read, and for an unquoted # in a value: Node takes it for a comment and would cut the value there.
+ */
 export function readEnv(file = '.env'): Environment {
-  if (existsSync(file)) process.loadEnvFile(file);
+  if (!existsSync(file)) return process.env;
+  const content = readEnvFile(file);
+  const problems = new Problems();
+  for (const [, name = ''] of content.matchAll(cutValue))
+    if (name in variables || name.startsWith('API_KEY_'))
+      problems.add(
+        name,
+        `has a # without quotes in ${file}, where a comment begins; write ${name}='…', or a blank before the comment`,
+      );
+  problems.throwIfAny();
+  for (const [name, value] of Object.entries(parseEnv(content))) process.env[name] ??= value;
   return process.env;
+}
+
+/** A line of `.env` whose value has no quotes and a # with no blank before it. */
+const cutValue = /^[^\S\n]*(?:export[^\S\n]+)?(\w+)[^\S\n]*=(?:#|[^\S\n]*[^\s"'`#](?:[^\n#]*\S)?#)/gm;
+
+function readEnvFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').replace(/^\uFEFF/, '');
+  } catch (error) {
+    throw new ConfigError([
+      `${file}: cannot be read (${messageOf(error)}); make it a readable file, or remove it`,
+    ]);
+  }
 }
 
 /** The settings for `serve`. Throws ConfigError with every problem found. */
@@ -265,6 +292,7 @@ function databaseUrl(env: Environment, problems: Problems): string {
         'DATABASE_URL',
         'is no postgresql:// URL; write postgresql://user:password@host:5432/database',
       );
+    else return ownUrl(whole_, env, problems);
     return whole_;
   }
   for (const name of ['DB_HOST', 'DB_NAME', 'DB_USER'] as const)
@@ -273,11 +301,50 @@ function databaseUrl(env: Environment, problems: Problems): string {
   const host = text(env, 'DB_HOST') ?? '';
   const port = whole(env, 'DB_PORT', 1, 65_535, problems);
   if (host.startsWith('/')) made.searchParams.set('host', host);
-  else made.hostname = isIP(host) === 6 ? `[${host}]` : host;
+  else {
+    made.hostname = isIP(host) === 6 ? `[${host}]` : host;
+    // the setter leaves what it cannot read as it was
+    if (host !== '' && !sameText(made.hostname.replace(/^\[|\]$/g, ''), host.replace(/^\[|\]$/g, '')))
+      problems.add(
+        'DB_HOST',
+        `${shown(host)} is no host name or address; write for example db.example.org, with the port in DB_PORT, or a whole URL as DATABASE_URL`,
+      );
+  }
   made.port = String(port);
-  made.pathname = `/${encodeURIComponent(text(env, 'DB_NAME') ?? '')}`;
+  const database = text(env, 'DB_NAME') ?? '';
+  made.pathname = `/${encodeURIComponent(database)}`;
+  if (!sameText(made.pathname.slice(1), encodeURIComponent(database)))
+    problems.add('DB_NAME', `${shown(database)} is no name of a database; write for example portico`);
   made.username = encodeURIComponent(text(env, 'DB_USER') ?? '');
   made.password = encodeURIComponent(text(env, 'DB_PASS') ?? '');
+  return made.href;
+}
+
+const sameText = (one: string, other: string) => one.toLowerCase() === other.toLowerCase();
+
+/** Parameters of DATABASE_URL that pg would take over our own settings: why they cannot be there. */
+const refusedParameters: Readonly<Record<string, string>> = {
+  options: 'the settings of our sessions are fixed; set them for the role instead (ALTER ROLE … SET)',
+  sslrootcert: 'set DB_SSL=on and DB_SSL_CA instead',
+  sslcert: 'client certificates are not supported',
+  sslkey: 'client certificates are not supported',
+};
+const encrypting = /^(require|verify-ca|verify-full|no-verify|true|1)$/;
+
+/** The URL with nothing but where the database is and who we are: other parameters would win over ours in pg. */
+function ownUrl(value: string, env: Environment, problems: Problems): string {
+  const made = new URL(value);
+  const given = new Map(made.searchParams);
+  for (const [name, why] of Object.entries(refusedParameters))
+    if (given.has(name)) problems.add('DATABASE_URL', `has the parameter ${name}, and ${why}`);
+  const mode = given.get('sslmode') ?? given.get('ssl') ?? '';
+  if (encrypting.test(mode) && (text(env, 'DB_SSL') ?? 'off').toLowerCase() === 'off')
+    problems.add(
+      'DATABASE_URL',
+      'asks for TLS while DB_SSL is off; set DB_SSL=on, or no-verify where no CA vouches for the server',
+    );
+  for (const name of given.keys())
+    if (!['host', 'port', 'user', 'password', 'database'].includes(name)) made.searchParams.delete(name);
   return made.href;
 }
 
@@ -401,6 +468,13 @@ function text(env: Environment, name: Variable): string | null {
 /** Addresses that are secrets: of a chat's webhook the path, of a proxy the password. */
 const secretAddresses: ReadonlySet<Variable> = new Set(['ALERT_WEBHOOK_URL', 'HTTPS_PROXY']);
 
+/** Addresses to which a path is added. */
+const baseAddresses: ReadonlySet<Variable> = new Set([
+  'WEBHOOK_BASE_URL',
+  'GRAPH_BASE_URL',
+  'GRAPH_AUTHORITY',
+]);
+
 function url(env: Environment, name: Variable, problems: Problems): string | null {
   const value = text(env, name);
   if (value === null) return null;
@@ -409,7 +483,7 @@ function url(env: Environment, name: Variable, problems: Problems): string | nul
     problems.add(name, `${said} is no http(s) address; write for example ${exampleOf(name)}`);
   else if (name === 'WEBHOOK_BASE_URL' && value.startsWith('http:') && !isLoopbackUrl(value))
     problems.add(name, `${said} is not encrypted, and Microsoft calls https addresses only; write https://`);
-  return value.replace(/\/+$/, '');
+  return baseAddresses.has(name) ? value.replace(/\/+$/, '') : value;
 }
 
 const exampleOf = (name: Variable): string =>

@@ -1,4 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempDisposableSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import {
   ConfigError,
@@ -185,6 +188,125 @@ test('a secret and a certificate together are refused', () => {
   expect(problemsOf({ ...enough, GRAPH_CLIENT_CERTIFICATE: 'package.json' })[0]).toMatch(
     /^GRAPH_CLIENT_CERTIFICATE:/,
   );
+});
+
+describe('.env', () => {
+  /** `migrate` in a folder with this file, which needs a database that is not there. */
+  function run(content: string | null) {
+    using folder = mkdtempDisposableSync(join(tmpdir(), 'env-'));
+    const file = join(folder.path, '.env');
+    if (content === null) mkdirSync(file);
+    else writeFileSync(file, content);
+    return spawnSync(process.execPath, [resolve('src/main.ts'), 'migrate'], {
+      cwd: folder.path,
+      env: { PATH: process.env['PATH'] },
+      encoding: 'utf8',
+    });
+  }
+
+  test.each([
+    ['DB_PASS=ab#cd', 'DB_PASS'],
+    ['DB_PASS=#cd', 'DB_PASS'],
+    ['export API_KEY_ANNA = ab#cd', 'API_KEY_ANNA'],
+  ])('%s, which would be cut there, is refused', (line, name) => {
+    const { status, stderr } = run(`DB_HOST=127.0.0.1\n${line}\n`);
+    expect([status, stderr]).toEqual([
+      64,
+      expect.stringContaining(`${name}: has a # without quotes in .env`),
+    ]);
+    expect(stderr).not.toContain('cd');
+  });
+
+  test('quotes and comments are what they look like, and other programs may have theirs', () => {
+    const { stderr } = run(
+      `DB_PASS='ab#cd' # a comment\nDB_USER=me # a comment\nDB_NAME= # later\nOTHER=a#b\n#API_KEY=a#b\n`,
+    );
+    expect(stderr).toContain('DB_HOST: is missing');
+    expect(stderr).not.toMatch(/without quotes|DB_USER/);
+  });
+
+  test('a byte order mark does not hide the first variable', () => {
+    const { stderr } = run('\uFEFFDB_HOST=127.0.0.1\nDB_USER=me\n');
+    expect(stderr).toContain('DB_NAME: is missing');
+    expect(stderr).not.toContain('DB_HOST');
+  });
+
+  test('that is a folder is a problem of the settings', () => {
+    const { status, stderr } = run(null);
+    expect([status, stderr]).toEqual([64, expect.stringMatching(/\.env: cannot be read/)]);
+    expect(stderr).not.toMatch(/^ +at /m);
+  });
+});
+
+describe('the address of the database', () => {
+  const parts = { DB_HOST: 'db.example.org', DB_NAME: 'portico', DB_USER: 'me' };
+  const { DATABASE_URL: _url, ...graph } = enough;
+  const urlOf = (env: Environment) => toConfig({ ...graph, ...env }).database.url;
+
+  test.each([
+    ['db.example.org:5433'],
+    ['user@db'],
+    ['db example'],
+    ['postgresql://db'],
+    ['db/portico'],
+    ['db?x'],
+  ])('DB_HOST=%s is no host', (DB_HOST) => {
+    expect(problemsOf({ ...graph, ...parts, DB_HOST })).toEqual([
+      expect.stringMatching(/^DB_HOST: .*DB_PORT/),
+    ]);
+  });
+
+  test.each([['db.example.org'], ['DB-1'], ['my_db'], ['127.0.0.1'], ['::1'], ['[::1]']])(
+    'DB_HOST=%s is one',
+    (DB_HOST) => {
+      expect(new URL(urlOf({ ...parts, DB_HOST })).hostname.replace(/[[\]]/g, '')).toBe(
+        DB_HOST.replace(/[[\]]/g, ''),
+      );
+    },
+  );
+
+  test.each(['.', '..'])('DB_NAME=%s is no name', (DB_NAME) => {
+    expect(problemsOf({ ...graph, ...parts, DB_NAME })).toEqual([expect.stringMatching(/^DB_NAME: /)]);
+  });
+
+  test('a name may have any letters', () => {
+    expect(urlOf({ ...parts, DB_NAME: 'ny base/æ%' })).toMatch(/\/ny%20base%2F%C3%A6%25$/);
+  });
+
+  test.each([
+    ['options=-c%20search_path%3Dx', /^DATABASE_URL: has the parameter options/],
+    ['sslcert=/a.pem', /^DATABASE_URL: has the parameter sslcert/],
+    ['sslmode=require', /^DATABASE_URL: asks for TLS while DB_SSL is off/],
+    ['ssl=true', /^DATABASE_URL: asks for TLS while DB_SSL is off/],
+  ])('DATABASE_URL with %s is refused', (query, problem) => {
+    expect(problemsOf({ ...enough, DATABASE_URL: `${enough['DATABASE_URL']}?${query}` })).toEqual([
+      expect.stringMatching(problem),
+    ]);
+  });
+
+  test('the parameters of DATABASE_URL do not win over our settings', () => {
+    const DATABASE_URL = `${enough['DATABASE_URL']}?sslmode=require&application_name=x&statement_timeout=5&host=/tmp`;
+    const { database } = toConfig({ ...enough, DATABASE_URL, DB_SSL: 'on' });
+    expect(database).toEqual({
+      url: `${enough['DATABASE_URL']}?host=%2Ftmp`,
+      ssl: { rejectUnauthorized: true },
+    });
+    expect(urlOf({ DATABASE_URL: `${enough['DATABASE_URL']}?sslmode=disable` })).toBe(enough['DATABASE_URL']);
+  });
+});
+
+test('only addresses to which a path is added lose the slash at their end', () => {
+  const config = toConfig({
+    ...enough,
+    ALERT_WEBHOOK_URL: 'https://chat.example.org/hook/',
+    WEBHOOK_BASE_URL: 'https://sync.example.org/',
+    GRAPH_BASE_URL: 'https://graph.example.org/v1.0/',
+  });
+  expect([config.alertWebhookUrl, config.webhookBaseUrl, config.graph.baseUrl]).toEqual([
+    'https://chat.example.org/hook/',
+    'https://sync.example.org',
+    'https://graph.example.org/v1.0',
+  ]);
 });
 
 describe('.env.example', () => {

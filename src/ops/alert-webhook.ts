@@ -107,12 +107,19 @@ export function createAlertWebhook(options: AlertWebhookOptions): AlertWebhook {
   }
 
   async function tryOnce(to: string, body: string): Promise<number> {
-    const { origin, pathname, search } = new URL(to);
+    const { origin, pathname, search, username, password } = new URL(to);
+    const login = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString(
+      'base64',
+    );
     const answer = await dispatcher.request({
       origin,
       path: pathname + search,
       method: 'POST',
-      headers: { 'content-type': 'application/json; charset=utf-8', 'user-agent': 'outlook-booking-sync' },
+      headers: {
+        'content-type': 'application/json; charset=utf-8',
+        'user-agent': 'outlook-booking-sync',
+        ...(login === 'Og==' ? {} : { authorization: `Basic ${login}` }),
+      },
       body,
       signal: AbortSignal.timeout(timeoutMs),
     });

@@ -22,6 +22,8 @@ interface Received {
 
 export async function openReceiver() {
   const taken: Received[] = [];
+  /** Of each request: the Authorization header. */
+  const logins: (string | undefined)[] = [];
   let requests = 0;
   /** What it answers, one after the other; then 200. 'hang': nothing. */
   const answers: (number | 'hang')[] = [];
@@ -37,6 +39,7 @@ export async function openReceiver() {
     void (async () => {
       const text = (await request.toArray()).map(String).join('');
       requests += 1;
+      logins.push(request.headers.authorization);
       const answer = answers.shift() ?? 200;
       if (answer === 200) taken.push(JSON.parse(text) as Received);
       if (answer !== 'hang') response.writeHead(answer).end('ok');
@@ -47,6 +50,7 @@ export async function openReceiver() {
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hooks/abc?room=1`,
     taken,
+    logins,
     answers,
     requests: () => requests,
     lines,
