@@ -222,6 +222,7 @@ async function runDaemon(url: string, mode: WakeMode, opened: AsyncDisposableSta
   await heard.promise;
   const session = new pg.Client({ connectionString: url });
   await session.connect();
+  await session.query('SET synchronous_commit = off'); // as the daemon's own session has it
   const running = (async () => {
     while (!stop.signal.aborted) {
       const from = performance.now();
