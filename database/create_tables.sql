@@ -579,6 +579,22 @@ COMMENT ON COLUMN bridge_mappings.outlook_organizer IS 'who invited the room, by
 $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0191_history', now());
 
+  EXECUTE $migration$
+-- An UPDATE of the booking system is noted without comparing the old row with the new; the fold leaves alone what is as it was.
+ALTER TABLE bridge_mappings ADD COLUMN booking_digest bigint;
+COMMENT ON COLUMN bridge_mappings.booking_digest IS 'of the reservation as it was last folded; null: not known. Where it is the same again, the booking system changed nothing';
+
+DO $$
+BEGIN
+  -- helpers that take another argument now; daemons never called them
+  IF to_regprocedure('bridge_make_triggers(regclass, text, text[])') IS NOT NULL THEN
+    DROP FUNCTION bridge_make_triggers(regclass, text, text[]);
+    DROP FUNCTION bridge_watch_body(regclass, text, text[], text[], text[]);
+  END IF;
+END $$;
+$migration$;
+  INSERT INTO bridge_migrations (name, run_on) VALUES ('0192_booking_digest', now());
+
   EXECUTE $functions$
 -- Advisory locks by name; src/locks.ts has the same for TypeScript, with what each is for. Numbers stand nowhere else but in the
 -- template of the triggers (12_watch.sql), where a call costs.
@@ -840,7 +856,9 @@ $functions$;
 -- Watched tables: what an adapter declares (sql/README.md), and the one template from which their triggers are made.
 --
 -- A booking write never fails, waits or slows noticeably because of a trigger:
---   * one call per statement, however many rows it wrote; of an UPDATE only what changed in a declared column is noted;
+--   * one call per statement, however many rows it wrote. Where a row's key is its reservation, an UPDATE notes each row that
+--     it wrote: to compare old and new costs the booking more than to note a row that the fold then finds unchanged. Where a
+--     row leads to other reservations, only what changed in a declared column is noted;
 --   * rows are only added to bridge_changes, which has no index, so there is no row two bookings could wait for; a table
 --     lock (a DBA rebuilds bridge_changes) is waited for 100 ms and no longer;
 --   * whatever goes wrong is a WARNING, and a number drawn from bridge_missed_seq makes the bridge compare everything.
@@ -872,34 +890,48 @@ END $table$;
 
 -- Makes the triggers bridge_insert, bridge_update and so on that call a function after each statement that writes to a table, and
 -- to each of its partitions, because a statement that names a partition fires the triggers of that partition only. One
--- that is there already is left as it is, enabled or not; one that called another function is replaced, and the function
--- dropped with its last trigger. Returns how many were made.
-CREATE OR REPLACE FUNCTION bridge_make_triggers(watched regclass, calls text, events text[]) RETURNS integer LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp AS $make$
+-- that is there already is left as it is, enabled or not; one that called another function or has other transition tables is
+-- replaced, and the function dropped with its last trigger. With REKEY among the events an UPDATE is given its new rows only, and
+-- bridge_rekey is called with each row in which one of the columns `named` changed. Returns how many were made.
+CREATE OR REPLACE FUNCTION bridge_make_triggers(watched regclass, calls text, events text[], named text[]) RETURNS integer
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $make$
 DECLARE
   wanted record;
   made integer := 0;
 BEGIN
   FOR wanted IN
     SELECT leaf.id, e.event, 'bridge_' || lower(e.event) AS name, t.tgfoid AS called
-    FROM (SELECT watched AS id UNION SELECT relid FROM pg_partition_tree(watched)) AS leaf CROSS JOIN unnest(events) AS e (event)
+    FROM (SELECT watched AS id UNION SELECT relid FROM pg_partition_tree(watched)) AS leaf
+    CROSS JOIN unnest(events) AS e (event)
     LEFT JOIN pg_trigger t ON t.tgrelid = leaf.id AND t.tgname = 'bridge_' || lower(e.event)
-    WHERE t.tgfoid IS DISTINCT FROM calls::regproc
+    CROSS JOIN LATERAL (SELECT ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = leaf.id AND a.attnum = ANY (t.tgattr)) AS columns) o
+    WHERE t.tgfoid IS DISTINCT FROM calls::regproc OR e.event = 'UPDATE' AND (t.tgoldtable IS NULL) <> ('REKEY' = ANY (events))
+      OR e.event = 'REKEY' AND NOT (o.columns @> named AND o.columns <@ named)
   LOOP
     IF NOT has_table_privilege(wanted.id, 'TRIGGER') THEN
       RAISE EXCEPTION 'The role % may not make a trigger on %', current_user, wanted.id::regclass USING ERRCODE = '42501',
         HINT = format('Let a DBA run: GRANT TRIGGER ON %s TO %I;', wanted.id::regclass, current_user);
     END IF;
-    EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION %s()',
-      wanted.name, wanted.event, wanted.id::regclass,
-      CASE wanted.event WHEN 'INSERT' THEN 'REFERENCING NEW TABLE AS new_rows'
-                        WHEN 'UPDATE' THEN 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows'
-                        WHEN 'DELETE' THEN 'REFERENCING OLD TABLE AS old_rows' END, calls);
+    IF wanted.event = 'REKEY' THEN
+      -- a statement that does not set these columns pays nothing for it
+      EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER UPDATE OF %s ON %s FOR EACH ROW WHEN (%s) EXECUTE FUNCTION %s()',
+        wanted.name, (SELECT string_agg(quote_ident(c), ', ') FROM unnest(named) c), wanted.id::regclass,
+        (SELECT string_agg(format('pg_catalog.record_image_ne(ROW(OLD.%I), ROW(NEW.%1$I))', c), ' OR ') FROM unnest(named) c), calls);
+    ELSE
+      EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION %s()',
+        wanted.name, wanted.event, wanted.id::regclass,
+        CASE wanted.event WHEN 'INSERT' THEN 'REFERENCING NEW TABLE AS new_rows'
+                          WHEN 'UPDATE' THEN concat('REFERENCING ', CASE WHEN NOT 'REKEY' = ANY (events) THEN 'OLD TABLE AS old_rows ' END, 'NEW TABLE AS new_rows')
+                          WHEN 'DELETE' THEN 'REFERENCING OLD TABLE AS old_rows' END, calls);
+    END IF;
     made := made + 1;
     IF wanted.called IS NOT NULL AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgfoid = wanted.called) THEN
       EXECUTE format('DROP FUNCTION %s', wanted.called::regprocedure);
     END IF;
   END LOOP;
+  IF NOT 'REKEY' = ANY (events) AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = watched AND t.tgname = 'bridge_rekey') THEN
+    EXECUTE format('DROP TRIGGER bridge_rekey ON %s', watched);
+  END IF;
   RETURN made;
 END $make$;
 
@@ -940,9 +972,25 @@ EXCEPTION WHEN OTHERS THEN
   RETURN false; -- what is wrong with it is told when its trigger is tried
 END $names$;
 
+-- How an UPDATE of a table is noted. `new`: each row that it wrote, because the key is the reservation; what changed the key
+-- itself, bridge_rekey tells. `both`: the same before and after, where no row trigger could tell: there is no key, or another
+-- table's rows may be written (partitions, children), or a trigger may change a key that the statement does not set.
+-- `compared`: what changed in a declared column, where a row leads to other reservations, which are dear to look at for nothing.
+CREATE OR REPLACE FUNCTION bridge_way_of(watched regclass, reservations text, keys text[], named text[]) RETURNS text LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $way$
+  SELECT CASE
+    WHEN cardinality(named) = 0 THEN 'compared'
+    WHEN cardinality(keys) = 0 THEN 'both'
+    WHEN NOT named <@ keys OR reservations ~* '\mFROM\M' THEN 'compared'
+    WHEN EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = watched) OR EXISTS (SELECT FROM pg_class c WHERE c.oid = watched AND c.relkind = 'p')
+      -- for each row, before, an UPDATE
+      OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = watched AND NOT t.tgisinternal AND t.tgtype & 19 = 19) THEN 'both'
+    ELSE 'new' END
+$way$;
+
 -- The body of the trigger function of one table. `keys`: the columns of its primary key, none if it has none; `named`: the
--- columns that `reservations` names; `compared`: those whose change counts.
-CREATE OR REPLACE FUNCTION bridge_watch_body(watched regclass, reservations text, keys text[], named text[], compared text[])
+-- columns that `reservations` names; `compared`: those whose change counts; `way`: see bridge_way_of.
+CREATE OR REPLACE FUNCTION bridge_watch_body(watched regclass, reservations text, keys text[], named text[], compared text[], way text)
 RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
   same constant text := (SELECT string_agg(public.bridge_equality(watched, k), ' AND ') FROM unnest(keys) k);
@@ -964,8 +1012,9 @@ DECLARE
   changed text;
 BEGIN
   changed := CASE
-    WHEN cardinality(keys) = 0 AND cardinality(named) = 0 THEN '(SELECT FROM new_rows)'
-    WHEN cardinality(keys) = 0 THEN format('(SELECT %s FROM old_rows UNION SELECT %1$s FROM new_rows)', list)
+    WHEN way = 'new' THEN 'new_rows'
+    WHEN way = 'both' THEN format('(SELECT %s FROM old_rows UNION SELECT %1$s FROM new_rows)', list)
+    WHEN cardinality(keys) = 0 THEN '(SELECT FROM new_rows)' -- and no column is named
     WHEN cardinality(named) = 0 THEN format('(SELECT FROM old_rows AS o FULL JOIN new_rows AS n ON %s WHERE %s)', same, differs)
     WHEN is_key THEN format('(SELECT %s FROM old_rows AS o FULL JOIN new_rows AS n ON %s WHERE %s)',
       (SELECT string_agg(format('coalesce(n.%I, o.%1$I) AS %1$I', c), ', ') FROM unnest(named) c), same, differs)
@@ -977,17 +1026,20 @@ BEGIN
   RETURN concat('
 BEGIN', (
     SELECT string_agg(format($branch$
-  %s TG_OP OPERATOR(pg_catalog.=) %L THEN
+  %s TG_OP OPERATOR(pg_catalog.=) %L%s THEN
     INSERT INTO public.bridge_changes (reservation_type, %s)
     %s;$branch$,
-      CASE place WHEN 1 THEN 'IF' ELSE 'ELSIF' END, event, CASE WHEN has_keys THEN 'reservation_key' ELSE 'reservation_id' END,
+      CASE place WHEN 1 THEN 'IF' ELSE 'ELSIF' END, event,
+      CASE WHEN place = 1 AND way = 'new' THEN ' AND TG_LEVEL OPERATOR(pg_catalog.=) ''STATEMENT''' END, CASE WHEN has_keys THEN 'reservation_key' ELSE 'reservation_id' END,
       CASE event WHEN 'TRUNCATE' THEN 'VALUES (NULL, NULL)' ELSE concat(
         'SELECT ', CASE WHEN NOT is_unique THEN 'DISTINCT ' END, 'r.type, r.id::', CASE WHEN has_keys THEN 'text' ELSE 'bigint' END, '
     FROM ', rows, ' AS changed CROSS JOIN LATERAL (', reservations, ') AS r (type, id)',
         -- a row whose key is NULL belongs to no reservation; a declaration that names no column asks for a comparison
         CASE WHEN cardinality(named) > 0 THEN ' WHERE r.id IS NOT NULL' END) END), '' ORDER BY place)
-    FROM unnest(ARRAY['UPDATE', 'INSERT', 'DELETE', 'TRUNCATE'], ARRAY[changed, 'new_rows', 'old_rows', NULL])
-      WITH ORDINALITY AS u (event, rows, place)), $end$
+    FROM unnest(ARRAY['UPDATE', 'INSERT', 'DELETE', 'TRUNCATE', CASE WHEN way = 'new' THEN 'UPDATE' END],
+        ARRAY[changed, 'new_rows', 'old_rows', NULL,
+          format('(SELECT %s)', (SELECT string_agg(format('OLD.%I AS %1$I', c), ', ') FROM unnest(named) c))])
+      WITH ORDINALITY AS u (event, rows, place) WHERE event IS NOT NULL), $end$
   END IF;
   IF FOUND$end$,
     -- what bridge_wake() asks first: to call it costs more than to ask
@@ -1022,6 +1074,7 @@ DECLARE
   named text[];
   gone text;
   calls text;
+  way text;
 BEGIN
   SELECT format('%I.%I', n.nspname, c.relname), CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '_' END || c.relname
   INTO full_name, calls FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = target;
@@ -1047,17 +1100,21 @@ BEGIN
   columns := ARRAY(SELECT c FROM unnest(keys || named || coalesce(columns, ARRAY(SELECT a.attname::text FROM pg_attribute a
       WHERE a.attrelid = target AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum))) WITH ORDINALITY AS u (c, place)
     GROUP BY c ORDER BY min(place));
+  way := public.bridge_way_of(target, reservations, keys, named);
+  IF way = 'new' AND 'UPDATE' = ANY (events) THEN
+    events := events || 'REKEY'::text;
+  END IF;
   EXECUTE format('CREATE OR REPLACE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET lock_timeout = ''100ms'' %s AS %L',
     calls,
     -- a query of the adapter's own may name operators and functions without their schema
     CASE WHEN reservations !~* '^\s*SELECT\s+''[^''\\]*''\s*,\s*(NULL|changed\.("[^"]+"|\w+))\s*$' THEN 'SET search_path = pg_catalog, pg_temp' END,
-    public.bridge_watch_body(target, reservations, keys, named, columns));
+    public.bridge_watch_body(target, reservations, keys, named, columns, way));
   EXECUTE format('REVOKE EXECUTE ON FUNCTION %s() FROM PUBLIC', calls);
   INSERT INTO public.bridge_watched AS w (table_name, calls, reservations, columns, events)
   VALUES (full_name, calls, bridge_watch_table.reservations, bridge_watch_table.columns, bridge_watch_table.events)
   ON CONFLICT (table_name) DO UPDATE SET calls = excluded.calls, reservations = excluded.reservations, columns = excluded.columns,
     events = excluded.events, declared_at = excluded.declared_at;
-  RETURN public.bridge_make_triggers(target, calls, events);
+  RETURN public.bridge_make_triggers(target, calls, events, named);
 END $watch$;
 
 -- For adapters that write a trigger function themselves: calls it after each statement that writes to a table.
@@ -1069,7 +1126,7 @@ BEGIN
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = watched
   ON CONFLICT (table_name) DO UPDATE SET calls = excluded.calls, reservations = NULL, columns = NULL, events = excluded.events,
     declared_at = excluded.declared_at;
-  RETURN public.bridge_make_triggers(watched, calls::text, events);
+  RETURN public.bridge_make_triggers(watched, calls::text, events, NULL);
 END $watch$;
 
 -- Takes away what watched a table that the adapter no longer declares: triggers and, where we made it, the function.
@@ -1398,13 +1455,27 @@ $functions$;
 -- rows were `taken`, the `changed` mappings, which are due now, the `rooms` (ids of bridge_resource_mappings) that they are
 -- in, for the caller to make due as well, and of a few changes the `items` that were read on the way, by mapping.
 -- Whatever has nothing to do is not begun: for one booking, to begin a statement takes longer than to run it.
+--
+-- The triggers also note rows in which nothing changed that counts. A mapping whose item is what a settlement read last
+-- (`booking_seen`) and lies where it lay `rests`: it is left as it is. One that is in trouble or has news from Outlook is `doubtful`
+-- and looked at again. One that is due anyway, and whose item is as it was folded last, is `busy`: what is being done about it at
+-- this moment may rest on an item that was changed and changed back, so its revision is raised. Of all these nothing was
+-- modified, so `last_modified_booking` stays.
 CREATE OR REPLACE FUNCTION bridge_gather(past_days integer, future_days integer, most integer, OUT taken integer, OUT rooms integer[],
   OUT changed bigint[], OUT items jsonb) LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+-- to begin a bitmap anew for each reservation takes longer than all else that is read of it
+SET enable_bitmapscan = off
 -- the outbox has no index: to read it counts as forbidden, and so as worth compiling
 SET jit = off AS $gather$
 DECLARE
   kept_items constant integer := 12;
+  are_few boolean;
+  -- what this view has beside what every view has
+  has_replaces boolean;
+  has_more boolean;
+  -- no room shows its items in a way of its own
+  is_plain boolean;
   kinds text[];
   reservations bigint[];
   moments timestamptz[];
@@ -1412,15 +1483,17 @@ DECLARE
   entry_kinds text[];
   entry_reservations bigint[];
   since timestamptz[];
-  places integer[];
   mappings bigint[];
   resources integer[];
   actives boolean[];
   priorities smallint[];
   begins timestamptz[];
   ends timestamptz[];
+  digests bigint[];
+  verdicts text[];
   kept jsonb[];
-  are_fresh boolean := false;
+  are_touched boolean;
+  are_fresh boolean;
   made bigint[];
   made_in integer[];
   made_items jsonb;
@@ -1433,7 +1506,10 @@ BEGIN
     RETURN;
   END IF;
   PERFORM bridge_lock_for_fold();
-  IF EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass('public.bridge_items') AND a.attname = 'replaces') THEN
+  SELECT coalesce(bool_or(a.attname = 'replaces'), false), coalesce(bool_or(a.attname <> 'replaces'), false) INTO has_replaces, has_more
+  FROM pg_attribute a WHERE a.attrelid = to_regclass('public.bridge_items')
+    AND a.attname = ANY ('{replaces,state,setup_minutes,teardown_minutes}'::name[]);
+  IF has_replaces THEN
     PERFORM bridge_hand_over(NULL);
   END IF;
   WITH gone AS (
@@ -1447,57 +1523,79 @@ BEGIN
   FROM (SELECT reservation_type AS kind, CASE WHEN reservation_key IS NULL THEN reservation_id ELSE bridge_key_id(reservation_type, reservation_key) END
           AS reservation, min(changed_at) AS changed_at, count(*) AS n
         FROM gone GROUP BY 1, 2) e;
+  are_few := coalesce(cardinality(reservations), 0) <= kept_items;
+  is_plain := NOT has_more
+    AND NOT EXISTS (SELECT FROM bridge_settings s WHERE s.name IN ('privacy', 'title_template') AND s.value NOT IN ('neutral', '{title}'))
+    AND NOT EXISTS (SELECT FROM bridge_resource_mappings o WHERE o.privacy IS NOT NULL OR o.title_template IS NOT NULL);
   -- every active room a reservation is in or was in: its mapping, if it has one, beside its item, if it still has one
   -- there (a room that is switched off compares later)
-  SELECT array_agg(c.kind), array_agg(c.reservation), array_agg(c.moment), array_agg(r.id), array_agg(b.id),
-    array_agg(b.room), array_agg(b.active), array_agg(b.priority_level), array_agg(b.starts_at), array_agg(b.ends_at), array_agg(b.kept)
-  INTO entry_kinds, entry_reservations, since, places, mappings, resources, actives, priorities, begins, ends, kept
-  FROM unnest(kinds, reservations, moments) AS c (kind, reservation, moment) CROSS JOIN LATERAL (
-    SELECT m.id, coalesce(m.resource_id, v.resource_id) AS room, coalesce(v.active, false) AS active,
-      coalesce(v.priority_level, m.priority_level) AS priority_level, coalesce(v.starts_at, m.starts_at) AS starts_at,
-      coalesce(v.ends_at, m.ends_at) AS ends_at,
-      CASE WHEN cardinality(reservations) <= kept_items AND v.active IS NOT NULL THEN jsonb_build_object(
-        'active', v.active, 'startsAt', v.starts_at, 'endsAt', v.ends_at,
-        'state', bridge_item_state(v.starts_at, v.ends_at, v.all_day, v.title, v.description, v.is_private)
-          || CASE WHEN r.style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(v), r.style) END) END AS kept
-    FROM (SELECT id, resource_id, priority_level, starts_at, ends_at FROM bridge_mappings
-          WHERE reservation_type = c.kind AND reservation_id = c.reservation) m
-    FULL JOIN (SELECT * FROM bridge_items WHERE reservation_type = c.kind AND reservation_id = c.reservation) v
-      ON v.resource_id = m.resource_id
-    CROSS JOIN LATERAL (SELECT CASE WHEN cardinality(reservations) <= kept_items THEN bridge_style(v.resource_id) END AS style OFFSET 0) r
-    OFFSET 0) b
-  -- of each its room: a plan that was made while there were few rooms must not read all that is above for each of them
-  CROSS JOIN LATERAL (SELECT o.id FROM bridge_resource_mappings o WHERE o.resource_id = b.room AND o.active = 1 OFFSET 0) r;
-  FOR n IN 1 .. coalesce(cardinality(mappings), 0) LOOP
-    IF mappings[n] IS NULL THEN
-      are_fresh := true;
-    ELSE
-      changed := changed || mappings[n];
-      IF NOT places[n] = ANY (rooms) THEN
-        rooms := rooms || places[n];
-      END IF;
-      IF kept[n] IS NOT NULL THEN
-        items := items || jsonb_build_object(mappings[n], kept[n]);
-      END IF;
-    END IF;
-  END LOOP;
-  IF cardinality(changed) > 0 THEN
+  SELECT array_agg(e.kind), array_agg(e.reservation), array_agg(e.moment), array_agg(e.id), array_agg(e.room), array_agg(e.active),
+    array_agg(e.priority_level), array_agg(e.starts_at), array_agg(e.ends_at), array_agg(e.digest), array_agg(e.verdict), array_agg(e.kept),
+    bool_or(e.verdict <> 'rests'), bool_or(e.id IS NULL),
+    coalesce(array_agg(e.id) FILTER (WHERE e.verdict IN ('changed', 'doubtful')), '{}'),
+    coalesce(array_agg(DISTINCT e.place) FILTER (WHERE e.verdict IN ('changed', 'doubtful')), '{}'),
+    coalesce(jsonb_object_agg(e.id, e.kept) FILTER (WHERE e.verdict IN ('changed', 'doubtful') AND e.kept IS NOT NULL), '{}')
+  INTO entry_kinds, entry_reservations, since, mappings, resources, actives, priorities, begins, ends, digests, verdicts, kept,
+    are_touched, are_fresh, changed, rooms, items
+  FROM (
+    SELECT i.*,
+      CASE WHEN are_few AND i.state IS NOT NULL
+        THEN jsonb_build_object('active', i.active, 'startsAt', i.starts_at, 'endsAt', i.ends_at, 'state', i.state) END AS kept,
+      CASE WHEN i.id IS NULL THEN NULL
+        WHEN i.stays AND CASE WHEN i.active OR i.state #> '{as,awaiting}' = 'true'
+            -- of a room that does not follow the booking system nothing is kept of what was read
+            THEN i.booking_seen = i.state OR i.sync_direction = 'outlook_to_booking' AND i.booking_digest = i.digest
+            ELSE i.sync_status = 'cancelled' END
+          THEN CASE WHEN i.due_at IS NOT NULL THEN 'busy'
+            WHEN i.outlook_news IS NULL AND i.sync_status IN ('synced', 'shadowed', 'cancelled') THEN 'rests' ELSE 'doubtful' END
+        WHEN i.booking_digest = i.digest THEN CASE WHEN i.due_at IS NOT NULL THEN 'busy' ELSE 'doubtful' END
+        ELSE 'changed' END AS verdict
+    FROM (
+      SELECT c.kind, c.reservation, c.moment, b.*, r.place, r.sync_direction,
+        CASE WHEN b.is_there AND (are_few OR b.stays AND (b.due_at IS NULL OR b.booking_digest IS NULL)) THEN
+          bridge_item_state(b.starts_at, b.ends_at, b.all_day, b.title, b.description, b.is_private)
+            || CASE WHEN r.style IS NULL THEN '{}' ELSE bridge_appearance(b.item, r.style) END END AS state
+      FROM unnest(kinds, reservations, moments) AS c (kind, reservation, moment) CROSS JOIN LATERAL (
+        SELECT m.id, coalesce(m.resource_id, v.resource_id) AS room, coalesce(v.active, false) AS active,
+          coalesce(v.priority_level, m.priority_level) AS priority_level, coalesce(v.starts_at, m.starts_at) AS starts_at,
+          coalesce(v.ends_at, m.ends_at) AS ends_at, m.due_at, m.sync_status, m.outlook_news, m.booking_seen, m.booking_digest,
+          v.active IS NOT NULL AS is_there, v.all_day, v.title, v.description, v.is_private,
+          CASE WHEN NOT is_plain AND v.active IS NOT NULL THEN to_jsonb(v) END AS item,
+          CASE WHEN v.active IS NULL THEN 0 WHEN has_more THEN jsonb_hash_extended(to_jsonb(v), 0)
+            ELSE hash_record_extended(ROW(v.active, v.priority_level, v.starts_at, v.ends_at, v.all_day, v.title, v.description,
+              v.organizer_name, v.organizer_email, v.is_private), 0) END AS digest,
+          (m.present, m.priority_level, m.starts_at, m.ends_at) IS NOT DISTINCT FROM (coalesce(v.active, false),
+            coalesce(v.priority_level, m.priority_level), coalesce(v.starts_at, m.starts_at), coalesce(v.ends_at, m.ends_at)) AS stays
+        FROM (SELECT * FROM bridge_mappings WHERE reservation_type = c.kind AND reservation_id = c.reservation) m
+        FULL JOIN (SELECT * FROM bridge_items WHERE reservation_type = c.kind AND reservation_id = c.reservation) v
+          ON v.resource_id = m.resource_id
+        OFFSET 0) b
+      -- of each its room: a plan that was made while there were few rooms must not read all that is above for each of them
+      CROSS JOIN LATERAL (
+        SELECT o.id AS place, o.sync_direction, CASE WHEN NOT is_plain THEN bridge_style(o.resource_id) END AS style
+        FROM bridge_resource_mappings o WHERE o.resource_id = b.room AND o.active = 1 OFFSET 0) r
+      OFFSET 0) i
+    OFFSET 0) e;
+  IF are_touched THEN
     UPDATE bridge_mappings m
-    SET present = s.active, starts_at = s.begins, ends_at = s.ends, priority_level = s.priority,
+    SET present = s.active, starts_at = s.begins, ends_at = s.ends, priority_level = s.priority, booking_digest = s.digest,
         -- what is due already stays so since then: no index has to know of another edit
-        due_at = CASE WHEN m.due_at <= now() THEN m.due_at ELSE now() END, lane = 0, attempt = 0, revision = m.revision + 1,
-        changed_at = CASE WHEN m.due_at IS NULL THEN s.since ELSE coalesce(m.changed_at, s.since) END,
-        last_modified_booking = s.since, updated_at = now(),
-        sync_status = CASE WHEN m.sync_status IN ('synced', 'error') THEN 'pending' ELSE m.sync_status END
-    FROM unnest(mappings, since, actives, priorities, begins, ends) AS s (id, since, active, priority, begins, ends) WHERE m.id = s.id;
+        due_at = CASE WHEN m.due_at <= now() OR s.is_same AND m.due_at IS NOT NULL THEN m.due_at ELSE now() END,
+        lane = CASE WHEN s.is_same AND m.due_at IS NOT NULL THEN m.lane ELSE 0 END,
+        attempt = CASE WHEN s.is_same AND m.due_at IS NOT NULL THEN m.attempt ELSE 0 END, revision = m.revision + 1,
+        changed_at = CASE WHEN s.is_same THEN m.changed_at WHEN m.due_at IS NULL THEN s.since ELSE coalesce(m.changed_at, s.since) END,
+        last_modified_booking = CASE WHEN s.is_same THEN m.last_modified_booking ELSE s.since END, updated_at = now(),
+        sync_status = CASE WHEN m.sync_status IN ('synced', 'error') AND NOT (s.is_same AND m.due_at IS NOT NULL) THEN 'pending' ELSE m.sync_status END
+    FROM (SELECT u.*, u.verdict <> 'changed' AS is_same FROM unnest(mappings, since, actives, priorities, begins, ends, digests, verdicts)
+      AS u (id, since, active, priority, begins, ends, digest, verdict) WHERE u.verdict <> 'rests') s WHERE m.id = s.id;
   END IF;
   IF are_fresh THEN
     WITH fresh AS (
       INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
-        starts_at, ends_at, due_at, changed_at, last_modified_booking)
-      SELECT s.kind, s.reservation, s.resource, r.outlook_item_id, s.priority, s.begins, s.ends, now(), s.since, s.since
-      FROM unnest(mappings, entry_kinds, entry_reservations, since, resources, actives, priorities, begins, ends)
-        AS s (id, kind, reservation, since, resource, active, priority, begins, ends)
+        starts_at, ends_at, due_at, changed_at, last_modified_booking, booking_digest)
+      SELECT s.kind, s.reservation, s.resource, r.outlook_item_id, s.priority, s.begins, s.ends, now(), s.since, s.since, s.digest
+      FROM unnest(mappings, entry_kinds, entry_reservations, since, resources, actives, priorities, begins, ends, digests)
+        AS s (id, kind, reservation, since, resource, active, priority, begins, ends, digest)
       JOIN bridge_resource_mappings r ON r.resource_id = s.resource AND r.active = 1
       WHERE s.id IS NULL AND s.active AND r.sync_direction <> 'outlook_to_booking'
         AND s.ends > (SELECT w.opens FROM bridge_window(past_days, future_days) w)
@@ -1505,7 +1603,7 @@ BEGIN
       ON CONFLICT (reservation_type, reservation_id, resource_id) DO UPDATE -- a reconcile found it in the same moment
       SET present = true, starts_at = excluded.starts_at, ends_at = excluded.ends_at, due_at = now(), lane = 0, attempt = 0,
           revision = bridge_mappings.revision + 1, changed_at = coalesce(bridge_mappings.changed_at, excluded.changed_at),
-          last_modified_booking = excluded.last_modified_booking
+          last_modified_booking = excluded.last_modified_booking, booking_digest = excluded.booking_digest
       RETURNING id, reservation_type, reservation_id, resource_id
     )
     SELECT array_agg(f.id), array_agg(DISTINCT r.id), coalesce(jsonb_object_agg(f.id, s.item) FILTER (WHERE s.item IS NOT NULL), '{}')
@@ -3224,12 +3322,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '284b76dc6ea648e34338a8e060e66d991cc9d70e04e4e4f13a64297bd5308448 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '54f0e76cff4e547398f2550e2708fc93402a46811680270c2c1e3a2f8c67b7c2 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_hand_over,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle_forgotten,bridge_settle_met,bridge_settle_counterparts,bridge_settle_removals,bridge_need_lease,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_with_merge,bridge_write_back,bridge_leaving,bridge_write_exchange,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_hand_over,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle_forgotten,bridge_settle_met,bridge_settle_counterparts,bridge_settle_removals,bridge_need_lease,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_with_merge,bridge_write_back,bridge_leaving,bridge_write_exchange,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

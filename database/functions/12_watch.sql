@@ -1,7 +1,9 @@
 -- Watched tables: what an adapter declares (sql/README.md), and the one template from which their triggers are made.
 --
 -- A booking write never fails, waits or slows noticeably because of a trigger:
---   * one call per statement, however many rows it wrote; of an UPDATE only what changed in a declared column is noted;
+--   * one call per statement, however many rows it wrote. Where a row's key is its reservation, an UPDATE notes each row that
+--     it wrote: to compare old and new costs the booking more than to note a row that the fold then finds unchanged. Where a
+--     row leads to other reservations, only what changed in a declared column is noted;
 --   * rows are only added to bridge_changes, which has no index, so there is no row two bookings could wait for; a table
 --     lock (a DBA rebuilds bridge_changes) is waited for 100 ms and no longer;
 --   * whatever goes wrong is a WARNING, and a number drawn from bridge_missed_seq makes the bridge compare everything.
@@ -33,34 +35,48 @@ END $table$;
 
 -- Makes the triggers bridge_insert, bridge_update and so on that call a function after each statement that writes to a table, and
 -- to each of its partitions, because a statement that names a partition fires the triggers of that partition only. One
--- that is there already is left as it is, enabled or not; one that called another function is replaced, and the function
--- dropped with its last trigger. Returns how many were made.
-CREATE OR REPLACE FUNCTION bridge_make_triggers(watched regclass, calls text, events text[]) RETURNS integer LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp AS $make$
+-- that is there already is left as it is, enabled or not; one that called another function or has other transition tables is
+-- replaced, and the function dropped with its last trigger. With REKEY among the events an UPDATE is given its new rows only, and
+-- bridge_rekey is called with each row in which one of the columns `named` changed. Returns how many were made.
+CREATE OR REPLACE FUNCTION bridge_make_triggers(watched regclass, calls text, events text[], named text[]) RETURNS integer
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $make$
 DECLARE
   wanted record;
   made integer := 0;
 BEGIN
   FOR wanted IN
     SELECT leaf.id, e.event, 'bridge_' || lower(e.event) AS name, t.tgfoid AS called
-    FROM (SELECT watched AS id UNION SELECT relid FROM pg_partition_tree(watched)) AS leaf CROSS JOIN unnest(events) AS e (event)
+    FROM (SELECT watched AS id UNION SELECT relid FROM pg_partition_tree(watched)) AS leaf
+    CROSS JOIN unnest(events) AS e (event)
     LEFT JOIN pg_trigger t ON t.tgrelid = leaf.id AND t.tgname = 'bridge_' || lower(e.event)
-    WHERE t.tgfoid IS DISTINCT FROM calls::regproc
+    CROSS JOIN LATERAL (SELECT ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = leaf.id AND a.attnum = ANY (t.tgattr)) AS columns) o
+    WHERE t.tgfoid IS DISTINCT FROM calls::regproc OR e.event = 'UPDATE' AND (t.tgoldtable IS NULL) <> ('REKEY' = ANY (events))
+      OR e.event = 'REKEY' AND NOT (o.columns @> named AND o.columns <@ named)
   LOOP
     IF NOT has_table_privilege(wanted.id, 'TRIGGER') THEN
       RAISE EXCEPTION 'The role % may not make a trigger on %', current_user, wanted.id::regclass USING ERRCODE = '42501',
         HINT = format('Let a DBA run: GRANT TRIGGER ON %s TO %I;', wanted.id::regclass, current_user);
     END IF;
-    EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION %s()',
-      wanted.name, wanted.event, wanted.id::regclass,
-      CASE wanted.event WHEN 'INSERT' THEN 'REFERENCING NEW TABLE AS new_rows'
-                        WHEN 'UPDATE' THEN 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows'
-                        WHEN 'DELETE' THEN 'REFERENCING OLD TABLE AS old_rows' END, calls);
+    IF wanted.event = 'REKEY' THEN
+      -- a statement that does not set these columns pays nothing for it
+      EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER UPDATE OF %s ON %s FOR EACH ROW WHEN (%s) EXECUTE FUNCTION %s()',
+        wanted.name, (SELECT string_agg(quote_ident(c), ', ') FROM unnest(named) c), wanted.id::regclass,
+        (SELECT string_agg(format('pg_catalog.record_image_ne(ROW(OLD.%I), ROW(NEW.%1$I))', c), ' OR ') FROM unnest(named) c), calls);
+    ELSE
+      EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION %s()',
+        wanted.name, wanted.event, wanted.id::regclass,
+        CASE wanted.event WHEN 'INSERT' THEN 'REFERENCING NEW TABLE AS new_rows'
+                          WHEN 'UPDATE' THEN concat('REFERENCING ', CASE WHEN NOT 'REKEY' = ANY (events) THEN 'OLD TABLE AS old_rows ' END, 'NEW TABLE AS new_rows')
+                          WHEN 'DELETE' THEN 'REFERENCING OLD TABLE AS old_rows' END, calls);
+    END IF;
     made := made + 1;
     IF wanted.called IS NOT NULL AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgfoid = wanted.called) THEN
       EXECUTE format('DROP FUNCTION %s', wanted.called::regprocedure);
     END IF;
   END LOOP;
+  IF NOT 'REKEY' = ANY (events) AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = watched AND t.tgname = 'bridge_rekey') THEN
+    EXECUTE format('DROP TRIGGER bridge_rekey ON %s', watched);
+  END IF;
   RETURN made;
 END $make$;
 
@@ -101,9 +117,25 @@ EXCEPTION WHEN OTHERS THEN
   RETURN false; -- what is wrong with it is told when its trigger is tried
 END $names$;
 
+-- How an UPDATE of a table is noted. `new`: each row that it wrote, because the key is the reservation; what changed the key
+-- itself, bridge_rekey tells. `both`: the same before and after, where no row trigger could tell: there is no key, or another
+-- table's rows may be written (partitions, children), or a trigger may change a key that the statement does not set.
+-- `compared`: what changed in a declared column, where a row leads to other reservations, which are dear to look at for nothing.
+CREATE OR REPLACE FUNCTION bridge_way_of(watched regclass, reservations text, keys text[], named text[]) RETURNS text LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $way$
+  SELECT CASE
+    WHEN cardinality(named) = 0 THEN 'compared'
+    WHEN cardinality(keys) = 0 THEN 'both'
+    WHEN NOT named <@ keys OR reservations ~* '\mFROM\M' THEN 'compared'
+    WHEN EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = watched) OR EXISTS (SELECT FROM pg_class c WHERE c.oid = watched AND c.relkind = 'p')
+      -- for each row, before, an UPDATE
+      OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = watched AND NOT t.tgisinternal AND t.tgtype & 19 = 19) THEN 'both'
+    ELSE 'new' END
+$way$;
+
 -- The body of the trigger function of one table. `keys`: the columns of its primary key, none if it has none; `named`: the
--- columns that `reservations` names; `compared`: those whose change counts.
-CREATE OR REPLACE FUNCTION bridge_watch_body(watched regclass, reservations text, keys text[], named text[], compared text[])
+-- columns that `reservations` names; `compared`: those whose change counts; `way`: see bridge_way_of.
+CREATE OR REPLACE FUNCTION bridge_watch_body(watched regclass, reservations text, keys text[], named text[], compared text[], way text)
 RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
   same constant text := (SELECT string_agg(public.bridge_equality(watched, k), ' AND ') FROM unnest(keys) k);
@@ -125,8 +157,9 @@ DECLARE
   changed text;
 BEGIN
   changed := CASE
-    WHEN cardinality(keys) = 0 AND cardinality(named) = 0 THEN '(SELECT FROM new_rows)'
-    WHEN cardinality(keys) = 0 THEN format('(SELECT %s FROM old_rows UNION SELECT %1$s FROM new_rows)', list)
+    WHEN way = 'new' THEN 'new_rows'
+    WHEN way = 'both' THEN format('(SELECT %s FROM old_rows UNION SELECT %1$s FROM new_rows)', list)
+    WHEN cardinality(keys) = 0 THEN '(SELECT FROM new_rows)' -- and no column is named
     WHEN cardinality(named) = 0 THEN format('(SELECT FROM old_rows AS o FULL JOIN new_rows AS n ON %s WHERE %s)', same, differs)
     WHEN is_key THEN format('(SELECT %s FROM old_rows AS o FULL JOIN new_rows AS n ON %s WHERE %s)',
       (SELECT string_agg(format('coalesce(n.%I, o.%1$I) AS %1$I', c), ', ') FROM unnest(named) c), same, differs)
@@ -138,17 +171,20 @@ BEGIN
   RETURN concat('
 BEGIN', (
     SELECT string_agg(format($branch$
-  %s TG_OP OPERATOR(pg_catalog.=) %L THEN
+  %s TG_OP OPERATOR(pg_catalog.=) %L%s THEN
     INSERT INTO public.bridge_changes (reservation_type, %s)
     %s;$branch$,
-      CASE place WHEN 1 THEN 'IF' ELSE 'ELSIF' END, event, CASE WHEN has_keys THEN 'reservation_key' ELSE 'reservation_id' END,
+      CASE place WHEN 1 THEN 'IF' ELSE 'ELSIF' END, event,
+      CASE WHEN place = 1 AND way = 'new' THEN ' AND TG_LEVEL OPERATOR(pg_catalog.=) ''STATEMENT''' END, CASE WHEN has_keys THEN 'reservation_key' ELSE 'reservation_id' END,
       CASE event WHEN 'TRUNCATE' THEN 'VALUES (NULL, NULL)' ELSE concat(
         'SELECT ', CASE WHEN NOT is_unique THEN 'DISTINCT ' END, 'r.type, r.id::', CASE WHEN has_keys THEN 'text' ELSE 'bigint' END, '
     FROM ', rows, ' AS changed CROSS JOIN LATERAL (', reservations, ') AS r (type, id)',
         -- a row whose key is NULL belongs to no reservation; a declaration that names no column asks for a comparison
         CASE WHEN cardinality(named) > 0 THEN ' WHERE r.id IS NOT NULL' END) END), '' ORDER BY place)
-    FROM unnest(ARRAY['UPDATE', 'INSERT', 'DELETE', 'TRUNCATE'], ARRAY[changed, 'new_rows', 'old_rows', NULL])
-      WITH ORDINALITY AS u (event, rows, place)), $end$
+    FROM unnest(ARRAY['UPDATE', 'INSERT', 'DELETE', 'TRUNCATE', CASE WHEN way = 'new' THEN 'UPDATE' END],
+        ARRAY[changed, 'new_rows', 'old_rows', NULL,
+          format('(SELECT %s)', (SELECT string_agg(format('OLD.%I AS %1$I', c), ', ') FROM unnest(named) c))])
+      WITH ORDINALITY AS u (event, rows, place) WHERE event IS NOT NULL), $end$
   END IF;
   IF FOUND$end$,
     -- what bridge_wake() asks first: to call it costs more than to ask
@@ -183,6 +219,7 @@ DECLARE
   named text[];
   gone text;
   calls text;
+  way text;
 BEGIN
   SELECT format('%I.%I', n.nspname, c.relname), CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '_' END || c.relname
   INTO full_name, calls FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = target;
@@ -208,17 +245,21 @@ BEGIN
   columns := ARRAY(SELECT c FROM unnest(keys || named || coalesce(columns, ARRAY(SELECT a.attname::text FROM pg_attribute a
       WHERE a.attrelid = target AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum))) WITH ORDINALITY AS u (c, place)
     GROUP BY c ORDER BY min(place));
+  way := public.bridge_way_of(target, reservations, keys, named);
+  IF way = 'new' AND 'UPDATE' = ANY (events) THEN
+    events := events || 'REKEY'::text;
+  END IF;
   EXECUTE format('CREATE OR REPLACE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET lock_timeout = ''100ms'' %s AS %L',
     calls,
     -- a query of the adapter's own may name operators and functions without their schema
     CASE WHEN reservations !~* '^\s*SELECT\s+''[^''\\]*''\s*,\s*(NULL|changed\.("[^"]+"|\w+))\s*$' THEN 'SET search_path = pg_catalog, pg_temp' END,
-    public.bridge_watch_body(target, reservations, keys, named, columns));
+    public.bridge_watch_body(target, reservations, keys, named, columns, way));
   EXECUTE format('REVOKE EXECUTE ON FUNCTION %s() FROM PUBLIC', calls);
   INSERT INTO public.bridge_watched AS w (table_name, calls, reservations, columns, events)
   VALUES (full_name, calls, bridge_watch_table.reservations, bridge_watch_table.columns, bridge_watch_table.events)
   ON CONFLICT (table_name) DO UPDATE SET calls = excluded.calls, reservations = excluded.reservations, columns = excluded.columns,
     events = excluded.events, declared_at = excluded.declared_at;
-  RETURN public.bridge_make_triggers(target, calls, events);
+  RETURN public.bridge_make_triggers(target, calls, events, named);
 END $watch$;
 
 -- For adapters that write a trigger function themselves: calls it after each statement that writes to a table.
@@ -230,7 +271,7 @@ BEGIN
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = watched
   ON CONFLICT (table_name) DO UPDATE SET calls = excluded.calls, reservations = NULL, columns = NULL, events = excluded.events,
     declared_at = excluded.declared_at;
-  RETURN public.bridge_make_triggers(watched, calls::text, events);
+  RETURN public.bridge_make_triggers(watched, calls::text, events, NULL);
 END $watch$;
 
 -- Takes away what watched a table that the adapter no longer declares: triggers and, where we made it, the function.

@@ -10,13 +10,27 @@
 -- rows were `taken`, the `changed` mappings, which are due now, the `rooms` (ids of bridge_resource_mappings) that they are
 -- in, for the caller to make due as well, and of a few changes the `items` that were read on the way, by mapping.
 -- Whatever has nothing to do is not begun: for one booking, to begin a statement takes longer than to run it.
+--
+-- The triggers also note rows in which nothing changed that counts. A mapping whose item is what a settlement read last
+-- (`booking_seen`) and lies where it lay `rests`: it is left as it is. One that is in trouble or has news from Outlook is `doubtful`
+-- and looked at again. One that is due anyway, and whose item is as it was folded last, is `busy`: what is being done about it at
+-- this moment may rest on an item that was changed and changed back, so its revision is raised. Of all these nothing was
+-- modified, so `last_modified_booking` stays.
 CREATE OR REPLACE FUNCTION bridge_gather(past_days integer, future_days integer, most integer, OUT taken integer, OUT rooms integer[],
   OUT changed bigint[], OUT items jsonb) LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+-- to begin a bitmap anew for each reservation takes longer than all else that is read of it
+SET enable_bitmapscan = off
 -- the outbox has no index: to read it counts as forbidden, and so as worth compiling
 SET jit = off AS $gather$
 DECLARE
   kept_items constant integer := 12;
+  are_few boolean;
+  -- what this view has beside what every view has
+  has_replaces boolean;
+  has_more boolean;
+  -- no room shows its items in a way of its own
+  is_plain boolean;
   kinds text[];
   reservations bigint[];
   moments timestamptz[];
@@ -24,15 +38,17 @@ DECLARE
   entry_kinds text[];
   entry_reservations bigint[];
   since timestamptz[];
-  places integer[];
   mappings bigint[];
   resources integer[];
   actives boolean[];
   priorities smallint[];
   begins timestamptz[];
   ends timestamptz[];
+  digests bigint[];
+  verdicts text[];
   kept jsonb[];
-  are_fresh boolean := false;
+  are_touched boolean;
+  are_fresh boolean;
   made bigint[];
   made_in integer[];
   made_items jsonb;
@@ -45,7 +61,10 @@ BEGIN
     RETURN;
   END IF;
   PERFORM bridge_lock_for_fold();
-  IF EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass('public.bridge_items') AND a.attname = 'replaces') THEN
+  SELECT coalesce(bool_or(a.attname = 'replaces'), false), coalesce(bool_or(a.attname <> 'replaces'), false) INTO has_replaces, has_more
+  FROM pg_attribute a WHERE a.attrelid = to_regclass('public.bridge_items')
+    AND a.attname = ANY ('{replaces,state,setup_minutes,teardown_minutes}'::name[]);
+  IF has_replaces THEN
     PERFORM bridge_hand_over(NULL);
   END IF;
   WITH gone AS (
@@ -59,57 +78,79 @@ BEGIN
   FROM (SELECT reservation_type AS kind, CASE WHEN reservation_key IS NULL THEN reservation_id ELSE bridge_key_id(reservation_type, reservation_key) END
           AS reservation, min(changed_at) AS changed_at, count(*) AS n
         FROM gone GROUP BY 1, 2) e;
+  are_few := coalesce(cardinality(reservations), 0) <= kept_items;
+  is_plain := NOT has_more
+    AND NOT EXISTS (SELECT FROM bridge_settings s WHERE s.name IN ('privacy', 'title_template') AND s.value NOT IN ('neutral', '{title}'))
+    AND NOT EXISTS (SELECT FROM bridge_resource_mappings o WHERE o.privacy IS NOT NULL OR o.title_template IS NOT NULL);
   -- every active room a reservation is in or was in: its mapping, if it has one, beside its item, if it still has one
   -- there (a room that is switched off compares later)
-  SELECT array_agg(c.kind), array_agg(c.reservation), array_agg(c.moment), array_agg(r.id), array_agg(b.id),
-    array_agg(b.room), array_agg(b.active), array_agg(b.priority_level), array_agg(b.starts_at), array_agg(b.ends_at), array_agg(b.kept)
-  INTO entry_kinds, entry_reservations, since, places, mappings, resources, actives, priorities, begins, ends, kept
-  FROM unnest(kinds, reservations, moments) AS c (kind, reservation, moment) CROSS JOIN LATERAL (
-    SELECT m.id, coalesce(m.resource_id, v.resource_id) AS room, coalesce(v.active, false) AS active,
-      coalesce(v.priority_level, m.priority_level) AS priority_level, coalesce(v.starts_at, m.starts_at) AS starts_at,
-      coalesce(v.ends_at, m.ends_at) AS ends_at,
-      CASE WHEN cardinality(reservations) <= kept_items AND v.active IS NOT NULL THEN jsonb_build_object(
-        'active', v.active, 'startsAt', v.starts_at, 'endsAt', v.ends_at,
-        'state', bridge_item_state(v.starts_at, v.ends_at, v.all_day, v.title, v.description, v.is_private)
-          || CASE WHEN r.style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(v), r.style) END) END AS kept
-    FROM (SELECT id, resource_id, priority_level, starts_at, ends_at FROM bridge_mappings
-          WHERE reservation_type = c.kind AND reservation_id = c.reservation) m
-    FULL JOIN (SELECT * FROM bridge_items WHERE reservation_type = c.kind AND reservation_id = c.reservation) v
-      ON v.resource_id = m.resource_id
-    CROSS JOIN LATERAL (SELECT CASE WHEN cardinality(reservations) <= kept_items THEN bridge_style(v.resource_id) END AS style OFFSET 0) r
-    OFFSET 0) b
-  -- of each its room: a plan that was made while there were few rooms must not read all that is above for each of them
-  CROSS JOIN LATERAL (SELECT o.id FROM bridge_resource_mappings o WHERE o.resource_id = b.room AND o.active = 1 OFFSET 0) r;
-  FOR n IN 1 .. coalesce(cardinality(mappings), 0) LOOP
-    IF mappings[n] IS NULL THEN
-      are_fresh := true;
-    ELSE
-      changed := changed || mappings[n];
-      IF NOT places[n] = ANY (rooms) THEN
-        rooms := rooms || places[n];
-      END IF;
-      IF kept[n] IS NOT NULL THEN
-        items := items || jsonb_build_object(mappings[n], kept[n]);
-      END IF;
-    END IF;
-  END LOOP;
-  IF cardinality(changed) > 0 THEN
+  SELECT array_agg(e.kind), array_agg(e.reservation), array_agg(e.moment), array_agg(e.id), array_agg(e.room), array_agg(e.active),
+    array_agg(e.priority_level), array_agg(e.starts_at), array_agg(e.ends_at), array_agg(e.digest), array_agg(e.verdict), array_agg(e.kept),
+    bool_or(e.verdict <> 'rests'), bool_or(e.id IS NULL),
+    coalesce(array_agg(e.id) FILTER (WHERE e.verdict IN ('changed', 'doubtful')), '{}'),
+    coalesce(array_agg(DISTINCT e.place) FILTER (WHERE e.verdict IN ('changed', 'doubtful')), '{}'),
+    coalesce(jsonb_object_agg(e.id, e.kept) FILTER (WHERE e.verdict IN ('changed', 'doubtful') AND e.kept IS NOT NULL), '{}')
+  INTO entry_kinds, entry_reservations, since, mappings, resources, actives, priorities, begins, ends, digests, verdicts, kept,
+    are_touched, are_fresh, changed, rooms, items
+  FROM (
+    SELECT i.*,
+      CASE WHEN are_few AND i.state IS NOT NULL
+        THEN jsonb_build_object('active', i.active, 'startsAt', i.starts_at, 'endsAt', i.ends_at, 'state', i.state) END AS kept,
+      CASE WHEN i.id IS NULL THEN NULL
+        WHEN i.stays AND CASE WHEN i.active OR i.state #> '{as,awaiting}' = 'true'
+            -- of a room that does not follow the booking system nothing is kept of what was read
+            THEN i.booking_seen = i.state OR i.sync_direction = 'outlook_to_booking' AND i.booking_digest = i.digest
+            ELSE i.sync_status = 'cancelled' END
+          THEN CASE WHEN i.due_at IS NOT NULL THEN 'busy'
+            WHEN i.outlook_news IS NULL AND i.sync_status IN ('synced', 'shadowed', 'cancelled') THEN 'rests' ELSE 'doubtful' END
+        WHEN i.booking_digest = i.digest THEN CASE WHEN i.due_at IS NOT NULL THEN 'busy' ELSE 'doubtful' END
+        ELSE 'changed' END AS verdict
+    FROM (
+      SELECT c.kind, c.reservation, c.moment, b.*, r.place, r.sync_direction,
+        CASE WHEN b.is_there AND (are_few OR b.stays AND (b.due_at IS NULL OR b.booking_digest IS NULL)) THEN
+          bridge_item_state(b.starts_at, b.ends_at, b.all_day, b.title, b.description, b.is_private)
+            || CASE WHEN r.style IS NULL THEN '{}' ELSE bridge_appearance(b.item, r.style) END END AS state
+      FROM unnest(kinds, reservations, moments) AS c (kind, reservation, moment) CROSS JOIN LATERAL (
+        SELECT m.id, coalesce(m.resource_id, v.resource_id) AS room, coalesce(v.active, false) AS active,
+          coalesce(v.priority_level, m.priority_level) AS priority_level, coalesce(v.starts_at, m.starts_at) AS starts_at,
+          coalesce(v.ends_at, m.ends_at) AS ends_at, m.due_at, m.sync_status, m.outlook_news, m.booking_seen, m.booking_digest,
+          v.active IS NOT NULL AS is_there, v.all_day, v.title, v.description, v.is_private,
+          CASE WHEN NOT is_plain AND v.active IS NOT NULL THEN to_jsonb(v) END AS item,
+          CASE WHEN v.active IS NULL THEN 0 WHEN has_more THEN jsonb_hash_extended(to_jsonb(v), 0)
+            ELSE hash_record_extended(ROW(v.active, v.priority_level, v.starts_at, v.ends_at, v.all_day, v.title, v.description,
+              v.organizer_name, v.organizer_email, v.is_private), 0) END AS digest,
+          (m.present, m.priority_level, m.starts_at, m.ends_at) IS NOT DISTINCT FROM (coalesce(v.active, false),
+            coalesce(v.priority_level, m.priority_level), coalesce(v.starts_at, m.starts_at), coalesce(v.ends_at, m.ends_at)) AS stays
+        FROM (SELECT * FROM bridge_mappings WHERE reservation_type = c.kind AND reservation_id = c.reservation) m
+        FULL JOIN (SELECT * FROM bridge_items WHERE reservation_type = c.kind AND reservation_id = c.reservation) v
+          ON v.resource_id = m.resource_id
+        OFFSET 0) b
+      -- of each its room: a plan that was made while there were few rooms must not read all that is above for each of them
+      CROSS JOIN LATERAL (
+        SELECT o.id AS place, o.sync_direction, CASE WHEN NOT is_plain THEN bridge_style(o.resource_id) END AS style
+        FROM bridge_resource_mappings o WHERE o.resource_id = b.room AND o.active = 1 OFFSET 0) r
+      OFFSET 0) i
+    OFFSET 0) e;
+  IF are_touched THEN
     UPDATE bridge_mappings m
-    SET present = s.active, starts_at = s.begins, ends_at = s.ends, priority_level = s.priority,
+    SET present = s.active, starts_at = s.begins, ends_at = s.ends, priority_level = s.priority, booking_digest = s.digest,
         -- what is due already stays so since then: no index has to know of another edit
-        due_at = CASE WHEN m.due_at <= now() THEN m.due_at ELSE now() END, lane = 0, attempt = 0, revision = m.revision + 1,
-        changed_at = CASE WHEN m.due_at IS NULL THEN s.since ELSE coalesce(m.changed_at, s.since) END,
-        last_modified_booking = s.since, updated_at = now(),
-        sync_status = CASE WHEN m.sync_status IN ('synced', 'error') THEN 'pending' ELSE m.sync_status END
-    FROM unnest(mappings, since, actives, priorities, begins, ends) AS s (id, since, active, priority, begins, ends) WHERE m.id = s.id;
+        due_at = CASE WHEN m.due_at <= now() OR s.is_same AND m.due_at IS NOT NULL THEN m.due_at ELSE now() END,
+        lane = CASE WHEN s.is_same AND m.due_at IS NOT NULL THEN m.lane ELSE 0 END,
+        attempt = CASE WHEN s.is_same AND m.due_at IS NOT NULL THEN m.attempt ELSE 0 END, revision = m.revision + 1,
+        changed_at = CASE WHEN s.is_same THEN m.changed_at WHEN m.due_at IS NULL THEN s.since ELSE coalesce(m.changed_at, s.since) END,
+        last_modified_booking = CASE WHEN s.is_same THEN m.last_modified_booking ELSE s.since END, updated_at = now(),
+        sync_status = CASE WHEN m.sync_status IN ('synced', 'error') AND NOT (s.is_same AND m.due_at IS NOT NULL) THEN 'pending' ELSE m.sync_status END
+    FROM (SELECT u.*, u.verdict <> 'changed' AS is_same FROM unnest(mappings, since, actives, priorities, begins, ends, digests, verdicts)
+      AS u (id, since, active, priority, begins, ends, digest, verdict) WHERE u.verdict <> 'rests') s WHERE m.id = s.id;
   END IF;
   IF are_fresh THEN
     WITH fresh AS (
       INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
-        starts_at, ends_at, due_at, changed_at, last_modified_booking)
-      SELECT s.kind, s.reservation, s.resource, r.outlook_item_id, s.priority, s.begins, s.ends, now(), s.since, s.since
-      FROM unnest(mappings, entry_kinds, entry_reservations, since, resources, actives, priorities, begins, ends)
-        AS s (id, kind, reservation, since, resource, active, priority, begins, ends)
+        starts_at, ends_at, due_at, changed_at, last_modified_booking, booking_digest)
+      SELECT s.kind, s.reservation, s.resource, r.outlook_item_id, s.priority, s.begins, s.ends, now(), s.since, s.since, s.digest
+      FROM unnest(mappings, entry_kinds, entry_reservations, since, resources, actives, priorities, begins, ends, digests)
+        AS s (id, kind, reservation, since, resource, active, priority, begins, ends, digest)
       JOIN bridge_resource_mappings r ON r.resource_id = s.resource AND r.active = 1
       WHERE s.id IS NULL AND s.active AND r.sync_direction <> 'outlook_to_booking'
         AND s.ends > (SELECT w.opens FROM bridge_window(past_days, future_days) w)
@@ -117,7 +158,7 @@ BEGIN
       ON CONFLICT (reservation_type, reservation_id, resource_id) DO UPDATE -- a reconcile found it in the same moment
       SET present = true, starts_at = excluded.starts_at, ends_at = excluded.ends_at, due_at = now(), lane = 0, attempt = 0,
           revision = bridge_mappings.revision + 1, changed_at = coalesce(bridge_mappings.changed_at, excluded.changed_at),
-          last_modified_booking = excluded.last_modified_booking
+          last_modified_booking = excluded.last_modified_booking, booking_digest = excluded.booking_digest
       RETURNING id, reservation_type, reservation_id, resource_id
     )
     SELECT array_agg(f.id), array_agg(DISTINCT r.id), coalesce(jsonb_object_agg(f.id, s.item) FILTER (WHERE s.item IS NOT NULL), '{}')

@@ -152,7 +152,7 @@ function judge(rows: readonly Wanted[]): Omit<Capture, 'extra'> {
       ...off.map((row) => `the trigger ${row.name} on ${row.table} is disabled`),
       ...[...broken].map(
         ([table, columns]) =>
-          `the triggers on ${table} fail: it has no column ${columns.join(', ')} any more`,
+          `${table} has no column ${columns.join(', ')} any more, which the adapter watches`,
       ),
     ],
     repair: gone.length + broken.size > 0 ? migrateCommand : off.length > 0 ? enable.join(' ') : null,

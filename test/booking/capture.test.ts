@@ -75,6 +75,6 @@ test('a table whose declared column was renamed is named as broken, on each day 
     `DROP VIEW bridge_items CASCADE; ALTER TABLE bb_booking_resource RENAME resource_id TO rom_id`,
   );
   expect((await readCapture(db.pool)).missing).toEqual([
-    'the triggers on bb_booking_resource fail: it has no column resource_id any more',
+    'bb_booking_resource has no column resource_id any more, which the adapter watches',
   ]);
 });

@@ -39,20 +39,95 @@ async function openWatched(table: string, declaration: string) {
 }
 
 describe('a declared table', () => {
-  test('is noted for INSERT, UPDATE, DELETE and TRUNCATE, and not where no declared column changed', async () => {
+  test('is noted for INSERT, UPDATE, DELETE and TRUNCATE, by the key of each row', async () => {
+    for (const more of [
+      '',
+      // where no row trigger can tell of a changed key
+      'CREATE TABLE child () INHERITS (wish)',
+      'CREATE FUNCTION same() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$; CREATE TRIGGER first BEFORE UPDATE ON wish FOR EACH ROW EXECUTE FUNCTION same()',
+    ]) {
+      await using db = await openWatched(
+        `CREATE TABLE wish (id integer PRIMARY KEY, name text, seen integer); ${more}`,
+        `'public.wish', $$SELECT 'wish', changed.id$$, '{name}'`,
+      );
+      assert.deepEqual(await noted(db, `INSERT INTO wish VALUES (1, 'a'), (2, 'b')`), ['wish 1', 'wish 2']);
+      assert.deepEqual(await noted(db, `UPDATE wish SET name = 'b'`), ['wish 1', 'wish 2']);
+      assert.deepEqual(await noted(db, 'UPDATE wish SET name = NULL WHERE id = 3'), []);
+      assert.deepEqual(await noted(db, 'UPDATE wish SET id = 7 WHERE id = 1'), ['wish 1', 'wish 7']);
+      assert.deepEqual(await noted(db, 'UPDATE wish SET id = id + 10, seen = 1'), [
+        'wish 12',
+        'wish 17',
+        'wish 2',
+        'wish 7',
+      ]);
+      assert.deepEqual(await noted(db, 'UPDATE wish SET id = id WHERE id = 12'), ['wish 12']);
+      assert.deepEqual(
+        await noted(db, `INSERT INTO wish VALUES (12, 'a') ON CONFLICT (id) DO UPDATE SET id = 13`),
+        ['wish 12', 'wish 13'],
+      );
+      assert.deepEqual(await noted(db, 'DELETE FROM wish WHERE id = 17'), ['wish 17']);
+      assert.deepEqual(await noted(db, 'TRUNCATE wish'), ['all all']);
+    }
+  });
+
+  test('is noted by both keys where another table or a trigger changes one', async () => {
     await using db = await openWatched(
-      'CREATE TABLE wish (id integer PRIMARY KEY, name text, seen integer)',
-      `'public.wish', $$SELECT 'wish', changed.id$$, '{name}'`,
+      `CREATE TABLE wish (id integer PRIMARY KEY, seen integer); CREATE TABLE child () INHERITS (wish);
+       CREATE TABLE grant_ (id integer PRIMARY KEY, seen integer);
+       CREATE FUNCTION renumber() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.id := NEW.seen; RETURN NEW; END $$;
+       CREATE TRIGGER first BEFORE UPDATE ON grant_ FOR EACH ROW EXECUTE FUNCTION renumber();
+       SELECT bridge_watch_table('public.grant_', $$SELECT 'grant', changed.id$$)`,
+      `'public.wish', $$SELECT 'wish', changed.id$$`,
+    );
+    await noted(db, 'INSERT INTO child VALUES (1, 1)');
+    assert.deepEqual(await noted(db, 'UPDATE wish SET id = 2'), ['wish 1', 'wish 2']);
+    await noted(db, 'INSERT INTO grant_ VALUES (1, 1)');
+    assert.deepEqual(await noted(db, 'UPDATE grant_ SET seen = 2'), ['grant 1', 'grant 2']);
+  });
+
+  test('whose rows move between its partitions, with another key, is noted for both', async () => {
+    await using db = await openWatched(
+      `CREATE TABLE wish (id integer PRIMARY KEY, name text) PARTITION BY RANGE (id);
+       CREATE TABLE wish_low PARTITION OF wish FOR VALUES FROM (0) TO (10); CREATE TABLE wish_high PARTITION OF wish FOR VALUES FROM (10) TO (20)`,
+      `'public.wish', $$SELECT 'wish', changed.id$$`,
     );
     assert.deepEqual(await noted(db, `INSERT INTO wish VALUES (1, 'a'), (2, 'b')`), ['wish 1', 'wish 2']);
-    assert.deepEqual(await noted(db, 'UPDATE wish SET seen = 5'), []);
-    assert.deepEqual(await noted(db, `UPDATE wish SET name = 'b'`), ['wish 1']);
-    assert.deepEqual(await noted(db, 'UPDATE wish SET name = NULL WHERE id = 2'), ['wish 2']);
-    assert.deepEqual(await noted(db, 'UPDATE wish SET name = NULL WHERE id = 2'), []);
-    assert.deepEqual(await noted(db, `UPDATE wish SET name = '' WHERE id = 2`), ['wish 2']);
-    assert.deepEqual(await noted(db, 'UPDATE wish SET id = 7 WHERE id = 1'), ['wish 1', 'wish 7']);
-    assert.deepEqual(await noted(db, 'DELETE FROM wish WHERE id = 7'), ['wish 7']);
-    assert.deepEqual(await noted(db, 'TRUNCATE wish'), ['all all']);
+    assert.deepEqual(await noted(db, 'UPDATE wish SET id = id + 10 WHERE id = 1'), ['wish 1', 'wish 11']);
+    assert.deepEqual(await noted(db, 'UPDATE wish_low SET id = 3'), ['wish 2', 'wish 3']);
+  });
+
+  test('that leads to other reservations is not noted where no declared column changed', async () => {
+    await using db = await openWatched(
+      'CREATE TABLE line (id integer PRIMARY KEY, wish integer, name text, seen integer)',
+      `'public.line', $$SELECT 'wish', changed.wish$$, '{name}'`,
+    );
+    assert.deepEqual(await noted(db, `INSERT INTO line VALUES (1, 5, 'a'), (2, 6, 'b')`), [
+      'wish 5',
+      'wish 6',
+    ]);
+    assert.deepEqual(await noted(db, 'UPDATE line SET seen = 5'), []);
+    assert.deepEqual(await noted(db, `UPDATE line SET name = 'b'`), ['wish 5']);
+    assert.deepEqual(await noted(db, 'UPDATE line SET name = NULL WHERE id = 2'), ['wish 6']);
+    assert.deepEqual(await noted(db, 'UPDATE line SET name = NULL WHERE id = 2'), []);
+    assert.deepEqual(await noted(db, `UPDATE line SET name = '' WHERE id = 2`), ['wish 6']);
+  });
+
+  test('gets other triggers where its declaration leads elsewhere than to its key', async () => {
+    await using db = await openWatched(
+      'CREATE TABLE wish (id integer PRIMARY KEY, part_of integer, name text)',
+      `'public.wish', $$SELECT 'wish', changed.id$$, '{name}'`,
+    );
+    const rekeys = () =>
+      db.query(`SELECT FROM pg_trigger WHERE tgname = 'bridge_rekey' AND tgrelid = 'wish'::regclass`);
+    assert.equal((await rekeys()).length, 1);
+    await db.query(`SELECT bridge_watch_table('public.wish', $$SELECT 'wish', changed.part_of$$, '{name}')`);
+    assert.equal((await rekeys()).length, 0);
+    assert.deepEqual(await noted(db, `INSERT INTO wish VALUES (1, 5, 'a')`), ['wish 5']);
+    assert.deepEqual(await noted(db, 'UPDATE wish SET part_of = 6'), ['wish 5', 'wish 6']);
+    await db.query(`SELECT bridge_watch_table('public.wish', $$SELECT 'wish', changed.id$$, '{name}')`);
+    assert.equal((await rekeys()).length, 1);
+    assert.deepEqual(await noted(db, 'UPDATE wish SET id = 2'), ['wish 1', 'wish 2']);
+    assert.deepEqual((await readCapture(db.pool)).extra, []);
   });
 
   test('whose row moves to another reservation is noted for both, and one of none for nothing', async () => {
@@ -327,6 +402,7 @@ describe('migrate', () => {
     assert.deepEqual(await triggersOf(db, 'mrbs_entry'), [
       'bridge_delete bridge_on_mrbs_entry',
       'bridge_insert bridge_on_mrbs_entry',
+      'bridge_rekey bridge_on_mrbs_entry',
       'bridge_truncate bridge_on_mrbs_entry',
       'bridge_update bridge_on_mrbs_entry',
     ]);

@@ -562,6 +562,7 @@ describe('triggers', () => {
       [
         { name: 'bridge_delete', enabled: 'O' },
         { name: 'bridge_insert', enabled: 'O' },
+        { name: 'bridge_rekey', enabled: 'O' },
         { name: 'bridge_truncate', enabled: 'O' },
         { name: 'bridge_update', enabled: 'A' },
       ],

@@ -204,7 +204,8 @@ describe('folding', () => {
   test('what one change costs does not grow with the rooms', async () => {
     await using db = await open();
     await db.query(`INSERT INTO bridge_resource_mappings (id, resource_id, outlook_item_id)
-      SELECT 100 + n, 1000 + n, n || '@x' FROM generate_series(1, 60) n`);
+      SELECT 100 + n, 1000 + n, n || '@x' FROM generate_series(1, 60) n;
+      UPDATE bridge_resource_mappings SET privacy = 'full' WHERE id = 160`);
     await db.query(event(1));
     const client = await db.pool.connect();
     try {

@@ -28,7 +28,7 @@ describe('one slot is shown once', () => {
     );
     await allSynced(db);
     await db.query(event(2, { from: 9, to: 12 }));
-    await db.query("INSERT INTO bridge_changes (reservation_type, reservation_id) VALUES ('booking', 1)");
+    await db.query(`UPDATE bb_group SET name = name || '!'`);
     await fold(db);
     const [cover, under] = await dueItems(db);
     assert.deepEqual([cover?.reservationType, cover?.covered], ['event', false]);
