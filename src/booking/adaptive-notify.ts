@@ -4,13 +4,13 @@
  * writers keep a third of their throughput. So while work comes in quick succession we hold an advisory lock and poll,
  * and `bridge_wake()` notifies only when it can get that lock shared.
  *
- *     cold ──(notifications come fast: take the lock)──► hot ──(nothing folded for a while: release it)──► draining
- *      ▲                                                  ▲ └── the lock was refused, or lost with its session ──► │
- *      │                                                  └────────────(notifications come fast)────────────────── │
- *      └────────── nothing folded by a take that began after every transaction before the barrier had ended ◄─────┘
+ *     notifying ──(notifications come fast: take the lock)──► polling ──(nothing folded for a while: release it)──► draining
+ *      ▲                                                        ▲ └── the lock was refused, or lost with its session ──► │
+ *      │                                                        └────────────(notifications come fast)────────────────── │
+ *      └───────────── nothing folded by a take that began after every transaction before the barrier had ended ◄─────────┘
  *
- * - cold: LISTENing; a booking now and then stays here and is taken at once. Latency is what counts.
- * - hot: the triggers are silent, the loop polls every few ms.
+ * - notifying: LISTENing; a booking now and then stays here and is taken at once. Latency is what counts.
+ * - polling: the triggers are silent, and the loop takes every few ms.
  * - draining: the triggers notify again, but a transaction whose trigger ran while they were silent may commit at any
  *   later time, and nobody will say so. It had its transaction id before it tried the lock. So once the lock is
  *   released we take an id of our own, the barrier: when no transaction below it is running (it is `xmin` of a
@@ -21,7 +21,7 @@
  * a trigger that can take that lock alone notifies nobody. Two triggers that try in the same moment may notify for nothing.
  *
  * Whenever the triggers may have been silent without us polling, we drain: at the start (a predecessor may have been
- * killed while hot), after our session was lost, after another daemon vanished, and after a lock that was asked for and
+ * killed while polling), after our session was lost, after another daemon vanished, and after a lock that was asked for and
  * not granted (who waits for it silences the triggers too: a shared try fails behind a waiting exclusive request).
  */
 import type { WakeMode } from '../config.ts';
@@ -32,7 +32,7 @@ export interface AdaptiveNotifyOptions {
   readonly mode: WakeMode;
   /** Other daemons alive on this database. */
   readonly peers?: () => number;
-  /** Whether the listener hears. While it does not, we look a few times as often. */
+  /** Whether the listener hears. While it does not, we take a few times as often. */
   readonly heard?: () => boolean;
   /** Milliseconds on a monotonic clock. */
   readonly now?: () => number;
@@ -40,27 +40,27 @@ export interface AdaptiveNotifyOptions {
 }
 
 export interface Tuning {
-  /** `burst` notifications within `burstMs` make us hot. */
+  /** After `burst` notifications within `burstMs` we poll. */
   readonly burst: number;
   readonly burstMs: number;
-  /** How long the lock may be waited for. Its holders keep it for microseconds, unless another daemon is hot. */
+  /** How long the lock may be waited for. Its holders keep it for microseconds, unless another daemon polls. */
   readonly lockMs: number;
   /**
-   * Hot: between two looks at least, and at least so many times as long as the look took: folding takes processor time
+   * Polling: between two takes at least, and at least so many times as long as the take took: folding takes processor time
    * from the bookings. What comes in faster than that is folded a little later, and after that it is quiet.
    */
-  readonly hotMs: number;
-  readonly hotRest: number;
-  /** Hot: how long nothing must have been folded before the lock is released. */
+  readonly restMs: number;
+  readonly restFactor: number;
+  /** Polling: how long nothing must have been folded before the lock is released. */
   readonly quietMs: number;
-  /** Draining: between two looks, and between two looks once it takes longer than `drainLongAfterMs`. */
+  /** Draining: between two takes, and between two takes once it lasts longer than `drainLongAfterMs`. */
   readonly drainMs: number;
   readonly drainLongAfterMs: number;
   readonly drainLongMs: number;
-  /** Cold: the net under all of this, alone and with other daemons alive. */
+  /** Notifying: the net under all of this, alone and with other daemons alive. */
   readonly backstopMs: number;
   readonly backstopAmongPeersMs: number;
-  /** Without NOTIFY: between two looks soon after work, and at rest. */
+  /** Without NOTIFY: between two takes soon after work, and at rest. */
   readonly pollBusyMs: number;
   readonly pollMs: number;
 }
@@ -69,8 +69,8 @@ export const defaultTuning: Tuning = {
   burst: 10,
   burstMs: 100,
   lockMs: 50,
-  hotMs: 8,
-  hotRest: 5,
+  restMs: 8,
+  restFactor: 5,
   quietMs: 150,
   drainMs: 20,
   drainLongAfterMs: 5_000,
@@ -82,8 +82,8 @@ export const defaultTuning: Tuning = {
 };
 
 type State =
-  | { readonly is: 'cold' }
-  | { readonly is: 'hot' }
+  | { readonly is: 'notifying' }
+  | { readonly is: 'polling' }
   /** `barrier`: null until it is taken. `passed`: no transaction below it is running, so the next take sees them all. */
   | {
       readonly is: 'draining';
@@ -101,8 +101,8 @@ export interface AdaptiveNotify {
   /** A notification arrived. */
   notified(): void;
   /**
-   * Called after each take with the number of outbox rows it folded (-1: it could not look, because another daemon was
-   * folding), and with the milliseconds it took. Runs at most a few statements on `session`, which holds the lock while we are hot, and none at all for a
+   * Called after each take with the number of outbox rows it folded (-1: it could not fold, because another daemon was
+   * folding), and with the milliseconds it took. Runs at most a few statements on `session`, which holds the lock while we poll, and none at all for a
    * booking now and then. Throws what they throw; the session must then be closed and `lost` called.
    */
   afterTake(session: Queryable, folded: number, tookMs?: number): Promise<void>;
@@ -115,7 +115,7 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
   const tuning = { ...defaultTuning, ...options.tuning };
   const isBurst = createBurst(tuning.burst, tuning.burstMs);
   let state: State = { is: 'draining', since: now(), barrier: null, passed: false };
-  let hurried = false;
+  let isBusy = false;
   let workedAt = Number.NEGATIVE_INFINITY;
   let peersBefore = 0;
   let lastTookMs = 0;
@@ -126,13 +126,13 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
     state = { is: 'draining', since: now(), barrier, passed: false };
   };
 
-  async function goAdaptive(session: Queryable): Promise<void> {
-    hurried = false;
+  async function startPolling(session: Queryable): Promise<void> {
+    isBusy = false;
     // from here on the triggers are silent, and should the next line fail nobody would know of what they kept silent about
     drain();
     if (!(await isLocked(session, `pg_advisory_lock(${locks.adaptiveNotify})`))) return;
     workedAt = now();
-    state = { is: 'hot' };
+    state = { is: 'polling' };
   }
 
   /** False: it was not granted in time. */
@@ -146,7 +146,7 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
     }
   }
 
-  async function goIdle(session: Queryable): Promise<void> {
+  async function stopPolling(session: Queryable): Promise<void> {
     drain();
     await session.query(`SELECT pg_advisory_unlock(${locks.adaptiveNotify})`);
     await raiseBarrier(session);
@@ -161,10 +161,10 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
     if (!isPresent) return;
     const { rows } = await session.query<{ barrier: string }>('SELECT pg_current_xact_id()::text AS barrier');
     drain(rows[0]!.barrier);
-    await lookBelow(session);
+    await checkBarrier(session);
   }
 
-  async function lookBelow(session: Queryable): Promise<void> {
+  async function checkBarrier(session: Queryable): Promise<void> {
     if (state.is !== 'draining' || state.passed) return;
     const { rows } = await session.query<{ passed: boolean }>(
       'SELECT pg_snapshot_xmin(pg_current_snapshot()) >= $1::xid8 AS passed',
@@ -178,21 +178,21 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
     if (folded > 0) workedAt = now();
     if (mode === 'poll') return;
     const peersNow = peers();
-    if (peersNow < peersBefore && state.is === 'cold') drain();
+    if (peersNow < peersBefore && state.is === 'notifying') drain();
     peersBefore = peersNow;
-    if (hurried && mode === 'adaptive' && state.is !== 'hot') return await goAdaptive(session);
-    hurried = false;
+    if (isBusy && mode === 'adaptive' && state.is !== 'polling') return await startPolling(session);
+    isBusy = false;
     switch (state.is) {
-      case 'cold':
+      case 'notifying':
         return;
-      case 'hot':
-        if (folded === 0 && now() - workedAt >= tuning.quietMs) await goIdle(session);
+      case 'polling':
+        if (folded === 0 && now() - workedAt >= tuning.quietMs) await stopPolling(session);
         return;
       case 'draining':
         if (state.barrier === null) return await raiseBarrier(session);
         // `passed` was found before this take, so what this take did not see is not there
-        if (state.passed && folded === 0) state = { is: 'cold' };
-        else await lookBelow(session);
+        if (state.passed && folded === 0) state = { is: 'notifying' };
+        else await checkBarrier(session);
     }
   }
 
@@ -201,10 +201,10 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
     const polling = sinceWork < 2_000 ? tuning.pollBusyMs : tuning.pollMs;
     if (mode === 'poll') return polling;
     switch (state.is) {
-      case 'cold':
+      case 'notifying':
         return !heard() ? polling : peers() > 0 ? tuning.backstopAmongPeersMs : tuning.backstopMs;
-      case 'hot':
-        return Math.max(tuning.hotMs, tuning.hotRest * lastTookMs);
+      case 'polling':
+        return Math.max(tuning.restMs, tuning.restFactor * lastTookMs);
       case 'draining':
         if (state.barrier === null || state.passed) return 0;
         if (now() - state.since < tuning.drainLongAfterMs) return tuning.drainMs;
@@ -220,10 +220,10 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
       return waitMs();
     },
     get yields() {
-      return state.is === 'hot';
+      return state.is === 'polling';
     },
     notified: () => {
-      hurried = isBurst(now()) || hurried;
+      isBusy = isBurst(now()) || isBusy;
     },
     afterTake,
     lost: () => {

@@ -202,7 +202,7 @@ export async function accompany(variant: Variant | 'without', url: string): Prom
   return opened;
 }
 
-/** The part of a daemon that booking writes meet: it listens, goes hot and cold, and folds. */
+/** The part of a daemon that booking writes meet: it listens, polls while bookings come fast, and folds. */
 async function runDaemon(url: string, mode: WakeMode, opened: AsyncDisposableStack): Promise<void> {
   const stop = new AbortController();
   const wake = new Wake();

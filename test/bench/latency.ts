@@ -46,7 +46,7 @@ export const graphMs = 10;
 export const events = 40;
 /** Ten changes within 100 ms make the daemon poll; idle is further apart than that. */
 export const idlePauseMs = () => 12 + Math.random() * 8;
-const hotPauseMs = () => 1 + Math.random() * 4;
+const busyPauseMs = () => 1 + Math.random() * 4;
 
 /** Takes about 35 s. */
 export async function measureLatency(changes = 160): Promise<Figure[]> {
@@ -90,10 +90,10 @@ export async function measureLatency(changes = 160): Promise<Figure[]> {
   await settled(bridge.pool);
   const { requests } = await graph.count();
   const calls = (requests['PATCH'] ?? 0) + (requests['GET'] ?? 0);
-  const hot: number[] = [];
+  const busy: number[] = [];
   for (let round = 0; round < rounds; round += 1)
-    hot.push(of(await run(ours, changes, hotPauseMs), 'sent', 0.99));
-  return [...figures(measured, hot, calls / (rounds * changes)), ...hopFigures(hops)];
+    busy.push(of(await run(ours, changes, busyPauseMs), 'sent', 0.99));
+  return [...figures(measured, busy, calls / (rounds * changes)), ...hopFigures(hops)];
 }
 
 const of = (samples: readonly Sample[], from: keyof Sample, part: number) =>
@@ -104,7 +104,7 @@ const of = (samples: readonly Sample[], from: keyof Sample, part: number) =>
 
 function figures(
   measured: readonly { ours: Sample[]; floor: Sample[] }[],
-  hot: readonly number[],
+  busy: readonly number[],
   callsPerPush: number,
 ): Figure[] {
   const ratio = (from: keyof Sample, part: number) =>
@@ -142,7 +142,7 @@ function figures(
       target: '–',
       note: note('acknowledged', 0.99),
     },
-    { what: 'change sent → accepted, hot, p99', values: hot, target: '≤ 25', unit: 'ms' },
+    { what: 'change sent → accepted, busy, p99', values: busy, target: '≤ 25', unit: 'ms' },
   ];
 }
 

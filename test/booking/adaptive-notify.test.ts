@@ -49,12 +49,12 @@ describe('how long the loop waits', () => {
     assert.equal(adaptive.waitMs, 20);
   });
 
-  test('cold it is a second, less among other daemons, and 50 ms while nothing is heard', async () => {
+  test('notifying it is a second, less among other daemons, and 50 ms while nothing is heard', async () => {
     let heard = true;
     let peers = 0;
     const adaptive = adaptiveWith({ heard: () => heard, peers: () => peers });
     await goIdle(adaptive);
-    assert.equal(adaptive.state, 'cold');
+    assert.equal(adaptive.state, 'notifying');
     assert.equal(adaptive.waitMs, 1_000);
     peers = 2;
     assert.equal(adaptive.waitMs, 250);
@@ -62,19 +62,19 @@ describe('how long the loop waits', () => {
     assert.equal(adaptive.waitMs, 50);
   });
 
-  test('hot it is 8 ms and five times as long as the look took, after work as well; bookings go first', async () => {
+  test('polling it is 8 ms and five times as long as the take took, after work as well; bookings go first', async () => {
     const adaptive = adaptiveWith({});
     assert.isFalse(adaptive.yields);
     burst(adaptive);
     await adaptive.afterTake(quiet, 5, 1);
-    assert.equal(adaptive.state, 'hot');
+    assert.equal(adaptive.state, 'polling');
     assert.isTrue(adaptive.yields);
     assert.equal(adaptive.waitMs, 8);
     await adaptive.afterTake(quiet, 100, 40);
     assert.equal(adaptive.waitMs, 200);
   });
 
-  test('a daemon that vanished may have been hot, so the others drain', async () => {
+  test('a daemon that vanished may have been polling, so the others drain', async () => {
     let peers = 1;
     const adaptive = adaptiveWith({ peers: () => peers });
     await goIdle(adaptive);
@@ -101,12 +101,12 @@ describe('on a model of PostgreSQL, whatever happens in whatever order, no commi
 
   // What the model is worth: it finds the loss in each of these.
   const mistakes: Record<string, Mistakes> = {
-    'cold at once, without draining': { barrier: () => 0 },
+    'notifying at once, without draining': { barrier: () => 0 },
     'pg_snapshot_xmax as the barrier': { barrier: (model) => model.lastCompleted + 1 },
     'the barrier taken before the lock is released': { unlockLate: true },
     'the barrier looked at after the take': { lookLate: true },
-    'cold after a lock that was not granted': { refusalIgnored: true },
-    'cold after the session was lost': { lossIgnored: true },
+    'notifying after a lock that was not granted': { refusalIgnored: true },
+    'notifying after the session was lost': { lossIgnored: true },
     'the barrier taken before the daemon is known to be there': { presentLate: true },
   };
   for (const [name, mistake] of Object.entries(mistakes))
@@ -121,21 +121,21 @@ describe.concurrent('on PostgreSQL', () => {
   test('a booking now and then costs no statement beside the take', async () => {
     await using world = await openWorld();
     const { adaptive } = world;
-    await world.until('cold');
+    await world.until('notifying');
     adaptive.notified();
     await adaptive.afterTake(unneeded, 1);
     burst(adaptive, defaultTuning.burst - 2);
     await adaptive.afterTake(unneeded, 1);
-    assert.equal(adaptive.state, 'cold');
+    assert.equal(adaptive.state, 'notifying');
   });
 
-  test('while hot the triggers are silent, and before and after they are not', async () => {
+  test('while it polls the triggers are silent, and before and after they are not', async () => {
     await using world = await openWorld();
-    await world.until('cold');
+    await world.until('notifying');
     assert.isTrue(await world.triggersNotify());
     await world.goAdaptive();
     assert.isFalse(await world.triggersNotify());
-    await world.until('cold');
+    await world.until('notifying');
     assert.isTrue(await world.triggersNotify());
   });
 
@@ -144,7 +144,7 @@ describe.concurrent('on PostgreSQL', () => {
     assert.isFalse(await world.triggersNotify());
     await world.adaptive.afterTake(world.session, 0);
     assert.isTrue(await world.triggersNotify());
-    await world.until('cold');
+    await world.until('notifying');
     await world.session.end();
     await until(world.triggersNotify, (notify) => !notify);
   });
@@ -161,22 +161,22 @@ describe.concurrent('on PostgreSQL', () => {
     assert.isFalse(await world.triggersNotify(), 'who waits for the lock silences the triggers');
     await trigger.query('SELECT pg_advisory_unlock_shared(7230912, 1)');
     await going;
-    assert.equal(world.adaptive.state, 'hot');
+    assert.equal(world.adaptive.state, 'polling');
     const { rows } = await world.session.query<{ lock_timeout: string }>('SHOW lock_timeout');
     assert.equal(rows[0]?.lock_timeout, '0');
   });
 
-  test('while another daemon is hot this one stays as it is, and drains for the moment in which it asked', async () => {
+  test('while another daemon polls this one stays as it is, and drains for the moment in which it asked', async () => {
     await using world = await openWorld({ lockMs: 20 });
     await using other = await openWorld({}, world.db);
     await other.goAdaptive();
-    await world.until('cold');
+    await world.until('notifying');
     burst(world.adaptive);
     await world.adaptive.afterTake(world.session, 1);
     assert.equal(world.adaptive.state, 'draining');
-    await world.until('cold');
+    await world.until('notifying');
     assert.isFalse(await world.triggersNotify());
-    await other.until('cold');
+    await other.until('notifying');
     assert.isTrue(await world.triggersNotify());
   });
 
@@ -203,10 +203,10 @@ describe.concurrent('on PostgreSQL', () => {
     await world.adaptive.afterTake(world.session, -1); // another daemon was folding: that is no look
     assert.equal(world.adaptive.state, 'draining');
     await world.adaptive.afterTake(world.session, 0);
-    assert.equal(world.adaptive.state, 'cold');
+    assert.equal(world.adaptive.state, 'notifying');
   });
 
-  test('killed while hot its lock is gone with it, and it drains in its next session', async () => {
+  test('killed while it polls its lock is gone with it, and it drains in its next session', async () => {
     await using world = await openWorld();
     await world.goAdaptive();
     await world.db.query('SELECT pg_terminate_backend($1)', [await pidOf(world.session)]);
@@ -309,7 +309,7 @@ class Model {
   nextId = 10;
   lastCompleted = 9;
   readonly running = new Set<number>();
-  hot = false;
+  polls = false;
   /** A daemon holds the lock that says that it is there. */
   present = false;
   /** Somebody waits for the lock alone: a shared try fails behind it. */
@@ -361,7 +361,7 @@ function anyHistory(mistakes: Mistakes) {
         for (let i = 0; i < delay; i += 1) await step('rest');
         const id = model.begin();
         await step('write');
-        const notifies = !model.hot && !model.wanted && model.present;
+        const notifies = !model.polls && !model.wanted && model.present;
         for (let i = 0; i <= hold; i += 1) await step('hold');
         model.end(id);
         if (commits) model.outbox += 1;
@@ -383,14 +383,14 @@ function anyHistory(mistakes: Mistakes) {
             await adaptive.afterTake(session, folded);
             if (mistakes.lookLate === true && session.passed()) await goIdle(adaptive);
           } catch {
-            model.hot = model.wanted = model.present = false;
+            model.polls = model.wanted = model.present = false;
             // killed, or only its session
             if (roll() < 5) adaptive = newAdaptive();
             else adaptive.lost();
             if (mistakes.lossIgnored === true) await goIdle(adaptive);
           }
           if (mistakes.refusalIgnored === true && session.refused()) await goIdle(adaptive);
-          while (adaptive.state === 'cold' && !woken && writing > 0) {
+          while (adaptive.state === 'notifying' && !woken && writing > 0) {
             await step('sleep');
             // another daemon rings, twice in quick succession
             if (roll() < 5) {
@@ -398,9 +398,9 @@ function anyHistory(mistakes: Mistakes) {
               woken = true;
             }
           }
-          if (adaptive.state === 'cold' && !woken) return; // nobody writes any more, and nobody rang
+          if (adaptive.state === 'notifying' && !woken) return; // nobody writes any more, and nobody rang
         }
-        assert.fail('never cold again');
+        assert.fail('never notifying again');
       };
       const all = Promise.all([...writers.map(write), loop()]);
       await s.waitFor(all);
@@ -430,16 +430,16 @@ function modelSession(
       model.wanted = false;
       refused = roll() < 5;
       if (refused) throw Object.assign(new pg.DatabaseError('refused', 1, 'error'), { code: '55P03' });
-      model.hot = true;
+      model.polls = true;
     } else if (text.includes('pg_advisory_unlock')) {
       if (mistakes.unlockLate === true) unlockLate = true;
-      else model.hot = false;
+      else model.polls = false;
     } else if (text.includes('pg_current_xact_id')) {
       const own = mistakes.barrier === undefined ? model.begin() : null;
       if (own !== null) model.end(own);
       const barrier = own ?? mistakes.barrier?.(model);
       for (let i = 0; i < 4 && unlockLate; i += 1) await step('unlock late');
-      if (unlockLate) model.hot = unlockLate = false;
+      if (unlockLate) model.polls = unlockLate = false;
       for (let i = 0; i < 4 && presentLate; i += 1) await step('present late');
       if (presentLate) [model.present, presentLate] = [true, false];
       return [{ barrier: String(barrier) }];

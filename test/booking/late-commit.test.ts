@@ -10,7 +10,7 @@ import { createRandom } from '../support/random.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { until } from '../support/until.ts';
 
-/** Nothing but NOTIFY, the hot lock and the drain: without a net, whatever they lose stays lost. */
+/** Nothing but NOTIFY, the lock of polling and the drain: without a net, whatever they lose stays lost. */
 const withoutNet = { backstopMs: Number.POSITIVE_INFINITY, backstopAmongPeersMs: Number.POSITIVE_INFINITY };
 
 async function take(session: pg.Client): Promise<number> {
@@ -82,7 +82,7 @@ test('late commits, rollbacks and savepoints: every committed change is taken, a
     onState: () => undefined,
   });
   const session = await world.open();
-  const seen = { folded: 0, hot: 0, drainedLong: 0 };
+  const seen = { folded: 0, polled: 0, drainedLong: 0 };
   const running = keepTaking(session, adaptive, wake, seen, stop.signal);
   onTestFinished(() => stop.abort());
   await until(() => listener.state.heard);
@@ -109,20 +109,20 @@ test('late commits, rollbacks and savepoints: every committed change is taken, a
   stop.abort();
   await running;
   assert.equal(seen.folded, committed);
-  assert.isAtLeast(seen.hot, 4, 'it was hot and idle again several times');
+  assert.isAtLeast(seen.polled, 4, 'it polled and was idle again several times');
   assert.isAtLeast(seen.drainedLong, 4, 'it had late commits to wait for');
 }, 60_000);
 
-/** Writes while the daemon is hot, and commits when it has been idle for a while if that would not wait for us. */
+/** Writes while the daemon polls, and commits when it has been idle for a while if that would not wait for us. */
 async function lateBooking(
   client: pg.Client,
   ids: readonly number[],
   adaptive: AdaptiveNotify,
 ): Promise<number> {
-  await until(() => adaptive.state === 'hot');
+  await until(() => adaptive.state === 'polling');
   await client.query('BEGIN');
   await change(client, ids[0]!);
-  await until(() => adaptive.state !== 'hot');
+  await until(() => adaptive.state !== 'polling');
   await pause(50);
   await client.query('COMMIT');
   return 1;
@@ -133,7 +133,7 @@ async function keepTaking(
   session: pg.Client,
   adaptive: AdaptiveNotify,
   wake: Wake,
-  seen: { folded: number; hot: number; drainedLong: number },
+  seen: { folded: number; polled: number; drainedLong: number },
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
@@ -141,7 +141,7 @@ async function keepTaking(
     seen.folded += folded;
     const before = adaptive.state;
     await adaptive.afterTake(session, folded);
-    if (before !== 'hot' && adaptive.state === 'hot') seen.hot += 1;
+    if (before !== 'polling' && adaptive.state === 'polling') seen.polled += 1;
     if (before === 'draining' && adaptive.state === 'draining' && adaptive.waitMs > 0) seen.drainedLong += 1;
     if (folded === 0) await wake.waitOr(adaptive.waitMs, signal);
   }
@@ -214,7 +214,7 @@ test('going idle behind the barrier finds the same commit', async () => {
     }
     assert.equal(adaptive.state, 'draining');
     await commit();
-    while ((adaptive.state as AdaptiveNotify['state']) !== 'cold') {
+    while ((adaptive.state as AdaptiveNotify['state']) !== 'notifying') {
       await look();
       await adaptive.afterTake(daemon, 0);
     }

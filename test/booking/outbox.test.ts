@@ -269,17 +269,17 @@ test('a statement wakes the daemon once however many rows it wrote, and not at a
   assert.equal(await notificationsOf(db, [`BEGIN; ${event(6)} ROLLBACK`]), 0);
 });
 
-test('nobody is woken while a daemon is hot, and the outbox is written all the same', async () => {
+test('nobody is woken while a daemon polls, and the outbox is written all the same', async () => {
   await using db = await open();
-  const hot = await db.pool.connect();
+  const polling = await db.pool.connect();
   try {
-    await hot.query('SELECT pg_advisory_lock(7230912, 1)');
+    await polling.query('SELECT pg_advisory_lock(7230912, 1)');
     assert.equal(await notificationsOf(db, [event(1)]), 0);
     assert.deepEqual(await taken(db), ['event 1']);
-    await hot.query('SELECT pg_advisory_unlock(7230912, 1)');
+    await polling.query('SELECT pg_advisory_unlock(7230912, 1)');
     assert.equal(await notificationsOf(db, [`UPDATE bb_event SET name = 'New'`]), 1);
   } finally {
-    hot.release();
+    polling.release();
   }
 });
 

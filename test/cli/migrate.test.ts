@@ -390,13 +390,13 @@ describe('it refuses, with the repair', () => {
 });
 
 describe('how booking writes wake the daemon', () => {
-  const notifies = async (db: TestDatabase, hot: boolean): Promise<boolean> => {
+  const notifies = async (db: TestDatabase, polls: boolean): Promise<boolean> => {
     const [listener, daemon] = [await db.pool.connect(), await db.pool.connect()];
     let heard = false;
     listener.on('notification', () => (heard = true));
     try {
       await listener.query('LISTEN bridge_changes; SELECT pg_advisory_lock_shared(7230912, 6)');
-      if (hot) await daemon.query('SELECT pg_advisory_lock(7230912, 1)');
+      if (polls) await daemon.query('SELECT pg_advisory_lock(7230912, 1)');
       await db.query(book);
       await listener.query('SELECT');
       return heard;
@@ -411,12 +411,12 @@ describe('how booking writes wake the daemon', () => {
     ['adaptive', true, false],
     ['notify', true, true],
     ['poll', false, false],
-  ] as const)('%s: notified when idle: %s, when hot: %s', async (wake, idle, hot) => {
+  ] as const)('%s: notified when idle: %s, when it polls: %s', async (wake, idle, polling) => {
     await using db = await openTestDatabase({ schema: 'bridge' });
     assert.equal((await run(db, { wake })).wake, wake);
     assert.equal((await settingsOf(db))['wake'], wake);
     assert.equal(await notifies(db, false), idle);
-    assert.equal(await notifies(db, true), hot);
+    assert.equal(await notifies(db, true), polling);
     assert.equal((await db.query('SELECT FROM bridge_changes')).length, 2);
   });
 

@@ -46,11 +46,11 @@ export interface Rhythm {
   /** Resolves at the next ring, after `ms`, or when `signal` aborts. */
   waitOr(ms: number, signal: AbortSignal): Promise<void>;
   ring(): void;
-  /** Told after each take how many outbox rows it folded and how long it took; may go hot or cold on the lease session. */
+  /** Told after each take how many outbox rows it folded and how long it took; may begin and end polling on the lease session. */
   afterTake(session: Queryable, folded: number, tookMs: number): Promise<void>;
   /** Bookings come so fast that the loop rests between two takes even after work: they go first. */
   readonly yields: boolean;
-  /** The lease session is gone, and with it the hot lock. */
+  /** The lease session is gone, and with it the lock of polling. */
   lost(): void;
   /** How long the loop may wait for a ring before it takes again. */
   readonly waitMs: number;
