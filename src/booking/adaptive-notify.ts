@@ -47,10 +47,14 @@ export interface Tuning {
   readonly lockMs: number;
   /**
    * Polling: between two takes at least, and at least so many times as long as the take took: folding takes processor time
-   * from the bookings. What comes in faster than that is folded a little later, and after that it is quiet.
+   * from the bookings. Where it folded more than `few`, they come faster than people book, and it rests longer, though never
+   * longer than `restMostMs`. What comes in faster than that is folded a little later, and after that it is quiet.
    */
   readonly restMs: number;
   readonly restFactor: number;
+  readonly few: number;
+  readonly restFactorOfMany: number;
+  readonly restMostMs: number;
   /** Polling: how long nothing must have been folded before the lock is released. */
   readonly quietMs: number;
   /** Draining: between two takes, and between two takes once it lasts longer than `drainLongAfterMs`. */
@@ -71,6 +75,9 @@ export const defaultTuning: Tuning = {
   lockMs: 50,
   restMs: 8,
   restFactor: 5,
+  few: 5,
+  restFactorOfMany: 12,
+  restMostMs: 150,
   quietMs: 150,
   drainMs: 20,
   drainLongAfterMs: 5_000,
@@ -119,6 +126,7 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
   let workedAt = Number.NEGATIVE_INFINITY;
   let peersBefore = 0;
   let lastTookMs = 0;
+  let lastFolded = 0;
   // whether this session holds the lock that says that a daemon is there
   let isPresent = false;
 
@@ -175,6 +183,7 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
 
   async function afterTake(session: Queryable, folded: number, tookMs = 0): Promise<void> {
     lastTookMs = tookMs;
+    lastFolded = folded;
     if (folded > 0) workedAt = now();
     if (mode === 'poll') return;
     const peersNow = peers();
@@ -196,6 +205,8 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
     }
   }
 
+  const restFactor = () => (lastFolded > tuning.few ? tuning.restFactorOfMany : tuning.restFactor);
+
   function waitMs(): number {
     const sinceWork = now() - workedAt;
     const polling = sinceWork < 2_000 ? tuning.pollBusyMs : tuning.pollMs;
@@ -204,7 +215,7 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
       case 'notifying':
         return !heard() ? polling : peers() > 0 ? tuning.backstopAmongPeersMs : tuning.backstopMs;
       case 'polling':
-        return Math.max(tuning.restMs, tuning.restFactor * lastTookMs);
+        return Math.max(tuning.restMs, Math.min(tuning.restMostMs, restFactor() * lastTookMs));
       case 'draining':
         if (state.barrier === null || state.passed) return 0;
         if (now() - state.since < tuning.drainLongAfterMs) return tuning.drainMs;

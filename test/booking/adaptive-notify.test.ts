@@ -70,8 +70,19 @@ describe('how long the loop waits', () => {
     assert.equal(adaptive.state, 'polling');
     assert.isTrue(adaptive.yields);
     assert.equal(adaptive.waitMs, 8);
-    await adaptive.afterTake(quiet, 100, 40);
-    assert.equal(adaptive.waitMs, 200);
+    await adaptive.afterTake(quiet, 5, 3);
+    assert.equal(adaptive.waitMs, 15);
+  });
+
+  test('polling it is longer where bookings come faster than people book, up to 150 ms', async () => {
+    const adaptive = adaptiveWith({});
+    burst(adaptive);
+    await adaptive.afterTake(quiet, 6, 3);
+    assert.equal(adaptive.waitMs, 36);
+    await adaptive.afterTake(quiet, 300, 40);
+    assert.equal(adaptive.waitMs, 150);
+    await adaptive.afterTake(quiet, 5, 40);
+    assert.equal(adaptive.waitMs, 150);
   });
 
   test('a daemon that vanished may have been polling, so the others drain', async () => {
