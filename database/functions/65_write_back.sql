@@ -14,7 +14,7 @@ END $met$;
 
 -- Makes a reservation that lost its event in a room that of an event which is there again: it is active, or waits for approval, as
 -- the event shows it, or has the room back. Returns the keys that are stored, NULL where the adapter cannot do that; throws 23P01 as
--- bridge_write_back does.
+-- bridge_write_booking does.
 CREATE OR REPLACE FUNCTION bridge_revive(kind text, id_ bigint, room integer, item jsonb, note text) RETURNS text[] LANGUAGE plpgsql AS $revive$
 DECLARE
   stands boolean;

@@ -10,6 +10,9 @@ import { shownFact, type Told } from '../ops/tell.ts';
 import { Problem } from './problem.ts';
 import { answers, newRoutes } from './schema.ts';
 
+/** A stream ends after this time: its client comes back, and proves itself anew. */
+const lifeMs = 900_000;
+
 export interface LiveOptions {
   readonly watch: Told['watch'];
   /** Aborts when the daemon stops: every stream ends then. */
@@ -18,7 +21,6 @@ export interface LiveOptions {
   /** Bound of the facts queued for one client, and of those kept for reconnects. */
   readonly queueMost?: number;
   readonly beatMs?: number;
-  readonly lifeMs?: number;
 }
 
 export interface LiveParts {
@@ -52,7 +54,7 @@ const liveRoute = createRoute({
 });
 
 export function liveRoutes({ live }: LiveParts) {
-  const { stopping, clientsMost = 50, beatMs = 15_000, lifeMs = 900_000 } = live;
+  const { stopping, clientsMost = 50, beatMs = 15_000 } = live;
   const feed = createFeed(live);
   let clients = 0;
 

@@ -41,8 +41,6 @@ export interface OutlookOptions {
   /** See `FormatOptions`. */
   readonly keyId?: (type: string, key: string) => Id;
   /** Subject of a private item, and of one without a title. */
-  readonly privateTitle?: string;
-  readonly emptyTitle?: string;
   /** Writes per `$batch`, at most 20. */
   readonly batchSize?: number;
   /** Calls in flight over all mailboxes. */

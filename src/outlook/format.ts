@@ -51,21 +51,21 @@ export interface Format {
   toEvent(value: unknown): OutlookEvent;
 }
 
+/** Subjects of private items, and of those that have no title. */
+const privateTitle = 'Private';
+const emptyTitle = 'Booked';
+
 export interface FormatOptions {
   /** BOOKING_TIMEZONE, an IANA name. */
   readonly timezone: string;
   /** FREE_EVENTS: which events that are shown as free occupy the room all the same. Default: none. */
   readonly freeEvents?: 'ignore' | 'all_day' | 'import';
-  /** Subject of a private item. */
-  readonly privateTitle?: string;
-  /** Subject of an item without a title. */
-  readonly emptyTitle?: string;
   /** The number of a reservation's key that is none. Default: only events that carry a number are ours. */
   readonly keyId?: (type: string, key: string) => Id;
 }
 
 export function createFormat(options: FormatOptions): Format {
-  const { privateTitle = 'Private', emptyTitle = 'Booked', freeEvents = 'ignore' } = options;
+  const { freeEvents = 'ignore' } = options;
   const takesFree = ({ allDay }: Item) => freeEvents === 'import' || (freeEvents === 'all_day' && allDay);
   const zone = createZone(options.timezone);
 

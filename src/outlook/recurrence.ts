@@ -69,13 +69,13 @@ function rangeOf({ type, startDate, endDate, numberOfOccurrences }: Members): Ru
   const dtstart = dateIn(startDate);
   if (type === 'noEnd') return { dtstart };
   if (type === 'endDate') return { dtstart, until: dateIn(endDate) };
-  if (type === 'numbered') return { dtstart, count: wholeIn(numberOfOccurrences, 1, 100_000) };
+  if (type === 'numbered') return { dtstart, count: wholeUpTo(numberOfOccurrences, 100_000) };
   throw new NotUnderstood();
 }
 
 /** Microsoft: resources/recurrencepattern. */
 function ruleOf(pattern: Members): Rule {
-  const interval = wholeIn(pattern.interval, 1, 10_000);
+  const interval = wholeUpTo(pattern.interval, 10_000);
   switch (pattern.type) {
     case 'daily':
       return { freq: RRule.DAILY, interval };
@@ -101,7 +101,7 @@ function ruleOf(pattern: Members): Rule {
 
 /** Months that are too short have it on their last day, as Exchange does. */
 function onDay(dayOfMonth: unknown): Rule {
-  const day = wholeIn(dayOfMonth, 1, 31);
+  const day = wholeUpTo(dayOfMonth, 31);
   const bymonthday = Array.from({ length: Math.max(0, day - 28) + 1 }, (_, before) => day - before);
   return { bymonthday, bysetpos: -1 };
 }
@@ -121,10 +121,11 @@ function weekdaysIn(value: unknown): (typeof RRule)['MO'][] {
   return value.map((day) => known(weekdays.get(day)));
 }
 
-const monthIn = (value: unknown) => wholeIn(value, 1, 12);
+const monthIn = (value: unknown) => wholeUpTo(value, 12);
 
-function wholeIn(value: unknown, least: number, most: number): number {
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most)
+/** A whole number from 1. */
+function wholeUpTo(value: unknown, most: number): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 1 || value > most)
     throw new NotUnderstood();
   return value;
 }

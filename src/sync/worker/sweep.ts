@@ -36,21 +36,15 @@ export async function sweepRooms(db: Queryable): Promise<number> {
 
 /**
  * Makes every room compare its whole window in Outlook, spread over `withinMs`: what vanished without anybody saying so is
- * found, and verified one by one. Where only the booking system speaks it then comes back. `resourceId`: only this room, at
- * once. Returns how many.
+ * found, and verified one by one. Where only the booking system speaks it then comes back. Returns how many.
  */
-export async function compareRooms(
-  db: Queryable,
-  withinMs: number,
-  resourceId: number | null = null,
-): Promise<number> {
+export async function compareRooms(db: Queryable, withinMs: number): Promise<number> {
   const { rowCount } = await db.query(
     `UPDATE bridge_room_state s SET compare_at = now(), updated_at = now(),
-       pull_due_at = CASE WHEN $1::float8 = 0 THEN now() ELSE s.pull_due_at END,
        next_poll_at = least(s.next_poll_at, now() + random() * $1::float8 * interval '1 millisecond')
      FROM bridge_resource_mappings r
-     WHERE r.id = s.resource_mapping_id AND r.active = 1 AND ($2::integer IS NULL OR r.resource_id = $2)`,
-    [withinMs, resourceId],
+     WHERE r.id = s.resource_mapping_id AND r.active = 1`,
+    [withinMs],
   );
   return rowCount ?? 0;
 }
