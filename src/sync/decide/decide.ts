@@ -56,7 +56,7 @@ export type Choice =
 
 /** cancelled: the event that the mapping may still know by its id was deleted. */
 export type Sides = Reservation & ({ readonly mapping: 'without-event' | 'cancelled' } | WithEvent);
-type Known = Reservation & WithEvent;
+type Both = Reservation & WithEvent;
 
 /** The fields of an agreement; null: there never was one. */
 const fieldsOf = (agreement: Agreement): BookedChange | null =>
@@ -113,10 +113,10 @@ export function decide(sides: Sides): Action {
 }
 
 const isCovered = ({ place }: There) => place === 'covered' || place === 'to be covered';
-const givesIn = ({ choice }: Known) => choice?.side === 'booking gives in';
+const givesIn = ({ choice }: Both) => choice?.side === 'booking gives in';
 
 /** Its event goes once its cover is in Outlook; until then its own changes go out, and what Outlook says of it is heard before. */
-function underCover(sides: Known, { item, place }: There): Action {
+function underCover(sides: Both, { item, place }: There): Action {
   const own = bothThere(sides, item);
   const isHeard = own.do === 'change' && Object.keys(own.toBooking).length + own.open.length > 0;
   if (isHeard || (own.do !== 'settle' && place === 'to be covered')) return own;
@@ -142,7 +142,7 @@ const neverShown = ({ mapping, agreement }: Sides): Action => ({
 });
 
 /** ... and its event was given back. */
-function lostAlready({ shows, isOrganizer, direction }: Known): Action {
+function lostAlready({ shows, isOrganizer, direction }: Both): Action {
   // our event, which was called off and is still in the calendar: it goes
   if (shows?.is === 'released' && isOrganizer && direction !== 'outlook_to_booking')
     return { do: 'remove', as: 'cancelled' };
@@ -150,7 +150,7 @@ function lostAlready({ shows, isOrganizer, direction }: Known): Action {
 }
 
 /** ... and its event is there. */
-function withoutReservation(sides: Known): Action {
+function withoutReservation(sides: Both): Action {
   // the room only takes what Outlook gives: its event stays, and so does what we know of it
   if (sides.direction === 'outlook_to_booking') return { do: 'settle', as: 'synced' };
   if (givesIn(sides)) return { do: 'leave-event' };
@@ -159,7 +159,7 @@ function withoutReservation(sides: Known): Action {
 }
 
 /** The event is gone from Outlook, or does not occupy the room any more, and the reservation is there. */
-function eventGone(sides: Known, wanted: There): Action {
+function eventGone(sides: Both, wanted: There): Action {
   const { agreement, time, choice } = sides;
   // what has ended is never cancelled from Outlook
   if (time !== 'ahead') return { do: 'settle', as: 'synced' };
@@ -174,13 +174,24 @@ function eventGone(sides: Known, wanted: There): Action {
   return choice.side === 'booking' ? withoutEvent(sides, wanted, false) : { do: 'cancel-booking' };
 }
 
+const nothing = { do: 'settle', as: 'synced' } as const;
+
+/** A change in which nothing happens but what is said. */
+const changing = (item: Item, part: Partial<Extract<Action, { do: 'change' }>>): Action => ({
+  do: 'change',
+  item,
+  change: {},
+  toBooking: {},
+  open: [],
+  overruled: [],
+  ...part,
+});
+
 /** The reservation and its event are there: what each side changed goes to the other. */
-function bothThere(sides: Known, wanted: BookedItem): Action {
-  const { base, isOrganizer, direction, time, choice } = sides;
+function bothThere(sides: Both, wanted: BookedItem): Action {
+  const { isOrganizer, direction } = sides;
   const agreed = fieldsOf(sides.agreement);
-  const chosen = choice?.by === 'person';
-  const shown = (sides.shows === null ? null : standing(sides.shows)) ?? base;
-  const nothing = { do: 'settle', as: 'synced' } as const;
+  const shown = (sides.shows === null ? null : standing(sides.shows)) ?? sides.base;
   const isFree = sides.shows?.is === 'free';
   if (isFree && (!isOrganizer || direction === 'outlook_to_booking')) return freeForOthers(sides, wanted);
   if (givesIn(sides) && shown !== null) return yielding(agreed, wanted, shown);
@@ -190,53 +201,23 @@ function bothThere(sides: Known, wanted: BookedItem): Action {
   const before = sides.shows?.is === 'occupied' ? sides.shows.tentative === true : isTentative(agreed);
   const isOtherwise = isFree || (isOurs && before !== isTentative(wanted));
   const busy = isOtherwise ? ({ busy: true } as const) : {};
-
-  // an event that was found rather than written: only what differs from it is written, if it is ours to write
-  if (agreed === null || shown === null) {
-    const change = differing(agreed ?? shown, wanted);
-    // somebody else's meeting at another time: see below
-    if (!isOrganizer && direction !== 'outlook_to_booking' && touchesTimes(change)) return { do: 'detach' };
-    if (!isOrganizer || direction === 'outlook_to_booking') return nothing;
-    if (Object.keys(change).length === 0 && !isOtherwise) return nothing;
-    return { do: 'change', item: wanted, change, ...busy, toBooking: {}, open: [], overruled: [] };
-  }
-
+  if (agreed === null || shown === null)
+    return found(sides, wanted, differing(agreed ?? shown, wanted), busy);
+  const revived = sides.time === 'revived' ? ofRevived(sides, wanted, shown) : null;
+  if (revived !== null) return revived;
   const byBooking = direction === 'outlook_to_booking' ? {} : changedFields(agreed, wanted);
-  // what a person keeps of an event that was moved out of the past; the meeting of somebody else stays where it is
-  if (time === 'revived' && chosen && choice.side === 'booking') {
-    const change = differing(shown, wanted);
-    if (!isOrganizer || Object.keys(change).length === 0) return nothing;
-    return { do: 'change', item: wanted, change, toBooking: {}, open: [], overruled: [] };
-  }
-  const byOutlook =
-    time === 'ended' || (time === 'revived' && !chosen) || direction === 'booking_to_outlook' || base === null
-      ? {}
-      : changedFields(base, shown);
-
-  // what has ended was moved into the future in Outlook: whether that is the same reservation is for a person to say
-  if (time === 'revived' && !chosen && direction !== 'booking_to_outlook')
-    return {
-      do: 'change',
-      item: wanted,
-      change: {},
-      toBooking: {},
-      open: ['startsAt', 'endsAt'],
-      overruled: [],
-    };
-
-  // somebody else's meeting: it is not ours to move, but the booking system has the authority over its rooms
+  const byOutlook = outlookChanges(sides, shown);
   if (!isOrganizer) {
+    // it is not ours to move, but the booking system has the authority over its rooms
     if (touchesTimes(known(byBooking, agreed)) && touchesTimes(changedFields(shown, wanted)))
       return { do: 'detach' };
     // its texts flow towards the booking system only
     const { toBooking } = merge({ booking: {}, outlook: byOutlook, wanted, shown, prefer: 'outlook' });
-    if (Object.keys(toBooking).length === 0) return nothing;
-    return { do: 'change', item: wanted, change: {}, toBooking, open: [], overruled: [] };
+    return Object.keys(toBooking).length === 0 ? nothing : changing(wanted, { toBooking });
   }
-
   // a room that only takes what Outlook gives follows it, and one that Outlook is only shown follows the booking system
   const prefer =
-    direction === 'both' ? sideOf(choice) : direction === 'outlook_to_booking' ? 'outlook' : 'booking';
+    direction === 'both' ? sideOf(sides.choice) : direction === 'outlook_to_booking' ? 'outlook' : 'booking';
   const merged = merge({ booking: byBooking, outlook: byOutlook, wanted, shown, prefer });
   const { toBooking, open, overruled } = merged;
   // what was sent and not answered may be there or not: unless the event was read, it is written again
@@ -244,7 +225,40 @@ function bothThere(sides: Known, wanted: BookedItem): Action {
   const change = { ...merged.toOutlook, ...unsure };
   if (Object.keys(change).length + Object.keys(toBooking).length + open.length === 0 && !isOtherwise)
     return nothing;
-  return { do: 'change', item: wanted, change, ...busy, toBooking, open, overruled };
+  return changing(wanted, { change, ...busy, toBooking, open, overruled });
+}
+
+/** An event that was found rather than written: only what differs from it is written, if it is ours to write. */
+function found(
+  { isOrganizer, direction }: Both,
+  wanted: BookedItem,
+  change: ItemChange,
+  busy: { readonly busy?: true },
+): Action {
+  // somebody else's meeting at another time
+  if (!isOrganizer && direction !== 'outlook_to_booking' && touchesTimes(change)) return { do: 'detach' };
+  if (!isOrganizer || direction === 'outlook_to_booking') return nothing;
+  if (Object.keys(change).length === 0 && busy.busy !== true) return nothing;
+  return changing(wanted, { change, ...busy });
+}
+
+/**
+ * What has ended was moved into the future in Outlook: whether that is the same reservation is for a person to say. Null: that
+ * person follows Outlook, or nobody does.
+ */
+function ofRevived({ isOrganizer, direction, choice }: Both, wanted: BookedItem, shown: Item): Action | null {
+  if (choice?.by !== 'person')
+    return direction === 'booking_to_outlook' ? null : changing(wanted, { open: ['startsAt', 'endsAt'] });
+  if (choice.side !== 'booking') return null;
+  // what a person keeps is shown again where it was; the meeting of somebody else stays where it is
+  const change = differing(shown, wanted);
+  return !isOrganizer || Object.keys(change).length === 0 ? nothing : changing(wanted, { change });
+}
+
+/** What Outlook changed, as far as that is followed. */
+function outlookChanges({ base, direction, time, choice }: Both, shown: Item): ItemChange {
+  const isFollowed = time === 'ahead' || (time === 'revived' && choice?.by === 'person');
+  return !isFollowed || direction === 'booking_to_outlook' || base === null ? {} : changedFields(base, shown);
 }
 
 const sideOf = (choice: Choice) => (choice?.side === 'booking gives in' ? 'outlook' : (choice?.side ?? null));
@@ -255,11 +269,11 @@ const isTentative = (item: BookedChange | null): boolean => item?.as?.tentative 
  * Shown as free, which the booking system cannot store, where that is not ours to take back: somebody else's meeting, or a
  * room that only takes what Outlook gives.
  */
-function freeForOthers({ choice, direction }: Known, wanted: Item): Action {
-  if (direction === 'booking_to_outlook') return { do: 'settle', as: 'synced' };
+function freeForOthers({ choice, direction }: Both, wanted: Item): Action {
+  if (direction === 'booking_to_outlook') return nothing;
   if (choice?.by !== 'person') return { do: 'ask', about: 'free' };
   if (choice.side !== 'booking') return { do: 'cancel-booking' };
-  return { do: 'change', item: wanted, change: {}, busy: true, toBooking: {}, open: [], overruled: [] };
+  return changing(wanted, { busy: true });
 }
 
 /** What the booking system changed goes back to what Outlook shows. */
@@ -269,8 +283,7 @@ function yielding(agreed: ItemChange | null, wanted: Item, shown: Item): Action 
   const toBooking: ItemChange = Object.fromEntries(
     changed.filter((field) => differs[field] !== undefined).map((field) => [field, shown[field]]),
   );
-  if (Object.keys(toBooking).length === 0) return { do: 'settle', as: 'synced' };
-  return { do: 'change', item: wanted, change: {}, toBooking, open: [], overruled: [] };
+  return Object.keys(toBooking).length === 0 ? nothing : changing(wanted, { toBooking });
 }
 
 /**

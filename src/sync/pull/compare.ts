@@ -97,10 +97,11 @@ export function compare(
     free.map((event) => ({ ...event, remembered: remembered.get(event.id) })),
   );
   const taken = new Set(matches.map(({ event }) => event.id));
-  const known: ObservedEvent[] = [];
+  const mapped: ObservedEvent[] = [];
   for (const [eventId, mapping] of byEvent) {
     const news = newsOf(mapping, listed.get(eventId), window);
-    if (news === 'missing' || (news !== null && imports)) known.push({ id: mapping.id, news, dueInMs: null });
+    if (news === 'missing' || (news !== null && imports))
+      mapped.push({ id: mapping.id, news, dueInMs: null });
   }
   const unmapped = events.filter(
     (event) => isOfInterest(event) && !byEvent.has(event.id) && !taken.has(event.id),
@@ -108,7 +109,7 @@ export function compare(
   return {
     // what only the booking system fills shows what that says
     attachments: matches.map((found) => attachmentOf(found, { kept: false, lane: 1 })),
-    known,
+    mapped,
     // where nothing is imported, what one of our creates made for a reservation that is cancelled by now has to go
     unmapped: unmapped
       .filter(({ properties, isOrganizer }) => imports || (isOrganizer && properties !== null))

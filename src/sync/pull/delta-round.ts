@@ -62,7 +62,7 @@ export function createPull(options: PullOptions) {
         rows += answer.rows.length + answer.removed.length;
         links[at] = answer.deltaLink ?? answer.nextLink ?? link;
         const observed = await observe(room, answer, span, signal);
-        isActive ||= observed.unmapped.length > 0 || observed.known.some(({ news }) => news !== null);
+        isActive ||= observed.unmapped.length > 0 || observed.mapped.some(({ news }) => news !== null);
         const refused = await storePage(db, room, reportedAt, observed, links);
         for (const error of refused) tell({ fact: 'bug', error, where: `the changes of ${room.name}` });
       }

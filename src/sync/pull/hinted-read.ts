@@ -66,13 +66,13 @@ export function createHintedRead({ db, outlook, window, tell }: HintedReadOption
     if (hints.length > hintsMost) {
       // requested before the hints go: a round that somebody asked for is made again soon, should delta lag behind it
       await pullAgain(db, room, 0, 0);
-      await storeHinted(db, room, reportedAt, { known: [], unmapped: [] }, hints);
+      await storeHinted(db, room, reportedAt, { mapped: [], unmapped: [] }, hints);
       return { rows: 0, tooMany: true };
     }
     const ids = hints.map(({ eventId }) => eventId);
-    const known = await knownEvents(db, room, ids, ids);
-    const byEvent = new Map(known.map((mapping) => [mapping.eventId, mapping]));
-    const masters = new Set(known.flatMap(({ seriesMasterId }) => seriesMasterId ?? []));
+    const mappings = await knownEvents(db, room, ids, ids);
+    const byEvent = new Map(mappings.map((mapping) => [mapping.eventId, mapping]));
+    const masters = new Set(mappings.flatMap(({ seriesMasterId }) => seriesMasterId ?? []));
     const rows: DeltaRow[] = [];
     const removed: string[] = [];
 
@@ -88,19 +88,19 @@ export function createHintedRead({ db, outlook, window, tell }: HintedReadOption
         return; // our own write came back
       if (deleted) return void removed.push(eventId);
       // of a series all instances are read, once
-      if (masters.has(eventId)) return void rows.push(bare(eventId, 'seriesMaster', null));
+      if (masters.has(eventId)) return void rows.push(rowById(eventId, 'seriesMaster', null));
       if (mapping?.seriesMasterId != null)
-        return void rows.push(bare(eventId, 'occurrence', mapping.seriesMasterId));
+        return void rows.push(rowById(eventId, 'occurrence', mapping.seriesMasterId));
       const event = await readEvent(room, eventId, mapping === undefined ? earlyMs : [], signal);
       // what cannot be read now is noted, and read in its own time
-      if (event === 'unreadable') return void rows.push(bare(eventId, 'singleInstance', null));
+      if (event === 'unreadable') return void rows.push(rowById(eventId, 'singleInstance', null));
       // one that nobody knows and that is not there shows in the round that makes sure
       if (event === null) return void (mapping !== undefined && removed.push(eventId));
       rows.push(rowOf(event));
       if (event.type !== 'seriesMaster') outlook.keep(room, event);
     }
 
-    const nothing: Observed = { known: [], unmapped: [] };
+    const nothing: Observed = { mapped: [], unmapped: [] };
     let observed = nothing;
     try {
       await together(hints.map(readOne));
@@ -115,11 +115,12 @@ export function createHintedRead({ db, outlook, window, tell }: HintedReadOption
     }
     const refused = await storeHinted(db, room, reportedAt, observed, hints);
     for (const error of refused) tell({ fact: 'bug', error, where: `the hints of ${room.name}` });
-    return { rows: observed.known.length + observed.unmapped.length, tooMany: false };
+    return { rows: observed.mapped.length + observed.unmapped.length, tooMany: false };
   };
 }
 
-const bare = (id: string, type: DeltaRow['type'], seriesMasterId: string | null): DeltaRow => ({
+/** A row that names the event and shows nothing of it. */
+const rowById = (id: string, type: DeltaRow['type'], seriesMasterId: string | null): DeltaRow => ({
   id,
   type,
   seriesMasterId,

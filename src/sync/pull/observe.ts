@@ -63,56 +63,65 @@ export function createObserve(db: Queryable, outlook: Sight) {
         (row.type !== 'occurrence' || row.seriesMasterId === null || !series.has(row.seriesMasterId)),
     );
     const ids = [...singles, ...instances].map(({ id }) => id).concat(page.removed);
-    const known = await knownEvents(db, room, ids, [...series.keys()]);
-    const byEvent = new Map(known.map((mapping) => [mapping.eventId, mapping]));
-
-    const observed = new Map<number, ObservedEvent>();
-    const unmapped = new Map<string, UnmappedRow>();
-    const see = (event: OutlookEvent): void => {
-      const mapping = byEvent.get(event.id);
-      if (mapping === undefined) {
-        const row = unmappedOf(event);
-        if (isOfInterest(event) && overlaps(row, span)) unmapped.set(event.id, row);
-        return;
-      }
-      if (mapping.status === 'cancelled') {
-        if (isBack(mapping, event)) observed.set(mapping.id, { id: mapping.id, news: 'look', dueInMs: null });
-      } else if (isGivenBack(event.shows))
-        observed.set(mapping.id, { id: mapping.id, news: 'missing', dueInMs: null });
-      else if (isEcho(mapping, event)) {
-        // rows come in any order, and old ones again: one that shows nothing new takes back no other
-        if (!observed.has(mapping.id) && event.etag !== null && event.etag !== mapping.etag)
-          observed.set(mapping.id, { id: mapping.id, news: null, dueInMs: null, etag: event.etag });
-      } else observed.set(mapping.id, { id: mapping.id, news: 'look', dueInMs: null });
-    };
-    const missing = (mapping: (typeof known)[number]): void => {
-      if (mapping.status !== 'cancelled')
-        observed.set(mapping.id, { id: mapping.id, news: 'missing', dueInMs: null });
-    };
-
-    for (const id of page.removed) {
-      const mapping = byEvent.get(id);
-      if (mapping !== undefined) missing(mapping);
-      unmapped.delete(id);
-    }
-    for (const row of singles) {
-      if (row.event !== null) see(row.event);
-      else if (byEvent.has(row.id))
-        observed.set(byEvent.get(row.id)!.id, { id: byEvent.get(row.id)!.id, news: 'look', dueInMs: null });
-      else unmapped.set(row.id, unreadRow(row.id));
-    }
-    for (const event of instances) see(event);
-    // a deleted occurrence leaves no row at all (msgraph docs PR#4501)
-    const there = new Set([...listed, ...singles.map(({ id }) => id)]);
-    for (const mapping of known)
-      if (
-        mapping.seriesMasterId !== null &&
-        series.has(mapping.seriesMasterId) &&
-        !there.has(mapping.eventId)
-      )
-        if (overlaps(mapping, span)) missing(mapping);
-    return { known: [...observed.values()], unmapped: [...unmapped.values()] };
+    const read = new Set(series.keys());
+    const mappings = await knownEvents(db, room, ids, [...read]);
+    return observedOf(mappings, { singles, instances, removed: page.removed, series: read }, span);
   };
+}
+
+/** Rows that show an event each, the instances of the series that were read, and what is reported as removed. */
+interface Rows {
+  readonly singles: readonly DeltaRow[];
+  readonly instances: readonly OutlookEvent[];
+  readonly removed: readonly string[];
+  /** The series that were read. */
+  readonly series: ReadonlySet<string>;
+}
+
+type Mapping = Awaited<ReturnType<typeof knownEvents>>[number];
+
+function observedOf(mappings: readonly Mapping[], rows: Rows, span: Span): Observed {
+  const byEvent = new Map(mappings.map((mapping) => [mapping.eventId, mapping]));
+  const mapped = new Map<number, ObservedEvent>();
+  const unmapped = new Map<string, UnmappedRow>();
+  const note = (found: Pick<ObservedEvent, 'id' | 'news' | 'etag'>): void =>
+    void mapped.set(found.id, { ...found, dueInMs: null });
+  const see = (event: OutlookEvent): void => {
+    const mapping = byEvent.get(event.id);
+    if (mapping === undefined) {
+      const row = unmappedOf(event);
+      if (isOfInterest(event) && overlaps(row, span)) unmapped.set(event.id, row);
+      return;
+    }
+    const { id } = mapping;
+    if (mapping.status === 'cancelled') {
+      if (isBack(mapping, event)) note({ id, news: 'look' });
+    } else if (isGivenBack(event.shows)) note({ id, news: 'missing' });
+    else if (isEcho(mapping, event)) {
+      // rows come in any order, and old ones again: one that shows nothing new takes back no other
+      if (!mapped.has(id) && event.etag !== null && event.etag !== mapping.etag)
+        note({ id, news: null, etag: event.etag });
+    } else note({ id, news: 'look' });
+  };
+  const missing = ({ id, status }: Mapping): void => {
+    if (status !== 'cancelled') note({ id, news: 'missing' });
+  };
+
+  for (const id of rows.removed) if (byEvent.has(id)) missing(byEvent.get(id)!);
+  for (const row of rows.singles) {
+    if (row.event !== null) see(row.event);
+    else if (byEvent.has(row.id)) note({ id: byEvent.get(row.id)!.id, news: 'look' });
+    else unmapped.set(row.id, unreadRow(row.id));
+  }
+  for (const event of rows.instances) see(event);
+  // a deleted occurrence leaves no row at all (msgraph docs PR#4501)
+  const there = new Set([...rows.instances, ...rows.singles].map(({ id }) => id));
+  const lost = mappings.filter(
+    ({ seriesMasterId, eventId }) =>
+      seriesMasterId !== null && rows.series.has(seriesMasterId) && !there.has(eventId),
+  );
+  for (const mapping of lost) if (overlaps(mapping, span)) missing(mapping);
+  return { mapped: [...mapped.values()], unmapped: [...unmapped.values()] };
 }
 
 /** The series a row belongs to: its own id, if it is a master. A master's times may be those of years ago. */

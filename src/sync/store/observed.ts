@@ -23,7 +23,7 @@ export async function storePage(
         room.id,
         room.epoch,
         reportedAt,
-        JSON.stringify(seen.known),
+        JSON.stringify(seen.mapped),
         JSON.stringify(seen.unmapped),
         links,
       ],
@@ -40,11 +40,11 @@ export async function storeHinted(
   done: readonly Hint[],
 ): Promise<readonly Error[]> {
   const hints = JSON.stringify(done.map(({ eventId, hintedAt }) => ({ eventId, hintedAt })));
-  const store = ({ known, unmapped }: Observed) =>
+  const store = ({ mapped, unmapped }: Observed) =>
     db.query({
       name: 'store_hinted',
       text: 'SELECT bridge_hinted($1, $2, $3, $4, $5, $6)',
-      values: [room.id, room.epoch, reportedAt, JSON.stringify(known), JSON.stringify(unmapped), hints],
+      values: [room.id, room.epoch, reportedAt, JSON.stringify(mapped), JSON.stringify(unmapped), hints],
     });
   return await storeObserved(db, room, reportedAt, observed, store);
 }
@@ -63,7 +63,7 @@ async function storeObserved(
   } catch (error) {
     if (!isRefusedForGood(error)) throw error;
     const refused = await noteEach(db, room, reportedAt, observed);
-    await store({ known: [], unmapped: [] });
+    await store({ mapped: [], unmapped: [] });
     return refused;
   }
 }
@@ -76,7 +76,7 @@ async function noteEach(
   db: Queryable,
   room: LeasedRoom,
   reportedAt: Date,
-  { known, unmapped }: Observed,
+  { mapped, unmapped }: Observed,
 ): Promise<Error[]> {
   const note = (seen: Partial<Observed>) =>
     db.query({
@@ -86,14 +86,14 @@ async function noteEach(
         room.id,
         room.epoch,
         reportedAt,
-        JSON.stringify(seen.known ?? []),
+        JSON.stringify(seen.mapped ?? []),
         JSON.stringify(seen.unmapped ?? []),
       ],
     });
-  const odd = await oneByOne(known, (one) => note({ known: [one] }));
+  const odd = await oneByOne(mapped, (one) => note({ mapped: [one] }));
   const oddUnmapped = await oneByOne(unmapped, (one) => note({ unmapped: [one] }));
   const refused = [
-    ...(await oneByOne(odd, ({ item: { id } }) => note({ known: [{ id, news: 'look', dueInMs: null }] }))),
+    ...(await oneByOne(odd, ({ item: { id } }) => note({ mapped: [{ id, news: 'look', dueInMs: null }] }))),
     ...(await oneByOne(oddUnmapped, ({ item }) => note({ unmapped: [unreadRow(item.eventId)] }))),
   ];
   return refused.map(({ error }) => error);
@@ -120,7 +120,11 @@ export async function finishBaseline(
   room: LeasedRoom,
   found: Baselined,
 ): Promise<readonly Error[]> {
-  const finish = ({ attachments, known, unmapped }: Pick<Baselined, 'attachments' | 'known' | 'unmapped'>) =>
+  const finish = ({
+    attachments,
+    mapped,
+    unmapped,
+  }: Pick<Baselined, 'attachments' | 'mapped' | 'unmapped'>) =>
     db.query({
       name: 'finish_baseline',
       text: 'SELECT bridge_baselined($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
@@ -129,7 +133,7 @@ export async function finishBaseline(
         room.epoch,
         JSON.stringify(attachments),
         found.reportedAt,
-        JSON.stringify(known),
+        JSON.stringify(mapped),
         JSON.stringify(unmapped),
         found.links,
         found.window.from,
@@ -143,7 +147,7 @@ export async function finishBaseline(
   } catch (error) {
     if (!isRefusedForGood(error)) throw error;
     const refused = await noteEach(db, room, found.reportedAt, found);
-    const nothing = { known: [], unmapped: [] };
+    const nothing = { mapped: [], unmapped: [] };
     const alone = await oneByOne(found.attachments, (one) => finish({ ...nothing, attachments: [one] }));
     if (alone.length === found.attachments.length) await finish({ ...nothing, attachments: [] });
     return [...refused, ...alone.map((one) => one.error)];

@@ -14,7 +14,7 @@ export interface Span {
   readonly to: string;
 }
 
-/** A mapping that is to be looked at; `dueInMs` null: at once. */
+/** A mapping that is to be read; `dueInMs` null: at once. */
 export interface ObservedEvent {
   readonly id: number;
   /** Null: nothing was edited, only the version has moved. */
@@ -41,7 +41,7 @@ export interface UnmappedRow {
 }
 
 export interface Observed {
-  readonly known: readonly ObservedEvent[];
+  readonly mapped: readonly ObservedEvent[];
   readonly unmapped: readonly UnmappedRow[];
 }
 

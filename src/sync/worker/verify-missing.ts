@@ -27,7 +27,7 @@ export function createVerifyMissing({ db, outlook, window, tell }: VerifyMissing
   async function meet(room: LeasedRoom, events: readonly OutlookEvent[], signal: AbortSignal) {
     const rows = events.map((event) => ({ ...event, event }));
     const { unmapped } = await observe(room, { rows, removed: [] }, await listWindow(db, window), signal);
-    return await storeHinted(db, room, new Date(), { known: [], unmapped }, []);
+    return await storeHinted(db, room, new Date(), { mapped: [], unmapped }, []);
   }
 
   /**
