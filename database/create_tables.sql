@@ -2689,7 +2689,7 @@ END $met$;
 
 -- Makes a reservation that lost its event in a room that of an event which is there again: it is active, or waits for approval, as
 -- the event shows it, or has the room back. Returns the keys that are stored, NULL where the adapter cannot do that; throws 23P01 as
--- bridge_write_back does.
+-- bridge_write_booking does.
 CREATE OR REPLACE FUNCTION bridge_revive(kind text, id_ bigint, room integer, item jsonb, note text) RETURNS text[] LANGUAGE plpgsql AS $revive$
 DECLARE
   stands boolean;
@@ -3322,7 +3322,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '54f0e76cff4e547398f2550e2708fc93402a46811680270c2c1e3a2f8c67b7c2 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'cc8f6f1d07e8222068ea11b68269cf769640c6c4c7eeb4adc62cd829f77a9dac ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
