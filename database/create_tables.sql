@@ -11,7 +11,7 @@ BEGIN
     RETURN;
   END IF;
   SELECT string_agg(c.relname, ', ' ORDER BY c.relname) INTO foreign_names FROM pg_class c
-  WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY ('{bridge_settings, bridge_resource_mappings, bridge_mappings, bridge_meetings, bridge_changes, bridge_missed_seq, bridge_room_state, bridge_subscriptions, bridge_log, bridge_alerts, bridge_schedules, bridge_removals, bridge_replicas, bridge_claim_seq, bridge_hints, bridge_watched, bridge_key}');
+  WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY ('{bridge_settings, bridge_resource_mappings, bridge_mappings, bridge_meetings, bridge_changes, bridge_missed_seq, bridge_room_state, bridge_subscriptions, bridge_log, bridge_alerts, bridge_schedules, bridge_removals, bridge_replicas, bridge_claim_seq, bridge_hints, bridge_watched, bridge_key, bridge_unfolded}');
   IF foreign_names IS NOT NULL THEN
     RAISE EXCEPTION 'There are tables under our names that are not ours: %', foreign_names
       USING HINT = 'Run the command adopt: it moves them aside and takes over the pairs they hold. Nothing was changed.';
@@ -595,6 +595,38 @@ END $$;
 $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0192_booking_digest', now());
 
+  EXECUTE $migration$
+-- One change that cannot be folded (its row of the view fails, or somebody's open transaction has its mapping) must not keep
+-- back all others: it waits here.
+
+CREATE TABLE bridge_unfolded (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  -- as in bridge_changes: all of them null where a table was emptied
+  reservation_type text,
+  reservation_id bigint,
+  reservation_key text,
+  changed_at timestamptz NOT NULL,
+  code text NOT NULL,
+  error_message text NOT NULL,
+  attempt integer NOT NULL DEFAULT 1,
+  retry_at timestamptz NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE UNIQUE INDEX bridge_unfolded_reservation ON bridge_unfolded
+  (coalesce(reservation_type, ''), coalesce(reservation_id, 0), coalesce(reservation_key, ''));
+COMMENT ON TABLE bridge_unfolded IS 'changes of the booking system that could not be folded; each is tried again at retry_at';
+COMMENT ON COLUMN bridge_unfolded.code IS 'the SQLSTATE of the last try; 55P03: a transaction that is still open has a row of ours';
+
+DO $$
+BEGIN
+  -- a helper that reads less now; daemons never called it
+  IF to_regprocedure('bridge_met(text, bigint)') IS NOT NULL THEN
+    DROP FUNCTION bridge_met(text, bigint);
+  END IF;
+END $$;
+$migration$;
+  INSERT INTO bridge_migrations (name, run_on) VALUES ('0193_unfolded', now());
+
   EXECUTE $functions$
 -- Advisory locks by name; src/locks.ts has the same for TypeScript, with what each is for. Numbers stand nowhere else but in the
 -- template of the triggers (12_watch.sql), where a call costs.
@@ -621,7 +653,8 @@ BEGIN
 END $lock$;
 CREATE OR REPLACE FUNCTION bridge_lock_for_settlement() RETURNS void LANGUAGE plpgsql AS $lock$
 BEGIN
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
+  -- from here on no row is waited for: a person's open transaction would hold up the fold, and that all rooms
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2), set_config('lock_timeout', '250ms', true) WHERE NOT bridge_is_plan();
 END $lock$;
 
 -- What several rooms share is written by one of them at a time. (7230914, as the seed of a digest)
@@ -1326,6 +1359,44 @@ END $hand$;
 $functions$;
 
   EXECUTE $functions$
+-- One row of the view that fails keeps back nothing but its own reservation.
+
+-- Whether an error says something of the rows that were read or written, and not of the database, the installation or other
+-- transactions.
+CREATE OR REPLACE FUNCTION bridge_concerns_rows(state text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $concerns$
+  SELECT state !~ '^(08|25|28|40|53|55|57|58|BR)' AND state NOT IN ('0A000', '42501', '42P01', '42703', '42883')
+$concerns$;
+
+-- One reservation in one room as bridge_work wants it; `unreadable`, with the reason, where its row fails; NULL: it has none.
+CREATE OR REPLACE FUNCTION bridge_read_item(kind text, id_ bigint, room integer, style jsonb) RETURNS jsonb LANGUAGE plpgsql STABLE AS $read$
+BEGIN
+  RETURN (SELECT jsonb_build_object('active', i.active, 'startsAt', i.starts_at, 'endsAt', i.ends_at, 'state',
+      bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
+        || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END)
+    FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room LIMIT 1);
+EXCEPTION WHEN OTHERS THEN
+  IF NOT bridge_concerns_rows(SQLSTATE) THEN
+    RAISE;
+  END IF;
+  RETURN jsonb_build_object('unreadable', format('%s (SQLSTATE %s)', SQLERRM, SQLSTATE));
+END $read$;
+
+-- The reservations in a room whose rows fail, each as type/id.
+CREATE OR REPLACE FUNCTION bridge_unreadable_in(room integer, style jsonb) RETURNS text[] LANGUAGE plpgsql STABLE AS $unreadable$
+DECLARE
+  one record;
+  found_ text[] := '{}';
+BEGIN
+  FOR one IN SELECT DISTINCT i.reservation_type AS kind, i.reservation_id AS id FROM bridge_items i WHERE i.resource_id = room LOOP
+    IF bridge_read_item(one.kind, one.id, room, style) ? 'unreadable' THEN
+      found_ := found_ || concat(one.kind, '/', one.id);
+    END IF;
+  END LOOP;
+  RETURN found_;
+END $unreadable$;
+$functions$;
+
+  EXECUTE $functions$
 -- One slot is shown once: what lies wholly under items of higher priority has no event of its own (5.4 of the design).
 
 -- Whether a mapping covers what lies beneath it: Outlook shows it in its place, or is about to. What was refused, or was
@@ -1593,7 +1664,8 @@ BEGIN
     WITH fresh AS (
       INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
         starts_at, ends_at, due_at, changed_at, last_modified_booking, booking_digest)
-      SELECT s.kind, s.reservation, s.resource, r.outlook_item_id, s.priority, s.begins, s.ends, now(), s.since, s.since, s.digest
+      -- once each: a view that joins too much has a row twice
+      SELECT DISTINCT ON (s.kind, s.reservation, s.resource) s.kind, s.reservation, s.resource, r.outlook_item_id, s.priority, s.begins, s.ends, now(), s.since, s.since, s.digest
       FROM unnest(mappings, entry_kinds, entry_reservations, since, resources, actives, priorities, begins, ends, digests)
         AS s (id, kind, reservation, since, resource, active, priority, begins, ends, digest)
       JOIN bridge_resource_mappings r ON r.resource_id = s.resource AND r.active = 1
@@ -1606,7 +1678,7 @@ BEGIN
           last_modified_booking = excluded.last_modified_booking, booking_digest = excluded.booking_digest
       RETURNING id, reservation_type, reservation_id, resource_id
     )
-    SELECT array_agg(f.id), array_agg(DISTINCT r.id), coalesce(jsonb_object_agg(f.id, s.item) FILTER (WHERE s.item IS NOT NULL), '{}')
+    SELECT array_agg(DISTINCT f.id), array_agg(DISTINCT r.id), coalesce(jsonb_object_agg(f.id, s.item) FILTER (WHERE s.item IS NOT NULL), '{}')
     INTO made, made_in, made_items
     FROM fresh f JOIN bridge_resource_mappings r ON r.resource_id = f.resource_id AND r.active = 1
     LEFT JOIN unnest(entry_kinds, entry_reservations, resources, kept) AS s (kind, reservation, resource, item)
@@ -1639,6 +1711,109 @@ BEGIN
   PERFORM bridge_ring_rooms(gathered.rooms);
   RETURN gathered.taken;
 END $fold$;
+$functions$;
+
+  EXECUTE $functions$
+-- What cannot be folded together with the rest: a row of the view fails, or somebody's open transaction has a row of ours.
+
+-- Other sessions than ours that have rows of ours in an open transaction, for people.
+CREATE OR REPLACE FUNCTION bridge_lock_holders() RETURNS text LANGUAGE sql STABLE AS $holders$
+  SELECT string_agg(DISTINCT format('%s (%s, pid %s)', coalesce(nullif(a.application_name, ''), 'a session without a name'), a.usename, a.pid), ', ')
+  FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+  WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_backend_pid() AND l.mode IN ('RowShareLock', 'RowExclusiveLock')
+    AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+    AND l.relation IN ('bridge_mappings'::regclass, 'bridge_room_state'::regclass, 'bridge_resource_mappings'::regclass)
+    AND a.application_name !~ '^bridge '
+$holders$;
+
+-- Folds one change by itself and makes its rooms due. False: it fails, and is kept in bridge_unfolded with the reason. What
+-- concerns more than this one is thrown. The caller has the fold's lock and a short lock_timeout.
+CREATE OR REPLACE FUNCTION bridge_fold_alone(kind text, id_ bigint, key text, since timestamptz, past_days integer, future_days integer)
+RETURNS boolean LANGUAGE plpgsql AS $alone$
+DECLARE
+  state text;
+  message text;
+  tries integer;
+BEGIN
+  BEGIN
+    INSERT INTO bridge_changes (reservation_type, reservation_id, reservation_key, changed_at) VALUES (kind, id_, key, since);
+    PERFORM bridge_fold(past_days, future_days, 1000);
+    DELETE FROM bridge_unfolded u
+    WHERE (u.reservation_type, u.reservation_id, u.reservation_key) IS NOT DISTINCT FROM (kind, id_, key);
+    RETURN true;
+  EXCEPTION WHEN OTHERS THEN
+    IF SQLSTATE NOT IN ('55P03', '40P01') AND NOT bridge_concerns_rows(SQLSTATE) THEN
+      RAISE;
+    END IF;
+    state := SQLSTATE;
+    message := CASE WHEN SQLSTATE IN ('55P03', '40P01')
+      THEN concat('rows of the bridge are locked by ', coalesce(bridge_lock_holders(), 'another transaction'))
+      ELSE format('%s (SQLSTATE %s)', SQLERRM, SQLSTATE) END;
+  END;
+  INSERT INTO bridge_unfolded AS u (reservation_type, reservation_id, reservation_key, changed_at, code, error_message, retry_at)
+  VALUES (kind, id_, key, since, state, message, clock_timestamp() + interval '1 second')
+  ON CONFLICT (coalesce(reservation_type, ''), coalesce(reservation_id, 0), coalesce(reservation_key, '')) DO UPDATE
+  SET code = excluded.code, error_message = excluded.error_message, attempt = u.attempt + 1,
+    -- an open transaction ends sooner than a row of the booking system is mended
+    retry_at = clock_timestamp() + least(interval '1 second' * 2 ^ least(u.attempt, 9),
+      CASE WHEN excluded.code IN ('55P03', '40P01') THEN interval '4 seconds' ELSE interval '5 minutes' END)
+  RETURNING u.attempt INTO tries;
+  IF tries = 1 AND state NOT IN ('55P03', '40P01') THEN
+    -- what is shown of it is read by itself, and parked with the reason
+    BEGIN
+      UPDATE bridge_mappings m SET due_at = now(), lane = 0, attempt = 0, revision = m.revision + 1, updated_at = now(),
+        sync_status = CASE WHEN m.sync_status IN ('synced', 'error') THEN 'pending' ELSE m.sync_status END
+      WHERE m.reservation_type = kind AND m.reservation_id = coalesce(id_, bridge_named(kind, key));
+      PERFORM bridge_ring_rooms(ARRAY(
+        SELECT r.id FROM bridge_mappings m JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
+        WHERE m.reservation_type = kind AND m.reservation_id = coalesce(id_, bridge_named(kind, key))));
+    EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+      NULL; -- a comparison of the room finds it
+    END;
+  END IF;
+  RETURN false;
+END $alone$;
+
+-- Folds what waits in the outbox change by change, and what was put aside and is to be tried again; at most `most` outbox rows.
+-- It stops after a quarter of a second, because all settlements wait meanwhile; the rest stays in the outbox. Returns how many
+-- changes could not be folded.
+CREATE OR REPLACE FUNCTION bridge_fold_each(past_days integer, future_days integer, most integer) RETURNS integer LANGUAGE plpgsql
+SET lock_timeout = '2s' AS $each$
+DECLARE
+  ends_at timestamptz;
+  waiting jsonb;
+  one record;
+  failed integer := 0;
+BEGIN
+  PERFORM bridge_lock_for_fold();
+  ends_at := clock_timestamp() + interval '250 milliseconds';
+  -- only a person has such rows for longer; for the rest of this function
+  PERFORM set_config('lock_timeout', '10ms', true);
+  WITH gone AS (
+    DELETE FROM bridge_changes WHERE ctid = ANY (ARRAY(SELECT ctid FROM bridge_changes LIMIT most FOR UPDATE SKIP LOCKED))
+    RETURNING reservation_type, reservation_id, reservation_key, changed_at
+  )
+  SELECT jsonb_agg(jsonb_build_object('kind', g.reservation_type, 'id', g.reservation_id, 'key', g.reservation_key, 'since', g.since))
+  INTO waiting
+  FROM (SELECT reservation_type, reservation_id, reservation_key, min(changed_at) AS since FROM gone GROUP BY 1, 2, 3) g;
+  FOR one IN
+    SELECT w.kind, w.id, w.key, min(w.since) AS since, EXISTS (
+        SELECT FROM bridge_unfolded u
+        WHERE (u.reservation_type, u.reservation_id, u.reservation_key) IS NOT DISTINCT FROM (w.kind, w.id, w.key)) AS is_known
+    FROM (SELECT * FROM jsonb_to_recordset(waiting) AS j (kind text, id bigint, key text, since timestamptz)
+          UNION ALL SELECT d.reservation_type, d.reservation_id, d.reservation_key, d.changed_at FROM bridge_unfolded d
+          WHERE d.retry_at <= clock_timestamp()) w
+    GROUP BY w.kind, w.id, w.key ORDER BY is_known, since
+  LOOP
+    IF clock_timestamp() > ends_at THEN
+      INSERT INTO bridge_changes (reservation_type, reservation_id, reservation_key, changed_at)
+      SELECT one.kind, one.id, one.key, one.since WHERE NOT one.is_known;
+    ELSIF NOT bridge_fold_alone(one.kind, one.id, one.key, one.since, past_days, future_days) THEN
+      failed := failed + 1;
+    END IF;
+  END LOOP;
+  RETURN failed;
+END $each$;
 $functions$;
 
   EXECUTE $functions$
@@ -1749,7 +1924,8 @@ $functions$;
 -- A room is leased with what is due in it, and given back. Plans: see 30_fold.sql.
 
 -- Mappings of one room, each with its item as it stands now: what decide needs, in one read. `known`: items that were read in
--- this transaction, by mapping. `active` is null when the reservation has no row in this room any more. `covered`,
+-- this transaction, by mapping. `active` is null when the reservation has no row in this room any more, or one that fails
+-- (`unreadable`). `covered`,
 -- `coverConfirmed`: see bridge_cover_of. The answer is json, not jsonb, which would be built anew in each answer that it becomes
 -- a part of.
 CREATE OR REPLACE FUNCTION bridge_work(room integer, rows_ bridge_mappings[], opens timestamptz, closes timestamptz, known jsonb)
@@ -1780,14 +1956,23 @@ BEGIN
   END LOOP;
   IF cardinality(unread) > 0 THEN
     style := bridge_style(room);
-    SELECT items || coalesce(jsonb_object_agg(u.id, v.item), '{}') INTO items
-    FROM unnest(unread, kinds, ids) AS u (id, kind, reservation) CROSS JOIN LATERAL (
-      SELECT jsonb_build_object('active', i.active, 'startsAt', i.starts_at, 'endsAt', i.ends_at, 'state',
-        bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
-          || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END) AS item
-      FROM bridge_items i
-      WHERE i.reservation_type = u.kind AND i.reservation_id = u.reservation AND i.resource_id = room
-      OFFSET 0) v;
+    BEGIN
+      SELECT items || coalesce(jsonb_object_agg(u.id, v.item), '{}') INTO items
+      FROM unnest(unread, kinds, ids) AS u (id, kind, reservation) CROSS JOIN LATERAL (
+        SELECT jsonb_build_object('active', i.active, 'startsAt', i.starts_at, 'endsAt', i.ends_at, 'state',
+          bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
+            || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END) AS item
+        FROM bridge_items i
+        WHERE i.reservation_type = u.kind AND i.reservation_id = u.reservation AND i.resource_id = room
+        OFFSET 0) v;
+    EXCEPTION WHEN OTHERS THEN
+      IF NOT bridge_concerns_rows(SQLSTATE) THEN
+        RAISE;
+      END IF;
+      SELECT items || coalesce(jsonb_object_agg(u.id, v.item) FILTER (WHERE v.item IS NOT NULL), '{}') INTO items
+      FROM unnest(unread, kinds, ids) AS u (id, kind, reservation)
+      CROSS JOIN LATERAL (SELECT bridge_read_item(u.kind, u.reservation, room, style) AS item OFFSET 0) v;
+    END;
   END IF;
   FOREACH m IN ARRAY rows_ LOOP
     item := items -> m.id::text;
@@ -1801,7 +1986,7 @@ BEGIN
       SELECT c.covered, c.confirmed INTO covered, cover_confirmed FROM bridge_cover_of(room, m.priority_level, begins, ends) c;
     END IF;
     elsewhere := false;
-    IF active IS NULL AND m.reservation_id IS NOT NULL THEN
+    IF item IS NULL AND m.reservation_id IS NOT NULL THEN
       elsewhere := EXISTS (SELECT FROM bridge_items e
         WHERE e.reservation_type = m.reservation_type AND e.reservation_id = m.reservation_id);
     END IF;
@@ -1809,7 +1994,7 @@ BEGIN
       'id', m.id, 'reservationType', m.reservation_type, 'reservationId', m.reservation_id, 'eventId', m.outlook_event_id,
       'status', m.sync_status, 'direction', m.sync_direction, 'generation', m.generation, 'revision', m.revision, 'createdAt', m.created_at,
       'attempt', m.attempt, 'lane', m.lane, 'agreement', m.agreement, 'bookingBase', m.booking_base, 'outlookBase', m.outlook_base,
-      'outlookSeen', m.outlook_seen, 'active', active, 'booking', item -> 'state',
+      'outlookSeen', m.outlook_seen, 'active', active, 'booking', item -> 'state', 'unreadable', item -> 'unreadable',
       'inWindow', ends > opens AND begins < closes,
       'covered', covered, 'coverConfirmed', cover_confirmed, 'ended', coalesce(ends, m.ends_at) <= now(), 'elsewhere', elsewhere,
       'news', m.outlook_news, 'isOrganizer', m.is_organizer, 'iCalUId', m.ical_uid, 'originalStart', m.original_start,
@@ -2281,6 +2466,7 @@ DECLARE
   differing bigint[];
   missing bigint[];
   misplaced bigint[];
+  unreadable text[];
 BEGIN
   SELECT s.reconcile_requested_at INTO requested_at FROM bridge_room_state s WHERE s.resource_mapping_id = room_id;
   SELECT r.* INTO room FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id
@@ -2299,48 +2485,61 @@ BEGIN
     -- what nobody imported while it waited, and the window has left behind
     AND (m.outlook_event_id IS NULL OR m.waits_for IS NOT NULL AND m.due_at IS NULL AND m.ends_at <= opens);
   -- first what differs is found, which takes its time in a large room and locks nothing ...
-  WITH items AS (
-    SELECT i.reservation_type, i.reservation_id, i.priority_level, i.active, i.starts_at, i.ends_at,
-           bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
-             || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END AS state
-    FROM bridge_items i WHERE i.resource_id = room.resource_id AND i.reservation_id IS NOT NULL
-  ), both_sides AS (
-    SELECT m.id, i.reservation_type IS NULL AS is_gone
-    FROM bridge_mappings m
-    LEFT JOIN items i ON i.reservation_type = m.reservation_type AND i.reservation_id = m.reservation_id
-    WHERE m.resource_id = room.resource_id AND m.reservation_id IS NOT NULL AND m.due_at IS NULL
-      AND (i.ends_at > opens AND i.starts_at < closes OR m.ends_at > opens AND m.starts_at < closes)
-      AND CASE WHEN i.reservation_type IS NULL THEN m.sync_status NOT IN ('cancelled', 'imported')
-               WHEN i.active THEN m.booking_seen IS DISTINCT FROM i.state OR NOT m.present OR m.sync_status = 'cancelled'
-                 -- read while no trigger said so: what it says was brought over, and where it lies was not written down
-                 OR (m.starts_at, m.ends_at, m.priority_level) IS DISTINCT FROM (i.starts_at, i.ends_at, i.priority_level)
-               -- a meeting that waits for approval keeps its event
-               WHEN i.state #> '{as,awaiting}' = 'true' AND m.sync_direction = 'outlook_to_booking' THEN m.present OR m.booking_seen IS DISTINCT FROM i.state
-               ELSE m.present OR m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled' END
-  ), unmapped AS (
-    SELECT i.reservation_type, i.reservation_id, i.priority_level, i.starts_at, i.ends_at FROM items i
-    WHERE i.active AND i.ends_at > opens AND i.starts_at < closes AND room.sync_direction <> 'outlook_to_booking'
-      AND NOT EXISTS (SELECT FROM bridge_mappings m WHERE m.reservation_type = i.reservation_type
-                      AND m.reservation_id = i.reservation_id AND m.resource_id = room.resource_id)
-  ), cover AS (
-    -- what lies on top of each priority, as bridge_cover_of has it of one item
-    SELECT p.priority_level,
-      coalesce(range_agg(tstzrange(n.starts_at, n.ends_at)) FILTER (WHERE bridge_covers(n)), '{}') AS spans,
-      coalesce(range_agg(tstzrange(n.starts_at, n.ends_at)) FILTER (WHERE bridge_cover_is_shown(n)), '{}') AS shown
-    FROM (SELECT DISTINCT priority_level FROM bridge_mappings WHERE resource_id = room.resource_id AND present) p
-    LEFT JOIN bridge_mappings n ON n.resource_id = room.resource_id AND n.present AND n.priority_level < p.priority_level
-      AND n.starts_at < n.ends_at
-    GROUP BY p.priority_level
-  )
-  SELECT (SELECT coalesce(jsonb_agg(to_jsonb(u)), '[]') FROM unmapped u),
-         (SELECT coalesce(array_agg(id) FILTER (WHERE NOT is_gone), '{}') FROM both_sides),
-         (SELECT coalesce(array_agg(id) FILTER (WHERE is_gone), '{}') FROM both_sides),
-         (SELECT coalesce(array_agg(m.id), '{}') FROM bridge_mappings m JOIN cover c USING (priority_level)
-          WHERE m.resource_id = room.resource_id AND m.due_at IS NULL AND m.present AND m.starts_at < m.ends_at
-            AND CASE m.sync_status WHEN 'shadowed' THEN NOT c.spans @> tstzrange(m.starts_at, m.ends_at)
-                  WHEN 'synced' THEN c.shown @> tstzrange(m.starts_at, m.ends_at) AND m.is_organizer
-                    AND room.sync_direction <> 'outlook_to_booking' END)
-  INTO fresh, differing, missing, misplaced;
+  LOOP
+    BEGIN
+      WITH items AS (
+        SELECT i.reservation_type, i.reservation_id, i.priority_level, i.active, i.starts_at, i.ends_at,
+               bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
+                 || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END AS state
+        FROM bridge_items i WHERE i.resource_id = room.resource_id AND i.reservation_id IS NOT NULL
+          AND (unreadable IS NULL OR NOT concat(i.reservation_type, '/', i.reservation_id) = ANY (unreadable))
+      ), both_sides AS (
+        SELECT m.id, i.reservation_type IS NULL AS is_gone
+        FROM bridge_mappings m
+        LEFT JOIN items i ON i.reservation_type = m.reservation_type AND i.reservation_id = m.reservation_id
+        WHERE m.resource_id = room.resource_id AND m.reservation_id IS NOT NULL AND m.due_at IS NULL
+          AND (unreadable IS NULL OR NOT concat(m.reservation_type, '/', m.reservation_id) = ANY (unreadable))
+          AND (i.ends_at > opens AND i.starts_at < closes OR m.ends_at > opens AND m.starts_at < closes)
+          AND CASE WHEN i.reservation_type IS NULL THEN m.sync_status NOT IN ('cancelled', 'imported')
+                   WHEN i.active THEN m.booking_seen IS DISTINCT FROM i.state OR NOT m.present OR m.sync_status = 'cancelled'
+                     -- read while no trigger said so: what it says was brought over, and where it lies was not written down
+                     OR (m.starts_at, m.ends_at, m.priority_level) IS DISTINCT FROM (i.starts_at, i.ends_at, i.priority_level)
+                   -- a meeting that waits for approval keeps its event
+                   WHEN i.state #> '{as,awaiting}' = 'true' AND m.sync_direction = 'outlook_to_booking' THEN m.present OR m.booking_seen IS DISTINCT FROM i.state
+                   ELSE m.present OR m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled' END
+      ), unmapped AS (
+        SELECT i.reservation_type, i.reservation_id, coalesce(i.priority_level, 1) AS priority_level, i.starts_at, i.ends_at FROM items i
+        WHERE i.active AND i.ends_at > opens AND i.starts_at < closes AND room.sync_direction <> 'outlook_to_booking'
+          AND NOT EXISTS (SELECT FROM bridge_mappings m WHERE m.reservation_type = i.reservation_type
+                          AND m.reservation_id = i.reservation_id AND m.resource_id = room.resource_id)
+      ), cover AS (
+        -- what lies on top of each priority, as bridge_cover_of has it of one item
+        SELECT p.priority_level,
+          coalesce(range_agg(tstzrange(n.starts_at, n.ends_at)) FILTER (WHERE bridge_covers(n)), '{}') AS spans,
+          coalesce(range_agg(tstzrange(n.starts_at, n.ends_at)) FILTER (WHERE bridge_cover_is_shown(n)), '{}') AS shown
+        FROM (SELECT DISTINCT priority_level FROM bridge_mappings WHERE resource_id = room.resource_id AND present) p
+        LEFT JOIN bridge_mappings n ON n.resource_id = room.resource_id AND n.present AND n.priority_level < p.priority_level
+          AND n.starts_at < n.ends_at
+        GROUP BY p.priority_level
+      )
+      SELECT (SELECT coalesce(jsonb_agg(to_jsonb(u)), '[]') FROM unmapped u),
+             (SELECT coalesce(array_agg(id) FILTER (WHERE NOT is_gone), '{}') FROM both_sides),
+             (SELECT coalesce(array_agg(id) FILTER (WHERE is_gone), '{}') FROM both_sides),
+             (SELECT coalesce(array_agg(m.id), '{}') FROM bridge_mappings m JOIN cover c USING (priority_level)
+              WHERE m.resource_id = room.resource_id AND m.due_at IS NULL AND m.present AND m.starts_at < m.ends_at
+                AND CASE m.sync_status WHEN 'shadowed' THEN NOT c.spans @> tstzrange(m.starts_at, m.ends_at)
+                      WHEN 'synced' THEN c.shown @> tstzrange(m.starts_at, m.ends_at) AND m.is_organizer
+                        AND room.sync_direction <> 'outlook_to_booking' END)
+      INTO fresh, differing, missing, misplaced;
+      EXIT;
+    EXCEPTION WHEN OTHERS THEN
+      IF unreadable IS NOT NULL OR NOT bridge_concerns_rows(SQLSTATE) THEN
+        RAISE;
+      END IF;
+      -- those whose rows fail stay as they are, and the others are compared
+      unreadable := bridge_unreadable_in(room.resource_id, style);
+    END;
+  END LOOP;
   -- ... then it is written down, never at the same time as a fold (see bridge_settle), which waits for what inserts the
   -- same mapping
   PERFORM bridge_lock_for_settlement();
@@ -2352,7 +2551,7 @@ BEGIN
   ON CONFLICT (reservation_type, reservation_id, resource_id) DO NOTHING;
   GET DIAGNOSTICS added = ROW_COUNT;
   UPDATE bridge_mappings m
-  SET present = i.active, starts_at = i.starts_at, ends_at = i.ends_at, priority_level = i.priority_level,
+  SET present = coalesce(i.active, false), starts_at = i.starts_at, ends_at = i.ends_at, priority_level = coalesce(i.priority_level, m.priority_level),
       due_at = now(), lane = 1, attempt = 0, revision = m.revision + 1, updated_at = now(),
       sync_status = CASE WHEN m.sync_status IN ('synced', 'error') THEN 'pending' ELSE m.sync_status END
   FROM (SELECT d.id, v.* FROM bridge_mappings d
@@ -2677,10 +2876,10 @@ $functions$;
 
 -- The active items that share time with this one in one of its rooms; `other` names each as people name it. An error names it
 -- so, never by its title: errors are logged and go out as alerts.
-CREATE OR REPLACE FUNCTION bridge_met(kind text, id_ bigint) RETURNS TABLE (other text, room integer, title text)
+CREATE OR REPLACE FUNCTION bridge_met(kind text, id_ bigint) RETURNS TABLE (other text, room integer)
 LANGUAGE plpgsql STABLE AS $met$
 BEGIN
-  RETURN QUERY SELECT o.reservation_type || '/' || coalesce(to_jsonb(o) ->> 'reservation_key', o.reservation_id::text), o.resource_id, o.title
+  RETURN QUERY SELECT o.reservation_type || '/' || coalesce(bridge_key_of(o.reservation_type, o.reservation_id), o.reservation_id::text), o.resource_id
   FROM bridge_items mine
   CROSS JOIN LATERAL (SELECT * FROM bridge_items i WHERE i.resource_id = mine.resource_id AND i.active OFFSET 0) o
   WHERE mine.reservation_type = kind AND mine.reservation_id = id_ AND o.starts_at < mine.ends_at AND o.ends_at > mine.starts_at
@@ -3322,12 +3521,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'cc8f6f1d07e8222068ea11b68269cf769640c6c4c7eeb4adc62cd829f77a9dac ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'bef0cb741ba3b75da42d4f2e789e10afb4fa7bd6e0799e2886e5f3d72c97b530 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_hand_over,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle_forgotten,bridge_settle_met,bridge_settle_counterparts,bridge_settle_removals,bridge_need_lease,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_with_merge,bridge_write_back,bridge_leaving,bridge_write_exchange,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle_forgotten,bridge_settle_met,bridge_settle_counterparts,bridge_settle_removals,bridge_need_lease,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_with_merge,bridge_write_back,bridge_leaving,bridge_write_exchange,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

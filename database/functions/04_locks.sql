@@ -23,7 +23,8 @@ BEGIN
 END $lock$;
 CREATE OR REPLACE FUNCTION bridge_lock_for_settlement() RETURNS void LANGUAGE plpgsql AS $lock$
 BEGIN
-  PERFORM pg_advisory_xact_lock_shared(7230912, 2) WHERE NOT bridge_is_plan();
+  -- from here on no row is waited for: a person's open transaction would hold up the fold, and that all rooms
+  PERFORM pg_advisory_xact_lock_shared(7230912, 2), set_config('lock_timeout', '250ms', true) WHERE NOT bridge_is_plan();
 END $lock$;
 
 -- What several rooms share is written by one of them at a time. (7230914, as the seed of a digest)

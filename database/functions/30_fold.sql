@@ -148,7 +148,8 @@ BEGIN
     WITH fresh AS (
       INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
         starts_at, ends_at, due_at, changed_at, last_modified_booking, booking_digest)
-      SELECT s.kind, s.reservation, s.resource, r.outlook_item_id, s.priority, s.begins, s.ends, now(), s.since, s.since, s.digest
+      -- once each: a view that joins too much has a row twice
+      SELECT DISTINCT ON (s.kind, s.reservation, s.resource) s.kind, s.reservation, s.resource, r.outlook_item_id, s.priority, s.begins, s.ends, now(), s.since, s.since, s.digest
       FROM unnest(mappings, entry_kinds, entry_reservations, since, resources, actives, priorities, begins, ends, digests)
         AS s (id, kind, reservation, since, resource, active, priority, begins, ends, digest)
       JOIN bridge_resource_mappings r ON r.resource_id = s.resource AND r.active = 1
@@ -161,7 +162,7 @@ BEGIN
           last_modified_booking = excluded.last_modified_booking, booking_digest = excluded.booking_digest
       RETURNING id, reservation_type, reservation_id, resource_id
     )
-    SELECT array_agg(f.id), array_agg(DISTINCT r.id), coalesce(jsonb_object_agg(f.id, s.item) FILTER (WHERE s.item IS NOT NULL), '{}')
+    SELECT array_agg(DISTINCT f.id), array_agg(DISTINCT r.id), coalesce(jsonb_object_agg(f.id, s.item) FILTER (WHERE s.item IS NOT NULL), '{}')
     INTO made, made_in, made_items
     FROM fresh f JOIN bridge_resource_mappings r ON r.resource_id = f.resource_id AND r.active = 1
     LEFT JOIN unnest(entry_kinds, entry_reservations, resources, kept) AS s (kind, reservation, resource, item)

@@ -1,7 +1,8 @@
 -- A room is leased with what is due in it, and given back. Plans: see 30_fold.sql.
 
 -- Mappings of one room, each with its item as it stands now: what decide needs, in one read. `known`: items that were read in
--- this transaction, by mapping. `active` is null when the reservation has no row in this room any more. `covered`,
+-- this transaction, by mapping. `active` is null when the reservation has no row in this room any more, or one that fails
+-- (`unreadable`). `covered`,
 -- `coverConfirmed`: see bridge_cover_of. The answer is json, not jsonb, which would be built anew in each answer that it becomes
 -- a part of.
 CREATE OR REPLACE FUNCTION bridge_work(room integer, rows_ bridge_mappings[], opens timestamptz, closes timestamptz, known jsonb)
@@ -32,14 +33,23 @@ BEGIN
   END LOOP;
   IF cardinality(unread) > 0 THEN
     style := bridge_style(room);
-    SELECT items || coalesce(jsonb_object_agg(u.id, v.item), '{}') INTO items
-    FROM unnest(unread, kinds, ids) AS u (id, kind, reservation) CROSS JOIN LATERAL (
-      SELECT jsonb_build_object('active', i.active, 'startsAt', i.starts_at, 'endsAt', i.ends_at, 'state',
-        bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
-          || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END) AS item
-      FROM bridge_items i
-      WHERE i.reservation_type = u.kind AND i.reservation_id = u.reservation AND i.resource_id = room
-      OFFSET 0) v;
+    BEGIN
+      SELECT items || coalesce(jsonb_object_agg(u.id, v.item), '{}') INTO items
+      FROM unnest(unread, kinds, ids) AS u (id, kind, reservation) CROSS JOIN LATERAL (
+        SELECT jsonb_build_object('active', i.active, 'startsAt', i.starts_at, 'endsAt', i.ends_at, 'state',
+          bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
+            || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END) AS item
+        FROM bridge_items i
+        WHERE i.reservation_type = u.kind AND i.reservation_id = u.reservation AND i.resource_id = room
+        OFFSET 0) v;
+    EXCEPTION WHEN OTHERS THEN
+      IF NOT bridge_concerns_rows(SQLSTATE) THEN
+        RAISE;
+      END IF;
+      SELECT items || coalesce(jsonb_object_agg(u.id, v.item) FILTER (WHERE v.item IS NOT NULL), '{}') INTO items
+      FROM unnest(unread, kinds, ids) AS u (id, kind, reservation)
+      CROSS JOIN LATERAL (SELECT bridge_read_item(u.kind, u.reservation, room, style) AS item OFFSET 0) v;
+    END;
   END IF;
   FOREACH m IN ARRAY rows_ LOOP
     item := items -> m.id::text;
@@ -53,7 +63,7 @@ BEGIN
       SELECT c.covered, c.confirmed INTO covered, cover_confirmed FROM bridge_cover_of(room, m.priority_level, begins, ends) c;
     END IF;
     elsewhere := false;
-    IF active IS NULL AND m.reservation_id IS NOT NULL THEN
+    IF item IS NULL AND m.reservation_id IS NOT NULL THEN
       elsewhere := EXISTS (SELECT FROM bridge_items e
         WHERE e.reservation_type = m.reservation_type AND e.reservation_id = m.reservation_id);
     END IF;
@@ -61,7 +71,7 @@ BEGIN
       'id', m.id, 'reservationType', m.reservation_type, 'reservationId', m.reservation_id, 'eventId', m.outlook_event_id,
       'status', m.sync_status, 'direction', m.sync_direction, 'generation', m.generation, 'revision', m.revision, 'createdAt', m.created_at,
       'attempt', m.attempt, 'lane', m.lane, 'agreement', m.agreement, 'bookingBase', m.booking_base, 'outlookBase', m.outlook_base,
-      'outlookSeen', m.outlook_seen, 'active', active, 'booking', item -> 'state',
+      'outlookSeen', m.outlook_seen, 'active', active, 'booking', item -> 'state', 'unreadable', item -> 'unreadable',
       'inWindow', ends > opens AND begins < closes,
       'covered', covered, 'coverConfirmed', cover_confirmed, 'ended', coalesce(ends, m.ends_at) <= now(), 'elsewhere', elsewhere,
       'news', m.outlook_news, 'isOrganizer', m.is_organizer, 'iCalUId', m.ical_uid, 'originalStart', m.original_start,

@@ -19,6 +19,7 @@ DECLARE
   differing bigint[];
   missing bigint[];
   misplaced bigint[];
+  unreadable text[];
 BEGIN
   SELECT s.reconcile_requested_at INTO requested_at FROM bridge_room_state s WHERE s.resource_mapping_id = room_id;
   SELECT r.* INTO room FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id
@@ -37,48 +38,61 @@ BEGIN
     -- what nobody imported while it waited, and the window has left behind
     AND (m.outlook_event_id IS NULL OR m.waits_for IS NOT NULL AND m.due_at IS NULL AND m.ends_at <= opens);
   -- first what differs is found, which takes its time in a large room and locks nothing ...
-  WITH items AS (
-    SELECT i.reservation_type, i.reservation_id, i.priority_level, i.active, i.starts_at, i.ends_at,
-           bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
-             || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END AS state
-    FROM bridge_items i WHERE i.resource_id = room.resource_id AND i.reservation_id IS NOT NULL
-  ), both_sides AS (
-    SELECT m.id, i.reservation_type IS NULL AS is_gone
-    FROM bridge_mappings m
-    LEFT JOIN items i ON i.reservation_type = m.reservation_type AND i.reservation_id = m.reservation_id
-    WHERE m.resource_id = room.resource_id AND m.reservation_id IS NOT NULL AND m.due_at IS NULL
-      AND (i.ends_at > opens AND i.starts_at < closes OR m.ends_at > opens AND m.starts_at < closes)
-      AND CASE WHEN i.reservation_type IS NULL THEN m.sync_status NOT IN ('cancelled', 'imported')
-               WHEN i.active THEN m.booking_seen IS DISTINCT FROM i.state OR NOT m.present OR m.sync_status = 'cancelled'
-                 -- read while no trigger said so: what it says was brought over, and where it lies was not written down
-                 OR (m.starts_at, m.ends_at, m.priority_level) IS DISTINCT FROM (i.starts_at, i.ends_at, i.priority_level)
-               -- a meeting that waits for approval keeps its event
-               WHEN i.state #> '{as,awaiting}' = 'true' AND m.sync_direction = 'outlook_to_booking' THEN m.present OR m.booking_seen IS DISTINCT FROM i.state
-               ELSE m.present OR m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled' END
-  ), unmapped AS (
-    SELECT i.reservation_type, i.reservation_id, i.priority_level, i.starts_at, i.ends_at FROM items i
-    WHERE i.active AND i.ends_at > opens AND i.starts_at < closes AND room.sync_direction <> 'outlook_to_booking'
-      AND NOT EXISTS (SELECT FROM bridge_mappings m WHERE m.reservation_type = i.reservation_type
-                      AND m.reservation_id = i.reservation_id AND m.resource_id = room.resource_id)
-  ), cover AS (
-    -- what lies on top of each priority, as bridge_cover_of has it of one item
-    SELECT p.priority_level,
-      coalesce(range_agg(tstzrange(n.starts_at, n.ends_at)) FILTER (WHERE bridge_covers(n)), '{}') AS spans,
-      coalesce(range_agg(tstzrange(n.starts_at, n.ends_at)) FILTER (WHERE bridge_cover_is_shown(n)), '{}') AS shown
-    FROM (SELECT DISTINCT priority_level FROM bridge_mappings WHERE resource_id = room.resource_id AND present) p
-    LEFT JOIN bridge_mappings n ON n.resource_id = room.resource_id AND n.present AND n.priority_level < p.priority_level
-      AND n.starts_at < n.ends_at
-    GROUP BY p.priority_level
-  )
-  SELECT (SELECT coalesce(jsonb_agg(to_jsonb(u)), '[]') FROM unmapped u),
-         (SELECT coalesce(array_agg(id) FILTER (WHERE NOT is_gone), '{}') FROM both_sides),
-         (SELECT coalesce(array_agg(id) FILTER (WHERE is_gone), '{}') FROM both_sides),
-         (SELECT coalesce(array_agg(m.id), '{}') FROM bridge_mappings m JOIN cover c USING (priority_level)
-          WHERE m.resource_id = room.resource_id AND m.due_at IS NULL AND m.present AND m.starts_at < m.ends_at
-            AND CASE m.sync_status WHEN 'shadowed' THEN NOT c.spans @> tstzrange(m.starts_at, m.ends_at)
-                  WHEN 'synced' THEN c.shown @> tstzrange(m.starts_at, m.ends_at) AND m.is_organizer
-                    AND room.sync_direction <> 'outlook_to_booking' END)
-  INTO fresh, differing, missing, misplaced;
+  LOOP
+    BEGIN
+      WITH items AS (
+        SELECT i.reservation_type, i.reservation_id, i.priority_level, i.active, i.starts_at, i.ends_at,
+               bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
+                 || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END AS state
+        FROM bridge_items i WHERE i.resource_id = room.resource_id AND i.reservation_id IS NOT NULL
+          AND (unreadable IS NULL OR NOT concat(i.reservation_type, '/', i.reservation_id) = ANY (unreadable))
+      ), both_sides AS (
+        SELECT m.id, i.reservation_type IS NULL AS is_gone
+        FROM bridge_mappings m
+        LEFT JOIN items i ON i.reservation_type = m.reservation_type AND i.reservation_id = m.reservation_id
+        WHERE m.resource_id = room.resource_id AND m.reservation_id IS NOT NULL AND m.due_at IS NULL
+          AND (unreadable IS NULL OR NOT concat(m.reservation_type, '/', m.reservation_id) = ANY (unreadable))
+          AND (i.ends_at > opens AND i.starts_at < closes OR m.ends_at > opens AND m.starts_at < closes)
+          AND CASE WHEN i.reservation_type IS NULL THEN m.sync_status NOT IN ('cancelled', 'imported')
+                   WHEN i.active THEN m.booking_seen IS DISTINCT FROM i.state OR NOT m.present OR m.sync_status = 'cancelled'
+                     -- read while no trigger said so: what it says was brought over, and where it lies was not written down
+                     OR (m.starts_at, m.ends_at, m.priority_level) IS DISTINCT FROM (i.starts_at, i.ends_at, i.priority_level)
+                   -- a meeting that waits for approval keeps its event
+                   WHEN i.state #> '{as,awaiting}' = 'true' AND m.sync_direction = 'outlook_to_booking' THEN m.present OR m.booking_seen IS DISTINCT FROM i.state
+                   ELSE m.present OR m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled' END
+      ), unmapped AS (
+        SELECT i.reservation_type, i.reservation_id, coalesce(i.priority_level, 1) AS priority_level, i.starts_at, i.ends_at FROM items i
+        WHERE i.active AND i.ends_at > opens AND i.starts_at < closes AND room.sync_direction <> 'outlook_to_booking'
+          AND NOT EXISTS (SELECT FROM bridge_mappings m WHERE m.reservation_type = i.reservation_type
+                          AND m.reservation_id = i.reservation_id AND m.resource_id = room.resource_id)
+      ), cover AS (
+        -- what lies on top of each priority, as bridge_cover_of has it of one item
+        SELECT p.priority_level,
+          coalesce(range_agg(tstzrange(n.starts_at, n.ends_at)) FILTER (WHERE bridge_covers(n)), '{}') AS spans,
+          coalesce(range_agg(tstzrange(n.starts_at, n.ends_at)) FILTER (WHERE bridge_cover_is_shown(n)), '{}') AS shown
+        FROM (SELECT DISTINCT priority_level FROM bridge_mappings WHERE resource_id = room.resource_id AND present) p
+        LEFT JOIN bridge_mappings n ON n.resource_id = room.resource_id AND n.present AND n.priority_level < p.priority_level
+          AND n.starts_at < n.ends_at
+        GROUP BY p.priority_level
+      )
+      SELECT (SELECT coalesce(jsonb_agg(to_jsonb(u)), '[]') FROM unmapped u),
+             (SELECT coalesce(array_agg(id) FILTER (WHERE NOT is_gone), '{}') FROM both_sides),
+             (SELECT coalesce(array_agg(id) FILTER (WHERE is_gone), '{}') FROM both_sides),
+             (SELECT coalesce(array_agg(m.id), '{}') FROM bridge_mappings m JOIN cover c USING (priority_level)
+              WHERE m.resource_id = room.resource_id AND m.due_at IS NULL AND m.present AND m.starts_at < m.ends_at
+                AND CASE m.sync_status WHEN 'shadowed' THEN NOT c.spans @> tstzrange(m.starts_at, m.ends_at)
+                      WHEN 'synced' THEN c.shown @> tstzrange(m.starts_at, m.ends_at) AND m.is_organizer
+                        AND room.sync_direction <> 'outlook_to_booking' END)
+      INTO fresh, differing, missing, misplaced;
+      EXIT;
+    EXCEPTION WHEN OTHERS THEN
+      IF unreadable IS NOT NULL OR NOT bridge_concerns_rows(SQLSTATE) THEN
+        RAISE;
+      END IF;
+      -- those whose rows fail stay as they are, and the others are compared
+      unreadable := bridge_unreadable_in(room.resource_id, style);
+    END;
+  END LOOP;
   -- ... then it is written down, never at the same time as a fold (see bridge_settle), which waits for what inserts the
   -- same mapping
   PERFORM bridge_lock_for_settlement();
@@ -90,7 +104,7 @@ BEGIN
   ON CONFLICT (reservation_type, reservation_id, resource_id) DO NOTHING;
   GET DIAGNOSTICS added = ROW_COUNT;
   UPDATE bridge_mappings m
-  SET present = i.active, starts_at = i.starts_at, ends_at = i.ends_at, priority_level = i.priority_level,
+  SET present = coalesce(i.active, false), starts_at = i.starts_at, ends_at = i.ends_at, priority_level = coalesce(i.priority_level, m.priority_level),
       due_at = now(), lane = 1, attempt = 0, revision = m.revision + 1, updated_at = now(),
       sync_status = CASE WHEN m.sync_status IN ('synced', 'error') THEN 'pending' ELSE m.sync_status END
   FROM (SELECT d.id, v.* FROM bridge_mappings d

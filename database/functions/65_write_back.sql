@@ -2,10 +2,10 @@
 
 -- The active items that share time with this one in one of its rooms; `other` names each as people name it. An error names it
 -- so, never by its title: errors are logged and go out as alerts.
-CREATE OR REPLACE FUNCTION bridge_met(kind text, id_ bigint) RETURNS TABLE (other text, room integer, title text)
+CREATE OR REPLACE FUNCTION bridge_met(kind text, id_ bigint) RETURNS TABLE (other text, room integer)
 LANGUAGE plpgsql STABLE AS $met$
 BEGIN
-  RETURN QUERY SELECT o.reservation_type || '/' || coalesce(to_jsonb(o) ->> 'reservation_key', o.reservation_id::text), o.resource_id, o.title
+  RETURN QUERY SELECT o.reservation_type || '/' || coalesce(bridge_key_of(o.reservation_type, o.reservation_id), o.reservation_id::text), o.resource_id
   FROM bridge_items mine
   CROSS JOIN LATERAL (SELECT * FROM bridge_items i WHERE i.resource_id = mine.resource_id AND i.active OFFSET 0) o
   WHERE mine.reservation_type = kind AND mine.reservation_id = id_ AND o.starts_at < mine.ends_at AND o.ends_at > mine.starts_at

@@ -23,6 +23,7 @@ import { createStart, type Hold } from '../sync/worker/start-mode.ts';
 import { createKeeper } from '../sync/webhooks/keeper.ts';
 import { watchMissedCaptures } from '../sync/worker/missed.ts';
 import { catchUpRooms, compareRooms, mendRooms, sweepRooms } from '../sync/worker/sweep.ts';
+import { foldAgain } from '../sync/store/work-list.ts';
 import { createSync } from '../sync/sync.ts';
 import { createWork, type Rhythm } from '../sync/worker/loop.ts';
 import { answerMs, openLease } from './lease.ts';
@@ -194,6 +195,7 @@ export async function createDaemon(
         const pids = [work.leasePid()].filter((pid) => pid !== null);
         peers = await beat(db, replica, pids);
         if (begun.mode !== 'shadow') await begin();
+        if (await foldAgain(db, config.window)) wake.ring();
         const missed = await missedCaptures.check();
         if (missed > 0) tell({ fact: 'capture-missed', times: missed });
       }),

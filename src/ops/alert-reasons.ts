@@ -23,6 +23,7 @@ export const reasonTypes = [
   'right-missing',
   'conflicts',
   'stuck',
+  'unfolded',
   'room-refused',
   'room-failing',
   'throttled',
@@ -97,6 +98,10 @@ const reasonsText = `
     'conflicts', (SELECT jsonb_build_object('open', count(*), 'rooms', array_agg(DISTINCT name),
       'why', (array_agg(error_message ORDER BY updated_at DESC))[1]) FROM open),
     'late', (SELECT jsonb_build_object('n', n, 'oldestMinutes', extract(epoch FROM now() - oldest) / 60, 'rooms', rooms) FROM late),
+    'unfolded', (SELECT jsonb_build_object('n', count(*), 'why', (array_agg(error_message ORDER BY created_at DESC))[1],
+        'isLocked', coalesce(bool_and(code IN ('55P03', '40P01')), false),
+        'reservations', array_agg(coalesce(reservation_type || '/' || coalesce(reservation_key, reservation_id::text), 'an emptied table') ORDER BY created_at DESC))
+      FROM bridge_unfolded WHERE code NOT IN ('55P03', '40P01') OR created_at < now() - interval '10 seconds'),
     'outboxMinutes', (SELECT extract(epoch FROM now() - min(changed_at)) / 60 FROM bridge_changes),
     'pullsLate', (SELECT jsonb_agg(name ORDER BY name) FROM room
       WHERE pull_due_at < now() - $1 * interval '1 minute' AND health = 'ok'),

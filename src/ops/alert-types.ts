@@ -19,6 +19,7 @@ const readTypes = [
   'right-missing',
   'conflicts',
   'stuck',
+  'unfolded',
   'room-refused',
   'room-failing',
   'throttled',

@@ -48,6 +48,13 @@ export interface Read {
     readonly oldestMinutes: number | null;
     readonly rooms: readonly string[] | null;
   };
+  /** Changes of the booking system that could not be folded; `isLocked`: open transactions of others have rows of ours. */
+  readonly unfolded: {
+    readonly n: number;
+    readonly why: string | null;
+    readonly isLocked: boolean;
+    readonly reservations: readonly string[] | null;
+  };
   readonly outboxMinutes: number | null;
   readonly pullsLate: readonly string[] | null;
   readonly errors: { readonly items: number; readonly failed: number };
@@ -77,6 +84,7 @@ export function alertsOf(read: Read, { webhooks, sends }: ReasonOptions): Alert[
     ...rightMissing(read.rightless),
     ...openConflicts(read.conflicts),
     ...(sends && !read.outlookIsOut ? stuck(read) : []),
+    ...unfolded(read.unfolded),
     ...(webhooks ? unsubscribed(read) : []),
   ];
 }
@@ -248,6 +256,22 @@ function stuck({ late, outboxMinutes, pullsLate }: Read): Alert[] {
         outbox_minutes: outboxMinutes,
         rooms: listed([...(late.rooms ?? []), ...(pullsLate ?? [])]),
       },
+    },
+  ];
+}
+
+function unfolded({ n, why, isLocked, reservations }: Read['unfolded']): Alert[] {
+  if (n === 0) return [];
+  return [
+    {
+      ...overall,
+      type: 'unfolded',
+      severity: 'warning',
+      message: `${n} ${n === 1 ? 'change' : 'changes'} of the booking system cannot be followed (${naming(reservations ?? [])}). The newest: ${said(why)}.`,
+      hint: isLocked
+        ? 'Commit the open transaction, or roll it back: what it has locked waits for it.'
+        : 'Correct the reservation in the booking system, or the view bridge_items of the adapter. It is tried again by itself.',
+      detail: { changes: n, reservations: listed(reservations) },
     },
   ];
 }

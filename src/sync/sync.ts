@@ -20,6 +20,7 @@ import { createReads } from './worker/reads.ts';
 import type { OutlookSide } from './outlook-side.ts';
 import type { ConflictPolicy } from './apply/decision.ts';
 import { createTroubles } from './apply/troubles.ts';
+import { patiently } from './store/patiently.ts';
 import { listWindow } from './store/pull-store.ts';
 import { withPrivacy } from './with-privacy.ts';
 import { withoutClaimedEvents } from './match/free-events.ts';
@@ -52,10 +53,13 @@ export interface SyncOptions {
 export const createSync = (options: SyncOptions) => createDrain(partsOf(options));
 
 /** What a drain is put together from. */
-export function partsOf(options: SyncOptions): DrainOptions {
+export function partsOf(given: SyncOptions): DrainOptions {
+  // a plan is one transaction, in which nothing that failed can be run again
+  const options = given.isPlan === true ? given : { ...given, db: patiently(given.db) };
   const { db, tell, window, isPlan = false, random = Math.random } = options;
   const outlook = withFreshReads(withPrivacy(db, withoutClaimedEvents(db, options.outlook)));
-  const writeBack = createWriteBack(db, random);
+  // what the booking system is busy with is put off
+  const writeBack = createWriteBack(given.db, random);
   const troubles = createTroubles(random);
   const apply = createApply({
     db,

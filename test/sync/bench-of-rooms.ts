@@ -3,8 +3,15 @@ import { randomUUID } from 'node:crypto';
 import { openSession } from '../../src/database.ts';
 import type { Fact } from '../../src/facts.ts';
 import type { Item } from '../../src/item.ts';
+import { boundedLocks } from '../../src/daemon/lease.ts';
 import { createDesk } from '../../src/sandbox/desk.ts';
-import { releaseRoom, takeRooms, type LeasedRoom, type Taken } from '../../src/sync/store/work-list.ts';
+import {
+  foldAgain,
+  releaseRoom,
+  takeRooms,
+  type LeasedRoom,
+  type Taken,
+} from '../../src/sync/store/work-list.ts';
 import type { Drained } from '../../src/sync/apply/rest.ts';
 import { itemsAtATime } from '../../src/sync/worker/drain.ts';
 import { createSync, type SyncOptions } from '../../src/sync/sync.ts';
@@ -32,6 +39,7 @@ export async function openRooms(
 ) {
   const db = await openTestDatabase({ schema: 'bridge' });
   const { session, close } = await openSession(db.config, 'test leases');
+  await session.query(boundedLocks);
   const outlook = createOutlookInMemory();
   const facts: Fact[] = [];
   const tell = (fact: Fact) => void facts.push(fact);
@@ -106,6 +114,8 @@ export async function openRooms(
     take,
     /** Folds the outbox while rooms are being worked on; returns how many rows it took. */
     fold: async () => (await db.query<{ n: number }>('SELECT bridge_fold(7, 365, 500) AS n'))[0]!.n,
+    /** What could not be folded is tried again where it is time, as the daemon does every second. */
+    foldAgain: () => foldAgain(db.pool, window),
     drainOne,
     settle,
     /** The daemon that drained is dead, wherever it was: its session is gone, and the rooms are still marked as held by it. */

@@ -39,6 +39,7 @@ export async function readAndDecide(
   facing: Facing & Sight,
   signal: AbortSignal,
 ): Promise<Decision | Unreadable> {
+  if (mapped.unreadable != null) return { mapped, unreadable: failingRow(mapped.unreadable) };
   try {
     return decisionOn(mapped, facing, await readEvent(mapped, facing, signal));
   } catch (error) {
@@ -46,6 +47,12 @@ export async function readAndDecide(
     throw error;
   }
 }
+
+/** Of a reservation whose row the booking system cannot show: nobody knows what it is, and nothing of it is changed. */
+const failingRow = (why: string) =>
+  new Permanent(`the booking system cannot show this reservation: ${why}`, {
+    hint: 'Correct the reservation in the booking system, or the view bridge_items of the adapter.',
+  });
 
 type ReadEvent = Partial<Pick<Decision, 'adopted' | 'seen'>>;
 

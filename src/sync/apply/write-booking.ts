@@ -105,7 +105,7 @@ export function createWriteBack(db: Queryable, random: () => number = Math.rando
     const place = placeOf(item, write);
     const { rows } = await db.query<{ other: string }>({
       name: 'who_has_the_time',
-      text: `SELECT i.reservation_type || '/' || coalesce(to_jsonb(i) ->> 'reservation_key', i.reservation_id::text) AS other FROM bridge_items i WHERE i.resource_id = $1 AND i.active AND i.starts_at < $3::timestamptz AND i.ends_at > $2::timestamptz
+      text: `SELECT i.reservation_type || '/' || coalesce(bridge_key_of(i.reservation_type, i.reservation_id), i.reservation_id::text) AS other FROM bridge_items i WHERE i.resource_id = $1 AND i.active AND i.starts_at < $3::timestamptz AND i.ends_at > $2::timestamptz
           AND NOT (i.reservation_type = $4 AND i.reservation_id = $5) IS TRUE
         ORDER BY i.starts_at LIMIT 1`,
       values: [room.resourceId, place?.startsAt ?? null, place?.endsAt ?? null, ...reservationOf(item)],

@@ -30,7 +30,10 @@ export interface PropertiesRecord {
     /** Its event is gone, and what that means is not dealt with yet. */
     readonly lost: boolean;
   } | null;
-  /** The reservation as it stands; null: it is gone, or there are no properties. `here`: it is in this room. */
+  /**
+   * The reservation as it stands; null: it is gone, or there are no properties. `here`: it is in this room. `item` null: its row
+   * cannot be read.
+   */
   readonly reservation: {
     readonly active: boolean;
     readonly here: boolean;
@@ -43,8 +46,8 @@ export interface PropertiesRecord {
 /** The reservation (`$type`, `$id`) as it stands, as SQL. */
 const reservationAs = (type: string, id: string, resource: string): string => `
   (SELECT jsonb_build_object('active', bool_or(i.active), 'here', bool_or(i.resource_id = ${resource}),
-      'item', (array_agg(${bookedState('i', `bridge_style(${resource})`)}
-               ORDER BY i.resource_id <> ${resource}))[1])
+      'item', bridge_read_item(${type}, ${id}, (array_agg(i.resource_id ORDER BY i.resource_id <> ${resource}))[1],
+        bridge_style(${resource})) -> 'state')
    FROM bridge_items i WHERE i.reservation_type = ${type} AND i.reservation_id = ${id} HAVING count(*) > 0)`;
 
 /** Whether an event was ours by the log, as SQL. */

@@ -4,7 +4,6 @@ import type { OutlookEvent } from '../../event.ts';
 import type { BookedItem } from '../../appearance.ts';
 import type { Id } from '../../id.ts';
 import type { Item, ReservationKey } from '../../item.ts';
-import { bookedState } from './booked-state.ts';
 import type { Hint, LeasedRoom, Window } from './work-list.ts';
 import type { ConflictNote, EventIntent, News, WaitsFor } from './work-item.ts';
 
@@ -203,7 +202,7 @@ export interface RoomMapping extends Omit<KnownEvent, 'eventId'> {
   readonly revision: number;
   readonly reservationType: string | null;
   readonly due: boolean;
-  /** Of a reservation without an event, or whose event is gone: what it is. */
+  /** Of a reservation without an event, or whose event is gone: what it is; null also where its row cannot be read. */
   readonly booking: BookedItem | null;
   readonly present: boolean;
   readonly intent: EventIntent | null;
@@ -219,11 +218,10 @@ export const mappedRows = `SELECT ${knownColumns}, m.reservation_type AS "reserv
     m.event_intent AS intent, m.conflict, m.ical_uid AS "iCalUId", m.series_master_id AS "seriesMasterId", m.outlook_seen AS "outlookSeen",
     to_char(m.original_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "originalStart", i.booking
   FROM bridge_mappings m
-  LEFT JOIN LATERAL (SELECT ${bookedState('v', 'bridge_style(m.resource_id)')} AS booking
-    FROM bridge_items v
+  LEFT JOIN LATERAL (
+    SELECT bridge_read_item(m.reservation_type, m.reservation_id, m.resource_id, bridge_style(m.resource_id)) -> 'state' AS booking
     WHERE (m.outlook_event_id IS NULL OR m.outlook_news = 'gone' OR m.sync_status = 'cancelled' AND m.due_at IS NOT NULL) AND m.present
-    AND v.reservation_type = m.reservation_type AND v.reservation_id = m.reservation_id
-    AND v.resource_id = m.resource_id OFFSET 0) i ON true`;
+      AND m.reservation_id IS NOT NULL OFFSET 0) i ON true`;
 
 export async function mappingsOf(session: Queryable, resourceId: number): Promise<RoomMapping[]> {
   const { rows } = await session.query<RoomMapping>({

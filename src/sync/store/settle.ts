@@ -1,6 +1,6 @@
 /** What came of the work on mappings is written down. The queries are functions of our own schema (`database/functions`). */
 import type { BookedItem } from '../../appearance.ts';
-import type { Queryable } from '../../database.ts';
+import { isContended, type Queryable } from '../../database.ts';
 import type { PullAction, PushAction } from '../../facts.ts';
 import type { Item, ItemChange } from '../../item.ts';
 import { agreementColumns, type Agreement } from './agreement.ts';
@@ -103,7 +103,7 @@ export interface Written {
 
 /**
  * Writes down results, of which one that PostgreSQL refuses unsettles no other: it is parked, and comes back so in
- * `results`. Throws BR001 when fenced.
+ * `results`; one whose row somebody else's transaction has keeps back no other either, and is thrown last. Throws BR001 when fenced.
  */
 export async function settleEach(
   session: Queryable,
@@ -113,13 +113,20 @@ export async function settleEach(
   try {
     return { results, written: await settleMappings(session, room, results) };
   } catch (error) {
-    if (!isRefusedForGood(error)) throw error;
+    if (!isRefusedForGood(error) && !(isContended(error) && results.length > 1)) throw error;
     const latency = new Map<number, number>();
+    const busy: unknown[] = [];
     const refused = await oneByOne(results, async (one) => {
-      for (const [id, ms] of (await settleMappings(session, room, [one])).latency) latency.set(id, ms);
+      try {
+        for (const [id, ms] of (await settleMappings(session, room, [one])).latency) latency.set(id, ms);
+      } catch (met) {
+        if (!isContended(met)) throw met;
+        busy.push(met);
+      }
     });
     const parked = new Map(refused.map(({ item, error: why }) => [item.id, parkedAs(item, why)]));
     for (const one of parked.values()) await parkMapping(session, room, one);
+    if (busy.length > 0) throw busy[0];
     return {
       results: results.map((one) => parked.get(one.id) ?? one),
       written: { latency, more: true, pulls: false },

@@ -2,9 +2,10 @@
  * The work list: what is due, who holds it, what became of it. The queries are functions of our own schema
  * (`database/functions`), so that from wake to work and from work to done it is one round trip each.
  */
-import { isContended, type Queryable } from '../../database.ts';
-import { Retryable } from '../../errors.ts';
+import { databaseFailure, isContended, type Queryable } from '../../database.ts';
+import { Permanent, Retryable } from '../../errors.ts';
 import type { RoomSettings } from '../../room-settings.ts';
+import { isRefusedForGood } from './one-by-one.ts';
 import { workItemOf, type WorkItem, type WorkRow } from './work-item.ts';
 import { locks } from '../../locks.ts';
 
@@ -90,8 +91,45 @@ export async function takeRooms(session: Queryable, options: TakeOptions): Promi
     return await leaseRooms(session, options);
   } catch (error) {
     await unlockOthers(session, options.held);
+    if (!mayConcernOne(error)) throw error;
+  }
+  await foldEach(session, options.window, foldMost);
+  try {
+    return await leaseRooms(session, options);
+  } catch (error) {
+    await unlockOthers(session, options.held);
     throw error;
   }
+}
+
+/** One row of the booking system fails, or somebody's open transaction has a row of ours: it need not concern the others. */
+function mayConcernOne(error: unknown): boolean {
+  if (isContended(error)) return true;
+  const failure = databaseFailure(error, 'take what is due');
+  return isRefusedForGood(error) && !(failure instanceof Permanent && failure.reach === 'side');
+}
+
+/**
+ * Folds what waits in the outbox change by change, at most `most` outbox rows, and what was put aside and is to be tried again.
+ * What fails is put aside with the reason. Returns how many that were.
+ */
+async function foldEach(session: Queryable, window: Window, most: number): Promise<number> {
+  const { rows } = await session.query<{ failed: number }>({
+    name: 'fold_each',
+    text: 'SELECT bridge_fold_each($1, $2, $3) AS failed',
+    values: [window.pastDays, window.futureDays, most],
+  });
+  return rows[0]!.failed;
+}
+
+/** Tries again what could not be folded, where it is time for that. Returns whether there was something to try. */
+export async function foldAgain(db: Queryable, window: Window): Promise<boolean> {
+  const { rows } = await db.query<{ waits: boolean }>({
+    name: 'read_unfolded',
+    text: 'SELECT EXISTS (SELECT FROM bridge_unfolded WHERE retry_at <= clock_timestamp()) AS waits',
+  });
+  if (rows[0]!.waits) await foldEach(db, window, 0);
+  return rows[0]!.waits;
 }
 
 /** A lock that is taken a second time would be freed once, and nobody else would ever get that room. */
@@ -259,6 +297,11 @@ export async function abandonRoom(session: Queryable, room: LeasedRoom, rest: Re
       rest?.hint ?? null,
     ],
   });
+}
+
+/** Frees the lock of a room and writes nothing down: the room stays marked as held. */
+export async function unlockRoom(session: Queryable, room: LeasedRoom): Promise<void> {
+  await session.query({ name: 'unlock_room', text: 'SELECT bridge_unlock_room($1)', values: [room.id] });
 }
 
 /**

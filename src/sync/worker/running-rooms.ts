@@ -3,11 +3,11 @@
  * and lets only that one rest.
  */
 import { backOffMs } from '../../back-off.ts';
-import { databaseFailure, type Queryable } from '../../database.ts';
+import { databaseFailure, isContended, type Queryable } from '../../database.ts';
 import { NotInstalled, Permanent, Retryable } from '../../errors.ts';
 import type { Tell } from '../../facts.ts';
 import type { Drained } from '../apply/rest.ts';
-import { abandonRoom, releaseRoom, type LeasedRoom, type Taken } from '../store/work-list.ts';
+import { abandonRoom, releaseRoom, unlockRoom, type LeasedRoom, type Taken } from '../store/work-list.ts';
 import type { createOutage } from './outage.ts';
 
 /**
@@ -82,11 +82,22 @@ export function createRunningRooms(options: RunningRoomsOptions) {
       await again(giveBack, signal);
       givenBack.add(room.id);
     } catch (error) {
+      // somebody's transaction has the room's row: whoever gets the room next takes it for abandoned
+      if (isContended(error) && (await isUnlocked(session, room))) return;
       // the lease ends with its session; if that is alive all the same, it must not keep the room
       const failure = databaseFailure(error, 'release a room');
       if (!(failure instanceof Retryable))
         tell({ fact: 'bug', error: failure, where: `giving back ${room.name}` });
       ended.abort(failure);
+    }
+  }
+
+  async function isUnlocked(session: Queryable, room: LeasedRoom): Promise<boolean> {
+    try {
+      await unlockRoom(session, room);
+      return true;
+    } catch {
+      return false; // the session ends, and its locks with it
     }
   }
 

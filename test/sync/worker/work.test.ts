@@ -2,13 +2,15 @@ import { migrateCommand } from '../../../src/command-name.ts';
 import { expect, test } from 'vitest';
 import { DatabaseError } from 'pg';
 import type { Fact } from '../../../src/facts.ts';
-import type { Taken } from '../../../src/sync/store/work-list.ts';
+import type { LeasedRoom, Taken } from '../../../src/sync/store/work-list.ts';
 import { createWork, type WorkOptions } from '../../../src/sync/worker/loop.ts';
 
 /** The loop on lease sessions that `openLease` makes; it ends at its third wait. */
 async function runUntilThirdWait(
   openLease: WorkOptions['openLease'],
   waitOr: (sleep: (ms: number) => Promise<void>) => WorkOptions['rhythm']['waitOr'] = (sleep) => sleep,
+  drain: WorkOptions['drain'] = () => Promise.reject(new Error('there is no room')),
+  pause?: WorkOptions['sleep'],
 ) {
   const ended = new AbortController();
   const facts: Fact[] = [];
@@ -25,7 +27,7 @@ async function runUntilThirdWait(
       opened += 1;
       return openLease();
     },
-    drain: () => Promise.reject(new Error('there is no room')),
+    drain,
     rhythm: {
       waitOr: waitOr(sleep),
       ring: () => undefined,
@@ -41,7 +43,7 @@ async function runUntilThirdWait(
     ringPeers: () => undefined,
     tell: (fact) => void facts.push(fact),
     random: () => 1,
-    sleep,
+    sleep: pause ?? sleep,
   });
   await work.run(ended.signal);
   return { facts, waits, opened };
@@ -103,3 +105,43 @@ test.each(['40001', '40P01', '55P03', '57014'])(
     expect(opened).toBe(1);
   },
 );
+
+test('a room whose row somebody keeps for too long is let go of, and its lease goes on', async () => {
+  const met = Object.assign(new DatabaseError('canceling statement due to lock timeout', 0, 'error'), {
+    code: '55P03',
+  });
+  const none: Taken = { folded: 0, rooms: [], stopped: [], more: false };
+  const room = {
+    id: 7,
+    name: 'Hall',
+    resourceId: 101,
+    attempt: 0,
+    epoch: 1,
+    due: [],
+  } as unknown as LeasedRoom;
+  const asked: string[] = [];
+  const { facts, opened } = await runUntilThirdWait(
+    async () => ({
+      session: {
+        query: async ({ name }: { name: string }) => {
+          asked.push(name);
+          if (name === 'release_room') throw met;
+          return { rows: [{ taken: asked.length === 1 ? { ...none, rooms: [room] } : none }] };
+        },
+      } as never,
+      lost: new AbortController().signal,
+      pid: 1,
+      close: async () => undefined,
+    }),
+    (sleep) => async (ms) => {
+      // the loop goes on once the room is let go of
+      if (asked.includes('unlock_room')) await sleep(ms);
+      else await new Promise(setImmediate);
+    },
+    async () => ({ rest: null, outage: null, answered: true }),
+    async () => undefined,
+  );
+  expect(asked.filter((name) => name === 'unlock_room')).toHaveLength(1);
+  expect(facts).toEqual([]);
+  expect(opened).toBe(1);
+});

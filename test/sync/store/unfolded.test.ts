@@ -1,0 +1,205 @@
+/** What one row of the booking system, or somebody's open transaction, cannot keep the others from. */
+import { expect, test } from 'vitest';
+import { at, both, open, other, room, shown, titles, type Rooms } from '../two-way-world.ts';
+
+/** From now on the row of a reservation with the title 'bad' fails, as a cast in an adapter's view may. */
+async function spoil(w: Rooms, title = `(1 / (length(title) - 3))::text`): Promise<() => Promise<void>> {
+  const [{ view }] = (await w.db.query<{ view: string }>(
+    `SELECT rtrim(pg_get_viewdef('bridge_items'), ';') AS view`,
+  )) as [{ view: string }];
+  await w.db.query(`CREATE OR REPLACE VIEW bridge_items AS
+    SELECT reservation_type, reservation_id, resource_id, priority_level, active, starts_at, ends_at, all_day,
+      CASE WHEN title = 'bad' THEN ${title} ELSE title END AS title, description, organizer_name, organizer_email, is_private
+    FROM (${view}) items`);
+  return async () => void (await w.db.query(`CREATE OR REPLACE VIEW bridge_items AS ${view}`));
+}
+
+const book = (w: Rooms, title: string, hour: number, resource = 101) =>
+  w.desk.book(resource, { title, from: w.day(3, `${hour}:00`), to: w.day(3, `${hour + 1}:00`) });
+const unfolded = (w: Rooms) =>
+  w.db.query('SELECT reservation_id AS id, code, attempt FROM bridge_unfolded ORDER BY 1');
+const retry = (w: Rooms) => w.db.query('UPDATE bridge_unfolded SET retry_at = now()');
+
+test('a row that fails keeps back nothing else; it is told, and followed once it can be read', async () => {
+  await using w = await open({}, both);
+  const mend = await spoil(w);
+  const bad = await book(w, 'bad', 10);
+  await book(w, 'good', 12);
+  await book(w, 'fine', 10, 102);
+  await w.settle();
+  expect([w.outlook.titles(room), w.outlook.titles(other)]).toEqual([['good'], ['fine']]);
+  expect(await unfolded(w)).toEqual([{ id: bad.id, code: '22012', attempt: 1 }]);
+
+  await mend();
+  await retry(w);
+  expect(await w.foldAgain()).toBe(true);
+  await w.settle();
+  expect(w.outlook.titles(room).toSorted()).toEqual(['bad', 'good']);
+  expect(await unfolded(w)).toEqual([]);
+});
+
+test('one that fails again waits for longer, and is looked at by none of the takes between', async () => {
+  await using w = await open();
+  await spoil(w);
+  await book(w, 'bad', 10);
+  await w.settle();
+  await retry(w);
+  expect([await w.foldAgain(), await w.foldAgain()]).toEqual([true, false]);
+  expect(await unfolded(w)).toMatchObject([{ attempt: 2 }]);
+});
+
+test('a reservation that is shown and cannot be read any more is parked; its event stays as it is', async () => {
+  await using w = await open();
+  const { reservation } = await shown(w);
+  const mend = await spoil(w);
+  await w.db.query(`UPDATE bb_event SET name = 'bad'`);
+  await book(w, 'good', 12);
+  await w.settle();
+  expect(w.outlook.titles(room).toSorted()).toEqual(['Choir', 'good']);
+  expect(await w.mapping(reservation)).toMatchObject({
+    sync_status: 'error',
+    error_message: expect.stringContaining('division by zero (SQLSTATE 22012)'),
+    hint: expect.stringContaining('bridge_items'),
+  });
+
+  await mend();
+  await w.db.query('UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now()');
+  await w.settle();
+  expect(w.outlook.titles(room).toSorted()).toEqual(['bad', 'good']);
+});
+
+test('a comparison of the room passes it by', async () => {
+  await using w = await open();
+  const { reservation } = await shown(w);
+  await w.db.query(
+    'ALTER TABLE bb_event DISABLE TRIGGER USER; ALTER TABLE bb_event_resource DISABLE TRIGGER USER',
+  );
+  await spoil(w);
+  await w.db.query(`UPDATE bb_event SET name = 'bad'`);
+  await book(w, 'good', 12);
+  await w.db.query('UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now()');
+  await w.settle();
+  expect(w.outlook.titles(room).toSorted()).toEqual(['Choir', 'good']);
+  expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'synced', present: true });
+});
+
+test('so does a full scan, and a write-back beside it', async () => {
+  await using w = await open();
+  await spoil(w);
+  await book(w, 'good', 10);
+  await w.settle();
+  await w.db.query(
+    'ALTER TABLE bb_event DISABLE TRIGGER USER; ALTER TABLE bb_event_resource DISABLE TRIGGER USER',
+  );
+  const bad = await book(w, 'bad', 12);
+  await w.db.query(
+    'INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, starts_at, ends_at) SELECT $1, $2, 101, $3, $4, $5',
+    [bad.type, bad.id, room, at(3, '11:00'), at(3, '12:00')],
+  );
+  await w.db.query('UPDATE bridge_room_state SET baselined_at = NULL, push_due_at = now()');
+  const event = w.outlook.in(room)[0]!;
+  w.outlook.edit(event.id, { endsAt: at(3, '11:30'), title: 'better' });
+  await w.settle();
+  expect((await w.db.query(`SELECT name FROM bb_event ORDER BY 1`)).map(({ name }) => name)).toEqual([
+    'bad',
+    'better',
+  ]);
+});
+
+test('two rows of one reservation in one room are one', async () => {
+  await using w = await open();
+  const [{ view }] = (await w.db.query<{ view: string }>(
+    `SELECT rtrim(pg_get_viewdef('bridge_items'), ';') AS view`,
+  )) as [{ view: string }];
+  await w.db.query(`CREATE OR REPLACE VIEW bridge_items AS
+    SELECT items.* FROM (${view}) items CROSS JOIN LATERAL generate_series(1, CASE title WHEN 'twice' THEN 2 ELSE 1 END)`);
+  await book(w, 'twice', 10);
+  await book(w, 'good', 12);
+  await w.settle();
+  expect((await titles(w)).outlook.toSorted()).toEqual(['good', 'twice']);
+  expect(await unfolded(w)).toEqual([]);
+});
+
+test('an open transaction on a mapping holds up that one, and is named', async () => {
+  await using w = await open({}, both);
+  const { reservation } = await shown(w);
+  const person = await w.db.pool.connect();
+  try {
+    await person.query(`SET application_name = 'DBeaver'; BEGIN; UPDATE bridge_mappings SET hint = 'mine'`);
+    await w.db.query(`UPDATE bb_event SET name = 'Orchestra'`);
+    await book(w, 'good', 12);
+    await book(w, 'fine', 10, 102);
+    await w.settle();
+    expect([w.outlook.titles(room).toSorted(), w.outlook.titles(other)]).toEqual([
+      ['Choir', 'good'],
+      ['fine'],
+    ]);
+    expect(
+      await w.db.query('SELECT reservation_id AS id, error_message AS why FROM bridge_unfolded'),
+    ).toEqual([{ id: reservation.id, why: expect.stringContaining('DBeaver') }]);
+    await person.query('COMMIT');
+  } finally {
+    person.release(true);
+  }
+  await retry(w);
+  await w.foldAgain();
+  await w.settle();
+  expect(w.outlook.titles(room).toSorted()).toEqual(['Orchestra', 'good']);
+});
+
+test('an open transaction on a room holds up that room, and no other', async () => {
+  await using w = await open({}, both);
+  const person = await w.db.pool.connect();
+  try {
+    await person.query(
+      `BEGIN; UPDATE bridge_resource_mappings SET outlook_item_name = 'Hall' WHERE resource_id = 101`,
+    );
+    await book(w, 'good', 12);
+    await book(w, 'fine', 10, 102);
+    await w.settle();
+    expect([w.outlook.titles(room), w.outlook.titles(other)]).toEqual([[], ['fine']]);
+    await person.query('COMMIT');
+  } finally {
+    person.release(true);
+  }
+  await retry(w);
+  await w.foldAgain();
+  await w.settle();
+  expect(w.outlook.titles(room)).toEqual(['good']);
+});
+
+test('what was written is settled after an open transaction on its mapping, and the others of its batch before that', async () => {
+  await using w = await open();
+  const { reservation } = await shown(w);
+  const person = await w.db.pool.connect();
+  const settling = `SELECT FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%bridge_settle%'`;
+  try {
+    w.outlook.meanwhile(async () => {
+      await person.query('BEGIN');
+      await person.query(`UPDATE bridge_mappings SET hint = 'mine' WHERE reservation_id = $1`, [
+        reservation.id,
+      ]);
+    });
+    await w.db.query(`UPDATE bb_event SET name = 'Orchestra'`);
+    await book(w, 'good', 12);
+    const worked = w.settle();
+    await expect.poll(async () => (await w.db.query(settling)).length, { timeout: 20_000 }).toBe(1);
+    await expect
+      .poll(
+        () => w.db.query(`SELECT sync_status FROM bridge_mappings WHERE reservation_id <> ${reservation.id}`),
+        {
+          timeout: 20_000,
+        },
+      )
+      .toEqual([{ sync_status: 'synced' }]);
+    await person.query('COMMIT');
+    await worked;
+  } finally {
+    person.release(true);
+  }
+  expect(w.outlook.titles(room).toSorted()).toEqual(['Orchestra', 'good']);
+  expect(await w.db.query('SELECT DISTINCT sync_status AS status FROM bridge_mappings')).toEqual([
+    { status: 'synced' },
+  ]);
+});
