@@ -1,14 +1,14 @@
 /**
- * All there is to tell. Parts do not log what the operator cares about: they tell a fact, and `ops/tell.ts` turns
- * each into its log line, metric, alert and live-feed entry, exhaustively, so that the four cannot drift.
+ * All facts. Parts do not write log lines for the operator: they report a fact, and `ops/tell.ts` turns it into log line, metric,
+ * alert and live-feed entry in one exhaustive place.
  */
 import type { Id } from './id.ts';
 
-/** What was done to one item in Outlook. `unchanged`: both sides were equal already. */
+/** The action on one item in Outlook. `unchanged`: both sides were already equal. */
 export type PushAction =
   'created' | 'adopted' | 'updated' | 'deleted' | 'shadowed' | 'waiting' | 'unchanged' | 'forgotten';
 
-/** What was done to one reservation because of Outlook. `joined`: a meeting's further room; `declined`: we told its organiser. */
+/** The action on one reservation because of Outlook. `joined`: another room of a meeting; `declined`: the organiser was notified. */
 export type PullAction = 'imported' | 'joined' | 'booking-updated' | 'booking-cancelled' | 'declined';
 
 interface About {
@@ -17,7 +17,7 @@ interface About {
 }
 interface AboutItem extends About {
   readonly mappingId: number;
-  /** Null for an event that no reservation knows yet. */
+  /** Null for an event without a reservation. */
   readonly reservationType: string | null;
   readonly reservationId: Id | null;
 }
@@ -30,18 +30,18 @@ export type Fact =
       readonly latencyMs: number | null;
       readonly callMs: number;
     })
-  /** `latencyMs`: from Outlook's notification (or the page that told us) to the committed booking. */
+  /** `latencyMs`: from the notification or poll to the committed booking. */
   | (AboutItem & { readonly fact: 'pulled'; readonly action: PullAction; readonly latencyMs: number | null })
-  /** A person decides; until then nothing of it is changed on either side. */
+  /** A person has to decide; until then neither side is changed. */
   | (AboutItem & {
       readonly fact: 'conflict';
       readonly kind: string;
       readonly error: string;
       readonly hint: string | null;
     })
-  /** What a person was to decide is decided, or over. */
+  /** The conflict was decided or is over. */
   | (AboutItem & { readonly fact: 'conflict-over' })
-  /** A round of changes was read: `rows` of them. */
+  /** A delta round with `rows` rows was read. */
   | (About & { readonly fact: 'room-pulled'; readonly rows: number; readonly ms: number })
   | (AboutItem & { readonly fact: 'item-delayed'; readonly error: string; readonly inMs: number })
   | (AboutItem & { readonly fact: 'item-parked'; readonly error: string; readonly hint: string | null })
@@ -53,7 +53,7 @@ export type Fact =
       readonly throttled: boolean;
     })
   | (About & { readonly fact: 'room-refused'; readonly error: string; readonly hint: string | null })
-  /** Another installation, resource or row has the mailbox: a person decides. */
+  /** Another installation, resource or row claims the mailbox: a person has to decide. */
   | (About & { readonly fact: 'room-held'; readonly error: string; readonly hint: string | null })
   | (About & { readonly fact: 'room-well' })
   | (About & {
@@ -74,13 +74,13 @@ export type Fact =
       readonly side: 'outlook' | 'booking';
       readonly error: string;
       readonly hint: string | null;
-      /** It answers, and does not let us work until a person acts: a right is missing, say. */
+      /** It answers but refuses access until a person acts, for example because a right is missing. */
       readonly refused?: boolean;
     }
   | { readonly fact: 'outage-over'; readonly side: 'outlook' | 'booking'; readonly ms: number }
   | { readonly fact: 'listening'; readonly heard: boolean; readonly reason: string }
   | { readonly fact: 'lease-lost'; readonly reason: string }
-  /** Graph calls us for a room from now on, still, or no more. `lost`: Graph had forgotten it. */
+  /** A subscription was created, renewed or removed. `lost`: Graph had forgotten it. */
   | {
       readonly fact: 'subscription';
       readonly action: 'created' | 'renewed' | 'removed' | 'lost';
@@ -97,13 +97,13 @@ export type Fact =
       readonly hint: string | null;
       readonly inMs: number;
     }
-  /** Notifications of Graph since the last such fact: changes and events of the subscriptions themselves. */
+  /** Notifications since the last such fact: changes and lifecycle events. */
   | { readonly fact: 'notified'; readonly changes: number; readonly lifecycle: number }
-  /** Notifications that were none of Graph's: subscription or secret are not ours. */
+  /** Forged notifications: subscription or secret are unknown. */
   | { readonly fact: 'notifications-rejected'; readonly count: number }
   | { readonly fact: 'capture-missed'; readonly times: number }
   | { readonly fact: 'capture-broken'; readonly triggers: readonly string[] }
-  /** An alert of all daemons, told by the one that raised or closed it. */
+  /** An alert, reported by the daemon that raised or closed it. */
   | {
       readonly fact: 'alert';
       readonly event: 'opened' | 'closed';
@@ -114,7 +114,7 @@ export type Fact =
       readonly message: string;
     }
   | { readonly fact: 'alert-undelivered'; readonly type: string; readonly error: string }
-  /** `failed`: why; null: it did what it should. */
+  /** `failed`: the reason; null: success. */
   | {
       readonly fact: 'schedule-ran';
       readonly schedule: string;
@@ -122,7 +122,7 @@ export type Fact =
       readonly failed: string | null;
     }
   | { readonly fact: 'report'; readonly report: Readonly<Record<string, unknown>> }
-  /** START_MODE plan or shadow: what a sync would do. `counts` by what would be done. */
+  /** START_MODE plan or shadow: the plan. `counts` by action. */
   | {
       readonly fact: 'planned';
       readonly rooms: number;
@@ -131,14 +131,14 @@ export type Fact =
       readonly equal: number;
       readonly held: number;
     }
-  /** The database is not the one the installation was confirmed for, or was set back: nothing is written until a person confirms. */
+  /** The database is not the confirmed one, or was restored: nothing is written until a person confirms. */
   | {
       readonly fact: 'start-held';
       readonly reason: 'database' | 'set-back';
       readonly error: string;
       readonly hint: string;
     }
-  /** A person has confirmed (START_MODE=plan, or what was held), and from now on it is written. */
+  /** A person confirmed the plan or the held database: writes are allowed from now on. */
   | { readonly fact: 'plan-confirmed'; readonly at: string }
   | { readonly fact: 'started'; readonly replica: string; readonly rooms: number }
   | { readonly fact: 'stopped' }

@@ -1,6 +1,6 @@
 /**
- * The statements of an adapter's files, and what one of them failed with, for the author: file, line and the statement's
- * first line, in a function the function and its line, the SQLSTATE, and what helps.
+ * The statements of an adapter's files, and the error report for its author: file, line and first line of the statement (inside
+ * a function, the function and its line), the SQLSTATE, and the remedy.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { placeOf } from '../adapter-error.ts';
 import { databaseFailure } from '../database.ts';
 import { NotInstalled, Permanent, Retryable, messageOf } from '../errors.ts';
 
-/** One statement of a file, and the line it begins in; comments before it belong to it. */
+/** One statement of a file with its preceding comments, and the line of its start. */
 interface Located {
   readonly statement: string;
   readonly line: number;
@@ -25,7 +25,7 @@ export interface AdapterStatement extends Located {
 export const readStatements = (folder: string, file: string): AdapterStatement[] =>
   locateStatements(readFileSync(join(folder, file), 'utf8')).map((one) => ({ ...one, folder, file }));
 
-/** A file that is one statement. */
+/** A file with a single statement. */
 export const readWhole = (folder: string, file: string): AdapterStatement => ({
   statement: readFileSync(join(folder, file), 'utf8'),
   line: 1,
@@ -33,7 +33,7 @@ export const readWhole = (folder: string, file: string): AdapterStatement => ({
   file,
 });
 
-/** Sets how long psql waits for a lock. The sessions of the bridge have a setting of their own, which no file changes. */
+/** Sets psql's lock_timeout. The bridge's sessions have their own setting, which no file changes. */
 export const isOfSession = ({ statement }: Located): boolean =>
   /^(SET|RESET)\s+lock_timeout\b/i.test(statement.slice(beginOf(statement)));
 
@@ -49,7 +49,7 @@ const hints: Readonly<Record<string, string>> = {
   '42P16': 'The installed object has another shape: run 90_uninstall.sql of the adapter, then migrate again.',
 };
 
-/** What a statement failed with, in words; null where it was not PostgreSQL that refused it. */
+/** The error of a statement in words; null if it does not come from PostgreSQL. */
 export function tellFailure(error: unknown, one: AdapterStatement): Told | null {
   if (!(error instanceof pg.DatabaseError)) return null;
   const { code = 'unknown', hint } = error;
@@ -63,7 +63,7 @@ export function tellFailure(error: unknown, one: AdapterStatement): Told | null 
   };
 }
 
-/** The failure as it is to be thrown: Permanent with its place, unless another try may help. */
+/** The error to throw: Permanent with its place, unless a retry may help. */
 export function adapterFailure(error: unknown, one: AdapterStatement): Error {
   const behind = error instanceof Error && error.cause !== undefined ? error.cause : error;
   const plain = error instanceof Retryable ? error : databaseFailure(behind, `${one.file}:${one.line}`);
@@ -72,7 +72,7 @@ export function adapterFailure(error: unknown, one: AdapterStatement): Error {
   return new Permanent(told.message, { hint: told.hint, cause: behind });
 }
 
-/** `file:line` of a line of a function that the adapter makes, as PostgreSQL counts its lines; null: it makes no such function. */
+/** `file:line` of a line inside a function of the adapter, by PostgreSQL's line count; null: the adapter has no such function. */
 export function lineInFiles(
   statements: readonly AdapterStatement[],
   functionName: string,
@@ -91,11 +91,11 @@ export function lineInFiles(
 
 const inline = 'inline_code_block';
 
-/** PostgreSQL gives the character, or for what a DO block runs the line in it; else it is where the statement begins. */
+/** PostgreSQL reports the character, or the line inside a DO block; otherwise the start of the statement is used. */
 function lineOf(error: pg.DatabaseError, { statement, line }: Located): number {
   const { position, where = '' } = error;
   if (position !== undefined) {
-    // characters, of which some take two places in a text of JavaScript
+    // code points, some of which are two UTF-16 units in JavaScript
     const before = [...statement].slice(0, Number(position) - 1).join('');
     return line + linesBefore(before, before.length);
   }
@@ -108,13 +108,13 @@ function lineOf(error: pg.DatabaseError, { statement, line }: Located): number {
 
 const linesBefore = (text: string, at: number) => text.slice(0, at).split('\n').length - 1;
 
-/** Where the body in dollar quotes begins; null: there is none. */
+/** The start of the dollar-quoted body; null: there is none. */
 function bodyOf(statement: string): number | null {
   const match = /\$(\w*)\$/.exec(statement.replace(/--[^\n]*/g, (comment) => ' '.repeat(comment.length)));
   return match === null ? null : match.index + match[0].length;
 }
 
-/** Behind the comments that stand before a statement. */
+/** The position after the comments before a statement. */
 const beginOf = (statement: string): number =>
   /^(?:\s+|--[^\n]*|\/\*[\s\S]*?\*\/)*/.exec(statement)![0].length;
 

@@ -1,6 +1,6 @@
 /**
- * Whether the adapter is installed as its files say, so that a daemon that starts again needs no right to create anything:
- * `bridge_settings` keeps a digest of the files and one of what the database made of them.
+ * Whether the installed adapter matches its files, so that a restarting daemon needs no CREATE rights: `bridge_settings` stores a
+ * digest of the files and one of the resulting database objects.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ import type { Queryable } from '../database.ts';
 import { readCapture } from './capture.ts';
 import { adapterFiles } from './install.ts';
 
-/** Of the template too, from which the triggers that it declares are made. */
+/** Includes the template from which the declared triggers are generated. */
 const digestOf = (folder: string) =>
   adapterFiles(folder)
     .map((name) => join(folder, name))
@@ -18,7 +18,7 @@ const digestOf = (folder: string) =>
     .reduce((hash, file) => hash.update(readFileSync(file)), createHash('sha256'))
     .digest('hex');
 
-/** Views, functions and triggers of ours, those of our own tables too: a change of either asks for another look. */
+/** Our views, functions and triggers, including those on our own tables: a change of any of them requires a new installation. */
 const state = `(
   SELECT md5(string_agg(o.line, '' ORDER BY o.line COLLATE "C")) FROM (
     SELECT pg_get_functiondef(p.oid) AS line FROM pg_proc p
@@ -30,7 +30,7 @@ const state = `(
     -- the triggers are made for it
     UNION ALL SELECT 'wake ' || value FROM public.bridge_settings WHERE name = 'wake') o)`;
 
-/** Writes down what was just installed. */
+/** Stores the digests of the installation. */
 export async function rememberAdapter(db: Queryable, folder: string): Promise<void> {
   await db.query(
     `INSERT INTO public.bridge_settings (name, value) VALUES ('adapter_state', $1 || ' ' || ${state})

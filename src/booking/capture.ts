@@ -1,7 +1,7 @@
 /**
- * Whether the booking system's changes are noted at all. Which tables are watched, and by which triggers, the adapter declares
- * (`bridge_watched`); what it makes without declaring it, `migrate` writes down. Each of them must be there, enabled and of use.
- * One that is not is reported; only `migrate` or a person repairs it.
+ * The state of the capture of booking changes. The adapter declares the watched tables and their triggers (`bridge_watched`);
+ * `migrate` records triggers that the adapter creates without a declaration. Each trigger must exist, be enabled and work.
+ * Problems are reported; only `migrate` or a person repairs them.
  */
 import type { Queryable } from '../database.ts';
 import { attachCommand, migrateCommand } from '../command-name.ts';
@@ -9,11 +9,11 @@ import { detachedSince, readDetached } from './detach.ts';
 import { untilUnlocked, type Tell } from './install.ts';
 
 export interface Capture {
-  /** Each is a sentence: a trigger that is gone, disabled, broken, or not on a partition yet. */
+  /** One sentence each: a trigger that is missing, disabled, broken, or not yet on a partition. */
   readonly missing: readonly string[];
-  /** Each is a sentence: a trigger of ours that nothing declares. It does no harm but what it costs. */
+  /** One sentence each: a trigger of ours without a declaration. It is harmless apart from its cost. */
   readonly extra: readonly string[];
-  /** What a DBA runs to repair what is missing; null: nothing is to be repaired. */
+  /** The DBA's repair statement; null: no repair is needed. */
   readonly repair: string | null;
 }
 
@@ -25,7 +25,7 @@ const ourTriggers = `
   WHERE NOT t.tgisinternal AND p.pronamespace = 'public'::regnamespace AND p.proname LIKE 'bridge\\_%'
     AND NOT (c.relnamespace = 'public'::regnamespace AND c.relname LIKE 'bridge\\_%')`;
 
-/** Writes down which triggers there are now. */
+/** Records the current triggers. */
 export async function rememberTriggers(db: Queryable): Promise<void> {
   await db.query(`
     INSERT INTO bridge_settings (name, value)
@@ -36,7 +36,7 @@ export async function rememberTriggers(db: Queryable): Promise<void> {
     WHERE bridge_settings.value <> excluded.value`);
 }
 
-/** Which triggers there are and what they call, as one value: one that was made or replaced changes it. */
+/** A fingerprint of the triggers and their functions; it changes when one is created or replaced. */
 export async function readTriggers(db: Queryable): Promise<string> {
   const { rows } = await db.query<{ triggers: string }>(
     `SELECT coalesce(string_agg(concat_ws(' ', relation, name, function), ',' ORDER BY relation, name), '') AS triggers
@@ -45,7 +45,7 @@ export async function readTriggers(db: Queryable): Promise<string> {
   return rows[0]!.triggers;
 }
 
-/** Takes away the triggers of tables that were declared before `since` and not again. Told, each. */
+/** Drops the triggers of tables declared before `since` and not again, and reports each. */
 export async function unwatchUndeclared(
   db: Queryable,
   since: string,
@@ -66,23 +66,23 @@ export async function unwatchUndeclared(
 interface Wanted {
   readonly table: string;
   readonly name: string;
-  /** Null: it is not there. */
+  /** Null: it does not exist. */
   readonly enabled: boolean | null;
-  /** The table it is a partition of, where it was attached after `migrate`. */
+  /** Its partitioned table, if it was attached after `migrate`. */
   readonly partitionOf: string | null;
   /** Columns of the declaration that the table does not have. */
   readonly gone: readonly string[];
 }
 
-/** The tables of bridge_watched with their oid: a name leads to none where our role may not use the schema. */
+/** The tables of bridge_watched by oid, because a name cannot be resolved in a schema that our role may not use. */
 const watchedTables = `
   SELECT w.*, c.oid AS relation FROM bridge_watched w
   LEFT JOIN (pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace)
     ON n.nspname = (parse_ident(w.table_name))[1] AND c.relname = (parse_ident(w.table_name))[2]`;
 
 /**
- * What should be there beside what is: `declared` by the adapter, `remembered` of tables that it does not declare, both on the
- * partitions too, because a statement that names a partition fires the triggers of that partition only.
+ * Joins the expected triggers with the existing ones: `declared` by the adapter, `remembered` for undeclared tables, both also on
+ * the partitions, because a statement on a partition fires only that partition's triggers.
  */
 const wanted = `
   WITH watched AS (${watchedTables}), ours AS (${ourTriggers}), remembered AS (
@@ -107,7 +107,7 @@ const wanted = `
     CROSS JOIN pg_partition_tree(c.oid) p WHERE p.relid <> c.oid
   )`;
 
-/** Reads the state of the triggers; as cheap as a few rows of the catalogue. */
+/** Reads the state of the triggers; costs a few catalogue rows. */
 export async function readCapture(db: Queryable): Promise<Capture> {
   const detached = await readDetached(db);
   if (detached !== null) return { missing: [detachedSince(detached)], extra: [], repair: attachCommand };

@@ -1,27 +1,27 @@
 /**
- * The bridge taken off the booking system's tables for an upgrade of them, and put back: a view blocks ALTER TABLE … TYPE of
- * what it reads, and a trigger fails on a column that was renamed. Our own tables stay, and `bridge_settings` remembers since
- * when; what happened meanwhile is found by comparing every room.
+ * Detaches the bridge from the booking system's tables for an upgrade of them, and attaches it again: a view blocks ALTER TABLE …
+ * TYPE of its columns, and a trigger fails on a renamed column. Our own tables stay, and `bridge_settings` stores the time of the
+ * detach; a comparison of every room finds the changes made meanwhile.
  */
 import { sqlState, type Queryable } from '../database.ts';
 import { attachCommand } from '../command-name.ts';
 import { NotInstalled, Permanent, messageOf } from '../errors.ts';
 import { untilUnlocked, type Tell } from './install.ts';
 
-/** Since when the bridge is detached, ISO 8601 in UTC; null: it is not. Needs our tables. */
+/** The time of the detach, ISO 8601 in UTC; null: not detached. Needs our tables. */
 export async function readDetached(db: Queryable): Promise<string | null> {
   const { rows } = await db.query<{ value: string }>(
-    // a table of somebody else may bear the name, with other columns
+    // a foreign table may have the name, with other columns
     `SELECT to_jsonb(s) ->> 'value' AS value FROM public.bridge_settings s WHERE to_jsonb(s) ->> 'name' = 'detached'`,
   );
   return rows[0]?.value ?? null;
 }
 
-/** What is told of it, without a full stop. */
+/** The message about it, without a full stop. */
 export const detachedSince = (since: string) =>
   `the bridge is detached from the booking system since ${since}`;
 
-/** Throws NotInstalled unless the view of the booking system can be read. */
+/** Throws NotInstalled unless the adapter's view can be read. */
 export async function needAdapter(db: Queryable): Promise<void> {
   const since = await readDetached(db);
   if (since !== null)
@@ -30,9 +30,9 @@ export async function needAdapter(db: Queryable): Promise<void> {
 }
 
 /**
- * Drops views, functions and triggers of the adapter, each as soon as its table is not in use. A trigger goes with its
- * function, so the owner of the functions may do it. Run again it goes on where it was stopped. Throws Permanent where
- * something of somebody else depends on a view. `ours`: the functions that are the bridge's own.
+ * Drops views, functions and triggers of the adapter, each as soon as its table is not in use. A trigger is dropped with its
+ * function, which needs only ownership of the function. A repetition continues where the previous run stopped. Throws Permanent
+ * if a foreign object depends on a view. `ours`: the bridge's own functions.
  */
 export async function detachAdapter(
   db: Queryable,
@@ -44,10 +44,10 @@ export async function detachAdapter(
     INSERT INTO public.bridge_settings (name, value)
     VALUES ('detached', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
     ON CONFLICT (name) DO NOTHING`);
-  // what goes with a function is known, and no news
+  // objects dropped with a function are expected
   await db.query('SET client_min_messages = warning');
   const { rows } = await db.query<{ statement: string }>(
-    // the views first: without them no daemon begins anything new
+    // the views first: without them no daemon starts new work
     `SELECT format('DROP VIEW IF EXISTS public.%I', c.relname) AS statement, 1 AS place, c.relname::text AS name
      FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'v' AND c.relname LIKE 'bridge\\_%'
      UNION ALL
@@ -73,7 +73,7 @@ export async function detachAdapter(
   }
 }
 
-/** The adapter is installed again. */
+/** Records that the adapter is installed again. */
 export async function forgetDetached(db: Queryable): Promise<void> {
   await db.query(`DELETE FROM public.bridge_settings WHERE name = 'detached'`);
 }

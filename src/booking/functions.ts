@@ -1,7 +1,7 @@
 /**
- * Our functions and the triggers on our own tables: the files of database/functions in the order of their names, and the
- * one of database/wake. They are replaced where they are not those of this version, and else left alone; what they are
- * installed over, and how a signature changes, is told in database/README.md.
+ * Our functions and the triggers on our own tables: the files of database/functions in the order of their names, and one of
+ * database/wake. They are replaced only if they are not those of this version; database/README.md explains the installation and
+ * changes of signatures.
  */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -20,18 +20,18 @@ export function functionTexts(wake: WakeMode): string[] {
   ];
 }
 
-/** Of `texts` as a whole; another letter is another digest. */
+/** The digest of `texts`. */
 const digestOf = (texts: readonly string[]) => createHash('sha256').update(texts.join('\n')).digest('hex');
 
 /**
- * An expression that yields what the database has of the functions in `texts` and of the triggers that call them, as a
- * digest: one that is replaced by hand, or by an older version, changes it.
+ * An SQL expression for the digest of the database's definitions of the functions in `texts` and their triggers; it changes if one
+ * is replaced by hand or by an older version.
  */
 function stateOf(texts: readonly string[]): string {
   const names = texts.flatMap((text) =>
     [...text.matchAll(/^CREATE OR REPLACE FUNCTION (\w+)/gm)].map((match) => match[1]!),
   );
-  // a definition leaves out the schema of what the search path finds
+  // a definition omits the schema of names found through the search path
   return `(
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
@@ -41,15 +41,15 @@ function stateOf(texts: readonly string[]): string {
     ) d)`;
 }
 
-/** The statement that writes down what was just installed. */
+/** The statement that stores the digests of the installation. */
 export const remembered = (texts: readonly string[]) => `
   INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '${digestOf(texts)} ' || ${stateOf(texts)})
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 `;
 
 /**
- * How the functions in the database stand to those of this version. `same`; `changed`: they were installed by this
- * version, and something became of them; `other`: another version installed them, or nobody did. Needs bridge_settings.
+ * Compares the functions in the database with those of this version. `same`; `changed`: installed by this version and modified
+ * since; `other`: installed by another version, or not at all. Needs bridge_settings.
  */
 export async function compareFunctions(db: Queryable, wake: WakeMode): Promise<'same' | 'changed' | 'other'> {
   const texts = functionTexts(wake);
@@ -62,7 +62,7 @@ export async function compareFunctions(db: Queryable, wake: WakeMode): Promise<'
   return found?.ours !== true ? 'other' : found.whole ? 'same' : 'changed';
 }
 
-/** Whether this version would leave the functions as they are, for the way of waking that is installed. */
+/** Whether this version would leave the functions as they are, for the installed value of WAKE. */
 export async function hasOurFunctions(db: Queryable): Promise<boolean> {
   const { rows } = await db.query<{ wake: WakeMode }>(
     `SELECT value AS wake FROM public.bridge_settings WHERE name = 'wake' AND value IN ('adaptive', 'notify', 'poll')`,
@@ -70,7 +70,7 @@ export async function hasOurFunctions(db: Queryable): Promise<boolean> {
   return (await compareFunctions(db, rows[0]?.wake ?? 'adaptive')) === 'same';
 }
 
-/** Replaces all of them, in one transaction; no table of the booking system is locked. */
+/** Replaces all functions in one transaction; locks no table of the booking system. */
 export async function installFunctions(
   db: Queryable,
   wake: WakeMode,
@@ -78,6 +78,6 @@ export async function installFunctions(
   signal: AbortSignal,
 ): Promise<void> {
   const texts = functionTexts(wake);
-  // one message is one transaction
+  // one message with several statements is one transaction
   await untilUnlocked(db, [...texts, remembered(texts)].join('\n'), tell, signal, 'our functions');
 }

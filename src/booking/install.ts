@@ -1,7 +1,7 @@
 /**
- * Installing an adapter: the SQL files of its folder, in the order of their names, statement by statement. Each
- * statement is a transaction of its own and waits for a lock half a second at most, again and again, so that no
- * booking waits behind us for longer. The contract of the files is sql/README.md.
+ * Installation of an adapter: the SQL files of its folder in the order of their names, statement by statement. Each statement is a
+ * separate transaction that waits at most half a second for a lock and is repeated, so that no booking waits behind it for
+ * longer. sql/README.md is the contract of the files.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -10,18 +10,18 @@ import { databaseFailure, sqlState, type Queryable } from '../database.ts';
 import { Permanent, Retryable, messageOf } from '../errors.ts';
 import { adapterFailure, isOfSession, readStatements, readWhole, summaryOf } from './adapter-sql.ts';
 
-/** Says one line to the operator. */
+/** Prints one line to the operator. */
 export type Tell = (line: string) => void;
 
-/** A right our role lacks. */
+/** A missing right of our role. */
 export interface MissingRight {
-  /** The statement for the DBA; null when no right would help. */
+  /** The statement for the DBA; null if no right would help. */
   readonly repair: string | null;
   readonly needed: boolean;
   readonly why: string | null;
 }
 
-/** What `00_rights.sql` of the adapter finds lacking. Throws Permanent, which names file and line, where it fails. */
+/** The missing rights according to the adapter's `00_rights.sql`. Throws Permanent with file and line if that fails. */
 export async function missingRights(db: Queryable, folder: string): Promise<MissingRight[]> {
   if (!existsSync(join(folder, '00_rights.sql'))) return [];
   const query = readWhole(folder, '00_rights.sql');
@@ -39,8 +39,8 @@ export const adapterFiles = (folder: string): string[] =>
     .toSorted();
 
 /**
- * Runs the files of the adapter, or those from a number on: from 40 on they only choose settings. Returns the notes
- * of rows with a column `note`. Installing twice is the same as once.
+ * Runs the files of the adapter, or those from a number on (from 40 on they only choose settings). Returns the notes of rows with
+ * a column `note`. Idempotent.
  */
 export async function installAdapter(
   db: Queryable,
@@ -64,8 +64,8 @@ export async function installAdapter(
 }
 
 /**
- * Enables triggers of ours that somebody disabled. Only this and a person do: a DBA may have had a reason, and runs
- * `migrate` when it is gone. Told, each; what our role may not enable is told as a statement for the DBA.
+ * Enables disabled triggers of ours. The daemon never does this by itself, because a DBA may have had a reason and runs `migrate`
+ * afterwards. Reports each; if our role may not enable one, reports the statement for the DBA.
  */
 export async function enableTriggers(db: Queryable, tell: Tell, signal: AbortSignal): Promise<void> {
   const { rows } = await db.query<{ statement: string }>(
@@ -86,20 +86,20 @@ export async function enableTriggers(db: Queryable, tell: Tell, signal: AbortSig
   }
 }
 
-// PostgreSQL's answers to "somebody else has it": a lock not granted in time, a deadlock, two DDL statements at once.
+// PostgreSQL's errors for a conflict with another session: a lock not granted in time, a deadlock, two DDL statements at once.
 const busyStates = new Set(['55P03', '40P01']);
 const longestWaitMs = 60_000;
-/** Over all statements of one session: a busy booking system does not keep a deployment waiting for an hour. */
+/** Bound over all statements of a session, so that a busy booking system cannot delay a deployment by an hour. */
 const longestWaitInAllMs = 300_000;
 const waitedMs = new WeakMap<Queryable, number>();
 
-/** Somebody else has it at this moment. */
+/** Whether another session currently holds the lock. */
 export const isBusy = (error: unknown): boolean =>
   busyStates.has(sqlState(error) ?? '') || /tuple concurrently updated/.test(String(error));
 
 /**
- * Runs one statement under lock_timeout, again while a lock is not to be had. Returns its rows. `what` names it.
- * Several statements in one text are one transaction, of which no rows are returned.
+ * Runs one statement with lock_timeout, repeated until it gets its lock. Returns its rows. `what` is its name in errors. Several
+ * statements in one text are one transaction and return no rows.
  */
 export async function untilUnlocked(
   db: Queryable,
@@ -125,7 +125,7 @@ export async function untilUnlocked(
           cause: error,
         });
       if (attempt % 5 === 1) tell(`${what}: waiting for a transaction that uses the table`);
-      // bookings that queued behind our request go first
+      // let the bookings queued behind our request go first
       await pause(200 + Math.random() * 300, undefined, { signal });
     }
   }
@@ -136,7 +136,7 @@ const waitedFor = (ms: number, inAllMs: number) =>
     ? `a transaction has held the table for ${longestWaitMs / 1_000} s`
     : `${Math.round(inAllMs / 1_000)} s in all were spent waiting for transactions that use the tables`;
 
-/** What a statement failed with, and what helps. `what` names it. */
+/** The error of a statement with its remedy. `what` is its name. */
 function failure(error: unknown, what: string): Error {
   const state = sqlState(error);
   if (state === '42501' || state === '42809' || state === '42P16')

@@ -1,17 +1,17 @@
 /**
- * Hears NOTIFY, or says that it does not. pg-listen is used as nothing but a socket: one subscriber lives for one
- * connection and is thrown away with it, because what it does about a lost connection by itself is what goes wrong
- * (it gives up after 3 s, hangs on a silent server, swallows a refused LISTEN, reconnects after `close`).
+ * Listens for NOTIFY and reports whether notifications arrive. pg-listen is used for a single connection: one subscriber per
+ * connection, discarded with it, because its own handling of lost connections fails (it gives up after 3 s, hangs on a silent
+ * server, swallows a refused LISTEN, reconnects after `close`).
  *
- *     connect ─► LISTEN ─► ring ─► heartbeat answered: heard ─► … ─► silence, an error, the end of the connection
+ *     connect ─► LISTEN ─► wake ─► heartbeat answered: heard ─► … ─► silence, an error, the end of the connection
  *        ▲                                                                             │
- *        └───────────── back-off with jitter, below 1 s first ◄── not heard, ring ◄────┘
+ *        └───────────── back-off with jitter, below 1 s first ◄── not heard, wake ◄────┘
  *
- * The proof of hearing is a NOTIFY sent to ourselves by a second session. It takes the way that a booking's takes:
- * another backend commits, and the server tells an idle connection of its own accord. A NOTIFY by the listening
- * connection itself would prove less: behind a transaction pooler its answer comes while the connection is lent to
- * us, although nothing would be heard afterwards. Answered, it proves the sockets, the backend, both LISTENs, and that
- * this is no standby (which refuses both).
+ * The heartbeat is a NOTIFY sent to ourselves through a second session. It takes the same path as a booking's: another backend
+ * commits, and the server sends the notification to an idle connection. A NOTIFY by the listening connection itself would prove
+ * less: behind a transaction pooler it would be answered while the connection is assigned to us, although later notifications
+ * would be lost. A received heartbeat proves the sockets, the backend, both LISTENs, and that the server is not a standby (which
+ * refuses both).
  */
 import { randomUUID } from 'node:crypto';
 import { Socket } from 'node:net';
@@ -24,28 +24,28 @@ import { connectionSettings, DirectClient, watchOf } from '../connection.ts';
 import { databaseFailure } from '../database.ts';
 import { messageOf } from '../errors.ts';
 
-/** What the booking system's triggers notify. */
+/** The channel that the booking system's triggers notify. */
 const changes = 'bridge_changes';
 const heartbeats = 'bridge_heartbeat';
 
 export interface Hearing {
-  /** A NOTIFY of another session reached us during the last two heartbeats. */
+  /** A NOTIFY from another session arrived during the last two heartbeats. */
   readonly heard: boolean;
-  /** Since when this is so. */
+  /** The time of the last change of this state. */
   readonly since: Date;
-  /** Why nothing is heard. */
+  /** Why no notifications arrive. */
   readonly reason?: string;
 }
 
 export interface ListenerOptions {
   readonly config: DatabaseConfig;
-  /** Shows in pg_stat_activity. */
+  /** Name in pg_stat_activity. */
   readonly name: string;
-  /** A listener that hears none of its own for twice as long is rebuilt. */
+  /** A listener that receives no heartbeat for twice this time is reopened. */
   readonly heartbeatMs?: number;
-  /** Called for each notification, and whenever some may have been missed: after each LISTEN and after each loss. */
+  /** Called for each notification, and whenever some may have been missed: after each LISTEN and each lost connection. */
   readonly onRing: () => void;
-  /** Called when hearing begins or ends, and once when the first try fails. */
+  /** Called when the state changes, and once if the first attempt fails. */
   readonly onState: (state: Hearing) => void;
 }
 
@@ -56,8 +56,8 @@ export interface Listener extends AsyncDisposable {
 }
 
 /**
- * Listens until it is disposed of. Never throws and never rejects: while the database is away it keeps trying, at
- * first after half a second, then every two heartbeats but never more than 5 s apart.
+ * Listens until it is disposed. Never throws and never rejects: while the database is unavailable it retries, first after half a
+ * second, then every two heartbeats but at most 5 s apart.
  */
 export function openListener(options: ListenerOptions): Listener {
   const { heartbeatMs = 1_000, onRing, onState } = options;
@@ -94,7 +94,7 @@ export function openListener(options: ListenerOptions): Listener {
       if (closing.signal.aborted) return;
       onRing();
       const ms = restMs(attempt, heartbeatMs, Math.random());
-      await pause(ms, undefined, { signal: closing.signal }).catch(() => undefined); // closing cuts the rest short
+      await pause(ms, undefined, { signal: closing.signal }).catch(() => undefined); // interrupted by closing
     }
   }
 
@@ -114,8 +114,8 @@ export function openListener(options: ListenerOptions): Listener {
 }
 
 /**
- * Milliseconds until the next try: below one second at first, at most two heartbeats and never more than 5 s. The
- * jitter (`random`, 0 to 1) keeps daemons that lost the same server from coming back in step.
+ * Milliseconds until the next attempt: below one second at first, at most two heartbeats and never more than 5 s. The jitter
+ * (`random`, 0 to 1) keeps daemons from reconnecting simultaneously.
  */
 export function restMs(attempt: number, heartbeatMs: number, random: number): number {
   const most = Math.min(2 * heartbeatMs, 5_000) * (0.75 + random / 4);
@@ -130,7 +130,7 @@ interface Life extends ListenerOptions {
   readonly onHeard: () => void;
 }
 
-/** One life: connects, listens, beats. Resolves with the reason of its end, when nothing of it is left. */
+/** One connection: connects, listens, sends heartbeats. Resolves with the reason of its end, after closing everything. */
 async function listenOnce(life: Life): Promise<string> {
   const over = Promise.withResolvers<string>();
   const ended = new AbortController();
@@ -177,7 +177,7 @@ async function begin(
     await mouth.query('SELECT pg_notify($1, $2)', [heartbeats, token]);
     asking = false;
   };
-  // Silence is counted in ticks, not read off a clock: a process that was frozen reads its mail before it despairs.
+  // Silence is counted in ticks instead of time, so that a process that was frozen first reads pending notifications.
   const ticking = setInterval(() => {
     silentFor += 1;
     if (silentFor >= 4) end('no notification arrives, not even our own');
@@ -189,12 +189,12 @@ async function begin(
 
 type Ears = ReturnType<typeof pgListen.default>;
 
-/** The two sessions of one life. We own their sockets, so that both are gone when `opened` is disposed of. */
+/** The two sessions of one connection. We own their sockets, so that both are closed when `opened` is disposed. */
 function openSessions(life: Life, opened: AsyncDisposableStack, end: (reason: string) => void) {
   const settings = (role: string) => ({
     ...connectionSettings(life.config, `${life.name} ${role}`),
-    // Neither is on by default in pg, and both silences are met in the field: a server that accepts and says nothing,
-    // and a half-open connection.
+    // Neither is on by default in pg. Both cases occur in practice: a server that accepts and does not answer, and a
+    // half-open connection.
     connectionTimeoutMillis: life.connectMs,
     query_timeout: 2 * life.heartbeatMs,
   });
@@ -202,19 +202,19 @@ function openSessions(life: Life, opened: AsyncDisposableStack, end: (reason: st
   const ears = pgListen.default(
     { ...settings('listener'), stream: onlyOnce(hearing) },
     {
-      // It must not reconnect: that loop cannot be stopped. Its limit is off by one, so 1 means not at all; should that
-      // be repaired one day, its one try finds no second socket.
+      // It must not reconnect, because that loop cannot be stopped. Its limit is off by one, so 1 means never; if that is
+      // fixed one day, its single attempt finds no second socket.
       retryLimit: 1,
-      // Its check has no limit in time and cannot see a LISTEN that was lost; ours can.
+      // Its check has no time limit and does not detect a lost LISTEN; ours does.
       paranoidChecking: false,
-      // JSON.parse is its default, and any program may use the channel.
+      // The default is JSON.parse, but any program may use the channel.
       parse: (payload) => payload,
     },
   );
-  // pg-listen emits 'error' also later than its end, and an 'error' nobody listens to ends the process
+  // pg-listen also emits 'error' after its end, and an unhandled 'error' would end the process
   ears.events.on('error', (error) => end(error.message));
   hearing.once('connect', () =>
-    // it asks nothing, so only the others can tell that it is dead
+    // it sends nothing, so only other connections can detect that it is dead
     watchOf(life.config).add({
       socket: hearing,
       pid: null,

@@ -1,22 +1,21 @@
 /**
- * Our own tables and functions, made again where something was dropped: the statements that make them are gone through
- * in their order, and those whose object is missing are run. What stands is not touched, so a complete database is left
- * as it is.
+ * Recreates dropped tables and functions of ours: runs those creating statements, in their order, that have a missing object.
+ * Existing objects are not touched, so a complete database is left unchanged.
  */
 import type { Queryable } from '../database.ts';
 import { splitStatements } from './adapter-sql.ts';
 
-/** What one statement of ours makes or speaks of. */
+/** The object that one statement creates or refers to. */
 interface Step {
   readonly statement: string;
-  /** Null: it makes nothing of its own (a comment, a row, a change of a table): run when `table` was made anew. */
+  /** Null: it creates no object (a comment, a row, a change of a table) and is run if `table` was recreated. */
   readonly makes: { readonly kind: 'relation' | 'function' | 'trigger'; readonly name: string } | null;
   readonly table: string | null;
-  /** Tables whose rows its own rows speak of. */
+  /** Tables that its rows refer to. */
   readonly refersTo: readonly string[];
 }
 
-/** The steps of our migrations and functions, given the texts in their order; without those that a later one takes back. */
+/** The steps of our migrations and functions, from their texts in order, without those reverted by a later one. */
 export function stepsOf(texts: readonly string[]): Step[] {
   const steps = texts.flatMap(stepsOfText);
   const dropped = steps.map(
@@ -56,7 +55,7 @@ function stepsOfText(text: string): Step[] {
   });
 }
 
-/** The names of what the steps make and the database does not have: tables, sequences, indexes, functions, triggers. */
+/** The names of missing objects: tables, sequences, indexes, functions, triggers. */
 export async function missingObjects(db: Queryable, steps: readonly Step[]): Promise<string[]> {
   const made = steps.flatMap(({ makes, table }, at) => (makes === null ? [] : [{ ...makes, table, at }]));
   const { rows } = await db.query<{ name: string }>(
@@ -72,9 +71,8 @@ export async function missingObjects(db: Queryable, steps: readonly Step[]): Pro
 }
 
 /**
- * Makes what is missing, in one transaction, and asks for every room to be compared with both sides again, because
- * nobody knows what the lost rows said. A table whose rows speak of rows that are gone is made anew as well. Returns the
- * names of what was made; none when nothing was missing.
+ * Creates the missing objects in one transaction and requests a comparison of every room, because the content of the lost rows is
+ * unknown. A table with references to lost rows is recreated as well. Returns the names of the created objects.
  */
 export async function rebuild(db: Queryable, steps: readonly Step[]): Promise<string[]> {
   const missing = new Set(await missingObjects(db, steps));
@@ -87,7 +85,7 @@ export async function rebuild(db: Queryable, steps: readonly Step[]): Promise<st
       await db.query(`DROP TABLE public.${table}`);
       missing.add(table);
     }
-    // its indexes and triggers went with a table
+    // indexes and triggers were dropped with their table
     for (const { makes, table } of steps)
       if (makes !== null && table !== null && missing.has(table)) missing.add(makes.name);
     for (const { statement, makes, table } of steps)
@@ -101,7 +99,7 @@ export async function rebuild(db: Queryable, steps: readonly Step[]): Promise<st
           push_lane = CASE WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END`);
     await db.query('COMMIT');
   } catch (error) {
-    await db.query('ROLLBACK').catch(() => undefined); // the first failure is the one that matters
+    await db.query('ROLLBACK').catch(() => undefined); // keep the first error
     throw error;
   }
   return [...missing];

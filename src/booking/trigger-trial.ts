@@ -1,4 +1,4 @@
-/** Whether the triggers work: each is fired, in a transaction that is taken back. */
+/** Tests the triggers by firing each in a transaction that is rolled back. */
 import type pg from 'pg';
 import { onConnection, sqlState, type Database } from '../database.ts';
 import { messageOf } from '../errors.ts';
@@ -12,9 +12,9 @@ interface Watched {
 }
 
 /**
- * Tries each trigger by a statement that changes no row, in a transaction that is taken back, or inside of the one that
- * is open: its function compares the old rows with the new all the same. Returns why some fail, with their tables. What our
- * role may not write, or somebody has locked, is not tried.
+ * Fires each trigger by a statement that changes no row, in a transaction that is rolled back, or inside of the open one; its
+ * function compares old and new rows anyway. Returns the failures with their tables. Tables that our role may not write, or that
+ * another session has locked, are skipped.
  */
 export async function triggerFailures(
   client: pg.Client,
@@ -48,10 +48,10 @@ export async function triggerFailures(
   return failing;
 }
 
-/** insufficient_privilege, lock_not_available, read_only_sql_transaction: it says nothing of the trigger. */
+/** insufficient_privilege, lock_not_available, read_only_sql_transaction: no statement about the trigger. */
 const notTried = new Set(['42501', '55P03', '25006']);
 
-/** What the trigger warns of, or fails with; null: nothing. */
+/** The trigger's warning or error; null: none. */
 async function failureOf(
   client: pg.Client,
   statement: string,
@@ -82,14 +82,14 @@ async function failureOf(
   }
 }
 
-/** What the last trial found, one sentence each; another one is begun where it is older than a minute. */
+/** The findings of the last trial, one sentence each; starts another one if it is older than a minute. */
 export interface TriggerTrial {
   failures(): readonly string[];
 }
 
 const trialEveryMs = 60_000;
 
-/** Tries the triggers beside what asks, because a table that is in use may have to be waited for. */
+/** Runs the trial in the background, because it may have to wait for a table in use. */
 export function createTriggerTrial(db: Database): TriggerTrial {
   let known: readonly string[] = [];
   let triedAt = Number.NEGATIVE_INFINITY;
@@ -101,7 +101,7 @@ export function createTriggerTrial(db: Database): TriggerTrial {
           (failing) => {
             known = [...failing].map(([why, tables]) => `the triggers on ${tables.join(', ')} fail: ${why}`);
           },
-          () => undefined, // the database is away, which others report; what is known stays
+          () => undefined, // an outage is reported elsewhere; keep the last result
         );
       }
       return known;

@@ -1,17 +1,17 @@
-/** Which version of the bridge set a database up last. An older one leaves it alone: newer daemons count on what is there. */
+/** The version of the bridge that last set up a database. An older version does not change it, because newer daemons rely on it. */
 import packageJson from '../../package.json' with { type: 'json' };
 import type { Queryable } from '../database.ts';
 import { Permanent } from '../errors.ts';
 
-/** The version of this program, as `bridge_settings` keeps it under `version`. */
+/** The version of this program, stored in `bridge_settings` under `version`. */
 export const ourVersion = packageJson.version;
 
-/** A newer version of the bridge set this database up. A daemon of this version may work in it; `migrate` changes nothing. */
+/** A newer version of the bridge set up this database. A daemon of this version may use it; `migrate` changes nothing. */
 export class NewerDatabase extends Permanent {}
 
 /**
- * Says so, with both versions, where the database has migrations that this version does not know, or was last set up by a
- * higher version; else null. `migrations`: the names of those of this version, in order. Needs our tables.
+ * Returns the error with both versions if the database has migrations unknown to this version, or was last set up by a higher
+ * version; else null. `migrations`: the names of this version's migrations, in order. Needs our tables.
  */
 export async function newerThanOurs(
   db: Queryable,
@@ -37,7 +37,7 @@ export async function newerThanOurs(
   );
 }
 
-/** Below, at or above 0 as `one` is older, equal or newer: by the numbers of major, minor and patch. */
+/** Negative, 0 or positive if `one` is older, equal or newer, by major, minor and patch. */
 function compareVersions(one: string, other: string): number {
   const [ours, theirs] = [one, other].map((version) => version.split(/[.+-]/).map(Number));
   for (const at of [0, 1, 2]) {

@@ -1,19 +1,19 @@
 /**
- * The reasons for alerts that anybody can read from the database: one round trip, then words (reason-words.ts). Whatever
- * is not found here any more is over.
+ * The causes of alerts in the database: read in one round trip, then turned into words (reason-words.ts). An alert is over when its
+ * cause is no longer found here.
  */
 import type { Queryable } from '../database.ts';
 import type { Alert, AlertType } from './alert-types.ts';
 import { alertsOf, type Read, type ReasonOptions } from './reason-words.ts';
 
 const lateMinutes = 10;
-/** A mailbox that failed so often in a row is worth a person's look. */
+/** A mailbox with this number of failures in a row raises an alert. */
 const failingAttempts = 6;
 const throttledAttempts = 3;
-/** A subscription that was lost is made again at once; one that cannot be made so often is worth a look. */
+/** A lost subscription is created again at once; this number of failed attempts raises an alert. */
 const subscribingAttempts = 3;
 
-/** Types whose reasons `readReasons` looks for. */
+/** Types with causes found by `readReasons`. */
 export const reasonTypes = [
   'brake',
   'database-unconfirmed',
@@ -32,7 +32,7 @@ export const reasonTypes = [
 ] as const satisfies readonly AlertType[];
 
 export interface Reasons {
-  /** What there is to be alerted to now, at most one of each type and resource. */
+  /** The current alerts, at most one per type and resource. */
   readonly alerts: readonly Alert[];
   /** Open alerts that stay as they are, by id. */
   readonly kept: readonly number[];
@@ -48,8 +48,8 @@ export async function readReasons(db: Queryable, options: ReasonOptions): Promis
   return { alerts: alertsOf(read, options), kept };
 }
 
-// What is kept: a brake that was told and is not written into the mappings yet, or that waits for nobody's word any more
-// but whose removals are under way; a bug of the last 24 hours.
+// Kept alerts: a brake that is reported but not yet in the mappings, or decided with removals still running; a bug of the last
+// 24 hours.
 const reasonsText = `
   WITH room AS (
     SELECT r.id, r.resource_id, coalesce(r.outlook_item_name, r.outlook_item_id) AS name, r.sync_direction, r.updated_at,

@@ -1,17 +1,17 @@
 /**
- * The alerts as rows: at most one open of each type and resource, whichever daemon raises it. All writes take turns by an
- * advisory lock, so that two daemons that see the same raise it once, and the one that did says so. One that becomes critical is
- * raised again, and whoever acknowledged the warning is asked again.
+ * The alerts as rows: at most one open alert per type and resource, across all daemons. Writes are serialized by an advisory lock,
+ * so that an alert seen by two daemons is raised once, and only the raising daemon reports it. An alert that becomes critical is
+ * raised again, and its acknowledgement is withdrawn.
  *
- * Two kinds. What anybody can read from the database (items that are stuck, a brake that holds) is replaced as a whole:
- * what is not among the reasons any more is closed. What only a daemon can see (it hears nothing, Graph is out of its
- * reach) has holders: it is open as long as one daemon holds it that said so within `holdMs`.
+ * There are two kinds. Conditions in the database (stuck items, an active brake) are replaced as a whole: an alert is closed when
+ * its condition is no longer found. Conditions seen by a single daemon (no notifications, no Graph) have holders: the alert is open
+ * as long as one daemon has confirmed it within `holdMs`.
  */
 import { inTransaction, type Database, type Queryable } from '../database.ts';
 import type { Alert, AlertType } from './alert-types.ts';
 import { locks } from '../locks.ts';
 
-/** An alert as it is kept and listed. */
+/** A stored alert. */
 export interface AlertRow {
   readonly id: number;
   readonly type: string;
@@ -21,7 +21,7 @@ export interface AlertRow {
   readonly resource_id: number | null;
   readonly mailbox: string | null;
   readonly message: string;
-  /** What to do. */
+  /** The remedy. */
   readonly hint: string | null;
   readonly detail: Readonly<Record<string, unknown>>;
   readonly created_at: Date;
@@ -30,7 +30,7 @@ export interface AlertRow {
   readonly closed_at: Date | null;
 }
 
-/** What a write changed: to be told once, by who wrote it. */
+/** The changes of a write, reported once by its writer. */
 export interface Changed {
   readonly opened: readonly AlertRow[];
   readonly closed: readonly AlertRow[];
@@ -38,9 +38,9 @@ export interface Changed {
 
 export interface Witnessed {
   readonly alert: Alert;
-  /** How long ago it began, in ms. */
+  /** Its age in ms. */
   readonly ageMs: number;
-  /** How long ago it was over; null: it is not. */
+  /** The time since its end in ms; null: it is not over. */
   readonly overMs: number | null;
 }
 
@@ -53,7 +53,7 @@ export interface AlertStatistics {
   readonly by_type: Readonly<Record<string, number>>;
 }
 
-/** A daemon that has not repeated for this long what it sees is gone, or sees it no more. */
+/** A daemon that has not confirmed a condition for this time is gone or no longer sees it. */
 const holdMs = 120_000;
 
 const lock = `SELECT pg_advisory_xact_lock(${locks.alerts})`;
@@ -69,14 +69,14 @@ export function createAlertStore(db: Database) {
       return await work(client);
     });
 
-  /** Notes what happened once, or is seen by everybody alike. It stays open until `replace` finds its reason gone. */
+  /** Records an event, or a condition visible to all daemons. It stays open until `replace` no longer finds its cause. */
   const raise = (alert: Alert): Promise<Changed> =>
     writing(async (client) => ({ ...nothing, opened: await insert(client, [alert]) }));
 
-  /** Notes what one daemon sees, or has seen and sees no more. */
+  /** Records a condition seen by one daemon, current or past. */
   function witness(holder: string, { alert, ageMs, overMs }: Witnessed): Promise<Changed> {
     return writing(async (client) => {
-      // another daemon saw the same and it is over by now: one outage is one alert, however late we could write it down
+      // another daemon saw the same and it is over: one outage is one alert, even if it is recorded late
       const known = await client.query(
         `SELECT 1 FROM bridge_alerts WHERE type = $1 AND coalesce(resource_id, 0) = coalesce($2::integer, 0)
            AND closed_at > clock_timestamp() - $3 * interval '1 millisecond' LIMIT 1`,
@@ -88,7 +88,7 @@ export function createAlertStore(db: Database) {
     });
   }
 
-  /** Says again what a daemon sees, so that its alerts stay open. Returns which of them are. */
+  /** Confirms a daemon's conditions, so that their alerts stay open. Returns the open ones. */
   async function repeat(holder: string, types: readonly AlertType[]): Promise<ReadonlySet<string>> {
     const { rows } = await db.query<{ type: string }>(
       `UPDATE bridge_alerts SET seen_at = now(),
@@ -100,8 +100,8 @@ export function createAlertStore(db: Database) {
   }
 
   /**
-   * What there is of these types, and nothing else: new ones are raised, those without a reason closed, unless they are
-   * to be `kept`. Also closes what only daemons held that are gone.
+   * Sets the alerts of these types: raises new ones and closes those without a cause, except `kept` ones. Also closes alerts held only
+   * by daemons that are gone.
    */
   function replace(
     types: readonly AlertType[],
@@ -151,7 +151,7 @@ export function createAlertStore(db: Database) {
     return rows.filter((row) => row.fresh).map(({ fresh: _fresh, ...row }) => row);
   }
 
-  /** Takes a holder off; the last one closes it. */
+  /** Removes a holder; removing the last one closes the alert. */
   async function leave(
     client: Queryable,
     holder: string,
@@ -169,7 +169,7 @@ export function createAlertStore(db: Database) {
     return rows.filter((row) => row.closed_at !== null);
   }
 
-  /** The newest first. `open` includes acknowledged ones: their reason is still there. */
+  /** Newest first. `open` includes acknowledged alerts: their cause still exists. */
   async function list(status: 'open' | 'closed' | 'all', limit: number): Promise<AlertRow[]> {
     const { rows } = await db.query<AlertRow>({
       name: 'alerts',
@@ -198,7 +198,7 @@ export function createAlertStore(db: Database) {
     return rows[0]!.statistics;
   }
 
-  /** Null: there is no such alert. Twice is the same as once. */
+  /** Null: there is no such alert. Idempotent. */
   async function acknowledge(id: number): Promise<AlertRow | null> {
     const { rows } = await db.query<AlertRow>(
       `UPDATE bridge_alerts SET acknowledged_at = coalesce(acknowledged_at, now()) WHERE id = $1 RETURNING ${columns}`,
@@ -207,7 +207,7 @@ export function createAlertStore(db: Database) {
     return rows[0] ?? null;
   }
 
-  /** Deletes what was closed so many days ago, at most 10,000 at a time. Returns how many. */
+  /** Deletes alerts closed more than this number of days ago, at most 10,000 at a time. Returns their number. */
   async function deleteOld(days: number): Promise<number> {
     const { rowCount } = await db.query(
       `DELETE FROM bridge_alerts WHERE id IN (
@@ -220,6 +220,6 @@ export function createAlertStore(db: Database) {
   return { raise, witness, repeat, replace, list, statistics, acknowledge, deleteOld };
 }
 
-/** Whether somebody other than $4 holds alert `a` and has said so within $5 milliseconds. */
+/** Whether a daemon other than $4 holds alert `a` and has confirmed it within $5 milliseconds. */
 const isHeld = `EXISTS (SELECT FROM jsonb_each(a.holders) AS h (who, at)
   WHERE h.who <> $4 AND h.at::text::float8 > extract(epoch FROM now()) - $5 / 1000.0)`;

@@ -1,6 +1,6 @@
-/** What an operator is alerted to. docs/operations.md says of each what it means and what to do. */
+/** The types of alerts. docs/operations.md has the meaning and remedy of each. */
 
-/** Seen by one daemon: its own ears, its own way to Graph and to the database, its own credential. */
+/** Seen by one daemon: its listener, its connections to Graph and the database, its credential. */
 const heldTypes = [
   'outlook-outage',
   'booking-outage',
@@ -9,7 +9,7 @@ const heldTypes = [
   'listen-silent',
 ] as const;
 
-/** Read from the database, by whichever daemon looks. */
+/** Read from the database by any daemon. */
 const readTypes = [
   'brake',
   'database-unconfirmed',
@@ -39,7 +39,7 @@ export interface Alert {
   readonly room: string | null;
   readonly resourceId: number | null;
   readonly message: string;
-  /** What to do. */
+  /** The remedy. */
   readonly hint: string | null;
   readonly detail: Readonly<Record<string, unknown>>;
 }

@@ -1,6 +1,6 @@
 /**
- * Alerts on their way out: POSTed as JSON to ALERT_WEBHOOK_URL, one at a time and in order, tried again for a while when
- * nobody takes them. Works without the database. `text` is what Slack, Teams and Mattermost show; the fields stand
+ * Delivery of alerts: POSTed as JSON to ALERT_WEBHOOK_URL, one at a time and in order, with retries for some minutes. Works without
+ * the database. `text` is what Slack, Teams and Mattermost show; the fields stand
  * under `alert`, because Mattermost refuses a message whose own `type` it does not know
  * (developers.mattermost.com/integrate/webhooks/incoming).
  */
@@ -10,7 +10,7 @@ import { backOffMs } from '../back-off.ts';
 import { messageOf } from '../errors.ts';
 import type { Tell } from '../facts.ts';
 
-/** What is told of an alert; `id` is null while the database is away. */
+/** The message about an alert; `id` is null while the database is unavailable. */
 export interface Posted {
   readonly id: number | null;
   readonly type: string;
@@ -30,15 +30,15 @@ export interface AlertWebhook extends AsyncDisposable {
 }
 
 export interface AlertWebhookOptions {
-  /** Null: nobody is told. */
+  /** Null: no delivery. */
   readonly url: string | null;
   readonly dispatcher: Dispatcher;
   readonly tell: Tell;
-  /** For one try. */
+  /** Time limit of one attempt. */
   readonly timeoutMs?: number;
-  /** How often one message is tried; with the pauses between, some ten minutes. */
+  /** The number of attempts per message; with the pauses, about ten minutes. */
   readonly tries?: number;
-  /** The pause before try `attempt + 1`. */
+  /** The pause before attempt `attempt + 1`. */
   readonly restMs?: (attempt: number) => number;
 }
 
@@ -47,9 +47,9 @@ interface Message {
   readonly body: string;
 }
 
-/** Messages that wait; of more the oldest are given up, and told. */
+/** Maximum number of waiting messages; the oldest are dropped and reported. */
 const waitingMost = 200;
-/** On the way out: what is waiting has this long to go. */
+/** Time for waiting messages at shutdown. */
 const farewellMs = 3_000;
 /** A message longer than that is cut (Slack shows 40,000 characters, Mattermost 16,383). */
 const textMost = 4_000;
@@ -79,7 +79,7 @@ export function createAlertWebhook(options: AlertWebhookOptions): AlertWebhook {
   function start(to: string): void {
     sending ??= sendAll(to).finally(() => {
       sending = null;
-      if (waiting.length > 0) start(to); // it came as the last one left
+      if (waiting.length > 0) start(to); // it arrived while the last one was sent
     });
   }
 
@@ -95,13 +95,13 @@ export function createAlertWebhook(options: AlertWebhookOptions): AlertWebhook {
         const status = await tryOnce(to, body);
         if (status < 300) return;
         error = `it answered ${status}`;
-        // it will not take this one, however often
+        // retries would not help
         if (status < 500 && status !== 408 && status !== 429) break;
       } catch (failure) {
         error = messageOf(failure);
       }
       if (closing.signal.aborted) break;
-      await pause(restMs(attempt), undefined, { signal: closing.signal }).catch(() => undefined); // closing cuts it short
+      await pause(restMs(attempt), undefined, { signal: closing.signal }).catch(() => undefined); // interrupted by closing
     }
     tell({ fact: 'alert-undelivered', type, error });
   }
@@ -137,7 +137,7 @@ export function createAlertWebhook(options: AlertWebhookOptions): AlertWebhook {
   };
 }
 
-/** What a person reads in a chat. */
+/** The text shown in a chat. */
 function textOf(event: 'opened' | 'closed', alert: Posted): string {
   const { severity, type, message, hint } = alert;
   const text =

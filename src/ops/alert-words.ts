@@ -1,4 +1,4 @@
-/** What an alert says: of what was told, and of what only a daemon sees. Texts of others lose what could name a person. */
+/** The texts of alerts from facts and from conditions of a daemon. Personal data is removed from foreign texts. */
 import type { Fact } from '../facts.ts';
 import type { Alert } from './alert-types.ts';
 import { redact } from './redact.ts';
@@ -24,7 +24,7 @@ export const brakeWords = (room: string, resourceId: number, removals: number) =
   hint: `See GET /rooms/${resourceId}; then POST /rooms/${resourceId}/brake/release or /rooms/${resourceId}/brake/refuse.`,
 });
 
-/** Without its message: nobody thought of it, so nobody knows what it quotes, and this leaves the house. */
+/** Without the error's message, which may quote anything, because alerts are sent to other systems. */
 export const bugMet = ({ where }: Extract<Fact, { fact: 'bug' }>): Alert => ({
   ...overall,
   type: 'bug',
@@ -43,7 +43,7 @@ export const listenSilent = (reason: string): Alert => ({
   detail: {},
 });
 
-/** Words of the authority about our credential itself (Microsoft: reference-error-codes). */
+/** Error codes of the authority about our credential (Microsoft: reference-error-codes). */
 const credentialTrouble =
   /invalid_client|AADSTS(7000215|7000222|7000218|700016|700027|700024|700021|700023)\b/;
 

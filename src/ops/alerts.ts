@@ -1,10 +1,10 @@
 /**
- * Alerts: facts and looks at the database become rows (alert-book.ts) and messages (alert-webhook.ts), each raised once
- * however many daemons see it, and closed by themselves when the reason is over.
+ * Alerts: facts and checks of the database become rows (alert-store.ts) and messages (alert-webhook.ts), each raised once across all
+ * daemons and closed automatically when its cause is over.
  *
- * Told facts are of two kinds. Some begin and end (an outage, deafness): this daemon holds such an alert until the end is
- * told (sightings.ts). Others happen (a bug, the brake): they are raised and stay until a look finds nothing
- * more. Everything else is found by looking, on a schedule and soon after a fact that makes a look worth while.
+ * Facts are of two kinds. Some have a start and an end (an outage, a silent listener): this daemon holds the alert until the end is
+ * reported (sightings.ts). Others are events (a bug, the brake): they stay open until a check no longer finds their cause. All other
+ * alerts are found by checks, on a schedule and shortly after a relevant fact.
  */
 import { databaseFailure, isOutage, type Database } from '../database.ts';
 import type { Fact, Tell } from '../facts.ts';
@@ -20,24 +20,24 @@ export interface AlertOptions extends ReasonOptions {
   readonly db: Database;
   readonly webhook: Pick<AlertWebhook, 'post'>;
   readonly tell: Tell;
-  /** Names this daemon among the holders. */
+  /** The id of this daemon among the holders. */
   readonly holder: string;
-  /** Triggers that are missing or disabled, and the repair. */
+  /** Missing or disabled triggers, and the repair. */
   readonly readCapture: () => Promise<{
     readonly missing: readonly string[];
     readonly repair: string | null;
   }>;
-  /** The end of our certificate; null: there is none, or it cannot be read. */
+  /** The expiry of our certificate; null: there is none, or it cannot be read. */
   readonly credentialEnds: () => Date | null;
-  /** Not hearing for this long is worth an alert: reconnecting takes less. */
+  /** A listener that is silent for this time raises an alert; reconnecting takes less. */
   readonly deafMs?: number;
-  /** Facts that make a look worth while are gathered for so long. */
+  /** The delay of a check after a relevant fact, to combine several facts. */
   readonly gatherMs?: number;
 }
 
 const deafMs_ = 10_000;
 const gatherMs_ = 250;
-/** Two looks that facts asked for are at least so far apart. */
+/** The minimum interval between two checks caused by facts. */
 const looksApartMs = 5_000;
 const dayMs = 86_400_000;
 
@@ -69,7 +69,7 @@ export function createAlerts(options: AlertOptions) {
   function fallDeaf(reason: string): void {
     if (timers.has('deaf') || isSeen('listen-silent')) return;
     later('deaf', deafMs, () => {
-      // with the database away nothing is heard either: one reason, one alert
+      // a database outage also silences the listener: one cause, one alert
       if (isSeen('booking-outage')) fallDeaf(reason);
       else see(listenSilent(reason));
     });
@@ -94,11 +94,11 @@ export function createAlerts(options: AlertOptions) {
   function lookSoon(): void {
     if (timers.has('look')) return;
     later('look', Math.max(gatherMs, lookedAt + looksApartMs - performance.now()), () => {
-      looking = check().catch(failed); // the schedule looks again
+      looking = check().catch(failed); // the schedule checks again
     });
   }
 
-  /** Looks at everything that can be looked at. Throws what the database throws. */
+  /** Runs all checks. Throws errors of the database. */
   async function check(): Promise<Changed> {
     lookedAt = performance.now();
     lookAtCredential();
@@ -116,7 +116,7 @@ export function createAlerts(options: AlertOptions) {
     else see(credentialExpiring(ends!, days));
   }
 
-  /** `isPosted`: what opened was posted before it was written down. */
+  /** `isPosted`: the opened alert was posted before it was recorded. */
   function publish({ opened, closed }: Changed, isPosted = false): void {
     for (const [event, rows] of [
       ['opened', opened],
@@ -129,7 +129,7 @@ export function createAlerts(options: AlertOptions) {
       }
   }
 
-  /** An outage of the database is told by the work loop, once; everything else here is a bug. */
+  /** The work loop reports an outage of the database; any other error here is a bug. */
   function failed(error: unknown): void {
     const failure = databaseFailure(error, ownName);
     if (!isOutage(failure)) tell({ fact: 'bug', error: failure, where: ownName });
@@ -142,7 +142,7 @@ export function createAlerts(options: AlertOptions) {
     async [Symbol.asyncDispose]() {
       closing.abort();
       for (const timer of timers.values()) clearTimeout(timer);
-      await looking; // its connections are closed next
+      await looking; // its connections are closed afterwards
       await sightings[Symbol.asyncDispose]();
     },
   };
@@ -152,7 +152,7 @@ export type Alerts = ReturnType<typeof createAlerts>;
 
 const ownName = 'the alerts';
 
-/** Facts after which a look may find, or miss, something. */
+/** Facts that cause a check. */
 const worthALook: ReadonlySet<Fact['fact']> = new Set([
   'capture-broken',
   'conflict',

@@ -1,18 +1,18 @@
-/** What is read at the moment Prometheus asks: from the health of this daemon and from the database. */
+/** Gauges read at each scrape, from this daemon's health and from the database. */
 import { Gauge, type Registry } from 'prom-client';
 import type { HealthState } from './health.ts';
 
-/** What is counted in the database when the metrics are read. */
+/** Counts from the database for the metrics. */
 export interface Queue {
   readonly outbox_rows: number;
   readonly due: number;
-  /** Age of the oldest change that waits; null: none does. */
+  /** Age of the oldest pending change; null: none. */
   readonly oldest_ms: number | null;
   /** Active rooms by health. */
   readonly rooms: Readonly<Record<string, number>>;
   /** Open alerts by severity. */
   readonly alerts: Readonly<Record<string, number>>;
-  /** Conflicts that wait for a person. */
+  /** Open conflicts. */
   readonly conflicts: number;
   /** Daemons alive on this database. */
   readonly replicas: number;
@@ -21,11 +21,11 @@ export interface Queue {
 export interface GaugeOptions {
   readonly health: () => HealthState;
   readonly queue: () => Promise<Queue>;
-  /** How long a scrape waits for the database before it goes without its part. */
+  /** The time that a scrape waits for the database before it omits the shared gauges. */
   readonly waitMs: number;
 }
 
-/** Adds them to the registers; what comes from the database is left out when it does not answer in time. */
+/** Registers the gauges; those from the database are omitted if it does not answer in time. */
 export function addGauges(registers: Registry[], { health, queue: readQueue, waitMs }: GaugeOptions): void {
   const read = sharedFor(readQueue, waitMs);
   const gauge = (name: string, help: string, value: () => number | null | Promise<number | null>) =>
@@ -46,12 +46,12 @@ export function addGauges(registers: Registry[], { health, queue: readQueue, wai
   };
   gauge(
     'bridge_outbox_rows',
-    'Changes noted by the triggers and not folded yet.',
+    'Changes recorded by the triggers and not folded yet.',
     ofQueue((q) => q.outbox_rows),
   );
   gauge(
     'bridge_due_items',
-    'Mappings with work to do.',
+    'Due mappings.',
     ofQueue((q) => q.due),
   );
   gauge(
@@ -91,7 +91,7 @@ export function addGauges(registers: Registry[], { health, queue: readQueue, wai
   counts('bridge_alerts_open', 'Open alerts by severity.', 'severity', (q) => q.alerts);
   gauge(
     'bridge_conflicts_open',
-    'Conflicts that wait for a person.',
+    'Open conflicts.',
     ofQueue((q) => q.conflicts),
   );
   gauge(
@@ -111,7 +111,7 @@ export function addGauges(registers: Registry[], { health, queue: readQueue, wai
   });
 }
 
-/** One read serves all gauges of a scrape, and a database that is away does not keep the scrape waiting. */
+/** One read serves all gauges of a scrape, with a time limit. */
 function sharedFor(queue: () => Promise<Queue>, waitMs: number): () => Promise<Queue | null> {
   let reading: Promise<Queue | null> | null = null;
   return () => {
@@ -125,7 +125,7 @@ function sharedFor(queue: () => Promise<Queue>, waitMs: number): () => Promise<Q
 async function readWithin(queue: () => Promise<Queue>, waitMs: number): Promise<Queue | null> {
   const late = Promise.withResolvers<null>();
   const timer = setTimeout(() => late.resolve(null), waitMs);
-  // a database that does not answer is told of elsewhere; here its lines are missing, which is what an alert looks for
+  // an outage of the database is reported elsewhere; here its gauges are missing, which an alert rule can detect
   const read = queue().catch(() => null);
   return await Promise.race([read, late.promise]).finally(() => clearTimeout(timer));
 }

@@ -1,4 +1,4 @@
-/** How the daemon is, put together from the facts it is told. Nothing is asked of anybody: what was told last counts. */
+/** The daemon's health, derived from the reported facts without any request. */
 import type { Fact } from '../facts.ts';
 
 export interface HealthState {
@@ -6,9 +6,9 @@ export interface HealthState {
   readonly uptimeSeconds: number;
   readonly replica: string | null;
   readonly listener: { readonly heard: boolean; readonly reason: string | null; readonly since: Date | null };
-  /** Since when a side as a whole is unreachable; null: it is not. */
+  /** The start of an outage of a whole side; null: none. */
   readonly outages: { readonly outlook: Outage | null; readonly booking: Outage | null };
-  /** How often a trigger could not note a change since the start; each time everything was compared. */
+  /** The number of changes since the start that a trigger could not record; each caused a comparison of all rooms. */
   readonly missedCaptures: number;
   readonly bugs: number;
 }
@@ -17,7 +17,7 @@ interface Outage {
   readonly since: Date;
   readonly error: string;
   readonly hint: string | null;
-  /** It answers, and does not let us work. */
+  /** It answers but refuses access. */
   readonly refused: boolean;
 }
 

@@ -1,5 +1,5 @@
 /**
- * What Prometheus reads at `/metrics`. docs/metrics.md says what each means; a test compares the two. Labels are few and
+ * The metrics at `/metrics`. docs/metrics.md has their meanings; a test compares the two. Labels are few and
  * bounded (action, kind, side, health, …): never a room, an item or an address.
  */
 import { Counter, Histogram, Registry } from 'prom-client';
@@ -11,11 +11,11 @@ import type { HealthState } from './health.ts';
 export interface MetricsOptions {
   readonly health: () => HealthState;
   readonly queue: () => Promise<Queue>;
-  /** How long a scrape waits for the database before it goes without its part. */
+  /** The time that a scrape waits for the database before it omits the shared gauges. */
   readonly waitMs?: number;
 }
 
-/** Every kind of trouble there is, so that each has its line from the start, at 0. */
+/** Every kind of failure, so that each has a line with 0 from the start. */
 const kinds = [
   'delayed',
   'parked',
@@ -44,26 +44,26 @@ export function createMetrics({ health, queue, waitMs = 1_500 }: MetricsOptions)
   });
   const importLatency = new Histogram({
     name: 'bridge_noticed_to_committed_seconds',
-    help: 'From the notification or page that told of a change in Outlook to the committed reservation.',
+    help: 'From the notification or poll that reported a change in Outlook to the committed reservation.',
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
     registers,
   });
   const pulled = new Counter({
     name: 'bridge_pulled_total',
-    help: 'What was done in the booking system because of Outlook, by this daemon.',
+    help: 'Changes made in the booking system because of Outlook, by this daemon.',
     labelNames: ['action'] as const,
     registers,
   });
   const polls = new Counter({
     name: 'bridge_polls_total',
-    help: 'Rounds of changes read from Outlook, by whether there were any.',
+    help: 'Delta rounds read from Outlook, by outcome.',
     labelNames: ['outcome'] as const,
     registers,
   });
   for (const outcome of ['changes', 'nothing']) polls.inc({ outcome }, 0);
   const conflicts = new Counter({
     name: 'bridge_conflicts_total',
-    help: 'Items that were left for a person to decide.',
+    help: 'Conflicts since the start.',
     registers,
   });
   const call = new Histogram({
@@ -74,27 +74,27 @@ export function createMetrics({ health, queue, waitMs = 1_500 }: MetricsOptions)
   });
   const pushed = new Counter({
     name: 'bridge_pushed_total',
-    help: 'Items settled by this daemon, by what was done to them.',
+    help: 'Items settled by this daemon, by action.',
     labelNames: ['action'] as const,
     registers,
   });
   const errors = new Counter({
     name: 'bridge_errors_total',
-    help: 'What went wrong, by kind.',
+    help: 'Failures by kind.',
     labelNames: ['kind'] as const,
     registers,
   });
   for (const kind of kinds) errors.inc({ kind }, 0);
   const notifications = new Counter({
     name: 'bridge_notifications_total',
-    help: 'Notifications of Outlook, by what became of them.',
+    help: 'Notifications from Outlook, by outcome.',
     labelNames: ['outcome'] as const,
     registers,
   });
   for (const outcome of ['accepted', 'lifecycle', 'rejected']) notifications.inc({ outcome }, 0);
   const subscriptions = new Counter({
     name: 'bridge_subscriptions_total',
-    help: 'What was done to subscriptions by this daemon.',
+    help: 'Actions on subscriptions by this daemon.',
     labelNames: ['action'] as const,
     registers,
   });
@@ -108,7 +108,7 @@ export function createMetrics({ health, queue, waitMs = 1_500 }: MetricsOptions)
   for (const type of alertTypes) for (const event of ['opened', 'closed']) alerts.inc({ event, type }, 0);
   const undelivered = new Counter({
     name: 'bridge_alerts_undelivered_total',
-    help: 'Messages that the address in ALERT_WEBHOOK_URL did not take.',
+    help: 'Messages that ALERT_WEBHOOK_URL did not accept.',
     registers,
   });
   const runs = new Counter({

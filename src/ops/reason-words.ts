@@ -1,12 +1,12 @@
-/** What was read from the database as alerts: one for each room, or, of many, one that lists them. */
+/** Turns the data from the database into alerts: one per room, or one that lists many rooms. */
 import type { Alert, AlertType } from './alert-types.ts';
 import { brakeWords } from './alert-words.ts';
 import { redact } from './redact.ts';
 
 export interface ReasonOptions {
-  /** Notifications of Outlook are wanted (WEBHOOK_BASE_URL). */
+  /** Whether webhooks are configured (WEBHOOK_BASE_URL). */
   readonly webhooks: boolean;
-  /** Items are sent by themselves: with AUTO_SYNC=off, or where nothing is written, nothing is late. */
+  /** Whether items are sent automatically: with AUTO_SYNC=off, or without writes, nothing is late. */
   readonly sends: boolean;
 }
 

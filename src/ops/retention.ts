@@ -1,13 +1,13 @@
-/** What was done is remembered for a while; then it goes, a little at a time, so that nobody waits for it. */
+/** Deletes old rows of the history in small batches, so that no other session waits. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Queryable } from '../database.ts';
 
 const batchRows = 5_000;
-/** Rows of one run at most; what is left goes with the next one. */
+/** Maximum rows of one run; the next run deletes the rest. */
 const runRows = 2_000_000;
 const betweenMs = 50;
 
-/** Deletes what `bridge_log` knows of before `days` days; 0 keeps all. Returns how many rows went. */
+/** Deletes rows of `bridge_log` older than `days` days; 0 keeps all. Returns the number of deleted rows. */
 export async function forgetLog(db: Queryable, days: number, signal: AbortSignal): Promise<number> {
   let gone = 0;
   if (days === 0) return gone;
@@ -20,7 +20,7 @@ export async function forgetLog(db: Queryable, days: number, signal: AbortSignal
     });
     gone += rowCount ?? 0;
     if ((rowCount ?? 0) < batchRows) return gone;
-    await pause(betweenMs, undefined, { signal }).catch(() => undefined); // stopping cuts the wait short
+    await pause(betweenMs, undefined, { signal }).catch(() => undefined); // interrupted by stopping
   }
   return gone;
 }

@@ -1,10 +1,9 @@
 /**
- * What runs by the clock: every so many milliseconds in each daemon, or at the times of a cron expression and then once
- * across all daemons.
+ * Scheduled jobs: at an interval in each daemon, or by a cron expression and then once across all daemons.
  *
- * The times of schedules are rows (bridge_schedules) and the clock is the server's, so it does not matter what a daemon's
- * own clock shows, a restart knows the last runs, and a run that nobody was there for is made up for, once. The daemon that finds
- * one due moves its next run on and has it; while that daemon lives and works on it, nobody begins the next.
+ * The times are rows (bridge_schedules) by the database server's clock, so the daemons' clocks do not matter, a restart knows the
+ * last runs, and a run missed while no daemon ran is made up once. The daemon that finds a due job sets its next run and executes
+ * it; while that daemon is alive and works on it, no other daemon starts the next run.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { Cron } from 'croner';
@@ -12,7 +11,7 @@ import { databaseFailure, isOutage, type Queryable } from '../database.ts';
 import { messageOf } from '../errors.ts';
 import type { Tell } from '../facts.ts';
 
-/** Runs `job` now and then `everyMs` after each end, until disposed of. A failed run is told and the next one tried. */
+/** Runs `job` at once and then `everyMs` after each end, until disposed. A failed run is reported. */
 export function every(everyMs: number, tell: Tell, where: string, run: () => Promise<void>): AsyncDisposable {
   const closing = new AbortController();
   const loop = async () => {
@@ -22,7 +21,7 @@ export function every(everyMs: number, tell: Tell, where: string, run: () => Pro
       } catch (error) {
         tellBug(error, where, tell);
       }
-      await pause(everyMs, undefined, { signal: closing.signal }).catch(() => undefined); // closing cuts the wait short
+      await pause(everyMs, undefined, { signal: closing.signal }).catch(() => undefined); // interrupted by closing
     }
   };
   const running = loop();
@@ -34,17 +33,17 @@ export function every(everyMs: number, tell: Tell, where: string, run: () => Pro
   };
 }
 
-/** Something to do by the clock, once across all daemons. */
+/** A scheduled job, run once across all daemons. */
 export interface Job {
-  /** Names its row, its metric and its log line. */
+  /** Its name in the row, the metric and the log line. */
   readonly name: string;
-  /** A cron expression, on the wall clock of the booking system. */
+  /** A cron expression in BOOKING_TIMEZONE. */
   readonly cron: string;
-  /** Ends soon when the signal aborts: the daemon is stopping. */
+  /** Must end soon after the signal aborts (the daemon is stopping). */
   readonly run: (signal: AbortSignal) => Promise<void>;
 }
 
-/** A schedule as it is listed. */
+/** A schedule with its state. */
 export interface Schedule {
   readonly name: string;
   readonly cron: string;
@@ -53,14 +52,14 @@ export interface Schedule {
   readonly last_result: string | null;
   readonly last_ms: number | null;
   readonly next_run_at: Date;
-  /** By how much the next run is overdue; 0: it is not. */
+  /** The delay of the next run; 0: none. */
   readonly late_ms: number;
 }
 
 export interface ScheduleOptions {
   readonly db: Queryable;
   readonly timezone: string;
-  /** This daemon, as its heartbeat names it. */
+  /** The id of this daemon in its heartbeat. */
   readonly replica: string;
   readonly jobs: readonly Job[];
   readonly tell: Tell;
@@ -73,24 +72,24 @@ interface Due {
   readonly in_ms: number;
 }
 
-/** The longest sleep between two looks: another daemon may have changed what is next. */
+/** The longest sleep between two checks: another daemon may have changed the next run. */
 const lookMs = 15_000;
-/** While a run is late because the one before it is not over, and after a failure. */
+/** The interval while a run is late because the previous one is not finished, and after a failure. */
 const againMs = 1_000;
 
-/** Runs the chores until disposed of, which waits for those that are under way. */
+/** Runs the jobs until disposed; disposing waits for running jobs. */
 export function runSchedules({ db, timezone, replica, jobs, tell }: ScheduleOptions): AsyncDisposable {
   const closing = new AbortController();
   const running = new Map<string, Promise<void>>();
   const byName = new Map(jobs.map((job) => [job.name, job]));
 
-  /** The next time after `now` by the server's clock; one that never comes is looked for again in a year. */
+  /** The next time after `now` by the server's clock; for an expression without one, in a year. */
   function after({ cron }: Job, now: Date): Date {
     const next = new Cron(cron, { timezone, paused: true }).nextRun(now);
     return next ?? new Date(now.getTime() + 365 * 86_400_000);
   }
 
-  /** A schedule that is new, or has another expression now, begins at its next time. */
+  /** A new or changed schedule starts at its next time. */
   async function register(): Promise<void> {
     const { rows } = await db.query<{ now: Date }>('SELECT clock_timestamp() AS now');
     const plan = jobs.map((job) => ({
@@ -108,7 +107,7 @@ export function runSchedules({ db, timezone, replica, jobs, tell }: ScheduleOpti
     );
   }
 
-  /** Begins what is due. Returns how long nothing will be. */
+  /** Starts the due jobs. Returns the time until the next one. */
   async function look(): Promise<number> {
     const { rows } = await db.query<Due>({
       name: 'schedules_due',
@@ -131,7 +130,7 @@ export function runSchedules({ db, timezone, replica, jobs, tell }: ScheduleOpti
     return waitMs;
   }
 
-  /** Whether this run is ours. A person may have set its time to now(), which is finer than a Date. */
+  /** Claims the run. A person may have set its time to now(), which is finer than a Date. */
   async function claim({ name, next_run_at }: Due, next: Date): Promise<boolean> {
     const { rowCount } = await db.query({
       name: 'claim_schedule',
@@ -186,7 +185,7 @@ export function runSchedules({ db, timezone, replica, jobs, tell }: ScheduleOpti
         tellBug(error, 'the schedules', tell);
       }
       await pause(Math.max(1, Math.ceil(waitMs)), undefined, { signal: closing.signal }).catch(
-        () => undefined, // closing cuts the wait short
+        () => undefined, // interrupted by closing
       );
     }
   }
@@ -212,7 +211,7 @@ export async function listSchedules(db: Queryable): Promise<Schedule[]> {
   return rows;
 }
 
-/** An outage of the database is told by the work loop, once; everything else here is a bug. */
+/** The work loop reports an outage of the database; any other error here is a bug. */
 function tellBug(error: unknown, where: string, tell: Tell): void {
   const failure = databaseFailure(error, where);
   if (!isOutage(failure)) tell({ fact: 'bug', error: failure, where });

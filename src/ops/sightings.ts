@@ -1,9 +1,9 @@
 /**
- * What this daemon itself has seen, on its way into the book of alerts: written as soon as the database takes it, with the
- * time at which it began, and said again while it lasts, so that the others know that somebody still sees it.
+ * Conditions seen by this daemon, on their way into the alert store: written as soon as the database accepts them, with their start
+ * time, and confirmed while they last, so that the other daemons know that they still exist.
  *
- * The database may be away, and is in the alert that matters most. Then the message goes out at once all the same.
- * (Daemons that cannot reach the database cannot agree who speaks: each does.)
+ * During a database outage, the most important case, the message is sent at once without the row. (Daemons without a database cannot
+ * coordinate, so each sends it.)
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { backOffMs } from '../back-off.ts';
@@ -15,29 +15,29 @@ import type { AlertWebhook } from './alert-webhook.ts';
 export interface SightingOptions {
   readonly book: Pick<ReturnType<typeof createAlertStore>, 'raise' | 'witness' | 'repeat'>;
   readonly webhook: Pick<AlertWebhook, 'post'>;
-  /** Names this daemon among the holders. */
+  /** The id of this daemon among the holders. */
   readonly holder: string;
-  /** Told what was written down; `isPosted`: its message went out before. */
+  /** Called after a write; `isPosted`: its message was already sent. */
   readonly publish: (changed: Changed, isPosted: boolean) => void;
-  /** Told why something was given up. */
+  /** Called with the reason if something is dropped. */
   readonly failed: (error: unknown) => void;
 }
 
-/** Something that is not written down yet, or that we still see. */
+/** A condition that is not recorded yet, or that still exists. */
 interface Seen {
   readonly alert: Alert;
-  /** `performance.now()` when it began, and when it was over. */
+  /** `performance.now()` at its start and end. */
   readonly since: number;
   over: number | null;
-  /** It is told to be over elsewhere: it happened. */
+  /** An event; its end is detected elsewhere. */
   readonly happened: boolean;
   written: boolean;
   posted: boolean;
 }
 
-/** Of different alerts at once; of more the newest are dropped: a look finds what can be found. */
+/** Maximum number of different alerts; further ones are dropped, because the checks find most of them. */
 const seenMost = 500;
-/** How often we repeat what we see. */
+/** The interval of confirmations. */
 const repeatMs = 30_000;
 
 export function createSightings({ book, webhook, holder, publish, failed }: SightingOptions) {
@@ -50,14 +50,14 @@ export function createSightings({ book, webhook, holder, publish, failed }: Sigh
   const isSeen = (type: AlertType) => seen.get(keyOf({ type, resourceId: null }))?.over === null;
   const unwritten = () => [...seen.entries()].find(([, entry]) => !entry.written || entry.over !== null);
 
-  /** It began, and goes on until `unsee`; seen again in other words, or as more severe, it is written down again. */
+  /** A condition that lasts until `unsee`; it is recorded again if its message or severity changes. */
   function see(alert: Alert): void {
     const known = seen.get(keyOf({ type: alert.type, resourceId: null }));
     const standing = known?.over === null ? known : undefined;
     if (standing?.alert.message === alert.message && standing.alert.severity === alert.severity) return;
     const since = standing?.since ?? performance.now();
     note({ alert, since, over: null, happened: false, written: false, posted: false });
-    // no word from the database is what this is about
+    // the outage of the database is the subject of this alert
     if (alert.type === 'booking-outage') postUnwritten();
     write();
   }
@@ -70,13 +70,13 @@ export function createSightings({ book, webhook, holder, publish, failed }: Sigh
     write();
   }
 
-  /** It happened; when it is over is found by looking. */
+  /** An event; a check finds its end. */
   function happen(alert: Alert): void {
     note({ alert, since: performance.now(), over: null, happened: true, written: false, posted: false });
     write();
   }
 
-  /** What waits to be written already began earlier; that it did stays. */
+  /** A condition that already waits to be written keeps its earlier start. */
   function note(fresh: Seen): void {
     const key = keyOf(fresh.alert);
     const known = seen.get(key);
@@ -89,14 +89,14 @@ export function createSightings({ book, webhook, holder, publish, failed }: Sigh
     else if (seen.size < seenMost || known !== undefined) seen.set(key, fresh);
   }
 
-  /** One writer at a time; while the database is away it tries again until it is back. */
+  /** One writer at a time; retries while the database is unavailable. */
   function write(): void {
     writing ??= writeAll()
       .catch(failed)
       .finally(() => {
         writing = null;
         if (closing.signal.aborted) return;
-        if (unwritten() !== undefined) write(); // it came as the last one ended
+        if (unwritten() !== undefined) write(); // it arrived while the last one ended
         repeating ??= setTimeout(repeat, repeatMs).unref();
       });
   }
@@ -117,7 +117,7 @@ export function createSightings({ book, webhook, holder, publish, failed }: Sigh
         postUnwritten();
         await pause(Math.min(5_000, backOffMs(attempt++, Math.random())), undefined, {
           signal: closing.signal,
-        }).catch(() => undefined); // closing cuts it short
+        }).catch(() => undefined); // interrupted by closing
       }
     }
   }
@@ -129,13 +129,13 @@ export function createSightings({ book, webhook, holder, publish, failed }: Sigh
       ? await book.raise(entry.alert)
       : await book.witness(holder, { alert: entry.alert, ageMs: now - entry.since, overMs });
     publish(changed, entry.posted);
-    // it may have been over, or have happened again, while this was written
+    // it may have ended or repeated during the write
     if (seen.get(key) !== entry) return;
     if (entry.happened || overMs !== null) seen.delete(key);
     else entry.written = true;
   }
 
-  /** The message that does not wait for the row. */
+  /** Sends the message without waiting for the row. */
   function postUnwritten(): void {
     for (const entry of seen.values()) {
       if (entry.written || entry.posted) continue;
@@ -154,7 +154,7 @@ export function createSightings({ book, webhook, holder, publish, failed }: Sigh
     repeating = setTimeout(repeat, repeatMs).unref();
   }
 
-  /** What others have closed meanwhile, because they did not hear of us, is raised again. */
+  /** Raises alerts again that other daemons closed because our confirmation was missing. */
   async function sayAgain(standing: readonly Seen[]): Promise<void> {
     const open = await book.repeat(
       holder,

@@ -1,11 +1,9 @@
 /**
- * What happens to a fact: its log line, its metrics, its mark on the health, and what watches live. One place, and
- * exhaustive, so that the four cannot drift.
+ * The processing of a fact: log line, metrics, health and live feed, in one exhaustive place so that they stay consistent.
  *
- * Levels: error needs a person, warn may, info is what an operator wants to read tomorrow (a change that reached
- * Outlook, a room or a side that went away or came back), debug is the rest: backfills, retries, items that were equal.
- * Trouble that repeats is logged once a minute for each room, and so is each kind of bug, which a watcher is then
- * not told either. Texts of errors lose what could name a person.
+ * Levels: error needs attention, warn may need it, info is informative (a synced change, a room or side that failed or recovered),
+ * debug is the rest: backfills, retries, equal items. Repeated trouble is logged once a minute per room, and so is each kind of bug,
+ * which is then not sent to the live feed either. Personal data is removed from error texts.
  */
 import type { Fact, Tell } from '../facts.ts';
 import type { Logger } from '../log.ts';
@@ -14,7 +12,7 @@ import { bugKind, createRepeats } from './repeats.ts';
 
 export interface TellOptions {
   readonly log: Logger;
-  /** Told of each fact before it is logged: metrics, health. */
+  /** Called for each fact before it is logged: metrics, health. */
   readonly observers: readonly ((fact: Fact) => void)[];
   /** Milliseconds on a monotonic clock. */
   readonly now?: () => number;
@@ -22,7 +20,7 @@ export interface TellOptions {
 
 export interface Told {
   readonly tell: Tell;
-  /** Calls `watcher` for every fact until the returned function is called. One that throws is dropped. */
+  /** Calls `watcher` for every fact until the returned function is called. A watcher that throws is removed. */
   readonly watch: (watcher: (fact: Fact) => void) => () => void;
 }
 
@@ -42,13 +40,13 @@ export function createTell({ log, observers, now = () => performance.now() }: Te
     const { level, message, fields } = lineOf(fact);
     const repeated = isRepeated(fact, level);
     log[repeated ? 'debug' : level](fields, message);
-    // one that comes many times a second would push everything else out of the feed
+    // a bug that repeats many times a second would displace everything else in the feed
     if (repeated && fact.fact === 'bug') return;
     for (const watcher of watchers) {
       try {
         watcher(fact);
       } catch (error) {
-        // a watcher must not stop the work it watches
+        // a watcher must not stop the work
         watchers.delete(watcher);
         log.warn({ error: redact(String(error)) }, 'a watcher of the live feed failed and was dropped');
       }
@@ -64,7 +62,7 @@ export function createTell({ log, observers, now = () => performance.now() }: Te
   };
 }
 
-/** Trouble of one room, or a kind of bug, that was logged less than a minute ago; a room that is well again starts afresh. */
+/** Whether the trouble of a room, or a kind of bug, was logged less than a minute ago; reset when the room recovers. */
 function createTroubles(now: () => number): (fact: Fact, level: Level) => boolean {
   const repeats = createRepeats(now);
   return (fact, level) => {
@@ -94,7 +92,7 @@ function lineOf(fact: Fact): Line {
   switch (fact.fact) {
     case 'pushed': {
       const moved = ['created', 'adopted', 'updated', 'deleted'].includes(fact.action);
-      // an item without a latency is one of a backfill: thousands at a time, counted by the metrics
+      // items without a latency belong to a backfill: thousands at a time, counted by the metrics
       return {
         level: moved && fact.latencyMs !== null ? 'info' : 'debug',
         message: `item ${fact.action}`,
@@ -214,15 +212,15 @@ function lineOf(fact: Fact): Line {
 }
 
 /**
- * A fact as a watcher may see it: without the addresses and numbers of persons that errors quote, and of a bug,
- * whose message may quote anything, only where it was.
+ * A fact for the live feed: without personal addresses and numbers from errors; of a bug only its place, because its message may
+ * quote anything.
  */
 export function shownFact(fact: Fact): Readonly<Record<string, unknown>> {
   if (fact.fact === 'bug') return { fact: 'bug', where: fact.where };
   return { fact: fact.fact, ...redactedFields(fact) };
 }
 
-/** The fields of a fact for the log: its name is the message, and texts that come from elsewhere are redacted. */
+/** The fields of a fact for the log; its name is the message, and foreign texts are redacted. */
 function redactedFields(fact: Fact): Readonly<Record<string, unknown>> {
   const foreign = ['error', 'hint', 'reason', 'failed'];
   return Object.fromEntries(

@@ -1,17 +1,17 @@
-/** How the loops wait: for a wake-up, for the clock, or for the end, whatever comes first. */
+/** The wait of the loops: until a wake-up, a time-out, or the end. */
 
-/** A signal, not a queue: however often it is given while the loop works, the loop wakes once. */
+/** A signal, not a queue: several signals during the work wake the loop once. */
 export class Wake {
   #requested = false;
   readonly #waiting = new Set<() => void>();
 
-  /** Ends every wait under way; with nobody waiting, the next wait ends at once. */
+  /** Ends every current wait; without one, the next wait ends at once. */
   ring(): void {
     if (this.#waiting.size === 0) this.#requested = true;
     for (const wakeUp of [...this.#waiting]) wakeUp();
   }
 
-  /** Resolves at the next ring, after `ms`, or when `signal` aborts. Never rejects. */
+  /** Resolves at the next signal, after `ms`, or when `signal` aborts. Never rejects. */
   waitOr(ms: number, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return Promise.resolve();
     if (this.#requested) {
