@@ -1,7 +1,7 @@
 /**
  * Access tokens for Graph by client credentials (@azure/msal-node). MSAL repeats a failed token request from memory for
  * a minute and does not merge parallel ones (tried with 7.2.1): so each token comes from a fresh client instance, is
- * kept here, and is asked for by one request at a time.
+ * cached here, and is requested by one request at a time.
  */
 import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -13,11 +13,11 @@ import { codeOfNetwork, retryAfterMs } from './failure.ts';
 import { membersOf, textOf } from './format.ts';
 
 export interface Tokens {
-  /** The token in memory; null when there is none that still lives. Renews it ahead in the background. */
+  /** The cached token; null if there is no valid one. Renews it early in the background. */
   current(): string | null;
-  /** The token in memory or a new one. Rejects with Retryable or Permanent, both of reach 'side'. */
+  /** The cached token or a new one. Rejects with Retryable or Permanent, both of reach 'side'. */
   get(signal: AbortSignal): Promise<string>;
-  /** Graph refused this token (401): the next one will be new. */
+  /** Discards a token refused by Graph (401). */
   expire(token: string): void;
 }
 
@@ -37,9 +37,9 @@ interface Kept {
 
 /** A token is renewed this long before its end, but never in the first four fifths of a short life. */
 const renewAheadMs = 300_000;
-/** A token so close to its end could die on its way. */
+/** A token this close to its end could expire on its way. */
 const tooLateMs = 20_000;
-/** After a failed renewal ahead the old token still serves; the next try comes this much later. */
+/** After a failed early renewal the old token is still used; this is the delay of the next attempt. */
 const renewAgainMs = 10_000;
 
 export function createTokens({ graph, dispatcher, timeoutMs = 15_000 }: TokenOptions): Tokens {
@@ -48,7 +48,7 @@ export function createTokens({ graph, dispatcher, timeoutMs = 15_000 }: TokenOpt
   let restUntil = 0;
   let restBecause: Error | null = null;
 
-  /** One request at a time; a caller that comes meanwhile shares its end. */
+  /** One request at a time; further callers share its result. */
   function ask(): Promise<string> {
     asking ??= requestToken(graph, dispatcher, timeoutMs)
       .then((fresh) => {
@@ -71,7 +71,7 @@ export function createTokens({ graph, dispatcher, timeoutMs = 15_000 }: TokenOpt
   function renewAhead(): void {
     const old = kept!;
     ask().catch(() => {
-      // the old token still lives: a caller that needs a token after its end gets the error
+      // the old token is still valid: only a caller after its end gets the error
       if (kept === old) kept = { ...old, renewAt: performance.now() + renewAgainMs };
     });
   }
@@ -101,7 +101,7 @@ export function createTokens({ graph, dispatcher, timeoutMs = 15_000 }: TokenOpt
   };
 }
 
-/** The promise's end, or the signal's reason if that comes first. */
+/** The promise's result, or the signal's reason if that comes first. */
 function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason);
@@ -110,7 +110,7 @@ function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> 
   });
 }
 
-/** What came over the wire: MSAL's own errors do not tell. */
+/** The HTTP answer, which MSAL's own errors do not contain. */
 interface Heard {
   answer: { status: number; headers: Record<string, string>; body: unknown } | null;
   failure: unknown;
@@ -140,7 +140,7 @@ async function requestToken(graph: GraphConfig, dispatcher: Dispatcher, timeoutM
   }
 }
 
-/** Hosts whose metadata MSAL has built in (and rewrites where Microsoft wants it). */
+/** Hosts with metadata built into MSAL. */
 const microsoftHosts = new Set([
   'login.microsoftonline.com',
   'login.microsoftonline.us',
@@ -149,8 +149,8 @@ const microsoftHosts = new Set([
 ]);
 
 /**
- * MSAL takes https authorities only and asks Microsoft about hosts it does not know. With the metadata given, it asks
- * nobody, and the token endpoint in it may be http (for simulated tenants on this machine).
+ * MSAL takes https authorities only and asks Microsoft about hosts it does not know. With given metadata it makes no
+ * discovery request, and the token endpoint in it may be http (for simulated tenants on this machine).
  */
 function authorityOf({ authority, tenantId }: GraphConfig) {
   const { host, protocol } = new URL(authority);
@@ -170,7 +170,7 @@ function authorityOf({ authority, tenantId }: GraphConfig) {
   };
 }
 
-/** Read for every token, so that a renewed certificate is taken up without a restart. */
+/** Read for every token, so that a renewed certificate is used without a restart. */
 function credentialOf({ credential }: GraphConfig) {
   if ('secret' in credential) return { clientSecret: credential.secret };
   try {
@@ -243,12 +243,12 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // a proxy's page, say: its status tells enough, and MSAL wants an object
+    // for example a proxy's page: the status is sufficient, and MSAL needs an object
     return {};
   }
 }
 
-/** Which variable to repair, by Microsoft's error numbers (Microsoft: reference-error-codes). */
+/** The variable to correct, by Microsoft's error numbers (Microsoft: reference-error-codes). */
 const repairs: readonly (readonly [readonly number[], string])[] = [
   [[7000215, 7000218], 'GRAPH_CLIENT_SECRET is not the secret of the app (its value is wanted, not its id).'],
   [[7000222], 'The secret has expired: make a new one and put it into GRAPH_CLIENT_SECRET.'],
@@ -276,7 +276,7 @@ function tokenFailure(error: unknown, heard: Heard): Retryable | Permanent {
   const told = { reach: 'side', cause: error } as const;
   const what = 'ask for an access token';
   if (answer === null && failure === null)
-    // nothing was sent: MSAL does not like what it was given
+    // nothing was sent: MSAL rejected its input
     return new Permanent(`${what}: ${messageOf(error)}`, { ...told, hint: usualHint });
   if (answer === null) {
     const hint = 'Check the way to GRAPH_AUTHORITY: DNS, firewall, HTTPS_PROXY, NODE_EXTRA_CA_CERTS.';

@@ -1,6 +1,6 @@
 /**
- * Many calls to one mailbox in one request (`POST /$batch`). Graph carries out four of them at a time (Microsoft:
- * throttling-limits, Outlook), so it saves round trips and nothing else; it therefore takes all four places.
+ * Many calls to one mailbox in one request (`POST /$batch`). Graph executes four of them at a time (Microsoft:
+ * throttling-limits, Outlook), so a batch only saves round trips; it therefore takes all four places.
  */
 import type { Answer } from './failure.ts';
 import { membersOf, textOf } from './format.ts';
@@ -13,12 +13,12 @@ export const mostPerBatch = 20;
 /** Bytes; below the 4 MB that a request may have. */
 const longestBatch = 3_000_000;
 
-/** An answer per call, in the calls' order; an Error where none came for it. */
+/** One answer per call, in the calls' order; an Error for a call without an answer. */
 export type BatchAnswer = Answer | Error;
 
 /**
  * Sends writes to one mailbox in batches of at most `size`. Rejects only with the signal's reason. A batch that is
- * refused as a whole was not carried out, maybe because of one call in it: its calls are then sent one by one.
+ * refused as a whole was not executed, possibly because of a single call: its calls are then sent one by one.
  */
 export async function sendBatched(
   http: GraphHttp,
@@ -97,7 +97,7 @@ async function sendBatch(
   return calls.map(() => http.refused(outer, whole));
 }
 
-/** Each inner request carries its own headers: Prefer counts for the request that has it (Microsoft: immutable-id). */
+/** Each inner request has its own headers: Prefer applies only to its own request (Microsoft: immutable-id). */
 function bodyOf(calls: readonly Call[]): string {
   const requests = calls.map((call, index) => {
     const prefer = `"Prefer":${JSON.stringify(`IdType="ImmutableId"${call.prefer === undefined ? '' : `, ${call.prefer}`}`)}`;
@@ -110,7 +110,7 @@ function bodyOf(calls: readonly Call[]): string {
   return `{"requests":[${requests.join(',')}]}`;
 }
 
-/** Answers come in any order; a call that has none may have been carried out. */
+/** Answers come in any order; a call without an answer may have been executed. */
 function innerAnswers(calls: readonly Call[], outer: Answer): BatchAnswer[] {
   const { responses } = membersOf(outer.body);
   const byId = new Map<string, Answer>();

@@ -1,7 +1,7 @@
 /**
  * The claim on a room's default calendar, a single-value extended property (Microsoft:
- * singlevaluelegacyextendedproperty-post and -get, resource calendar). It cannot be removed again, only overwritten
- * (msgraph-sdk-dotnet#719), and what a PATCH answers does not show it (msgraph-sdk-dotnet#2908).
+ * singlevaluelegacyextendedproperty-post and -get, resource calendar). It cannot be removed, only overwritten
+ * (msgraph-sdk-dotnet#719), and the answer of a PATCH does not contain it (msgraph-sdk-dotnet#2908).
  */
 import type { Mailbox } from '../event.ts';
 import { membersOf, textOf } from './format.ts';
@@ -11,7 +11,7 @@ import { encode, type Call, type GraphHttp } from './http.ts';
 const claimId = 'String {66f5a359-4659-4830-9070-00047ec6ac6e} Name BookingBridgeClaim';
 const expandClaim = `$expand=${encode(`singleValueExtendedProperties($filter=id eq '${claimId}')`)}`;
 
-/** The query, the property or the path itself is refused. A mailbox that refuses everything says so to the next call. */
+/** The query, the property or the path is refused. A mailbox that refuses everything is detected by the next call. */
 const refusals: ReadonlySet<number> = new Set([400, 403, 404, 405, 409, 501]);
 
 export function createCalendarClaim(http: GraphHttp) {

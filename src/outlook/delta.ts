@@ -10,21 +10,21 @@ import { encode, preferEvents, unreadable, type Call, type GraphHttp } from './h
 import { markOf, widerWindow } from './pages.ts';
 import { cut } from './text.ts';
 
-/** A first round over a window (ISO instants), or the next one at a link that an earlier page gave. */
+/** A first round over a window (ISO instants), or the next round at the link of an earlier page. */
 export type DeltaStart = { readonly from: string; readonly to: string } | { readonly link: string };
 
 /** Graph does not document the default nor the maximum; 200 is used in the field (docs-contrib#7943). */
 const preferDelta = `${preferEvents}, odata.maxpagesize=200`;
 const mostPages = 500;
 const mostEmptyPages = 20;
-/** Rows may come again within a round, so that a page may, too; but not time and again. */
+/** Rows, and so pages, may repeat within a round, but not without limit. */
 const mostRepeats = 3;
 
 export function createDelta(http: GraphHttp, format: Format) {
   /**
-   * The pages of one round, the last with a `deltaLink`; or, as its end, one of the other answers. Throws only what says
-   * more than that delta refuses: that nobody is there to answer, that the token is refused, that Graph asks for rest. A
-   * link that leads away from Graph is lost: to follow it would take our token along.
+   * The pages of one round, the last with a `deltaLink`; or, as its end, one of the other answers. Throws only
+   * errors beyond delta itself: no answer, a refused token, throttling. A link to another host counts as lost, because following it
+   * would send our token there.
    */
   return async function* delta(
     room: Mailbox,
@@ -83,7 +83,7 @@ export function createDelta(http: GraphHttp, format: Format) {
     }
   }
 
-  /** The answer, or what kept delta alone from giving one: it may hang while plain reads work. */
+  /** The answer, or the error of delta alone: it may hang while plain reads work. */
   async function answerOf(call: Call, signal: AbortSignal): Promise<Answer | Retryable | Permanent> {
     try {
       return await http.send(call, signal);
@@ -94,7 +94,7 @@ export function createDelta(http: GraphHttp, format: Format) {
   }
 }
 
-/** It may concern delta alone. Who asks for rest is left alone, and a refused token is refused everywhere. */
+/** Whether an error may concern delta alone: not throttling and not a refused token. */
 const isOfDelta = (error: Error): error is Retryable | Permanent =>
   error instanceof Permanent ||
   (error instanceof Retryable && error.afterMs === undefined && error.refusedFor !== 'token');
@@ -122,7 +122,7 @@ function isLost(answer: Answer): boolean {
   return lostCodes.has(codeOf(answer)) || /badly formed token/i.test(textOf(message) ?? '');
 }
 
-/** Null: it is no page. */
+/** Null: it is not a page. */
 function readPage(answer: Answer, format: Format): (DeltaAnswer & { answer: 'page' }) | null {
   const body = membersOf(answer.body);
   const [nextLink, deltaLink] = [textOf(body['@odata.nextLink']), textOf(body['@odata.deltaLink'])];
@@ -154,7 +154,7 @@ function tryEvent(row: unknown, format: Format): OutlookEvent | null {
   try {
     return format.toEvent(row);
   } catch (error) {
-    // one odd row must not stop a room for ever: its reader reads the event by its id
+    // one malformed row must not stop a room for ever: the event is read by its id
     if (error instanceof Retryable) throw error;
     return null;
   }

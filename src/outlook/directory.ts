@@ -1,4 +1,4 @@
-/** The tenant's directory: object ids of mailboxes, and the rooms there are. The app may lack the rights for either. */
+/** The tenant's directory: object ids of mailboxes, and the rooms. The app may lack the rights for either. */
 import { Permanent } from '../errors.ts';
 import { membersOf, textOf } from './format.ts';
 import { encode, type Call, type GraphHttp } from './http.ts';
@@ -13,7 +13,7 @@ interface Place {
   readonly floor: string | null;
 }
 
-/** What the directory shows; empty, with a hint, where it refuses. */
+/** The places in the directory; empty with a hint if it refuses. */
 export interface Places {
   readonly places: readonly Place[];
   readonly hint: string | null;
@@ -23,8 +23,8 @@ const objectId = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$
 
 export function createDirectory(http: GraphHttp) {
   /**
-   * The object id of a mailbox, which is the surer way to address it; null when the app may not read the directory
-   * (User.Read.All). Throws Permanent of reach 'room' when there is no such user.
+   * The object id of a mailbox, its more stable address; null if the app may not read the directory
+   * (User.Read.All). Throws Permanent of reach 'room' if there is no such user.
    */
   async function resolveMailbox(address: string, signal: AbortSignal): Promise<string | null> {
     if (objectId.test(address)) return address;

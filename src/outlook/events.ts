@@ -45,7 +45,7 @@ export interface OutlookOptions {
   readonly batchSize?: number;
   /** Calls in flight over all mailboxes. */
   readonly inFlight?: number;
-  /** Told about every request. */
+  /** Called for every request. */
   readonly onCall?: (made: CallMade) => void;
   /** Called right before a request that concerns a mailbox is sent; what it throws is thrown instead. */
   readonly beforeSend?: () => void;
@@ -56,7 +56,7 @@ const narrowestMs = 14 * 86_400_000;
 /** Rows per page of a list; Graph's own default is 10. */
 const pageSize = 200;
 
-/** Connects nothing by itself: the first call does. Close it with `await using`. */
+/** Opens no connection before the first call. Close it with `await using`. */
 export function createOutlook(options: OutlookOptions) {
   const { graph, inFlight = 64, batchSize = mostPerBatch } = options;
   const own = options.dispatcher === undefined ? createDispatcher(graph.proxy, inFlight) : null;
@@ -69,11 +69,11 @@ export function createOutlook(options: OutlookOptions) {
   const narrow = createReach(http);
 
   return {
-    /** What Outlook shall show of an item: privacy, default titles, lengths. The same item gives the same form. */
+    /** The form of an item in Outlook: privacy, default titles, lengths. Deterministic. */
     show: (item: BookedItem): BookedItem => format.show(item),
     /**
-     * Carries out independent writes to one mailbox and answers in their order; never throws for one of them. Up to
-     * four go singly, more in `$batch`es. An aborted `signal` rejects as a whole.
+     * Executes independent writes to one mailbox and returns their results in order; never throws for a single one. Up to
+     * four are sent singly, more in `$batch`es. An aborted `signal` rejects as a whole.
      */
     write: createWrite({ http, format, narrow, batchSize }),
     ...createReads(http, format, narrow),
@@ -81,7 +81,7 @@ export function createOutlook(options: OutlookOptions) {
     ...createDirectory(http),
     delta: createDelta(http, format),
     subscriptions: createSubscriptions(http),
-    /** Calls under way and calls waiting for a place. */
+    /** Running and waiting calls. */
     load: () => ({ inFlight: throttle.inFlight, waiting: throttle.waiting }),
     [Symbol.asyncDispose]: async () => own?.destroy(),
   };
@@ -97,11 +97,11 @@ function createReads(http: GraphHttp, format: Format, narrow: NarrowReach) {
     prefer: preferEvents,
   });
 
-  /** The events of a page. A row without an id names nothing that could be read or kept. */
+  /** The events of a page. A row without an id is skipped. */
   const readRows = (rows: readonly unknown[]): OutlookEvent[] =>
     rows.filter((row) => textOf(membersOf(row).id) !== null).map((row) => format.toEvent(row));
 
-  /** One event with its extended properties, or null when the mailbox answers that it is not there (404, malformed id). */
+  /** One event with its extended properties, or null if the mailbox answers that it does not exist (404, malformed id). */
   async function read(room: Mailbox, eventId: string, signal: AbortSignal): Promise<OutlookEvent | null> {
     const reading = call(room, 'read an event', `/events/${encode(eventId)}?${expandMarks}`);
     const answer = await http.send(reading, signal);
@@ -135,8 +135,8 @@ function createReads(http: GraphHttp, format: Format, narrow: NarrowReach) {
   }
 
   /**
-   * The events that overlap the window (ISO instants), page by page, with their properties. Where
-   * Graph gives up on so large a window, it is read in halves.
+   * The events that overlap the window (ISO instants), page by page, with their properties. If
+   * Graph fails on a large window, it is read in halves.
    */
   async function* list(
     room: Mailbox,
@@ -148,7 +148,7 @@ function createReads(http: GraphHttp, format: Format, narrow: NarrowReach) {
     const parts = [{ from, to }];
     for (let part = parts.shift(); part !== undefined; part = parts.shift())
       try {
-        // what lies on the seam of two parts is in both, and what was read before a part was halved comes again
+        // an event on the boundary of two parts is in both, and events read before a part was halved repeat
         for await (const page of listPart(room, part.from, part.to, signal)) {
           const fresh = page.filter((event) => !seen.has(event.id));
           for (const event of fresh) seen.add(event.id);
@@ -186,7 +186,7 @@ function createReads(http: GraphHttp, format: Format, narrow: NarrowReach) {
     for (; rows.done !== true; rows = await expanded.next()) yield readRows(rows.value).filter(inWindow);
   }
 
-  /** The same where Graph refuses `$expand` on a calendar view: the properties come from a search. */
+  /** The same if Graph refuses `$expand` on a calendar view: the properties come from a search. */
   async function* listUnmarked(
     room: Mailbox,
     plain: Call,
@@ -203,7 +203,7 @@ function createReads(http: GraphHttp, format: Format, narrow: NarrowReach) {
     }
   }
 
-  /** The instances of a series in the window, or null when the series is not there any more. Marks are not read. */
+  /** The instances of a series in the window, or null if the series no longer exists. Extended properties are not read. */
   async function series(
     room: Mailbox,
     masterId: string,
@@ -223,7 +223,7 @@ function createReads(http: GraphHttp, format: Format, narrow: NarrowReach) {
     return events;
   }
 
-  /** The pattern of a series; null: the series is not there, or its pattern is not understood. */
+  /** The pattern of a series; null: the series does not exist, or its pattern is unknown. */
   async function pattern(
     room: Mailbox,
     masterId: string,
@@ -238,7 +238,7 @@ function createReads(http: GraphHttp, format: Format, narrow: NarrowReach) {
 
   /**
    * Answers an invitation in the room's name; the organiser gets a mail. A declined meeting leaves the calendar.
-   * 'gone': it was not there. Throws Permanent where the room itself is the organiser.
+   * 'gone': it did not exist. Throws Permanent if the room itself is the organiser.
    */
   async function respond(
     room: Mailbox,
@@ -255,7 +255,7 @@ function createReads(http: GraphHttp, format: Format, narrow: NarrowReach) {
     const said = await http.send(responding, signal);
     if (isGone(said)) return 'gone';
     if (said.status >= 200 && said.status < 300) return 'answered';
-    // whatever refuses it: what is not there needs no answer
+    // independent of the refusal: a missing event needs no answer
     if (said.status < 500 && said.status !== 429 && (await read(room, eventId, signal)) === null)
       return 'gone';
     throw await narrow(http.refused(said, responding), room, signal);
@@ -264,7 +264,7 @@ function createReads(http: GraphHttp, format: Format, narrow: NarrowReach) {
   return { read, find, list, series, pattern, respond };
 }
 
-/** There is no "all of them": each property is asked for by its id. */
+/** Each property has to be requested by its id. */
 const expandMarks = `$expand=${encode(
   `singleValueExtendedProperties($filter=id eq '${typeMark}' or id eq '${idMark}')`,
 )}`;

@@ -15,18 +15,18 @@ export interface Answer {
   readonly requestId: string | undefined;
 }
 
-/** Graph gave up on a call that was too much for it, such as a large window (msgraph docs#6499): ask for less. */
+/** Graph failed on a call that was too large, such as a long window (msgraph docs#6499): request less. */
 export class GatewayTimeout extends Retryable {}
 
-/** What a call was about: it decides how far a failure reaches. */
+/** The subject of a call, which determines the reach of a failure. */
 export interface About {
-  /** For people: 'create an event'. */
+  /** For messages: 'create an event'. */
   readonly what: string;
   /** The mailbox it concerns; null: directory or subscriptions. */
   readonly mailbox: string | null;
-  /** POST, PATCH or DELETE: without an answer it may have been carried out all the same. */
+  /** POST, PATCH or DELETE: without an answer it may still have been executed. */
   readonly writes: boolean;
-  /** What a person can do about a refusal, where the refusal itself does not say. */
+  /** The remedy for a refusal if Graph's answer has none. */
   readonly hint?: string | undefined;
 }
 
@@ -35,25 +35,25 @@ export function codeOf(answer: Pick<Answer, 'body'>): string {
   return textOf(membersOf(membersOf(answer.body).error).code)?.toLowerCase() ?? '';
 }
 
-/** Codes of a 404 that speak of the event and not of its mailbox (Microsoft: errors). */
+/** Codes of a 404 about the event and not about its mailbox (Microsoft: errors). */
 const eventCodes = new Set(['erroritemnotfound', 'itemnotfound']);
 
-/** Of an id that is none, or of another mailbox: what was made anew under its old address does not know the old ids. */
+/** Codes for a malformed id or the id of another mailbox; a recreated mailbox does not know its old ids. */
 const malformed = new Set(['errorinvalididmalformed', 'errorinvalidmailboxitemid']);
 
-/** Whether the mailbox answered that this one event is not there. Any other 404 says nothing about the event. */
+/** Whether the mailbox answered that this event does not exist. Any other 404 says nothing about the event. */
 export const isGone = (answer: Answer): boolean =>
   (answer.status === 404 && eventCodes.has(codeOf(answer))) ||
   (answer.status === 400 && malformed.has(codeOf(answer)));
 
-/** Codes of a 403 that speak of the event and not of rights (msgraph-sdk-dotnet#3047). */
+/** Codes of a 403 about the event and not about rights (msgraph-sdk-dotnet#3047). */
 const eventRefusals = new Set(['errorcannotdeleteobject']);
 
 /** Whether the mailbox is full (msgraph docs#6546, OfficeDocs-O365ServiceDescriptions#527, docs-contrib#6596). */
 const isFull = (answer: Answer): boolean =>
   answer.status === 507 || (answer.status === 403 && codeOf(answer).includes('quotaexceeded'));
 
-/** Whether the idempotency key of a create was used for another one before; 400 and 409 were both seen. */
+/** Whether the idempotency key was already used for another event; 400 and 409 were both seen. */
 export const isTaken = (answer: Answer): boolean =>
   (answer.status === 400 || answer.status === 409) && codeOf(answer) === 'errorduplicatetransactionid';
 
@@ -74,22 +74,22 @@ export function retryAfterMs(headers: Answer['headers'], now = Date.now()): numb
   return Number.isNaN(ms) ? undefined : Math.min(3_600_000, Math.max(0, Math.ceil(ms)));
 }
 
-/** Many mailboxes in trouble with no success in between are an outage of Graph and not sick rooms. */
+/** Failures of many mailboxes without a success in between are a Graph outage, not failures of rooms. */
 const manyMailboxes = 3;
 
 export interface Failures {
-  /** Some call was answered properly. */
+  /** Records a successful call. */
   well(): void;
-  /** An answer that is no success, as the error to throw. */
+  /** The error to throw for an unsuccessful answer. */
   refused(answer: Answer, about: About): Retryable | Permanent | Conflict;
-  /** No answer came, or none that can be read. */
+  /** The error for a missing or unreadable answer. */
   unanswered(error: unknown, about: About): Retryable;
 }
 
 export function createFailures(): Failures {
   const sick = new Set<string>();
 
-  /** `least`: how far it reaches as long as it is not met everywhere. */
+  /** `least`: its reach as long as it does not occur everywhere. */
   function reachOfTrouble(about: About, least: 'item' | 'room' = 'room'): Reach {
     if (about.mailbox === null) return least === 'room' ? 'side' : least;
     sick.add(about.mailbox.toLowerCase());
@@ -108,13 +108,13 @@ export function createFailures(): Failures {
 
     if (status === 401)
       return again(reachOfTrouble(about), { hint: hints.refusedToken, refusedFor: 'token' });
-    // also on plain reads (Q&A 271870), where nothing is in conflict with us
+    // also on plain reads (Q&A 271870), without any conflict
     if (status === 412 || (status === 409 && codeOf(answer) === 'errorirresolvableconflict'))
       return about.writes ? new Conflict(message, told) : again('item');
     if (status === 409) return new Permanent(message, told);
     // throttling is per mailbox (Microsoft: throttling-limits); what lies outside of one concerns all
     if (status === 429) return again(about.mailbox === null ? 'side' : 'room');
-    // one item may be what breaks it; a query may be, too
+    // a single item or query may cause it
     if (status === 500) return again('item', { ambiguous: about.writes });
     if (status === 504)
       return new GatewayTimeout(message, {
@@ -143,7 +143,7 @@ export function createFailures(): Failures {
       const message = `${about.what}: ${code === '' ? messageOf(error) : `${messageOf(error)} (${code})`}`;
       if (notSent.test(code) || notSent.test(messageOf(error)))
         return new Retryable(message, { reach: 'side', hint: hintOfNetwork(code), cause: error });
-      // one item may be what breaks a connection; a mailbox that does not answer answers none
+      // a single item may break the connection; a mailbox that does not answer affects all its items
       const reach = reachOfTrouble(about, /TIMEOUT/.test(code) ? 'room' : 'item');
       return new Retryable(message, { reach, ambiguous: about.writes, cause: error });
     },
@@ -163,7 +163,7 @@ const hints = {
   proxy: 'Check HTTPS_PROXY: the proxy refuses to connect to Graph.',
 };
 
-/** Who has to act on a refusal that no repetition helps, and how many it concerns. */
+/** The reach of a permanent refusal and its remedy. */
 function permanent(answer: Answer, about: About): { hint?: string; reach: Reach; refusedFor?: RefusedFor } {
   const { status } = answer;
   if (about.mailbox === null)
@@ -174,10 +174,10 @@ function permanent(answer: Answer, about: About): { hint?: string; reach: Reach;
   return { reach: 'item' };
 }
 
-/** UTF-16 units of what Graph says that are shown. */
+/** Maximum UTF-16 units of Graph's message that are shown. */
 const longestMessage = 500;
 
-/** What Graph said, for people: `Graph says 400 ErrorInvalidRequest: …`. */
+/** Graph's message: `Graph says 400 ErrorInvalidRequest: …`. */
 function wordsOf(answer: Answer): string {
   const error = membersOf(membersOf(answer.body).error);
   const [code, message] = [textOf(error.code), textOf(error.message)];
@@ -185,7 +185,7 @@ function wordsOf(answer: Answer): string {
   return `Graph says ${answer.status}${what.length === 0 ? '' : ` ${what.join(': ')}`}`;
 }
 
-/** Failures before a single byte of the request has left: it was certainly not carried out. */
+/** Failures before any byte of the request was sent: it was certainly not executed. */
 const notSent =
   /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT|UND_ERR_CLOSED|UND_ERR_DESTROYED|CERT_.*|ERR_TLS_.*|ERR_SSL_.*|.*_CERT.*|UNABLE_TO_.*)$|^Proxy response/;
 
@@ -194,7 +194,7 @@ export function codeOfNetwork(error: unknown): string {
   let at: unknown = error;
   for (let depth = 0; depth < 5 && at instanceof Error; depth += 1) {
     if ('code' in at && typeof at.code === 'string' && at.code !== 'UND_ERR_ABORTED') return at.code;
-    // several addresses were tried; any of them tells
+    // several addresses were tried; any of them is sufficient
     at = at instanceof AggregateError && at.errors.length > 0 ? at.errors[0] : at.cause;
   }
   return '';

@@ -12,7 +12,7 @@ import { cleanDescription, cleanTitle, longestTitle, textOfHtml } from './text.t
 import { createZone, zoneNamed, type Zone } from './zone.ts';
 
 /**
- * Marks on our events, the same as the predecessor's, so that its events are adopted.
+ * Extended properties of our events, the same as the predecessor's, so that its events are adopted.
  * Microsoft: extended-properties-overview; the name part is case-sensitive.
  */
 export const typeMark = 'String {66f5a359-4659-4830-9070-00047ec6ac6e} Name BookingSystemType';
@@ -39,15 +39,15 @@ export interface GraphEventBody {
 }
 
 export interface Format {
-  /** What Outlook shall show of an item: privacy, default titles, lengths. Applying it twice is applying it once. */
+  /** The form of an item in Outlook: privacy, default titles, lengths. Idempotent. */
   show(item: BookedItem): BookedItem;
-  /** The body of a create. Throws Permanent for an item whose times are none. */
+  /** The body of a create. Throws Permanent for an item with invalid times. */
   toGraph(item: Item, properties: ReservationKey, transactionId: string): GraphEventBody;
-  /** The body of a PATCH: only what changed, but whatever makes sense only together. Throws as `toGraph`. */
+  /** The body of a PATCH: the changed fields, and those that belong to them. Throws as `toGraph`. */
   toPatch(change: ItemChange, whole: Item, busy?: boolean): GraphEventBody;
-  /** The body of a PATCH of both times, in UTC, for where Exchange's rules of the zone are not ours. */
+  /** The body of a PATCH of both times in UTC, used if Exchange's rules of the zone differ from ours. */
   timesInUtc(item: Item): GraphEventBody;
-  /** The event that Graph answered. Throws Permanent for what is no event with an id. */
+  /** Parses an event of Graph. Throws Permanent if it is not an event with an id. */
   toEvent(value: unknown): OutlookEvent;
 }
 
@@ -60,7 +60,7 @@ export interface FormatOptions {
   readonly timezone: string;
   /** FREE_EVENTS: which events that are shown as free occupy the room all the same. Default: none. */
   readonly freeEvents?: 'ignore' | 'all_day' | 'import';
-  /** The number of a reservation's key that is none. Default: only events that carry a number are ours. */
+  /** The number of a non-numeric key. Default: only events with a number are ours. */
   readonly keyId?: (type: string, key: string) => Id;
 }
 
@@ -79,7 +79,7 @@ export function createFormat(options: FormatOptions): Format {
       title: onlyTimes ? title : cleanTitle(framed(title, as, longestTitle)),
       description: hidden ? '' : cleanDescription(item.description),
       isPrivate,
-      // what is shown stays as it is when it is shown again
+      // showing is idempotent
       ...kept(as, isPrivate),
     };
   }
@@ -126,7 +126,7 @@ export function createFormat(options: FormatOptions): Format {
   };
 }
 
-/** The extended properties that say whose event it is. */
+/** The extended properties with the event's reservation. */
 export const propertiesOf = (key: ReservationKey): Pick<GraphEventBody, 'singleValueExtendedProperties'> => ({
   singleValueExtendedProperties: [
     { id: typeMark, value: key.type },
@@ -142,7 +142,7 @@ type Times = Pick<Item, 'startsAt' | 'endsAt' | 'allDay'>;
 
 const instant = (ms: number) => `${new Date(ms).toISOString().slice(0, 19)}Z`;
 const normalInstant = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
-/** With whole seconds, in UTC; a text that is no time stays as it is. */
+/** With whole seconds, in UTC; an invalid time is returned unchanged. */
 function normal(at: string): string {
   if (normalInstant.test(at)) return at;
   const ms = Date.parse(at);
@@ -187,7 +187,7 @@ function writeTimes(
 
 type Members = Readonly<Record<string, unknown>>;
 
-/** An object's members; none for anything else. */
+/** The members of an object; empty for other values. */
 export const membersOf = (value: unknown): Members =>
   typeof value === 'object' && value !== null ? (value as Members) : {};
 /** A non-empty string, else null. */
@@ -221,7 +221,7 @@ function readEvent(
   };
 }
 
-/** As it is printed; null: it is no date. */
+/** As printed; null: not a date. */
 const dateIn = (value: unknown): string | null =>
   Number.isNaN(Date.parse(String(value))) ? null : textOf(value);
 
@@ -241,7 +241,7 @@ function readShown(
     if (event.showAs === 'free' && !takesFree(item)) return { is: 'free', item };
     return { is: 'occupied', item, ...(event.showAs === 'tentative' ? { tentative: true } : {}) };
   } catch (error) {
-    // whatever it is: one odd row stops no page
+    // one malformed row must not stop a page
     return { is: 'unreadable', why: messageOf(error) };
   }
 }
@@ -265,7 +265,7 @@ function readItem(event: Members, zone: Zone): Item {
   };
 }
 
-/** A value of another type than Microsoft's says nothing that could be followed. What is null or left out is empty. */
+/** A value of an undocumented type is not usable. Null and missing values are empty. */
 const odd = (value: unknown, name: string) =>
   new Permanent(`Graph answered '${String(JSON.stringify(value)).slice(0, 100)}' as the ${name} of an event`);
 
@@ -287,10 +287,10 @@ function objectIn(members: Members, name: string): Members {
   return value as Members;
 }
 
-/** Damaged events were seen with times of 1601 (msgraph docs#840): nobody books a room then. */
+/** Damaged events were seen with times of 1601 (msgraph docs#840): such times are never real bookings. */
 const [earliest, latest] = [Date.UTC(1990, 0), Date.UTC(2100, 0)];
 
-/** Throws Permanent where they are none. */
+/** Throws Permanent if they are invalid. */
 function readTimes(event: Members, zone: Zone): Times {
   const allDay = flagIn(event, 'isAllDay');
   const [start, end] = [readTime(event.start, allDay, zone), readTime(event.end, allDay, zone)];
@@ -317,13 +317,13 @@ function readTime(value: unknown, allDay: boolean, zone: Zone): number {
   return named.instantOf(`${date}T${time}`);
 }
 
-/** An instant of no time is none: nothing else of the event depends on it. */
+/** An invalid time gives null: nothing else of the event depends on it. */
 function readInstant(value: unknown): string | null {
   const at = normal(textOf(value) ?? '');
   return normalInstant.test(at) ? at : null;
 }
 
-/** What Graph says of an event's online meeting; `isOnlineMeeting` alone stays true for ever (Microsoft: resources/event). */
+/** Graph's data about an event's online meeting; `isOnlineMeeting` alone stays true for ever (Microsoft: resources/event). */
 export function meetingOf(event: Members): OnlineMeeting {
   const joinUrl = textOf(membersOf(event.onlineMeeting).joinUrl) ?? textOf(event.onlineMeetingUrl);
   return { isOnline: event.isOnlineMeeting === true || joinUrl !== null, joinUrl };
@@ -336,7 +336,7 @@ function readBody(body: Members, meeting: OnlineMeeting): string {
   return cleanDescription(withoutJoinBlock(text, meeting));
 }
 
-/** The id is a decimal bigint of the booking system, or a key where it has keys; anything else is not ours. */
+/** The id is a decimal bigint of the booking system, or a key if it has keys; anything else is not ours. */
 function readProperties(properties: unknown, keyId: FormatOptions['keyId']): ReservationKey | null {
   if (!Array.isArray(properties)) return null;
   const named = new Map(

@@ -1,6 +1,6 @@
 /**
- * One request to Graph: connection, token, headers, places, timeouts. It repeats nothing but a request whose token was
- * refused; everything else is for the caller, who knows what may be repeated (undici's RetryHandler caps Retry-After
+ * One request to Graph: connection, token, headers, places, timeouts. It repeats only a request with a refused
+ * token; other repetitions are up to the caller, which knows their effects (undici's RetryHandler caps Retry-After
  * and never repeats a POST).
  */
 import { randomUUID } from 'node:crypto';
@@ -15,7 +15,7 @@ import { Agent, EnvHttpProxyAgent } from './undici.ts';
 
 /** One request. `path` is relative to GRAPH_BASE_URL, encoded, with its query. */
 export interface Call {
-  /** For people: 'create an event'. */
+  /** For messages: 'create an event'. */
   readonly what: string;
   /** The mailbox it counts for; null: directory or subscriptions. */
   readonly mailbox: string | null;
@@ -25,16 +25,16 @@ export interface Call {
   readonly body?: string;
   /** Parts of the one Prefer header besides immutable ids. */
   readonly prefer?: string;
-  /** The version that is meant. Microsoft does not say that events honour it; clients in the field send it. */
+  /** If-Match. Microsoft does not document it for events; other clients send it. */
   readonly ifMatch?: string;
   readonly lane?: Lane;
-  /** Of the mailbox' four; a `$batch` takes all. */
+  /** Of the mailbox's four places; a `$batch` takes all. */
   readonly places?: number;
-  /** What a person can do about a refusal, where the refusal itself does not say. */
+  /** The remedy for a refusal if Graph's answer has none. */
   readonly hint?: string;
 }
 
-/** What is told about each request, for metrics. `status` 0: no answer came. */
+/** Data about each request for metrics. `status` 0: no answer. */
 export interface CallMade {
   readonly what: string;
   readonly mailbox: string | null;
@@ -43,18 +43,18 @@ export interface CallMade {
 }
 
 export interface GraphHttp {
-  /** The answer, whatever its status. Throws Retryable when none came, and the signal's reason when that aborts. */
+  /** The answer with any status. Throws Retryable without an answer, and the signal's reason if it aborts. */
   send(call: Call, signal: AbortSignal): Promise<Answer>;
-  /** The answer of a call that worked; throws what `failures` makes of any other. */
+  /** The answer of a successful call; throws the error of `failures` otherwise. */
   get(call: Call, signal: AbortSignal): Promise<Answer>;
-  /** The error for an answer that is no success. */
+  /** The error for an unsuccessful answer. */
   refused(answer: Answer, call: Call): Error;
-  /** Notes that a mailbox asked to be left alone for a while, in an answer that came inside a `$batch`. */
+  /** Records the throttling of a mailbox reported inside a `$batch`. */
   heed(answer: Answer, call: Call): void;
   readonly failures: Failures;
-  /** The path of a nextLink or deltaLink. Throws Permanent when it leads away: it would take our token along. */
+  /** The path of a nextLink or deltaLink. Throws Permanent for another host, because it would get our token. */
   pathOf(link: string): string;
-  /** What Graph's clock shows (ms), by the Date of its last answer. */
+  /** Graph's time (ms), from the Date header of its last answer. */
   now(): number;
 }
 
@@ -69,7 +69,7 @@ export interface HttpOptions {
 }
 
 const immutableIds = 'IdType="ImmutableId"';
-/** What every call that answers events prefers: ids that stay, times in UTC, texts as text. */
+/** Preferences of every call that returns events: immutable ids, times in UTC, bodies as text. */
 export const preferEvents = 'outlook.timezone="UTC", outlook.body-content-type="text"';
 
 /** Bytes; Graph refuses larger requests. */
@@ -80,7 +80,7 @@ const bodyMs = 30_000;
 /** From sending to the last byte of the answer, also when it drips in byte by byte. */
 const wholeMs = 60_000;
 
-/** Connections that are kept open, bounded per origin, through the proxy of the configuration if there is one. */
+/** Keep-alive connections, limited per origin, through the configured proxy if there is one. */
 export function createDispatcher(proxy: GraphConfig['proxy'], connections: number): Dispatcher {
   const options = {
     connections,
@@ -105,7 +105,7 @@ export function createGraphHttp(options: HttpOptions): GraphHttp {
   const failures = createFailures();
   const { origin, pathname } = new URL(options.graph.baseUrl);
   const basePath = pathname.replace(/\/+$/, '');
-  /** Mailboxes that asked for rest, and until when (`performance.now()`); '' for what concerns none. */
+  /** Throttled mailboxes with the end time (`performance.now()`); '' for calls without a mailbox. */
   const closed = new Map<string, number>();
   const keyOf = (call: Call) => call.mailbox?.toLowerCase() ?? '';
   let lastDate: { readonly text: string; readonly at: number } | null = null;
@@ -140,7 +140,7 @@ export function createGraphHttp(options: HttpOptions): GraphHttp {
     }
   }
 
-  /** Who asked to be left alone is: also by calls that were waiting for their place when it asked. */
+  /** Respects throttling also for calls that were already waiting for a place. */
   function refuseWhileClosed(call: Call): void {
     const key = keyOf(call);
     const opensAt = closed.get(key);
@@ -238,7 +238,7 @@ export function createGraphHttp(options: HttpOptions): GraphHttp {
   };
 }
 
-/** Flat, as undici takes them without a copy. There is one Prefer header: of two, one is lost without a word. */
+/** Flat, as undici takes them without a copy. There must be one Prefer header: of two, one is silently lost. */
 function headersOf(call: Call, token: string): string[] {
   const headers = [
     'authorization',
@@ -263,7 +263,7 @@ function parse(text: string): unknown {
   try {
     return unstorable.test(text) ? JSON.parse(text, gate) : JSON.parse(text);
   } catch {
-    // the status tells what is to be done; a success that needs a body is checked where it is read
+    // the status is sufficient; a required body is checked by its reader
     return undefined;
   }
 }
@@ -272,7 +272,7 @@ function parse(text: string): unknown {
 const unstorable = /\\u(0000|d[89a-f])/i;
 const gate = (_: string, value: unknown): unknown => (typeof value === 'string' ? storable(value) : value);
 
-/** A success whose body is not what it should be: as if the answer had been lost. */
+/** A success with an invalid body is treated like a lost answer. */
 export function unreadable(what: string, answer: Answer, writes: boolean): Retryable {
   const told = answer.requestId === undefined ? {} : { requestId: answer.requestId };
   return new Retryable(`${what}: the answer of Graph (${answer.status}) cannot be read`, {

@@ -1,11 +1,11 @@
 /**
- * The block by which people join an online meeting: Outlook writes it into the body of the event, with links and a
- * passcode. It is not text of the event, and a body that is written without it takes the online meeting away (Microsoft:
+ * The join block of an online meeting, written by Outlook into the body of the event, with links and a passcode. It is not part of
+ * the event's text, and writing a body without it removes the online meeting (Microsoft:
  * event-update). Pure.
  */
 import { entities } from './text.ts';
 
-/** What Graph says of an event's online meeting. */
+/** Graph's data about an event's online meeting. */
 export interface OnlineMeeting {
   readonly isOnline: boolean;
   readonly joinUrl: string | null;
@@ -27,7 +27,7 @@ export function withoutJoinBlock(text: string, meeting: OnlineMeeting): string {
   return block === null ? text : [...lines.slice(0, block.from), ...lines.slice(block.to + 1)].join('\n');
 }
 
-/** The body of a PATCH that says `text` and keeps the block of the body that is there; null: that has none. */
+/** The body of a PATCH with `text` and the join block of the current body; null: that has none. */
 export function withJoinBlock(html: string, text: string, meeting: OnlineMeeting): string | null {
   const lines = linesOf(html);
   const block = findBlock(
@@ -55,7 +55,7 @@ const htmlOf = (text: string) =>
     .replaceAll(/^ | (?= )/gm, '&nbsp;')
     .replaceAll('\n', '<br>\r\n');
 
-/** First and last line of the block; it ends with the text where nothing says that it ends before. */
+/** First and last line of the block; without an end mark it extends to the end of the text. */
 function findBlock(
   lines: readonly string[],
   { isOnline, joinUrl }: OnlineMeeting,
@@ -68,7 +68,7 @@ function findBlock(
   const above = lines.slice(Math.max(0, join - longestHead), join);
   const first = join - above.length;
   const opening = above.findLastIndex(isRule);
-  // a link that somebody typed is no block
+  // a typed link is not a block
   if (opening === -1 && !isOnline) return null;
   const title = above.findIndex((line) => heading.test(line));
   const from = opening !== -1 ? first + opening : title !== -1 ? first + title : join;
@@ -108,7 +108,7 @@ interface Line {
 const breaks = /^(?:br|p|div|tr|li|ul|ol|table|tbody|hr|h[1-6])$/;
 const voids = /^(?:br|hr|img|meta|link|input|col|wbr)$/;
 const longestHtml = 1_000_000;
-/** Deeper than any body that people write; nothing is told apart in it. */
+/** Deeper than any real body; such a body is not analysed. */
 const deepest = 300;
 
 /** Links stand behind their text, as Exchange prints them. Time linear in the length. */

@@ -1,4 +1,4 @@
-/** Lists of Graph, page by page, with an end even where Graph has none. */
+/** Graph's lists, page by page, bounded even if Graph's paging does not end. */
 import { createHash } from 'node:crypto';
 import { Retryable } from '../errors.ts';
 import { membersOf, textOf } from './format.ts';
@@ -35,7 +35,7 @@ export async function* pagesOf(
   }
 }
 
-/** What tells a page from another: its rows' ids and versions. Null for an empty one, which may come often. */
+/** The identity of a page: its rows' ids and versions. Null for an empty page, which may repeat. */
 export function markOf(rows: readonly unknown[]): string | null {
   if (rows.length === 0) return null;
   const hash = createHash('sha1');

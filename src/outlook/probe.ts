@@ -1,7 +1,6 @@
 /**
- * What an operator wants to know of Graph before trusting it with rooms: whether there is a token and what it allows,
- * until when the credential lives, whether the clocks agree, and whether a mailbox can be read and written. Every call
- * to a mailbox is one that the caller holds the lease of.
+ * Checks of Graph for the operator: the token and its permissions, the expiry of the credential, the clocks, and read and write
+ * access to a mailbox. The caller must hold the lease of the mailbox's room.
  */
 import { X509Certificate, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -14,13 +13,13 @@ import { createDispatcher, createGraphHttp, encode, type Call } from './http.ts'
 import { createDirectory } from './directory.ts';
 import { createThrottle } from './throttle.ts';
 
-/** What a token says of itself. */
+/** The claims of a token. */
 export interface TokenView {
-  /** The application permissions granted in Entra; null where the token cannot be read. */
+  /** The application permissions granted in Entra; null if the token cannot be read. */
   readonly roles: readonly string[] | null;
 }
 
-/** Far outside of every window (365 days at most), so that no daemon ever takes it for a booking. */
+/** Far outside of every window (at most 365 days), so that no daemon treats it as a booking. */
 const daysBack = 1_000;
 const dayMs = 86_400_000;
 const createTries = 3;
@@ -30,12 +29,12 @@ export function createProbe(graph: GraphConfig) {
   const tokens = createTokens({ graph, dispatcher });
   const http = createGraphHttp({ graph, dispatcher, tokens, throttle: createThrottle(8) });
 
-  /** Asks for a token. Throws Retryable or Permanent, with the repair. */
+  /** Requests a token. Throws Retryable or Permanent with the remedy. */
   async function token(signal: AbortSignal): Promise<TokenView> {
     return { roles: rolesOf(await tokens.get(signal)) };
   }
 
-  /** When the credential ends; null where that cannot be known. A secret's end needs the right Application.Read.All. */
+  /** The expiry of the credential; null if unknown. For a secret the right Application.Read.All is needed. */
   async function credentialEnd(roles: readonly string[] | null, signal: AbortSignal): Promise<Date | null> {
     if ('certificateFile' in graph.credential) {
       // the first of the chain is the app's own
@@ -67,14 +66,14 @@ export function createProbe(graph: GraphConfig) {
 
   const directory = createDirectory(http);
 
-  /** Reads one event's id. Throws what Graph answered, with the repair. */
+  /** Reads one event's id. Throws Graph's error with the remedy. */
   async function readMailbox(mailbox: string, signal: AbortSignal): Promise<void> {
     await http.get(call(mailbox, 'read a calendar', 'GET', '?$top=1&$select=id'), signal);
   }
 
   /**
-   * Makes a free, private event that is long over, without reminder and without anybody invited, and deletes it for
-   * good. Returns what is left of it: null, or words that say how to find it. Throws when it could not be made.
+   * Creates a free, private event far in the past, without reminder and attendees, and deletes it permanently. Returns null, or the
+   * description of a remaining event. Throws if it could not be created.
    */
   async function writeMailbox(mailbox: string, signal: AbortSignal): Promise<string | null> {
     const starts = new Date(Math.floor(Date.now() / dayMs - daysBack) * dayMs);
@@ -99,12 +98,12 @@ export function createProbe(graph: GraphConfig) {
         id = textOf(membersOf((await http.get(creating, signal)).body).id);
         if (id === null) return where;
       } catch (error) {
-        // the same key again gives the same event, so one that was made without an answer is found by asking again
+        // the same key returns the same event, so an event created without an answer is found by repeating the create
         if (!(error instanceof Retryable) || !error.ambiguous) throw error;
         if (attempt === createTries) return where;
       }
     }
-    // not to be cut short: what was made must go
+    // must not be interrupted: the created event has to be deleted
     const deletion = AbortSignal.timeout(30_000);
     for (const [method, action] of [
       ['POST', '/permanentDelete'],
@@ -112,7 +111,7 @@ export function createProbe(graph: GraphConfig) {
       ['DELETE', ''],
     ] as const) {
       const deleting = call(mailbox, 'delete an event', method, `/${encode(id)}${action}`);
-      const answer = await http.send(deleting, deletion).catch(() => null); // tried again, and told if it stays
+      const answer = await http.send(deleting, deletion).catch(() => null); // retried, and reported if it remains
       if (answer !== null && ((answer.status >= 200 && answer.status < 300) || isGone(answer))) return null;
     }
     return where;
@@ -124,7 +123,7 @@ export function createProbe(graph: GraphConfig) {
     resolveMailbox: directory.resolveMailbox,
     readMailbox,
     writeMailbox,
-    /** How far Graph's clock is ahead of ours, in ms, by whole seconds. Asked after a call. */
+    /** The difference of Graph's clock to ours in ms, in whole seconds, after a call. */
     clockMs: () => http.now() - Date.now(),
     [Symbol.asyncDispose]: async () => dispatcher.destroy(),
   };
@@ -142,7 +141,7 @@ function rolesOf(token: string): string[] | null {
   }
 }
 
-/** The end of the secret in use, known by its first three characters (its `hint`); of several such the last. */
+/** The expiry of the current secret, identified by its first three characters (its `hint`); the last of several. */
 function endOfSecrets(body: unknown, secret: string): Date | null {
   const { passwordCredentials } = membersOf(body);
   if (!Array.isArray(passwordCredentials)) return null;

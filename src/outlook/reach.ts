@@ -1,6 +1,6 @@
 /**
- * How far the refusal of one call reaches. A call about one event says nothing about the others, whatever its status; only
- * a plain read of the calendar tells whether the mailbox refuses everything (creates alone, and deletes alone, were seen
+ * The reach of a refusal. A call about one event says nothing about other events; only a plain read of the calendar shows whether
+ * the mailbox refuses everything (creates alone, and deletes alone, were seen
  * to be refused: msgraph docs#6546, msgraph-sdk-dotnet#3047).
  */
 import { Permanent, Retryable } from '../errors.ts';
@@ -9,14 +9,14 @@ import { encode, preferEvents, type Call, type GraphHttp } from './http.ts';
 
 const hourMs = 3_600_000;
 
-/** The error to throw for that of a call about one event. Rejects only with the signal's reason. */
+/** The error to throw for a refused call about one event. Rejects only with the signal's reason. */
 export type NarrowReach = (error: Error, room: Mailbox, signal: AbortSignal) => Promise<Error>;
 
 export function createReach(http: GraphHttp): NarrowReach {
-  /** Several calls are refused together: one read tells for all of them. */
+  /** Several calls refused together need one read. */
   const reading = new Map<string, Promise<boolean>>();
 
-  /** Whether the mailbox lets its calendar be read. */
+  /** Whether the mailbox's calendar can be read. */
   async function isReadable({ mailbox }: Mailbox, signal: AbortSignal): Promise<boolean> {
     const at = (ms: number) => new Date(Date.now() + ms).toISOString().slice(0, 19);
     const call: Call = {
@@ -31,7 +31,7 @@ export function createReach(http: GraphHttp): NarrowReach {
       return true;
     } catch (error) {
       signal.throwIfAborted();
-      // that it does not like the question is an answer, too
+      // a refusal of the query is an answer, too
       return error instanceof Permanent && error.reach === 'item';
     }
   }
@@ -47,7 +47,7 @@ export function createReach(http: GraphHttp): NarrowReach {
   };
 }
 
-/** Graph answered it, with a status that may be about the mailbox, and asked for no rest. */
+/** Graph answered with a status that may concern the mailbox, without throttling. */
 const mayBeOfOneEvent = (error: Error): error is Retryable | Permanent =>
   (error instanceof Retryable || error instanceof Permanent) &&
   error.reach !== 'item' &&

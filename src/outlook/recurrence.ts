@@ -1,4 +1,4 @@
-/** On which dates a series has an instance, by Microsoft's `patternedRecurrence`. Pure. */
+/** The dates of a series by Microsoft's `patternedRecurrence`. Pure. */
 import rrule from 'rrule';
 import type { SeriesPattern } from '../event.ts';
 import { membersOf, textOf } from './format.ts';
@@ -8,7 +8,7 @@ const { RRule } = rrule;
 type Members = Readonly<Record<string, unknown>>;
 type Rule = NonNullable<ConstructorParameters<typeof RRule>[0]>;
 
-/** Series begin and end within what else is read as a time of an event. */
+/** Series must start and end within the valid times of events. */
 const [earliest, latest] = [Date.UTC(1990, 0), Date.UTC(2100, 0)];
 
 const weekdays = new Map<unknown, (typeof RRule)['MO']>([
@@ -28,14 +28,14 @@ const places = new Map<unknown, number>([
   ['last', -1],
 ]);
 
-/** A recurrence that is not as Microsoft documents it (resources/patternedrecurrence). */
+/** A recurrence that does not match Microsoft's documentation (resources/patternedrecurrence). */
 class NotUnderstood extends Error {}
 
-/** The pattern of a series master as Graph answers it; null: it has none, or none that is understood. */
+/** The pattern of a series master; null: none, or an unknown one. */
 export function patternOf(master: unknown): SeriesPattern | null {
   const { recurrence, originalStartTimeZone, isAllDay } = membersOf(master);
   const { pattern, range } = membersOf(recurrence);
-  // the zone of a series may be one that only its maker knows (tzone://Microsoft/Custom)
+  // the zone of a series may be a custom one (tzone://Microsoft/Custom)
   const zone = [membersOf(range).recurrenceTimeZone, originalStartTimeZone]
     .map((name) => zoneNamed(textOf(name) ?? ''))
     .find((known) => known !== null);
@@ -46,7 +46,7 @@ export function patternOf(master: unknown): SeriesPattern | null {
       without(instants) {
         const asked = instants.map((instant) => {
           const local = zone.wallAt(Date.parse(instant)).slice(0, 10);
-          // whole days float: which date an instant of theirs means depends on who printed it
+          // all-day events float: the date of their instant depends on its source
           return { instant, dates: isAllDay === true ? [local, instant.slice(0, 10)] : [local] };
         });
         const days = asked.flatMap(({ dates }) => dates.map(dayOf));

@@ -1,4 +1,4 @@
-/** Graph's subscriptions: it calls us when something in a room's mailbox changes (Microsoft: resources/subscription). */
+/** Graph's subscriptions to the changes in a room's mailbox (Microsoft: resources/subscription). */
 import { Permanent } from '../errors.ts';
 import { membersOf, textOf } from './format.ts';
 import type { Mailbox } from '../event.ts';
@@ -12,7 +12,7 @@ export interface Subscription {
   readonly resource: string;
   readonly notificationUrl: string;
   readonly lifecycleUrl: string;
-  /** An ISO instant; Graph may have changed what was asked for. */
+  /** An ISO instant; Graph may have changed the requested one. */
   readonly expiresAt: string;
 }
 
@@ -59,8 +59,8 @@ export function createSubscriptions(http: GraphHttp) {
   }
 
   /**
-   * Subscribes to a room. Graph refuses a second subscription to the same (409): if `isOurs` says that we know its
-   * secret, it is renewed and taken; else, since nobody can know its secret any more, it is replaced.
+   * Subscribes to a room. Graph refuses a second subscription to the same resource (409): if `isOurs` confirms that we
+   * know its secret, it is renewed and used; otherwise it is replaced, because its secret is unknown.
    */
   async function create(
     wish: SubscriptionWish,
@@ -87,7 +87,7 @@ export function createSubscriptions(http: GraphHttp) {
     });
   }
 
-  /** Null: there is one already. */
+  /** Null: one exists already. */
   async function tryCreate(wish: SubscriptionWish, signal: AbortSignal): Promise<Subscription | null> {
     const creating = call('subscribe to a room', 'POST', '/subscriptions', {
       changeType,
@@ -104,8 +104,8 @@ export function createSubscriptions(http: GraphHttp) {
   }
 
   /**
-   * The subscription with its new end; null when it is gone (404). It reauthorizes too, so the call that does only that
-   * is never made: both within ten minutes can break it (Microsoft: change-notifications-lifecycle-events).
+   * The subscription with its new end; null if it is gone (404). Renewing also reauthorizes, so the separate call is
+   * never made: both within ten minutes can break the subscription (Microsoft: change-notifications-lifecycle-events).
    */
   async function renew(id: string, minutes: number, signal: AbortSignal): Promise<Subscription | null> {
     const renewing = call('renew a subscription', 'PATCH', byId(id), { expirationDateTime: expiry(minutes) });
@@ -113,7 +113,7 @@ export function createSubscriptions(http: GraphHttp) {
     return answer.status === 404 ? null : read(answer, renewing);
   }
 
-  /** Ends a subscription; one that is gone is ended already. */
+  /** Deletes a subscription; a missing one counts as deleted. */
   async function remove(id: string, signal: AbortSignal): Promise<void> {
     const removing = call('end a subscription', 'DELETE', byId(id));
     const answer = await http.send(removing, signal);

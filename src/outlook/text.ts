@@ -1,9 +1,9 @@
-/** Texts as Exchange keeps them, so that what was written and what is read back are equal. Pure. */
+/** Texts in the form that Exchange stores, so that written and read texts are equal. Pure. */
 import { compile } from 'html-to-text';
 
-/** Exchange keeps 255 UTF-16 units of a subject (PidTagSubject; the rest is cut off silently). */
+/** Exchange stores 255 UTF-16 units of a subject (PidTagSubject; the rest is cut off silently). */
 export const longestTitle = 255;
-/** Ours: far above what people write, far below the 4 MB that one request to Graph may have. */
+/** Our limit: far above real texts, far below Graph's limit of 4 MB per request. */
 const longestDescription = 131_072;
 const shortened = '\n\n[…] The text was too long and has been shortened.';
 
@@ -19,7 +19,7 @@ export function cleanTitle(text: string): string {
   return line.length <= longestTitle ? line : cut(line, longestTitle).trimEnd();
 }
 
-/** The text without what Exchange drops, with '\n' for line ends; bounded, and then it says so. */
+/** The text without characters that Exchange drops, with '\n' for line ends; truncated with a note if too long. */
 export function cleanDescription(text: string): string {
   const clean = printable(text)
     .replace(/\r\n?|[\v\f\u0085]/g, '\n')
@@ -29,7 +29,7 @@ export function cleanDescription(text: string): string {
 }
 
 /**
- * The one gate for text that comes from outside: without what PostgreSQL stores neither as text nor as jsonb (U+0000 and
+ * Cleans foreign text: removes characters that PostgreSQL cannot store as text or jsonb (U+0000 and
  * lone surrogates: 22P05, 22P02).
  */
 export const storable = (text: string): string =>
@@ -65,7 +65,7 @@ export function textOfHtml(html: string): string {
   try {
     return readHtml(bounded);
   } catch {
-    // the parser gave up on it (a stack too deep): the words are better than nothing
+    // the parser failed (stack too deep): fall back to the plain words
     return stripTags(bounded);
   }
 }

@@ -1,17 +1,17 @@
 /**
- * How many calls are under way: at most 4 per mailbox, because Graph refuses a fifth (Microsoft: throttling-limits,
- * Outlook: 4 concurrent requests per app and mailbox), and so many over all mailboxes. First come, first served
- * within a mailbox and its lane; mailboxes take turns.
+ * Limits concurrent calls: at most 4 per mailbox, because Graph refuses a fifth (Microsoft: throttling-limits,
+ * Outlook: 4 concurrent requests per app and mailbox), and a total over all mailboxes. First come, first served
+ * within a mailbox and lane; mailboxes take turns.
  */
 import { Retryable } from '../errors.ts';
 
 export const placesPerMailbox = 4;
-/** Calls waiting for one mailbox; more are refused, because a caller that asks for that many does not look at the answers. */
+/** Maximum number of waiting calls for one mailbox; further ones are refused. */
 const mostWaiting = 2_000;
 /** Calls of the quick lane that may pass a waiting one of the other lane. */
 const mostPassing = 8;
 
-/** `quick`: somebody waits for it. `bulk`: lists and backfills. */
+/** `quick`: latency matters. `bulk`: lists and backfills. */
 export type Lane = 'quick' | 'bulk';
 
 interface Waiter {
@@ -30,12 +30,12 @@ interface Door {
 
 export interface Throttle {
   /**
-   * Takes places for a call to a mailbox (null: one that concerns none). Undefined: they are taken; else a promise of
-   * that. Rejects with the signal's reason, and with Retryable when too many wait. Give them back with `leave`.
+   * Takes places for a call to a mailbox (null: without a mailbox). Undefined: taken at once; else a promise. Rejects with the
+   * signal's reason, and with Retryable if too many calls wait. Return them with `leave`.
    */
   enter(mailbox: string | null, places: number, lane: Lane, signal: AbortSignal): Promise<void> | undefined;
   leave(mailbox: string | null, places: number): void;
-  /** Calls under way, counted in places, and calls waiting. */
+  /** Running calls, counted in places, and waiting calls. */
   readonly inFlight: number;
   readonly waiting: number;
 }
@@ -101,7 +101,7 @@ export function createThrottle(total: number): Throttle {
         if (at === -1) return;
         queue.splice(at, 1);
         waiting -= 1;
-        // what stood behind it may fit now
+        // the calls behind it may fit now
         if (fits(door)) turns.add(door);
         admit();
         if (isIdle(door)) doors.delete(door.key);

@@ -1,6 +1,6 @@
 /**
- * Of undici what sends requests. Its index loads fetch, WebSocket, caches and mocks as well, 12 MB that a daemon keeps for as
- * long as it lives; it is CommonJS without a list of exports, so its files can be loaded by their names.
+ * The request part of undici. Its index also loads fetch, WebSocket, caches and mocks, 12 MB of permanent memory; it is CommonJS
+ * without an exports list, so its files can be loaded by name.
  */
 import { createRequire } from 'node:module';
 import type undici from 'undici';

@@ -1,4 +1,4 @@
-/** Writes into room calendars, singly or in batches, and what became of each. */
+/** Writes into room calendars, singly or in batches, with the result of each. */
 import { messageOf } from '../errors.ts';
 import { sendBatched, sendOne, type BatchAnswer } from './batch.ts';
 import { itemOf, type Mailbox, type OutlookEvent, type Write, type Written } from '../event.ts';
@@ -18,7 +18,7 @@ export interface WriteOptions {
   readonly batchSize: number;
 }
 
-/** Rules of a zone differ by so much, at least and at most; a larger difference is somebody's edit. */
+/** Minimum and maximum difference of zone rules; a larger difference is an edit. */
 const shiftMs = { least: 900_000, most: 7_200_000 };
 
 export function createWrite({ http, format, narrow, batchSize }: WriteOptions) {
@@ -27,12 +27,12 @@ export function createWrite({ http, format, narrow, batchSize }: WriteOptions) {
       ? sendBatched(http, calls, batchSize, signal)
       : Promise.all(calls.map((call) => sendOne(http, call, signal)));
 
-  /** The call of a write, or why there is none: an item whose times are none, say. */
+  /** The call of a write, or the reason why there is none, for example invalid times. */
   function prepare(room: Mailbox, write: Write, there: BatchAnswer | undefined): Call | Error {
     try {
       if (there === undefined || write.do !== 'change') return callOf(room, write, format);
       if (there instanceof Error) return there;
-      // that it is not there is for the write itself to hear
+      // the write itself will report that the event does not exist
       if (there.status !== 200 && !isGone(there)) return http.refused(there, bodyOf(room, write.eventId));
       return callOf(room, write, format, there.body);
     } catch (error) {
@@ -73,7 +73,7 @@ export function createWrite({ http, format, narrow, batchSize }: WriteOptions) {
     signal: AbortSignal,
   ): Promise<Written[]> {
     signal.throwIfAborted();
-    // a body may hold what is not ours: read, edit, write
+    // a body may contain a join block: read, edit, write
     const texts = writes.filter((one) => one.do === 'change' && touchesBody(one.change));
     const bodies = await send(
       texts.map((one) => bodyOf(room, one.do === 'change' ? one.eventId : '')),
@@ -109,7 +109,7 @@ const bodyOf = (room: Mailbox, eventId: string): Call => ({
   prefer: 'outlook.body-content-type="html"',
 });
 
-/** With the join block of the event that is there. */
+/** With the join block of the existing event. */
 function patchBody(write: Extract<Write, { do: 'change' }>, format: Format, there: unknown): GraphEventBody {
   const patch = {
     ...format.toPatch(write.change, write.whole, write.busy),
@@ -188,7 +188,7 @@ function eventOf(answer: Answer, format: Format): OutlookEvent | null {
   try {
     return format.toEvent(answer.body);
   } catch {
-    // the write was carried out but we cannot see what became of it: the caller takes it for a lost answer
+    // the write was executed, but its result is unknown: treated like a lost answer
     return null;
   }
 }

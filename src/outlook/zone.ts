@@ -2,11 +2,11 @@
 import windowsIana from 'windows-iana';
 
 export interface Zone {
-  /** The zone's Windows name, as Graph wants it; null where CLDR knows none. */
+  /** The zone's Windows name, required by Graph; null if CLDR has none. */
   readonly windowsName: string | null;
   /** 'YYYY-MM-DDTHH:mm:ss' at an instant (ms). */
   wallAt(ms: number): string;
-  /** Whether the wall clock shows this time twice, so that it does not name one instant. */
+  /** Whether the local time occurs twice and is therefore ambiguous. */
   isRepeated(ms: number): boolean;
   /** The first instant (ms) at which the wall clock shows this or later. A time that is skipped gives the end of the gap. */
   instantOf(wall: string): number;
