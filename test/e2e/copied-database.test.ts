@@ -203,7 +203,8 @@ test('a database that was set back writes nothing before it is confirmed, though
   expect((await restored.call('GET', '/stats')).body['start']).toMatchObject({ writes: true, hold: null });
 });
 
-test('the event of a reservation that a set-back database does not know survives its confirmation', async () => {
+/** Restored in its own place, from a copy that knows nothing of the 'Annual meeting' that Outlook shows; it waits for a person. */
+async function openSetBack() {
   const { world, book } = await openProduction();
   await book('Choir', 3);
   const first = await serve(world.config);
@@ -219,23 +220,43 @@ test('the event of a reservation that a set-back database does not know survives
   await yesterday.pool.query(
     `UPDATE bridge_settings SET value = bridge_this_database() WHERE name = 'database'`,
   );
-
   const restored = await serve(yesterday.config);
   expect(await restored.until((fact) => fact.fact === 'start-held')).toMatchObject({ reason: 'set-back' });
+  return {
+    world,
+    restored,
+    /** Its number is the one that the annual meeting had. */
+    bookDance: () =>
+      yesterday.desk.book(101, {
+        title: 'Dance',
+        from: world.day(8, '10:00'),
+        to: world.day(8, '12:00'),
+      }),
+    untilTrue: (condition: string) =>
+      untilTrue({ query: async (text) => (await yesterday.pool.query(text)).rows }, condition),
+  };
+}
+
+test('the event of a reservation that a set-back database does not know survives its confirmation', async () => {
+  const { world, restored, bookDance, untilTrue: untilSo } = await openSetBack();
   await restored.call('POST', '/plan/confirm');
-  await restored.until((fact) => fact.fact === 'room-baselined');
-  await yesterday.desk.book(101, {
-    title: 'Dance',
-    from: world.day(8, '10:00'),
-    to: world.day(8, '12:00'),
-  });
-  await restored.until(created);
-  // what became of it is for a person to say
-  await untilTrue(
-    { query: async (text) => (await yesterday.pool.query(text)).rows },
+  // what becomes of it is for a person to say
+  await untilSo(
     `EXISTS (SELECT FROM bridge_mappings WHERE sync_status = 'conflict' AND conflict ->> 'kind' = 'orphan'
        AND conflict -> 'outlook' ->> 'title' = 'Annual meeting')`,
   );
+  await bookDance();
+  await restored.until(created);
+  expect(world.titles(101).toSorted()).toEqual(['Annual meeting', 'Choir', 'Dance']);
+  expect(writes(world).filter(({ method }) => method === 'DELETE')).toEqual([]);
+});
+
+test('and becomes a reservation of its own once another one has its number', async () => {
+  const { world, restored, bookDance, untilTrue: untilSo } = await openSetBack();
+  await bookDance();
+  await restored.call('POST', '/plan/confirm');
+  await restored.until(created);
+  await untilSo(`(SELECT count(*) FROM bb_event WHERE active = 1) = 3`);
   expect(world.titles(101).toSorted()).toEqual(['Annual meeting', 'Choir', 'Dance']);
   expect(writes(world).filter(({ method }) => method === 'DELETE')).toEqual([]);
 });
