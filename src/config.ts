@@ -129,7 +129,7 @@ export interface Config {
 
 /** What `migrate` needs: everything but Microsoft's side. */
 export type BookingConfig = Pick<Config, 'database' | 'adapter' | 'timezone' | 'wake' | 'logLevel'> &
-  Partial<Pick<Config, 'appearance'>>;
+  Partial<Pick<Config, 'appearance' | 'startMode'>>;
 
 /**
  * The process's environment, filled up from `.env` in the working folder if that file is there. Throws ConfigError for a file
@@ -198,7 +198,6 @@ export function toConfig(env: Environment): Config {
       share: share(env, 'BRAKE_SHARE', problems),
     },
     autoSync: oneOf(env, 'AUTO_SYNC', ['on', 'off'], problems) === 'on',
-    startMode: oneOf(env, 'START_MODE', ['sync', 'plan', 'shadow'], problems),
     alertWebhookUrl: url(env, 'ALERT_WEBHOOK_URL', problems),
     logRetentionDays: whole(env, 'LOG_RETENTION_DAYS', 0, 36_500, problems),
   };
@@ -257,6 +256,7 @@ function bookingPart(env: Environment, problems: Problems): Required<BookingConf
       titleTemplate: template(env, problems),
       tentativePrefix: prefix(env, problems),
     },
+    startMode: oneOf(env, 'START_MODE', ['sync', 'plan', 'shadow'], problems),
     wake: oneOf(env, 'WAKE', ['adaptive', 'notify', 'poll'], problems),
     logLevel: oneOf(
       env,

@@ -1,6 +1,14 @@
 /** `undo`: what was done since a moment, taken back. Shows its plan; `--apply` carries it out. */
 import { Invalid } from '../errors.ts';
-import { createUndo, undoable, undoMost, type UndoChoice, type UndoItem } from '../sync/manual/undo.ts';
+import {
+  createUndo,
+  readMoment,
+  undoable,
+  undoMost,
+  type UndoChoice,
+  type UndoItem,
+} from '../sync/manual/undo.ts';
+import { createStart } from '../sync/worker/start-mode.ts';
 import { commandLineUser, writeDown } from './asked.ts';
 import { oneLine, say, sayJson } from './terminal.ts';
 import { createKeys, reservationName, resourceName } from '../sync/report/keys.ts';
@@ -23,25 +31,36 @@ const steps = {
 
 /** Exits with 2 when something would be undone, as `plan` does. */
 export async function undoCommand(options: UndoOptions): Promise<number> {
-  const { items, zone } = await withDatabase('undo', async (db, { timezone }) => {
+  const { items, zone, since } = await withDatabase('undo', async (db, { timezone, startMode = 'sync' }) => {
     const choice = await choiceOf(db, options);
-    const undo = createUndo(db);
+    const undo = createUndo(db, { waitMs: Number.POSITIVE_INFINITY });
     const applies = options.apply === true;
+    if (applies) await createStart({ db, mode: startMode }).needWrites();
     if (applies)
       await writeDown(db, `undo --since ${options.since} --what ${options.what} --apply`, choice.resourceId);
     const found = applies ? await undo.apply(choice, commandLineUser()) : await undo.plan(choice);
-    return { items: await createKeys(db).add(found), zone: timezone };
+    return { items: await createKeys(db).add(found), zone: timezone, since: choice.since };
   });
   const count = items.filter(({ refused }) => refused === null).length;
   if (options.json === true)
-    sayJson({ success: true, dry_run: options.apply !== true, count, refused: items.length - count, items });
-  else print(items, count, options.apply === true, zone);
+    sayJson({
+      success: true,
+      dry_run: options.apply !== true,
+      since,
+      count,
+      refused: items.length - count,
+      items,
+    });
+  else {
+    say(`Since ${formatIn(zone).format(since)} (${zone}):`);
+    print(items, count, options.apply === true, zone);
+  }
   return options.apply === true || count === 0 ? 0 : 2;
 }
 
 async function choiceOf(db: Queryable, { since, room, what }: UndoOptions): Promise<UndoChoice> {
-  const at = new Date(since);
-  if (Number.isNaN(at.getTime()))
+  const at = readMoment(since);
+  if (at === null)
     throw new Invalid('--since', `'${since}' is no moment.`, 'Write for example 2031-05-04T12:00:00+02:00');
   const kinds = what.split(',').map((kind) => {
     const known = undoable.find((one) => one === kind.trim());
@@ -59,8 +78,11 @@ async function choiceOf(db: Queryable, { since, room, what }: UndoOptions): Prom
   };
 }
 
+const formatIn = (timeZone: string) =>
+  new Intl.DateTimeFormat('sv-SE', { timeZone, dateStyle: 'short', timeStyle: 'short' });
+
 function print(items: readonly UndoItem[], count: number, applied: boolean, zone: string): void {
-  const format = new Intl.DateTimeFormat('sv-SE', { timeZone: zone, dateStyle: 'short', timeStyle: 'short' });
+  const format = formatIn(zone);
   for (const item of items)
     say(
       `${reservationName(item)} «${oneLine(item.title ?? '')}» in ${resourceName(item)}, ${item.what} ` +

@@ -1,6 +1,13 @@
 /** Reverts the changes since a given time: plan and undo. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { undoable, type Undo, type UndoChoice, type UndoItem } from '../sync/manual/undo.ts';
+import {
+  noTimeLeft,
+  readMoment,
+  undoable,
+  type Undo,
+  type UndoChoice,
+  type UndoItem,
+} from '../sync/manual/undo.ts';
 import { callerOf } from './auth.ts';
 import {
   answeredId,
@@ -21,12 +28,9 @@ export interface UndoParts {
 const tags = ['Undo'];
 const since = z
   .string()
-  .refine(
-    (text) => !Number.isNaN(Date.parse(text)) && /^\d{4}-\d\d-\d\d(T.+(Z|[+-]\d\d:?\d\d))?$/.test(text),
-    {
-      error: 'is no instant; write for example 2031-05-04T12:00:00Z',
-    },
-  )
+  .refine((text) => readMoment(text) !== null, {
+    error: 'is no instant; write for example 2031-05-04T12:00:00Z',
+  })
   .openapi({ format: 'date-time', description: 'Changes from this time on.' });
 const until = since.optional().openapi({
   format: 'date-time',
@@ -51,6 +55,9 @@ const answer = z
     }),
     count: z.number().int().openapi({ description: 'The number of reverted reservations.' }),
     refused: z.number().int(),
+    pending: z.number().int().openapi({
+      description: 'Of the refused: how many there was no time for, in 20 s; another undo goes on with them.',
+    }),
     items: z.array(
       z.object({
         reservation_type: z.string(),
@@ -140,6 +147,7 @@ const choiceOf = (given: {
 
 function printed(items: readonly UndoItem[], dryRun: boolean, asOf: Date): z.input<typeof answer> {
   const count = items.filter(({ refused }) => refused === null).length;
+  const pending = items.filter(({ refused }) => refused === noTimeLeft).length;
   const message = dryRun ? `${count} would be undone` : `${count} undone; their rooms follow`;
   const listed = items.map(({ undid: _, ...item }) => item);
   return {
@@ -149,6 +157,7 @@ function printed(items: readonly UndoItem[], dryRun: boolean, asOf: Date): z.inp
     as_of: asOf,
     count,
     refused: items.length - count,
+    pending,
     items: listed,
   };
 }

@@ -1,5 +1,6 @@
 import { expect, test, vi } from 'vitest';
 import type { Item } from '../../src/item.ts';
+import { createUndo } from '../../src/sync/manual/undo.ts';
 import { openApi, type Answer, type Api } from './api.ts';
 
 const mailbox = 'formannskapssalen@bergen.example';
@@ -120,6 +121,33 @@ test('what was deleted for a cancellation of the booking system comes back, unle
   ]);
   await api.settle();
   expect(titles(api).toSorted()).toEqual(['Bunad', 'Ny']);
+});
+
+test('a reservation in several rooms is undone by any of them', async () => {
+  await using api = await openApi();
+  const { id } = await booked(api, 'Kurs');
+  await api.db.query('INSERT INTO bb_event_resource (event_id, resource_id) VALUES ($1, 102)', [id]);
+  await api.settle();
+  await api.db.query('UPDATE bb_event SET active = 0 WHERE id = $1', [id]);
+  await api.settle();
+  for (const resource of [101, 102])
+    expect(
+      (await api.call('GET', `/undo/plan?since=${since()}&what=deleted&resource_id=${resource}`)).body,
+      String(resource),
+    ).toMatchObject({ count: 1 });
+  expect((await undo(api, { what: 'deleted', resource_id: 103 })).body).toMatchObject({ count: 0 });
+});
+
+test('what there is no time for is left and said, and another undo goes on with it', async () => {
+  await using api = await openApi();
+  await booked(api, 'Kurs');
+  await deletedInOutlook(api, 'Kurs');
+  const choice = { since: new Date(since()), resourceId: null, what: ['cancelled'] } as const;
+  expect(await createUndo(api.db.pool, { waitMs: 0 }).apply(choice, 'anna')).toMatchObject([
+    { refused: expect.stringContaining('no time left') },
+  ]);
+  expect(await stored(api, 'Kurs')).toMatchObject({ active: 0 });
+  expect((await undo(api)).body).toMatchObject({ count: 1, pending: 0 });
 });
 
 test('what was done after the plan was read is left alone', async () => {

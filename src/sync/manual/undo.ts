@@ -40,9 +40,22 @@ export interface UndoItem {
 
 export const undoMost = 1_000;
 
+/** An instant as a person or a script writes it: a day (UTC), or a time with its offset. Null: it is none. */
+export function readMoment(text: string): Date | null {
+  const [, day] = /^(\d{4}-\d\d-\d\d)(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d))?$/.exec(text) ?? [];
+  const at = new Date(text);
+  if (day === undefined || Number.isNaN(at.getTime())) return null;
+  // a 30th of February is read as a day of March
+  return new Date(day).toISOString().startsWith(day) ? at : null;
+}
+
+/** Why an item of an undo is left: it is undone when it is asked for again. */
+export const noTimeLeft = 'there was no time left for it: undo again';
+
 export type Undo = ReturnType<typeof createUndo>;
 
-export function createUndo(db: Database) {
+/** `waitMs`: an undo begins nothing more after that. */
+export function createUndo(db: Database, { waitMs = 20_000 }: { readonly waitMs?: number } = {}) {
   /**
    * The moment up to which an undo is planned, on the clock that dates the log: `until`, or now where that is sooner or null.
    * In whole milliseconds, as it goes out and comes back; whatever was logged before the call is before it.
@@ -58,11 +71,14 @@ export function createUndo(db: Database) {
   /** What an undo would do, the newest first, `undoMost` at most. Writes nothing. */
   const plan = (choice: UndoChoice): Promise<UndoItem[]> => readItems(db, choice, null);
 
-  /** Undoes each item of the plan that is not refused. Returns all of them, with what was refused meanwhile. */
+  /** Undoes each item of the plan that is not refused, as far as there is time. Returns all, with what was refused meanwhile. */
   async function apply(choice: UndoChoice, who: string): Promise<UndoItem[]> {
+    const late = performance.now() + waitMs;
     const items: UndoItem[] = [];
     for (const item of await plan(choice))
-      items.push(item.refused === null ? await undoOne(choice, item, who) : item);
+      if (item.refused !== null) items.push(item);
+      else if (performance.now() >= late) items.push({ ...item, refused: noTimeLeft });
+      else items.push(await undoOne(choice, item, who));
     await db.query('SELECT bridge_wake()');
     return items;
   }
@@ -156,7 +172,8 @@ const itemsText = `
       CASE WHEN l.action = 'imported' OR l.detail ->> 'step' = 're-enable' AND l.detail ->> 'undid' = 'take-back' THEN 'take-back'
         WHEN l.action = 'undone' AND l.detail ->> 'step' = 're-enable' THEN 'cancel' ELSE 're-enable' END AS step
     FROM line l
-    WHERE l.newest = 1 AND ($2::integer IS NULL OR l.resource_id = $2)
+    WHERE l.newest = 1 AND ($2::integer IS NULL OR EXISTS (SELECT FROM line o
+      WHERE o.reservation_type = l.reservation_type AND o.reservation_id = l.reservation_id AND o.resource_id = $2))
   )
   SELECT d.reservation_type, d.reservation_id, d.resource_id, i.title, i.starts_at, d.what, d.at AS done_at, d.step, d.detail ->> 'step' AS undid,
     CASE WHEN i.active IS NULL THEN 'it is not in the booking system any more'
