@@ -2287,12 +2287,12 @@ DECLARE
   detaches boolean;
   removes boolean;
 BEGIN
-  -- the fold need not wait for our disk; what a crash of the server forgets, the daemon looks at again (`doubt_rooms`)
+  -- the fold need not wait for our disk; what a crash of the server forgets, the daemon reads again (`doubt_rooms`)
   PERFORM set_config('synchronous_commit', 'off', true);
   -- never at the same time as a fold, which takes the same rows in another order; settles of other rooms go on
   PERFORM bridge_lock_for_settlement();
   PERFORM bridge_need_lease(room_id, epoch);
-  -- what is seldom to be done is looked for once
+  -- what is seldom to be done is asked for once
   SELECT bool_or(r.status = 'forget'), bool_or(jsonb_typeof(r.counterpart) = 'object'),
     bool_or(EXISTS (SELECT FROM bridge_removals d WHERE d.mapping_id = r.id)),
     bool_or(m.outlook_event_id IS DISTINCT FROM r."eventId" AND EXISTS (
@@ -2651,10 +2651,13 @@ $functions$;
 
   EXECUTE $functions$
 -- What Outlook reports of a room: rounds of changes, the comparison with its calendar, what was verified.
+-- Columns and arguments that daemons of every version use keep their names. In the words of today: bridge_mappings.noticed_at is
+-- since when a change in Outlook is reported and not settled; outlook_news is what is reported ('look': it is to be read);
+-- `born` are unmapped events, and `rung` is when a round of changes was requested.
 
--- Notes what Outlook reported of events of one room, to be dealt with in the same drain. `known`: mappings that are to be
--- read ('look') or verified ('missing'); `born`: events nobody knows yet, due after `dueInMs`, because a room rewrites an
--- invitation in the first seconds. `noticed`: when we were told.
+-- Notes what Outlook reported of events of one room, to be dealt with in the same drain. `known`: mappings whose events are to be
+-- read ('look') or verified ('missing'); `born`: unmapped events, due after `dueInMs`, because a room rewrites an
+-- invitation in the first seconds. `noticed`: when it was reported.
 CREATE OR REPLACE FUNCTION bridge_notice(room_id integer, epoch bigint, noticed timestamptz, known jsonb, born jsonb) RETURNS void
 LANGUAGE plpgsql AS $notice$
 BEGIN
@@ -2723,8 +2726,8 @@ BEGIN
 END $baselined$;
 
 -- Begins a round of changes: the next poll is set, and a request from now on asks for another round. `rung`: when
--- somebody asked for this one. Then the poll comes soon: of several changes that were told of, one may show up late
--- (Microsoft: delta-query-overview), and the others look as if that had been all.
+-- somebody asked for this one. Then the poll comes soon: of several changes that were notified, one may show up late
+-- (Microsoft: delta-query-overview), and the others seem to be all there is.
 -- `active`, `quiet`: of the interval of a room that Outlook does not call us for, by whether Outlook changed something there lately.
 CREATE OR REPLACE FUNCTION bridge_begin_pull(room_id integer, epoch bigint, poll_ms double precision, unheard_ms double precision,
   active double precision, quiet double precision, OUT rung timestamptz,
@@ -3038,7 +3041,7 @@ BEGIN
   END IF;
 END $cancel$;
 
--- The other rooms of a meeting agree on what the booking system says of it now; what theirs show is to be looked at.
+-- The other rooms of a meeting agree on what the booking system says of it now; what theirs show is to be read.
 CREATE OR REPLACE FUNCTION bridge_agree_in_other_rooms(mapping bigint, kind text, id_ bigint, seen jsonb) RETURNS void
 LANGUAGE sql AS $agree$
   UPDATE bridge_mappings o
@@ -3245,7 +3248,7 @@ DECLARE
   rows_now integer;
 BEGIN
   -- while changes wait to be folded or rooms to be compared, nobody knows yet what else is gone: then everything is
-  -- looked at, else what is due
+  -- counted, else what is due
   wide := EXISTS (SELECT FROM bridge_changes)
     OR EXISTS (SELECT FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
                WHERE r.active = 1 AND s.reconciled_at IS NULL);
@@ -3521,7 +3524,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'bef0cb741ba3b75da42d4f2e789e10afb4fa7bd6e0799e2886e5f3d72c97b530 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'b14ed790a4d78298857a316a2793d6c566ec5a2b8d9b8cf29017e189925b1388 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

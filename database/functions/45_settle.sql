@@ -23,12 +23,12 @@ DECLARE
   detaches boolean;
   removes boolean;
 BEGIN
-  -- the fold need not wait for our disk; what a crash of the server forgets, the daemon looks at again (`doubt_rooms`)
+  -- the fold need not wait for our disk; what a crash of the server forgets, the daemon reads again (`doubt_rooms`)
   PERFORM set_config('synchronous_commit', 'off', true);
   -- never at the same time as a fold, which takes the same rows in another order; settles of other rooms go on
   PERFORM bridge_lock_for_settlement();
   PERFORM bridge_need_lease(room_id, epoch);
-  -- what is seldom to be done is looked for once
+  -- what is seldom to be done is asked for once
   SELECT bool_or(r.status = 'forget'), bool_or(jsonb_typeof(r.counterpart) = 'object'),
     bool_or(EXISTS (SELECT FROM bridge_removals d WHERE d.mapping_id = r.id)),
     bool_or(m.outlook_event_id IS DISTINCT FROM r."eventId" AND EXISTS (

@@ -1,8 +1,11 @@
 -- What Outlook reports of a room: rounds of changes, the comparison with its calendar, what was verified.
+-- Columns and arguments that daemons of every version use keep their names. In the words of today: bridge_mappings.noticed_at is
+-- since when a change in Outlook is reported and not settled; outlook_news is what is reported ('look': it is to be read);
+-- `born` are unmapped events, and `rung` is when a round of changes was requested.
 
--- Notes what Outlook reported of events of one room, to be dealt with in the same drain. `known`: mappings that are to be
--- read ('look') or verified ('missing'); `born`: events nobody knows yet, due after `dueInMs`, because a room rewrites an
--- invitation in the first seconds. `noticed`: when we were told.
+-- Notes what Outlook reported of events of one room, to be dealt with in the same drain. `known`: mappings whose events are to be
+-- read ('look') or verified ('missing'); `born`: unmapped events, due after `dueInMs`, because a room rewrites an
+-- invitation in the first seconds. `noticed`: when it was reported.
 CREATE OR REPLACE FUNCTION bridge_notice(room_id integer, epoch bigint, noticed timestamptz, known jsonb, born jsonb) RETURNS void
 LANGUAGE plpgsql AS $notice$
 BEGIN
@@ -71,8 +74,8 @@ BEGIN
 END $baselined$;
 
 -- Begins a round of changes: the next poll is set, and a request from now on asks for another round. `rung`: when
--- somebody asked for this one. Then the poll comes soon: of several changes that were told of, one may show up late
--- (Microsoft: delta-query-overview), and the others look as if that had been all.
+-- somebody asked for this one. Then the poll comes soon: of several changes that were notified, one may show up late
+-- (Microsoft: delta-query-overview), and the others seem to be all there is.
 -- `active`, `quiet`: of the interval of a room that Outlook does not call us for, by whether Outlook changed something there lately.
 CREATE OR REPLACE FUNCTION bridge_begin_pull(room_id integer, epoch bigint, poll_ms double precision, unheard_ms double precision,
   active double precision, quiet double precision, OUT rung timestamptz,

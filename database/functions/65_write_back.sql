@@ -164,7 +164,7 @@ BEGIN
   END IF;
 END $cancel$;
 
--- The other rooms of a meeting agree on what the booking system says of it now; what theirs show is to be looked at.
+-- The other rooms of a meeting agree on what the booking system says of it now; what theirs show is to be read.
 CREATE OR REPLACE FUNCTION bridge_agree_in_other_rooms(mapping bigint, kind text, id_ bigint, seen jsonb) RETURNS void
 LANGUAGE sql AS $agree$
   UPDATE bridge_mappings o

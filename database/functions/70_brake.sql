@@ -26,7 +26,7 @@ DECLARE
   rows_now integer;
 BEGIN
   -- while changes wait to be folded or rooms to be compared, nobody knows yet what else is gone: then everything is
-  -- looked at, else what is due
+  -- counted, else what is due
   wide := EXISTS (SELECT FROM bridge_changes)
     OR EXISTS (SELECT FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
                WHERE r.active = 1 AND s.reconciled_at IS NULL);

@@ -125,7 +125,7 @@ export function cancelRoutes(parts: CancelParts) {
     })
     .openapi(outlookRoute, async (c) => {
       const { event } = c.req.valid('param');
-      const answer = await cancellations.lookAt(event, waiting(c.req.raw));
+      const answer = await cancellations.readEvent(event, waiting(c.req.raw));
       if (answer.found === 'unknown')
         throw new Problem(
           404,

@@ -101,7 +101,7 @@ export function createAlerts(options: AlertOptions) {
   /** Runs all checks. Throws errors of the database. */
   async function check(): Promise<Changed> {
     lookedAt = performance.now();
-    lookAtCredential();
+    checkCredential();
     const [{ alerts, kept }, capture] = await Promise.all([readReasons(db, options), options.readCapture()]);
     const all = capture.missing.length === 0 ? alerts : [...alerts, captureBroken(capture)];
     const changed = await book.replace([...reasonTypes, 'capture-broken'], all, kept);
@@ -109,7 +109,7 @@ export function createAlerts(options: AlertOptions) {
     return changed;
   }
 
-  function lookAtCredential(): void {
+  function checkCredential(): void {
     const ends = options.credentialEnds();
     const days = ends === null ? Number.POSITIVE_INFINITY : (ends.getTime() - Date.now()) / dayMs;
     if (days >= 30) unsee(['credential-expiring']);

@@ -10,7 +10,7 @@ import type { OutlookSide } from '../outlook-side.ts';
 
 export type ConflictPolicy = 'booking' | 'outlook' | 'newest' | 'ask';
 
-/** What was seen of the event just now: it, that it is not there, or nothing (it was not looked at). */
+/** What was seen of the event just now: it, that it is not there, or nothing (it was not read). */
 export type Seen = OutlookEvent | 'absent' | null;
 
 /** One mapping on its way: what is known of it, and what was decided. */

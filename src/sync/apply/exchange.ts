@@ -112,7 +112,7 @@ export function createExchange({ db, window, changeIn }: ExchangeOptions) {
   }
 
   /**
-   * Of steps that found the place of their events taken, those that could be written together with what holds it; the others
+   * Of decisions that found the place of their events taken, those that could be written together with what holds it; the others
    * stay refused. Throws as reads and queries do.
    */
   return async function exchange(

@@ -24,7 +24,7 @@ export interface Unreadable {
 
 export const isUnreadable = (one: object): one is Unreadable => 'unreadable' in one;
 
-/** Where is looked. */
+/** Where events are read. */
 export interface Sight {
   readonly outlook: OutlookSide & Partial<Pick<FreshReads, 'readAnew'>>;
   /** The window that is kept equal. */
@@ -78,7 +78,7 @@ async function readEvent(mapped: Mapped, facing: Facing & Sight, signal: AbortSi
     return { seen: event ?? 'absent' };
   }
   if (action.do !== 'change') return {};
-  // who wins depends on what both sides say, so both are heard; the booking system's word needs no look, only the version
+  // who wins depends on what both sides say, so both are heard; the booking system's word needs no reading, only the version
   // that it was said about
   if (facing.policy !== 'booking' && room.direction === 'both')
     return { seen: (await readSurely(eventId, facing, signal)) ?? 'absent' };
@@ -177,7 +177,7 @@ async function readOne(
 /**
  * Reads events that were reported as removed: only a mailbox that answers "not there" about that very event, and whose
  * calendar does not show it, makes it gone (delta reports events as removed that merely lie outside of its window, msgraph
- * docs#6599). Throws as a read does, but for one that cannot be read alone: it is looked at in its own time.
+ * docs#6599). Throws as a read does, but for one that cannot be read alone: it is read in its own time.
  */
 export async function verify(
   missing: readonly { readonly id: number; readonly revision: number; readonly eventId: string }[],
@@ -191,7 +191,7 @@ export async function verify(
   const lost = seen.filter(({ event }) => event === null).map(({ one }) => one.eventId);
   const shown = lost.length === 0 ? null : await stillShown(lost, room, sight, signal);
   return seen.map(({ one: { id, revision, eventId }, event }) => {
-    // what contradicts itself is looked at again, in its own time
+    // what contradicts itself is read again, in its own time
     const isGone = event === null && shown?.has(eventId) !== true;
     const isVacated = event !== null && event !== 'refused' && isGivenBack(event.shows);
     return { id, revision, news: isGone ? 'gone' : isVacated ? 'vacated' : 'look' };

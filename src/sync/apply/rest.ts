@@ -17,9 +17,9 @@ export interface Drained extends Stopped {
 
 /** The failure that reaches furthest decides whether the room, or everything, has to wait. */
 export function worst(errors: readonly Error[], room: LeasedRoom, random: () => number): Stopped {
-  const known = errors.filter((e) => e instanceof Retryable || e instanceof Permanent);
-  const outage = known.find((error) => error.reach === 'side') ?? null;
-  const ofRoom = known.filter((error) => error.reach === 'room');
+  const refusals = errors.filter((e) => e instanceof Retryable || e instanceof Permanent);
+  const outage = refusals.find((error) => error.reach === 'side') ?? null;
+  const ofRoom = refusals.filter((error) => error.reach === 'room');
   return {
     outage,
     rest: ofRoom.length === 0 ? null : ofRoom.map((e) => restFor(e, room.attempt, random)).reduce(longer),
@@ -32,7 +32,7 @@ const longer = (a: Rest, b: Rest): Rest => ((b.ms ?? 0) > (a.ms ?? 0) ? b : a);
 export function restFor(error: Retryable | Permanent, attempt: number, random: () => number): Rest {
   const told = { why: error.message, hint: error.hint ?? null };
   if (error instanceof Permanent)
-    // a person must act, and a permission takes up to two hours to arrive (Microsoft): look again now and then
+    // a person must act, and a permission takes up to two hours to arrive (Microsoft): try again now and then
     return {
       ...told,
       condition: 'refused',

@@ -25,25 +25,25 @@ interface Trouble {
 export type Troubles = ReturnType<typeof createTroubles>;
 
 export function createTroubles(random: () => number = Math.random) {
-  const known = new Map<string, Trouble>();
+  const troubles = new Map<string, Trouble>();
   const keyOf = (roomId: number, what: What) => `${what} ${roomId}`;
   const find = (roomId: number, what: What): Trouble | undefined => {
-    const trouble = known.get(keyOf(roomId, what));
+    const trouble = troubles.get(keyOf(roomId, what));
     if (trouble === undefined || performance.now() - trouble.at < forgottenMs) return trouble;
-    known.delete(keyOf(roomId, what));
+    troubles.delete(keyOf(roomId, what));
     return undefined;
   };
   return {
     /** It failed (again). Returns the milliseconds until it is worth another try. */
     again(roomId: number, what: What, error: Retryable | Permanent): number {
       const attempt = (find(roomId, what)?.attempt ?? -1) + 1;
-      known.set(keyOf(roomId, what), { attempt, error, at: performance.now() });
+      troubles.set(keyOf(roomId, what), { attempt, error, at: performance.now() });
       if (what === 'reads' && !(error instanceof Permanent)) return backOffMs(attempt, random());
       const { first, most } = what === 'reads' ? refusedMs : createsMs;
       return Math.min(most, first * 2 ** Math.min(attempt, 10));
     },
     /** It works. Returns whether it did not before. */
-    over: (roomId: number, what: What): boolean => known.delete(keyOf(roomId, what)),
+    over: (roomId: number, what: What): boolean => troubles.delete(keyOf(roomId, what)),
     is: (roomId: number, what: What): boolean => find(roomId, what) !== undefined,
     /** What is told of the room; null: nothing. */
     of(roomId: number): Rest | null {

@@ -159,7 +159,7 @@ function writeOf(decision: Decision, room: LeasedRoom, installationId: string): 
   }
 }
 
-/** The version that was decided about: an edit that came after it is a conflict to look at, not one to write over. */
+/** The version that was decided about: an edit that came after it is to be decided about, not written over. */
 function versionOf({ mapped, adopted: found, seen }: Decision): string | null {
   const event = found ?? seen;
   return event === null || event === 'absent' ? mapped.etag : event.etag;

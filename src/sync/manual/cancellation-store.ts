@@ -177,7 +177,7 @@ export async function askToVerify(db: Queryable, room: number, mapping: number):
   });
 }
 
-/** Whether what was said of this mapping's event is still to be looked at, or what was seen to be settled. */
+/** Whether what was said of this mapping's event is still to be decided about, or what was seen to be settled. */
 export async function stillUnseen(db: Queryable, mapping: number): Promise<boolean> {
   const { rows } = await db.query<{ open: boolean }>({
     name: 'still_unseen',

@@ -62,9 +62,9 @@ export interface Cancelled extends Reservation {
 }
 
 /** A mapping that knows an event. `deaf`: its room is switched off or takes nothing from Outlook. */
-export type LookAnswer =
+export type EventAnswer =
   | { readonly found: 'unknown' }
-  | { readonly found: 'cancelled' | 'deaf' | 'looked'; readonly outcome: Outcome };
+  | { readonly found: 'cancelled' | 'deaf' | 'read'; readonly outcome: Outcome };
 
 export type Cancellations = ReturnType<typeof createCancellations>;
 
@@ -199,7 +199,7 @@ export function createCancellations({ db, manual, window }: CancellationsOptions
   }
 
   /** Has an event verified that somebody says was deleted in Outlook, and waits for what comes of it. */
-  async function lookAt(eventId: string, signal: AbortSignal): Promise<LookAnswer> {
+  async function readEvent(eventId: string, signal: AbortSignal): Promise<EventAnswer> {
     const call = await manual.begin(signal);
     const knows = await findByEvent(db, eventId);
     if (knows === null) return { found: 'unknown' };
@@ -212,7 +212,7 @@ export function createCancellations({ db, manual, window }: CancellationsOptions
     await until(call, () => stillUnseen(db, chosen.mappingId));
     const seen = await outcome();
     return {
-      found: 'looked',
+      found: 'read',
       outcome: (await stillUnseen(db, chosen.mappingId)) ? { ...seen, action: 'pending' } : seen,
     };
   }
@@ -221,6 +221,6 @@ export function createCancellations({ db, manual, window }: CancellationsOptions
     detect: failingAs('detect cancellations', detect),
     processOne: failingAs('process a cancellation', processOne),
     cancel: failingAs('cancel reservations', cancel),
-    lookAt: failingAs('look at an event', lookAt),
+    readEvent: failingAs('read an event', readEvent),
   };
 }

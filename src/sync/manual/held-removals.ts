@@ -6,7 +6,7 @@
  * Released: exactly the listed ones are decided again and their events deleted, unless the reservation is back.
  *
  * Refused, of a reservation whose event is gone: it gets a fresh event. Of an event: it stays. The mapping becomes 'cancelled' and
- * its event is to be kept (`event_intent`): it is never touched again, no sweep looks at it, and `cleanUpMappings` leaves it alone. Its generation is not raised, so should the reservation come back (a restored
+ * its event is to be kept (`event_intent`): it is never touched again, no sweep reads it, and `cleanUpMappings` leaves it alone. Its generation is not raised, so should the reservation come back (a restored
  * table), the create carries the idempotency key of the event that was kept, and that event is adopted, not doubled.
  */
 import { inTransaction, type Database } from '../../database.ts';

@@ -4,7 +4,7 @@ import { msLeft, until, type Call } from './call.ts';
 import { failingAs } from '../store/failing.ts';
 import type { Manual } from './manual.ts';
 
-/** What a look at one calendar came to. */
+/** What came of asking one calendar for changes. */
 export interface Polled {
   readonly calendar_id: string;
   readonly resource_id: number;

@@ -73,7 +73,7 @@ export async function makeDue(db: Queryable, chosen: readonly Chosen[]): Promise
 
 /**
  * Asks for rooms by hand: they are due at once and their back-off is cut short, but never a Retry-After of Graph.
- * 'all': compare them with both sides again; 'unknown': those never compared; 'due': just look. Returns their ids.
+ * 'all': compare them with both sides again; 'unknown': those never compared; 'due': only what is due. Returns their ids.
  */
 export async function askRooms(
   db: Queryable,
@@ -110,7 +110,7 @@ export async function noteChange(db: Queryable, type: string, id: Id): Promise<v
 
 /**
  * Whether any of these mappings is still to be settled, and can be before the deadline. A room that was given back
- * between our asking and its holder's last look is asked for again: with AUTO_SYNC=off nobody else would.
+ * between our asking and its holder's last reading is asked for again: with AUTO_SYNC=off nobody else would.
  */
 export async function stillOpen(db: Queryable, ids: readonly number[], call: Call): Promise<boolean> {
   const { rows } = await db.query<{ open: boolean }>({

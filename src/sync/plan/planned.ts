@@ -9,7 +9,7 @@ import { isMapped, type Mapped, type Unmapped, type WorkItem } from '../store/wo
 import { fieldNames, type Planned, type PlanKind } from './plan-words.ts';
 import { realId } from './recording-outlook.ts';
 
-/** A step of a plan, and the mapping it is about. */
+/** An item of a plan, and the mapping it is about. */
 export interface Draft {
   readonly mapping: number;
   readonly planned: Planned;

@@ -26,7 +26,7 @@ export interface PullOptions {
   readonly random?: () => number;
 }
 
-/** `baseline`: the cursor is lost or of another window; `compare`: somebody asked for a look at the whole window. */
+/** `baseline`: the cursor is lost or of another window; `compare`: somebody asked for a comparison of the whole window. */
 export interface PulledRound {
   readonly next: 'done' | 'compare' | 'baseline';
   readonly rows: number;

@@ -28,15 +28,15 @@ const knownForMs = 10_000;
 
 /** The spacing of now. */
 export function createSpacing(db: Queryable, now: () => number = () => performance.now()) {
-  let known: Promise<Spacing> | null = null;
+  let current: Promise<Spacing> | null = null;
   let readAt = 0;
   return async function spacing(): Promise<Spacing> {
-    if (known === null || now() - readAt >= knownForMs) {
+    if (current === null || now() - readAt >= knownForMs) {
       readAt = now();
-      known = activeShare(db).then(spacingFor);
+      current = activeShare(db).then(spacingFor);
       // its waiter is told; the next one asks again
-      known.catch(() => (known = null));
+      current.catch(() => (current = null));
     }
-    return await known;
+    return await current;
   };
 }

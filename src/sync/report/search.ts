@@ -48,7 +48,7 @@ interface Candidate extends Omit<SearchResult, 'url'> {
   readonly to_time: string | null;
 }
 
-/** Of those that hold all the words the nearest to now are looked at closely; of a day, all there are. */
+/** Of those that hold all the words the nearest to now are read in full; of a day, all there are. */
 const mostCandidates = 2_000;
 const mostOfADay = 20_000;
 const atATime = 1_000;
@@ -138,7 +138,7 @@ export function createSearch(db: Database) {
 const covers = ({ from_time: from, to_time: to }: Candidate, time: string): boolean =>
   from !== null && to !== null && (from === time || (from < time && (time < to || to <= from)));
 
-/** `beyond`: how many more match than were looked at. */
+/** `beyond`: how many more match than were read. */
 interface Matching {
   readonly best: readonly Candidate[];
   readonly beyond: number;

@@ -74,7 +74,7 @@ export const isMapped = (item: WorkItem): item is Mapped => item.is === 'mapped'
 export const isUnmapped = (item: WorkItem): item is Unmapped => item.is === 'unmapped';
 
 /**
- * What Outlook reported of an event that nobody has dealt with yet. look: read it; missing: reported as removed, not
+ * What Outlook reported of an event that nobody has dealt with yet. look: it is to be read; missing: reported as removed, not
  * verified; vacated: read, it does not occupy the room any more; gone: read, it is not there.
  */
 export type News = 'look' | 'missing' | 'vacated' | 'gone';

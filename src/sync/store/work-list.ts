@@ -277,7 +277,7 @@ export async function replaceMailbox(
 
 /**
  * Lets go of a room in the middle of its work: nobody knows what of it was sent. It stays marked as held, so the daemon that
- * takes it next looks at Outlook first, and not before `rest` is over.
+ * takes it next reads Outlook first, and not before `rest` is over.
  */
 export async function abandonRoom(session: Queryable, room: LeasedRoom, rest: Rest | null): Promise<void> {
   await session.query({

@@ -123,8 +123,8 @@ export function createKeeper(options: KeeperOptions) {
 
   async function failed(row: DueSubscription, thrown: unknown): Promise<void> {
     failures += 1;
-    const known = thrown instanceof Retryable || thrown instanceof Permanent;
-    if (!known)
+    const isExpected = thrown instanceof Retryable || thrown instanceof Permanent;
+    if (!isExpected)
       tell({
         fact: 'bug',
         error: thrown instanceof Error ? thrown : new Error(String(thrown)),
@@ -134,10 +134,10 @@ export function createKeeper(options: KeeperOptions) {
       thrown instanceof Retryable
         ? (thrown.afterMs ?? backOffMs(row.attempt, random()))
         : Math.min(900_000, 30_000 * 2 ** Math.min(row.attempt, 5)) * (0.75 + random() / 4);
-    const [error, hint] = [messageOf(thrown), known ? (thrown.hint ?? null) : null];
+    const [error, hint] = [messageOf(thrown), isExpected ? (thrown.hint ?? null) : null];
     await storeFailure(db, row, { error, hint, inMs });
     // an outage hits every room with the same words; they are said once
-    if (!known || error === lastTold) return;
+    if (!isExpected || error === lastTold) return;
     lastTold = error;
     tell({ fact: 'subscription-failed', room: row.room, resourceId: row.resourceId, error, hint, inMs });
   }
@@ -148,13 +148,13 @@ export function createKeeper(options: KeeperOptions) {
    */
   async function compare(signal: AbortSignal): Promise<void> {
     const there = await subscriptions.list(signal);
-    const known = await knownSubscriptions(db); // later than the list: whatever was made before it is in it
+    const ours = await knownSubscriptions(db); // later than the list: whatever was made before it is in it
     const [ids, listed] = [
-      new Set(known.map((row) => row.subscriptionId)),
+      new Set(ours.map((row) => row.subscriptionId)),
       new Set(there.map(({ id }) => id)),
     ];
     const open = new Set(
-      known
+      ours
         .filter((row) => row.subscriptionId === null)
         .map((row) => lifecycleUrl(notificationUrl, row.clientState)),
     );
@@ -162,7 +162,7 @@ export function createKeeper(options: KeeperOptions) {
       (one) => one.notificationUrl === notificationUrl && !ids.has(one.id) && !open.has(one.lifecycleUrl),
     );
     for (const stray of strays) await subscriptions.remove(stray.id, signal);
-    const missing = known.filter((row) => row.subscriptionId !== null && !listed.has(row.subscriptionId));
+    const missing = ours.filter((row) => row.subscriptionId !== null && !listed.has(row.subscriptionId));
     await doubtSubscriptions(
       db,
       missing.map((row) => row.id),

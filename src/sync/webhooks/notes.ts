@@ -15,8 +15,8 @@ import { within } from './within.ts';
 const triesMost = 3;
 /** In a flood a room is asked for changes once in so long. */
 const floodGapMs = 1_000;
-/** Rooms that are due within one such step share one ring. */
-const wakeStepMs = 25;
+/** Rooms that are due within this time of each other share one wake-up. */
+const wakeTogetherMs = 25;
 
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html: serialization_failure, deadlock_detected */
 const again = ['40001', '40P01'];
@@ -83,7 +83,7 @@ export function createNotes(db: Database, waitMs: number) {
   /** For rooms that are due in a moment; should it fail, the daemons take what is due once a second anyway. */
   function wakeIn(ms: number): void {
     const now = performance.now();
-    const at = Math.ceil((now + ms) / wakeStepMs) * wakeStepMs;
+    const at = Math.ceil((now + ms) / wakeTogetherMs) * wakeTogetherMs;
     if (wakesAt.has(at)) return;
     wakesAt.add(at);
     const wake = () => {

@@ -116,7 +116,7 @@ export async function storeMailboxOf(db: Queryable, id: number, mailbox: string)
   });
 }
 
-/** Graph has it: until when, and in how many ms it is renewed. The room is looked at: it may have changed meanwhile. */
+/** Graph has it: until when, and in how many ms it is renewed. Its room is asked for changes: there may be some. */
 export async function storeSubscription(
   db: Queryable,
   row: DueSubscription,

@@ -4,8 +4,8 @@ import type { WorkItem } from '../store/work-item.ts';
 /** Between two rounds of repeated changes: the second at once, then with growing gaps. */
 const firstGapMs = 200;
 const longestGapMs = 1_000;
-/** How often it is looked for other changes meanwhile. */
-const lookMs = 50;
+/** Other changes are read this often meanwhile. */
+const readMs = 50;
 
 /**
  * Keeps a burst from becoming as many calls: a change of what this drain has written already waits for others of its
@@ -27,6 +27,6 @@ export function createDebounce(now: () => number = () => performance.now()) {
       nextAt = now() + gapMs;
       return items;
     },
-    waitMs: () => Math.max(1, Math.min(lookMs, nextAt - now())),
+    waitMs: () => Math.max(1, Math.min(readMs, nextAt - now())),
   };
 }

@@ -25,7 +25,7 @@ export async function underLease<T>(
   try {
     return await work();
   } finally {
-    // a daemon that passed the room by meanwhile looks again
+    // a daemon that passed the room by meanwhile takes it now
     await session.query(`SELECT pg_advisory_unlock(${locks.room}, $1), bridge_wake()`, [roomId]);
   }
 }

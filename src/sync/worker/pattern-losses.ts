@@ -20,8 +20,8 @@ export function createPatternLosses(
   const patterns = new Map<string, SeriesPattern | null>();
 
   async function patternOf(master: string): Promise<SeriesPattern | null> {
-    const known = patterns.get(master);
-    if (known !== undefined) return known;
+    const before = patterns.get(master);
+    if (before !== undefined) return before;
     const pattern = await readPattern(master);
     patterns.set(master, pattern);
     return pattern;

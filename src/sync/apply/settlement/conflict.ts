@@ -14,8 +14,8 @@ export function rejected(decision: Decision, message: string, hint: string | nul
   const isReplacement = action.do === 'create';
   const fields = action.do === 'change' ? Object.keys(action.change) : [];
   const outlook = shownOf(decision);
-  const known = mapped.conflict?.kind === 'rejected' && mapped.error === message;
-  return keep(decision, known ? 'unchanged' : 'parked', {
+  const isSame = mapped.conflict?.kind === 'rejected' && mapped.error === message;
+  return keep(decision, isSame ? 'unchanged' : 'parked', {
     status: 'conflict',
     eventId: eventOf(decision),
     news: 'look',
@@ -53,8 +53,8 @@ export function openFields(decision: Decision): Settlement {
   const { action, mapped } = decision;
   if (action.do !== 'change') throw new Error('only a change has open fields');
   const shown = shownOf(decision);
-  const known = mapped.conflict?.kind === 'fields' && mapped.conflict.fields?.join() === action.open.join();
-  return keep(decision, known ? 'unchanged' : 'parked', {
+  const isSame = mapped.conflict?.kind === 'fields' && mapped.conflict.fields?.join() === action.open.join();
+  return keep(decision, isSame ? 'unchanged' : 'parked', {
     status: 'conflict',
     news: 'look',
     intent: null,
@@ -72,9 +72,9 @@ export function openFields(decision: Decision): Settlement {
 }
 
 export function asked(decision: Decision, about: 'deleted' | 'free'): Settlement {
-  const known = decision.mapped.conflict?.kind === about;
+  const isSame = decision.mapped.conflict?.kind === about;
   if (about === 'free')
-    return keep(decision, known ? 'unchanged' : 'parked', {
+    return keep(decision, isSame ? 'unchanged' : 'parked', {
       status: 'conflict',
       news: 'look',
       outlookSeen: shownOf(decision),
@@ -82,7 +82,7 @@ export function asked(decision: Decision, about: 'deleted' | 'free'): Settlement
       hint: choose,
       conflict: { kind: 'free', outlook: shownOf(decision) },
     });
-  return keep(decision, known ? 'unchanged' : 'parked', {
+  return keep(decision, isSame ? 'unchanged' : 'parked', {
     status: 'conflict',
     ...lostNews(decision),
     error: 'Its event was deleted in Outlook while the booking system changed the reservation.',

@@ -77,7 +77,7 @@ function notUnderstood({ seen }: Decision): Partial<Settlement> {
   return shows.is === 'unreadable' ? { status: 'error', error: shows.why, hint: unreadableHint } : {};
 }
 
-/** Outlook was looked at, so no doubt is left. */
+/** Outlook was read, so no doubt is left. */
 const sureOf = ({ mapped: { agreement } }: Decision) => (agreement.is === 'agreed' ? agreement : never);
 
 /** The event of a cancelled reservation that somebody brought back in Outlook begins anew. */

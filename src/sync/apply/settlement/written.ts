@@ -43,7 +43,7 @@ export function agreed(decision: Decision, event: OutlookEvent | null): Settleme
       outlookBase: answered ?? before,
       ...(action.do === 'create' ? { ...replaced(decision), ...editedSince(action.item, event) } : {}),
     });
-  // fields we did not write but that are not as they were read were changed in Outlook meanwhile: an edit to look at, not
+  // fields we did not write but that are not as they were read were changed in Outlook meanwhile: an edit to decide about, not
   // ours; on those that wait for a person nothing is agreed
   const written = Object.keys(action.change);
   const base: Item = {
