@@ -1577,7 +1577,11 @@ BEGIN
     RETURN;
   END IF;
   PERFORM bridge_lock_for_fold();
-  SELECT coalesce(bool_or(a.attname = 'replaces'), false), coalesce(bool_or(a.attname <> 'replaces'), false) INTO has_replaces, has_more
+  SELECT coalesce(bool_or(a.attname = 'replaces'), false), coalesce(bool_or(a.attname <> 'replaces'), false),
+    count(*) FILTER (WHERE a.attname <> 'replaces') = 0
+      AND NOT EXISTS (SELECT FROM bridge_settings s WHERE s.name IN ('privacy', 'title_template') AND s.value NOT IN ('neutral', '{title}'))
+      AND NOT EXISTS (SELECT FROM bridge_resource_mappings o WHERE o.privacy IS NOT NULL OR o.title_template IS NOT NULL)
+  INTO has_replaces, has_more, is_plain
   FROM pg_attribute a WHERE a.attrelid = to_regclass('public.bridge_items')
     AND a.attname = ANY ('{replaces,state,setup_minutes,teardown_minutes}'::name[]);
   IF has_replaces THEN
@@ -1595,16 +1599,13 @@ BEGIN
           AS reservation, min(changed_at) AS changed_at, count(*) AS n
         FROM gone GROUP BY 1, 2) e;
   are_few := coalesce(cardinality(reservations), 0) <= kept_items;
-  is_plain := NOT has_more
-    AND NOT EXISTS (SELECT FROM bridge_settings s WHERE s.name IN ('privacy', 'title_template') AND s.value NOT IN ('neutral', '{title}'))
-    AND NOT EXISTS (SELECT FROM bridge_resource_mappings o WHERE o.privacy IS NOT NULL OR o.title_template IS NOT NULL);
   -- every active room a reservation is in or was in: its mapping, if it has one, beside its item, if it still has one
   -- there (a room that is switched off compares later)
   SELECT array_agg(e.kind), array_agg(e.reservation), array_agg(e.moment), array_agg(e.id), array_agg(e.room), array_agg(e.active),
     array_agg(e.priority_level), array_agg(e.starts_at), array_agg(e.ends_at), array_agg(e.digest), array_agg(e.verdict), array_agg(e.kept),
     bool_or(e.verdict <> 'rests'), bool_or(e.id IS NULL),
     coalesce(array_agg(e.id) FILTER (WHERE e.verdict IN ('changed', 'doubtful')), '{}'),
-    coalesce(array_agg(DISTINCT e.place) FILTER (WHERE e.verdict IN ('changed', 'doubtful')), '{}'),
+    coalesce(array_agg(e.place) FILTER (WHERE e.verdict IN ('changed', 'doubtful')), '{}'),
     coalesce(jsonb_object_agg(e.id, e.kept) FILTER (WHERE e.verdict IN ('changed', 'doubtful') AND e.kept IS NOT NULL), '{}')
   INTO entry_kinds, entry_reservations, since, mappings, resources, actives, priorities, begins, ends, digests, verdicts, kept,
     are_touched, are_fresh, changed, rooms, items
@@ -1623,6 +1624,7 @@ BEGIN
         ELSE 'changed' END AS verdict
     FROM (
       SELECT c.kind, c.reservation, c.moment, b.*, r.place, r.sync_direction,
+        CASE WHEN has_more AND b.is_there THEN jsonb_hash_extended(b.item, 0) ELSE b.digest_of_row END AS digest,
         CASE WHEN b.is_there AND (are_few OR b.stays AND (b.due_at IS NULL OR b.booking_digest IS NULL)) THEN
           bridge_item_state(b.starts_at, b.ends_at, b.all_day, b.title, b.description, b.is_private)
             || CASE WHEN r.style IS NULL THEN '{}' ELSE bridge_appearance(b.item, r.style) END END AS state
@@ -1632,9 +1634,9 @@ BEGIN
           coalesce(v.ends_at, m.ends_at) AS ends_at, m.due_at, m.sync_status, m.outlook_news, m.booking_seen, m.booking_digest,
           v.active IS NOT NULL AS is_there, v.all_day, v.title, v.description, v.is_private,
           CASE WHEN NOT is_plain AND v.active IS NOT NULL THEN to_jsonb(v) END AS item,
-          CASE WHEN v.active IS NULL THEN 0 WHEN has_more THEN jsonb_hash_extended(to_jsonb(v), 0)
+          CASE WHEN v.active IS NULL THEN 0
             ELSE hash_record_extended(ROW(v.active, v.priority_level, v.starts_at, v.ends_at, v.all_day, v.title, v.description,
-              v.organizer_name, v.organizer_email, v.is_private), 0) END AS digest,
+              v.organizer_name, v.organizer_email, v.is_private), 0) END AS digest_of_row,
           (m.present, m.priority_level, m.starts_at, m.ends_at) IS NOT DISTINCT FROM (coalesce(v.active, false),
             coalesce(v.priority_level, m.priority_level), coalesce(v.starts_at, m.starts_at), coalesce(v.ends_at, m.ends_at)) AS stays
         FROM (SELECT * FROM bridge_mappings WHERE reservation_type = c.kind AND reservation_id = c.reservation) m
@@ -1647,6 +1649,9 @@ BEGIN
         FROM bridge_resource_mappings o WHERE o.resource_id = b.room AND o.active = 1 OFFSET 0) r
       OFFSET 0) i
     OFFSET 0) e;
+  IF cardinality(rooms) > 1 THEN
+    rooms := ARRAY(SELECT DISTINCT r FROM unnest(rooms) r);
+  END IF;
   IF are_touched THEN
     UPDATE bridge_mappings m
     SET present = s.active, starts_at = s.begins, ends_at = s.ends, priority_level = s.priority, booking_digest = s.digest,
@@ -3524,7 +3529,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'b14ed790a4d78298857a316a2793d6c566ec5a2b8d9b8cf29017e189925b1388 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '0ed33b43126e858a1362555e66c7b216f5a949476161341c934ec6ed45604105 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

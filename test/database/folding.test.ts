@@ -17,7 +17,7 @@ describe('folding', () => {
       ),
       [
         { due: true, lane: 0 },
-        { due: null, lane: 0 },
+        { due: null, lane: 1 }, // as a new room begins
       ],
     );
   });
