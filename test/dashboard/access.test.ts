@@ -43,7 +43,7 @@ describe.skipIf(chromiumPath === null)('a session that only reads', () => {
     await using stage = await openTrouble();
     await using reader = await browser.look(stage.url);
     await signIn(reader, readKey);
-    await reader.getByText('You are signed in with the key READ_HALL, which only reads').waitFor();
+    await reader.getByText('You are signed in with the key READ_HALL, which is read-only').waitFor();
     const writing = ['Try again', 'Keep booking', 'Keep Outlook', 'Acknowledge', 'Send now'];
     for (const name of writing) expect(await reader.getByRole('button', { name }).count(), name).toBe(0);
     await photograph(reader, 'read-only');

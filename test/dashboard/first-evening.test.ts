@@ -31,7 +31,7 @@ describe.skipIf(chromiumPath === null)('before anything is written', () => {
   test('the plan stands there room by room, and after a second look it is let begin', async () => {
     await using stage = await openEvening('plan');
     await using page = await browser.look(stage.url);
-    await says(page, /^Nothing is written yet: the plan waits to be confirmed\./);
+    await says(page, /^Nothing is written yet: the plan is not confirmed\./);
     const plan = page.locator('#plan');
     await plan.getByText('A sync creates 2 events in Outlook and imports 1 event as a reservation').waitFor();
     const rows = await plan
@@ -45,7 +45,7 @@ describe.skipIf(chromiumPath === null)('before anything is written', () => {
       ['Møterom Fløyen', '', '', '0'],
     ]);
     await plan.getByRole('button', { name: 'Formannskapssalen' }).click();
-    await plan.getByText('Ledermøte made a reservation').waitFor();
+    await plan.getByText('Ledermøte imported as a reservation').waitFor();
     await photograph(page, 'plan-light');
     await plan.getByRole('button', { name: 'Confirm this plan …' }).click();
     const question = page.getByRole('dialog');

@@ -82,10 +82,10 @@ describe.skipIf(chromiumPath === null)('left open', () => {
     await third.hover();
     await stage.desk.book(102, { title: 'Nytt', from: stage.day(1, '10:00'), to: stage.day(1, '11:00') });
     await says(page, /7 reservations/);
-    await page.getByText('paused while you point at it').waitFor();
+    await page.getByText('paused under the pointer').waitFor();
     expect(await third.textContent()).toBe(before);
     await page.mouse.move(5, 5);
     await page.locator('#feed li', { hasText: 'Nytt' }).waitFor();
-    expect(await page.getByText('paused while you point at it').isHidden()).toBe(true);
+    expect(await page.getByText('paused under the pointer').isHidden()).toBe(true);
   });
 });

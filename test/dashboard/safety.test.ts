@@ -181,7 +181,7 @@ describe.skipIf(chromiumPath === null)('safe, and usable by everybody', () => {
     const brightness = () =>
       page.evaluate<number>('Number(/\\d+/.exec(getComputedStyle(document.body).backgroundColor)[0])');
     expect(await brightness()).toBeLessThan(60);
-    await page.getByRole('button', { name: 'Colours: as the system has them' }).click();
+    await page.getByRole('button', { name: 'Colours: as in the system' }).click();
     expect(await brightness()).toBeGreaterThan(200);
     await page.reload();
     expect(await brightness()).toBeGreaterThan(200);

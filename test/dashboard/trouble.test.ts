@@ -64,7 +64,7 @@ describe.skipIf(chromiumPath === null)('what is stuck, and what to do about it',
     );
     await using page = await browser.look(stage.url);
     expect(await says(page, /The brake holds/)).toBe('The brake holds 12 removals in Bystyresalen.');
-    await page.locator('#detail', { hasText: 'Their events are gone from Outlook' }).waitFor();
+    await page.locator('#detail', { hasText: 'their events disappeared from Outlook' }).waitFor();
     await page.getByRole('button', { name: 'Release: cancel 12 reservations' }).waitFor();
     await photograph(page, 'brake-booking');
     await page.getByRole('button', { name: 'Refuse: keep 12 reservations' }).click();
@@ -101,7 +101,7 @@ describe.skipIf(chromiumPath === null)('what is stuck, and what to do about it',
     await page.locator('#errors').getByText('The request is invalid').waitFor();
     await page.locator('#errors').getByText('Try again, or change the booking').waitFor();
     await page.locator('#rooms-body tr', { hasText: 'Formannskapssalen' }).getByText('failed').waitFor();
-    await page.locator('#alerts').getByText('What to do stands above').waitFor();
+    await page.locator('#alerts').getByText('See the remedy above').waitFor();
     await photograph(page, 'error-light');
     stage.tenant.faults.remove(sick);
     await page.locator('#errors').getByRole('button', { name: 'Try again' }).click();
@@ -151,7 +151,7 @@ describe.skipIf(chromiumPath === null)('what is stuck, and what to do about it',
     await using page = await browser.look(stage.url);
     await says(page, /No room is mapped yet/);
     await stage.map(101);
-    await says(page, /Bringing over what was booked before/);
+    await says(page, /Backfilling existing bookings/);
     await page.locator('#backfill-text', { hasText: /of 300/ }).waitFor();
     await photograph(page, 'backfill-light');
     stage.tenant.faults.remove(slow);
@@ -166,7 +166,7 @@ describe.skipIf(chromiumPath === null)('what is stuck, and what to do about it',
     const start = await stage.stopDaemon();
     await says(page, /The daemon does not answer/);
     // what still stands there is told to be old, and no light is green
-    await page.locator('#detail', { hasText: /What stands below is from \d\d:\d\d:\d\d, / }).waitFor();
+    await page.locator('#detail', { hasText: /The data below is from \d\d:\d\d:\d\d, / }).waitFor();
     expect(
       await page.evaluate('getComputedStyle(document.querySelector("#rooms-body .dot")).backgroundColor'),
     ).toBe('rgba(0, 0, 0, 0)');

@@ -64,8 +64,8 @@ describe.skipIf(chromiumPath === null)('undo', () => {
       const items = sheet.locator('ol.calendar li');
       expect(await items.allTextContents()).toEqual(
         expect.arrayContaining([
-          expect.stringMatching(/Kor.*It is made active again, and its event anew\./),
-          expect.stringMatching(/Dans.*Stays as it is: its time is taken by event\/\d+\./),
+          expect.stringMatching(/Kor.*It becomes active again, with a new event\./),
+          expect.stringMatching(/Dans.*Not reverted: its time is taken by event\/\d+\./),
         ]),
       );
       expect(await active(stage)).toEqual(['Bryllup']);
@@ -76,7 +76,7 @@ describe.skipIf(chromiumPath === null)('undo', () => {
       await sheet.getByRole('button', { name: 'Undo 1 …' }).focus();
       await page.keyboard.press('Enter');
       const question = page.locator('#confirm');
-      await question.getByText('1 is made active again, and its event anew.').waitFor();
+      await question.getByText('1 becomes active again, with a new event.').waitFor();
       await question.getByRole('button', { name: 'Undo' }).focus();
       await page.keyboard.press('Enter');
       await sheet.getByText('1 undone', { exact: true }).waitFor();
@@ -84,7 +84,7 @@ describe.skipIf(chromiumPath === null)('undo', () => {
       expect(await active(stage)).toEqual(['Bryllup', 'Kor']);
       expect(stage.titles(101).toSorted()).toEqual(['Bryllup', 'Kor']);
       await photograph(page, `undone-${name}`, false);
-      await sheet.getByRole('button', { name: 'Take this back …' }).click();
+      await sheet.getByRole('button', { name: 'Undo this …' }).click();
       await sheet.getByRole('button', { name: 'Show the plan' }).click();
       await sheet.getByText('It is cancelled again, with its event.').waitFor();
       await sheet.getByRole('button', { name: 'Undo 1 …' }).click();

@@ -101,7 +101,7 @@ describe.skipIf(chromiumPath === null)('at work', () => {
   test('a reservation that is nowhere is said to be nowhere', async () => {
     await using stage = await openStage();
     await using page = await browser.look(`${stage.url}/#/booking/allocation/424242`);
-    await page.locator('#explain', { hasText: 'There is nothing of it here.' }).waitFor();
+    await page.locator('#explain', { hasText: 'There is no history here.' }).waitFor();
   });
 
   test('a room is paused, resumed and compared again from its sheet', async () => {

@@ -27,9 +27,9 @@ describe.skipIf(chromiumPath === null)('the wall clock', () => {
       expect(await told.isVisible()).toBe(elsewhere);
       if (elsewhere)
         expect(await told.textContent()).toBe(
-          `All times are those of the booking system (Europe/Oslo), not of this browser (${timezoneId === 'Asia/Kolkata' ? 'Asia/Calcutta' : timezoneId}).`,
+          `All times are in the booking system's zone (Europe/Oslo), not in this browser's (${timezoneId === 'Asia/Kolkata' ? 'Asia/Calcutta' : timezoneId}).`,
         );
-      expect(await page.locator('#foot').textContent()).toContain('times are those of Europe/Oslo');
+      expect(await page.locator('#foot').textContent()).toContain('times are in Europe/Oslo');
       expect(page.problems).toEqual([]);
     }
   });
