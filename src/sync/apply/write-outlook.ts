@@ -28,14 +28,16 @@ export interface IntoOutlookOptions {
   readonly random?: () => number;
 }
 
-/** Of the idempotency keys: the installation id. */
-interface Namespace {
+/** Where decisions of a room are brought to, and what their settlements are made with. */
+interface Writing extends Sight {
+  readonly room: LeasedRoom;
+  /** Namespace of the idempotency keys: the installation id. */
   readonly installationId: string;
+  readonly random: () => number;
 }
 
 export function createIntoOutlook(options: IntoOutlookOptions) {
   const { outlook, installationId, troubles, span, random = Math.random } = options;
-  const sight = { outlook, span };
 
   /** How Outlook took the creates of this room; `held` waited for the one that was sent. */
   function creates(
@@ -66,38 +68,30 @@ export function createIntoOutlook(options: IntoOutlookOptions) {
     // where creates are refused, one of them tries and the others wait for it
     const [, ...others] = all.filter(({ write }) => write.do === 'create');
     const held = new Set(troubles.is(room.id, 'creates') ? others.map(({ decision }) => decision) : []);
-    const writing = all.filter(({ decision }) => !held.has(decision));
+    const toWrite = all.filter(({ decision }) => !held.has(decision));
     const answers =
-      writing.length === 0
+      toWrite.length === 0
         ? []
         : await outlook.write(
             room,
-            writing.map(({ write }) => write),
+            toWrite.map(({ write }) => write),
             signal,
           );
-    const written = new Map(writing.map(({ decision }, at) => [decision.mapped.id, answers[at]!]));
+    const written = new Map(toWrite.map(({ decision }, at) => [decision.mapped.id, answers[at]!]));
+    const writing = { room, outlook, span, installationId: installationId(), random };
     const settlements: Settlement[] = [];
     for (const decision of decisions) {
       if (held.has(decision)) continue;
       const answer = written.get(decision.mapped.id);
       settlements.push(
-        answer === undefined
-          ? withoutCall(decision)
-          : await settlementOf(
-              decision,
-              answer,
-              room,
-              { ...sight, installationId: installationId() },
-              random,
-              signal,
-            ),
+        answer === undefined ? withoutCall(decision) : await settlementOf(decision, answer, writing, signal),
       );
     }
     return outcome({
       settlements,
       creates: creates(
         room,
-        answers.filter((_, at) => writing[at]!.write.do === 'create'),
+        answers.filter((_, at) => toWrite[at]!.write.do === 'create'),
         [...held],
       ),
       answered: answers.some((answer) => answer.outcome !== 'failed' || isOfItem(answer.error)),
@@ -174,11 +168,10 @@ const createOf = (mapped: Mapped, { resourceId }: LeasedRoom): Create => ({
 async function settlementOf(
   decision: Decision,
   answer: Written,
-  room: LeasedRoom,
-  sight: Sight & Namespace,
-  random: () => number,
+  writing: Writing,
   signal: AbortSignal,
 ): Promise<Settlement> {
+  const { random } = writing;
   const call = { callMs: answer.callMs, requestId: answer.requestId ?? null };
   switch (answer.outcome) {
     case 'written':
@@ -194,10 +187,9 @@ async function settlementOf(
       if (decision.action.do === 'remove') return { ...removedUnseen(decision), ...call };
       return { ...goneMeanwhile(decision, random), ...call };
     case 'taken':
-      return { ...(await takenKey(decision, answer.existingId, room, sight, random, signal)), ...call };
+      return { ...(await takenKey(decision, answer.existingId, writing, signal)), ...call };
     case 'failed':
-      return decision.action.do === 'remove' &&
-        (await isGoneAnyway(decision, answer.error, room, sight, signal))
+      return decision.action.do === 'remove' && (await isGoneAnyway(decision, answer.error, writing, signal))
         ? { ...agreed(decision, null), ...call }
         : { ...failed(decision, answer.error, random), ...call };
   }
@@ -207,13 +199,12 @@ async function settlementOf(
 async function isGoneAnyway(
   decision: Decision,
   error: Error,
-  room: LeasedRoom,
-  sight: Sight,
+  writing: Writing,
   signal: AbortSignal,
 ): Promise<boolean> {
   if (!(error instanceof Permanent) || error.reach !== 'item') return false;
   try {
-    return !(await isThere(eventOf(decision)!, room, sight, signal));
+    return !(await isThere(eventOf(decision)!, writing.room, writing, signal));
   } catch (failure) {
     if (failure instanceof Retryable || failure instanceof Permanent) return false;
     throw failure;
@@ -236,9 +227,7 @@ const isRefusedCreate = (
 async function takenKey(
   decision: Decision,
   existingId: string | null,
-  room: LeasedRoom,
-  { outlook, installationId }: Sight & Namespace,
-  random: () => number,
+  { room, outlook, installationId, random }: Writing,
   signal: AbortSignal,
 ): Promise<Settlement> {
   const { mapped } = decision;

@@ -45,7 +45,8 @@ export function createPull(options: PullOptions) {
   return async function pull(room: LeasedRoom, signal: AbortSignal): Promise<PulledRound> {
     const nextMs = pollAfter(unheardMs, random);
     const spaced = await spacing();
-    const begun = await beginPull(db, room, pollAfter(pollMs, random), nextMs, spaced, window);
+    const next = { pollMs: pollAfter(pollMs, random), unheardMs: nextMs, spacing: spaced };
+    const begun = await beginPull(db, room, next, window);
     const reportedAt = begun.requestedAt ?? new Date();
     const { span } = begun;
     if (begun.links === null || begun.links.length === 0 || begun.from_at?.toISOString() !== span.from)

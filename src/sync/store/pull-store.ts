@@ -109,15 +109,19 @@ export async function readCursor(
 }
 
 /**
- * The next poll comes after `pollMs`, or after `unheardMs` as long as Outlook does not call us for this room, times what
+ * When the next poll comes: after `pollMs`, or after `unheardMs` as long as Outlook does not call us for this room, times what
  * `spacing` says of an active or a quiet room.
  */
+export interface NextPoll {
+  readonly pollMs: number;
+  readonly unheardMs: number;
+  readonly spacing: { readonly active: number; readonly quiet: number };
+}
+
 export async function beginPull(
   db: Queryable,
   room: LeasedRoom,
-  pollMs: number,
-  unheardMs: number,
-  spacing: { readonly active: number; readonly quiet: number },
+  { pollMs, unheardMs, spacing }: NextPoll,
   window: Window,
 ): Promise<Begun> {
   const { rows } = await db.query<Omit<Begun, 'span'> & Instants>({
