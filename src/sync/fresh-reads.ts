@@ -20,6 +20,18 @@ export function withFreshReads(outlook: OutlookSide): FreshReads {
   const keyOf = (room: Mailbox, eventId: string) => `${room.mailbox} ${eventId}`;
   return {
     ...outlook,
+    // what was kept is from before our own change, and would be taken for somebody's
+    async write(room, writes, signal) {
+      const forget = () => {
+        for (const write of writes) if (write.do !== 'create') kept.delete(keyOf(room, write.eventId));
+      };
+      forget();
+      try {
+        return await outlook.write(room, writes, signal);
+      } finally {
+        forget(); // read and kept meanwhile
+      }
+    },
     keep: (room, event) => void kept.set(keyOf(room, event.id), event),
     readAnew: (room, eventId, signal) => {
       kept.delete(keyOf(room, eventId));
