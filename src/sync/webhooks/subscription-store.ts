@@ -243,10 +243,13 @@ export async function markRooms(db: Queryable, told: readonly NotifiedRoom[]): P
           DO UPDATE SET deleted = excluded.deleted, etag = excluded.etag, hinted_at = excluded.hinted_at
         RETURNING resource_mapping_id AS id
       ), told AS (
+        -- as its row is now: whoever had it may have dealt with all earlier hints meanwhile
         UPDATE bridge_room_state s SET hinted_at = coalesce(s.hinted_at, clock_timestamp()),
           sure_at = coalesce(s.sure_at, greatest(now() + $4::float8 * interval '1 millisecond',
             coalesce(s.pulled_at, '-infinity') + $5::float8 * interval '1 millisecond'))
-        WHERE s.resource_mapping_id IN (SELECT id FROM stored) AND (s.hinted_at IS NULL OR s.sure_at IS NULL) RETURNING 0 AS ms)
+        WHERE s.resource_mapping_id IN (SELECT id FROM stored)
+        -- one that was told of before is known already
+        RETURNING CASE WHEN s.hinted_at >= now() THEN 0 END AS ms)
       SELECT array_agg(DISTINCT ms) FILTER (WHERE ms > 0) AS later,
         CASE WHEN count(*) FILTER (WHERE ms <= 0) > 0 THEN bridge_wake() END
       FROM (SELECT ms FROM marked UNION ALL SELECT ms FROM told) AS all_rooms`,
