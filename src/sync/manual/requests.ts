@@ -10,8 +10,11 @@ import type { Window } from '../store/work-list.ts';
 import type { Chosen } from './outcomes.ts';
 import { locks } from '../../locks.ts';
 
-/** See database/functions/30_fold.sql. Its holder is alone: no fold and no settlement is under way, so our tables are complete. */
-export const lockFold = `SELECT pg_advisory_xact_lock(${locks.fold})`;
+/**
+ * See database/functions/30_fold.sql. Its holder is alone: no fold and no settlement is
+ * under way, so our tables are complete. All rooms wait for it, so from then on it waits half a second for a row at most (55P03).
+ */
+export const lockFold = `SELECT pg_advisory_xact_lock(${locks.fold}), set_config('lock_timeout', '500ms', true)`;
 
 export interface PendingChoice {
   readonly limit: number;

@@ -93,8 +93,10 @@ export function createUndo(db: Database, { waitMs = 20_000 }: { readonly waitMs?
         return item;
       });
     } catch (error) {
+      if (sqlState(error) === '55P03')
+        return { ...planned, refused: 'somebody else is writing it: try again in a moment' };
       const refused = adapterError(error);
-      if (refused === null || ['40001', '40P01', '55P03'].includes(sqlState(error) ?? '')) throw error;
+      if (refused === null || ['40001', '40P01'].includes(sqlState(error) ?? '')) throw error;
       return { ...planned, refused };
     }
   }
