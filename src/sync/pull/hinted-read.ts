@@ -107,8 +107,8 @@ export function createHintedRead({ db, outlook, window, tell }: HintedReadOption
       if (rows.length + removed.length > 0)
         observed = await observe(room, { rows, removed }, await listWindow(db, window), signal);
     } catch (error) {
-      if (!(error instanceof Retryable || error instanceof Permanent) || error.reach === 'side') throw error;
-      // hints that stay would be read again at once
+      if (!(error instanceof Retryable || error instanceof Permanent)) throw error;
+      // hints that stay would be read again at once, and in an outage, which may be this mailbox alone, before all other rooms
       await pullAgain(db, room, insteadMs, 0);
       await storeHinted(db, room, reportedAt, nothing, hints);
       throw error;

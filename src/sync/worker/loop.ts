@@ -100,6 +100,7 @@ export function createWork(options: WorkOptions) {
   let awakeAt = performance.now();
   let requestedAt = Number.NEGATIVE_INFINITY;
   let doubtful: readonly number[] = [];
+  const probed = new Set<number>();
   let leasePid: number | null = null;
   let current: AbortController | null = null;
 
@@ -186,7 +187,14 @@ export function createWork(options: WorkOptions) {
     let changedFirst = false;
     while (!until.aborted) {
       const startedAt = performance.now();
-      const taken: Taken = await again(() => takeRooms(session, { ...wanted(), changedFirst }), until);
+      let places = 0;
+      const take = () => {
+        const asked = wanted();
+        places = asked.rooms;
+        return takeRooms(session, { ...asked, changedFirst });
+      };
+      const taken: Taken = await again(take, until);
+      if (goesRound(taken, places)) continue;
       const tookMs = performance.now() - startedAt;
       changedFirst = !changedFirst || taken.folded === 0;
       bookingDown.over();
@@ -213,6 +221,18 @@ export function createWork(options: WorkOptions) {
     }
   }
 
+  /**
+   * In an outage one room at a time is tried, each in its turn: what seems an outage may be the mailbox that has been due the
+   * longest. True: each was tried, and it begins anew.
+   */
+  function goesRound({ rooms }: Taken, places: number): boolean {
+    const isOver = !outlookDown.isDown() || (places > 0 && rooms.length === 0);
+    const beginsAnew = isOver && probed.size > 0 && outlookDown.isDown();
+    if (isOver) probed.clear();
+    else for (const { id } of rooms) probed.add(id);
+    return beginsAnew;
+  }
+
   /** Not at each take: our own ring comes back to us and is the next one. */
   function ringPeers(): void {
     if (performance.now() - requestedAt < ringEveryMs) return;
@@ -232,7 +252,7 @@ export function createWork(options: WorkOptions) {
     const free = outlookDown.isResting() ? 0 : Math.max(0, places - running.count());
     return {
       replica,
-      held: running.ids(),
+      held: outlookDown.isDown() ? [...running.ids(), ...probed] : running.ids(),
       rooms: free,
       items: itemsAtATime,
       window,

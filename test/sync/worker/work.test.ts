@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { DatabaseError } from 'pg';
 import type { Fact } from '../../../src/facts.ts';
 import type { LeasedRoom, Taken } from '../../../src/sync/store/work-list.ts';
+import { Retryable } from '../../../src/errors.ts';
 import { createWork, type WorkOptions } from '../../../src/sync/worker/loop.ts';
 
 /** The loop on lease sessions that `openLease` makes; it ends at its third wait. */
@@ -144,4 +145,36 @@ test('a room whose row somebody keeps for too long is let go of, and its lease g
   expect(asked.filter((name) => name === 'unlock_room')).toHaveLength(1);
   expect(facts).toEqual([]);
   expect(opened).toBe(1);
+});
+
+test('in an outage each room is tried in its turn, and not the one that has been due the longest again and again', async () => {
+  const none: Taken = { folded: 0, rooms: [], stopped: [], more: false };
+  const rooms = [1, 2, 3].map(
+    (id) =>
+      ({ id, name: `Room ${id}`, resourceId: id, attempt: 0, epoch: 1, due: [] }) as unknown as LeasedRoom,
+  );
+  const tried: number[] = [];
+  await runUntilThirdWait(
+    async () => ({
+      session: {
+        query: async ({ name, values }: { name: string; values: readonly unknown[] }) => {
+          const [, held, places] = values as [string, readonly number[], number];
+          const free = rooms.filter(({ id }) => name === 'lease_rooms' && !held.includes(id));
+          return { rows: [{ taken: { ...none, rooms: free.slice(0, Math.min(1, places)) } }] };
+        },
+      } as never,
+      lost: new AbortController().signal,
+      pid: 1,
+      close: async () => undefined,
+    }),
+    (sleep) => async (ms) => {
+      if (tried.length >= 5) await sleep(ms);
+      else await new Promise(setImmediate);
+    },
+    async ({ id }) => {
+      tried.push(id);
+      return { rest: null, outage: new Retryable('Graph says 503', { reach: 'side' }), answered: false };
+    },
+  );
+  expect(tried.slice(0, 5)).toEqual([1, 1, 2, 3, 1]);
 });
