@@ -244,7 +244,7 @@ async function takenKey(
     return event === null ? keyUsedUp(decision, random) : adopted(decision, event);
   } catch (error) {
     if (!(error instanceof Retryable || error instanceof Permanent)) throw error;
-    return keyUnread(decision, error);
+    return keyUnread(decision, error, random);
   }
 }
 

@@ -124,11 +124,14 @@ export const goneFirst = (decision: Decision): Settlement =>
   keep(decision, 'waiting', { ...stillOpen(decision.mapped), ...lostNews(decision), dueInMs: 0 });
 
 /** The idempotency key was used before, and what that made could not be read. */
-export const keyUnread = (decision: Decision, error: Retryable | Permanent): Settlement =>
+export const keyUnread = (
+  decision: Decision,
+  error: Retryable | Permanent,
+  random: () => number,
+): Settlement =>
   keep(decision, 'delayed', {
     ...stillOpen(decision.mapped),
-    dueInMs: 0,
-    attempt: decision.mapped.attempt + 1,
+    ...decidedAgain(decision, random),
     error: error.message,
     hint: error.hint ?? null,
   });
