@@ -185,15 +185,22 @@ interface AddedRoom {
 /** The room, paused where it is new; or why it is left out. */
 async function addRoom(client: Queryable, pair: LegacyPair): Promise<AddedRoom | string> {
   const { resourceId, mailbox, name } = pair;
-  const { rows } = await client.query<{ id: number; same: boolean; active: number }>(
-    `SELECT id, active, resource_id = $1 AND lower(outlook_item_id) = lower($2) AS same FROM bridge_resource_mappings
-     WHERE resource_id = $1 OR lower(outlook_item_id) = lower($2) ORDER BY 3 DESC, active DESC LIMIT 1`,
+  // one that an earlier run left paused was never switched since it was added, and no daemon has compared it
+  const { rows } = await client.query<{ id: number; same: boolean; active: number; fresh: boolean }>(
+    `SELECT r.id, r.active, r.resource_id = $1 AND lower(r.outlook_item_id) = lower($2) AS same,
+       r.updated_at = r.created_at AND s.reconciled_at IS NULL AS fresh
+     FROM bridge_resource_mappings r LEFT JOIN bridge_room_state s ON s.resource_mapping_id = r.id
+     WHERE r.resource_id = $1 OR lower(r.outlook_item_id) = lower($2) ORDER BY 3 DESC, r.active DESC LIMIT 1`,
     [resourceId, mailbox],
   );
   const [there] = rows;
   const what = `${mailbox} (resource ${resourceId})`;
   if (there?.same === true)
-    return there.active === 1 ? `${what} is mapped already` : { id: there.id, resourceId, mailbox };
+    return there.active === 1
+      ? `${what} is mapped already`
+      : there.fresh
+        ? { id: there.id, resourceId, mailbox }
+        : `${what} is paused`;
   if (there !== undefined && there.active === 1 && pair.active)
     return `${what}: the resource or the mailbox belongs to another pair`;
   const added = await client.query<{ id: number }>(

@@ -77,6 +77,7 @@ export interface Parts
   readonly alerts: AlertParts['alerts'] & RoomParts['alerts'];
   readonly start: PlanParts['start'] & UndoParts['start'];
   readonly notifications: WebhookParts['notifications'] & SubscriptionParts['notifications'];
+  readonly bodiesMost?: number;
   readonly keys: readonly ApiKey[];
   readonly bookingKeys: Keys;
   readonly userHeader: string | null;

@@ -15,13 +15,21 @@ import { answers, newRoutes } from './schema.ts';
 
 export interface WebhookParts {
   readonly notifications: Pick<Notifications, 'receive'>;
+  /** Limit in bytes of all bodies that are being read or processed. */
+  readonly bodiesMost?: number;
+}
+
+/** Bytes in memory. */
+interface Held {
+  bytes: number;
 }
 
 /** A thousand notifications in one POST are about 1 MB. */
 const longestBody = 4_000_000;
 
 /** To be mounted before the middleware for keys, hosts and logging. */
-export function webhookRoutes({ notifications }: WebhookParts) {
+export function webhookRoutes({ notifications, bodiesMost = 64_000_000 }: WebhookParts) {
+  const all: Held = { bytes: 0 };
   const routes = newRoutes();
   routes.get(receiverPath, (c) => {
     const token = tokenOf(c.req.url);
@@ -30,7 +38,12 @@ export function webhookRoutes({ notifications }: WebhookParts) {
   routes.post(receiverPath, async (c) => {
     const token = tokenOf(c.req.url);
     if (token !== null) return echo(c, token);
-    await notifications.receive(elementsOf(await bodyOf(c)));
+    const own: Held = { bytes: 0 };
+    try {
+      await notifications.receive(elementsOf(await bodyOf(c, own, all, bodiesMost)));
+    } finally {
+      all.bytes -= own.bytes;
+    }
     return c.body(null, 202);
   });
   describe(routes);
@@ -65,25 +78,29 @@ function echo(c: Context, token: Buffer): Response {
 
 /**
  * Reads the body from the socket, because the web's Request and its streams would cost three times the rest. Stops at the size
- * limit.
+ * limit, its own or that of all bodies together. Counts it in `own` and `all`.
  */
-async function bodyOf(c: Context): Promise<string> {
+async function bodyOf(c: Context, own: Held, all: Held, most: number): Promise<string> {
   const { incoming } = c.env as HttpBindings;
   const chunks: Buffer[] = [];
-  let length = 0;
   try {
     // kept open for the refusal
     for await (const chunk of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-      length += chunk.length;
-      if (length > longestBody) break;
+      own.bytes += chunk.length;
+      all.bytes += chunk.length;
+      if (own.bytes > longestBody || all.bytes > most) break;
       chunks.push(chunk);
     }
   } catch {
     // the sender is gone
     throw new Problem(400, 'body: it was cut off', 'Send it again.', { more: { field: 'body' } });
   }
-  if (length > longestBody)
+  if (own.bytes > longestBody)
     throw new Problem(413, 'The body is larger than 4 MB.', 'Graph never sends that much at a time.');
+  if (all.bytes > most)
+    throw new Problem(503, 'Too many notifications arrive at once.', 'Send it again.', {
+      headers: { 'Retry-After': '5' },
+    });
   return Buffer.concat(chunks).toString();
 }
 
