@@ -154,6 +154,17 @@ test('running it again changes nothing', async () => {
   expect(await pairs(office)).toEqual(before);
 });
 
+test('running it again leaves a room paused that was paused since, by a command or by SQL', async () => {
+  await using office = await openOffice('portico');
+  await office.db.query(newer);
+  expect((await office.run('adopt')).code).toBe(0);
+  expect((await office.run('pause', '101')).code).toBe(0);
+  await office.db.query('UPDATE bridge_resource_mappings SET active = 0 WHERE resource_id = 102');
+  const again = await office.run('adopt');
+  expect(again.out).toContain(`${rooms[101]!.upn} (resource 101) is paused`);
+  expect(await pairs(office)).toMatchObject([{ active: 0 }, { active: 0 }]);
+});
+
 test('where there is nothing to adopt it installs the bridge and says so', async () => {
   await using office = await openOffice('portico');
   const said = await office.run('adopt');

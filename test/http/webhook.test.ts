@@ -1,7 +1,7 @@
 /** Where Microsoft Graph calls us, over real HTTP and on a real database. */
 import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { createNotifications } from '../../src/sync/webhooks/notifications.ts';
 import {
   mailboxOf,
@@ -418,4 +418,27 @@ describe('an event of a subscription itself', () => {
     await world.keep();
     expect([rejected(world), await world.due(), world.tenant.journal.length]).toEqual([3, [], before]);
   });
+});
+
+test('bodies that are too much together are refused until some are done, and the others are received', async () => {
+  await using api = await openApi({ change: { bodiesMost: 1_000 } });
+  const empty = JSON.stringify({ value: [] });
+  const short = () => api.call('POST', path, { body: empty });
+  const long = request(`${api.served.url}${path}`, { method: 'POST' });
+  long.write(empty.padEnd(999));
+  const answered = once(long, 'response') as Promise<[IncomingMessage]>;
+  // until what was written has arrived
+  const refused = await vi.waitFor(async () => {
+    const answer = await short();
+    expect(answer.status).toBe(503);
+    return answer;
+  });
+  expect(refused.headers.get('retry-after')).toBe('5');
+  long.end(' ');
+  const [answer] = await answered;
+  expect(answer.statusCode).toBe(202);
+  answer.resume();
+  expect((await short()).status).toBe(202);
+  expect((await api.call('POST', path, { body: empty.padEnd(1_001) })).status).toBe(503);
+  expect((await short()).status).toBe(202);
 });
