@@ -172,9 +172,9 @@ async function book(client: pg.Client, ids: readonly number[], random: () => num
   return commits ? changes : 0;
 }
 
-/** A commit that comes after the last look of a daemon going idle, and how idle comes about: it is told in between. */
+/** A commit that comes after the last take of a daemon going idle, and how idle comes about: it is told in between. */
 async function lateCommit(
-  goIdle: (session: pg.Client, look: () => Promise<void>, commit: () => Promise<void>) => Promise<void>,
+  goIdle: (session: pg.Client, takeOnce: () => Promise<void>, commit: () => Promise<void>) => Promise<void>,
 ) {
   await using world = await openWorld(1);
   const [daemon, booking, ear] = [await world.open(), await world.open(), await world.open()];
@@ -194,10 +194,10 @@ async function lateCommit(
 }
 
 test('the control fails: going idle at once strands a late commit', async () => {
-  const { notified, left } = await lateCommit(async (daemon, look, commit) => {
-    await look();
+  const { notified, left } = await lateCommit(async (daemon, takeOnce, commit) => {
+    await takeOnce();
     await daemon.query('SELECT pg_advisory_unlock(7230912, 1)');
-    await look();
+    await takeOnce();
     await commit();
   });
   assert.equal(notified, 0, 'nobody is told');
@@ -205,17 +205,17 @@ test('the control fails: going idle at once strands a late commit', async () => 
 });
 
 test('going idle behind the barrier finds the same commit', async () => {
-  const { left } = await lateCommit(async (daemon, look, commit) => {
+  const { left } = await lateCommit(async (daemon, takeOnce, commit) => {
     const adaptive = createAdaptiveNotify({ mode: 'adaptive', tuning: withoutNet });
     await daemon.query('SELECT pg_advisory_unlock(7230912, 1)');
-    for (let looks = 0; looks < 10; looks += 1) {
-      await look();
+    for (let takes = 0; takes < 10; takes += 1) {
+      await takeOnce();
       await adaptive.afterTake(daemon, 0);
     }
     assert.equal(adaptive.state, 'draining');
     await commit();
     while ((adaptive.state as AdaptiveNotify['state']) !== 'notifying') {
-      await look();
+      await takeOnce();
       await adaptive.afterTake(daemon, 0);
     }
   });

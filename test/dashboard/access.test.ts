@@ -31,7 +31,7 @@ describe.skipIf(chromiumPath === null)('a session that only reads', () => {
     return stage;
   }
 
-  async function signIn(page: Awaited<ReturnType<typeof browser.look>>, with_: string) {
+  async function signIn(page: Awaited<ReturnType<typeof browser.visit>>, with_: string) {
     await page.getByLabel('API key').fill(with_);
     await page.keyboard.press('Enter');
     await says(page, /could not be synced/);
@@ -41,7 +41,7 @@ describe.skipIf(chromiumPath === null)('a session that only reads', () => {
 
   test('it says so, and no button is there that would be refused; with another key they are there', async () => {
     await using stage = await openTrouble();
-    await using reader = await browser.look(stage.url);
+    await using reader = await browser.visit(stage.url);
     await signIn(reader, readKey);
     await reader.getByText('You are signed in with the key READ_HALL, which is read-only').waitFor();
     const writing = ['Try again', 'Keep booking', 'Keep Outlook', 'Acknowledge', 'Send now'];
@@ -66,7 +66,7 @@ describe.skipIf(chromiumPath === null)('a session that only reads', () => {
     expect(refused).toEqual([]);
     expect(reader.problems).toEqual([]);
 
-    await using writer = await browser.look(stage.url);
+    await using writer = await browser.visit(stage.url);
     await signIn(writer, key);
     expect(await writer.locator('#access').isHidden()).toBe(true);
     for (const name of writing.slice(0, 4))

@@ -43,7 +43,7 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
 
   test('both sides stand beside each other, what differs is marked, and the chosen side is sent', async () => {
     await using stage = await openStage();
-    await using page = await browser.look('about:blank');
+    await using page = await browser.visit('about:blank');
     let open = [
       conflict,
       { ...conflict, id: 42, outlook: null, fields: ['presence'], message: 'It is gone from Outlook.' },
@@ -88,7 +88,7 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
     stage.tenant.people.retitle('formannskapssalen@bergen.example', event!.id, 'Orkester');
     await stage.desk.retitle(booked, 'Korps');
     await stage.db.query('UPDATE bridge_resource_mappings SET active = 1 WHERE resource_id = 101');
-    await using page = await browser.look(stage.url);
+    await using page = await browser.visit(stage.url);
     await says(page, /1 conflict waits/);
     expect(await page.locator('#detail').textContent()).toBe(
       '\u2068Formannskapssalen\u2069: Both sides changed the title. Choose below.',
@@ -112,7 +112,7 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
       ['dark', { colorScheme: 'dark' }],
       ['phone', { viewport: { width: 390, height: 844 } }],
     ] as const) {
-      await using page = await browser.look('about:blank', options);
+      await using page = await browser.visit('about:blank', options);
       const titles = ['Vielse', 'Korprøve', 'Korps'];
       let open = titles.map((title, n) => ({
         ...conflict,
@@ -159,7 +159,7 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
 
   test('of very many conflicts ten are shown, and all when they are asked for', async () => {
     await using stage = await openStage();
-    await using page = await browser.look('about:blank');
+    await using page = await browser.visit('about:blank');
     const many = Array.from({ length: 25 }, (_, n) => ({ ...conflict, id: 100 + n }));
     await page.route('**/conflicts', (route) =>
       route.fulfill({ json: { success: true, count: many.length, conflicts: many } }),
@@ -188,7 +188,7 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
     await stage.db.query(
       'WITH due AS (UPDATE bridge_room_state SET pull_due_at = now() RETURNING 1) SELECT bridge_wake() FROM due',
     );
-    await using page = await browser.look(stage.url);
+    await using page = await browser.visit(stage.url);
     await says(page, /1 conflict waits/);
     await page.locator('#conflicts', { hasText: 'Lagt oppå' }).waitFor();
     await photograph(page, 'conflict-real');
@@ -223,7 +223,7 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
     await stage.db.query(
       'WITH due AS (UPDATE bridge_room_state SET pull_due_at = now() RETURNING 1) SELECT bridge_wake() FROM due',
     );
-    await using page = await browser.look(stage.url);
+    await using page = await browser.visit(stage.url);
     await says(page, /1 conflict waits/);
     const [known] = await stage.db.query<{ outlook_organizer: string; id: number }>(
       'SELECT outlook_organizer, id FROM bridge_mappings WHERE outlook_organizer IS NOT NULL',
@@ -248,7 +248,7 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
 
   test('where there is no such endpoint the page goes without', async () => {
     await using stage = await openStage();
-    await using page = await browser.look('about:blank');
+    await using page = await browser.visit('about:blank');
     await page.route('**/conflicts', (route) =>
       route.fulfill({ status: 404, json: { success: false, error: 'no', hint: '' } }),
     );

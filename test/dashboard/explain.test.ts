@@ -27,7 +27,7 @@ describe.skipIf(chromiumPath === null)('explain', () => {
       ['dark', { colorScheme: 'dark' }],
       ['phone', { viewport: { width: 390, height: 844 } }],
     ] as const) {
-      await using page = await browser.look(`${stage.url}/#/mapping/${mapping!.id}`, options);
+      await using page = await browser.visit(`${stage.url}/#/mapping/${mapping!.id}`, options);
       await says(page, /./);
       const sheet = page.locator('#explain');
       await sheet.getByText('Both sides now').waitFor();

@@ -30,7 +30,7 @@ describe.skipIf(chromiumPath === null)('before anything is written', () => {
 
   test('the plan stands there room by room, and after a second look it is let begin', async () => {
     await using stage = await openEvening('plan');
-    await using page = await browser.look(stage.url);
+    await using page = await browser.visit(stage.url);
     await says(page, /^Nothing is written yet: the plan is not confirmed\./);
     const plan = page.locator('#plan');
     await plan.getByText('A sync creates 2 events in Outlook and imports 1 event as a reservation').waitFor();
@@ -63,7 +63,7 @@ describe.skipIf(chromiumPath === null)('before anything is written', () => {
 
   test('who goes back has begun nothing', async () => {
     await using stage = await openEvening('plan');
-    await using page = await browser.look(stage.url);
+    await using page = await browser.visit(stage.url);
     await page.locator('#plan tbody tr').first().waitFor();
     await page.getByRole('button', { name: 'Confirm this plan …' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Back' }).click();
@@ -75,7 +75,7 @@ describe.skipIf(chromiumPath === null)('before anything is written', () => {
 
   test('in shadow mode it says that nothing is ever written, shows what would be, and offers no button', async () => {
     await using stage = await openEvening('shadow');
-    await using page = await browser.look(stage.url);
+    await using page = await browser.visit(stage.url);
     await says(page, /nothing is ever written/);
     await page.locator('#plan tbody tr').first().waitFor();
     expect(await page.getByRole('button', { name: 'Confirm this plan …' }).isHidden()).toBe(true);

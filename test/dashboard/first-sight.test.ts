@@ -23,7 +23,7 @@ describe.skipIf(chromiumPath === null)('at first sight', () => {
       from: stage.day(2, '10:00'),
       to: stage.day(2, '11:00'),
     });
-    await using page = await browser.look(stage.url);
+    await using page = await browser.visit(stage.url);
     const text = await says(page, /3 reservations, last change/);
     expect(text).toMatch(
       /^Everything is equal: 2 rooms, 3 reservations, last change (now|\d+ s ago), \d+\.\d\d s on the way\.$/,
@@ -50,7 +50,7 @@ describe.skipIf(chromiumPath === null)('at first sight', () => {
     await addDay(stage.db);
     await nameDay(stage.db);
     await stage.db.query("UPDATE bridge_log SET latency_ms = NULL WHERE at > now() - interval '5 minutes'");
-    await using page = await browser.look(stage.url, { viewport: { width: 1440, height: 1080 } });
+    await using page = await browser.visit(stage.url, { viewport: { width: 1440, height: 1080 } });
     await page.locator('#histogram canvas').waitFor();
     const made = await stage.desk.book(101, {
       title: 'Kommunestyret',

@@ -39,7 +39,7 @@ describe.skipIf(chromiumPath === null)('keys on the page', () => {
     await stage.db.query(
       'UPDATE bridge_mappings SET booking_seen = NULL, booking_base = NULL, outlook_base = NULL, outlook_seen = NULL',
     );
-    await using page = await browser.look(`${stage.url}/#/room/${resource}`);
+    await using page = await browser.visit(`${stage.url}/#/room/${resource}`);
     const sheet = page.locator('#room');
     await sheet
       .locator('.steps')
@@ -57,7 +57,7 @@ describe.skipIf(chromiumPath === null)('keys on the page', () => {
     await stage.db.query('DELETE FROM campus_booking');
     await stage.settled();
     await stage.db.query('DELETE FROM bridge_resource_mappings');
-    await using page = await browser.look(stage.url);
+    await using page = await browser.visit(stage.url);
     await page.getByRole('button', { name: 'Undo …' }).click();
     const sheet = page.locator('#undo');
     await sheet.getByRole('button', { name: 'Show the plan' }).click();

@@ -24,7 +24,7 @@ describe.skipIf(chromiumPath === null)('in Norwegian', () => {
     await using stage = await openStage({ mapped: [101, 102] });
     await stage.desk.book(101, { title: 'Kor', from: stage.day(3, '10:00'), to: stage.day(3, '11:00') });
     await stage.settled();
-    await using page = await browser.look(stage.url, { locale: 'nb-NO' });
+    await using page = await browser.visit(stage.url, { locale: 'nb-NO' });
     await says(page, /^Alt er likt: 2 rom, 1 reservasjon/);
     expect(await page.locator('html').getAttribute('lang')).toBe('nb');
     await page.locator('#rooms-body').getByRole('button', { name: 'Formannskapssalen' }).click();
@@ -44,7 +44,7 @@ describe.skipIf(chromiumPath === null)('in Norwegian', () => {
 
   test('the switch changes the language, keeps what is open, and is remembered', async () => {
     await using stage = await openStage({ mapped: [101] });
-    await using page = await browser.look(`${stage.url}/#/room/101`, {
+    await using page = await browser.visit(`${stage.url}/#/room/101`, {
       viewport: { width: 1440, height: 900 },
     });
     await page.locator('#room').getByRole('button', { name: 'Close' }).click();
@@ -63,7 +63,7 @@ describe.skipIf(chromiumPath === null)('in Norwegian', () => {
 
   test('the login page speaks it too, also of a wrong key', async () => {
     await using stage = await openStage({ mapped: [101], env: { API_KEY: 'et-langt-hemmelig-passord' } });
-    await using page = await browser.look(stage.url, { locale: 'no' });
+    await using page = await browser.visit(stage.url, { locale: 'no' });
     await page.getByLabel('API-nøkkel').fill('feil');
     await page.getByRole('button', { name: 'Logg inn' }).click();
     await page.getByRole('alert').getByText('API-nøkkelen er feil.').waitFor();

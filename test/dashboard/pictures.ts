@@ -60,7 +60,7 @@ const pictures: readonly Picture[] = [
   },
 ];
 for (const { file, colorScheme, viewport, hash, ready, of } of pictures) {
-  await using page = await browser.look(`${demo.url}/${hash}`, {
+  await using page = await browser.visit(`${demo.url}/${hash}`, {
     viewport,
     colorScheme,
     reducedMotion: 'reduce',

@@ -107,7 +107,7 @@ describe.skipIf(chromiumPath === null)('within the reach of everybody', () => {
   test('every text stands out from its ground, and everything that can be used has a name, in light and dark', async () => {
     const { stage } = await openTrouble();
     await using _ = stage;
-    await using page = await browser.look(stage.url);
+    await using page = await browser.visit(stage.url);
     await page.locator('#errors').getByText('Byggesak').waitFor();
     await page.locator('#conflicts').getByRole('button', { name: 'Lagt oppå' }).waitFor();
     await page.locator('#alerts li').first().waitFor();
@@ -129,7 +129,7 @@ describe.skipIf(chromiumPath === null)('within the reach of everybody', () => {
 
   test('what is stale is still read without strain', async () => {
     await using stage = await openStage();
-    await using page = await browser.look(stage.url);
+    await using page = await browser.visit(stage.url);
     await says(page, /Everything is equal/);
     await stage.stopDaemon();
     await says(page, /The daemon does not answer/);
@@ -140,7 +140,7 @@ describe.skipIf(chromiumPath === null)('within the reach of everybody', () => {
   test('an alert is acknowledged, a failure tried again and a side kept without a mouse, and the focus is never lost', async () => {
     const { stage, mend } = await openTrouble();
     await using _ = stage;
-    await using page = await browser.look(stage.url);
+    await using page = await browser.visit(stage.url);
     await page.locator('#errors').getByText('Byggesak').waitFor();
     await page.locator('#conflicts').getByRole('button', { name: 'Lagt oppå' }).waitFor();
     const first = await page.locator('#alerts li').first().textContent();
@@ -168,7 +168,7 @@ describe.skipIf(chromiumPath === null)('within the reach of everybody', () => {
 
   test('the focus stays where it is while the page is drawn anew around it, also in a sheet that changes', async () => {
     await using stage = await openStage();
-    await using page = await browser.look(stage.url);
+    await using page = await browser.visit(stage.url);
     await page.locator('#rooms-body').getByRole('button', { name: 'Formannskapssalen' }).focus();
     await page.keyboard.press('Enter');
     const sheet = page.locator('#room');
@@ -183,7 +183,7 @@ describe.skipIf(chromiumPath === null)('within the reach of everybody', () => {
 
   test('a row that moves because others come, go or are worse now keeps the focus', async () => {
     await using stage = await openStage({ mapped: [101, 102, 103] });
-    await using page = await browser.look(stage.url);
+    await using page = await browser.visit(stage.url);
     const names = () => page.locator('#rooms-body .name').allTextContents();
     await expect.poll(names).toEqual(['Bystyresalen', 'Formannskapssalen', 'Møterom Fløyen']);
     await page.locator('#rooms-body').getByRole('button', { name: 'Møterom Fløyen' }).focus();
@@ -206,7 +206,7 @@ describe.skipIf(chromiumPath === null)('within the reach of everybody', () => {
 
   test('who listens hears how it stands once, and not every second or with every change', async () => {
     await using stage = await openStage();
-    await using page = await browser.look(stage.url);
+    await using page = await browser.visit(stage.url);
     await says(page, /Everything is equal/);
     await page.evaluate(`
       window.heard = [];
@@ -232,7 +232,7 @@ describe.skipIf(chromiumPath === null)('within the reach of everybody', () => {
 
   test('who wants no motion gets none', async () => {
     await using stage = await openStage();
-    await using page = await browser.look(stage.url, { reducedMotion: 'reduce' });
+    await using page = await browser.visit(stage.url, { reducedMotion: 'reduce' });
     await says(page, /Everything is equal/);
     expect(
       await page.evaluate(`[...document.querySelectorAll('*')].filter((element) => {

@@ -22,7 +22,7 @@ describe.skipIf(chromiumPath === null)('the history of a room', () => {
       `INSERT INTO bridge_log (resource_id, action, who, reason, at)
        SELECT 101, 'asked', 'ANNA', 'gammel ' || n, now() - interval '1 hour' FROM generate_series(1, 30) n`,
     );
-    await using page = await browser.look(`${stage.url}/#/room/101`);
+    await using page = await browser.visit(`${stage.url}/#/room/101`);
     const history = page.locator('#room .steps li');
     await expect.poll(() => history.count()).toBe(20);
     await photograph(page, 'room-history', false);
@@ -39,7 +39,7 @@ describe.skipIf(chromiumPath === null)('the history of a room', () => {
   test('the list of rooms is narrowed by typing and by state, by keyboard', async () => {
     await using stage = await openStage();
     await stage.db.query('UPDATE bridge_resource_mappings SET active = 0 WHERE resource_id = 102');
-    await using page = await browser.look(stage.url);
+    await using page = await browser.visit(stage.url);
     const rows = page.locator('#rooms-body tr');
     await expect.poll(() => rows.count()).toBe(2);
     await page.getByLabel('Search rooms').focus();

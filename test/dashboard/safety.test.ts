@@ -22,7 +22,7 @@ describe.skipIf(chromiumPath === null)('safe, and usable by everybody', () => {
       to: stage.day(1, '11:00'),
     });
     await stage.settled();
-    await using page = await browser.look(`${stage.url}/#/booking/event/${id}`);
+    await using page = await browser.visit(`${stage.url}/#/booking/event/${id}`);
     await page.locator('#explain-title', { hasText: '<img src=x onerror=' }).waitFor();
     await page.locator('#feed li', { hasText: '<script>' }).waitFor();
     await page.locator('#rooms-body td.name', { hasText: '<img' }).waitFor();
@@ -43,7 +43,7 @@ describe.skipIf(chromiumPath === null)('safe, and usable by everybody', () => {
     });
     for (const room of [101, 102])
       await stage.desk.book(room, { title, from: stage.day(1, '10:00'), to: stage.day(1, '11:00') });
-    await using page = await browser.look(stage.url, { viewport: { width: 360, height: 740 } });
+    await using page = await browser.visit(stage.url, { viewport: { width: 360, height: 740 } });
     await page.locator('#errors .error-row').waitFor();
     await page.locator('#feed li').nth(1).waitFor();
     const overflow = () => page.evaluate<number>('document.documentElement.scrollWidth - window.innerWidth');
@@ -65,7 +65,7 @@ describe.skipIf(chromiumPath === null)('safe, and usable by everybody', () => {
 
   test('an installation without rooms says what to do first', async () => {
     await using stage = await openStage({ mapped: [] });
-    await using page = await browser.look(stage.url);
+    await using page = await browser.visit(stage.url);
     await says(page, /No room is mapped yet/);
     expect(await page.locator('#detail').textContent()).toContain('mappings match');
     await page.locator('#rooms-more').getByText('No room yet.').waitFor();
@@ -79,7 +79,7 @@ describe.skipIf(chromiumPath === null)('safe, and usable by everybody', () => {
     expect(policy).toMatch(/default-src 'none'/);
     expect(policy).toMatch(/script-src 'self'(;|$)/);
     expect(policy).not.toMatch(/unsafe|\*|https?:/);
-    await using page = await browser.look(stage.url);
+    await using page = await browser.visit(stage.url);
     await says(page, /Everything is equal/);
     const ran = await page.evaluate(`
       const script = document.createElement('script');
@@ -91,7 +91,7 @@ describe.skipIf(chromiumPath === null)('safe, and usable by everybody', () => {
 
   test('nothing is fetched from another host', async () => {
     await using stage = await openStage();
-    await using page = await browser.look('about:blank');
+    await using page = await browser.visit('about:blank');
     const hosts = new Set<string>();
     page.on('request', (request) => hosts.add(new URL(request.url()).origin));
     await page.goto(stage.url);
@@ -103,7 +103,7 @@ describe.skipIf(chromiumPath === null)('safe, and usable by everybody', () => {
     await using stage = await openStage({
       env: { API_KEY: 'a-key-that-is-long-enough-1234567890', HOST: '127.0.0.1' },
     });
-    await using page = await browser.look(stage.url);
+    await using page = await browser.visit(stage.url);
     await photograph(page, 'login-light', false);
     await page.locator('input[type=password]').fill('a-wrong-key');
     await page.keyboard.press('Enter');
@@ -126,7 +126,7 @@ describe.skipIf(chromiumPath === null)('safe, and usable by everybody', () => {
     await using stage = await openStage({
       env: { API_KEY: 'a-key-that-is-long-enough-1234567890', HOST: '127.0.0.1' },
     });
-    await using page = await browser.look(stage.url);
+    await using page = await browser.visit(stage.url);
     await page.locator('input[type=password]').fill('a-key-that-is-long-enough-1234567890');
     await page.keyboard.press('Enter');
     await says(page, /Everything is equal/);
@@ -143,7 +143,7 @@ describe.skipIf(chromiumPath === null)('safe, and usable by everybody', () => {
       to: stage.day(1, '11:00'),
     });
     await stage.settled();
-    await using page = await browser.look(stage.url, { viewport: { width, height: 800 } });
+    await using page = await browser.visit(stage.url, { viewport: { width, height: 800 } });
     await page.locator('#feed li button').waitFor();
     await page.locator('#histogram canvas').waitFor();
     const overflow = () => page.evaluate<number>('document.documentElement.scrollWidth - window.innerWidth');
@@ -158,7 +158,7 @@ describe.skipIf(chromiumPath === null)('safe, and usable by everybody', () => {
 
   test('everything is reached and done with the keyboard: skip link, rooms, their sheet, and back to where one was', async () => {
     await using stage = await openStage();
-    await using page = await browser.look(stage.url);
+    await using page = await browser.visit(stage.url);
     await page.locator('#rooms-body button').first().waitFor();
     await page.keyboard.press('Tab');
     expect(await page.evaluate('document.activeElement.textContent')).toBe('Skip to the content');
@@ -177,7 +177,7 @@ describe.skipIf(chromiumPath === null)('safe, and usable by everybody', () => {
 
   test('light and dark follow the system until a person chooses, and the choice is kept', async () => {
     await using stage = await openStage();
-    await using page = await browser.look(stage.url, { colorScheme: 'dark' });
+    await using page = await browser.visit(stage.url, { colorScheme: 'dark' });
     const brightness = () =>
       page.evaluate<number>('Number(/\\d+/.exec(getComputedStyle(document.body).backgroundColor)[0])');
     expect(await brightness()).toBeLessThan(60);

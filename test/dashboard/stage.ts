@@ -78,7 +78,7 @@ export const launchChromium = (): Promise<Browser> =>
 export async function openBrowser() {
   const browser = await launchChromium();
   return {
-    async look(url: string, options: BrowserContextOptions = {}) {
+    async visit(url: string, options: BrowserContextOptions = {}) {
       const context = await browser.newContext({
         viewport: { width: 1440, height: 900 },
         locale: 'en-GB',

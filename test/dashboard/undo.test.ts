@@ -37,7 +37,7 @@ describe.skipIf(chromiumPath === null)('undo', () => {
 
   test('opened by its address, it asks in the zone of the booking system and offers its rooms', async () => {
     await using stage = await openStage();
-    await using page = await browser.look(`${stage.url}/#/undo`);
+    await using page = await browser.visit(`${stage.url}/#/undo`);
     const sheet = page.locator('#undo');
     await sheet.getByLabel(/^What was done since/).waitFor();
     expect(await sheet.locator('label').first().textContent()).toContain('(Europe/Oslo)');
@@ -52,7 +52,7 @@ describe.skipIf(chromiumPath === null)('undo', () => {
     async ({ name, ...viewport }) => {
       const { stage: opened } = await openMistake();
       await using stage = opened;
-      await using page = await browser.look(stage.url, { viewport });
+      await using page = await browser.visit(stage.url, { viewport });
       await says(page, /Everything is equal/);
       await page.getByRole('button', { name: 'Undo …' }).focus();
       await page.keyboard.press('Enter');
@@ -99,7 +99,7 @@ describe.skipIf(chromiumPath === null)('undo', () => {
   test('who says no undoes nothing, and what happened after the plan was read is left alone', async () => {
     const { stage: opened } = await openMistake();
     await using stage = opened;
-    await using page = await browser.look(`${stage.url}/#/undo`);
+    await using page = await browser.visit(`${stage.url}/#/undo`);
     const sheet = page.locator('#undo');
     await sheet.getByRole('button', { name: 'Show the plan' }).click();
     await sheet.getByRole('button', { name: 'Undo 1 …' }).click();

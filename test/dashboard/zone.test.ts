@@ -19,7 +19,7 @@ describe.skipIf(chromiumPath === null)('the wall clock', () => {
       ['Asia/Kolkata', true],
       ['Europe/Berlin', false],
     ] as const) {
-      await using page = await browser.look(`${stage.url}/#/mapping/${mapping!.id}`, { timezoneId });
+      await using page = await browser.visit(`${stage.url}/#/mapping/${mapping!.id}`, { timezoneId });
       await says(page, /Everything is equal/);
       await page.locator('#explain', { hasText: '10:00–11:00' }).waitFor();
       const told = page.locator('#zone');
@@ -39,7 +39,7 @@ describe.skipIf(chromiumPath === null)('the wall clock', () => {
     await stage.settled();
     await stage.desk.book(101, { from: stage.day(3, '10:00'), to: stage.day(3, '11:00') });
     await stage.settled();
-    await using page = await browser.look(stage.url);
+    await using page = await browser.visit(stage.url);
     await page.locator('#day-title', { hasText: 'Since' }).waitFor();
     const stats = (await (await fetch(`${stage.url}/stats`)).json()) as { started_at: string };
     const began = new Intl.DateTimeFormat('en-GB', { timeZone: 'Europe/Oslo', timeStyle: 'short' });

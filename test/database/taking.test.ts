@@ -464,16 +464,16 @@ describe('heartbeats', () => {
 
   test('each daemon learns how many others are alive', async () => {
     await using db = await open();
-    const [a, b] = [randomUUID(), randomUUID()];
-    assert.deepEqual([await beat(db, a), await beat(db, b), await beat(db, a)], [0, 1, 1]);
+    const [early, late] = [randomUUID(), randomUUID()];
+    assert.deepEqual([await beat(db, early), await beat(db, late), await beat(db, early)], [0, 1, 1]);
   });
 
   test('one that stopped beating is forgotten', async () => {
     await using db = await open();
-    const [a, b] = [randomUUID(), randomUUID()];
-    await beat(db, a);
+    const [silent, alive] = [randomUUID(), randomUUID()];
+    await beat(db, silent);
     await db.query(`UPDATE bridge_replicas SET beat_at = now() - interval '6 s'`);
-    assert.equal(await beat(db, b), 0);
-    assert.deepEqual(await db.query('SELECT id FROM bridge_replicas'), [{ id: b }]);
+    assert.equal(await beat(db, alive), 0);
+    assert.deepEqual(await db.query('SELECT id FROM bridge_replicas'), [{ id: alive }]);
   });
 });

@@ -35,7 +35,7 @@ test.each(seeds)(
       if (step % 120 === 119) running = await restart(fleet, running);
     }
     fleet.tenant.faults.clear();
-    await calm(fleet);
+    await bothSidesRead(fleet);
     const problems = await life.problems();
     // what our tables say of it, to be read when it fails
     const lives = problems.length === 0 ? [] : await life.lives(problems);
@@ -48,7 +48,7 @@ test.each(seeds)(
     await fleet.db.query(
       'UPDATE bridge_room_state SET reconciled_at = NULL, baselined_at = NULL, push_due_at = now()',
     );
-    await calm(fleet);
+    await bothSidesRead(fleet);
     expect(fleet.tenant.journal.filter((entry) => entry.seq > before && isWrite(entry))).toEqual([]);
     expect(await fleet.db.query('SELECT sum(hashtext(e::text)) FROM bb_event e')).toEqual(version);
   },
@@ -62,8 +62,8 @@ async function restart(fleet: Fleet, running: Child): Promise<Child> {
   return await fleet.start();
 }
 
-/** Everything was looked at on both sides, twice, and nothing is due. */
-async function calm(fleet: Fleet): Promise<void> {
+/** Resolves when both sides were read three times over, and nothing is due. */
+async function bothSidesRead(fleet: Fleet): Promise<void> {
   for (let round = 0; round < 3; round += 1) {
     await fleet.settled();
     const [now] = await fleet.db.query<{ now: Date }>('SELECT clock_timestamp() AS now');

@@ -159,12 +159,12 @@ describe('the template of titles', () => {
     }
     expect(world.titles(101)).toEqual(['Kor [event]']);
     expect(await world.name(kor)).toBe('Kor');
-    const quiet = world.writes().length;
+    const written = world.writes().length;
     await world.db.query(
       'UPDATE bridge_room_state SET reconciled_at = NULL, baselined_at = NULL, push_due_at = now()',
     );
     await world.settled();
-    expect(world.writes().length).toBe(quiet);
+    expect(world.writes().length).toBe(written);
   });
 
   test('a title edited in Outlook is written back without what stands around it', async () => {

@@ -227,12 +227,12 @@ describe('time to prepare and to clear up', () => {
     await world.pullAll();
     expect(await world.bookings()).toMatchObject([{ from: '13:00', to: '15:00' }]);
     expect(only(world, 'prepared')).toMatchObject({ start: at(3, '12:45'), end: at(3, '15:30') });
-    const quiet = world.writes().length;
+    const written = world.writes().length;
     await world.db.query(
       'UPDATE bridge_room_state SET reconciled_at = NULL, baselined_at = NULL, push_due_at = now()',
     );
     await world.settled();
-    expect(world.writes().length).toBe(quiet);
+    expect(world.writes().length).toBe(written);
   });
 
   test('only its end is moved: its start stays', async () => {

@@ -8,7 +8,7 @@ test.skipIf(chromiumPath === null)(
   async () => {
     await using api = await openApi();
     await using browser = await openBrowser();
-    await using page = await browser.look(`${api.served.url}/docs`);
+    await using page = await browser.visit(`${api.served.url}/docs`);
     const groups = page.locator('.opblock-tag-section h3');
     await groups.first().waitFor();
     expect(await groups.evaluateAll((all) => all.slice(0, 3).map((one) => one.dataset['tag']))).toEqual([

@@ -10,6 +10,7 @@ import {
   post,
   type Subscribed,
 } from '../sync/webhooks/subscribed.ts';
+import { at } from '../support/dates.ts';
 import { until } from '../support/until.ts';
 import { openApi } from './api.ts';
 
@@ -114,8 +115,8 @@ describe('a notification', () => {
     await using world = await openListening();
     world.tenant.people.book(mailboxOf(102), {
       subject: 'Møte',
-      start: '2030-03-02T09:00Z',
-      end: '2030-03-02T10:00Z',
+      start: at(3, '09:00'),
+      end: at(3, '10:00'),
     });
     expect(await until(world.due, (due) => due.length > 0)).toEqual([102]);
     expect(rejected(world)).toBe(0);
