@@ -155,9 +155,11 @@ DECLARE
   others constant integer[] := ARRAY(SELECT i.resource_id FROM bridge_items i
     WHERE i.reservation_type = kind AND i.reservation_id = id_ AND bridge_stands(to_jsonb(i)) AND i.resource_id <> room);
 BEGIN
-  IF NOT EXISTS (SELECT FROM bridge_mappings o JOIN bridge_resource_mappings r ON r.resource_id = o.resource_id AND r.active = 1
-                 WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = ANY (others)
-                   AND o.sync_status <> 'cancelled' AND coalesce(o.outlook_news, '') NOT IN ('gone', 'vacated')) THEN
+  -- a room that is switched off keeps its event, and one in which the reservation has no mapping yet has it for all that
+  IF NOT EXISTS (SELECT FROM unnest(others) AS x (room)
+      LEFT JOIN bridge_mappings o ON o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = x.room
+      WHERE CASE WHEN o.id IS NULL THEN EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.resource_id = x.room)
+        ELSE o.sync_status <> 'cancelled' AND coalesce(o.outlook_news, '') NOT IN ('gone', 'vacated') END) THEN
     PERFORM bridge_cancel_item(kind, id_, note);
   ELSIF NOT 'resource_ids' = ANY (bridge_change_item(kind, id_, bridge_with_keys(jsonb_build_object('resource_ids', others)))) THEN
     RAISE EXCEPTION 'The reservation cannot give up one of its rooms.' USING ERRCODE = 'P0001';
