@@ -54,7 +54,8 @@ BEGIN
           AND (unreadable IS NULL OR NOT concat(m.reservation_type, '/', m.reservation_id) = ANY (unreadable))
           AND (i.ends_at > opens AND i.starts_at < closes OR m.ends_at > opens AND m.starts_at < closes)
           AND CASE WHEN i.reservation_type IS NULL THEN m.sync_status NOT IN ('cancelled', 'imported')
-                   WHEN i.active THEN m.booking_seen IS DISTINCT FROM i.state OR NOT m.present OR m.sync_status = 'cancelled'
+                   -- a room that only gives does not say what it has seen of its bookings
+                   WHEN i.active THEN room.sync_direction <> 'outlook_to_booking' AND m.booking_seen IS DISTINCT FROM i.state OR NOT m.present OR m.sync_status = 'cancelled'
                      -- read while no trigger said so: what it says was brought over, and where it lies was not written down
                      OR (m.starts_at, m.ends_at, m.priority_level) IS DISTINCT FROM (i.starts_at, i.ends_at, i.priority_level)
                    -- a meeting that waits for approval keeps its event

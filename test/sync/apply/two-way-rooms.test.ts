@@ -82,6 +82,42 @@ describe('a meeting that invited two rooms', () => {
     expect(w.outlook.writes).toEqual([]);
   });
 
+  test.each([
+    ['switched off', 'UPDATE bridge_resource_mappings SET active = 0 WHERE resource_id = 102'],
+    ['taken off the list', 'DELETE FROM bridge_resource_mappings WHERE resource_id = 102'],
+  ])('keeps the reservation in a room that is %s when it loses the other', async (_what, sql) => {
+    await using w = await open({}, both);
+    const { first } = await invited(w);
+    await w.db.query(sql);
+    await w.settle();
+    w.outlook.remove(first.id);
+    await heard(w, 101);
+    expect(await resources(w)).toEqual([102]);
+    expect(w.outlook.titles(other)).toEqual(['Dinner']);
+    expect(w.outlook.answers).toEqual([]);
+  });
+
+  test('keeps the reservation in a room that it was given while that was switched off', async () => {
+    await using w = await open({}, both);
+    await w.db.query('UPDATE bridge_resource_mappings SET active = 0 WHERE resource_id = 102');
+    const choir = await w.desk.book(101, { title: 'Choir', from: w.day(3, '18:00'), to: w.day(3, '20:00') });
+    await w.db.query('INSERT INTO bb_event_resource VALUES ($1, 102), ($1, 104)', [choir.id]);
+    await w.settle();
+    w.outlook.remove(w.outlook.in(room)[0]!.id);
+    await heard(w, 101);
+    expect(await resources(w)).toEqual([102, 104]);
+  });
+
+  test('cancels the reservation with its last room, whatever else it has that is no room of ours', async () => {
+    await using w = await open();
+    const choir = await w.desk.book(101, { title: 'Choir', from: w.day(3, '18:00'), to: w.day(3, '20:00') });
+    await w.db.query('INSERT INTO bb_event_resource VALUES ($1, 104)', [choir.id]);
+    await w.settle();
+    w.outlook.remove(w.outlook.in(room)[0]!.id);
+    await heard(w, 101);
+    expect(await w.db.query('SELECT active FROM bb_event')).toEqual([{ active: 0 }]);
+  });
+
   test('cancels the reservation when it loses both', async () => {
     await using w = await open({}, both);
     const { first, second } = await invited(w);
@@ -273,6 +309,28 @@ describe('a room of one direction', () => {
     await w.settle();
     expect(w.outlook.writes).toEqual([]);
     expect(w.outlook.titles(room)).toEqual(['Banquet']);
+  });
+
+  test('(from Outlook) is equal after a clerk edits what it gave, however often it is compared; shown both ways the edit is sent', async () => {
+    await using w = await open();
+    await turn(w, 'outlook_to_booking');
+    w.outlook.put(room, dinner(), null);
+    await heard(w);
+    await w.db.query(`UPDATE bb_event SET description = 'By the clerk'`);
+    await w.settle();
+    const compare = async () => {
+      w.facts.length = 0;
+      await w.db.query('UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now()');
+      await w.settle();
+      return w.facts.map(({ fact }) => fact);
+    };
+    const revision = async () =>
+      (await w.db.query('SELECT revision FROM bridge_mappings'))[0]!['revision'] as number;
+    const before = await revision();
+    expect(await compare()).toEqual([]);
+    expect(await revision()).toBe(before);
+    await turn(w, 'both');
+    expect(w.outlook.in(room)[0]!.item).toMatchObject({ description: 'By the clerk' });
   });
 
   test('(from Outlook) cancels what is deleted in Outlook', async () => {
