@@ -309,6 +309,23 @@ describe('comparing a room', () => {
     }
   });
 
+  test('what moved out of the window or into it unnoticed is found', async () => {
+    await using db = await open();
+    await db.query(event(1) + event(2, { from: 14, to: 15 }));
+    await fold(db);
+    await allSynced(db);
+    await db.query(`UPDATE bridge_mappings SET starts_at = starts_at - interval '100 days', ends_at = ends_at - interval '100 days', revision = revision + 1
+      WHERE reservation_id = 2`);
+    await db.query(`SET session_replication_role = replica;
+      UPDATE bb_event SET from_ = from_ - interval '100 days', to_ = to_ - interval '100 days' WHERE id = 1;
+      RESET session_replication_role`);
+    assert.deepEqual(await reconcile(db), { added: 0, changed: 2, gone: 0 });
+    assert.deepEqual(
+      await db.query('SELECT starts_at < now() AS past FROM bridge_mappings ORDER BY reservation_id'),
+      [{ past: true }, { past: false }],
+    );
+  });
+
   test('what ended before the window is left alone, gone or not', async () => {
     await using db = await open();
     await db.query(event(1));
