@@ -2463,6 +2463,7 @@ DECLARE
   requested_at timestamptz;
   opens timestamptz;
   closes timestamptz;
+  earliest timestamptz;
   added integer;
   changed integer;
   gone integer;
@@ -2489,24 +2490,40 @@ BEGIN
   WHERE m.resource_id = room.resource_id AND m.reservation_id IS NULL
     -- what nobody imported while it waited, and the window has left behind
     AND (m.outlook_event_id IS NULL OR m.waits_for IS NOT NULL AND m.due_at IS NULL AND m.ends_at <= opens);
+  -- what began before the window is covered there, too
+  SELECT least(opens, min(m.starts_at)) INTO earliest FROM bridge_mappings m WHERE m.resource_id = room.resource_id AND m.ends_at > opens;
   -- first what differs is found, which takes its time in a large room and locks nothing ...
   LOOP
     BEGIN
-      WITH items AS (
+      WITH items AS MATERIALIZED (
         SELECT i.reservation_type, i.reservation_id, i.priority_level, i.active, i.starts_at, i.ends_at,
                bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
                  || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END AS state
-        FROM bridge_items i WHERE i.resource_id = room.resource_id AND i.reservation_id IS NOT NULL
+        FROM bridge_items i
+        WHERE i.resource_id = room.resource_id AND i.reservation_id IS NOT NULL AND i.ends_at > opens AND i.starts_at < closes
           AND (unreadable IS NULL OR NOT concat(i.reservation_type, '/', i.reservation_id) = ANY (unreadable))
       ), both_sides AS (
         SELECT m.id, i.reservation_type IS NULL AS is_gone
         FROM bridge_mappings m
-        LEFT JOIN items i ON i.reservation_type = m.reservation_type AND i.reservation_id = m.reservation_id
+        LEFT JOIN items w ON w.reservation_type = m.reservation_type AND w.reservation_id = m.reservation_id
+        -- what the window shows although the booking system has it elsewhere by now, or not at all
+        LEFT JOIN LATERAL (
+          SELECT i.reservation_type, i.reservation_id, i.priority_level, i.active, i.starts_at, i.ends_at,
+                 bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
+                   || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END AS state
+          FROM bridge_items i
+          WHERE w.reservation_type IS NULL
+            AND i.reservation_type = m.reservation_type AND i.reservation_id = m.reservation_id AND i.resource_id = m.resource_id
+          OFFSET 0) e ON true
+        CROSS JOIN LATERAL (SELECT coalesce(w.reservation_type, e.reservation_type) AS reservation_type, coalesce(w.active, e.active) AS active,
+          coalesce(w.starts_at, e.starts_at) AS starts_at, coalesce(w.ends_at, e.ends_at) AS ends_at,
+          coalesce(w.priority_level, e.priority_level) AS priority_level, coalesce(w.state, e.state) AS state) i
         WHERE m.resource_id = room.resource_id AND m.reservation_id IS NOT NULL AND m.due_at IS NULL
           AND (unreadable IS NULL OR NOT concat(m.reservation_type, '/', m.reservation_id) = ANY (unreadable))
-          AND (i.ends_at > opens AND i.starts_at < closes OR m.ends_at > opens AND m.starts_at < closes)
+          AND (w.reservation_type IS NOT NULL OR m.ends_at > opens AND m.starts_at < closes)
           AND CASE WHEN i.reservation_type IS NULL THEN m.sync_status NOT IN ('cancelled', 'imported')
-                   WHEN i.active THEN m.booking_seen IS DISTINCT FROM i.state OR NOT m.present OR m.sync_status = 'cancelled'
+                   -- a room that only gives does not say what it has seen of its bookings
+                   WHEN i.active THEN room.sync_direction <> 'outlook_to_booking' AND m.booking_seen IS DISTINCT FROM i.state OR NOT m.present OR m.sync_status = 'cancelled'
                      -- read while no trigger said so: what it says was brought over, and where it lies was not written down
                      OR (m.starts_at, m.ends_at, m.priority_level) IS DISTINCT FROM (i.starts_at, i.ends_at, i.priority_level)
                    -- a meeting that waits for approval keeps its event
@@ -2514,7 +2531,7 @@ BEGIN
                    ELSE m.present OR m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled' END
       ), unmapped AS (
         SELECT i.reservation_type, i.reservation_id, coalesce(i.priority_level, 1) AS priority_level, i.starts_at, i.ends_at FROM items i
-        WHERE i.active AND i.ends_at > opens AND i.starts_at < closes AND room.sync_direction <> 'outlook_to_booking'
+        WHERE i.active AND room.sync_direction <> 'outlook_to_booking'
           AND NOT EXISTS (SELECT FROM bridge_mappings m WHERE m.reservation_type = i.reservation_type
                           AND m.reservation_id = i.reservation_id AND m.resource_id = room.resource_id)
       ), cover AS (
@@ -2522,16 +2539,16 @@ BEGIN
         SELECT p.priority_level,
           coalesce(range_agg(tstzrange(n.starts_at, n.ends_at)) FILTER (WHERE bridge_covers(n)), '{}') AS spans,
           coalesce(range_agg(tstzrange(n.starts_at, n.ends_at)) FILTER (WHERE bridge_cover_is_shown(n)), '{}') AS shown
-        FROM (SELECT DISTINCT priority_level FROM bridge_mappings WHERE resource_id = room.resource_id AND present) p
+        FROM (SELECT DISTINCT priority_level FROM bridge_mappings WHERE resource_id = room.resource_id AND present AND ends_at > opens) p
         LEFT JOIN bridge_mappings n ON n.resource_id = room.resource_id AND n.present AND n.priority_level < p.priority_level
-          AND n.starts_at < n.ends_at
+          AND n.starts_at < n.ends_at AND n.ends_at > earliest
         GROUP BY p.priority_level
       )
       SELECT (SELECT coalesce(jsonb_agg(to_jsonb(u)), '[]') FROM unmapped u),
              (SELECT coalesce(array_agg(id) FILTER (WHERE NOT is_gone), '{}') FROM both_sides),
              (SELECT coalesce(array_agg(id) FILTER (WHERE is_gone), '{}') FROM both_sides),
              (SELECT coalesce(array_agg(m.id), '{}') FROM bridge_mappings m JOIN cover c USING (priority_level)
-              WHERE m.resource_id = room.resource_id AND m.due_at IS NULL AND m.present AND m.starts_at < m.ends_at
+              WHERE m.resource_id = room.resource_id AND m.due_at IS NULL AND m.present AND m.starts_at < m.ends_at AND m.ends_at > opens
                 AND CASE m.sync_status WHEN 'shadowed' THEN NOT c.spans @> tstzrange(m.starts_at, m.ends_at)
                       WHEN 'synced' THEN c.shown @> tstzrange(m.starts_at, m.ends_at) AND m.is_organizer
                         AND room.sync_direction <> 'outlook_to_booking' END)
@@ -2578,7 +2595,7 @@ BEGIN
   UPDATE bridge_mappings m SET due_at = now(), lane = 1, revision = m.revision + 1,
     outlook_news = coalesce(m.outlook_news, CASE WHEN m.outlook_event_id IS NOT NULL THEN 'look' END)
   WHERE m.resource_id = room.resource_id AND m.due_at IS NULL
-    AND CASE WHEN m.sync_status = 'conflict' THEN m.conflict ->> 'kind' <> 'gone' ELSE m.outlook_news IS NOT NULL END;
+    AND (m.sync_status = 'conflict' AND m.conflict ->> 'kind' <> 'gone' OR m.sync_status <> 'conflict' AND m.outlook_news IS NOT NULL);
   -- asked for again while this one was reading: the room is compared once more
   UPDATE bridge_room_state SET updated_at = now(),
     reconciled_at = CASE WHEN reconcile_requested_at IS NOT DISTINCT FROM requested_at THEN now() END,
@@ -3037,9 +3054,11 @@ DECLARE
   others constant integer[] := ARRAY(SELECT i.resource_id FROM bridge_items i
     WHERE i.reservation_type = kind AND i.reservation_id = id_ AND bridge_stands(to_jsonb(i)) AND i.resource_id <> room);
 BEGIN
-  IF NOT EXISTS (SELECT FROM bridge_mappings o JOIN bridge_resource_mappings r ON r.resource_id = o.resource_id AND r.active = 1
-                 WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = ANY (others)
-                   AND o.sync_status <> 'cancelled' AND coalesce(o.outlook_news, '') NOT IN ('gone', 'vacated')) THEN
+  -- a room that is switched off keeps its event, and one in which the reservation has no mapping yet has it for all that
+  IF NOT EXISTS (SELECT FROM unnest(others) AS x (room)
+      LEFT JOIN bridge_mappings o ON o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = x.room
+      WHERE CASE WHEN o.id IS NULL THEN EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.resource_id = x.room)
+        ELSE o.sync_status <> 'cancelled' AND coalesce(o.outlook_news, '') NOT IN ('gone', 'vacated') END) THEN
     PERFORM bridge_cancel_item(kind, id_, note);
   ELSIF NOT 'resource_ids' = ANY (bridge_change_item(kind, id_, bridge_with_keys(jsonb_build_object('resource_ids', others)))) THEN
     RAISE EXCEPTION 'The reservation cannot give up one of its rooms.' USING ERRCODE = 'P0001';
@@ -3529,7 +3548,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '0ed33b43126e858a1362555e66c7b216f5a949476161341c934ec6ed45604105 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '4739030cfadcfdcd5566cc58b421a4ff14bf1bd3b27dcd6a91e627158d4c9cd3 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
