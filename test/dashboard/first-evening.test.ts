@@ -54,7 +54,7 @@ describe.skipIf(chromiumPath === null)('before anything is written', () => {
     );
     await photograph(page, 'plan-question', false);
     expect(stage.titles(102)).toEqual([]);
-    await question.getByRole('button', { name: 'Begin' }).click();
+    await question.getByRole('button', { name: 'Start' }).click();
     await says(page, /^Everything is equal: 3 rooms, 3 reservations/);
     expect(await plan.isHidden()).toBe(true);
     expect(stage.titles(102)).toEqual(['Korps']);

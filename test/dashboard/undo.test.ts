@@ -39,7 +39,7 @@ describe.skipIf(chromiumPath === null)('undo', () => {
     await using stage = await openStage();
     await using page = await browser.visit(`${stage.url}/#/undo`);
     const sheet = page.locator('#undo');
-    await sheet.getByLabel(/^What was done since/).waitFor();
+    await sheet.getByLabel(/^Changes since/).waitFor();
     expect(await sheet.locator('label').first().textContent()).toContain('(Europe/Oslo)');
     expect(await sheet.getByLabel('Room').locator('option').allTextContents()).toContain('Formannskapssalen');
   });
