@@ -1719,6 +1719,80 @@ END $fold$;
 $functions$;
 
   EXECUTE $functions$
+-- The fold of one change, which most folds are. To begin a statement takes longer than to run it, and longest in a session that
+-- was asleep; so this begins few, and none of what bridge_gather needs for many changes.
+
+-- Folds what waits in the outbox if that is one reservation, and its one mapping and its one item lie in the same active room.
+-- `taken` NULL: it is something else, nothing was done, and it is for bridge_gather; 0: nothing waits. Else `room` (id of
+-- bridge_resource_mappings), the `mapping`, which is due now, and its `item` as bridge_work wants it.
+CREATE OR REPLACE FUNCTION bridge_fold_one(OUT taken integer, OUT room integer, OUT mapping bridge_mappings, OUT item jsonb)
+LANGUAGE plpgsql AS $one$
+DECLARE
+  -- a reservation that a person saves may be written in several tables
+  most_rows constant integer := 8;
+  columns_of_each_view constant smallint := 13;
+  waiting record;
+  others record;
+  folded record;
+BEGIN
+  -- what another fold is at is not waited for
+  SELECT c.reservation_type AS kind, c.reservation_id AS id, c.reservation_key AS key, c.changed_at AS since,
+    ARRAY(SELECT o.ctid FROM bridge_changes o LIMIT most_rows + 1 FOR UPDATE SKIP LOCKED) AS places
+  INTO waiting FROM bridge_changes c LIMIT 1;
+  IF NOT FOUND THEN
+    taken := 0;
+    RETURN;
+  END IF;
+  -- a view with more columns may name reservations by keys, replace them, or say more of how they are shown (sql/README.md)
+  IF waiting.id IS NULL OR waiting.key IS NOT NULL OR cardinality(waiting.places) NOT BETWEEN 1 AND most_rows
+    OR has_column_privilege('public.bridge_items'::regclass, (columns_of_each_view + 1)::smallint, 'SELECT') IS NOT NULL THEN
+    RETURN;
+  END IF;
+  IF cardinality(waiting.places) > 1 THEN
+    SELECT min(c.changed_at) AS since, bool_and(c.reservation_type = waiting.kind AND c.reservation_id = waiting.id) AS are_same INTO others
+    FROM bridge_changes c WHERE c.ctid = ANY (waiting.places);
+    IF others.are_same IS NOT TRUE THEN
+      RETURN;
+    END IF;
+    waiting.since := others.since;
+  END IF;
+  PERFORM bridge_lock_for_fold();
+  UPDATE bridge_mappings m
+  SET present = (i.items[1] ->> 'active')::boolean, priority_level = (i.items[1] ->> 'priority')::smallint,
+      starts_at = (i.items[1] ->> 'startsAt')::timestamptz, ends_at = (i.items[1] ->> 'endsAt')::timestamptz,
+      -- the rest as in bridge_gather
+      due_at = CASE WHEN m.due_at <= now() THEN m.due_at ELSE now() END, lane = 0, attempt = 0, revision = m.revision + 1,
+      changed_at = CASE WHEN m.due_at IS NULL THEN waiting.since ELSE coalesce(m.changed_at, waiting.since) END,
+      last_modified_booking = waiting.since, updated_at = now(),
+      sync_status = CASE WHEN m.sync_status IN ('synced', 'error') THEN 'pending' ELSE m.sync_status END
+  FROM (
+    SELECT ARRAY(
+      SELECT jsonb_build_object('active', v.active, 'startsAt', v.starts_at, 'endsAt', v.ends_at, 'priority', v.priority_level,
+        'resource', v.resource_id, 'room', r.id,
+        'state', bridge_item_state(v.starts_at, v.ends_at, v.all_day, v.title, v.description, v.is_private)
+          || CASE WHEN r.privacy IS NULL AND r.title_template IS NULL AND NOT EXISTS (
+               SELECT FROM bridge_settings s WHERE s.name IN ('privacy', 'title_template') AND s.value NOT IN ('neutral', '{title}')) THEN '{}'
+             ELSE coalesce(bridge_appearance(to_jsonb(v), bridge_style(v.resource_id)), '{}') END)
+      FROM bridge_items v JOIN bridge_resource_mappings r ON r.resource_id = v.resource_id AND r.active = 1
+      WHERE v.reservation_type = waiting.kind AND v.reservation_id = waiting.id) AS items
+    OFFSET 0) i
+  WHERE m.reservation_type = waiting.kind AND m.reservation_id = waiting.id AND cardinality(i.items) = 1
+    AND m.resource_id = (i.items[1] ->> 'resource')::integer
+    AND NOT EXISTS (SELECT FROM bridge_mappings o
+                    WHERE o.reservation_type = waiting.kind AND o.reservation_id = waiting.id AND o.id <> m.id)
+  RETURNING m AS mapping, i.items[1] AS item INTO folded;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  DELETE FROM bridge_changes WHERE ctid = ANY (waiting.places);
+  taken := cardinality(waiting.places);
+  room := folded.item ->> 'room';
+  mapping := folded.mapping;
+  item := folded.item;
+END $one$;
+$functions$;
+
+  EXECUTE $functions$
 -- What cannot be folded together with the rest: a row of the view fails, or somebody's open transaction has a row of ours.
 
 -- Other sessions than ours that have rows of ours in an open transaction, for people.
@@ -2062,11 +2136,18 @@ $free$;
 -- `changed_first`: when a few things were folded, only the rooms that they concern; the caller asks for the others soon after.
 CREATE OR REPLACE FUNCTION bridge_lease(replica uuid, held integer[], rooms integer, most integer, past_days integer,
   future_days integer, fold_most integer, any_lane boolean, asked_only boolean, changed_first boolean) RETURNS json LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $lease$
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $lease$
 DECLARE
   few constant integer := 4;
   most_candidates constant integer := rooms * 4 + 4;
+  one record;
+  is_one boolean := false;
   gathered record;
+  folded integer;
+  changed_rooms integer[];
+  changed bigint[];
+  items jsonb := '{}';
+  due json;
   is_narrow boolean;
   moment timestamptz;
   span record;
@@ -2079,14 +2160,26 @@ DECLARE
   stopped json := '[]';
   room record;
 BEGIN
-  gathered := bridge_gather(past_days, future_days, fold_most);
+  IF changed_first THEN
+    one := bridge_fold_one();
+    folded := one.taken;
+    changed_rooms := ARRAY[one.room];
+    is_one := folded > 0;
+  END IF;
+  IF folded IS NULL THEN
+    gathered := bridge_gather(past_days, future_days, fold_most);
+    folded := gathered.taken;
+    changed_rooms := gathered.rooms;
+    items := gathered.items;
+    changed := gathered.changed;
+  END IF;
   moment := clock_timestamp();
-  is_narrow := changed_first AND cardinality(gathered.rooms) BETWEEN 1 AND few;
+  is_narrow := changed_first AND folded > 0 AND cardinality(changed_rooms) BETWEEN 1 AND few;
   IF is_narrow THEN
-    candidates := gathered.rooms;
+    candidates := changed_rooms;
   ELSE
-    IF cardinality(gathered.rooms) > 0 THEN
-      PERFORM bridge_ring_rooms(gathered.rooms);
+    IF folded > 0 AND cardinality(changed_rooms) > 0 THEN
+      PERFORM bridge_ring_rooms(changed_rooms);
     END IF;
   END IF;
   LOOP
@@ -2144,6 +2237,13 @@ BEGIN
         UPDATE bridge_mappings SET outlook_news = coalesce(outlook_news, 'look'), revision = revision + 1
         WHERE resource_id = room.resource_id AND due_at IS NOT NULL AND outlook_event_id IS NOT NULL AND sync_status <> 'cancelled';
       END IF;
+      IF room.baselined_at IS NULL OR room.reconciled_at IS NULL OR room.lease_owner IS NOT NULL THEN
+        due := '[]';
+      ELSIF is_one THEN
+        due := bridge_work(room.resource_id, ARRAY[one.mapping], span.opens, span.closes, jsonb_build_object((one.mapping).id, one.item));
+      ELSE
+        due := bridge_due(room.resource_id, most, span.opens, span.closes, items, CASE WHEN is_narrow THEN changed END);
+      END IF;
       taken := taken || json_build_object(
         'id', room.id, 'resourceId', room.resource_id, 'mailbox', coalesce(room.outlook_object_id, room.outlook_item_id),
         'outlookItemId', room.outlook_item_id, 'name', coalesce(room.outlook_item_name, room.outlook_item_id),
@@ -2152,9 +2252,7 @@ BEGIN
         'hints', CASE WHEN room.hinted THEN bridge_hints_of(room.id) ELSE '[]' END,
         'missing', EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = room.resource_id AND n.outlook_news IN ('missing', 'gone')),
         'attempt', room.attempt, 'epoch', room.epoch,
-        'due', CASE WHEN room.baselined_at IS NULL OR room.reconciled_at IS NULL OR room.lease_owner IS NOT NULL THEN '[]'
-          ELSE bridge_due(room.resource_id, most, span.opens, span.closes, gathered.items,
-            CASE WHEN is_narrow THEN gathered.changed END) END);
+        'due', due);
     END LOOP;
     -- others hold those that have been due the longest, and there are free ones behind them
     EXIT WHEN is_narrow OR cardinality(taken) >= rooms OR cardinality(candidates) < most_candidates;
@@ -2167,7 +2265,7 @@ BEGIN
     stopped := (SELECT coalesce(json_agg(h.id), '[]') FROM unnest(held) AS h (id)
       WHERE NOT EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.id = h.id AND r.active = 1));
   END IF;
-  RETURN json_build_object('folded', gathered.taken, 'more', more, 'rooms', array_to_json(taken), 'stopped', stopped);
+  RETURN json_build_object('folded', folded, 'more', more, 'rooms', array_to_json(taken), 'stopped', stopped);
 END $lease$;
 
 -- Called by daemons of the version before.
@@ -3548,12 +3646,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '4739030cfadcfdcd5566cc58b421a4ff14bf1bd3b27dcd6a91e627158d4c9cd3 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '05716e4a1d16b32abc49dc5963af10f3fa911a009a4c3bbcb5c750c453bd4022 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle_forgotten,bridge_settle_met,bridge_settle_counterparts,bridge_settle_removals,bridge_need_lease,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_with_merge,bridge_write_back,bridge_leaving,bridge_write_exchange,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_fold_one,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle_forgotten,bridge_settle_met,bridge_settle_counterparts,bridge_settle_removals,bridge_need_lease,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_with_merge,bridge_write_back,bridge_leaving,bridge_write_exchange,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -134,11 +134,18 @@ $free$;
 -- `changed_first`: when a few things were folded, only the rooms that they concern; the caller asks for the others soon after.
 CREATE OR REPLACE FUNCTION bridge_lease(replica uuid, held integer[], rooms integer, most integer, past_days integer,
   future_days integer, fold_most integer, any_lane boolean, asked_only boolean, changed_first boolean) RETURNS json LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $lease$
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $lease$
 DECLARE
   few constant integer := 4;
   most_candidates constant integer := rooms * 4 + 4;
+  one record;
+  is_one boolean := false;
   gathered record;
+  folded integer;
+  changed_rooms integer[];
+  changed bigint[];
+  items jsonb := '{}';
+  due json;
   is_narrow boolean;
   moment timestamptz;
   span record;
@@ -151,14 +158,26 @@ DECLARE
   stopped json := '[]';
   room record;
 BEGIN
-  gathered := bridge_gather(past_days, future_days, fold_most);
+  IF changed_first THEN
+    one := bridge_fold_one();
+    folded := one.taken;
+    changed_rooms := ARRAY[one.room];
+    is_one := folded > 0;
+  END IF;
+  IF folded IS NULL THEN
+    gathered := bridge_gather(past_days, future_days, fold_most);
+    folded := gathered.taken;
+    changed_rooms := gathered.rooms;
+    items := gathered.items;
+    changed := gathered.changed;
+  END IF;
   moment := clock_timestamp();
-  is_narrow := changed_first AND cardinality(gathered.rooms) BETWEEN 1 AND few;
+  is_narrow := changed_first AND folded > 0 AND cardinality(changed_rooms) BETWEEN 1 AND few;
   IF is_narrow THEN
-    candidates := gathered.rooms;
+    candidates := changed_rooms;
   ELSE
-    IF cardinality(gathered.rooms) > 0 THEN
-      PERFORM bridge_ring_rooms(gathered.rooms);
+    IF folded > 0 AND cardinality(changed_rooms) > 0 THEN
+      PERFORM bridge_ring_rooms(changed_rooms);
     END IF;
   END IF;
   LOOP
@@ -216,6 +235,13 @@ BEGIN
         UPDATE bridge_mappings SET outlook_news = coalesce(outlook_news, 'look'), revision = revision + 1
         WHERE resource_id = room.resource_id AND due_at IS NOT NULL AND outlook_event_id IS NOT NULL AND sync_status <> 'cancelled';
       END IF;
+      IF room.baselined_at IS NULL OR room.reconciled_at IS NULL OR room.lease_owner IS NOT NULL THEN
+        due := '[]';
+      ELSIF is_one THEN
+        due := bridge_work(room.resource_id, ARRAY[one.mapping], span.opens, span.closes, jsonb_build_object((one.mapping).id, one.item));
+      ELSE
+        due := bridge_due(room.resource_id, most, span.opens, span.closes, items, CASE WHEN is_narrow THEN changed END);
+      END IF;
       taken := taken || json_build_object(
         'id', room.id, 'resourceId', room.resource_id, 'mailbox', coalesce(room.outlook_object_id, room.outlook_item_id),
         'outlookItemId', room.outlook_item_id, 'name', coalesce(room.outlook_item_name, room.outlook_item_id),
@@ -224,9 +250,7 @@ BEGIN
         'hints', CASE WHEN room.hinted THEN bridge_hints_of(room.id) ELSE '[]' END,
         'missing', EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = room.resource_id AND n.outlook_news IN ('missing', 'gone')),
         'attempt', room.attempt, 'epoch', room.epoch,
-        'due', CASE WHEN room.baselined_at IS NULL OR room.reconciled_at IS NULL OR room.lease_owner IS NOT NULL THEN '[]'
-          ELSE bridge_due(room.resource_id, most, span.opens, span.closes, gathered.items,
-            CASE WHEN is_narrow THEN gathered.changed END) END);
+        'due', due);
     END LOOP;
     -- others hold those that have been due the longest, and there are free ones behind them
     EXIT WHEN is_narrow OR cardinality(taken) >= rooms OR cardinality(candidates) < most_candidates;
@@ -239,7 +263,7 @@ BEGIN
     stopped := (SELECT coalesce(json_agg(h.id), '[]') FROM unnest(held) AS h (id)
       WHERE NOT EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.id = h.id AND r.active = 1));
   END IF;
-  RETURN json_build_object('folded', gathered.taken, 'more', more, 'rooms', array_to_json(taken), 'stopped', stopped);
+  RETURN json_build_object('folded', folded, 'more', more, 'rooms', array_to_json(taken), 'stopped', stopped);
 END $lease$;
 
 -- Called by daemons of the version before.

@@ -1,0 +1,71 @@
+-- The fold of one change, which most folds are. To begin a statement takes longer than to run it, and longest in a session that
+-- was asleep; so this begins few, and none of what bridge_gather needs for many changes.
+
+-- Folds what waits in the outbox if that is one reservation, and its one mapping and its one item lie in the same active room.
+-- `taken` NULL: it is something else, nothing was done, and it is for bridge_gather; 0: nothing waits. Else `room` (id of
+-- bridge_resource_mappings), the `mapping`, which is due now, and its `item` as bridge_work wants it.
+CREATE OR REPLACE FUNCTION bridge_fold_one(OUT taken integer, OUT room integer, OUT mapping bridge_mappings, OUT item jsonb)
+LANGUAGE plpgsql AS $one$
+DECLARE
+  -- a reservation that a person saves may be written in several tables
+  most_rows constant integer := 8;
+  columns_of_each_view constant smallint := 13;
+  waiting record;
+  others record;
+  folded record;
+BEGIN
+  -- what another fold is at is not waited for
+  SELECT c.reservation_type AS kind, c.reservation_id AS id, c.reservation_key AS key, c.changed_at AS since,
+    ARRAY(SELECT o.ctid FROM bridge_changes o LIMIT most_rows + 1 FOR UPDATE SKIP LOCKED) AS places
+  INTO waiting FROM bridge_changes c LIMIT 1;
+  IF NOT FOUND THEN
+    taken := 0;
+    RETURN;
+  END IF;
+  -- a view with more columns may name reservations by keys, replace them, or say more of how they are shown (sql/README.md)
+  IF waiting.id IS NULL OR waiting.key IS NOT NULL OR cardinality(waiting.places) NOT BETWEEN 1 AND most_rows
+    OR has_column_privilege('public.bridge_items'::regclass, (columns_of_each_view + 1)::smallint, 'SELECT') IS NOT NULL THEN
+    RETURN;
+  END IF;
+  IF cardinality(waiting.places) > 1 THEN
+    SELECT min(c.changed_at) AS since, bool_and(c.reservation_type = waiting.kind AND c.reservation_id = waiting.id) AS are_same INTO others
+    FROM bridge_changes c WHERE c.ctid = ANY (waiting.places);
+    IF others.are_same IS NOT TRUE THEN
+      RETURN;
+    END IF;
+    waiting.since := others.since;
+  END IF;
+  PERFORM bridge_lock_for_fold();
+  UPDATE bridge_mappings m
+  SET present = (i.items[1] ->> 'active')::boolean, priority_level = (i.items[1] ->> 'priority')::smallint,
+      starts_at = (i.items[1] ->> 'startsAt')::timestamptz, ends_at = (i.items[1] ->> 'endsAt')::timestamptz,
+      -- the rest as in bridge_gather
+      due_at = CASE WHEN m.due_at <= now() THEN m.due_at ELSE now() END, lane = 0, attempt = 0, revision = m.revision + 1,
+      changed_at = CASE WHEN m.due_at IS NULL THEN waiting.since ELSE coalesce(m.changed_at, waiting.since) END,
+      last_modified_booking = waiting.since, updated_at = now(),
+      sync_status = CASE WHEN m.sync_status IN ('synced', 'error') THEN 'pending' ELSE m.sync_status END
+  FROM (
+    SELECT ARRAY(
+      SELECT jsonb_build_object('active', v.active, 'startsAt', v.starts_at, 'endsAt', v.ends_at, 'priority', v.priority_level,
+        'resource', v.resource_id, 'room', r.id,
+        'state', bridge_item_state(v.starts_at, v.ends_at, v.all_day, v.title, v.description, v.is_private)
+          || CASE WHEN r.privacy IS NULL AND r.title_template IS NULL AND NOT EXISTS (
+               SELECT FROM bridge_settings s WHERE s.name IN ('privacy', 'title_template') AND s.value NOT IN ('neutral', '{title}')) THEN '{}'
+             ELSE coalesce(bridge_appearance(to_jsonb(v), bridge_style(v.resource_id)), '{}') END)
+      FROM bridge_items v JOIN bridge_resource_mappings r ON r.resource_id = v.resource_id AND r.active = 1
+      WHERE v.reservation_type = waiting.kind AND v.reservation_id = waiting.id) AS items
+    OFFSET 0) i
+  WHERE m.reservation_type = waiting.kind AND m.reservation_id = waiting.id AND cardinality(i.items) = 1
+    AND m.resource_id = (i.items[1] ->> 'resource')::integer
+    AND NOT EXISTS (SELECT FROM bridge_mappings o
+                    WHERE o.reservation_type = waiting.kind AND o.reservation_id = waiting.id AND o.id <> m.id)
+  RETURNING m AS mapping, i.items[1] AS item INTO folded;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  DELETE FROM bridge_changes WHERE ctid = ANY (waiting.places);
+  taken := cardinality(waiting.places);
+  room := folded.item ->> 'room';
+  mapping := folded.mapping;
+  item := folded.item;
+END $one$;

@@ -1,0 +1,216 @@
+/** One change is folded by a way of its own (`bridge_fold_one`): what it leaves behind is what the fold of many leaves. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'vitest';
+import type { TestDatabase } from '../support/database.ts';
+import { allocation, allSynced, at, booking, event, fold, open, take } from './work-list-world.ts';
+
+/** What a fold leaves of the mappings and what it read of their items, taken back again. Moments: those of the fold are told as such. */
+async function left(db: TestDatabase, by: string) {
+  const session = await db.pool.connect();
+  try {
+    await session.query('BEGIN');
+    const { rows: folded } = await session.query<{ taken: number | null; item: object | null }>(by);
+    const { rows: mappings } = await session.query(`
+      SELECT to_jsonb(m) || jsonb_build_object('due_at', CASE WHEN due_at = now() THEN 'now' ELSE due_at::text END,
+        'updated_at', CASE WHEN updated_at = now() THEN 'now' ELSE updated_at::text END) AS mapping
+      FROM bridge_mappings m ORDER BY id`);
+    const { rows: waiting } = await session.query('SELECT reservation_id FROM bridge_changes');
+    await session.query('ROLLBACK');
+    return { ...folded[0]!, mappings, waiting };
+  } finally {
+    session.release(true);
+  }
+}
+
+const byOne = `SELECT taken, item - '{priority,resource,room}'::text[] AS item FROM bridge_fold_one()`;
+const byMany = `SELECT g.taken, (SELECT value FROM jsonb_each(g.items)) AS item FROM bridge_gather(7, 365, 1000) g`;
+
+/** Event 1 in room 101, an event of room 102, a booking and an allocation, all shown in Outlook. */
+async function settledWorld(): Promise<TestDatabase> {
+  const db = await open();
+  await db.query(
+    event(1) +
+      event(2, { room: 102 }) +
+      booking(3, { from: 14, to: 15 }) +
+      allocation(4, { from: 16, to: 17 }),
+  );
+  await fold(db);
+  await allSynced(db);
+  return db;
+}
+
+const mappingSet = (columns: string) =>
+  `UPDATE bridge_mappings SET ${columns}, revision = revision + 1 WHERE reservation_type = 'event' AND reservation_id = 1;`;
+const renamed = `UPDATE bb_event SET name = 'Renamed', description = 'Bring chairs' WHERE id = 1;`;
+
+describe('one change leaves what the fold of many leaves', () => {
+  test.each([
+    ['a name', renamed],
+    ['a time', `UPDATE bb_event SET from_ = ${at(12)}, to_ = ${at(13)} WHERE id = 1`],
+    ['a cancellation', 'UPDATE bb_event SET active = 0 WHERE id = 1'],
+    [
+      'one that is enabled again',
+      `${mappingSet(`sync_status = 'cancelled', present = false`)} UPDATE bb_event SET active = 0 WHERE id = 1; DELETE FROM bridge_changes;
+       UPDATE bb_event SET active = 1 WHERE id = 1`,
+    ],
+    ['a private one', `UPDATE bb_event SET is_public = 0 WHERE id = 1`],
+    ['a booking', `UPDATE bb_booking SET from_ = ${at(13)} WHERE id = 3`],
+    ['an allocation', `UPDATE bb_allocation SET to_ = ${at(18)} WHERE id = 4`],
+    ['one that is in error', mappingSet(`sync_status = 'error', attempt = 7, error_message = 'x'`) + renamed],
+    ['one in conflict', mappingSet(`sync_status = 'conflict', conflict = '{"kind": "fields"}'`) + renamed],
+    ['one that is covered', mappingSet(`sync_status = 'shadowed'`) + renamed],
+    [
+      'one that waits in the backfill',
+      mappingSet(
+        `sync_status = 'pending', lane = 1, due_at = now() + interval '1 hour', changed_at = now() - interval '1 minute'`,
+      ) + renamed,
+    ],
+    [
+      'one that is due',
+      mappingSet(
+        `sync_status = 'pending', due_at = now() - interval '1 second', changed_at = now() - interval '2 seconds'`,
+      ) + renamed,
+    ],
+    ['one that was saved in parts', `${renamed} UPDATE bb_event SET name = 'Again' WHERE id = 1; ${renamed}`],
+    [
+      'one of a room that shows only that it is busy',
+      `UPDATE bridge_resource_mappings SET privacy = 'busy-only' WHERE id = 1; ${renamed}`,
+    ],
+    [
+      'one of a room with titles of its own',
+      `UPDATE bridge_resource_mappings SET title_template = '{title} ({organizer})' WHERE id = 1; ${renamed}`,
+    ],
+    [
+      'one where all rooms have titles of their own',
+      `INSERT INTO bridge_settings (name, value) VALUES ('title_template', 'Hall: {title}')
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value; ${renamed}`,
+    ],
+  ])('%s', async (_, change) => {
+    await using db = await settledWorld();
+    await db.query(change);
+    const [one, many] = [await left(db, byOne), await left(db, byMany)];
+    assert.ok(one.taken! > 0);
+    assert.deepEqual(one, many);
+  });
+});
+
+describe('what is left to the fold of many', () => {
+  test.each([
+    ['nothing was mapped yet', event(5)],
+    ['two reservations changed', `UPDATE bb_event SET name = 'Renamed'`],
+    ['it is in two rooms', 'INSERT INTO bb_event_resource (event_id, resource_id) VALUES (1, 102)'],
+    [
+      'it left one of its rooms',
+      `INSERT INTO bb_event_resource (event_id, resource_id) VALUES (1, 102); SELECT bridge_fold(7, 365, 1000);
+       DELETE FROM bb_event_resource WHERE event_id = 1 AND resource_id = 102`,
+    ],
+    ['it moved to another room', 'UPDATE bb_event_resource SET resource_id = 102 WHERE event_id = 1'],
+    ['it is gone', 'DELETE FROM bb_event_resource WHERE event_id = 1; DELETE FROM bb_event WHERE id = 1'],
+    [
+      'it was saved in many parts',
+      renamed + `UPDATE bb_event SET name = name || '!' WHERE id = 1;`.repeat(8),
+    ],
+    [
+      'everything is to be compared',
+      'INSERT INTO bridge_changes (reservation_type, reservation_id) VALUES (NULL, NULL)',
+    ],
+    ['its room is switched off', `UPDATE bridge_resource_mappings SET active = 0 WHERE id = 1; ${renamed}`],
+    [
+      'its view says more',
+      `ALTER VIEW bridge_items RENAME TO items; CREATE VIEW bridge_items AS SELECT *, 'active'::text AS state FROM items; ${renamed}`,
+    ],
+  ])('%s', async (_, change) => {
+    await using db = await settledWorld();
+    await db.query(change);
+    const before = await left(db, 'SELECT NULL AS taken, NULL AS item');
+    assert.notEqual(before.waiting.length, 0);
+    assert.deepEqual(await left(db, byOne), before);
+    assert.equal((await take(db.pool, { changedFirst: true })).folded, before.waiting.length);
+    assert.deepEqual(await db.query('SELECT FROM bridge_changes'), []);
+  });
+
+  test('an empty outbox is no matter for either', async () => {
+    await using db = await settledWorld();
+    assert.deepEqual((await left(db, byOne)).taken, 0);
+  });
+});
+
+test('the room of one change is given with it, as it was folded', async () => {
+  await using db = await settledWorld();
+  await db.query(renamed);
+  const { folded, rooms } = await take(db.pool, { changedFirst: true });
+  assert.deepEqual(
+    [
+      folded,
+      rooms.map(({ id, due }) => [
+        id,
+        due.map((row) => [row.reservationId, row.booking?.title, row.inWindow]),
+      ]),
+    ],
+    [1, [[1, [[1, 'Renamed', true]]]]],
+  );
+  const [{ revision }] = (await db.query<{ revision: number }>(
+    'SELECT revision FROM bridge_mappings WHERE reservation_id = 1',
+  )) as [{ revision: number }];
+  assert.equal(rooms[0]!.due[0]!.revision, revision);
+});
+
+describe('one change beside others who are at it', () => {
+  const waits = async (db: TestDatabase) => {
+    const waiting = `SELECT FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+    while ((await db.query(waiting)).length === 0) await db.query('SELECT pg_sleep(0.01)');
+  };
+
+  test('a settlement of the same mapping is waited for, and what it wrote down stays', async () => {
+    await using db = await settledWorld();
+    const [settling, taking] = [await db.pool.connect(), await db.pool.connect()];
+    try {
+      await settling.query('BEGIN; SELECT bridge_lock_for_settlement()');
+      await settling.query(mappingSet(`outlook_etag = 'new'`));
+      await db.query(renamed);
+      const taken = take(taking, { changedFirst: true });
+      await waits(db);
+      await settling.query('COMMIT');
+      const [due] = (await taken).rooms[0]!.due;
+      assert.deepEqual(
+        await db.query(`SELECT revision, outlook_etag FROM bridge_mappings WHERE reservation_id = 1`),
+        [{ revision: due!.revision, outlook_etag: 'new' }],
+      );
+    } finally {
+      settling.release(true);
+      taking.release(true);
+    }
+  });
+
+  test('another daemon that folds it is waited for, and it is folded once', async () => {
+    await using db = await settledWorld();
+    await db.query(renamed);
+    const [one, two] = [await db.pool.connect(), await db.pool.connect()];
+    try {
+      await one.query('BEGIN');
+      assert.equal((await take(one, { changedFirst: true })).rooms.length, 1);
+      const second = take(two, { changedFirst: true });
+      await waits(db);
+      await one.query('COMMIT');
+      const { folded, rooms } = await second;
+      assert.deepEqual([folded, rooms.filter(({ id }) => id === 1)], [0, []]);
+    } finally {
+      one.release(true);
+      two.release(true);
+    }
+  });
+
+  test('what a plan has folded for itself is left to it, and nobody waits', async () => {
+    await using db = await settledWorld();
+    await db.query(renamed);
+    const plan = await db.pool.connect();
+    try {
+      await plan.query(`BEGIN; SET LOCAL bridge.plan = 'on'; SELECT bridge_fold(7, 365, 1000)`);
+      assert.deepEqual((await take(db.pool, { changedFirst: true })).folded, 0);
+      await plan.query('ROLLBACK');
+      assert.deepEqual((await take(db.pool, { changedFirst: true })).folded, 1);
+    } finally {
+      plan.release(true);
+    }
+  });
+});
