@@ -75,10 +75,13 @@ export function createWrite({ http, format, narrow, batchSize }: WriteOptions) {
     signal.throwIfAborted();
     // a body may contain a join block: read, edit, write
     const texts = writes.filter((one) => one.do === 'change' && touchesBody(one.change));
-    const bodies = await send(
-      texts.map((one) => bodyOf(room, one.do === 'change' ? one.eventId : '')),
-      signal,
-    );
+    const bodies =
+      texts.length === 0
+        ? []
+        : await send(
+            texts.map((one) => bodyOf(room, one.do === 'change' ? one.eventId : '')),
+            signal,
+          );
     const prepared = writes.map((one) => prepare(room, one, bodies[texts.indexOf(one)]));
     const calls = prepared.filter((one): one is Call => !(one instanceof Error));
     const answers = await send(calls, signal);

@@ -41,7 +41,9 @@ export async function readAndDecide(
 ): Promise<Decision | Unreadable> {
   if (mapped.unreadable != null) return { mapped, unreadable: failingRow(mapped.unreadable) };
   try {
-    return decisionOn(mapped, facing, await readEvent(mapped, facing, signal));
+    const unread = decisionOn(mapped, facing);
+    const { adopted = null, seen = null } = await readEvent(unread, facing, signal);
+    return adopted === null && seen === null ? unread : decisionOn(mapped, facing, { adopted, seen });
   } catch (error) {
     if (error instanceof Retryable || error instanceof Permanent) return { mapped, unreadable: error };
     throw error;
@@ -57,10 +59,13 @@ const failingRow = (why: string) =>
 type ReadEvent = Partial<Pick<Decision, 'adopted' | 'seen'>>;
 
 /** The event, where what is known of it is not enough; nothing: it is, or the write itself will tell. */
-async function readEvent(mapped: Mapped, facing: Facing & Sight, signal: AbortSignal): Promise<ReadEvent> {
+async function readEvent(
+  { mapped, action }: Decision,
+  facing: Facing & Sight,
+  signal: AbortSignal,
+): Promise<ReadEvent> {
   const { room, outlook } = facing;
   const { agreement, eventId, status, news, intent, waitsFor } = mapped;
-  const { action } = decisionOn(mapped, facing);
   if (intent === 'keep' && action.do === 'create' && eventId !== null) {
     // by its id: one that was imported carries no extended properties, and others that carry its own are copies
     const kept = await outlook.read(room, eventId, signal);

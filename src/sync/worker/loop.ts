@@ -6,7 +6,7 @@
  * or this process was frozen longer than `frozenMs`, nothing more is sent: every drain is aborted and, should it
  * still write something down, fenced by its epoch.
  */
-import { setTimeout as pause } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises';
 import { backOffMs } from '../../back-off.ts';
 import type { Queryable } from '../../database.ts';
 import { databaseFailure, isContended, isOutage } from '../../database.ts';
@@ -150,7 +150,9 @@ export function createWork(options: WorkOptions) {
     options.leaseOpened?.();
     current = lease.ended;
     leasePid = opened.pid;
-    opened.lost.addEventListener('abort', () => lease.ended.abort(opened.lost.reason));
+    const { ended } = lease;
+    ended.signal.addEventListener('abort', () => running.cutOff(ended.signal.reason));
+    opened.lost.addEventListener('abort', () => ended.abort(opened.lost.reason));
     awakeAt = performance.now();
     let hasTaken = false;
     try {
@@ -200,6 +202,8 @@ export function createWork(options: WorkOptions) {
       bookingDown.over();
       taking();
       running.start(taken, lease, stopping);
+      // what they have to send goes out before we do anything else
+      if (taken.rooms.length > 0) await turn();
       await rhythm.afterTake(session, taken.folded, tookMs);
       if (taken.more && options.peers() > 0 && options.writes()) ringPeers();
       // what a full fold left behind is taken at once; whatever comes later rings, and a take of its own would only compete

@@ -43,8 +43,8 @@ export function createRunningRooms(options: RunningRoomsOptions) {
     for (const id of taken.stopped) running.get(id)?.stop.abort(new Error('the room was switched off'));
     for (const room of taken.rooms) {
       const stop = new AbortController();
-      const signal = AbortSignal.any([lease.ended.signal, stop.signal]);
-      const done = work(room, lease, signal, stopping).finally(() => {
+      if (lease.ended.signal.aborted) stop.abort(lease.ended.signal.reason);
+      const done = work(room, lease, stop.signal, stopping).finally(() => {
         running.delete(room.id);
         finished();
       });
@@ -138,8 +138,14 @@ export function createRunningRooms(options: RunningRoomsOptions) {
       });
   }
 
+  /** Their lease is at its end. */
+  function cutOff(reason: unknown): void {
+    for (const { stop } of running.values()) stop.abort(reason);
+  }
+
   return {
     start,
+    cutOff,
     ids: () => [...running.keys()],
     rooms: () => [...running.values()].map(({ room }) => room),
     count: () => running.size,
