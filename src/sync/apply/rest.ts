@@ -13,6 +13,8 @@ export interface Stopped {
 export interface Drained extends Stopped {
   /** Graph answered during this drain. */
   readonly answered: boolean;
+  /** Nothing was due when the room was leased, and nothing came of asking Outlook. */
+  readonly isQuiet?: boolean;
 }
 
 /** The failure that reaches furthest decides whether the room, or everything, has to wait. */

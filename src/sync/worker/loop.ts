@@ -95,8 +95,17 @@ export function createWork(options: WorkOptions) {
   const { replica, drain, rhythm, window, autoSync, tell, random = Math.random, sleep = quiet } = options;
   const outlookDown = createOutage('outlook', tell);
   const bookingDown = createOutage('booking', tell);
+  let takes = 0;
   const finished = () => rhythm.ring();
-  const running = createRunningRooms({ drain, outlookDown, again, finished, tell, random });
+  const running = createRunningRooms({
+    drain,
+    outlookDown,
+    again,
+    finished,
+    takes: () => takes,
+    tell,
+    random,
+  });
   let awakeAt = performance.now();
   let requestedAt = Number.NEGATIVE_INFINITY;
   let doubtful: readonly number[] = [];
@@ -189,19 +198,20 @@ export function createWork(options: WorkOptions) {
     let changedFirst = false;
     while (!until.aborted) {
       const startedAt = performance.now();
-      let places = 0;
+      let asked = wanted();
       const take = () => {
-        const asked = wanted();
-        places = asked.rooms;
+        asked = wanted();
+        takes += 1;
         return takeRooms(session, { ...asked, changedFirst });
       };
       const taken: Taken = await again(take, until);
-      if (goesRound(taken, places)) continue;
+      if (goesRound(taken, asked.rooms)) continue;
       const tookMs = performance.now() - startedAt;
       changedFirst = !changedFirst || taken.folded === 0;
       bookingDown.over();
       taking();
-      running.start(taken, lease, stopping);
+      const isAll = changedFirst && asked.anyLane && !taken.more;
+      running.start(taken, isAll, lease, stopping);
       // what they have to send goes out before we do anything else
       if (taken.rooms.length > 0) await turn();
       await rhythm.afterTake(session, taken.folded, tookMs);

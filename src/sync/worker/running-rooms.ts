@@ -28,25 +28,30 @@ export interface RunningRoomsOptions {
   readonly outlookDown: ReturnType<typeof createOutage>;
   /** Runs a statement again while others write the same rows. */
   readonly again: <T>(statement: () => Promise<T>, signal: AbortSignal) => Promise<T>;
-  /** A room was given back. */
+  /** A room was given back, and something may be due that nobody takes otherwise. */
   readonly finished: () => void;
+  /** How many takes were begun. */
+  readonly takes: () => number;
   readonly tell: Tell;
   readonly random: () => number;
 }
 
 export function createRunningRooms(options: RunningRoomsOptions) {
-  const { drain, outlookDown, again, finished, tell, random } = options;
+  const { drain, outlookDown, again, finished, takes, tell, random } = options;
   const running = new Map<number, { room: LeasedRoom; stop: AbortController; done: Promise<void> }>();
   const givenBack = createRecent(flushedMs);
 
-  function start(taken: Taken, lease: HeldLease, stopping: AbortSignal): void {
+  /** `isAll`: no room was left out for want of places. */
+  function start(taken: Taken, isAll: boolean, lease: HeldLease, stopping: AbortSignal): void {
     for (const id of taken.stopped) running.get(id)?.stop.abort(new Error('the room was switched off'));
     for (const room of taken.rooms) {
       const stop = new AbortController();
       if (lease.ended.signal.aborted) stop.abort(lease.ended.signal.reason);
-      const done = work(room, lease, stop.signal, stopping).finally(() => {
+      const takenBy = takes();
+      const done = work(room, lease, stop.signal, stopping).then((isQuiet) => {
         running.delete(room.id);
-        finished();
+        // most polls bring nothing, and whatever was noted meanwhile had a take begin, which found the room held
+        if (!isQuiet || !isAll || takes() !== takenBy) finished();
       });
       running.set(room.id, { room, stop, done });
     }
@@ -54,17 +59,20 @@ export function createRunningRooms(options: RunningRoomsOptions) {
 
   /**
    * Drains one room and gives it back. Never rejects. `signal` cuts it off; at `stopping` it ends its round first, so
-   * that nothing is sent that nobody writes down.
+   * that nothing is sent that nobody writes down. Returns whether there was nothing to do in it.
    */
   async function work(
     room: LeasedRoom,
     { session, ended }: HeldLease,
     signal: AbortSignal,
     stopping: AbortSignal,
-  ): Promise<void> {
+  ): Promise<boolean> {
     let giveBack: () => Promise<void>;
+    let isQuiet = false;
     try {
       const drained = await drain(room, signal, stopping);
+      // when Outlook is back, all rooms are due
+      isQuiet = drained.isQuiet === true && drained.rest === null && !outlookDown.isDown();
       if (drained.outage !== null) outlookDown.failed(drained.outage);
       else if (drained.answered) outlookDown.over();
       tellRoom(room, drained);
@@ -77,18 +85,20 @@ export function createRunningRooms(options: RunningRoomsOptions) {
       giveBack = () => abandonRoom(session, room, rest);
     }
     // a lease that is lost is not given back: the room stays marked as abandoned, so its next holder reads Outlook first
-    if (ended.signal.aborted) return;
+    if (ended.signal.aborted) return false;
     try {
       await again(giveBack, signal);
       givenBack.add(room.id);
+      return isQuiet;
     } catch (error) {
       // somebody's transaction has the room's row: whoever gets the room next takes it for abandoned
-      if (isContended(error) && (await isUnlocked(session, room))) return;
+      if (isContended(error) && (await isUnlocked(session, room))) return false;
       // the lease ends with its session; if that is alive all the same, it must not keep the room
       const failure = databaseFailure(error, 'release a room');
       if (!(failure instanceof Retryable))
         tell({ fact: 'bug', error: failure, where: `giving back ${room.name}` });
       ended.abort(failure);
+      return false;
     }
   }
 
