@@ -1722,9 +1722,10 @@ $functions$;
 -- The fold of one change, which most folds are. To begin a statement takes longer than to run it, and longest in a session that
 -- was asleep; so this begins few, and none of what bridge_gather needs for many changes.
 
--- Folds what waits in the outbox if that is one reservation, and its one mapping and its one item lie in the same active room.
--- `taken` NULL: it is something else, nothing was done, and it is for bridge_gather; 0: nothing waits. Else `room` (id of
--- bridge_resource_mappings), the `mapping`, which is due now, and its `item` as bridge_work wants it.
+-- Folds what waits in the outbox if that is one reservation that changed, and its one mapping and its one item lie in the same
+-- active room. `taken` NULL: it is something else, nothing was done, and it is for bridge_gather; 0: nothing waits. Else `room` (id of
+-- bridge_resource_mappings), the `mapping`, which is due now, and its `item` as bridge_work wants it. It plans by the settings of
+-- its caller, bridge_lease.
 CREATE OR REPLACE FUNCTION bridge_fold_one(OUT taken integer, OUT room integer, OUT mapping bridge_mappings, OUT item jsonb)
 LANGUAGE plpgsql AS $one$
 DECLARE
@@ -1736,7 +1737,7 @@ DECLARE
   folded record;
 BEGIN
   -- what another fold is at is not waited for
-  SELECT c.reservation_type AS kind, c.reservation_id AS id, c.reservation_key AS key, c.changed_at AS since,
+  SELECT c.ctid AS place, c.reservation_type AS kind, c.reservation_id AS id, c.reservation_key AS key, c.changed_at AS since,
     ARRAY(SELECT o.ctid FROM bridge_changes o LIMIT most_rows + 1 FOR UPDATE SKIP LOCKED) AS places
   INTO waiting FROM bridge_changes c LIMIT 1;
   IF NOT FOUND THEN
@@ -1744,7 +1745,7 @@ BEGIN
     RETURN;
   END IF;
   -- a view with more columns may name reservations by keys, replace them, or say more of how they are shown (sql/README.md)
-  IF waiting.id IS NULL OR waiting.key IS NOT NULL OR cardinality(waiting.places) NOT BETWEEN 1 AND most_rows
+  IF waiting.id IS NULL OR waiting.key IS NOT NULL OR NOT waiting.place = ANY (waiting.places) OR cardinality(waiting.places) > most_rows
     OR has_column_privilege('public.bridge_items'::regclass, (columns_of_each_view + 1)::smallint, 'SELECT') IS NOT NULL THEN
     RETURN;
   END IF;
@@ -1760,6 +1761,7 @@ BEGIN
   UPDATE bridge_mappings m
   SET present = (i.items[1] ->> 'active')::boolean, priority_level = (i.items[1] ->> 'priority')::smallint,
       starts_at = (i.items[1] ->> 'startsAt')::timestamptz, ends_at = (i.items[1] ->> 'endsAt')::timestamptz,
+      booking_digest = (i.items[1] ->> 'digest')::bigint,
       -- the rest as in bridge_gather
       due_at = CASE WHEN m.due_at <= now() THEN m.due_at ELSE now() END, lane = 0, attempt = 0, revision = m.revision + 1,
       changed_at = CASE WHEN m.due_at IS NULL THEN waiting.since ELSE coalesce(m.changed_at, waiting.since) END,
@@ -1769,6 +1771,8 @@ BEGIN
     SELECT ARRAY(
       SELECT jsonb_build_object('active', v.active, 'startsAt', v.starts_at, 'endsAt', v.ends_at, 'priority', v.priority_level,
         'resource', v.resource_id, 'room', r.id,
+        'digest', hash_record_extended(ROW(v.active, v.priority_level, v.starts_at, v.ends_at, v.all_day, v.title, v.description,
+          v.organizer_name, v.organizer_email, v.is_private), 0),
         'state', bridge_item_state(v.starts_at, v.ends_at, v.all_day, v.title, v.description, v.is_private)
           || CASE WHEN r.privacy IS NULL AND r.title_template IS NULL AND NOT EXISTS (
                SELECT FROM bridge_settings s WHERE s.name IN ('privacy', 'title_template') AND s.value NOT IN ('neutral', '{title}')) THEN '{}'
@@ -1778,6 +1782,9 @@ BEGIN
     OFFSET 0) i
   WHERE m.reservation_type = waiting.kind AND m.reservation_id = waiting.id AND cardinality(i.items) = 1
     AND m.resource_id = (i.items[1] ->> 'resource')::integer
+    -- whether one that is as it was needs anything is for bridge_gather to say
+    AND m.booking_digest IS DISTINCT FROM (i.items[1] ->> 'digest')::bigint
+    AND (m.present IS DISTINCT FROM (i.items[1] ->> 'active')::boolean OR m.present AND m.booking_seen IS DISTINCT FROM i.items[1] -> 'state')
     AND NOT EXISTS (SELECT FROM bridge_mappings o
                     WHERE o.reservation_type = waiting.kind AND o.reservation_id = waiting.id AND o.id <> m.id)
   RETURNING m AS mapping, i.items[1] AS item INTO folded;
@@ -2002,6 +2009,21 @@ $functions$;
   EXECUTE $functions$
 -- A room is leased with what is due in it, and given back. Plans: see 30_fold.sql.
 
+-- A mapping beside its item, as bridge_work and bridge_lease give it. In SQL, so that it is inlined.
+CREATE OR REPLACE FUNCTION bridge_work_of(m bridge_mappings, item jsonb, opens timestamptz, closes timestamptz, covered boolean,
+  cover_confirmed boolean, elsewhere boolean) RETURNS json LANGUAGE sql STABLE AS $of$
+  SELECT json_build_object(
+    'id', m.id, 'reservationType', m.reservation_type, 'reservationId', m.reservation_id, 'eventId', m.outlook_event_id,
+    'status', m.sync_status, 'direction', m.sync_direction, 'generation', m.generation, 'revision', m.revision, 'createdAt', m.created_at,
+    'attempt', m.attempt, 'lane', m.lane, 'agreement', m.agreement, 'bookingBase', m.booking_base, 'outlookBase', m.outlook_base,
+    'outlookSeen', m.outlook_seen, 'active', (item ->> 'active')::boolean, 'booking', item -> 'state', 'unreadable', item -> 'unreadable',
+    'inWindow', (item ->> 'endsAt')::timestamptz > opens AND (item ->> 'startsAt')::timestamptz < closes,
+    'covered', covered, 'coverConfirmed', cover_confirmed, 'ended', coalesce((item ->> 'endsAt')::timestamptz, m.ends_at) <= now(), 'elsewhere', elsewhere,
+    'news', m.outlook_news, 'isOrganizer', m.is_organizer, 'iCalUId', m.ical_uid, 'originalStart', m.original_start,
+    'etag', m.outlook_etag, 'intent', m.event_intent, 'removing', m.removing, 'waitsFor', m.waits_for, 'renames', m.renames, 'conflict', m.conflict, 'error', m.error_message, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,
+    'bookingChangedAt', m.last_modified_booking)
+$of$;
+
 -- Mappings of one room, each with its item as it stands now: what decide needs, in one read. `known`: items that were read in
 -- this transaction, by mapping. `active` is null when the reservation has no row in this room any more, or one that fails
 -- (`unreadable`). `covered`,
@@ -2069,16 +2091,7 @@ BEGIN
       elsewhere := EXISTS (SELECT FROM bridge_items e
         WHERE e.reservation_type = m.reservation_type AND e.reservation_id = m.reservation_id);
     END IF;
-    answer := answer || json_build_object(
-      'id', m.id, 'reservationType', m.reservation_type, 'reservationId', m.reservation_id, 'eventId', m.outlook_event_id,
-      'status', m.sync_status, 'direction', m.sync_direction, 'generation', m.generation, 'revision', m.revision, 'createdAt', m.created_at,
-      'attempt', m.attempt, 'lane', m.lane, 'agreement', m.agreement, 'bookingBase', m.booking_base, 'outlookBase', m.outlook_base,
-      'outlookSeen', m.outlook_seen, 'active', active, 'booking', item -> 'state', 'unreadable', item -> 'unreadable',
-      'inWindow', ends > opens AND begins < closes,
-      'covered', covered, 'coverConfirmed', cover_confirmed, 'ended', coalesce(ends, m.ends_at) <= now(), 'elsewhere', elsewhere,
-      'news', m.outlook_news, 'isOrganizer', m.is_organizer, 'iCalUId', m.ical_uid, 'originalStart', m.original_start,
-      'etag', m.outlook_etag, 'intent', m.event_intent, 'removing', m.removing, 'waitsFor', m.waits_for, 'renames', m.renames, 'conflict', m.conflict, 'error', m.error_message, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,
-      'bookingChangedAt', m.last_modified_booking);
+    answer := answer || bridge_work_of(m, item, opens, closes, covered, cover_confirmed, elsewhere);
   END LOOP;
   RETURN array_to_json(answer);
 END $work$;
@@ -2240,7 +2253,12 @@ BEGIN
       IF room.baselined_at IS NULL OR room.reconciled_at IS NULL OR room.lease_owner IS NOT NULL THEN
         due := '[]';
       ELSIF is_one THEN
-        due := bridge_work(room.resource_id, ARRAY[one.mapping], span.opens, span.closes, jsonb_build_object((one.mapping).id, one.item));
+        -- the highest priority is covered by nothing, so there is nothing more to read
+        IF (one.mapping).priority_level <= 1 THEN
+          due := json_build_array(bridge_work_of(one.mapping, one.item, span.opens, span.closes, false, false, false));
+        ELSE
+          due := bridge_work(room.resource_id, ARRAY[one.mapping], span.opens, span.closes, jsonb_build_object((one.mapping).id, one.item));
+        END IF;
       ELSE
         due := bridge_due(room.resource_id, most, span.opens, span.closes, items, CASE WHEN is_narrow THEN changed END);
       END IF;
@@ -3646,12 +3664,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '05716e4a1d16b32abc49dc5963af10f3fa911a009a4c3bbcb5c750c453bd4022 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'ef0ba7de7855eb90a1f79f800dcf04608dd11a6a80da37001d402ecdd64874aa ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_fold_one,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle_forgotten,bridge_settle_met,bridge_settle_counterparts,bridge_settle_removals,bridge_need_lease,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_with_merge,bridge_write_back,bridge_leaving,bridge_write_exchange,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_fold_one,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle_forgotten,bridge_settle_met,bridge_settle_counterparts,bridge_settle_removals,bridge_need_lease,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_with_merge,bridge_write_back,bridge_leaving,bridge_write_exchange,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

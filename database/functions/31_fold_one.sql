@@ -1,9 +1,10 @@
 -- The fold of one change, which most folds are. To begin a statement takes longer than to run it, and longest in a session that
 -- was asleep; so this begins few, and none of what bridge_gather needs for many changes.
 
--- Folds what waits in the outbox if that is one reservation, and its one mapping and its one item lie in the same active room.
--- `taken` NULL: it is something else, nothing was done, and it is for bridge_gather; 0: nothing waits. Else `room` (id of
--- bridge_resource_mappings), the `mapping`, which is due now, and its `item` as bridge_work wants it.
+-- Folds what waits in the outbox if that is one reservation that changed, and its one mapping and its one item lie in the same
+-- active room. `taken` NULL: it is something else, nothing was done, and it is for bridge_gather; 0: nothing waits. Else `room` (id of
+-- bridge_resource_mappings), the `mapping`, which is due now, and its `item` as bridge_work wants it. It plans by the settings of
+-- its caller, bridge_lease.
 CREATE OR REPLACE FUNCTION bridge_fold_one(OUT taken integer, OUT room integer, OUT mapping bridge_mappings, OUT item jsonb)
 LANGUAGE plpgsql AS $one$
 DECLARE
@@ -15,7 +16,7 @@ DECLARE
   folded record;
 BEGIN
   -- what another fold is at is not waited for
-  SELECT c.reservation_type AS kind, c.reservation_id AS id, c.reservation_key AS key, c.changed_at AS since,
+  SELECT c.ctid AS place, c.reservation_type AS kind, c.reservation_id AS id, c.reservation_key AS key, c.changed_at AS since,
     ARRAY(SELECT o.ctid FROM bridge_changes o LIMIT most_rows + 1 FOR UPDATE SKIP LOCKED) AS places
   INTO waiting FROM bridge_changes c LIMIT 1;
   IF NOT FOUND THEN
@@ -23,7 +24,7 @@ BEGIN
     RETURN;
   END IF;
   -- a view with more columns may name reservations by keys, replace them, or say more of how they are shown (sql/README.md)
-  IF waiting.id IS NULL OR waiting.key IS NOT NULL OR cardinality(waiting.places) NOT BETWEEN 1 AND most_rows
+  IF waiting.id IS NULL OR waiting.key IS NOT NULL OR NOT waiting.place = ANY (waiting.places) OR cardinality(waiting.places) > most_rows
     OR has_column_privilege('public.bridge_items'::regclass, (columns_of_each_view + 1)::smallint, 'SELECT') IS NOT NULL THEN
     RETURN;
   END IF;
@@ -39,6 +40,7 @@ BEGIN
   UPDATE bridge_mappings m
   SET present = (i.items[1] ->> 'active')::boolean, priority_level = (i.items[1] ->> 'priority')::smallint,
       starts_at = (i.items[1] ->> 'startsAt')::timestamptz, ends_at = (i.items[1] ->> 'endsAt')::timestamptz,
+      booking_digest = (i.items[1] ->> 'digest')::bigint,
       -- the rest as in bridge_gather
       due_at = CASE WHEN m.due_at <= now() THEN m.due_at ELSE now() END, lane = 0, attempt = 0, revision = m.revision + 1,
       changed_at = CASE WHEN m.due_at IS NULL THEN waiting.since ELSE coalesce(m.changed_at, waiting.since) END,
@@ -48,6 +50,8 @@ BEGIN
     SELECT ARRAY(
       SELECT jsonb_build_object('active', v.active, 'startsAt', v.starts_at, 'endsAt', v.ends_at, 'priority', v.priority_level,
         'resource', v.resource_id, 'room', r.id,
+        'digest', hash_record_extended(ROW(v.active, v.priority_level, v.starts_at, v.ends_at, v.all_day, v.title, v.description,
+          v.organizer_name, v.organizer_email, v.is_private), 0),
         'state', bridge_item_state(v.starts_at, v.ends_at, v.all_day, v.title, v.description, v.is_private)
           || CASE WHEN r.privacy IS NULL AND r.title_template IS NULL AND NOT EXISTS (
                SELECT FROM bridge_settings s WHERE s.name IN ('privacy', 'title_template') AND s.value NOT IN ('neutral', '{title}')) THEN '{}'
@@ -57,6 +61,9 @@ BEGIN
     OFFSET 0) i
   WHERE m.reservation_type = waiting.kind AND m.reservation_id = waiting.id AND cardinality(i.items) = 1
     AND m.resource_id = (i.items[1] ->> 'resource')::integer
+    -- whether one that is as it was needs anything is for bridge_gather to say
+    AND m.booking_digest IS DISTINCT FROM (i.items[1] ->> 'digest')::bigint
+    AND (m.present IS DISTINCT FROM (i.items[1] ->> 'active')::boolean OR m.present AND m.booking_seen IS DISTINCT FROM i.items[1] -> 'state')
     AND NOT EXISTS (SELECT FROM bridge_mappings o
                     WHERE o.reservation_type = waiting.kind AND o.reservation_id = waiting.id AND o.id <> m.id)
   RETURNING m AS mapping, i.items[1] AS item INTO folded;

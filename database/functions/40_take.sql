@@ -1,5 +1,20 @@
 -- A room is leased with what is due in it, and given back. Plans: see 30_fold.sql.
 
+-- A mapping beside its item, as bridge_work and bridge_lease give it. In SQL, so that it is inlined.
+CREATE OR REPLACE FUNCTION bridge_work_of(m bridge_mappings, item jsonb, opens timestamptz, closes timestamptz, covered boolean,
+  cover_confirmed boolean, elsewhere boolean) RETURNS json LANGUAGE sql STABLE AS $of$
+  SELECT json_build_object(
+    'id', m.id, 'reservationType', m.reservation_type, 'reservationId', m.reservation_id, 'eventId', m.outlook_event_id,
+    'status', m.sync_status, 'direction', m.sync_direction, 'generation', m.generation, 'revision', m.revision, 'createdAt', m.created_at,
+    'attempt', m.attempt, 'lane', m.lane, 'agreement', m.agreement, 'bookingBase', m.booking_base, 'outlookBase', m.outlook_base,
+    'outlookSeen', m.outlook_seen, 'active', (item ->> 'active')::boolean, 'booking', item -> 'state', 'unreadable', item -> 'unreadable',
+    'inWindow', (item ->> 'endsAt')::timestamptz > opens AND (item ->> 'startsAt')::timestamptz < closes,
+    'covered', covered, 'coverConfirmed', cover_confirmed, 'ended', coalesce((item ->> 'endsAt')::timestamptz, m.ends_at) <= now(), 'elsewhere', elsewhere,
+    'news', m.outlook_news, 'isOrganizer', m.is_organizer, 'iCalUId', m.ical_uid, 'originalStart', m.original_start,
+    'etag', m.outlook_etag, 'intent', m.event_intent, 'removing', m.removing, 'waitsFor', m.waits_for, 'renames', m.renames, 'conflict', m.conflict, 'error', m.error_message, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,
+    'bookingChangedAt', m.last_modified_booking)
+$of$;
+
 -- Mappings of one room, each with its item as it stands now: what decide needs, in one read. `known`: items that were read in
 -- this transaction, by mapping. `active` is null when the reservation has no row in this room any more, or one that fails
 -- (`unreadable`). `covered`,
@@ -67,16 +82,7 @@ BEGIN
       elsewhere := EXISTS (SELECT FROM bridge_items e
         WHERE e.reservation_type = m.reservation_type AND e.reservation_id = m.reservation_id);
     END IF;
-    answer := answer || json_build_object(
-      'id', m.id, 'reservationType', m.reservation_type, 'reservationId', m.reservation_id, 'eventId', m.outlook_event_id,
-      'status', m.sync_status, 'direction', m.sync_direction, 'generation', m.generation, 'revision', m.revision, 'createdAt', m.created_at,
-      'attempt', m.attempt, 'lane', m.lane, 'agreement', m.agreement, 'bookingBase', m.booking_base, 'outlookBase', m.outlook_base,
-      'outlookSeen', m.outlook_seen, 'active', active, 'booking', item -> 'state', 'unreadable', item -> 'unreadable',
-      'inWindow', ends > opens AND begins < closes,
-      'covered', covered, 'coverConfirmed', cover_confirmed, 'ended', coalesce(ends, m.ends_at) <= now(), 'elsewhere', elsewhere,
-      'news', m.outlook_news, 'isOrganizer', m.is_organizer, 'iCalUId', m.ical_uid, 'originalStart', m.original_start,
-      'etag', m.outlook_etag, 'intent', m.event_intent, 'removing', m.removing, 'waitsFor', m.waits_for, 'renames', m.renames, 'conflict', m.conflict, 'error', m.error_message, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,
-      'bookingChangedAt', m.last_modified_booking);
+    answer := answer || bridge_work_of(m, item, opens, closes, covered, cover_confirmed, elsewhere);
   END LOOP;
   RETURN array_to_json(answer);
 END $work$;
@@ -238,7 +244,12 @@ BEGIN
       IF room.baselined_at IS NULL OR room.reconciled_at IS NULL OR room.lease_owner IS NOT NULL THEN
         due := '[]';
       ELSIF is_one THEN
-        due := bridge_work(room.resource_id, ARRAY[one.mapping], span.opens, span.closes, jsonb_build_object((one.mapping).id, one.item));
+        -- the highest priority is covered by nothing, so there is nothing more to read
+        IF (one.mapping).priority_level <= 1 THEN
+          due := json_build_array(bridge_work_of(one.mapping, one.item, span.opens, span.closes, false, false, false));
+        ELSE
+          due := bridge_work(room.resource_id, ARRAY[one.mapping], span.opens, span.closes, jsonb_build_object((one.mapping).id, one.item));
+        END IF;
       ELSE
         due := bridge_due(room.resource_id, most, span.opens, span.closes, items, CASE WHEN is_narrow THEN changed END);
       END IF;

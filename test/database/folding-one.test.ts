@@ -22,7 +22,7 @@ async function left(db: TestDatabase, by: string) {
   }
 }
 
-const byOne = `SELECT taken, item - '{priority,resource,room}'::text[] AS item FROM bridge_fold_one()`;
+const byOne = `SELECT taken, item - '{priority,resource,room,digest}'::text[] AS item FROM bridge_fold_one()`;
 const byMany = `SELECT g.taken, (SELECT value FROM jsonb_each(g.items)) AS item FROM bridge_gather(7, 365, 1000) g`;
 
 /** Event 1 in room 101, an event of room 102, a booking and an allocation, all shown in Outlook. */
@@ -50,8 +50,8 @@ describe('one change leaves what the fold of many leaves', () => {
     ['a cancellation', 'UPDATE bb_event SET active = 0 WHERE id = 1'],
     [
       'one that is enabled again',
-      `${mappingSet(`sync_status = 'cancelled', present = false`)} UPDATE bb_event SET active = 0 WHERE id = 1; DELETE FROM bridge_changes;
-       UPDATE bb_event SET active = 1 WHERE id = 1`,
+      `UPDATE bb_event SET active = 0 WHERE id = 1; SELECT bridge_fold(7, 365, 1000);
+       ${mappingSet(`sync_status = 'cancelled', due_at = NULL`)} UPDATE bb_event SET active = 1 WHERE id = 1`,
     ],
     ['a private one', `UPDATE bb_event SET is_public = 0 WHERE id = 1`],
     ['a booking', `UPDATE bb_booking SET from_ = ${at(13)} WHERE id = 3`],
@@ -97,6 +97,12 @@ describe('one change leaves what the fold of many leaves', () => {
 describe('what is left to the fold of many', () => {
   test.each([
     ['nothing was mapped yet', event(5)],
+    ['nothing of it changed', 'UPDATE bb_event SET name = name WHERE id = 1'],
+    [
+      'it is cancelled already',
+      `${mappingSet(`sync_status = 'cancelled', present = false`)}
+      UPDATE bb_event SET active = 0, name = 'Renamed' WHERE id = 1`,
+    ],
     ['two reservations changed', `UPDATE bb_event SET name = 'Renamed'`],
     ['it is in two rooms', 'INSERT INTO bb_event_resource (event_id, resource_id) VALUES (1, 102)'],
     [
@@ -209,6 +215,30 @@ describe('one change beside others who are at it', () => {
       assert.deepEqual((await take(db.pool, { changedFirst: true })).folded, 0);
       await plan.query('ROLLBACK');
       assert.deepEqual((await take(db.pool, { changedFirst: true })).folded, 1);
+    } finally {
+      plan.release(true);
+    }
+  });
+
+  test('what somebody else folds beside it is not taken for it', async () => {
+    await using db = await settledWorld();
+    // the tests' own triggers write down each transition once, and would wait for the plan's
+    await db.query(renamed);
+    await fold(db);
+    await allSynced(db);
+    await db.query(`UPDATE bb_event SET name = 'Renamed again' WHERE id = 1`);
+    const plan = await db.pool.connect();
+    try {
+      await plan.query(`BEGIN; SET LOCAL bridge.plan = 'on'; SELECT bridge_fold(7, 365, 1000)`);
+      await db.query(`UPDATE bb_event SET name = 'Renamed too' WHERE id = 2`);
+      const { folded, rooms } = await take(db.pool, { changedFirst: true });
+      assert.deepEqual(
+        [folded, rooms.map(({ id, due }) => [id, due[0]?.booking?.title])],
+        [1, [[2, 'Renamed too']]],
+      );
+      assert.deepEqual(await db.query('SELECT reservation_id::integer AS id FROM bridge_changes'), [
+        { id: 1 },
+      ]);
     } finally {
       plan.release(true);
     }
