@@ -2,14 +2,15 @@
  * Access to the API. With a key set, every endpoint except the open ones requires a key or a browser session; changes with a
  * session must come from our own pages.
  *
- * Without a key the API serves this machine only: requests through a proxy (also one that sends no headers of its own), with
- * another host name (DNS rebinding) or none, and requests from a page of another origin are refused.
+ * Without a key the API serves this machine only: requests through a proxy, with another host name (DNS rebinding) or none, and
+ * requests from a page of another origin are refused. A proxy that sends no headers of its own looks like a program of this
+ * machine, which may speak HTTP/1.0 (PHP's file_get_contents does); `doctor` asks whether the public address opens the API.
  */
 import type { Context, MiddlewareHandler } from 'hono';
 import { html } from 'hono/html';
 import type { ApiKey } from '../config.ts';
 import { challenge, createKeyCheck, presentedKey, type KeyCheck } from './key.ts';
-import { bareProxySign, forwardingHeader, isFromOtherPage, isFromOwnPage, isLoopback } from './origin.ts';
+import { forwardingHeader, isFromOtherPage, isFromOwnPage, isLoopback } from './origin.ts';
 import { Problem } from './problem.ts';
 import { createSessions, type Sessions } from './session.ts';
 
@@ -27,8 +28,6 @@ export interface AuthOptions {
   readonly keys: readonly ApiKey[];
   /** The header, in lower case, with the user's name from a proxy; trusted only together with a key or session. */
   readonly userHeader?: string | null;
-  /** Where Microsoft reaches us: on a public address a proxy is in front, as we speak no TLS. */
-  readonly webhookBaseUrl?: string | null;
   /** Milliseconds on a monotonic clock. */
   readonly now?: () => number;
 }
@@ -37,22 +36,16 @@ export interface AuthOptions {
 export type Door = { readonly keys: KeyCheck; readonly sessions: Sessions } | null;
 
 /** Access control and the middleware that applies it to every endpoint. */
-export function createAuth({
-  keys,
-  userHeader = null,
-  webhookBaseUrl = null,
-  now = () => performance.now(),
-}: AuthOptions): {
+export function createAuth({ keys, userHeader = null, now = () => performance.now() }: AuthOptions): {
   readonly door: Door;
   readonly guard: MiddlewareHandler;
 } {
   const door = keys.length === 0 ? null : { keys: createKeyCheck(keys, now), sessions: createSessions(keys) };
-  const hasProxy = webhookBaseUrl !== null && !isLoopback(new URL(webhookBaseUrl).host);
   return {
     door,
     async guard(c, next) {
       if (!open.has(c.req.path)) {
-        const answer = door === null ? refuseStrangers(c, hasProxy) : await admit(c, door, userHeader);
+        const answer = door === null ? refuseStrangers(c) : await admit(c, door, userHeader);
         if (answer !== undefined) return answer;
         if (door === null && !doorstep.has(c.req.path)) c.set('caller', 'this machine');
       }
@@ -172,19 +165,12 @@ function showTheWay(c: Context): Response | Promise<Response> {
 }
 
 /** Throws unless the request was made on this machine and is addressed to it. */
-function refuseStrangers(c: Context, hasProxy: boolean): undefined {
+function refuseStrangers(c: Context): undefined {
   const hint =
     'Set API_KEY and send it as X-API-Key: without a key the API answers only requests from this machine.';
   const proxy = forwardingHeader(c);
   if (proxy !== null)
     throw new Problem(401, `The request came through a proxy (${proxy}), and no API key is set.`, hint);
-  const sign = bareProxySign(c, hasProxy);
-  if (sign !== null)
-    throw new Problem(
-      401,
-      `The request may have come through a proxy (${sign}), and no API key is set.`,
-      hint,
-    );
   const host = c.req.header('host');
   if (host === undefined || !isLoopback(host))
     throw new Problem(

@@ -5,7 +5,6 @@
  * from our own pages, independent of its body.
  */
 import { isIP } from 'node:net';
-import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
 
 /**
@@ -59,15 +58,3 @@ const forwarding =
 /** The header that reveals a proxy, or null. */
 export const forwardingHeader = (c: Context): string | null =>
   Object.keys(c.req.header()).find((name) => forwarding.test(name)) ?? null;
-
-/**
- * What a proxy does that forwards nothing of where a request came from, and names its own upstream as the host; null: nothing
- * of it. nginx' `proxy_pass` alone speaks HTTP/1.0, with `proxy_http_version 1.1` it sends `Connection: close`
- * (https://nginx.org/en/docs/http/ngx_http_proxy_module.html). Programs of this machine do the latter, too, so it counts only
- * where there is a proxy for certain.
- */
-export function bareProxySign(c: Context, hasProxy: boolean): string | null {
-  const { httpVersion, headers } = (c.env as HttpBindings).incoming;
-  if (httpVersion === '1.0') return 'HTTP/1.0';
-  return hasProxy && /^close$/i.test(headers.connection ?? '') ? 'Connection: close' : null;
-}
