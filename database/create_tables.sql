@@ -1619,7 +1619,9 @@ BEGIN
             THEN i.booking_seen = i.state OR i.sync_direction = 'outlook_to_booking' AND i.booking_digest = i.digest
             ELSE i.sync_status = 'cancelled' END
           THEN CASE WHEN i.due_at IS NOT NULL THEN 'busy'
-            WHEN i.outlook_news IS NULL AND i.sync_status IN ('synced', 'shadowed', 'cancelled') THEN 'rests' ELSE 'doubtful' END
+            -- an import that waits for approval is decided on once more, which says so
+            WHEN i.outlook_news IS NULL AND i.sync_status IN ('synced', 'shadowed', 'cancelled') 
+              AND i.state #> '{as,awaiting}' IS DISTINCT FROM 'true' THEN 'rests' ELSE 'doubtful' END
         WHEN i.booking_digest = i.digest THEN CASE WHEN i.due_at IS NOT NULL THEN 'busy' ELSE 'doubtful' END
         ELSE 'changed' END AS verdict
     FROM (
@@ -3664,7 +3666,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'ef0ba7de7855eb90a1f79f800dcf04608dd11a6a80da37001d402ecdd64874aa ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '63cb3150fd1f8935a3e385e0f265464e932916c59c908905d055dd76b94734e5 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

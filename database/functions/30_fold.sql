@@ -103,7 +103,9 @@ BEGIN
             THEN i.booking_seen = i.state OR i.sync_direction = 'outlook_to_booking' AND i.booking_digest = i.digest
             ELSE i.sync_status = 'cancelled' END
           THEN CASE WHEN i.due_at IS NOT NULL THEN 'busy'
-            WHEN i.outlook_news IS NULL AND i.sync_status IN ('synced', 'shadowed', 'cancelled') THEN 'rests' ELSE 'doubtful' END
+            -- an import that waits for approval is decided on once more, which says so
+            WHEN i.outlook_news IS NULL AND i.sync_status IN ('synced', 'shadowed', 'cancelled') 
+              AND i.state #> '{as,awaiting}' IS DISTINCT FROM 'true' THEN 'rests' ELSE 'doubtful' END
         WHEN i.booking_digest = i.digest THEN CASE WHEN i.due_at IS NOT NULL THEN 'busy' ELSE 'doubtful' END
         ELSE 'changed' END AS verdict
     FROM (

@@ -231,7 +231,9 @@ export async function markRooms(db: Queryable, told: readonly NotifiedRoom[]): P
         UPDATE bridge_room_state s SET pull_due_at = due.at FROM due WHERE s.resource_mapping_id = due.id
         RETURNING ceil(extract(epoch FROM due.at - now()) * 1000)::integer AS ms
       ), hinted AS (
-        SELECT t.resource_mapping_id AS id FROM bridge_room_state t JOIN bridge_resource_mappings r ON r.id = t.resource_mapping_id
+        -- as its row is once it is locked: a drain may have dealt with all earlier hints meanwhile
+        SELECT t.resource_mapping_id AS id, t.hinted_at IS NULL OR t.sure_at IS NULL AS is_unmarked
+        FROM bridge_room_state t JOIN bridge_resource_mappings r ON r.id = t.resource_mapping_id
         WHERE t.resource_mapping_id IN (SELECT h.room FROM jsonb_to_recordset($3) AS h (room integer))
           AND r.active = 1 AND r.sync_direction <> 'booking_to_outlook'
         ORDER BY 1 FOR UPDATE OF t
@@ -243,13 +245,11 @@ export async function markRooms(db: Queryable, told: readonly NotifiedRoom[]): P
           DO UPDATE SET deleted = excluded.deleted, etag = excluded.etag, hinted_at = excluded.hinted_at
         RETURNING resource_mapping_id AS id
       ), told AS (
-        -- as its row is now: whoever had it may have dealt with all earlier hints meanwhile
         UPDATE bridge_room_state s SET hinted_at = coalesce(s.hinted_at, clock_timestamp()),
           sure_at = coalesce(s.sure_at, greatest(now() + $4::float8 * interval '1 millisecond',
             coalesce(s.pulled_at, '-infinity') + $5::float8 * interval '1 millisecond'))
-        WHERE s.resource_mapping_id IN (SELECT id FROM stored)
-        -- one that was told of before is known already
-        RETURNING CASE WHEN s.hinted_at >= now() THEN 0 END AS ms)
+        FROM hinted WHERE s.resource_mapping_id = hinted.id AND hinted.is_unmarked AND hinted.id IN (SELECT id FROM stored)
+        RETURNING 0 AS ms)
       SELECT array_agg(DISTINCT ms) FILTER (WHERE ms > 0) AS later,
         CASE WHEN count(*) FILTER (WHERE ms <= 0) > 0 THEN bridge_wake() END
       FROM (SELECT ms FROM marked UNION ALL SELECT ms FROM told) AS all_rooms`,
