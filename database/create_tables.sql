@@ -1397,7 +1397,7 @@ END $unreadable$;
 $functions$;
 
   EXECUTE $functions$
--- One slot is shown once: what lies wholly under items of higher priority has no event of its own (5.4 of the design).
+-- One slot is shown once: what lies wholly under items of higher priority has no event of its own.
 
 -- Whether a mapping covers what lies beneath it: Outlook shows it in its place, or is about to. What was refused, or was
 -- tried so often without success that nobody knows when it will be shown, covers nothing, unless Outlook shows an earlier
@@ -2724,7 +2724,8 @@ END $reconcile$;
 $functions$;
 
   EXECUTE $functions$
--- An event is given to a mapping. No other statement does that but the settlement of what was written (bridge_settle).
+-- A mapping gets an event that was there already. (One that was written or imported it gets by its settlement, bridge_settle and
+-- bridge_write_booking; a reservation that replaces another one takes over that one's, bridge_hand_over.)
 
 -- Gives events to mappings that wait for one (see sync/match): to the mapping `id`, or to that of the reservation `type` and
 -- `reservation`, which is made if there is none in this room. `was`: the event it knew when this was decided, `revision` (if
@@ -3666,7 +3667,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '63cb3150fd1f8935a3e385e0f265464e932916c59c908905d055dd76b94734e5 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '71aa3699cc9b5effa40a80c15922baeb4e609775a22ef85a61b3324f0c6167c8 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

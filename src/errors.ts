@@ -1,6 +1,6 @@
 /**
- * Errors say what to do next. The edge that saw the failure (outlook/http.ts by status, database.ts by
- * SQLSTATE) decides the kind once; nothing further in reads a status code. Anything that is none of these
+ * Errors say what to do next. The edge that saw the failure (outlook/failure.ts by status, database.ts by
+ * SQLSTATE) decides the kind once; nothing outside `outlook/` reads a status code. Anything that is none of these
  * is a bug: its stack is logged, its item is parked, and the daemon goes on.
  */
 

@@ -82,8 +82,8 @@ export type Write =
       readonly eventId: string;
       readonly change: ItemChange;
       readonly whole: Item;
-      /** It is shown as busy, or as tentative where `whole` is, from now on. */
-      readonly busy?: boolean;
+      /** Its `showAs` is written as well: busy, or tentative where `whole` is. */
+      readonly showAs?: boolean;
       /** The reservation that it belongs to from now on. */
       readonly properties?: ReservationKey;
       /** The version to change; another one is a Conflict where Graph looks at it (`If-Match`). Null: whatever is there. */
@@ -97,7 +97,7 @@ export type Write =
  * idempotency key belongs to an earlier, different create (`existingId` if Graph named it). `failed`: a Retryable,
  * Permanent or Conflict. `acceptedAt` is `performance.now()` of the answer.
  */
-export type Written = {
+export type WriteAnswer = {
   readonly acceptedAt: number;
   readonly callMs: number;
   readonly requestId?: string;

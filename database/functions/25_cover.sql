@@ -1,4 +1,4 @@
--- One slot is shown once: what lies wholly under items of higher priority has no event of its own (5.4 of the design).
+-- One slot is shown once: what lies wholly under items of higher priority has no event of its own.
 
 -- Whether a mapping covers what lies beneath it: Outlook shows it in its place, or is about to. What was refused, or was
 -- tried so often without success that nobody knows when it will be shown, covers nothing, unless Outlook shows an earlier

@@ -1,4 +1,5 @@
--- An event is given to a mapping. No other statement does that but the settlement of what was written (bridge_settle).
+-- A mapping gets an event that was there already. (One that was written or imported it gets by its settlement, bridge_settle and
+-- bridge_write_booking; a reservation that replaces another one takes over that one's, bridge_hand_over.)
 
 -- Gives events to mappings that wait for one (see sync/match): to the mapping `id`, or to that of the reservation `type` and
 -- `reservation`, which is made if there is none in this room. `was`: the event it knew when this was decided, `revision` (if

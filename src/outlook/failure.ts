@@ -1,4 +1,4 @@
-/** Refusals of Graph and of the network, as our three kinds of errors. The only place that reads a status code. */
+/** Refusals of Graph and of the network, as our three kinds of errors. Everything outside `outlook/` sees these errors, never a status code. */
 import { Conflict, Permanent, Retryable, messageOf, type Reach, type RefusedFor } from '../errors.ts';
 import { membersOf, textOf } from './format.ts';
 import { cut } from './text.ts';

@@ -44,7 +44,7 @@ export interface Format {
   /** The body of a create. Throws Permanent for an item with invalid times. */
   toGraph(item: Item, properties: ReservationKey, transactionId: string): GraphEventBody;
   /** The body of a PATCH: the changed fields, and those that belong to them. Throws as `toGraph`. */
-  toPatch(change: ItemChange, whole: Item, busy?: boolean): GraphEventBody;
+  toPatch(change: ItemChange, whole: Item, writesShowAs?: boolean): GraphEventBody;
   /** The body of a PATCH of both times in UTC, used if Exchange's rules of the zone differ from ours. */
   timesInUtc(item: Item): GraphEventBody;
   /** Parses an event of Graph. Throws Permanent if it is not an event with an id. */
@@ -92,9 +92,9 @@ export function createFormat(options: FormatOptions): Format {
     return Object.keys(as).length === 0 ? {} : { as };
   };
 
-  function toPatch(change: ItemChange, whole: Item, busy = false): GraphEventBody {
+  function toPatch(change: ItemChange, whole: Item, writesShowAs = false): GraphEventBody {
     const shown = show(whole);
-    const patch: GraphEventBody = busy ? { showAs: showAsOf(shown) } : {};
+    const patch: GraphEventBody = writesShowAs ? { showAs: showAsOf(shown) } : {};
     const flips = change.isPrivate !== undefined;
     if (flips || change.title !== undefined) patch.subject = shown.title;
     if (flips || change.description !== undefined) patch.body = bodyOf(shown);

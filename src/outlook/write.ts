@@ -1,7 +1,7 @@
 /** Writes into room calendars, singly or in batches, with the result of each. */
 import { messageOf } from '../errors.ts';
 import { sendBatched, sendOne, type BatchAnswer } from './batch.ts';
-import { itemOf, type Mailbox, type OutlookEvent, type Write, type Written } from '../event.ts';
+import { itemOf, type Mailbox, type OutlookEvent, type Write, type WriteAnswer } from '../event.ts';
 import { isGone, isTaken, type Answer } from './failure.ts';
 import type { ItemChange } from '../item.ts';
 import { meetingOf, membersOf, propertiesOf, textOf, type Format, type GraphEventBody } from './format.ts';
@@ -47,9 +47,9 @@ export function createWrite({ http, format, narrow, batchSize }: WriteOptions) {
   async function inUtcIfMoved(
     room: Mailbox,
     write: Write,
-    written: Written,
+    written: WriteAnswer,
     signal: AbortSignal,
-  ): Promise<Written> {
+  ): Promise<WriteAnswer> {
     if (write.do === 'remove' || written.outcome !== 'written' || written.event === null) return written;
     const { event } = written;
     if (!isMoved(write, event, format)) return written;
@@ -71,7 +71,7 @@ export function createWrite({ http, format, narrow, batchSize }: WriteOptions) {
     room: Mailbox,
     writes: readonly Write[],
     signal: AbortSignal,
-  ): Promise<Written[]> {
+  ): Promise<WriteAnswer[]> {
     signal.throwIfAborted();
     // a body may contain a join block: read, edit, write
     const texts = writes.filter((one) => one.do === 'change' && touchesBody(one.change));
@@ -115,7 +115,7 @@ const bodyOf = (room: Mailbox, eventId: string): Call => ({
 /** With the join block of the existing event. */
 function patchBody(write: Extract<Write, { do: 'change' }>, format: Format, there: unknown): GraphEventBody {
   const patch = {
-    ...format.toPatch(write.change, write.whole, write.busy),
+    ...format.toPatch(write.change, write.whole, write.showAs),
     ...(write.properties === undefined ? {} : propertiesOf(write.properties)),
   };
   const event = membersOf(there);
@@ -165,7 +165,13 @@ const patchOf = (room: Mailbox, eventId: string, body: string): Call => ({
   prefer: preferEvents,
 });
 
-function writtenOf(write: Write, call: Call, answer: BatchAnswer, http: GraphHttp, format: Format): Written {
+function writtenOf(
+  write: Write,
+  call: Call,
+  answer: BatchAnswer,
+  http: GraphHttp,
+  format: Format,
+): WriteAnswer {
   if (answer instanceof Error)
     return { acceptedAt: performance.now(), callMs: 0, outcome: 'failed', error: answer };
   const { at, ms, requestId, status } = answer;

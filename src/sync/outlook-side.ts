@@ -2,12 +2,12 @@
  * What the sync needs of Outlook. `outlook/` fits this by its shape (it need not import it), and so does the
  * fake in the tests; `daemon/core.ts` joins the two, where the compiler checks the fit.
  */
-import type { DeltaAnswer, Mailbox, OutlookEvent, SeriesPattern, Write, Written } from '../event.ts';
+import type { DeltaAnswer, Mailbox, OutlookEvent, SeriesPattern, Write, WriteAnswer } from '../event.ts';
 import type { BookedItem } from '../appearance.ts';
 import type { ReservationKey } from '../item.ts';
 import type { ClaimRead } from './decide/claim.ts';
 
-export type { OutlookEvent, Write, Written } from '../event.ts';
+export type { OutlookEvent, Write, WriteAnswer } from '../event.ts';
 
 export interface OutlookSide {
   /** What Outlook shall show of an item: privacy, default titles, lengths. The same item gives the same form. */
@@ -18,7 +18,7 @@ export interface OutlookSide {
    * Carries out independent writes to one mailbox and answers in their order; never throws for one of them.
    * Singles up to four at a time, `$batch` when there are more. An aborted `signal` rejects as a whole.
    */
-  write(room: Mailbox, writes: readonly Write[], signal: AbortSignal): Promise<Written[]>;
+  write(room: Mailbox, writes: readonly Write[], signal: AbortSignal): Promise<WriteAnswer[]>;
   /** What the room's default calendar says of whose it is. */
   readClaim(room: Mailbox, signal: AbortSignal): Promise<ClaimRead>;
   /** Writes a claim over what is there. Null: written; else why the mailbox takes none. */

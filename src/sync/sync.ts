@@ -23,7 +23,7 @@ import { createTroubles } from './apply/troubles.ts';
 import { patiently } from './store/patiently.ts';
 import { listWindow } from './store/pull-store.ts';
 import { withPrivacy } from './with-privacy.ts';
-import { withoutClaimedEvents } from './match/free-events.ts';
+import { withoutClaimedEvents } from './match/unclaimed-events.ts';
 import { createWriteBack } from './apply/write-booking.ts';
 
 export interface SyncOptions {

@@ -2,14 +2,14 @@
 import { readAbilities } from '../abilities.ts';
 import type { Queryable } from '../database.ts';
 import { Permanent, Retryable } from '../errors.ts';
-import type { OutlookSide, Write, Written } from './outlook-side.ts';
+import type { OutlookSide, Write, WriteAnswer } from './outlook-side.ts';
 
 type Change = Extract<Write, { do: 'change' }>;
 
 /** A change without what would make the event public; null: nothing of it is left. */
 function kept(write: Change): Change | null {
   const { isPrivate: _, ...change } = write.change;
-  const isEmpty = Object.keys(change).length === 0 && write.busy !== true && write.properties === undefined;
+  const isEmpty = Object.keys(change).length === 0 && write.showAs !== true && write.properties === undefined;
   return isEmpty ? null : { ...write, change };
 }
 
@@ -29,12 +29,12 @@ export function withPrivacy(db: Queryable, outlook: OutlookSide): OutlookSide {
         signal,
       );
       let at = 0;
-      const answers: Written[] = [];
+      const answers: WriteAnswer[] = [];
       for (const [place, write] of all.entries())
         answers.push(write === null ? await asItIs((writes[place] as Change).eventId, signal) : sent[at++]!);
       return answers;
 
-      async function asItIs(eventId: string, stopped: AbortSignal): Promise<Written> {
+      async function asItIs(eventId: string, stopped: AbortSignal): Promise<WriteAnswer> {
         const began = performance.now();
         const event = await outlook.read(room, eventId, stopped).catch((error: unknown) => {
           if (error instanceof Retryable || error instanceof Permanent) return error;

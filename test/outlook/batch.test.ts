@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { itemOf } from '../../src/event.ts';
 import type { Item } from '../../src/item.ts';
-import type { Write, Written } from '../../src/event.ts';
+import type { Write, WriteAnswer } from '../../src/event.ts';
 import { answeredEvent } from './exchange.ts';
 import { wrongWith } from './graph-schema.ts';
 import {
@@ -18,7 +18,7 @@ import {
 
 const many = (count: number, change: Partial<Item> = {}) =>
   Array.from({ length: count }, (_, n) => create(n + 1, { title: `Class ${n + 1}`, ...change }));
-const titleOf = (written: Written) =>
+const titleOf = (written: WriteAnswer) =>
   written.outcome === 'written' ? written.event && itemOf(written.event.shows)?.title : written.outcome;
 
 interface Inner {

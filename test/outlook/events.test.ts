@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { itemOf } from '../../src/event.ts';
 import { Conflict, Permanent, Retryable } from '../../src/errors.ts';
 import { changedFields, type Item } from '../../src/item.ts';
-import type { Written } from '../../src/event.ts';
+import type { WriteAnswer } from '../../src/event.ts';
 import { idMark, typeMark } from '../../src/outlook/format.ts';
 import { answeredEvent } from './exchange.ts';
 import { wrongWith } from './graph-schema.ts';
@@ -22,7 +22,7 @@ import {
 const anna = 'anna@sandbox.example';
 const december = ['2026-12-01T00:00:00Z', '2027-01-01T00:00:00Z'] as const;
 
-const eventOf = (written: Written | undefined) => {
+const eventOf = (written: WriteAnswer | undefined) => {
   if (written?.outcome !== 'written' || written.event === null) throw new Error(JSON.stringify(written));
   return written.event;
 };

@@ -2,7 +2,7 @@
 import { Permanent, type Retryable } from '../../src/errors.ts';
 import { itemOf, type DeltaAnswer, type Mailbox } from '../../src/event.ts';
 import { sameItem, type Item, type ReservationKey } from '../../src/item.ts';
-import type { OutlookEvent, OutlookSide, Write, Written } from '../../src/sync/outlook-side.ts';
+import type { OutlookEvent, OutlookSide, Write, WriteAnswer } from '../../src/sync/outlook-side.ts';
 
 interface Kept extends OutlookEvent {
   readonly mailbox: string;
@@ -56,7 +56,7 @@ export function createOutlookInMemory() {
     | null = null;
   let once: (() => Promise<void>) | null = null;
   let onceRead: (() => Promise<void>) | null = null;
-  let failing: ((write: Write, apply: () => OutlookEvent | null) => Written | null) | null = null;
+  let failing: ((write: Write, apply: () => OutlookEvent | null) => WriteAnswer | null) | null = null;
 
   /** What mailboxes are called by, beside their addresses; null: not any more. */
   const named = new Map<string, string | null>();
@@ -104,7 +104,7 @@ export function createOutlookInMemory() {
     changed.push(event.id);
   }
 
-  function carryOut(room: Mailbox, write: Write): Written {
+  function carryOut(room: Mailbox, write: Write): WriteAnswer {
     const mailbox = boxOf(room);
     const stamp = { ...done, acceptedAt: performance.now() };
     if (write.do === 'create') {
@@ -133,7 +133,7 @@ export function createOutlookInMemory() {
     const carried = Object.keys(write.change) as (keyof Item)[];
     const after = {
       ...event,
-      ...as(write.busy === true ? 'occupied' : event.shows.is, {
+      ...as(write.showAs === true ? 'occupied' : event.shows.is, {
         ...event.item!,
         ...Object.fromEntries(carried.map((field) => [field, written[field]])),
       }),
@@ -166,7 +166,7 @@ export function createOutlookInMemory() {
         writes.push({ mailbox: room.mailbox, write });
         if (named.get(room.mailbox) === null)
           return { ...done, acceptedAt: performance.now(), outcome: 'failed', error: unknownMailbox() };
-        let applied: Written | null = null;
+        let applied: WriteAnswer | null = null;
         const apply = () => {
           applied = carryOut(room, write);
           return applied.outcome === 'written' ? applied.event : null;
@@ -370,7 +370,7 @@ export function createOutlookInMemory() {
   };
 }
 
-export const failed = (error: Retryable | Permanent): Written => ({
+export const failed = (error: Retryable | Permanent): WriteAnswer => ({
   acceptedAt: performance.now(),
   callMs: 1,
   outcome: 'failed',

@@ -7,7 +7,7 @@ import type { OutlookSide } from '../outlook-side.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { listWindow, noteRemovals } from '../store/pull-store.ts';
 import { failingAs } from '../store/failing.ts';
-import { settleEach, type CreatesDue, type Settlement, type Written } from '../store/settle.ts';
+import { settleEach, type CreatesDue, type Settlement, type SettleAnswer } from '../store/settle.ts';
 import { isMapped, isUnmapped, type Mapped, type WorkItem } from '../store/work-item.ts';
 import { together } from '../together.ts';
 import type { ConflictPolicy, Decision, Facing } from './decision.ts';
@@ -26,7 +26,7 @@ export interface Applied extends Drained {
   /** What was settled with its write into the booking system. */
   readonly done: readonly Done[];
   /** What writing down told; null: there was nothing to write down. */
-  readonly written: Written | null;
+  readonly written: SettleAnswer | null;
   readonly creates: CreatesDue | null;
   /** What was decided about each mapping of a reservation that could be read. */
   readonly decided: readonly Decision[];

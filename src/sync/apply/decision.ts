@@ -98,7 +98,7 @@ function actionOn(
 function wantedOf({ covered, coverConfirmed, inWindow }: Mapped, item: BookedItem | null): Wanted {
   if (item === null) return { is: 'nothing' };
   if (covered) return { is: 'item', item, place: coverConfirmed ? 'covered' : 'to be covered' };
-  return { is: 'item', item, place: inWindow === true ? 'free' : 'outside' };
+  return { is: 'item', item, place: inWindow === true ? 'uncovered' : 'outside' };
 }
 
 function intentOf({ intent }: Mapped): 'remove' | 'renew' | null {

@@ -3,7 +3,7 @@ import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
 import { isOwnCreate } from '../match/idempotency-key.ts';
 import type { Candidates } from '../match/candidates.ts';
-import { match, meetingKey, vacancyOf, type FreeEvent, type Match } from '../match/match.ts';
+import { match, meetingKey, vacancyOf, type UnclaimedEvent, type Match } from '../match/match.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { storeVerified } from '../store/observed.ts';
 import { listWindow, type RoomMapping } from '../store/pull-store.ts';
@@ -26,7 +26,7 @@ export function createFindMapping({ db, outlook, window }: FindMappingOptions) {
   /** A mapping that knows another event of the same meeting is read first: is that gone? Throws as the calls do. */
   return async function findMapping(
     room: LeasedRoom,
-    event: OutlookEvent & Pick<FreeEvent, 'remembered'>,
+    event: OutlookEvent & Pick<UnclaimedEvent, 'remembered'>,
     mappings: Candidates['mappings'],
     signal: AbortSignal,
   ): Promise<FoundMapping> {

@@ -1,6 +1,6 @@
 /** Brings decisions of one leased room to Outlook. It neither decides nor settles. */
 import { Conflict, Permanent, Retryable } from '../../errors.ts';
-import { isGivenBack, itemOf, type OutlookEvent, type Write, type Written } from '../../event.ts';
+import { isGivenBack, itemOf, type OutlookEvent, type Write, type WriteAnswer } from '../../event.ts';
 import { idempotencyKey, isOwnCreate, type Create } from '../match/idempotency-key.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
@@ -12,7 +12,14 @@ import { outcome, type Outcome } from './outcome.ts';
 import { isThere, ours, type Sight } from './read.ts';
 import { failed, keyUnread } from './settlement/failed.ts';
 import { withoutCall } from './settlement/without-call.ts';
-import { adopted, agreed, declined, goneMeanwhile, keyUsedUp, removedUnseen } from './settlement/written.ts';
+import {
+  adopted,
+  declined,
+  goneMeanwhile,
+  keyUsedUp,
+  outlookTook,
+  removedUnseen,
+} from './settlement/written.ts';
 import type { Troubles } from './troubles.ts';
 
 /** What the organiser of a meeting reads. */
@@ -42,7 +49,7 @@ export function createIntoOutlook(options: IntoOutlookOptions) {
   /** How Outlook took the creates of this room; `held` waited for the one that was sent. */
   function creates(
     room: LeasedRoom,
-    answers: readonly Written[],
+    answers: readonly WriteAnswer[],
     held: readonly Decision[],
   ): CreatesDue | null {
     const refused = answers.flatMap((answer) => (isRefusedCreate(answer) ? [answer.error] : []));
@@ -130,13 +137,13 @@ function writeOf(decision: Decision, room: LeasedRoom, installationId: string): 
         transactionId: idempotencyKey(createOf(mapped, room), installationId),
       };
     case 'change':
-      if (Object.keys(action.change).length === 0 && action.busy !== true && !mapped.renames) return null;
+      if (Object.keys(action.change).length === 0 && action.showAs !== true && !mapped.renames) return null;
       return {
         do: 'change',
         eventId: eventOf(decision)!,
         change: action.change,
         whole: action.item,
-        ...(action.busy === true ? { busy: true } : {}),
+        ...(action.showAs === true ? { showAs: true } : {}),
         ...(mapped.renames ? { properties: mapped.reservation } : {}),
         etag: versionOf(decision),
       };
@@ -167,7 +174,7 @@ const createOf = (mapped: Mapped, { resourceId }: LeasedRoom): Create => ({
 
 async function settlementOf(
   decision: Decision,
-  answer: Written,
+  answer: WriteAnswer,
   writing: Writing,
   signal: AbortSignal,
 ): Promise<Settlement> {
@@ -179,7 +186,7 @@ async function settlementOf(
       if (decision.action.do === 'create' && answer.event !== null && isGivenBack(answer.event.shows))
         return { ...keyUsedUp(decision, random), ...call };
       return {
-        ...agreed(decision, answer.event),
+        ...outlookTook(decision, answer.event),
         ...call,
         sinceAcceptedMs: performance.now() - answer.acceptedAt,
       };
@@ -190,7 +197,7 @@ async function settlementOf(
       return { ...(await takenKey(decision, answer.existingId, writing, signal)), ...call };
     case 'failed':
       return decision.action.do === 'remove' && (await isGoneAnyway(decision, answer.error, writing, signal))
-        ? { ...agreed(decision, null), ...call }
+        ? { ...outlookTook(decision, null), ...call }
         : { ...failed(decision, answer.error, random), ...call };
   }
 }
@@ -213,8 +220,8 @@ async function isGoneAnyway(
 
 /** Refused for no reason of its own: the others will be, too. */
 const isRefusedCreate = (
-  answer: Written,
-): answer is Written & { readonly outcome: 'failed'; readonly error: Retryable | Permanent } =>
+  answer: WriteAnswer,
+): answer is WriteAnswer & { readonly outcome: 'failed'; readonly error: Retryable | Permanent } =>
   answer.outcome === 'failed' &&
   (answer.error instanceof Retryable || answer.error instanceof Permanent) &&
   answer.error.reach === 'item' &&

@@ -25,7 +25,7 @@ export type Wanted =
        * covered: items of higher priority take its whole time (one slot is shown once), and all of them are in Outlook; to be
        * covered: not all of them yet; outside: of the days that are kept equal.
        */
-      readonly place: 'free' | 'covered' | 'to be covered' | 'outside';
+      readonly place: 'uncovered' | 'covered' | 'to be covered' | 'outside';
     };
 type There = Extract<Wanted, { is: 'item' }>;
 
@@ -69,8 +69,8 @@ export type Action =
       readonly do: 'change';
       readonly item: Item;
       readonly change: ItemChange;
-      /** The event is shown otherwise than as busy, or as tentative where `item` is, and so from now on. */
-      readonly busy?: true;
+      /** The `showAs` of the event is written as well: busy, or tentative where `item` is. */
+      readonly showAs?: true;
       readonly toBooking: ItemChange;
       readonly open: readonly string[];
       readonly overruled: readonly string[];
@@ -200,9 +200,9 @@ function bothThere(sides: Both, wanted: BookedItem): Action {
   // is unknown does not
   const before = sides.shows?.is === 'occupied' ? sides.shows.tentative === true : isTentative(agreed);
   const isOtherwise = isFree || (isOurs && before !== isTentative(wanted));
-  const busy = isOtherwise ? ({ busy: true } as const) : {};
+  const showAs = isOtherwise ? ({ showAs: true } as const) : {};
   if (agreed === null || shown === null)
-    return found(sides, wanted, differing(agreed ?? shown, wanted), busy);
+    return found(sides, wanted, differing(agreed ?? shown, wanted), showAs);
   const revived = sides.time === 'revived' ? ofRevived(sides, wanted, shown) : null;
   if (revived !== null) return revived;
   const byBooking = direction === 'outlook_to_booking' ? {} : changedFields(agreed, wanted);
@@ -225,7 +225,7 @@ function bothThere(sides: Both, wanted: BookedItem): Action {
   const change = { ...merged.toOutlook, ...unsure };
   if (Object.keys(change).length + Object.keys(toBooking).length + open.length === 0 && !isOtherwise)
     return nothing;
-  return changing(wanted, { change, ...busy, toBooking, open, overruled });
+  return changing(wanted, { change, ...showAs, toBooking, open, overruled });
 }
 
 /** An event that was found rather than written: only what differs from it is written, if it is ours to write. */
@@ -233,13 +233,13 @@ function found(
   { isOrganizer, direction }: Both,
   wanted: BookedItem,
   change: ItemChange,
-  busy: { readonly busy?: true },
+  showAs: { readonly showAs?: true },
 ): Action {
   // somebody else's meeting at another time
   if (!isOrganizer && direction !== 'outlook_to_booking' && touchesTimes(change)) return { do: 'detach' };
   if (!isOrganizer || direction === 'outlook_to_booking') return nothing;
-  if (Object.keys(change).length === 0 && busy.busy !== true) return nothing;
-  return changing(wanted, { change, ...busy });
+  if (Object.keys(change).length === 0 && showAs.showAs !== true) return nothing;
+  return changing(wanted, { change, ...showAs });
 }
 
 /**
@@ -273,7 +273,7 @@ function freeForOthers({ choice, direction }: Both, wanted: Item): Action {
   if (direction === 'booking_to_outlook') return nothing;
   if (choice?.by !== 'person') return { do: 'ask', about: 'free' };
   if (choice.side !== 'booking') return { do: 'cancel-booking' };
-  return changing(wanted, { busy: true });
+  return changing(wanted, { showAs: true });
 }
 
 /** What the booking system changed goes back to what Outlook shows. */

@@ -4,11 +4,11 @@ import { itemOf } from '../../event.ts';
 import type { Id } from '../../id.ts';
 import type { Item, ReservationKey } from '../../item.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
-import type { FreeEvent, Ground, Match } from './match.ts';
+import type { UnclaimedEvent, Ground, Match } from './match.ts';
 
 /** See `bridge_attach`. */
 export interface Attachment extends Pick<
-  FreeEvent,
+  UnclaimedEvent,
   'isOrganizer' | 'iCalUId' | 'originalStart' | 'seriesMasterId'
 > {
   /** The mapping; null: that of the reservation, which may have none yet. */
@@ -38,7 +38,7 @@ const reasons: Readonly<Record<Ground, string>> = {
   series: 'its series was moved',
 };
 
-const factsOf = ({ id, isOrganizer, iCalUId, originalStart, seriesMasterId }: FreeEvent) => ({
+const factsOf = ({ id, isOrganizer, iCalUId, originalStart, seriesMasterId }: UnclaimedEvent) => ({
   eventId: id,
   isOrganizer,
   iCalUId,
@@ -48,7 +48,7 @@ const factsOf = ({ id, isOrganizer, iCalUId, originalStart, seriesMasterId }: Fr
 
 /** A matched event takes the place of the one that is gone, or is what the mapping finds: then only what differs is written. */
 export function attachmentOf(
-  { vacancy, event, by }: Match<FreeEvent>,
+  { vacancy, event, by }: Match<UnclaimedEvent>,
   how: { readonly kept?: boolean; readonly lane?: 0 | 1 } = {},
 ): Attachment {
   const kept = how.kept ?? vacancy.state === 'lost';
@@ -67,7 +67,7 @@ export function attachmentOf(
 }
 
 /** The event of a reservation that has no mapping in this room. */
-export const attachmentTo = ({ type, id }: ReservationKey, event: FreeEvent): Attachment => ({
+export const attachmentTo = ({ type, id }: ReservationKey, event: UnclaimedEvent): Attachment => ({
   id: null,
   type,
   reservation: id,
@@ -81,7 +81,7 @@ export const attachmentTo = ({ type, id }: ReservationKey, event: FreeEvent): At
   reason: reasons.properties,
 });
 
-const isBusy = ({ shows }: FreeEvent) => shows.is === 'occupied' && shows.tentative !== true;
+const isBusy = ({ shows }: UnclaimedEvent) => shows.is === 'occupied' && shows.tentative !== true;
 
 /** Somebody's meeting goes back to the reservation that moved away from it; its times are an edit in Outlook then. */
 export function attachmentBack(
@@ -91,7 +91,7 @@ export function attachmentBack(
     readonly eventId: string | null;
     readonly booking: Item;
   },
-  event: FreeEvent,
+  event: UnclaimedEvent,
 ): Attachment {
   const { booking } = other;
   const { startsAt, endsAt, allDay } = booking;

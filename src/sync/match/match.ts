@@ -7,7 +7,7 @@ import type { Id } from '../../id.ts';
 import type { Item, ReservationKey } from '../../item.ts';
 
 /** An event that belongs to no mapping, by what identifies it. */
-export interface FreeEvent extends Pick<
+export interface UnclaimedEvent extends Pick<
   OutlookEvent,
   'id' | 'iCalUId' | 'originalStart' | 'seriesMasterId' | 'properties' | 'isOrganizer' | 'shows'
 > {
@@ -91,7 +91,7 @@ function stateOf({ eventId, status, news, intent, due, present }: Holder): Vacan
 }
 
 /** Which event belongs to which mapping; each of them once, the surest first. */
-export function match<Event extends FreeEvent>(
+export function match<Event extends UnclaimedEvent>(
   vacancies: readonly Vacancy[],
   events: readonly Event[],
 ): Match<Event>[] {
@@ -128,9 +128,9 @@ export function match<Event extends FreeEvent>(
 
 interface Key {
   readonly by: Ground;
-  readonly ofEvent: (event: FreeEvent) => string | null;
+  readonly ofEvent: (event: UnclaimedEvent) => string | null;
   readonly ofVacancy: (vacancy: Vacancy) => readonly string[];
-  readonly agrees: (vacancy: Vacancy, event: FreeEvent) => boolean;
+  readonly agrees: (vacancy: Vacancy, event: UnclaimedEvent) => boolean;
 }
 
 /** Titles as people compare them: without case, white space and composition. */
@@ -143,26 +143,26 @@ const reservationKey = ({ type, id }: ReservationKey) => `${type}/${id}`;
 export const meetingKey = ({
   iCalUId,
   originalStart,
-}: Pick<FreeEvent, 'originalStart'> & { iCalUId: string | null }) =>
+}: Pick<UnclaimedEvent, 'originalStart'> & { iCalUId: string | null }) =>
   iCalUId === null || iCalUId === '' ? null : `${iCalUId} ${instantOf(originalStart)}`;
 /** What an event that is matched shows. */
-const shownBy = ({ shows }: Pick<FreeEvent, 'shows'>) => itemOf(shows)!;
-const placeOf = (event: FreeEvent) => placeKey(shownBy(event));
+const shownBy = ({ shows }: Pick<UnclaimedEvent, 'shows'>) => itemOf(shows)!;
+const placeOf = (event: UnclaimedEvent) => placeKey(shownBy(event));
 const placeKey = ({ startsAt, endsAt }: Item) => `${startsAt} ${endsAt}`;
 const instantOf = (text: string | null) => (text === null ? '' : String(Date.parse(text)));
 const propertiesKey = {
   by: 'properties',
   // of somebody's meeting they are a copy's
-  ofEvent: ({ properties, isOrganizer }: FreeEvent) =>
+  ofEvent: ({ properties, isOrganizer }: UnclaimedEvent) =>
     properties === null || !isOrganizer ? null : reservationKey(properties),
   ofVacancy: ({ reservation }: Vacancy) => [reservationKey(reservation)],
 } as const;
 
-const timesAgree = ({ shown }: Pick<Vacancy, 'shown'>, event: FreeEvent) =>
+const timesAgree = ({ shown }: Pick<Vacancy, 'shown'>, event: UnclaimedEvent) =>
   shown.some((one) => placeKey(one) === placeOf(event));
 
 /** What is private shows the same words for all: they tell only that the event is there again. */
-const titleAgrees = ({ shown, state }: Pick<Vacancy, 'shown' | 'state'>, event: FreeEvent) =>
+const titleAgrees = ({ shown, state }: Pick<Vacancy, 'shown' | 'state'>, event: UnclaimedEvent) =>
   state !== 'returning' &&
   shown.some((one) => sameTitle(one.title, shownBy(event).title) && (state === 'lost' || !one.isPrivate));
 
@@ -196,10 +196,12 @@ const keys: readonly Key[] = [
 ];
 
 /** Whether an event that carries the properties of a reservation is that reservation's: the properties alone, a copy has too. */
-export const isItsEvent = (shown: readonly Item[], event: FreeEvent): boolean =>
+export const isItsEvent = (shown: readonly Item[], event: UnclaimedEvent): boolean =>
   timesAgree({ shown }, event) || titleAgrees({ shown, state: 'new' }, event);
 
-type Instance = Pick<FreeEvent, 'originalStart' | 'seriesMasterId'> & { readonly iCalUId: string | null };
+type Instance = Pick<UnclaimedEvent, 'originalStart' | 'seriesMasterId'> & {
+  readonly iCalUId: string | null;
+};
 
 /** What the instances of one series share: its master, or, if that was made anew, the meeting but for the day in its id. */
 const series: readonly ((instance: Instance) => string | null)[] = [
@@ -213,7 +215,7 @@ const series: readonly ((instance: Instance) => string | null)[] = [
 const dayOfInstance = /^(040000008200E00074C5B7101A82E008)[0-9A-F]{8}/i;
 
 /** Of two ordered lists each of the shorter one with the nearest of the longer one that leaves enough for the rest. */
-function inOrder<Event extends FreeEvent>(
+function inOrder<Event extends UnclaimedEvent>(
   vacant: readonly Vacancy[],
   now: readonly Event[],
 ): [Vacancy, Event][] {

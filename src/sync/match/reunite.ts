@@ -9,7 +9,7 @@ import { mappedRows, type RoomMapping } from '../store/pull-store.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { together } from '../together.ts';
 import { attach, attachmentOf } from './attach.ts';
-import { match, vacancyOf, type FreeEvent } from './match.ts';
+import { match, vacancyOf, type UnclaimedEvent } from './match.ts';
 
 /** New events read for one room at a time; others are recognised when these are dealt with. */
 const mostRead = 200;
@@ -31,7 +31,7 @@ export async function reunite(
     values: [room.resourceId, room.outlookItemId],
   });
   const lost = rows.map((row) => vacancyOf(row, outlook.show)).filter((one) => one?.state === 'lost');
-  const unmapped = rows.filter(isFree);
+  const unmapped = rows.filter(isUnmappedRow);
   if (lost.length === 0 || unmapped.length === 0) return;
   // what was dealt with before is known; the others are read, with their extended properties
   const unread = unmapped.filter(({ news }) => news !== null).slice(0, mostRead);
@@ -49,14 +49,14 @@ export async function reunite(
 }
 
 /** An event without a reservation; not a meeting that its reservation moved away from, which is known to be that one's. */
-export const isFree = ({
+export const isUnmappedRow = ({
   reservationId,
   eventId,
   conflict,
 }: Pick<RoomMapping, 'reservationId' | 'eventId' | 'conflict'>): boolean =>
   reservationId === null && eventId !== null && conflict?.kind !== 'moved';
 
-const asKnown = (row: RoomMapping): FreeEvent => ({
+const asKnown = (row: RoomMapping): UnclaimedEvent => ({
   id: row.eventId!,
   iCalUId: row.iCalUId ?? '',
   originalStart: row.originalStart,
@@ -66,7 +66,7 @@ const asKnown = (row: RoomMapping): FreeEvent => ({
   shows: shownBy(row),
 });
 
-function shownBy({ outlookSeen: item, waitsFor }: RoomMapping): FreeEvent['shows'] {
+function shownBy({ outlookSeen: item, waitsFor }: RoomMapping): UnclaimedEvent['shows'] {
   if (item === null) return { is: 'unreadable', why: 'it was never read' };
   return { is: waitsFor === 'answer' ? 'undecided' : waitsFor === 'free' ? 'free' : 'occupied', item };
 }

@@ -3,7 +3,7 @@
  * memory and answered as Graph would answer them. Nothing is sent.
  */
 import { Permanent } from '../../errors.ts';
-import { itemOf, type Mailbox, type OutlookEvent, type Write, type Written } from '../../event.ts';
+import { itemOf, type Mailbox, type OutlookEvent, type Write, type WriteAnswer } from '../../event.ts';
 import { sameItem, type Item } from '../../item.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import type { PreparedReads } from './prepared-reads.ts';
@@ -54,7 +54,7 @@ export function createRecordingOutlook(
     return made === null ? null : readNow(room, made.id);
   }
 
-  function carryOut(room: Mailbox, write: Write): Written {
+  function carryOut(room: Mailbox, write: Write): WriteAnswer {
     const answered = { acceptedAt: performance.now(), callMs: 0 };
     const changes = changesOf(room);
     if (write.do === 'create') {
@@ -155,11 +155,11 @@ const createdEvent = (
 
 function changedEvent(
   before: OutlookEvent,
-  { change, whole, busy }: Extract<Write, { do: 'change' }>,
+  { change, whole, showAs }: Extract<Write, { do: 'change' }>,
 ): OutlookEvent {
   const { shows } = before;
   const item = { ...(itemOf(shows) ?? whole), ...change };
-  if (shows.is === 'undecided' || (shows.is === 'free' && busy !== true))
+  if (shows.is === 'undecided' || (shows.is === 'free' && showAs !== true))
     return { ...before, shows: { is: shows.is, item } };
   return { ...before, shows: { is: 'occupied', item } };
 }

@@ -6,7 +6,7 @@ import { invitedBy, isGivenBack, itemOf, occupying, type OutlookEvent } from '..
 import { sameItem, type Item, type ReservationKey } from '../../item.ts';
 import { attachmentOf, type Attachment } from '../match/attach.ts';
 import { match, vacancyOf } from '../match/match.ts';
-import { isFree } from '../match/reunite.ts';
+import { isUnmappedRow } from '../match/reunite.ts';
 import { waitHints, type WaitsFor } from '../store/work-item.ts';
 import type {
   UnmappedRow,
@@ -90,7 +90,7 @@ export function compare(
   const vacancies = vacant.filter(({ state }) => state !== 'lost').concat(imports ? [] : lost);
   const free = events.filter(({ id }) => {
     const mapping = byEvent.get(id);
-    return mapping === undefined || isFree(mapping) || mapping.status === 'cancelled';
+    return mapping === undefined || isUnmappedRow(mapping) || mapping.status === 'cancelled';
   });
   const matches = match(
     vacancies,

@@ -92,7 +92,7 @@ export const settlementRow = ({ agreement, ...rest }: Settlement) => ({
 });
 
 /** What came of writing down: how long each change took, and what the room asks for next. */
-export interface Written {
+export interface SettleAnswer {
   /** Milliseconds, by mapping, of those that had a change waiting. */
   readonly latency: ReadonlyMap<number, number>;
   /** More is due. */
@@ -109,7 +109,7 @@ export async function settleEach(
   session: Queryable,
   room: LeasedRoom,
   results: readonly Settlement[],
-): Promise<{ readonly results: readonly Settlement[]; readonly written: Written }> {
+): Promise<{ readonly results: readonly Settlement[]; readonly written: SettleAnswer }> {
   try {
     return { results, written: await settleMappings(session, room, results) };
   } catch (error) {
@@ -155,7 +155,7 @@ async function settleMappings(
   session: Queryable,
   room: LeasedRoom,
   results: readonly Settlement[],
-): Promise<Written> {
+): Promise<SettleAnswer> {
   interface Answer {
     readonly latency: Record<string, number>;
     readonly more: boolean;

@@ -295,9 +295,7 @@ export async function noteReauthorization(db: Queryable, subscriptionIds: readon
   });
 }
 
-/** The lock of the daemon that asks Graph: one at a time. Freed with its connection, whatever happens to the process. */
-
-/** Runs `work` unless another daemon does so right now; returns whether it ran. */
+/** Runs `work` unless another daemon does so right now; returns whether it ran. The lock is freed with its connection. */
 export function asOnlyKeeper(db: Database, work: () => Promise<void>): Promise<boolean> {
   return onConnection(db, async (client, discard) => {
     const { rows } = await client.query<{ ours: boolean }>(

@@ -10,7 +10,7 @@ import type { Applied } from '../apply/apply.ts';
 import type { Drained } from '../apply/rest.ts';
 import type { Troubles } from '../apply/troubles.ts';
 import { failingAs } from '../store/failing.ts';
-import { putOffCreates, type Written } from '../store/settle.ts';
+import { putOffCreates, type SettleAnswer } from '../store/settle.ts';
 import { dueMappings, isFollowed, reconcileRoom, type LeasedRoom, type Window } from '../store/work-list.ts';
 import { isMapped, isUnmapped, type WorkItem } from '../store/work-item.ts';
 import { createDebounce } from './debounce.ts';
@@ -92,7 +92,7 @@ export function createDrain(options: DrainOptions) {
       const mapped = debounced.choose(due.filter(isMapped));
       const now = mapped.length > 0 ? mapped : debounced.choose(due.filter(isUnmapped));
       // what the room asks for next, as writing down told it; null: that is to be read
-      let next: Written | null = null;
+      let next: SettleAnswer | null = null;
       if (now.length > 0) {
         const applied = await apply(room, now, signal);
         tellOf(room, now, applied);

@@ -164,7 +164,7 @@ describe("the room's own event that somebody shows as free", () => {
     await heard(w);
     expect(w.outlook.in(room)).toMatchObject([{ id: event.id, shows: { is: 'occupied', item: dinner() } }]);
     expect(await w.reserved()).toEqual([reservation]);
-    expect(w.outlook.writes).toMatchObject([{ write: { do: 'change', change: {}, busy: true } }]);
+    expect(w.outlook.writes).toMatchObject([{ write: { do: 'change', change: {}, showAs: true } }]);
     expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'synced', due_at: null });
   });
 

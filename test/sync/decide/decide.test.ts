@@ -198,14 +198,14 @@ describe('an event that cannot simply be followed', () => {
     });
   test("(free) is shown as busy again where it is the room's own, and its edit followed", () =>
     expect(decide({ ...synced, outlook: free })).toEqual(
-      change(choir, { busy: true, toBooking: movedTimes }),
+      change(choir, { showAs: true, toBooking: movedTimes }),
     ));
   test("(free) is for a person to choose where it is somebody else's meeting, whatever the policy", () => {
     expect(decide({ ...meeting, outlook: free, prefer: 'outlook' })).toEqual({ do: 'ask', about: 'free' });
     expect(decide({ ...meeting, outlook: free, prefer: 'outlook', chosen: true })).toEqual({
       do: 'cancel-booking',
     });
-    expect(decide({ ...meeting, outlook: free, chosen: true })).toEqual(change(choir, { busy: true }));
+    expect(decide({ ...meeting, outlook: free, chosen: true })).toEqual(change(choir, { showAs: true }));
   });
   test('(free) goes when its reservation is cancelled', () =>
     expect(decide({ ...synced, wanted: null, outlook: free })).toEqual({ do: 'remove', as: 'cancelled' }));

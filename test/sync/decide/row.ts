@@ -27,7 +27,7 @@ export interface Row {
 export function sidesOf(row: Row): Sides {
   const { wanted: item, inWindow, direction, prefer, intent, isOrganizer } = row;
   const cover = row.coverConfirmed ? 'covered' : 'to be covered';
-  const place = row.covered ? cover : inWindow ? 'free' : 'outside';
+  const place = row.covered ? cover : inWindow ? 'uncovered' : 'outside';
   const wanted: Wanted = item === null ? { is: 'nothing' } : { is: 'item', item, place };
   const reservation = {
     agreement: row.agreed === null ? never : agreementOn(row.agreed),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Item } from '../../../src/item.ts';
-import { match, vacancyOf, type FreeEvent, type Holder } from '../../../src/sync/match/match.ts';
+import { match, vacancyOf, type UnclaimedEvent, type Holder } from '../../../src/sync/match/match.ts';
 
 const choir: Item = {
   allDay: false,
@@ -28,7 +28,7 @@ const holder = (change: Partial<Holder> = {}): Holder => ({
   outlookSeen: null,
   ...change,
 });
-const event = (item: Partial<Item> = {}, change: Partial<FreeEvent> = {}): FreeEvent => ({
+const event = (item: Partial<Item> = {}, change: Partial<UnclaimedEvent> = {}): UnclaimedEvent => ({
   id: 'a',
   iCalUId: '',
   originalStart: null,
@@ -38,7 +38,7 @@ const event = (item: Partial<Item> = {}, change: Partial<FreeEvent> = {}): FreeE
   shows: { is: 'occupied', item: { ...choir, ...item } },
   ...change,
 });
-const found = (holders: readonly Holder[], events: readonly FreeEvent[]) =>
+const found = (holders: readonly Holder[], events: readonly UnclaimedEvent[]) =>
   match(
     holders.flatMap((one) => vacancyOf(one, (item) => item) ?? []),
     events,

@@ -32,7 +32,7 @@ export function bookingTook(decision: Decision, write: BookingWrite): Settlement
     ...shown,
     ...pick(mapped.outlookBase ?? {}, [...Object.keys(action.change), ...action.open]),
   };
-  const more = Object.keys(action.change).length > 0 || action.busy === true || action.open.length > 0;
+  const more = Object.keys(action.change).length > 0 || action.showAs === true || action.open.length > 0;
   const reason = Object.keys(action.toBooking).join(', ') + overruledBy(action.overruled);
   const open = openFields(decision);
   const hidden = hiddenFields(write.change);

@@ -44,7 +44,7 @@ const doubts = (decision: Decision): Partial<Settlement> =>
     : {
         agreement: doubted(decision),
         // whether it is shown as tentative is no field of the agreement: the event is read
-        ...(decision.action.do === 'change' && decision.action.busy === true
+        ...(decision.action.do === 'change' && decision.action.showAs === true
           ? { news: 'look' as const }
           : {}),
         // by this it is recognised, whatever the booking system changes meanwhile

@@ -10,7 +10,7 @@ import { factsOf, keep, stillOpen } from './keep.ts';
 import { replaced } from './without-call.ts';
 
 /** Outlook has it, and both sides agree now: the bases are what each side showed, on our side as read, on Outlook's as answered. */
-export function agreed(decision: Decision, event: OutlookEvent | null): Settlement {
+export function outlookTook(decision: Decision, event: OutlookEvent | null): Settlement {
   const { action, mapped } = decision;
   const done = {
     news: null,
@@ -65,7 +65,7 @@ export function agreed(decision: Decision, event: OutlookEvent | null): Settleme
     ...(waits ? fieldsConflict(action.open, answered) : {}),
     reason: [
       ...written,
-      ...(action.busy === true ? [isTentative ? 'shown as tentative' : 'shown as busy again'] : []),
+      ...(action.showAs === true ? [isTentative ? 'shown as tentative' : 'shown as busy again'] : []),
     ].join(', '),
   });
 }
@@ -120,7 +120,7 @@ export const declined = (decision: Decision, answered: 'answered' | 'gone'): Set
 
 /** Outlook says that what was to be deleted is not there, which it may say of an event that is: should it show, it is deleted. */
 export const removedUnseen = (decision: Decision): Settlement => {
-  const settled = agreed(decision, null);
+  const settled = outlookTook(decision, null);
   return settled.status === 'cancelled' ? { ...settled, intent: 'remove_again' } : settled;
 };
 
