@@ -3261,6 +3261,10 @@ BEGIN
   IF what = 'change' THEN
     PERFORM bridge_agree_in_other_rooms(m.id, kind, id_, place.seen);
   END IF;
+  -- a daemon of the version before calls this itself
+  IF settled ? 'written' AND NOT settled ? 'merge' THEN
+    settled := bridge_with_merge(settled, what);
+  END IF;
   settlements := jsonb_build_array(bridge_merged(settled || jsonb_build_object('revision', m.revision + 1), how, stored, place.seen));
   answer := jsonb_build_object('reservationType', kind, 'reservationId', id_, 'joined', coalesce(how = 'joined', false));
 END $write$;
@@ -3667,7 +3671,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '71aa3699cc9b5effa40a80c15922baeb4e609775a22ef85a61b3324f0c6167c8 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '26eb957bbe75dbfa51663fbc71ffc6172035ef6d3d3b9b77c57445d390e0d88b ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

@@ -243,6 +243,10 @@ BEGIN
   IF what = 'change' THEN
     PERFORM bridge_agree_in_other_rooms(m.id, kind, id_, place.seen);
   END IF;
+  -- a daemon of the version before calls this itself
+  IF settled ? 'written' AND NOT settled ? 'merge' THEN
+    settled := bridge_with_merge(settled, what);
+  END IF;
   settlements := jsonb_build_array(bridge_merged(settled || jsonb_build_object('revision', m.revision + 1), how, stored, place.seen));
   answer := jsonb_build_object('reservationType', kind, 'reservationId', id_, 'joined', coalesce(how = 'joined', false));
 END $write$;

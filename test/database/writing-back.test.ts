@@ -33,6 +33,8 @@ const versionBefore: Version = {
   statement: 'SELECT bridge_write_back(1, $1, $4, $5, $2, $3) AS answer',
   change: { written, open: ['allDay'], kept: { allDay: true, description: 'x' }, hidden: ['description'] },
 };
+/** A daemon of the version before may call this statement itself. */
+const beforeByItself: Version = { ...versionBefore, statement: thisVersion.statement };
 
 /** A reservation that was shown, and is written to by this statement: what is known of it then. */
 async function writtenBack(
@@ -122,6 +124,8 @@ test('a change is agreed on but for what is not stored, which is due again', asy
 });
 
 test('a daemon of the version before writes and settles as this one does', async () => {
-  assert.deepEqual(await cancelled(versionBefore), await cancelled(thisVersion));
-  assert.deepEqual(await changed(versionBefore), await changed(thisVersion));
+  for (const before of [versionBefore, beforeByItself]) {
+    assert.deepEqual(await cancelled(before), await cancelled(thisVersion));
+    assert.deepEqual(await changed(before), await changed(thisVersion));
+  }
 });
