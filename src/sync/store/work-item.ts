@@ -43,7 +43,7 @@ export interface Mapped extends Known {
   readonly direction: string;
   /** What the booking system said when both sides last agreed. */
   readonly agreement: Agreement;
-  /** The reservation's active flag; null when it has no row in this room any more, or one that cannot be read. */
+  /** The reservation's active flag; null when it has no row in this room any more. */
   readonly active: boolean | null;
   /** Why its row cannot be read; null: it can. */
   readonly unreadable?: string | null;

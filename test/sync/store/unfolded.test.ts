@@ -68,6 +68,35 @@ test('a reservation that is shown and cannot be read any more is parked; its eve
   expect(w.outlook.titles(room).toSorted()).toEqual(['bad', 'good']);
 });
 
+test('a daemon of the version before, which does not know of such rows, leaves its event as it is', async () => {
+  await using w = await open();
+  const { reservation } = await shown(w);
+  const [{ known }] = (await w.db.query<{ known: string }>(
+    `SELECT pg_get_functiondef('bridge_work_of'::regproc) AS known`,
+  )) as [{ known: string }];
+  const [told, never] = [`item -> 'unreadable'`, 'NULL'];
+  expect(known).toContain(told);
+  await w.db.query(known.replace(told, never));
+  await spoil(w);
+  await w.db.query(`UPDATE bb_event SET name = 'bad'`);
+  await book(w, 'good', 12);
+  await w.settle();
+  expect(w.outlook.titles(room).toSorted()).toEqual(['Choir', 'good']);
+  expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'synced', present: true });
+  // and after a daemon of this version has parked it
+  await w.db.query(known);
+  const due = `UPDATE bridge_mappings SET due_at = now(), sync_status = 'pending', revision = revision + 1
+      WHERE reservation_id = ${reservation.id};
+    UPDATE bridge_room_state SET push_due_at = now()`;
+  await w.db.query(due);
+  await w.settle();
+  expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'error' });
+  await w.db.query(known.replace(told, never));
+  await w.db.query(due);
+  await w.settle();
+  expect(w.outlook.titles(room).toSorted()).toEqual(['Choir', 'good']);
+});
+
 test('a comparison of the room passes it by', async () => {
   await using w = await open();
   const { reservation } = await shown(w);
