@@ -2011,26 +2011,31 @@ $functions$;
   EXECUTE $functions$
 -- A room is leased with what is due in it, and given back. Plans: see 30_fold.sql.
 
--- A mapping beside its item, as bridge_work and bridge_lease give it. In SQL, so that it is inlined.
+-- A mapping beside its item, as bridge_work and bridge_lease give it. In SQL, so that it is inlined. A daemon of the version before
+-- does not know `unreadable`: it gets what the mapping knows of the item, so that it takes nothing away.
 CREATE OR REPLACE FUNCTION bridge_work_of(m bridge_mappings, item jsonb, opens timestamptz, closes timestamptz, covered boolean,
   cover_confirmed boolean, elsewhere boolean) RETURNS json LANGUAGE sql STABLE AS $of$
   SELECT json_build_object(
     'id', m.id, 'reservationType', m.reservation_type, 'reservationId', m.reservation_id, 'eventId', m.outlook_event_id,
     'status', m.sync_status, 'direction', m.sync_direction, 'generation', m.generation, 'revision', m.revision, 'createdAt', m.created_at,
     'attempt', m.attempt, 'lane', m.lane, 'agreement', m.agreement, 'bookingBase', m.booking_base, 'outlookBase', m.outlook_base,
-    'outlookSeen', m.outlook_seen, 'active', (item ->> 'active')::boolean, 'booking', item -> 'state', 'unreadable', item -> 'unreadable',
-    'inWindow', (item ->> 'endsAt')::timestamptz > opens AND (item ->> 'startsAt')::timestamptz < closes,
-    'covered', covered, 'coverConfirmed', cover_confirmed, 'ended', coalesce((item ->> 'endsAt')::timestamptz, m.ends_at) <= now(), 'elsewhere', elsewhere,
+    'outlookSeen', m.outlook_seen, 'active', CASE WHEN item ? 'unreadable' THEN m.present ELSE (item ->> 'active')::boolean END,
+    'booking', CASE WHEN item ? 'unreadable' THEN coalesce(m.booking_seen,
+        nullif(coalesce(m.outlook_seen, m.outlook_base, '{}') || coalesce(m.booking_base, '{}'), '{}')) ELSE item -> 'state' END,
+    'unreadable', item -> 'unreadable',
+    'inWindow', CASE WHEN item ? 'unreadable' THEN m.ends_at > opens AND m.starts_at < closes
+      ELSE (item ->> 'endsAt')::timestamptz > opens AND (item ->> 'startsAt')::timestamptz < closes END,
+    'covered', covered OR item ? 'unreadable' AND m.sync_status = 'shadowed',
+    'coverConfirmed', cover_confirmed OR item ? 'unreadable' AND m.sync_status = 'shadowed', 'ended', coalesce((item ->> 'endsAt')::timestamptz, m.ends_at) <= now(), 'elsewhere', elsewhere,
     'news', m.outlook_news, 'isOrganizer', m.is_organizer, 'iCalUId', m.ical_uid, 'originalStart', m.original_start,
     'etag', m.outlook_etag, 'intent', m.event_intent, 'removing', m.removing, 'waitsFor', m.waits_for, 'renames', m.renames, 'conflict', m.conflict, 'error', m.error_message, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,
     'bookingChangedAt', m.last_modified_booking)
 $of$;
 
 -- Mappings of one room, each with its item as it stands now: what decide needs, in one read. `known`: items that were read in
--- this transaction, by mapping. `active` is null when the reservation has no row in this room any more, or one that fails
--- (`unreadable`). `covered`,
--- `coverConfirmed`: see bridge_cover_of. The answer is json, not jsonb, which would be built anew in each answer that it becomes
--- a part of.
+-- this transaction, by mapping. `active` is null when the reservation has no row in this room any more; `unreadable`: it has one
+-- that fails. `covered`, `coverConfirmed`: see bridge_cover_of. The answer is json, not jsonb, which would be built anew in each
+-- answer that it becomes a part of.
 CREATE OR REPLACE FUNCTION bridge_work(room integer, rows_ bridge_mappings[], opens timestamptz, closes timestamptz, known jsonb)
 RETURNS json LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $work$
@@ -3671,7 +3676,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '26eb957bbe75dbfa51663fbc71ffc6172035ef6d3d3b9b77c57445d390e0d88b ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '7357cdd9cb094202479e407c1640b2a9efef37e9324627f174a0b97a1275dbfa ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
