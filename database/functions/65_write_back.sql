@@ -1,5 +1,13 @@
 -- What Outlook says is written into the booking system.
 
+-- Once it told a title as well. It goes when the one that takes its place comes: a daemon that runs meanwhile needs one of them.
+DO $drop$
+BEGIN
+  IF pg_get_function_result(to_regprocedure('bridge_met(text, bigint)')) LIKE '%title%' THEN
+    DROP FUNCTION bridge_met(text, bigint);
+  END IF;
+END $drop$;
+
 -- The active items that share time with this one in one of its rooms; `other` names each as people name it. An error names it
 -- so, never by its title: errors are logged and go out as alerts.
 CREATE OR REPLACE FUNCTION bridge_met(kind text, id_ bigint) RETURNS TABLE (other text, room integer)

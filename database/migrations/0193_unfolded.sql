@@ -20,14 +20,6 @@ CREATE UNIQUE INDEX bridge_unfolded_reservation ON bridge_unfolded
 COMMENT ON TABLE bridge_unfolded IS 'changes of the booking system that could not be folded; each is tried again at retry_at';
 COMMENT ON COLUMN bridge_unfolded.code IS 'the SQLSTATE of the last try; 55P03: a transaction that is still open has a row of ours';
 
-DO $$
-BEGIN
-  -- a helper that reads less now; daemons never called it
-  IF to_regprocedure('bridge_met(text, bigint)') IS NOT NULL THEN
-    DROP FUNCTION bridge_met(text, bigint);
-  END IF;
-END $$;
-
 -- Down Migration
 
 DROP TABLE bridge_unfolded;

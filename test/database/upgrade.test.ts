@@ -1,7 +1,9 @@
 /** A database that an older version set up, brought up to date: nothing tells it from a fresh one but its data. */
 import assert from 'node:assert/strict';
 import { describe, expect, test } from 'vitest';
-import { migrate } from '../../src/cli/migrate.ts';
+import { migrate, ourNames } from '../../src/cli/migrate.ts';
+import { migrateTables } from '../../src/cli/migrate-tables.ts';
+import { openSession } from '../../src/database.ts';
 import { catalogue, runFile } from '../support/catalogue.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 
@@ -74,6 +76,30 @@ test('what the old version knew of an event that did not occupy its room is read
       { event: 'for a person to import', news: null, waits_for: 'import' },
     ],
   );
+});
+
+test('until the new functions are there, those of the old version stay', async () => {
+  await using old = await openOld();
+  const functions = async () =>
+    (
+      await old.query<{ name: string }>(
+        `SELECT oid::regprocedure::text AS name FROM pg_proc
+         WHERE pronamespace = 'public'::regnamespace AND proname LIKE 'bridge\\_%' ORDER BY 1`,
+      )
+    ).map(({ name }) => name);
+  const before = await functions();
+  const { session, close } = await openSession(old.config, 'test');
+  try {
+    await migrateTables(session, ourNames(), () => undefined, new AbortController().signal);
+  } finally {
+    await close();
+  }
+  const after = await functions();
+  // but for what migrations dropped that are published
+  expect(before.filter((name) => !after.includes(name))).toEqual([
+    'bridge_gather(integer,integer,integer)',
+    'bridge_ring_neighbours(integer,smallint,timestamp with time zone,timestamp with time zone)',
+  ]);
 });
 
 const item = (more: object = {}) =>
