@@ -616,14 +616,6 @@ CREATE UNIQUE INDEX bridge_unfolded_reservation ON bridge_unfolded
   (coalesce(reservation_type, ''), coalesce(reservation_id, 0), coalesce(reservation_key, ''));
 COMMENT ON TABLE bridge_unfolded IS 'changes of the booking system that could not be folded; each is tried again at retry_at';
 COMMENT ON COLUMN bridge_unfolded.code IS 'the SQLSTATE of the last try; 55P03: a transaction that is still open has a row of ours';
-
-DO $$
-BEGIN
-  -- a helper that reads less now; daemons never called it
-  IF to_regprocedure('bridge_met(text, bigint)') IS NOT NULL THEN
-    DROP FUNCTION bridge_met(text, bigint);
-  END IF;
-END $$;
 $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0193_unfolded', now());
 
@@ -3023,6 +3015,14 @@ $functions$;
   EXECUTE $functions$
 -- What Outlook says is written into the booking system.
 
+-- Once it told a title as well. It goes when the one that takes its place comes: a daemon that runs meanwhile needs one of them.
+DO $drop$
+BEGIN
+  IF pg_get_function_result(to_regprocedure('bridge_met(text, bigint)')) LIKE '%title%' THEN
+    DROP FUNCTION bridge_met(text, bigint);
+  END IF;
+END $drop$;
+
 -- The active items that share time with this one in one of its rooms; `other` names each as people name it. An error names it
 -- so, never by its title: errors are logged and go out as alerts.
 CREATE OR REPLACE FUNCTION bridge_met(kind text, id_ bigint) RETURNS TABLE (other text, room integer)
@@ -3676,7 +3676,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '7357cdd9cb094202479e407c1640b2a9efef37e9324627f174a0b97a1275dbfa ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '9ca2abfc64e8ca48223f300bf6b0aeb4fb9f631ed0021a2976b178afce718ccc ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
