@@ -70,7 +70,7 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
     await photograph(page, 'conflict-phone');
     await card.getByRole('button', { name: 'Keep Outlook' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Keep it' }).click();
-    await says(page, /1 conflict waits/);
+    await says(page, /1 conflict needs/);
     expect(sent).toEqual([{ keep: 'outlook', version: 'v1' }]);
     expect(page.problems).toEqual([]);
   });
@@ -89,7 +89,7 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
     await stage.desk.retitle(booked, 'Korps');
     await stage.db.query('UPDATE bridge_resource_mappings SET active = 1 WHERE resource_id = 101');
     await using page = await browser.visit(stage.url);
-    await says(page, /1 conflict waits/);
+    await says(page, /1 conflict needs/);
     expect(await page.locator('#detail').textContent()).toBe(
       '\u2068Formannskapssalen\u2069: Both sides changed the title. Choose below.',
     );
@@ -133,7 +133,7 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
         });
       });
       await page.goto(stage.url);
-      await says(page, /3 conflicts wait/);
+      await says(page, /3 conflicts need/);
       await page.getByText('Organiser: Kari Nordmann').first().waitFor();
       await page.getByLabel('Find among the conflicts').fill('KOR');
       await page.getByText('2 of 3 conflicts shown').waitFor();
@@ -143,7 +143,7 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
       await dialog.getByText('2 × It moves. Mail goes to Ola Hansen.').waitFor();
       await photograph(page, `conflicts-ask-${name}`, false);
       await dialog.getByRole('button', { name: 'Keep Outlook for 2' }).click();
-      await says(page, /1 conflict waits/);
+      await says(page, /1 conflict needs/);
       expect(sent).toEqual([
         {
           keep: 'outlook',
@@ -165,7 +165,7 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
       route.fulfill({ json: { success: true, count: many.length, conflicts: many } }),
     );
     await page.goto(stage.url);
-    await says(page, /25 conflicts wait/);
+    await says(page, /25 conflicts need/);
     expect(await page.locator('#conflicts section').count()).toBe(10);
     await page.getByRole('button', { name: 'Show 15 more conflicts' }).click();
     expect(await page.locator('#conflicts section').count()).toBe(25);
@@ -189,7 +189,7 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
       'WITH due AS (UPDATE bridge_room_state SET pull_due_at = now() RETURNING 1) SELECT bridge_wake() FROM due',
     );
     await using page = await browser.visit(stage.url);
-    await says(page, /1 conflict waits/);
+    await says(page, /1 conflict needs/);
     await page.locator('#conflicts', { hasText: 'Lagt oppå' }).waitFor();
     await photograph(page, 'conflict-real');
     await page.getByRole('button', { name: 'Keep booking' }).click();
@@ -224,7 +224,7 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
       'WITH due AS (UPDATE bridge_room_state SET pull_due_at = now() RETURNING 1) SELECT bridge_wake() FROM due',
     );
     await using page = await browser.visit(stage.url);
-    await says(page, /1 conflict waits/);
+    await says(page, /1 conflict needs/);
     const [known] = await stage.db.query<{ outlook_organizer: string; id: number }>(
       'SELECT outlook_organizer, id FROM bridge_mappings WHERE outlook_organizer IS NOT NULL',
     );
