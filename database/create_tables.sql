@@ -1596,12 +1596,16 @@ BEGIN
   SELECT array_agg(e.kind), array_agg(e.reservation), array_agg(e.moment), array_agg(e.id), array_agg(e.room), array_agg(e.active),
     array_agg(e.priority_level), array_agg(e.starts_at), array_agg(e.ends_at), array_agg(e.digest), array_agg(e.verdict), array_agg(e.kept),
     bool_or(e.verdict <> 'rests'), bool_or(e.id IS NULL),
-    coalesce(array_agg(e.id) FILTER (WHERE e.verdict IN ('changed', 'doubtful')), '{}'),
-    coalesce(array_agg(e.place) FILTER (WHERE e.verdict IN ('changed', 'doubtful')), '{}'),
-    coalesce(jsonb_object_agg(e.id, e.kept) FILTER (WHERE e.verdict IN ('changed', 'doubtful') AND e.kept IS NOT NULL), '{}')
+    coalesce(array_agg(e.id) FILTER (WHERE e.is_rung), '{}'),
+    coalesce(array_agg(e.place) FILTER (WHERE e.is_rung), '{}'),
+    coalesce(jsonb_object_agg(e.id, e.kept) FILTER (WHERE e.is_rung AND e.kept IS NOT NULL), '{}')
   INTO entry_kinds, entry_reservations, since, mappings, resources, actives, priorities, begins, ends, digests, verdicts, kept,
     are_touched, are_fresh, changed, rooms, items
   FROM (
+    SELECT j.*,
+      -- what is due already may have become so without its room being told, by a write-back or a hand-over
+      j.verdict IN ('changed', 'doubtful') OR j.verdict = 'busy' AND j.due_at <= now() AS is_rung
+    FROM (
     SELECT i.*,
       CASE WHEN are_few AND i.state IS NOT NULL
         THEN jsonb_build_object('active', i.active, 'startsAt', i.starts_at, 'endsAt', i.ends_at, 'state', i.state) END AS kept,
@@ -1642,6 +1646,7 @@ BEGIN
         SELECT o.id AS place, o.sync_direction, CASE WHEN NOT is_plain THEN bridge_style(o.resource_id) END AS style
         FROM bridge_resource_mappings o WHERE o.resource_id = b.room AND o.active = 1 OFFSET 0) r
       OFFSET 0) i
+    OFFSET 0) j
     OFFSET 0) e;
   IF cardinality(rooms) > 1 THEN
     rooms := ARRAY(SELECT DISTINCT r FROM unnest(rooms) r);
@@ -1753,7 +1758,7 @@ BEGIN
   END IF;
   PERFORM bridge_lock_for_fold();
   UPDATE bridge_mappings m
-  SET present = (i.items[1] ->> 'active')::boolean, priority_level = (i.items[1] ->> 'priority')::smallint,
+  SET present = (i.items[1] ->> 'active')::boolean, priority_level = coalesce((i.items[1] ->> 'priority')::smallint, m.priority_level),
       starts_at = (i.items[1] ->> 'startsAt')::timestamptz, ends_at = (i.items[1] ->> 'endsAt')::timestamptz,
       booking_digest = (i.items[1] ->> 'digest')::bigint,
       -- the rest as in bridge_gather
@@ -2237,18 +2242,27 @@ BEGIN
         passed_by := passed_by || candidate;
         CONTINUE;
       END IF;
+      -- its last holder vanished in the middle of its work: a create may be there that nobody wrote down (hence the
+      -- baseline), and of what was due nobody knows what Outlook shows, so it is read; what a person's transaction has locked is
+      -- not waited for
+      IF room.lease_owner IS NOT NULL THEN
+        BEGIN
+          PERFORM FROM bridge_mappings m WHERE m.resource_id = room.resource_id AND m.due_at IS NOT NULL AND m.outlook_event_id IS NOT NULL
+            AND m.sync_status <> 'cancelled' FOR NO KEY UPDATE NOWAIT;
+          UPDATE bridge_mappings SET outlook_news = coalesce(outlook_news, 'look'), revision = revision + 1
+          WHERE resource_id = room.resource_id AND due_at IS NOT NULL AND outlook_event_id IS NOT NULL AND sync_status <> 'cancelled';
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+          PERFORM bridge_unlock_room(candidate);
+          passed_by := passed_by || candidate;
+          CONTINUE;
+        END;
+      END IF;
       -- a room is due for as long as it is held: should its holder vanish, the next daemon to ask takes it at once
       UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = s.lease_epoch + 1, asked_at = NULL,
         push_lane = CASE WHEN is_narrow THEN 0 WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END,
         push_due_at = least(s.push_due_at, moment),
         baselined_at = CASE WHEN s.lease_owner IS NULL THEN s.baselined_at END
       WHERE s.resource_mapping_id = candidate;
-      -- its last holder vanished in the middle of its work: a create may be there that nobody wrote down (hence the
-      -- baseline), and of what was due nobody knows what Outlook shows, so it is read
-      IF room.lease_owner IS NOT NULL THEN
-        UPDATE bridge_mappings SET outlook_news = coalesce(outlook_news, 'look'), revision = revision + 1
-        WHERE resource_id = room.resource_id AND due_at IS NOT NULL AND outlook_event_id IS NOT NULL AND sync_status <> 'cancelled';
-      END IF;
       IF room.baselined_at IS NULL OR room.reconciled_at IS NULL OR room.lease_owner IS NOT NULL THEN
         due := '[]';
       ELSIF is_one THEN
@@ -2637,10 +2651,11 @@ BEGIN
           AND (unreadable IS NULL OR NOT concat(m.reservation_type, '/', m.reservation_id) = ANY (unreadable))
           AND (w.reservation_type IS NOT NULL OR m.ends_at > opens AND m.starts_at < closes)
           AND CASE WHEN i.reservation_type IS NULL THEN m.sync_status NOT IN ('cancelled', 'imported')
-                   -- a room that only gives does not say what it has seen of its bookings
-                   WHEN i.active THEN room.sync_direction <> 'outlook_to_booking' AND m.booking_seen IS DISTINCT FROM i.state OR NOT m.present OR m.sync_status = 'cancelled'
+                   -- a room that only gives does not say what it has seen of its bookings; one that could not be read may be read by now
+                   WHEN i.active THEN (room.sync_direction <> 'outlook_to_booking' OR m.sync_status = 'error') AND m.booking_seen IS DISTINCT FROM i.state OR NOT m.present OR m.sync_status = 'cancelled'
                      -- read while no trigger said so: what it says was brought over, and where it lies was not written down
-                     OR (m.starts_at, m.ends_at, m.priority_level) IS DISTINCT FROM (i.starts_at, i.ends_at, i.priority_level)
+                     OR (m.starts_at, m.ends_at, m.priority_level)
+                       IS DISTINCT FROM (i.starts_at, i.ends_at, coalesce(i.priority_level, m.priority_level))
                    -- a meeting that waits for approval keeps its event
                    WHEN i.state #> '{as,awaiting}' = 'true' AND m.sync_direction = 'outlook_to_booking' THEN m.present OR m.booking_seen IS DISTINCT FROM i.state
                    ELSE m.present OR m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled' END
@@ -3194,7 +3209,7 @@ CREATE OR REPLACE FUNCTION bridge_agree_in_other_rooms(mapping bigint, kind text
 LANGUAGE sql AS $agree$
   UPDATE bridge_mappings o
   SET agreement = 'agreed', booking_base = seen - 'as' || own.appearance, booking_seen = seen - 'as' || own.appearance,
-      outlook_news = coalesce(o.outlook_news, 'look'), noticed_at = coalesce(o.noticed_at, now()), due_at = now(), lane = 0, revision = o.revision + 1
+      booking_digest = NULL, outlook_news = coalesce(o.outlook_news, 'look'), noticed_at = coalesce(o.noticed_at, now()), due_at = now(), lane = 0, revision = o.revision + 1
   FROM (SELECT n.id, CASE WHEN n.booking_seen ? 'as' THEN jsonb_build_object('as', n.booking_seen -> 'as') ELSE '{}' END AS appearance
         FROM bridge_mappings n WHERE n.reservation_type = kind AND n.reservation_id = id_) own
   WHERE own.id = o.id AND o.reservation_type = kind AND o.reservation_id = id_ AND o.id <> mapping AND NOT o.is_organizer
@@ -3257,6 +3272,8 @@ BEGIN
   SET reservation_type = kind, reservation_id = id_, present = coalesce(place.active, false),
       starts_at = coalesce(place.starts_at, b.starts_at), ends_at = coalesce(place.ends_at, b.ends_at),
       priority_level = coalesce(place.priority_level, b.priority_level),
+      -- the change was not folded: should the booking system take it back, that is a change (bridge_gather)
+      booking_digest = NULL,
       -- a row that is written without raising it was written by a person: see bridge_mapping_touched
       revision = b.revision + 1
   WHERE b.id = m.id AND b.revision = m.revision;
@@ -3676,7 +3693,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '9ca2abfc64e8ca48223f300bf6b0aeb4fb9f631ed0021a2976b178afce718ccc ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '0dd0ef09b0af292a15e38dbfe296a3bf2c0fcf2f7f548d2eb5cdd45a24c936a2 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

@@ -88,12 +88,16 @@ BEGIN
   SELECT array_agg(e.kind), array_agg(e.reservation), array_agg(e.moment), array_agg(e.id), array_agg(e.room), array_agg(e.active),
     array_agg(e.priority_level), array_agg(e.starts_at), array_agg(e.ends_at), array_agg(e.digest), array_agg(e.verdict), array_agg(e.kept),
     bool_or(e.verdict <> 'rests'), bool_or(e.id IS NULL),
-    coalesce(array_agg(e.id) FILTER (WHERE e.verdict IN ('changed', 'doubtful')), '{}'),
-    coalesce(array_agg(e.place) FILTER (WHERE e.verdict IN ('changed', 'doubtful')), '{}'),
-    coalesce(jsonb_object_agg(e.id, e.kept) FILTER (WHERE e.verdict IN ('changed', 'doubtful') AND e.kept IS NOT NULL), '{}')
+    coalesce(array_agg(e.id) FILTER (WHERE e.is_rung), '{}'),
+    coalesce(array_agg(e.place) FILTER (WHERE e.is_rung), '{}'),
+    coalesce(jsonb_object_agg(e.id, e.kept) FILTER (WHERE e.is_rung AND e.kept IS NOT NULL), '{}')
   INTO entry_kinds, entry_reservations, since, mappings, resources, actives, priorities, begins, ends, digests, verdicts, kept,
     are_touched, are_fresh, changed, rooms, items
   FROM (
+    SELECT j.*,
+      -- what is due already may have become so without its room being told, by a write-back or a hand-over
+      j.verdict IN ('changed', 'doubtful') OR j.verdict = 'busy' AND j.due_at <= now() AS is_rung
+    FROM (
     SELECT i.*,
       CASE WHEN are_few AND i.state IS NOT NULL
         THEN jsonb_build_object('active', i.active, 'startsAt', i.starts_at, 'endsAt', i.ends_at, 'state', i.state) END AS kept,
@@ -134,6 +138,7 @@ BEGIN
         SELECT o.id AS place, o.sync_direction, CASE WHEN NOT is_plain THEN bridge_style(o.resource_id) END AS style
         FROM bridge_resource_mappings o WHERE o.resource_id = b.room AND o.active = 1 OFFSET 0) r
       OFFSET 0) i
+    OFFSET 0) j
     OFFSET 0) e;
   IF cardinality(rooms) > 1 THEN
     rooms := ARRAY(SELECT DISTINCT r FROM unnest(rooms) r);

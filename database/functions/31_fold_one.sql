@@ -38,7 +38,7 @@ BEGIN
   END IF;
   PERFORM bridge_lock_for_fold();
   UPDATE bridge_mappings m
-  SET present = (i.items[1] ->> 'active')::boolean, priority_level = (i.items[1] ->> 'priority')::smallint,
+  SET present = (i.items[1] ->> 'active')::boolean, priority_level = coalesce((i.items[1] ->> 'priority')::smallint, m.priority_level),
       starts_at = (i.items[1] ->> 'startsAt')::timestamptz, ends_at = (i.items[1] ->> 'endsAt')::timestamptz,
       booking_digest = (i.items[1] ->> 'digest')::bigint,
       -- the rest as in bridge_gather

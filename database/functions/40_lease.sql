@@ -234,18 +234,27 @@ BEGIN
         passed_by := passed_by || candidate;
         CONTINUE;
       END IF;
+      -- its last holder vanished in the middle of its work: a create may be there that nobody wrote down (hence the
+      -- baseline), and of what was due nobody knows what Outlook shows, so it is read; what a person's transaction has locked is
+      -- not waited for
+      IF room.lease_owner IS NOT NULL THEN
+        BEGIN
+          PERFORM FROM bridge_mappings m WHERE m.resource_id = room.resource_id AND m.due_at IS NOT NULL AND m.outlook_event_id IS NOT NULL
+            AND m.sync_status <> 'cancelled' FOR NO KEY UPDATE NOWAIT;
+          UPDATE bridge_mappings SET outlook_news = coalesce(outlook_news, 'look'), revision = revision + 1
+          WHERE resource_id = room.resource_id AND due_at IS NOT NULL AND outlook_event_id IS NOT NULL AND sync_status <> 'cancelled';
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+          PERFORM bridge_unlock_room(candidate);
+          passed_by := passed_by || candidate;
+          CONTINUE;
+        END;
+      END IF;
       -- a room is due for as long as it is held: should its holder vanish, the next daemon to ask takes it at once
       UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = s.lease_epoch + 1, asked_at = NULL,
         push_lane = CASE WHEN is_narrow THEN 0 WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END,
         push_due_at = least(s.push_due_at, moment),
         baselined_at = CASE WHEN s.lease_owner IS NULL THEN s.baselined_at END
       WHERE s.resource_mapping_id = candidate;
-      -- its last holder vanished in the middle of its work: a create may be there that nobody wrote down (hence the
-      -- baseline), and of what was due nobody knows what Outlook shows, so it is read
-      IF room.lease_owner IS NOT NULL THEN
-        UPDATE bridge_mappings SET outlook_news = coalesce(outlook_news, 'look'), revision = revision + 1
-        WHERE resource_id = room.resource_id AND due_at IS NOT NULL AND outlook_event_id IS NOT NULL AND sync_status <> 'cancelled';
-      END IF;
       IF room.baselined_at IS NULL OR room.reconciled_at IS NULL OR room.lease_owner IS NOT NULL THEN
         due := '[]';
       ELSIF is_one THEN

@@ -70,10 +70,11 @@ BEGIN
           AND (unreadable IS NULL OR NOT concat(m.reservation_type, '/', m.reservation_id) = ANY (unreadable))
           AND (w.reservation_type IS NOT NULL OR m.ends_at > opens AND m.starts_at < closes)
           AND CASE WHEN i.reservation_type IS NULL THEN m.sync_status NOT IN ('cancelled', 'imported')
-                   -- a room that only gives does not say what it has seen of its bookings
-                   WHEN i.active THEN room.sync_direction <> 'outlook_to_booking' AND m.booking_seen IS DISTINCT FROM i.state OR NOT m.present OR m.sync_status = 'cancelled'
+                   -- a room that only gives does not say what it has seen of its bookings; one that could not be read may be read by now
+                   WHEN i.active THEN (room.sync_direction <> 'outlook_to_booking' OR m.sync_status = 'error') AND m.booking_seen IS DISTINCT FROM i.state OR NOT m.present OR m.sync_status = 'cancelled'
                      -- read while no trigger said so: what it says was brought over, and where it lies was not written down
-                     OR (m.starts_at, m.ends_at, m.priority_level) IS DISTINCT FROM (i.starts_at, i.ends_at, i.priority_level)
+                     OR (m.starts_at, m.ends_at, m.priority_level)
+                       IS DISTINCT FROM (i.starts_at, i.ends_at, coalesce(i.priority_level, m.priority_level))
                    -- a meeting that waits for approval keeps its event
                    WHEN i.state #> '{as,awaiting}' = 'true' AND m.sync_direction = 'outlook_to_booking' THEN m.present OR m.booking_seen IS DISTINCT FROM i.state
                    ELSE m.present OR m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled' END

@@ -311,6 +311,26 @@ describe('taking', () => {
     }
   });
 
+  test('an abandoned room in which a person has a row locked is passed by, and taken once it is free', async () => {
+    await using db = await open();
+    await db.query(event(1) + event(2, { room: 102 }));
+    await fold(db);
+    await db.query(`UPDATE bridge_mappings SET outlook_event_id = 'e' || reservation_id, revision = revision + 1;
+      UPDATE bridge_room_state SET lease_owner = gen_random_uuid() WHERE resource_mapping_id = 1`);
+    const [daemon, person] = [await db.pool.connect(), await db.pool.connect()];
+    const idsTaken = async (held: readonly number[] = []) =>
+      (await take(daemon, { held })).rooms.map(({ id }) => id).toSorted();
+    try {
+      await person.query('BEGIN; SELECT FROM bridge_mappings WHERE reservation_id = 1 FOR UPDATE');
+      assert.deepEqual(await idsTaken(), [2]);
+      await person.query('ROLLBACK');
+      assert.deepEqual(await idsTaken([2]), [1]);
+    } finally {
+      daemon.release(true);
+      person.release(true);
+    }
+  });
+
   test('one that fails leaves no room locked, and those that are held stay so', async () => {
     await using db = await open();
     await db.query(event(1));

@@ -155,6 +155,16 @@ describe('a change of what Outlook does not show', () => {
     assert.ok(after.modified! > before.modified!);
   });
 
+  test('of what became due without its room being told tells the room', async () => {
+    await using db = await openAtRest();
+    await db.query(`UPDATE bridge_mappings SET due_at = now(), outlook_news = 'look', sync_status = 'pending', revision = revision + 1
+      WHERE reservation_type = 'event' AND reservation_id = 1`);
+    await db.query('UPDATE bridge_room_state SET push_due_at = NULL');
+    await db.query('UPDATE bb_event SET cost = 7 WHERE id = 1');
+    await fold(db);
+    assert.equal(await rung(db), 1);
+  });
+
   test('of what waits for a person, or has news from Outlook, has it looked at, and modifies nothing', async () => {
     for (const doubt of [`sync_status = 'conflict'`, `sync_status = 'error'`, `outlook_news = 'look'`]) {
       await using db = await openAtRest();

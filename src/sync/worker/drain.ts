@@ -70,7 +70,8 @@ export function createDrain(options: DrainOptions) {
     const isAsLeased = room.baselined && leased.reconciled && !isNews;
     const due = isAsLeased ? room.due : await readDue(db, room.resourceId, atATime, window);
     const drained = await bring(room, due, signal, stopping);
-    const isQuiet = isAsLeased && due.length === 0;
+    // a hint that came while another one was read rang nobody
+    const isQuiet = isAsLeased && due.length === 0 && leased.hints.length === 0;
     return { ...drained, answered: answered || drained.answered, isQuiet };
   }
 
