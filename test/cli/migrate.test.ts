@@ -569,6 +569,55 @@ describe('triggers', () => {
     );
   });
 
+  /** As the version before made it: with its old rows, and no bridge_rekey beside it. */
+  const olderTrigger = (enable: string) => `
+    DROP TRIGGER bridge_rekey ON bb_event;
+    CREATE OR REPLACE TRIGGER bridge_update AFTER UPDATE ON bb_event REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+      FOR EACH STATEMENT EXECUTE FUNCTION bridge_on_bb_event();
+    ALTER TABLE bb_event ${enable} TRIGGER bridge_update;
+    UPDATE bridge_settings SET value = 'another' WHERE name = 'functions'`;
+  const enabled = (db: TestDatabase) =>
+    db.query(
+      `SELECT tgname AS name, tgenabled AS enabled FROM pg_trigger
+       WHERE tgrelid = 'bb_event'::regclass AND tgname IN ('bridge_rekey', 'bridge_update') AND tgoldtable IS NULL ORDER BY 1`,
+    );
+
+  for (const [enable, state] of [
+    ['ENABLE ALWAYS', 'A'],
+    ['ENABLE REPLICA', 'R'],
+  ] as const)
+    test(`one that a person set to ${enable} stays so where a new version makes it anew`, async () => {
+      await using db = await openTestDatabase({ schema: 'bridge' });
+      await db.query(olderTrigger(enable));
+      await run(db);
+      assert.deepEqual(await enabled(db), [
+        { name: 'bridge_rekey', enabled: state },
+        { name: 'bridge_update', enabled: state },
+      ]);
+    });
+
+  test('one that was disabled and is made anew is enabled again, and told', async () => {
+    await using db = await openTestDatabase({ schema: 'bridge' });
+    await db.query(olderTrigger('DISABLE'));
+    assert.match((await run(db)).told, /is enabled again: ALTER TABLE bb_event ENABLE TRIGGER bridge_update/);
+    assert.deepEqual(await enabled(db), [
+      { name: 'bridge_rekey', enabled: 'O' },
+      { name: 'bridge_update', enabled: 'O' },
+    ]);
+  });
+
+  test('one that was set to ALWAYS is made anew also by a role that cannot set it so', async () => {
+    await using db = await openTestDatabase({ schema: 'portico' });
+    await using ours = await openRole(db, bridgeGrants);
+    await run(db, { database: ours.config });
+    await db.query(olderTrigger('ENABLE ALWAYS'));
+    await run(db, { database: ours.config });
+    assert.deepEqual(await enabled(db), [
+      { name: 'bridge_rekey', enabled: 'O' },
+      { name: 'bridge_update', enabled: 'O' },
+    ]);
+  });
+
   for (const [what, gap] of Object.entries({
     'was dropped': `DO $$ BEGIN EXECUTE (SELECT format('DROP TRIGGER %I ON bb_event', tgname) FROM pg_trigger
       WHERE tgrelid = 'bb_event'::regclass AND NOT tgisinternal ORDER BY 1 LIMIT 1); END $$`,
