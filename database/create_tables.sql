@@ -922,13 +922,15 @@ CREATE OR REPLACE FUNCTION bridge_make_triggers(watched regclass, calls text, ev
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $make$
 DECLARE
   wanted record;
+  setting text;
   made integer := 0;
 BEGIN
   FOR wanted IN
-    SELECT leaf.id, e.event, 'bridge_' || lower(e.event) AS name, t.tgfoid AS called
+    SELECT leaf.id, e.event, 'bridge_' || lower(e.event) AS name, t.tgfoid AS called, coalesce(t.tgenabled, u.tgenabled) AS enabled
     FROM (SELECT watched AS id UNION SELECT relid FROM pg_partition_tree(watched)) AS leaf
     CROSS JOIN unnest(events) AS e (event)
     LEFT JOIN pg_trigger t ON t.tgrelid = leaf.id AND t.tgname = 'bridge_' || lower(e.event)
+    LEFT JOIN pg_trigger u ON e.event = 'REKEY' AND u.tgrelid = leaf.id AND u.tgname = 'bridge_update'
     CROSS JOIN LATERAL (SELECT ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = leaf.id AND a.attnum = ANY (t.tgattr)) AS columns) o
     WHERE t.tgfoid IS DISTINCT FROM calls::regproc OR e.event = 'UPDATE' AND (t.tgoldtable IS NULL) <> ('REKEY' = ANY (events))
       OR e.event = 'REKEY' AND NOT (o.columns @> named AND o.columns <@ named)
@@ -948,6 +950,16 @@ BEGIN
         CASE wanted.event WHEN 'INSERT' THEN 'REFERENCING NEW TABLE AS new_rows'
                           WHEN 'UPDATE' THEN concat('REFERENCING ', CASE WHEN NOT 'REKEY' = ANY (events) THEN 'OLD TABLE AS old_rows ' END, 'NEW TABLE AS new_rows')
                           WHEN 'DELETE' THEN 'REFERENCING OLD TABLE AS old_rows' END, calls);
+    END IF;
+    -- one that is replaced is enabled as a new one is; to change that is for the owner of the table
+    IF wanted.enabled <> 'O' THEN
+      setting := format('ALTER TABLE ONLY %s %s TRIGGER %I', wanted.id::regclass,
+        CASE wanted.enabled WHEN 'A' THEN 'ENABLE ALWAYS' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'DISABLE' END, wanted.name);
+      IF pg_has_role((SELECT c.relowner FROM pg_class c WHERE c.oid = wanted.id), 'USAGE') THEN
+        EXECUTE setting;
+      ELSIF wanted.enabled <> 'D' THEN
+        RAISE WARNING 'A trigger of % was made anew. To have it as it was let the owner of the table run: %', wanted.id::regclass, setting;
+      END IF;
     END IF;
     made := made + 1;
     IF wanted.called IS NOT NULL AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgfoid = wanted.called) THEN
@@ -3693,7 +3705,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '0dd0ef09b0af292a15e38dbfe296a3bf2c0fcf2f7f548d2eb5cdd45a24c936a2 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '0835abe3d6d7e2df039c54c658ca50544574bde945f7d2ed16064073c6fb5cd3 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
