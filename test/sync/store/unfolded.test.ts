@@ -68,6 +68,24 @@ test('a reservation that is shown and cannot be read any more is parked; its eve
   expect(w.outlook.titles(room).toSorted()).toEqual(['bad', 'good']);
 });
 
+test('a change is not blamed for another one that came into the outbox beside it', async () => {
+  await using w = await open();
+  await spoil(w);
+  const good = await book(w, 'good', 10);
+  await w.db.query('DELETE FROM bridge_changes');
+  const bad = await book(w, 'bad', 12);
+  const alone = (id: number) =>
+    w.db.query(`SELECT bridge_fold_alone('event', $1, NULL, now(), 7, 365) AS folded`, [id]);
+  expect(await alone(good.id)).toEqual([{ folded: true }]);
+  expect(await unfolded(w)).toEqual([]);
+  expect(await w.db.query('SELECT DISTINCT reservation_id AS id FROM bridge_changes')).toEqual([
+    { id: bad.id },
+  ]);
+  await w.settle();
+  expect(w.outlook.titles(room)).toEqual(['good']);
+  expect(await unfolded(w)).toMatchObject([{ id: bad.id }]);
+});
+
 test('a daemon of the version before, which does not know of such rows, leaves its event as it is', async () => {
   await using w = await open();
   const { reservation } = await shown(w);
