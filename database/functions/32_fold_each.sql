@@ -118,6 +118,9 @@ BEGIN
     IF clock_timestamp() > ends_at THEN
       INSERT INTO bridge_changes (reservation_type, reservation_id, reservation_key, changed_at)
       SELECT one.kind, one.id, one.key, one.since WHERE NOT one.is_known;
+      -- one that is known and changed again, perhaps because it was corrected, does not wait for as long as it was to
+      UPDATE bridge_unfolded u SET retry_at = clock_timestamp()
+      WHERE one.is_known AND (u.reservation_type, u.reservation_id, u.reservation_key) IS NOT DISTINCT FROM (one.kind, one.id, one.key);
     ELSIF NOT bridge_fold_alone(one.kind, one.id, one.key, one.since, past_days, future_days) THEN
       failed := failed + 1;
     END IF;

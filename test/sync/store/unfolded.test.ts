@@ -68,6 +68,18 @@ test('a reservation that is shown and cannot be read any more is parked; its eve
   expect(w.outlook.titles(room).toSorted()).toEqual(['bad', 'good']);
 });
 
+test('one that was corrected is tried soon, also where there is no time for it now', async () => {
+  await using w = await open();
+  await spoil(w, `CASE WHEN pg_sleep(0.3) IS NULL THEN '' ELSE title END`);
+  const bad = await book(w, 'corrected', 10);
+  await w.db
+    .query(`INSERT INTO bridge_unfolded (reservation_type, reservation_id, changed_at, code, error_message, retry_at)
+    VALUES ('event', ${bad.id}, now(), '22012', 'division by zero', now() + interval '5 minutes')`);
+  await book(w, 'bad', 12); // is read for longer than the others have to wait
+  await w.db.query('SELECT bridge_fold_each(7, 365, 1000)');
+  expect(await w.db.query('SELECT retry_at <= now() AS now FROM bridge_unfolded')).toEqual([{ now: true }]);
+});
+
 test('a change is not blamed for another one that came into the outbox beside it', async () => {
   await using w = await open();
   await spoil(w);
