@@ -1931,6 +1931,9 @@ BEGIN
     IF clock_timestamp() > ends_at THEN
       INSERT INTO bridge_changes (reservation_type, reservation_id, reservation_key, changed_at)
       SELECT one.kind, one.id, one.key, one.since WHERE NOT one.is_known;
+      -- one that is known and changed again, perhaps because it was corrected, does not wait for as long as it was to
+      UPDATE bridge_unfolded u SET retry_at = clock_timestamp()
+      WHERE one.is_known AND (u.reservation_type, u.reservation_id, u.reservation_key) IS NOT DISTINCT FROM (one.kind, one.id, one.key);
     ELSIF NOT bridge_fold_alone(one.kind, one.id, one.key, one.since, past_days, future_days) THEN
       failed := failed + 1;
     END IF;
@@ -3731,7 +3734,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '863f5de4352ff6d3ea258aa3a3d9b73c534ffe055ecbd98c3ca3e1af3a9d2235 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '8551110c12b767c365361d48c15b44e540bcc07e66e3d1e83ca0626953ffb21f ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
