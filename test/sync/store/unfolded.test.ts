@@ -3,13 +3,18 @@ import { expect, test } from 'vitest';
 import { at, both, open, other, room, shown, titles, type Rooms } from '../two-way-world.ts';
 
 /** From now on the row of a reservation with the title 'bad' fails, as a cast in an adapter's view may. */
-async function spoil(w: Rooms, title = `(1 / (length(title) - 3))::text`): Promise<() => Promise<void>> {
+async function spoil(
+  w: Rooms,
+  title = `(1 / (length(title) - 3))::text`,
+  replaces = '',
+): Promise<() => Promise<void>> {
   const [{ view }] = (await w.db.query<{ view: string }>(
     `SELECT rtrim(pg_get_viewdef('bridge_items'), ';') AS view`,
   )) as [{ view: string }];
   await w.db.query(`CREATE OR REPLACE VIEW bridge_items AS
     SELECT reservation_type, reservation_id, resource_id, priority_level, active, starts_at, ends_at, all_day,
       CASE WHEN title = 'bad' THEN ${title} ELSE title END AS title, description, organizer_name, organizer_email, is_private
+      ${replaces && `, ${replaces}`}
     FROM (${view}) items`);
   return async () => void (await w.db.query(`CREATE OR REPLACE VIEW bridge_items AS ${view}`));
 }
@@ -140,6 +145,24 @@ test('a comparison of the room passes it by', async () => {
   await w.settle();
   expect(w.outlook.titles(room).toSorted()).toEqual(['Choir', 'good']);
   expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'synced', present: true });
+});
+
+test('so does one by a view that tells what a reservation replaces', async () => {
+  await using w = await open();
+  await shown(w);
+  await spoil(
+    w,
+    `(1 / (length(title) - 3))::text`,
+    `CASE title WHEN 'bad' THEN (1 / (length(title) - 3))::text END AS replaces`,
+  );
+  await w.db.query(
+    'ALTER TABLE bb_event DISABLE TRIGGER USER; ALTER TABLE bb_event_resource DISABLE TRIGGER USER',
+  );
+  await w.db.query(`UPDATE bb_event SET name = 'bad'`);
+  await book(w, 'good', 12);
+  await w.db.query('UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now()');
+  await w.settle();
+  expect(w.outlook.titles(room).toSorted()).toEqual(['Choir', 'good']);
 });
 
 test('so does a full scan, and a write-back beside it', async () => {
