@@ -1533,7 +1533,8 @@ $functions$;
 --
 -- The triggers also note rows in which nothing changed that counts. A mapping whose item is what a settlement read last
 -- (`booking_seen`) and lies where it lay `rests`: it is left as it is. One that is in trouble or has news from Outlook is `doubtful`
--- and looked at again. One that is due anyway, and whose item is as it was folded last, is `busy`: what is being done about it at
+-- and decided on again, and so is one that was written from Outlook (`booking_digest` -1): whether it is covered where it lies now, say,
+-- is for a decision after that. One that is due anyway, and whose item is as it was folded last, is `busy`: what is being done about it at
 -- this moment may rest on an item that was changed and changed back, so its revision is raised. Of all these nothing was
 -- modified, so `last_modified_booking` stays.
 CREATE OR REPLACE FUNCTION bridge_gather(past_days integer, future_days integer, most integer, OUT taken integer, OUT rooms integer[],
@@ -1627,9 +1628,8 @@ BEGIN
             THEN i.booking_seen = i.state OR i.sync_direction = 'outlook_to_booking' AND i.booking_digest = i.digest
             ELSE i.sync_status = 'cancelled' END
           THEN CASE WHEN i.due_at IS NOT NULL THEN 'busy'
-            -- an import that waits for approval is decided on once more, which says so
-            WHEN i.outlook_news IS NULL AND i.sync_status IN ('synced', 'shadowed', 'cancelled') 
-              AND i.state #> '{as,awaiting}' IS DISTINCT FROM 'true' THEN 'rests' ELSE 'doubtful' END
+            WHEN i.outlook_news IS NULL AND i.booking_digest IS DISTINCT FROM -1 AND i.sync_status IN ('synced', 'shadowed', 'cancelled')
+              THEN 'rests' ELSE 'doubtful' END
         WHEN i.booking_digest = i.digest THEN CASE WHEN i.due_at IS NOT NULL THEN 'busy' ELSE 'doubtful' END
         ELSE 'changed' END AS verdict
     FROM (
@@ -3257,7 +3257,7 @@ CREATE OR REPLACE FUNCTION bridge_agree_in_other_rooms(mapping bigint, kind text
 LANGUAGE sql AS $agree$
   UPDATE bridge_mappings o
   SET agreement = 'agreed', booking_base = seen - 'as' || own.appearance, booking_seen = seen - 'as' || own.appearance,
-      booking_digest = NULL, outlook_news = coalesce(o.outlook_news, 'look'), noticed_at = coalesce(o.noticed_at, now()), due_at = now(), lane = 0, revision = o.revision + 1
+      booking_digest = -1, outlook_news = coalesce(o.outlook_news, 'look'), noticed_at = coalesce(o.noticed_at, now()), due_at = now(), lane = 0, revision = o.revision + 1
   FROM (SELECT n.id, CASE WHEN n.booking_seen ? 'as' THEN jsonb_build_object('as', n.booking_seen -> 'as') ELSE '{}' END AS appearance
         FROM bridge_mappings n WHERE n.reservation_type = kind AND n.reservation_id = id_) own
   WHERE own.id = o.id AND o.reservation_type = kind AND o.reservation_id = id_ AND o.id <> mapping AND NOT o.is_organizer
@@ -3320,8 +3320,8 @@ BEGIN
   SET reservation_type = kind, reservation_id = id_, present = coalesce(place.active, false),
       starts_at = coalesce(place.starts_at, b.starts_at), ends_at = coalesce(place.ends_at, b.ends_at),
       priority_level = coalesce(place.priority_level, b.priority_level),
-      -- the change was not folded: should the booking system take it back, that is a change (bridge_gather)
-      booking_digest = NULL,
+      -- the fold of this change decides on it again, and should the booking system take it back, that is a change (bridge_gather)
+      booking_digest = -1,
       -- a row that is written without raising it was written by a person: see bridge_mapping_touched
       revision = b.revision + 1
   WHERE b.id = m.id AND b.revision = m.revision;
@@ -3741,7 +3741,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'c2f7e87b2cd142d6fb8881dc202d9cdccfda3d0d40134735336ff6e1dbb8f0d2 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '8b8a80dc39ffdd3a805e91ef1a02e61f171bc31f2c93e7681ed04884e0642d57 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

@@ -13,7 +13,8 @@
 --
 -- The triggers also note rows in which nothing changed that counts. A mapping whose item is what a settlement read last
 -- (`booking_seen`) and lies where it lay `rests`: it is left as it is. One that is in trouble or has news from Outlook is `doubtful`
--- and looked at again. One that is due anyway, and whose item is as it was folded last, is `busy`: what is being done about it at
+-- and decided on again, and so is one that was written from Outlook (`booking_digest` -1): whether it is covered where it lies now, say,
+-- is for a decision after that. One that is due anyway, and whose item is as it was folded last, is `busy`: what is being done about it at
 -- this moment may rest on an item that was changed and changed back, so its revision is raised. Of all these nothing was
 -- modified, so `last_modified_booking` stays.
 CREATE OR REPLACE FUNCTION bridge_gather(past_days integer, future_days integer, most integer, OUT taken integer, OUT rooms integer[],
@@ -107,9 +108,8 @@ BEGIN
             THEN i.booking_seen = i.state OR i.sync_direction = 'outlook_to_booking' AND i.booking_digest = i.digest
             ELSE i.sync_status = 'cancelled' END
           THEN CASE WHEN i.due_at IS NOT NULL THEN 'busy'
-            -- an import that waits for approval is decided on once more, which says so
-            WHEN i.outlook_news IS NULL AND i.sync_status IN ('synced', 'shadowed', 'cancelled') 
-              AND i.state #> '{as,awaiting}' IS DISTINCT FROM 'true' THEN 'rests' ELSE 'doubtful' END
+            WHEN i.outlook_news IS NULL AND i.booking_digest IS DISTINCT FROM -1 AND i.sync_status IN ('synced', 'shadowed', 'cancelled')
+              THEN 'rests' ELSE 'doubtful' END
         WHEN i.booking_digest = i.digest THEN CASE WHEN i.due_at IS NOT NULL THEN 'busy' ELSE 'doubtful' END
         ELSE 'changed' END AS verdict
     FROM (

@@ -179,7 +179,7 @@ CREATE OR REPLACE FUNCTION bridge_agree_in_other_rooms(mapping bigint, kind text
 LANGUAGE sql AS $agree$
   UPDATE bridge_mappings o
   SET agreement = 'agreed', booking_base = seen - 'as' || own.appearance, booking_seen = seen - 'as' || own.appearance,
-      booking_digest = NULL, outlook_news = coalesce(o.outlook_news, 'look'), noticed_at = coalesce(o.noticed_at, now()), due_at = now(), lane = 0, revision = o.revision + 1
+      booking_digest = -1, outlook_news = coalesce(o.outlook_news, 'look'), noticed_at = coalesce(o.noticed_at, now()), due_at = now(), lane = 0, revision = o.revision + 1
   FROM (SELECT n.id, CASE WHEN n.booking_seen ? 'as' THEN jsonb_build_object('as', n.booking_seen -> 'as') ELSE '{}' END AS appearance
         FROM bridge_mappings n WHERE n.reservation_type = kind AND n.reservation_id = id_) own
   WHERE own.id = o.id AND o.reservation_type = kind AND o.reservation_id = id_ AND o.id <> mapping AND NOT o.is_organizer
@@ -242,8 +242,8 @@ BEGIN
   SET reservation_type = kind, reservation_id = id_, present = coalesce(place.active, false),
       starts_at = coalesce(place.starts_at, b.starts_at), ends_at = coalesce(place.ends_at, b.ends_at),
       priority_level = coalesce(place.priority_level, b.priority_level),
-      -- the change was not folded: should the booking system take it back, that is a change (bridge_gather)
-      booking_digest = NULL,
+      -- the fold of this change decides on it again, and should the booking system take it back, that is a change (bridge_gather)
+      booking_digest = -1,
       -- a row that is written without raising it was written by a person: see bridge_mapping_touched
       revision = b.revision + 1
   WHERE b.id = m.id AND b.revision = m.revision;

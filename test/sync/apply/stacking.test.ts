@@ -274,3 +274,16 @@ describe('while an allocation waits for its cover to be shown', () => {
     ]);
   });
 });
+
+test('what a person moves in Outlook to where something more important lies is hidden', async () => {
+  await using w = await open({ overlap: 'import' });
+  const below = await w.desk.allocate(101, { from: w.day(3, '10:00'), to: w.day(3, '12:00'), of: 2 });
+  await w.desk.book(101, { title: event, from: w.day(4, '10:00'), to: w.day(4, '12:00') });
+  await w.settle();
+  const { id } = w.outlook.in(room).find(({ item }) => item?.title === allocation)!;
+  w.outlook.edit(id, { startsAt: at(4, '10:00'), endsAt: at(4, '12:00') });
+  await heard(w, 101);
+  await w.settle();
+  expect(await w.mapping(below)).toMatchObject({ sync_status: 'shadowed', outlook_event_id: null });
+  expect(w.outlook.titles(room)).toEqual([event]);
+});
