@@ -219,8 +219,8 @@ BEGIN
         passed_by := passed_by || candidate;
         CONTINUE;
       END IF;
-      -- Its row is read as it is now: who gives a room back frees the lock before that is committed. A row that somebody else's
-      -- transaction has is passed by, because nobody knows when that ends.
+      -- Its row is read as it is now, because a release frees the lock before its commit. A row that another transaction has
+      -- locked is passed by, because that may take any time to end.
       SELECT r.id, r.resource_id, r.outlook_item_id, r.outlook_item_name, r.outlook_object_id, r.sync_direction,
         bridge_own_settings(r) AS own, s.baselined_at, s.reconciled_at, s.attempt, s.lease_owner, s.lease_epoch + 1 AS epoch,
         coalesce(least(s.pull_due_at, s.next_poll_at, s.sure_at) <= moment, false) AS pulls, s.hinted_at IS NOT NULL AS hinted

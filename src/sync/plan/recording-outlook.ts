@@ -2,6 +2,7 @@
  * Outlook as a plan meets it: reads are answered from what was read before (`PreparedReads`), writes are carried out on that in
  * memory and answered as Graph would answer them. Nothing is sent.
  */
+import type { BookedItem } from '../../appearance.ts';
 import { Permanent } from '../../errors.ts';
 import { itemOf, type Mailbox, type OutlookEvent, type Write, type WriteAnswer } from '../../event.ts';
 import { sameItem, type Item } from '../../item.ts';
@@ -134,13 +135,21 @@ const overlapping =
     return item === null || meets(item.startsAt, item.endsAt);
   };
 
+const isTentative = ({ as }: BookedItem): boolean => as?.tentative === true;
+
+const occupied = (item: Item, tentative: boolean): OutlookEvent['shows'] => ({
+  is: 'occupied',
+  item,
+  ...(tentative ? { tentative } : {}),
+});
+
 const createdEvent = (
   id: string,
   { item, properties, transactionId }: Extract<Write, { do: 'create' }>,
 ): OutlookEvent => ({
   id,
   iCalUId: '',
-  shows: { is: 'occupied', item },
+  shows: occupied(item, isTentative(item)),
   properties,
   transactionId,
   createdAt: null,
@@ -161,5 +170,6 @@ function changedEvent(
   const item = { ...(itemOf(shows) ?? whole), ...change };
   if (shows.is === 'undecided' || (shows.is === 'free' && showAs !== true))
     return { ...before, shows: { is: shows.is, item } };
-  return { ...before, shows: { is: 'occupied', item } };
+  const wasTentative = shows.is === 'occupied' && shows.tentative === true;
+  return { ...before, shows: occupied(item, showAs === true ? isTentative(whole) : wasTentative) };
 }
