@@ -107,10 +107,9 @@ export function createAlertWebhook(options: AlertWebhookOptions): AlertWebhook {
   }
 
   async function tryOnce(to: string, body: string): Promise<number> {
-    const { origin, pathname, search, username, password } = new URL(to);
-    const login = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString(
-      'base64',
-    );
+    const url = new URL(to);
+    const { origin, pathname, search } = url;
+    const login = loginOf(url);
     const answer = await dispatcher.request({
       origin,
       path: pathname + search,
@@ -118,7 +117,7 @@ export function createAlertWebhook(options: AlertWebhookOptions): AlertWebhook {
       headers: {
         'content-type': 'application/json; charset=utf-8',
         'user-agent': 'outlook-booking-sync',
-        ...(login === 'Og==' ? {} : { authorization: `Basic ${login}` }),
+        ...(login === null ? {} : { authorization: login }),
       },
       body,
       signal: AbortSignal.timeout(timeoutMs),
@@ -135,6 +134,21 @@ export function createAlertWebhook(options: AlertWebhookOptions): AlertWebhook {
       if (sending !== null) await Promise.race([sending, late]);
     },
   };
+}
+
+/** The header for the user and password of a URL; null: it has none. */
+function loginOf({ username, password }: URL): string | null {
+  if (username === '' && password === '') return null;
+  return `Basic ${Buffer.from(`${decoded(username)}:${decoded(password)}`).toString('base64')}`;
+}
+
+/** A % that begins no escape stands for itself: a password may contain one. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** The text shown in a chat. */
