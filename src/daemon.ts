@@ -194,7 +194,7 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
       ? []
       : [{ name: 'plan', cron: config.schedules.sweep, run: reportPlan } satisfies Job]),
     { name: 'alerts', cron: '*/30 * * * * *', run: async () => void (await alerts.check()) },
-    { name: 'old-alerts', cron: '43 3 * * *', run: async () => void (await alerts.book.deleteOld(30)) },
+    { name: 'old-alerts', cron: '43 3 * * *', run: async () => void (await alerts.store.deleteOld(30)) },
     {
       name: 'log-retention',
       cron: '17 3 * * *',

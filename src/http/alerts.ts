@@ -5,7 +5,7 @@ import { Problem } from './problem.ts';
 import { answers, instant, instantOrNull, limit, newRoutes, whole } from './schema.ts';
 
 export interface AlertParts {
-  readonly alerts: Pick<Alerts, 'check' | 'book'>;
+  readonly alerts: Pick<Alerts, 'check' | 'store'>;
 }
 
 const tags = ['Alerts'];
@@ -120,33 +120,33 @@ const usualDays = 30;
 /** Upper bound of a list. */
 const openMost = 1_000;
 
-export function alertRoutes({ alerts: { book, check } }: AlertParts) {
+export function alertRoutes({ alerts: { store, check } }: AlertParts) {
   return newRoutes()
     .openapi(listRoute, async (c) => {
       const { status, limit: most } = c.req.valid('query');
-      const alerts = await book.list(status, most);
+      const alerts = await store.list(status, most);
       return c.json({ success: true as const, count: alerts.length, alerts }, 200);
     })
     .openapi(statsRoute, async (c) =>
-      c.json({ success: true as const, statistics: await book.statistics() }, 200),
+      c.json({ success: true as const, statistics: await store.statistics() }, 200),
     )
     .openapi(checkRoute, async (c) => {
       const changed = await check();
-      const alerts = await book.list('open', openMost);
+      const alerts = await store.list('open', openMost);
       const [opened, closed] = [changed.opened.length, changed.closed.length];
       const message = `${opened} opened, ${closed} closed, ${alerts.length} open`;
       return c.json({ success: true as const, message, opened, closed, count: alerts.length, alerts }, 200);
     })
     .openapi(acknowledgeRoute, async (c) => {
       const { id } = c.req.valid('param');
-      const found = await book.acknowledge(id);
+      const found = await store.acknowledge(id);
       if (found === null)
         throw new Problem(404, `There is no alert ${id}.`, 'GET /alerts?status=all lists them.');
       return c.json({ success: true as const, message: `Acknowledged alert ${id}`, alert: found }, 200);
     })
     .openapi(oldRoute, async (c) => {
       const days = c.req.valid('query').days ?? usualDays;
-      const deleted = await book.deleteOld(days);
+      const deleted = await store.deleteOld(days);
       const message = `Deleted ${deleted} alerts closed more than ${days} days ago`;
       return c.json({ success: true as const, message, count: deleted }, 200);
     });

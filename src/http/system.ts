@@ -18,7 +18,7 @@ export interface SystemParts extends ActivityParts, ScheduleParts {
   readonly health: () => HealthState;
   readonly readCapture: () => Promise<Capture>;
   readonly reports: StatsParts['reports'];
-  readonly alerts: { readonly book: AlertParts['alerts']['book'] };
+  readonly alerts: { readonly store: AlertParts['alerts']['store'] };
 }
 
 /** A database that does not answer within this time counts as unavailable, so that a probe is answered within 2 s. */
@@ -115,7 +115,7 @@ async function readMore({ reports, alerts, activity }: SystemParts) {
   const [statistics, latency, open, lines] = await Promise.all([
     reports.statistics(),
     reports.latency(),
-    alerts.book.list('open', 100),
+    alerts.store.list('open', 100),
     activity.newest(10, null),
   ]);
   return {

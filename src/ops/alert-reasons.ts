@@ -3,7 +3,7 @@
  * cause is no longer found here.
  */
 import type { Queryable } from '../database.ts';
-import type { Alert, AlertType } from './alert-types.ts';
+import type { Alert } from './alert-types.ts';
 import { alertsOf, type Read, type ReasonOptions } from './reason-words.ts';
 
 const lateMinutes = 10;
@@ -12,24 +12,6 @@ const failingAttempts = 6;
 const throttledAttempts = 3;
 /** A lost subscription is created again at once; this number of failed attempts raises an alert. */
 const subscribingAttempts = 3;
-
-/** Types with causes found by `readReasons`. */
-export const reasonTypes = [
-  'brake',
-  'database-unconfirmed',
-  'room-held',
-  'error-rate',
-  'items-in-error',
-  'right-missing',
-  'conflicts',
-  'stuck',
-  'unfolded',
-  'room-refused',
-  'room-failing',
-  'throttled',
-  'subscriptions-lost',
-  'bug',
-] as const satisfies readonly AlertType[];
 
 export interface Reasons {
   /** The current alerts, at most one per type and resource. */
@@ -89,13 +71,13 @@ const reasonsText = `
       WHERE t.type IS NOT NULL),
     'held', (SELECT coalesce(jsonb_agg(jsonb_build_object('resourceId', resource_id, 'room', name, 'removals', held) ORDER BY name), '[]')
       FROM removal JOIN room USING (resource_id) WHERE held > 0),
-    'items', (SELECT jsonb_build_object('parked', count(*), 'rooms', array_agg(DISTINCT name),
+    'items', (SELECT jsonb_build_object('n', count(*), 'rooms', array_agg(DISTINCT name),
       'why', (array_agg(error_message ORDER BY updated_at DESC))[1]) FROM parked),
     'rightless', (SELECT jsonb_build_object('n', count(*), 'rooms', array_agg(DISTINCT room.name),
       'why', (array_agg(m.error_message ORDER BY m.updated_at DESC))[1])
       FROM bridge_mappings m JOIN room ON room.resource_id = m.resource_id
       WHERE m.due_at IS NOT NULL AND m.error_message LIKE '%SQLSTATE 42501)'),
-    'conflicts', (SELECT jsonb_build_object('open', count(*), 'rooms', array_agg(DISTINCT name),
+    'conflicts', (SELECT jsonb_build_object('n', count(*), 'rooms', array_agg(DISTINCT name),
       'why', (array_agg(error_message ORDER BY updated_at DESC))[1]) FROM open),
     'late', (SELECT jsonb_build_object('n', n, 'oldestMinutes', extract(epoch FROM now() - oldest) / 60, 'rooms', rooms) FROM late),
     'unfolded', (SELECT jsonb_build_object('n', count(*), 'why', (array_agg(error_message ORDER BY created_at DESC))[1],

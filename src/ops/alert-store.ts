@@ -1,10 +1,10 @@
 /**
  * The alerts as rows: at most one open alert per type and resource, across all daemons. Writes are serialized by an advisory lock,
- * so that an alert seen by two daemons is raised once, and only the raising daemon reports it. An alert that becomes critical is
+ * so that an alert that two daemons find is raised once, and only the raising daemon reports it. An alert that becomes critical is
  * raised again, and its acknowledgement is withdrawn.
  *
  * There are two kinds. Conditions in the database (stuck items, an active brake) are replaced as a whole: an alert is closed when
- * its condition is no longer found. Conditions seen by a single daemon (no notifications, no Graph) have holders: the alert is open
+ * its condition is no longer found. Conditions observed by a single daemon (no notifications, no Graph) have holders: the alert is open
  * as long as one daemon has confirmed it within `holdMs`.
  */
 import { inTransaction, type Database, type Queryable } from '../database.ts';
@@ -36,7 +36,8 @@ export interface Changed {
   readonly closed: readonly AlertRow[];
 }
 
-export interface Witnessed {
+/** A condition, current or past. */
+export interface Condition {
   readonly alert: Alert;
   /** Its age in ms. */
   readonly ageMs: number;
@@ -53,7 +54,7 @@ export interface AlertStatistics {
   readonly by_type: Readonly<Record<string, number>>;
 }
 
-/** A daemon that has not confirmed a condition for this time is gone or no longer sees it. */
+/** A daemon that has not confirmed a condition for this time is gone or no longer observes it. */
 const holdMs = 120_000;
 
 const lock = `SELECT pg_advisory_xact_lock(${locks.alerts})`;
@@ -61,6 +62,8 @@ const columns = `id, type, severity, room, resource_id, detail ->> 'mailbox' AS 
   detail - 'mailbox' AS detail, created_at, seen_at, acknowledged_at, closed_at,
   CASE WHEN closed_at IS NOT NULL THEN 'closed' WHEN acknowledged_at IS NOT NULL THEN 'acknowledged' ELSE 'open' END AS status`;
 const nothing: Changed = { opened: [], closed: [] };
+
+export type AlertStore = ReturnType<typeof createAlertStore>;
 
 export function createAlertStore(db: Database) {
   const writing = <T>(work: (client: Queryable) => Promise<T>): Promise<T> =>
@@ -73,10 +76,10 @@ export function createAlertStore(db: Database) {
   const raise = (alert: Alert): Promise<Changed> =>
     writing(async (client) => ({ ...nothing, opened: await insert(client, [alert]) }));
 
-  /** Records a condition seen by one daemon, current or past. */
-  function witness(holder: string, { alert, ageMs, overMs }: Witnessed): Promise<Changed> {
+  /** Records a condition that one daemon observes. */
+  function recordCondition(holder: string, { alert, ageMs, overMs }: Condition): Promise<Changed> {
     return writing(async (client) => {
-      // another daemon saw the same and it is over: one outage is one alert, even if it is recorded late
+      // another daemon observed the same and it is over: one outage is one alert, even if it is recorded late
       const known = await client.query(
         `SELECT 1 FROM bridge_alerts WHERE type = $1 AND coalesce(resource_id, 0) = coalesce($2::integer, 0)
            AND closed_at > clock_timestamp() - $3 * interval '1 millisecond' LIMIT 1`,
@@ -84,12 +87,12 @@ export function createAlertStore(db: Database) {
       );
       const isOver = overMs !== null;
       const opened = isOver && known.rows.length > 0 ? [] : await insert(client, [alert], { holder, ageMs });
-      return { opened, closed: isOver ? await leave(client, holder, alert, overMs) : [] };
+      return { opened, closed: isOver ? await removeHolder(client, holder, alert, overMs) : [] };
     });
   }
 
   /** Confirms a daemon's conditions, so that their alerts stay open. Returns the open ones. */
-  async function repeat(holder: string, types: readonly AlertType[]): Promise<ReadonlySet<string>> {
+  async function confirm(holder: string, types: readonly AlertType[]): Promise<ReadonlySet<string>> {
     const { rows } = await db.query<{ type: string }>(
       `UPDATE bridge_alerts SET seen_at = now(),
          holders = holders || jsonb_build_object($1::text, extract(epoch FROM now()))
@@ -122,51 +125,6 @@ export function createAlertStore(db: Database) {
       );
       return { opened, closed };
     });
-  }
-
-  async function insert(
-    client: Queryable,
-    alerts: readonly Alert[],
-    held: { readonly holder: string; readonly ageMs: number } | null = null,
-  ): Promise<AlertRow[]> {
-    if (alerts.length === 0) return [];
-    const { rows } = await client.query<AlertRow & { fresh: boolean }>(
-      `WITH was AS (SELECT w.type, w.resource_id FROM bridge_alerts w WHERE w.closed_at IS NULL AND w.severity = 'warning')
-       INSERT INTO bridge_alerts AS a (type, severity, room, resource_id, message, hint, detail, created_at, holders)
-       SELECT w.type, w.severity, coalesce(w.room, r.outlook_item_name, r.outlook_item_id), w."resourceId",
-         concat_ws(' ', w.message, 'Mailbox: ' || r.outlook_item_id || '.'), w.hint,
-         w.detail || jsonb_strip_nulls(jsonb_build_object('mailbox', r.outlook_item_id)),
-         clock_timestamp() - $3 * interval '1 millisecond',
-         CASE WHEN $2::text IS NULL THEN '{}' ELSE jsonb_build_object($2, extract(epoch FROM now())) END
-       FROM jsonb_to_recordset($1) AS w (type text, severity text, room text, "resourceId" integer, message text, hint text, detail jsonb)
-       LEFT JOIN bridge_resource_mappings r ON r.resource_id = w."resourceId" AND r.active = 1
-       ON CONFLICT (type, coalesce(resource_id, 0)) WHERE closed_at IS NULL
-       DO UPDATE SET seen_at = now(), severity = excluded.severity, message = excluded.message, hint = excluded.hint,
-         detail = excluded.detail, holders = a.holders || excluded.holders,
-         acknowledged_at = CASE WHEN a.severity = excluded.severity OR excluded.severity = 'warning' THEN a.acknowledged_at END
-       RETURNING ${columns}, xmax = 0 OR severity = 'critical' AND EXISTS (
-         SELECT FROM was WHERE was.type = a.type AND was.resource_id IS NOT DISTINCT FROM a.resource_id) AS fresh`,
-      [JSON.stringify(alerts), held?.holder ?? null, held?.ageMs ?? 0],
-    );
-    return rows.filter((row) => row.fresh).map(({ fresh: _fresh, ...row }) => row);
-  }
-
-  /** Removes a holder; removing the last one closes the alert. */
-  async function leave(
-    client: Queryable,
-    holder: string,
-    alert: Alert,
-    overMs: number,
-  ): Promise<readonly AlertRow[]> {
-    const { rows } = await client.query<AlertRow>(
-      `UPDATE bridge_alerts a SET holders = holders - $4::text,
-         closed_at = CASE WHEN ${isHeld} THEN NULL
-                     ELSE greatest(created_at, clock_timestamp() - $3 * interval '1 millisecond') END
-       WHERE closed_at IS NULL AND type = $1 AND coalesce(resource_id, 0) = coalesce($2::integer, 0)
-       RETURNING ${columns}`,
-      [alert.type, alert.resourceId, overMs, holder, holdMs],
-    );
-    return rows.filter((row) => row.closed_at !== null);
   }
 
   /** Newest first. `open` includes acknowledged alerts: their cause still exists. */
@@ -217,7 +175,52 @@ export function createAlertStore(db: Database) {
     return rowCount ?? 0;
   }
 
-  return { raise, witness, repeat, replace, list, statistics, acknowledge, deleteOld };
+  return { raise, recordCondition, confirm, replace, list, statistics, acknowledge, deleteOld };
+}
+
+async function insert(
+  client: Queryable,
+  alerts: readonly Alert[],
+  held: { readonly holder: string; readonly ageMs: number } | null = null,
+): Promise<AlertRow[]> {
+  if (alerts.length === 0) return [];
+  const { rows } = await client.query<AlertRow & { fresh: boolean }>(
+    `WITH was AS (SELECT w.type, w.resource_id FROM bridge_alerts w WHERE w.closed_at IS NULL AND w.severity = 'warning')
+     INSERT INTO bridge_alerts AS a (type, severity, room, resource_id, message, hint, detail, created_at, holders)
+     SELECT w.type, w.severity, coalesce(w.room, r.outlook_item_name, r.outlook_item_id), w."resourceId",
+       concat_ws(' ', w.message, 'Mailbox: ' || r.outlook_item_id || '.'), w.hint,
+       w.detail || jsonb_strip_nulls(jsonb_build_object('mailbox', r.outlook_item_id)),
+       clock_timestamp() - $3 * interval '1 millisecond',
+       CASE WHEN $2::text IS NULL THEN '{}' ELSE jsonb_build_object($2, extract(epoch FROM now())) END
+     FROM jsonb_to_recordset($1) AS w (type text, severity text, room text, "resourceId" integer, message text, hint text, detail jsonb)
+     LEFT JOIN bridge_resource_mappings r ON r.resource_id = w."resourceId" AND r.active = 1
+     ON CONFLICT (type, coalesce(resource_id, 0)) WHERE closed_at IS NULL
+     DO UPDATE SET seen_at = now(), severity = excluded.severity, message = excluded.message, hint = excluded.hint,
+       detail = excluded.detail, holders = a.holders || excluded.holders,
+       acknowledged_at = CASE WHEN a.severity = excluded.severity OR excluded.severity = 'warning' THEN a.acknowledged_at END
+     RETURNING ${columns}, xmax = 0 OR severity = 'critical' AND EXISTS (
+       SELECT FROM was WHERE was.type = a.type AND was.resource_id IS NOT DISTINCT FROM a.resource_id) AS fresh`,
+    [JSON.stringify(alerts), held?.holder ?? null, held?.ageMs ?? 0],
+  );
+  return rows.filter((row) => row.fresh).map(({ fresh: _fresh, ...row }) => row);
+}
+
+/** Removes a holder; removing the last one closes the alert. */
+async function removeHolder(
+  client: Queryable,
+  holder: string,
+  alert: Alert,
+  overMs: number,
+): Promise<readonly AlertRow[]> {
+  const { rows } = await client.query<AlertRow>(
+    `UPDATE bridge_alerts a SET holders = holders - $4::text,
+       closed_at = CASE WHEN ${isHeld} THEN NULL
+                   ELSE greatest(created_at, clock_timestamp() - $3 * interval '1 millisecond') END
+     WHERE closed_at IS NULL AND type = $1 AND coalesce(resource_id, 0) = coalesce($2::integer, 0)
+     RETURNING ${columns}`,
+    [alert.type, alert.resourceId, overMs, holder, holdMs],
+  );
+  return rows.filter((row) => row.closed_at !== null);
 }
 
 /** Whether a daemon other than $4 holds alert `a` and has confirmed it within $5 milliseconds. */

@@ -1,7 +1,7 @@
 /** The types of alerts. docs/operations.md has the meaning and remedy of each. */
 
 /** Seen by one daemon: its listener, its connections to Graph and the database, its credential. */
-const heldTypes = [
+const daemonTypes = [
   'outlook-outage',
   'booking-outage',
   'credential-refused',
@@ -9,8 +9,8 @@ const heldTypes = [
   'listen-silent',
 ] as const;
 
-/** Read from the database by any daemon. */
-const readTypes = [
+/** Found by the checks, which any daemon runs. */
+export const checkedTypes = [
   'brake',
   'database-unconfirmed',
   'room-held',
@@ -28,9 +28,9 @@ const readTypes = [
   'bug',
 ] as const;
 
-export const alertTypes = [...heldTypes, ...readTypes] as const;
+export const alertTypes = [...daemonTypes, ...checkedTypes] as const;
 export type AlertType = (typeof alertTypes)[number];
-export type HeldType = (typeof heldTypes)[number];
+export type DaemonAlertType = (typeof daemonTypes)[number];
 
 export interface Alert {
   readonly type: AlertType;

@@ -8,22 +8,14 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
 import { backOffMs } from '../back-off.ts';
 import { messageOf } from '../errors.ts';
+import { sleep } from '../sleep.ts';
 import type { Tell } from '../facts.ts';
+import type { AlertRow } from './alert-store.ts';
 
 /** The message about an alert; `id` is null while the database is unavailable. */
-export interface Posted {
+export type Posted = Omit<AlertRow, 'id' | 'status' | 'seen_at' | 'acknowledged_at'> & {
   readonly id: number | null;
-  readonly type: string;
-  readonly severity: 'warning' | 'critical';
-  readonly room: string | null;
-  readonly resource_id: number | null;
-  readonly mailbox: string | null;
-  readonly message: string;
-  readonly hint: string | null;
-  readonly detail: Readonly<Record<string, unknown>>;
-  readonly created_at: Date | string;
-  readonly closed_at: Date | string | null;
-}
+};
 
 export interface AlertWebhook extends AsyncDisposable {
   post(event: 'opened' | 'closed', alert: Posted): void;
@@ -49,8 +41,8 @@ interface Message {
 
 /** Maximum number of waiting messages; the oldest are dropped and reported. */
 const waitingMost = 200;
-/** Time for waiting messages at shutdown. */
-const farewellMs = 3_000;
+/** Time limit of waiting messages at shutdown. */
+const closingMs = 3_000;
 /** A message longer than that is cut (Slack shows 40,000 characters, Mattermost 16,383). */
 const textMost = 4_000;
 
@@ -101,7 +93,7 @@ export function createAlertWebhook(options: AlertWebhookOptions): AlertWebhook {
         error = messageOf(failure);
       }
       if (closing.signal.aborted) break;
-      await pause(restMs(attempt), undefined, { signal: closing.signal }).catch(() => undefined); // interrupted by closing
+      await sleep(restMs(attempt), closing.signal);
     }
     tell({ fact: 'alert-undelivered', type, error });
   }
@@ -130,7 +122,7 @@ export function createAlertWebhook(options: AlertWebhookOptions): AlertWebhook {
     post,
     async [Symbol.asyncDispose]() {
       closing.abort();
-      const late = pause(farewellMs, undefined, { ref: false });
+      const late = pause(closingMs, undefined, { ref: false });
       if (sending !== null) await Promise.race([sending, late]);
     },
   };

@@ -3,7 +3,8 @@ import type { Fact } from '../facts.ts';
 import type { Alert } from './alert-types.ts';
 import { redact } from './redact.ts';
 
-const overall = { room: null, resourceId: null } as const;
+/** An alert of no single room. */
+export const overall = { room: null, resourceId: null } as const;
 
 export const brakeHeld = ({
   room,
@@ -25,7 +26,7 @@ export const brakeWords = (room: string, resourceId: number, removals: number) =
 });
 
 /** Without the error's message, which may quote anything, because alerts are sent to other systems. */
-export const bugMet = ({ where }: Extract<Fact, { fact: 'bug' }>): Alert => ({
+export const bugFound = ({ where }: Extract<Fact, { fact: 'bug' }>): Alert => ({
   ...overall,
   type: 'bug',
   severity: 'critical',

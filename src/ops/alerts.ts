@@ -3,24 +3,32 @@
  * daemons and closed automatically when its cause is over.
  *
  * Facts are of two kinds. Some have a start and an end (an outage, a silent listener): this daemon holds the alert until the end is
- * reported (sightings.ts). Others are events (a bug, the brake): they stay open until a check no longer finds their cause. All other
+ * reported (conditions.ts). Others are events (a bug, the brake): they stay open until a check no longer finds their cause. All other
  * alerts are found by checks, on a schedule and shortly after a relevant fact.
  */
 import { databaseFailure, isOutage, type Database } from '../database.ts';
 import type { Fact, Tell } from '../facts.ts';
-import { createAlertStore, type AlertRow, type Changed } from './alert-store.ts';
-import { readReasons, reasonTypes } from './alert-reasons.ts';
+import { createAlertStore, type Changed } from './alert-store.ts';
+import { readReasons } from './alert-reasons.ts';
+import { checkedTypes } from './alert-types.ts';
 import type { AlertWebhook } from './alert-webhook.ts';
-import { brakeHeld, bugMet, captureBroken, credentialExpiring, listenSilent, outage } from './alert-words.ts';
+import {
+  brakeHeld,
+  bugFound,
+  captureBroken,
+  credentialExpiring,
+  listenSilent,
+  outage,
+} from './alert-words.ts';
+import { createConditions } from './conditions.ts';
 import type { ReasonOptions } from './reason-words.ts';
 import { bugKind, createRepeats } from './repeats.ts';
-import { createSightings } from './sightings.ts';
 
 export interface AlertOptions extends ReasonOptions {
   readonly db: Database;
   readonly webhook: Pick<AlertWebhook, 'post'>;
   readonly tell: Tell;
-  /** The id of this daemon among the holders. */
+  /** The id of this daemon among the holders of an alert. */
   readonly holder: string;
   /** Missing or disabled triggers, and the repair. */
   readonly readCapture: () => Promise<{
@@ -30,81 +38,76 @@ export interface AlertOptions extends ReasonOptions {
   /** The expiry of our certificate; null: there is none, or it cannot be read. */
   readonly credentialEnds: () => Date | null;
   /** A listener that is silent for this time raises an alert; reconnecting takes less. */
-  readonly deafMs?: number;
+  readonly silentMs?: number;
   /** The delay of a check after a relevant fact, to combine several facts. */
   readonly gatherMs?: number;
 }
 
-const deafMs_ = 10_000;
-const gatherMs_ = 250;
 /** The minimum interval between two checks caused by facts. */
-const looksApartMs = 5_000;
+const checkIntervalMs = 5_000;
 const dayMs = 86_400_000;
 
 export function createAlerts(options: AlertOptions) {
-  const { db, webhook, tell, holder, deafMs = deafMs_, gatherMs = gatherMs_ } = options;
-  const book = createAlertStore(db);
-  const sightings = createSightings({ book, webhook, holder, publish, failed });
-  const { see, unsee, happen, isSeen } = sightings;
+  const { db, webhook, tell, holder, silentMs = 10_000, gatherMs = 250 } = options;
+  const store = createAlertStore(db);
+  const conditions = createConditions({ store, webhook, holder, publish, failed });
   const bugs = createRepeats(() => performance.now());
   const closing = new AbortController();
-  const timers = new Map<'deaf' | 'look', NodeJS.Timeout>();
-  let lookedAt = Number.NEGATIVE_INFINITY;
-  let looking: Promise<unknown> = Promise.resolve();
+  const timers = new Map<'silent' | 'check', NodeJS.Timeout>();
+  let checkedAt = Number.NEGATIVE_INFINITY;
+  let checking: Promise<unknown> = Promise.resolve();
 
   function observe(fact: Fact): void {
     if (closing.signal.aborted) return;
-    if (fact.fact === 'outage') see(outage(fact));
+    if (fact.fact === 'outage') conditions.begin(outage(fact));
     else if (fact.fact === 'outage-over') {
-      unsee(fact.side === 'booking' ? ['booking-outage'] : ['outlook-outage', 'credential-refused']);
-      lookSoon();
-    } else if (fact.fact === 'listening' && !fact.heard) fallDeaf(fact.reason);
-    else if (fact.fact === 'listening' || fact.fact === 'stopped') hear();
-    else if (fact.fact === 'brake-held') happen(brakeHeld(fact));
+      conditions.end(fact.side === 'booking' ? ['booking-outage'] : ['outlook-outage', 'credential-refused']);
+      checkSoon();
+    } else if (fact.fact === 'listening' && !fact.heard) waitForListener(fact.reason);
+    else if (fact.fact === 'listening' || fact.fact === 'stopped') listenerReturned();
+    else if (fact.fact === 'brake-held') conditions.record(brakeHeld(fact));
     else if (fact.fact === 'bug' && fact.where !== ownName) {
-      if (!bugs.isRepeated(bugKind(fact))) happen(bugMet(fact));
-    } else if (worthALook.has(fact.fact)) lookSoon();
+      if (!bugs.isRepeated(bugKind(fact))) conditions.record(bugFound(fact));
+    } else if (causesCheck.has(fact.fact)) checkSoon();
   }
 
-  function fallDeaf(reason: string): void {
-    if (timers.has('deaf') || isSeen('listen-silent')) return;
-    later('deaf', deafMs, () => {
+  function waitForListener(reason: string): void {
+    if (timers.has('silent') || conditions.isOpen('listen-silent')) return;
+    later('silent', silentMs, () => {
       // a database outage also silences the listener: one cause, one alert
-      if (isSeen('booking-outage')) fallDeaf(reason);
-      else see(listenSilent(reason));
+      if (conditions.isOpen('booking-outage')) waitForListener(reason);
+      else conditions.begin(listenSilent(reason));
     });
   }
 
-  function hear(): void {
-    clearTimeout(timers.get('deaf'));
-    timers.delete('deaf');
-    unsee(['listen-silent']);
+  function listenerReturned(): void {
+    clearTimeout(timers.get('silent'));
+    timers.delete('silent');
+    conditions.end(['listen-silent']);
   }
 
-  function later(name: 'deaf' | 'look', ms: number, then: () => void): void {
-    timers.set(
-      name,
-      setTimeout(() => {
-        timers.delete(name);
-        then();
-      }, ms).unref(),
-    );
+  function later(name: 'silent' | 'check', ms: number, then: () => void): void {
+    const run = () => {
+      timers.delete(name);
+      then();
+    };
+    timers.set(name, setTimeout(run, ms).unref());
   }
 
-  function lookSoon(): void {
-    if (timers.has('look')) return;
-    later('look', Math.max(gatherMs, lookedAt + looksApartMs - performance.now()), () => {
-      looking = check().catch(failed); // the schedule checks again
+  function checkSoon(): void {
+    if (timers.has('check')) return;
+    later('check', Math.max(gatherMs, checkedAt + checkIntervalMs - performance.now()), () => {
+      checking = check().catch(failed); // the schedule checks again
     });
   }
 
   /** Runs all checks. Throws errors of the database. */
   async function check(): Promise<Changed> {
-    lookedAt = performance.now();
+    checkedAt = performance.now();
     checkCredential();
     const [{ alerts, kept }, capture] = await Promise.all([readReasons(db, options), options.readCapture()]);
     const all = capture.missing.length === 0 ? alerts : [...alerts, captureBroken(capture)];
-    const changed = await book.replace([...reasonTypes, 'capture-broken'], all, kept);
+    const changed = await store.replace(checkedTypes, all, kept);
     publish(changed);
     return changed;
   }
@@ -112,8 +115,8 @@ export function createAlerts(options: AlertOptions) {
   function checkCredential(): void {
     const ends = options.credentialEnds();
     const days = ends === null ? Number.POSITIVE_INFINITY : (ends.getTime() - Date.now()) / dayMs;
-    if (days >= 30) unsee(['credential-expiring']);
-    else see(credentialExpiring(ends!, days));
+    if (days >= 30) conditions.end(['credential-expiring']);
+    else conditions.begin(credentialExpiring(ends!, days));
   }
 
   /** `isPosted`: the opened alert was posted before it was recorded. */
@@ -123,9 +126,10 @@ export function createAlerts(options: AlertOptions) {
       ['closed', closed],
     ] as const)
       for (const row of rows) {
-        if (!(event === 'opened' && isPosted)) webhook.post(event, messageOf(row));
-        const { type, severity, room, resource_id: resourceId, message } = row;
-        tell({ fact: 'alert', event, type, severity, room, resourceId, message });
+        const { status: _, seen_at: _seen, acknowledged_at: _acknowledged, ...message } = row;
+        if (!(event === 'opened' && isPosted)) webhook.post(event, message);
+        const { type, severity, room, resource_id: resourceId } = row;
+        tell({ fact: 'alert', event, type, severity, room, resourceId, message: row.message });
       }
   }
 
@@ -138,12 +142,12 @@ export function createAlerts(options: AlertOptions) {
   return {
     observe,
     check,
-    book,
+    store,
     async [Symbol.asyncDispose]() {
       closing.abort();
       for (const timer of timers.values()) clearTimeout(timer);
-      await looking; // its connections are closed afterwards
-      await sightings[Symbol.asyncDispose]();
+      await checking; // its connections are closed afterwards
+      await conditions[Symbol.asyncDispose]();
     },
   };
 }
@@ -152,8 +156,7 @@ export type Alerts = ReturnType<typeof createAlerts>;
 
 const ownName = 'the alerts';
 
-/** Facts that cause a check. */
-const worthALook: ReadonlySet<Fact['fact']> = new Set([
+const causesCheck: ReadonlySet<Fact['fact']> = new Set([
   'capture-broken',
   'conflict',
   'conflict-over',
@@ -168,29 +171,3 @@ const worthALook: ReadonlySet<Fact['fact']> = new Set([
   'subscription',
   'subscription-failed',
 ]);
-
-const messageOf = ({
-  id,
-  type,
-  severity,
-  room,
-  resource_id,
-  mailbox,
-  message,
-  hint,
-  detail,
-  created_at,
-  closed_at,
-}: AlertRow) => ({
-  id,
-  type,
-  severity,
-  room,
-  resource_id,
-  mailbox,
-  message,
-  hint,
-  detail,
-  created_at,
-  closed_at,
-});

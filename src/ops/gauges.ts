@@ -2,6 +2,8 @@
 import { Gauge, type Registry } from 'prom-client';
 import type { HealthState } from './health.ts';
 
+type Counts = Readonly<Record<string, number>>;
+
 /** Counts from the database for the metrics. */
 export interface Queue {
   readonly outbox_rows: number;
@@ -9,9 +11,9 @@ export interface Queue {
   /** Age of the oldest pending change; null: none. */
   readonly oldest_ms: number | null;
   /** Active rooms by health. */
-  readonly rooms: Readonly<Record<string, number>>;
+  readonly rooms: Counts;
   /** Open alerts by severity. */
-  readonly alerts: Readonly<Record<string, number>>;
+  readonly alerts: Counts;
   /** Open conflicts. */
   readonly conflicts: number;
   /** Daemons alive on this database. */
@@ -24,6 +26,28 @@ export interface GaugeOptions {
   /** The time that a scrape waits for the database before it omits the shared gauges. */
   readonly waitMs: number;
 }
+
+const queueGauges: readonly (readonly [name: string, help: string, (queue: Queue) => number])[] = [
+  ['bridge_outbox_rows', 'Changes recorded by the triggers and not folded yet.', (q) => q.outbox_rows],
+  ['bridge_due_items', 'Due mappings.', (q) => q.due],
+  [
+    'bridge_oldest_due_seconds',
+    'Age of the oldest change that is not in Outlook yet.',
+    (q) => (q.oldest_ms ?? 0) / 1_000,
+  ],
+  ['bridge_conflicts_open', 'Open conflicts.', (q) => q.conflicts],
+  ['bridge_replicas', 'Daemons alive on this database.', (q) => q.replicas],
+];
+
+const queueCounts: readonly (readonly [
+  name: string,
+  help: string,
+  label: string,
+  (queue: Queue) => Counts,
+])[] = [
+  ['bridge_rooms', 'Active rooms by health.', 'health', (q) => q.rooms],
+  ['bridge_alerts_open', 'Open alerts by severity.', 'severity', (q) => q.alerts],
+];
 
 /** Registers the gauges; those from the database are omitted if it does not answer in time. */
 export function addGauges(registers: Registry[], { health, queue: readQueue, waitMs }: GaugeOptions): void {
@@ -40,25 +64,11 @@ export function addGauges(registers: Registry[], { health, queue: readQueue, wai
         else this.set(now);
       },
     });
-  const ofQueue = (pick: (queue: Queue) => number) => async () => {
-    const queue = await read();
-    return queue === null ? null : pick(queue);
-  };
-  gauge(
-    'bridge_outbox_rows',
-    'Changes recorded by the triggers and not folded yet.',
-    ofQueue((q) => q.outbox_rows),
-  );
-  gauge(
-    'bridge_due_items',
-    'Due mappings.',
-    ofQueue((q) => q.due),
-  );
-  gauge(
-    'bridge_oldest_due_seconds',
-    'Age of the oldest change that is not in Outlook yet.',
-    ofQueue((q) => (q.oldest_ms ?? 0) / 1_000),
-  );
+  for (const [name, help, pick] of queueGauges)
+    gauge(name, help, async () => {
+      const queue = await read();
+      return queue === null ? null : pick(queue);
+    });
   gauge('bridge_listener_heard', '1 while notifications of PostgreSQL reach this daemon.', () =>
     Number(health().listener.heard),
   );
@@ -68,12 +78,7 @@ export function addGauges(registers: Registry[], { health, queue: readQueue, wai
     'Start of the process in seconds since 1970.',
     () => health().startedAt.getTime() / 1_000,
   );
-  const counts = <Label extends string>(
-    name: string,
-    help: string,
-    label: Label,
-    pick: (queue: Queue) => Readonly<Record<string, number>>,
-  ) =>
+  for (const [name, help, label, pick] of queueCounts)
     new Gauge({
       name,
       help,
@@ -82,23 +87,10 @@ export function addGauges(registers: Registry[], { health, queue: readQueue, wai
       async collect() {
         this.reset();
         const queue = await read();
-        if (queue === null) return;
-        for (const [value, count] of Object.entries(pick(queue)))
-          this.set({ [label]: value } as Record<Label, string>, count);
+        for (const [value, count] of Object.entries(queue === null ? {} : pick(queue)))
+          this.set({ [label]: value }, count);
       },
     });
-  counts('bridge_rooms', 'Active rooms by health.', 'health', (q) => q.rooms);
-  counts('bridge_alerts_open', 'Open alerts by severity.', 'severity', (q) => q.alerts);
-  gauge(
-    'bridge_conflicts_open',
-    'Open conflicts.',
-    ofQueue((q) => q.conflicts),
-  );
-  gauge(
-    'bridge_replicas',
-    'Daemons alive on this database.',
-    ofQueue((q) => q.replicas),
-  );
   new Gauge({
     name: 'bridge_outage',
     help: '1 while this side as a whole is unreachable.',

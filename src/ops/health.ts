@@ -21,16 +21,6 @@ interface Outage {
   readonly refused: boolean;
 }
 
-const outageOf = (
-  { error, hint, refused = false }: Extract<Fact, { fact: 'outage' }>,
-  since: Date,
-): Outage => ({
-  since,
-  error,
-  hint,
-  refused,
-});
-
 export function createHealth(now: () => Date = () => new Date()) {
   const startedAt = now();
   let replica: string | null = null;
@@ -43,8 +33,10 @@ export function createHealth(now: () => Date = () => new Date()) {
     if (fact.fact === 'started') replica = fact.replica;
     else if (fact.fact === 'listening')
       listener = { heard: fact.heard, reason: fact.heard ? null : fact.reason, since: now() };
-    else if (fact.fact === 'outage') outages = { ...outages, [fact.side]: outageOf(fact, now()) };
-    else if (fact.fact === 'outage-over') outages = { ...outages, [fact.side]: null };
+    else if (fact.fact === 'outage') {
+      const { side, error, hint, refused = false } = fact;
+      outages = { ...outages, [side]: { since: now(), error, hint, refused } };
+    } else if (fact.fact === 'outage-over') outages = { ...outages, [fact.side]: null };
     else if (fact.fact === 'capture-missed') missedCaptures += fact.times;
     else if (fact.fact === 'bug') bugs += 1;
   }

@@ -1,6 +1,6 @@
 /**
- * The text without addresses and numbers of persons (11 digits in Norway), and without tokens and secrets. Takes time
- * in proportion to the text: each pattern starts where a run of its letters starts, and reads the run once.
+ * The text without addresses and numbers of persons (11 digits in Norway), and without tokens and secrets. Runs in
+ * linear time: each pattern starts where a run of its letters starts, and reads the run once.
  */
 export function redact(text: string): string {
   return text

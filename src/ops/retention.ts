@@ -1,6 +1,6 @@
 /** Deletes old rows of the history in small batches, so that no other session waits. */
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Queryable } from '../database.ts';
+import { sleep } from '../sleep.ts';
 
 const batchRows = 5_000;
 /** Maximum rows of one run; the next run deletes the rest. */
@@ -20,7 +20,7 @@ export async function forgetLog(db: Queryable, days: number, signal: AbortSignal
     });
     gone += rowCount ?? 0;
     if ((rowCount ?? 0) < batchRows) return gone;
-    await pause(betweenMs, undefined, { signal }).catch(() => undefined); // interrupted by stopping
+    await sleep(betweenMs, signal);
   }
   return gone;
 }

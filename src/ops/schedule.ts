@@ -5,11 +5,11 @@
  * last runs, and a run missed while no daemon ran is made up once. The daemon that finds a due job sets its next run and executes
  * it; while that daemon is alive and works on it, no other daemon starts the next run.
  */
-import { setTimeout as pause } from 'node:timers/promises';
 import { Cron } from 'croner';
 import { databaseFailure, isOutage, type Queryable } from '../database.ts';
 import { messageOf } from '../errors.ts';
 import type { Tell } from '../facts.ts';
+import { sleep } from '../sleep.ts';
 
 /** Runs `job` at once and then `everyMs` after each end, until disposed. A failed run is reported. */
 export function every(everyMs: number, tell: Tell, where: string, run: () => Promise<void>): AsyncDisposable {
@@ -21,7 +21,7 @@ export function every(everyMs: number, tell: Tell, where: string, run: () => Pro
       } catch (error) {
         tellBug(error, where, tell);
       }
-      await pause(everyMs, undefined, { signal: closing.signal }).catch(() => undefined); // interrupted by closing
+      await sleep(everyMs, closing.signal);
     }
   };
   const running = loop();
@@ -73,104 +73,36 @@ interface Due {
 }
 
 /** The longest sleep between two checks: another daemon may have changed the next run. */
-const lookMs = 15_000;
+const checkMs = 15_000;
 /** The interval while a run is late because the previous one is not finished, and after a failure. */
 const againMs = 1_000;
+const dayMs = 86_400_000;
 
 /** Runs the jobs until disposed; disposing waits for running jobs. */
-export function runSchedules({ db, timezone, replica, jobs, tell }: ScheduleOptions): AsyncDisposable {
+export function runSchedules(options: ScheduleOptions): AsyncDisposable {
+  const { db, timezone, jobs, tell } = options;
   const closing = new AbortController();
   const running = new Map<string, Promise<void>>();
   const byName = new Map(jobs.map((job) => [job.name, job]));
 
-  /** The next time after `now` by the server's clock; for an expression without one, in a year. */
-  function after({ cron }: Job, now: Date): Date {
-    const next = new Cron(cron, { timezone, paused: true }).nextRun(now);
-    return next ?? new Date(now.getTime() + 365 * 86_400_000);
-  }
-
-  /** A new or changed schedule starts at its next time. */
-  async function register(): Promise<void> {
-    const { rows } = await db.query<{ now: Date }>('SELECT clock_timestamp() AS now');
-    const plan = jobs.map((job) => ({
-      name: job.name,
-      cron: job.cron,
-      next: after(job, rows[0]!.now),
-    }));
-    await db.query(
-      `WITH plan AS (SELECT * FROM jsonb_to_recordset($1) AS p (name text, cron text, next timestamptz)),
-       gone AS (DELETE FROM bridge_schedules WHERE name NOT IN (SELECT name FROM plan))
-       INSERT INTO bridge_schedules AS s (name, cron, next_run_at) SELECT name, cron, next FROM plan p
-       WHERE NOT EXISTS (SELECT FROM bridge_schedules t WHERE t.name = p.name AND t.cron = p.cron)
-       ON CONFLICT (name) DO UPDATE SET cron = excluded.cron, next_run_at = excluded.next_run_at`,
-      [JSON.stringify(plan)],
-    );
-  }
-
   /** Starts the due jobs. Returns the time until the next one. */
-  async function look(): Promise<number> {
-    const { rows } = await db.query<Due>({
-      name: 'schedules_due',
-      text: `SELECT name, next_run_at, clock_timestamp() AS now,
-          extract(epoch FROM next_run_at - clock_timestamp())::float8 * 1000 AS in_ms
-        FROM bridge_schedules WHERE name = ANY ($1)`,
-      values: [[...byName.keys()]],
-    });
-    let waitMs = lookMs;
-    for (const due of rows) {
-      if (due.in_ms > 0) waitMs = Math.min(waitMs, due.in_ms);
-      else {
-        const job = byName.get(due.name)!;
-        const next = after(job, due.now);
-        const isOurs = !running.has(due.name) && (await claim(due, next));
-        waitMs = Math.min(waitMs, isOurs ? next.getTime() - due.now.getTime() : againMs);
-        if (isOurs) start(job);
+  async function startDue(): Promise<number> {
+    let waitMs = checkMs;
+    for (const due of await readDue(db, [...byName.keys()])) {
+      if (due.in_ms > 0) {
+        waitMs = Math.min(waitMs, due.in_ms);
+        continue;
+      }
+      const job = byName.get(due.name)!;
+      const next = nextRun(job, timezone, due.now);
+      const isOurs = !running.has(job.name) && (await takeRun(options, due, next));
+      waitMs = Math.min(waitMs, isOurs ? next.getTime() - due.now.getTime() : againMs);
+      if (isOurs) {
+        const done = runJob(options, job, closing.signal).finally(() => running.delete(job.name));
+        running.set(job.name, done);
       }
     }
     return waitMs;
-  }
-
-  /** Claims the run. A person may have set its time to now(), which is finer than a Date. */
-  async function claim({ name, next_run_at }: Due, next: Date): Promise<boolean> {
-    const { rowCount } = await db.query({
-      name: 'claim_schedule',
-      text: `UPDATE bridge_schedules s SET next_run_at = $3, run_by = $4, last_run_at = clock_timestamp(),
-          last_result = 'running', last_ms = NULL
-        WHERE name = $1 AND date_trunc('milliseconds', next_run_at) = $2 AND next_run_at <= clock_timestamp()
-          AND (run_by IS NULL OR NOT EXISTS (SELECT FROM bridge_replicas b WHERE b.id = s.run_by AND b.id <> $4))`,
-      values: [name, next_run_at, next, replica],
-    });
-    return rowCount === 1;
-  }
-
-  function start(job: Job): void {
-    running.set(
-      job.name,
-      run(job).finally(() => running.delete(job.name)),
-    );
-  }
-
-  /** Never rejects. */
-  async function run({ name, run }: Job): Promise<void> {
-    const began = performance.now();
-    let failed: string | null = null;
-    try {
-      await run(closing.signal);
-    } catch (error) {
-      failed = messageOf(error).slice(0, 500);
-      tellBug(error, `the schedule ${name}`, tell);
-    }
-    const ms = performance.now() - began;
-    tell({ fact: 'schedule-ran', schedule: name, ms, failed });
-    try {
-      await db.query({
-        name: 'note_schedule',
-        text: 'UPDATE bridge_schedules SET run_by = NULL, last_result = $3, last_ms = $4 WHERE name = $1 AND run_by = $2',
-        values: [name, replica, failed === null ? 'ok' : `failed: ${failed}`, Math.round(ms)],
-      });
-    } catch (error) {
-      tellBug(error, `the schedule ${name}`, tell);
-    }
   }
 
   async function loop(): Promise<void> {
@@ -178,15 +110,13 @@ export function runSchedules({ db, timezone, replica, jobs, tell }: ScheduleOpti
     while (!closing.signal.aborted) {
       let waitMs = againMs;
       try {
-        if (!isRegistered) await register();
+        if (!isRegistered) await register(options);
         isRegistered = true;
-        waitMs = await look();
+        waitMs = await startDue();
       } catch (error) {
         tellBug(error, 'the schedules', tell);
       }
-      await pause(Math.max(1, Math.ceil(waitMs)), undefined, { signal: closing.signal }).catch(
-        () => undefined, // interrupted by closing
-      );
+      await sleep(Math.max(1, Math.ceil(waitMs)), closing.signal);
     }
   }
 
@@ -198,6 +128,77 @@ export function runSchedules({ db, timezone, replica, jobs, tell }: ScheduleOpti
       await Promise.all(running.values());
     },
   };
+}
+
+/** The next time after `now` by the server's clock; for an expression without one, in a year. */
+function nextRun({ cron }: Job, timezone: string, now: Date): Date {
+  const next = new Cron(cron, { timezone, paused: true }).nextRun(now);
+  return next ?? new Date(now.getTime() + 365 * dayMs);
+}
+
+/** A new or changed schedule starts at its next time. */
+async function register({ db, timezone, jobs }: ScheduleOptions): Promise<void> {
+  const { rows } = await db.query<{ now: Date }>('SELECT clock_timestamp() AS now');
+  const plan = jobs.map((job) => ({
+    name: job.name,
+    cron: job.cron,
+    next: nextRun(job, timezone, rows[0]!.now),
+  }));
+  await db.query(
+    `WITH plan AS (SELECT * FROM jsonb_to_recordset($1) AS p (name text, cron text, next timestamptz)),
+     gone AS (DELETE FROM bridge_schedules WHERE name NOT IN (SELECT name FROM plan))
+     INSERT INTO bridge_schedules AS s (name, cron, next_run_at) SELECT name, cron, next FROM plan p
+     WHERE NOT EXISTS (SELECT FROM bridge_schedules t WHERE t.name = p.name AND t.cron = p.cron)
+     ON CONFLICT (name) DO UPDATE SET cron = excluded.cron, next_run_at = excluded.next_run_at`,
+    [JSON.stringify(plan)],
+  );
+}
+
+async function readDue(db: Queryable, names: readonly string[]): Promise<Due[]> {
+  const { rows } = await db.query<Due>({
+    name: 'schedules_due',
+    text: `SELECT name, next_run_at, clock_timestamp() AS now,
+        extract(epoch FROM next_run_at - clock_timestamp())::float8 * 1000 AS in_ms
+      FROM bridge_schedules WHERE name = ANY ($1)`,
+    values: [names],
+  });
+  return rows;
+}
+
+/** Takes the run, unless another daemon has it. A person may have set its time to now(), which is finer than a Date. */
+async function takeRun({ db, replica }: ScheduleOptions, due: Due, next: Date): Promise<boolean> {
+  const { rowCount } = await db.query({
+    name: 'take_schedule',
+    text: `UPDATE bridge_schedules s SET next_run_at = $3, run_by = $4, last_run_at = clock_timestamp(),
+        last_result = 'running', last_ms = NULL
+      WHERE name = $1 AND date_trunc('milliseconds', next_run_at) = $2 AND next_run_at <= clock_timestamp()
+        AND (run_by IS NULL OR NOT EXISTS (SELECT FROM bridge_replicas b WHERE b.id = s.run_by AND b.id <> $4))`,
+    values: [due.name, due.next_run_at, next, replica],
+  });
+  return rowCount === 1;
+}
+
+/** Never rejects. */
+async function runJob({ db, replica, tell }: ScheduleOptions, { name, run }: Job, signal: AbortSignal) {
+  const startedAt = performance.now();
+  let failed: string | null = null;
+  try {
+    await run(signal);
+  } catch (error) {
+    failed = messageOf(error).slice(0, 500);
+    tellBug(error, `the schedule ${name}`, tell);
+  }
+  const ms = performance.now() - startedAt;
+  tell({ fact: 'schedule-ran', schedule: name, ms, failed });
+  try {
+    await db.query({
+      name: 'store_schedule_result',
+      text: 'UPDATE bridge_schedules SET run_by = NULL, last_result = $3, last_ms = $4 WHERE name = $1 AND run_by = $2',
+      values: [name, replica, failed === null ? 'ok' : `failed: ${failed}`, Math.round(ms)],
+    });
+  } catch (error) {
+    tellBug(error, `the schedule ${name}`, tell);
+  }
 }
 
 /** All schedules with their last and next run. */

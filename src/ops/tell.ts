@@ -25,21 +25,16 @@ export interface Told {
 }
 
 type Level = 'error' | 'warn' | 'info' | 'debug';
-interface Line {
-  readonly level: Level;
-  readonly message: string;
-  readonly fields: object;
-}
 
 export function createTell({ log, observers, now = () => performance.now() }: TellOptions): Told {
   const watchers = new Set<(fact: Fact) => void>();
-  const isRepeated = createTroubles(now);
+  const isRepeated = createRepeatFilter(now);
 
   function tell(fact: Fact): void {
     for (const observe of observers) observe(fact);
-    const { level, message, fields } = lineOf(fact);
+    const [level, message] = entryOf(fact);
     const repeated = isRepeated(fact, level);
-    log[repeated ? 'debug' : level](fields, message);
+    log[repeated ? 'debug' : level](fieldsOf(fact), message);
     // a bug that repeats many times a second would displace everything else in the feed
     if (repeated && fact.fact === 'bug') return;
     for (const watcher of watchers) {
@@ -63,7 +58,7 @@ export function createTell({ log, observers, now = () => performance.now() }: Te
 }
 
 /** Whether the trouble of a room, or a kind of bug, was logged less than a minute ago; reset when the room recovers. */
-function createTroubles(now: () => number): (fact: Fact, level: Level) => boolean {
+function createRepeatFilter(now: () => number): (fact: Fact, level: Level) => boolean {
   const repeats = createRepeats(now);
   return (fact, level) => {
     if (fact.fact === 'bug') return repeats.isRepeated(bugKind(fact));
@@ -79,7 +74,60 @@ function createTroubles(now: () => number): (fact: Fact, level: Level) => boolea
   };
 }
 
-const pulledAs = {
+type Entry = readonly [Level, string];
+
+/** The level and message of each fact. */
+const entries: {
+  readonly [Name in Fact['fact']]: Entry | ((fact: Extract<Fact, { fact: Name }>) => Entry);
+} = {
+  // items without a latency belong to a backfill: thousands at a time, counted by the metrics
+  pushed: ({ action, latencyMs }) => [
+    latencyMs !== null && ['created', 'adopted', 'updated', 'deleted'].includes(action) ? 'info' : 'debug',
+    `item ${action}`,
+  ],
+  pulled: ({ action, latencyMs }) => [
+    latencyMs === null ? 'debug' : 'info',
+    `reservation ${pullMessages[action]}`,
+  ],
+  conflict: ['warn', 'conflict needs a decision'],
+  'conflict-over': ['info', 'conflict over'],
+  'item-delayed': ['debug', 'item delayed'],
+  'item-parked': ['warn', 'item parked'],
+  'room-pulled': ['debug', 'changes read from outlook'],
+  'room-resting': ({ throttled }) =>
+    throttled ? ['info', 'room throttled by Graph'] : ['warn', 'room backing off'],
+  'room-refused': ['error', 'room refused'],
+  'room-held': ['error', 'room held: mailbox claimed elsewhere'],
+  'room-well': ['info', 'room recovered'],
+  'room-baselined': ['info', 'room compared with outlook'],
+  'room-reconciled': ['info', 'room compared with the booking system'],
+  'brake-held': ['error', 'mass removal held by the brake'],
+  outage: ({ side }) => ['error', `${side} is unreachable`],
+  'outage-over': ({ side }) => ['info', `${side} is reachable again`],
+  listening: ({ heard }) => (heard ? ['info', 'listening'] : ['warn', 'not listening']),
+  'lease-lost': ['warn', 'lease lost'],
+  subscription: ({ action }) => [
+    ({ created: 'info', renewed: 'debug', removed: 'info', lost: 'warn' } as const)[action],
+    `subscription ${action}`,
+  ],
+  'subscription-failed': ['warn', 'subscription failed, the room is polled meanwhile'],
+  notified: ['debug', 'notified by outlook'],
+  'notifications-rejected': ['warn', 'forged notifications rejected'],
+  'capture-missed': ['warn', 'a trigger could not record a change; all rooms are compared'],
+  'capture-broken': ['error', 'triggers of the booking system are missing or disabled'],
+  planned: ['info', 'planned: nothing is written yet; see GET /plan'],
+  'start-held': ['error', 'nothing is written until a person confirms'],
+  'plan-confirmed': ['info', 'plan confirmed, synchronization starts'],
+  started: ['info', 'started'],
+  stopped: ['info', 'stopped'],
+  alert: ({ event }) => ['info', `alert ${event}`],
+  'alert-undelivered': ['warn', 'an alert could not be delivered'],
+  'schedule-ran': ({ failed }) => (failed === null ? ['debug', 'schedule ran'] : ['warn', 'schedule failed']),
+  report: ['info', 'daily report'],
+  bug: ['error', 'bug'],
+};
+
+const pullMessages = {
   imported: 'imported',
   joined: 'given another room',
   'booking-updated': 'changed from outlook',
@@ -87,128 +135,22 @@ const pulledAs = {
   declined: 'declined in outlook',
 } as const;
 
-function lineOf(fact: Fact): Line {
+function entryOf(fact: Fact): Entry {
+  const entry = entries[fact.fact] as Entry | ((fact: Fact) => Entry);
+  return typeof entry === 'function' ? entry(fact) : entry;
+}
+
+/** The fields of a log line. */
+function fieldsOf(fact: Fact): object {
   const fields = redactedFields(fact);
-  switch (fact.fact) {
-    case 'pushed': {
-      const moved = ['created', 'adopted', 'updated', 'deleted'].includes(fact.action);
-      // items without a latency belong to a backfill: thousands at a time, counted by the metrics
-      return {
-        level: moved && fact.latencyMs !== null ? 'info' : 'debug',
-        message: `item ${fact.action}`,
-        fields,
-      };
-    }
-    case 'pulled':
-      return {
-        level: fact.latencyMs === null ? 'debug' : 'info',
-        message: `reservation ${pulledAs[fact.action]}`,
-        fields,
-      };
-    case 'conflict':
-      return { level: 'warn', message: 'conflict needs a decision', fields };
-    case 'conflict-over':
-      return { level: 'info', message: 'conflict over', fields };
-    case 'room-pulled':
-      return { level: 'debug', message: 'changes read from outlook', fields };
-    case 'item-delayed':
-      return { level: 'debug', message: 'item delayed', fields };
-    case 'item-parked':
-      return { level: 'warn', message: 'item parked', fields };
-    case 'room-resting':
-      return {
-        level: fact.throttled ? 'info' : 'warn',
-        message: fact.throttled ? 'room throttled by Graph' : 'room backing off',
-        fields,
-      };
-    case 'room-refused':
-      return { level: 'error', message: 'room refused', fields };
-    case 'room-held':
-      return { level: 'error', message: 'room held: mailbox claimed elsewhere', fields };
-    case 'room-well':
-      return { level: 'info', message: 'room recovered', fields };
-    case 'room-baselined':
-      return { level: 'info', message: 'room compared with outlook', fields };
-    case 'room-reconciled':
-      return { level: 'info', message: 'room compared with the booking system', fields };
-    case 'brake-held':
-      return { level: 'error', message: 'mass removal held by the brake', fields };
-    case 'outage':
-      return {
-        level: 'error',
-        message: `${fact.side} is unreachable`,
-        fields,
-      };
-    case 'outage-over':
-      return { level: 'info', message: `${fact.side} is reachable again`, fields };
-    case 'listening':
-      return fact.heard
-        ? { level: 'info', message: 'listening', fields: {} }
-        : { level: 'warn', message: 'not listening', fields: { reason: fields['reason'] } };
-    case 'lease-lost':
-      return { level: 'warn', message: 'lease lost', fields };
-    case 'subscription':
-      return {
-        level: { created: 'info', renewed: 'debug', removed: 'info', lost: 'warn' }[fact.action] as Level,
-        message: `subscription ${fact.action}`,
-        fields,
-      };
-    case 'subscription-failed':
-      return { level: 'warn', message: 'subscription failed, the room is polled meanwhile', fields };
-    case 'notified':
-      return { level: 'debug', message: 'notified by outlook', fields };
-    case 'notifications-rejected':
-      return { level: 'warn', message: 'forged notifications rejected', fields };
-    case 'capture-missed':
-      return {
-        level: 'warn',
-        message: 'a trigger could not record a change; all rooms are compared',
-        fields,
-      };
-    case 'capture-broken':
-      return { level: 'error', message: 'triggers of the booking system are missing or disabled', fields };
-    case 'planned':
-      return {
-        level: 'info',
-        message: 'planned: nothing is written yet; see GET /plan',
-        fields: { ...fields, ...fact.counts, counts: undefined },
-      };
-    case 'start-held':
-      return { level: 'error', message: 'nothing is written until a person confirms', fields };
-    case 'plan-confirmed':
-      return { level: 'info', message: 'plan confirmed, synchronization starts', fields };
-    case 'started':
-      return { level: 'info', message: 'started', fields };
-    case 'stopped':
-      return { level: 'info', message: 'stopped', fields };
-    case 'alert':
-      return {
-        level: 'info',
-        message: `alert ${fact.event}`,
-        fields: { ...fields, message: redact(fact.message) },
-      };
-    case 'alert-undelivered':
-      return { level: 'warn', message: 'an alert could not be delivered', fields };
-    case 'schedule-ran':
-      return {
-        level: fact.failed === null ? 'debug' : 'warn',
-        message: fact.failed === null ? 'schedule ran' : 'schedule failed',
-        fields,
-      };
-    case 'report':
-      return { level: 'info', message: 'daily report', fields: { ...fact.report } };
-    case 'bug':
-      return {
-        level: 'error',
-        message: 'bug',
-        // not pino's error serializer: the details of a database error quote the row
-        fields: {
-          where: fact.where,
-          error: redact(fact.error.message),
-          stack: redact(fact.error.stack ?? ''),
-        },
-      };
-  }
+  if (fact.fact === 'listening') return fact.heard ? {} : { reason: fields['reason'] };
+  if (fact.fact === 'planned') return { ...fields, ...fact.counts, counts: undefined };
+  if (fact.fact === 'alert') return { ...fields, message: redact(fact.message) };
+  if (fact.fact === 'report') return { ...fact.report };
+  if (fact.fact !== 'bug') return fields;
+  const { where, error } = fact;
+  // not pino's error serializer: the details of a database error quote the row
+  return { where, error: redact(error.message), stack: redact(error.stack ?? '') };
 }
 
 /**

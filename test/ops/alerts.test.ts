@@ -45,7 +45,7 @@ async function openAlerts(options: Partial<AlertOptions> = {}) {
         sends: true,
         readCapture: async () => ({ missing: [], extra: [], repair: null }),
         credentialEnds: () => null,
-        deafMs: 5,
+        silentMs: 5,
         gatherMs: 0,
         ...options,
         ...change,
@@ -125,7 +125,7 @@ test('a brake is raised once, names mailbox and resource, and is posted once, ho
   alerts.observe(graphOut);
   await alerts.receiver.until(() => alerts.receiver.taken.length > 1);
   expect(alerts.receiver.lines()).toEqual(['opened brake 101', 'opened outlook-outage']);
-  const [row] = (await alerts.book.list('open', 10)).filter(({ type }) => type === 'brake');
+  const [row] = (await alerts.store.list('open', 10)).filter(({ type }) => type === 'brake');
   expect(row).toMatchObject({
     severity: 'critical',
     status: 'open',
@@ -257,7 +257,9 @@ test('with the database away the message goes out all the same, and the row is w
 test('an outage that several daemons write down afterwards is one row', async () => {
   await using alerts = await openAlerts();
   const began = { alert: outageAlert, ageMs: 60_000, overMs: 10 };
-  const changes = await Promise.all(['a', 'b', 'c'].map((holder) => alerts.book.witness(holder, began)));
+  const changes = await Promise.all(
+    ['a', 'b', 'c'].map((holder) => alerts.store.recordCondition(holder, began)),
+  );
   expect((await alerts.rows()).length).toBe(1);
   expect(changes.flatMap(({ closed }) => closed).length).toBe(1);
   const [row] = await alerts.db.query<{ seconds: number }>(
@@ -277,10 +279,10 @@ const outageAlert = {
 } as const;
 
 test('a short deafness is no alert, a long one is, and hearing again ends it', async () => {
-  await using alerts = await openAlerts({ deafMs: 60_000 });
+  await using alerts = await openAlerts({ silentMs: 60_000 });
   alerts.observe({ fact: 'listening', heard: false, reason: 'not connected yet' });
   alerts.observe({ fact: 'listening', heard: true, reason: '' });
-  const deaf = alerts.join('deaf', { deafMs: 5 });
+  const deaf = alerts.join('deaf', { silentMs: 5 });
   deaf.observe({ fact: 'listening', heard: false, reason: 'a pooler is in between' });
   await alerts.receiver.until(() => alerts.receiver.taken.length === 1);
   expect(alerts.receiver.taken[0]!.text).toContain('a pooler is in between');
@@ -326,7 +328,7 @@ test('a certificate that comes nearer to its end is told of in new words, and on
   let ends = new Date(Date.now() + 29.5 * 86_400_000);
   await using alerts = await openAlerts({ credentialEnds: () => ends });
   const open = async () =>
-    (await alerts.book.list('open', 9)).map(({ severity, message, status }) => [
+    (await alerts.store.list('open', 9)).map(({ severity, message, status }) => [
       severity,
       message.slice(0, 58),
       status,
@@ -334,8 +336,8 @@ test('a certificate that comes nearer to its end is told of in new words, and on
   const says = (days: number) => `The certificate of the app registration ends in ${days} days`;
   await alerts.check();
   await alerts.receiver.until(() => alerts.receiver.taken.length === 1);
-  const { id, created_at: began } = (await alerts.book.list('open', 9))[0]!;
-  await alerts.book.acknowledge(id);
+  const { id, created_at: began } = (await alerts.store.list('open', 9))[0]!;
+  await alerts.store.acknowledge(id);
   ends = new Date(Date.now() + 20.5 * 86_400_000);
   await alerts.check();
   await vi.waitFor(async () =>
@@ -349,7 +351,7 @@ test('a certificate that comes nearer to its end is told of in new words, and on
     ['opened', 'critical'],
   ]);
   expect(await open()).toEqual([['critical', expect.stringContaining(says(6)), 'open']]);
-  expect(await alerts.book.list('open', 9)).toMatchObject([{ id, created_at: began }]);
+  expect(await alerts.store.list('open', 9)).toMatchObject([{ id, created_at: began }]);
 });
 
 test('a bug is told with its place and without what its message quotes, and rests after a day', async () => {
