@@ -1320,42 +1320,90 @@ CREATE OR REPLACE TRIGGER bridge_settings_appearance AFTER INSERT OR UPDATE OF v
 $functions$;
 
   EXECUTE $functions$
--- A booking system that cancels a reservation and makes another one when a booking moves says so by `replaces` in its view.
+-- A booking system that cancels a reservation and makes another one when a booking moves says so by `replaces` in its view
+-- (sql/README.md): type/id or type/key of the former reservation.
 
--- Gives the events of reservations that were replaced to those that replaced them, room by room, before the one is taken for
--- cancelled and the other for new. `room` NULL: of what waits in the outbox; else of everything in that room.
-CREATE OR REPLACE FUNCTION bridge_hand_over(room integer) RETURNS void LANGUAGE plpgsql AS $hand$
+-- An older version has both of these with fewer arguments.
+DO $drop$
+BEGIN
+  IF to_regprocedure('bridge_hand_over(integer)') IS NOT NULL THEN
+    DROP FUNCTION bridge_hand_over(integer), bridge_gather(integer, integer, integer);
+  END IF;
+END $drop$;
+
+-- The mappings whose reservation was replaced, with their revision and the reservation that takes over: of the changes in the
+-- outbox (`one_change`: of one of them), or of everything in `room` but the reservations in `unreadable` (as type/id).
+CREATE OR REPLACE FUNCTION bridge_replaced(room integer, one_change tid, unreadable text[]) RETURNS jsonb LANGUAGE plpgsql STABLE AS $replaced$
+BEGIN
+  RETURN (
+    WITH changed AS MATERIALIZED (
+      SELECT DISTINCT c.reservation_type AS kind, coalesce(c.reservation_id, bridge_named(c.reservation_type, c.reservation_key)) AS id
+      FROM (SELECT * FROM bridge_changes WHERE room IS NULL AND (one_change IS NULL OR ctid = one_change) LIMIT 5000) c
+    ), replacing AS MATERIALIZED (
+      SELECT item ->> 'reservation_type' AS kind, (item ->> 'reservation_id')::bigint AS id, (item ->> 'resource_id')::integer AS resource,
+        split_part(item ->> 'replaces', '/', 1) AS former_kind,
+        bridge_named(split_part(item ->> 'replaces', '/', 1), substr(item ->> 'replaces', position('/' IN item ->> 'replaces') + 1)) AS former_id
+      FROM (
+        SELECT i.item FROM changed c CROSS JOIN LATERAL (
+          SELECT to_jsonb(v) AS item FROM bridge_items v WHERE v.reservation_type = c.kind AND v.reservation_id = c.id OFFSET 0) i
+        UNION ALL
+        SELECT i.item FROM (
+          SELECT to_jsonb(v) AS item FROM bridge_items v
+          WHERE room IS NOT NULL AND v.resource_id = room AND v.reservation_id IS NOT NULL
+            AND NOT concat(v.reservation_type, '/', v.reservation_id) = ANY (unreadable) OFFSET 0) i) present
+      WHERE bridge_stands(item) AND item ->> 'replaces' LIKE '%/%'
+    )
+    SELECT jsonb_agg(jsonb_build_object('id', m.id, 'revision', m.revision, 'kind', r.kind, 'reservation', r.id))
+    FROM replacing r JOIN bridge_mappings m
+      ON m.reservation_type = r.former_kind AND m.reservation_id = r.former_id AND m.resource_id = r.resource AND m.sync_status <> 'cancelled'
+    WHERE NOT concat(r.former_kind, '/', r.former_id) = ANY (unreadable)
+      -- one that is still there keeps its event
+      AND NOT EXISTS (SELECT FROM bridge_items o WHERE o.reservation_type = r.former_kind AND o.reservation_id = r.former_id
+                      AND o.resource_id = r.resource AND bridge_stands(to_jsonb(o)) OFFSET 0)
+      AND NOT EXISTS (SELECT FROM bridge_mappings o WHERE o.reservation_type = r.kind AND o.reservation_id = r.id AND o.resource_id = r.resource));
+END $replaced$;
+
+-- Gives the mappings of replaced reservations, and so their events, to those that took over, before the former is taken for
+-- cancelled and the other for new. `room` NULL: within a fold, see bridge_gather; else for everything in that room, before it is compared, in a
+-- statement of its own, so that the lock of settlements ends with it. The search is made without that lock.
+CREATE OR REPLACE FUNCTION bridge_hand_over(room integer, one_change tid) RETURNS void LANGUAGE plpgsql AS $hand$
+DECLARE
+  replaced jsonb;
 BEGIN
   IF NOT bridge_view_has('{replaces}') THEN
     RETURN;
   END IF;
-  -- a statement of its own: what follows has to see the numbers
-  PERFORM bridge_key_id(c.reservation_type, c.reservation_key)
-  FROM (SELECT reservation_type, reservation_key FROM bridge_changes WHERE room IS NULL AND reservation_key IS NOT NULL LIMIT 5000) c;
-  WITH fresh AS MATERIALIZED (
-    SELECT i.reservation_type AS kind, i.reservation_id AS id, i.resource_id, to_jsonb(i) ->> 'replaces' AS former
-    FROM (SELECT DISTINCT c.reservation_type,
-            coalesce(c.reservation_id, bridge_named(c.reservation_type, c.reservation_key)) AS reservation_id
-          FROM (SELECT reservation_type, reservation_id, reservation_key FROM bridge_changes WHERE room IS NULL LIMIT 5000) c) c
-    CROSS JOIN LATERAL (SELECT * FROM bridge_items v WHERE v.reservation_type = c.reservation_type AND v.reservation_id = c.reservation_id OFFSET 0) i
-    WHERE bridge_stands(to_jsonb(i))
-    UNION ALL
-    SELECT i.reservation_type, i.reservation_id, i.resource_id, to_jsonb(i) ->> 'replaces' FROM bridge_items i
-    WHERE room IS NOT NULL AND i.resource_id = room AND i.reservation_id IS NOT NULL AND bridge_stands(to_jsonb(i))
-  ), moved AS (
+  IF room IS NULL THEN
+    -- a statement of its own: the search has to see the numbers
+    PERFORM bridge_key_id(c.reservation_type, c.reservation_key)
+    FROM (SELECT * FROM bridge_changes WHERE reservation_key IS NOT NULL AND (one_change IS NULL OR ctid = one_change) LIMIT 5000) c;
+    replaced := bridge_replaced(NULL, one_change, '{}');
+  ELSE
+    BEGIN
+      replaced := bridge_replaced(room, NULL, '{}');
+    EXCEPTION WHEN OTHERS THEN
+      IF NOT bridge_concerns_rows(SQLSTATE) THEN
+        RAISE;
+      END IF;
+      -- with an appearance, every column of a row is read
+      replaced := bridge_replaced(room, NULL, bridge_unreadable_in(room, '{}'));
+    END;
+    IF replaced IS NOT NULL THEN
+      PERFORM bridge_lock_for_settlement();
+    END IF;
+  END IF;
+  IF replaced IS NULL THEN
+    RETURN;
+  END IF;
+  WITH moved AS (
     UPDATE bridge_mappings m
-    SET reservation_type = f.kind, reservation_id = f.id, revision = m.revision + 1, due_at = now(), lane = 0, attempt = 0,
+    SET reservation_type = r.kind, reservation_id = r.reservation, revision = m.revision + 1, due_at = now(), lane = 0, attempt = 0,
         -- only events of ours carry properties
         renames = m.is_organizer AND m.sync_direction = 'booking_to_outlook' AND m.outlook_event_id IS NOT NULL, updated_at = now()
-    FROM fresh f
-    WHERE f.former LIKE '%/%' AND m.reservation_type = split_part(f.former, '/', 1)
-      AND m.reservation_id = bridge_named(split_part(f.former, '/', 1), substr(f.former, position('/' IN f.former) + 1)) AND m.resource_id = f.resource_id AND m.sync_status <> 'cancelled'
-      -- one that is still there keeps its event
-      AND NOT EXISTS (SELECT FROM bridge_items o WHERE o.reservation_type = m.reservation_type AND o.reservation_id = m.reservation_id
-                      AND o.resource_id = m.resource_id AND bridge_stands(to_jsonb(o)))
-      AND NOT EXISTS (SELECT FROM bridge_mappings o WHERE o.reservation_type = f.kind AND o.reservation_id = f.id AND o.resource_id = f.resource_id)
-    RETURNING m.reservation_type, m.reservation_id, split_part(f.former, '/', 1) AS former_type,
-      bridge_named(split_part(f.former, '/', 1), substr(f.former, position('/' IN f.former) + 1)) AS former_id
+    FROM jsonb_to_recordset(replaced) AS r (id bigint, revision bigint, kind text, reservation bigint), bridge_mappings former
+    WHERE m.id = r.id AND m.revision = r.revision AND former.id = m.id
+      AND NOT EXISTS (SELECT FROM bridge_mappings o WHERE o.reservation_type = r.kind AND o.reservation_id = r.reservation AND o.resource_id = m.resource_id)
+    RETURNING m.reservation_type, m.reservation_id, former.reservation_type AS former_type, former.reservation_id AS former_id
   )
   UPDATE bridge_meetings t SET reservation_type = n.reservation_type, reservation_id = n.reservation_id
   FROM moved n WHERE t.reservation_type = n.former_type AND t.reservation_id = n.former_id;
@@ -1530,6 +1578,7 @@ $functions$;
 -- rows were `taken`, the `changed` mappings, which are due now, the `rooms` (ids of bridge_resource_mappings) that they are
 -- in, for the caller to make due as well, and of a few changes the `items` that were read on the way, by mapping.
 -- Whatever has nothing to do is not begun: for one booking, to begin a statement takes longer than to run it.
+-- `one_change`: that row of the outbox and no other.
 --
 -- The triggers also note rows in which nothing changed that counts. A mapping whose item is what a settlement read last
 -- (`booking_seen`) and lies where it lay `rests`: it is left as it is. One that is in trouble or has news from Outlook is `doubtful`
@@ -1537,7 +1586,7 @@ $functions$;
 -- is for a decision after that. One that is due anyway, and whose item is as it was folded last, is `busy`: what is being done about it at
 -- this moment may rest on an item that was changed and changed back, so its revision is raised. Of all these nothing was
 -- modified, so `last_modified_booking` stays.
-CREATE OR REPLACE FUNCTION bridge_gather(past_days integer, future_days integer, most integer, OUT taken integer, OUT rooms integer[],
+CREATE OR REPLACE FUNCTION bridge_gather(past_days integer, future_days integer, most integer, one_change tid, OUT taken integer, OUT rooms integer[],
   OUT changed bigint[], OUT items jsonb) LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 -- to begin a bitmap anew for each reservation takes longer than all else that is read of it
@@ -1590,12 +1639,12 @@ BEGIN
   FROM pg_attribute a WHERE a.attrelid = to_regclass('public.bridge_items')
     AND a.attname = ANY ('{replaces,state,setup_minutes,teardown_minutes}'::name[]);
   IF has_replaces THEN
-    PERFORM bridge_hand_over(NULL);
+    PERFORM bridge_hand_over(NULL, one_change);
   END IF;
   WITH gone AS (
     DELETE FROM bridge_changes
     -- its place is its key: no row of the outbox is ever updated, so none moves
-    WHERE ctid = ANY (ARRAY(SELECT ctid FROM bridge_changes LIMIT most FOR UPDATE SKIP LOCKED))
+    WHERE ctid = ANY (CASE WHEN one_change IS NULL THEN ARRAY(SELECT ctid FROM bridge_changes LIMIT most FOR UPDATE SKIP LOCKED) ELSE ARRAY[one_change] END)
     RETURNING reservation_type, reservation_id, reservation_key, changed_at
   )
   SELECT coalesce(sum(e.n), 0), array_agg(e.kind), array_agg(e.reservation), array_agg(e.changed_at)
@@ -1723,7 +1772,7 @@ CREATE OR REPLACE FUNCTION bridge_fold(past_days integer, future_days integer, m
 DECLARE
   gathered record;
 BEGIN
-  gathered := bridge_gather(past_days, future_days, most);
+  gathered := bridge_gather(past_days, future_days, most, NULL);
   PERFORM bridge_ring_rooms(gathered.rooms);
   RETURN gathered.taken;
 END $fold$;
@@ -1823,56 +1872,33 @@ CREATE OR REPLACE FUNCTION bridge_lock_holders() RETURNS text LANGUAGE sql STABL
     AND a.application_name !~ '^bridge '
 $holders$;
 
--- Folds one change by itself and makes its rooms due. False: it fails, and is kept in bridge_unfolded with the reason; NULL: it
--- is put back, because another one may be why the fold failed. What concerns more than this one is thrown. The caller has the
--- fold's lock and a short lock_timeout.
+-- Folds one change by itself, whatever else is in the outbox, and makes its rooms due. False: it fails, and is kept in
+-- bridge_unfolded with the reason. An error that concerns more than this change is thrown. The caller has the fold's lock and a
+-- short lock_timeout.
 CREATE OR REPLACE FUNCTION bridge_fold_alone(kind text, id_ bigint, key text, since timestamptz, past_days integer, future_days integer)
 RETURNS boolean LANGUAGE plpgsql AS $alone$
 DECLARE
+  place tid;
   state text;
   message text;
   tries integer;
-  -- the others in the outbox, which a fold takes as well; NULL: they are folded with this one
-  others bridge_changes[];
-  places tid[];
 BEGIN
-  LOOP
-    BEGIN
-      IF others IS NOT NULL THEN
-        WITH gone AS (
-          DELETE FROM bridge_changes WHERE ctid = ANY (ARRAY(SELECT ctid FROM bridge_changes FOR UPDATE SKIP LOCKED))
-          RETURNING ctid AS place, bridge_changes AS change
-        )
-        SELECT coalesce(array_agg(g.change), '{}'), coalesce(array_agg(g.place), '{}') INTO others, places FROM gone g;
-      END IF;
-      INSERT INTO bridge_changes (reservation_type, reservation_id, reservation_key, changed_at) VALUES (kind, id_, key, since);
-      PERFORM bridge_fold(past_days, future_days, 1000);
-      INSERT INTO bridge_changes (reservation_type, reservation_id, reservation_key, changed_at)
-      SELECT o.reservation_type, o.reservation_id, o.reservation_key, o.changed_at FROM unnest(others) o;
-      DELETE FROM bridge_unfolded u
-      WHERE (u.reservation_type, u.reservation_id, u.reservation_key) IS NOT DISTINCT FROM (kind, id_, key);
-      RETURN true;
-    EXCEPTION WHEN OTHERS THEN
-      IF SQLSTATE NOT IN ('55P03', '40P01') AND NOT bridge_concerns_rows(SQLSTATE) THEN
-        RAISE;
-      END IF;
-      state := SQLSTATE;
-      message := CASE WHEN SQLSTATE IN ('55P03', '40P01')
-        THEN concat('rows of the bridge are locked by ', coalesce(bridge_lock_holders(), 'another transaction'))
-        ELSE format('%s (SQLSTATE %s)', SQLERRM, SQLSTATE) END;
-    END;
-    EXIT WHEN NOT EXISTS (SELECT FROM bridge_changes WHERE others IS NULL OR NOT ctid = ANY (places));
-    IF others IS NOT NULL THEN
-      -- booked in this very moment
-      UPDATE bridge_unfolded u SET retry_at = clock_timestamp()
-      WHERE (u.reservation_type, u.reservation_id, u.reservation_key) IS NOT DISTINCT FROM (kind, id_, key);
-      IF NOT FOUND THEN
-        INSERT INTO bridge_changes (reservation_type, reservation_id, reservation_key, changed_at) VALUES (kind, id_, key, since);
-      END IF;
-      RETURN NULL;
+  BEGIN
+    INSERT INTO bridge_changes (reservation_type, reservation_id, reservation_key, changed_at) VALUES (kind, id_, key, since)
+    RETURNING ctid INTO place;
+    PERFORM bridge_ring_rooms(g.rooms) FROM bridge_gather(past_days, future_days, 1, place) g;
+    DELETE FROM bridge_unfolded u
+    WHERE (u.reservation_type, u.reservation_id, u.reservation_key) IS NOT DISTINCT FROM (kind, id_, key);
+    RETURN true;
+  EXCEPTION WHEN OTHERS THEN
+    IF SQLSTATE NOT IN ('55P03', '40P01') AND NOT bridge_concerns_rows(SQLSTATE) THEN
+      RAISE;
     END IF;
-    others := '{}';
-  END LOOP;
+    state := SQLSTATE;
+    message := CASE WHEN SQLSTATE IN ('55P03', '40P01')
+      THEN concat('rows of the bridge are locked by ', coalesce(bridge_lock_holders(), 'another transaction'))
+      ELSE format('%s (SQLSTATE %s)', SQLERRM, SQLSTATE) END;
+  END;
   INSERT INTO bridge_unfolded AS u (reservation_type, reservation_id, reservation_key, changed_at, code, error_message, retry_at)
   VALUES (kind, id_, key, since, state, message, clock_timestamp() + interval '1 second')
   ON CONFLICT (coalesce(reservation_type, ''), coalesce(reservation_id, 0), coalesce(reservation_key, '')) DO UPDATE
@@ -2225,7 +2251,7 @@ BEGIN
     is_one := folded > 0;
   END IF;
   IF folded IS NULL THEN
-    gathered := bridge_gather(past_days, future_days, fold_most);
+    gathered := bridge_gather(past_days, future_days, fold_most, NULL);
     folded := gathered.taken;
     changed_rooms := gathered.rooms;
     items := gathered.items;
@@ -2651,17 +2677,6 @@ BEGIN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
   END IF;
   style := bridge_style(room.resource_id);
-  IF bridge_view_has('{replaces}') THEN
-    PERFORM bridge_lock_for_settlement();
-    BEGIN
-      PERFORM bridge_hand_over(room.resource_id);
-    EXCEPTION WHEN OTHERS THEN
-      IF NOT bridge_concerns_rows(SQLSTATE) THEN
-        RAISE;
-      END IF;
-      -- a row fails: what was replaced gets no event of another one this time, and the others are compared
-    END;
-  END IF;
   SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
   DELETE FROM bridge_mappings m
   WHERE m.resource_id = room.resource_id AND m.reservation_id IS NULL
@@ -3741,12 +3756,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '571a55ceb7b2a9c022779b4268b89d9d04196c3d1c51b191288b48d628445ab4 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '1fcfa7e61799d3283d5fedd72ba5b1a1d485e9b51e0719449490f42c25e6dd6f ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_fold_one,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle_forgotten,bridge_settle_met,bridge_settle_counterparts,bridge_settle_removals,bridge_need_lease,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_with_merge,bridge_write_back,bridge_leaving,bridge_write_exchange,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_fold_one,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle_forgotten,bridge_settle_met,bridge_settle_counterparts,bridge_settle_removals,bridge_need_lease,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_with_merge,bridge_write_back,bridge_leaving,bridge_write_exchange,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -1,39 +1,87 @@
--- A booking system that cancels a reservation and makes another one when a booking moves says so by `replaces` in its view.
+-- A booking system that cancels a reservation and makes another one when a booking moves says so by `replaces` in its view
+-- (sql/README.md): type/id or type/key of the former reservation.
 
--- Gives the events of reservations that were replaced to those that replaced them, room by room, before the one is taken for
--- cancelled and the other for new. `room` NULL: of what waits in the outbox; else of everything in that room.
-CREATE OR REPLACE FUNCTION bridge_hand_over(room integer) RETURNS void LANGUAGE plpgsql AS $hand$
+-- An older version has both of these with fewer arguments.
+DO $drop$
+BEGIN
+  IF to_regprocedure('bridge_hand_over(integer)') IS NOT NULL THEN
+    DROP FUNCTION bridge_hand_over(integer), bridge_gather(integer, integer, integer);
+  END IF;
+END $drop$;
+
+-- The mappings whose reservation was replaced, with their revision and the reservation that takes over: of the changes in the
+-- outbox (`one_change`: of one of them), or of everything in `room` but the reservations in `unreadable` (as type/id).
+CREATE OR REPLACE FUNCTION bridge_replaced(room integer, one_change tid, unreadable text[]) RETURNS jsonb LANGUAGE plpgsql STABLE AS $replaced$
+BEGIN
+  RETURN (
+    WITH changed AS MATERIALIZED (
+      SELECT DISTINCT c.reservation_type AS kind, coalesce(c.reservation_id, bridge_named(c.reservation_type, c.reservation_key)) AS id
+      FROM (SELECT * FROM bridge_changes WHERE room IS NULL AND (one_change IS NULL OR ctid = one_change) LIMIT 5000) c
+    ), replacing AS MATERIALIZED (
+      SELECT item ->> 'reservation_type' AS kind, (item ->> 'reservation_id')::bigint AS id, (item ->> 'resource_id')::integer AS resource,
+        split_part(item ->> 'replaces', '/', 1) AS former_kind,
+        bridge_named(split_part(item ->> 'replaces', '/', 1), substr(item ->> 'replaces', position('/' IN item ->> 'replaces') + 1)) AS former_id
+      FROM (
+        SELECT i.item FROM changed c CROSS JOIN LATERAL (
+          SELECT to_jsonb(v) AS item FROM bridge_items v WHERE v.reservation_type = c.kind AND v.reservation_id = c.id OFFSET 0) i
+        UNION ALL
+        SELECT i.item FROM (
+          SELECT to_jsonb(v) AS item FROM bridge_items v
+          WHERE room IS NOT NULL AND v.resource_id = room AND v.reservation_id IS NOT NULL
+            AND NOT concat(v.reservation_type, '/', v.reservation_id) = ANY (unreadable) OFFSET 0) i) present
+      WHERE bridge_stands(item) AND item ->> 'replaces' LIKE '%/%'
+    )
+    SELECT jsonb_agg(jsonb_build_object('id', m.id, 'revision', m.revision, 'kind', r.kind, 'reservation', r.id))
+    FROM replacing r JOIN bridge_mappings m
+      ON m.reservation_type = r.former_kind AND m.reservation_id = r.former_id AND m.resource_id = r.resource AND m.sync_status <> 'cancelled'
+    WHERE NOT concat(r.former_kind, '/', r.former_id) = ANY (unreadable)
+      -- one that is still there keeps its event
+      AND NOT EXISTS (SELECT FROM bridge_items o WHERE o.reservation_type = r.former_kind AND o.reservation_id = r.former_id
+                      AND o.resource_id = r.resource AND bridge_stands(to_jsonb(o)) OFFSET 0)
+      AND NOT EXISTS (SELECT FROM bridge_mappings o WHERE o.reservation_type = r.kind AND o.reservation_id = r.id AND o.resource_id = r.resource));
+END $replaced$;
+
+-- Gives the mappings of replaced reservations, and so their events, to those that took over, before the former is taken for
+-- cancelled and the other for new. `room` NULL: within a fold, see bridge_gather; else for everything in that room, before it is compared, in a
+-- statement of its own, so that the lock of settlements ends with it. The search is made without that lock.
+CREATE OR REPLACE FUNCTION bridge_hand_over(room integer, one_change tid) RETURNS void LANGUAGE plpgsql AS $hand$
+DECLARE
+  replaced jsonb;
 BEGIN
   IF NOT bridge_view_has('{replaces}') THEN
     RETURN;
   END IF;
-  -- a statement of its own: what follows has to see the numbers
-  PERFORM bridge_key_id(c.reservation_type, c.reservation_key)
-  FROM (SELECT reservation_type, reservation_key FROM bridge_changes WHERE room IS NULL AND reservation_key IS NOT NULL LIMIT 5000) c;
-  WITH fresh AS MATERIALIZED (
-    SELECT i.reservation_type AS kind, i.reservation_id AS id, i.resource_id, to_jsonb(i) ->> 'replaces' AS former
-    FROM (SELECT DISTINCT c.reservation_type,
-            coalesce(c.reservation_id, bridge_named(c.reservation_type, c.reservation_key)) AS reservation_id
-          FROM (SELECT reservation_type, reservation_id, reservation_key FROM bridge_changes WHERE room IS NULL LIMIT 5000) c) c
-    CROSS JOIN LATERAL (SELECT * FROM bridge_items v WHERE v.reservation_type = c.reservation_type AND v.reservation_id = c.reservation_id OFFSET 0) i
-    WHERE bridge_stands(to_jsonb(i))
-    UNION ALL
-    SELECT i.reservation_type, i.reservation_id, i.resource_id, to_jsonb(i) ->> 'replaces' FROM bridge_items i
-    WHERE room IS NOT NULL AND i.resource_id = room AND i.reservation_id IS NOT NULL AND bridge_stands(to_jsonb(i))
-  ), moved AS (
+  IF room IS NULL THEN
+    -- a statement of its own: the search has to see the numbers
+    PERFORM bridge_key_id(c.reservation_type, c.reservation_key)
+    FROM (SELECT * FROM bridge_changes WHERE reservation_key IS NOT NULL AND (one_change IS NULL OR ctid = one_change) LIMIT 5000) c;
+    replaced := bridge_replaced(NULL, one_change, '{}');
+  ELSE
+    BEGIN
+      replaced := bridge_replaced(room, NULL, '{}');
+    EXCEPTION WHEN OTHERS THEN
+      IF NOT bridge_concerns_rows(SQLSTATE) THEN
+        RAISE;
+      END IF;
+      -- with an appearance, every column of a row is read
+      replaced := bridge_replaced(room, NULL, bridge_unreadable_in(room, '{}'));
+    END;
+    IF replaced IS NOT NULL THEN
+      PERFORM bridge_lock_for_settlement();
+    END IF;
+  END IF;
+  IF replaced IS NULL THEN
+    RETURN;
+  END IF;
+  WITH moved AS (
     UPDATE bridge_mappings m
-    SET reservation_type = f.kind, reservation_id = f.id, revision = m.revision + 1, due_at = now(), lane = 0, attempt = 0,
+    SET reservation_type = r.kind, reservation_id = r.reservation, revision = m.revision + 1, due_at = now(), lane = 0, attempt = 0,
         -- only events of ours carry properties
         renames = m.is_organizer AND m.sync_direction = 'booking_to_outlook' AND m.outlook_event_id IS NOT NULL, updated_at = now()
-    FROM fresh f
-    WHERE f.former LIKE '%/%' AND m.reservation_type = split_part(f.former, '/', 1)
-      AND m.reservation_id = bridge_named(split_part(f.former, '/', 1), substr(f.former, position('/' IN f.former) + 1)) AND m.resource_id = f.resource_id AND m.sync_status <> 'cancelled'
-      -- one that is still there keeps its event
-      AND NOT EXISTS (SELECT FROM bridge_items o WHERE o.reservation_type = m.reservation_type AND o.reservation_id = m.reservation_id
-                      AND o.resource_id = m.resource_id AND bridge_stands(to_jsonb(o)))
-      AND NOT EXISTS (SELECT FROM bridge_mappings o WHERE o.reservation_type = f.kind AND o.reservation_id = f.id AND o.resource_id = f.resource_id)
-    RETURNING m.reservation_type, m.reservation_id, split_part(f.former, '/', 1) AS former_type,
-      bridge_named(split_part(f.former, '/', 1), substr(f.former, position('/' IN f.former) + 1)) AS former_id
+    FROM jsonb_to_recordset(replaced) AS r (id bigint, revision bigint, kind text, reservation bigint), bridge_mappings former
+    WHERE m.id = r.id AND m.revision = r.revision AND former.id = m.id
+      AND NOT EXISTS (SELECT FROM bridge_mappings o WHERE o.reservation_type = r.kind AND o.reservation_id = r.reservation AND o.resource_id = m.resource_id)
+    RETURNING m.reservation_type, m.reservation_id, former.reservation_type AS former_type, former.reservation_id AS former_id
   )
   UPDATE bridge_meetings t SET reservation_type = n.reservation_type, reservation_id = n.reservation_id
   FROM moved n WHERE t.reservation_type = n.former_type AND t.reservation_id = n.former_id;

@@ -10,6 +10,7 @@
 -- rows were `taken`, the `changed` mappings, which are due now, the `rooms` (ids of bridge_resource_mappings) that they are
 -- in, for the caller to make due as well, and of a few changes the `items` that were read on the way, by mapping.
 -- Whatever has nothing to do is not begun: for one booking, to begin a statement takes longer than to run it.
+-- `one_change`: that row of the outbox and no other.
 --
 -- The triggers also note rows in which nothing changed that counts. A mapping whose item is what a settlement read last
 -- (`booking_seen`) and lies where it lay `rests`: it is left as it is. One that is in trouble or has news from Outlook is `doubtful`
@@ -17,7 +18,7 @@
 -- is for a decision after that. One that is due anyway, and whose item is as it was folded last, is `busy`: what is being done about it at
 -- this moment may rest on an item that was changed and changed back, so its revision is raised. Of all these nothing was
 -- modified, so `last_modified_booking` stays.
-CREATE OR REPLACE FUNCTION bridge_gather(past_days integer, future_days integer, most integer, OUT taken integer, OUT rooms integer[],
+CREATE OR REPLACE FUNCTION bridge_gather(past_days integer, future_days integer, most integer, one_change tid, OUT taken integer, OUT rooms integer[],
   OUT changed bigint[], OUT items jsonb) LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 -- to begin a bitmap anew for each reservation takes longer than all else that is read of it
@@ -70,12 +71,12 @@ BEGIN
   FROM pg_attribute a WHERE a.attrelid = to_regclass('public.bridge_items')
     AND a.attname = ANY ('{replaces,state,setup_minutes,teardown_minutes}'::name[]);
   IF has_replaces THEN
-    PERFORM bridge_hand_over(NULL);
+    PERFORM bridge_hand_over(NULL, one_change);
   END IF;
   WITH gone AS (
     DELETE FROM bridge_changes
     -- its place is its key: no row of the outbox is ever updated, so none moves
-    WHERE ctid = ANY (ARRAY(SELECT ctid FROM bridge_changes LIMIT most FOR UPDATE SKIP LOCKED))
+    WHERE ctid = ANY (CASE WHEN one_change IS NULL THEN ARRAY(SELECT ctid FROM bridge_changes LIMIT most FOR UPDATE SKIP LOCKED) ELSE ARRAY[one_change] END)
     RETURNING reservation_type, reservation_id, reservation_key, changed_at
   )
   SELECT coalesce(sum(e.n), 0), array_agg(e.kind), array_agg(e.reservation), array_agg(e.changed_at)
@@ -203,7 +204,7 @@ CREATE OR REPLACE FUNCTION bridge_fold(past_days integer, future_days integer, m
 DECLARE
   gathered record;
 BEGIN
-  gathered := bridge_gather(past_days, future_days, most);
+  gathered := bridge_gather(past_days, future_days, most, NULL);
   PERFORM bridge_ring_rooms(gathered.rooms);
   RETURN gathered.taken;
 END $fold$;

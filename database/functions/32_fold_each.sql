@@ -10,56 +10,33 @@ CREATE OR REPLACE FUNCTION bridge_lock_holders() RETURNS text LANGUAGE sql STABL
     AND a.application_name !~ '^bridge '
 $holders$;
 
--- Folds one change by itself and makes its rooms due. False: it fails, and is kept in bridge_unfolded with the reason; NULL: it
--- is put back, because another one may be why the fold failed. What concerns more than this one is thrown. The caller has the
--- fold's lock and a short lock_timeout.
+-- Folds one change by itself, whatever else is in the outbox, and makes its rooms due. False: it fails, and is kept in
+-- bridge_unfolded with the reason. An error that concerns more than this change is thrown. The caller has the fold's lock and a
+-- short lock_timeout.
 CREATE OR REPLACE FUNCTION bridge_fold_alone(kind text, id_ bigint, key text, since timestamptz, past_days integer, future_days integer)
 RETURNS boolean LANGUAGE plpgsql AS $alone$
 DECLARE
+  place tid;
   state text;
   message text;
   tries integer;
-  -- the others in the outbox, which a fold takes as well; NULL: they are folded with this one
-  others bridge_changes[];
-  places tid[];
 BEGIN
-  LOOP
-    BEGIN
-      IF others IS NOT NULL THEN
-        WITH gone AS (
-          DELETE FROM bridge_changes WHERE ctid = ANY (ARRAY(SELECT ctid FROM bridge_changes FOR UPDATE SKIP LOCKED))
-          RETURNING ctid AS place, bridge_changes AS change
-        )
-        SELECT coalesce(array_agg(g.change), '{}'), coalesce(array_agg(g.place), '{}') INTO others, places FROM gone g;
-      END IF;
-      INSERT INTO bridge_changes (reservation_type, reservation_id, reservation_key, changed_at) VALUES (kind, id_, key, since);
-      PERFORM bridge_fold(past_days, future_days, 1000);
-      INSERT INTO bridge_changes (reservation_type, reservation_id, reservation_key, changed_at)
-      SELECT o.reservation_type, o.reservation_id, o.reservation_key, o.changed_at FROM unnest(others) o;
-      DELETE FROM bridge_unfolded u
-      WHERE (u.reservation_type, u.reservation_id, u.reservation_key) IS NOT DISTINCT FROM (kind, id_, key);
-      RETURN true;
-    EXCEPTION WHEN OTHERS THEN
-      IF SQLSTATE NOT IN ('55P03', '40P01') AND NOT bridge_concerns_rows(SQLSTATE) THEN
-        RAISE;
-      END IF;
-      state := SQLSTATE;
-      message := CASE WHEN SQLSTATE IN ('55P03', '40P01')
-        THEN concat('rows of the bridge are locked by ', coalesce(bridge_lock_holders(), 'another transaction'))
-        ELSE format('%s (SQLSTATE %s)', SQLERRM, SQLSTATE) END;
-    END;
-    EXIT WHEN NOT EXISTS (SELECT FROM bridge_changes WHERE others IS NULL OR NOT ctid = ANY (places));
-    IF others IS NOT NULL THEN
-      -- booked in this very moment
-      UPDATE bridge_unfolded u SET retry_at = clock_timestamp()
-      WHERE (u.reservation_type, u.reservation_id, u.reservation_key) IS NOT DISTINCT FROM (kind, id_, key);
-      IF NOT FOUND THEN
-        INSERT INTO bridge_changes (reservation_type, reservation_id, reservation_key, changed_at) VALUES (kind, id_, key, since);
-      END IF;
-      RETURN NULL;
+  BEGIN
+    INSERT INTO bridge_changes (reservation_type, reservation_id, reservation_key, changed_at) VALUES (kind, id_, key, since)
+    RETURNING ctid INTO place;
+    PERFORM bridge_ring_rooms(g.rooms) FROM bridge_gather(past_days, future_days, 1, place) g;
+    DELETE FROM bridge_unfolded u
+    WHERE (u.reservation_type, u.reservation_id, u.reservation_key) IS NOT DISTINCT FROM (kind, id_, key);
+    RETURN true;
+  EXCEPTION WHEN OTHERS THEN
+    IF SQLSTATE NOT IN ('55P03', '40P01') AND NOT bridge_concerns_rows(SQLSTATE) THEN
+      RAISE;
     END IF;
-    others := '{}';
-  END LOOP;
+    state := SQLSTATE;
+    message := CASE WHEN SQLSTATE IN ('55P03', '40P01')
+      THEN concat('rows of the bridge are locked by ', coalesce(bridge_lock_holders(), 'another transaction'))
+      ELSE format('%s (SQLSTATE %s)', SQLERRM, SQLSTATE) END;
+  END;
   INSERT INTO bridge_unfolded AS u (reservation_type, reservation_id, reservation_key, changed_at, code, error_message, retry_at)
   VALUES (kind, id_, key, since, state, message, clock_timestamp() + interval '1 second')
   ON CONFLICT (coalesce(reservation_type, ''), coalesce(reservation_id, 0), coalesce(reservation_key, '')) DO UPDATE

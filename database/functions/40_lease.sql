@@ -176,7 +176,7 @@ BEGIN
     is_one := folded > 0;
   END IF;
   IF folded IS NULL THEN
-    gathered := bridge_gather(past_days, future_days, fold_most);
+    gathered := bridge_gather(past_days, future_days, fold_most, NULL);
     folded := gathered.taken;
     changed_rooms := gathered.rooms;
     items := gathered.items;

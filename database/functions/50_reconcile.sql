@@ -29,17 +29,6 @@ BEGIN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
   END IF;
   style := bridge_style(room.resource_id);
-  IF bridge_view_has('{replaces}') THEN
-    PERFORM bridge_lock_for_settlement();
-    BEGIN
-      PERFORM bridge_hand_over(room.resource_id);
-    EXCEPTION WHEN OTHERS THEN
-      IF NOT bridge_concerns_rows(SQLSTATE) THEN
-        RAISE;
-      END IF;
-      -- a row fails: what was replaced gets no event of another one this time, and the others are compared
-    END;
-  END IF;
   SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
   DELETE FROM bridge_mappings m
   WHERE m.resource_id = room.resource_id AND m.reservation_id IS NULL

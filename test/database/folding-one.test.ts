@@ -24,7 +24,7 @@ async function left(db: TestDatabase, by: string) {
 }
 
 const byOne = `SELECT taken, item - '{priority,resource,room,digest}'::text[] AS item FROM bridge_fold_one()`;
-const byMany = `SELECT g.taken, (SELECT value FROM jsonb_each(g.items)) AS item FROM bridge_gather(7, 365, 1000) g`;
+const byMany = `SELECT g.taken, (SELECT value FROM jsonb_each(g.items)) AS item FROM bridge_gather(7, 365, 1000, NULL) g`;
 
 /** Event 1 in room 101, an event of room 102, a booking and an allocation, all shown in Outlook. */
 async function settledWorld(): Promise<TestDatabase> {

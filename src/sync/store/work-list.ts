@@ -218,7 +218,19 @@ export async function reconcileRoom(
   room: LeasedRoom,
   window: Window,
 ): Promise<{ added: number; changed: number; gone: number }> {
-  await session.query({ name: 'number_room', text: 'SELECT bridge_number_room($1)', values: [room.id] });
+  // statements of their own: the fold waits for each to end, and is not to wait for the comparison as well
+  const { rows: prepared } = await session.query<{ replaces: boolean }>({
+    name: 'number_room',
+    text: `SELECT bridge_number_room($1), bridge_view_has('{replaces}') AS replaces`,
+    values: [room.id],
+  });
+  if (prepared[0]!.replaces)
+    await session.query({
+      ...slow,
+      name: 'hand_over',
+      text: 'SELECT bridge_hand_over($1, NULL)',
+      values: [room.resourceId],
+    });
   const { rows } = await session.query<{ answer: { added: number; changed: number; gone: number } }>({
     ...slow,
     name: 'reconcile_room',

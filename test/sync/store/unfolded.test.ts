@@ -1,5 +1,7 @@
 /** What one row of the booking system, or somebody's open transaction, cannot keep the others from. */
 import { expect, test } from 'vitest';
+import { reconcileRoom, type LeasedRoom } from '../../../src/sync/store/work-list.ts';
+import { untilTrue } from '../../support/until.ts';
 import { at, both, open, other, room, shown, titles, type Rooms } from '../two-way-world.ts';
 
 /** From now on the row of a reservation with the title 'bad' fails, as a cast in an adapter's view may. */
@@ -85,7 +87,7 @@ test('one that was corrected is tried soon, also where there is no time for it n
   expect(await w.db.query('SELECT retry_at <= now() AS now FROM bridge_unfolded')).toEqual([{ now: true }]);
 });
 
-test('a change is not blamed for another one that came into the outbox beside it', async () => {
+test('a change that is folded by itself leaves the others in the outbox as they are, and is not blamed for them', async () => {
   await using w = await open();
   await spoil(w);
   const good = await book(w, 'good', 10);
@@ -93,7 +95,11 @@ test('a change is not blamed for another one that came into the outbox beside it
   const bad = await book(w, 'bad', 12);
   const alone = (id: number) =>
     w.db.query(`SELECT bridge_fold_alone('event', $1, NULL, now(), 7, 365) AS folded`, [id]);
+  const waiting = () =>
+    w.db.query('SELECT ctid::text, xmin::text, xmax::text FROM bridge_changes ORDER BY 1');
+  const before = await waiting();
   expect(await alone(good.id)).toEqual([{ folded: true }]);
+  expect(await waiting()).toEqual(before);
   expect(await unfolded(w)).toEqual([]);
   expect(await w.db.query('SELECT DISTINCT reservation_id AS id FROM bridge_changes')).toEqual([
     { id: bad.id },
@@ -165,7 +171,67 @@ test('so does one by a view that tells what a reservation replaces', async () =>
   expect(w.outlook.titles(room).toSorted()).toEqual(['Choir', 'good']);
 });
 
-test('so does a full scan, and a write-back beside it', async () => {
+/** Extends the view by `replaces`: a reservation with the title 'replaces event/1' does so. */
+const byTitle = `CASE WHEN title LIKE 'replaces %' THEN substr(title, 10) END AS replaces`;
+
+test('beside a row that fails, a reservation takes over the event of the one it replaces', async () => {
+  await using w = await open();
+  const { reservation, event } = await shown(w);
+  await spoil(w, `(1 / (length(title) - 3))::text`, byTitle);
+  await w.db.query(
+    'ALTER TABLE bb_event DISABLE TRIGGER USER; ALTER TABLE bb_event_resource DISABLE TRIGGER USER',
+  );
+  await book(w, 'bad', 10);
+  await book(w, `replaces event/${reservation.id}`, 12);
+  await w.db.query(`UPDATE bb_event SET active = 0 WHERE id = $1`, [reservation.id]);
+  await w.db.query('UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now()');
+  await w.settle();
+  expect(w.outlook.in(room).map(({ id, item }) => [id, item?.title])).toEqual([
+    [event.id, `replaces event/${reservation.id}`],
+  ]);
+});
+
+test('a comparison keeps no fold waiting while it reads', async () => {
+  await using w = await open();
+  await shown(w);
+  await w.db.query(`CREATE FUNCTION wait_for_test() RETURNS text LANGUAGE plpgsql AS $$ BEGIN
+      PERFORM pg_advisory_xact_lock_shared(CASE WHEN current_query() LIKE '%bridge_reconcile%' THEN 2 ELSE 1 END);
+      RETURN NULL; END $$`);
+  const isWaiting = (step: number) => `EXISTS (SELECT FROM pg_locks
+    WHERE locktype = 'advisory' AND classid = 0 AND objid = ${step} AND NOT granted
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`;
+  await spoil(w, 'title', `coalesce(wait_for_test(), CASE WHEN title = '' THEN title END) AS replaces`);
+  const [{ view }] = (await w.db.query<{ view: string }>(
+    `SELECT rtrim(pg_get_viewdef('bridge_items'), ';') AS view`,
+  )) as [{ view: string }];
+  await w.db.query(`CREATE OR REPLACE VIEW bridge_items AS
+    SELECT reservation_type, reservation_id, resource_id, priority_level, active, starts_at, ends_at, all_day,
+      coalesce(wait_for_test(), title) AS title, description, organizer_name, organizer_email, is_private, replaces
+    FROM (${view}) items`);
+  const [{ id, epoch }] = (await w.db.query(
+    'SELECT resource_mapping_id AS id, lease_epoch AS epoch FROM bridge_room_state',
+  )) as [{ id: number; epoch: number }];
+  const person = await w.db.pool.connect();
+  try {
+    await person.query('SELECT pg_advisory_lock(1), pg_advisory_lock(2)');
+    const compared = reconcileRoom(w.db.pool, { id, epoch, resourceId: 101 } as LeasedRoom, {
+      pastDays: 7,
+      futureDays: 365,
+    });
+    for (const step of [1, 2]) {
+      await untilTrue(w.db, isWaiting(step));
+      expect(await w.db.query('SELECT pg_try_advisory_xact_lock(7230912, 2) AS free')).toEqual([
+        { free: true },
+      ]);
+      await person.query('SELECT pg_advisory_unlock($1)', [step]);
+    }
+    expect(await compared).toMatchObject({ added: 0, gone: 0 });
+  } finally {
+    person.release(true);
+  }
+});
+
+test('a full scan passes it by, and a write-back beside it', async () => {
   await using w = await open();
   await spoil(w);
   await book(w, 'good', 10);
