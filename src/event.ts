@@ -62,6 +62,19 @@ export interface OutlookEvent {
 export const invitedBy = ({ isOrganizer, organizer }: Pick<OutlookEvent, 'isOrganizer' | 'organizer'>) =>
   isOrganizer || organizer === null ? null : organizer.name || organizer.email || null;
 
+/** What the tables keep of an event to recognise it by. */
+export const identityOf = ({
+  isOrganizer,
+  iCalUId,
+  originalStart,
+  seriesMasterId,
+}: Pick<OutlookEvent, 'isOrganizer' | 'iCalUId' | 'originalStart' | 'seriesMasterId'>) => ({
+  isOrganizer,
+  iCalUId,
+  originalStart,
+  seriesMasterId,
+});
+
 /** On which dates a series has an instance. */
 export interface SeriesPattern {
   /** Of these ISO instants, at each of which an instance began or was to begin, those on whose date the series has none. */

@@ -25,7 +25,11 @@ export interface ReservationKey {
   readonly key?: string;
 }
 
-export const itemFields = ['startsAt', 'endsAt', 'allDay', 'title', 'description', 'isPrivate'] as const;
+export const timeFields = ['startsAt', 'endsAt', 'allDay'] as const;
+export const itemFields = [...timeFields, 'title', 'description', 'isPrivate'] as const;
+
+export const touchesTimes = (change: ItemChange): boolean =>
+  timeFields.some((field) => change[field] !== undefined);
 
 /** The names of these fields in the adapter's view, in what its functions take, and in the API. */
 export const viewNames = {

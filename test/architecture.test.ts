@@ -36,7 +36,7 @@ const pure: Readonly<Record<string, readonly string[]>> = {
   'src/sync/decide/decide.ts': [],
   'src/sync/decide/merge.ts': [],
   'src/sync/decide/brake.ts': [],
-  'src/sync/decide/unmapped.ts': [],
+  'src/sync/decide/decide-unmapped.ts': [],
   'src/sync/pull/compare.ts': [],
   'src/back-off.ts': [],
   'src/item.ts': [],

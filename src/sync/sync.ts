@@ -4,26 +4,25 @@ import type { Tell } from '../facts.ts';
 import { createApply } from './apply/apply.ts';
 import type { BrakeCount, BrakePolicy } from './decide/brake.ts';
 import type { Window } from './store/work-list.ts';
-import { createHoldBack } from './apply/hold-back.ts';
 import { createImport } from './apply/import.ts';
 import { createIntoBooking } from './apply/into-booking.ts';
-import type { OverlapPolicy } from './decide/unmapped.ts';
+import type { OverlapPolicy } from './decide/decide-unmapped.ts';
 import { withFreshReads } from './fresh-reads.ts';
 import { createPull } from './pull/delta-round.ts';
 import { createFullScan } from './pull/full-scan.ts';
 import { createHintedRead } from './pull/hinted-read.ts';
 import { createIntoOutlook } from './apply/write-outlook.ts';
-import { createBrake } from './apply/brake-check.ts';
+import { createBrake } from './apply/brake.ts';
 import { createClaimCheck } from './pull/claim-check.ts';
 import { createDrain, type DrainOptions } from './worker/drain.ts';
 import { createReads } from './worker/reads.ts';
 import type { OutlookSide } from './outlook-side.ts';
 import type { ConflictPolicy } from './apply/decision.ts';
 import { createTroubles } from './apply/troubles.ts';
-import { patiently } from './store/patiently.ts';
+import { patiently } from './store/failing.ts';
 import { listWindow } from './store/pull-store.ts';
 import { withPrivacy } from './with-privacy.ts';
-import { withoutClaimedEvents } from './match/unclaimed-events.ts';
+import { withoutMappedEvents } from './match/without-mapped-events.ts';
 import { createWriteBack } from './apply/write-booking.ts';
 
 export interface SyncOptions {
@@ -57,7 +56,7 @@ export function partsOf(given: SyncOptions): DrainOptions {
   // a plan is one transaction, in which nothing that failed can be run again
   const options = given.isPlan === true ? given : { ...given, db: patiently(given.db) };
   const { db, tell, window, isPlan = false, random = Math.random } = options;
-  const outlook = withFreshReads(withPrivacy(db, withoutClaimedEvents(db, options.outlook)));
+  const outlook = withFreshReads(withPrivacy(db, withoutMappedEvents(db, options.outlook)));
   // what the booking system is busy with is put off
   const writeBack = createWriteBack(given.db, random);
   const troubles = createTroubles(random);
@@ -73,7 +72,7 @@ export function partsOf(given: SyncOptions): DrainOptions {
     }),
     intoBooking: createIntoBooking({ ...options, writeBack }),
     importAll: createImport({ ...options, outlook, writeBack, random }),
-    holdBack: createHoldBack(createBrake(db, options.brake, tell, options.unseen)),
+    holdBack: createBrake(options),
     policy: options.conflict,
     window,
     random,

@@ -1,6 +1,6 @@
 /** What shares time in a room is written one after the other, so that the first one takes the place. */
 import { expect, test } from 'vitest';
-import { inTurns } from '../../src/sync/in-turns.ts';
+import { inTurns } from '../../src/sync/together.ts';
 import { at, conflicts, dinner, heard, open, room, titles } from './two-way-world.ts';
 
 const places = [

@@ -11,7 +11,7 @@ import { settleEach, type CreatesDue, type Settlement, type SettleAnswer } from 
 import { isMapped, isUnmapped, type Mapped, type WorkItem } from '../store/work-item.ts';
 import { together } from '../together.ts';
 import type { ConflictPolicy, Decision, Facing } from './decision.ts';
-import type { createHoldBack } from './hold-back.ts';
+import type { createBrake } from './brake.ts';
 import type { createImport } from './import.ts';
 import type { createIntoBooking } from './into-booking.ts';
 import { outcome, summed, type Done, type Outcome } from './outcome.ts';
@@ -38,7 +38,7 @@ export interface ApplyOptions {
   readonly intoOutlook: ReturnType<typeof createIntoOutlook>;
   readonly intoBooking: ReturnType<typeof createIntoBooking>;
   readonly importAll: ReturnType<typeof createImport>;
-  readonly holdBack: ReturnType<typeof createHoldBack>;
+  readonly holdBack: ReturnType<typeof createBrake>;
   readonly policy: ConflictPolicy;
   readonly window: Window;
   readonly random?: () => number;

@@ -4,9 +4,9 @@
  */
 import type { Queryable } from '../../database.ts';
 import { Permanent } from '../../errors.ts';
-import { decideMovedUnmapped } from '../decide/unmapped.ts';
+import { decideDetached } from '../decide/decide-unmapped.ts';
 import { attach, attachmentBack } from '../match/attach.ts';
-import { readDetached } from '../match/candidates.ts';
+import { readDetachedReservation } from '../match/candidates.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { listWindow, noteRemovals } from '../store/pull-store.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
@@ -50,10 +50,10 @@ export function createAway({ db, outlook, window }: AwayOptions) {
   /** Of an event that its reservation moved away from. Null: it is one as any other by now. */
   async function movedAway(met: UnmappedEvent, signal: AbortSignal): Promise<Outcome | null> {
     const { room, unmapped, event, item } = met;
-    const other = await readDetached(db, room, unmapped.conflict!);
-    const fate = decideMovedUnmapped(unmapped, item, other.where, other.booking);
+    const other = await readDetachedReservation(db, room, unmapped.conflict!);
+    const fate = decideDetached(unmapped, item, other.where, other.booking);
     if (fate === 'unmapped') return null;
-    if (fate === 'send-away')
+    if (fate === 'take-out')
       return await sendAway(met, signal, other.where === 'cancelled' ? cancelledComment : undefined);
     if (fate === 'wait') return outcome({ settlements: [movedStill(unmapped, event, item)] });
     const { eventId } = other;

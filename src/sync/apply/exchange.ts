@@ -6,9 +6,8 @@
 import { adapterError } from '../../adapter-error.ts';
 import { databaseFailure, isContended, sqlState, type Queryable } from '../../database.ts';
 import { Permanent } from '../../errors.ts';
-import type { Item, ItemChange } from '../../item.ts';
+import { touchesTimes, type Item, type ItemChange } from '../../item.ts';
 import { Exact } from '../../narrow-encoding.ts';
-import { touchesTimes } from '../decide/merge.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { workItemOf, isMapped, type Mapped, type WorkRow } from '../store/work-item.ts';
 import { shownOf, type Decision, type Facing } from './decision.ts';

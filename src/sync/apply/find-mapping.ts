@@ -3,7 +3,7 @@ import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
 import { isOwnCreate } from '../match/idempotency-key.ts';
 import type { Candidates } from '../match/candidates.ts';
-import { match, meetingKey, vacancyOf, type UnclaimedEvent, type Match } from '../match/match.ts';
+import { match, meetingKey, openMappingOf, type UnmatchedEvent, type Match } from '../match/match.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { storeVerified } from '../store/observed.ts';
 import { listWindow, type RoomMapping } from '../store/pull-store.ts';
@@ -26,13 +26,13 @@ export function createFindMapping({ db, outlook, window }: FindMappingOptions) {
   /** A mapping that knows another event of the same meeting is read first: is that gone? Throws as the calls do. */
   return async function findMapping(
     room: LeasedRoom,
-    event: OutlookEvent & Pick<UnclaimedEvent, 'remembered'>,
+    event: OutlookEvent & Pick<UnmatchedEvent, 'remembered'>,
     mappings: Candidates['mappings'],
     signal: AbortSignal,
   ): Promise<FoundMapping> {
     const matchIn = (those: readonly RoomMapping[]) => {
-      const vacancies = those.map((one) => vacancyOf(one, outlook.show)).filter((one) => one !== null);
-      return match(vacancies, [event])[0] ?? null;
+      const open = those.map((one) => openMappingOf(one, outlook.show)).filter((one) => one !== null);
+      return match(open, [event])[0] ?? null;
     };
     const twin = twinOf(event, mappings);
     if (twin === undefined) return { found: matchIn(mappings), hasTwin: false };

@@ -7,10 +7,10 @@ import { Permanent, Retryable } from '../../errors.ts';
 import { itemOf, type OutlookEvent } from '../../event.ts';
 import { textsBehind, type BookedItem } from '../../appearance.ts';
 import type { Queryable } from '../../database.ts';
-import { decideUnmapped, type OverlapPolicy, type UnmappedAction } from '../decide/unmapped.ts';
+import { decideUnmapped, type OverlapPolicy, type UnmappedAction } from '../decide/decide-unmapped.ts';
 import { attach, attachmentOf, attachmentTo, type Attachment } from '../match/attach.ts';
 import { readCandidates } from '../match/candidates.ts';
-import { inTurns } from '../in-turns.ts';
+import { inTurns } from '../together.ts';
 import { isFollowed, type LeasedRoom, type Window } from '../store/work-list.ts';
 import type { Settlement } from '../store/settle.ts';
 import type { Unmapped } from '../store/work-item.ts';
@@ -59,7 +59,7 @@ export function createImport(options: ImportOptions) {
   const policyIn = (room: LeasedRoom) => ({
     overlap: room.own?.overlap_policy ?? options.overlap,
     importMode: room.own?.import_mode ?? options.importMode,
-    takes: isFollowed(room),
+    followed: isFollowed(room),
   });
 
   /** Those that lie on the same time one after the other. */
@@ -111,7 +111,7 @@ export function createImport(options: ImportOptions) {
     const isOurs = isOurCreate(room, event, properties, options.installationId());
     const remembered = isOurs ? { ...event, remembered: event.properties! } : event;
     const { found, hasTwin } = await findMapping(room, remembered, mappings, signal);
-    const mapping = found?.vacancy.mapping ?? null;
+    const mapping = found?.mapping.id ?? null;
     const fate = decideUnmapped(
       { event, item, due: unmapped, inWindow, mapping, properties, revives, hasTwin, isOwnCreate: isOurs },
       { ...policyIn(room), show: (shown) => outlook.show(shown) },
@@ -135,10 +135,10 @@ export function createImport(options: ImportOptions) {
         return await handedOver(met, attachmentOf(found!));
       case 'attach-to':
         return await handedOver(met, attachmentTo(fate.reservation, event));
-      case 'send-away':
+      case 'take-out':
         return await away.sendAway(met, signal);
       case 'flag':
-        return came(flagged(unmapped, event, fate.conflict, fate.said));
+        return came(flagged(unmapped, event, fate.conflict, fate.message));
       case 'wait':
         return came(waiting(unmapped, event, fate.for));
       case 'wait-for-twin':

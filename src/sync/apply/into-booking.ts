@@ -1,11 +1,10 @@
 /** Brings decisions of one leased room into the booking system. What that changed of them itself follows in the next round. */
 import { forBooking } from '../../appearance.ts';
 import type { Queryable } from '../../database.ts';
-import type { OverlapPolicy } from '../decide/unmapped.ts';
-import { touchesTimes } from '../decide/merge.ts';
-import { inTurns } from '../in-turns.ts';
+import { touchesTimes } from '../../item.ts';
+import type { OverlapPolicy } from '../decide/decide-unmapped.ts';
+import { inTurns, together } from '../together.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
-import { together } from '../together.ts';
 import { lastAgreed, type Decision } from './decision.ts';
 import { createExchange, placeOf, type Among } from './exchange.ts';
 import { outcome, summed, type Outcome } from './outcome.ts';

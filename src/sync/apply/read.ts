@@ -14,7 +14,7 @@ import type { FreshReads } from '../fresh-reads.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { decisionOn, type Decision, type Facing } from './decision.ts';
 import { together } from '../together.ts';
-import { match, vacancyOf } from '../match/match.ts';
+import { match, openMappingOf } from '../match/match.ts';
 
 /** A mapping about which nothing can be decided now. */
 export interface Unreadable {
@@ -145,7 +145,7 @@ export function ours(
   found: readonly OutlookEvent[],
   show: (item: Item) => Item,
 ): OutlookEvent | null {
-  const vacancy = vacancyOf(
+  const open = openMappingOf(
     {
       ...mapped,
       reservationType: mapped.reservation.type,
@@ -157,7 +157,7 @@ export function ours(
     },
     show,
   );
-  return vacancy === null ? null : (match([vacancy], found)[0]?.event ?? null);
+  return open === null ? null : (match([open], found)[0]?.event ?? null);
 }
 
 /**

@@ -1,10 +1,10 @@
 /**
- * The claim that a room's calendar carries: which installation and resource writes there, and a number that only rises.
- * Pure: how it is written as text, and what a claim that was read means for us.
+ * The claim on a room's calendar: the installation and resource that write to it, and a number that only rises. Pure: its text
+ * form, and the comparison of a claim that was read with our own.
  */
 import type { OwnClaim } from '../store/claims.ts';
 
-/** What a calendar says of whose it is. `refused`: it takes no such property, or shows none. */
+/** The claim as read. `refused`: the calendar does not accept or show the property. */
 export type ClaimRead =
   | { readonly is: 'none' }
   | { readonly is: 'claim'; readonly text: string }
@@ -17,9 +17,9 @@ export interface Claim {
 }
 
 /**
- * `ours`: as it should be; `free`: nobody's yet; `lost`: ours was there and is not any more, so the mailbox is another one;
- * `other`: somebody else's, as far as it can be read; `newer`: ours, with a number that this database has never given out;
- * `without`: the mailbox takes none.
+ * `ours`; `free`: no claim yet; `lost`: ours is no longer there, so the mailbox is another one; `other`: another installation's or
+ * resource's, or unreadable; `newer`: ours, with a number that this database has never given out; `without`: the mailbox accepts
+ * no claim.
  */
 export type Standing =
   | { readonly is: 'ours' | 'free' | 'lost' }
@@ -45,7 +45,7 @@ export function judgeClaim(read: ClaimRead, own: OwnClaim): Standing {
 export const printClaim = ({ installation, resource, number }: Claim): string =>
   JSON.stringify({ installation, resource, number });
 
-/** Null for what is no claim of ours in form. */
+/** Null: not in the form of our claims. */
 export function parseClaim(text: string): Claim | null {
   try {
     const { installation, resource, number } = JSON.parse(text) as Partial<Record<keyof Claim, unknown>>;

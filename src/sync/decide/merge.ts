@@ -1,8 +1,8 @@
 /**
- * Which field goes where, when both sides may have changed. Pure. Each side has changed what differs from its own base;
- * different fields merge, the same field changed to different things goes to the preferred side.
+ * The merge of changes of both sides, field by field. Pure. A side has changed what differs from its own base. Different fields
+ * are merged; the same field changed to different values goes to the preferred side.
  */
-import { changedFields, itemFields, type Item, type ItemChange } from '../../item.ts';
+import { changedFields, itemFields, timeFields, type Item, type ItemChange } from '../../item.ts';
 
 type Field = (typeof itemFields)[number];
 
@@ -11,42 +11,39 @@ export interface Changes {
   readonly booking: ItemChange;
   /** What Outlook changed. */
   readonly outlook: ItemChange;
-  /** What Outlook should show of the reservation now, and what it does show. */
+  /** What Outlook should show, and what it shows. */
   readonly wanted: Item;
   readonly shown: Item;
-  /** Who wins a field that both changed; null: a person decides. */
+  /** The side that wins a field that both changed; null: a person decides. */
   readonly prefer: 'booking' | 'outlook' | null;
 }
 
 export interface Merged {
   readonly toOutlook: ItemChange;
   readonly toBooking: ItemChange;
-  /** Fields that both changed to different things, while nobody is preferred. */
+  /** Fields that both changed to different values, without a preferred side. */
   readonly open: readonly Field[];
-  /** Fields whose change on the other side was overruled. */
+  /** Fields in which the change of the other side is discarded. */
   readonly overruled: readonly Field[];
 }
-
-const times = ['startsAt', 'endsAt', 'allDay'] as const;
-const isTime = (field: Field) => times.some((time) => time === field);
 
 export function merge({ booking, outlook, wanted, shown, prefer }: Changes): Merged {
   const changedBy = (side: ItemChange) => itemFields.filter((field) => side[field] !== undefined);
   const both = changedBy(booking).filter((field) => outlook[field] !== undefined);
   const differs = changedFields(shown, wanted);
   const clash = new Set<Field>(both.filter((field) => differs[field] !== undefined));
-  // each side's own times make sense; a mixture may end before it starts, or be a day that begins at noon. And while one of
-  // them waits for a person the others wait with it: what each side shows meanwhile is a time, and a write carries all three
-  const waits = prefer === null && times.some((field) => clash.has(field));
+  // each side's own times are valid; mixed ones may end before they start, or be a day that begins at noon. All three are written
+  // together, so while one of them waits for a person the others wait with it
+  const waits = prefer === null && timeFields.some((field) => clash.has(field));
   if (waits || !makesSense(mixture(booking, outlook, wanted, shown, clash, prefer)))
-    for (const field of times) if (differs[field] !== undefined) clash.add(field);
+    for (const field of timeFields) if (differs[field] !== undefined) clash.add(field);
 
   const toOutlook: ItemChange = {};
   const toBooking: ItemChange = {};
   const set = <T extends ItemChange>(to: T, field: Field, from: Item) =>
     Object.assign(to, { [field]: from[field] });
   for (const field of itemFields) {
-    if (differs[field] === undefined) continue; // both show the same, whichever changed it
+    if (differs[field] === undefined) continue; // both show the same
     if (clash.has(field)) {
       if (prefer === 'booking') set(toOutlook, field, wanted);
       if (prefer === 'outlook') set(toBooking, field, shown);
@@ -62,7 +59,7 @@ export function merge({ booking, outlook, wanted, shown, prefer }: Changes): Mer
   };
 }
 
-/** The times that would come of it. */
+/** The resulting times, and whether they come from both sides. */
 function mixture(
   booking: ItemChange,
   outlook: ItemChange,
@@ -73,7 +70,7 @@ function mixture(
 ): Pick<Item, 'startsAt' | 'endsAt' | 'allDay'> & { readonly mixed: boolean } {
   const fromOutlook = (field: Field) =>
     clash.has(field) ? prefer === 'outlook' : booking[field] === undefined && outlook[field] !== undefined;
-  const differing = times.filter((field) => wanted[field] !== shown[field]);
+  const differing = timeFields.filter((field) => wanted[field] !== shown[field]);
   const sides = new Set(differing.map(fromOutlook));
   const { startsAt, endsAt, allDay } = wanted;
   return {
@@ -86,6 +83,3 @@ function mixture(
 
 const makesSense = ({ startsAt, endsAt, allDay, mixed }: ReturnType<typeof mixture>) =>
   !mixed || (startsAt < endsAt && !allDay);
-
-export const touchesTimes = (change: ItemChange): boolean =>
-  itemFields.some((field) => isTime(field) && change[field] !== undefined);

@@ -1,28 +1,28 @@
-/** Giving an event to a mapping: the one place that does so, whatever it was recognised by. */
+/** Gives events to mappings; the only place that does. */
 import type { Queryable } from '../../database.ts';
-import { itemOf } from '../../event.ts';
+import { identityOf, itemOf } from '../../event.ts';
 import type { Id } from '../../id.ts';
 import type { Item, ReservationKey } from '../../item.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
-import type { UnclaimedEvent, Ground, Match } from './match.ts';
+import type { MatchedBy, Match, UnmatchedEvent } from './match.ts';
 
 /** See `bridge_attach`. */
 export interface Attachment extends Pick<
-  UnclaimedEvent,
+  UnmatchedEvent,
   'isOrganizer' | 'iCalUId' | 'originalStart' | 'seriesMasterId'
 > {
-  /** The mapping; null: that of the reservation, which may have none yet. */
+  /** The mapping; null: that of `type` and `reservation`, which may not exist yet. */
   readonly id: number | null;
   readonly type?: string;
   readonly reservation?: Id;
-  /** The event it knew when this was decided. */
+  /** The event that the mapping had when this was decided. */
   readonly was: string | null;
-  /** How it was then, if that matters. */
+  /** Its revision then, if a later one must not be overwritten. */
   readonly revision?: number;
   readonly eventId: string;
-  /** What both sides agreed on before goes on: what the event shows is an edit. */
+  /** The agreement stays, and what the event shows differently is an edit. */
   readonly kept: boolean;
-  /** Else this is agreed on. */
+  /** Otherwise the new agreement. */
   readonly outlookBase: Item | null;
   readonly bookingBase: Item | null;
   readonly news: 'look' | null;
@@ -30,7 +30,7 @@ export interface Attachment extends Pick<
   readonly reason: string;
 }
 
-const reasons: Readonly<Record<Ground, string>> = {
+const reasons: Readonly<Record<MatchedBy, string>> = {
   record: 'it is on record that the event is its own',
   meeting: 'its meeting has returned under another id',
   properties: 'its event was found by its extended properties',
@@ -38,28 +38,21 @@ const reasons: Readonly<Record<Ground, string>> = {
   series: 'its series was moved',
 };
 
-const factsOf = ({ id, isOrganizer, iCalUId, originalStart, seriesMasterId }: UnclaimedEvent) => ({
-  eventId: id,
-  isOrganizer,
-  iCalUId,
-  originalStart,
-  seriesMasterId,
-});
-
-/** A matched event takes the place of the one that is gone, or is what the mapping finds: then only what differs is written. */
+/** A matched event replaces the one that is gone, or is found by its mapping, which then writes only what differs. */
 export function attachmentOf(
-  { vacancy, event, by }: Match<UnclaimedEvent>,
+  { mapping, event, by }: Match<UnmatchedEvent>,
   how: { readonly kept?: boolean; readonly lane?: 0 | 1 } = {},
 ): Attachment {
-  const kept = how.kept ?? vacancy.state === 'lost';
+  const kept = how.kept ?? mapping.state === 'lost';
   return {
-    id: vacancy.mapping,
-    was: vacancy.eventId,
-    ...factsOf(event),
+    id: mapping.id,
+    was: mapping.eventId,
+    eventId: event.id,
+    ...identityOf(event),
     kept,
     outlookBase: itemOf(event.shows),
     bookingBase: null,
-    // what both agreed on goes on, and what is not shown as busy is dealt with: it is read
+    // read what was kept, and what is not shown as busy
     news: kept || !isBusy(event) ? 'look' : null,
     lane: how.lane ?? 0,
     reason: reasons[by],
@@ -67,12 +60,13 @@ export function attachmentOf(
 }
 
 /** The event of a reservation that has no mapping in this room. */
-export const attachmentTo = ({ type, id }: ReservationKey, event: UnclaimedEvent): Attachment => ({
+export const attachmentTo = ({ type, id }: ReservationKey, event: UnmatchedEvent): Attachment => ({
   id: null,
   type,
   reservation: id,
   was: null,
-  ...factsOf(event),
+  eventId: event.id,
+  ...identityOf(event),
   kept: false,
   outlookBase: itemOf(event.shows),
   bookingBase: null,
@@ -81,25 +75,26 @@ export const attachmentTo = ({ type, id }: ReservationKey, event: UnclaimedEvent
   reason: reasons.properties,
 });
 
-const isBusy = ({ shows }: UnclaimedEvent) => shows.is === 'occupied' && shows.tentative !== true;
+const isBusy = ({ shows }: UnmatchedEvent) => shows.is === 'occupied' && shows.tentative !== true;
 
-/** Somebody's meeting goes back to the reservation that moved away from it; its times are an edit in Outlook then. */
+/** Returns a meeting to the reservation that was moved away from it; its times are then an edit in Outlook. */
 export function attachmentBack(
-  other: {
+  detached: {
     readonly id: number;
     readonly revision: number;
     readonly eventId: string | null;
     readonly booking: Item;
   },
-  event: UnclaimedEvent,
+  event: UnmatchedEvent,
 ): Attachment {
-  const { booking } = other;
+  const { booking } = detached;
   const { startsAt, endsAt, allDay } = booking;
   return {
-    id: other.id,
-    was: other.eventId,
-    revision: other.revision,
-    ...factsOf(event),
+    id: detached.id,
+    was: detached.eventId,
+    revision: detached.revision,
+    eventId: event.id,
+    ...identityOf(event),
     kept: false,
     outlookBase: { ...(itemOf(event.shows) ?? booking), startsAt, endsAt, allDay },
     bookingBase: booking,
@@ -109,7 +104,7 @@ export function attachmentBack(
   };
 }
 
-/** Gives each event to its mapping, unless either is otherwise meanwhile. Returns the mappings that have it now. */
+/** Gives each event to its mapping, unless either has changed meanwhile. Returns the ids of the mappings that have it now. */
 export async function attach(
   db: Queryable,
   room: LeasedRoom,

@@ -1,37 +1,36 @@
-/** What is on record about one event without a mapping: the mappings it may belong to, and the reservation its properties name. */
+/** Our records about one event without a mapping: mappings it may belong to, and the reservation that its properties name. */
 import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
 import type { BookedItem } from '../../appearance.ts';
 import type { Item, ReservationKey } from '../../item.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
-import { bookedState } from '../store/booked-state.ts';
-import { mappedRows, type RoomMapping } from '../store/pull-store.ts';
+import { bookedState, mappedRows, type RoomMapping } from '../store/pull-store.ts';
 import type { ConflictNote, Whereabouts } from '../store/work-item.ts';
 
 export interface Candidates {
   readonly inWindow: boolean;
-  /** Mappings of this room that share its properties, its meeting or its time. */
+  /** Mappings of this room with the same properties, meeting or time. */
   readonly mappings: readonly RoomMapping[];
-  /** The reservation that was cancelled, or gave up this room, because this event, or one of the same meeting, was gone. */
+  /** The reservation that was cancelled, or left this room, because this event, or one of the same meeting, was gone. */
   readonly revives: ReservationKey | null;
   readonly properties: PropertiesRecord;
 }
 
-/** What is on record of the reservation that an event's extended properties name. */
+/** Our records about the reservation that an event's extended properties name. */
 export interface PropertiesRecord {
-  /** Its mapping in this room. `never`: it never had an event, and none was ever sent. */
+  /** Its mapping in this room. `never`: no event of it was ever sent. */
   readonly mapping: {
     readonly id: number;
     readonly status: string;
     readonly never: boolean;
     readonly generation: number;
-    /** Since when it is there, ISO. */
+    /** Its creation, ISO. */
     readonly since: string;
-    /** Its event is gone, and what that means is not dealt with yet. */
+    /** Its event is gone, and that has not been decided about yet. */
     readonly lost: boolean;
   } | null;
   /**
-   * The reservation as it stands; null: it is gone, or there are no properties. `here`: it is in this room. `item` null: its row
+   * The current reservation; null: it is gone, or there are no properties. `here`: it is in this room. `item` null: its row
    * cannot be read.
    */
   readonly reservation: {
@@ -39,24 +38,24 @@ export interface PropertiesRecord {
     readonly here: boolean;
     readonly item: BookedItem | null;
   } | null;
-  /** The log says that this very event was ours. */
+  /** The log shows that this event was ours. */
   readonly logged: boolean;
 }
 
-/** The reservation (`$type`, `$id`) as it stands, as SQL. */
+/** SQL: the current reservation. */
 const reservationAs = (type: string, id: string, resource: string): string => `
   (SELECT jsonb_build_object('active', bool_or(i.active), 'here', bool_or(i.resource_id = ${resource}),
       'item', bridge_read_item(${type}, ${id}, (array_agg(i.resource_id ORDER BY i.resource_id <> ${resource}))[1],
         bridge_style(${resource})) -> 'state')
    FROM bridge_items i WHERE i.reservation_type = ${type} AND i.reservation_id = ${id} HAVING count(*) > 0)`;
 
-/** Whether an event was ours by the log, as SQL. */
+/** SQL: whether the log shows that an event was ours. */
 const loggedAs = (event: string): string => `
   EXISTS (SELECT FROM bridge_log l WHERE l.outlook_event_id = ${event} AND l.action IN ('created', 'adopted', 'updated'))`;
 
 /**
- * The reservation whose last event in a room (`$resource`) was `event`, or of the meeting `uid` and `slot`, and which was
- * cancelled or gave up the room because that was gone, as SQL.
+ * SQL: the reservation whose last event in a room was `event`, or one of the meeting `uid` and `slot`, and which was cancelled or
+ * left the room because that was gone.
  */
 const revivedAs = (resource: string, event: string, uid: string, slot: string): string => `
   (SELECT jsonb_build_object('type', m.reservation_type, 'id', m.reservation_id)
@@ -127,10 +126,10 @@ export async function readCandidates(
   return { inWindow, mappings, properties, revives };
 }
 
-/** The reservation that moved away from an event. */
-export interface MovedAway {
+/** The reservation of a detached meeting. */
+export interface DetachedReservation {
   readonly where: Whereabouts;
-  /** Its mapping; null: it has none. */
+  /** Its mapping; null: none. */
   readonly id: number | null;
   readonly revision: number;
   /** Its own event. */
@@ -138,16 +137,16 @@ export interface MovedAway {
   readonly booking: BookedItem | null;
 }
 
-/** What became of the reservation that moved away from an event. */
-export async function readDetached(
+/** Reads the reservation of a detached meeting from the note of its conflict. */
+export async function readDetachedReservation(
   db: Queryable,
   room: LeasedRoom,
   { mapping, reservation }: ConflictNote,
-): Promise<MovedAway> {
-  const { rows } = await db.query<MovedAway>({
-    name: 'read_moved_away',
+): Promise<DetachedReservation> {
+  const { rows } = await db.query<DetachedReservation>({
+    name: 'read_detached',
     text: `
-      WITH moved AS (
+      WITH detached AS (
         SELECT coalesce($3, m.reservation_type) AS type, coalesce($4, m.reservation_id) AS number
         FROM (SELECT 1) one LEFT JOIN bridge_mappings m ON m.id = $2)
       SELECT m.id, coalesce(m.revision, 0) AS revision,
@@ -156,12 +155,12 @@ export async function readDetached(
         CASE WHEN i.active AND m.sync_status <> 'cancelled' THEN 'here'
           WHEN i.active THEN 'unsettled'
           WHEN i.active = false OR m.sync_status = 'cancelled' OR EXISTS (
-            SELECT FROM bridge_items e WHERE e.reservation_type = moved.type AND e.reservation_id = moved.number) THEN 'cancelled'
+            SELECT FROM bridge_items e WHERE e.reservation_type = detached.type AND e.reservation_id = detached.number) THEN 'cancelled'
           WHEN m.id IS NOT NULL THEN 'unsettled' ELSE 'unknown' END AS where
-      FROM moved
-      LEFT JOIN bridge_mappings m ON m.reservation_type = moved.type AND m.reservation_id = moved.number AND m.resource_id = $1
-      LEFT JOIN LATERAL (SELECT * FROM bridge_items v WHERE v.reservation_type = moved.type
-        AND v.reservation_id = moved.number AND v.resource_id = $1 OFFSET 0) i ON true`,
+      FROM detached
+      LEFT JOIN bridge_mappings m ON m.reservation_type = detached.type AND m.reservation_id = detached.number AND m.resource_id = $1
+      LEFT JOIN LATERAL (SELECT * FROM bridge_items v WHERE v.reservation_type = detached.type
+        AND v.reservation_id = detached.number AND v.resource_id = $1 OFFSET 0) i ON true`,
     values: [room.resourceId, mapping ?? null, reservation?.type ?? null, reservation?.id ?? null],
   });
   return rows[0]!;

@@ -1,9 +1,9 @@
-/** The key of a create, by which Outlook makes one event of it however often it is sent, and by which we know that event. */
+/** The idempotency key of a create: Outlook creates one event for it however often it is sent, and we recognise that event by it. */
 import { v5 as uuidv5 } from 'uuid';
 import type { OutlookEvent } from '../../event.ts';
 import type { ReservationKey } from '../../item.ts';
 
-/** The create of an event: the same for the same attempt at showing the same reservation in the same room. */
+/** Identifies one attempt to create the event of a reservation in a room. */
 export interface Create {
   readonly reservation: ReservationKey;
   readonly resourceId: number;
@@ -15,16 +15,16 @@ export const idempotencyKey = (
   installationId: string,
 ): string => uuidv5(`${type}/${id}/${resourceId}/${generation}`, installationId);
 
-/** How many generations back a create may have been on its way. */
+/** So many generations old an unanswered create may be. */
 const generationsBack = 20;
-/** How far the clocks of PostgreSQL and Outlook may differ. */
+/** Maximum difference between the clocks of PostgreSQL and Outlook. */
 const clockSkewMs = 10_000;
 
 /**
- * Whether one of our creates for this reservation made the event, whatever it shows by now: it was sent, and a daemon died
- * before the answer was written down. The key alone does not say so. A database that was set back gives out its numbers
- * again: the event must not be older than the mapping (`since`, ISO). And an event may have been handed to the reservation
- * that replaced its own, which its extended properties name then.
+ * Whether one of our creates for this reservation made the event, whatever it shows now: a daemon died before it stored the
+ * answer. The key alone does not prove that. A database that was set back reuses its numbers, so the event must not be
+ * older than the mapping (`since`, ISO). And an event may have been given to the reservation that replaced its own, which
+ * its extended properties then name.
  */
 export function isOwnCreate(
   {

@@ -1,22 +1,22 @@
 /**
- * Whose event is it? The one answer for every way in which an event without a mapping and a mapping without its event meet: a
- * round of changes, a full scan, an import, a create whose answer was lost, a plan. Pure.
+ * Matches events without a mapping with mappings without an event. All callers use this one rule: delta rounds, full scans,
+ * imports, creates whose answer was lost, plans. Pure.
  */
 import { itemOf, type OutlookEvent } from '../../event.ts';
 import type { Id } from '../../id.ts';
 import type { Item, ReservationKey } from '../../item.ts';
 
-/** An event that belongs to no mapping, by what identifies it. */
-export interface UnclaimedEvent extends Pick<
+/** An event without a mapping: the fields that identify it. */
+export interface UnmatchedEvent extends Pick<
   OutlookEvent,
   'id' | 'iCalUId' | 'originalStart' | 'seriesMasterId' | 'properties' | 'isOrganizer' | 'shows'
 > {
-  /** Whose it was, as far as the log and the table of meetings remember. */
+  /** Its former reservation according to the log and the table of meetings. */
   readonly remembered?: ReservationKey | undefined;
 }
 
-/** A mapping, by what tells whether an event may be given to it. */
-export interface Holder {
+/** A mapping: the fields that show whether it lacks an event. */
+export interface MappingState {
   readonly id: number;
   readonly reservationType: string | null;
   readonly reservationId: Id | null;
@@ -25,8 +25,8 @@ export interface Holder {
   readonly news: string | null;
   /** See `EventIntent`. */
   readonly intent: string | null;
-  /** It has work to do, and its reservation is in this room. */
   readonly due: boolean;
+  /** Its reservation is active in this room. */
   readonly present: boolean;
   readonly iCalUId: string | null;
   readonly originalStart: string | null;
@@ -36,13 +36,13 @@ export interface Holder {
   readonly outlookSeen: Item | null;
 }
 
-/** A mapping that waits for an event. */
-export interface Vacancy {
-  readonly mapping: number;
+/** A mapping that lacks an event. */
+export interface OpenMapping {
+  readonly id: number;
   readonly reservation: ReservationKey;
   /**
-   * new: it has none; lost: its event is gone; returning: it had to have none (cancelled, covered) and may get a fresh one,
-   * which shows its times: a title alone is that of somebody's copy.
+   * new: it has no event yet; lost: its event is gone; returning: it had no event on purpose (cancelled, covered) and may get one
+   * again. That one must show its times: an event with only its title may be a copy.
    */
   readonly state: 'new' | 'lost' | 'returning';
   readonly present: boolean;
@@ -51,66 +51,66 @@ export interface Vacancy {
   readonly iCalUId: string | null;
   readonly originalStart: string | null;
   readonly seriesMasterId: string | null;
-  /** What its event may show: what it showed last, what was sent, what the reservation shows now. */
+  /** What its event may show: the last state seen, the last state sent, the current reservation. */
   readonly shown: readonly Item[];
 }
 
-/** By what an event was recognised. */
-export type Ground = 'record' | 'meeting' | 'properties' | 'place' | 'series';
+/** The criterion of a match. */
+export type MatchedBy = 'record' | 'meeting' | 'properties' | 'place' | 'series';
 
 export interface Match<Event> {
-  readonly vacancy: Vacancy;
+  readonly mapping: OpenMapping;
   readonly event: Event;
-  readonly by: Ground;
+  readonly by: MatchedBy;
 }
 
-/** Whether an event may be given to this mapping; null: it has its own, or wants none. */
-export function vacancyOf(holder: Holder, show: (item: Item) => Item): Vacancy | null {
-  const { reservationType: type, reservationId: id, booking, outlookBase, outlookSeen } = holder;
-  const state = stateOf(holder);
+/** Null: the mapping has an event, or must have none. */
+export function openMappingOf(mapping: MappingState, show: (item: Item) => Item): OpenMapping | null {
+  const { reservationType: type, reservationId: id, booking, outlookBase, outlookSeen } = mapping;
+  const state = stateOf(mapping);
   if (state === null || type === null || id === null) return null;
   const shown = [booking === null ? null : show(booking), booking, outlookBase, outlookSeen];
   return {
-    mapping: holder.id,
+    id: mapping.id,
     reservation: { type, id },
     state,
-    present: holder.present,
-    eventId: holder.eventId,
-    iCalUId: holder.iCalUId,
-    originalStart: holder.originalStart,
-    seriesMasterId: holder.seriesMasterId,
+    present: mapping.present,
+    eventId: mapping.eventId,
+    iCalUId: mapping.iCalUId,
+    originalStart: mapping.originalStart,
+    seriesMasterId: mapping.seriesMasterId,
     shown: shown.filter((item) => item !== null),
   };
 }
 
-function stateOf({ eventId, status, news, intent, due, present }: Holder): Vacancy['state'] | null {
-  // the id that a cancelled one keeps is of an event that is gone
+function stateOf({ eventId, status, news, intent, due, present }: MappingState): OpenMapping['state'] | null {
+  // a cancelled mapping keeps the id of its deleted event
   if (status === 'cancelled') return due && present ? 'returning' : null;
   if (eventId === null) return status === 'shadowed' ? 'returning' : 'new';
   return news === 'gone' && intent === null ? 'lost' : null;
 }
 
-/** Which event belongs to which mapping; each of them once, the surest first. */
-export function match<Event extends UnclaimedEvent>(
-  vacancies: readonly Vacancy[],
+/** Pairs each mapping and each event at most once, the most reliable criterion first. */
+export function match<Event extends UnmatchedEvent>(
+  mappings: readonly OpenMapping[],
   events: readonly Event[],
 ): Match<Event>[] {
-  const open = new Set(vacancies);
+  const open = new Set(mappings);
   const free = new Set(events.filter(({ shows }) => itemOf(shows) !== null));
   const found: Match<Event>[] = [];
-  const pair = (vacancy: Vacancy, event: Event, by: Ground): void => {
-    open.delete(vacancy);
+  const pair = (mapping: OpenMapping, event: Event, by: MatchedBy): void => {
+    open.delete(mapping);
     free.delete(event);
-    found.push({ vacancy, event, by });
+    found.push({ mapping, event, by });
   };
-  for (const { by, ofEvent, ofVacancy, agrees } of keys) {
+  for (const { by, ofEvent, ofMapping, agrees } of keys) {
     if (open.size === 0 || free.size === 0) break;
     const byKey = grouped(free, ofEvent);
-    for (const vacancy of open)
-      for (const key of ofVacancy(vacancy)) {
-        const event = byKey.get(key)?.find((one) => free.has(one) && agrees(vacancy, one));
+    for (const mapping of open)
+      for (const key of ofMapping(mapping)) {
+        const event = byKey.get(key)?.find((one) => free.has(one) && agrees(mapping, one));
         if (event === undefined) continue;
-        pair(vacancy, event, by);
+        pair(mapping, event, by);
         break;
       }
   }
@@ -120,49 +120,50 @@ export function match<Event extends UnclaimedEvent>(
       seriesOf,
     );
     const now = grouped(free, seriesOf);
-    for (const [key, vacant] of lost)
-      for (const [vacancy, event] of inOrder(vacant, now.get(key) ?? [])) pair(vacancy, event, 'series');
+    for (const [key, mappingsOfSeries] of lost)
+      for (const [mapping, event] of inOrder(mappingsOfSeries, now.get(key) ?? []))
+        pair(mapping, event, 'series');
   }
   return found;
 }
 
 interface Key {
-  readonly by: Ground;
-  readonly ofEvent: (event: UnclaimedEvent) => string | null;
-  readonly ofVacancy: (vacancy: Vacancy) => readonly string[];
-  readonly agrees: (vacancy: Vacancy, event: UnclaimedEvent) => boolean;
+  readonly by: MatchedBy;
+  readonly ofEvent: (event: UnmatchedEvent) => string | null;
+  readonly ofMapping: (mapping: OpenMapping) => readonly string[];
+  readonly agrees: (mapping: OpenMapping, event: UnmatchedEvent) => boolean;
 }
 
-/** Titles as people compare them: without case, white space and composition. */
+/** Titles are compared without case, white space and Unicode composition. */
 const sameTitle = (a: string, b: string) => normal(a) === normal(b);
 const normal = (title: string) => title.normalize('NFKC').replace(/\s+/gu, ' ').trim().toLowerCase();
 
 const always = () => true;
 const reservationKey = ({ type, id }: ReservationKey) => `${type}/${id}`;
-/** What two events share that are the same meeting, be it under another id; null: the event names none. */
+/** Equal for two events of the same meeting, whatever their ids; null: the event names no meeting. */
 export const meetingKey = ({
   iCalUId,
   originalStart,
-}: Pick<UnclaimedEvent, 'originalStart'> & { iCalUId: string | null }) =>
+}: Pick<UnmatchedEvent, 'originalStart'> & { iCalUId: string | null }) =>
   iCalUId === null || iCalUId === '' ? null : `${iCalUId} ${instantOf(originalStart)}`;
-/** What an event that is matched shows. */
-const shownBy = ({ shows }: Pick<UnclaimedEvent, 'shows'>) => itemOf(shows)!;
-const placeOf = (event: UnclaimedEvent) => placeKey(shownBy(event));
+/** `match` takes only events that show an item. */
+const shownBy = ({ shows }: Pick<UnmatchedEvent, 'shows'>) => itemOf(shows)!;
+const placeOf = (event: UnmatchedEvent) => placeKey(shownBy(event));
 const placeKey = ({ startsAt, endsAt }: Item) => `${startsAt} ${endsAt}`;
 const instantOf = (text: string | null) => (text === null ? '' : String(Date.parse(text)));
 const propertiesKey = {
   by: 'properties',
-  // of somebody's meeting they are a copy's
-  ofEvent: ({ properties, isOrganizer }: UnclaimedEvent) =>
+  // on another organiser's meeting they belong to a copy
+  ofEvent: ({ properties, isOrganizer }: UnmatchedEvent) =>
     properties === null || !isOrganizer ? null : reservationKey(properties),
-  ofVacancy: ({ reservation }: Vacancy) => [reservationKey(reservation)],
+  ofMapping: ({ reservation }: OpenMapping) => [reservationKey(reservation)],
 } as const;
 
-const timesAgree = ({ shown }: Pick<Vacancy, 'shown'>, event: UnclaimedEvent) =>
+const timesAgree = ({ shown }: Pick<OpenMapping, 'shown'>, event: UnmatchedEvent) =>
   shown.some((one) => placeKey(one) === placeOf(event));
 
-/** What is private shows the same words for all: they tell only that the event is there again. */
-const titleAgrees = ({ shown, state }: Pick<Vacancy, 'shown' | 'state'>, event: UnclaimedEvent) =>
+/** All private items show the same title, which identifies only a lost event. */
+const titleAgrees = ({ shown, state }: Pick<OpenMapping, 'shown' | 'state'>, event: UnmatchedEvent) =>
   state !== 'returning' &&
   shown.some((one) => sameTitle(one.title, shownBy(event).title) && (state === 'lost' || !one.isPrivate));
 
@@ -170,15 +171,15 @@ const keys: readonly Key[] = [
   {
     by: 'record',
     ofEvent: ({ remembered }) => (remembered === undefined ? null : reservationKey(remembered)),
-    ofVacancy: ({ state, present, reservation }) =>
+    ofMapping: ({ state, present, reservation }) =>
       state === 'new' && present ? [reservationKey(reservation)] : [],
     agrees: always,
   },
   {
     by: 'meeting',
     ofEvent: meetingKey,
-    ofVacancy: (vacancy) => {
-      const key = meetingKey(vacancy);
+    ofMapping: (mapping) => {
+      const key = meetingKey(mapping);
       return key === null ? [] : [key];
     },
     agrees: always,
@@ -187,23 +188,23 @@ const keys: readonly Key[] = [
   { ...propertiesKey, agrees: titleAgrees },
   {
     by: 'place',
-    // what does not occupy the room is not what somebody booked on the other side
+    // an event that does not occupy the room is not a booking
     ofEvent: (event) => (event.shows.is === 'occupied' ? placeOf(event) : null),
-    ofVacancy: ({ state, present, shown }) => (state !== 'returning' && present ? shown.map(placeKey) : []),
+    ofMapping: ({ state, present, shown }) => (state !== 'returning' && present ? shown.map(placeKey) : []),
     agrees: ({ shown }, event) =>
       shown.some((one) => placeKey(one) === placeOf(event) && sameTitle(one.title, shownBy(event).title)),
   },
 ];
 
-/** Whether an event that carries the properties of a reservation is that reservation's: the properties alone, a copy has too. */
-export const isItsEvent = (shown: readonly Item[], event: UnclaimedEvent): boolean =>
+/** Whether an event with the properties of a reservation is its event. The properties alone do not show that: a copy has them too. */
+export const isItsEvent = (shown: readonly Item[], event: UnmatchedEvent): boolean =>
   timesAgree({ shown }, event) || titleAgrees({ shown, state: 'new' }, event);
 
-type Instance = Pick<UnclaimedEvent, 'originalStart' | 'seriesMasterId'> & {
+type Instance = Pick<UnmatchedEvent, 'originalStart' | 'seriesMasterId'> & {
   readonly iCalUId: string | null;
 };
 
-/** What the instances of one series share: its master, or, if that was made anew, the meeting but for the day in its id. */
+/** Equal for the instances of one series: its master or, if that was created anew, the meeting id without its day. */
 const series: readonly ((instance: Instance) => string | null)[] = [
   ({ seriesMasterId }) => seriesMasterId,
   ({ iCalUId, originalStart }) =>
@@ -211,15 +212,15 @@ const series: readonly ((instance: Instance) => string | null)[] = [
       ? null
       : iCalUId.replace(dayOfInstance, '$100000000'),
 ];
-/** The id of a meeting as Exchange makes it: of an instance its day stands in bytes 17 to 20 (MS-OXOCAL 2.2.1.27). */
+/** In a meeting id of Exchange, bytes 17 to 20 are the day of an instance (MS-OXOCAL 2.2.1.27). */
 const dayOfInstance = /^(040000008200E00074C5B7101A82E008)[0-9A-F]{8}/i;
 
-/** Of two ordered lists each of the shorter one with the nearest of the longer one that leaves enough for the rest. */
-function inOrder<Event extends UnclaimedEvent>(
-  vacant: readonly Vacancy[],
+/** Pairs two lists in time order: each of the shorter with the nearest of the longer that leaves enough for the rest. */
+function inOrder<Event extends UnmatchedEvent>(
+  lost: readonly OpenMapping[],
   now: readonly Event[],
-): [Vacancy, Event][] {
-  const before = vacant.map((one) => ({
+): [OpenMapping, Event][] {
+  const before = lost.map((one) => ({
     one,
     at: Date.parse(one.originalStart ?? one.shown[0]?.startsAt ?? ''),
   }));
@@ -227,8 +228,8 @@ function inOrder<Event extends UnclaimedEvent>(
   before.sort((a, b) => a.at - b.at);
   after.sort((a, b) => a.at - b.at);
   return before.length <= after.length
-    ? nearest(before, after).map(([vacancy, event]) => [vacancy, event])
-    : nearest(after, before).map(([event, vacancy]) => [vacancy, event]);
+    ? nearest(before, after).map(([mapping, event]) => [mapping, event])
+    : nearest(after, before).map(([event, mapping]) => [mapping, event]);
 }
 
 function nearest<Few, Many>(

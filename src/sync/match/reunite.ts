@@ -1,6 +1,6 @@
 /**
- * Events that are there again under another id: deleted and made again, moved by acceptance, cut and pasted, a series whose
- * pattern was moved, a mailbox that was restored. Their reservations would be taken for abandoned, and the events for new ones.
+ * Events that returned under another id: deleted and created again, moved by acceptance, cut and pasted, a series whose pattern
+ * was moved, a restored mailbox. Otherwise their reservations would be cancelled and the events imported as new ones.
  */
 import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
@@ -9,15 +9,12 @@ import { mappedRows, type RoomMapping } from '../store/pull-store.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { together } from '../together.ts';
 import { attach, attachmentOf } from './attach.ts';
-import { match, vacancyOf, type UnclaimedEvent } from './match.ts';
+import { match, openMappingOf, type UnmatchedEvent } from './match.ts';
 
-/** New events read for one room at a time; others are recognised when these are dealt with. */
+/** New events read for one room at a time; the others are matched after these. */
 const mostRead = 200;
 
-/**
- * Gives to each mapping whose event is gone the new event it became, before anything else is decided about either. Throws as a
- * read does.
- */
+/** Gives each mapping whose event is gone the new event, before anything is decided about either. Throws as a read does. */
 export async function reunite(
   db: Queryable,
   outlook: Pick<OutlookSide, 'read' | 'show'>,
@@ -30,10 +27,13 @@ export async function reunite(
       ORDER BY m.starts_at, m.id`,
     values: [room.resourceId, room.outlookItemId],
   });
-  const lost = rows.map((row) => vacancyOf(row, outlook.show)).filter((one) => one?.state === 'lost');
+  const lost = rows
+    .map((row) => openMappingOf(row, outlook.show))
+    .filter((one) => one !== null)
+    .filter(({ state }) => state === 'lost');
   const unmapped = rows.filter(isUnmappedRow);
   if (lost.length === 0 || unmapped.length === 0) return;
-  // what was dealt with before is known; the others are read, with their extended properties
+  // those that were decided about before are known; the others are read, with their extended properties
   const unread = unmapped.filter(({ news }) => news !== null).slice(0, mostRead);
   const read = await together(unread.map(({ eventId }) => outlook.read(room, eventId!, signal)));
   const known = unmapped.filter(({ news }) => news === null).map(asKnown);
@@ -41,14 +41,11 @@ export async function reunite(
   await attach(
     db,
     room,
-    match(
-      lost.filter((one) => one !== null),
-      events,
-    ).map((found) => attachmentOf(found)),
+    match(lost, events).map((found) => attachmentOf(found)),
   );
 }
 
-/** An event without a reservation; not a meeting that its reservation moved away from, which is known to be that one's. */
+/** An event without a reservation, except a meeting that its reservation was moved away from: that one's is known. */
 export const isUnmappedRow = ({
   reservationId,
   eventId,
@@ -56,7 +53,7 @@ export const isUnmappedRow = ({
 }: Pick<RoomMapping, 'reservationId' | 'eventId' | 'conflict'>): boolean =>
   reservationId === null && eventId !== null && conflict?.kind !== 'moved';
 
-const asKnown = (row: RoomMapping): UnclaimedEvent => ({
+const asKnown = (row: RoomMapping): UnmatchedEvent => ({
   id: row.eventId!,
   iCalUId: row.iCalUId ?? '',
   originalStart: row.originalStart,
@@ -66,7 +63,7 @@ const asKnown = (row: RoomMapping): UnclaimedEvent => ({
   shows: shownBy(row),
 });
 
-function shownBy({ outlookSeen: item, waitsFor }: RoomMapping): UnclaimedEvent['shows'] {
+function shownBy({ outlookSeen: item, waitsFor }: RoomMapping): UnmatchedEvent['shows'] {
   if (item === null) return { is: 'unreadable', why: 'it was never read' };
   return { is: waitsFor === 'answer' ? 'undecided' : waitsFor === 'free' ? 'free' : 'occupied', item };
 }

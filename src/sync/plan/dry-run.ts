@@ -5,7 +5,7 @@
 import type { Queryable } from '../../database.ts';
 import { Retryable } from '../../errors.ts';
 import type { Applied } from '../apply/apply.ts';
-import { countRemovals } from '../apply/brake-check.ts';
+import { countRemovals } from '../apply/brake.ts';
 import { itemOf, type OutlookEvent } from '../../event.ts';
 import type { BrakeCount, BrakePolicy } from '../decide/brake.ts';
 import type { OutlookSide } from '../outlook-side.ts';

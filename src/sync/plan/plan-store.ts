@@ -1,7 +1,7 @@
 /** What a plan asks of the database beside what a sync asks. */
 import type { Queryable } from '../../database.ts';
 import type { Item } from '../../item.ts';
-import { bookedState } from '../store/booked-state.ts';
+import { bookedState } from '../store/pull-store.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { waitHints, type ConflictNote, type WaitsFor } from '../store/work-item.ts';
 import { fieldNames, type Planned } from './plan-words.ts';

@@ -5,7 +5,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { databaseFailure, isContended, onConnection, type Database, type Queryable } from '../../database.ts';
 import { Permanent, Retryable } from '../../errors.ts';
-import { countRemovals } from '../apply/brake-check.ts';
+import { countRemovals } from '../apply/brake.ts';
 import type { BrakeCount, BrakePolicy } from '../decide/brake.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { listWindow } from '../store/pull-store.ts';

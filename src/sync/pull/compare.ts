@@ -2,10 +2,10 @@
  * What a list of a room's whole window, or one row of its calendar, says about the mappings of the room. Pure: it is found here, and
  * written down elsewhere.
  */
-import { invitedBy, isGivenBack, itemOf, occupying, type OutlookEvent } from '../../event.ts';
+import { identityOf, invitedBy, isGivenBack, itemOf, occupying, type OutlookEvent } from '../../event.ts';
 import { sameItem, type Item, type ReservationKey } from '../../item.ts';
 import { attachmentOf, type Attachment } from '../match/attach.ts';
-import { match, vacancyOf } from '../match/match.ts';
+import { match, openMappingOf } from '../match/match.ts';
 import { isUnmappedRow } from '../match/reunite.ts';
 import { waitHints, type WaitsFor } from '../store/work-item.ts';
 import type {
@@ -28,11 +28,8 @@ export function unmappedOf(event: OutlookEvent, propertiesRead = false): Unmappe
     dueInMs: waitsFor === null ? 0 : null,
     waitsFor,
     hint: waitsFor === null ? null : waitHints[waitsFor],
-    isOrganizer: event.isOrganizer,
     outlookOrganizer: invitedBy(event),
-    iCalUId: event.iCalUId,
-    originalStart: event.originalStart,
-    seriesMasterId: event.seriesMasterId,
+    ...identityOf(event),
   };
 }
 
@@ -84,16 +81,16 @@ export function compare(
     (m) => m.reservationId !== null && m.eventId !== null && m.status !== 'cancelled' && overlaps(m, window),
   );
   const missing = live.filter(({ eventId }) => !listed.has(eventId!));
-  const lost = missing.flatMap((mapping) => vacancyOf({ ...mapping, news: 'gone' }, show) ?? []);
-  const vacant = mappings.flatMap((mapping) => vacancyOf(mapping, show) ?? []);
+  const lost = missing.flatMap((mapping) => openMappingOf({ ...mapping, news: 'gone' }, show) ?? []);
+  const open = mappings.flatMap((mapping) => openMappingOf(mapping, show) ?? []);
   // a lost event is verified first, and then given the one it became; where nothing is imported nobody would see that
-  const vacancies = vacant.filter(({ state }) => state !== 'lost').concat(imports ? [] : lost);
+  const openMappings = open.filter(({ state }) => state !== 'lost').concat(imports ? [] : lost);
   const free = events.filter(({ id }) => {
     const mapping = byEvent.get(id);
     return mapping === undefined || isUnmappedRow(mapping) || mapping.status === 'cancelled';
   });
   const matches = match(
-    vacancies,
+    openMappings,
     free.map((event) => ({ ...event, remembered: remembered.get(event.id) })),
   );
   const taken = new Set(matches.map(({ event }) => event.id));

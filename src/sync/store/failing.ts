@@ -1,6 +1,9 @@
-import { databaseFailure } from '../../database.ts';
+/** Failures of statements: as errors of our kinds, refused rows apart from the others, contended rows tried again. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { databaseFailure, sqlState, type Queryable } from '../../database.ts';
+import { Retryable } from '../../errors.ts';
 
-/** The same work; a failure of the database comes out as one of our kinds. */
+/** The same work; a failure of the database is thrown as one of our kinds. */
 export function failingAs<Args extends unknown[], Result>(
   what: string,
   work: (...args: Args) => Promise<Result>,
@@ -12,4 +15,52 @@ export function failingAs<Args extends unknown[], Result>(
       throw databaseFailure(error, what);
     }
   };
+}
+
+/** PostgreSQL refused the statement and would refuse it again. */
+export const isRefusedForGood = (error: unknown): error is Error =>
+  sqlState(error) !== null && !(databaseFailure(error, 'write down') instanceof Retryable);
+
+/** An item that PostgreSQL refuses by itself, and why. */
+export interface RefusedItem<T> {
+  readonly item: T;
+  readonly error: Error;
+}
+
+/** Writes each item separately. Returns the refused ones; throws failures that concern all. */
+export async function oneByOne<T>(
+  items: readonly T[],
+  write: (item: T) => Promise<unknown>,
+): Promise<RefusedItem<T>[]> {
+  const refused: RefusedItem<T>[] = [];
+  for (const item of items)
+    try {
+      await write(item);
+    } catch (error) {
+      if (!isRefusedForGood(error)) throw error;
+      refused.push({ item, error });
+    }
+  return refused;
+}
+
+const firstPauseMs = 50;
+/** About six seconds in all, which is less than a daemon has for ending its work. */
+const triesMost = 7;
+
+/**
+ * The same database, repeating a statement for a few seconds while another transaction has a row that it needs. A single try
+ * waits only briefly (see 04_locks.sql), so folds and settlements of other rooms come between. Not for statements within a
+ * transaction.
+ */
+export function patiently(db: Queryable): Queryable {
+  const query = async (...args: unknown[]) => {
+    for (let tries = 0; ; tries += 1)
+      try {
+        return (await Reflect.apply(db.query, db, args)) as unknown;
+      } catch (error) {
+        if (!/^(55P03|40P01)$/.test(sqlState(error) ?? '') || tries >= triesMost) throw error;
+        await pause(firstPauseMs * 2 ** tries);
+      }
+  };
+  return { query: query as Queryable['query'] };
 }

@@ -1,7 +1,7 @@
 /** What was observed in Outlook is written down: many events at once, and one by one where PostgreSQL refuses one of them. */
 import type { Queryable } from '../../database.ts';
 import type { Hint, LeasedRoom } from './work-list.ts';
-import { isRefusedForGood, oneByOne } from './one-by-one.ts';
+import { isRefusedForGood, oneByOne } from './failing.ts';
 import type { Baselined, Observed, UnmappedRow, Verified } from './pull-store.ts';
 
 /**

@@ -217,7 +217,15 @@ export interface RoomMapping extends Omit<KnownEvent, 'eventId'> {
   readonly outlookSeen: Item | null;
 }
 
-/** Mappings `m` of a room as `RoomMapping`; a condition follows. */
+/**
+ * SQL: the state of an item of `bridge_items` by which both sides are compared, including how its room shows it (`as`, see
+ * appearance.ts). `item`: the alias of its row; `style`: an expression that yields the `bridge_style` of the room.
+ */
+export const bookedState = (item: string, style: string): string => `
+  bridge_item_state(${item}.starts_at, ${item}.ends_at, ${item}.all_day, ${item}.title, ${item}.description, ${item}.is_private)
+  || CASE WHEN ${style} IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(${item}), ${style}) END`;
+
+/** SQL: mappings `m` of a room as `RoomMapping`; a condition follows. */
 export const mappedRows = `SELECT ${knownColumns}, m.reservation_type AS "reservationType", m.due_at IS NOT NULL AS due, m.present, m.revision,
     m.event_intent AS intent, m.conflict, m.ical_uid AS "iCalUId", m.series_master_id AS "seriesMasterId", m.outlook_seen AS "outlookSeen",
     to_char(m.original_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "originalStart", i.booking

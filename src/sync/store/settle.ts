@@ -5,7 +5,7 @@ import type { PullAction, PushAction } from '../../facts.ts';
 import type { Item, ItemChange } from '../../item.ts';
 import { agreementColumns, type Agreement } from './agreement.ts';
 import type { LeasedRoom } from './work-list.ts';
-import { isRefusedForGood, oneByOne } from './one-by-one.ts';
+import { isRefusedForGood, oneByOne } from './failing.ts';
 import type { ConflictNote, EventIntent, News, WaitsFor } from './work-item.ts';
 
 /** An event that is detached from its mapping and begins anew in one of its own. */

@@ -5,7 +5,7 @@
 import { databaseFailure, isContended, type Queryable } from '../../database.ts';
 import { Permanent, Retryable } from '../../errors.ts';
 import type { RoomSettings } from '../../room-settings.ts';
-import { isRefusedForGood } from './one-by-one.ts';
+import { isRefusedForGood } from './failing.ts';
 import { workItemOf, type WorkItem, type WorkRow } from './work-item.ts';
 import { locks } from '../../locks.ts';
 

@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import type { Item } from '../../../src/item.ts';
-import { match, vacancyOf, type UnclaimedEvent, type Holder } from '../../../src/sync/match/match.ts';
+import {
+  match,
+  openMappingOf,
+  type UnmatchedEvent,
+  type MappingState,
+} from '../../../src/sync/match/match.ts';
 
 const choir: Item = {
   allDay: false,
@@ -10,7 +15,7 @@ const choir: Item = {
   startsAt: '2026-05-01T16:00:00Z',
   endsAt: '2026-05-01T18:00:00Z',
 };
-const holder = (change: Partial<Holder> = {}): Holder => ({
+const mapping = (change: Partial<MappingState> = {}): MappingState => ({
   id: 1,
   reservationType: 'event',
   reservationId: 7,
@@ -28,7 +33,7 @@ const holder = (change: Partial<Holder> = {}): Holder => ({
   outlookSeen: null,
   ...change,
 });
-const event = (item: Partial<Item> = {}, change: Partial<UnclaimedEvent> = {}): UnclaimedEvent => ({
+const event = (item: Partial<Item> = {}, change: Partial<UnmatchedEvent> = {}): UnmatchedEvent => ({
   id: 'a',
   iCalUId: '',
   originalStart: null,
@@ -38,11 +43,11 @@ const event = (item: Partial<Item> = {}, change: Partial<UnclaimedEvent> = {}): 
   shows: { is: 'occupied', item: { ...choir, ...item } },
   ...change,
 });
-const found = (holders: readonly Holder[], events: readonly UnclaimedEvent[]) =>
+const found = (mappings: readonly MappingState[], events: readonly UnmatchedEvent[]) =>
   match(
-    holders.flatMap((one) => vacancyOf(one, (item) => item) ?? []),
+    mappings.flatMap((one) => openMappingOf(one, (item) => item) ?? []),
     events,
-  ).map(({ vacancy, event: { id }, by }) => [vacancy.mapping, id, by]);
+  ).map(({ mapping: { id: of }, event: { id }, by }) => [of, id, by]);
 
 const elsewhere = { startsAt: '2026-06-01T08:00:00Z', endsAt: '2026-06-01T09:00:00Z' };
 const ours = { properties: { type: 'event', id: 7 } };
@@ -50,44 +55,44 @@ const ours = { properties: { type: 'event', id: 7 } };
 describe('an event is that of a mapping without one', () => {
   test('by its record, whatever it shows', () =>
     expect(
-      found([holder()], [event({ ...elsewhere, title: 'X' }, { remembered: { type: 'event', id: 7 } })]),
+      found([mapping()], [event({ ...elsewhere, title: 'X' }, { remembered: { type: 'event', id: 7 } })]),
     ).toEqual([[1, 'a', 'record']]));
   test('by its extended properties and its times', () =>
-    expect(found([holder()], [event({ title: 'X' }, ours)])).toEqual([[1, 'a', 'properties']]));
+    expect(found([mapping()], [event({ title: 'X' }, ours)])).toEqual([[1, 'a', 'properties']]));
   test('by its extended properties and its title', () =>
-    expect(found([holder()], [event(elsewhere, ours)])).toEqual([[1, 'a', 'properties']]));
+    expect(found([mapping()], [event(elsewhere, ours)])).toEqual([[1, 'a', 'properties']]));
   test('by its time and title', () =>
-    expect(found([holder()], [event({ title: ' choir ' })])).toEqual([[1, 'a', 'place']]));
+    expect(found([mapping()], [event({ title: ' choir ' })])).toEqual([[1, 'a', 'place']]));
   test('the one at its time before the one with its title', () =>
-    expect(found([holder()], [event(elsewhere, { ...ours, id: 'b' }), event({ title: 'X' }, ours)])).toEqual([
-      [1, 'a', 'properties'],
-    ]));
+    expect(found([mapping()], [event(elsewhere, { ...ours, id: 'b' }), event({ title: 'X' }, ours)])).toEqual(
+      [[1, 'a', 'properties']],
+    ));
 });
 
 describe('an event is nobody’s', () => {
   test('by its extended properties alone', () =>
-    expect(found([holder()], [event({ ...elsewhere, title: 'X' }, ours)])).toEqual([]));
+    expect(found([mapping()], [event({ ...elsewhere, title: 'X' }, ours)])).toEqual([]));
   test('by the title that hides all private events alike', () =>
-    expect(found([holder({ booking: { ...choir, isPrivate: true } })], [event(elsewhere, ours)])).toEqual(
+    expect(found([mapping({ booking: { ...choir, isPrivate: true } })], [event(elsewhere, ours)])).toEqual(
       [],
     ));
   test('by the properties of somebody’s meeting', () =>
-    expect(found([holder()], [event({ ...elsewhere }, { ...ours, isOrganizer: false })])).toEqual([]));
+    expect(found([mapping()], [event({ ...elsewhere }, { ...ours, isOrganizer: false })])).toEqual([]));
   test('by its title alone, if its reservation is enabled again', () =>
-    expect(found([holder({ status: 'cancelled', eventId: 'old' })], [event(elsewhere, ours)])).toEqual([]));
+    expect(found([mapping({ status: 'cancelled', eventId: 'old' })], [event(elsewhere, ours)])).toEqual([]));
   test('by its time and title, if it is shown as free', () =>
-    expect(found([holder()], [event({}, { shows: { is: 'free', item: choir } })])).toEqual([]));
+    expect(found([mapping()], [event({}, { shows: { is: 'free', item: choir } })])).toEqual([]));
   test('if the mapping has one', () =>
-    expect(found([holder({ eventId: 'old' })], [event({}, ours)])).toEqual([]));
+    expect(found([mapping({ eventId: 'old' })], [event({}, ours)])).toEqual([]));
   test('if we took its event away ourselves', () =>
     expect(
-      found([holder({ eventId: 'old', news: 'gone', intent: 'remove', outlookBase: choir })], [event()]),
+      found([mapping({ eventId: 'old', news: 'gone', intent: 'remove', outlookBase: choir })], [event()]),
     ).toEqual([]));
 });
 
 describe('an event takes the place of one that is gone', () => {
-  const lost = (change: Partial<Holder> = {}) =>
-    holder({ eventId: 'old', news: 'gone', outlookBase: choir, ...change });
+  const lost = (change: Partial<MappingState> = {}) =>
+    mapping({ eventId: 'old', news: 'gone', outlookBase: choir, ...change });
   test('by its meeting, before any that shows the same', () =>
     expect(
       found(

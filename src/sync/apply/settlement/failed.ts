@@ -1,6 +1,7 @@
 /** What is written down of a work item that failed, or that could not be read. */
 import type { BookedChange } from '../../../appearance.ts';
 import { backOffMs } from '../../../back-off.ts';
+import { timeFields, touchesTimes } from '../../../item.ts';
 import { Conflict, Permanent, Retryable, messageOf } from '../../../errors.ts';
 import { agreedOn, agreementOn, type Agreement } from '../../store/agreement.ts';
 import type { Settlement } from '../../store/settle.ts';
@@ -19,7 +20,6 @@ export const decidedAgain = ({ mapped: { attempt } }: Decision, random: () => nu
   dueInMs: attempt < conflictTries ? 0 : backOffMs(attempt - conflictTries, random()),
 });
 
-const times = ['startsAt', 'endsAt', 'allDay'] as const;
 const texts = ['title', 'description', 'isPrivate'] as const;
 
 /**
@@ -30,8 +30,8 @@ const texts = ['title', 'description', 'isPrivate'] as const;
 function doubted({ action, adopted, mapped: { agreement } }: Decision): Agreement {
   if (action.do !== 'change' || adopted !== null) return { is: 'unanswered' };
   const sent = new Set<string>(Object.keys(action.change));
-  // written together: see the format
-  if (times.some((field) => sent.has(field))) for (const field of times) sent.add(field);
+  // `outlook/format.ts` writes these together
+  if (touchesTimes(action.change)) for (const field of timeFields) sent.add(field);
   if (sent.has('isPrivate')) for (const field of texts) sent.add(field);
   const known: BookedChange = agreedOn(agreement);
   return agreementOn(Object.fromEntries(Object.entries(known).filter(([field]) => !sent.has(field))));

@@ -1,0 +1,118 @@
+/**
+ * The brake among decisions: events that would be deleted because the rows of their reservation are gone, and reservations that
+ * would be cancelled because their event is gone, are counted in the database over all daemons. Too many wait for a person.
+ */
+import type { Queryable } from '../../database.ts';
+import type { Tell } from '../../facts.ts';
+import { brakes, type BrakeCount, type BrakePolicy, type Round } from '../decide/brake.ts';
+import type { LeasedRoom } from '../store/work-list.ts';
+import type { Mapped } from '../store/work-item.ts';
+import type { Decision } from './decision.ts';
+import { outcome, type Outcome } from './outcome.ts';
+import { heldBack, lostNews } from './settlement/conflict.ts';
+import { goneFirst } from './settlement/failed.ts';
+
+/** Removals of one room, of all rooms, and of this round of the room. */
+interface Counted {
+  readonly room: BrakeCount;
+  readonly all: BrakeCount;
+  readonly round: Round;
+}
+
+/** Records and counts what is gone on one side and remains on the other. */
+export async function countRemovals(db: Queryable, resourceId: number): Promise<Counted> {
+  const { rows } = await db.query<{
+    room_removing: number;
+    room_synced: number;
+    all_removing: number;
+    all_synced: number;
+    room_now: number;
+    room_here: number;
+  }>({
+    name: 'count_removals',
+    text: 'SELECT * FROM bridge_count_removals($1)',
+    values: [resourceId],
+  });
+  const counts = rows[0]!;
+  return {
+    room: { removing: counts.room_removing, synced: counts.room_synced },
+    all: { removing: counts.all_removing, synced: counts.all_synced },
+    round: { removing: counts.room_now, of: counts.room_here },
+  };
+}
+
+export interface BrakeOptions {
+  readonly db: Queryable;
+  readonly brake: BrakePolicy;
+  readonly tell: Tell;
+  /** Removals of other rooms that the database does not know; default: none. */
+  readonly unseen?: BrakeCount;
+}
+
+/** The decisions that may be carried out now. The others wait for a person, or to be counted. */
+export interface Braked {
+  readonly allowed: readonly Decision[];
+  readonly held: Outcome;
+}
+
+export function createBrake({ db, brake, tell, unseen = { removing: 0, synced: 0 } }: BrakeOptions) {
+  /** The ids of those removals that may be carried out now. */
+  async function mayRemove(room: LeasedRoom, removals: readonly Mapped[]): Promise<ReadonlySet<number>> {
+    const counts = await countRemovals(db, room.resourceId);
+    const all = {
+      removing: counts.all.removing + unseen.removing,
+      synced: counts.all.synced + unseen.synced,
+    };
+    const isHeld = brakes(counts.room, all, counts.round, brake);
+    if (isHeld)
+      tell({
+        fact: 'brake-held',
+        room: room.name,
+        resourceId: room.resourceId,
+        wanted: counts.room.removing,
+        synced: counts.room.synced,
+      });
+    const ids = removals.map(({ id }) => id);
+    const { rows } = await db.query<{ mapping_id: number }>({
+      name: 'allowed_removals',
+      text: `UPDATE bridge_removals SET applied_at = now()
+        WHERE mapping_id = ANY ($1) AND ($2 OR released_at IS NOT NULL) RETURNING mapping_id`,
+      values: [ids, !isHeld],
+    });
+    // items that have ended are not counted: removing them loses nothing
+    return new Set(isHeld ? rows.map((row) => row.mapping_id) : ids);
+  }
+
+  return async function holdBack(room: LeasedRoom, decisions: readonly Decision[]): Promise<Braked> {
+    // an event that was found to be gone just now is stored first, so that it is counted
+    const uncounted = decisions.filter((one) => hasDisappeared(one) && one.mapped.news !== 'gone');
+    const counted = decisions.filter((one) => !uncounted.includes(one));
+    const removals = counted.filter((one) => hasDisappeared(one) || removesWithoutRows(one));
+    const may =
+      removals.length === 0
+        ? new Set<number>()
+        : await mayRemove(
+            room,
+            removals.map(({ mapped }) => mapped),
+          );
+    const held = removals.filter(({ mapped }) => !may.has(mapped.id));
+    return {
+      allowed: counted.filter((one) => !held.includes(one)),
+      held: outcome({ settlements: [...uncounted.map(goneFirst), ...held.map(heldBack)] }),
+    };
+  };
+}
+
+/** The event is gone. A meeting that was cancelled or declined was given back on purpose and is not counted. */
+const hasDisappeared = (decision: Decision) =>
+  decision.action.do === 'cancel-booking' &&
+  !isFreeByChoice(decision.mapped) &&
+  lostNews(decision).news === 'gone';
+
+/** The event is to be removed because the rows of its reservation are gone. */
+const removesWithoutRows = ({ action, mapped: { active, elsewhere } }: Decision) =>
+  active === null && !elsewhere && (action.do === 'remove' || action.do === 'decline');
+
+/** The event exists and is shown as free, and a person chose to follow that. */
+const isFreeByChoice = ({ conflict, resolution }: Mapped) =>
+  conflict?.kind === 'free' && resolution === 'outlook';

@@ -1,0 +1,138 @@
+/** The action for an event without a mapping, from the event and our records about it. Pure. */
+import type { OutlookEvent } from '../../event.ts';
+import { sameItem, type Item, type ReservationKey } from '../../item.ts';
+import type { PropertiesRecord } from '../match/candidates.ts';
+import { isItsEvent } from '../match/match.ts';
+import type { ConflictNote, Unmapped, WaitsFor, Whereabouts } from '../store/work-item.ts';
+import type { OutlookSide } from '../outlook-side.ts';
+
+export type OverlapPolicy = 'flag' | 'import' | 'decline';
+
+export interface UnmappedPolicy {
+  readonly overlap: OverlapPolicy;
+  /** manual: an import waits until a person asks for it. */
+  readonly importMode: 'auto' | 'manual';
+  /** Changes in Outlook are followed in this room; otherwise only our own events are handled. */
+  readonly followed: boolean;
+  readonly show: OutlookSide['show'];
+}
+
+export type UnmappedAction =
+  /** We do not handle it. */
+  | { readonly do: 'forget'; readonly reason: string }
+  /** It belongs to this mapping, which lacks an event, ... */
+  | { readonly do: 'attach'; readonly mapping: number }
+  /** ... or to this reservation, which has no mapping in this room. */
+  | { readonly do: 'attach-to'; readonly reservation: ReservationKey }
+  /** Deleted if the room organises it, else declined. */
+  | { readonly do: 'take-out' }
+  | { readonly do: 'flag'; readonly conflict: ConflictNote; readonly message: string }
+  | { readonly do: 'wait'; readonly for: WaitsFor }
+  /** `revives`: its former reservation, if that can be activated again. */
+  | {
+      readonly do: 'import';
+      readonly overlap: 'allow' | 'refuse';
+      readonly revives?: ReservationKey | null;
+    }
+  /** The same meeting is in the room under another id, which has the reservation; that one usually disappears soon. */
+  | { readonly do: 'wait-for-twin' };
+
+/** An event that was not given back, our records about it, and the choice of a person. */
+export interface UnmappedInput {
+  readonly event: OutlookEvent;
+  readonly item: Item;
+  readonly due: Pick<Unmapped, 'resolution' | 'importAsked' | 'conflict'> &
+    Partial<Pick<Unmapped, 'attempt'>>;
+  readonly inWindow: boolean;
+  /** Its mapping (see `match`). */
+  readonly mapping: number | null;
+  readonly properties: PropertiesRecord;
+  /** See `Candidates`. */
+  readonly revives?: ReservationKey | null;
+  /** It was created by us, and its answer was lost (see `isOwnCreate`). */
+  readonly isOwnCreate?: boolean;
+  /** Another event of the same meeting in this room has a reservation. */
+  readonly hasTwin?: boolean;
+}
+
+const twinNote = 'Its meeting is in the calendar twice, and the other event has the reservation.';
+
+export function decideUnmapped(unmapped: UnmappedInput, policy: UnmappedPolicy): UnmappedAction {
+  const { event, item, due, mapping, revives = null, hasTwin = false } = unmapped;
+  if (mapping !== null) return { do: 'attach', mapping };
+  // its reservation was cancelled meanwhile, or has another event
+  if (unmapped.isOwnCreate === true) return { do: 'take-out' };
+  if (!unmapped.inWindow) return { do: 'forget', reason: 'it lies outside the days that are kept equal' };
+  if (policy.followed && event.shows.is === 'undecided') return { do: 'wait', for: 'answer' };
+  const named =
+    event.properties !== null && event.isOrganizer && revives === null
+      ? byProperties(unmapped, event.properties, policy)
+      : null;
+  const isOurs = named?.do === 'attach-to' || (named?.do === 'take-out' && due.resolution === null);
+  if (!policy.followed && !isOurs) return { do: 'forget', reason: 'its room takes nothing from Outlook' };
+  if (named !== null) return named;
+  if (event.shows.is === 'free') return { do: 'wait', for: 'free' };
+  if (due.resolution === 'booking') return { do: 'take-out' };
+  const waits = policy.importMode === 'manual' && !due.importAsked && due.resolution === null;
+  if (waits && due.conflict === null) return { do: 'wait', for: 'import' };
+  if (hasTwin && due.resolution === null)
+    return due.attempt === 0
+      ? { do: 'wait-for-twin' }
+      : { do: 'flag', conflict: { kind: 'overlap', outlook: item }, message: twinNote };
+  const allows = policy.overlap === 'import' || due.resolution === 'outlook';
+  return { do: 'import', overlap: allows ? 'allow' : 'refuse', revives };
+}
+
+/** By the reservation that its extended properties name; null: it is a copy of that one's event and handled as any other event. */
+function byProperties(
+  { event, item, due, properties: { mapping, reservation, logged } }: UnmappedInput,
+  named: ReservationKey,
+  { show }: UnmappedPolicy,
+): UnmappedAction | null {
+  const askPerson = (difference: string): UnmappedAction | null => {
+    if (due.resolution === 'booking') return { do: 'take-out' };
+    if (due.resolution === 'outlook') return null;
+    const message = `It carries the extended properties of ${named.type} ${named.id}, ${difference}.`;
+    return { do: 'flag', conflict: { kind: 'orphan', outlook: item }, message };
+  };
+  // its reservation has or had another event
+  if (mapping !== null && mapping.status !== 'cancelled' && !mapping.never) return null;
+  // a person kept it although its reservation is cancelled or gone
+  if (due.resolution === 'outlook' && reservation?.active !== true) return null;
+  if (reservation === null)
+    // deleted if it is certainly ours and the brake allows it
+    return logged ? { do: 'attach-to', reservation: named } : askPerson('which is not there');
+  const shown = reservation.item === null ? [] : [reservation.item, show(reservation.item)];
+  // the event of a lost mapping; an event that shows neither its time nor its title may be any event
+  const isIts = isItsEvent(shown, event);
+  if (reservation.active) {
+    if (!reservation.here) return null;
+    return mapping === null && isIts
+      ? { do: 'attach-to', reservation: named }
+      : askPerson('which is at another time under another title');
+  }
+  if (mapping === null)
+    return isIts
+      ? { do: 'take-out' }
+      : askPerson('which is cancelled, and was at another time under another title');
+  // its reservation is cancelled: a late create is taken out, a copy is handled as any other event
+  return shown.some((one) => sameItem(one, item)) ? { do: 'take-out' } : null;
+}
+
+/**
+ * The action for an event that its reservation was moved away from, usually another organiser's meeting. The meeting of a
+ * cancelled reservation is declined whatever a person chose; without any record of the reservation it is an unmapped event.
+ */
+export function decideDetached(
+  { resolution }: Pick<Unmapped, 'resolution'>,
+  meeting: Item,
+  where: Whereabouts,
+  booking: Item | null,
+): 'take-out' | 'wait' | 'take-back' | 'unmapped' {
+  if (where === 'unknown') return 'unmapped';
+  if (where === 'cancelled') return 'take-out';
+  if (where === 'unsettled') return 'wait';
+  if (resolution === 'booking') return 'take-out';
+  const meets = booking?.startsAt === meeting.startsAt && booking.endsAt === meeting.endsAt;
+  return resolution === 'outlook' || meets ? 'take-back' : 'wait';
+}
