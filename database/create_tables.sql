@@ -2384,7 +2384,9 @@ BEGIN
   UPDATE bridge_room_state s
   SET push_due_at = CASE WHEN s.reconciled_at IS NULL THEN now()
         -- a full scan that failed is asked for again by pull_due_at, and what needs none goes on
-        WHEN s.baselined_at IS NULL AND (condition = 'ok' OR rest_ms IS NOT NULL) THEN now() ELSE due.at END,
+        WHEN s.baselined_at IS NULL AND (condition = 'ok' OR rest_ms IS NOT NULL) THEN now()
+        -- behind the rooms that wait, however long ago the rest of this one became due
+        WHEN due.at < now() THEN now() ELSE due.at END,
       push_lane = coalesce(due.lane, 1), lease_owner = NULL,
       -- asked for while it was being worked on, and done: the question must not allow another round
       asked_at = CASE WHEN due.at IS NOT NULL OR s.pull_due_at IS NOT NULL OR s.compare_at IS NOT NULL OR s.baselined_at IS NULL
@@ -3756,7 +3758,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '1fcfa7e61799d3283d5fedd72ba5b1a1d485e9b51e0719449490f42c25e6dd6f ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '401ab92f95e0ceb1c5a5d859e5db74406eb12e79598e7fcfc5d113c6b737d1bc ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

@@ -309,7 +309,9 @@ BEGIN
   UPDATE bridge_room_state s
   SET push_due_at = CASE WHEN s.reconciled_at IS NULL THEN now()
         -- a full scan that failed is asked for again by pull_due_at, and what needs none goes on
-        WHEN s.baselined_at IS NULL AND (condition = 'ok' OR rest_ms IS NOT NULL) THEN now() ELSE due.at END,
+        WHEN s.baselined_at IS NULL AND (condition = 'ok' OR rest_ms IS NOT NULL) THEN now()
+        -- behind the rooms that wait, however long ago the rest of this one became due
+        WHEN due.at < now() THEN now() ELSE due.at END,
       push_lane = coalesce(due.lane, 1), lease_owner = NULL,
       -- asked for while it was being worked on, and done: the question must not allow another round
       asked_at = CASE WHEN due.at IS NOT NULL OR s.pull_due_at IS NOT NULL OR s.compare_at IS NOT NULL OR s.baselined_at IS NULL

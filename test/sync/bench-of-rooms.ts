@@ -60,11 +60,11 @@ export async function openRooms(
   const never = new AbortController().signal;
   const replica = randomUUID();
 
-  const take = (held: readonly number[] = []): Promise<Taken> =>
+  const take = (held: readonly number[] = [], rooms = 50): Promise<Taken> =>
     takeRooms(session, {
       replica,
       held,
-      rooms: 50,
+      rooms,
       items: itemsAtATime,
       window,
       anyLane: true,
@@ -72,8 +72,8 @@ export async function openRooms(
       changedFirst: false,
     });
 
-  async function drainOne(room: LeasedRoom): Promise<Drained> {
-    const drained = await drain(room, never, never);
+  async function drainOne(room: LeasedRoom, othersWait = false): Promise<Drained> {
+    const drained = await drain(room, never, never, () => othersWait);
     await releaseRoom(session, room, drained.rest);
     return drained;
   }

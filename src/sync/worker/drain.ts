@@ -52,15 +52,28 @@ export function createDrain(options: DrainOptions) {
   } = options;
   const tells = createTellSettled(tell);
 
-  /** `signal` cuts it off; at `stopping` the round under way is ended and written down first. */
-  async function drain(room: LeasedRoom, signal: AbortSignal, stopping: AbortSignal): Promise<Drained> {
-    const drained = await drainOnce(room, signal, stopping);
+  /**
+   * `signal` cuts it off; at `stopping` the round under way is ended and written down first. While `othersWait`, it ends after
+   * one round, whatever is left: the room then waits behind those that are due.
+   */
+  async function drain(
+    room: LeasedRoom,
+    signal: AbortSignal,
+    stopping: AbortSignal,
+    othersWait: () => boolean = () => false,
+  ): Promise<Drained> {
+    const drained = await drainOnce(room, signal, stopping, othersWait);
     if (drained.rest?.unknownMailbox !== true || !(await reads.readdressed(room, signal))) return drained;
     // it is due at once, and compared first
     return { ...drained, rest: null };
   }
 
-  async function drainOnce(leased: LeasedRoom, signal: AbortSignal, stopping: AbortSignal): Promise<Drained> {
+  async function drainOnce(
+    leased: LeasedRoom,
+    signal: AbortSignal,
+    stopping: AbortSignal,
+    othersWait: () => boolean,
+  ): Promise<Drained> {
     const ours = await reads.whose(leased, signal);
     if (ours.ended !== null) return ours.ended;
     if (!ours.room.reconciled || (!ours.room.baselined && !ours.room.abandoned)) await reconcile(ours.room);
@@ -69,7 +82,7 @@ export function createDrain(options: DrainOptions) {
     if (!leased.baselined && room.baselined) await putOff(db, room, { held: [], inMs: null });
     const isAsLeased = room.baselined && leased.reconciled && !isNews;
     const due = isAsLeased ? room.due : await readDue(db, room.resourceId, atATime, window);
-    const drained = await bring(room, due, signal, stopping);
+    const drained = await bring(room, due, signal, stopping, othersWait);
     // a hint that came while another one was read rang nobody
     const isQuiet = isAsLeased && due.length === 0 && leased.hints.length === 0;
     return { ...drained, answered: answered || drained.answered, isQuiet };
@@ -81,6 +94,7 @@ export function createDrain(options: DrainOptions) {
     first: readonly WorkItem[],
     signal: AbortSignal,
     stopping: AbortSignal,
+    othersWait: () => boolean,
   ): Promise<Drained> {
     const debounced = debounce();
     let due = first;
@@ -101,6 +115,7 @@ export function createDrain(options: DrainOptions) {
         if (applied.creates === null) next = applied.written;
         else await putOff(db, room, applied.creates);
         if (applied.outage !== null || applied.rest !== null) return { ...applied, answered };
+        if (next?.more !== false && othersWait()) break;
       } else
         await pause(debounced.waitMs(), undefined, { signal: AbortSignal.any([signal, stopping]) }).catch(
           () => undefined,

@@ -12,22 +12,17 @@ import type { Queryable } from '../../database.ts';
 import { databaseFailure, isContended, isOutage } from '../../database.ts';
 import { Retryable, messageOf } from '../../errors.ts';
 import type { Tell } from '../../facts.ts';
-import {
-  doubtRooms,
-  foldMost,
-  takeRooms,
-  type LeasedRoom,
-  type Taken,
-  type Window,
-} from '../store/work-list.ts';
+import { doubtRooms, foldMost, takeRooms, type Taken, type Window } from '../store/work-list.ts';
 import { createOutage } from './outage.ts';
-import { createRunningRooms, type HeldLease } from './running-rooms.ts';
-import type { Drained } from '../apply/rest.ts';
+import { createRunningRooms, type Drain, type HeldLease } from './running-rooms.ts';
 import { itemsAtATime } from './drain.ts';
 
-/** Rooms one daemon works on at a time, and how many of these places backfills must leave free. */
-const roomsAtATime = 48;
-const keptForLive = 12;
+/** Rooms one daemon works on at a time: as many as it has calls in flight, because a room may need but one. */
+const roomsAtATime = 64;
+/** Rooms that are polled, backfilled or compared are begun while fewer than these are worked on: changes find a place at once. */
+const otherRoomsAtATime = 36;
+/** Rooms of one take, so that their first items are on their way before the next ones are read. */
+const roomsATake = 16;
 /** With other daemons alive each holds few, so that they share. */
 const roomsAmongPeers = 8;
 /** A gap this long on the monotonic clock means that we were frozen and others may have taken over. */
@@ -73,7 +68,7 @@ export interface WorkOptions {
   readonly openLease: () => Promise<Lease>;
   /** Throws NotInstalled while the booking system cannot be read. */
   readonly needAdapter: (session: Queryable) => Promise<void>;
-  readonly drain: (room: LeasedRoom, signal: AbortSignal, stopping: AbortSignal) => Promise<Drained>;
+  readonly drain: Drain;
   /** Told of each session that will hold our leases, before it is used. */
   readonly leaseOpened?: () => void;
   readonly rhythm: Rhythm;
@@ -96,9 +91,11 @@ export function createWork(options: WorkOptions) {
   const outlookDown = createOutage('outlook', tell);
   const bookingDown = createOutage('booking', tell);
   let takes = 0;
+  let othersWait = false;
   const finished = () => rhythm.ring();
   const running = createRunningRooms({
     drain,
+    othersWait: () => othersWait,
     outlookDown,
     again,
     finished,
@@ -207,6 +204,8 @@ export function createWork(options: WorkOptions) {
       const taken: Taken = await again(take, until);
       if (goesRound(taken, asked.rooms)) continue;
       const tookMs = performance.now() - startedAt;
+      // one that was for what had just changed says nothing of the other rooms
+      if (!changedFirst || taken.folded === 0 || taken.more) othersWait = taken.more;
       changedFirst = !changedFirst || taken.folded === 0;
       bookingDown.over();
       taking();
@@ -216,9 +215,10 @@ export function createWork(options: WorkOptions) {
       if (taken.rooms.length > 0) await turn();
       await rhythm.afterTake(session, taken.folded, tookMs);
       if (taken.more && options.peers() > 0 && options.writes()) ringPeers();
-      // what a full fold left behind is taken at once; whatever comes later rings, and a take of its own would only compete
-      // with what was just taken
-      if (taken.folded < foldMost || rhythm.yields)
+      // what a full fold or the bound on rooms left behind is taken at once; whatever comes later rings, and a take of its own
+      // would only compete with what was just taken
+      const isPart = taken.folded >= foldMost || (taken.more && wanted().rooms > 0);
+      if (!isPart || rhythm.yields)
         await rhythm.waitOr(Math.min(rhythm.waitMs, outlookDown.probeInMs()), until);
     }
   }
@@ -264,13 +264,14 @@ export function createWork(options: WorkOptions) {
           ? roomsAmongPeers
           : roomsAtATime;
     const free = outlookDown.isResting() ? 0 : Math.max(0, places - running.count());
+    const isShared = places < roomsAtATime;
     return {
       replica,
       held: outlookDown.isDown() ? [...running.ids(), ...probed] : running.ids(),
-      rooms: free,
+      rooms: Math.min(free, roomsATake),
       items: itemsAtATime,
       window,
-      anyLane: running.count() < Math.max(1, places - Math.min(keptForLive, places >> 2)),
+      anyLane: running.count() < (isShared ? Math.max(1, places - (places >> 2)) : otherRoomsAtATime),
       askedOnly: !autoSync,
     };
   }

@@ -23,8 +23,18 @@ export interface HeldLease {
   readonly ended: AbortController;
 }
 
+/** See `createDrain`. */
+export type Drain = (
+  room: LeasedRoom,
+  signal: AbortSignal,
+  stopping: AbortSignal,
+  othersWait: () => boolean,
+) => Promise<Drained>;
+
 export interface RunningRoomsOptions {
-  readonly drain: (room: LeasedRoom, signal: AbortSignal, stopping: AbortSignal) => Promise<Drained>;
+  readonly drain: Drain;
+  /** Rooms are due for which there is no place. */
+  readonly othersWait: () => boolean;
   readonly outlookDown: ReturnType<typeof createOutage>;
   /** Runs a statement again while others write the same rows. */
   readonly again: <T>(statement: () => Promise<T>, signal: AbortSignal) => Promise<T>;
@@ -37,7 +47,7 @@ export interface RunningRoomsOptions {
 }
 
 export function createRunningRooms(options: RunningRoomsOptions) {
-  const { drain, outlookDown, again, finished, takes, tell, random } = options;
+  const { drain, othersWait, outlookDown, again, finished, takes, tell, random } = options;
   const running = new Map<number, { room: LeasedRoom; stop: AbortController; done: Promise<void> }>();
   const givenBack = createRecent(flushedMs);
 
@@ -70,7 +80,7 @@ export function createRunningRooms(options: RunningRoomsOptions) {
     let giveBack: () => Promise<void>;
     let isQuiet = false;
     try {
-      const drained = await drain(room, signal, stopping);
+      const drained = await drain(room, signal, stopping, othersWait);
       // when Outlook is back, all rooms are due
       isQuiet = drained.isQuiet === true && drained.rest === null && !outlookDown.isDown();
       if (drained.outage !== null) outlookDown.failed(drained.outage);

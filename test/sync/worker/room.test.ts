@@ -191,6 +191,24 @@ describe('an existing stock', () => {
     expect(order.indexOf('New')).toBe(itemsAtATime);
     expect(order.length).toBe(31);
   });
+
+  test('is worked on in rounds while other rooms wait, and those come first', async () => {
+    await using w = await openRooms({ 101: room, 102: 'room102@example.org' });
+    await w.settle();
+    for (let n = 0; n < 2 * itemsAtATime + 1; n += 1)
+      await w.desk.book(101, { from: w.day(2 + n, '18:00'), to: w.day(2 + n, '20:00') });
+    const [long] = (await w.take()).rooms;
+    await w.desk.book(102, { from: w.day(3, '18:00'), to: w.day(3, '20:00') });
+    await w.fold();
+    await w.drainOne(long!, true);
+    expect(w.outlook.in(room)).toHaveLength(itemsAtATime);
+
+    const next = await w.take([], 1);
+    expect(next.rooms.map(({ resourceId }) => resourceId)).toEqual([102]);
+    await w.drainOne(next.rooms[0]!);
+    await w.settle();
+    expect(w.outlook.in(room)).toHaveLength(2 * itemsAtATime + 1);
+  });
 });
 
 describe('items stacked on one slot', () => {

@@ -49,6 +49,7 @@ async function takesAgain({ drained = quiet, isAll = true, meanwhile, isDown = f
       if (meanwhile === 'end') ended.abort(new Error('the connection has ended'));
       return drained;
     },
+    othersWait: () => false,
     outlookDown,
     again: (statement) => statement(),
     finished: () => void (finished += 1),

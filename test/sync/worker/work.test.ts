@@ -178,3 +178,41 @@ test('in an outage each room is tried in its turn, and not the one that has been
   );
   expect(tried.slice(0, 5)).toEqual([1, 1, 2, 3, 1]);
 });
+
+test.each([true, false])('a drain is told whether rooms wait for a place: %s', async (more) => {
+  const room = {
+    id: 7,
+    name: 'Hall',
+    resourceId: 101,
+    attempt: 0,
+    epoch: 1,
+    due: [],
+  } as unknown as LeasedRoom;
+  const told: boolean[] = [];
+  let takes = 0;
+  await runUntilThirdWait(
+    async () => ({
+      session: {
+        query: async ({ name }: { name: string }) => {
+          if (name === 'lease_rooms') takes += 1;
+          const taken: Taken = {
+            folded: 0,
+            rooms: name === 'lease_rooms' && takes === 1 ? [room] : [],
+            stopped: [],
+            more: more && takes === 1,
+          };
+          return { rows: [{ taken }] };
+        },
+      } as never,
+      lost: new AbortController().signal,
+      pid: 1,
+      close: async () => undefined,
+    }),
+    undefined,
+    async (_, __, ___, othersWait) => {
+      told.push(othersWait());
+      return { rest: null, outage: null, answered: true };
+    },
+  );
+  expect(told).toEqual([more]);
+});
