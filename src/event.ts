@@ -58,6 +58,13 @@ export interface OutlookEvent {
   readonly etag: string | null;
 }
 
+/**
+ * An event that was read by its id, as the calendar has it: the master of a series takes no time of its own, so an event that
+ * somebody made a series is there no more, and its dates are.
+ */
+export const dated = <Event extends Pick<OutlookEvent, 'type'>>(event: Event | null): Event | null =>
+  event?.type === 'seriesMaster' ? null : event;
+
 /** Who invited the room, by name or address; null: the room itself, or nobody that is known. */
 export const invitedBy = ({ isOrganizer, organizer }: Pick<OutlookEvent, 'isOrganizer' | 'organizer'>) =>
   isOrganizer || organizer === null ? null : organizer.name || organizer.email || null;

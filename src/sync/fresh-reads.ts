@@ -1,6 +1,9 @@
-/** An event that was read a moment ago need not be read again before it is decided about. */
+/**
+ * An event that was read a moment ago need not be read again before it is decided about. And what is decided about are events
+ * that take time in a calendar, never the master of a series.
+ */
 import { LRUCache } from 'lru-cache';
-import type { Mailbox, OutlookEvent } from '../event.ts';
+import { dated, type Mailbox, type OutlookEvent } from '../event.ts';
 import type { OutlookSide } from './outlook-side.ts';
 
 /** Shorter than a person needs for two edits, longer than a drain from reading to deciding. */
@@ -10,11 +13,14 @@ const keptMost = 1_000;
 export interface FreshReads extends OutlookSide {
   /** The next `read` of this event returns it without a call, once, if it comes within two seconds. */
   keep(room: Mailbox, event: OutlookEvent): void;
-  /** Reads the event with a call: what was kept is from before a change that was told of since. */
+  /**
+   * Reads the event with a call: what was kept is from before a change that was told of since. The master of a series is read as
+   * well, for what is told of a series is told of that.
+   */
   readAnew: OutlookSide['read'];
 }
 
-/** The same side, which answers one read of an event that was kept from memory. */
+/** The same side without masters of series, which answers one read of an event that was kept from memory. */
 export function withFreshReads(outlook: OutlookSide): FreshReads {
   const kept = new LRUCache<string, OutlookEvent>({ max: keptMost, ttl: freshMs });
   const keyOf = (room: Mailbox, eventId: string) => `${room.mailbox} ${eventId}`;
@@ -41,7 +47,9 @@ export function withFreshReads(outlook: OutlookSide): FreshReads {
       const key = keyOf(room, eventId);
       const event = kept.get(key);
       kept.delete(key);
-      return event ?? (await outlook.read(room, eventId, signal));
+      return dated(event ?? (await outlook.read(room, eventId, signal)));
     },
+    find: async (room, properties, signal) =>
+      (await outlook.find(room, properties, signal)).filter((event) => dated(event) !== null),
   };
 }

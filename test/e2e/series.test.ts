@@ -11,7 +11,7 @@ async function openSeries() {
   world.tenant.addPerson({ upn: kari, name: 'Kari Nordmann' });
   const daemon = await world.start();
   await world.settled();
-  const pullAll = () => world.pullAll(daemon);
+  const pullAll = (running = daemon) => world.pullAll(running);
   const reservations = async () =>
     (
       await world.db.query<{ id: number; active: number; from: Date }>(
@@ -178,5 +178,73 @@ describe('a series whose pattern is moved, so that its dates have new ids', () =
     expect(await w.reservations()).toEqual(
       before.map((one) => (one.from === at(2, '17:00') ? { ...one, from: at(7, '17:00') } : one)),
     );
+  });
+});
+
+describe('an event that somebody makes a series', () => {
+  const { pattern, range } = rehearsal();
+  const made = ['the booking system', 'Outlook'] as const;
+  const heard = ['told of it', 'not running then'] as const;
+
+  async function openEvent(where: (typeof made)[number]) {
+    const w = await openSeries();
+    if (where === 'Outlook')
+      w.tenant.people.book(upn, { subject: 'Choir', start: at(2, '17:00'), end: at(2, '19:00') });
+    else await w.desk.book(101, { title: 'Choir', from: w.day(2, '18:00'), to: w.day(2, '20:00') });
+    await w.settled();
+    await w.pullAll();
+    const [event] = w.events(101);
+    const [reservation] = await w.reservations();
+    const repeat = (from = event!.start) =>
+      w.tenant.people.edit(upn, event!.id, {
+        ...(from === event!.start
+          ? {}
+          : {
+              start: { dateTime: from.slice(0, 19), timeZone: 'UTC' },
+              end: { dateTime: `${from.slice(0, 11)}21:00:00`, timeZone: 'UTC' },
+            }),
+        recurrence: { pattern, range: { ...range, startDate: from.slice(0, 10) } },
+      });
+    const shown = () => w.tenant.calendarOf(upn, at(1, '00:00'), at(20, '00:00'));
+    return { ...w, event: event!, reservation: reservation!, repeat, shown };
+  }
+
+  test.each(made.flatMap((where) => heard.map((how) => [where, how] as const)))(
+    '(made in %s, the daemon %s) has a reservation for each date, and the first keeps its own',
+    async (where, how) => {
+      await using w = await openEvent(where);
+      if (how === 'told of it') {
+        w.repeat();
+        await w.pullAll();
+      } else {
+        await w.daemon.stop();
+        w.repeat();
+        w.tenant.forgetDeltaTokens(upn);
+        const again = await w.start();
+        await w.settled();
+        await w.pullAll(again);
+      }
+      const all = await w.reservations();
+      expect(all).toHaveLength(5);
+      expect(all[0]).toEqual(w.reservation);
+      expect(await w.conflicts()).toEqual([]);
+      expect(w.shown()).toHaveLength(5);
+      await w.desk.cancel({ type: 'event', id: w.reservation.id });
+      await w.settled();
+      await w.pullAll();
+      expect((await w.reservations()).map(({ active }) => active)).toEqual([0, 1, 1, 1, 1]);
+      expect(w.shown()).toHaveLength(4);
+    },
+  );
+
+  test('and moves with it moves its reservation, and no other date is taken for it', async () => {
+    await using w = await openEvent('the booking system');
+    w.repeat(at(3, '19:00'));
+    await w.pullAll();
+    const [own, ...others] = await w.reservations();
+    expect(own).toEqual({ ...w.reservation, from: at(3, '19:00') });
+    expect(others.map(({ from }) => from).sort()).toEqual([4, 5, 6, 7].map((day) => at(day, '19:00')));
+    expect(await w.conflicts()).toEqual([]);
+    expect(w.shown()).toHaveLength(5);
   });
 });

@@ -4,7 +4,7 @@
  * nothing is decided.
  */
 import { Permanent, Retryable } from '../../errors.ts';
-import { isGivenBack, standing, type OutlookEvent } from '../../event.ts';
+import { dated, isGivenBack, standing, type OutlookEvent } from '../../event.ts';
 import type { Item } from '../../item.ts';
 import { inDoubt } from '../store/agreement.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
@@ -171,7 +171,7 @@ async function readOne(
   signal: AbortSignal,
 ): Promise<OutlookEvent | 'refused' | null> {
   try {
-    return await (outlook.readAnew ?? outlook.read)(room, eventId, signal);
+    return dated(await (outlook.readAnew ?? outlook.read)(room, eventId, signal));
   } catch (error) {
     if ((error instanceof Retryable || error instanceof Permanent) && error.reach === 'item')
       return 'refused';

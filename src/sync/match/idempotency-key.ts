@@ -32,11 +32,13 @@ export function isOwnCreate(
     createdAt,
     isOrganizer,
     properties,
-  }: Pick<OutlookEvent, 'transactionId' | 'createdAt' | 'isOrganizer' | 'properties'>,
+    seriesMasterId,
+  }: Pick<OutlookEvent, 'transactionId' | 'createdAt' | 'isOrganizer' | 'properties' | 'seriesMasterId'>,
   { since, generation, ...create }: Create & { readonly since: string },
   installationId: string,
 ): boolean {
-  if (transactionId === null || createdAt === null || !isOrganizer) return false;
+  // the dates of a series have what its master has, and no create of ours makes a series
+  if (transactionId === null || createdAt === null || !isOrganizer || seriesMasterId !== null) return false;
   if (properties?.type !== create.reservation.type || properties.id !== create.reservation.id) return false;
   if (!(Date.parse(createdAt) > Date.parse(since) - clockSkewMs)) return false;
   for (let past = generation; past >= Math.max(0, generation - generationsBack); past -= 1)

@@ -114,12 +114,12 @@ export function match<Event extends UnmatchedEvent>(
         break;
       }
   }
-  for (const seriesOf of series) {
+  for (const { ofMapping, ofEvent } of series) {
     const lost = grouped(
       [...open].filter(({ state }) => state === 'lost'),
-      seriesOf,
+      ofMapping,
     );
-    const now = grouped(free, seriesOf);
+    const now = grouped(free, ofEvent);
     for (const [key, mappingsOfSeries] of lost)
       for (const [mapping, event] of inOrder(mappingsOfSeries, now.get(key) ?? []))
         pair(mapping, event, 'series');
@@ -185,7 +185,10 @@ const keys: readonly Key[] = [
     agrees: always,
   },
   { ...propertiesKey, agrees: timesAgree },
-  { ...propertiesKey, agrees: titleAgrees },
+  {
+    ...propertiesKey,
+    agrees: (mapping, event) => event.seriesMasterId === null && titleAgrees(mapping, event),
+  },
   {
     by: 'place',
     // an event that does not occupy the room is not a booking
@@ -196,21 +199,35 @@ const keys: readonly Key[] = [
   },
 ];
 
-/** Whether an event with the properties of a reservation is its event. The properties alone do not show that: a copy has them too. */
+/**
+ * Whether an event with the properties of a reservation is its event. The properties alone do not show that: a copy has them too,
+ * and so has every date of a series that somebody made of it, under the same title.
+ */
 export const isItsEvent = (shown: readonly Item[], event: UnmatchedEvent): boolean =>
-  timesAgree({ shown }, event) || titleAgrees({ shown, state: 'new' }, event);
+  timesAgree({ shown }, event) ||
+  (event.seriesMasterId === null && titleAgrees({ shown, state: 'new' }, event));
 
 type Instance = Pick<UnmatchedEvent, 'originalStart' | 'seriesMasterId'> & {
   readonly iCalUId: string | null;
 };
 
-/** Equal for the instances of one series: its master or, if that was created anew, the meeting id without its day. */
-const series: readonly ((instance: Instance) => string | null)[] = [
-  ({ seriesMasterId }) => seriesMasterId,
-  ({ iCalUId, originalStart }) =>
-    iCalUId === null || iCalUId === '' || originalStart === null
-      ? null
-      : iCalUId.replace(dayOfInstance, '$100000000'),
+const masterOf = ({ seriesMasterId }: Instance) => seriesMasterId;
+const meetingOf = ({ iCalUId, originalStart }: Instance) =>
+  iCalUId === null || iCalUId === '' || originalStart === null
+    ? null
+    : iCalUId.replace(dayOfInstance, '$100000000');
+
+/**
+ * Equal for the instances of one series: its master or, if that was created anew, the meeting id without its day. An event that
+ * somebody made a series is the master of its instances.
+ */
+const series: readonly {
+  readonly ofMapping: (mapping: OpenMapping) => string | null;
+  readonly ofEvent: (event: Instance) => string | null;
+}[] = [
+  { ofMapping: ({ eventId }) => eventId, ofEvent: masterOf },
+  { ofMapping: masterOf, ofEvent: masterOf },
+  { ofMapping: meetingOf, ofEvent: meetingOf },
 ];
 /** In a meeting id of Exchange, bytes 17 to 20 are the day of an instance (MS-OXOCAL 2.2.1.27). */
 const dayOfInstance = /^(040000008200E00074C5B7101A82E008)[0-9A-F]{8}/i;

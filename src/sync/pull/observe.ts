@@ -62,10 +62,10 @@ export function createObserve(db: Queryable, outlook: Sight) {
         !listed.has(row.id) &&
         (row.type !== 'occurrence' || row.seriesMasterId === null || !series.has(row.seriesMasterId)),
     );
-    const ids = [...singles, ...instances].map(({ id }) => id).concat(page.removed);
+    const ids = [...singles, ...instances].map(({ id }) => id).concat(page.removed, masters);
     const read = new Set(series.keys());
     const mappings = await knownEvents(db, room, ids, [...read]);
-    return observedOf(mappings, { singles, instances, removed: page.removed, series: read }, span);
+    return observedOf(mappings, { singles, instances, removed: page.removed, masters, series: read }, span);
   };
 }
 
@@ -74,6 +74,8 @@ interface Rows {
   readonly singles: readonly DeltaRow[];
   readonly instances: readonly OutlookEvent[];
   readonly removed: readonly string[];
+  /** Of the series that are told of. */
+  readonly masters: readonly string[];
   /** The series that were read. */
   readonly series: ReadonlySet<string>;
 }
@@ -107,7 +109,8 @@ function observedOf(mappings: readonly Mapping[], rows: Rows, span: Span): Obser
     if (status !== 'cancelled') note({ id, news: 'missing' });
   };
 
-  for (const id of rows.removed) if (byEvent.has(id)) missing(byEvent.get(id)!);
+  // an event that somebody made a series is its master now, and takes no time of its own any more
+  for (const id of [...rows.removed, ...rows.masters]) if (byEvent.has(id)) missing(byEvent.get(id)!);
   for (const row of rows.singles) {
     if (row.event !== null) see(row.event);
     else if (byEvent.has(row.id)) note({ id: byEvent.get(row.id)!.id, news: 'look' });

@@ -11,6 +11,7 @@ const made = (change: object = {}) => ({
   createdAt: '2030-01-01T10:00:01Z',
   isOrganizer: true,
   properties: reservation,
+  seriesMasterId: null,
   ...change,
 });
 const isOwn = (event: ReturnType<typeof made>, of = create) =>
@@ -39,5 +40,6 @@ describe('it is not its event', () => {
     ['without our extended properties', made({ properties: null })],
     ['of another organiser', made({ isOrganizer: false })],
     ['without a key', made({ transactionId: null })],
+    ['a date of a series that was made of it', made({ seriesMasterId: 'the event' })],
   ])('%s', (_, event) => expect(isOwn(event)).toBe(false));
 });
