@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import en from '../../src/http/dashboard/en.json' with { type: 'json' };
 import nb from '../../src/http/dashboard/nb.json' with { type: 'json' };
 // @ts-expect-error -- the page's JavaScript is checked by a tsconfig of its own
-import { heard } from '../../src/http/dashboard/heard.js';
+import { translated } from '../../src/http/dashboard/translate.js';
 // @ts-expect-error -- the same
 import { useLanguage } from '../../src/http/dashboard/language.js';
 // @ts-expect-error -- the same
@@ -178,22 +178,22 @@ test('what the page can hear is what the server still says', () => {
 
 test('what the server says is heard in Norwegian, its parts too, and what is not known as it came', () => {
   useLanguage('nb');
-  expect(heard('The event is deleted in Outlook.')).toBe('Avtalen slettes i Outlook.');
-  expect(heard('12 undone; their rooms follow')).toBe('12 angret; rommene følger etter');
-  expect(heard('2 conflicts need a decision (A, B). The newest: Both sides changed title.')).toBe(
+  expect(translated('The event is deleted in Outlook.')).toBe('Avtalen slettes i Outlook.');
+  expect(translated('12 undone; their rooms follow')).toBe('12 angret; rommene følger etter');
+  expect(translated('2 conflicts need a decision (A, B). The newest: Both sides changed title.')).toBe(
     '2 konflikter venter på at noen velger side (A, B). Den nyeste: Begge sider har endret tittelen.',
   );
   expect(
-    heard('time from 2031-05-04 10:00–12:00 to 2031-05-05, all day; title from «A at noon» to «B»'),
+    translated('time from 2031-05-04 10:00–12:00 to 2031-05-05, all day; title from «A at noon» to «B»'),
   ).toBe('tidspunkt fra 2031-05-04 10:00–12:00 til 2031-05-05, hele dagen; tittel fra «A at noon» til «B»');
-  expect(heard('create an event: Graph says 400 ErrorInvalidRequest: The request is invalid')).toBe(
+  expect(translated('create an event: Graph says 400 ErrorInvalidRequest: The request is invalid')).toBe(
     'create an event: Graph says 400 ErrorInvalidRequest: The request is invalid',
   );
 });
 
 test('in English the server is heard as it speaks', () => {
   useLanguage('en');
-  for (const form of Object.values(english).flatMap(formsOf)) expect(heard(form)).toBe(form);
+  for (const form of Object.values(english).flatMap(formsOf)) expect(translated(form)).toBe(form);
 });
 
 test('lengths, distances, days and lists are those of the language', () => {

@@ -1,17 +1,17 @@
 /**
- * Whether this session may change anything: the server says so in the page. With a key that only reads, what changes
- * something is not shown (the class `writes`), and the page says why.
+ * Whether this session may change anything, as the server wrote into the page. For a read-only key the elements of the
+ * class `writes` are hidden, and the page shows the reason.
  */
 import { byId, setText } from './dom.js';
 import { say } from './language.js';
 
 const page = globalThis.document?.documentElement;
 
-/** Why nothing can be changed here; null: it can. */
+/** The reason why nothing can be changed here; null: changes are allowed. */
 export const readOnlyReason = () =>
   page?.dataset['access'] === 'read' ? say('access.read', { name: page.dataset['key'] ?? '' }) : null;
 
-/** Says it on the page, once. */
+/** Shows the reason on the page. */
 export function showAccess() {
   const reason = readOnlyReason();
   const line = byId('access', HTMLParagraphElement);

@@ -1,4 +1,4 @@
-/** An address of its own for what is open, so that it can be sent to a colleague; and the finder, which goes to one. */
+/** Every sheet has an address of its own, which can be shared; and the search field, which opens one. */
 import { byId } from './dom.js';
 
 /**
@@ -40,7 +40,7 @@ export function createAddress({
     if (/^\w+\/(\d{1,19}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i.test(text)) go(`#/booking/${text}`);
     else if (text !== '') go(`#/search/${encodeURIComponent(text)}`);
   });
-  // before there was somebody to take it, the browser would have sent the number to the server
+  // enabled only now: before this listener the browser would have submitted the form to the server
   for (const part of byId('find', HTMLFormElement).querySelectorAll('input, button'))
     part.removeAttribute('disabled');
   window.addEventListener('hashchange', route);

@@ -1,5 +1,5 @@
-/** The API as the page uses it. Every call ends: by its answer or after a time. What it says is given in the page's language. */
-import { heard } from './heard.js';
+/** Calls of the API. Each ends with an answer or at its timeout. Errors are in the page's language. */
+import { translated } from './translate.js';
 import { say } from './language.js';
 
 const waitMs = 8_000;
@@ -64,11 +64,11 @@ async function call(path, init) {
   } catch (cause) {
     throw new ApiError(0, say('daemon.away'), cause instanceof Error ? cause.message : String(cause));
   }
-  // /ready says what is wrong with 503 and a body of its own
+  // /ready lists the problems in the body of its 503
   if (answer.ok || body?.checks !== undefined) return body;
   throw new ApiError(
     answer.status,
-    heard(String(body?.error ?? answer.statusText)),
-    heard(String(body?.hint ?? '')),
+    translated(String(body?.error ?? answer.statusText)),
+    translated(String(body?.hint ?? '')),
   );
 }

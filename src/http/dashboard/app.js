@@ -1,5 +1,5 @@
 /**
- * The page: what is asked, and where the answers go.
+ * The page: connects the parts, polls the API and shows the answers.
  * @import { Known, Stats } from './shapes.ts'
  */
 import { showAccess } from './access.js';
@@ -15,10 +15,10 @@ import { createExplain } from './explain.js';
 import { createFeed } from './feed.js';
 import { useZone } from './format.js';
 import { showFigures } from './figures.js';
-import { heard } from './heard.js';
+import { translated } from './translate.js';
 import { say } from './language.js';
 import { createLanguageSwitch } from './language-switch.js';
-import { createLine } from './line.js';
+import { createLive } from './live.js';
 import { createPlan } from './plan.js';
 import { createQueue } from './queue.js';
 import { createReading, source } from './reading.js';
@@ -45,10 +45,10 @@ const known = {
   lines: [],
   removals: new Map(),
   trouble: null,
-  heardAt: 0,
+  answeredAt: 0,
 };
 
-/** The zone and the rooms are known. @type {PromiseWithResolvers<void>} */
+/** Resolved when time zone and rooms have been read. @type {PromiseWithResolvers<void>} */
 const firstRead = Promise.withResolvers();
 
 const details = createExplain({ act });
@@ -71,7 +71,7 @@ const address = createAddress({
   ...createSearch({ go }),
   ...createCalendar({ go }),
   ...undo,
-  // its form is filled once, with the zone and the rooms
+  // its form is filled only once, so it needs zone and rooms first
   openUndo: () =>
     void firstRead.promise.then(() => {
       if (location.hash === '#/undo') undo.openUndo();
@@ -95,12 +95,11 @@ byId('undo-open', HTMLButtonElement).addEventListener('click', () => address.go(
 const roomsSource = source(5_000, async () => {
   known.rooms = (await get('/rooms')).rooms;
   known.roomsRead = true;
-  // many rooms are a long answer: asked for less often
+  // many rooms are a long answer, so it is read less often
   roomsSource.gapMs = known.rooms.length > 200 ? 10_000 : 500;
   await readHeld();
 });
 
-/** Not there (404) is null: that part of the page is not shown. */
 const sources = {
   stats: source(3_000, async () => {
     /** @type {Stats} */
@@ -143,13 +142,13 @@ const reading = createReading({
   first: 'stats',
   isAway: () => known.trouble !== null,
   onRead(name) {
-    known.heardAt = Date.now();
+    known.answeredAt = Date.now();
     if (name === 'stats') known.trouble = null;
     if (known.stats !== null && known.roomsRead) firstRead.resolve();
     show();
   },
   onFail(name, error) {
-    // /stats tells how it stands; that one part of the page has no answer is not the whole
+    // only a failure of /stats concerns the whole page
     if (name !== 'stats') return;
     const kind = error.status === 0 ? 'daemon' : error.status === 401 ? 'signed-out' : 'api';
     known.trouble = {
@@ -162,7 +161,7 @@ const reading = createReading({
   },
 });
 
-/** @param {string} path */
+/** Null if the endpoint does not exist (404): that part of the page is not shown. @param {string} path */
 async function optional(path) {
   try {
     return await get(path);
@@ -183,18 +182,18 @@ async function readHeld() {
 }
 
 /**
- * Does what a person asked for, says what came of it, and looks at everything again.
+ * Runs an action of the user, shows its result and reads everything again.
  * @param {() => Promise<any>} work
  */
 async function act(work) {
   try {
     const answer = await work();
-    notice(heard(String(answer?.message ?? say('done'))));
+    notice(translated(String(answer?.message ?? say('done'))));
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     notice(`${error.message} ${error.hint}`.trim());
   }
-  reading.look();
+  reading.refresh();
 }
 
 function show() {
@@ -218,16 +217,26 @@ function tick() {
 }
 
 document.addEventListener('visibilitychange', () => {
-  if (!document.hidden) reading.look();
+  if (!document.hidden) reading.refresh();
 });
-createLine({
+createLive({
   onFact(fact) {
-    feed.tell(fact);
-    reading.lookSoon('stats', 'lines', 'rooms', 'errors', 'pending', 'conflicts', 'alerts', 'hour', 'sheet');
-    // the day's first changes are seen at once; later ones hardly move its curve
-    if ((known.latency?.directions.booking_to_outlook.count ?? 0) < 20) reading.lookSoon('latency');
+    feed.add(fact);
+    reading.refreshSoon(
+      'stats',
+      'lines',
+      'rooms',
+      'errors',
+      'pending',
+      'conflicts',
+      'alerts',
+      'hour',
+      'sheet',
+    );
+    // the first changes of a day are shown at once; later ones hardly change its curve
+    if ((known.latency?.directions.booking_to_outlook.count ?? 0) < 20) reading.refreshSoon('latency');
   },
-  onOpen: () => reading.look(),
+  onOpen: () => reading.refresh(),
 });
 setInterval(tick, 250);
 tick();

@@ -1,5 +1,5 @@
 /**
- * A room's day or week: what the booking system shows beside what Outlook shows, item by item.
+ * A day or week of one room: booking system and Outlook side by side, item by item.
  * @import { Calendar, CalendarItem, Side, State } from './shapes.ts'
  */
 import { get } from './api.js';
@@ -7,7 +7,7 @@ import { fieldNames } from './conflict-words.js';
 import { sheet } from './dialogs.js';
 import { h } from './dom.js';
 import { listed } from './format.js';
-import { heard } from './heard.js';
+import { translated } from './translate.js';
 import { named, say } from './language.js';
 import { linksTo } from './links.js';
 import { dayIn, spanIn } from './zone.js';
@@ -115,7 +115,7 @@ export function createCalendar({ go }) {
         sideOf(say('side.outlook'), item.outlook, zone),
       ),
       linksTo({ url: item.url, eventId: item.outlook === null ? null : item.outlook_event_id }),
-      item.message !== null && h('p', { class: 'hint' }, heard(item.message)),
+      item.message !== null && h('p', { class: 'hint' }, translated(item.message)),
     );
   }
 

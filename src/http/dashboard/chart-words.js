@@ -1,5 +1,5 @@
 /**
- * What the charts show, in words: for who does not see them, and for who points at one step. Pure.
+ * The charts as text, for screen readers and for the step under the pointer. Pure.
  * @import { Curve, Direction, Latency } from './shapes.ts'
  */
 import { counted, duration, hourOfDay } from './format.js';
@@ -24,7 +24,7 @@ export const dayWords = (latency) =>
     })
     .join(' ');
 
-/** Nobody waits for a backfill: it is in no curve. @param {Latency} latency */
+/** A backfill is in no curve, because its latency has no meaning for users. @param {Latency} latency */
 export function emptyWords(latency) {
   const backfilled = both.reduce((sum, direction) => sum + latency.directions[direction].backfilled, 0);
   return backfilled === 0

@@ -1,10 +1,10 @@
-/** What stands over the page: a question before something that cannot be undone, a sheet at the side, a short notice. */
+/** Dialogs: a question before an irreversible action, a sheet at the side, a short notice. */
 import { ApiError } from './api.js';
 import { byId, fill, h, keepFocus, setText } from './dom.js';
 import { say } from './language.js';
 
 /**
- * Asks; resolves with whether the person said yes. Escape is no.
+ * Asks for confirmation; resolves to true for yes. Escape is no.
  * @param {{ title: string, text: string, yes: string, danger?: boolean }} question
  * @returns {Promise<boolean>}
  */
@@ -29,7 +29,7 @@ export function ask({ title, text, yes, danger = false }) {
   );
   dialog.returnValue = '';
   function closed() {
-    // what was asked about may have gone meanwhile, and its button with it
+    // the button that asked may have been removed meanwhile
     if (document.activeElement === document.body) byId('content', HTMLElement).focus();
     resolve(dialog.returnValue === 'yes');
   }
@@ -42,12 +42,12 @@ export function ask({ title, text, yes, danger = false }) {
 let hiding;
 
 /**
- * Says something for some seconds.
+ * Shows a text for some seconds.
  * @param {string} text
  */
 export function notice(text) {
   const box = byId('notice', HTMLDivElement);
-  // shown anew, so that it lies above a dialog that was opened meanwhile; and before it speaks, so that it is heard
+  // shown again to lie above a dialog opened meanwhile; filled afterwards, so that screen readers announce it
   box.hidePopover();
   box.showPopover();
   setText(box, '');
@@ -73,7 +73,7 @@ export function sheet(id) {
   const own = {
     dialog,
     /**
-     * What a call answers. Null after its failure was shown; what is open then stays as it was.
+     * The answer of a call. Null after a failure, which is shown unless the sheet is open already.
      * @param {() => Promise<any>} call
      */
     async read(call) {
@@ -87,13 +87,13 @@ export function sheet(id) {
       }
     },
     /**
-     * Draws what was read, unless it stands there already, or was closed before it was read `again`.
-     * @param {unknown} what
+     * Draws the data unless it is unchanged, or the sheet was closed before data was read `again`.
+     * @param {unknown} data
      * @param {boolean} again
      * @param {() => void} draw
      */
-    present(what, again, draw) {
-      const now = JSON.stringify(what);
+    present(data, again, draw) {
+      const now = JSON.stringify(data);
       if (dialog.open ? now === drawn : again) return;
       drawn = now;
       draw();

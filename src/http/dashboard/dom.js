@@ -1,4 +1,4 @@
-/** Elements, made and changed. Text only ever becomes text: nothing here or elsewhere on the page parses HTML. */
+/** Creates and changes elements. Text stays text: nothing on the page parses HTML. */
 
 /**
  * An element of the page.
@@ -33,7 +33,7 @@ export function h(tag, props = {}, ...children) {
 }
 
 /**
- * Gives an element other children.
+ * Replaces the children of an element.
  * @param {Element} element
  * @param {...(Node | string | number | null | undefined | false)} children
  */
@@ -48,7 +48,7 @@ const nodes = (children) =>
     .map((child) => (child instanceof Node ? child : String(child)));
 
 /**
- * Writes text where it differs, so that a page at rest is left alone.
+ * Writes a text only if it differs, so that an unchanged page causes no work.
  * @param {Element} element
  * @param {string} text
  */
@@ -57,8 +57,8 @@ export function setText(element, text) {
 }
 
 /**
- * Keeps the children of `parent` like `items`: one element for each key, in their order. What stays keeps its element,
- * and with it focus, selection and scroll.
+ * Updates the children of `parent` to `items`: one element for each key, in their order. A remaining item keeps its
+ * element, and with it focus, selection and scroll position.
  * @template T
  * @param {Element} parent
  * @param {readonly T[]} items
@@ -72,7 +72,7 @@ export function keep(parent, items, keyOf, make) {
   const keys = new Set(items.map(keyOf));
   for (const [key, one] of known) {
     if (keys.has(key)) continue;
-    // first what goes: what stays is then in its place and need not be moved
+    // removals first, so that fewer elements need to be moved
     const next = one.element.contains(document.activeElement) ? neighbour(one.element) : null;
     one.element.remove();
     next?.focus();
@@ -89,7 +89,7 @@ export function keep(parent, items, keyOf, make) {
     else parent.insertBefore(one.element, place);
   }
   kept.set(parent, now);
-  // what was moved has lost the focus
+  // a moved element has lost the focus
   if (document.activeElement === document.body && focused instanceof HTMLElement && focused.isConnected)
     focused.focus({ preventScroll: true });
 }
@@ -101,7 +101,7 @@ const focusables = (element) =>
     (one) => one instanceof HTMLElement && one.checkVisibility(),
   );
 
-/** Where the focus goes when `element` goes: to what comes next, to what came before, or to the page's content. @param {Element} element */
+/** The next focus when `element` is removed: in the next element, the previous one, or the page's content. @param {Element} element */
 function neighbour(element) {
   for (const beside of [element.nextElementSibling, element.previousElementSibling]) {
     const found = beside === null ? undefined : focusables(beside)[0];
@@ -111,7 +111,7 @@ function neighbour(element) {
 }
 
 /**
- * Draws the inside of an element anew; the focus stays at the same place in it.
+ * Draws the content of an element again; the focus keeps its position in it.
  * @param {HTMLElement} element
  * @param {() => void} draw
  */
@@ -128,7 +128,7 @@ export function keepFocus(element, draw) {
 const kept = new WeakMap();
 
 /**
- * A button that changes something: it is not there for who only reads.
+ * A button that changes something; hidden in read-only sessions.
  * @param {string} label
  * @param {() => Promise<unknown>} act
  * @param {string} [kind]
@@ -156,3 +156,17 @@ export function busyButton(label, act, kind = '') {
   button.addEventListener('click', () => void work());
   return button;
 }
+
+/**
+ * A table in a region that scrolls by itself and can be focused for that.
+ * @param {Record<string, string>} label `aria-label` or `aria-labelledby`
+ * @param {readonly HTMLElement[]} heads
+ * @param {HTMLElement} body
+ * @param {string} [kind]
+ */
+export const scrollTable = (label, heads, body, kind = '') =>
+  h(
+    'div',
+    { class: 'scroll', tabindex: '0', role: 'region', ...label },
+    h('table', { class: `table ${kind}`.trim() }, h('thead', {}, h('tr', {}, ...heads)), body),
+  );

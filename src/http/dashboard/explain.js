@@ -1,12 +1,12 @@
 /**
- * The life of one booking in one room: what was done, when, why, how long it took and under which request id.
+ * The history of one reservation in one room: each change with time, reason, duration and request id.
  * @import { ExplainedMapping, Standing, State, Step } from './shapes.ts'
  */
 import { get, post } from './api.js';
 import { pairs, sheet } from './dialogs.js';
 import { actionButton, h } from './dom.js';
 import { distance, fullTime, number, span } from './format.js';
-import { heard } from './heard.js';
+import { translated } from './translate.js';
 import { say } from './language.js';
 import { linksTo } from './links.js';
 import { sideRows } from './side-rows.js';
@@ -25,7 +25,7 @@ const stepStates = {
 /** @param {{ act: (work: () => Promise<any>) => Promise<void> }} options */
 export function createExplain({ act }) {
   const bookings = sheet('explain');
-  /** What is open now, read once more. @type {(() => Promise<void>) | null} */
+  /** Reads the open mapping again. @type {(() => Promise<void>) | null} */
   let reread = null;
 
   /** @param {string} type @param {string} id */
@@ -46,7 +46,7 @@ export function createExplain({ act }) {
   /**
    * @param {number} id
    * @param {readonly ExplainedMapping[]} [siblings] the same reservation in all its rooms
-   * @param {boolean} [again] what is open is read once more; what was closed stays closed
+   * @param {boolean} [again] refreshes an open sheet; a closed sheet stays closed
    */
   async function openMapping(id, siblings = [], again = false) {
     const reading = (reread = () => openMapping(id, siblings, true));
@@ -60,99 +60,106 @@ export function createExplain({ act }) {
    * @param {number} id
    * @param {readonly ExplainedMapping[]} siblings
    */
-  function showMapping({ mapping, standing: stands, lines }, id, siblings) {
+  function showMapping({ mapping, standing: current, lines }, id, siblings) {
     const steps = h('section', {}, h('h3', {}, say('explain.steps')), stepList(lines));
     if (mapping === null)
       return bookings.show(say('explain.mapping', { id: String(id) }), say('explain.gone'), steps);
-    const name =
-      `${mapping.reservation_type ?? say('explain.noReservation')} ${mapping.reservation_key ?? mapping.reservation_id ?? ''}`.trim();
+    const name = `${mapping.reservation_type ?? say('explain.noReservation')} ${mapping.reservation_key ?? mapping.reservation_id ?? ''}`;
+    const sub = [current?.room, span(mapping.starts_at, mapping.ends_at), current?.organizer, name.trim()];
     bookings.show(
-      mapping.title ?? name,
-      [stands?.room, span(mapping.starts_at, mapping.ends_at), stands?.organizer, name]
-        .filter(Boolean)
-        .join(' · '),
-      siblings.length > 1 ? roomTabs(siblings, id) : null,
-      standing(mapping, siblings, stands),
-      stands === null ? null : bothSides(stands, mapping.outlook_event_id),
+      mapping.title ?? name.trim(),
+      sub.filter(Boolean).join(' · '),
+      siblings.length > 1 ? roomTabs(siblings, id, openMapping) : null,
+      h(
+        'section',
+        {},
+        statusBox(mapping, current),
+        h('br'),
+        facts(mapping),
+        h('br'),
+        mapping.reservation_type !== null &&
+          mapping.reservation_id !== null &&
+          syncButton(mapping, () => sync(mapping, siblings)),
+      ),
+      current === null ? null : bothSides(current, mapping.outlook_event_id),
       steps,
     );
   }
 
-  /** @param {ExplainedMapping} mapping @param {readonly ExplainedMapping[]} siblings @param {Standing | null} stands */
-  function standing(mapping, siblings, stands) {
-    const differ = mapping.sync_status === 'synced' && (stands?.fields.length ?? 0) > 0;
-    const [state, words] = differ
-      ? /** @type {const} */ (['warn', say('explain.differ')])
-      : [colourOf(mapping.sync_status), statusWords(mapping.sync_status)];
+  /** @param {ExplainedMapping} mapping @param {readonly ExplainedMapping[]} siblings */
+  async function sync(mapping, siblings) {
     const { reservation_type: type, reservation_id: id, resource_id: resource } = mapping;
-    const again = () =>
-      act(() => post(`/sync/item/${type}/${id}/${resource}`)).then(() =>
-        openMapping(mapping.id, siblings, true),
-      );
-    return h(
-      'section',
-      {},
-      h(
-        'div',
-        { class: 'box', 'data-state': state },
-        h('p', {}, h('strong', {}, words)),
-        stands?.paused === true && h('p', {}, say('explain.paused')),
-        mapping.error_message !== null && h('p', {}, heard(mapping.error_message)),
-        mapping.hint !== null && h('p', { class: 'hint' }, heard(mapping.hint)),
-      ),
-      h('br'),
-      pairs([
-        [say('mailbox'), mapping.outlook_item_id],
-        [
-          say('explain.madeIn'),
-          say(mapping.sync_direction === 'outlook_to_booking' ? 'side.outlook' : 'side.booking'),
-        ],
-        [say('lastSync'), mapping.last_sync_at === null ? say('never') : fullTime(mapping.last_sync_at)],
-        [say('due'), mapping.due_at === null ? null : distance(mapping.due_at, Date.now())],
-        [say('tries'), mapping.attempt === 0 ? null : number(mapping.attempt)],
-        [
-          say('outlookEvent'),
-          mapping.outlook_event_id === null ? say('none') : h('code', {}, mapping.outlook_event_id),
-        ],
-      ]),
-      h('br'),
-      type !== null &&
-        id !== null &&
-        h(
-          'div',
-          { class: 'actions' },
-          actionButton(say('explain.sync'), again, mapping.sync_status === 'error' ? 'primary' : ''),
-        ),
-    );
+    await act(() => post(`/sync/item/${type}/${id}/${resource}`));
+    await openMapping(mapping.id, siblings, true);
   }
-
-  /** @param {readonly ExplainedMapping[]} siblings @param {number} chosen */
-  const roomTabs = (siblings, chosen) =>
-    h(
-      'section',
-      { class: 'tabs', role: 'group', 'aria-label': say('explain.rooms') },
-      ...siblings.map((mapping) =>
-        h(
-          'button',
-          {
-            type: 'button',
-            'aria-pressed': String(mapping.id === chosen),
-            onclick: () => openMapping(mapping.id, siblings),
-          },
-          mapping.room ?? mapping.outlook_item_id,
-        ),
-      ),
-    );
 
   return {
     openReservation: (/** @type {string} */ type, /** @type {string} */ id) => void openReservation(type, id),
     openMapping: (/** @type {number} */ id) => void openMapping(id),
-    /** Reads once more what is open, so that a sheet that stays open tells the truth. */
+    /** Reads the open mapping again, so that an open sheet stays current. */
     async refresh() {
       if (bookings.dialog.open) await reread?.();
     },
   };
 }
+
+/** @param {ExplainedMapping} mapping @param {Standing | null} current */
+function statusBox(mapping, current) {
+  const differ = mapping.sync_status === 'synced' && (current?.fields.length ?? 0) > 0;
+  const state = differ ? 'warn' : colourOf(mapping.sync_status);
+  const text = differ ? say('explain.differ') : statusWords(mapping.sync_status);
+  return h(
+    'div',
+    { class: 'box', 'data-state': state },
+    h('p', {}, h('strong', {}, text)),
+    current?.paused === true && h('p', {}, say('explain.paused')),
+    mapping.error_message !== null && h('p', {}, translated(mapping.error_message)),
+    mapping.hint !== null && h('p', { class: 'hint' }, translated(mapping.hint)),
+  );
+}
+
+/** @param {ExplainedMapping} mapping */
+const facts = (mapping) =>
+  pairs([
+    [say('mailbox'), mapping.outlook_item_id],
+    [
+      say('explain.madeIn'),
+      say(mapping.sync_direction === 'outlook_to_booking' ? 'side.outlook' : 'side.booking'),
+    ],
+    [say('lastSync'), mapping.last_sync_at === null ? say('never') : fullTime(mapping.last_sync_at)],
+    [say('due'), mapping.due_at === null ? null : distance(mapping.due_at, Date.now())],
+    [say('tries'), mapping.attempt === 0 ? null : number(mapping.attempt)],
+    [
+      say('outlookEvent'),
+      mapping.outlook_event_id === null ? say('none') : h('code', {}, mapping.outlook_event_id),
+    ],
+  ]);
+
+/** @param {ExplainedMapping} mapping @param {() => Promise<void>} sync */
+const syncButton = ({ sync_status: status }, sync) =>
+  h(
+    'div',
+    { class: 'actions' },
+    actionButton(say('explain.sync'), sync, status === 'error' ? 'primary' : ''),
+  );
+
+/**
+ * @param {readonly ExplainedMapping[]} siblings
+ * @param {number} chosen
+ * @param {(id: number, siblings: readonly ExplainedMapping[]) => Promise<void>} open
+ */
+const roomTabs = (siblings, chosen, open) =>
+  h(
+    'section',
+    { class: 'tabs', role: 'group', 'aria-label': say('explain.rooms') },
+    ...siblings.map(({ id, room, outlook_item_id: mailbox }) =>
+      h(
+        'button',
+        { type: 'button', 'aria-pressed': String(id === chosen), onclick: () => open(id, siblings) },
+        room ?? mailbox,
+      ),
+    ),
+  );
 
 /** @param {Standing} standing @param {string | null} eventId */
 function bothSides({ booking, outlook, fields, outlook_as_of: asOf, url }, eventId) {

@@ -1,11 +1,11 @@
 /**
- * What went where, and in how many milliseconds: the log of all daemons, with what this one tells meanwhile on top.
- * The log is the truth; a fact is shown until the log that holds it has been read.
+ * Activity: changes with their direction and latency, from the log of all daemons and the live facts of this one. The log
+ * is authoritative: a live fact is shown until the log that contains it has been read.
  * @import { Line, State } from './shapes.ts'
  */
 import { byId, fill, h, keep, setText } from './dom.js';
 import { counted, duration, fullTime, timeOfDay } from './format.js';
-import { heard } from './heard.js';
+import { translated } from './translate.js';
 import { named, say } from './language.js';
 
 const linesMost = 60;
@@ -26,7 +26,7 @@ export function createFeed({ explain, openRoom }) {
   /** @type {Entry[]} */
   let logged = [];
   /** @type {Entry[]} */
-  let told = [];
+  let live = [];
   let next = 0;
   let held = false;
   let pointed = false;
@@ -34,7 +34,7 @@ export function createFeed({ explain, openRoom }) {
 
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let letGo;
-  // what a person is about to click stays where it is, for as long as the mouse is moved
+  // while the mouse moves over the list, its lines stay in place to be clicked
   function leave() {
     clearTimeout(letGo);
     pointed = false;
@@ -55,85 +55,87 @@ export function createFeed({ explain, openRoom }) {
     draw();
   });
 
-  // a burst of facts is one drawing
   function draw() {
-    // a list that is not full yet pushes nothing away that matters
+    // in a short list new lines move nothing far
     const still = pointed && list.childElementCount > 3;
     holding.hidden = !still || held;
     if (held || still || drawing) return;
+    // a burst of facts is drawn once
     drawing = true;
     requestAnimationFrame(() => {
       drawing = false;
-      const entries = folded([...told, ...logged].toSorted((a, b) => b.at - a.at)).slice(0, linesMost);
-      if (entries.length === 0) {
-        keep(list, [], () => '', entryRow);
-        fill(list, h('li', { class: 'empty' }, say('feed.empty')));
-        return;
-      }
-      list.querySelector('.empty')?.remove();
-      keep(list, entries, ({ key }) => key, entryRow);
+      showEntries();
     });
   }
 
-  /** @param {Entry} first */
-  function entryRow(first) {
-    const open = () =>
-      first.mapping !== null
-        ? explain(first.mapping)
-        : first.resource !== null
-          ? openRoom(first.resource)
-          : null;
-    const opens = first.mapping !== null || first.resource !== null;
-    const title = opens ? h('button', { type: 'button', class: 'link', onclick: open }) : h('span');
-    const sub = h('span', { class: 'sub' });
-    const took = h('span', { class: 'took' });
-    const arrow = h('span', {
-      class: `arrow ${first.arrow}`,
-      title: { in: say('feed.in'), out: say('feed.out'), '': '' }[first.arrow],
-    });
-    setText(arrow, first.arrow === 'out' ? '→' : first.arrow === 'in' ? '←' : '·');
-    const time = h('time', { title: fullTime(new Date(first.at).toISOString()) }, timeOfDay(first.at));
-    const element = h(
-      'li',
-      { 'data-state': first.state },
-      time,
-      arrow,
-      h('div', { class: 'what' }, title, sub),
-      took,
-    );
-    return {
-      element,
-      /** @param {Entry} entry */
-      update(entry) {
-        setText(title, entry.title);
-        setText(sub, entry.sub);
-        setText(took, entry.took);
-        took.classList.toggle('slow', entry.slow);
-      },
-    };
+  function showEntries() {
+    const entries = folded([...live, ...logged].toSorted((a, b) => b.at - a.at)).slice(0, linesMost);
+    list.querySelector('.empty')?.remove();
+    keep(list, entries, ({ key }) => key, row);
+    if (entries.length === 0) fill(list, h('li', { class: 'empty' }, say('feed.empty')));
   }
+
+  /** @param {Entry} first */
+  const row = (first) => entryRow(first, openerOf(first, { explain, openRoom }));
 
   return {
     /** @param {readonly Line[]} lines */
     show(lines) {
       logged = lines.map(ofLine);
-      // items are in the log by now; what rooms and sides do is not
-      told = told.filter((entry) => entry.key.startsWith('room '));
+      // changes of items are in the log by now; events of rooms and sides are not
+      live = live.filter((entry) => entry.key.startsWith('room '));
       draw();
     },
     /** @param {Record<string, any>} fact */
-    tell(fact) {
+    add(fact) {
       const entry = ofFact(fact, (next += 1));
       if (entry === null) return;
-      told = [entry, ...told].slice(0, linesMost);
+      live = [entry, ...live].slice(0, linesMost);
       draw();
     },
   };
 }
 
 /**
- * What was done to many of one name one after the other (a season that is booked at once) is one line that says how
- * many, and how long the slowest took. Its key is that of the oldest, so it stays the same line while it grows.
+ * @param {Entry} entry
+ * @param {{ explain: (mapping: number) => void, openRoom: (resource: number) => void }} options
+ * @returns {(() => void) | null} null: there is nothing to open
+ */
+function openerOf({ mapping, resource }, { explain, openRoom }) {
+  if (mapping !== null) return () => explain(mapping);
+  return resource === null ? null : () => openRoom(resource);
+}
+
+const arrows = { out: '→', in: '←', '': '·' };
+
+/** @param {Entry} first @param {(() => void) | null} open */
+function entryRow(first, open) {
+  const title = open === null ? h('span') : h('button', { type: 'button', class: 'link', onclick: open });
+  const sub = h('span', { class: 'sub' });
+  const took = h('span', { class: 'took' });
+  const directions = { in: say('feed.in'), out: say('feed.out'), '': '' };
+  return {
+    element: h(
+      'li',
+      { 'data-state': first.state },
+      h('time', { title: fullTime(new Date(first.at).toISOString()) }, timeOfDay(first.at)),
+      h('span', { class: `arrow ${first.arrow}`, title: directions[first.arrow] }, arrows[first.arrow]),
+      h('div', { class: 'what' }, title, sub),
+      took,
+    ),
+    /** @param {Entry} entry */
+    update(entry) {
+      setText(title, entry.title);
+      setText(sub, entry.sub);
+      setText(took, entry.took);
+      took.classList.toggle('slow', entry.slow);
+    },
+  };
+}
+
+/**
+ * Consecutive changes with the same title (a season booked at once) are one line with their number and the latency of the
+ * slowest. It has the key of the oldest, so that it stays the same element while it grows.
  * @param {readonly Entry[]} entries the newest first
  * @returns {Entry[]}
  */
@@ -184,7 +186,7 @@ function ofLine(line) {
   return {
     key: `line ${line.id}`,
     at: Date.parse(line.at),
-    // what waits for a person went nowhere
+    // an item that needs attention was not written to either side
     arrow: ['parked', 'asked'].includes(line.action)
       ? ''
       : line.direction === 'booking_to_outlook'
@@ -197,7 +199,7 @@ function ofLine(line) {
         : reference(line.reservation_type, line.reservation_key ?? line.reservation_id)),
     sub:
       line.action === 'asked'
-        ? `${line.who ?? ''} · ${heard(line.reason ?? '')}`
+        ? `${line.who ?? ''} · ${translated(line.reason ?? '')}`
         : `${named('done', line.action)} · ${line.room ?? ''}`,
     took: line.latency_ms === null ? '' : duration(line.latency_ms),
     took_ms: line.latency_ms,
@@ -224,7 +226,7 @@ function ofFact(fact, count) {
   /** @param {State | ''} state @param {string} title @param {string} sub @returns {Entry} */
   const plain = (state, title, sub) => ({ ...about, key: `room ${count}`, arrow: '', title, sub, state });
   const room = String(fact['room'] ?? '');
-  const error = heard(String(fact['error'] ?? ''));
+  const error = translated(String(fact['error'] ?? ''));
   switch (fact['fact']) {
     case 'pushed':
     case 'pulled':

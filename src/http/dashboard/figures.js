@@ -16,7 +16,7 @@ export function showFigures(known) {
     rooms(known),
     equal(known),
     waiting(known),
-    asked(known),
+    attention(known),
     speed(known, 'booking_to_outlook'),
     speed(known, 'outlook_to_booking'),
   ];
@@ -89,27 +89,27 @@ function waiting({ stats }) {
 }
 
 /** @param {Known} known @returns {Figure} */
-function asked({ stats, rooms: all }) {
+function attention({ stats, rooms: all }) {
   const failed = stats?.statistics.summary['error'] ?? 0;
   const sum = (/** @type {'conflicts' | 'held'} */ field) =>
-    all.reduce((total, room) => total + room[field], 0);
+    all.reduce((count, room) => count + room[field], 0);
   const [conflicts, held] = [sum('conflicts'), sum('held')];
   const parts = [
     failed > 0 && say('figure.failed', { n: failed }),
     conflicts > 0 && counted(conflicts, 'conflict'),
     held > 0 && say('figure.held', { n: held }),
   ].filter((part) => part !== false);
-  const all3 = failed + conflicts + held;
+  const total = failed + conflicts + held;
   return {
     label: say('figure.attention'),
-    value: number(all3),
-    sub: all3 === 0 ? say('none') : parts.join(', '),
-    ...(all3 === 0 ? {} : { state: failed + held > 0 ? 'bad' : 'warn' }),
+    value: number(total),
+    sub: total === 0 ? say('none') : parts.join(', '),
+    ...(total === 0 ? {} : { state: failed + held > 0 ? 'bad' : 'warn' }),
   };
 }
 
 /**
- * Of the last hour; where nothing changed in it, of the last day.
+ * Median of the last hour, or of the last day if the last hour has no change.
  * @param {Known} known
  * @param {Direction} direction
  * @returns {Figure}

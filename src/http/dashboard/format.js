@@ -1,9 +1,9 @@
-/** Numbers and times as a person reads them. Times are those of the booking system's wall clock, wherever the browser is. */
+/** Numbers and times for users. Times are in the time zone of the booking system, wherever the browser is. */
 import { locale, number, say } from './language.js';
 
 export { number };
 
-/** @param {string} [zone] the browser's own, until the booking system's is known */
+/** @param {string} [zone] undefined: the browser's, until the booking system's has been read */
 const clocks = (zone) => {
   /** @param {Intl.DateTimeFormatOptions} options */
   const of = (options) =>
@@ -20,12 +20,12 @@ const clocks = (zone) => {
 };
 let formats = clocks();
 
-/** From now on every time is of this zone. @param {string} zone */
+/** Sets the zone of all times. @param {string} zone */
 export function useZone(zone) {
   if (formats.zone !== zone || formats.locale !== locale()) formats = clocks(zone);
 }
 
-/** The zone of every time; undefined: the booking system's is not known yet. */
+/** The zone of all times; undefined: the booking system's has not been read yet. */
 export const zoneInUse = () => formats.zone;
 
 /**
@@ -55,7 +55,7 @@ const decimal = (value, digits) =>
   );
 
 /**
- * A length of time, as precise as it matters.
+ * A duration, with a unit that fits its length.
  * @param {number | null} ms
  * @param {number} [digits] of seconds below ten
  */
@@ -76,7 +76,7 @@ export function duration(ms, digits = 1) {
 export const seconds = (ms) => (ms < 10_000 ? `${decimal(ms / 1_000, 2)} s` : duration(ms));
 
 /**
- * How long ago, or how soon. Null: never.
+ * The time from now, past or future. Null: never.
  * @param {string | null} at
  * @param {number} now
  */
@@ -99,7 +99,7 @@ export const hourOfDay = (at) => formats.clock.format(new Date(at));
 export const fullTime = (at) => formats.full.format(new Date(at));
 
 /**
- * When something is: `Tue 05 Jan 16:00–18:00`.
+ * Start and end: `Tue 05 Jan 16:00–18:00`.
  * @param {string | null} from
  * @param {string | null} to
  */
@@ -117,7 +117,7 @@ export function span(from, to) {
 const plain = (text) => text.replace(',', '');
 
 /**
- * `a, b and c`; of many the first and how many more.
+ * `a, b and c`; of many names the first and the number of the others.
  * @param {readonly string[]} names
  * @param {number} [most]
  */
@@ -130,15 +130,25 @@ export function listed(names, most = 3) {
 }
 
 /**
- * A text of somebody else as a sentence: with one full stop at its end.
+ * A text from another system as a sentence, with one full stop at its end.
  * @param {string} text
  */
 export const ended = (text) => (text === '' ? '' : `${text.replace(/[.\s]+$/, '')}.`);
 
 const named = 90;
 /**
- * A name that people gave, inside a sentence of ours: not endless, and turning round nothing but itself.
+ * A name chosen by users, inside a sentence: shortened, and isolated so that its text direction affects only itself.
  * @param {string} name
  */
 export const name = (name) =>
   `\u2068${[...name].length > named ? `${[...name].slice(0, named).join('')}…` : name}\u2069`;
+
+/**
+ * A reservation by type and number, or by the adapter's own key: `booking 12`.
+ * @param {{ reservation_type: string | null, reservation_key?: string, reservation_id: number | string | null }} item
+ */
+export const referenceOf = ({ reservation_type: type, reservation_key: key, reservation_id: id }) =>
+  `${type ?? say('event')} ${key ?? id ?? ''}`.trim();
+
+/** @param {Parameters<typeof referenceOf>[0] & { title: string | null }} item */
+export const titleOf = (item) => item.title ?? referenceOf(item);

@@ -1,4 +1,4 @@
-/** The link to the page in its other language: it leads to what is open here. The server remembers the choice. */
+/** The link to the page in the other language, with the same sheet open. The server stores the choice in a cookie. */
 import { byId } from './dom.js';
 
 export function createLanguageSwitch() {

@@ -1,6 +1,6 @@
 /**
- * The words of the page, in its language: every one of them stands in en.json and in nb.json, under the same key. What the
- * server says in English is heard.js' matter.
+ * The texts of the page in its language. Each is in en.json and nb.json under the same key. translate.js translates the
+ * English texts of the server.
  */
 import en from './en.json' with { type: 'json' };
 import nb from './nb.json' with { type: 'json' };
@@ -25,7 +25,7 @@ function open(name) {
 }
 let language = open(globalThis.document?.documentElement.lang ?? 'en');
 
-/** From now on everything is said in this language: `en` or `nb`. @param {string} name */
+/** Sets the language of all texts: `en` or `nb`. @param {string} name */
 export function useLanguage(name) {
   language = open(name);
 }
@@ -33,14 +33,14 @@ export function useLanguage(name) {
 /** `en` or `nb`. */
 export const languageInUse = () => language.name;
 
-/** As Intl wants it. */
+/** As BCP 47 tag for Intl. */
 export const locale = () => language.locale;
 
 /** @param {number} value */
 export const number = (value) => language.numbers.format(value);
 
 /**
- * A message with its placeholders filled; numbers are written as the language writes them, and `n` chooses its plural form.
+ * A message with its placeholders filled; numbers have the format of the language, and `n` selects the plural form.
  * @param {Key} key
  * @param {Values} [values]
  */

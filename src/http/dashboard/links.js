@@ -1,17 +1,17 @@
-/** Where one item is shown: in Outlook on the web, and in the booking system. */
+/** Links to one item in Outlook on the web and in the booking system. */
 import { h } from './dom.js';
 import { say } from './language.js';
 
 /**
- * The address of an event in Outlook on the web, for who has the room's calendar there. Graph's own `webLink` opens an
- * older form of the same.
+ * The address of an event in Outlook on the web, for users with access to the room's calendar. Graph's own `webLink` opens
+ * an older view.
  * @param {string | null} eventId
  */
 const outlookAddress = (eventId) =>
   eventId === null ? null : `https://outlook.office365.com/calendar/item/${encodeURIComponent(eventId)}`;
 
 /**
- * Links to both sides, as far as they are known. `url` is the adapter's: only of the web is it a link.
+ * Links to both sides, if there are any. `url` comes from the adapter and is a link only with http or https.
  * @param {{ url: string | null, eventId: string | null }} of
  */
 export function linksTo({ url, eventId }) {

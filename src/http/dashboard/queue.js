@@ -1,11 +1,11 @@
 /**
- * What is on its way to Outlook, with the reason of what was tried and failed.
+ * Pending changes for Outlook, with the error of the last attempt.
  * @import { Known, Mapping } from './shapes.ts'
  */
 import { post } from './api.js';
 import { actionButton, byId, h, keep, setText } from './dom.js';
-import { counted, number, span } from './format.js';
-import { heard } from './heard.js';
+import { counted, number, span, titleOf } from './format.js';
+import { translated } from './translate.js';
 import { say } from './language.js';
 import { nameOf } from './room-state.js';
 
@@ -26,14 +26,11 @@ export function createQueue({ act, explain }) {
       element: h('li', {}, title, when, sub),
       /** @param {Mapping} item */
       update(item) {
-        setText(
-          title,
-          item.title ?? `${item.reservation_type} ${item.reservation_key ?? item.reservation_id}`,
-        );
+        setText(title, titleOf(item));
         setText(when, span(item.starts_at, null));
         const tried = say('queue.tried', {
           times: counted(item.attempt, 'time'),
-          error: heard(item.error_message ?? ''),
+          error: translated(item.error_message ?? ''),
         });
         const room = names.get(item.resource_id) ?? item.outlook_item_id;
         setText(sub, item.attempt === 0 ? room : `${room} · ${tried}`);

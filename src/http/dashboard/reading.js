@@ -1,11 +1,11 @@
 /**
- * What is asked again and again: each part at its own pace, sooner when something happened, and not at all while nobody
- * looks. A message only ever says "look"; what is shown is what the API answered.
+ * Polls the API: each source at its own interval, sooner after an event, and not while the page is hidden. An event only
+ * requests a read; the page shows only answers of the API.
  */
 import { ApiError } from './api.js';
 
 /**
- * `everyMs`: how often it is read by itself. `gapMs`: facts make it read again, but not sooner after it was read.
+ * `everyMs`: interval of reads. `gapMs`: the least time between two reads, also after an event.
  * @typedef {{ everyMs: number, gapMs: number, due: number, readAt: number, busy: boolean, again: boolean,
  *   read: () => Promise<void> }} Source
  */
@@ -29,7 +29,7 @@ export const source = (everyMs, read, gapMs = 500) => ({
 /**
  * @param {{ sources: Record<string, Source>, first: string, isAway: () => boolean,
  *   onRead: (name: string) => void, onFail: (name: string, error: ApiError) => void }} options
- *   `first` is asked even while the others wait because there is no answer.
+ *   `first` is read even while the others are suspended because the API does not answer.
  */
 export function createReading({ sources, first, isAway, onRead, onFail }) {
   /** @param {string} name @param {Source} one */
@@ -59,15 +59,15 @@ export function createReading({ sources, first, isAway, onRead, onFail }) {
         if (!one.busy && !waits && performance.now() >= one.due) void read(name, one);
       }
     },
-    /** Looks at everything at once. */
-    look() {
+    /** Reads everything now. */
+    refresh() {
       for (const one of Object.values(sources)) {
         one.again = one.busy;
         one.due = 0;
       }
     },
-    /** Looks soon: something happened. What is being read now is read again after it. @param {...string} names */
-    lookSoon(...names) {
+    /** Reads these sources soon, after an event. A source that is being read now is read again. @param {...string} names */
+    refreshSoon(...names) {
       for (const name of names) {
         const one = sources[name];
         if (one === undefined) continue;

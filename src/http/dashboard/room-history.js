@@ -1,7 +1,7 @@
-/** What was done in one room: the newest lines of its log, and older ones page by page. @import { Line } from './shapes.ts' */
+/** The log of one room: the newest lines, and older ones page by page. @import { Line } from './shapes.ts' */
 import { get } from './api.js';
 import { busyButton, fill, h } from './dom.js';
-import { fullTime } from './format.js';
+import { fullTime, titleOf } from './format.js';
 import { say } from './language.js';
 import { stepWords } from './step-words.js';
 
@@ -32,7 +32,7 @@ export function createRoomHistory({ explain }) {
     take(page);
     ended = page.length < pageSize;
     draw();
-    // the focus goes on to what was added, also where the button is gone now
+    // the focus moves to the first added line, because the button may be hidden now
     const next = list.children[first]?.querySelector('button') ?? list.children[first];
     if (next instanceof HTMLElement) next.focus();
   }
@@ -53,12 +53,7 @@ export function createRoomHistory({ explain }) {
             'p',
             {},
             mapping !== null &&
-              h(
-                'button',
-                { type: 'button', class: 'link', onclick: () => explain(mapping) },
-                line.title ??
-                  `${line.reservation_type ?? say('event')} ${line.reservation_key ?? line.reservation_id ?? ''}`,
-              ),
+              h('button', { type: 'button', class: 'link', onclick: () => explain(mapping) }, titleOf(line)),
             mapping !== null && ' – ',
             stepWords(line),
           ),
@@ -72,7 +67,7 @@ export function createRoomHistory({ explain }) {
 
   return {
     section,
-    /** Reads the newest lines of a room; of another room than before it begins anew. @param {number} of */
+    /** Reads the newest lines of a room; another room than before discards the lines. @param {number} of */
     async read(of) {
       const page = (await get(`/log?resource_id=${of}&limit=${pageSize}`)).lines;
       if (of !== resource) {

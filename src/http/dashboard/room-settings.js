@@ -1,12 +1,12 @@
 /**
- * What one room does differently from the others, to see and to change.
+ * Settings of one room that override the environment's, shown and changed.
  * @import { Room } from './shapes.ts'
  */
 import { readOnlyReason } from './access.js';
 import { h } from './dom.js';
 import { named, say } from './language.js';
 
-/** Of each setting its values. */
+/** Settings with their values. */
 const settings = /** @type {const} */ ({
   conflict_policy: ['booking', 'outlook', 'newest', 'ask'],
   overlap_policy: ['flag', 'import', 'decline'],

@@ -1,12 +1,12 @@
 /**
- * The sheet of one room: how it stands and why, its reservations, and what can be done with it.
+ * The sheet of one room: its state with the reason, its reservations, settings and actions.
  * @import { ExplainedMapping, Room, Stats } from './shapes.ts'
  */
 import { get, patch, post } from './api.js';
 import { pairs, sheet } from './dialogs.js';
 import { actionButton, h } from './dom.js';
-import { counted, distance, duration, fullTime, number, span } from './format.js';
-import { heard } from './heard.js';
+import { counted, distance, duration, fullTime, number, span, titleOf } from './format.js';
+import { translated } from './translate.js';
 import { named, say } from './language.js';
 import { nameOf, stateOf } from './room-state.js';
 import { createRoomHistory } from './room-history.js';
@@ -14,6 +14,8 @@ import { settingsOf } from './room-settings.js';
 import { colourOf, statusWords } from './statuses.js';
 
 const minute = 60_000;
+
+/** @typedef {{ total: number, count: number, mappings: readonly ExplainedMapping[] }} Mappings */
 
 /**
  * @param {{ act: (work: () => Promise<any>) => Promise<void>, explain: (mapping: number) => void, calendar: (resource: number) => void,
@@ -25,7 +27,7 @@ export function createRoomSheet({ act, calendar, explain, sides }) {
   /** @type {number | null} */
   let opened = null;
 
-  /** @param {number} resource @param {boolean} [again] what is open is read once more; what was closed stays closed */
+  /** @param {number} resource @param {boolean} [again] refreshes an open sheet; a closed sheet stays closed */
   async function openRoom(resource, again = false) {
     opened = resource;
     const answer = await sheetOfRoom.read(() =>
@@ -37,113 +39,133 @@ export function createRoomSheet({ act, calendar, explain, sides }) {
     );
     if (answer === null || opened !== resource) return;
     const [{ room }, found] = answer;
-    // times that are told as distances are drawn anew once a minute
+    // relative times are drawn again once a minute
     const now = Math.floor(Date.now() / minute);
-    sheetOfRoom.present([room, found, now], again, () => showRoom(room, bookingsOf(found)));
+    sheetOfRoom.present([room, found, now], again, () => showRoom(room, found));
   }
 
-  /** @param {{ total: number, count: number, mappings: readonly ExplainedMapping[] }} found */
-  const bookingsOf = (found) =>
-    h(
-      'section',
-      {},
-      h('h3', {}, `${say('Reservations')} `, h('span', { class: 'count' }, number(found.total))),
-      h(
-        'ol',
-        { class: 'plain-list' },
-        ...found.mappings.map((/** @type {ExplainedMapping} */ mapping) =>
-          h(
-            'li',
-            {},
-            h(
-              'button',
-              { type: 'button', class: 'link', onclick: () => explain(mapping.id) },
-              h('span', { class: 'dot', 'data-state': colourOf(mapping.sync_status) }),
-              h(
-                'span',
-                {},
-                mapping.title ??
-                  `${mapping.reservation_type} ${mapping.reservation_key ?? mapping.reservation_id}`,
-                mapping.sync_status !== 'synced' &&
-                  h('span', { class: 'sub' }, ` – ${statusWords(mapping.sync_status)}`),
-              ),
-            ),
-            h('span', {}, span(mapping.starts_at, mapping.ends_at)),
-          ),
-        ),
-        found.total === 0 && h('li', {}, h('span', {}, say('room.noReservation'))),
-        found.total > found.count &&
-          h('li', {}, h('span', {}, say('list.rest', { n: found.total - found.count }))),
-      ),
-    );
-
-  /** @param {Room} room @param {HTMLElement} list */
-  function showRoom(room, list) {
-    const now = Date.now();
-    const state = stateOf(room, sides());
-    const at = (/** @type {string | null} */ time) =>
-      time === null ? null : `${distance(time, now)} (${fullTime(time)})`;
-    const subscribed = (/** @type {string | null} */ until) =>
-      until === null ? say('room.polled') : say('room.subscribed', { time: fullTime(until) });
-    const doing = (/** @type {string} */ what) => () =>
-      act(() => post(`/rooms/${room.resource_id}/${what}`)).then(() => openRoom(room.resource_id, true));
+  /** @param {Room} room @param {Mappings} found */
+  function showRoom(room, found) {
+    const { resource_id: resource } = room;
+    const reopen = () => openRoom(resource, true);
+    /** @param {'pause' | 'resume' | 'resync' | 'claim'} command */
+    const run = (command) => act(() => post(`/rooms/${resource}/${command}`)).then(reopen);
     sheetOfRoom.show(
       nameOf(room),
-      `${room.outlook_item_id} · ${say('resource', { id: String(room.resource_key ?? room.resource_id) })}`,
+      `${room.outlook_item_id} · ${say('resource', { id: String(room.resource_key ?? resource) })}`,
       h(
         'section',
         {},
-        h(
-          'div',
-          { class: 'box', 'data-state': state.state },
-          h('p', {}, h('strong', {}, state.word)),
-          room.error !== null && h('p', {}, heard(room.error)),
-          room.hint !== null && h('p', { class: 'hint' }, heard(room.hint)),
-        ),
+        stateBox(room, sides()),
         h('br'),
-        pairs([
-          [say('rooms.direction'), named('direction', room.sync_direction)],
-          [
-            say('rooms.due'),
-            room.due === 0
-              ? say('nothing')
-              : `${counted(room.due, 'change')}, ${say('figure.oldest', { length: duration(room.lag_ms) })}`,
-          ],
-          [say('room.Held'), room.held === 0 ? null : counted(room.held, 'removal')],
-          [say('room.claimedBy'), room.claimed_by],
-          [say('room.Failed'), room.failed === 0 ? null : counted(room.failed, 'reservation')],
-          [say('room.Conflicts'), room.conflicts === 0 ? null : number(room.conflicts)],
-          [say('lastSync'), at(room.last_sync_at) ?? say('never')],
-          [say('room.retry'), at(room.throttled_until ?? room.retry_at)],
-          [say('rooms.poll'), room.active === 1 ? at(room.pull_due_at) : null],
-          [say('rooms.ends'), room.active === 1 ? subscribed(room.subscription_expires_at) : null],
-          [say('room.compared'), at(room.baselined_at) ?? say('room.notYet')],
-        ]),
+        facts(room),
         h('br'),
-        h(
-          'div',
-          { class: 'actions' },
-          h('button', { type: 'button', onclick: () => calendar(room.resource_id) }, say('calendar.week')),
-          room.active === 1
-            ? actionButton(say('room.pause'), doing('pause'))
-            : actionButton(say('room.resume'), doing('resume'), 'primary'),
-          room.active === 1 && actionButton(say('room.resync'), doing('resync')),
-          room.claimed_by !== null && actionButton(say('room.claim'), doing('claim')),
-        ),
+        actions(room, { run, calendar: () => calendar(resource) }),
       ),
-      settingsOf(room, (own) =>
-        act(() => patch(`/rooms/${room.resource_id}`, own)).then(() => openRoom(room.resource_id, true)),
-      ),
-      list,
+      settingsOf(room, (own) => act(() => patch(`/rooms/${resource}`, own)).then(reopen)),
+      reservations(found, explain),
       history.section,
     );
   }
 
   return {
     openRoom: (/** @type {number} */ resource) => void openRoom(resource),
-    /** Reads the room once more that is open, so that a sheet that stays open tells the truth. */
+    /** Reads the open room again, so that an open sheet stays current. */
     async refresh() {
       if (opened !== null && sheetOfRoom.dialog.open) await openRoom(opened, true);
     },
   };
+}
+
+/** @param {Room} room @param {Stats | null} stats */
+function stateBox(room, stats) {
+  const { state, word } = stateOf(room, stats);
+  return h(
+    'div',
+    { class: 'box', 'data-state': state },
+    h('p', {}, h('strong', {}, word)),
+    room.error !== null && h('p', {}, translated(room.error)),
+    room.hint !== null && h('p', { class: 'hint' }, translated(room.hint)),
+  );
+}
+
+/** @param {Room} room */
+function facts(room) {
+  const now = Date.now();
+  const active = room.active === 1;
+  const at = (/** @type {string | null} */ time) =>
+    time === null ? null : `${distance(time, now)} (${fullTime(time)})`;
+  const due = () =>
+    `${counted(room.due, 'change')}, ${say('figure.oldest', { length: duration(room.lag_ms) })}`;
+  return pairs([
+    [say('rooms.direction'), named('direction', room.sync_direction)],
+    [say('rooms.due'), room.due === 0 ? say('nothing') : due()],
+    [say('room.Held'), room.held === 0 ? null : counted(room.held, 'removal')],
+    [say('room.claimedBy'), room.claimed_by],
+    [say('room.Failed'), room.failed === 0 ? null : counted(room.failed, 'reservation')],
+    [say('room.Conflicts'), room.conflicts === 0 ? null : number(room.conflicts)],
+    [say('lastSync'), at(room.last_sync_at) ?? say('never')],
+    [say('room.retry'), at(room.throttled_until ?? room.retry_at)],
+    [say('rooms.poll'), active ? at(room.pull_due_at) : null],
+    [say('rooms.ends'), active ? subscription(room.subscription_expires_at) : null],
+    [say('room.compared'), at(room.baselined_at) ?? say('room.notYet')],
+  ]);
+}
+
+/** @param {string | null} until */
+const subscription = (until) =>
+  until === null ? say('room.polled') : say('room.subscribed', { time: fullTime(until) });
+
+/**
+ * @param {Room} room
+ * @param {{ run: (command: 'pause' | 'resume' | 'resync' | 'claim') => Promise<void>, calendar: () => void }} actions
+ */
+function actions({ active, claimed_by: claimedBy }, { run, calendar }) {
+  const isActive = active === 1;
+  return h(
+    'div',
+    { class: 'actions' },
+    h('button', { type: 'button', onclick: calendar }, say('calendar.week')),
+    isActive
+      ? actionButton(say('room.pause'), () => run('pause'))
+      : actionButton(say('room.resume'), () => run('resume'), 'primary'),
+    isActive && actionButton(say('room.resync'), () => run('resync')),
+    claimedBy !== null && actionButton(say('room.claim'), () => run('claim')),
+  );
+}
+
+/** @param {Mappings} found @param {(mapping: number) => void} explain */
+const reservations = ({ total, count, mappings }, explain) =>
+  h(
+    'section',
+    {},
+    h('h3', {}, `${say('Reservations')} `, h('span', { class: 'count' }, number(total))),
+    h(
+      'ol',
+      { class: 'plain-list' },
+      ...mappings.map((mapping) => reservationRow(mapping, explain)),
+      total === 0 && h('li', {}, h('span', {}, say('room.noReservation'))),
+      total > count && h('li', {}, h('span', {}, say('list.rest', { n: total - count }))),
+    ),
+  );
+
+/** @param {ExplainedMapping} mapping @param {(mapping: number) => void} explain */
+function reservationRow(mapping, explain) {
+  const { id, sync_status: status } = mapping;
+  return h(
+    'li',
+    {},
+    h(
+      'button',
+      { type: 'button', class: 'link', onclick: () => explain(id) },
+      h('span', { class: 'dot', 'data-state': colourOf(status) }),
+      h(
+        'span',
+        {},
+        titleOf(mapping),
+        status !== 'synced' && h('span', { class: 'sub' }, ` – ${statusWords(status)}`),
+      ),
+    ),
+    h('span', {}, span(mapping.starts_at, mapping.ends_at)),
+  );
 }

@@ -1,5 +1,5 @@
 /**
- * How a room stands, in one word and one colour. A room with one reservation that is not equal is not equal. Pure.
+ * The state of a room as a word and a colour. One reservation that is not equal decides the state of the room. Pure.
  * @import { Room, State, Stats } from './shapes.ts'
  */
 import { named } from './language.js';
@@ -26,8 +26,7 @@ export const nameOf = (room) => room.outlook_item_name ?? room.outlook_item_id;
 
 /**
  * @param {Room} room
- * @param {Stats | null} stats what is known of both sides: while Outlook is away nothing works, while nothing may be
- *   written all is planned only
+ * @param {Stats | null} stats during an outage of Outlook due rooms are waiting; before the first write rooms are planned only
  */
 export function stateOf(room, stats) {
   const name = nameOfState(room, stats);

@@ -1,6 +1,6 @@
 /**
- * The rooms: state, direction, lag, last sync, next look, end of the subscription. Sorted, filtered and searched here;
- * a thousand rooms are a thousand short objects, of which a page is shown.
+ * The rooms: state, direction, lag, last sync, next poll, end of the subscription. They are sorted, filtered and searched
+ * in the browser; a limited number is shown.
  * @import { Room, State, Stats } from './shapes.ts'
  */
 import { byId, fill, h, keep, setText } from './dom.js';
@@ -133,22 +133,22 @@ export function createRooms({ open }) {
   }
 
   return {
-    /** @param {readonly Room[]} now @param {Stats | null} standing */
-    show(now, standing) {
-      const key = JSON.stringify([standing?.start.writes, standing?.outages.outlook !== null]);
+    /** @param {readonly Room[]} now @param {Stats | null} current */
+    show(now, current) {
+      const key = JSON.stringify([current?.start.writes, current?.outages.outlook !== null]);
       if (now === rooms && key === drawn) return;
       drawn = key;
       rooms = now;
-      stats = standing;
+      stats = current;
       draw();
     },
   };
 }
 
-/** When it is due: what is overdue is due now. @param {string | null} at @param {number} now */
+/** The time until a poll; an overdue one is due now. @param {string | null} at @param {number} now */
 const soon = (at, now) => (at !== null && Date.parse(at) < now ? say('distance.now') : distance(at, now));
 
-/** For how long it lasts. @param {string} at @param {number} now */
+/** The remaining time. @param {string} at @param {number} now */
 const left = (at, now) =>
   Date.parse(at) > now
     ? say('distance.left', { length: duration(Date.parse(at) - now, 0) })
@@ -157,9 +157,9 @@ const left = (at, now) =>
 /**
  * @param {Room} first
  * @param {(resource: number) => void} open
- * @param {() => Stats | null} standing
+ * @param {() => Stats | null} current
  */
-function row(first, open, standing) {
+function row(first, open, current) {
   const cells = columns.map(({ kind }) => h('td', { class: kind }));
   const dot = h('span', { class: 'dot' });
   const word = h('span');
@@ -172,7 +172,7 @@ function row(first, open, standing) {
     /** @param {Room} room */
     update(room) {
       const now = Date.now();
-      const state = stateOf(room, standing());
+      const state = stateOf(room, current());
       element.dataset['state'] = state.state;
       element.className = room.active === 1 ? '' : 'off';
       setText(word, state.word);

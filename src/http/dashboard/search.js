@@ -1,12 +1,12 @@
 /**
- * What was found of what was typed; each leads to its explanation.
+ * The results of a search; each opens the history of its reservation.
  * @import { Search, SearchResult } from './shapes.ts'
  */
 import { get } from './api.js';
 import { sheet } from './dialogs.js';
 import { h } from './dom.js';
-import { counted } from './format.js';
-import { heard } from './heard.js';
+import { counted, titleOf } from './format.js';
+import { translated } from './translate.js';
 import { say } from './language.js';
 import { colourOf, statusWords } from './statuses.js';
 import { spanIn } from './zone.js';
@@ -29,7 +29,7 @@ export function createSearch({ go }) {
       h(
         'section',
         {},
-        remark !== null && h('p', { class: 'hint' }, heard(remark)),
+        remark !== null && h('p', { class: 'hint' }, translated(remark)),
         total === 0 && h('p', {}, say('search.empty')),
         h(
           'ol',
@@ -43,9 +43,7 @@ export function createSearch({ go }) {
 
   /** @param {SearchResult} one @param {string} zone */
   function row(one, zone) {
-    const name =
-      one.title ??
-      `${one.reservation_type ?? say('event')} ${one.reservation_key ?? one.reservation_id ?? ''}`;
+    const name = titleOf(one);
     const id = one.mapping_id;
     return h(
       'li',

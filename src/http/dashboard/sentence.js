@@ -1,6 +1,6 @@
 /**
- * The sentence on top, what else is wrong below it, and the same for who hears the page instead of seeing it: that is
- * told anew only when it says something else, not whenever a second has gone by.
+ * The sentence at the top with further problems below it, and a version for screen readers, which is announced again only
+ * when its text changes, not each second.
  * @import { Known } from './shapes.ts'
  */
 import { byId, fill, h, setText } from './dom.js';
@@ -19,7 +19,7 @@ export function showSentence(known) {
       ? `${say('title.equal')} – ${say('title')}`
       : `${text.replace(/[\u2068\u2069]/g, '').slice(0, 60)} – ${say('title')}`;
   byId('signin', HTMLAnchorElement).hidden = known.trouble?.kind !== 'signed-out';
-  // what is shown below was heard before the answers stopped
+  // the rest of the page is from the last answer
   byId('content', HTMLElement).toggleAttribute('data-stale', known.trouble !== null);
   const list = byId('also', HTMLUListElement);
   const texts = also.map((finding) => finding.text).join('\n');

@@ -1,4 +1,4 @@
-/** What the API answers, as far as the page reads it. Times are ISO 8601 texts. */
+/** The parts of the API's answers that the page reads. Times are ISO 8601 texts. */
 
 export type State = 'good' | 'busy' | 'warn' | 'bad' | 'away';
 
@@ -92,7 +92,7 @@ export interface ExplainedMapping extends Mapping {
   room?: string;
 }
 
-/** Where it stands, and what each side shows now. */
+/** The current state of a mapping, with both sides. */
 export interface Standing {
   room: string;
   paused: boolean;
@@ -110,7 +110,7 @@ export interface Step {
   at: string;
   action: string;
   reason: string | null;
-  /** The reason as people say it, with old and new of what changed; empty: none. */
+  /** The reason as a text, with old and new values of a change; empty: none. */
   why: string;
   who: string | null;
   latency_ms: number | null;
@@ -133,7 +133,7 @@ export interface Curve {
   count: number;
   p50_ms: number | null;
   p95_ms: number | null;
-  /** Brought over by a backfill, and in no other figure. */
+  /** Changes of a backfill, included in no other figure. */
   backfilled: number;
   histogram: { le_ms: number | null; count: number }[];
   curve: { at: string; count: number; p50_ms: number | null; p95_ms: number | null }[];
@@ -316,23 +316,23 @@ export interface Plan {
   rooms: PlannedRoom[];
 }
 
-/** Everything the page knows; null: not known yet, or the endpoint is not there. */
+/** All data of the page; null: not read yet, or the endpoint does not exist. */
 export interface Known {
   stats: Stats | null;
   rooms: Room[];
-  /** The rooms were read: that there are none is known. */
+  /** The rooms have been read, so an empty list means that there are none. */
   roomsRead: boolean;
   ready: Ready | null;
   errors: { total: number; mappings: (Mapping & { room: string })[] };
   pending: { total: number; items: Mapping[] };
   conflicts: Conflict[] | null;
   alerts: Alert[] | null;
-  /** Of 24 hours, and of the last one. */
+  /** Of 24 hours and of the last hour. */
   latency: Latency | null;
   hour: Latency | null;
   lines: Line[];
   removals: Map<number, Removal[]>;
-  /** Why the page has no answer, and since when. */
+  /** The reason why the page gets no answer, and since when. */
   trouble: { kind: 'signed-out' | 'daemon' | 'api'; error: string; hint: string; since: number } | null;
-  heardAt: number;
+  answeredAt: number;
 }

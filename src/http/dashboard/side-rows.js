@@ -1,5 +1,5 @@
 /**
- * Both sides of one reservation beside each other, a row for each field, what differs marked.
+ * Both sides of one reservation next to each other, a row for each field, with differences marked.
  * @import { Side } from './shapes.ts'
  */
 import { h } from './dom.js';

@@ -1,5 +1,5 @@
 /**
- * The states of one reservation in one room, in their colours and in words.
+ * The sync states of one reservation in one room as colour and text.
  * @import { State } from './shapes.ts'
  */
 import { named } from './language.js';

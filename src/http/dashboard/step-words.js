@@ -2,7 +2,7 @@
  * One line of the log as a sentence. Pure.
  * @import { Step } from './shapes.ts'
  */
-import { heard } from './heard.js';
+import { translated } from './translate.js';
 import { named, say } from './language.js';
 
 /** @param {Pick<Step, 'action' | 'reason' | 'who' | 'latency_ms' | 'call_ms' | 'why'>} step */
@@ -11,5 +11,5 @@ export function stepWords({ action, reason, who, latency_ms: latencyMs, call_ms:
   const took = latencyMs === null ? '' : `, ${say('step.took', { ms: String(Math.round(latencyMs)) })}`;
   const call =
     callMs === null || callMs === 0 ? '' : ` (${say('step.call', { ms: String(Math.round(callMs)) })})`;
-  return `${named('step', action)}${took}${call}${why === '' ? '' : `: ${heard(why)}`}.`;
+  return `${named('step', action)}${took}${call}${why === '' ? '' : `: ${translated(why)}`}.`;
 }

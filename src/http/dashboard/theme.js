@@ -1,4 +1,4 @@
-/** Light, dark, or as the system has it; remembered in this browser. */
+/** Light, dark, or the system's theme; stored in this browser. */
 import { byId, setText } from './dom.js';
 import { say } from './language.js';
 
@@ -9,7 +9,7 @@ const labels = {
   dark: `☾ ${say('theme.dark')}`,
 };
 
-/** @param {() => void} changed what is drawn on a canvas must be drawn again */
+/** @param {() => void} changed redraws canvases */
 export function createTheme(changed) {
   const button = byId('theme', HTMLButtonElement);
   let theme = order.find((one) => one === read()) ?? 'auto';
@@ -27,7 +27,7 @@ export function createTheme(changed) {
     try {
       localStorage.setItem('theme', theme);
     } catch {
-      // a browser that remembers nothing still switches
+      // without storage the choice lasts until the page is closed
     }
     apply();
   });

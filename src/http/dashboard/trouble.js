@@ -1,16 +1,16 @@
 /**
- * What needs a person besides brake and conflicts: what could not be brought over, rooms that are refused, alerts.
- * Each with its reason and its repair.
+ * Everything that needs attention besides brake and conflicts: failed reservations, refused rooms, alerts. Each with its
+ * reason and its repair.
  * @import { Alert, Mapping, Room } from './shapes.ts'
  */
 import { post } from './api.js';
-import { actionButton, byId, fill, h, keep, setText } from './dom.js';
-import { counted, distance, ended, span } from './format.js';
-import { heard } from './heard.js';
+import { actionButton, byId, fill, h, keep, scrollTable, setText } from './dom.js';
+import { counted, distance, ended, span, titleOf } from './format.js';
+import { translated } from './translate.js';
 import { named, say } from './language.js';
 import { nameOf } from './room-state.js';
 
-/** What is done on this page needs no call of the API. */
+/** Alerts that are handled on this page; the hint of the API names a call instead. */
 const here = ['brake', 'items-in-error', 'conflicts', 'error-rate', 'room-failing'];
 
 /**
@@ -36,8 +36,8 @@ export function createTrouble({ act, explain, openRoom }) {
     key: `room ${room.id}`,
     title: nameOf(room),
     sub: room.outlook_item_id,
-    error: room.error === null ? say('trouble.refused') : heard(room.error),
-    hint: heard(room.hint ?? ''),
+    error: room.error === null ? say('trouble.refused') : translated(room.error),
+    hint: translated(room.hint ?? ''),
     action: say('tryAgain'),
     act: () => post(`/rooms/${room.resource_id}/resync`),
     open: () => openRoom(room.resource_id),
@@ -46,11 +46,10 @@ export function createTrouble({ act, explain, openRoom }) {
   /** @param {Mapping & { room: string }} mapping @returns {Failure} */
   const ofMapping = (mapping) => ({
     key: `mapping ${mapping.id}`,
-    title:
-      mapping.title ?? `${mapping.reservation_type} ${mapping.reservation_key ?? mapping.reservation_id}`,
+    title: titleOf(mapping),
     sub: `${mapping.room} · ${span(mapping.starts_at, mapping.ends_at)}`,
-    error: mapping.error_message === null ? ended(say('noReason')) : heard(mapping.error_message),
-    hint: mapping.hint === null ? say('trouble.hint') : heard(mapping.hint),
+    error: mapping.error_message === null ? ended(say('noReason')) : translated(mapping.error_message),
+    hint: mapping.hint === null ? say('trouble.hint') : translated(mapping.hint),
     action: say('tryAgain'),
     act: () =>
       post(`/sync/item/${mapping.reservation_type}/${mapping.reservation_id}/${mapping.resource_id}`),
@@ -61,7 +60,7 @@ export function createTrouble({ act, explain, openRoom }) {
   function alertRow(first) {
     const message = h('span', { class: 'message' });
     const room = first.resource_id;
-    const look =
+    const openButton =
       room === null
         ? null
         : h('button', { type: 'button', class: 'small', onclick: () => openRoom(room) }, say('trouble.room'));
@@ -78,15 +77,15 @@ export function createTrouble({ act, explain, openRoom }) {
       h('span', { class: 'dot' }),
       message,
       since,
-      look,
+      openButton,
       acknowledge,
     );
     return {
       element,
       /** @param {Alert} alert */
       update(alert) {
-        const hint = here.includes(alert.type) ? named('here', alert.type) : heard(alert.hint ?? '');
-        setText(message, `${heard(alert.message)} ${hint}`.trim());
+        const hint = here.includes(alert.type) ? named('here', alert.type) : translated(alert.hint ?? '');
+        setText(message, `${translated(alert.message)} ${hint}`.trim());
         setText(since, distance(alert.created_at, Date.now()));
       },
     };
@@ -128,11 +127,7 @@ function table(place, act) {
     'section',
     { class: 'panel', 'data-state': 'bad' },
     h('header', {}, title),
-    h(
-      'div',
-      { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': say('trouble.list') },
-      h('table', { class: 'table errors' }, h('thead', {}, h('tr', {}, ...heads)), body),
-    ),
+    scrollTable({ 'aria-label': say('trouble.list') }, heads, body, 'errors'),
     more,
   );
 

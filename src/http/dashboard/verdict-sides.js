@@ -1,11 +1,10 @@
 /**
- * What the sentence says of the two sides and of the daemon itself: whether they are there, and whether anything may be
- * written yet. Pure.
+ * Findings about the two sides and the daemon: whether they answer, and whether writing has been confirmed. Pure.
  * @import { Known } from './shapes.ts'
  * @import { Finding } from './verdict.js'
  */
 import { distance, ended, hourOfDay, timeOfDay } from './format.js';
-import { heard } from './heard.js';
+import { translated } from './translate.js';
 import { say } from './language.js';
 
 /**
@@ -13,10 +12,12 @@ import { say } from './language.js';
  * @param {number} now
  * @returns {Finding[]}
  */
-export function unreachable({ trouble, heardAt }, now) {
+export function unreachable({ trouble, answeredAt }, now) {
   if (trouble === null) return [];
   const stale =
-    heardAt === 0 ? '' : ` ${say('away.stale', { time: timeOfDay(heardAt), ago: ago(heardAt, now) })}`;
+    answeredAt === 0
+      ? ''
+      : ` ${say('away.stale', { time: timeOfDay(answeredAt), ago: ago(answeredAt, now) })}`;
   if (trouble.kind === 'signed-out')
     return [{ state: 'away', text: say('away.signedOut'), detail: say('away.signIn') }];
   if (trouble.kind === 'daemon')
@@ -46,15 +47,15 @@ export function sides({ stats, ready }) {
         time: hourOfDay(outages.booking.since),
       }),
       detail: outages.booking.refused
-        ? `${ended(heard(outages.booking.error))} ${heard(outages.booking.hint ?? '')}`.trim()
-        : heard(outages.booking.hint ?? outages.booking.error),
+        ? `${ended(translated(outages.booking.error))} ${translated(outages.booking.hint ?? '')}`.trim()
+        : translated(outages.booking.hint ?? outages.booking.error),
       alerts: ['booking-outage'],
     });
   if (outages.outlook !== null)
     found.push({
       state: 'bad',
       text: say('outage.outlook', { time: hourOfDay(outages.outlook.since) }),
-      detail: `${ended(heard(outages.outlook.error))} ${say('outage.outlook.wait', { n: queue.due })}`,
+      detail: `${ended(translated(outages.outlook.error))} ${say('outage.outlook.wait', { n: queue.due })}`,
       alerts: ['outlook-outage', 'credential-refused'],
     });
   const capture = ready?.checks['capture'];
@@ -62,14 +63,14 @@ export function sides({ stats, ready }) {
     found.push({
       state: 'bad',
       text: say('capture.broken'),
-      detail: `${ended(capture.problems.map(heard).join('; '))} ${heard(ready?.hint ?? '')}`.trim(),
+      detail: `${ended(capture.problems.map(translated).join('; '))} ${translated(ready?.hint ?? '')}`.trim(),
       alerts: ['capture-broken'],
     });
   if (!listener.heard && outages.booking === null)
     found.push({
       state: 'warn',
       text: say('listener.silent'),
-      detail: `${say('listener.silent.hint')} ${heard(listener.reason ?? '')}`.trim(),
+      detail: `${say('listener.silent.hint')} ${translated(listener.reason ?? '')}`.trim(),
       alerts: ['listen-silent'],
     });
   return found;
@@ -90,7 +91,7 @@ export function notYet({ stats }) {
           detail: say('start.shadow.hint'),
         }
       : stats.start.hold !== null
-        ? { state: 'bad', text: heard(stats.start.hold.why), detail: heard(stats.start.hold.hint) }
+        ? { state: 'bad', text: translated(stats.start.hold.why), detail: translated(stats.start.hold.hint) }
         : {
             state: 'busy',
             text: say('start.plan'),

@@ -1,10 +1,10 @@
 /**
- * The sentence on top: what is worst, in one sentence, and what to do; the rest follows in short. Pure.
+ * The sentence at the top: the worst problem and its repair; further problems follow in short. Pure.
  * @import { Known, Mapping, Removal, Room, State } from './shapes.ts'
  */
 import { conflictWords } from './conflict-words.js';
 import { counted, distance, duration, ended, listed, name, seconds } from './format.js';
-import { heard } from './heard.js';
+import { translated } from './translate.js';
 import { say } from './language.js';
 import { nameOf, stateOf } from './room-state.js';
 import { notYet, sides, unreachable } from './verdict-sides.js';
@@ -12,16 +12,16 @@ import { notYet, sides, unreachable } from './verdict-sides.js';
 /** @type {Record<State, number>} */
 const severity = { away: 0, bad: 1, warn: 2, busy: 3, good: 4 };
 
-/** What maps the first room. */
+/** Maps the first room. */
 const firstRow =
   "INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id, outlook_item_name, active) VALUES (123, 'room@example.org', 'Conference Room A', 1);";
 
-/** A change that is younger is on its way, not stuck. */
+/** A younger change is not stuck. */
 const patienceMs = 10_000;
 
 /**
- * `spoken`: the same for who hears it, without what changes from second to second; absent: the text.
- * `alerts`: the types of alerts that say the same.
+ * `spoken`: the version for screen readers, without values that change each second; absent: the text.
+ * `alerts`: the types of alerts about the same problem.
  * @typedef {{ state: State, text: string, detail: string, spoken?: string, alerts?: readonly string[] }} Finding
  */
 
@@ -32,18 +32,18 @@ const patienceMs = 10_000;
  */
 export function verdict(known, now) {
   const findings = [...unreachable(known, now)];
-  // what was known before the daemon went away is not said of now
+  // older answers say nothing about the present state
   if (known.trouble === null && known.stats !== null) {
     findings.push(
       ...sides(known),
       ...notYet(known),
-      ...waitingForPerson(known),
-      // before anything is written nothing is late
+      ...needingAttention(known),
+      // before the first write nothing is late
       ...(known.stats.start.writes ? [...waiting(known, now), ...starting(known)] : []),
     );
     findings.push(...alerts(known, findings));
   }
-  // the worst on top; what is equally bad stays in the order of above
+  // a stable sort: equally severe findings stay in this order
   const [worst, ...also] = findings.toSorted((a, b) => severity[a.state] - severity[b.state]);
   if (worst !== undefined) return { ...worst, also: also.slice(0, 6) };
   if (known.stats === null || !known.roomsRead)
@@ -55,7 +55,7 @@ export function verdict(known, now) {
  * @param {Known} known
  * @returns {Finding[]}
  */
-function waitingForPerson({ stats, rooms, removals, conflicts, errors: failed }) {
+function needingAttention({ stats, rooms, removals, conflicts, errors: failed }) {
   /** @type {Finding[]} */
   const found = [];
   const held = rooms.filter((room) => room.health === 'held');
@@ -77,7 +77,7 @@ function waitingForPerson({ stats, rooms, removals, conflicts, errors: failed })
         rooms: counted(refused.length, 'room'),
         names: listed(refused.map((room) => name(nameOf(room)))),
       }),
-      detail: heard(refused[0]?.hint ?? refused[0]?.error ?? ''),
+      detail: translated(refused[0]?.hint ?? refused[0]?.error ?? ''),
       alerts: ['room-refused'],
     });
   const errors = stats?.statistics.summary['error'] ?? 0;
@@ -88,7 +88,7 @@ function waitingForPerson({ stats, rooms, removals, conflicts, errors: failed })
       detail: firstOf(failed.mappings),
       alerts: ['items-in-error'],
     });
-  // the list has its bound, the rooms know of all
+  // the list of the API is limited, the counts of the rooms are not
   const open = Math.max(conflicts?.length ?? 0, sum(rooms, 'conflicts'));
   if (open > 0)
     found.push({
@@ -129,7 +129,7 @@ function waiting({ stats, rooms, pending }, now) {
         names: listed(resting.map((room) => name(nameOf(room)))),
       }),
       detail: [
-        ended(heard(resting[0]?.error ?? '')),
+        ended(translated(resting[0]?.error ?? '')),
         next.length > 0 ? say('resting.retry', { when: distance(next.toSorted()[0] ?? null, now) }) : '',
       ]
         .join(' ')
@@ -156,7 +156,7 @@ function waiting({ stats, rooms, pending }, now) {
 }
 
 /**
- * Rooms that were never compared: of them nobody knows whether both sides are equal.
+ * Rooms without a full scan: whether both sides are equal is unknown.
  * @param {Known} known
  * @returns {Finding[]}
  */
@@ -185,8 +185,8 @@ function firstOf([first]) {
   return say('failed.first', {
     title: name(first.title ?? String(first.reservation_type)),
     room: name(first.room),
-    error: ended(first.error_message === null ? say('noReason') : heard(first.error_message)),
-    hint: first.hint === null ? say('failed.hint') : heard(first.hint),
+    error: ended(first.error_message === null ? say('noReason') : translated(first.error_message)),
+    hint: first.hint === null ? say('failed.hint') : translated(first.hint),
   });
 }
 
@@ -196,24 +196,24 @@ function reasonOf(items) {
   return failed === undefined
     ? say('stuck.which')
     : say('stuck.why', {
-        error: heard(failed.error_message ?? ''),
+        error: translated(failed.error_message ?? ''),
         times: counted(failed.attempt, 'time'),
       });
 }
 
 /**
- * An alert says what the rest of the page may not know. What the page says already, and as gravely, is not said twice.
+ * Alerts about problems that no other finding of at least the same severity covers.
  * @param {Known} known
- * @param {readonly Finding[]} said
+ * @param {readonly Finding[]} others
  * @returns {Finding[]}
  */
-function alerts({ alerts: open }, said) {
+function alerts({ alerts: open }, others) {
   return (open ?? [])
     .filter((alert) => (alert.acknowledged_at ?? null) === null)
     .map((alert) => ({ type: alert.type, finding: findingOf(alert) }))
     .filter(
       ({ type, finding }) =>
-        !said.some(
+        !others.some(
           ({ alerts: same = [], state }) => same.includes(type) && severity[state] <= severity[finding.state],
         ),
     )
@@ -221,10 +221,10 @@ function alerts({ alerts: open }, said) {
 }
 
 /** @param {import('./shapes.ts').Alert} alert @returns {Finding} */
-const findingOf = ({ severity: grave, message, hint }) => ({
-  state: grave === 'critical' ? 'bad' : 'warn',
-  text: heard(message),
-  detail: heard(hint ?? ''),
+const findingOf = ({ severity: level, message, hint }) => ({
+  state: level === 'critical' ? 'bad' : 'warn',
+  text: translated(message),
+  detail: translated(hint ?? ''),
 });
 
 /**

@@ -1,20 +1,20 @@
-/** Times on the wall clock of the booking system, whatever the browser's zone is. */
+/** Times in the time zone of the booking system, independent of the browser's. */
 import { locale, say } from './language.js';
 
 /** @param {string} zone @param {Intl.DateTimeFormatOptions} options */
 const format = (zone, options) => new Intl.DateTimeFormat(locale(), { timeZone: zone, ...options });
 
-/** A moment on the wall clock of the zone, as an input takes it: `2031-01-05T16:00`. @param {string} zone @param {Date} at */
+/** An instant as local time of the zone, in the format of an input: `2031-01-05T16:00`. @param {string} zone @param {Date} at */
 export const wallIn = (zone, at) =>
   new Intl.DateTimeFormat('sv-SE', { timeZone: zone, dateStyle: 'short', timeStyle: 'short' })
     .format(at)
     .replace(' ', 'T');
 
-/** The instant at which the wall clock of the zone shows that; the first of two, where it is shown twice. @param {string} zone @param {string} wall */
+/** The instant of a local time in the zone; the first of two in the repeated hour. @param {string} zone @param {string} wall */
 export function instantIn(zone, wall) {
   const asked = Date.parse(`${wall}:00Z`);
   const shown = (/** @type {number} */ at) => Date.parse(`${wallIn(zone, new Date(at))}:00Z`);
-  // the offset just before and just after may differ: of both guesses the one that shows it
+  // around a change of the clock two offsets are possible: the correct one gives the local time back
   const guesses = [asked - 86_400_000, asked + 86_400_000].map((near) => asked - (shown(near) - near));
   return new Date(guesses.find((at) => shown(at) === asked) ?? guesses[0] ?? asked).toISOString();
 }

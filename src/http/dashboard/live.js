@@ -1,9 +1,9 @@
-/** The live line: facts as the daemon tells them. Closed while the page is hidden, opened again whatever happened. */
+/** Live facts of the daemon as server-sent events. Closed while the page is hidden; opened again after any failure. */
 import { byId, setText } from './dom.js';
 import { say } from './language.js';
 
-const comeBackMs = 3_000;
-/** What a person may want to see; what schedules do is not among it. */
+const reconnectMs = 3_000;
+/** Facts of interest to users; without those of schedules. */
 const facts = [
   'pushed',
   'pulled',
@@ -32,7 +32,7 @@ const facts = [
 ];
 
 /** @param {{ onFact: (fact: Record<string, any>) => void, onOpen: () => void }} options */
-export function createLine({ onFact, onOpen }) {
+export function createLive({ onFact, onOpen }) {
   const sign = byId('line', HTMLSpanElement);
   /** @type {EventSource | null} */
   let source = null;
@@ -40,7 +40,7 @@ export function createLine({ onFact, onOpen }) {
   let retry;
 
   /** @param {'on' | 'lost' | 'off'} state @param {string} text */
-  function tell(state, text) {
+  function showState(state, text) {
     sign.dataset['state'] = state;
     setText(sign, text);
   }
@@ -52,18 +52,18 @@ export function createLine({ onFact, onOpen }) {
     if (document.hidden) return;
     const line = (source = new EventSource('/live'));
     line.addEventListener('open', () => {
-      tell('on', say('line.on'));
+      showState('on', say('line.on'));
       onOpen();
     });
     line.addEventListener('error', () => {
-      tell('lost', say('line.lost'));
-      // after a refusal the browser gives up by itself
-      if (line.readyState === EventSource.CLOSED && line === source) retry = setTimeout(open, comeBackMs);
+      showState('lost', say('line.lost'));
+      // after an error status the browser does not reconnect by itself
+      if (line.readyState === EventSource.CLOSED && line === source) retry = setTimeout(open, reconnectMs);
     });
-    const hear = (/** @type {MessageEvent<string>} */ { data }) => {
+    const receive = (/** @type {MessageEvent<string>} */ { data }) => {
       onFact(JSON.parse(data));
     };
-    for (const name of facts) line.addEventListener(name, hear);
+    for (const name of facts) line.addEventListener(name, receive);
   }
 
   document.addEventListener('visibilitychange', open);

@@ -1,16 +1,16 @@
 /**
- * What the server says, in the page's language. The API speaks English, as do bridge_log and the alerts; each of its
- * sentences that the page knows stands under `server.…` in en.json as the server says it and in nb.json in Norwegian. A
- * sentence that is not known (words of Graph, of PostgreSQL, of an adapter) is shown as it came.
+ * Texts of the server in the page's language. The API, bridge_log and the alerts are in English; each of their sentences is
+ * a message `server.…`, with the server's text in en.json and its translation in nb.json. An unknown text (of Graph, of
+ * PostgreSQL, of an adapter) is shown unchanged.
  */
 import en from './en.json' with { type: 'json' };
 import { languageInUse, say } from './language.js';
 
 /** @typedef {import('./language.js').Key} Key */
 
-/** Their values are sentences of the server themselves. */
+/** Placeholders with texts of the server, which are translated too. */
 const quoted = new Set(['why', 'error', 'reason', 'what', 'fields', 'how', 'hint', 'fromTime', 'toTime']);
-/** What may stand for a placeholder, where that is not any text. @type {Record<string, string>} */
+/** Values that a placeholder accepts, where that is not any text. @type {Record<string, string>} */
 const shapes = {
   ...Object.fromEntries(
     ['n', 'id', 'minutes', 'days', 'seconds', 'share', 'failed', 'items'].map((name) => [name, '\\d+']),
@@ -33,7 +33,7 @@ function pattern(form) {
   return new RegExp(`^${source}$`, 's');
 }
 
-/** What says most of its own comes first: of two that fit, the other one only has the wider placeholder. */
+/** The most literal text first: of two patterns that match, the other one only has the wider placeholder. */
 const patterns = Object.entries(en)
   .filter(([key, form]) => key.startsWith('server.') && typeof form === 'string')
   .map(([key, form]) => ({ key: /** @type {Key} */ (key), form: String(form) }))
@@ -45,53 +45,52 @@ function literal(form) {
   return form.replace(/\{\w+\}/g, '').length;
 }
 
-/** @param {string} text */
-export function heard(text) {
-  return languageInUse() === 'en' || text === '' ? text : translated(text, 0);
+/** The text of the server in the page's language. @param {string} text */
+export function translated(text) {
+  return languageInUse() === 'en' || text === '' ? text : translatedPart(text, 0);
 }
 
 /** @param {string} text @param {number} depth @returns {string} */
-function translated(text, depth) {
-  return whole(text, depth) ?? sentence(text, depth) ?? apart(text, depth);
-}
+const translatedPart = (text, depth) =>
+  matched(text, depth) ?? withoutFullStop(text, depth) ?? split(text, depth);
 
-/** What is quoted in a sentence has lost its full stop. @param {string} text @param {number} depth */
-const sentence = (text, depth) => whole(`${text}.`, depth)?.slice(0, -1) ?? null;
+/** A sentence quoted inside another one has lost its full stop. @param {string} text @param {number} depth */
+const withoutFullStop = (text, depth) => matched(`${text}.`, depth)?.slice(0, -1) ?? null;
 
-/** @param {string} text @param {number} depth */
-function whole(text, depth) {
+/** The translation of a text that has the form of one message as a whole. @param {string} text @param {number} depth */
+function matched(text, depth) {
   for (const { key, pattern: form } of patterns) {
     const found = form.exec(text);
     if (found === null) continue;
     const values = Object.entries(found.groups ?? {}).map(([name, value]) => [
       name,
-      quoted.has(name) && depth < deepest ? translated(value, depth + 1) : value,
+      quoted.has(name) && depth < deepest ? translatedPart(value, depth + 1) : value,
     ]);
     return say(key, Object.fromEntries(values));
   }
   return null;
 }
 
-/** Sentence by sentence, then part by part; what is known of it is said in the page's language. @param {string} text @param {number} depth */
-function apart(text, depth) {
+/** Translates sentence by sentence, then part by part; unknown parts stay. @param {string} text @param {number} depth */
+function split(text, depth) {
   if (depth >= deepest) return text;
   for (const separator of [/(?<=[.!?]) (?=[\p{Lu}«])/u, /; /, /, /]) {
     const parts = text.split(separator);
     if (parts.length < 2) continue;
-    const said = parts.map((part) => translated(part, depth + 1));
-    if (said.some((part, at) => part !== parts[at]))
-      return said.join(separator.source.startsWith('(') ? ' ' : separator.source);
+    const results = parts.map((part) => translatedPart(part, depth + 1));
+    if (results.some((part, at) => part !== parts[at]))
+      return results.join(separator.source.startsWith('(') ? ' ' : separator.source);
   }
-  return text.endsWith('.') ? (inside(text.slice(0, -1), depth) ?? text) : (field(text) ?? text);
+  return text.endsWith('.') ? (beforeFullStop(text.slice(0, -1), depth) ?? text) : (field(text) ?? text);
 }
 
-/** Without its full stop. @param {string} text @param {number} depth */
-function inside(text, depth) {
-  const said = translated(text, depth + 1);
-  return said === text ? null : `${said}.`;
+/** @param {string} text @param {number} depth */
+function beforeFullStop(text, depth) {
+  const result = translatedPart(text, depth + 1);
+  return result === text ? null : `${result}.`;
 }
 
-/** A field as the API calls it, or as people do in English. @type {Record<string, Key>} */
+/** Fields by their names in the API and by their names in English texts. @type {Record<string, Key>} */
 const fields = {
   starts_at: 'field.starts_at',
   ends_at: 'field.ends_at',
