@@ -1566,6 +1566,47 @@ CREATE OR REPLACE TRIGGER bridge_mappings_cover_changed AFTER UPDATE ON bridge_m
 $functions$;
 
   EXECUTE $functions$
+-- Reads of reservations for reports and lists. One row of the view that fails is reported as unreadable, and the others are read.
+
+-- The items of one reservation in one room, or in all if `room` is NULL: an array of the view's rows. If a row fails: a single
+-- object with the ids and the reason under `unreadable`. NULL: there is none.
+CREATE OR REPLACE FUNCTION bridge_items_of(kind text, id_ bigint, room integer) RETURNS jsonb LANGUAGE plpgsql STABLE AS $items$
+BEGIN
+  IF room IS NULL THEN
+    RETURN (SELECT jsonb_agg(to_jsonb(i)) FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_);
+  END IF;
+  RETURN (SELECT jsonb_agg(to_jsonb(i)) FROM (
+    SELECT * FROM bridge_items v WHERE v.reservation_type = kind AND v.reservation_id = id_ AND v.resource_id = room LIMIT 1) i);
+EXCEPTION WHEN OTHERS THEN
+  IF NOT bridge_concerns_rows(SQLSTATE) THEN
+    RAISE;
+  END IF;
+  RETURN jsonb_build_array(jsonb_build_object('reservation_type', kind, 'reservation_id', id_, 'resource_id', room,
+    'unreadable', format('%s (SQLSTATE %s)', SQLERRM, SQLSTATE)));
+END $items$;
+
+-- The active items in one room that overlap [opens, closes), as above. Unreadable ones are listed if their mapping overlaps it, or
+-- if they have none.
+CREATE OR REPLACE FUNCTION bridge_items_in(room integer, opens timestamptz, closes timestamptz) RETURNS jsonb LANGUAGE plpgsql STABLE AS $items$
+BEGIN
+  RETURN (SELECT jsonb_agg(to_jsonb(i)) FROM bridge_items i WHERE i.resource_id = room AND i.active
+    AND i.starts_at < closes AND greatest(i.ends_at, i.starts_at + interval '1 second') > opens);
+EXCEPTION WHEN OTHERS THEN
+  IF NOT bridge_concerns_rows(SQLSTATE) THEN
+    RAISE;
+  END IF;
+  RETURN (
+    SELECT jsonb_agg(one.item)
+    FROM (SELECT DISTINCT v.reservation_type AS kind, v.reservation_id AS id FROM bridge_items v WHERE v.resource_id = room) r
+    CROSS JOIN LATERAL (SELECT bridge_items_of(r.kind, r.id, room) -> 0 AS item) one
+    LEFT JOIN bridge_mappings m ON m.reservation_type = r.kind AND m.reservation_id = r.id AND m.resource_id = room
+    WHERE CASE WHEN one.item ? 'unreadable' THEN m.id IS NULL OR m.starts_at < closes AND m.ends_at > opens
+      ELSE (one.item ->> 'active')::boolean AND (one.item ->> 'starts_at')::timestamptz < closes
+        AND greatest((one.item ->> 'ends_at')::timestamptz, (one.item ->> 'starts_at')::timestamptz + interval '1 second') > opens END);
+END $items$;
+$functions$;
+
+  EXECUTE $functions$
 -- From the outbox to due mappings: what changed, and what shares its time.
 --
 -- The functions of the way from wake to work plan each of their statements once: for `bridge_items`, a union over the
@@ -3758,12 +3799,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '401ab92f95e0ceb1c5a5d859e5db74406eb12e79598e7fcfc5d113c6b737d1bc ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'fc7b0b1670bd9e07cb6196e3f02ca84db6f396b2416038b02b0118ad41500c69 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_fold_one,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle_forgotten,bridge_settle_met,bridge_settle_counterparts,bridge_settle_removals,bridge_need_lease,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_with_merge,bridge_write_back,bridge_leaving,bridge_write_exchange,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_items_of,bridge_items_in,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_fold_one,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle_forgotten,bridge_settle_met,bridge_settle_counterparts,bridge_settle_removals,bridge_need_lease,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_with_merge,bridge_write_back,bridge_leaving,bridge_write_exchange,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -4,6 +4,7 @@ import { Permanent } from '../../errors.ts';
 import type { Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { lockFold, noteChange, roomsOfMappings } from './requests.ts';
+import { queryItems } from '../store/readable-items.ts';
 import type { Window } from '../store/work-list.ts';
 import type { Chosen } from './outcomes.ts';
 
@@ -22,23 +23,23 @@ const detectMost = 10_000;
 
 /** What the booking system and the mappings disagree about, in rooms that show the booking system. */
 export async function findDiffering(db: Queryable, window: Window): Promise<Differing[]> {
-  const { rows } = await db.query<Differing>({
-    // unnamed: planned for the tables as they are
-    text: `
+  const values = [window.pastDays, window.futureDays, detectMost];
+  // unnamed: planned for the tables as they are
+  return await queryItems<Differing>(
+    db,
+    values,
+    (items) => `
       SELECT m.id AS "mappingId", m.reservation_type AS type, m.reservation_id AS "reservationId", m.resource_id AS "resourceId",
         i.title, i.active, m.outlook_event_id AS "eventId", m.sync_status AS status
       FROM bridge_window($1, $2) w
       CROSS JOIN bridge_resource_mappings r
       JOIN bridge_mappings m ON m.resource_id = r.resource_id
-      JOIN bridge_items i ON i.reservation_type = m.reservation_type AND i.reservation_id = m.reservation_id
-        AND i.resource_id = m.resource_id
+      JOIN LATERAL ${items.of('m')} i ON true
       WHERE r.active = 1 AND r.sync_direction <> 'outlook_to_booking'
         AND CASE WHEN i.active THEN m.sync_status = 'cancelled' AND i.ends_at > w.opens AND i.starts_at < w.closes
                  ELSE m.sync_status <> 'cancelled' AND m.outlook_event_id IS NOT NULL END
       ORDER BY m.priority_level, m.starts_at, m.id LIMIT $3`,
-    values: [window.pastDays, window.futureDays, detectMost],
-  });
-  return rows;
+  );
 }
 
 /** A fresh event is due; the id of the old one is of no more use, except where a person kept that event: it is looked for. */

@@ -4,6 +4,7 @@ import type { Id } from '../../id.ts';
 import type { Item } from '../../item.ts';
 import { lockFold } from './requests.ts';
 import { failingAs } from '../store/failing.ts';
+import { itemsIn, itemsOf, unreadableHint, unreadableText } from '../store/readable-items.ts';
 import type { Manual } from './manual.ts';
 import type { ConflictNote } from '../store/work-item.ts';
 import type { Outcome } from './outcomes.ts';
@@ -156,11 +157,12 @@ export async function readConflicts(
           coalesce(m.reservation_id, o.reservation_id) AS reservation_id, m.resource_id,
           coalesce(r.outlook_item_name, m.outlook_item_id) AS room, m.outlook_event_id, m.is_organizer,
           m.conflict ->> 'kind' AS kind, coalesce(m.conflict -> 'fields', '[]') AS fields,
-          coalesce(m.error_message, 'The booking system moved this reservation away from its meeting.') AS message,
-          coalesce(m.hint, 'Choose which side to keep.') AS hint, m.updated_at AS since,
-          coalesce(nullif(b.organizer_name, ''), nullif(b.organizer_email, '')) AS organizer, m.outlook_organizer, m.starts_at,
-          CASE WHEN b.reservation_id IS NOT NULL THEN
-            bridge_item_state(b.starts_at, b.ends_at, b.all_day, b.title, b.description, b.is_private) END AS booking,
+          coalesce(${unreadableText('b')}, m.error_message, 'The booking system moved this reservation away from its meeting.') AS message,
+          CASE WHEN b.unreadable IS NOT NULL THEN '${unreadableHint}' ELSE coalesce(m.hint, 'Choose which side to keep.') END AS hint, m.updated_at AS since,
+          CASE WHEN NOT b.is_hidden THEN coalesce(nullif(b.organizer_name, ''), nullif(b.organizer_email, '')) END AS organizer,
+          m.outlook_organizer, m.starts_at,
+          CASE WHEN b.unreadable IS NULL AND b.reservation_id IS NOT NULL THEN bridge_item_state(b.starts_at, b.ends_at, b.all_day,
+            CASE WHEN NOT b.is_hidden THEN b.title END, CASE WHEN NOT b.is_hidden THEN b.description END, b.is_private) END AS booking,
           CASE WHEN m.conflict ->> 'kind' = 'deleted' OR m.outlook_news IN ('gone', 'vacated') THEN NULL
             ELSE coalesce(nullif(m.conflict -> 'outlook', 'null'), m.outlook_seen, m.outlook_base) END AS outlook,
           there.title AS taken_by
@@ -170,19 +172,20 @@ export async function readConflicts(
         LEFT JOIN bridge_mappings o ON o.id = (m.conflict ->> 'mapping')::bigint
         -- of an event on a taken time, what takes it
         LEFT JOIN LATERAL (
-          SELECT i.* FROM bridge_items i
-          WHERE i.resource_id = m.resource_id AND i.active AND CASE
-            WHEN m.reservation_id IS NOT NULL THEN i.reservation_type = m.reservation_type AND i.reservation_id = m.reservation_id
-            WHEN o.id IS NOT NULL THEN i.reservation_type = o.reservation_type AND i.reservation_id = o.reservation_id
-            ELSE m.conflict ->> 'kind' = 'overlap' AND i.starts_at < (m.outlook_seen ->> 'endsAt')::timestamptz
-              AND i.ends_at > (m.outlook_seen ->> 'startsAt')::timestamptz END
-          ORDER BY i.priority_level, i.starts_at LIMIT 1) b ON true
+          SELECT i.*, false AS is_hidden
+          FROM ${itemsOf('i', 'coalesce(m.reservation_type, o.reservation_type)', 'coalesce(m.reservation_id, o.reservation_id)', 'm.resource_id')}
+          WHERE (m.reservation_id IS NOT NULL OR o.id IS NOT NULL) AND (i.active OR i.unreadable IS NOT NULL)
+          UNION ALL
+          -- another reservation: the texts of a private one are not shown
+          (SELECT i.*, coalesce(i.is_private, false) AS is_hidden
+          FROM ${itemsIn('i', 'm.resource_id', `(m.outlook_seen ->> 'startsAt')::timestamptz`, `(m.outlook_seen ->> 'endsAt')::timestamptz`)}
+          WHERE m.reservation_id IS NULL AND o.id IS NULL AND m.conflict ->> 'kind' = 'overlap'
+          ORDER BY i.unreadable IS NOT NULL, i.priority_level, i.starts_at LIMIT 1)) b ON true
         LEFT JOIN LATERAL (
-          SELECT CASE WHEN NOT i.is_private THEN i.title END AS title FROM bridge_items i
-          WHERE m.conflict ->> 'kind' = 'refused' AND i.resource_id = m.resource_id AND i.active
-            AND i.starts_at < (m.conflict #>> '{outlook,endsAt}')::timestamptz AND i.ends_at > (m.conflict #>> '{outlook,startsAt}')::timestamptz
-            AND (i.reservation_type, i.reservation_id) <> (m.reservation_type, m.reservation_id)
-          ORDER BY i.priority_level, i.starts_at LIMIT 1) there ON true
+          SELECT CASE WHEN NOT i.is_private THEN i.title END AS title
+          FROM ${itemsIn('i', 'm.resource_id', `(m.conflict #>> '{outlook,startsAt}')::timestamptz`, `(m.conflict #>> '{outlook,endsAt}')::timestamptz`)}
+          WHERE m.conflict ->> 'kind' = 'refused' AND (i.reservation_type, i.reservation_id) <> (m.reservation_type, m.reservation_id)
+          ORDER BY i.unreadable IS NOT NULL, i.priority_level, i.starts_at LIMIT 1) there ON true
         WHERE m.sync_status = 'conflict' AND m.conflict ->> 'kind' <> 'gone' AND ($2::bigint IS NULL OR m.id = $2)
           AND ($3::integer IS NULL OR m.resource_id = $3) AND ($4::text IS NULL OR m.conflict ->> 'kind' = $4)) c
         WHERE $5::text IS NULL OR position(lower($5) IN lower(concat_ws(chr(10), booking ->> 'title', outlook ->> 'title', organizer, outlook_organizer, room))) > 0

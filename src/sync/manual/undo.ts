@@ -7,6 +7,7 @@ import { adapterError } from '../../adapter-error.ts';
 import { inTransaction, sqlState, type Database, type Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { failingAs } from '../store/failing.ts';
+import { itemsIn, itemsOf, unreadableText } from '../store/readable-items.ts';
 import { lockFold, noteChange } from './requests.ts';
 
 /** `undone`: what an undo did, so that it can be taken back itself. */
@@ -178,7 +179,8 @@ const itemsText = `
       WHERE o.reservation_type = l.reservation_type AND o.reservation_id = l.reservation_id AND o.resource_id = $2))
   )
   SELECT d.reservation_type, d.reservation_id, d.resource_id, i.title, i.starts_at, d.what, d.at AS done_at, d.step, d.detail ->> 'step' AS undid,
-    CASE WHEN i.active IS NULL THEN 'it is not in the booking system any more'
+    CASE WHEN i.unreadable IS NOT NULL THEN ${unreadableText('i')}
+      WHEN i.active IS NULL THEN 'it is not in the booking system any more'
       WHEN d.step = 're-enable' AND i.active THEN 'it is active again already'
       WHEN d.step <> 're-enable' AND NOT i.active THEN 'it is cancelled already'
       WHEN d.step = 're-enable' AND to_regprocedure('bridge_reenable_item(text, bigint, text)') IS NULL
@@ -189,8 +191,8 @@ const itemsText = `
     END AS refused
   FROM done d
   LEFT JOIN LATERAL (
-    SELECT min(v.title) AS title, min(v.starts_at) AS starts_at, bool_or(bridge_stands(to_jsonb(v))) AS active FROM bridge_items v
-    WHERE v.reservation_type = d.reservation_type AND v.reservation_id = d.reservation_id) i ON true
+    SELECT min(v.title) AS title, min(v.starts_at) AS starts_at, bool_or(bridge_stands(to_jsonb(v))) AS active, min(v.unreadable) AS unreadable
+    FROM ${itemsOf('v', 'd.reservation_type', 'd.reservation_id', 'NULL')}) i ON true
   LEFT JOIN LATERAL (
     SELECT l.action, l.at FROM bridge_log l
     WHERE l.reservation_type = d.reservation_type AND l.reservation_id = d.reservation_id AND l.id > d.id
@@ -199,11 +201,10 @@ const itemsText = `
     SELECT EXISTS (SELECT FROM bridge_mappings m WHERE m.reservation_type = d.reservation_type
       AND m.reservation_id = d.reservation_id AND m.due_at IS NOT NULL) AS there) open
   LEFT JOIN LATERAL (
-    SELECT o.reservation_type || '/' || coalesce(to_jsonb(o) ->> 'reservation_key', o.reservation_id::text) AS name
-    FROM bridge_items mine
-    CROSS JOIN LATERAL (SELECT * FROM bridge_items v WHERE v.resource_id = mine.resource_id AND v.active OFFSET 0) o
-    WHERE mine.reservation_type = d.reservation_type AND mine.reservation_id = d.reservation_id
-      AND o.reservation_type = d.reservation_type AND o.reservation_id <> d.reservation_id
+    SELECT o.reservation_type || '/' || coalesce(o.reservation_key, o.reservation_id::text) AS name
+    FROM ${itemsOf('mine', 'd.reservation_type', 'd.reservation_id', 'NULL')}
+    CROSS JOIN LATERAL ${itemsIn('o', 'mine.resource_id', 'mine.starts_at', 'mine.ends_at')}
+    WHERE mine.unreadable IS NULL AND o.reservation_type = d.reservation_type AND o.reservation_id <> d.reservation_id
       AND o.starts_at < mine.ends_at AND o.ends_at > mine.starts_at LIMIT 1) other ON true
   WHERE d.what = ANY ($3::text[])
   ORDER BY d.id DESC LIMIT $6`;

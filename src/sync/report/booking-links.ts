@@ -1,6 +1,7 @@
 /** Where the booking system shows its reservations, if its adapter says so (`url`). */
 import type { Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
+import { itemsOf } from '../store/readable-items.ts';
 
 interface Named {
   readonly reservation_type: string | null;
@@ -20,8 +21,8 @@ export async function linksOf(
   const { rows } = await db.query<{ key: string; url: string }>({
     name: 'links',
     text: `SELECT DISTINCT u.type || '/' || u.id AS key, i.url
-      FROM jsonb_to_recordset($1) AS u (type text, id bigint) CROSS JOIN LATERAL (
-        SELECT to_jsonb(v) ->> 'url' AS url FROM bridge_items v WHERE v.reservation_type = u.type AND v.reservation_id = u.id OFFSET 0) i
+      FROM jsonb_to_recordset($1) AS u (type text, id bigint)
+      CROSS JOIN LATERAL ${itemsOf('i', 'u.type', 'u.id', 'NULL')}
       -- a page makes a link of it
       WHERE i.url ~* '^https?://'`,
     values: [

@@ -1,6 +1,7 @@
 /** What people ask about cancellations: which there are, how they went, and which are still to be processed. Reads only. */
 import type { Database } from '../../database.ts';
 import type { Id } from '../../id.ts';
+import { itemsOf } from '../store/readable-items.ts';
 import { findDiffering } from '../manual/cancellation-store.ts';
 import { failingAs } from '../store/failing.ts';
 import type { Window } from '../store/work-list.ts';
@@ -106,8 +107,8 @@ export function createCancellationReports(db: Database, window: Window) {
     const [items, mappings] = await Promise.all([
       db.query<{ active: boolean; title: string | null }>({
         name: 'check_reservation',
-        text: `SELECT bool_or(active) AS active, min(title) AS title FROM bridge_items
-          WHERE reservation_type = $1 AND reservation_id = $2 HAVING count(*) > 0`,
+        text: `SELECT bool_or(active) AS active, min(title) AS title
+          FROM ${itemsOf('i', '$1', '$2::bigint', 'NULL')} HAVING count(*) > 0`,
         values: [type, id],
       }),
       db.query<CancelledReservation & { total: number }>({

@@ -1,6 +1,7 @@
 /** One mapping as a person asks for it: both sides as they are now, and what was done to it, when and why. Reads only. */
 import type { Database } from '../../database.ts';
 import type { Item } from '../../item.ts';
+import { itemsOf, unreadableHint, unreadableText } from '../store/readable-items.ts';
 import type { PendingItem } from './reports.ts';
 import { differing, type Sides } from './room-calendar.ts';
 
@@ -89,9 +90,10 @@ export async function explainMapping(db: Database, id: number, limit: number): P
 const explainText = `
   SELECT m.id, m.reservation_type, m.reservation_id, m.resource_id, m.outlook_item_id, m.outlook_event_id, m.sync_status,
     m.sync_direction, m.priority_level, coalesce(m.booking_seen, m.booking_base, m.outlook_base, m.outlook_seen) ->> 'title' AS title,
-    m.starts_at, m.ends_at, m.attempt, m.error_message, m.hint, m.due_at, m.last_sync_at,
+    m.starts_at, m.ends_at, m.attempt, coalesce(m.error_message, ${unreadableText('i')}) AS error_message,
+    coalesce(m.hint, CASE WHEN i.unreadable IS NOT NULL THEN '${unreadableHint}' END) AS hint, m.due_at, m.last_sync_at,
     coalesce(r.outlook_item_name, m.outlook_item_id) AS room, coalesce(r.active = 0, false) AS paused,
-    coalesce(nullif(i.organizer_name, ''), nullif(i.organizer_email, ''), m.outlook_organizer) AS organizer, to_jsonb(i) ->> 'url' AS url, m.booking_base, m.outlook_base,
+    coalesce(nullif(i.organizer_name, ''), nullif(i.organizer_email, ''), m.outlook_organizer) AS organizer, i.url, m.booking_base, m.outlook_base,
     CASE WHEN i.active THEN
       bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private) END AS booking,
     CASE WHEN m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled' AND coalesce(m.conflict ->> 'kind', '') <> 'deleted'
@@ -101,8 +103,7 @@ const explainText = `
   LEFT JOIN LATERAL (SELECT * FROM bridge_resource_mappings r WHERE r.resource_id = m.resource_id
     ORDER BY r.active DESC, r.id DESC LIMIT 1) r ON true
   LEFT JOIN bridge_room_state s ON s.resource_mapping_id = r.id
-  LEFT JOIN LATERAL (SELECT i.* FROM bridge_items i WHERE i.reservation_type = m.reservation_type
-    AND i.reservation_id = m.reservation_id AND i.resource_id = m.resource_id LIMIT 1) i ON true
+  LEFT JOIN LATERAL ${itemsOf('i', 'm.reservation_type', 'm.reservation_id', 'm.resource_id')} ON true
   WHERE m.id = $1`;
 
 const linesText = `

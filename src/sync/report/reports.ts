@@ -4,6 +4,7 @@ import type { Id } from '../../id.ts';
 import { failingAs } from '../store/failing.ts';
 import { broughtOver } from './activity.ts';
 import { explainMapping } from './explained.ts';
+import { itemsOf, unreadableHint, unreadableText } from '../store/readable-items.ts';
 
 export const syncStatuses = [
   'pending',
@@ -80,11 +81,14 @@ export function createReports(db: Database) {
       text: `
         SELECT m.id, m.reservation_type, m.reservation_id, m.resource_id, m.outlook_item_id, m.outlook_event_id,
           m.sync_status, m.priority_level, count(*) OVER () AS total,
-          coalesce(m.booking_seen ->> 'title', (
-            SELECT i.title FROM bridge_items i WHERE i.reservation_type = m.reservation_type
-              AND i.reservation_id = m.reservation_id AND i.resource_id = m.resource_id LIMIT 1)) AS title,
-          m.starts_at, m.ends_at, m.attempt, m.error_message, m.hint
+          coalesce(m.booking_seen ->> 'title', i.title) AS title, m.starts_at, m.ends_at, m.attempt,
+          coalesce(m.error_message, ${unreadableText('i')}) AS error_message,
+          coalesce(m.hint, CASE WHEN i.unreadable IS NOT NULL THEN '${unreadableHint}' END) AS hint
         FROM bridge_mappings m JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
+        -- only new reservations have not been read yet
+        LEFT JOIN LATERAL (
+          SELECT * FROM ${itemsOf('i', 'm.reservation_type', 'm.reservation_id', 'm.resource_id')}
+          WHERE m.booking_seen IS NULL) i ON true
         WHERE (m.sync_status IN ('pending', 'error') OR m.sync_status = 'cancelled' AND m.present AND m.due_at IS NOT NULL)
           AND ($2::integer IS NULL OR m.resource_id = $2)
         ORDER BY m.priority_level, m.starts_at, m.id LIMIT $1`,

@@ -3,6 +3,7 @@ import type { Database } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { changedFields, type Item, itemFields } from '../../item.ts';
 import { failingAs } from '../store/failing.ts';
+import { itemsIn, itemsOf, unreadableHint, unreadableText } from '../store/readable-items.ts';
 import { linkOf, linksOf } from './booking-links.ts';
 import { addDays, mondayOf } from './search-dates.ts';
 
@@ -63,6 +64,8 @@ export interface Sides {
 }
 
 interface Row extends Omit<CalendarItem, 'state' | 'fields' | 'url'> {
+  /** The booking system cannot show it; `message` has the reason. */
+  readonly unreadable: boolean;
   readonly due: boolean;
   readonly waits_for: string | null;
   readonly booking_base: Item | null;
@@ -90,7 +93,7 @@ export function createRoomCalendar(db: Database) {
     });
     const { total, opens, closes } = rows[0]!;
     // the days themselves are a row without an item
-    const shown = rows.filter((row) => row.booking !== null || row.outlook !== null);
+    const shown = rows.filter((row) => row.booking !== null || row.outlook !== null || row.unreadable);
     const links = await linksOf(db, shown);
     return {
       timezone,
@@ -130,7 +133,7 @@ function itemOf(row: Row, url: string | null): CalendarItem {
 
 function stateOf(row: Row, fields: readonly string[]): CalendarState {
   if (row.status === 'conflict') return 'conflict';
-  if (row.status === 'error') return 'failed';
+  if (row.status === 'error' || row.unreadable) return 'failed';
   if (row.status === 'shadowed') return 'shadowed';
   if (row.reservation_id === null) return 'outlook_only';
   if (row.status === 'pending' || row.due) return 'waiting';
@@ -165,8 +168,7 @@ const calendarText = `
       THEN coalesce(nullif(m.conflict -> 'outlook', 'null'), m.outlook_seen, m.outlook_base) END AS outlook
     FROM bridge_mappings m WHERE m.resource_id = $1 AND m.sync_status <> 'cancelled'
   ), booked AS (
-    SELECT i.* FROM bridge_items i, days WHERE i.resource_id = $1 AND i.active
-      AND i.starts_at < days.closes AND greatest(i.ends_at, i.starts_at + interval '1 second') > days.opens
+    SELECT i.* FROM days, ${itemsIn('i', '$1', 'days.opens', 'days.closes')}
   ), chosen AS (
     SELECT m.* FROM mapping m, days
     WHERE m.starts_at < days.closes AND greatest(m.ends_at, m.starts_at + interval '1 second') > days.opens
@@ -174,24 +176,27 @@ const calendarText = `
         AND greatest((m.outlook ->> 'endsAt')::timestamptz, (m.outlook ->> 'startsAt')::timestamptz + interval '1 second') > days.opens
       OR EXISTS (SELECT FROM booked b WHERE b.reservation_type = m.reservation_type AND b.reservation_id = m.reservation_id)
   ), shown AS (
-    SELECT c.id AS mapping_id, c.reservation_type, c.reservation_id, c.outlook_event_id, c.sync_status AS status, c.error_message AS message,
-      c.hint, c.due_at IS NOT NULL AS due, c.waits_for, c.booking_base, c.outlook_base, c.outlook,
+    SELECT c.id AS mapping_id, c.reservation_type, c.reservation_id, c.outlook_event_id, c.sync_status AS status,
+      coalesce(${unreadableText('b')}, c.error_message) AS message,
+      CASE WHEN b.unreadable IS NOT NULL THEN '${unreadableHint}' ELSE c.hint END AS hint, b.unreadable IS NOT NULL AS unreadable, c.starts_at AS placed_at,
+      c.due_at IS NOT NULL AS due, c.waits_for, c.booking_base, c.outlook_base, c.outlook,
       b.starts_at, b.ends_at, b.all_day, b.title, b.description, b.is_private,
       coalesce(nullif(b.organizer_name, ''), nullif(b.organizer_email, ''), c.outlook_organizer) AS organizer
     FROM chosen c LEFT JOIN LATERAL (
-      SELECT i.* FROM bridge_items i WHERE i.reservation_type = c.reservation_type AND i.reservation_id = c.reservation_id
-        AND i.resource_id = $1 AND i.active LIMIT 1) b ON true
+      SELECT * FROM ${itemsOf('i', 'c.reservation_type', 'c.reservation_id', '$1')} WHERE i.active OR i.unreadable IS NOT NULL) b ON true
     UNION ALL
-    SELECT NULL, b.reservation_type, b.reservation_id, NULL, NULL, NULL, NULL, false, NULL, NULL, NULL, NULL,
+    SELECT NULL, b.reservation_type, b.reservation_id, NULL, NULL, ${unreadableText('b')},
+      CASE WHEN b.unreadable IS NOT NULL THEN '${unreadableHint}' END, b.unreadable IS NOT NULL, days.opens,
+      false, NULL, NULL, NULL, NULL,
       b.starts_at, b.ends_at, b.all_day, b.title, b.description, b.is_private,
       coalesce(nullif(b.organizer_name, ''), nullif(b.organizer_email, ''))
-    FROM booked b WHERE NOT EXISTS (SELECT FROM chosen c
+    FROM booked b, days WHERE NOT EXISTS (SELECT FROM chosen c
       WHERE c.reservation_type = b.reservation_type AND c.reservation_id = b.reservation_id)
   ), printed AS (
-    SELECT mapping_id, reservation_type, reservation_id, outlook_event_id, status, message, hint, due, waits_for, booking_base, outlook_base,
+    SELECT mapping_id, reservation_type, reservation_id, outlook_event_id, status, message, hint, unreadable, due, waits_for, booking_base, outlook_base,
       CASE WHEN starts_at IS NOT NULL THEN bridge_item_state(starts_at, ends_at, all_day, title, description, is_private) END AS booking,
       outlook, organizer,
-      least(starts_at, (outlook ->> 'startsAt')::timestamptz) AS first
+      coalesce(least(starts_at, (outlook ->> 'startsAt')::timestamptz), CASE WHEN unreadable THEN placed_at END) AS first
     FROM shown
   )
   SELECT days.opens, days.closes, p.*, count(p.first) OVER () AS total FROM days LEFT JOIN printed p ON p.first IS NOT NULL

@@ -4,6 +4,7 @@
  */
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { Queryable } from '../../database.ts';
+import { queryItems, type ItemSource } from '../store/readable-items.ts';
 
 /** How well each word matches a text; 0: nowhere. */
 type Match = (text: string) => readonly number[];
@@ -35,7 +36,7 @@ export function createMatches(db: Queryable) {
 
   async function readNames(): Promise<readonly string[]> {
     if (names !== null && performance.now() - names.at < namesMs) return names.texts;
-    const { rows } = await db.query<{ text: string }>({ name: 'search_names', text: namesText });
+    const rows = await queryItems<{ text: string }>(db, [], namesText);
     const texts = rows.map(({ text }) => text);
     names = { at: performance.now(), texts };
     return texts;
@@ -68,18 +69,18 @@ export function createMatches(db: Queryable) {
     const hasNames = known.length > 0;
     // a word that stands nowhere is held by no row
     const held = [...texts, ...places, ...known].reduce((all, { mask }) => all | mask, 0);
-    const found = await db.query<{ id: number; total: number }>({
-      text: matchesText(hasNames),
-      values: [
-        JSON.stringify(held === every ? texts : []),
-        JSON.stringify(held === every ? places : []),
-        every,
-        most,
-        openMost,
-        ...(hasNames ? [JSON.stringify(known)] : []),
-      ],
-    });
-    return { ids: found.rows.map(({ id }) => id), total: found.rows[0]?.total ?? 0 };
+    const values = [
+      JSON.stringify(held === every ? texts : []),
+      JSON.stringify(held === every ? places : []),
+      every,
+      most,
+      openMost,
+      ...(hasNames ? [JSON.stringify(known)] : []),
+    ];
+    const found = await queryItems<{ id: number; total: number }>(db, values, (items) =>
+      matchesText(hasNames, items),
+    );
+    return { ids: found.map(({ id }) => id), total: found[0]?.total ?? 0 };
   };
 }
 
@@ -108,10 +109,9 @@ const bookingText = `coalesce(m.booking_seen, m.booking_base) ->> 'title'`;
 const distanceText = `greatest(m.starts_at - now(), now() - m.ends_at, interval '0')`;
 
 // One reservation after the other, by its id: the view has all that the booking system ever had.
-const namesText = `
+const namesText = (items: ItemSource) => `
   SELECT DISTINCT n.text FROM bridge_mappings m
-  CROSS JOIN LATERAL (SELECT i.organizer_name, i.organizer_email FROM bridge_items i WHERE i.reservation_type = m.reservation_type
-    AND i.reservation_id = m.reservation_id AND i.resource_id = m.resource_id LIMIT 1) i
+  CROSS JOIN LATERAL (SELECT i.organizer_name, i.organizer_email FROM ${items.of('m')} i LIMIT 1) i
   CROSS JOIN LATERAL (VALUES (i.organizer_name), (i.organizer_email)) n (text) WHERE n.text <> ''`;
 
 // Titles of both sides, who invited, and where it is, in words; one reading of the table.
@@ -129,7 +129,7 @@ const textsText = `
   WHERE g.at = 7 OR coalesce(g.booking, g.outlook, g.organizer) <> ''`;
 
 // `person` reads the whole view at once: one lookup for each of 100,000 mappings takes longer, also among 300,000 older reservations.
-const matchesText = (hasNames: boolean) => `
+const matchesText = (hasNames: boolean, items: ItemSource) => `
   WITH t AS MATERIALIZED (SELECT * FROM jsonb_to_recordset($1) AS t (text text, mask integer)),
   place AS MATERIALIZED (SELECT * FROM jsonb_to_recordset($2) AS p (resource integer, type text, mask integer)),
   ${
@@ -137,7 +137,7 @@ const matchesText = (hasNames: boolean) => `
       ? `n AS MATERIALIZED (SELECT * FROM jsonb_to_recordset($6) AS n (text text, mask integer)),
   person AS MATERIALIZED (
     SELECT i.reservation_type, i.reservation_id, i.resource_id, coalesce(a.mask, 0) | coalesce(b.mask, 0) AS mask
-    FROM bridge_items i LEFT JOIN n a ON a.text = i.organizer_name LEFT JOIN n b ON b.text = i.organizer_email
+    FROM ${items.all} i LEFT JOIN n a ON a.text = i.organizer_name LEFT JOIN n b ON b.text = i.organizer_email
     WHERE a.mask IS NOT NULL OR b.mask IS NOT NULL),`
       : ''
   }

@@ -6,6 +6,7 @@ import type { Id } from '../../id.ts';
 import type { Item } from '../../item.ts';
 import { failingAs } from '../store/failing.ts';
 import { linkOf, linksOf } from './booking-links.ts';
+import { itemsOf } from '../store/readable-items.ts';
 import { createMatches } from './search-matches.ts';
 import { understand, type Understood } from './search-query.ts';
 import { folded, matchWord, type Folded } from './search-words.ts';
@@ -223,8 +224,7 @@ const roomText = `
     ORDER BY r.active DESC, r.id DESC LIMIT 1) r ON true`;
 
 const itemText = `
-  LEFT JOIN LATERAL (SELECT * FROM bridge_items i WHERE i.reservation_type = m.reservation_type
-    AND i.reservation_id = m.reservation_id AND i.resource_id = m.resource_id LIMIT 1) i ON true`;
+  LEFT JOIN LATERAL ${itemsOf('i', 'm.reservation_type', 'm.reservation_id', 'm.resource_id')} ON true`;
 
 /** How far from now, by the clock: what takes place just now is nearest. */
 const distanceText = `greatest(m.starts_at - now(), now() - m.ends_at, interval '0')`;
@@ -254,9 +254,11 @@ const byIdText = `
       OR m.id IN (SELECT l.mapping_id FROM bridge_log l WHERE l.outlook_event_id = $3::text LIMIT 100)
     UNION ALL
     SELECT NULL, i.reservation_type, i.reservation_id, i.resource_id, NULL, i.title, i.starts_at, i.ends_at,
-      CASE WHEN i.active THEN 'unmapped' ELSE 'cancelled' END, NULL, NULL, NULL
-    FROM bridge_items i WHERE i.reservation_id = $2::bigint AND ($1::text IS NULL OR i.reservation_type = $1)
-      AND NOT EXISTS (SELECT FROM bridge_mappings m WHERE m.reservation_type = i.reservation_type
+      CASE WHEN i.unreadable IS NOT NULL THEN 'error' WHEN i.active THEN 'unmapped' ELSE 'cancelled' END, NULL, NULL, NULL
+    FROM (SELECT DISTINCT v.reservation_type, v.resource_id FROM bridge_items v
+      WHERE v.reservation_id = $2::bigint AND ($1::text IS NULL OR v.reservation_type = $1)) v
+    CROSS JOIN LATERAL ${itemsOf('i', 'v.reservation_type', '$2::bigint', 'v.resource_id')}
+    WHERE NOT EXISTS (SELECT FROM bridge_mappings m WHERE m.reservation_type = i.reservation_type
         AND m.reservation_id = i.reservation_id AND m.resource_id = i.resource_id)
     LIMIT 500) m
   ${itemText} ${roomText}

@@ -65,6 +65,23 @@ describe('an event in Outlook on a time that is taken', () => {
     await using _ = w;
     expect(await conflicts(w)).toMatchObject([{ kind: 'overlap' }]);
   });
+  test('shows no text of a private reservation that has the time, and is not found by it', async () => {
+    const { w } = await overlapping('flag');
+    await using _ = w;
+    await w.db.query(
+      `UPDATE bb_event SET is_public = 0, contact_name = 'Kari', description = 'With the mayor'`,
+    );
+    const [found] = await readConflicts(w.db.pool, 9, null);
+    expect(found).toMatchObject({
+      organizer: null,
+      booking: { startsAt: at(3, '00:30'), title: '', description: '', isPrivate: true },
+      outlook: { title: 'Dinner' },
+    });
+    const matching = (text: string) =>
+      readConflicts(w.db.pool, 9, null, { resourceId: null, kind: null, text });
+    expect([await matching('choir'), await matching('kari')]).toEqual([[], []]);
+    expect(await matching('dinner')).toHaveLength(1);
+  });
   test('is imported when a person keeps Outlook', async () => {
     const { w } = await overlapping('flag');
     await using _ = w;

@@ -2,24 +2,8 @@
 import { expect, test } from 'vitest';
 import { reconcileRoom, type LeasedRoom } from '../../../src/sync/store/work-list.ts';
 import { untilTrue } from '../../support/until.ts';
+import { spoil } from '../failing-row.ts';
 import { at, both, open, other, room, shown, titles, type Rooms } from '../two-way-world.ts';
-
-/** From now on the row of a reservation with the title 'bad' fails, as a cast in an adapter's view may. */
-async function spoil(
-  w: Rooms,
-  title = `(1 / (length(title) - 3))::text`,
-  replaces = '',
-): Promise<() => Promise<void>> {
-  const [{ view }] = (await w.db.query<{ view: string }>(
-    `SELECT rtrim(pg_get_viewdef('bridge_items'), ';') AS view`,
-  )) as [{ view: string }];
-  await w.db.query(`CREATE OR REPLACE VIEW bridge_items AS
-    SELECT reservation_type, reservation_id, resource_id, priority_level, active, starts_at, ends_at, all_day,
-      CASE WHEN title = 'bad' THEN ${title} ELSE title END AS title, description, organizer_name, organizer_email, is_private
-      ${replaces && `, ${replaces}`}
-    FROM (${view}) items`);
-  return async () => void (await w.db.query(`CREATE OR REPLACE VIEW bridge_items AS ${view}`));
-}
 
 const book = (w: Rooms, title: string, hour: number, resource = 101) =>
   w.desk.book(resource, { title, from: w.day(3, `${hour}:00`), to: w.day(3, `${hour + 1}:00`) });
