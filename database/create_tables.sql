@@ -1488,6 +1488,21 @@ BEGIN
     AND n.starts_at < n.ends_at AND greatest(n.starts_at, begins) < least(n.ends_at, ends) AND bridge_covers(n);
 END $cover$;
 
+-- Something is due in the room of a resource. A room that is leased, or about to be, is due already, and its release computes
+-- anew when it is due next: its row is locked so that the release waits for the end of this transaction (see bridge_release).
+-- Two statements, because after waiting for a release one would go by what it had read before.
+CREATE OR REPLACE FUNCTION bridge_ring_room(resource integer) RETURNS void LANGUAGE plpgsql AS $ring$
+BEGIN
+  PERFORM FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
+  WHERE r.active = 1 AND r.resource_id = resource FOR NO KEY UPDATE OF s;
+  UPDATE bridge_room_state s SET push_due_at = now(), push_lane = 0, updated_at = now()
+  FROM bridge_resource_mappings r
+  WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.resource_id = resource AND (s.push_due_at IS NULL OR s.push_due_at > now());
+  IF FOUND THEN
+    PERFORM bridge_wake();
+  END IF;
+END $ring$;
+
 -- Makes due what lies under a place: it may appear or vanish. Never items of the same or a higher priority.
 CREATE OR REPLACE FUNCTION bridge_examine_beneath(room integer, priority smallint, begins timestamptz, ends timestamptz)
 RETURNS void LANGUAGE plpgsql AS $beneath$
@@ -1500,13 +1515,7 @@ BEGIN
   WHERE bridge_slot(resource_id, starts_at, ends_at) && slot AND present
     AND priority_level > priority AND greatest(starts_at, begins) < least(ends_at, ends) AND sync_status <> 'imported';
   IF FOUND THEN
-    -- the fold and the holder of the room have seen to that already; a person or a script has not
-    UPDATE bridge_room_state s SET push_due_at = now(), push_lane = 0, updated_at = now()
-    FROM bridge_resource_mappings r
-    WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.resource_id = room AND (s.push_due_at IS NULL OR s.push_due_at > now());
-    IF FOUND THEN
-      PERFORM bridge_wake();
-    END IF;
+    PERFORM bridge_ring_room(room);
   END IF;
 END $beneath$;
 
@@ -2721,10 +2730,6 @@ BEGIN
   END IF;
   style := bridge_style(room.resource_id);
   SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
-  DELETE FROM bridge_mappings m
-  WHERE m.resource_id = room.resource_id AND m.reservation_id IS NULL
-    -- what nobody imported while it waited, and the window has left behind
-    AND (m.outlook_event_id IS NULL OR m.waits_for IS NOT NULL AND m.due_at IS NULL AND m.ends_at <= opens);
   -- what began before the window is covered there, too
   SELECT least(opens, min(m.starts_at)) INTO earliest FROM bridge_mappings m WHERE m.resource_id = room.resource_id AND m.ends_at > opens;
   -- first what differs is found, which takes its time in a large room and locks nothing ...
@@ -2801,6 +2806,10 @@ BEGIN
   -- ... then it is written down, never at the same time as a fold (see bridge_settle), which waits for what inserts the
   -- same mapping
   PERFORM bridge_lock_for_settlement();
+  DELETE FROM bridge_mappings m
+  WHERE m.resource_id = room.resource_id AND m.reservation_id IS NULL
+    -- what nobody imported while it waited, and the window has left behind
+    AND (m.outlook_event_id IS NULL OR m.waits_for IS NOT NULL AND m.due_at IS NULL AND m.ends_at <= opens);
   INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
     starts_at, ends_at, due_at, lane)
   SELECT f.reservation_type, f.reservation_id, room.resource_id, room.outlook_item_id, f.priority_level, f.starts_at, f.ends_at, now(), 1
@@ -3723,22 +3732,16 @@ CREATE OR REPLACE TRIGGER bridge_mappings_empty BEFORE INSERT ON bridge_mappings
 -- or a reservation is compared with both sides again before anything is created, so nothing is made twice.
 CREATE OR REPLACE FUNCTION bridge_mapping_reset() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $reset$
-DECLARE
-  lost constant boolean := NEW.outlook_event_id IS NULL OR NEW.reservation_id IS NULL;
 BEGIN
   IF NEW.reservation_id IS NULL AND NEW.outlook_event_id IS NULL THEN
     DELETE FROM bridge_mappings WHERE id = NEW.id;
   END IF;
-  UPDATE bridge_room_state s
-  SET push_due_at = now(), push_lane = 0, updated_at = now(),
-      baselined_at = CASE WHEN lost THEN NULL ELSE s.baselined_at END,
-      reconciled_at = CASE WHEN lost THEN NULL ELSE s.reconciled_at END
-  FROM bridge_resource_mappings r
-  WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.resource_id = NEW.resource_id
-    AND (s.push_due_at IS NULL OR s.push_due_at > now() OR lost AND s.baselined_at IS NOT NULL);
-  IF FOUND THEN
-    PERFORM bridge_wake();
+  IF NEW.outlook_event_id IS NULL OR NEW.reservation_id IS NULL THEN
+    UPDATE bridge_room_state s SET baselined_at = NULL, reconciled_at = NULL
+    FROM bridge_resource_mappings r
+    WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.resource_id = NEW.resource_id AND (s.baselined_at IS NOT NULL OR s.reconciled_at IS NOT NULL);
   END IF;
+  PERFORM bridge_ring_room(NEW.resource_id);
   RETURN NULL;
 END $reset$;
 CREATE OR REPLACE TRIGGER bridge_mappings_reset AFTER UPDATE ON bridge_mappings FOR EACH ROW
@@ -3799,12 +3802,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'fc7b0b1670bd9e07cb6196e3f02ca84db6f396b2416038b02b0118ad41500c69 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'cca0d164cbf5c532b9613de2b5544e6f64e655b07db505804bf470bc936bb7e2 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_items_of,bridge_items_in,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_fold_one,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle_forgotten,bridge_settle_met,bridge_settle_counterparts,bridge_settle_removals,bridge_need_lease,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_with_merge,bridge_write_back,bridge_leaving,bridge_write_exchange,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_ring_room,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_items_of,bridge_items_in,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_fold_one,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle_forgotten,bridge_settle_met,bridge_settle_counterparts,bridge_settle_removals,bridge_need_lease,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_with_merge,bridge_write_back,bridge_leaving,bridge_write_exchange,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -37,6 +37,21 @@ BEGIN
     AND n.starts_at < n.ends_at AND greatest(n.starts_at, begins) < least(n.ends_at, ends) AND bridge_covers(n);
 END $cover$;
 
+-- Something is due in the room of a resource. A room that is leased, or about to be, is due already, and its release computes
+-- anew when it is due next: its row is locked so that the release waits for the end of this transaction (see bridge_release).
+-- Two statements, because after waiting for a release one would go by what it had read before.
+CREATE OR REPLACE FUNCTION bridge_ring_room(resource integer) RETURNS void LANGUAGE plpgsql AS $ring$
+BEGIN
+  PERFORM FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
+  WHERE r.active = 1 AND r.resource_id = resource FOR NO KEY UPDATE OF s;
+  UPDATE bridge_room_state s SET push_due_at = now(), push_lane = 0, updated_at = now()
+  FROM bridge_resource_mappings r
+  WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.resource_id = resource AND (s.push_due_at IS NULL OR s.push_due_at > now());
+  IF FOUND THEN
+    PERFORM bridge_wake();
+  END IF;
+END $ring$;
+
 -- Makes due what lies under a place: it may appear or vanish. Never items of the same or a higher priority.
 CREATE OR REPLACE FUNCTION bridge_examine_beneath(room integer, priority smallint, begins timestamptz, ends timestamptz)
 RETURNS void LANGUAGE plpgsql AS $beneath$
@@ -49,13 +64,7 @@ BEGIN
   WHERE bridge_slot(resource_id, starts_at, ends_at) && slot AND present
     AND priority_level > priority AND greatest(starts_at, begins) < least(ends_at, ends) AND sync_status <> 'imported';
   IF FOUND THEN
-    -- the fold and the holder of the room have seen to that already; a person or a script has not
-    UPDATE bridge_room_state s SET push_due_at = now(), push_lane = 0, updated_at = now()
-    FROM bridge_resource_mappings r
-    WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.resource_id = room AND (s.push_due_at IS NULL OR s.push_due_at > now());
-    IF FOUND THEN
-      PERFORM bridge_wake();
-    END IF;
+    PERFORM bridge_ring_room(room);
   END IF;
 END $beneath$;
 

@@ -30,10 +30,6 @@ BEGIN
   END IF;
   style := bridge_style(room.resource_id);
   SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
-  DELETE FROM bridge_mappings m
-  WHERE m.resource_id = room.resource_id AND m.reservation_id IS NULL
-    -- what nobody imported while it waited, and the window has left behind
-    AND (m.outlook_event_id IS NULL OR m.waits_for IS NOT NULL AND m.due_at IS NULL AND m.ends_at <= opens);
   -- what began before the window is covered there, too
   SELECT least(opens, min(m.starts_at)) INTO earliest FROM bridge_mappings m WHERE m.resource_id = room.resource_id AND m.ends_at > opens;
   -- first what differs is found, which takes its time in a large room and locks nothing ...
@@ -110,6 +106,10 @@ BEGIN
   -- ... then it is written down, never at the same time as a fold (see bridge_settle), which waits for what inserts the
   -- same mapping
   PERFORM bridge_lock_for_settlement();
+  DELETE FROM bridge_mappings m
+  WHERE m.resource_id = room.resource_id AND m.reservation_id IS NULL
+    -- what nobody imported while it waited, and the window has left behind
+    AND (m.outlook_event_id IS NULL OR m.waits_for IS NOT NULL AND m.due_at IS NULL AND m.ends_at <= opens);
   INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
     starts_at, ends_at, due_at, lane)
   SELECT f.reservation_type, f.reservation_id, room.resource_id, room.outlook_item_id, f.priority_level, f.starts_at, f.ends_at, now(), 1

@@ -128,22 +128,16 @@ CREATE OR REPLACE TRIGGER bridge_mappings_empty BEFORE INSERT ON bridge_mappings
 -- or a reservation is compared with both sides again before anything is created, so nothing is made twice.
 CREATE OR REPLACE FUNCTION bridge_mapping_reset() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $reset$
-DECLARE
-  lost constant boolean := NEW.outlook_event_id IS NULL OR NEW.reservation_id IS NULL;
 BEGIN
   IF NEW.reservation_id IS NULL AND NEW.outlook_event_id IS NULL THEN
     DELETE FROM bridge_mappings WHERE id = NEW.id;
   END IF;
-  UPDATE bridge_room_state s
-  SET push_due_at = now(), push_lane = 0, updated_at = now(),
-      baselined_at = CASE WHEN lost THEN NULL ELSE s.baselined_at END,
-      reconciled_at = CASE WHEN lost THEN NULL ELSE s.reconciled_at END
-  FROM bridge_resource_mappings r
-  WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.resource_id = NEW.resource_id
-    AND (s.push_due_at IS NULL OR s.push_due_at > now() OR lost AND s.baselined_at IS NOT NULL);
-  IF FOUND THEN
-    PERFORM bridge_wake();
+  IF NEW.outlook_event_id IS NULL OR NEW.reservation_id IS NULL THEN
+    UPDATE bridge_room_state s SET baselined_at = NULL, reconciled_at = NULL
+    FROM bridge_resource_mappings r
+    WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.resource_id = NEW.resource_id AND (s.baselined_at IS NOT NULL OR s.reconciled_at IS NOT NULL);
   END IF;
+  PERFORM bridge_ring_room(NEW.resource_id);
   RETURN NULL;
 END $reset$;
 CREATE OR REPLACE TRIGGER bridge_mappings_reset AFTER UPDATE ON bridge_mappings FOR EACH ROW

@@ -446,6 +446,61 @@ describe('giving a room back', () => {
     }
   });
 
+  const byHand = {
+    'a mapping that a person sets to pending': `UPDATE bridge_mappings SET sync_status = 'pending' WHERE reservation_type = 'booking'`,
+    'a mapping that a person uncovers': `UPDATE bridge_mappings SET present = false, revision = revision + 1 WHERE reservation_type = 'event'`,
+  };
+  for (const [what, statement] of Object.entries(byHand)) {
+    /** A booking that nothing makes due, beneath an event. */
+    const quiet = async () => {
+      const db = await open();
+      await db.query(event(1) + booking(1));
+      await fold(db);
+      await allSynced(db);
+      return db;
+    };
+    const isDue = (db: TestDatabase) =>
+      db.query('SELECT push_due_at <= now() AS due FROM bridge_room_state WHERE resource_mapping_id = 1');
+
+    test(`it is due for ${what} in a transaction that ends after its release`, async () => {
+      await using db = await quiet();
+      const [one, two] = [await db.pool.connect(), await db.pool.connect()];
+      try {
+        await db.query('UPDATE bridge_room_state SET push_due_at = now()');
+        const { epoch } = (await take(one)).rooms.find(({ id }) => id === 1)!;
+        const { rows } = await two.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+        await two.query(`BEGIN; ${statement}`);
+        const released = release(one, epoch, null);
+        await Promise.race([released, untilWaiting(db, rows[0]!.pid)]);
+        await two.query('COMMIT');
+        await released;
+        assert.deepEqual(await isDue(db), [{ due: true }]);
+      } finally {
+        one.release(true);
+        two.release(true);
+      }
+    });
+
+    test(`it is due for ${what} in a transaction that began before it was leased`, async () => {
+      await using db = await quiet();
+      const [one, two] = [await db.pool.connect(), await db.pool.connect()];
+      try {
+        await db.query('UPDATE bridge_room_state SET push_due_at = now()');
+        await two.query(`BEGIN; ${statement}`);
+        for (const room of (await take(one)).rooms)
+          await one.query(`SELECT bridge_release($1, $2, NULL, false, NULL, NULL, 'ok')`, [
+            room.id,
+            room.epoch,
+          ]);
+        await two.query('COMMIT');
+        assert.deepEqual(await isDue(db), [{ due: true }]);
+      } finally {
+        one.release(true);
+        two.release(true);
+      }
+    });
+  }
+
   test('one that somebody else leases by now is not touched', async () => {
     await using db = await open();
     await db.query(event(1));
