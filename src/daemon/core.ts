@@ -8,7 +8,7 @@ import { needAdapter } from '../booking/detach.ts';
 import { createAdaptiveNotify, type AdaptiveNotify } from '../booking/adaptive-notify.ts';
 import { openListener, type Hearing } from '../booking/listener.ts';
 import type { Config } from '../config.ts';
-import { openPool, type Database } from '../database.ts';
+import { openWorkPool, type Database } from '../database.ts';
 import type { Tell } from '../facts.ts';
 import type { Directory } from '../http/outlook.ts';
 import { every, runSchedules, type Job } from '../ops/schedule.ts';
@@ -59,7 +59,7 @@ export async function createDaemon(
   await using opened = new AsyncDisposableStack(); // a failure below closes what was opened above
   const replica = randomUUID();
   const name = `bridge ${replica.slice(0, 8)}`;
-  const db = openPool(config.database, name, 8, answerMs);
+  const db = openWorkPool(config.database, name, 8, answerMs);
   opened.defer(() => db.end());
   const installation = await readInstallation(db, config.timezone, config.adapter);
   await storeAppearance(db, config.appearance);

@@ -309,6 +309,25 @@ describe('comparing a room', () => {
     }
   });
 
+  test('a row that an open transaction has locked holds it up for a moment, not until that ends', async () => {
+    await using db = await open();
+    await db.query(`INSERT INTO bridge_mappings (resource_id, outlook_item_id, outlook_event_id, sync_status, sync_direction, starts_at, ends_at, waits_for)
+      VALUES (101, 'a@x', 'unanswered', 'imported', 'outlook_to_booking', now() - interval '30 days', now() - interval '29 days', 'answer')`);
+    const [person, comparing] = [await db.pool.connect(), await db.pool.connect()];
+    try {
+      await person.query(`BEGIN; UPDATE bridge_mappings SET hint = 'mine'`);
+      await comparing.query(`SET statement_timeout = '5s'`);
+      const compared = comparing.query('SELECT bridge_reconcile(1, $1, 7, 365)', [await epochOf(db, 1)]);
+      await assert.rejects(compared, (error) => sqlState(error) === '55P03');
+      await person.query('COMMIT');
+      await reconcile(db);
+      assert.deepEqual(await rows(db), []);
+    } finally {
+      person.release(true);
+      comparing.release(true);
+    }
+  });
+
   test('what moved out of the window or into it unnoticed is found', async () => {
     await using db = await open();
     await db.query(event(1) + event(2, { from: 14, to: 15 }));

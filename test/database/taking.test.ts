@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { describe, test } from 'vitest';
+import { isContended, openWorkPool } from '../../src/database.ts';
 import { takeRooms } from '../../src/sync/store/work-list.ts';
-import { catchUpRooms, mendRooms } from '../../src/sync/worker/sweep.ts';
+import { catchUpRooms, mendRooms, sweepRooms } from '../../src/sync/worker/sweep.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { open, event, booking, allocation, fold, take, allSynced, untilWaiting } from './work-list-world.ts';
 
@@ -514,6 +515,27 @@ describe('giving a room back', () => {
       [{ retry_at: null, push_due_at: null }],
     );
   });
+});
+
+test('a sweep asks all rooms but one that an open transaction has locked, and says that', async () => {
+  await using db = await open();
+  const busy = await db.pool.connect();
+  const sweeping = openWorkPool(db.config, 'test', 1, 5_000);
+  try {
+    await busy.query('BEGIN; SELECT FROM bridge_room_state WHERE resource_mapping_id = 1 FOR UPDATE');
+    await assert.rejects(sweepRooms(sweeping), (error) => isContended(error));
+    assert.deepEqual(
+      await db.query(
+        'SELECT reconciled_at IS NULL AS asked FROM bridge_room_state ORDER BY resource_mapping_id',
+      ),
+      [{ asked: false }, { asked: true }],
+    );
+    await busy.query('COMMIT');
+    assert.equal(await sweepRooms(sweeping), 2);
+  } finally {
+    busy.release(true);
+    await sweeping.end();
+  }
 });
 
 test('a daemon that begins asks every room soon, and waits for nobody who holds the row of one', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { isContended } from '../../src/database.ts';
 import { openWorld, rooms } from './world.ts';
 import { at, clockChange, date, day } from '../support/dates.ts';
 
@@ -320,4 +321,18 @@ describe('a room', () => {
       [],
     );
   });
+});
+
+test('a statement of the daemon that needs a row of an open transaction fails soon, and does not look like an outage', async () => {
+  await using world = await openWorld({ mapped: [101] });
+  const { daemon } = await world.start();
+  await world.settled();
+  const person = await world.db.pool.connect();
+  try {
+    await person.query(`BEGIN; UPDATE bridge_room_state SET hint = 'mine'`);
+    const failed = daemon.db.query('UPDATE bridge_room_state SET updated_at = now()');
+    await expect(failed).rejects.toSatisfy(isContended);
+  } finally {
+    person.release(true);
+  }
 });

@@ -25,28 +25,48 @@ export async function followMailboxes(db: Queryable): Promise<number> {
   return rows[0]!.rooms;
 }
 
-/** Makes every active room compare its whole window at its next drain, behind live changes. Returns how many. */
-export async function sweepRooms(db: Queryable): Promise<number> {
-  const { rowCount } = await db.query(`
-    UPDATE bridge_room_state s SET reconciled_at = NULL, push_due_at = least(s.push_due_at, now()), updated_at = now(),
-      push_lane = CASE WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END
-    FROM bridge_resource_mappings r WHERE r.id = s.resource_mapping_id AND r.active = 1`);
-  return rowCount ?? 0;
-}
+/**
+ * Makes every active room compare its whole window at its next drain, behind live changes. Returns how many. Throws as
+ * `inAllRooms` does.
+ */
+export const sweepRooms = (db: Queryable): Promise<number> =>
+  inAllRooms(
+    db,
+    `reconciled_at = NULL, push_due_at = least(s.push_due_at, now()), updated_at = now(),
+      push_lane = CASE WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END`,
+  );
 
 /**
  * Makes every room compare its whole window in Outlook, spread over `withinMs`: what vanished without anybody saying so is
- * found, and verified one by one. Where only the booking system speaks it then comes back. Returns how many.
+ * found, and verified one by one. Where only the booking system speaks it then comes back. Returns how many. Throws as
+ * `inAllRooms` does.
  */
-export async function compareRooms(db: Queryable, withinMs: number): Promise<number> {
-  const { rowCount } = await db.query(
-    `UPDATE bridge_room_state s SET compare_at = now(), updated_at = now(),
-       next_poll_at = least(s.next_poll_at, now() + random() * $1::float8 * interval '1 millisecond')
-     FROM bridge_resource_mappings r
-     WHERE r.id = s.resource_mapping_id AND r.active = 1`,
-    [withinMs],
+export const compareRooms = (db: Queryable, withinMs: number): Promise<number> =>
+  inAllRooms(
+    db,
+    `compare_at = now(), updated_at = now(),
+      next_poll_at = least(s.next_poll_at, now() + random() * ${withinMs} * interval '1 millisecond')`,
   );
-  return rowCount ?? 0;
+
+/**
+ * Updates the state of every active room. A room that another session has locked in an open transaction is updated after all
+ * others, which neither wait for it nor stay locked meanwhile; throws as the driver does when that lasts too long.
+ */
+async function inAllRooms(db: Queryable, assignments: string): Promise<number> {
+  const done: number[] = [];
+  for (const locking of ['FOR NO KEY UPDATE OF t SKIP LOCKED', 'FOR NO KEY UPDATE OF t']) {
+    const { rows } = await db.query<{ id: number }>(
+      `UPDATE bridge_room_state s SET ${assignments}
+       WHERE s.resource_mapping_id IN (
+         SELECT t.resource_mapping_id FROM bridge_room_state t
+         JOIN bridge_resource_mappings r ON r.id = t.resource_mapping_id AND r.active = 1
+         WHERE NOT t.resource_mapping_id = ANY ($1) ORDER BY 1 ${locking})
+       RETURNING s.resource_mapping_id AS id`,
+      [done],
+    );
+    done.push(...rows.map(({ id }) => id));
+  }
+  return done.length;
 }
 
 /** Between the rooms that are asked one after the other. */
