@@ -76,5 +76,19 @@ export class Invalid extends Failure {
   }
 }
 
+/** A failure that says how to proceed; anything else is a bug. */
+export const isExpected = (error: unknown): error is Retryable | Permanent =>
+  error instanceof Retryable || error instanceof Permanent;
+
+/** The result of `call`; `instead`, if it fails for this item alone. */
+export async function unlessItemFails<T, const U>(call: () => Promise<T>, instead: U): Promise<T | U> {
+  try {
+    return await call();
+  } catch (error) {
+    if (isExpected(error) && error.reach === 'item') return instead;
+    throw error;
+  }
+}
+
 /** The text of whatever was thrown. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -7,7 +7,7 @@ import { createAlertWebhook } from '../ops/alert-webhook.ts';
 import { createAlerts } from '../ops/alerts.ts';
 import { credentialEnds } from '../outlook/credential.ts';
 import { createDispatcher } from '../outlook/http.ts';
-import { answerMs } from './lease.ts';
+import { answerMs } from './lease-session.ts';
 
 /** `capture`: which triggers are there; `writing`: anything may be written by now; `opened` closes it all. */
 export function openAlerts(

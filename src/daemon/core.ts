@@ -26,7 +26,7 @@ import { catchUpRooms, compareRooms, mendRooms, sweepRooms } from '../sync/worke
 import { foldAgain } from '../sync/store/work-list.ts';
 import { createSync } from '../sync/sync.ts';
 import { createWork, type Rhythm } from '../sync/worker/loop.ts';
-import { answerMs, openLease } from './lease.ts';
+import { answerMs, openLease } from './lease-session.ts';
 
 const captureEveryMs = 30_000;
 /** The missing-event check reads every calendar as a whole: not all of them at once. */
@@ -105,7 +105,7 @@ export async function createDaemon(
     installationId: () => begun.installation,
     window: config.window,
     pollMs: config.pollSeconds * 1_000,
-    ...(config.webhookBaseUrl === null ? {} : { unheardMs: Math.min(config.pollSeconds, 60) * 1_000 }),
+    ...(config.webhookBaseUrl === null ? {} : { unsubscribedMs: Math.min(config.pollSeconds, 60) * 1_000 }),
     brake: config.brake,
     conflict: config.conflictPolicy,
     overlap: config.overlapPolicy,

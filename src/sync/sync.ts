@@ -1,4 +1,4 @@
-/** The drain of a room put together from its parts. */
+/** Builds the drain of a room from its parts. */
 import type { Queryable } from '../database.ts';
 import type { Tell } from '../facts.ts';
 import { createApply } from './apply/apply.ts';
@@ -8,12 +8,8 @@ import { createImport } from './apply/import.ts';
 import { createIntoBooking } from './apply/into-booking.ts';
 import type { OverlapPolicy } from './decide/decide-unmapped.ts';
 import { withFreshReads } from './fresh-reads.ts';
-import { createPull } from './pull/delta-round.ts';
-import { createFullScan } from './pull/full-scan.ts';
-import { createHintedRead } from './pull/hinted-read.ts';
 import { createIntoOutlook } from './apply/write-outlook.ts';
 import { createBrake } from './apply/brake.ts';
-import { createClaimCheck } from './pull/claim-check.ts';
 import { createDrain, type DrainOptions } from './worker/drain.ts';
 import { createReads } from './worker/reads.ts';
 import type { OutlookSide } from './outlook-side.ts';
@@ -34,30 +30,30 @@ export interface SyncOptions {
   readonly window: Window;
   /** Between two polls of a room. */
   readonly pollMs: number;
-  /** The same while Outlook does not call us for that room (no subscription); default: no difference. */
-  readonly unheardMs?: number;
+  /** The same for a room without a subscription; default: no difference. */
+  readonly unsubscribedMs?: number;
   readonly brake: BrakePolicy;
   /** What the brake counts over all rooms beside what the database knows; default: nothing. */
   readonly unseen?: BrakeCount;
-  /** Who wins what both sides changed. */
+  /** The side that wins where both changed the same field. */
   readonly conflict: ConflictPolicy;
-  /** What becomes of an Outlook event on a reserved slot. */
+  /** The treatment of an Outlook event on a reserved slot. */
   readonly overlap: OverlapPolicy;
   readonly importMode: 'auto' | 'manual';
-  /** The sync is planned, not done; see createClaimCheck. */
+  /** A dry run; see createClaimCheck. */
   readonly isPlan?: boolean;
   readonly random?: () => number;
 }
 
 export const createSync = (options: SyncOptions) => createDrain(partsOf(options));
 
-/** What a drain is put together from. */
+/** The parts of a drain. */
 export function partsOf(given: SyncOptions): DrainOptions {
-  // a plan is one transaction, in which nothing that failed can be run again
+  // a plan is one transaction, in which a failed statement cannot be repeated
   const options = given.isPlan === true ? given : { ...given, db: patiently(given.db) };
   const { db, tell, window, isPlan = false, random = Math.random } = options;
   const outlook = withFreshReads(withPrivacy(db, withoutMappedEvents(db, options.outlook)));
-  // what the booking system is busy with is put off
+  // a locked reservation is put off, not waited for
   const writeBack = createWriteBack(given.db, random);
   const troubles = createTroubles(random);
   const apply = createApply({
@@ -77,15 +73,15 @@ export function partsOf(given: SyncOptions): DrainOptions {
     window,
     random,
   });
-  const claims = createClaimCheck({ db, outlook, isPlan });
   const reads = createReads({
-    ...options,
+    db,
     outlook,
-    claims,
+    window,
+    pollMs: options.pollMs,
+    unsubscribedMs: options.unsubscribedMs ?? options.pollMs,
     troubles,
-    fullScan: createFullScan({ ...options, outlook, claims, random }),
-    pull: createPull({ ...options, outlook, random }),
-    readHinted: createHintedRead({ db, outlook, window, tell }),
+    isPlan,
+    tell,
     random,
   });
   return { db, reads, apply, troubles, window, tell };

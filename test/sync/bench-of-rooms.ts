@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { openSession } from '../../src/database.ts';
 import type { Fact } from '../../src/facts.ts';
 import type { Item } from '../../src/item.ts';
-import { boundedLocks } from '../../src/daemon/lease.ts';
+import { boundedLocks } from '../../src/daemon/lease-session.ts';
 import { createDesk } from '../../src/sandbox/desk.ts';
 import {
   foldAgain,

@@ -1,22 +1,22 @@
-/** Which mailbox a room is: the object id of the address that the operator wrote, as far as the directory tells. */
+/** Resolves the address of a room, as the operator wrote it, to the object id of its mailbox, if the directory allows it. */
 import type { Queryable } from '../../database.ts';
-import { Permanent, Retryable } from '../../errors.ts';
+import { Permanent, Retryable, isExpected } from '../../errors.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { followMailbox, storeMailbox, unresolvedBefore } from '../store/claims.ts';
 import { replaceMailbox, type LeasedRoom } from '../store/work-list.ts';
 
-/** Rows that are resolved before a room's first work, at most. */
+/** Maximum number of earlier rows that are resolved before the first work in a room. */
 const resolvedMost = 200;
 const resolvedMs = 30_000;
 
 export function createAddresses({ db, outlook }: { readonly db: Queryable; readonly outlook: OutlookSide }) {
   const resolving = new Map<string, Promise<string | null>>();
-  /** Addresses that the directory did not tell an id of: each room asks for its own again, and no other room does. */
+  /** Addresses without an answer: only their own rooms ask again. */
   const unresolvable = new Set<string>();
 
   /**
-   * The room by the object id of its mailbox, if the directory tells: addresses change, and some calls refuse them. Rows that
-   * were there before it are resolved first, because one of them may map the same mailbox. Its mappings name that mailbox then.
+   * The room with the object id of its mailbox: addresses change, and some calls refuse them. Its mappings then name that mailbox.
+   * Earlier rows are resolved, too, because one of them may map the same mailbox.
    */
   async function addressed(room: LeasedRoom, signal: AbortSignal): Promise<LeasedRoom> {
     const earlier = await unresolvedBefore(db, room, resolvedMost);
@@ -29,8 +29,8 @@ export function createAddresses({ db, outlook }: { readonly db: Queryable; reado
   }
 
   /**
-   * Asks the directory, once however many rooms wait for the answer, and keeps it. Null: it does not tell. Whether there is
-   * such a mailbox is for the mailbox itself to say, and what keeps us from everything is met again there.
+   * Asks the directory once for all waiting rooms, and stores the answer. Null: it does not tell. A missing mailbox and an outage are
+   * detected by the calls to the mailbox.
    */
   function resolve(row: { readonly id: number; readonly outlookItemId: string }): Promise<string | null> {
     const { outlookItemId: address } = row;
@@ -53,7 +53,7 @@ export function createAddresses({ db, outlook }: { readonly db: Queryable; reado
     return answer;
   }
 
-  /** The stored id of its mailbox is refused: whether it is called otherwise from now on. */
+  /** The stored object id is refused. Returns whether it was replaced. */
   async function readdressed(room: LeasedRoom, signal: AbortSignal): Promise<boolean> {
     if (room.mailbox === room.outlookItemId) return false;
     try {
@@ -62,7 +62,7 @@ export function createAddresses({ db, outlook }: { readonly db: Queryable; reado
       await replaceMailbox(db, room, mailbox, mailbox !== null);
       return true;
     } catch (error) {
-      if (error instanceof Permanent || error instanceof Retryable) return false;
+      if (isExpected(error)) return false;
       throw error;
     }
   }

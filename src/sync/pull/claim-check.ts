@@ -1,19 +1,19 @@
 /**
- * Whose room is it? Asked before a room's first work by this daemon and before each full scan: whether an earlier row maps
- * the same mailbox, and what the claim in the mailbox says. A copied or restored database, and a second row, never get to
- * write; a mailbox that was made anew is shown everything again.
+ * Checks that a room is ours, before this daemon's first work in it and before each full scan: that no earlier row maps the same
+ * mailbox, and that the mailbox carries our claim. A copied or restored database and a second row never write; in a new mailbox all
+ * events are created again.
  */
 import type { Queryable } from '../../database.ts';
-import { Permanent, Retryable, messageOf } from '../../errors.ts';
+import { Permanent, Retryable, isExpected, messageOf } from '../../errors.ts';
 import { judgeClaim, printClaim, type ClaimRead, type Standing } from '../decide/claim.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { holdSetBack, noteClaim, raiseClaim, readKnownClaim, type KnownClaim } from '../store/claims.ts';
 import type { LeasedRoom, Rest } from '../store/work-list.ts';
 
-/** A person decides, and is not waited for in vain: a row that goes, a claim that changes, is found within this time. */
+/** A held room is checked again after this time: the other row or claim may be gone. */
 const heldMs = 600_000;
 
-/** The room is not ours to work on until a person decides. */
+/** The room is held: a person decides to which installation, resource or row it belongs. */
 export class RoomHeld extends Error {
   readonly rest: Rest;
   constructor(rest: Rest) {
@@ -29,15 +29,15 @@ export type ClaimCheck = ReturnType<typeof createClaimCheck>;
 export interface ClaimCheckOptions {
   readonly db: Queryable;
   readonly outlook: OutlookSide;
-  /** For a plan: claims are read and not raised, and one with a number of the future, which a person is to see the plan for, is ours. */
+  /** A plan reads claims and raises none. A newer number counts as ours, because the person who decides about it needs the plan. */
   readonly isPlan: boolean;
 }
 
 export function createClaimCheck({ db, outlook, isPlan }: ClaimCheckOptions) {
-  /** Rooms that were found to be ours since this daemon began, or since the database was out of its sight. */
+  /** Rooms found to be ours since the start of this daemon, or since it lost the database. */
   const confirmed = new Set<number>();
 
-  /** What stands in the mailbox. Throws RoomHeld where the room is not ours to work on. */
+  /** Reads and judges the claim. Throws RoomHeld. */
   async function check(room: LeasedRoom, signal: AbortSignal): Promise<Allowed> {
     confirmed.delete(room.id);
     const is = await judge(room, signal);
@@ -61,14 +61,13 @@ export function createClaimCheck({ db, outlook, isPlan }: ClaimCheckOptions) {
     throw setBack(room, standing.number, known.number);
   }
 
-  /** One that was there is waited for; where none was read yet, nothing waits for a calendar that cannot tell. */
+  /** A claim that was read before must be read again; a calendar without one so far may refuse the property. */
   async function read(room: LeasedRoom, known: KnownClaim, signal: AbortSignal): Promise<ClaimRead> {
     try {
       return await outlook.readClaim(room, signal);
     } catch (error) {
       if (signal.aborted || !isOfRoom(error)) throw error;
       if (!known.wasRead) return { is: 'refused', why: messageOf(error) };
-      // nothing is written before it is known whose room it is
       throw error instanceof Permanent
         ? error
         : new Retryable(error.message, { reach: 'room', afterMs: error.afterMs, cause: error });
@@ -76,9 +75,9 @@ export function createClaimCheck({ db, outlook, isPlan }: ClaimCheckOptions) {
   }
 
   /**
-   * Raises the number here and in the mailbox, after a full scan. A new claim is read back: Graph does not show it in its
-   * answer (msgraph-sdk-dotnet#2908), and only one that was seen can be missed later. Throws RoomHeld should somebody
-   * else's be there by now.
+   * Raises the number in the database and in the mailbox, after a full scan. A new claim is read back, because Graph's answer to the
+   * write does not contain it (msgraph-sdk-dotnet#2908), and only a claim that was read can be missed later. Throws RoomHeld if the
+   * mailbox carries another claim by then.
    */
   async function raise(room: LeasedRoom, before: Allowed, signal: AbortSignal): Promise<void> {
     if (!isPlan) await write(room, before, signal);
@@ -86,7 +85,7 @@ export function createClaimCheck({ db, outlook, isPlan }: ClaimCheckOptions) {
   }
 
   async function write(room: LeasedRoom, before: Allowed, signal: AbortSignal): Promise<void> {
-    // a room that only gives is never written to
+    // nothing is written into a room that is only read
     if (before === 'without' || room.direction === 'outlook_to_booking') return;
     const number = await raiseClaim(db, room);
     if (number === null) return;
@@ -108,13 +107,13 @@ export function createClaimCheck({ db, outlook, isPlan }: ClaimCheckOptions) {
     check,
     raise,
     isConfirmed: ({ id }: LeasedRoom): boolean => confirmed.has(id),
-    /** The database was out of sight, and nobody knows what it was set back to: each claim is read again. */
+    /** The connection to the database was lost, and it may have been set back: each claim is read again. */
     doubt: (): void => confirmed.clear(),
   };
 }
 
 const isOfRoom = (error: unknown): error is Retryable | Permanent =>
-  (error instanceof Retryable || error instanceof Permanent) && error.reach !== 'side';
+  isExpected(error) && error.reach !== 'side';
 
 const held = (why: string, hint: string) =>
   new RoomHeld({ ms: heldMs, throttled: false, condition: 'held', why, hint });
@@ -126,12 +125,12 @@ const sharedWith = (room: LeasedRoom, earlier: NonNullable<KnownClaim['earlier']
   );
 
 function claimedBy(room: LeasedRoom, { claim }: Extract<Standing, { is: 'other' }>): RoomHeld {
-  const whose =
+  const owner =
     claim === null
       ? 'a claim that cannot be read'
       : `the claim of installation ${claim.installation}, resource ${claim.resource}`;
   return held(
-    `The calendar of ${room.outlookItemId} carries ${whose}; resource ${room.resourceId} here is not what wrote it.`,
+    `The calendar of ${room.outlookItemId} carries ${owner}; resource ${room.resourceId} here is not what wrote it.`,
     `If no other installation or resource works in this room any more: claim ${room.resourceId}, or POST /rooms/${room.resourceId}/claim. Else take the mapping away here: mappings remove ${room.resourceId}. Nothing is read or written in it until then.`,
   );
 }

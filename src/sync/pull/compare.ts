@@ -1,7 +1,4 @@
-/**
- * What a list of a room's whole window, or one row of its calendar, says about the mappings of the room. Pure: it is found here, and
- * written down elsewhere.
- */
+/** Compares the events of a room calendar with the room's mappings. Pure. */
 import { identityOf, invitedBy, isGivenBack, itemOf, occupying, type OutlookEvent } from '../../event.ts';
 import { sameItem, type Item, type ReservationKey } from '../../item.ts';
 import { attachmentOf, type Attachment } from '../match/attach.ts';
@@ -33,7 +30,7 @@ export function unmappedOf(event: OutlookEvent, propertiesRead = false): Unmappe
   };
 }
 
-/** What an event waits for that need not be read for that; a free one may be ours, which its extended properties say. */
+/** The reason why an event waits without being read; a free one may be ours, which only its extended properties show. */
 function waitsUnread(
   { shows, properties, isOrganizer }: OutlookEvent,
   propertiesRead: boolean,
@@ -48,28 +45,28 @@ export const overlaps = (
 ) =>
   span.startsAt === null || span.endsAt === null || (span.startsAt < window.to && span.endsAt > window.from);
 
-/** Of an event that no mapping knows: it is imported, or listed. */
+/** Whether an event without a mapping is imported or listed. */
 export const isOfInterest = ({ shows }: OutlookEvent): boolean => !isGivenBack(shows);
 
 export interface Scanned extends Observed {
   readonly attachments: readonly Attachment[];
-  /** The calendar shows nothing of all that it should: unless the mailbox is known to be the same, that is no deletion. */
+  /** The calendar shows none of the events that it should: unless the mailbox is known to be the same, they were not deleted. */
   readonly showsNothing: boolean;
 }
 
-/** A whole list of the window. */
+/** The listing of a full scan. */
 export interface Listed {
   readonly events: readonly OutlookEvent[];
   readonly window: Span;
-  /** Whose these events were, by what is on record. */
+  /** The reservations that these events belonged to, according to the log. */
   readonly remembered: ReadonlyMap<string, ReservationKey>;
 }
 
 /**
- * What a whole list of the window says about the mappings of a room. Without `imports` the booking system alone speaks
- * there: an event of it that is missing is told, since it shall come back, and nothing else.
+ * What the listing means for the mappings of the room. Without `imports`, Outlook only shows the bookings: only missing events are
+ * reported, because they are created again.
  */
-export function compare(
+export function compareListing(
   mappings: readonly RoomMapping[],
   { events, window, remembered }: Listed,
   imports: boolean,
@@ -83,7 +80,7 @@ export function compare(
   const missing = live.filter(({ eventId }) => !listed.has(eventId!));
   const lost = missing.flatMap((mapping) => openMappingOf({ ...mapping, news: 'gone' }, show) ?? []);
   const open = mappings.flatMap((mapping) => openMappingOf(mapping, show) ?? []);
-  // a lost event is verified first, and then given the one it became; where nothing is imported nobody would see that
+  // with imports, a lost event is verified and matched first
   const openMappings = open.filter(({ state }) => state !== 'lost').concat(imports ? [] : lost);
   const free = events.filter(({ id }) => {
     const mapping = byEvent.get(id);
@@ -104,10 +101,9 @@ export function compare(
     (event) => isOfInterest(event) && !byEvent.has(event.id) && !taken.has(event.id),
   );
   return {
-    // what only the booking system fills shows what that says
     attachments: matches.map((found) => attachmentOf(found, { kept: false, lane: 1 })),
     mapped,
-    // where nothing is imported, what one of our creates made for a reservation that is cancelled by now has to go
+    // without imports only an event of ours is of interest: its reservation may be cancelled by now
     unmapped: unmapped
       .filter(({ properties, isOrganizer }) => imports || (isOrganizer && properties !== null))
       .map((event) => unmappedOf(event, true)),
@@ -115,7 +111,7 @@ export function compare(
   };
 }
 
-/** What the list, or its silence, says about a mapping that knows an event; null: nothing new. */
+/** What the listing means for a mapping with an event; null: nothing new. */
 function newsOf(
   mapping: RoomMapping,
   event: OutlookEvent | undefined,
@@ -127,20 +123,20 @@ function newsOf(
   return isEcho(mapping, event) || stillWaits(mapping, event) ? null : 'look';
 }
 
-/** A cancelled reservation's event that somebody brought back; not one that a person refused to remove. */
+/** The event of a cancelled reservation was restored; not one whose removal a person refused. */
 export const isBack = (
   mapping: Pick<KnownEvent, 'outlookBase'>,
   event: Pick<OutlookEvent, 'shows'> | undefined,
 ): boolean => mapping.outlookBase === null && event !== undefined && occupying(event.shows) !== null;
 
-/** What it waits for has not come. */
+/** The event still shows what the mapping waits to change. */
 const stillWaits = ({ waitsFor, status }: RoomMapping, { shows }: OutlookEvent): boolean =>
   (waitsFor === 'answer' && shows.is === 'undecided') ||
   (waitsFor === 'free' && shows.is === 'free') ||
   (waitsFor === 'import' && shows.is === 'occupied') ||
   (status === 'error' && shows.is === 'unreadable');
 
-/** It shows what both last agreed on, and nothing else is reported of it: our own write came back, whatever its etag says. */
+/** The event shows the last agreement and nothing else is reported of it: our own write, whatever its etag. */
 export const isEcho = (
   mapping: Pick<KnownEvent, 'news' | 'reservationId' | 'outlookBase' | 'waitsFor'>,
   event: Pick<OutlookEvent, 'shows'>,

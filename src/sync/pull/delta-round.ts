@@ -1,77 +1,59 @@
 /**
- * What changed in a room's calendar, written down page by page together with the cursor: which mapping is to be read
- * again, which event nobody knows. Nothing is decided here, and what a row says is only a hint: delta repeats rows, shows
- * old ones, and reports as removed what merely left its window. Reading and deciding follow in the same drain.
+ * A delta round: the changes of a room calendar, stored page by page together with the cursor. It decides nothing, and a row is only
+ * a hint, because delta repeats rows, shows old ones, and reports events outside of its window as removed. Reading and deciding
+ * follow in the same drain.
  */
-import type { Queryable } from '../../database.ts';
 import { Retryable } from '../../errors.ts';
-import type { Tell } from '../../facts.ts';
-import type { LeasedRoom, Window } from '../store/work-list.ts';
+import type { LeasedRoom } from '../store/work-list.ts';
 import { noteActivity } from '../store/polls.ts';
 import { beginPull, pullAgain } from '../store/pull-store.ts';
 import { storePage } from '../store/observed.ts';
-import type { OutlookSide } from '../outlook-side.ts';
-import { createObserve } from './observe.ts';
-import { createSpacing } from './poll-spacing.ts';
+import type { Cursor } from './full-scan.ts';
+import { observe, type PullContext } from './observe.ts';
+import { pollAfter } from './poll-spacing.ts';
 
-export interface PullOptions {
-  readonly db: Queryable;
-  readonly outlook: OutlookSide;
-  readonly tell: Tell;
-  readonly window: Window;
-  /** Between two polls of a room. */
-  readonly pollMs: number;
-  /** The same while Outlook does not call us for that room (no subscription); default: no difference. */
-  readonly unheardMs?: number;
-  readonly random?: () => number;
-}
-
-/** `baseline`: the cursor is lost or of another window; `compare`: somebody asked for a comparison of the whole window. */
-export interface PulledRound {
-  readonly next: 'done' | 'compare' | 'baseline';
+export interface DeltaRound {
   readonly rows: number;
+  /** A full scan is due, by the cursor that it leaves: 'new' where the cursor is lost or of another window. Null: none. */
+  readonly scan: Cursor | null;
 }
 
-/** After a round that was asked for and brought nothing: changes may show up late (Microsoft: delta-query-overview). */
+/** Delays of another round after a requested round without rows: changes may appear late (Microsoft: delta-query-overview). */
 const againMs = [500, 1_500, 4_000, 10_000];
 
-/** A poll of a room, spread so that many rooms do not come at once. */
-export const pollAfter = (pollMs: number, random: () => number): number => pollMs * (0.9 + random() * 0.2);
-
-export function createPull(options: PullOptions) {
-  const { db, outlook, tell, window, pollMs, unheardMs = pollMs, random = Math.random } = options;
-  const observe = createObserve(db, outlook);
-  const spacing = createSpacing(db);
-  return async function pull(room: LeasedRoom, signal: AbortSignal): Promise<PulledRound> {
-    const nextMs = pollAfter(unheardMs, random);
-    const spaced = await spacing();
-    const next = { pollMs: pollAfter(pollMs, random), unheardMs: nextMs, spacing: spaced };
-    const begun = await beginPull(db, room, next, window);
-    const reportedAt = begun.requestedAt ?? new Date();
-    const { span } = begun;
-    if (begun.links === null || begun.links.length === 0 || begun.from_at?.toISOString() !== span.from)
-      return { next: 'baseline', rows: 0 };
-    const links = [...begun.links];
-    let rows = 0;
-    let isActive = false;
-    for (const [at, link] of begun.links.entries())
-      for await (const answer of outlook.delta(room, { link }, signal)) {
-        // whatever delta refuses, the calendar is listed instead
-        if (answer.answer === 'refused' && answer.error instanceof Retryable)
-          return { next: 'compare', rows };
-        if (answer.answer !== 'page') return { next: 'baseline', rows };
-        rows += answer.rows.length + answer.removed.length;
-        links[at] = answer.deltaLink ?? answer.nextLink ?? link;
-        const observed = await observe(room, answer, span, signal);
-        isActive ||= observed.unmapped.length > 0 || observed.mapped.some(({ news }) => news !== null);
-        const refused = await storePage(db, room, reportedAt, observed, links);
-        for (const error of refused) tell({ fact: 'bug', error, where: `the changes of ${room.name}` });
-      }
-    if (isActive) await noteActivity(db, room, nextMs * spaced.active);
-    // the request knows of a change: if there is none, it is on its way
-    const wait = begun.requestedAt !== null && rows === 0 ? againMs[begun.attempt] : undefined;
-    if (wait !== undefined) await pullAgain(db, room, wait, begun.attempt + 1);
-    else if (begun.attempt > 0) await pullAgain(db, room, null, 0);
-    return { next: begun.compare ? 'compare' : 'done', rows };
-  };
+export async function deltaRound(
+  context: PullContext,
+  room: LeasedRoom,
+  signal: AbortSignal,
+): Promise<DeltaRound> {
+  const { db, outlook, tell, random } = context;
+  const unsubscribedMs = pollAfter(context.unsubscribedMs, random);
+  const spacing = await context.spacing();
+  const nextPoll = { pollMs: pollAfter(context.pollMs, random), unheardMs: unsubscribedMs, spacing };
+  const begun = await beginPull(db, room, nextPoll, context.window);
+  const { span } = begun;
+  if (begun.links === null || begun.links.length === 0 || begun.from_at?.toISOString() !== span.from)
+    return { rows: 0, scan: 'new' };
+  const reportedAt = begun.requestedAt ?? new Date();
+  const links = [...begun.links];
+  let rows = 0;
+  let isActive = false;
+  for (const [at, link] of begun.links.entries())
+    for await (const answer of outlook.delta(room, { link }, signal)) {
+      // what delta refuses for now is listed instead
+      if (answer.answer === 'refused' && answer.error instanceof Retryable) return { rows, scan: 'kept' };
+      if (answer.answer !== 'page') return { rows, scan: 'new' };
+      rows += answer.rows.length + answer.removed.length;
+      links[at] = answer.deltaLink ?? answer.nextLink ?? link;
+      const observed = await observe(context, room, answer, span, signal);
+      isActive ||= observed.unmapped.length > 0 || observed.mapped.some(({ news }) => news !== null);
+      const refused = await storePage(db, room, reportedAt, observed, links);
+      for (const error of refused) tell({ fact: 'bug', error, where: `the changes of ${room.name}` });
+    }
+  if (isActive) await noteActivity(db, room, unsubscribedMs * spacing.active);
+  // a request knows of a change, which may not show yet
+  const againInMs = begun.requestedAt !== null && rows === 0 ? againMs[begun.attempt] : undefined;
+  if (againInMs !== undefined) await pullAgain(db, room, againInMs, begun.attempt + 1);
+  else if (begun.attempt > 0) await pullAgain(db, room, null, 0);
+  return { rows, scan: begun.compare ? 'kept' : null };
 }

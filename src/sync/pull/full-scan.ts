@@ -1,10 +1,8 @@
 /**
- * The whole window of a room in Outlook, read and compared with its mappings: on the first evening, for a new window, and after a
- * lost mapping table, a lost answer, a lost cursor or the predecessor. Nothing is made twice and nothing is missed then.
+ * A full scan: the whole window of a room in Outlook is listed and compared with its mappings. It is due for a new room, a new window,
+ * and after the loss of the cursor, of the mappings, or of the answer to a create. It duplicates and misses nothing.
  */
-import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
-import type { Tell } from '../../facts.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { finishBaseline } from '../store/observed.ts';
 import {
@@ -15,133 +13,117 @@ import {
   type RoomMapping,
   type Span,
 } from '../store/pull-store.ts';
-import { isFollowed, replaceMailbox, type LeasedRoom, type Window } from '../store/work-list.ts';
-import type { ClaimCheck, Allowed } from './claim-check.ts';
-import { compare, type Scanned } from './compare.ts';
-import { pollAfter } from './delta-round.ts';
+import { isFollowed, replaceMailbox, type LeasedRoom } from '../store/work-list.ts';
+import type { Allowed } from './claim-check.ts';
+import { compareListing } from './compare.ts';
+import type { PullContext } from './observe.ts';
+import { pollAfter } from './poll-spacing.ts';
 
-/** A room whose holder vanished is asked for changes again within this time. */
+/** A room whose holder vanished is polled within this time. */
 const abandonedMs = 10_000;
 
-export interface FullScanOptions {
-  readonly db: Queryable;
-  readonly outlook: OutlookSide;
-  readonly claims: ClaimCheck;
-  readonly window: Window;
-  /** Between two polls of a room. */
-  readonly pollMs: number;
-  readonly tell: Tell;
-  readonly random: () => number;
+/** Whether the delta rounds continue from their cursor ('kept') or begin anew. */
+export type Cursor = 'kept' | 'new';
+
+/** Returns the number of rows on both sides. */
+export async function fullScan(
+  context: PullContext,
+  room: LeasedRoom,
+  cursor: Cursor,
+  signal: AbortSignal,
+): Promise<number> {
+  const { db, outlook, claims, tell } = context;
+  const startedAt = performance.now();
+  const reportedAt = new Date();
+  const claim = await claims.check(room, signal);
+  const span = await listWindow(db, context.window);
+  // before the list: later changes are in the next delta round
+  const links = isFollowed(room)
+    ? await nextLinks(context, room, span, claim === 'lost' ? 'new' : cursor, signal)
+    : null;
+  const events: OutlookEvent[] = [];
+  for await (const page of outlook.list(room, span.from, span.to, signal)) events.push(...page);
+  const remembered = await rememberedOf(db, room, events);
+  const mappings = await mappingsOf(db, room.resourceId);
+  const compare = (known: readonly RoomMapping[]) =>
+    compareListing(known, { events, window: span, remembered }, isFollowed(room), (item) =>
+      outlook.show(item),
+    );
+  let found = compare(mappings);
+  if (found.showsNothing && (await isNewMailbox(context, room, claim, cursor, signal))) {
+    // nothing was deleted: everything is created again
+    const objectId = room.mailbox === room.outlookItemId ? null : room.mailbox;
+    await replaceMailbox(db, room, objectId, true);
+    found = compare(await mappingsOf(db, room.resourceId));
+  }
+  const pollMs = nextPollMs(context, room);
+  const refused = await finishBaseline(db, room, { ...found, reportedAt, links, window: span, pollMs });
+  for (const error of refused) tell({ fact: 'bug', error, where: `the comparison of ${room.name}` });
+  await claims.raise(room, claim, signal);
+  tell({
+    fact: 'room-baselined',
+    room: room.name,
+    resourceId: room.resourceId,
+    events: events.length,
+    adopted: found.attachments.length,
+    ms: performance.now() - startedAt,
+  });
+  return events.length + mappings.length;
 }
 
-/** Whether the rounds of changes go on where they were, or begin anew. */
-type Cursor = 'kept' | 'new';
-
-export type FullScan = ReturnType<typeof createFullScan>;
-
-export function createFullScan({ db, outlook, claims, window, pollMs, tell, random }: FullScanOptions) {
-  /** Returns how many rows there were on either side. */
-  return async function fullScan(room: LeasedRoom, cursor: Cursor, signal: AbortSignal): Promise<number> {
-    const startedAt = performance.now();
-    const reportedAt = new Date();
-    const standing = await claims.check(room, signal);
-    const span = await listWindow(db, window);
-    // before the list: whatever changes from here on is in the next round
-    const links = isFollowed(room)
-      ? await nextRounds(room, span, standing === 'lost' ? 'new' : cursor, signal)
-      : null;
-    const events: OutlookEvent[] = [];
-    for await (const page of outlook.list(room, span.from, span.to, signal)) events.push(...page);
-    const remembered = await rememberedOf(db, room, events);
-    const mappings = await mappingsOf(db, room.resourceId);
-    const scan = (known: readonly RoomMapping[]) =>
-      compare(known, { events, window: span, remembered }, isFollowed(room), (item) => outlook.show(item));
-    let found = scan(mappings);
-    if (await isMadeAnew(room, found, standing, cursor, signal)) {
-      // nothing was deleted, and everything is shown again
-      const objectId = room.mailbox === room.outlookItemId ? null : room.mailbox;
-      await replaceMailbox(db, room, objectId, true);
-      found = scan(await mappingsOf(db, room.resourceId));
-    }
-    const refused = await finishBaseline(db, room, {
-      ...found,
-      reportedAt,
-      links,
-      window: span,
-      pollMs: nextPollMs(room),
-    });
-    for (const error of refused) tell({ fact: 'bug', error, where: `the comparison of ${room.name}` });
-    await claims.raise(room, standing, signal);
-    tell({
-      fact: 'room-baselined',
-      room: room.name,
-      resourceId: room.resourceId,
-      events: events.length,
-      adopted: found.attachments.length,
-      ms: performance.now() - startedAt,
-    });
-    return events.length + mappings.length;
-  };
-
-  /** Where the next rounds of changes begin. */
-  async function nextRounds(
-    room: LeasedRoom,
-    span: Span,
-    cursor: Cursor,
-    signal: AbortSignal,
-  ): Promise<readonly string[] | null> {
-    const known = cursor === 'kept' ? await readCursor(db, room) : null;
-    if (known !== null && known.links !== null && known.from === span.from) return known.links;
-    return await firstDeltaRound(outlook, room, span, signal);
-  }
-
-  /**
-   * Whether the mailbox was made anew under its address, and is not the one that we knew. That a new row in the place of a former one
-   * is of the same mailbox, only a claim tells.
-   */
-  async function isMadeAnew(
-    room: LeasedRoom,
-    { showsNothing }: Scanned,
-    standing: Allowed,
-    cursor: Cursor,
-    signal: AbortSignal,
-  ): Promise<boolean> {
-    if (!showsNothing || standing === 'lost') return showsNothing;
-    // a claim that is there still tells that somebody emptied the calendar
-    return standing !== 'ours' && cursor === 'new' && isFollowed(room) && (await hasForgotten(room, signal));
-  }
-
-  /** Whether the mailbox does not know where its rounds of changes were to go on, or nobody does, because its row is a new one. */
-  async function hasForgotten(room: LeasedRoom, signal: AbortSignal): Promise<boolean> {
-    const { links, isFirst } = await readCursor(db, room);
-    if (isFirst) return true;
-    if (links === null || links.length === 0) return false;
-    for await (const answer of outlook.delta(room, { link: links[0]! }, signal))
-      return (
-        answer.answer === 'lost' || (answer.answer === 'refused' && answer.error.refusedFor === 'mailbox')
-      );
-    return false;
-  }
-
-  /**
-   * Many rooms start together: their first polls are spread over the whole interval. What the last holder of an abandoned room was
-   * told of may not show in a list yet, and nobody else asks for it again. Null: the room is not polled.
-   */
-  function nextPollMs(room: LeasedRoom): number | null {
-    if (!isFollowed(room)) return null;
-    const pollIn = pollAfter(pollMs, random);
-    return (room.abandoned ? Math.min(pollIn, abandonedMs) : pollIn) * (room.baselined ? 1 : random());
-  }
+/** The links of the next delta rounds. */
+async function nextLinks(
+  { db, outlook }: PullContext,
+  room: LeasedRoom,
+  span: Span,
+  cursor: Cursor,
+  signal: AbortSignal,
+): Promise<readonly string[] | null> {
+  const known = cursor === 'kept' ? await readCursor(db, room) : null;
+  if (known !== null && known.links !== null && known.from === span.from) return known.links;
+  return await firstDeltaRound(outlook, room, span, signal);
 }
-
-/** How narrow a window becomes at most, when Graph gives up on wider ones (504). */
-const narrowestMs = 14 * 86_400_000;
-/** Rounds beside each other at most. */
-const mostRounds = 32;
 
 /**
- * Walks a first round of changes to its end and returns where the next one begins, one link for each part of the window;
- * null: Graph gives none (pages without end), and the calendar must be listed each time.
+ * Whether an empty calendar belongs to a new mailbox under the old address. With our claim in it somebody emptied the calendar. For
+ * a new row in place of a former one only the claim tells.
+ */
+async function isNewMailbox(
+  { db, outlook }: PullContext,
+  room: LeasedRoom,
+  claim: Allowed,
+  cursor: Cursor,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (claim === 'lost') return true;
+  if (claim === 'ours' || cursor === 'kept' || !isFollowed(room)) return false;
+  const { links, isFirst } = await readCursor(db, room);
+  if (isFirst) return true;
+  if (links === null || links.length === 0) return false;
+  // a new mailbox does not know the cursor
+  for await (const answer of outlook.delta(room, { link: links[0]! }, signal))
+    return answer.answer === 'lost' || (answer.answer === 'refused' && answer.error.refusedFor === 'mailbox');
+  return false;
+}
+
+/**
+ * Time until the next poll; null: the room is not polled. Rooms that start together are spread over the interval. The changes reported
+ * to the last holder of an abandoned room may not show in a list yet.
+ */
+function nextPollMs({ pollMs, random }: PullContext, room: LeasedRoom): number | null {
+  if (!isFollowed(room)) return null;
+  const pollIn = pollAfter(pollMs, random);
+  return (room.abandoned ? Math.min(pollIn, abandonedMs) : pollIn) * (room.baselined ? 1 : random());
+}
+
+/** The narrowest part into which the window is divided when Graph does not answer for wider ones (504). */
+const narrowestMs = 14 * 86_400_000;
+/** Maximum number of parts. */
+const partsMost = 32;
+
+/**
+ * Reads a first delta round to its end. Returns the links of the next one, one for each part of the window; null: Graph gives none
+ * (endless pages), and each poll needs a full scan.
  */
 async function firstDeltaRound(
   outlook: OutlookSide,
@@ -157,7 +139,7 @@ async function firstDeltaRound(
       if (answer.answer === 'page') link = answer.deltaLink ?? link;
       else if (answer.answer === 'too-wide') {
         const halves = halve(part);
-        if (halves === null || parts.length + links.length + 2 > mostRounds) return null;
+        if (halves === null || parts.length + links.length + 2 > partsMost) return null;
         parts.unshift(...halves);
         link = '';
       } else return null;

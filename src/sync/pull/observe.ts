@@ -1,13 +1,12 @@
 /**
- * What rows of a calendar say about the mappings of a room: which is to be read again, which was reported as removed, which
- * event nobody knows. A series is read as a whole, once, whichever of its rows was reported.
+ * What calendar rows mean for the mappings of a room: events to be read again, events reported as removed, events without a mapping.
+ * A series is read as a whole, once, whichever of its rows was reported.
  */
-import { Permanent, Retryable } from '../../errors.ts';
-import { isGivenBack, type DeltaAnswer, type DeltaRow, type OutlookEvent } from '../../event.ts';
 import type { Queryable } from '../../database.ts';
+import { unlessItemFails } from '../../errors.ts';
+import { isGivenBack, type DeltaAnswer, type DeltaRow, type OutlookEvent } from '../../event.ts';
+import type { Tell } from '../../facts.ts';
 import type { FreshReads } from '../fresh-reads.ts';
-import type { OutlookSide } from '../outlook-side.ts';
-import type { LeasedRoom } from '../store/work-list.ts';
 import { unreadRow } from '../store/observed.ts';
 import {
   knownEvents,
@@ -16,67 +15,73 @@ import {
   type Span,
   type UnmappedRow,
 } from '../store/pull-store.ts';
+import type { LeasedRoom, Window } from '../store/work-list.ts';
+import type { ClaimCheck } from './claim-check.ts';
 import { isBack, isEcho, isOfInterest, overlaps, unmappedOf } from './compare.ts';
+import type { Spacing } from './poll-spacing.ts';
 
-/** Series read for one page of changes. */
-const mostSeries = 200;
-
-/** `keep`: what was read with a series need not be read again before it is decided about. */
-type Sight = Pick<OutlookSide, 'series'> & Partial<Pick<FreshReads, 'keep'>>;
-
-export function createObserve(db: Queryable, outlook: Sight) {
-  /** The instances of a series, none if it is gone; its rows count by themselves where it cannot be read. */
-  async function seriesOf(room: LeasedRoom, master: string, { from, to }: Span, signal: AbortSignal) {
-    try {
-      return (await outlook.series(room, master, from, to, signal)) ?? [];
-    } catch (error) {
-      const ofSeries = (error instanceof Permanent || error instanceof Retryable) && error.reach === 'item';
-      if (!ofSeries) throw error;
-      return 'unreadable';
-    }
-  }
-
-  return async function observe(
-    room: LeasedRoom,
-    page: Pick<Extract<DeltaAnswer, { answer: 'page' }>, 'rows' | 'removed'>,
-    span: Span,
-    signal: AbortSignal,
-  ): Promise<Observed> {
-    // a series that is gone may be reported by its master alone
-    const gone = page.removed.length === 0 ? [] : await knownEvents(db, room, [], page.removed);
-    const masters = [...new Set([...page.rows.flatMap(masterOf), ...gone.map((one) => one.seriesMasterId!)])];
-    // more than that is a calendar turned upside down: what is left out is found when its series changes next, or by the
-    // next comparison of the whole window
-    const series = new Map<string, OutlookEvent[]>();
-    for (const master of masters.slice(0, mostSeries)) {
-      const found = await seriesOf(room, master, span, signal);
-      if (found !== 'unreadable') series.set(master, found);
-    }
-    const instances = [...series.values()].flat();
-    for (const event of instances) outlook.keep?.(room, event);
-    const listed = new Set(instances.map(({ id }) => id));
-    // what is shown by itself counts, though the series may leave it out (exceptions: msgraph docs#15611) or not be readable now
-    const singles = page.rows.filter(
-      (row) =>
-        row.type !== 'seriesMaster' &&
-        !listed.has(row.id) &&
-        (row.type !== 'occurrence' || row.seriesMasterId === null || !series.has(row.seriesMasterId)),
-    );
-    const ids = [...singles, ...instances].map(({ id }) => id).concat(page.removed, masters);
-    const read = new Set(series.keys());
-    const mappings = await knownEvents(db, room, ids, [...read]);
-    return observedOf(mappings, { singles, instances, removed: page.removed, masters, series: read }, span);
-  };
+/** What reading a room calendar needs. */
+export interface PullContext {
+  readonly db: Queryable;
+  readonly outlook: FreshReads;
+  readonly window: Window;
+  readonly claims: ClaimCheck;
+  /** The interval between two polls of a room. */
+  readonly pollMs: number;
+  /** The same for a room without a subscription. */
+  readonly unsubscribedMs: number;
+  readonly spacing: () => Promise<Spacing>;
+  readonly tell: Tell;
+  readonly random: () => number;
 }
 
-/** Rows that show an event each, the instances of the series that were read, and what is reported as removed. */
+/** Maximum number of series read for one page of changes. */
+const seriesMost = 200;
+
+/** What the rows of a page mean for the mappings. The events of a series are kept for the decision about them. */
+export async function observe(
+  { db, outlook }: PullContext,
+  room: LeasedRoom,
+  page: Pick<Extract<DeltaAnswer, { answer: 'page' }>, 'rows' | 'removed'>,
+  span: Span,
+  signal: AbortSignal,
+): Promise<Observed> {
+  // a series that is gone may be reported by its master alone
+  const gone = page.removed.length === 0 ? [] : await knownEvents(db, room, [], page.removed);
+  const masters = [...new Set([...page.rows.flatMap(masterOf), ...gone.map((one) => one.seriesMasterId!)])];
+  const series = new Map<string, OutlookEvent[]>();
+  // a series beyond the limit is read when it changes next, or by the next full scan
+  for (const master of masters.slice(0, seriesMost)) {
+    const read = () => outlook.series(room, master, span.from, span.to, signal);
+    // no instances: the series is gone. One that cannot be read now is represented by its own rows
+    const found = await unlessItemFails(read, 'unreadable');
+    if (found !== 'unreadable') series.set(master, found ?? []);
+  }
+  const instances = [...series.values()].flat();
+  for (const event of instances) outlook.keep(room, event);
+  const listed = new Set(instances.map(({ id }) => id));
+  // a row that shows an event counts, although the list of instances may omit exceptions (msgraph docs#15611)
+  const singles = page.rows.filter(
+    (row) =>
+      row.type !== 'seriesMaster' &&
+      !listed.has(row.id) &&
+      (row.type !== 'occurrence' || row.seriesMasterId === null || !series.has(row.seriesMasterId)),
+  );
+  const ids = [...singles, ...instances].map(({ id }) => id).concat(page.removed, masters);
+  const read = new Set(series.keys());
+  const mappings = await knownEvents(db, room, ids, [...read]);
+  return observedOf(mappings, { singles, instances, removed: page.removed, masters, series: read }, span);
+}
+
+/** The rows of a page, with the instances of its series. */
 interface Rows {
+  /** Rows of one event each. */
   readonly singles: readonly DeltaRow[];
   readonly instances: readonly OutlookEvent[];
   readonly removed: readonly string[];
-  /** Of the series that are told of. */
+  /** The masters of the reported series. */
   readonly masters: readonly string[];
-  /** The series that were read. */
+  /** The masters of the series that were read. */
   readonly series: ReadonlySet<string>;
 }
 
@@ -88,7 +93,7 @@ function observedOf(mappings: readonly Mapping[], rows: Rows, span: Span): Obser
   const unmapped = new Map<string, UnmappedRow>();
   const note = (found: Pick<ObservedEvent, 'id' | 'news' | 'etag'>): void =>
     void mapped.set(found.id, { ...found, dueInMs: null });
-  const see = (event: OutlookEvent): void => {
+  const noteEvent = (event: OutlookEvent): void => {
     const mapping = byEvent.get(event.id);
     if (mapping === undefined) {
       const row = unmappedOf(event);
@@ -100,33 +105,33 @@ function observedOf(mappings: readonly Mapping[], rows: Rows, span: Span): Obser
       if (isBack(mapping, event)) note({ id, news: 'look' });
     } else if (isGivenBack(event.shows)) note({ id, news: 'missing' });
     else if (isEcho(mapping, event)) {
-      // rows come in any order, and old ones again: one that shows nothing new takes back no other
+      // rows come in any order and repeat: a row without a change does not replace another one
       if (!mapped.has(id) && event.etag !== null && event.etag !== mapping.etag)
         note({ id, news: null, etag: event.etag });
     } else note({ id, news: 'look' });
   };
-  const missing = ({ id, status }: Mapping): void => {
+  const noteMissing = ({ id, status }: Mapping): void => {
     if (status !== 'cancelled') note({ id, news: 'missing' });
   };
 
-  // an event that somebody made a series is its master now, and takes no time of its own any more
-  for (const id of [...rows.removed, ...rows.masters]) if (byEvent.has(id)) missing(byEvent.get(id)!);
+  // an event that became a series is its master now, and has no time of its own
+  for (const id of [...rows.removed, ...rows.masters]) if (byEvent.has(id)) noteMissing(byEvent.get(id)!);
   for (const row of rows.singles) {
-    if (row.event !== null) see(row.event);
+    if (row.event !== null) noteEvent(row.event);
     else if (byEvent.has(row.id)) note({ id: byEvent.get(row.id)!.id, news: 'look' });
     else unmapped.set(row.id, unreadRow(row.id));
   }
-  for (const event of rows.instances) see(event);
+  for (const event of rows.instances) noteEvent(event);
   // a deleted occurrence leaves no row at all (msgraph docs PR#4501)
   const there = new Set([...rows.instances, ...rows.singles].map(({ id }) => id));
   const lost = mappings.filter(
     ({ seriesMasterId, eventId }) =>
       seriesMasterId !== null && rows.series.has(seriesMasterId) && !there.has(eventId),
   );
-  for (const mapping of lost) if (overlaps(mapping, span)) missing(mapping);
+  for (const mapping of lost) if (overlaps(mapping, span)) noteMissing(mapping);
   return { mapped: [...mapped.values()], unmapped: [...unmapped.values()] };
 }
 
-/** The series a row belongs to: its own id, if it is a master. A master's times may be those of years ago. */
+/** The series of a row: its own id if it is a master, whose times may be years ago. */
 const masterOf = (row: DeltaRow): readonly string[] =>
   row.type === 'seriesMaster' ? [row.id] : row.seriesMasterId === null ? [] : [row.seriesMasterId];

@@ -1,6 +1,9 @@
-/** When a room that Outlook does not call us for is asked next: one that was changed lately sooner, the others later. */
+/** The interval of polls. Rooms without a subscription are polled more often after a change in Outlook, the others less often. */
 import type { Queryable } from '../../database.ts';
 import { activeShare } from '../store/polls.ts';
+
+/** An interval with a random deviation of up to a tenth, so that rooms are not polled at the same time. */
+export const pollAfter = (pollMs: number, random: () => number): number => pollMs * (0.9 + random() * 0.2);
 
 /** Multiples of the poll interval. */
 export interface Spacing {
@@ -8,13 +11,13 @@ export interface Spacing {
   readonly quiet: number;
 }
 
-/** An active room is asked so many times as often, a quiet one after so many intervals at the latest. */
+/** An active room is polled at most this many times as often, a quiet one after at most this many intervals. */
 const soonest = 4;
 const latest = 1.5;
 
 /**
- * The spacing at which all rooms together are asked as often as if each were asked once per interval, given the part of
- * them (0 to 1) that is active: share / active + (1 - share) / quiet = 1.
+ * The spacing with the same number of polls as one per room and interval, for the share (0 to 1) of active rooms:
+ * share / active + (1 - share) / quiet = 1.
  */
 export function spacingFor(share: number): Spacing {
   if (share <= 0) return { active: 1 / soonest, quiet: 1 };
@@ -23,18 +26,18 @@ export function spacingFor(share: number): Spacing {
   return { active: 1 / times, quiet: left <= 0 ? latest : Math.min(latest, (1 - share) / left) };
 }
 
-/** How long the share of the active rooms is taken for what it was. */
-const knownForMs = 10_000;
+/** The share of active rooms is read again after this time. */
+const cachedMs = 10_000;
 
-/** The spacing of now. */
+/** Returns the current spacing. */
 export function createSpacing(db: Queryable, now: () => number = () => performance.now()) {
   let current: Promise<Spacing> | null = null;
   let readAt = 0;
   return async function spacing(): Promise<Spacing> {
-    if (current === null || now() - readAt >= knownForMs) {
+    if (current === null || now() - readAt >= cachedMs) {
       readAt = now();
       current = activeShare(db).then(spacingFor);
-      // its waiter is told; the next one asks again
+      // a failure is thrown below; the next call reads again
       current.catch(() => (current = null));
     }
     return await current;

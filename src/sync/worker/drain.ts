@@ -1,11 +1,11 @@
 /**
- * The drain of one room under its lease: compare it with both sides if that is due, ask Outlook for changes, verify what
- * is reported as removed, then bring what is due to where both sides agree until nothing is. Everything it writes down is
- * fenced by the lease's epoch, so a drain that lost its lease does no harm.
+ * The drain of one room under its lease: compare it with both sides if that is due, read the changes from Outlook, verify reported
+ * removals, then settle the due items until none is left. Every write is fenced by the lease's epoch, so a drain that lost its lease
+ * does no harm.
  */
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Queryable } from '../../database.ts';
 import type { Tell } from '../../facts.ts';
+import { sleep } from '../../sleep.ts';
 import type { Applied } from '../apply/apply.ts';
 import type { Drained } from '../apply/rest.ts';
 import type { Troubles } from '../apply/troubles.ts';
@@ -17,11 +17,11 @@ import { createDebounce } from './debounce.ts';
 import type { Reads } from './reads.ts';
 import { createTellSettled } from './tell-settled.ts';
 
-/** Due mappings read at a time. Small enough that a booking made now waits for a part of a second behind a backfill. */
+/** Due items read at a time. Few, so that a new booking waits less than a second behind a backfill. */
 export const itemsAtATime = 12;
 
-/** What waits for a full scan that fails is asked about again after this time. */
-const unscannedMs = 5_000;
+/** Creates that wait for a failing full scan are put off for this time. */
+const scanFailedMs = 5_000;
 
 export interface DrainOptions {
   readonly db: Queryable;
@@ -29,7 +29,7 @@ export interface DrainOptions {
   readonly apply: (room: LeasedRoom, items: readonly WorkItem[], signal: AbortSignal) => Promise<Applied>;
   readonly troubles: Troubles;
   readonly debounce?: typeof createDebounce;
-  /** Due mappings read at a time. */
+  /** Due items read at a time. */
   readonly atATime?: number;
   readonly window: Window;
   readonly tell: Tell;
@@ -53,8 +53,8 @@ export function createDrain(options: DrainOptions) {
   const tells = createTellSettled(tell);
 
   /**
-   * `signal` cuts it off; at `stopping` the round under way is ended and written down first. While `othersWait`, it ends after
-   * one round, whatever is left: the room then waits behind those that are due.
+   * `signal` cuts it off; at `stopping` the round in progress is completed and stored first. While `othersWait`, it ends after one
+   * round: the room then waits behind the other due rooms.
    */
   async function drain(
     room: LeasedRoom,
@@ -64,7 +64,7 @@ export function createDrain(options: DrainOptions) {
   ): Promise<Drained> {
     const drained = await drainOnce(room, signal, stopping, othersWait);
     if (drained.rest?.unknownMailbox !== true || !(await reads.readdressed(room, signal))) return drained;
-    // it is due at once, and compared first
+    // it is due at once, with a full scan first
     return { ...drained, rest: null };
   }
 
@@ -74,22 +74,23 @@ export function createDrain(options: DrainOptions) {
     stopping: AbortSignal,
     othersWait: () => boolean,
   ): Promise<Drained> {
-    const ours = await reads.whose(leased, signal);
-    if (ours.ended !== null) return ours.ended;
-    if (!ours.room.reconciled || (!ours.room.baselined && !ours.room.abandoned)) await reconcile(ours.room);
-    const { room, ended, isNews, answered } = await reads.first(ours.room, leased, signal);
+    const identified = await reads.identify(leased, signal);
+    if (identified.ended !== null) return identified.ended;
+    if (!identified.room.reconciled || (!identified.room.baselined && !identified.room.abandoned))
+      await reconcile(identified.room);
+    const { room, ended, isNews, answered } = await reads.first(identified.room, leased, signal);
     if (ended !== null) return ended;
     if (!leased.baselined && room.baselined) await putOff(db, room, { held: [], inMs: null });
     const isAsLeased = room.baselined && leased.reconciled && !isNews;
     const due = isAsLeased ? room.due : await readDue(db, room.resourceId, atATime, window);
-    const drained = await bring(room, due, signal, stopping, othersWait);
-    // a hint that came while another one was read rang nobody
+    const drained = await settleDue(room, due, signal, stopping, othersWait);
+    // a hint stored while others are read wakes no daemon
     const isQuiet = isAsLeased && due.length === 0 && leased.hints.length === 0;
     return { ...drained, answered: answered || drained.answered, isQuiet };
   }
 
-  /** Brings what is due to where both sides agree, until nothing is. */
-  async function bring(
+  /** Settles due items until none is left. */
+  async function settleDue(
     room: LeasedRoom,
     first: readonly WorkItem[],
     signal: AbortSignal,
@@ -99,27 +100,24 @@ export function createDrain(options: DrainOptions) {
     const debounced = debounce();
     let due = first;
     let answered = false;
-    // bounded by what is due: each round settles its rows, and a row that stays due at once is counted in `attempt`
+    // ends: each round settles its rows, and `attempt` counts a row that stays due
     while (due.length > 0 && !stopping.aborted) {
       signal.throwIfAborted();
-      if (!room.baselined) due = await withoutHeld(room, due);
-      // what was removed, moved or called off makes room first
+      if (!room.baselined) due = await putOffUnscanned(room, due);
+      // removals and moves of mapped events free their slots first
       const mapped = debounced.choose(due.filter(isMapped));
       const now = mapped.length > 0 ? mapped : debounced.choose(due.filter(isUnmapped));
-      // what the room asks for next, as writing down told it; null: that is to be read
+      // what is due next, as the settlement returned it; null: to be read
       let next: SettleAnswer | null = null;
       if (now.length > 0) {
         const applied = await apply(room, now, signal);
-        tellOf(room, now, applied);
+        tellApplied(room, now, applied);
         answered ||= applied.answered;
         if (applied.creates === null) next = applied.written;
         else await putOff(db, room, applied.creates);
         if (applied.outage !== null || applied.rest !== null) return { ...applied, answered };
         if (next?.more !== false && othersWait()) break;
-      } else
-        await pause(debounced.waitMs(), undefined, { signal: AbortSignal.any([signal, stopping]) }).catch(
-          () => undefined,
-        );
+      } else await sleep(debounced.waitMs(), AbortSignal.any([signal, stopping]));
       if (room.baselined && isFollowed(room) && next?.pulls !== false) {
         const { ended, isNews } = await reads.since(room, signal);
         if (ended !== null) return ended;
@@ -130,14 +128,11 @@ export function createDrain(options: DrainOptions) {
     return { rest: troubles.of(room.id), outage: null, answered };
   }
 
-  /**
-   * Of these rows those that need no full scan: changes and removals of events whose ids are known. What would be made could be
-   * there already, and is put off.
-   */
-  async function withoutHeld(room: LeasedRoom, due: readonly WorkItem[]): Promise<readonly WorkItem[]> {
+  /** The items that need no full scan: those with a known event. The others could create duplicates and are put off. */
+  async function putOffUnscanned(room: LeasedRoom, due: readonly WorkItem[]): Promise<readonly WorkItem[]> {
     const isKnown = (one: WorkItem) => isMapped(one) && one.eventId !== null && one.status !== 'cancelled';
-    const held = due.filter((row) => !isKnown(row)).map(({ id }) => id);
-    if (held.length > 0) await putOff(db, room, { held, inMs: unscannedMs });
+    const others = due.filter((row) => !isKnown(row)).map(({ id }) => id);
+    if (others.length > 0) await putOff(db, room, { held: others, inMs: scanFailedMs });
     return due.filter(isKnown);
   }
 
@@ -147,7 +142,11 @@ export function createDrain(options: DrainOptions) {
       tell({ fact: 'room-reconciled', room: room.name, resourceId: room.resourceId, ...found });
   }
 
-  function tellOf(room: LeasedRoom, items: readonly WorkItem[], { settled, done, written }: Applied): void {
+  function tellApplied(
+    room: LeasedRoom,
+    items: readonly WorkItem[],
+    { settled, done, written }: Applied,
+  ): void {
     const rows = new Map(items.map((item) => [item.id, item]));
     for (const one of settled)
       tells.result(room, rows.get(one.id)!, one, written?.latency.get(one.id) ?? null);

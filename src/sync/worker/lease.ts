@@ -1,11 +1,11 @@
-/** The lease of a room, for what calls its mailbox beside the daemon's loop: its holder is alone with it. */
+/** The lease of a room for calls to its mailbox outside of the daemon's loop. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Queryable } from '../../database.ts';
 import { locks } from '../../locks.ts';
 
 const waitMs = 5_000;
 
-/** Runs `work` while no daemon works on the room; null when one kept it for too long. */
+/** Runs `work` under the lease of the room. Null: a daemon kept it for too long. */
 export async function underLease<T>(
   session: Queryable,
   roomId: number,
@@ -25,7 +25,7 @@ export async function underLease<T>(
   try {
     return await work();
   } finally {
-    // a daemon that passed the room by meanwhile takes it now
+    // a daemon that found it leased takes it now
     await session.query(`SELECT pg_advisory_unlock(${locks.room}, $1), bridge_wake()`, [roomId]);
   }
 }

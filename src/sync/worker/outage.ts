@@ -1,6 +1,6 @@
-/** One side as a whole: told once when it goes away and once when it is back, however many items were hit. */
+/** The outage of one side as a whole: reported once at its start and once at its end. */
 import { backOffMs } from '../../back-off.ts';
-import { Permanent, Retryable } from '../../errors.ts';
+import { Permanent, Retryable, isExpected } from '../../errors.ts';
 import type { Tell } from '../../facts.ts';
 
 export function createOutage(side: 'outlook' | 'booking', tell: Tell) {
@@ -9,16 +9,16 @@ export function createOutage(side: 'outlook' | 'booking', tell: Tell) {
   let retryAt = 0;
   return {
     failed(error: Error): void {
-      const asked = error instanceof Retryable ? error.afterMs : undefined;
-      // many rooms find out at once: that is one failed attempt
+      const afterMs = error instanceof Retryable ? error.afterMs : undefined;
+      // failures of many rooms at once are one attempt
       if (performance.now() >= retryAt) {
         retryAt = performance.now() + backOffMs(attempt, Math.random());
         attempt += 1;
       }
-      if (asked !== undefined) retryAt = Math.max(retryAt, performance.now() + asked);
+      if (afterMs !== undefined) retryAt = Math.max(retryAt, performance.now() + afterMs);
       if (since !== null) return;
       since = performance.now();
-      const hint = error instanceof Retryable || error instanceof Permanent ? (error.hint ?? null) : null;
+      const hint = isExpected(error) ? (error.hint ?? null) : null;
       tell({ fact: 'outage', side, error: error.message, hint, refused: error instanceof Permanent });
     },
     over(): void {
@@ -29,9 +29,9 @@ export function createOutage(side: 'outlook' | 'booking', tell: Tell) {
       retryAt = 0;
     },
     isDown: () => since !== null,
-    /** It is down, and it is too early to try again. */
+    /** It is down, and the next attempt is not due. */
     isResting: () => since !== null && performance.now() < retryAt,
-    /** Milliseconds until the next probe; `Infinity` when there is none to wait for, or it is under way. */
+    /** Milliseconds until the next attempt; `Infinity`: there is none to wait for. */
     probeInMs: () => {
       const ms = since === null ? 0 : retryAt - performance.now();
       return ms > 0 ? ms : Number.POSITIVE_INFINITY;

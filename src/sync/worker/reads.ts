@@ -1,78 +1,80 @@
 /**
- * What a drain reads in Outlook: whose room it is, the whole calendar or what changed in it, and whether what is reported as
- * removed is gone. What keeps it from reading ends the drain only where nothing may be written without.
+ * The reads of a drain in Outlook: the claim of the room, its calendar or the changes in it, and the verification of removals. A read
+ * that fails ends the drain only if nothing may be written without it.
  */
 import type { Queryable } from '../../database.ts';
-import { Permanent, Retryable } from '../../errors.ts';
+import { isExpected } from '../../errors.ts';
 import type { Tell } from '../../facts.ts';
 import { isPassing, isRefusal, restFor, type Drained } from '../apply/rest.ts';
 import type { Troubles } from '../apply/troubles.ts';
-import type { OutlookSide } from '../outlook-side.ts';
+import type { FreshReads } from '../fresh-reads.ts';
 import { createAddresses } from '../pull/addresses.ts';
-import { RoomHeld, type ClaimCheck } from '../pull/claim-check.ts';
-import type { PulledRound } from '../pull/delta-round.ts';
-import type { FullScan } from '../pull/full-scan.ts';
-import type { Hinted } from '../pull/hinted-read.ts';
+import { RoomHeld, createClaimCheck } from '../pull/claim-check.ts';
+import { deltaRound } from '../pull/delta-round.ts';
+import { fullScan } from '../pull/full-scan.ts';
+import { readHinted } from '../pull/hinted-read.ts';
+import type { PullContext } from '../pull/observe.ts';
+import { createSpacing } from '../pull/poll-spacing.ts';
 import { failingAs } from '../store/failing.ts';
 import { pullAgain, pullNothing, readRequested, scanIn } from '../store/pull-store.ts';
 import { isFollowed, type Hint, type LeasedRoom, type Window } from '../store/work-list.ts';
-import { createVerifyMissing } from './verify-missing.ts';
+import { verifyMissing } from './verify-missing.ts';
 
 export interface ReadsOptions {
   readonly db: Queryable;
-  readonly outlook: OutlookSide;
-  readonly claims: ClaimCheck;
-  readonly troubles: Troubles;
-  readonly fullScan: FullScan;
-  readonly pull: (room: LeasedRoom, signal: AbortSignal) => Promise<PulledRound>;
-  readonly readHinted: (room: LeasedRoom, hints: readonly Hint[], signal: AbortSignal) => Promise<Hinted>;
+  readonly outlook: FreshReads;
   readonly window: Window;
+  readonly pollMs: number;
+  readonly unsubscribedMs: number;
+  readonly troubles: Troubles;
+  /** See createClaimCheck. */
+  readonly isPlan: boolean;
   readonly tell: Tell;
   readonly random: () => number;
 }
 
-/** What somebody asked for. */
+/** Requested reads: a delta round, hinted events. */
 interface Requested {
-  /** A round of changes. */
   readonly pulls: boolean;
   readonly hints: readonly Hint[];
 }
 
-/** How a drain ends because it could not read; null: it goes on. */
+/** The end of a drain that cannot read; null: it continues. */
 type Ended = Drained | null;
 
-const requested = failingAs('read what was asked for', readRequested);
-const askAgain = failingAs('ask again later', pullAgain);
-const scanAgain = failingAs('ask again later', scanIn);
+const findRequested = failingAs('read what was requested', readRequested);
+const pullLater = failingAs('request a delta round', pullAgain);
+const scanLater = failingAs('request a full scan', scanIn);
 
 export type Reads = ReturnType<typeof createReads>;
 
 export function createReads(options: ReadsOptions) {
-  const { db, outlook, claims, troubles, fullScan, pull, readHinted, tell, random } = options;
-  const { addressed, readdressed } = createAddresses({ db, outlook });
-  const verifyMissing = createVerifyMissing(options);
-  /** Rooms that were asked for changes since this daemon began. */
-  const listened = new Set<number>();
+  const { db, troubles, random } = options;
+  const claims = createClaimCheck(options);
+  const context: PullContext = { ...options, claims, spacing: createSpacing(db) };
+  const { addressed, readdressed } = createAddresses(options);
+  /** Rooms with a delta round since the start of this daemon. */
+  const pulledOnce = new Set<number>();
 
-  /** Which mailbox it is, and whether it is ours. Nothing is read or written before that is known. */
-  async function whose(
+  /** Resolves the mailbox and checks that the room is ours, which is required for everything else. */
+  async function identify(
     leased: LeasedRoom,
     signal: AbortSignal,
   ): Promise<{ readonly room: LeasedRoom; readonly ended: Ended }> {
     const room = leased.baselined ? leased : await addressed(leased, signal);
-    // a full scan reads the claim by itself
+    // a full scan reads the claim itself
     if (!room.baselined || claims.isConfirmed(room)) return { room, ended: null };
     let isLost = false;
     const read = async () => {
       isLost = (await claims.check(room, signal)) === 'lost';
     };
-    const ended = await attempt(room, read, 'needed');
+    const ended = await attempt(room, read, true);
     return { room: isLost ? { ...room, baselined: false } : room, ended };
   }
 
   /**
-   * What is read before anything is written: what people did in Outlook while nobody listened is heard before the bookings speak.
-   * Returns the room as it is known afterwards; `isNews`: something may have been written down of it.
+   * The reads before the first write, so that edits in Outlook during a downtime are known before bookings are sent. Returns the room
+   * as it is afterwards; `isNews`: something may have been stored.
    */
   async function first(
     room: LeasedRoom,
@@ -84,68 +86,65 @@ export function createReads(options: ReadsOptions) {
     readonly isNews: boolean;
     readonly answered: boolean;
   }> {
-    // what failed a moment ago is tried again in its own time
+    // a full scan that failed a moment ago has its own back-off
     const scansLater =
       !room.baselined &&
       !leased.pulls &&
       leased.attempt > 0 &&
       troubles.is(room.id, 'reads') &&
       claims.isConfirmed(room);
-    const isHeard = room.baselined && isFollowed(room);
-    const pulls = room.baselined && (room.pulls || (isHeard && !listened.has(room.id)));
-    const hints = isHeard ? room.hints : [];
+    const pullsHere = room.baselined && isFollowed(room);
+    const pulls = room.baselined && (room.pulls || (pullsHere && !pulledOnce.has(room.id)));
+    const hints = pullsHere ? room.hints : [];
     const answered = pulls || (!leased.baselined && !scansLater);
     let isNews = !room.baselined || room.missing;
     if (scansLater || !(isNews || pulls || hints.length > 0)) return { room, ended: null, isNews, answered };
     let now = room;
     const ended = await attempt(room, async () => {
       if (!room.baselined) {
-        // after a crash the cursor is as good as before, and the list finds the rest
-        await fullScan(room, room.abandoned ? 'kept' : 'new', signal);
+        // the cursor survives a crash, and the listing finds the rest
+        await fullScan(context, room, room.abandoned ? 'kept' : 'new', signal);
         now = { ...room, baselined: true };
       }
-      // a round that brought nothing, which most are, leaves what is known of the room as it was
-      else if ((await changes(room, { pulls, hints }, signal)) > 0) isNews = true;
-      if (isNews) await verifyMissing(now, signal);
+      // most rounds bring nothing, and the room's due items stay valid
+      else if ((await readChanges(context, room, { pulls, hints }, signal)) > 0) isNews = true;
+      if (isNews) await verifyMissing(context, now, signal);
     });
-    if (ended === null && !troubles.is(room.id, 'reads')) listened.add(room.id);
+    if (ended === null && !troubles.is(room.id, 'reads')) pulledOnce.add(room.id);
     return { room: now, ended, isNews, answered };
   }
 
-  /** What was asked for since: a notification does not wait behind a backfill. `isNews`: something was. */
+  /** The reads requested since: a notification does not wait behind a backfill. `isNews`: there was a request. */
   async function since(
     room: LeasedRoom,
     signal: AbortSignal,
   ): Promise<{ readonly ended: Ended; readonly isNews: boolean }> {
-    const asked = await requested(db, room);
-    if (!asked.pulls && asked.hints.length === 0) return { ended: null, isNews: false };
+    const requested = await findRequested(db, room);
+    if (!requested.pulls && requested.hints.length === 0) return { ended: null, isNews: false };
     const ended = await attempt(room, async () => {
-      if ((await changes(room, asked, signal)) > 0) await verifyMissing(room, signal);
+      if ((await readChanges(context, room, requested, signal)) > 0)
+        await verifyMissing(context, room, signal);
     });
     return { ended, isNews: true };
   }
 
   /**
-   * Reads from Outlook; what keeps us from it, nothing is taken for gone. A mailbox that answers and cannot be read for now is read
-   * in its own time, since writes need no reading (`needed`: this one they do) once it is known whose room it is. A failure of the
-   * database is none of ours and comes as the driver throws it.
+   * Runs a read. After a failure nothing is taken for removed. In a mailbox that answers, a failed read is repeated later and the drain
+   * continues, because writes do not depend on it, unless it is `required` or the room is not known to be ours. Errors of the database
+   * are thrown as the driver throws them.
    */
-  async function attempt(
-    room: LeasedRoom,
-    read: () => Promise<void>,
-    wanted: 'needed' | 'wanted' = 'wanted',
-  ): Promise<Ended> {
+  async function attempt(room: LeasedRoom, read: () => Promise<void>, required = false): Promise<Ended> {
     try {
       await read();
       troubles.over(room.id, 'reads');
       return null;
     } catch (error) {
       if (error instanceof RoomHeld) return { rest: error.rest, outage: null, answered: true };
-      if (!(error instanceof Retryable || error instanceof Permanent)) throw error;
-      const goesOn = isPassing(error) || (wanted === 'wanted' && isRefusal(error));
-      if (goesOn && (room.baselined || (wanted === 'wanted' && claims.isConfirmed(room)))) {
+      if (!isExpected(error)) throw error;
+      const continues = isPassing(error) || (!required && isRefusal(error));
+      if (continues && (room.baselined || (!required && claims.isConfirmed(room)))) {
         const inMs = troubles.again(room.id, 'reads', error);
-        await (room.baselined ? askAgain(db, room, inMs, 0) : scanAgain(db, room, inMs));
+        await (room.baselined ? pullLater(db, room, inMs, 0) : scanLater(db, room, inMs));
         return null;
       }
       return error.reach === 'side'
@@ -154,37 +153,36 @@ export function createReads(options: ReadsOptions) {
     }
   }
 
-  /** Reads the hinted events, and asks for changes if that is due or the hints are too many. Returns how many rows it read. */
-  async function changes(
-    room: LeasedRoom,
-    { pulls, hints }: Requested,
-    signal: AbortSignal,
-  ): Promise<number> {
-    const hinted = hints.length === 0 ? nothingHinted : await readHinted(room, hints, signal);
-    return hinted.rows + (pulls || hinted.tooMany ? await pulled(room, signal) : 0);
-  }
-
-  /**
-   * Asks Outlook for changes. Returns how many rows it read, the whole calendar included if that was due. Should it fail, the
-   * round is asked for again when the room is next worked on.
-   */
-  async function pulled(room: LeasedRoom, signal: AbortSignal): Promise<number> {
-    const startedAt = performance.now();
-    try {
-      if (!isFollowed(room)) return (await pullNothing(db, room)) ? await fullScan(room, 'kept', signal) : 0;
-      const { next, rows } = await pull(room, signal);
-      const listed = next === 'done' ? 0 : await fullScan(room, next === 'compare' ? 'kept' : 'new', signal);
-      const about = { room: room.name, resourceId: room.resourceId };
-      tell({ ...about, fact: 'room-pulled', rows, ms: performance.now() - startedAt });
-      return rows + listed;
-    } catch (error) {
-      // the first failure says why
-      if (!signal.aborted && !isPassing(error)) await pullAgain(db, room, 0, 0).catch(() => undefined);
-      throw error;
-    }
-  }
-
-  return { whose, readdressed, first, since, doubt: claims.doubt };
+  return { identify, readdressed, first, since, doubt: claims.doubt };
 }
 
-const nothingHinted: Hinted = { rows: 0, tooMany: false };
+/** Reads the hinted events, and a delta round if requested or instead of too many hints. Returns the number of rows. */
+async function readChanges(
+  context: PullContext,
+  room: LeasedRoom,
+  { pulls, hints }: Requested,
+  signal: AbortSignal,
+): Promise<number> {
+  const hinted =
+    hints.length === 0 ? { rows: 0, tooMany: false } : await readHinted(context, room, hints, signal);
+  return hinted.rows + (pulls || hinted.tooMany ? await pull(context, room, signal) : 0);
+}
+
+/** A delta round, and the full scan that it asks for. Returns the number of rows. A failed round is requested again. */
+async function pull(context: PullContext, room: LeasedRoom, signal: AbortSignal): Promise<number> {
+  const { db, tell } = context;
+  const startedAt = performance.now();
+  try {
+    if (!isFollowed(room))
+      return (await pullNothing(db, room)) ? await fullScan(context, room, 'kept', signal) : 0;
+    const { rows, scan } = await deltaRound(context, room, signal);
+    const listed = scan === null ? 0 : await fullScan(context, room, scan, signal);
+    const ms = performance.now() - startedAt;
+    tell({ fact: 'room-pulled', room: room.name, resourceId: room.resourceId, rows, ms });
+    return rows + listed;
+  } catch (error) {
+    // the first error is the one to report
+    if (!signal.aborted && !isPassing(error)) await pullAgain(db, room, 0, 0).catch(() => undefined);
+    throw error;
+  }
+}

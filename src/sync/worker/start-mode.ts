@@ -1,7 +1,7 @@
 /**
- * Whether anything may be written yet. START_MODE=sync: yes. plan: once a person has confirmed the plan, which is kept in
- * the database, so that a restart goes on. shadow: never. Whatever the mode, a database that is not the one the installation
- * was confirmed for, or that was set back, is treated as with START_MODE=plan until a person confirms.
+ * Whether anything may be written. START_MODE=sync: yes. plan: after a person has confirmed the plan; the confirmation is stored in
+ * the database. shadow: never. In any mode, a database that is not the confirmed one, or that was set back, is treated as with
+ * START_MODE=plan until a person confirms.
  */
 import type { Queryable } from '../../database.ts';
 import { Conflict } from '../../errors.ts';
@@ -9,14 +9,14 @@ import { failingAs } from '../store/failing.ts';
 
 export type StartMode = 'sync' | 'plan' | 'shadow';
 
-/** Why nothing is written although START_MODE would not ask. */
+/** The reason why nothing is written although START_MODE allows it. */
 export interface Hold {
   readonly reason: 'database' | 'set-back';
   readonly why: string;
   readonly hint: string;
 }
 
-/** Of a confirmed hold: the same installation, moved or set back, keeps its rooms; a copy has none of them yet. */
+/** A confirmed hold: the same installation, moved or set back, keeps its rooms; a copy has no rooms yet. */
 export type ConfirmedAs = 'same' | 'copy';
 
 export interface StartState {
@@ -49,14 +49,14 @@ interface Row {
 const confirmHint =
   'Check the plan (GET /plan, or the command plan), then confirm it: plan --confirm, or POST /plan/confirm.';
 
-const wordsOf = ({ oid, name, system }: Database) => `${name} (oid ${oid}, cluster ${system ?? 'unknown'})`;
+const nameOf = ({ oid, name, system }: Database) => `${name} (oid ${oid}, cluster ${system ?? 'unknown'})`;
 
 function holdOf({ hold, known, here, setBack }: Row): Hold | null {
   if (hold === null) return null;
   if (hold === 'database')
     return {
       reason: hold,
-      why: `This database is ${here === null ? 'another one' : wordsOf(here)}, and the installation was confirmed for ${known === null ? 'another one' : wordsOf(known)}: it is a copy, or it was moved. Nothing is written.`,
+      why: `This database is ${here === null ? 'another one' : nameOf(here)}, and the installation was confirmed for ${known === null ? 'another one' : nameOf(known)}: it is a copy, or it was moved. Nothing is written.`,
       hint: `${confirmHint} Without further words it begins as a copy, which takes over no room that the original works in; if the original is out of service, add --as same, or { "as": "same" }.`,
     };
   return {
@@ -91,7 +91,7 @@ export function createStart({ db, mode }: { readonly db: Queryable; readonly mod
     };
   }
 
-  /** Throws Conflict while nothing may be written: nobody waits for what does not happen. */
+  /** Throws Conflict while nothing may be written. */
   async function needWrites(): Promise<void> {
     const { writes, hold } = await read();
     if (writes) return;
@@ -107,8 +107,8 @@ export function createStart({ db, mode }: { readonly db: Queryable; readonly mod
   }
 
   /**
-   * Confirms for good, once; every daemon of this database that waits for it begins. `as`: what a database that is held is;
-   * null: one that differs is a copy, one that was set back is the same.
+   * Confirms once and for all daemons of this database. `as`: the meaning of a held database; null: a different database is a copy,
+   * one that was set back is the same.
    */
   async function confirm(
     as: ConfirmedAs | null = null,

@@ -1,66 +1,106 @@
-/** Events that were reported as removed are read, each by its id, before anything is decided about them. */
-import type { Queryable } from '../../database.ts';
-import type { OutlookEvent } from '../../event.ts';
-import type { Tell } from '../../facts.ts';
-import { verify, type Sight } from '../apply/read.ts';
+/** Events reported as removed are read, each by its id, before the decision about them. */
+import { unlessItemFails } from '../../errors.ts';
+import type { OutlookEvent, SeriesPattern } from '../../event.ts';
+import { verify } from '../apply/read.ts';
 import { reunite } from '../match/reunite.ts';
-import { createObserve } from '../pull/observe.ts';
-import type { LeasedRoom, Window } from '../store/work-list.ts';
+import { observe, type PullContext } from '../pull/observe.ts';
+import type { LeasedRoom } from '../store/work-list.ts';
 import { storeHinted, storeVerified } from '../store/observed.ts';
-import { listWindow, missingOf, type Missing } from '../store/pull-store.ts';
-import { createPatternLosses } from './pattern-losses.ts';
+import { listWindow, missingOf, type Missing, type Verified } from '../store/pull-store.ts';
 
-/** Events verified at a time. */
+/** Maximum number of events verified at a time. */
 const verifiedAtATime = 40;
+/** With fewer lost dates the pattern of a series is not read: a single removal counts as one in any case. */
+const datesLeast = 2;
 
-export interface VerifyMissingOptions {
-  readonly db: Queryable;
-  readonly outlook: Sight['outlook'];
-  readonly window: Window;
-  readonly tell: Tell;
-}
-
-export function createVerifyMissing({ db, outlook, window, tell }: VerifyMissingOptions) {
-  const observe = createObserve(db, outlook);
-
-  /** Stores the events that verification met in the calendar, and that nobody knows yet. */
-  async function meet(room: LeasedRoom, events: readonly OutlookEvent[], signal: AbortSignal) {
-    const rows = events.map((event) => ({ ...event, event }));
-    const { unmapped } = await observe(room, { rows, removed: [] }, await listWindow(db, window), signal);
-    return await storeHinted(db, room, new Date(), { mapped: [], unmapped }, []);
+/**
+ * Verifies all before any is applied: the brake must count them all, and an event that exists under another id is not removed. That
+ * id may be reported later, so the meeting is also searched in the listing that the verification reads.
+ */
+export async function verifyMissing(
+  context: PullContext,
+  room: LeasedRoom,
+  signal: AbortSignal,
+): Promise<void> {
+  const { db, outlook, window, tell } = context;
+  const patterns = createPatternReader(context, room, signal);
+  for (;;) {
+    const missing = await missingOf(db, room, verifiedAtATime);
+    if (missing.length === 0) return await reunite(db, outlook, room, signal);
+    signal.throwIfAborted();
+    const listed: OutlookEvent[] = [];
+    const isSame = sameMeeting(missing);
+    const reads = {
+      outlook,
+      span: () => listWindow(db, window),
+      listed: (page: readonly OutlookEvent[]) => listed.push(...page.filter(isSame)),
+    };
+    const found = await markOffPattern(missing, await verify(missing, room, reads, signal), patterns);
+    const refused = listed.length === 0 ? [] : [...(await storeListed(context, room, listed, signal))];
+    refused.push(...(await storeVerified(db, room, found)));
+    for (const error of refused) tell({ fact: 'bug', error, where: `verifying events of ${room.name}` });
+    if (refused.length > 0) return;
   }
-
-  /**
-   * Reads each event that was reported as removed: the brake must see all that is gone, and what is there again under another
-   * id is not gone. That other id may be told of only later (a notification of its own, a delta that lags), so the meeting is
-   * looked for in the calendar that verification reads anyway.
-   */
-  return async function verifyMissing(room: LeasedRoom, signal: AbortSignal): Promise<void> {
-    const explained = createPatternLosses(outlook, room, signal);
-    for (;;) {
-      const missing = await missingOf(db, room, verifiedAtATime);
-      if (missing.length === 0) return await reunite(db, outlook, room, signal);
-      signal.throwIfAborted();
-      const again: OutlookEvent[] = [];
-      const isAgain = sameMeeting(missing);
-      const sight = {
-        outlook,
-        span: () => listWindow(db, window),
-        listed: (page: readonly OutlookEvent[]) => again.push(...page.filter(isAgain)),
-      };
-      const found = await explained(missing, await verify(missing, room, sight, signal));
-      const refused = again.length === 0 ? [] : [...(await meet(room, again, signal))];
-      refused.push(...(await storeVerified(db, room, found)));
-      for (const error of refused) tell({ fact: 'bug', error, where: `verifying events of ${room.name}` });
-      if (refused.length > 0) return;
-    }
-  };
 }
 
-/** Of a series the instances share the id in some mailboxes; those are found by the series. */
+/** Stores events without a mapping that the verification found. */
+async function storeListed(
+  context: PullContext,
+  room: LeasedRoom,
+  events: readonly OutlookEvent[],
+  signal: AbortSignal,
+): Promise<readonly Error[]> {
+  const { db, window } = context;
+  const rows = events.map((event) => ({ ...event, event }));
+  const { unmapped } = await observe(
+    context,
+    room,
+    { rows, removed: [] },
+    await listWindow(db, window),
+    signal,
+  );
+  return await storeHinted(db, room, new Date(), { mapped: [], unmapped }, []);
+}
+
+/** In some mailboxes the instances of a series share its iCalUId; those are found by their series. */
 function sameMeeting(missing: readonly Missing[]): (event: OutlookEvent) => boolean {
   const ids = new Set(missing.map(({ eventId }) => eventId));
   const meetings = new Set(missing.flatMap(({ iCalUId }) => iCalUId ?? []));
   meetings.delete('');
   return (event) => event.seriesMasterId === null && meetings.has(event.iCalUId) && !ids.has(event.id);
+}
+
+type PatternReader = ReturnType<typeof createPatternReader>;
+
+/** Reads each pattern once. Null: it cannot be read. */
+function createPatternReader({ outlook }: PullContext, room: LeasedRoom, signal: AbortSignal) {
+  const patterns = new Map<string, SeriesPattern | null>();
+  return {
+    isKnown: (master: string) => patterns.has(master),
+    async read(master: string): Promise<SeriesPattern | null> {
+      if (!patterns.has(master))
+        patterns.set(master, await unlessItemFails(() => outlook.pattern(room, master, signal), null));
+      return patterns.get(master)!;
+    },
+  };
+}
+
+/**
+ * Marks events that are gone because the pattern of their series no longer has their dates: a change of a series (an earlier end, a
+ * later start, every second week) is one removal, however many dates it loses. Dates deleted one by one are still in the pattern.
+ */
+async function markOffPattern(
+  missing: readonly Missing[],
+  found: readonly Verified[],
+  patterns: PatternReader,
+): Promise<Verified[]> {
+  const gone = new Set(found.flatMap(({ id, news }) => (news === 'gone' ? [id] : [])));
+  const lost = missing.filter(({ id, slot }) => gone.has(id) && slot !== null);
+  const off = new Set<number>();
+  for (const [master, dates] of Map.groupBy(lost, ({ seriesMasterId }) => seriesMasterId)) {
+    if (master === null || (dates.length < datesLeast && !patterns.isKnown(master))) continue;
+    const without = (await patterns.read(master))?.without(dates.map(({ slot }) => slot!));
+    for (const { id, slot } of dates) if (without?.has(slot!) === true) off.add(id);
+  }
+  return found.map((one) => (off.has(one.id) ? { ...one, offPattern: true } : one));
 }

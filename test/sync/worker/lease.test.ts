@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { toConfig } from '../../../src/config.ts';
-import { openLease } from '../../../src/daemon/lease.ts';
+import { openLease } from '../../../src/daemon/lease-session.ts';
 import { openSession } from '../../../src/database.ts';
 import { underLease } from '../../../src/sync/worker/lease.ts';
 import { openTestDatabase } from '../../support/database.ts';
