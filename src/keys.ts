@@ -14,6 +14,9 @@ export function keyId(type: string, key: string): Id {
   return toId(String(digest.readBigUInt64BE() & (2n ** 63n - 1n)));
 }
 
+/** A uuid, in any letter case. */
+export const isUuid = (key: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(key);
+
 /** Whether reservations have keys that are no numbers in this booking system. */
 export async function hasKeys(db: Queryable): Promise<boolean> {
   const { rows } = await db.query<{ has: boolean }>(`SELECT bridge_view_has('{reservation_key}') AS has`);

@@ -200,6 +200,18 @@ describe('people name a reservation and a room by their keys', () => {
     ).toEqual([{ id }]);
   });
 
+  test('a uuid in capitals is the same uuid, unless there is such a key', async () => {
+    await using world = await openCampus();
+    const key = await world.book('plain', 'Seminar', '10:00', '11:00');
+    await using api = await openApi({ db: world.db.pool });
+    const found = async (named: string) =>
+      (await api.call('GET', `/mappings?reservation_type=booking&reservation_id=${named}`)).body['count'];
+    expect(await found(key.toUpperCase())).toBe(1);
+    expect((await api.call('GET', `/cancel/check/booking/${key.toUpperCase()}`)).status).toBe(200);
+    await world.db.query(`SELECT bridge_key_id('booking', $1)`, [key.toUpperCase()]);
+    expect(await found(key.toUpperCase())).toBe(0);
+  });
+
   test('also a room that came later, whose code is made of digits, which are no number then', async () => {
     await using world = await openCampus();
     await world.db.query(`INSERT INTO campus_room (code, name) VALUES ('101', 'Cellar')`);

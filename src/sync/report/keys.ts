@@ -2,7 +2,7 @@
 import type { Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { readId } from '../../id.ts';
-import { keyId } from '../../keys.ts';
+import { isUuid, keyId } from '../../keys.ts';
 import { failingAs } from '../store/failing.ts';
 
 export interface Keyed {
@@ -32,17 +32,28 @@ export function createKeys(db: Queryable) {
 
   /** The number of a reservation that is named by its number or its key; null: it is neither. */
   async function reservation(type: string, named: string): Promise<Id | null> {
-    if ((await keyed()).reservations) return keyId(type, named);
+    if ((await keyed()).reservations) return keyId(type, await inStoredCase(type, named));
     return readId(named);
   }
 
   /** The number of a resource by its key, which is given one if it is new; null: there is none. */
   async function resource(key: string): Promise<number | null> {
     if (!(await keyed()).resources) return null;
-    const known = await resourceOf(key);
+    const known = await resourceOf(await inStoredCase(resourceKind, key));
     if (known !== null) return known;
     await db.query('SELECT bridge_number_resources()');
-    return await resourceOf(key);
+    return await resourceOf(await inStoredCase(resourceKind, key));
+  }
+
+  /** A uuid in the letter case of its key: as given if there is such a key, else in lower case, as PostgreSQL prints uuids. */
+  async function inStoredCase(kind: string, key: string): Promise<string> {
+    if (!isUuid(key) || key === key.toLowerCase()) return key;
+    const { rows } = await db.query<{ exact: boolean }>({
+      name: 'key_in_this_case',
+      text: 'SELECT EXISTS (SELECT FROM bridge_key WHERE kind = $1 AND key = $2) AS exact',
+      values: [kind, key],
+    });
+    return rows[0]!.exact ? key : key.toLowerCase();
   }
 
   async function resourceOf(key: string): Promise<number | null> {

@@ -1,7 +1,7 @@
 /** What a person means by what was typed into the search: a reservation, an event, a date, and words. Pure. */
 import { Invalid } from '../../errors.ts';
 import { type Id, toId } from '../../id.ts';
-import { keyId } from '../../keys.ts';
+import { isUuid, keyId } from '../../keys.ts';
 import { readDate, type Days } from './search-dates.ts';
 import { fold, folded } from './search-words.ts';
 
@@ -82,15 +82,13 @@ function reservationIn(tokens: readonly string[], types: readonly string[]): Und
   return tokens.length === 1 && types.length === 0 ? { type: first, id: toId(digits) } : null;
 }
 
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-
 /** `booking/KEY`, or a uuid alone where there is but one type; a uuid in capitals is the same uuid. */
 function keyIn(typed: string, types: readonly string[]): Understood['reservation'] {
   const [, type, key] = /^(\w+)\/(\S{1,200})$/.exec(typed) ?? [];
   if (type !== undefined && key !== undefined && types.includes(type))
-    return { type, id: keyId(type, uuid.test(key) ? key.toLowerCase() : key) };
+    return { type, id: keyId(type, isUuid(key) ? key.toLowerCase() : key) };
   const [only] = types;
-  if (types.length !== 1 || only === undefined || !uuid.test(typed)) return null;
+  if (types.length !== 1 || only === undefined || !isUuid(typed)) return null;
   return { type: only, id: keyId(only, typed.toLowerCase()) };
 }
 
