@@ -88,7 +88,8 @@ const reasonsText = `
     'pullsLate', (SELECT jsonb_agg(name ORDER BY name) FROM room
       WHERE pull_due_at < now() - $1 * interval '1 minute' AND health = 'ok'),
     -- what waits for a person's choice has not failed, and a missing right has an alert of its own
-    'errors', (SELECT jsonb_build_object('items', count(*), 'failed', count(*) FILTER (WHERE action IN ('parked', 'delayed')
+    'errors', (SELECT jsonb_build_object(
+        'open', (SELECT severity FROM bridge_alerts WHERE type = 'error-rate' AND closed_at IS NULL), 'items', count(*), 'failed', count(*) FILTER (WHERE action IN ('parked', 'delayed')
         AND NOT EXISTS (SELECT FROM bridge_mappings m WHERE m.id = mapping_id
           AND (m.sync_status = 'conflict' OR m.due_at IS NOT NULL AND m.error_message LIKE '%SQLSTATE 42501)'))))
       FROM touched),

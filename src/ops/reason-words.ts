@@ -52,7 +52,12 @@ export interface Read {
   };
   readonly outboxMinutes: number | null;
   readonly pullsLate: readonly string[] | null;
-  readonly errors: { readonly items: number; readonly failed: number };
+  /** `open`: the severity of the open alert about them. */
+  readonly errors: {
+    readonly items: number;
+    readonly failed: number;
+    readonly open: 'warning' | 'critical' | null;
+  };
   readonly unsubscribed: readonly string[] | null;
   readonly unsubscribedWhy: string | null;
 }
@@ -165,13 +170,17 @@ function ofRooms(type: keyof typeof roomWords, rooms: readonly RoomReason[]): Al
   ];
 }
 
-function errorRate({ items, failed }: Read['errors']): Alert | null {
+function errorRate({ items, failed, open }: Read['errors']): Alert | null {
   const share = items === 0 ? 0 : failed / items;
-  if (items < errorShares.items || share <= errorShares.warning) return null;
+  // an open alert ends at half its limit: a share that varies around the limit is not posted again and again
+  const isOver = (limit: number, isOpen: boolean) =>
+    isOpen ? share > limit / 2 : items >= errorShares.items && share > limit;
+  const isCritical = isOver(errorShares.critical, open === 'critical');
+  if (!isCritical && !isOver(errorShares.warning, open !== null)) return null;
   return {
     ...overall,
     type: 'error-rate',
-    severity: share > errorShares.critical ? 'critical' : 'warning',
+    severity: isCritical ? 'critical' : 'warning',
     message: `${failed} of the ${items} items of the last 15 minutes failed (${Math.round(share * 100)} %).`,
     hint: 'GET /sync/pending-items has the reasons; most have one cause.',
     detail: { items, failed, share },

@@ -488,6 +488,26 @@ test.each(reasons)('$type: found by a look, once, and over when it is over', asy
   ]);
 });
 
+test('a share of errors that varies around its limit is posted once', async () => {
+  await using alerts = await openAlerts();
+  /** Of 40 items these many failed last. */
+  const failed = (count: number) =>
+    alerts.db.query(
+      `INSERT INTO bridge_log (mapping_id, action) SELECT n, CASE WHEN n <= $1 THEN 'delayed' ELSE 'created' END
+       FROM generate_series(1, 40) n`,
+      [count],
+    );
+  for (const count of [3, 5, 4, 5, 3, 11, 9, 12, 6]) {
+    await failed(count);
+    await alerts.check();
+  }
+  await failed(2);
+  await alerts.check();
+  await alerts.receiver.until(() => alerts.receiver.taken.length === 3);
+  expect(alerts.receiver.lines().map((line) => line.split(' ')[0])).toEqual(['opened', 'opened', 'closed']);
+  expect(await alerts.rows()).toEqual([{ type: 'error-rate', is_open: false }]);
+});
+
 test('what waits while Graph is unreachable, or while nothing is sent by itself, is not stuck', async () => {
   await using alerts = await openAlerts();
   await add(alerts.db, 'due_at, changed_at', `now(), now() - interval '11 minutes'`);
