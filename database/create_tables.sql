@@ -1887,8 +1887,11 @@ BEGIN
           || CASE WHEN r.privacy IS NULL AND r.title_template IS NULL AND NOT EXISTS (
                SELECT FROM bridge_settings s WHERE s.name IN ('privacy', 'title_template') AND s.value NOT IN ('neutral', '{title}')) THEN '{}'
              ELSE coalesce(bridge_appearance(to_jsonb(v), bridge_style(v.resource_id)), '{}') END)
-      FROM bridge_items v JOIN bridge_resource_mappings r ON r.resource_id = v.resource_id AND r.active = 1
-      WHERE v.reservation_type = waiting.kind AND v.reservation_id = waiting.id) AS items
+      FROM (SELECT * FROM bridge_items b WHERE b.reservation_type = waiting.kind AND b.reservation_id = waiting.id OFFSET 0) v
+      -- of each its room: the other way round the view would be read once for each room
+      CROSS JOIN LATERAL (
+        SELECT o.id, o.privacy, o.title_template FROM bridge_resource_mappings o
+        WHERE o.resource_id = v.resource_id AND o.active = 1 OFFSET 0) r) AS items
     OFFSET 0) i
   WHERE m.reservation_type = waiting.kind AND m.reservation_id = waiting.id AND cardinality(i.items) = 1
     AND m.resource_id = (i.items[1] ->> 'resource')::integer
@@ -3802,7 +3805,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'cca0d164cbf5c532b9613de2b5544e6f64e655b07db505804bf470bc936bb7e2 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'd3c66d4c96aafcdb144c84ce760d32d611753c4dcfd701d62f6494741c7fd854 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

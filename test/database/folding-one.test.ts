@@ -1,6 +1,7 @@
 /** One change is folded by a way of its own (`bridge_fold_one`): what it leaves behind is what the fold of many leaves. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'vitest';
+import type { Taken } from '../../src/sync/store/work-list.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { testsOwn } from '../support/transitions.ts';
 import { allocation, allSynced, at, booking, event, fold, open, take } from './work-list-world.ts';
@@ -160,6 +161,26 @@ test('the room of one change is given with it, as it was folded', async () => {
     'SELECT revision FROM bridge_mappings WHERE reservation_id = 1',
   )) as [{ revision: number }];
   assert.equal(rooms[0]!.due[0]!.revision, revision);
+});
+
+test('one change is read once, however many rooms there are', async () => {
+  await using db = await settledWorld();
+  await db.query(`INSERT INTO bridge_resource_mappings (id, resource_id, outlook_item_id)
+    SELECT 100 + n, 1000 + n, n || '@x' FROM generate_series(1, 60) n`);
+  await db.query(renamed);
+  const session = await db.pool.connect();
+  try {
+    await session.query('BEGIN');
+    const { rows: leased } = await session.query<{ taken: Taken }>(
+      `SELECT bridge_lease(gen_random_uuid(), '{}', 1, 12, 7, 365, 300, true, false, true) AS taken`,
+    );
+    const { rows: read } = await session.query<{ scans: number }>(
+      `SELECT coalesce(idx_scan, 0) + seq_scan AS scans FROM pg_stat_xact_user_tables WHERE relname = 'bb_event_resource'`,
+    );
+    assert.deepEqual([leased[0]!.taken.folded, read], [1, [{ scans: 1 }]]);
+  } finally {
+    session.release(true);
+  }
 });
 
 describe('one change beside others who are at it', () => {
