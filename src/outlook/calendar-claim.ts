@@ -3,6 +3,7 @@
  * singlevaluelegacyextendedproperty-post and -get, resource calendar). It cannot be removed, only overwritten
  * (msgraph-sdk-dotnet#719), and the answer of a PATCH does not contain it (msgraph-sdk-dotnet#2908).
  */
+import { Conflict, Retryable } from '../errors.ts';
 import type { Mailbox } from '../event.ts';
 import { membersOf, textOf } from './format.ts';
 import type { Answer } from './failure.ts';
@@ -46,8 +47,12 @@ export function createCalendarClaim(http: GraphHttp) {
     };
     const answer = await http.send(writing, signal);
     if (refusals.has(answer.status)) return whyOf(answer, writing);
-    if (answer.status < 200 || answer.status >= 300) throw http.refused(answer, writing);
-    return null;
+    if (answer.status >= 200 && answer.status < 300) return null;
+    const failure = http.refused(answer, writing);
+    // nothing can be decided again: the same claim is written later
+    throw failure instanceof Conflict
+      ? new Retryable(failure.message, { reach: 'item', cause: failure })
+      : failure;
   }
 
   return { readClaim, writeClaim };

@@ -108,9 +108,9 @@ export function createFailures(): Failures {
 
     if (status === 401)
       return again(reachOfTrouble(about), { hint: hints.refusedToken, refusedFor: 'token' });
-    // also on plain reads (Q&A 271870), without any conflict
+    // also on plain reads (Q&A 271870), without any conflict; a subscription is never changed by others
     if (status === 412 || (status === 409 && codeOf(answer) === 'errorirresolvableconflict'))
-      return about.writes ? new Conflict(message, told) : again('item');
+      return about.writes && about.mailbox !== null ? new Conflict(message, told) : again('item');
     if (status === 409) return new Permanent(message, told);
     // throttling is per mailbox (Microsoft: throttling-limits); what lies outside of one concerns all
     if (status === 429) return again(about.mailbox === null ? 'side' : 'room');

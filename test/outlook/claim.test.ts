@@ -31,3 +31,14 @@ test('trouble of the mailbox is no refusal of the claim', async () => {
   await expect(world.outlook.readClaim(hall, always)).rejects.toMatchObject({ name: 'Retryable' });
   await expect(world.outlook.writeClaim(hall, 'ours', always)).rejects.toMatchObject({ name: 'Retryable' });
 });
+
+test('a claim whose writing meets another write is written later', async () => {
+  await using world = await openWorld();
+  world.tenant.faults.add({
+    match: { method: 'PATCH', path: '/calendar$' },
+    times: 1,
+    action: { do: 'refuse', as: 'irresolvableConflict' },
+  });
+  await expect(world.outlook.writeClaim(hall, 'ours', always)).rejects.toMatchObject({ name: 'Retryable' });
+  expect(await world.outlook.writeClaim(hall, 'ours', always)).toBeNull();
+});

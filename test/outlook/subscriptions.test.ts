@@ -144,6 +144,7 @@ describe('a subscription', () => {
   test.each<[string, Told]>([
     ['unavailable', refusal(503, 'ServiceUnavailable')],
     ['throttled', refusal(429, 'TooManyRequests')],
+    ['at odds with itself', refusal(412, 'ErrorIrresolvableConflict')],
   ])('is tried again later when Graph is %s', async (_, told) => {
     await using graph = await openTold(() => told);
     const { subscriptions } = graph.outlook;
