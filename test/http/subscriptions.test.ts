@@ -106,10 +106,13 @@ test('one is renewed by hand, and so are all', async () => {
   const [first] = rowsIn(await desk.call('GET', '/webhook/subscriptions'));
   const one = await desk.post(`/webhook/renew/${String(first!['subscription_id'])}`);
   expect([one.status, one.body['message']]).toEqual([200, 'Subscription renewed']);
+  // the number that the list gives it names it, too, as for its deletion
+  const numbered = await desk.post(`/webhook/renew/${String(first!['id'])}`);
+  expect([numbered.status, numbered.body['message']]).toEqual([200, 'Subscription renewed']);
   const all = await desk.post('/webhook/renew-subscriptions');
   expect(all.body).toMatchObject({ renewed: 2, results: { total: 2, active: 2, errors: 0 } });
   const renewals = desk.tenant.journal.filter(({ method }) => method === 'PATCH');
-  expect(renewals).toHaveLength(3);
+  expect(renewals).toHaveLength(4);
 });
 
 test('renewing one that Graph has forgotten answers with the new one', async () => {

@@ -160,9 +160,9 @@ export function createSubscriptionRequests({ db, waitMs = 20_000 }: RequestsOpti
     return { rooms: rows.length, rows: await reports([...existing, ...ids]), existed: new Set(existing) };
   }
 
-  /** Renews one (by Graph's id) or all (null) now, and says how many were in time; null: there is no such. */
+  /** Renews one (by Graph's id or that of the table) or all (null) now, and says how many were in time; null: there is no such. */
   async function renew(
-    subscriptionId: string | null,
+    one: string | null,
     signal: AbortSignal,
   ): Promise<{ readonly rows: SubscriptionReport[]; readonly renewed: number } | null> {
     const since = await now();
@@ -170,10 +170,10 @@ export function createSubscriptionRequests({ db, waitMs = 20_000 }: RequestsOpti
       name: 'renew_subscriptions',
       text: `UPDATE bridge_subscriptions SET due_at = now(), attempt = 0
         WHERE subscription_id IS NOT NULL AND ended_at IS NULL AND off_at IS NULL
-          AND ($1::text IS NULL OR subscription_id = $1) RETURNING id`,
-      values: [subscriptionId],
+          AND ($1::text IS NULL OR subscription_id = $1 OR id::text = $1) RETURNING id`,
+      values: [one],
     });
-    if (rows.length === 0 && subscriptionId !== null) return null;
+    if (rows.length === 0 && one !== null) return null;
     const ids = rows.map(({ id }) => id);
     if (ids.length > 0) await tried(ids, since, signal);
     const after = await reports(ids);
