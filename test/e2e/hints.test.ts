@@ -110,6 +110,23 @@ describe('a series', () => {
     range: { type: 'numbered', numberOfOccurrences: 4 },
   });
 
+  test('whose hint cannot be read is not taken for an event', async () => {
+    await using world = await openLagging();
+    world.tenant.faults.set({ deltaLagMs: 0 });
+    world.tenant.faults.add({
+      match: { method: 'GET', path: '/events/' },
+      times: 1,
+      action: { do: 'refuse', status: 500, code: 'UnknownError' },
+    });
+    world.tenant.people.bookSeries(upn, rehearsal());
+    await world.until(async () => (await reserved(world)).length >= 4);
+    await world.settled();
+    expect((await reserved(world)).length).toBe(4);
+    expect(
+      await world.db.query(`SELECT error_message FROM bridge_mappings WHERE sync_status <> 'synced'`),
+    ).toEqual([]);
+  });
+
   test('is read once, by its instances', async () => {
     await using world = await openLagging();
     const asked = calls(world);
