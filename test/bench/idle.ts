@@ -47,7 +47,7 @@ export async function measureIdle(): Promise<Figure[]> {
     await bridge.pool.query(
       `UPDATE bridge_room_state SET next_poll_at = now() + random() * interval '60 seconds'`,
     );
-    await pause(3_000);
+    await pause(2_000);
     await graph.reset();
     const before = processorMs(child.pid!);
     await pause(idleMs);

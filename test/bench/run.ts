@@ -12,6 +12,7 @@ const figures: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
   latency: async () => (await import('./latency.ts')).measureLatency(),
   'booking-writes': async () =>
     keptFigures(await (await import('./booking-writes.ts')).measureBookingWrites()),
+  'writes-of-eight': async () => keptFigures(await keptOfEight()),
   'slow-disk': async () => keptOnSlowDisk(),
   'bulk-writes': async () => (await import('./bulk-writes.ts')).measureBulkWrites(),
   pull: async () => (await import('./pull.ts')).measurePull(),
@@ -29,9 +30,15 @@ const figures: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
   growth: async () => (await import('./growth.ts')).measureGrowth(),
   'growth-million': async () => (await import('./growth.ts')).measureGrowth(true),
 };
-/** Only when it is named. */
-const long = ['growth-million', 'peers'];
-const headline = ['latency', 'pull', 'takeover', 'coalescing', 'idle'];
+/** Not in `all`: long, or a part of another one. */
+const left = ['growth-million', 'peers', 'writes-of-eight'];
+const headline = ['latency', 'pull', 'takeover', 'coalescing', 'idle', 'writes-of-eight', 'bulk-writes'];
+
+/** The middle of `booking-writes`, without the rest. */
+async function keptOfEight(): Promise<KeptWrites[]> {
+  const { measureBookingWrites } = await import('./booking-writes.ts');
+  return await measureBookingWrites({ writers: [8], variants: ['bare', 'working'] });
+}
 
 /** Each flush sleeps for a millisecond: most disks are slower than the one that measures. */
 async function keptOnSlowDisk(): Promise<Figure[]> {
@@ -69,7 +76,7 @@ const names =
   asked.length === 0
     ? headline
     : asked.flatMap((name) =>
-        name === 'all' ? Object.keys(figures).filter((one) => !long.includes(one)) : [name],
+        name === 'all' ? Object.keys(figures).filter((one) => !left.includes(one)) : [name],
       );
 const unknown = names.filter((name) => figures[name] === undefined);
 if (unknown.length > 0) {
@@ -87,6 +94,7 @@ console.log(
   `outlook-booking-sync ${version}, ${cpus().length} × ${cpu?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB, Node ${process.version}, load ${loadBefore.toFixed(1)}`,
 );
 const rows: string[] = [];
+const begun = performance.now();
 for (const name of names) {
   const started = performance.now();
   const measured = await figures[name]!().catch((error: unknown) => {
@@ -105,6 +113,7 @@ for (const name of names) {
     );
   }
 }
+console.log(`\n${((performance.now() - begun) / 1_000).toFixed(0)} s in all`);
 if (process.argv.includes('--write')) await writePage();
 
 /** Writes the page with the measurements, the machine, the date and the versions. */
