@@ -13,6 +13,8 @@ const keptMost = 1_000;
 export interface FreshReads extends OutlookSide {
   /** The next `read` of this event returns it without a call, once, if it comes within two seconds. */
   keep(room: Mailbox, event: OutlookEvent): void;
+  /** Forgets what was kept of an event that the calendar shows in another version by now. */
+  outdate(room: Mailbox, reported: Pick<OutlookEvent, 'id' | 'etag'>): void;
   /**
    * Reads the event with a call: what was kept is from before a change that was told of since. The master of a series is read as
    * well, for what is told of a series is told of that.
@@ -39,6 +41,10 @@ export function withFreshReads(outlook: OutlookSide): FreshReads {
       }
     },
     keep: (room, event) => void kept.set(keyOf(room, event.id), event),
+    outdate: (room, { id, etag }) => {
+      const key = keyOf(room, id);
+      if (etag === null || kept.peek(key)?.etag !== etag) kept.delete(key);
+    },
     readAnew: (room, eventId, signal) => {
       kept.delete(keyOf(room, eventId));
       return outlook.read(room, eventId, signal);

@@ -45,6 +45,7 @@ export async function deltaRound(
       if (answer.answer !== 'page') return { rows, scan: 'new' };
       rows += answer.rows.length + answer.removed.length;
       links[at] = answer.deltaLink ?? answer.nextLink ?? link;
+      for (const { id, event } of answer.rows) outlook.outdate(room, { id, etag: event?.etag ?? null });
       const observed = await observe(context, room, answer, span, signal);
       isActive ||= observed.unmapped.length > 0 || observed.mapped.some(({ news }) => news !== null);
       const refused = await storePage(db, room, reportedAt, observed, links);

@@ -42,7 +42,10 @@ export async function fullScan(
     ? await nextLinks(context, room, span, claim === 'lost' ? 'new' : cursor, signal)
     : null;
   const events: OutlookEvent[] = [];
-  for await (const page of outlook.list(room, span.from, span.to, signal)) events.push(...page);
+  for await (const page of outlook.list(room, span.from, span.to, signal)) {
+    for (const event of page) outlook.outdate(room, event);
+    events.push(...page);
+  }
   const remembered = await rememberedOf(db, room, events);
   const mappings = await mappingsOf(db, room.resourceId);
   const compare = (known: readonly RoomMapping[]) =>
