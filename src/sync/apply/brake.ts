@@ -73,14 +73,15 @@ export function createBrake({ db, brake, tell, unseen = { removing: 0, synced: 0
         synced: counts.room.synced,
       });
     const ids = removals.map(({ id }) => id);
-    const { rows } = await db.query<{ mapping_id: number }>({
+    // one that was allowed before and failed waits with the others
+    const { rows } = await db.query<{ mapping_id: number; applied: boolean }>({
       name: 'allowed_removals',
-      text: `UPDATE bridge_removals SET applied_at = now()
-        WHERE mapping_id = ANY ($1) AND ($2 OR released_at IS NOT NULL) RETURNING mapping_id`,
+      text: `UPDATE bridge_removals SET applied_at = CASE WHEN $2 OR released_at IS NOT NULL THEN now() END
+        WHERE mapping_id = ANY ($1) RETURNING mapping_id, applied_at IS NOT NULL AS applied`,
       values: [ids, !isHeld],
     });
     // items that have ended are not counted: removing them loses nothing
-    return new Set(isHeld ? rows.map((row) => row.mapping_id) : ids);
+    return new Set(isHeld ? rows.filter(({ applied }) => applied).map((row) => row.mapping_id) : ids);
   }
 
   return async function holdBack(room: LeasedRoom, decisions: readonly Decision[]): Promise<Braked> {

@@ -34,6 +34,27 @@ describe('the brake', () => {
     expect(w.facts).toContainEqual(expect.objectContaining({ fact: 'brake-held', resourceId: 101 }));
   });
 
+  test('lists one, too, that it had let through and that could not be cancelled then', async () => {
+    await using w = await open({ brake: { max: 1, share: 0.2 } });
+    const events = await four(w);
+    const clerk = await w.db.pool.connect();
+    await clerk.query('BEGIN');
+    await clerk.query('SELECT FROM bb_event WHERE id = $1 FOR UPDATE', [events[0]!.properties!.id]);
+    w.outlook.remove(events[0]!.id);
+    await heard(w);
+    w.outlook.remove(events[1]!.id);
+    await heard(w);
+    await clerk.query('ROLLBACK');
+    clerk.release();
+    await w.db.query(`UPDATE bridge_mappings SET due_at = now() WHERE due_at IS NOT NULL;
+      UPDATE bridge_room_state SET push_due_at = now()`);
+    await w.settle();
+    expect(await active(w)).toBe(4);
+    expect(await held(w).list(101)).toHaveLength(2);
+    await held(w).release({ resourceId: 101, mappings: null }, never);
+    expect(await active(w)).toBe(2);
+  });
+
   test('released cancels what is still gone, and only that', async () => {
     await using w = await open();
     const events = await four(w);
