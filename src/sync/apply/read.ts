@@ -82,6 +82,9 @@ async function readEvent(
       return { adopted: event };
     return { seen: event ?? 'absent' };
   }
+  // nobody asked for it to go, so an edit in Outlook that nobody was told of yet must not go with it
+  if (action.do === 'remove' && action.as === 'shadowed' && room.direction === 'both')
+    return { seen: (await readSurely(eventId, facing, signal)) ?? 'absent' };
   if (action.do !== 'change') return {};
   // who wins depends on what both sides say, so both are heard; the booking system's word needs no reading, only the version
   // that it was said about

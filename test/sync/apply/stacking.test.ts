@@ -287,3 +287,20 @@ test('what a person moves in Outlook to where something more important lies is h
   expect(await w.mapping(below)).toMatchObject({ sync_status: 'shadowed', outlook_event_id: null });
   expect(w.outlook.titles(room)).toEqual([event]);
 });
+
+test('an event that was moved in Outlook as its cover came, and nobody was told, moves its reservation', async () => {
+  await using w = await open();
+  const from = w.day(3, '10:00');
+  const to = w.day(3, '12:00');
+  const below = await w.desk.allocate(101, { from, to, of: 2 });
+  await w.settle();
+  const later = { startsAt: at(5, '10:00'), endsAt: at(5, '12:00') };
+  w.outlook.edit(w.outlook.in(room)[0]!.id, later);
+  await w.desk.book(101, { title: event, from, to });
+  await w.settle();
+  await heard(w);
+  expect(w.outlook.titles(room)).toEqual([event, allocation]);
+  expect((await w.reserved()).find(({ id, type }) => id === below.id && type === below.type)).toMatchObject({
+    item: later,
+  });
+});
