@@ -157,6 +157,16 @@ BEGIN
   RETURN stored;
 END $change$;
 
+-- Whether a reservation is about to lose the room of this mapping as well: Outlook is followed there, and what it says is neither
+-- for a person to decide nor held by the brake, which tells when it lets a removal through.
+CREATE OR REPLACE FUNCTION bridge_gives_up(m bridge_mappings) RETURNS boolean LANGUAGE sql STABLE AS $gives$
+  SELECT m.event_intent IS NULL AND coalesce(m.conflict ->> 'kind', '') NOT IN ('gone', 'deleted')
+    AND EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.resource_id = m.resource_id AND r.active = 1 AND r.sync_direction <> 'booking_to_outlook')
+    AND CASE m.outlook_news WHEN 'vacated' THEN true
+      WHEN 'gone' THEN EXISTS (SELECT FROM bridge_removals d WHERE d.mapping_id = m.id AND d.side = 'booking' AND d.applied_at IS NOT NULL)
+      ELSE false END
+$gives$;
+
 -- Cancels a reservation with the last of its rooms that Outlook knows; before that it gives up this room only.
 CREATE OR REPLACE FUNCTION bridge_write_cancel(room integer, kind text, id_ bigint, note text) RETURNS void LANGUAGE plpgsql AS $cancel$
 DECLARE
@@ -167,7 +177,7 @@ BEGIN
   IF NOT EXISTS (SELECT FROM unnest(others) AS x (room)
       LEFT JOIN bridge_mappings o ON o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = x.room
       WHERE CASE WHEN o.id IS NULL THEN EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.resource_id = x.room)
-        ELSE o.sync_status <> 'cancelled' AND coalesce(o.outlook_news, '') NOT IN ('gone', 'vacated') END) THEN
+        ELSE o.sync_status <> 'cancelled' AND NOT bridge_gives_up(o) END) THEN
     PERFORM bridge_cancel_item(kind, id_, note);
   ELSIF NOT 'resource_ids' = ANY (bridge_change_item(kind, id_, bridge_with_keys(jsonb_build_object('resource_ids', others)))) THEN
     RAISE EXCEPTION 'The reservation cannot give up one of its rooms.' USING ERRCODE = 'P0001';

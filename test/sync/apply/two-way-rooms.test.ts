@@ -137,6 +137,39 @@ describe('a meeting that invited two rooms', () => {
   });
 });
 
+describe('a reservation in two rooms that loses one', () => {
+  const inBoth = (w: Rooms) =>
+    w.desk.book([101, 102], { title: 'Choir', from: w.day(3, '18:00'), to: w.day(3, '20:00') });
+
+  test('keeps the other, in which the brake holds that its event is gone, too', async () => {
+    await using w = await open({}, both);
+    await inBoth(w);
+    for (const day of [5, 6, 7])
+      await w.desk.book(102, { title: 'Band', from: w.day(day, '18:00'), to: w.day(day, '20:00') });
+    await w.settle();
+    for (const { id } of w.outlook.in(other)) w.outlook.remove(id);
+    await heard(w, 102);
+    expect(await resources(w)).toEqual([101, 102, 102, 102, 102]);
+    w.outlook.remove(w.outlook.in(room)[0]!.id);
+    await heard(w, 101);
+    expect(await resources(w)).toEqual([102, 102, 102, 102]);
+  });
+
+  test('keeps the other, about which a person is to decide', async () => {
+    await using w = await open({ conflict: 'ask' }, both);
+    const choir = await inBoth(w);
+    await w.settle();
+    w.outlook.remove(w.outlook.in(other)[0]!.id);
+    await w.desk.retitle(choir, 'Band');
+    await w.settle();
+    await heard(w, 102);
+    expect(await w.mapping(choir, 102)).toMatchObject({ conflict: { kind: 'deleted' } });
+    w.outlook.remove(w.outlook.in(room)[0]!.id);
+    await heard(w, 101);
+    expect(await resources(w)).toEqual([102]);
+  });
+});
+
 describe('our own event', () => {
   async function shown(w: Rooms) {
     const reservation = await w.desk.book(101, {
