@@ -3423,6 +3423,7 @@ END $write$;
 -- settlements are built (src/sync/apply/settlement/booked.ts). Both sides agree on what the reservation shows now (`seen`), but
 -- not on fields that are `unagreed` (of those on what was `kept`), nor on those of `written` whose keys are not `stored`; NULL: all
 -- are. Then: `partly` where that is not all of `seen`; `lostReason` with the fields that are not stored; and what is named by `how`.
+-- A meeting that joined a reservation at another time was moved: that is an edit in Outlook, which the other rooms may not show yet.
 CREATE OR REPLACE FUNCTION bridge_merged(settled jsonb, how text, stored text[], seen jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $merged$
 DECLARE
@@ -3437,7 +3438,11 @@ BEGIN
     || CASE WHEN base IS DISTINCT FROM seen THEN merge -> 'partly' ELSE '{}' END
     || CASE WHEN cardinality(lost) > 0 AND merge ? 'lostReason'
          THEN jsonb_build_object('reason', merge ->> 'lostReason' || array_to_string(lost, ', ')) ELSE '{}' END
-    || coalesce(merge -> how, '{}');
+    || coalesce(merge -> how, '{}')
+    || CASE WHEN how = 'joined' AND (settled #> '{outlookBase,startsAt}', settled #> '{outlookBase,endsAt}') <> (seen -> 'startsAt', seen -> 'endsAt')
+         THEN jsonb_build_object('news', 'look', 'dueInMs', 0, 'outlookBase',
+           settled -> 'outlookBase' || jsonb_build_object('startsAt', seen -> 'startsAt', 'endsAt', seen -> 'endsAt'))
+         ELSE '{}' END;
 END $merged$;
 
 -- Called by daemons of the version before, whose settlements have no `merge`.
@@ -3815,7 +3820,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'e613564f9b406a7f59b76cd54603fb1ff40a641bb31b303a76c30904555010ac ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '94d65bf23dd7031372fbf6dbd23b7469ce262e3cd292d1ce1180ee275596210e ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

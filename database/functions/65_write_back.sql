@@ -275,6 +275,7 @@ END $write$;
 -- settlements are built (src/sync/apply/settlement/booked.ts). Both sides agree on what the reservation shows now (`seen`), but
 -- not on fields that are `unagreed` (of those on what was `kept`), nor on those of `written` whose keys are not `stored`; NULL: all
 -- are. Then: `partly` where that is not all of `seen`; `lostReason` with the fields that are not stored; and what is named by `how`.
+-- A meeting that joined a reservation at another time was moved: that is an edit in Outlook, which the other rooms may not show yet.
 CREATE OR REPLACE FUNCTION bridge_merged(settled jsonb, how text, stored text[], seen jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $merged$
 DECLARE
@@ -289,7 +290,11 @@ BEGIN
     || CASE WHEN base IS DISTINCT FROM seen THEN merge -> 'partly' ELSE '{}' END
     || CASE WHEN cardinality(lost) > 0 AND merge ? 'lostReason'
          THEN jsonb_build_object('reason', merge ->> 'lostReason' || array_to_string(lost, ', ')) ELSE '{}' END
-    || coalesce(merge -> how, '{}');
+    || coalesce(merge -> how, '{}')
+    || CASE WHEN how = 'joined' AND (settled #> '{outlookBase,startsAt}', settled #> '{outlookBase,endsAt}') <> (seen -> 'startsAt', seen -> 'endsAt')
+         THEN jsonb_build_object('news', 'look', 'dueInMs', 0, 'outlookBase',
+           settled -> 'outlookBase' || jsonb_build_object('startsAt', seen -> 'startsAt', 'endsAt', seen -> 'endsAt'))
+         ELSE '{}' END;
 END $merged$;
 
 -- Called by daemons of the version before, whose settlements have no `merge`.

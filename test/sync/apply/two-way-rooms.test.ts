@@ -128,6 +128,23 @@ describe('a meeting that invited two rooms', () => {
     expect(await w.db.query('SELECT active FROM bb_event')).toEqual([{ active: 0 }]);
   });
 
+  test('is at the time that the room which joins last shows, whatever becomes of the first', async () => {
+    await using w = await open({}, both);
+    const first = w.outlook.invite(room, dinner(), { iCalUId: 'one meeting' });
+    await heard(w, 101);
+    // its organiser moves it and invites another room; the first one has not answered yet
+    const later = { startsAt: at(4, '15:00'), endsAt: at(4, '17:00') };
+    w.outlook.alter(first.id, { shows: { is: 'undecided', item: dinner(later) } });
+    w.outlook.invite(other, dinner(later), { iCalUId: 'one meeting' });
+    await heard(w, 101, 102);
+    expect((await w.reserved(102))[0]!.item).toMatchObject(later);
+    w.outlook.alter(first.id, { shows: { is: 'released' } });
+    await heard(w, 101, 102);
+    expect(await resources(w)).toEqual([102]);
+    expect((await w.reserved(102))[0]!.item).toMatchObject(later);
+    expect(w.outlook.writes).toEqual([]);
+  });
+
   test('is declined in both when the reservation is cancelled', async () => {
     await using w = await open({}, both);
     const { first, second, reservation } = await invited(w);
