@@ -60,6 +60,7 @@ const line = z
 const standing = z
   .object({
     room: z.string(),
+    direction: z.string().openapi({ description: 'The sync_direction of its room.' }),
     paused: z.boolean().openapi({ description: 'Its room is paused.' }),
     organizer: z.string().nullable(),
     url: z.string().nullable().openapi({ description: 'Its address in the booking system.' }),

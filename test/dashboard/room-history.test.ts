@@ -36,6 +36,31 @@ describe.skipIf(chromiumPath === null)('the history of a room', () => {
     expect(page.problems).toEqual([]);
   });
 
+  test('a one-way room is named as such in the list, on its sheet, in its week and for each reservation', async () => {
+    await using stage = await openStage({ mapped: [101, 102] });
+    await stage.db.query(
+      `UPDATE bridge_resource_mappings SET sync_direction = 'booking_to_outlook' WHERE resource_id = 101`,
+    );
+    await stage.desk.book(101, { title: 'Kor', from: stage.day(0, '10:00'), to: stage.day(0, '12:00') });
+    await stage.settled();
+    const text = 'One-way room: changes made in Outlook do not reach the booking system.';
+    await using page = await browser.visit(stage.url, { viewport: { width: 390, height: 844 } });
+    const rows = page.locator('#rooms-body tr');
+    await expect
+      .poll(() => rows.filter({ hasText: 'only to Outlook' }).locator('.name').innerText())
+      .toContain('Formannskapssalen');
+    expect(await page.getByText('only to Outlook').count()).toBe(1);
+    await page.goto(`${stage.url}/#/room/101`);
+    await page.locator('#room').getByText(text).waitFor();
+    await page.locator('#room').getByRole('button', { name: 'Kor' }).first().click();
+    await page.locator('#explain').getByText(text).waitFor();
+    await page.goto(`${stage.url}/#/calendar/101/day/`);
+    await page.locator('#calendar').getByText(text).waitFor();
+    await page.goto(`${stage.url}/#/room/102`);
+    await page.locator('#room').getByRole('heading', { name: 'Bystyresalen' }).waitFor();
+    expect(await page.locator('#room').getByText('One-way').count()).toBe(0);
+  });
+
   test('the list of rooms is narrowed by typing and by state, by keyboard', async () => {
     await using stage = await openStage();
     await stage.db.query('UPDATE bridge_resource_mappings SET active = 0 WHERE resource_id = 102');

@@ -10,6 +10,7 @@ import { listed } from './format.js';
 import { translated } from './translate.js';
 import { named, say } from './language.js';
 import { linksTo } from './links.js';
+import { oneWayText } from './room-state.js';
 import { dayIn, spanIn } from './zone.js';
 
 /** @type {Record<string, State>} */
@@ -36,6 +37,7 @@ export function createCalendar({ go }) {
     );
     if (read === null) return;
     const asOf = read.outlook_as_of;
+    const oneWay = oneWayText(read.sync_direction);
     calendar.show(
       read.room,
       [
@@ -45,7 +47,7 @@ export function createCalendar({ go }) {
           ? say('calendar.unread')
           : say('calendar.asOf', { time: spanIn(read.timezone, asOf, null) }),
       ].join(' · '),
-      h('section', {}, steps(read, span)),
+      h('section', {}, steps(read, span), oneWay !== null && h('p', { class: 'hint' }, oneWay)),
       ...days(read),
     );
   }

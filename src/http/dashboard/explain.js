@@ -9,6 +9,7 @@ import { distance, fullTime, number, span } from './format.js';
 import { translated } from './translate.js';
 import { say } from './language.js';
 import { linksTo } from './links.js';
+import { oneWayText } from './room-state.js';
 import { sideRows } from './side-rows.js';
 import { colourOf, statusWords } from './statuses.js';
 import { stepWords } from './step-words.js';
@@ -105,6 +106,7 @@ export function createExplain({ act }) {
 
 /** @param {ExplainedMapping} mapping @param {Standing | null} current */
 function statusBox(mapping, current) {
+  const oneWay = oneWayText(current?.direction ?? 'both');
   const differ = mapping.sync_status === 'synced' && (current?.fields.length ?? 0) > 0;
   const state = differ ? 'warn' : colourOf(mapping.sync_status);
   const text = differ ? say('explain.differ') : statusWords(mapping.sync_status);
@@ -113,6 +115,7 @@ function statusBox(mapping, current) {
     { class: 'box', 'data-state': state },
     h('p', {}, h('strong', {}, text)),
     current?.paused === true && h('p', {}, say('explain.paused')),
+    oneWay !== null && h('p', {}, oneWay),
     mapping.error_message !== null && h('p', {}, translated(mapping.error_message)),
     mapping.hint !== null && h('p', { class: 'hint' }, translated(mapping.hint)),
   );

@@ -8,7 +8,7 @@ import { actionButton, h } from './dom.js';
 import { counted, distance, duration, fullTime, number, span, titleOf } from './format.js';
 import { translated } from './translate.js';
 import { named, say } from './language.js';
-import { nameOf, stateOf } from './room-state.js';
+import { nameOf, oneWayText, stateOf } from './room-state.js';
 import { createRoomHistory } from './room-history.js';
 import { settingsOf } from './room-settings.js';
 import { colourOf, statusWords } from './statuses.js';
@@ -80,10 +80,12 @@ export function createRoomSheet({ act, calendar, explain, sides }) {
 /** @param {Room} room @param {Stats | null} stats */
 function stateBox(room, stats) {
   const { state, word } = stateOf(room, stats);
+  const oneWay = oneWayText(room.sync_direction);
   return h(
     'div',
     { class: 'box', 'data-state': state },
     h('p', {}, h('strong', {}, word)),
+    oneWay !== null && h('p', {}, oneWay),
     room.error !== null && h('p', {}, translated(room.error)),
     room.hint !== null && h('p', { class: 'hint' }, translated(room.hint)),
   );

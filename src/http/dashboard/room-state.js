@@ -33,6 +33,9 @@ export function stateOf(room, stats) {
   return { name, state: states[name] ?? 'warn', word: named('room', name), rank: order.indexOf(name) };
 }
 
+/** The text about a room that is kept equal in one direction only; null: both ways. @param {string} direction */
+export const oneWayText = (direction) => (direction === 'both' ? null : named('direction.why', direction));
+
 /** @param {Room} room @param {Stats | null} stats */
 function nameOfState(room, stats) {
   if (room.health !== 'ok') return room.health;

@@ -165,7 +165,8 @@ function row(first, open, current) {
   const word = h('span');
   const name = h('button', { type: 'button', class: 'link' });
   cells[0]?.append(h('span', { class: 'state' }, dot, word));
-  cells[1]?.append(name);
+  const oneWay = h('span', { class: 'sub one-way' });
+  cells[1]?.append(name, oneWay);
   const element = h('tr', { onclick: () => open(first.resource_id) }, ...cells);
   return {
     element,
@@ -178,6 +179,10 @@ function row(first, open, current) {
       setText(word, state.word);
       setText(name, nameOf(room));
       name.title = room.outlook_item_id;
+      setText(
+        oneWay,
+        room.sync_direction === 'both' ? '' : ` ${named('direction.only', room.sync_direction)}`,
+      );
       const off = room.active !== 1;
       const texts = [
         named('direction', room.sync_direction),

@@ -95,6 +95,7 @@ export interface ExplainedMapping extends Mapping {
 /** The current state of a mapping, with both sides. */
 export interface Standing {
   room: string;
+  direction: string;
   paused: boolean;
   organizer: string | null;
   url: string | null;
@@ -225,6 +226,7 @@ export interface CalendarItem {
 export interface Calendar {
   resource_id: number;
   room: string;
+  sync_direction: string;
   timezone: string;
   /** The first and the last day. */
   from: string;

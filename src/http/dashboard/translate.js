@@ -4,6 +4,7 @@
  * PostgreSQL, of an adapter) is shown unchanged.
  */
 import en from './en.json' with { type: 'json' };
+import { formerTexts } from './former-texts.js';
 import { languageInUse, say } from './language.js';
 
 /** @typedef {import('./language.js').Key} Key */
@@ -37,6 +38,7 @@ function pattern(form) {
 const patterns = Object.entries(en)
   .filter(([key, form]) => key.startsWith('server.') && typeof form === 'string')
   .map(([key, form]) => ({ key: /** @type {Key} */ (key), form: String(form) }))
+  .flatMap(({ key, form }) => [form, ...(formerTexts[key] ?? [])].map((one) => ({ key, form: one })))
   .toSorted((a, b) => literal(b.form) - literal(a.form))
   .map(({ key, form }) => ({ key, pattern: pattern(form) }));
 

@@ -36,6 +36,8 @@ export interface ExplainedMapping extends PendingItem {
 interface Standing {
   /** The room's name, else its mailbox. */
   readonly room: string;
+  /** The sync_direction of its room. */
+  readonly direction: string;
   /** Its room is paused: nothing is done. */
   readonly paused: boolean;
   /** As the booking system knows it, else who invited the room. */
@@ -72,6 +74,7 @@ export async function explainMapping(db: Database, id: number, limit: number): P
     return log.rows.length === 0 ? null : { mapping: null, standing: null, lines: log.rows };
   const {
     room,
+    direction,
     paused,
     organizer,
     url,
@@ -83,7 +86,7 @@ export async function explainMapping(db: Database, id: number, limit: number): P
     ...mapping
   } = row;
   const fields = differing({ booking, outlook, booking_base, outlook_base });
-  const standing = { room, paused, organizer, url, booking, outlook, fields, outlook_as_of };
+  const standing = { room, direction, paused, organizer, url, booking, outlook, fields, outlook_as_of };
   return { mapping, standing, lines: log.rows };
 }
 
@@ -92,7 +95,7 @@ const explainText = `
     m.sync_direction, m.priority_level, coalesce(m.booking_seen, m.booking_base, m.outlook_base, m.outlook_seen) ->> 'title' AS title,
     m.starts_at, m.ends_at, m.attempt, coalesce(m.error_message, ${unreadableText('i')}) AS error_message,
     coalesce(m.hint, CASE WHEN i.unreadable IS NOT NULL THEN '${unreadableHint}' END) AS hint, m.due_at, m.last_sync_at,
-    coalesce(r.outlook_item_name, m.outlook_item_id) AS room, coalesce(r.active = 0, false) AS paused,
+    coalesce(r.outlook_item_name, m.outlook_item_id) AS room, coalesce(r.active = 0, false) AS paused, coalesce(r.sync_direction, 'both') AS direction,
     coalesce(nullif(i.organizer_name, ''), nullif(i.organizer_email, ''), m.outlook_organizer) AS organizer, i.url, m.booking_base, m.outlook_base,
     CASE WHEN i.active THEN
       bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private) END AS booking,
