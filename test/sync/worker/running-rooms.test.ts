@@ -51,7 +51,7 @@ async function takesAgain({ drained = quiet, isAll = true, meanwhile, isDown = f
     },
     othersWait: () => false,
     outlookDown,
-    again: (statement) => statement(),
+    retry: (statement) => statement(),
     finished: () => void (finished += 1),
     takes: () => takes,
     tell: () => undefined,
