@@ -9,7 +9,7 @@ import type { HttpBindings } from '@hono/node-server';
 import { z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import type { Notifications } from '../sync/webhooks/notifications.ts';
-import { receiverPath } from '../sync/webhooks/ask-graph.ts';
+import { receiverPath } from '../sync/webhooks/graph-calls.ts';
 import { Problem } from './problem.ts';
 import { answers, newRoutes } from './schema.ts';
 

@@ -1,91 +1,90 @@
 /**
- * The keeper of subscriptions: sees to it that Graph calls us for every room that can change there, and for no other.
+ * Keeps one subscription in Graph for each room that can change in Outlook, and no others.
  *
- *     wanted ──► asked for ──► there ──► renewed at a third of its life ──► …
+ *     wanted ──► requested ──► active ──► renewed after a third of its life ──► …
  *                   ▲             │ gone (404), or removed by Graph
  *                   └─────────────┘
- *     not wanted any more ──► ended at Graph ──► out of our table
+ *     no longer wanted ──► removed from Graph ──► removed from our table
  *
- * Whatever is tried and fails is tried again, later and later; meanwhile its room is polled. What Graph was asked is in
- * our table before it is asked (`subscription-store.ts`): a subscription made right before a crash is found again by a
- * mark of its secret in its lifecycle address, and taken. One daemon at a time keeps the subscriptions.
+ * Whatever fails is repeated with a growing delay; its room is polled meanwhile. A row is stored before the call to Graph
+ * (`subscription-store.ts`): a subscription created right before a crash is found again by the mark of its secret in its lifecycle
+ * address. One daemon at a time keeps the subscriptions.
  */
 import { backOffMs } from '../../back-off.ts';
 import type { Database } from '../../database.ts';
-import { Permanent, Retryable, messageOf } from '../../errors.ts';
+import { Retryable, isExpected, messageOf } from '../../errors.ts';
 import type { Tell } from '../../facts.ts';
 import {
   asOnlyKeeper,
-  subscriptionsAreDue,
-  claimSubscriptions,
   doubtSubscriptions,
   dueSubscriptions,
   knownSubscriptions,
   storeFailure,
+  storeWebhookAddress,
+  subscriptionsAreDue,
   writeWanted,
   type DueSubscription,
 } from './subscription-store.ts';
 import {
-  createAskGraph,
+  callGraph,
   lifecycleUrl,
   receiverPath,
+  type GraphCallContext,
   type Subscription,
   type SubscriptionSide,
-} from './ask-graph.ts';
+} from './graph-calls.ts';
 
 export interface KeeperOptions {
   readonly db: Database;
   readonly subscriptions: SubscriptionSide;
   readonly resolveMailbox: (address: string, signal: AbortSignal) => Promise<string | null>;
-  /** Without a trailing slash. Null: no subscriptions; those that are there are ended. */
+  /** Without a trailing slash. Null: no subscriptions; existing ones are removed. */
   readonly webhookBaseUrl: string | null;
   readonly tell: Tell;
   readonly random?: () => number;
 }
 
-const atATime = 6;
-/** Few enough that what changes meanwhile is seen soon. */
+const callsAtATime = 6;
+/** Few, so that changes of the table are noticed soon. */
 const rowsARound = 60;
 const roundsMost = 200;
-/** After so many failures without a success in between it is not the rooms: take a short rest. */
+/** This number of failures without a success in between is no matter of single rooms: the keeper rests. */
 const failuresMost = 5;
 const compareEveryMs = 3_600_000;
+const compareAgainMs = 60_000;
 
 export function createKeeper(options: KeeperOptions) {
-  const { db, subscriptions, tell, random = Math.random } = options;
-  const { webhookBaseUrl } = options;
+  const { db, subscriptions, tell, webhookBaseUrl, random = Math.random } = options;
   const notificationUrl = webhookBaseUrl === null ? null : webhookBaseUrl + receiverPath;
-  const ask = createAskGraph({ ...options, notificationUrl, random });
-  let claimed = false;
+  const context: GraphCallContext = { ...options, notificationUrl, random };
+  let isAddressStored = false;
   let restUntil = 0;
   let compareAt = 0;
   let failures = 0;
   let rests = 0;
-  let lastTold: string | null = null;
+  let lastError: string | null = null;
 
-  /** Does what is due, unless another daemon is at it. Throws when the database does not answer. */
+  /** Does what is due, unless another daemon does. Throws when the database does not answer. */
   async function keepAll(signal: AbortSignal): Promise<void> {
-    if (!claimed) {
-      await claimSubscriptions(db, notificationUrl);
-      claimed = true;
-    }
+    if (!isAddressStored) await storeWebhookAddress(db, notificationUrl);
+    isAddressStored = true;
     if (performance.now() < restUntil) return;
     const compares = notificationUrl !== null && performance.now() >= compareAt;
-    if (!(await subscriptionsAreDue(db, notificationUrl)) && !compares) return;
+    if (!compares && !(await subscriptionsAreDue(db, notificationUrl))) return;
     await asOnlyKeeper(db, async () => {
-      if (compares) await guarded(signal, () => compare(signal));
+      if (compares) await compare(signal);
       for (let round = 0; round < roundsMost && !signal.aborted; round += 1) {
-        // asked again each time: another daemon may have been started with another address
+        // checked each time: a daemon may have been started with another address
         if (!(await subscriptionsAreDue(db, notificationUrl))) return;
         await writeWanted(db, notificationUrl);
         const due = await dueSubscriptions(db, rowsARound);
-        if (due.length === 0 || !(await workThrough(due, signal))) return;
+        if (due.length === 0 || !(await keepEach(due, signal))) return;
       }
     });
   }
 
-  /** A few at a time; false when something is wrong with all of them. */
-  async function workThrough(due: readonly DueSubscription[], signal: AbortSignal): Promise<boolean> {
+  /** Returns false when the keeper has to rest. */
+  async function keepEach(due: readonly DueSubscription[], signal: AbortSignal): Promise<boolean> {
     const rows = due.values();
     let listed: Promise<readonly Subscription[]> | null = null;
     const list = () => (listed ??= subscriptions.list(signal));
@@ -95,7 +94,7 @@ export function createKeeper(options: KeeperOptions) {
         await keep(row, list, signal);
       }
     };
-    await Promise.all(Array.from({ length: atATime }, worker));
+    await Promise.all(Array.from({ length: callsAtATime }, worker));
     if (failures < failuresMost) return true;
     failures = 0;
     restUntil = performance.now() + Math.min(5_000, backOffMs(rests++, random()));
@@ -107,79 +106,82 @@ export function createKeeper(options: KeeperOptions) {
     list: () => Promise<readonly Subscription[]>,
     signal: AbortSignal,
   ): Promise<void> {
-    let settle: () => Promise<void>;
+    let store: () => Promise<void>;
     try {
-      settle = await ask(row, list, signal);
+      store = await callGraph(context, row, list, signal);
     } catch (error) {
-      if (signal.aborted) return;
-      await failed(row, error);
+      if (!signal.aborted) await failed(row, error);
       return;
     }
     failures = 0;
     rests = 0;
-    lastTold = null;
-    await settle();
+    lastError = null;
+    await store();
   }
 
   async function failed(row: DueSubscription, thrown: unknown): Promise<void> {
     failures += 1;
-    const isExpected = thrown instanceof Retryable || thrown instanceof Permanent;
-    if (!isExpected)
+    const isKnown = isExpected(thrown);
+    if (!isKnown)
       tell({
         fact: 'bug',
         error: thrown instanceof Error ? thrown : new Error(String(thrown)),
         where: 'the keeper of subscriptions',
       });
-    const inMs =
-      thrown instanceof Retryable
-        ? (thrown.afterMs ?? backOffMs(row.attempt, random()))
-        : Math.min(900_000, 30_000 * 2 ** Math.min(row.attempt, 5)) * (0.75 + random() / 4);
-    const [error, hint] = [messageOf(thrown), isExpected ? (thrown.hint ?? null) : null];
+    const inMs = retryMs(thrown, row.attempt, random);
+    const [error, hint] = [messageOf(thrown), isKnown ? (thrown.hint ?? null) : null];
     await storeFailure(db, row, { error, hint, inMs });
-    // an outage hits every room with the same words; they are said once
-    if (!isExpected || error === lastTold) return;
-    lastTold = error;
+    // an outage has the same error for every room: it is reported once
+    if (!isKnown || error === lastError) return;
+    lastError = error;
     tell({ fact: 'subscription-failed', room: row.room, resourceId: row.resourceId, error, hint, inMs });
   }
 
-  /**
-   * Compares our table with what Graph has: what it has forgotten without a word is asked for (and made again when it
-   * is gone), and what calls our address without being in our table (a restored database) is ended.
-   */
+  /** When the comparison fails, the due rows are processed all the same. */
   async function compare(signal: AbortSignal): Promise<void> {
-    const there = await subscriptions.list(signal);
-    const ours = await knownSubscriptions(db); // later than the list: whatever was made before it is in it
-    const [ids, listed] = [
-      new Set(ours.map((row) => row.subscriptionId)),
-      new Set(there.map(({ id }) => id)),
-    ];
-    const open = new Set(
-      ours
-        .filter((row) => row.subscriptionId === null)
-        .map((row) => lifecycleUrl(notificationUrl, row.clientState)),
-    );
-    const strays = there.filter(
-      (one) => one.notificationUrl === notificationUrl && !ids.has(one.id) && !open.has(one.lifecycleUrl),
-    );
-    for (const stray of strays) await subscriptions.remove(stray.id, signal);
-    const missing = ours.filter((row) => row.subscriptionId !== null && !listed.has(row.subscriptionId));
-    await doubtSubscriptions(
-      db,
-      missing.map((row) => row.id),
-    );
-    compareAt = performance.now() + compareEveryMs * (0.75 + random() / 2);
-  }
-
-  /** The comparison is for what is rare: when it fails, what is due is done all the same. */
-  async function guarded(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
     try {
-      await work();
+      await compareWithGraph(context, signal);
+      compareAt = performance.now() + compareEveryMs * (0.75 + random() / 2);
     } catch (error) {
       if (signal.aborted) return;
-      if (!(error instanceof Retryable || error instanceof Permanent)) throw error;
-      compareAt = performance.now() + 60_000;
+      if (!isExpected(error)) throw error;
+      compareAt = performance.now() + compareAgainMs;
     }
   }
 
   return { keepAll };
+}
+
+function retryMs(error: unknown, attempt: number, random: () => number): number {
+  return error instanceof Retryable
+    ? (error.afterMs ?? backOffMs(attempt, random()))
+    : Math.min(900_000, 30_000 * 2 ** Math.min(attempt, 5)) * (0.75 + random() / 4);
+}
+
+/**
+ * Compares our table with Graph: rows without a subscription in Graph are due, and subscriptions for our address without a row (after
+ * a restore of the database) are removed.
+ */
+async function compareWithGraph(
+  { db, subscriptions, notificationUrl }: GraphCallContext,
+  signal: AbortSignal,
+): Promise<void> {
+  const inGraph = await subscriptions.list(signal);
+  const rows = await knownSubscriptions(db); // after the list, so that each listed subscription of ours has its row
+  const ids = new Set(rows.map((row) => row.subscriptionId));
+  const listed = new Set(inGraph.map(({ id }) => id));
+  const requested = new Set(
+    rows
+      .filter((row) => row.subscriptionId === null)
+      .map((row) => lifecycleUrl(notificationUrl, row.clientState)),
+  );
+  const strays = inGraph.filter(
+    (one) => one.notificationUrl === notificationUrl && !ids.has(one.id) && !requested.has(one.lifecycleUrl),
+  );
+  for (const stray of strays) await subscriptions.remove(stray.id, signal);
+  const missing = rows.filter((row) => row.subscriptionId !== null && !listed.has(row.subscriptionId));
+  await doubtSubscriptions(
+    db,
+    missing.map((row) => row.id),
+  );
 }

@@ -1,21 +1,19 @@
 /**
- * What Graph tells us (Microsoft: change-notifications-delivery): "something changed in this room", or something about
- * a subscription. Each notification is checked by itself: its subscription must be in our table and its secret must be
- * the one of that subscription. What is true is written down before `receive` resolves; what is forged changes nothing
- * and is counted.
+ * Notifications from Graph (Microsoft: change-notifications-delivery) about a change in a room, or about a subscription. Each is
+ * checked: its subscription must be in our table, with the same secret. Valid ones are stored before `receive` resolves; forged ones
+ * change nothing and are counted.
  *
- * Made for floods: all that arrives while one statement is under way shares the next one, and subscriptions are kept in
- * memory. An id that is not is looked up in the table, together with the others of the same moment, so that a sender that
- * makes up ids cannot keep the database busy.
+ * For floods, notifications are stored in batches, and subscriptions are kept in memory. Unknown ids are read from the table in
+ * batches, too, so that a sender of invented ids cannot keep the database busy.
  */
 import { timingSafeEqual } from 'node:crypto';
 import type { Database } from '../../database.ts';
 import type { Tell } from '../../facts.ts';
 import { createKnownSubscriptions } from './known-subscriptions.ts';
-import { createNotes, type Changed } from './notes.ts';
+import { createNotificationStore, type Changed } from './notification-store.ts';
 import type { NotifiedEvent } from './subscription-store.ts';
 
-/** Of one POST: how many were Graph's, and how many were not. */
+/** The valid and forged notifications of one POST. */
 interface Received {
   readonly accepted: number;
   readonly rejected: number;
@@ -23,8 +21,8 @@ interface Received {
 
 export interface Notifications {
   /**
-   * Checks each element of a notification's `value` and notes what is true, durably. Throws Retryable when the
-   * database does not take it in time: Graph then delivers again.
+   * Checks each element of a notification's `value` and stores the valid ones. Throws Retryable when the database does not accept
+   * them in time: Graph then delivers again.
    */
   receive(elements: readonly unknown[]): Promise<Received>;
   /** Since the start of this process. */
@@ -40,27 +38,28 @@ interface NotificationCounts {
 }
 
 export interface NotificationsOptions {
-  /** A pool of its own: slow reports must not hold up Graph, which waits for 3 seconds. */
+  /** A pool of its own: slow reports must not delay the answer to Graph, which waits for 3 seconds. */
   readonly db: Database;
   readonly tell: Tell;
   readonly waitMs?: number;
-  /** Rest between two reads of the table. */
+  /** The pause between two reads of the table. */
   readonly readEveryMs?: number;
 }
 
 const tellEveryMs = 1_000;
+
 export function createNotifications(options: NotificationsOptions): Notifications {
   const { db, tell, waitMs = 2_000, readEveryMs = 20 } = options;
   const subscriptions = createKnownSubscriptions(db, readEveryMs, waitMs);
-  const notes = createNotes(db, waitMs);
+  const notified = createNotificationStore(db, waitMs);
   const counter = createCounter(tell);
 
   async function receive(elements: readonly unknown[]): Promise<Received> {
     const read = elements.map(readNotification);
-    const strange = read.filter(
+    const unknown = read.filter(
       (one) => one !== null && subscriptions.find(one.subscriptionId) === undefined,
     );
-    if (strange.length > 0) await subscriptions.learn(strange.map((one) => one!.subscriptionId));
+    if (unknown.length > 0) await subscriptions.learn(unknown.map((one) => one!.subscriptionId));
     const [rooms, removed, reauthorized]: [Changed[], string[], string[]] = [[], [], []];
     let [changes, lifecycle] = [0, 0];
     for (const one of read) {
@@ -75,7 +74,7 @@ export function createNotifications(options: NotificationsOptions): Notification
     const rejected = elements.length - changes - lifecycle;
     counter.rejected(rejected);
     if (changes + lifecycle > 0) {
-      await notes.write({ rooms, removed, reauthorized });
+      await notified.store({ rooms, removed, reauthorized });
       counter.accepted(changes, lifecycle);
     }
     return { accepted: changes + lifecycle, rejected };
@@ -84,20 +83,20 @@ export function createNotifications(options: NotificationsOptions): Notification
   return { receive, counts: counter.counts };
 }
 
-/** One element of what Graph posts, as far as it can be Graph's; whatever else is in it stays unread. */
+/** One notification; further fields are ignored. */
 interface Notification {
   readonly subscriptionId: string;
   readonly clientState: string;
-  /** Null: a change in the room. An event we have not heard of makes the room be read, too. */
+  /** Null: a change in the room. An unknown lifecycle event causes a read of the room, too. */
   readonly lifecycleEvent: string | null;
   /** The event that changed; null: the notification names none. */
   readonly event: NotifiedEvent | null;
 }
 
-/** Graph's are GUIDs; this is whatever a database can look up. */
+/** Graph uses GUIDs; accepted is whatever the database can search. */
 const idShape = /^[\x21-\x7e]{1,100}$/;
 
-/** Null: it cannot be Graph's. */
+/** Null: it is not from Graph. */
 function readNotification(value: unknown): Notification | null {
   if (typeof value !== 'object' || value === null) return null;
   const { subscriptionId, clientState, lifecycleEvent } = value as Readonly<Record<string, unknown>>;
@@ -111,7 +110,7 @@ function readNotification(value: unknown): Notification | null {
   };
 }
 
-/** Ids of Exchange are base64 of some 120 characters; this is whatever a primary key can hold. */
+/** Ids of Exchange are base64 of about 120 characters; accepted is whatever a primary key can hold. */
 const eventIdShape = /^[\x21-\x7e]{1,512}$/;
 
 function readEvent(value: object): NotifiedEvent | null {
@@ -126,14 +125,14 @@ function readEvent(value: object): NotifiedEvent | null {
   };
 }
 
-/** In the same time for every text of the right length, which is no secret. */
+/** In constant time for every text of the right length, which is no secret. */
 function isSecret(given: string, secret: Buffer): boolean {
   if (given.length !== secret.length) return false;
   const bytes = Buffer.from(given);
   return bytes.length === secret.length && timingSafeEqual(bytes, secret);
 }
 
-/** Counts, and tells of it at once or, in a flood, once a second. */
+/** Counts notifications, and reports them at once or, in a flood, once a second. */
 function createCounter(tell: Tell) {
   const since = new Date();
   const total = { changes: 0, lifecycle: 0, rejected: 0 };

@@ -1,12 +1,12 @@
 /**
- * What people ask about subscriptions, and ask for: the table is changed and the keeper, in whichever daemon, does the
- * rest. Calls wait for it for a while and report what is open then as pending.
+ * Requests about subscriptions by people and scripts: the table is changed, and the keeper of any daemon does the rest. Calls wait for
+ * it for a limited time and report the remainder as pending.
  */
 import type { Database } from '../../database.ts';
 import { until } from '../manual/call.ts';
 import { failingAs } from '../store/failing.ts';
 
-/** `ending`: Graph shall forget it; `off`: a person ended it; `failing`: see error and hint. */
+/** `ending`: it is being removed from Graph; `off`: a person ended it; `failing`: see error and hint. */
 type SubscriptionStatus = 'active' | 'pending' | 'failing' | 'expired' | 'ending' | 'off';
 
 export interface SubscriptionReport {
@@ -22,7 +22,7 @@ export interface SubscriptionReport {
   readonly expires_at: Date | null;
   readonly created_at: Date;
   readonly renewed_at: Date | null;
-  /** When Graph is asked next; null: not before a person says so. */
+  /** The next call to Graph; null: not before a person requests it. */
   readonly due_at: Date | null;
   readonly error: string | null;
   readonly hint: string | null;
@@ -36,15 +36,15 @@ export interface SubscriptionCounts {
   readonly first_expiry_at: Date | null;
 }
 
-/** What became of a wish for one. */
-export type Asked =
+/** The result of a request for one room. */
+export type CreateAnswer =
   | { readonly found: 'unknown'; readonly known: readonly string[] }
-  /** Nothing can come from there: the room is switched off, or its direction is towards Outlook. */
+  /** The room needs none: it is switched off, or takes no changes from Outlook. */
   | { readonly found: 'unfit'; readonly active: boolean; readonly room: string }
   | {
       readonly found: 'subscription';
       readonly existed: boolean;
-      /** Null: the keeper has not come to it. */
+      /** Null: the keeper has not processed it yet. */
       readonly subscription: SubscriptionReport | null;
     };
 
@@ -53,188 +53,215 @@ export interface RequestsOptions {
   readonly waitMs?: number;
 }
 
+/** A call waits for the keeper until its deadline. */
+interface Waiting {
+  readonly db: Database;
+  readonly waitMs: number;
+  readonly signal: AbortSignal;
+}
+
 export type SubscriptionRequests = ReturnType<typeof createSubscriptionRequests>;
 
 export function createSubscriptionRequests({ db, waitMs = 20_000 }: RequestsOptions) {
-  /** By the table's id; null: all, those that have ended or are off last. */
-  async function reports(ids: readonly number[] | null): Promise<SubscriptionReport[]> {
-    const { rows } = await db.query<SubscriptionReport>({
-      name: 'subscription_reports',
-      text: `${reportText} WHERE $1::bigint[] IS NULL OR b.id = ANY ($1)
-        ORDER BY b.ended_at IS NOT NULL, b.off_at IS NOT NULL, room, b.id LIMIT 10000`,
-      values: [ids],
-    });
-    return rows;
-  }
-
-  /** Those there are and shall be; what a person ended is no subscription any more. */
-  const list = async () => (await reports(null)).filter(({ status }) => status !== 'off');
-
-  async function counts(): Promise<SubscriptionCounts> {
-    const { rows } = await db.query<SubscriptionCounts>({
-      name: 'subscription_counts',
-      text: `
-        WITH b AS (${reportText})
-        SELECT (SELECT count(*) FROM bridge_resource_mappings WHERE ${fit}) AS rooms,
-          (SELECT jsonb_object_agg(s, (SELECT count(*) FROM b WHERE b.status = s))
-           FROM unnest('{active, pending, failing, expired, ending, off}'::text[]) s) AS by_status,
-          (SELECT min(due_at) FROM b) AS next_due_at,
-          (SELECT min(expires_at) FROM b WHERE status = 'active') AS first_expiry_at`,
-    });
-    return rows[0]!;
-  }
-
-  /** Waits until the keeper has tried all of these since `since`, as far as it gets in time. */
-  async function tried(ids: readonly number[], since: Date, signal: AbortSignal): Promise<void> {
-    const call = { deadline: performance.now() + waitMs, signal };
-    await until(call, async () => {
-      const { rows } = await db.query<{ open: boolean }>({
-        name: 'subscriptions_untried',
-        text: `SELECT EXISTS (SELECT FROM bridge_subscriptions WHERE id = ANY ($1)
-          AND (tried_at IS NULL OR tried_at <= $2 OR off_at IS NULL AND subscription_id IS NULL AND error_message IS NULL)) AS open`,
-        values: [ids, since],
-      });
-      return rows[0]!.open;
-    });
-  }
-
-  /**
-   * The rooms' rows, made due if they lack a subscription and were not tried since `since`; waits until each room has its row.
-   * `since` is before it was read what is lacking: what the keeper made after that is not tried again.
-   */
-  async function ask(roomIds: readonly number[], since: Date, signal: AbortSignal): Promise<number[]> {
-    const wish = {
-      name: 'ask_subscriptions',
-      text: `
-        WITH asked AS (
-          UPDATE bridge_subscriptions SET off_at = NULL, due_at = now(), attempt = 0
-          WHERE resource_mapping_id = ANY ($1) AND ended_at IS NULL
-            AND (off_at IS NOT NULL OR subscription_id IS NULL AND (tried_at IS NULL OR tried_at <= $2) AND due_at > now())
-          RETURNING 1)
-        SELECT id FROM bridge_subscriptions WHERE resource_mapping_id = ANY ($1) AND ended_at IS NULL`,
-      values: [roomIds, since],
-    };
-    let ids: number[] = [];
-    await until({ deadline: performance.now() + Math.min(waitMs, 5_000), signal }, async () => {
-      ids = (await db.query<{ id: number }>(wish)).rows.map(({ id }) => id);
-      return ids.length < roomIds.length;
-    });
-    return ids;
-  }
-
-  /** One room, by its mailbox' address or object id, or by its resource. */
-  async function create(calendarId: string, signal: AbortSignal): Promise<Asked> {
-    const { rows } = await db.query<{ id: number; room: string; active: boolean; fit: boolean }>({
-      name: 'subscription_room',
-      text: `SELECT id, coalesce(outlook_item_name, outlook_item_id) AS room, active = 1 AS active, ${fit} AS fit
-        FROM bridge_resource_mappings
-        WHERE lower(outlook_item_id) = lower($1) OR outlook_object_id = $1 OR resource_id::text = $1
-        ORDER BY active DESC, lower(outlook_item_id) = lower($1) DESC, id LIMIT 1`,
-      values: [calendarId],
-    });
-    const [room] = rows;
-    if (room === undefined) return { found: 'unknown', known: await mailboxes() };
-    if (!room.fit) return { found: 'unfit', active: room.active, room: room.room };
-    const since = await now();
-    const before = await reportOf(room.id);
-    if (before !== null && before.subscription_id !== null && before.status !== 'ending')
-      return { found: 'subscription', existed: true, subscription: before };
-    await tried(await ask([room.id], since, signal), since, signal);
-    return { found: 'subscription', existed: false, subscription: await reportOf(room.id) };
-  }
-
-  async function createAll(
-    signal: AbortSignal,
-  ): Promise<{ rooms: number; rows: SubscriptionReport[]; existed: ReadonlySet<number> }> {
-    const since = await now();
-    const { rows } = await db.query<{ id: number; subscribed: number | null }>({
-      name: 'subscription_rooms',
-      text: `SELECT r.id, (SELECT b.id FROM bridge_subscriptions b WHERE b.resource_mapping_id = r.id AND b.ended_at IS NULL
-          AND b.off_at IS NULL AND b.subscription_id IS NOT NULL) AS subscribed
-        FROM bridge_resource_mappings r WHERE ${fit} ORDER BY r.id`,
-    });
-    const lacking = rows.filter(({ subscribed }) => subscribed === null).map(({ id }) => id);
-    const existing = rows.map(({ subscribed }) => subscribed).filter((id) => id !== null);
-    const ids = lacking.length === 0 ? [] : await ask(lacking, since, signal);
-    if (ids.length > 0) await tried(ids, since, signal);
-    return { rooms: rows.length, rows: await reports([...existing, ...ids]), existed: new Set(existing) };
-  }
-
-  /** Renews one (by Graph's id or that of the table) or all (null) now, and says how many were in time; null: there is no such. */
-  async function renew(
-    one: string | null,
-    signal: AbortSignal,
-  ): Promise<{ readonly rows: SubscriptionReport[]; readonly renewed: number } | null> {
-    const since = await now();
-    const { rows } = await db.query<{ id: number }>({
-      name: 'renew_subscriptions',
-      text: `UPDATE bridge_subscriptions SET due_at = now(), attempt = 0
-        WHERE subscription_id IS NOT NULL AND ended_at IS NULL AND off_at IS NULL
-          AND ($1::text IS NULL OR subscription_id = $1 OR id::text = $1) RETURNING id`,
-      values: [one],
-    });
-    if (rows.length === 0 && one !== null) return null;
-    const ids = rows.map(({ id }) => id);
-    if (ids.length > 0) await tried(ids, since, signal);
-    const after = await reports(ids);
-    return {
-      rows: after,
-      renewed: after.filter((row) => row.renewed_at !== null && row.renewed_at > since).length,
-    };
-  }
-
-  /**
-   * Ends one, by Graph's id or that of the table. None is made for its room until a person asks for one. Null: there is
-   * no such; else whether Graph has forgotten it by now, and why not.
-   */
-  async function remove(
-    id: string,
-    signal: AbortSignal,
-  ): Promise<{ readonly done: boolean; readonly last: SubscriptionReport } | null> {
-    const since = await now();
-    const { rows } = await db.query<{ id: number }>({
-      name: 'end_subscription',
-      text: `UPDATE bridge_subscriptions SET off_at = coalesce(off_at, now()), due_at = now(), attempt = 0
-        WHERE (subscription_id = $1 OR id::text = $1) AND ended_at IS NULL AND (off_at IS NULL OR subscription_id IS NOT NULL)
-        RETURNING id`,
-      values: [id],
-    });
-    if (rows.length === 0) return null;
-    const ids = rows.map((row) => row.id);
-    const [before] = await reports(ids);
-    await tried(ids, since, signal);
-    const [after] = await reports(ids);
-    // a room that was deleted meanwhile took its row along
-    return { done: after === undefined || after.subscription_id === null, last: after ?? before! };
-  }
-
-  const reportOf = async (roomId: number): Promise<SubscriptionReport | null> => {
-    const { rows } = await db.query<{ id: number }>(
-      'SELECT id FROM bridge_subscriptions WHERE resource_mapping_id = $1 AND ended_at IS NULL',
-      [roomId],
-    );
-    const [report] = await reports(rows.map(({ id }) => id));
-    return report ?? null;
-  };
-
-  const mailboxes = async () =>
-    (
-      await db.query<{ mailbox: string }>(
-        'SELECT outlook_item_id AS mailbox FROM bridge_resource_mappings ORDER BY active DESC, id LIMIT 5000',
-      )
-    ).rows.map(({ mailbox }) => mailbox);
-
-  const now = async () => (await db.query<{ at: Date }>('SELECT clock_timestamp() AS at')).rows[0]!.at;
-
+  const waiting = (signal: AbortSignal): Waiting => ({ db, waitMs, signal });
   return {
-    list: failingAs('list the subscriptions', list),
-    counts: failingAs('count the subscriptions', counts),
-    create: failingAs('subscribe to a room', create),
-    createAll: failingAs('subscribe to all rooms', createAll),
-    renew: failingAs('renew subscriptions', renew),
-    remove: failingAs('end a subscription', remove),
+    /** Existing and requested subscriptions, without those that a person ended. */
+    list: failingAs('list the subscriptions', async () =>
+      (await readReports(db, null)).filter(({ status }) => status !== 'off'),
+    ),
+    counts: failingAs('count the subscriptions', () => readCounts(db)),
+    create: failingAs('subscribe to a room', (calendarId: string, signal: AbortSignal) =>
+      create(waiting(signal), calendarId),
+    ),
+    createAll: failingAs('subscribe to all rooms', (signal: AbortSignal) => createAll(waiting(signal))),
+    renew: failingAs('renew subscriptions', (id: string | null, signal: AbortSignal) =>
+      renew(waiting(signal), id),
+    ),
+    remove: failingAs('end a subscription', (id: string, signal: AbortSignal) => remove(waiting(signal), id)),
   };
 }
+
+/** Creates the subscription of one room, by the address or object id of its mailbox, or by its resource. */
+async function create(waiting: Waiting, calendarId: string): Promise<CreateAnswer> {
+  const { db } = waiting;
+  const { rows } = await db.query<{ id: number; room: string; active: boolean; fit: boolean }>({
+    name: 'subscription_room',
+    text: `SELECT id, coalesce(outlook_item_name, outlook_item_id) AS room, active = 1 AS active, ${fit} AS fit
+      FROM bridge_resource_mappings
+      WHERE lower(outlook_item_id) = lower($1) OR outlook_object_id = $1 OR resource_id::text = $1
+      ORDER BY active DESC, lower(outlook_item_id) = lower($1) DESC, id LIMIT 1`,
+    values: [calendarId],
+  });
+  const [room] = rows;
+  if (room === undefined) return { found: 'unknown', known: await readMailboxes(db) };
+  if (!room.fit) return { found: 'unfit', active: room.active, room: room.room };
+  const since = await readClock(db);
+  const before = await reportOfRoom(db, room.id);
+  if (before !== null && before.subscription_id !== null && before.status !== 'ending')
+    return { found: 'subscription', existed: true, subscription: before };
+  await untilTried(waiting, await request(waiting, [room.id], since), since);
+  return { found: 'subscription', existed: false, subscription: await reportOfRoom(db, room.id) };
+}
+
+async function createAll(
+  waiting: Waiting,
+): Promise<{ rooms: number; rows: SubscriptionReport[]; existed: ReadonlySet<number> }> {
+  const { db } = waiting;
+  const since = await readClock(db);
+  const { rows } = await db.query<{ id: number; subscribed: number | null }>({
+    name: 'subscription_rooms',
+    text: `SELECT r.id, (SELECT b.id FROM bridge_subscriptions b WHERE b.resource_mapping_id = r.id AND b.ended_at IS NULL
+        AND b.off_at IS NULL AND b.subscription_id IS NOT NULL) AS subscribed
+      FROM bridge_resource_mappings r WHERE ${fit} ORDER BY r.id`,
+  });
+  const lacking = rows.filter(({ subscribed }) => subscribed === null).map(({ id }) => id);
+  const existing = rows.map(({ subscribed }) => subscribed).filter((id) => id !== null);
+  const ids = lacking.length === 0 ? [] : await request(waiting, lacking, since);
+  await untilTried(waiting, ids, since);
+  const reports = await readReports(db, [...existing, ...ids]);
+  return { rooms: rows.length, rows: reports, existed: new Set(existing) };
+}
+
+/** Renews one (by Graph's id or that of the table) or all (null) now. `renewed`: the number renewed in time. Null: there is no such subscription. */
+async function renew(
+  waiting: Waiting,
+  id: string | null,
+): Promise<{ readonly rows: SubscriptionReport[]; readonly renewed: number } | null> {
+  const { db } = waiting;
+  const since = await readClock(db);
+  const { rows } = await db.query<{ id: number }>({
+    name: 'renew_subscriptions',
+    text: `UPDATE bridge_subscriptions SET due_at = now(), attempt = 0
+      WHERE subscription_id IS NOT NULL AND ended_at IS NULL AND off_at IS NULL
+        AND ($1::text IS NULL OR subscription_id = $1 OR id::text = $1) RETURNING id`,
+    values: [id],
+  });
+  if (rows.length === 0 && id !== null) return null;
+  const ids = rows.map(({ id }) => id);
+  await untilTried(waiting, ids, since);
+  const after = await readReports(db, ids);
+  const renewed = after.filter((row) => row.renewed_at !== null && row.renewed_at > since).length;
+  return { rows: after, renewed };
+}
+
+/**
+ * Ends one, by Graph's id or that of the table. Its room gets no other until a person requests it. `done`: it is removed from Graph.
+ * Null: there is no such subscription.
+ */
+async function remove(
+  waiting: Waiting,
+  id: string,
+): Promise<{ readonly done: boolean; readonly last: SubscriptionReport } | null> {
+  const { db } = waiting;
+  const since = await readClock(db);
+  const { rows } = await db.query<{ id: number }>({
+    name: 'end_subscription',
+    text: `UPDATE bridge_subscriptions SET off_at = coalesce(off_at, now()), due_at = now(), attempt = 0
+      WHERE (subscription_id = $1 OR id::text = $1) AND ended_at IS NULL AND (off_at IS NULL OR subscription_id IS NOT NULL)
+      RETURNING id`,
+    values: [id],
+  });
+  if (rows.length === 0) return null;
+  const ids = rows.map((row) => row.id);
+  const [before] = await readReports(db, ids);
+  await untilTried(waiting, ids, since);
+  const [after] = await readReports(db, ids);
+  // the row of a room that was deleted meanwhile is gone, too
+  return { done: after === undefined || after.subscription_id === null, last: after ?? before! };
+}
+
+/**
+ * Makes the rows of these rooms due if they lack a subscription and were not tried since `since`, and waits until each room has its
+ * row. `since` is before the read of the lacking rooms, so that a subscription created after it is not tried again.
+ */
+async function request(
+  { db, waitMs, signal }: Waiting,
+  roomIds: readonly number[],
+  since: Date,
+): Promise<number[]> {
+  const statement = {
+    name: 'ask_subscriptions',
+    text: `
+      WITH asked AS (
+        UPDATE bridge_subscriptions SET off_at = NULL, due_at = now(), attempt = 0
+        WHERE resource_mapping_id = ANY ($1) AND ended_at IS NULL
+          AND (off_at IS NOT NULL OR subscription_id IS NULL AND (tried_at IS NULL OR tried_at <= $2) AND due_at > now())
+        RETURNING 1)
+      SELECT id FROM bridge_subscriptions WHERE resource_mapping_id = ANY ($1) AND ended_at IS NULL`,
+    values: [roomIds, since],
+  };
+  let ids: number[] = [];
+  await until({ deadline: performance.now() + Math.min(waitMs, 5_000), signal }, async () => {
+    ids = (await db.query<{ id: number }>(statement)).rows.map(({ id }) => id);
+    return ids.length < roomIds.length;
+  });
+  return ids;
+}
+
+/** Waits until the keeper has tried all of these since `since`, or the time is over. */
+async function untilTried(
+  { db, waitMs, signal }: Waiting,
+  ids: readonly number[],
+  since: Date,
+): Promise<void> {
+  if (ids.length === 0) return;
+  await until({ deadline: performance.now() + waitMs, signal }, async () => {
+    const { rows } = await db.query<{ open: boolean }>({
+      name: 'subscriptions_untried',
+      text: `SELECT EXISTS (SELECT FROM bridge_subscriptions WHERE id = ANY ($1)
+        AND (tried_at IS NULL OR tried_at <= $2 OR off_at IS NULL AND subscription_id IS NULL AND error_message IS NULL)) AS open`,
+      values: [ids, since],
+    });
+    return rows[0]!.open;
+  });
+}
+
+async function reportOfRoom(db: Database, roomId: number): Promise<SubscriptionReport | null> {
+  const { rows } = await db.query<{ id: number }>(
+    'SELECT id FROM bridge_subscriptions WHERE resource_mapping_id = $1 AND ended_at IS NULL',
+    [roomId],
+  );
+  const [report] = await readReports(
+    db,
+    rows.map(({ id }) => id),
+  );
+  return report ?? null;
+}
+
+/** By the ids of the table; null: all, ended ones last. */
+async function readReports(db: Database, ids: readonly number[] | null): Promise<SubscriptionReport[]> {
+  const { rows } = await db.query<SubscriptionReport>({
+    name: 'subscription_reports',
+    text: `${reportText} WHERE $1::bigint[] IS NULL OR b.id = ANY ($1)
+      ORDER BY b.ended_at IS NOT NULL, b.off_at IS NOT NULL, room, b.id LIMIT 10000`,
+    values: [ids],
+  });
+  return rows;
+}
+
+async function readCounts(db: Database): Promise<SubscriptionCounts> {
+  const { rows } = await db.query<SubscriptionCounts>({
+    name: 'subscription_counts',
+    text: `
+      WITH b AS (${reportText})
+      SELECT (SELECT count(*) FROM bridge_resource_mappings WHERE ${fit}) AS rooms,
+        (SELECT jsonb_object_agg(s, (SELECT count(*) FROM b WHERE b.status = s))
+         FROM unnest('{active, pending, failing, expired, ending, off}'::text[]) s) AS by_status,
+        (SELECT min(due_at) FROM b) AS next_due_at,
+        (SELECT min(expires_at) FROM b WHERE status = 'active') AS first_expiry_at`,
+  });
+  return rows[0]!;
+}
+
+async function readMailboxes(db: Database): Promise<string[]> {
+  const { rows } = await db.query<{ mailbox: string }>(
+    'SELECT outlook_item_id AS mailbox FROM bridge_resource_mappings ORDER BY active DESC, id LIMIT 5000',
+  );
+  return rows.map(({ mailbox }) => mailbox);
+}
+
+const readClock = async (db: Database): Promise<Date> =>
+  (await db.query<{ at: Date }>('SELECT clock_timestamp() AS at')).rows[0]!.at;
 
 const fit = `active = 1 AND sync_direction <> 'booking_to_outlook'`;
 

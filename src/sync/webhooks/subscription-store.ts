@@ -1,40 +1,39 @@
 /**
- * The table of subscriptions: the rooms that Graph should call us for, what it was asked, and when it is asked again.
+ * The table of subscriptions: the rooms that need one, the last result of Graph, and the time of the next call.
  *
- * A row is written before Graph is asked and lives as long as its room stays as it is; when the room is switched off,
- * deleted, given another mailbox or direction, or when our public address changes, it has ended, and goes once Graph
- * has forgotten it. Which address is ours is written down too: of two daemons that are configured otherwise, the one
- * that was started last keeps them.
+ * A row is written before the call to Graph and remains while its room is unchanged. When the room is switched off, deleted, or has
+ * another mailbox or direction, or when our public address changes, the row is ended, and deleted after its removal from Graph. Our
+ * address is stored, too: of two daemons with different configurations the one started last keeps the subscriptions.
  */
 import { onConnection, type Database, type Queryable } from '../../database.ts';
 import { locks } from '../../locks.ts';
 
-/** One row that is due. */
+/** A due row. */
 export interface DueSubscription {
   readonly id: number;
   /** Null: the room was deleted. */
   readonly roomId: number | null;
   readonly resourceId: number | null;
   readonly room: string;
-  /** What the operator wrote. */
+  /** The mailbox, as the operator wrote it. */
   readonly outlookItemId: string;
-  /** How to name the mailbox to Graph: as it was named before, else by its object id. Null: nobody knows that yet. */
+  /** The mailbox in calls to Graph: as in earlier calls, else its object id. Null: not known yet. */
   readonly mailbox: string | null;
   readonly subscriptionId: string | null;
   readonly clientState: string;
   readonly attempt: number;
-  /** Graph shall forget it. */
+  /** It is removed from Graph. */
   readonly unwanted: boolean;
-  /** The row goes with it. */
+  /** The row is deleted afterwards. */
   readonly ended: boolean;
-  /** Its time is over by far, so Graph has forgotten it. */
+  /** It expired long ago, so Graph has no such subscription. */
   readonly expired: boolean;
 }
 
 const addressOf = (notificationUrl: string | null) => notificationUrl ?? '';
 
-/** Makes this address the one that subscriptions are kept for; null: no subscriptions at all. */
-export async function claimSubscriptions(db: Queryable, notificationUrl: string | null): Promise<void> {
+/** Stores the address for which subscriptions are kept; null: there are none. */
+export async function storeWebhookAddress(db: Queryable, notificationUrl: string | null): Promise<void> {
   await db.query(
     `INSERT INTO bridge_settings (name, value) VALUES ('webhook_address', $1)
      ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now()
@@ -43,14 +42,14 @@ export async function claimSubscriptions(db: Queryable, notificationUrl: string 
   );
 }
 
-// A room that can change anything here, and the row that belongs to it as it stands. One that is held is not ours to hear of.
+// A room with changes from Outlook, and the current row of it. A held room may belong to another installation.
 const wantedRooms = `
   SELECT r.id, r.outlook_item_id FROM bridge_resource_mappings r
   JOIN bridge_room_state s ON s.resource_mapping_id = r.id AND s.health <> 'held'
   WHERE r.active = 1 AND r.sync_direction <> 'booking_to_outlook' AND $1 <> ''`;
 const belongs = `b.resource_mapping_id = w.id AND b.outlook_item_id = w.outlook_item_id AND b.notification_url = $1`;
 
-/** Whether there is anything to write down or to ask Graph for. Cheap: asked every second. */
+/** Whether anything is to be stored or called. Cheap: read every second. */
 export async function subscriptionsAreDue(db: Queryable, notificationUrl: string | null): Promise<boolean> {
   const { rows } = await db.query<{ due: boolean }>({
     name: 'subscriptions_due',
@@ -67,7 +66,7 @@ export async function subscriptionsAreDue(db: Queryable, notificationUrl: string
   return rows[0]!.due;
 }
 
-/** Brings the rows in line with the rooms: what is not wanted any more has ended, and each wanted room has one. */
+/** Makes the rows match the rooms: ends rows that are not wanted, adds a row for each wanted room. */
 export async function writeWanted(db: Queryable, notificationUrl: string | null): Promise<void> {
   const values = [addressOf(notificationUrl)];
   await db.query({
@@ -88,7 +87,7 @@ export async function writeWanted(db: Queryable, notificationUrl: string | null)
   });
 }
 
-/** What is due, endings first. */
+/** The due rows, removals first. */
 export async function dueSubscriptions(db: Queryable, limit: number): Promise<DueSubscription[]> {
   const { rows } = await db.query<DueSubscription>({
     name: 'due_subscriptions',
@@ -107,7 +106,7 @@ export async function dueSubscriptions(db: Queryable, limit: number): Promise<Du
   return rows;
 }
 
-/** Remembers how the mailbox is named to Graph, so that it is named so again after a crash. */
+/** Stores the mailbox as it is used in calls to Graph, so that it is the same after a crash. */
 export async function storeMailboxOf(db: Queryable, id: number, mailbox: string): Promise<void> {
   await db.query({
     name: 'subscription_mailbox',
@@ -116,7 +115,7 @@ export async function storeMailboxOf(db: Queryable, id: number, mailbox: string)
   });
 }
 
-/** Graph has it: until when, and in how many ms it is renewed. Its room is asked for changes: there may be some. */
+/** Stores a created or renewed subscription, and requests a delta round: changes may have been missed. */
 export async function storeSubscription(
   db: Queryable,
   row: DueSubscription,
@@ -134,7 +133,7 @@ export async function storeSubscription(
   if (row.roomId !== null) await markRooms(db, [{ id: row.roomId, gapMs: 0, events: [] }]);
 }
 
-/** Graph has forgotten it: the row goes if it has ended, waits for a person if one ended it, else asks anew. */
+/** Graph has no such subscription: an ended row is deleted, one that a person ended waits, others are due at once. */
 export async function storeForgotten(db: Queryable, row: DueSubscription): Promise<void> {
   await db.query({
     name: 'subscription_gone',
@@ -148,7 +147,7 @@ export async function storeForgotten(db: Queryable, row: DueSubscription): Promi
   });
 }
 
-/** It did not work: why, and in how many ms it is tried again. */
+/** Stores a failure and the time of the next attempt. */
 export async function storeFailure(
   db: Queryable,
   row: DueSubscription,
@@ -170,7 +169,7 @@ export interface KnownSubscription {
   readonly clientState: string;
 }
 
-/** All rows, for a comparison with what Graph has. */
+/** All rows, for the comparison with Graph. */
 export async function knownSubscriptions(db: Queryable): Promise<KnownSubscription[]> {
   const { rows } = await db.query<KnownSubscription>(
     'SELECT id, subscription_id AS "subscriptionId", client_state AS "clientState" FROM bridge_subscriptions',
@@ -178,7 +177,7 @@ export async function knownSubscriptions(db: Queryable): Promise<KnownSubscripti
   return rows;
 }
 
-/** Asks Graph for these now: they were not in its list. Those it has just made may not be in it yet. */
+/** Makes rows due that were not in Graph's list, which may not contain new subscriptions yet. */
 export async function doubtSubscriptions(db: Queryable, ids: readonly number[]): Promise<void> {
   await db.query(
     `UPDATE bridge_subscriptions SET due_at = least(due_at, now())
@@ -187,34 +186,30 @@ export async function doubtSubscriptions(db: Queryable, ids: readonly number[]):
   );
 }
 
-/** An event that a notification named. */
+/** The event of a notification. */
 export interface NotifiedEvent {
   readonly eventId: string;
   readonly deleted: boolean;
   readonly etag: string | null;
 }
 
-/**
- * A room that something changed in. With `events` these are read by their ids; without, the room is asked for changes.
- * `gapMs`: how long it shall have rested since its last delta round before the next.
- */
+/** A changed room. With `events` these are read by their ids; without, a delta round is due, at least `gapMs` after the last one. */
 export interface NotifiedRoom {
   readonly id: number;
   readonly gapMs: number;
   readonly events: readonly NotifiedEvent[];
 }
 
-/** After hints a delta round makes sure that they were all, this long after the first, and at most once in so long. */
+/** After hints a delta round finds missed changes: this long after the first hint, and at most once in this interval. */
 const sureAfterMs = 3_000;
 const sureEveryMs = 5_000;
 
 /**
- * Marks rooms as changed in Outlook and stores their hints, durably, and wakes the daemons: one statement. A room that is
- * marked already is left alone, as its mark is taken away before the room is read. Returns in how many ms those are due that
- * still rest.
+ * Marks rooms as changed in Outlook, stores their hints and wakes the daemons, in one statement. A mark is removed before the room is
+ * read, so a room with a mark needs no other. Returns the times in ms until rooms are due that have to wait.
  */
-export async function markRooms(db: Queryable, told: readonly NotifiedRoom[]): Promise<readonly number[]> {
-  const asked = told.filter(({ events }) => events.length === 0);
+export async function markRooms(db: Queryable, rooms: readonly NotifiedRoom[]): Promise<readonly number[]> {
+  const wholeRooms = rooms.filter(({ events }) => events.length === 0);
   const { rows } = await db.query<{ later: readonly number[] | null }>({
     name: 'mark_rooms',
     text: `
@@ -254,9 +249,9 @@ export async function markRooms(db: Queryable, told: readonly NotifiedRoom[]): P
         CASE WHEN count(*) FILTER (WHERE ms <= 0) > 0 THEN bridge_wake() END
       FROM (SELECT ms FROM marked UNION ALL SELECT ms FROM told) AS all_rooms`,
     values: [
-      asked.map(({ id }) => id),
-      asked.map(({ gapMs }) => gapMs),
-      JSON.stringify(told.flatMap(({ id, events }) => events.map((event) => ({ room: id, ...event })))),
+      wholeRooms.map(({ id }) => id),
+      wholeRooms.map(({ gapMs }) => gapMs),
+      JSON.stringify(rooms.flatMap(({ id, events }) => events.map((event) => ({ room: id, ...event })))),
       sureAfterMs,
       sureEveryMs,
     ],
@@ -269,7 +264,7 @@ export async function wakeAll(db: Queryable): Promise<void> {
   await db.query({ name: 'wake', text: 'SELECT bridge_wake()' });
 }
 
-/** Graph says that it has removed these (`subscriptionRemoved`). They are asked for anew. */
+/** Graph removed these (`subscriptionRemoved`): they are created again. */
 export async function noteRemoved(db: Queryable, subscriptionIds: readonly string[]): Promise<void> {
   await db.query({
     name: 'subscriptions_removed',
@@ -281,8 +276,8 @@ export async function noteRemoved(db: Queryable, subscriptionIds: readonly strin
 }
 
 /**
- * Graph asks for a new authorization (`reauthorizationRequired`), which a renewal is. It may ask more than once for
- * the same, so one that was renewed within the last minute waits for the rest of it.
+ * Graph requests a new authorization (`reauthorizationRequired`), which a renewal is. It may request the same more than once, so one
+ * that was renewed within the last minute waits for the rest of it.
  */
 export async function noteReauthorization(db: Queryable, subscriptionIds: readonly string[]): Promise<void> {
   await db.query({
@@ -295,7 +290,7 @@ export async function noteReauthorization(db: Queryable, subscriptionIds: readon
   });
 }
 
-/** Runs `work` unless another daemon does so right now; returns whether it ran. The lock is freed with its connection. */
+/** Runs `work` unless another daemon does; returns whether it ran. The lock ends with its connection. */
 export function asOnlyKeeper(db: Database, work: () => Promise<void>): Promise<boolean> {
   return onConnection(db, async (client, discard) => {
     const { rows } = await client.query<{ ours: boolean }>(

@@ -1,23 +1,22 @@
 /**
- * Keeps a flood of notifications from becoming as many calls to Graph, which tells of one edit several times: a room that
- * is told of no oftener than people edit has a token for each notification; one that is told of faster has none until it
- * was told of less again.
+ * Limits the calls to Graph in a flood of notifications (Graph sends several for one edit). A room has a token for each notification
+ * at the rate at which people edit, and none while notifications come faster.
  */
 import { LRUCache } from 'lru-cache';
 
-/** So many at once, and so many more with each second. */
+/** The number of tokens at first, and the number added each second. */
 const capacity = 8;
 const perSecond = 8;
-/** A flood costs no more than this many tokens in advance: half a second after it there is one again. */
+/** The debt of a flood is limited: half a second after it there is a token again. */
 const debtMost = 4;
-/** Rooms that are remembered; of more the one told of longest ago is forgotten. */
+/** Maximum number of rooms; of more, the one without a notification for the longest time is forgotten. */
 const roomsMost = 10_000;
 
 /** `now`: milliseconds on a monotonic clock. */
 export function createTokenBucket(now: () => number = () => performance.now()) {
   const rooms = new LRUCache<number, { readonly at: number; readonly tokens: number }>({ max: roomsMost });
   return {
-    /** Takes a token of this room; false: there was none. */
+    /** Takes a token of this room. Returns whether there was one. */
     take(roomId: number): boolean {
       const at = now();
       const { at: before, tokens } = rooms.get(roomId) ?? { at, tokens: capacity };
