@@ -88,8 +88,11 @@ export interface SeriesPattern {
   without(instants: readonly string[]): ReadonlySet<string>;
 }
 
-/** One write into a room calendar. A change carries only the fields to write; `whole` is the item after it. */
-export type Write =
+/**
+ * One write into a room calendar. A change carries only the fields to write; `whole` is the item after it. `isBackfill`: it lets
+ * the calls of changes made now pass.
+ */
+export type Write = { readonly isBackfill?: boolean } & (
   | {
       readonly do: 'create';
       readonly item: Item;
@@ -109,7 +112,8 @@ export type Write =
       /** The version to change; another one is a Conflict where Graph looks at it (`If-Match`). Null: whatever is there. */
       readonly etag?: string | null;
     }
-  | { readonly do: 'remove'; readonly eventId: string };
+  | { readonly do: 'remove'; readonly eventId: string }
+);
 
 /**
  * What became of a write. `event`: the event as Graph answered it (null after a remove); its properties are known after

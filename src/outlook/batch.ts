@@ -84,6 +84,7 @@ async function sendBatch(
     path: '/$batch',
     body: bodyOf(calls),
     places: placesPerMailbox,
+    lane: calls.every(({ lane }) => lane === 'bulk') ? 'bulk' : 'quick',
   };
   const outer = await sendOne(http, whole, signal);
   if (outer instanceof Error) return calls.map(() => outer);

@@ -1,7 +1,7 @@
 /**
  * Limits concurrent calls: at most 4 per mailbox, because Graph refuses a fifth (Microsoft: throttling-limits,
  * Outlook: 4 concurrent requests per app and mailbox), and a total over all mailboxes. First come, first served
- * within a mailbox and lane; mailboxes take turns.
+ * within a mailbox and lane; mailboxes take turns, those with a quick call before the others.
  */
 import { Retryable } from '../errors.ts';
 
@@ -47,6 +47,8 @@ export function createThrottle(total: number): Throttle {
   const turns = new Set<Door>();
   let inFlight = 0;
   let waiting = 0;
+  /** Quick calls that have passed a mailbox with a bulk call since one of those had its turn. */
+  let passed = 0;
 
   function doorOf(mailbox: string | null): Door {
     const key = mailbox?.toLowerCase() ?? '';
@@ -76,16 +78,31 @@ export function createThrottle(total: number): Throttle {
     return next !== undefined && door.taken + next.places <= placesPerMailbox;
   };
 
+  /**
+   * The mailbox whose turn is next: the first with a quick call. That passes those with a bulk call before it, but not for ever.
+   */
+  function nextTurn(): { readonly door: Door; readonly passes: boolean } | undefined {
+    let bulk: Door | undefined;
+    for (const door of turns) {
+      if (!fits(door)) turns.delete(door);
+      else if (nextLane(door) === door.bulk) bulk ??= door;
+      else if (bulk === undefined || passed < mostPassing) return { door, passes: bulk !== undefined };
+      else break;
+    }
+    return bulk && { door: bulk, passes: false };
+  }
+
   /** Lets mailboxes take turns, one call each, while there are places. */
   function admit(): void {
-    for (const door of turns) {
+    for (let turn = nextTurn(); turn !== undefined; turn = nextTurn()) {
+      const { door, passes } = turn;
       const lane = nextLane(door);
-      const next = lane[0];
-      if (next !== undefined && inFlight + next.places > total) return;
+      const next = lane[0]!;
+      if (inFlight + next.places > total) return;
       turns.delete(door);
-      if (next === undefined || !fits(door)) continue;
       lane.shift();
       door.passed = lane === door.bulk || door.bulk.length === 0 ? 0 : door.passed + 1;
+      passed = lane === door.bulk ? 0 : passed + (passes ? 1 : 0);
       waiting -= 1;
       take(door, next.places);
       next.start();

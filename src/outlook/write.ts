@@ -83,7 +83,10 @@ export function createWrite({ http, format, narrow, batchSize }: WriteOptions) {
             signal,
           );
     const prepared = writes.map((one) => prepare(room, one, bodies[texts.indexOf(one)]));
-    const calls = prepared.filter((one): one is Call => !(one instanceof Error));
+    const calls = prepared.flatMap((one, at): Call[] => {
+      if (one instanceof Error) return [];
+      return [writes[at]!.isBackfill === true ? { ...one, lane: 'bulk' } : one];
+    });
     const answers = await send(calls, signal);
     let next = 0;
     return Promise.all(

@@ -9,6 +9,7 @@ import {
   anItem,
   create,
   hall,
+  library,
   openTold,
   openWorld,
   refusal,
@@ -76,6 +77,17 @@ describe('writes into one mailbox', () => {
     ]);
     expect(world.tenant.violations).toEqual([]);
     expect(Math.max(...world.tenant.journal.map(({ inFlight }) => inFlight))).toBe(4);
+  });
+
+  test('of a backfill let a change made now pass', async () => {
+    await using world = await openWorld({}, { inFlight: 4 });
+    const backfill = many(6).map((write) => ({ ...write, isBackfill: true }));
+    const [, later, [now]] = await Promise.all([
+      world.outlook.write(hall, backfill, always),
+      world.outlook.write(library, backfill, always),
+      world.outlook.write(hall, [create(99)], always),
+    ]);
+    expect(now!.acceptedAt).toBeLessThan(Math.min(...later.map(({ acceptedAt }) => acceptedAt)));
   });
 
   test('of every kind go together, and what is gone is gone', async () => {

@@ -99,6 +99,29 @@ describe('over all mailboxes', () => {
     expect(door.entered.slice(4).filter((name) => name === 'library').length).toBe(2);
   });
 
+  test('quick calls pass the mailboxes that wait with bulk ones, but not for ever', async () => {
+    const throttle = createThrottle(4);
+    const door = openDoor(throttle);
+    void door.enter('first', 'first', 4);
+    for (let n = 0; n < 3; n += 1) void door.enter('bulk', `backfilled ${n}`, 4, 'bulk');
+    for (let n = 0; n < 12; n += 1) void door.enter('quick', `room ${n}`, 4);
+    const holders = ['first', ...Array.from({ length: 12 }, (_, n) => `room ${n}`)];
+    // in the order in which they get in
+    const order = ['first', ...holders.slice(1, 9), 'backfilled 0', ...holders.slice(9), 'backfilled 1'];
+    for (const holder of order) {
+      throttle.leave(holder, 4);
+      await door.settle();
+    }
+    expect(door.entered).toEqual([
+      'first',
+      ...Array.from({ length: 8 }, () => 'quick'),
+      'bulk',
+      ...Array.from({ length: 4 }, () => 'quick'),
+      'bulk',
+      'bulk',
+    ]);
+  });
+
   test('a batch that needs more than is left waits its turn and is not starved', async () => {
     const throttle = createThrottle(6);
     const door = openDoor(throttle);

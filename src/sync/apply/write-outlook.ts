@@ -81,7 +81,9 @@ export function createIntoOutlook(options: IntoOutlookOptions) {
         ? []
         : await outlook.write(
             room,
-            toWrite.map(({ write }) => write),
+            toWrite.map(({ decision, write }) =>
+              decision.mapped.lane === 1 ? { ...write, isBackfill: true } : write,
+            ),
             signal,
           );
     const written = new Map(toWrite.map(({ decision }, at) => [decision.mapped.id, answers[at]!]));

@@ -190,6 +190,8 @@ describe('an existing stock', () => {
     // the batch under way, then the new one
     expect(order.indexOf('New')).toBe(itemsAtATime);
     expect(order.length).toBe(31);
+    const now = w.outlook.writes.filter(({ write }) => write.isBackfill !== true);
+    expect(now.map(({ write }) => write.do === 'create' && write.item.title)).toEqual(['New']);
   });
 
   test('is worked on in rounds while other rooms wait, and those come first', async () => {
