@@ -1739,7 +1739,7 @@ BEGIN
             || CASE WHEN r.style IS NULL THEN '{}' ELSE bridge_appearance(b.item, r.style) END END AS state
       FROM unnest(kinds, reservations, moments) AS c (kind, reservation, moment) CROSS JOIN LATERAL (
         SELECT m.id, coalesce(m.resource_id, v.resource_id) AS room, coalesce(v.active, false) AS active,
-          coalesce(v.priority_level, m.priority_level) AS priority_level, coalesce(v.starts_at, m.starts_at) AS starts_at,
+          coalesce(v.priority_level, m.priority_level, 1) AS priority_level, coalesce(v.starts_at, m.starts_at) AS starts_at,
           coalesce(v.ends_at, m.ends_at) AS ends_at, m.due_at, m.sync_status, m.outlook_news, m.booking_seen, m.booking_digest,
           v.active IS NOT NULL AS is_there, v.all_day, v.title, v.description, v.is_private,
           CASE WHEN NOT is_plain AND v.active IS NOT NULL THEN to_jsonb(v) END AS item,
@@ -3820,7 +3820,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '94d65bf23dd7031372fbf6dbd23b7469ce262e3cd292d1ce1180ee275596210e ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'ddb2df9232fdb76b3167acc9b0d6af8e5d860349768618841868a79b51344386 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

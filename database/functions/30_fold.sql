@@ -121,7 +121,7 @@ BEGIN
             || CASE WHEN r.style IS NULL THEN '{}' ELSE bridge_appearance(b.item, r.style) END END AS state
       FROM unnest(kinds, reservations, moments) AS c (kind, reservation, moment) CROSS JOIN LATERAL (
         SELECT m.id, coalesce(m.resource_id, v.resource_id) AS room, coalesce(v.active, false) AS active,
-          coalesce(v.priority_level, m.priority_level) AS priority_level, coalesce(v.starts_at, m.starts_at) AS starts_at,
+          coalesce(v.priority_level, m.priority_level, 1) AS priority_level, coalesce(v.starts_at, m.starts_at) AS starts_at,
           coalesce(v.ends_at, m.ends_at) AS ends_at, m.due_at, m.sync_status, m.outlook_news, m.booking_seen, m.booking_digest,
           v.active IS NOT NULL AS is_there, v.all_day, v.title, v.description, v.is_private,
           CASE WHEN NOT is_plain AND v.active IS NOT NULL THEN to_jsonb(v) END AS item,

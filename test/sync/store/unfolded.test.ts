@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { reconcileRoom, type LeasedRoom } from '../../../src/sync/store/work-list.ts';
 import { untilTrue } from '../../support/until.ts';
 import { spoil } from '../failing-row.ts';
-import { at, both, open, other, room, shown, titles, type Rooms } from '../two-way-world.ts';
+import { at, both, imported, open, other, room, shown, titles, type Rooms } from '../two-way-world.ts';
 
 const book = (w: Rooms, title: string, hour: number, resource = 101) =>
   w.desk.book(resource, { title, from: w.day(3, `${hour}:00`), to: w.day(3, `${hour + 1}:00`) });
@@ -58,6 +58,26 @@ test('a reservation that is shown and cannot be read any more is parked; its eve
   await w.settle();
   expect(w.outlook.titles(room).toSorted()).toEqual(['bad', 'good']);
 });
+
+test.each(['both', 'booking_to_outlook', 'outlook_to_booking'])(
+  'in a room of direction %s a comparison finds one that can be read again',
+  async (direction) => {
+    await using w = await open();
+    const { reservation } = await (direction === 'outlook_to_booking' ? imported(w) : shown(w));
+    await w.db.query('UPDATE bridge_resource_mappings SET sync_direction = $1', [direction]);
+    await w.settle();
+    const mend = await spoil(w);
+    await w.db.query(`UPDATE bb_event SET name = 'bad'`);
+    await w.settle();
+    expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'error' });
+
+    await mend();
+    await w.db.query('DELETE FROM bridge_unfolded');
+    await w.db.query('UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now()');
+    await w.settle();
+    expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'synced', error_message: null });
+  },
+);
 
 test('one that was corrected is tried soon, also where there is no time for it now', async () => {
   await using w = await open();
