@@ -50,9 +50,9 @@ test('a reservation that a comparison finds gets the highest', async () => {
 });
 
 test.each([
-  ['alone', 1],
-  ['beside another one', 2],
-])('one that had a priority keeps it when it is changed %s', async (_beside, count) => {
+  ['alone', 1, 'SELECT taken FROM bridge_fold_one()'],
+  ['beside another one', 2, 'SELECT bridge_fold(7, 365, 100) AS taken'],
+])('one that had a priority keeps it when it is changed %s', async (_beside, count, fold) => {
   await using w = await open();
   const slots = [3, 4].slice(0, count);
   const all = [];
@@ -64,6 +64,8 @@ test.each([
   await takePrioritiesAway(w);
   for (const [n, one] of all.entries())
     await w.desk.move(one, w.day(slots[n]!, '10:00'), w.day(slots[n]!, '11:00'));
+  expect(await w.db.query(fold)).toEqual([{ taken: count }]);
+  await w.db.query('UPDATE bridge_room_state SET push_due_at = now()');
   await w.settle();
   expect(w.outlook.in(room).map(({ item }) => item?.endsAt)).toEqual(slots.map((day) => at(day, '11:00')));
   expect(await priorities(w)).toEqual(before);
