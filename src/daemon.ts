@@ -39,13 +39,12 @@ import { createMappingList } from './sync/report/mapping-list.ts';
 import { createManual } from './sync/manual/manual.ts';
 import { createNotifications } from './sync/webhooks/notifications.ts';
 import { createReports } from './sync/report/reports.ts';
-import { createRoomList } from './sync/manual/room-list.ts';
 import { roomClocks } from './sync/report/room-clocks.ts';
 import { takeOver } from './sync/store/claims.ts';
 import { createRoomCalendar } from './sync/report/room-calendar.ts';
 import { createRoomReports } from './sync/report/room-reports.ts';
 import { createSearch } from './sync/report/search.ts';
-import { createRoomSwitch } from './sync/manual/room-switch.ts';
+import { createRoomList, createRoomSwitch } from './sync/manual/room-list.ts';
 import { createStart } from './sync/worker/start-mode.ts';
 import { createSubscriptionRequests } from './sync/webhooks/subscription-requests.ts';
 

@@ -7,7 +7,7 @@ import {
   settingProblem,
   type RoomSettings,
 } from '../room-settings.ts';
-import { createRoomSwitch } from '../sync/manual/room-switch.ts';
+import { createRoomSwitch } from '../sync/manual/room-list.ts';
 import { writeDown } from './asked.ts';
 import { say, sayJson } from './terminal.ts';
 import { resourceNumber, withDatabase } from './with-database.ts';

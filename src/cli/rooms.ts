@@ -3,10 +3,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Database } from '../database.ts';
 import { inTransaction } from '../database.ts';
 import { Invalid, Retryable } from '../errors.ts';
-import { askRooms } from '../sync/manual/requests.ts';
+import { requestRooms } from '../sync/manual/requests.ts';
 import { createRoomReports, type RoomReport } from '../sync/report/room-reports.ts';
 import { takeOver } from '../sync/store/claims.ts';
-import { createRoomSwitch } from '../sync/manual/room-switch.ts';
+import { createRoomSwitch } from '../sync/manual/room-list.ts';
 import { writeDown } from './asked.ts';
 import { oneLine, openBar, say, sayJson } from './terminal.ts';
 import { resourceNumber, withDatabase } from './with-database.ts';
@@ -78,7 +78,7 @@ export async function resyncRooms(
     }
     await writeDown(db, `resync ${resource ?? '--all'}`, resourceId);
     const ids = await inTransaction(db, async (client) => {
-      const rooms = await askRooms(client, 'all', resourceId);
+      const rooms = await requestRooms(client, 'all', resourceId);
       await client.query('SELECT bridge_wake()');
       return rooms;
     });

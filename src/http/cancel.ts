@@ -136,7 +136,7 @@ export function cancelRoutes(parts: CancelParts) {
       const message =
         answer.found === 'cancelled'
           ? 'It is cancelled already'
-          : answer.found === 'deaf'
+          : answer.found === 'not-followed'
             ? 'Its room is switched off or takes nothing from Outlook; nothing was done'
             : (looked[action] ?? 'The event is there');
       const result = { ...detailOf(answer.outcome), outlook_event_id: event };

@@ -4,7 +4,7 @@ import type { Alerts } from '../ops/alerts.ts';
 import type { createHeldRemovals } from '../sync/manual/held-removals.ts';
 import type { Manual } from '../sync/manual/manual.ts';
 import type { createRoomReports, RoomReport } from '../sync/report/room-reports.ts';
-import type { createRoomSwitch } from '../sync/manual/room-switch.ts';
+import type { createRoomSwitch } from '../sync/manual/room-list.ts';
 import { Problem } from './problem.ts';
 import { noRoom } from './room-problem.ts';
 import { noSetting, ownSettings, settingFields } from './room-settings.ts';

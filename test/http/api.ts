@@ -33,14 +33,13 @@ import { createMappingList } from '../../src/sync/report/mapping-list.ts';
 import { createNotifications } from '../../src/sync/webhooks/notifications.ts';
 import { createStart } from '../../src/sync/worker/start-mode.ts';
 import { createReports } from '../../src/sync/report/reports.ts';
-import { createRoomList } from '../../src/sync/manual/room-list.ts';
 import { roomClocks } from '../../src/sync/report/room-clocks.ts';
 import { takeOver } from '../../src/sync/store/claims.ts';
 import { createRoomCalendar } from '../../src/sync/report/room-calendar.ts';
 import { createRoomReports } from '../../src/sync/report/room-reports.ts';
 import { createSearch } from '../../src/sync/report/search.ts';
 import { createSubscriptionRequests } from '../../src/sync/webhooks/subscription-requests.ts';
-import { createRoomSwitch } from '../../src/sync/manual/room-switch.ts';
+import { createRoomList, createRoomSwitch } from '../../src/sync/manual/room-list.ts';
 import { openRooms, window } from '../sync/bench-of-rooms.ts';
 
 export interface ApiOptions {

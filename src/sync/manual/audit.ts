@@ -1,30 +1,30 @@
 /**
- * The audit trail: each change that was asked for through the API is a line of bridge_log with the action 'asked' and the
- * name of its caller, written before it is carried out, so that no crash can lose it.
+ * The audit trail: each requested change is a line of bridge_log with the action 'asked' and the name of its caller, written before the
+ * change, so that no crash can lose it.
  */
 import type { Database } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { failingAs } from '../store/failing.ts';
 
-/** What was asked for, as far as its address names it. */
+/** A request, as described by its address. */
 export interface Request {
-  /** The key's name, and the person's where a proxy says it. */
+  /** The name of the key, and of the person if a proxy provides it. */
   readonly who: string;
   /** Method and path as described, for example 'POST /conflicts/:id/resolve'. */
   readonly what: string;
   readonly mapping: number | null;
   readonly reservation: { readonly type: string; readonly id: Id } | null;
   readonly resourceId: number | null;
-  /** Path and body as they were sent. */
+  /** Path and body as received. */
   readonly detail: Readonly<Record<string, unknown>>;
 }
 
 export type Audit = ReturnType<typeof createAudit>;
 
 export function createAudit(db: Database) {
-  /** Writes a request down. Returns the line's id. */
+  /** Logs a request. Returns the id of the line. */
   async function asked({ who, what, mapping, reservation, resourceId, detail }: Request): Promise<number> {
-    // without the event's id: lines with one are how an event is recognised as ours
+    // without the event's id: lines with one identify an event as ours
     const { rows } = await db.query<{ id: number }>({
       name: 'audit_asked',
       text: `
@@ -47,7 +47,7 @@ export function createAudit(db: Database) {
     return rows[0]!.id;
   }
 
-  /** Adds the HTTP status that the request was answered with. */
+  /** Adds the HTTP status of the answer. */
   async function answered(id: number, status: number): Promise<void> {
     await db.query({
       name: 'audit_answered',

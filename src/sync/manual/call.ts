@@ -1,42 +1,40 @@
-/** One call of a person or a script that waits for work: since when, how long, and whether anybody still waits. */
-import { setTimeout as pause } from 'node:timers/promises';
+/** A call of a person or script that waits for work. */
 import type { Queryable } from '../../database.ts';
+import { sleep } from '../../sleep.ts';
 
 export interface Call {
-  /** The end of bridge_log when the call arrived: what was done since then counts. */
+  /** The end of bridge_log when the call began: later lines are its results. */
   readonly mark: number;
-  /** The newest mapping then. */
+  /** The newest mapping at that time. */
   readonly newest: number;
   /** On the monotonic clock. */
   readonly deadline: number;
-  /** The caller is gone, or we are stopping: what is open then is reported as pending. */
+  /** The caller is gone, or the daemon is stopping: open items are reported as pending. */
   readonly signal: AbortSignal;
 }
 
 export async function beginCall(db: Queryable, waitMs: number, signal: AbortSignal): Promise<Call> {
   const deadline = performance.now() + waitMs;
   const { rows } = await db.query<{ mark: number; newest: number }>({
-    name: 'end_of_books',
+    name: 'end_of_log',
     text: `SELECT (SELECT coalesce(max(id), 0) FROM bridge_log) AS mark,
       (SELECT coalesce(max(id), 0) FROM bridge_mappings) AS newest`,
   });
   return { ...rows[0]!, deadline, signal };
 }
 
-/** Milliseconds the call may still wait; 0 when nobody waits any more. */
+/** Milliseconds that the call may still wait. */
 export const msLeft = (call: Pick<Call, 'deadline' | 'signal'>): number =>
   call.signal.aborted ? 0 : Math.max(0, call.deadline - performance.now());
 
 /**
- * Looks until `open` answers false or the time is up: after a few ms first, since an item takes hardly longer, then
- * less and less often, so that many waiting callers do not load the database.
+ * Waits until `open` returns false or the time is over. The first check is after a few ms, which an item takes; the interval then grows,
+ * so that many waiting callers do not load the database.
  */
 export async function until(
   call: Pick<Call, 'deadline' | 'signal'>,
   open: () => Promise<boolean>,
 ): Promise<void> {
-  for (let waitMs = 4; msLeft(call) > 0 && (await open()); waitMs = Math.min(250, waitMs * 1.5)) {
-    const rest = pause(Math.min(waitMs, msLeft(call)), undefined, { signal: call.signal });
-    await rest.catch(() => undefined); // the caller is gone: the condition of the loop sees it
-  }
+  for (let waitMs = 4; msLeft(call) > 0 && (await open()); waitMs = Math.min(250, waitMs * 1.5))
+    await sleep(Math.min(waitMs, msLeft(call)), call.signal);
 }

@@ -1,14 +1,14 @@
-/** Cancellations in our tables and in the booking system, as queries. `cancellations.ts` calls them. */
+/** The queries of `cancellations.ts`, on our tables and the booking system. */
 import { readAbilities } from '../../abilities.ts';
 import { Permanent } from '../../errors.ts';
 import type { Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
-import { lockFold, noteChange, roomsOfMappings } from './requests.ts';
+import { lockRooms, noteChange, ofMappings } from './requests.ts';
 import { queryItems } from '../store/readable-items.ts';
 import type { Window } from '../store/work-list.ts';
 import type { Chosen } from './outcomes.ts';
 
-/** A mapping whose reservation is not, or not any more, what Outlook shows of it. */
+/** A mapping whose reservation and event differ in whether they exist. */
 export interface Differing extends Chosen {
   readonly title: string | null;
   readonly active: boolean;
@@ -16,12 +16,12 @@ export interface Differing extends Chosen {
   readonly status: string;
 }
 
-/** The note a reservation gets whose cancellation was asked for here. */
+/** The note added to a reservation that is cancelled here. */
 const note = 'Cancelled through the bridge';
 const askedForReason = 'asked for through the API';
 const detectMost = 10_000;
 
-/** What the booking system and the mappings disagree about, in rooms that show the booking system. */
+/** Differing mappings of the rooms that show the booking system. */
 export async function findDiffering(db: Queryable, window: Window): Promise<Differing[]> {
   const values = [window.pastDays, window.futureDays, detectMost];
   // unnamed: planned for the tables as they are
@@ -42,17 +42,16 @@ export async function findDiffering(db: Queryable, window: Window): Promise<Diff
   );
 }
 
-/** A fresh event is due; the id of the old one is of no more use, except where a person kept that event: it is looked for. */
+/** Makes a new event due for each. An event that a person kept is searched first. Requires the fold lock. */
 export async function resetMappings(db: Queryable, ids: readonly number[]): Promise<void> {
-  await db.query(lockFold);
   await db.query({
     name: 'rooms_of_reenabled',
     text: `
       UPDATE bridge_room_state s SET push_due_at = least(s.push_due_at, now()), push_lane = 0, updated_at = now()
-      WHERE s.resource_mapping_id IN (${roomsOfMappings})`,
+      WHERE s.resource_mapping_id IN (${lockRooms(ofMappings)})`,
     values: [ids],
   });
-  // present: the fold has seen that it is active; the revision keeps the trigger for changes by hand out of it
+  // present: the fold found it active; with a new revision the trigger for changes by hand does nothing
   await db.query({
     name: 'reset_reenabled',
     text: `
@@ -64,7 +63,7 @@ export async function resetMappings(db: Queryable, ids: readonly number[]): Prom
   });
 }
 
-/** Which of these are cancelled still. */
+/** Those of these that are still cancelled. */
 export async function stillCancelled(db: Queryable, ids: readonly number[]): Promise<ReadonlySet<number>> {
   const { rows } = await db.query<{ id: number }>({
     name: 'still_cancelled',
@@ -74,7 +73,7 @@ export async function stillCancelled(db: Queryable, ids: readonly number[]): Pro
   return new Set(rows.map((row) => row.id));
 }
 
-/** Notes reservations in the outbox, as triggers would. */
+/** Adds reservations to the outbox, as triggers would. */
 export async function noteChanges(db: Queryable, chosen: readonly Chosen[]): Promise<void> {
   if (chosen.length === 0) return;
   await db.query({
@@ -85,7 +84,7 @@ export async function noteChanges(db: Queryable, chosen: readonly Chosen[]): Pro
   });
 }
 
-/** Cancels one reservation, notes it as a trigger would, and writes it down. Returns whether it was active. */
+/** Cancels one reservation, adds it to the outbox and logs it. Returns whether it was active. */
 export async function cancelReservation(db: Queryable, type: string, id: Id): Promise<boolean> {
   if ((await readAbilities(db)).known.has('one-way'))
     throw new Permanent('The booking system is only read from: its adapter is declared one-way.', {
@@ -110,7 +109,7 @@ export async function cancelReservation(db: Queryable, type: string, id: Id): Pr
   return true;
 }
 
-/** The mappings of these reservations whose events are there. */
+/** The mappings of these reservations with an event. */
 export async function liveMappings(
   db: Queryable,
   reservations: readonly { readonly type: string; readonly id: Id }[],
@@ -130,14 +129,14 @@ export async function liveMappings(
   return rows;
 }
 
-/** The mapping that knows an event. `room`: its room, null when that is switched off or takes nothing from Outlook. */
+/** The mapping of an event. `room`: its room; null: that is switched off or takes no changes from Outlook. */
 export interface KnownEvent extends Chosen {
   readonly status: string;
   readonly room: number | null;
 }
 
 export async function findByEvent(db: Queryable, eventId: string): Promise<KnownEvent | null> {
-  // mailbox by mailbox, because that is how the index begins; one that is mapped no more may still have mappings
+  // mailbox by mailbox, which the index begins with; mappings of former rooms are included
   const { rows } = await db.query<KnownEvent>({
     name: 'find_by_event',
     text: `
@@ -158,11 +157,10 @@ export async function findByEvent(db: Queryable, eventId: string): Promise<Known
 }
 
 /**
- * Somebody says that the event of this mapping was deleted: it is to be verified as if Outlook had reported it, and the
- * room asked what else changed, whatever back-off it is in; never before a Retry-After is over.
+ * Makes the verification of an event due that is said to be deleted, as if Outlook had reported it, and a delta round of its room,
+ * whatever its back-off, but not before the end of a Retry-After. Requires the fold lock.
  */
-export async function askToVerify(db: Queryable, room: number, mapping: number): Promise<void> {
-  await db.query(lockFold);
+export async function requestVerification(db: Queryable, room: number, mapping: number): Promise<void> {
   await db.query({
     name: 'ask_for_pull',
     text: `UPDATE bridge_room_state SET pull_due_at = least(pull_due_at, now()), asked_at = now(), retry_at = NULL,
@@ -178,8 +176,8 @@ export async function askToVerify(db: Queryable, room: number, mapping: number):
   });
 }
 
-/** Whether what was said of this mapping's event is still to be decided about, or what was seen to be settled. */
-export async function stillUnseen(db: Queryable, mapping: number): Promise<boolean> {
+/** Whether the event of this mapping is still to be verified, or the result to be settled. */
+export async function stillUnverified(db: Queryable, mapping: number): Promise<boolean> {
   const { rows } = await db.query<{ open: boolean }>({
     name: 'still_unseen',
     text: `SELECT sync_status NOT IN ('cancelled', 'error') AND (sync_status <> 'conflict' AND outlook_news IS NOT NULL

@@ -1,23 +1,23 @@
 /**
- * Cancellations as people and scripts ask for them. Those made in the booking system go out by themselves; these are
- * the same drains run in the foreground: find what differs, make it due, wait until it is settled. `cancel` alone
- * writes into the booking system, through the adapter.
+ * Cancellations requested by people and scripts. Those made in the booking system are processed automatically; these are the same
+ * drains in the foreground: find the differing items, make them due, wait until they are settled. Only `cancel` writes into the
+ * booking system, through the adapter.
  */
 import { adapterError } from '../../adapter-error.ts';
 import { databaseFailure, inTransaction, sqlState, type Database } from '../../database.ts';
 import { Permanent, Retryable } from '../../errors.ts';
 import type { Id } from '../../id.ts';
-import { lockFold, makeDue, noteChange, readItem } from './requests.ts';
+import { makeDue, noteChange, readItem, underFoldLock } from './requests.ts';
 import {
-  askToVerify,
   cancelReservation,
   findByEvent,
   findDiffering,
   liveMappings,
   noteChanges,
+  requestVerification,
   resetMappings,
   stillCancelled,
-  stillUnseen,
+  stillUnverified,
   type Differing,
 } from './cancellation-store.ts';
 import { msLeft, until, type Call } from './call.ts';
@@ -35,11 +35,11 @@ export interface CancellationsOptions {
 export interface Detected {
   /** Cancelled in the booking system, and their events were there. */
   readonly cancelled: readonly { readonly found: Differing; readonly outcome: Outcome }[];
-  /** Active again; `reset`: their mappings wait for a fresh event now, or have it. */
+  /** Active again; `reset`: a new event is due or exists. */
   readonly reenabled: readonly { readonly found: Differing; readonly reset: boolean }[];
 }
 
-/** What a call about one reservation came to. All but 'item' changed nothing. */
+/** The result of a call for one reservation. All but 'item' changed nothing. */
 export type CancelAnswer =
   | { readonly found: 'no-room' | 'no-reservation' | 'active' | 'nothing-to-remove' }
   | { readonly found: 'elsewhere'; readonly resources: readonly number[] }
@@ -51,176 +51,185 @@ export interface Reservation {
   readonly resourceId: number;
 }
 
-/** `was`: active when we came, cancelled already, or not there (or not in that room). */
+/** `was`: the reservation before the call; unknown: it does not exist, or not in that room. */
 export interface Cancelled extends Reservation {
   readonly was: 'active' | 'cancelled' | 'unknown' | 'refused';
-  /** Why the booking system refused, and what to do. */
+  /** The reason of a refusal, and the remedy. */
   readonly error: string | null;
   readonly hint: string | null;
-  /** What became of its events, room by room. */
+  /** The outcomes of its events, by room. */
   readonly outcomes: readonly Outcome[];
 }
 
-/** A mapping that knows an event. `deaf`: its room is switched off or takes nothing from Outlook. */
+/** The mapping of an event. `not-followed`: its room is switched off or takes no changes from Outlook. */
 export type EventAnswer =
   | { readonly found: 'unknown' }
-  | { readonly found: 'cancelled' | 'deaf' | 'read'; readonly outcome: Outcome };
+  | { readonly found: 'cancelled' | 'not-followed' | 'read'; readonly outcome: Outcome };
 
 export type Cancellations = ReturnType<typeof createCancellations>;
 
 const keyOf = ({ type, id }: { readonly type: string | null; readonly id: Id | null }) => `${type} ${id}`;
 
-export function createCancellations({ db, manual, window }: CancellationsOptions) {
-  /** Finds what was cancelled or re-enabled, whether or not a trigger saw it, and processes it. */
-  async function detect(which: 'all' | 'reenabled', signal: AbortSignal): Promise<Detected> {
-    const call = await manual.begin(signal);
-    const differing = await findDiffering(db, window);
-    const cancelled = which === 'all' ? differing.filter((one) => !one.active) : [];
-    const reenabled = differing.filter((one) => one.active);
-    await noteChanges(db, [...cancelled, ...reenabled]);
-    await manual.foldAll(call);
-    await inTransaction(db, async (client) => {
-      await client.query(lockFold);
-      await makeDue(client, cancelled);
-    });
-    const outcomes = await manual.settled(cancelled, call);
-    const unchanged = await reset(reenabled);
-    return {
-      cancelled: cancelled.map((found, at) => ({ found, outcome: outcomes[at]! })),
-      reenabled: reenabled.map((found) => ({ found, reset: !unchanged.has(found.mappingId) })),
-    };
-  }
-
-  /** Returns those that are cancelled still. The daemon may have given some a fresh event already. */
-  async function reset(reenabled: readonly Differing[]): Promise<ReadonlySet<number>> {
-    if (reenabled.length === 0) return new Set();
-    const ids = reenabled.map((one) => one.mappingId);
-    await inTransaction(db, (client) => resetMappings(client, ids));
-    await manual.wake();
-    return await stillCancelled(db, ids);
-  }
-
-  /** Removes the event of a reservation that was cancelled in the booking system. One that is active stays. */
-  async function processOne(
-    { type, id, resourceId }: Reservation,
-    signal: AbortSignal,
-  ): Promise<CancelAnswer> {
-    const call = await manual.begin(signal);
-    const known = await readItem(db, type, id, resourceId, window);
-    if (known.active === true) return { found: 'active' };
-    if (known.active === null && known.mapping === null)
-      return known.resources.length === 0
-        ? { found: 'no-reservation' }
-        : { found: 'elsewhere', resources: known.resources };
-    if (!known.mapped) return { found: 'no-room' };
-    if (known.mapping === null) return { found: 'nothing-to-remove' };
-    const chosen = { mappingId: known.mapping, type, reservationId: id, resourceId };
-    if (known.live) {
-      await noteChange(db, type, id);
-      await manual.foldAll(call);
-      await inTransaction(db, async (client) => {
-        await client.query(lockFold);
-        await makeDue(client, [chosen]);
-      });
-    }
-    const [outcome] = known.live
-      ? await manual.settled([chosen], call)
-      : await readOutcomes(db, [chosen], call.mark);
-    return { found: 'item', outcome: outcome! };
-  }
-
-  /** Cancels reservations in the booking system, in all their rooms, and waits until their events are gone. */
-  async function cancel(
-    reservations: readonly Reservation[],
-    signal: AbortSignal,
-  ): Promise<readonly Cancelled[]> {
-    const call = await manual.begin(signal);
-    // read first: the daemon removes the events of the first while the last are being cancelled
-    const before = await liveMappings(db, reservations);
-    const answers: Omit<Cancelled, 'outcomes'>[] = [];
-    for (const reservation of reservations) answers.push(await cancelOne(reservation, call));
-    await manual.foldAll(call);
-    const isCancelled = new Set(
-      answers.filter(({ was }) => was === 'active' || was === 'cancelled').map(keyOf),
-    );
-    const chosen = await inTransaction(db, async (client) => {
-      await client.query(lockFold);
-      const live = await liveMappings(
-        client,
-        answers.filter((answer) => isCancelled.has(keyOf(answer))),
-      );
-      await makeDue(client, live);
-      const known = new Map([...before, ...live].map((one) => [one.mappingId, one]));
-      return [...known.values()].filter(({ type, reservationId }) =>
-        isCancelled.has(keyOf({ type, id: reservationId })),
-      );
-    });
-    const outcomes = await manual.settled(chosen, call);
-    return answers.map((answer) => ({
-      ...answer,
-      outcomes: outcomes.filter((one) => one.type === answer.type && one.reservationId === answer.id),
-    }));
-  }
-
-  async function cancelOne(reservation: Reservation, call: Call): Promise<Omit<Cancelled, 'outcomes'>> {
-    const { type, id, resourceId } = reservation;
-    if (msLeft(call) === 0)
-      return { ...reservation, was: 'refused', error: 'There was not enough time.', hint: 'Ask again.' };
-    try {
-      const { resources, active } = await readItem(db, type, id, resourceId, window);
-      if (active === null)
-        return {
-          ...reservation,
-          was: 'unknown',
-          error: 'Reservation not found for cancellation',
-          hint:
-            resources.length === 0
-              ? `There is no ${type} ${id} in the booking system.`
-              : `${type} ${id} is in resource ${resources.join(', ')}.`,
-        };
-      const wasActive = await inTransaction(db, (client) => cancelReservation(client, type, id));
-      return { ...reservation, was: wasActive ? 'active' : 'cancelled', error: null, hint: null };
-    } catch (error) {
-      // deleted since we read it: https://www.postgresql.org/docs/current/errcodes-appendix.html, no_data_found
-      const was = sqlState(error) === 'P0002' ? 'unknown' : 'refused';
-      const failure = databaseFailure(error, `cancel ${type} ${id}`);
-      const ofAdapter = adapterError(error);
-      if (ofAdapter !== null && !(failure instanceof Retryable))
-        return {
-          ...reservation,
-          was,
-          error: ofAdapter,
-          hint: 'Repair that in the booking system; ask again.',
-        };
-      if (failure instanceof Permanent || (failure instanceof Retryable && failure.reach === 'item'))
-        return { ...reservation, was, error: failure.message, hint: failure.hint ?? null };
-      throw failure;
-    }
-  }
-
-  /** Has an event verified that somebody says was deleted in Outlook, and waits for what comes of it. */
-  async function readEvent(eventId: string, signal: AbortSignal): Promise<EventAnswer> {
-    const call = await manual.begin(signal);
-    const knows = await findByEvent(db, eventId);
-    if (knows === null) return { found: 'unknown' };
-    const { status, room, ...chosen } = knows;
-    const outcome = async () => (await readOutcomes(db, [chosen], call.mark))[0]!;
-    if (status === 'cancelled') return { found: 'cancelled', outcome: await outcome() };
-    if (room === null) return { found: 'deaf', outcome: await outcome() };
-    await inTransaction(db, (client) => askToVerify(client, room, chosen.mappingId));
-    await manual.wake();
-    await until(call, () => stillUnseen(db, chosen.mappingId));
-    const seen = await outcome();
-    return {
-      found: 'read',
-      outcome: (await stillUnseen(db, chosen.mappingId)) ? { ...seen, action: 'pending' } : seen,
-    };
-  }
-
+export function createCancellations(context: CancellationsOptions) {
   return {
-    detect: failingAs('detect cancellations', detect),
-    processOne: failingAs('process a cancellation', processOne),
-    cancel: failingAs('cancel reservations', cancel),
-    readEvent: failingAs('read an event', readEvent),
+    /** Finds and processes cancelled and re-enabled reservations, also those without a record of a trigger. */
+    detect: failingAs('detect cancellations', (which: 'all' | 'reenabled', signal: AbortSignal) =>
+      detect(context, which, signal),
+    ),
+    /** Removes the event of a reservation that was cancelled in the booking system. */
+    processOne: failingAs('process a cancellation', (reservation: Reservation, signal: AbortSignal) =>
+      processOne(context, reservation, signal),
+    ),
+    /** Cancels reservations in the booking system, in all their rooms, and waits until their events are removed. */
+    cancel: failingAs('cancel reservations', (reservations: readonly Reservation[], signal: AbortSignal) =>
+      cancel(context, reservations, signal),
+    ),
+    /** Verifies an event that is said to be deleted in Outlook, and waits for the result. */
+    readEvent: failingAs('read an event', (eventId: string, signal: AbortSignal) =>
+      readEvent(context, eventId, signal),
+    ),
   };
+}
+
+async function detect(
+  { db, manual, window }: CancellationsOptions,
+  which: 'all' | 'reenabled',
+  signal: AbortSignal,
+): Promise<Detected> {
+  const call = await manual.begin(signal);
+  const differing = await findDiffering(db, window);
+  const cancelled = which === 'all' ? differing.filter((one) => !one.active) : [];
+  const reenabled = differing.filter((one) => one.active);
+  await noteChanges(db, [...cancelled, ...reenabled]);
+  await manual.foldAll(call);
+  await underFoldLock(db, (client) => makeDue(client, cancelled));
+  const outcomes = await manual.settled(cancelled, call);
+  const ids = reenabled.map((one) => one.mappingId);
+  if (ids.length > 0) {
+    await underFoldLock(db, (client) => resetMappings(client, ids));
+    await manual.wake();
+  }
+  // a daemon may have created some of the new events already
+  const unchanged = ids.length === 0 ? new Set() : await stillCancelled(db, ids);
+  return {
+    cancelled: cancelled.map((found, at) => ({ found, outcome: outcomes[at]! })),
+    reenabled: reenabled.map((found) => ({ found, reset: !unchanged.has(found.mappingId) })),
+  };
+}
+
+async function processOne(
+  { db, manual, window }: CancellationsOptions,
+  { type, id, resourceId }: Reservation,
+  signal: AbortSignal,
+): Promise<CancelAnswer> {
+  const call = await manual.begin(signal);
+  const known = await readItem(db, type, id, resourceId, window);
+  if (known.active === true) return { found: 'active' };
+  if (known.active === null && known.mapping === null)
+    return known.resources.length === 0
+      ? { found: 'no-reservation' }
+      : { found: 'elsewhere', resources: known.resources };
+  if (!known.mapped) return { found: 'no-room' };
+  if (known.mapping === null) return { found: 'nothing-to-remove' };
+  const chosen = [{ mappingId: known.mapping, type, reservationId: id, resourceId }];
+  if (known.live) {
+    await noteChange(db, type, id);
+    await manual.foldAll(call);
+    await underFoldLock(db, (client) => makeDue(client, chosen));
+  }
+  const [outcome] = known.live
+    ? await manual.settled(chosen, call)
+    : await readOutcomes(db, chosen, call.mark);
+  return { found: 'item', outcome: outcome! };
+}
+
+async function cancel(
+  context: CancellationsOptions,
+  reservations: readonly Reservation[],
+  signal: AbortSignal,
+): Promise<readonly Cancelled[]> {
+  const { db, manual } = context;
+  const call = await manual.begin(signal);
+  // read first: a daemon may remove the events of the first while the last are being cancelled
+  const before = await liveMappings(db, reservations);
+  const answers: Omit<Cancelled, 'outcomes'>[] = [];
+  for (const reservation of reservations) answers.push(await cancelOne(context, reservation, call));
+  await manual.foldAll(call);
+  const isCancelled = new Set(
+    answers.filter(({ was }) => was === 'active' || was === 'cancelled').map(keyOf),
+  );
+  const live = await underFoldLock(db, async (client) => {
+    const found = await liveMappings(
+      client,
+      answers.filter((answer) => isCancelled.has(keyOf(answer))),
+    );
+    await makeDue(client, found);
+    return found;
+  });
+  const known = new Map([...before, ...live].map((one) => [one.mappingId, one]));
+  const chosen = [...known.values()].filter(({ type, reservationId }) =>
+    isCancelled.has(keyOf({ type, id: reservationId })),
+  );
+  const outcomes = await manual.settled(chosen, call);
+  return answers.map((answer) => ({
+    ...answer,
+    outcomes: outcomes.filter((one) => one.type === answer.type && one.reservationId === answer.id),
+  }));
+}
+
+async function cancelOne(
+  { db, window }: CancellationsOptions,
+  reservation: Reservation,
+  call: Call,
+): Promise<Omit<Cancelled, 'outcomes'>> {
+  const { type, id, resourceId } = reservation;
+  const answer = (was: Cancelled['was'], error: string | null = null, hint: string | null = null) => ({
+    ...reservation,
+    was,
+    error,
+    hint,
+  });
+  if (msLeft(call) === 0) return answer('refused', 'There was not enough time.', 'Ask again.');
+  try {
+    const { resources, active } = await readItem(db, type, id, resourceId, window);
+    if (active === null) {
+      const hint =
+        resources.length === 0
+          ? `There is no ${type} ${id} in the booking system.`
+          : `${type} ${id} is in resource ${resources.join(', ')}.`;
+      return answer('unknown', 'Reservation not found for cancellation', hint);
+    }
+    const wasActive = await inTransaction(db, (client) => cancelReservation(client, type, id));
+    return answer(wasActive ? 'active' : 'cancelled');
+  } catch (error) {
+    // deleted since it was read: https://www.postgresql.org/docs/current/errcodes-appendix.html, no_data_found
+    const was = sqlState(error) === 'P0002' ? 'unknown' : 'refused';
+    const failure = databaseFailure(error, `cancel ${type} ${id}`);
+    const ofAdapter = adapterError(error);
+    if (ofAdapter !== null && !(failure instanceof Retryable))
+      return answer(was, ofAdapter, 'Repair that in the booking system; ask again.');
+    if (failure instanceof Permanent || (failure instanceof Retryable && failure.reach === 'item'))
+      return answer(was, failure.message, failure.hint ?? null);
+    throw failure;
+  }
+}
+
+async function readEvent(
+  { db, manual }: CancellationsOptions,
+  eventId: string,
+  signal: AbortSignal,
+): Promise<EventAnswer> {
+  const call = await manual.begin(signal);
+  const known = await findByEvent(db, eventId);
+  if (known === null) return { found: 'unknown' };
+  const { status, room, ...chosen } = known;
+  const outcome = async () => (await readOutcomes(db, [chosen], call.mark))[0]!;
+  if (status === 'cancelled') return { found: 'cancelled', outcome: await outcome() };
+  if (room === null) return { found: 'not-followed', outcome: await outcome() };
+  await underFoldLock(db, (client) => requestVerification(client, room, chosen.mappingId));
+  await manual.wake();
+  await until(call, () => stillUnverified(db, chosen.mappingId));
+  const found = await outcome();
+  const isOpen = await stillUnverified(db, chosen.mappingId);
+  return { found: 'read', outcome: isOpen ? { ...found, action: 'pending' } : found };
 }

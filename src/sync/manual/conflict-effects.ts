@@ -1,13 +1,13 @@
-/** What becomes of a conflict when a side is kept: what the page and the API say about it, and what the sync then does. Pure. */
+/** The effects of keeping a side of a conflict, as the page and the API describe them. Pure. */
 import type { OpenConflict } from './conflicts.ts';
 
 export interface Effects {
-  /** What is done when the booking system is kept, and when Outlook is. */
+  /** The effect of keeping the booking system or Outlook. */
   readonly booking: string;
   readonly outlook: string;
-  /** To whom mail goes with each choice, by Exchange; null: to nobody. */
+  /** The recipient of Exchange's mail after each choice; null: none. */
   readonly mail: { readonly booking: string | null; readonly outlook: string | null };
-  /** The choice that takes something away. */
+  /** The choice that removes something. */
   readonly loses: 'booking' | 'outlook' | null;
 }
 
@@ -18,7 +18,7 @@ type Shape = Pick<OpenConflict, 'kind' | 'fields' | 'booking' | 'outlook' | 'is_
 export function effectsOf(conflict: Shape): Effects {
   const effects = textsOf(conflict);
   const declines = (text: string) => !conflict.is_organizer && /\bdeclines\b/.test(text);
-  // of an event on a taken time the booking system knows who took it, and not who is declined
+  // of an event on a taken time, the organiser in the booking system is that of the other reservation
   const known = conflict.kind === 'overlap' ? null : conflict.organizer;
   const organizer = conflict.outlook_organizer ?? known ?? 'the organiser of the meeting';
   const mail = {
@@ -61,7 +61,7 @@ function textsOf(conflict: Shape): Omit<Effects, 'mail'> {
         loses: 'booking',
       };
     case 'refused':
-      return { booking: keptOf(conflict), outlook: askedOf(conflict), loses: null };
+      return { booking: keptOf(conflict), outlook: retryOf(conflict), loses: null };
     case 'rejected':
       return booking === null
         ? {
@@ -89,7 +89,7 @@ function textsOf(conflict: Shape): Omit<Effects, 'mail'> {
   }
 }
 
-/** The booking system cannot take what Outlook shows, and it is kept. */
+/** The booking system refused the change of Outlook and is kept. */
 function keptOf({ outlook, is_organizer: isOurs, fields }: Shape): string {
   if (outlook === null) return 'A new event is created in Outlook.';
   if (isOurs) return 'The event in Outlook is changed back to this.';
@@ -98,12 +98,12 @@ function keptOf({ outlook, is_organizer: isOurs, fields }: Shape): string {
     : 'The reservation and the organiser’s meeting stay as they are.';
 }
 
-const askedOf = ({ outlook }: Shape) =>
+const retryOf = ({ outlook }: Shape) =>
   outlook === null
     ? 'The booking system is asked once more to cancel the reservation.'
     : 'The booking system is asked once more to take it.';
 
-/** Nothing was to be changed: it lies under something more important, and its event was to go. */
+/** Without fields, the event of a shadowed item was to be deleted. */
 const rejectedChange = ({ fields }: Shape): Omit<Effects, 'mail'> =>
   fields.length === 0
     ? { booking: 'Outlook is asked once more to delete the event.', outlook: 'The event stays.', loses: null }

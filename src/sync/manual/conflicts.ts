@@ -1,8 +1,8 @@
-/** What waits for a person because the two sides disagree, and what that person says. */
-import { inTransaction, type Database, type Queryable } from '../../database.ts';
+/** Conflicts between the two sides, and a person's decisions about them. */
+import type { Database, Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import type { Item } from '../../item.ts';
-import { lockFold } from './requests.ts';
+import { underFoldLock } from './requests.ts';
 import { failingAs } from '../store/failing.ts';
 import { itemsIn, itemsOf, unreadableHint, unreadableText } from '../store/readable-items.ts';
 import type { Manual } from './manual.ts';
@@ -21,40 +21,40 @@ export interface OpenConflict {
   readonly message: string | null;
   readonly hint: string | null;
   readonly since: Date;
-  /** As the booking system knows it. */
+  /** According to the booking system. */
   readonly organizer: string | null;
-  /** Who invited the room; null: the room itself, or not known. */
+  /** The organiser of the meeting; null: the room itself, or not known. */
   readonly outlook_organizer: string | null;
   /** The room organises the event; false: it was invited. */
   readonly is_organizer: boolean;
-  /** Another one once either side shows something else. */
+  /** Changes with the content of either side. */
   readonly version: string;
-  /** As each side shows it; null: not there. */
+  /** The content of each side; null: it does not exist there. */
   readonly booking: Item | null;
   readonly outlook: Item | null;
-  /** Of a refused change: the title of what has the time in the booking system, unless that is private. Errors never say it. */
+  /** Of a refused change: the title of the reservation that has the time, unless it is private. Errors do not contain it. */
   readonly taken_by: string | null;
 }
 
-/** Its reservation is cancelled or gone: the room is about to say what becomes of it. */
+/** Its reservation is cancelled or gone: the next drain settles it. */
 const hasEnded = ({ kind, booking }: OpenConflict) =>
   booking === null && (kind === 'fields' || kind === 'deleted' || kind === 'moved' || kind === 'refused');
 
-/** Null: of any. */
+/** Null: any. */
 export interface ConflictFilter {
   readonly resourceId: number | null;
   readonly kind: string | null;
-  /** Stands in a title, the organiser's or the room's name, in whatever case. */
+  /** Part of a title, an organiser or the room's name, in any case. */
   readonly text: string | null;
 }
 
-/** A conflict as the person saw it. `version` null: however it is now. */
+/** A conflict as it was displayed. `version` null: in any version. */
 export interface Chosen {
   readonly id: number;
   readonly version: string | null;
 }
 
-/** What came of a choice. `gone`: there is no such open conflict; `changed`: it is another one by now, and nothing was done. */
+/** The result of a decision. `gone`: there is no such open conflict; `changed`: it has another version, and nothing was done. */
 export type Resolved =
   | { readonly id: number; readonly state: 'gone' }
   | { readonly id: number; readonly state: 'changed' }
@@ -70,20 +70,17 @@ const any: ConflictFilter = { resourceId: null, kind: null, text: null };
 export type Conflicts = ReturnType<typeof createConflicts>;
 
 export function createConflicts(db: Database, manual: Pick<Manual, 'begin' | 'foldAll' | 'settled'>) {
-  /** The open ones, the soonest to take place first. What the brake holds is listed with its room. */
+  /** The open conflicts, the soonest first. Removals held by the brake are listed with their room. */
   const list = (limit: number, filter: ConflictFilter = any) => readConflicts(db, limit, null, filter);
 
-  /**
-   * Keeps one side of each, carries it out and says what came of it, in their order: what waits for a person may be chosen in as
-   * long as it is what the person saw.
-   */
+  /** Keeps one side of each conflict that has the displayed version, and waits. Returns the results in their order. */
   async function resolve(
     chosen: readonly Chosen[],
     keep: 'booking' | 'outlook',
     signal: AbortSignal,
   ): Promise<Resolved[]> {
     const call = await manual.begin(signal);
-    // what a clerk did just now counts: a conflict that it ends is not to be chosen in
+    // a booking change of a moment ago may end a conflict
     await manual.foldAll(call);
     const found = await chooseSides(db, chosen, keep);
     const open = found.filter((one) => one.state === 'chosen');
@@ -109,14 +106,13 @@ export function createConflicts(db: Database, manual: Pick<Manual, 'begin' | 'fo
 type Choice =
   Extract<Resolved, { state: 'gone' | 'changed' }> | Omit<Extract<Resolved, { state: 'chosen' }>, 'outcome'>;
 
-/** Writes down which side is kept; a daemon carries it out. */
+/** Stores the side to keep; a daemon carries it out. */
 export async function chooseSides(
   db: Database,
   chosen: readonly Chosen[],
   keep: 'booking' | 'outlook',
 ): Promise<Choice[]> {
-  return await inTransaction(db, async (client) => {
-    await client.query(lockFold);
+  return await underFoldLock(db, async (client) => {
     const found: Choice[] = [];
     for (const { id, version } of chosen) {
       const [open] = await readConflicts(client, 1, id);
@@ -142,7 +138,7 @@ export async function chooseSides(
   });
 }
 
-/** The open ones, of an id or all that fit. */
+/** The open conflicts, by id or by filter. */
 export async function readConflicts(
   reader: Queryable,
   limit: number,
@@ -167,10 +163,10 @@ export async function readConflicts(
             ELSE coalesce(nullif(m.conflict -> 'outlook', 'null'), m.outlook_seen, m.outlook_base) END AS outlook,
           there.title AS taken_by
         FROM bridge_mappings m
-        -- what waited in a room that was taken away is about nothing any more
+        -- without conflicts of former rooms
         JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
         LEFT JOIN bridge_mappings o ON o.id = (m.conflict ->> 'mapping')::bigint
-        -- of an event on a taken time, what takes it
+        -- of an event on a taken time, the reservation there
         LEFT JOIN LATERAL (
           SELECT i.*, false AS is_hidden
           FROM ${itemsOf('i', 'coalesce(m.reservation_type, o.reservation_type)', 'coalesce(m.reservation_id, o.reservation_id)', 'm.resource_id')}

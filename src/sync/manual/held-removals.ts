@@ -1,28 +1,27 @@
 /**
- * What the brake holds, and what a person says about it. A held mapping has the status 'conflict' and a row in
- * bridge_removals that was neither released nor applied: the rows of its reservation are gone and its event is there, or
- * (side 'booking') its event is gone and the reservation is there.
+ * Removals held by the brake, and a person's decision about them. A held mapping has the status 'conflict' and a row in bridge_removals
+ * that was neither released nor applied: its reservation is gone and its event exists, or (side 'booking') the reverse.
  *
- * Released: exactly the listed ones are decided again and their events deleted, unless the reservation is back.
+ * Released: exactly the listed removals are decided again and carried out, unless the reservation is back.
  *
- * Refused, of a reservation whose event is gone: it gets a fresh event. Of an event: it stays. The mapping becomes 'cancelled' and
- * its event is to be kept (`event_intent`): it is never touched again, no sweep reads it, and `cleanUpMappings` leaves it alone. Its generation is not raised, so should the reservation come back (a restored
- * table), the create carries the idempotency key of the event that was kept, and that event is adopted, not doubled.
+ * Refused: a reservation without its event gets a new one. An event without its reservation stays: its mapping becomes 'cancelled'
+ * with the intent to keep the event, and nothing changes the event again. The generation is not raised, so if the reservation is
+ * restored, its create has the idempotency key of the kept event, which is adopted.
  */
-import { inTransaction, type Database } from '../../database.ts';
+import type { Database } from '../../database.ts';
 import type { Id } from '../../id.ts';
-import { lockFold, makeDue } from './requests.ts';
+import { makeDue, underFoldLock } from './requests.ts';
 import { failingAs } from '../store/failing.ts';
 import type { Manual } from './manual.ts';
 import type { Chosen, Outcome } from './outcomes.ts';
 
-/** A removal that waits for a person. */
+/** A removal that waits for a decision. */
 export interface HeldRemoval {
   readonly mapping_id: number;
   readonly reservation_type: string;
   readonly reservation_id: Id;
   readonly outlook_event_id: string;
-  /** What would be taken away: an event in Outlook, or a reservation in the booking system. */
+  /** The side of the removal: an event in Outlook, or a reservation in the booking system. */
   readonly side: 'outlook' | 'booking';
   readonly title: string | null;
   readonly starts_at: Date | null;
@@ -37,7 +36,7 @@ export interface HeldChoice {
 }
 
 export function createHeldRemovals(db: Database, manual: Pick<Manual, 'begin' | 'settled'>) {
-  /** What is held in a room, the soonest first. */
+  /** The held removals of a room, the soonest first. */
   async function list(resourceId: number): Promise<HeldRemoval[]> {
     const { rows } = await db.query<HeldRemoval>({
       name: 'held',
@@ -52,11 +51,10 @@ export function createHeldRemovals(db: Database, manual: Pick<Manual, 'begin' | 
     return rows;
   }
 
-  /** Lets go what is held, waits for it, and says what became of each. */
+  /** Releases held removals, waits for them and returns their outcomes. */
   async function release({ resourceId, mappings }: HeldChoice, signal: AbortSignal): Promise<Outcome[]> {
     const call = await manual.begin(signal);
-    const chosen = await inTransaction(db, async (client) => {
-      await client.query(lockFold);
+    const chosen = await underFoldLock(db, async (client) => {
       const { rows } = await client.query<Chosen>({
         name: 'release_held',
         text: `
@@ -67,7 +65,7 @@ export function createHeldRemovals(db: Database, manual: Pick<Manual, 'begin' | 
             RETURNING m.id)
           UPDATE bridge_mappings m SET sync_status = 'pending', due_at = now(), error_message = NULL, hint = NULL,
             conflict = NULL, revision = revision + 1,
-            -- an event that was found to be gone is looked for once more
+            -- an event that was found to be gone is verified once more
             outlook_news = CASE WHEN m.outlook_news IS NOT NULL THEN 'missing' END
           FROM released WHERE m.id = released.id
           RETURNING m.id AS "mappingId", m.reservation_type AS type, m.reservation_id AS "reservationId",
@@ -78,12 +76,12 @@ export function createHeldRemovals(db: Database, manual: Pick<Manual, 'begin' | 
       return rows;
     });
     const outcomes = await manual.settled(chosen, call);
-    await forgetUnused(chosen);
+    await deleteUnused(chosen);
     return outcomes;
   }
 
-  /** A release is for this time: where the reservation turned out to be back, nothing was removed and none is left over. */
-  async function forgetUnused(chosen: readonly Chosen[]): Promise<void> {
+  /** A release applies once: it is deleted where the reservation was back and nothing was removed. */
+  async function deleteUnused(chosen: readonly Chosen[]): Promise<void> {
     await db.query({
       name: 'forget_unused_releases',
       text: `DELETE FROM bridge_removals d USING bridge_mappings m
@@ -92,7 +90,7 @@ export function createHeldRemovals(db: Database, manual: Pick<Manual, 'begin' | 
     });
   }
 
-  /** Keeps the events of what is held for good. Returns how many. */
+  /** Refuses held removals for good. Returns their number. */
   async function refuse({ resourceId, mappings }: HeldChoice): Promise<number> {
     const { rowCount } = await db.query({
       name: 'refuse_held',

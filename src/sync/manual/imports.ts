@@ -1,15 +1,12 @@
-/**
- * Events from Outlook on their way into the booking system, as people and scripts ask for them: what waits, what was
- * imported, and import it now. The daemon imports by itself unless IMPORT_MODE is manual.
- */
-import { inTransaction, type Database, type Queryable } from '../../database.ts';
+/** Imports from Outlook: lists, counts and imports on request. The daemon imports automatically unless IMPORT_MODE is manual. */
+import type { Database, Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
-import { lockFold } from './requests.ts';
+import { isReadyWithin, lockRooms, underFoldLock } from './requests.ts';
 import { msLeft, until, type Call } from './call.ts';
 import { failingAs } from '../store/failing.ts';
 import type { Manual } from './manual.ts';
 
-/** An event of a room calendar and what became of it. Times are the booking zone's wall clock, 'YYYY-MM-DD HH:MM:SS'. */
+/** An event of a room calendar with its import. Times are local times of the booking zone, 'YYYY-MM-DD HH:MM:SS'. */
 export interface ImportRow {
   readonly id: number;
   readonly resource_id: number;
@@ -63,11 +60,11 @@ const chosen = `($2::integer IS NULL OR m.resource_id = $2)
 const zone = `(SELECT coalesce((SELECT value FROM bridge_settings WHERE name = 'timezone'), 'UTC') AS zone) w`;
 const valuesOf = ({ limit, resourceId, from, to }: ImportChoice) => [limit, resourceId, from, to];
 
-/** Not in the booking system: waiting, flagged or refused. */
+/** An event without a reservation: waiting, flagged or refused. */
 const waits = `m.reservation_id IS NULL AND m.outlook_event_id IS NOT NULL`;
 
 export function createImports(db: Database, manual: Pick<Manual, 'begin' | 'wake'>) {
-  /** Events that are not in the booking system, the soonest first. */
+  /** Events without a reservation, the soonest first. */
   async function pending(choice: ImportChoice): Promise<ImportRow[]> {
     const { rows } = await db.query<ImportRow>({
       name: 'pending_imports',
@@ -78,7 +75,7 @@ export function createImports(db: Database, manual: Pick<Manual, 'begin' | 'wake
     return rows;
   }
 
-  /** Events that became reservations, the latest first. */
+  /** Imported events, the latest import first. */
   async function processed(choice: ImportChoice): Promise<ImportRow[]> {
     const { rows } = await db.query<ImportRow>({
       name: 'processed_imports',
@@ -108,65 +105,14 @@ export function createImports(db: Database, manual: Pick<Manual, 'begin' | 'wake
     return rows[0]!;
   }
 
-  /** Imports what waits, refused ones again, and says what became of each; flagged ones are for a person. */
+  /** Imports waiting and refused events, not flagged ones, and returns their results. */
   async function process(choice: ImportChoice, signal: AbortSignal): Promise<ImportRow[]> {
     const call = await manual.begin(signal);
-    const ids = await inTransaction(db, async (client) => {
-      await client.query(lockFold);
-      return await askFor(client, choice);
-    });
+    const ids = await underFoldLock(db, (client) => requestImports(client, choice));
     if (ids.length === 0) return [];
     await manual.wake();
-    await until(call, () => stillWaiting(ids, call));
-    return await read(ids);
-  }
-
-  async function askFor(client: Queryable, choice: ImportChoice): Promise<number[]> {
-    const { rows } = await client.query<{ id: number }>({
-      name: 'ask_for_imports',
-      text: `
-        WITH asked AS (
-          SELECT m.id, m.resource_id FROM bridge_mappings m
-          JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
-            AND r.sync_direction <> 'booking_to_outlook', ${zone}
-          WHERE ${waits} AND m.sync_status IN ('imported', 'error', 'pending') AND ${chosen}
-          ORDER BY ${startsAt}, m.id LIMIT $1
-        ), rooms AS (
-          UPDATE bridge_room_state s SET push_due_at = now(), push_lane = 0, asked_at = now(), retry_at = NULL
-          WHERE s.resource_mapping_id IN (
-            SELECT t.resource_mapping_id FROM bridge_room_state t
-            JOIN bridge_resource_mappings r ON r.id = t.resource_mapping_id AND r.active = 1
-            WHERE r.resource_id IN (SELECT resource_id FROM asked) ORDER BY 1 FOR UPDATE OF t)
-        )
-        UPDATE bridge_mappings m SET import_asked_at = now(), due_at = now(), lane = 0, attempt = 0, sync_status = 'imported',
-          outlook_news = 'look', noticed_at = coalesce(m.noticed_at, now()), revision = m.revision + 1
-        FROM asked WHERE m.id = asked.id RETURNING m.id`,
-      values: valuesOf(choice),
-    });
-    return rows.map((row) => row.id);
-  }
-
-  async function stillWaiting(ids: readonly number[], call: Call): Promise<boolean> {
-    const { rows } = await db.query<{ open: boolean }>({
-      name: 'imports_open',
-      text: `SELECT EXISTS (SELECT FROM bridge_mappings m
-          JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
-          JOIN bridge_room_state s ON s.resource_mapping_id = r.id
-          WHERE m.id = ANY ($1) AND m.reservation_id IS NULL
-            AND m.due_at <= clock_timestamp() + $2 * interval '1 millisecond'
-            AND greatest(s.retry_at, s.throttled_until, '-infinity') <= clock_timestamp() + $2 * interval '1 millisecond') AS open`,
-      values: [ids, msLeft(call)],
-    });
-    return rows[0]!.open;
-  }
-
-  async function read(ids: readonly number[]): Promise<ImportRow[]> {
-    const { rows } = await db.query<ImportRow>({
-      name: 'read_imports',
-      text: `SELECT ${columns}, NULL AS imported_at FROM bridge_mappings m WHERE m.id = ANY ($1) ORDER BY ${startsAt}, m.id`,
-      values: [ids],
-    });
-    return rows;
+    await until(call, () => stillWaiting(db, ids, call));
+    return await readImports(db, ids);
   }
 
   return {
@@ -178,3 +124,48 @@ export function createImports(db: Database, manual: Pick<Manual, 'begin' | 'wake
 }
 
 export type Imports = ReturnType<typeof createImports>;
+
+async function requestImports(client: Queryable, choice: ImportChoice): Promise<number[]> {
+  const { rows } = await client.query<{ id: number }>({
+    name: 'ask_for_imports',
+    text: `
+      WITH asked AS (
+        SELECT m.id, m.resource_id FROM bridge_mappings m
+        JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
+          AND r.sync_direction <> 'booking_to_outlook', ${zone}
+        WHERE ${waits} AND m.sync_status IN ('imported', 'error', 'pending') AND ${chosen}
+        ORDER BY ${startsAt}, m.id LIMIT $1
+      ), rooms AS (
+        UPDATE bridge_room_state s SET push_due_at = now(), push_lane = 0, asked_at = now(), retry_at = NULL
+        WHERE s.resource_mapping_id IN (${lockRooms('r.resource_id IN (SELECT resource_id FROM asked)')})
+      )
+      UPDATE bridge_mappings m SET import_asked_at = now(), due_at = now(), lane = 0, attempt = 0, sync_status = 'imported',
+        outlook_news = 'look', noticed_at = coalesce(m.noticed_at, now()), revision = m.revision + 1
+      FROM asked WHERE m.id = asked.id RETURNING m.id`,
+    values: valuesOf(choice),
+  });
+  return rows.map((row) => row.id);
+}
+
+async function stillWaiting(db: Queryable, ids: readonly number[], call: Call): Promise<boolean> {
+  const { rows } = await db.query<{ open: boolean }>({
+    name: 'imports_open',
+    text: `SELECT EXISTS (SELECT FROM bridge_mappings m
+        JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
+        JOIN bridge_room_state s ON s.resource_mapping_id = r.id
+        WHERE m.id = ANY ($1) AND m.reservation_id IS NULL
+          AND m.due_at <= clock_timestamp() + $2 * interval '1 millisecond'
+          AND ${isReadyWithin('$2')}) AS open`,
+    values: [ids, msLeft(call)],
+  });
+  return rows[0]!.open;
+}
+
+async function readImports(db: Queryable, ids: readonly number[]): Promise<ImportRow[]> {
+  const { rows } = await db.query<ImportRow>({
+    name: 'read_imports',
+    text: `SELECT ${columns}, NULL AS imported_at FROM bridge_mappings m WHERE m.id = ANY ($1) ORDER BY ${startsAt}, m.id`,
+    values: [ids],
+  });
+  return rows;
+}

@@ -1,23 +1,22 @@
 /**
- * The drains of the daemon, run in the foreground: what the manual endpoints and the commands do. Nothing is pushed
- * here. Items are made due, the holders of their rooms are woken, and what became of them is read from our tables, so it
- * does not matter which daemon did it. A call waits 20 s at most; what is not done then is reported as pending, and is
- * done all the same later.
+ * The daemon's drains in the foreground, for the manual endpoints and commands. Nothing is sent from here: items are made due, the
+ * daemons are woken, and the outcomes are read from our tables, whichever daemon settled them. A call waits for 20 s at most and
+ * reports the remainder as pending; it is settled later all the same.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { inTransaction, type Database } from '../../database.ts';
+import type { Database } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import {
-  askRooms,
   choosePending,
   cleanUpMappings,
   countPopulated,
-  lockFold,
   makeDue,
   noteChange,
   readItem,
+  requestRooms,
   stillOpen,
   stillUncompared,
+  underFoldLock,
   type PendingChoice,
   type Populated,
 } from './requests.ts';
@@ -30,14 +29,14 @@ import { ringAll } from '../worker/replicas.ts';
 export interface ManualOptions {
   readonly db: Database;
   readonly window: Window;
-  /** Rings our own loop; the other daemons hear a NOTIFY. */
+  /** Wakes our own loop; the other daemons get a NOTIFY. */
   readonly ring: () => void;
-  /** Throws Conflict while nothing may be written: then nobody waits for it. */
+  /** Throws Conflict while nothing may be written. */
   readonly needWrites?: () => Promise<void>;
   readonly waitMs?: number;
 }
 
-/** What a call for one item came to. All but 'item' changed nothing. */
+/** The result of a call for one item. All but 'item' changed nothing. */
 export type ItemAnswer =
   | { readonly found: 'no-room' | 'other-direction' | 'outside-window' | 'nothing-to-show' }
   | { readonly found: 'no-reservation'; readonly resources: readonly number[] }
@@ -56,7 +55,7 @@ export function createManual({ db, window, ring, needWrites, waitMs = 20_000 }: 
     ring();
   }
 
-  /** Waits until these mappings are settled, and says what was done to each since the call began. */
+  /** Waits until these mappings are settled. Returns their outcomes since the call began. */
   async function settled(chosen: readonly Chosen[], call: Call): Promise<Outcome[]> {
     if (chosen.length === 0) return [];
     const ids = chosen.map((one) => one.mappingId);
@@ -65,13 +64,13 @@ export function createManual({ db, window, ring, needWrites, waitMs = 20_000 }: 
     return await readOutcomes(db, chosen, call.mark);
   }
 
-  /** Syncs what is pending or failed, the most important first, whatever back-off it is in. */
+  /** Syncs pending and failed items by priority, whatever their back-off. */
   async function syncPending(choice: PendingChoice, signal: AbortSignal): Promise<Outcome[]> {
     const call = await begin(signal);
     await foldAll(call);
-    await startRooms(choice.resourceId, call);
-    const chosen = await inTransaction(db, async (client) => {
-      await client.query(lockFold);
+    // a room that was never compared, or was reset, has no mappings yet
+    await compared(await requestRooms(db, 'unknown', choice.resourceId), call);
+    const chosen = await underFoldLock(db, async (client) => {
       const pending = await choosePending(client, choice, call);
       await makeDue(client, pending);
       return pending;
@@ -93,33 +92,28 @@ export function createManual({ db, window, ring, needWrites, waitMs = 20_000 }: 
     if (!known.inWindow && !known.live) return { found: 'outside-window' };
     if (known.direction === 'outlook_to_booking' && known.mapping === null)
       return { found: 'other-direction' };
-    await doubtItem(db, type, id, resourceId);
-    // as a trigger would say it: the fold makes the mapping, or makes the one there is due
+    await requestRead(db, type, id, resourceId);
+    // the fold creates the mapping or makes it due, as after a trigger
     await noteChange(db, type, id);
     await foldAll(call);
-    await askRooms(db, 'due', resourceId);
+    await requestRooms(db, 'due', resourceId);
     const mapping = known.mapping ?? (await readItem(db, type, id, resourceId, window)).mapping;
     if (mapping === null) return { found: 'nothing-to-show' };
     const [outcome] = await settled([{ mappingId: mapping, type, reservationId: id, resourceId }], call);
     return { found: 'item', outcome: outcome! };
   }
 
-  /** Compares a room, or all of them, with both sides again. Null: no such room. */
+  /** Compares a room, or all, with both sides again. Null: there is no such room. */
   async function populate(resourceId: number | null, signal: AbortSignal): Promise<Populated | null> {
     const call = await begin(signal);
-    const rooms = await askRooms(db, 'all', resourceId);
+    const rooms = await requestRooms(db, 'all', resourceId);
     if (rooms.length === 0 && resourceId !== null) return null;
-    await wake();
-    await until(call, () => stillUncompared(db, rooms, call));
+    await compared(rooms, call);
     return await countPopulated(db, rooms, call.newest);
   }
 
-  /** Removes mappings that have neither a reservation nor an event any more. Returns how many. */
-  const cleanUp = () => cleanUpMappings(db);
-
-  /** A room that was never compared, or was reset, has no mappings to choose from yet: that comes first. */
-  async function startRooms(resourceId: number | null, call: Call): Promise<void> {
-    const rooms = await askRooms(db, 'unknown', resourceId);
+  /** Waits until these rooms are compared. */
+  async function compared(rooms: readonly number[], call: Call): Promise<void> {
     if (rooms.length === 0) return;
     await wake();
     await until(call, () => stillUncompared(db, rooms, call));
@@ -133,7 +127,7 @@ export function createManual({ db, window, ring, needWrites, waitMs = 20_000 }: 
         values: [window.pastDays, window.futureDays, foldMost],
       });
       if (rows[0]!.folded === 0) return;
-      // less than none: somebody else is folding, and is done in a moment
+      // negative: another daemon is folding, for a moment
       if (rows[0]!.folded < 0) await pause(5);
     }
   }
@@ -142,8 +136,8 @@ export function createManual({ db, window, ring, needWrites, waitMs = 20_000 }: 
     syncPending: failingAs('sync what is pending', syncPending),
     syncItem: failingAs('sync one item', syncItem),
     populate: failingAs('compare rooms', populate),
-    cleanUp: failingAs('clean up mappings', cleanUp),
-    /** For other drains in the foreground (`held-removals.ts`, `cancellations.ts`). */
+    cleanUp: failingAs('clean up mappings', () => cleanUpMappings(db)),
+    /** For the other requests (`held-removals.ts`, `cancellations.ts`). */
     begin,
     foldAll,
     wake,
@@ -151,9 +145,8 @@ export function createManual({ db, window, ring, needWrites, waitMs = 20_000 }: 
   };
 }
 
-/** A person who asks for one item doubts that Outlook shows it: its event is read before it is called equal, and made anew
- * should it be gone. */
-async function doubtItem(db: Database, type: string, id: Id, resourceId: number): Promise<void> {
+/** The event of a requested item is read before the item counts as equal, and created again if it is gone. */
+async function requestRead(db: Database, type: string, id: Id, resourceId: number): Promise<void> {
   await db.query({
     name: 'doubt_item',
     text: `UPDATE bridge_mappings SET outlook_news = 'look', event_intent = 'renew', revision = revision + 1

@@ -1,4 +1,4 @@
-/** What was done to an item since a moment, read from our tables: the same whichever daemon did it. */
+/** The outcome of an item since a moment, read from our tables, whichever daemon settled it. */
 import type { Queryable } from '../../database.ts';
 import type { PullAction, PushAction } from '../../facts.ts';
 import type { Id } from '../../id.ts';
@@ -6,7 +6,7 @@ import type { Id } from '../../id.ts';
 /** `held`: by the brake, until a person decides. `pending`: not done yet. */
 export type OutcomeAction = Exclude<PushAction, 'waiting'> | PullAction | 'error' | 'held' | 'pending';
 
-/** A mapping that somebody waits for. */
+/** A mapping that a call waits for. */
 export interface Chosen {
   readonly mappingId: number;
   readonly type: string | null;
@@ -18,25 +18,25 @@ export interface Outcome extends Chosen {
   readonly action: OutcomeAction;
   readonly eventId: string | null;
   readonly title: string | null;
-  /** Why it failed or waits. */
+  /** The reason of its failure or wait. */
   readonly error: string | null;
   readonly hint: string | null;
 }
 
 interface OutcomeRow extends Chosen {
   readonly status: string;
-  /** Of its conflict. */
+  /** The kind of its conflict. */
   readonly kind: string | null;
   readonly due: boolean;
   readonly eventId: string | null;
   readonly title: string | null;
   readonly error: string | null;
   readonly hint: string | null;
-  /** What the log says was done, in order. */
+  /** The actions in the log, in order. */
   readonly actions: readonly string[];
 }
 
-/** The outcomes of these mappings since `mark` of bridge_log, in their order. One that is gone was forgotten. */
+/** The outcomes of these mappings since `mark` of bridge_log, in their order. A deleted mapping is 'forgotten'. */
 export async function readOutcomes(
   db: Queryable,
   chosen: readonly Chosen[],
@@ -82,7 +82,7 @@ const changes = [
 type Change = (typeof changes)[number];
 const isChange = (action: string): action is Change => changes.some((change) => change === action);
 
-/** One word for all that was done: the last change counts, but what was created just now was created. */
+/** One word for all actions: the last change, but 'created' for an item created and then updated. */
 export function actionOf({
   actions,
   status,
@@ -90,7 +90,7 @@ export function actionOf({
   due,
 }: Pick<OutcomeRow, 'actions' | 'status' | 'kind' | 'due'>): OutcomeAction {
   if (status === 'error') return 'error';
-  // what Outlook refuses waits for a person as others do, but the person who asked for it reads of an error
+  // a change that Outlook refuses waits for a decision, and the caller gets an error
   if (status === 'conflict' && kind === 'rejected' && !due) return 'error';
   if (status === 'conflict' && !due) return 'held';
   const done = actions.filter(isChange);

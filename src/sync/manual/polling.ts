@@ -1,15 +1,16 @@
-/** Asking Outlook for changes by hand: the daemon's own rounds, run in the foreground. */
+/** Delta rounds and full scans on request: the daemon's own, run in the foreground. */
 import type { Database } from '../../database.ts';
 import { msLeft, until, type Call } from './call.ts';
+import { isReadyWithin, lockRooms } from './requests.ts';
 import { failingAs } from '../store/failing.ts';
 import type { Manual } from './manual.ts';
 
-/** What came of asking one calendar for changes. */
+/** The result for one calendar. */
 export interface Polled {
   readonly calendar_id: string;
   readonly resource_id: number;
   readonly room: string;
-  /** It has a delta link; without one the calendar is listed each time. */
+  /** It has a delta link; without one each poll lists the calendar. */
   readonly has_cursor: boolean;
   /** The round was done within the time of the call. */
   readonly done: boolean;
@@ -17,7 +18,7 @@ export interface Polled {
   readonly changed: number;
   readonly cancelled: number;
   readonly open: number;
-  /** Mappings that know an event. */
+  /** Mappings with an event. */
   readonly known: number;
   readonly error: string | null;
   readonly hint: string | null;
@@ -34,36 +35,31 @@ export interface PollState {
   readonly error: string | null;
 }
 
-/** changes: what the next round of changes brings; compare: the whole window, too. */
-type Asked = 'changes' | 'compare';
+/** changes: a delta round; compare: a full scan, too. */
+type PollKind = 'changes' | 'compare';
 
 export type Polling = ReturnType<typeof createPolling>;
 
 export function createPolling(db: Database, manual: Pick<Manual, 'begin' | 'wake'>) {
-  /**
-   * Looks at every calendar, or one of them, and says what came of it: for changes at those that Outlook is listened to in,
-   * for a comparison at all.
-   */
-  async function poll(what: Asked, resourceId: number | null, signal: AbortSignal): Promise<Polled[]> {
+  /** Polls every calendar, or one, and returns the results. Rooms without changes from Outlook are only compared. */
+  async function poll(kind: PollKind, resourceId: number | null, signal: AbortSignal): Promise<Polled[]> {
     const call = await manual.begin(signal);
-    const { rows: asked } = await db.query<{ id: number; at: Date }>({
+    const { rows: requested } = await db.query<{ id: number; at: Date }>({
       name: 'ask_to_poll',
       text: `
         UPDATE bridge_room_state s SET pull_due_at = now(), asked_at = now(), retry_at = NULL, updated_at = now(),
           compare_at = CASE WHEN $1 = 'compare' THEN now() ELSE s.compare_at END
-        WHERE s.resource_mapping_id IN (
-          SELECT t.resource_mapping_id FROM bridge_room_state t
-          JOIN bridge_resource_mappings r ON r.id = t.resource_mapping_id AND r.active = 1
-          WHERE (r.sync_direction <> 'booking_to_outlook' OR $1 = 'compare') AND ($2::integer IS NULL OR r.resource_id = $2)
-          ORDER BY 1 FOR UPDATE OF t)
+        WHERE s.resource_mapping_id IN (${lockRooms(`(r.sync_direction <> 'booking_to_outlook' OR $1 = 'compare')
+          AND ($2::integer IS NULL OR r.resource_id = $2)`)})
         RETURNING s.resource_mapping_id AS id, now() AS at`,
-      values: [what, resourceId],
+      values: [kind, resourceId],
     });
-    if (asked.length === 0) return [];
-    const ids = asked.map((row) => row.id);
+    const since = requested[0]?.at;
+    if (since === undefined) return [];
+    const ids = requested.map((row) => row.id);
     await manual.wake();
-    await until(call, () => stillPolling(ids, asked[0]!.at, call));
-    return await read(ids, asked[0]!.at, call);
+    await until(call, () => stillPolling(ids, since, call));
+    return await read(ids, since, call);
   }
 
   async function stillPolling(ids: readonly number[], since: Date, call: Call): Promise<boolean> {
@@ -73,7 +69,7 @@ export function createPolling(db: Database, manual: Pick<Manual, 'begin' | 'wake
         SELECT EXISTS (
           SELECT FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id AND r.active = 1
           WHERE s.resource_mapping_id = ANY ($1)
-            AND greatest(s.retry_at, s.throttled_until, '-infinity') <= clock_timestamp() + $3 * interval '1 millisecond'
+            AND ${isReadyWithin('$3')}
             AND (s.pulled_at IS NULL OR s.pulled_at < $2 OR s.compare_at IS NOT NULL OR s.baselined_at IS NULL
               OR EXISTS (SELECT FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.outlook_news IS NOT NULL
                          AND m.due_at <= clock_timestamp() + $3 * interval '1 millisecond'))) AS open`,
@@ -104,7 +100,7 @@ export function createPolling(db: Database, manual: Pick<Manual, 'begin' | 'wake
     return rows;
   }
 
-  /** How each calendar is polled, the one that was polled last first. */
+  /** The polls of each calendar, the last one first. */
   async function state(): Promise<PollState[]> {
     const { rows } = await db.query<PollState>({
       name: 'poll_state',

@@ -1,9 +1,8 @@
 /**
- * What people and scripts ask for, as queries: which items, make them due, and are they done. Rooms are always locked
- * before mappings and in the order of their ids, as a reconcile does it, and mappings of several rooms only under the
- * fold lock, so that nobody waits for us in a circle.
+ * The queries of manual requests: choose items, make them due, and read whether they are settled. Deadlocks are avoided by order: rooms
+ * are locked before mappings and by ascending id, as in a reconcile, and mappings of several rooms only under the fold lock.
  */
-import type { Queryable } from '../../database.ts';
+import { inTransaction, type Database, type Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { msLeft, type Call } from './call.ts';
 import type { Window } from '../store/work-list.ts';
@@ -11,17 +10,41 @@ import type { Chosen } from './outcomes.ts';
 import { locks } from '../../locks.ts';
 
 /**
- * See database/functions/30_fold.sql. Its holder is alone: no fold and no settlement is
- * under way, so our tables are complete. All rooms wait for it, so from then on it waits half a second for a row at most (55P03).
+ * Runs `work` in a transaction with the fold lock (database/functions/30_fold.sql): no fold and no settlement is in progress, so our
+ * tables are complete. All rooms wait for it, so its statements wait for a row for half a second at most (55P03).
  */
-export const lockFold = `SELECT pg_advisory_xact_lock(${locks.fold}), set_config('lock_timeout', '500ms', true)`;
+export const underFoldLock = <T>(db: Database, work: (client: Queryable) => Promise<T>): Promise<T> =>
+  inTransaction(db, async (client) => {
+    await client.query(
+      `SELECT pg_advisory_xact_lock(${locks.fold}), set_config('lock_timeout', '500ms', true)`,
+    );
+    return await work(client);
+  });
+
+/** The ids of active rooms `r` with the state `t`, locked in ascending order. */
+export const lockRooms = (condition: string) => `
+  SELECT t.resource_mapping_id FROM bridge_room_state t
+  JOIN bridge_resource_mappings r ON r.id = t.resource_mapping_id AND r.active = 1
+  WHERE ${condition} ORDER BY 1 FOR UPDATE OF t`;
+
+/** The room of the mappings in $1. */
+export const ofMappings =
+  'r.resource_id IN (SELECT m.resource_id FROM bridge_mappings m WHERE m.id = ANY ($1))';
+
+/** Makes room `s` due for requested work: its back-off ends, a Retry-After of Graph does not. */
+const roomRequested = `push_due_at = least(s.push_due_at, now()), push_lane = 0, asked_at = now(), retry_at = NULL,
+  updated_at = now()`;
+
+/** Room `s` can be worked on before the parameter `ms` has passed. */
+export const isReadyWithin = (ms: string) =>
+  `greatest(s.retry_at, s.throttled_until, '-infinity') <= clock_timestamp() + ${ms} * interval '1 millisecond'`;
 
 export interface PendingChoice {
   readonly limit: number;
   readonly resourceId: number | null;
 }
 
-/** What is pending or failed, and what was made or done since the call arrived. The caller holds the fold lock. */
+/** Pending and failed items, and those created or settled since the call began. Requires the fold lock. */
 export async function choosePending(db: Queryable, choice: PendingChoice, call: Call): Promise<Chosen[]> {
   const { rows } = await db.query<Chosen>({
     name: 'choose_pending',
@@ -43,26 +66,18 @@ export async function choosePending(db: Queryable, choice: PendingChoice, call: 
   return rows;
 }
 
-/** The active rooms of the mappings in $1, locked in one order. */
-export const roomsOfMappings = `
-        SELECT t.resource_mapping_id FROM bridge_room_state t
-        JOIN bridge_resource_mappings r ON r.id = t.resource_mapping_id AND r.active = 1
-        WHERE r.resource_id IN (SELECT m.resource_id FROM bridge_mappings m WHERE m.id = ANY ($1))
-        ORDER BY 1 FOR UPDATE OF t`;
-
-/** Makes chosen mappings due at once, back-off or not, and their rooms with them. The caller holds the fold lock. */
+/** Makes the chosen mappings and their rooms due at once, whatever their back-off. Requires the fold lock. */
 export async function makeDue(db: Queryable, chosen: readonly Chosen[]): Promise<void> {
   const ids = chosen.map((one) => one.mappingId);
   if (ids.length === 0) return;
   await db.query({
     name: 'ask_rooms_of',
     text: `
-      UPDATE bridge_room_state s SET push_due_at = least(s.push_due_at, now()), push_lane = 0, asked_at = now(),
-        retry_at = NULL, updated_at = now()
-      WHERE s.resource_mapping_id IN (${roomsOfMappings})`,
+      UPDATE bridge_room_state s SET ${roomRequested}
+      WHERE s.resource_mapping_id IN (${lockRooms(ofMappings)})`,
     values: [ids],
   });
-  // the revision is raised, so the trigger for rows that a person set to pending by hand stays out of it
+  // with a new revision the trigger for rows changed by hand does nothing
   await db.query({
     name: 'make_due',
     text: `
@@ -75,10 +90,10 @@ export async function makeDue(db: Queryable, chosen: readonly Chosen[]): Promise
 }
 
 /**
- * Asks for rooms by hand: they are due at once and their back-off is cut short, but never a Retry-After of Graph.
- * 'all': compare them with both sides again; 'unknown': those never compared; 'due': only what is due. Returns their ids.
+ * Makes rooms due at once. 'all': they are compared with both sides again; 'unknown': only those never compared; 'due': only their due
+ * items. Returns their ids.
  */
-export async function askRooms(
+export async function requestRooms(
   db: Queryable,
   which: 'all' | 'unknown' | 'due',
   resourceId: number | null,
@@ -86,23 +101,18 @@ export async function askRooms(
   const { rows } = await db.query<{ id: number }>({
     name: 'ask_rooms',
     text: `
-      UPDATE bridge_room_state s SET push_due_at = least(s.push_due_at, now()), push_lane = 0, asked_at = now(),
-        retry_at = NULL, updated_at = now(),
+      UPDATE bridge_room_state s SET ${roomRequested},
         reconciled_at = CASE WHEN $1 = 'all' THEN NULL ELSE s.reconciled_at END,
         baselined_at = CASE WHEN $1 = 'all' THEN NULL ELSE s.baselined_at END
-      WHERE s.resource_mapping_id IN (
-        SELECT t.resource_mapping_id FROM bridge_room_state t
-        JOIN bridge_resource_mappings r ON r.id = t.resource_mapping_id AND r.active = 1
-        WHERE ($2::integer IS NULL OR r.resource_id = $2)
-          AND ($1 <> 'unknown' OR t.reconciled_at IS NULL AND t.baselined_at IS NULL)
-        ORDER BY 1 FOR UPDATE OF t)
+      WHERE s.resource_mapping_id IN (${lockRooms(`($2::integer IS NULL OR r.resource_id = $2)
+        AND ($1 <> 'unknown' OR t.reconciled_at IS NULL AND t.baselined_at IS NULL)`)})
       RETURNING s.resource_mapping_id AS id`,
     values: [which, resourceId],
   });
   return rows.map((row) => row.id);
 }
 
-/** Notes a reservation in the outbox, as a trigger would. */
+/** Adds a reservation to the outbox, as a trigger would. */
 export async function noteChange(db: Queryable, type: string, id: Id): Promise<void> {
   await db.query({
     name: 'note_change',
@@ -112,8 +122,8 @@ export async function noteChange(db: Queryable, type: string, id: Id): Promise<v
 }
 
 /**
- * Whether any of these mappings is still to be settled, and can be before the deadline. A room that was given back
- * between our asking and its holder's last reading is asked for again: with AUTO_SYNC=off nobody else would.
+ * Whether any of these mappings can still be settled before the deadline. A room that was released between the request and its last
+ * read is requested again: with AUTO_SYNC=off nothing else would take it.
  */
 export async function stillOpen(db: Queryable, ids: readonly number[], call: Call): Promise<boolean> {
   const { rows } = await db.query<{ open: boolean }>({
@@ -124,7 +134,7 @@ export async function stillOpen(db: Queryable, ids: readonly number[], call: Cal
         JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
         JOIN bridge_room_state s ON s.resource_mapping_id = r.id
         WHERE m.id = ANY ($1) AND m.due_at <= clock_timestamp() + $3 * interval '1 millisecond'
-          AND greatest(s.retry_at, s.throttled_until, '-infinity') <= clock_timestamp() + $3 * interval '1 millisecond'
+          AND ${isReadyWithin('$3')}
           AND NOT EXISTS (SELECT FROM bridge_log l WHERE l.mapping_id = m.id AND l.id > $2
                           AND l.action IN ('created', 'updated', 'deleted', 'shadowed'))
       ), again AS (
@@ -139,7 +149,7 @@ export async function stillOpen(db: Queryable, ids: readonly number[], call: Cal
   return rows[0]!.open;
 }
 
-/** Whether any of these rooms still waits to be compared with one of the sides, and can be before the deadline. */
+/** Whether any of these rooms can still be compared with one of the sides before the deadline. */
 export async function stillUncompared(db: Queryable, rooms: readonly number[], call: Call): Promise<boolean> {
   const { rows } = await db.query<{ open: boolean }>({
     name: 'still_uncompared',
@@ -147,13 +157,13 @@ export async function stillUncompared(db: Queryable, rooms: readonly number[], c
       SELECT EXISTS (
         SELECT FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
         WHERE s.resource_mapping_id = ANY ($1) AND (s.reconciled_at IS NULL OR s.baselined_at IS NULL) AND r.active = 1
-          AND greatest(s.retry_at, s.throttled_until, '-infinity') <= clock_timestamp() + $2 * interval '1 millisecond') AS open`,
+          AND ${isReadyWithin('$2')}) AS open`,
     values: [rooms, msLeft(call)],
   });
   return rows[0]!.open;
 }
 
-/** One reservation in one room: is either known, and what is there to sync. */
+/** One reservation in one room. */
 export interface KnownReservation {
   /** The room is in bridge_resource_mappings and active. */
   readonly mapped: boolean;
@@ -194,7 +204,7 @@ export async function readItem(
 
 export interface Populated {
   readonly rooms: number;
-  /** Rooms compared with the booking system; the others follow as soon as they can be worked on. */
+  /** Rooms compared with the booking system so far. */
   readonly reconciled: number;
   readonly created: number;
   readonly total: number;
@@ -225,11 +235,11 @@ export async function countPopulated(
 const cleanUpMost = 10_000;
 
 /**
- * Removes mappings whose reservation is gone from the booking system and that have no event in Outlook any more.
- * Never touches an event, a reservation, or a mapping whose event is there. Returns how many were removed.
+ * Removes mappings without a reservation in the booking system and without an event in Outlook. Changes no event, reservation or other
+ * mapping. Returns the number of removed mappings.
  */
 export async function cleanUpMappings(db: Queryable): Promise<number> {
-  // a cancelled mapping keeps the id of the event it had, which is gone unless a person keeps it
+  // a cancelled mapping keeps the id of its former event, which exists only if a person kept it
   const { rowCount } = await db.query({
     name: 'clean_up_mappings',
     text: `

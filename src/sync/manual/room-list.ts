@@ -1,8 +1,8 @@
-/** Which resource is which room mailbox, as people and scripts edit it. A trigger on the table tells the daemon. */
+/** The table of rooms (which resource is which mailbox), as people and scripts edit it. A trigger on it informs the daemon. */
 import { readAbilities } from '../../abilities.ts';
 import { sqlState, type Database } from '../../database.ts';
 import { Conflict } from '../../errors.ts';
-import { roomSettingNames, type RoomSettings } from '../../room-settings.ts';
+import { roomSettingColumns, roomSettingNames, type RoomSettings } from '../../room-settings.ts';
 import { failingAs } from '../store/failing.ts';
 
 export interface RoomMapping extends RoomSettings {
@@ -19,7 +19,6 @@ export interface RoomMapping extends RoomSettings {
   readonly updated_at: Date;
 }
 
-/** Those fields that are given. */
 export type Changed<T> = { readonly [Field in keyof T]?: T[Field] | undefined };
 
 export type RoomMappingFields = Pick<
@@ -52,7 +51,7 @@ export function createRoomList(db: Database) {
     return rows[0] ?? null;
   }
 
-  /** Adds a room. The same room again is left as it is (`added` is false). Throws Conflict when either is taken. */
+  /** Adds a room. The same room again changes nothing (`added` is false). Throws Conflict when resource or mailbox is taken. */
   async function add(wished: RoomMappingFields): Promise<{ mapping: RoomMapping; added: boolean }> {
     // as the table takes it
     const isOneWay = (await readAbilities(db)).known.has('one-way');
@@ -66,7 +65,7 @@ export function createRoomList(db: Database) {
     );
     if (there !== undefined) return { mapping: there, added: false };
     const { resource_id, outlook_item_id, outlook_item_name, active, sync_direction } = fields;
-    const { rows } = await unlessTaken(fields, () =>
+    const { rows } = await unlessMapped(fields, () =>
       db.query<RoomMapping>({
         name: 'add_room_mapping',
         text: `INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id, outlook_item_name, active, sync_direction,
@@ -85,11 +84,11 @@ export function createRoomList(db: Database) {
     return { mapping: rows[0]!, added: true };
   }
 
-  /** Changes what is given. Null: there is no such row. Throws Conflict when resource or mailbox is taken. */
+  /** Changes the given fields. Null: there is no such row. Throws Conflict when resource or mailbox is taken. */
   async function change(id: number, fields: Changed<RoomMappingFields>): Promise<RoomMapping | null> {
     const before = await find(id);
     if (before === null) return null;
-    const { rows } = await unlessTaken(
+    const { rows } = await unlessMapped(
       {
         resource_id: fields.resource_id ?? before.resource_id,
         outlook_item_id: fields.outlook_item_id ?? before.outlook_item_id,
@@ -120,7 +119,7 @@ export function createRoomList(db: Database) {
     return rows[0] ?? null;
   }
 
-  /** Ends a room; its events and reservations stay. Returns what was there. */
+  /** Removes a room; its events and reservations stay. Returns the removed row. */
   async function remove(id: number): Promise<RoomMapping | null> {
     const { rows } = await db.query<RoomMapping>({
       name: 'remove_room_mapping',
@@ -139,17 +138,78 @@ export function createRoomList(db: Database) {
   };
 }
 
-async function unlessTaken<T>(
+const unlessMapped = <T>(
   { resource_id, outlook_item_id }: Pick<RoomMappingFields, 'resource_id' | 'outlook_item_id'>,
-  work: () => Promise<T>,
-): Promise<T> {
+  change: () => Promise<T>,
+): Promise<T> =>
+  unlessTaken(
+    `Resource ${resource_id} or mailbox ${outlook_item_id} is mapped already.`,
+    'Each has one active room at most: change that row (PUT /resource-mapping/{id}), or set its active to 0.',
+    change,
+  );
+
+/**
+ * Switches a room off and on. Off: nothing is sent for it, its events and reservations stay, and changes are recorded. On: both sides
+ * are compared first (the trigger on the table sees to both).
+ */
+export function createRoomSwitch(db: Database) {
+  /** Switches the resource's active room off. Returns whether there was one. */
+  async function pause(resourceId: number): Promise<boolean> {
+    const { rowCount } = await db.query(
+      `UPDATE bridge_resource_mappings SET active = 0, updated_at = now() WHERE resource_id = $1 AND active = 1`,
+      [resourceId],
+    );
+    return rowCount === 1;
+  }
+
+  /**
+   * Switches the resource's newest room on, unless one is active. Returns whether it did. Throws Conflict when its mailbox serves
+   * another resource.
+   */
+  async function resume(resourceId: number): Promise<boolean> {
+    const { rowCount } = await unlessTaken(
+      `The mailbox of resource ${resourceId} serves another active room.`,
+      'Pause that room first: a mailbox belongs to one resource at a time.',
+      () =>
+        db.query(
+          `UPDATE bridge_resource_mappings SET active = 1, updated_at = now()
+           WHERE id = (SELECT max(id) FROM bridge_resource_mappings WHERE resource_id = $1)
+             AND NOT EXISTS (SELECT FROM bridge_resource_mappings WHERE resource_id = $1 AND active = 1)`,
+          [resourceId],
+        ),
+    );
+    return rowCount === 1;
+  }
+
+  /**
+   * Changes the given settings of the resource's room (null: the default of the environment). A trigger makes them take effect at
+   * once. Returns all of its settings; null: the resource has no room.
+   */
+  async function set(resourceId: number, settings: Changed<RoomSettings>): Promise<RoomSettings | null> {
+    const { rows } = await db.query<RoomSettings>(
+      `UPDATE bridge_resource_mappings r SET updated_at = now(), ${roomSettingNames
+        .map((name) => `${name} = CASE WHEN $2::jsonb ? '${name}' THEN $2 ->> '${name}' ELSE r.${name} END`)
+        .join(', ')}
+       WHERE r.id = (SELECT n.id FROM bridge_resource_mappings n WHERE n.resource_id = $1 ORDER BY n.active DESC, n.id DESC LIMIT 1)
+       RETURNING ${roomSettingColumns('r')}`,
+      [resourceId, JSON.stringify(settings)],
+    );
+    return rows[0] ?? null;
+  }
+
+  return {
+    set: failingAs('change the settings of a room', set),
+    pause: failingAs('pause a room', pause),
+    resume: failingAs('resume a room', resume),
+  };
+}
+
+/** Runs a change of the table. Throws Conflict when its resource or mailbox has another active room. */
+async function unlessTaken<T>(message: string, hint: string, change: () => Promise<T>): Promise<T> {
   try {
-    return await work();
+    return await change();
   } catch (error) {
     if (sqlState(error) !== duplicate) throw error;
-    throw new Conflict(`Resource ${resource_id} or mailbox ${outlook_item_id} is mapped already.`, {
-      hint: 'Each has one active room at most: change that row (PUT /resource-mapping/{id}), or set its active to 0.',
-      cause: error,
-    });
+    throw new Conflict(message, { hint, cause: error });
   }
 }

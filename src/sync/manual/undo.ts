@@ -1,22 +1,22 @@
 /**
- * What was done since a moment, taken back: cancelled reservations are active again and get an event anew, imported ones are
- * cancelled and their events stay. bridge_log says what was done, so its retention says how far back. The booking side is
- * written here, through the adapter and one reservation at a time; its rooms do the rest, as after any other booking write.
+ * Undoes changes since a moment: cancelled reservations become active again and get a new event, imported ones are cancelled and their
+ * events stay. The changes are read from bridge_log, whose retention limits how far back. Only the booking system is written here,
+ * through the adapter and one reservation at a time; the sync does the rest, as after any booking change.
  */
 import { adapterError } from '../../adapter-error.ts';
-import { inTransaction, sqlState, type Database, type Queryable } from '../../database.ts';
+import { sqlState, type Database, type Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { failingAs } from '../store/failing.ts';
 import { itemsIn, itemsOf, unreadableText } from '../store/readable-items.ts';
-import { lockFold, noteChange } from './requests.ts';
+import { noteChange, underFoldLock } from './requests.ts';
 
-/** `undone`: what an undo did, so that it can be taken back itself. */
+/** `undone`: an undo, which can be undone, too. */
 export const undoable = ['cancelled', 'deleted', 'imported', 'undone'] as const;
 type Undoable = (typeof undoable)[number];
 
 export interface UndoChoice {
   readonly since: Date;
-  /** What was done later is left alone; null: nothing is too late. */
+  /** Later changes are not undone; null: there is no limit. */
   readonly until?: Date | null;
   readonly resourceId: number | null;
   readonly what: readonly Undoable[];
@@ -29,19 +29,18 @@ export interface UndoItem {
   readonly title: string | null;
   readonly starts_at: Date | null;
   readonly what: Undoable;
-  /** When it was done. */
   readonly done_at: Date;
-  /** `re-enable`: the reservation, and its event is made anew; `cancel`: with its event; `take-back`: the event stays. */
+  /** `re-enable`: the reservation, with a new event; `cancel`: with its event; `take-back`: the event stays. */
   readonly step: 're-enable' | 'cancel' | 'take-back';
-  /** Of an undo: what that did. */
+  /** Of an undo: its step. */
   readonly undid: string | null;
-  /** Why it is not undone; null: it is. */
+  /** The reason why it is not undone; null: it is. */
   readonly refused: string | null;
 }
 
 export const undoMost = 1_000;
 
-/** An instant as a person or a script writes it: a day (UTC), or a time with its offset. Null: it is none. */
+/** Parses a day (UTC) or a time with its offset. Null: it is neither. */
 export function readMoment(text: string): Date | null {
   const [, day] = /^(\d{4}-\d\d-\d\d)(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d))?$/.exec(text) ?? [];
   const at = new Date(text);
@@ -50,16 +49,16 @@ export function readMoment(text: string): Date | null {
   return new Date(day).toISOString().startsWith(day) ? at : null;
 }
 
-/** Why an item of an undo is left: it is undone when it is asked for again. */
+/** The reason of an item that another undo will undo. */
 export const noTimeLeft = 'there was no time left for it: undo again';
 
 export type Undo = ReturnType<typeof createUndo>;
 
-/** `waitMs`: an undo begins nothing more after that. */
+/** `waitMs`: an undo begins no further item after that. */
 export function createUndo(db: Database, { waitMs = 20_000 }: { readonly waitMs?: number } = {}) {
   /**
-   * The moment up to which an undo is planned, on the clock that dates the log: `until`, or now where that is sooner or null.
-   * In whole milliseconds, as it goes out and comes back; whatever was logged before the call is before it.
+   * The end of the undone time, by the clock of the log: `until`, or now if that is earlier or `until` is null. In whole
+   * milliseconds, because clients return it; everything logged before the call is before it.
    */
   async function asOf(until: Date | null): Promise<Date> {
     const { rows } = await db.query<{ at: Date }>(
@@ -69,10 +68,10 @@ export function createUndo(db: Database, { waitMs = 20_000 }: { readonly waitMs?
     return rows[0]!.at;
   }
 
-  /** What an undo would do, the newest first, `undoMost` at most. Writes nothing. */
+  /** The items of an undo, the newest first, `undoMost` at most. Writes nothing. */
   const plan = (choice: UndoChoice): Promise<UndoItem[]> => readItems(db, choice, null);
 
-  /** Undoes each item of the plan that is not refused, as far as there is time. Returns all, with what was refused meanwhile. */
+  /** Undoes the items of the plan that are not refused, until the time is over. Returns all items. */
   async function apply(choice: UndoChoice, who: string): Promise<UndoItem[]> {
     const late = performance.now() + waitMs;
     const items: UndoItem[] = [];
@@ -86,8 +85,7 @@ export function createUndo(db: Database, { waitMs = 20_000 }: { readonly waitMs?
 
   async function undoOne(choice: UndoChoice, planned: UndoItem, who: string): Promise<UndoItem> {
     try {
-      return await inTransaction(db, async (client) => {
-        await client.query(lockFold);
+      return await underFoldLock(db, async (client) => {
         const [item] = await readItems(client, choice, planned);
         if (item?.step !== planned.step) return { ...planned, refused: 'it changed meanwhile' };
         if (item.refused === null) await carryOut(client, item, who);
@@ -110,12 +108,12 @@ export function createUndo(db: Database, { waitMs = 20_000 }: { readonly waitMs?
 }
 
 const takenBack = 'Taken back through the bridge';
-/** What the cancellations of ours add to a description. */
+/** The notes that our cancellations add to a description. */
 const notes = ['Cancelled from Outlook', 'Cancelled through the bridge', takenBack];
 
 async function carryOut(client: Queryable, item: UndoItem, who: string): Promise<void> {
   const { reservation_type: type, reservation_id: id, step } = item;
-  // before the cancellation is seen: its event is kept, and never touched again
+  // before the cancellation is folded: the event is kept and not changed again
   if (step === 'take-back')
     await client.query(
       `UPDATE bridge_mappings SET sync_status = 'cancelled', due_at = NULL, present = false, revision = revision + 1,
