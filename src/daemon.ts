@@ -1,7 +1,6 @@
 /**
- * Composition root: the daemon as an operator runs it, put together from every part, and owner of everything it opens. Its
- * HTTP surface answers also while the database is away. Pieces that stand for themselves are in `daemon/`: `core.ts` is
- * what works on the rooms.
+ * Composition root: builds the daemon and its HTTP server from all parts, and owns everything it opens. The server answers also while
+ * the database is unavailable. `daemon/` has its larger parts; `core.ts` works on the rooms.
  */
 import { readCapture } from './booking/capture.ts';
 import { createTriggerTrial } from './booking/trigger-trial.ts';
@@ -12,12 +11,13 @@ import { openAlerts } from './daemon/alerting.ts';
 import type { Daemon } from './daemon/core.ts';
 import { keepRunning } from './daemon/keep-running.ts';
 import { createPlanReport, openPlanner } from './daemon/planning.ts';
-import { openPool } from './database.ts';
-import { Retryable, messageOf } from './errors.ts';
-import type { Fact } from './facts.ts';
+import { openPool, type Database } from './database.ts';
+import { Retryable, messageOf, type Permanent } from './errors.ts';
+import type { Fact, Tell } from './facts.ts';
 import { createApp } from './http/app.ts';
 import { serveApp } from './http/serve.ts';
 import type { Logger } from './log.ts';
+import type { Alerts } from './ops/alerts.ts';
 import { createHealth } from './ops/health.ts';
 import { createMetrics } from './ops/metrics.ts';
 import { forgetLog } from './ops/retention.ts';
@@ -49,13 +49,13 @@ import { createStart } from './sync/worker/start-mode.ts';
 import { createSubscriptionRequests } from './sync/webhooks/subscription-requests.ts';
 
 export interface Service extends AsyncDisposable {
-  /** Where the HTTP surface listens. */
+  /** The address of the HTTP server. */
   readonly url: string;
   /** Calls `watcher` for every fact until the returned function is called. */
   watch(watcher: (fact: Fact) => void): () => void;
   /**
-   * Works until `signal` aborts. What keeps it from working is told, shown by /ready, and tried again; only settings
-   * that are not those the database was set up with reject, as Invalid: every booking would be read an hour off.
+   * Works until `signal` aborts. Failures are reported, shown by /ready, and repeated. Throws only Invalid, for settings that differ
+   * from those of the database, with which every booking could be an hour off.
    */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -63,18 +63,18 @@ export interface Service extends AsyncDisposable {
 export interface ServiceOptions {
   readonly config: Config;
   readonly log: Logger;
-  /** Brings the tables up to date before the work begins; returns how booking writes wake us. Permanent: it may not. */
+  /** Migrates the tables; returns how booking writes wake us. Throws Permanent without the right to. */
   readonly prepare: (signal: AbortSignal) => Promise<Config['wake']>;
 }
 
-/** Opens the HTTP surface. Throws Permanent when its address is taken. */
+/** Opens the HTTP server. Throws Permanent when its address is in use. */
 export async function openService({ config, log, prepare }: ServiceOptions): Promise<Service> {
   await using opened = new AsyncDisposableStack();
   const db = openPool(config.database, 'bridge http', 6);
   opened.defer(() => db.end());
-  // what Outlook tells us is written down although every other connection is busy
-  const heard = openPool(config.database, 'bridge webhook', 2, 2_500);
-  opened.defer(() => heard.end());
+  // notifications are stored although all other connections are busy
+  const receiverDb = openPool(config.database, 'bridge webhook', 2, 2_500);
+  opened.defer(() => receiverDb.end());
   const health = createHealth();
   const reports = createReports(db);
   const metrics = createMetrics({ health: health.state, queue: reports.queue });
@@ -102,34 +102,19 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
     onBuilt: (signal) => {
       if (writing) return;
       void reportPlan(signal).catch((error: unknown) => {
-        // what keeps it from being read is told by what needs it; the next report is by the clock
+        // the failing part reports the cause; the schedule repeats the report
         if (!signal.aborted) log.warn({ error: messageOf(error) }, 'the plan could not be read');
       });
     },
   });
-  /** The daemon behind the surface. Throws Retryable while there is none. */
+  /** The running daemon. Throws Retryable while there is none. */
   function started(): Daemon {
     const daemon = work.daemon();
     if (daemon === null) throw new Retryable('the daemon is not started', { reach: 'side' });
     return daemon;
   }
   const trial = createTriggerTrial(db);
-  async function captureNow() {
-    const read = await readCapture(db);
-    const capture = {
-      ...read,
-      // a column that is gone is known without a trial
-      missing: [...read.missing, ...(read.missing.length === 0 ? trial.failures() : [])],
-    };
-    const refused = work.refused();
-    // beside a newer version we work with its functions
-    if (refused === null || refused instanceof NewerDatabase) return capture;
-    const missing = [...capture.missing];
-    if (!(await hasOurFunctions(db))) missing.push('the functions in the database are of another version');
-    // what our role may not mend, a DBA can
-    return missing.length > 0 ? { ...capture, missing, repair: refused.hint ?? null } : capture;
-  }
-
+  const captureNow = () => readCaptureState(db, trial, work.refused());
   const planner = openPlanner(config, () => started().outlook, opened);
   const reportPlan = createPlanReport({ planner, start, tell, stopping: stopping.signal });
   const alerts = openAlerts(config, tell, captureNow, () => writing, opened);
@@ -178,7 +163,7 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
       roomLists: (signal) => started().directory.roomLists(signal),
     },
     metrics,
-    notifications: createNotifications({ db: heard, tell }),
+    notifications: createNotifications({ db: receiverDb, tell }),
     subscriptions: createSubscriptionRequests({ db }),
     webhookBaseUrl: config.webhookBaseUrl,
     start,
@@ -187,25 +172,7 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
   });
   const served = opened.use(await serveApp(app, config.http));
 
-  /** What runs by the clock beside the daemon's own. */
-  const jobs: readonly Job[] = [
-    ...(config.startMode === 'sync'
-      ? []
-      : [{ name: 'plan', cron: config.schedules.sweep, run: reportPlan } satisfies Job]),
-    { name: 'alerts', cron: '*/30 * * * * *', run: async () => void (await alerts.check()) },
-    { name: 'old-alerts', cron: '43 3 * * *', run: async () => void (await alerts.store.deleteOld(30)) },
-    {
-      name: 'log-retention',
-      cron: '17 3 * * *',
-      run: async (signal) => void (await forgetLog(db, config.logRetentionDays, signal)),
-    },
-    {
-      name: 'report',
-      cron: config.schedules.report,
-      run: async () => tell({ fact: 'report', report: { ...(await createDaily(db).read()) } }),
-    },
-  ];
-
+  const jobs = serviceJobs({ config, db, alerts, reportPlan, tell });
   const owned = opened.move();
   return {
     url: served.url,
@@ -216,4 +183,53 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** The state of the triggers, including the failures of a trial and of the migration. */
+async function readCaptureState(
+  db: Database,
+  trial: ReturnType<typeof createTriggerTrial>,
+  refused: Permanent | null,
+) {
+  const read = await readCapture(db);
+  // the trial adds nothing to what is known to be missing
+  const missing = [...read.missing, ...(read.missing.length === 0 ? trial.failures() : [])];
+  // beside a newer daemon its functions are in use
+  if (refused === null || refused instanceof NewerDatabase) return { ...read, missing };
+  if (!(await hasOurFunctions(db))) missing.push('the functions in the database are of another version');
+  // a repair that our role has no right to is for the DBA
+  return missing.length > 0 ? { ...read, missing, repair: refused.hint ?? null } : { ...read, missing };
+}
+
+/** Scheduled jobs beside the daemon's own. */
+function serviceJobs({
+  config,
+  db,
+  alerts,
+  reportPlan,
+  tell,
+}: {
+  readonly config: Config;
+  readonly db: Database;
+  readonly alerts: Pick<Alerts, 'check' | 'store'>;
+  readonly reportPlan: Job['run'];
+  readonly tell: Tell;
+}): readonly Job[] {
+  const { schedules, startMode, logRetentionDays } = config;
+  const plan: Job = { name: 'plan', cron: schedules.sweep, run: reportPlan };
+  return [
+    ...(startMode === 'sync' ? [] : [plan]),
+    { name: 'alerts', cron: '*/30 * * * * *', run: async () => void (await alerts.check()) },
+    { name: 'old-alerts', cron: '43 3 * * *', run: async () => void (await alerts.store.deleteOld(30)) },
+    {
+      name: 'log-retention',
+      cron: '17 3 * * *',
+      run: async (signal) => void (await forgetLog(db, logRetentionDays, signal)),
+    },
+    {
+      name: 'report',
+      cron: schedules.report,
+      run: async () => tell({ fact: 'report', report: { ...(await createDaily(db).read()) } }),
+    },
+  ];
 }

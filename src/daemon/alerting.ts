@@ -1,4 +1,4 @@
-/** Alerts, with connections of their own, so that they wait for nobody. */
+/** Alerts, with connections of their own, so that they do not wait for others. */
 import { randomUUID } from 'node:crypto';
 import type { Config } from '../config.ts';
 import { openPool } from '../database.ts';
@@ -9,7 +9,7 @@ import { credentialEnds } from '../outlook/credential.ts';
 import { createDispatcher } from '../outlook/http.ts';
 import { answerMs } from './lease-session.ts';
 
-/** `capture`: which triggers are there; `writing`: anything may be written by now; `opened` closes it all. */
+/** `capture`: reads the triggers; `writing`: whether anything may be written; `opened` closes the connections. */
 export function openAlerts(
   config: Config,
   tell: Tell,

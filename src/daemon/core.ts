@@ -1,6 +1,6 @@
 /**
- * What works on the rooms: the listener, the loop, the heartbeat, the chores and the keeper of webhooks, on connections of
- * their own. It has no surface; `daemon.ts` puts one around it.
+ * The daemon without its HTTP server (`daemon.ts` adds it): the listener, the work loop, the heartbeat, the scheduled jobs and the
+ * keeper of subscriptions, on connections of their own.
  */
 import { randomUUID } from 'node:crypto';
 import { readCapture } from '../booking/capture.ts';
@@ -22,14 +22,15 @@ import { withKeys } from '../sync/with-keys.ts';
 import { createStart, type Hold } from '../sync/worker/start-mode.ts';
 import { createKeeper } from '../sync/webhooks/keeper.ts';
 import { watchMissedCaptures } from '../sync/worker/missed.ts';
-import { catchUpRooms, compareRooms, mendRooms, sweepRooms } from '../sync/worker/sweep.ts';
+import { catchUpRooms, requestFullScans, mendRooms, sweepRooms } from '../sync/worker/sweep.ts';
 import { foldAgain } from '../sync/store/work-list.ts';
 import { createSync } from '../sync/sync.ts';
 import { createWork, type Rhythm } from '../sync/worker/loop.ts';
 import { answerMs, openLease } from './lease-session.ts';
 
 const captureEveryMs = 30_000;
-/** The missing-event check reads every calendar as a whole: not all of them at once. */
+const keepEveryMs = 1_000;
+/** The missing-event check lists every calendar: the full scans are spread over this time. */
 const spreadMs = 600_000;
 
 export interface Daemon extends AsyncDisposable {
@@ -38,18 +39,18 @@ export interface Daemon extends AsyncDisposable {
   readonly db: Database;
   readonly outlook: OutlookSide;
   readonly directory: Directory;
-  /** Looks at once for something to do. */
+  /** Wakes the work loop. */
   ring(): void;
   hearing(): Hearing;
   working(): readonly { readonly resourceId: number; readonly name: string }[];
   peers(): number;
-  /** Works until `signal` aborts; then ends what is under way, gives its rooms back and resolves. Never rejects. */
+  /** Works until `signal` aborts; then completes the current rounds, releases its rooms and resolves. Never rejects. */
   run(signal: AbortSignal): Promise<void>;
 }
 
 /**
- * Opens the daemon's connections and reads who it is. Throws when the database does not answer, has no bridge in it
- * (run `migrate`), or was set up with another zone or adapter. `further` chores run by the clock beside its own.
+ * Opens the daemon's connections and reads its installation. Throws when the database does not answer, has no bridge in it (run
+ * `migrate`), or was set up with another time zone or adapter. `further`: scheduled jobs beside its own.
  */
 export async function createDaemon(
   config: Config,
@@ -66,11 +67,9 @@ export async function createDaemon(
   await mendRooms(db);
   await catchUpRooms(db);
 
-  const start = createStart({ db, mode: config.startMode });
-  let begun = await start.read();
-  const tellHold = ({ reason, why, hint }: Hold) => tell({ fact: 'start-held', reason, error: why, hint });
-  if (begun.hold !== null) tellHold(begun.hold);
   const wake = new Wake();
+  const ring = () => wake.ring();
+  const start = await watchStart(db, config.startMode, tell, ring);
   let peers = 0;
   let hearing: Hearing = { heard: false, since: new Date(), reason: 'not connected yet' };
   const adaptive = createAdaptiveNotify({
@@ -78,7 +77,6 @@ export async function createDaemon(
     peers: () => peers,
     heard: () => hearing.heard,
   });
-  const rhythm = createRhythm(wake, adaptive);
 
   const isKeyed = await hasKeys(db);
   const outlook = opened.use(
@@ -102,7 +100,7 @@ export async function createDaemon(
     db,
     outlook: side,
     tell,
-    installationId: () => begun.installation,
+    installationId: () => start.state().installation,
     window: config.window,
     pollMs: config.pollSeconds * 1_000,
     ...(config.webhookBaseUrl === null ? {} : { unsubscribedMs: Math.min(config.pollSeconds, 60) * 1_000 }),
@@ -117,55 +115,36 @@ export async function createDaemon(
     needAdapter,
     drain,
     leaseOpened: doubt,
-    rhythm,
+    rhythm: createRhythm(wake, adaptive),
     window: config.window,
-    writes: () => begun.writes,
+    writes: () => start.state().writes,
     autoSync: config.autoSync,
     peers: () => peers,
     ringPeers: () =>
       void ringAll(db).catch((error: Error) => tell({ fact: 'bug', error, where: 'ringing the others' })),
     tell,
   });
+  const missedCaptures = watchMissedCaptures(db, ring);
 
-  /** What runs by the clock, once across all daemons. */
-  const jobs: readonly Job[] = [
-    {
-      name: 'sweep',
-      cron: config.schedules.sweep,
-      run: async () => {
-        await sweepRooms(db);
-        wake.ring();
-      },
-    },
-    {
-      name: 'missing',
-      cron: config.schedules.missing,
-      run: async () => {
-        await compareRooms(db, spreadMs);
-      },
-    },
-  ];
-
-  /** A person may have confirmed the plan, to whichever daemon; and whichever may have found that we were set back. */
-  async function begin(): Promise<void> {
-    const before = begun;
-    begun = await start.read();
-    if (begun.hold !== null && begun.hold.why !== before.hold?.why) tellHold(begun.hold);
-    if (before.writes || !begun.writes) return;
-    tell({ fact: 'plan-confirmed', at: (begun.confirmedAt ?? new Date()).toISOString() });
-    wake.ring();
+  async function heartbeat(): Promise<void> {
+    const pids = [work.leasePid()].filter((pid) => pid !== null);
+    peers = await beat(db, replica, pids);
+    await start.check();
+    if (await foldAgain(db, config.window)) ring();
+    const missed = await missedCaptures.check();
+    if (missed > 0) tell({ fact: 'capture-missed', times: missed });
   }
 
   async function run(signal: AbortSignal): Promise<void> {
     await using running = new AsyncDisposableStack();
-    running.defer(() => leave(db, replica).catch(() => undefined)); // without a database there is nobody to leave
+    running.defer(() => leave(db, replica).catch(() => undefined)); // without a database no daemon waits for us
     running.use(
       openListener({
         config: config.database,
         name: `${name} listens`,
         onRing: () => {
           adaptive.notified();
-          wake.ring();
+          ring();
         },
         onState: (state) => {
           hearing = state;
@@ -173,42 +152,17 @@ export async function createDaemon(
         },
       }),
     );
-    let missing: readonly string[] = [];
-    const missedCaptures = watchMissedCaptures(db, () => wake.ring());
+    running.use(every(captureEveryMs, tell, 'the check of the triggers', createCaptureCheck(db, tell, ring)));
+    running.use(every(beatEveryMs, tell, 'the heartbeat', heartbeat));
+    const jobs = [...roomJobs(config, db, ring), ...further];
+    running.use(runSchedules({ db, timezone: config.timezone, replica, jobs, tell }));
     running.use(
-      every(captureEveryMs, tell, 'the check of the triggers', async () => {
-        if ((await mendRooms(db)) > 0) wake.ring();
-        const capture = await readCapture(db);
-        const triggers = capture.missing;
-        if (triggers.length > 0 && triggers.join() !== missing.join())
-          tell({ fact: 'capture-broken', triggers });
-        // one is back: what was booked without it is found by a comparison
-        if (missing.some((trigger) => !triggers.includes(trigger))) {
-          await sweepRooms(db);
-          wake.ring();
-        }
-        missing = triggers;
-      }),
-    );
-    running.use(
-      every(beatEveryMs, tell, 'the heartbeat', async () => {
-        const pids = [work.leasePid()].filter((pid) => pid !== null);
-        peers = await beat(db, replica, pids);
-        if (begun.mode !== 'shadow') await begin();
-        if (await foldAgain(db, config.window)) wake.ring();
-        const missed = await missedCaptures.check();
-        if (missed > 0) tell({ fact: 'capture-missed', times: missed });
-      }),
-    );
-    running.use(runSchedules({ db, timezone: config.timezone, replica, jobs: [...jobs, ...further], tell }));
-    running.use(
-      every(1_000, tell, 'the subscriptions', async () => {
-        if (begun.writes) await keeper.keepAll(signal);
+      every(keepEveryMs, tell, 'the subscriptions', async () => {
+        if (start.state().writes) await keeper.keepAll(signal);
       }),
     );
     tell({ fact: 'started', replica, rooms: installation.rooms });
-    if (config.startMode === 'plan' && begun.confirmedAt !== null)
-      tell({ fact: 'plan-confirmed', at: begun.confirmedAt.toISOString() });
+    start.tellConfirmed();
     await work.run(signal);
     tell({ fact: 'stopped' });
   }
@@ -220,7 +174,7 @@ export async function createDaemon(
     outlook: side,
     directory: outlook,
     run,
-    ring: () => wake.ring(),
+    ring,
     hearing: () => hearing,
     working: () => work.working(),
     peers: () => peers,
@@ -228,7 +182,67 @@ export async function createDaemon(
   };
 }
 
-/** The loop is woken by notifications and sleeps as adaptive NOTIFY lets it. */
+/** The jobs for all rooms, run once across all daemons. */
+function roomJobs({ schedules }: Config, db: Database, ring: () => void): Job[] {
+  return [
+    {
+      name: 'sweep',
+      cron: schedules.sweep,
+      run: async () => {
+        await sweepRooms(db);
+        ring();
+      },
+    },
+    {
+      name: 'missing',
+      cron: schedules.missing,
+      run: async () => void (await requestFullScans(db, spreadMs)),
+    },
+  ];
+}
+
+/** The start state. A person may confirm the plan with any daemon, and any daemon may find that the database was set back. */
+async function watchStart(db: Database, mode: Config['startMode'], tell: Tell, ring: () => void) {
+  const start = createStart({ db, mode });
+  let state = await start.read();
+  const tellHold = ({ reason, why, hint }: Hold) => tell({ fact: 'start-held', reason, error: why, hint });
+  if (state.hold !== null) tellHold(state.hold);
+  return {
+    state: () => state,
+    async check(): Promise<void> {
+      if (state.mode === 'shadow') return;
+      const before = state;
+      state = await start.read();
+      if (state.hold !== null && state.hold.why !== before.hold?.why) tellHold(state.hold);
+      if (before.writes || !state.writes) return;
+      tell({ fact: 'plan-confirmed', at: (state.confirmedAt ?? new Date()).toISOString() });
+      ring();
+    },
+    /** Reports a confirmation from before the start. */
+    tellConfirmed(): void {
+      if (mode === 'plan' && state.confirmedAt !== null)
+        tell({ fact: 'plan-confirmed', at: state.confirmedAt.toISOString() });
+    },
+  };
+}
+
+/** Returns a check of the triggers and of the rooms' state. */
+function createCaptureCheck(db: Database, tell: Tell, ring: () => void): () => Promise<void> {
+  let missing: readonly string[] = [];
+  return async () => {
+    if ((await mendRooms(db)) > 0) ring();
+    const { missing: triggers } = await readCapture(db);
+    if (triggers.length > 0 && triggers.join() !== missing.join()) tell({ fact: 'capture-broken', triggers });
+    // a trigger is back: a comparison finds the changes made without it
+    if (missing.some((trigger) => !triggers.includes(trigger))) {
+      await sweepRooms(db);
+      ring();
+    }
+    missing = triggers;
+  };
+}
+
+/** The loop is woken by notifications and sleeps as long as adaptive notify allows. */
 function createRhythm(wake: Wake, adaptive: AdaptiveNotify): Rhythm {
   return {
     waitOr: (ms, signal) => wake.waitOr(ms, signal),

@@ -1,37 +1,34 @@
-/**
- * Keeps a daemon at work: the tables are brought up to date, the daemon is built and runs, and what keeps it from that is
- * told and tried again.
- */
-import { setTimeout as pause } from 'node:timers/promises';
+/** Keeps a daemon running: migrates the tables, builds the daemon and runs it; after a failure, reports it and begins again. */
 import { backOffMs } from '../back-off.ts';
 import type { Config } from '../config.ts';
 import { databaseFailure } from '../database.ts';
-import { Invalid, Permanent, Retryable } from '../errors.ts';
+import { Invalid, Permanent, Retryable, isExpected } from '../errors.ts';
 import type { Tell } from '../facts.ts';
 import type { Logger } from '../log.ts';
 import type { Job } from '../ops/schedule.ts';
+import { sleep } from '../sleep.ts';
 import { createDaemon, type Daemon } from './core.ts';
 
-/** What only a person can mend is looked at again this often. */
-const mendedByHandMs = 15_000;
+/** The interval of attempts after a failure that only a person can repair. */
+const repairMs = 15_000;
 
-export interface KeeperOptions {
+export interface KeepRunningOptions {
   readonly config: Config;
   readonly log: Logger;
   readonly tell: Tell;
-  /** Brings the tables up to date before the work begins; returns how booking writes wake us. Permanent: it may not. */
+  /** Migrates the tables; returns how booking writes wake us. Throws Permanent without the right to. */
   readonly prepare: (signal: AbortSignal) => Promise<Config['wake']>;
-  /** What runs by the clock beside the daemon's own chores. */
+  /** Further scheduled jobs. */
   readonly jobs: () => readonly Job[];
-  /** Told of each daemon before it begins. */
+  /** Called for each daemon before it runs. */
   readonly onBuilt: (signal: AbortSignal) => void;
 }
 
-export function keepRunning({ config, log, tell, prepare, jobs, onBuilt }: KeeperOptions) {
+export function keepRunning({ config, log, tell, prepare, jobs, onBuilt }: KeepRunningOptions) {
   let daemon: Daemon | null = null;
   let refused: Permanent | null = null;
 
-  /** Without the right to install anything we work with what is there; /ready says what is missing. */
+  /** Without the right to migrate, the daemon works with the installed tables; /ready reports what is missing. */
   async function prepared(signal: AbortSignal): Promise<Config['wake']> {
     try {
       const wake = await prepare(signal);
@@ -45,7 +42,7 @@ export function keepRunning({ config, log, tell, prepare, jobs, onBuilt }: Keepe
     }
   }
 
-  /** Works until `signal` aborts. Rejects, as Invalid, only for settings that the database was not set up with. */
+  /** Runs until `signal` aborts. Throws only Invalid: the settings differ from those of the database. */
   async function run(signal: AbortSignal): Promise<void> {
     let downSince: number | null = null;
     for (let attempt = 0; !signal.aborted; attempt += 1) {
@@ -62,8 +59,7 @@ export function keepRunning({ config, log, tell, prepare, jobs, onBuilt }: Keepe
         if (signal.aborted) return;
         if (error instanceof Invalid) throw error;
         const failure = databaseFailure(error, 'start');
-        if (!(failure instanceof Retryable || failure instanceof Permanent))
-          tell({ fact: 'bug', error: failure, where: 'the start' });
+        if (!isExpected(failure)) tell({ fact: 'bug', error: failure, where: 'the start' });
         else if (downSince === null)
           tell({
             fact: 'outage',
@@ -73,8 +69,8 @@ export function keepRunning({ config, log, tell, prepare, jobs, onBuilt }: Keepe
             refused: failure instanceof Permanent,
           });
         downSince ??= performance.now();
-        const restMs = failure instanceof Retryable ? backOffMs(attempt, Math.random()) : mendedByHandMs;
-        await pause(restMs, undefined, { signal }).catch(() => undefined); // stopping cuts the wait short
+        const restMs = failure instanceof Retryable ? backOffMs(attempt, Math.random()) : repairMs;
+        await sleep(restMs, signal);
       } finally {
         daemon = null;
       }
@@ -83,9 +79,9 @@ export function keepRunning({ config, log, tell, prepare, jobs, onBuilt }: Keepe
 
   return {
     run,
-    /** The daemon that works now; null: there is none. */
+    /** The running daemon; null: there is none. */
     daemon: () => daemon,
-    /** Why the tables could not be brought up to date; null: they are. */
+    /** The reason why the tables could not be migrated; null: they were. */
     refused: () => refused,
   };
 }

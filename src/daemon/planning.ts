@@ -1,4 +1,4 @@
-/** Plans: what a sync would do, on sessions that commit nothing. */
+/** Plans, on sessions that commit nothing. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Config } from '../config.ts';
 import { openPlanPool } from '../database.ts';
@@ -7,12 +7,12 @@ import { createPlanner, type Planner } from '../sync/plan/plan.ts';
 import type { OutlookSide } from '../sync/outlook-side.ts';
 import type { Start } from '../sync/worker/start-mode.ts';
 
-/** Two rooms at a time, so that planning is never what the daemon is busy with. */
+/** Few rooms at a time, so that a plan takes little of the daemon's time. */
 const plannedAtATime = 2;
-/** The report of a plan takes no longer than this; rooms whose turn did not come are in the next one. */
+/** Time limit of a plan for the log; the remaining rooms are in the next one. */
 const planReportMs = 300_000;
 
-/** `outlook` is asked for when a plan is read; `opened` closes the sessions. */
+/** `outlook` is called for each plan; `opened` closes the sessions. */
 export function openPlanner(
   config: Config,
   outlook: () => OutlookSide,
@@ -37,14 +37,14 @@ export interface PlanReportOptions {
   readonly stopping: AbortSignal;
 }
 
-/** Returns what tells the plan, for the log and the live feed, while nothing is written; later it does nothing. */
+/** Returns a function that reports the plan to the log and the live feed while nothing may be written. */
 export function createPlanReport({ planner, start, tell, stopping }: PlanReportOptions) {
   return async (signal: AbortSignal): Promise<void> => {
     if ((await start.read()).writes) return;
     const wish = { resourceId: null, itemsMost: 0, withinMs: planReportMs };
     const until = AbortSignal.any([signal, stopping]);
     let plan = await planner.plan(wish, until);
-    // right after the start nothing may be sent yet, and a room may be busy: a whole plan is worth a moment
+    // right after the start nothing may be sent, and a room may be busy: a complete plan is worth the wait
     for (let again = 0; again < 4 && plan !== null && !plan.complete; again += 1) {
       await pause(500, undefined, { signal: until });
       plan = await planner.plan(wish, until);

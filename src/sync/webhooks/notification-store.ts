@@ -11,7 +11,6 @@ import {
   type NotifiedRoom,
 } from './subscription-store.ts';
 import { createTokenBucket } from './token-bucket.ts';
-import { within } from './within.ts';
 
 const triesMost = 3;
 /** The minimum interval of delta rounds of a room in a flood. */
@@ -38,18 +37,17 @@ interface Notified {
 /** By room: its events by their ids; null: the room as a whole. */
 type RoomEvents = Map<number, Map<string, NotifiedEvent> | null>;
 
+const newBatch = () => ({
+  rooms: new Map() as RoomEvents,
+  removed: new Set<string>(),
+  reauthorized: new Set<string>(),
+});
+
 /** `waitMs`: the time limit of a statement. */
 export function createNotificationStore(db: Database, waitMs: number) {
   const wakesAt = new Set<number>();
   const tokens = createTokenBucket();
-  const newBatch = () => ({
-    rooms: new Map() as RoomEvents,
-    removed: new Set<string>(),
-    reauthorized: new Set<string>(),
-  });
-  const addToBatch = createBatches(newBatch, (batch) =>
-    within(waitMs, storeBatch(batch), 'note what Graph told us'),
-  );
+  const addToBatch = createBatches({ newBatch, run: storeBatch, what: 'note what Graph told us', waitMs });
 
   async function storeBatch(batch: ReturnType<typeof newBatch>): Promise<void> {
     const rooms = [...batch.rooms].map(([id, events]) => notifiedRoom(id, events));

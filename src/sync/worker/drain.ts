@@ -4,18 +4,18 @@
  * does no harm.
  */
 import type { Queryable } from '../../database.ts';
-import type { Tell } from '../../facts.ts';
+import type { PullAction, Tell } from '../../facts.ts';
 import { sleep } from '../../sleep.ts';
 import type { Applied } from '../apply/apply.ts';
+import type { Done } from '../apply/outcome.ts';
 import type { Drained } from '../apply/rest.ts';
 import type { Troubles } from '../apply/troubles.ts';
 import { failingAs } from '../store/failing.ts';
-import { putOffCreates, type SettleAnswer } from '../store/settle.ts';
+import { putOffCreates, type SettleAnswer, type Settlement } from '../store/settle.ts';
 import { dueMappings, isFollowed, reconcileRoom, type LeasedRoom, type Window } from '../store/work-list.ts';
 import { isMapped, isUnmapped, type WorkItem } from '../store/work-item.ts';
 import { createDebounce } from './debounce.ts';
 import type { Reads } from './reads.ts';
-import { createTellSettled } from './tell-settled.ts';
 
 /** Due items read at a time. Few, so that a new booking waits less than a second behind a backfill. */
 export const itemsAtATime = 12;
@@ -50,7 +50,6 @@ export function createDrain(options: DrainOptions) {
     window,
     tell,
   } = options;
-  const tells = createTellSettled(tell);
 
   /**
    * `signal` cuts it off; at `stopping` the round in progress is completed and stored first. While `othersWait`, it ends after one
@@ -142,16 +141,46 @@ export function createDrain(options: DrainOptions) {
       tell({ fact: 'room-reconciled', room: room.name, resourceId: room.resourceId, ...found });
   }
 
-  function tellApplied(
-    room: LeasedRoom,
-    items: readonly WorkItem[],
-    { settled, done, written }: Applied,
-  ): void {
-    const rows = new Map(items.map((item) => [item.id, item]));
-    for (const one of settled)
-      tells.result(room, rows.get(one.id)!, one, written?.latency.get(one.id) ?? null);
-    for (const one of done) tells.done(room, one);
+  function tellApplied(room: LeasedRoom, items: readonly WorkItem[], applied: Applied): void {
+    const { settled, done, written } = applied;
+    const byId = new Map(items.map((item) => [item.id, item]));
+    for (const settlement of settled) {
+      const item = byId.get(settlement.id)!;
+      tell({ ...about(room, item), ...settledFact(settlement, written?.latency.get(item.id) ?? null) });
+      if (item.status === 'conflict' && settlement.status !== 'conflict')
+        tell({ ...about(room, item), fact: 'conflict-over' });
+    }
+    for (const one of done) {
+      tell({ ...about(room, one.item), ...writtenFact(one) });
+      if (one.item.status === 'conflict') tell({ ...about(room, one.item), fact: 'conflict-over' });
+    }
   }
 
   return { drain, doubt: reads.doubt };
 }
+
+const about = (room: LeasedRoom, item: WorkItem) => ({
+  room: room.name,
+  resourceId: room.resourceId,
+  mappingId: item.id,
+  reservationType: isMapped(item) ? item.reservation.type : null,
+  reservationId: isMapped(item) ? item.reservation.id : null,
+});
+
+function settledFact(settlement: Settlement, latencyMs: number | null) {
+  const { action, error, hint, dueInMs, status, conflict, callMs } = settlement;
+  if (status === 'conflict' && action !== 'unchanged' && conflict !== null)
+    return { fact: 'conflict', kind: conflict.kind, error: error ?? '', hint } as const;
+  if (action === 'parked') return { fact: 'item-parked', error: error ?? '', hint } as const;
+  if (action === 'delayed') return { fact: 'item-delayed', error: error ?? '', inMs: dueInMs ?? 0 } as const;
+  if (isPull(action)) return { fact: 'pulled', action, latencyMs } as const;
+  return { fact: 'pushed', action, latencyMs, callMs: callMs ?? 0 } as const;
+}
+
+function writtenFact({ written }: Done) {
+  const { action, latencyMs, reservationType, reservationId } = written;
+  return { fact: 'pulled', action, latencyMs, reservationType, reservationId } as const;
+}
+
+const isPull = (action: Settlement['action']): action is PullAction =>
+  ['imported', 'joined', 'booking-updated', 'booking-cancelled', 'declined'].includes(action);

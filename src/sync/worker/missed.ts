@@ -1,48 +1,48 @@
 /**
- * Changes that a trigger could not write down. It lets the booking through and raises a sequence, which survives the rollback
- * of what went wrong; then every room is compared. The sequence rises before its booking is committed, so the comparison that
- * counts is the one after every transaction of that moment has ended, and only that one acknowledges the value.
+ * Changes that a trigger could not record. It lets the booking pass and raises a sequence, which survives the rollback of the failed
+ * part; then every room is compared. The sequence rises before the booking is committed, so only a comparison after the end of every
+ * transaction of that moment acknowledges the value.
  */
 import type { Queryable } from '../../database.ts';
 import { sweepRooms } from './sweep.ts';
 
 export interface MissedCaptures {
   /**
-   * Reads the sequence and asks for what is to be compared. Returns how many changes were missed since the last value that
-   * was acknowledged, in the call that acknowledges this one, whichever daemon makes it; else 0. Throws as the driver does.
+   * Reads the sequence and requests comparisons. Returns the number of missed changes since the last acknowledged value, in the call
+   * that acknowledges the current one, whichever daemon makes it; otherwise 0. Throws the driver's errors.
    */
   check(): Promise<number>;
 }
 
 interface Reading {
   readonly value: string;
-  /** The transaction number of this reading, which every transaction that was writing at that moment is below; null: nothing new. */
+  /** The transaction id of this reading, above all transactions that were writing then; null: nothing new. */
   readonly horizon: string | null;
-  /** All transactions below this number have ended. */
+  /** All transactions below this id have ended. */
   readonly ended: string;
 }
 
-/** `ring`: rooms are due. */
+/** `ring`: wakes the loop. */
 export function watchMissedCaptures(db: Queryable, ring: () => void): MissedCaptures {
-  let asked: { readonly value: string; readonly horizon: string } | null = null;
+  let requested: { readonly value: string; readonly horizon: string } | null = null;
 
   return {
     async check() {
       const now = await read(db);
       if (now.horizon === null) {
-        asked = null;
+        requested = null;
         return 0;
       }
-      if (asked?.value !== now.value) {
-        // what is committed already need not wait
+      if (requested?.value !== now.value) {
+        // finds the changes that are committed already
         await sweepRooms(db);
-        asked = { value: now.value, horizon: now.horizon };
+        requested = { value: now.value, horizon: now.horizon };
         ring();
         return 0;
       }
-      if (BigInt(now.ended) < BigInt(asked.horizon)) return 0;
+      if (BigInt(now.ended) < BigInt(requested.horizon)) return 0;
       const missed = await compareAndAcknowledge(db, now.value);
-      asked = null;
+      requested = null;
       ring();
       return missed;
     },
@@ -62,7 +62,7 @@ async function read(db: Queryable): Promise<Reading> {
   return rows[0]!;
 }
 
-/** Asks every room for a comparison and stores the value in one statement. Returns 0 when another daemon stored it before. */
+/** Requests a comparison of every room and stores the value in one statement. Returns 0 when another daemon stored it before. */
 async function compareAndAcknowledge(db: Queryable, value: string): Promise<number> {
   const { rows } = await db.query<{ missed: number }>(
     `WITH swept AS (

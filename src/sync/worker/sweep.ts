@@ -1,12 +1,10 @@
 /**
- * The guarantee behind the triggers: every so often each room is compared as a whole with the booking system.
- * It finds what no trigger saw (disabled triggers, replica role, a lost outbox row) and what entered the window.
+ * The sweep: each room is regularly compared as a whole with the booking system. It finds changes without a trigger (disabled triggers,
+ * replica role, a lost outbox row) and items that entered the window.
  */
 import type { Queryable } from '../../database.ts';
 
-/**
- * Makes the state of rooms whose row was lost (somebody deleted it): such a room begins anew. Returns how many there were.
- */
+/** Adds the missing state of rooms whose row was deleted: such a room begins anew. Returns their number. */
 export async function mendRooms(db: Queryable): Promise<number> {
   const { rowCount } = await db.query(`
     INSERT INTO bridge_room_state (resource_mapping_id, push_due_at, push_lane)
@@ -16,19 +14,13 @@ export async function mendRooms(db: Queryable): Promise<number> {
   return rowCount ?? 0;
 }
 
-/**
- * Rooms whose mappings name another mailbox than theirs, as an older version left them behind, are shown again in theirs. Returns
- * how many there were.
- */
+/** Corrects rooms whose mappings name another mailbox, as an older version left them: their events are created again. Returns their number. */
 export async function followMailboxes(db: Queryable): Promise<number> {
   const { rows } = await db.query<{ rooms: number }>('SELECT public.bridge_follow_mailboxes() AS rooms');
   return rows[0]!.rooms;
 }
 
-/**
- * Makes every active room compare its whole window at its next drain, behind live changes. Returns how many. Throws as
- * `inAllRooms` does.
- */
+/** Makes the comparison of every active room due, behind live changes. Returns their number. Throws as `inAllRooms` does. */
 export const sweepRooms = (db: Queryable): Promise<number> =>
   inAllRooms(
     db,
@@ -37,11 +29,10 @@ export const sweepRooms = (db: Queryable): Promise<number> =>
   );
 
 /**
- * Makes every room compare its whole window in Outlook, spread over `withinMs`: what vanished without anybody saying so is
- * found, and verified one by one. Where only the booking system speaks it then comes back. Returns how many. Throws as
- * `inAllRooms` does.
+ * Makes a full scan of every active room due, spread over `withinMs`: it finds events that were deleted without a report. In rooms that
+ * only show bookings they are created again. Returns the number of rooms. Throws as `inAllRooms` does.
  */
-export const compareRooms = (db: Queryable, withinMs: number): Promise<number> =>
+export const requestFullScans = (db: Queryable, withinMs: number): Promise<number> =>
   inAllRooms(
     db,
     `compare_at = now(), updated_at = now(),
@@ -49,8 +40,8 @@ export const compareRooms = (db: Queryable, withinMs: number): Promise<number> =
   );
 
 /**
- * Updates the state of every active room. A room that another session has locked in an open transaction is updated after all
- * others, which neither wait for it nor stay locked meanwhile; throws as the driver does when that lasts too long.
+ * Updates the state of every active room. A room locked by an open transaction of others is updated last, so that the other rooms
+ * neither wait for it nor stay locked; throws the driver's error when the lock lasts too long.
  */
 async function inAllRooms(db: Queryable, assignments: string): Promise<number> {
   const done: number[] = [];
@@ -69,14 +60,13 @@ async function inAllRooms(db: Queryable, assignments: string): Promise<number> {
   return done.length;
 }
 
-/** Between the rooms that are asked one after the other. */
+/** The interval between two rooms. */
 const apartMs = 50;
 
 /**
- * A daemon begins, perhaps after a time without any: every room that Outlook is listened to in is asked for changes soon,
- * the one that was not asked for the longest time first, for its poll may be far away and Graph may have given up on calling
- * us. Left out is what somebody is at this moment working on, so that nobody's open transaction keeps us from beginning.
- * Returns how many.
+ * Makes a poll of every room with changes from Outlook due at the start of a daemon, the longest unpolled first: its next poll may be
+ * far away, and Graph may have stopped its notifications. Rows locked by others are skipped, so that no open transaction delays the
+ * start. Returns the number of rooms.
  */
 export async function catchUpRooms(db: Queryable): Promise<number> {
   const { rowCount } = await db.query(

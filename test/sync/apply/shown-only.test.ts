@@ -1,6 +1,6 @@
 /** Rooms that Outlook is only shown (`booking_to_outlook`): the booking system alone speaks there. */
 import { expect, test } from 'vitest';
-import { compareRooms } from '../../../src/sync/worker/sweep.ts';
+import { requestFullScans } from '../../../src/sync/worker/sweep.ts';
 import { openRooms } from '../bench-of-rooms.ts';
 
 const room = 'room101@example.org';
@@ -18,7 +18,7 @@ type Shown = Awaited<ReturnType<typeof openShown>>;
 
 /** The missing-event check, by the clock or by hand. */
 async function check(w: Shown) {
-  await compareRooms(w.db.pool, 0);
+  await requestFullScans(w.db.pool, 0);
   await w.settle();
 }
 const idOf = (w: Shown, title: string) => w.outlook.in(room).find(({ item }) => item?.title === title)!.id;
