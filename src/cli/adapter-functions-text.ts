@@ -89,7 +89,7 @@ ${revoke(byKey)}`;
     ...(guess.state === null || fresh === null ? [] : [[name(guess.state.column), fresh] as const]),
   ];
   return `-- What the bridge may do to a booking. A guess: what else does the system write when its own people book?
-${guess.needed.length === 0 ? '' : `-- An INSERT must fill these columns too, and does not yet: ${guess.needed.join(', ')}\n`}${guess.related.length === 0 ? '' : `-- Other tables hang on a booking: ${guess.related.slice(0, 8).join(', ')}. Which of them get a row, too, or change with it?\n`}
+${guess.otherTimes.length === 0 ? '' : `-- These columns keep the times, too, and are not written yet, by an INSERT or an UPDATE: ${guess.otherTimes.join(', ')}\n`}${guess.needed.length === 0 ? '' : `-- An INSERT must fill these columns too, and does not yet: ${guess.needed.join(', ')}\n`}${guess.related.length === 0 ? '' : `-- Other tables hang on a booking: ${guess.related.slice(0, 8).join(', ')}. Which of them get a row, too, or change with it?\n`}
 -- Makes a booking of an Outlook meeting. \`overlap\`: 'refuse' (the default; error 23P01 when the room is taken) or 'allow'.
 ${head(`bridge_import_item(item jsonb, OUT reservation_type text, OUT ${made} ${byKey ? 'text' : 'bigint'})`, '')}
 DECLARE

@@ -39,6 +39,8 @@ export interface Guess {
   readonly private: Column | null;
   /** What says that it is cancelled: a flag, a state, a moment. */
   readonly state: Column | null;
+  /** Columns that keep the times once more, which the functions do not write. */
+  readonly otherTimes: readonly string[];
   /** Others that look as if they said so. */
   readonly otherStates: readonly string[];
   /** Why times without a zone are taken for UTC; null: they are taken for local ones. */
@@ -78,9 +80,12 @@ const isOfRow = has(
 const isRoom = has('room resource space location venue facility hall lokale raum');
 const isTitle = has('title subject summary name purpose tittel titel');
 const isRoomName = has('name label title navn');
-const isText = has('description notes note comment comments body remark beskrivelse');
+const isText = has('description body beskrivelse');
+/** Often words of the staff among themselves. */
+const isNote = has('notes note comment comments remark');
 const isEmail = has('email mail epost');
-const isPerson = has('organizer organiser owner contact creator create booker user');
+const isPerson = has('organizer organiser owner contact creator create booker reserver requester user');
+const isKeyed = has('id');
 const isZone = has('tz timezone zone');
 const isPrivate = has('private confidential public');
 const isStateWord = has('status state');
@@ -113,12 +118,18 @@ interface Times {
   readonly isByName: boolean;
 }
 
+const isRange = (column: Column) => /range$/.test(clockOf(column) ?? '');
+
 function timesOf(columns: readonly Column[]): Times | null {
-  for (const column of columns) {
-    const clock = clockOf(column);
-    if (clock === 'range' || clock === 'wall clock range')
-      return { clock, starts: column, ends: column, isByName: true };
-  }
+  const [range] = columns.filter(isRange);
+  const pair = pairOf(columns);
+  // one that may be empty beside moments that may not is made of these
+  if (range === undefined || (pair?.isByName === true && !range.isNotNull && pair.starts.isNotNull))
+    return pair;
+  return { clock: clockOf(range)!, starts: range, ends: range, isByName: true };
+}
+
+function pairOf(columns: readonly Column[]): Times | null {
   for (const clock of ['instant', 'wall clock', 'seconds', 'date'] as const) {
     const ofClock = columns.filter(
       (column) => clockOf(column) === clock && column.references === null && !column.isKey,
@@ -137,6 +148,13 @@ function timesOf(columns: readonly Column[]): Times | null {
   }
   return null;
 }
+
+/** A range, or what is called a start or an end. */
+const keepsTimes = (column: Column) =>
+  clockOf(column) !== null &&
+  column.references === null &&
+  !column.isKey &&
+  (isRange(column) || isStart(column) || isEnd(column));
 
 const nameOf = ({ schema, table }: Column) => `${schema}.${table}`;
 
@@ -233,9 +251,11 @@ export function guess(all: readonly Column[]): Guess | null {
   const email = find((column) => isEmail(column) && isTextual(column));
   const used = {
     title,
-    description: find((column) => isText(column) && isTextual(column), title),
+    description:
+      find((column) => isText(column) && isTextual(column), title) ??
+      find((column) => isNote(column) && isTextual(column), title),
     email,
-    organizer: find((column) => isPerson(column) && isTextual(column), title, email),
+    organizer: find((column) => isPerson(column) && isTextual(column) && !isKeyed(column), title, email),
     private: find((column) => isPrivate(column) && /^(boolean|integer|smallint)$/.test(column.type)),
     // a word says more than a flag
     state: find((column) => isStateWord(column) && isTextual(column)) ?? find(isState),
@@ -249,6 +269,9 @@ export function guess(all: readonly Column[]): Guess | null {
     room,
     link,
     ...used,
+    otherTimes: columns
+      .filter((column) => isRange(column) !== isRange(times.starts) && keepsTimes(column))
+      .map(({ column }) => column),
     otherStates: columns
       .filter((column) => isState(column) && column !== used.state && column.references === null)
       .map(({ column }) => column),

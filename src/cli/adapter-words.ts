@@ -65,7 +65,7 @@ export function times(guess: Guess): readonly (readonly [string, string])[] {
   ];
 }
 
-const gone = /cancel|delet|reject|declin|void|avlys|storn|inactive/i;
+const gone = /cancel|delet|reject|declin|denied|refus|void|avlys|avslått|storn|inactive/i;
 const waiting = /pend|await|request|tentativ|unconfirm|draft|hold|proposed|forespurt|foreløpig/i;
 /** A flag that says that somebody agreed: without it a booking waits. */
 const agreed = /approv|confirm|accept/i;

@@ -147,6 +147,28 @@ test('Seatsurfing: moments by other words, uuids without foreign keys, approval 
   assert.match(read('20_functions.sql'), /SELECT FROM public\.spaces r WHERE r\.id = room/);
 });
 
+test('Respa: a range that is made of start and end, words of the staff, a reserver, and requests that are denied', async () => {
+  const { read } = await write(`
+    CREATE TABLE resources_resource (id varchar(100) PRIMARY KEY, name varchar(200) NOT NULL);
+    CREATE TABLE resources_reservation (id serial PRIMARY KEY, created_at timestamptz NOT NULL, begin timestamptz NOT NULL,
+      "end" timestamptz NOT NULL, duration tstzrange, comments text, state varchar(16) NOT NULL, event_subject varchar(200) NOT NULL,
+      event_description text NOT NULL, reserver_id varchar(30) NOT NULL, reserver_name varchar(100) NOT NULL,
+      reserver_email_address varchar(254) NOT NULL, resource_id varchar(100) NOT NULL REFERENCES resources_resource);
+    CREATE INDEX ON resources_reservation (resource_id);
+    INSERT INTO resources_resource VALUES ('av1', 'A');
+    INSERT INTO resources_reservation (created_at, begin, "end", state, event_subject, event_description, reserver_id, reserver_name,
+      reserver_email_address, resource_id)
+    SELECT now(), ${next(24)}, ${next(25)}, s, 'Kokous', '', '', '', '', 'av1'
+    FROM unnest('{confirmed,requested,denied,cancelled}'::text[]) s`);
+  const view = read('10_view.sql');
+  assert.match(view, /NOT IN \('cancelled', 'denied', 'requested'\) AS active/);
+  assert.match(view, /b\.begin/);
+  assert.match(view, /b\."end"/);
+  assert.match(view, /b\.event_description::text AS description/);
+  assert.match(view, /b\.reserver_name::text AS organizer_name/);
+  assert.match(read('20_functions.sql'), /keep the times, too, and are not written yet.*: duration\n/);
+});
+
 test('two moments that every row has are start and end, whatever they are called', async () => {
   const { problems, read } = await write(`
     CREATE TABLE hall (id serial PRIMARY KEY, label text);
