@@ -3,8 +3,8 @@
  * session must come from our own pages.
  *
  * Without a key the API serves this machine only: requests through a proxy, with another host name (DNS rebinding) or none, and
- * requests from a page of another origin are refused. A proxy that sends no headers of its own looks like a program of this
- * machine, which may speak HTTP/1.0 (PHP's file_get_contents does); `doctor` asks whether the public address opens the API.
+ * requests from a page of another origin are refused. A proxy that sends no headers of its own cannot be told from a program of
+ * this machine, which may speak HTTP/1.0 (PHP's file_get_contents does); `doctor` asks whether the public address opens the API.
  */
 import type { Context, MiddlewareHandler } from 'hono';
 import { html } from 'hono/html';

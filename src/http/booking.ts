@@ -1,4 +1,4 @@
-/** Events from Outlook on their way into the booking system: what waits, what was imported, and import it now. */
+/** Imports from Outlook: waiting events, imported ones, and an immediate import. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { everything, type ImportRow, type Imports } from '../sync/manual/imports.ts';
 import type { Polling } from '../sync/manual/polling.ts';

@@ -188,7 +188,7 @@ export function cancelRoutes(parts: CancelParts) {
     });
 }
 
-/** The result of the read of an event, in words. */
+/** The result of the read of an event as text. */
 const looked: Readonly<Record<string, string>> = {
   'booking-cancelled': 'The event is gone; its reservation was cancelled',
   'booking-updated': 'The event is there, but it was changed; so is its reservation now',

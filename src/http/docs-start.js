@@ -1,4 +1,4 @@
-// The field above the groups finds operations: all words have to stand somewhere in its method, path, summary or group.
+// The field above the groups finds operations: each word must occur in its method, path, summary or group.
 const found = (words, tag, operation) => {
   const told = [
     tag,
@@ -24,7 +24,7 @@ const search = () => ({
   },
 });
 
-// validatorUrl: null, or the page would ask a validator on another host what it thinks of us
+// validatorUrl: null, or the page would send the document to a validator on another host
 SwaggerUIBundle({
   url: '/openapi.json',
   dom_id: '#docs',

@@ -10,7 +10,7 @@ import { shownFact, type Told } from '../ops/tell.ts';
 import { Problem } from './problem.ts';
 import { answers, newRoutes } from './schema.ts';
 
-/** A stream ends after this time: its client comes back, and proves itself anew. */
+/** A stream ends after this time: the client reconnects and authenticates again. */
 const lifeMs = 900_000;
 
 export interface LiveOptions {

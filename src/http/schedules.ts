@@ -1,4 +1,4 @@
-/** What runs by the clock. */
+/** The schedules. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Schedule } from '../ops/schedule.ts';
 import type { RoomClock } from '../sync/report/room-clocks.ts';

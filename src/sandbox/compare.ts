@@ -1,6 +1,6 @@
 /**
- * What each side shows, read from each side itself: the booking tables and the tenant's store. Neither the bridge's
- * tables nor its view are asked, so that the demo does not take the bridge's word for it.
+ * The state of each side, read from the side itself: the booking tables and the tenant's store. Neither the bridge's
+ * tables nor its view are read, so that the demo is independent of the bridge's own report.
  */
 import type { Database } from '../database.ts';
 import type { Act } from './clerk.ts';
@@ -21,7 +21,7 @@ interface Shown {
   readonly title: string | null;
 }
 
-/** What Outlook should show: active, inside the window, and not wholly under something of higher priority. */
+/** The reservations that Outlook should show: active, inside the window, and not wholly covered by a higher priority. */
 async function readShown(db: Database, only: readonly Reservation[] | null): Promise<Shown[]> {
   const { rows } = await db.query<Shown>(shownText, [
     only === null,
@@ -61,7 +61,7 @@ const shownText = `
 export interface Comparison {
   readonly reservations: number;
   readonly events: number;
-  /** Room, time and title of what only one side shows. */
+  /** Room, time and title of items that only one side shows. */
   readonly differences: readonly string[];
 }
 
@@ -111,21 +111,21 @@ export interface Arrival {
 
 interface Waiting {
   readonly act: Act;
-  /** What must be so in a room; `shown` null: the reservation's event is gone from it. */
+  /** The expected state in a room; `shown` null: the event of the reservation is gone. */
   readonly open: { readonly room: Room; readonly of: Reservation; readonly shown: Shown | null }[];
   readonly ms: number[];
   readonly graphMs: number[];
 }
 
 export interface Arrivals {
-  /** From now on it is looked for. */
+  /** Starts to wait for it. */
   expect(act: Act): Promise<void>;
   readonly waiting: number;
   /** Watches the tenant until `signal` aborts. Never rejects. */
   run(signal: AbortSignal): Promise<void>;
 }
 
-/** Tells when what was done at the desk is to be seen in Outlook, by looking there after each request Graph served. */
+/** Reports when a change of the clerk has arrived in Outlook, by a check after each request to Graph. */
 export function watchArrivals(
   db: Database,
   tenant: Tenant,
@@ -145,7 +145,7 @@ export function watchArrivals(
       );
       for (let arrived = one.open.length - open.length; arrived > 0; arrived -= 1) {
         one.ms.push(Math.max(0, entry.until - one.act.committedAt));
-        // the daemon may hear of a commit, and call, before the clerk's own client does
+        // the daemon may act on a commit before the clerk's client has its answer
         one.graphMs.push(Math.max(0, entry.until - Math.max(entry.at, one.act.committedAt)));
       }
       one.open.splice(0, one.open.length, ...open);

@@ -1,5 +1,5 @@
 /**
- * The daemon of the demo in a process of its own, so that it can be killed: settings from the environment, what it tells goes to
+ * The daemon of the demo in a process of its own, so that it can be killed: settings from the environment, its facts go to
  * the parent. It ends when its stdin closes, which is also how a parent that was killed lets go of it.
  */
 import { readEnv, toConfig } from '../config.ts';
@@ -8,13 +8,13 @@ import type { Fact } from '../facts.ts';
 import { Permanent } from '../errors.ts';
 import { createLog } from '../log.ts';
 
-/** What the process says: where it serves, that its port is another's, or a fact. */
+/** A message of the process: its address, that its port is in use, or a fact. */
 export type DaemonSays = { readonly serves: string } | { readonly taken: string } | { readonly told: Fact };
 
 /** After the end was asked for, it comes by itself within this. */
 const endsWithinMs = 10_000;
 
-/** Resolves when it is sent; a parent that is gone hears nothing, and our stdin says so. */
+/** Resolves when it is sent. If the parent is gone, nothing is sent, and stdin is closed. */
 const say = (what: DaemonSays): Promise<void> =>
   new Promise((resolve) => {
     if (process.connected) process.send?.(what, undefined, undefined, () => resolve());
@@ -34,7 +34,7 @@ if (service !== null) {
   await service.run(stop.signal);
   await service[Symbol.asyncDispose]();
 }
-// what may still hold a process that has nothing to do
+// handles that may keep an idle process alive
 process.stdin.destroy();
 if (process.connected) process.disconnect?.();
 
@@ -43,7 +43,7 @@ async function open(): Promise<Service | null> {
   // the settings of the demo, and no .env of this folder
   const config = toConfig(readEnv(''));
   try {
-    // the parent's screen tells what matters, and the parent has migrated
+    // the parent reports on its screen, and has migrated
     return await openService({ config, log: createLog('silent'), prepare: async () => config.wake });
   } catch (error) {
     if (!(error instanceof Permanent)) throw error;

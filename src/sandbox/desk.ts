@@ -1,5 +1,5 @@
 /**
- * A clerk at the counter of the booking system: writes reservations straight into its tables, as PorticoEstate does,
+ * Writes reservations directly into the tables of the booking system, as PorticoEstate does,
  * in one transaction each. Times are local wall-clock texts ('2026-12-01 18:00'), as in the tables.
  */
 import type pg from 'pg';
@@ -8,7 +8,7 @@ import { inTransaction } from '../database.ts';
 
 type Kind = 'event' | 'booking' | 'allocation';
 
-/** A reservation as the tables know it. */
+/** A reservation by its table and id. */
 export interface Reservation {
   readonly type: Kind;
   readonly id: number;
@@ -20,79 +20,36 @@ export interface Wish {
   readonly from: string;
   readonly to: string;
   readonly isPublic?: boolean;
-  /** Of a booking: its group (1-3 in the seed). Of an allocation: its organisation (1-2). */
+  /** The group of a booking (1-3 in the seed), or the organisation of an allocation (1-2). */
   readonly of?: number;
 }
 
+type Resources = number | readonly number[];
+
 export function createDesk(db: Database) {
-  const one = async (client: pg.PoolClient, text: string, values: readonly unknown[]) =>
-    (await client.query<{ id: number }>(text, [...values])).rows[0]!.id;
-
   /** Books an event in one room or several. */
-  async function book(resources: number | readonly number[], wish: Wish): Promise<Reservation> {
-    return inTransaction(db, async (client) => ({
-      type: 'event',
-      id: await insertEvent(client, resources, wish),
-    }));
-  }
-
-  async function insertEvent(
-    client: pg.PoolClient,
-    resources: number | readonly number[],
-    wish: Wish,
-  ): Promise<number> {
-    const id = await one(
-      client,
-      `INSERT INTO bb_event (activity_id, name, description, from_, to_, building_id, building_name, contact_name,
-         contact_email, contact_phone, is_public, secret)
-       VALUES (1, $1, $2, $3, $4, 10, 'Rådhuset', 'Kari Nordmann', 'kari@bergen.example', '55555555', $5, 'demo') RETURNING id`,
-      [wish.title ?? 'Møte', wish.description ?? '', wish.from, wish.to, wish.isPublic === false ? 0 : 1],
-    );
-    await client.query('INSERT INTO bb_event_date (event_id, from_, to_) VALUES ($1, $2, $3)', [
-      id,
-      wish.from,
-      wish.to,
-    ]);
-    await client.query('INSERT INTO bb_event_resource (event_id, resource_id) SELECT $1, unnest($2::int[])', [
-      id,
-      [resources].flat(),
-    ]);
-    return id;
-  }
+  const book = (resources: Resources, wish: Wish): Promise<Reservation> =>
+    inTransaction(db, (client) => insertEvent(client, resources, wish));
 
   /** Books a group's training or rehearsal. */
-  async function bookGroup(resources: number | readonly number[], wish: Wish): Promise<Reservation> {
-    return inTransaction(db, async (client) => {
-      const id = await one(
-        client,
-        `INSERT INTO bb_booking (group_id, from_, to_, season_id, activity_id, secret) VALUES ($1, $2, $3, 1, 1, 'demo') RETURNING id`,
-        [wish.of ?? 1, wish.from, wish.to],
-      );
-      await client.query(
-        'INSERT INTO bb_booking_resource (booking_id, resource_id) SELECT $1, unnest($2::int[])',
-        [id, [resources].flat()],
-      );
-      return { type: 'booking', id };
-    });
-  }
+  const bookGroup = (resources: Resources, { of = 1, from, to }: Wish): Promise<Reservation> =>
+    inTransaction(db, (client) =>
+      insert(client, 'booking', resources, {
+        text: `INSERT INTO bb_booking (group_id, from_, to_, season_id, activity_id, secret) VALUES ($1, $2, $3, 1, 1, 'demo')`,
+        values: [of, from, to],
+      }),
+    );
 
-  /** Gives an organisation its time. */
-  async function allocate(resources: number | readonly number[], wish: Wish): Promise<Reservation> {
-    return inTransaction(db, async (client) => {
-      const id = await one(
-        client,
-        `INSERT INTO bb_allocation (organization_id, from_, to_, season_id) VALUES ($1, $2, $3, 1) RETURNING id`,
-        [wish.of ?? 1, wish.from, wish.to],
-      );
-      await client.query(
-        'INSERT INTO bb_allocation_resource (allocation_id, resource_id) SELECT $1, unnest($2::int[])',
-        [id, [resources].flat()],
-      );
-      return { type: 'allocation', id };
-    });
-  }
+  /** Allocates a time to an organisation. */
+  const allocate = (resources: Resources, { of = 1, from, to }: Wish): Promise<Reservation> =>
+    inTransaction(db, (client) =>
+      insert(client, 'allocation', resources, {
+        text: 'INSERT INTO bb_allocation (organization_id, from_, to_, season_id) VALUES ($1, $2, $3, 1)',
+        values: [of, from, to],
+      }),
+    );
 
-  /** Moves a reservation to other times; of an event with its date row. */
+  /** Changes the times of a reservation, with the date row of an event. */
   async function move({ type, id }: Reservation, from: string, to: string): Promise<void> {
     await inTransaction(db, async (client) => {
       if (type === 'event')
@@ -105,8 +62,8 @@ export function createDesk(db: Database) {
     });
   }
 
-  /** Gives a reservation other rooms. */
-  async function moveTo({ type, id }: Reservation, resources: number | readonly number[]): Promise<void> {
+  /** Replaces the rooms of a reservation. */
+  async function moveTo({ type, id }: Reservation, resources: Resources): Promise<void> {
     await inTransaction(db, async (client) => {
       const rooms = [resources].flat();
       await client.query(
@@ -136,7 +93,7 @@ export function createDesk(db: Database) {
     await db.query(`UPDATE bb_${type} SET active = 1 WHERE id = $1`, [id]);
   }
 
-  /** Deletes the rows themselves. */
+  /** Deletes the rows. */
   async function erase({ type, id }: Reservation): Promise<void> {
     await inTransaction(db, async (client) => {
       await client.query(`DELETE FROM bb_${type}_resource WHERE ${type}_id = $1`, [id]);
@@ -146,4 +103,36 @@ export function createDesk(db: Database) {
   }
 
   return { book, bookGroup, allocate, move, moveTo, retitle, describe, cancel, reenable, erase };
+}
+
+/** Inserts a reservation and its rooms. */
+async function insert<Type extends Kind>(
+  client: pg.PoolClient,
+  type: Type,
+  resources: Resources,
+  { text, values }: { readonly text: string; readonly values: readonly unknown[] },
+): Promise<{ readonly type: Type; readonly id: number }> {
+  const { rows } = await client.query<{ id: number }>(`${text} RETURNING id`, [...values]);
+  const { id } = rows[0]!;
+  await client.query(
+    `INSERT INTO bb_${type}_resource (${type}_id, resource_id) SELECT $1, unnest($2::int[])`,
+    [id, [resources].flat()],
+  );
+  return { type, id };
+}
+
+async function insertEvent(client: pg.PoolClient, resources: Resources, wish: Wish): Promise<Reservation> {
+  const { title = 'Møte', description = '', from, to, isPublic = true } = wish;
+  const event = await insert(client, 'event', resources, {
+    text: `INSERT INTO bb_event (activity_id, name, description, from_, to_, building_id, building_name, contact_name,
+        contact_email, contact_phone, is_public, secret)
+      VALUES (1, $1, $2, $3, $4, 10, 'Rådhuset', 'Kari Nordmann', 'kari@bergen.example', '55555555', $5, 'demo')`,
+    values: [title, description, from, to, isPublic ? 1 : 0],
+  });
+  await client.query('INSERT INTO bb_event_date (event_id, from_, to_) VALUES ($1, $2, $3)', [
+    event.id,
+    from,
+    to,
+  ]);
+  return event;
 }

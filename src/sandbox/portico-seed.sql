@@ -1,4 +1,4 @@
--- A small municipality for the demo and the tests: two buildings with six rooms, who books them, and what an event
+-- A small municipality for the demo and the tests: two buildings with six rooms, the organisations that book them, and the rows that an event
 -- needs to point at. Ids are fixed so that examples and tests can name them; ids drawn later start at 1000.
 INSERT INTO bb_activity (id, parent_id, name, description) VALUES
   (1, NULL, 'Kultur og idrett', 'Everything'),

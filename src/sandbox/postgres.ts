@@ -66,7 +66,7 @@ export async function startPostgres({
   const bin = join(native, 'bin');
   const data = join(folder, 'data');
   opened.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
-  // there before the folder is, so that nobody can be killed in between
+  // installed before the folder exists, so that it is removed after a kill at any time
   opened.defer(await keeper(bin, data, folder, owner));
   await mkdir(folder, { mode: 0o700 });
   if (owner.uid !== undefined) await chown(folder, owner.uid, owner.gid);
@@ -160,7 +160,7 @@ const keeping = `
 
 type Owner = { readonly uid: number; readonly gid: number } | { readonly uid?: never; readonly gid?: never };
 
-/** Who runs the server: ourselves, or for root an ordinary user that every system has. */
+/** The user that runs the server: our own, or for root an ordinary user that every system has. */
 async function processOwner(): Promise<Owner> {
   if (process.getuid?.() !== 0) return {};
   for (const name of ['postgres', 'nobody']) {
@@ -214,7 +214,7 @@ async function isReachable(native: string, owner: Owner): Promise<boolean> {
   }
 }
 
-/** A copy of the binaries that belongs to the user that runs the server, who removes it too if we cannot. */
+/** A copy of the binaries owned by the user that runs the server; that user removes it if we cannot. */
 async function lend(native: string, copy: string, owner: Owner): Promise<void> {
   await cp(native, copy, { recursive: true, verbatimSymlinks: true });
   await run('chown', ['-R', `${owner.uid}:${owner.gid}`, copy]);

@@ -1,6 +1,6 @@
 /**
- * People with Outlook: they type bookings into a room's calendar, invite rooms to their meetings, move, rename, call off and
- * delete, also what the booking desk made. The same seed gives the same people. They take times that the room shows as free.
+ * Simulated Outlook users: they create events in the calendars of rooms, invite rooms to meetings, move, rename, cancel and
+ * delete events, and move those of the booking desk. The same seed gives the same changes. They choose free times of a room.
  */
 import type { Database } from '../database.ts';
 import { monotonicMs } from './tenant/clock.ts';
@@ -9,13 +9,13 @@ import { createRandom } from './tenant/random.ts';
 import type { Tenant } from './tenant/tenant.ts';
 import type { Room } from './world.ts';
 
-/** Something that somebody did in Outlook, and what the booking tables show once it arrived there. */
+/** A change made in Outlook, and the resulting state of the booking tables. */
 export interface Visit {
   readonly verb: string;
   readonly title: string;
   readonly when: string;
   readonly room: Room;
-  /** UTC without a zone. `title` null: whatever it is called (the room renames invitations). `there` false: it is gone. */
+  /** UTC without a zone. `title` null: any (the room renames invitations). `there` false: it is gone. */
   readonly expected: {
     readonly start: string;
     readonly end: string;
@@ -45,17 +45,19 @@ const visitors = [
   { upn: 'samira.ali@bergen.example', name: 'Samira Ali' },
 ];
 
-/** Their days lie beyond those of the desk, so that the two seldom want the same hour. */
+/** Days after those of the booking desk, so that the two seldom choose the same time. */
 const firstDay = 58;
 const days = 60;
-/** So many bookings in the rooms' own calendars, and as many meetings of people. */
+/** Maximum number of events in the rooms' own calendars, and of meetings. */
 const mostOfEach = 5;
 /**
- * So many bookings are deleted in an hour, well below where the brake holds (BRAKE_MAX): those that disappear are counted, a
- * meeting that its organiser calls off is not.
+ * Maximum number of events deleted in an hour, well below the brake's limit (BRAKE_MAX). The brake counts deletions, and not
+ * meetings cancelled by their organiser.
  */
 const mostDeleted = 4;
 const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
+const triesMost = 20;
 
 interface Own {
   readonly room: Room;
@@ -76,41 +78,7 @@ export function createVisitors(
   for (const person of visitors) tenant.addPerson(person);
 
   const pick = <T>(from: readonly T[]): T => from[random.below(from.length)]!;
-  const iso = (ms: number) => `${new Date(ms).toISOString().slice(0, 19)}Z`;
-
-  /** A free hour or two in the room, as its calendar shows it; null when a few tries found none. */
-  function findTime(room: Room): { readonly start: string; readonly end: string } | null {
-    for (let tries = 0; tries < 20; tries += 1) {
-      const midnight = Date.parse(
-        `${new Date(today.getTime() + (firstDay + random.below(days)) * 86_400_000).toISOString().slice(0, 10)}T00:00:00Z`,
-      );
-      const start = midnight + (7 + random.below(10)) * 3_600_000;
-      const end = start + pick([1, 1.5, 2]) * 3_600_000;
-      const isFree = tenant.calendarOf(room.upn, iso(start), iso(end)).every((event) => event.isCancelled);
-      if (isFree) return { start: iso(start), end: iso(end) };
-    }
-    return null;
-  }
-
-  const visit = (
-    verb: string,
-    room: Room,
-    event: Pick<TenantEvent, 'subject' | 'start' | 'end'>,
-    expected: Partial<Visit['expected']> = {},
-  ): Visit => ({
-    verb,
-    title: event.subject,
-    when: words(event),
-    room,
-    expected: {
-      start: event.start.slice(0, 19),
-      end: event.end.slice(0, 19),
-      title: event.subject,
-      there: true,
-      ...expected,
-    },
-    doneAt: monotonicMs(),
-  });
+  const findTime = (room: Room) => freeTime(tenant, room, random, today);
 
   function book(): Visit | null {
     const room = pick(rooms);
@@ -135,7 +103,7 @@ export function createVisitors(
     return visit('invites', room, event, { title: null });
   }
 
-  /** One of theirs that is still there. */
+  /** A random one of their events that still exists. */
   function choose(fits: (one: Own) => boolean): { readonly one: Own; readonly event: TenantEvent } | null {
     const found = random.shuffled(own.filter(fits)).flatMap((one) => {
       const event = tenant.eventsIn(one.organizer ?? one.room.upn).find((each) => each.id === one.id);
@@ -180,27 +148,8 @@ export function createVisitors(
   const isFull = (invited: boolean) =>
     own.filter(({ organizer }) => (organizer !== null) === invited).length >= mostOfEach;
 
-  /** Something that the desk booked. */
-  function moveOfDesk(): Visit | null {
-    const room = pick(rooms);
-    const event = pick(
-      tenant
-        .eventsIn(room.upn)
-        .filter(
-          (each) =>
-            each.sensitivity === 'normal' &&
-            !each.isAllDay &&
-            Object.values(each.extendedProperties).includes('event'),
-        )
-        .slice(0, 40),
-    ) as TenantEvent | undefined;
-    const time = event === undefined ? null : findTime(room);
-    if (event === undefined || time === null) return null;
-    return visit('moves', room, tenant.people.move(room.upn, event.id, time));
-  }
-
   return {
-    /** Does the next thing; null: there was nothing to do. */
+    /** Makes the next change; null: none was possible. */
     act(): Visit | null {
       if (own.length === 0) return book();
       const dice = random.next();
@@ -209,14 +158,72 @@ export function createVisitors(
       if (dice < 0.7) return move();
       if (dice < 0.82) return retitle();
       if (dice < 0.92) return remove();
-      return moveOfDesk();
+      return moveOfDesk(tenant, pick(rooms), pick, findTime);
     },
   };
 }
 
 export type Visitors = ReturnType<typeof createVisitors>;
 
-/** What the booking tables show of a room at a time: they are asked, not the bridge. */
+/** A free time of one to two hours in the room's calendar; null if a few tries found none. */
+function freeTime(
+  tenant: Tenant,
+  room: Room,
+  random: ReturnType<typeof createRandom>,
+  today: Date,
+): { readonly start: string; readonly end: string } | null {
+  for (let tries = 0; tries < triesMost; tries += 1) {
+    const date = new Date(today.getTime() + (firstDay + random.below(days)) * dayMs);
+    const midnight = Date.parse(`${date.toISOString().slice(0, 10)}T00:00:00Z`);
+    const from = midnight + (7 + random.below(10)) * hourMs;
+    const hours = [1, 1.5, 2][random.below(3)]!;
+    const [start, end] = [iso(from), iso(from + hours * hourMs)] as const;
+    if (tenant.calendarOf(room.upn, start, end).every((event) => event.isCancelled)) return { start, end };
+  }
+  return null;
+}
+
+const iso = (ms: number) => `${new Date(ms).toISOString().slice(0, 19)}Z`;
+
+const visit = (
+  verb: string,
+  room: Room,
+  event: Pick<TenantEvent, 'subject' | 'start' | 'end'>,
+  expected: Partial<Visit['expected']> = {},
+): Visit => ({
+  verb,
+  title: event.subject,
+  when: startText(event),
+  room,
+  expected: {
+    start: event.start.slice(0, 19),
+    end: event.end.slice(0, 19),
+    title: event.subject,
+    there: true,
+    ...expected,
+  },
+  doneAt: monotonicMs(),
+});
+
+/** Moves a reservation of the booking desk; null: the room has none, or no free time was found. */
+function moveOfDesk(
+  tenant: Tenant,
+  room: Room,
+  pick: <T>(from: readonly T[]) => T,
+  findTime: (room: Room) => { readonly start: string; readonly end: string } | null,
+): Visit | null {
+  const events = tenant.eventsIn(room.upn).filter(isOfDesk).slice(0, 40);
+  const event = pick(events) as TenantEvent | undefined;
+  const time = event === undefined ? null : findTime(room);
+  if (event === undefined || time === null) return null;
+  return visit('moves', room, tenant.people.move(room.upn, event.id, time));
+}
+
+/** Whether an event of the booking desk that its room shows in full. */
+const isOfDesk = ({ sensitivity, isAllDay, extendedProperties }: TenantEvent) =>
+  sensitivity === 'normal' && !isAllDay && Object.values(extendedProperties).includes('event');
+
+/** The reservations of a room at a time, read from the booking tables and not from the bridge. */
 export async function hasArrived(db: Database, { room, expected }: Visit): Promise<boolean> {
   const { rows } = await db.query<{ there: boolean }>(
     `SELECT EXISTS (
@@ -229,18 +236,18 @@ export async function hasArrived(db: Database, { room, expected }: Visit): Promi
   return rows[0]!.there === expected.there;
 }
 
-function words({ start }: { readonly start: string }): string {
-  const clock = (at: string) => inWords.format(new Date(`${at.slice(0, 19)}Z`)).slice(-5);
-  return `${dayInWords.format(new Date(`${start.slice(0, 19)}Z`)).replace('Sept', 'Sep')} ${clock(start)}`;
+function startText({ start }: { readonly start: string }): string {
+  const clock = (at: string) => clockFormat.format(new Date(`${at.slice(0, 19)}Z`)).slice(-5);
+  return `${dayFormat.format(new Date(`${start.slice(0, 19)}Z`)).replace('Sept', 'Sep')} ${clock(start)}`;
 }
 const zone = { timeZone: 'Europe/Oslo' };
-const dayInWords = new Intl.DateTimeFormat('en-GB', {
+const dayFormat = new Intl.DateTimeFormat('en-GB', {
   weekday: 'short',
   day: '2-digit',
   month: 'short',
   ...zone,
 });
-const inWords = new Intl.DateTimeFormat('en-GB', {
+const clockFormat = new Intl.DateTimeFormat('en-GB', {
   hour: '2-digit',
   minute: '2-digit',
   hour12: false,

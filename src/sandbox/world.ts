@@ -26,10 +26,10 @@ export const rooms: readonly Room[] = [
 ];
 
 export interface WorldOptions {
-  /** What one call to Graph takes on average; 0: nothing. */
+  /** The average duration of a call to Graph. */
   readonly latencyMs: number;
   readonly seed: number;
-  /** Called with what is ready now. */
+  /** Called for each part that is ready. */
   readonly onStep: (what: string) => void;
 }
 
@@ -45,7 +45,7 @@ export interface World extends AsyncDisposable {
   readonly roomOfMailbox: ReadonlyMap<string, Room>;
 }
 
-/** Opens the municipality, without the bridge. Looks at `signal` between its steps; throws when it cannot start. */
+/** Opens the municipality, without the bridge. Checks `signal` between its steps; throws if it cannot start. */
 export async function openWorld(options: WorldOptions, signal: AbortSignal): Promise<World> {
   const { latencyMs, seed, onStep } = options;
   await using opened = new AsyncDisposableStack();

@@ -7,7 +7,7 @@ import { refusalAnswer } from './refusal-answer.ts';
 
 /** Microsoft: json-batching. */
 const MOST_REQUESTS = 20;
-/** Graph sends at most four inner requests at a time, whatever their mailboxes (Microsoft: throttling, Outlook). */
+/** Graph sends at most four inner requests at a time, also to different mailboxes (Microsoft: throttling, Outlook). */
 const AT_A_TIME = 4;
 const METHODS = ['GET', 'POST', 'PATCH', 'PUT', 'DELETE'];
 

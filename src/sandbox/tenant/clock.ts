@@ -1,10 +1,10 @@
-/** The tenant's time: real time plus whatever tests have skipped, with timers that `advance` fires early. */
+/** The tenant's time: real time plus the time that tests have skipped, with timers that `advance` fires early. */
 export interface Clock {
   /** Milliseconds since 1970, as the tenant sees them. */
   now(): number;
   /** Runs `act` once that many milliseconds from now, unless cancelled. Never keeps the process alive. */
   after(ms: number, act: () => void): () => void;
-  /** Moves the time forward and runs, in order, everything that became due, also what those acts schedule. */
+  /** Moves the time forward and runs all due timers in order, including those that they set. */
   advance(ms: number): void;
   /** Cancels every timer. */
   stop(): void;

@@ -34,7 +34,7 @@ export interface RemoteTenant extends Coordinates, AsyncDisposable {
 const WAIT_MS = 10_000;
 const COORDINATES = ['graphBaseUrl', 'authority', 'tenantId', 'clientId', 'clientSecret'] as const;
 
-/** Connects to the control port of a tenant at `url`, which is its authority. Throws if nobody is there. */
+/** Connects to the control port of a tenant at `url`, which is its authority. Throws if no tenant answers. */
 export async function connectTenant(url: string): Promise<RemoteTenant> {
   const agent = new Agent();
   const ask = async (path: string, body?: object, signal?: AbortSignal): Promise<unknown> => {

@@ -6,7 +6,7 @@ import type { Tenant } from './tenant.ts';
 const LONGEST_WAIT_MS = 20_000;
 const MOST_ENTRIES = 5_000;
 
-/** The parts of a tenant whose functions may be called from another process. */
+/** The parts of a tenant with functions that can be called from another process. */
 const TARGETS = ['tenant', 'people', 'faults', 'webhooks'] as const;
 export type ControlTarget = (typeof TARGETS)[number];
 

@@ -36,7 +36,7 @@ export interface Mail {
   readonly subject: string;
 }
 
-/** What all parts of the tenant share. */
+/** State shared by all parts of the tenant. */
 export interface TenantCore {
   readonly origin: string;
   readonly graphBaseUrl: string;

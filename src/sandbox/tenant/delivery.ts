@@ -14,7 +14,7 @@ export interface Delivery {
   readonly attempt: number;
 }
 
-/** Sends what webhooks are sent, over real HTTP. */
+/** Sends notifications to webhooks over real HTTP. */
 export interface WebhookPost {
   queue(url: string, item: object, how?: { readonly delayMs?: number; readonly shuffle?: boolean }): void;
   /** POSTs a validation token; whether the endpoint echoed it, byte for byte, as text/plain, in time. */
@@ -112,7 +112,7 @@ async function statusOf(
     await body.dump();
     return statusCode;
   } catch {
-    return 0; // nobody there, or too slow: the caller tries again
+    return 0; // unreachable or too slow: the caller tries again
   }
 }
 

@@ -19,7 +19,7 @@ interface Window {
 }
 
 /**
- * The rows of a changed item, in its state of now. Gone items and items outside the window look the
+ * The rows of a changed item, in its state of now. Gone items and items outside the window are the
  * same: `@removed` (Microsoft: event-delta; msgraph docs#6599). A deleted occurrence has no row at all.
  */
 export function deltaRows(

@@ -6,7 +6,7 @@ import { eventsBetween, LONGEST_PAGE, readWindow } from './listing.ts';
 import type { Mailbox } from './mailbox.ts';
 import { checkOptions } from './query.ts';
 
-/** What a delta token stands for. It stays here; the client holds only its number and a nonce. */
+/** The state of a delta token. The client has only its number and a nonce. */
 interface Cursor {
   readonly generation: number;
   readonly nonce: string;
@@ -15,7 +15,7 @@ interface Cursor {
   readonly to: number;
   /** The history this round covers: the next one begins after it. */
   readonly upTo: number;
-  /** What is left of this round; a deltaLink has nothing left. */
+  /** The rest of this round; empty for a deltaLink. */
   readonly pending: readonly Unit[];
   /** All of this round, for pages without end. */
   readonly all: readonly Unit[];
@@ -37,7 +37,7 @@ const UNSUPPORTED = ['$select', '$filter', '$orderby', '$search', '$top', '$skip
 
 /**
  * GET /users/{id}/calendarView/delta. A round begins with a window (everything in it) or a deltaLink
- * (what changed since) and ends with a deltaLink; in between are nextLinks.
+ * (the changes since then) and ends with a deltaLink; in between are nextLinks.
  */
 export function calendarDelta(core: TenantCore, mailbox: Mailbox, request: GraphRequest): GraphAnswer {
   refuseUnsupported(request.query);
@@ -129,7 +129,7 @@ function answer(
   };
 }
 
-/** Everything in the window. A first round never tells what was deleted before it. */
+/** Everything in the window. A first round reports no earlier deletions. */
 function firstUnits(
   core: TenantCore,
   mailbox: Mailbox,
@@ -146,7 +146,7 @@ function firstUnits(
   return [...stems].map((stem) => ({ stem, onlyDeletedOccurrences: false }));
 }
 
-/** What history says has changed since the token, each item once, in the order of its last change. */
+/** The items changed since the token according to the history, each once, in the order of its last change. */
 function changedUnits(mailbox: Mailbox, cursor: Cursor, upTo: number, switches: Switches): Unit[] {
   const { history } = mailbox.store;
   const units = new Map<string, Unit>();

@@ -3,7 +3,7 @@ import type { StoredEvent } from './event-model.ts';
 import { MailboxStore, type Attendant, type Change, type Mailbox } from './mailbox.ts';
 import type { Random } from './random.ts';
 
-/** What a new room does with meeting requests, unless told otherwise. */
+/** The default answer of a new room to meeting requests. */
 const usualAttendant: Attendant = {
   mode: 'autoAccept',
   afterMs: 1_500,
@@ -12,13 +12,13 @@ const usualAttendant: Attendant = {
   keepDeclined: false,
 };
 
-/** The mailboxes of the tenant, found by object id or by address whatever its letter case. */
+/** The mailboxes of the tenant, by object id or by address in any letter case. */
 export interface Directory {
   add(mailbox: { upn: string; name: string; kind: Mailbox['kind'] }): Mailbox;
   /** A mailbox is deleted and made anew under its address: another object id, an empty calendar, and its item ids are foreign. */
   renew(idOrUpn: string): Mailbox;
   find(idOrUpn: string): Mailbox | undefined;
-  /** Throws Graph's 404 for nobody. */
+  /** Throws Graph's 404 for an unknown mailbox. */
   get(idOrUpn: string): Mailbox;
   /** The same, in the words of the directory instead of the mailbox server. */
   getUser(idOrUpn: string): Mailbox;

@@ -1,4 +1,4 @@
-/** What Exchange makes of texts: CRLF, an HTML shell, a trailing line break, no control characters. */
+/** Texts as Exchange rewrites them: CRLF, an HTML shell, a trailing line break, no control characters. */
 
 const HEAD =
   '<html><head>\r\n<meta http-equiv="Content-Type" content="text/html; charset=utf-8"></head><body>\r\n';
@@ -22,7 +22,7 @@ export const storedSubject = (subject: string) =>
 
 const crlf = (text: string) => text.replace(/\r\n|\r|\n/g, '\r\n').replace(UNPRINTABLE, '');
 
-/** What is kept of a written body: the inside of `<body>`, without scripts. */
+/** The stored part of a body: the content of `<body>`, without scripts. */
 export function storedBody(contentType: string, content: string): string {
   if (content === '') return '';
   if (contentType === 'text') {

@@ -7,7 +7,7 @@ import { DAY_MS, ianaZone, instantOf, readLocal, type WallTime } from './zones.t
 /** A JSON object as it came in. */
 export type Members = Readonly<Record<string, unknown>>;
 
-/** What only the server writes. Graph refuses them (Microsoft: event-update lists what may be patched). */
+/** Members that only the server writes. Graph refuses them (Microsoft: event-update lists the members that can be patched). */
 const READ_ONLY = new Set(
   `id changeKey createdDateTime lastModifiedDateTime bodyPreview hasAttachments iCalUId isCancelled isDraft
   isOrganizer organizer originalStart originalStartTimeZone originalEndTimeZone onlineMeeting onlineMeetingUrl
@@ -68,7 +68,7 @@ export function asMembers(body: unknown): Members {
 }
 
 /**
- * What a POST or PATCH body makes of `before`. Omitted members keep their value. Throws, as Graph does,
+ * `before` after a POST or PATCH body. Omitted members keep their value. Throws, as Graph does,
  * for unknown and read-only members, wrong types, unknown zones, and times that make no event.
  */
 export function readFields(body: Members, before: EventFields): EventFields {
@@ -187,7 +187,7 @@ export function readWallTime(value: unknown, name: string): WallTime {
   refuseRest(rest, 'microsoft.graph.dateTimeTimeZone');
   if (typeof timeZone !== 'string') throw invalidProperty(`${name}.timeZone`);
   ianaZone(timeZone);
-  // What Graph does with an offset beside a zone is undocumented; wrong times were seen, so it is refused.
+  // An offset beside a zone is undocumented; wrong times were observed, so it is refused.
   const local = typeof dateTime === 'string' ? readLocal(dateTime) : undefined;
   if (local === undefined) throw invalidProperty(`${name}.dateTime is not a local date and time.`);
   return { local, zone: timeZone };

@@ -4,7 +4,7 @@ import type { WallTime } from './zones.ts';
 /** Everything about an event that a client may write. */
 export interface EventFields {
   readonly subject: string;
-  /** What stands inside `<body>`; empty when the event has no body. */
+  /** The content of `<body>`; empty when the event has no body. */
   readonly bodyHtml: string;
   readonly start: WallTime;
   readonly end: WallTime;
@@ -40,7 +40,7 @@ export interface ExtendedProperty {
   readonly value: string;
 }
 
-/** What the server alone decides. */
+/** Members decided by the server alone. */
 interface ServerFields {
   readonly transactionId: string | null;
   /** By `propertyKey`. */

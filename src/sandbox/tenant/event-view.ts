@@ -6,7 +6,7 @@ import type { Preferences } from './preferences.ts';
 import { printRecurrence } from './recurrence.ts';
 import { printInstant, printLocal, wallTimeAt } from './zones.ts';
 
-/** What to show of an event besides its plain members. */
+/** The parts of an event to show besides its plain members. */
 export interface Showing {
   readonly select?: ReadonlySet<string> | undefined;
   /** Keys of the extended properties asked for with $expand. */
@@ -104,7 +104,7 @@ export const viewBareOccurrence = (event: StoredEvent, prefer: Preferences) => (
 
 export const etagOf = (event: StoredEvent) => `W/"${event.changeKey}"`;
 
-/** All-day events float: midnight of their own date in whatever zone is asked for (seen live, 2026-10). */
+/** All-day events float: midnight of their own date in any requested zone (seen live, 2026-10). */
 const viewTime = (at: number, isAllDay: boolean, zone: string) => ({
   dateTime: printLocal(isAllDay ? at : wallTimeAt(at, zone).local),
   timeZone: zone,
@@ -116,7 +116,7 @@ const viewAttendee = ({ type, address, name, response }: Attendee) => ({
   emailAddress: { name, address },
 });
 
-/** Only for who selects them on a master (Microsoft: event). */
+/** Only if they are selected on a master (Microsoft: event). */
 function seriesMembers(event: StoredEvent, prefer: Preferences, { select, exceptions }: Showing) {
   const { series } = event;
   if (!series) return {};

@@ -48,7 +48,7 @@ export function createEvent(core: TenantCore, mailbox: Mailbox, request: GraphRe
   };
 }
 
-/** Writes a new event as its mailbox' own. Also what people do, so that both obey the same rules. */
+/** Writes a new event as the mailbox' own. Simulated users use it too, so that both obey the same rules. */
 export function addEvent(core: TenantCore, mailbox: Mailbox, body: Members): StoredEvent {
   const fields = withOnlineMeeting(core, mailbox, null, readFields(body, emptyFields));
   const extended =
@@ -144,7 +144,7 @@ export function updateEvent(
   return { status: 200, body: answerOf(core, mailbox, event, request) };
 }
 
-/** Applies a PATCH body. Also what people do. */
+/** Applies a PATCH body. Simulated users use it too. */
 export function editEvent(
   core: TenantCore,
   mailbox: Mailbox,

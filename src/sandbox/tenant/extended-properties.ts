@@ -8,7 +8,7 @@ const NAMED = new RegExp(`^(${TYPES}) \\{(${GUID})\\} (Name|Id) (\\S.*)$`, 'i');
 const TAGGED = new RegExp(`^(${TYPES}) 0x[0-9a-f]{1,8}$`, 'i');
 
 /**
- * What identifies a single-value extended property. Type and GUID ignore letter case, the name does
+ * The identity of a single-value extended property. Type and GUID ignore letter case, the name does
  * not (Microsoft: singlevaluelegacyextendedproperty-get). Throws for an id in none of the three forms.
  */
 function propertyKey(id: string): string {

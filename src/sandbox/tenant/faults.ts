@@ -3,7 +3,7 @@ import { GraphError } from './graph-error.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { Random } from './random.ts';
 
-/** Refusals seen from Graph, by what they are about. */
+/** Refusals observed from Graph, by subject. */
 const refusals = {
   throttled: [429, 'ApplicationThrottled', 'Application is over its MailboxConcurrency limit.'],
   tooManyRequests: [429, 'TooManyRequests', 'Too many requests.'],
@@ -87,7 +87,7 @@ interface ActiveFault extends Fault {
 
 /** Standing behaviour. Every one may be set for the tenant or for one mailbox. */
 export interface Switches {
-  /** What each request takes, plus up to `latencyJitterMs`. */
+  /** The duration of each request, plus up to `latencyJitterMs`. */
   readonly latencyMs: number;
   readonly latencyJitterMs: number;
   /** 4 in flight per app and mailbox (Microsoft: throttling-limits, Outlook). */
@@ -121,7 +121,7 @@ export interface Switches {
   readonly deltaOmitsMasters: boolean;
   /** A deleted occurrence leaves nothing at all in delta, not even the master's row. */
   readonly deltaSilentOccurrences: boolean;
-  /** `empty`: delta shows nothing. `removed`: it calls everything deleted. What is stored is untouched. */
+  /** `empty`: delta shows nothing. `removed`: it reports everything as deleted. The store is unchanged. */
   readonly deltaLies: 'empty' | 'removed' | null;
   /** How an item id of another mailbox is refused: 404 ErrorItemNotFound, or 400 ErrorInvalidMailboxItemId; both were seen. */
   readonly foreignIdStatus: 400 | 404;
@@ -129,7 +129,7 @@ export interface Switches {
   readonly deltaLinkOrigin: string | null;
   /** `/instances` leaves out the exceptions that delta and views show (msgraph docs#15611). */
   readonly instancesOmitExceptions: boolean;
-  /** A changed pattern gives all instances of a series new ids (odoo PR#271529); else those whose dates stay keep them. */
+  /** A changed pattern gives all instances of a series new ids (odoo PR#271529); else instances with unchanged dates keep theirs. */
   readonly renameInstances: boolean;
   /**
    * Kinds of calls that are refused while all others work: delta (docs-contrib#6596), creates (docs#6546), deletes
@@ -180,7 +180,7 @@ const usualSwitches: Switches = {
   allowHttpWebhooks: true,
 };
 
-/** What the token endpoint does. */
+/** The behaviour of the token endpoint. */
 export interface TokenMode {
   /** Life of a new token; MSAL renews below 300, so a shorter one is asked for at every call. */
   readonly expiresIn: number;
@@ -199,7 +199,7 @@ export interface Faults {
   readonly active: readonly ActiveFault[];
   /** Changes switches for the whole tenant, or for one mailbox. */
   set(switches: Partial<Switches>, mailbox?: string): void;
-  /** Changes what the token endpoint does. */
+  /** Changes the behaviour of the token endpoint. */
   token(mode: Partial<TokenMode>): void;
 }
 

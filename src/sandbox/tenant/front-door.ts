@@ -5,7 +5,7 @@ import { codeOf, refusalAnswer } from './refusal-answer.ts';
 import { findRoute } from './routes.ts';
 import { retryAfterMs, type Throttle } from './throttle.ts';
 
-/** What became of a request: an answer, or silence. */
+/** The outcome of a request: an answer, or none. */
 export type Outcome = { readonly answer: GraphAnswer } | { readonly lost: 'broken' | 'hanging' };
 
 /** A request as its first line and headers announce it. */
@@ -118,7 +118,7 @@ function answerFaulty(fault: FaultAction, answer: () => Promise<Outcome>): Promi
   return answer();
 }
 
-/** What a request takes. */
+/** The duration of a request. */
 function waitOf(core: TenantCore, fault: FaultAction | undefined, mailboxId: string | undefined): number {
   const { latencyMs, latencyJitterMs } = core.faults.switchesFor(mailboxId);
   const jitterMs = latencyJitterMs > 0 ? core.random.next() * latencyJitterMs : 0;
@@ -133,7 +133,7 @@ function mailboxNamed(path: string): string | undefined {
   try {
     return named === undefined ? undefined : decodeURIComponent(named);
   } catch {
-    return undefined; // a malformed escape names nobody; the route answers 400
+    return undefined; // a malformed escape names no mailbox; the route answers 400
   }
 }
 

@@ -22,7 +22,7 @@ const IMMUTABLE_PREFIX = 'AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0';
 const DEFAULT_PREFIX = 'AAMkAGViNDU2_jYxLTdkNDAtNDIzZS1hMDg';
 const SHAPE = /^AA[Mk][kA][A-Za-z0-9_-]{75}=$/;
 
-/** The part of an id that names an instance by its date `YYYYMMDD`; a series whose instances got new ids writes it otherwise. */
+/** The part of an id that names an instance by its date `YYYYMMDD`; a series with new instance ids uses another form. */
 export const printSlot = (slot: string, edition: number) =>
   slot === WHOLE || edition === 0
     ? slot

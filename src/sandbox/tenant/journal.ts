@@ -18,7 +18,7 @@ export interface Journalled {
   readonly search: string;
   /** Object id of the mailbox, null when the request is about none. */
   readonly mailbox: string | null;
-  /** What was answered, also when nobody was left to hear it; 0 when nothing was. */
+  /** The status of the answer, also if the client was gone; 0: no answer. */
   readonly status: number;
   /** `error.code` of a refusal. */
   readonly code: string | null;

@@ -54,7 +54,7 @@ export function listInstances(
   return page(core, mailbox, request, shown);
 }
 
-/** What the calendar shows between two instants, by start; series as their instances. */
+/** The events of the calendar between two instants, by start; series as their instances. */
 export function eventsBetween(mailbox: Mailbox, from: number, to: number): StoredEvent[] {
   const found: StoredEvent[] = [];
   for (const event of mailbox.store.inOrder()) {

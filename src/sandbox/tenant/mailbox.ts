@@ -6,7 +6,7 @@ import { instantOf } from './zones.ts';
 
 export type ChangeType = 'created' | 'updated' | 'deleted';
 
-/** One entry of a mailbox' history, what delta is answered from. */
+/** One entry of a mailbox' history, the source of delta. */
 export interface Change {
   readonly version: number;
   readonly at: number;
@@ -16,7 +16,7 @@ export interface Change {
   readonly occurrenceDeleted: boolean;
 }
 
-/** What a room does with meeting requests (Microsoft: Set-CalendarProcessing, with its cloud defaults). */
+/** The answer of a room to meeting requests (Microsoft: Set-CalendarProcessing, with its cloud defaults). */
 export interface Attendant {
   /** `none`: requests stay tentative and untouched. */
   readonly mode: 'autoAccept' | 'none';
@@ -116,7 +116,7 @@ export class MailboxStore {
     return event;
   }
 
-  /** Replaces what `to` names and bumps the change key. */
+  /** Replaces the members in `to` and raises the change key. */
   change(event: StoredEvent, to: Partial<StoredEvent>, occurrenceDeleted = false): StoredEvent {
     const at = this.#now();
     const merged = { ...event, ...to };
@@ -162,7 +162,7 @@ export class MailboxStore {
     return this.#sorted;
   }
 
-  /** Items whose property `key` has that value, letter case aside. */
+  /** Items with that value of the property `key`, in any letter case. */
   withProperty(key: string, value: string): readonly StoredEvent[] {
     const stems = this.#byProperty.get(propertyIndex(key, value)) ?? new Set<string>();
     return [...stems].flatMap((stem) => this.#events.get(stem) ?? []);

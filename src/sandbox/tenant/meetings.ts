@@ -5,7 +5,7 @@ import type { Mailbox } from './mailbox.ts';
 import { changeInstance, deleteInstance, instanceAt, instancesBetween, overlaps } from './series.ts';
 import { DAY_MS } from './zones.ts';
 
-/** More mails than anyone reads; the oldest go. */
+/** Maximum number of stored mails; the oldest are dropped. */
 const MOST_MAILS = 10_000;
 /** Microsoft: Set-CalendarProcessing, BookingWindowInDays, the default. */
 const BOOKING_WINDOW_DAYS = 180;
@@ -24,7 +24,7 @@ export function inviteAttendees(core: TenantCore, organizer: Mailbox, event: Sto
   for (const attendee of attendeesHere(core, event)) deliverRequest(core, attendee, event);
 }
 
-/** Sends the organizer's new version around. Those who are no longer invited hear of that too. */
+/** Sends the organizer's new version to all attendees, and a cancellation to those no longer invited. */
 export function updateMeeting(
   core: TenantCore,
   organizer: Mailbox,
@@ -103,7 +103,7 @@ function cancelCopies(core: TenantCore, organizer: Mailbox, event: StoredEvent):
   }
 }
 
-/** What accept, decline and tentativelyAccept do: the copy changes, or goes, and the organizer may hear of it. */
+/** accept, decline and tentativelyAccept: the copy is changed or removed, and the organizer may be notified. */
 export function respond(
   core: TenantCore,
   mailbox: Mailbox,
@@ -165,7 +165,7 @@ function deliverRequest(
   core.clock.after(attendant.afterMs, () => attend(core, mailbox, arrived.stem, WHOLE));
 }
 
-/** The booking attendant decides, and rewrites what it accepts (Microsoft: Set-CalendarProcessing). */
+/** The booking attendant decides, and rewrites accepted meetings (Microsoft: Set-CalendarProcessing). */
 function attend(core: TenantCore, mailbox: Mailbox, stem: string, slot: string): void {
   const { attendant, store } = mailbox;
   const item = store.byStem(stem);

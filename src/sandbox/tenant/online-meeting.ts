@@ -16,7 +16,7 @@ const blockOf = (joinUrl: string) => `
 <div style="width:100%"><span style="white-space:nowrap; opacity:.36">${rule}</span></div>`;
 
 /**
- * What becomes of the online meeting when an event is written: made when it is asked for, with its block at the end of the
+ * The online meeting of a written event: created on request, with its block at the end of the
  * body; ended by a body without its link (Microsoft: event-update).
  */
 export function withOnlineMeeting(

@@ -16,7 +16,7 @@ export interface TenantEvent {
   readonly defaultId: string;
   readonly changeKey: string;
   readonly subject: string;
-  /** What stands inside `<body>`. */
+  /** The content of `<body>`. */
   readonly bodyHtml: string;
   readonly start: string;
   readonly end: string;
@@ -43,7 +43,7 @@ export interface TenantEvent {
   readonly modifiedAt: string;
 }
 
-/** What somebody types into Outlook. Times: ISO with `Z` or an offset, or local to `timeZone` (UTC). */
+/** User input in Outlook. Times: ISO with `Z` or an offset, or local to `timeZone` (UTC). */
 interface Booking {
   readonly subject: string;
   readonly start: string;
@@ -67,7 +67,7 @@ interface SeriesBooking extends Booking {
   readonly range: Readonly<Record<string, unknown>>;
 }
 
-/** What people do in Outlook, straight on the store. Rooms and people are named by id or address. */
+/** Changes by users in Outlook, directly on the store. Rooms and users are named by id or address. */
 export interface People {
   /** Types a booking into the mailbox' own calendar: it is its organizer, nobody is asked, no mail goes out. */
   book(mailbox: string, what: Booking): TenantEvent;
@@ -99,7 +99,7 @@ export interface People {
   /** Change key and modification time move, content does not (msgraph docs#14632). */
   touch(mailbox: string, id: string): TenantEvent;
   /**
-   * Makes an item odd: its members are shown as given, whatever they are (davmail#22: no end; docs#840: of 1601). {} mends it.
+   * Makes an item malformed: its members are shown exactly as given (davmail#22: no end; docs#840: of 1601). {} repairs it.
    */
   spoil(mailbox: string, id: string, members: Members): TenantEvent;
 }

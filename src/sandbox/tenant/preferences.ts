@@ -1,13 +1,13 @@
 import { ianaZone } from './zones.ts';
 
-/** What a request's Prefer header asks for. */
+/** The preferences in the Prefer header of a request. */
 export interface Preferences {
   /** IdType="ImmutableId" */
   readonly immutable: boolean;
   readonly zone: string;
   readonly bodyAsText: boolean;
   readonly maxPageSize: number | undefined;
-  /** What the answer's Preference-Applied says. */
+  /** The header Preference-Applied of the answer. */
   readonly applied: readonly string[];
 }
 

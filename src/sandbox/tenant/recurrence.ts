@@ -20,10 +20,10 @@ const WEEKDAYS = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'frida
 const PATTERN_MEMBERS = ['type', 'interval', 'month', 'dayOfMonth', 'daysOfWeek', 'firstDayOfWeek', 'index'];
 const RANGE_MEMBERS = ['type', 'startDate', 'endDate', 'recurrenceTimeZone', 'numberOfOccurrences'];
 
-/** A century of days: what an endless series is cut to. */
+/** A century of days, the limit of an endless series. */
 const LONGEST_DAYS = 36_525;
 
-/** Reads the `recurrence` of a body whose start falls on `startDay` in `zone`. */
+/** Reads the `recurrence` of a body with its start on `startDay` in `zone`. */
 export function readRecurrence(value: unknown, startDay: number, zone: string): Recurrence {
   const { pattern, range } = membersOf(value, ['pattern', 'range'], 'recurrence');
   const how = membersOf(pattern, PATTERN_MEMBERS, 'recurrence.pattern');
@@ -84,7 +84,7 @@ export function printRecurrence(recurrence: Recurrence) {
   };
 }
 
-/** The same series beginning on another day: what moving a master does to its pattern. */
+/** The pattern after a move of the master: the same series, beginning on another day. */
 export function shiftRecurrence(recurrence: Recurrence, startDay: number): Recurrence {
   const by = startDay - recurrence.startDay;
   return {
@@ -96,7 +96,7 @@ export function shiftRecurrence(recurrence: Recurrence, startDay: number): Recur
   };
 }
 
-/** The days of a series in order, worked out as far as somebody asked. */
+/** The days of a series in order, computed on demand. */
 export interface SlotDays {
   /** Every day up to and including `last`. */
   upTo(last: number): readonly number[];
@@ -144,7 +144,7 @@ function* candidates({ type, interval, startDay, weekdays, firstWeekday, dayOfMo
 
 const printDay = (day: number) => new Date(day * DAY_MS).toISOString().slice(0, 10);
 
-/** The slot of an id for an instance whose pattern put it on that day. */
+/** The slot of an id for an instance on that day of its pattern. */
 export const slotOf = (day: number) => printDay(day).replaceAll('-', '');
 
 export const dayOfSlot = (slot: string) =>

@@ -1,7 +1,7 @@
 import type { GraphAnswer, TenantCore } from './core.ts';
 import { GraphError } from './graph-error.ts';
 
-/** Any error as Graph words it. What is no refusal of ours is a bug of the tenant's and says so. */
+/** An error in the form of Graph. Any other error than a refusal is reported as a bug of the tenant. */
 export function refusalAnswer(
   core: Pick<TenantCore, 'clock' | 'random'>,
   correlation: string | undefined,

@@ -7,7 +7,7 @@ import { respond } from './meetings.ts';
 import { checkOptions } from './query.ts';
 import { deleteInstance } from './series.ts';
 
-/** POST .../cancel: the organizer's, who then has the meeting in Deleted Items (Microsoft: event-cancel). */
+/** POST .../cancel, by the organizer; the meeting moves to Deleted Items (Microsoft: event-cancel). */
 export function cancelEvent(
   core: TenantCore,
   mailbox: Mailbox,

@@ -12,7 +12,7 @@ import { getSchedule } from './schedule.ts';
 import * as subscriptions from './subscription-calls.ts';
 import { readUser, supportedTimeZones, translateIds } from './users.ts';
 
-/** What answers a request, and the mailbox it is about. */
+/** The handler of a request, and its mailbox. */
 export interface Route {
   readonly mailbox: Mailbox | undefined;
   /** How the request names the mailbox. */
@@ -42,7 +42,7 @@ const mailboxPaths: Readonly<Record<string, Methods>> = {
   translateexchangeids: { POST: translateIds },
 };
 
-/** Finds what a request asks for. Throws 400 for an unknown path, 405 for a method it has not, 404 for nobody. */
+/** Finds the handler of a request. Throws 400 for an unknown path, 405 for another method, 404 for an unknown mailbox. */
 export function findRoute(core: TenantCore, request: GraphRequest): Route {
   const { segments } = request;
   const first = segments[0]?.toLowerCase() ?? '';

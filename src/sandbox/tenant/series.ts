@@ -9,7 +9,7 @@ import { DAY_MS } from './zones.ts';
 export const overlaps = ({ startAt, endAt }: StoredEvent, from: number, to: number) =>
   startAt < to && (endAt > from || (endAt === startAt && startAt >= from));
 
-/** The instances of a series that overlap [from, to), by start: what calendarView and /instances show. */
+/** The instances of a series that overlap [from, to), by start, as calendarView and /instances show them. */
 export function instancesBetween(master: StoredEvent, from: number, to: number): StoredEvent[] {
   const { series } = master;
   if (!series) return [];

@@ -10,7 +10,7 @@ import type { TokenOffice } from './token-endpoint.ts';
 
 /** Exchange Online takes 4 MB in one request. */
 const LONGEST_BODY = 4 * 1024 * 1024;
-/** Longer than a client keeps an idle connection, so that it is the client who closes it. */
+/** Longer than clients keep idle connections, so that the client closes them. */
 const KEEP_ALIVE_MS = 600_000;
 
 /** Answers `/_control/...`, which is not part of Microsoft 365. */
@@ -21,7 +21,7 @@ export type ControlDesk = (
   signal: AbortSignal,
 ) => Promise<unknown>;
 
-/** What is behind the door; known only once the port is. */
+/** The services of the server; created after the port is known. */
 export interface Behind {
   readonly core: TenantCore;
   readonly door: FrontDoor;

@@ -25,7 +25,7 @@ export interface Subscription {
   readonly reauthorizedAt: number;
 }
 
-/** What a test does to webhooks. */
+/** Control of webhooks by tests. */
 export interface Webhooks {
   /** Those that have not expired. */
   subscriptions(): readonly Subscription[];
@@ -35,7 +35,7 @@ export interface Webhooks {
   forge(mailbox: string, changes?: { readonly clientState?: string; readonly subscriptionId?: string }): void;
   /** Subscriptions vanish without a word. */
   vanish(mailbox?: string): void;
-  /** What was posted lately, oldest first. */
+  /** Recently posted notifications, oldest first. */
   readonly deliveries: readonly Delivery[];
 }
 
@@ -114,7 +114,7 @@ export function createSubscriptions(options: {
   };
 }
 
-/** The subscriptions that are alive, by id and by mailbox; the dead are dropped when somebody looks. */
+/** The current subscriptions by id and by mailbox; expired ones are dropped at each read. */
 function createRegistry(clock: Clock, random: Random) {
   const byId = new Map<string, Subscription>();
   const byMailbox = new Map<string, Set<string>>();
@@ -145,7 +145,7 @@ function createRegistry(clock: Clock, random: Random) {
   };
 }
 
-/** What makes two subscriptions the same: resource and change types (Microsoft: subscription-create, 409). */
+/** The identity of a subscription: resource and change types (Microsoft: subscription-create, 409). */
 const combination = (resource: string, changeTypes: readonly string[]) =>
   `${resource.toLowerCase()} ${changeTypes.toSorted().join()}`;
 

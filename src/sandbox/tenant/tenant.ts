@@ -28,10 +28,10 @@ export interface TenantOptions {
   readonly port?: number;
   /** Where it listens: this machine only, unless told otherwise. */
   readonly host?: string;
-  /** What clients reach it by, when that is not where it listens: it is printed into links. */
+  /** Its address for clients, in links; absent: the address it listens on. */
   readonly origin?: string;
   readonly rooms?: readonly MailboxName[];
-  /** People who invite rooms. */
+  /** Users that invite rooms. */
   readonly people?: readonly MailboxName[];
   readonly latencyMs?: number;
   readonly seed?: number;
@@ -46,7 +46,7 @@ export interface TenantOptions {
  */
 export interface Tenant extends AsyncDisposable {
   readonly graphBaseUrl: string;
-  /** What a client takes for https://login.microsoftonline.com. */
+  /** The authority for clients, in place of https://login.microsoftonline.com. */
   readonly authority: string;
   readonly tenantId: string;
   readonly clientId: string;
@@ -64,7 +64,7 @@ export interface Tenant extends AsyncDisposable {
   readonly people: People;
   /** Singles, masters and exceptions of a mailbox, by start. Throws for an unknown mailbox. */
   eventsIn(mailbox: string): readonly TenantEvent[];
-  /** What the calendar shows in a window: singles and the instances of series. ISO instants. */
+  /** The events of a calendar in a window: single events and instances of series. ISO instants. */
   calendarOf(mailbox: string, from: string, to: string): readonly TenantEvent[];
   /** The last requests, oldest first. */
   readonly journal: readonly Journalled[];
@@ -89,7 +89,7 @@ const JOURNAL_SIZE = 100_000;
 
 /** Starts a tenant. Throws if the port is taken. Dispose it to close the port and every connection. */
 export async function startTenant(options: TenantOptions = {}): Promise<Tenant> {
-  // The port comes first: what is behind it prints its own address into links.
+  // The port comes first, because answers contain links with the address.
   const opened: { behind?: Behind } = {};
   const { port = 0, host = '127.0.0.1' } = options;
   const { server, origin: own } = await listen({ port, host }, () => {

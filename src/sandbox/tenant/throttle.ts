@@ -17,7 +17,7 @@ interface Load {
   inWindow: number;
 }
 
-/** Counts what is in flight per app and mailbox. Other mailboxes are unaffected (Microsoft: throttling-limits). */
+/** Counts the requests in flight per app and mailbox. Other mailboxes are unaffected (Microsoft: throttling-limits). */
 export interface Throttle {
   /** Takes a place and returns how many there are now. Take it back with `leave`. */
   enter(key: string): number;

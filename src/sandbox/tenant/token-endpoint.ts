@@ -19,7 +19,7 @@ export interface TokenOffice {
   isLive(token: string): boolean;
   /** Every token so far is refused from now on. */
   revokeAll(): void;
-  /** Certificates whose key may sign client assertions. Without any, signatures are not checked. */
+  /** Certificates with keys that may sign client assertions. Without any, signatures are not checked. */
   registerCertificate(pem: string): void;
 }
 
@@ -109,7 +109,7 @@ export function createTokenOffice(options: {
   };
 }
 
-/** What discovery tells of the endpoints below an authority. */
+/** The discovery document of an authority. */
 const metadataOf = (base: string) => ({
   issuer: `${base}/v2.0`,
   authorization_endpoint: `${base}/oauth2/v2.0/authorize`,

@@ -18,7 +18,7 @@ const accepted = new Map<string, string>([
 /** The zone names the tenant accepts. */
 export const supportedZoneNames = { windows: Object.keys(windowsZones), iana: documentedIanaZones };
 
-/** The IANA zone behind an accepted name. Throws what Graph answers to any other. */
+/** The IANA zone of an accepted name. Throws Graph's refusal of any other. */
 export function ianaZone(name: string): string {
   const iana = accepted.get(name.toLowerCase());
   if (iana) return iana;
@@ -69,7 +69,7 @@ export function instantOf({ local, zone }: WallTime): number {
   return after + offsetAt(after, iana) === local ? after : before;
 }
 
-/** What the clocks of the zone show at that instant. */
+/** The local time of the zone at that instant. */
 export const wallTimeAt = (instant: number, zone: string): WallTime => ({
   local: instant + offsetAt(instant, ianaZone(zone)),
   zone,
