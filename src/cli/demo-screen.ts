@@ -46,6 +46,9 @@ const labelColors: Readonly<Record<string, Parameters<typeof styleText>[0]>> = {
   you: 'yellow',
 };
 
+/** The line after the last change of `--changes`. */
+export const restingText = 'no more changes';
+
 export function createDemoScreen(out: NodeJS.WriteStream) {
   const closed = new AbortController();
   const startedAt = performance.now();
@@ -139,7 +142,7 @@ export function createDemoScreen(out: NodeJS.WriteStream) {
       for (const one of differences.slice(0, 3)) line(`${' '.repeat(timeColumns)}${one}`);
     },
     resting(): void {
-      line(`${now()}  no more changes; the dashboard stays up until Ctrl-C`);
+      line(`${now()}  ${restingText}; the dashboard stays up until Ctrl-C`);
     },
     keys(scenarios: readonly { readonly key: string; readonly title: string }[]): void {
       line('  keys   each injects a fault:');

@@ -1,7 +1,7 @@
 /**
- * `npm run pictures`: takes the pictures of README anew, from a demo that it starts itself. Nothing is made up for them. The people of
- * the demo rest after so many changes, so there is a moment at which all is equal and the page stands still, on a busy machine too.
- * `--into FOLDER` leaves those of docs/ as they are.
+ * `npm run pictures`: takes the pictures of README again, from a demo that it starts itself. The simulated users of the demo stop
+ * after a number of changes, so that all is equal and the page does not change, on a busy machine too. `--into FOLDER` writes them
+ * there instead of docs/.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import type { Page } from 'playwright-core';
+import { restingText } from '../../src/cli/demo-screen.ts';
 import { chromiumPath, openBrowser, says } from './stage.ts';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -28,9 +29,9 @@ interface Picture {
   readonly viewport: { readonly width: number; readonly height: number };
   /** After the address of the page. */
   readonly hash: string;
-  /** Resolves when the page shows what the picture is of. */
+  /** Resolves when the page shows the content of the picture. */
   readonly ready: (page: Page) => Promise<unknown>;
-  /** What of the page is taken. */
+  /** The element of the page. */
   readonly of: string;
 }
 
@@ -86,7 +87,7 @@ async function isAtRest(page: Page): Promise<void> {
   );
 }
 
-/** The demo, once its people have done their changes and rest. It ends with us. */
+/** The demo after its last change. It ends with this process. */
 async function startDemo() {
   const child = spawn(process.execPath, ['src/main.ts', 'demo', '--port', '0', '--changes', changes], {
     cwd: root,
@@ -96,9 +97,9 @@ async function startDemo() {
   let url = '';
   for await (const line of createInterface(child.stdout)) {
     url ||= /http:\/\/127\.0\.0\.1:\d+/.exec(line)?.[0] ?? '';
-    if (line.includes('nothing more is changed')) break;
+    if (line.includes(restingText)) break;
   }
-  if (child.exitCode !== null || url === '') throw new Error('The demo ended before its people had rested.');
+  if (child.exitCode !== null || url === '') throw new Error('The demo ended before its last change.');
   child.stdout.resume();
   return {
     url,
@@ -109,7 +110,7 @@ async function startDemo() {
   };
 }
 
-/** The week, of any room, in which most is shown. */
+/** The week with the most items, of any room. */
 async function fullestWeek(url: string) {
   const read = async <T>(path: string) => (await (await fetch(url + path)).json()) as T;
   const { rooms } = await read<{ rooms: { resource_id: number }[] }>('/rooms');
