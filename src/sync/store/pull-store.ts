@@ -175,8 +175,12 @@ export async function scanIn(db: Queryable, room: LeasedRoom, inMs: number): Pro
 export async function pullNothing(db: Queryable, room: LeasedRoom): Promise<boolean> {
   const { rows } = await db.query<{ compare: boolean }>({
     name: 'pull_nothing',
-    text: `UPDATE bridge_room_state SET pull_due_at = NULL, next_poll_at = NULL
-      WHERE resource_mapping_id = $1 AND lease_epoch = $2 RETURNING coalesce(compare_at <= now(), false) AS compare`,
+    text: `WITH asked AS (
+        UPDATE bridge_room_state SET pull_due_at = NULL, next_poll_at = NULL, sure_at = NULL, hinted_at = NULL
+        WHERE resource_mapping_id = $1 AND lease_epoch = $2
+        RETURNING resource_mapping_id AS id, coalesce(compare_at <= now(), false) AS compare
+      ), dropped AS (DELETE FROM bridge_hints h USING asked a WHERE h.resource_mapping_id = a.id)
+      SELECT compare FROM asked`,
     values: [room.id, room.epoch],
   });
   return rows[0]?.compare ?? false;

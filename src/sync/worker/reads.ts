@@ -94,8 +94,10 @@ export function createReads(options: ReadsOptions) {
       troubles.is(room.id, 'reads') &&
       claims.isConfirmed(room);
     const pullsHere = room.baselined && isFollowed(room);
-    const pulls = room.baselined && (room.pulls || (pullsHere && !pulledOnce.has(room.id)));
     const hints = pullsHere ? room.hints : [];
+    // hints in a room that is not followed any more are dropped with the other requests
+    const dropsHints = !pullsHere && room.hints.length > 0;
+    const pulls = room.baselined && (room.pulls || dropsHints || (pullsHere && !pulledOnce.has(room.id)));
     const answered = pulls || (!leased.baselined && !scansLater);
     let isNews = !room.baselined || room.missing;
     if (scansLater || !(isNews || pulls || hints.length > 0)) return { room, ended: null, isNews, answered };

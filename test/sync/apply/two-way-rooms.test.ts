@@ -1,6 +1,7 @@
 /** Meetings in several rooms, copies and lost tables, and rooms of one direction. */
 import { describe, expect, test } from 'vitest';
 import { Retryable } from '../../../src/errors.ts';
+import { markRooms } from '../../../src/sync/webhooks/subscription-store.ts';
 import { room, other, both, type Rooms, at, dinner, open, heard } from '../two-way-world.ts';
 
 const resources = async (w: Rooms) =>
@@ -409,5 +410,18 @@ describe('a room of one direction', () => {
     await w.settle();
     expect(await w.reserved()).toMatchObject([{ active: true, item: { title: 'Brass band' } }]);
     expect(w.outlook.titles(room)).toContain('Brass band');
+  });
+
+  test('(to Outlook) is at rest, although an event was just hinted at when its direction was turned', async () => {
+    await using w = await open();
+    const told = { eventId: 'event-1', deleted: false, etag: null };
+    const [row] = await w.db.query<{ id: number }>('SELECT id FROM bridge_resource_mappings');
+    await markRooms(w.db.pool, [{ id: row!.id, gapMs: 0, events: [told] }]);
+    await w.db.query('UPDATE bridge_room_state SET sure_at = now()');
+    await turn(w, 'booking_to_outlook');
+    expect(await w.db.query('SELECT hinted_at, sure_at FROM bridge_room_state')).toEqual([
+      { hinted_at: null, sure_at: null },
+    ]);
+    expect(await w.db.query('SELECT event_id FROM bridge_hints')).toEqual([]);
   });
 });
