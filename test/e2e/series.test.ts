@@ -248,3 +248,27 @@ describe('an event that somebody makes a series', () => {
     expect(w.shown()).toHaveLength(5);
   });
 });
+
+describe('a series that somebody makes one event', () => {
+  test.each([
+    ['and leaves where it is', {}, at(2, '17:00')],
+    ['and moves', { start: at(3, '19:00'), end: at(3, '21:00') }, at(3, '19:00')],
+  ] as const)('%s keeps the reservation of one date, and the others go', async (_, times, from) => {
+    await using w = await openSeries();
+    const series = w.tenant.people.bookSeries(upn, rehearsal());
+    await w.pullAll();
+    const before = await w.reservations();
+    w.tenant.people.edit(upn, series.id, {
+      recurrence: null,
+      ...Object.fromEntries(
+        Object.entries(times).map(([name, time]) => [name, { dateTime: time.slice(0, 19), timeZone: 'UTC' }]),
+      ),
+    });
+    await w.pullAll();
+    const after = await w.reservations();
+    expect(after).toHaveLength(before.length);
+    expect(after.filter(({ active }) => active === 1)).toMatchObject([{ from }]);
+    expect(await w.conflicts()).toEqual([]);
+    expect(w.events(101)).toMatchObject([{ id: series.id, type: 'singleInstance' }]);
+  });
+});

@@ -219,13 +219,14 @@ const meetingOf = ({ iCalUId, originalStart }: Instance) =>
 
 /**
  * Equal for the instances of one series: its master or, if that was created anew, the meeting id without its day. An event that
- * somebody made a series is the master of its instances.
+ * somebody made a series is the master of its instances, and the master of a series that somebody made one event is that event.
  */
 const series: readonly {
   readonly ofMapping: (mapping: OpenMapping) => string | null;
-  readonly ofEvent: (event: Instance) => string | null;
+  readonly ofEvent: (event: UnmatchedEvent) => string | null;
 }[] = [
   { ofMapping: ({ eventId }) => eventId, ofEvent: masterOf },
+  { ofMapping: masterOf, ofEvent: ({ id }) => id },
   { ofMapping: masterOf, ofEvent: masterOf },
   { ofMapping: meetingOf, ofEvent: meetingOf },
 ];

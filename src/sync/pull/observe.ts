@@ -50,28 +50,40 @@ export async function observe(
   const gone = page.removed.length === 0 ? [] : await knownEvents(db, room, [], page.removed);
   const masters = [...new Set([...page.rows.flatMap(masterOf), ...gone.map((one) => one.seriesMasterId!)])];
   const series = new Map<string, OutlookEvent[]>();
+  const rows = [...page.rows];
+  /** A series that somebody made one event again. */
+  const singleOf = async (master: string): Promise<readonly DeltaRow[]> => {
+    const event = await unlessItemFails(() => outlook.readAnew(room, master, signal), null);
+    return event?.type === 'singleInstance'
+      ? [{ id: event.id, type: event.type, seriesMasterId: null, event }]
+      : [];
+  };
   // a series beyond the limit is read when it changes next, or by the next full scan
   for (const master of masters.slice(0, seriesMost)) {
     const read = () => outlook.series(room, master, span.from, span.to, signal);
     // no instances: the series is gone. One that cannot be read now is represented by its own rows
     const found = await unlessItemFails(read, 'unreadable');
     if (found !== 'unreadable') series.set(master, found ?? []);
+    if (found !== 'unreadable' && (found ?? []).length === 0) rows.push(...(await singleOf(master)));
   }
   const instances = [...series.values()].flat();
   for (const event of instances) outlook.keep(room, event);
   const listed = new Set(instances.map(({ id }) => id));
   // a row that shows an event counts, although the list of instances may omit exceptions (msgraph docs#15611)
-  const singles = page.rows.filter(
+  const singles = rows.filter(
     (row) =>
       row.type !== 'seriesMaster' &&
       !listed.has(row.id) &&
       (row.type !== 'occurrence' || row.seriesMasterId === null || !series.has(row.seriesMasterId)),
   );
   const ids = [...singles, ...instances].map(({ id }) => id).concat(page.removed, masters);
-  const read = new Set(series.keys());
+  // an event that shows itself to be no series has no instances any more
+  const read = new Set([...series.keys(), ...singles.filter(isOneEvent).map(({ id }) => id)]);
   const mappings = await knownEvents(db, room, ids, [...read]);
   return observedOf(mappings, { singles, instances, removed: page.removed, masters, series: read }, span);
 }
+
+const isOneEvent = ({ type, event }: DeltaRow) => type === 'singleInstance' && event !== null;
 
 /** The rows of a page, with the instances of its series. */
 interface Rows {
