@@ -76,6 +76,7 @@ export async function checkDatabase(config: BookingConfig, find: Find): Promise<
     await checkAdapter(client, find);
     await checkTriggers(client, find);
     await checkDefaults(client, config, find);
+    await checkUnfolded(client, find);
     await checkRemarks(client, find);
     await checkMailboxRows(client, find);
     return true;
@@ -387,6 +388,27 @@ async function checkRemarks(client: Queryable, find: Find): Promise<void> {
   for (const { type, id, remark } of rows) find('note', 'reservations', `${type}/${id}: ${remark}.`);
   const more = (rows[0]?.total ?? 0) - rows.length;
   if (more > 0) find('note', 'reservations', `and ${more} more.`, 'SELECT * FROM bridge_remarks;');
+}
+
+/** Changes of the booking system that could not be folded. */
+async function checkUnfolded(client: Queryable, find: Find): Promise<void> {
+  const { rows } = await client.query<{ changed: string; why: string; isLocked: boolean; total: number }>(
+    `SELECT coalesce(reservation_type || '/' || coalesce(reservation_key, bridge_key_of(reservation_type, reservation_id), reservation_id::text),
+        'a table that was emptied') AS changed, error_message AS why, code IN ('55P03', '40P01') AS "isLocked", count(*) OVER () AS total
+     FROM bridge_unfolded ORDER BY changed_at LIMIT $1`,
+    [mostRemarks],
+  );
+  for (const { changed, why, isLocked } of rows)
+    find(
+      'warning',
+      'changes',
+      `The change of ${changed} cannot be followed: ${why}.`,
+      isLocked
+        ? 'Commit the open transaction, or roll it back.'
+        : 'Correct the reservation in the booking system, or the view bridge_items of the adapter. It is tried again by itself.',
+    );
+  const more = (rows[0]?.total ?? 0) - rows.length;
+  if (more > 0) find('warning', 'changes', `and ${more} more.`, 'SELECT * FROM bridge_unfolded;');
 }
 
 const remarks = async (client: Queryable) =>

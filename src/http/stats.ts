@@ -36,7 +36,15 @@ const statsRoute = createRoute({
       success: z.literal(true),
       statistics: statisticsSchema,
       latency: latencySchema,
-      queue: z.object({ outbox_rows: z.number().int(), due: z.number().int(), oldest_ms: ms }),
+      queue: z.object({
+        outbox_rows: z.number().int(),
+        due: z.number().int(),
+        unfolded: z
+          .number()
+          .int()
+          .openapi({ description: 'Changes that could not be folded; doctor lists them.' }),
+        oldest_ms: ms,
+      }),
       rooms: z.record(z.string(), z.number().int()),
       backfill: z.object({ total: z.number().int(), done: z.number().int() }),
       listener: z.object({ heard: z.boolean(), reason: z.string().nullable(), since: instantOrNull }),

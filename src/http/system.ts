@@ -55,7 +55,17 @@ const dashboardSchema = z
     ...system,
     statistics: z.union([statisticsSchema, z.null()]),
     latency: z.union([latencySchema, z.null()]),
-    queue: z.object({ outbox_rows: z.number().int(), due: z.number().int(), oldest_ms: ms }).nullable(),
+    queue: z
+      .object({
+        outbox_rows: z.number().int(),
+        due: z.number().int(),
+        unfolded: z
+          .number()
+          .int()
+          .openapi({ description: 'Changes that could not be folded; doctor lists them.' }),
+        oldest_ms: ms,
+      })
+      .nullable(),
     rooms: z.record(z.string(), z.number().int()).nullable(),
     replicas: z.number().int().nullable(),
     alerts: z.array(alertSchema),
@@ -132,7 +142,12 @@ function figures(known: Known | null, more: Awaited<ReturnType<typeof readMore>>
   return {
     statistics: more?.statistics ?? null,
     latency,
-    queue: queue && { outbox_rows: queue.outbox_rows, due: queue.due, oldest_ms: queue.oldest_ms },
+    queue: queue && {
+      outbox_rows: queue.outbox_rows,
+      due: queue.due,
+      unfolded: queue.unfolded,
+      oldest_ms: queue.oldest_ms,
+    },
     rooms: queue?.rooms ?? null,
     replicas: queue?.replicas ?? null,
     alerts: more?.alerts ?? [],
@@ -200,8 +215,9 @@ function graphOf({ outages }: HealthState, known: Known | null): Check {
     : healthy('no call was refused lately');
 }
 
-function queueOf({ oldest_ms, due, outbox_rows }: QueueReport): Check {
+function queueOf({ oldest_ms, due, outbox_rows, unfolded }: QueueReport): Check {
   const waits = `${due + outbox_rows} changes wait`;
+  if (unfolded > 0) return degraded(`${waits}, ${unfolded} cannot be followed; doctor lists them`);
   return (oldest_ms ?? 0) > lateMs
     ? degraded(`${waits}, the oldest for ${Math.round(oldest_ms! / 60_000)} minutes`)
     : healthy(waits);

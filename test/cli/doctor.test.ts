@@ -248,6 +248,30 @@ test('looking at the defaults changes none', async () => {
   expect(await office.db.query(`SELECT FROM bridge_settings WHERE name = 'default_activity_id'`)).toEqual([]);
 });
 
+test('changes that could not be folded are listed with the reason', async () => {
+  await using office = await openOffice();
+  await office.map(101);
+  await office.db
+    .query(`INSERT INTO bridge_unfolded (reservation_type, reservation_id, changed_at, code, error_message, retry_at)
+    VALUES ('event', 7, now() - interval '2 minutes', '22012', 'division by zero (SQLSTATE 22012)', now()),
+      (NULL, NULL, now(), '55P03', 'rows of the bridge are locked by DBeaver (clerk, pid 12)', now())`);
+  expect(found(await office.run('doctor', '--json'), 'changes')).toEqual([
+    {
+      state: 'warning',
+      check: 'changes',
+      message: 'The change of event/7 cannot be followed: division by zero (SQLSTATE 22012).',
+      repair: expect.stringContaining('bridge_items') as string,
+    },
+    {
+      state: 'warning',
+      check: 'changes',
+      message:
+        'The change of a table that was emptied cannot be followed: rows of the bridge are locked by DBeaver (clerk, pid 12).',
+      repair: 'Commit the open transaction, or roll it back.',
+    },
+  ]);
+});
+
 test('an event with several dates is listed', async () => {
   await using office = await openOffice();
   await office.db.query(`

@@ -27,6 +27,14 @@ test.each([
     /1 changes wait, the oldest for 20 minutes/,
   ],
   [
+    'queue',
+    (api: Api) =>
+      api.db.query(
+        `INSERT INTO bridge_unfolded (changed_at, code, error_message, retry_at) VALUES (now(), '22012', 'm', now())`,
+      ),
+    /0 changes wait, 1 cannot be followed/,
+  ],
+  [
     'alerts',
     (api: Api) =>
       api.db.query(`INSERT INTO bridge_alerts (type, severity, message) VALUES ('bug', 'critical', 'm')`),

@@ -55,6 +55,8 @@ export interface LatencyReport {
 export interface QueueReport {
   readonly outbox_rows: number;
   readonly due: number;
+  /** Changes that could not be folded and are tried again. */
+  readonly unfolded: number;
   /** Age of the oldest change that is not in Outlook yet; null: none waits. */
   readonly oldest_ms: number | null;
   /** Active rooms by health: ok, waiting, refused, held. */
@@ -182,6 +184,7 @@ const queueText = `
   SELECT jsonb_build_object(
     'outbox_rows', (SELECT n FROM outbox),
     'due', (SELECT coalesce(sum(n), 0) FROM due),
+    'unfolded', (SELECT count(*) FROM bridge_unfolded),
     'oldest_ms', (SELECT round(extract(epoch FROM clock_timestamp() - least(min(due.oldest), (SELECT oldest FROM outbox))) * 1000)
                   FROM due),
     'rooms', '{"ok": 0, "waiting": 0, "refused": 0, "held": 0}'::jsonb

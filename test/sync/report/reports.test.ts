@@ -18,6 +18,7 @@ test('an empty installation has reports too', async () => {
   expect(await reports.queue()).toEqual({
     outbox_rows: 0,
     due: 0,
+    unfolded: 0,
     oldest_ms: null,
     rooms: { ok: 0, waiting: 0, refused: 0, held: 0 },
     backfill: { total: 0, done: 0 },
