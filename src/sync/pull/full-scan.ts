@@ -47,7 +47,8 @@ export async function fullScan(
     events.push(...page);
   }
   const remembered = await rememberedOf(db, room, events);
-  const mappings = await mappingsOf(db, room.resourceId);
+  const eventIds = events.map(({ id }) => id);
+  const mappings = await mappingsOf(db, room, span, eventIds);
   const compare = (known: readonly RoomMapping[]) =>
     compareListing(known, { events, window: span, remembered }, isFollowed(room), (item) =>
       outlook.show(item),
@@ -57,7 +58,7 @@ export async function fullScan(
     // nothing was deleted: everything is created again
     const objectId = room.mailbox === room.outlookItemId ? null : room.mailbox;
     await replaceMailbox(db, room, objectId, true);
-    found = compare(await mappingsOf(db, room.resourceId));
+    found = compare(await mappingsOf(db, room, span, eventIds));
   }
   const pollMs = nextPollMs(context, room);
   const refused = await finishBaseline(db, room, { ...found, reportedAt, links, window: span, pollMs });

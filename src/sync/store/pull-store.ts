@@ -239,11 +239,28 @@ export const mappedRows = `SELECT ${knownColumns}, m.reservation_type AS "reserv
     WHERE (m.outlook_event_id IS NULL OR m.outlook_news = 'gone' OR m.sync_status = 'cancelled' AND m.due_at IS NOT NULL) AND m.present
       AND m.reservation_id IS NOT NULL OFFSET 0) i ON true`;
 
-export async function mappingsOf(session: Queryable, resourceId: number): Promise<RoomMapping[]> {
+/**
+ * The mappings of a room that a list of its window may concern: those in the window, those that know one of the listed events,
+ * those without an event, and those that are due or have news. The others are its history. Each set is found by an index.
+ */
+export async function mappingsOf(
+  session: Queryable,
+  { resourceId, outlookItemId }: LeasedRoom,
+  window: Span,
+  eventIds: readonly string[],
+): Promise<RoomMapping[]> {
   const { rows } = await session.query<RoomMapping>({
     name: 'mappings_of',
-    text: `${mappedRows} WHERE m.resource_id = $1`,
-    values: [resourceId],
+    text: `${mappedRows}
+      WHERE m.resource_id = $1 AND m.id IN (
+        SELECT id FROM bridge_mappings WHERE resource_id = $1 AND (ends_at >= $2::timestamptz OR ends_at IS NULL)
+          AND (starts_at <= $3::timestamptz OR starts_at IS NULL)
+        UNION ALL SELECT id FROM bridge_mappings WHERE outlook_item_id = $4 AND outlook_event_id = ANY ($5)
+        UNION ALL SELECT id FROM bridge_mappings
+          WHERE outlook_item_id = $4 AND outlook_event_id IS NULL AND sync_status <> 'cancelled'
+        UNION ALL SELECT id FROM bridge_mappings WHERE resource_id = $1 AND due_at IS NOT NULL
+        UNION ALL SELECT id FROM bridge_mappings WHERE resource_id = $1 AND outlook_news IS NOT NULL)`,
+    values: [resourceId, window.from, window.to, outlookItemId, eventIds],
   });
   return rows;
 }
