@@ -14,18 +14,43 @@ CREATE OR REPLACE FUNCTION bridge_settle_forgotten(results jsonb) RETURNS void L
   FROM dropped d WHERE d.action NOT IN ('forgotten', 'unchanged');
 $forgotten$;
 
--- Other mappings let go of the events that these results have.
-CREATE OR REPLACE FUNCTION bridge_settle_met(results jsonb) RETURNS void LANGUAGE sql AS $met$
+-- An older version has this instead of bridge_settle_events.
+DO $drop$
+BEGIN
+  IF to_regprocedure('bridge_settle_met(jsonb)') IS NOT NULL THEN
+    DROP FUNCTION bridge_settle_met(jsonb);
+  END IF;
+END $drop$;
+
+-- Some of these results have events that other mappings have, or that two of them have. Makes each event that of one mapping, and
+-- returns the results as they are to be stored.
+CREATE OR REPLACE FUNCTION bridge_settle_events(results jsonb) RETURNS jsonb LANGUAGE plpgsql AS $events$
+BEGIN
   -- an event that waited to be imported and turned out to be that of a reservation
   DELETE FROM bridge_mappings m USING jsonb_to_recordset(results) AS r (id bigint, "eventId" text), bridge_mappings mine
   WHERE mine.id = r.id AND m.outlook_item_id = mine.outlook_item_id AND m.outlook_event_id = r."eventId" AND m.id <> r.id
     AND m.reservation_id IS NULL;
-  -- an event that a person brought back: it begins anew, so the cancelled reservation lets go of its id
+  -- an event that a person restored: it begins anew, so the mapping of the cancelled reservation loses its id
   UPDATE bridge_mappings m SET outlook_event_id = NULL, revision = m.revision + 1
   FROM jsonb_to_recordset(results) AS r (id bigint, "eventId" text), bridge_mappings mine
   WHERE mine.id = r.id AND m.outlook_item_id = mine.outlook_item_id AND m.outlook_event_id = r."eventId" AND m.id <> r.id
     AND m.sync_status = 'cancelled';
-$met$;
+  RETURN (
+    SELECT jsonb_agg(CASE
+        -- A create was answered with an event that another reservation has by now: an earlier answer to the same idempotency key
+        -- was lost, and the event that it had made was imported. It stays there, and the next create gets the next key.
+        WHEN EXISTS (SELECT FROM bridge_mappings m JOIN bridge_mappings o ON o.outlook_item_id = m.outlook_item_id AND o.id <> m.id
+                     WHERE m.id = r.id AND m.outlook_event_id IS DISTINCT FROM r.event AND o.outlook_event_id = r.event)
+          THEN r.result || '{"status": "pending", "eventId": null, "agreement": "never", "bookingBase": null, "outlookBase": null, "dueInMs": 0,
+            "sinceAcceptedMs": null, "action": "waiting", "reason": "its idempotency key was used for the event of another reservation"}'
+            || jsonb_build_object('generation', (r.result ->> 'generation')::integer + 1)
+        -- a cancelled reservation whose event another of these results has
+        WHEN r.result ->> 'status' = 'cancelled' AND EXISTS (
+          SELECT FROM jsonb_array_elements(results) AS x WHERE (x ->> 'id')::bigint <> r.id AND x ->> 'eventId' = r.event)
+          THEN r.result || '{"eventId": null}'
+        ELSE r.result END)
+    FROM (SELECT e AS result, (e ->> 'id')::bigint AS id, e ->> 'eventId' AS event FROM jsonb_array_elements(results) e) r);
+END $events$;
 
 -- An event that was detached from its reservation begins anew: a meeting that the booking system moved away from, which waits
 -- for a person, or the event of a cancelled reservation that somebody brought back.
