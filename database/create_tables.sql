@@ -886,11 +886,11 @@ $functions$;
 --     row leads to other reservations, only what changed in a declared column is noted;
 --   * rows are only added to bridge_changes, which has no index, so there is no row two bookings could wait for; a table
 --     lock (a DBA rebuilds bridge_changes) is waited for 100 ms and no longer;
---   * whatever goes wrong is a WARNING, and a number drawn from bridge_missed_seq makes the bridge compare everything.
---     A statement that was cancelled (statement_timeout) cannot be saved by any of this; that is why the work is so little.
--- The function runs with the rights of its owner, because the booking system's own role has none on our tables. To set a
--- search_path at each call costs more than writing the row, so what the template names has its schema with it, operators
--- too, and nothing that a session may set leads to an object of somebody else. docs/decisions/009-watched-tables.md.
+--   * any error becomes a WARNING, and a number drawn from bridge_missed_seq makes the bridge compare all rooms. A cancelled
+--     statement (statement_timeout) cannot be saved this way, so the trigger does as little as possible.
+-- The function runs with the rights of its owner, because the booking system's own role has none on our tables. Setting a
+-- search_path in each call costs more than writing the row, so every name in the template has its schema, operators too, and no
+-- session can make it use another object. docs/decisions/009-watched-tables.md.
 
 -- The table of that name, also in a schema our role may not use. Throws 42P01 or 42501, with the statement that helps.
 CREATE OR REPLACE FUNCTION bridge_watched_table(named text) RETURNS regclass LANGUAGE plpgsql STABLE
@@ -972,8 +972,8 @@ BEGIN
   RETURN made;
 END $make$;
 
--- How a condition says that one column is the same before and after: with the operator of its type's indexes, wherever that
--- lives, because by its name alone an operator is looked for in the session's path. NULL: the type has none.
+-- The condition that one column is the same before and after, with the equality operator of its type's index and the schema of that
+-- operator, because an operator without a schema is resolved by the session's search_path. NULL: the type has none.
 CREATE OR REPLACE FUNCTION bridge_equality(watched regclass, named text) RETURNS text LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp AS $equality$
   WITH RECURSIVE below (id) AS (
@@ -991,7 +991,7 @@ SET search_path = pg_catalog, pg_temp AS $equality$
   ORDER BY c.opcintype = t.oid DESC LIMIT 1
 $equality$;
 
--- Whether a declaration names reservations by keys that are no numbers. Nobody's table is read for it.
+-- Whether a declaration names reservations by keys that are not numbers. No table is read.
 CREATE OR REPLACE FUNCTION bridge_names_keys(watched regclass, reservations text) RETURNS boolean LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $names$
 DECLARE
@@ -1006,13 +1006,13 @@ BEGIN
     row_, reservations) INTO type;
   RETURN type NOT IN ('smallint', 'integer', 'bigint', 'numeric');
 EXCEPTION WHEN OTHERS THEN
-  RETURN false; -- what is wrong with it is told when its trigger is tried
+  RETURN false; -- its error is reported when its trigger is tried
 END $names$;
 
--- How an UPDATE of a table is noted. `new`: each row that it wrote, because the key is the reservation; what changed the key
--- itself, bridge_rekey tells. `both`: the same before and after, where no row trigger could tell: there is no key, or another
--- table's rows may be written (partitions, children), or a trigger may change a key that the statement does not set.
--- `compared`: what changed in a declared column, where a row leads to other reservations, which are dear to look at for nothing.
+-- How an UPDATE of a table is recorded. `new`: each written row, because its key is the reservation; bridge_rekey records changes of the
+-- key itself. `both`: each row before and after, where a row trigger cannot detect such a change: the table has no key, rows of other
+-- tables may be written (partitions, children), or a trigger may change a key that the statement does not set. `compared`: only rows
+-- with a change in a declared column, because finding their reservations is expensive.
 CREATE OR REPLACE FUNCTION bridge_way_of(watched regclass, reservations text, keys text[], named text[]) RETURNS text LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp AS $way$
   SELECT CASE
@@ -1027,6 +1027,45 @@ $way$;
 
 -- The body of the trigger function of one table. `keys`: the columns of its primary key, none if it has none; `named`: the
 -- columns that `reservations` names; `compared`: those whose change counts; `way`: see bridge_way_of.
+--
+-- For `SELECT 'event', changed.id` and the key `id`, as in sql/portico, it is (a test compares them):
+--   BEGIN
+--     IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND TG_LEVEL OPERATOR(pg_catalog.=) 'STATEMENT' THEN
+--       INSERT INTO public.bridge_changes (reservation_type, reservation_id)
+--       SELECT r.type, r.id::bigint
+--       FROM new_rows AS changed CROSS JOIN LATERAL (SELECT 'event', changed.id) AS r (type, id) WHERE r.id IS NOT NULL;
+--     ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+--       INSERT INTO public.bridge_changes (reservation_type, reservation_id)
+--       SELECT r.type, r.id::bigint
+--       FROM new_rows AS changed CROSS JOIN LATERAL (SELECT 'event', changed.id) AS r (type, id) WHERE r.id IS NOT NULL;
+--     ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+--       INSERT INTO public.bridge_changes (reservation_type, reservation_id)
+--       SELECT r.type, r.id::bigint
+--       FROM old_rows AS changed CROSS JOIN LATERAL (SELECT 'event', changed.id) AS r (type, id) WHERE r.id IS NOT NULL;
+--     ELSIF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
+--       INSERT INTO public.bridge_changes (reservation_type, reservation_id)
+--       VALUES (NULL, NULL);
+--     ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+--       INSERT INTO public.bridge_changes (reservation_type, reservation_id)
+--       SELECT r.type, r.id::bigint
+--       FROM (SELECT OLD.id AS id) AS changed CROSS JOIN LATERAL (SELECT 'event', changed.id) AS r (type, id) WHERE r.id IS NOT NULL;
+--     END IF;
+--     IF FOUND
+--       AND pg_catalog.pg_try_advisory_lock_shared(7230912, 1) AND pg_catalog.pg_advisory_unlock_shared(7230912, 1)
+--       AND NOT (pg_catalog.pg_try_advisory_lock(7230912, 6) AND pg_catalog.pg_advisory_unlock(7230912, 6))
+--     THEN
+--       PERFORM public.bridge_wake();
+--     END IF;
+--     RETURN NULL;
+--   EXCEPTION WHEN OTHERS THEN
+--     BEGIN
+--       PERFORM pg_catalog.nextval('public.bridge_missed_seq');
+--     EXCEPTION WHEN OTHERS THEN
+--       NULL; -- even this may fail; the sweep finds the change
+--     END;
+--     RAISE WARNING 'outlook-booking-sync did not note this change: %', SQLERRM;
+--     RETURN NULL;
+--   END
 CREATE OR REPLACE FUNCTION bridge_watch_body(watched regclass, reservations text, keys text[], named text[], compared text[], way text)
 RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
@@ -1041,9 +1080,9 @@ DECLARE
     JOIN pg_attribute a ON a.attrelid = watched AND a.attname = c.name,
     LATERAL (SELECT public.bridge_equality(watched, c.name) AS same) e);
   list constant text := (SELECT string_agg(quote_ident(c), ', ') FROM unnest(named) c);
-  -- the key leads to the reservations, so an UPDATE cannot lead away from them
+  -- the key determines the reservations, so an UPDATE cannot move a row to others
   is_key constant boolean := named <@ keys AND cardinality(named) > 0;
-  -- and no two rows lead to the same ones
+  -- and no two rows have the same reservation
   is_unique constant boolean := is_key AND named @> keys AND reservations !~* '\mFROM\M';
   has_keys constant boolean := public.bridge_names_keys(watched, reservations);
   changed text;
@@ -1055,7 +1094,7 @@ BEGIN
     WHEN cardinality(named) = 0 THEN format('(SELECT FROM old_rows AS o FULL JOIN new_rows AS n ON %s WHERE %s)', same, differs)
     WHEN is_key THEN format('(SELECT %s FROM old_rows AS o FULL JOIN new_rows AS n ON %s WHERE %s)',
       (SELECT string_agg(format('coalesce(n.%I, o.%1$I) AS %1$I', c), ', ') FROM unnest(named) c), same, differs)
-    -- before and after: the row may have moved from one reservation to another
+    -- before and after: a row may have moved from one reservation to another
     ELSE format('(SELECT b.* FROM old_rows AS o FULL JOIN new_rows AS n ON %s CROSS JOIN LATERAL (VALUES (%s), (%s)) AS b (%s) WHERE %s)',
       same, (SELECT string_agg(format('o.%I', c), ', ') FROM unnest(named) c),
       (SELECT string_agg(format('n.%I', c), ', ') FROM unnest(named) c), list, differs)
@@ -1079,7 +1118,7 @@ BEGIN', (
       WITH ORDINALITY AS u (event, rows, place) WHERE event IS NOT NULL), $end$
   END IF;
   IF FOUND$end$,
-    -- what bridge_wake() asks first: to call it costs more than to ask
+    -- the same condition as in bridge_wake(), which costs more to call than to check
     CASE WHEN (SELECT value FROM public.bridge_settings WHERE name = 'wake') = 'notify' THEN '' ELSE $asleep$
     AND pg_catalog.pg_try_advisory_lock_shared(7230912, 1) AND pg_catalog.pg_advisory_unlock_shared(7230912, 1)
     AND NOT (pg_catalog.pg_try_advisory_lock(7230912, 6) AND pg_catalog.pg_advisory_unlock(7230912, 6))$asleep$ END, $end$
@@ -1166,7 +1205,7 @@ BEGIN
   RETURN public.bridge_make_triggers(watched, calls::text, events, NULL);
 END $watch$;
 
--- Takes away what watched a table that the adapter no longer declares: triggers and, where we made it, the function.
+-- Removes the triggers of a table that the adapter no longer declares, and their function unless another table uses it.
 CREATE OR REPLACE FUNCTION bridge_unwatch(named text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $unwatch$
 DECLARE
   trigger record;
@@ -3836,7 +3875,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '7aff2dbb1b2e73ff4c9f7b9a62b631ae55c7edfe14227680c9341c380573c305 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'fce2f7e57c54b730df49ae9157fcf0bd091d83a0f621560bee36d614a5ce14c7 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

@@ -38,6 +38,18 @@ async function openWatched(table: string, declaration: string) {
   return db;
 }
 
+test('the example in the comment of bridge_watch_body is the function that it makes', async () => {
+  await using db = await openTestDatabase({ schema: 'bridge' });
+  const source = readFileSync(new URL('../../database/functions/12_watch.sql', import.meta.url), 'utf8');
+  const lines = source.split('\n');
+  const from = lines.indexOf('--   BEGIN');
+  const example = lines.slice(from, lines.indexOf('--   END') + 1).map((line) => line.slice('--   '.length));
+  const [{ body }] = (await db.query(
+    `SELECT btrim(prosrc, E' \\n') AS body FROM pg_proc WHERE proname = 'bridge_on_bb_event'`,
+  )) as [{ body: string }];
+  assert.equal(example.join('\n'), body);
+});
+
 describe('a declared table', () => {
   test('is noted for INSERT, UPDATE, DELETE and TRUNCATE, by the key of each row', async () => {
     for (const more of [
