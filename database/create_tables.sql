@@ -620,8 +620,8 @@ $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0193_unfolded', now());
 
   EXECUTE $functions$
--- Advisory locks by name; src/locks.ts has the same for TypeScript, with what each is for. Numbers stand nowhere else but in the
--- template of the triggers (12_watch.sql), where a call costs.
+-- Advisory locks by name. src/locks.ts has the same numbers with the purpose of each. The only other place with numbers is the
+-- template of the triggers (12_watch.sql), where a call would cost too much.
 
 -- One room is worked on by one daemon. (7230911, room)
 CREATE OR REPLACE FUNCTION bridge_try_lock_room(room_id integer) RETURNS boolean LANGUAGE sql AS $lock$
@@ -630,7 +630,7 @@ $lock$;
 CREATE OR REPLACE FUNCTION bridge_unlock_room(room_id integer) RETURNS boolean LANGUAGE sql AS $lock$
   SELECT pg_advisory_unlock(7230911, room_id)
 $lock$;
--- An error takes back what a statement wrote and none of these locks: frees those of this session that are not `held`.
+-- An error rolls back the writes of a statement but not its session locks: frees those of this session that are not `held`.
 CREATE OR REPLACE FUNCTION bridge_unlock_other_rooms(held integer[]) RETURNS void LANGUAGE sql AS $unlock$
   SELECT pg_advisory_unlock(7230911, l.objid::integer) FROM pg_locks l
   WHERE l.locktype = 'advisory' AND l.classid = 7230911 AND l.objsubid = 2 AND l.pid = pg_backend_pid()
@@ -645,11 +645,11 @@ BEGIN
 END $lock$;
 CREATE OR REPLACE FUNCTION bridge_lock_for_settlement() RETURNS void LANGUAGE plpgsql AS $lock$
 BEGIN
-  -- from here on no row is waited for: a person's open transaction would hold up the fold, and that all rooms
+  -- no later statement waits long for a row: a person's open transaction would block the fold, and with it all rooms
   PERFORM pg_advisory_xact_lock_shared(7230912, 2), set_config('lock_timeout', '250ms', true) WHERE NOT bridge_is_plan();
 END $lock$;
 
--- What several rooms share is written by one of them at a time. (7230914, as the seed of a digest)
+-- A reservation or a meeting of several rooms is written for one room at a time. (7230914, as the seed of a digest)
 CREATE OR REPLACE FUNCTION bridge_lock_reservation(kind text, id_ bigint) RETURNS void LANGUAGE sql AS $lock$
   SELECT pg_advisory_xact_lock(hashtextextended('reservation ' || kind || '/' || id_, 7230914))
 $lock$;
@@ -668,16 +668,16 @@ $is_plan$;
 $functions$;
 
   EXECUTE $functions$
--- What adapters call (sql/README.md): indexes, and what a reservation shows of a change.
+-- Functions for adapters (sql/README.md): abilities, indexes, and the stored part of a change.
 
--- What the booking system cannot do, in the words of sql/README.md ("Abilities"). Its adapter declares it.
+-- The limitations of the booking system that its adapter declares (sql/README.md, "Abilities").
 CREATE OR REPLACE FUNCTION bridge_abilities() RETURNS text[] LANGUAGE sql STABLE AS $abilities$
   SELECT coalesce((SELECT string_to_array(btrim(regexp_replace(s.value, '[\s,]+', ' ', 'g')), ' ') FROM public.bridge_settings s WHERE s.name = 'abilities'), '{}')
 $abilities$;
 
 -- For adapters: an index on one column of a booking table, unless there is one. It is made only by the owner of a table
 -- of moderate size, because making it stops the table's writers for as long as it takes; else the statement that a DBA
--- may run is told as a NOTICE. Everything works without it, a room with many years of bookings somewhat slower.
+-- may run is printed as a NOTICE. The index is optional: a room with many years of bookings is slower without it.
 CREATE OR REPLACE FUNCTION bridge_index(indexed regclass, key name) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $index$
 DECLARE
@@ -700,8 +700,8 @@ EXCEPTION WHEN lock_not_available OR insufficient_privilege THEN
   RAISE NOTICE 'The optional index on %(%) was not made: %', indexed, key, SQLERRM;
 END $index$;
 
--- For adapters: which keys of `change` the reservation now shows as they were asked for. What could not be stored (a
--- title a type does not have, a time that the clock change makes ambiguous) is not among them.
+-- For adapters: the keys of `change` whose values the reservation now shows. A value that cannot be stored (a title where the
+-- type has none, a time that the clock change makes ambiguous) is not among them.
 CREATE OR REPLACE FUNCTION bridge_stored_keys(kind text, id bigint, change jsonb) RETURNS text[] LANGUAGE plpgsql STABLE AS $stored$
 DECLARE
   item record;
@@ -727,17 +727,17 @@ END $stored$;
 $functions$;
 
   EXECUTE $functions$
--- Keys that are no numbers: uuids and codes. The bridge counts in numbers, and each key has one that never changes.
+-- Keys that are not numbers: uuids and codes. The bridge uses numbers; each key has one that never changes.
 
--- The number of a reservation's key, made from the key alone: nothing has to be kept for it to be the same again. A key that
--- is a whole number is its own. `keyId` in src/booking/keys.ts says the same.
+-- The number of a reservation's key, a hash, so that it is the same again when the tables were lost. A key that is a whole number is
+-- its own number. `keyId` in src/keys.ts is the same function.
 CREATE OR REPLACE FUNCTION bridge_key_hash(kind text, key text) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $hash$
   SELECT CASE WHEN CASE WHEN key ~ '^[1-9][0-9]{0,18}$' THEN key::numeric < 9223372036854775808 END THEN key::bigint
     ELSE ('x' || encode(substr(sha256(convert_to(kind || '/' || key, 'UTF8')), 1, 8), 'hex'))::bit(64)::bigint & 9223372036854775807 END
 $hash$;
 
--- The number of a reservation's key, written down if it is not yet. NULL, with a WARNING, where another key has it already: one of
--- a hundred million systems with a million keys each.
+-- The number of a reservation's key, which is stored. NULL, with a WARNING, if another key has it already: that happens in one of a
+-- hundred million systems with a million keys each.
 CREATE OR REPLACE FUNCTION bridge_key_id(kind_ text, key_ text) RETURNS bigint LANGUAGE plpgsql
 SET search_path = pg_catalog, public, pg_temp AS $id$
 DECLARE
@@ -755,12 +755,12 @@ BEGIN
   RETURN found_id;
 END $id$;
 
--- The key of a number; NULL: it has none.
+-- The key of a number, or NULL.
 CREATE OR REPLACE FUNCTION bridge_key_of(kind_ text, id_ bigint) RETURNS text LANGUAGE sql STABLE AS $key$
   SELECT k.key FROM public.bridge_key k WHERE k.id = id_ AND k.kind = kind_
 $key$;
 
--- The number of a resource's key, written down if it is not yet: below 2^31, as people write it into bridge_resource_mappings.
+-- The number of a resource's key, which is stored: below 2^31, because people write it into bridge_resource_mappings.
 CREATE OR REPLACE FUNCTION bridge_resource_id(key_ text) RETURNS integer LANGUAGE plpgsql
 SET search_path = pg_catalog, public, pg_temp AS $id$
 DECLARE
@@ -782,22 +782,22 @@ BEGIN
   RETURN found_id;
 END $id$;
 
--- For adapters: a key as a uuid; NULL: it is none. To find a row by its index whatever else there are keys of.
+-- For adapters: a key as a uuid, or NULL if it is none, so that a row is found by the index of a uuid column.
 CREATE OR REPLACE FUNCTION bridge_uuid(key text) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $uuid$
   SELECT CASE WHEN key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN key::uuid END
 $uuid$;
 
--- A reservation as people name it: `named` is its key, or its number.
+-- The number of a reservation, given its key or its number.
 CREATE OR REPLACE FUNCTION bridge_named(kind_ text, named text) RETURNS bigint LANGUAGE sql STABLE AS $named$
   SELECT coalesce((SELECT k.id FROM public.bridge_key k WHERE k.kind = kind_ AND k.key = named),
     CASE WHEN CASE WHEN named ~ '^[0-9]{1,19}$' THEN named::numeric < 9223372036854775808 END THEN named::bigint END)
 $named$;
 
--- Gives numbers to the reservations of a room (NULL: of the whole view) and to the resources that have none yet.
+-- Stores the numbers of keys in a room (NULL: in the whole view) that have none yet.
 CREATE OR REPLACE FUNCTION bridge_number_keys(room integer) RETURNS void LANGUAGE plpgsql AS $number$
 BEGIN
   IF bridge_view_has('{reservation_key}') THEN
-    -- in one order: two that do this at once must not wait for each other
+    -- sorted, so that two sessions cannot deadlock
     EXECUTE 'SELECT public.bridge_key_id(n.kind, n.key) FROM (
         SELECT DISTINCT i.reservation_type AS kind, i.reservation_key AS key FROM public.bridge_items i
         WHERE i.reservation_id IS NULL AND i.reservation_key IS NOT NULL' || CASE WHEN room IS NOT NULL THEN ' AND i.resource_id = $1' ELSE '' END || '
@@ -805,8 +805,8 @@ BEGIN
   END IF;
 END $number$;
 
--- The same of one room before it is compared, in a statement of its own: the fold, which gives numbers too, is kept out while this
--- does, and neither waits for the other's keys.
+-- The same for one room, called before it is compared, in a statement of its own. It excludes the fold, which stores numbers as
+-- well, so that neither waits for keys of the other.
 CREATE OR REPLACE FUNCTION bridge_number_room(room_id integer) RETURNS void LANGUAGE plpgsql AS $number$
 BEGIN
   IF bridge_view_has('{reservation_key}') THEN
@@ -827,7 +827,7 @@ BEGIN
   END IF;
 END $number$;
 
--- An item as an adapter gets it: with `resource_keys` beside `resource_ids` where its resources have keys.
+-- An item as adapters get it: with `resource_keys` in addition to `resource_ids` if resources have keys.
 CREATE OR REPLACE FUNCTION bridge_with_keys(item jsonb) RETURNS jsonb LANGUAGE plpgsql STABLE AS $with$
 BEGIN
   IF NOT item ? 'resource_ids' OR NOT bridge_view_has('{resource_key}') THEN
@@ -849,8 +849,8 @@ BEGIN
   reservation_id := coalesce((made ->> 'reservation_id')::bigint, bridge_key_id(reservation_type, made ->> 'reservation_key'));
 END $import$;
 
--- For adapters whose functions take a key: makes those that take a number, which is how the bridge calls them. It is the last
--- statement of 20_functions.sql.
+-- For adapters whose functions take a key: creates the functions with a number that the bridge calls. It is the last statement of
+-- 20_functions.sql.
 CREATE OR REPLACE FUNCTION bridge_by_key() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $by$
 DECLARE
   f record;
@@ -870,7 +870,7 @@ BEGIN
   PERFORM bridge_number_resources();
 END $by$;
 
--- For adapters whose functions take a key: see the other one.
+-- bridge_stored_keys for adapters whose functions take a key.
 CREATE OR REPLACE FUNCTION bridge_stored_keys(kind text, key text, change jsonb) RETURNS text[] LANGUAGE plpgsql AS $stored$
 BEGIN
   RETURN bridge_stored_keys(kind, bridge_key_id(kind, key), change);
@@ -1224,8 +1224,6 @@ END $unwatch$;
 $functions$;
 
   EXECUTE $functions$
--- The window both sides are kept equal in, and an item as it is compared.
-
 -- The window in which both sides are kept equal: whole local days.
 CREATE OR REPLACE FUNCTION bridge_window(past_days integer, future_days integer, OUT opens timestamptz, OUT closes timestamptz)
 LANGUAGE plpgsql STABLE AS $window$
@@ -1237,7 +1235,7 @@ BEGIN
   closes := (today + future_days)::timestamp AT TIME ZONE zone;
 END $window$;
 
--- What the booking system says of one item, as it is kept in booking_base and booking_seen: compared as a whole.
+-- The state of an item in the booking system, as booking_base and booking_seen store it. It is compared as a whole.
 CREATE OR REPLACE FUNCTION bridge_item_state(starts_at timestamptz, ends_at timestamptz, all_day boolean, title text,
   description text, is_private boolean) RETURNS jsonb LANGUAGE sql STABLE AS $state$
   SELECT jsonb_build_object(
@@ -1249,20 +1247,20 @@ $state$;
 $functions$;
 
   EXECUTE $functions$
--- How Outlook shows an item beside what the booking system says of it: by the settings of its room, else of the environment.
+-- How Outlook shows an item: the settings of its room, or those of the environment.
 
--- What a room does differently from the environment.
+-- The settings in which a room differs from the environment.
 CREATE OR REPLACE FUNCTION bridge_own_settings(r bridge_resource_mappings) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $own$
   SELECT jsonb_strip_nulls(jsonb_build_object('conflict_policy', r.conflict_policy, 'overlap_policy', r.overlap_policy,
     'import_mode', r.import_mode, 'privacy', r.privacy, 'title_template', r.title_template))
 $own$;
 
--- Whether an adapter's view has one of these columns, which it may leave out (sql/README.md).
+-- Whether the adapter's view has one of these optional columns (sql/README.md).
 CREATE OR REPLACE FUNCTION bridge_view_has(columns name[]) RETURNS boolean LANGUAGE sql STABLE AS $has$
   SELECT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass('public.bridge_items') AND a.attname = ANY (columns) AND NOT a.attisdropped)
 $has$;
 
--- What is done to the items that a room shows; NULL: nothing. `bridge_settings` keeps the environment's settings, see
+-- The settings by which a room shows its items; NULL: it shows them unchanged. `bridge_settings` stores those of the environment, see
 -- bridge_appearance_changed.
 CREATE OR REPLACE FUNCTION bridge_style(room integer) RETURNS jsonb LANGUAGE plpgsql STABLE AS $style$
 DECLARE
@@ -1281,8 +1279,8 @@ BEGIN
     'prefix', nullif(coalesce((SELECT s.value FROM bridge_settings s WHERE s.name = 'tentative_prefix'), 'Tentative:'), 'none')));
 END $style$;
 
--- A piece of a template with its placeholders filled. Where there is no organiser, the brackets or the separator around that
--- placeholder go with it.
+-- A part of a template with its placeholders replaced. Without an organiser, the brackets or the separator around that placeholder
+-- are removed as well.
 CREATE OR REPLACE FUNCTION bridge_filled(piece text, item jsonb, style jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $filled$
   SELECT replace(replace(CASE WHEN o.organizer IS NULL
       THEN regexp_replace(piece, '\s*([(\[]\s*\{organizer\}\s*[)\]]|[^[:alnum:][:space:]{}()]\s+\{organizer\}|\{organizer\}(\s*[^[:alnum:][:space:]{}()](?=\s))?)', '', 'g')
@@ -1291,9 +1289,9 @@ CREATE OR REPLACE FUNCTION bridge_filled(piece text, item jsonb, style jsonb) RE
   FROM (SELECT nullif(btrim(coalesce(item ->> 'organizer_name', item ->> 'organizer_email')), '') AS organizer) o
 $filled$;
 
--- What a style adds to the state of an item (bridge_item_state), under `as`: `privacy`; `before` and `after`, the text around
--- the title, with `untitled` where there is no title between them; `tentative` and `awaiting`, the state; `setup` and
--- `teardown`, minutes that are shown with it. What is hidden is in no text.
+-- The additions of a style to the state of an item (bridge_item_state), under `as`: `privacy`; `before` and `after`, the text around
+-- the title; `untitled`: there is no title between them; `tentative` and `awaiting`, the state; `setup` and `teardown`, minutes that
+-- are shown with it. No text contains hidden values.
 CREATE OR REPLACE FUNCTION bridge_appearance(item jsonb, style jsonb) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $appearance$
 DECLARE
   privacy constant text := style ->> 'privacy';
@@ -1315,13 +1313,12 @@ BEGIN
   RETURN CASE WHEN own = '{}' THEN own ELSE jsonb_build_object('as', own) END;
 END $appearance$;
 
--- Whether a reservation is there for Outlook: it is active, or waits for approval. `item` is its row.
+-- Whether Outlook is to show a reservation: it is active, or waits for approval. `item` is its row.
 CREATE OR REPLACE FUNCTION bridge_stands(item jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE AS $stands$
   SELECT coalesce((item ->> 'active')::boolean OR item ->> 'state' = 'awaiting', false)
 $stands$;
 
--- A setting of a room takes effect at once. Its items are compared with what was shown of them, and what waits for a person or
--- for another policy is decided anew.
+-- A changed setting of a room takes effect at once: the room is compared, and imports that wait are decided again.
 CREATE OR REPLACE FUNCTION bridge_room_settings_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $settings$
 BEGIN
@@ -1340,11 +1337,11 @@ CREATE OR REPLACE TRIGGER bridge_rooms_settings AFTER UPDATE ON bridge_resource_
         IS DISTINCT FROM (NEW.conflict_policy, NEW.overlap_policy, NEW.import_mode, NEW.privacy, NEW.title_template, NEW.outlook_item_name))
   EXECUTE FUNCTION bridge_room_settings_changed();
 
--- The same of a setting of the environment, which the daemon and `migrate` write down.
+-- The same for a setting of the environment, which the daemon and `migrate` store.
 CREATE OR REPLACE FUNCTION bridge_appearance_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $changed$
 BEGIN
-  -- written down for the first time, as it was all along
+  -- a default, stored for the first time
   IF TG_OP = 'INSERT' AND NEW.value IN ('neutral', '{title}', 'Tentative:') THEN
     RETURN NULL;
   END IF;
@@ -1403,8 +1400,8 @@ BEGIN
 END $replaced$;
 
 -- Gives the mappings of replaced reservations, and so their events, to those that took over, before the former is taken for
--- cancelled and the other for new. `room` NULL: within a fold, see bridge_gather; else for everything in that room, before it is compared, in a
--- statement of its own, so that the lock of settlements ends with it. The search is made without that lock.
+-- cancelled and the other for new. `room` NULL: within a fold, see bridge_gather; else for everything in that room, before it is
+-- compared, in a statement of its own, so that the lock of settlements ends with it. The search is made without that lock.
 CREATE OR REPLACE FUNCTION bridge_hand_over(room integer, one_change tid) RETURNS void LANGUAGE plpgsql AS $hand$
 DECLARE
   replaced jsonb;
@@ -1450,15 +1447,14 @@ END $hand$;
 $functions$;
 
   EXECUTE $functions$
--- One row of the view that fails keeps back nothing but its own reservation.
+-- A row of the view that fails affects its own reservation only.
 
--- Whether an error says something of the rows that were read or written, and not of the database, the installation or other
--- transactions.
+-- Whether an error concerns the rows that were read or written, and not the database, the installation or other transactions.
 CREATE OR REPLACE FUNCTION bridge_concerns_rows(state text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $concerns$
   SELECT state !~ '^(08|25|28|40|53|55|57|58|BR)' AND state NOT IN ('0A000', '42501', '42P01', '42703', '42883')
 $concerns$;
 
--- One reservation in one room as bridge_work wants it; `unreadable`, with the reason, where its row fails; NULL: it has none.
+-- One reservation in one room, as bridge_work uses it: `unreadable`, with the reason, if its row fails; NULL if it has no row.
 CREATE OR REPLACE FUNCTION bridge_read_item(kind text, id_ bigint, room integer, style jsonb) RETURNS jsonb LANGUAGE plpgsql STABLE AS $read$
 BEGIN
   RETURN (SELECT jsonb_build_object('active', i.active, 'startsAt', i.starts_at, 'endsAt', i.ends_at, 'state',
@@ -1488,11 +1484,11 @@ END $unreadable$;
 $functions$;
 
   EXECUTE $functions$
--- One slot is shown once: what lies wholly under items of higher priority has no event of its own.
+-- Shadowing: an item whose whole time is covered by items of higher priority in its room has no event.
 
--- Whether a mapping covers what lies beneath it: Outlook shows it in its place, or is about to. What was refused, or was
--- tried so often without success that nobody knows when it will be shown, covers nothing, unless Outlook shows an earlier
--- state of it at the same time. What is shadowed lies under its own cover, which takes its whole time as well.
+-- Whether a mapping covers items of lower priority: Outlook shows it at its time, or will soon. One that was refused, or that failed
+-- five times, covers nothing unless Outlook shows an earlier state of it at the same time. A shadowed one counts, because items that
+-- cover it take its whole time.
 CREATE OR REPLACE FUNCTION bridge_covers(m bridge_mappings) RETURNS boolean LANGUAGE sql STABLE AS $covers$
   SELECT m.present AND m.starts_at < m.ends_at AND CASE
     WHEN m.sync_status = 'shadowed' THEN true
@@ -1503,19 +1499,19 @@ CREATE OR REPLACE FUNCTION bridge_covers(m bridge_mappings) RETURNS boolean LANG
     ELSE m.attempt < 5 AND (m.due_at IS NOT NULL OR m.sync_status = 'pending') OR m.outlook_event_id IS NOT NULL AND m.sync_status = 'pending' END
 $covers$;
 
--- Whether Outlook shows that cover now.
+-- Whether Outlook shows a covering mapping now.
 CREATE OR REPLACE FUNCTION bridge_cover_is_shown(m bridge_mappings) RETURNS boolean LANGUAGE sql STABLE AS $shown$
   SELECT m.outlook_event_id IS NOT NULL AND m.sync_status IN ('synced', 'error', 'conflict') AND bridge_covers(m)
 $shown$;
 
 -- Whether items of higher priority in the room take the whole time from `begins` to `ends` (`covered`), and whether those
 -- that Outlook shows now do (`confirmed`).
--- The rectangle finds room and time at once; no other condition may lend itself to an index, or the planner reads that too.
+-- The box finds room and time by one index; no other condition may match an index, or the planner reads that one as well.
 CREATE OR REPLACE FUNCTION bridge_cover_of(room integer, priority smallint, begins timestamptz, ends timestamptz,
   OUT covered boolean, OUT confirmed boolean) LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $cover$
 DECLARE
-  -- written out: bridge_slot() with constant arguments would be run by the planner, which costs more than the search
+  -- not bridge_slot(): with constant arguments the planner would evaluate it, which costs more than the search
   slot constant box := box(point(room, extract(epoch FROM begins AT TIME ZONE 'UTC')::float8),
                            point(room, extract(epoch FROM ends AT TIME ZONE 'UTC')::float8));
 BEGIN
@@ -1542,7 +1538,7 @@ BEGIN
   END IF;
 END $ring$;
 
--- Makes due what lies under a place: it may appear or vanish. Never items of the same or a higher priority.
+-- Makes due the items of lower priority at a time of a room: they may appear or disappear.
 CREATE OR REPLACE FUNCTION bridge_examine_beneath(room integer, priority smallint, begins timestamptz, ends timestamptz)
 RETURNS void LANGUAGE plpgsql AS $beneath$
 DECLARE
@@ -1558,8 +1554,8 @@ BEGIN
   END IF;
 END $beneath$;
 
--- What Outlook asked for and did not get because a reservation takes its time is tried again when that one goes or moves: an
--- event of this room, and a reservation that has this room beside others.
+-- A change of Outlook that was refused because a reservation takes its time is tried again when that one is removed or moves: of an
+-- event of this room, and of a reservation that has this room among others.
 CREATE OR REPLACE FUNCTION bridge_retry_refused(room integer, begins timestamptz, ends timestamptz) RETURNS void LANGUAGE plpgsql AS $retry$
 BEGIN
   WITH retried AS (
@@ -1578,9 +1574,9 @@ BEGIN
   END IF;
 END $retry$;
 
--- The one spot in which a change of place, priority or presence reaches what lies beneath: the fold, a write-back from
--- Outlook, a comparison, a settlement, a removal and a person's SQL all pass here. What lies under the old place may appear
--- once nothing covers it; what lies under the new one goes when the cover is shown, which a settlement says.
+-- The only place where a change of time, priority or presence affects the items beneath it, whether by the fold, a write-back from
+-- Outlook, a comparison, a settlement, a removal or a person's SQL. Items under the old time may appear when nothing covers them any
+-- more; items under the new one disappear when Outlook shows the cover.
 CREATE OR REPLACE FUNCTION bridge_cover_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $changed$
 DECLARE
@@ -1600,10 +1596,10 @@ BEGIN
 END $changed$;
 CREATE OR REPLACE TRIGGER bridge_mappings_cover_appeared AFTER INSERT ON bridge_mappings FOR EACH ROW
   WHEN (NEW.present AND NEW.outlook_event_id IS NOT NULL) EXECUTE FUNCTION bridge_cover_changed();
--- A room that lost mappings with an event is compared as a whole: see bridge_mapping_lost.
+-- Deleted mappings with an event: the room is compared as a whole, see bridge_mapping_lost.
 CREATE OR REPLACE TRIGGER bridge_mappings_cover_removed AFTER DELETE ON bridge_mappings FOR EACH ROW
   WHEN (OLD.present AND OLD.outlook_event_id IS NULL AND OLD.sync_status <> 'shadowed') EXECUTE FUNCTION bridge_cover_changed();
--- An edit that waits to be sent (synced, then pending) changes nothing here, and most updates are of that kind.
+-- Most updates are edits that wait to be sent (synced, then pending), which change no cover.
 CREATE OR REPLACE TRIGGER bridge_mappings_cover_changed AFTER UPDATE ON bridge_mappings FOR EACH ROW
   WHEN ((OLD.present OR NEW.present) AND (
     (OLD.resource_id, OLD.present, OLD.priority_level, OLD.starts_at, OLD.ends_at, OLD.outlook_event_id IS NULL, OLD.attempt < 5)
@@ -1655,26 +1651,27 @@ END $items$;
 $functions$;
 
   EXECUTE $functions$
--- From the outbox to due mappings: what changed, and what shares its time.
+-- The fold: from the outbox to due mappings.
 --
--- The functions of the way from wake to work plan each of their statements once: for `bridge_items`, a union over the
--- booking system's tables, planning takes longer than the reading does. Such a plan may have been made while our tables
--- were empty and is kept while a backfill fills them, so it must use the indexes from the beginning.
+-- The functions from wake to work plan each of their statements once: planning a query of `bridge_items`, a union over the booking
+-- system's tables, takes longer than running it. Such a plan may have been made while our tables were empty and is kept while a
+-- backfill fills them, so sequential scans are off.
 
 -- Takes up to `most` rows from the outbox and makes their reservations due in every room they are or were in.
--- Coalescing is free: ten edits of one reservation are one due row. Rows are claimed by state and deleted, never by
--- position: a transaction that took its sequence number early and commits late is not missed. Returns how many outbox
+-- Ten edits of one reservation become one due row. Rows are taken because they are there, never by a position in a sequence: a
+-- transaction that took its number early and commits late is not missed. Returns how many outbox
 -- rows were `taken`, the `changed` mappings, which are due now, the `rooms` (ids of bridge_resource_mappings) that they are
 -- in, for the caller to make due as well, and of a few changes the `items` that were read on the way, by mapping.
--- Whatever has nothing to do is not begun: for one booking, to begin a statement takes longer than to run it.
+-- A statement without work is skipped: for one booking, starting a statement takes longer than running it.
 -- `one_change`: that row of the outbox and no other.
 --
--- The triggers also note rows in which nothing changed that counts. A mapping whose item is what a settlement read last
--- (`booking_seen`) and lies where it lay `rests`: it is left as it is. One that is in trouble or has news from Outlook is `doubtful`
--- and decided on again, and so is one that was written from Outlook (`booking_digest` -1): whether it is covered where it lies now, say,
--- is for a decision after that. One that is due anyway, and whose item is as it was folded last, is `busy`: what is being done about it at
--- this moment may rest on an item that was changed and changed back, so its revision is raised. Of all these nothing was
--- modified, so `last_modified_booking` stays.
+-- The triggers also record rows without a relevant change, so each mapping gets a verdict:
+--   rests: its item is in the state that a settlement read last (`booking_seen`), at the same time. It is left as it is.
+--   doubtful: unchanged as well, but it has a failure, a conflict or news from Outlook, or was written from Outlook
+--     (`booking_digest` -1). It is decided on again.
+--   busy: it is due already, and its item is as it was folded last. Work on it may be based on a state that was changed and changed
+--     back, so its revision is raised.
+--   changed: all others. Only these get a new `last_modified_booking`.
 CREATE OR REPLACE FUNCTION bridge_gather(past_days integer, future_days integer, most integer, one_change tid, OUT taken integer, OUT rooms integer[],
   OUT changed bigint[], OUT items jsonb) LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
@@ -1685,10 +1682,10 @@ SET jit = off AS $gather$
 DECLARE
   kept_items constant integer := 12;
   are_few boolean;
-  -- what this view has beside what every view has
+  -- the optional columns of the view
   has_replaces boolean;
   has_more boolean;
-  -- no room shows its items in a way of its own
+  -- every room shows its items unchanged
   is_plain boolean;
   kinds text[];
   reservations bigint[];
@@ -1732,7 +1729,7 @@ BEGIN
   END IF;
   WITH gone AS (
     DELETE FROM bridge_changes
-    -- its place is its key: no row of the outbox is ever updated, so none moves
+    -- by ctid: rows of the outbox are never updated, so none moves
     WHERE ctid = ANY (CASE WHEN one_change IS NULL THEN ARRAY(SELECT ctid FROM bridge_changes LIMIT most FOR UPDATE SKIP LOCKED) ELSE ARRAY[one_change] END)
     RETURNING reservation_type, reservation_id, reservation_key, changed_at
   )
@@ -1754,7 +1751,7 @@ BEGIN
     are_touched, are_fresh, changed, rooms, items
   FROM (
     SELECT j.*,
-      -- what is due already may have become so without its room being told, by a write-back or a hand-over
+      -- a write-back or a hand-over may have made it due without its room
       j.verdict IN ('changed', 'doubtful') OR j.verdict = 'busy' AND j.due_at <= now() AS is_rung
     FROM (
     SELECT i.*,
@@ -1762,7 +1759,7 @@ BEGIN
         THEN jsonb_build_object('active', i.active, 'startsAt', i.starts_at, 'endsAt', i.ends_at, 'state', i.state) END AS kept,
       CASE WHEN i.id IS NULL THEN NULL
         WHEN i.stays AND CASE WHEN i.active OR i.state #> '{as,awaiting}' = 'true'
-            -- of a room that does not follow the booking system nothing is kept of what was read
+            -- a room that only follows Outlook stores no booking_seen
             THEN i.booking_seen = i.state OR i.sync_direction = 'outlook_to_booking' AND i.booking_digest = i.digest
             ELSE i.sync_status = 'cancelled' END
           THEN CASE WHEN i.due_at IS NOT NULL THEN 'busy'
@@ -1791,7 +1788,7 @@ BEGIN
         FULL JOIN (SELECT * FROM bridge_items WHERE reservation_type = c.kind AND reservation_id = c.reservation) v
           ON v.resource_id = m.resource_id
         OFFSET 0) b
-      -- of each its room: a plan that was made while there were few rooms must not read all that is above for each of them
+      -- last, so that a plan made for few rooms does not read all of the above once for each room
       CROSS JOIN LATERAL (
         SELECT o.id AS place, o.sync_direction, CASE WHEN NOT is_plain THEN bridge_style(o.resource_id) END AS style
         FROM bridge_resource_mappings o WHERE o.resource_id = b.room AND o.active = 1 OFFSET 0) r
@@ -1804,7 +1801,7 @@ BEGIN
   IF are_touched THEN
     UPDATE bridge_mappings m
     SET present = s.active, starts_at = s.begins, ends_at = s.ends, priority_level = s.priority, booking_digest = s.digest,
-        -- what is due already stays so since then: no index has to know of another edit
+        -- one that is due keeps its time, so that no index is updated for a further edit
         due_at = CASE WHEN m.due_at <= now() OR s.is_same AND m.due_at IS NOT NULL THEN m.due_at ELSE now() END,
         lane = CASE WHEN s.is_same AND m.due_at IS NOT NULL THEN m.lane ELSE 0 END,
         attempt = CASE WHEN s.is_same AND m.due_at IS NOT NULL THEN m.attempt ELSE 0 END, revision = m.revision + 1,
@@ -1818,7 +1815,7 @@ BEGIN
     WITH fresh AS (
       INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
         starts_at, ends_at, due_at, changed_at, last_modified_booking, booking_digest)
-      -- once each: a view that joins too much has a row twice
+      -- a view with a careless join has a row twice
       SELECT DISTINCT ON (s.kind, s.reservation, s.resource) s.kind, s.reservation, s.resource, r.outlook_item_id, s.priority, s.begins, s.ends, now(), s.since, s.since, s.digest
       FROM unnest(mappings, entry_kinds, entry_reservations, since, resources, actives, priorities, begins, ends, digests)
         AS s (id, kind, reservation, since, resource, active, priority, begins, ends, digest)
@@ -1848,7 +1845,7 @@ BEGIN
   END IF;
 END $gather$;
 
--- Something is due in these rooms.
+-- Makes these rooms (bridge_resource_mappings.id) due.
 CREATE OR REPLACE FUNCTION bridge_ring_rooms(rooms integer[]) RETURNS void LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $ring$
 BEGIN
@@ -1856,7 +1853,7 @@ BEGIN
   WHERE s.resource_mapping_id = ANY (rooms);
 END $ring$;
 
--- The fold by itself. Returns how many outbox rows were taken.
+-- The fold without a lease. Returns how many outbox rows were taken.
 CREATE OR REPLACE FUNCTION bridge_fold(past_days integer, future_days integer, most integer) RETURNS integer LANGUAGE plpgsql AS $fold$
 DECLARE
   gathered record;
@@ -1868,11 +1865,11 @@ END $fold$;
 $functions$;
 
   EXECUTE $functions$
--- The fold of one change, which most folds are. To begin a statement takes longer than to run it, and longest in a session that
--- was asleep; so this begins few, and none of what bridge_gather needs for many changes.
+-- The fold of a single change, the most frequent case. Starting a statement takes longer than running it, most of all in a session
+-- that was idle, so this function starts few of them.
 
--- Folds what waits in the outbox if that is one reservation that changed, and its one mapping and its one item lie in the same
--- active room. `taken` NULL: it is something else, nothing was done, and it is for bridge_gather; 0: nothing waits. Else `room` (id of
+-- Folds the outbox if it contains the change of one reservation with one mapping and one item, both in the same active room. `taken`
+-- NULL: it contains something else, nothing was done, and bridge_gather is to fold it; 0: it is empty. Else `room` (id of
 -- bridge_resource_mappings), the `mapping`, which is due now, and its `item` as bridge_work wants it. It plans by the settings of
 -- its caller, bridge_lease.
 CREATE OR REPLACE FUNCTION bridge_fold_one(OUT taken integer, OUT room integer, OUT mapping bridge_mappings, OUT item jsonb)
@@ -1885,7 +1882,7 @@ DECLARE
   others record;
   folded record;
 BEGIN
-  -- what another fold is at is not waited for
+  -- rows that another fold has locked are skipped
   SELECT c.ctid AS place, c.reservation_type AS kind, c.reservation_id AS id, c.reservation_key AS key, c.changed_at AS since,
     ARRAY(SELECT o.ctid FROM bridge_changes o LIMIT most_rows + 1 FOR UPDATE SKIP LOCKED) AS places
   INTO waiting FROM bridge_changes c LIMIT 1;
@@ -1893,7 +1890,7 @@ BEGIN
     taken := 0;
     RETURN;
   END IF;
-  -- a view with more columns may name reservations by keys, replace them, or say more of how they are shown (sql/README.md)
+  -- a view with further columns may have keys, replaced reservations or states (sql/README.md)
   IF waiting.id IS NULL OR waiting.key IS NOT NULL OR NOT waiting.place = ANY (waiting.places) OR cardinality(waiting.places) > most_rows
     OR has_column_privilege('public.bridge_items'::regclass, (columns_of_each_view + 1)::smallint, 'SELECT') IS NOT NULL THEN
     RETURN;
@@ -1934,7 +1931,7 @@ BEGIN
     OFFSET 0) i
   WHERE m.reservation_type = waiting.kind AND m.reservation_id = waiting.id AND cardinality(i.items) = 1
     AND m.resource_id = (i.items[1] ->> 'resource')::integer
-    -- whether one that is as it was needs anything is for bridge_gather to say
+    -- bridge_gather decides on an unchanged one
     AND m.booking_digest IS DISTINCT FROM (i.items[1] ->> 'digest')::bigint
     AND (m.present IS DISTINCT FROM (i.items[1] ->> 'active')::boolean OR m.present AND m.booking_seen IS DISTINCT FROM i.items[1] -> 'state')
     AND NOT EXISTS (SELECT FROM bridge_mappings o
@@ -1952,9 +1949,10 @@ END $one$;
 $functions$;
 
   EXECUTE $functions$
--- What cannot be folded together with the rest: a row of the view fails, or somebody's open transaction has a row of ours.
+-- Changes that cannot be folded together with the others: their row of the view fails, or another session's open transaction has
+-- locked a row of the bridge.
 
--- Other sessions than ours that have rows of ours in an open transaction, for people.
+-- The sessions, other than the daemons', that may have locked rows of the bridge, for messages.
 CREATE OR REPLACE FUNCTION bridge_lock_holders() RETURNS text LANGUAGE sql STABLE AS $holders$
   SELECT string_agg(DISTINCT format('%s (%s, pid %s)', coalesce(nullif(a.application_name, ''), 'a session without a name'), a.usename, a.pid), ', ')
   FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
@@ -2000,7 +1998,7 @@ BEGIN
       CASE WHEN excluded.code IN ('55P03', '40P01') THEN interval '4 seconds' ELSE interval '5 minutes' END)
   RETURNING u.attempt INTO tries;
   IF tries = 1 AND state NOT IN ('55P03', '40P01') THEN
-    -- what is shown of it is read by itself, and parked with the reason
+    -- its mappings are read one by one, and parked with the reason
     BEGIN
       UPDATE bridge_mappings m SET due_at = now(), lane = 0, attempt = 0, revision = m.revision + 1, updated_at = now(),
         sync_status = CASE WHEN m.sync_status IN ('synced', 'error') THEN 'pending' ELSE m.sync_status END
@@ -2015,9 +2013,8 @@ BEGIN
   RETURN false;
 END $alone$;
 
--- Folds what waits in the outbox change by change, and what was put aside and is to be tried again; at most `most` outbox rows.
--- It stops after a quarter of a second, because all settlements wait meanwhile; the rest stays in the outbox. Returns how many
--- changes could not be folded.
+-- Folds the outbox, at most `most` of its rows, and the due rows of bridge_unfolded, change by change. It stops after a quarter of a
+-- second, because all settlements wait for it; the rest stays in the outbox. Returns how many changes could not be folded.
 CREATE OR REPLACE FUNCTION bridge_fold_each(past_days integer, future_days integer, most integer) RETURNS integer LANGUAGE plpgsql
 SET lock_timeout = '2s' AS $each$
 DECLARE
@@ -2028,7 +2025,7 @@ DECLARE
 BEGIN
   PERFORM bridge_lock_for_fold();
   ends_at := clock_timestamp() + interval '250 milliseconds';
-  -- only a person has such rows for longer; for the rest of this function
+  -- for the rest of this function: only a person's transaction keeps such a lock for longer
   PERFORM set_config('lock_timeout', '10ms', true);
   WITH gone AS (
     DELETE FROM bridge_changes WHERE ctid = ANY (ARRAY(SELECT ctid FROM bridge_changes LIMIT most FOR UPDATE SKIP LOCKED))
@@ -2049,7 +2046,7 @@ BEGIN
     IF clock_timestamp() > ends_at THEN
       INSERT INTO bridge_changes (reservation_type, reservation_id, reservation_key, changed_at)
       SELECT one.kind, one.id, one.key, one.since WHERE NOT one.is_known;
-      -- one that is known and changed again, perhaps because it was corrected, does not wait for as long as it was to
+      -- one that failed before and changed again may have been corrected: it is tried soon
       UPDATE bridge_unfolded u SET retry_at = clock_timestamp()
       WHERE one.is_known AND (u.reservation_type, u.reservation_id, u.reservation_key) IS NOT DISTINCT FROM (one.kind, one.id, one.key);
     ELSIF NOT bridge_fold_alone(one.kind, one.id, one.key, one.since, past_days, future_days) THEN
@@ -2061,9 +2058,9 @@ END $each$;
 $functions$;
 
   EXECUTE $functions$
--- Whose database this is, and whose mailbox: a copied or restored database must not write into production's rooms.
+-- The claim: a copied or restored database must not write into the rooms of the original.
 
--- What tells this database from a copy of it. `system` is NULL where our role may not read it.
+-- The identity of this database, which a copy does not have. `system` is NULL if our role may not read it.
 CREATE OR REPLACE FUNCTION bridge_this_database() RETURNS jsonb LANGUAGE plpgsql STABLE AS $database$
 DECLARE
   system text;
@@ -2077,8 +2074,8 @@ BEGIN
           FROM pg_database d WHERE d.datname = current_database());
 END $database$;
 
--- Why nothing may be written before a person confirms: `database`: the installation was confirmed for another one;
--- `set-back`: a mailbox carries a newer claim of ours than this database knows. NULL: nothing is in the way.
+-- The reason why nothing may be written until a person confirms. `database`: the installation was confirmed for another database;
+-- `set-back`: a mailbox has a newer claim of ours than this database knows. NULL: there is none.
 CREATE OR REPLACE FUNCTION bridge_hold() RETURNS text LANGUAGE plpgsql STABLE AS $hold$
 DECLARE
   here constant jsonb := bridge_this_database();
@@ -2094,9 +2091,9 @@ BEGIN
   RETURN NULL;
 END $hold$;
 
--- A person lets the work begin. `choice`: NULL or 'same' or 'copy', of what is held: the same installation, moved or set
--- back, keeps its rooms; a copy has none of them until a person says so. Either gets a new id, so that its creates are
--- never taken for those of before. Returns when it was confirmed, and whether that was before.
+-- A person confirms that the bridge may write. `choice` for a held installation: 'same': moved or restored, it keeps its rooms;
+-- 'copy': it has no room until a person assigns it; NULL: by the reason of the hold. Either gets a new installation id, so that its
+-- creates are not taken for former ones. Returns the time of the confirmation, and whether it was confirmed before.
 CREATE OR REPLACE FUNCTION bridge_confirm(choice text) RETURNS jsonb LANGUAGE plpgsql AS $confirm$
 DECLARE
   held text;
@@ -2120,21 +2117,21 @@ BEGIN
         SELECT f.value FROM bridge_settings f WHERE f.name = 'former_installations')), 740) END)) AS v (name, value)
     ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
     IF is_copy THEN
-      -- they are the original's, which goes on being called
+      -- subscriptions are those of the original
       DELETE FROM bridge_subscriptions;
       UPDATE bridge_room_state SET claim_number = NULL, claim_read_at = NULL;
     END IF;
   END IF;
   INSERT INTO bridge_settings AS s (name, value) VALUES ('plan_confirmed_at', moment)
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
-  -- what is done then is what the plan said: it, too, is made by comparing both sides
+  -- as in the plan, both sides are compared first
   UPDATE bridge_room_state SET baselined_at = NULL, reconciled_at = NULL, push_due_at = now(), push_lane = CASE WHEN push_due_at IS NULL THEN 1 ELSE push_lane END, claim_found = NULL,
     retry_at = CASE WHEN health = 'held' THEN NULL ELSE retry_at END;
   PERFORM bridge_wake();
   RETURN jsonb_build_object('at', moment, 'before', false);
 END $confirm$;
 
--- The active row that maps the same mailbox and was there first; NULL: none. The later one is held.
+-- The first active row with the same mailbox, or NULL. A later one is held.
 CREATE OR REPLACE FUNCTION bridge_earlier_room(room_id integer) RETURNS integer LANGUAGE sql STABLE AS $earlier$
   SELECT min(e.id) FROM bridge_resource_mappings r JOIN bridge_resource_mappings e
     ON lower(coalesce(e.outlook_object_id, e.outlook_item_id)) = lower(coalesce(r.outlook_object_id, r.outlook_item_id))
@@ -2142,7 +2139,7 @@ CREATE OR REPLACE FUNCTION bridge_earlier_room(room_id integer) RETURNS integer 
   WHERE r.id = room_id AND r.active = 1
 $earlier$;
 
--- Keeps the object id of a mailbox. Later rows that turn out to be of the same mailbox are worked on again, and held.
+-- Stores the object id of a mailbox. Later rows with the same mailbox are due, and will be held.
 CREATE OR REPLACE FUNCTION bridge_resolved(room_id integer, address text, object_id text) RETURNS void LANGUAGE plpgsql AS $resolved$
 BEGIN
   UPDATE bridge_resource_mappings SET outlook_object_id = object_id
@@ -2154,8 +2151,8 @@ BEGIN
   END IF;
 END $resolved$;
 
--- Notes what the mailbox' calendar says of whose it is. `refused`: why it takes no claim; `found`: the claim of somebody
--- else; `ours`: ours was read. NULL or false: no such thing.
+-- Stores what was read of a calendar's claim. `refused`: the reason why it takes none; `found`: the claim of another installation or
+-- resource; `ours`: our claim was read.
 CREATE OR REPLACE FUNCTION bridge_claim_read(room_id integer, epoch bigint, ours boolean, refused text, found text) RETURNS void
 LANGUAGE sql AS $read$
   UPDATE bridge_room_state SET claim_read_at = CASE WHEN ours THEN now() ELSE claim_read_at END, claim_refused = refused,
@@ -2165,10 +2162,10 @@ $read$;
 $functions$;
 
   EXECUTE $functions$
--- A room is leased with what is due in it, and given back. Plans: see 30_fold.sql.
+-- Leases: a room is leased together with its due mappings, and released. For plans of statements see 30_fold.sql.
 
--- A mapping beside its item, as bridge_work and bridge_lease give it. In SQL, so that it is inlined. A daemon of the version before
--- does not know `unreadable`: it gets what the mapping knows of the item, so that it takes nothing away.
+-- A work item: a mapping with its item. In SQL, so that it is inlined. A daemon of the previous version does not know `unreadable`: it
+-- gets the state that the mapping stores, so that it removes nothing.
 CREATE OR REPLACE FUNCTION bridge_work_of(m bridge_mappings, item jsonb, opens timestamptz, closes timestamptz, covered boolean,
   cover_confirmed boolean, elsewhere boolean) RETURNS json LANGUAGE sql STABLE AS $of$
   SELECT json_build_object(
@@ -2188,10 +2185,9 @@ CREATE OR REPLACE FUNCTION bridge_work_of(m bridge_mappings, item jsonb, opens t
     'bookingChangedAt', m.last_modified_booking)
 $of$;
 
--- Mappings of one room, each with its item as it stands now: what decide needs, in one read. `known`: items that were read in
--- this transaction, by mapping. `active` is null when the reservation has no row in this room any more; `unreadable`: it has one
--- that fails. `covered`, `coverConfirmed`: see bridge_cover_of. The answer is json, not jsonb, which would be built anew in each
--- answer that it becomes a part of.
+-- The work items of mappings of one room: everything that `decide` needs, in one read. `known`: items that were read in this
+-- transaction, by mapping. `active` is null if the reservation has no row in this room any more; `unreadable`: its row fails.
+-- `covered`, `coverConfirmed`: see bridge_cover_of. The result is json, not jsonb, which would be rebuilt in each enclosing value.
 CREATE OR REPLACE FUNCTION bridge_work(room integer, rows_ bridge_mappings[], opens timestamptz, closes timestamptz, known jsonb)
 RETURNS json LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $work$
@@ -2265,7 +2261,7 @@ RETURNS SETOF jsonb LANGUAGE sql STABLE AS $rows$
   SELECT w::jsonb FROM json_array_elements(bridge_work(room, rows_, opens, closes, known)) w
 $rows$;
 
--- The due mappings of one room in the order they are worked on, as bridge_work has them; `mappings`: only of these, which are due.
+-- The work items of one room that are due, in the order of the work; `mappings`: only these.
 CREATE OR REPLACE FUNCTION bridge_due(room integer, most integer, opens timestamptz, closes timestamptz, known jsonb, mappings bigint[])
 RETURNS json LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $due$
@@ -2278,11 +2274,10 @@ BEGIN
   RETURN bridge_work(room, ARRAY(
     SELECT b FROM bridge_mappings b
     WHERE b.resource_id = room AND b.due_at <= clock_timestamp()
-      -- a change made now never shares its request with a backfill
+      -- a live change is not batched with a backfill
       AND (b.lane = 0 OR NOT EXISTS (SELECT FROM bridge_mappings live
                                      WHERE live.resource_id = room AND live.lane = 0 AND live.due_at <= clock_timestamp()))
-    -- what failed goes behind what was not tried, and events without a reservation behind those with one: what was removed or
-    -- moved makes room first
+    -- failed ones come after untried ones, and unmapped events after reservations: removals and moves free time for imports
     ORDER BY b.lane, b.attempt > 0, b.reservation_id IS NULL, b.priority_level, b.starts_at, b.id LIMIT most), opens, closes, known);
 END $due$;
 
@@ -2292,24 +2287,24 @@ RETURNS SETOF jsonb LANGUAGE sql STABLE AS $rows$
   SELECT d::jsonb FROM json_array_elements(bridge_due(room, most, opens, closes, known, NULL)) d
 $rows$;
 
--- The hints of a room, oldest first. `hintedAt` tells a hint from a later one of the same event.
+-- The hints of a room, oldest first. A later hint of the same event has another `hintedAt`.
 CREATE OR REPLACE FUNCTION bridge_hints_of(room_id integer) RETURNS jsonb LANGUAGE sql STABLE AS $hints$
   SELECT coalesce(jsonb_agg(jsonb_build_object('eventId', h.event_id, 'deleted', h.deleted, 'etag', h.etag, 'hintedAt', h.hinted_at)
     ORDER BY h.hinted_at), '[]')
   FROM (SELECT * FROM bridge_hints WHERE resource_mapping_id = room_id ORDER BY hinted_at LIMIT 100) h
 $hints$;
 
--- Whether nothing keeps a room from being worked on at `moment`, by a daemon that holds the rooms in `held` already.
+-- Whether a room may be leased at `moment` by a daemon that has the rooms in `held` already.
 CREATE OR REPLACE FUNCTION bridge_room_is_free(room_id integer, retry_at timestamptz, throttled_until timestamptz, asked_at timestamptz,
   moment timestamptz, held integer[], asked_only boolean) RETURNS boolean LANGUAGE sql IMMUTABLE AS $free$
   SELECT (retry_at IS NULL OR retry_at <= moment) AND (throttled_until IS NULL OR throttled_until <= moment)
     AND (NOT asked_only OR asked_at IS NOT NULL) AND NOT room_id = ANY (held)
 $free$;
 
--- Folds, leases due rooms for one daemon and reads their first due mappings: one round trip from wake to work.
--- The lease is a session advisory lock of the calling connection plus an epoch that fences every settle; `held` are
--- the rooms this daemon has already (session locks re-enter). Candidates are materialised before a lock is tried.
--- `changed_first`: when a few things were folded, only the rooms that they concern; the caller asks for the others soon after.
+-- Folds, leases due rooms for one daemon and reads their first work items: one round trip from wake to work.
+-- The lease is a session advisory lock of the calling connection and an epoch that fences every settlement; `held` are the rooms that
+-- this daemon has already (session locks re-enter). Candidates are chosen before a lock is tried. `changed_first`: after a fold of few
+-- changes only their rooms are leased; the caller asks for the others soon after.
 CREATE OR REPLACE FUNCTION bridge_lease(replica uuid, held integer[], rooms integer, most integer, past_days integer,
   future_days integer, fold_most integer, any_lane boolean, asked_only boolean, changed_first boolean) RETURNS json LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $lease$
@@ -2360,7 +2355,7 @@ BEGIN
   END IF;
   LOOP
     IF NOT is_narrow THEN
-      -- a change made now, and what Outlook told of, before the clock and the backfill; each by an index
+      -- live changes and notifications before polls and backfills, each by an index
       candidates := ARRAY(
         SELECT r.id FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
         WHERE least(CASE WHEN s.push_lane = 0 THEN s.push_due_at END, s.pull_due_at, s.hinted_at) <= moment
@@ -2386,8 +2381,8 @@ BEGIN
         passed_by := passed_by || candidate;
         CONTINUE;
       END IF;
-      -- Its row is read as it is now, because a release frees the lock before its commit. A row that another transaction has
-      -- locked is passed by, because that may take any time to end.
+      -- Its row is read again, because a release frees the lock before its commit. A row that another transaction has locked is
+      -- skipped, because that one may take any time.
       SELECT r.id, r.resource_id, r.outlook_item_id, r.outlook_item_name, r.outlook_object_id, r.sync_direction,
         bridge_own_settings(r) AS own, s.baselined_at, s.reconciled_at, s.attempt, s.lease_owner, s.lease_epoch + 1 AS epoch,
         coalesce(least(s.pull_due_at, s.next_poll_at, s.sure_at) <= moment, false) AS pulls, s.hinted_at IS NOT NULL AS hinted
@@ -2401,9 +2396,8 @@ BEGIN
         passed_by := passed_by || candidate;
         CONTINUE;
       END IF;
-      -- its last holder vanished in the middle of its work: a create may be there that nobody wrote down (hence the
-      -- baseline), and of what was due nobody knows what Outlook shows, so it is read; what a person's transaction has locked is
-      -- not waited for
+      -- Its last holder disappeared during its work: there may be a create that was not stored (hence the full scan), and the state
+      -- of the events of due mappings is unknown, so they are read. A row that a person's transaction has locked is not waited for.
       IF room.lease_owner IS NOT NULL THEN
         BEGIN
           PERFORM FROM bridge_mappings m WHERE m.resource_id = room.resource_id AND m.due_at IS NOT NULL AND m.outlook_event_id IS NOT NULL
@@ -2416,7 +2410,7 @@ BEGIN
           CONTINUE;
         END;
       END IF;
-      -- a room is due for as long as it is held: should its holder vanish, the next daemon to ask takes it at once
+      -- a room is due for as long as it is leased: if its holder disappears, the next daemon takes it at once
       UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = s.lease_epoch + 1, asked_at = NULL,
         push_lane = CASE WHEN is_narrow THEN 0 WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END,
         push_due_at = least(s.push_due_at, moment),
@@ -2425,7 +2419,7 @@ BEGIN
       IF room.baselined_at IS NULL OR room.reconciled_at IS NULL OR room.lease_owner IS NOT NULL THEN
         due := '[]';
       ELSIF is_one THEN
-        -- the highest priority is covered by nothing, so there is nothing more to read
+        -- nothing covers the highest priority, so no cover is read
         IF (one.mapping).priority_level <= 1 THEN
           due := json_build_array(bridge_work_of(one.mapping, one.item, span.opens, span.closes, false, false, false));
         ELSE
@@ -2444,7 +2438,7 @@ BEGIN
         'attempt', room.attempt, 'epoch', room.epoch,
         'due', due);
     END LOOP;
-    -- others hold those that have been due the longest, and there are free ones behind them
+    -- others hold all candidates: the next ones are tried
     EXIT WHEN is_narrow OR cardinality(taken) >= rooms OR cardinality(candidates) < most_candidates;
     left_out := left_out || candidates;
   END LOOP;
@@ -2458,34 +2452,33 @@ BEGIN
   RETURN json_build_object('folded', folded, 'more', more, 'rooms', array_to_json(taken), 'stopped', stopped);
 END $lease$;
 
--- Called by daemons of the version before.
+-- Called by daemons of the previous version.
 CREATE OR REPLACE FUNCTION bridge_take(replica uuid, held integer[], rooms integer, most integer, past_days integer,
   future_days integer, fold_most integer, any_lane boolean, asked_only boolean) RETURNS jsonb LANGUAGE sql AS $take$
   SELECT bridge_lease(replica, held, rooms, most, past_days, future_days, fold_most, any_lane, asked_only, false)::jsonb
 $take$;
 
--- Gives a room back: it is due again when its earliest due mapping is, and not before `rest_ms` from now
--- (`throttled`: because Graph said so).
+-- Releases a room: it is due again with its earliest due mapping, and not before `rest_ms` from now (`throttled`: as Graph demanded).
 CREATE OR REPLACE FUNCTION bridge_release(room_id integer, epoch bigint, rest_ms double precision, throttled boolean, why text,
   what_to_do text, condition text) RETURNS boolean LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $release$
 BEGIN
-  -- Who makes something due here has its row, perhaps in a transaction that is still open: what is due is read when that has
-  -- ended. One statement would wait for the row as well, and then keep to what it had read before.
+  -- A transaction that makes something due here has locked this row (bridge_ring_room) and may still be open: the due mappings are
+  -- read after its end. A single statement would wait as well, and then go by its older snapshot.
   PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id FOR NO KEY UPDATE;
   UPDATE bridge_room_state s
   SET push_due_at = CASE WHEN s.reconciled_at IS NULL THEN now()
-        -- a full scan that failed is asked for again by pull_due_at, and what needs none goes on
+        -- a full scan that failed is requested again by pull_due_at, and work that needs none goes on
         WHEN s.baselined_at IS NULL AND (condition = 'ok' OR rest_ms IS NOT NULL) THEN now()
         -- behind the rooms that wait, however long ago the rest of this one became due
         WHEN due.at < now() THEN now() ELSE due.at END,
       push_lane = coalesce(due.lane, 1), lease_owner = NULL,
-      -- asked for while it was being worked on, and done: the question must not allow another round
+      -- a request that came during the work and is done does not allow another round
       asked_at = CASE WHEN due.at IS NOT NULL OR s.pull_due_at IS NOT NULL OR s.compare_at IS NOT NULL OR s.baselined_at IS NULL
         OR s.reconciled_at IS NULL THEN s.asked_at END,
       retry_at = CASE WHEN rest_ms IS NULL OR throttled THEN NULL ELSE clock_timestamp() + rest_ms * interval '1 millisecond' END,
       throttled_until = CASE WHEN throttled THEN clock_timestamp() + rest_ms * interval '1 millisecond' END,
-      -- without a rest: much of it goes on, and it may do so time and again within a second
+      -- waiting without a rest: part of the work goes on, and this may happen several times a second
       attempt = CASE WHEN rest_ms IS NOT NULL THEN s.attempt + 1 WHEN condition = 'waiting' THEN least(s.attempt + 1, 6)
                      WHEN condition = 'ok' THEN 0 ELSE 1 END,
       health = condition, error_message = why, hint = what_to_do, updated_at = now()
@@ -2756,11 +2749,11 @@ END $park$;
 $functions$;
 
   EXECUTE $functions$
--- A whole room is compared with the booking system.
+-- The comparison of a whole room with the booking system.
 
--- Compares the whole window of one room with its mappings and makes due what differs: what a trigger missed, what
--- the window slid over, and, on a new room, everything (the backfill, in lane 1). Each side of the comparison is
--- the booking system itself, as it is and as it was last read, so an equal room yields nothing.
+-- Compares the window of one room with its mappings and makes due what differs: changes that no trigger recorded, items that entered
+-- the window and, in a new room, all items (the backfill, in lane 1). Both sides are the booking system, now and as it was last read,
+-- so a room without differences yields nothing.
 CREATE OR REPLACE FUNCTION bridge_reconcile(room_id integer, epoch bigint, past_days integer, future_days integer) RETURNS jsonb
 LANGUAGE plpgsql AS $reconcile$
 DECLARE
@@ -2788,9 +2781,9 @@ BEGIN
   END IF;
   style := bridge_style(room.resource_id);
   SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
-  -- what began before the window is covered there, too
+  -- items that began before the window may be covered there
   SELECT least(opens, min(m.starts_at)) INTO earliest FROM bridge_mappings m WHERE m.resource_id = room.resource_id AND m.ends_at > opens;
-  -- first what differs is found, which takes its time in a large room and locks nothing ...
+  -- First the differences are found, without a lock, because it takes long in a large room.
   LOOP
     BEGIN
       WITH items AS MATERIALIZED (
@@ -2804,7 +2797,7 @@ BEGIN
         SELECT m.id, i.reservation_type IS NULL AS is_gone
         FROM bridge_mappings m
         LEFT JOIN items w ON w.reservation_type = m.reservation_type AND w.reservation_id = m.reservation_id
-        -- what the window shows although the booking system has it elsewhere by now, or not at all
+        -- items that the booking system has outside the window now, or not at all
         LEFT JOIN LATERAL (
           SELECT i.reservation_type, i.reservation_id, i.priority_level, i.active, i.starts_at, i.ends_at,
                  bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
@@ -2820,9 +2813,9 @@ BEGIN
           AND (unreadable IS NULL OR NOT concat(m.reservation_type, '/', m.reservation_id) = ANY (unreadable))
           AND (w.reservation_type IS NOT NULL OR m.ends_at > opens AND m.starts_at < closes)
           AND CASE WHEN i.reservation_type IS NULL THEN m.sync_status NOT IN ('cancelled', 'imported')
-                   -- a room that only gives does not say what it has seen of its bookings; one that could not be read may be read by now
+                   -- a room that only follows Outlook stores no booking_seen; an item in error may be readable again
                    WHEN i.active THEN (room.sync_direction <> 'outlook_to_booking' OR m.sync_status = 'error') AND m.booking_seen IS DISTINCT FROM i.state OR NOT m.present OR m.sync_status = 'cancelled'
-                     -- read while no trigger said so: what it says was brought over, and where it lies was not written down
+                     -- read without a trigger: its state was synchronized, and its time was not stored
                      OR (m.starts_at, m.ends_at, m.priority_level)
                        IS DISTINCT FROM (i.starts_at, i.ends_at, coalesce(i.priority_level, m.priority_level))
                    -- a meeting that waits for approval keeps its event
@@ -2834,7 +2827,7 @@ BEGIN
           AND NOT EXISTS (SELECT FROM bridge_mappings m WHERE m.reservation_type = i.reservation_type
                           AND m.reservation_id = i.reservation_id AND m.resource_id = room.resource_id)
       ), cover AS (
-        -- what lies on top of each priority, as bridge_cover_of has it of one item
+        -- the cover of each priority, as bridge_cover_of finds it for one item
         SELECT p.priority_level,
           coalesce(range_agg(tstzrange(n.starts_at, n.ends_at)) FILTER (WHERE bridge_covers(n)), '{}') AS spans,
           coalesce(range_agg(tstzrange(n.starts_at, n.ends_at)) FILTER (WHERE bridge_cover_is_shown(n)), '{}') AS shown
@@ -2857,16 +2850,15 @@ BEGIN
       IF unreadable IS NOT NULL OR NOT bridge_concerns_rows(SQLSTATE) THEN
         RAISE;
       END IF;
-      -- those whose rows fail stay as they are, and the others are compared
+      -- reservations whose rows fail stay as they are, and the others are compared
       unreadable := bridge_unreadable_in(room.resource_id, style);
     END;
   END LOOP;
-  -- ... then it is written down, never at the same time as a fold (see bridge_settle), which waits for what inserts the
-  -- same mapping
+  -- Then they are stored, never during a fold, which may insert the same mapping.
   PERFORM bridge_lock_for_settlement();
   DELETE FROM bridge_mappings m
   WHERE m.resource_id = room.resource_id AND m.reservation_id IS NULL
-    -- what nobody imported while it waited, and the window has left behind
+    -- not imported while it waited, and behind the window now
     AND (m.outlook_event_id IS NULL OR m.waits_for IS NOT NULL AND m.due_at IS NULL AND m.ends_at <= opens);
   INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
     starts_at, ends_at, due_at, lane)
@@ -2890,16 +2882,16 @@ BEGIN
   SET present = false, due_at = now(), lane = 1, attempt = 0, revision = m.revision + 1, updated_at = now()
   WHERE m.id = ANY (missing) AND m.due_at IS NULL;
   GET DIAGNOSTICS gone = ROW_COUNT;
-  -- what is hidden although nothing covers it, or shown although it is covered
+  -- shadowed without cover, or shown although covered
   UPDATE bridge_mappings m SET due_at = now(), lane = 1, attempt = 0, revision = m.revision + 1
   WHERE m.id = ANY (misplaced) AND m.due_at IS NULL;
   GET DIAGNOSTICS covered = ROW_COUNT;
-  -- what Outlook reported and was put off, and what waits for a person: what it is about may have ended
+  -- news from Outlook that was put off, and conflicts, whose reason may have ended
   UPDATE bridge_mappings m SET due_at = now(), lane = 1, revision = m.revision + 1,
     outlook_news = coalesce(m.outlook_news, CASE WHEN m.outlook_event_id IS NOT NULL THEN 'look' END)
   WHERE m.resource_id = room.resource_id AND m.due_at IS NULL
     AND (m.sync_status = 'conflict' AND m.conflict ->> 'kind' <> 'gone' OR m.sync_status <> 'conflict' AND m.outlook_news IS NOT NULL);
-  -- asked for again while this one was reading: the room is compared once more
+  -- requested again during this comparison: the room is compared once more
   UPDATE bridge_room_state SET updated_at = now(),
     reconciled_at = CASE WHEN reconcile_requested_at IS NOT DISTINCT FROM requested_at THEN now() END,
     backfill_total = CASE WHEN added > 0 THEN added ELSE backfill_total END
@@ -2909,20 +2901,20 @@ END $reconcile$;
 $functions$;
 
   EXECUTE $functions$
--- A mapping gets an event that was there already. (One that was written or imported it gets by its settlement, bridge_settle and
--- bridge_write_booking; a reservation that replaces another one takes over that one's, bridge_hand_over.)
+-- A mapping gets an event that exists already. (An event that was created or imported is stored by its settlement, bridge_settle and
+-- bridge_write_booking; a reservation that replaces another one takes over its event, bridge_hand_over.)
 
 -- Gives events to mappings that wait for one (see sync/match): to the mapping `id`, or to that of the reservation `type` and
--- `reservation`, which is made if there is none in this room. `was`: the event it knew when this was decided, `revision` (if
--- given) how it was then; what is otherwise meanwhile is left alone, and so is an event that another reservation has.
--- `kept`: it goes on with what both sides agreed on, so that what its new event shows is an edit; else `outlookBase` and
--- `bookingBase` are what is agreed on. Returns the reservations' mappings that have their event now.
+-- `reservation`, which is made if there is none in this room. `was` and `revision` (optional): its event and revision
+-- when this was decided. A mapping that changed since is left alone, and so is an event that another reservation has. `kept`: the
+-- agreement of both sides stays, so that a difference of the new event is an edit; else `outlookBase` and `bookingBase` are the new
+-- agreement. Returns the ids of the mappings that got their event.
 CREATE OR REPLACE FUNCTION bridge_attach(room_id integer, epoch bigint, pairs jsonb) RETURNS jsonb LANGUAGE plpgsql AS $attach$
 DECLARE
   room bridge_resource_mappings;
   attached jsonb;
 BEGIN
-  -- see bridge_settle
+  -- see 04_locks.sql
   PERFORM bridge_lock_for_settlement();
   SELECT r.* INTO room FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id
   WHERE r.id = room_id AND s.lease_epoch = epoch;
@@ -2946,7 +2938,7 @@ BEGIN
     AND m.outlook_event_id IS NOT DISTINCT FROM p.was AND m.revision = coalesce(p.revision, m.revision)
     AND NOT EXISTS (SELECT FROM bridge_mappings o WHERE o.outlook_item_id = m.outlook_item_id AND o.outlook_event_id = p."eventId"
                     AND o.id <> m.id AND o.reservation_id IS NOT NULL AND o.sync_status <> 'cancelled');
-  -- whatever else knows the event lets go of it: what waited to be imported, and a cancelled reservation
+  -- the event is removed from other mappings: an unmapped event that waited for its import, and a cancelled reservation
   DELETE FROM bridge_mappings o USING jsonb_to_recordset(attached) AS a ("eventId" text)
   WHERE o.outlook_item_id = room.outlook_item_id AND o.outlook_event_id = a."eventId" AND o.reservation_id IS NULL;
   UPDATE bridge_mappings o SET outlook_event_id = NULL, revision = o.revision + 1
@@ -2976,18 +2968,18 @@ END $attach$;
 $functions$;
 
   EXECUTE $functions$
--- What Outlook reports of a room: rounds of changes, the comparison with its calendar, what was verified.
--- Columns and arguments that daemons of every version use keep their names. In the words of today: bridge_mappings.noticed_at is
--- since when a change in Outlook is reported and not settled; outlook_news is what is reported ('look': it is to be read);
--- `born` are unmapped events, and `rung` is when a round of changes was requested.
+-- Reports from Outlook: delta rounds, full scans, verified removals.
+-- Columns and arguments that published daemons use keep their names: bridge_mappings.noticed_at is the time since which a change in
+-- Outlook is reported and not settled; outlook_news is the report ('look': the event is to be read); `born` are unmapped events, and
+-- `rung` is the time at which a delta round was requested.
 
--- Notes what Outlook reported of events of one room, to be dealt with in the same drain. `known`: mappings whose events are to be
--- read ('look') or verified ('missing'); `born`: unmapped events, due after `dueInMs`, because a room rewrites an
--- invitation in the first seconds. `noticed`: when it was reported.
+-- Stores reports on events of one room, which the same drain handles. `known`: mappings whose events are to be read ('look') or
+-- verified ('missing'); `born`: unmapped events, due after `dueInMs`, because a room rewrites an invitation in the first seconds.
+-- `noticed`: the time of the report.
 CREATE OR REPLACE FUNCTION bridge_notice(room_id integer, epoch bigint, noticed timestamptz, known jsonb, born jsonb) RETURNS void
 LANGUAGE plpgsql AS $notice$
 BEGIN
-  -- see bridge_settle
+  -- see 04_locks.sql
   PERFORM bridge_lock_for_settlement();
   PERFORM bridge_need_lease(room_id, epoch);
   UPDATE bridge_mappings m
@@ -2996,7 +2988,7 @@ BEGIN
       sync_status = CASE WHEN m.sync_status IN ('synced', 'error') AND m.reservation_id IS NOT NULL THEN 'pending' ELSE m.sync_status END,
       updated_at = now()
   FROM jsonb_to_recordset(known) AS k (id bigint, news text, "dueInMs" double precision) WHERE m.id = k.id AND k.news IS NOT NULL;
-  -- nothing was edited, but the version has moved: the next write names the new one
+  -- nothing was edited, but the event has a new version, which the next write needs
   UPDATE bridge_mappings m SET outlook_etag = k.etag
   FROM jsonb_to_recordset(known) AS k (id bigint, news text, etag text)
   WHERE m.id = k.id AND k.news IS NULL AND m.sync_status = 'synced' AND m.outlook_etag IS DISTINCT FROM k.etag;
@@ -3013,7 +3005,7 @@ BEGIN
   PERFORM bridge_need_lease(room_id, epoch);
 END $notice$;
 
--- The same for one page of changes, together with where the next page or round begins.
+-- The same for one page of a delta round, together with the links of the next page or round.
 CREATE OR REPLACE FUNCTION bridge_pulled(room_id integer, epoch bigint, noticed timestamptz, known jsonb, born jsonb, links text[])
 RETURNS void LANGUAGE plpgsql AS $pulled$
 BEGIN
@@ -3021,7 +3013,7 @@ BEGIN
   UPDATE bridge_room_state SET delta_links = links, pulled_at = now(), updated_at = now() WHERE resource_mapping_id = room_id;
 END $pulled$;
 
--- Stores what hinted events showed, and forgets those hints; one that came meanwhile about the same event stays.
+-- Stores what hinted events showed and deletes those hints; a later hint of the same event stays.
 CREATE OR REPLACE FUNCTION bridge_hinted(room_id integer, epoch bigint, noticed timestamptz, known jsonb, born jsonb, done jsonb)
 RETURNS void LANGUAGE plpgsql AS $hinted$
 BEGIN
@@ -3040,7 +3032,7 @@ CREATE OR REPLACE FUNCTION bridge_baselined(room_id integer, epoch bigint, adopt
 LANGUAGE plpgsql AS $baselined$
 BEGIN
   PERFORM bridge_lock_for_settlement(), bridge_need_lease(room_id, epoch);
-  -- a resource that had this mailbox before has nothing in it any more; one that has another mailbox names that
+  -- mappings of a resource that had this mailbox before
   DELETE FROM bridge_mappings m USING bridge_resource_mappings r
   WHERE r.id = room_id AND m.outlook_item_id = r.outlook_item_id AND m.resource_id <> r.resource_id;
   PERFORM bridge_notice(room_id, epoch, noticed, known, born);
@@ -3065,7 +3057,7 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
   END IF;
-  -- a room that nobody calls us for is asked more often
+  -- a room without a subscription is polled more often
   UPDATE bridge_room_state s SET pull_due_at = NULL, sure_at = NULL, updated_at = now(),
     next_poll_at = now() + interval '1 millisecond' * CASE
       WHEN rung IS NOT NULL THEN least(poll_ms, unheard_ms, 10000)
@@ -3074,16 +3066,16 @@ BEGIN
   WHERE resource_mapping_id = room_id;
 END $begin$;
 
--- Called by daemons of the version before.
+-- Called by daemons of the previous version.
 CREATE OR REPLACE FUNCTION bridge_begin_pull(room_id integer, epoch bigint, poll_ms double precision, unheard_ms double precision, OUT rung timestamptz,
   OUT links text[], OUT from_at timestamptz, OUT attempt integer, OUT compare boolean) LANGUAGE sql AS $begin$
   SELECT * FROM bridge_begin_pull(room_id, epoch, poll_ms, unheard_ms, 1, 1)
 $begin$;
 
--- What verification found of events that were reported as removed.
+-- Stores the results of verifying events that were reported as removed.
 CREATE OR REPLACE FUNCTION bridge_verified(room_id integer, epoch bigint, results jsonb) RETURNS void LANGUAGE plpgsql AS $verified$
 BEGIN
-  -- see bridge_settle
+  -- see 04_locks.sql
   PERFORM bridge_lock_for_settlement();
   UPDATE bridge_mappings m SET outlook_news = v.news, off_pattern = coalesce(v."offPattern", false),
     due_at = least(m.due_at, now()), revision = m.revision + 1
@@ -3092,8 +3084,8 @@ BEGIN
     AND EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch);
 END $verified$;
 
--- Notes that the events of these mappings are about to be deleted or declined by us. Returns those of them that are still
--- as they were read; their revision is one higher now.
+-- Stores that we are about to delete or decline the events of these mappings. Returns the mappings that have not changed since they
+-- were read; their revision is one higher now.
 CREATE OR REPLACE FUNCTION bridge_removing(room_id integer, epoch bigint, wanted jsonb) RETURNS jsonb LANGUAGE plpgsql AS $removing$
 DECLARE
   noted jsonb;
@@ -3109,9 +3101,8 @@ BEGIN
   RETURN noted;
 END $removing$;
 
--- A room has another mailbox: what was in the old one stays there, and everything is looked for and shown in the new one. What
--- is known of each meeting is kept, so that a mailbox that was restored is recognised. `former`: only mappings that name this
--- mailbox; NULL: all of the room.
+-- A room has another mailbox: the events in the old one stay, and all items are matched or created in the new one. The ids of each
+-- meeting are kept, so that a restored mailbox is recognised. `former`: only mappings that name this mailbox; NULL: all of the room.
 CREATE OR REPLACE FUNCTION bridge_show_again(room integer, mailbox text, former text) RETURNS void LANGUAGE plpgsql AS $again$
 BEGIN
   DELETE FROM bridge_mappings WHERE resource_id = room AND reservation_id IS NULL AND (former IS NULL OR outlook_item_id = former);
@@ -3133,9 +3124,9 @@ CREATE OR REPLACE FUNCTION bridge_is_mailbox(room bridge_resource_mappings, form
       AND lower(e.outlook_object_id) IN (lower(room.outlook_item_id), lower(room.outlook_object_id)))
 $is$;
 
--- All mappings of an active room name its mailbox. Those that name another one are shown again in this one: their events are in
--- the other one, and missing here they would be taken for deleted. If it is the same mailbox under a former name (`same`: one that
--- is known to be), they keep their events. Returns whether any named another one or another name.
+-- All mappings of an active room name its mailbox. Those that name another one are shown again in this one: their events are in the
+-- other one, and would be taken for deleted here. If it is the same mailbox under a former name (`same`: a name that is known to be
+-- its own), they keep their events. Returns whether any named another mailbox or name.
 CREATE OR REPLACE FUNCTION bridge_follow_mailbox(room_id integer, same text) RETURNS boolean LANGUAGE plpgsql AS $follow$
 DECLARE
   room bridge_resource_mappings;
@@ -3150,7 +3141,7 @@ BEGIN
     IF lower(former) = lower(same) OR bridge_is_mailbox(room, former) THEN
       UPDATE bridge_mappings m SET outlook_item_id = room.outlook_item_id, revision = m.revision + 1
       WHERE m.resource_id = room.resource_id AND m.outlook_item_id = former
-        -- under its new name the event may have been taken for another one
+        -- under the new name the event may have a mapping already
         AND NOT EXISTS (SELECT FROM bridge_mappings o
                         WHERE o.outlook_item_id = room.outlook_item_id AND o.outlook_event_id = m.outlook_event_id);
     END IF;
@@ -3159,7 +3150,8 @@ BEGIN
   RETURN follows;
 END $follow$;
 
--- The same for every active room, for what an older version or a disabled trigger left behind. Returns how many rooms it concerned.
+-- The same for every active room, because an older version or a disabled trigger may have left such mappings. Returns how many rooms
+-- had some.
 CREATE OR REPLACE FUNCTION bridge_follow_mailboxes() RETURNS integer LANGUAGE plpgsql AS $follow$
 DECLARE
   rooms integer[];
@@ -3173,14 +3165,14 @@ BEGIN
   RETURN coalesce(cardinality(rooms), 0);
 END $follow$;
 
--- What is known of a room's mailbox does not hold any more: it is called by `object_id` from now on (NULL: by its address), and
--- its calendar is compared before anything else. `is_new`: it is another mailbox than before, or was made anew.
+-- A room's mailbox is addressed by `object_id` from now on (NULL: by its address), and its calendar is scanned before any other work.
+-- `is_new`: it is another mailbox than before, or was created anew.
 CREATE OR REPLACE FUNCTION bridge_replace_mailbox(room_id integer, epoch bigint, object_id text, is_new boolean) RETURNS void
 LANGUAGE plpgsql AS $replace$
 DECLARE
   room bridge_resource_mappings;
 BEGIN
-  -- see bridge_settle
+  -- see 04_locks.sql
   PERFORM bridge_lock_for_settlement();
   UPDATE bridge_resource_mappings r SET outlook_object_id = object_id FROM bridge_room_state s
   WHERE r.id = room_id AND s.resource_mapping_id = room_id AND s.lease_epoch = epoch RETURNING r.* INTO room;
@@ -3189,9 +3181,9 @@ BEGIN
   END IF;
   UPDATE bridge_room_state SET baselined_at = NULL, updated_at = now(),
     claim_read_at = CASE WHEN NOT is_new THEN claim_read_at END,
-    delta_links = CASE WHEN NOT is_new THEN delta_links END -- by them it is told later whether the mailbox is the same
+    delta_links = CASE WHEN NOT is_new THEN delta_links END -- they show later whether the mailbox is the same
   WHERE resource_mapping_id = room_id;
-  -- Graph calls us for the mailbox that was; it forgets that by itself
+  -- subscriptions of the former mailbox expire in Graph by themselves
   UPDATE bridge_subscriptions SET subscription_id = NULL, expires_at = NULL, renewed_at = NULL, mailbox = NULL, due_at = now()
   WHERE resource_mapping_id = room_id AND ended_at IS NULL AND off_at IS NULL;
   IF is_new THEN
@@ -3201,9 +3193,9 @@ END $replace$;
 $functions$;
 
   EXECUTE $functions$
--- What Outlook says is written into the booking system.
+-- Write-back: changes from Outlook are written into the booking system.
 
--- Once it told a title as well. It goes when the one that takes its place comes: a daemon that runs meanwhile needs one of them.
+-- An older version returned a title as well. It is dropped right before its replacement, because a running daemon needs one of them.
 DO $drop$
 BEGIN
   IF pg_get_function_result(to_regprocedure('bridge_met(text, bigint)')) LIKE '%title%' THEN
@@ -3211,8 +3203,8 @@ BEGIN
   END IF;
 END $drop$;
 
--- The active items that share time with this one in one of its rooms; `other` names each as people name it. An error names it
--- so, never by its title: errors are logged and go out as alerts.
+-- The active items that overlap this one in one of its rooms; `other` is type and key. Errors name an item so, never by its title,
+-- because they are logged and sent as alerts.
 CREATE OR REPLACE FUNCTION bridge_met(kind text, id_ bigint) RETURNS TABLE (other text, room integer)
 LANGUAGE plpgsql STABLE AS $met$
 BEGIN
@@ -3223,9 +3215,8 @@ BEGIN
     AND (o.reservation_type, o.reservation_id) <> (kind, id_);
 END $met$;
 
--- Makes a reservation that lost its event in a room that of an event which is there again: it is active, or waits for approval, as
--- the event shows it, or has the room back. Returns the keys that are stored, NULL where the adapter cannot do that; throws 23P01 as
--- bridge_write_booking does.
+-- An event that was deleted exists again: its reservation is enabled again (or waits for approval) with the values of the event, or
+-- gets the room back. Returns the stored keys, or NULL if the adapter cannot do that; throws 23P01 as bridge_write_booking does.
 CREATE OR REPLACE FUNCTION bridge_revive(kind text, id_ bigint, room integer, item jsonb, note text) RETURNS text[] LANGUAGE plpgsql AS $revive$
 DECLARE
   stands boolean;
@@ -3267,7 +3258,7 @@ EXCEPTION
     RETURN NULL;
 END $revive$;
 
--- The parts of bridge_write_booking. What several rooms share is locked by them; each throws as that does.
+-- The parts of bridge_write_booking. They lock reservations and meetings, and throw as it does.
 
 -- An event becomes a reservation. `how`: imported; joined: it is a meeting that invited several rooms, and one reservation has all
 -- of them; revived: it is that of a reservation which lost it. `stored`: the keys of the event that a revived one took.
@@ -3321,7 +3312,7 @@ BEGIN
   END IF;
 END $import$;
 
--- The reservation is as it was when this was decided (`expected`), and from here on nobody changes it but us.
+-- Locks the reservation until the end of the transaction, and throws BR002 unless it is as it was when this was decided (`expected`).
 CREATE OR REPLACE FUNCTION bridge_hold_reservation(room integer, kind text, id_ bigint, expected jsonb, style jsonb) RETURNS void
 LANGUAGE plpgsql AS $hold$
 DECLARE
@@ -3347,11 +3338,11 @@ DECLARE
   place record;
 BEGIN
   stored := bridge_change_item(kind, id_, item - 'overlap' - CASE WHEN 'no-text' = ANY (abilities) THEN ARRAY['title', 'description'] ELSE '{}' END);
-  -- Outlook keeps a mark that the booking system has no place for
+  -- a private mark that the booking system cannot store stays in Outlook
   IF item ? 'is_private' AND 'no-private' = ANY (abilities) THEN
     stored := stored || 'is_private'::text;
   END IF;
-  -- what it lay on before is stacked on purpose; what it comes to lie on is not
+  -- overlaps that existed before are intended; new ones are not
   SELECT n.room, n.other INTO place FROM bridge_met(kind, id_) n
   WHERE item ->> 'overlap' = 'refuse' AND NOT n.other = ANY (met) LIMIT 1;
   IF FOUND THEN
@@ -3370,13 +3361,13 @@ CREATE OR REPLACE FUNCTION bridge_gives_up(m bridge_mappings) RETURNS boolean LA
       ELSE false END
 $gives$;
 
--- Cancels a reservation with the last of its rooms that Outlook knows; before that it gives up this room only.
+-- Removes one room from a reservation, or cancels it if no other of its rooms is synchronized.
 CREATE OR REPLACE FUNCTION bridge_write_cancel(room integer, kind text, id_ bigint, note text) RETURNS void LANGUAGE plpgsql AS $cancel$
 DECLARE
   others constant integer[] := ARRAY(SELECT i.resource_id FROM bridge_items i
     WHERE i.reservation_type = kind AND i.reservation_id = id_ AND bridge_stands(to_jsonb(i)) AND i.resource_id <> room);
 BEGIN
-  -- a room that is switched off keeps its event, and one in which the reservation has no mapping yet has it for all that
+  -- a room that is switched off keeps its event, and a room without a mapping yet counts as well
   IF NOT EXISTS (SELECT FROM unnest(others) AS x (room)
       LEFT JOIN bridge_mappings o ON o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = x.room
       WHERE CASE WHEN o.id IS NULL THEN EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.resource_id = x.room)
@@ -3387,7 +3378,7 @@ BEGIN
   END IF;
 END $cancel$;
 
--- The other rooms of a meeting agree on what the booking system says of it now; what theirs show is to be read.
+-- The agreement of the other rooms of a meeting becomes the present state of the reservation; their events are to be read.
 CREATE OR REPLACE FUNCTION bridge_agree_in_other_rooms(mapping bigint, kind text, id_ bigint, seen jsonb) RETURNS void
 LANGUAGE sql AS $agree$
   UPDATE bridge_mappings o
@@ -3399,7 +3390,7 @@ LANGUAGE sql AS $agree$
     AND o.outlook_event_id IS NOT NULL AND o.sync_status <> 'cancelled';
 $agree$;
 
--- Writes into the booking system what Outlook says of one item, by the adapter's functions. `what`: import, change or cancel.
+-- Writes a change from Outlook of one item into the booking system, by the adapter's functions. `what`: import, change or cancel.
 -- Returns `settlements`, which bridge_settle takes in the same transaction: `settled`, as bridge_merged makes it;
 -- and in `answer` which reservation it is, and whether it was there before (`joined`). Throws BR001 when the lease was lost and
 -- BR002 when the reservation or the mapping is not any more as it was when this was decided (`expected`; nothing was done
@@ -3417,8 +3408,8 @@ DECLARE
   how text;
   place record;
 BEGIN
-  -- A clerk's open transaction must not keep a whole room waiting. And a transaction that writes the same rows in another order
-  -- would deadlock with us: we give up before the server looks for one, so it is never the clerk's that fails.
+  -- A clerk's open transaction must not block a whole room. And a transaction that writes the same rows in another order would
+  -- deadlock with this one, which gives up before the server's deadlock check, so that the clerk's never fails.
   PERFORM set_config('lock_timeout', round(extract(epoch FROM current_setting('deadlock_timeout')::interval) * 500)::text, true);
   PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
   IF NOT FOUND THEN
@@ -3428,7 +3419,7 @@ BEGIN
   IF m.id IS NULL OR m.revision <> (settled ->> 'revision')::bigint THEN
     RAISE EXCEPTION 'mapping % changed meanwhile', settled ->> 'id' USING ERRCODE = 'BR002';
   END IF;
-  -- what is never given is not asked for
+  -- an ability that is missing is not requested
   IF item ? 'overlap' AND 'no-overlap' = ANY (bridge_abilities()) THEN
     item := item || '{"overlap": "refuse"}';
   END IF;
@@ -3449,15 +3440,15 @@ BEGIN
   SELECT i.*, bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
     || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END AS seen INTO place
   FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room;
-  -- see 04_locks.sql; the booking system's locks are taken already, and nobody who has this one waits for them
+  -- see 04_locks.sql; the booking system's locks are taken already, and no holder of this one waits for them
   PERFORM bridge_lock_for_settlement();
   UPDATE bridge_mappings b
   SET reservation_type = kind, reservation_id = id_, present = coalesce(place.active, false),
       starts_at = coalesce(place.starts_at, b.starts_at), ends_at = coalesce(place.ends_at, b.ends_at),
       priority_level = coalesce(place.priority_level, b.priority_level),
-      -- the fold of this change decides on it again, and should the booking system take it back, that is a change (bridge_gather)
+      -- see bridge_gather: the fold of this change decides again, and a reversal in the booking system is a change
       booking_digest = -1,
-      -- a row that is written without raising it was written by a person: see bridge_mapping_touched
+      -- an unchanged revision means a change by a person: see bridge_mapping_touched
       revision = b.revision + 1
   WHERE b.id = m.id AND b.revision = m.revision;
   IF NOT FOUND THEN
@@ -3466,7 +3457,7 @@ BEGIN
   IF what = 'change' THEN
     PERFORM bridge_agree_in_other_rooms(m.id, kind, id_, place.seen);
   END IF;
-  -- a daemon of the version before calls this itself
+  -- a daemon of the previous version calls this itself
   IF settled ? 'written' AND NOT settled ? 'merge' THEN
     settled := bridge_with_merge(settled, what);
   END IF;
@@ -3500,7 +3491,7 @@ BEGIN
          ELSE '{}' END;
 END $merged$;
 
--- Called by daemons of the version before, whose settlements have no `merge`.
+-- Called by daemons of the previous version, whose settlements have no `merge`.
 CREATE OR REPLACE FUNCTION bridge_with_merge(settled jsonb, what text) RETURNS jsonb LANGUAGE sql STABLE AS $with$
   SELECT CASE WHEN what = 'cancel' THEN settled || '{"bookingSeen": null}' ELSE settled || jsonb_build_object('merge', jsonb_build_object(
     'written', settled -> 'written', 'unagreed', coalesce(settled -> 'open', '[]') || coalesce(settled -> 'hidden', '[]'),
@@ -3541,12 +3532,12 @@ DECLARE
 BEGIN
   settlements := '[]';
   answers := '{}';
-  -- what is due is left alone by what makes due (bridge_retry_refused)
+  -- bridge_retry_refused leaves due mappings alone
   UPDATE bridge_mappings SET due_at = now() WHERE id = ANY (those) AND (due_at IS NULL OR due_at > now());
   FOR one IN SELECT m.* FROM bridge_mappings m WHERE m.id = ANY (those) LOOP
     met := met || jsonb_build_object(one.id, ARRAY(SELECT n.other FROM bridge_met(one.reservation_type, one.reservation_id) n));
   END LOOP;
-  -- what lies beneath first: what lies on top makes it due as it moves, and it was read before
+  -- lower priorities first: a moved cover makes them due, and they were read before
   FOR one IN
     SELECT i.item, nullif(expected -> (i.n - 1)::integer, 'null') AS expected, settled -> (i.n - 1)::integer AS settled, those[i.n] AS id
     FROM jsonb_array_elements(items) WITH ORDINALITY i (item, n) JOIN bridge_mappings m ON m.id = those[i.n] ORDER BY m.priority_level DESC, i.n
@@ -3566,7 +3557,7 @@ BEGIN
   END LOOP;
 END $exchange$;
 
--- Called by daemons of the version before.
+-- Called by daemons of the previous version.
 CREATE OR REPLACE FUNCTION bridge_write_together(room_id integer, epoch bigint, items jsonb, expected jsonb, settled jsonb) RETURNS jsonb
 LANGUAGE sql AS $together$
   SELECT (SELECT jsonb_object_agg(a.key, w.written || a.value) FROM jsonb_each(w.answers) a)
@@ -3577,10 +3568,10 @@ $together$;
 $functions$;
 
   EXECUTE $functions$
--- How much would be taken away: what the brake counts.
+-- The brake: the count of removals.
 
--- What took it away: a series that is gone as a whole went by one deed, and so did the dates that a new pattern no longer has;
--- everything else went by a deed of its own.
+-- The action that removed a mapping's event: one for a series that is gone as a whole and for the dates that a new pattern no longer
+-- has, and one for each other event.
 CREATE OR REPLACE FUNCTION bridge_deed(m bridge_mappings) RETURNS text LANGUAGE sql STABLE AS $deed$
   SELECT CASE
     WHEN m.series_master_id IS NULL THEN m.id::text
@@ -3592,11 +3583,10 @@ CREATE OR REPLACE FUNCTION bridge_deed(m bridge_mappings) RETURNS text LANGUAGE 
     ELSE m.id::text END
 $deed$;
 
--- What would be taken away because it is gone on the other side: events whose reservation has no rows any more, and
--- reservations whose event was verified to be gone. All of it is noted, whichever room and batch it comes in, and
--- counted with that of the last hour, for the room and over all rooms. `room_now` and `room_here` are this round alone:
--- what it would remove, and of how many. Deeds are counted, and of what Outlook took away only what disappeared: a meeting
--- that was called off or declined was given back on purpose.
+-- The removals that are wanted because the other side is gone: events whose reservation has no rows any more, and reservations whose
+-- event was verified to be gone. All are stored, in every room, and counted with those of the last hour, for the room and over all
+-- rooms. `room_now` and `room_here` concern this round: how many it would remove, and of how many. Actions are counted (bridge_deed);
+-- a meeting that was cancelled by its organiser or declined does not count, because that was on purpose.
 CREATE OR REPLACE FUNCTION bridge_count_removals(room integer, OUT room_removing integer, OUT room_synced integer,
   OUT all_removing integer, OUT all_synced integer, OUT room_now integer, OUT room_here integer)
 LANGUAGE plpgsql AS $removals$
@@ -3604,14 +3594,13 @@ DECLARE
   wide boolean;
   rows_now integer;
 BEGIN
-  -- while changes wait to be folded or rooms to be compared, nobody knows yet what else is gone: then everything is
-  -- counted, else what is due
+  -- while changes are not folded or rooms not compared, further removals may be unknown: all mappings are checked then, else due ones
   wide := EXISTS (SELECT FROM bridge_changes)
     OR EXISTS (SELECT FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
                WHERE r.active = 1 AND s.reconciled_at IS NULL);
   INSERT INTO bridge_removals (mapping_id, resource_id, side)
   SELECT m.id, m.resource_id, g.side FROM (
-    -- a reservation that is in another room now was moved there, which is an intent; of what is gone on both sides nothing is left
+    -- a reservation in another room was moved on purpose; a mapping that is gone on both sides needs no removal
     SELECT n.id, 'outlook' AS side FROM bridge_mappings n
     WHERE (wide OR n.due_at IS NOT NULL AND NOT n.present) AND n.ends_at > now() AND n.outlook_news IS DISTINCT FROM 'gone'
       AND NOT EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = n.reservation_type
@@ -3628,14 +3617,13 @@ BEGIN
   ON CONFLICT (mapping_id) DO UPDATE SET wanted_at = now(), applied_at = NULL, released_at = NULL, side = excluded.side, deed = NULL
     WHERE bridge_removals.applied_at IS NOT NULL AND bridge_removals.wanted_at < now() - interval '1 hour'
       OR bridge_removals.side <> excluded.side;
-  -- as long as it waits, more of the same series may be found to be gone; what was applied keeps its deed, whatever becomes of
-  -- the others
+  -- while it waits, more of the same series may be found gone; an applied removal keeps its action
   UPDATE bridge_removals d SET deed = w.deed FROM (
     SELECT o.mapping_id, bridge_deed(m) AS deed FROM bridge_removals o JOIN bridge_mappings m ON m.id = o.mapping_id
     WHERE o.side = 'booking' AND o.applied_at IS NULL AND o.deed IS DISTINCT FROM bridge_deed(m)
     FOR UPDATE OF o SKIP LOCKED) w
   WHERE w.mapping_id = d.mapping_id;
-  -- those applied within the hour, and all that wait, however long they have
+  -- those applied within the hour, and all that wait
   SELECT count(DISTINCT c.deed) FILTER (WHERE c.resource_id = room), count(DISTINCT (c.resource_id, c.deed)),
     count(DISTINCT c.deed) FILTER (WHERE c.resource_id = room AND c.waits), count(*) FILTER (WHERE c.resource_id = room AND c.waits)
   INTO room_removing, all_removing, room_now, rows_now
@@ -3653,10 +3641,9 @@ $functions$;
   EXECUTE $functions$
 -- The daemons that share this database.
 
--- The heartbeat of one daemon. A peer that has not beaten for `stale_ms` is frozen or half-open: it is forgotten, and
--- its sessions are ended, so that its leases are free. So are those of a daemon that froze before its first heartbeat.
--- Sessions are known by the name they carry: a process id may have been given to another session since. Returns how
--- many other daemons are alive.
+-- The heartbeat of one daemon. A peer without a heartbeat for `stale_ms` is frozen or half-open: it is deleted and its sessions are
+-- terminated, which frees its leases; also those of a daemon that froze before its first heartbeat. Sessions are recognised by
+-- application_name, because a process id may belong to another session by now. Returns how many other daemons are alive.
 CREATE OR REPLACE FUNCTION bridge_beat(replica uuid, sessions integer[], stale_ms integer) RETURNS integer
 LANGUAGE plpgsql AS $beat$
 BEGIN
@@ -3675,10 +3662,10 @@ END $beat$;
 $functions$;
 
   EXECUTE $functions$
--- The triggers on our own tables: what a person or a script changes in them takes effect.
+-- The triggers on our own tables, by which changes of a person or a script take effect.
 
--- A person's (or script's) change of the room list takes effect at once. Switching on is a baseline. Whoever works on the room
--- still knows it as it was, and writes nothing down any more.
+-- A change of the room list takes effect at once. A room that is switched on gets a full scan. A daemon that works on the room loses
+-- its lease, because it knows the former state.
 CREATE OR REPLACE FUNCTION bridge_rooms_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $rooms$
 DECLARE
@@ -3701,11 +3688,11 @@ BEGIN
       WHERE resource_mapping_id = NEW.id;
     END IF;
   END IF;
-  -- another mailbox, be it by another row: what was in the old one stays there, and everything is shown in the new one
+  -- another mailbox, perhaps by another row: events in the old one stay, and all items are shown in the new one
   IF TG_OP <> 'DELETE' AND NEW.active = 1 THEN
     PERFORM bridge_follow_mailbox(NEW.id, same);
   END IF;
-  -- the row for whose sake another one is held may be gone
+  -- a held room may have waited for this row
   UPDATE bridge_room_state SET retry_at = NULL, push_due_at = now(), push_lane = CASE WHEN push_due_at IS NULL THEN 1 ELSE push_lane END
   WHERE health = 'held' AND retry_at IS NOT NULL;
   PERFORM bridge_wake();
@@ -3718,7 +3705,7 @@ CREATE OR REPLACE TRIGGER bridge_rooms_updated AFTER UPDATE ON bridge_resource_m
         IS DISTINCT FROM (NEW.active, NEW.resource_id, NEW.outlook_item_id, NEW.sync_direction))
   EXECUTE FUNCTION bridge_rooms_changed();
 
--- A resource is named by its number or by its key; the row has both where it has a key.
+-- A resource is given by its number or its key; the row stores both if there is a key.
 CREATE OR REPLACE FUNCTION bridge_room_keyed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $keyed$
 BEGIN
@@ -3729,11 +3716,11 @@ BEGIN
   END IF;
   RETURN NEW;
 END $keyed$;
--- of all columns, because a trigger of one keeps it from being dropped
+-- not OF a column, because such a trigger would prevent dropping it
 CREATE OR REPLACE TRIGGER bridge_rooms_keyed BEFORE INSERT OR UPDATE ON bridge_resource_mappings
   FOR EACH ROW EXECUTE FUNCTION bridge_room_keyed();
 
--- A booking system that is only read from has rooms of that direction only.
+-- Rooms of a booking system that is only read have that direction only.
 CREATE OR REPLACE FUNCTION bridge_only_way() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $way$
 BEGIN
@@ -3752,7 +3739,7 @@ CREATE OR REPLACE TRIGGER bridge_rooms_only_way BEFORE INSERT OR UPDATE OF sync_
 CREATE OR REPLACE TRIGGER bridge_settings_only_way AFTER INSERT OR UPDATE OF value ON bridge_settings FOR EACH ROW
   WHEN (NEW.name = 'abilities') EXECUTE FUNCTION bridge_only_way();
 
--- Numbers of keys that are taken away are there again at once, and the same: without them everything would seem to be gone.
+-- Deleted numbers of keys are stored again at once: without them all reservations would seem to be gone.
 CREATE OR REPLACE FUNCTION bridge_keys_lost() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $lost$
 BEGIN
@@ -3763,8 +3750,8 @@ END $lost$;
 CREATE OR REPLACE TRIGGER bridge_key_lost AFTER DELETE OR TRUNCATE ON bridge_key
   FOR EACH STATEMENT EXECUTE FUNCTION bridge_keys_lost();
 
--- `sync_status = 'pending'` set by hand: the row is due. The daemon raises the revision in its own updates, so
--- an unchanged revision is a person's. An event id taken away is looked for again before anything is created.
+-- `sync_status = 'pending'` set by a person: the row is due. The daemon raises the revision in its own updates, so an unchanged revision
+-- means a person. If its event id was set to NULL, the event is matched again before one is created.
 CREATE OR REPLACE FUNCTION bridge_mapping_touched() RETURNS trigger LANGUAGE plpgsql AS $touched$
 BEGIN
   NEW.revision := OLD.revision + 1;
@@ -3780,7 +3767,7 @@ BEGIN
     NEW.agreement := 'never';
     NEW.booking_base := NULL;
   ELSE
-    -- a person who asks doubts that Outlook shows it: it is read first, and made anew should it be gone
+    -- it is read first, and created anew if it is gone
     NEW.outlook_news := 'look';
     NEW.event_intent := 'renew';
     NEW.removing := true;
@@ -3792,7 +3779,7 @@ CREATE OR REPLACE TRIGGER bridge_mappings_touched BEFORE UPDATE ON bridge_mappin
   WHEN (NEW.sync_status = 'pending' AND NEW.revision = OLD.revision AND NEW.due_at IS NOT DISTINCT FROM OLD.due_at)
   EXECUTE FUNCTION bridge_mapping_touched();
 
--- A row that names neither a reservation nor an event says nothing, and is not kept. (One that comes to is dropped below.)
+-- A row without reservation and event is not stored. (One that is changed to that is deleted below.)
 CREATE OR REPLACE FUNCTION bridge_mapping_empty() RETURNS trigger LANGUAGE plpgsql AS $empty$
 BEGIN
   RETURN NULL;
@@ -3801,8 +3788,8 @@ CREATE OR REPLACE TRIGGER bridge_mappings_empty BEFORE INSERT ON bridge_mappings
   WHEN (NEW.reservation_id IS NULL AND NEW.outlook_event_id IS NULL)
   EXECUTE FUNCTION bridge_mapping_empty();
 
--- After such a change the room is due. A row that names neither side is dropped, and a room that lost an event
--- or a reservation is compared with both sides again before anything is created, so nothing is made twice.
+-- After a change by a person the room is due. A row without reservation and event is deleted. A room that lost an event id or a
+-- reservation is compared with both sides before anything is created, so that nothing is created twice.
 CREATE OR REPLACE FUNCTION bridge_mapping_reset() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $reset$
 BEGIN
@@ -3821,8 +3808,8 @@ CREATE OR REPLACE TRIGGER bridge_mappings_reset AFTER UPDATE ON bridge_mappings 
   WHEN (NEW.touched_at IS DISTINCT FROM OLD.touched_at)
   EXECUTE FUNCTION bridge_mapping_reset();
 
--- Somebody took away mappings whose reservation and event are there: what they knew is looked for in Outlook before
--- anything is made again. (We ourselves never do that.)
+-- Mappings with reservation and event were deleted, which the daemon never does: the room is compared with both sides before anything
+-- is created.
 CREATE OR REPLACE FUNCTION bridge_mapping_lost() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $lost$
 DECLARE
@@ -3844,13 +3831,13 @@ BEGIN
   END IF;
   RETURN NULL;
 END $lost$;
--- for each statement, not for each row: the table may be emptied in seconds
+-- for each statement, so that emptying the table is fast
 CREATE OR REPLACE TRIGGER bridge_mappings_deleted AFTER DELETE ON bridge_mappings REFERENCING OLD TABLE AS old_rows
   FOR EACH STATEMENT EXECUTE FUNCTION bridge_mapping_lost();
 CREATE OR REPLACE TRIGGER bridge_mappings_truncated AFTER TRUNCATE ON bridge_mappings FOR EACH STATEMENT
   EXECUTE FUNCTION bridge_mapping_lost();
 
--- Each `reconciled_at = NULL` asks for a comparison of its own: see bridge_reconcile.
+-- Each `reconciled_at = NULL` requests a comparison of its own: see bridge_reconcile.
 CREATE OR REPLACE FUNCTION bridge_reconcile_requested() RETURNS trigger LANGUAGE plpgsql AS $requested$
 BEGIN
   NEW.reconcile_requested_at := clock_timestamp();
@@ -3875,7 +3862,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'fce2f7e57c54b730df49ae9157fcf0bd091d83a0f621560bee36d614a5ce14c7 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '7e59aabfa1fcf5f1c7e71b95d3c3d19a3d91880ab856d8ac8aabd69ec9e9eb80 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

@@ -1,5 +1,5 @@
--- Advisory locks by name; src/locks.ts has the same for TypeScript, with what each is for. Numbers stand nowhere else but in the
--- template of the triggers (12_watch.sql), where a call costs.
+-- Advisory locks by name. src/locks.ts has the same numbers with the purpose of each. The only other place with numbers is the
+-- template of the triggers (12_watch.sql), where a call would cost too much.
 
 -- One room is worked on by one daemon. (7230911, room)
 CREATE OR REPLACE FUNCTION bridge_try_lock_room(room_id integer) RETURNS boolean LANGUAGE sql AS $lock$
@@ -8,7 +8,7 @@ $lock$;
 CREATE OR REPLACE FUNCTION bridge_unlock_room(room_id integer) RETURNS boolean LANGUAGE sql AS $lock$
   SELECT pg_advisory_unlock(7230911, room_id)
 $lock$;
--- An error takes back what a statement wrote and none of these locks: frees those of this session that are not `held`.
+-- An error rolls back the writes of a statement but not its session locks: frees those of this session that are not `held`.
 CREATE OR REPLACE FUNCTION bridge_unlock_other_rooms(held integer[]) RETURNS void LANGUAGE sql AS $unlock$
   SELECT pg_advisory_unlock(7230911, l.objid::integer) FROM pg_locks l
   WHERE l.locktype = 'advisory' AND l.classid = 7230911 AND l.objsubid = 2 AND l.pid = pg_backend_pid()
@@ -23,11 +23,11 @@ BEGIN
 END $lock$;
 CREATE OR REPLACE FUNCTION bridge_lock_for_settlement() RETURNS void LANGUAGE plpgsql AS $lock$
 BEGIN
-  -- from here on no row is waited for: a person's open transaction would hold up the fold, and that all rooms
+  -- no later statement waits long for a row: a person's open transaction would block the fold, and with it all rooms
   PERFORM pg_advisory_xact_lock_shared(7230912, 2), set_config('lock_timeout', '250ms', true) WHERE NOT bridge_is_plan();
 END $lock$;
 
--- What several rooms share is written by one of them at a time. (7230914, as the seed of a digest)
+-- A reservation or a meeting of several rooms is written for one room at a time. (7230914, as the seed of a digest)
 CREATE OR REPLACE FUNCTION bridge_lock_reservation(kind text, id_ bigint) RETURNS void LANGUAGE sql AS $lock$
   SELECT pg_advisory_xact_lock(hashtextextended('reservation ' || kind || '/' || id_, 7230914))
 $lock$;

@@ -1,13 +1,13 @@
--- What adapters call (sql/README.md): indexes, and what a reservation shows of a change.
+-- Functions for adapters (sql/README.md): abilities, indexes, and the stored part of a change.
 
--- What the booking system cannot do, in the words of sql/README.md ("Abilities"). Its adapter declares it.
+-- The limitations of the booking system that its adapter declares (sql/README.md, "Abilities").
 CREATE OR REPLACE FUNCTION bridge_abilities() RETURNS text[] LANGUAGE sql STABLE AS $abilities$
   SELECT coalesce((SELECT string_to_array(btrim(regexp_replace(s.value, '[\s,]+', ' ', 'g')), ' ') FROM public.bridge_settings s WHERE s.name = 'abilities'), '{}')
 $abilities$;
 
 -- For adapters: an index on one column of a booking table, unless there is one. It is made only by the owner of a table
 -- of moderate size, because making it stops the table's writers for as long as it takes; else the statement that a DBA
--- may run is told as a NOTICE. Everything works without it, a room with many years of bookings somewhat slower.
+-- may run is printed as a NOTICE. The index is optional: a room with many years of bookings is slower without it.
 CREATE OR REPLACE FUNCTION bridge_index(indexed regclass, key name) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $index$
 DECLARE
@@ -30,8 +30,8 @@ EXCEPTION WHEN lock_not_available OR insufficient_privilege THEN
   RAISE NOTICE 'The optional index on %(%) was not made: %', indexed, key, SQLERRM;
 END $index$;
 
--- For adapters: which keys of `change` the reservation now shows as they were asked for. What could not be stored (a
--- title a type does not have, a time that the clock change makes ambiguous) is not among them.
+-- For adapters: the keys of `change` whose values the reservation now shows. A value that cannot be stored (a title where the
+-- type has none, a time that the clock change makes ambiguous) is not among them.
 CREATE OR REPLACE FUNCTION bridge_stored_keys(kind text, id bigint, change jsonb) RETURNS text[] LANGUAGE plpgsql STABLE AS $stored$
 DECLARE
   item record;

@@ -1,14 +1,14 @@
--- Keys that are no numbers: uuids and codes. The bridge counts in numbers, and each key has one that never changes.
+-- Keys that are not numbers: uuids and codes. The bridge uses numbers; each key has one that never changes.
 
--- The number of a reservation's key, made from the key alone: nothing has to be kept for it to be the same again. A key that
--- is a whole number is its own. `keyId` in src/booking/keys.ts says the same.
+-- The number of a reservation's key, a hash, so that it is the same again when the tables were lost. A key that is a whole number is
+-- its own number. `keyId` in src/keys.ts is the same function.
 CREATE OR REPLACE FUNCTION bridge_key_hash(kind text, key text) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $hash$
   SELECT CASE WHEN CASE WHEN key ~ '^[1-9][0-9]{0,18}$' THEN key::numeric < 9223372036854775808 END THEN key::bigint
     ELSE ('x' || encode(substr(sha256(convert_to(kind || '/' || key, 'UTF8')), 1, 8), 'hex'))::bit(64)::bigint & 9223372036854775807 END
 $hash$;
 
--- The number of a reservation's key, written down if it is not yet. NULL, with a WARNING, where another key has it already: one of
--- a hundred million systems with a million keys each.
+-- The number of a reservation's key, which is stored. NULL, with a WARNING, if another key has it already: that happens in one of a
+-- hundred million systems with a million keys each.
 CREATE OR REPLACE FUNCTION bridge_key_id(kind_ text, key_ text) RETURNS bigint LANGUAGE plpgsql
 SET search_path = pg_catalog, public, pg_temp AS $id$
 DECLARE
@@ -26,12 +26,12 @@ BEGIN
   RETURN found_id;
 END $id$;
 
--- The key of a number; NULL: it has none.
+-- The key of a number, or NULL.
 CREATE OR REPLACE FUNCTION bridge_key_of(kind_ text, id_ bigint) RETURNS text LANGUAGE sql STABLE AS $key$
   SELECT k.key FROM public.bridge_key k WHERE k.id = id_ AND k.kind = kind_
 $key$;
 
--- The number of a resource's key, written down if it is not yet: below 2^31, as people write it into bridge_resource_mappings.
+-- The number of a resource's key, which is stored: below 2^31, because people write it into bridge_resource_mappings.
 CREATE OR REPLACE FUNCTION bridge_resource_id(key_ text) RETURNS integer LANGUAGE plpgsql
 SET search_path = pg_catalog, public, pg_temp AS $id$
 DECLARE
@@ -53,22 +53,22 @@ BEGIN
   RETURN found_id;
 END $id$;
 
--- For adapters: a key as a uuid; NULL: it is none. To find a row by its index whatever else there are keys of.
+-- For adapters: a key as a uuid, or NULL if it is none, so that a row is found by the index of a uuid column.
 CREATE OR REPLACE FUNCTION bridge_uuid(key text) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $uuid$
   SELECT CASE WHEN key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN key::uuid END
 $uuid$;
 
--- A reservation as people name it: `named` is its key, or its number.
+-- The number of a reservation, given its key or its number.
 CREATE OR REPLACE FUNCTION bridge_named(kind_ text, named text) RETURNS bigint LANGUAGE sql STABLE AS $named$
   SELECT coalesce((SELECT k.id FROM public.bridge_key k WHERE k.kind = kind_ AND k.key = named),
     CASE WHEN CASE WHEN named ~ '^[0-9]{1,19}$' THEN named::numeric < 9223372036854775808 END THEN named::bigint END)
 $named$;
 
--- Gives numbers to the reservations of a room (NULL: of the whole view) and to the resources that have none yet.
+-- Stores the numbers of keys in a room (NULL: in the whole view) that have none yet.
 CREATE OR REPLACE FUNCTION bridge_number_keys(room integer) RETURNS void LANGUAGE plpgsql AS $number$
 BEGIN
   IF bridge_view_has('{reservation_key}') THEN
-    -- in one order: two that do this at once must not wait for each other
+    -- sorted, so that two sessions cannot deadlock
     EXECUTE 'SELECT public.bridge_key_id(n.kind, n.key) FROM (
         SELECT DISTINCT i.reservation_type AS kind, i.reservation_key AS key FROM public.bridge_items i
         WHERE i.reservation_id IS NULL AND i.reservation_key IS NOT NULL' || CASE WHEN room IS NOT NULL THEN ' AND i.resource_id = $1' ELSE '' END || '
@@ -76,8 +76,8 @@ BEGIN
   END IF;
 END $number$;
 
--- The same of one room before it is compared, in a statement of its own: the fold, which gives numbers too, is kept out while this
--- does, and neither waits for the other's keys.
+-- The same for one room, called before it is compared, in a statement of its own. It excludes the fold, which stores numbers as
+-- well, so that neither waits for keys of the other.
 CREATE OR REPLACE FUNCTION bridge_number_room(room_id integer) RETURNS void LANGUAGE plpgsql AS $number$
 BEGIN
   IF bridge_view_has('{reservation_key}') THEN
@@ -98,7 +98,7 @@ BEGIN
   END IF;
 END $number$;
 
--- An item as an adapter gets it: with `resource_keys` beside `resource_ids` where its resources have keys.
+-- An item as adapters get it: with `resource_keys` in addition to `resource_ids` if resources have keys.
 CREATE OR REPLACE FUNCTION bridge_with_keys(item jsonb) RETURNS jsonb LANGUAGE plpgsql STABLE AS $with$
 BEGIN
   IF NOT item ? 'resource_ids' OR NOT bridge_view_has('{resource_key}') THEN
@@ -120,8 +120,8 @@ BEGIN
   reservation_id := coalesce((made ->> 'reservation_id')::bigint, bridge_key_id(reservation_type, made ->> 'reservation_key'));
 END $import$;
 
--- For adapters whose functions take a key: makes those that take a number, which is how the bridge calls them. It is the last
--- statement of 20_functions.sql.
+-- For adapters whose functions take a key: creates the functions with a number that the bridge calls. It is the last statement of
+-- 20_functions.sql.
 CREATE OR REPLACE FUNCTION bridge_by_key() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $by$
 DECLARE
   f record;
@@ -141,7 +141,7 @@ BEGIN
   PERFORM bridge_number_resources();
 END $by$;
 
--- For adapters whose functions take a key: see the other one.
+-- bridge_stored_keys for adapters whose functions take a key.
 CREATE OR REPLACE FUNCTION bridge_stored_keys(kind text, key text, change jsonb) RETURNS text[] LANGUAGE plpgsql AS $stored$
 BEGIN
   RETURN bridge_stored_keys(kind, bridge_key_id(kind, key), change);

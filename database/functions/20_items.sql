@@ -1,5 +1,3 @@
--- The window both sides are kept equal in, and an item as it is compared.
-
 -- The window in which both sides are kept equal: whole local days.
 CREATE OR REPLACE FUNCTION bridge_window(past_days integer, future_days integer, OUT opens timestamptz, OUT closes timestamptz)
 LANGUAGE plpgsql STABLE AS $window$
@@ -11,7 +9,7 @@ BEGIN
   closes := (today + future_days)::timestamp AT TIME ZONE zone;
 END $window$;
 
--- What the booking system says of one item, as it is kept in booking_base and booking_seen: compared as a whole.
+-- The state of an item in the booking system, as booking_base and booking_seen store it. It is compared as a whole.
 CREATE OR REPLACE FUNCTION bridge_item_state(starts_at timestamptz, ends_at timestamptz, all_day boolean, title text,
   description text, is_private boolean) RETURNS jsonb LANGUAGE sql STABLE AS $state$
   SELECT jsonb_build_object(

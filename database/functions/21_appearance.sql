@@ -1,17 +1,17 @@
--- How Outlook shows an item beside what the booking system says of it: by the settings of its room, else of the environment.
+-- How Outlook shows an item: the settings of its room, or those of the environment.
 
--- What a room does differently from the environment.
+-- The settings in which a room differs from the environment.
 CREATE OR REPLACE FUNCTION bridge_own_settings(r bridge_resource_mappings) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $own$
   SELECT jsonb_strip_nulls(jsonb_build_object('conflict_policy', r.conflict_policy, 'overlap_policy', r.overlap_policy,
     'import_mode', r.import_mode, 'privacy', r.privacy, 'title_template', r.title_template))
 $own$;
 
--- Whether an adapter's view has one of these columns, which it may leave out (sql/README.md).
+-- Whether the adapter's view has one of these optional columns (sql/README.md).
 CREATE OR REPLACE FUNCTION bridge_view_has(columns name[]) RETURNS boolean LANGUAGE sql STABLE AS $has$
   SELECT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass('public.bridge_items') AND a.attname = ANY (columns) AND NOT a.attisdropped)
 $has$;
 
--- What is done to the items that a room shows; NULL: nothing. `bridge_settings` keeps the environment's settings, see
+-- The settings by which a room shows its items; NULL: it shows them unchanged. `bridge_settings` stores those of the environment, see
 -- bridge_appearance_changed.
 CREATE OR REPLACE FUNCTION bridge_style(room integer) RETURNS jsonb LANGUAGE plpgsql STABLE AS $style$
 DECLARE
@@ -30,8 +30,8 @@ BEGIN
     'prefix', nullif(coalesce((SELECT s.value FROM bridge_settings s WHERE s.name = 'tentative_prefix'), 'Tentative:'), 'none')));
 END $style$;
 
--- A piece of a template with its placeholders filled. Where there is no organiser, the brackets or the separator around that
--- placeholder go with it.
+-- A part of a template with its placeholders replaced. Without an organiser, the brackets or the separator around that placeholder
+-- are removed as well.
 CREATE OR REPLACE FUNCTION bridge_filled(piece text, item jsonb, style jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $filled$
   SELECT replace(replace(CASE WHEN o.organizer IS NULL
       THEN regexp_replace(piece, '\s*([(\[]\s*\{organizer\}\s*[)\]]|[^[:alnum:][:space:]{}()]\s+\{organizer\}|\{organizer\}(\s*[^[:alnum:][:space:]{}()](?=\s))?)', '', 'g')
@@ -40,9 +40,9 @@ CREATE OR REPLACE FUNCTION bridge_filled(piece text, item jsonb, style jsonb) RE
   FROM (SELECT nullif(btrim(coalesce(item ->> 'organizer_name', item ->> 'organizer_email')), '') AS organizer) o
 $filled$;
 
--- What a style adds to the state of an item (bridge_item_state), under `as`: `privacy`; `before` and `after`, the text around
--- the title, with `untitled` where there is no title between them; `tentative` and `awaiting`, the state; `setup` and
--- `teardown`, minutes that are shown with it. What is hidden is in no text.
+-- The additions of a style to the state of an item (bridge_item_state), under `as`: `privacy`; `before` and `after`, the text around
+-- the title; `untitled`: there is no title between them; `tentative` and `awaiting`, the state; `setup` and `teardown`, minutes that
+-- are shown with it. No text contains hidden values.
 CREATE OR REPLACE FUNCTION bridge_appearance(item jsonb, style jsonb) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $appearance$
 DECLARE
   privacy constant text := style ->> 'privacy';
@@ -64,13 +64,12 @@ BEGIN
   RETURN CASE WHEN own = '{}' THEN own ELSE jsonb_build_object('as', own) END;
 END $appearance$;
 
--- Whether a reservation is there for Outlook: it is active, or waits for approval. `item` is its row.
+-- Whether Outlook is to show a reservation: it is active, or waits for approval. `item` is its row.
 CREATE OR REPLACE FUNCTION bridge_stands(item jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE AS $stands$
   SELECT coalesce((item ->> 'active')::boolean OR item ->> 'state' = 'awaiting', false)
 $stands$;
 
--- A setting of a room takes effect at once. Its items are compared with what was shown of them, and what waits for a person or
--- for another policy is decided anew.
+-- A changed setting of a room takes effect at once: the room is compared, and imports that wait are decided again.
 CREATE OR REPLACE FUNCTION bridge_room_settings_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $settings$
 BEGIN
@@ -89,11 +88,11 @@ CREATE OR REPLACE TRIGGER bridge_rooms_settings AFTER UPDATE ON bridge_resource_
         IS DISTINCT FROM (NEW.conflict_policy, NEW.overlap_policy, NEW.import_mode, NEW.privacy, NEW.title_template, NEW.outlook_item_name))
   EXECUTE FUNCTION bridge_room_settings_changed();
 
--- The same of a setting of the environment, which the daemon and `migrate` write down.
+-- The same for a setting of the environment, which the daemon and `migrate` store.
 CREATE OR REPLACE FUNCTION bridge_appearance_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $changed$
 BEGIN
-  -- written down for the first time, as it was all along
+  -- a default, stored for the first time
   IF TG_OP = 'INSERT' AND NEW.value IN ('neutral', '{title}', 'Tentative:') THEN
     RETURN NULL;
   END IF;

@@ -42,8 +42,8 @@ BEGIN
 END $replaced$;
 
 -- Gives the mappings of replaced reservations, and so their events, to those that took over, before the former is taken for
--- cancelled and the other for new. `room` NULL: within a fold, see bridge_gather; else for everything in that room, before it is compared, in a
--- statement of its own, so that the lock of settlements ends with it. The search is made without that lock.
+-- cancelled and the other for new. `room` NULL: within a fold, see bridge_gather; else for everything in that room, before it is
+-- compared, in a statement of its own, so that the lock of settlements ends with it. The search is made without that lock.
 CREATE OR REPLACE FUNCTION bridge_hand_over(room integer, one_change tid) RETURNS void LANGUAGE plpgsql AS $hand$
 DECLARE
   replaced jsonb;

@@ -1,12 +1,11 @@
--- One row of the view that fails keeps back nothing but its own reservation.
+-- A row of the view that fails affects its own reservation only.
 
--- Whether an error says something of the rows that were read or written, and not of the database, the installation or other
--- transactions.
+-- Whether an error concerns the rows that were read or written, and not the database, the installation or other transactions.
 CREATE OR REPLACE FUNCTION bridge_concerns_rows(state text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $concerns$
   SELECT state !~ '^(08|25|28|40|53|55|57|58|BR)' AND state NOT IN ('0A000', '42501', '42P01', '42703', '42883')
 $concerns$;
 
--- One reservation in one room as bridge_work wants it; `unreadable`, with the reason, where its row fails; NULL: it has none.
+-- One reservation in one room, as bridge_work uses it: `unreadable`, with the reason, if its row fails; NULL if it has no row.
 CREATE OR REPLACE FUNCTION bridge_read_item(kind text, id_ bigint, room integer, style jsonb) RETURNS jsonb LANGUAGE plpgsql STABLE AS $read$
 BEGIN
   RETURN (SELECT jsonb_build_object('active', i.active, 'startsAt', i.starts_at, 'endsAt', i.ends_at, 'state',

@@ -1,8 +1,8 @@
--- One slot is shown once: what lies wholly under items of higher priority has no event of its own.
+-- Shadowing: an item whose whole time is covered by items of higher priority in its room has no event.
 
--- Whether a mapping covers what lies beneath it: Outlook shows it in its place, or is about to. What was refused, or was
--- tried so often without success that nobody knows when it will be shown, covers nothing, unless Outlook shows an earlier
--- state of it at the same time. What is shadowed lies under its own cover, which takes its whole time as well.
+-- Whether a mapping covers items of lower priority: Outlook shows it at its time, or will soon. One that was refused, or that failed
+-- five times, covers nothing unless Outlook shows an earlier state of it at the same time. A shadowed one counts, because items that
+-- cover it take its whole time.
 CREATE OR REPLACE FUNCTION bridge_covers(m bridge_mappings) RETURNS boolean LANGUAGE sql STABLE AS $covers$
   SELECT m.present AND m.starts_at < m.ends_at AND CASE
     WHEN m.sync_status = 'shadowed' THEN true
@@ -13,19 +13,19 @@ CREATE OR REPLACE FUNCTION bridge_covers(m bridge_mappings) RETURNS boolean LANG
     ELSE m.attempt < 5 AND (m.due_at IS NOT NULL OR m.sync_status = 'pending') OR m.outlook_event_id IS NOT NULL AND m.sync_status = 'pending' END
 $covers$;
 
--- Whether Outlook shows that cover now.
+-- Whether Outlook shows a covering mapping now.
 CREATE OR REPLACE FUNCTION bridge_cover_is_shown(m bridge_mappings) RETURNS boolean LANGUAGE sql STABLE AS $shown$
   SELECT m.outlook_event_id IS NOT NULL AND m.sync_status IN ('synced', 'error', 'conflict') AND bridge_covers(m)
 $shown$;
 
 -- Whether items of higher priority in the room take the whole time from `begins` to `ends` (`covered`), and whether those
 -- that Outlook shows now do (`confirmed`).
--- The rectangle finds room and time at once; no other condition may lend itself to an index, or the planner reads that too.
+-- The box finds room and time by one index; no other condition may match an index, or the planner reads that one as well.
 CREATE OR REPLACE FUNCTION bridge_cover_of(room integer, priority smallint, begins timestamptz, ends timestamptz,
   OUT covered boolean, OUT confirmed boolean) LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $cover$
 DECLARE
-  -- written out: bridge_slot() with constant arguments would be run by the planner, which costs more than the search
+  -- not bridge_slot(): with constant arguments the planner would evaluate it, which costs more than the search
   slot constant box := box(point(room, extract(epoch FROM begins AT TIME ZONE 'UTC')::float8),
                            point(room, extract(epoch FROM ends AT TIME ZONE 'UTC')::float8));
 BEGIN
@@ -52,7 +52,7 @@ BEGIN
   END IF;
 END $ring$;
 
--- Makes due what lies under a place: it may appear or vanish. Never items of the same or a higher priority.
+-- Makes due the items of lower priority at a time of a room: they may appear or disappear.
 CREATE OR REPLACE FUNCTION bridge_examine_beneath(room integer, priority smallint, begins timestamptz, ends timestamptz)
 RETURNS void LANGUAGE plpgsql AS $beneath$
 DECLARE
@@ -68,8 +68,8 @@ BEGIN
   END IF;
 END $beneath$;
 
--- What Outlook asked for and did not get because a reservation takes its time is tried again when that one goes or moves: an
--- event of this room, and a reservation that has this room beside others.
+-- A change of Outlook that was refused because a reservation takes its time is tried again when that one is removed or moves: of an
+-- event of this room, and of a reservation that has this room among others.
 CREATE OR REPLACE FUNCTION bridge_retry_refused(room integer, begins timestamptz, ends timestamptz) RETURNS void LANGUAGE plpgsql AS $retry$
 BEGIN
   WITH retried AS (
@@ -88,9 +88,9 @@ BEGIN
   END IF;
 END $retry$;
 
--- The one spot in which a change of place, priority or presence reaches what lies beneath: the fold, a write-back from
--- Outlook, a comparison, a settlement, a removal and a person's SQL all pass here. What lies under the old place may appear
--- once nothing covers it; what lies under the new one goes when the cover is shown, which a settlement says.
+-- The only place where a change of time, priority or presence affects the items beneath it, whether by the fold, a write-back from
+-- Outlook, a comparison, a settlement, a removal or a person's SQL. Items under the old time may appear when nothing covers them any
+-- more; items under the new one disappear when Outlook shows the cover.
 CREATE OR REPLACE FUNCTION bridge_cover_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $changed$
 DECLARE
@@ -110,10 +110,10 @@ BEGIN
 END $changed$;
 CREATE OR REPLACE TRIGGER bridge_mappings_cover_appeared AFTER INSERT ON bridge_mappings FOR EACH ROW
   WHEN (NEW.present AND NEW.outlook_event_id IS NOT NULL) EXECUTE FUNCTION bridge_cover_changed();
--- A room that lost mappings with an event is compared as a whole: see bridge_mapping_lost.
+-- Deleted mappings with an event: the room is compared as a whole, see bridge_mapping_lost.
 CREATE OR REPLACE TRIGGER bridge_mappings_cover_removed AFTER DELETE ON bridge_mappings FOR EACH ROW
   WHEN (OLD.present AND OLD.outlook_event_id IS NULL AND OLD.sync_status <> 'shadowed') EXECUTE FUNCTION bridge_cover_changed();
--- An edit that waits to be sent (synced, then pending) changes nothing here, and most updates are of that kind.
+-- Most updates are edits that wait to be sent (synced, then pending), which change no cover.
 CREATE OR REPLACE TRIGGER bridge_mappings_cover_changed AFTER UPDATE ON bridge_mappings FOR EACH ROW
   WHEN ((OLD.present OR NEW.present) AND (
     (OLD.resource_id, OLD.present, OLD.priority_level, OLD.starts_at, OLD.ends_at, OLD.outlook_event_id IS NULL, OLD.attempt < 5)

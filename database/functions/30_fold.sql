@@ -1,23 +1,24 @@
--- From the outbox to due mappings: what changed, and what shares its time.
+-- The fold: from the outbox to due mappings.
 --
--- The functions of the way from wake to work plan each of their statements once: for `bridge_items`, a union over the
--- booking system's tables, planning takes longer than the reading does. Such a plan may have been made while our tables
--- were empty and is kept while a backfill fills them, so it must use the indexes from the beginning.
+-- The functions from wake to work plan each of their statements once: planning a query of `bridge_items`, a union over the booking
+-- system's tables, takes longer than running it. Such a plan may have been made while our tables were empty and is kept while a
+-- backfill fills them, so sequential scans are off.
 
 -- Takes up to `most` rows from the outbox and makes their reservations due in every room they are or were in.
--- Coalescing is free: ten edits of one reservation are one due row. Rows are claimed by state and deleted, never by
--- position: a transaction that took its sequence number early and commits late is not missed. Returns how many outbox
+-- Ten edits of one reservation become one due row. Rows are taken because they are there, never by a position in a sequence: a
+-- transaction that took its number early and commits late is not missed. Returns how many outbox
 -- rows were `taken`, the `changed` mappings, which are due now, the `rooms` (ids of bridge_resource_mappings) that they are
 -- in, for the caller to make due as well, and of a few changes the `items` that were read on the way, by mapping.
--- Whatever has nothing to do is not begun: for one booking, to begin a statement takes longer than to run it.
+-- A statement without work is skipped: for one booking, starting a statement takes longer than running it.
 -- `one_change`: that row of the outbox and no other.
 --
--- The triggers also note rows in which nothing changed that counts. A mapping whose item is what a settlement read last
--- (`booking_seen`) and lies where it lay `rests`: it is left as it is. One that is in trouble or has news from Outlook is `doubtful`
--- and decided on again, and so is one that was written from Outlook (`booking_digest` -1): whether it is covered where it lies now, say,
--- is for a decision after that. One that is due anyway, and whose item is as it was folded last, is `busy`: what is being done about it at
--- this moment may rest on an item that was changed and changed back, so its revision is raised. Of all these nothing was
--- modified, so `last_modified_booking` stays.
+-- The triggers also record rows without a relevant change, so each mapping gets a verdict:
+--   rests: its item is in the state that a settlement read last (`booking_seen`), at the same time. It is left as it is.
+--   doubtful: unchanged as well, but it has a failure, a conflict or news from Outlook, or was written from Outlook
+--     (`booking_digest` -1). It is decided on again.
+--   busy: it is due already, and its item is as it was folded last. Work on it may be based on a state that was changed and changed
+--     back, so its revision is raised.
+--   changed: all others. Only these get a new `last_modified_booking`.
 CREATE OR REPLACE FUNCTION bridge_gather(past_days integer, future_days integer, most integer, one_change tid, OUT taken integer, OUT rooms integer[],
   OUT changed bigint[], OUT items jsonb) LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
@@ -28,10 +29,10 @@ SET jit = off AS $gather$
 DECLARE
   kept_items constant integer := 12;
   are_few boolean;
-  -- what this view has beside what every view has
+  -- the optional columns of the view
   has_replaces boolean;
   has_more boolean;
-  -- no room shows its items in a way of its own
+  -- every room shows its items unchanged
   is_plain boolean;
   kinds text[];
   reservations bigint[];
@@ -75,7 +76,7 @@ BEGIN
   END IF;
   WITH gone AS (
     DELETE FROM bridge_changes
-    -- its place is its key: no row of the outbox is ever updated, so none moves
+    -- by ctid: rows of the outbox are never updated, so none moves
     WHERE ctid = ANY (CASE WHEN one_change IS NULL THEN ARRAY(SELECT ctid FROM bridge_changes LIMIT most FOR UPDATE SKIP LOCKED) ELSE ARRAY[one_change] END)
     RETURNING reservation_type, reservation_id, reservation_key, changed_at
   )
@@ -97,7 +98,7 @@ BEGIN
     are_touched, are_fresh, changed, rooms, items
   FROM (
     SELECT j.*,
-      -- what is due already may have become so without its room being told, by a write-back or a hand-over
+      -- a write-back or a hand-over may have made it due without its room
       j.verdict IN ('changed', 'doubtful') OR j.verdict = 'busy' AND j.due_at <= now() AS is_rung
     FROM (
     SELECT i.*,
@@ -105,7 +106,7 @@ BEGIN
         THEN jsonb_build_object('active', i.active, 'startsAt', i.starts_at, 'endsAt', i.ends_at, 'state', i.state) END AS kept,
       CASE WHEN i.id IS NULL THEN NULL
         WHEN i.stays AND CASE WHEN i.active OR i.state #> '{as,awaiting}' = 'true'
-            -- of a room that does not follow the booking system nothing is kept of what was read
+            -- a room that only follows Outlook stores no booking_seen
             THEN i.booking_seen = i.state OR i.sync_direction = 'outlook_to_booking' AND i.booking_digest = i.digest
             ELSE i.sync_status = 'cancelled' END
           THEN CASE WHEN i.due_at IS NOT NULL THEN 'busy'
@@ -134,7 +135,7 @@ BEGIN
         FULL JOIN (SELECT * FROM bridge_items WHERE reservation_type = c.kind AND reservation_id = c.reservation) v
           ON v.resource_id = m.resource_id
         OFFSET 0) b
-      -- of each its room: a plan that was made while there were few rooms must not read all that is above for each of them
+      -- last, so that a plan made for few rooms does not read all of the above once for each room
       CROSS JOIN LATERAL (
         SELECT o.id AS place, o.sync_direction, CASE WHEN NOT is_plain THEN bridge_style(o.resource_id) END AS style
         FROM bridge_resource_mappings o WHERE o.resource_id = b.room AND o.active = 1 OFFSET 0) r
@@ -147,7 +148,7 @@ BEGIN
   IF are_touched THEN
     UPDATE bridge_mappings m
     SET present = s.active, starts_at = s.begins, ends_at = s.ends, priority_level = s.priority, booking_digest = s.digest,
-        -- what is due already stays so since then: no index has to know of another edit
+        -- one that is due keeps its time, so that no index is updated for a further edit
         due_at = CASE WHEN m.due_at <= now() OR s.is_same AND m.due_at IS NOT NULL THEN m.due_at ELSE now() END,
         lane = CASE WHEN s.is_same AND m.due_at IS NOT NULL THEN m.lane ELSE 0 END,
         attempt = CASE WHEN s.is_same AND m.due_at IS NOT NULL THEN m.attempt ELSE 0 END, revision = m.revision + 1,
@@ -161,7 +162,7 @@ BEGIN
     WITH fresh AS (
       INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
         starts_at, ends_at, due_at, changed_at, last_modified_booking, booking_digest)
-      -- once each: a view that joins too much has a row twice
+      -- a view with a careless join has a row twice
       SELECT DISTINCT ON (s.kind, s.reservation, s.resource) s.kind, s.reservation, s.resource, r.outlook_item_id, s.priority, s.begins, s.ends, now(), s.since, s.since, s.digest
       FROM unnest(mappings, entry_kinds, entry_reservations, since, resources, actives, priorities, begins, ends, digests)
         AS s (id, kind, reservation, since, resource, active, priority, begins, ends, digest)
@@ -191,7 +192,7 @@ BEGIN
   END IF;
 END $gather$;
 
--- Something is due in these rooms.
+-- Makes these rooms (bridge_resource_mappings.id) due.
 CREATE OR REPLACE FUNCTION bridge_ring_rooms(rooms integer[]) RETURNS void LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $ring$
 BEGIN
@@ -199,7 +200,7 @@ BEGIN
   WHERE s.resource_mapping_id = ANY (rooms);
 END $ring$;
 
--- The fold by itself. Returns how many outbox rows were taken.
+-- The fold without a lease. Returns how many outbox rows were taken.
 CREATE OR REPLACE FUNCTION bridge_fold(past_days integer, future_days integer, most integer) RETURNS integer LANGUAGE plpgsql AS $fold$
 DECLARE
   gathered record;

@@ -1,8 +1,8 @@
--- The fold of one change, which most folds are. To begin a statement takes longer than to run it, and longest in a session that
--- was asleep; so this begins few, and none of what bridge_gather needs for many changes.
+-- The fold of a single change, the most frequent case. Starting a statement takes longer than running it, most of all in a session
+-- that was idle, so this function starts few of them.
 
--- Folds what waits in the outbox if that is one reservation that changed, and its one mapping and its one item lie in the same
--- active room. `taken` NULL: it is something else, nothing was done, and it is for bridge_gather; 0: nothing waits. Else `room` (id of
+-- Folds the outbox if it contains the change of one reservation with one mapping and one item, both in the same active room. `taken`
+-- NULL: it contains something else, nothing was done, and bridge_gather is to fold it; 0: it is empty. Else `room` (id of
 -- bridge_resource_mappings), the `mapping`, which is due now, and its `item` as bridge_work wants it. It plans by the settings of
 -- its caller, bridge_lease.
 CREATE OR REPLACE FUNCTION bridge_fold_one(OUT taken integer, OUT room integer, OUT mapping bridge_mappings, OUT item jsonb)
@@ -15,7 +15,7 @@ DECLARE
   others record;
   folded record;
 BEGIN
-  -- what another fold is at is not waited for
+  -- rows that another fold has locked are skipped
   SELECT c.ctid AS place, c.reservation_type AS kind, c.reservation_id AS id, c.reservation_key AS key, c.changed_at AS since,
     ARRAY(SELECT o.ctid FROM bridge_changes o LIMIT most_rows + 1 FOR UPDATE SKIP LOCKED) AS places
   INTO waiting FROM bridge_changes c LIMIT 1;
@@ -23,7 +23,7 @@ BEGIN
     taken := 0;
     RETURN;
   END IF;
-  -- a view with more columns may name reservations by keys, replace them, or say more of how they are shown (sql/README.md)
+  -- a view with further columns may have keys, replaced reservations or states (sql/README.md)
   IF waiting.id IS NULL OR waiting.key IS NOT NULL OR NOT waiting.place = ANY (waiting.places) OR cardinality(waiting.places) > most_rows
     OR has_column_privilege('public.bridge_items'::regclass, (columns_of_each_view + 1)::smallint, 'SELECT') IS NOT NULL THEN
     RETURN;
@@ -64,7 +64,7 @@ BEGIN
     OFFSET 0) i
   WHERE m.reservation_type = waiting.kind AND m.reservation_id = waiting.id AND cardinality(i.items) = 1
     AND m.resource_id = (i.items[1] ->> 'resource')::integer
-    -- whether one that is as it was needs anything is for bridge_gather to say
+    -- bridge_gather decides on an unchanged one
     AND m.booking_digest IS DISTINCT FROM (i.items[1] ->> 'digest')::bigint
     AND (m.present IS DISTINCT FROM (i.items[1] ->> 'active')::boolean OR m.present AND m.booking_seen IS DISTINCT FROM i.items[1] -> 'state')
     AND NOT EXISTS (SELECT FROM bridge_mappings o

@@ -1,6 +1,7 @@
--- What cannot be folded together with the rest: a row of the view fails, or somebody's open transaction has a row of ours.
+-- Changes that cannot be folded together with the others: their row of the view fails, or another session's open transaction has
+-- locked a row of the bridge.
 
--- Other sessions than ours that have rows of ours in an open transaction, for people.
+-- The sessions, other than the daemons', that may have locked rows of the bridge, for messages.
 CREATE OR REPLACE FUNCTION bridge_lock_holders() RETURNS text LANGUAGE sql STABLE AS $holders$
   SELECT string_agg(DISTINCT format('%s (%s, pid %s)', coalesce(nullif(a.application_name, ''), 'a session without a name'), a.usename, a.pid), ', ')
   FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
@@ -46,7 +47,7 @@ BEGIN
       CASE WHEN excluded.code IN ('55P03', '40P01') THEN interval '4 seconds' ELSE interval '5 minutes' END)
   RETURNING u.attempt INTO tries;
   IF tries = 1 AND state NOT IN ('55P03', '40P01') THEN
-    -- what is shown of it is read by itself, and parked with the reason
+    -- its mappings are read one by one, and parked with the reason
     BEGIN
       UPDATE bridge_mappings m SET due_at = now(), lane = 0, attempt = 0, revision = m.revision + 1, updated_at = now(),
         sync_status = CASE WHEN m.sync_status IN ('synced', 'error') THEN 'pending' ELSE m.sync_status END
@@ -61,9 +62,8 @@ BEGIN
   RETURN false;
 END $alone$;
 
--- Folds what waits in the outbox change by change, and what was put aside and is to be tried again; at most `most` outbox rows.
--- It stops after a quarter of a second, because all settlements wait meanwhile; the rest stays in the outbox. Returns how many
--- changes could not be folded.
+-- Folds the outbox, at most `most` of its rows, and the due rows of bridge_unfolded, change by change. It stops after a quarter of a
+-- second, because all settlements wait for it; the rest stays in the outbox. Returns how many changes could not be folded.
 CREATE OR REPLACE FUNCTION bridge_fold_each(past_days integer, future_days integer, most integer) RETURNS integer LANGUAGE plpgsql
 SET lock_timeout = '2s' AS $each$
 DECLARE
@@ -74,7 +74,7 @@ DECLARE
 BEGIN
   PERFORM bridge_lock_for_fold();
   ends_at := clock_timestamp() + interval '250 milliseconds';
-  -- only a person has such rows for longer; for the rest of this function
+  -- for the rest of this function: only a person's transaction keeps such a lock for longer
   PERFORM set_config('lock_timeout', '10ms', true);
   WITH gone AS (
     DELETE FROM bridge_changes WHERE ctid = ANY (ARRAY(SELECT ctid FROM bridge_changes LIMIT most FOR UPDATE SKIP LOCKED))
@@ -95,7 +95,7 @@ BEGIN
     IF clock_timestamp() > ends_at THEN
       INSERT INTO bridge_changes (reservation_type, reservation_id, reservation_key, changed_at)
       SELECT one.kind, one.id, one.key, one.since WHERE NOT one.is_known;
-      -- one that is known and changed again, perhaps because it was corrected, does not wait for as long as it was to
+      -- one that failed before and changed again may have been corrected: it is tried soon
       UPDATE bridge_unfolded u SET retry_at = clock_timestamp()
       WHERE one.is_known AND (u.reservation_type, u.reservation_id, u.reservation_key) IS NOT DISTINCT FROM (one.kind, one.id, one.key);
     ELSIF NOT bridge_fold_alone(one.kind, one.id, one.key, one.since, past_days, future_days) THEN

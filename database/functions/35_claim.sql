@@ -1,6 +1,6 @@
--- Whose database this is, and whose mailbox: a copied or restored database must not write into production's rooms.
+-- The claim: a copied or restored database must not write into the rooms of the original.
 
--- What tells this database from a copy of it. `system` is NULL where our role may not read it.
+-- The identity of this database, which a copy does not have. `system` is NULL if our role may not read it.
 CREATE OR REPLACE FUNCTION bridge_this_database() RETURNS jsonb LANGUAGE plpgsql STABLE AS $database$
 DECLARE
   system text;
@@ -14,8 +14,8 @@ BEGIN
           FROM pg_database d WHERE d.datname = current_database());
 END $database$;
 
--- Why nothing may be written before a person confirms: `database`: the installation was confirmed for another one;
--- `set-back`: a mailbox carries a newer claim of ours than this database knows. NULL: nothing is in the way.
+-- The reason why nothing may be written until a person confirms. `database`: the installation was confirmed for another database;
+-- `set-back`: a mailbox has a newer claim of ours than this database knows. NULL: there is none.
 CREATE OR REPLACE FUNCTION bridge_hold() RETURNS text LANGUAGE plpgsql STABLE AS $hold$
 DECLARE
   here constant jsonb := bridge_this_database();
@@ -31,9 +31,9 @@ BEGIN
   RETURN NULL;
 END $hold$;
 
--- A person lets the work begin. `choice`: NULL or 'same' or 'copy', of what is held: the same installation, moved or set
--- back, keeps its rooms; a copy has none of them until a person says so. Either gets a new id, so that its creates are
--- never taken for those of before. Returns when it was confirmed, and whether that was before.
+-- A person confirms that the bridge may write. `choice` for a held installation: 'same': moved or restored, it keeps its rooms;
+-- 'copy': it has no room until a person assigns it; NULL: by the reason of the hold. Either gets a new installation id, so that its
+-- creates are not taken for former ones. Returns the time of the confirmation, and whether it was confirmed before.
 CREATE OR REPLACE FUNCTION bridge_confirm(choice text) RETURNS jsonb LANGUAGE plpgsql AS $confirm$
 DECLARE
   held text;
@@ -57,21 +57,21 @@ BEGIN
         SELECT f.value FROM bridge_settings f WHERE f.name = 'former_installations')), 740) END)) AS v (name, value)
     ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
     IF is_copy THEN
-      -- they are the original's, which goes on being called
+      -- subscriptions are those of the original
       DELETE FROM bridge_subscriptions;
       UPDATE bridge_room_state SET claim_number = NULL, claim_read_at = NULL;
     END IF;
   END IF;
   INSERT INTO bridge_settings AS s (name, value) VALUES ('plan_confirmed_at', moment)
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
-  -- what is done then is what the plan said: it, too, is made by comparing both sides
+  -- as in the plan, both sides are compared first
   UPDATE bridge_room_state SET baselined_at = NULL, reconciled_at = NULL, push_due_at = now(), push_lane = CASE WHEN push_due_at IS NULL THEN 1 ELSE push_lane END, claim_found = NULL,
     retry_at = CASE WHEN health = 'held' THEN NULL ELSE retry_at END;
   PERFORM bridge_wake();
   RETURN jsonb_build_object('at', moment, 'before', false);
 END $confirm$;
 
--- The active row that maps the same mailbox and was there first; NULL: none. The later one is held.
+-- The first active row with the same mailbox, or NULL. A later one is held.
 CREATE OR REPLACE FUNCTION bridge_earlier_room(room_id integer) RETURNS integer LANGUAGE sql STABLE AS $earlier$
   SELECT min(e.id) FROM bridge_resource_mappings r JOIN bridge_resource_mappings e
     ON lower(coalesce(e.outlook_object_id, e.outlook_item_id)) = lower(coalesce(r.outlook_object_id, r.outlook_item_id))
@@ -79,7 +79,7 @@ CREATE OR REPLACE FUNCTION bridge_earlier_room(room_id integer) RETURNS integer 
   WHERE r.id = room_id AND r.active = 1
 $earlier$;
 
--- Keeps the object id of a mailbox. Later rows that turn out to be of the same mailbox are worked on again, and held.
+-- Stores the object id of a mailbox. Later rows with the same mailbox are due, and will be held.
 CREATE OR REPLACE FUNCTION bridge_resolved(room_id integer, address text, object_id text) RETURNS void LANGUAGE plpgsql AS $resolved$
 BEGIN
   UPDATE bridge_resource_mappings SET outlook_object_id = object_id
@@ -91,8 +91,8 @@ BEGIN
   END IF;
 END $resolved$;
 
--- Notes what the mailbox' calendar says of whose it is. `refused`: why it takes no claim; `found`: the claim of somebody
--- else; `ours`: ours was read. NULL or false: no such thing.
+-- Stores what was read of a calendar's claim. `refused`: the reason why it takes none; `found`: the claim of another installation or
+-- resource; `ours`: our claim was read.
 CREATE OR REPLACE FUNCTION bridge_claim_read(room_id integer, epoch bigint, ours boolean, refused text, found text) RETURNS void
 LANGUAGE sql AS $read$
   UPDATE bridge_room_state SET claim_read_at = CASE WHEN ours THEN now() ELSE claim_read_at END, claim_refused = refused,

@@ -1,7 +1,7 @@
--- A room is leased with what is due in it, and given back. Plans: see 30_fold.sql.
+-- Leases: a room is leased together with its due mappings, and released. For plans of statements see 30_fold.sql.
 
--- A mapping beside its item, as bridge_work and bridge_lease give it. In SQL, so that it is inlined. A daemon of the version before
--- does not know `unreadable`: it gets what the mapping knows of the item, so that it takes nothing away.
+-- A work item: a mapping with its item. In SQL, so that it is inlined. A daemon of the previous version does not know `unreadable`: it
+-- gets the state that the mapping stores, so that it removes nothing.
 CREATE OR REPLACE FUNCTION bridge_work_of(m bridge_mappings, item jsonb, opens timestamptz, closes timestamptz, covered boolean,
   cover_confirmed boolean, elsewhere boolean) RETURNS json LANGUAGE sql STABLE AS $of$
   SELECT json_build_object(
@@ -21,10 +21,9 @@ CREATE OR REPLACE FUNCTION bridge_work_of(m bridge_mappings, item jsonb, opens t
     'bookingChangedAt', m.last_modified_booking)
 $of$;
 
--- Mappings of one room, each with its item as it stands now: what decide needs, in one read. `known`: items that were read in
--- this transaction, by mapping. `active` is null when the reservation has no row in this room any more; `unreadable`: it has one
--- that fails. `covered`, `coverConfirmed`: see bridge_cover_of. The answer is json, not jsonb, which would be built anew in each
--- answer that it becomes a part of.
+-- The work items of mappings of one room: everything that `decide` needs, in one read. `known`: items that were read in this
+-- transaction, by mapping. `active` is null if the reservation has no row in this room any more; `unreadable`: its row fails.
+-- `covered`, `coverConfirmed`: see bridge_cover_of. The result is json, not jsonb, which would be rebuilt in each enclosing value.
 CREATE OR REPLACE FUNCTION bridge_work(room integer, rows_ bridge_mappings[], opens timestamptz, closes timestamptz, known jsonb)
 RETURNS json LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $work$
@@ -98,7 +97,7 @@ RETURNS SETOF jsonb LANGUAGE sql STABLE AS $rows$
   SELECT w::jsonb FROM json_array_elements(bridge_work(room, rows_, opens, closes, known)) w
 $rows$;
 
--- The due mappings of one room in the order they are worked on, as bridge_work has them; `mappings`: only of these, which are due.
+-- The work items of one room that are due, in the order of the work; `mappings`: only these.
 CREATE OR REPLACE FUNCTION bridge_due(room integer, most integer, opens timestamptz, closes timestamptz, known jsonb, mappings bigint[])
 RETURNS json LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $due$
@@ -111,11 +110,10 @@ BEGIN
   RETURN bridge_work(room, ARRAY(
     SELECT b FROM bridge_mappings b
     WHERE b.resource_id = room AND b.due_at <= clock_timestamp()
-      -- a change made now never shares its request with a backfill
+      -- a live change is not batched with a backfill
       AND (b.lane = 0 OR NOT EXISTS (SELECT FROM bridge_mappings live
                                      WHERE live.resource_id = room AND live.lane = 0 AND live.due_at <= clock_timestamp()))
-    -- what failed goes behind what was not tried, and events without a reservation behind those with one: what was removed or
-    -- moved makes room first
+    -- failed ones come after untried ones, and unmapped events after reservations: removals and moves free time for imports
     ORDER BY b.lane, b.attempt > 0, b.reservation_id IS NULL, b.priority_level, b.starts_at, b.id LIMIT most), opens, closes, known);
 END $due$;
 
@@ -125,24 +123,24 @@ RETURNS SETOF jsonb LANGUAGE sql STABLE AS $rows$
   SELECT d::jsonb FROM json_array_elements(bridge_due(room, most, opens, closes, known, NULL)) d
 $rows$;
 
--- The hints of a room, oldest first. `hintedAt` tells a hint from a later one of the same event.
+-- The hints of a room, oldest first. A later hint of the same event has another `hintedAt`.
 CREATE OR REPLACE FUNCTION bridge_hints_of(room_id integer) RETURNS jsonb LANGUAGE sql STABLE AS $hints$
   SELECT coalesce(jsonb_agg(jsonb_build_object('eventId', h.event_id, 'deleted', h.deleted, 'etag', h.etag, 'hintedAt', h.hinted_at)
     ORDER BY h.hinted_at), '[]')
   FROM (SELECT * FROM bridge_hints WHERE resource_mapping_id = room_id ORDER BY hinted_at LIMIT 100) h
 $hints$;
 
--- Whether nothing keeps a room from being worked on at `moment`, by a daemon that holds the rooms in `held` already.
+-- Whether a room may be leased at `moment` by a daemon that has the rooms in `held` already.
 CREATE OR REPLACE FUNCTION bridge_room_is_free(room_id integer, retry_at timestamptz, throttled_until timestamptz, asked_at timestamptz,
   moment timestamptz, held integer[], asked_only boolean) RETURNS boolean LANGUAGE sql IMMUTABLE AS $free$
   SELECT (retry_at IS NULL OR retry_at <= moment) AND (throttled_until IS NULL OR throttled_until <= moment)
     AND (NOT asked_only OR asked_at IS NOT NULL) AND NOT room_id = ANY (held)
 $free$;
 
--- Folds, leases due rooms for one daemon and reads their first due mappings: one round trip from wake to work.
--- The lease is a session advisory lock of the calling connection plus an epoch that fences every settle; `held` are
--- the rooms this daemon has already (session locks re-enter). Candidates are materialised before a lock is tried.
--- `changed_first`: when a few things were folded, only the rooms that they concern; the caller asks for the others soon after.
+-- Folds, leases due rooms for one daemon and reads their first work items: one round trip from wake to work.
+-- The lease is a session advisory lock of the calling connection and an epoch that fences every settlement; `held` are the rooms that
+-- this daemon has already (session locks re-enter). Candidates are chosen before a lock is tried. `changed_first`: after a fold of few
+-- changes only their rooms are leased; the caller asks for the others soon after.
 CREATE OR REPLACE FUNCTION bridge_lease(replica uuid, held integer[], rooms integer, most integer, past_days integer,
   future_days integer, fold_most integer, any_lane boolean, asked_only boolean, changed_first boolean) RETURNS json LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $lease$
@@ -193,7 +191,7 @@ BEGIN
   END IF;
   LOOP
     IF NOT is_narrow THEN
-      -- a change made now, and what Outlook told of, before the clock and the backfill; each by an index
+      -- live changes and notifications before polls and backfills, each by an index
       candidates := ARRAY(
         SELECT r.id FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
         WHERE least(CASE WHEN s.push_lane = 0 THEN s.push_due_at END, s.pull_due_at, s.hinted_at) <= moment
@@ -219,8 +217,8 @@ BEGIN
         passed_by := passed_by || candidate;
         CONTINUE;
       END IF;
-      -- Its row is read as it is now, because a release frees the lock before its commit. A row that another transaction has
-      -- locked is passed by, because that may take any time to end.
+      -- Its row is read again, because a release frees the lock before its commit. A row that another transaction has locked is
+      -- skipped, because that one may take any time.
       SELECT r.id, r.resource_id, r.outlook_item_id, r.outlook_item_name, r.outlook_object_id, r.sync_direction,
         bridge_own_settings(r) AS own, s.baselined_at, s.reconciled_at, s.attempt, s.lease_owner, s.lease_epoch + 1 AS epoch,
         coalesce(least(s.pull_due_at, s.next_poll_at, s.sure_at) <= moment, false) AS pulls, s.hinted_at IS NOT NULL AS hinted
@@ -234,9 +232,8 @@ BEGIN
         passed_by := passed_by || candidate;
         CONTINUE;
       END IF;
-      -- its last holder vanished in the middle of its work: a create may be there that nobody wrote down (hence the
-      -- baseline), and of what was due nobody knows what Outlook shows, so it is read; what a person's transaction has locked is
-      -- not waited for
+      -- Its last holder disappeared during its work: there may be a create that was not stored (hence the full scan), and the state
+      -- of the events of due mappings is unknown, so they are read. A row that a person's transaction has locked is not waited for.
       IF room.lease_owner IS NOT NULL THEN
         BEGIN
           PERFORM FROM bridge_mappings m WHERE m.resource_id = room.resource_id AND m.due_at IS NOT NULL AND m.outlook_event_id IS NOT NULL
@@ -249,7 +246,7 @@ BEGIN
           CONTINUE;
         END;
       END IF;
-      -- a room is due for as long as it is held: should its holder vanish, the next daemon to ask takes it at once
+      -- a room is due for as long as it is leased: if its holder disappears, the next daemon takes it at once
       UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = s.lease_epoch + 1, asked_at = NULL,
         push_lane = CASE WHEN is_narrow THEN 0 WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END,
         push_due_at = least(s.push_due_at, moment),
@@ -258,7 +255,7 @@ BEGIN
       IF room.baselined_at IS NULL OR room.reconciled_at IS NULL OR room.lease_owner IS NOT NULL THEN
         due := '[]';
       ELSIF is_one THEN
-        -- the highest priority is covered by nothing, so there is nothing more to read
+        -- nothing covers the highest priority, so no cover is read
         IF (one.mapping).priority_level <= 1 THEN
           due := json_build_array(bridge_work_of(one.mapping, one.item, span.opens, span.closes, false, false, false));
         ELSE
@@ -277,7 +274,7 @@ BEGIN
         'attempt', room.attempt, 'epoch', room.epoch,
         'due', due);
     END LOOP;
-    -- others hold those that have been due the longest, and there are free ones behind them
+    -- others hold all candidates: the next ones are tried
     EXIT WHEN is_narrow OR cardinality(taken) >= rooms OR cardinality(candidates) < most_candidates;
     left_out := left_out || candidates;
   END LOOP;
@@ -291,34 +288,33 @@ BEGIN
   RETURN json_build_object('folded', folded, 'more', more, 'rooms', array_to_json(taken), 'stopped', stopped);
 END $lease$;
 
--- Called by daemons of the version before.
+-- Called by daemons of the previous version.
 CREATE OR REPLACE FUNCTION bridge_take(replica uuid, held integer[], rooms integer, most integer, past_days integer,
   future_days integer, fold_most integer, any_lane boolean, asked_only boolean) RETURNS jsonb LANGUAGE sql AS $take$
   SELECT bridge_lease(replica, held, rooms, most, past_days, future_days, fold_most, any_lane, asked_only, false)::jsonb
 $take$;
 
--- Gives a room back: it is due again when its earliest due mapping is, and not before `rest_ms` from now
--- (`throttled`: because Graph said so).
+-- Releases a room: it is due again with its earliest due mapping, and not before `rest_ms` from now (`throttled`: as Graph demanded).
 CREATE OR REPLACE FUNCTION bridge_release(room_id integer, epoch bigint, rest_ms double precision, throttled boolean, why text,
   what_to_do text, condition text) RETURNS boolean LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $release$
 BEGIN
-  -- Who makes something due here has its row, perhaps in a transaction that is still open: what is due is read when that has
-  -- ended. One statement would wait for the row as well, and then keep to what it had read before.
+  -- A transaction that makes something due here has locked this row (bridge_ring_room) and may still be open: the due mappings are
+  -- read after its end. A single statement would wait as well, and then go by its older snapshot.
   PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id FOR NO KEY UPDATE;
   UPDATE bridge_room_state s
   SET push_due_at = CASE WHEN s.reconciled_at IS NULL THEN now()
-        -- a full scan that failed is asked for again by pull_due_at, and what needs none goes on
+        -- a full scan that failed is requested again by pull_due_at, and work that needs none goes on
         WHEN s.baselined_at IS NULL AND (condition = 'ok' OR rest_ms IS NOT NULL) THEN now()
         -- behind the rooms that wait, however long ago the rest of this one became due
         WHEN due.at < now() THEN now() ELSE due.at END,
       push_lane = coalesce(due.lane, 1), lease_owner = NULL,
-      -- asked for while it was being worked on, and done: the question must not allow another round
+      -- a request that came during the work and is done does not allow another round
       asked_at = CASE WHEN due.at IS NOT NULL OR s.pull_due_at IS NOT NULL OR s.compare_at IS NOT NULL OR s.baselined_at IS NULL
         OR s.reconciled_at IS NULL THEN s.asked_at END,
       retry_at = CASE WHEN rest_ms IS NULL OR throttled THEN NULL ELSE clock_timestamp() + rest_ms * interval '1 millisecond' END,
       throttled_until = CASE WHEN throttled THEN clock_timestamp() + rest_ms * interval '1 millisecond' END,
-      -- without a rest: much of it goes on, and it may do so time and again within a second
+      -- waiting without a rest: part of the work goes on, and this may happen several times a second
       attempt = CASE WHEN rest_ms IS NOT NULL THEN s.attempt + 1 WHEN condition = 'waiting' THEN least(s.attempt + 1, 6)
                      WHEN condition = 'ok' THEN 0 ELSE 1 END,
       health = condition, error_message = why, hint = what_to_do, updated_at = now()

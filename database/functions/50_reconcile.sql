@@ -1,8 +1,8 @@
--- A whole room is compared with the booking system.
+-- The comparison of a whole room with the booking system.
 
--- Compares the whole window of one room with its mappings and makes due what differs: what a trigger missed, what
--- the window slid over, and, on a new room, everything (the backfill, in lane 1). Each side of the comparison is
--- the booking system itself, as it is and as it was last read, so an equal room yields nothing.
+-- Compares the window of one room with its mappings and makes due what differs: changes that no trigger recorded, items that entered
+-- the window and, in a new room, all items (the backfill, in lane 1). Both sides are the booking system, now and as it was last read,
+-- so a room without differences yields nothing.
 CREATE OR REPLACE FUNCTION bridge_reconcile(room_id integer, epoch bigint, past_days integer, future_days integer) RETURNS jsonb
 LANGUAGE plpgsql AS $reconcile$
 DECLARE
@@ -30,9 +30,9 @@ BEGIN
   END IF;
   style := bridge_style(room.resource_id);
   SELECT w.opens, w.closes INTO opens, closes FROM bridge_window(past_days, future_days) w;
-  -- what began before the window is covered there, too
+  -- items that began before the window may be covered there
   SELECT least(opens, min(m.starts_at)) INTO earliest FROM bridge_mappings m WHERE m.resource_id = room.resource_id AND m.ends_at > opens;
-  -- first what differs is found, which takes its time in a large room and locks nothing ...
+  -- First the differences are found, without a lock, because it takes long in a large room.
   LOOP
     BEGIN
       WITH items AS MATERIALIZED (
@@ -46,7 +46,7 @@ BEGIN
         SELECT m.id, i.reservation_type IS NULL AS is_gone
         FROM bridge_mappings m
         LEFT JOIN items w ON w.reservation_type = m.reservation_type AND w.reservation_id = m.reservation_id
-        -- what the window shows although the booking system has it elsewhere by now, or not at all
+        -- items that the booking system has outside the window now, or not at all
         LEFT JOIN LATERAL (
           SELECT i.reservation_type, i.reservation_id, i.priority_level, i.active, i.starts_at, i.ends_at,
                  bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
@@ -62,9 +62,9 @@ BEGIN
           AND (unreadable IS NULL OR NOT concat(m.reservation_type, '/', m.reservation_id) = ANY (unreadable))
           AND (w.reservation_type IS NOT NULL OR m.ends_at > opens AND m.starts_at < closes)
           AND CASE WHEN i.reservation_type IS NULL THEN m.sync_status NOT IN ('cancelled', 'imported')
-                   -- a room that only gives does not say what it has seen of its bookings; one that could not be read may be read by now
+                   -- a room that only follows Outlook stores no booking_seen; an item in error may be readable again
                    WHEN i.active THEN (room.sync_direction <> 'outlook_to_booking' OR m.sync_status = 'error') AND m.booking_seen IS DISTINCT FROM i.state OR NOT m.present OR m.sync_status = 'cancelled'
-                     -- read while no trigger said so: what it says was brought over, and where it lies was not written down
+                     -- read without a trigger: its state was synchronized, and its time was not stored
                      OR (m.starts_at, m.ends_at, m.priority_level)
                        IS DISTINCT FROM (i.starts_at, i.ends_at, coalesce(i.priority_level, m.priority_level))
                    -- a meeting that waits for approval keeps its event
@@ -76,7 +76,7 @@ BEGIN
           AND NOT EXISTS (SELECT FROM bridge_mappings m WHERE m.reservation_type = i.reservation_type
                           AND m.reservation_id = i.reservation_id AND m.resource_id = room.resource_id)
       ), cover AS (
-        -- what lies on top of each priority, as bridge_cover_of has it of one item
+        -- the cover of each priority, as bridge_cover_of finds it for one item
         SELECT p.priority_level,
           coalesce(range_agg(tstzrange(n.starts_at, n.ends_at)) FILTER (WHERE bridge_covers(n)), '{}') AS spans,
           coalesce(range_agg(tstzrange(n.starts_at, n.ends_at)) FILTER (WHERE bridge_cover_is_shown(n)), '{}') AS shown
@@ -99,16 +99,15 @@ BEGIN
       IF unreadable IS NOT NULL OR NOT bridge_concerns_rows(SQLSTATE) THEN
         RAISE;
       END IF;
-      -- those whose rows fail stay as they are, and the others are compared
+      -- reservations whose rows fail stay as they are, and the others are compared
       unreadable := bridge_unreadable_in(room.resource_id, style);
     END;
   END LOOP;
-  -- ... then it is written down, never at the same time as a fold (see bridge_settle), which waits for what inserts the
-  -- same mapping
+  -- Then they are stored, never during a fold, which may insert the same mapping.
   PERFORM bridge_lock_for_settlement();
   DELETE FROM bridge_mappings m
   WHERE m.resource_id = room.resource_id AND m.reservation_id IS NULL
-    -- what nobody imported while it waited, and the window has left behind
+    -- not imported while it waited, and behind the window now
     AND (m.outlook_event_id IS NULL OR m.waits_for IS NOT NULL AND m.due_at IS NULL AND m.ends_at <= opens);
   INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
     starts_at, ends_at, due_at, lane)
@@ -132,16 +131,16 @@ BEGIN
   SET present = false, due_at = now(), lane = 1, attempt = 0, revision = m.revision + 1, updated_at = now()
   WHERE m.id = ANY (missing) AND m.due_at IS NULL;
   GET DIAGNOSTICS gone = ROW_COUNT;
-  -- what is hidden although nothing covers it, or shown although it is covered
+  -- shadowed without cover, or shown although covered
   UPDATE bridge_mappings m SET due_at = now(), lane = 1, attempt = 0, revision = m.revision + 1
   WHERE m.id = ANY (misplaced) AND m.due_at IS NULL;
   GET DIAGNOSTICS covered = ROW_COUNT;
-  -- what Outlook reported and was put off, and what waits for a person: what it is about may have ended
+  -- news from Outlook that was put off, and conflicts, whose reason may have ended
   UPDATE bridge_mappings m SET due_at = now(), lane = 1, revision = m.revision + 1,
     outlook_news = coalesce(m.outlook_news, CASE WHEN m.outlook_event_id IS NOT NULL THEN 'look' END)
   WHERE m.resource_id = room.resource_id AND m.due_at IS NULL
     AND (m.sync_status = 'conflict' AND m.conflict ->> 'kind' <> 'gone' OR m.sync_status <> 'conflict' AND m.outlook_news IS NOT NULL);
-  -- asked for again while this one was reading: the room is compared once more
+  -- requested again during this comparison: the room is compared once more
   UPDATE bridge_room_state SET updated_at = now(),
     reconciled_at = CASE WHEN reconcile_requested_at IS NOT DISTINCT FROM requested_at THEN now() END,
     backfill_total = CASE WHEN added > 0 THEN added ELSE backfill_total END

@@ -1,17 +1,17 @@
--- A mapping gets an event that was there already. (One that was written or imported it gets by its settlement, bridge_settle and
--- bridge_write_booking; a reservation that replaces another one takes over that one's, bridge_hand_over.)
+-- A mapping gets an event that exists already. (An event that was created or imported is stored by its settlement, bridge_settle and
+-- bridge_write_booking; a reservation that replaces another one takes over its event, bridge_hand_over.)
 
 -- Gives events to mappings that wait for one (see sync/match): to the mapping `id`, or to that of the reservation `type` and
--- `reservation`, which is made if there is none in this room. `was`: the event it knew when this was decided, `revision` (if
--- given) how it was then; what is otherwise meanwhile is left alone, and so is an event that another reservation has.
--- `kept`: it goes on with what both sides agreed on, so that what its new event shows is an edit; else `outlookBase` and
--- `bookingBase` are what is agreed on. Returns the reservations' mappings that have their event now.
+-- `reservation`, which is made if there is none in this room. `was` and `revision` (optional): its event and revision
+-- when this was decided. A mapping that changed since is left alone, and so is an event that another reservation has. `kept`: the
+-- agreement of both sides stays, so that a difference of the new event is an edit; else `outlookBase` and `bookingBase` are the new
+-- agreement. Returns the ids of the mappings that got their event.
 CREATE OR REPLACE FUNCTION bridge_attach(room_id integer, epoch bigint, pairs jsonb) RETURNS jsonb LANGUAGE plpgsql AS $attach$
 DECLARE
   room bridge_resource_mappings;
   attached jsonb;
 BEGIN
-  -- see bridge_settle
+  -- see 04_locks.sql
   PERFORM bridge_lock_for_settlement();
   SELECT r.* INTO room FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id
   WHERE r.id = room_id AND s.lease_epoch = epoch;
@@ -35,7 +35,7 @@ BEGIN
     AND m.outlook_event_id IS NOT DISTINCT FROM p.was AND m.revision = coalesce(p.revision, m.revision)
     AND NOT EXISTS (SELECT FROM bridge_mappings o WHERE o.outlook_item_id = m.outlook_item_id AND o.outlook_event_id = p."eventId"
                     AND o.id <> m.id AND o.reservation_id IS NOT NULL AND o.sync_status <> 'cancelled');
-  -- whatever else knows the event lets go of it: what waited to be imported, and a cancelled reservation
+  -- the event is removed from other mappings: an unmapped event that waited for its import, and a cancelled reservation
   DELETE FROM bridge_mappings o USING jsonb_to_recordset(attached) AS a ("eventId" text)
   WHERE o.outlook_item_id = room.outlook_item_id AND o.outlook_event_id = a."eventId" AND o.reservation_id IS NULL;
   UPDATE bridge_mappings o SET outlook_event_id = NULL, revision = o.revision + 1

@@ -1,15 +1,15 @@
--- What Outlook reports of a room: rounds of changes, the comparison with its calendar, what was verified.
--- Columns and arguments that daemons of every version use keep their names. In the words of today: bridge_mappings.noticed_at is
--- since when a change in Outlook is reported and not settled; outlook_news is what is reported ('look': it is to be read);
--- `born` are unmapped events, and `rung` is when a round of changes was requested.
+-- Reports from Outlook: delta rounds, full scans, verified removals.
+-- Columns and arguments that published daemons use keep their names: bridge_mappings.noticed_at is the time since which a change in
+-- Outlook is reported and not settled; outlook_news is the report ('look': the event is to be read); `born` are unmapped events, and
+-- `rung` is the time at which a delta round was requested.
 
--- Notes what Outlook reported of events of one room, to be dealt with in the same drain. `known`: mappings whose events are to be
--- read ('look') or verified ('missing'); `born`: unmapped events, due after `dueInMs`, because a room rewrites an
--- invitation in the first seconds. `noticed`: when it was reported.
+-- Stores reports on events of one room, which the same drain handles. `known`: mappings whose events are to be read ('look') or
+-- verified ('missing'); `born`: unmapped events, due after `dueInMs`, because a room rewrites an invitation in the first seconds.
+-- `noticed`: the time of the report.
 CREATE OR REPLACE FUNCTION bridge_notice(room_id integer, epoch bigint, noticed timestamptz, known jsonb, born jsonb) RETURNS void
 LANGUAGE plpgsql AS $notice$
 BEGIN
-  -- see bridge_settle
+  -- see 04_locks.sql
   PERFORM bridge_lock_for_settlement();
   PERFORM bridge_need_lease(room_id, epoch);
   UPDATE bridge_mappings m
@@ -18,7 +18,7 @@ BEGIN
       sync_status = CASE WHEN m.sync_status IN ('synced', 'error') AND m.reservation_id IS NOT NULL THEN 'pending' ELSE m.sync_status END,
       updated_at = now()
   FROM jsonb_to_recordset(known) AS k (id bigint, news text, "dueInMs" double precision) WHERE m.id = k.id AND k.news IS NOT NULL;
-  -- nothing was edited, but the version has moved: the next write names the new one
+  -- nothing was edited, but the event has a new version, which the next write needs
   UPDATE bridge_mappings m SET outlook_etag = k.etag
   FROM jsonb_to_recordset(known) AS k (id bigint, news text, etag text)
   WHERE m.id = k.id AND k.news IS NULL AND m.sync_status = 'synced' AND m.outlook_etag IS DISTINCT FROM k.etag;
@@ -35,7 +35,7 @@ BEGIN
   PERFORM bridge_need_lease(room_id, epoch);
 END $notice$;
 
--- The same for one page of changes, together with where the next page or round begins.
+-- The same for one page of a delta round, together with the links of the next page or round.
 CREATE OR REPLACE FUNCTION bridge_pulled(room_id integer, epoch bigint, noticed timestamptz, known jsonb, born jsonb, links text[])
 RETURNS void LANGUAGE plpgsql AS $pulled$
 BEGIN
@@ -43,7 +43,7 @@ BEGIN
   UPDATE bridge_room_state SET delta_links = links, pulled_at = now(), updated_at = now() WHERE resource_mapping_id = room_id;
 END $pulled$;
 
--- Stores what hinted events showed, and forgets those hints; one that came meanwhile about the same event stays.
+-- Stores what hinted events showed and deletes those hints; a later hint of the same event stays.
 CREATE OR REPLACE FUNCTION bridge_hinted(room_id integer, epoch bigint, noticed timestamptz, known jsonb, born jsonb, done jsonb)
 RETURNS void LANGUAGE plpgsql AS $hinted$
 BEGIN
@@ -62,7 +62,7 @@ CREATE OR REPLACE FUNCTION bridge_baselined(room_id integer, epoch bigint, adopt
 LANGUAGE plpgsql AS $baselined$
 BEGIN
   PERFORM bridge_lock_for_settlement(), bridge_need_lease(room_id, epoch);
-  -- a resource that had this mailbox before has nothing in it any more; one that has another mailbox names that
+  -- mappings of a resource that had this mailbox before
   DELETE FROM bridge_mappings m USING bridge_resource_mappings r
   WHERE r.id = room_id AND m.outlook_item_id = r.outlook_item_id AND m.resource_id <> r.resource_id;
   PERFORM bridge_notice(room_id, epoch, noticed, known, born);
@@ -87,7 +87,7 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
   END IF;
-  -- a room that nobody calls us for is asked more often
+  -- a room without a subscription is polled more often
   UPDATE bridge_room_state s SET pull_due_at = NULL, sure_at = NULL, updated_at = now(),
     next_poll_at = now() + interval '1 millisecond' * CASE
       WHEN rung IS NOT NULL THEN least(poll_ms, unheard_ms, 10000)
@@ -96,16 +96,16 @@ BEGIN
   WHERE resource_mapping_id = room_id;
 END $begin$;
 
--- Called by daemons of the version before.
+-- Called by daemons of the previous version.
 CREATE OR REPLACE FUNCTION bridge_begin_pull(room_id integer, epoch bigint, poll_ms double precision, unheard_ms double precision, OUT rung timestamptz,
   OUT links text[], OUT from_at timestamptz, OUT attempt integer, OUT compare boolean) LANGUAGE sql AS $begin$
   SELECT * FROM bridge_begin_pull(room_id, epoch, poll_ms, unheard_ms, 1, 1)
 $begin$;
 
--- What verification found of events that were reported as removed.
+-- Stores the results of verifying events that were reported as removed.
 CREATE OR REPLACE FUNCTION bridge_verified(room_id integer, epoch bigint, results jsonb) RETURNS void LANGUAGE plpgsql AS $verified$
 BEGIN
-  -- see bridge_settle
+  -- see 04_locks.sql
   PERFORM bridge_lock_for_settlement();
   UPDATE bridge_mappings m SET outlook_news = v.news, off_pattern = coalesce(v."offPattern", false),
     due_at = least(m.due_at, now()), revision = m.revision + 1
@@ -114,8 +114,8 @@ BEGIN
     AND EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch);
 END $verified$;
 
--- Notes that the events of these mappings are about to be deleted or declined by us. Returns those of them that are still
--- as they were read; their revision is one higher now.
+-- Stores that we are about to delete or decline the events of these mappings. Returns the mappings that have not changed since they
+-- were read; their revision is one higher now.
 CREATE OR REPLACE FUNCTION bridge_removing(room_id integer, epoch bigint, wanted jsonb) RETURNS jsonb LANGUAGE plpgsql AS $removing$
 DECLARE
   noted jsonb;
@@ -131,9 +131,8 @@ BEGIN
   RETURN noted;
 END $removing$;
 
--- A room has another mailbox: what was in the old one stays there, and everything is looked for and shown in the new one. What
--- is known of each meeting is kept, so that a mailbox that was restored is recognised. `former`: only mappings that name this
--- mailbox; NULL: all of the room.
+-- A room has another mailbox: the events in the old one stay, and all items are matched or created in the new one. The ids of each
+-- meeting are kept, so that a restored mailbox is recognised. `former`: only mappings that name this mailbox; NULL: all of the room.
 CREATE OR REPLACE FUNCTION bridge_show_again(room integer, mailbox text, former text) RETURNS void LANGUAGE plpgsql AS $again$
 BEGIN
   DELETE FROM bridge_mappings WHERE resource_id = room AND reservation_id IS NULL AND (former IS NULL OR outlook_item_id = former);
@@ -155,9 +154,9 @@ CREATE OR REPLACE FUNCTION bridge_is_mailbox(room bridge_resource_mappings, form
       AND lower(e.outlook_object_id) IN (lower(room.outlook_item_id), lower(room.outlook_object_id)))
 $is$;
 
--- All mappings of an active room name its mailbox. Those that name another one are shown again in this one: their events are in
--- the other one, and missing here they would be taken for deleted. If it is the same mailbox under a former name (`same`: one that
--- is known to be), they keep their events. Returns whether any named another one or another name.
+-- All mappings of an active room name its mailbox. Those that name another one are shown again in this one: their events are in the
+-- other one, and would be taken for deleted here. If it is the same mailbox under a former name (`same`: a name that is known to be
+-- its own), they keep their events. Returns whether any named another mailbox or name.
 CREATE OR REPLACE FUNCTION bridge_follow_mailbox(room_id integer, same text) RETURNS boolean LANGUAGE plpgsql AS $follow$
 DECLARE
   room bridge_resource_mappings;
@@ -172,7 +171,7 @@ BEGIN
     IF lower(former) = lower(same) OR bridge_is_mailbox(room, former) THEN
       UPDATE bridge_mappings m SET outlook_item_id = room.outlook_item_id, revision = m.revision + 1
       WHERE m.resource_id = room.resource_id AND m.outlook_item_id = former
-        -- under its new name the event may have been taken for another one
+        -- under the new name the event may have a mapping already
         AND NOT EXISTS (SELECT FROM bridge_mappings o
                         WHERE o.outlook_item_id = room.outlook_item_id AND o.outlook_event_id = m.outlook_event_id);
     END IF;
@@ -181,7 +180,8 @@ BEGIN
   RETURN follows;
 END $follow$;
 
--- The same for every active room, for what an older version or a disabled trigger left behind. Returns how many rooms it concerned.
+-- The same for every active room, because an older version or a disabled trigger may have left such mappings. Returns how many rooms
+-- had some.
 CREATE OR REPLACE FUNCTION bridge_follow_mailboxes() RETURNS integer LANGUAGE plpgsql AS $follow$
 DECLARE
   rooms integer[];
@@ -195,14 +195,14 @@ BEGIN
   RETURN coalesce(cardinality(rooms), 0);
 END $follow$;
 
--- What is known of a room's mailbox does not hold any more: it is called by `object_id` from now on (NULL: by its address), and
--- its calendar is compared before anything else. `is_new`: it is another mailbox than before, or was made anew.
+-- A room's mailbox is addressed by `object_id` from now on (NULL: by its address), and its calendar is scanned before any other work.
+-- `is_new`: it is another mailbox than before, or was created anew.
 CREATE OR REPLACE FUNCTION bridge_replace_mailbox(room_id integer, epoch bigint, object_id text, is_new boolean) RETURNS void
 LANGUAGE plpgsql AS $replace$
 DECLARE
   room bridge_resource_mappings;
 BEGIN
-  -- see bridge_settle
+  -- see 04_locks.sql
   PERFORM bridge_lock_for_settlement();
   UPDATE bridge_resource_mappings r SET outlook_object_id = object_id FROM bridge_room_state s
   WHERE r.id = room_id AND s.resource_mapping_id = room_id AND s.lease_epoch = epoch RETURNING r.* INTO room;
@@ -211,9 +211,9 @@ BEGIN
   END IF;
   UPDATE bridge_room_state SET baselined_at = NULL, updated_at = now(),
     claim_read_at = CASE WHEN NOT is_new THEN claim_read_at END,
-    delta_links = CASE WHEN NOT is_new THEN delta_links END -- by them it is told later whether the mailbox is the same
+    delta_links = CASE WHEN NOT is_new THEN delta_links END -- they show later whether the mailbox is the same
   WHERE resource_mapping_id = room_id;
-  -- Graph calls us for the mailbox that was; it forgets that by itself
+  -- subscriptions of the former mailbox expire in Graph by themselves
   UPDATE bridge_subscriptions SET subscription_id = NULL, expires_at = NULL, renewed_at = NULL, mailbox = NULL, due_at = now()
   WHERE resource_mapping_id = room_id AND ended_at IS NULL AND off_at IS NULL;
   IF is_new THEN

@@ -1,6 +1,6 @@
--- What Outlook says is written into the booking system.
+-- Write-back: changes from Outlook are written into the booking system.
 
--- Once it told a title as well. It goes when the one that takes its place comes: a daemon that runs meanwhile needs one of them.
+-- An older version returned a title as well. It is dropped right before its replacement, because a running daemon needs one of them.
 DO $drop$
 BEGIN
   IF pg_get_function_result(to_regprocedure('bridge_met(text, bigint)')) LIKE '%title%' THEN
@@ -8,8 +8,8 @@ BEGIN
   END IF;
 END $drop$;
 
--- The active items that share time with this one in one of its rooms; `other` names each as people name it. An error names it
--- so, never by its title: errors are logged and go out as alerts.
+-- The active items that overlap this one in one of its rooms; `other` is type and key. Errors name an item so, never by its title,
+-- because they are logged and sent as alerts.
 CREATE OR REPLACE FUNCTION bridge_met(kind text, id_ bigint) RETURNS TABLE (other text, room integer)
 LANGUAGE plpgsql STABLE AS $met$
 BEGIN
@@ -20,9 +20,8 @@ BEGIN
     AND (o.reservation_type, o.reservation_id) <> (kind, id_);
 END $met$;
 
--- Makes a reservation that lost its event in a room that of an event which is there again: it is active, or waits for approval, as
--- the event shows it, or has the room back. Returns the keys that are stored, NULL where the adapter cannot do that; throws 23P01 as
--- bridge_write_booking does.
+-- An event that was deleted exists again: its reservation is enabled again (or waits for approval) with the values of the event, or
+-- gets the room back. Returns the stored keys, or NULL if the adapter cannot do that; throws 23P01 as bridge_write_booking does.
 CREATE OR REPLACE FUNCTION bridge_revive(kind text, id_ bigint, room integer, item jsonb, note text) RETURNS text[] LANGUAGE plpgsql AS $revive$
 DECLARE
   stands boolean;
@@ -64,7 +63,7 @@ EXCEPTION
     RETURN NULL;
 END $revive$;
 
--- The parts of bridge_write_booking. What several rooms share is locked by them; each throws as that does.
+-- The parts of bridge_write_booking. They lock reservations and meetings, and throw as it does.
 
 -- An event becomes a reservation. `how`: imported; joined: it is a meeting that invited several rooms, and one reservation has all
 -- of them; revived: it is that of a reservation which lost it. `stored`: the keys of the event that a revived one took.
@@ -118,7 +117,7 @@ BEGIN
   END IF;
 END $import$;
 
--- The reservation is as it was when this was decided (`expected`), and from here on nobody changes it but us.
+-- Locks the reservation until the end of the transaction, and throws BR002 unless it is as it was when this was decided (`expected`).
 CREATE OR REPLACE FUNCTION bridge_hold_reservation(room integer, kind text, id_ bigint, expected jsonb, style jsonb) RETURNS void
 LANGUAGE plpgsql AS $hold$
 DECLARE
@@ -144,11 +143,11 @@ DECLARE
   place record;
 BEGIN
   stored := bridge_change_item(kind, id_, item - 'overlap' - CASE WHEN 'no-text' = ANY (abilities) THEN ARRAY['title', 'description'] ELSE '{}' END);
-  -- Outlook keeps a mark that the booking system has no place for
+  -- a private mark that the booking system cannot store stays in Outlook
   IF item ? 'is_private' AND 'no-private' = ANY (abilities) THEN
     stored := stored || 'is_private'::text;
   END IF;
-  -- what it lay on before is stacked on purpose; what it comes to lie on is not
+  -- overlaps that existed before are intended; new ones are not
   SELECT n.room, n.other INTO place FROM bridge_met(kind, id_) n
   WHERE item ->> 'overlap' = 'refuse' AND NOT n.other = ANY (met) LIMIT 1;
   IF FOUND THEN
@@ -167,13 +166,13 @@ CREATE OR REPLACE FUNCTION bridge_gives_up(m bridge_mappings) RETURNS boolean LA
       ELSE false END
 $gives$;
 
--- Cancels a reservation with the last of its rooms that Outlook knows; before that it gives up this room only.
+-- Removes one room from a reservation, or cancels it if no other of its rooms is synchronized.
 CREATE OR REPLACE FUNCTION bridge_write_cancel(room integer, kind text, id_ bigint, note text) RETURNS void LANGUAGE plpgsql AS $cancel$
 DECLARE
   others constant integer[] := ARRAY(SELECT i.resource_id FROM bridge_items i
     WHERE i.reservation_type = kind AND i.reservation_id = id_ AND bridge_stands(to_jsonb(i)) AND i.resource_id <> room);
 BEGIN
-  -- a room that is switched off keeps its event, and one in which the reservation has no mapping yet has it for all that
+  -- a room that is switched off keeps its event, and a room without a mapping yet counts as well
   IF NOT EXISTS (SELECT FROM unnest(others) AS x (room)
       LEFT JOIN bridge_mappings o ON o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = x.room
       WHERE CASE WHEN o.id IS NULL THEN EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.resource_id = x.room)
@@ -184,7 +183,7 @@ BEGIN
   END IF;
 END $cancel$;
 
--- The other rooms of a meeting agree on what the booking system says of it now; what theirs show is to be read.
+-- The agreement of the other rooms of a meeting becomes the present state of the reservation; their events are to be read.
 CREATE OR REPLACE FUNCTION bridge_agree_in_other_rooms(mapping bigint, kind text, id_ bigint, seen jsonb) RETURNS void
 LANGUAGE sql AS $agree$
   UPDATE bridge_mappings o
@@ -196,7 +195,7 @@ LANGUAGE sql AS $agree$
     AND o.outlook_event_id IS NOT NULL AND o.sync_status <> 'cancelled';
 $agree$;
 
--- Writes into the booking system what Outlook says of one item, by the adapter's functions. `what`: import, change or cancel.
+-- Writes a change from Outlook of one item into the booking system, by the adapter's functions. `what`: import, change or cancel.
 -- Returns `settlements`, which bridge_settle takes in the same transaction: `settled`, as bridge_merged makes it;
 -- and in `answer` which reservation it is, and whether it was there before (`joined`). Throws BR001 when the lease was lost and
 -- BR002 when the reservation or the mapping is not any more as it was when this was decided (`expected`; nothing was done
@@ -214,8 +213,8 @@ DECLARE
   how text;
   place record;
 BEGIN
-  -- A clerk's open transaction must not keep a whole room waiting. And a transaction that writes the same rows in another order
-  -- would deadlock with us: we give up before the server looks for one, so it is never the clerk's that fails.
+  -- A clerk's open transaction must not block a whole room. And a transaction that writes the same rows in another order would
+  -- deadlock with this one, which gives up before the server's deadlock check, so that the clerk's never fails.
   PERFORM set_config('lock_timeout', round(extract(epoch FROM current_setting('deadlock_timeout')::interval) * 500)::text, true);
   PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
   IF NOT FOUND THEN
@@ -225,7 +224,7 @@ BEGIN
   IF m.id IS NULL OR m.revision <> (settled ->> 'revision')::bigint THEN
     RAISE EXCEPTION 'mapping % changed meanwhile', settled ->> 'id' USING ERRCODE = 'BR002';
   END IF;
-  -- what is never given is not asked for
+  -- an ability that is missing is not requested
   IF item ? 'overlap' AND 'no-overlap' = ANY (bridge_abilities()) THEN
     item := item || '{"overlap": "refuse"}';
   END IF;
@@ -246,15 +245,15 @@ BEGIN
   SELECT i.*, bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
     || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END AS seen INTO place
   FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room;
-  -- see 04_locks.sql; the booking system's locks are taken already, and nobody who has this one waits for them
+  -- see 04_locks.sql; the booking system's locks are taken already, and no holder of this one waits for them
   PERFORM bridge_lock_for_settlement();
   UPDATE bridge_mappings b
   SET reservation_type = kind, reservation_id = id_, present = coalesce(place.active, false),
       starts_at = coalesce(place.starts_at, b.starts_at), ends_at = coalesce(place.ends_at, b.ends_at),
       priority_level = coalesce(place.priority_level, b.priority_level),
-      -- the fold of this change decides on it again, and should the booking system take it back, that is a change (bridge_gather)
+      -- see bridge_gather: the fold of this change decides again, and a reversal in the booking system is a change
       booking_digest = -1,
-      -- a row that is written without raising it was written by a person: see bridge_mapping_touched
+      -- an unchanged revision means a change by a person: see bridge_mapping_touched
       revision = b.revision + 1
   WHERE b.id = m.id AND b.revision = m.revision;
   IF NOT FOUND THEN
@@ -263,7 +262,7 @@ BEGIN
   IF what = 'change' THEN
     PERFORM bridge_agree_in_other_rooms(m.id, kind, id_, place.seen);
   END IF;
-  -- a daemon of the version before calls this itself
+  -- a daemon of the previous version calls this itself
   IF settled ? 'written' AND NOT settled ? 'merge' THEN
     settled := bridge_with_merge(settled, what);
   END IF;
@@ -297,7 +296,7 @@ BEGIN
          ELSE '{}' END;
 END $merged$;
 
--- Called by daemons of the version before, whose settlements have no `merge`.
+-- Called by daemons of the previous version, whose settlements have no `merge`.
 CREATE OR REPLACE FUNCTION bridge_with_merge(settled jsonb, what text) RETURNS jsonb LANGUAGE sql STABLE AS $with$
   SELECT CASE WHEN what = 'cancel' THEN settled || '{"bookingSeen": null}' ELSE settled || jsonb_build_object('merge', jsonb_build_object(
     'written', settled -> 'written', 'unagreed', coalesce(settled -> 'open', '[]') || coalesce(settled -> 'hidden', '[]'),
@@ -338,12 +337,12 @@ DECLARE
 BEGIN
   settlements := '[]';
   answers := '{}';
-  -- what is due is left alone by what makes due (bridge_retry_refused)
+  -- bridge_retry_refused leaves due mappings alone
   UPDATE bridge_mappings SET due_at = now() WHERE id = ANY (those) AND (due_at IS NULL OR due_at > now());
   FOR one IN SELECT m.* FROM bridge_mappings m WHERE m.id = ANY (those) LOOP
     met := met || jsonb_build_object(one.id, ARRAY(SELECT n.other FROM bridge_met(one.reservation_type, one.reservation_id) n));
   END LOOP;
-  -- what lies beneath first: what lies on top makes it due as it moves, and it was read before
+  -- lower priorities first: a moved cover makes them due, and they were read before
   FOR one IN
     SELECT i.item, nullif(expected -> (i.n - 1)::integer, 'null') AS expected, settled -> (i.n - 1)::integer AS settled, those[i.n] AS id
     FROM jsonb_array_elements(items) WITH ORDINALITY i (item, n) JOIN bridge_mappings m ON m.id = those[i.n] ORDER BY m.priority_level DESC, i.n
@@ -363,7 +362,7 @@ BEGIN
   END LOOP;
 END $exchange$;
 
--- Called by daemons of the version before.
+-- Called by daemons of the previous version.
 CREATE OR REPLACE FUNCTION bridge_write_together(room_id integer, epoch bigint, items jsonb, expected jsonb, settled jsonb) RETURNS jsonb
 LANGUAGE sql AS $together$
   SELECT (SELECT jsonb_object_agg(a.key, w.written || a.value) FROM jsonb_each(w.answers) a)

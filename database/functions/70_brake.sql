@@ -1,7 +1,7 @@
--- How much would be taken away: what the brake counts.
+-- The brake: the count of removals.
 
--- What took it away: a series that is gone as a whole went by one deed, and so did the dates that a new pattern no longer has;
--- everything else went by a deed of its own.
+-- The action that removed a mapping's event: one for a series that is gone as a whole and for the dates that a new pattern no longer
+-- has, and one for each other event.
 CREATE OR REPLACE FUNCTION bridge_deed(m bridge_mappings) RETURNS text LANGUAGE sql STABLE AS $deed$
   SELECT CASE
     WHEN m.series_master_id IS NULL THEN m.id::text
@@ -13,11 +13,10 @@ CREATE OR REPLACE FUNCTION bridge_deed(m bridge_mappings) RETURNS text LANGUAGE 
     ELSE m.id::text END
 $deed$;
 
--- What would be taken away because it is gone on the other side: events whose reservation has no rows any more, and
--- reservations whose event was verified to be gone. All of it is noted, whichever room and batch it comes in, and
--- counted with that of the last hour, for the room and over all rooms. `room_now` and `room_here` are this round alone:
--- what it would remove, and of how many. Deeds are counted, and of what Outlook took away only what disappeared: a meeting
--- that was called off or declined was given back on purpose.
+-- The removals that are wanted because the other side is gone: events whose reservation has no rows any more, and reservations whose
+-- event was verified to be gone. All are stored, in every room, and counted with those of the last hour, for the room and over all
+-- rooms. `room_now` and `room_here` concern this round: how many it would remove, and of how many. Actions are counted (bridge_deed);
+-- a meeting that was cancelled by its organiser or declined does not count, because that was on purpose.
 CREATE OR REPLACE FUNCTION bridge_count_removals(room integer, OUT room_removing integer, OUT room_synced integer,
   OUT all_removing integer, OUT all_synced integer, OUT room_now integer, OUT room_here integer)
 LANGUAGE plpgsql AS $removals$
@@ -25,14 +24,13 @@ DECLARE
   wide boolean;
   rows_now integer;
 BEGIN
-  -- while changes wait to be folded or rooms to be compared, nobody knows yet what else is gone: then everything is
-  -- counted, else what is due
+  -- while changes are not folded or rooms not compared, further removals may be unknown: all mappings are checked then, else due ones
   wide := EXISTS (SELECT FROM bridge_changes)
     OR EXISTS (SELECT FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
                WHERE r.active = 1 AND s.reconciled_at IS NULL);
   INSERT INTO bridge_removals (mapping_id, resource_id, side)
   SELECT m.id, m.resource_id, g.side FROM (
-    -- a reservation that is in another room now was moved there, which is an intent; of what is gone on both sides nothing is left
+    -- a reservation in another room was moved on purpose; a mapping that is gone on both sides needs no removal
     SELECT n.id, 'outlook' AS side FROM bridge_mappings n
     WHERE (wide OR n.due_at IS NOT NULL AND NOT n.present) AND n.ends_at > now() AND n.outlook_news IS DISTINCT FROM 'gone'
       AND NOT EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = n.reservation_type
@@ -49,14 +47,13 @@ BEGIN
   ON CONFLICT (mapping_id) DO UPDATE SET wanted_at = now(), applied_at = NULL, released_at = NULL, side = excluded.side, deed = NULL
     WHERE bridge_removals.applied_at IS NOT NULL AND bridge_removals.wanted_at < now() - interval '1 hour'
       OR bridge_removals.side <> excluded.side;
-  -- as long as it waits, more of the same series may be found to be gone; what was applied keeps its deed, whatever becomes of
-  -- the others
+  -- while it waits, more of the same series may be found gone; an applied removal keeps its action
   UPDATE bridge_removals d SET deed = w.deed FROM (
     SELECT o.mapping_id, bridge_deed(m) AS deed FROM bridge_removals o JOIN bridge_mappings m ON m.id = o.mapping_id
     WHERE o.side = 'booking' AND o.applied_at IS NULL AND o.deed IS DISTINCT FROM bridge_deed(m)
     FOR UPDATE OF o SKIP LOCKED) w
   WHERE w.mapping_id = d.mapping_id;
-  -- those applied within the hour, and all that wait, however long they have
+  -- those applied within the hour, and all that wait
   SELECT count(DISTINCT c.deed) FILTER (WHERE c.resource_id = room), count(DISTINCT (c.resource_id, c.deed)),
     count(DISTINCT c.deed) FILTER (WHERE c.resource_id = room AND c.waits), count(*) FILTER (WHERE c.resource_id = room AND c.waits)
   INTO room_removing, all_removing, room_now, rows_now

@@ -1,9 +1,8 @@
 -- The daemons that share this database.
 
--- The heartbeat of one daemon. A peer that has not beaten for `stale_ms` is frozen or half-open: it is forgotten, and
--- its sessions are ended, so that its leases are free. So are those of a daemon that froze before its first heartbeat.
--- Sessions are known by the name they carry: a process id may have been given to another session since. Returns how
--- many other daemons are alive.
+-- The heartbeat of one daemon. A peer without a heartbeat for `stale_ms` is frozen or half-open: it is deleted and its sessions are
+-- terminated, which frees its leases; also those of a daemon that froze before its first heartbeat. Sessions are recognised by
+-- application_name, because a process id may belong to another session by now. Returns how many other daemons are alive.
 CREATE OR REPLACE FUNCTION bridge_beat(replica uuid, sessions integer[], stale_ms integer) RETURNS integer
 LANGUAGE plpgsql AS $beat$
 BEGIN

@@ -1,7 +1,7 @@
--- The triggers on our own tables: what a person or a script changes in them takes effect.
+-- The triggers on our own tables, by which changes of a person or a script take effect.
 
--- A person's (or script's) change of the room list takes effect at once. Switching on is a baseline. Whoever works on the room
--- still knows it as it was, and writes nothing down any more.
+-- A change of the room list takes effect at once. A room that is switched on gets a full scan. A daemon that works on the room loses
+-- its lease, because it knows the former state.
 CREATE OR REPLACE FUNCTION bridge_rooms_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $rooms$
 DECLARE
@@ -24,11 +24,11 @@ BEGIN
       WHERE resource_mapping_id = NEW.id;
     END IF;
   END IF;
-  -- another mailbox, be it by another row: what was in the old one stays there, and everything is shown in the new one
+  -- another mailbox, perhaps by another row: events in the old one stay, and all items are shown in the new one
   IF TG_OP <> 'DELETE' AND NEW.active = 1 THEN
     PERFORM bridge_follow_mailbox(NEW.id, same);
   END IF;
-  -- the row for whose sake another one is held may be gone
+  -- a held room may have waited for this row
   UPDATE bridge_room_state SET retry_at = NULL, push_due_at = now(), push_lane = CASE WHEN push_due_at IS NULL THEN 1 ELSE push_lane END
   WHERE health = 'held' AND retry_at IS NOT NULL;
   PERFORM bridge_wake();
@@ -41,7 +41,7 @@ CREATE OR REPLACE TRIGGER bridge_rooms_updated AFTER UPDATE ON bridge_resource_m
         IS DISTINCT FROM (NEW.active, NEW.resource_id, NEW.outlook_item_id, NEW.sync_direction))
   EXECUTE FUNCTION bridge_rooms_changed();
 
--- A resource is named by its number or by its key; the row has both where it has a key.
+-- A resource is given by its number or its key; the row stores both if there is a key.
 CREATE OR REPLACE FUNCTION bridge_room_keyed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $keyed$
 BEGIN
@@ -52,11 +52,11 @@ BEGIN
   END IF;
   RETURN NEW;
 END $keyed$;
--- of all columns, because a trigger of one keeps it from being dropped
+-- not OF a column, because such a trigger would prevent dropping it
 CREATE OR REPLACE TRIGGER bridge_rooms_keyed BEFORE INSERT OR UPDATE ON bridge_resource_mappings
   FOR EACH ROW EXECUTE FUNCTION bridge_room_keyed();
 
--- A booking system that is only read from has rooms of that direction only.
+-- Rooms of a booking system that is only read have that direction only.
 CREATE OR REPLACE FUNCTION bridge_only_way() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $way$
 BEGIN
@@ -75,7 +75,7 @@ CREATE OR REPLACE TRIGGER bridge_rooms_only_way BEFORE INSERT OR UPDATE OF sync_
 CREATE OR REPLACE TRIGGER bridge_settings_only_way AFTER INSERT OR UPDATE OF value ON bridge_settings FOR EACH ROW
   WHEN (NEW.name = 'abilities') EXECUTE FUNCTION bridge_only_way();
 
--- Numbers of keys that are taken away are there again at once, and the same: without them everything would seem to be gone.
+-- Deleted numbers of keys are stored again at once: without them all reservations would seem to be gone.
 CREATE OR REPLACE FUNCTION bridge_keys_lost() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $lost$
 BEGIN
@@ -86,8 +86,8 @@ END $lost$;
 CREATE OR REPLACE TRIGGER bridge_key_lost AFTER DELETE OR TRUNCATE ON bridge_key
   FOR EACH STATEMENT EXECUTE FUNCTION bridge_keys_lost();
 
--- `sync_status = 'pending'` set by hand: the row is due. The daemon raises the revision in its own updates, so
--- an unchanged revision is a person's. An event id taken away is looked for again before anything is created.
+-- `sync_status = 'pending'` set by a person: the row is due. The daemon raises the revision in its own updates, so an unchanged revision
+-- means a person. If its event id was set to NULL, the event is matched again before one is created.
 CREATE OR REPLACE FUNCTION bridge_mapping_touched() RETURNS trigger LANGUAGE plpgsql AS $touched$
 BEGIN
   NEW.revision := OLD.revision + 1;
@@ -103,7 +103,7 @@ BEGIN
     NEW.agreement := 'never';
     NEW.booking_base := NULL;
   ELSE
-    -- a person who asks doubts that Outlook shows it: it is read first, and made anew should it be gone
+    -- it is read first, and created anew if it is gone
     NEW.outlook_news := 'look';
     NEW.event_intent := 'renew';
     NEW.removing := true;
@@ -115,7 +115,7 @@ CREATE OR REPLACE TRIGGER bridge_mappings_touched BEFORE UPDATE ON bridge_mappin
   WHEN (NEW.sync_status = 'pending' AND NEW.revision = OLD.revision AND NEW.due_at IS NOT DISTINCT FROM OLD.due_at)
   EXECUTE FUNCTION bridge_mapping_touched();
 
--- A row that names neither a reservation nor an event says nothing, and is not kept. (One that comes to is dropped below.)
+-- A row without reservation and event is not stored. (One that is changed to that is deleted below.)
 CREATE OR REPLACE FUNCTION bridge_mapping_empty() RETURNS trigger LANGUAGE plpgsql AS $empty$
 BEGIN
   RETURN NULL;
@@ -124,8 +124,8 @@ CREATE OR REPLACE TRIGGER bridge_mappings_empty BEFORE INSERT ON bridge_mappings
   WHEN (NEW.reservation_id IS NULL AND NEW.outlook_event_id IS NULL)
   EXECUTE FUNCTION bridge_mapping_empty();
 
--- After such a change the room is due. A row that names neither side is dropped, and a room that lost an event
--- or a reservation is compared with both sides again before anything is created, so nothing is made twice.
+-- After a change by a person the room is due. A row without reservation and event is deleted. A room that lost an event id or a
+-- reservation is compared with both sides before anything is created, so that nothing is created twice.
 CREATE OR REPLACE FUNCTION bridge_mapping_reset() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $reset$
 BEGIN
@@ -144,8 +144,8 @@ CREATE OR REPLACE TRIGGER bridge_mappings_reset AFTER UPDATE ON bridge_mappings 
   WHEN (NEW.touched_at IS DISTINCT FROM OLD.touched_at)
   EXECUTE FUNCTION bridge_mapping_reset();
 
--- Somebody took away mappings whose reservation and event are there: what they knew is looked for in Outlook before
--- anything is made again. (We ourselves never do that.)
+-- Mappings with reservation and event were deleted, which the daemon never does: the room is compared with both sides before anything
+-- is created.
 CREATE OR REPLACE FUNCTION bridge_mapping_lost() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $lost$
 DECLARE
@@ -167,13 +167,13 @@ BEGIN
   END IF;
   RETURN NULL;
 END $lost$;
--- for each statement, not for each row: the table may be emptied in seconds
+-- for each statement, so that emptying the table is fast
 CREATE OR REPLACE TRIGGER bridge_mappings_deleted AFTER DELETE ON bridge_mappings REFERENCING OLD TABLE AS old_rows
   FOR EACH STATEMENT EXECUTE FUNCTION bridge_mapping_lost();
 CREATE OR REPLACE TRIGGER bridge_mappings_truncated AFTER TRUNCATE ON bridge_mappings FOR EACH STATEMENT
   EXECUTE FUNCTION bridge_mapping_lost();
 
--- Each `reconciled_at = NULL` asks for a comparison of its own: see bridge_reconcile.
+-- Each `reconciled_at = NULL` requests a comparison of its own: see bridge_reconcile.
 CREATE OR REPLACE FUNCTION bridge_reconcile_requested() RETURNS trigger LANGUAGE plpgsql AS $requested$
 BEGIN
   NEW.reconcile_requested_at := clock_timestamp();
