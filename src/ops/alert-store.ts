@@ -127,55 +127,16 @@ export function createAlertStore(db: Database) {
     });
   }
 
-  /** Newest first. `open` includes acknowledged alerts: their cause still exists. */
-  async function list(status: 'open' | 'closed' | 'all', limit: number): Promise<AlertRow[]> {
-    const { rows } = await db.query<AlertRow>({
-      name: 'alerts',
-      text: `SELECT ${columns} FROM bridge_alerts
-        WHERE CASE $1 WHEN 'open' THEN closed_at IS NULL WHEN 'closed' THEN closed_at IS NOT NULL ELSE true END
-        ORDER BY closed_at IS NULL DESC, created_at DESC, id DESC LIMIT $2`,
-      values: [status, limit],
-    });
-    return rows;
-  }
-
-  async function statistics(): Promise<AlertStatistics> {
-    const { rows } = await db.query<{ statistics: AlertStatistics }>({
-      name: 'alert_statistics',
-      text: `
-        WITH open AS (SELECT * FROM bridge_alerts WHERE closed_at IS NULL)
-        SELECT jsonb_build_object(
-          'open', (SELECT count(*) FROM open),
-          'critical', (SELECT count(*) FROM open WHERE severity = 'critical'),
-          'warning', (SELECT count(*) FROM open WHERE severity = 'warning'),
-          'acknowledged', (SELECT count(*) FROM open WHERE acknowledged_at IS NOT NULL),
-          'closed_last_24_hours', (SELECT count(*) FROM bridge_alerts WHERE closed_at > now() - interval '24 hours'),
-          'by_type', (SELECT coalesce(jsonb_object_agg(type, n), '{}')
-                      FROM (SELECT type, count(*) AS n FROM open GROUP BY type) t)) AS statistics`,
-    });
-    return rows[0]!.statistics;
-  }
-
-  /** Null: there is no such alert. Idempotent. */
-  async function acknowledge(id: number): Promise<AlertRow | null> {
-    const { rows } = await db.query<AlertRow>(
-      `UPDATE bridge_alerts SET acknowledged_at = coalesce(acknowledged_at, now()) WHERE id = $1 RETURNING ${columns}`,
-      [id],
-    );
-    return rows[0] ?? null;
-  }
-
-  /** Deletes alerts closed more than this number of days ago, at most 10,000 at a time. Returns their number. */
-  async function deleteOld(days: number): Promise<number> {
-    const { rowCount } = await db.query(
-      `DELETE FROM bridge_alerts WHERE id IN (
-         SELECT id FROM bridge_alerts WHERE closed_at < now() - $1 * interval '1 day' LIMIT 10000)`,
-      [days],
-    );
-    return rowCount ?? 0;
-  }
-
-  return { raise, recordCondition, confirm, replace, list, statistics, acknowledge, deleteOld };
+  return {
+    raise,
+    recordCondition,
+    confirm,
+    replace,
+    list: (status: 'open' | 'closed' | 'all', limit: number) => listAlerts(db, status, limit),
+    statistics: () => readStatistics(db),
+    acknowledge: (id: number) => acknowledge(db, id),
+    deleteOld: (days: number) => deleteOld(db, days),
+  };
 }
 
 async function insert(
@@ -221,6 +182,58 @@ async function removeHolder(
     [alert.type, alert.resourceId, overMs, holder, holdMs],
   );
   return rows.filter((row) => row.closed_at !== null);
+}
+
+/** Newest first. `open` includes acknowledged alerts: their cause still exists. */
+async function listAlerts(
+  db: Database,
+  status: 'open' | 'closed' | 'all',
+  limit: number,
+): Promise<AlertRow[]> {
+  const { rows } = await db.query<AlertRow>({
+    name: 'alerts',
+    text: `SELECT ${columns} FROM bridge_alerts
+      WHERE CASE $1 WHEN 'open' THEN closed_at IS NULL WHEN 'closed' THEN closed_at IS NOT NULL ELSE true END
+      ORDER BY closed_at IS NULL DESC, created_at DESC, id DESC LIMIT $2`,
+    values: [status, limit],
+  });
+  return rows;
+}
+
+async function readStatistics(db: Database): Promise<AlertStatistics> {
+  const { rows } = await db.query<{ statistics: AlertStatistics }>({
+    name: 'alert_statistics',
+    text: `
+      WITH open AS (SELECT * FROM bridge_alerts WHERE closed_at IS NULL)
+      SELECT jsonb_build_object(
+        'open', (SELECT count(*) FROM open),
+        'critical', (SELECT count(*) FROM open WHERE severity = 'critical'),
+        'warning', (SELECT count(*) FROM open WHERE severity = 'warning'),
+        'acknowledged', (SELECT count(*) FROM open WHERE acknowledged_at IS NOT NULL),
+        'closed_last_24_hours', (SELECT count(*) FROM bridge_alerts WHERE closed_at > now() - interval '24 hours'),
+        'by_type', (SELECT coalesce(jsonb_object_agg(type, n), '{}')
+                    FROM (SELECT type, count(*) AS n FROM open GROUP BY type) t)) AS statistics`,
+  });
+  return rows[0]!.statistics;
+}
+
+/** Null: there is no such alert. Idempotent. */
+async function acknowledge(db: Database, id: number): Promise<AlertRow | null> {
+  const { rows } = await db.query<AlertRow>(
+    `UPDATE bridge_alerts SET acknowledged_at = coalesce(acknowledged_at, now()) WHERE id = $1 RETURNING ${columns}`,
+    [id],
+  );
+  return rows[0] ?? null;
+}
+
+/** Deletes alerts closed more than this number of days ago, at most 10,000 at a time. Returns their number. */
+async function deleteOld(db: Database, days: number): Promise<number> {
+  const { rowCount } = await db.query(
+    `DELETE FROM bridge_alerts WHERE id IN (
+       SELECT id FROM bridge_alerts WHERE closed_at < now() - $1 * interval '1 day' LIMIT 10000)`,
+    [days],
+  );
+  return rowCount ?? 0;
 }
 
 /** Whether a daemon other than $4 holds alert `a` and has confirmed it within $5 milliseconds. */

@@ -3,10 +3,10 @@ import { readAbilities } from '../../abilities.ts';
 import { Permanent } from '../../errors.ts';
 import type { Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
-import { lockRooms, noteChange, ofMappings } from './requests.ts';
+import { lockRooms, noteChanges, ofMappings } from './requests.ts';
 import { queryItems } from '../store/readable-items.ts';
 import type { Window } from '../store/work-list.ts';
-import type { Chosen } from './outcomes.ts';
+import { chosenColumns, type Chosen } from './outcomes.ts';
 
 /** A mapping whose reservation and event differ in whether they exist. */
 export interface Differing extends Chosen {
@@ -29,7 +29,7 @@ export async function findDiffering(db: Queryable, window: Window): Promise<Diff
     db,
     values,
     (items) => `
-      SELECT m.id AS "mappingId", m.reservation_type AS type, m.reservation_id AS "reservationId", m.resource_id AS "resourceId",
+      SELECT ${chosenColumns},
         i.title, i.active, m.outlook_event_id AS "eventId", m.sync_status AS status
       FROM bridge_window($1, $2) w
       CROSS JOIN bridge_resource_mappings r
@@ -73,17 +73,6 @@ export async function stillCancelled(db: Queryable, ids: readonly number[]): Pro
   return new Set(rows.map((row) => row.id));
 }
 
-/** Adds reservations to the outbox, as triggers would. */
-export async function noteChanges(db: Queryable, chosen: readonly Chosen[]): Promise<void> {
-  if (chosen.length === 0) return;
-  await db.query({
-    name: 'note_changes',
-    text: `INSERT INTO bridge_changes (reservation_type, reservation_id)
-      SELECT DISTINCT * FROM unnest($1::text[], $2::bigint[])`,
-    values: [chosen.map((one) => one.type), chosen.map((one) => one.reservationId)],
-  });
-}
-
 /** Cancels one reservation, adds it to the outbox and logs it. Returns whether it was active. */
 export async function cancelReservation(db: Queryable, type: string, id: Id): Promise<boolean> {
   if ((await readAbilities(db)).known.has('one-way'))
@@ -95,7 +84,7 @@ export async function cancelReservation(db: Queryable, type: string, id: Id): Pr
     text: 'SELECT bridge_cancel_item($1, $2::bigint, $3) AS was',
     values: [type, id, note],
   });
-  await noteChange(db, type, id);
+  await noteChanges(db, [{ type, id }]);
   if (!rows[0]!.was) return false;
   await db.query({
     name: 'log_cancel',
@@ -117,8 +106,7 @@ export async function liveMappings(
   const { rows } = await db.query<Chosen>({
     name: 'mappings_of_cancelled',
     text: `
-      SELECT DISTINCT m.id AS "mappingId", m.reservation_type AS type, m.reservation_id AS "reservationId",
-        m.resource_id AS "resourceId"
+      SELECT DISTINCT ${chosenColumns}
       FROM unnest($1::text[], $2::bigint[]) AS a (type, id)
       JOIN bridge_mappings m ON m.reservation_type = a.type AND m.reservation_id = a.id
       JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1 AND r.sync_direction <> 'outlook_to_booking'
@@ -145,8 +133,7 @@ export async function findByEvent(db: Queryable, eventId: string): Promise<Known
         UNION ALL
         SELECT (SELECT n.outlook_item_id FROM bridge_mappings n WHERE n.outlook_item_id > mailbox.id ORDER BY 1 LIMIT 1)
         FROM mailbox WHERE mailbox.id IS NOT NULL)
-      SELECT m.id AS "mappingId", m.reservation_type AS type, m.reservation_id AS "reservationId",
-        m.resource_id AS "resourceId", m.sync_status AS status, r.id AS room
+      SELECT ${chosenColumns}, m.sync_status AS status, r.id AS room
       FROM mailbox JOIN bridge_mappings m ON m.outlook_item_id = mailbox.id AND m.outlook_event_id = $1
       LEFT JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
         AND r.sync_direction <> 'booking_to_outlook'

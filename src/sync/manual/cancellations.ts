@@ -7,13 +7,12 @@ import { adapterError } from '../../adapter-error.ts';
 import { databaseFailure, inTransaction, sqlState, type Database } from '../../database.ts';
 import { Permanent, Retryable } from '../../errors.ts';
 import type { Id } from '../../id.ts';
-import { makeDue, noteChange, readItem, underFoldLock } from './requests.ts';
+import { makeDue, noteChanges, readItem, underFoldLock } from './requests.ts';
 import {
   cancelReservation,
   findByEvent,
   findDiffering,
   liveMappings,
-  noteChanges,
   requestVerification,
   resetMappings,
   stillCancelled,
@@ -100,7 +99,8 @@ async function detect(
   const differing = await findDiffering(db, window);
   const cancelled = which === 'all' ? differing.filter((one) => !one.active) : [];
   const reenabled = differing.filter((one) => one.active);
-  await noteChanges(db, [...cancelled, ...reenabled]);
+  const changed = [...cancelled, ...reenabled].map(({ type, reservationId: id }) => ({ type, id }));
+  await noteChanges(db, changed);
   await manual.foldAll(call);
   await underFoldLock(db, (client) => makeDue(client, cancelled));
   const outcomes = await manual.settled(cancelled, call);
@@ -133,7 +133,7 @@ async function processOne(
   if (known.mapping === null) return { found: 'nothing-to-remove' };
   const chosen = [{ mappingId: known.mapping, type, reservationId: id, resourceId }];
   if (known.live) {
-    await noteChange(db, type, id);
+    await noteChanges(db, [{ type, id }]);
     await manual.foldAll(call);
     await underFoldLock(db, (client) => makeDue(client, chosen));
   }

@@ -13,7 +13,7 @@ import type { Id } from '../../id.ts';
 import { makeDue, underFoldLock } from './requests.ts';
 import { failingAs } from '../store/failing.ts';
 import type { Manual } from './manual.ts';
-import type { Chosen, Outcome } from './outcomes.ts';
+import { chosenColumns, type Chosen, type Outcome } from './outcomes.ts';
 
 /** A removal that waits for a decision. */
 export interface HeldRemoval {
@@ -68,8 +68,7 @@ export function createHeldRemovals(db: Database, manual: Pick<Manual, 'begin' | 
             -- an event that was found to be gone is verified once more
             outlook_news = CASE WHEN m.outlook_news IS NOT NULL THEN 'missing' END
           FROM released WHERE m.id = released.id
-          RETURNING m.id AS "mappingId", m.reservation_type AS type, m.reservation_id AS "reservationId",
-            m.resource_id AS "resourceId"`,
+          RETURNING ${chosenColumns}`,
         values: [resourceId, mappings],
       });
       await makeDue(client, rows);

@@ -11,7 +11,7 @@ import {
   cleanUpMappings,
   countPopulated,
   makeDue,
-  noteChange,
+  noteChanges,
   readItem,
   requestRooms,
   stillOpen,
@@ -94,7 +94,7 @@ export function createManual({ db, window, ring, needWrites, waitMs = 20_000 }: 
       return { found: 'other-direction' };
     await requestRead(db, type, id, resourceId);
     // the fold creates the mapping or makes it due, as after a trigger
-    await noteChange(db, type, id);
+    await noteChanges(db, [{ type, id }]);
     await foldAll(call);
     await requestRooms(db, 'due', resourceId);
     const mapping = known.mapping ?? (await readItem(db, type, id, resourceId, window)).mapping;

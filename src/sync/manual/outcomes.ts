@@ -14,6 +14,10 @@ export interface Chosen {
   readonly resourceId: number;
 }
 
+/** The columns of `Chosen`, of mapping `m`. */
+export const chosenColumns = `m.id AS "mappingId", m.reservation_type AS type, m.reservation_id AS "reservationId",
+  m.resource_id AS "resourceId"`;
+
 export interface Outcome extends Chosen {
   readonly action: OutcomeAction;
   readonly eventId: string | null;
@@ -45,8 +49,7 @@ export async function readOutcomes(
   const { rows } = await db.query<OutcomeRow>({
     name: 'read_outcomes',
     text: `
-      SELECT m.id AS "mappingId", m.reservation_type AS type, m.reservation_id AS "reservationId",
-        m.resource_id AS "resourceId", m.sync_status AS status, m.conflict ->> 'kind' AS kind, m.due_at IS NOT NULL AS due, m.outlook_event_id AS "eventId",
+      SELECT ${chosenColumns}, m.sync_status AS status, m.conflict ->> 'kind' AS kind, m.due_at IS NOT NULL AS due, m.outlook_event_id AS "eventId",
         coalesce(m.booking_seen, m.booking_base, m.outlook_base) ->> 'title' AS title,
         coalesce(m.error_message, CASE WHEN m.due_at IS NOT NULL THEN s.error_message END) AS error,
         coalesce(m.hint, CASE WHEN m.due_at IS NOT NULL THEN s.hint END) AS hint,

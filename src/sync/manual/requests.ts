@@ -6,7 +6,7 @@ import { inTransaction, type Database, type Queryable } from '../../database.ts'
 import type { Id } from '../../id.ts';
 import { msLeft, type Call } from './call.ts';
 import type { Window } from '../store/work-list.ts';
-import type { Chosen } from './outcomes.ts';
+import { chosenColumns, type Chosen } from './outcomes.ts';
 import { locks } from '../../locks.ts';
 
 /**
@@ -49,7 +49,7 @@ export async function choosePending(db: Queryable, choice: PendingChoice, call: 
   const { rows } = await db.query<Chosen>({
     name: 'choose_pending',
     text: `
-      SELECT m.id AS "mappingId", m.reservation_type AS type, m.reservation_id AS "reservationId", m.resource_id AS "resourceId"
+      SELECT ${chosenColumns}
       FROM bridge_mappings m
       WHERE m.id IN (
           SELECT p.id FROM bridge_mappings p
@@ -112,12 +112,16 @@ export async function requestRooms(
   return rows.map((row) => row.id);
 }
 
-/** Adds a reservation to the outbox, as a trigger would. */
-export async function noteChange(db: Queryable, type: string, id: Id): Promise<void> {
+/** Adds reservations to the outbox, as triggers would. */
+export async function noteChanges(
+  db: Queryable,
+  reservations: readonly { readonly type: string | null; readonly id: Id | null }[],
+): Promise<void> {
   await db.query({
-    name: 'note_change',
-    text: 'INSERT INTO bridge_changes (reservation_type, reservation_id) VALUES ($1, $2)',
-    values: [type, id],
+    name: 'note_changes',
+    text: `INSERT INTO bridge_changes (reservation_type, reservation_id)
+      SELECT DISTINCT * FROM unnest($1::text[], $2::bigint[])`,
+    values: [reservations.map(({ type }) => type), reservations.map(({ id }) => id)],
   });
 }
 

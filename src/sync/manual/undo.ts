@@ -8,7 +8,7 @@ import { sqlState, type Database, type Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { failingAs } from '../store/failing.ts';
 import { itemsIn, itemsOf, unreadableText } from '../store/readable-items.ts';
-import { noteChange, underFoldLock } from './requests.ts';
+import { noteChanges, underFoldLock } from './requests.ts';
 
 /** `undone`: an undo, which can be undone, too. */
 export const undoable = ['cancelled', 'deleted', 'imported', 'undone'] as const;
@@ -133,7 +133,7 @@ async function carryOut(client: Queryable, item: UndoItem, who: string): Promise
       id,
       step === 'take-back' ? takenBack : notes[1],
     ]);
-  await noteChange(client, type, id);
+  await noteChanges(client, [{ type, id }]);
   await client.query(
     `INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, action, reason, who, detail)
      SELECT (SELECT m.id FROM bridge_mappings m WHERE m.reservation_type = $1 AND m.reservation_id = $2 AND m.resource_id = $3),

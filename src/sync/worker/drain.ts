@@ -76,7 +76,7 @@ export function createDrain(options: DrainOptions) {
     const identified = await reads.identify(leased, signal);
     if (identified.ended !== null) return identified.ended;
     if (!identified.room.reconciled || (!identified.room.baselined && !identified.room.abandoned))
-      await reconcile(identified.room);
+      await reconcile(options, identified.room);
     const { room, ended, isNews, answered } = await reads.first(identified.room, leased, signal);
     if (ended !== null) return ended;
     if (!leased.baselined && room.baselined) await putOff(db, room, { held: [], inMs: null });
@@ -102,7 +102,7 @@ export function createDrain(options: DrainOptions) {
     // ends: each round settles its rows, and `attempt` counts a row that stays due
     while (due.length > 0 && !stopping.aborted) {
       signal.throwIfAborted();
-      if (!room.baselined) due = await putOffUnscanned(room, due);
+      if (!room.baselined) due = await putOffUnscanned(options, room, due);
       // removals and moves of mapped events free their slots first
       const mapped = debounced.choose(due.filter(isMapped));
       const now = mapped.length > 0 ? mapped : debounced.choose(due.filter(isUnmapped));
@@ -110,7 +110,7 @@ export function createDrain(options: DrainOptions) {
       let next: SettleAnswer | null = null;
       if (now.length > 0) {
         const applied = await apply(room, now, signal);
-        tellApplied(room, now, applied);
+        tellApplied(tell, room, now, applied);
         answered ||= applied.answered;
         if (applied.creates === null) next = applied.written;
         else await putOff(db, room, applied.creates);
@@ -127,36 +127,40 @@ export function createDrain(options: DrainOptions) {
     return { rest: troubles.of(room.id), outage: null, answered };
   }
 
-  /** The items that need no full scan: those with a known event. The others could create duplicates and are put off. */
-  async function putOffUnscanned(room: LeasedRoom, due: readonly WorkItem[]): Promise<readonly WorkItem[]> {
-    const isKnown = (one: WorkItem) => isMapped(one) && one.eventId !== null && one.status !== 'cancelled';
-    const others = due.filter((row) => !isKnown(row)).map(({ id }) => id);
-    if (others.length > 0) await putOff(db, room, { held: others, inMs: scanFailedMs });
-    return due.filter(isKnown);
-  }
-
-  async function reconcile(room: LeasedRoom): Promise<void> {
-    const found = await compareBookings(db, room, window);
-    if (found.added + found.changed + found.gone > 0)
-      tell({ fact: 'room-reconciled', room: room.name, resourceId: room.resourceId, ...found });
-  }
-
-  function tellApplied(room: LeasedRoom, items: readonly WorkItem[], applied: Applied): void {
-    const { settled, done, written } = applied;
-    const byId = new Map(items.map((item) => [item.id, item]));
-    for (const settlement of settled) {
-      const item = byId.get(settlement.id)!;
-      tell({ ...about(room, item), ...settledFact(settlement, written?.latency.get(item.id) ?? null) });
-      if (item.status === 'conflict' && settlement.status !== 'conflict')
-        tell({ ...about(room, item), fact: 'conflict-over' });
-    }
-    for (const one of done) {
-      tell({ ...about(room, one.item), ...writtenFact(one) });
-      if (one.item.status === 'conflict') tell({ ...about(room, one.item), fact: 'conflict-over' });
-    }
-  }
-
   return { drain, doubt: reads.doubt };
+}
+
+/** The items that need no full scan: those with a known event. The others could create duplicates and are put off. */
+async function putOffUnscanned(
+  { db }: DrainOptions,
+  room: LeasedRoom,
+  due: readonly WorkItem[],
+): Promise<readonly WorkItem[]> {
+  const isKnown = (one: WorkItem) => isMapped(one) && one.eventId !== null && one.status !== 'cancelled';
+  const others = due.filter((row) => !isKnown(row)).map(({ id }) => id);
+  if (others.length > 0) await putOff(db, room, { held: others, inMs: scanFailedMs });
+  return due.filter(isKnown);
+}
+
+async function reconcile({ db, tell, window }: DrainOptions, room: LeasedRoom): Promise<void> {
+  const found = await compareBookings(db, room, window);
+  if (found.added + found.changed + found.gone > 0)
+    tell({ fact: 'room-reconciled', room: room.name, resourceId: room.resourceId, ...found });
+}
+
+function tellApplied(tell: Tell, room: LeasedRoom, items: readonly WorkItem[], applied: Applied): void {
+  const { settled, done, written } = applied;
+  const byId = new Map(items.map((item) => [item.id, item]));
+  for (const settlement of settled) {
+    const item = byId.get(settlement.id)!;
+    tell({ ...about(room, item), ...settledFact(settlement, written?.latency.get(item.id) ?? null) });
+    if (item.status === 'conflict' && settlement.status !== 'conflict')
+      tell({ ...about(room, item), fact: 'conflict-over' });
+  }
+  for (const one of done) {
+    tell({ ...about(room, one.item), ...writtenFact(one) });
+    if (one.item.status === 'conflict') tell({ ...about(room, one.item), fact: 'conflict-over' });
+  }
 }
 
 const about = (room: LeasedRoom, item: WorkItem) => ({
