@@ -1,6 +1,6 @@
 /**
  * Delivery of alerts: POSTed as JSON to ALERT_WEBHOOK_URL, one at a time and in order, with retries for some minutes. Works without
- * the database. `text` is what Slack, Teams and Mattermost show; the fields stand
+ * the database. Slack, Teams and Mattermost show `text`; the fields are
  * under `alert`, because Mattermost refuses a message whose own `type` it does not know
  * (developers.mattermost.com/integrate/webhooks/incoming).
  */

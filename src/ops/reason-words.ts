@@ -68,7 +68,7 @@ const outboxLateMinutes = 2;
 /** Shares of the items touched within a quarter of an hour, of at least so many. */
 const errorShares = { warning: 0.1, critical: 0.25, items: 20 };
 
-/** At most one of each type and resource. While Graph as a whole is unreachable, what waits for it is no news. */
+/** At most one of each type and resource. While Graph as a whole is unreachable, waiting items raise no alert. */
 export function alertsOf(read: Read, { webhooks, sends }: ReasonOptions): Alert[] {
   return [
     unconfirmed(read.hold),

@@ -10,7 +10,7 @@ export function redact(text: string): string {
       '$1$2[secret]',
     )
     .replace(/(?<![\w-])[\w-]{11,}\.[\w-]+(?:\.[\w-]*)?/g, withoutToken)
-    .replace(/:\/\/[^\s/]*@/gu, '://@') // the password in a URL may hold what ends an address elsewhere
+    .replace(/:\/\/[^\s/]*@/gu, '://@') // the password in a URL may contain characters that end an address elsewhere
     .replace(/[^\s'"<>(),;=]+/gu, (word) => (word.slice(1, -1).includes('@') ? '[address]' : word))
     .replace(/(?<!\d)\d{11}(?!\d)/gu, '[number]');
 }

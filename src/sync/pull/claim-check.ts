@@ -29,7 +29,7 @@ export type ClaimCheck = ReturnType<typeof createClaimCheck>;
 export interface ClaimCheckOptions {
   readonly db: Queryable;
   readonly outlook: OutlookSide;
-  /** A plan reads claims and raises none. A newer number counts as ours, because the person who decides about it needs the plan. */
+  /** A plan reads claims and raises none. A newer number counts as ours, because the decision about it needs the plan. */
   readonly isPlan: boolean;
 }
 

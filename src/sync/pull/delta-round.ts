@@ -40,7 +40,7 @@ export async function deltaRound(
   let isActive = false;
   for (const [at, link] of begun.links.entries())
     for await (const answer of outlook.delta(room, { link }, signal)) {
-      // what delta refuses for now is listed instead
+      // while delta refuses, the calendar is listed
       if (answer.answer === 'refused' && answer.error instanceof Retryable) return { rows, scan: 'kept' };
       if (answer.answer !== 'page') return { rows, scan: 'new' };
       rows += answer.rows.length + answer.removed.length;

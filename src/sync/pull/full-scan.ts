@@ -89,7 +89,7 @@ async function nextLinks(
 }
 
 /**
- * Whether an empty calendar belongs to a new mailbox under the old address. With our claim in it somebody emptied the calendar. For
+ * Whether an empty calendar belongs to a new mailbox under the old address. With our claim in it, the calendar was emptied. For
  * a new row in place of a former one only the claim tells.
  */
 async function isNewMailbox(

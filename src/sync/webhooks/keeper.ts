@@ -64,7 +64,7 @@ export function createKeeper(options: KeeperOptions) {
   let rests = 0;
   let lastError: string | null = null;
 
-  /** Does what is due, unless another daemon does. Throws when the database does not answer. */
+  /** Processes due rows, unless another daemon does. Throws when the database does not answer. */
   async function keepAll(signal: AbortSignal): Promise<void> {
     if (!isAddressStored) await storeWebhookAddress(db, notificationUrl);
     isAddressStored = true;

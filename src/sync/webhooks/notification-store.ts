@@ -1,4 +1,4 @@
-/** Stores what Graph notified, one statement at a time: what arrives meanwhile shares the next one. */
+/** Stores notifications, one statement at a time: those that arrive meanwhile share the next one. */
 import { sqlState, type Database } from '../../database.ts';
 import { hintsMost } from '../store/work-list.ts';
 import { createBatches } from './batches.ts';

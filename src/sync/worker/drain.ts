@@ -106,7 +106,7 @@ export function createDrain(options: DrainOptions) {
       // removals and moves of mapped events free their slots first
       const mapped = debounced.choose(due.filter(isMapped));
       const now = mapped.length > 0 ? mapped : debounced.choose(due.filter(isUnmapped));
-      // what is due next, as the settlement returned it; null: to be read
+      // whether more is due, as the settlement returned it; null: to be read
       let next: SettleAnswer | null = null;
       if (now.length > 0) {
         const applied = await apply(room, now, signal);
