@@ -8,7 +8,7 @@ import { rooms } from '../sandbox/world.ts';
 import { oneLine } from './terminal.ts';
 
 /** Totals since the start. */
-export interface Tally {
+interface Tally {
   readonly done: number;
   readonly waiting: number;
   /** Single changes: from the clerk's commit to Graph's answer; `ownMs` excludes the time that Graph took. */
@@ -49,51 +49,132 @@ const labelColors: Readonly<Record<string, Parameters<typeof styleText>[0]>> = {
 /** The line after the last change of `--changes`. */
 export const restingText = 'no more changes';
 
-export function createDemoScreen(out: NodeJS.WriteStream) {
+type Color = Parameters<typeof styleText>[0];
+
+/** Writes lines of at most 80 columns until the reader of the output has gone. */
+function createPrinter(out: NodeJS.WriteStream) {
   const closed = new AbortController();
   const startedAt = performance.now();
-  const lastTold = new Map<string, number>();
-  /** URL of the daemon. */
-  let address = '';
   // the reader of the pipe has gone
   out.on('error', (error) => closed.abort(error));
 
-  const paint = (color: Parameters<typeof styleText>[0], text: string) =>
-    styleText(color, text, { stream: out });
+  const paint = (color: Color, text: string) => styleText(color, text, { stream: out });
   /** Breaks a long line between words; continuation lines are indented by `indent` columns. */
   const line = (text = '', indent = timeColumns) => {
     if (!closed.signal.aborted) out.write(`${wrapped(text, indent)}\n`);
   };
-  const now = () => paint('dim', new Date().toLocaleTimeString('en-GB'));
+  return {
+    closed: closed.signal,
+    paint,
+    line,
+    /** A line below another one, under its text. */
+    more: (text: string) => line(`${' '.repeat(timeColumns)}${text}`),
+    now: () => paint('dim', new Date().toLocaleTimeString('en-GB')),
+    /** A step of the start, with the time since its begin. */
+    step(text: string): void {
+      const at = `${((performance.now() - startedAt) / 1_000).toFixed(1).padStart(5)} s`;
+      line(`${paint('dim', at)}  ${text}`, 9);
+    },
+  };
+}
 
-  const recently = (key: string) => performance.now() - (lastTold.get(key) ?? -Infinity) < troubleEveryMs;
+type Printer = ReturnType<typeof createPrinter>;
+
+export function createDemoScreen(out: NodeJS.WriteStream) {
+  const printer = createPrinter(out);
+  const { closed, line, step } = printer;
+  const { trouble, setAddress } = troubles(printer);
+  return {
+    /** Aborts when the reader of the output has gone. */
+    closed,
+    line,
+    step,
+    trouble,
+    /** The URL of the daemon. */
+    served(url: string, pid: number): void {
+      setAddress(url);
+      step(`daemon started: process ${pid}, ${url}`);
+    },
+    ...guide(printer),
+    ...changes(printer),
+    ...reports(printer),
+  };
+}
+
+/** Problems that the daemon reports. */
+function troubles({ line, now, paint }: Printer) {
+  const lastShown = new Map<string, number>();
+  /** URL of the daemon. */
+  let address = '';
+  const recently = (key: string) => performance.now() - (lastShown.get(key) ?? -Infinity) < troubleEveryMs;
 
   /** Prints each kind of trouble at most once a minute per room. */
   function trouble(fact: Fact): void {
-    const told = troubleInWords(fact, address)?.replaceAll('..', '.') ?? null;
+    const text = troubleInWords(fact, address)?.replaceAll('..', '.') ?? null;
     // the brake's line already covers its parked items
     const braked = 'room' in fact && recently(`brake-held ${fact.room}`);
-    if (told === null || (fact.fact === 'item-parked' && braked)) return;
+    if (text === null || (fact.fact === 'item-parked' && braked)) return;
     const key = `${fact.fact} ${'room' in fact ? fact.room : ''}`;
     if (recently(key)) return;
-    lastTold.set(key, performance.now());
-    const [first, ...more] = told.split('\n').map(oneLine);
+    lastShown.set(key, performance.now());
+    const [first, ...more] = text.split('\n').map(oneLine);
     line(
       [
         `${now()}  ${paint('yellow', '!')} ${first}`,
-        ...more.map((text) => ' '.repeat(timeColumns) + text),
+        ...more.map((rest) => ' '.repeat(timeColumns) + rest),
       ].join('\n'),
     );
   }
 
-  function equality(comparison: Comparison | null): string {
-    if (comparison === null) return 'stopped';
-    return comparison.differences.length === 0
-      ? paint('green', 'both sides equal: yes')
-      : paint('red', 'both sides equal: no');
-  }
+  return { trouble, setAddress: (url: string) => void (address = url) };
+}
+
+/** Texts that explain the demo. */
+const guide = ({ line, paint }: Printer) => ({
+  opening(latencyMs: number): void {
+    const graph = latencyMs === 0 ? 'and answers at once' : `with about ${latencyMs} ms per call`;
+    line(paint('bold', 'A small municipality books rooms at its desk and in Outlook.'), 0);
+    line(paint('bold', 'The bridge copies every change to the other side. Press Ctrl-C to stop.'), 0);
+    line(`Microsoft Graph is simulated here, ${graph} (--latency MS).\n`, 0);
+  },
+  /** The head of a scenario. */
+  scenario(title: string): void {
+    line();
+    line(paint('bold', `── ${title} ${'─'.repeat(Math.max(0, columns - 4 - title.length))}`), 0);
+  },
+  /** A line of a scenario, labelled with its actor. */
+  told(label: string, text: string): void {
+    line(`${paint(labelColors[label] ?? 'dim', label.padEnd(timeColumns))}${text}`);
+  },
+  keys(scenarios: readonly { readonly key: string; readonly title: string }[]): void {
+    line('  keys   each injects a fault:');
+    for (const { key, title } of scenarios) line(`    ${paint('cyan', key)}    ${title}`);
+    line(`    ${paint('cyan', 'q')}    stop the demo`);
+    line();
+  },
+  /** The keys in short, after a scenario. */
+  keysAgain(scenarios: readonly { readonly key: string }[]): void {
+    line(
+      `\n  keys   ${scenarios.map(({ key }) => paint('cyan', key)).join(' ')}, ${paint('cyan', 'q')} stops the demo\n`,
+    );
+  },
+  /** `sql`: the command that runs a statement; `psql`: the same with psql, or null without psql. */
+  whereToStart(url: string, sql: string, psql: string | null): void {
+    line(`\n  open   ${paint('cyan', url)}   the dashboard`);
+    line(`         ${paint('cyan', `${url}/docs`)}   all endpoints, to read and to try`);
+    line('  try    in a second terminal, in this folder:');
+    line(`    ${paint('cyan', `${sql} "UPDATE bb_event SET name='Mine' WHERE id=1000"`)}`);
+    line(`    ${paint('cyan', `${sql} "DELETE FROM bb_event_resource WHERE resource_id=103"`)}`);
+    line('         The second empties a room, as an accident would: the brake stops it.');
+    if (psql !== null) line(`    ${paint('cyan', psql)}`, 4);
+    line();
+  },
+});
+
+/** Changes that have arrived on the other side. */
+function changes({ line, now, paint }: Printer) {
   /** One change; the room names take the columns that a short title leaves free. */
-  function deed(verb: string, what: string, where: string, when: string): string {
+  function changeText(verb: string, what: string, where: string, when: string): string {
     const both = titleColumns + 1 + roomColumns;
     const title = short(what, Math.max(titleColumns, both - 1 - where.length));
     const room = short(where, both - 1 - title.length);
@@ -101,79 +182,16 @@ export function createDemoScreen(out: NodeJS.WriteStream) {
     return `${now()}  ${verb.padEnd(10)} ${cells} ${short(when, whenColumns).padEnd(whenColumns)}`;
   }
   const change = (verb: string, what: string, where: string, when: string, took: string) =>
-    line(`${deed(verb, what, where, when)} →${paint('green', took.padStart(8))}`);
-
-  function step(what: string): void {
-    const at = `${((performance.now() - startedAt) / 1_000).toFixed(1).padStart(5)} s`;
-    line(`${paint('dim', at)}  ${what}`, 9);
-  }
+    line(`${changeText(verb, what, where, when)} →${paint('green', took.padStart(8))}`);
 
   return {
-    /** Aborts when the reader of the output has gone. */
-    closed: closed.signal,
-    line,
-    trouble,
-    opening(latencyMs: number): void {
-      const graph = latencyMs === 0 ? 'and answers at once' : `with about ${latencyMs} ms per call`;
-      line(paint('bold', 'A small municipality books rooms at its desk and in Outlook.'), 0);
-      line(paint('bold', 'The bridge copies every change to the other side. Press Ctrl-C to stop.'), 0);
-      line(`Microsoft Graph is simulated here, ${graph} (--latency MS).\n`, 0);
-    },
-    step,
-    /** The head of a scenario. */
-    scenario(title: string): void {
-      line();
-      line(paint('bold', `── ${title} ${'─'.repeat(Math.max(0, columns - 4 - title.length))}`), 0);
-    },
-    /** A line of a scenario, labelled with its actor. */
-    told(label: string, text: string): void {
-      line(`${paint(labelColors[label] ?? 'dim', label.padEnd(timeColumns))}${text}`);
-    },
-    /** The URL of the daemon. */
-    served(url: string, pid: number): void {
-      address = url;
-      step(`daemon started: process ${pid}, ${url}`);
-    },
-    /** The comparison of both sides at the end of a scenario, when no work is left. */
-    verdict(comparison: Comparison): void {
-      const { reservations, events, differences } = comparison;
-      const counted = `${reservations} booked, ${events} in Outlook`;
-      line(`${'at rest'.padEnd(timeColumns)}${equality(comparison)}; ${counted}`);
-      for (const one of differences.slice(0, 3)) line(`${' '.repeat(timeColumns)}${one}`);
-    },
-    resting(): void {
-      line(`${now()}  ${restingText}; the dashboard stays up until Ctrl-C`);
-    },
-    keys(scenarios: readonly { readonly key: string; readonly title: string }[]): void {
-      line('  keys   each injects a fault:');
-      for (const { key, title } of scenarios) line(`    ${paint('cyan', key)}    ${title}`);
-      line(`    ${paint('cyan', 'q')}    stop the demo`);
-      line();
-    },
-    /** The keys in short, after a scenario. */
-    keysAgain(scenarios: readonly { readonly key: string }[]): void {
-      line(
-        `\n  keys   ${scenarios.map(({ key }) => paint('cyan', key)).join(' ')}, ${paint('cyan', 'q')} stops the demo\n`,
-      );
-    },
-    /** `sql`: the command that runs a statement; `psql`: the same with psql, or null without psql. */
-    whereToStart(url: string, sql: string, psql: string | null): void {
-      line(`\n  open   ${paint('cyan', url)}   the dashboard`);
-      line(`         ${paint('cyan', `${url}/docs`)}   all endpoints, to read and to try`);
-      line('  try    in a second terminal, in this folder:');
-      line(`    ${paint('cyan', `${sql} "UPDATE bb_event SET name='Mine' WHERE id=1000"`)}`);
-      line(`    ${paint('cyan', `${sql} "DELETE FROM bb_event_resource WHERE resource_id=103"`)}`);
-      line('         The second empties a room, as an accident would: the brake stops it.');
-      if (psql !== null) line(`    ${paint('cyan', psql)}`, 4);
-      line();
-    },
     arrival({ act, ms }: Arrival): void {
       const places = act.resources.map((id) => rooms.find((room) => room.resource === id)?.name ?? id);
       const where = places.join(act.verb === 'other room' ? ' → ' : ' + ');
       change(act.verb, `«${act.title}»`, where, act.when, took(Math.max(...ms)));
     },
     visited({ verb, title, room, when }: Visit, ms: number): void {
-      line(`${deed(verb, `«${title}»`, room.name, when)} ←${paint('cyan', took(ms).padStart(8))}`);
+      line(`${changeText(verb, `«${title}»`, room.name, when)} ←${paint('cyan', took(ms).padStart(8))}`);
     },
     byHand(made: readonly HandMade[]): void {
       const slowest = took(Math.max(...made.map(({ ms }) => ms)));
@@ -183,20 +201,42 @@ export function createDemoScreen(out: NodeJS.WriteStream) {
         made.length === 1 ? [`${first.type} ${first.id}`, first.action] : [`${made.length} changes`, ''];
       change('by hand', what, [...new Set(made.map(({ room }) => room))].join(', '), when, slowest);
     },
+  };
+}
+
+/** Comparisons of both sides, and figures. */
+function reports({ line, more, now, paint }: Printer) {
+  function equality(comparison: Comparison | null): string {
+    if (comparison === null) return 'stopped';
+    return comparison.differences.length === 0
+      ? paint('green', 'both sides equal: yes')
+      : paint('red', 'both sides equal: no');
+  }
+
+  return {
+    /** The comparison of both sides at the end of a scenario, when no work is left. */
+    verdict(comparison: Comparison): void {
+      const { reservations, events, differences } = comparison;
+      const counted = `${reservations} booked, ${events} in Outlook`;
+      line(`${'at rest'.padEnd(timeColumns)}${equality(comparison)}; ${counted}`);
+      for (const one of differences.slice(0, 3)) more(one);
+    },
+    resting(): void {
+      line(`${now()}  ${restingText}; the dashboard stays up until Ctrl-C`);
+    },
     summary({ done, waiting, totalMs, ownMs, visitMs }: Tally, comparison: Comparison | null): void {
       const arrived = waiting === 0 ? 'all on the other side' : `${waiting} under way`;
       const share = (of: readonly number[]) =>
         `${round(percentile(of, 50))} and ${round(percentile(of, 99))} ms`;
       const changes = paint('bold', `${done} ${done === 1 ? 'change' : 'changes'}, ${arrived}`);
       line(`${now()}  ${changes}; ${equality(comparison)}`);
-      const more = (text: string) => line(`${' '.repeat(timeColumns)}${text}`);
       if (totalMs.length > 0)
         more(`to Outlook p50 and p99 ${share(totalMs)} (without Graph ${share(ownMs)})`);
       if (visitMs.length > 0) more(`from Outlook p50 and p99 ${share(visitMs)}`);
       if (comparison === null) return;
       const { reservations, events, differences } = comparison;
       more(`${reservations} booked, ${events} in Outlook, ${rooms.length} rooms`);
-      for (const difference of differences.slice(0, 3)) more(difference);
+      for (const one of differences.slice(0, 3)) more(one);
     },
   };
 }
