@@ -1,7 +1,4 @@
-/**
- * What happens to the due work items of one leased room: each is read, decided about, written on the side that has to change,
- * and settled.
- */
+/** The due work items of one leased room: each is read, decided about, written to the side that has to change, and settled. */
 import type { Queryable } from '../../database.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
@@ -10,25 +7,25 @@ import { failingAs } from '../store/failing.ts';
 import { settleEach, type CreatesDue, type Settlement, type SettleAnswer } from '../store/settle.ts';
 import { isMapped, isUnmapped, type Mapped, type WorkItem } from '../store/work-item.ts';
 import { together } from '../together.ts';
-import type { ConflictPolicy, Decision, Facing } from './decision.ts';
+import type { ConflictPolicy, Decision, DecisionContext } from './decision.ts';
 import type { createBrake } from './brake.ts';
 import type { createImport } from './import.ts';
 import type { createIntoBooking } from './into-booking.ts';
-import { outcome, summed, type Done, type Outcome } from './outcome.ts';
-import { isUnreadable, readAndDecide, type Sight } from './read.ts';
+import { outcome, summed, type WrittenToBooking, type Outcome } from './outcome.ts';
+import { isUnreadable, readAndDecide, type ReadContext } from './read.ts';
 import { worst, type Drained } from './rest.ts';
 import { unreadable } from './settlement/failed.ts';
 import type { createIntoOutlook } from './write-outlook.ts';
 
-/** What came of a batch, and what keeps the whole room or the whole side from going on. */
+/** The outcome of a batch, and what stops the room or everything. */
 export interface Applied extends Drained {
   readonly settled: readonly Settlement[];
-  /** What was settled with its write into the booking system. */
-  readonly done: readonly Done[];
-  /** What writing down told; null: there was nothing to write down. */
+  /** Settled with their write into the booking system. */
+  readonly done: readonly WrittenToBooking[];
+  /** The answer to the settlements; null: there were none. */
   readonly written: SettleAnswer | null;
   readonly creates: CreatesDue | null;
-  /** What was decided about each mapping of a reservation that could be read. */
+  /** The decision about each mapping whose event could be read. */
   readonly decided: readonly Decision[];
 }
 
@@ -64,19 +61,23 @@ export function createApply(options: ApplyOptions) {
     signal: AbortSignal,
   ): Promise<Applied> {
     const mapped = items.filter(isMapped);
-    // an event is imported after all that is due of reservations: what was removed, moved or called off makes room first
+    // reservations first: those that are removed or moved make room for events to import
     if (mapped.length === 0)
       return await settle(room, [], await importAll(room, items.filter(isUnmapped), signal));
-    const facing = { room, outlook, policy: room.own?.conflict_policy ?? policy, span };
+    const context = { room, outlook, policy: room.own?.conflict_policy ?? policy, span };
 
-    const { decisions, unread } = await read(mapped, facing, signal);
+    const { decisions, unread } = await read(mapped, context, signal);
     const { allowed, held } = await holdBack(room, decisions);
-    const written = await write(room, await noted(room, allowed), facing, mapped, signal);
+    const written = await write(room, await withNotedRemovals(db, room, allowed), context, mapped, signal);
     return await settle(room, decisions, summed([unread, held, ...written]));
   };
 
-  async function read(mapped: readonly Mapped[], facing: Facing & Sight, signal: AbortSignal) {
-    const all = await together(mapped.map((one) => readAndDecide(one, facing, signal)));
+  async function read(
+    mapped: readonly Mapped[],
+    context: DecisionContext & ReadContext,
+    signal: AbortSignal,
+  ) {
+    const all = await together(mapped.map((one) => readAndDecide(one, context, signal)));
     const unread = all.filter(isUnreadable);
     return {
       decisions: all.filter((one): one is Decision => !isUnreadable(one)),
@@ -87,31 +88,10 @@ export function createApply(options: ApplyOptions) {
     };
   }
 
-  /**
-   * Removals are written down before they are sent, which raises the revision: should we end in between, nobody takes them for
-   * a person's. One that was overtaken meanwhile is left out, and stays due.
-   */
-  async function noted(room: LeasedRoom, decisions: readonly Decision[]): Promise<readonly Decision[]> {
-    const removals = decisions.filter(isRemoval);
-    if (removals.length === 0) return decisions;
-    const ids = await noteRemovals(
-      db,
-      room,
-      removals.map(({ mapped }) => mapped),
-    );
-    return decisions.flatMap((decision) => {
-      const { mapped } = decision;
-      if (!isRemoval(decision)) return [decision];
-      const intent = mapped.status === 'cancelled' ? 'remove_again' : 'remove';
-      const now = { ...mapped, revision: mapped.revision + 1, intent } as const;
-      return ids.has(mapped.id) ? [{ ...decision, mapped: now }] : [];
-    });
-  }
-
   async function write(
     room: LeasedRoom,
     decisions: readonly Decision[],
-    facing: Facing & Sight,
+    context: DecisionContext & ReadContext,
     batch: readonly Mapped[],
     signal: AbortSignal,
   ): Promise<readonly Outcome[]> {
@@ -119,7 +99,7 @@ export function createApply(options: ApplyOptions) {
       decisions.filter(isForBooking),
       decisions.filter((one) => !isForBooking(one)),
     ];
-    // what is cancelled makes room for what is moved
+    // cancellations make room for moves
     const cancelled = await intoBooking.cancel(room, forBooking);
     const [pushed, declined, changed] = await together([
       intoOutlook.push(
@@ -134,8 +114,8 @@ export function createApply(options: ApplyOptions) {
       ),
       intoBooking.change(room, forBooking),
     ]);
-    const exchanged = await intoBooking.exchange(room, changed.taken, { batch, facing }, signal);
-    return [cancelled, pushed, changed.came, ...declined, exchanged];
+    const exchanged = await intoBooking.exchange(room, changed.taken, { batch, context }, signal);
+    return [cancelled, pushed, changed.outcome, ...declined, exchanged];
   }
 
   async function settle(room: LeasedRoom, decided: readonly Decision[], came: Outcome): Promise<Applied> {
@@ -148,9 +128,30 @@ export function createApply(options: ApplyOptions) {
 
 const settleAll = failingAs('settle', settleEach);
 
+/**
+ * Removals are stored before they are sent, which raises the revision: if the daemon ends in between, they are not taken for a
+ * user's. One whose mapping has changed meanwhile is left out, and stays due.
+ */
+async function withNotedRemovals(
+  db: Queryable,
+  room: LeasedRoom,
+  decisions: readonly Decision[],
+): Promise<readonly Decision[]> {
+  const removals = decisions.filter(isRemoval).map(({ mapped }) => mapped);
+  if (removals.length === 0) return decisions;
+  const ids = await noteRemovals(db, room, removals);
+  return decisions.flatMap((decision) => {
+    const { mapped } = decision;
+    if (!isRemoval(decision)) return [decision];
+    const intent = mapped.status === 'cancelled' ? 'remove_again' : 'remove';
+    const now = { ...mapped, revision: mapped.revision + 1, intent } as const;
+    return ids.has(mapped.id) ? [{ ...decision, mapped: now }] : [];
+  });
+}
+
 const isRemoval = ({ action }: Decision) => action.do === 'remove' || action.do === 'decline';
 
-/** The booking system is to take it; a detached meeting is written down with those. */
+/** For the booking system; a detached meeting is settled with those. */
 const isForBooking = ({ action }: Decision) =>
   action.do === 'cancel-booking' ||
   action.do === 'detach' ||

@@ -1,7 +1,7 @@
-/** What is to be done about one mapping: `decide`, asked with what is known of both sides. */
+/** The decision about one mapping: `decide`, given what is known of both sides. */
 import type { BookedItem, LastAgreed } from '../../appearance.ts';
 import { itemFields, sameItem, type Item, type ItemChange } from '../../item.ts';
-import { decide, type Action, type Choice, type Wanted } from '../decide/decide.ts';
+import { changing, decide, type Action, type Choice, type Wanted } from '../decide/decide.ts';
 import { agreedOn, agreementOn, never, type Agreement } from '../store/agreement.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
 import type { Mapped, WorkItem } from '../store/work-item.ts';
@@ -10,23 +10,23 @@ import type { OutlookSide } from '../outlook-side.ts';
 
 export type ConflictPolicy = 'booking' | 'outlook' | 'newest' | 'ask';
 
-/** What was seen of the event just now: it, that it is not there, or nothing (it was not read). */
+/** The event as just read: the event, absent, or null: not read. */
 export type Seen = OutlookEvent | 'absent' | null;
 
-/** One mapping on its way: what is known of it, and what was decided. */
+/** What is known of one mapping, and the action for it. */
 export interface Decision {
   readonly mapped: Mapped;
   readonly action: Action;
-  /** What Outlook shall show of the reservation now. */
+  /** What Outlook should show now. */
   readonly wanted: BookedItem | null;
-  /** An event that was found by its extended properties, and that the mapping did not know. */
+  /** An event that was found for the mapping, which did not have it. */
   readonly adopted: OutlookEvent | null;
   readonly seen: Seen;
-  /** The room takes what the booking system says. */
+  /** The booking system is followed in this room. */
   readonly followsBooking: boolean;
 }
 
-export interface Facing {
+export interface DecisionContext {
   readonly room: LeasedRoom;
   readonly outlook: Pick<OutlookSide, 'show'>;
   readonly policy: ConflictPolicy;
@@ -34,15 +34,15 @@ export interface Facing {
 
 export function decisionOn(
   mapped: Mapped,
-  facing: Facing,
+  context: DecisionContext,
   { adopted = null, seen = null }: { adopted?: OutlookEvent | null; seen?: Seen } = {},
 ): Decision {
-  const { room, outlook } = facing;
+  const { room, outlook } = context;
   const awaiting = isAwaiting(mapped) && room.direction !== 'booking_to_outlook';
   const booked = mapped.active === true || awaiting ? mapped.booking : null;
   const wanted = booked === null ? null : outlook.show(booked);
   const direction = awaiting ? 'outlook_to_booking' : room.direction;
-  const action = actionOn(mapped, facing, { adopted, seen, wanted, direction });
+  const action = actionOn(mapped, context, { adopted, seen, wanted, direction });
   return {
     mapped,
     action: renaming(mapped, action, wanted),
@@ -53,19 +53,19 @@ export function decisionOn(
   };
 }
 
-interface Read extends Pick<Decision, 'adopted' | 'seen' | 'wanted'> {
+interface Known extends Pick<Decision, 'adopted' | 'seen' | 'wanted'> {
   readonly direction: LeasedRoom['direction'];
 }
 
 function actionOn(
   mapped: Mapped,
-  { outlook, policy }: Facing,
-  { adopted, seen, wanted, direction }: Read,
+  { outlook, policy }: DecisionContext,
+  { adopted, seen, wanted, direction }: Known,
 ): Action {
   const { conflict, status, eventId } = mapped;
   const event = adopted ?? seen;
   const choice = choiceOf(mapped, event);
-  // a person said to keep what the booking system has, because that cannot take what Outlook says
+  // a person chose the booking system, which cannot take the change of Outlook
   const insists = conflict?.kind === 'refused' && choice === 'booking';
   const isFound = adopted !== null || insists;
   const reservation = {
@@ -73,12 +73,12 @@ function actionOn(
     wanted: wantedOf(mapped, wanted),
     direction,
   };
-  // a new event in the place of one that Outlook does not let us change
+  // a new event replaces one that Outlook does not let us change
   if (conflict?.kind === 'rejected' && conflict.replace === true && choice === 'booking') {
     const fresh = decide({ ...reservation, mapping: 'without-event' });
     if (fresh.do === 'create') return fresh;
   }
-  // ours was to be deleted and said not to be there, and there it is
+  // Outlook reported our event as missing when we deleted it, and now shows it
   const survived =
     mapped.intent === 'remove_again' && seen !== null && seen !== 'absent' && standing(seen.shows) !== null;
   if (adopted === null && !survived && (eventId === null || status === 'cancelled'))
@@ -87,7 +87,7 @@ function actionOn(
     ...reservation,
     mapping: 'with-event',
     base: isFound ? null : mapped.outlookBase,
-    shows: event === null ? newsOf(mapped) : event === 'absent' ? { is: 'absent' } : event.shows,
+    shows: event === null ? verifiedLoss(mapped) : event === 'absent' ? { is: 'absent' } : event.shows,
     isOrganizer: event === null || event === 'absent' ? mapped.isOrganizer : event.isOrganizer,
     intent: intentOf(mapped),
     time: mapped.ended !== true ? 'ahead' : isAhead(event) ? 'revived' : 'ended',
@@ -106,22 +106,22 @@ function intentOf({ intent }: Mapped): 'remove' | 'renew' | null {
   return intent === 'keep' ? null : intent;
 }
 
-/** The event of a reservation that replaced another one gets its extended properties, whatever else is to be done. */
+/** The event of a reservation that replaced another one gets its extended properties in any case. */
 const renaming = ({ renames }: Mapped, action: Action, wanted: Item | null): Action =>
   renames && wanted !== null && action.do === 'settle' && action.as === 'synced'
-    ? { do: 'change', item: wanted, change: {}, toBooking: {}, open: [], overruled: [] }
+    ? changing(wanted, {})
     : action;
 
 /**
- * What a person chose, as long as it is still about what was shown to that person: a choice is never carried out on an event
- * that came, went or was changed meanwhile.
+ * A person's choice, as long as the event is as it was shown to that person: a choice is never carried out on an event that was
+ * created, deleted or changed meanwhile.
  */
 export function choiceOf(
   { resolution, conflict, news }: Pick<WorkItem, 'resolution' | 'conflict' | 'news'>,
   event: Seen,
 ): WorkItem['resolution'] {
   if (resolution === null || conflict?.outlook === undefined) return resolution;
-  const shows = event === null ? newsOf({ news }) : event === 'absent' ? null : event.shows;
+  const shows = event === null ? verifiedLoss({ news }) : event === 'absent' ? null : event.shows;
   if (event === null && shows === null) return resolution;
   return sameItem(conflict.outlook, shows === null ? null : itemOf(shows)) ? resolution : null;
 }
@@ -132,8 +132,8 @@ function isAhead(event: Seen): boolean {
   return item !== null && Date.parse(item.endsAt) > Date.now();
 }
 
-/** What was verified before. */
-const newsOf = ({ news }: Pick<WorkItem, 'news'>): Shown | null =>
+/** The loss of the event as verified before. */
+const verifiedLoss = ({ news }: Pick<WorkItem, 'news'>): Shown | null =>
   news === 'gone' ? { is: 'absent' } : news === 'vacated' ? { is: 'released' } : null;
 
 function decidedBy(
@@ -152,7 +152,7 @@ function decidedBy(
 function preferred(policy: ConflictPolicy, mapped: Mapped, event: Seen): 'booking' | 'outlook' | null {
   if (policy === 'ask') return null;
   if (policy !== 'newest') return policy;
-  // the time Outlook gives may move without an edit: good enough to choose between two edits, and for nothing else
+  // lastModifiedAt may change without an edit: sufficient only to choose between two edits
   const [booking, outlook] = [
     mapped.bookingChangedAt,
     event === null || event === 'absent' ? null : event.lastModifiedAt,
@@ -162,11 +162,11 @@ function preferred(policy: ConflictPolicy, mapped: Mapped, event: Seen): 'bookin
   return Date.parse(outlook) > Date.parse(booking) ? 'outlook' : 'booking';
 }
 
-/** A meeting of Outlook that waits for approval in the booking system: it is followed, and nothing is written into it. */
+/** A meeting from Outlook that waits for approval in the booking system: it is followed and not written. */
 export const isAwaiting = ({ active, direction, booking }: Mapped): boolean =>
   active === false && direction === 'outlook_to_booking' && booking?.as?.awaiting === true;
 
-/** The reservation as it is there for Outlook; null: it is not, or is to go. */
+/** The reservation whose event is to exist; null: its event is not to exist. */
 export const bookedOf = (mapped: Mapped): BookedItem | null =>
   mapped.active === true || isAwaiting(mapped) ? mapped.booking : null;
 
@@ -175,7 +175,7 @@ export const lastAgreed = ({ outlookBase, agreement, booking }: Mapped): LastAgr
   booking: booking === null ? null : { ...booking, ...agreedOn(agreement) },
 });
 
-/** What Outlook should show of what both sides last agreed on: what is not known of it stays unknown. */
+/** What Outlook should show of the last agreement; unknown fields stay unknown. */
 function shownAgreement({ agreement, booking }: Mapped, outlook: Pick<OutlookSide, 'show'>): Agreement {
   if (agreement.is === 'never' || agreement.is === 'unanswered') return agreement;
   if (agreement.is === 'agreed') return { is: 'agreed', on: outlook.show(agreement.on) };
@@ -192,7 +192,7 @@ export const pick = (item: ItemChange, fields: readonly string[]): ItemChange =>
       .map((field) => [field, item[field as keyof Item]]),
   );
 
-/** What both agree on now: what the booking system shows, but of these fields what was agreed on before, if anything was. */
+/** The current reservation as the agreement, except these fields, which keep their former agreement. */
 export const agreedBut = ({ booking, agreement }: Mapped, fields: readonly string[]): Agreement =>
   agreementOn({
     ...pick(
@@ -203,14 +203,14 @@ export const agreedBut = ({ booking, agreement }: Mapped, fields: readonly strin
     ...(booking?.as === undefined ? {} : { as: booking.as }),
   });
 
-/** Both agree on what the booking system shows now. */
+/** The current reservation as the agreement. */
 export const agreedNow = ({ booking, agreement }: Mapped): Agreement =>
   booking === null ? agreement : agreementOn(booking);
 
 export const eventOf = ({ adopted, mapped }: Pick<Decision, 'adopted' | 'mapped'>): string | null =>
   adopted?.id ?? mapped.eventId;
 
-/** What Outlook shows, as far as it is known: just read, or as both last agreed. */
+/** What Outlook shows: as just read, or as last agreed. */
 export const shownOf = ({ adopted, seen, mapped }: Decision): Item | null => {
   const event = adopted ?? seen;
   return event === null || event === 'absent'

@@ -1,7 +1,7 @@
 /**
- * Reservations that take each other's places: their events were exchanged in Outlook, or moved along. Each place is held by a
- * reservation whose own event has left it, so they are written together, in one transaction: what lies on a place when all of
- * them have moved takes it.
+ * Reservations that take each other's times: their events were exchanged in Outlook, or moved in a chain. Each time is taken by a
+ * reservation whose own event has left it, so they are moved together, in one transaction, in which only the final times must be
+ * free.
  */
 import { adapterError } from '../../adapter-error.ts';
 import { databaseFailure, isContended, sqlState, type Queryable } from '../../database.ts';
@@ -10,13 +10,13 @@ import { touchesTimes, type Item, type ItemChange } from '../../item.ts';
 import { Exact } from '../../narrow-encoding.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { workItemOf, isMapped, type Mapped, type WorkRow } from '../store/work-item.ts';
-import { shownOf, type Decision, type Facing } from './decision.ts';
-import type { Done } from './outcome.ts';
-import { isUnreadable, readAndDecide, type Sight } from './read.ts';
+import { shownOf, type Decision, type DecisionContext } from './decision.ts';
+import type { WrittenToBooking } from './outcome.ts';
+import { isUnreadable, readAndDecide, type ReadContext } from './read.ts';
 import { bookingTook } from './settlement/booked.ts';
 import { together } from '../together.ts';
 import {
-  askedOf,
+  argumentsOf,
   noReservation,
   stale,
   taken,
@@ -25,30 +25,30 @@ import {
   type BookingWrite,
 } from './write-booking.ts';
 
-/** Members of one exchange at most; a longer chain is followed from its free end. */
+/** Maximum members of one exchange; a longer chain is moved from its free end. */
 const membersMost = 64;
 
 export interface ExchangeOptions {
   readonly db: Queryable;
   readonly window: Window;
-  /** What a decision changes in the booking system. */
+  /** The change of a decision in the booking system. */
   readonly changeIn: (room: LeasedRoom) => (decision: Decision) => Extract<BookingWrite, { do: 'change' }>;
 }
 
-/** Where more members are found. */
-export interface Among {
-  /** What is due and being worked on already. */
+/** For finding further members. */
+export interface ExchangeContext {
+  /** The work items of this batch. */
   readonly batch: readonly Mapped[];
-  readonly facing: Facing & Sight;
+  readonly context: DecisionContext & ReadContext;
 }
 
 export function createExchange({ db, window, changeIn }: ExchangeOptions) {
-  /** Reads those whose events have left a place that one of the members is to have. */
+  /** Reads reservations whose events have left a time that one of the members is to get. */
   async function leaving(
     room: LeasedRoom,
     members: readonly Decision[],
     besides: ReadonlySet<number>,
-    facing: Facing & Sight,
+    context: DecisionContext & ReadContext,
     signal: AbortSignal,
   ): Promise<readonly Decision[]> {
     const changeOf = changeIn(room);
@@ -66,16 +66,16 @@ export function createExchange({ db, window, changeIn }: ExchangeOptions) {
     });
     const items = rows.map(({ due }) => workItemOf(due)).filter((item) => item !== null);
     const mapped = items.filter(isMapped);
-    const read = await together(mapped.map((one) => readAndDecide(one, facing, signal)));
+    const read = await together(mapped.map((one) => readAndDecide(one, context, signal)));
     return read.filter((one): one is Decision => !isUnreadable(one) && isMove(one));
   }
 
-  /** Writes all of them; where one finds its place taken all the same, the others without it. */
-  async function write(room: LeasedRoom, members: readonly Decision[]): Promise<readonly Done[]> {
+  /** Moves all of them; if one still finds its time taken, the others without it. */
+  async function write(room: LeasedRoom, members: readonly Decision[]): Promise<readonly WrittenToBooking[]> {
     for (let those = members; those.length > 1;) {
       const writes = those.map((decision) => ({ decision, change: changeIn(room)(decision) }));
-      const asked = writes.map(({ decision, change }) =>
-        askedOf(decision.mapped, change, bookingTook(decision, change)),
+      const sent = writes.map(({ decision, change }) =>
+        argumentsOf(decision.mapped, change, bookingTook(decision, change)),
       );
       try {
         const { rows } = await db.query<{
@@ -88,9 +88,9 @@ export function createExchange({ db, window, changeIn }: ExchangeOptions) {
           values: [
             room.id,
             room.epoch,
-            new Exact(JSON.stringify(asked.map(({ item }) => item))),
-            JSON.stringify(asked.map(({ expected }) => expected)),
-            JSON.stringify(asked.map(({ settled }) => settled)),
+            new Exact(JSON.stringify(sent.map(({ item }) => item))),
+            JSON.stringify(sent.map(({ expected }) => expected)),
+            JSON.stringify(sent.map(({ settled }) => settled)),
           ],
         });
         return writes.map(({ decision, change }) => ({
@@ -102,28 +102,28 @@ export function createExchange({ db, window, changeIn }: ExchangeOptions) {
           }),
         }));
       } catch (error) {
-        const inTheWay = blamed(error);
-        if (inTheWay === null) return [];
-        those = those.filter(({ mapped }) => mapped.id !== inTheWay);
+        const refusedId = refusedOne(error);
+        if (refusedId === null) return [];
+        those = those.filter(({ mapped }) => mapped.id !== refusedId);
       }
     }
     return [];
   }
 
   /**
-   * Of decisions that found the place of their events taken, those that could be written together with what holds it; the others
-   * stay refused. Throws as reads and queries do.
+   * Moves those of the refused decisions that can be moved together with the reservations at their times. Returns what was written.
+   * Throws as reads and queries do.
    */
   return async function exchange(
     room: LeasedRoom,
     refused: readonly Decision[],
-    { batch, facing }: Among,
+    { batch, context }: ExchangeContext,
     signal: AbortSignal,
-  ): Promise<readonly Done[]> {
+  ): Promise<readonly WrittenToBooking[]> {
     const besides = new Set(batch.map(({ id }) => id));
     const members = refused.filter(isMove);
     for (let fresh: readonly Decision[] = [...members]; fresh.length > 0 && members.length < membersMost;) {
-      fresh = await leaving(room, fresh, besides, facing, signal);
+      fresh = await leaving(room, fresh, besides, context, signal);
       for (const { mapped } of fresh) besides.add(mapped.id);
       members.push(...fresh.slice(0, membersMost - members.length));
     }
@@ -133,7 +133,7 @@ export function createExchange({ db, window, changeIn }: ExchangeOptions) {
 
 const isMove = ({ action }: Decision) => action.do === 'change' && touchesTimes(action.toBooking);
 
-/** Where its reservation is to be. */
+/** The new time of its reservation. */
 export function placeOf(
   decision: Decision,
   change: ItemChange = decision.action.do === 'change' ? decision.action.toBooking : {},
@@ -142,11 +142,11 @@ export function placeOf(
   return { startsAt: change.startsAt ?? now.startsAt, endsAt: change.endsAt ?? now.endsAt };
 }
 
-/** The mapping that found its place taken; null: something else is wrong, so nothing is written together. Throws outages. */
-function blamed(error: unknown): number | null {
+/** The mapping that found its time taken; null: another failure, so nothing is written together. Throws outages. */
+function refusedOne(error: unknown): number | null {
   const { detail } = error as { readonly detail?: unknown };
   if (sqlState(error) === taken && typeof detail === 'string' && /^\d+$/.test(detail)) return Number(detail);
-  // somebody was faster, or is at it
+  // changed meanwhile, or being changed
   if (isContended(error) || [stale, noReservation].includes(sqlState(error) ?? '')) return null;
   if (adapterError(error) !== null || databaseFailure(error, 'write together') instanceof Permanent)
     return null;

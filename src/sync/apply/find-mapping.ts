@@ -1,16 +1,16 @@
-/** The mapping that an event belongs to, of those that could have it: what `match` needs to know is read first. */
+/** The mapping of an unmapped event among those that may have it (see `match`). */
 import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
 import { isOwnCreate } from '../match/idempotency-key.ts';
 import type { Candidates } from '../match/candidates.ts';
-import { match, meetingKey, openMappingOf, type UnmatchedEvent, type Match } from '../match/match.ts';
+import { match, meetingKey, openMappingOf, type Match, type UnmatchedEvent } from '../match/match.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { storeVerified } from '../store/observed.ts';
 import { listWindow, type RoomMapping } from '../store/pull-store.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { verify } from './read.ts';
 
-export interface FindMappingOptions {
+export interface FindContext {
   readonly db: Queryable;
   readonly outlook: OutlookSide;
   readonly window: Window;
@@ -18,32 +18,31 @@ export interface FindMappingOptions {
 
 export interface FoundMapping {
   readonly found: Match<OutlookEvent> | null;
-  /** Another event of the same meeting, which a mapping has, is in the room. */
+  /** A mapping has another event of the same meeting, which is in the room. */
   readonly hasTwin: boolean;
 }
 
-export function createFindMapping({ db, outlook, window }: FindMappingOptions) {
-  /** A mapping that knows another event of the same meeting is read first: is that gone? Throws as the calls do. */
-  return async function findMapping(
-    room: LeasedRoom,
-    event: OutlookEvent & Pick<UnmatchedEvent, 'remembered'>,
-    mappings: Candidates['mappings'],
-    signal: AbortSignal,
-  ): Promise<FoundMapping> {
-    const matchIn = (those: readonly RoomMapping[]) => {
-      const open = those.map((one) => openMappingOf(one, outlook.show)).filter((one) => one !== null);
-      return match(open, [event])[0] ?? null;
-    };
-    const twin = twinOf(event, mappings);
-    if (twin === undefined) return { found: matchIn(mappings), hasTwin: false };
-    const asked = { id: twin.id, revision: twin.revision, eventId: twin.eventId! };
-    const read = await verify([asked], room, { outlook, span: () => listWindow(db, window) }, signal);
-    if (read[0]!.news !== 'gone') return { found: matchIn(mappings), hasTwin: true };
-    await storeVerified(db, room, read);
-    return {
-      found: matchIn(mappings.map((one) => (one === twin ? { ...one, news: 'gone' } : one))),
-      hasTwin: false,
-    };
+/** Reads another event of the same meeting first, if a mapping has one: it may be gone. Throws as the calls do. */
+export async function findMapping(
+  { db, outlook, window }: FindContext,
+  room: LeasedRoom,
+  event: OutlookEvent & Pick<UnmatchedEvent, 'remembered'>,
+  mappings: Candidates['mappings'],
+  signal: AbortSignal,
+): Promise<FoundMapping> {
+  const matchIn = (those: readonly RoomMapping[]) => {
+    const open = those.map((one) => openMappingOf(one, outlook.show)).filter((one) => one !== null);
+    return match(open, [event])[0] ?? null;
+  };
+  const twin = twinOf(event, mappings);
+  if (twin === undefined) return { found: matchIn(mappings), hasTwin: false };
+  const missing = { id: twin.id, revision: twin.revision, eventId: twin.eventId! };
+  const read = await verify([missing], room, { outlook, span: () => listWindow(db, window) }, signal);
+  if (read[0]!.news !== 'gone') return { found: matchIn(mappings), hasTwin: true };
+  await storeVerified(db, room, read);
+  return {
+    found: matchIn(mappings.map((one) => (one === twin ? { ...one, news: 'gone' } : one))),
+    hasTwin: false,
   };
 }
 
@@ -60,7 +59,7 @@ function twinOf(event: OutlookEvent, mappings: Candidates['mappings']): RoomMapp
   );
 }
 
-/** We made it ourselves, for the reservation that its properties name. */
+/** We created it, for the reservation that its properties name. */
 export function isOurCreate(
   { resourceId }: LeasedRoom,
   event: OutlookEvent,

@@ -1,4 +1,4 @@
-/** Brings decisions of one leased room into the booking system. What that changed of them itself follows in the next round. */
+/** Carries out the decisions of one leased room that are for the booking system. */
 import { forBooking } from '../../appearance.ts';
 import type { Queryable } from '../../database.ts';
 import { touchesTimes } from '../../item.ts';
@@ -6,7 +6,7 @@ import type { OverlapPolicy } from '../decide/decide-unmapped.ts';
 import { inTurns, together } from '../together.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { lastAgreed, type Decision } from './decision.ts';
-import { createExchange, placeOf, type Among } from './exchange.ts';
+import { createExchange, placeOf, type ExchangeContext } from './exchange.ts';
 import { outcome, summed, type Outcome } from './outcome.ts';
 import { refusedHere } from './settlement/conflict.ts';
 import { later } from './settlement/failed.ts';
@@ -21,11 +21,11 @@ export interface IntoBookingOptions {
   readonly writeBack: ReturnType<typeof createWriteBack>;
 }
 
-/** A decision whose place is taken in the booking system. */
-type Taken = Decision & { readonly why: string };
-interface Came {
-  readonly came: Outcome;
-  readonly taken: readonly Taken[];
+/** A decision whose time is taken in the booking system. */
+type TimeTaken = Decision & { readonly message: string };
+interface Written {
+  readonly outcome: Outcome;
+  readonly taken: readonly TimeTaken[];
 }
 
 export function createIntoBooking({ db, window, overlap, writeBack }: IntoBookingOptions) {
@@ -33,47 +33,47 @@ export function createIntoBooking({ db, window, overlap, writeBack }: IntoBookin
     changeOf(decision, room.own?.overlap_policy ?? overlap);
   const exchange = createExchange({ db, window, changeIn });
 
-  async function write(room: LeasedRoom, decision: Decision): Promise<Came> {
+  async function write(room: LeasedRoom, decision: Decision): Promise<Written> {
     const { action, mapped } = decision;
-    const came = (part: Partial<Outcome>): Came => ({ came: outcome(part), taken: [] });
-    if (action.do === 'detach') return came({ settlements: [detached(decision)] });
+    const done = (part: Partial<Outcome>): Written => ({ outcome: outcome(part), taken: [] });
+    if (action.do === 'detach') return done({ settlements: [detached(decision)] });
     const asked: BookingWrite = action.do === 'change' ? changeIn(room)(decision) : { do: 'cancel' };
     const written = await writeBack(room, mapped, asked, bookingTook(decision, asked));
     switch (written.outcome) {
       case 'written':
-        return came({ done: [{ item: mapped, decision, written }] });
+        return done({ done: [{ item: mapped, decision, written }] });
       case 'stale':
-        return came({ settlements: [later(decision, 0)] });
+        return done({ settlements: [later(decision, 0)] });
       case 'later':
-        return came({ settlements: [{ ...later(decision, written.inMs), error: written.message }] });
+        return done({ settlements: [{ ...later(decision, written.inMs), error: written.message }] });
       case 'taken':
-        return { came: outcome({}), taken: [{ ...decision, why: written.message }] };
+        return { outcome: outcome({}), taken: [{ ...decision, message: written.message }] };
       case 'refused':
-        return came({ settlements: [refusedHere(decision, written.message)] });
+        return done({ settlements: [refusedHere(decision, written.message)] });
     }
   }
 
-  /** What is cancelled, of these. */
+  /** Carries out the cancellations. */
   async function cancel(room: LeasedRoom, decisions: readonly Decision[]): Promise<Outcome> {
-    const came = await together(decisions.filter(isCancelled).map((decision) => write(room, decision)));
-    return summed(came.map((one) => one.came));
+    const all = await together(decisions.filter(isCancelled).map((decision) => write(room, decision)));
+    return summed(all.map((one) => one.outcome));
   }
 
-  /** ... and the others, those whose places overlap one after the other. */
-  async function change(room: LeasedRoom, decisions: readonly Decision[]): Promise<Came> {
-    const came = await inTurns(
+  /** Carries out the others, those at overlapping times one after the other. */
+  async function change(room: LeasedRoom, decisions: readonly Decision[]): Promise<Written> {
+    const all = await inTurns(
       decisions.filter((decision) => !isCancelled(decision)),
       placeOf,
       (decision) => write(room, decision),
     );
-    return { came: summed(came.map((one) => one.came)), taken: came.flatMap((one) => one.taken) };
+    return { outcome: summed(all.map((one) => one.outcome)), taken: all.flatMap((one) => one.taken) };
   }
 
-  /** At last those that found their places taken: together with what holds them, if that is to leave them. */
+  /** Carries out those that found their time taken, together with the reservations that are to leave it. */
   async function exchangePlaces(
     room: LeasedRoom,
-    taken: readonly Taken[],
-    among: Among,
+    taken: readonly TimeTaken[],
+    among: ExchangeContext,
     signal: AbortSignal,
   ): Promise<Outcome> {
     if (taken.length === 0) return outcome({});
@@ -88,18 +88,18 @@ export function createIntoBooking({ db, window, overlap, writeBack }: IntoBookin
 
 const isCancelled = ({ action }: Decision) => action.do === 'cancel-booking';
 
-/** Between finding a place taken and asking once more: what lay there may have gone before this was written down. */
+/** Until a taken time is tried once more: the other reservation may have left it before this was stored. */
 const takenAgainMs = 1_000;
 
-const takenHere = (taken: Taken) => ({
-  ...refusedHere(taken, taken.why),
+const takenHere = (taken: TimeTaken) => ({
+  ...refusedHere(taken, taken.message),
   ...(taken.mapped.conflict?.kind === 'refused' ? {} : { dueInMs: takenAgainMs }),
 });
 
-/** The fields for the booking system, and those it cannot get. */
+/** The fields to write, and those that the booking system cannot store. */
 function changeOf(decision: Decision, policy: OverlapPolicy): Extract<BookingWrite, { do: 'change' }> {
   const { action, mapped } = decision;
-  if (action.do !== 'change') throw new Error('only a change goes into the booking system as one');
+  if (action.do !== 'change') throw new Error('only a change has fields for the booking system');
   const { toBooking } = action;
   const moves = touchesTimes(toBooking) && policy !== 'import' && mapped.resolution !== 'outlook';
   const { change, lost } = forBooking(toBooking, lastAgreed(mapped));

@@ -1,26 +1,25 @@
-/** What came of work items: what to write down, what is written down already, and what failed. */
-
+/** The outcome of work items: settlements to store, settlements stored with their write, and failures. */
 import type { CreatesDue, Settlement } from '../store/settle.ts';
 import type { WorkItem } from '../store/work-item.ts';
 import type { Decision } from './decision.ts';
 import type { WrittenBack } from './write-booking.ts';
 
-/** What was written into the booking system, and settled with it. */
-export interface Done {
+/** A write into the booking system, settled in the same transaction. */
+export interface WrittenToBooking {
   readonly item: WorkItem;
-  /** What was decided of it; undefined: it is an event without a reservation. */
+  /** Undefined: an event without a reservation. */
   readonly decision?: Decision;
   readonly written: Extract<WrittenBack, { outcome: 'written' }>;
 }
 
 export interface Outcome {
   readonly settlements: readonly Settlement[];
-  readonly done: readonly Done[];
+  readonly done: readonly WrittenToBooking[];
   /** For `worst`. */
   readonly failures: readonly Error[];
-  /** Graph answered something, be it a refusal of an item: it is there. */
+  /** Graph answered, if only with the refusal of an item: it is reachable. */
   readonly answered: boolean;
-  /** Which creates wait, or wait no more, because Outlook refuses creates in this room, or does so no more. */
+  /** Creates to put off because Outlook refuses them in this room, or to resume. Null: no change. */
   readonly creates: CreatesDue | null;
 }
 

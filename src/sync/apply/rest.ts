@@ -1,23 +1,23 @@
-/** How long a room, or everything, rests after a failure that reaches further than one item. */
+/** The rest of a room, or an outage, after a failure that reaches further than one item. */
 import { backOffMs } from '../../back-off.ts';
 import { Permanent, Retryable } from '../../errors.ts';
 import type { LeasedRoom, Rest } from '../store/work-list.ts';
 
 export interface Stopped {
   readonly rest: Rest | null;
-  /** Graph itself is unreachable (an outage), or refuses us as a whole. */
+  /** Graph is unreachable, or refuses all our calls. */
   readonly outage: Retryable | Permanent | null;
 }
 
-/** Why a drain ended: nothing is due, the room must rest, or the other side as a whole is unreachable. */
+/** The end of a drain: nothing is due, the room must rest, or Graph is unreachable. */
 export interface Drained extends Stopped {
   /** Graph answered during this drain. */
   readonly answered: boolean;
-  /** Nothing was due when the room was leased, and nothing came of asking Outlook. */
+  /** Nothing was due when the room was leased, and Outlook reported no change. */
   readonly isQuiet?: boolean;
 }
 
-/** The failure that reaches furthest decides whether the room, or everything, has to wait. */
+/** Decided by the failure that reaches furthest. */
 export function worst(errors: readonly Error[], room: LeasedRoom, random: () => number): Stopped {
   const refusals = errors.filter((e) => e instanceof Retryable || e instanceof Permanent);
   const outage = refusals.find((error) => error.reach === 'side') ?? null;
@@ -30,11 +30,11 @@ export function worst(errors: readonly Error[], room: LeasedRoom, random: () => 
 
 const longer = (a: Rest, b: Rest): Rest => ((b.ms ?? 0) > (a.ms ?? 0) ? b : a);
 
-/** How long a room rests after a failure that concerns its whole mailbox. */
+/** The rest of a room after a failure that concerns its whole mailbox. */
 export function restFor(error: Retryable | Permanent, attempt: number, random: () => number): Rest {
   const told = { why: error.message, hint: error.hint ?? null };
   if (error instanceof Permanent)
-    // a person must act, and a permission takes up to two hours to arrive (Microsoft): try again now and then
+    // a person must act, and a granted permission takes up to two hours to work (Microsoft): retried meanwhile
     return {
       ...told,
       condition: 'refused',
@@ -47,13 +47,13 @@ export function restFor(error: Retryable | Permanent, attempt: number, random: (
   return { ...told, condition: 'waiting', throttled: false, ms: backOffMs(attempt, random()) };
 }
 
-/** Graph answered that this cannot be read now, and neither asked for rest nor refused the calendar. */
+/** Graph cannot read this now, and neither requested rest nor refused the calendar. */
 export const isPassing = (error: unknown): error is Retryable =>
   error instanceof Retryable &&
   error.reach !== 'side' &&
   error.afterMs === undefined &&
   error.cause === undefined;
 
-/** Graph refuses this reading, in a mailbox that it knows. */
+/** Graph refuses this read, in a mailbox that exists. */
 export const isRefusal = (error: unknown): error is Permanent =>
   error instanceof Permanent && error.reach !== 'side' && error.refusedFor !== 'mailbox';

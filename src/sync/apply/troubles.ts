@@ -1,6 +1,6 @@
 /**
- * What of a room does not work although the rest of it does: its creates are refused (a full mailbox), or its calendar
- * cannot be read for now. Kept in memory: another daemon finds out by itself, with one call.
+ * Partial failures of rooms: creates are refused (a full mailbox), or the calendar cannot be read for now, while the rest works.
+ * Kept in memory: another daemon finds out with one call.
  */
 import { backOffMs } from '../../back-off.ts';
 import { Permanent, type Retryable } from '../../errors.ts';
@@ -8,11 +8,11 @@ import type { Rest } from '../store/work-list.ts';
 
 type What = 'creates' | 'reads';
 
-/** Between two tries of a create where creates are refused. A person must act, and then it shall go on soon. */
+/** Between two tries of a refused create. A person must act, and then the creates are to resume soon. */
 const createsMs = { first: 5_000, most: 30_000 };
-/** ... and of a reading that is refused. */
+/** Between two tries of a refused read. */
 const refusedMs = { first: 5_000, most: 60_000 };
-/** As long as something waits it is tried more often than that: later than this, nothing does any more. */
+/** Longer than the time between two tries: after it, nothing waits any more. */
 const forgottenMs = 90_000;
 
 interface Trouble {
@@ -34,7 +34,7 @@ export function createTroubles(random: () => number = Math.random) {
     return undefined;
   };
   return {
-    /** It failed (again). Returns the milliseconds until it is worth another try. */
+    /** Records a failure. Returns the milliseconds until the next try. */
     again(roomId: number, what: What, error: Retryable | Permanent): number {
       const attempt = (find(roomId, what)?.attempt ?? -1) + 1;
       troubles.set(keyOf(roomId, what), { attempt, error, at: performance.now() });
@@ -42,10 +42,10 @@ export function createTroubles(random: () => number = Math.random) {
       const { first, most } = what === 'reads' ? refusedMs : createsMs;
       return Math.min(most, first * 2 ** Math.min(attempt, 10));
     },
-    /** It works. Returns whether it did not before. */
+    /** Records a success. Returns whether there was a failure before. */
     over: (roomId: number, what: What): boolean => troubles.delete(keyOf(roomId, what)),
     is: (roomId: number, what: What): boolean => find(roomId, what) !== undefined,
-    /** What is told of the room; null: nothing. */
+    /** As the condition of the room; null: none. */
     of(roomId: number): Rest | null {
       const creates = find(roomId, 'creates');
       const trouble = creates ?? find(roomId, 'reads');

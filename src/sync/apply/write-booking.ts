@@ -1,6 +1,6 @@
 /**
- * Writing into the booking system what Outlook says: one transaction each, fenced by the lease, and only if the reservation
- * is still as it was when it was decided. The adapter's functions do the writing (`sql/README.md`).
+ * Writes changes of Outlook into the booking system: one transaction each, fenced by the lease, and only if the reservation has
+ * not changed since the decision. The adapter's functions do the writing (`sql/README.md`).
  */
 import { adapterError } from '../../adapter-error.ts';
 import { backOffMs } from '../../back-off.ts';
@@ -21,15 +21,15 @@ export type BookingWrite =
       readonly item: Item;
       readonly organizer: { readonly name: string; readonly email: string } | null;
       readonly overlap: 'refuse' | 'allow';
-      /** The reservation it had; it is active again where the adapter can do that, else there is a new one. */
+      /** Its former reservation, which is activated again if the adapter can do that; else a new one is made. */
       readonly revives: ReservationKey | null;
     }
   | {
       readonly do: 'change';
       readonly change: ItemChange;
-      /** Fields that Outlook changed and the booking system cannot get: they are shown to Outlook again. */
+      /** Fields changed in Outlook that the booking system cannot store: they are written back to Outlook. */
       readonly lost: readonly (keyof Item)[];
-      /** refuse: not onto a time that is taken by what it did not lie on before. */
+      /** refuse: not to a time taken by a reservation that it did not overlap before. */
       readonly overlap: 'refuse' | 'allow';
     }
   | { readonly do: 'cancel' };
@@ -42,16 +42,16 @@ export type WrittenBack =
       readonly reservationId: Id;
       readonly latencyMs: number | null;
     }
-  /** Somebody was faster: decide again. */
+  /** The reservation has changed: decide again. */
   | { readonly outcome: 'stale' }
   /** The time is taken in the booking system. */
   | { readonly outcome: 'taken'; readonly message: string }
-  /** It will not work until a person acts. */
+  /** Refused until a person acts. */
   | { readonly outcome: 'refused'; readonly message: string }
-  /** A lock, say: later. */
+  /** For now, for example because of a lock. */
   | { readonly outcome: 'later'; readonly message: string; readonly inMs: number };
 
-/** What bridge_settle and bridge_write_booking answer of one write. */
+/** The answer of bridge_settle and bridge_write_booking to one write. */
 export interface Answer {
   readonly latency: Readonly<Record<string, number>>;
   readonly reservationType: string;
@@ -64,25 +64,25 @@ export const stale = 'BR002';
 export const taken = '23P01';
 export const noReservation = 'P0002';
 const untranslatable = '22P05';
-/** So often a reservation may be gone when it is written and there when it is read. */
+/** So often a reservation may be missing when it is written although it is shown when it is read. */
 const goneMost = 5;
 
 export function createWriteBack(db: Queryable, random: () => number = Math.random) {
-  /** Carries out one write and settles its mapping as `settled` says. Throws as the driver does when the database is away or the lease lost. */
+  /** Carries out one write and stores its settlement. Throws as the driver does when the database is unavailable or the lease lost. */
   return async function writeBack(
     room: LeasedRoom,
     item: WorkItem,
     write: BookingWrite,
     settled: Settlement,
   ): Promise<WrittenBack> {
-    const asked = askedOf(item, write, settled);
+    const sent = argumentsOf(item, write, settled);
     const values = [
       room.id,
       room.epoch,
       write.do,
-      new Exact(JSON.stringify(asked.item)),
-      JSON.stringify(asked.expected),
-      JSON.stringify(asked.settled),
+      new Exact(JSON.stringify(sent.item)),
+      JSON.stringify(sent.expected),
+      JSON.stringify(sent.settled),
     ];
     try {
       const { rows } = await db.query<{ answer: Answer }>({
@@ -95,16 +95,16 @@ export function createWriteBack(db: Queryable, random: () => number = Math.rando
     } catch (error) {
       const result = failed(error, item, write);
       return result.outcome === 'taken' && isConstraint(error)
-        ? { ...result, message: await whoHasIt(room, item, write) }
+        ? { ...result, message: await takenBy(room, item, write) }
         : result;
     }
   };
 
-  /** Where a constraint of the booking system refused, its words say nothing to a person. Ours name what is there, as bridge_met does. */
-  async function whoHasIt(room: LeasedRoom, item: WorkItem, write: BookingWrite): Promise<string> {
+  /** The message for a refusal by a constraint, whose own text says nothing to a user: names the reservation there, as bridge_met does. */
+  async function takenBy(room: LeasedRoom, item: WorkItem, write: BookingWrite): Promise<string> {
     const place = placeOf(item, write);
     const { rows } = await db.query<{ other: string }>({
-      name: 'who_has_the_time',
+      name: 'time_taken_by',
       text: `SELECT i.reservation_type || '/' || coalesce(bridge_key_of(i.reservation_type, i.reservation_id), i.reservation_id::text) AS other FROM bridge_items i WHERE i.resource_id = $1 AND i.active AND i.starts_at < $3::timestamptz AND i.ends_at > $2::timestamptz
           AND NOT (i.reservation_type = $4 AND i.reservation_id = $5) IS TRUE
         ORDER BY i.starts_at LIMIT 1`,
@@ -120,10 +120,10 @@ export function createWriteBack(db: Queryable, random: () => number = Math.rando
     const state = sqlState(error);
     const message = lacking(error) ?? adapterError(error) ?? messageOf(error);
     if (state === stale) return { outcome: 'stale' };
-    // deleted meanwhile, as the view will show; an adapter that says so of what the view goes on to show is refused in the end
+    // deleted meanwhile, as the view will show; if the view goes on to show it, refused in the end
     if (state === noReservation && write.do !== 'import' && attempt < goneMost) return { outcome: 'stale' };
     if (state === taken) return { outcome: 'taken', message };
-    // a right that a person gives again, as it was taken: no item has to be repaired then
+    // a revoked right can be granted again; no item has to be repaired then
     if (isContended(error) || state === '42501')
       return { outcome: 'later', message, inMs: backOffMs(attempt, random()) };
     const failure = databaseFailure(error, 'write into the booking system');
@@ -151,14 +151,14 @@ function placeOf(item: WorkItem, write: BookingWrite): Pick<Item, 'startsAt' | '
 const reservationOf = (item: WorkItem) =>
   isMapped(item) ? [item.reservation.type, item.reservation.id] : [null, null];
 
-/** What the functions of the database are told of one write. */
-export const askedOf = (item: WorkItem, write: BookingWrite, settled: Settlement) => ({
+/** The arguments of the database functions for one write. */
+export const argumentsOf = (item: WorkItem, write: BookingWrite, settled: Settlement) => ({
   item: payloadOf(write),
   expected: isMapped(item) ? bookedOf(item) : null,
   settled: settlementRow(settled),
 });
 
-/** What came of one write. */
+/** The result of one write. */
 export const writtenOf = (
   { id }: WorkItem,
   write: BookingWrite,
@@ -171,10 +171,10 @@ export const writtenOf = (
   latencyMs: latency[id] ?? null,
 });
 
-/** https://www.postgresql.org/docs/current/errcodes-appendix.html: one of the adapter's functions, or one it calls, is gone. */
+/** https://www.postgresql.org/docs/current/errcodes-appendix.html: a function of the adapter, or one that it calls, is missing. */
 const undefinedFunction = '42883';
 
-/** A character that the encoding of the database lacks, in words; null: that is not the failure. PostgreSQL gives its bytes. */
+/** The message for a character that the encoding of the database lacks; null: another failure. PostgreSQL gives its bytes. */
 function lacking(error: unknown): string | null {
   if (sqlState(error) !== untranslatable) return null;
   const message = messageOf(error);

@@ -1,4 +1,4 @@
-/** Brings decisions of one leased room to Outlook. It neither decides nor settles. */
+/** Carries out the decisions of one leased room that are for Outlook. Stores nothing. */
 import { Conflict, Permanent, Retryable } from '../../errors.ts';
 import { isGivenBack, itemOf, type OutlookEvent, type Write, type WriteAnswer } from '../../event.ts';
 import { idempotencyKey, isOwnCreate, type Create } from '../match/idempotency-key.ts';
@@ -9,7 +9,7 @@ import type { CreatesDue, Settlement } from '../store/settle.ts';
 import type { Mapped } from '../store/work-item.ts';
 import { eventOf, type Decision } from './decision.ts';
 import { outcome, type Outcome } from './outcome.ts';
-import { isThere, ours, type Sight } from './read.ts';
+import { isThere, ownEvent, type ReadContext } from './read.ts';
 import { failed, keyUnread } from './settlement/failed.ts';
 import { withoutCall } from './settlement/without-call.ts';
 import {
@@ -22,7 +22,7 @@ import {
 } from './settlement/written.ts';
 import type { Troubles } from './troubles.ts';
 
-/** What the organiser of a meeting reads. */
+/** Sent to the organiser of a declined meeting. */
 export const cancelledComment = 'The reservation of this room was cancelled in the booking system.';
 
 export interface IntoOutlookOptions {
@@ -35,8 +35,8 @@ export interface IntoOutlookOptions {
   readonly random?: () => number;
 }
 
-/** Where decisions of a room are brought to, and what their settlements are made with. */
-interface Writing extends Sight {
+/** What the settlements of a room's writes need. */
+interface WriteContext extends ReadContext {
   readonly room: LeasedRoom;
   /** Namespace of the idempotency keys: the installation id. */
   readonly installationId: string;
@@ -46,23 +46,23 @@ interface Writing extends Sight {
 export function createIntoOutlook(options: IntoOutlookOptions) {
   const { outlook, installationId, troubles, span, random = Math.random } = options;
 
-  /** How Outlook took the creates of this room; `held` waited for the one that was sent. */
+  /** By the answers to the creates of this room; `postponed` waited for the one that was sent. */
   function creates(
     room: LeasedRoom,
     answers: readonly WriteAnswer[],
-    held: readonly Decision[],
+    postponed: readonly Decision[],
   ): CreatesDue | null {
     const refused = answers.flatMap((answer) => (isRefusedCreate(answer) ? [answer.error] : []));
     const isWell = answers.some(({ outcome }) => outcome !== 'failed');
     if (isWell || answers.length === 0)
-      return isWell && troubles.over(room.id, 'creates') ? { held: [], inMs: null } : null;
-    if (refused.length === 0 && held.length === 0) return null;
-    // one that failed for a reason of its own says nothing: the next one tries
+      return isWell && troubles.over(room.id, 'creates') ? { postponed: [], inMs: null } : null;
+    if (refused.length === 0 && postponed.length === 0) return null;
+    // a create that failed for a reason of its own shows nothing: the next one is tried
     const inMs = refused.length === 0 ? 0 : troubles.again(room.id, 'creates', refused[0]!);
-    return { held: held.map((decision) => decision.mapped.id), inMs };
+    return { postponed: postponed.map((decision) => decision.mapped.id), inMs };
   }
 
-  /** Writes what was decided, if it is for Outlook; the others are only written down. */
+  /** Writes the decisions that are for Outlook; the others are only settled. */
   async function push(
     room: LeasedRoom,
     decisions: readonly Decision[],
@@ -72,10 +72,10 @@ export function createIntoOutlook(options: IntoOutlookOptions) {
       const write = writeOf(decision, room, installationId());
       return write === null ? [] : [{ decision, write }];
     });
-    // where creates are refused, one of them tries and the others wait for it
+    // while creates are refused, one of them is tried and the others wait for it
     const [, ...others] = all.filter(({ write }) => write.do === 'create');
-    const held = new Set(troubles.is(room.id, 'creates') ? others.map(({ decision }) => decision) : []);
-    const toWrite = all.filter(({ decision }) => !held.has(decision));
+    const postponed = new Set(troubles.is(room.id, 'creates') ? others.map(({ decision }) => decision) : []);
+    const toWrite = all.filter(({ decision }) => !postponed.has(decision));
     const answers =
       toWrite.length === 0
         ? []
@@ -87,13 +87,13 @@ export function createIntoOutlook(options: IntoOutlookOptions) {
             signal,
           );
     const written = new Map(toWrite.map(({ decision }, at) => [decision.mapped.id, answers[at]!]));
-    const writing = { room, outlook, span, installationId: installationId(), random };
+    const context = { room, outlook, span, installationId: installationId(), random };
     const settlements: Settlement[] = [];
     for (const decision of decisions) {
-      if (held.has(decision)) continue;
+      if (postponed.has(decision)) continue;
       const answer = written.get(decision.mapped.id);
       settlements.push(
-        answer === undefined ? withoutCall(decision) : await settlementOf(decision, answer, writing, signal),
+        answer === undefined ? withoutCall(decision) : await settlementOf(decision, answer, context, signal),
       );
     }
     return outcome({
@@ -101,14 +101,14 @@ export function createIntoOutlook(options: IntoOutlookOptions) {
       creates: creates(
         room,
         answers.filter((_, at) => toWrite[at]!.write.do === 'create'),
-        [...held],
+        [...postponed],
       ),
       answered: answers.some((answer) => answer.outcome !== 'failed' || isOfItem(answer.error)),
       failures: answers.flatMap((answer) => (answer.outcome === 'failed' ? [answer.error] : [])),
     });
   }
 
-  /** Tells the organiser of somebody else's meeting that the room does not take it. */
+  /** Declines another organiser's meeting. */
   async function decline(room: LeasedRoom, decision: Decision, signal: AbortSignal): Promise<Outcome> {
     try {
       const answered = await outlook.respond(
@@ -162,7 +162,7 @@ function writeOf(decision: Decision, room: LeasedRoom, installationId: string): 
   }
 }
 
-/** The version that was decided about: an edit that came after it is to be decided about, not written over. */
+/** The version that the decision is about: a later edit is to be decided about, not overwritten. */
 function versionOf({ mapped, adopted: found, seen }: Decision): string | null {
   const event = found ?? seen;
   return event === null || event === 'absent' ? mapped.etag : event.etag;
@@ -177,14 +177,14 @@ const createOf = (mapped: Mapped, { resourceId }: LeasedRoom): Create => ({
 async function settlementOf(
   decision: Decision,
   answer: WriteAnswer,
-  writing: Writing,
+  context: WriteContext,
   signal: AbortSignal,
 ): Promise<Settlement> {
-  const { random } = writing;
+  const { random } = context;
   const call = { callMs: answer.callMs, requestId: answer.requestId ?? null };
   switch (answer.outcome) {
     case 'written':
-      // what it made before was called off since
+      // the event of an earlier create with this key was cancelled meanwhile
       if (decision.action.do === 'create' && answer.event !== null && isGivenBack(answer.event.shows))
         return { ...keyUsedUp(decision, random), ...call };
       return {
@@ -196,31 +196,31 @@ async function settlementOf(
       if (decision.action.do === 'remove') return { ...removedUnseen(decision), ...call };
       return { ...goneMeanwhile(decision, random), ...call };
     case 'taken':
-      return { ...(await takenKey(decision, answer.existingId, writing, signal)), ...call };
+      return { ...(await takenKey(decision, answer.existingId, context, signal)), ...call };
     case 'failed':
-      return decision.action.do === 'remove' && (await isGoneAnyway(decision, answer.error, writing, signal))
+      return decision.action.do === 'remove' && (await isGoneAnyway(decision, answer.error, context, signal))
         ? { ...outlookTook(decision, null), ...call }
         : { ...failed(decision, answer.error, random), ...call };
   }
 }
 
-/** A removal was refused: what is not there is removed. */
+/** A removal was refused; a missing event counts as removed. */
 async function isGoneAnyway(
   decision: Decision,
   error: Error,
-  writing: Writing,
+  context: WriteContext,
   signal: AbortSignal,
 ): Promise<boolean> {
   if (!(error instanceof Permanent) || error.reach !== 'item') return false;
   try {
-    return !(await isThere(eventOf(decision)!, writing.room, writing, signal));
+    return !(await isThere(eventOf(decision)!, context.room, context, signal));
   } catch (failure) {
     if (failure instanceof Retryable || failure instanceof Permanent) return false;
     throw failure;
   }
 }
 
-/** Refused for no reason of its own: the others will be, too. */
+/** Refused for a reason that applies to other creates as well. */
 const isRefusedCreate = (
   answer: WriteAnswer,
 ): answer is WriteAnswer & { readonly outcome: 'failed'; readonly error: Retryable | Permanent } =>
@@ -230,13 +230,13 @@ const isRefusedCreate = (
   answer.error.refusedFor !== undefined;
 
 /**
- * The idempotency key was used for another create before: ours, with an older text, or that of an event that is gone.
- * Read it: alive and ours (see `ours`) it is adopted; otherwise the next key is stored before the next try.
+ * The idempotency key was used by an earlier create of ours, with an older text, or whose event is gone. Its event is read: an
+ * existing one of ours (see `ownEvent`) is adopted; otherwise the next key is stored before the next try.
  */
 async function takenKey(
   decision: Decision,
   existingId: string | null,
-  { room, outlook, installationId, random }: Writing,
+  { room, outlook, installationId, random }: WriteContext,
   signal: AbortSignal,
 ): Promise<Settlement> {
   const { mapped } = decision;
@@ -248,8 +248,8 @@ async function takenKey(
     const found = named === null ? [] : [named];
     const event =
       found.find(isOurs) ??
-      ours(mapped, found, outlook.show) ??
-      ours(mapped, await outlook.find(room, mapped.reservation, signal), outlook.show);
+      ownEvent(mapped, found, outlook.show) ??
+      ownEvent(mapped, await outlook.find(room, mapped.reservation, signal), outlook.show);
     return event === null ? keyUsedUp(decision, random) : adopted(decision, event);
   } catch (error) {
     if (!(error instanceof Retryable || error instanceof Permanent)) throw error;

@@ -173,7 +173,7 @@ function eventGone(sides: Both, wanted: There): Action {
 const nothing = { do: 'settle', as: 'synced' } as const;
 
 /** A change with only these parts. */
-const changing = (item: Item, part: Partial<Extract<Action, { do: 'change' }>>): Action => ({
+export const changing = (item: Item, part: Partial<Extract<Action, { do: 'change' }>>): Action => ({
   do: 'change',
   item,
   change: {},

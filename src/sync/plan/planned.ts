@@ -2,7 +2,7 @@
 import type { Item } from '../../item.ts';
 import type { Applied } from '../apply/apply.ts';
 import type { Decision } from '../apply/decision.ts';
-import type { Done } from '../apply/outcome.ts';
+import type { WrittenToBooking } from '../apply/outcome.ts';
 import { heldReason } from '../apply/settlement/conflict.ts';
 import type { Settlement } from '../store/settle.ts';
 import { isMapped, type Mapped, type Unmapped, type WorkItem } from '../store/work-item.ts';
@@ -73,7 +73,7 @@ function ofEvent(row: Unmapped, { action, reason }: Settlement, item: Item | nul
   return { ...say(row, action === 'declined' ? 'decline' : 'delete', reason ?? ''), ...timesOf(item) };
 }
 
-function writtenBack({ item, decision, written }: Done, run: RunSoFar): Planned {
+function writtenBack({ item, decision, written }: WrittenToBooking, run: RunSoFar): Planned {
   if (written.action === 'booking-cancelled') return say(item, 'cancel-booking', whyCancelled(item));
   if (written.action === 'booking-updated') {
     const toBooking = decision?.action.do === 'change' ? decision.action.toBooking : {};

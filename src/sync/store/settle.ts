@@ -171,23 +171,23 @@ async function settleMappings(
 }
 
 /**
- * Puts off the creates of a room that are due, because Outlook refuses creates there for now, and with them those in `held`,
+ * Puts off the creates of a room that are due, because Outlook refuses creates there for now, and with them those in `postponed`,
  * which may be creates that keep the id of an event that is gone. `inMs` null: those that were put off are due at once.
  */
 export async function putOffCreates(
   session: Queryable,
   room: LeasedRoom,
-  { held, inMs }: CreatesDue,
+  { postponed, inMs }: CreatesDue,
 ): Promise<void> {
   await session.query({
     name: 'put_off_creates',
     text: 'SELECT bridge_put_off_creates($1, $2, $3, $4)',
-    values: [room.id, room.epoch, held, inMs],
+    values: [room.id, room.epoch, postponed, inMs],
   });
 }
 
 /** See `putOffCreates`. */
 export interface CreatesDue {
-  readonly held: readonly number[];
+  readonly postponed: readonly number[];
   readonly inMs: number | null;
 }

@@ -7,7 +7,7 @@ import type { Queryable } from '../../database.ts';
 import type { PullAction, Tell } from '../../facts.ts';
 import { sleep } from '../../sleep.ts';
 import type { Applied } from '../apply/apply.ts';
-import type { Done } from '../apply/outcome.ts';
+import type { WrittenToBooking } from '../apply/outcome.ts';
 import type { Drained } from '../apply/rest.ts';
 import type { Troubles } from '../apply/troubles.ts';
 import { failingAs } from '../store/failing.ts';
@@ -79,7 +79,7 @@ export function createDrain(options: DrainOptions) {
       await reconcile(options, identified.room);
     const { room, ended, isNews, answered } = await reads.first(identified.room, leased, signal);
     if (ended !== null) return ended;
-    if (!leased.baselined && room.baselined) await putOff(db, room, { held: [], inMs: null });
+    if (!leased.baselined && room.baselined) await putOff(db, room, { postponed: [], inMs: null });
     const isAsLeased = room.baselined && leased.reconciled && !isNews;
     const due = isAsLeased ? room.due : await readDue(db, room.resourceId, atATime, window);
     const drained = await settleDue(room, due, signal, stopping, othersWait);
@@ -138,7 +138,7 @@ async function putOffUnscanned(
 ): Promise<readonly WorkItem[]> {
   const isKnown = (one: WorkItem) => isMapped(one) && one.eventId !== null && one.status !== 'cancelled';
   const others = due.filter((row) => !isKnown(row)).map(({ id }) => id);
-  if (others.length > 0) await putOff(db, room, { held: others, inMs: scanFailedMs });
+  if (others.length > 0) await putOff(db, room, { postponed: others, inMs: scanFailedMs });
   return due.filter(isKnown);
 }
 
@@ -181,7 +181,7 @@ function settledFact(settlement: Settlement, latencyMs: number | null) {
   return { fact: 'pushed', action, latencyMs, callMs: callMs ?? 0 } as const;
 }
 
-function writtenFact({ written }: Done) {
+function writtenFact({ written }: WrittenToBooking) {
   const { action, latencyMs, reservationType, reservationId } = written;
   return { fact: 'pulled', action, latencyMs, reservationType, reservationId } as const;
 }

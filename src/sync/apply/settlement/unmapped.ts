@@ -69,7 +69,7 @@ export const waitingForTwin = (unmapped: Unmapped, event: OutlookEvent, inMs: nu
   });
 
 /** A person still has to choose. */
-export const openStill = (unmapped: Unmapped, event: OutlookEvent): Settlement =>
+export const stillOpen = (unmapped: Unmapped, event: OutlookEvent): Settlement =>
   dealtWith(unmapped, event, 'unchanged', {
     status: 'conflict',
     conflict: unmapped.conflict,
@@ -79,7 +79,7 @@ export const openStill = (unmapped: Unmapped, event: OutlookEvent): Settlement =
   });
 
 /** ... about a meeting that its reservation moved away from, and that shows `item` now. */
-export const movedStill = (unmapped: Unmapped, event: OutlookEvent, item: Item): Settlement =>
+export const stillDetached = (unmapped: Unmapped, event: OutlookEvent, item: Item): Settlement =>
   dealtWith(unmapped, event, 'unchanged', {
     status: 'conflict',
     conflict: { ...unmapped.conflict!, outlook: item },

@@ -1,0 +1,84 @@
+/** Removal of an unmapped event from a room: ours is deleted, another organiser's meeting declined. */
+import type { Queryable } from '../../database.ts';
+import { Permanent } from '../../errors.ts';
+import { decideDetached } from '../decide/decide-unmapped.ts';
+import { attach, attachmentBack } from '../match/attach.ts';
+import { readDetachedReservation } from '../match/candidates.ts';
+import type { OutlookSide } from '../outlook-side.ts';
+import { listWindow, noteRemovals } from '../store/pull-store.ts';
+import type { LeasedRoom, Window } from '../store/work-list.ts';
+import { outcome, type Outcome } from './outcome.ts';
+import { isThere } from './read.ts';
+import { dropped, readLater, stillDetached, type UnmappedEvent } from './settlement/unmapped.ts';
+import { cancelledComment } from './write-outlook.ts';
+
+/** What the functions here need of the import. */
+export interface TakeOutContext {
+  readonly db: Queryable;
+  readonly outlook: OutlookSide;
+  readonly window: Window;
+}
+
+/** Throws as the calls do. */
+export async function takeOut(
+  context: TakeOutContext,
+  { room, unmapped, event }: UnmappedEvent,
+  signal: AbortSignal,
+  comment = 'The room is not available: the booking system keeps its reservation.',
+): Promise<Outcome> {
+  if (!event.isOrganizer) {
+    await context.outlook.respond(room, event.id, 'decline', comment, signal);
+    return outcome({ settlements: [dropped(unmapped, 'declined', comment)] });
+  }
+  await remove(context, room, event.id, signal);
+  const reason = 'it gives way to the reservation in the booking system';
+  return outcome({ settlements: [dropped(unmapped, 'deleted', reason)] });
+}
+
+async function remove(
+  { db, outlook, window }: TakeOutContext,
+  room: LeasedRoom,
+  eventId: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const [answer] = await outlook.write(room, [{ do: 'remove', eventId }], signal);
+  if (answer!.outcome !== 'failed') return;
+  const { error } = answer!;
+  const isRefused = error instanceof Permanent && error.reach === 'item';
+  // a missing event is removed, whatever the refusal
+  if (!isRefused || (await isThere(eventId, room, { outlook, span: () => listWindow(db, window) }, signal)))
+    throw error;
+}
+
+/**
+ * The outcome of an event that its reservation was moved away from; null: it is an unmapped event like any other. Throws as the
+ * calls do.
+ */
+export async function detachedOutcome(
+  context: TakeOutContext,
+  read: UnmappedEvent,
+  signal: AbortSignal,
+): Promise<Outcome | null> {
+  const { db } = context;
+  const { room, unmapped, event, item } = read;
+  const { id, revision, eventId, booking, where } = await readDetachedReservation(
+    db,
+    room,
+    unmapped.conflict!,
+  );
+  const action = decideDetached(unmapped, item, where, booking);
+  if (action === 'unmapped') return null;
+  if (action === 'take-out')
+    return await takeOut(context, read, signal, where === 'cancelled' ? cancelledComment : undefined);
+  if (action === 'wait') return outcome({ settlements: [stillDetached(unmapped, event, item)] });
+  const detached = { id: id!, revision, eventId, booking: booking! };
+  if (eventId !== null) {
+    // stored first: if the daemon ends here, the removal of our own event is not taken for a user's
+    const noted = await noteRemovals(db, room, [detached]);
+    if (!noted.has(detached.id)) return outcome({ settlements: [readLater(unmapped)] });
+    await remove(context, room, eventId, signal);
+    detached.revision += 1;
+  }
+  const attached = await attach(db, room, [attachmentBack(detached, event)]);
+  return outcome({ settlements: attached.size > 0 ? [] : [readLater(unmapped)] });
+}
