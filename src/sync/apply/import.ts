@@ -2,7 +2,6 @@
  * Unmapped events: imported, given to their reservation, taken out, or flagged for a person. Each is read first, so the decision
  * is about the current event.
  */
-import { backOffMs } from '../../back-off.ts';
 import { Permanent, Retryable } from '../../errors.ts';
 import { itemOf, type OutlookEvent } from '../../event.ts';
 import { textsBehind, type BookedItem } from '../../appearance.ts';
@@ -68,18 +67,12 @@ export function createImport(options: ImportOptions) {
           return { ...(await readAndImport(options, room, unmapped, signal)), answered: true };
         } catch (error) {
           if (!(error instanceof Retryable || error instanceof Permanent)) throw error;
-          const settlement = importFailed(unmapped, error, waitAfter(error, unmapped, random));
-          return outcome({ settlements: [settlement], failures: [error] });
+          return outcome({ settlements: [importFailed(unmapped, error, random)], failures: [error] });
         }
       },
     );
     return summed(outcomes);
   };
-}
-
-function waitAfter(error: Retryable | Permanent, { attempt }: Unmapped, random: () => number): number {
-  if (!(error instanceof Retryable) || error.reach !== 'item') return 0;
-  return error.afterMs ?? backOffMs(attempt, random());
 }
 
 /** Throws Retryable and Permanent as the calls do. */

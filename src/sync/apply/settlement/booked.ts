@@ -1,6 +1,6 @@
 /**
- * What is written down once the booking system has taken what Outlook says: as it is when all was stored as it was asked for, and in
- * `merge` how that differs where it was not.
+ * Settlements of writes into the booking system, as they are if everything was stored as requested; `merge` says how they differ
+ * otherwise.
  */
 import { fieldsInWords, itemFields, viewNames, type Item, type ItemChange } from '../../../item.ts';
 import type { OutlookEvent } from '../../../event.ts';
@@ -9,16 +9,14 @@ import type { BookingMerge, Settlement } from '../../store/settle.ts';
 import type { Unmapped } from '../../store/work-item.ts';
 import { pick, shownOf, type Decision } from '../decision.ts';
 import { fieldsOf, type BookingWrite } from '../write-booking.ts';
-import { keep } from './keep.ts';
-import { dealtWith } from './unmapped.ts';
+import { keep, nothingOpen } from './keep.ts';
+import { settledAsRead } from './unmapped.ts';
 
-/** ... of a mapping. */
 export function bookingTook(decision: Decision, write: BookingWrite): Settlement {
   const { action, mapped } = decision;
-  const done = { news: null, intent: null, waitsFor: null, outlookSeen: null } as const;
   if (write.do === 'cancel')
     return keep(decision, 'booking-cancelled', {
-      ...done,
+      ...nothingOpen,
       status: 'cancelled',
       outlookBase: null,
       agreement: never,
@@ -37,7 +35,7 @@ export function bookingTook(decision: Decision, write: BookingWrite): Settlement
   const open = openFields(decision);
   const hidden = hiddenFields(write.change);
   return keep(decision, 'booking-updated', {
-    ...done,
+    ...nothingOpen,
     status: more ? 'pending' : 'synced',
     outlookBase: base,
     reason,
@@ -54,7 +52,7 @@ export function bookingTook(decision: Decision, write: BookingWrite): Settlement
   });
 }
 
-/** Fields on which both do not agree yet: they keep what was agreed on before. */
+/** Fields without a new agreement: they keep the former one. */
 function openFields({ action, followsBooking }: Decision): readonly string[] {
   if (action.do !== 'change') return [];
   const { change, toBooking, open } = action;
@@ -62,7 +60,7 @@ function openFields({ action, followsBooking }: Decision): readonly string[] {
   return [...Object.keys(change), ...open, ...unfollowed];
 }
 
-/** Texts of what was private until now: Outlook has only shown that it is. */
+/** Texts of an item that was private until now: Outlook did not show them. */
 const hiddenFields = (change: ItemChange): readonly string[] =>
   change.isPrivate === false
     ? (['title', 'description'] as const).filter((field) => change[field] === undefined)
@@ -71,21 +69,21 @@ const hiddenFields = (change: ItemChange): readonly string[] =>
 const overruledBy = (fields: readonly string[]) =>
   fields.length === 0 ? '' : ` (both sides changed ${fieldsInWords(fields)}: Outlook was followed)`;
 
-/** ... of an event that became a reservation, which shows `item`. */
+/** Of an unmapped event, which shows `item`. */
 export const imported = (unmapped: Unmapped, event: OutlookEvent, item: Item): Settlement =>
-  dealtWith(unmapped, event, 'imported', {
+  settledAsRead(unmapped, event, 'imported', {
     status: 'synced',
     outlookBase: item,
     outlookSeen: null,
     merge: {
-      // what a reservation that is active again could not store of its event is shown to Outlook
+      // fields that a reactivated reservation could not store are written back to Outlook
       ...writing(itemFields),
       joined: { action: 'joined' },
       revived: { reason: 'its event has returned' },
     },
   });
 
-/** What was not stored is decided about again. */
+/** Fields that were not stored are decided about again. */
 const writing = (fields: readonly (keyof Item)[]): BookingMerge => ({
   written: fields.map((field) => ({ field, key: viewNames[field] })),
   unagreed: [],

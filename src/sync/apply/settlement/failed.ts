@@ -1,31 +1,39 @@
-/** What is written down of a work item that failed, or that could not be read. */
+/** Settlements of work items that failed or could not be read. */
 import type { BookedChange } from '../../../appearance.ts';
 import { backOffMs } from '../../../back-off.ts';
-import { timeFields, touchesTimes } from '../../../item.ts';
 import { Conflict, Permanent, Retryable, messageOf } from '../../../errors.ts';
+import { timeFields, touchesTimes } from '../../../item.ts';
 import { agreedOn, agreementOn, type Agreement } from '../../store/agreement.ts';
 import type { Settlement } from '../../store/settle.ts';
 import type { Mapped } from '../../store/work-item.ts';
 import type { Decision } from '../decision.ts';
 import type { Unreadable } from '../read.ts';
 import { lostNews, rejected, replaceNext } from './conflict.ts';
-import { keep, stillOpen } from './keep.ts';
+import { keep, keepConflict } from './keep.ts';
 
-/** How often a write that keeps meeting another one (412) is decided again at once. */
+/** So often a write that meets a concurrent edit (412) is decided again at once. */
 const conflictTries = 3;
 
-/** Decided again at once, a few times; then with back-off, so that no answer of Graph can make us spin. */
+/** Decided again at once, a few times; then with back-off, so that no answer of Graph can cause a busy loop. */
 export const decidedAgain = ({ mapped: { attempt } }: Decision, random: () => number) => ({
   attempt: attempt + 1,
   dueInMs: attempt < conflictTries ? 0 : backOffMs(attempt - conflictTries, random()),
 });
 
+/** Until the next try of an item; 0 if its room or the daemon rests instead. */
+export const retryMs = (error: Retryable | Permanent, attempt: number, random: () => number): number =>
+  error instanceof Retryable && error.reach === 'item' ? (error.afterMs ?? backOffMs(attempt, random())) : 0;
+
+/** No retry helps this item. */
+export const isOfItemForGood = (error: Error): boolean =>
+  error instanceof Permanent && error.reach === 'item';
+
 const texts = ['title', 'description', 'isPrivate'] as const;
 
 /**
- * What is still agreed after a write whose answer was lost: it may have been carried out or not, so nothing is known
- * of the fields it carried, and after a create nothing at all. Should the clerk take the change back before the next
- * try, both sides would else be taken for equal.
+ * The remaining agreement after a write without an answer, which may have been carried out: none on the fields that it carried,
+ * and none at all after a create. Otherwise both sides would be taken for equal if the change were taken back before the
+ * next try.
  */
 function doubted({ action, adopted, mapped: { agreement } }: Decision): Agreement {
   if (action.do !== 'change' || adopted !== null) return { is: 'unanswered' };
@@ -37,100 +45,91 @@ function doubted({ action, adopted, mapped: { agreement } }: Decision): Agreemen
   return agreementOn(Object.fromEntries(Object.entries(known).filter(([field]) => !sent.has(field))));
 }
 
-/** A removal may have been carried out, too; that it was ours is noted already, and so the event is looked for. */
+/** After a write without an answer. That a removal was ours is stored already, so its event is read. */
 const doubts = (decision: Decision): Partial<Settlement> =>
   decision.action.do === 'remove' || decision.action.do === 'decline'
     ? { news: 'look' }
     : {
         agreement: doubted(decision),
-        // whether it is shown as tentative is no field of the agreement: the event is read
+        // an agreement does not contain `showAs`: the event is read
         ...(decision.action.do === 'change' && decision.action.showAs === true
           ? { news: 'look' as const }
           : {}),
-        // by this it is recognised, whatever the booking system changes meanwhile
+        // identifies the event even if the reservation changes meanwhile
         ...(decision.action.do === 'create' ? { outlookSeen: decision.action.item } : {}),
       };
 
 export function failed(decision: Decision, error: Error, random: () => number): Settlement {
-  const { mapped } = decision;
-  // an attempt that Graph refused outright says nothing about the item
-  const refused = error instanceof Retryable && error.reach !== 'item' && !error.ambiguous;
-  const attempt = refused ? mapped.attempt : mapped.attempt + 1;
-  const told = { ...stillOpen(mapped), error: messageOf(error), attempt };
-  // see `Pushed.creates`: the room decides when it is tried again
-  if (decision.action.do === 'create' && (error instanceof Retryable || error instanceof Permanent))
-    if (error.reach === 'item' && error.refusedFor !== undefined)
-      return keep(decision, 'delayed', { ...told, hint: error.hint ?? null, dueInMs: 0 });
+  const { mapped, action } = decision;
+  // a refusal without any execution says nothing about the item
+  const isRefused = error instanceof Retryable && error.reach !== 'item' && !error.ambiguous;
+  const attempt = isRefused ? mapped.attempt : mapped.attempt + 1;
+  const delayed = (change: Partial<Settlement>) =>
+    keep(decision, 'delayed', { ...keepConflict(mapped), error: messageOf(error), attempt, ...change });
   if (error instanceof Conflict)
-    return keep(decision, 'delayed', {
-      ...told,
+    return delayed({
       news: mapped.news ?? 'look',
       dueInMs: attempt <= conflictTries ? 0 : backOffMs(attempt - conflictTries, random()),
     });
-  if (error instanceof Retryable) {
-    const wait = error.reach === 'item' ? (error.afterMs ?? backOffMs(mapped.attempt, random())) : 0;
-    const base = error.ambiguous ? doubts(decision) : {};
-    return keep(decision, 'delayed', { ...told, ...base, hint: error.hint ?? null, dueInMs: wait });
+  if (!(error instanceof Retryable || error instanceof Permanent)) {
+    const hint = 'This is a bug of the bridge; the log has its stack.';
+    return keep(decision, 'parked', { error: messageOf(error), attempt, status: 'error', hint });
   }
-  if (error instanceof Permanent && error.reach !== 'item')
-    return keep(decision, 'delayed', { ...told, hint: error.hint ?? null, dueInMs: 0 });
-  if (
-    error instanceof Permanent &&
-    mapped.eventId !== null &&
-    (decision.action.do !== 'create' || mapped.status === 'conflict')
-  )
-    return decision.action.do === 'change' &&
-      mapped.resolution === 'booking' &&
-      mapped.conflict?.kind === 'rejected'
-      ? replaceNext(decision, error.message)
-      : rejected(decision, error.message, error.hint ?? null);
-  const hint =
-    error instanceof Permanent ? (error.hint ?? null) : 'This is a bug of the bridge; the log has its stack.';
-  return keep(decision, 'parked', { error: messageOf(error), attempt, status: 'error', hint });
+  const hint = error.hint ?? null;
+  // see `Outcome.creates`: refused creates are put off for the whole room
+  if (action.do === 'create' && error.reach === 'item' && error.refusedFor !== undefined)
+    return delayed({ hint, dueInMs: 0 });
+  if (error instanceof Retryable) {
+    const dueInMs = retryMs(error, mapped.attempt, random);
+    return delayed({ ...(error.ambiguous ? doubts(decision) : {}), hint, dueInMs });
+  }
+  if (error.reach !== 'item') return delayed({ hint, dueInMs: 0 });
+  if (mapped.eventId === null || (action.do === 'create' && mapped.status !== 'conflict'))
+    return keep(decision, 'parked', { error: error.message, attempt, status: 'error', hint });
+  const isRefusedAgain =
+    action.do === 'change' && mapped.resolution === 'booking' && mapped.conflict?.kind === 'rejected';
+  return isRefusedAgain ? replaceNext(decision, error.message) : rejected(decision, error.message, hint);
 }
 
-/** It stays as it is, doubt included, and is due again. */
+/** It stays as it is, with its unknown agreement, and is due again. */
 export function unreadable({ mapped, unreadable: error }: Unreadable, random: () => number): Settlement {
-  const wait =
-    error instanceof Retryable && error.reach === 'item'
-      ? (error.afterMs ?? backOffMs(mapped.attempt, random()))
-      : 0;
-  const parked = error instanceof Permanent && error.reach === 'item';
-  return keep({ mapped, action: { do: 'wait' }, adopted: null, seen: null }, parked ? 'parked' : 'delayed', {
-    status: parked ? 'error' : restingStatus(mapped),
+  const isParked = isOfItemForGood(error);
+  const decision = { mapped, action: { do: 'wait' }, adopted: null, seen: null } as const;
+  return keep(decision, isParked ? 'parked' : 'delayed', {
+    status: isParked ? 'error' : restingStatus(mapped),
     bookingSeen: null,
     attempt: mapped.attempt + 1,
     error: error.message,
     hint: error.hint ?? null,
     conflict: mapped.conflict,
-    dueInMs: parked ? null : wait,
+    dueInMs: isParked ? null : retryMs(error, mapped.attempt, random),
   });
 }
 
 const restingStatus = ({ status }: Mapped) =>
   status === 'cancelled' || status === 'conflict' || status === 'imported' ? status : 'pending';
 
-/** Somebody was faster, or what has to take it is busy: it is decided again after `inMs`. */
+/** The reservation has changed, or the booking system is busy: decided again after `inMs`. */
 export const later = (decision: Decision, inMs: number): Settlement =>
   keep(decision, 'delayed', {
-    ...stillOpen(decision.mapped),
+    ...keepConflict(decision.mapped),
     news: decision.mapped.news ?? 'look',
     dueInMs: inMs,
     attempt: decision.mapped.attempt + 1,
   });
 
-/** Its event is gone: that is written down before anything is done about it, so that the brake counts it. */
+/** The event is gone: stored before anything is done about it, so that the brake counts it. */
 export const goneFirst = (decision: Decision): Settlement =>
-  keep(decision, 'waiting', { ...stillOpen(decision.mapped), ...lostNews(decision), dueInMs: 0 });
+  keep(decision, 'waiting', { ...keepConflict(decision.mapped), ...lostNews(decision), dueInMs: 0 });
 
-/** The idempotency key was used before, and what that made could not be read. */
+/** The idempotency key was used before, and the event of that create could not be read. */
 export const keyUnread = (
   decision: Decision,
   error: Retryable | Permanent,
   random: () => number,
 ): Settlement =>
   keep(decision, 'delayed', {
-    ...stillOpen(decision.mapped),
+    ...keepConflict(decision.mapped),
     ...decidedAgain(decision, random),
     error: error.message,
     hint: error.hint ?? null,

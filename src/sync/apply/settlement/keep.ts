@@ -1,33 +1,22 @@
-/** What is written down of a work item: it stays as it was, unless said otherwise. */
-import { invitedBy, type OutlookEvent } from '../../../event.ts';
+/** A settlement that leaves a work item as it was, except for `change`. */
+import { identityOf, invitedBy, type OutlookEvent } from '../../../event.ts';
 import type { Settlement } from '../../store/settle.ts';
 import { never } from '../../store/agreement.ts';
 import type { Unmapped } from '../../store/work-item.ts';
 import { bookedOf, eventOf, type Decision } from '../decision.ts';
 
-/** What is known of an event from reading it. */
-export const factsOf = (
-  event: OutlookEvent,
-): Pick<
-  Settlement,
-  | 'isOrganizer'
-  | 'iCalUId'
-  | 'originalStart'
-  | 'seriesMasterId'
-  | 'outlookOrganizer'
-  | 'etag'
-  | 'outlookChangedAt'
-> => ({
-  isOrganizer: event.isOrganizer,
-  iCalUId: event.iCalUId,
-  originalStart: event.originalStart,
-  seriesMasterId: event.seriesMasterId,
+/** What the tables keep of an event that was read, except its item. */
+export const readFields = (event: OutlookEvent) => ({
+  ...identityOf(event),
   outlookOrganizer: invitedBy(event),
   etag: event.etag,
   outlookChangedAt: event.lastModifiedAt,
 });
 
-const nothingSaid = {
+/** Everything that Outlook reported of the event is decided about, and nothing of ours is under way. */
+export const nothingOpen = { news: null, intent: null, waitsFor: null, outlookSeen: null } as const;
+
+const noOutcome = {
   error: null,
   hint: null,
   dueInMs: null,
@@ -39,7 +28,6 @@ const nothingSaid = {
   conflict: null,
 } as const;
 
-/** ... of a mapping. */
 export function keep(
   decision: Omit<Decision, 'wanted' | 'followsBooking'>,
   action: Settlement['action'],
@@ -48,12 +36,11 @@ export function keep(
   const { mapped, adopted, seen } = decision;
   const event = adopted ?? seen;
   return {
-    ...nothingSaid,
+    ...noOutcome,
     id: mapped.id,
     revision: mapped.revision,
     status: 'pending',
-    // the id that a cancelled mapping keeps is of no more use once it gets a fresh event
-    // (nor does a replacement lose the event that it takes the place of)
+    // the id that a cancelled mapping keeps ends with its new event; a replacement keeps the id of the event that it replaces
     eventId: decision.action.do === 'create' && mapped.conflict?.replace !== true ? null : eventOf(decision),
     generation: mapped.generation,
     agreement: mapped.agreement,
@@ -64,19 +51,18 @@ export function keep(
     news: mapped.news,
     intent: mapped.intent,
     waitsFor: mapped.waitsFor,
-    // of what cannot be understood nothing else is believed
-    ...(event === null || event === 'absent' || event.shows.is === 'unreadable' ? {} : factsOf(event)),
+    // nothing of an unreadable event is stored
+    ...(event === null || event === 'absent' || event.shows.is === 'unreadable' ? {} : readFields(event)),
     ...change,
   };
 }
 
-/** ... of an event without a reservation. */
 export const keepUnmapped = (
   unmapped: Unmapped,
   action: Settlement['action'],
   change: Partial<Settlement>,
 ): Settlement => ({
-  ...nothingSaid,
+  ...noOutcome,
   id: unmapped.id,
   revision: unmapped.revision,
   status: 'pending',
@@ -93,6 +79,6 @@ export const keepUnmapped = (
   ...change,
 });
 
-/** Still open, and the choice of a person still to be carried out. */
-export const stillOpen = ({ conflict }: Decision['mapped']): Partial<Settlement> =>
+/** An open conflict stays open, and a choice that was made about it is still to be carried out. */
+export const keepConflict = ({ conflict }: Decision['mapped']): Partial<Settlement> =>
   conflict === null ? {} : { status: 'conflict', conflict };

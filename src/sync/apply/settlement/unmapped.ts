@@ -1,5 +1,5 @@
-/** What is written down of an event without a reservation. */
-import { Permanent, type Retryable } from '../../../errors.ts';
+/** Settlements of unmapped events. */
+import type { Permanent, Retryable } from '../../../errors.ts';
 import { itemOf, type OutlookEvent } from '../../../event.ts';
 import type { Item } from '../../../item.ts';
 import type { Settlement } from '../../store/settle.ts';
@@ -12,9 +12,10 @@ import {
   type WaitsFor,
 } from '../../store/work-item.ts';
 import { choose } from './conflict.ts';
-import { factsOf, keepUnmapped } from './keep.ts';
+import { isOfItemForGood, retryMs } from './failed.ts';
+import { keepUnmapped, readFields } from './keep.ts';
 
-/** An event that no reservation knows, as it was read. */
+/** An unmapped event as it was read. */
 export interface UnmappedEvent {
   readonly room: LeasedRoom;
   readonly unmapped: Unmapped;
@@ -22,8 +23,8 @@ export interface UnmappedEvent {
   readonly item: Item;
 }
 
-/** It was dealt with: `event` is how it was read. */
-export const dealtWith = (
+/** Decided about, as it was read. */
+export const settledAsRead = (
   unmapped: Unmapped,
   event: OutlookEvent,
   action: Settlement['action'],
@@ -33,18 +34,18 @@ export const dealtWith = (
     news: null,
     waitsFor: null,
     outlookSeen: itemOf(event.shows),
-    ...factsOf(event),
+    ...readFields(event),
     ...change,
   });
 
-/** It is none of ours any more, or never was. */
+/** We do not handle it any more. */
 export const dropped = (
   unmapped: Unmapped,
   action: 'forgotten' | 'declined' | 'deleted',
   reason: string,
 ): Settlement => keepUnmapped(unmapped, action, { status: 'forget', news: null, waitsFor: null, reason });
 
-/** What it was decided by has changed meanwhile, or what has to take it is busy: it is read again after `inMs`. */
+/** Changed since the decision, or the booking system is busy: read again after `inMs`. */
 export const readLater = (unmapped: Unmapped, inMs = 0, error: string | null = null): Settlement =>
   keepUnmapped(unmapped, 'delayed', {
     status: unmapped.status === 'conflict' ? 'conflict' : 'imported',
@@ -57,20 +58,20 @@ export const readLater = (unmapped: Unmapped, inMs = 0, error: string | null = n
   });
 
 export const waiting = (unmapped: Unmapped, event: OutlookEvent, waitsFor: WaitsFor): Settlement =>
-  dealtWith(unmapped, event, 'unchanged', { status: 'imported', waitsFor, hint: waitHints[waitsFor] });
+  settledAsRead(unmapped, event, 'unchanged', { status: 'imported', waitsFor, hint: waitHints[waitsFor] });
 
-/** Its meeting is in the room under another id, which mostly goes in a moment. */
+/** The same meeting is in the room under another id, which usually disappears soon. */
 export const waitingForTwin = (unmapped: Unmapped, event: OutlookEvent, inMs: number): Settlement =>
-  dealtWith(unmapped, event, 'unchanged', {
+  settledAsRead(unmapped, event, 'unchanged', {
     status: 'imported',
     news: 'look',
     attempt: unmapped.attempt + 1,
     dueInMs: inMs,
   });
 
-/** A person still has to choose. */
+/** A person still has to decide. */
 export const stillOpen = (unmapped: Unmapped, event: OutlookEvent): Settlement =>
-  dealtWith(unmapped, event, 'unchanged', {
+  settledAsRead(unmapped, event, 'unchanged', {
     status: 'conflict',
     conflict: unmapped.conflict,
     outlookSeen: unmapped.outlookSeen,
@@ -78,9 +79,9 @@ export const stillOpen = (unmapped: Unmapped, event: OutlookEvent): Settlement =
     hint: choose,
   });
 
-/** ... about a meeting that its reservation moved away from, and that shows `item` now. */
+/** ... about a meeting that its reservation was moved away from, and that shows `item` now. */
 export const stillDetached = (unmapped: Unmapped, event: OutlookEvent, item: Item): Settlement =>
-  dealtWith(unmapped, event, 'unchanged', {
+  settledAsRead(unmapped, event, 'unchanged', {
     status: 'conflict',
     conflict: { ...unmapped.conflict!, outlook: item },
     error:
@@ -90,9 +91,9 @@ export const stillDetached = (unmapped: Unmapped, event: OutlookEvent, item: Ite
     hint: choose,
   });
 
-/** It is there, and nobody can tell what it is: a person looks at it in Outlook. */
+/** It exists and cannot be read: a person corrects it in Outlook. */
 export const notUnderstood = (unmapped: Unmapped, event: OutlookEvent, why: string): Settlement =>
-  dealtWith(unmapped, event, unmapped.status === 'error' ? 'unchanged' : 'parked', {
+  settledAsRead(unmapped, event, unmapped.status === 'error' ? 'unchanged' : 'parked', {
     status: 'error',
     outlookSeen: unmapped.outlookSeen,
     error: why,
@@ -105,30 +106,34 @@ export const flagged = (
   conflict: ConflictNote,
   error: string,
 ): Settlement =>
-  dealtWith(unmapped, event, unmapped.conflict?.kind === conflict.kind ? 'unchanged' : 'parked', {
+  settledAsRead(unmapped, event, unmapped.conflict?.kind === conflict.kind ? 'unchanged' : 'parked', {
     status: 'conflict',
     conflict,
     error,
     hint: choose,
   });
 
-/** The booking system refuses to take it. */
+/** The booking system refuses it. */
 export const refused = (unmapped: Unmapped, event: OutlookEvent, message: string): Settlement =>
-  dealtWith(unmapped, event, 'parked', {
+  settledAsRead(unmapped, event, 'parked', {
     status: 'error',
     error: message,
     hint: 'The booking system refuses it; correct that, then POST /booking/process-imports.',
   });
 
-/** It could not be read, deleted or declined; `waitMs`: until the next try. */
-export function importFailed(unmapped: Unmapped, error: Retryable | Permanent, waitMs: number): Settlement {
-  const parked = error instanceof Permanent && error.reach === 'item';
-  return keepUnmapped(unmapped, parked ? 'parked' : 'delayed', {
-    status: unmapped.status === 'conflict' ? 'conflict' : parked ? 'error' : 'imported',
+/** It could not be read, deleted or declined. */
+export function importFailed(
+  unmapped: Unmapped,
+  error: Retryable | Permanent,
+  random: () => number,
+): Settlement {
+  const isParked = isOfItemForGood(error);
+  return keepUnmapped(unmapped, isParked ? 'parked' : 'delayed', {
+    status: unmapped.status === 'conflict' ? 'conflict' : isParked ? 'error' : 'imported',
     conflict: unmapped.conflict,
     attempt: unmapped.attempt + 1,
     error: error.message,
     hint: error.hint ?? null,
-    dueInMs: parked ? null : waitMs,
+    dueInMs: isParked ? null : retryMs(error, unmapped.attempt, random),
   });
 }

@@ -1,4 +1,4 @@
-/** What is written down of a decision that sends nothing: both sides are as they should be, or a person is waited for. */
+/** Settlements of decisions that send nothing: both sides are as they should be, or a person decides. */
 import { isGivenBack, occupying } from '../../../event.ts';
 import type { Item } from '../../../item.ts';
 import { never } from '../../store/agreement.ts';
@@ -6,70 +6,54 @@ import type { Settlement } from '../../store/settle.ts';
 import { unreadableHint, waitHints } from '../../store/work-item.ts';
 import { agreedNow, eventOf, isAwaiting, shownOf, type Decision } from '../decision.ts';
 import { asked, openFields } from './conflict.ts';
-import { keep } from './keep.ts';
+import { keep, nothingOpen } from './keep.ts';
 
 export function withoutCall(decision: Decision): Settlement {
   const { action } = decision;
   if (action.do === 'wait')
-    return { ...settled(decision, 'synced'), action: 'waiting', reason: 'its cover is not in Outlook yet' };
+    return { ...synced(decision), action: 'waiting', reason: 'its cover is not in Outlook yet' };
   if (action.do === 'change') return openFields(decision);
   if (action.do === 'ask') return asked(decision, action.about);
   if (action.do === 'leave-event') return leaveEvent(decision);
-  return settled(decision, action.do === 'settle' ? action.as : 'synced');
-}
-
-function settled(decision: Decision, as: 'synced' | 'cancelled' | 'shadowed' | 'forget'): Settlement {
-  const { mapped } = decision;
-  const lost = isLost(decision) || mapped.news === 'gone' || mapped.news === 'vacated';
-  const common = { status: as, news: null, intent: null, waitsFor: null, outlookSeen: null };
-  switch (as) {
+  if (action.do !== 'settle') return synced(decision);
+  switch (action.as) {
     case 'synced':
-      return keep(
-        decision,
-        decision.adopted === null || decision.adopted.id === mapped.eventId ? 'unchanged' : 'adopted',
-        {
-          ...common,
-          outlookBase: shownOf(decision),
-          // what the room does not follow is not agreed on, nor seen, should its direction ever change
-          ...(decision.followsBooking
-            ? { agreement: agreedNow(mapped) }
-            : isAwaiting(mapped)
-              ? { hint: awaitingHint }
-              : { bookingSeen: null }),
-          ...notUnderstood(decision),
-        },
-      );
-    case 'cancelled': {
-      const was = mapped.status === 'cancelled';
-      return keep(decision, was || mapped.eventId === null ? 'unchanged' : 'deleted', {
-        ...common,
-        ...(was && mapped.intent === 'keep' ? { intent: 'keep' } : { outlookBase: null }),
-        agreement: sureOf(decision),
-        generation: was ? mapped.generation : mapped.generation + 1,
-        reason: was ? null : 'its event was gone already',
-        ...reborn(decision),
-      });
-    }
+      return synced(decision);
+    case 'cancelled':
+      return cancelled(decision);
     case 'shadowed':
-      return keep(decision, mapped.status === 'shadowed' ? 'unchanged' : 'shadowed', {
-        ...common,
-        // the id a cancelled mapping keeps is of an event that is gone: nothing may take it for alive
-        eventId: null,
-        agreement: sureOf(decision),
-        generation: lost ? mapped.generation + 1 : mapped.generation,
-        reason: mapped.status === 'shadowed' ? null : 'items of higher priority take its whole time',
-      });
+      return shadowed(decision);
     case 'forget':
       return keep(decision, 'forgotten', {
-        ...common,
-        ...(lost ? { eventId: null, generation: mapped.generation + 1 } : {}),
-        agreement: sureOf(decision),
+        ...nothingOpen,
+        status: 'forget',
+        ...(isLost(decision) ? { eventId: null, generation: decision.mapped.generation + 1 } : {}),
+        agreement: certainAgreement(decision),
       });
   }
 }
 
-/** Both sides stay as they are while Outlook shows nothing that could be followed. */
-function notUnderstood({ seen }: Decision): Partial<Settlement> {
+function synced(decision: Decision): Settlement {
+  const { mapped, adopted } = decision;
+  return keep(decision, adopted === null || adopted.id === mapped.eventId ? 'unchanged' : 'adopted', {
+    ...nothingOpen,
+    status: 'synced',
+    outlookBase: shownOf(decision),
+    // a state that the room does not follow is neither agreed on nor stored as seen: its direction may change
+    ...(decision.followsBooking
+      ? { agreement: agreedNow(mapped) }
+      : isAwaiting(mapped)
+        ? { hint: awaitingHint }
+        : { bookingSeen: null }),
+    ...undecidedOrUnreadable(decision),
+  });
+}
+
+const awaitingHint =
+  'It waits for approval in the booking system: until then its meeting is neither declined nor written.';
+
+/** Both sides stay as they are while Outlook shows nothing that can be followed. */
+function undecidedOrUnreadable({ seen }: Decision): Partial<Settlement> {
   if (seen === null || seen === 'absent') return {};
   const { shows } = seen;
   if (shows.is === 'undecided')
@@ -77,16 +61,26 @@ function notUnderstood({ seen }: Decision): Partial<Settlement> {
   return shows.is === 'unreadable' ? { status: 'error', error: shows.why, hint: unreadableHint } : {};
 }
 
-/** Outlook was read, so no doubt is left. */
-const sureOf = ({ mapped: { agreement } }: Decision) => (agreement.is === 'agreed' ? agreement : never);
+function cancelled(decision: Decision): Settlement {
+  const { mapped } = decision;
+  const was = mapped.status === 'cancelled';
+  return keep(decision, was || mapped.eventId === null ? 'unchanged' : 'deleted', {
+    ...nothingOpen,
+    status: 'cancelled',
+    ...(was && mapped.intent === 'keep' ? { intent: 'keep' } : { outlookBase: null }),
+    agreement: certainAgreement(decision),
+    generation: was ? mapped.generation : mapped.generation + 1,
+    reason: was ? null : 'its event was gone already',
+    ...broughtBack(decision),
+  });
+}
 
-/** The event of a cancelled reservation that somebody brought back in Outlook begins anew. */
-function reborn({ mapped, seen }: Decision): Partial<Settlement> {
-  const back =
-    mapped.status === 'cancelled' && mapped.intent !== 'keep' && seen !== null && seen !== 'absent';
-  const item = back ? occupying(seen.shows) : null;
-  if (!back || item === null) return {};
-  const { isOrganizer } = seen;
+/** The event of a cancelled reservation was brought back in Outlook: it becomes an unmapped event. */
+function broughtBack({ mapped, seen }: Decision): Partial<Settlement> {
+  if (mapped.status !== 'cancelled' || mapped.intent === 'keep' || seen === null || seen === 'absent')
+    return {};
+  const item = occupying(seen.shows);
+  if (item === null) return {};
   return {
     eventId: null,
     counterpart: {
@@ -95,43 +89,65 @@ function reborn({ mapped, seen }: Decision): Partial<Settlement> {
       news: 'look',
       resolution: null,
       item,
-      isOrganizer,
+      isOrganizer: seen.isOrganizer,
       conflict: null,
     },
     reason: 'its event was brought back and begins anew',
   };
 }
 
-const awaitingHint =
-  'It waits for approval in the booking system: until then its meeting is neither declined nor written.';
-
-/** Outlook does not let go of the event of a cancelled reservation, and a person chose to keep it: it is imported. */
-function leaveEvent(decision: Decision): Settlement {
+function shadowed(decision: Decision): Settlement {
   const { mapped } = decision;
-  return keep(decision, 'waiting', {
-    status: 'cancelled',
+  const was = mapped.status === 'shadowed';
+  return keep(decision, was ? 'unchanged' : 'shadowed', {
+    ...nothingOpen,
+    status: 'shadowed',
+    // the id that a cancelled mapping keeps is of a deleted event, which must not be taken for an existing one
     eventId: null,
-    agreement: never,
-    outlookBase: null,
-    outlookSeen: null,
-    news: null,
-    intent: null,
-    generation: mapped.generation + 1,
+    agreement: certainAgreement(decision),
+    generation: isLost(decision) ? mapped.generation + 1 : mapped.generation,
+    reason: was ? null : 'items of higher priority take its whole time',
+  });
+}
+
+/** Outlook was read, so nothing of the agreement is uncertain. */
+const certainAgreement = ({ mapped: { agreement } }: Decision) =>
+  agreement.is === 'agreed' ? agreement : never;
+
+const isLost = ({ seen, mapped }: Decision) =>
+  seen === 'absent' ||
+  (seen !== null && isGivenBack(seen.shows)) ||
+  mapped.news === 'gone' ||
+  mapped.news === 'vacated';
+
+/** The mapping gives its event up, which becomes an unmapped event (`counterpart`). */
+const withoutItsEvent = ({ mapped }: Decision) => ({
+  ...nothingOpen,
+  eventId: null,
+  agreement: never,
+  outlookBase: null,
+  generation: mapped.generation + 1,
+});
+
+/** Outlook refuses to delete the event of a cancelled reservation, and a person chose to keep it: it is imported. */
+const leaveEvent = (decision: Decision): Settlement =>
+  keep(decision, 'waiting', {
+    ...withoutItsEvent(decision),
+    status: 'cancelled',
     counterpart: {
       eventId: eventOf(decision)!,
       status: 'imported',
       news: 'look',
       resolution: 'outlook',
       item: shownOf(decision),
-      isOrganizer: mapped.isOrganizer,
+      isOrganizer: decision.mapped.isOrganizer,
       conflict: null,
     },
     reason: 'its event stays in Outlook and begins anew',
   });
-}
 
-/** An event whose reservation shows another one now. */
-const movedAway = ({ mapped }: Decision, shown: Item | null) =>
+/** An event whose reservation gets another one. */
+const formerEvent = ({ mapped }: Decision, shown: Item | null) =>
   ({
     status: 'conflict',
     item: shown,
@@ -144,39 +160,36 @@ const movedAway = ({ mapped }: Decision, shown: Item | null) =>
     },
   }) as const;
 
-/** Somebody else's meeting that the booking system moved away from: it waits for a person, and we show our own. */
+/**
+ * The booking system moved the reservation away from another organiser's meeting: the meeting waits for a person, and the
+ * reservation gets an event of our own.
+ */
 export function detached(decision: Decision): Settlement {
-  const { mapped } = decision;
-  const shown = shownOf(decision);
+  // a person has chosen already: the meeting is declined
+  const isChosen = decision.mapped.resolution === 'booking';
   return keep(decision, 'waiting', {
-    eventId: null,
+    ...withoutItsEvent(decision),
     isOrganizer: true,
     iCalUId: '',
     originalStart: null,
-    agreement: never,
-    outlookBase: null,
-    outlookSeen: null,
-    news: null,
-    intent: null,
-    generation: mapped.generation + 1,
     dueInMs: 0,
     counterpart: {
-      ...movedAway(decision, shown),
+      ...formerEvent(decision, shownOf(decision)),
       eventId: eventOf(decision)!,
-      // a person has chosen already: the meeting is declined
-      news: mapped.resolution === 'booking' ? 'look' : null,
-      resolution: mapped.resolution === 'booking' ? 'booking' : null,
+      news: isChosen ? 'look' : null,
+      resolution: isChosen ? 'booking' : null,
       isOrganizer: false,
     },
     reason: 'the meeting belongs to its organiser; an event of our own shows the new time',
   });
 }
-/** The event that a new one has taken the place of: it is deleted once the new one is there. */
+
+/** The event that was replaced by a new one: deleted once the new one exists. */
 export const replaced = (decision: Decision): Partial<Settlement> =>
   decision.mapped.conflict?.replace === true && decision.mapped.eventId !== null
     ? {
         counterpart: {
-          ...movedAway(decision, shownOf(decision)),
+          ...formerEvent(decision, shownOf(decision)),
           eventId: decision.mapped.eventId,
           isOrganizer: decision.mapped.isOrganizer,
           news: 'look',
@@ -184,6 +197,3 @@ export const replaced = (decision: Decision): Partial<Settlement> =>
         },
       }
     : {};
-
-const isLost = ({ seen }: Pick<Decision, 'seen'>) =>
-  seen === 'absent' || (seen !== null && isGivenBack(seen.shows));
