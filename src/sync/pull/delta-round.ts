@@ -5,8 +5,7 @@
  */
 import { Retryable } from '../../errors.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
-import { noteActivity } from '../store/polls.ts';
-import { beginPull, pullAgain } from '../store/pull-store.ts';
+import { beginPull, noteActivity, pullAgain } from '../store/pull-store.ts';
 import { storePage } from '../store/observed.ts';
 import type { Cursor } from './full-scan.ts';
 import { observe, type PullContext } from './observe.ts';

@@ -4,7 +4,7 @@
  */
 import type { OutlookEvent } from '../../event.ts';
 import type { OutlookSide } from '../outlook-side.ts';
-import { finishBaseline } from '../store/observed.ts';
+import { storeFullScan } from '../store/observed.ts';
 import {
   listWindow,
   mappingsOf,
@@ -61,7 +61,7 @@ export async function fullScan(
     found = compare(await mappingsOf(db, room, span, eventIds));
   }
   const pollMs = nextPollMs(context, room);
-  const refused = await finishBaseline(db, room, { ...found, reportedAt, links, window: span, pollMs });
+  const refused = await storeFullScan(db, room, { ...found, reportedAt, links, window: span, pollMs });
   for (const error of refused) tell({ fact: 'bug', error, where: `the comparison of ${room.name}` });
   await claims.raise(room, claim, signal);
   tell({

@@ -1,6 +1,6 @@
 /** The interval of polls. Rooms without a subscription are polled more often after a change in Outlook, the others less often. */
 import type { Queryable } from '../../database.ts';
-import { activeShare } from '../store/polls.ts';
+import { activeShare } from '../store/pull-store.ts';
 
 /** An interval with a random deviation of up to a tenth, so that rooms are not polled at the same time. */
 export const pollAfter = (pollMs: number, random: () => number): number => pollMs * (0.9 + random() * 0.2);

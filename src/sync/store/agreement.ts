@@ -1,13 +1,13 @@
-/** What both sides of a mapping last agreed on, by its name. */
+/** The last agreement of both sides of a mapping. */
 import type { BookedChange, BookedItem } from '../../appearance.ts';
 import { itemFields, type Item, type ItemChange } from '../../item.ts';
 
-/** What the booking system said, or what Outlook should show of that (`decide`), when both sides last agreed. */
+/** The reservation at the last agreement; in `decide`, what Outlook should show of it. */
 export type Agreement =
   | { readonly is: 'never' }
-  /** It was sent and not answered, or an event is known to be there and nobody knows what it shows. */
+  /** It was sent without an answer, or its event exists and was never read. */
   | { readonly is: 'unanswered' }
-  /** Of the fields that are missing nobody knows what Outlook shows: they were sent and not answered, or wait for a person. */
+  /** The missing fields are unknown: they were sent without an answer, or wait for a person. */
   | { readonly is: 'partly'; readonly on: BookedChange }
   | { readonly is: 'agreed'; readonly on: BookedItem };
 
@@ -21,15 +21,15 @@ export function agreementOn(fields: BookedChange): Agreement {
     : { is: 'unanswered' };
 }
 
-/** What is agreed on. */
+/** The agreed fields. */
 export const agreedOn = (agreement: Agreement): BookedChange => ('on' in agreement ? agreement.on : {});
 
-/** Something was sent, or found, and nobody knows all of what Outlook shows of it. */
+/** It is not known in full what Outlook shows. */
 export const inDoubt = ({ is }: Agreement): boolean => is === 'unanswered' || is === 'partly';
 
 const isWhole = (item: ItemChange): item is Item => itemFields.every((field) => item[field] !== undefined);
 
-/** As bridge_mappings keeps it. */
+/** As stored in bridge_mappings. */
 interface AgreementColumns {
   readonly agreement: Agreement['is'];
   readonly bookingBase: BookedChange | null;
@@ -39,7 +39,7 @@ export function agreementOf({ agreement, bookingBase }: AgreementColumns): Agree
   return agreement === 'never' || bookingBase === null ? never : agreementOn(bookingBase);
 }
 
-/** The content of one that was not answered is empty, not null: a daemon of 1.0 tells it by that from 'never'. */
+/** An unanswered one is stored as empty and not as null, by which a daemon of 1.0 distinguishes it from 'never'. */
 export const agreementColumns = (agreement: Agreement): AgreementColumns => ({
   agreement: agreement.is,
   bookingBase: agreement.is === 'never' ? null : agreedOn(agreement),

@@ -1,22 +1,22 @@
-/** What the database keeps of claims (see decide/claim.ts), of one mailbox that two rows name, and of the hold that follows. */
+/** Claims in our tables (see decide/claim.ts), mailboxes named by two rows, and the rooms that are held because of either. */
 import type { Queryable } from '../../database.ts';
 import type { LeasedRoom } from './work-list.ts';
 
-/** What we know of a room's claim ourselves. */
+/** Our own records of a room's claim. */
 export interface OwnClaim {
   readonly installation: string;
-  /** Ids this installation had before it was moved or set back. */
+  /** Former ids of this installation, from before it was moved or set back. */
   readonly formers: readonly string[];
   readonly resource: number;
   /** The highest number this database has given out. */
   readonly number: number;
-  /** Our claim was read in this mailbox before. */
+  /** Our claim was once read in this mailbox. */
   readonly wasRead: boolean;
   /** A claim that a person declared void. */
   readonly declaredVoid: string | null;
 }
 
-/** Another active row that maps the mailbox of this one, and was there first. */
+/** An older active row with the same mailbox. */
 interface EarlierRoom {
   readonly resourceId: number;
   readonly outlookItemId: string;
@@ -59,7 +59,7 @@ export async function readKnownClaim(db: Queryable, room: LeasedRoom): Promise<K
   };
 }
 
-/** What was read of the claim; `found`: somebody else's, for which the room is held. */
+/** Stores the result of reading the claim; `found`: another installation's or resource's, which holds the room. */
 export async function noteClaim(
   db: Queryable,
   room: LeasedRoom,
@@ -72,7 +72,7 @@ export async function noteClaim(
   });
 }
 
-/** The next number of the installation, committed before any mailbox hears of it; null: the lease is lost. */
+/** The next number of the installation, committed before it is written to a mailbox; null: the lease is lost. */
 export async function raiseClaim(db: Queryable, room: LeasedRoom): Promise<number | null> {
   const { rows } = await db.query<{ number: number }>({
     name: 'raise_claim',
@@ -83,7 +83,7 @@ export async function raiseClaim(db: Queryable, room: LeasedRoom): Promise<numbe
   return rows[0]?.number ?? null;
 }
 
-/** This database was set back: nothing is written by any daemon until a person confirms. */
+/** Records that this database was set back: no daemon writes until a person confirms. */
 export async function holdSetBack(
   db: Queryable,
   room: LeasedRoom,
@@ -97,7 +97,7 @@ export async function holdSetBack(
   );
 }
 
-/** Rows that are older than this room's and whose mailbox nobody has resolved yet, at most `most`. */
+/** Rows older than this room's whose mailbox is not resolved yet, at most `most`. */
 export async function unresolvedBefore(
   db: Queryable,
   room: LeasedRoom,
@@ -112,7 +112,7 @@ export async function unresolvedBefore(
   return rows;
 }
 
-/** Keeps the object id of a mailbox beside the address the operator wrote. */
+/** Stores the object id of a mailbox beside its address. */
 export async function storeMailbox(
   db: Queryable,
   row: { readonly id: number; readonly outlookItemId: string },
@@ -126,8 +126,8 @@ export async function storeMailbox(
 }
 
 /**
- * Lets the mappings of a room name its mailbox (see bridge_follow_mailbox): a fold beside the change of the room may have made some
- * that name the one before.
+ * Gives the mappings of a room its mailbox (see bridge_follow_mailbox): a fold concurrent with the change of the room may have made
+ * some with the former mailbox.
  */
 export async function followMailbox(db: Queryable, room: LeasedRoom): Promise<void> {
   await db.query({
@@ -139,8 +139,8 @@ export async function followMailbox(db: Queryable, room: LeasedRoom): Promise<vo
 }
 
 /**
- * A person says that a room which is held for somebody else's claim belongs here: a new claim is written over it. Returns
- * the claim that is void now; null: none was in the way.
+ * A person confirms that a room which is held because of a foreign claim belongs here: our claim overwrites it. Returns the claim
+ * that is void now; null: there was none.
  */
 export async function takeOver(db: Queryable, resourceId: number): Promise<string | null> {
   const { rows } = await db.query<{ found: string }>(

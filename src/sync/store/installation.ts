@@ -1,17 +1,17 @@
-/** What the daemon must know of its database before it works: who it is, and whether capture is in place. */
+/** The settings of the installation in its database. */
 import type { Queryable } from '../../database.ts';
 import type { AppearanceSettings } from '../../appearance.ts';
 import { Invalid } from '../../errors.ts';
 
 export interface Installation {
-  /** Namespace of the idempotency keys; made once by `migrate`. */
+  /** Namespace of the idempotency keys, created by `migrate`. */
   readonly id: string;
   readonly rooms: number;
 }
 
 /**
- * Reads who we are. Throws Invalid when the settings in the database are not those of this process: wall-clock
- * times would be read in the wrong zone, which moves every booking.
+ * Throws Invalid if the settings in the database differ from those of this process: wall-clock times would be read in the wrong
+ * zone, which moves every booking.
  */
 export async function readInstallation(
   db: Queryable,
@@ -38,7 +38,7 @@ export async function readInstallation(
   return { id: settings.get('installation_id') ?? '', rooms: count.rows[0]!.rooms };
 }
 
-/** How items are shown in rooms that say nothing of their own. A change takes effect at once: a trigger compares all rooms. */
+/** The appearance of items in rooms without own settings. A change takes effect at once: a trigger compares all rooms. */
 export async function storeAppearance(db: Queryable, settings: AppearanceSettings): Promise<void> {
   await db.query(
     `INSERT INTO public.bridge_settings (name, value) VALUES ('privacy', $1), ('title_template', $2), ('tentative_prefix', $3)

@@ -1,12 +1,12 @@
-/** What was observed in Outlook is written down: many events at once, and one by one where PostgreSQL refuses one of them. */
+/** Stores observed events, all at once; one by one if PostgreSQL refuses one of them. */
 import type { Queryable } from '../../database.ts';
 import type { Hint, LeasedRoom } from './work-list.ts';
 import { isRefusedForGood, oneByOne } from './failing.ts';
-import type { Baselined, Observed, UnmappedRow, Verified } from './pull-store.ts';
+import type { FullScan, Observed, UnmappedRow, Verified } from './pull-store.ts';
 
 /**
- * Writes down one page of changes and where the next page or round begins, in one transaction. Where PostgreSQL refuses a row
- * for good, the rows are written down one by one before. Returns what it refuses even so.
+ * Stores one page of a delta round and the link of the next page or round, in one transaction. If PostgreSQL refuses a row for
+ * good, the rows are stored one by one before. Returns the refusals.
  */
 export async function storePage(
   db: Queryable,
@@ -31,7 +31,7 @@ export async function storePage(
   return await storeObserved(db, room, reportedAt, observed, store);
 }
 
-/** Stores what hinted events showed and forgets those hints, in one transaction. Returns what is refused; see `storePage`. */
+/** Stores hinted events and deletes their hints, in one transaction. Returns the refusals; see `storePage`. */
 export async function storeHinted(
   db: Queryable,
   room: LeasedRoom,
@@ -49,7 +49,7 @@ export async function storeHinted(
   return await storeObserved(db, room, reportedAt, observed, store);
 }
 
-/** Stores all at once; where PostgreSQL refuses a row for good, one by one, and then what belongs to none of them. */
+/** Stores all at once; if PostgreSQL refuses a row for good, one by one, and then the rest. */
 async function storeObserved(
   db: Queryable,
   room: LeasedRoom,
@@ -68,10 +68,7 @@ async function storeObserved(
   }
 }
 
-/**
- * Notes what was observed event by event. What is refused as it was seen is to be read by its id, and its reader says
- * what is wrong with it. Returns what is refused even so.
- */
+/** Stores observed events one by one. One whose content is refused is stored by its id alone, to be read. Returns the refusals. */
 async function noteEach(
   db: Queryable,
   room: LeasedRoom,
@@ -99,7 +96,7 @@ async function noteEach(
   return refused.map(({ error }) => error);
 }
 
-/** An event of which nothing is known but its id: it is read by that. */
+/** An event by its id alone, to be read. */
 export const unreadRow = (eventId: string): UnmappedRow => ({
   eventId,
   startsAt: null,
@@ -114,19 +111,15 @@ export const unreadRow = (eventId: string): UnmappedRow => ({
   seriesMasterId: null,
 });
 
-/** Notes that a room was compared with Outlook, and all that was found. Returns what PostgreSQL refuses of it; see `storePage`. */
-export async function finishBaseline(
+/** Stores the result of a full scan. Returns the refusals; see `storePage`. */
+export async function storeFullScan(
   db: Queryable,
   room: LeasedRoom,
-  found: Baselined,
+  found: FullScan,
 ): Promise<readonly Error[]> {
-  const finish = ({
-    attachments,
-    mapped,
-    unmapped,
-  }: Pick<Baselined, 'attachments' | 'mapped' | 'unmapped'>) =>
+  const finish = ({ attachments, mapped, unmapped }: Pick<FullScan, 'attachments' | 'mapped' | 'unmapped'>) =>
     db.query({
-      name: 'finish_baseline',
+      name: 'store_full_scan',
       text: 'SELECT bridge_baselined($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
       values: [
         room.id,
@@ -154,7 +147,7 @@ export async function finishBaseline(
   }
 }
 
-/** Writes down what verification found. Returns what PostgreSQL refuses of it for good. */
+/** Stores the results of verification. Returns the refusals. */
 export async function storeVerified(
   db: Queryable,
   room: LeasedRoom,

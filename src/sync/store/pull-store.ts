@@ -1,4 +1,4 @@
-/** What Outlook reported, in our tables: the events that a room knows, what was told of them, and where a round begins. */
+/** The pull side of our tables: the mappings by their events, observed events, delta rounds and polls. */
 import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
 import type { BookedItem } from '../../appearance.ts';
@@ -7,28 +7,28 @@ import type { Item, ReservationKey } from '../../item.ts';
 import type { Hint, LeasedRoom, Window } from './work-list.ts';
 import type { ConflictNote, EventIntent, News, WaitsFor } from './work-item.ts';
 
-/** A part of time, as ISO instants. */
+/** A period, as ISO instants. */
 export interface Span {
   readonly from: string;
   readonly to: string;
 }
 
-/** A mapping that is to be read; `dueInMs` null: at once. */
+/** A mapping whose event is to be read; `dueInMs` null: at once. */
 export interface ObservedEvent {
   readonly id: number;
-  /** Null: nothing was edited, only the version has moved. */
+  /** Null: no edit, only a new version. */
   readonly news: Exclude<News, 'gone' | 'vacated'> | null;
   readonly dueInMs: number | null;
   readonly etag?: string | null;
 }
 
-/** An event nobody knows yet. */
+/** An event without a mapping. */
 export interface UnmappedRow {
   readonly eventId: string;
   readonly startsAt: string | null;
   readonly endsAt: string | null;
   readonly item: Item | null;
-  /** Null: it need not be read now. */
+  /** Null: it need not be read. */
   readonly dueInMs: number | null;
   readonly waitsFor: WaitsFor | null;
   readonly hint: string | null;
@@ -44,7 +44,7 @@ export interface Observed {
   readonly unmapped: readonly UnmappedRow[];
 }
 
-/** A mapping by what is needed to recognise its event. */
+/** A mapping: the fields for recognising its event. */
 export interface KnownEvent {
   readonly id: number;
   readonly eventId: string;
@@ -63,7 +63,7 @@ const knownColumns = `m.id, m.outlook_event_id AS "eventId", m.sync_status AS st
   to_char(m.starts_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "startsAt",
   to_char(m.ends_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "endsAt"`;
 
-/** The mappings of a room that know one of these events, or an occurrence of one of these series. */
+/** The mappings of a room with one of these events, or an occurrence of one of these series. */
 export async function knownEvents(
   db: Queryable,
   room: LeasedRoom,
@@ -79,21 +79,21 @@ export async function knownEvents(
   return rows;
 }
 
-/** A round of changes that begins now. */
+/** A delta round that begins now. */
 export interface Begun {
-  /** When somebody asked for it; null: it is the clock's turn. */
+  /** The time of its request; null: a poll. */
   readonly requestedAt: Date | null;
   readonly links: readonly string[] | null;
   readonly from_at: Date | null;
-  /** How many rounds that were asked for came back empty, one after the other. */
+  /** The number of requested rounds without a change so far, one after the other. */
   readonly attempt: number;
-  /** The whole window is to be compared, too. */
+  /** A full scan was requested. */
   readonly compare: boolean;
   /** The window as it is now; see listWindow. */
   readonly span: Span;
 }
 
-/** Where a room's rounds of changes begin, and for which window; `isFirst`: none was ever made, nor a full scan. */
+/** The links and the window of a room's next delta rounds; `isFirst`: no round nor full scan was ever made. */
 export async function readCursor(
   db: Queryable,
   room: LeasedRoom,
@@ -109,8 +109,8 @@ export async function readCursor(
 }
 
 /**
- * When the next poll comes: after `pollMs`, or after `unheardMs` as long as Outlook does not call us for this room, times what
- * `spacing` says of an active or a quiet room.
+ * The time until the next poll: `pollMs`, or `unheardMs` while the room has no subscription, multiplied by `spacing` for an active
+ * or a quiet room.
  */
 export interface NextPoll {
   readonly pollMs: number;
@@ -141,7 +141,34 @@ export async function beginPull(
   return { ...rows[0]!, span: spanOf(rows[0]!) };
 }
 
-/** Asks again soon, after a round that was asked for brought nothing; null: it has been asked often enough. */
+/** A room is active for so long after a change in Outlook; the same as in `bridge_begin_pull`. */
+const activeMinutes = 10;
+
+/** The share of active rooms among the polled ones, 0 to 1. */
+export async function activeShare(db: Queryable): Promise<number> {
+  const { rows } = await db.query<{ share: number | null }>({
+    name: 'active_share',
+    text: `SELECT avg(coalesce(s.active_at > now() - $1::integer * interval '1 minute', false)::integer)::float8 AS share
+      FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
+      WHERE r.active = 1 AND r.sync_direction <> 'booking_to_outlook'`,
+    values: [activeMinutes],
+  });
+  return rows[0]?.share ?? 0;
+}
+
+/** Stores a change in Outlook: without a subscription the room is polled again after `pollMs`. */
+export async function noteActivity(db: Queryable, room: LeasedRoom, pollMs: number): Promise<void> {
+  await db.query({
+    name: 'note_activity',
+    text: `UPDATE bridge_room_state s SET active_at = now(), next_poll_at = CASE
+        WHEN EXISTS (SELECT FROM bridge_subscriptions b WHERE b.resource_mapping_id = $1 AND b.expires_at > now()) THEN next_poll_at
+        ELSE least(next_poll_at, now() + $3::float8 * interval '1 millisecond') END
+      WHERE resource_mapping_id = $1 AND lease_epoch = $2`,
+    values: [room.id, room.epoch, pollMs],
+  });
+}
+
+/** Requests another round soon after a requested round without a change; null: there were enough. */
 export async function pullAgain(
   db: Queryable,
   room: LeasedRoom,
@@ -158,7 +185,7 @@ export async function pullAgain(
   });
 }
 
-/** A full scan that failed is due again then, unless somebody asks earlier. */
+/** Requests a failed full scan again. */
 export async function scanIn(db: Queryable, room: LeasedRoom, inMs: number): Promise<void> {
   await db.query({
     name: 'scan_in',
@@ -168,10 +195,7 @@ export async function scanIn(db: Queryable, room: LeasedRoom, inMs: number): Pro
   });
 }
 
-/**
- * Of a room that is only shown the bookings: what asked for a round of changes has been heard. Returns whether somebody
- * asked for a comparison of its whole window.
- */
+/** For a room whose Outlook is not followed: discards requests for delta rounds. Returns whether a full scan was requested. */
 export async function pullNothing(db: Queryable, room: LeasedRoom): Promise<boolean> {
   const { rows } = await db.query<{ compare: boolean }>({
     name: 'pull_nothing',
@@ -194,7 +218,7 @@ interface Instants {
 const windowColumns = `opens - interval '1 day' AS "from", closes + interval '1 day' AS "to"`;
 const spanOf = ({ from, to }: Instants): Span => ({ from: from.toISOString(), to: to.toISOString() });
 
-/** The window as instants, a day wider on each side: all-day events float, and Graph matches them in UTC. */
+/** The window, wider by a day on each side: all-day events float, and Graph matches them in UTC. */
 export async function listWindow(session: Queryable, window: Window): Promise<Span> {
   const { rows } = await session.query<Instants>({
     name: 'list_window',
@@ -204,13 +228,13 @@ export async function listWindow(session: Queryable, window: Window): Promise<Sp
   return spanOf(rows[0]!);
 }
 
-/** A mapping of a room, by what is needed to recognise its event. */
+/** A mapping of a room: the fields for matching it with an event. */
 export interface RoomMapping extends Omit<KnownEvent, 'eventId'> {
   readonly eventId: string | null;
   readonly revision: number;
   readonly reservationType: string | null;
   readonly due: boolean;
-  /** Of a reservation without an event, or whose event is gone: what it is; null also where its row cannot be read. */
+  /** The reservation, if it has no event or its event is gone; null also if its row cannot be read. */
   readonly booking: BookedItem | null;
   readonly present: boolean;
   readonly intent: EventIntent | null;
@@ -265,7 +289,8 @@ export async function mappingsOf(
   return rows;
 }
 
-export interface Baselined extends Observed {
+/** The result of a full scan. */
+export interface FullScan extends Observed {
   /** See `bridge_attach`. */
   readonly attachments: readonly object[];
   readonly reportedAt: Date;
@@ -275,14 +300,14 @@ export interface Baselined extends Observed {
   readonly pollMs: number | null;
 }
 
-/** An event that was reported as removed and not verified yet. */
+/** A mapping whose event was reported as removed and is not verified yet. */
 export interface Missing {
   readonly id: number;
   readonly revision: number;
   readonly eventId: string;
   readonly iCalUId: string | null;
   readonly seriesMasterId: string | null;
-  /** When it was to begin by the pattern of its series, or else began: an ISO instant in UTC. */
+  /** Its start by the pattern of its series, otherwise its own: an ISO instant in UTC. */
   readonly slot: string | null;
 }
 
@@ -299,18 +324,18 @@ export async function missingOf(db: Queryable, room: LeasedRoom, most: number): 
   return rows;
 }
 
-/** What verification found of an event that was reported as removed. */
+/** The result of verifying an event that was reported as removed. */
 export interface Verified {
   readonly id: number;
   readonly revision: number;
   readonly news: 'look' | 'vacated' | 'gone';
-  /** It is gone because the pattern of its series no longer has its date. */
+  /** Gone because the pattern of its series no longer has its date. */
   readonly offPattern?: boolean;
 }
 
 /**
- * Notes that these events are about to be deleted or declined by us, so that nobody takes them for deleted by a person,
- * whatever happens next. Returns the ids of those that are still as they were read; their revision is one higher now.
+ * Stores that we are about to delete or decline these events, so that they are never taken for deleted by a user. Returns the ids of
+ * the mappings that have not changed since they were read; their revision is one higher now.
  */
 export async function noteRemovals(
   db: Queryable,
@@ -325,7 +350,7 @@ export async function noteRemovals(
   return new Set(rows[0]!.noted);
 }
 
-/** Whether somebody asked for a round of changes since the last one began, and the hints that came meanwhile. */
+/** Whether a delta round was requested since the last one began, and the hints that arrived meanwhile. */
 export async function readRequested(
   db: Queryable,
   room: LeasedRoom,
@@ -340,7 +365,7 @@ export async function readRequested(
   return rows[0] ?? { pulls: false, hints: [] };
 }
 
-/** Which reservations these events were of in this room, as far as the log and the book of meetings remember. */
+/** The reservations of these events in this room according to the log and the table of meetings. */
 export async function rememberedOf(
   db: Queryable,
   room: LeasedRoom,

@@ -1,4 +1,4 @@
-/** What came of the work on mappings is written down. The queries are functions of our own schema (`database/functions`). */
+/** Settlements: the outcome of the work on a mapping, and its storage by functions of our schema (`database/functions`). */
 import type { BookedItem } from '../../appearance.ts';
 import { isContended, type Queryable } from '../../database.ts';
 import type { PullAction, PushAction } from '../../facts.ts';
@@ -8,12 +8,12 @@ import type { LeasedRoom } from './work-list.ts';
 import { isRefusedForGood, oneByOne } from './failing.ts';
 import type { ConflictNote, EventIntent, News, WaitsFor } from './work-item.ts';
 
-/** An event that is detached from its mapping and begins anew in one of its own. */
+/** An event that its mapping gives up, and that becomes an unmapped event. */
 interface Counterpart {
   readonly eventId: string;
   readonly status: 'conflict' | 'imported';
   readonly news: News | null;
-  /** What a person chose before it was detached. */
+  /** A person's choice that is still to be carried out. */
   readonly resolution: 'booking' | 'outlook' | null;
   readonly item: Item | null;
   readonly isOrganizer: boolean;
@@ -21,30 +21,30 @@ interface Counterpart {
 }
 
 /**
- * What only the transaction of a write into the booking system knows (which keys the adapter stored, what the reservation shows
- * then, whether it was there before), and what is laid over the settlement where that asks for it: see `bridge_merged`.
+ * Changes to the settlement that depend on the result of a write into the booking system (the stored fields, the reservation
+ * then, whether it existed before), which only its transaction knows: see `bridge_merged`.
  */
 export interface BookingMerge {
-  /** The fields that are written, and the adapter's key of each. One that is not stored is not agreed on. */
+  /** The written fields, and the adapter's key of each. A field that is not stored is not agreed on. */
   readonly written: readonly { readonly field: keyof Item; readonly key: string }[];
-  /** Fields that are not agreed on, whatever is stored, and what was agreed on before of those. */
+  /** Fields that are not agreed on in any case, and their former agreement. */
   readonly unagreed: readonly string[];
   readonly kept: ItemChange;
-  /** Both sides do not agree on all that the reservation shows. */
-  readonly partly: Laid;
-  /** Begins the reason where fields were not stored; their names follow. */
+  /** If both sides do not agree on all fields. */
+  readonly partly: Change;
+  /** The beginning of the reason if fields were not stored; their names follow. */
   readonly lostReason?: string;
-  /** The event is in a reservation of the same meeting in another room, or in one that lost it. */
-  readonly joined?: Laid;
-  readonly revived?: Laid;
+  /** If the event joined the reservation of its meeting in another room, or a reservation that was activated again. */
+  readonly joined?: Change;
+  readonly revived?: Change;
 }
-type Laid = Partial<Pick<Settlement, 'action' | 'reason' | 'dueInMs'>>;
+type Change = Partial<Pick<Settlement, 'action' | 'reason' | 'dueInMs'>>;
 
-/** What was done to one mapping, as it is written down. */
+/** The outcome of the work on one mapping. */
 export interface Settlement {
   readonly id: number;
   readonly revision: number;
-  /** 'forget' drops a mapping that has nothing to show on either side. */
+  /** 'forget' deletes a mapping without anything on either side. */
   readonly status:
     'pending' | 'synced' | 'error' | 'conflict' | 'cancelled' | 'shadowed' | 'imported' | 'forget';
   readonly eventId: string | null;
@@ -55,31 +55,31 @@ export interface Settlement {
   readonly outlookSeen: Item | null;
   readonly error: string | null;
   readonly hint: string | null;
-  /** Due again after this long; null: done. */
+  /** Milliseconds until it is due again; null: done. */
   readonly dueInMs: number | null;
   readonly attempt: number;
   readonly action: PushAction | PullAction | 'delayed' | 'parked';
   readonly reason: string | null;
-  /** What is still to be dealt with; null: nothing. */
+  /** What is still to be decided about; null: nothing. */
   readonly news: News | null;
   readonly intent: EventIntent | null;
-  /** Its event carries its own extended properties now. */
+  /** Its event has its own reservation's extended properties now. */
   readonly renamed?: boolean;
   readonly waitsFor: WaitsFor | null;
   readonly conflict: ConflictNote | null;
-  /** What is known of the event now; absent: as before. */
+  /** The event as read; absent: as before. */
   readonly isOrganizer?: boolean;
   readonly iCalUId?: string;
   readonly originalStart?: string | null;
   readonly seriesMasterId?: string | null;
-  /** Who invited the room, by name or address; null: not known. */
+  /** The organiser who invited the room, by name or address; null: unknown. */
   readonly outlookOrganizer?: string | null;
   readonly etag?: string | null;
   readonly outlookChangedAt?: string | null;
   readonly counterpart?: Counterpart;
-  /** Of a write into the booking system. */
+  /** For a write into the booking system. */
   readonly merge?: BookingMerge;
-  /** How long ago Graph accepted it, on our monotonic clock; the server counts latency back from it. */
+  /** Milliseconds since Graph accepted it, on our monotonic clock; the server calculates the latency from it. */
   readonly sinceAcceptedMs: number | null;
   readonly callMs: number | null;
   readonly requestId: string | null;
@@ -91,19 +91,19 @@ export const settlementRow = ({ agreement, ...rest }: Settlement) => ({
   ...agreementColumns(agreement),
 });
 
-/** What came of writing down: how long each change took, and what the room asks for next. */
+/** The answer to settlements: latencies, and what the room needs next. */
 export interface SettleAnswer {
-  /** Milliseconds, by mapping, of those that had a change waiting. */
+  /** Milliseconds, by mapping, of those with a waiting change. */
   readonly latency: ReadonlyMap<number, number>;
   /** More is due. */
   readonly more: boolean;
-  /** Its calendar is to be asked for changes. */
+  /** A delta round was requested. */
   readonly pulls: boolean;
 }
 
 /**
- * Writes down results, of which one that PostgreSQL refuses unsettles no other: it is parked, and comes back so in
- * `results`; one whose row somebody else's transaction has keeps back no other either, and is thrown last. Throws BR001 when fenced.
+ * Stores settlements so that one failing row does not affect the others: one that PostgreSQL refuses is parked and returned so in
+ * `results`; the error of a row locked by another transaction is thrown after the others are stored. Throws BR001 when fenced.
  */
 export async function settleEach(
   session: Queryable,
@@ -150,7 +150,7 @@ async function parkMapping(session: Queryable, room: LeasedRoom, one: Settlement
   });
 }
 
-/** Writes down results in one statement. */
+/** Stores settlements in one statement. */
 async function settleMappings(
   session: Queryable,
   room: LeasedRoom,
@@ -171,8 +171,8 @@ async function settleMappings(
 }
 
 /**
- * Puts off the creates of a room that are due, because Outlook refuses creates there for now, and with them those in `postponed`,
- * which may be creates that keep the id of an event that is gone. `inMs` null: those that were put off are due at once.
+ * Puts off the due creates of a room in which Outlook refuses creates for now, including those in `postponed`, whose mappings may
+ * still have the id of a deleted event. `inMs` null: all that were put off are due at once.
  */
 export async function putOffCreates(
   session: Queryable,

@@ -1,51 +1,49 @@
-/** What is due: a mapping of a reservation, or an event in Outlook that has none. */
+/** A work item: the mapping of a reservation, or an unmapped event. */
 import type { BookedItem } from '../../appearance.ts';
 import type { Item, ReservationKey } from '../../item.ts';
 import { agreementOf, type Agreement } from './agreement.ts';
 
 export type WorkItem = Mapped | Unmapped;
 
-/** What is known of either. */
+/** Fields of both. */
 interface Known {
   readonly id: number;
   readonly status: string;
   readonly generation: number;
   readonly revision: number;
-  /** Since when the mapping is there, ISO. */
+  /** ISO. */
   readonly createdAt: string;
   readonly attempt: number;
-  /** 0: a change made now, 1: backfill. */
+  /** 0: a live change, 1: backfill. */
   readonly lane: 0 | 1;
-  /** What Outlook showed when both sides last agreed, and when it was last read. */
+  /** What Outlook showed at the last agreement, and at the last read. */
   readonly outlookBase: Item | null;
   readonly outlookSeen: Item | null;
   readonly news: News | null;
-  /** The room organises the event; false: it was invited. */
+  /** False: the room was invited. */
   readonly isOrganizer: boolean;
   readonly iCalUId: string | null;
   readonly originalStart: string | null;
-  /** The version of the event that was last seen. */
+  /** The last version of the event that was read. */
   readonly etag: string | null;
   readonly waitsFor: WaitsFor | null;
   readonly conflict: ConflictNote | null;
-  /** Why it waits or failed. */
   readonly error: string | null;
-  /** Which side a person chose. */
+  /** A person's choice. */
   readonly resolution: 'booking' | 'outlook' | null;
 }
 
-/** A reservation in a room, and how the booking system shows it now. */
+/** A reservation in a room, as the booking system shows it now. */
 export interface Mapped extends Known {
   readonly is: 'mapped';
   readonly reservation: ReservationKey;
   readonly eventId: string | null;
-  /** Where the reservation was made. */
+  /** The origin of the reservation. */
   readonly direction: string;
-  /** What the booking system said when both sides last agreed. */
   readonly agreement: Agreement;
-  /** The reservation's active flag; null when it has no row in this room any more. */
+  /** The reservation's active flag; null: no row in this room any more. */
   readonly active: boolean | null;
-  /** Why its row cannot be read; null: it can. */
+  /** The error of reading its row; null: none. */
   readonly unreadable?: string | null;
   readonly booking: BookedItem | null;
   readonly inWindow: boolean | null;
@@ -53,20 +51,20 @@ export interface Mapped extends Known {
   readonly coverConfirmed: boolean;
   /** The item lies in the past. */
   readonly ended: boolean | null;
-  /** It has no row in this room any more, but in others: it was moved there. */
+  /** It was moved: it has rows only in other rooms. */
   readonly elsewhere: boolean;
   readonly intent: EventIntent | null;
-  /** Its event carries the extended properties of the reservation that this one replaced. */
+  /** Its event still has the extended properties of the reservation that this one replaced. */
   readonly renames: boolean;
-  /** ISO instant of the booking's last change. */
+  /** ISO instant of the reservation's last change. */
   readonly bookingChangedAt: string | null;
 }
 
-/** An event in Outlook that waits to become a reservation, or for a person. */
+/** An event without a reservation: to be imported, or waiting for a person. */
 export interface Unmapped extends Known {
   readonly is: 'unmapped';
   readonly eventId: string;
-  /** A person asked for its import. */
+  /** Its import was requested. */
   readonly importAsked: boolean;
 }
 
@@ -74,60 +72,60 @@ export const isMapped = (item: WorkItem): item is Mapped => item.is === 'mapped'
 export const isUnmapped = (item: WorkItem): item is Unmapped => item.is === 'unmapped';
 
 /**
- * What Outlook reported of an event that nobody has dealt with yet. look: it is to be read; missing: reported as removed, not
- * verified; vacated: read, it does not occupy the room any more; gone: read, it is not there.
+ * What Outlook reported of an event and is not decided about yet. look: it is to be read; missing: reported as removed, not
+ * verified; vacated: verified, it no longer occupies the room; gone: verified, it no longer exists.
  */
 export type News = 'look' | 'missing' | 'vacated' | 'gone';
 
 /**
- * What it means that an event is not there, or is. remove: we are about to delete or decline it, so nobody else did; renew:
- * should it be gone, it is made anew; remove_again: it was not there when we deleted it, should it show, it is deleted; keep: a
- * person keeps it although its reservation is gone.
+ * The meaning of a missing or existing event. remove: we are about to delete or decline it, so no user did; renew: if it is
+ * gone, it is created again; remove_again: it was missing when we deleted it, and is deleted if it shows up; keep: a person keeps
+ * it although its reservation is gone.
  */
 export type EventIntent = 'remove' | 'renew' | 'remove_again' | 'keep';
 
 /**
- * What neither we nor a retry can bring about. answer: the room has not answered the invitation, or not again since it was
- * changed; free: an event that nobody imported is shown as free; import: a person has to ask for its import.
+ * What an item waits for, which no retry can bring about. answer: the room has not answered the invitation, or not since its last
+ * change; free: an unmapped event is shown as free; import: its import has to be requested.
  */
 export type WaitsFor = 'answer' | 'free' | 'import';
 
-/** What is told of a mapping that waits. */
+/** The hints of items that wait. */
 export const waitHints: Readonly<Record<WaitsFor, string>> = {
   answer: 'The room has not answered this invitation: it is followed once the room, or its delegate, does.',
   free: 'It is shown as free in Outlook: show it as busy there, or set FREE_EVENTS, to have it imported.',
   import: 'IMPORT_MODE is manual: POST /booking/process-imports imports it.',
 };
 
-/** What is told of an event that is there, and that nobody can understand. */
+/** The hint of an event that cannot be read. */
 export const unreadableHint = 'Open the event in Outlook, correct its times and save it.';
 
 /**
- * Why a mapping waits for a person. fields: both sides changed them; deleted: one side deleted, the other changed; overlap:
- * an event lies on a taken time; moved: the booking system moved away from somebody's meeting (`mapping`); refused: the
- * booking system cannot take the change; rejected: Outlook cannot; orphan: the event carries the extended properties of a
- * reservation that is not there; free: somebody's meeting is shown as free; gone: held by the brake.
+ * Why an item waits for a person. fields: both sides changed them; deleted: one side deleted, the other changed; overlap: the time
+ * of an event is taken; moved: the booking system moved the reservation (`mapping`) away from another organiser's meeting;
+ * refused: the booking system refuses the change; rejected: Outlook does; orphan: the event has the extended properties of a
+ * reservation that does not exist; free: another organiser's meeting is shown as free; gone: held by the brake.
  */
 export interface ConflictNote {
   readonly kind:
     'fields' | 'deleted' | 'overlap' | 'moved' | 'refused' | 'rejected' | 'orphan' | 'free' | 'gone';
   readonly fields?: readonly string[];
-  /** As Outlook showed it when the choice was put; null: it was not there. */
+  /** The event as it was shown to the person; null: it did not exist. */
   readonly outlook?: Item | null;
   /** moved: the mapping of the reservation, and the reservation. */
   readonly mapping?: number;
   readonly reservation?: ReservationKey;
-  /** rejected, and again when a person kept the booking: a new event takes the place of the old one. */
+  /** rejected, again after a person chose the booking system: a new event replaces the old one. */
   readonly replace?: boolean;
 }
 
 /**
- * Where the reservation is that moved away from an event. here: in this room; cancelled: it does not want the room any more;
- * unsettled: its rows are gone, or back, and what that means is still to be found out; unknown: nothing tells.
+ * The state of the reservation of a detached meeting. here: in this room; cancelled; unsettled: its rows are gone, or back, and that
+ * is not decided about yet; unknown: no record of it.
  */
 export type Whereabouts = 'here' | 'cancelled' | 'unsettled' | 'unknown';
 
-/** As bridge_work has them. */
+/** A row of bridge_work. */
 export interface WorkRow
   extends Known, Omit<Mapped, keyof Known | 'is' | 'reservation' | 'agreement' | 'renames'> {
   readonly reservationType: string | null;
@@ -138,7 +136,7 @@ export interface WorkRow
   readonly importAsked: boolean;
 }
 
-/** The row as a work item; null: it names neither a reservation nor an event, and says nothing. */
+/** Null: it has neither a reservation nor an event. */
 export function workItemOf(row: WorkRow): WorkItem | null {
   const { reservationType, reservationId, agreement, bookingBase, importAsked, ...rest } = row;
   const known = { ...rest, outlookBase: isEmpty(rest.outlookBase) ? null : rest.outlookBase };
@@ -154,5 +152,5 @@ export function workItemOf(row: WorkRow): WorkItem | null {
   return { ...known, is: 'unmapped', eventId: known.eventId, importAsked };
 }
 
-/** Of an event that is kept and was never read (a daemon of 1.0 tells by the content that it is kept). */
+/** A kept event that was never read; a daemon of 1.0 recognises by this that it is kept. */
 const isEmpty = (item: Item | null) => item !== null && Object.keys(item).length === 0;

@@ -1,6 +1,6 @@
 /**
- * The work list: what is due, who holds it, what became of it. The queries are functions of our own schema
- * (`database/functions`), so that from wake to work and from work to done it is one round trip each.
+ * The work list: due rooms, their leases and work items. The queries are functions of our schema (`database/functions`), so
+ * taking work and storing its outcome is one round trip each.
  */
 import { databaseFailure, isContended, type Queryable } from '../../database.ts';
 import { Permanent, Retryable } from '../../errors.ts';
@@ -9,53 +9,55 @@ import { isRefusedForGood } from './failing.ts';
 import { workItemOf, type WorkItem, type WorkRow } from './work-item.ts';
 import { locks } from '../../locks.ts';
 
-/** How many days around today both sides are kept equal. */
+/** The synced days before and after today. */
 export interface Window {
   readonly pastDays: number;
   readonly futureDays: number;
 }
 
-/** More hints of one room than these are not worth a call each: they are one delta round. */
+/** More hints of one room are read by one delta round instead of a call each. */
 export const hintsMost = 8;
 
 /** An event that a notification named. */
 export interface Hint {
   readonly eventId: string;
-  /** The notification said that it was deleted. */
+  /** It was reported as deleted. */
   readonly deleted: boolean;
-  /** The version that the notification named. */
+  /** The version in the notification. */
   readonly etag: string | null;
-  /** As PostgreSQL prints it: tells this hint from a later one of the same event. */
+  /** As PostgreSQL prints it: distinguishes later hints of the same event. */
   readonly hintedAt: string;
 }
 
-/** A room under our lease. `epoch` fences everything we write down about it. */
+/** A room under our lease. `epoch` fences everything we store about it. */
 export interface LeasedRoom {
   readonly id: number;
   readonly resourceId: number;
-  /** Object id of the mailbox, or what the operator wrote until that is known. */
+  /** Object id of the mailbox; its address until that is known. */
   readonly mailbox: string;
   readonly outlookItemId: string;
   readonly name: string;
   readonly direction: 'both' | 'booking_to_outlook' | 'outlook_to_booking';
-  /** What this room does differently from the environment. */
+  /** Settings of the room that override the environment. */
   readonly own?: Partial<RoomSettings>;
+  /** A full scan was made. */
   readonly baselined: boolean;
+  /** Its mappings were compared with the booking system. */
   readonly reconciled: boolean;
-  /** Its last holder vanished in the middle of its work: a create may have been sent that nobody wrote down. */
+  /** The last daemon vanished during its work: a create may have been sent and not stored. */
   readonly abandoned: boolean;
-  /** Its calendar is to be asked for changes. */
+  /** A delta round was requested. */
   readonly pulls: boolean;
-  /** Events that notifications named, to be read by their ids. */
+  /** Events of notifications, to be read by their ids. */
   readonly hints: readonly Hint[];
-  /** Something was reported as removed, and nothing came of it yet. */
+  /** An event was reported as removed, and that is not decided about yet. */
   readonly missing: boolean;
   readonly attempt: number;
   readonly epoch: number;
   readonly due: readonly WorkItem[];
 }
 
-/** Whether Outlook is listened to in this room; elsewhere it only shows what the booking system says. */
+/** Whether changes in Outlook are followed in this room. */
 export const isFollowed = ({ direction }: Pick<LeasedRoom, 'direction'>): boolean =>
   direction !== 'booking_to_outlook';
 
@@ -65,27 +67,28 @@ export interface Taken {
   /** More rooms are due than were taken. */
   readonly more: boolean;
   readonly rooms: readonly LeasedRoom[];
-  /** Rooms we hold that were switched off or removed meanwhile. */
+  /** Rooms under our lease that were switched off or removed meanwhile. */
   readonly stopped: readonly number[];
 }
 
 export interface TakeOptions {
   readonly replica: string;
+  /** Rooms under our lease. */
   readonly held: readonly number[];
   readonly rooms: number;
   readonly items: number;
   readonly window: Window;
-  /** Take rooms that have nothing but backfill to do as well. */
+  /** Also rooms with nothing but backfill. */
   readonly anyLane: boolean;
   readonly askedOnly: boolean;
-  /** When something was folded, take only the rooms that it concerns; the next take is for all of them. */
+  /** If something was folded, only the rooms that it concerns; the next take is for all. */
   readonly changedFirst: boolean;
 }
 
-/** At most this many outbox rows are folded at a time; the rest follows in the next take, and what is due goes between. */
+/** Outbox rows folded at a time; the rest follows in the next take, with due items in between. */
 export const foldMost = 300;
 
-/** Folds the outbox, leases due rooms to the session and reads their first due mappings. One that throws leases none. */
+/** Folds the outbox, leases due rooms to the session and reads their first due mappings. Leases none if it throws. */
 export async function takeRooms(session: Queryable, options: TakeOptions): Promise<Taken> {
   try {
     return await leaseRooms(session, options);
@@ -102,7 +105,7 @@ export async function takeRooms(session: Queryable, options: TakeOptions): Promi
   }
 }
 
-/** One row of the booking system fails, or somebody's open transaction has a row of ours: it need not concern the others. */
+/** The failure of one row of the booking system, or a row of ours locked by an open transaction: others may work. */
 function mayConcernOne(error: unknown): boolean {
   if (isContended(error)) return true;
   const failure = databaseFailure(error, 'take what is due');
@@ -110,8 +113,8 @@ function mayConcernOne(error: unknown): boolean {
 }
 
 /**
- * Folds what waits in the outbox change by change, at most `most` outbox rows, and what was put aside and is to be tried again.
- * What fails is put aside with the reason. Returns how many that were.
+ * Folds at most `most` outbox rows change by change, and changes put aside earlier whose retry is due. A failing change is put aside
+ * with the reason. Returns the number of failures.
  */
 async function foldEach(session: Queryable, window: Window, most: number): Promise<number> {
   const { rows } = await session.query<{ failed: number }>({
@@ -122,7 +125,7 @@ async function foldEach(session: Queryable, window: Window, most: number): Promi
   return rows[0]!.failed;
 }
 
-/** Tries again what could not be folded, where it is time for that. Returns whether there was something to try. */
+/** Folds changes put aside earlier whose retry is due. Returns whether there were any. */
 export async function foldAgain(db: Queryable, window: Window): Promise<boolean> {
   const { rows } = await db.query<{ waits: boolean }>({
     name: 'read_unfolded',
@@ -132,7 +135,7 @@ export async function foldAgain(db: Queryable, window: Window): Promise<boolean>
   return rows[0]!.waits;
 }
 
-/** A lock that is taken a second time would be freed once, and nobody else would ever get that room. */
+/** A lock that is taken twice and freed once would keep its room from other daemons for ever. */
 async function unlockOthers(session: Queryable, held: readonly number[]): Promise<void> {
   try {
     await session.query({
@@ -173,8 +176,8 @@ async function leaseRooms(session: Queryable, options: TakeOptions): Promise<Tak
 }
 
 /**
- * The rows as work items. One that names neither side, as a person may leave it behind, is dropped, and its room compared anew
- * with both sides: what it stood for may be there.
+ * The rows as work items. A row without a reservation and an event, left by a manual edit, is deleted and its room compared with both
+ * sides again, because either may exist.
  */
 async function workItems(session: Queryable, rows: readonly WorkRow[]): Promise<WorkItem[]> {
   const items = rows.map(workItemOf).filter((item) => item !== null);
@@ -209,10 +212,10 @@ export async function dueMappings(
   return await workItems(session, rows[0]!.due);
 }
 
-/** For a query that may take longer than all others. (pg knows `query_timeout` of a query, its types do not.) */
+/** For a query that may take longer than all others. (Missing in the types of pg.) */
 const slow = { query_timeout: 120_000 };
 
-/** Compares the room's whole window in the booking system with its mappings; what differs is due afterwards. */
+/** Compares the room's whole window in the booking system with its mappings; those that differ are due afterwards. */
 export async function reconcileRoom(
   session: Queryable,
   room: LeasedRoom,
@@ -240,20 +243,20 @@ export async function reconcileRoom(
   return rows[0]!.answer;
 }
 
-/** Why a room rests, and how long; `ms` null: that much of it does not work, and the rest goes on. */
+/** The rest of a room; `ms` null: a partial failure, and the rest of the work goes on. */
 export interface Rest {
   readonly ms: number | null;
-  /** Graph asked for it (Retry-After): nobody may cut it short. */
+  /** Requested by Graph (Retry-After): must not be shortened. */
   readonly throttled: boolean;
-  /** `held`: not ours to work on until a person decides. */
+  /** `held`: until a person decides. */
   readonly condition: 'waiting' | 'refused' | 'held';
-  /** The mailbox is not there under the name it was called by. */
+  /** The mailbox does not exist under the address that was used. */
   readonly unknownMailbox?: boolean;
   readonly why: string;
   readonly hint: string | null;
 }
 
-/** Gives a room back; it is due again when its earliest due mapping is, or after its rest. */
+/** Ends the lease of a room; it is due again with its earliest due mapping, or after its rest. */
 export async function releaseRoom(session: Queryable, room: LeasedRoom, rest: Rest | null): Promise<void> {
   await session.query({
     name: 'release_room',
@@ -271,8 +274,8 @@ export async function releaseRoom(session: Queryable, room: LeasedRoom, rest: Re
 }
 
 /**
- * What is known of a room's mailbox does not hold any more: it is called by `objectId` from now on (null: by its address), and
- * its calendar is compared before anything else. `isNew`: in this one everything is shown again, and nothing is cancelled.
+ * Discards what is known of a room's mailbox: it is addressed by `objectId` from now on (null: by its address), and a full scan comes
+ * first. `isNew`: everything is shown again in this mailbox, and nothing is cancelled.
  */
 export async function replaceMailbox(
   db: Queryable,
@@ -288,8 +291,8 @@ export async function replaceMailbox(
 }
 
 /**
- * Lets go of a room in the middle of its work: nobody knows what of it was sent. It stays marked as held, so the daemon that
- * takes it next reads Outlook first, and not before `rest` is over.
+ * Abandons a room during its work, when it is unknown what was sent. It stays marked as leased, so the next daemon reads Outlook
+ * first, after `rest`.
  */
 export async function abandonRoom(session: Queryable, room: LeasedRoom, rest: Rest | null): Promise<void> {
   await session.query({
@@ -311,14 +314,14 @@ export async function abandonRoom(session: Queryable, room: LeasedRoom, rest: Re
   });
 }
 
-/** Frees the lock of a room and writes nothing down: the room stays marked as held. */
+/** Frees the lock of a room and stores nothing: the room stays marked as leased. */
 export async function unlockRoom(session: Queryable, room: LeasedRoom): Promise<void> {
   await session.query({ name: 'unlock_room', text: 'SELECT bridge_unlock_room($1)', values: [room.id] });
 }
 
 /**
- * After the lease session was lost: had the server crashed, it may have forgotten that we took these rooms and what we
- * folded, while their writes were on their way. The daemon that takes them next reads Outlook first.
+ * After the lease session was lost: a crashed server may have lost our leases and folds while writes were under way. The next
+ * daemon to lease these rooms reads Outlook first.
  */
 export async function doubtRooms(
   session: Queryable,
