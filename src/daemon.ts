@@ -35,14 +35,13 @@ import { createImports } from './sync/manual/imports.ts';
 import { createPolling } from './sync/manual/polling.ts';
 import { createKeys } from './sync/report/keys.ts';
 import { createReservationTypes } from './sync/report/reservation-types.ts';
-import { createMappingList } from './sync/report/mapping-list.ts';
+import { createMappingReports } from './sync/report/mapping-reports.ts';
 import { createManual } from './sync/manual/manual.ts';
 import { createNotifications } from './sync/webhooks/notifications.ts';
 import { createReports } from './sync/report/reports.ts';
-import { roomClocks } from './sync/report/room-clocks.ts';
 import { takeOver } from './sync/store/claims.ts';
 import { createRoomCalendar } from './sync/report/room-calendar.ts';
-import { createRoomReports } from './sync/report/room-reports.ts';
+import { createRoomReports, roomClocks } from './sync/report/room-reports.ts';
 import { createSearch } from './sync/report/search.ts';
 import { createRoomList, createRoomSwitch } from './sync/manual/room-list.ts';
 import { createStart } from './sync/worker/start-mode.ts';
@@ -142,7 +141,7 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
     held: createHeldRemovals(db, manual),
     roomSwitch: createRoomSwitch(db),
     claims: { takeOver: (resource) => takeOver(db, resource) },
-    mappings: createMappingList(db),
+    mappings: createMappingReports(db),
     search: createSearch(db),
     roomCalendar: createRoomCalendar(db),
     activity: createActivity(db),

@@ -5,9 +5,8 @@ import { createKeys } from '../sync/report/keys.ts';
 import { fieldInWords, type Item as Shown } from '../item.ts';
 import { Invalid } from '../errors.ts';
 import { printed } from '../http/mappings.ts';
-import { createMappingList, type ListedMapping } from '../sync/report/mapping-list.ts';
+import { createMappingReports, type Explained, type ListedMapping } from '../sync/report/mapping-reports.ts';
 import { spanIn } from '../sync/report/item-words.ts';
-import { createReports, type Explained } from '../sync/report/reports.ts';
 import { oneLine, paint, say, sayJson, table } from './terminal.ts';
 import { wholeNumber, withDatabase } from './with-database.ts';
 
@@ -81,9 +80,9 @@ async function readItems(db: Database, type: string, id: Id): Promise<Item[]> {
 }
 
 async function readLives(db: Database, type: string, reservationId: Id, limit: number): Promise<Life[]> {
-  const reports = createReports(db);
+  const reports = createMappingReports(db);
   const choice = { type, reservationId, resourceId: null, status: null, limit: mostRooms };
-  const { mappings } = await createMappingList(db).list(choice);
+  const { mappings } = await reports.list(choice);
   const lives: Life[] = [];
   for (const mapping of mappings) {
     const known = await reports.explain(mapping.id, limit);

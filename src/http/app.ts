@@ -72,7 +72,7 @@ export interface Parts
     ResourceMappingParts,
     OutlookParts,
     LiveParts {
-  readonly reports: SyncParts['reports'] & StatsParts['reports'] & MappingParts['reports'];
+  readonly reports: SyncParts['reports'] & StatsParts['reports'];
   readonly manual: SyncParts['manual'] & RoomParts['manual'];
   readonly alerts: AlertParts['alerts'] & RoomParts['alerts'];
   readonly start: PlanParts['start'] & UndoParts['start'];

@@ -1,9 +1,9 @@
 /** Mappings: list, and the history of one in words. */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { createMappingList } from '../sync/report/mapping-list.ts';
+import type { createMappingReports, Explained, LogLine } from '../sync/report/mapping-reports.ts';
 import { changeInWords, inWords } from '../sync/report/item-words.ts';
 import { fieldNames } from '../sync/plan/plan-words.ts';
-import { syncStatuses, type createReports, type Explained, type LogLine } from '../sync/report/reports.ts';
+import { syncStatuses } from '../sync/report/reports.ts';
 import { Problem } from './problem.ts';
 import { shownItem, shownSide } from './sides.ts';
 import { workColumns } from './mapping-schema.ts';
@@ -22,8 +22,7 @@ import {
 } from './schema.ts';
 
 export interface MappingParts extends TypeParts {
-  readonly reports: Pick<ReturnType<typeof createReports>, 'explain'>;
-  readonly mappings: ReturnType<typeof createMappingList>;
+  readonly mappings: ReturnType<typeof createMappingReports>;
   /** The booking system's time zone. */
   readonly timezone: string;
 }
@@ -119,7 +118,7 @@ const explainRoute = createRoute({
 });
 
 export function mappingRoutes(parts: MappingParts) {
-  const { reports, mappings } = parts;
+  const { mappings } = parts;
   return newRoutes()
     .openapi(listRoute, async (c) => {
       const query = c.req.valid('query');
@@ -136,7 +135,7 @@ export function mappingRoutes(parts: MappingParts) {
     })
     .openapi(explainRoute, async (c) => {
       const { id } = c.req.valid('param');
-      const explained = await reports.explain(id, c.req.valid('query').limit);
+      const explained = await mappings.explain(id, c.req.valid('query').limit);
       if (explained === null)
         throw new Problem(404, `There is no mapping ${id}.`, 'GET /mappings finds them by reservation.');
       const { mapping: found } = explained;
@@ -183,7 +182,7 @@ const sentences: Readonly<Record<string, string>> = {
 };
 
 type Told = Pick<LogLine, 'action' | 'reason' | 'who' | 'latency_ms' | 'call_ms'> &
-  Partial<Pick<LogLine, 'change'>>;
+  Partial<Pick<Explained['lines'][number], 'change'>>;
 
 /** One line of the log in words; `zone` is used for times, which only lines with a change have. */
 export function sentence(

@@ -1,7 +1,7 @@
 /** The schedules. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Schedule } from '../ops/schedule.ts';
-import type { RoomClock } from '../sync/report/room-clocks.ts';
+import type { RoomClock } from '../sync/report/room-reports.ts';
 import { answers, instant, instantOrNull, newRoutes } from './schema.ts';
 
 export interface ScheduleParts {

@@ -29,14 +29,13 @@ import { createPolling } from '../../src/sync/manual/polling.ts';
 import { createKeys } from '../../src/sync/report/keys.ts';
 import { createReservationTypes } from '../../src/sync/report/reservation-types.ts';
 import { createManual } from '../../src/sync/manual/manual.ts';
-import { createMappingList } from '../../src/sync/report/mapping-list.ts';
+import { createMappingReports } from '../../src/sync/report/mapping-reports.ts';
 import { createNotifications } from '../../src/sync/webhooks/notifications.ts';
 import { createStart } from '../../src/sync/worker/start-mode.ts';
 import { createReports } from '../../src/sync/report/reports.ts';
-import { roomClocks } from '../../src/sync/report/room-clocks.ts';
 import { takeOver } from '../../src/sync/store/claims.ts';
 import { createRoomCalendar } from '../../src/sync/report/room-calendar.ts';
-import { createRoomReports } from '../../src/sync/report/room-reports.ts';
+import { createRoomReports, roomClocks } from '../../src/sync/report/room-reports.ts';
 import { createSearch } from '../../src/sync/report/search.ts';
 import { createSubscriptionRequests } from '../../src/sync/webhooks/subscription-requests.ts';
 import { createRoomList, createRoomSwitch } from '../../src/sync/manual/room-list.ts';
@@ -135,7 +134,7 @@ export async function openApi(options: ApiOptions = {}) {
     held: createHeldRemovals(db, manual),
     roomSwitch: createRoomSwitch(db),
     claims: { takeOver: (resource) => takeOver(db, resource) },
-    mappings: createMappingList(db),
+    mappings: createMappingReports(db),
     search: createSearch(db),
     roomCalendar: createRoomCalendar(db),
     activity: createActivity(db),

@@ -1,11 +1,13 @@
-/** What was done and how fast, over all rooms, from bridge_log. Reads only. */
+/** The log of all rooms, and latencies from it. Reads only. */
 import type { Database } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { failingAs } from '../store/failing.ts';
+import type { LogLine } from './mapping-reports.ts';
+import { joinRoom, mappingTitle } from './mapping-sql.ts';
 
 export type Direction = 'booking_to_outlook' | 'outlook_to_booking';
 
-/** What we do in Outlook; every other line with a latency is a change that came from there. */
+/** Actions in Outlook; every other line with a latency is a change from Outlook. */
 const doneInOutlook: readonly string[] = [
   'created',
   'adopted',
@@ -21,16 +23,9 @@ const doneInOutlook: readonly string[] = [
   'asked',
 ];
 
-export interface ActivityLine {
+export interface ActivityLine extends LogLine {
   readonly id: number;
-  readonly at: Date;
   readonly direction: Direction;
-  readonly action: string;
-  readonly reason: string | null;
-  /** Who asked for it through the API; of lines with the action 'asked'. */
-  readonly who: string | null;
-  readonly latency_ms: number | null;
-  readonly call_ms: number | null;
   readonly mapping_id: number | null;
   readonly resource_id: number | null;
   /** The room's name, else its mailbox. */
@@ -38,24 +33,22 @@ export interface ActivityLine {
   readonly reservation_type: string | null;
   readonly reservation_id: Id | null;
   readonly title: string | null;
-  readonly outlook_event_id: string | null;
-  readonly request_id: string | null;
 }
 
-interface Percentiles {
+export interface Percentiles {
   readonly count: number;
-  /** Null: there was no change. */
+  /** Null: no changes. */
   readonly p50_ms: number | null;
   readonly p95_ms: number | null;
   readonly p99_ms: number | null;
 }
 
 export interface LatencyCurve extends Percentiles {
-  /** Brought over by a backfill or a comparison: nobody waited for these, so they are in no other figure. */
+  /** Changes by a backfill or a comparison, which are in no other figure. */
   readonly backfilled: number;
-  /** Changes that took at most `le_ms` and longer than the bound before; null: longer than all bounds. */
+  /** Changes of at most `le_ms` and longer than the bound before; null: longer than all bounds. */
   readonly histogram: readonly { readonly le_ms: number | null; readonly count: number }[];
-  /** Equal steps of time, the newest last. */
+  /** Equal steps, the newest last. */
   readonly curve: readonly (Percentiles & { readonly at: Date })[];
 }
 
@@ -72,8 +65,8 @@ const steps = 96;
 
 export function createActivity(db: Database) {
   /**
-   * The newest lines, the newest first; of one room, or of all; `asked`: only what a person asked for; `before`: older than
-   * the line of that id.
+   * The newest lines first, of one room or all; `asked`: only requests through the API; `before`: only lines older than the one with
+   * this id.
    */
   async function newest(
     limit: number,
@@ -89,7 +82,7 @@ export function createActivity(db: Database) {
     return rows;
   }
 
-  /** How long changes took over the last `hours`, from one side to its acceptance by the other. */
+  /** From a change on one side to its acceptance by the other, over the last `hours`. */
   async function latency(hours: number): Promise<LatencyHistory> {
     const seconds = (hours * 3_600) / steps;
     const { rows } = await db.query<Group>({
@@ -140,7 +133,7 @@ export function createActivity(db: Database) {
 /** One direction as a whole, one bucket of its histogram, or one step of its curve. */
 interface Group {
   readonly newest: number;
-  /** Null: the row that is there when nothing was done. */
+  /** Null: the row of an empty result. */
   readonly direction: Direction | null;
   readonly bucket: number | null;
   readonly step: number | null;
@@ -162,15 +155,13 @@ const directionText = `CASE WHEN l.action = ANY ($3) THEN 'booking_to_outlook' E
 const newestText = (which: string) => `
   SELECT l.id, l.at, ${directionText}, l.action, l.reason, l.who, l.latency_ms, l.call_ms, l.mapping_id, l.resource_id,
     coalesce(r.outlook_item_name, r.outlook_item_id, l.outlook_item_id) AS room, l.reservation_type, l.reservation_id,
-    coalesce(m.booking_seen, m.booking_base, m.outlook_base, m.outlook_seen) ->> 'title' AS title, l.outlook_event_id, l.request_id
+    ${mappingTitle} AS title, l.outlook_event_id, l.request_id
   FROM (SELECT * FROM bridge_log WHERE ${which} AND ($2::integer IS NULL OR resource_id = $2)
     AND ($4::bigint IS NULL OR id < $4) ORDER BY id DESC LIMIT $1) l
-  LEFT JOIN bridge_mappings m ON m.id = l.mapping_id
-  LEFT JOIN LATERAL (SELECT * FROM bridge_resource_mappings r WHERE r.resource_id = l.resource_id
-    ORDER BY r.active DESC, r.id DESC LIMIT 1) r ON true
+  LEFT JOIN bridge_mappings m ON m.id = l.mapping_id ${joinRoom('l')}
   ORDER BY l.id DESC`;
 
-/** What changes the other side; of the rest of the log nothing was brought over. */
+/** Actions that change a side. */
 export const broughtOver: readonly string[] = [
   'created',
   'updated',
@@ -187,7 +178,7 @@ const backfilledText = `
   WHERE l.at >= to_timestamp((floor(extract(epoch FROM now()) / $1::float8) - $2::integer + 1) * $1::float8)
     AND l.latency_ms IS NULL AND l.action = ANY ($4) GROUP BY 1`;
 
-// One scan of the hours: a direction as a whole, its histogram, its curve. The outer row is there without any.
+// One scan: a direction as a whole, its histogram, its curve. The outer row exists without any.
 const latencyText = `
   WITH newest AS (SELECT floor(extract(epoch FROM now()) / $1::float8)::bigint AS step), l AS (
     SELECT l.latency_ms, ${directionText}, floor(extract(epoch FROM l.at) / $1::float8)::bigint AS step,

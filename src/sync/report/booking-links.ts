@@ -1,4 +1,4 @@
-/** Where the booking system shows its reservations, if its adapter says so (`url`). */
+/** Addresses of reservations in the booking system, if the adapter has them (`url`). */
 import type { Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { itemsOf } from '../store/readable-items.ts';
@@ -23,7 +23,7 @@ export async function linksOf(
     text: `SELECT DISTINCT u.type || '/' || u.id AS key, i.url
       FROM jsonb_to_recordset($1) AS u (type text, id bigint)
       CROSS JOIN LATERAL ${itemsOf('i', 'u.type', 'u.id', 'NULL')}
-      -- a page makes a link of it
+      -- pages link to it
       WHERE i.url ~* '^https?://'`,
     values: [
       JSON.stringify(

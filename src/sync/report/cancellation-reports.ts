@@ -1,4 +1,4 @@
-/** What people ask about cancellations: which there are, how they went, and which are still to be processed. Reads only. */
+/** Cancellations: their list, statistics, and those still to be processed. Reads only. */
 import type { Database } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { itemsOf } from '../store/readable-items.ts';
@@ -6,7 +6,7 @@ import { findDiffering } from '../manual/cancellation-store.ts';
 import { failingAs } from '../store/failing.ts';
 import type { Window } from '../store/work-list.ts';
 
-/** A reservation that is cancelled in one room, and what became of its event. */
+/** A reservation that is cancelled in one room, and the state of its event. */
 export interface CancelledReservation {
   readonly mapping_id: number;
   readonly reservation_type: string;
@@ -17,8 +17,8 @@ export interface CancelledReservation {
   readonly sync_status: string;
   readonly sync_direction: string;
   /**
-   * processed: nothing of it is in Outlook. pending, error, held (by the brake): its event is still there. kept: it stays
-   * there, a person said so. active: it is not cancelled.
+   * processed: its event is deleted. pending, error, held (by the brake): its event still exists. kept: a person kept its event.
+   * active: it is not cancelled.
    */
   readonly processing_status: string;
   readonly title: string | null;
@@ -35,27 +35,27 @@ export interface CancellationStatistics {
   readonly pending: number;
   readonly errors: number;
   readonly held: number;
-  /** Of those that are processed: where the cancellation was made. */
+  /** The processed ones by the side of the cancellation. */
   readonly booking_to_outlook: number;
   readonly outlook_to_booking: number;
   readonly by_type: Readonly<Record<string, number>>;
-  /** What went wrong → how often. */
+  /** Error → count. */
   readonly error_types: Readonly<Record<string, number>>;
   readonly first_processed_at: Date | null;
   readonly last_processed_at: Date | null;
 }
 
 export interface DetectionStatistics {
-  /** Cancelled in the booking system, their events still in Outlook. */
+  /** Cancelled in the booking system, with events still in Outlook. */
   readonly cancelled: number;
-  /** Active again, their mappings still cancelled. */
+  /** Active again, with mappings still cancelled. */
   readonly reenabled: number;
   readonly by_type: Readonly<Record<string, { readonly cancelled: number; readonly reenabled: number }>>;
 }
 
 export interface ReservationStatus {
   readonly exists: boolean;
-  /** Null: it has no row in the booking system any more. */
+  /** Null: no row in the booking system any more. */
   readonly active: boolean | null;
   readonly title: string | null;
   readonly mappings: readonly CancelledReservation[];
@@ -64,7 +64,7 @@ export interface ReservationStatus {
 const mappingsOfOneMost = 1_000;
 
 export function createCancellationReports(db: Database, window: Window) {
-  /** The newest first, and how many there are. */
+  /** The newest first, and their number. */
   async function list(
     limit: number,
     direction: string | null,
@@ -88,7 +88,7 @@ export function createCancellationReports(db: Database, window: Window) {
     return rows[0]!.statistics;
   }
 
-  /** What `detect` would find now; counted up to as many as it takes at a time. */
+  /** The result of `detect` now, counted up to its limit. */
   async function detection(): Promise<DetectionStatistics> {
     const differing = await findDiffering(db, window);
     const count = (found: typeof differing) => ({
@@ -102,7 +102,7 @@ export function createCancellationReports(db: Database, window: Window) {
     };
   }
 
-  /** One reservation as it is now, with its mappings, cancelled or not. Null: never heard of. */
+  /** The current state of one reservation with its mappings, cancelled or not. Null: unknown. */
   async function check(type: string, id: Id): Promise<ReservationStatus | null> {
     const [items, mappings] = await Promise.all([
       db.query<{ active: boolean; title: string | null }>({
@@ -138,8 +138,7 @@ export function createCancellationReports(db: Database, window: Window) {
 
 export type CancellationReports = ReturnType<typeof createCancellationReports>;
 
-// A mapping that was never shown and is of no reservation any more is forgotten by its next drain, so what is not
-// present here was shown once.
+// The next drain deletes a mapping without a reservation that was never shown, so one that is not present was shown once.
 const processingText = `
   CASE WHEN m.sync_status = 'cancelled' AND NOT m.present AND m.event_intent = 'keep' THEN 'kept'
        WHEN m.sync_status = 'cancelled' AND NOT m.present THEN 'processed'
@@ -154,7 +153,7 @@ const columnsText = `
     coalesce(m.booking_seen, m.booking_base, m.outlook_base) ->> 'title' AS title, m.starts_at, m.ends_at,
     m.error_message, m.hint, m.updated_at, count(*) OVER () AS total`;
 
-// what is synced is never of a reservation that is not there: the index on other statuses finds all
+// a synced mapping always has a reservation: the index on other statuses finds all
 const cancelledText = `
   FROM bridge_mappings m
   WHERE m.sync_status <> 'synced' AND m.reservation_id IS NOT NULL AND (m.sync_status = 'cancelled' OR NOT m.present)`;

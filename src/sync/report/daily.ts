@@ -1,24 +1,16 @@
-/** The day in numbers: what the daily report says. Reads only. */
+/** The daily report. Reads only. */
 import type { Database } from '../../database.ts';
 import { createActivity } from './activity.ts';
 import { failingAs } from '../store/failing.ts';
-import { createReports, type Statistics } from './reports.ts';
-
-interface Speed {
-  readonly count: number;
-  readonly backfilled: number;
-  readonly p50_ms: number | null;
-  readonly p95_ms: number | null;
-  readonly p99_ms: number | null;
-}
+import { createReports, type LatencyReport, type Statistics } from './reports.ts';
 
 export interface DailyReport {
   readonly hours: number;
   readonly mappings: Statistics['summary'];
-  /** What was done, by action. */
+  /** Log lines by action. */
   readonly actions: Readonly<Record<string, number>>;
-  readonly booking_to_outlook: Speed;
-  readonly outlook_to_booking: Speed;
+  readonly booking_to_outlook: LatencyReport;
+  readonly outlook_to_booking: LatencyReport;
   readonly rooms: Readonly<Record<string, number>>;
   readonly due: number;
   readonly oldest_ms: number | null;
@@ -49,7 +41,7 @@ export function createDaily(db: Database) {
     return rows[0]!.n;
   }
 
-  /** The last 24 hours, and how everything stands now. */
+  /** The last 24 hours, and the current state. */
   async function read(): Promise<DailyReport> {
     const [statistics, queue, speed, done, alerts] = await Promise.all([
       reports.statistics(),
@@ -58,7 +50,7 @@ export function createDaily(db: Database) {
       actions(),
       openAlerts(),
     ]);
-    const of = ({ count, backfilled, p50_ms, p95_ms, p99_ms }: Speed): Speed => ({
+    const of = ({ count, backfilled, p50_ms, p95_ms, p99_ms }: LatencyReport): LatencyReport => ({
       count,
       backfilled,
       p50_ms,

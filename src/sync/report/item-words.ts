@@ -1,6 +1,6 @@
-/** An item, and a change of one, as a person reads them. Times are of the booking system's wall clock. */
+/** Texts about times and changes of an item, in the booking system's time zone. */
 import { fieldInWords, type Item } from '../../item.ts';
-import type { Change } from './explained.ts';
+import type { Change } from './mapping-reports.ts';
 
 type Times = Pick<Item, 'startsAt' | 'endsAt' | 'allDay'>;
 
@@ -11,7 +11,7 @@ export function spanIn(zone: string, { startsAt, endsAt, allDay }: Times): strin
     return from.day === to.day
       ? `${from.day} ${from.time}–${to.time}`
       : `${from.day} ${from.time} – ${to.day} ${to.time}`;
-  // it ends at the midnight after its last day
+  // the end is the midnight after the last day
   const last = localIn(zone, new Date(Date.parse(endsAt) - 1).toISOString());
   return from.day === last.day ? `${from.day}, all day` : `${from.day} – ${last.day}, all day`;
 }
@@ -22,7 +22,7 @@ function localIn(zone: string, instant: string): { readonly day: string; readonl
   return { day, time };
 }
 
-/** Old and new of what changed: `time from … to …; title from «…» to «…»`; empty: nothing that is known. */
+/** Old and new values: `time from … to …; title from «…» to «…»`; empty: no known change. */
 export function changeInWords({ was, is, text }: Change, zone: string): string {
   const moved =
     Date.parse(was.startsAt) !== Date.parse(is.startsAt) ||
@@ -38,7 +38,7 @@ export function changeInWords({ was, is, text }: Change, zone: string): string {
     .join('; ');
 }
 
-/** A reason that lists fields as the program calls them, as people call them. */
+/** A reason of the log with field names in words. */
 export function inWords(reason: string): string {
   const words = reason.replace(/\b(?:startsAt|endsAt|allDay|description|isPrivate)\b/g, fieldInWords);
   return words.replace(/\b(time)(?:, time\b)+/g, '$1');

@@ -1,4 +1,4 @@
-/** Keys that are no numbers, as people give them and read them: numbers within, keys without. See keys.ts of src. */
+/** Non-numeric keys of reservations and resources in input and output; inside, they are numbers. See src/keys.ts. */
 import type { Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { readId } from '../../id.ts';
@@ -19,7 +19,7 @@ const resourceKind = '';
 export function createKeys(db: Queryable) {
   let kept: (Keyed & { readonly until: number }) | null = null;
 
-  /** Of what the adapter says that there are keys. Read once a minute. */
+  /** Whether the adapter has keys. Read once a minute. */
   async function keyed(): Promise<Keyed> {
     if (kept !== null && performance.now() < kept.until) return kept;
     const { rows } = await db.query<Keyed>({
@@ -30,13 +30,13 @@ export function createKeys(db: Queryable) {
     return kept;
   }
 
-  /** The number of a reservation that is named by its number or its key; null: it is neither. */
+  /** The number of a reservation by its number or key; null: neither. */
   async function reservation(type: string, named: string): Promise<Id | null> {
     if ((await keyed()).reservations) return keyId(type, await inStoredCase(type, named));
     return readId(named);
   }
 
-  /** The number of a resource by its key, which is given one if it is new; null: there is none. */
+  /** The number of a resource by its key; a new key gets one. Null: unknown. */
   async function resource(key: string): Promise<number | null> {
     if (!(await keyed()).resources) return null;
     const known = await resourceOf(await inStoredCase(resourceKind, key));
@@ -66,7 +66,7 @@ export function createKeys(db: Queryable) {
     return rows[0]!.id;
   }
 
-  /** The same value with a key beside each number of a reservation or resource that has one. */
+  /** The same value, with its key beside each number of a reservation or resource. */
   async function add<T>(value: T): Promise<T> {
     const { reservations, resources } = await keyed();
     if (!reservations && !resources) return value;
@@ -95,7 +95,7 @@ export function createKeys(db: Queryable) {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Names of the fields in which a number stands → those that say of which type, and that for its key. */
+/** Fields with a number, with those of its type and for its key. */
 const numbers = [
   { id: 'reservation_id', type: 'reservation_type', key: 'reservation_key' },
   { id: 'reservationId', type: 'reservationType', key: 'reservationKey' },
@@ -136,7 +136,7 @@ function withKeys(value: unknown, keys: ReadonlyMap<string, string>): unknown {
   return Object.fromEntries([...within, ...added]);
 }
 
-/** How people read a reservation: `type/key`, or `type/number`. */
+/** For users: `type/key`, or `type/number`. */
 export function reservationName(of: {
   readonly reservation_type: string | null;
   readonly reservation_id: Id | null;
@@ -145,6 +145,6 @@ export function reservationName(of: {
   return of.reservation_id === null ? null : `${of.reservation_type}/${key ?? of.reservation_id}`;
 }
 
-/** How people read a resource. */
+/** For users. */
 export const resourceName = (of: { readonly resource_id: number }): number | string =>
   (of as { resource_key?: string | null }).resource_key ?? of.resource_id;

@@ -1,10 +1,10 @@
-/** What people ask about the sync as a whole and about one mapping. Reads only. */
+/** The sync as a whole: pending items, statistics, queue, latency. Reads only. */
 import type { Database } from '../../database.ts';
-import type { Id } from '../../id.ts';
 import { failingAs } from '../store/failing.ts';
-import { broughtOver } from './activity.ts';
-import { explainMapping } from './explained.ts';
-import { itemsOf, unreadableHint, unreadableText } from '../store/readable-items.ts';
+import { itemsOf } from '../store/readable-items.ts';
+import { broughtOver, type Percentiles } from './activity.ts';
+import { mappingColumns, mappingError } from './mapping-sql.ts';
+import type { MappingReport } from './mapping-reports.ts';
 
 export const syncStatuses = [
   'pending',
@@ -18,23 +18,6 @@ export const syncStatuses = [
 type SyncStatus = (typeof syncStatuses)[number];
 type Counts = Readonly<Record<string, number>>;
 
-export interface PendingItem {
-  readonly id: number;
-  readonly reservation_type: string | null;
-  readonly reservation_id: Id | null;
-  readonly resource_id: number;
-  readonly outlook_item_id: string;
-  readonly outlook_event_id: string | null;
-  readonly sync_status: string;
-  readonly priority_level: number;
-  readonly title: string | null;
-  readonly starts_at: Date | null;
-  readonly ends_at: Date | null;
-  readonly attempt: number;
-  readonly error_message: string | null;
-  readonly hint: string | null;
-}
-
 export interface Statistics {
   readonly total_mappings: number;
   readonly summary: Readonly<Record<SyncStatus, number>>;
@@ -42,14 +25,9 @@ export interface Statistics {
   readonly by_direction: Readonly<Record<string, Counts>>;
 }
 
-export interface LatencyReport {
-  readonly count: number;
-  /** Brought over by a backfill or a comparison: nobody waited for these, so they are in no other figure. */
+export interface LatencyReport extends Percentiles {
+  /** Changes by a backfill or a comparison, which are in no other figure. */
   readonly backfilled: number;
-  /** Null: there was no change. */
-  readonly p50_ms: number | null;
-  readonly p95_ms: number | null;
-  readonly p99_ms: number | null;
 }
 
 export interface QueueReport {
@@ -70,22 +48,17 @@ export interface QueueReport {
   readonly alerts: { readonly warning: number; readonly critical: number };
 }
 
-export type { Explained, ExplainedMapping, LogLine } from './explained.ts';
-
 export function createReports(db: Database) {
-  /** What `syncPending` would take: pending and in error, in rooms that are active. */
+  /** The mappings that `syncPending` would take: pending and in error, in active rooms. */
   async function pending(
     limit: number,
     resourceId: number | null,
-  ): Promise<{ total: number; items: PendingItem[] }> {
-    const { rows } = await db.query<PendingItem & { total: number }>({
+  ): Promise<{ total: number; items: MappingReport[] }> {
+    const { rows } = await db.query<MappingReport & { total: number }>({
       name: 'pending_items',
       text: `
-        SELECT m.id, m.reservation_type, m.reservation_id, m.resource_id, m.outlook_item_id, m.outlook_event_id,
-          m.sync_status, m.priority_level, count(*) OVER () AS total,
-          coalesce(m.booking_seen ->> 'title', i.title) AS title, m.starts_at, m.ends_at, m.attempt,
-          coalesce(m.error_message, ${unreadableText('i')}) AS error_message,
-          coalesce(m.hint, CASE WHEN i.unreadable IS NOT NULL THEN '${unreadableHint}' END) AS hint
+        SELECT ${mappingColumns}, ${mappingError}, coalesce(m.booking_seen ->> 'title', i.title) AS title,
+          count(*) OVER () AS total
         FROM bridge_mappings m JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
         -- only new reservations have not been read yet
         LEFT JOIN LATERAL (
@@ -99,14 +72,14 @@ export function createReports(db: Database) {
     return { total: rows[0]?.total ?? 0, items: rows.map(({ total: _total, ...item }) => item) };
   }
 
-  /** How many mappings there are of each status, type and direction. */
+  /** Mappings by status, type and direction. */
   async function statistics(): Promise<Statistics> {
     const { rows } = await db.query<{ type: string; direction: string; status: SyncStatus; count: number }>({
       name: 'mapping_statistics',
       text: `
         SELECT coalesce(reservation_type, 'unknown') AS type, sync_direction AS direction, sync_status AS status, count(*)
         FROM bridge_mappings m
-        -- a conflict ends when its room is taken away
+        -- a conflict ends when its room is removed
         WHERE sync_status <> 'conflict'
           OR EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.resource_id = m.resource_id AND r.active = 1)
         GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`,
@@ -121,13 +94,12 @@ export function createReports(db: Database) {
     };
   }
 
-  /** What waits, and how the rooms are. */
   async function queue(): Promise<QueueReport> {
     const { rows } = await db.query<{ queue: QueueReport }>({ name: 'queue', text: queueText });
     return rows[0]!.queue;
   }
 
-  /** From a change in the booking system to Graph's acceptance of it, over the last hour. */
+  /** From a change on one side to its acceptance by the other, over the last hour. */
   async function latency(): Promise<LatencyReport> {
     const { rows } = await db.query<LatencyReport>({
       name: 'latency',
@@ -147,7 +119,6 @@ export function createReports(db: Database) {
     statistics: failingAs('count the mappings', statistics),
     queue: failingAs('read the queue', queue),
     latency: failingAs('read the latency', latency),
-    explain: failingAs('explain a mapping', (id: number, limit: number) => explainMapping(db, id, limit)),
   };
 }
 
@@ -160,7 +131,7 @@ function countEach(rows: readonly { status: SyncStatus; count: number }[]): Coun
   return counts;
 }
 
-// A held room is one where a removal waits for a person; that outweighs what else is wrong with it.
+// A room with a removal that waits for a person is held, whatever else its condition is.
 const queueText = `
   WITH room AS (
     SELECT r.resource_id, s.health, s.backfill_total FROM bridge_resource_mappings r

@@ -1,10 +1,10 @@
-/** The words by which the booking system's adapter tells its kinds of reservations apart. */
+/** The types of reservations of the adapter. */
 import type { Queryable } from '../../database.ts';
 import { failingAs } from '../store/failing.ts';
 
 const keptMs = 60_000;
 
-/** They are written by `migrate`; null: the adapter does not say, and any word may be one. Read once a minute. */
+/** Stored by `migrate`; null: unknown, so any word may be one. Read once a minute. */
 export function createReservationTypes(db: Queryable): () => Promise<readonly string[] | null> {
   let kept: { readonly types: readonly string[] | null; readonly until: number } | null = null;
   return failingAs('read the types of reservations', async () => {

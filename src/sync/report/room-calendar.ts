@@ -1,13 +1,13 @@
-/** One room's day or week as both sides show it, item by item. Reads only, and asks Outlook nothing. */
+/** A day or week of one room as both sides show it, item by item. Reads only our tables and the adapter's view. */
 import type { Database } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { changedFields, type Item, itemFields } from '../../item.ts';
 import { failingAs } from '../store/failing.ts';
 import { itemsIn, itemsOf, unreadableHint, unreadableText } from '../store/readable-items.ts';
 import { linkOf, linksOf } from './booking-links.ts';
+import { outlookShown } from './mapping-sql.ts';
 import { addDays, mondayOf } from './search-dates.ts';
 
-/** How the two sides of one item stand to each other. */
 export const calendarStates = [
   'equal',
   'different',
@@ -28,34 +28,33 @@ interface CalendarItem {
   /** Null: it has no mapping. */
   readonly status: string | null;
   readonly state: CalendarState;
-  /** What the two sides show differently. */
+  /** The fields that differ. */
   readonly fields: readonly (keyof Item)[];
   readonly message: string | null;
   readonly hint: string | null;
-  /** Who booked, else who invited the room. */
   readonly organizer: string | null;
-  /** Where the booking system shows it, if its adapter says so. */
+  /** Its address in the booking system, if the adapter knows it. */
   readonly url: string | null;
-  /** As each side shows it; null: it is not there. */
+  /** Null: does not exist. */
   readonly booking: Item | null;
   readonly outlook: Item | null;
 }
 
 export interface RoomCalendar {
   readonly timezone: string;
-  /** Whole days in that zone, the last one included. */
+  /** Days in that zone, inclusive. */
   readonly from: string;
   readonly to: string;
-  /** When these days begin and end. */
+  /** The start and end of these days. */
   readonly opens: Date;
   readonly closes: Date;
-  /** When the room's calendar was last read; null: never. */
+  /** The last read of the room's calendar; null: never. */
   readonly outlook_as_of: Date | null;
   readonly total: number;
   readonly items: readonly CalendarItem[];
 }
 
-/** What each side shows, and what it showed when both last agreed; null: nothing. */
+/** What each side shows, and what it showed at the last agreement; null: nothing. */
 export interface Sides {
   readonly booking: Item | null;
   readonly outlook: Item | null;
@@ -75,7 +74,7 @@ interface Row extends Omit<CalendarItem, 'state' | 'fields' | 'url'> {
 const mostCalendarItems = 1_000;
 
 export function createRoomCalendar(db: Database) {
-  /** The day, or the week from its Monday, that `date` (YYYY-MM-DD; null: today) lies in. */
+  /** The day or week (from Monday) of `date` (YYYY-MM-DD; null: today). */
   async function read(resourceId: number, span: 'day' | 'week', date: string | null): Promise<RoomCalendar> {
     const { rows: settings } = await db.query<{ timezone: string; today: string; asOf: Date | null }>({
       name: 'calendar_settings',
@@ -92,7 +91,7 @@ export function createRoomCalendar(db: Database) {
       values: [resourceId, timezone, from, to, mostCalendarItems],
     });
     const { total, opens, closes } = rows[0]!;
-    // the days themselves are a row without an item
+    // without items there is one row with only the days
     const shown = rows.filter((row) => row.booking !== null || row.outlook !== null || row.unreadable);
     const links = await linksOf(db, shown);
     return {
@@ -143,8 +142,8 @@ function stateOf(row: Row, fields: readonly string[]): CalendarState {
 }
 
 /**
- * What the sides show differently. Outlook cannot show everything as the booking system has it (lengths, HTML), so what both
- * show as they did when they last agreed is no difference.
+ * The fields that differ. Outlook cannot show everything as the booking system does (lengths, HTML), so a field that both sides show
+ * as at the last agreement does not differ.
  */
 export function differing({ booking, outlook, booking_base, outlook_base }: Sides): (keyof Item)[] {
   if (booking === null || outlook === null) return [];
@@ -159,13 +158,12 @@ const settingsText = `
      WHERE r.resource_id = $1 ORDER BY r.active DESC, r.id DESC LIMIT 1) AS "asOf"
   FROM (SELECT coalesce((SELECT value FROM bridge_settings WHERE name = 'timezone'), 'UTC') AS zone) settings`;
 
-// An item belongs to a day when either side shows it there: one that was moved in Outlook is on both its days.
+// An item belongs to a day if either side shows it there: one that was moved in Outlook is on both days.
 const calendarText = `
   WITH days AS MATERIALIZED (
     SELECT $3::date::timestamp AT TIME ZONE $2::text AS opens, ($4::date + 1)::timestamp AT TIME ZONE $2::text AS closes
   ), mapping AS (
-    SELECT m.*, CASE WHEN m.outlook_event_id IS NOT NULL AND coalesce(m.conflict ->> 'kind', '') <> 'deleted'
-      THEN coalesce(nullif(m.conflict -> 'outlook', 'null'), m.outlook_seen, m.outlook_base) END AS outlook
+    SELECT m.*, ${outlookShown} AS outlook
     FROM bridge_mappings m WHERE m.resource_id = $1 AND m.sync_status <> 'cancelled'
   ), booked AS (
     SELECT i.* FROM days, ${itemsIn('i', '$1', 'days.opens', 'days.closes')}

@@ -1,5 +1,5 @@
-/** The rooms as they stand: state, lag, health, and how far their backfill is. Reads only. */
-import type { Database } from '../../database.ts';
+/** The rooms: state, lag, health, backfill, recurring work. Reads only. */
+import type { Database, Queryable } from '../../database.ts';
 import { roomSettingColumns, type RoomSettings } from '../../room-settings.ts';
 import { failingAs } from '../store/failing.ts';
 
@@ -10,32 +10,32 @@ export interface RoomReport extends RoomSettings {
   readonly outlook_item_name: string | null;
   readonly active: number;
   readonly sync_direction: string;
-  /** ok, waiting (rests after a failure), refused (a person must act), held (the brake, or the claim of somebody else, asks a person), off. */
+  /** ok, waiting (rests after a failure), refused (a person must act), held (by the brake or a foreign claim, until a person decides), off. */
   readonly health: string;
   readonly error: string | null;
   readonly hint: string | null;
-  /** A daemon is at work on it. */
+  /** A daemon has its lease. */
   readonly working: boolean;
   readonly due: number;
-  /** Age of the oldest change that is not in Outlook yet; 0: none waits. */
+  /** Age of the oldest change that is not in Outlook yet; 0: none. */
   readonly lag_ms: number;
   readonly due_at: Date | null;
   readonly retry_at: Date | null;
   readonly throttled_until: Date | null;
   readonly baselined_at: Date | null;
   readonly reconciled_at: Date | null;
-  /** When something of it was last brought over. */
+  /** The last sync of one of its mappings. */
   readonly last_sync_at: Date | null;
-  /** When Outlook is asked next what changed there. */
+  /** The next delta round. */
   readonly pull_due_at: Date | null;
-  /** Null: Outlook does not tell us of changes. */
+  /** Null: no subscription. */
   readonly subscription_expires_at: Date | null;
   readonly backfill: { readonly total: number; readonly done: number };
   /** Removals that wait for a person. */
   readonly held: number;
-  /** The claim of somebody else for which the room is held. */
+  /** The foreign claim that holds the room. */
   readonly claimed_by: string | null;
-  /** What could not be brought over, and what waits for a person to choose a side. */
+  /** Mappings in error, and conflicts that wait for a person. */
   readonly failed: number;
   readonly conflicts: number;
 }
@@ -95,3 +95,29 @@ const roomsText = `
   LEFT JOIN subscribed ON subscribed.resource_mapping_id = r.id
   WHERE $1::integer IS NULL OR r.resource_id = $1
   ORDER BY r.active DESC, r.outlook_item_name, r.resource_id, r.id DESC LIMIT $2`;
+
+export interface RoomClock {
+  readonly name: 'poll' | 'subscription-renewal';
+  /** The last run in any room, and the next one. */
+  readonly last_run_at: Date | null;
+  readonly next_run_at: Date;
+  /** The number of rooms. */
+  readonly rooms: number;
+}
+
+/** The recurring work of rooms: polls, and renewals of subscriptions. */
+export async function roomClocks(db: Queryable): Promise<RoomClock[]> {
+  const { rows } = await db.query<RoomClock>({
+    name: 'room_clocks',
+    text: `
+      SELECT * FROM (
+        SELECT 'poll' AS name, max(s.pulled_at) AS last_run_at, min(s.next_poll_at) AS next_run_at, count(*)::integer AS rooms
+        FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id AND r.active = 1
+        WHERE s.next_poll_at IS NOT NULL
+        UNION ALL
+        SELECT 'subscription-renewal', max(coalesce(b.renewed_at, b.created_at)), min(b.due_at), count(*)::integer
+        FROM bridge_subscriptions b WHERE b.ended_at IS NULL AND b.off_at IS NULL AND b.subscription_id IS NOT NULL
+      ) clocks WHERE next_run_at IS NOT NULL ORDER BY name`,
+  });
+  return rows;
+}

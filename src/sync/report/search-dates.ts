@@ -1,8 +1,8 @@
-/** Dates as people type them, in English and Norwegian. Pure: dates are YYYY-MM-DD, of no zone. */
+/** Typed dates, in English and Norwegian. Pure; dates are YYYY-MM-DD without a zone. */
 import { Invalid } from '../../errors.ts';
 import { fold } from './search-words.ts';
 
-/** Whole days, the last one included. `weekday`: one that was named by nothing but its weekday, of which there are more. */
+/** Days, inclusive. `weekday`: given only by its weekday, of which there are more. */
 export interface Days {
   readonly from: string;
   readonly to: string;
@@ -11,7 +11,7 @@ export interface Days {
 
 interface Found {
   readonly days: Days;
-  /** How many of the tokens it took. */
+  /** The number of its tokens. */
   readonly length: number;
 }
 
@@ -40,7 +40,7 @@ const weekdays = table([
   'saturday lordag laurdag',
   'sunday sondag sundag',
 ]);
-/** Also names and other words: a weekday only after a preposition or before a date. */
+/** Also names and other words: weekdays only after a preposition or before a date. */
 const shortWeekdays = table([
   'mon man',
   'tue tues tir tirs',
@@ -84,7 +84,7 @@ const weeks: ReadonlyMap<string, number> = new Map([
   ['forrige', -7],
 ]);
 
-/** The date that stands at `at`, with the prepositions before it. Throws Invalid for one that does not exist. */
+/** The date at `at`, with the prepositions before it. Throws Invalid for one that does not exist. */
 export function readDate(tokens: readonly string[], at: number, today: string): Found | null {
   const words = tokens.slice(at, at + 6).map((token) => fold(token).replace(/[.,]+$/, ''));
   const before = words.findIndex((word) => !/^(on|the|pa|den|in|i|for|from|til)$/.test(word));
@@ -128,7 +128,7 @@ function namedWeek([first = '', second = '']: readonly string[], today: string):
   return week(nearest(mondays, today));
 }
 
-/** `Thursday`, `next Thursday`, `thu 3 dec`: the next one, today included. `isAsked`: `on` stands before it. */
+/** `Thursday`, `next Thursday`, `thu 3 dec`: the next one, today included. `isAsked`: after `on`. */
 function namedDay(words: readonly string[], today: string, isAsked: boolean): Found | null {
   const next = weeks.has(words[0] ?? '') ? 1 : 0;
   const word = words[next] ?? '';
@@ -137,7 +137,7 @@ function namedDay(words: readonly string[], today: string, isAsked: boolean): Fo
   const short = isAsked || next > 0 || after !== null ? shortWeekdays.get(word) : undefined;
   const weekday = full ?? short;
   if (weekday === undefined) return null;
-  // a date that is written beside its weekday says more
+  // a date beside its weekday is more precise
   if (after !== null) return { ...after, length: after.length + next + 1 };
   const ahead = (weekday - weekdayOf(today) + 7) % 7;
   const away = weeks.get(words[0] ?? '') ?? 0;
@@ -167,7 +167,7 @@ function writtenDate(words: readonly string[], typed: string, today: string): Fo
   const iso = /^(\d{4})-(\d{1,2})-(\d{1,2})$/.exec(first);
   if (iso !== null) return found(dateOf(typed, iso[1], Number(iso[2]), Number(iso[3]), today), 1);
   const dotted = /^(\d{1,2})[./](\d{1,2})(?:[./](\d{4}|\d{2}))?$/.exec(first);
-  // without a year it may be another figure
+  // without a year it may be another number
   if (dotted !== null && (dotted[3] !== undefined || isDate(`2024-${two(dotted[2]!)}-${two(dotted[1]!)}`)))
     return found(dateOf(typed, dotted[3], Number(dotted[2]), Number(dotted[1]), today), 1);
   const dayIn = (word: string) => /^(\d{1,2})(?:st|nd|rd|th)?$/.exec(word)?.[1];
@@ -187,14 +187,14 @@ function wholeMonth([first = '', second = '']: readonly string[], today: string)
   return { days: { from, to, weekday: false }, length: year === undefined ? 1 : 2 };
 }
 
-/** Throws Invalid for a day that the calendar does not have. Without a year it is the one nearest to today. */
+/** Throws Invalid for a day that does not exist. Without a year: the nearest to today. */
 function dateOf(typed: string, year: string | undefined, month: number, day: number, today: string): string {
   const now = Number(today.slice(0, 4));
   const years =
     year === undefined ? [now - 1, now, now + 1] : [year.length === 2 ? 2000 + Number(year) : Number(year)];
   const dates = years.map((one) => `${one}-${two(month)}-${two(day)}`).filter(isDate);
   if (dates.length > 0) return year === undefined ? nearest(dates, today) : dates[0]!;
-  // 29 February of a year that is not known
+  // 29 February without a year
   if (year === undefined && isDate(`2024-${two(month)}-${two(day)}`))
     return `${now + ((4 - (now % 4)) % 4)}-02-29`;
   throw new Invalid(
@@ -204,7 +204,7 @@ function dateOf(typed: string, year: string | undefined, month: number, day: num
   );
 }
 
-/** Whether the calendar has this day, in a century that is booked. */
+/** Whether this day exists, between 1900 and 2199. */
 export const isDate = (text: string): boolean =>
   /^(19|20|21)\d{2}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(msOf(text)) && addDays(text, 0) === text;
 
@@ -212,6 +212,6 @@ const two = (value: number | string) => String(value).padStart(2, '0');
 
 const pastDays = 60;
 
-/** The first that is not long over. */
+/** The first that is not long past. */
 const nearest = (dates: readonly string[], today: string): string =>
   dates.find((date) => date >= addDays(today, -pastDays)) ?? dates.at(-1)!;

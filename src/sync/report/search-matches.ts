@@ -1,19 +1,20 @@
 /**
- * Which mappings hold all the words of a question, among however many there are: each different text is compared once, here,
- * and the database says which rows have the texts that fit.
+ * The mappings that contain all words of a query, however many there are: each different text is compared once, here, and the
+ * database finds the rows with the matching texts.
  */
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { Queryable } from '../../database.ts';
+import { joinRoom } from './mapping-sql.ts';
 import { queryItems, type ItemSource } from '../store/readable-items.ts';
 
 /** How well each word matches a text; 0: nowhere. */
 type Match = (text: string) => readonly number[];
 
-/** Names change seldom, and reading them all looks up each reservation that is mapped: one that is new is searched by after so long. */
+/** Reading all names looks up each mapped reservation, and they change seldom: a new one is found after so long. */
 const namesMs = 30_000;
-/** What may have changed since its texts were noted is a candidate whatever they say. */
+/** Due mappings may have other texts by now, and are candidates in any case. */
 const openMost = 500;
-/** Words compared with texts before timers and requests have their turn. */
+/** Comparisons before timers and requests get their turn. */
 const atATime = 1_000;
 
 interface Place {
@@ -27,7 +28,7 @@ interface Row extends Place {
 
 export interface Matches {
   readonly ids: readonly number[];
-  /** How many there are, of which the nearest to now are in `ids`. */
+  /** All of them; the nearest to now are in `ids`. */
   readonly total: number;
 }
 
@@ -42,7 +43,7 @@ export function createMatches(db: Queryable) {
     return texts;
   }
 
-  /** The mappings that hold every word, the nearest to now first, `most` at most. */
+  /** The mappings with every word, the nearest to now first, at most `most`. */
   return async function find(words: number, match: Match, most: number): Promise<Matches> {
     const [{ rows }, people] = await Promise.all([
       db.query<Row>({ name: 'search_texts', text: textsText }),
@@ -56,7 +57,7 @@ export function createMatches(db: Queryable) {
     ]);
     const maskOf = (text: string) => masks.get(text) ?? 0;
     const fitting = (texts: readonly string[]) =>
-      // both sides may say the same
+      // both sides may have the same text
       [...new Set(texts)].map((text) => ({ text, mask: maskOf(text) })).filter(({ mask }) => mask !== 0);
     const places = textsOf('place').map((place) => ({
       resource: place.resource,
@@ -67,11 +68,11 @@ export function createMatches(db: Queryable) {
     const texts = fitting(textsOf('text').map(({ text }) => text));
     const every = 2 ** words - 1;
     const hasNames = known.length > 0;
-    // a word that stands nowhere is held by no row
-    const held = [...texts, ...places, ...known].reduce((all, { mask }) => all | mask, 0);
+    // a word in no text is in no row
+    const all = [...texts, ...places, ...known].reduce((some, { mask }) => some | mask, 0);
     const values = [
-      JSON.stringify(held === every ? texts : []),
-      JSON.stringify(held === every ? places : []),
+      JSON.stringify(all === every ? texts : []),
+      JSON.stringify(all === every ? places : []),
       every,
       most,
       openMost,
@@ -86,7 +87,7 @@ export function createMatches(db: Queryable) {
 
 const wordsOf = ({ resource, type }: Place) => `room rom resource ${resource} ${type ?? ''}`;
 
-/** Which words each text holds, a bit for each; texts that hold none are left out. */
+/** The words in each text as bits; texts with none are left out. */
 async function masksOf(
   words: number,
   match: Match,
@@ -108,13 +109,13 @@ const outlookText = `coalesce(nullif(m.conflict -> 'outlook', 'null'), m.outlook
 const bookingText = `coalesce(m.booking_seen, m.booking_base) ->> 'title'`;
 const distanceText = `greatest(m.starts_at - now(), now() - m.ends_at, interval '0')`;
 
-// One reservation after the other, by its id: the view has all that the booking system ever had.
+// Each reservation by its id, because the view has all that the booking system ever had.
 const namesText = (items: ItemSource) => `
   SELECT DISTINCT n.text FROM bridge_mappings m
   CROSS JOIN LATERAL (SELECT i.organizer_name, i.organizer_email FROM ${items.of('m')} i LIMIT 1) i
   CROSS JOIN LATERAL (VALUES (i.organizer_name), (i.organizer_email)) n (text) WHERE n.text <> ''`;
 
-// Titles of both sides, who invited, and where it is, in words; one reading of the table.
+// Titles of both sides, organisers, and places, in one scan.
 const textsText = `
   SELECT CASE WHEN g.at = 7 THEN 'place' ELSE 'text' END AS kind,
     CASE g.at WHEN 7 THEN concat_ws(' ', r.outlook_item_name, split_part(coalesce(g.mailbox, r.outlook_item_id), '@', 1))
@@ -125,7 +126,7 @@ const textsText = `
       max(m.outlook_item_id) AS mailbox, grouping(${bookingText}, ${outlookText}, m.outlook_organizer) AS at
     FROM bridge_mappings m
     GROUP BY GROUPING SETS ((${bookingText}), (${outlookText}), (m.outlook_organizer), (m.resource_id, m.reservation_type))) g
-  LEFT JOIN LATERAL (SELECT * FROM bridge_resource_mappings r WHERE r.resource_id = g.resource_id ORDER BY r.active DESC, r.id DESC LIMIT 1) r ON g.at = 7
+  ${joinRoom('g')} AND g.at = 7
   WHERE g.at = 7 OR coalesce(g.booking, g.outlook, g.organizer) <> ''`;
 
 // `person` reads the whole view at once: one lookup for each of 100,000 mappings takes longer, also among 300,000 older reservations.
@@ -151,7 +152,7 @@ const matchesText = (hasNames: boolean, items: ItemSource) => `
     ${hasNames ? 'LEFT JOIN person USING (reservation_type, reservation_id, resource_id)' : ''}
     WHERE coalesce(b.mask, 0) | coalesce(o.mask, 0) | coalesce(w.mask, 0) | coalesce(place.mask, 0)
       ${hasNames ? '| coalesce(person.mask, 0)' : ''} = $3::integer),
-  -- what is due may be called otherwise by now
+  -- due mappings may have another title by now
   due AS (SELECT m.id, ${distanceText} AS distance FROM bridge_mappings m WHERE m.due_at IS NOT NULL ORDER BY 2 LIMIT $5)
   SELECT id, (SELECT count(*) FROM found)::integer AS total FROM (
     SELECT id, distance FROM found UNION SELECT id, distance FROM due) one

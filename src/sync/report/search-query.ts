@@ -1,4 +1,4 @@
-/** What a person means by what was typed into the search: a reservation, an event, a date, and words. Pure. */
+/** The query of a search: a reservation, an event, a date, and words. Pure. */
 import { Invalid } from '../../errors.ts';
 import { type Id, toId } from '../../id.ts';
 import { isUuid, keyId } from '../../keys.ts';
@@ -14,7 +14,7 @@ export interface Understood {
   readonly time: string | null;
   /** `type` null: of any type. */
   readonly reservation: { readonly type: string | null; readonly id: Id } | null;
-  /** What may be the id of an event or of a meeting in Outlook. */
+  /** A possible id of an event or a meeting in Outlook. */
   readonly outlookId: string | null;
 }
 
@@ -22,8 +22,8 @@ const mostWords = 12;
 const anyId = /^#?(\d{1,19})$/;
 
 /**
- * `today` is YYYY-MM-DD in the booking system's zone, `types` its types of reservations, `hasKeys` whether they have keys. Throws Invalid when there is nothing
- * to search for, and for a date that does not exist.
+ * `today`: YYYY-MM-DD in the booking system's zone; `types`: its types of reservations; `hasKeys`: whether they have keys. Throws
+ * Invalid for a query without content, and for a date that does not exist.
  */
 export function understand(
   query: string,
@@ -58,7 +58,7 @@ export function understand(
     at += (date ?? clock)?.length ?? 1;
   }
   const words = rest.flatMap((token) => folded(token).words);
-  // `on` and its like say nothing beside a word that says something
+  // prepositions count only without other words
   const telling = words.filter((word) => !fillers.has(word));
   return {
     words: (telling.length > 0 || days !== null ? telling : words).slice(0, mostWords),
@@ -82,7 +82,7 @@ function reservationIn(tokens: readonly string[], types: readonly string[]): Und
   return tokens.length === 1 && types.length === 0 ? { type: first, id: toId(digits) } : null;
 }
 
-/** `booking/KEY`, or a uuid alone where there is but one type; a uuid in capitals is the same uuid. */
+/** `booking/KEY`, or a uuid alone if there is only one type; a uuid in capitals is the same uuid. */
 function keyIn(typed: string, types: readonly string[]): Understood['reservation'] {
   const [, type, key] = /^(\w+)\/(\S{1,200})$/.exec(typed) ?? [];
   if (type !== undefined && key !== undefined && types.includes(type))

@@ -1,9 +1,6 @@
-/**
- * How well what a person typed matches a text: without case and accents, by beginnings and parts of words, and with the
- * typing errors people make. Pure.
- */
+/** How well typed words match a text: without case and accents, by beginnings and parts of words, and with typing errors. Pure. */
 
-/** Letters that Unicode does not decompose, as people without them on their keyboard write them. */
+/** Letters that Unicode does not decompose, as they are typed on other keyboards. */
 const plainLetters: Readonly<Record<string, string>> = {
   ø: 'o',
   æ: 'ae',
@@ -39,7 +36,7 @@ export function folded(text: string): Folded {
   return { words, joined: words.join('') };
 }
 
-/** How well a folded word matches a text: 1 is one of its words, 0 is nowhere in it. */
+/** How well a folded word matches a text: 1: it is one of its words, 0: it is not in it. */
 export function matchWord(word: string, text: Folded): number {
   let best = 0;
   for (const candidate of text.words) {
@@ -52,7 +49,7 @@ export function matchWord(word: string, text: Folded): number {
 function matchOne(word: string, candidate: string): number {
   if (candidate.startsWith(word)) return 0.9;
   if (/^\p{N}+$/u.test(word)) return 0;
-  // two letters of Latin are inside of everything; two of a script without spaces may be a word
+  // two Latin letters are in almost every text; two of a script without spaces may be a word
   if (candidate.includes(word) && (word.length >= 3 || /[^\u0000-\u024f]/.test(word))) return 0.75;
   const allowed = word.length < 4 ? 0 : word.length < 7 ? 1 : 2;
   if (allowed === 0) return 0;
@@ -62,8 +59,8 @@ function matchOne(word: string, candidate: string): number {
 }
 
 /**
- * How many letters must be left out, put in, exchanged or swapped to make one word the other (`whole`), or its beginning
- * (`beginning`). Infinity where either is more than `most`.
+ * The number of letters to delete, insert, replace or swap to turn one word into the other (`whole`) or into its beginning
+ * (`beginning`). Infinity if either is more than `most`.
  */
 function editDistance(
   word: string,

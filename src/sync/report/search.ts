@@ -1,4 +1,4 @@
-/** Any reservation or event by what a person knows of it: what either side shows, in all rooms. Reads only. */
+/** The search for reservations and events by what either side shows, in all rooms. Reads only. */
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { Database } from '../../database.ts';
 import { Retryable } from '../../errors.ts';
@@ -7,12 +7,13 @@ import type { Item } from '../../item.ts';
 import { failingAs } from '../store/failing.ts';
 import { linkOf, linksOf } from './booking-links.ts';
 import { itemsOf } from '../store/readable-items.ts';
+import { joinItem, joinRoom, organizer, outlookShown } from './mapping-sql.ts';
 import { createMatches } from './search-matches.ts';
 import { understand, type Understood } from './search-query.ts';
 import { folded, matchWord, type Folded } from './search-words.ts';
 
 export interface SearchResult {
-  /** Null: it is in no room that is kept equal, or outside of the window. */
+  /** Null: its room is not synced, or it lies outside the window. */
   readonly mapping_id: number | null;
   readonly reservation_type: string | null;
   readonly reservation_id: Id | null;
@@ -24,18 +25,18 @@ export interface SearchResult {
   readonly ends_at: Date | null;
   readonly status: string;
   readonly outlook_event_id: string | null;
-  /** Where the booking system shows it, if that is known. */
+  /** Its address in the booking system, if the adapter knows it. */
   readonly url: string | null;
-  /** What Outlook showed when it was last read; null: nothing. */
+  /** What Outlook showed at the last read; null: nothing. */
   readonly outlook: Item | null;
 }
 
 export interface Found {
   readonly timezone: string;
   readonly understood: Understood;
-  /** In words, where what is listed is not quite what was asked for. */
+  /** If the results do not quite match the query. */
   readonly remark: string | null;
-  /** How many match, of which the best are listed. */
+  /** All matches; the best are listed. */
   readonly total: number;
   readonly results: readonly SearchResult[];
 }
@@ -44,16 +45,16 @@ interface Candidate extends Omit<SearchResult, 'url'> {
   readonly organizer_name: string | null;
   readonly organizer_email: string | null;
   readonly mailbox: string;
-  /** Its start and end on the wall clock of the booking system: HH:MM. */
+  /** Start and end in the booking system's zone: HH:MM. */
   readonly from_time: string | null;
   readonly to_time: string | null;
 }
 
-/** Of those that hold all the words the nearest to now are read in full; of a day, all there are. */
+/** Candidates that are read in full: the nearest to now, or those of a day. */
 const mostCandidates = 2_000;
 const mostOfADay = 20_000;
 const atATime = 1_000;
-/** Searches of one daemon are done one after the other. */
+/** The searches of a daemon run one after the other. */
 const mostWaiting = 20;
 
 export function createSearch(db: Database) {
@@ -61,7 +62,7 @@ export function createSearch(db: Database) {
   let waiting = 0;
   let before: Promise<unknown> = Promise.resolve();
 
-  /** The best matches. Throws Invalid for a question without a meaning, Retryable while too many others search. */
+  /** Throws Invalid for a query without a meaning, Retryable while too many searches wait. */
   async function search(query: string, limit: number): Promise<Found> {
     if (waiting >= mostWaiting) throw new Retryable('Too many searches are under way.', { afterMs: 2_000 });
     waiting += 1;
@@ -82,7 +83,7 @@ export function createSearch(db: Database) {
     const { timezone, today, types, hasKeys } = rows[0]!;
     const understood = understand(query, today, types, hasKeys);
     const exact = await byId(understood);
-    // an id in Outlook is nothing else besides
+    // an Outlook id is not also a text
     const isId = exact.length > 0 && understood.outlookId !== null;
     let found = isId ? none : await matching(understood, false);
     let remark: string | null = null;
@@ -112,7 +113,7 @@ export function createSearch(db: Database) {
     const { words, days, time } = understood;
     if (words.length === 0 && days === null && time === null) return none;
     const { matches, score } = createScore(words);
-    // on given days there are few, all of which are compared
+    // the items of given days are few, and all are compared
     const found =
       words.length === 0 || (days !== null && !anyWeek)
         ? null
@@ -127,7 +128,7 @@ export function createSearch(db: Database) {
       const points = time === null || covers(row, time) ? score(row) : 0;
       if (points > 0) scored.push({ row, score: points, at });
     }
-    // the rows come with what is nearest first
+    // the rows come nearest first
     const best = scored.toSorted((a, b) => b.score - a.score || a.at - b.at).map(({ row }) => row);
     const beyond = found === null || time !== null || anyWeek ? 0 : found.total - mostCandidates;
     return { best, beyond: Math.max(0, beyond) };
@@ -139,7 +140,7 @@ export function createSearch(db: Database) {
 const covers = ({ from_time: from, to_time: to }: Candidate, time: string): boolean =>
   from !== null && to !== null && (from === time || (from < time && (time < to || to <= from)));
 
-/** `beyond`: how many more match than were read. */
+/** `beyond`: the number of matches that were not read. */
 interface Matching {
   readonly best: readonly Candidate[];
   readonly beyond: number;
@@ -147,13 +148,13 @@ interface Matching {
 const none: Matching = { best: [], beyond: 0 };
 
 /**
- * `matches`: how well each word matches one text. `score`: how well a candidate matches all the words; 0: not all of them do.
- * What is cancelled comes after its like.
+ * `matches`: how well each word matches one text. `score`: how well a candidate matches all words; 0: not all of them match.
+ * Cancelled items come after equal ones.
  */
 function createScore(words: readonly string[]) {
   const joined = words.join('');
   const texts = new Map<string, readonly number[]>();
-  /** How well each word matches a text; a title comes in many rows and is read once. */
+  /** Cached: many rows have the same title. */
   function matches(text: string): readonly number[] {
     const known = texts.get(text);
     if (known !== undefined) return known;
@@ -164,7 +165,7 @@ function createScore(words: readonly string[]) {
     texts.set(text, best);
     return best;
   }
-  // `kor prøve` finds `Korprøve`, and the words as they stand come before the same words elsewhere
+  // `kor prøve` finds `Korprøve`, and a phrase comes before its words in other places
   const phrase = (text: Folded) =>
     joined.length < 4 ? 0 : text.joined === joined ? 1.1 : text.joined.includes(joined) ? 0.95 : 0;
 
@@ -207,7 +208,7 @@ const zoneText = `(SELECT value FROM bridge_settings WHERE name = 'timezone')`;
 
 const resultText = `
   m.mapping_id, m.reservation_type, m.reservation_id, m.resource_id, coalesce(r.outlook_item_name, r.outlook_item_id, m.mailbox, 'resource ' || m.resource_id) AS room,
-  coalesce(i.title, m.booking_title, m.outlook ->> 'title') AS title, coalesce(nullif(i.organizer_name, ''), nullif(i.organizer_email, ''), m.outlook_organizer) AS organizer,
+  coalesce(i.title, m.booking_title, m.outlook ->> 'title') AS title, ${organizer} AS organizer,
   coalesce(nullif(i.organizer_name, ''), m.outlook_organizer) AS organizer_name, i.organizer_email, coalesce(i.starts_at, m.starts_at) AS starts_at, coalesce(i.ends_at, m.ends_at) AS ends_at,
   m.status, m.outlook_event_id, m.outlook, coalesce(m.mailbox, r.outlook_item_id, '') AS mailbox,
   to_char(coalesce(i.starts_at, m.starts_at) AT TIME ZONE ${zoneText}, 'HH24:MI') AS from_time,
@@ -216,17 +217,9 @@ const resultText = `
 const mappingText = `
   m.id AS mapping_id, m.reservation_type, m.reservation_id, m.resource_id, m.outlook_item_id AS mailbox,
   coalesce(m.booking_seen, m.booking_base) ->> 'title' AS booking_title, m.starts_at, m.ends_at, m.sync_status AS status,
-  m.outlook_event_id, m.outlook_organizer, CASE WHEN m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled'
-    THEN coalesce(nullif(m.conflict -> 'outlook', 'null'), m.outlook_seen, m.outlook_base) END AS outlook`;
+  m.outlook_event_id, m.outlook_organizer, ${outlookShown} AS outlook`;
 
-const roomText = `
-  LEFT JOIN LATERAL (SELECT * FROM bridge_resource_mappings r WHERE r.resource_id = m.resource_id
-    ORDER BY r.active DESC, r.id DESC LIMIT 1) r ON true`;
-
-const itemText = `
-  LEFT JOIN LATERAL ${itemsOf('i', 'm.reservation_type', 'm.reservation_id', 'm.resource_id')} ON true`;
-
-/** How far from now, by the clock: what takes place just now is nearest. */
+/** The distance from now; 0 for an item that takes place now. */
 const distanceText = `greatest(m.starts_at - now(), now() - m.ends_at, interval '0')`;
 
 const candidatesText = `
@@ -241,10 +234,10 @@ const candidatesText = `
       ELSE m.starts_at < asked.closes AND greatest(m.ends_at, m.starts_at + interval '1 second') > asked.opens
         OR (m.outlook_seen ->> 'startsAt')::timestamptz < asked.closes AND (m.outlook_seen ->> 'endsAt')::timestamptz > asked.opens END
     ORDER BY ${distanceText} NULLS LAST, m.starts_at, m.id LIMIT $4) m
-  ${itemText} ${roomText}
+  ${joinItem} ${joinRoom('m')}
   ORDER BY ${distanceText} NULLS LAST, m.starts_at, m.mapping_id`;
 
-/** Reservations that have no mapping are found too: what is not there has a reason, and the booking system says what it is. */
+/** Includes reservations without a mapping, so that the reason for that can be found. */
 const byIdText = `
   SELECT ${resultText}
   FROM (
@@ -261,5 +254,5 @@ const byIdText = `
     WHERE NOT EXISTS (SELECT FROM bridge_mappings m WHERE m.reservation_type = i.reservation_type
         AND m.reservation_id = i.reservation_id AND m.resource_id = i.resource_id)
     LIMIT 500) m
-  ${itemText} ${roomText}
+  ${joinItem} ${joinRoom('m')}
   ORDER BY m.mapping_id IS NULL, m.status = 'cancelled', ${distanceText} NULLS LAST, m.mapping_id`;

@@ -2,6 +2,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { createCancellationReports } from '../../../src/sync/report/cancellation-reports.ts';
 import { linksOf } from '../../../src/sync/report/booking-links.ts';
+import { createMappingReports } from '../../../src/sync/report/mapping-reports.ts';
 import { createReports } from '../../../src/sync/report/reports.ts';
 import { createRoomCalendar } from '../../../src/sync/report/room-calendar.ts';
 import { createSearch } from '../../../src/sync/report/search.ts';
@@ -31,7 +32,7 @@ const mappingOf = async (w: Awaited<ReturnType<typeof open>>, id: unknown) =>
 
 test('the history of a mapping names the row that fails', async () => {
   const { w, good, bad, db } = await withFailingRow();
-  const { explain } = createReports(db);
+  const { explain } = createMappingReports(db);
   expect(await explain(await mappingOf(w, bad.id), 10)).toMatchObject({
     mapping: { title: 'Bridge', error_message: failing, hint: expect.stringContaining('bridge_items') },
     standing: { booking: null, outlook: { title: 'Bridge' } },

@@ -1,0 +1,35 @@
+/** SQL that the reports on mappings share: `m` is a row of bridge_mappings. */
+import { itemsOf, unreadableHint, unreadableText } from '../store/readable-items.ts';
+
+/** What every list of mappings shows of one. */
+export const mappingColumns = `
+  m.id, m.reservation_type, m.reservation_id, m.resource_id, m.outlook_item_id, m.outlook_event_id, m.sync_status,
+  m.priority_level, m.starts_at, m.ends_at, m.attempt`;
+
+/** Its error and hint; those of an unreadable item `i` if it has none. */
+export const mappingError = `
+  coalesce(m.error_message, ${unreadableText('i')}) AS error_message,
+  coalesce(m.hint, CASE WHEN i.unreadable IS NOT NULL THEN '${unreadableHint}' END) AS hint`;
+
+export const mappingTitle = `coalesce(m.booking_seen, m.booking_base, m.outlook_base, m.outlook_seen) ->> 'title'`;
+
+/** The item that Outlook showed when it was last read; NULL: its event does not exist. */
+export const outlookShown = `
+  CASE WHEN m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled' AND coalesce(m.conflict ->> 'kind', '') <> 'deleted'
+      AND coalesce(m.outlook_news, '') NOT IN ('gone', 'vacated')
+    THEN coalesce(nullif(m.conflict -> 'outlook', 'null'), m.outlook_seen, m.outlook_base) END`;
+
+/** Joins the room `r` of a resource: its active row, else its newest. `of`: the alias of the row with the resource. */
+export const joinRoom = (of: string): string => `
+  LEFT JOIN LATERAL (SELECT * FROM bridge_resource_mappings r WHERE r.resource_id = ${of}.resource_id
+    ORDER BY r.active DESC, r.id DESC LIMIT 1) r ON true`;
+
+/** Joins the item `i` of a mapping in the booking system. */
+export const joinItem = `
+  LEFT JOIN LATERAL ${itemsOf('i', 'm.reservation_type', 'm.reservation_id', 'm.resource_id')} ON true`;
+
+/** The organiser in the booking system, otherwise the one who invited the room. */
+export const organizer = `coalesce(nullif(i.organizer_name, ''), nullif(i.organizer_email, ''), m.outlook_organizer)`;
+
+/** The state of the item `i`, by which both sides are compared. */
+export const itemState = `bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)`;
