@@ -11,12 +11,11 @@ import { withKeys } from '../sync/with-keys.ts';
 import { createOutlook } from '../outlook/events.ts';
 import { createPlanner } from '../sync/plan/plan.ts';
 import type { Plan, RoomPlan } from '../sync/plan/plan-summary.ts';
-import { printedPlan } from '../sync/plan/plan-print.ts';
 import type { PlanKind } from '../sync/plan/plan-words.ts';
 import { createStart, type ConfirmedAs, type Hold } from '../sync/worker/start-mode.ts';
 import { writeDown } from './asked.ts';
 import { oneLine, openBar, paint, say, sayJson, table } from './terminal.ts';
-import { createKeys } from '../sync/report/keys.ts';
+import { createKeys, reservationName } from '../sync/report/keys.ts';
 import { onPool, resourceNumber, wholeNumber } from './with-database.ts';
 
 export interface PlanCommandOptions {
@@ -69,7 +68,7 @@ export async function planCommand(options: PlanCommandOptions, signal: AbortSign
         '`mappings list` shows those that are.',
       );
     const { hold } = await createStart({ db, mode: config.startMode }).read();
-    if (options.json === true) sayJson({ success: plan.complete, hold, ...printedPlan(plan) });
+    if (options.json === true) sayJson({ success: plan.complete, hold, ...plan });
     else report(plan, hold, config.timezone);
     return plan.complete ? (plan.differs ? 2 : 0) : 1;
   });
@@ -159,7 +158,7 @@ function reportRoom(room: RoomPlan, timezone: string): void {
   const listed = room.items.length;
   const all = Object.values(room.counts).reduce((sum, count) => sum + count, 0);
   if (room.state === 'planned' && all === 0) return;
-  say(paint('bold', `${oneLine(room.room)} (resource ${room.resourceId}, ${room.mailbox})`));
+  say(paint('bold', `${oneLine(room.room)} (resource ${room.resource_id}, ${room.outlook_item_id})`));
   if (room.error !== null)
     say(`  ${paint('red', oneLine(room.error))}${room.hint === null ? '' : ` ${oneLine(room.hint)}`}`);
   if (room.settings.length > 0) say(`  its own: ${oneLine(room.settings.join(', '))}`);
@@ -168,13 +167,11 @@ function reportRoom(room: RoomPlan, timezone: string): void {
       table(
         ['WHAT', 'FROM', 'TO', 'TITLE', 'RESERVATION', 'WHY'],
         room.items.map((item) => [
-          paint(words[item.kind][1], item.held ? `held: ${words[item.kind][0]}` : words[item.kind][0]),
-          local(item.startsAt, timezone),
-          local(item.endsAt, timezone),
+          paint(words[item.action][1], item.held ? `held: ${words[item.action][0]}` : words[item.action][0]),
+          local(item.starts_at, timezone),
+          local(item.ends_at, timezone),
           (item.title ?? '').slice(0, 40),
-          item.reservation === null
-            ? null
-            : `${item.reservation.type}/${item.reservation.key ?? item.reservation.id}`,
+          reservationName(item),
           item.fields.length === 0 ? item.why : `${item.fields.join(', ')}: ${item.why}`,
         ]),
       ),

@@ -1,7 +1,6 @@
 /** The plan by room, and its confirmation (START_MODE=plan). */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Planner } from '../sync/plan/plan.ts';
-import { printedPlan } from '../sync/plan/plan-print.ts';
 import { planKinds } from '../sync/plan/plan-words.ts';
 import type { Start } from '../sync/worker/start-mode.ts';
 import { Problem } from './problem.ts';
@@ -158,7 +157,7 @@ export function planRoutes({ planner, start: begins, stopping }: PlanParts) {
           `Resource ${resource} is not mapped to an active room.`,
           'GET /rooms lists the mapped resources.',
         );
-      return c.json({ success: true as const, start: await readStart(begins), ...printedPlan(plan) }, 200);
+      return c.json({ success: true as const, start: await readStart(begins), ...plan }, 200);
     })
     .openapi(confirmRoute, async (c) => {
       const { mode, hold } = await begins.read();

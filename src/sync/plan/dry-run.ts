@@ -1,6 +1,6 @@
 /**
- * The sync of some rooms, run in a transaction that is rolled back, on an Outlook that is only read (`RecordingOutlook`): the same
- * drain as the daemon's. What it does is what the plan says.
+ * The sync of rooms as a plan: the daemon's drain in a transaction that is rolled back, on an Outlook that is only read
+ * (`createRecordingOutlook`). Its actions are the plan.
  */
 import type { Queryable } from '../../database.ts';
 import { Retryable } from '../../errors.ts';
@@ -21,20 +21,20 @@ import { createRecordingOutlook } from './recording-outlook.ts';
 import type { Planned } from './plan-words.ts';
 import { isWaitedFor } from './rolled-back.ts';
 
-/** Somebody waits for what the transaction has locked. */
+/** Another session waits for a lock of the transaction. */
 export class GaveWay extends Error {}
 
 export interface RunOptions {
   readonly window: Window;
   readonly policy: Pick<SyncOptions, 'conflict' | 'overlap' | 'importMode'>;
   readonly brake: BrakePolicy;
-  /** Of other rooms, what the brake counts beside what the database knows. */
+  /** Removals of other rooms that the database does not know. */
   readonly unseen: BrakeCount;
   /** No daemon folds the outbox. */
   readonly folds: boolean;
 }
 
-/** What a sync would do in one room. `stopped`: why it would do nothing there. */
+/** The plan of one room. `stopped`: the reason why it would not be synced. */
 export interface PlannedRoom {
   readonly planned: readonly Planned[];
   readonly equal: number;
@@ -47,19 +47,19 @@ export interface PlannedRoom {
 
 export interface Run {
   readonly rooms: ReadonlyMap<number, PlannedRoom>;
-  /** What the brake counts over all rooms after it; null: nothing was taken away. */
+  /** The count of the brake over all rooms after the run; null: no removals. */
   readonly counted: BrakeCount | null;
-  /** Rooms, these included, that have a reservation which the run wrote. */
+  /** Rooms, including these, with a reservation that the run wrote. */
   readonly writtenIn: readonly number[];
-  /** Meetings of several rooms that the run made reservations. */
+  /** Meetings that the run imported. */
   readonly meetings: readonly string[];
 }
 
-/** Work items read at a time: no notification waits behind them. */
+/** Work items read at a time; no notification waits behind them. */
 const atATime = 60;
-/** How often the rooms are gone over, because something was written into the booking system. */
+/** Passes over the rooms, each because the last one wrote into the booking system. */
 const mostPasses = 6;
-/** A work item is decided about so often at most, and a run takes so long. */
+/** Maximum decisions about a work item, and maximum time of a run. */
 const mostDecisions = 30;
 const mostMs = 300_000;
 
@@ -106,7 +106,7 @@ export async function dryRun(
       if (ends.get(room.id) !== undefined && isOver(ends.get(room.id)!)) continue;
       const end = await drain(now, signal, never);
       ends.set(room.id, end);
-      // the room's mailbox was replaced, or what was written concerns other rooms, or this one once more
+      // the mailbox was replaced, or a write concerns other rooms or this one again
       const isCompared = (await roomNow(db, room, true)).baselined;
       again ||= recorded.written.size > before || (!isCompared && !isOver(end));
     }
@@ -116,7 +116,9 @@ export async function dryRun(
   const resting = await restingAfter(db, rooms, logged, held);
   const touched = [...drafts, ...resting].map(({ mapping }) => mapping);
   const equal = await countEqual(db, rooms, touched, options.window);
-  const takesAway = drafts.some(({ planned: { kind } }) => /^(delete|decline|cancel-booking)$/.test(kind));
+  const takesAway = drafts.some(({ planned: { action } }) =>
+    /^(delete|decline|cancel-booking)$/.test(action),
+  );
   return {
     rooms: new Map(
       rooms.map((room) => [
@@ -145,7 +147,7 @@ function stoppedBy({ rest, outage }: Drained): PlannedRoom['stopped'] {
   return rest === null || rest.ms === null ? null : { error: rest.why, hint: rest.hint, isOutage: false };
 }
 
-/** Keeps what came of each batch, and that the run comes to an end. */
+/** Collects the results of each batch, and ensures that the run ends. */
 function createRecord(db: Queryable, outlook: OutlookSide) {
   const drafts: (Draft & { readonly room: number })[] = [];
   const held = new Set<number>();
@@ -157,7 +159,7 @@ function createRecord(db: Queryable, outlook: OutlookSide) {
   const endsAt = performance.now() + mostMs;
 
   async function goOn(items: readonly WorkItem[]): Promise<void> {
-    if (await isWaitedFor(db)) throw new GaveWay('somebody waits for what the plan has locked');
+    if (await isWaitedFor(db)) throw new GaveWay('another session waits for a lock of the plan');
     for (const { id } of items) decided.set(id, (decided.get(id) ?? 0) + 1);
     const isEndless = items.some(({ id }) => decided.get(id)! > mostDecisions);
     if (isEndless || performance.now() > endsAt)
@@ -169,7 +171,7 @@ function createRecord(db: Queryable, outlook: OutlookSide) {
     held,
     written,
     meetings,
-    /** What is known of the events among these work items. */
+    /** Reads the unmapped events among these work items. */
     async before(
       room: LeasedRoom,
       items: readonly WorkItem[],

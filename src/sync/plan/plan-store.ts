@@ -1,14 +1,13 @@
-/** What a plan asks of the database beside what a sync asks. */
+/** Queries of a plan besides those of a sync. */
 import type { Queryable } from '../../database.ts';
 import type { Item } from '../../item.ts';
 import { bookedState } from '../store/pull-store.ts';
 import { itemsOf } from '../store/readable-items.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { waitHints, type ConflictNote, type WaitsFor } from '../store/work-item.ts';
-import { fieldNames, type Planned } from './plan-words.ts';
-import { realId } from './recording-outlook.ts';
+import { planned, type Planned } from './plan-words.ts';
 
-/** The active rooms, or one of them, as they are first worked on: to be compared with both sides. */
+/** The active rooms, or one of them, to be compared with both sides. */
 export async function roomsToPlan(db: Queryable, resourceId: number | null): Promise<LeasedRoom[]> {
   const { rows } = await db.query<LeasedRoom>({
     name: 'rooms_to_plan',
@@ -37,7 +36,7 @@ const toBeCompared = (room: LeasedRoom): LeasedRoom => ({
   due: [],
 });
 
-/** The room as it is in this transaction; `again`: it was compared with Outlook in it. */
+/** The room in this transaction; `again`: a full scan was made in it. */
 export async function roomNow(db: Queryable, room: LeasedRoom, again: boolean): Promise<LeasedRoom> {
   const { rows } = await db.query<LeasedRoom>({
     name: 'room_now',
@@ -48,11 +47,11 @@ export async function roomNow(db: Queryable, room: LeasedRoom, again: boolean): 
   return { ...toBeCompared(now), baselined: again && now.baselined };
 }
 
-/** So many outbox rows are folded at a time, and so often. */
+/** Outbox rows folded at a time, and the limit of repetitions. */
 const foldMost = 1_000;
 const mostFolds = 1_000;
 
-/** Whether a daemon is alive, which folds the outbox, and whether something is left in it. */
+/** Whether a daemon is alive, which folds the outbox, and whether the outbox has rows. */
 export async function readOutbox(
   db: Queryable,
 ): Promise<{ readonly folds: boolean; readonly waits: boolean }> {
@@ -77,8 +76,8 @@ export async function foldAll(db: Queryable, window: Window): Promise<void> {
 }
 
 /**
- * What waits for its time is due now, and nobody asks for what the comparison finds. Returns the newest line of the log, and who
- * we are.
+ * Makes all waiting items due, and discards requests for delta rounds, which a full scan replaces. Returns the newest line of the
+ * log, and the installation.
  */
 export async function beginRun(
   db: Queryable,
@@ -96,7 +95,7 @@ export async function beginRun(
   return rows[0]!;
 }
 
-/** What Outlook said about events that it refuses to change, by their ids, where the reservation is as it was then. */
+/** The errors of changes that Outlook refused, by event, if the reservation has not changed since. */
 export async function readRefusals(
   db: Queryable,
   all: readonly LeasedRoom[],
@@ -113,7 +112,7 @@ export async function readRefusals(
   return new Map(rows.map(({ event, error }) => [event, error]));
 }
 
-/** Events that a full scan is likely to ask for by their ids; `listed` has the others. */
+/** Events that a full scan will probably read by their ids; `listed` has the others. */
 export async function eventsToRead(
   db: Queryable,
   { resourceId }: LeasedRoom,
@@ -145,7 +144,7 @@ interface Row {
   readonly item: Item | null;
 }
 
-/** What the log and the mappings say after a run: the events that were found, and what waits for a person or for its time. */
+/** After a run, from the log and the mappings: events that were found, and items that wait. */
 export async function restingAfter(
   db: Queryable,
   all: readonly LeasedRoom[],
@@ -170,7 +169,7 @@ export async function restingAfter(
     const { id: mapping, room } = row;
     return [
       ...(row.adopted
-        ? [{ room, mapping, planned: planned(row, 'adopt', 'its event is in Outlook already') }]
+        ? [{ room, mapping, planned: ofRow(row, 'adopt', 'its event is in Outlook already') }]
         : []),
       ...(row.rests && !held.has(mapping) ? [{ room, mapping, planned: resting(row) }] : []),
     ];
@@ -179,37 +178,28 @@ export async function restingAfter(
 
 function resting(row: Row): Planned {
   const { status, conflict, waitsFor, error } = row;
-  if (status === 'conflict')
-    return {
-      ...planned(
-        row,
-        'conflict',
-        error ?? (conflict?.kind === 'moved' ? meetingStays : 'a person has to choose'),
-      ),
-      fields: fieldNames(conflict?.fields ?? []),
-    };
-  return planned(
-    row,
-    'waiting',
-    waitsFor === null ? (error ?? 'it is tried again later') : waitHints[waitsFor],
-  );
+  if (status !== 'conflict')
+    return ofRow(
+      row,
+      'waiting',
+      waitsFor === null ? (error ?? 'it is tried again later') : waitHints[waitsFor],
+    );
+  const undecided =
+    conflict?.kind === 'moved' ? 'the meeting stays until a person has chosen' : 'a person has to choose';
+  return ofRow(row, 'conflict', error ?? undecided, conflict?.fields);
 }
 
-const meetingStays = 'the meeting stays until a person has chosen';
+function ofRow(row: Row, kind: Planned['action'], why: string, fields: readonly string[] = []): Planned {
+  const { type, reservation: id, event: eventId, item } = row;
+  return planned(kind, why, {
+    item,
+    reservation: type === null || id === null ? null : { type, id },
+    eventId,
+    fields,
+  });
+}
 
-const planned = (row: Row, kind: Planned['kind'], why: string): Planned => ({
-  kind,
-  title: row.item?.title ?? null,
-  startsAt: row.item?.startsAt ?? null,
-  endsAt: row.item?.endsAt ?? null,
-  reservation: row.type === null || row.reservation === null ? null : { type: row.type, id: row.reservation },
-  eventId: realId(row.event),
-  fields: [],
-  why,
-  held: false,
-});
-
-/** By room: how many of its reservations in the window both sides show alike, `touched` mappings left out. */
+/** By room: the reservations in the window that both sides show alike, without `touched` mappings. */
 export async function countEqual(
   db: Queryable,
   all: readonly LeasedRoom[],
@@ -228,7 +218,7 @@ export async function countEqual(
   return new Map(rows.map(({ room, equal }) => [room, equal]));
 }
 
-/** The other rooms that have, or had, one of these reservations. */
+/** The active rooms of these reservations, former ones included. */
 export async function roomsOf(db: Queryable, written: readonly string[]): Promise<number[]> {
   if (written.length === 0) return [];
   const { rows } = await db.query<{ id: number }>({

@@ -1,10 +1,11 @@
-/** The words of a plan: what would be done to one item, and why. Pure. */
+/** One item of a plan: the action on it, and the reason. Named as in the API. Pure. */
 import { viewNames, type Item, type ReservationKey } from '../../item.ts';
+import type { Id } from '../../id.ts';
 
 /**
- * create, change, delete: an event in Outlook. decline: somebody else's meeting. import, change-booking, cancel-booking: a
- * reservation. adopt: an event that is there already is recognised as a reservation's. conflict: a person decides. waiting:
- * nothing is done until a person asks for it, or until it can be read.
+ * create, change, delete: an event in Outlook. decline: another organiser's meeting. import, change-booking, cancel-booking: a
+ * reservation. adopt: an existing event is recognised as a reservation's. conflict: a person decides. waiting: nothing is done
+ * until it is requested, or can be read.
  */
 export const planKinds = [
   'create',
@@ -21,20 +22,50 @@ export const planKinds = [
 export type PlanKind = (typeof planKinds)[number];
 
 export interface Planned {
-  readonly kind: PlanKind;
+  readonly action: PlanKind;
   readonly title: string | null;
-  readonly startsAt: string | null;
-  readonly endsAt: string | null;
-  /** Null: an event that is no reservation yet. */
-  readonly reservation: ReservationKey | null;
-  readonly eventId: string | null;
-  /** What would be changed. */
-  readonly fields: readonly string[];
+  readonly starts_at: string | null;
+  readonly ends_at: string | null;
+  /** Null: an event without a reservation. */
+  readonly reservation_type: string | null;
+  readonly reservation_id: Id | null;
+  readonly outlook_event_id: string | null;
+  /** The fields to change. */
+  readonly fields: string[];
   readonly why: string;
-  /** The brake would keep it until a person has looked. */
+  /** The brake would hold it until a person decides. */
   readonly held: boolean;
 }
 
-/** Fields by the names that the adapter's view and the API use. */
+export const planned = (
+  action: PlanKind,
+  why: string,
+  of: {
+    readonly item: Item | null;
+    readonly reservation: ReservationKey | null;
+    readonly eventId: string | null;
+    readonly fields?: readonly string[];
+  },
+): Planned => ({
+  action,
+  ...timesOf(of.item),
+  reservation_type: of.reservation?.type ?? null,
+  reservation_id: of.reservation?.id ?? null,
+  outlook_event_id: of.eventId?.startsWith(plannedPrefix) === true ? null : of.eventId,
+  fields: fieldNames(of.fields ?? []),
+  why,
+  held: false,
+});
+
+export const timesOf = (item: Item | null) => ({
+  title: item?.title ?? null,
+  starts_at: item?.startsAt ?? null,
+  ends_at: item?.endsAt ?? null,
+});
+
+/** Prefix of the ids of events that exist only in a plan. */
+export const plannedPrefix = 'planned-';
+
+/** Fields by their names in the adapter's view and the API. */
 export const fieldNames = (fields: readonly string[]): string[] =>
   fields.map((field) => viewNames[field as keyof Item] ?? field);

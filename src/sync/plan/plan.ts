@@ -1,32 +1,32 @@
 /**
- * The plan: what a sync would do, room by room, as after a comparison of both sides (`resync`). It is the sync itself, run on an
- * Outlook that is only read (GET alone) in a transaction that is rolled back; see docs/decisions/008-plan.md.
+ * The plan: the actions of a sync, room by room, as after a comparison of both sides (`resync`). It is the sync itself, on an Outlook
+ * that is only read (GET alone), in a transaction that is rolled back; see docs/decisions/008-plan.md.
  *
  * A room is planned under its lease, so that no daemon works on it meanwhile and its mailbox never has more than four calls at
- * a time; a room that a daemon keeps for more than `underLease` waits is reported as busy, and so is one in which somebody
- * writes all the time. Outlook is read before the transaction begins. Rooms that share a reservation which the sync would
- * write are planned together.
+ * a time; a room whose lease a daemon keeps for longer than `underLease` waits is reported as busy, and so is one with constant
+ * writes. Outlook is read before the transaction begins. Rooms that share a reservation which the sync would write are
+ * planned together.
  */
 import { brakes, type BrakeCount } from '../decide/brake.ts';
 import { failingAs } from '../store/failing.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
 import { roomsToPlan } from './plan-store.ts';
-import { summed, type Plan, type Read } from './plan-summary.ts';
+import { summed, type Plan, type RoomRead } from './plan-summary.ts';
 import { createRoomReads, unknown, type RoomReadsOptions } from './room-reads.ts';
 
 export interface PlanOptions extends RoomReadsOptions {
-  /** Rooms read beside each other. */
+  /** Rooms planned concurrently. */
   readonly roomsAtATime: number;
 }
 
 export interface PlanWish {
   /** Null: all active rooms. */
   readonly resourceId: number | null;
-  /** Items listed of each room; all of them are counted. */
+  /** Items listed of each room; all are counted. */
   readonly itemsMost: number;
-  /** Rooms whose turn does not come within this time are left unread; null: none are. */
+  /** Rooms whose turn does not come within this time stay unread; null: no limit. */
   readonly withinMs: number | null;
-  /** Told after each room. */
+  /** Called after each room. */
   readonly progress?: (done: number, total: number, room: string) => void;
 }
 
@@ -45,15 +45,15 @@ export function createPlanner(options: PlanOptions) {
     const rooms = await activeRooms(db, wish.resourceId);
     if (rooms.length === 0 && wish.resourceId !== null) return null;
     const until = wish.withinMs === null ? null : performance.now() + wish.withinMs;
-    const reads: Read[] = Array<Read>(rooms.length);
-    let away: Read | null = null;
+    const reads: RoomRead[] = Array<RoomRead>(rooms.length);
+    let away: RoomRead | null = null;
     let [next, done] = [0, 0];
     async function readOn(): Promise<void> {
       for (let at = next++; at < rooms.length; at = next++) {
         const room = rooms[at]!;
         signal.throwIfAborted();
         const late = until !== null && performance.now() > until;
-        // one side as a whole is unreachable: the other rooms would only wait for the same answer
+        // in an outage the other rooms would only wait for the same answer
         const [read] = late
           ? [unread(room)]
           : away === null
@@ -71,27 +71,27 @@ export function createPlanner(options: PlanOptions) {
     return summed(isLate() ? together : await braked(together, signal), wish.itemsMost);
   }
 
-  /** Rooms of which one's sync writes what another one has, too. */
-  async function readTogether(reads: readonly Read[], signal: AbortSignal): Promise<readonly Read[]> {
+  /** Plans rooms together that share a reservation which the sync writes. */
+  async function readTogether(reads: readonly RoomRead[], signal: AbortSignal): Promise<readonly RoomRead[]> {
     const known = new Map(reads.map((read) => [read.room.id, read]));
     for (const rooms of groupsOf(reads)) {
       const again = await readRooms(rooms, nothing, signal);
-      // where one of them is busy now, what was planned of each stands
+      // if one of them is busy now, the single plans remain
       if (again.every(({ state }) => state === 'planned'))
         for (const read of again) known.set(read.room.id, read);
     }
     return reads.map(({ room }) => known.get(room.id)!);
   }
 
-  /** Rooms whose removals are too many only together with those of other rooms. */
-  async function braked(reads: readonly Read[], signal: AbortSignal): Promise<readonly Read[]> {
+  /** Plans rooms again whose removals are too many only together with those of other rooms. */
+  async function braked(reads: readonly RoomRead[], signal: AbortSignal): Promise<readonly RoomRead[]> {
     const runs = [...new Set(reads.map(({ run }) => run))].filter((run) => run?.counted != null);
     if (runs.length < 2 || options.brake.max === 0) return reads;
     const before = await countedNow(reads[0]!.room, signal);
     const added = new Map(runs.map((run) => [run, minus(run!.counted!, before)]));
     const all = [...added.values()].reduce(plus, before);
     if (!brakes(nothing, all, { removing: 0, of: 0 }, options.brake)) return reads;
-    const again = new Map<number, Read>();
+    const again = new Map<number, RoomRead>();
     for (const [run, own] of added) {
       const rooms = reads.filter((read) => read.run === run).map(({ room }) => room);
       const unseen = minus(minus(all, before), own);
@@ -101,7 +101,7 @@ export function createPlanner(options: PlanOptions) {
     return reads.map((read) => again.get(read.room.id) ?? read);
   }
 
-  const unread = (room: LeasedRoom): Read => ({
+  const unread = (room: LeasedRoom): RoomRead => ({
     room,
     ...unknown,
     state: 'unread',
@@ -122,7 +122,7 @@ const minus = (a: BrakeCount, b: BrakeCount): BrakeCount => ({
 });
 
 /** Planned rooms that share a reservation which the sync writes, or a meeting that it imports: at least two each. */
-function groupsOf(reads: readonly Read[]): LeasedRoom[][] {
+function groupsOf(reads: readonly RoomRead[]): LeasedRoom[][] {
   const rooms = new Map(reads.flatMap(({ room, run }) => (run === null ? [] : [[room.id, room]])));
   const group = new Map([...rooms.keys()].map((id) => [id, new Set([id])]));
   const join = (ids: readonly number[]): void => {

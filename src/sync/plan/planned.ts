@@ -1,4 +1,4 @@
-/** What came of one work item of a plan's run, in the words of a plan. Pure. */
+/** The planned items of a batch of a plan's run. Pure. */
 import type { Item } from '../../item.ts';
 import type { Applied } from '../apply/apply.ts';
 import type { Decision } from '../apply/decision.ts';
@@ -6,26 +6,25 @@ import type { WrittenToBooking } from '../apply/outcome.ts';
 import { heldReason } from '../apply/settlement/conflict.ts';
 import type { Settlement } from '../store/settle.ts';
 import { isMapped, type Mapped, type Unmapped, type WorkItem } from '../store/work-item.ts';
-import { fieldNames, type Planned, type PlanKind } from './plan-words.ts';
-import { realId } from './recording-outlook.ts';
+import { fieldNames, planned, timesOf, type Planned, type PlanKind } from './plan-words.ts';
 
-/** An item of a plan, and the mapping it is about. */
+/** A planned item and its mapping. */
 export interface Draft {
   readonly mapping: number;
   readonly planned: Planned;
 }
 
-/** What a run knows beside the work item itself. */
+/** Results of the run so far. */
 export interface RunSoFar {
-  /** What is known of the event of an unmapped work item. */
+  /** The item of an unmapped event. */
   readonly itemOf: (row: WorkItem) => Item | null;
-  /** The room in which this run made the meeting a reservation; undefined: it was one before. */
+  /** The room in which this run imported a reservation; undefined: it existed before. */
   readonly importedIn: (reservation: string) => string | undefined;
-  /** Mappings whose event this run left to its organiser. */
+  /** Mappings that this run detached from their meeting. */
   readonly detached: ReadonlySet<number>;
 }
 
-/** Everything that was done in a batch, in order; what was only written down is nothing of a plan. */
+/** Actions of a batch, in order; settlements without an action are not part of a plan. */
 export function draftsOf(
   items: readonly WorkItem[],
   { settled, done, decided }: Applied,
@@ -36,10 +35,10 @@ export function draftsOf(
   return [
     ...settled.flatMap((one) => {
       const row = rows.get(one.id)!;
-      const planned = isMapped(row)
+      const item = isMapped(row)
         ? ofReservation(row, one, decisions.get(one.id), run)
         : ofEvent(row, one, run.itemOf(row));
-      return planned === null ? [] : [{ mapping: one.id, planned }];
+      return item === null ? [] : [{ mapping: one.id, planned: item }];
     }),
     ...done.map((one) => ({ mapping: one.item.id, planned: writtenBack(one, run) })),
   ];
@@ -52,36 +51,37 @@ function ofReservation(
   run: RunSoFar,
 ): Planned | null {
   const decided = decision?.action;
-  if (action === 'created') return say(row, 'create', run.detached.has(row.id) ? movedAway : whyCreated(row));
+  if (action === 'created')
+    return plan(row, 'create', run.detached.has(row.id) ? movedAway : whyCreated(row));
   if (action === 'updated' && decided?.do === 'change')
-    return say(row, 'change', whyChanged(row, decided.change) + overruled(decision), decided.change);
-  if (action === 'declined') return say(row, 'decline', whyRemoved(row));
-  // else there was nothing to delete
-  if (action === 'deleted' && decided?.do === 'remove') return say(row, 'delete', whyRemoved(row));
-  if (action === 'shadowed' && decided?.do === 'remove') return say(row, 'delete', isCovered);
+    return plan(row, 'change', whyChanged(row, decided.change) + overruled(decision), decided.change);
+  if (action === 'declined') return plan(row, 'decline', whyRemoved(row));
+  // otherwise there was nothing to delete
+  if (action === 'deleted' && decided?.do === 'remove') return plan(row, 'delete', whyRemoved(row));
+  if (action === 'shadowed' && decided?.do === 'remove') return plan(row, 'delete', isCovered);
   return action === 'parked' && reason === heldReason ? { ...held(row, decided?.do), held: true } : null;
 }
 
 const isCovered = 'a more important item takes its whole time';
 const held = (row: Mapped, decision: Decision['action']['do'] | undefined): Planned =>
   decision === 'cancel-booking'
-    ? say(row, 'cancel-booking', whyCancelled(row))
-    : say(row, decision === 'decline' ? 'decline' : 'delete', whyRemoved(row));
+    ? plan(row, 'cancel-booking', whyCancelled(row))
+    : plan(row, decision === 'decline' ? 'decline' : 'delete', whyRemoved(row));
 
 function ofEvent(row: Unmapped, { action, reason }: Settlement, item: Item | null): Planned | null {
   if (action !== 'declined' && action !== 'deleted') return null;
-  return { ...say(row, action === 'declined' ? 'decline' : 'delete', reason ?? ''), ...timesOf(item) };
+  return withItem(plan(row, action === 'declined' ? 'decline' : 'delete', reason ?? ''), item);
 }
 
 function writtenBack({ item, decision, written }: WrittenToBooking, run: RunSoFar): Planned {
-  if (written.action === 'booking-cancelled') return say(item, 'cancel-booking', whyCancelled(item));
+  if (written.action === 'booking-cancelled') return plan(item, 'cancel-booking', whyCancelled(item));
   if (written.action === 'booking-updated') {
     const toBooking = decision?.action.do === 'change' ? decision.action.toBooking : {};
-    return say(item, 'change-booking', `it was changed in Outlook${overruled(decision)}`, toBooking);
+    return plan(item, 'change-booking', `it was changed in Outlook${overruled(decision)}`, toBooking);
   }
   const key = `${written.reservationType}/${written.reservationId}`;
   const why = written.action === 'joined' ? whyJoined(key, run.importedIn(key)) : inOutlookOnly;
-  return { ...say(item, 'import', why), ...timesOf(run.itemOf(item)) };
+  return withItem(plan(item, 'import', why), run.itemOf(item));
 }
 
 const inOutlookOnly = 'it is in Outlook only';
@@ -122,20 +122,15 @@ const overruled = (decision: Decision | undefined): string =>
     ? ''
     : `; both sides changed ${fieldNames(decision.action.overruled).join(', ')}, and CONFLICT_POLICY chooses`;
 
-const timesOf = (item: Item | null) =>
-  item === null ? {} : { title: item.title, startsAt: item.startsAt, endsAt: item.endsAt };
+const withItem = (one: Planned, item: Item | null): Planned =>
+  item === null ? one : { ...one, ...timesOf(item) };
 
-function say(row: WorkItem, kind: PlanKind, why: string, change: object = {}): Planned {
-  const item = (isMapped(row) ? row.booking : null) ?? row.outlookSeen ?? row.outlookBase;
-  return {
-    kind,
-    title: item?.title ?? null,
-    startsAt: item?.startsAt ?? null,
-    endsAt: item?.endsAt ?? null,
-    reservation: isMapped(row) ? row.reservation : null,
-    eventId: realId(row.eventId),
-    fields: fieldNames(Object.keys(change)),
-    why,
-    held: false,
-  };
+function plan(row: WorkItem, kind: PlanKind, why: string, change: object = {}): Planned {
+  const [booking, reservation] = isMapped(row) ? [row.booking, row.reservation] : [null, null];
+  return planned(kind, why, {
+    item: booking ?? row.outlookSeen ?? row.outlookBase,
+    reservation,
+    eventId: row.eventId,
+    fields: Object.keys(change),
+  });
 }

@@ -1,6 +1,6 @@
 /**
- * What a plan needs of Outlook is read while no transaction is open. What turns out to be needed only in it is noted and thrown
- * as Unread: the transaction is rolled back, all that was noted is read, and it begins again with the answers at hand.
+ * The reads of a plan, made while no transaction is open. A read that turns out to be needed in the transaction is recorded and
+ * throws Unread: the transaction is rolled back, the recorded reads are made, and it begins again.
  */
 import { Permanent, Retryable } from '../../errors.ts';
 import type { DeltaAnswer, Mailbox, OutlookEvent, SeriesPattern } from '../../event.ts';
@@ -8,7 +8,7 @@ import type { Item, ReservationKey } from '../../item.ts';
 import type { ClaimRead } from '../decide/claim.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 
-/** Something was asked for that has not been read yet. */
+/** A requested read has not been made yet. */
 export class Unread extends Error {}
 
 type Read<T> = (signal: AbortSignal) => Promise<T>;
@@ -16,14 +16,14 @@ type Answer = { readonly value: unknown } | { readonly error: Retryable | Perman
 
 export type PreparedReads = ReturnType<typeof createPreparedReads>;
 
-/** How many reads are under way to one mailbox. */
+/** Concurrent reads. */
 const atATime = 4;
 
-/** Reads of `outlook` by their answers: each throws what the read threw, or Unread. */
+/** Each read returns or throws as `outlook` did, or throws Unread. */
 export function createPreparedReads(outlook: OutlookSide) {
   const answers = new Map<string, Answer>();
   const unread = new Map<string, Read<unknown>>();
-  /** By mailbox: what its lists showed. */
+  /** By mailbox: the listed events. */
   const listed = new Map<string, Map<string, OutlookEvent>>();
 
   function answer<T>(key: string, read: Read<T>): T {
@@ -45,7 +45,7 @@ export function createPreparedReads(outlook: OutlookSide) {
     }
   }
 
-  /** Reads all that was asked for and is not there. What fails then is met again where it is needed. */
+  /** Makes all recorded reads. Failures are stored and thrown where the answer is needed. */
   async function readUnread(signal: AbortSignal): Promise<void> {
     const asked = [...unread];
     unread.clear();
@@ -75,7 +75,7 @@ export function createPreparedReads(outlook: OutlookSide) {
     listed.get(room.mailbox)?.get(id) ??
     answer(`read ${room.mailbox} ${id}`, (signal) => outlook.read(room, id, signal));
 
-  /** The event that an earlier create with this key made, as far as it was listed. */
+  /** The listed event of an earlier create with this key. */
   const madeBy = (room: Mailbox, transactionId: string): OutlookEvent | null =>
     listed
       .get(room.mailbox)
@@ -102,13 +102,13 @@ export function createPreparedReads(outlook: OutlookSide) {
     delta: (room: Mailbox, link: string): DeltaAnswer =>
       answer(`delta ${room.mailbox} ${link}`, (signal) => firstOf(outlook.delta(room, { link }, signal))),
     readUnread,
-    /** Asks for these, and reads what was not read yet. */
+    /** Makes these reads, unless they were made before. */
     async prepare(asks: readonly (() => unknown)[], signal: AbortSignal): Promise<void> {
       for (const ask of asks)
         try {
           ask();
         } catch {
-          // not read yet, or failed: that is met again where it is needed
+          // not read yet, or failed: thrown where the answer is needed
         }
       await readUnread(signal);
     },

@@ -1,30 +1,26 @@
 /**
- * Outlook as a plan meets it: reads are answered from what was read before (`PreparedReads`), writes are carried out on that in
- * memory and answered as Graph would answer them. Nothing is sent.
+ * The Outlook of a plan: reads are answered from `PreparedReads`, writes are carried out on those in memory and answered as by
+ * Graph. Nothing is sent.
  */
 import type { BookedItem } from '../../appearance.ts';
 import { Permanent } from '../../errors.ts';
 import { itemOf, type Mailbox, type OutlookEvent, type Write, type WriteAnswer } from '../../event.ts';
 import { sameItem, type Item } from '../../item.ts';
 import type { OutlookSide } from '../outlook-side.ts';
+import { plannedPrefix } from './plan-words.ts';
 import type { PreparedReads } from './prepared-reads.ts';
 
-/** Where the rounds of changes go on that a plan begins: nothing changes while it is made. */
+/** The link of delta rounds that a plan begins: nothing changes during it. */
 const planLink = 'plan';
-
-/** What the ids of events begin with that a plan made: nobody outside of it knows them. */
-const plannedPrefix = 'planned-';
-export const realId = (eventId: string | null): string | null =>
-  eventId?.startsWith(plannedPrefix) === true ? null : eventId;
 
 type Changes = Map<string, OutlookEvent | null>;
 
-/** `refusals`: what Outlook said when it refused to change these events, by their ids; it says so again. */
+/** `refusals`: the errors of changes that Outlook refused earlier, by event; they are refused again. */
 export function createRecordingOutlook(
   reads: PreparedReads,
   refusals: ReadonlyMap<string, string>,
 ): OutlookSide {
-  /** By mailbox: what became of its events; null: not there any more. */
+  /** By mailbox: its changed events; null: deleted. */
   const changed = new Map<string, Changes>();
   let created = 0;
 
@@ -39,7 +35,7 @@ export function createRecordingOutlook(
     return now === undefined ? reads.event(room, eventId) : now;
   }
 
-  /** Those of these events, and of those that came or changed since, which are `wanted`. */
+  /** These events in their current state, including new ones, filtered by `wanted`. */
   function asOfNow(
     room: Mailbox,
     events: readonly OutlookEvent[],
@@ -113,7 +109,7 @@ export function createRecordingOutlook(
   };
 }
 
-/** Outlook answers a create that it carried out before with the event, and refuses another one with the same key. */
+/** Outlook answers a repeated create with the event, and refuses a different one with the same key. */
 function repeated(
   event: OutlookEvent,
   sent: Item,

@@ -1,25 +1,24 @@
 /**
- * A transaction that is rolled back whatever comes of it. Others must not wait for it: it never waits long for a lock itself,
- * keeps no fold out (`bridge_is_plan`), and what runs in it asks now and then whether somebody waits for what it has
- * locked.
+ * A transaction that is always rolled back. Others must not wait for it: it waits only briefly for locks, does not exclude folds
+ * (`bridge_is_plan`), and its work checks from time to time whether another session waits for its locks.
  */
 import type pg from 'pg';
 import type { Queryable } from '../../database.ts';
 
-/** Below PostgreSQL's `deadlock_timeout`, 1 s: in a deadlock it is always us who give up. */
+/** Below PostgreSQL's `deadlock_timeout`, 1 s: in a deadlock, this transaction gives up. */
 const settings = `BEGIN READ WRITE;
   SET LOCAL bridge.plan = 'on'; SET LOCAL lock_timeout = '300ms'; SET LOCAL statement_timeout = '60s';
   SET LOCAL idle_in_transaction_session_timeout = '20s'; SET LOCAL synchronous_commit = off; SAVEPOINT statement`;
 
 /**
- * Runs `work` on a session in a transaction, and rolls back. A statement that fails fails alone, as it would on a connection
- * of its own; statements asked for at the same time run one after the other.
+ * Runs `work` in a transaction and rolls it back. A failing statement does not end the transaction; concurrent statements run one
+ * after the other.
  */
 export async function rolledBack<T>(session: Queryable, work: (db: Queryable) => Promise<T>): Promise<T> {
   let last: Promise<unknown> = Promise.resolve();
-  const run = async (asked: unknown[]): Promise<unknown> => {
+  const run = async (args: unknown[]): Promise<unknown> => {
     try {
-      const answer = await (session.query as (...args: unknown[]) => Promise<unknown>)(...asked);
+      const answer = await (session.query as (...args: unknown[]) => Promise<unknown>)(...args);
       await session.query('RELEASE statement; SAVEPOINT statement');
       return answer;
     } catch (error) {
@@ -27,8 +26,8 @@ export async function rolledBack<T>(session: Queryable, work: (db: Queryable) =>
       throw error;
     }
   };
-  const query = (...asked: unknown[]): Promise<unknown> => {
-    const answer = last.then(() => run(asked));
+  const query = (...args: unknown[]): Promise<unknown> => {
+    const answer = last.then(() => run(args));
     last = answer.catch(() => undefined);
     return answer;
   };
@@ -41,7 +40,7 @@ export async function rolledBack<T>(session: Queryable, work: (db: Queryable) =>
   }
 }
 
-/** Whether a booking, a daemon or anybody else waits for what this transaction has locked. */
+/** Whether another session waits for a lock of this transaction. */
 export async function isWaitedFor(db: Queryable): Promise<boolean> {
   const { rows } = await db.query<{ waited: boolean }>({
     name: 'is_waited_for',

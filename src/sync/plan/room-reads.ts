@@ -1,6 +1,6 @@
 /**
- * Rooms read together: under their leases, with what Outlook shows read beforehand, the sync is run in a transaction that is rolled
- * back (`dryRun`), again and again until nothing is missing for it.
+ * Plans rooms together: under their leases, with prepared reads of Outlook, the sync is run in a transaction that is rolled back
+ * (`dryRun`), repeatedly until no read is missing.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { databaseFailure, isContended, onConnection, type Database, type Queryable } from '../../database.ts';
@@ -13,7 +13,7 @@ import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { underLease } from '../worker/lease.ts';
 import { dryRun, GaveWay, type Run, type RunOptions } from './dry-run.ts';
 import { eventsToRead, readOutbox } from './plan-store.ts';
-import type { Read } from './plan-summary.ts';
+import type { RoomRead } from './plan-summary.ts';
 import { createPreparedReads, Unread, type PreparedReads } from './prepared-reads.ts';
 import { rolledBack } from './rolled-back.ts';
 
@@ -27,31 +27,25 @@ export interface RoomReadsOptions {
 
 export const unknown = { error: null, hint: null, found: null, run: null, isOutage: false } as const;
 
-/** So often a transaction begins again with what it turned out to need of Outlook ... */
+/** A transaction is repeated so often with further reads of Outlook ... */
 const mostReads = 12;
-/** ... and so often because somebody waited for it. */
+/** ... and so often because another session waited for it. */
 const mostWaits = 5;
-/** How long a daemon is given to fold what waits in the outbox: that often it is read, this far apart. */
+/** While a daemon is alive, the outbox is read so often for it to be folded, at this interval. */
 const mostOutboxReads = 40;
 const outboxMs = 50;
 
 export function createRoomReads(options: RoomReadsOptions) {
-  const { db, window } = options;
-  /** One transaction at a time: two would wait for each other. */
-  let last: Promise<unknown> = Promise.resolve();
-  const alone = <T>(work: () => Promise<T>): Promise<T> => {
-    const done = last.then(work);
-    last = done.catch(() => undefined);
-    return done;
-  };
+  const { db, window, policy, brake } = options;
+  const retried = createRetries();
 
-  /** Plans rooms together; one that cannot be planned is said to be so. */
+  /** Plans rooms together. A room that cannot be planned gets its state and error. */
   async function readRooms(
     rooms: readonly LeasedRoom[],
     unseen: BrakeCount,
     signal: AbortSignal,
-  ): Promise<readonly Read[]> {
-    const all = (read: Omit<Read, 'room'>) => rooms.map((room) => ({ room, ...read }));
+  ): Promise<readonly RoomRead[]> {
+    const all = (read: Omit<RoomRead, 'room'>) => rooms.map((room) => ({ room, ...read }));
     try {
       const run = await onConnection(db, (session) =>
         leased(session, rooms, signal, () => planRooms(session, rooms, unseen, signal)),
@@ -68,7 +62,6 @@ export function createRoomReads(options: RoomReadsOptions) {
     }
   }
 
-  /** Reads Outlook and runs the sync, again with what it turned out to need. */
   async function planRooms(
     session: Queryable,
     rooms: readonly LeasedRoom[],
@@ -76,28 +69,38 @@ export function createRoomReads(options: RoomReadsOptions) {
     signal: AbortSignal,
   ): Promise<Run> {
     const reads = createPreparedReads(options.outlook());
-    for (const room of rooms) await prepare(session, room, reads, signal);
+    for (const room of rooms) await prepare(reads, session, window, room, signal);
     const folds = await isLeftToFold(session, signal);
-    const runOptions: RunOptions = { window, policy: options.policy, brake: options.brake, unseen, folds };
-    return await giving(
+    const runOptions: RunOptions = { window, policy, brake, unseen, folds };
+    return await retried(
       () => rolledBack(session, (tx) => dryRun(tx, reads, rooms, runOptions, signal)),
       () => reads.readUnread(signal),
       signal,
     );
   }
 
-  /** Whether nobody else folds the outbox: a daemon would not see what this transaction takes from it. */
-  async function isLeftToFold(session: Queryable, signal: AbortSignal): Promise<boolean> {
-    for (let at = 0; at < mostOutboxReads; at += 1) {
-      const { folds, waits } = await readOutbox(session);
-      if (!folds || !waits) return !folds;
-      await pause(outboxMs, undefined, { signal });
-    }
-    return false;
-  }
+  /** The current count of the brake over all rooms. */
+  const countedNow = (room: LeasedRoom, signal: AbortSignal): Promise<BrakeCount> =>
+    onConnection(db, (session) =>
+      retried(
+        () => rolledBack(session, async (tx) => (await countRemovals(tx, room.resourceId)).all),
+        async () => undefined,
+        signal,
+      ),
+    );
 
-  /** Runs a transaction until nothing is missing for it, and nobody waits for it. */
-  async function giving<T>(
+  return { readRooms, countedNow };
+}
+
+/** Runs transactions one at a time, because two would wait for each other, each until it neither lacks reads nor is waited for. */
+function createRetries() {
+  let last: Promise<unknown> = Promise.resolve();
+  const alone = <T>(work: () => Promise<T>): Promise<T> => {
+    const done = last.then(work);
+    last = done.catch(() => undefined);
+    return done;
+  };
+  return async function retried<T>(
     run: () => Promise<T>,
     read: () => Promise<void>,
     signal: AbortSignal,
@@ -111,51 +114,46 @@ export function createRoomReads(options: RoomReadsOptions) {
         if (error instanceof Unread && (reads += 1) <= mostReads) await read();
         else if ((error instanceof GaveWay || isLocked(error)) && (waits += 1) <= mostWaits)
           await pause(50 * 2 ** waits, undefined, { signal });
-        else throw isLocked(error) ? new GaveWay('somebody writes there') : error;
+        else throw isLocked(error) ? new GaveWay('another session writes there') : error;
       }
+  };
+}
+
+/** Whether no daemon folds the outbox: a daemon would not see what this transaction takes from it. */
+async function isLeftToFold(session: Queryable, signal: AbortSignal): Promise<boolean> {
+  for (let at = 0; at < mostOutboxReads; at += 1) {
+    const { folds, waits } = await readOutbox(session);
+    if (!folds || !waits) return !folds;
+    await pause(outboxMs, undefined, { signal });
   }
+  return false;
+}
 
-  /** Reads what a full scan reads, and events that it will probably ask for. */
-  async function prepare(
-    session: Queryable,
-    leasedRoom: LeasedRoom,
-    reads: PreparedReads,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { outlookItemId: address } = leasedRoom;
-    let room = leasedRoom;
-    if (room.mailbox === address) {
-      await reads.prepare([() => reads.resolved(address)], signal);
-      const resolved = settledOr(() => reads.resolved(address));
-      room = { ...room, mailbox: resolved ?? address };
-    }
-    const { from, to } = await listWindow(session, window);
-    await reads.prepare([() => reads.claim(room), () => reads.list(room, from, to)], signal);
-    const listed = settledOr(() => reads.list(room, from, to));
-    if (listed === null) return;
-    const ids = await eventsToRead(
-      session,
-      room,
-      listed.map(({ id }) => id),
-      window,
-    );
-    await reads.prepare(
-      ids.map((id) => () => reads.event(room, id)),
-      signal,
-    );
+/** Makes the reads of a full scan, and of events that it will probably need. */
+async function prepare(
+  reads: PreparedReads,
+  session: Queryable,
+  window: Window,
+  leasedRoom: LeasedRoom,
+  signal: AbortSignal,
+): Promise<void> {
+  const { outlookItemId: address } = leasedRoom;
+  let room = leasedRoom;
+  if (room.mailbox === address) {
+    await reads.prepare([() => reads.resolved(address)], signal);
+    const resolved = settledOr(() => reads.resolved(address));
+    room = { ...room, mailbox: resolved ?? address };
   }
-
-  /** What the brake counts now. */
-  const countedNow = (room: LeasedRoom, signal: AbortSignal): Promise<BrakeCount> =>
-    onConnection(db, (session) =>
-      giving(
-        () => rolledBack(session, async (tx) => (await countRemovals(tx, room.resourceId)).all),
-        async () => undefined,
-        signal,
-      ),
-    );
-
-  return { readRooms, countedNow };
+  const { from, to } = await listWindow(session, window);
+  await reads.prepare([() => reads.claim(room), () => reads.list(room, from, to)], signal);
+  const listed = settledOr(() => reads.list(room, from, to));
+  if (listed === null) return;
+  const known = listed.map(({ id }) => id);
+  const ids = await eventsToRead(session, room, known, window);
+  await reads.prepare(
+    ids.map((id) => () => reads.event(room, id)),
+    signal,
+  );
 }
 
 const awaited = 'Other sessions constantly write to rows that a sync of this room would write.';
@@ -164,7 +162,7 @@ const busyHint = 'Try again shortly: it is being synced now.';
 const isLocked = (error: unknown): boolean =>
   isContended(error) || (error instanceof Error && isContended(error.cause));
 
-/** Its answer; null: it failed. */
+/** The answer; null: the read failed. */
 function settledOr<T>(answer: () => T): T | null {
   try {
     return answer();
@@ -173,7 +171,7 @@ function settledOr<T>(answer: () => T): T | null {
   }
 }
 
-/** Under the leases of all these rooms, in the order of their ids; null: a daemon keeps one of them. */
+/** Runs `work` under the leases of all rooms, taken in the order of their ids; null: a daemon keeps one of them. */
 const leased = <T>(
   session: Queryable,
   rooms: readonly LeasedRoom[],
@@ -187,7 +185,7 @@ const leased = <T>(
       work,
     )();
 
-function readOf(room: LeasedRoom, run: Run): Read {
+function readOf(room: LeasedRoom, run: Run): RoomRead {
   const found = run.rooms.get(room.id)!;
   if (found.stopped === null) return { room, ...unknown, state: 'planned', found, run };
   return { room, ...unknown, ...found.stopped, state: 'failed' };

@@ -240,12 +240,14 @@ const kinds: Readonly<Record<string, string>> = {
 /** A plan, line by line: what, in which room, and of which reservation or event. */
 export const linesOf = ({ rooms }: Plan): string[] =>
   rooms
-    .flatMap(({ resourceId, items }) =>
-      items.map(({ kind, reservation, eventId, held }) => {
-        const key = reservation === null ? null : `${reservation.type}/${reservation.id}`;
-        const whose = kind === 'import' ? eventId : (key ?? eventId);
-        return `${resourceId} ${held ? 'held' : kind} ${whose}`;
-      }),
+    .flatMap(({ resource_id: resourceId, items }) =>
+      items.map(
+        ({ action: kind, reservation_type: type, reservation_id: id, outlook_event_id: eventId, held }) => {
+          const key = type === null ? null : `${type}/${id}`;
+          const whose = kind === 'import' ? eventId : (key ?? eventId);
+          return `${resourceId} ${held ? 'held' : kind} ${whose}`;
+        },
+      ),
     )
     .toSorted();
 

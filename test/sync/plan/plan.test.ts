@@ -190,7 +190,7 @@ describe('rooms and mailboxes', () => {
     await using w = await open();
     for (const of of [room, other]) w.outlook.invite(of, on(3), { iCalUId: 'meeting' });
     const plan = await w.plan();
-    expect(plan.rooms.map(({ items }) => items.map(({ kind, why }) => [kind, why]))).toEqual([
+    expect(plan.rooms.map(({ items }) => items.map(({ action, why }) => [action, why]))).toEqual([
       [['import', 'it is in Outlook only']],
       [['import', `it is in Outlook only; one reservation together with ${room}`]],
     ]);
@@ -237,8 +237,8 @@ describe('what failed before', () => {
     await w.settle();
     const [line] = (await w.plan()).rooms[0]!.items;
     expect(line).toMatchObject({
-      kind: 'conflict',
-      reservation: made,
+      action: 'conflict',
+      reservation_id: made.id,
       why: expect.stringContaining('ErrorInvalidRequest'),
       fields: ['starts_at', 'ends_at'],
     });
