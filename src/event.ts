@@ -135,7 +135,7 @@ export type WriteAnswer = {
 /**
  * A changed event. Rows come in any order, repeatedly, and again in later rounds; the last one counts. `event` is null
  * for what Graph shows only in part: occurrences of a series, which are to be read anew (`series`), and rows that
- * cannot be read. Marks are never shown. A series' master carries the times of its first occurrence, maybe years ago.
+ * cannot be read. Extended properties are never included. A series' master carries the times of its first occurrence, maybe years ago.
  */
 export interface DeltaRow {
   readonly id: string;

@@ -5,7 +5,7 @@ import { openPool } from '../database.ts';
 import type { Tell } from '../facts.ts';
 import { createAlertWebhook } from '../ops/alert-webhook.ts';
 import { createAlerts } from '../ops/alerts.ts';
-import { credentialEnds } from '../outlook/credential.ts';
+import { credentialEnds } from '../outlook/auth.ts';
 import { createDispatcher } from '../outlook/http.ts';
 import { answerMs } from './lease-session.ts';
 

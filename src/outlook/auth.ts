@@ -28,7 +28,7 @@ export interface TokenOptions {
   readonly timeoutMs?: number;
 }
 
-interface Kept {
+interface CachedToken {
   readonly token: string;
   /** On the monotonic clock: `performance.now()`. */
   readonly renewAt: number;
@@ -43,22 +43,22 @@ const tooLateMs = 20_000;
 const renewAgainMs = 10_000;
 
 export function createTokens({ graph, dispatcher, timeoutMs = 15_000 }: TokenOptions): Tokens {
-  let kept: Kept | null = null;
+  let cached: CachedToken | null = null;
   let asking: Promise<string> | null = null;
   let restUntil = 0;
-  let restBecause: Error | null = null;
+  let restReason: Error | null = null;
 
   /** One request at a time; further callers share its result. */
   function ask(): Promise<string> {
     asking ??= requestToken(graph, dispatcher, timeoutMs)
       .then((fresh) => {
-        kept = fresh;
+        cached = fresh;
         return fresh.token;
       })
       .catch((error: unknown) => {
         if (error instanceof Retryable && error.afterMs !== undefined) {
           restUntil = performance.now() + error.afterMs;
-          restBecause = error;
+          restReason = error;
         }
         throw error;
       })
@@ -69,19 +69,19 @@ export function createTokens({ graph, dispatcher, timeoutMs = 15_000 }: TokenOpt
   }
 
   function renewAhead(): void {
-    const old = kept!;
+    const old = cached!;
     ask().catch(() => {
       // the old token is still valid: only a caller after its end gets the error
-      if (kept === old) kept = { ...old, renewAt: performance.now() + renewAgainMs };
+      if (cached === old) cached = { ...old, renewAt: performance.now() + renewAgainMs };
     });
   }
 
   function current(): string | null {
-    if (kept === null) return null;
+    if (cached === null) return null;
     const now = performance.now();
-    if (now >= kept.deadAt) return null;
-    if (now >= kept.renewAt && asking === null && now >= restUntil) renewAhead();
-    return kept.token;
+    if (now >= cached.deadAt) return null;
+    if (now >= cached.renewAt && asking === null && now >= restUntil) renewAhead();
+    return cached.token;
   }
 
   return {
@@ -91,12 +91,12 @@ export function createTokens({ graph, dispatcher, timeoutMs = 15_000 }: TokenOpt
       if (token !== null) return token;
       signal.throwIfAborted();
       const restMs = restUntil - performance.now();
-      if (restMs > 0 && restBecause !== null)
-        throw new Retryable(restBecause.message, { reach: 'side', afterMs: restMs, cause: restBecause });
+      if (restMs > 0 && restReason !== null)
+        throw new Retryable(restReason.message, { reach: 'side', afterMs: restMs, cause: restReason });
       return unlessAborted(ask(), signal);
     },
     expire(token) {
-      if (kept?.token === token) kept = null;
+      if (cached?.token === token) cached = null;
     },
   };
 }
@@ -111,18 +111,22 @@ function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> 
 }
 
 /** The HTTP answer, which MSAL's own errors do not contain. */
-interface Heard {
+interface Exchange {
   answer: { status: number; headers: Record<string, string>; body: unknown } | null;
   failure: unknown;
 }
 
-async function requestToken(graph: GraphConfig, dispatcher: Dispatcher, timeoutMs: number): Promise<Kept> {
-  const heard: Heard = { answer: null, failure: null };
+async function requestToken(
+  graph: GraphConfig,
+  dispatcher: Dispatcher,
+  timeoutMs: number,
+): Promise<CachedToken> {
+  const exchange: Exchange = { answer: null, failure: null };
   const auth = { clientId: graph.clientId, ...authorityOf(graph), ...credentialOf(graph) };
   try {
     const client = new ConfidentialClientApplication({
       auth,
-      system: { networkClient: networkOf(dispatcher, timeoutMs, heard), disableInternalRetries: true },
+      system: { networkClient: networkOf(dispatcher, timeoutMs, exchange), disableInternalRetries: true },
     });
     const result = await client.acquireTokenByClientCredential({
       scopes: [`${new URL(graph.baseUrl).origin}/.default`],
@@ -136,7 +140,7 @@ async function requestToken(graph: GraphConfig, dispatcher: Dispatcher, timeoutM
       deadAt: now + lifeMs - Math.min(tooLateMs, lifeMs / 10),
     };
   } catch (error) {
-    throw tokenFailure(error, heard);
+    throw tokenFailure(error, exchange);
   }
 }
 
@@ -201,8 +205,21 @@ export function readCertificate(pem: string) {
   };
 }
 
+/** The expiry of the current certificate, read each time; null for a secret, or if the file cannot be used. */
+export function credentialEnds({ credential }: Pick<GraphConfig, 'credential'>): Date | null {
+  if ('secret' in credential) return null;
+  try {
+    const { x5c } = readCertificate(readFileSync(credential.certificateFile, 'utf8'));
+    // the first of the chain is the app's own
+    return new Date(new X509Certificate(x5c).validTo);
+  } catch {
+    // the token request reports the problem
+    return null;
+  }
+}
+
 /** MSAL's requests through our connections (proxy, timeouts). */
-function networkOf(dispatcher: Dispatcher, timeoutMs: number, heard: Heard): INetworkModule {
+function networkOf(dispatcher: Dispatcher, timeoutMs: number, exchange: Exchange): INetworkModule {
   async function send<T>(url: string, method: 'GET' | 'POST', options?: SendOptions) {
     const { origin, pathname, search } = new URL(url);
     try {
@@ -221,10 +238,10 @@ function networkOf(dispatcher: Dispatcher, timeoutMs: number, heard: Heard): INe
         ]),
       );
       const parsed = parse(await body.text());
-      heard.answer = { status: statusCode, headers: flat, body: parsed };
+      exchange.answer = { status: statusCode, headers: flat, body: parsed };
       return { status: statusCode, headers: flat, body: parsed as T };
     } catch (error) {
-      heard.failure = error;
+      exchange.failure = error;
       throw error;
     }
   }
@@ -270,19 +287,19 @@ const repairs: readonly (readonly [readonly number[], string])[] = [
 
 const usualHint = 'Check GRAPH_TENANT_ID, GRAPH_CLIENT_ID, the credential and GRAPH_AUTHORITY.';
 
-function tokenFailure(error: unknown, heard: Heard): Retryable | Permanent {
+function tokenFailure(error: unknown, exchange: Exchange): Retryable | Permanent {
   if (error instanceof Permanent) return error;
-  const { answer, failure } = heard;
-  const told = { reach: 'side', cause: error } as const;
+  const { answer, failure } = exchange;
+  const details = { reach: 'side', cause: error } as const;
   const what = 'ask for an access token';
   if (answer === null && failure === null)
     // nothing was sent: MSAL rejected its input
-    return new Permanent(`${what}: ${messageOf(error)}`, { ...told, hint: usualHint });
+    return new Permanent(`${what}: ${messageOf(error)}`, { ...details, hint: usualHint });
   if (answer === null) {
     const hint = 'Check the way to GRAPH_AUTHORITY: DNS, firewall, HTTPS_PROXY, NODE_EXTRA_CA_CERTS.';
     const code = codeOfNetwork(failure);
     return new Retryable(`${what}: ${messageOf(failure)}${code === '' ? '' : ` (${code})`}`, {
-      ...told,
+      ...details,
       hint,
     });
   }
@@ -291,11 +308,11 @@ function tokenFailure(error: unknown, heard: Heard): Retryable | Permanent {
   const message = `${what}: the authority says ${answer.status} ${said}`;
   const later = body.error === 'temporarily_unavailable' || body.error === 'server_error';
   if (later || answer.status < 400 || answer.status === 408 || answer.status === 429 || answer.status >= 500)
-    return new Retryable(message, { ...told, afterMs: retryAfterMs(answer.headers) });
+    return new Retryable(message, { ...details, afterMs: retryAfterMs(answer.headers) });
   const numbers = Array.isArray(body.error_codes) ? body.error_codes : [];
   const repair = repairs.find(([known]) => known.some((number) => numbers.includes(number)))?.[1];
   return new Permanent(message, {
-    ...told,
+    ...details,
     hint: repair ?? usualHint,
   });
 }

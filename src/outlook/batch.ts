@@ -90,7 +90,7 @@ async function sendBatch(
   if (outer instanceof Error) return calls.map(() => outer);
   if (outer.status === 200) {
     const inner = innerAnswers(calls, outer);
-    for (const answer of inner) if (!(answer instanceof Error)) http.heed(answer, whole);
+    for (const answer of inner) if (!(answer instanceof Error)) http.noteThrottling(answer, whole);
     return inner;
   }
   const misfit = outer.status === 400 || outer.status === 404 || outer.status === 405 || outer.status === 413;

@@ -7,7 +7,7 @@ import type { DeltaAnswer, DeltaRow, Mailbox, OutlookEvent } from '../event.ts';
 import { codeOf, type Answer } from './failure.ts';
 import { membersOf, textOf, type Format } from './format.ts';
 import { encode, preferEvents, unreadable, type Call, type GraphHttp } from './http.ts';
-import { markOf, widerWindow } from './pages.ts';
+import { pageDigest, widerWindow } from './pages.ts';
 import { cut } from './text.ts';
 
 /** A first round over a window (ISO instants), or the next round at the link of an earlier page. */
@@ -36,7 +36,7 @@ export function createDelta(http: GraphHttp, format: Format) {
     let repeats = 0;
     let path: string | null = null;
     if (!('link' in start)) path = firstPath(room, start);
-    else if ((path = follow(start.link)) === null) return yield away(start.link);
+    else if ((path = follow(start.link)) === null) return yield foreignLink(start.link);
     for (let page = 0; path !== null; page += 1) {
       if (page >= mostPages) return yield endless(`${page} pages`);
       const call: Call = {
@@ -59,18 +59,18 @@ export function createDelta(http: GraphHttp, format: Format) {
       const read = readPage(answer, format);
       if (read === null) return yield { answer: 'refused', error: unreadable(call.what, answer, false) };
       const { value } = membersOf(answer.body);
-      const mark = markOf(Array.isArray(value) ? value : []);
-      empty = mark === null ? empty + 1 : 0;
-      if (mark !== null && seen.has(mark)) repeats += 1;
+      const digest = pageDigest(Array.isArray(value) ? value : []);
+      empty = digest === null ? empty + 1 : 0;
+      if (digest !== null && seen.has(digest)) repeats += 1;
       if (read.nextLink !== null && (seen.has(read.nextLink) || repeats > mostRepeats))
         return yield endless(`page ${page + 1} came before`);
       if (empty > mostEmptyPages && read.nextLink !== null) return yield endless(`${empty} empty pages`);
-      if (mark !== null) seen.add(mark);
+      if (digest !== null) seen.add(digest);
       if (read.nextLink !== null) seen.add(read.nextLink);
       const link = read.deltaLink ?? read.nextLink!;
       const next = follow(link);
       yield next === null ? { ...read, nextLink: null, deltaLink: null } : read;
-      if (next === null) return yield away(link);
+      if (next === null) return yield foreignLink(link);
       path = read.nextLink === null ? null : next;
     }
   };
@@ -99,7 +99,7 @@ const isOfDelta = (error: Error): error is Retryable | Permanent =>
   error instanceof Permanent ||
   (error instanceof Retryable && error.afterMs === undefined && error.refusedFor !== 'token');
 
-const away = (link: string): DeltaAnswer => ({
+const foreignLink = (link: string): DeltaAnswer => ({
   answer: 'lost',
   reason: `a link of Graph leads to '${URL.canParse(link) ? new URL(link).origin : cut(link, 100)}' and is not followed`,
 });
@@ -140,14 +140,14 @@ function readPage(answer: Answer, format: Format): (DeltaAnswer & { answer: 'pag
 
 function readRow(id: string, value: unknown, format: Format): DeltaRow {
   const row = membersOf(value);
-  const event = isBare(row) ? null : tryEvent(row, format);
+  const event = isPartial(row) ? null : tryEvent(row, format);
   const { type } = row;
   const known = type === 'occurrence' || type === 'exception' || type === 'seriesMaster';
   return { id, type: known ? type : 'singleInstance', seriesMasterId: textOf(row.seriesMasterId), event };
 }
 
-/** Without a word on subject, cancellation and time shown as: what delta says of occurrences (msgraph docs#7632). */
-const isBare = (row: Readonly<Record<string, unknown>>) =>
+/** Without subject, isCancelled and showAs: rows of occurrences (msgraph docs#7632). */
+const isPartial = (row: Readonly<Record<string, unknown>>) =>
   row.subject === undefined && row.isCancelled === undefined && row.showAs === undefined;
 
 function tryEvent(row: unknown, format: Format): OutlookEvent | null {

@@ -12,7 +12,7 @@ import { createDelta } from './delta.ts';
 import { createDirectory } from './directory.ts';
 import { itemOf, type Mailbox, type OutlookEvent, type SeriesPattern } from '../event.ts';
 import { GatewayTimeout, isGone } from './failure.ts';
-import { createFormat, idMark, membersOf, textOf, typeMark, type Format } from './format.ts';
+import { createFormat, idProperty, membersOf, textOf, typeProperty, type Format } from './format.ts';
 import {
   createDispatcher,
   createGraphHttp,
@@ -40,7 +40,6 @@ export interface OutlookOptions {
   readonly freeEvents?: 'ignore' | 'all_day' | 'import';
   /** See `FormatOptions`. */
   readonly keyId?: (type: string, key: string) => Id;
-  /** Subject of a private item, and of one without a title. */
   /** Writes per `$batch`, at most 20. */
   readonly batchSize?: number;
   /** Calls in flight over all mailboxes. */
@@ -77,6 +76,7 @@ export function createOutlook(options: OutlookOptions) {
      */
     write: createWrite({ http, format, narrow, batchSize }),
     ...createReads(http, format, narrow),
+    list: createList(http, format),
     ...createCalendarClaim(http),
     ...createDirectory(http),
     delta: createDelta(http, format),
@@ -87,23 +87,23 @@ export function createOutlook(options: OutlookOptions) {
   };
 }
 
+const callTo = (room: Mailbox, what: string, path: string): Call => ({
+  what,
+  mailbox: room.mailbox,
+  method: 'GET',
+  path: `/users/${encode(room.mailbox)}${path}`,
+  prefer: preferEvents,
+});
+
+/** The events of a page. A row without an id is skipped. */
+const readRows = (format: Format, rows: readonly unknown[]): OutlookEvent[] =>
+  rows.filter((row) => textOf(membersOf(row).id) !== null).map((row) => format.toEvent(row));
+
+/** Reads of single events, of a series, and of events by their properties; answers to invitations. */
 function createReads(http: GraphHttp, format: Format, narrow: NarrowReach) {
-  const calendar = (room: Mailbox) => `/users/${encode(room.mailbox)}`;
-  const call = (room: Mailbox, what: string, path: string): Call => ({
-    what,
-    mailbox: room.mailbox,
-    method: 'GET',
-    path: calendar(room) + path,
-    prefer: preferEvents,
-  });
-
-  /** The events of a page. A row without an id is skipped. */
-  const readRows = (rows: readonly unknown[]): OutlookEvent[] =>
-    rows.filter((row) => textOf(membersOf(row).id) !== null).map((row) => format.toEvent(row));
-
   /** One event with its extended properties, or null if the mailbox answers that it does not exist (404, malformed id). */
   async function read(room: Mailbox, eventId: string, signal: AbortSignal): Promise<OutlookEvent | null> {
-    const reading = call(room, 'read an event', `/events/${encode(eventId)}?${expandMarks}`);
+    const reading = callTo(room, 'read an event', `/events/${encode(eventId)}?${expandProperties}`);
     const answer = await http.send(reading, signal);
     if (isGone(answer)) return null;
     if (answer.status !== 200) throw await narrow(http.refused(answer, reading), room, signal);
@@ -118,22 +118,93 @@ function createReads(http: GraphHttp, format: Format, narrow: NarrowReach) {
   ): Promise<OutlookEvent[]> {
     // the comparison ignores case and an id may stand under several types, so the properties themselves decide
     const value = String(properties.key ?? properties.id).replaceAll("'", "''");
-    const found = await filtered(room, `ep/value eq '${value}'`, signal);
+    const found = await filtered(http, format, room, `ep/value eq '${value}'`, signal);
     return found.filter(
       (event) => event.properties?.id === properties.id && event.properties.type === properties.type,
     );
   }
 
-  /** Events of which a property satisfies the condition, with their properties (Microsoft: singlevaluelegacyextendedproperty-get). */
-  async function filtered(room: Mailbox, condition: string, signal: AbortSignal) {
-    const filter = `singleValueExtendedProperties/Any(ep: ep/id eq '${idMark}' and ${condition})`;
-    const path = `/events?$top=${pageSize}&$filter=${encode(filter)}&${expandMarks}`;
+  /** The instances of a series in the window, or null if the series no longer exists. Extended properties are not read. */
+  async function series(
+    room: Mailbox,
+    masterId: string,
+    from: string,
+    to: string,
+    signal: AbortSignal,
+  ): Promise<OutlookEvent[] | null> {
+    const path = `/events/${encode(masterId)}/instances?${widerWindow(from, to)}&$top=${pageSize}`;
     const events: OutlookEvent[] = [];
-    for await (const rows of pagesOf(http, call(room, 'search our events', path), signal))
-      events.push(...readRows(rows.filter((row) => !isCancelled(row))));
+    try {
+      for await (const rows of pagesOf(http, callTo(room, 'read a series', path), signal))
+        events.push(...readRows(format, rows));
+    } catch (error) {
+      if (error instanceof Permanent && (await read(room, masterId, signal)) === null) return null;
+      throw error instanceof Error ? await narrow(error, room, signal) : error;
+    }
     return events;
   }
 
+  /** The pattern of a series; null: the series does not exist, or its pattern is unknown. */
+  async function pattern(
+    room: Mailbox,
+    masterId: string,
+    signal: AbortSignal,
+  ): Promise<SeriesPattern | null> {
+    const reading = callTo(room, 'read the pattern of a series', `/events/${encode(masterId)}`);
+    const answer = await http.send(reading, signal);
+    if (isGone(answer)) return null;
+    if (answer.status !== 200) throw await narrow(http.refused(answer, reading), room, signal);
+    return patternOf(answer.body);
+  }
+
+  /**
+   * Answers an invitation in the room's name; the organiser gets a mail. A declined meeting leaves the calendar.
+   * 'gone': it did not exist. Throws Permanent if the room itself is the organiser.
+   */
+  async function respond(
+    room: Mailbox,
+    eventId: string,
+    answer: 'accept' | 'decline',
+    comment: string,
+    signal: AbortSignal,
+  ): Promise<'answered' | 'gone'> {
+    const responding: Call = {
+      ...callTo(room, `${answer} a meeting`, `/events/${encode(eventId)}/${answer}`),
+      method: 'POST',
+      body: JSON.stringify({ comment: cleanDescription(comment), sendResponse: true }),
+    };
+    const said = await http.send(responding, signal);
+    if (isGone(said)) return 'gone';
+    if (said.status >= 200 && said.status < 300) return 'answered';
+    // independent of the refusal: a missing event needs no answer
+    if (said.status < 500 && said.status !== 429 && (await read(room, eventId, signal)) === null)
+      return 'gone';
+    throw await narrow(http.refused(said, responding), room, signal);
+  }
+
+  return { read, find, series, pattern, respond };
+}
+
+/** Events of which a property satisfies the condition, with their properties (Microsoft: singlevaluelegacyextendedproperty-get). */
+async function filtered(
+  http: GraphHttp,
+  format: Format,
+  room: Mailbox,
+  condition: string,
+  signal: AbortSignal,
+): Promise<OutlookEvent[]> {
+  const filter = `singleValueExtendedProperties/Any(ep: ep/id eq '${idProperty}' and ${condition})`;
+  const path = `/events?$top=${pageSize}&$filter=${encode(filter)}&${expandProperties}`;
+  const events: OutlookEvent[] = [];
+  for await (const rows of pagesOf(http, callTo(room, 'search our events', path), signal)) {
+    const active = rows.filter((row) => membersOf(row).isCancelled !== true);
+    events.push(...readRows(format, active));
+  }
+  return events;
+}
+
+/** The list of a calendar. */
+function createList(http: GraphHttp, format: Format) {
   /**
    * The events that overlap the window (ISO instants), page by page, with their properties. If
    * Graph fails on a large window, it is read in halves.
@@ -173,21 +244,22 @@ function createReads(http: GraphHttp, format: Format, narrow: NarrowReach) {
       const item = itemOf(shows);
       return item === null || (item.startsAt < to && item.endsAt > from) || item.startsAt === from;
     };
-    const plain: Call = { ...call(room, 'list a calendar', path), lane: 'bulk' };
-    const expanded = pagesOf(http, { ...plain, path: `${plain.path}&${expandMarks}` }, signal);
+    const plain: Call = { ...callTo(room, 'list a calendar', path), lane: 'bulk' };
+    const expanded = pagesOf(http, { ...plain, path: `${plain.path}&${expandProperties}` }, signal);
     let rows: IteratorResult<readonly unknown[]>;
     try {
       rows = await expanded.next();
     } catch (error) {
       if (!isRefusedQuery(error)) throw error;
-      yield* listUnmarked(room, plain, inWindow, signal);
+      yield* listUnexpanded(room, plain, inWindow, signal);
       return;
     }
-    for (; rows.done !== true; rows = await expanded.next()) yield readRows(rows.value).filter(inWindow);
+    for (; rows.done !== true; rows = await expanded.next())
+      yield readRows(format, rows.value).filter(inWindow);
   }
 
   /** The same if Graph refuses `$expand` on a calendar view: the properties come from a search. */
-  async function* listUnmarked(
+  async function* listUnexpanded(
     room: Mailbox,
     plain: Call,
     inWindow: (event: OutlookEvent) => boolean,
@@ -195,82 +267,22 @@ function createReads(http: GraphHttp, format: Format, narrow: NarrowReach) {
   ): AsyncGenerator<OutlookEvent[]> {
     let properties: Map<string, ReservationKey | null> | null = null;
     for await (const rows of pagesOf(http, plain, signal)) {
-      properties ??= new Map(
-        (await filtered(room, "ep/value ne ''", signal)).map((event) => [event.id, event.properties]),
-      );
-      const events = readRows(rows).filter(inWindow);
+      if (properties === null) {
+        const ours = await filtered(http, format, room, "ep/value ne ''", signal);
+        properties = new Map(ours.map((event) => [event.id, event.properties]));
+      }
+      const events = readRows(format, rows).filter(inWindow);
       yield events.map((event) => ({ ...event, properties: properties!.get(event.id) ?? null }));
     }
   }
 
-  /** The instances of a series in the window, or null if the series no longer exists. Extended properties are not read. */
-  async function series(
-    room: Mailbox,
-    masterId: string,
-    from: string,
-    to: string,
-    signal: AbortSignal,
-  ): Promise<OutlookEvent[] | null> {
-    const path = `/events/${encode(masterId)}/instances?${widerWindow(from, to)}&$top=${pageSize}`;
-    const events: OutlookEvent[] = [];
-    try {
-      for await (const rows of pagesOf(http, call(room, 'read a series', path), signal))
-        events.push(...readRows(rows));
-    } catch (error) {
-      if (error instanceof Permanent && (await read(room, masterId, signal)) === null) return null;
-      throw error instanceof Error ? await narrow(error, room, signal) : error;
-    }
-    return events;
-  }
-
-  /** The pattern of a series; null: the series does not exist, or its pattern is unknown. */
-  async function pattern(
-    room: Mailbox,
-    masterId: string,
-    signal: AbortSignal,
-  ): Promise<SeriesPattern | null> {
-    const reading = call(room, 'read the pattern of a series', `/events/${encode(masterId)}`);
-    const answer = await http.send(reading, signal);
-    if (isGone(answer)) return null;
-    if (answer.status !== 200) throw await narrow(http.refused(answer, reading), room, signal);
-    return patternOf(answer.body);
-  }
-
-  /**
-   * Answers an invitation in the room's name; the organiser gets a mail. A declined meeting leaves the calendar.
-   * 'gone': it did not exist. Throws Permanent if the room itself is the organiser.
-   */
-  async function respond(
-    room: Mailbox,
-    eventId: string,
-    answer: 'accept' | 'decline',
-    comment: string,
-    signal: AbortSignal,
-  ): Promise<'answered' | 'gone'> {
-    const responding: Call = {
-      ...call(room, `${answer} a meeting`, `/events/${encode(eventId)}/${answer}`),
-      method: 'POST',
-      body: JSON.stringify({ comment: cleanDescription(comment), sendResponse: true }),
-    };
-    const said = await http.send(responding, signal);
-    if (isGone(said)) return 'gone';
-    if (said.status >= 200 && said.status < 300) return 'answered';
-    // independent of the refusal: a missing event needs no answer
-    if (said.status < 500 && said.status !== 429 && (await read(room, eventId, signal)) === null)
-      return 'gone';
-    throw await narrow(http.refused(said, responding), room, signal);
-  }
-
-  return { read, find, list, series, pattern, respond };
+  return list;
 }
 
 /** Each property has to be requested by its id. */
-const expandMarks = `$expand=${encode(
-  `singleValueExtendedProperties($filter=id eq '${typeMark}' or id eq '${idMark}')`,
+const expandProperties = `$expand=${encode(
+  `singleValueExtendedProperties($filter=id eq '${typeProperty}' or id eq '${idProperty}')`,
 )}`;
-
-const isCancelled = (row: unknown): boolean =>
-  typeof row === 'object' && row !== null && 'isCancelled' in row && row.isCancelled === true;
 
 /** A refusal that may be the query's fault: 400 and 501, and the 500 that a refused `$expand` was seen to give. */
 function isRefusedQuery(error: unknown): boolean {

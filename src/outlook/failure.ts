@@ -79,7 +79,7 @@ const manyMailboxes = 3;
 
 export interface Failures {
   /** Records a successful call. */
-  well(): void;
+  succeeded(): void;
   /** The error to throw for an unsuccessful answer. */
   refused(answer: Answer, about: About): Retryable | Permanent | Conflict;
   /** The error for a missing or unreadable answer. */
@@ -87,44 +87,44 @@ export interface Failures {
 }
 
 export function createFailures(): Failures {
-  const sick = new Set<string>();
+  const failing = new Set<string>();
 
   /** `least`: its reach as long as it does not occur everywhere. */
-  function reachOfTrouble(about: About, least: 'item' | 'room' = 'room'): Reach {
+  function reachOfFailure(about: About, least: 'item' | 'room' = 'room'): Reach {
     if (about.mailbox === null) return least === 'room' ? 'side' : least;
-    sick.add(about.mailbox.toLowerCase());
-    return sick.size >= manyMailboxes ? 'side' : least;
+    failing.add(about.mailbox.toLowerCase());
+    return failing.size >= manyMailboxes ? 'side' : least;
   }
 
   function refused(answer: Answer, about: About): Retryable | Permanent | Conflict {
     const { status, requestId } = answer;
-    const message = `${about.what}: ${wordsOf(answer)}`;
-    const told = requestId === undefined ? {} : { requestId };
+    const message = `${about.what}: ${graphMessage(answer)}`;
+    const details = requestId === undefined ? {} : { requestId };
     const afterMs = retryAfterMs(answer.headers);
     const again = (
       reach: Reach,
       more: { hint?: string; ambiguous?: boolean; refusedFor?: RefusedFor } = {},
-    ) => new Retryable(message, { ...told, reach, afterMs, ...more });
+    ) => new Retryable(message, { ...details, reach, afterMs, ...more });
 
     if (status === 401)
-      return again(reachOfTrouble(about), { hint: hints.refusedToken, refusedFor: 'token' });
+      return again(reachOfFailure(about), { hint: hints.refusedToken, refusedFor: 'token' });
     // also on plain reads (Q&A 271870), without any conflict; a subscription is never changed by others
     if (status === 412 || (status === 409 && codeOf(answer) === 'errorirresolvableconflict'))
-      return about.writes && about.mailbox !== null ? new Conflict(message, told) : again('item');
-    if (status === 409) return new Permanent(message, told);
+      return about.writes && about.mailbox !== null ? new Conflict(message, details) : again('item');
+    if (status === 409) return new Permanent(message, details);
     // throttling is per mailbox (Microsoft: throttling-limits); what lies outside of one concerns all
     if (status === 429) return again(about.mailbox === null ? 'side' : 'room');
     // a single item or query may cause it
     if (status === 500) return again('item', { ambiguous: about.writes });
     if (status === 504)
       return new GatewayTimeout(message, {
-        ...told,
-        reach: reachOfTrouble(about),
+        ...details,
+        reach: reachOfFailure(about),
         afterMs,
         ambiguous: about.writes,
       });
-    if (status === 502) return again(reachOfTrouble(about), { ambiguous: about.writes });
-    if (status === 503) return again(reachOfTrouble(about));
+    if (status === 502) return again(reachOfFailure(about), { ambiguous: about.writes });
+    if (status === 503) return again(reachOfFailure(about));
     if (isFull(answer))
       return again(about.mailbox === null || about.writes ? 'item' : 'room', {
         hint: hints.quota,
@@ -132,11 +132,11 @@ export function createFailures(): Failures {
       });
     if (status === 408 || status === 423 || status === 424) return again('item');
     if (status >= 505 || status < 400) return again('item', { ambiguous: about.writes });
-    return new Permanent(message, { ...told, ...permanent(answer, about) });
+    return new Permanent(message, { ...details, ...permanent(answer, about) });
   }
 
   return {
-    well: () => sick.clear(),
+    succeeded: () => failing.clear(),
     refused,
     unanswered(error, about) {
       const code = codeOfNetwork(error);
@@ -144,7 +144,7 @@ export function createFailures(): Failures {
       if (notSent.test(code) || notSent.test(messageOf(error)))
         return new Retryable(message, { reach: 'side', hint: hintOfNetwork(code), cause: error });
       // a single item may break the connection; a mailbox that does not answer affects all its items
-      const reach = reachOfTrouble(about, /TIMEOUT/.test(code) ? 'room' : 'item');
+      const reach = reachOfFailure(about, /TIMEOUT/.test(code) ? 'room' : 'item');
       return new Retryable(message, { reach, ambiguous: about.writes, cause: error });
     },
   };
@@ -178,7 +178,7 @@ function permanent(answer: Answer, about: About): { hint?: string; reach: Reach;
 const longestMessage = 500;
 
 /** Graph's message: `Graph says 400 ErrorInvalidRequest: …`. */
-function wordsOf(answer: Answer): string {
+function graphMessage(answer: Answer): string {
   const error = membersOf(membersOf(answer.body).error);
   const [code, message] = [textOf(error.code), textOf(error.message)];
   const what = [code, message === null ? null : cut(message, longestMessage)].filter((part) => part !== null);

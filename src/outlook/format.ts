@@ -5,7 +5,7 @@
 import { Permanent, messageOf } from '../errors.ts';
 import { framed, withBuffers, type Appearance, type BookedItem } from '../appearance.ts';
 import { readId, type Id } from '../id.ts';
-import type { Item, ItemChange, ReservationKey } from '../item.ts';
+import { touchesTimes, type Item, type ItemChange, type ReservationKey } from '../item.ts';
 import type { OutlookEvent } from '../event.ts';
 import { withoutJoinBlock, type OnlineMeeting } from './join-block.ts';
 import { cleanDescription, cleanTitle, longestTitle, textOfHtml } from './text.ts';
@@ -15,8 +15,8 @@ import { createZone, zoneNamed, type Zone } from './zone.ts';
  * Extended properties of our events, the same as the predecessor's, so that its events are adopted.
  * Microsoft: extended-properties-overview; the name part is case-sensitive.
  */
-export const typeMark = 'String {66f5a359-4659-4830-9070-00047ec6ac6e} Name BookingSystemType';
-export const idMark = 'String {66f5a359-4659-4830-9070-00047ec6ac6f} Name BookingSystemId';
+export const typeProperty = 'String {66f5a359-4659-4830-9070-00047ec6ac6e} Name BookingSystemType';
+export const idProperty = 'String {66f5a359-4659-4830-9070-00047ec6ac6f} Name BookingSystemId';
 
 interface GraphTime {
   readonly dateTime: string;
@@ -79,12 +79,12 @@ export function createFormat(options: FormatOptions): Format {
       title: onlyTimes ? title : cleanTitle(framed(title, as, longestTitle)),
       description: hidden ? '' : cleanDescription(item.description),
       isPrivate,
-      // showing is idempotent
-      ...kept(as, isPrivate),
+      // `show` is idempotent
+      ...remaining(as, isPrivate),
     };
   }
 
-  const kept = ({ privacy, tentative }: Appearance, isPrivate: boolean): Pick<BookedItem, 'as'> => {
+  const remaining = ({ privacy, tentative }: Appearance, isPrivate: boolean): Pick<BookedItem, 'as'> => {
     const as: Appearance = {
       ...(isPrivate && privacy !== undefined ? { privacy: 'full' } : {}),
       ...(tentative === true ? { tentative } : {}),
@@ -99,8 +99,7 @@ export function createFormat(options: FormatOptions): Format {
     if (flips || change.title !== undefined) patch.subject = shown.title;
     if (flips || change.description !== undefined) patch.body = bodyOf(shown);
     if (flips) patch.sensitivity = sensitivityOf(shown);
-    if (change.startsAt !== undefined || change.endsAt !== undefined || change.allDay !== undefined)
-      Object.assign(patch, writeTimes(shown, zone));
+    if (touchesTimes(change)) Object.assign(patch, writeTimes(shown, zone));
     return patch;
   }
 
@@ -122,15 +121,15 @@ export function createFormat(options: FormatOptions): Format {
     },
     toPatch,
     timesInUtc: (item) => writeTimes(show(item), zone, false),
-    toEvent: (value) => readEvent(value, zone, takesFree, options.keyId),
+    toEvent: (value) => parseEvent(value, zone, takesFree, options.keyId),
   };
 }
 
 /** The extended properties with the event's reservation. */
 export const propertiesOf = (key: ReservationKey): Pick<GraphEventBody, 'singleValueExtendedProperties'> => ({
   singleValueExtendedProperties: [
-    { id: typeMark, value: key.type },
-    { id: idMark, value: key.key ?? String(key.id) },
+    { id: typeProperty, value: key.type },
+    { id: idProperty, value: key.key ?? String(key.id) },
   ],
 });
 
@@ -194,7 +193,7 @@ export const membersOf = (value: unknown): Members =>
 export const textOf = (value: unknown): string | null =>
   typeof value === 'string' && value !== '' ? value : null;
 
-function readEvent(
+function parseEvent(
   value: unknown,
   zone: Zone,
   takesFree: (item: Item) => boolean,
@@ -342,7 +341,7 @@ function readProperties(properties: unknown, keyId: FormatOptions['keyId']): Res
   const named = new Map(
     properties.map(membersOf).map(({ id, value }) => [String(id).toLowerCase(), textOf(value)]),
   );
-  const [type, id] = [named.get(typeMark.toLowerCase()), named.get(idMark.toLowerCase())];
+  const [type, id] = [named.get(typeProperty.toLowerCase()), named.get(idProperty.toLowerCase())];
   if (type == null || id == null || id === '') return null;
   const number = /^[1-9]/.test(id) ? readId(id) : null;
   const known = number ?? keyId?.(type, id) ?? null;

@@ -50,7 +50,7 @@ export interface GraphHttp {
   /** The error for an unsuccessful answer. */
   refused(answer: Answer, call: Call): Error;
   /** Records the throttling of a mailbox reported inside a `$batch`. */
-  heed(answer: Answer, call: Call): void;
+  noteThrottling(answer: Answer, call: Call): void;
   readonly failures: Failures;
   /** The path of a nextLink or deltaLink. Throws Permanent for another host, because it would get our token. */
   pathOf(link: string): string;
@@ -133,7 +133,7 @@ export function createGraphHttp(options: HttpOptions): GraphHttp {
         tokens.expire(token);
         answer = await sendOnce(call, await tokens.get(signal), signal);
       }
-      heed(answer, call);
+      noteThrottling(answer, call);
       return answer;
     } finally {
       throttle.leave(mailbox, places);
@@ -154,7 +154,7 @@ export function createGraphHttp(options: HttpOptions): GraphHttp {
       });
   }
 
-  function heed(answer: Answer, call: Call): void {
+  function noteThrottling(answer: Answer, call: Call): void {
     if (answer.status !== 429 && answer.status !== 503) return;
     const afterMs = retryAfterMs(answer.headers);
     if (afterMs === undefined || afterMs === 0) return;
@@ -186,7 +186,7 @@ export function createGraphHttp(options: HttpOptions): GraphHttp {
       const at = performance.now();
       status = statusCode;
       if (typeof headers.date === 'string') lastDate = { text: headers.date, at };
-      if (status < 400 || status === 404 || status === 400 || status === 412) failures.well();
+      if (status < 400 || status === 404 || status === 400 || status === 412) failures.succeeded();
       const requestId = headers['request-id'];
       return {
         status,
@@ -228,7 +228,7 @@ export function createGraphHttp(options: HttpOptions): GraphHttp {
       throw refused(answer, call);
     },
     refused,
-    heed,
+    noteThrottling,
     failures,
     pathOf,
     now() {
@@ -261,22 +261,23 @@ function headersOf(call: Call, token: string): string[] {
 function parse(text: string): unknown {
   if (text === '') return undefined;
   try {
-    return unstorable.test(text) ? JSON.parse(text, gate) : JSON.parse(text);
+    return unstorable.test(text) ? JSON.parse(text, storableText) : JSON.parse(text);
   } catch {
     // the status is sufficient; a required body is checked by its reader
     return undefined;
   }
 }
 
-/** Escapes that stand for U+0000 or half of a pair, maybe. */
+/** Escapes that may stand for U+0000 or half of a surrogate pair. */
 const unstorable = /\\u(0000|d[89a-f])/i;
-const gate = (_: string, value: unknown): unknown => (typeof value === 'string' ? storable(value) : value);
+const storableText = (_: string, value: unknown): unknown =>
+  typeof value === 'string' ? storable(value) : value;
 
 /** A success with an invalid body is treated like a lost answer. */
 export function unreadable(what: string, answer: Answer, writes: boolean): Retryable {
-  const told = answer.requestId === undefined ? {} : { requestId: answer.requestId };
+  const details = answer.requestId === undefined ? {} : { requestId: answer.requestId };
   return new Retryable(`${what}: the answer of Graph (${answer.status}) cannot be read`, {
-    ...told,
+    ...details,
     ambiguous: writes,
   });
 }

@@ -11,11 +11,11 @@ export interface OnlineMeeting {
   readonly joinUrl: string | null;
 }
 
-/** Hosts of Teams, also inside of a link that was made "safe". */
+/** Hosts of Teams, also inside a "safe" link. */
 const joinLink =
   /https:\/\/(?:[\w-]+\.)*teams\.(?:microsoft\.(?:com|us)|live\.com)\/(?:l\/meetup-join|meet)\//i;
 const heading = /microsoft teams|meeting id\b|passcode\b|join .{0,40}meeting/i;
-/** A rule across the page; Teams draws one above the block and one of the same length beneath it, and shorter ones between. */
+/** A rule across the page; Teams draws one above the block, one of the same length below it, and shorter ones between. */
 const rule = /^[_\-─━—=]{10,}$/;
 const longestHead = 15;
 
@@ -86,7 +86,7 @@ function decoded(text: string): string {
   try {
     return text.includes('%') ? decodeURIComponent(text) : text;
   } catch {
-    // half of a percent code somewhere: those of a link are read all the same
+    // a broken percent code elsewhere: those of a link are decoded nevertheless
     return text.replaceAll(/%3a/gi, ':').replaceAll(/%2f/gi, '/');
   }
 }
@@ -96,7 +96,7 @@ interface Open {
   readonly tag: string;
 }
 
-/** A line of a body as it is shown, where it stands in the source, and the elements it stands in. */
+/** A line of a body as it is shown, its position in the source, and the elements around it. */
 interface Line {
   readonly text: string;
   readonly start: number;
@@ -111,7 +111,7 @@ const longestHtml = 1_000_000;
 /** Deeper than any real body; such a body is not analysed. */
 const deepest = 300;
 
-/** Links stand behind their text, as Exchange prints them. Time linear in the length. */
+/** Links follow their text, as Exchange prints them. Time linear in the length. */
 function linesOf(html: string): Line[] {
   const lines: Line[] = [];
   let open: Open[] = [];

@@ -21,14 +21,14 @@ export async function* pagesOf(
     const answer = await http.get({ ...first, path }, signal);
     const { value, '@odata.nextLink': nextLink } = membersOf(answer.body);
     if (!Array.isArray(value)) throw unreadable(first.what, answer, false);
-    const mark = markOf(value);
-    if (page >= mostPages || seen.has(path) || (mark !== null && seen.has(mark)))
+    const digest = pageDigest(value);
+    if (page >= mostPages || seen.has(path) || (digest !== null && seen.has(digest)))
       throw new Retryable(`${first.what}: the pages do not end`, {
         reach: first.mailbox === null ? 'item' : 'room',
         hint: 'Graph repeats its pages (a known fault). Shorten SYNC_FUTURE_DAYS if it stays so.',
       });
     seen.add(path);
-    if (mark !== null) seen.add(mark);
+    if (digest !== null) seen.add(digest);
     yield value;
     const link = textOf(nextLink);
     path = link === null ? null : http.pathOf(link);
@@ -36,7 +36,7 @@ export async function* pagesOf(
 }
 
 /** The identity of a page: its rows' ids and versions. Null for an empty page, which may repeat. */
-export function markOf(rows: readonly unknown[]): string | null {
+export function pageDigest(rows: readonly unknown[]): string | null {
   if (rows.length === 0) return null;
   const hash = createHash('sha1');
   for (const row of rows) {

@@ -2,11 +2,10 @@
  * Checks of Graph for the operator: the token and its permissions, the expiry of the credential, the clocks, and read and write
  * access to a mailbox. The caller must hold the lease of the mailbox's room.
  */
-import { X509Certificate, randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
 import type { GraphConfig } from '../config.ts';
 import { Retryable } from '../errors.ts';
-import { createTokens, readCertificate } from './auth.ts';
+import { createTokens, credentialEnds } from './auth.ts';
 import { isGone } from './failure.ts';
 import { membersOf, textOf } from './format.ts';
 import { createDispatcher, createGraphHttp, encode, type Call } from './http.ts';
@@ -36,18 +35,15 @@ export function createProbe(graph: GraphConfig) {
 
   /** The expiry of the credential; null if unknown. For a secret the right Application.Read.All is needed. */
   async function credentialEnd(roles: readonly string[] | null, signal: AbortSignal): Promise<Date | null> {
-    if ('certificateFile' in graph.credential) {
-      // the first of the chain is the app's own
-      const { x5c } = readCertificate(readFileSync(graph.credential.certificateFile, 'utf8'));
-      return new Date(new X509Certificate(x5c).validTo);
-    }
+    const { credential } = graph;
+    if (!('secret' in credential)) return credentialEnds(graph);
     if (roles === null || !roles.some((role) => role.startsWith('Application.Read'))) return null;
     const path = `/applications(appId='${encode(graph.clientId)}')?$select=passwordCredentials`;
     const answer = await http.send(
       { what: "read the app's secrets", mailbox: null, method: 'GET', path },
       signal,
     );
-    return endOfSecrets(answer.body, 'secret' in graph.credential ? graph.credential.secret : '');
+    return endOfSecrets(answer.body, credential.secret);
   }
 
   const call = (

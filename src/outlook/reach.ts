@@ -56,13 +56,13 @@ const mayBeOfOneEvent = (error: Error): error is Retryable | Permanent =>
   !(error instanceof Retryable && error.afterMs !== undefined);
 
 function ofOneEvent(error: Retryable | Permanent): Retryable | Permanent {
-  const told = {
+  const details = {
     reach: 'item' as const,
     ...(error.hint === undefined ? {} : { hint: error.hint }),
     ...(error.requestId === undefined ? {} : { requestId: error.requestId }),
     ...(error.refusedFor === undefined ? {} : { refusedFor: error.refusedFor }),
   };
   return error instanceof Retryable
-    ? new Retryable(error.message, { ...told, ambiguous: error.ambiguous })
-    : new Permanent(error.message, told);
+    ? new Retryable(error.message, { ...details, ambiguous: error.ambiguous })
+    : new Permanent(error.message, details);
 }

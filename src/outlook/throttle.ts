@@ -19,7 +19,8 @@ interface Waiter {
   readonly start: () => void;
 }
 
-interface Door {
+/** The calls of one mailbox. */
+interface Queue {
   readonly key: string;
   taken: number;
   readonly quick: Waiter[];
@@ -42,86 +43,86 @@ export interface Throttle {
 
 /** `total`: places over all mailboxes, at least the four that a batch takes. */
 export function createThrottle(total: number): Throttle {
-  const doors = new Map<string, Door>();
+  const queues = new Map<string, Queue>();
   /** Mailboxes whose next call fits into the mailbox but not into the total, in the order of their turns. */
-  const turns = new Set<Door>();
+  const turns = new Set<Queue>();
   let inFlight = 0;
   let waiting = 0;
   /** Quick calls that have passed a mailbox with a bulk call since one of those had its turn. */
   let passed = 0;
 
-  function doorOf(mailbox: string | null): Door {
+  function queueOf(mailbox: string | null): Queue {
     const key = mailbox?.toLowerCase() ?? '';
-    let door = doors.get(key);
-    if (door === undefined) {
-      door = { key, taken: 0, quick: [], bulk: [], passed: 0 };
-      doors.set(key, door);
+    let calls = queues.get(key);
+    if (calls === undefined) {
+      calls = { key, taken: 0, quick: [], bulk: [], passed: 0 };
+      queues.set(key, calls);
     }
-    return door;
+    return calls;
   }
 
-  const isIdle = (door: Door) => door.taken === 0 && door.quick.length + door.bulk.length === 0;
+  const isIdle = (calls: Queue) => calls.taken === 0 && calls.quick.length + calls.bulk.length === 0;
 
-  function take(door: Door, places: number): void {
-    door.taken += places;
+  function take(calls: Queue, places: number): void {
+    calls.taken += places;
     inFlight += places;
   }
 
   /** The lane whose first call is next. */
-  function nextLane(door: Door): Waiter[] {
-    if (door.quick.length === 0) return door.bulk;
-    return door.bulk.length > 0 && door.passed >= mostPassing ? door.bulk : door.quick;
+  function nextLane(calls: Queue): Waiter[] {
+    if (calls.quick.length === 0) return calls.bulk;
+    return calls.bulk.length > 0 && calls.passed >= mostPassing ? calls.bulk : calls.quick;
   }
 
-  const fits = (door: Door) => {
-    const next = nextLane(door)[0];
-    return next !== undefined && door.taken + next.places <= placesPerMailbox;
+  const fits = (calls: Queue) => {
+    const next = nextLane(calls)[0];
+    return next !== undefined && calls.taken + next.places <= placesPerMailbox;
   };
 
   /**
    * The mailbox whose turn is next: the first with a quick call. That passes those with a bulk call before it, but not for ever.
    */
-  function nextTurn(): { readonly door: Door; readonly passes: boolean } | undefined {
-    let bulk: Door | undefined;
-    for (const door of turns) {
-      if (!fits(door)) turns.delete(door);
-      else if (nextLane(door) === door.bulk) bulk ??= door;
-      else if (bulk === undefined || passed < mostPassing) return { door, passes: bulk !== undefined };
+  function nextTurn(): { readonly calls: Queue; readonly passes: boolean } | undefined {
+    let bulk: Queue | undefined;
+    for (const calls of turns) {
+      if (!fits(calls)) turns.delete(calls);
+      else if (nextLane(calls) === calls.bulk) bulk ??= calls;
+      else if (bulk === undefined || passed < mostPassing) return { calls, passes: bulk !== undefined };
       else break;
     }
-    return bulk && { door: bulk, passes: false };
+    return bulk && { calls: bulk, passes: false };
   }
 
   /** Lets mailboxes take turns, one call each, while there are places. */
   function admit(): void {
     for (let turn = nextTurn(); turn !== undefined; turn = nextTurn()) {
-      const { door, passes } = turn;
-      const lane = nextLane(door);
+      const { calls, passes } = turn;
+      const lane = nextLane(calls);
       const next = lane[0]!;
       if (inFlight + next.places > total) return;
-      turns.delete(door);
+      turns.delete(calls);
       lane.shift();
-      door.passed = lane === door.bulk || door.bulk.length === 0 ? 0 : door.passed + 1;
-      passed = lane === door.bulk ? 0 : passed + (passes ? 1 : 0);
+      calls.passed = lane === calls.bulk || calls.bulk.length === 0 ? 0 : calls.passed + 1;
+      passed = lane === calls.bulk ? 0 : passed + (passes ? 1 : 0);
       waiting -= 1;
-      take(door, next.places);
+      take(calls, next.places);
       next.start();
-      if (fits(door)) turns.add(door);
+      if (fits(calls)) turns.add(calls);
     }
   }
 
-  function wait(door: Door, places: number, lane: Lane, signal: AbortSignal): Promise<void> {
+  function wait(calls: Queue, places: number, lane: Lane, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
-      const queue = door[lane];
+      const waiters = calls[lane];
       const onAbort = () => {
-        const at = queue.indexOf(waiter);
+        const at = waiters.indexOf(waiter);
         if (at === -1) return;
-        queue.splice(at, 1);
+        waiters.splice(at, 1);
         waiting -= 1;
         // the calls behind it may fit now
-        if (fits(door)) turns.add(door);
+        if (fits(calls)) turns.add(calls);
         admit();
-        if (isIdle(door)) doors.delete(door.key);
+        if (isIdle(calls)) queues.delete(calls.key);
         reject(signal.reason);
       };
       const waiter: Waiter = {
@@ -132,21 +133,21 @@ export function createThrottle(total: number): Throttle {
         },
       };
       signal.addEventListener('abort', onAbort, { once: true });
-      queue.push(waiter);
+      waiters.push(waiter);
       waiting += 1;
-      if (fits(door)) turns.add(door);
+      if (fits(calls)) turns.add(calls);
       admit();
     });
   }
 
   return {
     enter(mailbox, places, lane, signal) {
-      const door = doorOf(mailbox);
-      const queued = door.quick.length + door.bulk.length;
-      const isFree = door.taken + places <= placesPerMailbox && inFlight + places <= total;
+      const calls = queueOf(mailbox);
+      const queued = calls.quick.length + calls.bulk.length;
+      const isFree = calls.taken + places <= placesPerMailbox && inFlight + places <= total;
       // a call that waits for the total comes first, or a batch would never get its four
       if (isFree && queued === 0 && turns.size === 0) {
-        take(door, places);
+        take(calls, places);
         return undefined;
       }
       if (queued >= mostWaiting)
@@ -154,15 +155,15 @@ export function createThrottle(total: number): Throttle {
           new Retryable(`${queued} calls are waiting for this mailbox already`, { reach: 'room' }),
         );
       if (signal.aborted) return Promise.reject(signal.reason as Error);
-      return wait(door, places, lane, signal);
+      return wait(calls, places, lane, signal);
     },
     leave(mailbox, places) {
-      const door = doorOf(mailbox);
-      door.taken -= places;
+      const calls = queueOf(mailbox);
+      calls.taken -= places;
       inFlight -= places;
-      if (fits(door)) turns.add(door);
+      if (fits(calls)) turns.add(calls);
       admit();
-      if (isIdle(door)) doors.delete(door.key);
+      if (isIdle(calls)) queues.delete(calls.key);
     },
     get inFlight() {
       return inFlight;

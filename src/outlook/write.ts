@@ -3,7 +3,7 @@ import { messageOf } from '../errors.ts';
 import { sendBatched, sendOne, type BatchAnswer } from './batch.ts';
 import { itemOf, type Mailbox, type OutlookEvent, type Write, type WriteAnswer } from '../event.ts';
 import { isGone, isTaken, type Answer } from './failure.ts';
-import type { ItemChange } from '../item.ts';
+import { touchesTimes, type ItemChange } from '../item.ts';
 import { meetingOf, membersOf, propertiesOf, textOf, type Format, type GraphEventBody } from './format.ts';
 import { withJoinBlock } from './join-block.ts';
 import { encode, preferEvents, unreadable, type Call, type GraphHttp } from './http.ts';
@@ -18,7 +18,7 @@ export interface WriteOptions {
   readonly batchSize: number;
 }
 
-/** Minimum and maximum difference of zone rules; a larger difference is an edit. */
+/** Minimum and maximum difference of zone rules; any other difference is an edit. */
 const shiftMs = { least: 900_000, most: 7_200_000 };
 
 export function createWrite({ http, format, narrow, batchSize }: WriteOptions) {
@@ -178,22 +178,22 @@ function writtenOf(
   if (answer instanceof Error)
     return { acceptedAt: performance.now(), callMs: 0, outcome: 'failed', error: answer };
   const { at, ms, requestId, status } = answer;
-  const told = { acceptedAt: at, callMs: ms, ...(requestId === undefined ? {} : { requestId }) };
+  const details = { acceptedAt: at, callMs: ms, ...(requestId === undefined ? {} : { requestId }) };
   if (status >= 200 && status < 300) {
-    if (write.do === 'remove') return { ...told, outcome: 'written', event: null };
+    if (write.do === 'remove') return { ...details, outcome: 'written', event: null };
     const event = eventOf(answer, format);
-    if (event === null) return { ...told, outcome: 'failed', error: unreadable(call.what, answer, true) };
+    if (event === null) return { ...details, outcome: 'failed', error: unreadable(call.what, answer, true) };
     // Graph does not echo extended properties (Microsoft: singlevaluelegacyextendedproperty-post)
     return {
-      ...told,
+      ...details,
       outcome: 'written',
       event: write.do === 'create' ? { ...event, properties: write.properties } : event,
     };
   }
-  if (write.do !== 'create' && isGone(answer)) return { ...told, outcome: 'gone' };
+  if (write.do !== 'create' && isGone(answer)) return { ...details, outcome: 'gone' };
   if (write.do === 'create' && isTaken(answer))
-    return { ...told, outcome: 'taken', existingId: existingIdOf(answer) };
-  return { ...told, outcome: 'failed', error: http.refused(answer, call) };
+    return { ...details, outcome: 'taken', existingId: existingIdOf(answer) };
+  return { ...details, outcome: 'failed', error: http.refused(answer, call) };
 }
 
 function eventOf(answer: Answer, format: Format): OutlookEvent | null {
@@ -214,9 +214,7 @@ function existingIdOf(answer: Answer): string | null {
 function isMoved(write: Exclude<Write, { do: 'remove' }>, event: OutlookEvent, format: Format): boolean {
   const item = itemOf(event.shows);
   if (item === null || item.allDay) return false;
-  const touchesTimes =
-    write.do === 'create' || write.change.startsAt !== undefined || write.change.endsAt !== undefined;
-  if (!touchesTimes) return false;
+  if (write.do === 'change' && !touchesTimes(write.change)) return false;
   const wanted = format.show(write.do === 'create' ? write.item : write.whole);
   const shifts = (['startsAt', 'endsAt'] as const).map((end) =>
     Math.abs(Date.parse(wanted[end]) - Date.parse(item[end])),

@@ -115,7 +115,7 @@ function windowsNameOf(name: string): string | null {
 const named = new Map<string, Zone | null>();
 const mostNamed = 200;
 
-/** The zone that an answer of Graph names, by its Windows or IANA name; null where neither knows it. */
+/** A zone by its Windows or IANA name; null: unknown. */
 export function zoneNamed(name: string): Zone | null {
   const known = named.get(name);
   if (known !== undefined) return known;

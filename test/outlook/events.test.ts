@@ -3,7 +3,7 @@ import { itemOf } from '../../src/event.ts';
 import { Conflict, Permanent, Retryable } from '../../src/errors.ts';
 import { changedFields, type Item } from '../../src/item.ts';
 import type { WriteAnswer } from '../../src/event.ts';
-import { idMark, typeMark } from '../../src/outlook/format.ts';
+import { idProperty, typeProperty } from '../../src/outlook/format.ts';
 import { answeredEvent } from './exchange.ts';
 import { wrongWith } from './graph-schema.ts';
 import {
@@ -50,7 +50,7 @@ describe('a create', () => {
       isReminderOn: false,
       attendees: [],
       transactionId: 'key-7',
-      extendedProperties: { [typeMark]: 'event', [idMark]: '7' },
+      extendedProperties: { [typeProperty]: 'event', [idProperty]: '7' },
     });
     expect(world.tenant.mails).toEqual([]);
   });

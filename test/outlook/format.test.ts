@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { itemOf } from '../../src/event.ts';
 import { Permanent } from '../../src/errors.ts';
 import { sameItem, type Item } from '../../src/item.ts';
-import { createFormat, idMark, typeMark } from '../../src/outlook/format.ts';
+import { createFormat, idProperty, typeProperty } from '../../src/outlook/format.ts';
 import { createZone } from '../../src/outlook/zone.ts';
 import { answeredEvent, whatExchangeMakesOf } from './exchange.ts';
 import { wrongWith } from './graph-schema.ts';
@@ -205,8 +205,8 @@ describe('a written event', () => {
       responseRequested: false,
       transactionId: 'key-1',
       singleValueExtendedProperties: [
-        { id: typeMark, value: 'event' },
-        { id: idMark, value: '42' },
+        { id: typeProperty, value: 'event' },
+        { id: idProperty, value: '42' },
       ],
     });
   });
@@ -459,22 +459,22 @@ describe('a read event', () => {
   });
 
   test.each([
-    ['both', [typeMark, 'booking'], [idMark, '17'], { type: 'booking', id: 17 }],
-    ['an id that is no number', [typeMark, 'booking'], [idMark, '17a'], null],
-    ['an id with a sign', [typeMark, 'booking'], [idMark, '-17'], null],
-    ['an id of nothing', [typeMark, 'booking'], [idMark, '0'], null],
+    ['both', [typeProperty, 'booking'], [idProperty, '17'], { type: 'booking', id: 17 }],
+    ['an id that is no number', [typeProperty, 'booking'], [idProperty, '17a'], null],
+    ['an id with a sign', [typeProperty, 'booking'], [idProperty, '-17'], null],
+    ['an id of nothing', [typeProperty, 'booking'], [idProperty, '0'], null],
     [
       'an id that a number would round',
-      [typeMark, 'booking'],
-      [idMark, '9007199254740993'],
+      [typeProperty, 'booking'],
+      [idProperty, '9007199254740993'],
       { type: 'booking', id: '9007199254740993' },
     ],
-    ['an id beyond a bigint', [typeMark, 'booking'], [idMark, '9223372036854775808'], null],
-    ['only the type', [typeMark, 'booking'], ['String {0} Name Other', '17'], null],
+    ['an id beyond a bigint', [typeProperty, 'booking'], [idProperty, '9223372036854775808'], null],
+    ['only the type', [typeProperty, 'booking'], ['String {0} Name Other', '17'], null],
     [
       'names in another case',
-      [typeMark.toUpperCase(), 'booking'],
-      [idMark.toLowerCase(), '17'],
+      [typeProperty.toUpperCase(), 'booking'],
+      [idProperty.toLowerCase(), '17'],
       { type: 'booking', id: 17 },
     ],
   ])('with properties: %s', (_, type, id, expected) => {

@@ -82,7 +82,7 @@ async function readIfNeeded(
       return { adopted: event };
     return { seen: event ?? 'absent' };
   }
-  // nobody asked for it to go, so an edit in Outlook that nobody was told of yet must not go with it
+  // an edit in Outlook that was not reported yet must not be deleted with a covered event
   if (action.do === 'remove' && action.as === 'shadowed' && room.direction === 'both')
     return { seen: (await readSurely(eventId, context, signal)) ?? 'absent' };
   if (action.do !== 'change') return {};
