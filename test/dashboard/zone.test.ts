@@ -9,29 +9,52 @@ describe.skipIf(chromiumPath === null)('the wall clock', () => {
   });
   afterAll(() => browser[Symbol.asyncDispose]());
 
-  test('in a browser of another zone every time is that of the booking system, and the page says so', async () => {
-    await using stage = await openStage({ mapped: [101] });
+  async function openBooked() {
+    const stage = await openStage({ mapped: [101] });
     await stage.desk.book(101, { title: 'Vielse', from: stage.day(3, '10:00'), to: stage.day(3, '11:00') });
     await stage.settled();
     const [mapping] = await stage.db.query<{ id: number }>('SELECT id FROM bridge_mappings');
-    for (const [timezoneId, elsewhere] of [
-      ['America/New_York', true],
-      ['Asia/Kolkata', true],
-      ['Europe/Berlin', false],
-    ] as const) {
-      await using page = await browser.visit(`${stage.url}/#/mapping/${mapping!.id}`, { timezoneId });
+    return { stage, path: `/mappings/${mapping!.id}/explain?limit=200`, sheet: `#/mapping/${mapping!.id}` };
+  }
+
+  test.each([
+    ['America/New_York', 'America/New_York'],
+    ['Asia/Kolkata', 'Asia/Calcutta'],
+    ['Europe/Berlin', null],
+  ])(
+    'in a browser in %s every time is that of the booking system, and the page says so where they differ',
+    async (timezoneId, elsewhere) => {
+      const { stage: opened, sheet } = await openBooked();
+      await using stage = opened;
+      await using page = await browser.visit(`${stage.url}/${sheet}`, { timezoneId });
       await says(page, /Everything is equal/);
       await page.locator('#explain', { hasText: '10:00–11:00' }).waitFor();
-      const told = page.locator('#zone');
-      if (elsewhere) await told.waitFor();
-      expect(await told.isVisible()).toBe(elsewhere);
-      if (elsewhere)
-        expect(await told.textContent()).toBe(
-          `All times are in the booking system's zone (Europe/Oslo), not in this browser's (${timezoneId === 'Asia/Kolkata' ? 'Asia/Calcutta' : timezoneId}).`,
+      const zone = page.locator('#zone');
+      await zone.waitFor({ state: elsewhere === null ? 'hidden' : 'visible' });
+      if (elsewhere !== null)
+        expect(await zone.textContent()).toBe(
+          `All times are in the booking system's zone (Europe/Oslo), not in this browser's (${elsewhere}).`,
         );
       expect(await page.locator('#foot').textContent()).toContain('times are in Europe/Oslo');
       expect(page.problems).toEqual([]);
-    }
+    },
+  );
+
+  test('a sheet whose booking is answered before the zone is known has the times of the booking system', async () => {
+    const { stage: opened, path, sheet } = await openBooked();
+    await using stage = opened;
+    await using page = await browser.visit('about:blank', { timezoneId: 'America/New_York' });
+    const answered = Promise.withResolvers<void>();
+    await page.route('**/stats', async (route) => {
+      await answered.promise;
+      await route.continue();
+    });
+    await page.goto(`${stage.url}/${sheet}`);
+    // asked after whatever the page asked for at first
+    await page.evaluate(async (url) => (await fetch(url)).text(), path);
+    answered.resolve();
+    await page.locator('#explain', { hasText: 'Vielse' }).waitFor();
+    expect(await page.locator('#explain').textContent()).toContain('10:00–11:00');
   });
 
   test('the chart of the first hour begins when the daemon began', async () => {

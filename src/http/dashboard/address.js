@@ -4,7 +4,9 @@ import { byId } from './dom.js';
 /**
  * @param {{ openMapping: (id: number) => void, openRoom: (resource: number) => void,
  *   openReservation: (type: string, id: string) => void, openSearch: (query: string) => void,
- *   openCalendar: (resource: number, span: string, date: string) => void, openUndo: () => void }} open
+ *   openCalendar: (resource: number, span: string, date: string) => void, openUndo: () => void,
+ *   zoneRead: Promise<void> }} open `zoneRead`: resolves when the time zone is known; a sheet whose data stay equal is drawn once,
+ *   and would keep the times of the browser's zone
  */
 export function createAddress({
   openMapping,
@@ -13,8 +15,11 @@ export function createAddress({
   openSearch,
   openCalendar,
   openUndo,
+  zoneRead,
 }) {
-  function route() {
+  const route = () => void zoneRead.then(open);
+
+  function open() {
     const [, kind = '', first = '', second = '', third = ''] = location.hash.split('/');
     if (kind === 'mapping') openMapping(Number(first));
     else if (kind === 'room') openRoom(Number(first));

@@ -48,6 +48,8 @@ const known = {
   answeredAt: 0,
 };
 
+/** Resolved when the time zone has been read. @type {PromiseWithResolvers<void>} */
+const zoneRead = Promise.withResolvers();
 /** Resolved when time zone and rooms have been read. @type {PromiseWithResolvers<void>} */
 const firstRead = Promise.withResolvers();
 
@@ -71,6 +73,7 @@ const address = createAddress({
   ...createSearch({ go }),
   ...createCalendar({ go }),
   ...undo,
+  zoneRead: zoneRead.promise,
   // its form is filled only once, so it needs zone and rooms first
   openUndo: () =>
     void firstRead.promise.then(() => {
@@ -106,6 +109,7 @@ const sources = {
     const stats = await get('/stats');
     known.stats = stats;
     useZone(stats.timezone);
+    zoneRead.resolve();
   }),
   lines: source(5_000, async () => {
     known.lines = (await get('/log?limit=120')).lines;
