@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'vitest';
 import type { Taken } from '../../src/sync/store/work-list.ts';
 import type { TestDatabase } from '../support/database.ts';
+import { untilTrue } from '../support/until.ts';
 import { testsOwn } from '../support/transitions.ts';
 import { allocation, allSynced, at, booking, event, fold, open, take } from './work-list-world.ts';
 
@@ -184,10 +185,11 @@ test('one change is read once, however many rooms there are', async () => {
 });
 
 describe('one change beside others who are at it', () => {
-  const waits = async (db: TestDatabase) => {
-    const waiting = `SELECT FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
-    while ((await db.query(waiting)).length === 0) await db.query('SELECT pg_sleep(0.01)');
-  };
+  const untilOneWaits = (db: TestDatabase) =>
+    untilTrue(
+      db,
+      'EXISTS (SELECT FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))',
+    );
 
   test('a settlement of the same mapping is waited for, and what it wrote down stays', async () => {
     await using db = await settledWorld();
@@ -197,7 +199,7 @@ describe('one change beside others who are at it', () => {
       await settling.query(mappingSet(`outlook_etag = 'new'`));
       await db.query(renamed);
       const taken = take(taking, { changedFirst: true });
-      await waits(db);
+      await untilOneWaits(db);
       await settling.query('COMMIT');
       const [due] = (await taken).rooms[0]!.due;
       assert.deepEqual(
@@ -218,7 +220,7 @@ describe('one change beside others who are at it', () => {
       await one.query('BEGIN');
       assert.equal((await take(one, { changedFirst: true })).rooms.length, 1);
       const second = take(two, { changedFirst: true });
-      await waits(db);
+      await untilOneWaits(db);
       await one.query('COMMIT');
       const { folded, rooms } = await second;
       assert.deepEqual([folded, rooms.filter(({ id }) => id === 1)], [0, []]);

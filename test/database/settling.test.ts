@@ -181,8 +181,10 @@ describe('settling', () => {
         settle(db, 1, epoch, [result(row)]),
         (error) => sqlState(error) === 'BR001',
       );
-      const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
-      while ((await db.query(waiting)).length === 0) await db.query('SELECT pg_sleep(0.01)');
+      await untilTrue(
+        db,
+        `EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`,
+      );
       await person.query('COMMIT');
       await refused;
     } finally {

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { untilTrue } from '../support/until.ts';
 
 /** Rooms 101 and 102, both compared with Outlook and with the booking system already, and nothing due. */
 export async function open(): Promise<TestDatabase> {
@@ -148,11 +149,8 @@ export const epochOf = async (db: TestDatabase, room: number) =>
 
 /** Until a session of this database waits for a lock that the backend `holder` has. */
 export async function untilWaiting(db: TestDatabase, holder: number): Promise<void> {
-  for (;;) {
-    const waiting = await db.query(
-      `SELECT FROM pg_stat_activity WHERE datname = current_database() AND $1 = ANY (pg_blocking_pids(pid))`,
-      [holder],
-    );
-    if (waiting.length > 0) return;
-  }
+  await untilTrue(
+    db,
+    `EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND ${holder} = ANY (pg_blocking_pids(pid)))`,
+  );
 }

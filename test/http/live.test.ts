@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
 import { expect, test } from 'vitest';
 import type { Fact } from '../../src/facts.ts';
-import { createSignal } from '../support/until.ts';
+import { createSignal, until } from '../support/until.ts';
 import { openApi, type Api } from './api.ts';
 
 const well = (resourceId: number): Fact => ({ fact: 'room-well', room: 'Hall A', resourceId });
@@ -85,10 +85,13 @@ test('a client that is gone leaves its place to the next', async () => {
   const first = await listen(api);
   await first.until(/retry/);
   first[Symbol.dispose]();
-  for (;;) {
-    using next = await listen(api);
-    if (next.answer.statusCode === 200) break;
-  }
+  await until(
+    async () => {
+      using next = await listen(api);
+      return next.answer.statusCode;
+    },
+    (status) => status === 200,
+  );
 });
 
 test('a client that reads slowly loses the oldest facts and is told how many', async () => {
