@@ -57,7 +57,7 @@ for (const file of globSync('src/**/*.ts').sort()) {
   test(`${file} imports only what its folder may`, () => {
     const from = folderOf(file);
     const wrong = importsOf(file)
-      // what the package says of itself is nobody's code
+      // what the package says of itself is not code
       .filter((name) => name.startsWith('.') && !name.endsWith('/package.json'))
       .map((name) => folderOf(join(dirname(file), name)))
       .filter((to) => to !== from && !may[from]?.includes(to));

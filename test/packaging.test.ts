@@ -49,7 +49,7 @@ test('each package with an install script is allowed to run it or not, on every 
 });
 
 test.each(['package-lock.json', 'test/bench/peers/package-lock.json'])(
-  '%s names no registry, so that everybody installs from their own',
+  '%s names no registry, so that each user installs from their own',
   (file) => expect(read(file)).not.toContain('"resolved": "http'),
 );
 

@@ -323,7 +323,7 @@ class Model {
   polls = false;
   /** A daemon holds the lock that says that it is there. */
   present = false;
-  /** Somebody waits for the lock alone: a shared try fails behind it. */
+  /** A session waits for the lock alone: a shared try fails behind it. */
   wanted = false;
   outbox = 0;
 
@@ -409,7 +409,7 @@ function anyHistory(mistakes: Mistakes) {
               woken = true;
             }
           }
-          if (adaptive.state === 'notifying' && !woken) return; // nobody writes any more, and nobody rang
+          if (adaptive.state === 'notifying' && !woken) return; // nothing is written any more, and nothing rang
         }
         assert.fail('never notifying again');
       };

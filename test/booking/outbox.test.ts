@@ -269,7 +269,7 @@ test('a statement wakes the daemon once however many rows it wrote, and not at a
   assert.equal(await notificationsOf(db, [`BEGIN; ${event(6)} ROLLBACK`]), 0);
 });
 
-test('nobody is woken while a daemon polls, and the outbox is written all the same', async () => {
+test('no daemon is woken while one polls, and the outbox is written all the same', async () => {
   await using db = await open();
   const polling = await db.pool.connect();
   try {

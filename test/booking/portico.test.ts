@@ -239,7 +239,7 @@ describe('an import', () => {
     assert.deepEqual(await db.query('SELECT agegroup_id AS a FROM bb_event_agegroup'), [{ a: 3 }]);
   });
 
-  test('is refused when any of its rooms is taken, by whatever kind of reservation', async () => {
+  test('is refused when any of its rooms is taken, by any kind of reservation', async () => {
     await using db = await open();
     await db.query(`INSERT INTO bb_allocation (id, organization_id, season_id, from_, to_) VALUES (2, 1, 1, '2027-05-03 10:59', '2027-05-03 12:00');
       INSERT INTO bb_allocation_resource VALUES (2, 102)`);

@@ -95,7 +95,7 @@ describe('a broken bridge', () => {
     assert.deepEqual(await db.query('SELECT * FROM bridge_changes'), []);
   });
 
-  test('whose outbox is locked by somebody makes a booking wait a tenth of a second for each statement at most', async () => {
+  test('whose outbox is locked by another session makes a booking wait a tenth of a second for each statement at most', async () => {
     await using db = await openTestDatabase({ schema: 'bridge' });
     await using clerk = await openRole(db, bookingGrants);
     const { client } = await clerk.session();

@@ -16,7 +16,7 @@ const holds = `EXISTS (SELECT FROM pg_locks WHERE relation = 'mrbs_entry'::regcl
 const waits = `EXISTS (SELECT FROM pg_locks WHERE relation = 'mrbs_entry'::regclass AND mode = 'ShareRowExclusiveLock' AND NOT granted)`;
 const bridge = `EXISTS (SELECT FROM pg_class WHERE relname = 'bridge_items')`;
 
-test('it is given up, and nothing is left of it, once somebody waits for what it has locked', async () => {
+test('it is given up, and nothing is left of it, once a session waits for what it has locked', async () => {
   await using db = await openTestDatabase({ schema: 'bare mrbs' });
   await book(db);
   const slow = spoilt('20_functions.sql', (text) =>

@@ -111,7 +111,7 @@ test('after it a daemon doubles nothing', { timeout: 90_000 }, async () => {
   await office.db.query(older);
   const id = await book(office, 'Choir');
   const day = new Date(Date.now() + 86_400_000).toISOString().slice(0, 10);
-  // as somebody typed it, without any mark of ours: only the predecessor's table knows what it is
+  // as a person typed it, without any mark of ours: only the predecessor's table knows what it is
   const event = office.tenant.people.book(rooms[101]!.upn, {
     subject: 'An old title',
     start: `${day}T10:00:00`,

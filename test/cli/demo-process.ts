@@ -53,7 +53,7 @@ export async function startDemo(
     try {
       process.kill(-child.pid!, name);
     } catch {
-      // nobody is left in the group
+      // no process is left in the group
     }
   };
   return {

@@ -1,4 +1,4 @@
-/** `npm run demo` as somebody runs it who has just cloned the repository: a child process, its output, its traces. */
+/** `npm run demo` as a user runs it who has just cloned the repository: a child process, its output, its traces. */
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
@@ -118,7 +118,7 @@ test('a port that is taken is said, and a free one serves', { timeout: 90_000 },
 });
 
 test(
-  'somebody who deletes 14 rows by the command it names sees the brake hold, and how to release it',
+  'a user who deletes 14 rows by the command it names sees the brake hold, and how to release it',
   { timeout: 90_000 },
   async () => {
     await using bin = await onlyThese('node', 'npm', 'sh', 'id');

@@ -1,4 +1,4 @@
-/** A set-up that somebody broke in one place: `doctor` names that place and what mends it. */
+/** A set-up that is broken in one place: `doctor` names that place and what mends it. */
 import { expect, test } from 'vitest';
 import type { Environment } from '../../src/config.ts';
 import { cli, openOffice, rooms } from './command-line.ts';
@@ -76,7 +76,7 @@ const sabotages: readonly Sabotage[] = [
     says: ['settings', /GRAPH_BASE_URL ends without the version/, /\/v1\.0$/],
   },
   {
-    does: 'a mailbox that nobody gave us',
+    does: 'a mailbox that we were given no right to',
     break: ({ tenant }) =>
       tenant.faults.add({ match: { mailbox: rooms[101]!.upn }, action: noMailbox, times: 99 }),
     says: ['mailboxes', /^Formannskapssalen \(resource 101, .*\) cannot be read/, /Calendars\.ReadWrite/],

@@ -320,7 +320,7 @@ test('a database that is away is a problem with the way to look at it', async ()
   expect(said.out).not.toContain('secret@');
 });
 
-test('a webhook that echoes is well; one behind a login, and one that nobody answers, are not', async () => {
+test('a webhook that echoes is well; one behind a login, and one without an answer, are not', async () => {
   await using office = await openOffice();
   const webhook = async (WEBHOOK_BASE_URL: string) =>
     found(await cli({ ...office.env, WEBHOOK_BASE_URL }, 'doctor', '--json'), 'webhook')[0];

@@ -516,7 +516,7 @@ describe('what was dropped of ours', () => {
     assert.deepEqual(await catalogue(db, 'all'), whole);
   });
 
-  test('without bridge_migrations nobody knows how new the rest is: the statements that say so are printed, and work', async () => {
+  test('without bridge_migrations it is not known how new the rest is: the statements that say so are printed, and work', async () => {
     await using db = await openTestDatabase({ schema: 'bridge' });
     await db.query('DROP TABLE bridge_migrations');
     const refused = await run(db).then(

@@ -60,7 +60,7 @@ test('what could be either is proposed and not sure', () => {
   expect(pairs(['Møterom 1'], ['Møterom 1', 'Møterom 1'])).toEqual(['Møterom 1 = Møterom 1 ?']);
 });
 
-test('nobody is paired twice', () => {
+test('no name is paired twice', () => {
   const found = pairUp(named('Sal A', 'Sal A', 'Sal B'), named('Sal A', 'Sal B'));
   expect(new Set(found.map(({ resource }) => resource)).size).toBe(found.length);
   expect(new Set(found.map(({ room }) => room)).size).toBe(found.length);

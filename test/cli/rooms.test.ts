@@ -140,7 +140,7 @@ test('explain tells the life of one reservation, and what it is now', async () =
   });
 });
 
-test('explain of what nobody knows, and of what is no reservation', async () => {
+test('explain of a reservation that is not known, and of what is no reservation', async () => {
   await using office = await openOffice();
   expect((await office.run('explain', 'event/424242')).err).toContain(
     'Neither the booking system nor the bridge',

@@ -61,7 +61,7 @@ describe.skipIf(chromiumPath === null)('before anything is written', () => {
     expect(page.problems).toEqual([]);
   });
 
-  test('who goes back has begun nothing', async () => {
+  test('a user who goes back has begun nothing', async () => {
     await using stage = await openEvening('plan');
     await using page = await browser.visit(stage.url);
     await page.locator('#plan tbody tr').first().waitFor();

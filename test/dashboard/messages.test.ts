@@ -54,7 +54,7 @@ test('every message is used', () => {
 const pages = globSync('src/http/dashboard/*.js')
   .filter((file) => !file.endsWith('former-texts.js'))
   .sort();
-/** Names of elements, classes and the like, which nobody reads. */
+/** Names of elements, classes and the like, which users do not read. */
 const quiet = new Set([
   'class',
   'id',

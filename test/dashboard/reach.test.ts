@@ -70,7 +70,7 @@ async function tabTo(page: Page, name: string): Promise<void> {
   expect(await page.evaluate('getComputedStyle(document.activeElement).outlineStyle')).toBe('solid');
 }
 
-describe.skipIf(chromiumPath === null)('within the reach of everybody', () => {
+describe.skipIf(chromiumPath === null)('within the reach of every user', () => {
   let browser: Awaited<ReturnType<typeof openBrowser>>;
   beforeAll(async () => {
     browser = await openBrowser();
@@ -204,7 +204,7 @@ describe.skipIf(chromiumPath === null)('within the reach of everybody', () => {
     expect(await focused()).toBe('Møterom Fløyen');
   });
 
-  test('who listens hears how it stands once, and not every second or with every change', async () => {
+  test('a screen reader says how it stands once, and not every second or with every change', async () => {
     await using stage = await openStage();
     await using page = await browser.visit(stage.url);
     await says(page, /Everything is equal/);
@@ -223,14 +223,14 @@ describe.skipIf(chromiumPath === null)('within the reach of everybody', () => {
     await start();
     await says(page, /Everything is equal/);
     const heard = (await page.evaluate('window.heard')) as string[];
-    // true for a moment of a start, and told if somebody looks just then
+    // true for a moment of a start, and told to a reader at just that time
     expect(heard.filter((said) => !said.startsWith('Notifications of the booking database'))).toEqual([
       'The daemon does not answer.',
       'Everything is equal.',
     ]);
   });
 
-  test('who wants no motion gets none', async () => {
+  test('a user who wants no motion gets none', async () => {
     await using stage = await openStage();
     await using page = await browser.visit(stage.url, { reducedMotion: 'reduce' });
     await says(page, /Everything is equal/);

@@ -3,7 +3,7 @@ import { chromiumPath, openBrowser, openStage, photograph, says } from './stage.
 
 const hostile = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`;
 
-describe.skipIf(chromiumPath === null)('safe, and usable by everybody', () => {
+describe.skipIf(chromiumPath === null)('safe, and usable by every user', () => {
   let browser: Awaited<ReturnType<typeof openBrowser>>;
   beforeAll(async () => {
     browser = await openBrowser();

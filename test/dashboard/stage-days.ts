@@ -1,7 +1,7 @@
 /** What fills the page as a day of work would: many rooms, and a log of yesterday and today. */
 import type { TestDatabase } from '../support/database.ts';
 
-/** Rooms that are only looked at: paused, so that nobody asks Outlook for their mailboxes. */
+/** Rooms that are only looked at: paused, so that Outlook is not asked for their mailboxes. */
 export const addPausedRooms = (db: TestDatabase, count: number) =>
   db.query(
     `INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id, outlook_item_name, active)

@@ -12,7 +12,7 @@ describe.skipIf(chromiumPath === null)('undo', () => {
   });
   afterAll(() => browser[Symbol.asyncDispose]());
 
-  /** Two reservations that somebody deleted in Outlook; on the time of one another stands by now. */
+  /** Two reservations that a person deleted in Outlook; on the time of one another stands by now. */
   async function openMistake() {
     const stage = await openStage();
     const book = (title: string, days: number) =>
@@ -96,7 +96,7 @@ describe.skipIf(chromiumPath === null)('undo', () => {
     },
   );
 
-  test('who says no undoes nothing, and what happened after the plan was read is left alone', async () => {
+  test('a user who says no undoes nothing, and what happened after the plan was read is left alone', async () => {
     const { stage: opened } = await openMistake();
     await using stage = opened;
     await using page = await browser.visit(`${stage.url}/#/undo`);
@@ -105,7 +105,7 @@ describe.skipIf(chromiumPath === null)('undo', () => {
     await sheet.getByRole('button', { name: 'Undo 1 …' }).click();
     await page.locator('#confirm').getByRole('button', { name: 'Back' }).click();
     expect(await active(stage)).toEqual(['Bryllup']);
-    // cancelled only now: nobody saw it in the plan
+    // cancelled only now: it was not in the plan
     await stage.db.query(`UPDATE bb_event SET active = 0 WHERE name = 'Bryllup'`);
     await stage.settled();
     await sheet.getByRole('button', { name: 'Undo 1 …' }).click();

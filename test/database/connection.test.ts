@@ -22,7 +22,7 @@ test('a connection that breaks between two statements of a transaction fails tha
   expect(pids).not.toContain(again[0]!.pid);
 });
 
-test('a connection that breaks while nobody asks it anything is thrown away', async () => {
+test('a connection that breaks while it is idle is thrown away', async () => {
   await using db = await openTestDatabase({ schema: 'portico' });
   const pid = await onConnection(db.pool, async (client) => {
     const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');

@@ -82,7 +82,7 @@ test('create_tables.sql run again changes nothing and says to run migrate', asyn
   assert.deepEqual(await db.query('SELECT * FROM bridge_settings'), before);
 });
 
-test('create_tables.sql refuses tables of somebody else, names adopt, and leaves nothing behind', async () => {
+test('create_tables.sql refuses tables of another program, names adopt, and leaves nothing behind', async () => {
   await using db = await openTestDatabase({ schema: 'empty' });
   await db.query('CREATE TABLE bridge_mappings (id serial, source_bridge text, target_bridge text)');
   await assert.rejects(create(db), (error: Error & { hint?: string }) => {

@@ -230,7 +230,7 @@ describe('one change beside others who are at it', () => {
     }
   });
 
-  test('what a plan has folded for itself is left to it, and nobody waits', async () => {
+  test('what a plan has folded for itself is left to it, and neither waits', async () => {
     await using db = await settledWorld();
     await db.query(renamed);
     const plan = await db.pool.connect();
@@ -244,7 +244,7 @@ describe('one change beside others who are at it', () => {
     }
   });
 
-  test('what somebody else folds beside it is not taken for it', async () => {
+  test('what another fold takes beside it is not taken for it', async () => {
     await using db = await settledWorld();
     await db.query(`UPDATE bb_event SET name = 'Renamed again' WHERE id = 1`);
     const plan = await db.pool.connect();

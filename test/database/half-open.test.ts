@@ -55,7 +55,7 @@ test('one that has heard since is spared, whichever is dead', async () => {
   expect([asking.dead, live.dead]).toEqual([expect.stringContaining('half-open'), '']);
 });
 
-test('one whose backend is at work waits for its answer, and condemns nobody', async () => {
+test('one whose backend is at work waits for its answer, and ends no connection', async () => {
   active = [1];
   const [long, idle] = [connect(1, true), connect(2)];
   await vi.advanceTimersByTimeAsync(60_000);
@@ -63,7 +63,7 @@ test('one whose backend is at work waits for its answer, and condemns nobody', a
   expect(asked.length).toBeLessThan(15);
 });
 
-test('while nobody gets through nothing is given up: it may be the server that is busy', async () => {
+test('while none gets an answer none is given up: it may be the server that is busy', async () => {
   active = new Error('timeout');
   const asking = connect(1, true);
   await vi.advanceTimersByTimeAsync(60_000);

@@ -171,7 +171,7 @@ describe('settling', () => {
     assert.deepEqual(await db.query('SELECT FROM bridge_log'), []);
   });
 
-  test('one that waits for somebody who gives the room another mailbox has lost its lease by then', async () => {
+  test('one that waits for a change of the room’s mailbox has lost its lease by then', async () => {
     const { db: opened, row, epoch } = await settled();
     await using db = opened;
     const person = await db.pool.connect();

@@ -502,7 +502,7 @@ describe('giving a room back', () => {
     });
   }
 
-  test('one that somebody else leases by now is not touched', async () => {
+  test('one that another daemon leases by now is not touched', async () => {
     await using db = await open();
     await db.query(event(1));
     await take(db.pool);
@@ -538,7 +538,7 @@ test('a sweep asks all rooms but one that an open transaction has locked, and sa
   }
 });
 
-test('a daemon that begins asks every room soon, and waits for nobody who holds the row of one', async () => {
+test('a daemon that begins asks every room soon, and waits for no transaction that holds the row of one', async () => {
   await using db = await open();
   await db.query(`UPDATE bridge_room_state SET next_poll_at = now() + interval '15 min'`);
   const busy = await db.pool.connect();

@@ -8,7 +8,7 @@ import { marksOf, openFleet, upnOf, type Child, type Fleet } from './fleet.ts';
 /**
  * A clerk and people in Outlook who do anything at any moment, much of it on top of something else, while answers are lost,
  * delta repeats itself and daemons are killed. Afterwards both sides show the same, each thing once and one slot once, and
- * nothing is gone that nobody took away.
+ * nothing is gone that no person took away.
  * Another history: `SEED=7 STEPS=2000 npx vitest run test/e2e/both-ways.test.ts`.
  */
 const given = process.env['SEED'];
@@ -87,7 +87,7 @@ function createLife(fleet: Fleet, seed: number) {
     tenant.setAttendant(upnOf(resource), { mode: 'none', allowConflicts: true });
   /**
    * What was booked: an event under a name of its own that nobody changes but for its end, all else under type and id.
-   * Removed: somebody took it away.
+   * Removed: a person took it away.
    */
   const things = new Map<string, { removed: boolean }>();
   let next = 1;
@@ -248,7 +248,7 @@ function createLife(fleet: Fleet, seed: number) {
       );
       return rows.map((row) => row.line);
     },
-    /** What is not as it must be: shown on one side only, shown twice, or gone although nobody took it away. */
+    /** What is not as it must be: shown on one side only, shown twice, or gone although no person took it away. */
     problems: async (): Promise<string[]> => {
       const items = await fleet.db.query<{ line: string; key: string; resource: number; hidden: boolean }>(`
         WITH shown AS (SELECT i.* FROM bridge_items i

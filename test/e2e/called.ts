@@ -32,7 +32,7 @@ export async function openCalled(env: Readonly<Record<string, string>> = {}) {
     start,
     until: async (condition: () => boolean | Promise<boolean>) => void (await until(condition)),
     subscriptions: () => world.tenant.webhooks.subscriptions(),
-    /** Somebody books the room in Outlook. */
+    /** A person books the room in Outlook. */
     meet: (resource: number, subject: string) =>
       world.tenant.people.book(rooms[resource]!.upn, {
         subject,

@@ -36,7 +36,7 @@ async function serve(config: Config) {
 const nameOf = (url: string) => new URL(url).pathname.slice(1);
 const withName = (url: string, name: string) => Object.assign(new URL(url), { pathname: `/${name}` }).href;
 
-/** A copy of the database beside it, as dump and restore, or a template, make one. Nobody may be connected meanwhile. */
+/** A copy of the database beside it, as dump and restore, or a template, make one. No session may be connected meanwhile. */
 async function copy(world: World) {
   const name = `${nameOf(world.db.url)}_copy`;
   const stack = new AsyncDisposableStack();

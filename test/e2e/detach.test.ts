@@ -89,7 +89,7 @@ test('a view that is missing for a moment is one outage, named, and no bug; then
   expect(outages(running).map(({ fact }) => fact)).toEqual(['outage', 'outage-over']);
 });
 
-test('what somebody else built upon our view is named, and detaching goes on once it is gone', async () => {
+test('what others built upon our view is named, and detaching goes on once it is gone', async () => {
   await using world = await openWorld({ mapped: [101] });
   await world.db.query('CREATE VIEW their_report AS SELECT count(*) FROM bridge_items');
   await expect(detach(world.config, quiet, never)).rejects.toMatchObject({

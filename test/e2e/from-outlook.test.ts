@@ -95,7 +95,7 @@ describe('a new event', () => {
     },
   );
 
-  test('that somebody makes a whole day of, which shows it as free, is that day and busy on both sides', async () => {
+  test('that a person makes a whole day of, which shows it as free, is that day and busy on both sides', async () => {
     await using w = await openOutlook();
     const event = w.tenant.people.book(upn, {
       subject: 'Loppemarked',
@@ -219,7 +219,7 @@ describe('an invitation', () => {
     expect(w.events(101)).toHaveLength(1);
   });
 
-  test('that nobody answers is not imported, and listed as waiting', async () => {
+  test('without an answer is not imported, and listed as waiting', async () => {
     await using w = await openOutlook();
     w.tenant.setAttendant(upn, { mode: 'none' });
     w.tenant.people.invite(kari, [upn], {

@@ -1,4 +1,4 @@
-/** What Graph answers now and then: rows that nobody can read, texts that nobody can store, links that nobody may follow. */
+/** What Graph answers now and then: rows that cannot be read, texts that cannot be stored, links that must not be followed. */
 import { describe, expect, test } from 'vitest';
 import { until } from '../support/until.ts';
 import { openWorld, rooms, type WorldOptions } from './world.ts';
@@ -22,7 +22,7 @@ async function openOdd(options: WorldOptions = {}) {
   return { ...world, at, typed, active, health };
 }
 
-describe('a row that nobody can read', () => {
+describe('a row that cannot be read', () => {
   const odd: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     'without an end': { end: null },
     'in a zone of no name': {
@@ -89,7 +89,7 @@ test('an exception that /instances leaves out is not gone', async () => {
   expect(await w.active()).toHaveLength(5);
 });
 
-describe('a text that nobody can store', () => {
+describe('a text that cannot be stored', () => {
   test('in an error (its cut would halve a character) unsettles no other create', async () => {
     await using w = await openOdd({ mapped: [101] });
     const daemon = await w.start();

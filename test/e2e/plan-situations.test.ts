@@ -44,14 +44,14 @@ const situations: Readonly<Record<string, Situation>> = {
     },
     expected: /waiting event/,
   },
-  'a meeting that nobody answered': {
+  'a meeting without an answer': {
     since: (w) => {
       w.tenant.setAttendant(upn, { mode: 'none' });
       w.invited(3);
     },
     expected: /waiting AA/,
   },
-  'an event that somebody made last all day, and so free': {
+  'an event that a person made last all day, and so free': {
     before: (w) => w.clerk(3),
     since: (w) =>
       w.tenant.people.edit(upn, w.event('Choir').id, {
@@ -157,7 +157,7 @@ const situations: Readonly<Record<string, Situation>> = {
     },
     expected: null,
   },
-  'a row that nobody can read among others': {
+  'a row that cannot be read among others': {
     before: (w) => w.typed(3),
     since: (w) => {
       w.tenant.people.spoil(upn, w.event('Board').id, { end: null });

@@ -181,7 +181,7 @@ describe('a series whose pattern is moved, so that its dates have new ids', () =
   });
 });
 
-describe('an event that somebody makes a series', () => {
+describe('an event that a person makes a series', () => {
   const { pattern, range } = rehearsal();
   const made = ['the booking system', 'Outlook'] as const;
   const heard = ['told of it', 'not running then'] as const;

@@ -12,7 +12,7 @@ test('rooms are subscribed by themselves, and a meeting made in Outlook is in th
   expect(world.facts.some(({ fact }) => fact === 'notified')).toBe(true);
 });
 
-test('what was made in Outlook while no daemon was there is imported at the next start, though nobody calls again', async () => {
+test('what was made in Outlook while no daemon was there is imported at the next start, without another notification', async () => {
   await using world = await openCalled({ POLL_INTERVAL_SECONDS: '900' });
   const first = await world.start();
   await world.until(() => world.subscriptions().length === 2);

@@ -44,7 +44,7 @@ test('a brake that holds is listed with mailbox and resource, and is gone once a
   expect(types(await api.call('GET', '/alerts?status=all'))).toEqual(['brake']);
 });
 
-test('an acknowledged alert is still open, and says since when somebody is at it', async () => {
+test('an acknowledged alert is still open, and says when it was acknowledged', async () => {
   await using api = await openApi({ worked: false });
   await refuse(api);
   await api.call('POST', '/alerts/check');

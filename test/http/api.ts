@@ -45,7 +45,7 @@ export interface ApiOptions {
   readonly apiKey?: string;
   /** Further keys. */
   readonly keys?: readonly ApiKey[];
-  /** Whether somebody comes when it rings. */
+  /** Whether a daemon comes when it rings. */
   readonly worked?: boolean;
   readonly waitMs?: number;
   /** Instead of the database of the rooms. */

@@ -351,7 +351,7 @@ test('an event that is gone from Outlook takes its reservation along, whatever i
   });
 });
 
-test('an event that is still there is not cancelled because somebody says so', async () => {
+test('an event that is still there is not cancelled by a request that says it is gone', async () => {
   await using api = await openApi();
   const event = await book(api, 'Står');
   await api.settle();
@@ -361,7 +361,7 @@ test('an event that is still there is not cancelled because somebody says so', a
   expect(await activeOf(api, event.id)).toBe(1);
 });
 
-test('an event that nobody could look at in time is looked at later', async () => {
+test('an event that could not be read in time is read later', async () => {
   await using api = await openApi({ worked: false, waitMs: 50 });
   const event = await book(api, 'Slettet');
   await api.settle();

@@ -33,7 +33,7 @@ test('not ready while notifications are not heard, with the reason', async () =>
   });
 });
 
-test('who asks in the first moments hears that it is starting, and nothing of a pooler', async () => {
+test('a request in the first moments is told that it is starting, and nothing of a pooler', async () => {
   await using api = await openApi();
   const { hint } = (await api.call('GET', '/ready')).body;
   expect(hint).toBe('The daemon is starting: ask again in a moment.');

@@ -49,7 +49,7 @@ test('the login page takes any of the keys, and a session may do what its key ma
   expect(await asked(api)).toMatchObject([{ who: 'ANNA', action: 'asked', resource_id: 101 }]);
 });
 
-test('who asked for a change is in the log and in the life of the booking', async () => {
+test('the user that asked for a change is in the log and in the steps of the booking', async () => {
   await using api = await openApi({ apiKey: first, keys });
   const event = await api.desk.book(101, {
     title: 'Kurs',
@@ -98,7 +98,7 @@ test('a proxy names the person beside a key, and the name alone opens nothing', 
   expect(await asked(api)).toMatchObject([{ who: 'Åse Østby (ANNA)' }]);
 });
 
-test('a header that was not trusted names nobody', async () => {
+test('a header that is not trusted names no user', async () => {
   await using api = await openApi({ keys });
   await api.call('POST', '/rooms/101/pause', withKey(anna, { 'X-Forwarded-User': 'mallory' }));
   expect(await asked(api)).toMatchObject([{ who: 'ANNA' }]);

@@ -44,7 +44,7 @@ test('a fact arrives as an event with its name, its fields and an id', async () 
   expect(client.answer.headers['content-type']).toMatch(/^text\/event-stream/);
 });
 
-test('who comes back with the id of the last fact gets what it did not see, and no more', async () => {
+test('a client that comes back with the id of the last fact gets what it did not see, and no more', async () => {
   await using api = await openApi();
   using first = await listen(api);
   await first.until(/retry/);

@@ -178,7 +178,7 @@ test('a script with the key is not asked where it comes from', async () => {
   );
 });
 
-test('nobody is logged in or out by a page of another site', async () => {
+test('no user is logged in or out by a page of another site', async () => {
   const { call } = openDoor();
   const evil = { Origin: 'https://evil.example' };
   const login = await call('POST', '/login', { ...json, ...evil }, JSON.stringify({ key }));
@@ -212,7 +212,7 @@ test('a browser without a session is shown the way, and a script is told 401', a
   expect((await call('GET', '/')).status).toBe(401);
 });
 
-test('who follows a link from another site goes round once, so that the cookie comes along', async () => {
+test('a user that follows a link from another site goes round once, so that the cookie comes along', async () => {
   const { call } = openDoor();
   const answer = await call('GET', '/dashboard?a="b', { ...navigation, 'Sec-Fetch-Site': 'cross-site' });
   expect(answer.status).toBe(401);

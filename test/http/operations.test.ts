@@ -200,7 +200,7 @@ const formOf = (value: unknown) =>
     .map(([name, one]) => `${encoded(name)}=${encoded(one)}`)
     .join('&');
 
-test('whatever is sent to an operation, it answers as described, without a failure, a stack or a secret', async () => {
+test('an operation answers any request as described, without a failure, a stack or a secret', async () => {
   for (const [path, methods] of Object.entries(description.paths))
     for (const [verb, operation] of Object.entries(methods)) {
       if (path === '/live') continue; // a stream that does not end; live.test.ts reads it

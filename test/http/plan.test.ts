@@ -59,7 +59,7 @@ test('a resource without a room is 404, what is no number 400', async () => {
   });
 });
 
-test('a room that somebody works on is busy, and the others are planned', async () => {
+test('a room that a daemon works on is busy, and the others are planned', async () => {
   await using api = await openApi();
   const client = await api.db.pool.connect();
   try {
@@ -131,7 +131,7 @@ test('a manual call is refused at once while nothing may be written', async () =
   });
 });
 
-test('an event that nobody has answered, or that is shown as free, is listed with the reason', async () => {
+test('an event without an answer, or one that is shown as free, is listed with the reason', async () => {
   await using api = await openApi();
   const room = 'formannskapssalen@bergen.example';
   const item = (title: string, on: number) => ({

@@ -196,7 +196,7 @@ test('the brake of one room cannot be released through another', async () => {
   expect(api.outlook.in(mailbox).length).toBe(12);
 });
 
-test('a mapping nobody ever heard of is 404, one that is gone keeps its lines', async () => {
+test('a mapping that never existed is 404, one that is gone keeps its lines', async () => {
   await using api = await openApi();
   const event = await api.desk.book(101, {
     title: 'Høring',

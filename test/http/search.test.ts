@@ -12,7 +12,7 @@ const weekday = (days: number) =>
     new Date(`${date(days)}T00:00:00Z`),
   );
 
-/** Choir rehearsals on two evenings, a budget meeting, and an event that somebody makes in Outlook. */
+/** Choir rehearsals on two evenings, a budget meeting, and an event that a person makes in Outlook. */
 async function openSeason() {
   const api = await openApi();
   const book = (days: number, title: string, resource = 101) =>

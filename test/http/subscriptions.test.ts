@@ -85,7 +85,7 @@ test('subscriptions are listed without their secrets', async () => {
   for (const { client_state: secret } of await desk.rows()) expect(answer.text).not.toContain(secret);
 });
 
-test('one that is deleted stays away until somebody asks for it', async () => {
+test('one that is deleted stays away until it is asked for', async () => {
   await using desk = await openDesk();
   const { subscription_id: id } = rowIn(await desk.post('/webhook/create', { calendar_id: mailboxOf(101) }));
   await desk.post('/webhook/create-subscriptions');
@@ -205,7 +205,7 @@ test('what Graph refuses is told to who asked, with what to do', async () => {
   });
 });
 
-test('nobody waits longer than they have to when no daemon comes', async () => {
+test('no call waits longer than it has to when no daemon comes', async () => {
   await using desk = await openDesk({ kept: false, waitMs: 50 });
   const answer = await desk.post('/webhook/create', { calendar_id: mailboxOf(101) });
   expect([answer.status, answer.headers.has('retry-after')]).toEqual([503, true]);

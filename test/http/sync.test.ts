@@ -94,7 +94,7 @@ test('a filter by resource leaves the other rooms alone', async () => {
   expect(resultsOf(answer).details.map((detail) => detail['title'])).toEqual(['Der']);
 });
 
-test('what nobody is there to do is reported as pending, and is done when somebody comes', async () => {
+test('what no daemon is there to do is reported as pending, and is done when one comes', async () => {
   await using api = await openApi({ worked: false, waitMs: 100 });
   await api.settle();
   await api.desk.book(101, { from: api.day(1, '10:00'), to: api.day(1, '11:00') });

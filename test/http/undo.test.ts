@@ -31,7 +31,7 @@ const deletedInOutlook = async (api: Api, title: string) => {
   // the answer does not wait for what the booking system's triggers say of the cancellation
   await api.settle();
 };
-/** An event of somebody in Outlook, with its reservation. */
+/** An event that a person made in Outlook, with its reservation. */
 const imported = async (api: Api) => {
   await api.settle();
   api.outlook.put(mailbox, meeting(api), null);
@@ -96,7 +96,7 @@ test('an import is taken back and the event stays, and is imported no second tim
   await api.settle();
   expect(await stored(api, 'Kor')).toMatchObject({ active: 1 });
   expect(titles(api)).toEqual(['Kor']);
-  // the event is the meeting of somebody: it stays whatever is undone how often
+  // the event is a meeting of its organiser: it stays however often something is undone
   expect((await undo(api, { what: 'undone' })).body).toMatchObject({
     count: 1,
     items: [{ step: 'take-back' }],

@@ -155,7 +155,7 @@ describe('a notification', () => {
     await using world = await openListening();
     const client = await world.db.pool.connect();
     try {
-      // as a daemon does: nobody else is notified
+      // as a daemon does: no other is notified
       await client.query('LISTEN bridge_changes; SELECT pg_advisory_lock_shared(7230912, 6)');
       const woken = once(client, 'notification');
       await post(world, [await notificationFor(world, 101)]);
@@ -185,7 +185,7 @@ describe('a notification', () => {
     );
     const client = await world.db.pool.connect();
     try {
-      // as a daemon does: nobody else is notified
+      // as a daemon does: no other is notified
       await client.query('LISTEN bridge_changes; SELECT pg_advisory_lock_shared(7230912, 6)');
       const woken = once(client, 'notification');
       expect((await post(world, [told])).status).toBe(202);

@@ -74,7 +74,7 @@ test('it runs at its time, again and again, and says when it ran and how long it
 });
 
 test(
-  'one that was missed while nobody was there is made up for, once, by one of three daemons',
+  'one that was missed while no daemon was there is made up for, once, by one of three daemons',
   patient,
   async () => {
     await using clock = await openClock();
@@ -112,7 +112,7 @@ test('one that a person set to now() in SQL, finer than a millisecond, runs', pa
   await ran.promise;
 });
 
-test('nobody begins the next run while one is at it, unless it is dead', patient, async () => {
+test('no daemon begins the next run while one is at it, unless it is dead', patient, async () => {
   await using clock = await openClock();
   const other = randomUUID();
   await alive(clock.db, other);

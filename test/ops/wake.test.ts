@@ -4,14 +4,14 @@ import { Wake } from '../../src/ops/wake.ts';
 const forEver = Number.POSITIVE_INFINITY;
 const never = new AbortController().signal;
 
-test('a ring ends the wait of everybody who waits', async () => {
+test('a ring ends every wait', async () => {
   const wake = new Wake();
   const waits = [wake.waitOr(forEver, never), wake.waitOr(forEver, never)];
   wake.ring();
   await Promise.all(waits);
 });
 
-test('however often it rang while nobody waited, one wait ends at once and the next one waits', async () => {
+test('however often it rang while nothing waited, one wait ends at once and the next one waits', async () => {
   const wake = new Wake();
   wake.ring();
   wake.ring();

@@ -149,7 +149,7 @@ describe('when no token comes', () => {
     expect(await office.tokens.get(always)).toMatch(/^token-/);
   });
 
-  test('because nobody listens there: worth another try, with what to check', async () => {
+  test('because nothing listens there: worth another try, with what to check', async () => {
     await using office = await openOffice(() => aToken(), { authority: 'http://127.0.0.1:1' });
     const error = await errorOf(office.tokens.get(always));
     expect(error).toBeInstanceOf(Retryable);

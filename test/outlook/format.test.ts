@@ -192,7 +192,7 @@ describe('what is written and read back', () => {
 });
 
 describe('a written event', () => {
-  test('is busy, reminds nobody, invites nobody, and says whose it is', () => {
+  test('is busy, has no reminder and no attendees, and says whose it is', () => {
     expect(written(meeting)).toEqual({
       subject: 'Board meeting',
       body: { contentType: 'text', content: 'Bring the budget.' },
@@ -396,8 +396,8 @@ describe('a read event', () => {
     ['declined', 'released', invited('declined', 'busy')],
     ['shown as free', 'free', { showAs: 'free' }],
     ['a meeting that is shown as free', 'free', invited('accepted', 'free')],
-    ['an invitation that nobody has answered', 'undecided', invited('notResponded', 'tentative')],
-    ['an invitation shown as busy that nobody has answered', 'undecided', invited('notResponded', 'busy')],
+    ['an invitation without an answer', 'undecided', invited('notResponded', 'tentative')],
+    ['an invitation without an answer that is shown as busy', 'undecided', invited('notResponded', 'busy')],
     ['an invitation that waits for a delegate', 'undecided', invited('tentativelyAccepted', 'tentative')],
     ['one that is shown as free while it waits', 'undecided', invited('tentativelyAccepted', 'free')],
     ['an invitation without a word on its answer', 'undecided', invited('none', 'tentative')],
@@ -408,7 +408,7 @@ describe('a read event', () => {
     ['dated before there was a calendar to sync', 'unreadable', at('1601-01-01')],
     ['dated beyond all planning', 'unreadable', at('2101-01-01')],
     [
-      'in a zone nobody knows',
+      'in a zone that is not known',
       'unreadable',
       { start: { dateTime: '2026-03-01T10:00:00', timeZone: 'Mars' } },
     ],

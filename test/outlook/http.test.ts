@@ -164,7 +164,7 @@ describe('a refusal', () => {
   });
 
   test.each([
-    ['after which nobody knows whether it was carried out', [500, 502, 504], true],
+    ['after which it is not known whether it was carried out', [500, 502, 504], true],
     ['that says it was not', [429, 503, 408], false],
   ])('of a write %s', async (_, statuses, ambiguous) => {
     for (const status of statuses)
@@ -221,7 +221,7 @@ describe('a refusal', () => {
 });
 
 describe('no answer', () => {
-  test('because nobody listens concerns the whole side, and nothing was carried out', async () => {
+  test('because nothing listens concerns the whole side, and nothing was carried out', async () => {
     const told = await openTold(() => event());
     const { outlook, graph } = told;
     await outlook.read(hall, 'AAMk', always);
@@ -246,7 +246,7 @@ describe('no answer', () => {
     await dispatcher.destroy();
   });
 
-  test('because the connection broke: of a write nobody knows', async () => {
+  test('because the connection broke: whether a write was carried out is not known', async () => {
     await using told = await openTold(() => 'drop');
     expect(await told.outlook.write(hall, [create(1)], always)).toMatchObject([
       { outcome: 'failed', error: { name: 'Retryable', reach: 'item', ambiguous: true } },
@@ -266,7 +266,7 @@ describe('no answer', () => {
     await dispatcher.destroy();
   });
 
-  test('that can be read: of a write nobody knows what became of the event', async () => {
+  test('that can be read: what a write did to the event is not known', async () => {
     await using told = await openTold(() => ({ status: 201, body: '<html>hello</html>' }));
     expect(await told.outlook.write(hall, [create(1)], always)).toMatchObject([
       { outcome: 'failed', error: { name: 'Retryable', ambiguous: true } },

@@ -111,7 +111,7 @@ describe('a subscription', () => {
     expect(again.id).toBe(first.id);
   });
 
-  test('that is there already with a secret nobody knows is replaced', async () => {
+  test('that is there already with a secret that is not known is replaced', async () => {
     await using world = await openWorld();
     await using receiver = await openReceiver();
     const { subscriptions } = world.outlook;

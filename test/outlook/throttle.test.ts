@@ -153,7 +153,7 @@ test('a call that is given up leaves the queue, and who stood behind it moves up
   expect(throttle.waiting).toBe(0);
 });
 
-test('whatever comes and goes: never more than four per mailbox nor than the total, and everybody gets in', async () => {
+test('never more than four per mailbox nor than the total are in flight, in any order of requests, and every request gets in', async () => {
   const call = fc.record({
     mailbox: fc.constantFrom('a', 'b', 'c'),
     places: fc.constantFrom(1, 1, 1, 4),

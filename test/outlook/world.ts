@@ -9,7 +9,7 @@ import { startTenant, type Tenant, type TenantOptions } from '../../src/sandbox/
 
 export const hall = { mailbox: 'hall@sandbox.example' };
 export const library = { mailbox: 'library@sandbox.example' };
-/** A signal nobody aborts. */
+/** A signal that is never aborted. */
 export const always = new AbortController().signal;
 
 type Outlook = ReturnType<typeof createOutlook>;

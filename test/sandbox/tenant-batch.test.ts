@@ -59,7 +59,7 @@ test.for([
   ['a body without a Content-Type', [write('a', 'One', { headers: {} })]],
   ['an absolute url', [list('a', { url: 'https://graph.microsoft.com/v1.0/users' })]],
   ['a batch within', [write('a', 'One', { url: '/$batch' })]],
-  ['a dependency on nobody', [list('a', { dependsOn: ['b'] })]],
+  ['a dependency on a request that is not there', [list('a', { dependsOn: ['b'] })]],
   ['a circle of dependencies', [list('a', { dependsOn: ['b'] }), list('b', { dependsOn: ['a'] })]],
 ] as const)('a batch with %s is refused as a whole', async ([, requests]) => {
   await using world = await openTenant();

@@ -7,7 +7,7 @@ const path = `/users/${ROOM}/calendar`;
 const asked = `${path}?$expand=${encodeURIComponent(`singleValueExtendedProperties($filter=id eq '${id}')`)}`;
 const patch = (value: unknown) => ({ singleValueExtendedProperties: [{ id, value }] });
 
-test('a property is shown to a GET that expands it by its id, and to nobody else', async () => {
+test('a property is shown to a GET that expands it by its id, and to no other', async () => {
   await using world = await openTenant();
   expect((await world.ask('GET', asked)).body).not.toHaveProperty('singleValueExtendedProperties');
   const written = await world.ask('PATCH', path, patch('ours'));

@@ -6,7 +6,7 @@ import { createSignal } from '../support/until.ts';
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
-  /** Whatever JSON came back; tests look into it freely. */
+  /** Any JSON that came back; tests look into it freely. */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
   readonly body: any;
 }

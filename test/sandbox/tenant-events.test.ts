@@ -157,7 +157,7 @@ test('the second pass of a repeated hour can only be written in UTC', async () =
   expect(start.dateTime).toBe('2026-10-25T00:30:00.0000000');
 });
 
-test('an all-day event floats: midnight in whatever zone is asked for', async () => {
+test('an all-day event floats: midnight in any zone that is asked for', async () => {
   await using world = await openTenant();
   const zone = 'W. Europe Standard Time';
   const days = {
@@ -347,7 +347,7 @@ test.for([
   expect((await world.ask(method, `/users/${world.room}/events/${id}${path}`, body)).status).toBe(status);
 });
 
-test('an unknown mailbox is nobody', async () => {
+test('an unknown mailbox is 404', async () => {
   await using world = await openTenant();
   expect((await world.ask('GET', '/users/nobody@sandbox.example/events')).body.error.code).toBe(
     'ErrorInvalidUser',

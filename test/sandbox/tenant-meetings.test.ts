@@ -127,7 +127,7 @@ test('a change in the room alone is overwritten by the next update', async () =>
   expect(copy(world).subject).toBe('Budget II');
 });
 
-test('an event without attendees mails nobody', async () => {
+test('an event without attendees sends no mail', async () => {
   await using world = await openTenant();
   const { id } = await world.create();
   await world.ask('PATCH', `/users/${ROOM}/events/${id}`, { subject: 'Other' });
@@ -144,7 +144,7 @@ test('an event with attendees mails them at every step', async () => {
   expect(world.tenant.mails.map(({ kind }) => kind)).toEqual(['invitation', 'update', 'cancellation']);
 });
 
-test('deleting the copy of a meeting tells nobody', async () => {
+test('deleting the copy of a meeting sends no mail', async () => {
   await using world = await openTenant();
   invite(world);
   await world.ask('DELETE', `/users/${ROOM}/events/${copy(world).id}`);
@@ -165,7 +165,7 @@ test('declining tells the organizer and takes the copy away', async () => {
   ]);
 });
 
-test('declining in silence tells nobody', async () => {
+test('declining in silence sends no mail', async () => {
   await using world = await openTenant();
   invite(world);
   await world.ask('POST', `/users/${ROOM}/events/${copy(world).id}/decline`, { sendResponse: false });

@@ -28,6 +28,6 @@ test('in a day of work they never delete as many in an hour as the brake would h
   const events = rooms.flatMap((room) => tenant.eventsIn(room.upn).filter((event) => !event.isCancelled));
   expect(
     events.length,
-    'a few rows that somebody deletes stay a large part of the whole',
+    'a few rows that a person deletes stay a large part of the whole',
   ).toBeLessThanOrEqual(12);
 });

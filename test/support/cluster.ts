@@ -125,7 +125,7 @@ async function answers(socketPath: string): Promise<boolean> {
     await once(socket, 'connect');
     return true;
   } catch {
-    // nobody listens there
+    // nothing listens there
     return false;
   } finally {
     socket.destroy();

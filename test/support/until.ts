@@ -1,5 +1,5 @@
 /**
- * Waiting in tests: for what somebody tells, until it is told; for what nobody tells (another process, rows that a daemon
+ * Waiting in tests: for what is told, until it is told; for what is not told (another process, rows that a daemon
  * writes), by asking again. Every wait has a bound, and its failure shows what was seen last.
  */
 import { clearTimeout, setTimeout } from 'node:timers';
@@ -56,7 +56,7 @@ export function createSignal(show: () => string) {
         watchers.delete(watcher);
         reject(new Error(`The wait is over, and ${show()}`));
       }, patienceMs()).unref();
-      promise.catch(() => undefined); // of a wait that the test does not need any more nobody hears
+      promise.catch(() => undefined); // a wait that the test does not need any more fails silently
       watchers.add(watcher);
       watcher();
       return promise;

@@ -9,7 +9,7 @@ test('an event that was read before our own change of it is not taken for an edi
   await hinted(w, event.id);
   await w.db.query(`UPDATE bb_event SET name = 'Orchestra'`);
   await w.settle();
-  // somebody asks for it by hand, which reads the event
+  // a person asks for it, which reads the event
   await w.db.query(`UPDATE bridge_mappings SET sync_status = 'pending'`);
   await w.settle();
   expect(await titles(w)).toEqual({ booking: ['Orchestra'], outlook: ['Orchestra'] });

@@ -278,15 +278,15 @@ export function createOutlookInMemory() {
           ? { answer: 'lost', reason: 'SyncStateNotFound' }
           : null;
     },
-    /** Somebody takes a deleted event out of the bin. */
+    /** A person takes a deleted event out of the bin. */
     restore: (event: OutlookEvent) => edit(event as Kept),
-    /** Somebody edits an event. */
+    /** A person edits an event. */
     edit: (id: string, change: Partial<Item>) => {
       const event = events.get(id)!;
       const item = { ...event.item!, ...change };
       edit({ ...event, ...as(event.shows.is, item), lastModifiedAt: new Date().toISOString() });
     },
-    /** Somebody changes what else there is to an event: who organises it, that it is free. */
+    /** A person changes what else there is to an event: who organises it, that it is free. */
     alter: (id: string, change: Said) => edit({ ...events.get(id)!, ...shown(change) }),
     answers,
     claims,
@@ -312,7 +312,7 @@ export function createOutlookInMemory() {
     titles(mailbox: string) {
       return this.in(mailbox).map((event) => event.item?.title ?? null);
     },
-    /** Somebody invites a room, which accepts at once. */
+    /** A person invites a room, which accepts at once. */
     invite: (mailbox: string, item: Item, more: Said = {}) => {
       const event = put(mailbox, item, null);
       const organizer = { name: 'Ola Nordmann', email: 'ola@example.org' };

@@ -37,7 +37,7 @@ export async function heard(w: Rooms, ...resources: readonly number[]): Promise<
   await w.settle();
 }
 
-/** A reservation of an event that somebody made in Outlook. */
+/** A reservation of an event that a person made in Outlook. */
 export async function imported(w: Rooms, item = dinner()) {
   const event = w.outlook.put(room, item, null);
   await heard(w);
@@ -46,7 +46,7 @@ export async function imported(w: Rooms, item = dinner()) {
   return { event, reservation: reservation! };
 }
 
-/** An event of a reservation that somebody made in the booking system. */
+/** An event of a reservation that a person made in the booking system. */
 export async function shown(w: Rooms) {
   const reservation = await w.desk.book(101, {
     title: 'Choir',
@@ -58,7 +58,7 @@ export async function shown(w: Rooms) {
   return { reservation, event: w.outlook.in(room)[0]! };
 }
 
-/** A meeting that somebody invited the room to, and its reservation. */
+/** A meeting that a person invited the room to, and its reservation. */
 export async function invited(w: Rooms) {
   const event = w.outlook.invite(room, dinner());
   await heard(w);

@@ -71,7 +71,7 @@ test('a room whose state was lost begins anew', async () => {
   expect(shown(w)).toEqual(['Bunad', 'Choir', 'Dinner 3', 'Dinner 4', 'Dinner 5']);
 });
 
-test('asking for a private event that somebody typed in Outlook does not take its words away', async () => {
+test('asking for a private event that a person typed in Outlook does not take its words away', async () => {
   await using w = await openRooms();
   await w.settle();
   const event = w.outlook.put(

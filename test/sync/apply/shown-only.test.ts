@@ -5,7 +5,7 @@ import { openRooms } from '../bench-of-rooms.ts';
 
 const room = 'room101@example.org';
 
-/** A room with two reservations that are shown, after which nobody listens to Outlook there. */
+/** A room with two reservations that are shown, after which the room does not follow Outlook. */
 async function openShown() {
   const w = await openRooms();
   await w.db.query(`UPDATE bridge_resource_mappings SET sync_direction = 'booking_to_outlook'`);
@@ -24,7 +24,7 @@ async function check(w: Shown) {
 const idOf = (w: Shown, title: string) => w.outlook.in(room).find(({ item }) => item?.title === title)!.id;
 const active = async (w: Shown) => (await w.reserved()).filter((one) => one.active).length;
 
-test('an event that somebody deletes in Outlook comes back, and its reservation stays', async () => {
+test('an event that a person deletes in Outlook comes back, and its reservation stays', async () => {
   await using w = await openShown();
   w.outlook.remove(idOf(w, 'Bunad'));
   await check(w);
@@ -59,7 +59,7 @@ test('one that is only missing in the list is read by its id, and not made twice
   expect(w.outlook.in(room)).toHaveLength(2);
 });
 
-test('an event of somebody else there is not imported, and what is well is not written again', async () => {
+test('an event of another program there is not imported, and what is well is not written again', async () => {
   await using w = await openShown();
   const writes = w.outlook.writes.length;
   w.outlook.put(room, { ...w.outlook.in(room)[0]!.item!, title: 'Somebody else' }, null);
@@ -101,7 +101,7 @@ test('an event that carries the properties of a cancelled reservation and shows 
   expect(await active(w)).toBe(2);
 });
 
-test('a copy that somebody made of one of our events stays, and is neither imported nor listed', async () => {
+test('a copy that a person made of one of our events stays, and is neither imported nor listed', async () => {
   await using w = await openShown();
   const { item, properties } = w.outlook.in(room)[0]!;
   w.outlook.put(room, { ...item!, title: 'Copy' }, properties);

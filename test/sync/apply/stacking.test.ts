@@ -288,7 +288,7 @@ test('what a person moves in Outlook to where something more important lies is h
   expect(w.outlook.titles(room)).toEqual([event]);
 });
 
-test('an event that was moved in Outlook as its cover came, and nobody was told, moves its reservation', async () => {
+test('an event that was moved in Outlook as its cover came, without a notification, moves its reservation', async () => {
   await using w = await open();
   const from = w.day(3, '10:00');
   const to = w.day(3, '12:00');

@@ -1,4 +1,4 @@
-/** Meetings that somebody invited the room to: they are not ours to move, and their organiser hears of what is done. */
+/** Meetings that a person invited the room to: they are not ours to move, and their organiser hears of what is done. */
 import { describe, expect, test } from 'vitest';
 import { room, at, dinner, open, heard, invited, resolve, titles, conflicts } from '../two-way-world.ts';
 

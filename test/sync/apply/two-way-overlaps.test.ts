@@ -116,7 +116,7 @@ describe('an event in Outlook on a time that is taken', () => {
     expect(await conflicts(w)).toEqual([]);
   });
 
-  describe('because somebody moved it there', () => {
+  describe('because a person moved it there', () => {
     async function movedOnto(overlap: Change['overlap']) {
       const w = await open({ overlap: overlap! });
       await w.desk.book(101, { title: 'Choir', from: w.day(3, '18:00'), to: w.day(3, '20:00') });

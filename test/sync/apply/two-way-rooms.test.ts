@@ -323,7 +323,7 @@ describe('our own event', () => {
     expect(await w.reserved()).toHaveLength(1);
   });
 
-  test('of a reservation nobody knows waits for a person', async () => {
+  test('of a reservation that is not known waits for a person', async () => {
     await using w = await open();
     w.outlook.put(room, dinner(), { type: 'event', id: 999_999 });
     await heard(w);

@@ -88,7 +88,7 @@ describe('a new event in Outlook', () => {
     expect(await w.reserved()).toMatchObject([{ active: true }]);
   });
 
-  test('that nobody told us of is found when the room is compared', async () => {
+  test('that no notification told of is found when the room is compared', async () => {
     await using w = await openRooms();
     w.outlook.put(room, dinner(), null);
     await w.settle();

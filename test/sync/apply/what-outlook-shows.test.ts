@@ -1,4 +1,4 @@
-/** An event that is there and cannot simply be followed: nobody has answered it, it is shown as free, nobody can read it. */
+/** An event that is there and cannot simply be followed: it has no answer, it is shown as free, it cannot be read. */
 import { describe, expect, test } from 'vitest';
 import type { OutlookEvent } from '../../../src/event.ts';
 import type { Item } from '../../../src/item.ts';
@@ -132,7 +132,7 @@ describe('a meeting that its organiser changes', () => {
   });
 });
 
-describe('a meeting that nobody has answered', () => {
+describe('a meeting without an answer', () => {
   test('is not imported, and listed as waiting; once the room accepts, it is', async () => {
     await using w = await open();
     const event = w.outlook.invite(room, dinner(), { shows: undecided(dinner()) });
@@ -156,7 +156,7 @@ describe('a meeting that nobody has answered', () => {
   });
 });
 
-describe("the room's own event that somebody shows as free", () => {
+describe("the room's own event that a person shows as free", () => {
   test('is shown as busy again, and its reservation stays', async () => {
     await using w = await open();
     const { event, reservation } = await imported(w);
@@ -258,7 +258,7 @@ describe("somebody else's meeting that is shown as free", () => {
   });
 });
 
-describe('a free event that nobody knows', () => {
+describe('a free event that is not known', () => {
   test('is not imported, and listed with the reason; once it is busy, it is imported', async () => {
     await using w = await open();
     const event = w.outlook.put(room, dinner(), null);
@@ -284,7 +284,7 @@ describe('a free event that nobody knows', () => {
   });
 });
 
-describe('an event that nobody can read', () => {
+describe('an event that cannot be read', () => {
   const unreadable: OutlookEvent['shows'] = {
     is: 'unreadable',
     why: "Graph answered '' as the time of an event",
@@ -305,7 +305,7 @@ describe('an event that nobody can read', () => {
     expect(await flagged(w)).toEqual([{ status: 'synced', why: null }]);
   });
 
-  test('and that nobody knows yet is flagged, and imported once it can be read', async () => {
+  test('and that is not known yet is flagged, and imported once it can be read', async () => {
     await using w = await open();
     const event = w.outlook.put(room, dinner(), null);
     w.outlook.alter(event.id, { shows: unreadable });

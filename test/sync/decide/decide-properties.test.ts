@@ -105,7 +105,7 @@ describe('whatever the two sides look like', () => {
       const isRemoval = action.do === 'remove' || action.do === 'decline';
       // the booking system's part is written down with it, and of a create the idempotency key sees to that
       if (!isRemoval && (action.do !== 'change' || Object.keys(action.toBooking).length > 0)) return;
-      // what Exchange made of the words looks like an edit of somebody, and where Outlook is preferred that is taken
+      // what Exchange made of the words looks like an edit of a person, and where Outlook is preferred that is taken
       if (!isRemoval && rewrite === rewritten && setup.prefer === 'outlook') return;
       const once = carryOut(world, action, rewrite);
       const unsettled: World = {

@@ -76,7 +76,7 @@ describe('a reservation that Outlook shows', () => {
   });
   test('is deleted when the reservation is cancelled or gone', () =>
     expect(decide({ ...synced, wanted: null })).toEqual({ do: 'remove', as: 'cancelled' }));
-  test('is deleted when the reservation is cancelled, although somebody shows it as free', () =>
+  test('is deleted when the reservation is cancelled, although a person shows it as free', () =>
     expect(decide({ ...synced, wanted: null, outlook: { is: 'released' } })).toEqual({
       do: 'remove',
       as: 'cancelled',
@@ -107,7 +107,7 @@ describe('a reservation that Outlook shows', () => {
       change(choir, { change: { title: 'Choir' } }),
     );
   });
-  test('is written again where nobody knows whether the last write arrived', () => {
+  test('is written again where it is not known whether the last write arrived', () => {
     const { title: _unknown, ...known } = choir;
     expect(decide({ ...synced, agreed: known })).toEqual(change(choir, { change: { title: 'Choir' } }));
   });
@@ -149,7 +149,7 @@ describe('an event edited in Outlook', () => {
         prefer: 'outlook',
       }),
     ).toEqual(change(renamed, { toBooking: { title: 'Orchestra' }, overruled: ['title'] })));
-  test('waits for a person where both changed the same and nobody is preferred', () =>
+  test('waits for a person where both changed the same and neither side is preferred', () =>
     expect(
       decide({ ...synced, wanted: renamed, outlook: shown({ ...choir, title: 'Orchestra' }), prefer: null }),
     ).toEqual(change(renamed, { open: ['title'] })));
@@ -168,9 +168,9 @@ describe('an event deleted in Outlook', () => {
       expect(decide({ ...lost, wanted: renamed })).toEqual({ do: 'create', item: renamed }));
     test(`(${is}) cancels what the booking system changed when Outlook is preferred`, () =>
       expect(decide({ ...lost, wanted: renamed, prefer: 'outlook' })).toEqual({ do: 'cancel-booking' }));
-    test(`(${is}) waits for a person when the booking system changed it and nobody is preferred`, () =>
+    test(`(${is}) waits for a person when the booking system changed it and neither side is preferred`, () =>
       expect(decide({ ...lost, wanted: renamed, prefer: null })).toEqual({ do: 'ask', about: 'deleted' }));
-    test(`(${is}) comes back when nobody knows what both agreed on`, () => {
+    test(`(${is}) comes back when it is not known what both agreed on`, () => {
       expect(decide({ ...lost, agreed: null, prefer: 'outlook' })).toEqual({ do: 'create', item: choir });
       expect(decide({ ...lost, agreed: {}, prefer: 'outlook' })).toEqual({ do: 'create', item: choir });
     });

@@ -49,7 +49,7 @@ describe('times', () => {
       overruled: ['startsAt', 'endsAt'],
     });
   });
-  test('that would end before they start wait for a person when nobody is preferred', () =>
+  test('that would end before they start wait for a person when neither side is preferred', () =>
     expect(merge(edits(...crossed, null))).toEqual({
       toOutlook: {},
       toBooking: {},

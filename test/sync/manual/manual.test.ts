@@ -11,7 +11,7 @@ const patient = new AbortController().signal;
 
 type Rooms = Awaited<ReturnType<typeof openRooms>>;
 
-/** Foreground drains over rooms where somebody comes when it rings, as often as `comes` says. */
+/** Foreground drains over rooms where a daemon comes when it rings, as often as `comes` says. */
 function manualOf(rooms: Rooms, options: { waitMs?: number; comes?: () => Promise<unknown> } = {}) {
   let working: Promise<unknown> = Promise.resolve();
   const come = options.comes ?? (() => rooms.settle());
@@ -26,7 +26,7 @@ const oneEvent = (rooms: Rooms, title = 'Møte', day = 1) =>
   rooms.desk.book(101, { title, from: rooms.day(day, '10:00'), to: rooms.day(day, '11:00') });
 const idle = async () => undefined;
 
-test('what is done by somebody else while the call waits counts', async () => {
+test('what another daemon does while the call waits counts', async () => {
   await using rooms = await openRooms();
   await rooms.settle();
   await oneEvent(rooms);
@@ -90,7 +90,7 @@ test('a caller that stops waiting is told how far it is', async () => {
   expect(await called).toMatchObject([{ action: 'pending' }]);
 });
 
-test('with AUTO_SYNC=off the rooms of a call are worked on, and those nobody asked for are not', async () => {
+test('with AUTO_SYNC=off the rooms of a call are worked on, and those that were not asked for are not', async () => {
   await using rooms = await openRooms({ 101: room, 102: 'room102@example.org' });
   await rooms.settle();
   await rooms.desk.book([101, 102], { from: rooms.day(1, '10:00'), to: rooms.day(1, '11:00') });
@@ -106,7 +106,7 @@ test('an ask that was forgotten by the end of another drain is repeated', async 
   await using rooms = await openRooms();
   await rooms.settle();
   await oneEvent(rooms);
-  // what bridge_release does when a room is given back just after somebody asked for it
+  // what bridge_release does when a room is given back just after it was asked for
   const forget = () => rooms.db.query('UPDATE bridge_room_state SET asked_at = NULL');
   await using manual = manualOf(rooms, { comes: forget, waitMs: 300 });
   await manual.syncPending(all, patient);
@@ -180,7 +180,7 @@ test('populate waits for the comparison with the booking system', async () => {
   expect(await manual.populate(999, patient)).toBeNull();
 });
 
-test('populate says how many rooms nobody has come to compare', async () => {
+test('populate says how many rooms no daemon has come to compare', async () => {
   await using rooms = await openRooms();
   await using manual = manualOf(rooms, { comes: idle, waitMs: 50 });
   expect(await manual.populate(101, patient)).toMatchObject({ rooms: 1, reconciled: 0, created: 0 });

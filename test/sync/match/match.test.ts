@@ -69,14 +69,14 @@ describe('an event is that of a mapping without one', () => {
     ));
 });
 
-describe('an event is nobody’s', () => {
+describe('an event belongs to no mapping', () => {
   test('by its extended properties alone', () =>
     expect(found([mapping()], [event({ ...elsewhere, title: 'X' }, ours)])).toEqual([]));
   test('by the title that hides all private events alike', () =>
     expect(found([mapping({ booking: { ...choir, isPrivate: true } })], [event(elsewhere, ours)])).toEqual(
       [],
     ));
-  test('by the properties of somebody’s meeting', () =>
+  test('by the properties of a meeting of another organiser', () =>
     expect(found([mapping()], [event({ ...elsewhere }, { ...ours, isOrganizer: false })])).toEqual([]));
   test('by its title alone, if its reservation is enabled again', () =>
     expect(found([mapping({ status: 'cancelled', eventId: 'old' })], [event(elsewhere, ours)])).toEqual([]));

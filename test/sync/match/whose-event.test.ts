@@ -80,7 +80,7 @@ describe('the same meeting under another id is the same reservation', () => {
 
   test.each([
     ['an event', false],
-    ['somebody’s meeting', true],
+    ['a meeting of another organiser', true],
   ])('(%s) whatever its new time and title', async (_, isMeeting) => {
     await using w = await open();
     const { event, reservation } = isMeeting ? await invited(w) : await imported(w);
@@ -383,7 +383,7 @@ describe('a create that a daemon sent and, killed, did not write down', () => {
     expect((await w.reserved()).map(({ item }) => item.description)).toEqual(['Bring stands']);
   });
 
-  test('and whose title somebody completed at once keeps that in Outlook, and it is followed with the next edit', async () => {
+  test('and whose title a person completed at once keeps that in Outlook, and it is followed with the next edit', async () => {
     await using w = await open();
     const { reservation, arrive } = await sent(w);
     arrive();
@@ -442,10 +442,10 @@ describe('a create that a daemon sent and, killed, did not write down', () => {
   });
 });
 
-describe('a copy of our event on another day with another subject is somebody’s', () => {
+describe('a copy of our event on another day with another subject is an event of its own', () => {
   const wedding = (): Item =>
     dinner({ title: 'Wedding', startsAt: at(20, '10:00'), endsAt: at(20, '14:00') });
-  /** It is in Outlook as somebody typed it, as a reservation of its own, and the other one is shown once. */
+  /** It is in Outlook as a person typed it, as a reservation of its own, and the other one is shown once. */
   async function expectBoth(w: Rooms, copy: string, mailbox = room) {
     await heard(w, 101, 102);
     await heard(w, 101, 102);

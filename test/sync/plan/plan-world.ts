@@ -15,7 +15,7 @@ export type Policy = Pick<SyncOptions, 'conflict' | 'overlap' | 'importMode' | '
 const resources = [101, 102] as const;
 export const mailboxOf = (resource: number) => `room${resource}@example.org`;
 
-/** One thing that somebody does: what, and numbers to choose with. */
+/** One thing that a person does: what, and numbers to choose with. */
 interface Deed {
   readonly what: keyof typeof deeds;
   readonly n: readonly [number, number, number];

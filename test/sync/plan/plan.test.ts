@@ -76,7 +76,7 @@ describe('whose event it is', () => {
     expect(await planned(w)).toEqual([`101 adopt event/${id}`]);
   });
 
-  test("a copy that carries a reservation's properties at another time under another title is somebody's", async () => {
+  test("a copy that carries a reservation's properties at another time under another title is an event of its own", async () => {
     await using w = await open();
     const { id } = await w.book('Choir', 3);
     await w.settle();
@@ -153,7 +153,7 @@ describe('rooms and mailboxes', () => {
     expect(linesOf(await w.plan())).toEqual(made.map(({ id }) => `101 create event/${id}`));
   });
 
-  test('a room that somebody else has claimed says so, and what to do', async () => {
+  test('a room that another installation has claimed says so, and what to do', async () => {
     await using w = await open();
     await w.book('Choir', 3);
     w.outlook.claims.set(room, JSON.stringify({ installation: 'another', resource: 7, number: 1 }));
@@ -249,7 +249,7 @@ describe('what failed before', () => {
   });
 });
 
-describe('nobody waits for a plan', () => {
+describe('a plan keeps no other work waiting', () => {
   test('it notices who waits for what it has locked, and lets go of that', async () => {
     await using w = await open();
     const made = await w.book('Choir', 3);
@@ -273,7 +273,7 @@ describe('nobody waits for a plan', () => {
     await clerk.close();
   });
 
-  test('a room in which somebody writes all the time is busy', async () => {
+  test('a room in which users write all the time is busy', async () => {
     await using w = await open();
     await w.book('Choir', 3);
     await w.fold();

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { takeOver } from '../../../src/sync/store/claims.ts';
 import { both, dinner, heard, isActive, open, other, room, type Rooms } from '../two-way-world.ts';
 
-/** A reservation of the booking system and a meeting that somebody invited the room to, both known to both sides. */
+/** A reservation of the booking system and a meeting that a person invited the room to, both known to both sides. */
 async function openTwo(options: Parameters<typeof open>[0] = {}, rooms?: Readonly<Record<number, string>>) {
   const w = await open(options, rooms);
   await w.desk.book(101, { title: 'Choir', from: w.day(3, '18:00'), to: w.day(3, '20:00') });

@@ -43,7 +43,7 @@ test('each full scan raises the number in the database and in the mailbox, and n
   expect(w.outlook.claimCalls()).toBe(asked);
 });
 
-describe('a mailbox that is somebody else’s is left alone until a person takes it over', () => {
+describe('a mailbox that is another installation’s is left alone until a person takes it over', () => {
   test.each([
     [
       'another installation',
@@ -51,7 +51,7 @@ describe('a mailbox that is somebody else’s is left alone until a person takes
       /carries the claim of installation another-installation, resource 101/,
     ],
     ['another resource of ours', null, /resource 102; resource 101 here is not what wrote it/],
-    ['a claim nobody can read', 'not ours', /carries a claim that cannot be read/],
+    ['a claim that cannot be read', 'not ours', /carries a claim that cannot be read/],
   ])('%s', async (_whose, text, says) => {
     await using w = await open();
     const { reservation } = await shown(w);

@@ -1,4 +1,4 @@
-/** A mailbox that is another one than before: what was in the old one was deleted by nobody. */
+/** A mailbox that is another one than before: what was in the old one was not deleted by a person. */
 import { expect, test } from 'vitest';
 import { openRooms } from '../bench-of-rooms.ts';
 import { at, dinner, heard, room, type Rooms } from '../two-way-world.ts';

@@ -6,7 +6,7 @@ import { at, dinner, heard, open, room, type Rooms } from '../two-way-world.ts';
 
 const half = '\ud83d';
 
-/** A rule of somebody's own that PostgreSQL enforces on our table. */
+/** A rule of the operator that PostgreSQL enforces on our table. */
 const forbid = (w: Rooms, condition: string) =>
   w.db.query(`ALTER TABLE bridge_mappings ADD CONSTRAINT forbidden CHECK (NOT (${condition})) NOT VALID`);
 

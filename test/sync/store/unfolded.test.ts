@@ -1,4 +1,4 @@
-/** What one row of the booking system, or somebody's open transaction, cannot keep the others from. */
+/** What one row of the booking system, or a person's open transaction, cannot keep the others from. */
 import { expect, test } from 'vitest';
 import { reconcileRoom, type LeasedRoom } from '../../../src/sync/store/work-list.ts';
 import { untilTrue } from '../../support/until.ts';

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { markRooms } from '../../../src/sync/webhooks/subscription-store.ts';
 import { open, shown } from '../two-way-world.ts';
 
-test('the drain does not say that nothing is left to do, because such a hint woke nobody', async () => {
+test('the drain does not say that nothing is left to do, because such a hint woke no daemon', async () => {
   await using w = await open();
   const { event } = await shown(w);
   const hinted = (eventId: string, etag: string | null) =>

@@ -10,7 +10,7 @@ import { createNotifications } from '../../../src/sync/webhooks/notifications.ts
 import { createKeeper, type KeeperOptions } from '../../../src/sync/webhooks/keeper.ts';
 import { openTestDatabase } from '../../support/database.ts';
 
-/** A signal nobody aborts. */
+/** A signal that is never aborted. */
 export const always = new AbortController().signal;
 
 export const mailboxOf = (resource: number) => `room${resource}@bergen.example`;
@@ -77,7 +77,7 @@ export async function openSubscribed(resources: readonly number[] = [101, 102]) 
     keeperWith,
     /** What the keeper does when it looks now. */
     keep: () => keeper.keepAll(always),
-    /** Whatever is due later is due now. */
+    /** All that is due later is due now. */
     hurry: () => db.query('UPDATE bridge_subscriptions SET due_at = now()'),
     /** Resources of the rooms that Graph calls us for. */
     subscribed: () =>

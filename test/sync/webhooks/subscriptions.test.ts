@@ -181,7 +181,7 @@ describe('a crash', () => {
     expect([world.subscribed(), await world.rows()]).toEqual([[], []]);
   });
 
-  test('that took our table along: what nobody knows the secret of is made anew', async () => {
+  test('that took our table along: those whose secret is not known are made anew', async () => {
     await using world = await openSubscribed([101, 102]);
     await world.keep();
     const before = world.tenant.webhooks.subscriptions().map(({ clientState }) => clientState);

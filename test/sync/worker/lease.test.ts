@@ -10,7 +10,7 @@ import { openProxy, otherProcessId } from '../../support/proxy.ts';
 const heldHere = `SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 7230911
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
 
-test('behind a pooler nobody gets a session, so nobody takes a lease that would belong to the next client', async () => {
+test('behind a pooler no daemon gets a session, so none takes a lease that would belong to the next client', async () => {
   await using db = await openTestDatabase({ schema: 'bridge' });
   await using proxy = await openProxy(db.url);
   proxy.fromServer = otherProcessId;

@@ -64,7 +64,7 @@ describe('a reservation', () => {
     expect(w.outlook.titles('room102@example.org')).toEqual(['Choir']);
   });
 
-  test('that ends before it starts is shown without length, and keeps nobody else from being shown', async () => {
+  test('that ends before it starts is shown without length, and keeps no other from being shown', async () => {
     await using w = await openRooms();
     await w.desk.allocate(101, { from: w.day(3, '20:00'), to: w.day(3, '18:00') });
     await w.desk.bookGroup(101, { from: w.day(3, '17:00'), to: w.day(3, '21:00'), of: 3 });

@@ -107,7 +107,7 @@ test.each(['40001', '40P01', '55P03', '57014'])(
   },
 );
 
-test('a room whose row somebody keeps for too long is let go of, and its lease goes on', async () => {
+test('a room whose row a transaction keeps for too long is let go of, and its lease goes on', async () => {
   const met = Object.assign(new DatabaseError('canceling statement due to lock timeout', 0, 'error'), {
     code: '55P03',
   });
