@@ -42,7 +42,7 @@ export function updateMeeting(
   }
 }
 
-/** One instance is sent around anew: its copies are undecided until they are answered again. */
+/** Sends one instance again: its copies are undecided until they are answered again. */
 export function updateInstance(
   core: TenantCore,
   organizer: Mailbox,
@@ -51,20 +51,17 @@ export function updateInstance(
 ): void {
   const { upn } = organizer;
   send(core, { kind: 'update', from: upn, to: addressesOf(master), subject: instance.subject });
-  for (const attendee of attendeesHere(core, master)) {
+  for (const { attendee, series, copy } of copiesOfInstance(core, master, instance)) {
     const { store, kind, attendant } = attendee;
-    const found = copyIn(attendee, master);
-    const copy = found && instanceAt(found, instance.slot);
-    if (!copy) continue;
     const { subject, bodyHtml, start, end, isAllDay, location, locations, sensitivity } = instance;
-    const told = { subject, bodyHtml, start, end, isAllDay, location, locations, sensitivity };
-    changeInstance(store, found, copy, { ...told, response: 'notResponded', showAs: 'tentative' });
+    const sent = { subject, bodyHtml, start, end, isAllDay, location, locations, sensitivity };
+    changeInstance(store, series, copy, { ...sent, response: 'notResponded', showAs: 'tentative' });
     if (kind !== 'room' || attendant.mode === 'none') continue;
-    core.clock.after(attendant.afterMs, () => attend(core, attendee, found.stem, instance.slot));
+    core.clock.after(attendant.afterMs, () => attend(core, attendee, series.stem, instance.slot));
   }
 }
 
-/** One instance is called off. */
+/** Cancels one instance. */
 export function cancelInstance(
   core: TenantCore,
   organizer: Mailbox,
@@ -73,17 +70,22 @@ export function cancelInstance(
 ): void {
   const { upn } = organizer;
   send(core, { kind: 'cancellation', from: upn, to: addressesOf(master), subject: instance.subject });
-  for (const attendee of attendeesHere(core, master)) {
+  for (const { attendee, series, copy } of copiesOfInstance(core, master, instance)) {
     const { kind, attendant, store } = attendee;
-    const found = copyIn(attendee, master);
-    const copy = found && instanceAt(found, instance.slot);
-    if (!copy) continue;
-    if (kind === 'room' && attendant.removeCancelled) deleteInstance(store, found, copy);
-    else changeInstance(store, found, copy, calledOff(copy));
+    if (kind === 'room' && attendant.removeCancelled) deleteInstance(store, series, copy);
+    else changeInstance(store, series, copy, cancelled(copy));
   }
 }
 
-const calledOff = ({ subject }: StoredEvent) => ({
+/** The copies of one instance at the attendees, with the copy of their series. */
+const copiesOfInstance = (core: TenantCore, master: StoredEvent, { slot }: StoredEvent) =>
+  attendeesHere(core, master).flatMap((attendee) => {
+    const series = copyIn(attendee, master);
+    const copy = series && instanceAt(series, slot);
+    return copy ? [{ attendee, series, copy }] : [];
+  });
+
+const cancelled = ({ subject }: StoredEvent) => ({
   isCancelled: true,
   subject: `Canceled: ${subject}`,
   showAs: 'free',
@@ -99,7 +101,7 @@ function cancelCopies(core: TenantCore, organizer: Mailbox, event: StoredEvent):
     const copy = copyIn(attendee, event);
     if (!copy) continue;
     if (attendee.kind === 'room' && attendee.attendant.removeCancelled) attendee.store.remove(copy);
-    else attendee.store.change(copy, calledOff(copy));
+    else attendee.store.change(copy, cancelled(copy));
   }
 }
 
