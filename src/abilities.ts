@@ -1,4 +1,4 @@
-/** What a booking system cannot do, as its adapter declares it (sql/README.md, "Abilities"). */
+/** The limits of a booking system that its adapter declares (sql/README.md, "Abilities"). */
 import type { Queryable } from './database.ts';
 
 const abilities = ['one-room', 'no-overlap', 'no-private', 'no-text', 'one-way'] as const;
@@ -6,11 +6,11 @@ export type Ability = (typeof abilities)[number];
 
 export interface Declared {
   readonly known: ReadonlySet<Ability>;
-  /** Words that say nothing. */
+  /** Unknown words of the setting. */
   readonly unknown: readonly string[];
 }
 
-/** Needs our tables; functions of an older version will do. */
+/** Needs our tables; also works with those of an older version. */
 export async function readAbilities(db: Queryable): Promise<Declared> {
   const { rows } = await db.query<{ value: string }>(
     `SELECT value FROM public.bridge_settings WHERE name = 'abilities'`,

@@ -1,17 +1,16 @@
 /**
- * What one of the adapter's functions failed with, for who repairs it: PostgreSQL's words, the function and its line, and
- * the SQLSTATE. An adapter is SQL of its own making, and below it work the booking system's triggers: what they raise
- * concerns the one reservation that was written.
+ * Messages for errors of the adapter's functions: PostgreSQL's message, the function and its line, and the SQLSTATE. Such an
+ * error, also one raised by a trigger of the booking system, concerns only the reservation that was written.
  */
 import pg from 'pg';
 import { messageOf } from './errors.ts';
 
-/** The functions of the seam (sql/README.md), as a message or the context of an error quotes them. */
+/** The adapter's functions (sql/README.md) in the message or context of an error. */
 const seam = /\bbridge_(import|change|cancel|reenable)_item\b/;
-/** The function itself is not there: it is named in the message, and the context is that of who called it. */
+/** undefined_function: the missing function is in the message, and the context is that of its caller. */
 const undefinedFunction = '42883';
 
-/** The failure in words; null when it is none of the adapter's functions'. Says nothing of whether it is transient. */
+/** The message of an error from one of the adapter's functions, which may be transient; null for other errors. */
 export function adapterError(error: unknown): string | null {
   if (!(error instanceof pg.DatabaseError)) return null;
   const { message, code, where = '' } = error;
@@ -19,7 +18,7 @@ export function adapterError(error: unknown): string | null {
   return failureInWords(error);
 }
 
-/** What PostgreSQL says, with the function in which it happened and its line, if it was in one, and the SQLSTATE. */
+/** PostgreSQL's message with the function and line, if the error came from one, and the SQLSTATE. */
 export function failureInWords(error: unknown): string {
   if (!(error instanceof pg.DatabaseError)) return messageOf(error);
   const { message, code, where = '' } = error;
@@ -27,9 +26,9 @@ export function failureInWords(error: unknown): string {
 }
 
 /**
- * Innermost first, the context has a line for each function: `PL/pgSQL function bridge_import_item(jsonb) line 12 at SQL
- * statement`, `SQL function "bridge_cancel_item" statement 1`, with the text of a statement in quotes between them. The
- * words are those of the server's language.
+ * The innermost function and its line, for example ['bridge_import_item, line 12']; empty if there is none. `where`: the context
+ * of an error, which has a line for each function, innermost first, in the server's language: `PL/pgSQL function
+ * bridge_import_item(jsonb) line 12 at SQL statement`, `SQL function "bridge_cancel_item" statement 1`, and quoted statements.
  */
 export function placeOf(where: string): readonly string[] {
   const frames = where.replace(/"[^"]*"/g, (text) => (/^"\w+"$/.test(text) ? text : ''));

@@ -1,10 +1,10 @@
-/** Which adapter BOOKING_ADAPTER names: a folder of SQL that knows one booking system (sql/README.md). */
+/** Finds the adapter of BOOKING_ADAPTER: a folder of SQL for one booking system (sql/README.md). */
 import { existsSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Invalid } from './errors.ts';
 
-/** The folder of an adapter: a name below sql/, or a path of the operator's own. Throws Invalid if it is none. */
+/** The folder of an adapter, given by its name below sql/ or by a path. Throws Invalid if it has no 10_view.sql. */
 export function adapterFolder(adapter: string): string {
   const ours = fileURLToPath(new URL('../sql/', import.meta.url));
   const folder = /[/\\]/.test(adapter) ? resolve(adapter) : join(ours, adapter);
@@ -16,6 +16,6 @@ export function adapterFolder(adapter: string): string {
     `Set BOOKING_ADAPTER to ${known
       .map((entry) => entry.name)
       .toSorted()
-      .join(', ')}, or to the path of a folder like them.`,
+      .join(', ')}, or to the path of such a folder.`,
   );
 }

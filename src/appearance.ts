@@ -1,34 +1,34 @@
 /**
- * How Outlook shows an item beside what the booking system says of it, as `bridge_appearance` works it out from the settings
- * of the room: what is hidden, and the text around the title. Pure.
+ * The differences between a reservation and its event in Outlook, computed by `bridge_appearance` from the settings of the
+ * room: hidden fields, text around the title, setup and teardown. Pure.
  */
 import { changedFields, itemFields, type Item, type ItemChange } from './item.ts';
 
 export const privacies = ['neutral', 'busy-only', 'full'] as const;
 export type Privacy = (typeof privacies)[number];
 
-/** What the environment says, for rooms that say nothing of their own. */
+/** The environment's settings, for rooms without their own. */
 export interface AppearanceSettings {
   readonly privacy: Privacy;
   readonly titleTemplate: string;
-  /** Before the title of what is tentative; 'none': nothing. */
+  /** Text before the title of a tentative reservation; 'none': no text. */
   readonly tentativePrefix: string;
 }
 
 const placeholders = ['title', 'organizer', 'type', 'room'] as const;
 const longestTemplate = 200;
 
-/** What is wrong with a template of titles, with the repair; null: nothing. The same as the table's constraint. */
+/** The problem of a title template, with the repair; null: valid. The same rules as the table's constraint. */
 export function templateProblem(template: string): string | null {
   const names = placeholders.map((name) => `{${name}}`);
-  const write = `write for example {title} ({organizer}); there are ${names.join(', ')}`;
+  const write = `write for example {title} ({organizer}); the placeholders are ${names.join(', ')}`;
   if (template.trim() === '') return `is blank; ${write}`;
   if (template.length > longestTemplate) return `is longer than ${longestTemplate} characters; ${write}`;
   if (/\p{Cc}/u.test(template)) return `has more than one line; ${write}`;
   const braced = template.match(/\{[^{}]*\}/g) ?? [];
   const unknown = braced.find((one) => !names.includes(one));
   if (unknown !== undefined) return `has the unknown placeholder ${unknown}; ${write}`;
-  if (/[{}]/.test(template.replace(/\{[^{}]*\}/g, ''))) return `has a brace without its other one; ${write}`;
+  if (/[{}]/.test(template.replace(/\{[^{}]*\}/g, ''))) return `has an unbalanced brace; ${write}`;
   if (braced.filter((one) => one === '{title}').length > 1) return `has {title} more than once; ${write}`;
   return null;
 }
@@ -39,24 +39,24 @@ export interface Appearance {
   /** The text before and after the title. */
   readonly before?: string;
   readonly after?: string;
-  /** There is no title between the two. */
+  /** No title is shown between the two. */
   readonly untitled?: true;
   /** It is shown as tentative. */
   readonly tentative?: true;
-  /** It waits for approval in the booking system. */
+  /** It awaits approval in the booking system. */
   readonly awaiting?: true;
-  /** Minutes before and after, which are shown as a part of it. */
+  /** Minutes before and after it that are shown as part of it. */
   readonly setup?: number;
   readonly teardown?: number;
 }
 
-/** An item as the booking system has it, and how it is to be shown. */
+/** An item of the booking system, and its appearance in Outlook. */
 export interface BookedItem extends Item {
   readonly as?: Appearance;
 }
 export type BookedChange = Partial<BookedItem>;
 
-/** The title with the text around it, in at most `most` characters: a long title is cut, not what stands around it. */
+/** The title with the text around it, in at most `most` characters; a long title is cut, the text around it is not. */
 export function framed(
   title: string,
   { before = '', after = '', untitled }: Appearance,
@@ -66,7 +66,7 @@ export function framed(
   return before + title.slice(0, Math.max(0, most - before.length - after.length)).trimEnd() + after;
 }
 
-/** The title between the text around it; null: that text is not there as it was, or there is no title in it. */
+/** The title without the text around it; null: that text was changed, or there is no title. */
 function titleIn(shown: string, { before = '', after = '', untitled }: Appearance): string | null {
   const [text, head, tail] = [shown, before.trimStart(), after.trimEnd()].map((one) =>
     one.replace(/\s+/gu, ' '),
@@ -77,8 +77,8 @@ function titleIn(shown: string, { before = '', after = '', untitled }: Appearanc
 }
 
 /**
- * The title that the booking system gets of an event's. What we put around it is taken off; an event that never showed that
- * (somebody made it in Outlook) has its title for itself. Null: the two cannot be told apart.
+ * The title for the booking system. The text that we add is removed; an event made in Outlook, which never had that text, keeps
+ * its whole title. `before`: the title that the event had. Null: the title and the added text cannot be separated.
  */
 function titleFor(shown: string, before: string | null, as: Appearance | undefined): string | null {
   if (as === undefined || (as.before === undefined && as.after === undefined)) return shown;
@@ -90,8 +90,8 @@ function titleFor(shown: string, before: string | null, as: Appearance | undefin
 }
 
 /**
- * The texts that an event stands for which shows `item` and was made of ours: what shows as the reservation does has its texts,
- * and from another title what we put around it is taken off.
+ * The texts for the booking system of an event that was made from ours and now shows `item`. `shown`: the reservation as shown
+ * in Outlook. A text equal to the shown one is the reservation's; from another title the text that we add is removed.
  */
 export function textsBehind(
   item: Item,
@@ -111,7 +111,7 @@ export function textsBehind(
 const minuteMs = 60_000;
 const instant = (ms: number) => `${new Date(ms).toISOString().slice(0, 19)}Z`;
 
-/** The time of an item with its setup and teardown; what lasts whole days has none. */
+/** The item with its time extended by setup and teardown; all-day items are returned unchanged. */
 export function withBuffers<T extends BookedItem>(item: T): T {
   const { setup = 0, teardown = 0 } = item.as ?? {};
   const [start, end] = [Date.parse(item.startsAt), Date.parse(item.endsAt)];
@@ -119,21 +119,21 @@ export function withBuffers<T extends BookedItem>(item: T): T {
   return { ...item, startsAt: instant(start - setup * minuteMs), endsAt: instant(end + teardown * minuteMs) };
 }
 
-/** What the booking system gets of what Outlook changed, and the fields that it cannot get. */
+/** The change for the booking system, and the fields changed in Outlook that cannot be written to it. */
 export interface ForBooking {
   readonly change: ItemChange;
   readonly lost: readonly (keyof Item)[];
 }
 
-/** A reservation as both sides last agreed on it: what Outlook showed, and what the booking system did. */
+/** The last agreed state of a reservation on both sides; null: none. */
 export interface LastAgreed {
   readonly outlook: Item | null;
   readonly booking: BookedItem | null;
 }
 
 /**
- * `change`: what Outlook changed. What we put around the title and the time is taken off, if Outlook showed it. Times alone are
- * followed where nothing else is shown.
+ * Converts a change in Outlook into one for the booking system. The text around the title and the setup and teardown times are
+ * removed if Outlook had them. With privacy busy-only, only changes of times are taken.
  */
 export function forBooking(change: ItemChange, { outlook, booking }: LastAgreed): ForBooking {
   const as = booking?.as;

@@ -1,6 +1,6 @@
 /**
  * Milliseconds to wait before the next try: below one second at first, at most 5 s during about the first two minutes
- * (30 tries) of an outage, then growing to at most 30 s. Never gives up: retry limits are for poison, not for outages.
+ * (30 tries) of an outage, then growing to at most 30 s. There is no last try: retry limits are for single failing items.
  * `random` is a number from 0 to 1; it spreads daemons that fail together.
  */
 export function backOffMs(attempt: number, random: number): number {

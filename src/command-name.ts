@@ -1,19 +1,20 @@
-/** The commands as the reader of a hint would type them: as this process itself was started. */
+/** The commands in hints, as the user would type them: in the same way as this process was started. */
 import { basename, relative } from 'node:path';
 import { startedBy } from './config.ts';
 
 export interface CommandNames {
-  /** Before the words of any command. */
+  /** Prefix of any command. */
   readonly command: string;
   readonly migrate: string;
-  /** Before an option of it. */
+  /** `migrate` followed by an option. */
   readonly migrateWith: string;
   readonly demo: string;
 }
 
 /**
- * By the package's bin (the image has it on the PATH), by `npm run`, by npx, or by Node itself. `script`: the file that Node was
- * given; `npmScript`: `npx`, or the script of `npm run`. npm has scripts for some commands only; for the others the package's own Node, which npx finds, is the sure one.
+ * The names for a start by the package's bin (on the PATH in the image), `npm run`, npx, or Node itself. `script`: the file run
+ * by Node; `npmScript`: `npx`, or the script of `npm run`. Commands without an npm script use npx, which finds the package's
+ * own Node.
  */
 export function namesOf(script: string | undefined, npmScript: string | null, folder: string): CommandNames {
   const file = basename(script ?? '');

@@ -1,7 +1,7 @@
 /**
- * The settings of the daemon, from environment variables (and an `.env` file if one is there). The only reader of
- * the environment. `toConfig` reports every problem at once, each naming its variable and the repair;
- * `.env.example` documents every variable and a test compares the two.
+ * The settings, from environment variables and an optional `.env` file. The only reader of the environment. `toConfig` reports
+ * all problems together, each with its variable and the repair. `.env.example` documents every variable; a test compares the
+ * two.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
@@ -13,7 +13,7 @@ import { adapterFolder } from './adapter.ts';
 import { Invalid, messageOf } from './errors.ts';
 import { conflictPolicies, importModes, overlapPolicies, type RoomSettings } from './room-settings.ts';
 
-/** Every variable there is, with its default. `null`: no default. */
+/** All variables with their defaults. `null`: no default. */
 export const variables = {
   DATABASE_URL: null,
   DB_HOST: null,
@@ -61,7 +61,7 @@ export const variables = {
   NO_PROXY: null,
 } as const satisfies Record<string, string | null>;
 
-/** Variables that may be there many times, each with a name of its own. */
+/** Variables that may occur several times, each with its own name. */
 export const namedVariables = ['API_KEY_<NAME>', 'API_KEY_READ_<NAME>'] as const;
 
 type Variable = keyof typeof variables;
@@ -69,7 +69,7 @@ export type Environment = Readonly<Partial<Record<string, string>>>;
 export type WakeMode = 'adaptive' | 'notify' | 'poll';
 
 export interface DatabaseConfig {
-  /** A libpq URL without the password's TLS options; `ssl` stands beside it. */
+  /** A libpq URL without TLS parameters, which are in `ssl`. */
   readonly url: string;
   readonly ssl: false | { readonly rejectUnauthorized: boolean; readonly caFile?: string };
 }
@@ -86,19 +86,19 @@ export interface GraphConfig {
 
 /** A key of the HTTP API. */
 export interface ApiKey {
-  /** What stands after `API_KEY_`; null: API_KEY itself. */
+  /** The text after `API_KEY_`; null: API_KEY itself. */
   readonly name: string | null;
   readonly key: string;
-  /** Of API_KEY_READ_<NAME>: GET and HEAD only. */
+  /** True for API_KEY_READ_<NAME>: GET and HEAD only. */
   readonly readOnly: boolean;
 }
 
 interface HttpConfig {
   readonly host: string;
   readonly port: number;
-  /** Empty: the API is open on this machine only. */
+  /** Empty: the API needs no key and accepts requests from this machine only. */
   readonly keys: readonly ApiKey[];
-  /** The header in which a proxy names the person who signed in with it, in lower case. */
+  /** The request header, in lower case, in which a proxy sends the name of the signed-in user. */
   readonly userHeader: string | null;
 }
 
@@ -122,18 +122,18 @@ export interface Config {
   readonly startMode: 'sync' | 'plan' | 'shadow';
   readonly wake: WakeMode;
   readonly alertWebhookUrl: string | null;
-  /** How long `bridge_log` remembers; 0: for ever. */
+  /** Retention of `bridge_log`; 0: unlimited. */
   readonly logRetentionDays: number;
   readonly logLevel: string;
 }
 
-/** What `migrate` needs: everything but Microsoft's side. */
+/** The settings for commands that only use the database. */
 export type BookingConfig = Pick<Config, 'database' | 'adapter' | 'timezone' | 'wake' | 'logLevel'> &
   Partial<Pick<Config, 'appearance' | 'startMode'>>;
 
 /**
- * The process's environment, filled up from `.env` in the working folder if that file is there. Throws ConfigError for a file
- * that cannot be read, and for an unquoted # in a value: Node takes it for a comment and would cut the value there.
+ * The process's environment, with the variables of `.env` in the working folder added if that file exists. Throws ConfigError if
+ * it cannot be read or has an unquoted # in a value, where Node would cut the value as at a comment.
  */
 export function readEnv(file = '.env'): Environment {
   if (!existsSync(file)) return process.env;
@@ -143,14 +143,14 @@ export function readEnv(file = '.env'): Environment {
     if (name in variables || name.startsWith('API_KEY_'))
       problems.add(
         name,
-        `has a # without quotes in ${file}, where a comment begins; write ${name}='…', or a blank before the comment`,
+        `has a # without quotes in ${file}, which starts a comment; write ${name}='…', or a space before the comment`,
       );
   problems.throwIfAny();
   for (const [name, value] of Object.entries(parseEnv(content))) process.env[name] ??= value;
   return process.env;
 }
 
-/** A line of `.env` whose value has no quotes and a # with no blank before it. */
+/** A line of `.env` whose value has no quotes and a # without a space before it. */
 const cutValue = /^[^\S\n]*(?:export[^\S\n]+)?(\w+)[^\S\n]*=(?:#|[^\S\n]*[^\s"'`#](?:[^\n#]*\S)?#)/gm;
 
 function readEnvFile(file: string): string {
@@ -163,7 +163,7 @@ function readEnvFile(file: string): string {
   }
 }
 
-/** The settings for `serve`. Throws ConfigError with every problem found. */
+/** The settings for `serve`. Throws ConfigError with all problems. */
 export function toConfig(env: Environment): Config {
   const problems = new Problems();
   const booking = bookingPart(env, problems);
@@ -205,7 +205,7 @@ export function toConfig(env: Environment): Config {
   return config;
 }
 
-/** The settings for commands that only touch the booking system's database. Throws ConfigError. */
+/** The settings for commands that only use the database. Throws ConfigError with all problems. */
 export function toBookingConfig(env: Environment): BookingConfig {
   const problems = new Problems();
   const config = bookingPart(env, problems);
@@ -213,14 +213,14 @@ export function toBookingConfig(env: Environment): BookingConfig {
   return config;
 }
 
-/** All that is wrong with the environment, one line each: the variable, what is wrong, and the repair. */
+/** Invalid settings. `problems`: one text each, with the variable, the problem and the repair. */
 export class ConfigError extends Invalid {
   readonly problems: readonly string[];
   constructor(problems: readonly string[]) {
     super(
       'environment',
-      `Missing or wrong in the settings:\n${problems.map((p) => `  - ${p}`).join('\n')}`,
-      'Every variable is explained in .env.example.',
+      `Missing or invalid settings:\n${problems.map((p) => `  - ${p}`).join('\n')}`,
+      'All variables are documented in .env.example.',
     );
     this.problems = problems;
   }
@@ -246,7 +246,10 @@ function bookingPart(env: Environment, problems: Problems): Required<BookingConf
   }
   const timezone = text(env, 'BOOKING_TIMEZONE') ?? '';
   if (!isTimezone(timezone))
-    problems.add('BOOKING_TIMEZONE', `${shown(timezone)} is no IANA zone; write for example Europe/Oslo`);
+    problems.add(
+      'BOOKING_TIMEZONE',
+      `${shown(timezone)} is not an IANA time zone; write for example Europe/Oslo`,
+    );
   return {
     database: { url: databaseUrl(env, problems), ssl: databaseSsl(env, problems) },
     adapter,
@@ -279,7 +282,7 @@ function prefix(env: Environment, problems: Problems): string {
   if (value.length > 40 || /[\p{Cc}{}]/u.test(value))
     problems.add(
       'TENTATIVE_PREFIX',
-      'is no word for before a title (at most 40 characters, without braces); write for example Foreløpig: or none',
+      'is not a valid prefix (at most 40 characters, without braces); write for example Foreløpig: or none',
     );
   return value;
 }
@@ -290,9 +293,9 @@ function databaseUrl(env: Environment, problems: Problems): string {
     if (!/^postgres(ql)?:\/\//.test(whole_) || !URL.canParse(whole_))
       problems.add(
         'DATABASE_URL',
-        'is no postgresql:// URL; write postgresql://user:password@host:5432/database',
+        'is not a postgresql:// URL; write postgresql://user:password@host:5432/database',
       );
-    else return ownUrl(whole_, env, problems);
+    else return databaseUrlOf(whole_, env, problems);
     return whole_;
   }
   for (const name of ['DB_HOST', 'DB_NAME', 'DB_USER'] as const)
@@ -303,18 +306,18 @@ function databaseUrl(env: Environment, problems: Problems): string {
   if (host.startsWith('/')) made.searchParams.set('host', host);
   else {
     made.hostname = isIP(host) === 6 ? `[${host}]` : host;
-    // the setter leaves what it cannot read as it was
+    // the setter ignores invalid values
     if (host !== '' && !sameText(made.hostname.replace(/^\[|\]$/g, ''), host.replace(/^\[|\]$/g, '')))
       problems.add(
         'DB_HOST',
-        `${shown(host)} is no host name or address; write for example db.example.org, with the port in DB_PORT, or a whole URL as DATABASE_URL`,
+        `${shown(host)} is not a host name or address; write for example db.example.org, with the port in DB_PORT, or set DATABASE_URL`,
       );
   }
   made.port = String(port);
   const database = text(env, 'DB_NAME') ?? '';
   made.pathname = `/${encodeURIComponent(database)}`;
   if (!sameText(made.pathname.slice(1), encodeURIComponent(database)))
-    problems.add('DB_NAME', `${shown(database)} is no name of a database; write for example portico`);
+    problems.add('DB_NAME', `${shown(database)} is not a database name; write for example portico`);
   made.username = encodeURIComponent(text(env, 'DB_USER') ?? '');
   made.password = encodeURIComponent(text(env, 'DB_PASS') ?? '');
   return made.href;
@@ -322,26 +325,26 @@ function databaseUrl(env: Environment, problems: Problems): string {
 
 const sameText = (one: string, other: string) => one.toLowerCase() === other.toLowerCase();
 
-/** Parameters of DATABASE_URL that pg would take over our own settings: why they cannot be there. */
+/** Parameters of DATABASE_URL that are refused, with the reason: pg would prefer them to our settings. */
 const refusedParameters: Readonly<Record<string, string>> = {
-  options: 'the settings of our sessions are fixed; set them for the role instead (ALTER ROLE … SET)',
+  options: 'the session settings are fixed; use ALTER ROLE … SET instead',
   sslrootcert: 'set DB_SSL=on and DB_SSL_CA instead',
   sslcert: 'client certificates are not supported',
   sslkey: 'client certificates are not supported',
 };
 const encrypting = /^(require|verify-ca|verify-full|no-verify|true|1)$/;
 
-/** The URL with nothing but where the database is and who we are: other parameters would win over ours in pg. */
-function ownUrl(value: string, env: Environment, problems: Problems): string {
+/** The URL with its address and login parameters only, because pg would prefer other parameters to our settings. */
+function databaseUrlOf(value: string, env: Environment, problems: Problems): string {
   const made = new URL(value);
   const given = new Map(made.searchParams);
-  for (const [name, why] of Object.entries(refusedParameters))
-    if (given.has(name)) problems.add('DATABASE_URL', `has the parameter ${name}, and ${why}`);
+  for (const [name, reason] of Object.entries(refusedParameters))
+    if (given.has(name)) problems.add('DATABASE_URL', `has the parameter ${name}: ${reason}`);
   const mode = given.get('sslmode') ?? given.get('ssl') ?? '';
   if (encrypting.test(mode) && (text(env, 'DB_SSL') ?? 'off').toLowerCase() === 'off')
     problems.add(
       'DATABASE_URL',
-      'asks for TLS while DB_SSL is off; set DB_SSL=on, or no-verify where no CA vouches for the server',
+      'requires TLS while DB_SSL is off; set DB_SSL=on, or no-verify if the certificate cannot be verified',
     );
   for (const name of given.keys())
     if (!['host', 'port', 'user', 'password', 'database'].includes(name)) made.searchParams.delete(name);
@@ -352,7 +355,7 @@ function databaseSsl(env: Environment, problems: Problems): DatabaseConfig['ssl'
   const caFile = text(env, 'DB_SSL_CA');
   const mode = oneOf(env, 'DB_SSL', ['off', 'on', 'no-verify'], problems);
   if (caFile !== null && !existsSync(caFile))
-    problems.add('DB_SSL_CA', `there is no file ${shownFile(caFile)}`);
+    problems.add('DB_SSL_CA', `the file ${shownFile(caFile)} does not exist`);
   if (mode === 'off') {
     if (caFile !== null) problems.add('DB_SSL_CA', 'is set while DB_SSL is off; set DB_SSL=on');
     return false;
@@ -360,31 +363,34 @@ function databaseSsl(env: Environment, problems: Problems): DatabaseConfig['ssl'
   return { rejectUnauthorized: mode === 'on', ...(caFile === null ? {} : { caFile }) };
 }
 
-/** A GUID, or a domain name; 'common' and its like are for people who sign in, never for an app's own rights. */
+/** A GUID or a domain name; 'common' and similar values do not work for application permissions. */
 const tenantShape =
   /^(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*)$/i;
 
 function graphPart(env: Environment, problems: Problems): GraphConfig {
   for (const name of ['GRAPH_TENANT_ID', 'GRAPH_CLIENT_ID'] as const)
     if (text(env, name) === null)
-      problems.add(name, 'is missing; it stands on the overview page of the app registration');
+      problems.add(name, 'is missing; it is shown on the overview page of the app registration');
   const tenantId = text(env, 'GRAPH_TENANT_ID') ?? '';
   if (tenantId !== '' && !tenantShape.test(tenantId))
     problems.add(
       'GRAPH_TENANT_ID',
-      `${shown(tenantId)} is no directory (tenant) id; write the GUID of the app's overview page, or a domain of the tenant such as example.onmicrosoft.com`,
+      `${shown(tenantId)} is not a directory (tenant) id; write the GUID on the app's overview page, or a domain of the tenant such as example.onmicrosoft.com`,
     );
   const secret = text(env, 'GRAPH_CLIENT_SECRET');
   const certificateFile = text(env, 'GRAPH_CLIENT_CERTIFICATE');
   if (secret === null && certificateFile === null)
     problems.add(
       'GRAPH_CLIENT_SECRET',
-      'is missing; set it, or GRAPH_CLIENT_CERTIFICATE to a PEM file with key and certificate',
+      'is missing; set it, or set GRAPH_CLIENT_CERTIFICATE to a PEM file with key and certificate',
     );
   if (secret !== null && certificateFile !== null)
-    problems.add('GRAPH_CLIENT_CERTIFICATE', 'is set beside GRAPH_CLIENT_SECRET; keep one of the two');
+    problems.add(
+      'GRAPH_CLIENT_CERTIFICATE',
+      'is set in addition to GRAPH_CLIENT_SECRET; keep one of the two',
+    );
   if (certificateFile !== null && !existsSync(certificateFile))
-    problems.add('GRAPH_CLIENT_CERTIFICATE', `there is no file ${shownFile(certificateFile)}`);
+    problems.add('GRAPH_CLIENT_CERTIFICATE', `the file ${shownFile(certificateFile)} does not exist`);
   const proxy = url(env, 'HTTPS_PROXY', problems);
   return {
     tenantId,
@@ -423,19 +429,19 @@ function apiKeys(env: Environment, problems: Problems): ApiKey[] {
   return keys;
 }
 
-/** What is wrong with a key, or null. `owner`: the variable that has the same one. */
+/** The problem of a key, or null. `owner`: another variable with the same key. */
 function keyProblem(name: string | null, key: string, owner: string | undefined): string | null {
   if (name !== null && (!/^\w{1,60}$/.test(name) || /^(READ)?_*$/i.test(name)))
     return 'has no name; write API_KEY_ANNA or, for a key that only reads, API_KEY_READ_ANNA (letters, digits, _)';
-  // images read NAME_FILE as the path of a secret; here that path would be the key
+  // container images commonly read NAME_FILE as the path of a secret; here the path itself would be the key
   if (/^FILE$/i.test(name ?? '')) return 'is not read as a file; write the key itself, under another name';
-  if (key === '') return 'is blank; write a key, or nothing at all';
+  if (key === '') return 'is blank; write a key, or remove the variable';
   return owner === undefined
     ? null
-    : `is the same key as ${owner}; give each its own, or nobody can tell who called`;
+    : `is the same key as ${owner}; use a different key for each, so that callers can be distinguished`;
 }
 
-/** Headers that carry the caller's secrets: they are no names, and a name is written down. */
+/** Headers with secrets, which must not be used as a name because names are logged. */
 const secretHeaders: ReadonlySet<string> = new Set([
   'authorization',
   'cookie',
@@ -449,23 +455,23 @@ function userHeader(env: Environment, keys: readonly ApiKey[], problems: Problem
   if (!/^[a-z0-9-]{1,60}$/.test(header) || secretHeaders.has(header))
     problems.add(
       'TRUSTED_USER_HEADER',
-      `${shown(header)} is no header that names a person; write for example X-Forwarded-User`,
+      `${shown(header)} is not a header with a user name; write for example X-Forwarded-User`,
     );
   else if (keys.length === 0)
     problems.add(
       'TRUSTED_USER_HEADER',
-      'is set without a key; the header only names the person, so set API_KEY and let the proxy send it as X-API-Key',
+      'is set without a key; the header only names the user, so set API_KEY and let the proxy send it as X-API-Key',
     );
   return header;
 }
 
-/** The value of a variable or its default; blank counts as unset, as in an `.env` file with an empty line. */
+/** The value of a variable or its default; a blank value counts as unset, as on an empty line `NAME=` of `.env`. */
 function text(env: Environment, name: Variable): string | null {
   const value = (env[name] ?? (name.endsWith('_PROXY') ? env[name.toLowerCase()] : undefined))?.trim();
   return value === undefined || value === '' ? variables[name] : value;
 }
 
-/** Addresses that are secrets: of a chat's webhook the path, of a proxy the password. */
+/** Addresses that may contain secrets: the path of a chat webhook, the password of a proxy. */
 const secretAddresses: ReadonlySet<Variable> = new Set(['ALERT_WEBHOOK_URL', 'HTTPS_PROXY']);
 
 /** Addresses to which a path is added. */
@@ -478,33 +484,32 @@ const baseAddresses: ReadonlySet<Variable> = new Set([
 function url(env: Environment, name: Variable, problems: Problems): string | null {
   const value = text(env, name);
   if (value === null) return null;
-  const said = secretAddresses.has(name) ? notShown : shown(value);
+  const quoted = secretAddresses.has(name) ? notShown : shown(value);
   if (!z.url({ protocol: /^https?$/ }).safeParse(value).success && !isLoopbackUrl(value))
-    problems.add(name, `${said} is no http(s) address; write for example ${exampleOf(name)}`);
+    problems.add(name, `${quoted} is not an http(s) address; write for example ${exampleOf(name)}`);
   else if (name === 'WEBHOOK_BASE_URL' && value.startsWith('http:') && !isLoopbackUrl(value))
-    problems.add(name, `${said} is not encrypted, and Microsoft calls https addresses only; write https://`);
+    problems.add(name, `${quoted} is not encrypted, and Microsoft requires https; write https://`);
   return baseAddresses.has(name) ? value.replace(/\/+$/, '') : value;
 }
 
 const exampleOf = (name: Variable): string =>
   name === 'HTTPS_PROXY' ? 'http://proxy.example.org:3128' : (variables[name] ?? 'https://sync.example.org');
 
-/** The path of a file; somebody may have written what stands in the file. */
+/** The path of a file for a message; hidden if it may be the content of the file instead. */
 const shownFile = (value: string): string => (/^[^@~\n\\]{1,200}$/.test(value) ? `'${value}'` : notShown);
 
-const notShown = 'its value (not shown: it may hold a secret)';
+const notShown = 'its value (not shown because it may be a secret)';
 
 /**
- * A value as an error may quote it: settings end in logs and tickets, and a value in the wrong line may be a password.
- * Quoted is what looks like a word, an address without a user in it, a path or a schedule; a client secret of Entra
- * has 40 characters.
+ * A value for a message. Messages end in logs and tickets, and a value of the wrong variable may be a password, so only words,
+ * addresses without a user, paths and schedules are quoted. A client secret of Entra has 40 characters.
  */
 const shown = (value: string): string =>
   /^[\w ./:*,+#{}[\]-]{0,39}$/.test(value) || /^\w+:\/\/[\w.:/[\]-]{1,200}$/.test(value)
     ? `'${value}'`
     : notShown;
 
-/** Whether a URL leads to this machine: localhost, 127.0.0.0/8 or [::1]. */
+/** Whether the host of a URL is this machine: localhost, 127.0.0.0/8 or [::1]. */
 export function isLoopbackUrl(value: string): boolean {
   if (!URL.canParse(value)) return false;
   const { hostname } = new URL(value);
@@ -521,7 +526,7 @@ function schedule(env: Environment, name: Variable, problems: Problems): string 
   } catch (error) {
     problems.add(
       name,
-      `${shown(expression)} is no cron expression${shown(expression) === notShown ? '' : ` (${messageOf(error)})`}; write for example ${variables[name]}`,
+      `${shown(expression)} is not a cron expression${shown(expression) === notShown ? '' : ` (${messageOf(error)})`}; write for example ${variables[name]}`,
     );
   }
   return expression;
@@ -530,14 +535,14 @@ function schedule(env: Environment, name: Variable, problems: Problems): string 
 function whole(env: Environment, name: Variable, least: number, most: number, problems: Problems): number {
   const value = Number(text(env, name));
   if (!Number.isInteger(value) || value < least || value > most)
-    problems.add(name, `${shown(text(env, name) ?? '')} is no whole number from ${least} to ${most}`);
+    problems.add(name, `${shown(text(env, name) ?? '')} is not a whole number from ${least} to ${most}`);
   return value;
 }
 
 function share(env: Environment, name: Variable, problems: Problems): number {
   const value = Number(text(env, name));
   if (!(value >= 0 && value <= 1))
-    problems.add(name, `${shown(text(env, name) ?? '')} is no number from 0 to 1; write 0.2 for a fifth`);
+    problems.add(name, `${shown(text(env, name) ?? '')} is not a number from 0 to 1; write for example 0.2`);
   return value;
 }
 
@@ -549,7 +554,7 @@ function oneOf<const Choice extends string>(
 ): Choice {
   const value = text(env, name)?.toLowerCase();
   const found = choices.find((choice) => choice === value);
-  if (found === undefined) problems.add(name, `${shown(value ?? '')} is none of ${choices.join(', ')}`);
+  if (found === undefined) problems.add(name, `${shown(value ?? '')} is not one of ${choices.join(', ')}`);
   return found ?? choices[0]!;
 }
 
@@ -558,20 +563,20 @@ function isTimezone(zone: string): boolean {
     new Intl.DateTimeFormat('en', { timeZone: zone });
     return /^[A-Za-z]/.test(zone);
   } catch {
-    // Intl's only way to say that it does not know a zone
+    // Intl reports unknown zones only by throwing
     return false;
   }
 }
 
-/** Of npm, npx and the shell: the script they started us for (null: neither did), and where programs are looked for. */
+/** The npm script that started this process (`npx` for npx, null: neither npm nor npx), and the search path for programs. */
 export const startedBy = (): { readonly npmScript: string | null; readonly path: string } => ({
   npmScript: process.env['npm_lifecycle_event'] ?? null,
   path: process.env['PATH'] ?? '',
 });
 
 /**
- * The variables that shift the clock of this process (libfaketime), for child processes that get an environment of their
- * own: the daemon and its database must agree on the date. Empty without such a shim.
+ * The environment variables of libfaketime, for child processes with their own environment: daemon and database must have the
+ * same date. Empty without libfaketime.
  */
 export const clockShim = (): Record<string, string> =>
   Object.fromEntries(

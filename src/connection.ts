@@ -1,7 +1,7 @@
 /**
- * One connection to the booking system's PostgreSQL. Every session is named after the daemon, speaks UTC, depends on none
- * of the defaults that a DBA may set for a role or a database, and tells the server to notice soon when we are gone, so
- * that our locks are freed. A connection that does not lead to PostgreSQL itself is refused.
+ * Connections to the booking system's PostgreSQL. Sessions use UTC, override the defaults that a DBA may have set for the role
+ * or the database, and make the server detect lost clients early, which frees our locks. Connections through a pooler are
+ * refused.
  */
 import { readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
@@ -11,8 +11,8 @@ import { Permanent } from './errors.ts';
 import { watchConnections } from './half-open.ts';
 import { escapeTexts } from './narrow-encoding.ts';
 
-// Settable without superuser rights. Half-open connections end after about 20 s on the server's side. What a DBA sets to
-// keep writers out (default_transaction_read_only) is not among them.
+// Settable without superuser rights. The server ends half-open connections after about 20 s. default_transaction_read_only is
+// not overridden, because a DBA sets it to prevent writes.
 const sessionSettings = [
   'TimeZone=UTC',
   'DateStyle=ISO',
@@ -24,14 +24,14 @@ const sessionSettings = [
   'quote_all_identifiers=off',
   'search_path=public,pg_catalog',
   'synchronous_commit=on',
-  // serializable or repeatable read, ours and the clerks' transactions would fail each other
+  // with a stricter level, our transactions and those of bookings would fail with serialization errors
   'default_transaction_isolation=read\\ committed',
   'default_transaction_deferrable=off',
   'statement_timeout=0',
   'lock_timeout=0',
   'idle_session_timeout=0',
   'idle_in_transaction_session_timeout=30s',
-  // our statements are short; up to 17 a plan under enable_seqscan=off may cost 1e10 on paper, which asks for compiling
+  // our statements are short; up to version 17, enable_seqscan=off adds 1e10 to the estimated cost, which triggers JIT
   'jit=off',
   'tcp_keepalives_idle=10',
   'tcp_keepalives_interval=3',
@@ -39,7 +39,7 @@ const sessionSettings = [
   'tcp_user_timeout=15s',
 ];
 
-/** Connection settings for `pg`. `name` shows in pg_stat_activity; `more`: settings of the session, each 'name=value'. */
+/** Connection settings for `pg`. `name`: application_name; `more`: session settings, each 'name=value'. */
 export function connectionSettings(
   config: DatabaseConfig,
   name: string,
@@ -66,19 +66,19 @@ export function connectionSettings(
 type Watch = ReturnType<typeof watchConnections>;
 const watches = new WeakMap<DatabaseConfig, Watch>();
 
-/** The watch over all connections that were made with these settings. */
+/** The half-open detection shared by all connections with these settings. */
 export function watchOf(config: DatabaseConfig): Watch {
   const known = watches.get(config);
   if (known !== undefined) return known;
-  const watch = watchConnections((pids) => askActive(config, pids));
+  const watch = watchConnections((pids) => readActive(config, pids));
   watches.set(config, watch);
   return watch;
 }
 
 const probeMs = 2_000;
 
-/** Of the backends `pids` those that are at work. */
-const askActive = (config: DatabaseConfig, pids: readonly number[]): Promise<readonly number[]> =>
+/** Those of the backends `pids` that are not idle. */
+const readActive = (config: DatabaseConfig, pids: readonly number[]): Promise<readonly number[]> =>
   onProbe(config, async (probe) => {
     const { rows } = await probe.query<{ pid: number }>(
       `SELECT pid FROM pg_stat_activity WHERE pid = ANY ($1::integer[]) AND coalesce(state, '') NOT LIKE 'idle%'`,
@@ -88,8 +88,8 @@ const askActive = (config: DatabaseConfig, pids: readonly number[]): Promise<rea
   });
 
 /**
- * Ends the backend of a connection that was closed in the middle of a statement, should it wait for a lock: it would not notice
- * before it had the lock, and keep until then what it has locked itself. One that works is left to its end. Never rejects.
+ * Terminates the backend of a connection that was closed during a statement if it waits for a lock: otherwise it would keep its
+ * own locks until it got that lock and noticed the lost client. A running backend is not terminated. Never rejects.
  */
 async function endWaiting(config: DatabaseConfig, pid: number, name: string): Promise<void> {
   await onProbe(config, (probe) =>
@@ -98,10 +98,10 @@ async function endWaiting(config: DatabaseConfig, pid: number, name: string): Pr
        WHERE pid = $1 AND application_name = $2 AND usename = current_user AND wait_event_type = 'Lock'`,
       [pid, name],
     ),
-  ).catch(() => undefined); // the server is away, and the backend with it
+  ).catch(() => undefined); // the server is unavailable
 }
 
-/** Runs `work` on a fresh connection that waits for nothing long. Throws when it does not get through. */
+/** Runs `work` on a new connection with short time-outs. Throws if it cannot be made. */
 async function onProbe<T>(config: DatabaseConfig, work: (probe: pg.Client) => Promise<T>): Promise<T> {
   const probe = new pg.Client({
     ...connectionSettings(config, 'bridge probe'),
@@ -113,11 +113,11 @@ async function onProbe<T>(config: DatabaseConfig, work: (probe: pg.Client) => Pr
     await probe.connect();
     return await work(probe);
   } finally {
-    probe.end().catch(() => undefined); // it has said what it had to say
+    probe.end().catch(() => undefined); // no longer needed
   }
 }
 
-/** A client that connects to PostgreSQL itself, and whose connection does not stay half-open for long. */
+/** A client that refuses poolers and detects half-open connections. */
 export class DirectClient extends pg.Client {
   readonly socket: Socket;
   readonly #config: DatabaseConfig;
@@ -129,7 +129,7 @@ export class DirectClient extends pg.Client {
     this.socket = socket;
     this.#config = config;
     this.#name = settings.application_name ?? '';
-    // a pool listens only once the connection is made: until then a reset would end the process
+    // a pool adds its listener after connecting; without this one, a reset before would end the process
     this.on('error', () => undefined); // the query under way rejects; that is enough
     this.#watch = watchOf(config);
   }
@@ -150,7 +150,7 @@ export class DirectClient extends pg.Client {
     try {
       const { pid, encoding } = await readBackend(this);
       escapeTexts(this, encoding);
-      // missing in the types of pg: the server has answered everything it was asked
+      // missing in the types of pg: the server has answered all queries
       const isWaiting = () => (this as unknown as { readyForQuery: boolean }).readyForQuery === false;
       this.#watch.add({
         socket: this.socket,
@@ -169,17 +169,17 @@ export class DirectClient extends pg.Client {
   }
 }
 
-/** As pg calls back: without a client when there is an error. */
+/** pg's callback: `client` is missing if there is an error. */
 type Connected = (error: Error | null, client?: pg.Client) => void;
 
 /**
- * The process id of the session's backend, and the encoding of its database. Throws Permanent where it is not what the server called itself when the session
- * began: a pooler hands out process ids of its own, and through one that pools transactions LISTEN, advisory locks and
- * prepared statements succeed and are lost, or stay with the client that is served next
- * (https://www.pgbouncer.org/features.html, "SQL feature map for pooling modes").
+ * The process id of the session's backend, and the encoding of its database. Throws Permanent if the id differs from the one
+ * sent at the start of the session: poolers send ids of their own. Through a transaction pooler LISTEN, advisory locks and
+ * prepared statements succeed without effect, or affect other clients (https://www.pgbouncer.org/features.html, "SQL feature
+ * map for pooling modes").
  */
 async function readBackend(client: pg.Client): Promise<Backend> {
-  // transaction_timeout: since 17, and an error in the settings of a session before
+  // transaction_timeout exists since 17; as a start-up setting it would be an error before
   const { rows } = await client.query<Backend>(
     `SELECT pg_backend_pid() AS pid, current_setting('server_encoding') AS encoding, CASE WHEN current_setting('transaction_timeout', true) <> '0'
        THEN set_config('transaction_timeout', '0', false) END`,
@@ -196,20 +196,20 @@ interface Backend {
 }
 
 /**
- * The failure as one of our kinds if a pooler is its reason, else null. PgBouncer refuses the settings of our sessions as it
- * comes; told to ignore them, it is known by its process ids.
+ * The error as a Permanent if a pooler caused it, else null. By default PgBouncer refuses the settings of our sessions; if
+ * configured to ignore them, it is detected by its process ids.
  */
 export const poolerFailure = (error: unknown): Permanent | null =>
   error instanceof BehindPooler
     ? error
     : error instanceof Error && error.message.startsWith('unsupported startup parameter')
-      ? new BehindPooler(` (it says: ${error.message})`)
+      ? new BehindPooler(` (its error: ${error.message})`)
       : null;
 
 class BehindPooler extends Permanent {
-  constructor(said = '') {
+  constructor(detail = '') {
     super(
-      `a connection pooler (PgBouncer) stands between us and PostgreSQL, and LISTEN and our locks do not pass it${said}`,
+      `the connection goes through a pooler (PgBouncer), which does not support LISTEN and advisory locks${detail}`,
       {
         reach: 'side',
         hint: "Set DB_HOST and DB_PORT (or DATABASE_URL) to PostgreSQL's own address and port, usually 5432.",

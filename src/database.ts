@@ -1,6 +1,6 @@
 /**
- * Connections to the booking system's PostgreSQL (connection.ts): a pool for everyday queries and single clients for what
- * needs a session of its own (LISTEN, advisory locks); and what a failure of PostgreSQL means.
+ * Pools and single sessions (for LISTEN and advisory locks) on the booking system's PostgreSQL, and the conversion of its errors
+ * into ours. connection.ts has the connections.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
@@ -12,20 +12,20 @@ import { parseJson, toId } from './id.ts';
 
 export type Database = pg.Pool;
 type Session = pg.Client;
-/** Whatever can run a query: a pool, a session, a client inside a transaction. */
+/** A pool, a session, or a client inside a transaction. */
 export type Queryable = Pick<pg.ClientBase, 'query'>;
 
 // a bigint, alone or within JSON, is never rounded (id.ts)
 pg.types.setTypeParser(pg.types.builtins.INT8, toId);
 pg.types.setTypeParser(pg.types.builtins.JSON, parseJson);
 pg.types.setTypeParser(pg.types.builtins.JSONB, parseJson);
-const int8Array: number = 1016; // pg_type.oid, which pg does not name; it reads them as texts
+const int8Array: number = 1016; // pg_type.oid, not in pg's constants; pg parses the elements as texts
 const textsOf = pg.types.getTypeParser(int8Array) as (text: string) => (string | null)[];
 pg.types.setTypeParser(int8Array, (text) => textsOf(text).map((one) => (one === null ? null : toId(one))));
 
 /**
- * A pool of at most `max` connections. An idle connection that breaks is dropped and never ends the process. A query
- * that is not answered within `queryMs` fails, and its connection with it: half-open ones look just like that.
+ * A pool of at most `max` connections. A broken idle connection is dropped without an error. A query without an answer within
+ * `queryMs` fails and closes its connection, because it may be half-open.
  */
 export function openPool(config: DatabaseConfig, name: string, max = 8, queryMs = 30_000): Database {
   return poolOf(config, connectionSettings(config, name), max, queryMs);
@@ -41,8 +41,8 @@ export function openWorkPool(config: DatabaseConfig, name: string, max: number, 
 }
 
 /**
- * A pool for plans. A session that asks nothing for two minutes is ended, and its locks with it: a holder of a room's lease
- * here is in no list of daemons.
+ * A pool for plans. The server ends sessions that are idle for two minutes and so releases their room leases, because their
+ * holder is not in the list of daemons.
  */
 export function openPlanPool(config: DatabaseConfig, name: string, max: number): Database {
   const settings = ['idle_session_timeout=120s'];
@@ -61,20 +61,21 @@ function poolOf(config: DatabaseConfig, settings: pg.ClientConfig, max: number, 
     max,
     idleTimeoutMillis: 30_000,
   });
-  // the pool has removed the broken client already; the next query gets the error that matters
+  // the pool has already removed the broken client; if the server is away, the next query fails
   pool.on('error', () => undefined);
   return pool;
 }
 
-/** A session of its own: what it can run, a signal that aborts when its connection is gone, and its end. */
+/** A single session. */
 export interface OwnSession {
   readonly session: Session;
+  /** Aborts when the connection is lost. */
   readonly lost: AbortSignal;
-  /** Ends it, with a word to the server if that still listens; never rejects and never waits longer than a second. */
+  /** Ends the session, cleanly if the server answers within a second. Never rejects. */
   close(): Promise<void>;
 }
 
-/** Connects a session. A query that is not answered within `queryMs` fails, and the session is then of no more use. */
+/** Connects a session. After a query without an answer within `queryMs`, which fails, the session is unusable. */
 export async function openSession(
   config: DatabaseConfig,
   name: string,
@@ -86,7 +87,7 @@ export async function openSession(
     .on('error', (error) => lost.abort(error))
     .on('end', () => lost.abort(new Error('the connection has ended')));
   const close = async () => {
-    // a half-open connection never says goodbye
+    // end() never resolves on a half-open connection
     await Promise.race([session.end(), pause(1_000, undefined, { ref: false })]).catch(() => undefined);
     session.socket.destroy();
   };
@@ -100,8 +101,8 @@ export async function openSession(
 }
 
 /**
- * Runs `work` on one connection of the pool, which is thrown away if it breaks meanwhile or `discard` was called. The
- * pool listens to idle connections only: without a listener here, one that breaks would end the process.
+ * Runs `work` on one connection of the pool. The connection is closed afterwards if it broke or if `work` called `discard`. The
+ * pool handles errors of idle connections only; without a listener here, a broken connection would end the process.
  */
 export async function onConnection<T>(
   db: Database,
@@ -116,7 +117,7 @@ export async function onConnection<T>(
   try {
     return await work(client, discard);
   } catch (error) {
-    // a session keeps the defaults it began with, also when the server takes writes again
+    // a session keeps default_transaction_read_only even after the server accepts writes again
     if (sqlState(error) === readOnly) discard(error as Error);
     throw error;
   } finally {
@@ -141,8 +142,8 @@ export function inTransaction<T>(db: Database, work: (client: pg.PoolClient) => 
 }
 
 // https://www.postgresql.org/docs/current/errcodes-appendix.html
-// 3D000: the database is not there yet, or not any more
-/** read_only_sql_transaction: a standby, or a default that keeps writers out. */
+// 3D000: the database does not exist, for example during a restore
+/** read_only_sql_transaction: a standby, or default_transaction_read_only. */
 const readOnly = '25006';
 const retryableStates = /^(08|53|57P0|3D000|25006|BR001)/;
 /** serialization_failure, deadlock_detected, lock_not_available, query_canceled */
@@ -156,8 +157,8 @@ export function sqlState(error: unknown): string | null {
 }
 
 /**
- * Something of ours is not there: a table, view or function by its name (undefined_table, undefined_function), or a column
- * that we asked for ourselves and no function of an adapter (undefined_column).
+ * Whether an object of the bridge is missing: a table, view or function with its prefix (undefined_table, undefined_function),
+ * or a column of our own query (undefined_column without a context, so not from a function of an adapter).
  */
 function isMissing(error: unknown): boolean {
   const state = sqlState(error) ?? '';
@@ -165,21 +166,24 @@ function isMissing(error: unknown): boolean {
   return state === '42703' && (error as pg.DatabaseError).where === undefined;
 }
 
-/** Others write the same rows at this moment: it concerns one statement, not the database. */
+/** Whether a statement failed because of concurrent writes to the same rows, not because the database is unavailable. */
 export const isContended = (error: unknown): boolean => contendedStates.test(sqlState(error) ?? '');
 
-/** The database as a whole is away, or is no place to work in until a person acts: the work loop tells it, once. */
+/** Whether the database as a whole is unavailable, or unusable until a person intervenes. The work loop reports it once. */
 export const isOutage = (failure: Error): boolean =>
   failure instanceof Retryable || (failure instanceof Permanent && failure.reach === 'side');
 
-/** Turns a failure of PostgreSQL into our kinds: the only place that reads an SQLSTATE to decide what comes next. */
-export function databaseFailure(error: unknown, what: string): Error {
-  // the words of ours may be a caller's, and say nothing of a connection
+/**
+ * Converts an error of PostgreSQL into a Retryable, Permanent or NotInstalled; other errors are returned unchanged. The only
+ * place that decides by SQLSTATE. `task`: begins the message.
+ */
+export function databaseFailure(error: unknown, task: string): Error {
+  // the patterns for messages below must not match our own errors
   if (error instanceof Failure) return error;
   const state = sqlState(error);
   const pooler = poolerFailure(error);
   if (pooler !== null) return pooler;
-  const message = `${what}: ${messageOf(error)}`;
+  const message = `${task}: ${messageOf(error)}`;
   if (isMissing(error))
     return new NotInstalled(
       `the bridge is detached, not installed, or of another version: ${messageOf(error)}`,
@@ -189,7 +193,7 @@ export function databaseFailure(error: unknown, what: string): Error {
         cause: error,
       },
     );
-  // a view was made anew with other types; the next connection plans again
+  // a view was recreated with other types; a retry on another connection plans again
   if (state === '0A000' && (error as pg.DatabaseError).routine === 'RevalidateCachedQuery')
     return new Retryable(message, { reach: 'item', cause: error });
   if (state === null)
@@ -202,13 +206,13 @@ export function databaseFailure(error: unknown, what: string): Error {
   if (/^28/.test(state))
     return new Permanent(message, {
       reach: 'side',
-      hint: 'PostgreSQL refuses our login: check DB_USER, DB_PASS (or DATABASE_URL) and pg_hba.conf.',
+      hint: 'PostgreSQL refuses the login: check DB_USER, DB_PASS (or DATABASE_URL) and pg_hba.conf.',
       cause: error,
     });
   if (state === '42501')
     return new Permanent(message, {
       reach: 'side',
-      hint: 'Grant the right to our role; `migrate` and `doctor` print the statement.',
+      hint: "Grant the privilege to the bridge's role; `migrate` and `doctor` print the statement.",
       cause: error,
     });
   if (/^(22|23|P0)/.test(state)) return new Permanent(message, { hint: messageOf(error), cause: error });

@@ -1,19 +1,19 @@
 /**
- * Errors say what to do next. The edge that saw the failure (outlook/failure.ts by status, database.ts by
- * SQLSTATE) decides the kind once; nothing outside `outlook/` reads a status code. Anything that is none of these
- * is a bug: its stack is logged, its item is parked, and the daemon goes on.
+ * Errors by how to proceed. outlook/failure.ts (by HTTP status) and database.ts (by SQLSTATE) choose the class; no other code
+ * depends on status codes. An error of any other class is a bug: its stack is logged, its item is parked, and the daemon
+ * continues.
  */
 
-/** How far a failure reaches: one item, one room mailbox, or the whole side (an outage). */
+/** The extent of a failure: one item, one room mailbox, or the whole side (an outage). */
 export type Reach = 'item' | 'room' | 'side';
 
 /**
- * Why a call was refused that may work in other circumstances. token: ours is refused; access: a right is missing;
- * mailbox: it is not there under the name it was called by; quota: it is full. What was refused so says nothing about the data that was sent.
+ * The reason of a refusal that does not depend on the data of the request. token: the token is refused; access: a permission is
+ * missing; mailbox: it does not exist under that name; quota: the mailbox is full.
  */
 export type RefusedFor = 'token' | 'access' | 'mailbox' | 'quota';
 
-interface Told {
+interface Details {
   readonly hint?: string;
   readonly reach?: Reach;
   readonly refusedFor?: RefusedFor;
@@ -21,52 +21,52 @@ interface Told {
   readonly cause?: unknown;
 }
 
-/** What says already how to proceed. */
+/** An error with instructions on how to proceed. `hint`: the repair, for a person. */
 export abstract class Failure extends Error {
   readonly hint: string | undefined;
   readonly reach: Reach;
   readonly refusedFor: RefusedFor | undefined;
   readonly requestId: string | undefined;
-  constructor(message: string, told: Told = {}) {
-    super(message, told.cause === undefined ? {} : { cause: told.cause });
-    this.hint = told.hint;
-    this.reach = told.reach ?? 'item';
-    this.refusedFor = told.refusedFor;
-    this.requestId = told.requestId;
+  constructor(message: string, details: Details = {}) {
+    super(message, details.cause === undefined ? {} : { cause: details.cause });
+    this.hint = details.hint;
+    this.reach = details.reach ?? 'item';
+    this.refusedFor = details.refusedFor;
+    this.requestId = details.requestId;
   }
 }
 
 /** The same call may work later: 429, 5xx, timeouts, lost connections, SQLSTATE 40001, 40P01, 57P01, 08*. */
 export class Retryable extends Failure {
   override readonly name = 'Retryable';
-  /** Milliseconds the other side asked us to wait; `undefined`: our own back-off. */
+  /** The requested wait in milliseconds (Retry-After); `undefined`: our own back-off. */
   readonly afterMs: number | undefined;
-  /** The call may have been carried out although no answer came (a lost answer): look before repeating it. */
+  /** The call may have been executed although its answer was lost: read the state before repeating it. */
   readonly ambiguous: boolean;
   constructor(
     message: string,
-    told: Told & { readonly afterMs?: number | undefined; readonly ambiguous?: boolean } = {},
+    details: Details & { readonly afterMs?: number | undefined; readonly ambiguous?: boolean } = {},
   ) {
-    super(message, told);
-    this.afterMs = told.afterMs;
-    this.ambiguous = told.ambiguous ?? false;
+    super(message, details);
+    this.afterMs = details.afterMs;
+    this.ambiguous = details.ambiguous ?? false;
   }
 }
 
 /** The bridge is not installed in this database, or detached from the booking system, or a part of it is missing. */
 export class NotInstalled extends Retryable {}
 
-/** No retry helps until a person acts or the data changes: 403, a mailbox that is none, refused data. */
+/** Retries fail until a person intervenes or the data changes: 403, a nonexistent mailbox, refused data. */
 export class Permanent extends Failure {
   override readonly name = 'Permanent';
 }
 
-/** It moved under us (412): read again, decide again, at most three times. */
+/** The event was changed concurrently (412): read and decide again, at most three times. */
 export class Conflict extends Failure {
   override readonly name = 'Conflict';
 }
 
-/** Bad input of a person or a script. `field` names what is wrong, `hint` the repair. */
+/** Invalid input. `field`: its name; `hint`: the repair. */
 export class Invalid extends Failure {
   override readonly name = 'Invalid';
   readonly field: string;
@@ -90,5 +90,5 @@ export async function unlessItemFails<T, const U>(call: () => Promise<T>, instea
   }
 }
 
-/** The text of whatever was thrown. */
+/** The message of a thrown value. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,4 +1,4 @@
-/** What the calls to Outlook speak, in the normal form that both sides share. */
+/** The types of the calls to Outlook, with items in the normal form of both sides. */
 import type { Permanent, Retryable } from './errors.ts';
 import type { Item, ItemChange, ReservationKey } from './item.ts';
 
@@ -8,48 +8,48 @@ export interface Mailbox {
 }
 
 /**
- * What Outlook shows of an event. Told apart in `outlook/format.ts` and nowhere else. Only `released` and `absent` say that
- * somebody gave the room back; whatever else is not `occupied` changes nothing on its own.
+ * The state of an event in a room calendar, determined in `outlook/format.ts` only. `released` and `absent` mean that the room
+ * is free again; the other states except `occupied` cause no change by themselves.
  */
 export type Shown =
   | { readonly is: 'occupied'; readonly item: Item; readonly tentative?: true }
   /** The room has not answered the invitation, or not again since its organiser moved or edited it. */
   | { readonly is: 'undecided'; readonly item: Item }
-  /** Somebody shows it as free, which Outlook's all-day box does by itself. */
+  /** It is shown as free, which Outlook also sets by default for all-day events. */
   | { readonly is: 'free'; readonly item: Item }
-  /** Cancelled by its organiser, or declined in the room's name. */
+  /** Cancelled by its organiser, or declined for the room. */
   | { readonly is: 'released' }
-  /** Verified: the mailbox answers, and neither has the event nor shows it. */
+  /** Verified: the mailbox answers, and neither a read by id nor the calendar view has the event. */
   | { readonly is: 'absent' }
-  /** It is there, and what Graph says of it cannot be understood. */
+  /** It exists, but Graph's representation cannot be interpreted. */
   | { readonly is: 'unreadable'; readonly why: string };
 
-/** The item of an event that occupies the room; null for every other. */
+/** The item of an event that occupies the room; null for other states. */
 export const occupying = (shown: Shown): Item | null => (shown.is === 'occupied' ? shown.item : null);
-/** The item that an event shows, whether it occupies the room or not; null where it shows none. */
+/** The item of an event in any state that has one, else null. */
 export const itemOf = (shown: Shown): Item | null => ('item' in shown ? shown.item : null);
-/** The item of an event that stands, though it may be shown as free; null for one that nobody has decided about. */
+/** The item of an event that is occupied or free; null for an undecided one and for other states. */
 export const standing = (shown: Shown): Item | null =>
   shown.is === 'occupied' || shown.is === 'free' ? shown.item : null;
-/** Whether the room was given back. */
+/** Whether the event no longer uses the room. */
 export const isGivenBack = (shown: Shown): boolean => shown.is === 'released' || shown.is === 'absent';
 
-/** An event as it stands in a room calendar. */
+/** An event in a room calendar. */
 export interface OutlookEvent {
   readonly id: string;
   /** The same for one meeting in every mailbox; '' where Graph left it out. */
   readonly iCalUId: string;
   readonly shows: Exclude<Shown, { is: 'absent' }>;
-  /** What our extended properties on it say. Null where there are none, and where Graph does not show them. */
+  /** The reservation in our extended properties. Null: there are none, or Graph's answer does not include them. */
   readonly properties: ReservationKey | null;
-  /** True: the room itself organises it. False: somebody invited the room. */
+  /** True: the room is the organiser. False: the room was invited. */
   readonly isOrganizer: boolean;
   readonly type: 'singleInstance' | 'occurrence' | 'exception' | 'seriesMaster';
   readonly seriesMasterId: string | null;
   /** The slot that an occurrence had in its series' pattern, an ISO instant in UTC. */
   readonly originalStart: string | null;
   readonly organizer: { readonly name: string; readonly email: string } | null;
-  /** The idempotency key of the create that made it; null: it was made without one. */
+  /** The idempotency key of its create; null: it was created without one. */
   readonly transactionId: string | null;
   /** As Graph prints it. */
   readonly createdAt: string | null;
@@ -59,17 +59,17 @@ export interface OutlookEvent {
 }
 
 /**
- * An event that was read by its id, as the calendar has it: the master of a series takes no time of its own, so an event that
- * somebody made a series is there no more, and its dates are.
+ * An event read by its id, as it occurs in the calendar: null for the master of a series, which occupies no time itself. An
+ * event that was changed into a series no longer exists as such; the instances of the series do.
  */
 export const dated = <Event extends Pick<OutlookEvent, 'type'>>(event: Event | null): Event | null =>
   event?.type === 'seriesMaster' ? null : event;
 
-/** Who invited the room, by name or address; null: the room itself, or nobody that is known. */
+/** The name, or else the address, of the organiser that invited the room; null: the room is the organiser, or it is unknown. */
 export const invitedBy = ({ isOrganizer, organizer }: Pick<OutlookEvent, 'isOrganizer' | 'organizer'>) =>
   isOrganizer || organizer === null ? null : organizer.name || organizer.email || null;
 
-/** What the tables keep of an event to recognise it by. */
+/** The properties of an event that the tables store to recognise it. */
 export const identityOf = ({
   isOrganizer,
   iCalUId,
@@ -82,9 +82,9 @@ export const identityOf = ({
   seriesMasterId,
 });
 
-/** On which dates a series has an instance. */
+/** The dates of a series. */
 export interface SeriesPattern {
-  /** Of these ISO instants, at each of which an instance began or was to begin, those on whose date the series has none. */
+  /** Those of the given starts (ISO instants) of instances on whose date the series has no instance. */
   without(instants: readonly string[]): ReadonlySet<string>;
 }
 
@@ -107,18 +107,18 @@ export type Write = { readonly isBackfill?: boolean } & (
       readonly whole: Item;
       /** Its `showAs` is written as well: busy, or tentative where `whole` is. */
       readonly showAs?: boolean;
-      /** The reservation that it belongs to from now on. */
+      /** The reservation that it is assigned to. */
       readonly properties?: ReservationKey;
-      /** The version to change; another one is a Conflict where Graph looks at it (`If-Match`). Null: whatever is there. */
+      /** The version to change (`If-Match`); a Conflict if Graph checks it and it differs. Null: any version. */
       readonly etag?: string | null;
     }
   | { readonly do: 'remove'; readonly eventId: string }
 );
 
 /**
- * What became of a write. `event`: the event as Graph answered it (null after a remove); its properties are known after
- * a create only, because Graph does not echo them. `gone`: the event of a change or a remove was not there. `taken`: the
- * idempotency key belongs to an earlier, different create (`existingId` if Graph named it). `failed`: a Retryable,
+ * The result of a write. `event`: the event in Graph's answer (null after a remove); its properties are known after a create
+ * only, because Graph does not echo them. `gone`: the event of a change or a remove does not exist. `taken`: the idempotency
+ * key belongs to an earlier, different create (`existingId` if Graph named it). `failed`: a Retryable,
  * Permanent or Conflict. `acceptedAt` is `performance.now()` of the answer.
  */
 export type WriteAnswer = {
@@ -134,8 +134,8 @@ export type WriteAnswer = {
 
 /**
  * A changed event. Rows come in any order, repeatedly, and again in later rounds; the last one counts. `event` is null
- * for what Graph shows only in part: occurrences of a series, which are to be read anew (`series`), and rows that
- * cannot be read. Extended properties are never included. A series' master carries the times of its first occurrence, maybe years ago.
+ * for incomplete rows: occurrences of a series, which must be read separately (`series`), and rows that cannot be interpreted.
+ * Extended properties are never included. A series' master has the times of its first occurrence, which may be years ago.
  */
 export interface DeltaRow {
   readonly id: string;
@@ -145,24 +145,24 @@ export interface DeltaRow {
 }
 
 export type DeltaAnswer =
-  /** `removed`: ids that are gone, or merely outside of the window: only a read tells which (msgraph docs#6599). */
+  /** `removed`: ids that were deleted or only left the window; a read is needed to distinguish them (msgraph docs#6599). */
   | {
       readonly answer: 'page';
       readonly rows: readonly DeltaRow[];
       readonly removed: readonly string[];
-      /** Where the round goes on; it dies within a few rounds. */
+      /** The next page of this round; valid for a few rounds only. */
       readonly nextLink: string | null;
-      /** Where the next round begins. Keep it only after the whole round has been applied. */
+      /** The start of the next round. Store it only after the whole round has been applied. */
       readonly deltaLink: string | null;
     }
-  /** Graph has forgotten the token: begin with a first round. It will not tell what was deleted meanwhile. */
+  /** The token is no longer valid: start with a first round, which does not report what was deleted meanwhile. */
   | { readonly answer: 'lost'; readonly reason: string }
   /** The pages do not end (msgraph-sdk-dotnet#3082): read the calendar by `list` instead. */
   | { readonly answer: 'endless'; readonly reason: string }
   /**
-   * Delta alone may refuse for days, whatever it says, while plain reads work (docs-contrib#6596, docs#2927): read the
-   * calendar by `list` instead. The link that was asked for is as good as before where `error` is Retryable.
+   * Delta may be refused for days, with various errors, while plain reads work (docs-contrib#6596, docs#2927): read the
+   * calendar by `list` instead. The requested link stays valid if `error` is Retryable.
    */
   | { readonly answer: 'refused'; readonly error: Retryable | Permanent }
-  /** Graph gave up on so large a window (504, msgraph docs#6499): begin with smaller ones if it stays so. */
+  /** The window is too large for Graph (504, msgraph docs#6499): use smaller ones if it persists. */
   | { readonly answer: 'too-wide'; readonly error: Error };

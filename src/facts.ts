@@ -1,6 +1,6 @@
 /**
- * All facts. Parts do not write log lines for the operator: they report a fact, and `ops/tell.ts` turns it into log line, metric,
- * alert and live-feed entry in one exhaustive place.
+ * The facts that parts of the daemon report. `ops/tell.ts` is the only place that turns them into log lines, metrics, alerts and
+ * the live feed, in one exhaustive switch.
  */
 import type { Id } from './id.ts';
 
@@ -32,7 +32,7 @@ export type Fact =
     })
   /** `latencyMs`: from the notification or poll to the committed booking. */
   | (AboutItem & { readonly fact: 'pulled'; readonly action: PullAction; readonly latencyMs: number | null })
-  /** A person has to decide; until then neither side is changed. */
+  /** Needs a decision by a person; until then neither side is changed. */
   | (AboutItem & {
       readonly fact: 'conflict';
       readonly kind: string;
@@ -53,7 +53,7 @@ export type Fact =
       readonly throttled: boolean;
     })
   | (About & { readonly fact: 'room-refused'; readonly error: string; readonly hint: string | null })
-  /** Another installation, resource or row claims the mailbox: a person has to decide. */
+  /** Another installation, resource or mapping claims the mailbox: needs a decision by a person. */
   | (About & { readonly fact: 'room-held'; readonly error: string; readonly hint: string | null })
   | (About & { readonly fact: 'room-well' })
   | (About & {
@@ -74,13 +74,13 @@ export type Fact =
       readonly side: 'outlook' | 'booking';
       readonly error: string;
       readonly hint: string | null;
-      /** It answers but refuses access until a person acts, for example because a right is missing. */
+      /** It answers but refuses access until a person intervenes, for example because a permission is missing. */
       readonly refused?: boolean;
     }
   | { readonly fact: 'outage-over'; readonly side: 'outlook' | 'booking'; readonly ms: number }
   | { readonly fact: 'listening'; readonly heard: boolean; readonly reason: string }
   | { readonly fact: 'lease-lost'; readonly reason: string }
-  /** A subscription was created, renewed or removed. `lost`: Graph had forgotten it. */
+  /** A subscription was created, renewed or removed. `lost`: it no longer existed in Graph. */
   | {
       readonly fact: 'subscription';
       readonly action: 'created' | 'renewed' | 'removed' | 'lost';

@@ -1,41 +1,43 @@
 /**
- * Half-open connections: the other end, or a firewall in between, forgot them without a word, so nothing ever arrives and
- * nothing ever fails. All connections of one process to one server are watched together. One that was asked something and
- * stays silent is compared with a fresh connection: if that one gets through and the server says that it is not at work on
- * the silent one's question, the silent one is dead, and so are all others that heard nothing since.
+ * Detection of half-open connections, which the other end or a firewall dropped without notice, so that neither data nor errors
+ * arrive. All connections of a process to one server are watched together. If one has an unanswered query, a new connection is
+ * made; if that succeeds and the server reports the backend as idle, the connection is dead, and so are all others that have
+ * received nothing since.
  */
 import type { Socket } from 'node:net';
 
 export interface Watched {
   /** The TCP socket, below TLS. */
   readonly socket: Socket;
-  /** The process id of its backend; null: not known, so it is only judged by the others. */
+  /** The process id of its backend; null: unknown. */
   readonly pid: number | null;
-  /** Something was asked on it that is not answered yet. */
+  /** Whether a query has no answer yet. */
   isWaiting(): boolean;
   destroy(error: Error): void;
 }
 
-/** Asks the server on a fresh connection which of these backends are at work. Throws when it does not get through. */
-export type AskActive = (pids: readonly number[]) => Promise<readonly number[]>;
+/** Returns those of the backends that are active, read on a new connection. Throws if that cannot be made. */
+export type ReadActive = (pids: readonly number[]) => Promise<readonly number[]>;
 
 interface Seen {
+  /** Bytes received. */
   read: number;
-  /** When `read` last grew, and since when it has not while something was asked; `performance.now()`. */
-  heardAt: number;
+  /** `performance.now()` when `read` last grew. */
+  receivedAt: number;
+  /** `performance.now()` since when a query has been waiting without data; null: none is waiting. */
   silentSince: number | null;
-  /** No fresh connection is made for it before. */
+  /** `performance.now()` before which it is not checked again. */
   nextCheckAt: number;
 }
 
 const tickMs = 200;
-/** Everything of ours is answered in milliseconds; what is not is worth one fresh connection. */
+/** Our queries normally take milliseconds; a check after this time costs one new connection. */
 const silentMs = 800;
-/** Between two checks of a connection whose backend is at work, or when no fresh connection gets through. */
+/** Time between two checks of a connection whose backend is active, or if no new connection can be made. */
 const againMs = 5_000;
 
-/** Watches the connections that are added to it; it costs nothing while there are none. */
-export function watchConnections(askActive: AskActive) {
+/** Watches the connections that are added to it. There is no timer while there are none. */
+export function watchConnections(readActive: ReadActive) {
   const seen = new Map<Watched, Seen>();
   let ticking: NodeJS.Timeout | null = null;
   let tickedAt = 0;
@@ -43,12 +45,12 @@ export function watchConnections(askActive: AskActive) {
 
   function tick(): void {
     const now = performance.now();
-    // this process stood still: what arrived meanwhile is read before anything is judged
+    // after this process was suspended, data that arrived meanwhile is read first
     const frozen = now - tickedAt > 3 * tickMs;
     tickedAt = now;
     for (const [connection, state] of seen) {
       const read = connection.socket.bytesRead;
-      if (read !== state.read || frozen) Object.assign(state, { read, heardAt: now, silentSince: null });
+      if (read !== state.read || frozen) Object.assign(state, { read, receivedAt: now, silentSince: null });
       else if (connection.isWaiting()) state.silentSince ??= now;
       else state.silentSince = null;
     }
@@ -63,8 +65,8 @@ export function watchConnections(askActive: AskActive) {
     const before = new Map([...seen].map(([connection, state]) => [connection, { ...state }]));
     const silent = [...before].filter(([, { silentSince }]) => silentSince !== null);
     try {
-      const active = new Set(await askActive(silent.flatMap(([{ pid }]) => pid ?? [])));
-      // an answer that was on its way has arrived by then
+      const active = new Set(await readActive(silent.flatMap(([{ pid }]) => pid ?? [])));
+      // time for answers that were under way
       await new Promise<void>((resolve) => void setTimeout(resolve, tickMs).unref());
       const isDead = ([{ socket, pid }, { read }]: [Watched, Seen]) =>
         socket.bytesRead === read && (pid === null || !active.has(pid));
@@ -72,9 +74,9 @@ export function watchConnections(askActive: AskActive) {
       if (dead.length === 0) return;
       const since = Math.min(...dead.map(([, { silentSince }]) => silentSince!));
       for (const one of before)
-        if (one[1].heardAt <= since && isDead(one)) one[0].destroy(new Error(halfOpen));
+        if (one[1].receivedAt <= since && isDead(one)) one[0].destroy(new Error(halfOpen));
     } catch {
-      // nobody gets through: the server is away or busy, which each connection finds out for itself
+      // no new connection: the server is unavailable or busy; the queries fail by their own time-outs
     } finally {
       for (const [connection] of silent) {
         const state = seen.get(connection);
@@ -88,7 +90,7 @@ export function watchConnections(askActive: AskActive) {
     /** Watches a connection until it is closed. */
     add(connection: Watched): void {
       const read = connection.socket.bytesRead;
-      seen.set(connection, { read, heardAt: performance.now(), silentSince: null, nextCheckAt: 0 });
+      seen.set(connection, { read, receivedAt: performance.now(), silentSince: null, nextCheckAt: 0 });
       connection.socket.once('close', () => {
         seen.delete(connection);
         if (seen.size > 0 || ticking === null) return;

@@ -1,7 +1,7 @@
 import type { Id } from './id.ts';
 
 /**
- * One item as either side shows it, in one normal form. `null` in place of an item means "not there".
+ * One item of either side, in one normal form. `null` instead of an item means that it does not exist.
  * Instants are ISO 8601 in UTC with seconds ('2026-05-01T10:00:00Z'). An all-day item starts and ends at
  * local midnights of BOOKING_TIMEZONE; the end is exclusive.
  */
@@ -14,14 +14,14 @@ export interface Item {
   readonly isPrivate: boolean;
 }
 
-/** Some fields of an item: those that changed. */
+/** The changed fields of an item. */
 export type ItemChange = Partial<Item>;
 
-/** Which reservation an item is: its type ('event', 'booking', 'allocation' in PorticoEstate) and id. */
+/** Identifies a reservation: its type ('event', 'booking', 'allocation' in PorticoEstate) and id. */
 export interface ReservationKey {
   readonly type: string;
   readonly id: Id;
-  /** In the booking system, where that is no number: what its events carry. Known where one is written or looked for. */
+  /** The key in the booking system if that is not a number; its events carry it. Set when an event is written or searched. */
   readonly key?: string;
 }
 
@@ -31,7 +31,7 @@ export const itemFields = [...timeFields, 'title', 'description', 'isPrivate'] a
 export const touchesTimes = (change: ItemChange): boolean =>
   timeFields.some((field) => change[field] !== undefined);
 
-/** The names of these fields in the adapter's view, in what its functions take, and in the API. */
+/** The names of these fields in the adapter's view, in the arguments of its functions, and in the API. */
 export const viewNames = {
   startsAt: 'starts_at',
   endsAt: 'ends_at',
@@ -50,20 +50,20 @@ const fieldWords: Readonly<Record<keyof Item, string>> = {
   isPrivate: 'privacy',
 };
 
-/** A field as people call it; of another name: that name. */
+/** The display name of a field; an unknown name is returned unchanged. */
 export const fieldInWords = (field: string): string => fieldWords[field as keyof Item] ?? field;
 
-/** Fields as people call them, each once: 'time, title'. */
+/** The display names of fields, without duplicates: 'time, title'. */
 export const fieldsInWords = (fields: readonly string[]): string =>
   [...new Set(fields.map(fieldInWords))].join(', ');
 
-/** The fields of `now` that differ from `before`, or that `before` does not have; all of them when there was nothing. */
+/** The fields of `now` that differ from `before` or are missing there; all fields if `before` is null. */
 export function changedFields(before: ItemChange | null, now: Item): ItemChange {
   const changed = itemFields.filter((field) => before === null || !sameField(field, before, now));
   return Object.fromEntries(changed.map((field) => [field, now[field]]));
 }
 
-/** Whether both show the same. Texts are compared without their white space: Exchange re-wraps them. */
+/** Whether both are equal. Texts are compared with normalized white space, because Exchange re-wraps them. */
 export function sameItem(a: ItemChange | null, b: ItemChange | null): boolean {
   if (a === null || b === null) return a === b;
   return itemFields.every((field) => sameField(field, a, b));
@@ -71,7 +71,9 @@ export function sameItem(a: ItemChange | null, b: ItemChange | null): boolean {
 
 function sameField(field: (typeof itemFields)[number], a: ItemChange, b: ItemChange): boolean {
   const [left, right] = [a[field], b[field]];
-  return typeof left === 'string' && typeof right === 'string' ? bare(left) === bare(right) : left === right;
+  return typeof left === 'string' && typeof right === 'string'
+    ? normalized(left) === normalized(right)
+    : left === right;
 }
 
-const bare = (text: string) => text.normalize('NFC').replace(/\s+/gu, ' ').trim();
+const normalized = (text: string) => text.normalize('NFC').replace(/\s+/gu, ' ').trim();

@@ -1,6 +1,6 @@
 /**
- * The log: JSON lines on stdout, message constant and lower-case, facts as fields. What could identify a person or
- * open a door is redacted by name, down to the third level of the fields; what is said in texts, `ops/redact.ts` takes out.
+ * The log: JSON lines on stdout with constant lower-case messages and facts as fields. Personal data and secrets are redacted by
+ * field name, down to the third level; `ops/redact.ts` removes them from texts.
  */
 import { pino, type Logger } from 'pino';
 

@@ -1,11 +1,11 @@
 /**
- * Texts in a database whose encoding is not UTF8. What is only remembered (what Outlook shows, names, errors) is stored with
- * an escape in the place of each character that the encoding lacks, and read without it, so that comparisons hold and
- * nothing stops for a character. What is for the booking system itself is sent as it is (`Exact`) and refused there.
+ * Texts in a database whose encoding is not UTF8. Texts in our own tables (states of Outlook, names, errors) are stored with an
+ * escape for each character that the encoding lacks and are unescaped when read. Texts for the booking system are sent
+ * unescaped (`Exact`); PostgreSQL refuses those with such characters.
  */
 import pg from 'pg';
 
-/** Of PostgreSQL's encodings with one byte a character, what WHATWG calls them (https://encoding.spec.whatwg.org). */
+/** PostgreSQL's single-byte encodings with their WHATWG labels (https://encoding.spec.whatwg.org). */
 const labels: Readonly<Record<string, string>> = {
   LATIN1: 'iso-8859-1',
   LATIN2: 'iso-8859-2',
@@ -27,10 +27,10 @@ const labels: Readonly<Record<string, string>> = {
   KOI8U: 'koi8-u',
 };
 
-/** text, varchar, json and jsonb, and their arrays, by their numbers in pg_type. */
+/** pg_type.oid of text, varchar, json and jsonb, and of their arrays. */
 const textTypes = [25, 1043, 114, 3802, 1009, 1015, 199, 3807];
 
-/** A text that is stored as it is, or refused (22P05). */
+/** A text that is sent without escapes; PostgreSQL refuses it (22P05) if its encoding lacks a character. */
 export class Exact {
   readonly #text: string;
   constructor(text: string) {
@@ -42,15 +42,12 @@ export class Exact {
   }
 }
 
-/**
- * Makes a session store and read texts with escapes, as far as `encoding` needs them; one with several bytes a character is
- * left as it is, and what it lacks is refused.
- */
+/** Makes a session escape and unescape texts if `encoding` is a single-byte one. Multi-byte encodings are not handled. */
 export function escapeTexts(client: pg.Client, encoding: string): void {
   const has = charactersOf(encoding);
   if (has === null) return;
   const escape = (value: unknown): unknown => {
-    // a letter and its accent apart, as macOS types them, are one character of these encodings
+    // composes letters and accents, which macOS sends separately, because these encodings have composed characters only
     if (value instanceof Exact) return value.toPostgres().normalize('NFC');
     if (typeof value === 'string')
       return value.replace(/[^\0-\x7f]/gu, (character) =>
@@ -70,21 +67,21 @@ export function escapeTexts(client: pg.Client, encoding: string): void {
   }
 }
 
-/** The characters above ASCII of an encoding with one byte each; null: it has all, or has several bytes a character. */
+/** The non-ASCII characters of a single-byte encoding; null: UTF8 or another multi-byte encoding. */
 function charactersOf(encoding: string): ReadonlySet<string> | null {
   const label = labels[encoding] ?? (/^WIN125\d$/.test(encoding) ? `windows-${encoding.slice(3)}` : null);
   if (label === null) return null;
-  // ISO 8859 has control characters from 0x80 to 0x9f, where WHATWG reads windows-1252 and -1254
+  // ISO 8859 has control characters from 0x80 to 0x9f, which WHATWG decodes as windows-1252 and -1254
   const first = label.startsWith('iso') ? 0xa0 : 0x80;
   const bytes = Uint8Array.from({ length: 0x100 - first }, (_, at) => first + at);
   const text = label === 'iso-8859-1' ? String.fromCharCode(...bytes) : new TextDecoder(label).decode(bytes);
   return new Set([...text].filter((character) => !/[\ufffd\u0080-\u009f]/.test(character)));
 }
 
-/** DEL, which neither side shows and JSON takes as it is, and the number of the character. */
+/** DEL, which occurs in no text of either side and needs no escape in JSON, and the code point in hexadecimal. */
 const escaped = (character: string) => `\x7f${character.codePointAt(0)!.toString(16)};`;
 const unescaped = (text: string) =>
-  // never one of ASCII: what is written so by others shall not end a string of JSON
+  // never an ASCII character, so that a forged escape cannot end a JSON string
   text.replace(/\x7f([89a-f][0-9a-f]|[1-9a-f][0-9a-f]{2,4}|10[0-9a-f]{4});/g, (_, number: string) =>
     String.fromCodePoint(Number.parseInt(number, 16)),
   );

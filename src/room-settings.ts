@@ -1,4 +1,4 @@
-/** What a room may do differently from the others: `bridge_resource_mappings` has a column for each. Null: as the environment says. */
+/** The settings of a single room, columns of `bridge_resource_mappings`. Null: the environment's setting applies. */
 import { privacies, templateProblem, type Privacy } from './appearance.ts';
 
 export const conflictPolicies = ['booking', 'outlook', 'newest', 'ask'] as const;
@@ -23,19 +23,19 @@ const choices: Readonly<Record<keyof RoomSettings, readonly string[] | null>> = 
 
 export const roomSettingNames = Object.keys(choices) as (keyof RoomSettings)[];
 
-/** The columns, for a query. */
+/** The columns as a list for SELECT. */
 export const roomSettingColumns = (alias: string): string =>
   roomSettingNames.map((name) => `${alias}.${name}`).join(', ');
 
 export const isRoomSetting = (name: string): name is keyof RoomSettings => Object.hasOwn(choices, name);
 
-/** What is wrong with a value, with the repair; null: nothing. */
+/** The problem of a value, with the repair; null: valid. */
 export function settingProblem(name: keyof RoomSettings, value: string): string | null {
   const allowed = choices[name];
   if (allowed === null) return templateProblem(value);
-  return allowed.includes(value) ? null : `is none of ${allowed.join(', ')}`;
+  return allowed.includes(value) ? null : `is not one of ${allowed.join(', ')}`;
 }
 
-/** Those that a room has of its own, as `name=value`. */
+/** The settings that a room overrides, as `name=value`. */
 export const ownSettings = (room: Partial<RoomSettings>): string[] =>
   roomSettingNames.flatMap((name) => (room[name] == null ? [] : [`${name}=${room[name]}`]));

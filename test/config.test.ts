@@ -86,7 +86,7 @@ test.each(['common', 'tenant', '{00000000-0000-0000-0000-000000000000}', 'a b.ex
   'a tenant id that is none is said: %s',
   (GRAPH_TENANT_ID) => {
     expect(problemsOf({ ...enough, GRAPH_TENANT_ID })).toEqual([
-      expect.stringMatching(/^GRAPH_TENANT_ID: .* is no directory/),
+      expect.stringMatching(/^GRAPH_TENANT_ID: .* is not a directory/),
     ]);
   },
 );
@@ -276,8 +276,8 @@ describe('the address of the database', () => {
   test.each([
     ['options=-c%20search_path%3Dx', /^DATABASE_URL: has the parameter options/],
     ['sslcert=/a.pem', /^DATABASE_URL: has the parameter sslcert/],
-    ['sslmode=require', /^DATABASE_URL: asks for TLS while DB_SSL is off/],
-    ['ssl=true', /^DATABASE_URL: asks for TLS while DB_SSL is off/],
+    ['sslmode=require', /^DATABASE_URL: requires TLS while DB_SSL is off/],
+    ['ssl=true', /^DATABASE_URL: requires TLS while DB_SSL is off/],
   ])('DATABASE_URL with %s is refused', (query, problem) => {
     expect(problemsOf({ ...enough, DATABASE_URL: `${enough['DATABASE_URL']}?${query}` })).toEqual([
       expect.stringMatching(problem),

@@ -1,7 +1,4 @@
-/**
- * `adapter check`: an adapter installed and tried in a transaction that is taken back. A finding says what is wrong and what to
- * do, as those of `doctor`.
- */
+/** `adapter check`: installs and tests an adapter in a transaction that is rolled back. Findings have the form of `doctor`'s. */
 import type pg from 'pg';
 import { failureInWords } from '../adapter-error.ts';
 import { readAbilities } from '../abilities.ts';
@@ -14,17 +11,17 @@ import { checkPlans } from './adapter-plans.ts';
 import { checkRows, checkTimes } from './adapter-rows.ts';
 import { checkShape } from './adapter-shape.ts';
 import { attempt, stageAdapter, stageOurs } from './adapter-stage.ts';
-import { walk } from './adapter-walk.ts';
+import { tryFunctions } from './adapter-trial.ts';
 import { checkWatched } from './adapter-watched.ts';
-import { openFindings, type Find } from './doctor-findings.ts';
-import { givingWay } from './give-way.ts';
+import { openFindings, type Report } from './doctor-findings.ts';
+import { withLockWatch } from './lock-watch.ts';
 import { withLock } from './migrate-session.ts';
 import { otherVersion, ourTexts } from './migrate.ts';
 import { sqlState } from '../database.ts';
 
-const readingMs = 60_000;
+const statementMs = 60_000;
 
-/** Returns 1 when something is to be repaired, else 0. `folder`: a name or path as BOOKING_ADAPTER takes it. */
+/** Returns the exit code: 1 if there is a problem, else 0. `folder`: a name or path as in BOOKING_ADAPTER. */
 export async function checkCommand(
   folder: string | undefined,
   options: { readonly json?: boolean },
@@ -32,19 +29,23 @@ export async function checkCommand(
 ): Promise<number> {
   const settings = toBookingConfig(readEnv());
   const config = { ...settings, adapter: folder ?? settings.adapter };
-  const { find, conclude } = openFindings(options.json === true);
-  await checkAdapter(config, find, signal);
+  const { report, conclude } = openFindings(options.json === true);
+  await checkAdapter(config, report, signal);
   return conclude();
 }
 
 /**
- * Tries the adapter of `config` in its database. Nothing stays but the numbers that the system's own sequences gave away.
- * On a database that does not have the triggers yet bookings wait while these are tried, a second at most: then the check is
- * given up, and Retryable thrown.
+ * Tests the adapter of `config` in its database. Only sequences of the booking system advance; everything else is rolled back.
+ * If the triggers are not installed yet, bookings wait for the locks of the test for at most a second; then it ends and throws
+ * Retryable.
  */
-export async function checkAdapter(config: BookingConfig, told: Find, signal: AbortSignal): Promise<void> {
+export async function checkAdapter(
+  config: BookingConfig,
+  output: Report,
+  signal: AbortSignal,
+): Promise<void> {
   const folder = adapterFolder(config.adapter);
-  const find = withPlaces(told, folder);
+  const report = withPlaces(output, folder);
   await withLock(
     config,
     () => undefined,
@@ -52,23 +53,25 @@ export async function checkAdapter(config: BookingConfig, told: Find, signal: Ab
     async (client) => {
       await client.query('BEGIN');
       try {
-        await apart(client, 'rights', find, () => checkRights(client, folder, find));
-        if (!(await isUsable(client, config.wake, find))) return;
-        await client.query(`SET LOCAL TimeZone = 'UTC'; SET LOCAL statement_timeout = ${readingMs}`);
+        await runCheck(client, 'rights', report, () => checkRights(client, folder, report));
+        if (!(await isUsable(client, config.wake, report))) return;
+        await client.query(`SET LOCAL TimeZone = 'UTC'; SET LOCAL statement_timeout = ${statementMs}`);
         await stageOurs(client, ourTexts(config.wake), config.timezone);
-        await stageAdapter(client, folder, 'definitions', find, signal);
-        if (!(await checkShape(client, find))) return;
-        const isReadable = await apart(client, 'rows', find, () => checkRows(client, find));
+        await stageAdapter(client, folder, 'definitions', report, signal);
+        if (!(await checkShape(client, report))) return;
+        const isReadable = await runCheck(client, 'rows', report, () => checkRows(client, report));
         if (!isReadable) return;
-        await apart(client, 'zone', find, () => checkTimes(client, config.timezone, find));
+        await runCheck(client, 'zone', report, () => checkTimes(client, config.timezone, report));
         signal.throwIfAborted();
-        await givingWay(config.database, client, async () => {
-          await stageAdapter(client, folder, 'locking', find, signal);
-          await apart(client, 'plans', find, () => checkPlans(client, find));
-          await apart(client, 'triggers', find, () => checkWatched(client, folder, find));
+        await withLockWatch(config.database, client, async () => {
+          await stageAdapter(client, folder, 'locking', report, signal);
+          await runCheck(client, 'plans', report, () => checkPlans(client, report));
+          await runCheck(client, 'triggers', report, () => checkWatched(client, folder, report));
           const { known } = await readAbilities(client);
           if (!known.has('one-way'))
-            await apart(client, 'functions', find, () => walk(client, config.timezone, known, find));
+            await runCheck(client, 'functions', report, () =>
+              tryFunctions(client, config.timezone, known, report),
+            );
         });
       } finally {
         await client.query('ROLLBACK').catch(() => undefined); // the session ends with it in any case
@@ -77,24 +80,24 @@ export async function checkAdapter(config: BookingConfig, told: Find, signal: Ab
   );
 }
 
-/** Whether our tables and functions are there as this version knows them, or not there at all; says so where not. */
-async function isUsable(client: pg.Client, wake: WakeMode, find: Find): Promise<boolean> {
-  const why = await otherVersion(client, wake);
-  if (why === null) return true;
-  find('problem', 'bridge', why.message, why.repair);
+/** Returns true if our tables and functions are those of this version or not installed; otherwise reports a problem. */
+async function isUsable(client: pg.Client, wake: WakeMode, report: Report): Promise<boolean> {
+  const other = await otherVersion(client, wake);
+  if (other === null) return true;
+  report('problem', 'bridge', other.message, other.repair);
   return false;
 }
 
-async function checkRights(client: pg.Client, folder: string, find: Find): Promise<void> {
+async function checkRights(client: pg.Client, folder: string, report: Report): Promise<void> {
   for (const { repair, needed, why } of await missingRights(client, folder))
-    find(needed ? 'problem' : 'note', 'rights', why ?? 'Our role lacks a right.', repair);
+    report(needed ? 'problem' : 'note', 'rights', why ?? 'A privilege is missing.', repair);
 }
 
-/** Runs one check; one that fails is a problem, and the others go on. Resolves with whether it came to its end. */
-async function apart(
+/** Runs one check in a savepoint. A failure is reported as a problem; later checks still run. Returns whether it completed. */
+async function runCheck(
   client: pg.Client,
   check: string,
-  find: Find,
+  report: Report,
   work: () => Promise<void>,
 ): Promise<boolean> {
   await client.query('SAVEPOINT part');
@@ -103,25 +106,25 @@ async function apart(
     return true;
   } catch (error) {
     if (error instanceof Permanent) {
-      // it names file and line itself
+      // its message already names the file and line
       await client.query('ROLLBACK TO part');
-      find('problem', check, error.message, error.hint ?? null);
+      report('problem', check, error.message, error.hint ?? null);
       return false;
     }
     if (sqlState(error) === null) throw error;
     await client.query('ROLLBACK TO part');
     const columns = await failingColumns(client);
-    find(
+    report(
       'problem',
       check,
       `It failed: ${failureInWords(error)}${columns.length === 0 ? '' : `, in ${columns.join(', ')} of bridge_items`}.`,
-      'Mend what it names in 10_view.sql.',
+      'Fix the named part of 10_view.sql.',
     );
     return false;
   }
 }
 
-/** The columns of the view that cannot be read by themselves; all of them where a join or a condition fails. */
+/** The columns of the view that fail when read alone; empty if all fail, because then a join or a condition is the cause. */
 async function failingColumns(client: pg.Client): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
     `SELECT quote_ident(attname) AS name FROM pg_attribute
@@ -134,11 +137,11 @@ async function failingColumns(client: pg.Client): Promise<string[]> {
   return failing.length === rows.length ? [] : failing;
 }
 
-/** Adds to each line of a function of the adapter, as PostgreSQL counts them, where that is in its files. */
-function withPlaces(find: Find, folder: string): Find {
+/** Adds the file and line to each function line that PostgreSQL reports. */
+function withPlaces(report: Report, folder: string): Report {
   const statements = adapterFiles(folder).flatMap((file) => readStatements(folder, file));
   return (state, check, message, repair) =>
-    find(
+    report(
       state,
       check,
       message.replace(/\((\w+), line (\d+)/, (whole, name: string, line: string) => {

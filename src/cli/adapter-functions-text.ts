@@ -1,17 +1,27 @@
-/** The functions of a new adapter, from what was guessed of a schema. */
+/** Generates the functions of a new adapter from a guess about the schema. */
 import type { Column, Guess } from './adapter-guess.ts';
-import { instant, isNumber, name, needsZone, of, states, tableName, times, zone } from './adapter-words.ts';
+import {
+  instant,
+  isNumber,
+  name,
+  needsZone,
+  of,
+  states,
+  tableName,
+  times,
+  zone,
+} from './adapter-expressions.ts';
 
 interface Field {
   /** The key of the jsonb. */
   readonly key: string;
-  /** Of the table, quoted. */
+  /** Column of the table, quoted. */
   readonly column: string;
-  /** What the column gets, given the name of the jsonb. */
+  /** SQL expression for the column; `json`: name of the jsonb variable. */
   readonly from: (json: string) => string;
 }
 
-/** What the functions write beside times and room. */
+/** The columns that the functions write besides times and room. */
 function fields({ title, description, organizer, email, private: secret }: Guess): readonly Field[] {
   const text = (key: string, column: Column | null): readonly Field[] =>
     column === null
@@ -42,56 +52,95 @@ function fields({ title, description, organizer, email, private: secret }: Guess
   ];
 }
 
-/** The file 20_functions.sql; `values`: those found in the column that says the state. */
-export function functions(guess: Guess, type: string, values: readonly string[]): string {
-  const { id, room, link } = guess;
-  const table = tableName(guess.table);
-  const { active, alive = active, cancel, fresh } = states(guess, values);
-  const overlap = `${instant(guess, 'starts', 'zone')} < ends AND ${instant(guess, 'ends', 'zone')} > starts AND ${active}`;
-  const declared = needsZone(guess) ? `\n  zone constant text := ${zone};` : '';
-  const own = fields(guess);
-  const isSimple = room !== null && link === null;
+const head = (signature: string, returns = '') => `CREATE OR REPLACE FUNCTION public.${signature}${returns}
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $body$`;
+
+/** The SQL that the functions share. */
+function partsOf(guess: Guess, type: string, values: readonly string[]) {
+  const { id, room } = guess;
   const [byKey, roomByKey] = [!isNumber(id), room !== null && !isNumber(room)];
-  // how the row of an id is found, and what is given and named by it
-  const given = byKey ? 'key' : 'id';
-  const isRow =
-    id.type === 'uuid'
-      ? `${of('b', id)} = bridge_uuid($2)`
-      : byKey
-        ? `${of('b', id)}::text = $2`
-        : `${of('b', id)} = $2`;
+  const expressions = states(guess, values);
   const argument = byKey ? 'key text' : 'id bigint';
   const made = byKey ? 'reservation_key' : 'reservation_id';
-  const rooms = roomByKey ? 'resource_keys' : 'resource_ids';
-  const head = (signature: string, returns: string) =>
-    `CREATE OR REPLACE FUNCTION public.${signature}${returns}
-LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $body$`;
-  if (!isSimple)
-    return `-- Not written yet: the room of a booking stands in another table. sql/README.md says what each has to do, and
--- sql/portico/20_functions.sql does it for rooms in a table of their own.
-${head(`bridge_import_item(item jsonb, OUT reservation_type text, OUT ${made} ${byKey ? 'text' : 'bigint'})`, '')}
+  return {
+    guess,
+    type,
+    table: tableName(guess.table),
+    states: expressions,
+    own: fields(guess),
+    byKey,
+    roomByKey,
+    made,
+    rooms: roomByKey ? 'resource_keys' : 'resource_ids',
+    /** Name of the argument with the id or key. */
+    given: byKey ? 'key' : 'id',
+    /** Condition for the row of that id or key. */
+    isRow:
+      id.type === 'uuid'
+        ? `${of('b', id)} = bridge_uuid($2)`
+        : byKey
+          ? `${of('b', id)}::text = $2`
+          : `${of('b', id)} = $2`,
+    /** Condition for an active booking that overlaps the variables `starts` and `ends`. */
+    overlap: `${instant(guess, 'starts', 'zone')} < ends AND ${instant(guess, 'ends', 'zone')} > starts AND ${expressions.active}`,
+    declared: needsZone(guess) ? `\n  zone constant text := ${zone};` : '',
+    heads: {
+      import: head(
+        `bridge_import_item(item jsonb, OUT reservation_type text, OUT ${made} ${byKey ? 'text' : 'bigint'})`,
+      ),
+      change: head(`bridge_change_item(type text, ${argument}, change jsonb)`, ' RETURNS text[]'),
+      cancel: head(`bridge_cancel_item(type text, ${argument}, note text)`, ' RETURNS boolean'),
+    },
+  };
+}
+type Parts = ReturnType<typeof partsOf>;
+
+/** The text of 20_functions.sql. `values`: the values found in the state column. */
+export function functions(guess: Guess, type: string, values: readonly string[]): string {
+  const parts = partsOf(guess, type, values);
+  const { room, link } = guess;
+  if (room === null || link !== null) return unwritten(parts);
+  return [
+    importFunction(parts, room),
+    changeFunction(parts, room),
+    cancelFunction(parts),
+    revoke(parts.byKey),
+  ].join('');
+}
+
+function unwritten({ heads, byKey }: Parts): string {
+  return `-- Not written yet, because the room of a booking is in another table. sql/README.md specifies each function;
+-- sql/portico/20_functions.sql is an example with rooms in a separate table.
+${heads.import}
 BEGIN
   RAISE EXCEPTION 'bridge_import_item is not written yet' USING ERRCODE = '0A000';
 END $body$;
-${head(`bridge_change_item(type text, ${argument}, change jsonb)`, ' RETURNS text[]')}
+${heads.change}
 BEGIN
   RAISE EXCEPTION 'bridge_change_item is not written yet' USING ERRCODE = '0A000';
 END $body$;
-${head(`bridge_cancel_item(type text, ${argument}, note text)`, ' RETURNS boolean')}
+${heads.cancel}
 BEGIN
   RAISE EXCEPTION 'bridge_cancel_item is not written yet' USING ERRCODE = '0A000';
 END $body$;
 ${revoke(byKey)}`;
+}
+
+function importFunction(parts: Parts, room: Column): string {
+  const { guess, type, table, states, own, made, rooms, declared, overlap, heads } = parts;
   const inserted = [
     [name(room.column), 'room'] as const,
     ...times(guess),
     ...own.map(({ column, from }) => [column, from('item')] as const),
-    ...(guess.state === null || fresh === null ? [] : [[name(guess.state.column), fresh] as const]),
+    ...(guess.state === null || states.fresh === null
+      ? []
+      : [[name(guess.state.column), states.fresh] as const]),
   ];
-  return `-- What the bridge may do to a booking. A guess: what else does the system write when its own people book?
-${guess.otherTimes.length === 0 ? '' : `-- These columns keep the times, too, and are not written yet, by an INSERT or an UPDATE: ${guess.otherTimes.join(', ')}\n`}${guess.needed.length === 0 ? '' : `-- An INSERT must fill these columns too, and does not yet: ${guess.needed.join(', ')}\n`}${guess.related.length === 0 ? '' : `-- Other tables hang on a booking: ${guess.related.slice(0, 8).join(', ')}. Which of them get a row, too, or change with it?\n`}
--- Makes a booking of an Outlook meeting. \`overlap\`: 'refuse' (the default; error 23P01 when the room is taken) or 'allow'.
-${head(`bridge_import_item(item jsonb, OUT reservation_type text, OUT ${made} ${byKey ? 'text' : 'bigint'})`, '')}
+
+  return `-- The functions that write bookings. This is a guess: compare it with the rows that the booking system itself writes.
+${guess.otherTimes.length === 0 ? '' : `-- These columns also contain the times and are not written yet, by an INSERT or an UPDATE: ${guess.otherTimes.join(', ')}\n`}${guess.needed.length === 0 ? '' : `-- These columns are required and not filled yet: ${guess.needed.join(', ')}\n`}${guess.related.length === 0 ? '' : `-- Related tables: ${guess.related.slice(0, 8).join(', ')}. Check which of them need a row for each booking, or change with it.\n`}
+-- Creates a booking from an Outlook meeting. \`overlap\`: 'refuse' (the default; error 23P01 if the room is taken) or 'allow'.
+${heads.import}
 DECLARE
   starts constant timestamptz := (item ->> 'starts_at')::timestamptz;
   ends constant timestamptz := (item ->> 'ends_at')::timestamptz;
@@ -113,18 +162,23 @@ ${
 `
 }  INSERT INTO ${table} (${inserted.map(([column]) => column).join(', ')})
   SELECT ${inserted.map(([, value]) => value).join(', ')}
-  -- tested in the statement that writes, so that nothing comes between
+  -- checked in the same statement as the INSERT, against concurrent bookings
   WHERE item ->> 'overlap' = 'allow' OR NOT EXISTS (
     SELECT FROM ${table} b WHERE ${of('b', room)} = room AND ${overlap})
-  RETURNING ${name(id.column)} INTO ${made};
+  RETURNING ${name(guess.id.column)} INTO ${made};
   IF ${made} IS NULL THEN
     RAISE EXCEPTION 'The time is taken in room %.', room USING ERRCODE = '23P01';
   END IF;
   reservation_type := ${type};
 END $body$;
+`;
+}
 
--- Changes a booking and returns the keys that it now shows as asked for.
-${head(`bridge_change_item(type text, ${argument}, change jsonb)`, ' RETURNS text[]')}
+function changeFunction(parts: Parts, room: Column): string {
+  const { guess, type, table, own, byKey, roomByKey, rooms, given, isRow, declared, overlap, heads } = parts;
+  return `
+-- Changes a booking and returns the keys that it now has as requested.
+${heads.change}
 DECLARE
   was record;
   starts timestamptz;
@@ -136,7 +190,7 @@ BEGIN
     RAISE EXCEPTION 'There is no % %.', type, ${given} USING ERRCODE = 'P0002';
   END IF;
   IF change = '{}' THEN
-    RETURN '{}'; -- it is only to be locked
+    RETURN '{}'; -- an empty change only locks the row
   END IF;
   SELECT * INTO was FROM bridge_items i WHERE i.reservation_type = $1 AND i.reservation_id = ${byKey ? 'bridge_key_id($1, $2)' : '$2'};
   starts := coalesce((change ->> 'starts_at')::timestamptz, was.starts_at);
@@ -160,11 +214,16 @@ ${roomByKey && !byKey ? '  change := bridge_with_keys(change);\n' : ''}  place :
   WHERE ${isRow};
   RETURN bridge_stored_keys(type, ${given}, change);
 END $body$;
+`;
+}
 
+function cancelFunction({ type, table, states, given, isRow, heads }: Parts): string {
+  const { active, alive = active, cancel } = states;
+  return `
 ${
   cancel === null
-    ? `-- Cancels a booking as the system is taken to do, by deleting it.
-${head(`bridge_cancel_item(type text, ${argument}, note text)`, ' RETURNS boolean')}
+    ? `-- Cancels a booking by deleting it, as the booking system is assumed to do.
+${heads.cancel}
 BEGIN
   DELETE FROM ${table} b WHERE ${isRow} AND $1 = ${type};
   IF NOT FOUND THEN
@@ -172,8 +231,8 @@ BEGIN
   END IF;
   RETURN true;
 END $body$;`
-    : `-- Cancels a booking. False: it was cancelled already.
-${head(`bridge_cancel_item(type text, ${argument}, note text)`, ' RETURNS boolean')}
+    : `-- Cancels a booking. Returns false if it was already cancelled.
+${heads.cancel}
 BEGIN
   UPDATE ${table} b SET ${cancel} WHERE ${isRow} AND $1 = ${type} AND ${alive};
   IF FOUND THEN
@@ -186,12 +245,12 @@ BEGIN
   RETURN false;
 END $body$;`
 }
-${revoke(byKey)}`;
+`;
 }
 
 const revoke = (byKey: boolean) => {
   const takes = byKey ? 'text' : 'bigint';
   return `REVOKE EXECUTE ON FUNCTION public.bridge_import_item(jsonb), public.bridge_change_item(text, ${takes}, jsonb),
   public.bridge_cancel_item(text, ${takes}, text) FROM PUBLIC;
-${byKey ? '\n-- What takes a number, as the bridge calls it, from what takes a key.\nSELECT public.bridge_by_key();\n' : ''}`;
+${byKey ? '\n-- Creates the functions that take a number, which the bridge calls, from those that take a key.\nSELECT public.bridge_by_key();\n' : ''}`;
 };

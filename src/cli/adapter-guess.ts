@@ -1,23 +1,23 @@
 /**
- * What in the schema of a booking system is likely a booking: pure, from names and types. A guess is a beginning for a person
- * who knows the system, so each is written down with what else it could have been.
+ * Guesses the bookings table of a schema and the meaning of its columns from names and types. Pure. The guess is a starting
+ * point for a person who knows the booking system, so it includes the alternatives.
  */
 
 export interface Column {
   readonly schema: string;
   readonly table: string;
   readonly column: string;
-  /** As `format_type` says it, without length. */
+  /** As `format_type` prints it, without length. */
   readonly type: string;
   readonly isKey: boolean;
   /** NOT NULL, without a default. */
   readonly isNeeded: boolean;
   readonly isNotNull: boolean;
-  /** The table that it is a foreign key to, as `schema.table`; null: none. */
+  /** The table that this foreign key refers to, as `schema.table`; null: no foreign key. */
   readonly references: string | null;
 }
 
-/** How an instant is kept: each has its own way into the view and back. */
+/** The representation of an instant in the schema. */
 type Clock = 'instant' | 'wall clock' | 'seconds' | 'date' | 'range' | 'wall clock range';
 
 export interface Guess {
@@ -29,7 +29,7 @@ export interface Guess {
   readonly starts: Column;
   /** The same as `starts` where it is a range. */
   readonly ends: Column;
-  /** In the table itself, or in one that hangs below it and has the id of the booking in `link`. */
+  /** In the table itself, or in a child table whose column `link` has the id of the booking. */
   readonly room: Column | null;
   readonly link: Column | null;
   readonly title: Column | null;
@@ -37,21 +37,21 @@ export interface Guess {
   readonly email: Column | null;
   readonly organizer: Column | null;
   readonly private: Column | null;
-  /** What says that it is cancelled: a flag, a state, a moment. */
+  /** The column that marks a booking as cancelled: a flag, a state, or a timestamp. */
   readonly state: Column | null;
-  /** Columns that keep the times once more, which the functions do not write. */
+  /** Other columns with the times, which the functions do not write. */
   readonly otherTimes: readonly string[];
-  /** Others that look as if they said so. */
+  /** Other candidates for `state`. */
   readonly otherStates: readonly string[];
-  /** Why times without a zone are taken for UTC; null: they are taken for local ones. */
+  /** The reason to read times without a zone as UTC; null: they are read as local times. */
   readonly utc: string | null;
-  /** Columns that look like the zone of a place, a team or a user. */
+  /** Candidates for the time zone of a place, a team or a user. */
   readonly zones: readonly string[];
-  /** What the rooms are: the table, its key, and the column with their names, if there is one; null: no table fits. */
+  /** The rooms: table, key, and name column if there is one; null: no table fits. */
   readonly rooms: { readonly table: string; readonly key: Column; readonly name: Column | null } | null;
-  /** Columns beside these that an INSERT must fill, with the tables that they lead to. */
+  /** Other columns that an INSERT must fill, with the tables that they refer to. */
   readonly needed: readonly string[];
-  /** Other tables that a row leads to, by a column that may be empty, or that lead to it. */
+  /** Other tables that refer to a row, or that a nullable column of it refers to. */
   readonly related: readonly string[];
 }
 
@@ -72,7 +72,7 @@ const isStart = has(
   'start starts begin begins from since enter arrival arrive checkin dtstart fra von beginn',
 );
 const isEnd = has('end ends to until till finish stop stops leave departure checkout dtend til bis ende');
-/** Moments that tell of the row, not of the booking. */
+/** Timestamps that describe the row, not the booking. */
 const isOfRow = has(
   'created create creation updated update modified write changed deleted cancelled canceled ' +
     'sent seen read login reminder reminded notified paid approved expires expiry id',
@@ -138,7 +138,7 @@ function pairOf(columns: readonly Column[]): Times | null {
     const ends = ofClock.find((column) => isEnd(column) && !isStart(column));
     if (starts !== undefined && ends !== undefined) return { clock, starts, ends, isByName: true };
   }
-  // names in other words: two moments that every row has
+  // unknown names: exactly two required timestamps
   for (const clock of ['instant', 'wall clock'] as const) {
     const [starts, ends, more] = columns.filter(
       (column) => clockOf(column) === clock && column.isNeeded && !isOfRow(column),
@@ -149,7 +149,7 @@ function pairOf(columns: readonly Column[]): Times | null {
   return null;
 }
 
-/** A range, or what is called a start or an end. */
+/** A range, or a column with the name of a start or an end. */
 const keepsTimes = (column: Column) =>
   clockOf(column) !== null &&
   column.references === null &&
@@ -158,16 +158,17 @@ const keepsTimes = (column: Column) =>
 
 const nameOf = ({ schema, table }: Column) => `${schema}.${table}`;
 
-/** Frameworks that keep UTC in columns without a zone, by what they leave in each table. */
+/** Recognises frameworks that store UTC in columns without a zone by the columns that they add to each table. */
 function whyUtc(columns: readonly Column[]): string | null {
   const names = new Set(columns.map(({ column }) => column));
-  if (names.has('create_uid') && names.has('write_date')) return 'Odoo keeps UTC (write_date)';
-  if (names.has('createdAt') && names.has('updatedAt')) return 'Prisma and its like keep UTC (createdAt)';
-  if (names.has('inserted_at') && names.has('updated_at')) return 'Ecto keeps UTC (inserted_at)';
+  if (names.has('create_uid') && names.has('write_date')) return 'Odoo stores UTC (write_date)';
+  if (names.has('createdAt') && names.has('updatedAt'))
+    return 'Prisma and similar libraries store UTC (createdAt)';
+  if (names.has('inserted_at') && names.has('updated_at')) return 'Ecto stores UTC (inserted_at)';
   return null;
 }
 
-/** The table that `room` leads to: by its foreign key, or by a name that is that of the column without `_id`. */
+/** The table that `room` refers to: by its foreign key, or by the name of the column without `_id`. */
 function roomsOf(room: Column | null, tables: ReadonlyMap<string, readonly Column[]>): Guess['rooms'] {
   if (room === null) return null;
   const stem = wordsOf(room.column)
@@ -189,7 +190,7 @@ function roomsOf(room: Column | null, tables: ReadonlyMap<string, readonly Colum
       };
 }
 
-/** What may get a row of its own when somebody books. */
+/** Tables that may need a row for each booking. */
 function relatedTo(
   table: string,
   columns: readonly Column[],
@@ -208,7 +209,7 @@ function relatedTo(
   ];
 }
 
-/** The likeliest table of bookings; null: none has two columns that look like start and end. */
+/** The best candidate for the bookings table; null: no table has a key and recognisable start and end columns. */
 export function guess(all: readonly Column[]): Guess | null {
   const tables = Map.groupBy(all, nameOf);
   const roomOf = (columns: readonly Column[]) =>
@@ -257,7 +258,7 @@ export function guess(all: readonly Column[]): Guess | null {
     email,
     organizer: find((column) => isPerson(column) && isTextual(column) && !isKeyed(column), title, email),
     private: find((column) => isPrivate(column) && /^(boolean|integer|smallint)$/.test(column.type)),
-    // a word says more than a flag
+    // a text column distinguishes more states than a flag
     state: find((column) => isStateWord(column) && isTextual(column)) ?? find(isState),
   };
   const filled = new Set<Column | null>([id, times.starts, times.ends, room, ...Object.values(used)]);

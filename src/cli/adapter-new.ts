@@ -1,4 +1,4 @@
-/** `adapter new`: the first folder of an adapter, written from the schema of a booking system. A person goes on from there. */
+/** `adapter new`: generates the first version of an adapter from the schema of a booking system, to be completed by hand. */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { readEnv, toBookingConfig } from '../config.ts';
@@ -11,7 +11,7 @@ import { say } from './terminal.ts';
 
 const queryMs = 30_000;
 
-/** Writes the folder. Throws Invalid where it exists already, Permanent where nothing in the database looks like a booking. */
+/** Writes the folder. Throws Invalid if it exists, and Permanent if no table of the database can be one of bookings. */
 export async function newCommand(folder: string): Promise<number> {
   const target = resolve(folder);
   if (existsSync(target))
@@ -22,18 +22,20 @@ export async function newCommand(folder: string): Promise<number> {
   mkdirSync(target, { recursive: true });
   for (const [name, text] of Object.entries(texts)) writeFileSync(join(target, name), text);
   say(`Written to ${target}: ${Object.keys(texts).join(', ')}.`);
-  say(`Read them, they are guesses. Then, on a copy of the database: ${command} adapter check ${target}`);
+  say(
+    `The files are guesses: review them. Then, on a copy of the database: ${command} adapter check ${target}`,
+  );
   return 0;
 }
 
-/** The files by their names. */
+/** The texts of the files by file name. Throws Permanent if no table of the database can be one of bookings. */
 export async function textsOf(db: Queryable): Promise<Readonly<Record<string, string>>> {
   const guessed = guess(await readColumns(db));
   if (guessed === null)
     throw new Permanent(
-      'No table looks like one of bookings: none has a key and two columns for start and end.',
+      'No bookings table was found: no table has a primary key of one column and two columns for start and end.',
       {
-        hint: 'Copy sql/mrbs and go by sql/README.md, "Writing one in an hour". Our role sees only tables it has a right on.',
+        hint: 'Copy sql/mrbs and follow sql/README.md, "Writing one in an hour". Columns are only visible to a role with a privilege on the table.',
       },
     );
   const { state } = guessed;
@@ -41,7 +43,7 @@ export async function textsOf(db: Queryable): Promise<Readonly<Record<string, st
   return adapterTexts(guessed, values);
 }
 
-/** The columns of all tables but those of PostgreSQL and ours. */
+/** The columns of all tables except PostgreSQL's and ours. */
 async function readColumns(db: Queryable): Promise<readonly Column[]> {
   const { rows } = await db.query<Column>(`
     SELECT n.nspname AS schema, c.relname AS "table", a.attname AS "column", format_type(a.atttypid, NULL) AS type,
@@ -58,7 +60,7 @@ async function readColumns(db: Queryable): Promise<readonly Column[]> {
   return rows;
 }
 
-/** Values of a column that says what state a booking is in; none where our role may not read it. */
+/** The values of a state column; empty if our role may not read it. */
 async function readValues(db: Queryable, table: string, column: string): Promise<readonly string[]> {
   const quoted = table.split('.').map(quote).join('.');
   const { rows } = await db

@@ -1,6 +1,6 @@
-/** Whether the two filters on the view of an adapter reach indexes, however small the tables are. */
+/** Checks that the two filters on an adapter's view use indexes, independent of the size of the tables. */
 import type pg from 'pg';
-import type { Find } from './doctor-findings.ts';
+import type { Report } from './doctor-findings.ts';
 
 interface Node {
   readonly 'Node Type': string;
@@ -17,7 +17,7 @@ const filters = [
     values: "'x', 1",
     state: 'problem',
     repair:
-      'A cast id (id::bigint) uses no index on an integer: the top of sql/portico/10_view.sql says how to lead it there.',
+      'A cast id (id::bigint) cannot use an index on an integer; the comment at the top of sql/portico/10_view.sql shows the solution.',
   },
   {
     where: 'resource_id = $1',
@@ -30,10 +30,10 @@ const filters = [
 ] as const;
 
 /**
- * Plans both filters with parameters, and with what reads whole tables made dear: a table that is read as a whole even so
- * has no index that the filter reaches.
+ * Plans both filters with parameters and with sequential scans disabled: a table that is still read completely has no index
+ * for the filter.
  */
-export async function checkPlans(client: pg.Client, find: Find): Promise<void> {
+export async function checkPlans(client: pg.Client, report: Report): Promise<void> {
   await client.query(
     'SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL plan_cache_mode = force_generic_plan',
   );
@@ -46,15 +46,15 @@ export async function checkPlans(client: pg.Client, find: Find): Promise<void> {
     );
     await client.query('DEALLOCATE adapter_filter');
     const whole = new Set(wholeReads(rows[0]!['QUERY PLAN'][0]!.Plan));
-    if (whole.size === 0) find('ok', 'plans', `WHERE ${where} reaches indexes`);
-    else find(state, 'plans', `WHERE ${where} reads the whole of ${[...whole].join(', ')}.`, repair);
+    if (whole.size === 0) report('ok', 'plans', `WHERE ${where} uses indexes`);
+    else report(state, 'plans', `WHERE ${where} reads all rows of ${[...whole].join(', ')}.`, repair);
   }
   await client.query(
     'SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on',
   );
 }
 
-/** The tables that a plan reads from one end to the other. */
+/** The tables that a plan reads completely. */
 function wholeReads(node: Node): string[] {
   const table = node['Relation Name'];
   const below = (node.Plans ?? []).flatMap(wholeReads);

@@ -1,9 +1,9 @@
-/** Whether what the view of an adapter shows can be true: nulls, duplicates, times, zone. */
+/** Checks the rows of an adapter's view: nulls, duplicates, times, zone. */
 import type pg from 'pg';
-import type { Find } from './doctor-findings.ts';
+import type { Report } from './doctor-findings.ts';
 
 interface Fault {
-  /** A condition over a row of bridge_items. */
+  /** SQL condition on a row `i` of bridge_items. */
   readonly where: string;
   readonly says: string;
   readonly repair: string;
@@ -31,10 +31,10 @@ const faults: readonly Fault[] = [
     says: `${column} is NULL`,
     repair:
       column === 'priority_level'
-        ? 'Write 1::smallint in 10_view.sql, unless one type is shown on top of another.'
+        ? 'Write 1::smallint in 10_view.sql, unless one type takes precedence over another.'
         : column === 'reservation_id' || column === 'resource_id'
-          ? 'Keys that are uuids or codes go into reservation_key and resource_key: sql/README.md, "Keys".'
-          : `Give it a value in 10_view.sql, as in coalesce(…, …) AS ${column}, or leave such rows out.`,
+          ? 'Put keys that are uuids or codes into reservation_key and resource_key: sql/README.md, "Keys".'
+          : `Set a value in 10_view.sql, for example coalesce(…, …) AS ${column}, or exclude such rows.`,
   })),
   {
     where: "btrim(i.title) = ''",
@@ -45,30 +45,31 @@ const faults: readonly Fault[] = [
     where: 'i.ends_at < i.starts_at',
     says: 'it ends before it starts',
     repair:
-      'In 10_view.sql: greatest(starts_at, ends_at) AS ends_at, or are the two columns mixed up, or the day of the end?',
+      'In 10_view.sql: greatest(starts_at, ends_at) AS ends_at. Check that the two columns are not swapped, and the day of the end.',
   },
   {
     where: 'i.priority_level < 1',
     says: 'priority_level is below 1',
-    repair: '1 is the type that is shown on top.',
+    repair: 'The lowest value is 1, for the type that takes precedence.',
   },
   {
     where: String.raw`i.reservation_type !~ '^\w+$'`,
     says: 'the type is not one word',
-    repair: 'Letters, digits and _: the type is written as type/id.',
+    repair: 'Use letters, digits and _ only, because reservations are written as type/id.',
   },
   {
     where: `i.all_day AND (${local('starts_at')}::time <> '00:00' OR ${local('ends_at')}::time <> '00:00' OR ${local('ends_at')} < ${local('starts_at')} + interval '1 day')`,
     says: 'all_day, but not from midnight to midnight in BOOKING_TIMEZONE',
-    repair: 'Is BOOKING_TIMEZONE the zone of the booking system, and the one that 10_view.sql reads?',
+    repair:
+      'Check that BOOKING_TIMEZONE is the zone of the booking system and the one that 10_view.sql uses.',
   },
 ];
 
-/** Rows that are read at most; what is the same in all of them is found in so many. */
+/** Limit of the rows that are read; systematic errors show in that many. */
 const mostRows = 500_000;
 
-/** Looks at all rows of the view. Needs the view in its shape. */
-export async function checkRows(client: pg.Client, find: Find): Promise<void> {
+/** Checks all rows of the view, which must have the columns of the contract. */
+export async function checkRows(client: pg.Client, report: Report): Promise<void> {
   await client.query('SELECT public.bridge_number_resources(), public.bridge_number_keys(NULL)');
   const { rows: faulty } = await client.query<{ at: number; total: number; example: string }>(
     `WITH items AS MATERIALIZED (SELECT * FROM public.bridge_items LIMIT ${mostRows}),
@@ -86,27 +87,27 @@ export async function checkRows(client: pg.Client, find: Find): Promise<void> {
   for (const { at, total, example } of faulty) {
     const { says, repair } = faults[at] ?? {
       says: 'the view has several rows for one reservation in one room',
-      repair: 'A join in 10_view.sql multiplies them: join by a key, or aggregate what hangs below.',
+      repair: 'A join in 10_view.sql multiplies them: join by a key, or aggregate the child rows.',
     };
-    find('problem', 'rows', `${total} of bridge_items: ${says} (${example}).`, repair);
+    report('problem', 'rows', `${total} of bridge_items: ${says} (${example}).`, repair);
   }
   const { rows } = await client.query<{ total: number }>('SELECT count(*) AS total FROM public.bridge_items');
   const { total } = rows[0]!;
   if (total === 0)
-    find(
+    report(
       'warning',
       'rows',
-      'bridge_items shows nothing, so nothing of it was compared.',
+      'bridge_items has no rows, so its values could not be checked.',
       'Run it on a copy of the real database.',
     );
-  else if (faulty.length === 0) find('ok', 'rows', `${total} rows, none of them contradictory`);
+  else if (faulty.length === 0) report('ok', 'rows', `${total} rows, all valid`);
 }
 
 /**
- * Whether instants depend on the zone of a session, as a wall-clock time does that is cast; and the next five bookings in
- * local time, for a person to compare.
+ * Checks that instants do not depend on the zone of the session, as a cast wall-clock time would, and prints the next five
+ * bookings in local time for comparison by a person.
  */
-export async function checkTimes(client: pg.Client, timezone: string, find: Find): Promise<void> {
+export async function checkTimes(client: pg.Client, timezone: string, report: Report): Promise<void> {
   const seen = new Set<string | null>();
   for (const zone of ['Pacific/Kiritimati', 'Pacific/Pago_Pago']) {
     await client.query(`SET LOCAL TimeZone = '${zone}'`);
@@ -119,11 +120,11 @@ export async function checkTimes(client: pg.Client, timezone: string, find: Find
   }
   await client.query("SET LOCAL TimeZone = 'UTC'");
   if (seen.size > 1)
-    find(
+    report(
       'problem',
       'zone',
-      'The times of bridge_items change with the zone of the session: a wall-clock time is cast to an instant.',
-      "In 10_view.sql: … AT TIME ZONE (SELECT value FROM public.bridge_settings WHERE name = 'timezone'), in place of ::timestamptz",
+      'The times of bridge_items depend on the zone of the session: a wall-clock time is cast to an instant.',
+      "In 10_view.sql: … AT TIME ZONE (SELECT value FROM public.bridge_settings WHERE name = 'timezone'), instead of ::timestamptz",
     );
   const { rows: night } = await client.query<{ total: number; early: number }>(
     `SELECT count(*) AS total, count(*) FILTER (WHERE (i.starts_at AT TIME ZONE $1)::time < '05:00') AS early
@@ -132,11 +133,11 @@ export async function checkTimes(client: pg.Client, timezone: string, find: Find
   );
   const { total, early } = night[0]!;
   if (total >= 10 && early > total / 2)
-    find(
+    report(
       'warning',
       'zone',
       `${early} of ${total} bookings start between midnight and five in ${timezone}.`,
-      'Is BOOKING_TIMEZONE right, and are the times in the tables local, UTC or seconds?',
+      'Check BOOKING_TIMEZONE, and whether the times in the tables are local, UTC or seconds.',
     );
   const { rows: views } = await client.query<{ there: boolean }>(
     `SELECT to_regclass('public.bridge_resources') IS NOT NULL AS there`,
@@ -152,10 +153,10 @@ export async function checkTimes(client: pg.Client, timezone: string, find: Find
     [timezone],
   );
   if (rows.length === 0) return;
-  find(
+  report(
     'note',
     'zone',
-    `The next bookings in ${timezone}: compare them with what the booking system shows.`,
+    `The next bookings in ${timezone}; compare them with the pages of the booking system.`,
     rows.map(({ line }) => line).join('\n'),
   );
 }

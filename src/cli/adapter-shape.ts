@@ -1,11 +1,11 @@
-/** Whether the view and the functions of an adapter have the shape that sql/README.md asks for. */
+/** Checks the columns, types and signatures of an adapter against the contract in sql/README.md. */
 import type pg from 'pg';
 import { abilityWords, readAbilities } from '../abilities.ts';
 import type { Queryable } from '../database.ts';
 import { Permanent } from '../errors.ts';
 import { isBusy } from '../booking/install.ts';
 import { stageAdapter, stageOurs } from './adapter-stage.ts';
-import type { Find } from './doctor-findings.ts';
+import type { Report } from './doctor-findings.ts';
 
 /** The columns of bridge_items in their order, with their types. */
 const viewColumns: Readonly<Record<string, string>> = {
@@ -24,7 +24,7 @@ const viewColumns: Readonly<Record<string, string>> = {
   is_private: 'boolean',
 };
 
-/** Columns that an adapter may have beside these, after them. */
+/** Optional columns after these. */
 const optionalColumns: Readonly<Record<string, string>> = {
   state: 'text',
   replaces: 'text',
@@ -61,26 +61,26 @@ const functions = [
   readonly write: string;
 }[];
 
-/** Resolves with whether all of it has its shape, so that it can be used. */
-export async function checkShape(db: Queryable, find: Find): Promise<boolean> {
-  const columns = await checkColumns(db, find);
-  return (await checkAbilities(db, find)) && columns;
+/** Returns whether view, abilities and functions keep the contract, so that the adapter can be used. */
+export async function checkShape(db: Queryable, report: Report): Promise<boolean> {
+  const columns = await checkColumns(db, report);
+  return (await checkAbilities(db, report)) && columns;
 }
 
-async function checkColumns(db: Queryable, find: Find): Promise<boolean> {
+async function checkColumns(db: Queryable, report: Report): Promise<boolean> {
   const { rows } = await db.query<{ name: string; type: string }>(
     `SELECT attname::text AS name, format_type(atttypid, NULL) AS type FROM pg_attribute
      WHERE attrelid = to_regclass('public.bridge_items') AND attnum > 0 AND NOT attisdropped ORDER BY attnum`,
   );
   if (rows.length === 0) {
-    find('problem', 'view', 'There is no view bridge_items.', 'Write it in 10_view.sql (sql/README.md).');
+    report('problem', 'view', 'There is no view bridge_items.', 'Write it in 10_view.sql (sql/README.md).');
     return false;
   }
   const found = new Map(rows.map(({ name, type }) => [name, type]));
   let isRight = true;
   const wrong = (message: string, repair: string) => {
     isRight = false;
-    find('problem', 'view', message, repair);
+    report('problem', 'view', message, repair);
   };
   for (const [name, type] of Object.entries(viewColumns)) {
     const is = found.get(name);
@@ -96,15 +96,15 @@ async function checkColumns(db: Queryable, find: Find): Promise<boolean> {
   }
   const known = { ...viewColumns, ...optionalColumns };
   for (const { name } of rows.filter((row) => !Object.hasOwn(known, row.name)))
-    wrong(`bridge_items has a column ${name} that nobody reads.`, 'Take it out of 10_view.sql.');
+    wrong(`bridge_items has an unknown column ${name}.`, 'Remove it from 10_view.sql.');
   const order = Object.keys(viewColumns).join(', ');
   const names = rows.map(({ name }) => name);
   if (isRight && names.slice(0, Object.keys(viewColumns).length).join(', ') !== order)
     wrong(
       'The columns of bridge_items are in another order.',
-      `Write them so, optional ones behind: ${order}`,
+      `The order is as follows, with optional columns at the end: ${order}`,
     );
-  if (isRight) find('ok', 'view', 'bridge_items has the columns and types of the contract');
+  if (isRight) report('ok', 'view', 'bridge_items has the columns and types of the contract');
   return isRight;
 }
 
@@ -113,22 +113,22 @@ const castOf = (name: string, is: string, type: string) =>
     ? `It is a wall-clock time without a zone. In 10_view.sql: … AT TIME ZONE (SELECT value FROM public.bridge_settings WHERE name = 'timezone') AS ${name}`
     : `In 10_view.sql: (…)::${type} AS ${name}`;
 
-/** A booking system that is only read from needs no functions. */
-async function checkAbilities(db: Queryable, find: Find): Promise<boolean> {
+/** A one-way adapter, from which the bridge only reads, needs no functions. */
+async function checkAbilities(db: Queryable, report: Report): Promise<boolean> {
   const { known, unknown } = await readAbilities(db);
   if (unknown.length > 0)
-    find(
+    report(
       'problem',
       'abilities',
-      `The setting abilities has words that say nothing: ${unknown.join(', ')}.`,
-      `In 40_defaults.sql write some of: ${abilityWords}`,
+      `The setting abilities has unknown words: ${unknown.join(', ')}.`,
+      `The words allowed in 40_defaults.sql are ${abilityWords}`,
     );
-  if (known.size > 0) find('ok', 'abilities', `declared: ${[...known].join(', ')}`);
+  if (known.size > 0) report('ok', 'abilities', `declared: ${[...known].join(', ')}`);
   if (known.has('one-way')) return unknown.length === 0;
-  return (await checkFunctions(db, find)) && unknown.length === 0;
+  return (await checkFunctions(db, report)) && unknown.length === 0;
 }
 
-async function checkFunctions(db: Queryable, find: Find): Promise<boolean> {
+async function checkFunctions(db: Queryable, report: Report): Promise<boolean> {
   const { rows } = await db.query<{ name: string; takes: string; gives: string }>(
     `SELECT p.proname::text AS name, oidvectortypes(p.proargtypes) AS takes,
        coalesce((SELECT string_agg(a.name || ' ' || format_type(a.type, NULL), ', ' ORDER BY a.place)
@@ -144,28 +144,28 @@ async function checkFunctions(db: Queryable, find: Find): Promise<boolean> {
   for (const { name, write } of wrong) {
     const found = rows.find((row) => row.name === name);
     const isByKey = found?.takes.startsWith('text, text') === true;
-    find(
+    report(
       'problem',
       'functions',
       found === undefined
         ? `There is no function ${name}.`
         : `${name} takes (${found.takes}) and returns ${found.gives}.`,
       isByKey
-        ? 'A function that takes a key needs one that takes its number: end 20_functions.sql with SELECT public.bridge_by_key();'
-        : `Write it so: CREATE OR REPLACE FUNCTION public.${write}`,
+        ? 'A function that takes a key needs a variant that takes its number: end 20_functions.sql with SELECT public.bridge_by_key();'
+        : `The signature is: CREATE OR REPLACE FUNCTION public.${write}`,
     );
   }
-  if (wrong.length === 0) find('ok', 'functions', 'they take and return what the contract says');
+  if (wrong.length === 0) report('ok', 'functions', 'parameters and results match the contract');
   return wrong.length === 0;
 }
 
 const mostTries = 20;
 
 /**
- * Throws Permanent where the adapter's SQL fails or has another shape; what it installs meanwhile is taken back. It takes no
- * lock on a booking table.
+ * Throws Permanent if the adapter's SQL fails or does not keep the contract. Installs it in a transaction that is rolled back,
+ * without locks on booking tables.
  */
-export async function refuseMisshapen(
+export async function requireContract(
   client: pg.Client,
   folder: string,
   texts: readonly string[],
@@ -175,21 +175,21 @@ export async function refuseMisshapen(
   const { rows } = await client.query<{ lost: boolean }>(
     `SELECT to_regclass('public.bridge_migrations') IS NOT NULL AND to_regclass('public.bridge_settings') IS NULL AS lost`,
   );
-  if (rows[0]!.lost) return; // the view cannot be made before it is there again
+  if (rows[0]!.lost) return; // the view needs bridge_settings, which migrate recreates first
   for (let attempt = 1; ; attempt += 1) {
     const problems: string[] = [];
     try {
       await client.query('BEGIN');
       await stageOurs(client, texts, timezone);
-      const find: Find = (state, _check, message, repair = null) => {
+      const report: Report = (state, _check, message, repair = null) => {
         if (state === 'problem') problems.push(`${message}\n  ${repair ?? ''}`);
       };
-      await stageAdapter(client, folder, 'definitions', find, signal);
-      if (problems.length === 0) await checkShape(client, find);
+      await stageAdapter(client, folder, 'definitions', report, signal);
+      if (problems.length === 0) await checkShape(client, report);
     } catch (error) {
-      const behind = error instanceof Error && error.cause !== undefined ? error.cause : error;
-      if (!isBusy(behind) || attempt >= mostTries) throw error;
-      continue; // it waited for lock_timeout
+      const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+      if (!isBusy(cause) || attempt >= mostTries) throw error;
+      continue; // each attempt has already waited for lock_timeout
     } finally {
       await client.query('ROLLBACK');
     }

@@ -1,13 +1,13 @@
 /**
- * An adapter installed inside a transaction that its caller takes back, to see what would come of it. What stops the writers
- * of a booking table (an index, a trigger) is apart from what does not.
+ * Installs an adapter inside a transaction that the caller rolls back. Statements that block writers of a booking table
+ * (indexes, triggers) are run separately from those that do not.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
 import { isOfSession, readStatements, tellFailure } from '../booking/adapter-sql.ts';
 import { adapterFiles, isBusy } from '../booking/install.ts';
 import { databaseFailure, sqlState } from '../database.ts';
-import type { Find } from './doctor-findings.ts';
+import type { Report } from './doctor-findings.ts';
 
 /** `definitions`: views, functions, settings; `locking`: the statements that take a lock on a booking table. */
 export type Portion = 'definitions' | 'locking';
@@ -15,7 +15,7 @@ export type Portion = 'definitions' | 'locking';
 const locking =
   /\bbridge_(watch|watch_table|index)\s*\(|\bCREATE (UNIQUE )?INDEX\b|\bCREATE (OR REPLACE )?TRIGGER\b/i;
 
-/** Our tables and functions where they are not there yet, and the zone. `texts`: the statements that make them. */
+/** Creates our tables and functions if they are missing, and sets the zone. `texts`: the SQL that creates them. */
 export async function stageOurs(
   client: pg.Client,
   texts: readonly string[],
@@ -33,14 +33,14 @@ export async function stageOurs(
 }
 
 /**
- * Runs a portion of the adapter's files. Each statement that fails is a problem, with file, line and SQLSTATE, and the others
- * go on. Throws when a lock is not to be had.
+ * Runs a portion of the adapter's files. Each failing statement is reported as a problem with file, line and SQLSTATE; the
+ * others are still run. Throws Retryable if a lock cannot be acquired.
  */
 export async function stageAdapter(
   client: pg.Client,
   folder: string,
   portion: Portion,
-  find: Find,
+  report: Report,
   signal: AbortSignal,
 ): Promise<void> {
   for (const file of adapterFiles(folder)) {
@@ -51,16 +51,16 @@ export async function stageAdapter(
       const error = await attemptUnlocked(client, statement, signal);
       if (error === null) continue;
       if (isBusy(error)) throw databaseFailure(error, `${file}:${line}`);
-      const told = tellFailure(error, one);
-      if (told === null) throw error;
-      find('problem', 'sql', told.message, told.hint);
+      const failure = tellFailure(error, one);
+      if (failure === null) throw error;
+      report('problem', 'sql', failure.message, failure.hint);
     }
   }
 }
 
 const mostTries = 10;
 
-/** The same as `attempt`, again while a lock is not to be had: each try waits for lock_timeout. */
+/** The same as `attempt`, repeated while a lock cannot be acquired; each attempt waits for lock_timeout. */
 async function attemptUnlocked(
   client: pg.Client,
   statement: string,
@@ -69,12 +69,12 @@ async function attemptUnlocked(
   for (let tries = 1; ; tries += 1) {
     const error = await attempt(client, statement);
     if (error === null || !isBusy(error) || tries >= mostTries) return error;
-    // bookings that queued behind our request go first
+    // bookings that waited behind our lock request run first
     await pause(200, undefined, { signal });
   }
 }
 
-/** Runs one statement inside the open transaction; what it failed with, or null. The transaction goes on either way. */
+/** Runs one statement in a savepoint and returns its error, or null. The transaction stays usable. */
 export async function attempt(
   client: pg.Client,
   statement: string,
@@ -86,7 +86,7 @@ export async function attempt(
     await client.query('RELEASE attempt');
     return null;
   } catch (error) {
-    // without a SQLSTATE it is the connection that failed
+    // without a SQLSTATE the connection failed
     if (sqlState(error) === null) throw error;
     await client.query('ROLLBACK TO attempt; RELEASE attempt');
     return error as Error;

@@ -1,9 +1,9 @@
-/** The files of a new adapter, from what was guessed of a schema. */
+/** Generates the files of a new adapter from a guess about the schema. */
 import { functions } from './adapter-functions-text.ts';
 import type { Column, Guess } from './adapter-guess.ts';
-import { instant, isNumber, literal, of, states, tableName, zone } from './adapter-words.ts';
+import { instant, isNumber, literal, of, states, tableName, zone } from './adapter-expressions.ts';
 
-/** What a view adds for a key that is no number: its number, found from the key, and the key's index, found from the number. */
+/** The join to bridge_key, which has the number of a key. Its condition lets filters on either of both use an index. */
 function numberOf(alias: string, kind: string, keyed: string, column: Column): string {
   const back =
     column.type === 'uuid'
@@ -14,7 +14,7 @@ function numberOf(alias: string, kind: string, keyed: string, column: Column): s
   return `LEFT JOIN public.bridge_key ${alias} ON ${alias}.kind = ${kind} AND ${alias}.key = ${keyed}::text${back}`;
 }
 
-/** The files by their names; `values`: those found in the column that says the state. */
+/** The texts of the files by file name. `values`: the values found in the state column. */
 export function adapterTexts(guess: Guess, values: readonly string[]): Readonly<Record<string, string>> {
   const type = literal(
     guess.table.split('.')[1]!.replace(/ies$/, 'y').replace(/s$/, '').toLowerCase().replace(/\W/g, '_'),
@@ -49,32 +49,32 @@ function view(guess: Guess, type: string, values: readonly string[]): string {
   const text = (column: Column | null) => (column === null ? 'NULL::text' : `${of('b', column)}::text`);
   const roomAt = room === null ? 'NULL' : of(link === null ? 'b' : 'l', room);
   const { active, state } = states(guess, values);
-  // not scheduled yet
+  // a row without times is not scheduled yet
   const scheduled = [...new Set([guess.starts, guess.ends])].filter(({ isNotNull }) => !isNotNull);
   const notes = [
-    `-- A guess by \`adapter new\`: ${guess.table} is the table of bookings${guess.others.length === 0 ? '' : ` (or ${guess.others.slice(0, 5).join(', ')}?)`}. The contract is sql/README.md.`,
+    `-- Guessed by \`adapter new\`: ${guess.table} is the bookings table${guess.others.length === 0 ? '' : ` (or ${guess.others.slice(0, 5).join(', ')}?)`}. The contract is sql/README.md.`,
     guess.clock === 'wall clock' || guess.clock === 'wall clock range' || guess.clock === 'date'
       ? guess.utc === null
-        ? `-- Its times have no zone: are they local times of BOOKING_TIMEZONE, as is taken here, or UTC?${zones.length === 0 ? '' : ` ${zones.slice(0, 3).join(', ')} looks like a zone of its own.`}`
-        : `-- Its times have no zone and are taken for UTC: ${guess.utc}.`
+        ? `-- Its times have no zone and are read as local times of BOOKING_TIMEZONE; check that they are not UTC.${zones.length === 0 ? '' : ` Possible time zone columns: ${zones.slice(0, 3).join(', ')}.`}`
+        : `-- Its times have no zone and are read as UTC: ${guess.utc}.`
       : guess.clock === 'seconds'
-        ? '-- Its times are taken as seconds since 1970.'
+        ? '-- Its times are read as seconds since 1970.'
         : '-- Its times are instants.',
     guess.state === null
-      ? '-- No column says that a booking is cancelled: does the system delete it?'
-      : `-- ${guess.state.column} says whether it ${state === null || states(guess, values).cancel !== null ? 'is cancelled' : 'waits for approval; the system is taken to be one that deletes what is cancelled'}${values.length === 0 ? '' : `; values found: ${values.join(', ')}`}${guess.otherStates.length === 0 ? '' : ` (and ${guess.otherStates.join(', ')}?)`}. Awaiting approval is not active yet.`,
+      ? '-- No column marks cancelled bookings; check whether the booking system deletes them.'
+      : `-- ${guess.state.column} marks bookings that ${state === null || states(guess, values).cancel !== null ? 'are cancelled' : 'await approval; cancelled bookings are assumed to be deleted'}${values.length === 0 ? '' : `; values found: ${values.join(', ')}`}${guess.otherStates.length === 0 ? '' : ` (and ${guess.otherStates.join(', ')}?)`}. A booking that awaits approval is not active.`,
     room !== null && guess.rooms === null
-      ? `-- No table was found for the rooms of ${room.column}: what are they, and who keeps bookings out of rooms that are none?`
+      ? `-- No table was found for the rooms of ${room.column}, so the functions cannot check that a room exists.`
       : null,
-    room === null ? '-- No column leads to a room: say where it hangs.' : null,
+    room === null ? '-- No column refers to a room: set resource_id.' : null,
     room !== null && !isNumber(room)
-      ? `-- Rooms are ${room.type} here: bridge_key has a number for each (sql/README.md, "Keys").`
+      ? `-- Room keys are ${room.type}: bridge_key has a number for each (sql/README.md, "Keys").`
       : null,
     isNumber(id)
       ? null
-      : `-- Ids are ${id.type} here: bridge_key has a number for each, and is joined so that both ways reach an index.`,
+      : `-- Ids are ${id.type}: bridge_key has a number for each; the join condition lets filters on either use an index.`,
     isNarrow
-      ? '-- The table is joined with itself so that a filter on reservation_id, a bigint, reaches the index of an integer.'
+      ? '-- The table is joined with itself so that a filter on reservation_id, a bigint, can use the index of the integer id.'
       : null,
   ].filter((line) => line !== null);
   return `${notes.join('\n')}
@@ -99,12 +99,12 @@ CROSS JOIN LATERAL (SELECT ${instant(guess, 'starts', 'z.value')} AS starts_at, 
 `;
 }
 
-/** What can be booked, for `mappings match`. */
+/** The view bridge_resources, for `mappings match`. */
 function resources({ table, key, name: title }: NonNullable<Guess['rooms']>): string {
   const [id, key_] = isNumber(key)
     ? [`${of('r', key)}::integer`, '']
     : ['c.id::integer', `,\n       ${of('r', key)}::text AS resource_key`];
-  return `-- What can be booked, by name, for people at the command line. Is a room in use, and in which building is it?
+  return `-- The bookable resources, for \`mappings match\`. Add the building and whether a room is in use, if the system knows them.
 CREATE OR REPLACE VIEW public.bridge_resources AS
 SELECT ${id} AS resource_id,
        ${title === null ? `${of('r', key)}::text` : `${of('r', title)}::text`} AS name,
@@ -137,7 +137,7 @@ SELECT public.bridge_watch_table(${literal(tableName(table))}, $$SELECT ${type},
 `;
 }
 
-/** A row of VALUES for each right on each table. */
+/** The query for missing privileges, with a row of VALUES for each table. */
 function rights({ table, link, rooms }: Guess): string {
   const all = 'SELECT INSERT UPDATE DELETE TRIGGER';
   const wanted: readonly (readonly [table: string, rights: string])[] = [
@@ -149,12 +149,12 @@ function rights({ table, link, rooms }: Guess): string {
     const [home, ...rest] = one.split('.');
     return `  (${literal(home!)}, ${literal(rest.join('.'))}, '${needed}')`;
   });
-  return `-- What our role still lacks, as statements for the DBA. A line for each table: put in those that you read or write besides, and
--- ask for less once you know which columns are read (sql/mrbs/00_rights.sql).
+  return `-- The missing privileges of our role, as statements for the DBA. One line for each table: add every other table that is read or
+-- written, and restrict the privileges to columns where possible (sql/mrbs/00_rights.sql).
 WITH wants (home, name, rights) AS (VALUES
 ${rows.join(',\n')}
 ), tables AS (
-  -- not to_regclass: it fails in a schema that our role may not use
+  -- not to_regclass, which fails for a schema without USAGE
   SELECT w.*, r AS privilege, n.oid AS schema_id, c.oid AS id, format('%I.%I', w.home, w.name) AS full_name
   FROM wants w CROSS JOIN unnest(string_to_array(w.rights, ' ')) r
   LEFT JOIN pg_namespace n ON n.nspname = w.home LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
@@ -175,7 +175,7 @@ FROM sequences WHERE NOT has_sequence_privilege(oid, 'USAGE');
 `;
 }
 
-const uninstall = `-- Takes everything of ours out of the booking system and leaves its data alone; see sql/mrbs/90_uninstall.sql.
+const uninstall = `-- Removes all objects of the bridge from the booking system and leaves its data unchanged; see sql/mrbs/90_uninstall.sql.
 DO $triggers$
 DECLARE
   t record;

@@ -1,14 +1,14 @@
-/** Whether every table that the view of an adapter reads tells of its changes, and the triggers work. */
+/** Checks that every table that an adapter's view reads has triggers, and that the triggers work. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type pg from 'pg';
-import type { Find } from './doctor-findings.ts';
+import type { Report } from './doctor-findings.ts';
 import { triggerFailures } from '../booking/trigger-trial.ts';
 
 interface Read {
   readonly table: string;
   readonly kind: string;
-  /** Events with an enabled trigger of ours. */
+  /** The events for which the bridge has an enabled trigger. */
   readonly events: readonly string[];
 }
 
@@ -34,61 +34,61 @@ const readTables = `
   ORDER BY 1`;
 
 /** Needs the view and the triggers. */
-export async function checkWatched(client: pg.Client, folder: string, find: Find): Promise<void> {
+export async function checkWatched(client: pg.Client, folder: string, report: Report): Promise<void> {
   const { rows } = await client.query<Read>(readTables);
-  checkAskedFor(folder, rows, find);
+  checkRightsQuery(folder, rows, report);
   let isWhole = true;
   for (const { table, kind, events } of rows) {
     const missing = ['INSERT', 'UPDATE', 'DELETE'].filter((event) => !events.includes(event));
     if (missing.length === 0) continue;
     if (events.includes('UPDATE')) {
-      find(
+      report(
         'note',
         'triggers',
-        `${table}: ${missing.join(' and ')} is not watched. That is right where a row that comes or goes has no reservation.`,
+        `${table}: ${missing.join(' and ')} has no trigger. That is correct if such a row never belongs to a reservation.`,
       );
       continue;
     }
     isWhole = false;
     if (kind === 'f' || kind === 'm')
-      find(
+      report(
         'problem',
         'triggers',
-        `The view reads ${table}, a ${kind === 'f' ? 'foreign table' : 'materialized view'}: no trigger can tell of its changes.`,
-        'Read the tables below it.',
+        `The view reads ${table}, a ${kind === 'f' ? 'foreign table' : 'materialized view'}, whose changes no trigger can record.`,
+        'Read the underlying tables instead.',
       );
     else
-      find(
+      report(
         'problem',
         'triggers',
-        `The view reads ${table}, and no trigger tells of its changes${events.length > 0 ? ` by ${missing.join(' and ')}` : ''}.`,
+        `The view reads ${table}, and no trigger records its changes${events.length > 0 ? ` by ${missing.join(' and ')}` : ''}.`,
         `In 30_watch.sql: SELECT public.bridge_watch_table('${table}', $$SELECT 'type', changed.id$$, '{columns that the view reads}');`,
       );
   }
   const failing = await triggerFailures(client, 'inside');
   for (const [why, tables] of failing)
-    find(
+    report(
       'problem',
       'triggers',
-      `Changes of ${tables.join(', ')} are not noted: ${why}`,
-      'Mend the declaration of that table in 30_watch.sql, or its function in 30_triggers.sql.',
+      `Changes of ${tables.join(', ')} are not recorded: ${why}`,
+      'Fix the declaration of that table in 30_watch.sql, or its function in 30_triggers.sql.',
     );
   if (isWhole && failing.size === 0)
-    find('ok', 'triggers', `${rows.length} tables are read, all are watched, and the triggers work`);
+    report('ok', 'triggers', `the view reads ${rows.length} tables; all have triggers, which work`);
 }
 
-/** Whether the question for rights knows every table: who checks an adapter as the owner of all tables never sees it fail. */
-function checkAskedFor(folder: string, read: readonly Read[], find: Find): void {
+/** Checks that 00_rights.sql names every table: run by the owner of all tables, a missing one would not show otherwise. */
+function checkRightsQuery(folder: string, read: readonly Read[], report: Report): void {
   const file = join(folder, '00_rights.sql');
   const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
   const forgotten = read
     .map(({ table }) => table)
     .filter((table) => !text.includes(table.split('.').at(-1)!.replaceAll('"', '')));
   if (forgotten.length > 0)
-    find(
+    report(
       'problem',
       'rights',
-      `00_rights.sql does not ask for ${forgotten.join(', ')}, which the view reads: a role without that right is not told.`,
+      `00_rights.sql does not check ${forgotten.join(', ')}, which the view reads: missing privileges would not be reported.`,
       'Add a line for each, with SELECT and TRIGGER.',
     );
 }

@@ -1,7 +1,7 @@
 /**
- * What a predecessor left behind, told by its columns: its tables had other names in other years. Rooms are taken over as
- * they are; an event is looked at in Outlook first, which also gives it the id that stays (the predecessor kept ids that
- * change when an event is moved).
+ * The data of a predecessor. Its tables are recognised by their columns, because their names differ between versions. Rooms are
+ * taken over unchanged; each event is first read in Outlook, which also gives its immutable id (the predecessor stored ids
+ * that change when an event is moved).
  */
 import type pg from 'pg';
 import type { Config } from '../config.ts';
@@ -31,16 +31,16 @@ interface LegacyEvent {
 export interface Legacy {
   readonly pairs: readonly LegacyPair[];
   readonly events: readonly LegacyEvent[];
-  /** The tables it was read from. */
+  /** The tables that the rows came from. */
   readonly sources: readonly string[];
 }
 
-/** A form that the predecessor's tables had: its columns, and how its rows are read. */
+/** One version of a predecessor's table: its columns and the query for its rows. */
 interface Form {
   readonly columns: readonly string[];
-  /** A table with one of these is of another form. */
+  /** Columns that exclude this form. */
   readonly without: readonly string[];
-  /** Gives the rows of `from`, a quoted table; `has` tells whether it has a column. */
+  /** Returns the query. `from`: the quoted table name; `has`: whether the table has a column. */
   readonly select: (from: string, has: (column: string) => boolean) => string;
 }
 
@@ -78,7 +78,7 @@ const eventForm: Form = {
 
 const mostRows = 1_000_000;
 
-/** Reads what tables hold that are not `ours`. Rooms whose resource is no number, and doubled ones, are left out. */
+/** Reads the predecessor's tables in schema public, except the names in `ours`. Rooms without a numeric resource and duplicates are skipped. */
 export async function readLegacy(client: Queryable, ours: readonly string[]): Promise<Legacy> {
   const { rows: tables } = await client.query<{ name: string; columns: string[] }>(
     `SELECT c.oid::regclass::text AS name, array_agg(a.attname::text) AS columns
@@ -117,17 +117,17 @@ export async function readLegacy(client: Queryable, ours: readonly string[]): Pr
 export interface TakenOver {
   readonly rooms: number;
   readonly events: number;
-  /** Events that are not there any more, in Outlook or in the booking system. */
+  /** Events that no longer exist in Outlook or whose reservation no longer exists. */
   readonly gone: number;
-  /** What was left out, and why. */
+  /** Skipped rooms with the reason, one text each. */
   readonly skipped: readonly string[];
-  /** Rooms that a person must see to; the next run goes on with them. */
+  /** Rooms that need attention, with the reason; the next run continues with them. */
   readonly refused: readonly string[];
 }
 
 /**
- * Takes over rooms and events. A room begins to work only when all its events are known, so that none is made twice.
- * Throws what Graph answers: nothing is lost then, and the next run goes on.
+ * Takes over rooms and events. A room is activated only when all its events are mapped, so that none is created twice. Throws
+ * Graph's error if it concerns all rooms or may be temporary; the next run then continues.
  */
 export async function takeOver(
   db: Database,
@@ -164,12 +164,12 @@ export async function takeOver(
         if (pair.active) await activate(client, room.id);
         return true;
       }).catch((error: unknown) => {
-        // one room that refuses us keeps no other from being taken over
+        // a room that refuses access does not block the others
         if (!(error instanceof Permanent) || error.reach === 'side') throw error;
         refused.push(`${pair.mailbox} (resource ${pair.resourceId}) stays paused: ${error.message}`);
         return true;
       });
-      if (worked === null) refused.push(`${pair.mailbox}: a daemon is at work on it`);
+      if (worked === null) refused.push(`${pair.mailbox}: a daemon is working on it`);
       rooms += 1;
     }
   });
@@ -182,10 +182,10 @@ interface AddedRoom {
   readonly mailbox: string;
 }
 
-/** The room, paused where it is new; or why it is left out. */
+/** Adds the room, paused. Returns it, or the reason why it is skipped. */
 async function addRoom(client: Queryable, pair: LegacyPair): Promise<AddedRoom | string> {
   const { resourceId, mailbox, name } = pair;
-  // one that an earlier run left paused was never switched since it was added, and no daemon has compared it
+  // `fresh`: left paused by an earlier run, so never changed since it was added and never compared by a daemon
   const { rows } = await client.query<{ id: number; same: boolean; active: number; fresh: boolean }>(
     `SELECT r.id, r.active, r.resource_id = $1 AND lower(r.outlook_item_id) = lower($2) AS same,
        r.updated_at = r.created_at AND s.reconciled_at IS NULL AS fresh
@@ -194,15 +194,15 @@ async function addRoom(client: Queryable, pair: LegacyPair): Promise<AddedRoom |
     [resourceId, mailbox],
   );
   const [there] = rows;
-  const what = `${mailbox} (resource ${resourceId})`;
+  const label = `${mailbox} (resource ${resourceId})`;
   if (there?.same === true)
     return there.active === 1
-      ? `${what} is mapped already`
+      ? `${label} is already mapped`
       : there.fresh
         ? { id: there.id, resourceId, mailbox }
-        : `${what} is paused`;
+        : `${label} is paused`;
   if (there !== undefined && there.active === 1 && pair.active)
-    return `${what}: the resource or the mailbox belongs to another pair`;
+    return `${label}: the resource or the mailbox is mapped to another one`;
   const added = await client.query<{ id: number }>(
     `INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id, outlook_item_name, active)
      VALUES ($1, $2, $3, 0) RETURNING id`,
@@ -221,7 +221,7 @@ const activate = (client: Queryable, id: number) =>
 
 type Found = NonNullable<Awaited<ReturnType<ReturnType<typeof createOutlook>['read']>>>;
 
-/** Writes down that an event belongs to a reservation. False: the reservation is gone, or the event is another's. */
+/** Maps an event to its reservation. Returns false if the reservation no longer exists or the event is already mapped. */
 async function addEvent(
   client: Queryable,
   room: AddedRoom,

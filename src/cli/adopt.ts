@@ -1,7 +1,7 @@
 /**
- * `adopt`: from the predecessor to the bridge. What stands under our names is moved aside (nothing is deleted), the bridge
- * is installed, and the predecessor's rooms and the events it knows of are taken over, so that nothing is made twice.
- * It may be run again at any time: what is done already is left as it is.
+ * `adopt`: migration from a predecessor. Relations with our names are renamed (nothing is deleted), the bridge is installed, and
+ * the predecessor's rooms and events are taken over, so that no event is created twice. Can be repeated at any time; completed
+ * steps are skipped.
  */
 import type pg from 'pg';
 import { readEnv, toBookingConfig, toConfig, type BookingConfig } from '../config.ts';
@@ -28,12 +28,12 @@ export async function adopt(options: AdoptOptions, signal: AbortSignal): Promise
   const tell = (line: string) => {
     if (options.json !== true) say(line);
   };
-  const { moves, legacy } = await look(booking, options.dryRun !== true);
+  const { moves, legacy } = await renameAndRead(booking, options.dryRun !== true);
   for (const { from, to } of moves)
-    tell(options.dryRun === true ? `Would move ${from} aside, as ${to}.` : `Moved ${from} aside, as ${to}.`);
-  if (moves.length === 0) tell('Nothing stands under our names.');
+    tell(options.dryRun === true ? `Would rename ${from} to ${to}.` : `Renamed ${from} to ${to}.`);
+  if (moves.length === 0) tell('No table has to be renamed.');
   tell(
-    `The predecessor knows ${legacy.pairs.length} rooms and ${legacy.events.length} events of reservations` +
+    `The predecessor has ${legacy.pairs.length} rooms and ${legacy.events.length} events of reservations` +
       (legacy.sources.length === 0 ? '.' : ` (${legacy.sources.join(', ')}).`),
   );
   const moved = moves.map(({ from, to }) => ({ from, to }));
@@ -58,19 +58,21 @@ function report({ rooms, events, gone, skipped, refused }: TakenOver): void {
   say(`Taken over: ${rooms} rooms and ${events} events.`);
   if (gone > 0)
     say(
-      `${gone} events are not in Outlook any more, or not their reservation; their rooms are compared anyway.`,
+      `${gone} events no longer exist in Outlook, or their reservations do not; their rooms are compared anyway.`,
     );
-  for (const line of skipped.slice(0, 50)) say(`Left out: ${oneLine(line)}`);
+  for (const line of skipped.slice(0, 50)) say(`Skipped: ${oneLine(line)}`);
   if (skipped.length > 50) say(`… and ${skipped.length - 50} more; --json lists all.`);
-  for (const line of refused) say(`To be seen to: ${oneLine(line)}`);
-  if (refused.length > 0) say('Run `doctor`, mend it, and run adopt again: it goes on where it stopped.');
-  say(
-    'Each room is compared with both sides as soon as a daemon runs: what carries our extended properties is recognised.',
-  );
+  for (const line of refused) say(`Needs attention: ${oneLine(line)}`);
+  if (refused.length > 0)
+    say('Run `doctor`, fix the problems, and run adopt again: it continues where it stopped.');
+  say('A daemon compares both sides of each room and matches events by their extended properties.');
 }
 
-/** What is to be moved, moved if so wished, and what the predecessor knows, read from where it is then. */
-async function look(booking: BookingConfig, moving: boolean): Promise<{ moves: Move[]; legacy: Legacy }> {
+/** Reads the relations to rename and the predecessor's data; renames them if `moving`. */
+async function renameAndRead(
+  booking: BookingConfig,
+  moving: boolean,
+): Promise<{ moves: Move[]; legacy: Legacy }> {
   const client = new DirectClient(booking.database, {
     ...connectionSettings(booking.database, 'outlook-booking-sync adopt'),
     query_timeout: 60_000,
@@ -90,11 +92,11 @@ async function look(booking: BookingConfig, moving: boolean): Promise<{ moves: M
   } catch (error) {
     throw error instanceof Permanent ? error : databaseFailure(error, 'adopt');
   } finally {
-    await client.end().catch(() => undefined); // it has said what it had to say
+    await client.end().catch(() => undefined); // no longer needed
   }
 }
 
-/** The relations under our names and all indexes and sequences that belong to them, with their new names. */
+/** The relations with our names, and their indexes and sequences, with their new names. */
 async function movesOf(client: pg.Client): Promise<Move[]> {
   const names = (await namesTaken(client)).map(({ name }) => name);
   const { rows } = await client.query<Move>(
@@ -125,16 +127,16 @@ async function move(client: pg.Client, moves: readonly Move[]): Promise<void> {
     for (const { statement } of moves) await client.query(statement);
     await client.query('COMMIT');
   } catch (error) {
-    await client.query('ROLLBACK').catch(() => undefined); // the first failure is the one that matters
+    await client.query('ROLLBACK').catch(() => undefined); // report the first error
     const statements = moves.map(({ statement }) => `  ${statement};`).join('\n');
     if (sqlState(error) === '42501')
-      throw new Permanent('The tables belong to another role, so only that one can move them aside.', {
-        hint: `Let their owner run this, then run adopt again:\n${statements}`,
+      throw new Permanent('The tables belong to another role, so only that role can rename them.', {
+        hint: `As their owner run these statements, then run adopt again:\n${statements}`,
         cause: error,
       });
     if (sqlState(error) === '42P07')
-      throw new Permanent('A table that was moved aside earlier is in the way.', {
-        hint: `Rename or drop the older predecessor_… table, then run adopt again. It would run:\n${statements}`,
+      throw new Permanent('A table renamed by an earlier run already has the new name.', {
+        hint: `Rename or drop that predecessor_… table, then run adopt again. It would run:\n${statements}`,
         cause: error,
       });
     throw error;
@@ -152,8 +154,8 @@ async function install(
     if (migrations.length > 0) tell(`The bridge is installed: ${migrations.join(', ')}.`);
   } catch (error) {
     if (moved && error instanceof Permanent)
-      throw new Permanent(`The old tables are set aside, but the bridge is not installed: ${error.message}`, {
-        hint: `${error.hint ?? ''}\nThen run adopt again: it goes on where it stopped.`,
+      throw new Permanent(`The old tables are renamed, but the bridge is not installed: ${error.message}`, {
+        hint: `${error.hint ?? ''}\nThen run adopt again: it continues where it stopped.`,
         cause: error,
       });
     throw error;

@@ -1,10 +1,10 @@
-/** `conflicts`: what waits for a person, and one side kept of those that are listed, by way of the database. */
+/** `conflicts`: lists open conflicts; `--keep` chooses one side for all that are listed. Works on the database only. */
 import { Invalid } from '../errors.ts';
 import { effectsOf } from '../sync/manual/conflict-effects.ts';
 import { chooseSides, readConflicts, type OpenConflict } from '../sync/manual/conflicts.ts';
 import { fieldsInWords } from '../item.ts';
 import { spanIn } from '../sync/report/item-words.ts';
-import { writeDown } from './asked.ts';
+import { recordCommand } from './audit.ts';
 import { oneLine, paint, say, sayJson } from './terminal.ts';
 import { createKeys } from '../sync/report/keys.ts';
 import { resourceNumber, wholeNumber, withDatabase } from './with-database.ts';
@@ -19,11 +19,11 @@ export interface ConflictOptions {
 
 const most = 100;
 
-/** Lists those that fit; with `keep` that side is chosen for all of them, as they are at this moment. */
+/** Lists the matching conflicts; with `keep`, chooses that side for each of them that has not changed since it was read. */
 export async function conflictsCommand(options: ConflictOptions): Promise<number> {
   const { keep } = options;
   if (keep !== undefined && keep !== 'booking' && keep !== 'outlook')
-    throw new Invalid('--keep', `'${keep}' is no side.`, 'Write booking or outlook.');
+    throw new Invalid('--keep', `'${keep}' is not a side.`, 'Write booking or outlook.');
   const limit = wholeNumber('--limit', options.limit, most);
   const { open, done, zone } = await withDatabase('conflicts', async (db, { timezone }) => {
     const resourceId = options.room === undefined ? null : await resourceNumber(db, '--room', options.room);
@@ -31,7 +31,7 @@ export async function conflictsCommand(options: ConflictOptions): Promise<number
     const found = await createKeys(db).add(await readConflicts(db, limit, null, filter));
     if (keep === undefined || found.length === 0) return { open: found, done: [], zone: timezone };
     const narrowed = options.find === undefined ? '' : ` --find ${options.find}`;
-    await writeDown(db, `conflicts --keep ${keep}${narrowed}`, resourceId);
+    await recordCommand(db, `conflicts --keep ${keep}${narrowed}`, resourceId);
     const chosen = await chooseSides(db, found, keep);
     if (chosen.length > 0) await db.query('SELECT bridge_wake()');
     return { open: found, done: chosen, zone: timezone };
@@ -48,8 +48,8 @@ export async function conflictsCommand(options: ConflictOptions): Promise<number
     for (const conflict of open) print(conflict, zone);
     if (open.length === 0) say('No conflict is open.');
     else if (keep === undefined)
-      say('\nKeep one side of all that are listed with: --keep booking or --keep outlook');
-    else say(`\n${count} of ${open.length} chosen: ${keep} is kept. A daemon carries it out.`);
+      say('\nTo keep one side of all listed conflicts: --keep booking or --keep outlook');
+    else say(`\n${count} of ${open.length} chosen: ${keep} is kept. A daemon applies the choices.`);
   }
   return 0;
 }
@@ -63,7 +63,7 @@ function print(conflict: OpenConflict, zone: string): void {
     `${paint('bold', `«${oneLine(title)}»`)} in ${oneLine(conflict.room)}${organizer === null ? '' : `, ${oneLine(organizer)}`}`,
   );
   say(`  ${oneLine(message ?? '')}${fields === '' ? '' : ` (${fields})`}`);
-  if (there !== null) say(`  There is «${oneLine(there)}».`);
+  if (there !== null) say(`  The time is taken by «${oneLine(there)}».`);
   for (const [name, side] of [
     ['booking', booking],
     ['outlook', outlook],

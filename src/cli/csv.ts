@@ -1,9 +1,9 @@
-/** Lists of rooms as CSV: what Excel, Exchange's Export-Csv and `mappings match --csv` write. */
+/** Lists of rooms as CSV, as written by Excel, Exchange's Export-Csv and `mappings match --csv`. */
 import { readFileSync, statSync } from 'node:fs';
 import Papa from 'papaparse';
 import { Invalid, messageOf } from '../errors.ts';
 
-/** One line: its number in the file, and its cells by column. */
+/** One data row: its line number in the file, and its cells by column. */
 export interface Row {
   readonly line: number;
   cell(column: string): string;
@@ -12,8 +12,8 @@ export interface Row {
 const mostBytes = 5_000_000;
 
 /**
- * The rows of a file. `columns`: what each is called, the first being its usual name; the first column is one that must
- * be there, as must all in `needed`. Commas, semicolons and tabs are told apart. Throws Invalid.
+ * The rows of a file. `columns`: each column with its alternative names. Commas, semicolons and tabs are detected as
+ * delimiters. Throws Invalid if the file cannot be read or lacks a column of `needed`.
  */
 export function readCsv(
   file: string,
@@ -42,43 +42,46 @@ export function readCsv(
       `The first line names the columns: ${Object.keys(columns).join(',')}`,
     );
   for (const [index, cells] of data.entries())
-    for (const [column, cell] of Object.entries(cells)) refuseNoText(file, index + 2, column, cell);
+    for (const [column, cell] of Object.entries(cells)) refuseControls(file, index + 2, column, cell);
   return data.map((cells, index) => ({
     line: index + 2,
     cell: (column) => cells[found.get(column) ?? ''] ?? '',
   }));
 }
 
-/** A byte that is no letter of the encoding reads as a control character, or as the sign for what could not be read. */
-function refuseNoText(file: string, line: number, column: string, cell: unknown): void {
+/** Throws Invalid for control characters and U+FFFD, which result from decoding with the wrong encoding. */
+function refuseControls(file: string, line: number, column: string, cell: unknown): void {
   if (typeof cell !== 'string' || !/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\ufffd]/.test(cell)) return;
   throw new Invalid(
     'file',
-    `${file}, line ${line}, column ${column}: '${cell.slice(0, 60)}' holds characters that are no text.`,
-    'Save the file as CSV in UTF-8 (Excel: "CSV UTF-8"), and look at that line.',
+    `${file}, line ${line}, column ${column}: '${cell.slice(0, 60)}' contains characters that are not text.`,
+    'Save the file as CSV in UTF-8 (Excel: "CSV UTF-8"), and check that line.',
   );
 }
 
 export const writeCsv = (columns: readonly string[], rows: readonly (readonly (string | number)[])[]) =>
   Papa.unparse({ fields: [...columns], data: rows.map((row) => [...row]) }, { escapeFormulae: true });
 
-/** UTF-8; else what Excel writes: UTF-16 with its mark, or Windows-1252, in which every byte is a letter. */
+/** Decodes UTF-16 with a byte order mark, UTF-8, or otherwise Windows-1252, as written by Excel. */
 function decoded(bytes: Uint8Array): string {
   if (bytes[0] === 0xff && bytes[1] === 0xfe) return new TextDecoder('utf-16le').decode(bytes);
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    // the only way it says that the bytes are no UTF-8
+    // TextDecoder reports bytes that are not UTF-8 only by throwing
     return new TextDecoder('windows-1252').decode(bytes);
   }
 }
 
 function textOf(file: string): string {
   try {
-    if (statSync(file).size > mostBytes)
-      throw new Error(`it is larger than ${mostBytes / 1_000_000} MB, which no list of rooms is`);
+    if (statSync(file).size > mostBytes) throw new Error(`it is larger than ${mostBytes / 1_000_000} MB`);
     return decoded(readFileSync(file));
   } catch (error) {
-    throw new Invalid('file', `${file} cannot be read: ${messageOf(error)}`, 'Name a CSV file in UTF-8.');
+    throw new Invalid(
+      'file',
+      `${file} cannot be read: ${messageOf(error)}`,
+      'Give the path of a CSV file in UTF-8.',
+    );
   }
 }

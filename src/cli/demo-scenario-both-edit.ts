@@ -1,19 +1,19 @@
 /** Scenario: desk and Outlook edit the same reservation at once, first different fields, then the same field. */
-import { seconds, type Scenario, type Stage } from './demo-scenario.ts';
+import { seconds, type Scenario, type ScenarioContext } from './demo-scenario.ts';
 
 export const bothEdit: Scenario = {
   name: 'both-edit',
   key: 'e',
   title: 'desk and Outlook edit the same reservation',
-  play,
+  run,
 };
 
-const keepBooking = { key: 'b', what: "keep the desk's version" };
-const keepOutlook = { key: 'o', what: "keep Outlook's version" };
+const keepBooking = { key: 'b', text: "keep the desk's version" };
+const keepOutlook = { key: 'o', text: "keep Outlook's version" };
 
 const resource = 101;
 /** Longer than the sync of the desk's edit takes. */
-const untoldMs = 2_000;
+const notifyDelayMs = 2_000;
 
 interface Listed {
   readonly id: number;
@@ -21,18 +21,18 @@ interface Listed {
   readonly fields: readonly string[];
 }
 
-async function play(stage: Stage): Promise<void> {
+async function run(context: ScenarioContext): Promise<void> {
   try {
-    await editBoth(stage);
+    await editBoth(context);
   } finally {
-    stage.world.tenant.faults.set({ notifyDelayMs: 0 }, stage.room(resource).upn);
+    context.world.tenant.faults.set({ notifyDelayMs: 0 }, context.room(resource).upn);
   }
 }
 
-async function editBoth(stage: Stage): Promise<void> {
-  const { world, desk, people, say } = stage;
-  const room = stage.room(resource);
-  const day = stage.day();
+async function editBoth(context: ScenarioContext): Promise<void> {
+  const { world, desk, people, say } = context;
+  const room = context.room(resource);
+  const day = context.day();
   const at = (hour: number) => ({ from: `${day} ${hour}:00`, to: `${day} ${hour + 1}:00` });
   const inOutlook = (hour: number) => ({
     start: `${day}T${hour}:00`,
@@ -40,7 +40,7 @@ async function editBoth(stage: Stage): Promise<void> {
     timeZone: 'W. Europe Standard Time',
   });
   const reservation = await desk.book(room.resource, { title: 'Høring', ...at(10) });
-  await stage.untilEqual();
+  await context.untilEqual();
   const event = () =>
     world.tenant
       .eventsIn(room.upn)
@@ -49,12 +49,12 @@ async function editBoth(stage: Stage): Promise<void> {
   say('both', `have «Høring» in ${room.name}, ${day} 10:00 (event ${reservation.id})`);
 
   // Outlook's edit exists when the desk's edit is synced, and its notification is still on the way
-  world.tenant.faults.set({ notifyDelayMs: untoldMs }, room.upn);
+  world.tenant.faults.set({ notifyDelayMs }, room.upn);
   people.move(room.upn, id, inOutlook(12));
   await desk.retitle(reservation, 'Åpen høring');
   say('desk', 'renames it to «Åpen høring»');
   say('outlook', 'moves it to 12:00 at the same time');
-  const merged = await stage.untilEqual();
+  const merged = await context.untilEqual();
   if (event().subject !== 'Åpen høring' || localHour(event().start) !== '12')
     throw new Error('An edit was lost.');
   say(
@@ -67,7 +67,7 @@ async function editBoth(stage: Stage): Promise<void> {
   ]);
   let decidedAt = 0;
   try {
-    decidedAt = await decide(stage, async () => {
+    decidedAt = await decide(context, async () => {
       people.move(room.upn, id, inOutlook(16));
       await desk.move(reservation, at(14).from, at(14).to);
       say('desk', 'moves it to 14:00');
@@ -79,7 +79,7 @@ async function editBoth(stage: Stage): Promise<void> {
       [room.resource],
     );
   }
-  const { comparison } = await stage.untilEqual();
+  const { comparison } = await context.untilEqual();
   const ms = performance.now() - decidedAt;
   say(
     'result',
@@ -93,34 +93,34 @@ async function editBoth(stage: Stage): Promise<void> {
 }
 
 /** Lets both sides change the same field and waits for the choice. Returns the time of the choice. */
-async function decide(stage: Stage, edit: () => Promise<void>): Promise<number> {
+async function decide(context: ScenarioContext, edit: () => Promise<void>): Promise<number> {
   const listed = async () =>
-    (await stage.api<{ readonly conflicts: readonly Listed[] }>(`/conflicts?resource_id=${resource}`))
+    (await context.api<{ readonly conflicts: readonly Listed[] }>(`/conflicts?resource_id=${resource}`))
       .conflicts[0];
-  using heard = stage.listen();
+  using facts = context.recordFacts();
   await edit();
-  const met = heard.first((fact) => fact.fact === 'conflict' && fact.resourceId === resource);
-  const settled = stage.untilEqual();
+  const met = facts.first((fact) => fact.fact === 'conflict' && fact.resourceId === resource);
+  const settled = context.untilEqual();
   await Promise.race([met, settled]);
   for (const other of [met, settled]) other.catch(() => undefined); // only one of them will resolve
   const conflict = await listed();
   if (conflict === undefined) {
-    stage.say('daemon', 'had synced one edit before the other was made, so the later one wins');
+    context.say('daemon', 'had synced one edit before the other was made, so the later one wins');
     return performance.now();
   }
-  stage.say(
+  context.say(
     'daemon',
     `changes neither side and reports a conflict about ${inWords(conflict.fields)}; the dashboard shows both versions`,
   );
-  const kept = await stage.choice([keepBooking, keepOutlook], async () => (await listed()) === undefined);
+  const kept = await context.choice([keepBooking, keepOutlook], async () => (await listed()) === undefined);
   const decidedAt = performance.now();
   if (kept === null) {
-    stage.say('you', 'chose on the dashboard');
+    context.say('you', 'chose on the dashboard');
     return decidedAt;
   }
   const keep = kept === keepBooking.key ? 'booking' : 'outlook';
-  await stage.api(`/conflicts/${conflict.id}/resolve`, { keep, version: conflict.version });
-  stage.say('you', `keep ${keep === 'booking' ? 'the desk' : 'Outlook'}'s version`);
+  await context.api(`/conflicts/${conflict.id}/resolve`, { keep, version: conflict.version });
+  context.say('you', `keep ${keep === 'booking' ? 'the desk' : 'Outlook'}'s version`);
   return decidedAt;
 }
 

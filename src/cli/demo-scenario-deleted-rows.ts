@@ -1,36 +1,36 @@
 /** Scenario: the rows of a room are deleted in the booking system by accident. */
 import { inTransaction } from '../database.ts';
-import { untilSo } from './demo-until.ts';
-import { seconds, type Scenario, type Stage } from './demo-scenario.ts';
+import { waitUntil } from './demo-until.ts';
+import { seconds, type Scenario, type ScenarioContext } from './demo-scenario.ts';
 
 export const deletedRows: Scenario = {
   name: 'deleted-rows',
   key: 'd',
   title: 'the rows of a room are deleted by accident',
-  play,
+  run,
 };
 
-const restore = { key: 'p', what: 'restore the rows, as from a backup' };
-const release = { key: 'r', what: 'release the brake, so that the events are deleted too' };
+const restore = { key: 'p', text: 'restore the rows, as from a backup' };
+const release = { key: 'r', text: 'release the brake, so that the events are deleted too' };
 /** The number of rows at which the brake holds a room of any size. */
 const rehearsals = 12;
 
-async function play(stage: Stage): Promise<void> {
-  const { world, say } = stage;
-  const room = stage.room(103);
-  await fill(stage, room.resource);
-  await stage.untilEqual();
+async function run(context: ScenarioContext): Promise<void> {
+  const { world, say } = context;
+  const room = context.room(103);
+  await fill(context, room.resource);
+  await context.untilEqual();
   const events = () => world.tenant.eventsIn(room.upn).filter((event) => !event.isCancelled).length;
   const before = events();
 
-  using heard = stage.listen();
-  const deleted = await deleteRows(stage, room.resource);
+  using facts = context.recordFacts();
+  const deleted = await deleteRows(context, room.resource);
   const deletedAt = performance.now();
   say(
     'desk',
     `DELETE FROM bb_event_resource, bb_booking_resource WHERE resource_id=${room.resource}: ${deleted.count} rows of ${room.name}`,
   );
-  const fact = await heard.first((one) => one.fact === 'brake-held' && one.resourceId === room.resource);
+  const fact = await facts.first((one) => one.fact === 'brake-held' && one.resourceId === room.resource);
   if (fact.fact !== 'brake-held') return;
   say(
     'daemon',
@@ -38,16 +38,16 @@ async function play(stage: Stage): Promise<void> {
       `In Outlook: ${before} events before, ${events()} now`,
   );
   say('', `GET /rooms/${room.resource} lists them; the dashboard shows an alert`);
-  const chosen = await stage.choice(
+  const chosen = await context.choice(
     [restore, release],
-    async () => (await heldIn(stage, room.resource)) === 0,
+    async () => (await heldIn(context, room.resource)) === 0,
   );
   const decidedAt = performance.now();
   if (chosen === restore.key) await deleted.putBack();
-  if (chosen === release.key) await stage.api(`/rooms/${room.resource}/brake/release`, {});
-  const holdsNothing = async () => (await heldIn(stage, room.resource)) === 0;
-  await untilSo(holdsNothing, 60_000, () => `The brake still holds ${room.name}.`, stage.signal);
-  const { comparison } = await stage.untilEqual();
+  if (chosen === release.key) await context.api(`/rooms/${room.resource}/brake/release`, {});
+  const holdsNothing = async () => (await heldIn(context, room.resource)) === 0;
+  await waitUntil(holdsNothing, 60_000, () => `The brake still holds ${room.name}.`, context.signal);
+  const { comparison } = await context.untilEqual();
   const ms = performance.now() - decidedAt;
   if (chosen === restore.key && events() !== before)
     throw new Error('An event was deleted despite the brake.');
@@ -63,11 +63,11 @@ async function play(stage: Stage): Promise<void> {
   );
 }
 
-const heldIn = async (stage: Stage, resource: number) =>
-  (await stage.api<{ readonly removals: readonly unknown[] }>(`/rooms/${resource}`)).removals.length;
+const heldIn = async (context: ScenarioContext, resource: number) =>
+  (await context.api<{ readonly removals: readonly unknown[] }>(`/rooms/${resource}`)).removals.length;
 
 /** Books this number of rehearsals, one a day, so that there are rows to delete. */
-async function fill({ world, day }: Stage, resource: number): Promise<void> {
+async function fill({ world, day }: ScenarioContext, resource: number): Promise<void> {
   await world.db.query(
     `WITH made AS (
        INSERT INTO bb_booking (group_id, from_, to_, season_id, activity_id, secret)
@@ -79,7 +79,7 @@ async function fill({ world, day }: Stage, resource: number): Promise<void> {
 }
 
 /** Deletes the rows that place reservations in the room, in one transaction; `putBack` restores them. */
-async function deleteRows({ world }: Stage, resource: number) {
+async function deleteRows({ world }: ScenarioContext, resource: number) {
   const deleted = await inTransaction(world.db, async (client) => {
     const of = async (type: 'event' | 'booking') =>
       (

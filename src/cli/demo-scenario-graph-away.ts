@@ -1,6 +1,6 @@
 /** Scenario: Microsoft Graph does not answer for 20 seconds (12 without a terminal) while both sides change. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { many, seconds, type Scenario, type Stage } from './demo-scenario.ts';
+import { many, seconds, type Scenario, type ScenarioContext } from './demo-scenario.ts';
 
 const awayMs = 20_000;
 /** Without a terminal a run ends within half a minute, including the daemon's last back-off. */
@@ -10,22 +10,22 @@ export const graphAway: Scenario = {
   name: 'graph-away',
   key: 'g',
   title: 'Microsoft Graph does not answer for a while',
-  play,
+  run,
 };
 
-async function play(stage: Stage): Promise<void> {
-  const { world, desk, people, say } = stage;
-  const lastsMs = stage.attended ? awayMs : unattendedMs;
-  const hall = stage.room(202);
-  const meeting = stage.room(104);
-  const day = stage.day();
+async function run(context: ScenarioContext): Promise<void> {
+  const { world, desk, people, say } = context;
+  const lastsMs = context.attended ? awayMs : unattendedMs;
+  const hall = context.room(202);
+  const meeting = context.room(104);
+  const day = context.day();
   const moved = await desk.book(hall.resource, { title: 'Dansekurs', ...hours(day, 10) });
   const cancelled = await desk.book(hall.resource, { title: 'Bokmesse', ...hours(day, 14) });
-  await stage.untilEqual();
+  await context.untilEqual();
 
   const fault = world.tenant.faults.add({ action: { do: 'drop' } });
   const awayAt = performance.now();
-  const from = stage.lastCall();
+  const from = context.lastCall();
   try {
     say('fault', `every call to Graph fails for ${lastsMs / 1_000} s`);
     await desk.book(hall.resource, { title: 'Turnstevne', ...hours(day, 18) });
@@ -40,18 +40,18 @@ async function play(stage: Stage): Promise<void> {
       timeZone: 'W. Europe Standard Time',
     });
     say('outlook', `a user books «Intervju» in ${meeting.name}`);
-    await pause(lastsMs - (performance.now() - awayAt), undefined, { signal: stage.signal });
+    await pause(lastsMs - (performance.now() - awayAt), undefined, { signal: context.signal });
   } finally {
     world.tenant.faults.remove(fault);
   }
-  const during = stage.callsSince(from).filter((call) => call.lost).length;
-  const waiting = (await stage.compare()).differences.length;
+  const during = context.callsSince(from).filter((call) => call.lost).length;
+  const waiting = (await context.compare()).differences.length;
   say(
     'daemon',
     `keeps pending changes in the database and probes Graph: ${many(during, 'call')} in ${lastsMs / 1_000} s, ` +
       `${many(waiting, 'difference')} between both sides so far`,
   );
-  const { ms, comparison } = await stage.untilEqual();
+  const { ms, comparison } = await context.untilEqual();
   say(
     'result',
     `Graph answers again; both sides equal after ${seconds(ms)}, ${comparison.reservations} booked, ${comparison.events} in Outlook`,

@@ -1,35 +1,35 @@
 /** Scenario: kill -9 of the daemon during its work, and a booking in Outlook while it is down. */
 import { inTransaction } from '../database.ts';
-import { many, seconds, type Scenario, type Stage } from './demo-scenario.ts';
+import { many, seconds, type Scenario, type ScenarioContext } from './demo-scenario.ts';
 
 export const kill: Scenario = {
   name: 'kill',
   key: 'k',
   title: 'kill -9 of the daemon during its work',
-  play,
+  run,
 };
 
 const weeks = 12;
 
-async function play(stage: Stage): Promise<void> {
-  const { world, daemon, people, say } = stage;
-  const room = stage.room(102);
-  const day = stage.day();
-  const from = stage.lastCall();
+async function run(context: ScenarioContext): Promise<void> {
+  const { world, daemon, people, say } = context;
+  const room = context.room(102);
+  const day = context.day();
+  const from = context.lastCall();
   const isCreate = (call: {
     readonly seq: number;
     readonly method: string;
     readonly path: string;
     readonly status: number;
   }) => call.seq > from && call.method === 'POST' && call.path.endsWith('/events') && call.status === 201;
-  const begun = world.tenant.until(isCreate, stage.signal);
-  await bookSeason(stage, room.resource, day);
+  const begun = world.tenant.until(isCreate, context.signal);
+  await bookSeason(context, room.resource, day);
   say('desk', `books ${weeks} weeks of rehearsals in ${room.name}, in one transaction`);
   await begun;
   const { pid } = daemon;
   const killedAt = performance.now();
   const successor = daemon.kill();
-  const made = stage.callsSince(from).filter(isCreate).length;
+  const made = context.callsSince(from).filter(isCreate).length;
   say('fault', `kill -9 of process ${pid} after ${made} of ${weeks} events`);
   people.book(room.upn, {
     subject: 'Styremøte',
@@ -43,9 +43,9 @@ async function play(stage: Stage): Promise<void> {
     'daemon',
     `restarts as process ${daemon.pid} and listens ${seconds(performance.now() - killedAt)} after the kill`,
   );
-  const { comparison } = await stage.untilEqual();
+  const { comparison } = await context.untilEqual();
   const ms = performance.now() - killedAt;
-  const calls = stage.callsSince(from);
+  const calls = context.callsSince(from);
   const sent = calls.filter(({ method, path }) => method === 'POST' && path.endsWith('/events')).length;
   say(
     'result',
@@ -60,7 +60,7 @@ async function play(stage: Stage): Promise<void> {
 }
 
 /** Books a rehearsal each week from that day on. */
-async function bookSeason({ world }: Stage, resource: number, day: string): Promise<void> {
+async function bookSeason({ world }: ScenarioContext, resource: number, day: string): Promise<void> {
   await inTransaction(world.db, async (client) => {
     const { rows } = await client.query<{ id: number }>(
       `INSERT INTO bb_booking (group_id, from_, to_, season_id, activity_id, secret)

@@ -1,24 +1,24 @@
 /** Scenario: Outlook creates the event, and its answer to the daemon is lost. */
-import { many, seconds, type Scenario, type Stage } from './demo-scenario.ts';
+import { many, seconds, type Scenario, type ScenarioContext } from './demo-scenario.ts';
 
 export const lostAnswer: Scenario = {
   name: 'lost-answer',
   key: 'l',
   title: 'an answer from Microsoft is lost',
-  play,
+  run,
 };
 
-async function play(stage: Stage): Promise<void> {
-  const { world, desk, say } = stage;
-  const room = stage.room(201);
-  const day = stage.day();
-  const from = stage.lastCall();
+async function run(context: ScenarioContext): Promise<void> {
+  const { world, desk, say } = context;
+  const room = context.room(201);
+  const day = context.day();
+  const from = context.lastCall();
   world.tenant.faults.add({
     match: { method: 'POST', path: '/events$', mailbox: room.upn },
     times: 1,
     action: { do: 'dropAnswer' },
   });
-  using heard = stage.listen();
+  using facts = context.recordFacts();
   const reservation = await desk.book(room.resource, {
     title: 'Korfestival',
     from: `${day} 10:00`,
@@ -27,13 +27,13 @@ async function play(stage: Stage): Promise<void> {
   const bookedAt = performance.now();
   say('desk', `books «Korfestival» in ${room.name}, ${day} 10:00 (event ${reservation.id})`);
   say('fault', 'Outlook creates the event, then the connection breaks and the answer is lost');
-  await heard.first(
+  await facts.first(
     (fact) => fact.fact === 'pushed' && fact.reservationId === reservation.id && fact.action !== 'waiting',
   );
   const toldAfter = performance.now() - bookedAt;
-  const { comparison } = await stage.untilEqual();
+  const { comparison } = await context.untilEqual();
 
-  const calls = stage.callsSince(from).filter(({ path }) => path.includes('/events'));
+  const calls = context.callsSince(from).filter(({ path }) => path.includes('/events'));
   const posts = calls.filter(({ method }) => method === 'POST');
   const lost = posts.filter((call) => call.lost);
   const searches = calls.filter(({ method }) => method === 'GET');

@@ -1,4 +1,4 @@
-/** The stage of a scenario: both sides, the daemon, fault injection, the screen, and the comparison of both sides. */
+/** The context of a scenario: both sides, the daemon, fault injection, the screen, and the comparison of both sides. */
 import type { Fact } from '../facts.ts';
 import type { Comparison } from '../sandbox/compare.ts';
 import { compareSides } from '../sandbox/compare.ts';
@@ -7,7 +7,7 @@ import { createDesk } from '../sandbox/desk.ts';
 import type { Journalled } from '../sandbox/tenant/journal.ts';
 import { rooms, type Room, type World } from '../sandbox/world.ts';
 import type { DemoScreen } from './demo-screen.ts';
-import { untilSo } from './demo-until.ts';
+import { waitUntil } from './demo-until.ts';
 
 export interface Scenario {
   /** Name on the command line. */
@@ -16,20 +16,21 @@ export interface Scenario {
   readonly key: string;
   readonly title: string;
   /** Resolves when both sides are equal again; rejects if they are not within a minute. */
-  readonly play: (stage: Stage) => Promise<void>;
+  readonly run: (context: ScenarioContext) => Promise<void>;
 }
 
 /** A choice that the scenario leaves to the user. */
 export interface Choice {
   readonly key: string;
-  readonly what: string;
+  readonly text: string;
 }
 
-export interface Listening extends Disposable {
+export interface FactRecorder extends Disposable {
+  /** Resolves with the first recorded fact that matches. Rejects after a minute. */
   readonly first: (matches: (fact: Fact) => boolean) => Promise<Fact>;
 }
 
-export interface StageParts {
+export interface ContextParts {
   readonly world: World;
   readonly daemon: RunningDaemon;
   readonly screen: DemoScreen;
@@ -44,10 +45,10 @@ const equalWithinMs = 60_000;
 const firstDay = 130;
 const days = 100;
 
-export type Stage = ReturnType<typeof createStage>;
+export type ScenarioContext = ReturnType<typeof createContext>;
 
-/** Shared by the whole demo, so that no two plays use the same day. */
-export function createStage({ world, daemon, screen, choose, signal }: StageParts) {
+/** One context for the whole demo, so that no two runs use the same day. */
+export function createContext({ world, daemon, screen, choose, signal }: ContextParts) {
   let taken = 0;
 
   const compare = (): Promise<Comparison> => compareSides(world.db, world.tenant, rooms);
@@ -68,7 +69,7 @@ export function createStage({ world, daemon, screen, choose, signal }: StagePart
       return at.toISOString().slice(0, 10);
     },
     /** Prints a labelled line. */
-    say: (label: string, text: string): void => screen.told(label, text),
+    say: (label: string, text: string): void => screen.labelled(label, text),
     /** The calls to Graph after `from`, oldest first. */
     callsSince: (seq: number): readonly Journalled[] => world.tenant.journal.filter((call) => call.seq > seq),
     lastCall: (): number => world.tenant.journal.at(-1)?.seq ?? 0,
@@ -77,7 +78,7 @@ export function createStage({ world, daemon, screen, choose, signal }: StagePart
     async untilEqual(): Promise<{ readonly ms: number; readonly comparison: Comparison }> {
       const from = performance.now();
       const last: { comparison: Comparison | null } = { comparison: null };
-      await untilSo(
+      await waitUntil(
         async () => (last.comparison = await compare()).differences.length === 0,
         equalWithinMs,
         () => `Both sides still differ: ${last.comparison?.differences.slice(0, 3).join('; ')}`,
@@ -88,48 +89,17 @@ export function createStage({ world, daemon, screen, choose, signal }: StagePart
     /** Resolves when the daemon has no work left, including work after both sides were equal. */
     async untilAtRest(): Promise<void> {
       const isAtRest = async () => (await world.db.query<{ rest: boolean }>(atRest)).rows[0]!.rest;
-      await untilSo(isAtRest, equalWithinMs, () => 'The daemon still has work.', signal);
+      await waitUntil(isAtRest, equalWithinMs, () => 'The daemon still has work.', signal);
     },
     /** Records facts from now on; call it before the action that causes them. */
-    listen(): Listening {
-      const heard: Fact[] = [];
-      const waiting = new Set<() => void>();
-      const unwatch = daemon.watch((fact) => {
-        heard.push(fact);
-        for (const look of waiting) look();
-      });
-      return {
-        /** Resolves with the first fact that matches. Rejects after a minute. */
-        first(matches) {
-          const { promise, resolve, reject } = Promise.withResolvers<Fact>();
-          const look = () => {
-            const found = heard.find(matches);
-            if (found !== undefined) resolve(found);
-          };
-          const timer = setTimeout(
-            () => reject(new Error('The daemon did not report the expected fact.')),
-            equalWithinMs,
-          );
-          const stopped = () => reject(signal.reason as Error);
-          signal.addEventListener('abort', stopped);
-          waiting.add(look);
-          look();
-          return promise.finally(() => {
-            clearTimeout(timer);
-            signal.removeEventListener('abort', stopped);
-            waiting.delete(look);
-          });
-        },
-        [Symbol.dispose]: unwatch,
-      };
-    },
-    /** Lets the user choose; null if the matter is settled elsewhere first, for example on the dashboard. */
-    async choice(choices: readonly Choice[], settled: () => Promise<boolean>): Promise<string | null> {
+    recordFacts: (): FactRecorder => recordFacts(daemon, signal),
+    /** Lets the user choose; null if the choice is made elsewhere first, for example on the dashboard. */
+    async choice(choices: readonly Choice[], isChosen: () => Promise<boolean>): Promise<string | null> {
       if (choose === null) return choices[0]!.key;
-      screen.told('you', choices.map(({ key, what }) => `${key}: ${what}`).join('; '));
+      screen.labelled('you', choices.map(({ key, text }) => `${key}: ${text}`).join('; '));
       const over = new AbortController();
       const until = AbortSignal.any([signal, over.signal]);
-      const elsewhere = untilSo(settled, Infinity, () => '', until).then(() => null);
+      const elsewhere = waitUntil(isChosen, Infinity, () => '', until).then(() => null);
       try {
         return await Promise.race([choose(choices, until), elsewhere]);
       } finally {
@@ -152,6 +122,38 @@ export function createStage({ world, daemon, screen, choose, signal }: StagePart
       if (!answer.ok) throw new Error(`${path} answered ${answer.status}: ${await answer.text()}`);
       return (await answer.json()) as T;
     },
+  };
+}
+
+function recordFacts(daemon: RunningDaemon, signal: AbortSignal): FactRecorder {
+  const facts: Fact[] = [];
+  const waiting = new Set<() => void>();
+  const unwatch = daemon.watch((fact) => {
+    facts.push(fact);
+    for (const check of waiting) check();
+  });
+  return {
+    first(matches) {
+      const { promise, resolve, reject } = Promise.withResolvers<Fact>();
+      const check = () => {
+        const found = facts.find(matches);
+        if (found !== undefined) resolve(found);
+      };
+      const timer = setTimeout(
+        () => reject(new Error('The daemon did not report the expected fact.')),
+        equalWithinMs,
+      );
+      const stopped = () => reject(signal.reason as Error);
+      signal.addEventListener('abort', stopped);
+      waiting.add(check);
+      check();
+      return promise.finally(() => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', stopped);
+        waiting.delete(check);
+      });
+    },
+    [Symbol.dispose]: unwatch,
   };
 }
 

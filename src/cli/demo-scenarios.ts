@@ -1,4 +1,4 @@
-/** What can go wrong, to be played: `demo --scenario NAME`, or a key while the demo runs. */
+/** The faults that the demo can inject: `demo --scenario NAME`, or a key while it runs. */
 import { Invalid } from '../errors.ts';
 import { bothEdit } from './demo-scenario-both-edit.ts';
 import { deletedRows } from './demo-scenario-deleted-rows.ts';
@@ -9,14 +9,14 @@ import type { Scenario } from './demo-scenario.ts';
 
 export const scenarios: readonly Scenario[] = [lostAnswer, graphAway, kill, deletedRows, bothEdit];
 
-/** Throws for a name that there is not. */
+/** Throws Invalid for an unknown name. */
 export function scenarioNamed(name: string): Scenario {
   const found = scenarios.find((one) => one.name === name);
   if (found === undefined)
     throw new Invalid(
       'scenario',
       `--scenario is '${name}'.`,
-      `There are: ${scenarios.map((one) => one.name).join(', ')}.`,
+      `Choose from ${scenarios.map((one) => one.name).join(', ')}.`,
     );
   return found;
 }

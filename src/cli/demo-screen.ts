@@ -19,7 +19,7 @@ interface Tally {
 }
 
 /** A change that no actor of the demo made. */
-export interface HandMade {
+export interface ManualChange {
   readonly type: string;
   readonly id: Id;
   readonly action: string;
@@ -83,13 +83,13 @@ type Printer = ReturnType<typeof createPrinter>;
 export function createDemoScreen(out: NodeJS.WriteStream) {
   const printer = createPrinter(out);
   const { closed, line, step } = printer;
-  const { trouble, setAddress } = troubles(printer);
+  const { problem, setAddress } = troubles(printer);
   return {
     /** Aborts when the reader of the output has gone. */
     closed,
     line,
     step,
-    trouble,
+    problem,
     /** The URL of the daemon. */
     served(url: string, pid: number): void {
       setAddress(url);
@@ -108,8 +108,8 @@ function troubles({ line, now, paint }: Printer) {
   let address = '';
   const recently = (key: string) => performance.now() - (lastShown.get(key) ?? -Infinity) < troubleEveryMs;
 
-  /** Prints each kind of trouble at most once a minute per room. */
-  function trouble(fact: Fact): void {
+  /** Prints each kind of problem at most once a minute per room. */
+  function problem(fact: Fact): void {
     const text = troubleInWords(fact, address)?.replaceAll('..', '.') ?? null;
     // the brake's line already covers its parked items
     const braked = 'room' in fact && recently(`brake-held ${fact.room}`);
@@ -126,7 +126,7 @@ function troubles({ line, now, paint }: Printer) {
     );
   }
 
-  return { trouble, setAddress: (url: string) => void (address = url) };
+  return { problem, setAddress: (url: string) => void (address = url) };
 }
 
 /** Texts that explain the demo. */
@@ -143,7 +143,7 @@ const guide = ({ line, paint }: Printer) => ({
     line(paint('bold', `── ${title} ${'─'.repeat(Math.max(0, columns - 4 - title.length))}`), 0);
   },
   /** A line of a scenario, labelled with its actor. */
-  told(label: string, text: string): void {
+  labelled(label: string, text: string): void {
     line(`${paint(labelColors[label] ?? 'dim', label.padEnd(timeColumns))}${text}`);
   },
   keys(scenarios: readonly { readonly key: string; readonly title: string }[]): void {
@@ -165,7 +165,7 @@ const guide = ({ line, paint }: Printer) => ({
     line('  try    in a second terminal, in this folder:');
     line(`    ${paint('cyan', `${sql} "UPDATE bb_event SET name='Mine' WHERE id=1000"`)}`);
     line(`    ${paint('cyan', `${sql} "DELETE FROM bb_event_resource WHERE resource_id=103"`)}`);
-    line('         The second empties a room, as an accident would: the brake stops it.');
+    line('         The second empties a room, as by accident: the brake stops it.');
     if (psql !== null) line(`    ${paint('cyan', psql)}`, 4);
     line();
   },
@@ -193,7 +193,7 @@ function changes({ line, now, paint }: Printer) {
     visited({ verb, title, room, when }: Visit, ms: number): void {
       line(`${changeText(verb, `«${title}»`, room.name, when)} ←${paint('cyan', took(ms).padStart(8))}`);
     },
-    byHand(made: readonly HandMade[]): void {
+    manual(made: readonly ManualChange[]): void {
       const slowest = took(Math.max(...made.map(({ ms }) => ms)));
       const [first] = made;
       if (first === undefined) return;

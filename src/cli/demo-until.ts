@@ -1,18 +1,18 @@
-/** Waiting for what only a question can tell. */
+/** Waits for a condition by polling. */
 import { setTimeout as pause } from 'node:timers/promises';
 
 const everyMs = 25;
 
-/** Asks until the answer is yes. Rejects with `why` after `mostMs`, and with the signal's reason. */
-export async function untilSo(
-  isSo: () => Promise<boolean>,
+/** Polls until `condition` is true. Rejects with `message` after `mostMs`, and with the signal's reason. */
+export async function waitUntil(
+  condition: () => Promise<boolean>,
   mostMs: number,
-  why: () => string,
+  message: () => string,
   signal: AbortSignal,
 ): Promise<void> {
   const givesUpAt = performance.now() + mostMs;
-  while (!(await isSo())) {
-    if (performance.now() > givesUpAt) throw new Error(why());
+  while (!(await condition())) {
+    if (performance.now() > givesUpAt) throw new Error(message());
     await pause(everyMs, undefined, { signal });
   }
 }

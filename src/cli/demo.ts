@@ -13,8 +13,8 @@ import { freePort } from '../sandbox/postgres.ts';
 import { mapRooms, openWorld, rooms, type World } from '../sandbox/world.ts';
 import { demoCommand } from '../command-name.ts';
 import { openKeys, type Keys } from './demo-keys.ts';
-import { lastSettleMs, play, playScenario, settledComparison } from './demo-play.ts';
-import { createStage, type Choice, type Scenario } from './demo-scenario.ts';
+import { lastSettleMs, runActors, runScenario, settledComparison } from './demo-run.ts';
+import { createContext, type Choice, type Scenario } from './demo-scenario.ts';
 import { scenarioNamed, scenarios } from './demo-scenarios.ts';
 import { createDemoScreen, type DemoScreen } from './demo-screen.ts';
 import { leaveAddress, runSql } from './demo-sql.ts';
@@ -32,7 +32,7 @@ export interface DemoWords {
   readonly sql?: string;
 }
 
-interface Wishes {
+interface Options {
   readonly port: number;
   /** Null: until Ctrl-C. */
   readonly seconds: number | null;
@@ -54,18 +54,18 @@ const earlier = 30;
 export async function demo(words: DemoWords, signal: AbortSignal): Promise<number> {
   if (words.sql !== undefined) return await runSql(words.sql);
   if (words.scenario === 'list') return listScenarios();
-  const wishes = wishesOf(words);
+  const options = parseOptions(words);
   const screen = createDemoScreen(process.stdout);
   const quit = new AbortController();
   const until = AbortSignal.any([signal, screen.closed, quit.signal]);
   using keys = openKeys(process.stdin, () => quit.abort(new Error('stopped by a key')));
   until.addEventListener('abort', () => screen.line('\nStopping the daemon, the tenant and PostgreSQL.'));
-  screen.opening(wishes.latencyMs);
+  screen.opening(options.latencyMs);
   try {
-    return await run(wishes, screen, keys, until);
+    return await run(options, screen, keys, until);
   } catch (error) {
     if (until.aborted) return 0;
-    throw inWords(error);
+    throw explained(error);
   } finally {
     screen.line('Nothing is left behind: no process, no folder.');
   }
@@ -75,23 +75,23 @@ export async function demo(words: DemoWords, signal: AbortSignal): Promise<numbe
 function listScenarios(): number {
   say(
     table(
-      ['NAME', 'KEY', 'WHAT HAPPENS'],
+      ['NAME', 'KEY', 'FAULT'],
       scenarios.map(({ name, key, title }) => [name, key, title]),
     ),
   );
   return 0;
 }
 
-async function run(wishes: Wishes, screen: DemoScreen, keys: Keys, signal: AbortSignal): Promise<number> {
+async function run(options: Options, screen: DemoScreen, keys: Keys, signal: AbortSignal): Promise<number> {
   await using opened = new AsyncDisposableStack();
-  const world = opened.use(await openWorld({ ...wishes, onStep: screen.step }, signal));
-  const clerk = createClerk(world.db, wishes.seed);
+  const world = opened.use(await openWorld({ ...options, onStep: screen.step }, signal));
+  const clerk = createClerk(world.db, options.seed);
   const before = await clerk.prepare(earlier);
   screen.step(`${before} reservations made before the bridge is installed`);
   await migrate(world.config, () => undefined, signal);
   screen.step('bridge installed in the booking database, as by `npm run migrate`');
 
-  const daemon = opened.use(await startDaemonOn(world, wishes.port, screen));
+  const daemon = opened.use(await startDaemonOn(world, options.port, screen));
   const working = AbortSignal.any([signal, daemon.lost]);
   working.throwIfAborted();
   screen.served(daemon.url, daemon.pid);
@@ -109,14 +109,17 @@ async function run(wishes: Wishes, screen: DemoScreen, keys: Keys, signal: Abort
   const choose = keys.live
     ? (choices: readonly Choice[], until: AbortSignal) => chosen(keys, choices, until)
     : null;
-  const stage = createStage({ world, daemon, screen, choose, signal: working });
-  if (wishes.scenario !== null) return (await playScenario(wishes.scenario, stage, screen)) ? 0 : 1;
-  daemon.watch(screen.trouble);
+  const context = createContext({ world, daemon, screen, choose, signal: working });
+  if (options.scenario !== null) return (await runScenario(options.scenario, context, screen)) ? 0 : 1;
+  daemon.watch(screen.problem);
   const psql = isOnPath('psql') ? `psql ${world.config.database.url}` : null;
   screen.whereToStart(daemon.url, `${demoCommand} --sql`, psql);
   if (keys.live) screen.keys(scenarios);
-  const visitors = createVisitors(world.tenant, rooms, wishes.seed + 2);
-  const code = await play({ world, clerk, visitors, daemon, screen, keys, stage, ...wishes }, working);
+  const visitors = createVisitors(world.tenant, rooms, options.seed + 2);
+  const code = await runActors(
+    { world, clerk, visitors, daemon, screen, keys, context, ...options },
+    working,
+  );
   daemon.lost.throwIfAborted();
   return code;
 }
@@ -149,7 +152,7 @@ const isOnPath = (program: string) =>
     .path.split(delimiter)
     .some((folder) => existsSync(join(folder, program)));
 
-function wishesOf(words: DemoWords): Wishes {
+function parseOptions(words: DemoWords): Options {
   const whole = (name: 'port' | 'seconds' | 'latency' | 'seed' | 'changes', most: number) => {
     const value = Number(words[name]);
     if (Number.isInteger(value) && value >= 0 && value <= most) return value;
@@ -169,7 +172,7 @@ const codeOf = (error: unknown): string | null =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
 
 /** Turns the known reasons that prevent a start into errors with a hint. */
-function inWords(error: unknown): unknown {
+function explained(error: unknown): unknown {
   const text = `${messageOf(error)} ${error instanceof Error && 'stderr' in error ? String(error.stderr) : ''}`;
   const platform = `${process.platform}-${process.arch}`;
   if (/No space left|free disk space|ENOSPC|EDQUOT/.test(text))

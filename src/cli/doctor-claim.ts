@@ -1,16 +1,16 @@
-/** What `doctor` says of whose database and whose mailboxes these are. */
+/** `doctor`: whether this is the confirmed database, and claims of other installations on the mailboxes. */
 import type { Queryable } from '../database.ts';
 import { createStart } from '../sync/worker/start-mode.ts';
 import { command } from '../command-name.ts';
-import type { Find } from './doctor-findings.ts';
+import type { Report } from './doctor-findings.ts';
 
 const listedMost = 20;
 
-export async function checkClaims(db: Queryable, find: Find): Promise<void> {
+export async function checkClaims(db: Queryable, report: Report): Promise<void> {
   const { hold } = await createStart({ db, mode: 'sync' }).read();
-  if (hold === null) find('ok', 'database', 'it is the one the installation was confirmed for');
+  if (hold === null) report('ok', 'database', 'it is the database that the installation was confirmed for');
   else
-    find(
+    report(
       'problem',
       'database',
       hold.why,
@@ -23,16 +23,16 @@ export async function checkClaims(db: Queryable, find: Find): Promise<void> {
     [listedMost],
   );
   for (const { resource, claim } of rows)
-    find(
+    report(
       'problem',
       'claim',
-      `The room of resource ${resource} is held: its calendar carries the claim of somebody else, ${claim}.`,
-      `${command} claim ${resource}   # if nobody else works in it any more\n${command} mappings remove ${resource}   # if it is theirs`,
+      `The room of resource ${resource} is held: its calendar carries another claim, ${claim}.`,
+      `${command} claim ${resource}   # if that installation no longer uses the room\n${command} mappings remove ${resource}   # if it does`,
     );
-  await checkRefused(db, find);
+  await checkRefused(db, report);
 }
 
-async function checkRefused(db: Queryable, find: Find): Promise<void> {
+async function checkRefused(db: Queryable, report: Report): Promise<void> {
   const { rows } = await db.query<{ rooms: number; why: string | null; resource: number | null }>(
     `SELECT count(*) AS rooms, (array_agg(s.claim_refused ORDER BY r.id))[1] AS why, min(r.resource_id) AS resource
      FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
@@ -40,9 +40,9 @@ async function checkRefused(db: Queryable, find: Find): Promise<void> {
   );
   const { rooms, why, resource } = rows[0]!;
   if (rooms > 0)
-    find(
+    report(
       'note',
       'claim',
-      `The calendar ${rooms === 1 ? `of resource ${resource} takes` : `of ${rooms} rooms takes`} no claim of ours (${why}): a mailbox made anew, a database that was set back, or a second installation is not told by it there.`,
+      `The calendar ${rooms === 1 ? `of resource ${resource} takes` : `of ${rooms} rooms takes`} no claim (${why}), so a recreated mailbox, a restored database or a second installation cannot be detected by it.`,
     );
 }

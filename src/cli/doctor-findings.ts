@@ -1,20 +1,21 @@
-/** What `doctor` finds, and how it is shown. */
+/** The findings of `doctor` and `adapter check`, and their output. */
 import { command } from '../command-name.ts';
 import { oneLine, paint, say, sayJson } from './terminal.ts';
 
-/** `problem`: it does not work; `warning`: it will not for long, or not safely; `note`: good to know. */
+/** `problem`: does not work; `warning`: will stop working or is not safe; `note`: information. */
 type State = 'ok' | 'note' | 'warning' | 'problem';
 
 interface Finding {
   readonly state: State;
-  /** What was looked at, one word. */
+  /** Name of the check, one word. */
   readonly check: string;
   readonly message: string;
-  /** What a person runs or sets, exactly; null: nothing is to be done. */
+  /** The commands, statements or settings to apply, ready to copy; null: none. */
   readonly repair: string | null;
 }
 
-export type Find = (state: State, check: string, message: string, repair?: string | null) => void;
+/** Reports one finding. `repair`: as in Finding, one per line. */
+export type Report = (state: State, check: string, message: string, repair?: string | null) => void;
 
 const signs = { ok: '✓', note: '·', warning: '!', problem: '✗' } as const;
 const colors = { ok: 'green', note: 'dim', warning: 'yellow', problem: 'red' } as const;
@@ -25,41 +26,41 @@ function sayFinding({ state, check, message, repair }: Finding): void {
 }
 
 export interface Findings {
-  readonly find: Find;
-  /** Says how many there were, all of them as JSON where that was asked for. Returns the exit code: 1 with a problem. */
+  readonly report: Report;
+  /** Prints the totals, or all findings as JSON. Returns the exit code: 1 if there is a problem, else 0. */
   conclude(): number;
 }
 
-/** Findings as they are made: each is said at once, or all at the end as JSON. */
+/** Collects findings. Each is printed when it is reported, or all at the end as JSON. */
 export function openFindings(json: boolean): Findings {
   const findings: Finding[] = [];
   const count = (state: State) => findings.filter((finding) => finding.state === state).length;
   return {
-    find(state, check, message, repair = null) {
+    report(state, check, message, repair = null) {
       findings.push({ state, check, message, repair });
       if (!json) sayFinding(findings.at(-1)!);
     },
     conclude() {
       const [problems, warnings] = [count('problem'), count('warning')];
       if (json) sayJson({ success: problems === 0, problems, warnings, findings });
-      else if (problems + warnings === 0) say(paint('green', '\nAll is well.'));
+      else if (problems + warnings === 0) say(paint('green', '\nNo problems found.'));
       else say(`\n${paint('bold', `Problems: ${problems}, warnings: ${warnings}.`)}`);
       return problems > 0 ? 1 : 0;
     },
   };
 }
 
-/** Several rows that name one mailbox. */
-export function findOneMailbox(find: Find, mailbox: string, resources: readonly number[]): void {
-  find(
+/** Reports several mappings of one mailbox. */
+export function reportSharedMailbox(report: Report, mailbox: string, resources: readonly number[]): void {
+  report(
     'problem',
     'mailboxes',
-    `The resources ${resources.join(' and ')} are mapped to one mailbox, ${mailbox}: a room is one mailbox.`,
+    `The resources ${resources.join(' and ')} are mapped to the same mailbox, ${mailbox}; each room needs its own.`,
     resources.map((resource) => `${command} mappings remove ${resource}`).join('   or   '),
   );
 }
 
-/** A room as findings name it. */
+/** A room, for messages. */
 interface Named {
   readonly name: string;
   readonly resource: number;
@@ -68,25 +69,25 @@ interface Named {
 
 export interface Groups {
   add(room: Named, state: State, message: string, repair?: string | null): void;
-  /** Tells what was added, under this check: what is the same of several rooms once, with their number. */
-  tell(check: string): void;
+  /** Reports the added messages under this check; equal ones of several rooms once, with the number of rooms. */
+  reportAll(check: string): void;
 }
 
 const mostNamed = 3;
 
-export function createGroups(find: Find): Groups {
+export function createGroups(report: Report): Groups {
   const groups = new Map<string, { state: State; message: string; repair: string | null; rooms: Named[] }>();
   return {
     add(room, state, message, repair = null) {
-      // what names the room itself is not what tells two findings apart
+      // messages that differ only in the name of the room are equal
       const key = `${state} ${message}`.replaceAll(room.mailbox, '').replaceAll(room.name, '');
       const group = groups.get(key);
       if (group === undefined) groups.set(key, { state, message, repair, rooms: [room] });
       else group.rooms.push(room);
     },
-    tell(check) {
+    reportAll(check) {
       for (const { state, message, repair, rooms } of groups.values())
-        find(state, check, `${naming(rooms)}${/^cannot/.test(message) ? ' ' : ': '}${message}`, repair);
+        report(state, check, `${naming(rooms)}${/^cannot/.test(message) ? ' ' : ': '}${message}`, repair);
     },
   };
 }

@@ -1,11 +1,11 @@
-/** What `doctor` asks of Microsoft: the app and its rights, and the mailbox of every active room. */
+/** `doctor`: the checks of the app registration, its permissions, and the mailbox of each active room. */
 import type { Config, GraphConfig } from '../config.ts';
 import { onConnection, type Database, type Queryable } from '../database.ts';
 import { messageOf } from '../errors.ts';
 import { createProbe } from '../outlook/probe.ts';
 import { command } from '../command-name.ts';
 import { clock } from './doctor-database.ts';
-import { createGroups, findOneMailbox, type Find, type Groups } from './doctor-findings.ts';
+import { createGroups, reportSharedMailbox, type Report, type Groups } from './doctor-findings.ts';
 import { underLease } from '../sync/worker/lease.ts';
 import { openBar } from './terminal.ts';
 
@@ -13,71 +13,71 @@ type Probe = ReturnType<typeof createProbe>;
 
 export interface OutlookChecks {
   readonly config: Config;
-  /** Null: the tables of the bridge are not there, so no room is known. */
+  /** Null: the bridge's tables do not exist, so no room is known. */
   readonly db: Database | null;
-  /** Whether to write into the mailboxes too. */
+  /** Whether to test writing to the mailboxes too. */
   readonly write: boolean;
 }
 
 export async function checkOutlook(
   { config, db, write }: OutlookChecks,
-  find: Find,
+  report: Report,
   signal: AbortSignal,
 ): Promise<void> {
   await using probe = createProbe(config.graph);
-  if (!(await checkToken(probe, config.graph, find, signal))) return;
+  if (!(await checkToken(probe, config.graph, report, signal))) return;
   if (db === null) return;
   const rooms = await activeRooms(db);
-  if (rooms.length === 0) find('note', 'mailboxes', 'No room is active yet.', `${command} mappings match`);
-  await checkMailboxes({ probe, db, rooms, write, clientId: config.graph.clientId }, find, signal);
+  if (rooms.length === 0) report('note', 'mailboxes', 'No room is active yet.', `${command} mappings match`);
+  await checkMailboxes({ probe, db, rooms, write, clientId: config.graph.clientId }, report, signal);
 }
 
-/** Less than this ahead of its end a credential is a problem; less than that a warning. */
-const nearMs = { problem: 3 * 86_400_000, warning: 30 * 86_400_000 };
-/** Graph's Date has whole seconds, and its answer took a while. */
+/** The remaining validity of a credential, in milliseconds, below which it is reported. */
+const expiryMs = { problem: 3 * 86_400_000, warning: 30 * 86_400_000 };
+/** Tolerance for Graph's clock: its Date header has whole seconds, and the answer takes time. */
 const graphClockMs = 30_000;
 
 async function checkToken(
   probe: Probe,
   graph: GraphConfig,
-  find: Find,
+  report: Report,
   signal: AbortSignal,
 ): Promise<boolean> {
   let roles: readonly string[] | null;
   try {
     ({ roles } = await probe.token(signal));
   } catch (error) {
-    find('problem', 'token', `${messageOf(error).replace(/\.+$/, '')}.`, hintOf(error));
+    report('problem', 'token', `${messageOf(error).replace(/\.+$/, '')}.`, hintOf(error));
     return false;
   }
-  find('ok', 'token', 'Microsoft gives us one');
-  const end = await probe.credentialEnd(roles, signal).catch(() => null); // it may not be told to us; then it is not known
+  report('ok', 'token', 'Microsoft Entra issued an access token');
+  const end = await probe.credentialEnd(roles, signal).catch(() => null); // may be refused; then it is unknown
   const kind = 'secret' in graph.credential ? 'secret' : 'certificate';
   if (end === null)
-    find(
+    report(
       'note',
       'credential',
-      `When the ${kind} ends is not known to us.`,
-      'Look at Certificates & secrets of the app registration and note the day; give the app Application.Read.All if doctor shall tell it.',
+      `The expiry date of the ${kind} is not visible to the app.`,
+      'Note the date under Certificates & secrets of the app registration, or grant Application.Read.All so that doctor can check it.',
     );
   else {
     const left = end.getTime() - Date.now();
     const day = end.toISOString().slice(0, 10);
-    const state = left < nearMs.problem ? 'problem' : left < nearMs.warning ? 'warning' : 'ok';
-    find(
+    const state = left < expiryMs.problem ? 'problem' : left < expiryMs.warning ? 'warning' : 'ok';
+    report(
       state,
       'credential',
-      `the ${kind} ${left < 0 ? 'ended' : 'ends'} on ${day}`,
+      `the ${kind} ${left < 0 ? 'expired' : 'expires'} on ${day}`,
       state === 'ok'
         ? null
-        : `Make a new ${kind} in the app registration, put it into GRAPH_CLIENT_${kind.toUpperCase()} and restart.`,
+        : `Create a new ${kind} in the app registration, set GRAPH_CLIENT_${kind.toUpperCase()} and restart.`,
     );
   }
-  checkRoles(roles, graph, find);
+  checkRoles(roles, graph, report);
   return true;
 }
 
-/** What the bridge can make use of. */
+/** The permissions that the bridge uses. */
 const useful = new Set([
   'Calendars.ReadWrite',
   'Calendars.Read',
@@ -89,36 +89,35 @@ const useful = new Set([
 ]);
 
 /**
- * Whether the app may do more than it should. Told from the token alone: a call to a mailbox that is none of ours
- * has read somebody's calendar. Grants add up, so a grant in Entra defeats every scope in Exchange.
+ * Reports permissions beyond the rooms. Reads only the token, because a test call to another mailbox would read a person's
+ * calendar. Grants add up, so a grant in Entra overrides every scope in Exchange (Microsoft: RBAC for Applications).
  */
-function checkRoles(roles: readonly string[] | null, { clientId }: GraphConfig, find: Find): void {
-  const test = `Test-ServicePrincipalAuthorization -Identity ${clientId} -Resource SOMEBODY@YOUR-DOMAIN   # InScope must be False`;
+function checkRoles(roles: readonly string[] | null, { clientId }: GraphConfig, report: Report): void {
+  const test = `Test-ServicePrincipalAuthorization -Identity ${clientId} -Resource PERSON@YOUR-DOMAIN   # InScope must be False`;
   if (roles === null) {
-    find(
+    report(
       'note',
       'scope',
-      'The token does not show its rights, so whether they reach beyond the rooms is to be asked of Exchange.',
+      'The token does not list its permissions; test in Exchange whether they reach beyond the rooms.',
       test,
     );
     return;
   }
   const wide = roles.filter((role) => /^Calendars\./.test(role));
   if (wide.length > 0)
-    find(
+    report(
       'warning',
       'scope',
-      `${wide.join(' and ')} is granted in Entra: the app may read and change every calendar of the tenant, not only the rooms'.`,
+      `${wide.join(' and ')} is granted in Entra: the app can read and change every calendar of the tenant, not only those of the rooms.`,
       limitToRooms(clientId, wide),
     );
-  else
-    find('ok', 'scope', 'no right to all calendars in Entra; what the app may is limited by Exchange (RBAC)');
+  else report('ok', 'scope', 'no permission for all calendars in Entra; Exchange limits the app (RBAC)');
   const more = roles.filter((role) => !useful.has(role));
   if (more.length > 0)
-    find(
+    report(
       'warning',
       'scope',
-      `The app has rights that the bridge does not use: ${more.join(', ')}.`,
+      `The app has permissions that the bridge does not use: ${more.join(', ')}.`,
       'Remove them under API permissions of the app registration.',
     );
 }
@@ -131,13 +130,13 @@ const limitToRooms = (clientId: string, wide: readonly string[]) =>
     `New-ManagementScope -Name "Synced rooms" -RecipientRestrictionFilter "RecipientTypeDetails -eq 'RoomMailbox'"`,
     'New-ManagementRoleAssignment -App OBJECT-ID -Role "Application Calendars.ReadWrite" -CustomResourceScope "Synced rooms"',
     `Test-ServicePrincipalAuthorization -Identity ${clientId} -Resource ROOM@YOUR-DOMAIN   # InScope must be True`,
-    `then remove ${wide.join(' and ')} under API permissions of the app registration; it takes up to two hours`,
+    `then remove ${wide.join(' and ')} under API permissions of the app registration; it takes effect within two hours`,
   ].join('\n');
 
 interface Room {
   readonly id: number;
   readonly resource: number;
-  /** By the object id, where it is known. */
+  /** The object id if it is known, else the address. */
   readonly mailbox: string;
   readonly isResolved: boolean;
   readonly name: string;
@@ -165,12 +164,12 @@ interface MailboxChecks {
 
 const atATime = 3;
 
-async function checkMailboxes(checks: MailboxChecks, find: Find, signal: AbortSignal): Promise<void> {
+async function checkMailboxes(checks: MailboxChecks, report: Report, signal: AbortSignal): Promise<void> {
   const { rooms, db, write, probe } = checks;
   using bar = openBar('Mailboxes');
-  let [done, well] = [0, 0];
+  let [done, passed] = [0, 0];
   const queue = rooms.values();
-  const groups = createGroups(find);
+  const groups = createGroups(report);
   const work = async (client: Queryable) => {
     for (const room of queue) {
       signal.throwIfAborted();
@@ -182,36 +181,36 @@ async function checkMailboxes(checks: MailboxChecks, find: Find, signal: AbortSi
         groups.add(
           room,
           'note',
-          'a daemon is at work on it, so it was not tried; `mappings list` shows how it fares.',
+          'a daemon is working on it, so it was not tested; `mappings list` shows its state.',
         );
-      else if (found) well += 1;
+      else if (found) passed += 1;
       done += 1;
     }
   };
   await Promise.all(Array.from({ length: Math.min(atATime, rooms.length) }, () => onConnection(db, work)));
-  groups.tell('mailboxes');
-  await checkSharedMailboxes(checks, find, signal);
-  if (well > 0)
-    find(
+  groups.reportAll('mailboxes');
+  await checkSharedMailboxes(checks, report, signal);
+  if (passed > 0)
+    report(
       'ok',
       'mailboxes',
-      `${well} of ${rooms.length} ${write ? 'can be read and written' : 'can be read'}${write ? '' : ' (--write tries writing too, and leaves nothing behind)'}`,
+      `${passed} of ${rooms.length} ${write ? 'can be read and written' : 'can be read'}${write ? '' : ' (--write also tests writing, with an event that is deleted at once)'}`,
     );
-  if (rooms.length > 0) clock('Microsoft Graph', probe.clockMs(), find, graphClockMs);
+  if (rooms.length > 0) clock('Microsoft Graph', probe.clockMs(), report, graphClockMs);
 }
 
 /**
- * Rows that name one mailbox by its address and by its object id, which only the directory knows to be the same. Those that
- * the database alone tells are found there.
+ * Reports mappings of one mailbox by its address and by its object id, which only the directory can relate. Those that the
+ * database can tell are reported by doctor-database.ts.
  */
 async function checkSharedMailboxes(
   { probe, rooms }: MailboxChecks,
-  find: Find,
+  report: Report,
   signal: AbortSignal,
 ): Promise<void> {
   const byMailbox = new Map<string, Room[]>();
   for (const room of rooms) {
-    // refused, or no such mailbox: said of the room itself
+    // refused, or no such mailbox: reported by checkMailbox
     const id = room.isResolved
       ? room.mailbox
       : await probe.resolveMailbox(room.mailbox, signal).catch(() => null);
@@ -221,8 +220,8 @@ async function checkSharedMailboxes(
   }
   for (const shared of byMailbox.values())
     if (new Set(shared.map(({ mailbox }) => mailbox.toLowerCase())).size > 1)
-      findOneMailbox(
-        find,
+      reportSharedMailbox(
+        report,
         shared[0]!.mailbox,
         shared.map(({ resource }) => resource).toSorted((a, b) => a - b),
       );
@@ -234,18 +233,18 @@ async function checkMailbox(
   { add }: Groups,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const ask = `Test-ServicePrincipalAuthorization -Identity ${clientId} -Resource ${room.mailbox}`;
-  let doing = 'cannot be read';
+  const test = `Test-ServicePrincipalAuthorization -Identity ${clientId} -Resource ${room.mailbox}`;
+  let failing = 'cannot be read';
   try {
     await probe.readMailbox(room.mailbox, signal);
     if (!write) return true;
-    doing = 'cannot be written';
+    failing = 'cannot be written';
     const left = await probe.writeMailbox(room.mailbox, signal);
     if (left === null) return true;
     add(room, 'problem', 'the test event may still be there.', `Delete ${left}.`);
   } catch (error) {
     if (signal.aborted) throw error;
-    add(room, 'problem', `${doing}: ${messageOf(error)}`, `${hintOf(error)}\n${ask}`);
+    add(room, 'problem', `${failing}: ${messageOf(error)}`, `${hintOf(error)}\n${test}`);
   }
   return false;
 }
@@ -253,4 +252,4 @@ async function checkMailbox(
 const hintOf = (error: unknown): string =>
   error instanceof Error && 'hint' in error && typeof error.hint === 'string'
     ? error.hint
-    : 'Try again; if it stays so, check the way to GRAPH_BASE_URL and GRAPH_AUTHORITY.';
+    : 'Try again; if it persists, check the connection to GRAPH_BASE_URL and GRAPH_AUTHORITY.';

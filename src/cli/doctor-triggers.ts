@@ -1,30 +1,35 @@
-/** Whether the booking system's triggers are there, enabled, and work. */
+/** `doctor`: whether the triggers on the booking system's tables exist, are enabled, and work. */
 import type pg from 'pg';
 import { readCapture } from '../booking/capture.ts';
 import { triggerFailures } from '../booking/trigger-trial.ts';
 import { migrateCommand } from '../command-name.ts';
-import type { Find } from './doctor-findings.ts';
+import type { Report } from './doctor-findings.ts';
 
 const mostTriggers = 20;
 
-export async function checkTriggers(client: pg.Client, find: Find): Promise<void> {
+export async function checkTriggers(client: pg.Client, report: Report): Promise<void> {
   const { missing, extra, repair } = await readCapture(client);
-  const mend = repair?.replaceAll('; ', ';\n') ?? null;
+  const statements = repair?.replaceAll('; ', ';\n') ?? null;
   const more = missing.length > mostTriggers ? `; and ${missing.length - mostTriggers} more` : '';
-  // one repair mends them all, so they are one finding
+  // one finding, because one repair fixes all of them
   if (missing.length > 0)
-    find('problem', 'triggers', `${missing.slice(0, mostTriggers).join('; ')}${more}.`, mend);
+    report('problem', 'triggers', `${missing.slice(0, mostTriggers).join('; ')}${more}.`, statements);
   if (extra.length > 0)
-    find('warning', 'triggers', `${extra.join('; ')}: it costs each write, and is of no use.`, dropOf(extra));
+    report(
+      'warning',
+      'triggers',
+      `${extra.join('; ')}: it slows down writes and has no effect.`,
+      dropOf(extra),
+    );
   const failing = await triggerFailures(client, 'alone');
   for (const [why, tables] of failing)
-    find(
+    report(
       'problem',
       'triggers',
-      `Changes of ${tables.join(', ')} are not noted: ${why}`,
-      `Did an upgrade of the booking system rename a column? Take the adapter's version for it, then: ${migrateCommand}`,
+      `Changes of ${tables.join(', ')} are not recorded: ${why}`,
+      `If an upgrade of the booking system renamed a column, use a version of the adapter for it, then: ${migrateCommand}`,
     );
-  if (missing.length === 0 && failing.size === 0) find('ok', 'triggers', 'all there, enabled and working');
+  if (missing.length === 0 && failing.size === 0) report('ok', 'triggers', 'complete, enabled and working');
 }
 
 const dropOf = (extra: readonly string[]) =>

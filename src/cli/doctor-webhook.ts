@@ -1,25 +1,25 @@
-/** Whether Microsoft could validate our webhook: the address is asked as Microsoft asks it. */
+/** `doctor`: validates the webhook with the same request as Microsoft. */
 import { randomUUID } from 'node:crypto';
 import { isLoopbackUrl, type Config } from '../config.ts';
 import { messageOf } from '../errors.ts';
-import type { Find } from './doctor-findings.ts';
+import type { Report } from './doctor-findings.ts';
 
 const answerMs = 10_000; // Microsoft: change-notifications-delivery-webhooks
 
 export async function checkWebhook(
   { webhookBaseUrl: base, http }: Pick<Config, 'webhookBaseUrl' | 'http'>,
-  find: Find,
+  report: Report,
 ): Promise<void> {
-  if (base !== null && http.keys.length === 0) await checkKeyless(base, find);
+  if (base !== null && http.keys.length === 0) await checkKeyless(base, report);
   if (base === null)
-    return find(
+    return report(
       'note',
       'webhook',
-      'None is set: changes in Outlook are found by asking each room now and then.',
-      'WEBHOOK_BASE_URL=https://… where Microsoft can reach this daemon',
+      'WEBHOOK_BASE_URL is not set: changes in Outlook are found by polling.',
+      'WEBHOOK_BASE_URL=https://…   (an address at which Microsoft can reach this daemon)',
     );
   const address = `${base}/webhook/outlook-notifications`;
-  // a token of Microsoft has such letters; it must come back byte for byte
+  // Microsoft's tokens contain such characters and must be returned byte for byte
   const token = `Validation: doctor ${randomUUID()} +&=%/æ`;
   try {
     const answer = await fetch(`${address}?validationToken=${encodeURIComponent(token)}`, {
@@ -30,46 +30,46 @@ export async function checkWebhook(
     const text = (await answer.text()).slice(0, 10_000);
     const type = answer.headers.get('content-type') ?? 'none';
     if (answer.status === 200 && text === token && type.startsWith('text/plain'))
-      return find('ok', 'webhook', `${address} answers as Microsoft wants it`);
-    find(
+      return report('ok', 'webhook', `${address} answers as Microsoft requires`);
+    report(
       'problem',
       'webhook',
       `${address} answers ${answer.status} ${type} instead of 200 text/plain with the token.`,
-      'Let the proxy in front pass POST /webhook/outlook-notifications with its query to this daemon unchanged: no login, no redirect.',
+      'Configure the reverse proxy to pass POST /webhook/outlook-notifications with its query to this daemon unchanged, without login or redirect.',
     );
   } catch (error) {
     const cause =
       error instanceof Error && error.cause !== undefined ? ` (${messageOf(error.cause).trim()})` : '';
-    find(
+    report(
       'warning',
       'webhook',
-      `${address} is not reached from this machine: ${messageOf(error)}${cause}.`,
-      'Is the daemon running? Check DNS, the certificate and the firewall. Microsoft must reach it from the internet; this machine need not. Try from outside: curl -X POST -d "" "' +
+      `${address} cannot be reached from this machine: ${messageOf(error)}${cause}.`,
+      'Check that the daemon runs, and DNS, certificate and firewall. It must be reachable from the internet, not from this machine. Test it from outside: curl -X POST -d "" "' +
         `${address}?validationToken=hello"`,
     );
   }
 }
 
-/** Without a key: whether the proxy in front passes on what only this machine may ask. */
-async function checkKeyless(base: string, find: Find): Promise<void> {
+/** Without an API key: whether the reverse proxy exposes the whole API. */
+async function checkKeyless(base: string, report: Report): Promise<void> {
   const repair = 'API_KEY=…   (a new one: openssl rand -hex 32)';
   const answer = await fetch(`${base}/openapi.json`, {
     redirect: 'manual',
     signal: AbortSignal.timeout(answerMs),
-  }).catch(() => null); // that it is not reached is said of the webhook
+  }).catch(() => null); // reported by checkWebhook
   await answer?.body?.cancel();
   if (answer?.status === 200)
-    find(
+    report(
       'problem',
       'settings',
-      `${base} is open to anybody: no API key is set, and what it answers is the whole API.`,
+      `${base} exposes the whole API without authentication, because no API key is set.`,
       repair,
     );
   else if (!isLoopbackUrl(base))
-    find(
+    report(
       'warning',
       'settings',
-      'WEBHOOK_BASE_URL is set and API_KEY is not: a proxy that says nothing of itself would open the API to the internet.',
+      'WEBHOOK_BASE_URL is set and API_KEY is not: a reverse proxy that sends no X-Forwarded headers would expose the API to the internet.',
       repair,
     );
 }

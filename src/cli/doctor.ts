@@ -1,6 +1,6 @@
 /**
- * `doctor`: looks at everything the bridge depends on and says, for each thing that is wrong, exactly what to run or to
- * set. It changes nothing; with `--write` it makes an event in each room's calendar and takes it away again.
+ * `doctor`: checks everything that the bridge depends on and prints each problem with its repair. It changes nothing; with
+ * `--write` it creates an event in each room's calendar and deletes it.
  */
 import {
   ConfigError,
@@ -13,7 +13,7 @@ import {
 import { databaseFailure, openPool } from '../database.ts';
 import { messageOf } from '../errors.ts';
 import { checkDatabase } from './doctor-database.ts';
-import { openFindings, type Find } from './doctor-findings.ts';
+import { openFindings, type Report } from './doctor-findings.ts';
 import { checkOutlook } from './doctor-outlook.ts';
 import { checkPolling } from './doctor-polling.ts';
 import { checkWebhook } from './doctor-webhook.ts';
@@ -23,40 +23,41 @@ export interface DoctorOptions {
   readonly json?: boolean;
 }
 
-/** Returns 1 when something is to be repaired, else 0. */
+/** Returns the exit code: 1 if there is a problem, else 0. */
 export async function doctor(options: DoctorOptions, signal: AbortSignal): Promise<number> {
-  const { find, conclude } = openFindings(options.json === true);
-  const { config, booking } = readSettings(find);
-  const installed = booking !== null && (await safely('database', find, () => checkDatabase(booking, find)));
+  const { report, conclude } = openFindings(options.json === true);
+  const { config, booking } = readSettings(report);
+  const installed =
+    booking !== null && (await safely('database', report, () => checkDatabase(booking, report)));
   if (config !== null) {
     const db = installed === true ? openPool(config.database, 'outlook-booking-sync doctor', 4) : null;
     try {
-      if (db !== null) await safely('polling', find, () => checkPolling(config, db, find));
-      await safely('outlook', find, () =>
-        checkOutlook({ config, db, write: options.write === true }, find, signal),
+      if (db !== null) await safely('polling', report, () => checkPolling(config, db, report));
+      await safely('outlook', report, () =>
+        checkOutlook({ config, db, write: options.write === true }, report, signal),
       );
     } finally {
       await db?.end();
     }
-    await checkWebhook(config, find);
+    await checkWebhook(config, report);
   }
   signal.throwIfAborted();
   return conclude();
 }
 
-/** The settings as far as they can be read: those of the database may be right where Microsoft's are not. */
-function readSettings(find: Find): { config: Config | null; booking: BookingConfig | null } {
+/** The settings as far as they are valid: those of the database may be valid if Microsoft's are not. */
+function readSettings(report: Report): { config: Config | null; booking: BookingConfig | null } {
   const env = readEnv();
   try {
     const config = toConfig(env);
-    find('ok', 'settings', 'complete');
-    checkValues(config, find);
+    report('ok', 'settings', 'complete');
+    checkValues(config, report);
     return { config, booking: config };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     for (const problem of error.problems) {
-      const [, variable = '', what = problem] = /^(\w+): (.*)$/s.exec(problem) ?? [];
-      find('problem', 'settings', `${variable} ${what}`, `${variable}=…   (.env.example explains it)`);
+      const [, variable = '', text = problem] = /^(\w+): (.*)$/s.exec(problem) ?? [];
+      report('problem', 'settings', `${variable} ${text}`, `${variable}=…   (documented in .env.example)`);
     }
   }
   try {
@@ -67,14 +68,14 @@ function readSettings(find: Find): { config: Config | null; booking: BookingConf
   }
 }
 
-/** With less than that, a key can be guessed by who has time. */
+/** Minimum length of an API key that is safe against guessing. */
 const shortKey = 20;
 
-/** What is written well and works badly. */
-function checkValues({ http: { keys }, graph: { baseUrl } }: Config, find: Find): void {
+/** Reports valid values that are unsafe or do not work. */
+function checkValues({ http: { keys }, graph: { baseUrl } }: Config, report: Report): void {
   for (const { name, key } of keys.filter((one) => one.key.length < shortKey)) {
     const variable = name === null ? 'API_KEY' : `API_KEY_${name}`;
-    find(
+    report(
       'warning',
       'settings',
       `${variable} has ${key.length} characters: it can be guessed.`,
@@ -82,22 +83,22 @@ function checkValues({ http: { keys }, graph: { baseUrl } }: Config, find: Find)
     );
   }
   if (!/\/(v\d+\.\d+|beta)$/.test(new URL(baseUrl).pathname))
-    find(
+    report(
       'problem',
       'settings',
-      'GRAPH_BASE_URL ends without the version of the API.',
+      'GRAPH_BASE_URL does not end with the version of the API.',
       `GRAPH_BASE_URL=${new URL(baseUrl).origin}/v1.0`,
     );
 }
 
-/** A look that fails as a whole is a finding of its own; the others go on. */
-async function safely<T>(check: string, find: Find, look: () => Promise<T>): Promise<T | null> {
+/** Runs a group of checks. If it throws, that is reported as a problem; later groups still run. */
+async function safely<T>(check: string, report: Report, work: () => Promise<T>): Promise<T | null> {
   try {
-    return await look();
+    return await work();
   } catch (error) {
     const failure = databaseFailure(error, check);
     const hint = 'hint' in failure && typeof failure.hint === 'string' ? failure.hint : null;
-    find('problem', check, `The look was cut short: ${messageOf(failure)}`, hint ?? 'Run doctor again.');
+    report('problem', check, `The check failed: ${messageOf(failure)}`, hint ?? 'Run doctor again.');
     return null;
   }
 }

@@ -1,4 +1,4 @@
-/** `explain TYPE/ID`: the life of one reservation: how it stands now, and what was done, when and why. */
+/** `explain TYPE/ID`: the state of one reservation on both sides, and its history with times and reasons. */
 import type { Database } from '../database.ts';
 import type { Id } from '../id.ts';
 import { createKeys } from '../sync/report/keys.ts';
@@ -10,7 +10,7 @@ import { spanIn } from '../sync/report/item-words.ts';
 import { oneLine, paint, say, sayJson, table } from './terminal.ts';
 import { wholeNumber, withDatabase } from './with-database.ts';
 
-/** The reservation as the booking system shows it, in one room. */
+/** The reservation in the booking system, in one room. */
 interface Item {
   readonly resource_id: number;
   readonly active: boolean;
@@ -21,49 +21,50 @@ interface Item {
   readonly is_private: boolean;
 }
 
-interface Life {
+/** The mapping of the reservation in one room, with its state and log. */
+interface History {
   readonly mapping: ListedMapping;
-  readonly known: Explained;
+  readonly explained: Explained;
 }
 
 const mostRooms = 200;
 const mostLines = 1_000;
 
-export async function explain(what: string, options: { limit: string; json?: boolean }): Promise<number> {
-  const [, type, named] = /^(\w[\w-]*)\/(.{1,200})$/s.exec(what) ?? [];
-  if (type === undefined || named === undefined) throw noReservation(what);
+export async function explain(name: string, options: { limit: string; json?: boolean }): Promise<number> {
+  const [, type, named] = /^(\w[\w-]*)\/(.{1,200})$/s.exec(name) ?? [];
+  if (type === undefined || named === undefined) throw notReservation(name);
   const limit = wholeNumber('--limit', options.limit, mostLines);
-  const { answer, items, lives, zone } = await withDatabase('explain', async (db, config) => {
+  const { answer, items, histories, zone } = await withDatabase('explain', async (db, config) => {
     const keys = createKeys(db);
     const id = await keys.reservation(type, named);
-    if (id === null) throw noReservation(what);
+    if (id === null) throw notReservation(name);
     const items = await readItems(db, type, id);
-    const lives = await readLives(db, type, id, Math.max(1, limit));
-    if (items.length === 0 && lives.length === 0) throw await nobodyKnows(db, what);
+    const histories = await readHistories(db, type, id, Math.max(1, limit));
+    if (items.length === 0 && histories.length === 0) throw await unknownReservation(db, name);
     const zone = config.timezone;
-    const mappings = lives.map(({ mapping, known }) => {
-      const { standing, lines } = printed(known, zone);
+    const mappings = histories.map(({ mapping, explained }) => {
+      const { standing, lines } = printed(explained, zone);
       return { ...mapping, standing, lines };
     });
     const answer = await keys.add({ reservation_type: type, reservation_id: id, items, mappings });
-    return { answer, items, lives, zone };
+    return { answer, items, histories, zone };
   });
   if (options.json === true) sayJson({ success: true, ...answer });
-  else print(what, items, lives, zone);
+  else print(name, items, histories, zone);
   return 0;
 }
 
-const noReservation = (what: string) =>
-  new Invalid('TYPE/ID', `'${what}' is no reservation.`, 'Write its type and id: event/78268');
+const notReservation = (name: string) =>
+  new Invalid('TYPE/ID', `'${name}' is not a reservation.`, 'Write its type and id, for example event/78268');
 
-async function nobodyKnows(db: Database, what: string): Promise<Invalid> {
+async function unknownReservation(db: Database, name: string): Promise<Invalid> {
   const { rows } = await db.query<{ type: string }>(
     'SELECT DISTINCT reservation_type AS type FROM bridge_items ORDER BY 1',
   );
   const types = rows.map(({ type }) => type).join(', ');
   return new Invalid(
     'TYPE/ID',
-    `Neither the booking system nor the bridge knows ${what}.`,
+    `Neither the booking system nor the bridge has ${name}.`,
     types === ''
       ? 'The booking system shows no reservations at all.'
       : `It has reservations of these types: ${types}.`,
@@ -79,30 +80,38 @@ async function readItems(db: Database, type: string, id: Id): Promise<Item[]> {
   return rows;
 }
 
-async function readLives(db: Database, type: string, reservationId: Id, limit: number): Promise<Life[]> {
+async function readHistories(
+  db: Database,
+  type: string,
+  reservationId: Id,
+  limit: number,
+): Promise<History[]> {
   const reports = createMappingReports(db);
   const choice = { type, reservationId, resourceId: null, status: null, limit: mostRooms };
   const { mappings } = await reports.list(choice);
-  const lives: Life[] = [];
+  const histories: History[] = [];
   for (const mapping of mappings) {
-    const known = await reports.explain(mapping.id, limit);
-    if (known !== null) lives.push({ mapping, known });
+    const explained = await reports.explain(mapping.id, limit);
+    if (explained !== null) histories.push({ mapping, explained });
   }
-  return lives;
+  return histories;
 }
 
-function print(what: string, items: readonly Item[], lives: readonly Life[], zone: string): void {
-  say(paint('bold', what));
-  if (items.length === 0) say('  in the booking system: not there (its rows are gone, or it is in no room)');
-  const told = new Set(lives.map(({ mapping }) => mapping.resource_id));
-  for (const item of items.filter(({ active, resource_id: resource }) => !active || !told.has(resource)))
+function print(name: string, items: readonly Item[], histories: readonly History[], zone: string): void {
+  say(paint('bold', name));
+  if (items.length === 0)
+    say('  in the booking system: not found (its rows were deleted, or it is in no room)');
+  const mapped = new Set(histories.map(({ mapping }) => mapping.resource_id));
+  for (const item of items.filter(({ active, resource_id: resource }) => !active || !mapped.has(resource)))
     say(
       `  in the booking system: ${item.active ? '' : 'cancelled, '}«${oneLine(item.title)}», resource ${item.resource_id}, ` +
         `${spanIn(zone, timesOf(item))}${item.is_private ? ', private' : ''}`,
     );
-  if (lives.length === 0)
-    say('  in Outlook: nothing. Its room is not mapped, it lies outside the window, or it was never active.');
-  for (const life of lives) printLife(life, zone);
+  if (histories.length === 0)
+    say(
+      '  in Outlook: no event. Its room is not mapped, it is outside of the window, or it was never active.',
+    );
+  for (const history of histories) printHistory(history, zone);
 }
 
 const timesOf = ({ starts_at, ends_at, all_day: allDay }: Item) => ({
@@ -111,19 +120,19 @@ const timesOf = ({ starts_at, ends_at, all_day: allDay }: Item) => ({
   allDay,
 });
 
-function printLife({ mapping, known }: Life, zone: string): void {
+function printHistory({ mapping, explained }: History, zone: string): void {
   const format = new Intl.DateTimeFormat('sv-SE', {
     timeZone: zone,
     dateStyle: 'short',
     timeStyle: 'medium',
   });
   const at = (date: Date | null) => (date === null ? '-' : format.format(date));
-  const { standing } = known;
-  const paused = standing?.paused === true ? paint('yellow', ', its room is paused: nothing is done') : '';
+  const { standing } = explained;
+  const paused = standing?.paused === true ? paint('yellow', ', but its room is paused') : '';
   say(
     `\n  ${paint('bold', oneLine(mapping.room))} (resource ${mapping.resource_id}): ${mapping.sync_status}${paused}`,
   );
-  if (mapping.due_at !== null) say(`    due since or at ${at(mapping.due_at)}`);
+  if (mapping.due_at !== null) say(`    due at ${at(mapping.due_at)}`);
   if (mapping.error_message !== null) say(paint('red', `    ${oneLine(mapping.error_message)}`));
   if (mapping.hint !== null) say(`    ${oneLine(mapping.hint)}`);
   if (standing !== null) {
@@ -135,14 +144,14 @@ function printLife({ mapping, known }: Life, zone: string): void {
     if (standing.url !== null) say(`    ${oneLine(standing.url)}`);
   }
   if (mapping.outlook_event_id !== null) say(`    event ${oneLine(mapping.outlook_event_id)}`);
-  const { lines } = printed(known, zone);
+  const { lines } = printed(explained, zone);
   for (const line of lines) say(`    ${at(line.at)}  ${oneLine(line.text)}`);
-  if (lines.length === 0) say('    nothing was done yet');
+  if (lines.length === 0) say('    no actions yet');
 }
 
 const longestText = 60;
 
-/** Both sides, a line for each field; what differs has a sign before it. */
+/** Both sides, one row for each field, with ≠ in front of fields that differ. */
 function sideRows(
   { booking, outlook, fields }: NonNullable<Explained['standing']>,
   zone: string,
@@ -155,8 +164,8 @@ function sideRows(
   const row = (word: string, of: (side: Shown) => string): string[] => [
     differing.has(word) ? '≠' : '',
     word,
-    booking === null ? (word === 'time' ? 'not there' : '') : of(booking),
-    outlook === null ? (word === 'time' ? 'not there' : '') : of(outlook),
+    booking === null ? (word === 'time' ? 'none' : '') : of(booking),
+    outlook === null ? (word === 'time' ? 'none' : '') : of(outlook),
   ];
   return [
     row('time', (side) => spanIn(zone, side)),

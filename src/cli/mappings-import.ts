@@ -1,7 +1,7 @@
-/** `mappings import`: a list of rooms from a spreadsheet, all of it or nothing. */
+/** `mappings import`: maps the rooms of a CSV file, all or none. */
 import { inTransaction } from '../database.ts';
 import { Invalid } from '../errors.ts';
-import { writeDown } from './asked.ts';
+import { recordCommand } from './audit.ts';
 import { readCsv, type Row } from './csv.ts';
 import {
   directionOf,
@@ -15,7 +15,7 @@ import {
 import { openBar, say, sayJson, table } from './terminal.ts';
 import { wholeNumber, withDatabase } from './with-database.ts';
 
-/** The columns; `mappings match --csv` writes the same. */
+/** The columns with their alternative names; `mappings match --csv` writes the same. */
 export const columns = {
   resource_id: ['resource', 'resourceid'],
   outlook_item_id: ['mailbox', 'email', 'mail', 'upn', 'primarysmtpaddress'],
@@ -33,7 +33,7 @@ export async function importMappings(
   const pairs = pairsOf(file);
   const results = await withDatabase('mappings import', async (db) => {
     refuseUnknown(pairs, await readResources(db));
-    if (options.dryRun !== true) await writeDown(db, `mappings import ${file} (${pairs.length} pairs)`);
+    if (options.dryRun !== true) await recordCommand(db, `mappings import ${file} (${pairs.length} pairs)`);
     const done: { pair: Pair; done: Done }[] = [];
     using bar = openBar('Importing');
     const undo = new Error('a dry run');
@@ -66,16 +66,20 @@ export async function importMappings(
       results.map(({ pair, done }) => [pair.resourceId, pair.mailbox, pair.name, done]),
     ),
   );
-  const told = `${counts.added} added, ${counts.changed} changed, ${counts.unchanged} as they were`;
-  say(`\n${told}.${options.dryRun === true ? ' Nothing was written: this was a dry run.' : ''}`);
+  const totals = `${counts.added} added, ${counts.changed} changed, ${counts.unchanged} unchanged`;
+  say(`\n${totals}.${options.dryRun === true ? ' Nothing was written: this was a dry run.' : ''}`);
   return 0;
 }
 
-/** All lines as pairs. Throws Invalid with every problem found, each naming its line. */
+/** The pairs of all lines. Throws Invalid with all problems, each with its line number. */
 function pairsOf(file: string): Pair[] {
   const rows = readCsv(file, columns, ['resource_id', 'outlook_item_id']);
   if (rows.length === 0 || rows.length > mostPairs)
-    throw new Invalid('file', `${file} has ${rows.length} rooms.`, `Give it 1 to ${mostPairs}, a line each.`);
+    throw new Invalid(
+      'file',
+      `${file} has ${rows.length} rooms.`,
+      `It must have 1 to ${mostPairs}, one on each line.`,
+    );
   const problems: string[] = [];
   const seen = new Map<string, number>();
   const pairs = rows.flatMap((row) => {
@@ -84,7 +88,7 @@ function pairsOf(file: string): Pair[] {
       for (const key of [`resource ${pair.resourceId}`, `mailbox ${pair.mailbox.toLowerCase()}`]) {
         const before = seen.get(key);
         if (before !== undefined && pair.active)
-          problems.push(`line ${row.line}: ${key} stands in line ${before} already`);
+          problems.push(`line ${row.line}: ${key} is already in line ${before}`);
         if (pair.active) seen.set(key, row.line);
       }
       return [pair];
@@ -98,7 +102,7 @@ function pairsOf(file: string): Pair[] {
   const shown = problems.slice(0, 50).map((problem) => `  - ${problem}`);
   throw new Invalid(
     'file',
-    `Wrong in ${file} (${problems.length}):\n${shown.join('\n')}`,
+    `Problems in ${file} (${problems.length}):\n${shown.join('\n')}`,
     'Nothing was written.',
   );
 }

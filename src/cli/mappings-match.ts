@@ -1,10 +1,10 @@
-/** `mappings match`: pairs of what can be booked and the rooms of Outlook, proposed by name. */
+/** `mappings match`: proposes pairs of resources and Outlook rooms by name. */
 import { readEnv, toConfig } from '../config.ts';
 import type { Queryable } from '../database.ts';
 import { inTransaction } from '../database.ts';
 import { Permanent } from '../errors.ts';
 import { createOutlook } from '../outlook/events.ts';
-import { writeDown } from './asked.ts';
+import { recordCommand } from './audit.ts';
 import { readCsv, writeCsv } from './csv.ts';
 import { readResources, store, type Resource } from './mappings.ts';
 import { pairUp, type Proposal } from './pairing.ts';
@@ -12,7 +12,7 @@ import { paint, say, sayJson, table } from './terminal.ts';
 import { withDatabase } from './with-database.ts';
 
 export interface MatchOptions {
-  /** A CSV file of Outlook's rooms, where the app may not read the directory. */
+  /** A CSV file of Outlook's rooms, for an app without permission to read the directory. */
   readonly rooms?: string;
   readonly apply?: boolean;
   readonly csv?: boolean;
@@ -54,7 +54,7 @@ export async function matchMappings(options: MatchOptions, signal: AbortSignal):
     };
     if (options.apply !== true) return { matched: found, applied: 0 };
     const sure = found.matches.filter((match) => match.sure);
-    await writeDown(db, `mappings match --apply (${sure.length} pairs)`);
+    await recordCommand(db, `mappings match --apply (${sure.length} pairs)`);
     await inTransaction(db, async (client) => {
       for (const { resource, room } of sure)
         await store(client, {
@@ -97,24 +97,24 @@ function print({ matches, resources, rooms }: Matched, applied: number, options:
     if (matches.length > 0)
       say(
         table(
-          ['RESOURCE', 'NAME', 'BUILDING', 'OUTLOOK ROOM', 'MAILBOX', 'LIKENESS'],
+          ['RESOURCE', 'NAME', 'BUILDING', 'OUTLOOK ROOM', 'MAILBOX', 'SIMILARITY'],
           matches.map(({ resource, room, score, sure }) => [
             resource.id,
             resource.name,
             resource.building,
             room.name,
             room.mailbox,
-            sure ? paint('green', score.toFixed(2)) : `${paint('yellow', score.toFixed(2))} look at it`,
+            sure ? paint('green', score.toFixed(2)) : `${paint('yellow', score.toFixed(2))} uncertain`,
           ]),
         ),
       );
     say(
-      `\n${matches.length} pairs proposed; ${without('resource', resources.length)} resources and ${without('room', rooms.length)} rooms are left over.`,
+      `\n${matches.length} pairs proposed; ${without('resource', resources.length)} resources and ${without('room', rooms.length)} rooms remain.`,
     );
-    if (applied > 0) say(`${applied} sure pairs are mapped now; their rooms are being compared.`);
+    if (applied > 0) say(`${applied} certain pairs are mapped; their rooms are being compared.`);
     else if (matches.length > 0)
       say(
-        '--apply maps the sure ones; --csv writes a file for a spreadsheet and `mappings import`; --sql prints statements.',
+        '--apply maps the certain pairs; --csv prints a file for a spreadsheet and `mappings import`; --sql prints statements.',
       );
   }
 }
@@ -122,18 +122,18 @@ function print({ matches, resources, rooms }: Matched, applied: number, options:
 const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`;
 
 const sqlOf = ({ resource, room, sure }: Match) =>
-  `${sure ? '' : '-- look at it: '}INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id, outlook_item_name, active) ` +
+  `${sure ? '' : '-- uncertain: '}INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id, outlook_item_name, active) ` +
   `VALUES (${resource.id}, ${quoted(room.mailbox)}, ${quoted(room.name.replaceAll(/\s+/g, ' '))}, 1);`;
 
-/** What is not mapped yet on either side. */
+/** The active resources and the rooms that are not mapped yet. Throws Permanent if the adapter has no view of resources. */
 async function unmapped(
   db: Queryable,
   rooms: readonly Room[],
 ): Promise<{ resources: Resource[]; rooms: Room[] }> {
   const resources = await readResources(db);
   if (resources === null)
-    throw new Permanent('This adapter does not say what can be booked: it has no view bridge_resources.', {
-      hint: 'Run `migrate` if the adapter is ours; else add the view (sql/README.md), or use `mappings import`.',
+    throw new Permanent('This adapter does not list its resources: it has no view bridge_resources.', {
+      hint: 'For an adapter of this product run `migrate`; otherwise add the view (sql/README.md), or use `mappings import`.',
     });
   const { rows } = await db.query<{ resource: number; mailbox: string }>(
     'SELECT resource_id AS resource, lower(outlook_item_id) AS mailbox FROM bridge_resource_mappings',

@@ -1,4 +1,4 @@
-/** `mappings set`: what one room does differently from the others. It takes effect at once. */
+/** `mappings set`: the settings of one room, which override the environment's. They take effect at once. */
 import { Invalid } from '../errors.ts';
 import {
   isRoomSetting,
@@ -8,7 +8,7 @@ import {
   type RoomSettings,
 } from '../room-settings.ts';
 import { createRoomSwitch } from '../sync/manual/room-list.ts';
-import { writeDown } from './asked.ts';
+import { recordCommand } from './audit.ts';
 import { say, sayJson } from './terminal.ts';
 import { resourceNumber, withDatabase } from './with-database.ts';
 
@@ -17,38 +17,38 @@ export async function setMapping(
   words: readonly string[],
   options: { json?: boolean },
 ): Promise<number> {
-  const wished = Object.fromEntries(words.map(settingOf)) as Partial<RoomSettings>;
+  const requested = Object.fromEntries(words.map(settingOf)) as Partial<RoomSettings>;
   const { resourceId, settings } = await withDatabase('mappings set', async (db) => {
     const id = await resourceNumber(db, 'RESOURCE', resource);
-    await writeDown(db, `mappings set ${resource} ${words.join(' ')}`, id);
-    return { resourceId: id, settings: await createRoomSwitch(db).set(id, wished) };
+    await recordCommand(db, `mappings set ${resource} ${words.join(' ')}`, id);
+    return { resourceId: id, settings: await createRoomSwitch(db).set(id, requested) };
   });
   if (settings === null)
     throw new Invalid(
       'RESOURCE',
-      `Resource ${resourceId} is mapped to no room.`,
-      '`mappings list` shows those that are.',
+      `Resource ${resourceId} is not mapped to a room.`,
+      '`mappings list` shows the mapped ones.',
     );
   if (options.json === true) sayJson({ success: true, resource_id: resourceId, settings });
   else {
     const own = ownSettings(settings);
     say(
       own.length === 0
-        ? `Resource ${resourceId} does everything as the environment says.`
-        : `Resource ${resourceId}: ${own.join(', ')}; the rest is as the environment says.`,
+        ? `Resource ${resourceId} has the settings of the environment.`
+        : `Resource ${resourceId}: ${own.join(', ')}; other settings are the environment's.`,
     );
   }
   return 0;
 }
 
-/** `name=value`; an empty value: as the environment says. Throws Invalid. */
+/** Parses `name=value`. The value is null if it is empty: the environment's applies. Throws Invalid. */
 function settingOf(word: string): [keyof RoomSettings, string | null] {
   const [name, value] = [word.split('=', 1)[0]!, word.slice(word.indexOf('=') + 1)];
   if (!word.includes('=') || !isRoomSetting(name))
     throw new Invalid(
       'SETTING',
-      `'${word.slice(0, 100)}' is no setting of a room.`,
-      `Write NAME=VALUE with one of ${roomSettingNames.join(', ')}; NAME= alone takes the room's own value away.`,
+      `'${word.slice(0, 100)}' is not a setting of a room.`,
+      `Write NAME=VALUE with one of ${roomSettingNames.join(', ')}; NAME= removes the room's own value.`,
     );
   if (value === '') return [name, null];
   const problem = settingProblem(name, value);
@@ -56,7 +56,7 @@ function settingOf(word: string): [keyof RoomSettings, string | null] {
     throw new Invalid(
       name,
       `${name} '${value.slice(0, 250)}' ${problem}.`,
-      '`mappings list --json` shows what is.',
+      '`mappings list --json` shows the current values.',
     );
   return [name, value];
 }

@@ -1,17 +1,17 @@
-/** `mappings`: which resource of the booking system is which room mailbox, as people keep the list. */
+/** `mappings`: lists, adds and removes pairs of a resource of the booking system and a room mailbox. */
 import type { Queryable } from '../database.ts';
 import { sqlState } from '../database.ts';
 import { Invalid, Permanent } from '../errors.ts';
 import { ownSettings } from '../room-settings.ts';
 import { createRoomReports } from '../sync/report/room-reports.ts';
-import { writeDown } from './asked.ts';
+import { recordCommand } from './audit.ts';
 import { paint, say, sayJson, table } from './terminal.ts';
 import { createKeys, resourceName } from '../sync/report/keys.ts';
 import { resourceNumber, withDatabase } from './with-database.ts';
 
 export const directions = ['both', 'booking_to_outlook', 'outlook_to_booking'] as const;
 
-/** One wish of a person: this resource is this mailbox. */
+/** One pair to store. */
 export interface Pair {
   readonly resourceId: number;
   readonly mailbox: string;
@@ -34,7 +34,7 @@ export async function listMappings(options: { json?: boolean }): Promise<number>
   else
     say(
       table(
-        ['RESOURCE', 'ROOM', 'MAILBOX', 'STATE', 'DIRECTION', 'DUE', 'ITS OWN'],
+        ['RESOURCE', 'ROOM', 'MAILBOX', 'STATE', 'DIRECTION', 'DUE', 'SETTINGS'],
         rooms.map((room) => [
           resourceName(room),
           room.outlook_item_name,
@@ -57,16 +57,16 @@ export interface AddOptions {
 }
 
 export async function addMapping(resource: string, mailbox: string, options: AddOptions): Promise<number> {
-  const wished: Omit<Pair, 'resourceId'> = {
+  const requested: Omit<Pair, 'resourceId'> = {
     mailbox: mailboxOf(mailbox),
     name: options.name ?? null,
     active: options.paused !== true,
     direction: directionOf(options.direction),
   };
   const { pair, done } = await withDatabase('mappings add', async (db) => {
-    const pair: Pair = { ...wished, resourceId: await resourceNumber(db, 'RESOURCE', resource) };
+    const pair: Pair = { ...requested, resourceId: await resourceNumber(db, 'RESOURCE', resource) };
     refuseUnknown([pair], await readResources(db));
-    await writeDown(db, `mappings add ${resource} ${pair.mailbox}`, pair.resourceId);
+    await recordCommand(db, `mappings add ${resource} ${pair.mailbox}`, pair.resourceId);
     return { pair: await createKeys(db).add(pair), done: await store(db, pair) };
   });
   if (options.json === true) sayJson({ success: true, done, mapping: pair });
@@ -77,7 +77,7 @@ export async function addMapping(resource: string, mailbox: string, options: Add
 const inWords: Readonly<Record<Done, string>> = {
   added: 'Added',
   changed: 'Changed',
-  unchanged: 'Nothing to do',
+  unchanged: 'Unchanged',
 };
 
 export async function removeMapping(
@@ -86,7 +86,7 @@ export async function removeMapping(
 ): Promise<number> {
   const { resourceId, removed } = await withDatabase('mappings remove', async (db) => {
     const resourceId = await resourceNumber(db, 'RESOURCE', resource);
-    await writeDown(db, `mappings remove ${resource}`, resourceId);
+    await recordCommand(db, `mappings remove ${resource}`, resourceId);
     const { rows } = await db.query<{ mailbox: string }>(
       `DELETE FROM bridge_resource_mappings WHERE resource_id = $1 AND ($2::text IS NULL OR lower(outlook_item_id) = lower($2))
        RETURNING outlook_item_id AS mailbox`,
@@ -97,8 +97,8 @@ export async function removeMapping(
   if (removed.length === 0)
     throw new Invalid(
       'RESOURCE',
-      `Resource ${resource} is mapped to no ${options.mailbox ?? 'room'}.`,
-      '`mappings list` shows those that are.',
+      `Resource ${resource} is not mapped to ${options.mailbox ?? 'a room'}.`,
+      '`mappings list` shows the mapped ones.',
     );
   if (options.json === true) sayJson({ success: true, resource_id: resourceId, removed });
   else
@@ -108,7 +108,7 @@ export async function removeMapping(
   return 0;
 }
 
-/** Writes a pair down, so that it is as wished. Throws Permanent where another active row is in the way. */
+/** Adds or updates a pair. Throws Permanent if the resource or the mailbox is in another active pair. */
 export async function store(db: Queryable, pair: Pair): Promise<Done> {
   const { resourceId, mailbox, name, active, direction } = pair;
   try {
@@ -133,8 +133,8 @@ export async function store(db: Queryable, pair: Pair): Promise<Done> {
     return rows[0]!.done;
   } catch (error) {
     if (sqlState(error) !== '23505') throw error;
-    throw new Permanent(`Resource ${resourceId} or the mailbox ${mailbox} is mapped already.`, {
-      hint: `One resource is one mailbox. \`mappings list\` shows what is; \`mappings remove RESOURCE\` takes a pair away.`,
+    throw new Permanent(`Resource ${resourceId} or the mailbox ${mailbox} is already mapped.`, {
+      hint: `Each resource has one mailbox. \`mappings list\` shows the pairs; \`mappings remove RESOURCE\` removes one.`,
       cause: error,
     });
   }
@@ -149,7 +149,7 @@ export interface Resource {
 
 const mostResources = 100_000;
 
-/** What can be booked; null where the adapter does not say. */
+/** The resources of the booking system; null if the adapter has no view of them. */
 export async function readResources(db: Queryable): Promise<Resource[] | null> {
   const { rows: known } = await db.query<{ known: boolean }>(
     `SELECT to_regclass('public.bridge_resources') IS NOT NULL AS known`,
@@ -163,7 +163,7 @@ export async function readResources(db: Queryable): Promise<Resource[] | null> {
   return rows;
 }
 
-/** Throws Invalid for pairs whose resource the booking system does not have. */
+/** Throws Invalid if the booking system lacks the resource of a pair. */
 export function refuseUnknown(pairs: readonly Pair[], resources: readonly Resource[] | null): void {
   if (resources === null) return;
   const known = new Set(resources.map(({ id }) => id));
@@ -176,19 +176,23 @@ export function refuseUnknown(pairs: readonly Pair[], resources: readonly Resour
     );
 }
 
-/** An address or an object id. Throws Invalid for what is neither. */
+/** Parses an address or an object id. Throws Invalid for any other text. */
 export function mailboxOf(text: string): string {
   const mailbox = text.trim();
   if (/^[^\s@]+@[^\s@]+$/.test(mailbox) || /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(mailbox))
     return mailbox;
   throw new Invalid(
     'MAILBOX',
-    `'${mailbox.slice(0, 100)}' is no mailbox.`,
+    `'${mailbox.slice(0, 100)}' is not a mailbox.`,
     'Write the address of the room (room@example.org) or the object id of its mailbox.',
   );
 }
 
 export function directionOf(text: string): string {
   if ((directions as readonly string[]).includes(text)) return text;
-  throw new Invalid('sync_direction', `'${text}' is no direction.`, `Write one of ${directions.join(', ')}.`);
+  throw new Invalid(
+    'sync_direction',
+    `'${text}' is not a direction.`,
+    `Write one of ${directions.join(', ')}.`,
+  );
 }

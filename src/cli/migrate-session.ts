@@ -1,4 +1,4 @@
-/** The session in which `migrate` works: one at a time on a database, and no booking waits behind it. */
+/** The session of `migrate`: one at a time on a database, with a short lock timeout so that bookings do not wait for it. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
 import type { Tell } from '../booking/install.ts';
@@ -8,10 +8,13 @@ import { databaseFailure } from '../database.ts';
 import { Invalid, Retryable } from '../errors.ts';
 import { locks } from '../locks.ts';
 
-/** That a transaction is open already, or none is: no news for people. */
-const transactionStates = new Set(['25001', '25P01']);
+/** SQLSTATEs of notices about an open or a missing transaction, which are not printed. */
+const transactionNotices = new Set(['25001', '25P01']);
 
-/** Runs `work` on a session of its own, alone with this database. */
+/**
+ * Runs `work` on its own session under the lock of `migrate`. Throws Retryable if another process holds the lock for a minute;
+ * other errors are converted by databaseFailure.
+ */
 export async function withLock<T>(
   config: BookingConfig,
   tell: Tell,
@@ -19,13 +22,13 @@ export async function withLock<T>(
   work: (client: pg.Client) => Promise<T>,
 ): Promise<T> {
   const client = new DirectClient(config.database, {
-    // no booking queues behind us for longer; set where RESET leads back to it
+    // bounds the wait of bookings behind our lock requests; a start-up setting, so RESET restores it
     ...connectionSettings(config.database, 'outlook-booking-sync migrate', ['lock_timeout=500ms']),
     query_timeout: 120_000,
   });
   client.on('error', () => undefined); // the query under way rejects; that is enough
   client.on('notice', ({ code, message = '' }) => {
-    if (!transactionStates.has(code ?? '')) tell(message);
+    if (!transactionNotices.has(code ?? '')) tell(message);
   });
   try {
     await client.connect();
@@ -41,15 +44,15 @@ export async function withLock<T>(
 
 async function waitForOthers(client: pg.Client, tell: Tell, signal: AbortSignal): Promise<void> {
   const givesUpAt = Date.now() + 60_000;
-  for (let told = false; ; told = true) {
+  for (let announced = false; ; announced = true) {
     signal.throwIfAborted();
     const { rows } = await client.query<{ ours: boolean }>(
       `SELECT pg_try_advisory_lock(${locks.migrate}) AS ours`,
     );
     if (rows[0]!.ours) return;
-    if (!told) tell('Another migrate is at work on this database; waiting for it.');
+    if (!announced) tell('Another migrate is running on this database; waiting for it.');
     if (Date.now() > givesUpAt)
-      throw new Retryable('another migrate has been at work on this database for a minute', {
+      throw new Retryable('another migrate has been running on this database for a minute', {
         reach: 'side',
       });
     await pause(200, undefined, { signal });

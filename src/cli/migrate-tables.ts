@@ -1,4 +1,4 @@
-/** What is new in database/migrations, run in one transaction that has every lock it needs before it changes anything. */
+/** Runs new files of database/migrations in one transaction that takes all of its locks before it changes anything. */
 import { readdirSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -16,13 +16,13 @@ export const migrationNames = (): string[] =>
 
 const longestWaitMs = 60_000;
 /**
- * One try waits so long for each table. A daemon at work holds ours for milliseconds; while we wait for one and hold another, it may
- * be waiting for us, and so may bookings.
+ * The wait for each table in one attempt. Daemons hold locks for milliseconds. The wait is short because daemons and bookings
+ * may wait for the tables that are already locked.
  */
 const lockTimeout = '100ms';
 const changeTimeout = '500ms';
 
-/** Returns the names of what was run. `names`: our tables. Throws Permanent for a database of a newer version. */
+/** Returns the names of the migrations that were run. `names`: our tables. Throws Permanent for a database of a newer version. */
 export async function migrateTables(
   client: pg.Client,
   names: readonly string[],
@@ -40,16 +40,16 @@ export async function migrateTables(
         schema: 'public',
         migrationsTable: 'bridge_migrations',
         direction: 'up',
-        noLock: true, // we hold a lock of our own, which the rest of this command needs too
-        singleTransaction: true, // its own BEGIN finds ours, its COMMIT or ROLLBACK ends it
+        noLock: true, // the whole command runs under the lock of migrate-session.ts
+        singleTransaction: true, // its BEGIN is a no-op in our transaction; its COMMIT or ROLLBACK ends it
         logger: { info: () => undefined, warn: () => undefined, error: () => undefined },
       });
-      await client.query('COMMIT'); // where there was nothing to run
+      await client.query('COMMIT'); // if there was nothing to run
       return done.map(({ name }) => name);
     } catch (error) {
       await client.query('ROLLBACK');
       if (!isBusy(error) || Date.now() > givesUpAt) throw explain(error);
-      if (attempt === 1) tell('Our tables are in use; waiting.');
+      if (attempt === 1) tell("The bridge's tables are in use; waiting.");
       await pause(50 + Math.random() * 100, undefined, { signal });
     }
   }
@@ -65,7 +65,7 @@ async function isBehind(client: pg.Client): Promise<boolean> {
   return migrationNames().some((name) => !known.has(name.replace(/\.sql$/, '')));
 }
 
-/** All of our tables, the outbox last: bookings write into it. A table that our role may not change is reported where it is changed. */
+/** Locks our tables, the outbox last because bookings write to it. Skips tables of another owner, which fail later with a message. */
 async function lockTables(client: pg.Client, names: readonly string[]): Promise<void> {
   const { rows } = await client.query<{ tables: string | null }>(
     `SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY c.relname = 'bridge_changes', c.relname) AS tables

@@ -1,6 +1,6 @@
 /**
- * `migrate`: our tables and the adapter, installed or brought up to date. Running it twice gives the same as once, and
- * running it while people book is safe. Either what it needs is there, or it changes nothing and says what to grant.
+ * `migrate`: installs or updates our tables and the adapter. It is idempotent and safe while bookings are made. If a privilege
+ * is missing, it changes nothing and prints the statements to grant it.
  */
 import { readFileSync } from 'node:fs';
 import type pg from 'pg';
@@ -17,7 +17,7 @@ import { sqlState, type Queryable } from '../database.ts';
 import { Invalid, Permanent } from '../errors.ts';
 import { withLock } from './migrate-session.ts';
 import { migrateTables, migrationNames, migrations } from './migrate-tables.ts';
-import { refuseMisshapen } from './adapter-shape.ts';
+import { requireContract } from './adapter-shape.ts';
 import { attachCommand, command, migrateCommand as howToMigrate } from '../command-name.ts';
 import { say } from './terminal.ts';
 import { readInstallation, storeAppearance } from '../sync/store/installation.ts';
@@ -26,20 +26,20 @@ import { followMailboxes, sweepRooms } from '../sync/worker/sweep.ts';
 export interface Migrated {
   /** Names of the migrations of our own tables that were run now. */
   readonly migrations: readonly string[];
-  /** How booking writes wake the daemon from now on; may differ from what was asked for. */
+  /** The installed wake mode; may differ from the requested one. */
   readonly wake: WakeMode;
   /** Since when the bridge is detached from the booking system; null: it is not. */
   readonly detached: string | null;
-  /** What an operator may choose, or grant, and need not: of no use in the log of each start. */
+  /** Optional settings and privileges, one text each; not logged at each start. */
   readonly notes: readonly string[];
 }
 
 const oldestVersion = 14;
 
 /**
- * Installs or updates everything in the booking database, makes again what was dropped of it, and tells what is worth
- * knowing. Throws Permanent, with the repair, when a right is missing or when tables of somebody else bear our names,
- * and Invalid when the database was set up with another zone or adapter; nothing is changed then.
+ * Installs or updates everything in the booking database and recreates dropped objects. `tell` receives messages, one line
+ * each. Throws Permanent, with the repair, if a privilege is missing or foreign tables have our names, and Invalid if the
+ * database was set up with another zone or adapter; nothing is changed then.
  */
 export async function migrate(
   config: BookingConfig,
@@ -52,15 +52,15 @@ export async function migrate(
     const isAttached = adapter === 'attach' || (await detachedNow(client)) === null;
     const optional = await check(client, config, isAttached ? folder : null, tell);
     if (isAttached && !(await isCurrent(client, config, folder)))
-      await refuseMisshapen(client, folder, ourTexts(config.wake), config.timezone, signal);
+      await requireContract(client, folder, ourTexts(config.wake), config.timezone, signal);
     const done = await install(client, config, isAttached ? folder : null, tell, signal);
     return { ...done, notes: [...done.notes, ...optional] };
   });
 }
 
 /**
- * Takes the adapter out of the booking system for an upgrade of it, and leaves our tables as they are. Throws Permanent where
- * the bridge is not installed, or where something of somebody else depends on our views.
+ * Removes the adapter from the booking system for an upgrade of it; our tables stay. Throws Permanent if the bridge is not
+ * installed, or if foreign objects depend on our views.
  */
 export async function detach(config: BookingConfig, tell: Tell, signal: AbortSignal): Promise<void> {
   await withLock(config, tell, signal, async (client) => {
@@ -69,7 +69,7 @@ export async function detach(config: BookingConfig, tell: Tell, signal: AbortSig
   });
 }
 
-/** Since when the bridge is detached; null: it is not, or our tables are not there yet. */
+/** Since when the bridge is detached; null: it is not, or our tables do not exist yet. */
 async function detachedNow(client: Queryable): Promise<string | null> {
   const { rows } = await client.query<{ there: boolean }>(
     `SELECT to_regclass('public.bridge_settings') IS NOT NULL AS there`,
@@ -77,20 +77,22 @@ async function detachedNow(client: Queryable): Promise<string | null> {
   return rows[0]!.there ? await readDetached(client) : null;
 }
 
-/** The command line's form: settings from the environment, lines to the terminal. Returns the exit code. */
+/** Runs `migrate` with the settings of the environment and prints its messages. Returns the exit code. */
 export async function migrateCommand(
   options: { readonly detach?: boolean; readonly attach?: boolean },
   signal: AbortSignal,
 ): Promise<number> {
   const config = toBookingConfig(readEnv());
   const optional: string[] = [];
-  // what an adapter's SQL offers comes with its installation, and is no news while that is under way
+  // optional settings arrive during the installation and are printed after it
   const tell = (line: string) => (line.startsWith('Optional') ? void optional.push(line) : say(line));
   if (options.detach === true && options.attach === true)
     throw new Invalid('--attach', 'Give --detach or --attach, not both.', 'Detach, upgrade, then attach.');
   if (options.detach === true) {
     await detach(config, tell, signal);
-    say('The bridge is detached: nothing of it is left in the booking system, and nothing is synchronized.');
+    say(
+      'The bridge is detached: its adapter is removed from the booking system, and nothing is synchronized.',
+    );
     say(`Upgrade the booking system, then run: ${attachCommand}`);
     return 0;
   }
@@ -100,12 +102,13 @@ export async function migrateCommand(
     detached,
     notes,
   } = await migrate(config, tell, signal, options.attach === true ? 'attach' : 'as it is');
-  say(run.length === 0 ? 'Our tables were up to date.' : `Our tables: ${run.join(', ')}.`);
+  say(run.length === 0 ? "The bridge's tables are up to date." : `Migrations run: ${run.join(', ')}.`);
   if (detached === null) say(`The adapter is installed. Booking writes wake the daemon: ${wake}.`);
   else say(`The adapter is not installed: ${detachedSince(detached)}. To install it: ${attachCommand}`);
-  if (options.attach === true) say('All rooms are compared with the booking system anew.');
+  if (options.attach === true) say('All rooms are compared with the booking system again.');
   const choices = [...notes, ...optional];
-  if (choices.length > 0) say(`\nIt works as it is. What you may still choose:\n- ${choices.join('\n- ')}`);
+  if (choices.length > 0)
+    say(`\nThe installation is complete. Optional settings:\n- ${choices.join('\n- ')}`);
   return 0;
 }
 
@@ -118,17 +121,19 @@ async function install(
 ): Promise<Migrated> {
   const run = await migrateTables(client, ourNames(), tell, signal);
   const wake = await wakeMode(client, config.wake, tell);
-  const made = await mend(client, wake);
-  if (made.length > 0)
-    tell(`Something of ours was gone and is made again: ${made.join(', ')}. All rooms are compared anew.`);
+  const recreated = await recreateDropped(client, wake);
+  if (recreated.length > 0)
+    tell(
+      `Missing objects of the bridge were recreated: ${recreated.join(', ')}. All rooms are compared again.`,
+    );
   if ((await compareFunctions(client, wake)) !== 'same') {
     await installFunctions(client, wake, tell, signal);
     if (run.length < ourMigrations().length)
-      tell('Our functions were not those of this version; they are now.');
+      tell("The bridge's functions were updated to those of this version.");
     const rooms = await followMailboxes(client);
     if (rooms > 0)
       tell(
-        `${rooms} ${rooms === 1 ? 'room' : 'rooms'} had events of another mailbox on record: the reservations are shown in the mailbox of today.`,
+        `${rooms} ${rooms === 1 ? 'room' : 'rooms'} had mappings to events in another mailbox: the reservations are now shown in the current mailbox.`,
       );
   }
   await client.query({
@@ -141,7 +146,7 @@ async function install(
     ],
   });
   if (config.appearance !== undefined) await storeAppearance(client, config.appearance);
-  // once: a copy of this database keeps what the original was confirmed for
+  // only once, so that a copy of this database is detected
   await client.query(
     `INSERT INTO public.bridge_settings (name, value) SELECT 'database', bridge_this_database()::text
      ON CONFLICT (name) DO NOTHING`,
@@ -155,30 +160,30 @@ async function install(
   const notes = await installAdapter(client, folder, tell, signal, from);
   if (from === 10) await unwatchUndeclared(client, rows[0]!.now, tell, signal);
   await enableTriggers(client, tell, signal);
-  const isAnew = missing > 0 || triggers !== (await readTriggers(client));
+  const isReplaced = missing > 0 || triggers !== (await readTriggers(client));
   await rememberTriggers(client);
   await rememberAdapter(client, folder);
-  // nobody wrote down what was booked while they were missing or the bridge was detached
-  if (isAnew) {
+  // bookings made while triggers were missing or the bridge was detached are not in the outbox
+  if (isReplaced) {
     const rooms = await sweepRooms(client);
     if (rooms > 0)
       tell(
-        `Triggers were missing, disabled or replaced: ${rooms === 1 ? 'its room is' : `${rooms} rooms are`} compared.`,
+        `Triggers were missing, disabled or replaced: ${rooms === 1 ? '1 room is' : `${rooms} rooms are`} compared.`,
       );
   }
   await forgetDetached(client);
-  if (isAnew) await client.query('SELECT public.bridge_wake()');
+  if (isReplaced) await client.query('SELECT public.bridge_wake()');
   return { migrations: run, wake, detached: null, notes };
 }
 
-/** Makes again what was dropped; a function that another version did not have is none of that. Returns their names. */
-async function mend(client: pg.Client, wake: WakeMode): Promise<string[]> {
+/** Recreates dropped objects and returns their names. Functions of another version do not count as dropped. */
+async function recreateDropped(client: pg.Client, wake: WakeMode): Promise<string[]> {
   const tables = await rebuild(client, stepsOf(migrationTexts()));
   if ((await compareFunctions(client, wake)) === 'other') return tables;
   return [...tables, ...(await rebuild(client, stepsOf(functionTexts(wake))))];
 }
 
-/** Everything that can be known before anything is changed. Returns what could be granted besides. */
+/** Checks all preconditions before anything is changed. Returns the optional privileges, one text each. Throws as `migrate`. */
 async function check(
   client: pg.Client,
   config: BookingConfig,
@@ -220,26 +225,26 @@ async function check(
     });
   const needed = missing.filter((right) => right.needed);
   if (needed.length > 0)
-    throw new Permanent(`The role ${role} lacks rights in this database, or something is not there.`, {
+    throw new Permanent(`The role ${role} lacks privileges in this database, or tables are missing.`, {
       hint: [
-        'Let a DBA run this in the booking database, then run migrate again:',
+        'As a DBA run these statements in the booking database, then run migrate again:',
         ...needed.map(({ repair, why }) => `  ${repair ?? why ?? ''}`),
       ].join('\n'),
     });
   return missing.map(({ repair, why }) => `Optional: ${repair ?? ''} -- without it ${why ?? ''}`);
 }
 
-/** What an encoding of the database that is not UTF8 means; null: it is. */
+/** A warning about the encoding of the database; null: it is UTF8. */
 export async function narrowEncoding(db: Queryable): Promise<string | null> {
   const { rows } = await db.query<{ encoding: string }>(
     `SELECT current_setting('server_encoding') AS encoding`,
   );
   const { encoding } = rows[0]!;
   if (encoding === 'UTF8') return null;
-  return `the encoding of this database is ${encoding}, not UTF8: what Outlook shows with a character that it lacks (an emoji, another script) does not get into the booking system, but is listed as an error.`;
+  return `the encoding of this database is ${encoding}, not UTF8: changes in Outlook with a character that it lacks (an emoji, another script) cannot be written to the booking system and are listed as errors.`;
 }
 
-/** Whether `migrate` would create nothing, so that our role needs no right to. `folder` null: the adapter stays away. */
+/** Whether `migrate` would create nothing, so that it does not need CREATE. `folder`: of the adapter; null: detached. */
 export async function isCurrent(
   client: pg.Client,
   config: BookingConfig,
@@ -257,7 +262,7 @@ export async function isCurrent(
   return folder === null || (await isAdapterCurrent(client, folder));
 }
 
-/** Where our tables and functions are there, but not as this version knows them: what they are, and what helps; else null. */
+/** The difference of the installed tables and functions to this version, with the repair; null: none, or not installed. */
 export async function otherVersion(
   client: pg.Client,
   wake: WakeMode,
@@ -272,7 +277,7 @@ export async function otherVersion(
     if (taken.length === 0) return null;
     const names = taken.map(({ name }) => name).join(', ');
     return {
-      message: `There are tables under our names that are not ours: ${names}.`,
+      message: `Tables with the bridge's names already exist: ${names}.`,
       repair: `${command} adopt`,
     };
   }
@@ -282,39 +287,39 @@ export async function otherVersion(
   const done = new Set(run.map(({ name }) => name));
   const open = ourMigrations().filter((name) => !done.has(name));
   const missing = settings && open.length === 0 ? await missingObjects(client, ourSteps()) : [];
-  const why =
+  const difference =
     open.length > 0
       ? `${open.length} of its migrations were not run, from ${open[0]!} on`
       : missing.length > 0 || !settings
-        ? `something of it is gone: ${missing.join(', ') || 'bridge_settings'}`
+        ? `objects are missing: ${missing.join(', ') || 'bridge_settings'}`
         : (await compareFunctions(client, await wakeMode(client, wake, () => undefined))) === 'same'
           ? null
           : 'its functions are of another version';
-  if (why === null) return null;
+  if (difference === null) return null;
   return {
-    message: `The bridge in this database is not that of this version: ${why}. An adapter cannot be tried on it.`,
-    repair: `Run migrate first, with the adapter that is installed here: ${howToMigrate}`,
+    message: `The bridge in this database is of another version: ${difference}. No adapter can be checked in it.`,
+    repair: `First run migrate with the installed adapter: ${howToMigrate}`,
   };
 }
 
-/** Our own names in the hands of somebody else: the predecessor's newer form has a bridge_mappings of its own. */
+/** Throws Permanent if foreign tables have our names: a newer predecessor has its own bridge_mappings. */
 async function refuseForeignTables(client: pg.Client): Promise<void> {
   const found = await namesTaken(client);
   if (found.length === 0) return;
   const names = found.map(({ name }) => name);
   await refuseLostBookkeeping(client);
   throw new Permanent(
-    `There are tables under our names that are not ours: ${names.join(', ')}` +
+    `Tables with the bridge's names already exist: ${names.join(', ')}` +
       (found.some(({ predecessor }) => predecessor)
-        ? ' (the predecessor outlook-booking-bridge made them).'
+        ? ' (created by the predecessor outlook-booking-bridge).'
         : '.'),
     {
-      hint: `Run \`${command} adopt\`: it moves them aside and takes over the pairs they hold. Nothing was changed.`,
+      hint: `Run \`${command} adopt\`: it renames them and takes over their rooms and events. Nothing was changed.`,
     },
   );
 }
 
-/** Throws Permanent where the tables are ours all the same, and only the one that says how new they are is gone. */
+/** Throws Permanent if the tables are ours and only bridge_migrations is missing. */
 export async function refuseLostBookkeeping(client: Queryable): Promise<void> {
   const { rows: there } = await client.query<{ there: boolean }>(
     `SELECT to_regclass('public.bridge_settings') IS NOT NULL AS there`,
@@ -324,19 +329,19 @@ export async function refuseLostBookkeeping(client: Queryable): Promise<void> {
     `SELECT FROM bridge_settings s WHERE to_jsonb(s) ->> 'name' = 'installation_id'`,
   );
   if (rows.length === 0) return;
-  throw new Permanent('The table bridge_migrations is gone, which says how new our tables are.', {
-    hint: `If nothing else was changed, write it down again and run migrate:\n${bookkeeping()}`,
+  throw new Permanent("The table bridge_migrations, with the version of the bridge's tables, is missing.", {
+    hint: `If nothing else was changed, restore it and run migrate:\n${bookkeeping()}`,
   });
 }
 
-/** A table, view or sequence of somebody else under one of our names. */
+/** A foreign table, view or sequence with one of our names. */
 export interface Taken {
   readonly name: string;
-  /** It has the columns of the predecessor's. */
+  /** It has columns of the predecessor. */
   readonly predecessor: boolean;
 }
 
-/** What stands under our names, in the order of their names. Asked before anything of ours is there. */
+/** The existing relations with our names, sorted by name. Only meaningful before the bridge is installed. */
 export async function namesTaken(db: Queryable): Promise<Taken[]> {
   const { rows } = await db.query<Taken>(
     `SELECT c.relname::text AS name, EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid
@@ -352,13 +357,13 @@ export async function namesTaken(db: Queryable): Promise<Taken[]> {
 /** The texts of our migrations, in order. */
 const migrationTexts = () => migrationNames().map((name) => readFileSync(new URL(name, migrations), 'utf8'));
 
-/** Everything that makes our tables and functions, in order. */
+/** The SQL that creates our tables and functions, in order. */
 export const ourTexts = (wake: WakeMode) => [...migrationTexts(), ...functionTexts(wake)];
 
-/** What our migrations and functions are made of, one statement each. */
+/** The statements of our migrations and functions. */
 export const ourSteps = () => stepsOf(ourTexts('adaptive'));
 
-/** The names of our migrations as bridge_migrations holds them. */
+/** The names of our migrations as stored in bridge_migrations. */
 export const ourMigrations = () => migrationNames().map((name) => name.replace(/\.sql$/, ''));
 
 const bookkeeping = () =>
@@ -369,7 +374,7 @@ const bookkeeping = () =>
     ),
   ].join('\n');
 
-/** The tables and the sequence that the migrations make, and the views of the adapters. */
+/** The names of the tables and the sequence of the migrations, and of the views of the adapters. */
 export const ourNames = () => [
   ...ourSteps().flatMap(({ statement, makes }) =>
     makes?.kind === 'relation' && !/^CREATE (?:UNIQUE )?INDEX/m.test(statement) ? [makes.name] : [],
@@ -387,22 +392,22 @@ async function refuseUnknownZone(client: pg.Client, timezone: string): Promise<v
     throw new Invalid(
       'BOOKING_TIMEZONE',
       `PostgreSQL does not know the zone '${timezone}' of BOOKING_TIMEZONE.`,
-      'Write it as in: SELECT name FROM pg_timezone_names;',
+      'The names that it knows: SELECT name FROM pg_timezone_names;',
     );
   }
 }
 
-/** NOTIFY forbids two-phase commits, so where the server allows those, nobody is notified unless it was asked for. */
+/** The wake mode to install: adaptive becomes poll if the server allows two-phase commits, which NOTIFY would make fail. */
 async function wakeMode(client: pg.Client, asked: WakeMode, tell: Tell): Promise<WakeMode> {
   const { rows } = await client.query<{ most: number }>(
     `SELECT current_setting('max_prepared_transactions')::integer AS most`,
   );
   if (rows[0]!.most === 0 || asked === 'poll') return asked;
-  const why = `max_prepared_transactions is ${rows[0]!.most}, and a transaction that notified cannot be prepared`;
+  const why = `max_prepared_transactions is ${rows[0]!.most}, and a transaction with a NOTIFY cannot be prepared`;
   tell(
     asked === 'adaptive'
       ? `WAKE=adaptive becomes poll: ${why}.`
-      : `Warning: WAKE=notify was asked for, but ${why}: such bookings will fail. Set WAKE=poll.`,
+      : `Warning: WAKE is notify, but ${why}: such bookings will fail. Set WAKE=poll.`,
   );
   return asked === 'adaptive' ? 'poll' : asked;
 }

@@ -1,39 +1,39 @@
 /**
- * Which room of Outlook is which resource of the booking system, by name: pure. Names are compared word by word, a word
- * that few rooms share ("Fløyen") counting more than one that many do ("Møterom"), spelling aside ("Floyen"). A number
- * must be the same, or "Hall 1" would be "Hall 2".
+ * Pairs resources of the booking system with Outlook rooms by name. Pure. Names are compared word by word, ignoring accents
+ * and small spelling differences ("Floyen"); a rare word ("Fløyen") weighs more than a common one ("Møterom"). Numbers must be
+ * equal, so "Hall 1" is never paired with "Hall 2".
  */
 export interface Named {
   readonly name: string;
-  /** Words that may help and need not be matched. */
+  /** Its words add to the score if they match, and are otherwise ignored. */
   readonly building: string | null;
 }
 
 export interface Proposal {
-  /** Positions in the two lists. */
+  /** Indexes in the two lists. */
   readonly resource: number;
   readonly room: number;
   /** 0 to 1. */
   readonly score: number;
-  /** So good, and so much better than the next best, that a program may write it down. */
+  /** The score is high enough, and far enough above the next best, to store the pair without a review. */
   readonly sure: boolean;
 }
 
 type Same = (a: string, b: string) => number;
 
 const least = 0.5;
-const surely = 0.75;
-const ahead = 0.15;
+const sureScore = 0.75;
+const sureLead = 0.15;
 
-/** At most one room for each resource and the other way round, the best first. */
+/** The proposals, best first; each resource and each room occurs at most once. */
 export function pairUp(resources: readonly Named[], rooms: readonly Named[]): Proposal[] {
   const left = resources.map(wordsOf);
   const right = rooms.map(wordsOf);
   const weigh = weights([...left, ...right]);
-  const same = remembered(sameness);
+  const same = cached(wordSimilarity);
   const scored = left.flatMap((a, resource) =>
     right
-      .map((b, room) => ({ resource, room, score: likeness(a, b, weigh, same) }))
+      .map((b, room) => ({ resource, room, score: similarity(a, b, weigh, same) }))
       .filter(({ score }) => score >= least),
   );
   scored.sort((a, b) => b.score - a.score || a.resource - b.resource || a.room - b.room);
@@ -47,7 +47,7 @@ export function pairUp(resources: readonly Named[], rooms: readonly Named[]): Pr
     takenRight.add(pair.room);
     const rivals = [...ofResource.get(pair.resource)!, ...ofRoom.get(pair.room)!].filter((o) => o !== pair);
     const next = Math.max(0, ...rivals.map(({ score }) => score));
-    chosen.push({ ...pair, sure: pair.score >= surely && pair.score - next >= ahead });
+    chosen.push({ ...pair, sure: pair.score >= sureScore && pair.score - next >= sureLead });
   }
   return chosen;
 }
@@ -62,7 +62,7 @@ const wordsOf = ({ name, building }: Named): Words => {
   return { own, place: split(building ?? '').filter((word) => !own.includes(word)) };
 };
 
-/** Lower-case words without accents; the letters of the north as they are typed elsewhere. */
+/** Lower-case words without accents; Nordic and German letters as their usual ASCII transcription. */
 export function split(text: string): string[] {
   const plain = text
     .toLowerCase()
@@ -79,27 +79,27 @@ export function split(text: string): string[] {
 
 type Weigh = (word: string) => number;
 
-/** A word in all names says next to nothing, one in a single name much (inverse document frequency). */
+/** The weight of each word: the rarer, the higher (inverse document frequency). */
 function weights(all: readonly Words[]): Weigh {
   const counts = new Map<string, number>();
   for (const { own, place } of all)
     for (const word of [...own, ...place]) counts.set(word, (counts.get(word) ?? 0) + 1);
-  // a pair has each of its words twice
+  // a matching pair contains each of its words twice
   return (word) => Math.log(1 + (2 * all.length) / Math.max(2, counts.get(word) ?? 2)) ** 2;
 }
 
 const isNumber = (word: string) => /^\d+$/.test(word);
 
-/** Weight of the words that both have, of all the words they have; what is a building's counts only when it is met. */
-function likeness(a: Words, b: Words, weigh: Weigh, same: Same): number {
+/** The share of the common words in all words, by weight, from 0 to 1. Words of buildings count only if both have them. */
+function similarity(a: Words, b: Words, weigh: Weigh, same: Same): number {
   const [numbers, others] = [a.own.filter(isNumber), b.own.filter(isNumber)];
   if (numbers.some((n) => !others.includes(n)) || others.some((n) => !numbers.includes(n))) return 0;
-  let [met, all] = [0, 0];
+  let [common, all] = [0, 0];
   const count = (from: Words, to: Words) => {
     const there = [...to.own, ...to.place];
     for (const word of from.own) {
       const best = Math.max(0, ...there.map((other) => same(word, other)));
-      met += weigh(word) * best;
+      common += weigh(word) * best;
       all += weigh(word);
     }
   };
@@ -107,15 +107,15 @@ function likeness(a: Words, b: Words, weigh: Weigh, same: Same): number {
   count(b, a);
   const places = a.place.filter((word) => b.place.includes(word));
   for (const word of places) {
-    met += weigh(word);
+    common += weigh(word);
     all += weigh(word);
   }
-  const apart = places.length === 0 && a.place.length > 0 && b.place.length > 0 ? 0.8 : 1;
-  return all === 0 ? 0 : (met / all) * apart;
+  const otherBuilding = places.length === 0 && a.place.length > 0 && b.place.length > 0 ? 0.8 : 1;
+  return all === 0 ? 0 : (common / all) * otherBuilding;
 }
 
-/** A town has few words for its rooms: each two are compared once. */
-function remembered(compare: Same): Same {
+/** Caches `compare`, because room names consist of few different words. */
+function cached(compare: Same): Same {
   const known = new Map<string, Map<string, number>>();
   return (a, b) => {
     let row = known.get(a);
@@ -126,8 +126,8 @@ function remembered(compare: Same): Same {
   };
 }
 
-/** 1 for the same word, the share of common letter pairs for one that is nearly the same (Sørensen-Dice), else 0. */
-function sameness(a: string, b: string): number {
+/** 1 for equal words, the share of common letter pairs (Sørensen-Dice) for words that differ little, else 0. */
+function wordSimilarity(a: string, b: string): number {
   if (a === b) return 1;
   if (isNumber(a) || isNumber(b) || a.length < 3 || b.length < 3) return 0;
   const pairs = (word: string) => Array.from({ length: word.length - 1 }, (_, at) => word.slice(at, at + 2));

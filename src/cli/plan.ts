@@ -1,7 +1,6 @@
 /**
- * `plan`: what a sync would do, room by room, writing nothing. It exits with 0 when nothing would be done, with 2 when
- * something would, or waits for a person, and with 1 when a room could not be read. `plan --confirm` lets a daemon that was
- * started with START_MODE=plan begin.
+ * `plan`: lists the changes that a sync would make, room by room, without writing. `plan --confirm` starts the
+ * synchronization of daemons with START_MODE=plan, or of a copied or restored database.
  */
 import { readEnv, toConfig } from '../config.ts';
 import { openPool, openPlanPool } from '../database.ts';
@@ -13,7 +12,7 @@ import { createPlanner } from '../sync/plan/plan.ts';
 import type { Plan, RoomPlan } from '../sync/plan/plan-summary.ts';
 import type { PlanKind } from '../sync/plan/plan-words.ts';
 import { createStart, type ConfirmedAs, type Hold } from '../sync/worker/start-mode.ts';
-import { writeDown } from './asked.ts';
+import { recordCommand } from './audit.ts';
 import { oneLine, openBar, paint, say, sayJson, table } from './terminal.ts';
 import { createKeys, reservationName } from '../sync/report/keys.ts';
 import { onPool, resourceNumber, wholeNumber } from './with-database.ts';
@@ -29,10 +28,11 @@ export interface PlanCommandOptions {
 const roomsAtATime = 4;
 const itemsMost = 100_000;
 
+/** Returns the exit code: 0 for an empty plan, 2 if it has changes or conflicts, 1 if a room could not be read. */
 export async function planCommand(options: PlanCommandOptions, signal: AbortSignal): Promise<number> {
   if (options.confirm === true) return await confirm(options);
   if (options.as !== undefined)
-    throw new Invalid('--as', '--as goes with --confirm.', 'plan --confirm --as same');
+    throw new Invalid('--as', '--as requires --confirm.', 'plan --confirm --as same');
   const config = toConfig(readEnv());
   const limit = wholeNumber('--limit', options.limit, itemsMost);
   const db = openPlanPool(config.database, 'outlook-booking-sync plan', roomsAtATime + 1);
@@ -64,31 +64,31 @@ export async function planCommand(options: PlanCommandOptions, signal: AbortSign
     if (plan === null)
       throw new Invalid(
         '--room',
-        `Resource ${options.room} is mapped to no active room.`,
-        '`mappings list` shows those that are.',
+        `Resource ${options.room} is not mapped to an active room.`,
+        '`mappings list` shows the mapped ones.',
       );
     const { hold } = await createStart({ db, mode: config.startMode }).read();
     if (options.json === true) sayJson({ success: plan.complete, hold, ...plan });
-    else report(plan, hold, config.timezone);
+    else print(plan, hold, config.timezone);
     return plan.complete ? (plan.differs ? 2 : 0) : 1;
   });
 }
 
 async function readWithBar(
   planner: ReturnType<typeof createPlanner>,
-  wish: { readonly resourceId: number | null; readonly itemsMost: number },
+  selection: { readonly resourceId: number | null; readonly itemsMost: number },
   signal: AbortSignal,
 ): Promise<Plan | null> {
   using bar = openBar('Reading');
   const progress = (done: number, total: number, room: string) => bar.at(done, total, `rooms, ${room}`);
-  return await planner.plan({ ...wish, withinMs: null, progress }, signal);
+  return await planner.plan({ ...selection, withinMs: null, progress }, signal);
 }
 
 async function confirm(options: PlanCommandOptions): Promise<number> {
   const as = confirmedAs(options.as);
   const config = toConfig(readEnv());
   if (config.startMode === 'shadow')
-    throw new Permanent('START_MODE is shadow: nothing is ever written, whatever is confirmed.', {
+    throw new Permanent('START_MODE is shadow: nothing is written, even after a confirmation.', {
       hint: 'Set START_MODE=plan, restart, and confirm; or set START_MODE=sync.',
     });
   const db = openPool(config.database, 'outlook-booking-sync plan', 1);
@@ -96,17 +96,17 @@ async function confirm(options: PlanCommandOptions): Promise<number> {
     const start = createStart({ db, mode: 'plan' });
     const { hold } = await start.read();
     if (hold === null && as !== null)
-      throw new Invalid('--as', 'Nothing is held that --as could be said of.', 'plan --confirm');
-    await writeDown(db, `plan --confirm${as === null ? '' : ` --as ${as}`}`);
+      throw new Invalid('--as', 'The database is not held, so --as has no effect.', 'plan --confirm');
+    await recordCommand(db, `plan --confirm${as === null ? '' : ` --as ${as}`}`);
     const { at, before } = await start.confirm(as);
     if (options.json === true) sayJson({ success: true, confirmed_at: at, already: before });
     else
       say(
         before
-          ? `The plan was confirmed already, at ${at.toISOString()}.`
+          ? `The plan was already confirmed at ${at.toISOString()}.`
           : hold === null
-            ? 'Confirmed: daemons with START_MODE=plan begin within a second, and go on after a restart.'
-            : 'Confirmed: daemons of this database begin within a second, and go on after a restart.',
+            ? 'Confirmed: daemons with START_MODE=plan start to synchronize within a second, also after a restart.'
+            : 'Confirmed: daemons of this database start to synchronize within a second, also after a restart.',
       );
     return 0;
   } finally {
@@ -114,7 +114,7 @@ async function confirm(options: PlanCommandOptions): Promise<number> {
   }
 }
 
-/** Throws Invalid. */
+/** The value of --as; null without it. Throws Invalid. */
 function confirmedAs(as: string | undefined): ConfirmedAs | null {
   if (as === undefined || as === 'same' || as === 'copy') return as ?? null;
   throw new Invalid('--as', `--as is '${as}'.`, 'Write --as same or --as copy.');
@@ -128,44 +128,44 @@ const words: Readonly<Record<PlanKind, readonly [one: string, colour: Parameters
   import: ['import as a reservation', 'green'],
   'change-booking': ['change the reservation', 'yellow'],
   'cancel-booking': ['cancel the reservation', 'red'],
-  adopt: ['recognise', 'cyan'],
-  conflict: ['a person chooses', 'magenta'],
-  waiting: ['waits', 'dim'],
+  adopt: ['match', 'cyan'],
+  conflict: ['conflict', 'magenta'],
+  waiting: ['waiting', 'dim'],
 };
 
-function report(plan: Plan, hold: Hold | null, timezone: string): void {
+function print(plan: Plan, hold: Hold | null, timezone: string): void {
   if (hold !== null) say(`${paint('red', hold.why)}\n${hold.hint}\n`);
-  for (const room of plan.rooms) reportRoom(room, timezone);
+  for (const room of plan.rooms) printRoom(room, timezone);
   const kinds = (Object.keys(words) as PlanKind[]).filter((kind) => plan.counts[kind] > 0);
   if (plan.rooms.length === 0) say('No room is mapped yet: `mappings match` proposes pairs.');
   else if (kinds.length === 0 && plan.complete)
-    say(paint('green', `Nothing is to be done: ${plan.equal} alike on both sides.`));
+    say(paint('green', `Nothing to do: ${plan.equal} equal on both sides.`));
   else
     say(
-      `${paint('bold', 'In all')}  ${kinds.map((kind) => `${plan.counts[kind]} × ${words[kind][0]}`).join(', ') || 'nothing'}; ${plan.equal} alike.`,
+      `${paint('bold', 'Total')}  ${kinds.map((kind) => `${plan.counts[kind]} × ${words[kind][0]}`).join(', ') || 'nothing'}; ${plan.equal} equal.`,
     );
   if (plan.held > 0)
     say(
       paint(
         'red',
-        `${plan.held} of these the brake would hold until a person releases them (BRAKE_MAX, BRAKE_SHARE).`,
+        `The brake would hold ${plan.held} of these until they are released (BRAKE_MAX, BRAKE_SHARE).`,
       ),
     );
   say('Nothing was written.');
 }
 
-function reportRoom(room: RoomPlan, timezone: string): void {
+function printRoom(room: RoomPlan, timezone: string): void {
   const listed = room.items.length;
   const all = Object.values(room.counts).reduce((sum, count) => sum + count, 0);
   if (room.state === 'planned' && all === 0) return;
   say(paint('bold', `${oneLine(room.room)} (resource ${room.resource_id}, ${room.outlook_item_id})`));
   if (room.error !== null)
     say(`  ${paint('red', oneLine(room.error))}${room.hint === null ? '' : ` ${oneLine(room.hint)}`}`);
-  if (room.settings.length > 0) say(`  its own: ${oneLine(room.settings.join(', '))}`);
+  if (room.settings.length > 0) say(`  settings of the room: ${oneLine(room.settings.join(', '))}`);
   if (listed > 0)
     say(
       table(
-        ['WHAT', 'FROM', 'TO', 'TITLE', 'RESERVATION', 'WHY'],
+        ['ACTION', 'FROM', 'TO', 'TITLE', 'RESERVATION', 'REASON'],
         room.items.map((item) => [
           paint(words[item.action][1], item.held ? `held: ${words[item.action][0]}` : words[item.action][0]),
           local(item.starts_at, timezone),
@@ -182,7 +182,7 @@ function reportRoom(room: RoomPlan, timezone: string): void {
 
 function local(instant: string | null, timeZone: string): string | null {
   if (instant === null) return null;
-  // the Swedish form is the one that reads year-month-day
+  // the Swedish locale formats dates as year-month-day
   return new Intl.DateTimeFormat('sv-SE', { timeZone, dateStyle: 'short', timeStyle: 'short' }).format(
     new Date(instant),
   );

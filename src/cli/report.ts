@@ -1,4 +1,4 @@
-/** `report`: the statistics of the day, as the daemon writes them into its log. */
+/** `report`: the current statistics, as in the daemon's daily log line. */
 import { createReports, syncStatuses } from '../sync/report/reports.ts';
 import { paint, say, sayJson, table } from './terminal.ts';
 import { withDatabase } from './with-database.ts';
@@ -21,8 +21,8 @@ export async function report(options: { json?: boolean }): Promise<number> {
     paint(
       'bold',
       statistics.total_mappings === 1
-        ? '1 reservation is known in its rooms'
-        : `${statistics.total_mappings} reservations are known in their rooms`,
+        ? '1 mapping of a reservation in a room'
+        : `${statistics.total_mappings} mappings of reservations in rooms`,
     ),
   );
   say(
@@ -40,7 +40,7 @@ export async function report(options: { json?: boolean }): Promise<number> {
   const states = Object.entries(queue.rooms).map(([state, count]) => `${count} ${state}`);
   say(`\nrooms     ${states.join(', ')}`);
   say(
-    `waiting   ${queue.due} to be synced, ${changes(queue.outbox_rows)} to be looked at${queue.oldest_ms === null ? '' : `, the oldest for ${Math.round(queue.oldest_ms / 1_000)} s`}`,
+    `waiting   ${queue.due} to be synced, ${changes(queue.outbox_rows)} to be read${queue.oldest_ms === null ? '' : `, the oldest for ${Math.round(queue.oldest_ms / 1_000)} s`}`,
   );
   const { backfill } = queue;
   if (backfill.done < backfill.total) say(`backfill  ${backfill.done} of ${backfill.total}`);
@@ -48,7 +48,7 @@ export async function report(options: { json?: boolean }): Promise<number> {
   const ms = (value: number | null) => (value === null ? '-' : `${Math.round(value)} ms`);
   say(
     `last hour ${changes(latency.count)}; p50 ${ms(latency.p50_ms)}, p95 ${ms(latency.p95_ms)}, p99 ${ms(latency.p99_ms)}` +
-      (latency.backfilled === 0 ? '' : `; beside them ${latency.backfilled} of a backfill`),
+      (latency.backfilled === 0 ? '' : `; and ${latency.backfilled} of a backfill`),
   );
   return 0;
 }

@@ -1,4 +1,4 @@
-/** `pause`, `resume` and `resync`: one room stopped, started, or compared anew, by way of the database. */
+/** `pause`, `resume`, `claim` and `resync`: act on one room by writing to the database. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Database } from '../database.ts';
 import { inTransaction } from '../database.ts';
@@ -7,7 +7,7 @@ import { requestRooms } from '../sync/manual/requests.ts';
 import { createRoomReports, type RoomReport } from '../sync/report/room-reports.ts';
 import { takeOver } from '../sync/store/claims.ts';
 import { createRoomSwitch } from '../sync/manual/room-list.ts';
-import { writeDown } from './asked.ts';
+import { recordCommand } from './audit.ts';
 import { oneLine, openBar, say, sayJson } from './terminal.ts';
 import { resourceNumber, withDatabase } from './with-database.ts';
 
@@ -19,11 +19,11 @@ export interface RoomOptions {
 export async function pauseRoom(resource: string, options: RoomOptions): Promise<number> {
   const { room, changed } = await withDatabase('pause', async (db) => {
     const found = await find(db, await resourceNumber(db, 'RESOURCE', resource));
-    await writeDown(db, `pause ${resource}`, found.resource_id);
+    await recordCommand(db, `pause ${resource}`, found.resource_id);
     return { room: found, changed: await createRoomSwitch(db).pause(found.resource_id) };
   });
-  return tell(room, changed, options, changed ? 'paused' : 'paused already', [
-    'Nothing is sent for it from now on; its events and reservations stay, and changes are noted.',
+  return print(room, changed, options, changed ? 'paused' : 'already paused', [
+    'It is no longer synchronized; its events and reservations stay, and changes are recorded.',
     `Start it again with: resume ${room.resource_id}`,
   ]);
 }
@@ -35,26 +35,26 @@ export async function resumeRoom(
 ): Promise<number> {
   const { room, changed } = await withDatabase('resume', async (db) => {
     const found = await find(db, await resourceNumber(db, 'RESOURCE', resource));
-    await writeDown(db, `resume ${resource}`, found.resource_id);
+    await recordCommand(db, `resume ${resource}`, found.resource_id);
     const on = await createRoomSwitch(db).resume(found.resource_id);
     if (options.wait === true) await settled(db, found.resource_id, signal);
     return { room: found, changed: on };
   });
-  return tell(room, changed, options, changed ? 'working again' : 'not paused', [
-    'Both sides are compared first: what changed meanwhile is brought over, and nothing is made twice.',
+  return print(room, changed, options, changed ? 'active again' : 'not paused', [
+    'Both sides are compared first, so changes made meanwhile are synchronized without duplicates.',
   ]);
 }
 
-/** A person says that a room which is held for somebody else's claim belongs here. */
+/** Assigns a room that is held for another claim to this installation. */
 export async function claimRoom(resource: string, options: RoomOptions): Promise<number> {
   const { room, found } = await withDatabase('claim', async (db) => {
     const room = await find(db, await resourceNumber(db, 'RESOURCE', resource));
-    await writeDown(db, `claim ${resource}`, room.resource_id);
+    await recordCommand(db, `claim ${resource}`, room.resource_id);
     return { room, found: await takeOver(db, room.resource_id) };
   });
-  return tell(room, found !== null, options, found === null ? 'held for no claim' : 'taken over', [
-    `What its calendar said is void: ${found ?? ''}`,
-    'Both sides are compared first, and a claim of this installation is written.',
+  return print(room, found !== null, options, found === null ? 'not held for a claim' : 'taken over', [
+    `The claim in its calendar is void: ${found ?? ''}`,
+    'Both sides are compared first, and the claim of this installation is written.',
   ]);
 }
 
@@ -64,8 +64,8 @@ export async function resyncRooms(
   signal: AbortSignal,
 ): Promise<number> {
   if ((resource === undefined) === (options.all !== true))
-    throw new Invalid('RESOURCE', 'Name one resource, or --all.', 'resync 101, or resync --all');
-  const asked = await withDatabase('resync', async (db) => {
+    throw new Invalid('RESOURCE', 'Give one resource or --all.', 'resync 101, or resync --all');
+  const count = await withDatabase('resync', async (db) => {
     const resourceId = resource === undefined ? null : await resourceNumber(db, 'RESOURCE', resource);
     if (resourceId !== null) {
       const room = await find(db, resourceId);
@@ -76,7 +76,7 @@ export async function resyncRooms(
           `resume ${resourceId}`,
         );
     }
-    await writeDown(db, `resync ${resource ?? '--all'}`, resourceId);
+    await recordCommand(db, `resync ${resource ?? '--all'}`, resourceId);
     const ids = await inTransaction(db, async (client) => {
       const rooms = await requestRooms(client, 'all', resourceId);
       await client.query('SELECT bridge_wake()');
@@ -85,10 +85,10 @@ export async function resyncRooms(
     if (options.wait === true) await settled(db, resourceId, signal);
     return ids.length;
   });
-  if (options.json === true) sayJson({ success: true, rooms: asked });
+  if (options.json === true) sayJson({ success: true, rooms: count });
   else
     say(
-      `${asked === 1 ? 'One room is' : `${asked} rooms are`} compared with both sides anew${options.wait === true ? '' : ' (--wait shows how far it is)'}.`,
+      `${count === 1 ? '1 room is' : `${count} rooms are`} compared on both sides again${options.wait === true ? '' : ' (--wait shows the progress)'}.`,
     );
   return 0;
 }
@@ -98,12 +98,12 @@ async function find(db: Database, resourceId: number): Promise<RoomReport> {
   if (room !== null) return room;
   throw new Invalid(
     'RESOURCE',
-    `Resource ${resourceId} is mapped to no room.`,
-    '`mappings list` shows those that are.',
+    `Resource ${resourceId} is not mapped to a room.`,
+    '`mappings list` shows the mapped ones.',
   );
 }
 
-function tell(
+function print(
   room: RoomReport,
   changed: boolean,
   options: RoomOptions,
@@ -119,16 +119,19 @@ function tell(
   return 0;
 }
 
-const lookMs = 300;
-/** With no daemon at work nothing moves, however long one waits. */
-const nobodyMs = 20_000;
+const pollMs = 300;
+/** Without progress for this time no daemon is working. */
+const idleMs = 20_000;
 
-/** Waits until the rooms are compared and nothing waits in them, with a bar. Throws Retryable when nobody works on them. */
+/**
+ * Waits with a progress bar until the rooms are compared and have no work left. Throws Retryable without progress for 20 s, or
+ * if all remaining rooms need attention.
+ */
 async function settled(db: Database, resourceId: number | null, signal: AbortSignal): Promise<void> {
   const reports = createRoomReports(db);
   using bar = openBar('Comparing');
   let before = '';
-  let movedAt = performance.now();
+  let progressAt = performance.now();
   for (;;) {
     const rooms = (await reports.list(resourceId)).filter((room) => room.active === 1);
     const open = rooms.filter(
@@ -142,21 +145,21 @@ async function settled(db: Database, resourceId: number | null, signal: AbortSig
     const stuck = open.filter((room) => room.health === 'refused' || room.health === 'held');
     if (stuck.length === open.length)
       throw new Retryable(
-        `A person must look first: ${stuck.map((room) => room.error ?? room.health).join('; ')}`,
+        `The rooms need attention first: ${stuck.map((room) => room.error ?? room.health).join('; ')}`,
         {
-          hint: stuck[0]!.hint ?? 'doctor says more.',
+          hint: stuck[0]!.hint ?? '`doctor` shows the problems.',
         },
       );
     const sum = (part: 'done' | 'total') => rooms.reduce((all, { backfill }) => all + backfill[part], 0);
     const [done, total] = [sum('done'), sum('total')];
     bar.at(rooms.length - open.length, rooms.length, total === 0 ? '' : `rooms, ${done} of ${total} items`);
     const now = JSON.stringify(open.map(({ working, due, backfill }) => [working, due, backfill.done]));
-    if (now !== before || open.some((room) => room.working)) movedAt = performance.now();
+    if (now !== before || open.some((room) => room.working)) progressAt = performance.now();
     before = now;
-    if (performance.now() - movedAt > nobodyMs)
-      throw new Retryable('Nothing moves: no daemon works on these rooms.', {
-        hint: 'Is one running? `doctor` says what keeps it.',
+    if (performance.now() - progressAt > idleMs)
+      throw new Retryable('There is no progress: no daemon works on these rooms.', {
+        hint: 'Check that a daemon is running; `doctor` shows the problems.',
       });
-    await pause(lookMs, undefined, { signal });
+    await pause(pollMs, undefined, { signal });
   }
 }

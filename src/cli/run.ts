@@ -1,7 +1,7 @@
 /**
- * The words of the command line. Exit codes: 0 done and all well; 1 it failed, or `doctor` or `adapter check` found something to repair; 2
- * `plan`: something would be done;
- * 64 wrong words or settings (EX_USAGE of sysexits.h); 75 the database or Graph is away: try again later (EX_TEMPFAIL).
+ * The command line. Exit codes: 0 success; 1 failure, or problems found by `doctor` or `adapter check`; 2 `plan`, `undo`: the
+ * plan is not empty; 64 invalid arguments or settings (EX_USAGE of sysexits.h); 75 the database or Graph is unavailable, try
+ * again later (EX_TEMPFAIL).
  */
 import { Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
@@ -9,10 +9,10 @@ import { Invalid, Retryable, messageOf } from '../errors.ts';
 import { sayError, sayJson } from './terminal.ts';
 
 const exitCodes = `
-Exit codes: 0 done, 1 failed or something is to be repaired, 2 a plan with something to do, 64 wrong words or settings, 75 try again later.
+Exit codes: 0 success, 1 failure or problems found, 2 a plan that is not empty, 64 invalid arguments or settings, 75 try again later.
 Settings come from the environment and .env; see .env.example. All commands: docs/cli.md.`;
 
-/** Runs one command line, given without node and the script, and returns the exit code; never rejects. */
+/** Runs one command line and returns the exit code; never rejects. `argv`: the arguments without node and the script. */
 export async function run(argv: readonly string[], signal: AbortSignal): Promise<number> {
   const [first] = argv;
   const named =
@@ -23,9 +23,9 @@ export async function run(argv: readonly string[], signal: AbortSignal): Promise
     await program.parseAsync([...(named ? argv : ['serve', ...argv])], { from: 'user' });
     return code;
   } catch (error) {
-    // commander has said what was wrong
+    // commander has printed the message
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 64;
-    if (signal.aborted && ends.has(named ? first : 'serve')) return 0;
+    if (signal.aborted && untilStopped.has(named ? first : 'serve')) return 0;
     if (signal.aborted) return cutOff(argv);
     if (argv.includes('--json')) sayJson(asJson(error));
     sayError(explain(error));
@@ -34,11 +34,11 @@ export async function run(argv: readonly string[], signal: AbortSignal): Promise
   }
 }
 
-/** What is there to be stopped. Any other command that was stopped has not done what it was called for. */
-const ends: ReadonlySet<string> = new Set(['serve', 'demo']);
+/** Commands that run until they are stopped. Stopping any other one is a failure. */
+const untilStopped: ReadonlySet<string> = new Set(['serve', 'demo']);
 
 function cutOff(argv: readonly string[]): number {
-  const [error, hint] = ['It was stopped before it was done.', 'Run it again.'];
+  const [error, hint] = ['The command was stopped before its end.', 'Run it again.'];
   if (argv.includes('--json')) sayJson({ success: false, error, hint });
   sayError(`${error}\n${hint}`);
   return 1;
@@ -46,13 +46,13 @@ function cutOff(argv: readonly string[]): number {
 
 type Answer = (code: number) => void;
 
-/** Each command is loaded when it is called, so that `migrate` does not wait for what `demo` needs. */
+/** The modules of a command are loaded when it is called, so that `migrate` does not load those of `demo`. */
 function createProgram(signal: AbortSignal, answer: Answer): Command {
   const program = new Command('outlook-booking-sync')
     .description('Keeps room bookings in PostgreSQL and Outlook room calendars equal.')
     .version(packageJson.version)
     .exitOverride()
-    .showHelpAfterError('Run outlook-booking-sync --help, or COMMAND --help, for what there is.')
+    .showHelpAfterError('Run outlook-booking-sync --help or COMMAND --help for the options.')
     .helpCommand('help [command]', 'explain a command')
     .addHelpText('after', exitCodes);
   addDaemon(program, signal, answer);
@@ -73,116 +73,114 @@ function addDaemon(program: Command, signal: AbortSignal, answer: Answer): void 
   program
     .command('migrate')
     .description('install or update our tables and the adapter in the booking database')
-    .option('--detach', 'take view, functions and triggers out of the booking system, for an upgrade of it')
-    .option('--attach', 'put them back; all rooms are compared then')
+    .option('--detach', 'remove the adapter from the booking system, for an upgrade of it')
+    .option('--attach', 'restore the adapter; all rooms are compared then')
     .action(async (options) => answer(await (await import('./migrate.ts')).migrateCommand(options, signal)));
   program
     .command('adopt')
-    .description("move a predecessor's tables aside, install the bridge, take over its rooms and events")
-    .option('--dry-run', 'only say what it would do')
+    .description("rename a predecessor's tables, install the bridge, take over its rooms and events")
+    .option('--dry-run', 'print the steps without executing them')
     .option(...json)
     .action(async (options) => answer(await (await import('./adopt.ts')).adopt(options, signal)));
   program
     .command('demo')
-    .description('show it at work on an embedded PostgreSQL and a simulated tenant, until Ctrl-C')
+    .description('run it with an embedded PostgreSQL and a simulated tenant, until Ctrl-C')
     .option('--port <number>', 'port of the HTTP API', '8082')
-    .option('--seconds <number>', 'end after so many seconds instead of at Ctrl-C')
-    .option('--latency <ms>', 'what one call to Graph takes on average', '60')
-    .option('--seed <number>', 'another seed, another day', '1')
-    .option('--scenario <name>', 'play one fault instead, tell what becomes of it, and end; list: the names')
-    .option('--changes <number>', 'after so many nothing more is changed, and the page stays as it is')
-    .option('--sql <statement>', 'run it in the booking database of the demo that runs in another terminal')
+    .option('--seconds <number>', 'end after this number of seconds instead of at Ctrl-C')
+    .option('--latency <ms>', 'average duration of a call to Graph', '60')
+    .option('--seed <number>', 'seed of the random changes', '1')
+    .option('--scenario <name>', 'inject one fault instead, explain its result, and end; list: the names')
+    .option('--changes <number>', 'stop the actors after this number of changes; the dashboard stays')
+    .option('--sql <statement>', 'run a statement in the database of the demo in another terminal')
     .action(async (options) => answer(await (await import('./demo.ts')).demo(options, signal)));
 }
 
 function addChecks(program: Command, signal: AbortSignal, answer: Answer): void {
   program
     .command('doctor')
-    .description('look at everything the bridge depends on; says for each thing what to run or to set')
-    .option('--write', 'also write into each mailbox: an event that is long over, made and deleted at once')
+    .description('check everything that the bridge depends on, and print the repairs')
+    .option('--write', 'also test writing: create an event in the past in each mailbox and delete it')
     .option(...json)
     .action(async (options) => answer(await (await import('./doctor.ts')).doctor(options, signal)));
   program
     .command('plan')
-    .description(
-      'what a sync would do, room by room; writes nothing. Exits with 2 when something would be done',
-    )
+    .description('list the changes that a sync would make, without writing; exits with 2 if there are any')
     .option('--room <resource>', 'only the room of this resource')
-    .option('--limit <number>', 'items listed of each room; all are counted', '50')
-    .option('--confirm', 'let daemons with START_MODE=plan, or of a copied or restored database, begin')
-    .option(
-      '--as <what>',
-      'with --confirm: the database is the same installation, moved or set back, or a copy',
-    )
+    .option('--limit <number>', 'items listed per room; all are counted', '50')
+    .option('--confirm', 'start daemons with START_MODE=plan, or of a copied or restored database')
+    .option('--as <kind>', 'with --confirm: same (the installation was moved or restored) or copy')
     .option(...json)
     .action(async (options) => answer(await (await import('./plan.ts')).planCommand(options, signal)));
   program
     .command('report')
-    .description('the statistics of the day')
+    .description('print the current statistics')
     .option(...json)
     .action(async (options) => answer(await (await import('./report.ts')).report(options)));
   program
     .command('search')
-    .description('find reservations and events by title, person, room, date or id, as people type them')
+    .description('find reservations and events by title, person, room, date or id')
     .argument('<words...>', 'for example Korprøve on Thursday, event/78268, or the id of an event in Outlook')
-    .option('--limit <number>', 'how many are listed, the best', '20')
+    .option('--limit <number>', 'number of results, best first', '20')
     .option(...json)
     .action(async (words, options) => answer(await (await import('./search.ts')).search(words, options)));
   program
     .command('conflicts')
-    .description('what waits for a person, both sides; --keep chooses one side of all that are listed')
-    .option('--room <resource>', 'only of the room of this resource')
-    .option('--find <text>', 'only with this in a title, or in the name of the organiser or the room')
-    .option('--limit <number>', 'how many are listed, the soonest', '100')
-    .option('--keep <side>', 'booking or outlook: keep it in all of them')
+    .description('list open conflicts with both versions; --keep chooses one side for all of them')
+    .option('--room <resource>', 'only the room of this resource')
+    .option(
+      '--find <text>',
+      'only those with this text in a title, or in the name of the organiser or the room',
+    )
+    .option('--limit <number>', 'number of conflicts, earliest first', '100')
+    .option('--keep <side>', 'booking or outlook: the side to keep')
     .option(...json)
     .action(async (options) => answer(await (await import('./conflicts.ts')).conflictsCommand(options)));
   program
     .command('undo')
-    .description('take back what was done since a moment; shows its plan, and writes nothing without --apply')
+    .description('revert the changes since a given time; without --apply print the plan and write nothing')
     .requiredOption('--since <moment>', 'for example 2031-05-04T12:00:00+02:00')
     .option('--room <resource>', 'only the room of this resource')
-    .option('--what <kinds>', 'of cancelled, deleted, imported, undone', 'cancelled,deleted,imported')
-    .option('--apply', 'carry it out')
+    .option('--what <kinds>', 'a list of cancelled, deleted, imported, undone', 'cancelled,deleted,imported')
+    .option('--apply', 'execute the plan')
     .option(...json)
     .action(async (options) => answer(await (await import('./undo.ts')).undoCommand(options)));
   program
     .command('explain')
-    .description('the life of one reservation: how it stands, what was done, when and why')
+    .description('show the state and the history of one reservation, with times and reasons')
     .argument('<type/id>', 'for example event/78268')
-    .option('--limit <number>', 'lines of each room, the newest', '100')
+    .option('--limit <number>', 'lines per room, the newest', '100')
     .option(...json)
-    .action(async (what, options) => answer(await (await import('./explain.ts')).explain(what, options)));
+    .action(async (name, options) => answer(await (await import('./explain.ts')).explain(name, options)));
 }
 
 function addMappings(program: Command, signal: AbortSignal, answer: Answer): void {
   const mappings = program
     .command('mappings')
-    .description('which resource is which room mailbox: list, add, set, remove, import, match');
+    .description('the pairs of a resource and a room mailbox: list, add, set, remove, import, match');
   mappings
     .command('list')
-    .description('the rooms and how they are')
+    .description('list the rooms and their state')
     .option(...json)
     .action(async (options) => answer(await (await import('./mappings.ts')).listMappings(options)));
   mappings
     .command('add')
-    .description('map one resource to one mailbox; its room is brought over at once')
+    .description('map one resource to one mailbox; its room is synchronized at once')
     .argument('<resource>', "the resource's id in the booking system")
     .argument('<mailbox>', "the room's address, or the object id of its mailbox")
-    .option('--name <name>', 'what the room is called')
+    .option('--name <name>', 'name of the room')
     .option('--direction <direction>', 'both, booking_to_outlook or outlook_to_booking', 'both')
-    .option('--paused', 'write it down and do not begin')
+    .option('--paused', 'add it without starting to synchronize')
     .option(...json)
     .action(async (resource, mailbox, options) =>
       answer(await (await import('./mappings.ts')).addMapping(resource, mailbox, options)),
     );
   mappings
     .command('set')
-    .description('what one room does differently from the others; it takes effect at once')
+    .description('set the settings of one room; they take effect at once')
     .argument('<resource>', "the resource's id in the booking system")
     .argument(
       '<settings...>',
-      "conflict_policy, overlap_policy, import_mode, privacy, title_template, each as NAME=VALUE; NAME= is the environment's again",
+      "conflict_policy, overlap_policy, import_mode, privacy, title_template, each as NAME=VALUE; NAME= restores the environment's",
     )
     .option(...json)
     .action(async (resource, settings, options) =>
@@ -190,18 +188,18 @@ function addMappings(program: Command, signal: AbortSignal, answer: Answer): voi
     );
   mappings
     .command('remove')
-    .description('take a pair away; events and reservations stay as they are')
+    .description('remove a pair; events and reservations stay')
     .argument('<resource>', "the resource's id in the booking system")
-    .option('--mailbox <mailbox>', 'only this one of several')
+    .option('--mailbox <mailbox>', 'only the pair with this mailbox')
     .option(...json)
     .action(async (resource, options) =>
       answer(await (await import('./mappings.ts')).removeMapping(resource, options)),
     );
   mappings
     .command('import')
-    .description('map the rooms of a CSV file, all of them or none')
+    .description('map the rooms of a CSV file, all or none')
     .argument('<file>', 'columns resource_id,outlook_item_id[,outlook_item_name,active,sync_direction]')
-    .option('--dry-run', 'only say what it would do')
+    .option('--dry-run', 'print the steps without executing them')
     .option(...json)
     .action(async (file, options) =>
       answer(await (await import('./mappings-import.ts')).importMappings(file, options)),
@@ -209,8 +207,8 @@ function addMappings(program: Command, signal: AbortSignal, answer: Answer): voi
   mappings
     .command('match')
     .description('propose pairs of resources and rooms by name')
-    .option('--apply', 'map the sure ones')
-    .option('--rooms <file>', 'the rooms of Outlook from a CSV file, where the app may not list them')
+    .option('--apply', 'map the certain pairs')
+    .option('--rooms <file>', 'read the Outlook rooms from a CSV file, for an app that may not list them')
     .option('--csv', 'print a file for `mappings import`')
     .option('--sql', 'print INSERT statements')
     .option(...json)
@@ -220,10 +218,10 @@ function addMappings(program: Command, signal: AbortSignal, answer: Answer): voi
 }
 
 function addRooms(program: Command, signal: AbortSignal, answer: Answer): void {
-  const wait = ['--wait', 'until the room is compared and brought over, with a progress bar'] as const;
+  const wait = ['--wait', 'wait until the room is synchronized, with a progress bar'] as const;
   program
     .command('pause')
-    .description('stop one room; its events and reservations stay, changes are noted')
+    .description('stop one room; its events and reservations stay, changes are recorded')
     .argument('<resource>', "the resource's id in the booking system")
     .option(...json)
     .action(async (resource, options) =>
@@ -231,7 +229,7 @@ function addRooms(program: Command, signal: AbortSignal, answer: Answer): void {
     );
   program
     .command('resume')
-    .description('start a paused room again; both sides are compared first')
+    .description('start a paused room; both sides are compared first')
     .argument('<resource>', "the resource's id in the booking system")
     .option(...wait)
     .option(...json)
@@ -240,7 +238,7 @@ function addRooms(program: Command, signal: AbortSignal, answer: Answer): void {
     );
   program
     .command('claim')
-    .description("take a room over whose mailbox carries another installation's or resource's claim")
+    .description("take over a room whose mailbox carries another installation's or resource's claim")
     .argument('<resource>', "the resource's id in the booking system")
     .option(...json)
     .action(async (resource, options) =>
@@ -248,7 +246,7 @@ function addRooms(program: Command, signal: AbortSignal, answer: Answer): void {
     );
   program
     .command('resync')
-    .description('compare one room, or all, with both sides anew')
+    .description('compare both sides of one room, or of all, again')
     .argument('[resource]', "the resource's id in the booking system")
     .option('--all', 'every active room')
     .option(...wait)
@@ -259,20 +257,20 @@ function addRooms(program: Command, signal: AbortSignal, answer: Answer): void {
 }
 
 function addAdapter(program: Command, signal: AbortSignal, answer: Answer): void {
-  const adapter = program.command('adapter').description('for those who write an adapter (sql/README.md)');
+  const adapter = program
+    .command('adapter')
+    .description('tools for the development of an adapter (sql/README.md)');
   adapter
     .command('new')
-    .description(
-      'write the first folder of an adapter from the schema of the booking system; it changes nothing there',
-    )
-    .argument('<folder>', 'where; it must not exist yet')
+    .description('generate an adapter from the schema of the booking system; changes nothing there')
+    .argument('<folder>', 'the folder to create; it must not exist yet')
     .action(async (folder) => answer(await (await import('./adapter-new.ts')).newCommand(folder)));
   adapter
     .command('check')
     .description(
-      'install and try an adapter in a transaction that is taken back; best on a copy of the database',
+      'install and test an adapter in a transaction that is rolled back; best on a copy of the database',
     )
-    .argument('[folder]', 'its name or path; that of BOOKING_ADAPTER if it is left out')
+    .argument('[folder]', 'its name or path; BOOKING_ADAPTER by default')
     .option(...json)
     .action(async (folder, options) =>
       answer(await (await import('./adapter-check.ts')).checkCommand(folder, options, signal)),
@@ -282,7 +280,7 @@ function addAdapter(program: Command, signal: AbortSignal, answer: Answer): void
 const hintOf = (error: unknown): string | null =>
   error instanceof Error && 'hint' in error && typeof error.hint === 'string' ? error.hint : null;
 
-/** A failure in words, with its repair; the stack only of what is a bug. */
+/** The message of an error with its hint; for a bug the stack. */
 function explain(error: unknown): string {
   if (error instanceof Invalid || (error instanceof Error && 'hint' in error))
     return [messageOf(error), hintOf(error)].filter(Boolean).join('\n');

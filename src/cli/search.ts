@@ -1,4 +1,4 @@
-/** `search WORDS`: any reservation or event by what a person knows of it. */
+/** `search WORDS`: finds reservations and events of both sides by title, person, room, date or id. */
 import { searched } from '../http/search.ts';
 import { createSearch } from '../sync/report/search.ts';
 import { oneLine, paint, say, sayJson, table } from './terminal.ts';
@@ -24,7 +24,7 @@ export async function search(
     return 0;
   }
   const { understood, results, total, remark, timezone } = found;
-  const said = [
+  const interpreted = [
     understood.text === '' ? null : `«${understood.text}»`,
     understood.reservation_id === null
       ? null
@@ -36,10 +36,10 @@ export async function search(
         : `from ${understood.date} to ${understood.to}`,
     understood.time === null ? null : `at ${understood.time}`,
   ].filter((part) => part !== null);
-  if (said.length > 0) say(paint('bold', said.map(oneLine).join(' ')));
+  if (interpreted.length > 0) say(paint('bold', interpreted.map(oneLine).join(' ')));
   if (remark !== null) say(remark);
   if (results.length === 0) {
-    say('Nothing is found: neither side shows such a reservation or event in a mapped room.');
+    say('Nothing found: neither side has such a reservation or event in a mapped room.');
     return 0;
   }
   const format = new Intl.DateTimeFormat('sv-SE', {
@@ -65,6 +65,6 @@ export async function search(
   );
   if (total > results.length) say(`and ${total - results.length} more (--limit)`);
   const first = results.find((one) => one.reservation_id !== null);
-  if (first !== undefined) say(`\nMore of one: explain ${first.reservation_type}/${first.reservation_id}`);
+  if (first !== undefined) say(`\nDetails: explain ${first.reservation_type}/${first.reservation_id}`);
   return 0;
 }

@@ -1,10 +1,10 @@
-/** `serve`: the daemon as an operator runs it, until a signal. */
+/** `serve`: runs the daemon until a signal. */
 import { readEnv, toConfig } from '../config.ts';
 import { openService } from '../daemon.ts';
 import { createLog } from '../log.ts';
 import { migrate } from './migrate.ts';
 
-/** Resolves with the exit code. Throws ConfigError for settings that are wrong, Permanent when the port is taken. */
+/** Returns the exit code. Throws ConfigError for invalid settings, and Permanent if the port is in use. */
 export async function serve(signal: AbortSignal): Promise<number> {
   const config = toConfig(readEnv());
   const log = createLog(config.logLevel);

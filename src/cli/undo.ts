@@ -1,4 +1,4 @@
-/** `undo`: what was done since a moment, taken back. Shows its plan; `--apply` carries it out. */
+/** `undo`: reverts changes since a given time. Prints its plan; `--apply` executes it. */
 import { Invalid } from '../errors.ts';
 import {
   createUndo,
@@ -9,7 +9,7 @@ import {
   type UndoItem,
 } from '../sync/manual/undo.ts';
 import { createStart } from '../sync/worker/start-mode.ts';
-import { commandLineUser, writeDown } from './asked.ts';
+import { commandLineUser, recordCommand } from './audit.ts';
 import { oneLine, say, sayJson } from './terminal.ts';
 import { createKeys, reservationName, resourceName } from '../sync/report/keys.ts';
 import type { Queryable } from '../database.ts';
@@ -24,12 +24,12 @@ export interface UndoOptions {
 }
 
 const steps = {
-  're-enable': 'make it active again, and its event anew',
+  're-enable': 're-enable it, with a new event',
   cancel: 'cancel it again, with its event',
   'take-back': 'cancel it; the event in Outlook stays',
 } as const satisfies Record<UndoItem['step'], string>;
 
-/** Exits with 2 when something would be undone, as `plan` does. */
+/** Returns the exit code: 2 without --apply if the plan is not empty, else 0. */
 export async function undoCommand(options: UndoOptions): Promise<number> {
   const { items, zone, since } = await withDatabase('undo', async (db, { timezone, startMode = 'sync' }) => {
     const choice = await choiceOf(db, options);
@@ -37,7 +37,11 @@ export async function undoCommand(options: UndoOptions): Promise<number> {
     const applies = options.apply === true;
     if (applies) await createStart({ db, mode: startMode }).needWrites();
     if (applies)
-      await writeDown(db, `undo --since ${options.since} --what ${options.what} --apply`, choice.resourceId);
+      await recordCommand(
+        db,
+        `undo --since ${options.since} --what ${options.what} --apply`,
+        choice.resourceId,
+      );
     const found = applies ? await undo.apply(choice, commandLineUser()) : await undo.plan(choice);
     return { items: await createKeys(db).add(found), zone: timezone, since: choice.since };
   });
@@ -61,15 +65,11 @@ export async function undoCommand(options: UndoOptions): Promise<number> {
 async function choiceOf(db: Queryable, { since, room, what }: UndoOptions): Promise<UndoChoice> {
   const at = readMoment(since);
   if (at === null)
-    throw new Invalid('--since', `'${since}' is no moment.`, 'Write for example 2031-05-04T12:00:00+02:00');
+    throw new Invalid('--since', `'${since}' is not a time.`, 'Write for example 2031-05-04T12:00:00+02:00');
   const kinds = what.split(',').map((kind) => {
     const known = undoable.find((one) => one === kind.trim());
     if (known !== undefined) return known;
-    throw new Invalid(
-      '--what',
-      `'${kind}' is nothing that can be undone.`,
-      `Choose of ${undoable.join(', ')}`,
-    );
+    throw new Invalid('--what', `'${kind}' cannot be undone.`, `Choose from ${undoable.join(', ')}`);
   });
   return {
     since: at,
@@ -86,10 +86,10 @@ function print(items: readonly UndoItem[], count: number, applied: boolean, zone
   for (const item of items)
     say(
       `${reservationName(item)} «${oneLine(item.title ?? '')}» in ${resourceName(item)}, ${item.what} ` +
-        `${format.format(item.done_at)}: ${item.refused === null ? steps[item.step] : `stays as it is, ${oneLine(item.refused)}`}`,
+        `${format.format(item.done_at)}: ${item.refused === null ? steps[item.step] : `unchanged, ${oneLine(item.refused)}`}`,
     );
-  const stay = items.length - count;
-  say(`${count} ${applied ? 'undone; their rooms follow' : 'would be undone'}, ${stay} stay as they are.`);
+  const unchanged = items.length - count;
+  say(`${count} ${applied ? 'undone; Outlook follows' : 'would be undone'}, ${unchanged} unchanged.`);
   if (items.length === undoMost) say(`These are the newest ${undoMost}; there may be more.`);
-  if (!applied && count > 0) say('Nothing was written. --apply carries it out.');
+  if (!applied && count > 0) say('Nothing was written. --apply executes the plan.');
 }

@@ -1,4 +1,4 @@
-/** How a command that looks into the booking database gets at it. */
+/** Database access of the commands, and their arguments that name a resource or a number. */
 import { migrateCommand } from '../command-name.ts';
 import { readEnv, toBookingConfig, type BookingConfig } from '../config.ts';
 import { databaseFailure, openPool, type Database, type Queryable } from '../database.ts';
@@ -6,45 +6,45 @@ import { createKeys } from '../sync/report/keys.ts';
 import { Invalid, NotInstalled, Permanent, Retryable, messageOf } from '../errors.ts';
 
 /**
- * Runs `work` on a small pool of its own. Throws ConfigError for settings that are wrong, Retryable while the database
- * is away, and Permanent where the bridge, or a part of it, is not installed.
+ * Runs `work` on its own pool. `commandName`: for application_name and messages. Throws ConfigError for invalid settings,
+ * Retryable if the database is unavailable, and Permanent if the bridge, or a part of it, is not installed.
  */
 export async function withDatabase<T>(
-  what: string,
+  commandName: string,
   work: (db: Database, config: BookingConfig) => Promise<T>,
 ): Promise<T> {
   const config = toBookingConfig(readEnv());
-  const db = openPool(config.database, `outlook-booking-sync ${what}`, 3);
-  return await onPool(db, what, () => work(db, config));
+  const db = openPool(config.database, `outlook-booking-sync ${commandName}`, 3);
+  return await onPool(db, commandName, () => work(db, config));
 }
 
-/** The same on a pool that is there; it is ended. */
-export async function onPool<T>(db: Database, what: string, work: () => Promise<T>): Promise<T> {
+/** The same on the given pool, which is ended. */
+export async function onPool<T>(db: Database, commandName: string, work: () => Promise<T>): Promise<T> {
   try {
-    await reach(db, what);
+    await requireConnection(db, commandName);
     return await work();
   } catch (error) {
-    throw inWords(error, what);
+    throw explained(error, commandName);
   } finally {
     await db.end();
   }
 }
 
-/** Throws what to look at when nobody answers there, before the work says it in words of its own. */
-async function reach(db: Database, what: string): Promise<void> {
+/** Throws Retryable with the settings to check if the server does not answer. */
+async function requireConnection(db: Database, commandName: string): Promise<void> {
   try {
     await db.query('SELECT 1');
   } catch (error) {
-    const failure = databaseFailure(error, what);
+    const failure = databaseFailure(error, commandName);
     if (!(failure instanceof Retryable) || failure.hint !== undefined) throw failure;
-    const hint = 'Does PostgreSQL run there? Check DB_HOST and DB_PORT, or DATABASE_URL.';
+    const hint = 'Check that PostgreSQL is running, and DB_HOST and DB_PORT, or DATABASE_URL.';
     throw new Retryable(failure.message, { reach: failure.reach, hint, cause: error });
   }
 }
 
-function inWords(error: unknown, what: string): unknown {
+function explained(error: unknown, commandName: string): unknown {
   const known = error instanceof Retryable || error instanceof Permanent || error instanceof Invalid;
-  const failure = known ? error : databaseFailure(error, what);
+  const failure = known ? error : databaseFailure(error, commandName);
   if (!(failure instanceof NotInstalled)) return failure;
   return new Permanent(
     'The bridge is not installed in this database, is detached, or a part of it is missing.',
@@ -55,7 +55,7 @@ function inWords(error: unknown, what: string): unknown {
   );
 }
 
-/** A resource on the command line, by its number or its key. Throws Invalid. */
+/** Parses a resource given by its number or its key. `name`: of the argument, for messages. Throws Invalid. */
 export async function resourceNumber(db: Queryable, name: string, text: string): Promise<number> {
   const keys = createKeys(db);
   if (!(await keys.keyed()).resources) return wholeNumber(name, text);
@@ -69,7 +69,7 @@ export async function resourceNumber(db: Queryable, name: string, text: string):
   );
 }
 
-/** A whole number on the command line. Throws Invalid. */
+/** Parses a whole number from 0 to `most`. `name`: of the argument, for messages. Throws Invalid. */
 export function wholeNumber(name: string, text: string, most = 2 ** 31 - 1): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && value <= most) return value;

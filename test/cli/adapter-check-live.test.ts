@@ -30,7 +30,7 @@ test('it is given up, and nothing is left of it, once a session waits for what i
   await book(db);
   const failure = await check;
   assert.ok(failure instanceof Retryable);
-  expect(failure.message).toMatch(/Others waited .* nothing was changed/);
+  expect(failure.message).toMatch(/other sessions waited .* nothing was changed/);
   expect(failure.hint).toMatch(/on a copy/);
   await untilTrue(db, `NOT ${bridge}`);
 });
@@ -75,9 +75,9 @@ test('beside a bridge of an older version it says to run migrate first', async (
       state: 'problem',
       check: 'bridge',
       message: expect.stringMatching(
-        /is not that of this version: \d+ of its migrations were not run, from 0010_states on/,
+        /is of another version: \d+ of its migrations were not run, from 0010_states on/,
       ) as string,
-      repair: expect.stringMatching(/^Run migrate first.*migrate$/) as string,
+      repair: expect.stringMatching(/^First run migrate.*migrate$/) as string,
     },
   ]);
 });
@@ -93,7 +93,7 @@ test.each([
     `CREATE OR REPLACE FUNCTION bridge_wake() RETURNS void LANGUAGE sql AS 'SELECT'`,
     /functions are of another version/,
   ],
-  ['a table that is gone', `DROP TABLE bridge_alerts CASCADE`, /something of it is gone: bridge_alerts/],
+  ['a table that is gone', `DROP TABLE bridge_alerts CASCADE`, /objects are missing: bridge_alerts/],
 ])('beside %s, too', async (_what, spoil, says) => {
   await using db = await openTestDatabase({ schema: 'installed mrbs' });
   await db.query(spoil);
@@ -101,7 +101,7 @@ test.each([
     {
       check: 'bridge',
       message: expect.stringMatching(says) as string,
-      repair: expect.stringMatching(/Run migrate first/) as string,
+      repair: expect.stringMatching(/First run migrate/) as string,
     },
   ]);
 });

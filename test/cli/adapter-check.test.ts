@@ -71,25 +71,25 @@ const mistakes: readonly Mistake[] = [
     does: 'a table of the view without a trigger',
     file: '30_watch.sql',
     change: (text) => text.replace(/.*bridge_watch_table\('public.mrbs_area.*\n/, ''),
-    says: ['triggers', /reads mrbs_area, and no trigger tells/, /bridge_watch_table\('mrbs_area'/],
+    says: ['triggers', /reads mrbs_area, and no trigger records/, /bridge_watch_table\('mrbs_area'/],
   },
   {
     does: 'a table of the view that the question for rights does not know',
     file: '00_rights.sql',
     change: (text) => text.replaceAll(/.*'mrbs_area'.*\n/g, ''),
-    says: ['rights', /00_rights\.sql does not ask for mrbs_area/, /SELECT and TRIGGER/],
+    says: ['rights', /00_rights\.sql does not check mrbs_area/, /SELECT and TRIGGER/],
   },
   {
     does: 'a declaration of another type than that of the view',
     file: '30_watch.sql',
     change: (text) => text.replaceAll("'entry'", "'booking'"),
-    says: ['triggers', /An imported meeting was not noted as entry\//, /type of the view/],
+    says: ['triggers', /An imported meeting was not recorded in the outbox as entry\//, /type of the view/],
   },
   {
     does: 'a declaration whose query fails at each write',
     file: '30_watch.sql',
     change: (text) => text.replace("'entry', changed.id", "'entry', 1 / (changed.id - changed.id)"),
-    says: ['triggers', /An imported meeting was not noted as entry\//, /type of the view/],
+    says: ['triggers', /An imported meeting was not recorded in the outbox as entry\//, /type of the view/],
   },
   {
     does: 'a declaration whose query reads a table that is not there',
@@ -99,7 +99,7 @@ const mistakes: readonly Mistake[] = [
         "'entry', NULL$$, '{area_id}'",
         () => "'entry', e.id FROM public.mrbs_entri e WHERE e.room_id = changed.id$$, '{area_id}'",
       ),
-    says: ['triggers', /Changes of mrbs_room are not noted: .*mrbs_entri/, /30_watch\.sql/],
+    says: ['triggers', /Changes of mrbs_room are not recorded: .*mrbs_entri/, /30_watch\.sql/],
   },
   {
     does: 'an import that takes the zone of the session',
@@ -113,7 +113,7 @@ const mistakes: readonly Mistake[] = [
     file: '10_view.sql',
     change: (text) =>
       text.replace('to_timestamp(e.start_time) AS', 'to_timestamp(e.start_time)::date::timestamptz AS'),
-    says: ['zone', /change with the zone of the session/, /AT TIME ZONE/],
+    says: ['zone', /depend on the zone of the session/, /AT TIME ZONE/],
   },
   {
     does: 'whole days that begin at another hour in our zone',
@@ -186,13 +186,13 @@ const mistakes: readonly Mistake[] = [
     does: 'a filter that reaches no index',
     file: '10_view.sql',
     change: (text) => text.replace('e.id = k.id::bigint AND ', ''),
-    says: ['plans', /reservation_id = \$2 reads the whole of mrbs_/, /10_view\.sql/],
+    says: ['plans', /reservation_id = \$2 reads all rows of mrbs_/, /10_view\.sql/],
   },
   {
     does: 'an ability that is none',
     file: '40_defaults.sql',
     change: (text) => text.replace("'one-room'", "'one-room no-coffee'"),
-    says: ['abilities', /words that say nothing: no-coffee/, /no-overlap/],
+    says: ['abilities', /unknown words: no-coffee/, /no-overlap/],
   },
   {
     does: 'a statement that is none',

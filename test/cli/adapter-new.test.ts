@@ -47,7 +47,7 @@ test('instants, a room beside the booking and a state in words: it works as it i
     VALUES (1, ${next(24)}, ${next(25)}, 'Choir', 'confirmed'), (1, ${next(24)}, ${next(25)}, 'Off', 'cancelled')`);
   assert.equal(written.code, 0, written.out + written.err);
   assert.deepEqual(problems, []);
-  assert.match(read('10_view.sql'), /cal\.bookings is the table of bookings \(or cal\.booking_history\?\)/);
+  assert.match(read('10_view.sql'), /cal\.bookings is the bookings table \(or cal\.booking_history\?\)/);
   assert.match(read('10_view.sql'), /NOT IN \('cancelled'\) AS active/);
   assert.match(
     read('30_watch.sql'),
@@ -115,20 +115,17 @@ test('Odoo, resource_booking: UTC, a state in words, bookings without a time yet
       /^functions: null value in column "partner_id".*\(20_functions\.sql:\d+, bridge_import_item/,
     ),
   ]);
-  assert.match(
-    read('10_view.sql'),
-    /resource_booking is the table of bookings \(or public\.calendar_event\?\)/,
-  );
-  assert.match(read('10_view.sql'), /are taken for UTC: Odoo keeps UTC/);
+  assert.match(read('10_view.sql'), /resource_booking is the bookings table \(or public\.calendar_event\?\)/);
+  assert.match(read('10_view.sql'), /are read as UTC: Odoo stores UTC/);
   assert.match(read('10_view.sql'), /NOT IN \('canceled'\) AS active/);
   assert.match(read('10_view.sql'), /WHERE b\.start IS NOT NULL AND b\.stop IS NOT NULL/);
   assert.match(read('11_resources.sql'), /r\.name::text AS name,[\s\S]*resource_booking_combination r/);
   const functions = read('20_functions.sql');
   assert.match(
     functions,
-    /does not yet: partner_id \(of public\.res_partner\), type_id \(of public\.resource_booking_type\)/,
+    /not filled yet: partner_id \(of public\.res_partner\), type_id \(of public\.resource_booking_type\)/,
   );
-  assert.match(functions, /Other tables hang on a booking: public\.calendar_event \(by meeting_id\)/);
+  assert.match(functions, /Related tables: public\.calendar_event \(by meeting_id\)/);
 });
 
 test('Seatsurfing: moments by other words, uuids without foreign keys, approval by a flag, a zone for each place', async () => {
@@ -139,9 +136,9 @@ test('Seatsurfing: moments by other words, uuids without foreign keys, approval 
     ),
   ]);
   const view = read('10_view.sql');
-  assert.match(view, /public\.bookings is the table of bookings \(or public\.recurring_bookings\?\)/);
-  assert.match(view, /public\.locations\.tz looks like a zone of its own/);
-  assert.match(view, /approved says whether it waits for approval[^\n]*deletes/);
+  assert.match(view, /public\.bookings is the bookings table \(or public\.recurring_bookings\?\)/);
+  assert.match(view, /time zone columns: public\.locations\.tz/);
+  assert.match(view, /approved marks bookings that await approval[^\n]*deleted/);
   assert.match(view, /CASE WHEN coalesce\(b\.approved, true\) THEN 'active' ELSE 'awaiting' END AS state/);
   assert.match(read('11_resources.sql'), /FROM public\.spaces r/);
   assert.match(read('20_functions.sql'), /SELECT FROM public\.spaces r WHERE r\.id = room/);
@@ -190,5 +187,5 @@ test('two moments that every row has are start and end, whatever they are called
 test('a database without anything like bookings is told so', async () => {
   const { written } = await write('CREATE TABLE person (id serial PRIMARY KEY, born date)');
   assert.equal(written.code, 1);
-  assert.match(written.err, /No table looks like one of bookings/);
+  assert.match(written.err, /No bookings table was found/);
 });

@@ -51,13 +51,13 @@ const pairs = (office: Office) =>
      FROM bridge_resource_mappings ORDER BY 1`,
   );
 
-test('tables under our names are moved aside whole, the bridge is installed, the rooms are taken over', async () => {
+test('tables with our names are renamed, the bridge is installed, the rooms are taken over', async () => {
   await using office = await openOffice('portico');
   await office.db.query(newer);
   const said = await office.run('adopt');
   expect(said.err).toBe('');
   expect(said.code).toBe(0);
-  expect(said.out).toContain('Moved bridge_mappings aside, as predecessor_bridge_mappings.');
+  expect(said.out).toContain('Renamed bridge_mappings to predecessor_bridge_mappings.');
   expect(await office.db.query('SELECT source_bridge FROM predecessor_bridge_mappings')).toHaveLength(1);
   expect(await office.db.query('SELECT FROM v_active')).toHaveLength(4);
   expect(await pairs(office)).toEqual([
@@ -168,12 +168,12 @@ test('running it again leaves a room paused that was paused since, by a command 
 test('where there is nothing to adopt it installs the bridge and says so', async () => {
   await using office = await openOffice('portico');
   const said = await office.run('adopt');
-  expect(said.out).toContain('Nothing stands under our names.');
-  expect(said.out).toContain('The predecessor knows 0 rooms and 0 events');
+  expect(said.out).toContain('No table has to be renamed.');
+  expect(said.out).toContain('The predecessor has 0 rooms and 0 events');
   expect(said.code).toBe(0);
 });
 
-test('our own tables are never moved aside', async () => {
+test('our own tables are never renamed', async () => {
   await using office = await openOffice();
   await office.map(101);
   await office.db.query('DROP TABLE bridge_migrations');

@@ -4,9 +4,9 @@ import { PassThrough } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 import type { WriteStream } from 'node:tty';
 import { expect, test } from 'vitest';
-import { playScenario } from '../../src/cli/demo-play.ts';
+import { runScenario } from '../../src/cli/demo-run.ts';
 import { createDemoScreen } from '../../src/cli/demo-screen.ts';
-import { createStage } from '../../src/cli/demo-scenario.ts';
+import { createContext } from '../../src/cli/demo-scenario.ts';
 import { scenarios } from '../../src/cli/demo-scenarios.ts';
 import { migrate } from '../../src/cli/migrate.ts';
 import type { RunningDaemon } from '../../src/sandbox/daemon.ts';
@@ -42,8 +42,8 @@ test(
     await migrate(world.config, () => undefined, neverAborts);
     const out = new PassThrough();
     const screen = createDemoScreen(out as unknown as WriteStream);
-    const stage = createStage({ world, daemon: noDaemon, screen, choose: null, signal: neverAborts });
-    const play = () => {
+    const context = createContext({ world, daemon: noDaemon, screen, choose: null, signal: neverAborts });
+    const run = () => {
       world.tenant.people.book(rooms[0]!.upn, {
         subject: 'Intervju',
         start: '2030-01-07T10:00',
@@ -51,9 +51,7 @@ test(
       });
       return Promise.resolve();
     };
-    expect(await playScenario({ name: 'x', key: 'x', title: 'nobody works', play }, stage, screen)).toBe(
-      false,
-    );
+    expect(await runScenario({ name: 'x', key: 'x', title: 'no daemon', run }, context, screen)).toBe(false);
     const printed = String(out.read());
     expect(printed).toContain('both sides equal: no; 0 booked, 1 in Outlook');
     expect(printed).toContain('only in Outlook: Formannskapssalen');

@@ -35,8 +35,8 @@ test('no line is wider than 80 columns, however long names, addresses and figure
   const expected = { start: '', end: '', title: null, there: true };
   screen.visited({ verb: 'calls off', title: long, when, room: rooms[0]!, expected, doneAt: 0 }, 99_999);
   const made = { ...reservation, action: 'created', room: long, ms: 123_456, at: 0 };
-  screen.byHand([made]);
-  screen.byHand([made, { ...made, room: 'Formannskapssalen' }]);
+  screen.manual([made]);
+  screen.manual([made, { ...made, room: 'Formannskapssalen' }]);
   screen.summary(
     { done: 123_456, waiting: 1_234, totalMs: [98_765], ownMs: [98_765], visitMs: [98_765] },
     { reservations: 123_456, events: 123_456, differences: [`only booked: ${long}, ${long}`] },
@@ -50,10 +50,10 @@ test('no line is wider than 80 columns, however long names, addresses and figure
     },
   ];
   screen.scenario(long.repeat(2));
-  screen.told('daemon', long.repeat(2));
+  screen.labelled('daemon', long.repeat(2));
   screen.keys([{ key: 'k', title: long.repeat(2) }]);
   screen.keysAgain([{ key: 'k' }]);
-  for (const fact of troubles) screen.trouble(fact as unknown as Fact);
+  for (const fact of troubles) screen.problem(fact as unknown as Fact);
   const text = printed();
   expect(text.split('\n').filter((line) => line.length > 80)).toEqual([]);
   expect(text).toContain('curl -X POST http://127.0.0.1:65535/rooms/103/brake/release\n');

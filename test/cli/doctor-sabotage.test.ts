@@ -30,18 +30,18 @@ const sabotages: readonly Sabotage[] = [
     env: ({ env }) => ({
       DATABASE_URL: (env['DATABASE_URL'] ?? '').replace(/\/\/[^:@]+/, '//nobody_here'),
     }),
-    says: ['database', /answers and refuses our login/, /Check DB_USER and DB_PASS/],
+    says: ['database', /answers but refuses the login/, /Check DB_USER and DB_PASS/],
   },
   {
     does: 'a port where nothing listens',
     env: { DATABASE_URL: 'postgresql://u:p@127.0.0.1:1/x' },
-    says: ['database', /is not reached: .*ECONNREFUSED/, /Check DB_HOST, DB_PORT/],
+    says: ['database', /cannot be reached: .*ECONNREFUSED/, /Check DB_HOST, DB_PORT/],
   },
   {
     does: 'two rows for one mailbox, by its address and by its id',
     sql: `INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id) VALUES (102, 'other@bergen.example');
           UPDATE bridge_resource_mappings SET outlook_object_id = '6ba7b810-9dad-11d1-80b4-00c04fd430c8'`,
-    says: ['mailboxes', /resources 101 and 102 are mapped to one mailbox/, /mappings remove 101/],
+    says: ['mailboxes', /resources 101 and 102 are mapped to the same mailbox/, /mappings remove 101/],
   },
   {
     does: 'two rows for one mailbox, of which only Microsoft knows that they are one',
@@ -52,7 +52,7 @@ const sabotages: readonly Sabotage[] = [
         [twin.upn, tenant.addRoom(twin)],
       );
     },
-    says: ['mailboxes', /resources 102 and 103 are mapped to one mailbox/, /mappings remove 102/],
+    says: ['mailboxes', /resources 102 and 103 are mapped to the same mailbox/, /mappings remove 102/],
   },
   {
     does: 'a column that was renamed under a trigger',
@@ -62,7 +62,7 @@ const sabotages: readonly Sabotage[] = [
   {
     does: 'a table of ours that a trigger writes into, renamed',
     sql: 'ALTER TABLE bridge_changes RENAME TO bridge_changes_old',
-    says: ['tables', /Something of ours is gone/, /migrate/],
+    says: ['tables', /Objects of the bridge are missing/, /migrate/],
   },
   {
     does: 'a key that can be guessed',
@@ -73,7 +73,7 @@ const sabotages: readonly Sabotage[] = [
   {
     does: 'an address of Graph without its version',
     env: ({ tenant }) => ({ GRAPH_BASE_URL: new URL(tenant.graphBaseUrl).origin }),
-    says: ['settings', /GRAPH_BASE_URL ends without the version/, /\/v1\.0$/],
+    says: ['settings', /GRAPH_BASE_URL does not end with the version/, /\/v1\.0$/],
   },
   {
     does: 'a mailbox that we were given no right to',
@@ -89,7 +89,7 @@ const sabotages: readonly Sabotage[] = [
   {
     does: 'a function that writes back dropped',
     sql: 'DROP FUNCTION bridge_import_item(jsonb)',
-    says: ['adapter', /function bridge_import_item is gone/, /migrate/],
+    says: ['adapter', /function bridge_import_item is missing/, /migrate/],
   },
   {
     does: 'a trigger disabled',
@@ -114,7 +114,7 @@ const sabotages: readonly Sabotage[] = [
   {
     does: 'a proxy without a scheme, with its password',
     env: { HTTPS_PROXY: 'user:hunter2@proxy.example.org:3128' },
-    says: ['settings', /HTTPS_PROXY .* is no http\(s\) address/, /HTTPS_PROXY=…/],
+    says: ['settings', /HTTPS_PROXY .* is not an http\(s\) address/, /HTTPS_PROXY=…/],
   },
 ];
 

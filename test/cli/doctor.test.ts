@@ -74,13 +74,13 @@ test('it says which room has settings of its own, and when the titles are not ye
     expect.stringMatching(/^resource 101 \(.*\) has settings of its own: privacy=full$/),
   ]);
   expect(found(said, 'settings').map(({ message }) => message)).toContain(
-    "TITLE_TEMPLATE is '{title}'; events are shown by 'Rom: {title}' until the daemon is started with it.",
+    "TITLE_TEMPLATE is '{title}'; events are shown according to 'Rom: {title}' until the daemon is restarted.",
   );
 });
 
 test.each([
   ['60', 1, 'ok', /^1 rooms polled every 60 s on average: 0\.017 calls a second/, null],
-  ['1', 400, 'warning', /400 calls a second.*will fall behind/, 'POLL_INTERVAL_SECONDS=3'],
+  ['1', 400, 'warning', /400 calls a second.*will be late/, 'POLL_INTERVAL_SECONDS=3'],
 ])(
   'with POLL_INTERVAL_SECONDS=%s and %i rooms, polling is %s',
   async (seconds, count, state, message, repair) => {
@@ -155,7 +155,7 @@ test('a room that a daemon works on is left alone, and that is said', { timeout:
   const said = await office.run('doctor', '--write', '--json');
   daemon.release(true);
   expect(found(said, 'mailboxes')[0]).toMatchObject({ state: 'note' });
-  expect(found(said, 'mailboxes')[0]?.message).toContain('a daemon is at work on it');
+  expect(found(said, 'mailboxes')[0]?.message).toContain('a daemon is working on it');
   expect(office.tenant.journal.filter(({ path }) => /events/.test(path))).toEqual([]);
 });
 
@@ -183,7 +183,7 @@ test('the end of a certificate is told', async () => {
     ).validTo,
   );
   expect(found(said, 'credential')).toMatchObject([
-    { state: 'ok', message: `the certificate ends on ${end.toISOString().slice(0, 10)}` },
+    { state: 'ok', message: `the certificate expires on ${end.toISOString().slice(0, 10)}` },
   ]);
 });
 
@@ -335,7 +335,7 @@ test('a webhook that echoes is well; one behind a login, and one without an answ
   });
   expect(await webhook(login.url)).toMatchObject({
     state: 'problem',
-    repair: expect.stringContaining('no login'),
+    repair: expect.stringContaining('without login'),
   });
   expect(await webhook('http://127.0.0.1:1')).toMatchObject({ state: 'warning' });
 });
@@ -369,6 +369,6 @@ test('a database that goes away while a mailbox is read is a finding, not the en
   expect(said.err).toBe('');
   expect(said.code).toBe(1);
   expect(found(said, 'outlook').map(({ message }) => message)).toEqual([
-    expect.stringContaining('The look was cut short'),
+    expect.stringContaining('The check failed'),
   ]);
 });

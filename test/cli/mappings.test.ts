@@ -50,7 +50,7 @@ test.each([
   [['x', 'a@bergen.example'], "RESOURCE is 'x'", 64],
   [['99999', 'a@bergen.example'], 'no resource 99999', 64],
   [['101', 'a@bergen.example', '--direction', 'up'], "'up' is no direction", 64],
-  [['102', 'formannskapssalen@bergen.example'], 'is mapped already', 1],
+  [['102', 'formannskapssalen@bergen.example'], 'is already mapped', 1],
 ])('adding %s is refused with the repair', async (args, problem, code) => {
   await using office = await openOffice();
   await office.map(101);
@@ -67,7 +67,7 @@ test('a spreadsheet of Excel is imported: byte order mark, semicolons, quotes, o
     '\ufeffResource;Mailbox;Name;Active\r\n101;a@bergen.example;"Sal ""A""; stor";1\r\n\r\n102;b@bergen.example;;0\r\n',
   );
   const said = await office.run('mappings', 'import', csv);
-  expect(said.out).toContain('2 added, 0 changed, 0 as they were');
+  expect(said.out).toContain('2 added, 0 changed, 0 unchanged');
   expect(await mapped(office)).toEqual([
     { resource: 101, mailbox: 'a@bergen.example', name: 'Sal "A"; stor', active: 1 },
     { resource: 102, mailbox: 'b@bergen.example', name: null, active: 0 },
@@ -91,7 +91,7 @@ test('all lines that are wrong are named, and none is written', async () => {
   const said = await office.run('mappings', 'import', csv);
   expect(said.code).toBe(64);
   for (const line of [3, 4, 5]) expect(said.err).toContain(`line ${line}:`);
-  expect(said.err).toContain('line 6: mailbox a@bergen.example stands in line 2 already');
+  expect(said.err).toContain('line 6: mailbox a@bergen.example is already in line 2');
   expect(await mapped(office)).toEqual([]);
 });
 
@@ -156,7 +156,9 @@ test('a room is given settings of its own, they are listed, and taken away one b
   await office.run('mappings', 'add', '101', 'a@bergen.example');
   const template = 'title_template={title} ({organizer})';
   const set = await office.run('mappings', 'set', '101', 'privacy=busy-only', 'import_mode=manual', template);
-  expect(set.out).toContain(`Resource 101: import_mode=manual, privacy=busy-only, ${template}; the rest`);
+  expect(set.out).toContain(
+    `Resource 101: import_mode=manual, privacy=busy-only, ${template}; other settings`,
+  );
   const list = await office.run('mappings', 'list', '--json');
   expect(list.json()).toMatchObject({
     rooms: [{ privacy: 'busy-only', import_mode: 'manual', conflict_policy: null }],
@@ -174,17 +176,17 @@ test('a room is given settings of its own, they are listed, and taken away one b
 });
 
 test.each([
-  [['101', 'privacy=secret'], "privacy 'secret' is none of neutral, busy-only, full"],
-  [['101', 'colour=red'], "'colour=red' is no setting of a room"],
-  [['101', 'privacy'], "'privacy' is no setting of a room"],
+  [['101', 'privacy=secret'], "privacy 'secret' is not one of neutral, busy-only, full"],
+  [['101', 'colour=red'], "'colour=red' is not a setting of a room"],
+  [['101', 'privacy'], "'privacy' is not a setting of a room"],
   [
     ['101', 'title_template={title} {who}'],
     'has the unknown placeholder {who}; write for example {title} ({organizer})',
   ],
-  [['101', 'title_template={title'], 'has a brace without its other one'],
+  [['101', 'title_template={title'], 'has an unbalanced brace'],
   [['101', 'title_template={title}{title}'], 'has {title} more than once'],
   [['101', `title_template=${'x'.repeat(201)}`], 'is longer than 200 characters'],
-  [['999', 'privacy=full'], 'Resource 999 is mapped to no room'],
+  [['999', 'privacy=full'], 'Resource 999 is not mapped to a room'],
 ])('mappings set %j is refused with what to do, and nothing is set', async (words, said) => {
   await using office = await openOffice();
   await office.run('mappings', 'add', '101', 'a@bergen.example');

@@ -75,7 +75,7 @@ describe('they are replaced, and no room is compared anew', () => {
     await db.query(mapRoom);
     await change(db);
     const told = await run(db);
-    assert.match(told, /functions were not those of this version/);
+    assert.match(told, /functions were updated to those of this version/);
     assert.doesNotMatch(told, /made again/);
     assert.deepEqual(await catalogue(db, 'all'), whole);
     assert.deepEqual(await comparedAnew(db), []);
@@ -90,7 +90,7 @@ test('one that was dropped is made again, and every room is compared anew', asyn
   await db.query('DROP FUNCTION bridge_rooms_changed CASCADE');
   assert.match(
     await run(db),
-    /made again: bridge_rooms_changed, bridge_rooms_inserted, bridge_rooms_updated\./,
+    /recreated: bridge_rooms_changed, bridge_rooms_inserted, bridge_rooms_updated\./,
   );
   assert.deepEqual(await catalogue(db, 'all'), whole);
   assert.equal((await comparedAnew(db)).length, 1);

@@ -104,9 +104,9 @@ test('the command gives the good news first, then what may be chosen as one bloc
   const { out } = await cli({ DATABASE_URL: db.url }, 'migrate');
   assert.match(
     out,
-    /The adapter is installed[^]*What you may still choose:\n- default_building_id[^]*\n- default_contact_name/,
+    /The adapter is installed[^]*Optional settings:\n- default_building_id[^]*\n- default_contact_name/,
   );
-  assert.match(out, /^Our tables: /);
+  assert.match(out, /^Migrations run: /);
 });
 
 test('rooms whose events an earlier version looked for in another mailbox are shown again, and nothing is cancelled there', async () => {
@@ -118,7 +118,7 @@ test('rooms whose events an earlier version looked for in another mailbox are sh
       ('event', 3, 102, 'kept@example.org', 'c', 'synced', NULL);
     UPDATE bridge_room_state SET baselined_at = now();
     UPDATE bridge_settings SET value = 'those of an earlier version' WHERE name = 'functions'`);
-  assert.match((await run(db)).told, /2 rooms had events of another mailbox/);
+  assert.match((await run(db)).told, /2 rooms had mappings to events in another mailbox/);
   assert.deepEqual(
     await db.query(
       'SELECT outlook_item_id AS box, outlook_event_id AS event, sync_status AS status, outlook_news AS news FROM bridge_mappings ORDER BY reservation_id',
@@ -198,7 +198,7 @@ describe('rights', () => {
       if (!/GRANT DELETE ON bb_event_resource/.test(repair)) await db.query(repair);
     await db.query(`GRANT USAGE, CREATE ON SCHEMA public TO ${ours.name}`);
     const { out, err } = await cli({ DATABASE_URL: ours.config.url }, 'migrate');
-    const [, sample = ''] = /```\n(Our tables:[^`]+)```/.exec(
+    const [, sample = ''] = /```\n(Migrations run:[^`]+)```/.exec(
       readFileSync(new URL('../../docs/install.md', import.meta.url), 'utf8'),
     )!;
     let rest = out.replaceAll(ours.name, 'bridge');
@@ -466,7 +466,7 @@ describe('what was dropped of ours', () => {
     await db.query(`INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id) VALUES (101, 'a@example.org');
       UPDATE bridge_room_state SET baselined_at = now(), reconciled_at = now()`);
     await db.query(`DROP TABLE ${table} CASCADE`);
-    assert.match((await run(db)).told, new RegExp(`is made again: .*\\b${table}\\b`));
+    assert.match((await run(db)).told, new RegExp(`were recreated: .*\\b${table}\\b`));
     assert.deepEqual(await catalogue(db, 'all'), whole);
     assert.deepEqual(
       await db.query(
@@ -523,7 +523,7 @@ describe('what was dropped of ours', () => {
       () => assert.fail('it was not refused'),
       (error: Permanent) => error,
     );
-    assert.match(refused.message, /bridge_migrations is gone/);
+    assert.match(refused.message, /bridge_migrations, .* is missing/);
     await db.query((refused.hint ?? '').slice((refused.hint ?? '').indexOf('CREATE')));
     assert.deepEqual((await run(db)).migrations, []);
   });

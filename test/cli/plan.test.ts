@@ -220,7 +220,7 @@ test(
     expect((await world.run()).code).toBe(2);
     await world.sync();
     const said = await world.run();
-    expect(said.out).toContain('Nothing is to be done: 1 alike on both sides.');
+    expect(said.out).toContain('Nothing to do: 1 equal on both sides.');
     expect(said.code).toBe(0);
   },
 );
@@ -283,7 +283,7 @@ test('one room alone, and one that is mapped to none', { timeout: 60_000 }, asyn
   expect((await world.plan('--room', '102')).rooms.map((room) => room.resource_id)).toEqual([102]);
   const said = await world.run('--room', '999');
   expect(said.code).toBe(64);
-  expect(said.err).toContain('Resource 999 is mapped to no active room.');
+  expect(said.err).toContain('Resource 999 is not mapped to an active room.');
 });
 
 test(

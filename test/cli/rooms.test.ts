@@ -78,7 +78,7 @@ test('--wait ends when the room is compared', async () => {
     (room) => room?.['due'] === true,
   );
   await compared(office); // as a daemon would
-  expect(await waiting).toMatchObject({ code: 0, out: 'One room is compared with both sides anew.\n' });
+  expect(await waiting).toMatchObject({ code: 0, out: '1 room is compared on both sides again.\n' });
 });
 
 test('--wait without a daemon ends with a word about it', { timeout: 60_000 }, async () => {
@@ -97,7 +97,7 @@ test('explain tells the life of one reservation, and what it is now', async () =
       VALUES (1, 'Choir', '${day(20, '10:00')}', '${day(20, '11:00')}', 'b', 'c', 'e', 'p', 's') RETURNING id)
     INSERT INTO bb_event_resource (event_id, resource_id) SELECT id, 101 FROM e RETURNING event_id AS id`);
   const what = `event/${event!.id}`;
-  expect((await office.run('explain', what)).out).toContain('in Outlook: nothing');
+  expect((await office.run('explain', what)).out).toContain('in Outlook: no event');
   await office.db.query(
     `WITH m AS (INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, outlook_event_id, sync_status)
        VALUES ('event', $1, 101, $2, 'AAA', 'synced') RETURNING *)
@@ -108,7 +108,7 @@ test('explain tells the life of one reservation, and what it is now', async () =
   const { out } = await office.run('explain', what);
   expect(out).toContain('Formannskapssalen');
   expect(out).toContain('Its event was created in Outlook, 83 ms after the change');
-  expect(out).toMatch(new RegExp(`time +${day(20, '10:00')}–11:00 +not there`));
+  expect(out).toMatch(new RegExp(`time +${day(20, '10:00')}–11:00 +none`));
   // edited in Outlook, and its room paused
   await office.db.query(
     `UPDATE bridge_mappings m SET booking_base = s, outlook_base = s, outlook_seen = s || $1
@@ -123,7 +123,7 @@ test('explain tells the life of one reservation, and what it is now', async () =
   );
   await office.run('pause', '101');
   const edited = (await office.run('explain', what)).out;
-  expect(edited).toContain('(resource 101): synced, its room is paused');
+  expect(edited).toContain('(resource 101): synced, but its room is paused');
   expect(edited).toMatch(/≠ +time +\S+ 10:00–11:00 +\S+ 10:00–1\d:00/);
   expect(edited).toMatch(/≠ +title +Choir +Choir ␛\[31mmoved/);
   expect(edited).toMatch(/\n +privacy +public +public/);
@@ -158,9 +158,7 @@ test('report shows the numbers of the day, for people and for scripts', async ()
   );
   const said = await office.run('report');
   expect(said.out).toMatch(/TYPE +PENDING +SYNCED/);
-  expect(said.out).toContain(
-    'last hour 1 change; p50 12 ms, p95 12 ms, p99 12 ms; beside them 2 of a backfill',
-  );
+  expect(said.out).toContain('last hour 1 change; p50 12 ms, p95 12 ms, p99 12 ms; and 2 of a backfill');
   expect((await office.run('report', '--json')).json()).toMatchObject({
     success: true,
     statistics: { total_mappings: 0 },

@@ -166,6 +166,6 @@ test.each(['doctor', 'plan'])(
     child.kill('SIGTERM');
     const [code] = (await once(child, 'exit')) as [number];
     expect(code).toBe(1);
-    expect(await said).toContain('stopped before it was done');
+    expect(await said).toContain('stopped before its end');
   },
 );

@@ -509,7 +509,7 @@ describe.each(desks)('the adapter $name', (desk) => {
     };
     await assert.rejects(
       migrate({ ...config, logLevel: 'silent' }, () => undefined, new AbortController().signal),
-      /lacks rights in this database, or something is not there/,
+      /lacks privileges in this database, or tables are missing/,
     );
     assert.deepEqual(await db.query(`SELECT relname FROM pg_class WHERE relname LIKE 'bridge%'`), []);
   });

@@ -9,11 +9,11 @@ import { rooms, type World } from '../sandbox/world.ts';
 import { hasArrived, type Visit, type Visitors } from '../sandbox/visitors.ts';
 import { monotonicMs } from '../sandbox/tenant/clock.ts';
 import type { Keys } from './demo-keys.ts';
-import type { Scenario, Stage } from './demo-scenario.ts';
+import type { Scenario, ScenarioContext } from './demo-scenario.ts';
 import { scenarios } from './demo-scenarios.ts';
-import type { DemoScreen, HandMade } from './demo-screen.ts';
+import type { DemoScreen, ManualChange } from './demo-screen.ts';
 
-export interface Play {
+export interface RunParts {
   readonly world: World;
   /** The actors take turns: one at the booking desk, others in Outlook. */
   readonly clerk: Actor;
@@ -22,7 +22,7 @@ export interface Play {
   readonly screen: DemoScreen;
   /** Each fault has a key. */
   readonly keys: Keys;
-  readonly stage: Stage;
+  readonly context: ScenarioContext;
   /** Null: until the signal. */
   readonly seconds: number | null;
   /** The actors stop after this number of changes; null: never. */
@@ -36,13 +36,13 @@ const settleMs = 3_000;
 export const lastSettleMs = 15_000;
 
 /** Lets the actors work and reports each change that arrives, until the time is over. Returns the exit code. */
-export async function play(options: Play, signal: AbortSignal): Promise<number> {
-  const { world, clerk, visitors, daemon, screen, keys, stage, seconds, changes, seed } = options;
+export async function runActors(options: RunParts, signal: AbortSignal): Promise<number> {
+  const { world, clerk, visitors, daemon, screen, keys, context, seconds, changes, seed } = options;
   const over = seconds === null ? [] : [AbortSignal.timeout(seconds * 1_000)];
   const until = AbortSignal.any([signal, ...over]);
   const random = createRandom(seed + 1);
   const tally = createTally();
-  using byHand = watchHands(daemon, screen);
+  using manual = watchManualChanges(daemon, screen);
   const arrivals = watchArrivals(world.db, world.tenant, world.roomOfMailbox, (arrival) => {
     tally.add(arrival);
     screen.arrival(arrival);
@@ -74,20 +74,20 @@ export async function play(options: Play, signal: AbortSignal): Promise<number> 
     const act = await clerk.act();
     if (act === null) return;
     tally.done += 1;
-    byHand.not(act);
+    manual.exclude(act);
     await arrivals.expect(act);
   };
-  /** Plays the scenario chosen by key; the actors pause meanwhile. */
-  const playScenarios = async () => {
+  /** Runs the scenarios chosen by key; the actors pause meanwhile. */
+  const runScenarios = async () => {
     for (let key = keys.take(); key !== null && !until.aborted; key = keys.take()) {
       const scenario = scenarios.find((one) => one.key === key);
       if (scenario === undefined) continue;
-      byHand.rest();
+      manual.suspend();
       await settledComparison(world, signal, settleMs);
-      await playScenario(scenario, stage, screen);
+      await runScenario(scenario, context, screen);
       screen.keysAgain(scenarios);
       keys.clear();
-      byHand.goOn();
+      manual.resume();
     }
   };
   try {
@@ -103,7 +103,7 @@ export async function play(options: Play, signal: AbortSignal): Promise<number> 
         const restMs = turn % 15 === 14 ? 3_000 : 500 + random.below(900);
         await keys.pressed(AbortSignal.any([until, AbortSignal.timeout(restMs)]));
       }
-      await playScenarios();
+      await runScenarios();
       if (performance.now() < summaryAt || until.aborted) continue;
       await summarize(settleMs);
       summaryAt = performance.now() + summaryEveryMs;
@@ -117,18 +117,22 @@ export async function play(options: Play, signal: AbortSignal): Promise<number> 
   }
 }
 
-/** Plays one scenario. Returns whether both sides were equal at the end, and prints the error if they were not. */
-export async function playScenario(scenario: Scenario, stage: Stage, screen: DemoScreen): Promise<boolean> {
+/** Runs one scenario. Returns whether both sides were equal at the end, and prints the error if they were not. */
+export async function runScenario(
+  scenario: Scenario,
+  context: ScenarioContext,
+  screen: DemoScreen,
+): Promise<boolean> {
   screen.scenario(scenario.title);
   try {
-    await scenario.play(stage);
-    await stage.untilAtRest();
-    const comparison = await stage.compare();
+    await scenario.run(context);
+    await context.untilAtRest();
+    const comparison = await context.compare();
     screen.verdict(comparison);
     return comparison.differences.length === 0;
   } catch (error) {
-    if (stage.signal.aborted) throw error;
-    screen.told('result', messageOf(error));
+    if (context.signal.aborted) throw error;
+    screen.labelled('result', messageOf(error));
     return false;
   }
 }
@@ -204,35 +208,35 @@ function watchVisits(daemon: RunningDaemon, world: World, onArrival: (visit: Vis
 }
 
 /** Reports changes that reached Outlook and that no actor made, for example by psql. */
-function watchHands(daemon: RunningDaemon, screen: DemoScreen) {
-  const mine = new Map<string, number>();
-  const heard = new Map<string, HandMade>();
-  let resting = false;
+function watchManualChanges(daemon: RunningDaemon, screen: DemoScreen) {
+  const ofActors = new Map<string, number>();
+  const pushed = new Map<string, ManualChange>();
+  let suspended = false;
   const unwatch = daemon.watch((fact) => {
-    if (resting) return;
+    if (suspended) return;
     if (fact.fact !== 'pushed' || fact.latencyMs === null) return;
     if (!['created', 'updated', 'deleted'].includes(fact.action)) return;
     const { reservationType: type, reservationId: id, action, room, latencyMs } = fact;
     if (type === null || id === null) return;
-    heard.set(`${type} ${id} ${room}`, { type, id, action, room, ms: latencyMs, at: performance.now() });
+    pushed.set(`${type} ${id} ${room}`, { type, id, action, room, ms: latencyMs, at: performance.now() });
   });
   // delayed, because the daemon may report a change before the actor is recorded
   const checks = setInterval(() => {
     const now = performance.now();
-    const due = [...heard].filter(([, { at }]) => now - at > 300);
-    for (const [key] of due) heard.delete(key);
-    const strange = due.map(([, one]) => one).filter(({ type, id }) => !mine.has(`${type} ${id}`));
-    if (strange.length > 0) screen.byHand(strange);
-    for (const [key, at] of mine) if (now - at > 5_000) mine.delete(key);
+    const due = [...pushed].filter(([, { at }]) => now - at > 300);
+    for (const [key] of due) pushed.delete(key);
+    const manual = due.map(([, one]) => one).filter(({ type, id }) => !ofActors.has(`${type} ${id}`));
+    if (manual.length > 0) screen.manual(manual);
+    for (const [key, at] of ofActors) if (now - at > 5_000) ofActors.delete(key);
   }, 200);
   return {
     /** Records that an actor made this change. */
-    not(act: Act): void {
-      for (const { type, id } of act.touched) mine.set(`${type} ${id}`, performance.now());
+    exclude(act: Act): void {
+      for (const { type, id } of act.touched) ofActors.set(`${type} ${id}`, performance.now());
     },
     /** Suspends the reports while a scenario prints its own. */
-    rest: () => void (resting = true),
-    goOn: () => void (resting = false),
+    suspend: () => void (suspended = true),
+    resume: () => void (suspended = false),
     [Symbol.dispose]() {
       clearInterval(checks);
       unwatch();

@@ -1,9 +1,9 @@
-/** What was guessed of a schema, in words of SQL: names, times, states. */
+/** SQL expressions for a guessed schema: names, times, states. */
 import type { Column, Guess } from './adapter-guess.ts';
 
 export const zone = `(SELECT value FROM public.bridge_settings WHERE name = 'timezone')`;
 
-/** Words that PostgreSQL reserves and systems use as names of columns. */
+/** Reserved words of PostgreSQL that booking systems use as column names. */
 const reserved =
   /^(from|to|end|user|order|group|when|desc|check|default|table|column|all|for|in|is|on|or|and|as|not|null)$/;
 
@@ -13,7 +13,7 @@ export const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
 export const tableName = (table: string) => table.split('.').map(name).join('.');
 export const of = (alias: string, { column }: Column) => `${alias}.${name(column)}`;
 
-/** An instant, from the column as the system keeps it; `zone`: what holds the zone of the booking system. */
+/** The expression for an instant, from its column. `zone`: expression of the booking system's time zone. */
 export function instant({ clock, starts, ends, utc }: Guess, which: 'starts' | 'ends', zone: string): string {
   const column = of('b', which === 'starts' ? starts : ends);
   const bound = `${which === 'starts' ? 'lower' : 'upper'}(${column})`;
@@ -34,8 +34,8 @@ export function instant({ clock, starts, ends, utc }: Guess, which: 'starts' | '
   }
 }
 
-/** What the system keeps of an instant that is in the variable `value`; `zone` is a variable, too. */
-function kept({ clock, starts, utc }: Guess, value: string): string {
+/** The column value for an instant in the variable `value`; the time zone is in the variable `zone`. */
+function stored({ clock, starts, utc }: Guess, value: string): string {
   switch (clock) {
     case 'seconds':
       return `extract(epoch FROM ${value})::${starts.type}`;
@@ -50,13 +50,13 @@ function kept({ clock, starts, utc }: Guess, value: string): string {
   }
 }
 
-/** Whether the functions have a use for the zone of the booking system. */
+/** Whether the functions need the zone of the booking system. */
 export const needsZone = ({ clock, utc }: Guess) =>
   clock === 'date' || (/wall clock/.test(clock) && utc === null);
 
 /** The assignments of both times, as pairs of column and expression. */
 export function times(guess: Guess): readonly (readonly [string, string])[] {
-  const [from, to] = [kept(guess, 'starts'), kept(guess, 'ends')];
+  const [from, to] = [stored(guess, 'starts'), stored(guess, 'ends')];
   if (guess.clock === 'range') return [[name(guess.starts.column), `tstzrange(${from}, ${to})`]];
   if (guess.clock === 'wall clock range') return [[name(guess.starts.column), `tsrange(${from}, ${to})`]];
   return [
@@ -67,28 +67,28 @@ export function times(guess: Guess): readonly (readonly [string, string])[] {
 
 const gone = /cancel|delet|reject|declin|denied|refus|void|avlys|avslått|storn|inactive/i;
 const waiting = /pend|await|request|tentativ|unconfirm|draft|hold|proposed|forespurt|foreløpig/i;
-/** A flag that says that somebody agreed: without it a booking waits. */
-const agreed = /approv|confirm|accept/i;
+/** A flag for approval, without which a booking is awaiting. */
+const approval = /approv|confirm|accept/i;
 
 interface States {
-  /** A condition over `b`. */
+  /** Condition on `b`: the booking is active. */
   readonly active: string;
-  /** Another one: active or awaiting. */
+  /** Condition on `b`: the booking is active or awaiting. Missing: the same as `active`. */
   readonly alive?: string;
-  /** The column `state` of the view; null: `active` says all. */
+  /** The column `state` of the view; null: `active` is sufficient. */
   readonly state: string | null;
   /** The assignment that cancels; null: the row is deleted. */
   readonly cancel: string | null;
-  /** What an INSERT writes into the column; null: nothing. */
+  /** The value that an INSERT writes into the column; null: none. */
   readonly fresh: string | null;
 }
 
-/** Whether a row is active, how one is cancelled, and what a new one has. */
+/** The expressions for the state of a booking. */
 export function states({ state }: Guess, values: readonly string[]): States {
   if (state === null) return { active: 'true', state: null, cancel: null, fresh: null };
   const [column, own] = [of('b', state), name(state.column)];
   const negative = gone.test(state.column);
-  if (state.type === 'boolean' && agreed.test(state.column)) {
+  if (state.type === 'boolean' && approval.test(state.column)) {
     const active = state.isNotNull ? column : `coalesce(${column}, true)`;
     return {
       active,

@@ -1,9 +1,9 @@
-/** The audit trail of the command line: who asked for a change, written down before it is made, so that no failure can lose it. */
+/** The audit trail of the command line. A command is recorded before it changes anything, so no failure can lose the record. */
 import { userInfo } from 'node:os';
 import type { Database } from '../database.ts';
 import { createAudit } from '../sync/manual/audit.ts';
 
-/** The account that runs this command: its name, else its number (containers have users without a name). */
+/** The operating system account: its name, or its number if it has none, as in containers. */
 function account(): string {
   try {
     return userInfo().username;
@@ -12,14 +12,14 @@ function account(): string {
   }
 }
 
-/** The name in the audit trail of a person who types commands. */
+/** The caller's name in the audit trail. */
 export const commandLineUser = (): string => `${account()} (command line)`;
 
 /**
- * Writes down that `command` was asked for, as it would be typed. `resourceId`: the room that it concerns. Throws what the
- * database says; a change that cannot be written down is not made.
+ * Records `command`, as typed, in the audit trail. `resourceId`: the resource of the room concerned, null: several or none.
+ * Rejects with the database's error; the caller must then not make the change.
  */
-export async function writeDown(
+export async function recordCommand(
   db: Database,
   command: string,
   resourceId: number | null = null,
