@@ -56,10 +56,10 @@ export function escapeTexts(client: pg.Client, encoding: string): void {
     return Array.isArray(value) ? value.map(escape) : value;
   };
   const send = client.query.bind(client) as (...given: unknown[]) => unknown;
-  const query = (asked: string | pg.QueryConfig, ...rest: unknown[]): unknown =>
-    typeof asked === 'string' || asked.values === undefined
-      ? send(asked, ...rest.map((one) => (Array.isArray(one) ? one.map(escape) : one)))
-      : send({ ...asked, values: asked.values.map(escape) }, ...rest);
+  const query = (input: string | pg.QueryConfig, ...rest: unknown[]): unknown =>
+    typeof input === 'string' || input.values === undefined
+      ? send(input, ...rest.map((one) => (Array.isArray(one) ? one.map(escape) : one)))
+      : send({ ...input, values: input.values.map(escape) }, ...rest);
   client.query = query as typeof client.query;
   for (const type of textTypes) {
     const parse = pg.types.getTypeParser(type);

@@ -5,7 +5,7 @@ import type { Report } from './doctor-findings.ts';
 interface Fault {
   /** SQL condition on a row `i` of bridge_items. */
   readonly where: string;
-  readonly says: string;
+  readonly problem: string;
   readonly repair: string;
 }
 
@@ -28,7 +28,7 @@ const local = (column: string) =>
 const faults: readonly Fault[] = [
   ...notNull.map((column) => ({
     where: `i.${column} IS NULL`,
-    says: `${column} is NULL`,
+    problem: `${column} is NULL`,
     repair:
       column === 'priority_level'
         ? 'Write 1::smallint in 10_view.sql, unless one type takes precedence over another.'
@@ -38,28 +38,28 @@ const faults: readonly Fault[] = [
   })),
   {
     where: "btrim(i.title) = ''",
-    says: 'the title is empty',
+    problem: 'the title is empty',
     repair: "In 10_view.sql: coalesce(nullif(btrim(…), ''), 'Booking ' || id) AS title",
   },
   {
     where: 'i.ends_at < i.starts_at',
-    says: 'it ends before it starts',
+    problem: 'it ends before it starts',
     repair:
       'In 10_view.sql: greatest(starts_at, ends_at) AS ends_at. Check that the two columns are not swapped, and the day of the end.',
   },
   {
     where: 'i.priority_level < 1',
-    says: 'priority_level is below 1',
+    problem: 'priority_level is below 1',
     repair: 'The lowest value is 1, for the type that takes precedence.',
   },
   {
     where: String.raw`i.reservation_type !~ '^\w+$'`,
-    says: 'the type is not one word',
+    problem: 'the type is not one word',
     repair: 'Use letters, digits and _ only, because reservations are written as type/id.',
   },
   {
     where: `i.all_day AND (${local('starts_at')}::time <> '00:00' OR ${local('ends_at')}::time <> '00:00' OR ${local('ends_at')} < ${local('starts_at')} + interval '1 day')`,
-    says: 'all_day, but not from midnight to midnight in BOOKING_TIMEZONE',
+    problem: 'all_day, but not from midnight to midnight in BOOKING_TIMEZONE',
     repair:
       'Check that BOOKING_TIMEZONE is the zone of the booking system and the one that 10_view.sql uses.',
   },
@@ -85,11 +85,11 @@ export async function checkRows(client: pg.Client, report: Report): Promise<void
      SELECT at, count(*) AS total, min(example) AS example FROM found GROUP BY at ORDER BY at`,
   );
   for (const { at, total, example } of faulty) {
-    const { says, repair } = faults[at] ?? {
-      says: 'the view has several rows for one reservation in one room',
+    const { problem, repair } = faults[at] ?? {
+      problem: 'the view has several rows for one reservation in one room',
       repair: 'A join in 10_view.sql multiplies them: join by a key, or aggregate the child rows.',
     };
-    report('problem', 'rows', `${total} of bridge_items: ${says} (${example}).`, repair);
+    report('problem', 'rows', `${total} of bridge_items: ${problem} (${example}).`, repair);
   }
   const { rows } = await client.query<{ total: number }>('SELECT count(*) AS total FROM public.bridge_items');
   const { total } = rows[0]!;

@@ -118,7 +118,7 @@ async function runSteps(
     ...(abilities.has('no-text') ? {} : { title: 'Adapter check, moved' }),
     ends_at: slot.later,
   };
-  const changed = await ask<{ keys: string[] | null }>(
+  const changed = await callFunction<{ keys: string[] | null }>(
     client,
     'SELECT bridge_change_item($1, $2::bigint, $3) AS keys',
     [key.type, key.id, JSON.stringify(change)],
@@ -202,7 +202,13 @@ async function imported(client: pg.Client, item: object, report: Report): Promis
   const repair = 'Fix bridge_import_item in 20_functions.sql.';
   const values = [JSON.stringify(item)];
   const text = 'SELECT reservation_type AS type, reservation_id AS id FROM bridge_import($1)';
-  const row = await ask<{ type: string | null; id: Id | null }>(client, text, values, repair, report);
+  const row = await callFunction<{ type: string | null; id: Id | null }>(
+    client,
+    text,
+    values,
+    repair,
+    report,
+  );
   if (row === null) return null;
   if (row.type !== null && row.id !== null) return { type: row.type, id: row.id };
   report(
@@ -295,7 +301,7 @@ async function cancel(client: pg.Client, key: Key, recorded: CheckRecorded, repo
   const text = 'SELECT bridge_cancel_item($1, $2::bigint, $3) AS done';
   const values = [key.type, key.id, 'Adapter check'];
   const repair = 'Fix bridge_cancel_item in 20_functions.sql.';
-  const row = await ask<{ done: boolean | null }>(client, text, values, repair, report);
+  const row = await callFunction<{ done: boolean | null }>(client, text, values, repair, report);
   if (row === null) return;
   if (row.done !== true)
     report(
@@ -322,20 +328,20 @@ async function cancel(client: pg.Client, key: Key, recorded: CheckRecorded, repo
 }
 
 /** The row of one call; null if it failed, which is reported with SQLSTATE, function and line. */
-async function ask<Row extends object>(
+async function callFunction<Row extends object>(
   client: pg.Client,
   text: string,
   values: readonly unknown[],
   repair: string,
   report: Report,
 ): Promise<Row | null> {
-  await client.query('SAVEPOINT ask');
+  await client.query('SAVEPOINT call');
   try {
     const { rows } = await client.query<Row>(text, [...values]);
     return rows[0] ?? null;
   } catch (error) {
     if (sqlState(error) === null) throw error;
-    await client.query('ROLLBACK TO ask');
+    await client.query('ROLLBACK TO call');
     report('problem', 'functions', `${failureInWords(error)}.`, repair);
     return null;
   }

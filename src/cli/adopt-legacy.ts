@@ -78,7 +78,10 @@ const eventForm: Form = {
 
 const mostRows = 1_000_000;
 
-/** Reads the predecessor's tables in schema public, except the names in `ours`. Rooms without a numeric resource and duplicates are skipped. */
+/**
+ * Reads the predecessor's tables in schema public, except the names in `ours`. Rooms without a numeric resource and duplicates
+ * are skipped.
+ */
 export async function readLegacy(client: Queryable, ours: readonly string[]): Promise<Legacy> {
   const { rows: tables } = await client.query<{ name: string; columns: string[] }>(
     `SELECT c.oid::regclass::text AS name, array_agg(a.attname::text) AS columns

@@ -14,7 +14,10 @@ const mostRows = 50;
 export const leaveAddress = (folder: string, url: string): Promise<void> =>
   writeFile(join(folder, fileName), url, { mode: 0o600 });
 
-/** Runs the statement in the demo that was started last and prints its rows. Returns 0; throws an error with a hint if that fails. */
+/**
+ * Runs the statement in the demo that was started last and prints its rows. Returns 0; throws an error with a hint if that
+ * fails.
+ */
 export async function runSql(statement: string): Promise<number> {
   const url = await newestAddress();
   if (url === null)
@@ -28,7 +31,7 @@ export async function runSql(statement: string): Promise<number> {
     for (const result of [await client.query<Record<string, unknown>>(statement)].flat()) print(result);
     return 0;
   } catch (error) {
-    throw new Permanent(`PostgreSQL says: ${messageOf(error)}`, {
+    throw new Permanent(`PostgreSQL reports: ${messageOf(error)}`, {
       hint: 'Put the statement in double quotes and strings in it in single quotes.',
       cause: error,
     });

@@ -1,5 +1,5 @@
 /**
- * `demo`: the daemon at work in a small municipality, on a machine with only npm. Everything it starts runs in this
+ * `demo`: runs the daemon for a simulated municipality, on a machine with only npm. Everything it starts runs in this
  * process or ends with it, and everything it writes is in one temporary folder that is deleted at the end.
  */
 import { existsSync } from 'node:fs';
@@ -139,8 +139,8 @@ async function chosen(keys: Keys, choices: readonly Choice[], until: AbortSignal
 async function startDaemonOn(world: World, port: number, screen: DemoScreen): Promise<RunningDaemon> {
   const env = { ...world.env, POLL_INTERVAL_SECONDS: '15' };
   // the port must be known before the daemon subscribes, because the tenant calls it there
-  const wished = await startDaemon({ env, port: port === 0 ? await freePort() : port });
-  if (wished !== null) return wished;
+  const requested = await startDaemon({ env, port: port === 0 ? await freePort() : port });
+  if (requested !== null) return requested;
   screen.step(`port ${port} is in use; using a free one (--port N chooses)`);
   const other = await startDaemon({ env, port: await freePort() });
   if (other === null) throw new Permanent('No port is free.', { hint: 'Choose one by --port N.' });

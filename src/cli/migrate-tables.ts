@@ -65,7 +65,10 @@ async function isBehind(client: pg.Client): Promise<boolean> {
   return migrationNames().some((name) => !known.has(name.replace(/\.sql$/, '')));
 }
 
-/** Locks our tables, the outbox last because bookings write to it. Skips tables of another owner, which fail later with a message. */
+/**
+ * Locks our tables, the outbox last because bookings write to it. Skips tables of another owner, which fail later with a
+ * message.
+ */
 async function lockTables(client: pg.Client, names: readonly string[]): Promise<void> {
   const { rows } = await client.query<{ tables: string | null }>(
     `SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY c.relname = 'bridge_changes', c.relname) AS tables

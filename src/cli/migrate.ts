@@ -398,16 +398,16 @@ async function refuseUnknownZone(client: pg.Client, timezone: string): Promise<v
 }
 
 /** The wake mode to install: adaptive becomes poll if the server allows two-phase commits, which NOTIFY would make fail. */
-async function wakeMode(client: pg.Client, asked: WakeMode, tell: Tell): Promise<WakeMode> {
+async function wakeMode(client: pg.Client, requested: WakeMode, tell: Tell): Promise<WakeMode> {
   const { rows } = await client.query<{ most: number }>(
     `SELECT current_setting('max_prepared_transactions')::integer AS most`,
   );
-  if (rows[0]!.most === 0 || asked === 'poll') return asked;
+  if (rows[0]!.most === 0 || requested === 'poll') return requested;
   const why = `max_prepared_transactions is ${rows[0]!.most}, and a transaction with a NOTIFY cannot be prepared`;
   tell(
-    asked === 'adaptive'
+    requested === 'adaptive'
       ? `WAKE=adaptive becomes poll: ${why}.`
       : `Warning: WAKE is notify, but ${why}: such bookings will fail. Set WAKE=poll.`,
   );
-  return asked === 'adaptive' ? 'poll' : asked;
+  return requested === 'adaptive' ? 'poll' : requested;
 }

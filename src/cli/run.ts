@@ -84,7 +84,7 @@ function addDaemon(program: Command, signal: AbortSignal, answer: Answer): void 
     .action(async (options) => answer(await (await import('./adopt.ts')).adopt(options, signal)));
   program
     .command('demo')
-    .description('run it with an embedded PostgreSQL and a simulated tenant, until Ctrl-C')
+    .description('run the bridge with an embedded PostgreSQL and a simulated tenant, until Ctrl-C')
     .option('--port <number>', 'port of the HTTP API', '8082')
     .option('--seconds <number>', 'end after this number of seconds instead of at Ctrl-C')
     .option('--latency <ms>', 'average duration of a call to Graph', '60')
