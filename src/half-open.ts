@@ -104,4 +104,4 @@ export function watchConnections(readActive: ReadActive) {
   };
 }
 
-const halfOpen = 'Connection is half-open: the server answers on a new one, and not on this';
+const halfOpen = 'Connection is half-open: the server answers on a new connection, but not on this one';

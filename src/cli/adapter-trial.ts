@@ -86,7 +86,7 @@ async function runSteps(
     is_private: true,
     resource_ids: [slot.resource],
   };
-  const recorded = await watchOutbox(client, report);
+  const checkRecorded = await watchOutbox(client, report);
   const key = await imported(client, item, report);
   if (key === null) return;
   const expected = abilities.has('no-text') ? { ...item, title: undefined, description: undefined } : item;
@@ -97,7 +97,7 @@ async function runSteps(
       'A meeting marked private in Outlook is not private in the view: the bridge would make it public in Outlook too.',
       report,
     );
-  await recorded(key, 'An imported meeting');
+  await checkRecorded(key, 'An imported meeting');
   const again = await attempt(client, 'SELECT bridge_import($1)', [JSON.stringify(item)]);
   if (again === null || sqlState(again) !== '23P01')
     report(
@@ -135,9 +135,9 @@ async function runSteps(
         `bridge_change_item returned ${returned.join(', ') || 'no keys'} as stored; in the view ${shown.join(', ') || 'no keys'} have the requested values.`,
         'End it with: RETURN public.bridge_stored_keys(type, id, change);',
       );
-    await recorded(key, 'A changed meeting');
+    await checkRecorded(key, 'A changed meeting');
   }
-  await cancel(client, key, recorded, report);
+  await cancel(client, key, checkRecorded, report);
 }
 
 /**
@@ -297,7 +297,12 @@ async function watchOutbox(client: pg.Client, report: Report): Promise<CheckReco
   };
 }
 
-async function cancel(client: pg.Client, key: Key, recorded: CheckRecorded, report: Report): Promise<void> {
+async function cancel(
+  client: pg.Client,
+  key: Key,
+  checkRecorded: CheckRecorded,
+  report: Report,
+): Promise<void> {
   const text = 'SELECT bridge_cancel_item($1, $2::bigint, $3) AS done';
   const values = [key.type, key.id, 'Adapter check'];
   const repair = 'Fix bridge_cancel_item in 20_functions.sql.';
@@ -310,7 +315,7 @@ async function cancel(client: pg.Client, key: Key, recorded: CheckRecorded, repo
       `bridge_cancel_item returned ${String(row.done)} for an active reservation.`,
       repair,
     );
-  await recorded(key, 'A cancelled meeting');
+  await checkRecorded(key, 'A cancelled meeting');
   const { rows } = await client.query(
     'SELECT FROM public.bridge_items WHERE reservation_type = $1 AND reservation_id = $2 AND active',
     values.slice(0, 2),
