@@ -22,7 +22,7 @@ export function adapterError(error: unknown): string | null {
 export function failureInWords(error: unknown): string {
   if (!(error instanceof pg.DatabaseError)) return messageOf(error);
   const { message, code, where = '' } = error;
-  return `${message} (${[...placeOf(where), `SQLSTATE ${code ?? 'unknown'}`].join(', ')})`;
+  return `${message.replace(/\.$/, '')} (${[...placeOf(where), `SQLSTATE ${code ?? 'unknown'}`].join(', ')})`;
 }
 
 /**

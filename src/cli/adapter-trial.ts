@@ -103,7 +103,7 @@ async function runSteps(
     report(
       'problem',
       'functions',
-      `A second meeting in the same slot ${again === null ? 'was imported' : `failed with ${failureInWords(again)}`}.`,
+      `A second meeting in the same slot ${again === null ? 'was imported' : `failed: ${failureInWords(again)}`}.`,
       "Unless item ->> 'overlap' is 'allow', bridge_import_item must raise ERRCODE '23P01' if the room is taken.",
     );
   await checkRefusals(client, slot, item, report);
@@ -159,7 +159,7 @@ async function checkRefusals(client: pg.Client, slot: Slot, item: object, report
     report(
       'problem',
       'functions',
-      `A meeting ${property} ${error === null ? 'was imported' : `failed with ${failureInWords(error)}`}.`,
+      `A meeting ${property} ${error === null ? 'was imported' : `failed: ${failureInWords(error)}`}.`,
       "In bridge_import_item: IF … THEN RAISE EXCEPTION '…' USING ERRCODE = '22023'; (an IF on NULL is not true).",
     );
   }
@@ -327,7 +327,7 @@ async function cancel(
     report(
       'problem',
       'functions',
-      `bridge_cancel_item of a reservation that does not exist ${gone === null ? 'succeeded' : `failed with ${failureInWords(gone)}`}.`,
+      `bridge_cancel_item of a reservation that does not exist ${gone === null ? 'succeeded' : `failed: ${failureInWords(gone)}`}.`,
       "RAISE EXCEPTION … USING ERRCODE = 'P0002' if no row is found.",
     );
 }

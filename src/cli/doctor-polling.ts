@@ -26,7 +26,7 @@ export async function checkPolling(
   const ofApp = (perSecond * perApp.seconds) / perApp.requests;
   const ofMailbox = ((activeTimes / seconds) * perMailbox.seconds) / perMailbox.requests;
   const percent = (share: number) => `${short(100 * share)} %`;
-  const cost = `${rooms} rooms polled every ${seconds} s on average: ${short(perSecond)} calls a second, ${percent(ofApp)} of what Microsoft allows an app; at most ${percent(ofMailbox)} of what it allows for one mailbox`;
+  const cost = `${rooms} ${rooms === 1 ? 'room' : 'rooms'} polled every ${seconds} s on average: ${short(perSecond)} calls a second, ${percent(ofApp)} of what Microsoft allows an app; at most ${percent(ofMailbox)} of what it allows for one mailbox`;
   const most = Math.min(pollingShare * (perApp.requests / perApp.seconds), pollingShare * callsPerSecond);
   if (perSecond <= most && ofMailbox <= pollingShare) return report('ok', 'polling', cost);
   const needed = Math.ceil(

@@ -79,7 +79,7 @@ test('it says which room has settings of its own, and when the titles are not ye
 });
 
 test.each([
-  ['60', 1, 'ok', /^1 rooms polled every 60 s on average: 0\.017 calls a second/, null],
+  ['60', 1, 'ok', /^1 room polled every 60 s on average: 0\.017 calls a second/, null],
   ['1', 400, 'warning', /400 calls a second.*will be late/, 'POLL_INTERVAL_SECONDS=3'],
 ])(
   'with POLL_INTERVAL_SECONDS=%s and %i rooms, polling is %s',
