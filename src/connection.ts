@@ -209,7 +209,7 @@ export const poolerFailure = (error: unknown): Permanent | null =>
 class BehindPooler extends Permanent {
   constructor(detail = '') {
     super(
-      `the connection goes through a pooler (PgBouncer), which does not support LISTEN and advisory locks${detail}`,
+      `PostgreSQL is reached through a connection pooler (PgBouncer), which does not support LISTEN and advisory locks${detail}`,
       {
         reach: 'side',
         hint: "Set DB_HOST and DB_PORT (or DATABASE_URL) to PostgreSQL's own address and port, usually 5432.",

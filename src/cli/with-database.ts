@@ -37,7 +37,7 @@ async function requireConnection(db: Database, commandName: string): Promise<voi
   } catch (error) {
     const failure = databaseFailure(error, commandName);
     if (!(failure instanceof Retryable) || failure.hint !== undefined) throw failure;
-    const hint = 'Check that PostgreSQL is running, and DB_HOST and DB_PORT, or DATABASE_URL.';
+    const hint = 'Check DB_HOST and DB_PORT (or DATABASE_URL), and that PostgreSQL is running.';
     throw new Retryable(failure.message, { reach: failure.reach, hint, cause: error });
   }
 }

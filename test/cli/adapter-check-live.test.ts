@@ -119,7 +119,7 @@ test('beside a newer one it says so, and beside tables of the predecessor it nam
   expect(await problems(db)).toMatchObject([
     {
       check: 'bridge',
-      message: expect.stringMatching(/not ours: bridge_mappings/) as string,
+      message: expect.stringMatching(/already exist: bridge_mappings/) as string,
       repair: expect.stringMatching(/adopt$/) as string,
     },
   ]);

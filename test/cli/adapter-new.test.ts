@@ -175,7 +175,7 @@ test('two moments that every row has are start and end, whatever they are called
     INSERT INTO hall (label) VALUES ('A');
     INSERT INTO slot_booking (hall_id, doors, lights_out, state) VALUES (1, ${next(24)}, ${next(25)}, 'confirmed'), (1, ${next(26)}, ${next(27)}, 'requested')`);
   // the title has no place that is called so
-  expect(problems.filter((one) => !/asked for title/.test(one))).toEqual([]);
+  expect(problems.filter((one) => !/called with title/.test(one))).toEqual([]);
   assert.match(read('10_view.sql'), /SELECT b\.doors AS starts_at, b\.lights_out AS ends_at/);
   assert.match(read('10_view.sql'), /NOT IN \('requested'\) AS active/);
   assert.match(

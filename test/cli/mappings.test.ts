@@ -46,10 +46,10 @@ test('adding the same again changes nothing, also in other letters', async () =>
 });
 
 test.each([
-  [['101', 'no mailbox'], 'is no mailbox', 64],
+  [['101', 'no mailbox'], 'is not a mailbox', 64],
   [['x', 'a@bergen.example'], "RESOURCE is 'x'", 64],
   [['99999', 'a@bergen.example'], 'no resource 99999', 64],
-  [['101', 'a@bergen.example', '--direction', 'up'], "'up' is no direction", 64],
+  [['101', 'a@bergen.example', '--direction', 'up'], "'up' is not a direction", 64],
   [['102', 'formannskapssalen@bergen.example'], 'is already mapped', 1],
 ])('adding %s is refused with the repair', async (args, problem, code) => {
   await using office = await openOffice();

@@ -298,7 +298,7 @@ describe('rights', () => {
       [],
     );
     await db.query('DROP TRIGGER bridge_update ON bb_booking');
-    await assert.rejects(run(db, { database: ours.config }), /lacks rights/);
+    await assert.rejects(run(db, { database: ours.config }), /lacks privileges/);
   });
 
   test('one missing right is named alone', async () => {
@@ -730,7 +730,7 @@ describe('while people book', () => {
       done.map(({ migrations }) => migrations.length).toSorted((a, b) => a - b),
       [0, 0, all.length],
     );
-    assert.ok(done.some(({ told }) => /Another migrate is at work/.test(told)));
+    assert.ok(done.some(({ told }) => /Another migrate is running/.test(told)));
   });
 
   test('it stops waiting when it is told to stop', async () => {

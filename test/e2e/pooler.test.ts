@@ -53,7 +53,7 @@ describe.each(names)('a pooler: %s', (which) => {
       const said = await cli(environment(pooler.url), ...command);
       expect(said.code).toBe(1);
       const told = said.out + said.err;
-      expect(told).toContain('the connection goes through a pooler (PgBouncer)');
+      expect(told).toContain('through a connection pooler (PgBouncer)');
       expect(told).toContain("PostgreSQL's own address and port");
       expect(told).not.toMatch(/prepared statement|does not answer|psql -h/);
     },
