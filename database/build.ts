@@ -37,14 +37,14 @@ DECLARE
 BEGIN
   PERFORM pg_advisory_xact_lock(7230912, 3);
   IF to_regclass('public.bridge_migrations') IS NOT NULL THEN
-    RAISE NOTICE 'The tables are there already; nothing was changed. To update them run migrate.';
+    RAISE NOTICE 'The tables already exist; nothing was changed. To update them run migrate.';
     RETURN;
   END IF;
   SELECT string_agg(c.relname, ', ' ORDER BY c.relname) INTO foreign_names FROM pg_class c
   WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY ('{${made.join(', ')}}');
   IF foreign_names IS NOT NULL THEN
-    RAISE EXCEPTION 'There are tables under our names that are not ours: %', foreign_names
-      USING HINT = 'Run the command adopt: it moves them aside and takes over the pairs they hold. Nothing was changed.';
+    RAISE EXCEPTION 'Tables with the names of the bridge already exist: %', foreign_names
+      USING HINT = 'Run the command adopt: it renames them and takes over their rooms and events. Nothing was changed.';
   END IF;
   PERFORM set_config('search_path', 'public', true);
   CREATE TABLE bridge_migrations (id SERIAL PRIMARY KEY, name varchar(255) NOT NULL, run_on timestamp NOT NULL);

@@ -86,7 +86,7 @@ test('create_tables.sql refuses tables of another program, names adopt, and leav
   await using db = await openTestDatabase({ schema: 'empty' });
   await db.query('CREATE TABLE bridge_mappings (id serial, source_bridge text, target_bridge text)');
   await assert.rejects(create(db), (error: Error & { hint?: string }) => {
-    assert.match(error.message, /not ours: bridge_mappings/);
+    assert.match(error.message, /already exist: bridge_mappings/);
     assert.match(error.hint ?? '', /adopt/);
     return true;
   });
