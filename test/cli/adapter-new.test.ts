@@ -163,7 +163,7 @@ test('Respa: a range that is made of start and end, words of the staff, a reserv
   assert.match(view, /b\."end"/);
   assert.match(view, /b\.event_description::text AS description/);
   assert.match(view, /b\.reserver_name::text AS organizer_name/);
-  assert.match(read('20_functions.sql'), /keep the times, too, and are not written yet.*: duration\n/);
+  assert.match(read('20_functions.sql'), /also contain the times and are not written yet.*: duration\n/);
 });
 
 test('two moments that every row has are start and end, whatever they are called', async () => {
