@@ -12,17 +12,17 @@
  * - notifying: LISTENing; a booking now and then stays here and is taken at once. Latency is what counts.
  * - polling: the triggers are silent, and the loop takes every few ms.
  * - draining: the triggers notify again, but a transaction whose trigger ran while they were silent may commit at any
- *   later time, and nobody will say so. It had its transaction id before it tried the lock. So once the lock is
+ *   later time without a notification. It had its transaction id before it tried the lock. So once the lock is
  *   released we take an id of our own, the barrier: when no transaction below it is running (it is `xmin` of a
  *   snapshot at least), all of them are visible to the next take. `pg_snapshot_xmax` is no barrier: it is the last
  *   completed id + 1, and running transactions lie above it.
  *
  * They are silent as well while no daemon is there: each holds a second lock, shared, from before its first barrier on, and
- * a trigger that can take that lock alone notifies nobody. Two triggers that try in the same moment may notify for nothing.
+ * a trigger that can take that lock alone does not notify. Two triggers that try in the same moment may notify needlessly.
  *
  * Whenever the triggers may have been silent without us polling, we drain: at the start (a predecessor may have been
  * killed while polling), after our session was lost, after another daemon vanished, and after a lock that was asked for and
- * not granted (who waits for it silences the triggers too: a shared try fails behind a waiting exclusive request).
+ * not granted (a waiting request silences the triggers too: a shared try fails behind a waiting exclusive one).
  */
 import type { WakeMode } from '../config.ts';
 import { sqlState, type Queryable } from '../database.ts';
@@ -32,7 +32,7 @@ export interface AdaptiveNotifyOptions {
   readonly mode: WakeMode;
   /** Other daemons alive on this database. */
   readonly peers?: () => number;
-  /** Whether the listener hears. While it does not, we take a few times as often. */
+  /** Whether the listener receives notifications. While it does not, takes are more frequent. */
   readonly heard?: () => boolean;
   /** Milliseconds on a monotonic clock. */
   readonly now?: () => number;
@@ -43,28 +43,28 @@ export interface Tuning {
   /** After `burst` notifications within `burstMs` we poll. */
   readonly burst: number;
   readonly burstMs: number;
-  /** How long the lock may be waited for. Its holders keep it for microseconds, unless another daemon polls. */
+  /** Maximum wait for the lock. It is kept for microseconds, unless another daemon polls. */
   readonly lockMs: number;
   /**
-   * Polling: between two takes at least, and at least so many times as long as the take took: folding takes processor time
-   * from the bookings. Where it folded more than `few`, they come faster than people book, and it rests longer, though never
-   * longer than `restMostMs`. What comes in faster than that is folded a little later, and after that it is quiet.
+   * Polling: the minimum time between two takes, and as a multiple of the duration of the last take, because folding takes
+   * processor time from the bookings. After a take that folded more than `few`, changes come faster than people book, and the
+   * pause is longer, but at most `restMostMs`.
    */
   readonly restMs: number;
   readonly restFactor: number;
   readonly few: number;
   readonly restFactorOfMany: number;
   readonly restMostMs: number;
-  /** Polling: how long nothing must have been folded before the lock is released. */
+  /** Polling: the lock is released after this time without a folded change. */
   readonly quietMs: number;
-  /** Draining: between two takes, and between two takes once it lasts longer than `drainLongAfterMs`. */
+  /** Draining: between two takes, and `drainLongMs` between two takes after `drainLongAfterMs`. */
   readonly drainMs: number;
   readonly drainLongAfterMs: number;
   readonly drainLongMs: number;
-  /** Notifying: the net under all of this, alone and with other daemons alive. */
+  /** Notifying: takes without a notification, as a safety net, alone and with other daemons alive. */
   readonly backstopMs: number;
   readonly backstopAmongPeersMs: number;
-  /** Without NOTIFY: between two takes soon after work, and at rest. */
+  /** WAKE=poll: between two takes soon after work, and otherwise. */
   readonly pollBusyMs: number;
   readonly pollMs: number;
 }
@@ -101,16 +101,16 @@ type State =
 
 export interface AdaptiveNotify {
   readonly state: State['is'];
-  /** How long the loop may wait for a ring before it takes again. */
+  /** Maximum time until the next take. */
   readonly waitMs: number;
-  /** Whether to wait also after a take that folded something: bookings come fast, and they go first. */
+  /** Whether to wait even after a take that folded something, so that bookings go first. */
   readonly yields: boolean;
   /** A notification arrived. */
   notified(): void;
   /**
-   * Called after each take with the number of outbox rows it folded (-1: it could not fold, because another daemon was
-   * folding), and with the milliseconds it took. Runs at most a few statements on `session`, which holds the lock while we poll, and none at all for a
-   * booking now and then. Throws what they throw; the session must then be closed and `lost` called.
+   * Called after each take with the number of folded outbox rows (-1: another daemon was folding) and its duration in
+   * milliseconds. Runs a few statements on `session`, which holds the lock while we poll, and none for occasional bookings.
+   * Throws what they throw; the session must then be closed and `lost` called.
    */
   afterTake(session: Queryable, folded: number, tookMs?: number): Promise<void>;
   /** The session is gone, and with it the lock. */
@@ -127,7 +127,7 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
   let peersBefore = 0;
   let lastTookMs = 0;
   let lastFolded = 0;
-  // whether this session holds the lock that says that a daemon is there
+  // whether this session holds the lock that shows that a daemon is alive
   let isPresent = false;
 
   const drain = (barrier: string | null = null) => {
@@ -136,7 +136,7 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
 
   async function startPolling(session: Queryable): Promise<void> {
     isBusy = false;
-    // from here on the triggers are silent, and should the next line fail nobody would know of what they kept silent about
+    // the triggers are silent from here on, and if the next line fails, changes without a notification are found by draining
     drain();
     if (!(await isLocked(session, `pg_advisory_lock(${locks.adaptiveNotify})`))) return;
     workedAt = now();
@@ -161,8 +161,8 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
   }
 
   /**
-   * Not before the lock is released, and not before we are known to be there: a transaction that was silent for either reason
-   * must have the smaller id.
+   * After the lock is released and our presence is known: a transaction that was silent for either reason must have the smaller
+   * id.
    */
   async function raiseBarrier(session: Queryable): Promise<void> {
     isPresent ||= await isLocked(session, `pg_advisory_lock_shared(${locks.present})`);
@@ -199,7 +199,7 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
         return;
       case 'draining':
         if (state.barrier === null) return await raiseBarrier(session);
-        // `passed` was found before this take, so what this take did not see is not there
+        // `passed` was read before this take, so this take has seen all transactions below the barrier
         if (state.passed && folded === 0) state = { is: 'notifying' };
         else await checkBarrier(session);
     }
@@ -247,7 +247,7 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html: lock_not_available */
 const lockNotAvailable = '55P03';
 
-/** Tells of each moment whether it and the `size - 1` before it lie within `withinMs`. */
+/** Whether a moment and the `size - 1` before it lie within `withinMs`. */
 export function createBurst(size: number, withinMs: number): (at: number) => boolean {
   const last: number[] = [];
   return (at) => {

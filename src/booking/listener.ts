@@ -3,7 +3,7 @@
  * connection, discarded with it, because its own handling of lost connections fails (it gives up after 3 s, hangs on a silent
  * server, swallows a refused LISTEN, reconnects after `close`).
  *
- *     connect ─► LISTEN ─► wake ─► heartbeat answered: heard ─► … ─► silence, an error, the end of the connection
+ *     connect ─► LISTEN ─► wake ─► heartbeat received: heard ─► … ─► silence, an error, the end of the connection
  *        ▲                                                                             │
  *        └───────────── back-off with jitter, below 1 s first ◄── not heard, wake ◄────┘
  *
@@ -28,7 +28,7 @@ import { messageOf } from '../errors.ts';
 const changes = 'bridge_changes';
 const heartbeats = 'bridge_heartbeat';
 
-export interface Hearing {
+export interface ListenerState {
   /** A NOTIFY from another session arrived during the last two heartbeats. */
   readonly heard: boolean;
   /** The time of the last change of this state. */
@@ -44,13 +44,13 @@ export interface ListenerOptions {
   /** A listener that receives no heartbeat for twice this time is reopened. */
   readonly heartbeatMs?: number;
   /** Called for each notification, and whenever some may have been missed: after each LISTEN and each lost connection. */
-  readonly onRing: () => void;
+  readonly onWake: () => void;
   /** Called when the state changes, and once if the first attempt fails. */
-  readonly onState: (state: Hearing) => void;
+  readonly onState: (state: ListenerState) => void;
 }
 
 export interface Listener extends AsyncDisposable {
-  readonly state: Hearing;
+  readonly state: ListenerState;
   /** Notifications of changes received since the start. */
   readonly notifications: number;
 }
@@ -60,9 +60,9 @@ export interface Listener extends AsyncDisposable {
  * second, then every two heartbeats but at most 5 s apart.
  */
 export function openListener(options: ListenerOptions): Listener {
-  const { heartbeatMs = 1_000, onRing, onState } = options;
+  const { heartbeatMs = 1_000, onWake, onState } = options;
   const closing = new AbortController();
-  let state: Hearing = { heard: false, since: new Date(), reason: 'not connected yet' };
+  let state: ListenerState = { heard: false, since: new Date(), reason: 'not connected yet' };
   let told: boolean | null = null;
   let notifications = 0;
 
@@ -83,7 +83,7 @@ export function openListener(options: ListenerOptions): Listener {
         closing: closing.signal,
         onChange: () => {
           notifications += 1;
-          onRing();
+          onWake();
         },
         onHeard: () => {
           attempt = 0;
@@ -92,7 +92,7 @@ export function openListener(options: ListenerOptions): Listener {
       }).catch(messageOf);
       become(false, reason);
       if (closing.signal.aborted) return;
-      onRing();
+      onWake();
       const ms = restMs(attempt, heartbeatMs, Math.random());
       await pause(ms, undefined, { signal: closing.signal }).catch(() => undefined); // interrupted by closing
     }
@@ -142,22 +142,22 @@ async function listenOnce(life: Life): Promise<string> {
   await using opened = new AsyncDisposableStack();
   opened.defer(() => life.closing.removeEventListener('abort', close));
   life.closing.addEventListener('abort', close);
-  const { ears, mouth } = openSessions(life, opened, end);
-  const begun = begin(ears, mouth, life, ended.signal, end);
+  const { receiver, sender } = openSessions(life, opened, end);
+  const begun = begin(receiver, sender, life, ended.signal, end);
   begun.catch((error: unknown) => end(messageOf(databaseFailure(error, 'listen'))));
   return await over.promise;
 }
 
 async function begin(
-  ears: Ears,
-  mouth: pg.Client,
+  receiver: ListenConnection,
+  sender: pg.Client,
   life: Life,
   ended: AbortSignal,
   end: (reason: string) => void,
 ): Promise<void> {
   const token = randomUUID();
   let silentFor = 0;
-  ears.events.on('notification', ({ channel, payload }) => {
+  receiver.events.on('notification', ({ channel, payload }) => {
     if (ended.aborted) return;
     if (channel === changes) life.onChange();
     else if (payload === token) {
@@ -165,16 +165,16 @@ async function begin(
       life.onHeard();
     }
   });
-  await Promise.all([ears.connect(), mouth.connect()]);
-  await ears.listenTo(changes);
-  await ears.listenTo(heartbeats);
+  await Promise.all([receiver.connect(), sender.connect()]);
+  await receiver.listenTo(changes);
+  await receiver.listenTo(heartbeats);
   if (ended.aborted) return;
-  life.onRing();
+  life.onWake();
   let asking = false;
   const beat = async () => {
     if (asking) return;
     asking = true;
-    await mouth.query('SELECT pg_notify($1, $2)', [heartbeats, token]);
+    await sender.query('SELECT pg_notify($1, $2)', [heartbeats, token]);
     asking = false;
   };
   // Silence is counted in ticks instead of time, so that a process that was frozen first reads pending notifications.
@@ -187,7 +187,7 @@ async function begin(
   await beat();
 }
 
-type Ears = ReturnType<typeof pgListen.default>;
+type ListenConnection = ReturnType<typeof pgListen.default>;
 
 /** The two sessions of one connection. We own their sockets, so that both are closed when `opened` is disposed. */
 function openSessions(life: Life, opened: AsyncDisposableStack, end: (reason: string) => void) {
@@ -198,9 +198,9 @@ function openSessions(life: Life, opened: AsyncDisposableStack, end: (reason: st
     connectionTimeoutMillis: life.connectMs,
     query_timeout: 2 * life.heartbeatMs,
   });
-  const hearing = opened.adopt(new Socket(), (socket) => void socket.destroy());
-  const ears = pgListen.default(
-    { ...settings('listener'), stream: onlyOnce(hearing) },
+  const socket = opened.adopt(new Socket(), (own) => void own.destroy());
+  const receiver = pgListen.default(
+    { ...settings('listener'), stream: onlyOnce(socket) },
     {
       // It must not reconnect, because that loop cannot be stopped. Its limit is off by one, so 1 means never; if that is
       // fixed one day, its single attempt finds no second socket.
@@ -212,26 +212,26 @@ function openSessions(life: Life, opened: AsyncDisposableStack, end: (reason: st
     },
   );
   // pg-listen also emits 'error' after its end, and an unhandled 'error' would end the process
-  ears.events.on('error', (error) => end(error.message));
-  hearing.once('connect', () =>
+  receiver.events.on('error', (error) => end(error.message));
+  socket.once('connect', () =>
     // it sends nothing, so only other connections can detect that it is dead
     watchOf(life.config).add({
-      socket: hearing,
+      socket: socket,
       pid: null,
       isWaiting: () => false,
-      destroy: (error) => void hearing.destroy(error),
+      destroy: (error) => void socket.destroy(error),
     }),
   );
-  const mouth = new DirectClient(life.config, settings('heartbeat'));
-  opened.defer(() => void mouth.socket.destroy());
-  mouth.on('error', (error) => end(error.message));
-  mouth.on('end', () => end('the connection ended'));
+  const sender = new DirectClient(life.config, settings('heartbeat'));
+  opened.defer(() => void sender.socket.destroy());
+  sender.on('error', (error) => end(error.message));
+  sender.on('end', () => end('the connection ended'));
   opened.defer(async () => {
     if (!life.closing.aborted) return;
-    const goodbyes = Promise.allSettled([ears.close(), mouth.end()]);
+    const goodbyes = Promise.allSettled([receiver.close(), sender.end()]);
     await Promise.race([goodbyes, pause(goodbyeMs, undefined, { ref: false })]);
   });
-  return { ears, mouth };
+  return { receiver, sender };
 }
 
 const goodbyeMs = 250;

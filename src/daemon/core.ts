@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { readCapture } from '../booking/capture.ts';
 import { needAdapter } from '../booking/detach.ts';
 import { createAdaptiveNotify, type AdaptiveNotify } from '../booking/adaptive-notify.ts';
-import { openListener, type Hearing } from '../booking/listener.ts';
+import { openListener, type ListenerState } from '../booking/listener.ts';
 import type { Config } from '../config.ts';
 import { openWorkPool, type Database } from '../database.ts';
 import type { Tell } from '../facts.ts';
@@ -41,7 +41,7 @@ export interface Daemon extends AsyncDisposable {
   readonly directory: Directory;
   /** Wakes the work loop. */
   ring(): void;
-  hearing(): Hearing;
+  hearing(): ListenerState;
   working(): readonly { readonly resourceId: number; readonly name: string }[];
   peers(): number;
   /** Works until `signal` aborts; then completes the current rounds, releases its rooms and resolves. Never rejects. */
@@ -71,7 +71,7 @@ export async function createDaemon(
   const ring = () => wake.ring();
   const start = await watchStart(db, config.startMode, tell, ring);
   let peers = 0;
-  let hearing: Hearing = { heard: false, since: new Date(), reason: 'not connected yet' };
+  let hearing: ListenerState = { heard: false, since: new Date(), reason: 'not connected yet' };
   const adaptive = createAdaptiveNotify({
     mode: config.wake,
     peers: () => peers,
@@ -142,7 +142,7 @@ export async function createDaemon(
       openListener({
         config: config.database,
         name: `${name} listens`,
-        onRing: () => {
+        onWake: () => {
           adaptive.notified();
           ring();
         },

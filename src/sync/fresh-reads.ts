@@ -1,23 +1,23 @@
 /**
- * An event that was read a moment ago need not be read again before it is decided about. And what is decided about are events
- * that take time in a calendar, never the master of a series.
+ * Outlook with a short memory: an event that was read a moment ago is not read again for its decision. Decisions are about events
+ * with a time in the calendar, never about the master of a series.
  */
 import { LRUCache } from 'lru-cache';
 import { dated, type Mailbox, type OutlookEvent } from '../event.ts';
 import type { OutlookSide } from './outlook-side.ts';
 
-/** Shorter than a person needs for two edits, longer than a drain from reading to deciding. */
+/** Shorter than the time between two edits by a user, longer than a drain takes from reading to deciding. */
 const freshMs = 2_000;
 const keptMost = 1_000;
 
 export interface FreshReads extends OutlookSide {
-  /** The next `read` of this event returns it without a call, once, if it comes within two seconds. */
+  /** The next `read` of this event within two seconds returns it without a call, once. */
   keep(room: Mailbox, event: OutlookEvent): void;
-  /** Forgets what was kept of an event that the calendar shows in another version by now. */
+  /** Discards a kept event that the calendar shows in another version. */
   outdate(room: Mailbox, reported: Pick<OutlookEvent, 'id' | 'etag'>): void;
   /**
-   * Reads the event with a call: what was kept is from before a change that was told of since. The master of a series is read as
-   * well, for what is told of a series is told of that.
+   * Reads the event with a call: the kept one is older than a change that was reported since. Also reads the master of a series,
+   * which reports about a series name.
    */
   readAnew: OutlookSide['read'];
 }
@@ -28,7 +28,7 @@ export function withFreshReads(outlook: OutlookSide): FreshReads {
   const keyOf = (room: Mailbox, eventId: string) => `${room.mailbox} ${eventId}`;
   return {
     ...outlook,
-    // what was kept is from before our own change, and would be taken for somebody's
+    // the kept event is older than our own change, which would be taken for an edit
     async write(room, writes, signal) {
       const forget = () => {
         for (const write of writes) if (write.do !== 'create') kept.delete(keyOf(room, write.eventId));
@@ -37,7 +37,7 @@ export function withFreshReads(outlook: OutlookSide): FreshReads {
       try {
         return await outlook.write(room, writes, signal);
       } finally {
-        forget(); // read and kept meanwhile
+        forget(); // kept meanwhile
       }
     },
     keep: (room, event) => void kept.set(keyOf(room, event.id), event),

@@ -25,7 +25,7 @@ export interface SyncOptions {
   readonly db: Queryable;
   readonly outlook: OutlookSide;
   readonly tell: Tell;
-  /** Namespace of the idempotency keys: it changes when a person confirms a copied or restored database. */
+  /** Namespace of the idempotency keys; changes when a person confirms a copied or restored database. */
   readonly installationId: () => string;
   readonly window: Window;
   /** Between two polls of a room. */
@@ -33,7 +33,7 @@ export interface SyncOptions {
   /** The same for a room without a subscription; default: no difference. */
   readonly unsubscribedMs?: number;
   readonly brake: BrakePolicy;
-  /** What the brake counts over all rooms beside what the database knows; default: nothing. */
+  /** Removals of other rooms that the database does not know; default: none. */
   readonly unseen?: BrakeCount;
   /** The side that wins where both changed the same field. */
   readonly conflict: ConflictPolicy;

@@ -1,4 +1,4 @@
-/** Outlook for a booking system whose reservations have keys: what is written to it, or looked for, is named by its key. */
+/** Outlook for a booking system whose reservations have keys: writes and searches use them in the extended properties. */
 import { LRUCache } from 'lru-cache';
 import type { Queryable } from '../database.ts';
 import type { ReservationKey } from '../item.ts';

@@ -1,13 +1,13 @@
-/** Outlook for a booking system without a private mark: what is private in Outlook stays so, whatever that system shows. */
+/** Outlook for a booking system that cannot mark items as private: private events stay private. */
 import { readAbilities } from '../abilities.ts';
 import type { Queryable } from '../database.ts';
-import { Permanent, Retryable } from '../errors.ts';
+import { isExpected } from '../errors.ts';
 import type { OutlookSide, Write, WriteAnswer } from './outlook-side.ts';
 
 type Change = Extract<Write, { do: 'change' }>;
 
-/** A change without what would make the event public; null: nothing of it is left. */
-function kept(write: Change): Change | null {
+/** The change without making the event public; null: nothing is left of it. */
+function withoutPublishing(write: Change): Change | null {
   const { isPrivate: _, ...change } = write.change;
   const isEmpty = Object.keys(change).length === 0 && write.showAs !== true && write.properties === undefined;
   return isEmpty ? null : { ...write, change };
@@ -19,10 +19,10 @@ export function withPrivacy(db: Queryable, outlook: OutlookSide): OutlookSide {
   return {
     ...outlook,
     async write(room, writes, signal) {
-      // rare, so it is asked for then
+      // rare, so the ability is read only then
       if (!writes.some(publishes) || !(await readAbilities(db)).known.has('no-private'))
         return await outlook.write(room, writes, signal);
-      const all = writes.map((write) => (publishes(write) ? kept(write as Change) : write));
+      const all = writes.map((write) => (publishes(write) ? withoutPublishing(write as Change) : write));
       const sent = await outlook.write(
         room,
         all.filter((write) => write !== null),
@@ -31,18 +31,20 @@ export function withPrivacy(db: Queryable, outlook: OutlookSide): OutlookSide {
       let at = 0;
       const answers: WriteAnswer[] = [];
       for (const [place, write] of all.entries())
-        answers.push(write === null ? await asItIs((writes[place] as Change).eventId, signal) : sent[at++]!);
+        answers.push(
+          write === null ? await unchanged((writes[place] as Change).eventId, signal) : sent[at++]!,
+        );
       return answers;
 
-      async function asItIs(eventId: string, stopped: AbortSignal): Promise<WriteAnswer> {
+      async function unchanged(eventId: string, stopped: AbortSignal): Promise<WriteAnswer> {
         const began = performance.now();
         const event = await outlook.read(room, eventId, stopped).catch((error: unknown) => {
-          if (error instanceof Retryable || error instanceof Permanent) return error;
+          if (isExpected(error)) return error;
           throw error;
         });
         const acceptedAt = performance.now();
         const made = { acceptedAt, callMs: acceptedAt - began };
-        // a read that is refused concerns its event alone
+        // a refused read concerns only its event
         if (event instanceof Error) return { ...made, outcome: 'failed', error: event };
         return event === null ? { ...made, outcome: 'gone' } : { ...made, outcome: 'written', event };
       }

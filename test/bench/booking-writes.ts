@@ -216,7 +216,7 @@ async function runDaemon(url: string, mode: WakeMode, opened: AsyncDisposableSta
     openListener({
       config: { url, ssl: false },
       name: 'bench',
-      onRing: () => {
+      onWake: () => {
         adaptive.notified();
         wake.ring();
       },

@@ -75,7 +75,7 @@ test('late commits, rollbacks and savepoints: every committed change is taken, a
   await using listener = openListener({
     config: world.db.config,
     name: 'late commits',
-    onRing: () => {
+    onWake: () => {
       adaptive.notified();
       wake.ring();
     },

@@ -4,7 +4,7 @@ import { Socket } from 'node:net';
 import fc from 'fast-check';
 import pg from 'pg';
 import { assert, describe, expect, test, vi } from 'vitest';
-import { openListener, restMs, type Hearing } from '../../src/booking/listener.ts';
+import { openListener, restMs, type ListenerState } from '../../src/booking/listener.ts';
 import { startTestServer } from '../support/server.ts';
 import { openTestDatabase } from '../support/database.ts';
 import { openProxy, otherProcessId, refusingPooler } from '../support/proxy.ts';
@@ -15,17 +15,17 @@ const heartbeatMs = 200;
 
 /** A listener, and the means to wait for what happens to it. */
 function openEar(url: string, { name = 'ear', beat = heartbeatMs } = {}) {
-  const told: Hearing[] = [];
+  const told: ListenerState[] = [];
   let rings = 0;
-  let onRing = () => undefined as void;
+  let onWake = () => undefined as void;
   const signal = createSignal(() => `it told ${JSON.stringify(told.slice(-5))}`);
   const listener = openListener({
     config: { url, ssl: false },
     name,
     heartbeatMs: beat,
-    onRing: () => {
+    onWake: () => {
       rings += 1;
-      onRing();
+      onWake();
       signal.changed();
     },
     onState: (state) => {
@@ -41,7 +41,7 @@ function openEar(url: string, { name = 'ear', beat = heartbeatMs } = {}) {
     deaf: () => signal.until(() => told.length > 0 && !listener.state.heard),
     rings: () => rings,
     whenRung: (then: () => void) => {
-      onRing = then;
+      onWake = then;
     },
     /** Resolves when a notification sent by `notify` is heard. */
     hears: async (notify: () => Promise<unknown>) => {
@@ -305,7 +305,7 @@ const closesDuringOutage = `
   import { openListener } from '${new URL('../../src/booking/listener.ts', import.meta.url).href}';
   const listener = openListener({
     config: { url: 'postgresql://nobody@127.0.0.1:1/none', ssl: false }, name: 'ear', heartbeatMs: 100,
-    onRing: () => {},
+    onWake: () => {},
     onState: () => void listener[Symbol.asyncDispose](),
   });
 `;

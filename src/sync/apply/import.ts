@@ -2,7 +2,7 @@
  * Unmapped events: imported, given to their reservation, taken out, or flagged for a person. Each is read first, so the decision
  * is about the current event.
  */
-import { Permanent, Retryable } from '../../errors.ts';
+import { isExpected } from '../../errors.ts';
 import { itemOf, type OutlookEvent } from '../../event.ts';
 import { textsBehind, type BookedItem } from '../../appearance.ts';
 import type { Queryable } from '../../database.ts';
@@ -66,7 +66,7 @@ export function createImport(options: ImportOptions) {
         try {
           return { ...(await readAndImport(options, room, unmapped, signal)), answered: true };
         } catch (error) {
-          if (!(error instanceof Retryable || error instanceof Permanent)) throw error;
+          if (!isExpected(error)) throw error;
           return outcome({ settlements: [importFailed(unmapped, error, random)], failures: [error] });
         }
       },

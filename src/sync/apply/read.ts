@@ -3,10 +3,11 @@
  * read, and the event of a create whose answer was lost is searched by its extended properties. Nothing is decided about an
  * event that cannot be read.
  */
-import { Permanent, Retryable } from '../../errors.ts';
+import { isExpected, Permanent, Retryable, unlessItemFails } from '../../errors.ts';
 import { dated, isGivenBack, standing, type OutlookEvent } from '../../event.ts';
 import type { Item } from '../../item.ts';
 import { inDoubt } from '../store/agreement.ts';
+import { unreadableHint } from '../store/readable-items.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
 import type { Mapped } from '../store/work-item.ts';
 import type { Span, Verified } from '../store/pull-store.ts';
@@ -45,16 +46,14 @@ export async function readAndDecide(
     const { adopted = null, seen = null } = await readIfNeeded(unread, context, signal);
     return adopted === null && seen === null ? unread : decisionOn(mapped, context, { adopted, seen });
   } catch (error) {
-    if (error instanceof Retryable || error instanceof Permanent) return { mapped, unreadable: error };
+    if (isExpected(error)) return { mapped, unreadable: error };
     throw error;
   }
 }
 
 /** The error of a reservation whose row cannot be read: it is left unchanged. */
 const failingRow = (why: string) =>
-  new Permanent(`the booking system cannot show this reservation: ${why}`, {
-    hint: 'Correct the reservation in the booking system, or the view bridge_items of the adapter.',
-  });
+  new Permanent(`the booking system cannot show this reservation: ${why}`, { hint: unreadableHint });
 
 type ReadEvent = Partial<Pick<Decision, 'adopted' | 'seen'>>;
 
@@ -166,20 +165,11 @@ export function ownEvent(
  * The event; null: it is missing; 'refused': this event cannot be read, others may. Never from memory: a kept read is older than
  * the report of its removal.
  */
-async function readOne(
-  eventId: string,
-  room: LeasedRoom,
-  { outlook }: ReadContext,
-  signal: AbortSignal,
-): Promise<OutlookEvent | 'refused' | null> {
-  try {
-    return dated(await (outlook.readAnew ?? outlook.read)(room, eventId, signal));
-  } catch (error) {
-    if ((error instanceof Retryable || error instanceof Permanent) && error.reach === 'item')
-      return 'refused';
-    throw error;
-  }
-}
+const readOne = (eventId: string, room: LeasedRoom, { outlook }: ReadContext, signal: AbortSignal) =>
+  unlessItemFails(
+    async () => dated(await (outlook.readAnew ?? outlook.read)(room, eventId, signal)),
+    'refused',
+  );
 
 /**
  * Reads events that were reported as removed. An event counts as gone only if its mailbox reports it as missing and the calendar

@@ -1,5 +1,5 @@
 /** Carries out the decisions of one leased room that are for Outlook. Stores nothing. */
-import { Conflict, Permanent, Retryable } from '../../errors.ts';
+import { Conflict, isExpected, Permanent, Retryable } from '../../errors.ts';
 import { isGivenBack, itemOf, type OutlookEvent, type Write, type WriteAnswer } from '../../event.ts';
 import { idempotencyKey, isOwnCreate, type Create } from '../match/idempotency-key.ts';
 import type { OutlookSide } from '../outlook-side.ts';
@@ -120,7 +120,7 @@ export function createIntoOutlook(options: IntoOutlookOptions) {
       );
       return outcome({ settlements: [declined(decision, answered)], answered: true });
     } catch (error) {
-      if (!(error instanceof Retryable || error instanceof Permanent)) throw error;
+      if (!isExpected(error)) throw error;
       return outcome({ settlements: [failed(decision, error, random)], failures: [error] });
     }
   }
@@ -215,7 +215,7 @@ async function isGoneAnyway(
   try {
     return !(await isThere(eventOf(decision)!, context.room, context, signal));
   } catch (failure) {
-    if (failure instanceof Retryable || failure instanceof Permanent) return false;
+    if (isExpected(failure)) return false;
     throw failure;
   }
 }
@@ -252,7 +252,7 @@ async function takenKey(
       ownEvent(mapped, await outlook.find(room, mapped.reservation, signal), outlook.show);
     return event === null ? keyUsedUp(decision, random) : adopted(decision, event);
   } catch (error) {
-    if (!(error instanceof Retryable || error instanceof Permanent)) throw error;
+    if (!isExpected(error)) throw error;
     return keyUnread(decision, error, random);
   }
 }

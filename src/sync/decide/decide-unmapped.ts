@@ -105,7 +105,7 @@ function byProperties(
   const shown = reservation.item === null ? [] : [reservation.item, show(reservation.item)];
   // the event of a lost mapping; an event that shows neither its time nor its title may be any event
   const isIts = isItsEvent(shown, event);
-  // a series that somebody made of its event has the properties on all its dates
+  // an event that was turned into a series has the properties on all its dates
   if (!isIts && event.seriesMasterId !== null) return null;
   if (reservation.active) {
     if (!reservation.here) return null;

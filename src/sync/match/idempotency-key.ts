@@ -37,7 +37,7 @@ export function isOwnCreate(
   { since, generation, ...create }: Create & { readonly since: string },
   installationId: string,
 ): boolean {
-  // the dates of a series have what its master has, and no create of ours makes a series
+  // instances have the fields of their master, and we create no series
   if (transactionId === null || createdAt === null || !isOrganizer || seriesMasterId !== null) return false;
   if (properties?.type !== create.reservation.type || properties.id !== create.reservation.id) return false;
   if (!(Date.parse(createdAt) > Date.parse(since) - clockSkewMs)) return false;

@@ -201,7 +201,7 @@ const keys: readonly Key[] = [
 
 /**
  * Whether an event with the properties of a reservation is its event. The properties alone do not show that: a copy has them too,
- * and so has every date of a series that somebody made of it, under the same title.
+ * and so has every date of a series that its event was turned into, under the same title.
  */
 export const isItsEvent = (shown: readonly Item[], event: UnmatchedEvent): boolean =>
   timesAgree({ shown }, event) ||

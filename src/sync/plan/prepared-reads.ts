@@ -2,7 +2,7 @@
  * The reads of a plan, made while no transaction is open. A read that turns out to be needed in the transaction is recorded and
  * throws Unread: the transaction is rolled back, the recorded reads are made, and it begins again.
  */
-import { Permanent, Retryable } from '../../errors.ts';
+import { isExpected, type Permanent, type Retryable } from '../../errors.ts';
 import type { DeltaAnswer, Mailbox, OutlookEvent, SeriesPattern } from '../../event.ts';
 import type { Item, ReservationKey } from '../../item.ts';
 import type { ClaimRead } from '../decide/claim.ts';
@@ -40,7 +40,7 @@ export function createPreparedReads(outlook: OutlookSide) {
     try {
       answers.set(key, { value: await read(signal) });
     } catch (error) {
-      if (signal.aborted || !(error instanceof Retryable || error instanceof Permanent)) throw error;
+      if (signal.aborted || !isExpected(error)) throw error;
       answers.set(key, { error });
     }
   }

@@ -4,7 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { databaseFailure, isContended, onConnection, type Database, type Queryable } from '../../database.ts';
-import { Permanent, Retryable } from '../../errors.ts';
+import { isExpected } from '../../errors.ts';
 import { countRemovals } from '../apply/brake.ts';
 import type { BrakeCount, BrakePolicy } from '../decide/brake.ts';
 import type { OutlookSide } from '../outlook-side.ts';
@@ -56,7 +56,7 @@ export function createRoomReads(options: RoomReadsOptions) {
     } catch (error) {
       if (error instanceof GaveWay) return all({ ...unknown, state: 'busy', error: awaited, hint: busyHint });
       const failure = databaseFailure(error, 'plan a room');
-      if (signal.aborted || !(failure instanceof Retryable || failure instanceof Permanent)) throw error;
+      if (signal.aborted || !isExpected(failure)) throw error;
       const { message, hint = null, reach } = failure;
       return all({ ...unknown, state: 'failed', error: message, hint, isOutage: reach === 'side' });
     }

@@ -50,21 +50,33 @@ export async function storeHinted(
 }
 
 /** Stores all at once; if PostgreSQL refuses a row for good, one by one, and then the rest. */
-async function storeObserved(
+const storeObserved = (
   db: Queryable,
   room: LeasedRoom,
   reportedAt: Date,
   observed: Observed,
   store: (observed: Observed) => Promise<unknown>,
+): Promise<readonly Error[]> =>
+  allOrEach(
+    () => store(observed),
+    async () => {
+      const refused = await noteEach(db, room, reportedAt, observed);
+      await store({ mapped: [], unmapped: [] });
+      return refused;
+    },
+  );
+
+/** Runs `all`; if PostgreSQL refuses a row for good, `each` instead. Returns the refusals. */
+async function allOrEach(
+  all: () => Promise<unknown>,
+  each: () => Promise<readonly Error[]>,
 ): Promise<readonly Error[]> {
   try {
-    await store(observed);
+    await all();
     return [];
   } catch (error) {
     if (!isRefusedForGood(error)) throw error;
-    const refused = await noteEach(db, room, reportedAt, observed);
-    await store({ mapped: [], unmapped: [] });
-    return refused;
+    return await each();
   }
 }
 
@@ -134,17 +146,16 @@ export async function storeFullScan(
         found.pollMs,
       ],
     });
-  try {
-    await finish(found);
-    return [];
-  } catch (error) {
-    if (!isRefusedForGood(error)) throw error;
-    const refused = await noteEach(db, room, found.reportedAt, found);
-    const nothing = { mapped: [], unmapped: [] };
-    const alone = await oneByOne(found.attachments, (one) => finish({ ...nothing, attachments: [one] }));
-    if (alone.length === found.attachments.length) await finish({ ...nothing, attachments: [] });
-    return [...refused, ...alone.map((one) => one.error)];
-  }
+  return await allOrEach(
+    () => finish(found),
+    async () => {
+      const refused = await noteEach(db, room, found.reportedAt, found);
+      const nothing = { mapped: [], unmapped: [] };
+      const alone = await oneByOne(found.attachments, (one) => finish({ ...nothing, attachments: [one] }));
+      if (alone.length === found.attachments.length) await finish({ ...nothing, attachments: [] });
+      return [...refused, ...alone.map((one) => one.error)];
+    },
+  );
 }
 
 /** Stores the results of verification. Returns the refusals. */
@@ -159,11 +170,8 @@ export async function storeVerified(
       text: 'SELECT bridge_verified($1, $2, $3)',
       values: [room.id, room.epoch, JSON.stringify(some)],
     });
-  try {
-    await store(found);
-    return [];
-  } catch (error) {
-    if (!isRefusedForGood(error)) throw error;
-    return (await oneByOne(found, (one) => store([one]))).map((refused) => refused.error);
-  }
+  return await allOrEach(
+    () => store(found),
+    async () => (await oneByOne(found, (one) => store([one]))).map(({ error }) => error),
+  );
 }

@@ -98,7 +98,7 @@ export const waitHints: Readonly<Record<WaitsFor, string>> = {
 };
 
 /** The hint of an event that cannot be read. */
-export const unreadableHint = 'Open the event in Outlook, correct its times and save it.';
+export const unreadableEventHint = 'Open the event in Outlook, correct its times and save it.';
 
 /**
  * Why an item waits for a person. fields: both sides changed them; deleted: one side deleted, the other changed; overlap: the time

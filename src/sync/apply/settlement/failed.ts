@@ -1,7 +1,7 @@
 /** Settlements of work items that failed or could not be read. */
 import type { BookedChange } from '../../../appearance.ts';
 import { backOffMs } from '../../../back-off.ts';
-import { Conflict, Permanent, Retryable, messageOf } from '../../../errors.ts';
+import { Conflict, isExpected, messageOf, Permanent, Retryable } from '../../../errors.ts';
 import { timeFields, touchesTimes } from '../../../item.ts';
 import { agreedOn, agreementOn, type Agreement } from '../../store/agreement.ts';
 import type { Settlement } from '../../store/settle.ts';
@@ -71,7 +71,7 @@ export function failed(decision: Decision, error: Error, random: () => number): 
       news: mapped.news ?? 'look',
       dueInMs: attempt <= conflictTries ? 0 : backOffMs(attempt - conflictTries, random()),
     });
-  if (!(error instanceof Retryable || error instanceof Permanent)) {
+  if (!isExpected(error)) {
     const hint = 'This is a bug of the bridge; the log has its stack.';
     return keep(decision, 'parked', { error: messageOf(error), attempt, status: 'error', hint });
   }

@@ -5,7 +5,7 @@ import type { Item } from '../../../item.ts';
 import type { Settlement } from '../../store/settle.ts';
 import type { LeasedRoom } from '../../store/work-list.ts';
 import {
-  unreadableHint,
+  unreadableEventHint,
   waitHints,
   type ConflictNote,
   type Unmapped,
@@ -97,7 +97,7 @@ export const notUnderstood = (unmapped: Unmapped, event: OutlookEvent, why: stri
     status: 'error',
     outlookSeen: unmapped.outlookSeen,
     error: why,
-    hint: unreadableHint,
+    hint: unreadableEventHint,
   });
 
 export const flagged = (

@@ -3,7 +3,7 @@ import { isGivenBack, occupying } from '../../../event.ts';
 import type { Item } from '../../../item.ts';
 import { never } from '../../store/agreement.ts';
 import type { Settlement } from '../../store/settle.ts';
-import { unreadableHint, waitHints } from '../../store/work-item.ts';
+import { unreadableEventHint, waitHints } from '../../store/work-item.ts';
 import { agreedNow, eventOf, isAwaiting, shownOf, type Decision } from '../decision.ts';
 import { asked, openFields } from './conflict.ts';
 import { keep, nothingOpen } from './keep.ts';
@@ -58,7 +58,7 @@ function undecidedOrUnreadable({ seen }: Decision): Partial<Settlement> {
   const { shows } = seen;
   if (shows.is === 'undecided')
     return { status: 'pending', waitsFor: 'answer', hint: waitHints.answer, outlookSeen: shows.item };
-  return shows.is === 'unreadable' ? { status: 'error', error: shows.why, hint: unreadableHint } : {};
+  return shows.is === 'unreadable' ? { status: 'error', error: shows.why, hint: unreadableEventHint } : {};
 }
 
 function cancelled(decision: Decision): Settlement {
