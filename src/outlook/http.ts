@@ -105,10 +105,8 @@ export function createGraphHttp(options: HttpOptions): GraphHttp {
   const failures = createFailures();
   const { origin, pathname } = new URL(options.graph.baseUrl);
   const basePath = pathname.replace(/\/+$/, '');
-  /** Throttled mailboxes with the end time (`performance.now()`); '' for calls without a mailbox. */
-  const closed = new Map<string, number>();
-  const keyOf = (call: Call) => call.mailbox?.toLowerCase() ?? '';
-  let lastDate: { readonly text: string; readonly at: number } | null = null;
+  const throttling = createThrottling();
+  const clock = createGraphClock();
 
   const aboutOf = (call: Call): About => ({
     what: call.what,
@@ -126,40 +124,18 @@ export function createGraphHttp(options: HttpOptions): GraphHttp {
     const entered = throttle.enter(mailbox, places, lane, signal);
     if (entered !== undefined) await entered;
     try {
-      refuseWhileClosed(call);
+      throttling.check(call);
       const token = tokens.current() ?? (await tokens.get(signal));
       let answer = await sendOnce(call, token, signal);
       if (answer.status === 401) {
         tokens.expire(token);
         answer = await sendOnce(call, await tokens.get(signal), signal);
       }
-      noteThrottling(answer, call);
+      throttling.note(answer, call);
       return answer;
     } finally {
       throttle.leave(mailbox, places);
     }
-  }
-
-  /** Respects throttling also for calls that were already waiting for a place. */
-  function refuseWhileClosed(call: Call): void {
-    const key = keyOf(call);
-    const opensAt = closed.get(key);
-    if (opensAt === undefined) return;
-    const afterMs = Math.ceil(opensAt - performance.now());
-    if (afterMs <= 0) closed.delete(key);
-    else
-      throw new Retryable(`${call.what}: Graph asked for ${afterMs} ms of rest`, {
-        reach: call.mailbox === null ? 'side' : 'room',
-        afterMs,
-      });
-  }
-
-  function noteThrottling(answer: Answer, call: Call): void {
-    if (answer.status !== 429 && answer.status !== 503) return;
-    const afterMs = retryAfterMs(answer.headers);
-    if (afterMs === undefined || afterMs === 0) return;
-    const key = keyOf(call);
-    closed.set(key, Math.max(closed.get(key) ?? 0, answer.at + afterMs));
   }
 
   async function sendOnce(call: Call, token: string, signal: AbortSignal): Promise<Answer> {
@@ -185,7 +161,7 @@ export function createGraphHttp(options: HttpOptions): GraphHttp {
       const text = await body.text();
       const at = performance.now();
       status = statusCode;
-      if (typeof headers.date === 'string') lastDate = { text: headers.date, at };
+      clock.read(headers.date, at);
       if (status < 400 || status === 404 || status === 400 || status === 412) failures.succeeded();
       const requestId = headers['request-id'];
       return {
@@ -228,13 +204,51 @@ export function createGraphHttp(options: HttpOptions): GraphHttp {
       throw refused(answer, call);
     },
     refused,
-    noteThrottling,
+    noteThrottling: throttling.note,
     failures,
     pathOf,
-    now() {
-      const sent = lastDate === null ? Number.NaN : Date.parse(lastDate.text);
-      return lastDate === null || Number.isNaN(sent) ? Date.now() : sent + (performance.now() - lastDate.at);
+    now: clock.now,
+  };
+}
+
+/** The rest that Graph requested, by mailbox. */
+function createThrottling() {
+  /** By mailbox, '' without one: the end of its rest (`performance.now()`). */
+  const restsUntil = new Map<string, number>();
+  const keyOf = (call: Call) => call.mailbox?.toLowerCase() ?? '';
+  return {
+    /** Throws Retryable while the mailbox rests. */
+    check(call: Call): void {
+      const key = keyOf(call);
+      const until = restsUntil.get(key);
+      if (until === undefined) return;
+      const afterMs = Math.ceil(until - performance.now());
+      if (afterMs <= 0) restsUntil.delete(key);
+      else
+        throw new Retryable(`${call.what}: Graph asked for ${afterMs} ms of rest`, {
+          reach: call.mailbox === null ? 'side' : 'room',
+          afterMs,
+        });
     },
+    note(answer: Answer, call: Call): void {
+      if (answer.status !== 429 && answer.status !== 503) return;
+      const afterMs = retryAfterMs(answer.headers);
+      if (afterMs === undefined || afterMs === 0) return;
+      const key = keyOf(call);
+      restsUntil.set(key, Math.max(restsUntil.get(key) ?? 0, answer.at + afterMs));
+    },
+  };
+}
+
+/** Graph's time, by the Date header of its last answer. */
+function createGraphClock() {
+  let last: { readonly sent: number; readonly at: number } | null = null;
+  return {
+    read(date: unknown, at: number): void {
+      if (typeof date === 'string') last = { sent: Date.parse(date), at };
+    },
+    now: (): number =>
+      last === null || Number.isNaN(last.sent) ? Date.now() : last.sent + (performance.now() - last.at),
   };
 }
 

@@ -68,25 +68,12 @@ export function createProbe(graph: GraphConfig) {
   }
 
   /**
-   * Creates a free, private event far in the past, without reminder and attendees, and deletes it permanently. Returns null, or the
-   * description of a remaining event. Throws if it could not be created.
+   * Creates an event and deletes it permanently. Returns null, or the description of a remaining event. Throws if it could not be
+   * created.
    */
   async function writeMailbox(mailbox: string, signal: AbortSignal): Promise<string | null> {
-    const starts = new Date(Math.floor(Date.now() / dayMs - daysBack) * dayMs);
-    const time = (ms: number) => ({
-      dateTime: new Date(starts.getTime() + ms).toISOString().slice(0, 19),
-      timeZone: 'UTC',
-    });
-    const creating = call(mailbox, 'create an event', 'POST', '', {
-      subject: 'outlook-booking-sync doctor',
-      body: { contentType: 'text', content: 'Made by doctor --write to see whether it may. Delete it.' },
-      start: time(0),
-      end: time(60_000),
-      showAs: 'free',
-      sensitivity: 'private',
-      isReminderOn: false,
-      transactionId: randomUUID(),
-    });
+    const { starts, body } = trialEvent();
+    const creating = call(mailbox, 'create an event', 'POST', '', body);
     const where = `an event 'outlook-booking-sync doctor' at ${starts.toISOString().slice(0, 10)} 00:00 UTC in ${mailbox}`;
     let id: string | null = null;
     for (let attempt = 1; id === null; attempt += 1) {
@@ -123,6 +110,26 @@ export function createProbe(graph: GraphConfig) {
     clockMs: () => http.now() - Date.now(),
     [Symbol.asyncDispose]: async () => dispatcher.destroy(),
   };
+}
+
+/** A free, private event far in the past, without reminder and attendees. */
+function trialEvent() {
+  const starts = new Date(Math.floor(Date.now() / dayMs - daysBack) * dayMs);
+  const time = (ms: number) => ({
+    dateTime: new Date(starts.getTime() + ms).toISOString().slice(0, 19),
+    timeZone: 'UTC',
+  });
+  const body = {
+    subject: 'outlook-booking-sync doctor',
+    body: { contentType: 'text', content: 'Made by doctor --write to see whether it may. Delete it.' },
+    start: time(0),
+    end: time(60_000),
+    showAs: 'free',
+    sensitivity: 'private',
+    isReminderOn: false,
+    transactionId: randomUUID(),
+  };
+  return { starts, body };
 }
 
 /** The `roles` claim of a token (Microsoft: access-token-claims-reference). Shown, never trusted. */

@@ -109,6 +109,26 @@ describe('a create', () => {
 });
 
 describe('a change', () => {
+  test('that only ends an all-day event is corrected in a zone whose rules Exchange has not got yet', async () => {
+    const days = { startsAt: '2026-11-30T23:00:00Z', endsAt: '2026-12-01T23:00:00Z' };
+    let patches = 0;
+    await using told = await openTold((): Told => {
+      const hour = (patches += 1) === 1 ? '22' : '23';
+      const [start, end] = ['2026-11-30', '2026-12-01'].map((date) => ({
+        dateTime: `${date}T${hour}:00:00.0000000`,
+        timeZone: 'UTC',
+      }));
+      return { status: 200, body: answeredEvent({ start, end }) };
+    });
+    const [written] = await told.outlook.write(
+      hall,
+      [change('a', anItem({ ...days, allDay: true }), anItem(days))],
+      always,
+    );
+    expect(eventOf(written)).toMatchObject({ shows: { item: days } });
+    expect(patches).toBe(2);
+  });
+
   test('writes what changed and leaves an edit made in Outlook meanwhile alone', async () => {
     await using world = await openWorld();
     const { id } = await made(world, 1);

@@ -4,6 +4,7 @@ import type { Id } from '../../id.ts';
 import type { Item } from '../../item.ts';
 import { underFoldLock } from './requests.ts';
 import { failingAs } from '../store/failing.ts';
+import { isOpenConflict, outlookShown } from '../store/mapping-sql.ts';
 import { itemsIn, itemsOf, unreadableHint, unreadableText } from '../store/readable-items.ts';
 import type { Manual } from './manual.ts';
 import type { ConflictNote } from '../store/work-item.ts';
@@ -159,8 +160,7 @@ export async function readConflicts(
           m.outlook_organizer, m.starts_at,
           CASE WHEN b.unreadable IS NULL AND b.reservation_id IS NOT NULL THEN bridge_item_state(b.starts_at, b.ends_at, b.all_day,
             CASE WHEN NOT b.is_hidden THEN b.title END, CASE WHEN NOT b.is_hidden THEN b.description END, b.is_private) END AS booking,
-          CASE WHEN m.conflict ->> 'kind' = 'deleted' OR m.outlook_news IN ('gone', 'vacated') THEN NULL
-            ELSE coalesce(nullif(m.conflict -> 'outlook', 'null'), m.outlook_seen, m.outlook_base) END AS outlook,
+          ${outlookShown} AS outlook,
           there.title AS taken_by
         FROM bridge_mappings m
         -- without conflicts of former rooms
@@ -182,7 +182,7 @@ export async function readConflicts(
           FROM ${itemsIn('i', 'm.resource_id', `(m.conflict #>> '{outlook,startsAt}')::timestamptz`, `(m.conflict #>> '{outlook,endsAt}')::timestamptz`)}
           WHERE m.conflict ->> 'kind' = 'refused' AND (i.reservation_type, i.reservation_id) <> (m.reservation_type, m.reservation_id)
           ORDER BY i.unreadable IS NOT NULL, i.priority_level, i.starts_at LIMIT 1) there ON true
-        WHERE m.sync_status = 'conflict' AND m.conflict ->> 'kind' <> 'gone' AND ($2::bigint IS NULL OR m.id = $2)
+        WHERE ${isOpenConflict} AND ($2::bigint IS NULL OR m.id = $2)
           AND ($3::integer IS NULL OR m.resource_id = $3) AND ($4::text IS NULL OR m.conflict ->> 'kind' = $4)) c
         WHERE $5::text IS NULL OR position(lower($5) IN lower(concat_ws(chr(10), booking ->> 'title', outlook ->> 'title', organizer, outlook_organizer, room))) > 0
         ORDER BY coalesce(starts_at, 'infinity'), id LIMIT $1`,

@@ -3,7 +3,7 @@ import type { Database } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { failingAs } from '../store/failing.ts';
 import type { LogLine } from './mapping-reports.ts';
-import { joinRoom, mappingTitle } from './mapping-sql.ts';
+import { joinRoom, mappingTitle } from '../store/mapping-sql.ts';
 
 export type Direction = 'booking_to_outlook' | 'outlook_to_booking';
 

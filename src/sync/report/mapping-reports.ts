@@ -12,7 +12,7 @@ import {
   mappingTitle,
   organizer,
   outlookShown,
-} from './mapping-sql.ts';
+} from '../store/mapping-sql.ts';
 import { differing, type Sides } from './room-calendar.ts';
 
 export interface MappingReport {

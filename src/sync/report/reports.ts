@@ -3,7 +3,7 @@ import type { Database } from '../../database.ts';
 import { failingAs } from '../store/failing.ts';
 import { itemsOf } from '../store/readable-items.ts';
 import { broughtOver, type Percentiles } from './activity.ts';
-import { mappingColumns, mappingError } from './mapping-sql.ts';
+import { heldByResource, isOpenConflict, mappingColumns, mappingError } from '../store/mapping-sql.ts';
 import type { MappingReport } from './mapping-reports.ts';
 
 export const syncStatuses = [
@@ -141,10 +141,7 @@ const queueText = `
       min(changed_at) FILTER (WHERE lane = 0) AS oldest
     FROM bridge_mappings m WHERE m.due_at IS NOT NULL AND m.resource_id IN (SELECT resource_id FROM room)
     GROUP BY m.resource_id
-  ), held AS (
-    SELECT DISTINCT m.resource_id FROM bridge_removals d
-    JOIN bridge_mappings m ON m.id = d.mapping_id AND m.sync_status = 'conflict'
-    WHERE d.released_at IS NULL AND d.applied_at IS NULL
+  ), held AS (${heldByResource}
   ), rooms AS (
     SELECT CASE WHEN held.resource_id IS NOT NULL THEN 'held' ELSE room.health END AS health,
       greatest(room.backfill_total, due.backfill, 0) AS total, coalesce(due.backfill, 0) AS waiting
@@ -163,6 +160,6 @@ const queueText = `
     'backfill', (SELECT jsonb_build_object('total', coalesce(sum(total), 0), 'done', coalesce(sum(total - waiting), 0)) FROM rooms),
     'alerts', (SELECT jsonb_build_object('warning', count(*) FILTER (WHERE severity = 'warning'),
                'critical', count(*) FILTER (WHERE severity = 'critical')) FROM bridge_alerts WHERE closed_at IS NULL),
-    'conflicts', (SELECT count(*) FROM bridge_mappings m WHERE m.sync_status = 'conflict' AND m.conflict ->> 'kind' <> 'gone'
+    'conflicts', (SELECT count(*) FROM bridge_mappings m WHERE ${isOpenConflict}
       AND EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.resource_id = m.resource_id AND r.active = 1)),
     'replicas', (SELECT count(*) FROM bridge_replicas WHERE beat_at > clock_timestamp() - interval '5 seconds')) AS queue`;

@@ -5,7 +5,7 @@ import { changedFields, type Item, itemFields } from '../../item.ts';
 import { failingAs } from '../store/failing.ts';
 import { itemsIn, itemsOf, unreadableHint, unreadableText } from '../store/readable-items.ts';
 import { linkOf, linksOf } from './booking-links.ts';
-import { outlookShown } from './mapping-sql.ts';
+import { outlookShown } from '../store/mapping-sql.ts';
 import { addDays, mondayOf } from './search-dates.ts';
 
 export const calendarStates = [

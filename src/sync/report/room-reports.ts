@@ -2,6 +2,7 @@
 import type { Database, Queryable } from '../../database.ts';
 import { roomSettingColumns, type RoomSettings } from '../../room-settings.ts';
 import { failingAs } from '../store/failing.ts';
+import { heldByResource, isOpenConflict } from '../store/mapping-sql.ts';
 
 export interface RoomReport extends RoomSettings {
   readonly id: number;
@@ -63,14 +64,11 @@ const roomsText = `
     SELECT resource_id, count(*) AS n, count(*) FILTER (WHERE lane = 1) AS backfill,
       min(changed_at) FILTER (WHERE lane = 0) AS oldest
     FROM bridge_mappings WHERE due_at IS NOT NULL AND ($1::integer IS NULL OR resource_id = $1) GROUP BY resource_id
-  ), held AS (
-    SELECT m.resource_id, count(*) AS n FROM bridge_removals d
-    JOIN bridge_mappings m ON m.id = d.mapping_id AND m.sync_status = 'conflict'
-    WHERE d.released_at IS NULL AND d.applied_at IS NULL GROUP BY m.resource_id
+  ), held AS (${heldByResource}
   ), open AS (
     SELECT resource_id, count(*) FILTER (WHERE sync_status = 'error') AS failed,
-      count(*) FILTER (WHERE sync_status = 'conflict' AND conflict ->> 'kind' <> 'gone') AS conflicts
-    FROM bridge_mappings
+      count(*) FILTER (WHERE ${isOpenConflict}) AS conflicts
+    FROM bridge_mappings m
     WHERE sync_status IN ('error', 'conflict') AND ($1::integer IS NULL OR resource_id = $1) GROUP BY resource_id
   ), synced AS (
     SELECT resource_id, max(last_sync_at) AS at FROM bridge_mappings

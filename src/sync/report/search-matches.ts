@@ -4,7 +4,7 @@
  */
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { Queryable } from '../../database.ts';
-import { joinRoom } from './mapping-sql.ts';
+import { joinRoom } from '../store/mapping-sql.ts';
 import { queryItems, type ItemSource } from '../store/readable-items.ts';
 
 /** How well each word matches a text; 0: nowhere. */

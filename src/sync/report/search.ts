@@ -7,7 +7,7 @@ import type { Item } from '../../item.ts';
 import { failingAs } from '../store/failing.ts';
 import { linkOf, linksOf } from './booking-links.ts';
 import { itemsOf } from '../store/readable-items.ts';
-import { joinItem, joinRoom, organizer, outlookShown } from './mapping-sql.ts';
+import { joinItem, joinRoom, organizer, outlookShown } from '../store/mapping-sql.ts';
 import { createMatches } from './search-matches.ts';
 import { understand, type Understood } from './search-query.ts';
 import { folded, matchWord, type Folded } from './search-words.ts';

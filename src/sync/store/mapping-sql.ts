@@ -1,5 +1,5 @@
-/** SQL that the reports on mappings share: `m` is a row of bridge_mappings. */
-import { itemsOf, unreadableHint, unreadableText } from '../store/readable-items.ts';
+/** SQL that lists and reports share: `m` is a row of bridge_mappings. */
+import { itemsOf, unreadableHint, unreadableText } from './readable-items.ts';
 
 /** What every list of mappings shows of one. */
 export const mappingColumns = `
@@ -33,3 +33,12 @@ export const organizer = `coalesce(nullif(i.organizer_name, ''), nullif(i.organi
 
 /** The state of the item `i`, by which both sides are compared. */
 export const itemState = `bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)`;
+
+/** A conflict that waits for a person; removals that the brake holds are listed by themselves. */
+export const isOpenConflict = `m.sync_status = 'conflict' AND m.conflict ->> 'kind' <> 'gone'`;
+
+/** By resource: the number `n` of removals that the brake holds. */
+export const heldByResource = `
+  SELECT m.resource_id, count(*) AS n FROM bridge_removals d
+  JOIN bridge_mappings m ON m.id = d.mapping_id AND m.sync_status = 'conflict'
+  WHERE d.released_at IS NULL AND d.applied_at IS NULL GROUP BY m.resource_id`;
