@@ -138,7 +138,9 @@ function createReads(http: GraphHttp, format: Format, narrow: NarrowReach) {
       for await (const rows of pagesOf(http, callTo(room, 'read a series', path), signal))
         events.push(...readRows(format, rows));
     } catch (error) {
-      if (error instanceof Permanent && (await read(room, masterId, signal)) === null) return null;
+      // an event whose recurrence was removed has its id, and no instances
+      if (error instanceof Permanent && (await read(room, masterId, signal))?.type !== 'seriesMaster')
+        return null;
       throw error instanceof Error ? await narrow(error, room, signal) : error;
     }
     return events;

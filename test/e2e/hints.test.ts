@@ -136,6 +136,19 @@ describe('a series', () => {
     expect(asked().length).toBeLessThanOrEqual(3);
   });
 
+  test('whose recurrence is removed loses its other dates, and its first one stays', async () => {
+    await using world = await openLagging();
+    const { id } = world.tenant.people.bookSeries(upn, rehearsal());
+    await world.until(async () => (await reserved(world)).length === 4);
+    await world.settled();
+    world.tenant.people.edit(upn, id, { recurrence: null });
+    const active = async () => (await reserved(world)).filter((one) => one.startsWith('Øving 1'));
+    await world.until(async () => (await active()).length === 1);
+    await world.settled();
+    expect(await active()).toEqual([row('Øving', 1, at(2, '17:00'))]);
+    expect((await reserved(world)).length).toBe(4);
+  });
+
   test.each(['as a whole', 'in one date'])('that is renamed %s costs three calls at most', async (how) => {
     await using world = await openLagging();
     const { id } = world.tenant.people.bookSeries(upn, rehearsal());

@@ -67,7 +67,10 @@ function sameMeeting(missing: readonly Missing[]): (event: OutlookEvent) => bool
   const ids = new Set(missing.map(({ eventId }) => eventId));
   const meetings = new Set(missing.flatMap(({ iCalUId }) => iCalUId ?? []));
   meetings.delete('');
-  return (event) => event.seriesMasterId === null && meetings.has(event.iCalUId) && !ids.has(event.id);
+  // the master is listed if its recurrence was removed
+  const masters = new Set(missing.map(({ seriesMasterId }) => seriesMasterId));
+  return ({ id, iCalUId, seriesMasterId }) =>
+    seriesMasterId === null && (meetings.has(iCalUId) || masters.has(id)) && !ids.has(id);
 }
 
 type PatternReader = ReturnType<typeof createPatternReader>;
