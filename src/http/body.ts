@@ -6,7 +6,9 @@ import { Problem } from './problem.ts';
 
 export const limitBody: MiddlewareHandler = bodyLimit({
   maxSize: 1_000_000,
-  onError: () => {
+  onError: (c) => {
+    // the rest of the body is not read, so the connection is of no more use
+    c.header('Connection', 'close');
     throw new Problem(413, 'The body is larger than 1 MB.', 'Send less at a time.');
   },
 });
