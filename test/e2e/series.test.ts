@@ -237,6 +237,17 @@ describe('an event that a person makes a series', () => {
     },
   );
 
+  test('while a clerk cancels its reservation keeps the other dates', async () => {
+    await using w = await openEvent('the booking system');
+    w.repeat();
+    await w.desk.cancel({ type: 'event', id: w.reservation.id });
+    await w.settled();
+    expect(w.shown().length).toBeGreaterThanOrEqual(4);
+    await w.pullAll();
+    expect((await w.reservations()).map(({ active }) => active)).toEqual([0, 1, 1, 1, 1]);
+    expect(w.shown()).toHaveLength(4);
+  });
+
   test('and moves with it moves its reservation, and no other date is taken for it', async () => {
     await using w = await openEvent('the booking system');
     w.repeat(at(3, '19:00'));

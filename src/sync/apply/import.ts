@@ -109,13 +109,24 @@ async function decideAndCarryOut(
   const { db, outlook, window } = options;
   const { room, unmapped, event, item } = read;
   const candidates = await readCandidates(db, room, event, item, window);
-  const { inWindow, mappings, properties, revives } = candidates;
+  const { inWindow, mappings, properties, revives, isCancelledDate } = candidates;
   const isOwnCreate = isOurCreate(room, event, properties, options.installationId());
   const remembered = isOwnCreate ? { ...event, remembered: event.properties! } : event;
   const { found, hasTwin } = await findMapping(options, room, remembered, mappings, signal);
   const mapping = found?.mapping.id ?? null;
   const action = decideUnmapped(
-    { event, item, due: unmapped, inWindow, mapping, properties, revives, hasTwin, isOwnCreate },
+    {
+      event,
+      item,
+      due: unmapped,
+      inWindow,
+      mapping,
+      properties,
+      revives,
+      isCancelledDate,
+      hasTwin,
+      isOwnCreate,
+    },
     { ...policyIn(room, options), followed: isFollowed(room), show: (shown) => outlook.show(shown) },
   );
   return await carryOut(options, read, action, found, properties.reservation?.item ?? null, signal);

@@ -84,12 +84,30 @@ async function readIfNeeded(
   // an edit in Outlook that was not reported yet must not be deleted with a covered event
   if (action.do === 'remove' && action.as === 'shadowed' && room.direction === 'both')
     return { seen: (await readSurely(eventId, context, signal)) ?? 'absent' };
+  // an event may have been made recurring a moment ago: a removal of the series master would remove dates that were not cancelled
+  if ((action.do === 'remove' || action.do === 'decline') && room.direction === 'both')
+    return (await isSeriesMaster(eventId, context, signal)) ? { seen: 'absent' } : {};
   if (action.do !== 'change') return {};
   // which side wins depends on both, so both are read; if the booking system always wins, the version in the write is sufficient
   if (context.policy !== 'booking' && room.direction === 'both')
     return { seen: (await readSurely(eventId, context, signal)) ?? 'absent' };
   // the write itself reports a missing event
   return agreement.is === 'unanswered' ? { adopted: await outlook.read(room, eventId, signal) } : {};
+}
+
+/** False also for an event that is missing or cannot be read: the removal itself reports that. */
+async function isSeriesMaster(
+  eventId: string,
+  { room, outlook }: DecisionContext & ReadContext,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    const event = await (outlook.readAnew ?? outlook.read)(room, eventId, signal);
+    return event?.type === 'seriesMaster';
+  } catch (error) {
+    if (error instanceof Permanent && error.reach === 'item') return false;
+    throw error;
+  }
 }
 
 /** The event; null: it is missing, and the calendar does not show it either. */

@@ -49,6 +49,8 @@ export interface UnmappedInput {
   readonly properties: PropertiesRecord;
   /** See `Candidates`. */
   readonly revives?: ReservationKey | null;
+  /** See `Candidates`. */
+  readonly isCancelledDate?: boolean;
   /** It was created by us, and its answer was lost (see `isOwnCreate`). */
   readonly isOwnCreate?: boolean;
   /** Another event of the same meeting in this room has a reservation. */
@@ -63,6 +65,7 @@ export function decideUnmapped(unmapped: UnmappedInput, policy: UnmappedPolicy):
   // its reservation was cancelled meanwhile, or has another event
   if (unmapped.isOwnCreate === true) return { do: 'take-out' };
   if (!unmapped.inWindow) return { do: 'forget', reason: 'it lies outside the days that are kept equal' };
+  if (unmapped.isCancelledDate === true && due.resolution === null) return { do: 'take-out' };
   if (policy.followed && event.shows.is === 'undecided') return { do: 'wait', for: 'answer' };
   const named =
     event.properties !== null && event.isOrganizer && revives === null

@@ -13,6 +13,8 @@ export interface Candidates {
   readonly mappings: readonly RoomMapping[];
   /** The reservation that was cancelled, or left this room, because this event, or one of the same meeting, was gone. */
   readonly revives: ReservationKey | null;
+  /** It is the date of a reservation that was cancelled while somebody made a series of its event. */
+  readonly isCancelledDate: boolean;
   readonly properties: PropertiesRecord;
 }
 
@@ -76,7 +78,9 @@ export async function readCandidates(
   item: Item,
   window: Window,
 ): Promise<Candidates> {
-  const { rows } = await db.query<PropertiesRecord & Pick<Candidates, 'inWindow' | 'revives'>>({
+  const { rows } = await db.query<
+    PropertiesRecord & Pick<Candidates, 'inWindow' | 'revives' | 'isCancelledDate'>
+  >({
     name: 'read_candidates',
     text: `
       SELECT $5::timestamptz < w.closes AND $6::timestamptz > w.opens AS "inWindow",
@@ -85,7 +89,9 @@ export async function readCandidates(
             'generation', m.generation, 'since', m.created_at, 'lost', m.outlook_news IS NOT DISTINCT FROM 'gone')
          FROM bridge_mappings m WHERE m.reservation_type = $2 AND m.reservation_id = $3 AND m.resource_id = $1) AS mapping,
         ${reservationAs('$2', '$3', '$1')} AS reservation, ${loggedAs('$4')} AS logged,
-        ${revivedAs('$1', '$4', '$9', '$10')} AS revives
+        ${revivedAs('$1', '$4', '$9', '$10')} AS revives,
+        EXISTS (SELECT FROM bridge_mappings m WHERE m.resource_id = $1 AND m.outlook_item_id = $11 AND m.outlook_event_id = $12
+          AND m.sync_status = 'cancelled' AND NOT m.present AND m.starts_at = $5 AND m.ends_at = $6) AS "isCancelledDate"
       FROM bridge_window($7, $8) w`,
     values: [
       room.resourceId,
@@ -98,9 +104,11 @@ export async function readCandidates(
       window.futureDays,
       event.iCalUId,
       event.originalStart,
+      room.outlookItemId,
+      event.seriesMasterId,
     ],
   });
-  const { inWindow, revives, ...properties } = rows[0]!;
+  const { inWindow, revives, isCancelledDate, ...properties } = rows[0]!;
   const { rows: mappings } = await db.query<RoomMapping>({
     name: 'candidates_of',
     text: `${mappedRows}
@@ -123,7 +131,7 @@ export async function readCandidates(
       item.endsAt,
     ],
   });
-  return { inWindow, mappings, properties, revives };
+  return { inWindow, mappings, properties, revives, isCancelledDate };
 }
 
 /** The reservation of a detached meeting. */
