@@ -30,7 +30,7 @@ const roomsAtATime = 64;
 const otherRoomsAtATime = 36;
 /** Rooms of one take, so that their first items are sent before the next ones are read. */
 const roomsATake = 16;
-/** The same while other daemons are alive, so that they share the rooms. */
+/** Rooms at a time while other daemons are alive, so that they share them. */
 const roomsAmongPeers = 8;
 /** A longer gap on the monotonic clock means that this process was frozen and others may have taken over. */
 const frozenMs = 3_000;
