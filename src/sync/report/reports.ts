@@ -57,16 +57,18 @@ export function createReports(db: Database) {
     const { rows } = await db.query<MappingReport & { total: number }>({
       name: 'pending_items',
       text: `
-        SELECT ${mappingColumns}, ${mappingError}, coalesce(m.booking_seen ->> 'title', i.title) AS title,
-          count(*) OVER () AS total
-        FROM bridge_mappings m JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
-        -- only new reservations have not been read yet
+        SELECT ${mappingColumns}, ${mappingError}, coalesce(m.booking_seen ->> 'title', i.title) AS title, m.total
+        FROM (
+          SELECT m.*, count(*) OVER () AS total
+          FROM bridge_mappings m JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
+          WHERE (m.sync_status IN ('pending', 'error') OR m.sync_status = 'cancelled' AND m.present AND m.due_at IS NOT NULL)
+            AND ($2::integer IS NULL OR m.resource_id = $2)
+          ORDER BY m.priority_level, m.starts_at, m.id LIMIT $1) m
+        -- only new reservations have not been read yet; without OFFSET 0 the others would be read, too
         LEFT JOIN LATERAL (
           SELECT * FROM ${itemsOf('i', 'm.reservation_type', 'm.reservation_id', 'm.resource_id')}
-          WHERE m.booking_seen IS NULL) i ON true
-        WHERE (m.sync_status IN ('pending', 'error') OR m.sync_status = 'cancelled' AND m.present AND m.due_at IS NOT NULL)
-          AND ($2::integer IS NULL OR m.resource_id = $2)
-        ORDER BY m.priority_level, m.starts_at, m.id LIMIT $1`,
+          WHERE m.booking_seen IS NULL OFFSET 0) i ON true
+        ORDER BY m.priority_level, m.starts_at, m.id`,
       values: [limit, resourceId],
     });
     return { total: rows[0]?.total ?? 0, items: rows.map(({ total: _total, ...item }) => item) };

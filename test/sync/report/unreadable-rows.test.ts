@@ -55,6 +55,30 @@ test('the list of pending items has a new reservation whose row fails', async ()
   ]);
 });
 
+test('the list of pending items reads only new reservations, and only those that it lists', async () => {
+  const { w } = await withFailingRow();
+  await w.desk.book(101, { title: 'Late', from: w.day(4, '10:00'), to: w.day(4, '11:00') });
+  await w.settle();
+  await w.db.query(`UPDATE bridge_mappings SET sync_status = 'pending', revision = revision + 1`);
+  const reads = async () => {
+    const client = await w.db.pool.connect();
+    try {
+      await client.query(`BEGIN; SET LOCAL track_functions = 'pl'`);
+      const { total } = await createReports(client as never).pending(1, null);
+      const { rows } = await client.query<{ calls: number }>(
+        `SELECT coalesce(sum(calls), 0)::integer AS calls FROM pg_stat_xact_user_functions WHERE funcname = 'bridge_items_of'`,
+      );
+      return { total, calls: rows[0]!.calls };
+    } finally {
+      await client.query('ROLLBACK');
+      client.release();
+    }
+  };
+  expect(await reads()).toEqual({ total: 3, calls: 0 });
+  await w.db.query(`UPDATE bridge_mappings SET booking_seen = NULL, revision = revision + 1`);
+  expect(await reads()).toEqual({ total: 3, calls: 1 });
+});
+
 test('the calendar of the room shows both', async () => {
   const { db } = await withFailingRow();
   const { items } = await createRoomCalendar(db).read(101, 'day', at(3, '12:00').slice(0, 10));
