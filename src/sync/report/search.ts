@@ -6,7 +6,7 @@ import type { Id } from '../../id.ts';
 import type { Item } from '../../item.ts';
 import { failingAs } from '../store/failing.ts';
 import { linkOf, linksOf } from './booking-links.ts';
-import { itemsOf } from '../store/readable-items.ts';
+import { itemsOf, queryItems, type ItemSource } from '../store/readable-items.ts';
 import { joinItem, joinRoom, organizer, outlookShown } from '../store/mapping-sql.ts';
 import { createMatches } from './search-matches.ts';
 import { understand, type Understood } from './search-query.ts';
@@ -118,10 +118,8 @@ export function createSearch(db: Database) {
       words.length === 0 || (days !== null && !anyWeek)
         ? null
         : await findMatches(words.length, matches, mostCandidates);
-    const { rows } = await db.query<Candidate>({
-      text: candidatesText,
-      values: [days?.from ?? null, days?.to ?? null, anyWeek, mostOfADay, found?.ids ?? null],
-    });
+    const values = [days?.from ?? null, days?.to ?? null, anyWeek, mostOfADay, found?.ids ?? null];
+    const rows = await queryItems<Candidate>(db, values, candidatesText);
     const scored: { row: Candidate; score: number; at: number }[] = [];
     for (const [at, row] of rows.entries()) {
       if (at % atATime === atATime - 1) await breathe();
@@ -222,7 +220,7 @@ const mappingText = `
 /** The distance from now; 0 for an item that takes place now. */
 const distanceText = `greatest(m.starts_at - now(), now() - m.ends_at, interval '0')`;
 
-const candidatesText = `
+const candidatesText = (items: ItemSource) => `
   WITH asked AS MATERIALIZED (
     SELECT $1::date::timestamp AT TIME ZONE ${zoneText} AS opens, ($2::date + 1)::timestamp AT TIME ZONE ${zoneText} AS closes)
   SELECT ${resultText}
@@ -234,7 +232,7 @@ const candidatesText = `
       ELSE m.starts_at < asked.closes AND greatest(m.ends_at, m.starts_at + interval '1 second') > asked.opens
         OR (m.outlook_seen ->> 'startsAt')::timestamptz < asked.closes AND (m.outlook_seen ->> 'endsAt')::timestamptz > asked.opens END
     ORDER BY ${distanceText} NULLS LAST, m.starts_at, m.id LIMIT $4) m
-  ${joinItem} ${joinRoom('m')}
+  LEFT JOIN LATERAL (SELECT * FROM ${items.of('m')} i LIMIT 1) i ON true ${joinRoom('m')}
   ORDER BY ${distanceText} NULLS LAST, m.starts_at, m.mapping_id`;
 
 /** Includes reservations without a mapping, so that the reason for that can be found. */
