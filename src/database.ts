@@ -34,7 +34,7 @@ export function openPool(config: DatabaseConfig, name: string, max = 8, queryMs 
 /**
  * A pool for the work on rooms. A statement that needs a row of another session's open transaction fails after half a second, below
  * PostgreSQL's `deadlock_timeout`, instead of occupying its connection until that transaction ends; it is run again later
- * (sync/store/patiently.ts).
+ * (`patiently` in sync/store/failing.ts).
  */
 export function openWorkPool(config: DatabaseConfig, name: string, max: number, queryMs: number): Database {
   return poolOf(config, connectionSettings(config, name, ['lock_timeout=500ms']), max, queryMs);

@@ -21,7 +21,7 @@ const note = 'Cancelled through the bridge';
 const askedForReason = 'asked for through the API';
 const detectMost = 10_000;
 
-/** Differing mappings of the rooms that show the booking system. */
+/** Differing mappings of the rooms that show the booking system. Reservations that cannot be read are left out: their state is unknown. */
 export async function findDiffering(db: Queryable, window: Window): Promise<Differing[]> {
   const values = [window.pastDays, window.futureDays, detectMost];
   // unnamed: planned for the tables as they are
@@ -35,7 +35,7 @@ export async function findDiffering(db: Queryable, window: Window): Promise<Diff
       CROSS JOIN bridge_resource_mappings r
       JOIN bridge_mappings m ON m.resource_id = r.resource_id
       JOIN LATERAL ${items.of('m')} i ON true
-      WHERE r.active = 1 AND r.sync_direction <> 'outlook_to_booking'
+      WHERE r.active = 1 AND r.sync_direction <> 'outlook_to_booking' AND i.unreadable IS NULL
         AND CASE WHEN i.active THEN m.sync_status = 'cancelled' AND i.ends_at > w.opens AND i.starts_at < w.closes
                  ELSE m.sync_status <> 'cancelled' AND m.outlook_event_id IS NOT NULL END
       ORDER BY m.priority_level, m.starts_at, m.id LIMIT $3`,

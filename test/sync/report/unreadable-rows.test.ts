@@ -127,6 +127,22 @@ test('cancellations are counted and checked', async () => {
   expect(await check('event', bad.id)).toMatchObject({ exists: true, active: null, title: 'Bridge' });
 });
 
+test('a reservation whose row fails does not count as cancelled', async () => {
+  await using w = await open();
+  const [choir, bridge, chess] = await Promise.all(
+    ['10', '12', '14'].map((hour) =>
+      w.desk.book(101, { title: hour, from: w.day(3, `${hour}:00`), to: w.day(3, `${hour}:30`) }),
+    ),
+  );
+  await w.settle();
+  await spoil(w);
+  await w.db.query('ALTER TABLE bb_event DISABLE TRIGGER USER');
+  await w.db.query(`UPDATE bb_event SET name = 'bad' WHERE id = ANY ($1)`, [[bridge!.id, chess!.id]]);
+  // the list reads the titles of cancelled ones
+  await w.db.query('UPDATE bb_event SET active = 0 WHERE id = ANY ($1)', [[choir!.id, chess!.id]]);
+  expect(await createCancellationReports(w.db.pool, window).detection()).toMatchObject({ cancelled: 1 });
+});
+
 test('the plan of an undo refuses only the reservation whose row fails', async () => {
   const { w, bad, db } = await withFailingRow();
   await w.db.query(
