@@ -23,7 +23,7 @@ SET search_path = pg_catalog, public, pg_temp AS $type$
   LIMIT 1;
 $type$;
 
--- The status of a booking that nobody has confirmed yet.
+-- The status of a booking that is not confirmed yet.
 CREATE OR REPLACE FUNCTION public.bridge_first_status(kind integer) RETURNS "BookingStatus" LANGUAGE sql STABLE
 SET search_path = pg_catalog, public, pg_temp AS $status$
   SELECT CASE WHEN (SELECT e."requiresConfirmation" FROM "EventType" e WHERE e.id = kind) THEN 'pending' ELSE 'accepted' END::"BookingStatus"

@@ -1,6 +1,6 @@
 -- What our role still lacks, as statements for the DBA: no row, nothing lacks. Run it as our role. What is not `needed`
 -- can be left out; `why` says what does not work then. Rights to read and change are asked for column by column:
--- bb_event.customer_ssn and whatever else this list does not name cannot be read by our role.
+-- bb_event.customer_ssn and all other columns that this list does not name cannot be read by our role.
 WITH wants (name, privilege, columns, needed, why) AS (VALUES
   ('bb_event', 'SELECT', 'id active name organizer customer_organization_name description from_ to_ contact_name contact_email is_public', true, NULL),
   ('bb_event', 'UPDATE', 'id_string active name organizer description from_ to_ contact_email is_public', true, NULL),

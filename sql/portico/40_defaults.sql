@@ -40,7 +40,7 @@ SELECT format('%s is not set: %s.%s Set it with: INSERT INTO bridge_settings (na
 FROM (VALUES
   ('default_activity_id', 'an imported event gets the topmost activity of its room'),
   ('default_building_id', 'an imported event gets the building of its room'),
-  ('default_contact_name', 'an imported event names its organiser as contact, or nobody'),
+  ('default_contact_name', 'an imported event has its organiser as contact, or no contact'),
   ('default_contact_email', 'an imported event carries its organiser''s address, or none'),
   ('default_agegroup_id', 'an imported event gets the first age group of its activity'),
   ('default_targetaudience_id', 'an imported event gets the first target audience of its activity')) AS d (name, why)
