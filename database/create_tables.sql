@@ -1523,21 +1523,6 @@ BEGIN
     AND n.starts_at < n.ends_at AND greatest(n.starts_at, begins) < least(n.ends_at, ends) AND bridge_covers(n);
 END $cover$;
 
--- Something is due in the room of a resource. A room that is leased, or about to be, is due already, and its release computes
--- anew when it is due next: its row is locked so that the release waits for the end of this transaction (see bridge_release).
--- Two statements, because after waiting for a release one would go by what it had read before.
-CREATE OR REPLACE FUNCTION bridge_ring_room(resource integer) RETURNS void LANGUAGE plpgsql AS $ring$
-BEGIN
-  PERFORM FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
-  WHERE r.active = 1 AND r.resource_id = resource FOR NO KEY UPDATE OF s;
-  UPDATE bridge_room_state s SET push_due_at = now(), push_lane = 0, updated_at = now()
-  FROM bridge_resource_mappings r
-  WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.resource_id = resource AND (s.push_due_at IS NULL OR s.push_due_at > now());
-  IF FOUND THEN
-    PERFORM bridge_wake();
-  END IF;
-END $ring$;
-
 -- Makes due the items of lower priority at a time of a room: they may appear or disappear.
 CREATE OR REPLACE FUNCTION bridge_examine_beneath(room integer, priority smallint, begins timestamptz, ends timestamptz)
 RETURNS void LANGUAGE plpgsql AS $beneath$
@@ -1648,6 +1633,36 @@ EXCEPTION WHEN OTHERS THEN
       ELSE (one.item ->> 'active')::boolean AND (one.item ->> 'starts_at')::timestamptz < closes
         AND greatest((one.item ->> 'ends_at')::timestamptz, (one.item ->> 'starts_at')::timestamptz + interval '1 second') > opens END);
 END $items$;
+$functions$;
+
+  EXECUTE $functions$
+-- Rooms become due, because a mapping in them is.
+
+-- The room of a resource (bridge_resource_mappings.resource_id) becomes due, and the daemons are woken: for triggers, whose transaction
+-- is often not one of a daemon's that leases the room next. Where the room is due already, nothing is written and no daemon is woken.
+-- A room that is leased, or about to be, is due already, and its release computes when it is due next: its row is locked, so that the
+-- release waits for the end of this transaction (see bridge_release). The lock is a statement of its own, because a single statement
+-- that waited for a release would go by the snapshot from before it.
+CREATE OR REPLACE FUNCTION bridge_ring_room(resource integer) RETURNS void LANGUAGE plpgsql AS $ring$
+BEGIN
+  PERFORM FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
+  WHERE r.active = 1 AND r.resource_id = resource FOR NO KEY UPDATE OF s;
+  UPDATE bridge_room_state s SET push_due_at = now(), push_lane = 0, updated_at = now()
+  FROM bridge_resource_mappings r
+  WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.resource_id = resource AND (s.push_due_at IS NULL OR s.push_due_at > now());
+  IF FOUND THEN
+    PERFORM bridge_wake();
+  END IF;
+END $ring$;
+
+-- These rooms (bridge_resource_mappings.id) become due. The daemons are not woken: the caller is a daemon that leases rooms right
+-- after it, see bridge_lease.
+CREATE OR REPLACE FUNCTION bridge_ring_rooms(rooms integer[]) RETURNS void LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $ring$
+BEGIN
+  UPDATE bridge_room_state s SET push_due_at = least(s.push_due_at, now()), push_lane = 0, updated_at = now()
+  WHERE s.resource_mapping_id = ANY (rooms);
+END $ring$;
 $functions$;
 
   EXECUTE $functions$
@@ -1844,14 +1859,6 @@ BEGIN
       push_lane = CASE WHEN push_due_at IS NULL THEN 1 ELSE push_lane END;
   END IF;
 END $gather$;
-
--- Makes these rooms (bridge_resource_mappings.id) due.
-CREATE OR REPLACE FUNCTION bridge_ring_rooms(rooms integer[]) RETURNS void LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $ring$
-BEGIN
-  UPDATE bridge_room_state s SET push_due_at = least(s.push_due_at, now()), push_lane = 0, updated_at = now()
-  WHERE s.resource_mapping_id = ANY (rooms);
-END $ring$;
 
 -- The fold without a lease. Returns how many outbox rows were taken.
 CREATE OR REPLACE FUNCTION bridge_fold(past_days integer, future_days integer, most integer) RETURNS integer LANGUAGE plpgsql AS $fold$
@@ -2164,6 +2171,16 @@ $functions$;
   EXECUTE $functions$
 -- Leases: a room is leased together with its due mappings, and released. For plans of statements see 30_fold.sql.
 
+-- Throws BR001 if the lease of a room was lost: another daemon has it now, or the room was changed. A settlement checks this again at
+-- its end, because it may have waited for the transaction that made such a change.
+CREATE OR REPLACE FUNCTION bridge_need_lease(room_id integer, epoch bigint) RETURNS void LANGUAGE plpgsql AS $need$
+BEGIN
+  PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
+  END IF;
+END $need$;
+
 -- A work item: a mapping with its item. In SQL, so that it is inlined. A daemon of the previous version does not know `unreadable`: it
 -- gets the state that the mapping stores, so that it removes nothing.
 CREATE OR REPLACE FUNCTION bridge_work_of(m bridge_mappings, item jsonb, opens timestamptz, closes timestamptz, covered boolean,
@@ -2452,12 +2469,6 @@ BEGIN
   RETURN json_build_object('folded', folded, 'more', more, 'rooms', array_to_json(taken), 'stopped', stopped);
 END $lease$;
 
--- Called by daemons of the previous version.
-CREATE OR REPLACE FUNCTION bridge_take(replica uuid, held integer[], rooms integer, most integer, past_days integer,
-  future_days integer, fold_most integer, any_lane boolean, asked_only boolean) RETURNS jsonb LANGUAGE sql AS $take$
-  SELECT bridge_lease(replica, held, rooms, most, past_days, future_days, fold_most, any_lane, asked_only, false)::jsonb
-$take$;
-
 -- Releases a room: it is due again with its earliest due mapping, and not before `rest_ms` from now (`throttled`: as Graph demanded).
 CREATE OR REPLACE FUNCTION bridge_release(room_id integer, epoch bigint, rest_ms double precision, throttled boolean, why text,
   what_to_do text, condition text) RETURNS boolean LANGUAGE plpgsql
@@ -2576,16 +2587,6 @@ $functions$;
 
   EXECUTE $functions$
 -- The results of work on mappings are stored.
-
--- Throws BR001 if the lease of a room was lost: another daemon has it now, or the room was changed. A settlement checks it at its
--- end as well, because such a change may have been what it waited for.
-CREATE OR REPLACE FUNCTION bridge_need_lease(room_id integer, epoch bigint) RETURNS void LANGUAGE plpgsql AS $need$
-BEGIN
-  PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
-  END IF;
-END $need$;
 
 -- Stores the results of work on mappings of a leased room, each with its line in bridge_log. Returns the latency of each change,
 -- and whether `more` is due in the room or a delta round is requested (`pulls`). Throws BR001 if the lease was lost.
@@ -3066,12 +3067,6 @@ BEGIN
   WHERE resource_mapping_id = room_id;
 END $begin$;
 
--- Called by daemons of the previous version.
-CREATE OR REPLACE FUNCTION bridge_begin_pull(room_id integer, epoch bigint, poll_ms double precision, unheard_ms double precision, OUT rung timestamptz,
-  OUT links text[], OUT from_at timestamptz, OUT attempt integer, OUT compare boolean) LANGUAGE sql AS $begin$
-  SELECT * FROM bridge_begin_pull(room_id, epoch, poll_ms, unheard_ms, 1, 1)
-$begin$;
-
 -- Stores the results of verifying events that were reported as removed.
 CREATE OR REPLACE FUNCTION bridge_verified(room_id integer, epoch bigint, results jsonb) RETURNS void LANGUAGE plpgsql AS $verified$
 BEGIN
@@ -3101,6 +3096,14 @@ BEGIN
   RETURN noted;
 END $removing$;
 
+-- An older version has this with fewer arguments.
+DO $drop$
+BEGIN
+  IF to_regprocedure('bridge_show_again(integer, text)') IS NOT NULL THEN
+    DROP FUNCTION bridge_show_again(integer, text);
+  END IF;
+END $drop$;
+
 -- A room has another mailbox: the events in the old one stay, and all items are matched or created in the new one. The ids of each
 -- meeting are kept, so that a restored mailbox is recognised. `former`: only mappings that name this mailbox; NULL: all of the room.
 CREATE OR REPLACE FUNCTION bridge_show_again(room integer, mailbox text, former text) RETURNS void LANGUAGE plpgsql AS $again$
@@ -3113,9 +3116,6 @@ BEGIN
       sync_status = CASE WHEN sync_status IN ('synced', 'error', 'conflict') THEN 'pending' ELSE sync_status END
   WHERE resource_id = room AND (former IS NULL OR outlook_item_id = former);
 END $again$;
-CREATE OR REPLACE FUNCTION bridge_show_again(room integer, mailbox text) RETURNS void LANGUAGE sql AS $again$
-  SELECT bridge_show_again(room, mailbox, NULL)
-$again$;
 
 -- Whether a mailbox by its former name is that of a room, as far as is known: names differ in case, or one is the object id.
 CREATE OR REPLACE FUNCTION bridge_is_mailbox(room bridge_resource_mappings, former text) RETURNS boolean LANGUAGE sql STABLE AS $is$
@@ -3457,7 +3457,7 @@ BEGIN
   IF what = 'change' THEN
     PERFORM bridge_agree_in_other_rooms(m.id, kind, id_, place.seen);
   END IF;
-  -- a daemon of the previous version calls this itself
+  -- a daemon of the previous version may call this function, and its settlement has no `merge` (90_previous_version.sql)
   IF settled ? 'written' AND NOT settled ? 'merge' THEN
     settled := bridge_with_merge(settled, what);
   END IF;
@@ -3490,20 +3490,6 @@ BEGIN
            settled -> 'outlookBase' || jsonb_build_object('startsAt', seen -> 'startsAt', 'endsAt', seen -> 'endsAt'))
          ELSE '{}' END;
 END $merged$;
-
--- Called by daemons of the previous version, whose settlements have no `merge`.
-CREATE OR REPLACE FUNCTION bridge_with_merge(settled jsonb, what text) RETURNS jsonb LANGUAGE sql STABLE AS $with$
-  SELECT CASE WHEN what = 'cancel' THEN settled || '{"bookingSeen": null}' ELSE settled || jsonb_build_object('merge', jsonb_build_object(
-    'written', settled -> 'written', 'unagreed', coalesce(settled -> 'open', '[]') || coalesce(settled -> 'hidden', '[]'),
-    'kept', coalesce(settled -> 'kept', '{}') - ARRAY(SELECT jsonb_array_elements_text(settled -> 'hidden')), 'partly', '{"dueInMs": 0}'::jsonb)
-    || CASE WHEN what = 'change' THEN jsonb_build_object('lostReason', concat_ws('; ', settled ->> 'reason', 'not possible here: '))
-         ELSE '{"joined": {"action": "joined"}, "revived": {"reason": "its event has returned"}}' END) END
-$with$;
-CREATE OR REPLACE FUNCTION bridge_write_back(room_id integer, epoch bigint, what text, item jsonb, expected jsonb, settled jsonb) RETURNS jsonb
-LANGUAGE sql AS $back$
-  SELECT bridge_settle(room_id, epoch, w.settlements) || w.answer
-  FROM bridge_write_booking(room_id, epoch, what, item, expected, bridge_with_merge(settled, what)) w
-$back$;
 
 -- Of the reservations in a room that lie on one of the places in `wanted`, those that Outlook shows at another time, which is
 -- not followed yet or was refused, as bridge_due_items has them.
@@ -3556,15 +3542,6 @@ BEGIN
     END IF;
   END LOOP;
 END $exchange$;
-
--- Called by daemons of the previous version.
-CREATE OR REPLACE FUNCTION bridge_write_together(room_id integer, epoch bigint, items jsonb, expected jsonb, settled jsonb) RETURNS jsonb
-LANGUAGE sql AS $together$
-  SELECT (SELECT jsonb_object_agg(a.key, w.written || a.value) FROM jsonb_each(w.answers) a)
-  FROM (SELECT bridge_settle(room_id, epoch, x.settlements) AS written, x.answers
-        FROM bridge_write_exchange(room_id, epoch, items, expected,
-          (SELECT jsonb_agg(bridge_with_merge(s.t, 'change') ORDER BY s.n) FROM jsonb_array_elements(settled) WITH ORDINALITY s (t, n))) x OFFSET 0) w
-$together$;
 $functions$;
 
   EXECUTE $functions$
@@ -3848,6 +3825,45 @@ CREATE OR REPLACE TRIGGER bridge_room_state_reconcile_requested BEFORE UPDATE OF
 $functions$;
 
   EXECUTE $functions$
+-- Functions for daemons of the previous version, which still run during an upgrade (database/README.md, "Changing a function"). Each
+-- calls the function that replaces it. Functions of this version call none of them, except bridge_write_booking, which completes the
+-- settlements of such daemons. A migration of a later version drops them.
+
+CREATE OR REPLACE FUNCTION bridge_take(replica uuid, held integer[], rooms integer, most integer, past_days integer,
+  future_days integer, fold_most integer, any_lane boolean, asked_only boolean) RETURNS jsonb LANGUAGE sql AS $take$
+  SELECT bridge_lease(replica, held, rooms, most, past_days, future_days, fold_most, any_lane, asked_only, false)::jsonb
+$take$;
+
+CREATE OR REPLACE FUNCTION bridge_begin_pull(room_id integer, epoch bigint, poll_ms double precision, unheard_ms double precision, OUT rung timestamptz,
+  OUT links text[], OUT from_at timestamptz, OUT attempt integer, OUT compare boolean) LANGUAGE sql AS $begin$
+  SELECT * FROM bridge_begin_pull(room_id, epoch, poll_ms, unheard_ms, 1, 1)
+$begin$;
+
+-- The settlement of a write-back as this version builds it, with `merge`.
+CREATE OR REPLACE FUNCTION bridge_with_merge(settled jsonb, what text) RETURNS jsonb LANGUAGE sql STABLE AS $with$
+  SELECT CASE WHEN what = 'cancel' THEN settled || '{"bookingSeen": null}' ELSE settled || jsonb_build_object('merge', jsonb_build_object(
+    'written', settled -> 'written', 'unagreed', coalesce(settled -> 'open', '[]') || coalesce(settled -> 'hidden', '[]'),
+    'kept', coalesce(settled -> 'kept', '{}') - ARRAY(SELECT jsonb_array_elements_text(settled -> 'hidden')), 'partly', '{"dueInMs": 0}'::jsonb)
+    || CASE WHEN what = 'change' THEN jsonb_build_object('lostReason', concat_ws('; ', settled ->> 'reason', 'not possible here: '))
+         ELSE '{"joined": {"action": "joined"}, "revived": {"reason": "its event has returned"}}' END) END
+$with$;
+
+CREATE OR REPLACE FUNCTION bridge_write_back(room_id integer, epoch bigint, what text, item jsonb, expected jsonb, settled jsonb) RETURNS jsonb
+LANGUAGE sql AS $back$
+  SELECT bridge_settle(room_id, epoch, w.settlements) || w.answer
+  FROM bridge_write_booking(room_id, epoch, what, item, expected, bridge_with_merge(settled, what)) w
+$back$;
+
+CREATE OR REPLACE FUNCTION bridge_write_together(room_id integer, epoch bigint, items jsonb, expected jsonb, settled jsonb) RETURNS jsonb
+LANGUAGE sql AS $together$
+  SELECT (SELECT jsonb_object_agg(a.key, w.written || a.value) FROM jsonb_each(w.answers) a)
+  FROM (SELECT bridge_settle(room_id, epoch, x.settlements) AS written, x.answers
+        FROM bridge_write_exchange(room_id, epoch, items, expected,
+          (SELECT jsonb_agg(bridge_with_merge(s.t, 'change') ORDER BY s.n) FROM jsonb_array_elements(settled) WITH ORDINALITY s (t, n))) x OFFSET 0) w
+$together$;
+$functions$;
+
+  EXECUTE $functions$
 -- WAKE=adaptive (the default): wakes the daemon at commit, unless one is busy and polls anyway, or none is there: NOTIFY takes
 -- a lock that all committing transactions of the cluster share, so a booking pays for it only when somebody sleeps. The
 -- lock (7230912, 1) is held by a daemon that polls, (7230912, 6) is shared by all that are there.
@@ -3862,12 +3878,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '7e59aabfa1fcf5f1c7e71b95d3c3d19a3d91880ab856d8ac8aabd69ec9e9eb80 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '8232f56f7c93281dce77366683762e8ceb3fe144de949a53b4a4036e63c938d8 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_ring_room,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_items_of,bridge_items_in,bridge_gather,bridge_ring_rooms,bridge_fold,bridge_fold_one,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_take,bridge_release,bridge_settle_forgotten,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_need_lease,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_with_merge,bridge_write_back,bridge_leaving,bridge_write_exchange,bridge_write_together,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_gather,bridge_fold,bridge_fold_one,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_lease,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_release,bridge_settle_forgotten,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -37,21 +37,6 @@ BEGIN
     AND n.starts_at < n.ends_at AND greatest(n.starts_at, begins) < least(n.ends_at, ends) AND bridge_covers(n);
 END $cover$;
 
--- Something is due in the room of a resource. A room that is leased, or about to be, is due already, and its release computes
--- anew when it is due next: its row is locked so that the release waits for the end of this transaction (see bridge_release).
--- Two statements, because after waiting for a release one would go by what it had read before.
-CREATE OR REPLACE FUNCTION bridge_ring_room(resource integer) RETURNS void LANGUAGE plpgsql AS $ring$
-BEGIN
-  PERFORM FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
-  WHERE r.active = 1 AND r.resource_id = resource FOR NO KEY UPDATE OF s;
-  UPDATE bridge_room_state s SET push_due_at = now(), push_lane = 0, updated_at = now()
-  FROM bridge_resource_mappings r
-  WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.resource_id = resource AND (s.push_due_at IS NULL OR s.push_due_at > now());
-  IF FOUND THEN
-    PERFORM bridge_wake();
-  END IF;
-END $ring$;
-
 -- Makes due the items of lower priority at a time of a room: they may appear or disappear.
 CREATE OR REPLACE FUNCTION bridge_examine_beneath(room integer, priority smallint, begins timestamptz, ends timestamptz)
 RETURNS void LANGUAGE plpgsql AS $beneath$

@@ -192,14 +192,6 @@ BEGIN
   END IF;
 END $gather$;
 
--- Makes these rooms (bridge_resource_mappings.id) due.
-CREATE OR REPLACE FUNCTION bridge_ring_rooms(rooms integer[]) RETURNS void LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $ring$
-BEGIN
-  UPDATE bridge_room_state s SET push_due_at = least(s.push_due_at, now()), push_lane = 0, updated_at = now()
-  WHERE s.resource_mapping_id = ANY (rooms);
-END $ring$;
-
 -- The fold without a lease. Returns how many outbox rows were taken.
 CREATE OR REPLACE FUNCTION bridge_fold(past_days integer, future_days integer, most integer) RETURNS integer LANGUAGE plpgsql AS $fold$
 DECLARE

@@ -1,5 +1,15 @@
 -- Leases: a room is leased together with its due mappings, and released. For plans of statements see 30_fold.sql.
 
+-- Throws BR001 if the lease of a room was lost: another daemon has it now, or the room was changed. A settlement checks this again at
+-- its end, because it may have waited for the transaction that made such a change.
+CREATE OR REPLACE FUNCTION bridge_need_lease(room_id integer, epoch bigint) RETURNS void LANGUAGE plpgsql AS $need$
+BEGIN
+  PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
+  END IF;
+END $need$;
+
 -- A work item: a mapping with its item. In SQL, so that it is inlined. A daemon of the previous version does not know `unreadable`: it
 -- gets the state that the mapping stores, so that it removes nothing.
 CREATE OR REPLACE FUNCTION bridge_work_of(m bridge_mappings, item jsonb, opens timestamptz, closes timestamptz, covered boolean,
@@ -287,12 +297,6 @@ BEGIN
   END IF;
   RETURN json_build_object('folded', folded, 'more', more, 'rooms', array_to_json(taken), 'stopped', stopped);
 END $lease$;
-
--- Called by daemons of the previous version.
-CREATE OR REPLACE FUNCTION bridge_take(replica uuid, held integer[], rooms integer, most integer, past_days integer,
-  future_days integer, fold_most integer, any_lane boolean, asked_only boolean) RETURNS jsonb LANGUAGE sql AS $take$
-  SELECT bridge_lease(replica, held, rooms, most, past_days, future_days, fold_most, any_lane, asked_only, false)::jsonb
-$take$;
 
 -- Releases a room: it is due again with its earliest due mapping, and not before `rest_ms` from now (`throttled`: as Graph demanded).
 CREATE OR REPLACE FUNCTION bridge_release(room_id integer, epoch bigint, rest_ms double precision, throttled boolean, why text,

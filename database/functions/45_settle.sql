@@ -1,15 +1,5 @@
 -- The results of work on mappings are stored.
 
--- Throws BR001 if the lease of a room was lost: another daemon has it now, or the room was changed. A settlement checks it at its
--- end as well, because such a change may have been what it waited for.
-CREATE OR REPLACE FUNCTION bridge_need_lease(room_id integer, epoch bigint) RETURNS void LANGUAGE plpgsql AS $need$
-BEGIN
-  PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
-  END IF;
-END $need$;
-
 -- Stores the results of work on mappings of a leased room, each with its line in bridge_log. Returns the latency of each change,
 -- and whether `more` is due in the room or a delta round is requested (`pulls`). Throws BR001 if the lease was lost.
 --

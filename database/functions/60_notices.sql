@@ -96,12 +96,6 @@ BEGIN
   WHERE resource_mapping_id = room_id;
 END $begin$;
 
--- Called by daemons of the previous version.
-CREATE OR REPLACE FUNCTION bridge_begin_pull(room_id integer, epoch bigint, poll_ms double precision, unheard_ms double precision, OUT rung timestamptz,
-  OUT links text[], OUT from_at timestamptz, OUT attempt integer, OUT compare boolean) LANGUAGE sql AS $begin$
-  SELECT * FROM bridge_begin_pull(room_id, epoch, poll_ms, unheard_ms, 1, 1)
-$begin$;
-
 -- Stores the results of verifying events that were reported as removed.
 CREATE OR REPLACE FUNCTION bridge_verified(room_id integer, epoch bigint, results jsonb) RETURNS void LANGUAGE plpgsql AS $verified$
 BEGIN
@@ -131,6 +125,14 @@ BEGIN
   RETURN noted;
 END $removing$;
 
+-- An older version has this with fewer arguments.
+DO $drop$
+BEGIN
+  IF to_regprocedure('bridge_show_again(integer, text)') IS NOT NULL THEN
+    DROP FUNCTION bridge_show_again(integer, text);
+  END IF;
+END $drop$;
+
 -- A room has another mailbox: the events in the old one stay, and all items are matched or created in the new one. The ids of each
 -- meeting are kept, so that a restored mailbox is recognised. `former`: only mappings that name this mailbox; NULL: all of the room.
 CREATE OR REPLACE FUNCTION bridge_show_again(room integer, mailbox text, former text) RETURNS void LANGUAGE plpgsql AS $again$
@@ -143,9 +145,6 @@ BEGIN
       sync_status = CASE WHEN sync_status IN ('synced', 'error', 'conflict') THEN 'pending' ELSE sync_status END
   WHERE resource_id = room AND (former IS NULL OR outlook_item_id = former);
 END $again$;
-CREATE OR REPLACE FUNCTION bridge_show_again(room integer, mailbox text) RETURNS void LANGUAGE sql AS $again$
-  SELECT bridge_show_again(room, mailbox, NULL)
-$again$;
 
 -- Whether a mailbox by its former name is that of a room, as far as is known: names differ in case, or one is the object id.
 CREATE OR REPLACE FUNCTION bridge_is_mailbox(room bridge_resource_mappings, former text) RETURNS boolean LANGUAGE sql STABLE AS $is$

@@ -262,7 +262,7 @@ BEGIN
   IF what = 'change' THEN
     PERFORM bridge_agree_in_other_rooms(m.id, kind, id_, place.seen);
   END IF;
-  -- a daemon of the previous version calls this itself
+  -- a daemon of the previous version may call this function, and its settlement has no `merge` (90_previous_version.sql)
   IF settled ? 'written' AND NOT settled ? 'merge' THEN
     settled := bridge_with_merge(settled, what);
   END IF;
@@ -295,20 +295,6 @@ BEGIN
            settled -> 'outlookBase' || jsonb_build_object('startsAt', seen -> 'startsAt', 'endsAt', seen -> 'endsAt'))
          ELSE '{}' END;
 END $merged$;
-
--- Called by daemons of the previous version, whose settlements have no `merge`.
-CREATE OR REPLACE FUNCTION bridge_with_merge(settled jsonb, what text) RETURNS jsonb LANGUAGE sql STABLE AS $with$
-  SELECT CASE WHEN what = 'cancel' THEN settled || '{"bookingSeen": null}' ELSE settled || jsonb_build_object('merge', jsonb_build_object(
-    'written', settled -> 'written', 'unagreed', coalesce(settled -> 'open', '[]') || coalesce(settled -> 'hidden', '[]'),
-    'kept', coalesce(settled -> 'kept', '{}') - ARRAY(SELECT jsonb_array_elements_text(settled -> 'hidden')), 'partly', '{"dueInMs": 0}'::jsonb)
-    || CASE WHEN what = 'change' THEN jsonb_build_object('lostReason', concat_ws('; ', settled ->> 'reason', 'not possible here: '))
-         ELSE '{"joined": {"action": "joined"}, "revived": {"reason": "its event has returned"}}' END) END
-$with$;
-CREATE OR REPLACE FUNCTION bridge_write_back(room_id integer, epoch bigint, what text, item jsonb, expected jsonb, settled jsonb) RETURNS jsonb
-LANGUAGE sql AS $back$
-  SELECT bridge_settle(room_id, epoch, w.settlements) || w.answer
-  FROM bridge_write_booking(room_id, epoch, what, item, expected, bridge_with_merge(settled, what)) w
-$back$;
 
 -- Of the reservations in a room that lie on one of the places in `wanted`, those that Outlook shows at another time, which is
 -- not followed yet or was refused, as bridge_due_items has them.
@@ -361,12 +347,3 @@ BEGIN
     END IF;
   END LOOP;
 END $exchange$;
-
--- Called by daemons of the previous version.
-CREATE OR REPLACE FUNCTION bridge_write_together(room_id integer, epoch bigint, items jsonb, expected jsonb, settled jsonb) RETURNS jsonb
-LANGUAGE sql AS $together$
-  SELECT (SELECT jsonb_object_agg(a.key, w.written || a.value) FROM jsonb_each(w.answers) a)
-  FROM (SELECT bridge_settle(room_id, epoch, x.settlements) AS written, x.answers
-        FROM bridge_write_exchange(room_id, epoch, items, expected,
-          (SELECT jsonb_agg(bridge_with_merge(s.t, 'change') ORDER BY s.n) FROM jsonb_array_elements(settled) WITH ORDINALITY s (t, n))) x OFFSET 0) w
-$together$;
