@@ -914,10 +914,10 @@ BEGIN
 END $table$;
 
 -- Makes the triggers bridge_insert, bridge_update and so on that call a function after each statement that writes to a table, and
--- to each of its partitions, because a statement that names a partition fires the triggers of that partition only. One
--- that is there already is left as it is, enabled or not; one that called another function or has other transition tables is
--- replaced, and the function dropped with its last trigger. With REKEY among the events an UPDATE is given its new rows only, and
--- bridge_rekey is called with each row in which one of the columns `named` changed. Returns how many were made.
+-- to each of its partitions, because a statement that names a partition fires the triggers of that partition only. An existing
+-- trigger is left as it is, enabled or not; one that calls another function or has other transition tables is replaced, and the former
+-- function is dropped with its last trigger. With REKEY among the events, bridge_update gets the new rows only, and bridge_rekey is
+-- called for each row in which one of the columns `named` changed. Returns how many triggers were made.
 CREATE OR REPLACE FUNCTION bridge_make_triggers(watched regclass, calls text, events text[], named text[]) RETURNS integer
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $make$
 DECLARE
@@ -951,7 +951,7 @@ BEGIN
                           WHEN 'UPDATE' THEN concat('REFERENCING ', CASE WHEN NOT 'REKEY' = ANY (events) THEN 'OLD TABLE AS old_rows ' END, 'NEW TABLE AS new_rows')
                           WHEN 'DELETE' THEN 'REFERENCING OLD TABLE AS old_rows' END, calls);
     END IF;
-    -- one that is replaced is enabled as a new one is; to change that is for the owner of the table
+    -- CREATE enables a replaced trigger; only the owner of the table may restore the former setting
     IF wanted.enabled <> 'O' THEN
       setting := format('ALTER TABLE ONLY %s %s TRIGGER %I', wanted.id::regclass,
         CASE wanted.enabled WHEN 'A' THEN 'ENABLE ALWAYS' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'DISABLE' END, wanted.name);
@@ -1313,7 +1313,8 @@ BEGIN
   RETURN CASE WHEN own = '{}' THEN own ELSE jsonb_build_object('as', own) END;
 END $appearance$;
 
--- Whether Outlook is to show a reservation: it is active, or waits for approval. `item` is its row.
+-- Whether a reservation is not cancelled: it is active, or waits for approval. `item` is its row. Not whether Outlook shows it: while it
+-- waits for approval, only an imported meeting has an event (sql/README.md).
 CREATE OR REPLACE FUNCTION bridge_stands(item jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE AS $stands$
   SELECT coalesce((item ->> 'active')::boolean OR item ->> 'state' = 'awaiting', false)
 $stands$;
@@ -1393,15 +1394,16 @@ BEGIN
     FROM replacing r JOIN bridge_mappings m
       ON m.reservation_type = r.former_kind AND m.reservation_id = r.former_id AND m.resource_id = r.resource AND m.sync_status <> 'cancelled'
     WHERE NOT concat(r.former_kind, '/', r.former_id) = ANY (unreadable)
-      -- one that is still there keeps its event
+      -- a former reservation that still exists keeps its event
       AND NOT EXISTS (SELECT FROM bridge_items o WHERE o.reservation_type = r.former_kind AND o.reservation_id = r.former_id
                       AND o.resource_id = r.resource AND bridge_stands(to_jsonb(o)) OFFSET 0)
       AND NOT EXISTS (SELECT FROM bridge_mappings o WHERE o.reservation_type = r.kind AND o.reservation_id = r.id AND o.resource_id = r.resource));
 END $replaced$;
 
--- Gives the mappings of replaced reservations, and so their events, to those that took over, before the former is taken for
--- cancelled and the other for new. `room` NULL: within a fold, see bridge_gather; else for everything in that room, before it is
--- compared, in a statement of its own, so that the lock of settlements ends with it. The search is made without that lock.
+-- Gives the mappings of replaced reservations, and so their events, to the reservations that replace them, before the fold or the
+-- comparison takes the former for cancelled and the latter for new. `room` NULL: within a fold, see bridge_gather; else for everything
+-- in that room, before it is compared, in a statement of its own, so that the lock of settlements ends with it. The search is made
+-- without that lock.
 CREATE OR REPLACE FUNCTION bridge_hand_over(room integer, one_change tid) RETURNS void LANGUAGE plpgsql AS $hand$
 DECLARE
   replaced jsonb;
@@ -1638,11 +1640,10 @@ $functions$;
   EXECUTE $functions$
 -- Rooms become due, because a mapping in them is.
 
--- The room of a resource (bridge_resource_mappings.resource_id) becomes due, and the daemons are woken: for triggers, whose transaction
--- is often not one of a daemon's that leases the room next. Where the room is due already, nothing is written and no daemon is woken.
--- A room that is leased, or about to be, is due already, and its release computes when it is due next: its row is locked, so that the
--- release waits for the end of this transaction (see bridge_release). The lock is a statement of its own, because a single statement
--- that waited for a release would go by the snapshot from before it.
+-- The room of a resource (bridge_resource_mappings.resource_id) becomes due, and the daemons are woken; nothing is written and no daemon
+-- is woken if it is due already. Triggers call this, in any session. A room that is leased, or about to be, is due already, and its
+-- release computes when it is due next. So its row is locked, and the release waits for the end of this transaction (bridge_release).
+-- The lock is a statement of its own, because a single statement that waited for a release would use the snapshot from before it.
 CREATE OR REPLACE FUNCTION bridge_ring_room(resource integer) RETURNS void LANGUAGE plpgsql AS $ring$
 BEGIN
   PERFORM FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
@@ -1655,8 +1656,8 @@ BEGIN
   END IF;
 END $ring$;
 
--- These rooms (bridge_resource_mappings.id) become due. The daemons are not woken: the caller is a daemon that leases rooms right
--- after it, see bridge_lease.
+-- These rooms (bridge_resource_mappings.id) become due, and no daemon is woken. The fold and bridge_lease call this: the daemon that
+-- runs them leases due rooms next.
 CREATE OR REPLACE FUNCTION bridge_ring_rooms(rooms integer[]) RETURNS void LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $ring$
 BEGIN
@@ -1682,17 +1683,17 @@ $functions$;
 --
 -- The triggers also record rows without a relevant change, so each mapping gets a verdict:
 --   rests: its item is in the state that a settlement read last (`booking_seen`), at the same time. It is left as it is.
---   doubtful: unchanged as well, but it has a failure, a conflict or news from Outlook, or was written from Outlook
---     (`booking_digest` -1). It is decided on again.
+--   doubtful: unchanged as well, but it has a failure, a conflict or news from Outlook, or was written from Outlook (65_write_back.sql
+--     sets `booking_digest` to -1, which means: the state in the booking system was written by us). It is decided on again.
 --   busy: it is due already, and its item is as it was folded last. Work on it may be based on a state that was changed and changed
 --     back, so its revision is raised.
 --   changed: all others. Only these get a new `last_modified_booking`.
 CREATE OR REPLACE FUNCTION bridge_gather(past_days integer, future_days integer, most integer, one_change tid, OUT taken integer, OUT rooms integer[],
   OUT changed bigint[], OUT items jsonb) LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
--- to begin a bitmap anew for each reservation takes longer than all else that is read of it
+-- a bitmap scan for each reservation takes longer than all other reads of it
 SET enable_bitmapscan = off
--- the outbox has no index: to read it counts as forbidden, and so as worth compiling
+-- the outbox has no index: with sequential scans off, the estimated cost of reading it is so high that the query would be compiled
 SET jit = off AS $gather$
 DECLARE
   kept_items constant integer := 12;
@@ -1754,8 +1755,8 @@ BEGIN
           AS reservation, min(changed_at) AS changed_at, count(*) AS n
         FROM gone GROUP BY 1, 2) e;
   are_few := coalesce(cardinality(reservations), 0) <= kept_items;
-  -- every active room a reservation is in or was in: its mapping, if it has one, beside its item, if it still has one
-  -- there (a room that is switched off compares later)
+  -- for every active room that a reservation is in or was in: its mapping and its item, as far as they exist (a room that is switched
+  -- off is compared later)
   SELECT array_agg(e.kind), array_agg(e.reservation), array_agg(e.moment), array_agg(e.id), array_agg(e.room), array_agg(e.active),
     array_agg(e.priority_level), array_agg(e.starts_at), array_agg(e.ends_at), array_agg(e.digest), array_agg(e.verdict), array_agg(e.kept),
     bool_or(e.verdict <> 'rests'), bool_or(e.id IS NULL),
@@ -1830,7 +1831,7 @@ BEGIN
     WITH fresh AS (
       INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
         starts_at, ends_at, due_at, changed_at, last_modified_booking, booking_digest)
-      -- a view with a careless join has a row twice
+      -- a join in the view may return a row twice
       SELECT DISTINCT ON (s.kind, s.reservation, s.resource) s.kind, s.reservation, s.resource, r.outlook_item_id, s.priority, s.begins, s.ends, now(), s.since, s.since, s.digest
       FROM unnest(mappings, entry_kinds, entry_reservations, since, resources, actives, priorities, begins, ends, digests)
         AS s (id, kind, reservation, since, resource, active, priority, begins, ends, digest)
@@ -1931,14 +1932,14 @@ BEGIN
                SELECT FROM bridge_settings s WHERE s.name IN ('privacy', 'title_template') AND s.value NOT IN ('neutral', '{title}')) THEN '{}'
              ELSE coalesce(bridge_appearance(to_jsonb(v), bridge_style(v.resource_id)), '{}') END)
       FROM (SELECT * FROM bridge_items b WHERE b.reservation_type = waiting.kind AND b.reservation_id = waiting.id OFFSET 0) v
-      -- of each its room: the other way round the view would be read once for each room
+      -- the room of each item is looked up; in the other order the view would be read once for each room
       CROSS JOIN LATERAL (
         SELECT o.id, o.privacy, o.title_template FROM bridge_resource_mappings o
         WHERE o.resource_id = v.resource_id AND o.active = 1 OFFSET 0) r) AS items
     OFFSET 0) i
   WHERE m.reservation_type = waiting.kind AND m.reservation_id = waiting.id AND cardinality(i.items) = 1
     AND m.resource_id = (i.items[1] ->> 'resource')::integer
-    -- bridge_gather decides on an unchanged one
+    -- an unchanged one is left to bridge_gather
     AND m.booking_digest IS DISTINCT FROM (i.items[1] ->> 'digest')::bigint
     AND (m.present IS DISTINCT FROM (i.items[1] ->> 'active')::boolean OR m.present AND m.booking_seen IS DISTINCT FROM i.items[1] -> 'state')
     AND NOT EXISTS (SELECT FROM bridge_mappings o
@@ -2258,7 +2259,7 @@ BEGIN
     ends := (item ->> 'endsAt')::timestamptz;
     covered := false;
     cover_confirmed := false;
-    -- times the wrong way round are for Outlook to refuse; here they must not keep the others from their turn
+    -- Outlook refuses an item that ends before it starts; here its range would be an error that stops all items of the room
     IF active AND m.priority_level > 1 AND begins < ends THEN
       SELECT c.covered, c.confirmed INTO covered, cover_confirmed FROM bridge_cover_of(room, m.priority_level, begins, ends) c;
     END IF;
@@ -2481,7 +2482,7 @@ BEGIN
   SET push_due_at = CASE WHEN s.reconciled_at IS NULL THEN now()
         -- a full scan that failed is requested again by pull_due_at, and work that needs none goes on
         WHEN s.baselined_at IS NULL AND (condition = 'ok' OR rest_ms IS NOT NULL) THEN now()
-        -- behind the rooms that wait, however long ago the rest of this one became due
+        -- after the rooms that wait already, however long ago the rest of this one became due
         WHEN due.at < now() THEN now() ELSE due.at END,
       push_lane = coalesce(due.lane, 1), lease_owner = NULL,
       -- a request that came during the work and is done does not allow another round
@@ -2507,7 +2508,7 @@ $functions$;
   EXECUTE $functions$
 -- Parts of bridge_settle that are seldom needed.
 
--- What was never shown and has nothing to show any more is dropped.
+-- Deletes the mappings of results with the status 'forget': no event is mapped to a reservation by them any more.
 CREATE OR REPLACE FUNCTION bridge_settle_forgotten(results jsonb) RETURNS void LANGUAGE sql AS $forgotten$
   WITH dropped AS (
     DELETE FROM bridge_mappings m USING jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text, action text, reason text)
@@ -2515,7 +2516,7 @@ CREATE OR REPLACE FUNCTION bridge_settle_forgotten(results jsonb) RETURNS void L
       AND (m.outlook_event_id IS NULL OR m.reservation_id IS NULL OR r."eventId" IS NULL)
     RETURNING m.*, r.action, r.reason
   )
-  -- what was declined or deleted for somebody is remembered, though there is no mapping of it any more
+  -- an event that was declined or deleted has its line in the log, although its mapping is deleted
   INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, action, reason)
   SELECT d.id, d.resource_id, d.reservation_type, d.reservation_id, d.outlook_item_id, d.outlook_event_id, d.action, d.reason
   FROM dropped d WHERE d.action NOT IN ('forgotten', 'unchanged');
@@ -2529,23 +2530,23 @@ BEGIN
   END IF;
 END $drop$;
 
--- Some of these results have events that other mappings have, or that two of them have. Makes each event that of one mapping, and
--- returns the results as they are to be stored.
+-- Resolves events that several mappings would have: an event of one of these results that another mapping has, or two results with
+-- the same event. Each event stays with one mapping. Returns the results as they are to be stored.
 CREATE OR REPLACE FUNCTION bridge_settle_events(results jsonb) RETURNS jsonb LANGUAGE plpgsql AS $events$
 BEGIN
-  -- an event that waited to be imported and turned out to be that of a reservation
+  -- an event that waited for its import belongs to a reservation, so its own mapping is deleted
   DELETE FROM bridge_mappings m USING jsonb_to_recordset(results) AS r (id bigint, "eventId" text), bridge_mappings mine
   WHERE mine.id = r.id AND m.outlook_item_id = mine.outlook_item_id AND m.outlook_event_id = r."eventId" AND m.id <> r.id
     AND m.reservation_id IS NULL;
-  -- an event that a person restored: it begins anew, so the mapping of the cancelled reservation loses its id
+  -- a person restored the event of a cancelled reservation: it gets another mapping, and the cancelled one loses the event id
   UPDATE bridge_mappings m SET outlook_event_id = NULL, revision = m.revision + 1
   FROM jsonb_to_recordset(results) AS r (id bigint, "eventId" text), bridge_mappings mine
   WHERE mine.id = r.id AND m.outlook_item_id = mine.outlook_item_id AND m.outlook_event_id = r."eventId" AND m.id <> r.id
     AND m.sync_status = 'cancelled';
   RETURN (
     SELECT jsonb_agg(CASE
-        -- A create was answered with an event that another reservation has by now: an earlier answer to the same idempotency key
-        -- was lost, and the event that it had made was imported. It stays there, and the next create gets the next key.
+        -- Graph answered a create with an event that another reservation has by now: the answer to an earlier create with the same
+        -- idempotency key was lost, and its event was imported. The event stays there, and the next create uses the next key.
         WHEN EXISTS (SELECT FROM bridge_mappings m JOIN bridge_mappings o ON o.outlook_item_id = m.outlook_item_id AND o.id <> m.id
                      WHERE m.id = r.id AND m.outlook_event_id IS DISTINCT FROM r.event AND o.outlook_event_id = r.event)
           THEN r.result || '{"status": "pending", "eventId": null, "agreement": "never", "bookingBase": null, "outlookBase": null, "dueInMs": 0,
@@ -2559,8 +2560,8 @@ BEGIN
     FROM (SELECT e AS result, (e ->> 'id')::bigint AS id, e ->> 'eventId' AS event FROM jsonb_array_elements(results) e) r);
 END $events$;
 
--- An event that was detached from its reservation begins anew: a meeting that the booking system moved away from, which waits
--- for a person, or the event of a cancelled reservation that somebody brought back.
+-- An event that was detached from its reservation gets a mapping of its own: a meeting whose reservation was moved in the booking
+-- system, which waits for a person's decision, or the event of a cancelled reservation that a person restored.
 CREATE OR REPLACE FUNCTION bridge_settle_counterparts(results jsonb) RETURNS void LANGUAGE sql AS $counterparts$
   INSERT INTO bridge_mappings (resource_id, outlook_item_id, outlook_event_id, sync_status, sync_direction,
     starts_at, ends_at, present, outlook_base, outlook_seen, outlook_news, due_at, noticed_at, is_organizer, conflict, resolution)
@@ -2574,8 +2575,8 @@ CREATE OR REPLACE FUNCTION bridge_settle_counterparts(results jsonb) RETURNS voi
   ON CONFLICT (outlook_item_id, outlook_event_id) DO NOTHING;
 $counterparts$;
 
--- What is back on the side it was gone from: what a person said about its removal was about another time, and a removal that was
--- taken back is none.
+-- Deletes the removals (bridge_removals) of these mappings whose reservation or event exists again: the removal is no longer wanted,
+-- and a person's decision about it does not apply to a later one.
 CREATE OR REPLACE FUNCTION bridge_settle_removals(results jsonb) RETURNS void LANGUAGE sql AS $removals$
   DELETE FROM bridge_removals d USING bridge_mappings m, jsonb_to_recordset(results) AS r (id bigint)
   WHERE d.mapping_id = r.id AND m.id = r.id AND CASE
@@ -2598,6 +2599,8 @@ $functions$;
 --   * what was reported or asked for meanwhile (outlook_news, resolution, import_asked_at, noticed_at) stays to be dealt with. A mapping
 --     that is due again (`dueInMs`) keeps a person's request and the start of its latency, too;
 --   * an attribute of the event that the result does not name stays as it was, unless the mapping has another event now.
+-- Each column compares the revisions itself, because the UPDATE may wait for a person's transaction: a comparison made once in `was`
+-- would use the row from before that transaction.
 CREATE OR REPLACE FUNCTION bridge_settle(room_id integer, epoch bigint, results jsonb) RETURNS jsonb
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $settle$
@@ -2989,7 +2992,7 @@ BEGIN
       sync_status = CASE WHEN m.sync_status IN ('synced', 'error') AND m.reservation_id IS NOT NULL THEN 'pending' ELSE m.sync_status END,
       updated_at = now()
   FROM jsonb_to_recordset(known) AS k (id bigint, news text, "dueInMs" double precision) WHERE m.id = k.id AND k.news IS NOT NULL;
-  -- nothing was edited, but the event has a new version, which the next write needs
+  -- the event was not edited, but has a new etag, which the next write needs
   UPDATE bridge_mappings m SET outlook_etag = k.etag
   FROM jsonb_to_recordset(known) AS k (id bigint, news text, etag text)
   WHERE m.id = k.id AND k.news IS NULL AND m.sync_status = 'synced' AND m.outlook_etag IS DISTINCT FROM k.etag;
@@ -3026,8 +3029,9 @@ BEGIN
   WHERE resource_mapping_id = room_id;
 END $hinted$;
 
--- Notes that a room was compared with Outlook: what the list of its window showed, the links at which its rounds of changes
--- begin, and for which window. Events that belong to a mapping without one are given to it. Returns how many were.
+-- Stores the result of a full scan of a room: the reports on the events in its window (bridge_notice), the links at which its delta
+-- rounds begin, and that window. Events in `adoptions` are attached to mappings without an event (bridge_attach). Returns how many were
+-- attached.
 CREATE OR REPLACE FUNCTION bridge_baselined(room_id integer, epoch bigint, adoptions jsonb, noticed timestamptz, known jsonb, born jsonb,
   links text[], from_at timestamptz, to_at timestamptz, poll_ms double precision) RETURNS integer
 LANGUAGE plpgsql AS $baselined$
@@ -3044,10 +3048,11 @@ BEGIN
   RETURN jsonb_array_length(bridge_attach(room_id, epoch, adoptions));
 END $baselined$;
 
--- Begins a round of changes: the next poll is set, and a request from now on asks for another round. `rung`: when
--- somebody asked for this one. Then the poll comes soon: of several changes that were notified, one may show up late
--- (Microsoft: delta-query-overview), and the others seem to be all there is.
--- `active`, `quiet`: of the interval of a room that Outlook does not call us for, by whether Outlook changed something there lately.
+-- Begins a delta round: sets the time of the next poll, and a request from now on asks for another round. `rung`: the time at which
+-- this round was requested, NULL if it was not. After a requested round the next poll follows soon, because Graph may show one of
+-- several notified changes later than the others (Microsoft: delta-query-overview).
+-- `active`, `quiet`: factors of the poll interval of a room without a subscription; `active` if Outlook changed something there in the
+-- last ten minutes.
 CREATE OR REPLACE FUNCTION bridge_begin_pull(room_id integer, epoch bigint, poll_ms double precision, unheard_ms double precision,
   active double precision, quiet double precision, OUT rung timestamptz,
   OUT links text[], OUT from_at timestamptz, OUT attempt integer, OUT compare boolean) LANGUAGE plpgsql AS $begin$
@@ -3215,8 +3220,8 @@ BEGIN
     AND (o.reservation_type, o.reservation_id) <> (kind, id_);
 END $met$;
 
--- An event that was deleted exists again: its reservation is enabled again (or waits for approval) with the values of the event, or
--- gets the room back. Returns the stored keys, or NULL if the adapter cannot do that; throws 23P01 as bridge_write_booking does.
+-- A deleted event exists again: its reservation is enabled again (or waits for approval) with the values of the event, or gets the room
+-- back. Returns the stored keys, or NULL if the adapter cannot do that; throws 23P01 as bridge_write_booking does.
 CREATE OR REPLACE FUNCTION bridge_revive(kind text, id_ bigint, room integer, item jsonb, note text) RETURNS text[] LANGUAGE plpgsql AS $revive$
 DECLARE
   stands boolean;
@@ -3260,15 +3265,16 @@ END $revive$;
 
 -- The parts of bridge_write_booking. They lock reservations and meetings, and throw as it does.
 
--- An event becomes a reservation. `how`: imported; joined: it is a meeting that invited several rooms, and one reservation has all
--- of them; revived: it is that of a reservation which lost it. `stored`: the keys of the event that a revived one took.
+-- An event becomes a reservation. `how`: imported; joined: the event is a meeting of several rooms, and the room is added to the
+-- reservation of the other rooms; revived: the event belongs to a reservation that had lost it. `stored`: the keys of the event that a
+-- revived reservation stored.
 CREATE OR REPLACE FUNCTION bridge_write_import(room integer, item jsonb, uid text, slot timestamptz, note text,
   OUT kind text, OUT id_ bigint, OUT stored text[], OUT how text) LANGUAGE plpgsql AS $import$
 DECLARE
   others integer[];
 BEGIN
   PERFORM bridge_lock_meeting(uid, slot);
-  -- where a reservation has one room, a meeting of several becomes one for each
+  -- if a reservation has one room only, a meeting of several rooms becomes one reservation for each
   IF uid <> '' AND NOT 'one-room' = ANY (bridge_abilities()) THEN
     SELECT t.reservation_type, t.reservation_id, 'joined' INTO kind, id_, how FROM bridge_meetings t
     WHERE t.ical_uid = uid AND t.original_start = slot
@@ -3351,8 +3357,8 @@ BEGIN
   RETURN stored;
 END $change$;
 
--- Whether a reservation is about to lose the room of this mapping as well: Outlook is followed there, and what it says is neither
--- for a person to decide nor held by the brake, which tells when it lets a removal through.
+-- Whether a reservation is about to lose the room of this mapping as well: its event was declined or removed in Outlook, the room
+-- follows Outlook, and the removal waits neither for a person's decision nor for the brake (bridge_removals.applied_at: let through).
 CREATE OR REPLACE FUNCTION bridge_gives_up(m bridge_mappings) RETURNS boolean LANGUAGE sql STABLE AS $gives$
   SELECT m.event_intent IS NULL AND coalesce(m.conflict ->> 'kind', '') NOT IN ('gone', 'deleted')
     AND EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.resource_id = m.resource_id AND r.active = 1 AND r.sync_direction <> 'booking_to_outlook')
@@ -3383,7 +3389,7 @@ CREATE OR REPLACE FUNCTION bridge_agree_in_other_rooms(mapping bigint, kind text
 LANGUAGE sql AS $agree$
   UPDATE bridge_mappings o
   SET agreement = 'agreed', booking_base = seen - 'as' || own.appearance, booking_seen = seen - 'as' || own.appearance,
-      booking_digest = -1, outlook_news = coalesce(o.outlook_news, 'look'), noticed_at = coalesce(o.noticed_at, now()), due_at = now(), lane = 0, revision = o.revision + 1
+      booking_digest = -1 /* see bridge_gather */, outlook_news = coalesce(o.outlook_news, 'look'), noticed_at = coalesce(o.noticed_at, now()), due_at = now(), lane = 0, revision = o.revision + 1
   FROM (SELECT n.id, CASE WHEN n.booking_seen ? 'as' THEN jsonb_build_object('as', n.booking_seen -> 'as') ELSE '{}' END AS appearance
         FROM bridge_mappings n WHERE n.reservation_type = kind AND n.reservation_id = id_) own
   WHERE own.id = o.id AND o.reservation_type = kind AND o.reservation_id = id_ AND o.id <> mapping AND NOT o.is_organizer
@@ -3391,10 +3397,10 @@ LANGUAGE sql AS $agree$
 $agree$;
 
 -- Writes a change from Outlook of one item into the booking system, by the adapter's functions. `what`: import, change or cancel.
--- Returns `settlements`, which bridge_settle takes in the same transaction: `settled`, as bridge_merged makes it;
--- and in `answer` which reservation it is, and whether it was there before (`joined`). Throws BR001 when the lease was lost and
--- BR002 when the reservation or the mapping is not any more as it was when this was decided (`expected`; nothing was done
--- then); 23P01 when the time is taken. What several rooms share, a reservation or a meeting, is written by one at a time.
+-- Returns `settlements`, which bridge_settle stores in the same transaction: `settled`, completed by bridge_merged; and `answer`: the
+-- reservation, and whether it existed before (`joined`). Throws BR001 if the lease was lost; BR002, with nothing written, if the
+-- reservation or the mapping changed since the decision (`expected`); 23P01 if the time is taken. A reservation or a meeting of several
+-- rooms is written for one room at a time.
 CREATE OR REPLACE FUNCTION bridge_write_booking(room_id integer, epoch bigint, what text, item jsonb, expected jsonb, settled jsonb,
   OUT settlements jsonb, OUT answer jsonb) LANGUAGE plpgsql AS $write$
 DECLARE
@@ -3446,7 +3452,7 @@ BEGIN
   SET reservation_type = kind, reservation_id = id_, present = coalesce(place.active, false),
       starts_at = coalesce(place.starts_at, b.starts_at), ends_at = coalesce(place.ends_at, b.ends_at),
       priority_level = coalesce(place.priority_level, b.priority_level),
-      -- see bridge_gather: the fold of this change decides again, and a reversal in the booking system is a change
+      -- -1: bridge_gather decides again when it folds this change, and a reversal in the booking system counts as a change
       booking_digest = -1,
       -- an unchanged revision means a change by a person: see bridge_mapping_touched
       revision = b.revision + 1
@@ -3465,11 +3471,14 @@ BEGIN
   answer := jsonb_build_object('reservationType', kind, 'reservationId', id_, 'joined', coalesce(how = 'joined', false));
 END $write$;
 
--- A settlement with what only this transaction knows laid over it, by its `merge`; what is laid over it, and why, is said where
--- settlements are built (src/sync/apply/settlement/booked.ts). Both sides agree on what the reservation shows now (`seen`), but
--- not on fields that are `unagreed` (of those on what was `kept`), nor on those of `written` whose keys are not `stored`; NULL: all
--- are. Then: `partly` where that is not all of `seen`; `lostReason` with the fields that are not stored; and what is named by `how`.
--- A meeting that joined a reservation at another time was moved: that is an edit in Outlook, which the other rooms may not show yet.
+-- Adds to a settlement the values that only this transaction knows, by the rules in its `merge`
+-- (src/sync/apply/settlement/booked.ts builds them and gives the reasons):
+--   * the agreement is the present state of the reservation (`seen`), without the fields in `unagreed`, with the values in `kept`, and
+--     without the fields in `written` whose keys are not `stored` (NULL: all are stored);
+--   * `partly` is added if the agreement differs from `seen`; `lostReason`, followed by the fields that are not stored, is the reason
+--     if there are any; the value under the name `how` (imported, joined, revived) is added.
+-- A meeting that joined a reservation at another time was moved in Outlook: its time is stored as an edit, and the event is read again,
+-- because the other rooms may still show the former time.
 CREATE OR REPLACE FUNCTION bridge_merged(settled jsonb, how text, stored text[], seen jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $merged$
 DECLARE
@@ -3491,8 +3500,8 @@ BEGIN
          ELSE '{}' END;
 END $merged$;
 
--- Of the reservations in a room that lie on one of the places in `wanted`, those that Outlook shows at another time, which is
--- not followed yet or was refused, as bridge_due_items has them.
+-- The work items of reservations in a room that overlap one of the times in `wanted` and whose event was changed in Outlook, where the
+-- change is not followed yet or was refused. `besides`: not these mappings.
 CREATE OR REPLACE FUNCTION bridge_leaving(room integer, wanted jsonb, besides bigint[], most integer, past_days integer, future_days integer)
 RETURNS SETOF jsonb LANGUAGE sql STABLE AS $leaving$
   SELECT i FROM bridge_window(past_days, future_days) w, bridge_work_items(room, ARRAY(
@@ -3504,9 +3513,9 @@ RETURNS SETOF jsonb LANGUAGE sql STABLE AS $leaving$
     ORDER BY m.starts_at, m.id LIMIT most), w.opens, w.closes, '{}') i
 $leaving$;
 
--- Writes changes of reservations of one room that take each other's places, as bridge_write_booking does, all of them or none: a
--- place is taken by what lies there when all have moved. Throws as that does, 23P01 with the mapping that found its place taken
--- as the detail. `answers`: by mapping.
+-- Writes changes of reservations of one room that exchange their times, all of them or none, each as bridge_write_booking does. Overlaps
+-- are checked when all are written. Throws as bridge_write_booking does; the detail of 23P01 is the mapping whose time is taken.
+-- `answers`: by mapping.
 CREATE OR REPLACE FUNCTION bridge_write_exchange(room_id integer, epoch bigint, items jsonb, expected jsonb, settled jsonb,
   OUT settlements jsonb, OUT answers jsonb) LANGUAGE plpgsql AS $exchange$
 DECLARE
@@ -3878,7 +3887,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '8232f56f7c93281dce77366683762e8ceb3fe144de949a53b4a4036e63c938d8 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '2c8f53eaddb23f9ec21e744fea772c17b43538b41e3bd2b5b9c111ac24c9b610 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

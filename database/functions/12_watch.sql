@@ -34,10 +34,10 @@ BEGIN
 END $table$;
 
 -- Makes the triggers bridge_insert, bridge_update and so on that call a function after each statement that writes to a table, and
--- to each of its partitions, because a statement that names a partition fires the triggers of that partition only. One
--- that is there already is left as it is, enabled or not; one that called another function or has other transition tables is
--- replaced, and the function dropped with its last trigger. With REKEY among the events an UPDATE is given its new rows only, and
--- bridge_rekey is called with each row in which one of the columns `named` changed. Returns how many were made.
+-- to each of its partitions, because a statement that names a partition fires the triggers of that partition only. An existing
+-- trigger is left as it is, enabled or not; one that calls another function or has other transition tables is replaced, and the former
+-- function is dropped with its last trigger. With REKEY among the events, bridge_update gets the new rows only, and bridge_rekey is
+-- called for each row in which one of the columns `named` changed. Returns how many triggers were made.
 CREATE OR REPLACE FUNCTION bridge_make_triggers(watched regclass, calls text, events text[], named text[]) RETURNS integer
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $make$
 DECLARE
@@ -71,7 +71,7 @@ BEGIN
                           WHEN 'UPDATE' THEN concat('REFERENCING ', CASE WHEN NOT 'REKEY' = ANY (events) THEN 'OLD TABLE AS old_rows ' END, 'NEW TABLE AS new_rows')
                           WHEN 'DELETE' THEN 'REFERENCING OLD TABLE AS old_rows' END, calls);
     END IF;
-    -- one that is replaced is enabled as a new one is; to change that is for the owner of the table
+    -- CREATE enables a replaced trigger; only the owner of the table may restore the former setting
     IF wanted.enabled <> 'O' THEN
       setting := format('ALTER TABLE ONLY %s %s TRIGGER %I', wanted.id::regclass,
         CASE wanted.enabled WHEN 'A' THEN 'ENABLE ALWAYS' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'DISABLE' END, wanted.name);

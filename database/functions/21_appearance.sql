@@ -64,7 +64,8 @@ BEGIN
   RETURN CASE WHEN own = '{}' THEN own ELSE jsonb_build_object('as', own) END;
 END $appearance$;
 
--- Whether Outlook is to show a reservation: it is active, or waits for approval. `item` is its row.
+-- Whether a reservation is not cancelled: it is active, or waits for approval. `item` is its row. Not whether Outlook shows it: while it
+-- waits for approval, only an imported meeting has an event (sql/README.md).
 CREATE OR REPLACE FUNCTION bridge_stands(item jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE AS $stands$
   SELECT coalesce((item ->> 'active')::boolean OR item ->> 'state' = 'awaiting', false)
 $stands$;

@@ -35,15 +35,16 @@ BEGIN
     FROM replacing r JOIN bridge_mappings m
       ON m.reservation_type = r.former_kind AND m.reservation_id = r.former_id AND m.resource_id = r.resource AND m.sync_status <> 'cancelled'
     WHERE NOT concat(r.former_kind, '/', r.former_id) = ANY (unreadable)
-      -- one that is still there keeps its event
+      -- a former reservation that still exists keeps its event
       AND NOT EXISTS (SELECT FROM bridge_items o WHERE o.reservation_type = r.former_kind AND o.reservation_id = r.former_id
                       AND o.resource_id = r.resource AND bridge_stands(to_jsonb(o)) OFFSET 0)
       AND NOT EXISTS (SELECT FROM bridge_mappings o WHERE o.reservation_type = r.kind AND o.reservation_id = r.id AND o.resource_id = r.resource));
 END $replaced$;
 
--- Gives the mappings of replaced reservations, and so their events, to those that took over, before the former is taken for
--- cancelled and the other for new. `room` NULL: within a fold, see bridge_gather; else for everything in that room, before it is
--- compared, in a statement of its own, so that the lock of settlements ends with it. The search is made without that lock.
+-- Gives the mappings of replaced reservations, and so their events, to the reservations that replace them, before the fold or the
+-- comparison takes the former for cancelled and the latter for new. `room` NULL: within a fold, see bridge_gather; else for everything
+-- in that room, before it is compared, in a statement of its own, so that the lock of settlements ends with it. The search is made
+-- without that lock.
 CREATE OR REPLACE FUNCTION bridge_hand_over(room integer, one_change tid) RETURNS void LANGUAGE plpgsql AS $hand$
 DECLARE
   replaced jsonb;

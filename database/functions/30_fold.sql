@@ -14,17 +14,17 @@
 --
 -- The triggers also record rows without a relevant change, so each mapping gets a verdict:
 --   rests: its item is in the state that a settlement read last (`booking_seen`), at the same time. It is left as it is.
---   doubtful: unchanged as well, but it has a failure, a conflict or news from Outlook, or was written from Outlook
---     (`booking_digest` -1). It is decided on again.
+--   doubtful: unchanged as well, but it has a failure, a conflict or news from Outlook, or was written from Outlook (65_write_back.sql
+--     sets `booking_digest` to -1, which means: the state in the booking system was written by us). It is decided on again.
 --   busy: it is due already, and its item is as it was folded last. Work on it may be based on a state that was changed and changed
 --     back, so its revision is raised.
 --   changed: all others. Only these get a new `last_modified_booking`.
 CREATE OR REPLACE FUNCTION bridge_gather(past_days integer, future_days integer, most integer, one_change tid, OUT taken integer, OUT rooms integer[],
   OUT changed bigint[], OUT items jsonb) LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
--- to begin a bitmap anew for each reservation takes longer than all else that is read of it
+-- a bitmap scan for each reservation takes longer than all other reads of it
 SET enable_bitmapscan = off
--- the outbox has no index: to read it counts as forbidden, and so as worth compiling
+-- the outbox has no index: with sequential scans off, the estimated cost of reading it is so high that the query would be compiled
 SET jit = off AS $gather$
 DECLARE
   kept_items constant integer := 12;
@@ -86,8 +86,8 @@ BEGIN
           AS reservation, min(changed_at) AS changed_at, count(*) AS n
         FROM gone GROUP BY 1, 2) e;
   are_few := coalesce(cardinality(reservations), 0) <= kept_items;
-  -- every active room a reservation is in or was in: its mapping, if it has one, beside its item, if it still has one
-  -- there (a room that is switched off compares later)
+  -- for every active room that a reservation is in or was in: its mapping and its item, as far as they exist (a room that is switched
+  -- off is compared later)
   SELECT array_agg(e.kind), array_agg(e.reservation), array_agg(e.moment), array_agg(e.id), array_agg(e.room), array_agg(e.active),
     array_agg(e.priority_level), array_agg(e.starts_at), array_agg(e.ends_at), array_agg(e.digest), array_agg(e.verdict), array_agg(e.kept),
     bool_or(e.verdict <> 'rests'), bool_or(e.id IS NULL),
@@ -162,7 +162,7 @@ BEGIN
     WITH fresh AS (
       INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
         starts_at, ends_at, due_at, changed_at, last_modified_booking, booking_digest)
-      -- a view with a careless join has a row twice
+      -- a join in the view may return a row twice
       SELECT DISTINCT ON (s.kind, s.reservation, s.resource) s.kind, s.reservation, s.resource, r.outlook_item_id, s.priority, s.begins, s.ends, now(), s.since, s.since, s.digest
       FROM unnest(mappings, entry_kinds, entry_reservations, since, resources, actives, priorities, begins, ends, digests)
         AS s (id, kind, reservation, since, resource, active, priority, begins, ends, digest)

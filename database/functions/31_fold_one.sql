@@ -57,14 +57,14 @@ BEGIN
                SELECT FROM bridge_settings s WHERE s.name IN ('privacy', 'title_template') AND s.value NOT IN ('neutral', '{title}')) THEN '{}'
              ELSE coalesce(bridge_appearance(to_jsonb(v), bridge_style(v.resource_id)), '{}') END)
       FROM (SELECT * FROM bridge_items b WHERE b.reservation_type = waiting.kind AND b.reservation_id = waiting.id OFFSET 0) v
-      -- of each its room: the other way round the view would be read once for each room
+      -- the room of each item is looked up; in the other order the view would be read once for each room
       CROSS JOIN LATERAL (
         SELECT o.id, o.privacy, o.title_template FROM bridge_resource_mappings o
         WHERE o.resource_id = v.resource_id AND o.active = 1 OFFSET 0) r) AS items
     OFFSET 0) i
   WHERE m.reservation_type = waiting.kind AND m.reservation_id = waiting.id AND cardinality(i.items) = 1
     AND m.resource_id = (i.items[1] ->> 'resource')::integer
-    -- bridge_gather decides on an unchanged one
+    -- an unchanged one is left to bridge_gather
     AND m.booking_digest IS DISTINCT FROM (i.items[1] ->> 'digest')::bigint
     AND (m.present IS DISTINCT FROM (i.items[1] ->> 'active')::boolean OR m.present AND m.booking_seen IS DISTINCT FROM i.items[1] -> 'state')
     AND NOT EXISTS (SELECT FROM bridge_mappings o

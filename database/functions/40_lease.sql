@@ -87,7 +87,7 @@ BEGIN
     ends := (item ->> 'endsAt')::timestamptz;
     covered := false;
     cover_confirmed := false;
-    -- times the wrong way round are for Outlook to refuse; here they must not keep the others from their turn
+    -- Outlook refuses an item that ends before it starts; here its range would be an error that stops all items of the room
     IF active AND m.priority_level > 1 AND begins < ends THEN
       SELECT c.covered, c.confirmed INTO covered, cover_confirmed FROM bridge_cover_of(room, m.priority_level, begins, ends) c;
     END IF;
@@ -310,7 +310,7 @@ BEGIN
   SET push_due_at = CASE WHEN s.reconciled_at IS NULL THEN now()
         -- a full scan that failed is requested again by pull_due_at, and work that needs none goes on
         WHEN s.baselined_at IS NULL AND (condition = 'ok' OR rest_ms IS NOT NULL) THEN now()
-        -- behind the rooms that wait, however long ago the rest of this one became due
+        -- after the rooms that wait already, however long ago the rest of this one became due
         WHEN due.at < now() THEN now() ELSE due.at END,
       push_lane = coalesce(due.lane, 1), lease_owner = NULL,
       -- a request that came during the work and is done does not allow another round

@@ -1,6 +1,6 @@
 -- Parts of bridge_settle that are seldom needed.
 
--- What was never shown and has nothing to show any more is dropped.
+-- Deletes the mappings of results with the status 'forget': no event is mapped to a reservation by them any more.
 CREATE OR REPLACE FUNCTION bridge_settle_forgotten(results jsonb) RETURNS void LANGUAGE sql AS $forgotten$
   WITH dropped AS (
     DELETE FROM bridge_mappings m USING jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text, action text, reason text)
@@ -8,7 +8,7 @@ CREATE OR REPLACE FUNCTION bridge_settle_forgotten(results jsonb) RETURNS void L
       AND (m.outlook_event_id IS NULL OR m.reservation_id IS NULL OR r."eventId" IS NULL)
     RETURNING m.*, r.action, r.reason
   )
-  -- what was declined or deleted for somebody is remembered, though there is no mapping of it any more
+  -- an event that was declined or deleted has its line in the log, although its mapping is deleted
   INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, action, reason)
   SELECT d.id, d.resource_id, d.reservation_type, d.reservation_id, d.outlook_item_id, d.outlook_event_id, d.action, d.reason
   FROM dropped d WHERE d.action NOT IN ('forgotten', 'unchanged');
@@ -22,23 +22,23 @@ BEGIN
   END IF;
 END $drop$;
 
--- Some of these results have events that other mappings have, or that two of them have. Makes each event that of one mapping, and
--- returns the results as they are to be stored.
+-- Resolves events that several mappings would have: an event of one of these results that another mapping has, or two results with
+-- the same event. Each event stays with one mapping. Returns the results as they are to be stored.
 CREATE OR REPLACE FUNCTION bridge_settle_events(results jsonb) RETURNS jsonb LANGUAGE plpgsql AS $events$
 BEGIN
-  -- an event that waited to be imported and turned out to be that of a reservation
+  -- an event that waited for its import belongs to a reservation, so its own mapping is deleted
   DELETE FROM bridge_mappings m USING jsonb_to_recordset(results) AS r (id bigint, "eventId" text), bridge_mappings mine
   WHERE mine.id = r.id AND m.outlook_item_id = mine.outlook_item_id AND m.outlook_event_id = r."eventId" AND m.id <> r.id
     AND m.reservation_id IS NULL;
-  -- an event that a person restored: it begins anew, so the mapping of the cancelled reservation loses its id
+  -- a person restored the event of a cancelled reservation: it gets another mapping, and the cancelled one loses the event id
   UPDATE bridge_mappings m SET outlook_event_id = NULL, revision = m.revision + 1
   FROM jsonb_to_recordset(results) AS r (id bigint, "eventId" text), bridge_mappings mine
   WHERE mine.id = r.id AND m.outlook_item_id = mine.outlook_item_id AND m.outlook_event_id = r."eventId" AND m.id <> r.id
     AND m.sync_status = 'cancelled';
   RETURN (
     SELECT jsonb_agg(CASE
-        -- A create was answered with an event that another reservation has by now: an earlier answer to the same idempotency key
-        -- was lost, and the event that it had made was imported. It stays there, and the next create gets the next key.
+        -- Graph answered a create with an event that another reservation has by now: the answer to an earlier create with the same
+        -- idempotency key was lost, and its event was imported. The event stays there, and the next create uses the next key.
         WHEN EXISTS (SELECT FROM bridge_mappings m JOIN bridge_mappings o ON o.outlook_item_id = m.outlook_item_id AND o.id <> m.id
                      WHERE m.id = r.id AND m.outlook_event_id IS DISTINCT FROM r.event AND o.outlook_event_id = r.event)
           THEN r.result || '{"status": "pending", "eventId": null, "agreement": "never", "bookingBase": null, "outlookBase": null, "dueInMs": 0,
@@ -52,8 +52,8 @@ BEGIN
     FROM (SELECT e AS result, (e ->> 'id')::bigint AS id, e ->> 'eventId' AS event FROM jsonb_array_elements(results) e) r);
 END $events$;
 
--- An event that was detached from its reservation begins anew: a meeting that the booking system moved away from, which waits
--- for a person, or the event of a cancelled reservation that somebody brought back.
+-- An event that was detached from its reservation gets a mapping of its own: a meeting whose reservation was moved in the booking
+-- system, which waits for a person's decision, or the event of a cancelled reservation that a person restored.
 CREATE OR REPLACE FUNCTION bridge_settle_counterparts(results jsonb) RETURNS void LANGUAGE sql AS $counterparts$
   INSERT INTO bridge_mappings (resource_id, outlook_item_id, outlook_event_id, sync_status, sync_direction,
     starts_at, ends_at, present, outlook_base, outlook_seen, outlook_news, due_at, noticed_at, is_organizer, conflict, resolution)
@@ -67,8 +67,8 @@ CREATE OR REPLACE FUNCTION bridge_settle_counterparts(results jsonb) RETURNS voi
   ON CONFLICT (outlook_item_id, outlook_event_id) DO NOTHING;
 $counterparts$;
 
--- What is back on the side it was gone from: what a person said about its removal was about another time, and a removal that was
--- taken back is none.
+-- Deletes the removals (bridge_removals) of these mappings whose reservation or event exists again: the removal is no longer wanted,
+-- and a person's decision about it does not apply to a later one.
 CREATE OR REPLACE FUNCTION bridge_settle_removals(results jsonb) RETURNS void LANGUAGE sql AS $removals$
   DELETE FROM bridge_removals d USING bridge_mappings m, jsonb_to_recordset(results) AS r (id bigint)
   WHERE d.mapping_id = r.id AND m.id = r.id AND CASE

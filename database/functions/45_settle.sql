@@ -10,6 +10,8 @@
 --   * what was reported or asked for meanwhile (outlook_news, resolution, import_asked_at, noticed_at) stays to be dealt with. A mapping
 --     that is due again (`dueInMs`) keeps a person's request and the start of its latency, too;
 --   * an attribute of the event that the result does not name stays as it was, unless the mapping has another event now.
+-- Each column compares the revisions itself, because the UPDATE may wait for a person's transaction: a comparison made once in `was`
+-- would use the row from before that transaction.
 CREATE OR REPLACE FUNCTION bridge_settle(room_id integer, epoch bigint, results jsonb) RETURNS jsonb
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $settle$

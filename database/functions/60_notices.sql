@@ -18,7 +18,7 @@ BEGIN
       sync_status = CASE WHEN m.sync_status IN ('synced', 'error') AND m.reservation_id IS NOT NULL THEN 'pending' ELSE m.sync_status END,
       updated_at = now()
   FROM jsonb_to_recordset(known) AS k (id bigint, news text, "dueInMs" double precision) WHERE m.id = k.id AND k.news IS NOT NULL;
-  -- nothing was edited, but the event has a new version, which the next write needs
+  -- the event was not edited, but has a new etag, which the next write needs
   UPDATE bridge_mappings m SET outlook_etag = k.etag
   FROM jsonb_to_recordset(known) AS k (id bigint, news text, etag text)
   WHERE m.id = k.id AND k.news IS NULL AND m.sync_status = 'synced' AND m.outlook_etag IS DISTINCT FROM k.etag;
@@ -55,8 +55,9 @@ BEGIN
   WHERE resource_mapping_id = room_id;
 END $hinted$;
 
--- Notes that a room was compared with Outlook: what the list of its window showed, the links at which its rounds of changes
--- begin, and for which window. Events that belong to a mapping without one are given to it. Returns how many were.
+-- Stores the result of a full scan of a room: the reports on the events in its window (bridge_notice), the links at which its delta
+-- rounds begin, and that window. Events in `adoptions` are attached to mappings without an event (bridge_attach). Returns how many were
+-- attached.
 CREATE OR REPLACE FUNCTION bridge_baselined(room_id integer, epoch bigint, adoptions jsonb, noticed timestamptz, known jsonb, born jsonb,
   links text[], from_at timestamptz, to_at timestamptz, poll_ms double precision) RETURNS integer
 LANGUAGE plpgsql AS $baselined$
@@ -73,10 +74,11 @@ BEGIN
   RETURN jsonb_array_length(bridge_attach(room_id, epoch, adoptions));
 END $baselined$;
 
--- Begins a round of changes: the next poll is set, and a request from now on asks for another round. `rung`: when
--- somebody asked for this one. Then the poll comes soon: of several changes that were notified, one may show up late
--- (Microsoft: delta-query-overview), and the others seem to be all there is.
--- `active`, `quiet`: of the interval of a room that Outlook does not call us for, by whether Outlook changed something there lately.
+-- Begins a delta round: sets the time of the next poll, and a request from now on asks for another round. `rung`: the time at which
+-- this round was requested, NULL if it was not. After a requested round the next poll follows soon, because Graph may show one of
+-- several notified changes later than the others (Microsoft: delta-query-overview).
+-- `active`, `quiet`: factors of the poll interval of a room without a subscription; `active` if Outlook changed something there in the
+-- last ten minutes.
 CREATE OR REPLACE FUNCTION bridge_begin_pull(room_id integer, epoch bigint, poll_ms double precision, unheard_ms double precision,
   active double precision, quiet double precision, OUT rung timestamptz,
   OUT links text[], OUT from_at timestamptz, OUT attempt integer, OUT compare boolean) LANGUAGE plpgsql AS $begin$

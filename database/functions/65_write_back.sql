@@ -20,8 +20,8 @@ BEGIN
     AND (o.reservation_type, o.reservation_id) <> (kind, id_);
 END $met$;
 
--- An event that was deleted exists again: its reservation is enabled again (or waits for approval) with the values of the event, or
--- gets the room back. Returns the stored keys, or NULL if the adapter cannot do that; throws 23P01 as bridge_write_booking does.
+-- A deleted event exists again: its reservation is enabled again (or waits for approval) with the values of the event, or gets the room
+-- back. Returns the stored keys, or NULL if the adapter cannot do that; throws 23P01 as bridge_write_booking does.
 CREATE OR REPLACE FUNCTION bridge_revive(kind text, id_ bigint, room integer, item jsonb, note text) RETURNS text[] LANGUAGE plpgsql AS $revive$
 DECLARE
   stands boolean;
@@ -65,15 +65,16 @@ END $revive$;
 
 -- The parts of bridge_write_booking. They lock reservations and meetings, and throw as it does.
 
--- An event becomes a reservation. `how`: imported; joined: it is a meeting that invited several rooms, and one reservation has all
--- of them; revived: it is that of a reservation which lost it. `stored`: the keys of the event that a revived one took.
+-- An event becomes a reservation. `how`: imported; joined: the event is a meeting of several rooms, and the room is added to the
+-- reservation of the other rooms; revived: the event belongs to a reservation that had lost it. `stored`: the keys of the event that a
+-- revived reservation stored.
 CREATE OR REPLACE FUNCTION bridge_write_import(room integer, item jsonb, uid text, slot timestamptz, note text,
   OUT kind text, OUT id_ bigint, OUT stored text[], OUT how text) LANGUAGE plpgsql AS $import$
 DECLARE
   others integer[];
 BEGIN
   PERFORM bridge_lock_meeting(uid, slot);
-  -- where a reservation has one room, a meeting of several becomes one for each
+  -- if a reservation has one room only, a meeting of several rooms becomes one reservation for each
   IF uid <> '' AND NOT 'one-room' = ANY (bridge_abilities()) THEN
     SELECT t.reservation_type, t.reservation_id, 'joined' INTO kind, id_, how FROM bridge_meetings t
     WHERE t.ical_uid = uid AND t.original_start = slot
@@ -156,8 +157,8 @@ BEGIN
   RETURN stored;
 END $change$;
 
--- Whether a reservation is about to lose the room of this mapping as well: Outlook is followed there, and what it says is neither
--- for a person to decide nor held by the brake, which tells when it lets a removal through.
+-- Whether a reservation is about to lose the room of this mapping as well: its event was declined or removed in Outlook, the room
+-- follows Outlook, and the removal waits neither for a person's decision nor for the brake (bridge_removals.applied_at: let through).
 CREATE OR REPLACE FUNCTION bridge_gives_up(m bridge_mappings) RETURNS boolean LANGUAGE sql STABLE AS $gives$
   SELECT m.event_intent IS NULL AND coalesce(m.conflict ->> 'kind', '') NOT IN ('gone', 'deleted')
     AND EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.resource_id = m.resource_id AND r.active = 1 AND r.sync_direction <> 'booking_to_outlook')
@@ -188,7 +189,7 @@ CREATE OR REPLACE FUNCTION bridge_agree_in_other_rooms(mapping bigint, kind text
 LANGUAGE sql AS $agree$
   UPDATE bridge_mappings o
   SET agreement = 'agreed', booking_base = seen - 'as' || own.appearance, booking_seen = seen - 'as' || own.appearance,
-      booking_digest = -1, outlook_news = coalesce(o.outlook_news, 'look'), noticed_at = coalesce(o.noticed_at, now()), due_at = now(), lane = 0, revision = o.revision + 1
+      booking_digest = -1 /* see bridge_gather */, outlook_news = coalesce(o.outlook_news, 'look'), noticed_at = coalesce(o.noticed_at, now()), due_at = now(), lane = 0, revision = o.revision + 1
   FROM (SELECT n.id, CASE WHEN n.booking_seen ? 'as' THEN jsonb_build_object('as', n.booking_seen -> 'as') ELSE '{}' END AS appearance
         FROM bridge_mappings n WHERE n.reservation_type = kind AND n.reservation_id = id_) own
   WHERE own.id = o.id AND o.reservation_type = kind AND o.reservation_id = id_ AND o.id <> mapping AND NOT o.is_organizer
@@ -196,10 +197,10 @@ LANGUAGE sql AS $agree$
 $agree$;
 
 -- Writes a change from Outlook of one item into the booking system, by the adapter's functions. `what`: import, change or cancel.
--- Returns `settlements`, which bridge_settle takes in the same transaction: `settled`, as bridge_merged makes it;
--- and in `answer` which reservation it is, and whether it was there before (`joined`). Throws BR001 when the lease was lost and
--- BR002 when the reservation or the mapping is not any more as it was when this was decided (`expected`; nothing was done
--- then); 23P01 when the time is taken. What several rooms share, a reservation or a meeting, is written by one at a time.
+-- Returns `settlements`, which bridge_settle stores in the same transaction: `settled`, completed by bridge_merged; and `answer`: the
+-- reservation, and whether it existed before (`joined`). Throws BR001 if the lease was lost; BR002, with nothing written, if the
+-- reservation or the mapping changed since the decision (`expected`); 23P01 if the time is taken. A reservation or a meeting of several
+-- rooms is written for one room at a time.
 CREATE OR REPLACE FUNCTION bridge_write_booking(room_id integer, epoch bigint, what text, item jsonb, expected jsonb, settled jsonb,
   OUT settlements jsonb, OUT answer jsonb) LANGUAGE plpgsql AS $write$
 DECLARE
@@ -251,7 +252,7 @@ BEGIN
   SET reservation_type = kind, reservation_id = id_, present = coalesce(place.active, false),
       starts_at = coalesce(place.starts_at, b.starts_at), ends_at = coalesce(place.ends_at, b.ends_at),
       priority_level = coalesce(place.priority_level, b.priority_level),
-      -- see bridge_gather: the fold of this change decides again, and a reversal in the booking system is a change
+      -- -1: bridge_gather decides again when it folds this change, and a reversal in the booking system counts as a change
       booking_digest = -1,
       -- an unchanged revision means a change by a person: see bridge_mapping_touched
       revision = b.revision + 1
@@ -270,11 +271,14 @@ BEGIN
   answer := jsonb_build_object('reservationType', kind, 'reservationId', id_, 'joined', coalesce(how = 'joined', false));
 END $write$;
 
--- A settlement with what only this transaction knows laid over it, by its `merge`; what is laid over it, and why, is said where
--- settlements are built (src/sync/apply/settlement/booked.ts). Both sides agree on what the reservation shows now (`seen`), but
--- not on fields that are `unagreed` (of those on what was `kept`), nor on those of `written` whose keys are not `stored`; NULL: all
--- are. Then: `partly` where that is not all of `seen`; `lostReason` with the fields that are not stored; and what is named by `how`.
--- A meeting that joined a reservation at another time was moved: that is an edit in Outlook, which the other rooms may not show yet.
+-- Adds to a settlement the values that only this transaction knows, by the rules in its `merge`
+-- (src/sync/apply/settlement/booked.ts builds them and gives the reasons):
+--   * the agreement is the present state of the reservation (`seen`), without the fields in `unagreed`, with the values in `kept`, and
+--     without the fields in `written` whose keys are not `stored` (NULL: all are stored);
+--   * `partly` is added if the agreement differs from `seen`; `lostReason`, followed by the fields that are not stored, is the reason
+--     if there are any; the value under the name `how` (imported, joined, revived) is added.
+-- A meeting that joined a reservation at another time was moved in Outlook: its time is stored as an edit, and the event is read again,
+-- because the other rooms may still show the former time.
 CREATE OR REPLACE FUNCTION bridge_merged(settled jsonb, how text, stored text[], seen jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $merged$
 DECLARE
@@ -296,8 +300,8 @@ BEGIN
          ELSE '{}' END;
 END $merged$;
 
--- Of the reservations in a room that lie on one of the places in `wanted`, those that Outlook shows at another time, which is
--- not followed yet or was refused, as bridge_due_items has them.
+-- The work items of reservations in a room that overlap one of the times in `wanted` and whose event was changed in Outlook, where the
+-- change is not followed yet or was refused. `besides`: not these mappings.
 CREATE OR REPLACE FUNCTION bridge_leaving(room integer, wanted jsonb, besides bigint[], most integer, past_days integer, future_days integer)
 RETURNS SETOF jsonb LANGUAGE sql STABLE AS $leaving$
   SELECT i FROM bridge_window(past_days, future_days) w, bridge_work_items(room, ARRAY(
@@ -309,9 +313,9 @@ RETURNS SETOF jsonb LANGUAGE sql STABLE AS $leaving$
     ORDER BY m.starts_at, m.id LIMIT most), w.opens, w.closes, '{}') i
 $leaving$;
 
--- Writes changes of reservations of one room that take each other's places, as bridge_write_booking does, all of them or none: a
--- place is taken by what lies there when all have moved. Throws as that does, 23P01 with the mapping that found its place taken
--- as the detail. `answers`: by mapping.
+-- Writes changes of reservations of one room that exchange their times, all of them or none, each as bridge_write_booking does. Overlaps
+-- are checked when all are written. Throws as bridge_write_booking does; the detail of 23P01 is the mapping whose time is taken.
+-- `answers`: by mapping.
 CREATE OR REPLACE FUNCTION bridge_write_exchange(room_id integer, epoch bigint, items jsonb, expected jsonb, settled jsonb,
   OUT settlements jsonb, OUT answers jsonb) LANGUAGE plpgsql AS $exchange$
 DECLARE
