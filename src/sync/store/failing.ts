@@ -44,7 +44,7 @@ export async function oneByOne<T>(
 }
 
 const firstPauseMs = 50;
-/** About six seconds in all, which is less than a daemon has for ending its work. */
+/** Pauses of about six seconds in all, which leaves a stopping daemon time for the tries themselves (src/main.ts: 12 s). */
 const triesMost = 7;
 
 /**
