@@ -35,6 +35,14 @@ test('a poll brings a new event into the booking system, and says so as the guid
   ]);
 });
 
+test('a poll does not wait for a full scan that is requested for later', async () => {
+  await using api = await openApi();
+  await api.settle();
+  await api.db.query(`UPDATE bridge_room_state SET compare_at = now() + interval '1 hour'`);
+  const { body } = await api.call('POST', '/polling/poll-changes');
+  expect(body).toMatchObject({ success: true, calendars_checked: 2, errors: [] });
+});
+
 test('an event that vanished without a word is found by the missing-event check, and its reservation cancelled', async () => {
   await using api = await openApi();
   await api.settle();

@@ -70,7 +70,7 @@ export function createPolling(db: Database, manual: Pick<Manual, 'begin' | 'wake
           SELECT FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id AND r.active = 1
           WHERE s.resource_mapping_id = ANY ($1)
             AND ${isReadyWithin('$3')}
-            AND (s.pulled_at IS NULL OR s.pulled_at < $2 OR s.compare_at IS NOT NULL OR s.baselined_at IS NULL
+            AND (s.pulled_at IS NULL OR s.pulled_at < $2 OR s.compare_at <= clock_timestamp() OR s.baselined_at IS NULL
               OR EXISTS (SELECT FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.outlook_news IS NOT NULL
                          AND m.due_at <= clock_timestamp() + $3 * interval '1 millisecond'))) AS open`,
       values: [ids, since, msLeft(call)],
@@ -84,7 +84,7 @@ export function createPolling(db: Database, manual: Pick<Manual, 'begin' | 'wake
       text: `
         SELECT r.outlook_item_id AS calendar_id, r.resource_id, coalesce(r.outlook_item_name, r.outlook_item_id) AS room,
           coalesce(cardinality(s.delta_links), 0) > 0 AS has_cursor,
-          coalesce(s.pulled_at >= $2 AND s.compare_at IS NULL, false) AS done, l.imported, l.changed, l.cancelled,
+          coalesce(s.pulled_at >= $2 AND (s.compare_at > clock_timestamp()) IS NOT FALSE, false) AS done, l.imported, l.changed, l.cancelled,
           (SELECT count(*) FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.outlook_news IS NOT NULL) AS open,
           (SELECT count(*) FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.outlook_event_id IS NOT NULL
              AND m.sync_status <> 'cancelled') AS known,

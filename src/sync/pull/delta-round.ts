@@ -10,6 +10,7 @@ import { storePage } from '../store/observed.ts';
 import type { Cursor } from './full-scan.ts';
 import { observe, type PullContext } from './observe.ts';
 import { pollAfter } from './poll-spacing.ts';
+import { reportRefused } from './refused-rows.ts';
 
 export interface DeltaRound {
   readonly rows: number;
@@ -25,7 +26,7 @@ export async function deltaRound(
   room: LeasedRoom,
   signal: AbortSignal,
 ): Promise<DeltaRound> {
-  const { db, outlook, tell, random } = context;
+  const { db, outlook, random } = context;
   const unsubscribedMs = pollAfter(context.unsubscribedMs, random);
   const spacing = await context.spacing();
   const nextPoll = { pollMs: pollAfter(context.pollMs, random), unheardMs: unsubscribedMs, spacing };
@@ -39,7 +40,7 @@ export async function deltaRound(
   let isActive = false;
   for (const [at, link] of begun.links.entries())
     for await (const answer of outlook.delta(room, { link }, signal)) {
-      // while delta refuses, the calendar is listed
+      // Graph refuses delta for now: the calendar is listed
       if (answer.answer === 'refused' && answer.error instanceof Retryable) return { rows, scan: 'kept' };
       if (answer.answer !== 'page') return { rows, scan: 'new' };
       rows += answer.rows.length + answer.removed.length;
@@ -47,8 +48,8 @@ export async function deltaRound(
       for (const { id, event } of answer.rows) outlook.outdate(room, { id, etag: event?.etag ?? null });
       const observed = await observe(context, room, answer, span, signal);
       isActive ||= observed.unmapped.length > 0 || observed.mapped.some(({ news }) => news !== null);
-      const refused = await storePage(db, room, reportedAt, observed, links);
-      for (const error of refused) tell({ fact: 'bug', error, where: `the changes of ${room.name}` });
+      const notStored = await storePage(db, room, reportedAt, observed, links);
+      await reportRefused(context, room, notStored, `the changes of ${room.name}`, 'other');
     }
   if (isActive) await noteActivity(db, room, unsubscribedMs * spacing.active);
   // a request knows of a change, which may not show yet

@@ -18,6 +18,7 @@ import type { Allowed } from './claim-check.ts';
 import { compareListing } from './compare.ts';
 import type { PullContext } from './observe.ts';
 import { pollAfter } from './poll-spacing.ts';
+import { reportRefused } from './refused-rows.ts';
 
 /** A room whose holder vanished is polled within this time. */
 const abandonedMs = 10_000;
@@ -61,8 +62,8 @@ export async function fullScan(
     found = compare(await mappingsOf(db, room, span, eventIds));
   }
   const pollMs = nextPollMs(context, room);
-  const refused = await storeFullScan(db, room, { ...found, reportedAt, links, window: span, pollMs });
-  for (const error of refused) tell({ fact: 'bug', error, where: `the comparison of ${room.name}` });
+  const notStored = await storeFullScan(db, room, { ...found, reportedAt, links, window: span, pollMs });
+  await reportRefused(context, room, notStored, `the comparison of ${room.name}`, 'scan');
   await claims.raise(room, claim, signal);
   tell({
     fact: 'room-baselined',

@@ -11,6 +11,7 @@ import { storeHinted } from '../store/observed.ts';
 import { knownEvents, listWindow, pullAgain, type Observed } from '../store/pull-store.ts';
 import { together } from '../together.ts';
 import { observe, type PullContext } from './observe.ts';
+import { reportRefused } from './refused-rows.ts';
 
 /** Delays before a new event that is not there is read again: Graph may notify before the event can be read. */
 const earlyMs = [150, 400];
@@ -32,7 +33,7 @@ export async function readHinted(
   hints: readonly Hint[],
   signal: AbortSignal,
 ): Promise<Hinted> {
-  const { db, tell, window } = context;
+  const { db, window } = context;
   const reportedAt = new Date(Math.min(...hints.map(({ hintedAt }) => Date.parse(hintedAt))));
   if (hints.length > hintsMost) {
     // requested before the hints are deleted: a requested round is repeated if delta lags behind
@@ -52,8 +53,8 @@ export async function readHinted(
     await storeHinted(db, room, reportedAt, nothing, hints);
     throw error;
   }
-  const refused = await storeHinted(db, room, reportedAt, observed, hints);
-  for (const error of refused) tell({ fact: 'bug', error, where: `the hints of ${room.name}` });
+  const notStored = await storeHinted(db, room, reportedAt, observed, hints);
+  await reportRefused(context, room, notStored, `the hints of ${room.name}`, 'other');
   return { rows: observed.mapped.length + observed.unmapped.length, tooMany: false };
 }
 

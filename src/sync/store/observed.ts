@@ -6,7 +6,7 @@ import type { FullScan, Observed, UnmappedRow, Verified } from './pull-store.ts'
 
 /**
  * Stores one page of a delta round and the link of the next page or round, in one transaction. If PostgreSQL refuses a row for
- * good, the rows are stored one by one before. Returns the refusals.
+ * good, the rows are stored one by one before. Returns the refusals of rows that could not be stored by their id either.
  */
 export async function storePage(
   db: Queryable,
@@ -80,7 +80,7 @@ async function allOrEach(
   }
 }
 
-/** Stores observed events one by one. One whose content is refused is stored by its id alone, to be read. Returns the refusals. */
+/** Stores observed events one by one. One whose content is refused is stored by its id alone, to be read. Returns those refused again. */
 async function noteEach(
   db: Queryable,
   room: LeasedRoom,

@@ -195,6 +195,17 @@ export async function scanIn(db: Queryable, room: LeasedRoom, inMs: number): Pro
   });
 }
 
+/** Requests a full scan, besides the delta rounds. */
+export async function scanAgain(db: Queryable, room: LeasedRoom, inMs: number): Promise<void> {
+  await db.query({
+    name: 'scan_again',
+    text: `UPDATE bridge_room_state SET compare_at = least(compare_at, now() + $3::float8 * interval '1 millisecond'),
+        pull_due_at = least(pull_due_at, now() + $3::float8 * interval '1 millisecond')
+      WHERE resource_mapping_id = $1 AND lease_epoch = $2`,
+    values: [room.id, room.epoch, inMs],
+  });
+}
+
 /** For a room whose Outlook is not followed: discards requests for delta rounds. Returns whether a full scan was requested. */
 export async function pullNothing(db: Queryable, room: LeasedRoom): Promise<boolean> {
   const { rows } = await db.query<{ compare: boolean }>({

@@ -3,6 +3,7 @@ import { unlessItemFails } from '../../errors.ts';
 import type { OutlookEvent, SeriesPattern } from '../../event.ts';
 import { verify } from '../apply/read.ts';
 import { reunite } from '../match/reunite.ts';
+import { reportRefused } from '../pull/refused-rows.ts';
 import { observe, type PullContext } from '../pull/observe.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
 import { storeHinted, storeVerified } from '../store/observed.ts';
@@ -36,10 +37,13 @@ export async function verifyMissing(
       listed: (page: readonly OutlookEvent[]) => listed.push(...page.filter(isSame)),
     };
     const found = await markOffPattern(missing, await verify(missing, room, reads, signal), patterns);
-    const refused = listed.length === 0 ? [] : [...(await storeListed(context, room, listed, signal))];
-    refused.push(...(await storeVerified(db, room, found)));
-    for (const error of refused) tell({ fact: 'bug', error, where: `verifying events of ${room.name}` });
-    if (refused.length > 0) return;
+    const where = `verifying events of ${room.name}`;
+    const notStored = listed.length === 0 ? [] : await storeListed(context, room, listed, signal);
+    await reportRefused(context, room, notStored, where, 'other');
+    // their mappings stay missing and are verified again
+    const notVerified = await storeVerified(db, room, found);
+    for (const error of notVerified) tell({ fact: 'bug', error, where });
+    if (notStored.length + notVerified.length > 0) return;
   }
 }
 

@@ -80,3 +80,24 @@ test('a verification that breaks a rule of the table keeps no other removal wait
   await heard(w);
   expect((await w.reserved()).map(({ active }) => active)).toEqual([true, false, true]);
 });
+
+test.each(['by a notification', 'in a full scan'])(
+  'an event that the table refuses even by its id, found %s, is looked for again later',
+  async (found) => {
+    await using w = await open();
+    const { id } = put(w, 2, 'Lunch');
+    await forbid(w, `outlook_event_id = '${id}'`);
+    if (found === 'in a full scan') await w.db.query('UPDATE bridge_room_state SET compare_at = now()');
+    await heard(w);
+    expect(await w.reserved()).toEqual([]);
+    expect(w.facts.some(({ fact }) => fact === 'bug')).toBe(true);
+    const [due] = await w.db.query<{ later: boolean }>(
+      'SELECT least(compare_at, pull_due_at) > now() AS later FROM bridge_room_state WHERE compare_at IS NOT NULL',
+    );
+    expect(due).toEqual({ later: true });
+    await w.db.query(`ALTER TABLE bridge_mappings DROP CONSTRAINT forbidden;
+      UPDATE bridge_room_state SET compare_at = now(), pull_due_at = pull_due_at - interval '1 hour'`);
+    await w.settle();
+    expect((await w.reserved()).map(({ item }) => item.title)).toEqual(['Lunch']);
+  },
+);
