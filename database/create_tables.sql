@@ -661,7 +661,7 @@ $functions$;
   EXECUTE $functions$
 -- A plan runs what a sync runs, in a transaction that is always rolled back (src/sync/plan).
 
--- Whether this transaction is a plan's. It stays open over many statements, so it must not keep folds out meanwhile.
+-- Whether this transaction is that of a plan. It stays open over many statements, so it takes no lock that folds wait for.
 CREATE OR REPLACE FUNCTION bridge_is_plan() RETURNS boolean LANGUAGE sql STABLE AS $is_plan$
   SELECT coalesce(current_setting('bridge.plan', true), '') = 'on'
 $is_plan$;
@@ -1020,7 +1020,7 @@ SET search_path = pg_catalog, pg_temp AS $way$
     WHEN cardinality(keys) = 0 THEN 'both'
     WHEN NOT named <@ keys OR reservations ~* '\mFROM\M' THEN 'compared'
     WHEN EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = watched) OR EXISTS (SELECT FROM pg_class c WHERE c.oid = watched AND c.relkind = 'p')
-      -- for each row, before, an UPDATE
+      -- BEFORE UPDATE FOR EACH ROW
       OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = watched AND NOT t.tgisinternal AND t.tgtype & 19 = 19) THEN 'both'
     ELSE 'new' END
 $way$;
@@ -1137,9 +1137,9 @@ EXCEPTION WHEN OTHERS THEN
 END $end$);
 END $body$;
 
--- For adapters: declares a watched table. `reservations` is a query over one row, named `changed`, that gives type and id of
--- the reservations it belongs to; `columns`, those whose change counts (NULL: all), beside those that `reservations` names.
--- Makes the trigger function anew and the triggers that are missing. Returns how many triggers were made.
+-- For adapters: declares a watched table. `reservations` is a query over one row, named `changed`, that returns type and id of the
+-- reservations of that row. `columns` are those whose changes are recorded (NULL: all), in addition to those in `reservations`.
+-- Replaces the trigger function and makes the missing triggers. Returns how many triggers were made.
 CREATE OR REPLACE FUNCTION bridge_watch_table(watched text, reservations text, columns text[] DEFAULT NULL,
   events text[] DEFAULT '{INSERT,UPDATE,DELETE,TRUNCATE}')
 RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $watch$
@@ -1154,7 +1154,7 @@ DECLARE
 BEGIN
   SELECT format('%I.%I', n.nspname, c.relname), CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '_' END || c.relname
   INTO full_name, calls FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = target;
-  -- a name has 63 bytes at most
+  -- PostgreSQL truncates names to 63 bytes
   calls := format('public.%I', 'bridge_on_' || CASE WHEN octet_length(calls) <= 50 THEN calls ELSE left(calls, 10) || md5(full_name) END);
   SELECT array_agg(a.attname::text ORDER BY a.attnum) INTO keys
   FROM (SELECT i.indkey FROM pg_index i
@@ -1506,8 +1506,8 @@ CREATE OR REPLACE FUNCTION bridge_cover_is_shown(m bridge_mappings) RETURNS bool
   SELECT m.outlook_event_id IS NOT NULL AND m.sync_status IN ('synced', 'error', 'conflict') AND bridge_covers(m)
 $shown$;
 
--- Whether items of higher priority in the room take the whole time from `begins` to `ends` (`covered`), and whether those
--- that Outlook shows now do (`confirmed`).
+-- `covered`: items of higher priority in the room take the whole time from `begins` to `ends`; `confirmed`: those of them that Outlook
+-- shows now take it, too.
 -- The box finds room and time by one index; no other condition may match an index, or the planner reads that one as well.
 CREATE OR REPLACE FUNCTION bridge_cover_of(room integer, priority smallint, begins timestamptz, ends timestamptz,
   OUT covered boolean, OUT confirmed boolean) LANGUAGE plpgsql STABLE
@@ -1541,8 +1541,8 @@ BEGIN
   END IF;
 END $beneath$;
 
--- A change of Outlook that was refused because a reservation takes its time is tried again when that one is removed or moves: of an
--- event of this room, and of a reservation that has this room among others.
+-- A change in Outlook that was refused because a reservation has its time is tried again when that reservation is removed or moved. It
+-- may be a change of an event in this room, or of a reservation of several rooms, this one among them.
 CREATE OR REPLACE FUNCTION bridge_retry_refused(room integer, begins timestamptz, ends timestamptz) RETURNS void LANGUAGE plpgsql AS $retry$
 BEGIN
   WITH retried AS (
@@ -2587,13 +2587,13 @@ $removals$;
 $functions$;
 
   EXECUTE $functions$
--- The results of work on mappings are stored.
+-- Settlements: the results of work on mappings are stored.
 
 -- Stores the results of work on mappings of a leased room, each with its line in bridge_log. Returns the latency of each change,
 -- and whether `more` is due in the room or a delta round is requested (`pulls`). Throws BR001 if the lease was lost.
 --
--- A fold, a notification or a person may have changed a mapping since it was read: its revision is another one then, the mapping was
--- overtaken. The rules for each column:
+-- A fold, a notification or a person may have changed a mapping since it was read. Its revision differs then: the mapping was overtaken.
+-- The rules for each column:
 --   * what was learnt (the event, its meeting, what each side shows, what both agree on) is stored in any case;
 --   * a mapping that was overtaken stays due, in its lane and since the later change: synced and error become pending;
 --   * what was reported or asked for meanwhile (outlook_news, resolution, import_asked_at, noticed_at) stays to be dealt with. A mapping
@@ -2611,7 +2611,7 @@ DECLARE
   detaches boolean;
   removes boolean;
 BEGIN
-  -- a fold must not wait for the disk here; what a crash of the server loses is read again (`doubtRooms`)
+  -- a fold must not wait for the disk here; after a crash of the server, which may lose settlements, events are read again (`doubtRooms`)
   PERFORM set_config('synchronous_commit', 'off', true);
   PERFORM bridge_lock_for_settlement();
   PERFORM bridge_need_lease(room_id, epoch);
@@ -2636,7 +2636,7 @@ BEGIN
       "requestId" text, detail jsonb, renamed boolean)
   ), was AS (
     SELECT m.id, m.changed_at, m.noticed_at, m.outlook_event_id,
-      -- what was copied to the other side, as it was and as it is now
+      -- the content that was copied to the other side: the former and the new one
       CASE r.action WHEN 'updated' THEN m.booking_base WHEN 'booking-updated' THEN m.outlook_base END AS old,
       CASE r.action WHEN 'updated' THEN r."bookingBase" WHEN 'booking-updated' THEN r."outlookBase" END AS new
     FROM bridge_mappings m JOIN r USING (id)
@@ -2664,13 +2664,13 @@ BEGIN
                        -- a daemon of 1.0 does not name it
                        ELSE coalesce(r.agreement, bridge_agreement(r."bookingBase")) END,
       outlook_base = r."outlookBase", booking_seen = r."bookingSeen", outlook_seen = r."outlookSeen",
-      -- what is still to be dealt with
+      -- reports and requests that are not settled yet
       outlook_news = CASE WHEN m.revision <> r.revision THEN coalesce(m.outlook_news, r.news) ELSE r.news END,
       resolution = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.resolution END,
       import_asked_at = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.import_asked_at END,
       noticed_at = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.noticed_at END,
       conflict = r.conflict, waits_for = r."waitsFor",
-      -- what is about to be done to the event; a daemon of 1.0 names `removing` only
+      -- the intended change of the event; a daemon of 1.0 names `removing` only
       event_intent = CASE WHEN r.removing IS NULL THEN r.intent ELSE bridge_intent(r.removing, r.status, r."outlookBase", m.event_intent, false) END,
       removing = CASE WHEN r.removing IS NULL THEN r.intent IN ('remove', 'renew', 'remove_again') AND r.intent IS NOT NULL ELSE r.removing END,
       revision = m.revision + 1, updated_at = now()
@@ -2686,7 +2686,7 @@ BEGIN
         WHEN r."sinceAcceptedMs" IS NOT NULL AND was.changed_at IS NOT NULL THEN
           greatest(0, extract(epoch FROM clock_timestamp() - was.changed_at)::float8 * 1000 - r."sinceAcceptedMs") END,
       r."callMs", r."requestId",
-      -- a description is not kept longer than it is shown
+      -- the log keeps no descriptions, only whether they differ
       CASE WHEN was.old IS NULL OR was.new IS NULL THEN r.detail
         ELSE jsonb_build_object('was', was.old - 'description', 'is', was.new - 'description',
           'text', was.old ->> 'description' IS DISTINCT FROM was.new ->> 'description') END
@@ -2700,7 +2700,7 @@ BEGIN
   IF detaches THEN
     PERFORM bridge_settle_counterparts(results);
   END IF;
-  -- a conflict about an event that one of these reservations moved away from depends on where the reservation is now
+  -- a conflict of the kind `moved` depends on the present time of a reservation, so one about these reservations is due
   UPDATE bridge_mappings c SET due_at = now(), lane = 0, revision = c.revision + 1
   FROM (SELECT resource_id FROM bridge_resource_mappings WHERE id = room_id) room
   WHERE c.resource_id = room.resource_id AND c.sync_status = 'conflict' AND c.conflict ->> 'kind' = 'moved'
@@ -2718,8 +2718,8 @@ BEGIN
       AND (s.pull_due_at <= clock_timestamp() OR s.hinted_at IS NOT NULL)));
 END $settle$;
 
--- Puts off the creates of a leased room that are due, and the mappings in `held`; without `in_ms` those that were put off are
--- due at once. A row is a create while no event of it is known.
+-- Puts off the due creates of a leased room (reservations without a known event) and the mappings in `held`. Without `in_ms`, those that
+-- were put off are due at once.
 CREATE OR REPLACE FUNCTION bridge_put_off_creates(room_id integer, epoch bigint, held bigint[], in_ms double precision) RETURNS void
 LANGUAGE plpgsql AS $put_off$
 BEGIN
@@ -2732,8 +2732,8 @@ BEGIN
     AND CASE WHEN in_ms IS NULL THEN m.due_at > clock_timestamp() ELSE m.due_at <= clock_timestamp() END;
 END $put_off$;
 
--- Parks a mapping of a leased room whose settlement cannot be written down: it stays as it was, with the reason. Nothing is
--- done where it changed meanwhile, since it is due then.
+-- Parks a mapping of a leased room whose settlement cannot be stored: it stays as it was, with the reason. A mapping that changed
+-- meanwhile is left alone, because it is due.
 CREATE OR REPLACE FUNCTION bridge_park(room_id integer, epoch bigint, mapping bigint, revision_read bigint, why text, what_to_do text)
 RETURNS void LANGUAGE plpgsql AS $park$
 BEGIN
@@ -2905,8 +2905,8 @@ END $reconcile$;
 $functions$;
 
   EXECUTE $functions$
--- A mapping gets an event that exists already. (An event that was created or imported is stored by its settlement, bridge_settle and
--- bridge_write_booking; a reservation that replaces another one takes over its event, bridge_hand_over.)
+-- A mapping gets an existing event. (Created and imported events are stored by bridge_settle and bridge_write_booking; bridge_hand_over
+-- gives a reservation the event of the one that it replaces.)
 
 -- Gives events to mappings that wait for one (see sync/match): to the mapping `id`, or to that of the reservation `type` and
 -- `reservation`, which is made if there is none in this room. `was` and `revision` (optional): its event and revision
@@ -3873,12 +3873,12 @@ $together$;
 $functions$;
 
   EXECUTE $functions$
--- WAKE=adaptive (the default): wakes the daemon at commit, unless one is busy and polls anyway, or none is there: NOTIFY takes
--- a lock that all committing transactions of the cluster share, so a booking pays for it only when somebody sleeps. The
--- lock (7230912, 1) is held by a daemon that polls, (7230912, 6) is shared by all that are there.
+-- WAKE=adaptive (the default): wakes the daemons at commit, unless a daemon is busy and polls anyway, or none is connected. NOTIFY takes
+-- a lock that all committing transactions of the cluster share, so a booking pays for it only when a daemon has to be woken. A daemon
+-- that polls holds the lock (7230912, 1); all connected daemons share (7230912, 6).
 CREATE OR REPLACE FUNCTION bridge_wake() RETURNS void LANGUAGE plpgsql AS $wake$
 BEGIN
-  -- every trigger calls this with the search_path of its session, and to set one costs more than the locks do
+  -- every trigger calls this with the search_path of its session; setting a search_path costs more than the locks
   IF pg_catalog.pg_try_advisory_lock_shared(7230912, 1) AND pg_catalog.pg_advisory_unlock_shared(7230912, 1)
     AND NOT (pg_catalog.pg_try_advisory_lock(7230912, 6) AND pg_catalog.pg_advisory_unlock(7230912, 6))
   THEN
@@ -3887,7 +3887,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '2c8f53eaddb23f9ec21e744fea772c17b43538b41e3bd2b5b9c111ac24c9b610 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '303cebd3e7e78cdb8b5a72dd2d9c4ae96865059cb1c90b900210d8f65ec553ef ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

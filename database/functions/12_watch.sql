@@ -140,7 +140,7 @@ SET search_path = pg_catalog, pg_temp AS $way$
     WHEN cardinality(keys) = 0 THEN 'both'
     WHEN NOT named <@ keys OR reservations ~* '\mFROM\M' THEN 'compared'
     WHEN EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = watched) OR EXISTS (SELECT FROM pg_class c WHERE c.oid = watched AND c.relkind = 'p')
-      -- for each row, before, an UPDATE
+      -- BEFORE UPDATE FOR EACH ROW
       OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = watched AND NOT t.tgisinternal AND t.tgtype & 19 = 19) THEN 'both'
     ELSE 'new' END
 $way$;
@@ -257,9 +257,9 @@ EXCEPTION WHEN OTHERS THEN
 END $end$);
 END $body$;
 
--- For adapters: declares a watched table. `reservations` is a query over one row, named `changed`, that gives type and id of
--- the reservations it belongs to; `columns`, those whose change counts (NULL: all), beside those that `reservations` names.
--- Makes the trigger function anew and the triggers that are missing. Returns how many triggers were made.
+-- For adapters: declares a watched table. `reservations` is a query over one row, named `changed`, that returns type and id of the
+-- reservations of that row. `columns` are those whose changes are recorded (NULL: all), in addition to those in `reservations`.
+-- Replaces the trigger function and makes the missing triggers. Returns how many triggers were made.
 CREATE OR REPLACE FUNCTION bridge_watch_table(watched text, reservations text, columns text[] DEFAULT NULL,
   events text[] DEFAULT '{INSERT,UPDATE,DELETE,TRUNCATE}')
 RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $watch$
@@ -274,7 +274,7 @@ DECLARE
 BEGIN
   SELECT format('%I.%I', n.nspname, c.relname), CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '_' END || c.relname
   INTO full_name, calls FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = target;
-  -- a name has 63 bytes at most
+  -- PostgreSQL truncates names to 63 bytes
   calls := format('public.%I', 'bridge_on_' || CASE WHEN octet_length(calls) <= 50 THEN calls ELSE left(calls, 10) || md5(full_name) END);
   SELECT array_agg(a.attname::text ORDER BY a.attnum) INTO keys
   FROM (SELECT i.indkey FROM pg_index i

@@ -18,8 +18,8 @@ CREATE OR REPLACE FUNCTION bridge_cover_is_shown(m bridge_mappings) RETURNS bool
   SELECT m.outlook_event_id IS NOT NULL AND m.sync_status IN ('synced', 'error', 'conflict') AND bridge_covers(m)
 $shown$;
 
--- Whether items of higher priority in the room take the whole time from `begins` to `ends` (`covered`), and whether those
--- that Outlook shows now do (`confirmed`).
+-- `covered`: items of higher priority in the room take the whole time from `begins` to `ends`; `confirmed`: those of them that Outlook
+-- shows now take it, too.
 -- The box finds room and time by one index; no other condition may match an index, or the planner reads that one as well.
 CREATE OR REPLACE FUNCTION bridge_cover_of(room integer, priority smallint, begins timestamptz, ends timestamptz,
   OUT covered boolean, OUT confirmed boolean) LANGUAGE plpgsql STABLE
@@ -53,8 +53,8 @@ BEGIN
   END IF;
 END $beneath$;
 
--- A change of Outlook that was refused because a reservation takes its time is tried again when that one is removed or moves: of an
--- event of this room, and of a reservation that has this room among others.
+-- A change in Outlook that was refused because a reservation has its time is tried again when that reservation is removed or moved. It
+-- may be a change of an event in this room, or of a reservation of several rooms, this one among them.
 CREATE OR REPLACE FUNCTION bridge_retry_refused(room integer, begins timestamptz, ends timestamptz) RETURNS void LANGUAGE plpgsql AS $retry$
 BEGIN
   WITH retried AS (

@@ -1,10 +1,10 @@
--- The results of work on mappings are stored.
+-- Settlements: the results of work on mappings are stored.
 
 -- Stores the results of work on mappings of a leased room, each with its line in bridge_log. Returns the latency of each change,
 -- and whether `more` is due in the room or a delta round is requested (`pulls`). Throws BR001 if the lease was lost.
 --
--- A fold, a notification or a person may have changed a mapping since it was read: its revision is another one then, the mapping was
--- overtaken. The rules for each column:
+-- A fold, a notification or a person may have changed a mapping since it was read. Its revision differs then: the mapping was overtaken.
+-- The rules for each column:
 --   * what was learnt (the event, its meeting, what each side shows, what both agree on) is stored in any case;
 --   * a mapping that was overtaken stays due, in its lane and since the later change: synced and error become pending;
 --   * what was reported or asked for meanwhile (outlook_news, resolution, import_asked_at, noticed_at) stays to be dealt with. A mapping
@@ -22,7 +22,7 @@ DECLARE
   detaches boolean;
   removes boolean;
 BEGIN
-  -- a fold must not wait for the disk here; what a crash of the server loses is read again (`doubtRooms`)
+  -- a fold must not wait for the disk here; after a crash of the server, which may lose settlements, events are read again (`doubtRooms`)
   PERFORM set_config('synchronous_commit', 'off', true);
   PERFORM bridge_lock_for_settlement();
   PERFORM bridge_need_lease(room_id, epoch);
@@ -47,7 +47,7 @@ BEGIN
       "requestId" text, detail jsonb, renamed boolean)
   ), was AS (
     SELECT m.id, m.changed_at, m.noticed_at, m.outlook_event_id,
-      -- what was copied to the other side, as it was and as it is now
+      -- the content that was copied to the other side: the former and the new one
       CASE r.action WHEN 'updated' THEN m.booking_base WHEN 'booking-updated' THEN m.outlook_base END AS old,
       CASE r.action WHEN 'updated' THEN r."bookingBase" WHEN 'booking-updated' THEN r."outlookBase" END AS new
     FROM bridge_mappings m JOIN r USING (id)
@@ -75,13 +75,13 @@ BEGIN
                        -- a daemon of 1.0 does not name it
                        ELSE coalesce(r.agreement, bridge_agreement(r."bookingBase")) END,
       outlook_base = r."outlookBase", booking_seen = r."bookingSeen", outlook_seen = r."outlookSeen",
-      -- what is still to be dealt with
+      -- reports and requests that are not settled yet
       outlook_news = CASE WHEN m.revision <> r.revision THEN coalesce(m.outlook_news, r.news) ELSE r.news END,
       resolution = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.resolution END,
       import_asked_at = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.import_asked_at END,
       noticed_at = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.noticed_at END,
       conflict = r.conflict, waits_for = r."waitsFor",
-      -- what is about to be done to the event; a daemon of 1.0 names `removing` only
+      -- the intended change of the event; a daemon of 1.0 names `removing` only
       event_intent = CASE WHEN r.removing IS NULL THEN r.intent ELSE bridge_intent(r.removing, r.status, r."outlookBase", m.event_intent, false) END,
       removing = CASE WHEN r.removing IS NULL THEN r.intent IN ('remove', 'renew', 'remove_again') AND r.intent IS NOT NULL ELSE r.removing END,
       revision = m.revision + 1, updated_at = now()
@@ -97,7 +97,7 @@ BEGIN
         WHEN r."sinceAcceptedMs" IS NOT NULL AND was.changed_at IS NOT NULL THEN
           greatest(0, extract(epoch FROM clock_timestamp() - was.changed_at)::float8 * 1000 - r."sinceAcceptedMs") END,
       r."callMs", r."requestId",
-      -- a description is not kept longer than it is shown
+      -- the log keeps no descriptions, only whether they differ
       CASE WHEN was.old IS NULL OR was.new IS NULL THEN r.detail
         ELSE jsonb_build_object('was', was.old - 'description', 'is', was.new - 'description',
           'text', was.old ->> 'description' IS DISTINCT FROM was.new ->> 'description') END
@@ -111,7 +111,7 @@ BEGIN
   IF detaches THEN
     PERFORM bridge_settle_counterparts(results);
   END IF;
-  -- a conflict about an event that one of these reservations moved away from depends on where the reservation is now
+  -- a conflict of the kind `moved` depends on the present time of a reservation, so one about these reservations is due
   UPDATE bridge_mappings c SET due_at = now(), lane = 0, revision = c.revision + 1
   FROM (SELECT resource_id FROM bridge_resource_mappings WHERE id = room_id) room
   WHERE c.resource_id = room.resource_id AND c.sync_status = 'conflict' AND c.conflict ->> 'kind' = 'moved'
@@ -129,8 +129,8 @@ BEGIN
       AND (s.pull_due_at <= clock_timestamp() OR s.hinted_at IS NOT NULL)));
 END $settle$;
 
--- Puts off the creates of a leased room that are due, and the mappings in `held`; without `in_ms` those that were put off are
--- due at once. A row is a create while no event of it is known.
+-- Puts off the due creates of a leased room (reservations without a known event) and the mappings in `held`. Without `in_ms`, those that
+-- were put off are due at once.
 CREATE OR REPLACE FUNCTION bridge_put_off_creates(room_id integer, epoch bigint, held bigint[], in_ms double precision) RETURNS void
 LANGUAGE plpgsql AS $put_off$
 BEGIN
@@ -143,8 +143,8 @@ BEGIN
     AND CASE WHEN in_ms IS NULL THEN m.due_at > clock_timestamp() ELSE m.due_at <= clock_timestamp() END;
 END $put_off$;
 
--- Parks a mapping of a leased room whose settlement cannot be written down: it stays as it was, with the reason. Nothing is
--- done where it changed meanwhile, since it is due then.
+-- Parks a mapping of a leased room whose settlement cannot be stored: it stays as it was, with the reason. A mapping that changed
+-- meanwhile is left alone, because it is due.
 CREATE OR REPLACE FUNCTION bridge_park(room_id integer, epoch bigint, mapping bigint, revision_read bigint, why text, what_to_do text)
 RETURNS void LANGUAGE plpgsql AS $park$
 BEGIN

@@ -1,5 +1,5 @@
--- A mapping gets an event that exists already. (An event that was created or imported is stored by its settlement, bridge_settle and
--- bridge_write_booking; a reservation that replaces another one takes over its event, bridge_hand_over.)
+-- A mapping gets an existing event. (Created and imported events are stored by bridge_settle and bridge_write_booking; bridge_hand_over
+-- gives a reservation the event of the one that it replaces.)
 
 -- Gives events to mappings that wait for one (see sync/match): to the mapping `id`, or to that of the reservation `type` and
 -- `reservation`, which is made if there is none in this room. `was` and `revision` (optional): its event and revision
