@@ -1,7 +1,7 @@
 /** What was done is written down, and a room is compared with what the booking system says. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'vitest';
-import { sqlState } from '../../src/database.ts';
+import { isContended, sqlState } from '../../src/database.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { untilTrue } from '../support/until.ts';
 import {
@@ -16,6 +16,7 @@ import {
   result,
   settle,
   epochOf,
+  untilWaiting,
 } from './work-list-world.ts';
 
 /** A session of this database waits for the lock of the fold. */
@@ -91,6 +92,36 @@ describe('settling', () => {
         `SELECT sync_status AS status, due_at IS NOT NULL AS due, outlook_event_id AS event, changed_at = last_modified_booking AS latest FROM bridge_mappings`,
       ),
       [{ status: 'pending', due: true, event: `event-${row.id}`, latest: true }],
+    );
+  });
+
+  test('a row that is changed while its settlement waits for it stays due', async () => {
+    const { db: opened, row, epoch } = await settled();
+    await using db = opened;
+    const person = await db.pool.connect();
+    try {
+      const { rows: found } = await person.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+      await person.query(
+        `BEGIN; UPDATE bridge_mappings SET outlook_news = 'look', due_at = now(), revision = revision + 1`,
+      );
+      const write = () => settle(db, 1, epoch, [result(row)]);
+      // it waits for a quarter of a second only, which passes on a busy machine
+      const settlement = write().catch(async (error: unknown) => {
+        if (!isContended(error)) throw error;
+        await person.query('COMMIT');
+        return await write();
+      });
+      await Promise.race([settlement, untilWaiting(db, found[0]!.pid)]);
+      await person.query('COMMIT');
+      await settlement;
+    } finally {
+      person.release(true);
+    }
+    assert.deepEqual(
+      await db.query(
+        'SELECT sync_status AS status, due_at IS NOT NULL AS due, outlook_news AS news FROM bridge_mappings',
+      ),
+      [{ status: 'pending', due: true, news: 'look' }],
     );
   });
 
