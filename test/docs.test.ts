@@ -22,11 +22,39 @@ describe.each(everywhere)('$page', ({ page, text }) => {
     expect(broken).toEqual([]);
   });
 
+  test('names source files that are there', () => {
+    const sources = globSync('{src,sql,database,test}/**/*.{ts,sql}');
+    const named = [...text.matchAll(/(?<![\w./*-])[\w.*][\w./*-]*\.(?:ts|sql)\b/g)].map((match) =>
+      match[0].replace(/^(\.{1,2}\/)+/, ''),
+    );
+    const isThere = (name: string) => {
+      const pattern = name.replaceAll('.', '\\.').replaceAll('*', '[^/]*');
+      return sources.some((file) => new RegExp(`(^|/)${pattern}$`).test(file));
+    };
+    const optional = '30_triggers.sql'; // an adapter may have it, and none of ours does
+    expect(named.filter((name) => name !== optional && !isThere(name))).toEqual([]);
+  });
+
   test('names npm scripts that are there', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
     const named = [...text.matchAll(/\bnpm (?:run(?: -s)? )?(start|test|(?<=run (?:-s )?)[a-z:]+)\b/g)];
     expect(named.map((match) => match[1]!).filter((name) => !(name in scripts))).toEqual([]);
   });
+});
+
+test('a file in a diagram is there, in the folder that its label names last', () => {
+  const labels = everywhere.flatMap(({ text }) =>
+    [...text.matchAll(/\["([^"]*)"\]/g)].map(([, label]) => label!.replaceAll('<br/>', ' ')),
+  );
+  const missing = labels.flatMap((label) => {
+    let folder = '';
+    return [...label.matchAll(/([\w-]+\/)*([\w-]+\.(?:ts|sql)\b)?/g)].flatMap(([path, lastFolder, file]) => {
+      if (lastFolder !== undefined) folder = path.slice(0, path.lastIndexOf('/') + 1);
+      return file === undefined || existsSync(join(folder, file)) ? [] : [`${folder}${file}`];
+    });
+  });
+  expect(labels.length).toBeGreaterThan(20);
+  expect(missing).toEqual([]);
 });
 
 /** The anchors GitHub gives to the headings of a page. */

@@ -8,7 +8,7 @@ import { createImport } from './apply/import.ts';
 import { createIntoBooking } from './apply/into-booking.ts';
 import type { OverlapPolicy } from './decide/decide-unmapped.ts';
 import { withFreshReads } from './fresh-reads.ts';
-import { createIntoOutlook } from './apply/write-outlook.ts';
+import { createIntoOutlook } from './apply/into-outlook.ts';
 import { createBrake } from './apply/brake.ts';
 import { createDrain, type DrainOptions } from './worker/drain.ts';
 import { createReads } from './worker/reads.ts';
@@ -19,7 +19,7 @@ import { patiently } from './store/failing.ts';
 import { listWindow } from './store/pull-store.ts';
 import { withPrivacy } from './with-privacy.ts';
 import { withoutMappedEvents } from './match/without-mapped-events.ts';
-import { createWriteBack } from './apply/write-booking.ts';
+import { createWriteBooking } from './apply/write-booking.ts';
 
 export interface SyncOptions {
   readonly db: Queryable;
@@ -54,7 +54,7 @@ export function partsOf(given: SyncOptions): DrainOptions {
   const { db, tell, window, isPlan = false, random = Math.random } = options;
   const outlook = withFreshReads(withPrivacy(db, withoutMappedEvents(db, options.outlook)));
   // a locked reservation is put off, not waited for
-  const writeBack = createWriteBack(given.db, random);
+  const writeBooking = createWriteBooking(given.db, random);
   const troubles = createTroubles(random);
   const apply = createApply({
     db,
@@ -66,8 +66,8 @@ export function partsOf(given: SyncOptions): DrainOptions {
       span: () => listWindow(db, window),
       random,
     }),
-    intoBooking: createIntoBooking({ ...options, writeBack }),
-    importAll: createImport({ ...options, outlook, writeBack, random }),
+    intoBooking: createIntoBooking({ ...options, writeBooking }),
+    importAll: createImport({ ...options, outlook, writeBooking, random }),
     holdBack: createBrake(options),
     policy: options.conflict,
     window,

@@ -15,7 +15,7 @@ import { outcome, summed, type WrittenToBooking, type Outcome } from './outcome.
 import { isUnreadable, readAndDecide, type ReadContext } from './read.ts';
 import { worst, type Drained } from './rest.ts';
 import { unreadable } from './settlement/failed.ts';
-import type { createIntoOutlook } from './write-outlook.ts';
+import type { createIntoOutlook } from './into-outlook.ts';
 
 /** The outcome of a batch, and what stops the room or everything. */
 export interface Applied extends Drained {

@@ -66,8 +66,8 @@ function actionOn(
   const event = adopted ?? seen;
   const choice = choiceOf(mapped, event);
   // a person chose the booking system, which cannot take the change of Outlook
-  const insists = conflict?.kind === 'refused' && choice === 'booking';
-  const isFound = adopted !== null || insists;
+  const isBookingChosen = conflict?.kind === 'refused' && choice === 'booking';
+  const isFound = adopted !== null || isBookingChosen;
   const reservation = {
     agreement: isFound ? never : shownAgreement(mapped, outlook),
     wanted: wantedOf(mapped, wanted),
@@ -79,9 +79,9 @@ function actionOn(
     if (fresh.do === 'create') return fresh;
   }
   // Outlook reported our event as missing when we deleted it, and now shows it
-  const survived =
+  const isShownAfterRemoval =
     mapped.intent === 'remove_again' && seen !== null && seen !== 'absent' && standing(seen.shows) !== null;
-  if (adopted === null && !survived && (eventId === null || status === 'cancelled'))
+  if (adopted === null && !isShownAfterRemoval && (eventId === null || status === 'cancelled'))
     return decide({ ...reservation, mapping: status === 'cancelled' ? 'cancelled' : 'without-event' });
   return decide({
     ...reservation,

@@ -31,7 +31,7 @@ import {
   type UnmappedEvent,
 } from './settlement/unmapped.ts';
 import { detachedOutcome, takeOut } from './take-out.ts';
-import type { createWriteBack } from './write-booking.ts';
+import type { createWriteBooking } from './write-booking.ts';
 
 /** Sent to the organiser: our errors and other reservations do not concern that person. */
 const takenComment = 'The room is taken at this time.';
@@ -42,7 +42,7 @@ const twinAgainMs = 5_000;
 export interface ImportOptions {
   readonly db: Queryable;
   readonly outlook: OutlookSide;
-  readonly writeBack: ReturnType<typeof createWriteBack>;
+  readonly writeBooking: ReturnType<typeof createWriteBooking>;
   readonly window: Window;
   readonly installationId: () => string;
   readonly overlap: OverlapPolicy;
@@ -184,12 +184,12 @@ async function importEvent(
   { overlap, revives = null }: Extract<UnmappedAction, { do: 'import' }>,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const { outlook, writeBack } = options;
+  const { outlook, writeBooking } = options;
   const { room, unmapped, event, item } = read;
   const organizer = event.isOrganizer ? null : event.organizer;
   const texts = named === null ? {} : textsBehind(item, named, outlook.show(named));
   const write = { do: 'import', item: { ...item, ...texts }, organizer, overlap, revives } as const;
-  const written = await writeBack(room, unmapped, write, imported(unmapped, event, item));
+  const written = await writeBooking(room, unmapped, write, imported(unmapped, event, item));
   switch (written.outcome) {
     case 'written':
       return outcome({ done: [{ item: unmapped, written }] });

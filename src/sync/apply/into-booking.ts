@@ -12,13 +12,13 @@ import { refusedHere } from './settlement/conflict.ts';
 import { later } from './settlement/failed.ts';
 import { detached } from './settlement/without-call.ts';
 import { bookingTook } from './settlement/booked.ts';
-import type { BookingWrite, createWriteBack } from './write-booking.ts';
+import type { BookingWrite, createWriteBooking } from './write-booking.ts';
 
 export interface IntoBookingOptions {
   readonly db: Queryable;
   readonly window: Window;
   readonly overlap: OverlapPolicy;
-  readonly writeBack: ReturnType<typeof createWriteBack>;
+  readonly writeBooking: ReturnType<typeof createWriteBooking>;
 }
 
 /** A decision whose time is taken in the booking system. */
@@ -28,7 +28,7 @@ interface Written {
   readonly taken: readonly TimeTaken[];
 }
 
-export function createIntoBooking({ db, window, overlap, writeBack }: IntoBookingOptions) {
+export function createIntoBooking({ db, window, overlap, writeBooking }: IntoBookingOptions) {
   const changeIn = (room: LeasedRoom) => (decision: Decision) =>
     changeOf(decision, room.own?.overlap_policy ?? overlap);
   const exchange = createExchange({ db, window, changeIn });
@@ -38,7 +38,7 @@ export function createIntoBooking({ db, window, overlap, writeBack }: IntoBookin
     const done = (part: Partial<Outcome>): Written => ({ outcome: outcome(part), taken: [] });
     if (action.do === 'detach') return done({ settlements: [detached(decision)] });
     const asked: BookingWrite = action.do === 'change' ? changeIn(room)(decision) : { do: 'cancel' };
-    const written = await writeBack(room, mapped, asked, bookingTook(decision, asked));
+    const written = await writeBooking(room, mapped, asked, bookingTook(decision, asked));
     switch (written.outcome) {
       case 'written':
         return done({ done: [{ item: mapped, decision, written }] });

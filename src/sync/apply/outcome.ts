@@ -2,14 +2,14 @@
 import type { CreatesDue, Settlement } from '../store/settle.ts';
 import type { WorkItem } from '../store/work-item.ts';
 import type { Decision } from './decision.ts';
-import type { WrittenBack } from './write-booking.ts';
+import type { BookingWritten } from './write-booking.ts';
 
 /** A write into the booking system, settled in the same transaction. */
 export interface WrittenToBooking {
   readonly item: WorkItem;
   /** Undefined: an event without a reservation. */
   readonly decision?: Decision;
-  readonly written: Extract<WrittenBack, { outcome: 'written' }>;
+  readonly written: Extract<BookingWritten, { outcome: 'written' }>;
 }
 
 export interface Outcome {

@@ -6,7 +6,7 @@
 import { isExpected, Permanent, Retryable, unlessItemFails } from '../../errors.ts';
 import { dated, isGivenBack, standing, type OutlookEvent } from '../../event.ts';
 import type { Item } from '../../item.ts';
-import { inDoubt } from '../store/agreement.ts';
+import { isUnanswered } from '../store/agreement.ts';
 import { unreadableHint } from '../store/readable-items.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
 import type { Mapped } from '../store/work-item.ts';
@@ -71,7 +71,7 @@ async function readIfNeeded(
     return kept === null || standing(kept.shows) === null ? {} : { adopted: kept };
   }
   if (eventId === null) {
-    if (!inDoubt(agreement)) return {};
+    if (!isUnanswered(agreement)) return {};
     return { adopted: ownEvent(mapped, await outlook.find(room, mapped.reservation, signal), outlook.show) };
   }
   if (news === 'look' || news === 'missing' || waitsFor !== null) {

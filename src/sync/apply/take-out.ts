@@ -10,7 +10,7 @@ import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { outcome, type Outcome } from './outcome.ts';
 import { isThere } from './read.ts';
 import { dropped, readLater, stillDetached, type UnmappedEvent } from './settlement/unmapped.ts';
-import { cancelledComment } from './write-outlook.ts';
+import { cancelledComment } from './into-outlook.ts';
 
 /** What the functions here need of the import. */
 export interface TakeOutContext {

@@ -34,7 +34,7 @@ export type BookingWrite =
     }
   | { readonly do: 'cancel' };
 
-export type WrittenBack =
+export type BookingWritten =
   | {
       readonly outcome: 'written';
       readonly action: PullAction;
@@ -67,14 +67,14 @@ const untranslatable = '22P05';
 /** So often a reservation may be missing when it is written although it is shown when it is read. */
 const goneMost = 5;
 
-export function createWriteBack(db: Queryable, random: () => number = Math.random) {
+export function createWriteBooking(db: Queryable, random: () => number = Math.random) {
   /** Carries out one write and stores its settlement. Throws as the driver does when the database is unavailable or the lease lost. */
-  return async function writeBack(
+  return async function writeBooking(
     room: LeasedRoom,
     item: WorkItem,
     write: BookingWrite,
     settled: Settlement,
-  ): Promise<WrittenBack> {
+  ): Promise<BookingWritten> {
     const sent = argumentsOf(item, write, settled);
     const values = [
       room.id,
@@ -116,7 +116,7 @@ export function createWriteBack(db: Queryable, random: () => number = Math.rando
       : `The time is taken in room ${room.name} by ${other.other}.`;
   }
 
-  function failed(error: unknown, { attempt }: WorkItem, write: BookingWrite): WrittenBack {
+  function failed(error: unknown, { attempt }: WorkItem, write: BookingWrite): BookingWritten {
     const state = sqlState(error);
     const message = lacking(error) ?? adapterError(error) ?? messageOf(error);
     if (state === stale) return { outcome: 'stale' };
@@ -163,7 +163,7 @@ export const writtenOf = (
   { id }: WorkItem,
   write: BookingWrite,
   { latency, joined, reservationType, reservationId }: Answer,
-): Extract<WrittenBack, { outcome: 'written' }> => ({
+): Extract<BookingWritten, { outcome: 'written' }> => ({
   outcome: 'written',
   action: joined ? 'joined' : actionOf(write),
   reservationType,

@@ -194,8 +194,8 @@ function bothThere(sides: Both, wanted: BookedItem): Action {
   if (givesIn(sides) && shown !== null) return yielding(agreed, wanted, shown);
   // only the booking system makes something tentative; the event shows whether it is, an unknown agreement does not
   const before = sides.shows?.is === 'occupied' ? sides.shows.tentative === true : isTentative(agreed);
-  const isOtherwise = isFree || (mayWrite && before !== isTentative(wanted));
-  const showAs = isOtherwise ? ({ showAs: true } as const) : {};
+  const showAsDiffers = isFree || (mayWrite && before !== isTentative(wanted));
+  const showAs = showAsDiffers ? ({ showAs: true } as const) : {};
   if (agreed === null || shown === null)
     return found(sides, wanted, differing(agreed ?? shown, wanted), showAs);
   const revived = sides.time === 'revived' ? ofRevived(sides, wanted, shown) : null;
@@ -215,9 +215,9 @@ function bothThere(sides: Both, wanted: BookedItem): Action {
   const merged = merge({ booking: byBooking, outlook: byOutlook, wanted, shown, prefer });
   const { toBooking, open, overruled } = merged;
   // what was sent without an answer may be in Outlook or not: unless the event was read, it is written again
-  const unsure = sides.shows === null ? changedFields({ ...wanted, ...unknown(agreed) }, wanted) : {};
-  const change = { ...merged.toOutlook, ...unsure };
-  if (Object.keys(change).length + Object.keys(toBooking).length + open.length === 0 && !isOtherwise)
+  const unanswered = sides.shows === null ? changedFields({ ...wanted, ...unknown(agreed) }, wanted) : {};
+  const change = { ...merged.toOutlook, ...unanswered };
+  if (Object.keys(change).length + Object.keys(toBooking).length + open.length === 0 && !showAsDiffers)
     return nothing;
   return changing(wanted, { change, ...showAs, toBooking, open, overruled });
 }

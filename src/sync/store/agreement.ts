@@ -24,8 +24,8 @@ export function agreementOn(fields: BookedChange): Agreement {
 /** The agreed fields. */
 export const agreedOn = (agreement: Agreement): BookedChange => ('on' in agreement ? agreement.on : {});
 
-/** It is not known in full what Outlook shows. */
-export const inDoubt = ({ is }: Agreement): boolean => is === 'unanswered' || is === 'partly';
+/** Wholly or in part: it is not known in full what Outlook shows. */
+export const isUnanswered = ({ is }: Agreement): boolean => is === 'unanswered' || is === 'partly';
 
 const isWhole = (item: ItemChange): item is Item => itemFields.every((field) => item[field] !== undefined);
 

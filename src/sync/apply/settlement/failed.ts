@@ -35,7 +35,7 @@ const texts = ['title', 'description', 'isPrivate'] as const;
  * and none at all after a create. Otherwise both sides would be taken for equal if the change were taken back before the
  * next try.
  */
-function doubted({ action, adopted, mapped: { agreement } }: Decision): Agreement {
+function unansweredAgreement({ action, adopted, mapped: { agreement } }: Decision): Agreement {
   if (action.do !== 'change' || adopted !== null) return { is: 'unanswered' };
   const sent = new Set<string>(Object.keys(action.change));
   // `outlook/format.ts` writes these together
@@ -46,11 +46,11 @@ function doubted({ action, adopted, mapped: { agreement } }: Decision): Agreemen
 }
 
 /** After a write without an answer. That a removal was ours is stored already, so its event is read. */
-const doubts = (decision: Decision): Partial<Settlement> =>
+const unanswered = (decision: Decision): Partial<Settlement> =>
   decision.action.do === 'remove' || decision.action.do === 'decline'
     ? { news: 'look' }
     : {
-        agreement: doubted(decision),
+        agreement: unansweredAgreement(decision),
         // an agreement does not contain `showAs`: the event is read
         ...(decision.action.do === 'change' && decision.action.showAs === true
           ? { news: 'look' as const }
@@ -81,7 +81,7 @@ export function failed(decision: Decision, error: Error, random: () => number): 
     return delayed({ hint, dueInMs: 0 });
   if (error instanceof Retryable) {
     const dueInMs = retryMs(error, mapped.attempt, random);
-    return delayed({ ...(error.ambiguous ? doubts(decision) : {}), hint, dueInMs });
+    return delayed({ ...(error.ambiguous ? unanswered(decision) : {}), hint, dueInMs });
   }
   if (error.reach !== 'item') return delayed({ hint, dueInMs: 0 });
   if (mapped.eventId === null || (action.do === 'create' && mapped.status !== 'conflict'))

@@ -163,9 +163,9 @@ function writeOf(decision: Decision, room: LeasedRoom, installationId: string): 
 }
 
 /** The version that the decision is about: a later edit is to be decided about, not overwritten. */
-function versionOf({ mapped, adopted: found, seen }: Decision): string | null {
-  const event = found ?? seen;
-  return event === null || event === 'absent' ? mapped.etag : event.etag;
+function versionOf(decision: Decision): string | null {
+  const event = decision.adopted ?? decision.seen;
+  return event === null || event === 'absent' ? decision.mapped.etag : event.etag;
 }
 
 const createOf = (mapped: Mapped, { resourceId }: LeasedRoom): Create => ({
