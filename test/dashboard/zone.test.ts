@@ -57,6 +57,31 @@ describe.skipIf(chromiumPath === null)('the wall clock', () => {
     expect(await page.locator('#explain').textContent()).toContain('10:00–11:00');
   });
 
+  test('activity that is answered before the zone is known has the times of the booking system', async () => {
+    const { stage: opened } = await openBooked();
+    await using stage = opened;
+    const { lines } = (await (await fetch(`${stage.url}/log?limit=120`)).json()) as {
+      lines: { at: string }[];
+    };
+    await using page = await browser.visit('about:blank', { timezoneId: 'America/New_York' });
+    const answered = Promise.withResolvers<void>();
+    await page.route('**/stats', async (route) => {
+      await answered.promise;
+      await route.continue();
+    });
+    await page.goto(stage.url);
+    // asked and drawn after the first answers of the page
+    await page.evaluate(
+      `fetch('/log?limit=120').then((answer) => answer.text()).then(() => new Promise(requestAnimationFrame))`,
+    );
+    answered.resolve();
+    await says(page, /Everything is equal/);
+    const first = page.locator('#feed li time').last();
+    await first.waitFor();
+    const inOslo = new Intl.DateTimeFormat('en-GB', { timeZone: 'Europe/Oslo', timeStyle: 'medium' });
+    expect(await first.textContent()).toBe(inOslo.format(new Date(lines.at(-1)!.at)));
+  });
+
   test('the chart of the first hour begins when the daemon began', async () => {
     await using stage = await openStage({ mapped: [101] });
     await stage.settled();

@@ -144,7 +144,8 @@ const sources = {
 const reading = createReading({
   sources,
   first: 'stats',
-  isAway: () => known.trouble !== null,
+  // a time that was drawn before the zone is known would stay in the browser's zone
+  isAway: () => known.stats === null || known.trouble !== null,
   onRead(name) {
     known.answeredAt = Date.now();
     if (name === 'stats') known.trouble = null;
@@ -223,24 +224,27 @@ function tick() {
 document.addEventListener('visibilitychange', () => {
   if (!document.hidden) reading.refresh();
 });
-createLive({
-  onFact(fact) {
-    feed.add(fact);
-    reading.refreshSoon(
-      'stats',
-      'lines',
-      'rooms',
-      'errors',
-      'pending',
-      'conflicts',
-      'alerts',
-      'hour',
-      'sheet',
-    );
-    // the first changes of a day are shown at once; later ones hardly change its curve
-    if ((known.latency?.directions.booking_to_outlook.count ?? 0) < 20) reading.refreshSoon('latency');
-  },
-  onOpen: () => reading.refresh(),
+void zoneRead.promise.then(() => {
+  reading.tick();
+  createLive({
+    onFact(fact) {
+      feed.add(fact);
+      reading.refreshSoon(
+        'stats',
+        'lines',
+        'rooms',
+        'errors',
+        'pending',
+        'conflicts',
+        'alerts',
+        'hour',
+        'sheet',
+      );
+      // the first changes of a day are shown at once; later ones hardly change its curve
+      if ((known.latency?.directions.booking_to_outlook.count ?? 0) < 20) reading.refreshSoon('latency');
+    },
+    onOpen: () => reading.refresh(),
+  });
 });
 setInterval(tick, 250);
 tick();

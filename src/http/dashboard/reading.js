@@ -29,7 +29,7 @@ export const source = (everyMs, read, gapMs = 500) => ({
 /**
  * @param {{ sources: Record<string, Source>, first: string, isAway: () => boolean,
  *   onRead: (name: string) => void, onFail: (name: string, error: ApiError) => void }} options
- *   `first` is read even while the others are suspended because the API does not answer.
+ *   `first` is read even while the others are suspended, before its first answer or because the API does not answer.
  */
 export function createReading({ sources, first, isAway, onRead, onFail }) {
   /** @param {string} name @param {Source} one */
