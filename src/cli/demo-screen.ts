@@ -2,6 +2,7 @@
 import { stripVTControlCharacters, styleText } from 'node:util';
 import type { Fact } from '../facts.ts';
 import type { Id } from '../id.ts';
+import { suggestedEvent } from '../sandbox/clerk.ts';
 import type { Arrival, Comparison } from '../sandbox/compare.ts';
 import type { Visit } from '../sandbox/visitors.ts';
 import { rooms } from '../sandbox/world.ts';
@@ -163,7 +164,7 @@ const guide = ({ line, paint }: Printer) => ({
     line(`\n  open   ${paint('cyan', url)}   the dashboard`);
     line(`         ${paint('cyan', `${url}/docs`)}   all endpoints, to read and to try`);
     line('  try    in a second terminal, in this folder:');
-    line(`    ${paint('cyan', `${sql} "UPDATE bb_event SET name='Mine' WHERE id=1000"`)}`);
+    line(`    ${paint('cyan', `${sql} "UPDATE bb_event SET name='Mine' WHERE id=${suggestedEvent}"`)}`);
     line(`    ${paint('cyan', `${sql} "DELETE FROM bb_event_resource WHERE resource_id=103"`)}`);
     line('         The second empties a room, as by accident: the brake stops it.');
     if (psql !== null) line(`    ${paint('cyan', psql)}`, 4);

@@ -65,6 +65,12 @@ const weeksOfSeason = 10;
  */
 const mostActive = 40;
 
+/**
+ * The event that the demo suggests to change by hand. The clerk leaves it as it was booked: a change of a cancelled
+ * event would not be seen in Outlook.
+ */
+export const suggestedEvent = 1000;
+
 export interface Clerk extends Actor {
   /** Books the reservations that exist before the bridge is installed, without reporting them. Returns their number. */
   prepare(count: number): Promise<number>;
@@ -187,8 +193,13 @@ function bookings({ db, desk, diary, random }: Tools) {
 function changes({ desk, diary, random }: Tools) {
   const pick = pickFrom(random);
 
+  function choose(fits: (one: Entry) => boolean): Entry | null {
+    const one = diary.choose(fits);
+    return one?.reservation.type === 'event' && one.reservation.id === suggestedEvent ? null : one;
+  }
+
   async function move(): Promise<Act | null> {
-    const one = diary.choose((each) => each.active);
+    const one = choose((each) => each.active);
     const slot = one && diary.findSlot(one.resources, one.to - one.from, one);
     if (!one || !slot) return null;
     const { from, to } = diary.timesOf(slot);
@@ -197,7 +208,7 @@ function changes({ desk, diary, random }: Tools) {
   }
 
   async function moveToOtherRoom(): Promise<Act | null> {
-    const one = diary.choose((each) => each.active && each.resources.length === 1);
+    const one = choose((each) => each.active && each.resources.length === 1);
     if (!one) return null;
     const [former] = one.resources;
     const others = (halls.includes(former!) ? halls : meetingRooms).filter((room) => room !== former);
@@ -209,7 +220,7 @@ function changes({ desk, diary, random }: Tools) {
   }
 
   async function retitle(): Promise<Act | null> {
-    const one = diary.choose((each) => each.active && each.reservation.type === 'event');
+    const one = choose((each) => each.active && each.reservation.type === 'event');
     if (!one) return null;
     const base = [...meetings, ...sports].find((title) => one.title.startsWith(title)) ?? one.title;
     const title = base + pick(additions.filter((addition) => base + addition !== one.title));
@@ -218,14 +229,14 @@ function changes({ desk, diary, random }: Tools) {
   }
 
   async function cancel(): Promise<Act | null> {
-    const one = diary.choose((each) => each.active);
+    const one = choose((each) => each.active);
     if (!one) return null;
     await desk.cancel(one.reservation);
     return actOf(diary, 'cancelled', diary.record(one, { ...one, active: false }));
   }
 
   async function reenable(): Promise<Act | null> {
-    const one = diary.choose((each) => !each.active && diary.isFree(each.resources, each));
+    const one = choose((each) => !each.active && diary.isFree(each.resources, each));
     if (!one) return null;
     await desk.reenable(one.reservation);
     return actOf(diary, 're-enabled', diary.record(one, { ...one, active: true }));
