@@ -2392,7 +2392,9 @@ BEGIN
     END IF;
     FOREACH candidate IN ARRAY candidates LOOP
       IF cardinality(taken) >= rooms THEN
-        more := true;
+        -- a room that another daemon works on is due as well, and waits for nobody
+        more := EXISTS (SELECT FROM bridge_room_state s WHERE s.lease_owner IS NULL
+          AND s.resource_mapping_id = ANY (candidates[array_position(candidates, candidate):]));
         EXIT WHEN NOT is_narrow;
       END IF;
       IF cardinality(taken) >= rooms OR candidate = ANY (held) OR NOT bridge_try_lock_room(candidate) THEN
@@ -3363,7 +3365,9 @@ CREATE OR REPLACE FUNCTION bridge_gives_up(m bridge_mappings) RETURNS boolean LA
   SELECT m.event_intent IS NULL AND coalesce(m.conflict ->> 'kind', '') NOT IN ('gone', 'deleted')
     AND EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.resource_id = m.resource_id AND r.active = 1 AND r.sync_direction <> 'booking_to_outlook')
     AND CASE m.outlook_news WHEN 'vacated' THEN true
-      WHEN 'gone' THEN EXISTS (SELECT FROM bridge_removals d WHERE d.mapping_id = m.id AND d.side = 'booking' AND d.applied_at IS NOT NULL)
+      WHEN 'gone' THEN EXISTS (SELECT FROM bridge_removals d WHERE d.mapping_id = m.id AND d.side = 'booking'
+        -- one that was let through earlier was for an earlier loss
+        AND d.applied_at > now() - interval '1 hour')
       ELSE false END
 $gives$;
 
@@ -3887,7 +3891,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '303cebd3e7e78cdb8b5a72dd2d9c4ae96865059cb1c90b900210d8f65ec553ef ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '73dc112c97c81e4746075edb8da5420d047134e16a0d5ef987b77e6256643a9c ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

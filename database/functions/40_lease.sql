@@ -220,7 +220,9 @@ BEGIN
     END IF;
     FOREACH candidate IN ARRAY candidates LOOP
       IF cardinality(taken) >= rooms THEN
-        more := true;
+        -- a room that another daemon works on is due as well, and waits for nobody
+        more := EXISTS (SELECT FROM bridge_room_state s WHERE s.lease_owner IS NULL
+          AND s.resource_mapping_id = ANY (candidates[array_position(candidates, candidate):]));
         EXIT WHEN NOT is_narrow;
       END IF;
       IF cardinality(taken) >= rooms OR candidate = ANY (held) OR NOT bridge_try_lock_room(candidate) THEN

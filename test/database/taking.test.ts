@@ -253,6 +253,24 @@ describe('taking', () => {
     );
   });
 
+  test('a room that another daemon works on waits for no place, a free one does', async () => {
+    await using db = await open();
+    await db.query(event(1) + event(2, { room: 102 }));
+    const [one, two] = [await db.pool.connect(), await db.pool.connect()];
+    try {
+      await take(one, { rooms: 1 });
+      await take(two, { rooms: 1 });
+      assert.equal((await take(two, { rooms: 0, held: [2] })).more, false);
+      await db.query(
+        `INSERT INTO bridge_resource_mappings (id, resource_id, outlook_item_id) VALUES (100, 1001, 'r@x')`,
+      );
+      assert.equal((await take(two, { rooms: 0, held: [2] })).more, true);
+    } finally {
+      one.release(true);
+      two.release(true);
+    }
+  });
+
   test('what is free is found behind rooms that others hold, however many those are', async () => {
     await using db = await open();
     await db.query(`INSERT INTO bridge_resource_mappings (id, resource_id, outlook_item_id)
