@@ -52,9 +52,9 @@ describe.skipIf(chromiumPath === null)('safe, and usable by every user', () => {
     await page.setViewportSize({ width: 1280, height: 800 });
     expect(await overflow()).toBeLessThanOrEqual(0);
     // the sentence that names it has it between isolates
-    expect(await page.locator('#detail').textContent()).toMatch(
-      /^\u2068[^\u2069]{1,300}\u2069 in \u2068Bystyresalen\u2069: /,
-    );
+    await expect
+      .poll(() => page.locator('#detail').textContent())
+      .toMatch(/^\u2068[^\u2069]{1,300}\u2069 in \u2068Bystyresalen\u2069: /);
     // its direction is its own: what follows it on the line is not turned round
     const turned = await page.evaluate<number>(`
       [...document.querySelectorAll('#feed li .what > :first-child, #errors .link')]
