@@ -136,6 +136,16 @@ function addChecks(program: Command, signal: AbortSignal, answer: Answer): void 
     .option(...json)
     .action(async (options) => answer(await (await import('./conflicts.ts')).conflictsCommand(options)));
   program
+    .command('brake')
+    .description(
+      'list the removals that the brake holds; --release or --refuse decides about those of one room',
+    )
+    .option('--room <resource>', 'only the room of this resource')
+    .option('--release', 'carry the listed removals out; each is verified first')
+    .option('--refuse', 'keep the events, or restore those that are gone')
+    .option(...json)
+    .action(async (options) => answer(await (await import('./brake.ts')).brakeCommand(options, signal)));
+  program
     .command('undo')
     .description('revert the changes since a given time; without --apply print the plan and write nothing')
     .requiredOption('--since <moment>', 'for example 2031-05-04T12:00:00+02:00')

@@ -36,6 +36,17 @@ export interface HeldChoice {
 }
 
 export function createHeldRemovals(db: Database, manual: Pick<Manual, 'begin' | 'settled'>) {
+  /** The resources of the rooms with held removals. */
+  async function rooms(): Promise<number[]> {
+    const { rows } = await db.query<{ resource_id: number }>({
+      name: 'rooms_held',
+      text: `
+        SELECT DISTINCT m.resource_id FROM bridge_removals d JOIN bridge_mappings m ON m.id = d.mapping_id
+        WHERE m.sync_status = 'conflict' AND d.released_at IS NULL AND d.applied_at IS NULL ORDER BY 1`,
+    });
+    return rows.map((row) => row.resource_id);
+  }
+
   /** The held removals of a room, the soonest first. */
   async function list(resourceId: number): Promise<HeldRemoval[]> {
     const { rows } = await db.query<HeldRemoval>({
@@ -124,6 +135,7 @@ export function createHeldRemovals(db: Database, manual: Pick<Manual, 'begin' | 
   }
 
   return {
+    rooms: failingAs('list what is held', rooms),
     list: failingAs('list what is held', list),
     release: failingAs('release what is held', release),
     refuse: failingAs('refuse what is held', refuse),
