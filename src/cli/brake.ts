@@ -73,8 +73,9 @@ async function refused(db: Database, count: number): Promise<string> {
 function print(removals: readonly Held[], done: string | null, zone: string): void {
   const format = new Intl.DateTimeFormat('sv-SE', { timeZone: zone, dateStyle: 'short', timeStyle: 'short' });
   if (removals.length === 0) return say('The brake holds nothing.');
-  for (const [resource, held] of Map.groupBy(removals, (one) => one.resource_id)) {
-    say(`${held.length} held in ${resourceName(held[0]!)}:`);
+  for (const held of Map.groupBy(removals, (one) => one.resource_id).values()) {
+    const resource = resourceName(held[0]!);
+    say(`${held.length} held in ${resource}:`);
     for (const one of held)
       say(
         `  ${reservationName(one)} «${oneLine(one.title ?? '')}» ${one.starts_at === null ? '' : format.format(one.starts_at)}: ` +
