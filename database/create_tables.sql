@@ -2721,17 +2721,18 @@ BEGIN
 END $settle$;
 
 -- Puts off the due creates of a leased room (reservations without a known event) and the mappings in `held`. Without `in_ms`, those that
--- were put off are due at once.
+-- were put off are due at once. Throws BR001 if the lease was lost: the creates would be put off again and again.
 CREATE OR REPLACE FUNCTION bridge_put_off_creates(room_id integer, epoch bigint, held bigint[], in_ms double precision) RETURNS void
 LANGUAGE plpgsql AS $put_off$
 BEGIN
   -- see bridge_settle
   PERFORM bridge_lock_for_settlement();
   UPDATE bridge_mappings m SET due_at = clock_timestamp() + coalesce(in_ms, 0) * interval '1 millisecond'
-  FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id
-  WHERE r.id = room_id AND s.lease_epoch = epoch AND m.resource_id = r.resource_id
+  FROM bridge_resource_mappings r
+  WHERE r.id = room_id AND m.resource_id = r.resource_id
     AND (m.reservation_id IS NOT NULL AND m.outlook_event_id IS NULL AND m.present OR m.id = ANY (held))
     AND CASE WHEN in_ms IS NULL THEN m.due_at > clock_timestamp() ELSE m.due_at <= clock_timestamp() END;
+  PERFORM bridge_need_lease(room_id, epoch);
 END $put_off$;
 
 -- Parks a mapping of a leased room whose settlement cannot be stored: it stays as it was, with the reason. A mapping that changed
@@ -3074,7 +3075,8 @@ BEGIN
   WHERE resource_mapping_id = room_id;
 END $begin$;
 
--- Stores the results of verifying events that were reported as removed.
+-- Stores the results of verifying events that were reported as removed. Throws BR001 if the lease was lost: the events would be
+-- verified again and again.
 CREATE OR REPLACE FUNCTION bridge_verified(room_id integer, epoch bigint, results jsonb) RETURNS void LANGUAGE plpgsql AS $verified$
 BEGIN
   -- see 04_locks.sql
@@ -3082,12 +3084,12 @@ BEGIN
   UPDATE bridge_mappings m SET outlook_news = v.news, off_pattern = coalesce(v."offPattern", false),
     due_at = least(m.due_at, now()), revision = m.revision + 1
   FROM jsonb_to_recordset(results) AS v (id bigint, revision bigint, news text, "offPattern" boolean)
-  WHERE m.id = v.id AND m.revision = v.revision
-    AND EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch);
+  WHERE m.id = v.id AND m.revision = v.revision;
+  PERFORM bridge_need_lease(room_id, epoch);
 END $verified$;
 
 -- Stores that we are about to delete or decline the events of these mappings. Returns the mappings that have not changed since they
--- were read; their revision is one higher now.
+-- were read; their revision is one higher now. Throws BR001 if the lease was lost: the mappings would be decided about again and again.
 CREATE OR REPLACE FUNCTION bridge_removing(room_id integer, epoch bigint, wanted jsonb) RETURNS jsonb LANGUAGE plpgsql AS $removing$
 DECLARE
   noted jsonb;
@@ -3097,9 +3099,9 @@ BEGIN
     UPDATE bridge_mappings m SET removing = true, event_intent = CASE m.sync_status WHEN 'cancelled' THEN 'remove_again' ELSE 'remove' END, revision = m.revision + 1
     FROM jsonb_to_recordset(wanted) AS w (id bigint, revision bigint)
     WHERE m.id = w.id AND m.revision = w.revision
-      AND EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch)
     RETURNING m.id
   ) SELECT coalesce(jsonb_agg(id), '[]') INTO noted FROM those;
+  PERFORM bridge_need_lease(room_id, epoch);
   RETURN noted;
 END $removing$;
 
@@ -3891,7 +3893,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '73dc112c97c81e4746075edb8da5420d047134e16a0d5ef987b77e6256643a9c ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '899bae81fbe85017fc0c62c65aaa46b47121346732849e5ae1cfd7f34a6cdc1b ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

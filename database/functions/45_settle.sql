@@ -130,17 +130,18 @@ BEGIN
 END $settle$;
 
 -- Puts off the due creates of a leased room (reservations without a known event) and the mappings in `held`. Without `in_ms`, those that
--- were put off are due at once.
+-- were put off are due at once. Throws BR001 if the lease was lost: the creates would be put off again and again.
 CREATE OR REPLACE FUNCTION bridge_put_off_creates(room_id integer, epoch bigint, held bigint[], in_ms double precision) RETURNS void
 LANGUAGE plpgsql AS $put_off$
 BEGIN
   -- see bridge_settle
   PERFORM bridge_lock_for_settlement();
   UPDATE bridge_mappings m SET due_at = clock_timestamp() + coalesce(in_ms, 0) * interval '1 millisecond'
-  FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id
-  WHERE r.id = room_id AND s.lease_epoch = epoch AND m.resource_id = r.resource_id
+  FROM bridge_resource_mappings r
+  WHERE r.id = room_id AND m.resource_id = r.resource_id
     AND (m.reservation_id IS NOT NULL AND m.outlook_event_id IS NULL AND m.present OR m.id = ANY (held))
     AND CASE WHEN in_ms IS NULL THEN m.due_at > clock_timestamp() ELSE m.due_at <= clock_timestamp() END;
+  PERFORM bridge_need_lease(room_id, epoch);
 END $put_off$;
 
 -- Parks a mapping of a leased room whose settlement cannot be stored: it stays as it was, with the reason. A mapping that changed

@@ -98,7 +98,8 @@ BEGIN
   WHERE resource_mapping_id = room_id;
 END $begin$;
 
--- Stores the results of verifying events that were reported as removed.
+-- Stores the results of verifying events that were reported as removed. Throws BR001 if the lease was lost: the events would be
+-- verified again and again.
 CREATE OR REPLACE FUNCTION bridge_verified(room_id integer, epoch bigint, results jsonb) RETURNS void LANGUAGE plpgsql AS $verified$
 BEGIN
   -- see 04_locks.sql
@@ -106,12 +107,12 @@ BEGIN
   UPDATE bridge_mappings m SET outlook_news = v.news, off_pattern = coalesce(v."offPattern", false),
     due_at = least(m.due_at, now()), revision = m.revision + 1
   FROM jsonb_to_recordset(results) AS v (id bigint, revision bigint, news text, "offPattern" boolean)
-  WHERE m.id = v.id AND m.revision = v.revision
-    AND EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch);
+  WHERE m.id = v.id AND m.revision = v.revision;
+  PERFORM bridge_need_lease(room_id, epoch);
 END $verified$;
 
 -- Stores that we are about to delete or decline the events of these mappings. Returns the mappings that have not changed since they
--- were read; their revision is one higher now.
+-- were read; their revision is one higher now. Throws BR001 if the lease was lost: the mappings would be decided about again and again.
 CREATE OR REPLACE FUNCTION bridge_removing(room_id integer, epoch bigint, wanted jsonb) RETURNS jsonb LANGUAGE plpgsql AS $removing$
 DECLARE
   noted jsonb;
@@ -121,9 +122,9 @@ BEGIN
     UPDATE bridge_mappings m SET removing = true, event_intent = CASE m.sync_status WHEN 'cancelled' THEN 'remove_again' ELSE 'remove' END, revision = m.revision + 1
     FROM jsonb_to_recordset(wanted) AS w (id bigint, revision bigint)
     WHERE m.id = w.id AND m.revision = w.revision
-      AND EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch)
     RETURNING m.id
   ) SELECT coalesce(jsonb_agg(id), '[]') INTO noted FROM those;
+  PERFORM bridge_need_lease(room_id, epoch);
   RETURN noted;
 END $removing$;
 

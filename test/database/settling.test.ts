@@ -202,6 +202,23 @@ describe('settling', () => {
     assert.deepEqual(await db.query('SELECT FROM bridge_log'), []);
   });
 
+  for (const [what, call] of [
+    ['verifies', `bridge_verified(1, $1, jsonb_build_array($2::jsonb))`],
+    ['removes', `bridge_removing(1, $1, jsonb_build_array($2::jsonb))`],
+    ['puts off', `bridge_put_off_creates(1, $1, ARRAY[($2::jsonb ->> 'id')::bigint], 1000)`],
+  ] as const)
+    test(`a lost lease ${what} nothing: BR001`, async () => {
+      const { db: opened, row, epoch } = await settled();
+      await using db = opened;
+      const before = await db.query('SELECT * FROM bridge_mappings');
+      for (const wrong of [epoch - 1, epoch + 1])
+        await assert.rejects(
+          db.query(`SELECT ${call}`, [wrong, JSON.stringify({ ...row, news: 'gone' })]),
+          (error) => sqlState(error) === 'BR001',
+        );
+      assert.deepEqual(await db.query('SELECT * FROM bridge_mappings'), before);
+    });
+
   test('one that waits for a change of the room’s mailbox has lost its lease by then', async () => {
     const { db: opened, row, epoch } = await settled();
     await using db = opened;
