@@ -1532,6 +1532,11 @@ DECLARE
   slot constant box := box(point(room, extract(epoch FROM begins AT TIME ZONE 'UTC')::float8),
                            point(room, extract(epoch FROM ends AT TIME ZONE 'UTC')::float8));
 BEGIN
+  -- mostly there is none, and an UPDATE without rows takes several times as long: it prepares all indexes, triggers and constraints
+  IF NOT EXISTS (SELECT FROM bridge_mappings m WHERE bridge_slot(m.resource_id, m.starts_at, m.ends_at) && slot AND m.present
+      AND m.priority_level > priority) THEN
+    RETURN;
+  END IF;
   UPDATE bridge_mappings
   SET due_at = now(), lane = 0, revision = revision + 1, attempt = 0
   WHERE bridge_slot(resource_id, starts_at, ends_at) && slot AND present
@@ -1848,9 +1853,10 @@ BEGIN
     SELECT array_agg(DISTINCT f.id), array_agg(DISTINCT r.id), coalesce(jsonb_object_agg(f.id, s.item) FILTER (WHERE s.item IS NOT NULL), '{}')
     INTO made, made_in, made_items
     FROM fresh f JOIN bridge_resource_mappings r ON r.resource_id = f.resource_id AND r.active = 1
-    LEFT JOIN unnest(entry_kinds, entry_reservations, resources, kept) AS s (kind, reservation, resource, item)
-      ON cardinality(reservations) <= kept_items AND s.kind = f.reservation_type AND s.reservation = f.reservation_id
-      AND s.resource = f.resource_id;
+    -- no items of many are kept; a join with them would compare each mapping with each entry
+    LEFT JOIN (SELECT * FROM unnest(entry_kinds, entry_reservations, resources, kept) AS e (kind, reservation, resource, item)
+      LIMIT CASE WHEN NOT are_few THEN 0 END) s
+      ON s.kind = f.reservation_type AND s.reservation = f.reservation_id AND s.resource = f.resource_id;
     changed := changed || made;
     rooms := rooms || made_in;
     items := items || made_items;
@@ -2172,15 +2178,22 @@ $functions$;
   EXECUTE $functions$
 -- Leases: a room is leased together with its due mappings, and released. For plans of statements see 30_fold.sql.
 
--- Throws BR001 if the lease of a room was lost: another daemon has it now, or the room was changed. A settlement checks this again at
--- its end, because it may have waited for the transaction that made such a change.
-CREATE OR REPLACE FUNCTION bridge_need_lease(room_id integer, epoch bigint) RETURNS void LANGUAGE plpgsql AS $need$
+-- Throws BR001 if the lease of one of these rooms was lost: another daemon has it now, or the room was changed. A settlement checks this
+-- again at its end, because it may have waited for the transaction that made such a change.
+CREATE OR REPLACE FUNCTION bridge_need_leases(room_ids integer[], epochs bigint[]) RETURNS void LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $need$
+DECLARE
+  lost integer;
 BEGIN
-  PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
+  SELECT l.id INTO lost FROM unnest(room_ids, epochs) AS l (id, epoch)
+  WHERE NOT EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = l.id AND s.lease_epoch = l.epoch) LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'the lease of room % was lost', lost USING ERRCODE = 'BR001';
   END IF;
 END $need$;
+CREATE OR REPLACE FUNCTION bridge_need_lease(room_id integer, epoch bigint) RETURNS void LANGUAGE sql AS $need$
+  SELECT bridge_need_leases(ARRAY[room_id], ARRAY[epoch])
+$need$;
 
 -- A work item: a mapping with its item. In SQL, so that it is inlined. A daemon of the previous version does not know `unreadable`: it
 -- gets the state that the mapping stores, so that it removes nothing.
@@ -2591,8 +2604,9 @@ $functions$;
   EXECUTE $functions$
 -- Settlements: the results of work on mappings are stored.
 
--- Stores the results of work on mappings of a leased room, each with its line in bridge_log. Returns the latency of each change,
--- and whether `more` is due in the room or a delta round is requested (`pulls`). Throws BR001 if the lease was lost.
+-- Stores the results of work on mappings of leased rooms, each with its line in bridge_log. Returns the `latency` of each change, and of
+-- each of the `rooms` whether `more` is due in it or a delta round is requested (`pulls`). Throws BR001 if the lease of one of them was
+-- lost, and gives up soon if another transaction has locked a row: the caller then stores the results of each room by themselves.
 --
 -- A fold, a notification or a person may have changed a mapping since it was read. Its revision differs then: the mapping was overtaken.
 -- The rules for each column:
@@ -2601,13 +2615,13 @@ $functions$;
 --   * what was reported or asked for meanwhile (outlook_news, resolution, import_asked_at, noticed_at) stays to be dealt with. A mapping
 --     that is due again (`dueInMs`) keeps a person's request and the start of its latency, too;
 --   * an attribute of the event that the result does not name stays as it was, unless the mapping has another event now.
--- Each column compares the revisions itself, because the UPDATE may wait for a person's transaction: a comparison made once in `was`
--- would use the row from before that transaction.
-CREATE OR REPLACE FUNCTION bridge_settle(room_id integer, epoch bigint, results jsonb) RETURNS jsonb
+-- Each column compares the revisions itself, because the UPDATE may wait for a person's transaction: a comparison made once in the
+-- subquery would use the row from before that transaction.
+CREATE OR REPLACE FUNCTION bridge_settle_rooms(room_ids integer[], epochs bigint[], results jsonb, patience text DEFAULT '20ms') RETURNS jsonb
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $settle$
 DECLARE
-  answer jsonb;
+  latency jsonb;
   forgets boolean;
   meets boolean;
   detaches boolean;
@@ -2616,7 +2630,8 @@ BEGIN
   -- a fold must not wait for the disk here; after a crash of the server, which may lose settlements, events are read again (`doubtRooms`)
   PERFORM set_config('synchronous_commit', 'off', true);
   PERFORM bridge_lock_for_settlement();
-  PERFORM bridge_need_lease(room_id, epoch);
+  PERFORM set_config('lock_timeout', patience, true);
+  PERFORM bridge_need_leases(room_ids, epochs);
   -- which of the rare parts (44_settle_rare.sql) are needed
   SELECT bool_or(r.status = 'forget'), bool_or(jsonb_typeof(r.counterpart) = 'object'),
     bool_or(EXISTS (SELECT FROM bridge_removals d WHERE d.mapping_id = r.id)),
@@ -2630,19 +2645,7 @@ BEGIN
   IF meets THEN
     results := bridge_settle_events(results);
   END IF;
-  WITH r AS (
-    SELECT * FROM jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text, generation integer,
-      agreement text, "bookingBase" jsonb, "outlookBase" jsonb, "bookingSeen" jsonb, "outlookSeen" jsonb, error text, hint text, "dueInMs" double precision,
-      attempt integer, action text, reason text, news text, intent text, removing boolean, "waitsFor" text, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz,
-      "seriesMasterId" text, "outlookOrganizer" text, etag text, conflict jsonb, counterpart jsonb, "outlookChangedAt" timestamptz, "sinceAcceptedMs" double precision, "callMs" double precision,
-      "requestId" text, detail jsonb, renamed boolean)
-  ), was AS (
-    SELECT m.id, m.changed_at, m.noticed_at, m.outlook_event_id,
-      -- the content that was copied to the other side: the former and the new one
-      CASE r.action WHEN 'updated' THEN m.booking_base WHEN 'booking-updated' THEN m.outlook_base END AS old,
-      CASE r.action WHEN 'updated' THEN r."bookingBase" WHEN 'booking-updated' THEN r."outlookBase" END AS new
-    FROM bridge_mappings m JOIN r USING (id)
-  ), settled AS (
+  WITH settled AS (
     UPDATE bridge_mappings m SET
       -- its state, and when it is due again
       sync_status = CASE WHEN r.status = 'forget' OR m.revision <> r.revision AND r.status IN ('synced', 'error') THEN 'pending' ELSE r.status END,
@@ -2676,48 +2679,68 @@ BEGIN
       event_intent = CASE WHEN r.removing IS NULL THEN r.intent ELSE bridge_intent(r.removing, r.status, r."outlookBase", m.event_intent, false) END,
       removing = CASE WHEN r.removing IS NULL THEN r.intent IN ('remove', 'renew', 'remove_again') AND r.intent IS NOT NULL ELSE r.removing END,
       revision = m.revision + 1, updated_at = now()
-    FROM r WHERE m.id = r.id
-    RETURNING m.*
+    FROM (
+      SELECT r.*, b.changed_at AS was_changed_at, b.noticed_at AS was_noticed_at, b.outlook_event_id AS was_event_id,
+        -- the content that was copied to the other side: the former and the new one
+        CASE r.action WHEN 'updated' THEN b.booking_base WHEN 'booking-updated' THEN b.outlook_base END AS old,
+        CASE r.action WHEN 'updated' THEN r."bookingBase" WHEN 'booking-updated' THEN r."outlookBase" END AS new
+      FROM jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text, generation integer,
+        agreement text, "bookingBase" jsonb, "outlookBase" jsonb, "bookingSeen" jsonb, "outlookSeen" jsonb, error text, hint text, "dueInMs" double precision,
+        attempt integer, action text, reason text, news text, intent text, removing boolean, "waitsFor" text, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz,
+        "seriesMasterId" text, "outlookOrganizer" text, etag text, conflict jsonb, "outlookChangedAt" timestamptz, "sinceAcceptedMs" double precision, "callMs" double precision,
+        "requestId" text, detail jsonb, renamed boolean)
+      JOIN bridge_mappings b USING (id)) r
+    WHERE m.id = r.id
+    RETURNING m.id, m.resource_id, m.reservation_type, m.reservation_id, m.outlook_item_id, coalesce(m.outlook_event_id, r.was_event_id) AS event_id,
+      r.action, coalesce(r.error, r.reason) AS reason,
+      CASE WHEN r.action IN ('imported', 'booking-updated', 'booking-cancelled') THEN
+          greatest(0, extract(epoch FROM clock_timestamp() - r.was_noticed_at)::float8 * 1000)
+        WHEN r."sinceAcceptedMs" IS NOT NULL AND r.was_changed_at IS NOT NULL THEN
+          greatest(0, extract(epoch FROM clock_timestamp() - r.was_changed_at)::float8 * 1000 - r."sinceAcceptedMs") END AS latency_ms,
+      r."callMs" AS call_ms, r."requestId" AS request_id,
+      -- the log keeps no descriptions, only whether they differ
+      CASE WHEN r.old IS NULL OR r.new IS NULL THEN r.detail
+        ELSE jsonb_build_object('was', r.old - 'description', 'is', r.new - 'description',
+          'text', r.old ->> 'description' IS DISTINCT FROM r.new ->> 'description') END AS detail
   ), told AS (
     INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id,
       action, reason, latency_ms, call_ms, request_id, detail)
-    SELECT m.id, m.resource_id, m.reservation_type, m.reservation_id, m.outlook_item_id, coalesce(m.outlook_event_id, was.outlook_event_id),
-      r.action, coalesce(r.error, r.reason),
-      CASE WHEN r.action IN ('imported', 'booking-updated', 'booking-cancelled') THEN
-          greatest(0, extract(epoch FROM clock_timestamp() - was.noticed_at)::float8 * 1000)
-        WHEN r."sinceAcceptedMs" IS NOT NULL AND was.changed_at IS NOT NULL THEN
-          greatest(0, extract(epoch FROM clock_timestamp() - was.changed_at)::float8 * 1000 - r."sinceAcceptedMs") END,
-      r."callMs", r."requestId",
-      -- the log keeps no descriptions, only whether they differ
-      CASE WHEN was.old IS NULL OR was.new IS NULL THEN r.detail
-        ELSE jsonb_build_object('was', was.old - 'description', 'is', was.new - 'description',
-          'text', was.old ->> 'description' IS DISTINCT FROM was.new ->> 'description') END
-    FROM settled m JOIN r USING (id) JOIN was USING (id)
-    WHERE r.action <> 'unchanged'
+    SELECT * FROM settled s WHERE s.action <> 'unchanged'
     RETURNING mapping_id, latency_ms
   )
-  SELECT jsonb_build_object('latency',
-           (SELECT coalesce(jsonb_object_agg(mapping_id, latency_ms) FILTER (WHERE latency_ms IS NOT NULL), '{}') FROM told))
-  INTO answer;
+  SELECT coalesce(jsonb_object_agg(mapping_id, latency_ms) FILTER (WHERE latency_ms IS NOT NULL), '{}') INTO latency FROM told;
   IF detaches THEN
     PERFORM bridge_settle_counterparts(results);
   END IF;
   -- a conflict of the kind `moved` depends on the present time of a reservation, so one about these reservations is due
-  UPDATE bridge_mappings c SET due_at = now(), lane = 0, revision = c.revision + 1
-  FROM (SELECT resource_id FROM bridge_resource_mappings WHERE id = room_id) room
-  WHERE c.resource_id = room.resource_id AND c.sync_status = 'conflict' AND c.conflict ->> 'kind' = 'moved'
-    AND EXISTS (SELECT FROM jsonb_to_recordset(results) AS r (id bigint) LEFT JOIN bridge_mappings m ON m.id = r.id
-      WHERE r.id = (c.conflict ->> 'mapping')::bigint OR m.reservation_type = c.conflict -> 'reservation' ->> 'type'
-        AND m.reservation_id = (c.conflict -> 'reservation' ->> 'id')::bigint);
+  IF EXISTS (SELECT FROM bridge_resource_mappings r JOIN bridge_mappings c ON c.resource_id = r.resource_id
+      WHERE r.id = ANY (room_ids) AND c.sync_status = 'conflict' AND c.conflict ->> 'kind' = 'moved') THEN
+    UPDATE bridge_mappings c SET due_at = now(), lane = 0, revision = c.revision + 1
+    FROM bridge_resource_mappings room
+    WHERE room.id = ANY (room_ids) AND c.resource_id = room.resource_id AND c.sync_status = 'conflict' AND c.conflict ->> 'kind' = 'moved'
+      AND EXISTS (SELECT FROM jsonb_to_recordset(results) AS r (id bigint) LEFT JOIN bridge_mappings m ON m.id = r.id
+        WHERE r.id = (c.conflict ->> 'mapping')::bigint
+          OR m.resource_id = c.resource_id AND m.reservation_type = c.conflict -> 'reservation' ->> 'type'
+            AND m.reservation_id = (c.conflict -> 'reservation' ->> 'id')::bigint);
+  END IF;
   IF removes THEN
     PERFORM bridge_settle_removals(results);
   END IF;
-  PERFORM bridge_need_lease(room_id, epoch);
-  RETURN answer || jsonb_build_object(
-    'more', EXISTS (SELECT FROM bridge_resource_mappings r JOIN bridge_mappings m ON m.resource_id = r.resource_id
-                    WHERE r.id = room_id AND m.due_at <= clock_timestamp()),
-    'pulls', EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = room_id
-      AND (s.pull_due_at <= clock_timestamp() OR s.hinted_at IS NOT NULL)));
+  PERFORM bridge_need_leases(room_ids, epochs);
+  RETURN jsonb_build_object('latency', latency, 'rooms', (
+    SELECT jsonb_object_agg(s.resource_mapping_id, jsonb_build_object(
+      'more', EXISTS (SELECT FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.due_at <= clock_timestamp()),
+      'pulls', s.hinted_at IS NOT NULL OR coalesce(s.pull_due_at <= clock_timestamp(), false)))
+    FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
+    WHERE s.resource_mapping_id = ANY (room_ids)));
+END $settle$;
+
+-- The same for one room, patient with other transactions.
+CREATE OR REPLACE FUNCTION bridge_settle(room_id integer, epoch bigint, results jsonb) RETURNS jsonb LANGUAGE plpgsql AS $settle$
+DECLARE
+  answer constant jsonb := bridge_settle_rooms(ARRAY[room_id], ARRAY[epoch], results, '250ms');
+BEGIN
+  RETURN jsonb_build_object('latency', answer -> 'latency') || (answer -> 'rooms' -> room_id::text);
 END $settle$;
 
 -- Puts off the due creates of a leased room (reservations without a known event) and the mappings in `held`. Without `in_ms`, those that
@@ -3893,12 +3916,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '899bae81fbe85017fc0c62c65aaa46b47121346732849e5ae1cfd7f34a6cdc1b ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'ddb7a4115a804610db794488420f0394644149d657a5b0e5052379dff6dd2329 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_gather,bridge_fold,bridge_fold_one,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_lease,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_release,bridge_settle_forgotten,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_gather,bridge_fold,bridge_fold_one,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_release,bridge_settle_forgotten,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -169,6 +169,9 @@ function isMissing(error: unknown): boolean {
 /** Whether a statement failed because of concurrent writes to the same rows, not because the database is unavailable. */
 export const isContended = (error: unknown): boolean => contendedStates.test(sqlState(error) ?? '');
 
+/** Whether a statement was refused because the lease of its room was lost (BR001 of bridge_need_leases). */
+export const isFenced = (error: unknown): boolean => sqlState(error) === 'BR001';
+
 /** Whether the database as a whole is unavailable, or unusable until a person intervenes. The work loop reports it once. */
 export const isOutage = (failure: Error): boolean =>
   failure instanceof Retryable || (failure instanceof Permanent && failure.reach === 'side');

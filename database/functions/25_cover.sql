@@ -44,6 +44,11 @@ DECLARE
   slot constant box := box(point(room, extract(epoch FROM begins AT TIME ZONE 'UTC')::float8),
                            point(room, extract(epoch FROM ends AT TIME ZONE 'UTC')::float8));
 BEGIN
+  -- mostly there is none, and an UPDATE without rows takes several times as long: it prepares all indexes, triggers and constraints
+  IF NOT EXISTS (SELECT FROM bridge_mappings m WHERE bridge_slot(m.resource_id, m.starts_at, m.ends_at) && slot AND m.present
+      AND m.priority_level > priority) THEN
+    RETURN;
+  END IF;
   UPDATE bridge_mappings
   SET due_at = now(), lane = 0, revision = revision + 1, attempt = 0
   WHERE bridge_slot(resource_id, starts_at, ends_at) && slot AND present

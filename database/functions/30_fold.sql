@@ -179,9 +179,10 @@ BEGIN
     SELECT array_agg(DISTINCT f.id), array_agg(DISTINCT r.id), coalesce(jsonb_object_agg(f.id, s.item) FILTER (WHERE s.item IS NOT NULL), '{}')
     INTO made, made_in, made_items
     FROM fresh f JOIN bridge_resource_mappings r ON r.resource_id = f.resource_id AND r.active = 1
-    LEFT JOIN unnest(entry_kinds, entry_reservations, resources, kept) AS s (kind, reservation, resource, item)
-      ON cardinality(reservations) <= kept_items AND s.kind = f.reservation_type AND s.reservation = f.reservation_id
-      AND s.resource = f.resource_id;
+    -- no items of many are kept; a join with them would compare each mapping with each entry
+    LEFT JOIN (SELECT * FROM unnest(entry_kinds, entry_reservations, resources, kept) AS e (kind, reservation, resource, item)
+      LIMIT CASE WHEN NOT are_few THEN 0 END) s
+      ON s.kind = f.reservation_type AND s.reservation = f.reservation_id AND s.resource = f.resource_id;
     changed := changed || made;
     rooms := rooms || made_in;
     items := items || made_items;

@@ -1,14 +1,21 @@
 -- Leases: a room is leased together with its due mappings, and released. For plans of statements see 30_fold.sql.
 
--- Throws BR001 if the lease of a room was lost: another daemon has it now, or the room was changed. A settlement checks this again at
--- its end, because it may have waited for the transaction that made such a change.
-CREATE OR REPLACE FUNCTION bridge_need_lease(room_id integer, epoch bigint) RETURNS void LANGUAGE plpgsql AS $need$
+-- Throws BR001 if the lease of one of these rooms was lost: another daemon has it now, or the room was changed. A settlement checks this
+-- again at its end, because it may have waited for the transaction that made such a change.
+CREATE OR REPLACE FUNCTION bridge_need_leases(room_ids integer[], epochs bigint[]) RETURNS void LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $need$
+DECLARE
+  lost integer;
 BEGIN
-  PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
+  SELECT l.id INTO lost FROM unnest(room_ids, epochs) AS l (id, epoch)
+  WHERE NOT EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = l.id AND s.lease_epoch = l.epoch) LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'the lease of room % was lost', lost USING ERRCODE = 'BR001';
   END IF;
 END $need$;
+CREATE OR REPLACE FUNCTION bridge_need_lease(room_id integer, epoch bigint) RETURNS void LANGUAGE sql AS $need$
+  SELECT bridge_need_leases(ARRAY[room_id], ARRAY[epoch])
+$need$;
 
 -- A work item: a mapping with its item. In SQL, so that it is inlined. A daemon of the previous version does not know `unreadable`: it
 -- gets the state that the mapping stores, so that it removes nothing.

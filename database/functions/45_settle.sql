@@ -1,7 +1,8 @@
 -- Settlements: the results of work on mappings are stored.
 
--- Stores the results of work on mappings of a leased room, each with its line in bridge_log. Returns the latency of each change,
--- and whether `more` is due in the room or a delta round is requested (`pulls`). Throws BR001 if the lease was lost.
+-- Stores the results of work on mappings of leased rooms, each with its line in bridge_log. Returns the `latency` of each change, and of
+-- each of the `rooms` whether `more` is due in it or a delta round is requested (`pulls`). Throws BR001 if the lease of one of them was
+-- lost, and gives up soon if another transaction has locked a row: the caller then stores the results of each room by themselves.
 --
 -- A fold, a notification or a person may have changed a mapping since it was read. Its revision differs then: the mapping was overtaken.
 -- The rules for each column:
@@ -10,13 +11,13 @@
 --   * what was reported or asked for meanwhile (outlook_news, resolution, import_asked_at, noticed_at) stays to be dealt with. A mapping
 --     that is due again (`dueInMs`) keeps a person's request and the start of its latency, too;
 --   * an attribute of the event that the result does not name stays as it was, unless the mapping has another event now.
--- Each column compares the revisions itself, because the UPDATE may wait for a person's transaction: a comparison made once in `was`
--- would use the row from before that transaction.
-CREATE OR REPLACE FUNCTION bridge_settle(room_id integer, epoch bigint, results jsonb) RETURNS jsonb
+-- Each column compares the revisions itself, because the UPDATE may wait for a person's transaction: a comparison made once in the
+-- subquery would use the row from before that transaction.
+CREATE OR REPLACE FUNCTION bridge_settle_rooms(room_ids integer[], epochs bigint[], results jsonb, patience text DEFAULT '20ms') RETURNS jsonb
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $settle$
 DECLARE
-  answer jsonb;
+  latency jsonb;
   forgets boolean;
   meets boolean;
   detaches boolean;
@@ -25,7 +26,8 @@ BEGIN
   -- a fold must not wait for the disk here; after a crash of the server, which may lose settlements, events are read again (`doubtRooms`)
   PERFORM set_config('synchronous_commit', 'off', true);
   PERFORM bridge_lock_for_settlement();
-  PERFORM bridge_need_lease(room_id, epoch);
+  PERFORM set_config('lock_timeout', patience, true);
+  PERFORM bridge_need_leases(room_ids, epochs);
   -- which of the rare parts (44_settle_rare.sql) are needed
   SELECT bool_or(r.status = 'forget'), bool_or(jsonb_typeof(r.counterpart) = 'object'),
     bool_or(EXISTS (SELECT FROM bridge_removals d WHERE d.mapping_id = r.id)),
@@ -39,19 +41,7 @@ BEGIN
   IF meets THEN
     results := bridge_settle_events(results);
   END IF;
-  WITH r AS (
-    SELECT * FROM jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text, generation integer,
-      agreement text, "bookingBase" jsonb, "outlookBase" jsonb, "bookingSeen" jsonb, "outlookSeen" jsonb, error text, hint text, "dueInMs" double precision,
-      attempt integer, action text, reason text, news text, intent text, removing boolean, "waitsFor" text, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz,
-      "seriesMasterId" text, "outlookOrganizer" text, etag text, conflict jsonb, counterpart jsonb, "outlookChangedAt" timestamptz, "sinceAcceptedMs" double precision, "callMs" double precision,
-      "requestId" text, detail jsonb, renamed boolean)
-  ), was AS (
-    SELECT m.id, m.changed_at, m.noticed_at, m.outlook_event_id,
-      -- the content that was copied to the other side: the former and the new one
-      CASE r.action WHEN 'updated' THEN m.booking_base WHEN 'booking-updated' THEN m.outlook_base END AS old,
-      CASE r.action WHEN 'updated' THEN r."bookingBase" WHEN 'booking-updated' THEN r."outlookBase" END AS new
-    FROM bridge_mappings m JOIN r USING (id)
-  ), settled AS (
+  WITH settled AS (
     UPDATE bridge_mappings m SET
       -- its state, and when it is due again
       sync_status = CASE WHEN r.status = 'forget' OR m.revision <> r.revision AND r.status IN ('synced', 'error') THEN 'pending' ELSE r.status END,
@@ -85,48 +75,68 @@ BEGIN
       event_intent = CASE WHEN r.removing IS NULL THEN r.intent ELSE bridge_intent(r.removing, r.status, r."outlookBase", m.event_intent, false) END,
       removing = CASE WHEN r.removing IS NULL THEN r.intent IN ('remove', 'renew', 'remove_again') AND r.intent IS NOT NULL ELSE r.removing END,
       revision = m.revision + 1, updated_at = now()
-    FROM r WHERE m.id = r.id
-    RETURNING m.*
+    FROM (
+      SELECT r.*, b.changed_at AS was_changed_at, b.noticed_at AS was_noticed_at, b.outlook_event_id AS was_event_id,
+        -- the content that was copied to the other side: the former and the new one
+        CASE r.action WHEN 'updated' THEN b.booking_base WHEN 'booking-updated' THEN b.outlook_base END AS old,
+        CASE r.action WHEN 'updated' THEN r."bookingBase" WHEN 'booking-updated' THEN r."outlookBase" END AS new
+      FROM jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text, generation integer,
+        agreement text, "bookingBase" jsonb, "outlookBase" jsonb, "bookingSeen" jsonb, "outlookSeen" jsonb, error text, hint text, "dueInMs" double precision,
+        attempt integer, action text, reason text, news text, intent text, removing boolean, "waitsFor" text, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz,
+        "seriesMasterId" text, "outlookOrganizer" text, etag text, conflict jsonb, "outlookChangedAt" timestamptz, "sinceAcceptedMs" double precision, "callMs" double precision,
+        "requestId" text, detail jsonb, renamed boolean)
+      JOIN bridge_mappings b USING (id)) r
+    WHERE m.id = r.id
+    RETURNING m.id, m.resource_id, m.reservation_type, m.reservation_id, m.outlook_item_id, coalesce(m.outlook_event_id, r.was_event_id) AS event_id,
+      r.action, coalesce(r.error, r.reason) AS reason,
+      CASE WHEN r.action IN ('imported', 'booking-updated', 'booking-cancelled') THEN
+          greatest(0, extract(epoch FROM clock_timestamp() - r.was_noticed_at)::float8 * 1000)
+        WHEN r."sinceAcceptedMs" IS NOT NULL AND r.was_changed_at IS NOT NULL THEN
+          greatest(0, extract(epoch FROM clock_timestamp() - r.was_changed_at)::float8 * 1000 - r."sinceAcceptedMs") END AS latency_ms,
+      r."callMs" AS call_ms, r."requestId" AS request_id,
+      -- the log keeps no descriptions, only whether they differ
+      CASE WHEN r.old IS NULL OR r.new IS NULL THEN r.detail
+        ELSE jsonb_build_object('was', r.old - 'description', 'is', r.new - 'description',
+          'text', r.old ->> 'description' IS DISTINCT FROM r.new ->> 'description') END AS detail
   ), told AS (
     INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id,
       action, reason, latency_ms, call_ms, request_id, detail)
-    SELECT m.id, m.resource_id, m.reservation_type, m.reservation_id, m.outlook_item_id, coalesce(m.outlook_event_id, was.outlook_event_id),
-      r.action, coalesce(r.error, r.reason),
-      CASE WHEN r.action IN ('imported', 'booking-updated', 'booking-cancelled') THEN
-          greatest(0, extract(epoch FROM clock_timestamp() - was.noticed_at)::float8 * 1000)
-        WHEN r."sinceAcceptedMs" IS NOT NULL AND was.changed_at IS NOT NULL THEN
-          greatest(0, extract(epoch FROM clock_timestamp() - was.changed_at)::float8 * 1000 - r."sinceAcceptedMs") END,
-      r."callMs", r."requestId",
-      -- the log keeps no descriptions, only whether they differ
-      CASE WHEN was.old IS NULL OR was.new IS NULL THEN r.detail
-        ELSE jsonb_build_object('was', was.old - 'description', 'is', was.new - 'description',
-          'text', was.old ->> 'description' IS DISTINCT FROM was.new ->> 'description') END
-    FROM settled m JOIN r USING (id) JOIN was USING (id)
-    WHERE r.action <> 'unchanged'
+    SELECT * FROM settled s WHERE s.action <> 'unchanged'
     RETURNING mapping_id, latency_ms
   )
-  SELECT jsonb_build_object('latency',
-           (SELECT coalesce(jsonb_object_agg(mapping_id, latency_ms) FILTER (WHERE latency_ms IS NOT NULL), '{}') FROM told))
-  INTO answer;
+  SELECT coalesce(jsonb_object_agg(mapping_id, latency_ms) FILTER (WHERE latency_ms IS NOT NULL), '{}') INTO latency FROM told;
   IF detaches THEN
     PERFORM bridge_settle_counterparts(results);
   END IF;
   -- a conflict of the kind `moved` depends on the present time of a reservation, so one about these reservations is due
-  UPDATE bridge_mappings c SET due_at = now(), lane = 0, revision = c.revision + 1
-  FROM (SELECT resource_id FROM bridge_resource_mappings WHERE id = room_id) room
-  WHERE c.resource_id = room.resource_id AND c.sync_status = 'conflict' AND c.conflict ->> 'kind' = 'moved'
-    AND EXISTS (SELECT FROM jsonb_to_recordset(results) AS r (id bigint) LEFT JOIN bridge_mappings m ON m.id = r.id
-      WHERE r.id = (c.conflict ->> 'mapping')::bigint OR m.reservation_type = c.conflict -> 'reservation' ->> 'type'
-        AND m.reservation_id = (c.conflict -> 'reservation' ->> 'id')::bigint);
+  IF EXISTS (SELECT FROM bridge_resource_mappings r JOIN bridge_mappings c ON c.resource_id = r.resource_id
+      WHERE r.id = ANY (room_ids) AND c.sync_status = 'conflict' AND c.conflict ->> 'kind' = 'moved') THEN
+    UPDATE bridge_mappings c SET due_at = now(), lane = 0, revision = c.revision + 1
+    FROM bridge_resource_mappings room
+    WHERE room.id = ANY (room_ids) AND c.resource_id = room.resource_id AND c.sync_status = 'conflict' AND c.conflict ->> 'kind' = 'moved'
+      AND EXISTS (SELECT FROM jsonb_to_recordset(results) AS r (id bigint) LEFT JOIN bridge_mappings m ON m.id = r.id
+        WHERE r.id = (c.conflict ->> 'mapping')::bigint
+          OR m.resource_id = c.resource_id AND m.reservation_type = c.conflict -> 'reservation' ->> 'type'
+            AND m.reservation_id = (c.conflict -> 'reservation' ->> 'id')::bigint);
+  END IF;
   IF removes THEN
     PERFORM bridge_settle_removals(results);
   END IF;
-  PERFORM bridge_need_lease(room_id, epoch);
-  RETURN answer || jsonb_build_object(
-    'more', EXISTS (SELECT FROM bridge_resource_mappings r JOIN bridge_mappings m ON m.resource_id = r.resource_id
-                    WHERE r.id = room_id AND m.due_at <= clock_timestamp()),
-    'pulls', EXISTS (SELECT FROM bridge_room_state s WHERE s.resource_mapping_id = room_id
-      AND (s.pull_due_at <= clock_timestamp() OR s.hinted_at IS NOT NULL)));
+  PERFORM bridge_need_leases(room_ids, epochs);
+  RETURN jsonb_build_object('latency', latency, 'rooms', (
+    SELECT jsonb_object_agg(s.resource_mapping_id, jsonb_build_object(
+      'more', EXISTS (SELECT FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.due_at <= clock_timestamp()),
+      'pulls', s.hinted_at IS NOT NULL OR coalesce(s.pull_due_at <= clock_timestamp(), false)))
+    FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
+    WHERE s.resource_mapping_id = ANY (room_ids)));
+END $settle$;
+
+-- The same for one room, patient with other transactions.
+CREATE OR REPLACE FUNCTION bridge_settle(room_id integer, epoch bigint, results jsonb) RETURNS jsonb LANGUAGE plpgsql AS $settle$
+DECLARE
+  answer constant jsonb := bridge_settle_rooms(ARRAY[room_id], ARRAY[epoch], results, '250ms');
+BEGIN
+  RETURN jsonb_build_object('latency', answer -> 'latency') || (answer -> 'rooms' -> room_id::text);
 END $settle$;
 
 -- Puts off the due creates of a leased room (reservations without a known event) and the mappings in `held`. Without `in_ms`, those that

@@ -17,6 +17,7 @@ import type { ConflictPolicy } from './apply/decision.ts';
 import { createTroubles } from './apply/troubles.ts';
 import { patiently } from './store/failing.ts';
 import { listWindow } from './store/pull-store.ts';
+import { createSettle } from './store/settle.ts';
 import { withPrivacy } from './with-privacy.ts';
 import { withoutMappedEvents } from './match/without-mapped-events.ts';
 import { createWriteBooking } from './apply/write-booking.ts';
@@ -69,6 +70,7 @@ export function partsOf(given: SyncOptions): DrainOptions {
     intoBooking: createIntoBooking({ ...options, writeBooking }),
     importAll: createImport({ ...options, outlook, writeBooking, random }),
     holdBack: createBrake(options),
+    settle: createSettle(given.db, db),
     policy: options.conflict,
     window,
     random,

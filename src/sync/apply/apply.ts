@@ -4,7 +4,7 @@ import type { OutlookSide } from '../outlook-side.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { listWindow, noteRemovals } from '../store/pull-store.ts';
 import { failingAs } from '../store/failing.ts';
-import { settleEach, type CreatesDue, type Settlement, type SettleAnswer } from '../store/settle.ts';
+import type { createSettle, CreatesDue, Settlement, SettleAnswer } from '../store/settle.ts';
 import { isMapped, isUnmapped, type Mapped, type WorkItem } from '../store/work-item.ts';
 import { together } from '../together.ts';
 import type { ConflictPolicy, Decision, DecisionContext } from './decision.ts';
@@ -36,6 +36,7 @@ export interface ApplyOptions {
   readonly intoBooking: ReturnType<typeof createIntoBooking>;
   readonly importAll: ReturnType<typeof createImport>;
   readonly holdBack: ReturnType<typeof createBrake>;
+  readonly settle: ReturnType<typeof createSettle>;
   readonly policy: ConflictPolicy;
   readonly window: Window;
   readonly random?: () => number;
@@ -53,6 +54,7 @@ export function createApply(options: ApplyOptions) {
     random = Math.random,
   } = options;
   const span = () => listWindow(db, options.window);
+  const settleAll = failingAs('settle', options.settle);
 
   /** Throws as the driver does when the database is away or the lease lost. */
   return async function apply(
@@ -121,12 +123,10 @@ export function createApply(options: ApplyOptions) {
   async function settle(room: LeasedRoom, decided: readonly Decision[], came: Outcome): Promise<Applied> {
     const { settlements, done, answered, creates, failures } = came;
     const { results, written } =
-      settlements.length === 0 ? { results: [], written: null } : await settleAll(db, room, settlements);
+      settlements.length === 0 ? { results: [], written: null } : await settleAll(room, settlements);
     return { settled: results, done, written, answered, creates, decided, ...worst(failures, room, random) };
   }
 }
-
-const settleAll = failingAs('settle', settleEach);
 
 /**
  * Removals are stored before they are sent, which raises the revision: if the daemon ends in between, they are not taken for a

@@ -1,6 +1,7 @@
 /** Settlements: the outcome of the work on a mapping, and its storage by functions of our schema (`database/functions`). */
 import type { BookedItem } from '../../appearance.ts';
-import { isContended, type Queryable } from '../../database.ts';
+import { combined } from '../../combined.ts';
+import { isContended, isFenced, type Queryable } from '../../database.ts';
 import type { PullAction, PushAction } from '../../facts.ts';
 import type { Item, ItemChange } from '../../item.ts';
 import { agreementColumns, type Agreement } from './agreement.ts';
@@ -91,7 +92,7 @@ export const settlementRow = ({ agreement, ...rest }: Settlement) => ({
   ...agreementColumns(agreement),
 });
 
-/** The answer to settlements: latencies, and what the room needs next. */
+/** The answer to settlements: latencies (perhaps of other rooms as well), and what the room needs next. */
 export interface SettleAnswer {
   /** Milliseconds, by mapping, of those with a waiting change. */
   readonly latency: ReadonlyMap<number, number>;
@@ -101,24 +102,51 @@ export interface SettleAnswer {
   readonly pulls: boolean;
 }
 
+/** The most rooms whose settlements are stored in one statement. */
+const roomsTogether = 16;
+
+/** The stored settlements, as they were stored, and the answer. */
+interface Stored {
+  readonly results: readonly Settlement[];
+  readonly written: SettleAnswer;
+}
+
 /**
- * Stores settlements so that one failing row does not affect the others: one that PostgreSQL refuses is parked and returned so in
- * `results`; the error of a row locked by another transaction is thrown after the others are stored. Throws BR001 when fenced.
+ * Stores the settlements of rooms; those of several rooms that arrive while a statement is under way are stored in one. If that fails,
+ * each room is settled by itself, by `patient` (see `patiently`) and as `settleEach` does. Throws BR001 when fenced.
  */
-export async function settleEach(
+export function createSettle(db: Queryable, patient: Queryable) {
+  const settleTogether = combined((rooms: readonly ToSettle[]) => settleRooms(db, rooms), roomsTogether);
+  return async function settle(room: LeasedRoom, results: readonly Settlement[]): Promise<Stored> {
+    try {
+      const written = await settleTogether({ room, results, since: performance.now() });
+      return { results, written };
+    } catch (error) {
+      // after other errors it is unknown whether they are stored
+      if (!isRefusedForGood(error) && !isContended(error) && !isFenced(error)) throw error;
+      return await settleEach(patient, room, results);
+    }
+  };
+}
+
+/**
+ * Stores settlements of one room so that one failing row does not affect the others: one that PostgreSQL refuses is parked and returned
+ * so in `results`; the error of a row locked by another transaction is thrown after the others are stored. Throws BR001 when fenced.
+ */
+async function settleEach(
   session: Queryable,
   room: LeasedRoom,
   results: readonly Settlement[],
-): Promise<{ readonly results: readonly Settlement[]; readonly written: SettleAnswer }> {
+): Promise<Stored> {
   try {
-    return { results, written: await settleMappings(session, room, results) };
+    return { results, written: await settleRoom(session, room, results) };
   } catch (error) {
     if (!isRefusedForGood(error) && !(isContended(error) && results.length > 1)) throw error;
     const latency = new Map<number, number>();
     const busy: unknown[] = [];
     const refused = await oneByOne(results, async (one) => {
       try {
-        for (const [id, ms] of (await settleMappings(session, room, [one])).latency) latency.set(id, ms);
+        for (const [id, ms] of (await settleRoom(session, room, [one])).latency) latency.set(id, ms);
       } catch (met) {
         if (!isContended(met)) throw met;
         busy.push(met);
@@ -150,16 +178,56 @@ async function parkMapping(session: Queryable, room: LeasedRoom, one: Settlement
   });
 }
 
-/** Stores settlements in one statement. */
-async function settleMappings(
+/** Settlements of a room that wait to be stored. */
+interface ToSettle {
+  readonly room: LeasedRoom;
+  readonly results: readonly Settlement[];
+  /** `performance.now()` */
+  readonly since: number;
+}
+
+/** Stores settlements of several rooms in one statement. */
+async function settleRooms(session: Queryable, rooms: readonly ToSettle[]): Promise<SettleAnswer[]> {
+  interface Answer {
+    readonly latency: Record<string, number>;
+    readonly rooms: Readonly<Record<string, Omit<SettleAnswer, 'latency'>>>;
+  }
+  const { rows } = await session.query<{ answer: Answer }>({
+    name: 'settle_rooms',
+    text: 'SELECT bridge_settle_rooms($1, $2, $3) AS answer',
+    values: [
+      rooms.map(({ room }) => room.id),
+      rooms.map(({ room }) => room.epoch),
+      JSON.stringify(rooms.flatMap(rowsOf)),
+    ],
+  });
+  const { answer } = rows[0]!;
+  const latency = latencyOf(answer.latency);
+  return rooms.map(({ room }) => ({ latency, ...answer.rooms[room.id]! }));
+}
+
+/** The time of waiting counts as time since Graph accepted the write. */
+function rowsOf({ results, since }: ToSettle) {
+  const waitedMs = performance.now() - since;
+  return results.map((one) => {
+    const { sinceAcceptedMs } = one;
+    return settlementRow(
+      sinceAcceptedMs === null ? one : { ...one, sinceAcceptedMs: sinceAcceptedMs + waitedMs },
+    );
+  });
+}
+
+const latencyOf = (answer: Record<string, number>): ReadonlyMap<number, number> =>
+  new Map(Object.entries(answer).map(([id, ms]) => [Number(id), ms]));
+
+/** Stores settlements of one room in one statement. */
+async function settleRoom(
   session: Queryable,
   room: LeasedRoom,
   results: readonly Settlement[],
 ): Promise<SettleAnswer> {
-  interface Answer {
+  interface Answer extends Omit<SettleAnswer, 'latency'> {
     readonly latency: Record<string, number>;
-    readonly more: boolean;
-    readonly pulls: boolean;
   }
   const { rows } = await session.query<{ answer: Answer }>({
     name: 'settle_mappings',
@@ -167,7 +235,7 @@ async function settleMappings(
     values: [room.id, room.epoch, JSON.stringify(results.map(settlementRow))],
   });
   const { latency, more, pulls } = rows[0]!.answer;
-  return { latency: new Map(Object.entries(latency).map(([id, ms]) => [Number(id), ms])), more, pulls };
+  return { latency: latencyOf(latency), more, pulls };
 }
 
 /**
