@@ -63,6 +63,25 @@ export function changedFields(before: ItemChange | null, now: Item): ItemChange 
   return Object.fromEntries(changed.map((field) => [field, now[field]]));
 }
 
+/** What each side shows, and what it showed at the last agreement; null: nothing. */
+export interface BothSides {
+  readonly booking: Item | null;
+  readonly outlook: Item | null;
+  readonly booking_base: Item | null;
+  readonly outlook_base: Item | null;
+}
+
+/**
+ * The fields in which both sides differ. Outlook cannot show everything as the booking system does (lengths, HTML), so a field that
+ * both sides show as at the last agreement does not differ.
+ */
+export function differingFields({ booking, outlook, booking_base, outlook_base }: BothSides): (keyof Item)[] {
+  if (booking === null || outlook === null) return [];
+  const apart = changedFields(booking, outlook);
+  const moved = { ...changedFields(booking_base, booking), ...changedFields(outlook_base, outlook) };
+  return itemFields.filter((field) => field in apart && field in moved);
+}
+
 /** Whether both are equal. Texts are compared with normalized white space, because Exchange re-wraps them. */
 export function sameItem(a: ItemChange | null, b: ItemChange | null): boolean {
   if (a === null || b === null) return a === b;

@@ -35,7 +35,7 @@ export function merge({ booking, outlook, wanted, shown, prefer }: Changes): Mer
   // each side's own times are valid; mixed ones may end before they start, or be a day that begins at noon. All three are written
   // together, so while one of them waits for a person the others wait with it
   const waits = prefer === null && timeFields.some((field) => clash.has(field));
-  if (waits || !makesSense(mixture(booking, outlook, wanted, shown, clash, prefer)))
+  if (waits || !makesSense(mixture({ booking, outlook, wanted, shown, prefer }, differs, clash)))
     for (const field of timeFields) if (differs[field] !== undefined) clash.add(field);
 
   const toOutlook: ItemChange = {};
@@ -61,17 +61,13 @@ export function merge({ booking, outlook, wanted, shown, prefer }: Changes): Mer
 
 /** The resulting times, and whether they come from both sides. */
 function mixture(
-  booking: ItemChange,
-  outlook: ItemChange,
-  wanted: Item,
-  shown: Item,
+  { booking, outlook, wanted, shown, prefer }: Changes,
+  differs: ItemChange,
   clash: ReadonlySet<Field>,
-  prefer: Changes['prefer'],
 ): Pick<Item, 'startsAt' | 'endsAt' | 'allDay'> & { readonly mixed: boolean } {
   const fromOutlook = (field: Field) =>
     clash.has(field) ? prefer === 'outlook' : booking[field] === undefined && outlook[field] !== undefined;
-  const differing = timeFields.filter((field) => wanted[field] !== shown[field]);
-  const sides = new Set(differing.map(fromOutlook));
+  const sides = new Set(timeFields.filter((field) => differs[field] !== undefined).map(fromOutlook));
   const { startsAt, endsAt, allDay } = wanted;
   return {
     startsAt: fromOutlook('startsAt') ? shown.startsAt : startsAt,

@@ -1,5 +1,5 @@
 /** Texts about times and changes of an item, in the booking system's time zone. */
-import { fieldInWords, type Item } from '../../item.ts';
+import { changedFields, fieldInWords, touchesTimes, type Item } from '../../item.ts';
 import type { Change } from './mapping-reports.ts';
 
 type Times = Pick<Item, 'startsAt' | 'endsAt' | 'allDay'>;
@@ -24,15 +24,13 @@ function localIn(zone: string, instant: string): { readonly day: string; readonl
 
 /** Old and new values: `time from … to …; title from «…» to «…»`; empty: no known change. */
 export function changeInWords({ was, is, text }: Change, zone: string): string {
-  const moved =
-    Date.parse(was.startsAt) !== Date.parse(is.startsAt) ||
-    Date.parse(was.endsAt) !== Date.parse(is.endsAt) ||
-    was.allDay !== is.allDay;
+  // the log has no descriptions
+  const changed = changedFields({ ...was, description: '' }, { ...is, description: '' });
   return [
-    moved ? `time from ${spanIn(zone, was)} to ${spanIn(zone, is)}` : null,
-    was.title === is.title ? null : `title from «${was.title}» to «${is.title}»`,
+    touchesTimes(changed) ? `time from ${spanIn(zone, was)} to ${spanIn(zone, is)}` : null,
+    changed.title === undefined ? null : `title from «${was.title}» to «${is.title}»`,
     text ? 'the text' : null,
-    was.isPrivate === is.isPrivate ? null : is.isPrivate ? 'private from now on' : 'no longer private',
+    changed.isPrivate === undefined ? null : is.isPrivate ? 'private from now on' : 'no longer private',
   ]
     .filter((part) => part !== null)
     .join('; ');

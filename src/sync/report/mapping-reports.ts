@@ -1,7 +1,7 @@
 /** Mappings: lists, and one mapping with both sides as they are now and its history. Reads only. */
 import type { Database } from '../../database.ts';
 import type { Id } from '../../id.ts';
-import type { Item } from '../../item.ts';
+import { differingFields, type BothSides, type Item } from '../../item.ts';
 import { failingAs } from '../store/failing.ts';
 import {
   itemState,
@@ -13,7 +13,6 @@ import {
   organizer,
   outlookShown,
 } from '../store/mapping-sql.ts';
-import { differing, type Sides } from './room-calendar.ts';
 
 export interface MappingReport {
   readonly id: number;
@@ -114,7 +113,7 @@ export function createMappingReports(db: Database) {
   /** One mapping and at most `limit` lines of its log, the newest last. Null: unknown. */
   async function explain(id: number, limit: number): Promise<Explained | null> {
     const [mappings, { rows: lines }] = await Promise.all([
-      db.query<FullMapping & Omit<Standing, 'fields'> & Sides>({
+      db.query<FullMapping & Omit<Standing, 'fields'> & BothSides>({
         name: 'explain_mapping',
         text: explainText,
         values: [id],
@@ -124,8 +123,8 @@ export function createMappingReports(db: Database) {
     const [row] = mappings.rows;
     if (row === undefined) return lines.length === 0 ? null : { mapping: null, standing: null, lines };
     const { room, direction, paused, organizer: who, url, booking, outlook, outlook_as_of, ...rest } = row;
-    const { booking_base, outlook_base, ...mapping } = rest;
-    const fields = differing({ booking, outlook, booking_base, outlook_base });
+    const { booking_base: _booking, outlook_base: _outlook, ...mapping } = rest;
+    const fields = differingFields(row);
     const standing = {
       room,
       direction,

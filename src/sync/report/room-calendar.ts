@@ -1,7 +1,7 @@
 /** A day or week of one room as both sides show it, item by item. Reads only our tables and the adapter's view. */
 import type { Database } from '../../database.ts';
 import type { Id } from '../../id.ts';
-import { changedFields, type Item, itemFields } from '../../item.ts';
+import { differingFields, type BothSides, type Item } from '../../item.ts';
 import { failingAs } from '../store/failing.ts';
 import { itemsIn, itemsOf, unreadableHint, unreadableText } from '../store/readable-items.ts';
 import { linkOf, linksOf } from './booking-links.ts';
@@ -54,21 +54,10 @@ export interface RoomCalendar {
   readonly items: readonly CalendarItem[];
 }
 
-/** What each side shows, and what it showed at the last agreement; null: nothing. */
-export interface Sides {
-  readonly booking: Item | null;
-  readonly outlook: Item | null;
-  readonly booking_base: Item | null;
-  readonly outlook_base: Item | null;
-}
-
-interface Row extends Omit<CalendarItem, 'state' | 'fields' | 'url'> {
+interface Row extends Omit<CalendarItem, 'state' | 'fields' | 'url'>, BothSides {
   /** The booking system cannot show it; `message` has the reason. */
   readonly unreadable: boolean;
   readonly due: boolean;
-  readonly waits_for: string | null;
-  readonly booking_base: Item | null;
-  readonly outlook_base: Item | null;
 }
 
 const mostCalendarItems = 1_000;
@@ -112,7 +101,7 @@ export function createRoomCalendar(db: Database) {
 function itemOf(row: Row, url: string | null): CalendarItem {
   const { mapping_id, reservation_type, reservation_id, outlook_event_id, status, message, hint } = row;
   const { organizer, booking, outlook } = row;
-  const fields = differing(row);
+  const fields = differingFields(row);
   return {
     mapping_id,
     reservation_type,
@@ -141,17 +130,6 @@ function stateOf(row: Row, fields: readonly string[]): CalendarState {
   return fields.length === 0 ? 'equal' : 'different';
 }
 
-/**
- * The fields that differ. Outlook cannot show everything as the booking system does (lengths, HTML), so a field that both sides show
- * as at the last agreement does not differ.
- */
-export function differing({ booking, outlook, booking_base, outlook_base }: Sides): (keyof Item)[] {
-  if (booking === null || outlook === null) return [];
-  const apart = changedFields(booking, outlook);
-  const moved = { ...changedFields(booking_base, booking), ...changedFields(outlook_base, outlook) };
-  return itemFields.filter((field) => field in apart && field in moved);
-}
-
 const settingsText = `
   SELECT zone AS timezone, (now() AT TIME ZONE zone)::date::text AS today,
     (SELECT s.pulled_at FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id
@@ -177,7 +155,7 @@ const calendarText = `
     SELECT c.id AS mapping_id, c.reservation_type, c.reservation_id, c.outlook_event_id, c.sync_status AS status,
       coalesce(${unreadableText('b')}, c.error_message) AS message,
       CASE WHEN b.unreadable IS NOT NULL THEN '${unreadableHint}' ELSE c.hint END AS hint, b.unreadable IS NOT NULL AS unreadable, c.starts_at AS placed_at,
-      c.due_at IS NOT NULL AS due, c.waits_for, c.booking_base, c.outlook_base, c.outlook,
+      c.due_at IS NOT NULL AS due, c.booking_base, c.outlook_base, c.outlook,
       b.starts_at, b.ends_at, b.all_day, b.title, b.description, b.is_private,
       coalesce(nullif(b.organizer_name, ''), nullif(b.organizer_email, ''), c.outlook_organizer) AS organizer
     FROM chosen c LEFT JOIN LATERAL (
@@ -185,13 +163,13 @@ const calendarText = `
     UNION ALL
     SELECT NULL, b.reservation_type, b.reservation_id, NULL, NULL, ${unreadableText('b')},
       CASE WHEN b.unreadable IS NOT NULL THEN '${unreadableHint}' END, b.unreadable IS NOT NULL, days.opens,
-      false, NULL, NULL, NULL, NULL,
+      false, NULL, NULL, NULL,
       b.starts_at, b.ends_at, b.all_day, b.title, b.description, b.is_private,
       coalesce(nullif(b.organizer_name, ''), nullif(b.organizer_email, ''))
     FROM booked b, days WHERE NOT EXISTS (SELECT FROM chosen c
       WHERE c.reservation_type = b.reservation_type AND c.reservation_id = b.reservation_id)
   ), printed AS (
-    SELECT mapping_id, reservation_type, reservation_id, outlook_event_id, status, message, hint, unreadable, due, waits_for, booking_base, outlook_base,
+    SELECT mapping_id, reservation_type, reservation_id, outlook_event_id, status, message, hint, unreadable, due, booking_base, outlook_base,
       CASE WHEN starts_at IS NOT NULL THEN bridge_item_state(starts_at, ends_at, all_day, title, description, is_private) END AS booking,
       outlook, organizer,
       coalesce(least(starts_at, (outlook ->> 'startsAt')::timestamptz), CASE WHEN unreadable THEN placed_at END) AS first
