@@ -38,6 +38,7 @@ const pure: Readonly<Record<string, readonly string[]>> = {
   'src/sync/decide/brake.ts': [],
   'src/sync/decide/decide-unmapped.ts': [],
   'src/sync/pull/compare.ts': [],
+  'src/sync/store/waits.ts': [],
   'src/back-off.ts': [],
   'src/item.ts': [],
   'src/appearance.ts': [],

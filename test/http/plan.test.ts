@@ -5,7 +5,7 @@ import { createManual } from '../../src/sync/manual/manual.ts';
 import { createPlanner } from '../../src/sync/plan/plan.ts';
 import { createStart } from '../../src/sync/worker/start-mode.ts';
 import { window } from '../sync/bench-of-rooms.ts';
-import { waitHints } from '../../src/sync/store/work-item.ts';
+import { waitHints } from '../../src/sync/store/waits.ts';
 import { at } from '../support/dates.ts';
 import { openApi, type Api } from './api.ts';
 

@@ -3,7 +3,8 @@ import type { OutlookEvent } from '../../event.ts';
 import { sameItem, type Item, type ReservationKey } from '../../item.ts';
 import type { PropertiesRecord } from '../match/candidates.ts';
 import { isItsEvent } from '../match/match.ts';
-import type { ConflictNote, Unmapped, WaitsFor, Whereabouts } from '../store/work-item.ts';
+import { waitOf, type WaitsFor } from '../store/waits.ts';
+import type { ConflictNote, Unmapped, Whereabouts } from '../store/work-item.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 
 export type OverlapPolicy = 'flag' | 'import' | 'decline';
@@ -66,7 +67,8 @@ export function decideUnmapped(unmapped: UnmappedInput, policy: UnmappedPolicy):
   if (unmapped.isOwnCreate === true) return { do: 'take-out' };
   if (!unmapped.inWindow) return { do: 'forget', reason: 'it lies outside the days that are kept equal' };
   if (unmapped.isCancelledDate === true && due.resolution === null) return { do: 'take-out' };
-  if (policy.followed && event.shows.is === 'undecided') return { do: 'wait', for: 'answer' };
+  const wait = waitOf(event.shows);
+  if (policy.followed && wait === 'answer') return { do: 'wait', for: wait };
   const named =
     event.properties !== null && event.isOrganizer && revives === null
       ? byProperties(unmapped, event.properties, policy)
@@ -74,10 +76,10 @@ export function decideUnmapped(unmapped: UnmappedInput, policy: UnmappedPolicy):
   const isOurs = named?.do === 'attach-to' || (named?.do === 'take-out' && due.resolution === null);
   if (!policy.followed && !isOurs) return { do: 'forget', reason: 'its room takes nothing from Outlook' };
   if (named !== null) return named;
-  if (event.shows.is === 'free') return { do: 'wait', for: 'free' };
+  if (wait === 'free') return { do: 'wait', for: wait };
   if (due.resolution === 'booking') return { do: 'take-out' };
-  const waits = policy.importMode === 'manual' && !due.importAsked && due.resolution === null;
-  if (waits && due.conflict === null) return { do: 'wait', for: 'import' };
+  const isAsked = policy.importMode === 'auto' || due.importAsked || due.resolution !== null;
+  if (!isAsked && due.conflict === null) return { do: 'wait', for: 'import' };
   if (hasTwin && due.resolution === null)
     return due.attempt === 0
       ? { do: 'wait-for-twin' }

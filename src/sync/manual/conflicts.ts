@@ -4,8 +4,8 @@ import type { Id } from '../../id.ts';
 import type { Item } from '../../item.ts';
 import { underFoldLock } from './requests.ts';
 import { failingAs } from '../store/failing.ts';
-import { isOpenConflict, outlookShown } from '../store/mapping-sql.ts';
-import { itemsIn, itemsOf, unreadableHint, unreadableText } from '../store/readable-items.ts';
+import { isOpenConflict, outlookShown, reasonOf } from '../store/mapping-sql.ts';
+import { itemsIn, itemsOf } from '../store/readable-items.ts';
 import type { Manual } from './manual.ts';
 import type { ConflictNote } from '../store/work-item.ts';
 import type { Outcome } from './outcomes.ts';
@@ -139,6 +139,8 @@ export async function chooseSides(
   });
 }
 
+const reason = reasonOf('m', 'b');
+
 /** The open conflicts, by id or by filter. */
 export async function readConflicts(
   reader: Queryable,
@@ -154,8 +156,8 @@ export async function readConflicts(
           coalesce(m.reservation_id, o.reservation_id) AS reservation_id, m.resource_id,
           coalesce(r.outlook_item_name, m.outlook_item_id) AS room, m.outlook_event_id, m.is_organizer,
           m.conflict ->> 'kind' AS kind, coalesce(m.conflict -> 'fields', '[]') AS fields,
-          coalesce(${unreadableText('b')}, m.error_message, 'The booking system moved this reservation away from its meeting.') AS message,
-          CASE WHEN b.unreadable IS NOT NULL THEN '${unreadableHint}' ELSE coalesce(m.hint, 'Choose which side to keep.') END AS hint, m.updated_at AS since,
+          coalesce(${reason.message}, 'The booking system moved this reservation away from its meeting.') AS message,
+          coalesce(${reason.hint}, 'Choose which side to keep.') AS hint, m.updated_at AS since,
           CASE WHEN NOT b.is_hidden THEN coalesce(nullif(b.organizer_name, ''), nullif(b.organizer_email, '')) END AS organizer,
           m.outlook_organizer, m.starts_at,
           CASE WHEN b.unreadable IS NULL AND b.reservation_id IS NOT NULL THEN bridge_item_state(b.starts_at, b.ends_at, b.all_day,

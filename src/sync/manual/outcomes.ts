@@ -2,6 +2,7 @@
 import type { Queryable } from '../../database.ts';
 import type { PullAction, PushAction } from '../../facts.ts';
 import type { Id } from '../../id.ts';
+import { workError } from '../store/mapping-sql.ts';
 
 /** `held`: by the brake, until a person decides. `pending`: not done yet. */
 export type OutcomeAction = Exclude<PushAction, 'waiting'> | PullAction | 'error' | 'held' | 'pending';
@@ -51,8 +52,7 @@ export async function readOutcomes(
     text: `
       SELECT ${chosenColumns}, m.sync_status AS status, m.conflict ->> 'kind' AS kind, m.due_at IS NOT NULL AS due, m.outlook_event_id AS "eventId",
         coalesce(m.booking_seen, m.booking_base, m.outlook_base) ->> 'title' AS title,
-        coalesce(m.error_message, CASE WHEN m.due_at IS NOT NULL THEN s.error_message END) AS error,
-        coalesce(m.hint, CASE WHEN m.due_at IS NOT NULL THEN s.hint END) AS hint,
+        ${workError},
         ARRAY(SELECT l.action FROM bridge_log l WHERE l.mapping_id = m.id AND l.id > $2 ORDER BY l.id) AS actions
       FROM bridge_mappings m
       LEFT JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1

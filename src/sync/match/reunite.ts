@@ -6,6 +6,7 @@ import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
 import { mappedRows, type RoomMapping } from '../store/pull-store.ts';
+import { shownWaiting } from '../store/waits.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { together } from '../together.ts';
 import { attach, attachmentOf } from './attach.ts';
@@ -60,10 +61,8 @@ const asKnown = (row: RoomMapping): UnmatchedEvent => ({
   seriesMasterId: row.seriesMasterId,
   properties: null,
   isOrganizer: true,
-  shows: shownBy(row),
+  shows:
+    row.outlookSeen === null
+      ? { is: 'unreadable', why: 'it was never read' }
+      : shownWaiting(row.waitsFor, row.outlookSeen),
 });
-
-function shownBy({ outlookSeen: item, waitsFor }: RoomMapping): UnmatchedEvent['shows'] {
-  if (item === null) return { is: 'unreadable', why: 'it was never read' };
-  return { is: waitsFor === 'answer' ? 'undecided' : waitsFor === 'free' ? 'free' : 'occupied', item };
-}

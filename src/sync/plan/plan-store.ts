@@ -4,7 +4,8 @@ import type { Item } from '../../item.ts';
 import { bookedState } from '../store/pull-store.ts';
 import { itemsOf } from '../store/readable-items.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
-import { waitHints, type ConflictNote, type WaitsFor } from '../store/work-item.ts';
+import { waitHints, type WaitsFor } from '../store/waits.ts';
+import type { ConflictNote } from '../store/work-item.ts';
 import { planned, type Planned } from './plan-words.ts';
 
 /** The active rooms, or one of them, to be compared with both sides. */

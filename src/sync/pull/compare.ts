@@ -4,7 +4,7 @@ import { sameItem, type Item, type ReservationKey } from '../../item.ts';
 import { attachmentOf, type Attachment } from '../match/attach.ts';
 import { match, openMappingOf } from '../match/match.ts';
 import { isUnmappedRow } from '../match/reunite.ts';
-import { waitHints, type WaitsFor } from '../store/work-item.ts';
+import { stillWaits, waitFields, waitUnread } from '../store/waits.ts';
 import type {
   UnmappedRow,
   KnownEvent,
@@ -16,27 +16,17 @@ import type {
 
 export function unmappedOf(event: OutlookEvent, propertiesRead = false): UnmappedRow {
   const item = itemOf(event.shows);
-  const waitsFor = waitsUnread(event, propertiesRead);
+  const waits = waitFields(waitUnread(event, propertiesRead));
   return {
     eventId: event.id,
     startsAt: item?.startsAt ?? null,
     endsAt: item?.endsAt ?? null,
     item,
-    dueInMs: waitsFor === null ? 0 : null,
-    waitsFor,
-    hint: waitsFor === null ? null : waitHints[waitsFor],
+    dueInMs: waits.waitsFor === null ? 0 : null,
+    ...waits,
     outlookOrganizer: invitedBy(event),
     ...identityOf(event),
   };
-}
-
-/** The reason why an event waits without being read; a free one may be ours, which only its extended properties show. */
-function waitsUnread(
-  { shows, properties, isOrganizer }: OutlookEvent,
-  propertiesRead: boolean,
-): WaitsFor | null {
-  if (shows.is === 'undecided') return 'answer';
-  return shows.is === 'free' && propertiesRead && (properties === null || !isOrganizer) ? 'free' : null;
 }
 
 export const overlaps = (
@@ -120,7 +110,7 @@ function newsOf(
   if (mapping.status === 'cancelled') return isBack(mapping, event) ? 'look' : null;
   if (event === undefined) return overlaps(mapping, window) && mapping.news !== 'gone' ? 'missing' : null;
   if (isGivenBack(event.shows)) return mapping.news === 'vacated' ? null : 'missing';
-  return isEcho(mapping, event) || stillWaits(mapping, event) ? null : 'look';
+  return isEcho(mapping, event) || stillWaits(mapping, event.shows) ? null : 'look';
 }
 
 /** The event of a cancelled reservation was restored; not one whose removal a person refused. */
@@ -128,13 +118,6 @@ export const isBack = (
   mapping: Pick<KnownEvent, 'outlookBase'>,
   event: Pick<OutlookEvent, 'shows'> | undefined,
 ): boolean => mapping.outlookBase === null && event !== undefined && occupying(event.shows) !== null;
-
-/** The event still shows what the mapping waits to change. */
-const stillWaits = ({ waitsFor, status }: RoomMapping, { shows }: OutlookEvent): boolean =>
-  (waitsFor === 'answer' && shows.is === 'undecided') ||
-  (waitsFor === 'free' && shows.is === 'free') ||
-  (waitsFor === 'import' && shows.is === 'occupied') ||
-  (status === 'error' && shows.is === 'unreadable');
 
 /** The event shows the last agreement and nothing else is reported of it: our own write, whatever its etag. */
 export const isEcho = (

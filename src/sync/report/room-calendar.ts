@@ -3,9 +3,9 @@ import type { Database } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { differingFields, type BothSides, type Item } from '../../item.ts';
 import { failingAs } from '../store/failing.ts';
-import { itemsIn, itemsOf, unreadableHint, unreadableText } from '../store/readable-items.ts';
+import { itemsIn, itemsOf } from '../store/readable-items.ts';
 import { linkOf, linksOf } from './booking-links.ts';
-import { outlookShown } from '../store/mapping-sql.ts';
+import { outlookShown, reasonOf } from '../store/mapping-sql.ts';
 import { addDays, mondayOf } from './search-dates.ts';
 
 export const calendarStates = [
@@ -136,6 +136,8 @@ const settingsText = `
      WHERE r.resource_id = $1 ORDER BY r.active DESC, r.id DESC LIMIT 1) AS "asOf"
   FROM (SELECT coalesce((SELECT value FROM bridge_settings WHERE name = 'timezone'), 'UTC') AS zone) settings`;
 
+const [mappedReason, reason] = [reasonOf('c', 'b'), reasonOf(null, 'b')];
+
 // An item belongs to a day if either side shows it there: one that was moved in Outlook is on both days.
 const calendarText = `
   WITH days AS MATERIALIZED (
@@ -153,16 +155,16 @@ const calendarText = `
       OR EXISTS (SELECT FROM booked b WHERE b.reservation_type = m.reservation_type AND b.reservation_id = m.reservation_id)
   ), shown AS (
     SELECT c.id AS mapping_id, c.reservation_type, c.reservation_id, c.outlook_event_id, c.sync_status AS status,
-      coalesce(${unreadableText('b')}, c.error_message) AS message,
-      CASE WHEN b.unreadable IS NOT NULL THEN '${unreadableHint}' ELSE c.hint END AS hint, b.unreadable IS NOT NULL AS unreadable, c.starts_at AS placed_at,
+      ${mappedReason.message} AS message, ${mappedReason.hint} AS hint,
+      b.unreadable IS NOT NULL AS unreadable, c.starts_at AS placed_at,
       c.due_at IS NOT NULL AS due, c.booking_base, c.outlook_base, c.outlook,
       b.starts_at, b.ends_at, b.all_day, b.title, b.description, b.is_private,
       coalesce(nullif(b.organizer_name, ''), nullif(b.organizer_email, ''), c.outlook_organizer) AS organizer
     FROM chosen c LEFT JOIN LATERAL (
       SELECT * FROM ${itemsOf('i', 'c.reservation_type', 'c.reservation_id', '$1')} WHERE i.active OR i.unreadable IS NOT NULL) b ON true
     UNION ALL
-    SELECT NULL, b.reservation_type, b.reservation_id, NULL, NULL, ${unreadableText('b')},
-      CASE WHEN b.unreadable IS NOT NULL THEN '${unreadableHint}' END, b.unreadable IS NOT NULL, days.opens,
+    SELECT NULL, b.reservation_type, b.reservation_id, NULL, NULL, ${reason.message}, ${reason.hint},
+      b.unreadable IS NOT NULL, days.opens,
       false, NULL, NULL, NULL,
       b.starts_at, b.ends_at, b.all_day, b.title, b.description, b.is_private,
       coalesce(nullif(b.organizer_name, ''), nullif(b.organizer_email, ''))

@@ -6,10 +6,19 @@ export const mappingColumns = `
   m.id, m.reservation_type, m.reservation_id, m.resource_id, m.outlook_item_id, m.outlook_event_id, m.sync_status,
   m.priority_level, m.starts_at, m.ends_at, m.attempt`;
 
-/** Its error and hint; those of an unreadable item `i` if it has none. */
-export const mappingError = `
-  coalesce(m.error_message, ${unreadableText('i')}) AS error_message,
-  coalesce(m.hint, CASE WHEN i.unreadable IS NOT NULL THEN '${unreadableHint}' END) AS hint`;
+/** Why nothing happens to mapping `m`: that the booking system cannot show its item (NULL: no mapping, or no item), else its error. */
+export const reasonOf = (m: string | null, item: string) => ({
+  message: m === null ? unreadableText(item) : `coalesce(${unreadableText(item)}, ${m}.error_message)`,
+  hint: `CASE WHEN ${item}.unreadable IS NOT NULL THEN '${unreadableHint}' ${m === null ? '' : `ELSE ${m}.hint `}END`,
+});
+
+/** The same as columns, with item `i`. */
+export const mappingError = `${reasonOf('m', 'i').message} AS error_message, ${reasonOf('m', 'i').hint} AS hint`;
+
+/** Why requested work on mapping `m` is not done: its error, else, while it is due, that of its room `s`. */
+export const workError = `
+  coalesce(m.error_message, CASE WHEN m.due_at IS NOT NULL THEN s.error_message END) AS error,
+  coalesce(m.hint, CASE WHEN m.due_at IS NOT NULL THEN s.hint END) AS hint`;
 
 export const mappingTitle = `coalesce(m.booking_seen, m.booking_base, m.outlook_base, m.outlook_seen) ->> 'title'`;
 

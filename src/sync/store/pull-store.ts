@@ -5,7 +5,8 @@ import type { BookedItem } from '../../appearance.ts';
 import type { Id } from '../../id.ts';
 import type { Item, ReservationKey } from '../../item.ts';
 import type { Hint, LeasedRoom, Window } from './work-list.ts';
-import type { ConflictNote, EventIntent, News, WaitsFor } from './work-item.ts';
+import type { WaitsFor } from './waits.ts';
+import type { ConflictNote, EventIntent, News } from './work-item.ts';
 
 /** A period, as ISO instants. */
 export interface Span {

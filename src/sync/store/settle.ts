@@ -7,7 +7,8 @@ import type { Item, ItemChange } from '../../item.ts';
 import { agreementColumns, type Agreement } from './agreement.ts';
 import type { LeasedRoom } from './work-list.ts';
 import { isRefusedForGood, oneByOne } from './failing.ts';
-import type { ConflictNote, EventIntent, News, WaitsFor } from './work-item.ts';
+import type { WaitsFor } from './waits.ts';
+import type { ConflictNote, EventIntent, News } from './work-item.ts';
 
 /** An event that its mapping gives up, and that becomes an unmapped event. */
 interface Counterpart {

@@ -2,6 +2,7 @@
 import type { BookedItem } from '../../appearance.ts';
 import type { Item, ReservationKey } from '../../item.ts';
 import { agreementOf, type Agreement } from './agreement.ts';
+import type { WaitsFor } from './waits.ts';
 
 export type WorkItem = Mapped | Unmapped;
 
@@ -83,22 +84,6 @@ export type News = 'look' | 'missing' | 'vacated' | 'gone';
  * it although its reservation is gone.
  */
 export type EventIntent = 'remove' | 'renew' | 'remove_again' | 'keep';
-
-/**
- * What an item waits for, which no retry can bring about. answer: the room has not answered the invitation, or not since its last
- * change; free: an unmapped event is shown as free; import: its import has to be requested.
- */
-export type WaitsFor = 'answer' | 'free' | 'import';
-
-/** The hints of items that wait. */
-export const waitHints: Readonly<Record<WaitsFor, string>> = {
-  answer: 'The room has not answered this invitation: it is followed once the room, or its delegate, does.',
-  free: 'It is shown as free in Outlook: show it as busy there, or set FREE_EVENTS, to have it imported.',
-  import: 'IMPORT_MODE is manual: POST /booking/process-imports imports it.',
-};
-
-/** The hint of an event that cannot be read. */
-export const unreadableEventHint = 'Open the event in Outlook, correct its times and save it.';
 
 /**
  * Why an item waits for a person. fields: both sides changed them; deleted: one side deleted, the other changed; overlap: the time

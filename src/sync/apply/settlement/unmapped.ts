@@ -4,13 +4,8 @@ import { itemOf, type OutlookEvent } from '../../../event.ts';
 import type { Item } from '../../../item.ts';
 import type { Settlement } from '../../store/settle.ts';
 import type { LeasedRoom } from '../../store/work-list.ts';
-import {
-  unreadableEventHint,
-  waitHints,
-  type ConflictNote,
-  type Unmapped,
-  type WaitsFor,
-} from '../../store/work-item.ts';
+import { unreadableEventHint, waitFields, type WaitsFor } from '../../store/waits.ts';
+import type { ConflictNote, Unmapped } from '../../store/work-item.ts';
 import { choose } from './conflict.ts';
 import { isOfItemForGood, retryMs } from './failed.ts';
 import { keepUnmapped, readFields } from './keep.ts';
@@ -58,7 +53,7 @@ export const readLater = (unmapped: Unmapped, inMs = 0, error: string | null = n
   });
 
 export const waiting = (unmapped: Unmapped, event: OutlookEvent, waitsFor: WaitsFor): Settlement =>
-  settledAsRead(unmapped, event, 'unchanged', { status: 'imported', waitsFor, hint: waitHints[waitsFor] });
+  settledAsRead(unmapped, event, 'unchanged', { status: 'imported', ...waitFields(waitsFor) });
 
 /** The same meeting is in the room under another id, which usually disappears soon. */
 export const waitingForTwin = (unmapped: Unmapped, event: OutlookEvent, inMs: number): Settlement =>

@@ -3,7 +3,7 @@ import { isGivenBack, occupying } from '../../../event.ts';
 import type { Item } from '../../../item.ts';
 import { never } from '../../store/agreement.ts';
 import type { Settlement } from '../../store/settle.ts';
-import { unreadableEventHint, waitHints } from '../../store/work-item.ts';
+import { awaitingHint, unreadableEventHint, waitFields } from '../../store/waits.ts';
 import { agreedNow, eventOf, isAwaiting, shownOf, type Decision } from '../decision.ts';
 import { asked, openFields } from './conflict.ts';
 import { keep, nothingOpen } from './keep.ts';
@@ -49,15 +49,12 @@ function synced(decision: Decision): Settlement {
   });
 }
 
-const awaitingHint =
-  'It waits for approval in the booking system: until then its meeting is neither declined nor written.';
-
 /** Both sides stay as they are while Outlook shows nothing that can be followed. */
 function undecidedOrUnreadable({ seen }: Decision): Partial<Settlement> {
   if (seen === null || seen === 'absent') return {};
   const { shows } = seen;
   if (shows.is === 'undecided')
-    return { status: 'pending', waitsFor: 'answer', hint: waitHints.answer, outlookSeen: shows.item };
+    return { status: 'pending', ...waitFields('answer'), outlookSeen: shows.item };
   return shows.is === 'unreadable' ? { status: 'error', error: shows.why, hint: unreadableEventHint } : {};
 }
 
