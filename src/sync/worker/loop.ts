@@ -12,15 +12,8 @@ import { databaseFailure, isContended, isOutage } from '../../database.ts';
 import { Retryable, messageOf } from '../../errors.ts';
 import type { Tell } from '../../facts.ts';
 import { sleep as pause } from '../../sleep.ts';
-import {
-  doubtRooms,
-  foldMost,
-  takeRooms,
-  type Taken,
-  type TakeOptions,
-  type Window,
-} from '../store/work-list.ts';
-import { createOutage } from './outage.ts';
+import { doubtRooms, foldMost, takeRooms, type TakeOptions, type Window } from '../store/work-list.ts';
+import { createOutage, createProbe } from './outage.ts';
 import { createRunningRooms, type Drain, type LeaseSession } from './running-rooms.ts';
 import { itemsAtATime } from './drain.ts';
 
@@ -112,7 +105,6 @@ export function createWork(options: WorkOptions) {
   let othersWait = false;
   /** Failed attempts since the last take. */
   let failures = 0;
-  let ringedAt = Number.NEGATIVE_INFINITY;
   /** Rooms whose last writes a crash of the server may have lost. */
   let doubtful: readonly number[] = [];
   let leasePid: number | null = null;
@@ -126,6 +118,9 @@ export function createWork(options: WorkOptions) {
     tell,
     random,
   });
+  const places = createPlaces(options, outlookDown, running.count);
+  // not at each take: our own wake-up comes back and causes the next one
+  const ringPeers = atMostEvery(ringIntervalMs, options.ringPeers);
 
   async function run(signal: AbortSignal): Promise<void> {
     const ticking = setInterval(guard.tick, tickMs);
@@ -204,7 +199,7 @@ export function createWork(options: WorkOptions) {
       await rhythm.afterTake(session, taken.folded, tookMs);
       if (taken.more && options.peers() > 0 && options.writes()) ringPeers();
       // what a full fold or a full take left is taken at once; later changes wake the loop
-      const isPart = taken.folded >= foldMost || (taken.more && freePlaces() > 0);
+      const isPart = taken.folded >= foldMost || (taken.more && places.free() > 0);
       if (!isPart || rhythm.yields)
         await rhythm.waitOr(Math.min(rhythm.waitMs, outlookDown.probeInMs()), until);
     }
@@ -216,35 +211,16 @@ export function createWork(options: WorkOptions) {
     return { wanted, taken: await takeRooms(session, wanted) };
   }
 
-  function takeOptions(changedFirst: boolean): TakeOptions {
-    const places = placesNow();
-    const otherPlaces = places < roomsAtATime ? Math.max(1, places - (places >> 2)) : otherRoomsAtATime;
-    return {
-      replica,
-      held: outlookDown.isDown() ? [...running.ids(), ...probe.tried()] : running.ids(),
-      rooms: Math.min(freePlaces(), roomsATake),
-      items: itemsAtATime,
-      window,
-      anyLane: running.count() < otherPlaces,
-      askedOnly: !options.autoSync,
-      changedFirst,
-    };
-  }
-
-  const freePlaces = () => (outlookDown.isResting() ? 0 : Math.max(0, placesNow() - running.count()));
-
-  function placesNow(): number {
-    if (!options.writes()) return 0;
-    if (outlookDown.isDown()) return 1;
-    return options.peers() > 0 ? roomsAmongPeers : roomsAtATime;
-  }
-
-  /** Not at each take: our own wake-up comes back and causes the next one. */
-  function ringPeers(): void {
-    if (performance.now() - ringedAt < ringIntervalMs) return;
-    ringedAt = performance.now();
-    options.ringPeers();
-  }
+  const takeOptions = (changedFirst: boolean): TakeOptions => ({
+    replica,
+    held: outlookDown.isDown() ? [...running.ids(), ...probe.tried()] : running.ids(),
+    rooms: Math.min(places.free(), roomsATake),
+    items: itemsAtATime,
+    window,
+    anyLane: places.areForOthers(),
+    askedOnly: !options.autoSync,
+    changedFirst,
+  });
 
   /** Rooms complete and store their rounds and are released; after `drainOutMs` they are cut off. */
   async function drainOut({ ended }: Lease): Promise<void> {
@@ -262,6 +238,37 @@ export function createWork(options: WorkOptions) {
     working: running.rooms,
     isOutlookDown: () => outlookDown.isDown(),
     isBookingDown: () => bookingDown.isDown(),
+  };
+}
+
+/** The rooms that may be worked on at a time; `running`: the number of those that are. */
+function createPlaces(
+  { writes, peers }: Pick<WorkOptions, 'writes' | 'peers'>,
+  outlookDown: ReturnType<typeof createOutage>,
+  running: () => number,
+) {
+  function most(): number {
+    if (!writes()) return 0;
+    if (outlookDown.isDown()) return 1;
+    return peers() > 0 ? roomsAmongPeers : roomsAtATime;
+  }
+  return {
+    free: () => (outlookDown.isResting() ? 0 : Math.max(0, most() - running())),
+    /** There is a place for a room with nothing but a poll, backfill or comparison. */
+    areForOthers(): boolean {
+      const all = most();
+      return running() < (all < roomsAtATime ? Math.max(1, all - (all >> 2)) : otherRoomsAtATime);
+    },
+  };
+}
+
+/** The same function, which does nothing if it was called within the last `ms`. */
+function atMostEvery(ms: number, work: () => void): () => void {
+  let calledAt = Number.NEGATIVE_INFINITY;
+  return () => {
+    if (performance.now() - calledAt < ms) return;
+    calledAt = performance.now();
+    work();
   };
 }
 
@@ -289,25 +296,6 @@ function createSendGuard() {
       endIfFrozen();
       if (current === null || current.signal.aborted)
         throw new Retryable('the lease is lost; another daemon may hold the room', { reach: 'room' });
-    },
-  };
-}
-
-/** In an outage of Outlook one room at a time is tried, each in its turn: the room due the longest may be the only one affected. */
-function createProbe(outlookDown: ReturnType<typeof createOutage>) {
-  const tried = new Set<number>();
-  return {
-    tried: () => [...tried],
-    /** Returns true when each room was tried: the next take begins with all of them. */
-    beginsAnew({ rooms }: Taken, places: number): boolean {
-      const isDown = outlookDown.isDown();
-      if (isDown && !(places > 0 && rooms.length === 0)) {
-        for (const { id } of rooms) tried.add(id);
-        return false;
-      }
-      const wereTried = tried.size > 0;
-      tried.clear();
-      return isDown && wereTried;
     },
   };
 }

@@ -2,6 +2,7 @@
 import { backOffMs } from '../../back-off.ts';
 import { Permanent, Retryable, isExpected } from '../../errors.ts';
 import type { Tell } from '../../facts.ts';
+import type { Taken } from '../store/work-list.ts';
 
 export function createOutage(side: 'outlook' | 'booking', tell: Tell) {
   let since: number | null = null;
@@ -35,6 +36,25 @@ export function createOutage(side: 'outlook' | 'booking', tell: Tell) {
     probeInMs: () => {
       const ms = since === null ? 0 : retryAt - performance.now();
       return ms > 0 ? ms : Number.POSITIVE_INFINITY;
+    },
+  };
+}
+
+/** In an outage of Outlook one room at a time is tried, each in its turn: the room due the longest may be the only one affected. */
+export function createProbe(outlookDown: ReturnType<typeof createOutage>) {
+  const tried = new Set<number>();
+  return {
+    tried: () => [...tried],
+    /** Returns true when each room was tried: the next take begins with all of them. */
+    beginsAnew({ rooms }: Taken, places: number): boolean {
+      const isDown = outlookDown.isDown();
+      if (isDown && !(places > 0 && rooms.length === 0)) {
+        for (const { id } of rooms) tried.add(id);
+        return false;
+      }
+      const wereTried = tried.size > 0;
+      tried.clear();
+      return isDown && wereTried;
     },
   };
 }

@@ -93,14 +93,10 @@ export function createReads(options: ReadsOptions) {
       leased.attempt > 0 &&
       troubles.is(room.id, 'reads') &&
       claims.isConfirmed(room);
-    const pullsHere = room.baselined && isFollowed(room);
-    const hints = pullsHere ? room.hints : [];
-    // hints in a room that is not followed any more are dropped with the other requests
-    const dropsHints = !pullsHere && room.hints.length > 0;
-    const pulls = room.baselined && (room.pulls || dropsHints || (pullsHere && !pulledOnce.has(room.id)));
-    const answered = pulls || (!leased.baselined && !scansLater);
+    const changes = changesToRead(room, pulledOnce);
+    const answered = changes.pulls || (!leased.baselined && !scansLater);
     let isNews = !room.baselined || room.missing;
-    if (scansLater || !(isNews || pulls || hints.length > 0)) return { room, ended: null, isNews, answered };
+    if (scansLater || !(isNews || isRequested(changes))) return { room, ended: null, isNews, answered };
     let now = room;
     const ended = await attempt(room, async () => {
       if (!room.baselined) {
@@ -109,7 +105,7 @@ export function createReads(options: ReadsOptions) {
         now = { ...room, baselined: true };
       }
       // most rounds bring nothing, and the room's due items stay valid
-      else if ((await readChanges(context, room, { pulls, hints }, signal)) > 0) isNews = true;
+      else if ((await readChanges(context, room, changes, signal)) > 0) isNews = true;
       if (isNews) await verifyMissing(context, now, signal);
     });
     if (ended === null && !troubles.is(room.id, 'reads')) pulledOnce.add(room.id);
@@ -122,7 +118,7 @@ export function createReads(options: ReadsOptions) {
     signal: AbortSignal,
   ): Promise<{ readonly ended: Ended; readonly isNews: boolean }> {
     const requested = await findRequested(db, room);
-    if (!requested.pulls && requested.hints.length === 0) return { ended: null, isNews: false };
+    if (!isRequested(requested)) return { ended: null, isNews: false };
     const ended = await attempt(room, async () => {
       if ((await readChanges(context, room, requested, signal)) > 0)
         await verifyMissing(context, room, signal);
@@ -156,6 +152,16 @@ export function createReads(options: ReadsOptions) {
   }
 
   return { identify, readdressed, first, since, doubt: claims.doubt };
+}
+
+const isRequested = ({ pulls, hints }: Requested): boolean => pulls || hints.length > 0;
+
+/** The reads of changes in a leased room; before its full scan there are none. */
+function changesToRead(room: LeasedRoom, pulledOnce: ReadonlySet<number>): Requested {
+  if (!room.baselined) return { pulls: false, hints: [] };
+  // hints in a room that is not followed any more are dropped with the other requests
+  if (!isFollowed(room)) return { pulls: room.pulls || room.hints.length > 0, hints: [] };
+  return { pulls: room.pulls || !pulledOnce.has(room.id), hints: room.hints };
 }
 
 /** Reads the hinted events, and a delta round if requested or instead of too many hints. Returns the number of rows. */

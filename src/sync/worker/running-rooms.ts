@@ -95,14 +95,8 @@ export function createRunningRooms(options: RunningRoomsOptions) {
       if (failure instanceof NotInstalled) ended.abort(failure);
       if (!signal.aborted && !isExpected(failure))
         tell({ fact: 'bug', error: failure, where: `the drain of ${room.name}` });
-      const rest: Drained['rest'] = {
-        ms: backOffMs(room.attempt, random()),
-        throttled: false,
-        condition: 'waiting',
-        why: failure.message,
-        hint: null,
-      };
-      release = () => abandonRoom(session, room, signal.aborted ? null : rest);
+      const rest = signal.aborted ? null : restOfFailure(failure, backOffMs(room.attempt, random()));
+      release = () => abandonRoom(session, room, rest);
     }
     return (await giveBack(room, release, lease, signal)) && isQuiet;
   }
@@ -157,6 +151,14 @@ async function isUnlocked(session: Queryable, room: LeasedRoom): Promise<boolean
     return false; // the session ends, and its locks with it
   }
 }
+
+const restOfFailure = ({ message: why }: Error, ms: number): Drained['rest'] => ({
+  ms,
+  throttled: false,
+  condition: 'waiting',
+  why,
+  hint: null,
+});
 
 /** In an outage, too, a mailbox is left alone for as long as Graph asked. */
 function restOfOutage(outage: Drained['outage']): Drained['rest'] {
