@@ -68,9 +68,7 @@ export function createRoomList(db: Database) {
     const { rows } = await unlessMapped(fields, () =>
       db.query<RoomMapping>({
         name: 'add_room_mapping',
-        text: `INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id, outlook_item_name, active, sync_direction,
-            ${roomSettingNames.join(', ')})
-          VALUES ($1, $2, $3, $4, $5, ${roomSettingNames.map((_, at) => `$${at + 6}`).join(', ')}) RETURNING ${columns}`,
+        text: addText,
         values: [
           resource_id,
           outlook_item_id,
@@ -96,23 +94,7 @@ export function createRoomList(db: Database) {
       () =>
         db.query<RoomMapping>({
           name: 'change_room_mapping',
-          text: `
-          UPDATE bridge_resource_mappings m SET resource_id = coalesce(f.resource_id, m.resource_id),
-            outlook_item_id = coalesce(f.outlook_item_id, m.outlook_item_id), active = coalesce(f.active, m.active),
-            outlook_item_name = CASE WHEN $2::jsonb ? 'outlook_item_name' THEN f.outlook_item_name ELSE m.outlook_item_name END,
-            sync_direction = coalesce(f.sync_direction, m.sync_direction), updated_at = now(),
-            ${roomSettingNames
-              .map(
-                (name) =>
-                  `${name} = CASE WHEN $2::jsonb ? '${name}' THEN $2 ->> '${name}' ELSE m.${name} END`,
-              )
-              .join(', ')}
-          FROM jsonb_to_record($2) AS f (resource_id integer, outlook_item_id text, outlook_item_name text, active integer,
-            sync_direction text)
-          WHERE m.id = $1 RETURNING ${columns
-            .split(', ')
-            .map((column) => `m.${column}`)
-            .join(', ')}`,
+          text: changeText,
           values: [id, JSON.stringify(fields)],
         }),
     );
@@ -137,6 +119,25 @@ export function createRoomList(db: Database) {
     remove: failingAs('remove a room', remove),
   };
 }
+
+/** Sets the settings of the room `r` that $2 has. */
+const givenSettings = roomSettingNames
+  .map((name) => `${name} = CASE WHEN $2::jsonb ? '${name}' THEN $2 ->> '${name}' ELSE r.${name} END`)
+  .join(', ');
+
+const addText = `
+  INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id, outlook_item_name, active, sync_direction,
+    ${roomSettingNames.join(', ')})
+  VALUES ($1, $2, $3, $4, $5, ${roomSettingNames.map((_, at) => `$${at + 6}`).join(', ')}) RETURNING ${columns}`;
+
+const changeText = `
+  UPDATE bridge_resource_mappings r SET resource_id = coalesce(f.resource_id, r.resource_id),
+    outlook_item_id = coalesce(f.outlook_item_id, r.outlook_item_id), active = coalesce(f.active, r.active),
+    outlook_item_name = CASE WHEN $2::jsonb ? 'outlook_item_name' THEN f.outlook_item_name ELSE r.outlook_item_name END,
+    sync_direction = coalesce(f.sync_direction, r.sync_direction), updated_at = now(), ${givenSettings}
+  FROM jsonb_to_record($2) AS f (resource_id integer, outlook_item_id text, outlook_item_name text, active integer,
+    sync_direction text)
+  WHERE r.id = $1 RETURNING ${columns.replace(/\w+/g, 'r.$&')}`;
 
 const unlessMapped = <T>(
   { resource_id, outlook_item_id }: Pick<RoomMappingFields, 'resource_id' | 'outlook_item_id'>,
@@ -187,9 +188,7 @@ export function createRoomSwitch(db: Database) {
    */
   async function set(resourceId: number, settings: Changed<RoomSettings>): Promise<RoomSettings | null> {
     const { rows } = await db.query<RoomSettings>(
-      `UPDATE bridge_resource_mappings r SET updated_at = now(), ${roomSettingNames
-        .map((name) => `${name} = CASE WHEN $2::jsonb ? '${name}' THEN $2 ->> '${name}' ELSE r.${name} END`)
-        .join(', ')}
+      `UPDATE bridge_resource_mappings r SET updated_at = now(), ${givenSettings}
        WHERE r.id = (SELECT n.id FROM bridge_resource_mappings n WHERE n.resource_id = $1 ORDER BY n.active DESC, n.id DESC LIMIT 1)
        RETURNING ${roomSettingColumns('r')}`,
       [resourceId, JSON.stringify(settings)],
