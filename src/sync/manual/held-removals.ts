@@ -12,6 +12,7 @@ import type { Database } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { makeDue, underFoldLock } from './requests.ts';
 import { failingAs } from '../store/failing.ts';
+import { isHeld } from '../store/mapping-sql.ts';
 import type { Manual } from './manual.ts';
 import { chosenColumns, type Chosen, type Outcome } from './outcomes.ts';
 
@@ -35,6 +36,9 @@ export interface HeldChoice {
   readonly mappings: readonly number[] | null;
 }
 
+/** The held removals that a person chose: of the room $1, only these ($2), or all. */
+const isChosen = `m.resource_id = $1 AND ${isHeld} AND ($2::bigint[] IS NULL OR m.id = ANY ($2))`;
+
 export function createHeldRemovals(db: Database, manual: Pick<Manual, 'begin' | 'settled'>) {
   /** The resources of the rooms with held removals. */
   async function rooms(): Promise<number[]> {
@@ -42,7 +46,7 @@ export function createHeldRemovals(db: Database, manual: Pick<Manual, 'begin' | 
       name: 'rooms_held',
       text: `
         SELECT DISTINCT m.resource_id FROM bridge_removals d JOIN bridge_mappings m ON m.id = d.mapping_id
-        WHERE m.sync_status = 'conflict' AND d.released_at IS NULL AND d.applied_at IS NULL ORDER BY 1`,
+        WHERE ${isHeld} ORDER BY 1`,
     });
     return rows.map((row) => row.resource_id);
   }
@@ -55,7 +59,7 @@ export function createHeldRemovals(db: Database, manual: Pick<Manual, 'begin' | 
         SELECT m.id AS mapping_id, m.reservation_type, m.reservation_id, m.outlook_event_id, d.side,
           coalesce(m.booking_seen, m.booking_base, m.outlook_base) ->> 'title' AS title, m.starts_at, m.ends_at, d.wanted_at
         FROM bridge_removals d JOIN bridge_mappings m ON m.id = d.mapping_id
-        WHERE m.resource_id = $1 AND m.sync_status = 'conflict' AND d.released_at IS NULL AND d.applied_at IS NULL
+        WHERE m.resource_id = $1 AND ${isHeld}
         ORDER BY m.starts_at, m.id LIMIT 1000`,
       values: [resourceId],
     });
@@ -71,8 +75,7 @@ export function createHeldRemovals(db: Database, manual: Pick<Manual, 'begin' | 
         text: `
           WITH released AS (
             UPDATE bridge_removals d SET released_at = now() FROM bridge_mappings m
-            WHERE m.id = d.mapping_id AND m.resource_id = $1 AND m.sync_status = 'conflict' AND d.released_at IS NULL
-              AND d.applied_at IS NULL AND ($2::bigint[] IS NULL OR m.id = ANY ($2))
+            WHERE m.id = d.mapping_id AND ${isChosen}
             RETURNING m.id)
           UPDATE bridge_mappings m SET sync_status = 'pending', due_at = now(), error_message = NULL, hint = NULL,
             conflict = NULL, revision = revision + 1,
@@ -107,8 +110,7 @@ export function createHeldRemovals(db: Database, manual: Pick<Manual, 'begin' | 
       text: `
         WITH refused AS (
           DELETE FROM bridge_removals d USING bridge_mappings m
-          WHERE m.id = d.mapping_id AND m.resource_id = $1 AND m.sync_status = 'conflict' AND d.released_at IS NULL
-            AND d.applied_at IS NULL AND ($2::bigint[] IS NULL OR m.id = ANY ($2))
+          WHERE m.id = d.mapping_id AND ${isChosen}
           RETURNING m.id, d.side
         ), restored AS (
           UPDATE bridge_mappings m SET sync_status = 'pending', due_at = now(), lane = 0, attempt = 0, revision = revision + 1,

@@ -59,10 +59,13 @@ export interface KnownEvent {
   readonly endsAt: string | null;
 }
 
+/** SQL: an instant as items have it. */
+const instant = (column: string) => `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')`;
+
 const knownColumns = `m.id, m.outlook_event_id AS "eventId", m.sync_status AS status, m.reservation_id AS "reservationId",
   m.outlook_base AS "outlookBase", m.outlook_news AS news, m.outlook_etag AS etag, m.waits_for AS "waitsFor",
-  to_char(m.starts_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "startsAt",
-  to_char(m.ends_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "endsAt"`;
+  ${instant('m.starts_at')} AS "startsAt",
+  ${instant('m.ends_at')} AS "endsAt"`;
 
 /** The mappings of a room with one of these events, or an occurrence of one of these series. */
 export async function knownEvents(
@@ -268,7 +271,7 @@ export const bookedState = (item: string, style: string): string => `
 /** SQL: mappings `m` of a room as `RoomMapping`; a condition follows. */
 export const mappedRows = `SELECT ${knownColumns}, m.reservation_type AS "reservationType", m.due_at IS NOT NULL AS due, m.present, m.revision,
     m.event_intent AS intent, m.conflict, m.ical_uid AS "iCalUId", m.series_master_id AS "seriesMasterId", m.outlook_seen AS "outlookSeen",
-    to_char(m.original_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "originalStart", i.booking
+    ${instant('m.original_start')} AS "originalStart", i.booking
   FROM bridge_mappings m
   LEFT JOIN LATERAL (
     SELECT bridge_read_item(m.reservation_type, m.reservation_id, m.resource_id, bridge_style(m.resource_id)) -> 'state' AS booking
@@ -327,7 +330,7 @@ export async function missingOf(db: Queryable, room: LeasedRoom, most: number): 
   const { rows } = await db.query<Missing>({
     name: 'missing_of',
     text: `SELECT id, revision, outlook_event_id AS "eventId", ical_uid AS "iCalUId", series_master_id AS "seriesMasterId",
-        to_char(coalesce(original_start, starts_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS slot
+        ${instant('coalesce(original_start, starts_at)')} AS slot
       FROM bridge_mappings
       WHERE resource_id = $1 AND outlook_item_id = $2 AND outlook_news = 'missing' AND outlook_event_id IS NOT NULL
       ORDER BY starts_at, id LIMIT $3`,
