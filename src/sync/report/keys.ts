@@ -1,4 +1,7 @@
-/** Non-numeric keys of reservations and resources in input and output; inside, they are numbers. See src/keys.ts. */
+/**
+ * How the adapter names reservations and resources: its types of reservations, and non-numeric keys in input and output, which are
+ * numbers inside. See src/keys.ts.
+ */
 import type { Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { readId } from '../../id.ts';
@@ -13,22 +16,41 @@ export interface Keyed {
 
 export type Keys = ReturnType<typeof createKeys>;
 
-const keptMs = 60_000;
 const resourceKind = '';
 
-export function createKeys(db: Queryable) {
-  let kept: (Keyed & { readonly until: number }) | null = null;
+/** The same read, whose result is kept for a minute. */
+function onceAMinute<T>(read: () => Promise<T>): () => Promise<T> {
+  let kept: { readonly value: T; readonly until: number } | null = null;
+  return async () => {
+    if (kept !== null && performance.now() < kept.until) return kept.value;
+    const value = await read();
+    kept = { value, until: performance.now() + 60_000 };
+    return value;
+  };
+}
 
-  /** Whether the adapter has keys. Read once a minute. */
-  async function keyed(): Promise<Keyed> {
-    if (kept !== null && performance.now() < kept.until) return kept;
+/** The types of reservations of the adapter, stored by `migrate`; null: unknown, so any word may be one. */
+export const createReservationTypes = (db: Queryable): (() => Promise<readonly string[] | null>) =>
+  failingAs(
+    'read the types of reservations',
+    onceAMinute(async () => {
+      const { rows } = await db.query<{ value: string }>({
+        name: 'reservation_types',
+        text: `SELECT value FROM bridge_settings WHERE name = 'reservation_types'`,
+      });
+      return rows[0]?.value.split(',').map((type) => type.trim()) ?? null;
+    }),
+  );
+
+export function createKeys(db: Queryable) {
+  /** Whether the adapter has keys. */
+  const keyed = onceAMinute(async (): Promise<Keyed> => {
     const { rows } = await db.query<Keyed>({
       name: 'keyed',
       text: `SELECT bridge_view_has('{reservation_key}') AS reservations, bridge_view_has('{resource_key}') AS resources`,
     });
-    kept = { ...rows[0]!, until: performance.now() + keptMs };
-    return kept;
-  }
+    return rows[0]!;
+  });
 
   /** The number of a reservation by its number or key; null: neither. */
   async function reservation(type: string, named: string): Promise<Id | null> {
