@@ -5,12 +5,12 @@
  */
 import type pg from 'pg';
 import { readEnv, toBookingConfig, toConfig, type BookingConfig } from '../config.ts';
-import { connectionSettings, DirectClient } from '../connection.ts';
 import { databaseFailure, openPool, sqlState } from '../database.ts';
 import { Permanent } from '../errors.ts';
 import { readLegacy, takeOver, type Legacy, type TakenOver } from './adopt-legacy.ts';
 import { migrate, namesTaken, ourNames, refuseLostBookkeeping } from './migrate.ts';
 import { oneLine, say, sayJson } from './terminal.ts';
+import { directClient } from './with-database.ts';
 
 export interface AdoptOptions {
   readonly dryRun?: boolean;
@@ -73,11 +73,7 @@ async function renameAndRead(
   booking: BookingConfig,
   moving: boolean,
 ): Promise<{ moves: Move[]; legacy: Legacy }> {
-  const client = new DirectClient(booking.database, {
-    ...connectionSettings(booking.database, 'outlook-booking-sync adopt'),
-    query_timeout: 60_000,
-  });
-  client.on('error', () => undefined); // the query under way rejects; that is enough
+  const client = directClient(booking, 'adopt', 60_000);
   try {
     await client.connect();
     const { rows } = await client.query<{ installed: boolean }>(

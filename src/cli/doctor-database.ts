@@ -13,7 +13,7 @@ import { adapterFailure, readStatements } from '../booking/adapter-sql.ts';
 import { missingRights } from '../booking/install.ts';
 import { missingObjects } from '../booking/rebuild.ts';
 import type { BookingConfig } from '../config.ts';
-import { connectionSettings, DirectClient, poolerFailure } from '../connection.ts';
+import { poolerFailure } from '../connection.ts';
 import { openSession, sqlState, type Queryable } from '../database.ts';
 import { Permanent, messageOf } from '../errors.ts';
 import { attachCommand, command, migrateCommand } from '../command-name.ts';
@@ -23,14 +23,11 @@ import { checkClaims } from './doctor-claim.ts';
 import { reportSharedMailbox, type Report } from './doctor-findings.ts';
 import { checkTriggers } from './doctor-triggers.ts';
 import { isCurrent, namesTaken, narrowEncoding, ourMigrations, ourSteps } from './migrate.ts';
+import { directClient } from './with-database.ts';
 
 /** Runs all checks of the database. Returns whether the bridge's tables exist, so that later checks can query them. */
 export async function checkDatabase(config: BookingConfig, report: Report): Promise<boolean> {
-  const client = new DirectClient(config.database, {
-    ...connectionSettings(config.database, 'outlook-booking-sync doctor'),
-    query_timeout: 20_000,
-  });
-  client.on('error', () => undefined); // the query under way rejects; that is enough
+  const client = directClient(config, 'doctor', 20_000);
   try {
     await client.connect();
   } catch (error) {

@@ -3,10 +3,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
 import type { Tell } from '../booking/install.ts';
 import type { BookingConfig } from '../config.ts';
-import { connectionSettings, DirectClient } from '../connection.ts';
 import { databaseFailure } from '../database.ts';
 import { Invalid, Retryable } from '../errors.ts';
 import { locks } from '../locks.ts';
+import { directClient } from './with-database.ts';
 
 /** SQLSTATEs of notices about an open or a missing transaction, which are not printed. */
 const transactionNotices = new Set(['25001', '25P01']);
@@ -21,12 +21,8 @@ export async function withLock<T>(
   signal: AbortSignal,
   work: (client: pg.Client) => Promise<T>,
 ): Promise<T> {
-  const client = new DirectClient(config.database, {
-    // bounds the wait of bookings behind our lock requests; a start-up setting, so RESET restores it
-    ...connectionSettings(config.database, 'outlook-booking-sync migrate', ['lock_timeout=500ms']),
-    query_timeout: 120_000,
-  });
-  client.on('error', () => undefined); // the query under way rejects; that is enough
+  // bounds the wait of bookings behind our lock requests
+  const client = directClient(config, 'migrate', 120_000, ['lock_timeout=500ms']);
   client.on('notice', ({ code, message = '' }) => {
     if (!transactionNotices.has(code ?? '')) tell(message);
   });

@@ -1,6 +1,7 @@
 /** Database access of the commands, and their arguments that name a resource or a number. */
 import { migrateCommand } from '../command-name.ts';
 import { readEnv, toBookingConfig, type BookingConfig } from '../config.ts';
+import { connectionSettings, DirectClient } from '../connection.ts';
 import { databaseFailure, openPool, type Database, type Queryable } from '../database.ts';
 import { createKeys } from '../sync/report/keys.ts';
 import { Invalid, NotInstalled, Permanent, Retryable, messageOf } from '../errors.ts';
@@ -28,6 +29,21 @@ export async function onPool<T>(db: Database, commandName: string, work: () => P
   } finally {
     await db.end();
   }
+}
+
+/** A client of a command that needs a session of its own; not connected yet. `startup`: start-up settings, which RESET restores. */
+export function directClient(
+  { database }: BookingConfig,
+  commandName: string,
+  queryMs: number,
+  startup: readonly string[] = [],
+): DirectClient {
+  const client = new DirectClient(database, {
+    ...connectionSettings(database, `outlook-booking-sync ${commandName}`, startup),
+    query_timeout: queryMs,
+  });
+  client.on('error', () => undefined); // the query under way rejects; that is enough
+  return client;
 }
 
 /** Throws Retryable with the settings to check if the server does not answer. */
