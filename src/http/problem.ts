@@ -28,6 +28,13 @@ export class Problem extends Error {
   }
 }
 
+export const noRoom = (resource: number) =>
+  new Problem(
+    404,
+    `Resource ${resource} is not mapped to a room mailbox.`,
+    'Add it to bridge_resource_mappings (resource_id, outlook_item_id, outlook_item_name, active), or set its active to 1.',
+  );
+
 /** Answers with a problem. An error of unknown kind is a bug, which is reported but not shown. */
 export function answerProblem(error: unknown, c: Context, tell: Tell): Response {
   const problem = problemOf(error) ?? bug(error, c, tell);

@@ -4,7 +4,7 @@ import type { createRoomReports } from '../sync/report/room-reports.ts';
 import { calendarStates, type createRoomCalendar } from '../sync/report/room-calendar.ts';
 import { isDate } from '../sync/report/search-dates.ts';
 import { fieldNames } from '../sync/plan/plan-words.ts';
-import { noRoom } from './room-problem.ts';
+import { noRoom } from './problem.ts';
 import { answeredId, answers, instant, instantOrNull, newRoutes, resourceId } from './schema.ts';
 import { shownItem, shownSide } from './sides.ts';
 

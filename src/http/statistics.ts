@@ -1,4 +1,4 @@
-/** The schema of the statistics, in the guide's form. */
+/** The schemas of statistics, latencies and the queue, in the guide's form. */
 import { z } from '@hono/zod-openapi';
 import { syncStatuses } from '../sync/report/reports.ts';
 
@@ -21,6 +21,13 @@ export const latencySchema = z
     p99_ms: ms,
   })
   .openapi('Latency');
+
+export const queueSchema = z.object({
+  outbox_rows: z.number().int(),
+  due: z.number().int(),
+  unfolded: z.number().int().openapi({ description: 'Changes that could not be folded; doctor lists them.' }),
+  oldest_ms: ms,
+});
 
 export const statisticsSchema = z
   .object({

@@ -5,7 +5,7 @@ import type { createReports } from '../sync/report/reports.ts';
 import type { Start } from '../sync/worker/start-mode.ts';
 import { readStart, startSchema } from './plan.ts';
 import { answers, instant, instantOrNull, newRoutes } from './schema.ts';
-import { latencySchema, statisticsSchema } from './statistics.ts';
+import { latencySchema, queueSchema, statisticsSchema } from './statistics.ts';
 
 export interface StatsParts {
   readonly reports: Pick<ReturnType<typeof createReports>, 'statistics' | 'queue' | 'latency'>;
@@ -15,7 +15,6 @@ export interface StatsParts {
   readonly timezone: string;
 }
 
-const ms = z.number().nullable();
 const outage = z
   .object({
     since: instant,
@@ -36,15 +35,7 @@ const statsRoute = createRoute({
       success: z.literal(true),
       statistics: statisticsSchema,
       latency: latencySchema,
-      queue: z.object({
-        outbox_rows: z.number().int(),
-        due: z.number().int(),
-        unfolded: z
-          .number()
-          .int()
-          .openapi({ description: 'Changes that could not be folded; doctor lists them.' }),
-        oldest_ms: ms,
-      }),
+      queue: queueSchema,
       rooms: z.record(z.string(), z.number().int()),
       backfill: z.object({ total: z.number().int(), done: z.number().int() }),
       listener: z.object({ heard: z.boolean(), reason: z.string().nullable(), since: instantOrNull }),

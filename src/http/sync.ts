@@ -3,8 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import type { Id } from '../id.ts';
 import type { ItemAnswer, Manual } from '../sync/manual/manual.ts';
 import type { createReports } from '../sync/report/reports.ts';
-import { Problem } from './problem.ts';
-import { noRoom } from './room-problem.ts';
+import { noRoom, Problem } from './problem.ts';
 import { workColumns } from './mapping-schema.ts';
 import {
   answers,

@@ -11,7 +11,7 @@ import { sentence, whyOf } from './mappings.ts';
 import type { Capture } from './health.ts';
 import { answers, instant, newRoutes } from './schema.ts';
 import { scheduleSchema, type ScheduleParts } from './schedules.ts';
-import { latencySchema, statisticsSchema } from './statistics.ts';
+import { latencySchema, queueSchema, statisticsSchema } from './statistics.ts';
 import type { StatsParts } from './stats.ts';
 
 export interface SystemParts extends ActivityParts, ScheduleParts {
@@ -47,7 +47,6 @@ const system = {
   uptime_seconds: z.number().int(),
   checks,
 };
-const ms = z.number().nullable();
 
 const systemSchema = z.object(system).openapi('SystemHealth');
 const dashboardSchema = z
@@ -55,17 +54,7 @@ const dashboardSchema = z
     ...system,
     statistics: z.union([statisticsSchema, z.null()]),
     latency: z.union([latencySchema, z.null()]),
-    queue: z
-      .object({
-        outbox_rows: z.number().int(),
-        due: z.number().int(),
-        unfolded: z
-          .number()
-          .int()
-          .openapi({ description: 'Changes that could not be folded; doctor lists them.' }),
-        oldest_ms: ms,
-      })
-      .nullable(),
+    queue: queueSchema.nullable(),
     rooms: z.record(z.string(), z.number().int()).nullable(),
     replicas: z.number().int().nullable(),
     alerts: z.array(alertSchema),
