@@ -1028,35 +1028,44 @@ $way$;
 -- The body of the trigger function of one table. `keys`: the columns of its primary key, none if it has none; `named`: the
 -- columns that `reservations` names; `compared`: those whose change counts; `way`: see bridge_way_of.
 --
+-- Each transaction prepares each expression of the function anew, with all functions and operators in it. Therefore the most
+-- frequent branch compares one name, the second lock has an IF of its own, and the result, which PostgreSQL ignores, is NEW and not
+-- the expression NULL.
+--
 -- For `SELECT 'event', changed.id` and the key `id`, as in sql/portico, it is (a test compares them):
 --   BEGIN
---     IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND TG_LEVEL OPERATOR(pg_catalog.=) 'STATEMENT' THEN
+--     IF TG_NAME OPERATOR(pg_catalog.=) 'bridge_update' THEN
 --       INSERT INTO public.bridge_changes (reservation_type, reservation_id)
---       SELECT r.type, r.id::bigint
---       FROM new_rows AS changed CROSS JOIN LATERAL (SELECT 'event', changed.id) AS r (type, id) WHERE r.id IS NOT NULL;
+--       SELECT 'event', changed.id::bigint
+--       FROM new_rows AS changed;
 --     ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
 --       INSERT INTO public.bridge_changes (reservation_type, reservation_id)
---       SELECT r.type, r.id::bigint
---       FROM new_rows AS changed CROSS JOIN LATERAL (SELECT 'event', changed.id) AS r (type, id) WHERE r.id IS NOT NULL;
+--       SELECT 'event', changed.id::bigint
+--       FROM new_rows AS changed;
 --     ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
 --       INSERT INTO public.bridge_changes (reservation_type, reservation_id)
---       SELECT r.type, r.id::bigint
---       FROM old_rows AS changed CROSS JOIN LATERAL (SELECT 'event', changed.id) AS r (type, id) WHERE r.id IS NOT NULL;
+--       SELECT 'event', changed.id::bigint
+--       FROM old_rows AS changed;
 --     ELSIF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
 --       INSERT INTO public.bridge_changes (reservation_type, reservation_id)
 --       VALUES (NULL, NULL);
---     ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+--     ELSIF TG_LEVEL OPERATOR(pg_catalog.=) 'ROW' THEN
 --       INSERT INTO public.bridge_changes (reservation_type, reservation_id)
---       SELECT r.type, r.id::bigint
---       FROM (SELECT OLD.id AS id) AS changed CROSS JOIN LATERAL (SELECT 'event', changed.id) AS r (type, id) WHERE r.id IS NOT NULL;
+--       SELECT 'event', changed.id::bigint
+--       FROM (SELECT OLD.id AS id) AS changed;
+--     ELSE -- an UPDATE, and the trigger was renamed
+--       INSERT INTO public.bridge_changes (reservation_type, reservation_id)
+--       SELECT 'event', changed.id::bigint
+--       FROM new_rows AS changed;
 --     END IF;
---     IF FOUND
---       AND pg_catalog.pg_try_advisory_lock_shared(7230912, 1) AND pg_catalog.pg_advisory_unlock_shared(7230912, 1)
---       AND NOT (pg_catalog.pg_try_advisory_lock(7230912, 6) AND pg_catalog.pg_advisory_unlock(7230912, 6))
---     THEN
---       PERFORM public.bridge_wake();
+--     IF pg_catalog.pg_try_advisory_lock_shared(7230912, 1) THEN
+--       IF pg_catalog.pg_advisory_unlock_shared(7230912, 1) AND FOUND
+--         AND NOT (pg_catalog.pg_try_advisory_lock(7230912, 6) AND pg_catalog.pg_advisory_unlock(7230912, 6))
+--       THEN
+--         PERFORM public.bridge_wake();
+--       END IF;
 --     END IF;
---     RETURN NULL;
+--     RETURN NEW;
 --   EXCEPTION WHEN OTHERS THEN
 --     BEGIN
 --       PERFORM pg_catalog.nextval('public.bridge_missed_seq');
@@ -1064,7 +1073,7 @@ $way$;
 --       NULL; -- even this may fail; the sweep finds the change
 --     END;
 --     RAISE WARNING 'outlook-booking-sync did not note this change: %', SQLERRM;
---     RETURN NULL;
+--     RETURN NEW;
 --   END
 CREATE OR REPLACE FUNCTION bridge_watch_body(watched regclass, reservations text, keys text[], named text[], compared text[], way text)
 RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $body$
@@ -1085,6 +1094,9 @@ DECLARE
   -- and no two rows have the same reservation
   is_unique constant boolean := is_key AND named @> keys AND reservations !~* '\mFROM\M';
   has_keys constant boolean := public.bridge_names_keys(watched, reservations);
+  type constant text := CASE WHEN has_keys THEN 'text' ELSE 'bigint' END;
+  -- type and column of a query that reads one column of the row and nothing else
+  plain constant text[] := regexp_match(reservations, '^\s*SELECT\s+(''[^''\\]*'')\s*,\s*(changed\.("[^"]+"|\w+))\s*$', 'i');
   changed text;
 BEGIN
   changed := CASE
@@ -1102,30 +1114,38 @@ BEGIN
   RETURN concat('
 BEGIN', (
     SELECT string_agg(format($branch$
-  %s TG_OP OPERATOR(pg_catalog.=) %L%s THEN
+  %s
     INSERT INTO public.bridge_changes (reservation_type, %s)
     %s;$branch$,
-      CASE place WHEN 1 THEN 'IF' ELSE 'ELSIF' END, event,
-      CASE WHEN place = 1 AND way = 'new' THEN ' AND TG_LEVEL OPERATOR(pg_catalog.=) ''STATEMENT''' END, CASE WHEN has_keys THEN 'reservation_key' ELSE 'reservation_id' END,
-      CASE event WHEN 'TRUNCATE' THEN 'VALUES (NULL, NULL)' ELSE concat(
-        'SELECT ', CASE WHEN NOT is_unique THEN 'DISTINCT ' END, 'r.type, r.id::', CASE WHEN has_keys THEN 'text' ELSE 'bigint' END, '
-    FROM ', rows, ' AS changed CROSS JOIN LATERAL (', reservations, ') AS r (type, id)',
+      CASE WHEN condition IS NULL THEN 'ELSE -- an UPDATE, and the trigger was renamed'
+        ELSE concat(CASE place WHEN 1 THEN 'IF ' ELSE 'ELSIF ' END, condition, ' THEN') END,
+      CASE WHEN has_keys THEN 'reservation_key' ELSE 'reservation_id' END,
+      CASE WHEN rows IS NULL THEN 'VALUES (NULL, NULL)' ELSE concat(
+        'SELECT ', CASE WHEN NOT is_unique THEN 'DISTINCT ' END, coalesce(plain[1] || ', ' || plain[2], 'r.type, r.id'), '::', type, '
+    FROM ', rows, ' AS changed', CASE WHEN plain IS NULL THEN concat(' CROSS JOIN LATERAL (', reservations, ') AS r (type, id)') END,
         -- a row whose key is NULL belongs to no reservation; a declaration that names no column asks for a comparison
-        CASE WHEN cardinality(named) > 0 THEN ' WHERE r.id IS NOT NULL' END) END), '' ORDER BY place)
-    FROM unnest(ARRAY['UPDATE', 'INSERT', 'DELETE', 'TRUNCATE', CASE WHEN way = 'new' THEN 'UPDATE' END],
+        CASE WHEN cardinality(named) > 0 AND (plain IS NULL OR NOT is_key) THEN format(' WHERE %s IS NOT NULL', coalesce(plain[2], 'r.id')) END) END), '' ORDER BY place)
+    FROM unnest(
+        ARRAY[CASE way WHEN 'new' THEN $$TG_NAME OPERATOR(pg_catalog.=) 'bridge_update'$$ ELSE $$TG_OP OPERATOR(pg_catalog.=) 'UPDATE'$$ END,
+          $$TG_OP OPERATOR(pg_catalog.=) 'INSERT'$$, $$TG_OP OPERATOR(pg_catalog.=) 'DELETE'$$, $$TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE'$$,
+          $$TG_LEVEL OPERATOR(pg_catalog.=) 'ROW'$$, NULL],
         ARRAY[changed, 'new_rows', 'old_rows', NULL,
-          format('(SELECT %s)', (SELECT string_agg(format('OLD.%I AS %1$I', c), ', ') FROM unnest(named) c))])
-      WITH ORDINALITY AS u (event, rows, place) WHERE event IS NOT NULL), $end$
-  END IF;
-  IF FOUND$end$,
+          format('(SELECT %s)', (SELECT string_agg(format('OLD.%I AS %1$I', c), ', ') FROM unnest(named) c)), changed])
+      WITH ORDINALITY AS u (condition, rows, place) WHERE place <= 4 OR way = 'new'), $end$
+  END IF;$end$,
     -- the same condition as in bridge_wake(), which costs more to call than to check
-    CASE WHEN (SELECT value FROM public.bridge_settings WHERE name = 'wake') = 'notify' THEN '' ELSE $asleep$
-    AND pg_catalog.pg_try_advisory_lock_shared(7230912, 1) AND pg_catalog.pg_advisory_unlock_shared(7230912, 1)
-    AND NOT (pg_catalog.pg_try_advisory_lock(7230912, 6) AND pg_catalog.pg_advisory_unlock(7230912, 6))$asleep$ END, $end$
-  THEN
+    CASE WHEN (SELECT value FROM public.bridge_settings WHERE name = 'wake') = 'notify' THEN $always$
+  IF FOUND THEN
     PERFORM public.bridge_wake();
-  END IF;
-  RETURN NULL;
+  END IF;$always$ ELSE $asleep$
+  IF pg_catalog.pg_try_advisory_lock_shared(7230912, 1) THEN
+    IF pg_catalog.pg_advisory_unlock_shared(7230912, 1) AND FOUND
+      AND NOT (pg_catalog.pg_try_advisory_lock(7230912, 6) AND pg_catalog.pg_advisory_unlock(7230912, 6))
+    THEN
+      PERFORM public.bridge_wake();
+    END IF;
+  END IF;$asleep$ END, $end$
+  RETURN NEW;
 EXCEPTION WHEN OTHERS THEN
   BEGIN
     PERFORM pg_catalog.nextval('public.bridge_missed_seq');
@@ -1133,7 +1153,7 @@ EXCEPTION WHEN OTHERS THEN
     NULL; -- even this may fail; the sweep finds the change
   END;
   RAISE WARNING 'outlook-booking-sync did not note this change: %', SQLERRM;
-  RETURN NULL;
+  RETURN NEW;
 END $end$);
 END $body$;
 
@@ -3916,7 +3936,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'ddb7a4115a804610db794488420f0394644149d657a5b0e5052379dff6dd2329 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '1b99a1cf6734cdee18ae797d02a6a704d3e3e844e55aa53948ba27b42660f90e ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

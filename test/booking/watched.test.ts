@@ -73,6 +73,9 @@ describe('a declared table', () => {
         'wish 7',
       ]);
       assert.deepEqual(await noted(db, 'UPDATE wish SET id = id WHERE id = 12'), ['wish 12']);
+      await db.query('ALTER TRIGGER bridge_update ON wish RENAME TO renamed');
+      assert.deepEqual(await noted(db, `UPDATE wish SET name = 'c' WHERE id = 12`), ['wish 12']);
+      await db.query('ALTER TRIGGER renamed ON wish RENAME TO bridge_update');
       assert.deepEqual(
         await noted(db, `INSERT INTO wish VALUES (12, 'a') ON CONFLICT (id) DO UPDATE SET id = 13`),
         ['wish 12', 'wish 13'],
