@@ -49,12 +49,20 @@ export interface Tuning {
    * Polling: the minimum time between two takes, and as a multiple of the duration of the last take, because folding takes
    * processor time from the bookings. After a take that folded more than `few`, changes come faster than people book, and the
    * pause is longer, but at most `restMostMs`.
+   *
+   * In a flood, the pause is longer still. A flood: a take folded `floodFrom` at least, and `outrun` times as many bookings are
+   * written as takes fold with the former pause, so that only the end of the flood lets them catch up. A statement that writes
+   * many rows is no flood, because it delays no other writer.
    */
   readonly restMs: number;
   readonly restFactor: number;
   readonly few: number;
   readonly restFactorOfMany: number;
   readonly restMostMs: number;
+  readonly floodFrom: number;
+  readonly outrun: number;
+  readonly restFactorOfFlood: number;
+  readonly restMostOfFloodMs: number;
   /** Polling: the lock is released after this time without a folded change. */
   readonly quietMs: number;
   /** Draining: between two takes, and `drainLongMs` between two takes after `drainLongAfterMs`. */
@@ -78,6 +86,10 @@ export const defaultTuning: Tuning = {
   few: 5,
   restFactorOfMany: 12,
   restMostMs: 150,
+  floodFrom: 100,
+  outrun: 1.25,
+  restFactorOfFlood: 40,
+  restMostOfFloodMs: 500,
   quietMs: 150,
   drainMs: 20,
   drainLongAfterMs: 5_000,
@@ -127,6 +139,9 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
   let peersBefore = 0;
   let lastTookMs = 0;
   let lastFolded = 0;
+  // after the last take, if it folded many: the next transaction id of the cluster, and the time
+  let counted: { readonly at: number; readonly id: number } | null = null;
+  let isFlooded = false;
   // whether this session holds the lock that shows that a daemon is alive
   let isPresent = false;
 
@@ -136,6 +151,8 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
 
   async function startPolling(session: Queryable): Promise<void> {
     isBusy = false;
+    counted = null;
+    isFlooded = false;
     // the triggers are silent from here on, and if the next line fails, changes without a notification are found by draining
     drain();
     if (!(await isLocked(session, `pg_advisory_lock(${locks.adaptiveNotify})`))) return;
@@ -196,6 +213,7 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
         return;
       case 'polling':
         if (folded === 0 && now() - workedAt >= tuning.quietMs) await stopPolling(session);
+        else await countBookings(session);
         return;
       case 'draining':
         if (state.barrier === null) return await raiseBarrier(session);
@@ -205,7 +223,30 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
     }
   }
 
-  const restFactor = () => (lastFolded > tuning.few ? tuning.restFactorOfMany : tuning.restFactor);
+  /** After a take that folded many: whether bookings are written faster than takes can fold them. */
+  async function countBookings(session: Queryable): Promise<void> {
+    isFlooded = false;
+    if (lastFolded < tuning.floodFrom) {
+      counted = null;
+      return;
+    }
+    const { rows } = await session.query<{ id: string }>({
+      name: 'read_next_transaction',
+      text: 'SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS id',
+    });
+    const since = counted;
+    counted = { at: now(), id: Number(rows[0]!.id) };
+    if (since === null || counted.at <= since.at) return;
+    const written = (counted.id - since.id) / idsOfBooking;
+    const turnMs = lastTookMs * (1 + tuning.restFactorOfMany);
+    isFlooded = (written / (counted.at - since.at)) * turnMs > lastFolded * tuning.outrun;
+  }
+
+  function restMs(): number {
+    if (isFlooded) return Math.min(tuning.restMostOfFloodMs, tuning.restFactorOfFlood * lastTookMs);
+    const factor = lastFolded > tuning.few ? tuning.restFactorOfMany : tuning.restFactor;
+    return Math.max(tuning.restMs, Math.min(tuning.restMostMs, factor * lastTookMs));
+  }
 
   function waitMs(): number {
     const sinceWork = now() - workedAt;
@@ -215,7 +256,7 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
       case 'notifying':
         return !heard() ? polling : peers() > 0 ? tuning.backstopAmongPeersMs : tuning.backstopMs;
       case 'polling':
-        return Math.max(tuning.restMs, Math.min(tuning.restMostMs, restFactor() * lastTookMs));
+        return restMs();
       case 'draining':
         if (state.barrier === null || state.passed) return 0;
         if (now() - state.since < tuning.drainLongAfterMs) return tuning.drainMs;
@@ -243,6 +284,9 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
     },
   };
 }
+
+/** A booking takes a transaction id for itself, and its trigger one for the block with the exception handler. */
+const idsOfBooking = 2;
 
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html: lock_not_available */
 const lockNotAvailable = '55P03';

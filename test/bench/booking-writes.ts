@@ -18,7 +18,7 @@ import { openListener } from '../../src/booking/listener.ts';
 import type { WakeMode } from '../../src/config.ts';
 import { Wake } from '../../src/ops/wake.ts';
 import { startPostgres } from '../../src/sandbox/postgres.ts';
-import { takeRooms } from '../../src/sync/store/work-list.ts';
+import { foldMost, takeRooms } from '../../src/sync/store/work-list.ts';
 import { fillDatabase } from '../support/templates.ts';
 import type { Slice } from './booking-writes.child.ts';
 import { installPeer, isPeer, jobTrigger, startPeer, type Peer } from './peer.ts';
@@ -228,11 +228,14 @@ async function runDaemon(url: string, mode: WakeMode, opened: AsyncDisposableSta
   await session.connect();
   await session.query('SET synchronous_commit = off'); // as the daemon's own session has it
   const running = (async () => {
+    // the rhythm of the work loop
+    let changedFirst = false;
     while (!stop.signal.aborted) {
       const from = performance.now();
-      const { folded } = await takeRooms(session, look);
+      const { folded } = await takeRooms(session, { ...look, changedFirst });
+      changedFirst = !changedFirst || folded === 0;
       await adaptive.afterTake(session, folded, performance.now() - from);
-      if (folded === 0 || adaptive.yields) await wake.waitOr(adaptive.waitMs, stop.signal);
+      if (folded < foldMost || adaptive.yields) await wake.waitOr(adaptive.waitMs, stop.signal);
     }
     await session.end();
   })();
@@ -250,5 +253,4 @@ const look = {
   window: { pastDays: 7, futureDays: 365 },
   anyLane: true,
   askedOnly: false,
-  changedFirst: false,
 };
