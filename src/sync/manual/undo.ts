@@ -113,12 +113,12 @@ const notes = ['Cancelled from Outlook', 'Cancelled through the bridge', takenBa
 
 async function carryOut(client: Queryable, item: UndoItem, who: string): Promise<void> {
   const { reservation_type: type, reservation_id: id, step } = item;
-  // before the cancellation is folded: the event is kept and not changed again
+  // before the cancellation is folded: the event is kept and not changed again; those that we created in other rooms are deleted
   if (step === 'take-back')
     await client.query(
       `UPDATE bridge_mappings SET sync_status = 'cancelled', due_at = NULL, present = false, revision = revision + 1,
          event_intent = 'keep', outlook_base = coalesce(outlook_base, outlook_seen, booking_base), outlook_news = NULL, updated_at = now()
-       WHERE reservation_type = $1 AND reservation_id = $2`,
+       WHERE reservation_type = $1 AND reservation_id = $2 AND sync_direction = 'outlook_to_booking'`,
       [type, id],
     );
   if (step === 're-enable')
@@ -194,7 +194,9 @@ const itemsText = `
   LEFT JOIN LATERAL (
     SELECT l.action, l.at FROM bridge_log l
     WHERE l.reservation_type = d.reservation_type AND l.reservation_id = d.reservation_id AND l.id > d.id
-      AND l.action IN ('updated', 'booking-updated', 'joined') ORDER BY l.id DESC LIMIT 1) later ON true
+      AND (l.action IN ('updated', 'booking-updated', 'joined')
+        -- an event of ours in place of the imported one: the meeting waits for a person, or was declined
+        OR d.action = 'imported' AND l.action = 'created' AND l.mapping_id = d.mapping_id) ORDER BY l.id DESC LIMIT 1) later ON true
   CROSS JOIN LATERAL (
     SELECT EXISTS (SELECT FROM bridge_mappings m WHERE m.reservation_type = d.reservation_type
       AND m.reservation_id = d.reservation_id AND m.due_at IS NOT NULL) AS there) open
