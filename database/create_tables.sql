@@ -3332,6 +3332,12 @@ BEGIN
   IF how = 'joined' THEN
     others := ARRAY(SELECT i.resource_id FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_);
     IF room = ANY (others) THEN
+      -- a meeting at the same time replaces an event of ours (src/sync/apply/import.ts); the reservation follows the meeting there first
+      IF EXISTS (SELECT FROM bridge_mappings o WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = room
+          AND o.outlook_event_id IS NOT NULL AND o.sync_status <> 'cancelled') THEN
+        RAISE EXCEPTION 'The reservation of this meeting, %/%, is in room % at another time.', kind, coalesce(bridge_key_of(kind, id_), id_::text), room
+          USING ERRCODE = '55P03';
+      END IF;
       DELETE FROM bridge_mappings o WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = room
         AND o.outlook_event_id IS NULL;
       RETURN;
@@ -3936,7 +3942,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '1b99a1cf6734cdee18ae797d02a6a704d3e3e844e55aa53948ba27b42660f90e ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '7425ef3a29e45e20888a2568561c0ed1b597ddd87df2845f557bf64b7f0b00f9 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

@@ -85,6 +85,12 @@ BEGIN
   IF how = 'joined' THEN
     others := ARRAY(SELECT i.resource_id FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_);
     IF room = ANY (others) THEN
+      -- a meeting at the same time replaces an event of ours (src/sync/apply/import.ts); the reservation follows the meeting there first
+      IF EXISTS (SELECT FROM bridge_mappings o WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = room
+          AND o.outlook_event_id IS NOT NULL AND o.sync_status <> 'cancelled') THEN
+        RAISE EXCEPTION 'The reservation of this meeting, %/%, is in room % at another time.', kind, coalesce(bridge_key_of(kind, id_), id_::text), room
+          USING ERRCODE = '55P03';
+      END IF;
       DELETE FROM bridge_mappings o WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.resource_id = room
         AND o.outlook_event_id IS NULL;
       RETURN;

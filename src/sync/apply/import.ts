@@ -8,7 +8,7 @@ import { textsBehind, type BookedItem } from '../../appearance.ts';
 import type { Queryable } from '../../database.ts';
 import { decideUnmapped, type OverlapPolicy, type UnmappedAction } from '../decide/decide-unmapped.ts';
 import { attach, attachmentOf, attachmentTo, type Attachment } from '../match/attach.ts';
-import { readCandidates } from '../match/candidates.ts';
+import { readCandidates, type Candidates } from '../match/candidates.ts';
 import { inTurns } from '../together.ts';
 import { isFollowed, type LeasedRoom, type Window } from '../store/work-list.ts';
 import type { Settlement } from '../store/settle.ts';
@@ -109,7 +109,7 @@ async function decideAndCarryOut(
   const { db, outlook, window } = options;
   const { room, unmapped, event, item } = read;
   const candidates = await readCandidates(db, room, event, item, window);
-  const { inWindow, mappings, properties, revives, isCancelledDate } = candidates;
+  const { inWindow, mappings, properties, revives, isCancelledDate, ownInstead } = candidates;
   const isOwnCreate = isOurCreate(room, event, properties, options.installationId());
   const remembered = isOwnCreate ? { ...event, remembered: event.properties! } : event;
   const { found, hasTwin } = await findMapping(options, room, remembered, mappings, signal);
@@ -129,6 +129,8 @@ async function decideAndCarryOut(
     },
     { ...policyIn(room, options), followed: isFollowed(room), show: (shown) => outlook.show(shown) },
   );
+  if (action.do === 'import' && ownInstead !== null && !event.isOrganizer)
+    return await giveMeetingBack(options, read, ownInstead, signal);
   return await carryOut(options, read, action, found, properties.reservation?.item ?? null, signal);
 }
 
@@ -136,6 +138,18 @@ const policyIn = ({ own }: LeasedRoom, { overlap, importMode }: ImportOptions) =
   overlap: own?.overlap_policy ?? overlap,
   importMode: own?.import_mode ?? importMode,
 });
+
+/** The meeting replaces our event, as if its reservation had been moved away from it and back. */
+async function giveMeetingBack(
+  options: ImportOptions,
+  read: UnmappedEvent,
+  { mapping, reservation }: NonNullable<Candidates['ownInstead']>,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const conflict = { kind: 'moved', mapping, reservation, outlook: read.item } as const;
+  const detached = { ...read, unmapped: { ...read.unmapped, conflict } };
+  return (await detachedOutcome(options, detached, signal)) ?? settle(readLater(read.unmapped));
+}
 
 /** `named`: the reservation that the event's properties name: the event was restored, or copied from that one's. */
 async function carryOut(

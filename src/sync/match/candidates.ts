@@ -15,6 +15,11 @@ export interface Candidates {
   readonly revives: ReservationKey | null;
   /** It is the date of a reservation that was cancelled while somebody made a series of its event. */
   readonly isCancelledDate: boolean;
+  /**
+   * The reservation of its meeting, which is in this room at the same time and has an event of ours here, because the booking
+   * system gave it the room before the organiser did.
+   */
+  readonly ownInstead: { readonly mapping: number; readonly reservation: ReservationKey } | null;
   readonly properties: PropertiesRecord;
 }
 
@@ -71,6 +76,21 @@ const revivedAs = (resource: string, event: string, uid: string, slot: string): 
      AND m.resource_id = ${resource} AND m.sync_status = 'cancelled' AND m.reservation_id IS NOT NULL AND last.action = 'booking-cancelled'
    ORDER BY last.outlook_event_id = ${event} DESC, m.id DESC LIMIT 1)`;
 
+/** SQL: see `Candidates`. */
+const ownInsteadAs = (
+  resource: string,
+  uid: string,
+  slot: string,
+  startsAt: string,
+  endsAt: string,
+): string => `
+  (SELECT jsonb_build_object('mapping', m.id, 'reservation', jsonb_build_object('type', m.reservation_type, 'id', m.reservation_id))
+   FROM bridge_meetings t JOIN bridge_mappings m
+     ON m.reservation_type = t.reservation_type AND m.reservation_id = t.reservation_id AND m.resource_id = ${resource}
+   WHERE t.ical_uid = ${uid} AND t.original_start = coalesce(${slot}::timestamptz, '-infinity') AND ${uid} <> ''
+     AND m.present AND m.is_organizer AND m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled'
+     AND m.ical_uid IS DISTINCT FROM ${uid} AND m.starts_at = ${startsAt} AND m.ends_at = ${endsAt})`;
+
 export async function readCandidates(
   db: Queryable,
   room: LeasedRoom,
@@ -79,7 +99,7 @@ export async function readCandidates(
   window: Window,
 ): Promise<Candidates> {
   const { rows } = await db.query<
-    PropertiesRecord & Pick<Candidates, 'inWindow' | 'revives' | 'isCancelledDate'>
+    PropertiesRecord & Pick<Candidates, 'inWindow' | 'revives' | 'isCancelledDate' | 'ownInstead'>
   >({
     name: 'read_candidates',
     text: `
@@ -91,7 +111,8 @@ export async function readCandidates(
         ${reservationAs('$2', '$3', '$1')} AS reservation, ${loggedAs('$4')} AS logged,
         ${revivedAs('$1', '$4', '$9', '$10')} AS revives,
         EXISTS (SELECT FROM bridge_mappings m WHERE m.resource_id = $1 AND m.outlook_item_id = $11 AND m.outlook_event_id = $12
-          AND m.sync_status = 'cancelled' AND NOT m.present AND m.starts_at = $5 AND m.ends_at = $6) AS "isCancelledDate"
+          AND m.sync_status = 'cancelled' AND NOT m.present AND m.starts_at = $5 AND m.ends_at = $6) AS "isCancelledDate",
+        ${ownInsteadAs('$1', '$9', '$10', '$5', '$6')} AS "ownInstead"
       FROM bridge_window($7, $8) w`,
     values: [
       room.resourceId,
@@ -108,7 +129,7 @@ export async function readCandidates(
       event.seriesMasterId,
     ],
   });
-  const { inWindow, revives, isCancelledDate, ...properties } = rows[0]!;
+  const { inWindow, revives, isCancelledDate, ownInstead, ...properties } = rows[0]!;
   const { rows: mappings } = await db.query<RoomMapping>({
     name: 'candidates_of',
     text: `${mappedRows}
@@ -131,7 +152,7 @@ export async function readCandidates(
       item.endsAt,
     ],
   });
-  return { inWindow, mappings, properties, revives, isCancelledDate };
+  return { inWindow, mappings, properties, revives, isCancelledDate, ownInstead };
 }
 
 /** The reservation of a detached meeting. */

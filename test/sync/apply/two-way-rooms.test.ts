@@ -31,6 +31,55 @@ describe('a meeting that invited two rooms', () => {
     expect(w.outlook.writes).toEqual([]);
   });
 
+  test('takes the place of the event that a room had of it before it was invited', async () => {
+    await using w = await open({}, both);
+    const first = w.outlook.invite(room, dinner(), { iCalUId: 'one meeting' });
+    await heard(w, 101);
+    const [reservation] = await w.reserved();
+    await w.db.query('INSERT INTO bb_event_resource (event_id, resource_id) VALUES ($1, 102)', [
+      reservation!.id,
+    ]);
+    await w.settle();
+    expect(w.outlook.in(other)).toMatchObject([{ isOrganizer: true }]);
+    const second = w.outlook.invite(other, dinner(), { iCalUId: 'one meeting' });
+    await heard(w, 102);
+    expect(w.outlook.in(other)).toMatchObject([{ id: second.id }]);
+    expect(await resources(w)).toEqual([101, 102]);
+    expect(await w.db.query('SELECT sync_status FROM bridge_mappings')).toEqual([
+      { sync_status: 'synced' },
+      { sync_status: 'synced' },
+    ]);
+    await w.desk.cancel(reservation!);
+    await heard(w, 101, 102);
+    expect(w.outlook.answers.map(({ id }) => id).sort()).toEqual([first.id, second.id].sort());
+  });
+
+  test('takes that place, too, when it was moved and the first room hears of it later', async () => {
+    await using w = await open({}, both);
+    const first = w.outlook.invite(room, dinner(), { iCalUId: 'one meeting' });
+    await heard(w, 101);
+    const [reservation] = await w.reserved();
+    await w.db.query('INSERT INTO bb_event_resource (event_id, resource_id) VALUES ($1, 102)', [
+      reservation!.id,
+    ]);
+    await w.settle();
+    const later = { startsAt: at(4, '15:00'), endsAt: at(4, '17:00') };
+    w.outlook.edit(first.id, later);
+    const second = w.outlook.invite(other, dinner(later), { iCalUId: 'one meeting' });
+    await heard(w, 102);
+    await heard(w, 101);
+    await w.db.query(
+      `UPDATE bridge_mappings SET due_at = now() WHERE due_at IS NOT NULL; UPDATE bridge_room_state SET push_due_at = now()`,
+    );
+    await w.settle();
+    expect(w.outlook.in(other)).toMatchObject([{ id: second.id, item: later }]);
+    expect(await w.db.query('SELECT id FROM bb_event')).toHaveLength(1);
+    expect(
+      await w.db.query(`SELECT id FROM bridge_mappings WHERE sync_status <> 'synced' OR due_at IS NOT NULL`),
+    ).toEqual([]);
+    expect(w.outlook.answers).toEqual([]);
+  });
+
   test('is moved in both rooms once, whichever hears of it first', async () => {
     await using w = await open({}, both);
     const { first, second } = await invited(w);
