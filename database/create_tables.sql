@@ -619,6 +619,13 @@ COMMENT ON COLUMN bridge_unfolded.code IS 'the SQLSTATE of the last try; 55P03: 
 $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0193_unfolded', now());
 
+  EXECUTE $migration$
+-- When a full scan was requested last: one that began before does not answer the request.
+
+ALTER TABLE bridge_room_state ADD COLUMN scan_requested_at timestamptz;
+$migration$;
+  INSERT INTO bridge_migrations (name, run_on) VALUES ('0200_scan_requested', now());
+
   EXECUTE $functions$
 -- Advisory locks by name. src/locks.ts has the same numbers with the purpose of each. The only other place with numbers is the
 -- template of the triggers (12_watch.sql), where a call would cost too much.
@@ -3076,22 +3083,30 @@ BEGIN
 END $hinted$;
 
 -- Stores the result of a full scan of a room: the reports on the events in its window (bridge_notice), the links at which its delta
--- rounds begin, and that window. Events in `adoptions` are attached to mappings without an event (bridge_attach). Returns how many were
--- attached.
+-- rounds begin, and that window. Events in `adoptions` are attached to mappings without an event (bridge_attach). `requested`: the
+-- request that was known when the scan began. Returns whether it was the last one: a mapping may have been deleted after the scan read
+-- it, so a later request needs another scan.
 CREATE OR REPLACE FUNCTION bridge_baselined(room_id integer, epoch bigint, adoptions jsonb, noticed timestamptz, known jsonb, born jsonb,
-  links text[], from_at timestamptz, to_at timestamptz, poll_ms double precision) RETURNS integer
+  links text[], from_at timestamptz, to_at timestamptz, poll_ms double precision, requested timestamptz) RETURNS boolean
 LANGUAGE plpgsql AS $baselined$
+DECLARE
+  is_last boolean;
 BEGIN
   PERFORM bridge_lock_for_settlement(), bridge_need_lease(room_id, epoch);
   -- mappings of a resource that had this mailbox before
   DELETE FROM bridge_mappings m USING bridge_resource_mappings r
   WHERE r.id = room_id AND m.outlook_item_id = r.outlook_item_id AND m.resource_id <> r.resource_id;
   PERFORM bridge_notice(room_id, epoch, noticed, known, born);
-  UPDATE bridge_room_state SET baselined_at = now(), pulled_at = now(), delta_links = links, window_from = from_at,
+  -- compared here, because the UPDATE may wait for the transaction that requests another scan
+  UPDATE bridge_room_state SET
+    baselined_at = CASE WHEN scan_requested_at IS NOT DISTINCT FROM requested THEN now() ELSE baselined_at END,
+    pulled_at = now(), delta_links = links, window_from = from_at,
     window_to = to_at, pull_attempt = 0, compare_at = NULL, updated_at = now(),
     next_poll_at = CASE WHEN poll_ms IS NULL THEN NULL ELSE now() + poll_ms * interval '1 millisecond' END
-  WHERE resource_mapping_id = room_id;
-  RETURN jsonb_array_length(bridge_attach(room_id, epoch, adoptions));
+  WHERE resource_mapping_id = room_id
+  RETURNING scan_requested_at IS NOT DISTINCT FROM requested INTO is_last;
+  PERFORM bridge_attach(room_id, epoch, adoptions);
+  RETURN is_last;
 END $baselined$;
 
 -- Begins a delta round: sets the time of the next poll, and a request from now on asks for another round. `rung`: the time at which
@@ -3840,7 +3855,7 @@ BEGIN
   IF NEW.outlook_event_id IS NULL OR NEW.reservation_id IS NULL THEN
     UPDATE bridge_room_state s SET baselined_at = NULL, reconciled_at = NULL
     FROM bridge_resource_mappings r
-    WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.resource_id = NEW.resource_id AND (s.baselined_at IS NOT NULL OR s.reconciled_at IS NOT NULL);
+    WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.resource_id = NEW.resource_id;
   END IF;
   PERFORM bridge_ring_room(NEW.resource_id);
   RETURN NULL;
@@ -3850,7 +3865,7 @@ CREATE OR REPLACE TRIGGER bridge_mappings_reset AFTER UPDATE ON bridge_mappings 
   EXECUTE FUNCTION bridge_mapping_reset();
 
 -- Mappings with reservation and event were deleted, which the daemon never does: the room is compared with both sides before anything
--- is created.
+-- is created. The request is stored even if one waits already: a full scan in progress may have read these mappings.
 CREATE OR REPLACE FUNCTION bridge_mapping_lost() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $lost$
 DECLARE
@@ -3866,7 +3881,7 @@ BEGIN
   UPDATE bridge_room_state s
   SET baselined_at = NULL, reconciled_at = NULL, push_due_at = now(), push_lane = CASE WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END, updated_at = now()
   FROM bridge_resource_mappings r
-  WHERE r.id = s.resource_mapping_id AND s.baselined_at IS NOT NULL AND (rooms IS NULL OR r.resource_id = ANY (rooms));
+  WHERE r.id = s.resource_mapping_id AND (rooms IS NULL OR r.resource_id = ANY (rooms));
   IF FOUND THEN
     PERFORM bridge_wake();
   END IF;
@@ -3886,6 +3901,15 @@ BEGIN
 END $requested$;
 CREATE OR REPLACE TRIGGER bridge_room_state_reconcile_requested BEFORE UPDATE OF reconciled_at ON bridge_room_state FOR EACH ROW
   WHEN (NEW.reconciled_at IS NULL) EXECUTE FUNCTION bridge_reconcile_requested();
+
+-- Each `baselined_at = NULL` requests a full scan of its own: see bridge_baselined.
+CREATE OR REPLACE FUNCTION bridge_scan_requested() RETURNS trigger LANGUAGE plpgsql AS $requested$
+BEGIN
+  NEW.scan_requested_at := clock_timestamp();
+  RETURN NEW;
+END $requested$;
+CREATE OR REPLACE TRIGGER bridge_room_state_scan_requested BEFORE UPDATE OF baselined_at ON bridge_room_state FOR EACH ROW
+  WHEN (NEW.baselined_at IS NULL) EXECUTE FUNCTION bridge_scan_requested();
 $functions$;
 
   EXECUTE $functions$
@@ -3925,6 +3949,12 @@ LANGUAGE sql AS $together$
         FROM bridge_write_exchange(room_id, epoch, items, expected,
           (SELECT jsonb_agg(bridge_with_merge(s.t, 'change') ORDER BY s.n) FROM jsonb_array_elements(settled) WITH ORDINALITY s (t, n))) x OFFSET 0) w
 $together$;
+
+CREATE OR REPLACE FUNCTION bridge_baselined(room_id integer, epoch bigint, adoptions jsonb, noticed timestamptz, known jsonb, born jsonb,
+  links text[], from_at timestamptz, to_at timestamptz, poll_ms double precision) RETURNS integer LANGUAGE sql AS $baselined$
+  SELECT bridge_baselined(room_id, epoch, adoptions, noticed, known, born, links, from_at, to_at, poll_ms,
+    (SELECT s.scan_requested_at FROM bridge_room_state s WHERE s.resource_mapping_id = room_id))::integer
+$baselined$;
 $functions$;
 
   EXECUTE $functions$
@@ -3942,12 +3972,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '7425ef3a29e45e20888a2568561c0ed1b597ddd87df2845f557bf64b7f0b00f9 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'ed4b9d220869ae96b80fdbbc1b9d2a5fe502c2cf7fcafe54ac8ca2bec1ab3484 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_gather,bridge_fold,bridge_fold_one,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_release,bridge_settle_forgotten,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_gather,bridge_fold,bridge_fold_one,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_release,bridge_settle_forgotten,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -56,22 +56,30 @@ BEGIN
 END $hinted$;
 
 -- Stores the result of a full scan of a room: the reports on the events in its window (bridge_notice), the links at which its delta
--- rounds begin, and that window. Events in `adoptions` are attached to mappings without an event (bridge_attach). Returns how many were
--- attached.
+-- rounds begin, and that window. Events in `adoptions` are attached to mappings without an event (bridge_attach). `requested`: the
+-- request that was known when the scan began. Returns whether it was the last one: a mapping may have been deleted after the scan read
+-- it, so a later request needs another scan.
 CREATE OR REPLACE FUNCTION bridge_baselined(room_id integer, epoch bigint, adoptions jsonb, noticed timestamptz, known jsonb, born jsonb,
-  links text[], from_at timestamptz, to_at timestamptz, poll_ms double precision) RETURNS integer
+  links text[], from_at timestamptz, to_at timestamptz, poll_ms double precision, requested timestamptz) RETURNS boolean
 LANGUAGE plpgsql AS $baselined$
+DECLARE
+  is_last boolean;
 BEGIN
   PERFORM bridge_lock_for_settlement(), bridge_need_lease(room_id, epoch);
   -- mappings of a resource that had this mailbox before
   DELETE FROM bridge_mappings m USING bridge_resource_mappings r
   WHERE r.id = room_id AND m.outlook_item_id = r.outlook_item_id AND m.resource_id <> r.resource_id;
   PERFORM bridge_notice(room_id, epoch, noticed, known, born);
-  UPDATE bridge_room_state SET baselined_at = now(), pulled_at = now(), delta_links = links, window_from = from_at,
+  -- compared here, because the UPDATE may wait for the transaction that requests another scan
+  UPDATE bridge_room_state SET
+    baselined_at = CASE WHEN scan_requested_at IS NOT DISTINCT FROM requested THEN now() ELSE baselined_at END,
+    pulled_at = now(), delta_links = links, window_from = from_at,
     window_to = to_at, pull_attempt = 0, compare_at = NULL, updated_at = now(),
     next_poll_at = CASE WHEN poll_ms IS NULL THEN NULL ELSE now() + poll_ms * interval '1 millisecond' END
-  WHERE resource_mapping_id = room_id;
-  RETURN jsonb_array_length(bridge_attach(room_id, epoch, adoptions));
+  WHERE resource_mapping_id = room_id
+  RETURNING scan_requested_at IS NOT DISTINCT FROM requested INTO is_last;
+  PERFORM bridge_attach(room_id, epoch, adoptions);
+  RETURN is_last;
 END $baselined$;
 
 -- Begins a delta round: sets the time of the next poll, and a request from now on asks for another round. `rung`: the time at which

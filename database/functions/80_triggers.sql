@@ -135,7 +135,7 @@ BEGIN
   IF NEW.outlook_event_id IS NULL OR NEW.reservation_id IS NULL THEN
     UPDATE bridge_room_state s SET baselined_at = NULL, reconciled_at = NULL
     FROM bridge_resource_mappings r
-    WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.resource_id = NEW.resource_id AND (s.baselined_at IS NOT NULL OR s.reconciled_at IS NOT NULL);
+    WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.resource_id = NEW.resource_id;
   END IF;
   PERFORM bridge_ring_room(NEW.resource_id);
   RETURN NULL;
@@ -145,7 +145,7 @@ CREATE OR REPLACE TRIGGER bridge_mappings_reset AFTER UPDATE ON bridge_mappings 
   EXECUTE FUNCTION bridge_mapping_reset();
 
 -- Mappings with reservation and event were deleted, which the daemon never does: the room is compared with both sides before anything
--- is created.
+-- is created. The request is stored even if one waits already: a full scan in progress may have read these mappings.
 CREATE OR REPLACE FUNCTION bridge_mapping_lost() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $lost$
 DECLARE
@@ -161,7 +161,7 @@ BEGIN
   UPDATE bridge_room_state s
   SET baselined_at = NULL, reconciled_at = NULL, push_due_at = now(), push_lane = CASE WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END, updated_at = now()
   FROM bridge_resource_mappings r
-  WHERE r.id = s.resource_mapping_id AND s.baselined_at IS NOT NULL AND (rooms IS NULL OR r.resource_id = ANY (rooms));
+  WHERE r.id = s.resource_mapping_id AND (rooms IS NULL OR r.resource_id = ANY (rooms));
   IF FOUND THEN
     PERFORM bridge_wake();
   END IF;
@@ -181,3 +181,12 @@ BEGIN
 END $requested$;
 CREATE OR REPLACE TRIGGER bridge_room_state_reconcile_requested BEFORE UPDATE OF reconciled_at ON bridge_room_state FOR EACH ROW
   WHEN (NEW.reconciled_at IS NULL) EXECUTE FUNCTION bridge_reconcile_requested();
+
+-- Each `baselined_at = NULL` requests a full scan of its own: see bridge_baselined.
+CREATE OR REPLACE FUNCTION bridge_scan_requested() RETURNS trigger LANGUAGE plpgsql AS $requested$
+BEGIN
+  NEW.scan_requested_at := clock_timestamp();
+  RETURN NEW;
+END $requested$;
+CREATE OR REPLACE TRIGGER bridge_room_state_scan_requested BEFORE UPDATE OF baselined_at ON bridge_room_state FOR EACH ROW
+  WHEN (NEW.baselined_at IS NULL) EXECUTE FUNCTION bridge_scan_requested();

@@ -34,3 +34,9 @@ LANGUAGE sql AS $together$
         FROM bridge_write_exchange(room_id, epoch, items, expected,
           (SELECT jsonb_agg(bridge_with_merge(s.t, 'change') ORDER BY s.n) FROM jsonb_array_elements(settled) WITH ORDINALITY s (t, n))) x OFFSET 0) w
 $together$;
+
+CREATE OR REPLACE FUNCTION bridge_baselined(room_id integer, epoch bigint, adoptions jsonb, noticed timestamptz, known jsonb, born jsonb,
+  links text[], from_at timestamptz, to_at timestamptz, poll_ms double precision) RETURNS integer LANGUAGE sql AS $baselined$
+  SELECT bridge_baselined(room_id, epoch, adoptions, noticed, known, born, links, from_at, to_at, poll_ms,
+    (SELECT s.scan_requested_at FROM bridge_room_state s WHERE s.resource_mapping_id = room_id))::integer
+$baselined$;

@@ -56,6 +56,7 @@ export function createOutlookInMemory() {
     | null = null;
   let once: (() => Promise<void>) | null = null;
   let onceRead: (() => Promise<void>) | null = null;
+  let onceListed: (() => Promise<void>) | null = null;
   let failing: ((write: Write, apply: () => OutlookEvent | null) => WriteAnswer | null) | null = null;
 
   /** What mailboxes are called by, beside their addresses; null: not any more. */
@@ -200,6 +201,9 @@ export function createOutlookInMemory() {
         ({ mailbox, item }) =>
           mailbox === boxOf(room) && (item === null || (item.startsAt < to && item.endsAt > from)),
       );
+      const first = onceListed;
+      onceListed = null;
+      await first?.();
     },
     series: async (room, masterId) => {
       const found = [...events.values()].filter(
@@ -358,6 +362,10 @@ export function createOutlookInMemory() {
     /** Happens while the next event is being read; what it throws is what the read meets. */
     meanwhileRead: (what: () => Promise<void>) => {
       onceRead = what;
+    },
+    /** Happens when the calendar has been listed the next time. */
+    whenListed: (what: () => Promise<void>) => {
+      onceListed = what;
     },
     /** The next search by properties fails so. */
     blindOnce: (error: Error) => {

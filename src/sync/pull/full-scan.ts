@@ -10,6 +10,7 @@ import {
   mappingsOf,
   readCursor,
   rememberedOf,
+  scanRequestOf,
   type RoomMapping,
   type Span,
 } from '../store/pull-store.ts';
@@ -26,16 +27,23 @@ const abandonedMs = 10_000;
 /** Whether the delta rounds continue from their cursor ('kept') or begin anew. */
 export type Cursor = 'kept' | 'new';
 
-/** Returns the number of rows on both sides. */
+export interface FullScanned {
+  /** The number of rows on both sides. */
+  readonly rows: number;
+  /** Another scan was requested meanwhile: until it ends, nothing may be created. */
+  readonly again: boolean;
+}
+
 export async function fullScan(
   context: PullContext,
   room: LeasedRoom,
   cursor: Cursor,
   signal: AbortSignal,
-): Promise<number> {
+): Promise<FullScanned> {
   const { db, outlook, claims, tell } = context;
   const startedAt = performance.now();
   const reportedAt = new Date();
+  let request = await scanRequestOf(db, room);
   const claim = await claims.check(room, signal);
   const span = await listWindow(db, context.window);
   // before the list: later changes are in the next delta round
@@ -59,11 +67,13 @@ export async function fullScan(
     // nothing was deleted: everything is created again
     const objectId = room.mailbox === room.outlookItemId ? null : room.mailbox;
     await replaceMailbox(db, room, objectId, true);
+    request = await scanRequestOf(db, room);
     found = compare(await mappingsOf(db, room, span, eventIds));
   }
   const pollMs = nextPollMs(context, room);
-  const notStored = await storeFullScan(db, room, { ...found, reportedAt, links, window: span, pollMs });
-  await reportRefused(context, room, notStored, `the comparison of ${room.name}`, 'scan');
+  const scanned = { ...found, reportedAt, links, window: span, pollMs, request };
+  const { refused, isLast } = await storeFullScan(db, room, scanned);
+  await reportRefused(context, room, refused, `the comparison of ${room.name}`, 'scan');
   await claims.raise(room, claim, signal);
   tell({
     fact: 'room-baselined',
@@ -73,7 +83,7 @@ export async function fullScan(
     adopted: found.attachments.length,
     ms: performance.now() - startedAt,
   });
-  return events.length + mappings.length;
+  return { rows: events.length + mappings.length, again: !isLast };
 }
 
 /** The links of the next delta rounds. */

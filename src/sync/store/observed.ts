@@ -123,16 +123,24 @@ export const unreadRow = (eventId: string): UnmappedRow => ({
   seriesMasterId: null,
 });
 
-/** Stores the result of a full scan. Returns the refusals; see `storePage`. */
+/**
+ * Stores the result of a full scan. Returns the refusals (see `storePage`), and whether it was the last one to be requested: after a
+ * later request another one is due.
+ */
 export async function storeFullScan(
   db: Queryable,
   room: LeasedRoom,
   found: FullScan,
-): Promise<readonly Error[]> {
-  const finish = ({ attachments, mapped, unmapped }: Pick<FullScan, 'attachments' | 'mapped' | 'unmapped'>) =>
-    db.query({
+): Promise<{ readonly refused: readonly Error[]; readonly isLast: boolean }> {
+  let isLast = false;
+  const finish = async ({
+    attachments,
+    mapped,
+    unmapped,
+  }: Pick<FullScan, 'attachments' | 'mapped' | 'unmapped'>) => {
+    const { rows } = await db.query<{ last: boolean }>({
       name: 'store_full_scan',
-      text: 'SELECT bridge_baselined($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
+      text: 'SELECT bridge_baselined($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS last',
       values: [
         room.id,
         room.epoch,
@@ -144,18 +152,22 @@ export async function storeFullScan(
         found.window.from,
         found.window.to,
         found.pollMs,
+        found.request,
       ],
     });
-  return await allOrEach(
+    isLast = rows[0]!.last;
+  };
+  const refused = await allOrEach(
     () => finish(found),
     async () => {
-      const refused = await noteEach(db, room, found.reportedAt, found);
+      const each = await noteEach(db, room, found.reportedAt, found);
       const nothing = { mapped: [], unmapped: [] };
       const alone = await oneByOne(found.attachments, (one) => finish({ ...nothing, attachments: [one] }));
       if (alone.length === found.attachments.length) await finish({ ...nothing, attachments: [] });
-      return [...refused, ...alone.map((one) => one.error)];
+      return [...each, ...alone.map((one) => one.error)];
     },
   );
+  return { refused, isLast };
 }
 
 /** Stores the results of verification. Returns the refusals. */

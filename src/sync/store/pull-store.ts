@@ -313,6 +313,22 @@ export interface FullScan extends Observed {
   readonly window: Span;
   /** Until the next poll; null: this room is not polled. */
   readonly pollMs: number | null;
+  /** The last request for a full scan when this one began; see `scanRequestOf`. */
+  readonly request: ScanRequest;
+}
+
+/** A request for a full scan; opaque. */
+export type ScanRequest = string | null;
+
+/** The last request for a full scan of this room. */
+export async function scanRequestOf(db: Queryable, room: LeasedRoom): Promise<ScanRequest> {
+  // as text: a Date has no microseconds
+  const { rows } = await db.query<{ request: ScanRequest }>({
+    name: 'scan_request_of',
+    text: 'SELECT scan_requested_at::text AS request FROM bridge_room_state WHERE resource_mapping_id = $1',
+    values: [room.id],
+  });
+  return rows[0]?.request ?? null;
 }
 
 /** A mapping whose event was reported as removed and is not verified yet. */

@@ -101,8 +101,8 @@ export function createReads(options: ReadsOptions) {
     const ended = await attempt(room, async () => {
       if (!room.baselined) {
         // the cursor survives a crash, and the listing finds the rest
-        await fullScan(context, room, room.abandoned ? 'kept' : 'new', signal);
-        now = { ...room, baselined: true };
+        const { again } = await fullScan(context, room, room.abandoned ? 'kept' : 'new', signal);
+        now = { ...room, baselined: !again };
       }
       // most rounds bring nothing, and the room's due items stay valid
       else if ((await readChanges(context, room, changes, signal)) > 0) isNews = true;
@@ -182,9 +182,9 @@ async function pull(context: PullContext, room: LeasedRoom, signal: AbortSignal)
   const startedAt = performance.now();
   try {
     if (!isFollowed(room))
-      return (await pullNothing(db, room)) ? await fullScan(context, room, 'kept', signal) : 0;
+      return (await pullNothing(db, room)) ? (await fullScan(context, room, 'kept', signal)).rows : 0;
     const { rows, scan } = await deltaRound(context, room, signal);
-    const listed = scan === null ? 0 : await fullScan(context, room, scan, signal);
+    const listed = scan === null ? 0 : (await fullScan(context, room, scan, signal)).rows;
     const ms = performance.now() - startedAt;
     tell({ fact: 'room-pulled', room: room.name, resourceId: room.resourceId, rows, ms });
     return rows + listed;

@@ -1,5 +1,6 @@
 /** What people lose, ask for twice, or drag out of the past: nothing is doubled, nothing is taken away. */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import { sqlState } from '../../../src/database.ts';
 import { mendRooms } from '../../../src/sync/worker/sweep.ts';
 import { openRooms } from '../bench-of-rooms.ts';
 import { date } from '../../support/dates.ts';
@@ -58,6 +59,41 @@ describe('lost mappings double nothing', () => {
     await w.settle();
     expect(shown(w)).toEqual(['Kari Nordmann']);
     expect(await w.db.query('SELECT name FROM bb_event WHERE active = 1')).toEqual([{ name: 'Our name' }]);
+  });
+});
+
+describe('mappings that are deleted during a full scan double nothing', () => {
+  const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+
+  test.each(['before', 'after'])('committed %s the scan has read the mappings', async (when) => {
+    await using w = await openFull();
+    await w.db.query('UPDATE bridge_room_state SET baselined_at = NULL, push_due_at = now()');
+    const person = await w.db.pool.connect();
+    try {
+      w.outlook.whenListed(async () => {
+        await person.query('BEGIN');
+        await person.query('DELETE FROM bridge_mappings');
+        if (when === 'before') await person.query('COMMIT');
+      });
+      const scan = w.settle().catch((error: unknown) => expect(sqlState(error)).toBe('55P03'));
+      const waits = vi.waitFor(async () => expect(await w.db.query(waiting)).toHaveLength(1), 20_000);
+      // the end of the scan waits for the person's transaction, if not for ever
+      await Promise.race([scan, waits]);
+      await person.query('COMMIT');
+      await scan;
+    } finally {
+      person.release(true);
+    }
+    await w.die();
+    await w.db.query('UPDATE bridge_room_state SET push_due_at = now()');
+    await w.settle();
+    expect(await w.db.query('SELECT sync_status AS status FROM bridge_mappings')).toEqual(
+      all.map(() => ({ status: 'synced' })),
+    );
+    await w.db.query('UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now()');
+    await w.settle();
+    expect(shown(w)).toEqual(all);
+    expect(await w.db.query('SELECT name FROM bb_event WHERE active = 1 ORDER BY name')).toHaveLength(4);
   });
 });
 
