@@ -23,13 +23,15 @@ const trouble = z.object({
 const detail = z.object({
   calendar_id: z.string(),
   resource_id: z.number().int(),
-  changes_detected: z.number().int(),
+  changes_detected: z.number().int().openapi({
+    description: 'Imported, updated and deleted, and new events that wait.',
+  }),
   deletions_processed: z.number().int(),
   imported: z.number().int(),
   updated: z.number().int(),
   waiting: z.number().int().openapi({
     description:
-      'Reported by Outlook and not processed: held by the brake, a conflict, or not finished in time.',
+      'Reported by Outlook and not processed: an import that waits for a request (IMPORT_MODE=manual) or for the room’s answer, a conflict, held by the brake, or not finished in time.',
   }),
 });
 
@@ -229,7 +231,7 @@ export function pollingRoutes({ polling, pollSeconds, webhooks, stopping }: Poll
 const sum = (polled: readonly Polled[], of: (one: Polled) => number) =>
   polled.reduce((total, one) => total + of(one), 0);
 
-const changesOf = (one: Polled) => one.imported + one.changed + one.cancelled;
+const changesOf = (one: Polled) => one.imported + one.changed + one.cancelled + one.found;
 
 function totals(polled: readonly Polled[]) {
   return {
@@ -243,7 +245,7 @@ function totals(polled: readonly Polled[]) {
       deletions_processed: one.cancelled,
       imported: one.imported,
       updated: one.changed,
-      waiting: one.open,
+      waiting: one.waiting,
     })),
     errors: troubles(polled),
   };

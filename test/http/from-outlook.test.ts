@@ -98,6 +98,30 @@ test('with IMPORT_MODE=manual an event waits until it is asked for', async () =>
   });
 });
 
+test('a poll names new events that are not imported: one waits for a request, one is a conflict', async () => {
+  await using api = await openApi({ importMode: 'manual' });
+  await api.desk.book(101, { title: 'Bunad', from: api.day(3, '11:00'), to: api.day(3, '14:00') });
+  await api.settle();
+  api.outlook.put(mailbox, item(api, 'Kor', 17), null);
+  const free = api.outlook.put(mailbox, item(api, 'Ledig', 19), null);
+  api.outlook.alter(free.id, { shows: { is: 'free', item: free.item! } });
+  const polled = (await api.call('POST', '/polling/poll-changes')).body;
+  expect(polled).toMatchObject({
+    changes_detected: 1,
+    details: [{ resource_id: 101, changes_detected: 1, imported: 0, waiting: 1 }, { waiting: 0 }],
+  });
+  await api.db.query(`UPDATE bridge_resource_mappings SET import_mode = 'auto'`);
+  api.outlook.put(mailbox, item(api, 'Dans', 11), null);
+  expect((await api.call('POST', '/polling/poll-changes')).body).toMatchObject({
+    changes_detected: 2,
+    details: [{ changes_detected: 2, imported: 1, waiting: 1 }, { changes_detected: 0 }],
+  });
+  // counts what is reported missing, not what waits
+  expect((await api.call('POST', '/polling/detect-missing-events')).body).toMatchObject({
+    missing_events: 0,
+  });
+});
+
 test('an event on a reserved time is a conflict with both sides, until a person chooses', async () => {
   await using api = await openApi();
   await api.desk.book(101, { title: 'Bunad', from: api.day(3, '11:00'), to: api.day(3, '14:00') });

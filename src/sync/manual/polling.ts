@@ -17,7 +17,12 @@ export interface Polled {
   readonly imported: number;
   readonly changed: number;
   readonly cancelled: number;
+  /** New events that are not imported: they wait for a request or for the room's answer, or are a conflict. */
+  readonly found: number;
+  /** Reported and not settled. */
   readonly open: number;
+  /** The same, and all events without a reservation that are not ignored. */
+  readonly waiting: number;
   /** Mappings with an event. */
   readonly known: number;
   readonly error: string | null;
@@ -85,15 +90,19 @@ export function createPolling(db: Database, manual: Pick<Manual, 'begin' | 'wake
         SELECT r.outlook_item_id AS calendar_id, r.resource_id, coalesce(r.outlook_item_name, r.outlook_item_id) AS room,
           coalesce(cardinality(s.delta_links), 0) > 0 AS has_cursor,
           coalesce(s.pulled_at >= $2 AND (s.compare_at > clock_timestamp()) IS NOT FALSE, false) AS done, l.imported, l.changed, l.cancelled,
-          (SELECT count(*) FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.outlook_news IS NOT NULL) AS open,
-          (SELECT count(*) FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.outlook_event_id IS NOT NULL
-             AND m.sync_status <> 'cancelled') AS known,
+          w.found, w.open, w.waiting, w.known,
           CASE WHEN s.health <> 'ok' THEN s.error_message END AS error, CASE WHEN s.health <> 'ok' THEN s.hint END AS hint
         FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id,
           LATERAL (SELECT count(*) FILTER (WHERE g.action IN ('imported', 'joined')) AS imported,
                           count(*) FILTER (WHERE g.action = 'booking-updated') AS changed,
                           count(*) FILTER (WHERE g.action = 'booking-cancelled') AS cancelled
-                   FROM bridge_log g WHERE g.id > $3 AND g.resource_id = r.resource_id) l
+                   FROM bridge_log g WHERE g.id > $3 AND g.resource_id = r.resource_id) l,
+          LATERAL (SELECT count(*) FILTER (WHERE u.is_unmapped AND m.created_at >= $2) AS found,
+                          count(*) FILTER (WHERE m.outlook_news IS NOT NULL) AS open,
+                          count(*) FILTER (WHERE m.outlook_news IS NOT NULL OR u.is_unmapped) AS waiting,
+                          count(*) FILTER (WHERE m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled') AS known
+                   FROM bridge_mappings m, LATERAL (SELECT m.reservation_id IS NULL AND m.waits_for IS DISTINCT FROM 'free' AS is_unmapped) u
+                   WHERE m.resource_id = r.resource_id) w
         WHERE s.resource_mapping_id = ANY ($1) ORDER BY r.resource_id`,
       values: [ids, since, call.mark],
     });
