@@ -197,9 +197,12 @@ export function createOutlookInMemory() {
     async *list(room, from, to) {
       boxOf(room);
       if (listing !== null) throw listing;
+      // a calendar view shows the dates of a series, never its master
       yield [...events.values()].filter(
-        ({ mailbox, item }) =>
-          mailbox === boxOf(room) && (item === null || (item.startsAt < to && item.endsAt > from)),
+        ({ mailbox, item, type }) =>
+          mailbox === boxOf(room) &&
+          type !== 'seriesMaster' &&
+          (item === null || (item.startsAt < to && item.endsAt > from)),
       );
       const first = onceListed;
       onceListed = null;

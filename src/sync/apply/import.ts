@@ -13,10 +13,10 @@ import { inTurns } from '../together.ts';
 import { isFollowed, type LeasedRoom, type Window } from '../store/work-list.ts';
 import type { Settlement } from '../store/settle.ts';
 import type { Unmapped } from '../store/work-item.ts';
-import type { OutlookSide } from '../outlook-side.ts';
 import { choiceOf } from './decision.ts';
 import { findMapping, isOurCreate, type FoundMapping } from './find-mapping.ts';
 import { outcome, summed, type Outcome } from './outcome.ts';
+import type { ReadContext } from './read.ts';
 import { imported } from './settlement/booked.ts';
 import {
   dropped,
@@ -41,7 +41,7 @@ const twinAgainMs = 5_000;
 
 export interface ImportOptions {
   readonly db: Queryable;
-  readonly outlook: OutlookSide;
+  readonly outlook: ReadContext['outlook'];
   readonly writeBooking: ReturnType<typeof createWriteBooking>;
   readonly window: Window;
   readonly installationId: () => string;

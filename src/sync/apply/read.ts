@@ -86,7 +86,7 @@ async function readIfNeeded(
     return { seen: (await readSurely(eventId, context, signal)) ?? 'absent' };
   // an event may have been made recurring a moment ago: a removal of the series master would remove dates that were not cancelled
   if ((action.do === 'remove' || action.do === 'decline') && room.direction === 'both')
-    return (await isSeriesMaster(eventId, context, signal)) ? { seen: 'absent' } : {};
+    return (await isSeriesMaster(eventId, room, context, signal)) ? { seen: 'absent' } : {};
   if (action.do !== 'change') return {};
   // which side wins depends on both, so both are read; if the booking system always wins, the version in the write is sufficient
   if (context.policy !== 'booking' && room.direction === 'both')
@@ -96,19 +96,27 @@ async function readIfNeeded(
 }
 
 /** False also for an event that is missing or cannot be read: the removal itself reports that. */
-async function isSeriesMaster(
+export async function isSeriesMaster(
   eventId: string,
-  { room, outlook }: DecisionContext & ReadContext,
+  room: LeasedRoom,
+  { outlook }: Pick<ReadContext, 'outlook'>,
   signal: AbortSignal,
 ): Promise<boolean> {
   try {
-    const event = await (outlook.readAnew ?? outlook.read)(room, eventId, signal);
-    return event?.type === 'seriesMaster';
+    return (await readMaster(eventId, room, { outlook }, signal))?.type === 'seriesMaster';
   } catch (error) {
     if (error instanceof Permanent && error.reach === 'item') return false;
     throw error;
   }
 }
+
+/** The event, never from memory, even if it is the master of a series by now. */
+const readMaster = (
+  eventId: string,
+  room: LeasedRoom,
+  { outlook }: Pick<ReadContext, 'outlook'>,
+  signal: AbortSignal,
+) => (outlook.readAnew ?? outlook.read)(room, eventId, signal);
 
 /** The event; null: it is missing, and the calendar does not show it either. */
 async function readSurely(
@@ -127,14 +135,14 @@ async function readSurely(
 const isShown = async (eventId: string, room: LeasedRoom, context: ReadContext, signal: AbortSignal) =>
   (await stillShown([eventId], room, context, signal)).size > 0;
 
-/** Whether the mailbox returns the event, or its calendar shows it. Throws as reads do. */
+/** Whether the mailbox returns the event, if only as the master of a series, or its calendar shows it. Throws as reads do. */
 export const isThere = async (
   eventId: string,
   room: LeasedRoom,
   context: ReadContext,
   signal: AbortSignal,
 ): Promise<boolean> =>
-  (await context.outlook.read(room, eventId, signal)) !== null ||
+  (await readMaster(eventId, room, context, signal)) !== null ||
   (await isShown(eventId, room, context, signal));
 
 /**
@@ -183,11 +191,8 @@ export function ownEvent(
  * The event; null: it is missing; 'refused': this event cannot be read, others may. Never from memory: a kept read is older than
  * the report of its removal.
  */
-const readOne = (eventId: string, room: LeasedRoom, { outlook }: ReadContext, signal: AbortSignal) =>
-  unlessItemFails(
-    async () => dated(await (outlook.readAnew ?? outlook.read)(room, eventId, signal)),
-    'refused',
-  );
+const readOne = (eventId: string, room: LeasedRoom, context: ReadContext, signal: AbortSignal) =>
+  unlessItemFails(async () => dated(await readMaster(eventId, room, context, signal)), 'refused');
 
 /**
  * Reads events that were reported as removed. An event counts as gone only if its mailbox reports it as missing and the calendar

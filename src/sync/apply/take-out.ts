@@ -4,18 +4,17 @@ import { Permanent } from '../../errors.ts';
 import { decideDetached } from '../decide/decide-unmapped.ts';
 import { attach, attachmentBack } from '../match/attach.ts';
 import { readDetachedReservation } from '../match/candidates.ts';
-import type { OutlookSide } from '../outlook-side.ts';
 import { listWindow, noteRemovals } from '../store/pull-store.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { outcome, type Outcome } from './outcome.ts';
-import { isThere } from './read.ts';
+import { isSeriesMaster, isThere, type ReadContext } from './read.ts';
 import { dropped, readLater, stillDetached, type UnmappedEvent } from './settlement/unmapped.ts';
 import { cancelledComment } from './into-outlook.ts';
 
 /** What the functions here need of the import. */
 export interface TakeOutContext {
   readonly db: Queryable;
-  readonly outlook: OutlookSide;
+  readonly outlook: ReadContext['outlook'];
   readonly window: Window;
 }
 
@@ -30,24 +29,30 @@ export async function takeOut(
     await context.outlook.respond(room, event.id, 'decline', comment, signal);
     return outcome({ settlements: [dropped(unmapped, 'declined', comment)] });
   }
-  await remove(context, room, event.id, signal);
+  if (!(await remove(context, room, event.id, signal))) {
+    const reason = 'it was made recurring, and its dates are events of their own';
+    return outcome({ settlements: [dropped(unmapped, 'forgotten', reason)] });
+  }
   const reason = 'it gives way to the reservation in the booking system';
   return outcome({ settlements: [dropped(unmapped, 'deleted', reason)] });
 }
 
+/** False: it was made recurring a moment ago, and stays: its removal would remove dates that nobody decided about. */
 async function remove(
   { db, outlook, window }: TakeOutContext,
   room: LeasedRoom,
   eventId: string,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
+  if (await isSeriesMaster(eventId, room, { outlook }, signal)) return false;
   const [answer] = await outlook.write(room, [{ do: 'remove', eventId }], signal);
-  if (answer!.outcome !== 'failed') return;
+  if (answer!.outcome !== 'failed') return true;
   const { error } = answer!;
   const isRefused = error instanceof Permanent && error.reach === 'item';
   // a missing event is removed, whatever the refusal
   if (!isRefused || (await isThere(eventId, room, { outlook, span: () => listWindow(db, window) }, signal)))
     throw error;
+  return true;
 }
 
 /**

@@ -1,7 +1,9 @@
 /** Events of Outlook on times that are taken, and imports that wait to be asked for. */
 import { describe, expect, test } from 'vitest';
+import { Permanent } from '../../../src/errors.ts';
 import { readReasons } from '../../../src/ops/alert-reasons.ts';
 import { readConflicts } from '../../../src/sync/manual/conflicts.ts';
+import { failed } from '../outlook-in-memory.ts';
 import {
   room,
   type Rooms,
@@ -41,6 +43,30 @@ describe('an event in Outlook on a time that is taken', () => {
     const { w } = await overlapping('import');
     await using _ = w;
     expect(await names(w)).toEqual(['Choir', 'Dinner']);
+  });
+  test('is not deleted for a person who keeps the booking when it was made recurring a moment ago', async () => {
+    const { w, event } = await overlapping('flag');
+    await using _ = w;
+    w.outlook.meanwhileRead(async () =>
+      w.outlook.meanwhileRead(async () => w.outlook.alter(event.id, { type: 'seriesMaster' })),
+    );
+    await resolve(w, 'booking');
+    expect(w.outlook.writes).toEqual([]);
+    expect(w.outlook.in(room)).toHaveLength(2);
+    expect(await w.done()).not.toContain('deleted');
+    expect(await conflicts(w)).toEqual([]);
+  });
+  test('does not count as deleted when it was made recurring and Outlook refuses to delete it', async () => {
+    const { w, event } = await overlapping('flag');
+    await using _ = w;
+    w.outlook.meanwhile(async () => w.outlook.alter(event.id, { type: 'seriesMaster' }));
+    w.outlook.fail(() => failed(new Permanent('No.', { reach: 'item' })));
+    await resolve(w, 'booking');
+    expect(await w.done()).not.toContain('deleted');
+    expect(await conflicts(w)).toMatchObject([{ kind: 'overlap' }]);
+    // its dates are events of their own
+    await heard(w);
+    expect(await conflicts(w)).toEqual([]);
   });
   test('is declined if the room was invited (policy decline)', async () => {
     const { w, event } = await overlapping('decline', true);
