@@ -1,6 +1,6 @@
 /** `report`: the current statistics, as in the daemon's daily log line. */
 import { createReports, syncStatuses } from '../sync/report/reports.ts';
-import { paint, say, sayJson, table } from './terminal.ts';
+import { counted, paint, say, sayJson, table } from './terminal.ts';
 import { withDatabase } from './with-database.ts';
 
 export async function report(options: { json?: boolean }): Promise<number> {
@@ -39,18 +39,22 @@ export async function report(options: { json?: boolean }): Promise<number> {
   );
   const states = Object.entries(queue.rooms).map(([state, count]) => `${count} ${state}`);
   say(`\nrooms     ${states.join(', ')}`);
+  // both have the status conflict
+  const toDecide = [
+    queue.conflicts > 0 && `${counted(queue.conflicts, 'conflict')} (list: conflicts)`,
+    queue.held > 0 && `${counted(queue.held, 'removal')} held by the brake (list: brake)`,
+  ].filter((part) => part !== false);
+  if (toDecide.length > 0) say(`to decide ${toDecide.join(', ')}`);
   say(
-    `waiting   ${queue.due} to be synced, ${changes(queue.outbox_rows)} to be read${queue.oldest_ms === null ? '' : `, the oldest for ${Math.round(queue.oldest_ms / 1_000)} s`}`,
+    `waiting   ${queue.due} to be synced, ${counted(queue.outbox_rows, 'change')} to be read${queue.oldest_ms === null ? '' : `, the oldest for ${Math.round(queue.oldest_ms / 1_000)} s`}`,
   );
   const { backfill } = queue;
   if (backfill.done < backfill.total) say(`backfill  ${backfill.done} of ${backfill.total}`);
   say(`daemons   ${queue.replicas}`);
   const ms = (value: number | null) => (value === null ? '-' : `${Math.round(value)} ms`);
   say(
-    `last hour ${changes(latency.count)}; p50 ${ms(latency.p50_ms)}, p95 ${ms(latency.p95_ms)}, p99 ${ms(latency.p99_ms)}` +
+    `last hour ${counted(latency.count, 'change')}; p50 ${ms(latency.p50_ms)}, p95 ${ms(latency.p95_ms)}, p99 ${ms(latency.p99_ms)}` +
       (latency.backfilled === 0 ? '' : `; and ${latency.backfilled} of a backfill`),
   );
   return 0;
 }
-
-const changes = (count: number) => `${count} change${count === 1 ? '' : 's'}`;

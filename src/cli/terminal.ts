@@ -31,6 +31,9 @@ const printed = (text: string): string => visible(text).replaceAll(ours, '\u001b
 
 export const say = (text = ''): void => void process.stdout.write(`${printed(text)}\n`);
 
+/** A number with its noun. */
+export const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
+
 /** Prints a line to the error stream, without colours. */
 export const sayError = (text: string): void => void process.stderr.write(`${visible(text)}\n`);
 

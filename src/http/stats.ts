@@ -35,7 +35,13 @@ const statsRoute = createRoute({
       success: z.literal(true),
       statistics: statisticsSchema,
       latency: latencySchema,
-      queue: queueSchema,
+      queue: queueSchema.extend({
+        conflicts: z
+          .number()
+          .int()
+          .openapi({ description: 'Open conflicts, without removals held by the brake.' }),
+        held: z.number().int().openapi({ description: 'Removals held by the brake.' }),
+      }),
       rooms: z.record(z.string(), z.number().int()),
       backfill: z.object({ total: z.number().int(), done: z.number().int() }),
       listener: z.object({ heard: z.boolean(), reason: z.string().nullable(), since: instantOrNull }),

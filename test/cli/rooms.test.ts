@@ -192,7 +192,10 @@ test('conflicts are listed with both sides and what becomes of them, and one sid
   expect(out).toContain(
     'keep it: The room declines the meeting, and its organiser is notified. (mail to the organiser of the meeting)',
   );
-  expect((await office.run('conflicts', '--find', 'nothing like it')).out).toContain('No conflict is open');
+  expect((await office.run('conflicts', '--find', 'nothing like it')).out).toContain(
+    'No open conflict matches.',
+  );
+  expect((await office.run('conflicts', '--limit', '1')).out).toContain('More conflicts are open');
   expect((await office.run('conflicts', '--keep', 'both')).code).toBe(64);
   const kept = await office.run('conflicts', '--find', 'vielse', '--keep', 'booking');
   expect(kept.out).toContain('1 of 1 chosen: booking is kept');

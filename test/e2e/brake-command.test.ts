@@ -17,8 +17,8 @@ async function openHeld() {
   await world.db.query('TRUNCATE bb_event CASCADE');
   await world.settled();
   expect(world.events(101)).toHaveLength(3);
-  const run = (...words: string[]) => cli({ ...environmentOf(world.db, world.tenant) }, 'brake', ...words);
-  return { ...world, run };
+  const command = (...words: string[]) => cli({ ...environmentOf(world.db, world.tenant) }, ...words);
+  return { ...world, command, run: (...words: string[]) => command('brake', ...words) };
 }
 
 test('removals that the brake holds are listed, and released', async () => {
@@ -31,6 +31,27 @@ test('removals that the brake holds are listed, and released', async () => {
   expect((await w.run('--room', '101', '--release')).out).toContain('3 released: 3 deleted.');
   expect(w.events(101)).toEqual([]);
   expect((await w.run('--json')).json()).toMatchObject({ success: true, count: 0 });
+});
+
+test('held removals are counted apart from conflicts, and the list of conflicts names the command for them', async () => {
+  await using w = await openHeld();
+  const report = (await w.command('report')).out;
+  expect(report).toContain('to decide 3 removals held by the brake (list: brake)');
+  expect((await w.command('report', '--json')).json()).toMatchObject({
+    statistics: { summary: { conflict: 3 } },
+    queue: { conflicts: 0, held: 3 },
+  });
+  const listed = (await w.command('conflicts')).out;
+  expect(listed).toContain('No conflict is open.');
+  expect(listed).toMatch(/3 removals held by the brake need a decision, too: .* brake\n/);
+  expect((await w.command('conflicts', '--room', '101')).out).toMatch(/: .* brake --room 101\n/);
+  expect((await w.command('conflicts', '--room', '102')).out).toBe('No conflict is open.\n');
+  expect((await w.command('conflicts', '--json')).json()).toMatchObject({ count: 0, held: 3, more: false });
+
+  // as in every other count, without switched off rooms
+  await w.db.query('UPDATE bridge_resource_mappings SET active = 0 WHERE resource_id = 101');
+  expect((await w.run()).out).toContain('The brake holds nothing.');
+  expect((await w.command('conflicts')).out).toBe('No conflict is open.\n');
 });
 
 test('removals that a person refuses are not carried out', async () => {

@@ -8,11 +8,11 @@
  * with the intent to keep the event, and nothing changes the event again. The generation is not raised, so if the reservation is
  * restored, its create has the idempotency key of the kept event, which is adopted.
  */
-import type { Database } from '../../database.ts';
+import type { Database, Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { makeDue, underFoldLock } from './requests.ts';
 import { failingAs } from '../store/failing.ts';
-import { isHeld } from '../store/mapping-sql.ts';
+import { heldByResource, isHeld } from '../store/mapping-sql.ts';
 import type { Manual } from './manual.ts';
 import { chosenColumns, type Chosen, type Outcome } from './outcomes.ts';
 
@@ -39,17 +39,26 @@ export interface HeldChoice {
 /** The held removals that a person chose: of the room $1, only these ($2), or all. */
 const isChosen = `m.resource_id = $1 AND ${isHeld} AND ($2::bigint[] IS NULL OR m.id = ANY ($2))`;
 
+/** The number of held removals in each active room that has some, or in one (`resourceId`). */
+export async function readHeld(
+  db: Queryable,
+  resourceId: number | null,
+): Promise<{ readonly resource_id: number; readonly n: number }[]> {
+  const { rows } = await db.query<{ resource_id: number; n: number }>({
+    name: 'rooms_held',
+    text: `
+      SELECT held.resource_id, held.n FROM (${heldByResource}) held
+      JOIN bridge_resource_mappings r ON r.resource_id = held.resource_id AND r.active = 1
+      WHERE $1::integer IS NULL OR held.resource_id = $1 ORDER BY 1`,
+    values: [resourceId],
+  });
+  return rows;
+}
+
 export function createHeldRemovals(db: Database, manual: Pick<Manual, 'begin' | 'settled'>) {
-  /** The resources of the rooms with held removals. */
-  async function rooms(): Promise<number[]> {
-    const { rows } = await db.query<{ resource_id: number }>({
-      name: 'rooms_held',
-      text: `
-        SELECT DISTINCT m.resource_id FROM bridge_removals d JOIN bridge_mappings m ON m.id = d.mapping_id
-        WHERE ${isHeld} ORDER BY 1`,
-    });
-    return rows.map((row) => row.resource_id);
-  }
+  /** The resources of the active rooms with held removals. */
+  const rooms = async (): Promise<number[]> =>
+    (await readHeld(db, null)).map(({ resource_id: resource }) => resource);
 
   /** The held removals of a room, the soonest first. */
   async function list(resourceId: number): Promise<HeldRemoval[]> {

@@ -40,8 +40,10 @@ export interface QueueReport {
   /** Active rooms by health: ok, waiting, refused, held. */
   readonly rooms: Readonly<Record<string, number>>;
   readonly backfill: { readonly total: number; readonly done: number };
-  /** Conflicts that wait for a person. */
+  /** Conflicts that wait for a person, without removals held by the brake. */
   readonly conflicts: number;
+  /** Removals held by the brake. Their mappings have the status `conflict`, too. */
+  readonly held: number;
   /** Daemons alive on this database. */
   readonly replicas: number;
   /** Open alerts by severity. */
@@ -164,4 +166,5 @@ const queueText = `
                'critical', count(*) FILTER (WHERE severity = 'critical')) FROM bridge_alerts WHERE closed_at IS NULL),
     'conflicts', (SELECT count(*) FROM bridge_mappings m WHERE ${isOpenConflict}
       AND EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.resource_id = m.resource_id AND r.active = 1)),
+    'held', (SELECT coalesce(sum(held.n), 0) FROM held JOIN room USING (resource_id)),
     'replicas', (SELECT count(*) FROM bridge_replicas WHERE beat_at > clock_timestamp() - interval '5 seconds')) AS queue`;

@@ -23,6 +23,7 @@ test('an empty installation has reports too', async () => {
     rooms: { ok: 0, waiting: 0, refused: 0, held: 0 },
     backfill: { total: 0, done: 0 },
     conflicts: 0,
+    held: 0,
     replicas: 0,
     alerts: { critical: 0, warning: 0 },
   });
