@@ -1631,21 +1631,68 @@ $functions$;
   EXECUTE $functions$
 -- Reads of reservations for reports and lists. One row of the view that fails is reported as unreadable, and the others are read.
 
--- The items of one reservation in one room, or in all if `room` is NULL: an array of the view's rows. If a row fails: a single
--- object with the ids and the reason under `unreadable`. NULL: there is none.
-CREATE OR REPLACE FUNCTION bridge_items_of(kind text, id_ bigint, room integer) RETURNS jsonb LANGUAGE plpgsql STABLE AS $items$
+-- The row of one reservation in one room without the columns that fail, of those that only texts and links are made from. It fails as a
+-- whole if another column does: the item cannot be compared then. NULL: there is none.
+CREATE OR REPLACE FUNCTION bridge_readable_columns(kind text, id_ bigint, room integer) RETURNS jsonb LANGUAGE plpgsql STABLE AS $columns$
+DECLARE
+  needed constant name[] := '{reservation_type,reservation_id,resource_id,priority_level,active,starts_at,ends_at,all_day,title,description,is_private,state}';
+  others constant name[] := '{organizer_name,organizer_email,url,setup_minutes,teardown_minutes,reservation_key}';
+  source constant text := 'FROM bridge_items v WHERE v.reservation_type = $1 AND v.reservation_id = $2 AND v.resource_id = $3 LIMIT 1';
+  item jsonb;
+  named name;
+  value_ jsonb;
 BEGIN
-  IF room IS NULL THEN
-    RETURN (SELECT jsonb_agg(to_jsonb(i)) FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_);
+  EXECUTE format('SELECT to_jsonb(n) FROM (SELECT %s %s) n',
+    (SELECT string_agg(format('v.%I', c), ', ') FROM unnest(needed) c WHERE bridge_view_has(ARRAY[c])), source) INTO item USING kind, id_, room;
+  IF item IS NULL THEN
+    RETURN NULL;
   END IF;
-  RETURN (SELECT jsonb_agg(to_jsonb(i)) FROM (
-    SELECT * FROM bridge_items v WHERE v.reservation_type = kind AND v.reservation_id = id_ AND v.resource_id = room LIMIT 1) i);
-EXCEPTION WHEN OTHERS THEN
-  IF NOT bridge_concerns_rows(SQLSTATE) THEN
-    RAISE;
-  END IF;
-  RETURN jsonb_build_array(jsonb_build_object('reservation_type', kind, 'reservation_id', id_, 'resource_id', room,
-    'unreadable', format('%s (SQLSTATE %s)', SQLERRM, SQLSTATE)));
+  FOREACH named IN ARRAY others LOOP
+    CONTINUE WHEN NOT bridge_view_has(ARRAY[named]);
+    BEGIN
+      EXECUTE format('SELECT to_jsonb(v.%I) %s', named, source) INTO value_ USING kind, id_, room;
+      item := item || jsonb_build_object(named, value_);
+    EXCEPTION WHEN OTHERS THEN
+      IF NOT bridge_concerns_rows(SQLSTATE) THEN
+        RAISE;
+      END IF;
+    END;
+  END LOOP;
+  RETURN item;
+END $columns$;
+
+-- The items of one reservation in one room, or in all if `room` is NULL: an array of the view's rows, without columns as above. A row
+-- that fails is an object with the ids and the reason under `unreadable`. NULL: there is none.
+CREATE OR REPLACE FUNCTION bridge_items_of(kind text, id_ bigint, room integer) RETURNS jsonb LANGUAGE plpgsql STABLE AS $items$
+DECLARE
+  item jsonb;
+BEGIN
+  BEGIN
+    IF room IS NULL THEN
+      RETURN (SELECT jsonb_agg(to_jsonb(i)) FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_);
+    END IF;
+    RETURN (SELECT jsonb_agg(to_jsonb(i)) FROM (
+      SELECT * FROM bridge_items v WHERE v.reservation_type = kind AND v.reservation_id = id_ AND v.resource_id = room LIMIT 1) i);
+  EXCEPTION WHEN OTHERS THEN
+    IF NOT bridge_concerns_rows(SQLSTATE) THEN
+      RAISE;
+    END IF;
+  END;
+  BEGIN
+    IF room IS NULL THEN
+      RETURN (SELECT jsonb_agg(bridge_items_of(kind, id_, r.resource) -> 0 ORDER BY r.resource) FROM (
+        SELECT DISTINCT i.resource_id AS resource FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_) r
+        WHERE r.resource IS NOT NULL);
+    END IF;
+    item := bridge_readable_columns(kind, id_, room);
+    RETURN CASE WHEN item IS NOT NULL THEN jsonb_build_array(item) END;
+  EXCEPTION WHEN OTHERS THEN
+    IF NOT bridge_concerns_rows(SQLSTATE) THEN
+      RAISE;
+    END IF;
+    RETURN jsonb_build_array(jsonb_build_object('reservation_type', kind, 'reservation_id', id_, 'resource_id', room,
+      'unreadable', format('%s (SQLSTATE %s)', SQLERRM, SQLSTATE)));
+  END;
 END $items$;
 
 -- The active items in one room that overlap [opens, closes), as above. Unreadable ones are listed if their mapping overlaps it, or
@@ -3972,12 +4019,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'ed4b9d220869ae96b80fdbbc1b9d2a5fe502c2cf7fcafe54ac8ca2bec1ab3484 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '397ecbf23c4e69db843d5c4ea4d59ed96e5240d687fe37792fd89cac1a14eef7 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_gather,bridge_fold,bridge_fold_one,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_release,bridge_settle_forgotten,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_readable_columns,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_gather,bridge_fold,bridge_fold_one,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_release,bridge_settle_forgotten,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -172,6 +172,19 @@ export const isContended = (error: unknown): boolean => contendedStates.test(sql
 /** Whether a statement was refused because the lease of its room was lost (BR001 of bridge_need_leases). */
 export const isFenced = (error: unknown): boolean => sqlState(error) === 'BR001';
 
+/**
+ * Whether an error of the server concerns the rows that were read or written, and not the database, the installation or other
+ * transactions: `bridge_concerns_rows` in database/functions/24_read_item.sql.
+ */
+export const concernsRows = (error: unknown): boolean => {
+  const state = sqlState(error);
+  return (
+    state !== null &&
+    !/^(08|25|28|40|53|55|57|58|BR)/.test(state) &&
+    !['0A000', '42501', '42P01', '42703', '42883'].includes(state)
+  );
+};
+
 /** Whether the database as a whole is unavailable, or unusable until a person intervenes. The work loop reports it once. */
 export const isOutage = (failure: Error): boolean =>
   failure instanceof Retryable || (failure instanceof Permanent && failure.reach === 'side');

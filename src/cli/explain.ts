@@ -6,20 +6,30 @@ import { fieldInWords, type Item as Shown } from '../item.ts';
 import { Invalid } from '../errors.ts';
 import { printed } from '../http/mappings.ts';
 import { createMappingReports, type Explained, type ListedMapping } from '../sync/report/mapping-reports.ts';
+import { itemsOf, unreadableHint, unreadableText } from '../sync/store/readable-items.ts';
 import { spanIn } from '../sync/report/item-words.ts';
 import { oneLine, paint, say, sayJson, table } from './terminal.ts';
 import { wholeNumber, withDatabase } from './with-database.ts';
 
 /** The reservation in the booking system, in one room. */
-interface Item {
+type Item = {
   readonly resource_id: number;
-  readonly active: boolean;
-  readonly starts_at: Date;
-  readonly ends_at: Date;
-  readonly all_day: boolean;
-  readonly title: string;
-  readonly is_private: boolean;
-}
+} & (
+  | {
+      readonly unreadable: null;
+      readonly active: boolean;
+      readonly starts_at: Date;
+      readonly ends_at: Date;
+      readonly all_day: boolean;
+      readonly title: string;
+      readonly is_private: boolean;
+    }
+  | {
+      /** Why it cannot be read. */
+      readonly unreadable: string;
+      readonly active: null;
+    }
+);
 
 /** The mapping of the reservation in one room, with its state and log. */
 interface History {
@@ -73,8 +83,8 @@ async function unknownReservation(db: Database, name: string): Promise<Invalid> 
 
 async function readItems(db: Database, type: string, id: Id): Promise<Item[]> {
   const { rows } = await db.query<Item>(
-    `SELECT resource_id, active, starts_at, ends_at, all_day, title, is_private FROM bridge_items
-     WHERE reservation_type = $1 AND reservation_id = $2 ORDER BY resource_id LIMIT $3`,
+    `SELECT i.resource_id, i.active, i.starts_at, i.ends_at, i.all_day, i.title, i.is_private, ${unreadableText('i')} AS unreadable
+     FROM ${itemsOf('i', '$1', '$2::bigint', 'NULL')} ORDER BY i.resource_id LIMIT $3`,
     [type, id, mostRooms],
   );
   return rows;
@@ -102,11 +112,14 @@ function print(name: string, items: readonly Item[], histories: readonly History
   if (items.length === 0)
     say('  in the booking system: not found (its rows were deleted, or it is in no room)');
   const mapped = new Set(histories.map(({ mapping }) => mapping.resource_id));
-  for (const item of items.filter(({ active, resource_id: resource }) => !active || !mapped.has(resource)))
-    say(
-      `  in the booking system: ${item.active ? '' : 'cancelled, '}«${oneLine(item.title)}», resource ${item.resource_id}, ` +
-        `${spanIn(zone, timesOf(item))}${item.is_private ? ', private' : ''}`,
-    );
+  for (const item of items)
+    if (item.unreadable !== null)
+      say(`  resource ${item.resource_id}: ${oneLine(item.unreadable)}\n    ${unreadableHint}`);
+    else if (!item.active || !mapped.has(item.resource_id))
+      say(
+        `  in the booking system: ${item.active ? '' : 'cancelled, '}«${oneLine(item.title)}», resource ${item.resource_id}, ` +
+          `${spanIn(zone, timesOf(item))}${item.is_private ? ', private' : ''}`,
+      );
   if (histories.length === 0)
     say(
       '  in Outlook: no event. Its room is not mapped, it is outside of the window, or it was never active.',
@@ -114,7 +127,11 @@ function print(name: string, items: readonly Item[], histories: readonly History
   for (const history of histories) printHistory(history, zone);
 }
 
-const timesOf = ({ starts_at, ends_at, all_day: allDay }: Item) => ({
+const timesOf = ({
+  starts_at,
+  ends_at,
+  all_day: allDay,
+}: Pick<Extract<Item, { active: boolean }>, 'starts_at' | 'ends_at' | 'all_day'>) => ({
   startsAt: starts_at.toISOString(),
   endsAt: ends_at.toISOString(),
   allDay,

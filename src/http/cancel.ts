@@ -153,7 +153,7 @@ export function cancelRoutes(parts: CancelParts) {
         reservation_type: type,
         reservation_id: id,
         exists,
-        is_cancelled: active !== true,
+        is_cancelled: exists ? active === false : true,
         title,
         mappings: [...mappings],
       };

@@ -1,6 +1,7 @@
 /** `pause`, `resume`, `resync`, `explain` and `report`, by way of the database only. */
 import { expect, test } from 'vitest';
 import { until } from '../support/until.ts';
+import { spoil } from '../sync/failing-row.ts';
 import { openOffice, rooms } from './command-line.ts';
 import { day } from '../support/dates.ts';
 
@@ -137,6 +138,28 @@ test('explain tells the life of one reservation, and what it is now', async () =
         lines: [{ action: 'created' }],
       },
     ],
+  });
+});
+
+test('explain names a reservation whose row cannot be read, with its history', async () => {
+  await using office = await openOffice();
+  await office.map(101);
+  const [event] = await office.db.query<{ id: number }>(`
+    WITH e AS (INSERT INTO bb_event (activity_id, name, from_, to_, building_name, contact_name, contact_email, contact_phone, secret)
+      VALUES (1, 'bad', '${day(20, '10:00')}', '${day(20, '11:00')}', 'b', 'c', 'e', 'p', 's') RETURNING id)
+    INSERT INTO bb_event_resource (event_id, resource_id) SELECT id, 101 FROM e RETURNING event_id AS id`);
+  await office.db.query(
+    `INSERT INTO bridge_log (resource_id, reservation_type, reservation_id, action) VALUES (101, 'event', $1, 'created')`,
+    [event!.id],
+  );
+  await spoil(office);
+  const what = `event/${event!.id}`;
+  const unreadable = 'the booking system cannot show this reservation: division by zero (SQLSTATE 22012)';
+  const said = await office.run('explain', what);
+  expect([said.code, said.out]).toEqual([0, expect.stringContaining(`resource 101: ${unreadable}`)]);
+  expect((await office.run('explain', what, '--json')).json()).toMatchObject({
+    success: true,
+    items: [{ resource_id: 101, active: null, unreadable }],
   });
 });
 

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { Permanent } from '../../src/errors.ts';
 import { failed } from '../sync/outlook-in-memory.ts';
 import { openApi, type Answer, type Api } from './api.ts';
+import { spoil } from '../sync/failing-row.ts';
 
 const room = 'formannskapssalen@bergen.example';
 const other = 'bystyresalen@bergen.example';
@@ -308,6 +309,15 @@ test('a bulk call that is wrong in one place cancels nothing and names the place
   expect(answer.status).toBe(400);
   expect(answer.body['error']).toContain('meeting');
   expect(api.outlook.titles(room)).toEqual(['Står']);
+});
+
+test('a reservation that cannot be read is not reported as cancelled', async () => {
+  await using api = await openApi();
+  const event = await book(api, 'bad');
+  await api.settle();
+  await spoil(api);
+  const answer = await api.call('GET', `/cancel/check/event/${event.id}`);
+  expect(answer.body['reservation_status']).toMatchObject({ exists: true, is_cancelled: false });
 });
 
 test('a reservation is checked without anything being done', async () => {

@@ -5,7 +5,7 @@ import type { Rooms } from './two-way-world.ts';
  * Makes the row of each reservation with the title 'bad' fail, as a cast in an adapter's view may. Returns the function that undoes it.
  */
 export async function spoil(
-  w: Rooms,
+  w: { readonly db: Pick<Rooms['db'], 'query'> },
   title = `(1 / (length(title) - 3))::text`,
   replaces = '',
 ): Promise<() => Promise<void>> {

@@ -105,9 +105,9 @@ export function createCancellationReports(db: Database, window: Window) {
   /** The current state of one reservation with its mappings, cancelled or not. Null: unknown. */
   async function check(type: string, id: Id): Promise<ReservationStatus | null> {
     const [items, mappings] = await Promise.all([
-      db.query<{ active: boolean; title: string | null }>({
+      db.query<{ active: boolean | null; title: string | null }>({
         name: 'check_reservation',
-        text: `SELECT bool_or(active) AS active, min(title) AS title
+        text: `SELECT CASE WHEN bool_or(i.active) OR NOT bool_or(i.unreadable IS NOT NULL) THEN bool_or(i.active) END AS active, min(i.title) AS title
           FROM ${itemsOf('i', '$1', '$2::bigint', 'NULL')} HAVING count(*) > 0`,
         values: [type, id],
       }),

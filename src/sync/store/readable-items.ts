@@ -3,7 +3,7 @@
  * (database/functions/26_readable.sql).
  */
 import type { QueryResultRow } from 'pg';
-import { sqlState, type Queryable } from '../../database.ts';
+import { concernsRows, type Queryable } from '../../database.ts';
 
 const recordset = (items: string, alias: string) => `
   jsonb_to_recordset(${items}) AS ${alias} (reservation_type text, reservation_id bigint, resource_id integer, active boolean,
@@ -61,8 +61,8 @@ export async function queryItems<Row extends QueryResultRow>(
   try {
     return await query(atOnce);
   } catch (error) {
-    // an error that is not of a row occurs again
-    if (sqlState(error) === null) throw error;
+    // any other error occurs again
+    if (!concernsRows(error)) throw error;
     return await query(oneByOne);
   }
 }

@@ -7,9 +7,12 @@ import { createReports } from '../../../src/sync/report/reports.ts';
 import { createRoomCalendar } from '../../../src/sync/report/room-calendar.ts';
 import { createSearch } from '../../../src/sync/report/search.ts';
 import { readConflicts } from '../../../src/sync/manual/conflicts.ts';
+import pg from 'pg';
+import { concernsRows, type Queryable } from '../../../src/database.ts';
+import { itemsOf, queryItems } from '../../../src/sync/store/readable-items.ts';
 import { createUndo } from '../../../src/sync/manual/undo.ts';
 import { spoil } from '../failing-row.ts';
-import { at, dinner, heard, open, room } from '../two-way-world.ts';
+import { at, both, dinner, heard, open, room } from '../two-way-world.ts';
 
 const failing = 'the booking system cannot show this reservation: division by zero (SQLSTATE 22012)';
 const window = { pastDays: 7, futureDays: 365 };
@@ -170,4 +173,89 @@ test('the conflicts of the room are listed', async () => {
     list.map(({ reservation_id: id, booking, message }) => [id, booking?.title, message]),
   ).toContainEqual([bad.id, undefined, failing]);
   expect(list.some(({ booking }) => booking?.title === 'Choir')).toBe(true);
+});
+
+test('a failing column that is only a link or a text for people is left out, and the rest of the row is shown', async () => {
+  await using w = await open();
+  const bad = await w.desk.book(101, { title: 'bad', from: w.day(3, '10:00'), to: w.day(3, '11:00') });
+  await w.settle();
+  await spoil(w, 'title', `(1 / (length(title) - 3))::text AS url`);
+  const { explain } = createMappingReports(w.db.pool);
+  expect(await explain(await mappingOf(w, bad.id), 10)).toMatchObject({
+    mapping: { error_message: null },
+    standing: { booking: { title: 'bad' }, url: null },
+  });
+  const { items } = await createRoomCalendar(w.db.pool).read(101, 'day', at(3, '12:00').slice(0, 10));
+  expect(items).toMatchObject([{ state: 'equal', booking: { title: 'bad' }, message: null }]);
+  const { check } = createCancellationReports(w.db.pool, window);
+  expect(await check('event', bad.id)).toMatchObject({ exists: true, active: true });
+});
+
+test('of a reservation in two rooms, the room whose row can be read is shown', async () => {
+  await using w = await open({}, both);
+  const choir = await w.desk.book(101, { title: 'Choir', from: w.day(3, '10:00'), to: w.day(3, '11:00') });
+  await w.db.query('INSERT INTO bb_event_resource (event_id, resource_id) VALUES ($1, 102)', [choir.id]);
+  await w.settle();
+  await spoil(w, undefined, `(1 / (resource_id - 102))::text AS state`);
+  const read = await w.db.query<{ resource_id: number; unreadable: string | null }>(
+    `SELECT i.resource_id, i.unreadable FROM ${itemsOf('i', `'event'`, '$1::bigint', 'NULL')} ORDER BY 1`,
+    [choir.id],
+  );
+  expect(read).toEqual([
+    { resource_id: 101, unreadable: null },
+    { resource_id: 102, unreadable: 'division by zero (SQLSTATE 22012)' },
+  ]);
+});
+
+/** A database that refuses every statement. */
+function refusing(state: string) {
+  const texts: string[] = [];
+  const query = (statement: { text: string }) => {
+    texts.push(statement.text);
+    return Promise.reject(Object.assign(new pg.DatabaseError('refused', 0, 'error'), { code: state }));
+  };
+  return { texts, db: { query } as unknown as Queryable };
+}
+
+test.each([
+  ['22012', 2],
+  ['23514', 2],
+  ['P0001', 2],
+  ['57014', 1],
+  ['42501', 1],
+  ['55P03', 1],
+  ['57P01', 1],
+  ['42883', 1],
+])('after SQLSTATE %s the items are read %s times', async (state, times) => {
+  const { texts, db } = refusing(state);
+  await expect(queryItems(db, [], ({ all }) => `SELECT FROM ${all}`)).rejects.toMatchObject({ code: state });
+  expect(texts).toHaveLength(times);
+});
+
+test('the errors of rows are the same ones in TypeScript and in SQL', async () => {
+  await using w = await open();
+  const states = [
+    '08006',
+    '0A000',
+    '22012',
+    '22P02',
+    '23505',
+    '25006',
+    '28000',
+    '40001',
+    '42501',
+    '42601',
+    '42703',
+    '42883',
+  ];
+  states.push('42P01', '53300', '55P03', '57014', '57P01', '58000', 'BR001', 'P0001', 'P0002', 'XX000');
+  const rows = await w.db.query<{ state: string; concerns: boolean }>(
+    'SELECT state, bridge_concerns_rows(state) AS concerns FROM unnest($1::text[]) AS state',
+    [states],
+  );
+  const ours = states.map((state) => ({
+    state,
+    concerns: concernsRows(Object.assign(new pg.DatabaseError('m', 0, 'error'), { code: state })),
+  }));
+  expect(ours).toEqual(rows);
 });
