@@ -46,7 +46,10 @@ export async function report(options: { json?: boolean }): Promise<number> {
   ].filter((part) => part !== false);
   if (toDecide.length > 0) say(`to decide ${toDecide.join(', ')}`);
   say(
-    `waiting   ${queue.due} to be synced, ${counted(queue.outbox_rows, 'change')} to be read${queue.oldest_ms === null ? '' : `, the oldest for ${Math.round(queue.oldest_ms / 1_000)} s`}`,
+    `waiting   ${queue.due} to be synced, ${counted(queue.outbox_rows, 'change')} to be read${queue.oldest_ms === null ? '' : `, the oldest for ${Math.round(queue.oldest_ms / 1_000)} s`}` +
+      (queue.unfolded === 0
+        ? ''
+        : `; ${counted(queue.unfolded, 'change')} cannot be followed (list: doctor)`),
   );
   const { backfill } = queue;
   if (backfill.done < backfill.total) say(`backfill  ${backfill.done} of ${backfill.total}`);

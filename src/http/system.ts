@@ -205,11 +205,12 @@ function graphOf({ outages }: HealthState, known: Known | null): Check {
 }
 
 function queueOf({ oldest_ms, due, outbox_rows, unfolded }: QueueReport): Check {
-  const waits = `${due + outbox_rows} changes wait`;
-  if (unfolded > 0) return degraded(`${waits}, ${unfolded} cannot be followed; doctor lists them`);
-  return (oldest_ms ?? 0) > lateMs
-    ? degraded(`${waits}, the oldest for ${Math.round(oldest_ms! / 60_000)} minutes`)
-    : healthy(waits);
+  const troubles = [
+    (oldest_ms ?? 0) > lateMs && `the oldest for ${Math.round(oldest_ms! / 60_000)} minutes`,
+    unfolded > 0 && `${unfolded} cannot be followed; doctor lists them`,
+  ].filter((one) => one !== false);
+  const waits = [`${due + outbox_rows} changes wait`, ...troubles].join(', ');
+  return troubles.length > 0 ? degraded(waits) : healthy(waits);
 }
 
 function alertsOf({ critical, warning }: QueueReport['alerts']): Check {
@@ -221,7 +222,11 @@ function schedulesOf(schedules: readonly Schedule[]): Check {
   const failed = schedules.filter(({ last_result }) => last_result?.startsWith('failed') === true);
   const overdue = schedules.filter(({ late_ms }) => late_ms > overdueMs);
   const names = (some: readonly Schedule[]) => some.map(({ name }) => name).join(', ');
-  if (overdue.length > 0) return degraded(`overdue: ${names(overdue)}. Is a daemon running?`);
-  if (failed.length > 0) return degraded(`the last run failed: ${names(failed)}`);
-  return healthy(`${schedules.length} schedules run`);
+  const troubles = [
+    overdue.length > 0 && `overdue: ${names(overdue)}. Is a daemon running?`,
+    failed.length > 0 && `the last run failed: ${names(failed)}`,
+  ].filter((one) => one !== false);
+  return troubles.length > 0
+    ? degraded(troubles.join(' Besides, '))
+    : healthy(`${schedules.length} schedules run`);
 }

@@ -35,6 +35,15 @@ test.each([
     /0 changes wait, 1 cannot be followed/,
   ],
   [
+    'queue',
+    (api: Api) =>
+      api.db.query(
+        `WITH changed AS (INSERT INTO bridge_changes (reservation_type, changed_at) VALUES ('event', now() - interval '20 minutes'))
+         INSERT INTO bridge_unfolded (changed_at, code, error_message, retry_at) VALUES (now(), '22012', 'm', now())`,
+      ),
+    /1 changes wait, the oldest for 20 minutes, 1 cannot be followed/,
+  ],
+  [
     'alerts',
     (api: Api) =>
       api.db.query(`INSERT INTO bridge_alerts (type, severity, message) VALUES ('bug', 'critical', 'm')`),
@@ -55,6 +64,15 @@ test.each([
         `INSERT INTO bridge_schedules (name, cron, next_run_at, last_result) VALUES ('report', '* * * * *', now(), 'failed: no')`,
       ),
     /last run failed: report/,
+  ],
+  [
+    'schedules',
+    (api: Api) =>
+      api.db.query(
+        `INSERT INTO bridge_schedules (name, cron, next_run_at, last_result)
+         VALUES ('sweep', '* * * * *', now() - interval '5 minutes', NULL), ('report', '* * * * *', now(), 'failed: no')`,
+      ),
+    /overdue: sweep.* the last run failed: report/,
   ],
   [
     'database',
