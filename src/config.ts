@@ -163,6 +163,24 @@ function readEnvFile(file: string): string {
   }
 }
 
+const noId = '00000000-0000-0000-0000-000000000000';
+/** The values in `.env.example` that have to be replaced. */
+const placeholders = {
+  DB_PASS: 'change-me',
+  GRAPH_TENANT_ID: noId,
+  GRAPH_CLIENT_ID: noId,
+  GRAPH_CLIENT_SECRET: 'change-me',
+} as const;
+
+/** The variables that have the placeholders of `.env.example`. */
+export function placeholdersIn(env: Environment): (keyof typeof placeholders)[] {
+  const names = Object.keys(placeholders) as (keyof typeof placeholders)[];
+  return names.filter(
+    (name) =>
+      text(env, name) === placeholders[name] && (name !== 'DB_PASS' || text(env, 'DATABASE_URL') === null),
+  );
+}
+
 /** The settings for `serve`. Throws ConfigError with all problems. */
 export function toConfig(env: Environment): Config {
   const problems = new Problems();

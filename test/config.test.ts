@@ -2,10 +2,12 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempDisposableSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { parseEnv } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import {
   ConfigError,
   namedVariables,
+  placeholdersIn,
   toBookingConfig,
   toConfig,
   variables,
@@ -316,6 +318,16 @@ describe('.env.example', () => {
   );
   test('documents every variable there is, and no other', () =>
     expect([...documented.keys()].sort()).toEqual([...Object.keys(variables), ...namedVariables].sort()));
+  test('has placeholders that are recognised', () => {
+    // the other values may be right as they are
+    const [examples, values] = [['DB_HOST', 'DB_NAME', 'DB_USER'], parseEnv(lines.join('\n'))];
+    const placeholders = Object.keys(values).filter((name) => !examples.includes(name));
+    expect(placeholdersIn(values)).toEqual(placeholders);
+    expect(placeholdersIn({ ...values, DATABASE_URL: 'postgresql://db/portico' })).toEqual(
+      placeholders.filter((name) => name !== 'DB_PASS'),
+    );
+    expect(placeholdersIn({})).toEqual([]);
+  });
   test('shows the true defaults', () => {
     for (const [name, value] of Object.entries(variables))
       if (value !== null) expect([name, documented.get(name)]).toEqual([name, value]);

@@ -4,9 +4,11 @@
  */
 import {
   ConfigError,
+  placeholdersIn,
   readEnv,
   toBookingConfig,
   toConfig,
+  variables,
   type BookingConfig,
   type Config,
 } from '../config.ts';
@@ -48,11 +50,12 @@ export async function doctor(options: DoctorOptions, signal: AbortSignal): Promi
 /** The settings as far as they are valid: those of the database may be valid if Microsoft's are not. */
 function readSettings(report: Report): { config: Config | null; booking: BookingConfig | null } {
   const env = readEnv();
+  const isUsable = checkPlaceholders(env, report);
   try {
     const config = toConfig(env);
-    report('ok', 'settings', 'complete');
+    if (placeholdersIn(env).length === 0) report('ok', 'settings', 'complete');
     checkValues(config, report);
-    return { config, booking: config };
+    return { config: isUsable ? config : null, booking: config };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     for (const problem of error.problems) {
@@ -66,6 +69,27 @@ function readSettings(report: Report): { config: Config | null; booking: Booking
     if (!(error instanceof ConfigError)) throw error;
     return { config: null, booking: null };
   }
+}
+
+/**
+ * Reports placeholders of `.env.example`. Returns whether the settings may work all the same: with them Microsoft refuses every login;
+ * a simulated tenant, or a database, may accept them.
+ */
+function checkPlaceholders(env: ReturnType<typeof readEnv>, report: Report): boolean {
+  const authority = env['GRAPH_AUTHORITY']?.trim() ?? '';
+  const isMicrosoft = authority === '' || authority === variables.GRAPH_AUTHORITY;
+  let isUsable = true;
+  for (const variable of placeholdersIn(env)) {
+    const isRefused = isMicrosoft && variable !== 'DB_PASS';
+    if (isRefused) isUsable = false;
+    report(
+      isRefused ? 'problem' : 'warning',
+      'settings',
+      `${variable} is the placeholder of .env.example.`,
+      `${variable}=…   (${variable === 'DB_PASS' ? 'the password of DB_USER; others know the placeholder' : 'from the app registration: docs/microsoft.md'})`,
+    );
+  }
+  return isUsable;
 }
 
 /** Minimum length of an API key that is safe against guessing. */

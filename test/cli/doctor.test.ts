@@ -5,6 +5,7 @@ import { createServer, type RequestListener } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { parseEnv } from 'node:util';
 import { expect, test } from 'vitest';
 import { checkPolling } from '../../src/cli/doctor-polling.ts';
 import { openTestDatabase } from '../support/database.ts';
@@ -289,6 +290,20 @@ test('another zone than the database was set up with', async () => {
   const said = await cli({ ...office.env, BOOKING_TIMEZONE: 'Europe/London' }, 'doctor', '--json');
   expect(wrong(said)).toContain('settings');
   expect(found(said, 'settings').at(-2)?.repair).toContain('BOOKING_TIMEZONE=Europe/Oslo');
+});
+
+test('the placeholders of a fresh copy of .env.example are reported, and the database is checked', async () => {
+  await using office = await openOffice();
+  const fresh = parseEnv(readFileSync('.env.example', 'utf8'));
+  const said = await cli({ ...fresh, DATABASE_URL: office.db.url }, 'doctor', '--json');
+  const graph = ['GRAPH_TENANT_ID', 'GRAPH_CLIENT_ID', 'GRAPH_CLIENT_SECRET'];
+  const settings = found(said, 'settings').filter(({ message }) => message.includes('.env.example'));
+  expect(settings.map(({ state, message }) => [state, message.split(' ')[0]])).toEqual(
+    graph.map((name) => ['problem', name]),
+  );
+  expect(found(said, 'settings').map(({ message }) => message)).not.toContain('complete');
+  expect(found(said, 'token')).toEqual([]);
+  expect(found(said, 'triggers')).toMatchObject([{ state: 'ok' }]);
 });
 
 test('with wrong settings of Microsoft the database is looked at all the same', async () => {
