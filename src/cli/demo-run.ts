@@ -5,7 +5,7 @@ import type { Act, Actor } from '../sandbox/clerk.ts';
 import { compareSides, watchArrivals, type Arrival, type Comparison } from '../sandbox/compare.ts';
 import { createRandom } from '../sandbox/tenant/random.ts';
 import type { RunningDaemon } from '../sandbox/daemon.ts';
-import { rooms, type World } from '../sandbox/world.ts';
+import { rooms, type Room, type World } from '../sandbox/world.ts';
 import { hasArrived, type Visit, type Visitors } from '../sandbox/visitors.ts';
 import { monotonicMs } from '../sandbox/tenant/clock.ts';
 import type { Keys } from './demo-keys.ts';
@@ -51,17 +51,18 @@ export async function runActors(options: RunParts, signal: AbortSignal): Promise
     tally.addVisit(ms);
     screen.visited(visit, ms);
   });
-  const open = () => arrivals.waiting + visits.waiting;
+  const open = () => [...arrivals.open(), ...visits.open()];
   const watching = new AbortController();
   const watched = arrivals.run(AbortSignal.any([signal, watching.signal]));
   const summarize = async (waitMs: number) => {
     const givesUpAt = performance.now() + waitMs;
     const comparison = await settledComparison(world, signal, waitMs);
+    const held = await readHeldRooms(context);
     // both sides may be equal shortly before the report of it arrives
-    while (open() > 0 && performance.now() < givesUpAt && !signal.aborted)
+    while (countOpen(open(), held).waiting > 0 && performance.now() < givesUpAt && !signal.aborted)
       await pause(50, undefined, { signal }).catch(() => undefined); // the loop's condition ends it
-    screen.summary({ ...tally, waiting: open() }, comparison);
-    return comparison.differences.length === 0 && open() === 0;
+    screen.summary({ ...tally, ...countOpen(open(), held) }, comparison);
+    return comparison.differences.length === 0 && open().length === 0;
   };
   const actOnce = async (turn: number) => {
     if (turn % 3 === 1) {
@@ -109,7 +110,7 @@ export async function runActors(options: RunParts, signal: AbortSignal): Promise
       summaryAt = performance.now() + summaryEveryMs;
     }
     if (!signal.aborted) return (await summarize(lastSettleMs)) ? 0 : 1;
-    screen.summary({ ...tally, waiting: open() }, null);
+    screen.summary({ ...tally, ...countOpen(open(), new Set()) }, null);
     return 0;
   } finally {
     watching.abort();
@@ -135,6 +136,24 @@ export async function runScenario(
     screen.labelled('result', messageOf(error));
     return false;
   }
+}
+
+/** The rooms in which the brake holds removals. Empty if the daemon does not answer. */
+async function readHeldRooms({ api }: ScenarioContext): Promise<ReadonlySet<number>> {
+  const answer = await api<{ rooms: { resource_id: number; held: number }[] }>('/rooms').catch(() => null);
+  return new Set(answer?.rooms.filter(({ held }) => held > 0).map((room) => room.resource_id));
+}
+
+/**
+ * The number of changes under way, and of those that arrive only after a person's decision, because the brake holds their rooms.
+ * `open`: the rooms in which each change has not arrived; `held`: resources.
+ */
+export function countOpen(
+  open: readonly (readonly Pick<Room, 'resource'>[])[],
+  held: ReadonlySet<number>,
+): { readonly waiting: number; readonly held: number } {
+  const holding = open.filter((some) => some.every(({ resource }) => held.has(resource))).length;
+  return { waiting: open.length - holding, held: holding };
 }
 
 function createTally() {
@@ -196,9 +215,7 @@ function watchVisits(daemon: RunningDaemon, world: World, onArrival: (visit: Vis
   // changes that a running check missed, or that had arrived before they were expected
   const again = setInterval(() => void check(monotonicMs()), 250);
   return {
-    get waiting() {
-      return waiting.size;
-    },
+    open: () => [...waiting].map(({ room }) => [room]),
     expect: (visit: Visit) => void waiting.add(visit),
     [Symbol.dispose]() {
       clearInterval(again);

@@ -12,6 +12,8 @@ import { oneLine } from './terminal.ts';
 interface Tally {
   readonly done: number;
   readonly waiting: number;
+  /** Changes in rooms in which the brake holds removals. */
+  readonly held: number;
   /** Single changes: from the clerk's commit to Graph's answer; `ownMs` excludes the time that Graph took. */
   readonly totalMs: readonly number[];
   readonly ownMs: readonly number[];
@@ -225,8 +227,9 @@ function reports({ line, more, now, paint }: Printer) {
     resting(): void {
       line(`${now()}  ${restingText}; the dashboard stays up until Ctrl-C`);
     },
-    summary({ done, waiting, totalMs, ownMs, visitMs }: Tally, comparison: Comparison | null): void {
-      const arrived = waiting === 0 ? 'all on the other side' : `${waiting} under way`;
+    summary({ done, waiting, held, totalMs, ownMs, visitMs }: Tally, comparison: Comparison | null): void {
+      const left = [waiting > 0 && `${waiting} under way`, held > 0 && `${held} held by the brake`];
+      const arrived = left.filter((one) => one !== false).join(', ') || 'all on the other side';
       const share = (of: readonly number[]) =>
         `${round(percentile(of, 50))} and ${round(percentile(of, 99))} ms`;
       const changes = paint('bold', `${done} ${done === 1 ? 'change' : 'changes'}, ${arrived}`);

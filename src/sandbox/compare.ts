@@ -120,7 +120,8 @@ interface Waiting {
 export interface Arrivals {
   /** Starts to wait for it. */
   expect(act: Act): Promise<void>;
-  readonly waiting: number;
+  /** The rooms of each act that has not arrived, without those in which it has. */
+  open(): readonly (readonly Room[])[];
   /** Watches the tenant until `signal` aborts. Never rejects. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -156,9 +157,7 @@ export function watchArrivals(
   }
 
   return {
-    get waiting() {
-      return waiting.size;
-    },
+    open: () => [...waiting].map(({ open }) => open.map(({ room }) => room)),
     async expect(act) {
       const shown = await readShown(db, act.touched);
       const one: Waiting = { act, open: [], ms: [], graphMs: [] };

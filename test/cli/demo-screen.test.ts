@@ -2,6 +2,7 @@
 import { PassThrough } from 'node:stream';
 import type { WriteStream } from 'node:tty';
 import { expect, test } from 'vitest';
+import { countOpen } from '../../src/cli/demo-run.ts';
 import { createDemoScreen } from '../../src/cli/demo-screen.ts';
 import type { Fact } from '../../src/facts.ts';
 import { rooms } from '../../src/sandbox/world.ts';
@@ -38,7 +39,7 @@ test('no line is wider than 80 columns, however long names, addresses and figure
   screen.manual([made]);
   screen.manual([made, { ...made, room: 'Formannskapssalen' }]);
   screen.summary(
-    { done: 123_456, waiting: 1_234, totalMs: [98_765], ownMs: [98_765], visitMs: [98_765] },
+    { done: 123_456, waiting: 1_234, held: 1_234, totalMs: [98_765], ownMs: [98_765], visitMs: [98_765] },
     { reservations: 123_456, events: 123_456, differences: [`only booked: ${long}, ${long}`] },
   );
   const troubles = [
@@ -76,4 +77,19 @@ test('a change is one line, with its verb, title, room, time and how long it too
   expect(printed()).toMatch(
     /^\d\d:\d\d:\d\d {2}booked {5}«Vielse» +Bystyresalen +Wed 30 Sep 10:00 → +63 ms\n$/,
   );
+});
+
+test.each([
+  [[], 'all on the other side'],
+  [[[101]], '1 under way'],
+  [[[103]], '1 held by the brake'],
+  [[[103], [101, 103], [102]], '2 under way, 1 held by the brake'],
+])('changes in a room that the brake holds are not under way: %j', (open, text) => {
+  const { screen, printed } = openScreen();
+  const counts = countOpen(
+    open.map((some) => some.map((resource) => ({ resource }))),
+    new Set([103]),
+  );
+  screen.summary({ done: 9, ...counts, totalMs: [], ownMs: [], visitMs: [] }, null);
+  expect(printed()).toContain(`9 changes, ${text}; stopped`);
 });
