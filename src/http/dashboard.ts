@@ -33,6 +33,8 @@ const files = new Map<string, readonly [file: URL, type: string]>([
 export interface DashboardParts {
   /** Empty: there are no sessions. */
   readonly keys: readonly unknown[];
+  /** The booking system's time zone: the page shows no time in another one, whichever of its calls fails. */
+  readonly timezone: string;
 }
 
 const pageRoute = (path: '/' | '/dashboard') =>
@@ -63,10 +65,10 @@ const fileRoute = createRoute({
   },
 });
 
-export function dashboardRoutes({ keys }: DashboardParts) {
+export function dashboardRoutes({ keys, timezone }: DashboardParts) {
   const text = readFileSync(own('index.html'), 'utf8');
   const shown = keys.length === 0 ? text : text.replace(/ data-without-key\s+hidden/, '');
-  const page = shown.replace('{{version}}', packageJson.version);
+  const page = shown.replace('{{version}}', packageJson.version).replace('{{zone}}', timezone);
   const pages = { en: fillPage(page, 'en'), nb: fillPage(page, 'nb') };
   const texts = new Map([...files].map(([name, [file, type]]) => [name, [readFileSync(file, 'utf8'), type]]));
   const routes = newRoutes();

@@ -57,6 +57,36 @@ describe.skipIf(chromiumPath === null)('the wall clock', () => {
     expect(await page.locator('#explain').textContent()).toContain('10:00–11:00');
   });
 
+  test('every sheet opens, with the times of the booking system, while /stats is refused', async () => {
+    const { stage: opened, sheet } = await openBooked();
+    await using stage = opened;
+    await using page = await browser.visit('about:blank', { timezoneId: 'America/New_York' });
+    await page.route('**/stats', (route) => route.fulfill({ status: 500, json: { error: 'Out of order.' } }));
+    const date = stage.day(3, '').slice(0, 10);
+    const [{ id }] = (await stage.db.query('SELECT reservation_id AS id FROM bridge_mappings')) as [
+      { id: number },
+    ];
+    for (const hash of [
+      sheet,
+      '#/room/101',
+      `#/booking/event/${id}`,
+      '#/search/Vielse',
+      `#/calendar/101/day/${date}`,
+    ]) {
+      await page.goto('about:blank');
+      await page.goto(`${stage.url}/${hash}`);
+      await page.locator('dialog[open]', { hasText: 'Vielse' }).waitFor();
+      expect([hash, await page.locator('dialog[open]').textContent()]).toEqual([
+        hash,
+        expect.stringContaining('10:00–11:00'),
+      ]);
+    }
+    await page.goto('about:blank');
+    await page.goto(`${stage.url}/#/undo`);
+    await page.locator('dialog[open] option[value="101"]').waitFor({ state: 'attached' });
+    expect(await page.locator('dialog[open]').textContent()).toContain('Europe/Oslo');
+  });
+
   test('activity that is answered before the zone is known has the times of the booking system', async () => {
     const { stage: opened } = await openBooked();
     await using stage = opened;

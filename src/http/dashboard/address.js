@@ -4,9 +4,7 @@ import { byId } from './dom.js';
 /**
  * @param {{ openMapping: (id: number) => void, openRoom: (resource: number) => void,
  *   openReservation: (type: string, id: string) => void, openSearch: (query: string) => void,
- *   openCalendar: (resource: number, span: string, date: string) => void, openUndo: () => void,
- *   zoneRead: Promise<void> }} open `zoneRead`: resolves when the time zone is known; a sheet whose data stay equal is drawn once,
- *   and would keep the times of the browser's zone
+ *   openCalendar: (resource: number, span: string, date: string) => void, openUndo: () => void }} open
  */
 export function createAddress({
   openMapping,
@@ -15,11 +13,8 @@ export function createAddress({
   openSearch,
   openCalendar,
   openUndo,
-  zoneRead,
 }) {
-  const route = () => void zoneRead.then(open);
-
-  function open() {
+  function route() {
     const [, kind = '', first = '', second = '', third = ''] = location.hash.split('/');
     if (kind === 'mapping') openMapping(Number(first));
     else if (kind === 'room') openRoom(Number(first));

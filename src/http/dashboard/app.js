@@ -13,7 +13,7 @@ import { notice } from './dialogs.js';
 import { byId } from './dom.js';
 import { createExplain } from './explain.js';
 import { createFeed } from './feed.js';
-import { useZone } from './format.js';
+import { useZone, zoneInUse } from './format.js';
 import { showFigures } from './figures.js';
 import { translated } from './translate.js';
 import { say } from './language.js';
@@ -48,10 +48,9 @@ const known = {
   answeredAt: 0,
 };
 
-/** Resolved when the time zone has been read. @type {PromiseWithResolvers<void>} */
-const zoneRead = Promise.withResolvers();
-/** Resolved when time zone and rooms have been read. @type {PromiseWithResolvers<void>} */
-const firstRead = Promise.withResolvers();
+/** Resolved by the first answer of /stats. @type {PromiseWithResolvers<void>} */
+const statsRead = Promise.withResolvers();
+useZone(document.documentElement.dataset['zone'] ?? 'UTC');
 
 const details = createExplain({ act });
 const roomSheet = createRoomSheet({
@@ -65,7 +64,7 @@ const undo = createUndo({
   act,
   go,
   rooms: () => known.rooms,
-  zone: () => known.stats?.timezone ?? 'UTC',
+  zone: () => zoneInUse() ?? 'UTC',
 });
 const address = createAddress({
   ...details,
@@ -73,10 +72,9 @@ const address = createAddress({
   ...createSearch({ go }),
   ...createCalendar({ go }),
   ...undo,
-  zoneRead: zoneRead.promise,
-  // its form is filled only once, so it needs zone and rooms first
+  // its form is filled only once, so it needs the rooms first
   openUndo: () =>
-    void firstRead.promise.then(() => {
+    void readRooms().then(() => {
       if (location.hash === '#/undo') undo.openUndo();
     }),
 });
@@ -109,7 +107,7 @@ const sources = {
     const stats = await get('/stats');
     known.stats = stats;
     useZone(stats.timezone);
-    zoneRead.resolve();
+    statsRead.resolve();
   }),
   lines: source(5_000, async () => {
     known.lines = (await get('/log?limit=120')).lines;
@@ -144,12 +142,10 @@ const sources = {
 const reading = createReading({
   sources,
   first: 'stats',
-  // a time that was drawn before the zone is known would stay in the browser's zone
   isAway: () => known.stats === null || known.trouble !== null,
   onRead(name) {
     known.answeredAt = Date.now();
     if (name === 'stats') known.trouble = null;
-    if (known.stats !== null && known.roomsRead) firstRead.resolve();
     show();
   },
   onFail(name, error) {
@@ -173,6 +169,15 @@ async function optional(path) {
   } catch (error) {
     if (error instanceof ApiError && error.status === 404) return null;
     throw error;
+  }
+}
+
+/** Reads the rooms if that has not been done, also while the page reads nothing else. Without an answer there are none. */
+async function readRooms() {
+  try {
+    if (!known.roomsRead) await roomsSource.read();
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
   }
 }
 
@@ -224,7 +229,7 @@ function tick() {
 document.addEventListener('visibilitychange', () => {
   if (!document.hidden) reading.refresh();
 });
-void zoneRead.promise.then(() => {
+void statsRead.promise.then(() => {
   reading.tick();
   createLive({
     onFact(fact) {
