@@ -23,12 +23,22 @@ const int8Array: number = 1016; // pg_type.oid, not in pg's constants; pg parses
 const textsOf = pg.types.getTypeParser(int8Array) as (text: string) => (string | null)[];
 pg.types.setTypeParser(int8Array, (text) => textsOf(text).map((one) => (one === null ? null : toId(one))));
 
+/** For requests and commands of users: they end with an error after this time beside another session's open transaction. */
+export const requestLockMs = 5_000;
+
 /**
  * A pool of at most `max` connections. A broken idle connection is dropped without an error. A query without an answer within
- * `queryMs` fails and closes its connection, because it may be half-open.
+ * `queryMs` fails and closes its connection, because it may be half-open. A statement fails that waits for `lockMs` for a row of
+ * another session's open transaction; 0: it waits until then.
  */
-export function openPool(config: DatabaseConfig, name: string, max = 8, queryMs = 30_000): Database {
-  return poolOf(config, connectionSettings(config, name), max, queryMs);
+export function openPool(
+  config: DatabaseConfig,
+  name: string,
+  max = 8,
+  queryMs = 30_000,
+  lockMs = 0,
+): Database {
+  return poolOf(config, connectionSettings(config, name, [`lock_timeout=${lockMs}ms`]), max, queryMs);
 }
 
 /**
@@ -145,6 +155,10 @@ export function inTransaction<T>(db: Database, work: (client: pg.PoolClient) => 
 // 3D000: the database does not exist, for example during a restore
 /** read_only_sql_transaction: a standby, or default_transaction_read_only. */
 const readOnly = '25006';
+const lockNotAvailable = '55P03';
+const lockedHint =
+  "Another session's open transaction has locked a row that this needs: commit it or roll it back, and try again. pg_stat_activity " +
+  'shows it by its xact_start.';
 const retryableStates = /^(08|53|57P0|3D000|25006|BR001)/;
 /** serialization_failure, deadlock_detected, lock_not_available, query_canceled */
 const contendedStates = /^(40001|40P01|55P03|57014)$/;
@@ -217,6 +231,8 @@ export function databaseFailure(error: unknown, task: string): Error {
       lostConnection.test(`${error.message} ${'code' in error ? String(error.code) : ''}`)
       ? new Retryable(message, { reach: 'side', cause: error })
       : (error as Error);
+  if (state === lockNotAvailable)
+    return new Retryable(message, { reach: 'item', hint: lockedHint, cause: error });
   if (contendedStates.test(state)) return new Retryable(message, { reach: 'item', cause: error });
   if (retryableStates.test(state)) return new Retryable(message, { reach: 'side', cause: error });
   if (/^28/.test(state))

@@ -91,7 +91,7 @@ async function confirm(options: PlanCommandOptions): Promise<number> {
     throw new Permanent('START_MODE is shadow: nothing is written, even after a confirmation.', {
       hint: 'Set START_MODE=plan, restart, and confirm; or set START_MODE=sync.',
     });
-  const db = openPool(config.database, 'outlook-booking-sync plan', 1);
+  const db = openPool(config.database, 'outlook-booking-sync plan', 1, 30_000, requestLockMs);
   try {
     const start = createStart({ db, mode: 'plan' });
     const { hold } = await start.read();

@@ -2,7 +2,7 @@
 import { migrateCommand } from '../command-name.ts';
 import { readEnv, toBookingConfig, type BookingConfig } from '../config.ts';
 import { connectionSettings, DirectClient } from '../connection.ts';
-import { databaseFailure, openPool, type Database, type Queryable } from '../database.ts';
+import { databaseFailure, openPool, requestLockMs, type Database, type Queryable } from '../database.ts';
 import { createKeys } from '../sync/report/keys.ts';
 import { Invalid, NotInstalled, Permanent, Retryable, messageOf } from '../errors.ts';
 
@@ -15,7 +15,7 @@ export async function withDatabase<T>(
   work: (db: Database, config: BookingConfig) => Promise<T>,
 ): Promise<T> {
   const config = toBookingConfig(readEnv());
-  const db = openPool(config.database, `outlook-booking-sync ${commandName}`, 3);
+  const db = openPool(config.database, `outlook-booking-sync ${commandName}`, 3, 30_000, requestLockMs);
   return await onPool(db, commandName, () => work(db, config));
 }
 
