@@ -55,6 +55,33 @@ BEGIN
   WHERE resource_mapping_id = room_id;
 END $hinted$;
 
+-- Marks rooms with hints that were stored without a mark, because another transaction had locked the row of the room. Each room is
+-- locked before its hints are looked for: a mark without a hint would never be removed. `sure_ms`: the delay of the delta round that
+-- finds missed changes.
+CREATE OR REPLACE FUNCTION bridge_mark_hinted(sure_ms double precision) RETURNS integer LANGUAGE plpgsql AS $mark$
+DECLARE
+  room integer;
+  marked integer := 0;
+BEGIN
+  FOR room IN
+    SELECT s.resource_mapping_id FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
+    WHERE s.resource_mapping_id IN (SELECT h.resource_mapping_id FROM bridge_hints h) AND s.hinted_at IS NULL
+      AND r.active = 1 AND r.sync_direction <> 'booking_to_outlook'
+    ORDER BY 1 FOR UPDATE OF s SKIP LOCKED
+  LOOP
+    UPDATE bridge_room_state s SET hinted_at = h.at, sure_at = coalesce(s.sure_at, now() + sure_ms * interval '1 millisecond')
+    FROM (SELECT min(hinted_at) AS at FROM bridge_hints WHERE resource_mapping_id = room) h
+    WHERE s.resource_mapping_id = room AND h.at IS NOT NULL;
+    IF FOUND THEN
+      marked := marked + 1;
+    END IF;
+  END LOOP;
+  IF marked > 0 THEN
+    PERFORM bridge_wake();
+  END IF;
+  RETURN marked;
+END $mark$;
+
 -- Stores the result of a full scan of a room: the reports on the events in its window (bridge_notice), the links at which its delta
 -- rounds begin, and that window. Events in `adoptions` are attached to mappings without an event (bridge_attach). `requested`: the
 -- request that was known when the scan began. Returns whether it was the last one: a mapping may have been deleted after the scan read

@@ -21,6 +21,7 @@ import type { OutlookSide } from '../sync/outlook-side.ts';
 import { withKeys } from '../sync/with-keys.ts';
 import { createStart, type Hold } from '../sync/worker/start-mode.ts';
 import { createKeeper } from '../sync/webhooks/keeper.ts';
+import { markHinted } from '../sync/webhooks/subscription-store.ts';
 import { watchMissedCaptures } from '../sync/worker/missed.ts';
 import { catchUpRooms, requestFullScans, mendRooms, sweepRooms } from '../sync/worker/sweep.ts';
 import { foldAgain } from '../sync/store/work-list.ts';
@@ -133,6 +134,7 @@ export async function createDaemon(
     if (await foldAgain(db, config.window)) ring();
     const missed = await missedCaptures.check();
     if (missed > 0) tell({ fact: 'capture-missed', times: missed });
+    await markHinted(db);
   }
 
   async function run(signal: AbortSignal): Promise<void> {

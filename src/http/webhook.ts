@@ -2,8 +2,8 @@
  * The receiver of Microsoft Graph's notifications (Microsoft: change-notifications-delivery-webhooks). It is open because Graph has
  * no key: each notification is verified by its secret, and the answer does not reveal the result.
  *
- * Graph counts an answer within 3 seconds; the 202 goes out when the rooms are marked in the database, and a 503 when
- * they cannot be, so that Graph delivers again (for up to 4 hours).
+ * Graph counts an answer within 3 seconds; the 202 goes out when the rooms are marked in the database, or their hints
+ * are stored, and a 503 when that cannot be done, so that Graph delivers the whole POST again (for up to 4 hours).
  */
 import type { HttpBindings } from '@hono/node-server';
 import { z } from '@hono/zod-openapi';

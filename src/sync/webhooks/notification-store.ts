@@ -1,8 +1,14 @@
-/** Stores notifications, one statement at a time: those that arrive meanwhile share the next one. */
+/**
+ * Stores notifications, one statement at a time: those that arrive meanwhile share the next one. Graph sends several in one POST and
+ * repeats all of them after one answer other than 2xx (Microsoft: change-notifications-delivery-webhooks); to store one twice is harmless.
+ */
 import { sqlState, type Database } from '../../database.ts';
+import { Retryable } from '../../errors.ts';
 import { hintsMost } from '../store/work-list.ts';
 import { createBatches } from './batches.ts';
 import {
+  markFreeRooms,
+  markOrHintRooms,
   markRooms,
   noteReauthorization,
   noteRemoved,
@@ -20,6 +26,7 @@ const wakeTogetherMs = 25;
 
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html: serialization_failure, deadlock_detected */
 const repeatable = ['40001', '40P01'];
+const lockNotAvailable = '55P03';
 
 /** A changed room, and the event if it was named. */
 export interface Changed {
@@ -39,35 +46,71 @@ type RoomEvents = Map<number, Map<string, NotifiedEvent> | null>;
 
 const newBatch = () => ({
   rooms: new Map() as RoomEvents,
-  removed: new Set<string>(),
-  reauthorized: new Set<string>(),
+  /** The rooms whose rows another transaction had locked. */
+  locked: new Set<number>(),
 });
 
-/** `waitMs`: the time limit of a statement. */
+/** What may have to wait for another transaction. */
+const newSlowBatch = () => ({ ...newBatch(), removed: new Set<string>(), reauthorized: new Set<string>() });
+
+const what = 'note what Graph told us';
+
+/** `db`: with a `lock_timeout` well below `waitMs`, the time limit of a statement. */
 export function createNotificationStore(db: Database, waitMs: number) {
   const wakesAt = new Set<number>();
   const tokens = createTokenBucket();
-  const addToBatch = createBatches({ newBatch, run: storeBatch, what: 'note what Graph told us', waitMs });
+  const addToBatch = createBatches({ newBatch, run: storeBatch, what, waitMs });
+  const addToSlowBatch = createBatches({ newBatch: newSlowBatch, run: storeSlowBatch, what, waitMs });
 
-  async function storeBatch(batch: ReturnType<typeof newBatch>): Promise<void> {
-    const rooms = [...batch.rooms].map(([id, events]) => notifiedRoom(id, events));
-    for (let attempt = 1; ; attempt += 1) {
+  /** Waits for no other transaction: a room locked by one does not delay the others. */
+  async function storeBatch({ rooms, locked }: ReturnType<typeof newBatch>): Promise<void> {
+    const notified = [...rooms].map(([id, events]) => notifiedRoom(id, events));
+    const marked = await repeatedly(() => markFreeRooms(db, notified));
+    for (const ms of marked.later) wakeIn(ms);
+    for (const id of marked.locked) locked.add(id);
+  }
+
+  /**
+   * A drain locks its room for milliseconds, a person's transaction for any time. Of a room that stays locked, hints are stored without
+   * the room; a heartbeat marks it.
+   */
+  async function storeSlowBatch(batch: ReturnType<typeof newSlowBatch>): Promise<void> {
+    const notified = [...batch.rooms].map(([id, events]) => ({ id, gapMs: 0, events: fewOf(events) }));
+    if (notified.length > 0)
       try {
-        if (batch.removed.size > 0) await noteRemoved(db, [...batch.removed]);
-        if (batch.reauthorized.size > 0) await noteReauthorization(db, [...batch.reauthorized]);
-        for (const ms of await markRooms(db, rooms)) wakeIn(ms);
-        return;
+        for (const ms of await repeatedly(() => markRooms(db, notified))) wakeIn(ms);
       } catch (error) {
-        if (attempt >= triesMost || !repeatable.includes(sqlState(error) ?? '')) throw error;
+        if (sqlState(error) !== lockNotAvailable) throw error;
+        const marked = await repeatedly(() => markOrHintRooms(db, notified));
+        for (const ms of marked.later) wakeIn(ms);
+        for (const id of marked.locked) batch.locked.add(id);
       }
-    }
+    if (batch.removed.size > 0) await repeatedly(() => noteRemoved(db, [...batch.removed]));
+    if (batch.reauthorized.size > 0) await repeatedly(() => noteReauthorization(db, [...batch.reauthorized]));
+  }
+
+  async function store({ rooms, removed, reauthorized }: Notified): Promise<void> {
+    let locked: ReadonlySet<number> = new Set();
+    await addToBatch((batch) => {
+      locked = batch.locked;
+      for (const { id, event } of rooms) addEvent(batch.rooms, id, event);
+    });
+    const left = rooms.filter(({ id }) => locked.has(id));
+    if (left.length + removed.length + reauthorized.length === 0) return;
+    await addToSlowBatch((batch) => {
+      locked = batch.locked;
+      for (const { id, event } of left) addEvent(batch.rooms, id, event);
+      for (const id of removed) batch.removed.add(id);
+      for (const id of reauthorized) batch.reauthorized.add(id);
+    });
+    if (left.some(({ id }) => locked.has(id)))
+      throw new Retryable(`${what}: another transaction has locked the row of its room`, { reach: 'item' });
   }
 
   /** A flood, or too many hints to read each, becomes a delta round. */
   function notifiedRoom(id: number, events: ReadonlyMap<string, NotifiedEvent> | null): NotifiedRoom {
     if (!tokens.take(id)) return { id, gapMs: floodGapMs, events: [] };
-    const few = events !== null && events.size <= hintsMost;
-    return { id, gapMs: 0, events: few ? [...events.values()] : [] };
+    return { id, gapMs: 0, events: fewOf(events) };
   }
 
   /** Wakes the daemons for rooms that are due then. After a failure they take what is due once a second anyway. */
@@ -83,14 +126,21 @@ export function createNotificationStore(db: Database, waitMs: number) {
     setTimeout(wake, at - now).unref();
   }
 
-  return {
-    store: ({ rooms, removed, reauthorized }: Notified): Promise<void> =>
-      addToBatch((batch) => {
-        for (const { id, event } of rooms) addEvent(batch.rooms, id, event);
-        for (const id of removed) batch.removed.add(id);
-        for (const id of reauthorized) batch.reauthorized.add(id);
-      }),
-  };
+  return { store };
+}
+
+/** The events of a room, if they are few enough to be read one by one; otherwise none. */
+const fewOf = (events: ReadonlyMap<string, NotifiedEvent> | null): readonly NotifiedEvent[] =>
+  events !== null && events.size <= hintsMost ? [...events.values()] : [];
+
+/** Repeats a statement after a deadlock. */
+async function repeatedly<T>(statement: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1)
+    try {
+      return await statement();
+    } catch (error) {
+      if (attempt >= triesMost || !repeatable.includes(sqlState(error) ?? '')) throw error;
+    }
 }
 
 function addEvent(rooms: RoomEvents, id: number, event: NotifiedEvent | null): void {

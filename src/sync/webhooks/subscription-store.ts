@@ -206,57 +206,105 @@ const sureEveryMs = 5_000;
 
 /**
  * Marks rooms as changed in Outlook, stores their hints and wakes the daemons, in one statement. A mark is removed before the room is
- * read, so a room with a mark needs no other. Returns the times in ms until rooms are due that have to wait.
+ * read, so a room with a mark needs no other. Returns the times in ms until rooms are due that have to wait. Waits for rows that other
+ * transactions have locked, up to the `lock_timeout` of the connection.
  */
-export async function markRooms(db: Queryable, rooms: readonly NotifiedRoom[]): Promise<readonly number[]> {
-  const wholeRooms = rooms.filter(({ events }) => events.length === 0);
-  const { rows } = await db.query<{ later: readonly number[] | null }>({
-    name: 'mark_rooms',
-    text: `
-      WITH due AS (
-        SELECT t.resource_mapping_id AS id, rested.at
-        FROM unnest($1::integer[], $2::integer[]) AS told (id, gap)
-        JOIN bridge_room_state t ON t.resource_mapping_id = told.id
-        JOIN bridge_resource_mappings r ON r.id = told.id
-        CROSS JOIN LATERAL (SELECT greatest(now(), least(now(), coalesce(t.pulled_at, '-infinity')) + gap * interval '1 millisecond') AS at) rested
-        WHERE r.active = 1 AND r.sync_direction <> 'booking_to_outlook'
-          AND (t.pull_due_at IS NULL OR t.pull_due_at > rested.at)
-        ORDER BY 1 FOR UPDATE OF t
-      ), marked AS (
-        UPDATE bridge_room_state s SET pull_due_at = due.at FROM due WHERE s.resource_mapping_id = due.id
-        RETURNING ceil(extract(epoch FROM due.at - now()) * 1000)::integer AS ms
-      ), hinted AS (
-        -- as its row is once it is locked: a drain may have dealt with all earlier hints meanwhile
-        SELECT t.resource_mapping_id AS id, t.hinted_at IS NULL OR t.sure_at IS NULL AS is_unmarked
-        FROM bridge_room_state t JOIN bridge_resource_mappings r ON r.id = t.resource_mapping_id
-        WHERE t.resource_mapping_id IN (SELECT h.room FROM jsonb_to_recordset($3) AS h (room integer))
-          AND r.active = 1 AND r.sync_direction <> 'booking_to_outlook'
-        ORDER BY 1 FOR UPDATE OF t
-      ), stored AS (
-        INSERT INTO bridge_hints (resource_mapping_id, event_id, deleted, etag)
-        SELECT h.room, h."eventId", h.deleted, h.etag
-        FROM jsonb_to_recordset($3) AS h (room integer, "eventId" text, deleted boolean, etag text) JOIN hinted ON hinted.id = h.room
-        ON CONFLICT (resource_mapping_id, event_id)
-          DO UPDATE SET deleted = excluded.deleted, etag = excluded.etag, hinted_at = excluded.hinted_at
-        RETURNING resource_mapping_id AS id
-      ), told AS (
-        UPDATE bridge_room_state s SET hinted_at = coalesce(s.hinted_at, clock_timestamp()),
-          sure_at = coalesce(s.sure_at, greatest(now() + $4::float8 * interval '1 millisecond',
-            coalesce(s.pulled_at, '-infinity') + $5::float8 * interval '1 millisecond'))
-        FROM hinted WHERE s.resource_mapping_id = hinted.id AND hinted.is_unmarked AND hinted.id IN (SELECT id FROM stored)
-        RETURNING 0 AS ms)
-      SELECT array_agg(DISTINCT ms) FILTER (WHERE ms > 0) AS later,
-        CASE WHEN count(*) FILTER (WHERE ms <= 0) > 0 THEN bridge_wake() END
-      FROM (SELECT ms FROM marked UNION ALL SELECT ms FROM told) AS all_rooms`,
+export const markRooms = async (db: Queryable, rooms: readonly NotifiedRoom[]): Promise<readonly number[]> =>
+  (await mark(db, rooms, 'wait')).later;
+
+/** `later`: as of `markRooms`. `locked`: the rooms that could not be marked. */
+export interface Marked {
+  readonly later: readonly number[];
+  readonly locked: readonly number[];
+}
+
+/** The same for the rooms whose rows no other transaction has locked. */
+export const markFreeRooms = (db: Queryable, rooms: readonly NotifiedRoom[]): Promise<Marked> =>
+  mark(db, rooms, 'skip');
+
+/**
+ * The same, and hints of the other rooms are stored without a mark, which `markHinted` sets later. Only for rooms that a daemon does
+ * not work on: it would delete hints at the same time, and both would wait for each other.
+ */
+export const markOrHintRooms = (db: Queryable, rooms: readonly NotifiedRoom[]): Promise<Marked> =>
+  mark(db, rooms, 'hint');
+
+async function mark(
+  db: Queryable,
+  rooms: readonly NotifiedRoom[],
+  ifLocked: 'wait' | 'skip' | 'hint',
+): Promise<Marked> {
+  const whole = rooms.filter(({ events }) => events.length === 0);
+  const { rows } = await db.query<{ later: readonly number[] | null; locked: readonly number[] | null }>({
+    name: `mark_rooms_${ifLocked}`,
+    text: markText(ifLocked === 'wait' ? '' : 'SKIP LOCKED'),
     values: [
-      wholeRooms.map(({ id }) => id),
-      wholeRooms.map(({ gapMs }) => gapMs),
+      whole.map(({ id }) => id),
+      whole.map(({ gapMs }) => gapMs),
       JSON.stringify(rooms.flatMap(({ id, events }) => events.map((event) => ({ room: id, ...event })))),
       sureAfterMs,
       sureEveryMs,
+      ifLocked === 'hint',
     ],
   });
-  return rows[0]!.later ?? [];
+  const [{ later, locked }] = rows as [(typeof rows)[0]];
+  return { later: later ?? [], locked: locked ?? [] };
+}
+
+const isFollowed = `r.active = 1 AND r.sync_direction <> 'booking_to_outlook'`;
+
+/** SQL: the rooms `t` that need a delta round, and its time. */
+const wholeRooms = `
+  FROM unnest($1::integer[], $2::integer[]) AS told (id, gap)
+  JOIN bridge_room_state t ON t.resource_mapping_id = told.id
+  JOIN bridge_resource_mappings r ON r.id = told.id
+  CROSS JOIN LATERAL (SELECT greatest(now(), least(now(), coalesce(t.pulled_at, '-infinity')) + gap * interval '1 millisecond') AS at) rested
+  WHERE ${isFollowed} AND (t.pull_due_at IS NULL OR t.pull_due_at > rested.at)`;
+
+const markText = (ifLocked: '' | 'SKIP LOCKED') => `
+  WITH due AS (
+    SELECT t.resource_mapping_id AS id, rested.at ${wholeRooms} ORDER BY 1 FOR UPDATE OF t ${ifLocked}
+  ), marked AS (
+    UPDATE bridge_room_state s SET pull_due_at = due.at FROM due WHERE s.resource_mapping_id = due.id
+    RETURNING ceil(extract(epoch FROM due.at - now()) * 1000)::integer AS ms
+  ), hint AS (
+    SELECT h.room, h."eventId", h.deleted, h.etag FROM jsonb_to_recordset($3) AS h (room integer, "eventId" text, deleted boolean, etag text)
+  ), hinted AS (
+    -- as its row is once it is locked: a drain may have dealt with all earlier hints meanwhile
+    SELECT t.resource_mapping_id AS id, t.hinted_at IS NULL OR t.sure_at IS NULL AS is_unmarked
+    FROM bridge_room_state t JOIN bridge_resource_mappings r ON r.id = t.resource_mapping_id
+    WHERE t.resource_mapping_id IN (SELECT room FROM hint) AND ${isFollowed}
+    ORDER BY 1 FOR UPDATE OF t ${ifLocked}
+  ), unmarked AS (
+    -- a mapping that is being deleted cannot be referred to
+    SELECT r.id FROM bridge_resource_mappings r
+    WHERE $6::boolean AND r.id IN (SELECT room FROM hint EXCEPT SELECT id FROM hinted) AND ${isFollowed}
+    ORDER BY 1 FOR KEY SHARE OF r SKIP LOCKED
+  ), stored AS (
+    INSERT INTO bridge_hints (resource_mapping_id, event_id, deleted, etag)
+    SELECT h.room, h."eventId", h.deleted, h.etag
+    FROM hint h WHERE h.room IN (SELECT id FROM hinted UNION ALL SELECT id FROM unmarked) ORDER BY 1, 2
+    ON CONFLICT (resource_mapping_id, event_id)
+      DO UPDATE SET deleted = excluded.deleted, etag = excluded.etag, hinted_at = excluded.hinted_at
+    RETURNING resource_mapping_id AS id
+  ), told AS (
+    UPDATE bridge_room_state s SET hinted_at = coalesce(s.hinted_at, clock_timestamp()),
+      sure_at = coalesce(s.sure_at, greatest(now() + $4::float8 * interval '1 millisecond',
+        coalesce(s.pulled_at, '-infinity') + $5::float8 * interval '1 millisecond'))
+    FROM hinted WHERE s.resource_mapping_id = hinted.id AND hinted.is_unmarked AND hinted.id IN (SELECT id FROM stored)
+    RETURNING 0 AS ms
+  ), locked AS (
+    SELECT t.resource_mapping_id AS id ${wholeRooms} AND t.resource_mapping_id NOT IN (SELECT id FROM due)
+    UNION
+    SELECT r.id FROM bridge_resource_mappings r JOIN bridge_room_state t ON t.resource_mapping_id = r.id
+    WHERE r.id IN (SELECT room FROM hint EXCEPT SELECT id FROM hinted EXCEPT SELECT id FROM unmarked) AND ${isFollowed})
+  SELECT array_agg(DISTINCT ms) FILTER (WHERE ms > 0) AS later, (SELECT array_agg(id) FROM locked) AS locked,
+    CASE WHEN count(*) FILTER (WHERE ms <= 0) > 0 THEN bridge_wake() END
+  FROM (SELECT ms FROM marked UNION ALL SELECT ms FROM told) AS all_rooms`;
+
+/** Marks rooms with hints that were stored without a mark, because another transaction had locked their rows. */
+export async function markHinted(db: Queryable): Promise<void> {
+  await db.query({ name: 'mark_hinted', text: 'SELECT bridge_mark_hinted($1)', values: [sureAfterMs] });
 }
 
 /** Wakes the daemons. */
