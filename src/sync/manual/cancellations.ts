@@ -23,7 +23,7 @@ import { msLeft, until, type Call } from './call.ts';
 import { failingAs } from '../store/failing.ts';
 import type { Manual } from './manual.ts';
 import type { Window } from '../store/work-list.ts';
-import { readOutcomes, type Outcome } from './outcomes.ts';
+import { readOutcomes, removals, type Outcome } from './outcomes.ts';
 
 export interface CancellationsOptions {
   readonly db: Database;
@@ -103,7 +103,7 @@ async function detect(
   await noteChanges(db, changed);
   await manual.foldAll(call);
   await underFoldLock(db, (client) => makeDue(client, cancelled));
-  const outcomes = await manual.settled(cancelled, call);
+  const outcomes = await manual.settled(cancelled, call, removals);
   const ids = reenabled.map((one) => one.mappingId);
   if (ids.length > 0) {
     await underFoldLock(db, (client) => resetMappings(client, ids));
@@ -138,8 +138,8 @@ async function processOne(
     await underFoldLock(db, (client) => makeDue(client, chosen));
   }
   const [outcome] = known.live
-    ? await manual.settled(chosen, call)
-    : await readOutcomes(db, chosen, call.mark);
+    ? await manual.settled(chosen, call, removals)
+    : await readOutcomes(db, chosen, call.mark, removals);
   return { found: 'item', outcome: outcome! };
 }
 
@@ -170,7 +170,7 @@ async function cancel(
   const chosen = [...known.values()].filter(({ type, reservationId }) =>
     isCancelled.has(keyOf({ type, id: reservationId })),
   );
-  const outcomes = await manual.settled(chosen, call);
+  const outcomes = await manual.settled(chosen, call, removals);
   return answers.map((answer) => ({
     ...answer,
     outcomes: outcomes.filter((one) => one.type === answer.type && one.reservationId === answer.id),

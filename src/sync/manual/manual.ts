@@ -23,7 +23,7 @@ import {
 import { beginCall, msLeft, until, type Call } from './call.ts';
 import { failingAs } from '../store/failing.ts';
 import { foldMost, type Window } from '../store/work-list.ts';
-import { readOutcomes, type Chosen, type Outcome } from './outcomes.ts';
+import { readOutcomes, type Change, type Chosen, type Outcome } from './outcomes.ts';
 import { ringAll } from '../worker/replicas.ts';
 
 export interface ManualOptions {
@@ -55,13 +55,17 @@ export function createManual({ db, window, ring, needWrites, waitMs = 20_000 }: 
     ring();
   }
 
-  /** Waits until these mappings are settled. Returns their outcomes since the call began. */
-  async function settled(chosen: readonly Chosen[], call: Call): Promise<Outcome[]> {
+  /** Waits until these mappings are settled. Returns their outcomes since the call began. `counted`: the actions that are its results. */
+  async function settled(
+    chosen: readonly Chosen[],
+    call: Call,
+    counted?: readonly Change[],
+  ): Promise<Outcome[]> {
     if (chosen.length === 0) return [];
     const ids = chosen.map((one) => one.mappingId);
     await wake();
-    await until(call, () => stillOpen(db, ids, call));
-    return await readOutcomes(db, chosen, call.mark);
+    await until(call, () => stillOpen(db, ids, call, counted));
+    return await readOutcomes(db, chosen, call.mark, counted);
   }
 
   /** Syncs pending and failed items by priority, whatever their back-off. */

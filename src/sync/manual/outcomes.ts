@@ -41,11 +41,15 @@ interface OutcomeRow extends Chosen {
   readonly actions: readonly string[];
 }
 
-/** The outcomes of these mappings since `mark` of bridge_log, in their order. A deleted mapping is 'forgotten'. */
+/**
+ * The outcomes of these mappings since `mark` of bridge_log, in their order. A deleted mapping is 'forgotten'. `counted`: the actions
+ * that are results of the call.
+ */
 export async function readOutcomes(
   db: Queryable,
   chosen: readonly Chosen[],
   mark: number,
+  counted: readonly Change[] = changes,
 ): Promise<Outcome[]> {
   const { rows } = await db.query<OutcomeRow>({
     name: 'read_outcomes',
@@ -66,7 +70,7 @@ export async function readOutcomes(
     if (row === undefined)
       return { ...one, action: 'forgotten', eventId: null, title: null, error: null, hint: null };
     const { actions, status, kind, due, ...known } = row;
-    return { ...known, action: actionOf({ actions, status, kind, due }) };
+    return { ...known, action: actionOf({ actions, status, kind, due }, counted) };
   });
 }
 
@@ -82,16 +86,18 @@ const changes = [
   'booking-cancelled',
   'declined',
 ] as const;
-type Change = (typeof changes)[number];
-const isChange = (action: string): action is Change => changes.some((change) => change === action);
+export type Change = (typeof changes)[number];
+
+/** The results of a cancellation. An event may have been created or updated while the call was beginning. */
+export const removals = ['deleted', 'declined', 'shadowed', 'booking-cancelled'] as const;
 
 /** One word for all actions: the last change, but 'created' for an item created and then updated. */
-export function actionOf({
-  actions,
-  status,
-  kind,
-  due,
-}: Pick<OutcomeRow, 'actions' | 'status' | 'kind' | 'due'>): OutcomeAction {
+export function actionOf(
+  { actions, status, kind, due }: Pick<OutcomeRow, 'actions' | 'status' | 'kind' | 'due'>,
+  counted: readonly Change[] = changes,
+): OutcomeAction {
+  const isChange = (action: string): action is Change => counted.some((change) => change === action);
+
   if (status === 'error') return 'error';
   // a change that Outlook refuses waits for a decision, and the caller gets an error
   if (status === 'conflict' && kind === 'rejected' && !due) return 'error';

@@ -6,7 +6,7 @@ import { inTransaction, type Database, type Queryable } from '../../database.ts'
 import type { Id } from '../../id.ts';
 import { msLeft, type Call } from './call.ts';
 import type { Window } from '../store/work-list.ts';
-import { chosenColumns, type Chosen } from './outcomes.ts';
+import { chosenColumns, type Change, type Chosen } from './outcomes.ts';
 import { locks } from '../../locks.ts';
 
 /**
@@ -126,10 +126,16 @@ export async function noteChanges(
 }
 
 /**
- * Whether any of these mappings can still be settled before the deadline. A room that was released between the request and its last
+ * Whether any of these mappings can still be settled before the deadline. One that is due again after one of the actions `counted` is
+ * not waited for. A room that was released between the request and its last
  * read is requested again: with AUTO_SYNC=off nothing else would take it.
  */
-export async function stillOpen(db: Queryable, ids: readonly number[], call: Call): Promise<boolean> {
+export async function stillOpen(
+  db: Queryable,
+  ids: readonly number[],
+  call: Call,
+  counted: readonly Change[] = ['created', 'updated', 'deleted', 'shadowed'],
+): Promise<boolean> {
   const { rows } = await db.query<{ open: boolean }>({
     name: 'still_open',
     text: `
@@ -140,7 +146,7 @@ export async function stillOpen(db: Queryable, ids: readonly number[], call: Cal
         WHERE m.id = ANY ($1) AND m.due_at <= clock_timestamp() + $3 * interval '1 millisecond'
           AND ${isReadyWithin('$3')}
           AND NOT EXISTS (SELECT FROM bridge_log l WHERE l.mapping_id = m.id AND l.id > $2
-                          AND l.action IN ('created', 'updated', 'deleted', 'shadowed'))
+                          AND l.action = ANY ($4))
       ), again AS (
         UPDATE bridge_room_state SET asked_at = now() WHERE resource_mapping_id IN (
           SELECT s.resource_mapping_id FROM bridge_room_state s
@@ -148,7 +154,7 @@ export async function stillOpen(db: Queryable, ids: readonly number[], call: Cal
           ORDER BY 1 FOR UPDATE SKIP LOCKED)
       )
       SELECT EXISTS (SELECT FROM open) AS open`,
-    values: [ids, call.mark, msLeft(call)],
+    values: [ids, call.mark, msLeft(call), counted],
   });
   return rows[0]!.open;
 }

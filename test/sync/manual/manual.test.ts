@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { Retryable } from '../../../src/errors.ts';
+import { createCancellations } from '../../../src/sync/manual/cancellations.ts';
 import { createManual } from '../../../src/sync/manual/manual.ts';
 import { actionOf } from '../../../src/sync/manual/outcomes.ts';
 import { openRooms, window } from '../bench-of-rooms.ts';
@@ -204,3 +205,36 @@ test.each([
     expect(actionOf({ actions, status, kind: kind ?? null, due })).toBe(word);
   },
 );
+
+test('the cancellation of a reservation just made waits for the deletion of the event that is created meanwhile', async () => {
+  await using rooms = await openRooms();
+  await rooms.settle();
+  const event = await oneEvent(rooms);
+  await using manual = manualOf(rooms);
+  const begin: typeof manual.begin = async (signal) => {
+    const call = await manual.begin(signal);
+    await rooms.settle();
+    return call;
+  };
+  const { cancel } = createCancellations({ db: rooms.db.pool, manual: { ...manual, begin }, window });
+  expect(await cancel([{ type: 'event', id: event.id, resourceId: 101 }], patient)).toMatchObject([
+    { was: 'active', outcomes: [{ action: 'deleted' }] },
+  ]);
+  expect(rooms.outlook.in(room)).toEqual([]);
+});
+
+test('a cancellation without a daemon leaves the event that was created meanwhile pending', async () => {
+  await using rooms = await openRooms();
+  await rooms.settle();
+  const event = await oneEvent(rooms);
+  await using manual = manualOf(rooms, { comes: idle, waitMs: 300 });
+  const begin: typeof manual.begin = async (signal) => {
+    const call = await manual.begin(signal);
+    await rooms.settle();
+    return { ...call, deadline: performance.now() + 300 };
+  };
+  const { cancel } = createCancellations({ db: rooms.db.pool, manual: { ...manual, begin }, window });
+  expect(await cancel([{ type: 'event', id: event.id, resourceId: 101 }], patient)).toMatchObject([
+    { was: 'active', outcomes: [{ action: 'pending' }] },
+  ]);
+});
