@@ -189,7 +189,8 @@ export function sentence(
   { action, reason, who: caller, latency_ms: latencyMs, call_ms: callMs, change = null }: Told,
   zone = 'UTC',
 ): string {
-  if (action === 'asked') return `${caller ?? 'Somebody'} asked for it: ${reason ?? ''}.`;
+  if (action === 'asked')
+    return `${caller === null ? 'Request' : `Request from ${caller}`}: ${reason ?? ''}.`;
   const took = latencyMs === null ? '' : `, ${Math.round(latencyMs)} ms after the change`;
   const call = callMs === null || callMs === 0 ? '' : ` (the call took ${Math.round(callMs)} ms)`;
   const why = whyOf({ reason, change }, zone);

@@ -72,7 +72,7 @@ test('the user that asked for a change is in the log and in the steps of the boo
   const [{ mapping_id: mapping }] = (await asked(api)).slice(-1) as [{ mapping_id: number }];
   const life = await api.call('GET', `/mappings/${mapping}/explain`, withKey(anna));
   expect((life.body['lines'] as { text: string }[]).map(({ text }) => text)).toContain(
-    'ANNA asked for it: POST /sync/item/{type}/{id}/{resource}.',
+    'Request from ANNA: POST /sync/item/{type}/{id}/{resource}.',
   );
   const { rows } = await api.db.pool.query(
     `SELECT detail FROM bridge_log WHERE action = 'asked' ORDER BY id DESC`,

@@ -7,7 +7,10 @@ import { named, say } from './language.js';
 
 /** @param {Pick<Step, 'action' | 'reason' | 'who' | 'latency_ms' | 'call_ms' | 'why'>} step */
 export function stepWords({ action, reason, who, latency_ms: latencyMs, call_ms: callMs, why }) {
-  if (action === 'asked') return say('step.asked', { who: who ?? say('somebody'), what: reason ?? '' });
+  if (action === 'asked')
+    return who === null
+      ? say('step.asked', { what: reason ?? '' })
+      : say('step.askedBy', { who, what: reason ?? '' });
   const took = latencyMs === null ? '' : `, ${say('step.took', { ms: String(Math.round(latencyMs)) })}`;
   const call =
     callMs === null || callMs === 0 ? '' : ` (${say('step.call', { ms: String(Math.round(callMs)) })})`;

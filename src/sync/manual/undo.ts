@@ -93,7 +93,7 @@ export function createUndo(db: Database, { waitMs = 20_000 }: { readonly waitMs?
       });
     } catch (error) {
       if (sqlState(error) === '55P03')
-        return { ...planned, refused: 'somebody else is writing it: try again in a moment' };
+        return { ...planned, refused: 'another transaction has locked it: try again shortly' };
       const refused = adapterError(error);
       if (refused === null || ['40001', '40P01'].includes(sqlState(error) ?? '')) throw error;
       return { ...planned, refused };
