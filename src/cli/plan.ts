@@ -3,7 +3,7 @@
  * synchronization of daemons with START_MODE=plan, or of a copied or restored database.
  */
 import { readEnv, toConfig } from '../config.ts';
-import { openPool, openPlanPool } from '../database.ts';
+import { openPlanPool, openPool, requestLockMs } from '../database.ts';
 import { Invalid, Permanent } from '../errors.ts';
 import { hasKeys, keyId } from '../keys.ts';
 import { withKeys } from '../sync/with-keys.ts';
