@@ -50,17 +50,18 @@ export interface Tuning {
    * processor time from the bookings. After a take that folded more than `few`, changes come faster than people book, and the
    * pause is longer, but at most `restMostMs`.
    *
-   * In a flood, the pause is longer still. A flood: a take folded `floodFrom` at least, and `outrun` times as many bookings are
-   * written as takes fold with the former pause, so that only the end of the flood lets them catch up. A statement that writes
-   * many rows is no flood, because it delays no other writer.
+   * After a take that folded `countFrom` at least, the pause depends on how many bookings are written, as a multiple of those that
+   * takes fold with that longer pause. More than `flood`: only its end lets the takes catch up, and the pause is longer still. Less
+   * than `calm`, after a statement of many rows or after a flood: the pause is the shorter one, because it protects few bookings.
    */
   readonly restMs: number;
   readonly restFactor: number;
   readonly few: number;
   readonly restFactorOfMany: number;
   readonly restMostMs: number;
-  readonly floodFrom: number;
-  readonly outrun: number;
+  readonly countFrom: number;
+  readonly flood: number;
+  readonly calm: number;
   readonly restFactorOfFlood: number;
   readonly restMostOfFloodMs: number;
   /** Polling: the lock is released after this time without a folded change. */
@@ -86,9 +87,10 @@ export const defaultTuning: Tuning = {
   few: 5,
   restFactorOfMany: 12,
   restMostMs: 150,
-  floodFrom: 100,
-  outrun: 1.25,
-  restFactorOfFlood: 40,
+  countFrom: 100,
+  flood: 1.25,
+  calm: 0.1,
+  restFactorOfFlood: 60,
   restMostOfFloodMs: 500,
   quietMs: 150,
   drainMs: 20,
@@ -141,7 +143,8 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
   let lastFolded = 0;
   // after the last take, if it folded many: the next transaction id of the cluster, and the time
   let counted: { readonly at: number; readonly id: number } | null = null;
-  let isFlooded = false;
+  // bookings written meanwhile, as a multiple of those that takes can fold; null: not counted
+  let load: number | null = null;
   // whether this session holds the lock that shows that a daemon is alive
   let isPresent = false;
 
@@ -152,7 +155,7 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
   async function startPolling(session: Queryable): Promise<void> {
     isBusy = false;
     counted = null;
-    isFlooded = false;
+    load = null;
     // the triggers are silent from here on, and if the next line fails, changes without a notification are found by draining
     drain();
     if (!(await isLocked(session, `pg_advisory_lock(${locks.adaptiveNotify})`))) return;
@@ -223,10 +226,10 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
     }
   }
 
-  /** After a take that folded many: whether bookings are written faster than takes can fold them. */
+  /** After a take that folded many. */
   async function countBookings(session: Queryable): Promise<void> {
-    isFlooded = false;
-    if (lastFolded < tuning.floodFrom) {
+    load = null;
+    if (lastFolded < tuning.countFrom) {
       counted = null;
       return;
     }
@@ -238,13 +241,15 @@ export function createAdaptiveNotify(options: AdaptiveNotifyOptions): AdaptiveNo
     counted = { at: now(), id: Number(rows[0]!.id) };
     if (since === null || counted.at <= since.at) return;
     const written = (counted.id - since.id) / idsOfBooking;
-    const turnMs = lastTookMs * (1 + tuning.restFactorOfMany);
-    isFlooded = (written / (counted.at - since.at)) * turnMs > lastFolded * tuning.outrun;
+    const foldable = ((counted.at - since.at) * lastFolded) / (lastTookMs * (1 + tuning.restFactorOfMany));
+    load = written / foldable;
   }
 
   function restMs(): number {
-    if (isFlooded) return Math.min(tuning.restMostOfFloodMs, tuning.restFactorOfFlood * lastTookMs);
-    const factor = lastFolded > tuning.few ? tuning.restFactorOfMany : tuning.restFactor;
+    if (load !== null && load > tuning.flood)
+      return Math.min(tuning.restMostOfFloodMs, tuning.restFactorOfFlood * lastTookMs);
+    const isLong = lastFolded > tuning.few && (load === null || load >= tuning.calm);
+    const factor = isLong ? tuning.restFactorOfMany : tuning.restFactor;
     return Math.max(tuning.restMs, Math.min(tuning.restMostMs, factor * lastTookMs));
   }
 

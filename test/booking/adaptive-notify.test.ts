@@ -85,38 +85,39 @@ describe('how long the loop waits', () => {
     assert.equal(adaptive.waitMs, 150);
   });
 
-  test('polling it is up to half a second in a flood that takes cannot follow, and as before after it', async () => {
+  test('polling it depends on the bookings that are written while takes fold many: longer in a flood, shorter after it', async () => {
     let at = 0;
     let id = 1_000;
     const session = { query: async () => ({ rows: [{ id: String(id) }] }) } as unknown as Queryable;
     const adaptive = adaptiveWith({ now: () => at });
     burst(adaptive);
     await adaptive.afterTake(session, 1, 1);
-    /** After a take of 10 ms; 100 ms ago was the one before. Each booking takes two transaction ids. */
-    const waitAfter = async (folded: number, bookings: number, tookMs = 10) => {
+    /** After a take; the one before was 100 ms ago. Each booking takes two transaction ids. */
+    const waitAfter = async (folded: number, bookings: number, tookMs = 5) => {
       at += 100;
       id += 2 * bookings;
       await adaptive.afterTake(session, folded, tookMs);
       return adaptive.waitMs;
     };
-    assert.equal(await waitAfter(300, 10_000), 120, 'nothing to compare with yet');
-    // with this pause, 300 are folded in 130 ms
-    assert.equal(await waitAfter(300, 200), 120);
-    assert.equal(await waitAfter(300, 400), 400);
-    assert.equal(await waitAfter(300, 400, 20), 500);
-    assert.equal(await waitAfter(300, 1), 120, 'the rows of one statement');
-    assert.equal(await waitAfter(300, 400), 400);
-    assert.equal(await waitAfter(99, 400), 120, 'all that there was');
-    assert.equal(await waitAfter(300, 10_000), 120);
-    assert.equal(await waitAfter(300, 400), 400);
+    assert.equal(await waitAfter(300, 10_000), 60, 'nothing to compare with yet');
+    // with this pause, 300 are folded in 65 ms
+    assert.equal(await waitAfter(300, 500), 60);
+    assert.equal(await waitAfter(300, 600), 300);
+    assert.equal(await waitAfter(300, 600, 20), 500);
+    assert.equal(await waitAfter(300, 50), 60);
+    assert.equal(await waitAfter(300, 40), 25, 'few bookings are written, so there are few to protect');
+    assert.equal(await waitAfter(300, 600), 300);
+    assert.equal(await waitAfter(99, 600), 60, 'all that there was');
+    assert.equal(await waitAfter(300, 10_000), 60);
+    assert.equal(await waitAfter(300, 600), 300);
     // the next time that it polls begins as the first one did
     await adaptive.afterTake(session, 0);
     at += defaultTuning.quietMs;
     await adaptive.afterTake(session, 0);
     burst(adaptive);
-    await adaptive.afterTake(session, 300, 10);
+    await adaptive.afterTake(session, 300, 5);
     assert.equal(adaptive.state, 'polling');
-    assert.equal(adaptive.waitMs, 120);
+    assert.equal(adaptive.waitMs, 60);
   });
 
   test('a daemon that vanished may have been polling, so the others drain', async () => {
