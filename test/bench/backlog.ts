@@ -35,7 +35,7 @@ async function measure(latencyMs: number, count: number, target: string): Promis
     await graph.reset();
     await bookEvents(bridge.pool, count, rooms);
     const committedAt = monotonicMs();
-    await settled(bridge.pool);
+    await settled(bridge.pool, 100);
     const { lastAt } = await graph.count();
     const ours = (count * 1_000) / (lastAt + latencyMs - committedAt);
     ratios.push(ours / raw);

@@ -200,15 +200,17 @@ async function end(child: ChildProcess): Promise<void> {
   await gone(child);
 }
 
-/** Looks until nothing is due and nobody works. */
-export async function settled(pool: Database): Promise<void> {
+/**
+ * Looks until nothing is due and nobody works, `everyMs`: a look takes longer than the work on an item when there are many.
+ */
+export async function settled(pool: Database, everyMs = 10): Promise<void> {
   for (;;) {
     const { rows } = await pool.query<{ busy: boolean }>(`
       SELECT EXISTS (SELECT FROM bridge_changes) OR EXISTS (SELECT FROM bridge_mappings WHERE due_at IS NOT NULL)
         OR EXISTS (SELECT FROM bridge_room_state WHERE push_due_at IS NOT NULL OR lease_owner IS NOT NULL
                    OR baselined_at IS NULL OR reconciled_at IS NULL) AS busy`);
     if (!rows[0]!.busy) return;
-    await pause(10);
+    await pause(everyMs);
   }
 }
 
