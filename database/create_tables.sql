@@ -1808,7 +1808,7 @@ BEGIN
   rooms := '{}';
   changed := '{}';
   items := '{}';
-  IF NOT EXISTS (SELECT FROM bridge_changes) THEN
+  IF most = 0 OR NOT EXISTS (SELECT FROM bridge_changes) THEN
     RETURN;
   END IF;
   PERFORM bridge_lock_for_fold();
@@ -4046,7 +4046,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'c3b59cbeef2c7112be9b9290c70abdc9a6deed49f69bbec4c1c9b1952fc00d44 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '51ea52fd3a049723c9702e2b3ddae500f6fabeace531365320619c49c08c9f62 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

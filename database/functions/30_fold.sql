@@ -60,7 +60,7 @@ BEGIN
   rooms := '{}';
   changed := '{}';
   items := '{}';
-  IF NOT EXISTS (SELECT FROM bridge_changes) THEN
+  IF most = 0 OR NOT EXISTS (SELECT FROM bridge_changes) THEN
     RETURN;
   END IF;
   PERFORM bridge_lock_for_fold();

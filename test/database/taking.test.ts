@@ -350,6 +350,38 @@ describe('taking', () => {
     }
   });
 
+  test('many changes are folded before the rooms are leased, each in a statement of its own', async () => {
+    await using db = await open();
+    await db.query(event(1) + event(2, { room: 102 }));
+    const session = await db.pool.connect();
+    const statements: unknown[] = [];
+    const query = (asked: pg.QueryConfig) => {
+      statements.push(asked.name);
+      return session.query(asked);
+    };
+    try {
+      const taken = await takeRooms({ query } as unknown as typeof session, {
+        replica: randomUUID(),
+        held: [],
+        rooms: 10,
+        items: 12,
+        window: { pastDays: 7, futureDays: 365 },
+        anyLane: true,
+        askedOnly: false,
+        changedFirst: false,
+        foldsApart: true,
+      });
+      assert.ok(taken.folded > 0);
+      assert.deepEqual(
+        taken.rooms.map(({ due }) => due.length),
+        [1, 1],
+      );
+      assert.deepEqual(statements, ['fold', 'lease_rooms']);
+    } finally {
+      session.release(true);
+    }
+  });
+
   test('one that fails leaves no room locked, and those that are held stay so', async () => {
     await using db = await open();
     await db.query(event(1));

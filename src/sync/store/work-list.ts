@@ -83,6 +83,8 @@ export interface TakeOptions {
   readonly askedOnly: boolean;
   /** If something was folded, only the rooms that it concerns; the next take is for all. */
   readonly changedFirst: boolean;
+  /** Many changes wait: they are folded in a transaction of their own, so that settlements need not wait for the leases as well. */
+  readonly foldsApart?: boolean;
 }
 
 /** Outbox rows folded at a time; the rest follows in the next take, with due items in between. */
@@ -153,6 +155,7 @@ async function leaseRooms(session: Queryable, options: TakeOptions): Promise<Tak
   interface Answer extends Omit<Taken, 'rooms'> {
     readonly rooms: readonly (Omit<LeasedRoom, 'due'> & { readonly due: readonly WorkRow[] })[];
   }
+  const folded = options.foldsApart === true ? await fold(session, options.window) : 0;
   const { rows } = await session.query<{ taken: Answer }>({
     name: 'lease_rooms',
     text: 'SELECT bridge_lease($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS taken',
@@ -163,7 +166,7 @@ async function leaseRooms(session: Queryable, options: TakeOptions): Promise<Tak
       options.items,
       options.window.pastDays,
       options.window.futureDays,
-      foldMost,
+      options.foldsApart === true ? 0 : foldMost,
       options.anyLane,
       options.askedOnly,
       options.changedFirst,
@@ -172,7 +175,17 @@ async function leaseRooms(session: Queryable, options: TakeOptions): Promise<Tak
   const { taken } = rows[0]!;
   const rooms: LeasedRoom[] = [];
   for (const room of taken.rooms) rooms.push({ ...room, due: await workItems(session, room.due) });
-  return { ...taken, rooms };
+  return { ...taken, folded: folded + taken.folded, rooms };
+}
+
+/** Folds the outbox, and makes the rooms of the changes due. Returns the number of rows. */
+async function fold(session: Queryable, window: Window): Promise<number> {
+  const { rows } = await session.query<{ folded: number }>({
+    name: 'fold',
+    text: 'SELECT bridge_fold($1, $2, $3) AS folded',
+    values: [window.pastDays, window.futureDays, foldMost],
+  });
+  return rows[0]!.folded;
 }
 
 /**

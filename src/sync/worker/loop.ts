@@ -182,14 +182,17 @@ export function createWork(options: WorkOptions) {
     await options.needAdapter(session);
     // every other take is for all rooms, so that continuous bookings delay no room forever
     let changedFirst = false;
+    let foldsApart = false;
     while (!until.aborted) {
       const startedAt = performance.now();
-      const { wanted, taken } = await retry(() => take(session, changedFirst), until);
+      changedFirst &&= !foldsApart;
+      const { wanted, taken } = await retry(() => take(session, { changedFirst, foldsApart }), until);
       if (probe.beginsAnew(taken, wanted.rooms)) continue;
       const tookMs = performance.now() - startedAt;
       // a take for the changed rooms says nothing about the others
       if (!changedFirst || taken.folded === 0 || taken.more) othersWait = taken.more;
       changedFirst = !changedFirst || taken.folded === 0;
+      foldsApart = taken.folded >= foldMost;
       bookingDown.over();
       lease.hasTaken = true;
       failures = 0;
@@ -205,13 +208,13 @@ export function createWork(options: WorkOptions) {
     }
   }
 
-  async function take(session: Queryable, changedFirst: boolean) {
-    const wanted = takeOptions(changedFirst);
+  async function take(session: Queryable, how: Pick<TakeOptions, 'changedFirst' | 'foldsApart'>) {
+    const wanted = { ...takeOptions(), ...how };
     takes += 1;
     return { wanted, taken: await takeRooms(session, wanted) };
   }
 
-  const takeOptions = (changedFirst: boolean): TakeOptions => ({
+  const takeOptions = (): Omit<TakeOptions, 'changedFirst' | 'foldsApart'> => ({
     replica,
     held: outlookDown.isDown() ? [...running.ids(), ...probe.tried()] : running.ids(),
     rooms: Math.min(places.free(), roomsATake),
@@ -219,7 +222,6 @@ export function createWork(options: WorkOptions) {
     window,
     anyLane: places.areForOthers(),
     askedOnly: !options.autoSync,
-    changedFirst,
   });
 
   /** Rooms complete and store their rounds and are released; after `drainOutMs` they are cut off. */
