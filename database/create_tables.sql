@@ -2894,9 +2894,20 @@ BEGIN
         SELECT i.reservation_type, i.reservation_id, i.priority_level, i.active, i.starts_at, i.ends_at,
                bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
                  || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END AS state
-        FROM bridge_items i
-        WHERE i.resource_id = room.resource_id AND i.reservation_id IS NOT NULL AND i.ends_at > opens AND i.starts_at < closes
-          AND (unreadable IS NULL OR NOT concat(i.reservation_type, '/', i.reservation_id) = ANY (unreadable))
+        FROM (
+          SELECT n.* FROM bridge_items n
+          WHERE unreadable IS NULL AND n.resource_id = room.resource_id AND n.ends_at > opens AND n.starts_at < closes
+          UNION ALL
+          -- each by its id: a condition on a column that fails would fail again, whatever the other conditions
+          SELECT n.* FROM (
+            SELECT DISTINCT k.reservation_type, k.reservation_id FROM bridge_items k
+            WHERE unreadable IS NOT NULL AND k.resource_id = room.resource_id
+              AND NOT concat(k.reservation_type, '/', k.reservation_id) = ANY (unreadable) OFFSET 0) r
+          CROSS JOIN LATERAL (
+            SELECT v.* FROM bridge_items v
+            WHERE v.reservation_type = r.reservation_type AND v.reservation_id = r.reservation_id AND v.resource_id = room.resource_id OFFSET 0) n
+          WHERE n.ends_at > opens AND n.starts_at < closes) i
+        WHERE i.reservation_id IS NOT NULL
       ), both_sides AS (
         SELECT m.id, i.reservation_type IS NULL AS is_gone
         FROM bridge_mappings m
@@ -3348,12 +3359,26 @@ END $drop$;
 -- because they are logged and sent as alerts.
 CREATE OR REPLACE FUNCTION bridge_met(kind text, id_ bigint) RETURNS TABLE (other text, room integer)
 LANGUAGE plpgsql STABLE AS $met$
+DECLARE
+  own record;
 BEGIN
   RETURN QUERY SELECT o.reservation_type || '/' || coalesce(bridge_key_of(o.reservation_type, o.reservation_id), o.reservation_id::text), o.resource_id
   FROM bridge_items mine
   CROSS JOIN LATERAL (SELECT * FROM bridge_items i WHERE i.resource_id = mine.resource_id AND i.active OFFSET 0) o
   WHERE mine.reservation_type = kind AND mine.reservation_id = id_ AND o.starts_at < mine.ends_at AND o.ends_at > mine.starts_at
     AND (o.reservation_type, o.reservation_id) <> (kind, id_);
+EXCEPTION WHEN OTHERS THEN
+  IF NOT bridge_concerns_rows(SQLSTATE) THEN
+    RAISE;
+  END IF;
+  -- one of the rows fails: its time is unknown, and the others are compared
+  FOR own IN SELECT i.resource_id, i.starts_at, i.ends_at FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ LOOP
+    RETURN QUERY SELECT (o ->> 'reservation_type') || '/' || coalesce(bridge_key_of(o ->> 'reservation_type', (o ->> 'reservation_id')::bigint), o ->> 'reservation_id'), own.resource_id
+    FROM jsonb_array_elements(bridge_items_in(own.resource_id, own.starts_at, own.ends_at)) o
+    WHERE NOT o ? 'unreadable' AND (o ->> 'reservation_type', (o ->> 'reservation_id')::bigint) <> (kind, id_)
+      -- an item without a length overlaps nothing
+      AND (o ->> 'starts_at')::timestamptz < own.ends_at AND (o ->> 'ends_at')::timestamptz > own.starts_at;
+  END LOOP;
 END $met$;
 
 -- A deleted event exists again: its reservation is enabled again (or waits for approval) with the values of the event, or gets the room
@@ -4046,7 +4071,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '51ea52fd3a049723c9702e2b3ddae500f6fabeace531365320619c49c08c9f62 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '514bafcc836ff4f3d92a9221031b9c3d097f3d9fee9fc45328722b459b3182c3 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

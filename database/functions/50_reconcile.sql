@@ -39,9 +39,20 @@ BEGIN
         SELECT i.reservation_type, i.reservation_id, i.priority_level, i.active, i.starts_at, i.ends_at,
                bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
                  || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END AS state
-        FROM bridge_items i
-        WHERE i.resource_id = room.resource_id AND i.reservation_id IS NOT NULL AND i.ends_at > opens AND i.starts_at < closes
-          AND (unreadable IS NULL OR NOT concat(i.reservation_type, '/', i.reservation_id) = ANY (unreadable))
+        FROM (
+          SELECT n.* FROM bridge_items n
+          WHERE unreadable IS NULL AND n.resource_id = room.resource_id AND n.ends_at > opens AND n.starts_at < closes
+          UNION ALL
+          -- each by its id: a condition on a column that fails would fail again, whatever the other conditions
+          SELECT n.* FROM (
+            SELECT DISTINCT k.reservation_type, k.reservation_id FROM bridge_items k
+            WHERE unreadable IS NOT NULL AND k.resource_id = room.resource_id
+              AND NOT concat(k.reservation_type, '/', k.reservation_id) = ANY (unreadable) OFFSET 0) r
+          CROSS JOIN LATERAL (
+            SELECT v.* FROM bridge_items v
+            WHERE v.reservation_type = r.reservation_type AND v.reservation_id = r.reservation_id AND v.resource_id = room.resource_id OFFSET 0) n
+          WHERE n.ends_at > opens AND n.starts_at < closes) i
+        WHERE i.reservation_id IS NOT NULL
       ), both_sides AS (
         SELECT m.id, i.reservation_type IS NULL AS is_gone
         FROM bridge_mappings m

@@ -12,12 +12,26 @@ END $drop$;
 -- because they are logged and sent as alerts.
 CREATE OR REPLACE FUNCTION bridge_met(kind text, id_ bigint) RETURNS TABLE (other text, room integer)
 LANGUAGE plpgsql STABLE AS $met$
+DECLARE
+  own record;
 BEGIN
   RETURN QUERY SELECT o.reservation_type || '/' || coalesce(bridge_key_of(o.reservation_type, o.reservation_id), o.reservation_id::text), o.resource_id
   FROM bridge_items mine
   CROSS JOIN LATERAL (SELECT * FROM bridge_items i WHERE i.resource_id = mine.resource_id AND i.active OFFSET 0) o
   WHERE mine.reservation_type = kind AND mine.reservation_id = id_ AND o.starts_at < mine.ends_at AND o.ends_at > mine.starts_at
     AND (o.reservation_type, o.reservation_id) <> (kind, id_);
+EXCEPTION WHEN OTHERS THEN
+  IF NOT bridge_concerns_rows(SQLSTATE) THEN
+    RAISE;
+  END IF;
+  -- one of the rows fails: its time is unknown, and the others are compared
+  FOR own IN SELECT i.resource_id, i.starts_at, i.ends_at FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ LOOP
+    RETURN QUERY SELECT (o ->> 'reservation_type') || '/' || coalesce(bridge_key_of(o ->> 'reservation_type', (o ->> 'reservation_id')::bigint), o ->> 'reservation_id'), own.resource_id
+    FROM jsonb_array_elements(bridge_items_in(own.resource_id, own.starts_at, own.ends_at)) o
+    WHERE NOT o ? 'unreadable' AND (o ->> 'reservation_type', (o ->> 'reservation_id')::bigint) <> (kind, id_)
+      -- an item without a length overlaps nothing
+      AND (o ->> 'starts_at')::timestamptz < own.ends_at AND (o ->> 'ends_at')::timestamptz > own.starts_at;
+  END LOOP;
 END $met$;
 
 -- A deleted event exists again: its reservation is enabled again (or waits for approval) with the values of the event, or gets the room

@@ -10,6 +10,7 @@ import type { PullAction } from '../../facts.ts';
 import type { Id } from '../../id.ts';
 import { Exact } from '../../narrow-encoding.ts';
 import { itemFields, viewNames, type Item, type ItemChange, type ReservationKey } from '../../item.ts';
+import { itemsIn } from '../store/readable-items.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
 import { settlementRow, type Settlement } from '../store/settle.ts';
 import { isMapped, type WorkItem } from '../store/work-item.ts';
@@ -105,7 +106,9 @@ export function createWriteBooking(db: Queryable, random: () => number = Math.ra
     const place = placeOf(item, write);
     const { rows } = await db.query<{ other: string }>({
       name: 'time_taken_by',
-      text: `SELECT i.reservation_type || '/' || coalesce(bridge_key_of(i.reservation_type, i.reservation_id), i.reservation_id::text) AS other FROM bridge_items i WHERE i.resource_id = $1 AND i.active AND i.starts_at < $3::timestamptz AND i.ends_at > $2::timestamptz
+      text: `SELECT i.reservation_type || '/' || coalesce(bridge_key_of(i.reservation_type, i.reservation_id), i.reservation_id::text) AS other
+        FROM ${itemsIn('i', '$1', '$2', '$3')}
+        WHERE i.unreadable IS NULL AND i.starts_at < $3::timestamptz AND i.ends_at > $2::timestamptz
           AND NOT (i.reservation_type = $4 AND i.reservation_id = $5) IS TRUE
         ORDER BY i.starts_at LIMIT 1`,
       values: [room.resourceId, place?.startsAt ?? null, place?.endsAt ?? null, ...reservationOf(item)],

@@ -1,9 +1,21 @@
 /** What one row of the booking system, or a person's open transaction, cannot keep the others from. */
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { reconcileRoom, type LeasedRoom } from '../../../src/sync/store/work-list.ts';
 import { untilTrue } from '../../support/until.ts';
-import { spoil } from '../failing-row.ts';
-import { at, both, imported, open, other, room, shown, titles, type Rooms } from '../two-way-world.ts';
+import { spoil, spoilColumn } from '../failing-row.ts';
+import {
+  at,
+  both,
+  conflicts,
+  heard,
+  imported,
+  open,
+  other,
+  room,
+  shown,
+  titles,
+  type Rooms,
+} from '../two-way-world.ts';
 
 const book = (w: Rooms, title: string, hour: number, resource = 101) =>
   w.desk.book(resource, { title, from: w.day(3, `${hour}:00`), to: w.day(3, `${hour + 1}:00`) });
@@ -58,6 +70,58 @@ test('a reservation that is shown and cannot be read any more is parked; its eve
   await w.settle();
   expect(w.outlook.titles(room).toSorted()).toEqual(['bad', 'good']);
 });
+
+describe.each(['starts_at', 'ends_at', 'active'] as const)('%s that fails in one row', (column) => {
+  /** A reservation that was shown and fails now, and one that no trigger recorded. */
+  async function openSpoiled() {
+    const w = await open();
+    const { reservation } = await shown(w);
+    const mend = await spoilColumn(w, column);
+    await w.db.query(`UPDATE bb_event SET name = 'bad'`);
+    await w.settle();
+    await unguarded(w, 'good', 12);
+    await w.db.query('UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now()');
+    return { w, reservation, mend };
+  }
+
+  test('keeps no comparison from the others; it is compared once it can be read', async () => {
+    const { w, reservation, mend } = await openSpoiled();
+    await using _ = w;
+    await w.settle();
+    expect(w.outlook.titles(room).toSorted()).toEqual(['Choir', 'good']);
+    expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'error' });
+    await mend();
+    await w.db.query('DELETE FROM bridge_unfolded');
+    await w.db.query('UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now()');
+    await w.settle();
+    expect(w.outlook.titles(room).toSorted()).toEqual(['bad', 'good']);
+    expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'synced' });
+  });
+
+  test('keeps no move in Outlook from the others', async () => {
+    const { w, mend } = await openSpoiled();
+    await using _ = w;
+    await w.settle();
+    const good = w.outlook.in(room).find(({ item }) => item?.title === 'good')!;
+    w.outlook.edit(good.id, { startsAt: at(3, '08:00'), endsAt: at(3, '09:00') });
+    await heard(w);
+    expect(await conflicts(w)).toEqual([]);
+    await mend();
+    const found = (await w.reserved()).map(({ item }) => [item.title, item.startsAt]);
+    expect(found).toContainEqual(['good', at(3, '08:00')]);
+  });
+});
+
+/** Books without triggers. */
+async function unguarded(w: Rooms, title: string, hour: number): Promise<void> {
+  await w.db.query(
+    'ALTER TABLE bb_event DISABLE TRIGGER USER; ALTER TABLE bb_event_resource DISABLE TRIGGER USER',
+  );
+  await book(w, title, hour);
+  await w.db.query(
+    'ALTER TABLE bb_event ENABLE TRIGGER USER; ALTER TABLE bb_event_resource ENABLE TRIGGER USER',
+  );
+}
 
 test.each(['both', 'booking_to_outlook', 'outlook_to_booking'])(
   'in a room of direction %s a comparison finds one that can be read again',
