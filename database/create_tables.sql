@@ -3059,6 +3059,8 @@ BEGIN
   UPDATE bridge_mappings o SET outlook_event_id = NULL, revision = o.revision + 1
   FROM jsonb_to_recordset(attached) AS a (id bigint, "eventId" text)
   WHERE o.outlook_item_id = room.outlook_item_id AND o.outlook_event_id = a."eventId" AND o.id <> a.id;
+  -- the event exists again: a removal that was let through does not apply to a later loss
+  DELETE FROM bridge_removals d USING jsonb_to_recordset(attached) AS a (id bigint) WHERE d.mapping_id = a.id;
   WITH given AS (
     UPDATE bridge_mappings m SET outlook_event_id = a."eventId", outlook_etag = NULL,
       outlook_base = CASE WHEN a.kept THEN m.outlook_base ELSE a."outlookBase" END,
@@ -3530,9 +3532,8 @@ CREATE OR REPLACE FUNCTION bridge_gives_up(m bridge_mappings) RETURNS boolean LA
   SELECT m.event_intent IS NULL AND coalesce(m.conflict ->> 'kind', '') NOT IN ('gone', 'deleted')
     AND EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.resource_id = m.resource_id AND r.active = 1 AND r.sync_direction <> 'booking_to_outlook')
     AND CASE m.outlook_news WHEN 'vacated' THEN true
-      WHEN 'gone' THEN EXISTS (SELECT FROM bridge_removals d WHERE d.mapping_id = m.id AND d.side = 'booking'
-        -- one that was let through earlier was for an earlier loss
-        AND d.applied_at > now() - interval '1 hour')
+      -- it is of this loss: bridge_settle_removals and bridge_attach delete it when the event exists again
+      WHEN 'gone' THEN EXISTS (SELECT FROM bridge_removals d WHERE d.mapping_id = m.id AND d.side = 'booking' AND d.applied_at IS NOT NULL)
       ELSE false END
 $gives$;
 
@@ -4071,7 +4072,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '514bafcc836ff4f3d92a9221031b9c3d097f3d9fee9fc45328722b459b3182c3 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '591e55252d62183b7a97f0cfd769f272d22e92e44ab906714ec26710aa0517d7 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

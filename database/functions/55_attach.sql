@@ -41,6 +41,8 @@ BEGIN
   UPDATE bridge_mappings o SET outlook_event_id = NULL, revision = o.revision + 1
   FROM jsonb_to_recordset(attached) AS a (id bigint, "eventId" text)
   WHERE o.outlook_item_id = room.outlook_item_id AND o.outlook_event_id = a."eventId" AND o.id <> a.id;
+  -- the event exists again: a removal that was let through does not apply to a later loss
+  DELETE FROM bridge_removals d USING jsonb_to_recordset(attached) AS a (id bigint) WHERE d.mapping_id = a.id;
   WITH given AS (
     UPDATE bridge_mappings m SET outlook_event_id = a."eventId", outlook_etag = NULL,
       outlook_base = CASE WHEN a.kept THEN m.outlook_base ELSE a."outlookBase" END,

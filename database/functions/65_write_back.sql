@@ -183,9 +183,8 @@ CREATE OR REPLACE FUNCTION bridge_gives_up(m bridge_mappings) RETURNS boolean LA
   SELECT m.event_intent IS NULL AND coalesce(m.conflict ->> 'kind', '') NOT IN ('gone', 'deleted')
     AND EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.resource_id = m.resource_id AND r.active = 1 AND r.sync_direction <> 'booking_to_outlook')
     AND CASE m.outlook_news WHEN 'vacated' THEN true
-      WHEN 'gone' THEN EXISTS (SELECT FROM bridge_removals d WHERE d.mapping_id = m.id AND d.side = 'booking'
-        -- one that was let through earlier was for an earlier loss
-        AND d.applied_at > now() - interval '1 hour')
+      -- it is of this loss: bridge_settle_removals and bridge_attach delete it when the event exists again
+      WHEN 'gone' THEN EXISTS (SELECT FROM bridge_removals d WHERE d.mapping_id = m.id AND d.side = 'booking' AND d.applied_at IS NOT NULL)
       ELSE false END
 $gives$;
 

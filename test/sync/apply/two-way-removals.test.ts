@@ -1,7 +1,18 @@
 /** What is deleted in Outlook or cancelled in the booking system is gone on both sides, once. */
 import { describe, expect, test } from 'vitest';
 import { Permanent } from '../../../src/errors.ts';
-import { room, at, dinner, open, heard, imported, isActive, shown, invited } from '../two-way-world.ts';
+import {
+  room,
+  at,
+  conflicts,
+  dinner,
+  open,
+  heard,
+  imported,
+  isActive,
+  shown,
+  invited,
+} from '../two-way-world.ts';
 
 const note = /Cancelled from Outlook/g;
 const notes = (text: string) => text.match(note)?.length ?? 0;
@@ -60,6 +71,25 @@ describe('an event deleted in Outlook', () => {
       expect(await w.reserved()).toMatchObject([{ active: true, item: dinner() }]);
       expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'synced', error_message: null });
     });
+
+  test('that returns was not removed: a removal that the booking system refused does not count for a later loss', async () => {
+    await using w = await open({ conflict: 'ask' });
+    const { event } = await shown(w);
+    await w.db
+      .query(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'Not now.'; END $$;
+      CREATE TRIGGER refuse BEFORE UPDATE ON bb_event FOR EACH ROW WHEN (NEW.active = 0) EXECUTE FUNCTION refuse()`);
+    w.outlook.remove(event.id);
+    await heard(w);
+    expect(await conflicts(w)).toMatchObject([{ kind: 'refused' }]);
+    const removals = () => w.db.query('SELECT applied_at IS NOT NULL AS applied FROM bridge_removals');
+    expect(await removals()).toEqual([{ applied: true }]);
+    // made again, and changed on both sides: it is not settled as synced
+    w.outlook.put(room, { ...event.item!, title: 'Orchestra' }, event.properties);
+    await w.db.query(`UPDATE bb_event SET name = 'Band'`);
+    await heard(w);
+    expect(await conflicts(w)).toMatchObject([{ kind: 'fields' }]);
+    expect(await removals()).toEqual([]);
+  });
 
   test('is there, too, when it was moved to another day just before', async () => {
     await using w = await open();
