@@ -9,11 +9,12 @@ import { marksOf, openFleet, upnOf, type Child, type Fleet } from './fleet.ts';
  * A clerk and people in Outlook who do anything at any moment, much of it on top of something else, while answers are lost,
  * delta repeats itself and daemons are killed. Afterwards both sides show the same, each thing once and one slot once, and
  * nothing is gone that no person took away.
- * Another history: `SEED=7 STEPS=2000 npx vitest run test/e2e/both-ways.test.ts`.
+ * Other histories: `SEED=7,8 STEPS=2000 POLICY=outlook npx vitest run test/e2e/both-ways.test.ts`.
  */
 const given = process.env['SEED'];
-const seeds = given === undefined ? [1, 2] : [Number(given)];
+const seeds = given === undefined ? [1, 2] : given.split(',').map(Number);
 const steps = Number(process.env['STEPS'] ?? 500);
+const policy = process.env['POLICY'] ?? 'booking';
 
 test.each(seeds)(
   'whatever people do on both sides, both end up equal and nothing is lost (seed %i)',
@@ -21,7 +22,12 @@ test.each(seeds)(
     await using fleet = await openFleet({
       rooms: 4,
       latencyMs: 2,
-      env: { BRAKE_MAX: '0', OVERLAP_POLICY: 'import', POLL_INTERVAL_SECONDS: '1' },
+      env: {
+        BRAKE_MAX: '0',
+        CONFLICT_POLICY: policy,
+        OVERLAP_POLICY: 'import',
+        POLL_INTERVAL_SECONDS: '1',
+      },
     });
     const life = createLife(fleet, seed);
     const daemon = await fleet.start();

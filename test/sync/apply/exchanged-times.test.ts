@@ -140,6 +140,28 @@ describe('events that exchange their times in Outlook', () => {
   });
 });
 
+test('a choice about one of them, made while they are exchanged, is carried out', async () => {
+  await using w = await open();
+  const [a, b] = await booked(w, { A: noon, B: afternoon });
+  w.outlook.edit(a!, afternoon);
+  await heard(w);
+  w.outlook.edit(b!, noon);
+  // B is read first, then A, which is to leave the time that B gets
+  w.outlook.meanwhileRead(async () =>
+    w.outlook.meanwhileRead(
+      async () =>
+        void (await w.db.query(
+          `UPDATE bridge_mappings SET resolution = 'booking', due_at = now(), revision = revision + 1
+           WHERE sync_status = 'conflict'`,
+        )),
+    ),
+  );
+  await heard(w);
+  expect(await times(w)).toEqual({ A: noon, B: afternoon });
+  expect(w.outlook.in(room).find(({ id }) => id === a)!.item).toMatchObject(noon);
+  expect(await conflicts(w)).toMatchObject([{ kind: 'refused' }]);
+});
+
 describe('an event that was moved onto a time that is taken', () => {
   async function onto(taken = 'B') {
     const w = await open();

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { Retryable } from '../../../src/errors.ts';
 import { markRooms } from '../../../src/sync/webhooks/subscription-store.ts';
-import { room, other, both, type Rooms, at, dinner, open, heard } from '../two-way-world.ts';
+import { room, other, both, type Rooms, at, conflicts, dinner, open, heard } from '../two-way-world.ts';
 
 const resources = async (w: Rooms) =>
   (
@@ -473,4 +473,39 @@ describe('a room of one direction', () => {
     ]);
     expect(await w.db.query('SELECT event_id FROM bridge_hints')).toEqual([]);
   });
+});
+
+describe('a reservation of two rooms, deleted in one room and moved in the other before either is heard', () => {
+  const later = { startsAt: at(4, '15:00'), endsAt: at(4, '17:00') };
+
+  async function deletedAndMoved(policy: 'booking' | 'outlook' | 'ask') {
+    const w = await open({ conflict: policy }, both);
+    await w.desk.book([101, 102], { title: 'Choir', from: w.day(3, '18:00'), to: w.day(3, '20:00') });
+    await w.settle();
+    w.outlook.remove(w.outlook.in(room)[0]!.id);
+    w.outlook.edit(w.outlook.in(other)[0]!.id, later);
+    return w;
+  }
+
+  test('and heard of the deletion first: it leaves that room, and is moved in the other', async () => {
+    await using w = await deletedAndMoved('booking');
+    await heard(w, 101);
+    await heard(w, 102);
+    expect(await resources(w)).toEqual([102]);
+    expect(w.outlook.in(room)).toEqual([]);
+    expect(w.outlook.in(other).map(({ item }) => item)).toMatchObject([later]);
+  });
+
+  test.each(['booking', 'outlook', 'ask'] as const)(
+    'and heard of the move first: policy %s decides, as about any change of the reservation',
+    async (policy) => {
+      await using w = await deletedAndMoved(policy);
+      await heard(w, 102);
+      await heard(w, 101);
+      expect(await resources(w)).toEqual(policy === 'outlook' ? [102] : [101, 102]);
+      expect(w.outlook.in(room).map(({ item }) => item)).toMatchObject(policy === 'booking' ? [later] : []);
+      expect(w.outlook.in(other).map(({ item }) => item)).toMatchObject([later]);
+      expect(await conflicts(w)).toMatchObject(policy === 'ask' ? [{ kind: 'deleted' }] : []);
+    },
+  );
 });
