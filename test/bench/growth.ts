@@ -10,6 +10,7 @@ import { sweepRooms } from '../../src/sync/worker/sweep.ts';
 import { quantile, type Figure } from './figures.ts';
 import { backendsMs, processorMs } from './processor.ts';
 import {
+  agreeOnAll,
   addDatabase,
   addRooms,
   bookEvents,
@@ -198,13 +199,7 @@ async function fill(pool: Database, { mappings, rooms }: Size): Promise<void> {
      INSERT INTO bb_event_resource (event_id, resource_id) SELECT id, $3::int + id % $2::int FROM e`,
     [mappings, rooms, firstRoom],
   );
-  await client.query(`
-    INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, outlook_event_id,
-      sync_status, starts_at, ends_at, agreement, booking_base, booking_seen, outlook_base)
-    SELECT i.reservation_type, i.reservation_id, i.resource_id, r.outlook_item_id, 'filled-' || i.reservation_id, 'synced',
-      i.starts_at, i.ends_at, 'agreed', s.state, s.state, s.state
-    FROM bridge_items i JOIN bridge_resource_mappings r USING (resource_id),
-      LATERAL (SELECT bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private) AS state) s`);
+  await client.query(agreeOnAll);
   await client.query(
     'UPDATE bridge_room_state SET baselined_at = now(), reconciled_at = now(), push_due_at = NULL',
   );

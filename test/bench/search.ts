@@ -4,7 +4,7 @@ import { createRoomCalendar } from '../../src/sync/report/room-calendar.ts';
 import { createSearch } from '../../src/sync/report/search.ts';
 import { date } from '../support/dates.ts';
 import { quantile, type Figure } from './figures.ts';
-import { firstRoom, openBridge, type Bridge } from './stage.ts';
+import { agreeOnAll, firstRoom, openBridge, type Bridge } from './stage.ts';
 
 const reservations = 100_000;
 const rooms = 100;
@@ -84,13 +84,7 @@ async function fill({ pool }: Bridge): Promise<void> {
       [reservations, rooms, firstRoom],
     );
     await client.query('ANALYZE');
-    await client.query(`
-      INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, outlook_event_id,
-        sync_status, starts_at, ends_at, agreement, booking_base, booking_seen, outlook_base)
-      SELECT i.reservation_type, i.reservation_id, i.resource_id, r.outlook_item_id, 'filled-' || i.reservation_id, 'synced',
-        i.starts_at, i.ends_at, 'agreed', s.state, s.state, s.state
-      FROM bridge_items i JOIN bridge_resource_mappings r USING (resource_id),
-        LATERAL (SELECT bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private) AS state) s`);
+    await client.query(agreeOnAll);
     await client.query(
       `INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, action, latency_ms)
        SELECT id, resource_id, reservation_type, reservation_id, 'created', 100 FROM bridge_mappings ORDER BY id`,

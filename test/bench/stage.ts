@@ -200,6 +200,15 @@ async function end(child: ChildProcess): Promise<void> {
   await gone(child);
 }
 
+/** SQL: a mapping for each reservation in a mapped room, on which both sides agree. */
+export const agreeOnAll = `
+  INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, outlook_event_id,
+    sync_status, starts_at, ends_at, agreement, booking_base, booking_seen, outlook_base)
+  SELECT i.reservation_type, i.reservation_id, i.resource_id, r.outlook_item_id, 'filled-' || i.reservation_id, 'synced',
+    i.starts_at, i.ends_at, 'agreed', s.state, s.state, s.state
+  FROM bridge_items i JOIN bridge_resource_mappings r USING (resource_id),
+    LATERAL (SELECT bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private) AS state) s`;
+
 /**
  * Looks until nothing is due and nobody works, `everyMs`: a look takes longer than the work on an item when there are many.
  */

@@ -1,9 +1,9 @@
 /** What a write in the booking system leaves in the outbox, for every way of writing that PostgreSQL knows. */
 import assert from 'node:assert/strict';
 import { test } from 'vitest';
-import { migrate } from '../../src/cli/migrate.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { day } from '../support/dates.ts';
+import { install } from '../support/settings.ts';
 
 const event = (id: number, room = 101) => `
   INSERT INTO bb_event (id, activity_id, name, from_, to_, building_name, contact_name, contact_email, contact_phone, secret)
@@ -216,13 +216,7 @@ test('a write to a partition is noted, whether it names the table or the partiti
       PARTITION BY RANGE (event_id);
     CREATE TABLE bb_event_resource_1 PARTITION OF bb_event_resource FOR VALUES FROM (0) TO (100);
     CREATE TABLE bb_event_resource_2 PARTITION OF bb_event_resource FOR VALUES FROM (100) TO (1000)`);
-  const config = {
-    database: db.config,
-    adapter: 'portico',
-    timezone: 'Europe/Oslo',
-    wake: 'adaptive' as const,
-  };
-  await migrate({ ...config, logLevel: 'silent' }, () => undefined, new AbortController().signal);
+  await install(db);
   assert.deepEqual(await leaves(db, '', event(1) + event(101)), ['event 1', 'event 101']);
   assert.deepEqual(await leaves(db, '', 'UPDATE bb_event_resource_2 SET resource_id = 102'), ['event 101']);
   assert.deepEqual(await leaves(db, '', 'INSERT INTO bb_event_resource_1 VALUES (1, 104)'), ['event 1']);

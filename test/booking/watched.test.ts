@@ -10,6 +10,7 @@ import { folderOfAdapter } from '../support/adapters.ts';
 import { day } from '../support/dates.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { bookingGrants, openRole } from '../support/roles.ts';
+import { bookingConfig } from '../support/settings.ts';
 
 /** What a statement leaves in the outbox, in order, with the warnings it caused. */
 async function noted(db: TestDatabase, statement: string, before = ''): Promise<string[]> {
@@ -346,11 +347,7 @@ describe('migrate', () => {
   };
   const install = async (db: TestDatabase, adapter: string) => {
     const told: string[] = [];
-    await migrate(
-      { database: db.config, adapter, timezone: 'Europe/Oslo', wake: 'adaptive', logLevel: 'silent' },
-      (line) => void told.push(line),
-      new AbortController().signal,
-    );
+    await migrate(bookingConfig(db, adapter), (line) => void told.push(line), new AbortController().signal);
     return told.join('\n');
   };
   const triggersOf = async (db: TestDatabase, table: string) =>

@@ -8,7 +8,8 @@ import { runFile } from '../support/catalogue.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { openRole } from '../support/roles.ts';
 import { untilTrue } from '../support/until.ts';
-import { book, configOf, found, spoilt } from './adapter-findings.ts';
+import { bookingConfig } from '../support/settings.ts';
+import { book, found, spoilt } from './adapter-findings.ts';
 
 const never = new AbortController().signal;
 
@@ -22,7 +23,7 @@ test('it is given up, and nothing is left of it, once a session waits for what i
   const slow = spoilt('20_functions.sql', (text) =>
     text.replace('BEGIN\n  IF starts IS NULL', 'BEGIN\n  PERFORM pg_sleep(300);\n  IF starts IS NULL'),
   );
-  const check = checkAdapter(configOf(db, slow), () => undefined, never).then(
+  const check = checkAdapter(bookingConfig(db, slow), () => undefined, never).then(
     () => assert.fail('it came to its end'),
     (error: unknown) => error,
   );
@@ -61,7 +62,11 @@ test('neither a file nor a role changes how long migrate waits for a lock', asyn
     (text) =>
       `SET lock_timeout = '10s';\nSELECT current_setting('lock_timeout') AS note;\nRESET lock_timeout;\nSELECT current_setting('lock_timeout') AS note;\n${text}`,
   );
-  const { notes } = await migrate({ ...configOf(db, folder), database: ours.config }, () => undefined, never);
+  const { notes } = await migrate(
+    { ...bookingConfig(db, folder), database: ours.config },
+    () => undefined,
+    never,
+  );
   expect(notes.slice(0, 2)).toEqual(['500ms', '500ms']);
 });
 

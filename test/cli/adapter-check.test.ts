@@ -7,7 +7,8 @@ import { migrate } from '../../src/cli/migrate.ts';
 import { adapters } from '../support/adapters.ts';
 import { catalogue } from '../support/catalogue.ts';
 import { openTestDatabase } from '../support/database.ts';
-import { book, configOf, found, spoilt } from './adapter-findings.ts';
+import { bookingConfig } from '../support/settings.ts';
+import { book, found, spoilt } from './adapter-findings.ts';
 import { cli } from './command-line.ts';
 
 const never = new AbortController().signal;
@@ -309,7 +310,7 @@ test.each(
 )('migrate refuses $does, and changes nothing', async ({ file, change, says: [, message] }) => {
   await using db = await openTestDatabase({ schema: 'bare mrbs' });
   const before = await catalogue(db, 'all');
-  const failure = await migrate(configOf(db, spoilt(file, change)), () => undefined, never).catch(
+  const failure = await migrate(bookingConfig(db, spoilt(file, change)), () => undefined, never).catch(
     (error: unknown) => error as { message: string; hint: string },
   );
   assert.ok('hint' in failure);

@@ -6,7 +6,8 @@ import { describe, expect, test } from 'vitest';
 import { migrate } from '../../src/cli/migrate.ts';
 import { Permanent } from '../../src/errors.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
-import { book, configOf, found, spoilt } from './adapter-findings.ts';
+import { bookingConfig } from '../support/settings.ts';
+import { book, found, spoilt } from './adapter-findings.ts';
 import { cli } from './command-line.ts';
 
 interface Failing {
@@ -89,7 +90,11 @@ describe.each(statements)('$does', ({ file, change, at, says }) => {
   test('is told by migrate', async () => {
     await using db = await openTestDatabase({ schema: 'bare mrbs' });
     const folder = spoilt(file, change);
-    const failure = await migrate(configOf(db, folder), () => undefined, new AbortController().signal).then(
+    const failure = await migrate(
+      bookingConfig(db, folder),
+      () => undefined,
+      new AbortController().signal,
+    ).then(
       () => assert.fail('it was installed'),
       (error: unknown) => error,
     );

@@ -7,17 +7,9 @@ import { onTestFinished } from 'vitest';
 import { checkAdapter } from '../../src/cli/adapter-check.ts';
 import { folderOfAdapter } from '../support/adapters.ts';
 import type { TestDatabase } from '../support/database.ts';
+import { bookingConfig } from '../support/settings.ts';
 
 const never = new AbortController().signal;
-
-export const configOf = (db: TestDatabase, adapter: string) =>
-  ({
-    database: db.config,
-    adapter,
-    timezone: 'Europe/Oslo',
-    wake: 'adaptive',
-    logLevel: 'silent',
-  }) as const;
 
 interface Found {
   readonly state: string;
@@ -29,7 +21,7 @@ interface Found {
 export async function found(db: TestDatabase, adapter: string): Promise<Found[]> {
   const findings: Found[] = [];
   await checkAdapter(
-    configOf(db, adapter),
+    bookingConfig(db, adapter),
     (state, check, message, repair) => findings.push({ state, check, message, repair: repair ?? '' }),
     never,
   );

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { clockShim, type Environment } from '../../src/config.ts';
 import { startTenant, type Tenant } from '../../src/sandbox/tenant/tenant.ts';
 import { openTestDatabase, type Schema, type TestDatabase } from '../support/database.ts';
+import { environmentOf } from '../support/settings.ts';
 
 export const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
@@ -45,15 +46,7 @@ export async function openOffice(schema: Schema = 'bridge') {
   await using opened = new AsyncDisposableStack();
   const db: TestDatabase = opened.use(await openTestDatabase({ schema }));
   const tenant: Tenant = opened.use(await startTenant({ rooms: Object.values(rooms) }));
-  const env: Environment = {
-    DATABASE_URL: db.url,
-    GRAPH_TENANT_ID: tenant.tenantId,
-    GRAPH_CLIENT_ID: tenant.clientId,
-    GRAPH_CLIENT_SECRET: tenant.clientSecret,
-    GRAPH_BASE_URL: tenant.graphBaseUrl,
-    GRAPH_AUTHORITY: tenant.authority,
-    PORT: '0',
-  };
+  const { LOG_LEVEL: _level, ...env } = environmentOf(db, tenant);
   const owned = opened.move();
   return {
     db,

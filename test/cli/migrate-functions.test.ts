@@ -6,19 +6,14 @@ import { migrate } from '../../src/cli/migrate.ts';
 import { Permanent } from '../../src/errors.ts';
 import { catalogue } from '../support/catalogue.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { bookingConfig } from '../support/settings.ts';
 
 const never = new AbortController().signal;
 
 /** Runs migrate on `db` and returns what it told. */
 async function run(db: TestDatabase, wake: 'adaptive' | 'poll' = 'adaptive'): Promise<string> {
   const told: string[] = [];
-  const config = {
-    database: db.config,
-    adapter: 'portico',
-    timezone: 'Europe/Oslo',
-    logLevel: 'silent',
-  } as const;
-  await migrate({ ...config, wake }, (line) => told.push(line), never);
+  await migrate({ ...bookingConfig(db), wake }, (line) => told.push(line), never);
   return told.join('\n');
 }
 

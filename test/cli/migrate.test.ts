@@ -13,6 +13,7 @@ import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { bookingGrants, bridgeGrants, openRole, type TestRole } from '../support/roles.ts';
 import { cli } from './command-line.ts';
 import { at, day } from '../support/dates.ts';
+import { bookingConfig } from '../support/settings.ts';
 
 /** Every migration there is. */
 const all = readdirSync(new URL('../../database/migrations', import.meta.url))
@@ -30,14 +31,8 @@ type Settings = Partial<Omit<BookingConfig, 'logLevel'>>;
 /** Runs migrate on `db` and returns its answer with all it told. */
 async function run(db: TestDatabase, settings: Settings = {}): Promise<Migrated & { told: string }> {
   const told: string[] = [];
-  const config = {
-    database: db.config,
-    adapter: 'portico',
-    timezone: 'Europe/Oslo',
-    wake: 'adaptive',
-  } as const;
   const done = await migrate(
-    { ...config, ...settings, logLevel: 'silent' },
+    { ...bookingConfig(db), ...settings },
     (line) => told.push(line),
     new AbortController().signal,
   );
@@ -663,13 +658,7 @@ describe('while people book', () => {
       await long.query('BEGIN; UPDATE bb_event SET cost = 1');
       const waiting = new EventEmitter();
       const migrated = migrate(
-        {
-          database: db.config,
-          adapter: 'portico',
-          timezone: 'Europe/Oslo',
-          wake: 'adaptive',
-          logLevel: 'silent',
-        },
+        bookingConfig(db),
         (line) => void (/waiting for a transaction/.test(line) && waiting.emit('waits')),
         new AbortController().signal,
       );
@@ -701,13 +690,7 @@ describe('while people book', () => {
       await user.query('BEGIN; LOCK TABLE bridge_removals IN ROW EXCLUSIVE MODE');
       const waiting = new EventEmitter();
       const migrated = migrate(
-        {
-          database: db.config,
-          adapter: 'portico',
-          timezone: 'Europe/Oslo',
-          wake: 'adaptive',
-          logLevel: 'silent',
-        },
+        bookingConfig(db),
         (line) => void (/in use; waiting/.test(line) && waiting.emit('waits')),
         new AbortController().signal,
       );
@@ -740,17 +723,7 @@ describe('while people book', () => {
       await other.query('SELECT pg_advisory_lock(7230912, 3)');
       const stop = new AbortController();
       await assert.rejects(
-        migrate(
-          {
-            database: db.config,
-            adapter: 'portico',
-            timezone: 'Europe/Oslo',
-            wake: 'adaptive',
-            logLevel: 'silent',
-          },
-          () => stop.abort(new Error('stopped by SIGTERM')),
-          stop.signal,
-        ),
+        migrate(bookingConfig(db), () => stop.abort(new Error('stopped by SIGTERM')), stop.signal),
       );
     } finally {
       other.release(true);

@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import { describe, test } from 'vitest';
 import { checkAdapter } from '../../src/cli/adapter-check.ts';
 import { missingRights } from '../../src/booking/install.ts';
-import { migrate } from '../../src/cli/migrate.ts';
 import { sqlState } from '../../src/database.ts';
 import type { Id } from '../../src/id.ts';
 import { folderOfAdapter } from '../support/adapters.ts';
@@ -15,6 +14,7 @@ import { catalogue, runFile } from '../support/catalogue.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { desks } from '../support/desks.ts';
 import { openRole } from '../support/roles.ts';
+import { install, bookingConfig } from '../support/settings.ts';
 
 const meeting = (room: number, more: object = {}) =>
   JSON.stringify({
@@ -104,14 +104,8 @@ describe.each(desks)('the adapter $name', (desk) => {
     await desk.book(db, rooms[0], '2027-07-01 10:00', '2027-07-01 11:00', 'Choir');
     await desk.book(db, rooms[1], '2027-03-28 00:00', '2027-03-29 00:00', 'Market');
     const problems: string[] = [];
-    const config = {
-      database: db.config,
-      adapter: desk.adapter,
-      timezone: 'Europe/Oslo',
-      wake: 'adaptive' as const,
-    };
     await checkAdapter(
-      { ...config, logLevel: 'silent' },
+      bookingConfig(db, desk.adapter),
       (state, check, message) => void (state === 'problem' && problems.push(`${check}: ${message}`)),
       new AbortController().signal,
     );
@@ -361,13 +355,7 @@ describe.each(desks)('the adapter $name', (desk) => {
     // the next round names what could not be seen without the first
     for (let round = 0; round < 3; round += 1) for (const grant of await lacking()) await db.query(grant);
     assert.deepEqual(await lacking(), []);
-    const config = {
-      database: ours.config,
-      adapter: desk.adapter,
-      timezone: 'Europe/Oslo',
-      wake: 'adaptive' as const,
-    };
-    await migrate({ ...config, logLevel: 'silent' }, () => undefined, new AbortController().signal);
+    await install(ours, desk.adapter);
     const rooms = await desk.rooms(db);
     await desk.book(db, rooms[0], '2027-06-01 10:00', '2027-06-01 11:00', 'Choir');
     const ask = async (text: string, values: readonly unknown[]) =>
@@ -479,17 +467,9 @@ describe.each(desks)('the adapter $name', (desk) => {
     await using db = await openTestDatabase({ schema: desk.bare });
     const rooms = await desk.rooms(db);
     const before = await catalogue(db, 'not ours');
-    const config = {
-      database: db.config,
-      adapter: desk.adapter,
-      timezone: 'Europe/Oslo',
-      wake: 'adaptive' as const,
-    };
-    const install = () =>
-      migrate({ ...config, logLevel: 'silent' }, () => undefined, new AbortController().signal);
-    await install();
+    await install(db, desk.adapter);
     const once = await catalogue(db, 'not ours');
-    await install();
+    await install(db, desk.adapter);
     assert.deepEqual(await catalogue(db, 'not ours'), once);
     await desk.book(db, rooms[0], '2027-06-01 10:00', '2027-06-01 11:00', 'Choir');
     const data = await desk.everything(db);
@@ -501,14 +481,8 @@ describe.each(desks)('the adapter $name', (desk) => {
 
   test('refuses a database that is not the one it was written for, and changes nothing', async () => {
     await using db = await openTestDatabase({ schema: 'empty' });
-    const config = {
-      database: db.config,
-      adapter: desk.adapter,
-      timezone: 'Europe/Oslo',
-      wake: 'adaptive' as const,
-    };
     await assert.rejects(
-      migrate({ ...config, logLevel: 'silent' }, () => undefined, new AbortController().signal),
+      install(db, desk.adapter),
       /lacks privileges in this database, or tables are missing/,
     );
     assert.deepEqual(await db.query(`SELECT relname FROM pg_class WHERE relname LIKE 'bridge%'`), []);

@@ -185,9 +185,7 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
       start: reserved!.start,
       end: reserved!.end,
     });
-    await stage.db.query(
-      'WITH due AS (UPDATE bridge_room_state SET pull_due_at = now() RETURNING 1) SELECT bridge_wake() FROM due',
-    );
+    await stage.poll();
     await using page = await browser.visit(stage.url);
     await says(page, /1 conflict needs/);
     await page.locator('#conflicts', { hasText: 'Lagt oppå' }).waitFor();
@@ -220,9 +218,7 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
     // a delegate takes it although the room is taken
     const invited = stage.events(101).find((event) => event.subject === 'Budsjett');
     stage.tenant.people.respond('formannskapssalen@bergen.example', invited!.id, 'accepted');
-    await stage.db.query(
-      'WITH due AS (UPDATE bridge_room_state SET pull_due_at = now() RETURNING 1) SELECT bridge_wake() FROM due',
-    );
+    await stage.poll();
     await using page = await browser.visit(stage.url);
     await says(page, /1 conflict needs/);
     const [known] = await stage.db.query<{ outlook_organizer: string; id: number }>(

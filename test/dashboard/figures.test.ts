@@ -37,9 +37,7 @@ describe.skipIf(chromiumPath === null)('the figures', () => {
       end: reserved!.end,
     });
     await stage.db.query('UPDATE bridge_resource_mappings SET active = 0 WHERE resource_id = 104');
-    await stage.db.query(
-      'WITH due AS (UPDATE bridge_room_state SET pull_due_at = now() RETURNING 1) SELECT bridge_wake() FROM due',
-    );
+    await stage.poll();
     await untilTrue(
       stage.db,
       `(SELECT count(*) FROM bridge_mappings WHERE sync_status IN ('error', 'conflict')) = 2`,

@@ -98,9 +98,7 @@ describe.skipIf(chromiumPath === null)('within the reach of every user', () => {
       end: reserved!.end,
     });
     await stage.desk.book(102, { title: 'Byggesak', from: stage.day(1, '10:00'), to: stage.day(1, '11:00') });
-    await stage.db.query(
-      'WITH due AS (UPDATE bridge_room_state SET pull_due_at = now() RETURNING 1) SELECT bridge_wake() FROM due',
-    );
+    await stage.poll();
     return { stage, mend: () => stage.tenant.faults.remove(sick) };
   }
 

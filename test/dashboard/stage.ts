@@ -48,6 +48,11 @@ export async function openStage(options: StageOptions = {}) {
     ...world,
     facts,
     url: running.url,
+    /** Asks for the changes of all rooms. */
+    poll: () =>
+      world.db.query(
+        'WITH due AS (UPDATE bridge_room_state SET pull_due_at = now() RETURNING 1) SELECT bridge_wake() FROM due',
+      ),
     /** The daemon goes away; returns how it comes back on the same port. */
     async stopDaemon() {
       const { port } = new URL(running.url);

@@ -59,9 +59,7 @@ describe.skipIf(chromiumPath === null)('what is stuck, and what to do about it',
     await stage.settled();
     for (const event of stage.events(102))
       stage.tenant.people.remove('bystyresalen@bergen.example', event.id);
-    await stage.db.query(
-      'WITH due AS (UPDATE bridge_room_state SET pull_due_at = now() RETURNING 1) SELECT bridge_wake() FROM due',
-    );
+    await stage.poll();
     await using page = await browser.visit(stage.url);
     expect(await says(page, /The brake holds/)).toBe('The brake holds 12 removals in Bystyresalen.');
     await page.locator('#detail', { hasText: 'their events disappeared from Outlook' }).waitFor();

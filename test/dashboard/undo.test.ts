@@ -21,9 +21,7 @@ describe.skipIf(chromiumPath === null)('undo', () => {
     await book('Dans', 3);
     await stage.settled();
     for (const { id } of stage.events(101)) stage.tenant.people.remove(mailbox, id);
-    await stage.db.query(
-      'WITH due AS (UPDATE bridge_room_state SET pull_due_at = now() RETURNING 1) SELECT bridge_wake() FROM due',
-    );
+    await stage.poll();
     await untilTrue(stage.db, 'NOT EXISTS (SELECT FROM bb_event WHERE active = 1)');
     await book('Bryllup', 3);
     await stage.settled();

@@ -5,25 +5,13 @@ import { globSync, readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { describe, test } from 'vitest';
 import { createTables } from '../../database/build.ts';
-import { migrate, ourMigrations } from '../../src/cli/migrate.ts';
+import { ourMigrations } from '../../src/cli/migrate.ts';
 import { catalogue } from '../support/catalogue.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { install } from '../support/settings.ts';
 
 const file = new URL('../../database/create_tables.sql', import.meta.url);
 const script = readFileSync(file, 'utf8');
-
-const install = (db: TestDatabase) =>
-  migrate(
-    {
-      database: db.config,
-      adapter: 'portico',
-      timezone: 'Europe/Oslo',
-      wake: 'adaptive',
-      logLevel: 'silent',
-    },
-    () => undefined,
-    new AbortController().signal,
-  );
 
 /** Runs create_tables.sql and returns what it said. */
 async function create(db: TestDatabase): Promise<string[]> {

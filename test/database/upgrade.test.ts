@@ -1,24 +1,12 @@
 /** A database that an older version set up, brought up to date: nothing tells it from a fresh one but its data. */
 import assert from 'node:assert/strict';
 import { describe, expect, test } from 'vitest';
-import { migrate, ourNames } from '../../src/cli/migrate.ts';
+import { ourNames } from '../../src/cli/migrate.ts';
 import { migrateTables } from '../../src/cli/migrate-tables.ts';
 import { openSession } from '../../src/database.ts';
 import { catalogue, runFile } from '../support/catalogue.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
-
-const upgrade = (db: TestDatabase) =>
-  migrate(
-    {
-      database: db.config,
-      adapter: 'portico',
-      timezone: 'Europe/Oslo',
-      wake: 'adaptive',
-      logLevel: 'silent',
-    },
-    () => undefined,
-    new AbortController().signal,
-  );
+import { install } from '../support/settings.ts';
 
 /** What a version left that had its functions in the first migration. */
 async function openOld(): Promise<TestDatabase> {
@@ -31,8 +19,8 @@ test('old tables that were migrated have the schema of fresh ones', async () => 
   await using old = await openOld();
   await using fresh = await openTestDatabase({ schema: 'portico' });
   await runFile(fresh, 'database/create_tables.sql');
-  await upgrade(old);
-  await upgrade(fresh);
+  await install(old);
+  await install(fresh);
   assert.deepEqual(await catalogue(old, 'all'), await catalogue(fresh, 'all'));
   const [theirs, ours] = [old, fresh].map((db) =>
     db.query('SELECT name, value FROM bridge_settings WHERE name <> ALL ($1) ORDER BY name', [
@@ -53,7 +41,7 @@ test('what the old version knew is still known', async () => {
     -- the adapter was not installed: its rooms are compared
     (SELECT jsonb_agg(to_jsonb(s) - '{hinted_at,sure_at,reconcile_requested_at,reconciled_at,push_due_at,updated_at}'::text[]) FROM bridge_room_state s) AS rooms`;
   const before = await db.query(known);
-  await upgrade(db);
+  await install(db);
   // what is new since then is added to it
   expect(await db.query(known)).toMatchObject(before);
 });
@@ -65,7 +53,7 @@ test('what the old version knew of an event that did not occupy its room is read
     VALUES ('event', 1, 101, 'a@example.org', 'free or called off', 'pending', 'vacated'),
       ('event', 2, 101, 'a@example.org', 'deleted', 'conflict', 'gone'),
       (NULL, NULL, 101, 'a@example.org', 'for a person to import', 'imported', NULL)`);
-  await upgrade(db);
+  await install(db);
   assert.deepEqual(
     await db.query(
       'SELECT outlook_event_id AS event, outlook_news AS news, waits_for FROM bridge_mappings ORDER BY id',
@@ -151,7 +139,7 @@ const names =
 test('every state that the old version kept as a combination of columns has its name', async () => {
   await using db = await openOld();
   await db.query(oldStates);
-  await upgrade(db);
+  await install(db);
   assert.deepEqual(await db.query(names), named);
 });
 

@@ -1,7 +1,8 @@
 /** The decision about removals that the brake holds, on the command line. */
 import { expect, test } from 'vitest';
 import { cli } from '../cli/command-line.ts';
-import { environmentOf, openWorld } from './world.ts';
+import { environmentOf } from '../support/settings.ts';
+import { openWorld } from './world.ts';
 
 /** Three reservations whose rows are gone at once, which the brake holds. */
 async function openHeld() {

@@ -12,7 +12,8 @@ import { cli } from '../cli/command-line.ts';
 import { onServer } from '../support/cluster.ts';
 import { startService } from '../support/service.ts';
 import { untilTrue } from '../support/until.ts';
-import { environmentOf, openWorld, rooms } from './world.ts';
+import { environmentOf } from '../support/settings.ts';
+import { openWorld, rooms } from './world.ts';
 
 type World = Awaited<ReturnType<typeof openWorld>>;
 

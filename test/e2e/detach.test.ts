@@ -4,7 +4,8 @@ import { expect, test } from 'vitest';
 import { detach, migrate } from '../../src/cli/migrate.ts';
 import { readCapture } from '../../src/booking/capture.ts';
 import { cli } from '../cli/command-line.ts';
-import { environmentOf, openWorld, type Running } from './world.ts';
+import { environmentOf } from '../support/settings.ts';
+import { openWorld, type Running } from './world.ts';
 
 const never = new AbortController().signal;
 const quiet = () => undefined;

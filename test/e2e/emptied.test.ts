@@ -5,7 +5,7 @@ import { at } from '../support/dates.ts';
 import { startService, type RunningService } from '../support/service.ts';
 import { until } from '../support/until.ts';
 import { openFleet, upnOf } from './fleet.ts';
-import { environmentOf } from './world.ts';
+import { environmentOf } from '../support/settings.ts';
 
 const rooms = 20;
 const perRoom = 2;

@@ -14,7 +14,7 @@ import { startTenant, type Tenant } from '../../src/sandbox/tenant/tenant.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { isHeard } from '../support/service.ts';
 import { createFactLog, until } from '../support/until.ts';
-import { environmentOf } from './world.ts';
+import { environmentOf } from '../support/settings.ts';
 import { day } from '../support/dates.ts';
 
 export { day } from '../support/dates.ts';

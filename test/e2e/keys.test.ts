@@ -8,7 +8,7 @@ import { openTestDatabase } from '../support/database.ts';
 import { at } from '../support/dates.ts';
 import { keyId } from '../../src/keys.ts';
 import { openCampus, room } from './campus-world.ts';
-import { environmentOf } from './world.ts';
+import { environmentOf } from '../support/settings.ts';
 
 type Campus = Awaited<ReturnType<typeof openCampus>>;
 

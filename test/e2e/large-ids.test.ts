@@ -4,7 +4,8 @@ import { openTestDatabase } from '../support/database.ts';
 import { at, day } from '../support/dates.ts';
 import { enlargeIds, roundedIds } from '../support/large-ids.ts';
 import { cli } from '../cli/command-line.ts';
-import { environmentOf, openWorld, rooms } from './world.ts';
+import { environmentOf } from '../support/settings.ts';
+import { openWorld, rooms } from './world.ts';
 
 const [even, odd, imported] = roundedIds;
 const upn = rooms[101]!.upn;

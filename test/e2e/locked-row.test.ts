@@ -3,7 +3,8 @@ import pg from 'pg';
 import { expect, test } from 'vitest';
 import { cli } from '../cli/command-line.ts';
 import { startService } from '../support/service.ts';
-import { environmentOf, openWorld } from './world.ts';
+import { environmentOf } from '../support/settings.ts';
+import { openWorld } from './world.ts';
 
 test('an open transaction that has locked a room is named by the API and the command line, and can be committed', async () => {
   await using world = await openWorld({ mapped: [101] });

@@ -6,6 +6,7 @@ import { migrate } from '../../src/cli/migrate.ts';
 import { openPool } from '../../src/database.ts';
 import { cli } from '../cli/command-line.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { bookingConfig } from '../support/settings.ts';
 import { fillDatabase } from '../support/templates.ts';
 import { untilTrue } from '../support/until.ts';
 import { openWorld, rooms } from './world.ts';
@@ -174,17 +175,7 @@ test('texts that are only remembered come back whole, and a comparison finds not
 test('migrate and doctor name the encoding and go on', async () => {
   await using db = await openNarrowDatabase('LATIN1');
   const told: string[] = [];
-  const settings = {
-    adapter: 'portico',
-    timezone: 'Europe/Oslo',
-    wake: 'adaptive',
-    logLevel: 'silent',
-  } as const;
-  await migrate(
-    { ...settings, database: db.config },
-    (line) => told.push(line),
-    new AbortController().signal,
-  );
+  await migrate(bookingConfig(db), (line) => told.push(line), new AbortController().signal);
   expect(told).toContainEqual(
     expect.stringMatching(/^Warning: .*LATIN1, not UTF8: .* \(an emoji, another script\)/),
   );

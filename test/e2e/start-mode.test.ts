@@ -4,7 +4,8 @@ import type { Environment } from '../../src/config.ts';
 import type { Fact } from '../../src/facts.ts';
 import { cli } from '../cli/command-line.ts';
 import { startService } from '../support/service.ts';
-import { environmentOf, openWorld } from './world.ts';
+import { environmentOf } from '../support/settings.ts';
+import { openWorld } from './world.ts';
 
 async function open(env: Environment) {
   const opened = new AsyncDisposableStack();

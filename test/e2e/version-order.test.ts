@@ -5,7 +5,8 @@ import { Permanent } from '../../src/errors.ts';
 import { catalogue } from '../support/catalogue.ts';
 import { cli } from '../cli/command-line.ts';
 import { startService } from '../support/service.ts';
-import { environmentOf, openWorld } from './world.ts';
+import { environmentOf } from '../support/settings.ts';
+import { openWorld } from './world.ts';
 
 type World = Awaited<ReturnType<typeof openWorld>>;
 

@@ -3,10 +3,11 @@ import { toConfig, type Config, type Environment } from '../../src/config.ts';
 import { createDaemon, type Daemon } from '../../src/daemon/core.ts';
 import type { Fact } from '../../src/facts.ts';
 import { createDesk } from '../../src/sandbox/desk.ts';
-import { startTenant, type Tenant } from '../../src/sandbox/tenant/tenant.ts';
+import { startTenant } from '../../src/sandbox/tenant/tenant.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { day } from '../support/dates.ts';
 import { isHeard } from '../support/service.ts';
+import { environmentOf } from '../support/settings.ts';
 import { createFactLog, until } from '../support/until.ts';
 
 /** Resource of the seed → its mailbox. */
@@ -26,18 +27,6 @@ export interface WorldOptions {
   /** A database to use instead of a fresh one. The world disposes of it. */
   readonly database?: TestDatabase;
 }
-
-/** The daemon's settings in a world. */
-export const environmentOf = (db: TestDatabase, tenant: Tenant): Environment => ({
-  DATABASE_URL: db.url,
-  GRAPH_TENANT_ID: tenant.tenantId,
-  GRAPH_CLIENT_ID: tenant.clientId,
-  GRAPH_CLIENT_SECRET: tenant.clientSecret,
-  GRAPH_BASE_URL: tenant.graphBaseUrl,
-  GRAPH_AUTHORITY: tenant.authority,
-  PORT: '0',
-  LOG_LEVEL: 'silent',
-});
 
 export async function openWorld(options: WorldOptions = {}) {
   await using opened = new AsyncDisposableStack();

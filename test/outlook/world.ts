@@ -6,6 +6,7 @@ import type { Item } from '../../src/item.ts';
 import { createOutlook, type OutlookOptions } from '../../src/outlook/events.ts';
 import type { Write } from '../../src/event.ts';
 import { startTenant, type Tenant, type TenantOptions } from '../../src/sandbox/tenant/tenant.ts';
+import { graphOf } from '../support/settings.ts';
 
 export const hall = { mailbox: 'hall@sandbox.example' };
 export const library = { mailbox: 'library@sandbox.example' };
@@ -41,15 +42,6 @@ export async function openWorld(
   const owned = opened.move();
   return { tenant, graph, outlook, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
-
-const graphOf = (tenant: Tenant): GraphConfig => ({
-  tenantId: tenant.tenantId,
-  clientId: tenant.clientId,
-  credential: { secret: tenant.clientSecret },
-  baseUrl: tenant.graphBaseUrl,
-  authority: tenant.authority,
-  proxy: null,
-});
 
 export const anItem = (change: Partial<Item> = {}): Item => ({
   startsAt: '2026-12-01T10:00:00Z',

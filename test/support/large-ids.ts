@@ -1,19 +1,13 @@
 /** PorticoEstate with events whose ids a JavaScript number rounds: 2^53 and the one after it are the same to it. */
 import { detach, migrate } from '../../src/cli/migrate.ts';
-import type { Config } from '../../src/config.ts';
 import type { TestDatabase } from './database.ts';
+import { bookingConfig } from './settings.ts';
 
 export const roundedIds = ['9007199254740992', '9007199254740993', '9007199254740994'] as const;
 
 /** The next events get the ids of `roundedIds`. */
 export async function enlargeIds(db: TestDatabase): Promise<void> {
-  const config: Pick<Config, 'database' | 'adapter' | 'timezone' | 'wake' | 'logLevel'> = {
-    database: db.config,
-    adapter: 'portico',
-    timezone: 'Europe/Oslo',
-    wake: 'adaptive',
-    logLevel: 'silent',
-  };
+  const config = bookingConfig(db);
   const never = new AbortController().signal;
   await detach(config, () => undefined, never);
   const columns = await db.query<{ statement: string }>(

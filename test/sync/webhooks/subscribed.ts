@@ -9,6 +9,7 @@ import { startTenant } from '../../../src/sandbox/tenant/tenant.ts';
 import { createNotifications } from '../../../src/sync/webhooks/notifications.ts';
 import { createKeeper, type KeeperOptions } from '../../../src/sync/webhooks/keeper.ts';
 import { openTestDatabase } from '../../support/database.ts';
+import { graphOf } from '../../support/settings.ts';
 
 /** A signal that is never aborted. */
 export const always = new AbortController().signal;
@@ -26,14 +27,7 @@ export async function openSubscribed(resources: readonly number[] = [101, 102]) 
   );
   const outlook = opened.use(
     createOutlook({
-      graph: {
-        tenantId: tenant.tenantId,
-        clientId: tenant.clientId,
-        credential: { secret: tenant.clientSecret },
-        baseUrl: tenant.graphBaseUrl,
-        authority: tenant.authority,
-        proxy: null,
-      },
+      graph: graphOf(tenant),
       timezone: 'Europe/Oslo',
     }),
   );
